@@ -1,0 +1,45 @@
+/** How often the progress line changes, in milliseconds. */
+const PROGRESS_MS = 100;
+
+/** A progress line on the terminal; silent where standard error is none. */
+export class Progress {
+  #shown = 0;
+  readonly #terminal = Deno.stderr.isTerminal();
+
+  /** Shows what is being done, not too often. */
+  show(text: string): void {
+    const now = performance.now();
+    if (!this.#terminal || now - this.#shown < PROGRESS_MS) return;
+    this.#shown = now;
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`));
+  }
+
+  /** Clears the line. */
+  end(): void {
+    if (!this.#terminal) return;
+    Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
+  }
+}
+
+/** Bytes with a binary unit and three digits or so. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  while (bytes >= 1024 && unit < units.length - 1) {
+    bytes /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? bytes : bytes.toFixed(1)} ${units[unit]}`;
+}
+
+/** Rows in columns, the first one to the left, the others to the right. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, i) =>
+    Math.max(...rows.map((row) => row[i]!.length))
+  );
+  return rows.map((row) =>
+    row.map((cell, i) =>
+      i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)
+    ).join("  ").trimEnd()
+  ).join("\n");
+}

@@ -1,0 +1,227 @@
+import { MAX_USER_HEADERS_BYTES } from "./header.ts";
+import {
+  decodeField,
+  type EncodedField,
+  encodeField,
+  fieldFault,
+  type HeaderField,
+  MAX_FIELD_BYTES,
+  quoted,
+} from "./header_field.ts";
+
+/** A typed key with a typed value. */
+export interface UserHeader {
+  /** The key; most programs use strings. */
+  readonly key: HeaderField;
+  /** The value. */
+  readonly value: HeaderField;
+}
+
+/**
+ * User headers as a program gives them: a list, or for convenience an object. An object's keys become keys of the kind
+ * `"string"`; of its values, a string becomes a `"string"`, a number always a `"float64"`, a boolean a `"bool"`, a bigint
+ * always an `"int64"`, a `Uint8Array` a `"raw"`, and a {@linkcode HeaderField} stays what it is.
+ */
+export type UserHeadersInit =
+  | readonly UserHeader[]
+  | Readonly<
+    Record<
+      string,
+      string | number | boolean | bigint | Uint8Array | HeaderField
+    >
+  >;
+
+/** Bytes of an entry beside its key and value: two kinds, two lengths. */
+const FRAME_BYTES = 10;
+
+/**
+ * Encodes user headers as the format has them: sorted by the kind and then the bytes of the key. Of a key that is there
+ * twice the last value counts.
+ *
+ * @returns The bytes; none for no headers.
+ * @throws {TypeError} If a kind is unknown, or a value is not of its kind's type; the message names the header.
+ * @throws {RangeError} If a value is out of its kind's range, a key or value has no or more than 255 bytes, or all
+ * together have more than 100 000 bytes.
+ *
+ * @example Usage
+ * ```ts
+ * import { decodeUserHeaders, encodeUserHeaders } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = encodeUserHeaders({ source: "sensor-7", attempt: { kind: "uint8", value: 2 } });
+ * assertEquals(decodeUserHeaders(bytes), [
+ *   { key: { kind: "string", value: "attempt" }, value: { kind: "uint8", value: 2 } },
+ *   { key: { kind: "string", value: "source" }, value: { kind: "string", value: "sensor-7" } },
+ * ]);
+ * ```
+ */
+export function encodeUserHeaders(
+  headers: UserHeadersInit,
+): Uint8Array<ArrayBuffer> {
+  const entries: { key: EncodedField; value: EncodedField }[] = [];
+  const add = (key: HeaderField, value: HeaderField, name: string) =>
+    entries.push({
+      key: encodeField(key, `key of user header ${name}`),
+      value: encodeField(value, `value of user header ${name}`),
+    });
+  if (Array.isArray(headers)) {
+    (headers as readonly UserHeader[]).forEach((header, i) =>
+      add(header.key, header.value, String(i))
+    );
+  } else {
+    for (const [key, value] of Object.entries(headers)) {
+      const name = quoted(key);
+      add({ kind: "string", value: key }, asField(value, name), name);
+    }
+  }
+  // Sorting is stable, so of equal keys the last one given comes last.
+  entries.sort((a, b) => compare(a.key, b.key));
+  const kept = entries.filter(({ key }, i) =>
+    i === entries.length - 1 || compare(key, entries[i + 1]!.key) !== 0
+  );
+  const length = kept.reduce(
+    (sum, { key, value }) =>
+      sum + FRAME_BYTES + key.bytes.length + value.bytes.length,
+    0,
+  );
+  if (length > MAX_USER_HEADERS_BYTES) {
+    throw new RangeError(
+      `Cannot encode user headers as they must have at most ${MAX_USER_HEADERS_BYTES} bytes: these ${kept.length} have ${length}`,
+    );
+  }
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const { key, value } of kept) {
+    for (const field of [key, value]) {
+      bytes[at] = field.code;
+      view.setUint32(at + 1, field.bytes.length, true);
+      bytes.set(field.bytes, at + 5);
+      at += 5 + field.bytes.length;
+    }
+  }
+  return bytes;
+}
+
+function asField(value: unknown, name: string): HeaderField {
+  switch (typeof value) {
+    case "string":
+      return { kind: "string", value };
+    case "number":
+      return { kind: "float64", value };
+    case "boolean":
+      return { kind: "bool", value };
+    case "bigint":
+      return { kind: "int64", value };
+  }
+  if (value instanceof Uint8Array) return { kind: "raw", value };
+  if (typeof value === "object" && value !== null && "kind" in value) {
+    return value as HeaderField;
+  }
+  throw new TypeError(
+    `Cannot encode value of user header ${name} as it must be a string, number, boolean, bigint, Uint8Array or an object with 'kind' and 'value': received ${
+      quoted(value)
+    }`,
+  );
+}
+
+/** The order of keys: by kind, then by bytes, a prefix before what it begins. */
+function compare(a: EncodedField, b: EncodedField): number {
+  if (a.code !== b.code) return a.code - b.code;
+  const length = Math.min(a.bytes.length, b.bytes.length);
+  for (let i = 0; i < length; i++) {
+    const difference = a.bytes[i]! - b.bytes[i]!;
+    if (difference !== 0) return difference;
+  }
+  return a.bytes.length - b.bytes.length;
+}
+
+/**
+ * Decodes user headers, in the order of the bytes. Of a key that is there twice the last value counts, in the first one's
+ * place. The result shares no memory with the bytes.
+ *
+ * @throws {Deno.errors.InvalidData} If they are not encoded as the format demands; the message says where and why.
+ */
+export function decodeUserHeaders(bytes: Uint8Array): UserHeader[] {
+  const headers: UserHeader[] = [];
+  let previous: EncodedField | undefined;
+  let ascending = true;
+  for (const { key, value } of entriesOf(bytes)) {
+    headers.push({
+      key: decodeField(key.code, key.bytes),
+      value: decodeField(value.code, value.bytes),
+    });
+    ascending &&= previous === undefined || compare(previous, key) < 0;
+    previous = key;
+  }
+  return ascending ? headers : withoutDuplicates(headers, bytes);
+}
+
+function withoutDuplicates(
+  headers: readonly UserHeader[],
+  bytes: Uint8Array,
+): UserHeader[] {
+  const unique = new Map<string, UserHeader>();
+  let i = 0;
+  for (const { key } of entriesOf(bytes)) {
+    unique.set(`${key.code} ${key.bytes.toHex()}`, headers[i++]!);
+  }
+  return [...unique.values()];
+}
+
+/**
+ * Checks that user headers are encoded as the format demands, order and duplicates aside.
+ *
+ * @throws {Deno.errors.InvalidData} If they are not; the message says where and why.
+ */
+export function validateUserHeaders(bytes: Uint8Array): void {
+  const entries = entriesOf(bytes);
+  while (!entries.next().done);
+}
+
+/** The entries of encoded headers, each checked before it is given. */
+function* entriesOf(
+  bytes: Uint8Array,
+): Generator<{ key: EncodedField; value: EncodedField }> {
+  if (bytes.length > MAX_USER_HEADERS_BYTES) {
+    throw new Deno.errors.InvalidData(
+      `Cannot decode user headers as they must have at most ${MAX_USER_HEADERS_BYTES} bytes: found ${bytes.length}`,
+    );
+  }
+  let at = 0;
+  while (at < bytes.length) {
+    const key = fieldAt(bytes, at, "key");
+    at += 5 + key.bytes.length;
+    const value = fieldAt(bytes, at, "value");
+    at += 5 + value.bytes.length;
+    yield { key, value };
+  }
+}
+
+function fieldAt(
+  bytes: Uint8Array,
+  at: number,
+  part: "key" | "value",
+): EncodedField {
+  const fail = (why: string) =>
+    new Deno.errors.InvalidData(
+      `Cannot decode ${part} at byte ${at} of user headers as ${why}`,
+    );
+  const left = bytes.length - at - 5;
+  if (left < 0) {
+    throw fail(`its kind and length take 5 bytes: found ${left + 5}`);
+  }
+  const length = (bytes[at + 1]! | bytes[at + 2]! << 8 | bytes[at + 3]! << 16 |
+    bytes[at + 4]! << 24) >>> 0;
+  if (length < 1 || length > MAX_FIELD_BYTES) {
+    throw fail(`its length must be 1 to ${MAX_FIELD_BYTES}: found ${length}`);
+  }
+  if (length > left) {
+    throw fail(`its length is ${length}: only ${left} bytes are left`);
+  }
+  const code = bytes[at]!;
+  const field = bytes.subarray(at + 5, at + 5 + length);
+  const fault = fieldFault(code, field);
+  if (fault !== undefined) throw fail(fault);
+  return { code, bytes: field };
+}

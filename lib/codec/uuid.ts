@@ -1,0 +1,47 @@
+const PATTERN =
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * The 16 bytes of a UUID text such as `"00112233-4455-4677-8899-aabbccddeeff"`, in the order of the text (RFC 9562); any
+ * version, in either case.
+ *
+ * @throws {SyntaxError} If the text is no UUID.
+ *
+ * @example Usage
+ * ```ts
+ * import { formatUuid, parseUuid } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const id = parseUuid("00112233-4455-4677-8899-aabbccddeeff");
+ * assertEquals(id[15], 0xff);
+ * assertEquals(formatUuid(id), "00112233-4455-4677-8899-aabbccddeeff");
+ * ```
+ */
+export function parseUuid(text: string): Uint8Array<ArrayBuffer> {
+  if (!PATTERN.test(text)) {
+    throw new SyntaxError(
+      `Cannot parse UUID as it must be 32 hexadecimal digits in groups of 8-4-4-4-12: received ${
+        JSON.stringify(text)
+      }`,
+    );
+  }
+  return Uint8Array.fromHex(text.replaceAll("-", ""));
+}
+
+/**
+ * The text of the UUID whose 16 bytes start at `start`, in lower case.
+ *
+ * @param start In bytes; 0 where it is left out.
+ * @throws {RangeError} If fewer than 16 bytes are there.
+ */
+export function formatUuid(bytes: Uint8Array, start = 0): string {
+  if (!(start >= 0 && start + 16 <= bytes.length)) {
+    throw new RangeError(
+      `Cannot format UUID at ${start} as its 16 bytes must lie within the bytes: there are ${bytes.length}`,
+    );
+  }
+  const hex = bytes.subarray(start, start + 16).toHex();
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${
+    hex.slice(16, 20)
+  }-${hex.slice(20)}`;
+}

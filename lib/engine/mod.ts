@@ -1,0 +1,10 @@
+/**
+ * Operations in flight: starting them, hearing of their end, and running them in place. It knows files by handle and memory by loan only.
+ *
+ * @module
+ */
+export { engine } from "./engine.ts";
+export type { Engine, EngineKind } from "./engine.ts";
+export { FLAGS, OPERATION } from "./operation.ts";
+export type { Operation } from "./operation.ts";
+export { OperationError } from "./operation_error.ts";

@@ -1,0 +1,74 @@
+import type { BufferPool } from "../pool/mod.ts";
+import {
+  step,
+  type Storage,
+  type StorageFile,
+  type Twin,
+} from "../storage/mod.ts";
+import { syncDirectory } from "./directory.ts";
+import { join, segmentName } from "./names.ts";
+
+const BLOCK_BYTES = 1024 * 1024;
+
+/**
+ * Copies the bytes `[from, to)` of a `.log` to `<segment>.cut` beside it, durably, before recovery cuts them. An earlier `.cut` of the same segment stays: a number is added to the name.
+ *
+ * @returns The path of the copy. It begins at `from` rounded down to the physical block, so that the copy is aligned.
+ */
+export function* keepCut(
+  storage: Storage,
+  dir: string,
+  firstOffset: number,
+  log: StorageFile,
+  pool: BufferPool,
+  from: number,
+  to: number,
+): Twin<string> {
+  const path = yield* freePath(storage, dir, `${segmentName(firstOffset)}.cut`);
+  const options = { write: true, createNew: true };
+  const copy = yield* step(
+    () => storage.open(path, options),
+    () => storage.openSync(path, options),
+  );
+  try {
+    const unit = log.capabilities.physicalBlock;
+    const start = from - from % unit;
+    using buffer = yield* step(
+      () => pool.acquire(BLOCK_BYTES),
+      () => pool.acquireSync(BLOCK_BYTES),
+    );
+    for (let at = start; at < to; at += BLOCK_BYTES) {
+      const read = yield* step(
+        () => log.read(buffer, at),
+        () => log.readSync(buffer, at),
+      );
+      const length = Math.min(BLOCK_BYTES, read + (unit - read % unit) % unit);
+      buffer.bytes.fill(0, read, length);
+      const range = { length };
+      yield* step(
+        () => copy.write(buffer, at - start, range),
+        () => copy.writeSync(buffer, at - start, range),
+      );
+    }
+    yield* step(
+      () => copy.truncate(to - start),
+      () => copy.truncateSync(to - start),
+    );
+    yield* step(() => copy.sync("full"), () => copy.syncSync("full"));
+  } finally {
+    yield* step(() => copy.close(), () => copy.closeSync());
+  }
+  yield* syncDirectory(storage, dir);
+  return path;
+}
+
+function* freePath(storage: Storage, dir: string, name: string): Twin<string> {
+  const entries = yield* step(
+    () => storage.list(dir),
+    () => storage.listSync(dir),
+  );
+  const taken = new Set(entries.map((entry) => entry.name));
+  let free = name;
+  for (let n = 1; taken.has(free); n++) free = `${name}.${n}`;
+  return join(dir, free);
+}

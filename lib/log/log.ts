@@ -1,0 +1,692 @@
+import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
+import {
+  ActiveSegment,
+  type AppendOptions,
+  Backpressure,
+  fits,
+  GroupCommit,
+  iterate,
+  iterateSync,
+  type MessageBatch,
+  Poisoned,
+  type PreparedMessage,
+  prepareMessage,
+  type ReadOptions,
+  type SegmentFiles,
+  type SegmentState,
+  Timeline,
+  WriteBuffer,
+  type WriteBufferShared,
+} from "../segment/mod.ts";
+import {
+  type Capabilities,
+  drive,
+  driveSync,
+  type Durability,
+  Locked,
+  NoSpace,
+  type StorageLock,
+  type Twin,
+} from "../storage/mod.ts";
+import { createSegment, removeFile, syncDirectory } from "./directory.ts";
+import {
+  type CompleteLogOptions,
+  completeOptions,
+  type LogOptions,
+} from "./log_options.ts";
+import {
+  LogPass,
+  type ReadableSegment,
+  type SegmentSource,
+} from "./log_pass.ts";
+import type { LogStats } from "./log_stats.ts";
+import { join, segmentName } from "./names.ts";
+import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
+import { closeSegment, openSegment } from "./segment_files.ts";
+import { readMark, removeMark } from "./writer_mark.ts";
+
+/** How often another writer's lock is tried, in milliseconds. */
+const LOCK_POLL_MS = 20;
+
+/**
+ * An append-only log in a directory of segments: the one writer of it, and a reader of what it wrote.
+ *
+ * `append` puts a message into memory and answers its offset; `whenDurable` resolves when it survives a power cut. Everybody who waits at the same time is served by one flush.
+ *
+ * @example Append, wait for durability, read back
+ * ```ts
+ * import { Log } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   const offset = log.append("hello");
+ *   await log.whenDurable(offset);
+ *   assertEquals(log.durableOffset, 1);
+ *
+ *   for await (using batch of log.read()) {
+ *     assertEquals(new TextDecoder().decode(batch.payload(0)), "hello");
+ *   }
+ * }
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export class Log implements AsyncDisposable, Disposable {
+  /** The directory. */
+  readonly path: string;
+
+  readonly #options: CompleteLogOptions;
+  readonly #lock: StorageLock;
+  readonly #shared: WriteBufferShared;
+  readonly #commit: GroupCommit;
+  readonly #opening: OpenedLog["report"];
+  #sealed: SealedSegment[];
+  #active: ActiveSegment;
+  /** The active segment's buffer, and behind it those of segments that do not exist yet. */
+  #buffers: WriteBuffer[];
+  #poison: Poisoned | undefined;
+  #closed = false;
+  #rolls = 0;
+  /** Those of segments that were rolled. */
+  #syncs = 0;
+  #appendedMessages = 0;
+  #appendedBytes = 0;
+
+  private constructor(
+    path: string,
+    options: CompleteLogOptions,
+    lock: StorageLock,
+    opened: OpenedLog,
+  ) {
+    const { storage, pool, blockBytes } = options;
+    const { state, files } = opened;
+    this.path = path;
+    this.#options = options;
+    this.#lock = lock;
+    this.#opening = opened.report;
+    this.#sealed = opened.sealed;
+    this.#shared = {
+      pool,
+      blockBytes,
+      physicalBlock: files.log.capabilities.physicalBlock,
+      timeline: new Timeline(() => storage.now(), state.lastTimestamp),
+      random: (bytes) => storage.random(bytes),
+    };
+    const buffer = new WriteBuffer(this.#shared, {
+      baseOffset: opened.firstOffset,
+      nextOffset: opened.firstOffset + state.count,
+      end: state.end,
+      tail: state.logTail,
+    });
+    this.#buffers = [buffer];
+    this.#active = new ActiveSegment({
+      ...files,
+      buffer,
+      pool,
+      state,
+      prepareBytes: this.#prepareBytes(buffer),
+    });
+    // An object of its own: what the group commit may do is no part of the public interface.
+    const nextOffset = (): number => this.nextOffset;
+    const durableOffset = (): number => this.durableOffset;
+    this.#commit = new GroupCommit({
+      flush: (durability) => this.#flush(durability),
+      idle: (paused) => this.#prepare(paused),
+      get nextOffset(): number {
+        return nextOffset();
+      },
+      get durableOffset(): number {
+        return durableOffset();
+      },
+    }, path);
+  }
+
+  /**
+   * Opens a log for writing, recovers it if it was not closed, and makes it if there is none.
+   *
+   * @throws {Locked} If another writer has it open, after `lockTimeoutMs`.
+   * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
+   * @throws {RangeError} If an option is out of its range.
+   */
+  static async open(path: string, options: LogOptions = {}): Promise<Log> {
+    const complete = completeOptions(options);
+    const { storage, pool, create, lockTimeoutMs } = complete;
+    if (create) await storage.makeDirectory(path);
+    let lock = storage.lock(path);
+    for (
+      let waitedMs = 0;
+      lock === undefined && waitedMs < lockTimeoutMs;
+      waitedMs += LOCK_POLL_MS
+    ) {
+      await storage.delay(LOCK_POLL_MS);
+      lock = storage.lock(path);
+    }
+    if (lock === undefined) {
+      throw new Locked(path, await drive(readMark(storage, path, pool)));
+    }
+    try {
+      return new Log(
+        path,
+        complete,
+        lock,
+        await drive(openLog(path, complete)),
+      );
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /**
+   * The twin of {@linkcode Log.open} that blocks; it does not wait for another writer's lock.
+   *
+   * @throws {Locked} If another writer has it open.
+   * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
+   */
+  static openSync(path: string, options: LogOptions = {}): Log {
+    const complete = completeOptions(options);
+    const { storage, pool, create } = complete;
+    if (create) storage.makeDirectorySync(path);
+    const lock = storage.lock(path);
+    if (lock === undefined) {
+      throw new Locked(path, driveSync(readMark(storage, path, pool)));
+    }
+    try {
+      return new Log(path, complete, lock, driveSync(openLog(path, complete)));
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** The offset of the first message that the log holds. */
+  get firstOffset(): number {
+    return this.#sealed[0]?.firstOffset ?? this.#active.baseOffset;
+  }
+
+  /** The offset that the next message gets. */
+  get nextOffset(): number {
+    return this.#buffers.at(-1)!.nextOffset;
+  }
+
+  /** Messages below this offset survive a power cut. */
+  get durableOffset(): number {
+    return this.#active.durableOffset;
+  }
+
+  /** What the files can do, and why: the tier, the alignments, the engine. */
+  get capabilities(): Capabilities {
+    return this.#active.capabilities;
+  }
+
+  /** Messages below this offset are in the files: what `read` gives. */
+  get writtenOffset(): number {
+    return this.#active.writtenOffset;
+  }
+
+  /**
+   * Appends a message in memory and answers its offset. The payload is copied: it is free for other use at once.
+   *
+   * @param payload Bytes, or text that is stored as UTF-8; at most 64 000 000 bytes.
+   * @throws {RangeError} If a part of the message is too large or out of its range.
+   * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
+   * @throws {Poisoned} If a write or sync failed before.
+   *
+   * Whatever it throws, nothing has changed.
+   */
+  append(payload: Uint8Array | string, options?: AppendOptions): number {
+    this.#check("append");
+    const message = prepareMessage(payload, options);
+    this.#checkRoom(message.size);
+    const offset = this.#add(message);
+    this.#appendedMessages++;
+    this.#appendedBytes += message.size;
+    this.#kick();
+    return offset;
+  }
+
+  /**
+   * Appends messages in memory, all or none, and answers the offset of the first. They have one append time, and share a segment if one can hold them.
+   *
+   * @throws {RangeError} If there is no message, or a part of one is too large.
+   * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
+   * @throws {Poisoned} If a write or sync failed before.
+   */
+  appendBatch(payloads: readonly (Uint8Array | string)[]): number {
+    this.#check("append");
+    if (payloads.length === 0) {
+      throw new RangeError("Cannot append a batch of no messages");
+    }
+    const messages = payloads.map((payload) =>
+      prepareMessage(payload, undefined)
+    );
+    const total = messages.reduce((sum, message) => sum + message.size, 0);
+    this.#checkRoom(total);
+    const first = this.nextOffset;
+    const { segmentBytes } = this.#options;
+    const last = this.#buffers.at(-1)!;
+    if (fits(last.end, total, segmentBytes) || total > segmentBytes) {
+      this.#addAll(messages);
+    } else {
+      this.#addAll(messages, this.#nextBuffer());
+    }
+    this.#appendedMessages += messages.length;
+    this.#appendedBytes += total;
+    this.#kick();
+    return first;
+  }
+
+  /** Appends a message and resolves to its offset when it is durable. */
+  async appendDurable(
+    payload: Uint8Array | string,
+    options?: AppendOptions & { signal?: AbortSignal },
+  ): Promise<number> {
+    options?.signal?.throwIfAborted();
+    const offset = this.append(payload, options);
+    await this.whenDurable(offset, options);
+    return offset;
+  }
+
+  /**
+   * Resolves when the message at `offset`, and so every one before it, survives a power cut.
+   *
+   * @throws {RangeError} If no message has that offset yet.
+   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes them.
+   * @throws {Poisoned} If a write or sync failed: whether the message is there shows on opening again.
+   */
+  whenDurable(
+    offset: number,
+    options?: { signal?: AbortSignal },
+  ): Promise<void> {
+    if (this.#poison !== undefined && offset >= this.durableOffset) {
+      return Promise.reject(this.#poison);
+    }
+    return this.#commit.whenDurable(offset, options?.signal);
+  }
+
+  /** Resolves when there is room in memory for another block of messages. */
+  async ready(options?: { signal?: AbortSignal }): Promise<void> {
+    const { bufferBytes, blockBytes, pool } = this.#options;
+    while (this.#pendingBytes >= bufferBytes / 2) {
+      options?.signal?.throwIfAborted();
+      this.#check("append");
+      await this.flush({ durability: "none" });
+    }
+    // Memory may be short because others have it: wait for a place, in turn.
+    const block: PooledBuffer = await pool.acquire(blockBytes, options);
+    block.drop();
+  }
+
+  /**
+   * Writes everything appended so far; durably, unless told `"none"`.
+   *
+   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the same bytes.
+   * @throws {Poisoned} If a write or sync failed.
+   */
+  flush(options: { durability?: Durability } = {}): Promise<void> {
+    if (this.#poison !== undefined) return Promise.reject(this.#poison);
+    return this.#commit.flush(options.durability ?? "data");
+  }
+
+  /** The twin of {@linkcode Log.flush} that blocks; it throws `TypeError` while an asynchronous flush is in flight. */
+  flushSync(options: { durability?: Durability } = {}): void {
+    this.#check("flush");
+    this.#commit.flushSync(options.durability ?? "data");
+  }
+
+  /**
+   * The messages that were written, in batches that are the caller's to drop. It ends where the data ends; what is still in memory needs a `flush` first.
+   *
+   * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   */
+  read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
+    return iterate(this.#pass(options));
+  }
+
+  /** The twin of {@linkcode Log.read} that blocks. */
+  readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
+    return iterateSync(this.#pass(options));
+  }
+
+  /**
+   * Removes the segments of which every message lies below `offset`, oldest first; the one being written stays. Resolves to the new first offset.
+   *
+   * @throws {RangeError} If `offset` is no offset of the log.
+   */
+  truncateBefore(offset: number): Promise<number> {
+    this.#check("truncate");
+    this.#checkTruncation(offset);
+    return this.#commit.exclusively(() => this.#truncateBefore(offset));
+  }
+
+  /** The twin of {@linkcode Log.truncateBefore} that blocks. */
+  truncateBeforeSync(offset: number): number {
+    this.#check("truncate");
+    this.#checkTruncation(offset);
+    this.#refuseBusy("truncate");
+    return driveSync(this.#truncateBefore(offset));
+  }
+
+  /** Figures of this moment. */
+  stats(): LogStats {
+    const { flushes, flushedMessages } = this.#commit.figures;
+    const { preparer, writtenEnd } = this.#active;
+    return {
+      appendedMessages: this.#appendedMessages,
+      appendedBytes: this.#appendedBytes,
+      pendingBytes: this.#pendingBytes,
+      flushes,
+      flushedMessages,
+      syncs: this.#syncs + this.#active.syncs,
+      rolls: this.#rolls,
+      segments: this.#sealed.length + 1,
+      preparedBytes: Math.max(0, preparer.end - writtenEnd),
+      opening: this.#opening,
+    };
+  }
+
+  /**
+   * Makes everything durable, cuts the files to their data, closes them and gives the lock back. Closing twice does nothing.
+   *
+   * @throws {NoSpace} If the disk is full: the log stays open, and can be closed once there is room.
+   * @throws {Poisoned} If a write or sync failed; everything is given back all the same.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#commit.close();
+    await drive(this.#close());
+  }
+
+  /** The twin of {@linkcode Log.close} that blocks. */
+  closeSync(): void {
+    if (this.#closed) return;
+    this.#commit.closeSync();
+    this.#closed = true;
+    driveSync(this.#close());
+  }
+
+  /** The same as {@linkcode Log.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The same as {@linkcode Log.closeSync}. */
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  get #pendingBytes(): number {
+    let bytes = this.#active.pendingBytes;
+    for (const buffer of this.#buffers.slice(1)) bytes += buffer.end;
+    return bytes;
+  }
+
+  /** Copies a message to the end of the log; nothing has changed when it throws. */
+  #add(message: PreparedMessage): number {
+    const last = this.#buffers.at(-1)!;
+    if (fits(last.end, message.size, this.#options.segmentBytes)) {
+      return last.append(message);
+    }
+    const next = this.#nextBuffer();
+    const offset = next.append(message);
+    this.#buffers.push(next);
+    return offset;
+  }
+
+  /** Copies messages to the end of the log, beginning with `next` if given; nothing has changed when it throws. */
+  #addAll(messages: readonly PreparedMessage[], next?: WriteBuffer): void {
+    const { segmentBytes } = this.#options;
+    const plan: { buffer: WriteBuffer; messages: PreparedMessage[] }[] = [];
+    let buffer = next ?? this.#buffers.at(-1)!;
+    let { end, nextOffset } = buffer;
+    let part: PreparedMessage[] = [];
+    for (const message of messages) {
+      if (!fits(end, message.size, segmentBytes)) {
+        plan.push({ buffer, messages: part });
+        buffer = this.#bufferAt(nextOffset);
+        part = [];
+        end = 0;
+      }
+      part.push(message);
+      end += message.size;
+      nextOffset++;
+    }
+    plan.push({ buffer, messages: part });
+    try {
+      for (const { buffer, messages } of plan) {
+        buffer.reserve(messages.map((message) => message.size));
+      }
+    } catch (error) {
+      for (const { buffer } of plan) buffer.dropSpare();
+      throw error;
+    }
+    for (const { buffer, messages } of plan) {
+      for (const message of messages) buffer.append(message);
+      buffer.dropSpare();
+      if (!this.#buffers.includes(buffer)) this.#buffers.push(buffer);
+    }
+  }
+
+  #nextBuffer(): WriteBuffer {
+    return this.#bufferAt(this.nextOffset);
+  }
+
+  #bufferAt(offset: number): WriteBuffer {
+    return new WriteBuffer(this.#shared, {
+      baseOffset: offset,
+      nextOffset: offset,
+      end: 0,
+      tail: new Uint8Array(0),
+    });
+  }
+
+  /** Starts a flush when a whole block, or a whole segment, waits. */
+  #kick(): void {
+    if (this.#buffers.length > 1 || this.#buffers[0]!.full) this.#commit.kick();
+  }
+
+  *#flush(durability: Durability): Twin<void> {
+    if (this.#poison !== undefined) throw this.#poison;
+    // Stamped together: one append time for everything in the flush.
+    for (const buffer of this.#buffers) buffer.seal();
+    this.#shared.timeline.endGroup();
+    try {
+      while (this.#buffers.length > 1) yield* this.#roll();
+      yield* this.#active.flush(durability);
+    } catch (error) {
+      // No room on the disk or in memory: nothing is lost, the next flush goes on from here.
+      if (error instanceof NoSpace || error instanceof PoolLimit) throw error;
+      throw this.#poison = this.#asPoison(error);
+    }
+  }
+
+  /** Closes the active segment and makes the next one: nothing in it is written before. */
+  *#roll(): Twin<void> {
+    const { storage } = this.#options;
+    const old = this.#active;
+    yield* old.seal();
+    const buffer = this.#buffers[1]!;
+    let files: SegmentFiles | undefined;
+    try {
+      yield* createSegment(storage, this.path, buffer.baseOffset);
+      files = yield* openSegment(storage, this.path, buffer.baseOffset, {
+        write: true,
+      });
+      this.#active = new ActiveSegment({
+        ...files,
+        buffer,
+        pool: this.#options.pool,
+        state: emptyState(),
+        prepareBytes: this.#prepareBytes(buffer),
+      });
+    } catch (error) {
+      if (files !== undefined) yield* closeSegment(files);
+      throw withoutRoom(error, this.path)?.withDurableOffset(
+        this.durableOffset,
+      ) ?? error;
+    }
+    this.#sealed.push({
+      firstOffset: old.baseOffset,
+      nextOffset: buffer.baseOffset,
+      byteLength: old.writtenEnd,
+    });
+    this.#buffers.shift();
+    this.#rolls++;
+    this.#syncs += old.syncs;
+    yield* old.close();
+  }
+
+  /** A small segment is not prepared beyond its end. */
+  #prepareBytes(buffer: WriteBuffer): number {
+    const { prepareBytes, segmentBytes } = this.#options;
+    return Math.min(prepareBytes, Math.max(0, segmentBytes - buffer.end));
+  }
+
+  async #prepare(paused: () => boolean): Promise<void> {
+    const active = this.#active;
+    if (!active.preparer.wants(active.writtenEnd)) return;
+    await active.preparer.run(() => active.writtenEnd, paused);
+  }
+
+  *#truncateBefore(offset: number): Twin<number> {
+    const { storage } = this.#options;
+    while (this.#sealed.length > 0 && this.#sealed[0]!.nextOffset <= offset) {
+      const path = join(
+        this.path,
+        segmentName(this.#sealed[0]!.firstOffset),
+      );
+      // The log first: an index without one is known as the rest of a truncation.
+      yield* removeFile(storage, `${path}.log`);
+      yield* removeFile(storage, `${path}.index`);
+      yield* syncDirectory(storage, this.path);
+      this.#sealed = this.#sealed.slice(1);
+    }
+    return this.firstOffset;
+  }
+
+  *#close(): Twin<void> {
+    let failure: unknown = this.#poison;
+    if (failure === undefined) {
+      try {
+        yield* this.#flush("data");
+        yield* this.#active.seal();
+      } catch (error) {
+        if (error instanceof NoSpace || error instanceof PoolLimit) {
+          this.#closed = false;
+          this.#commit.reopen();
+          throw error;
+        }
+        failure = this.#poison ??= this.#asPoison(error);
+      }
+    }
+    this.#commit.abandon(failure ?? this.#closedError("wait"));
+    for (const buffer of this.#buffers) buffer.discard();
+    yield* this.#active.close();
+    // The mark of a log that was not closed well stays: the next writer recovers.
+    if (failure === undefined) {
+      yield* removeMark(this.#options.storage, this.path);
+    }
+    this.#lock.release();
+    if (failure !== undefined) throw failure;
+  }
+
+  #pass(options: ReadOptions): LogPass {
+    this.#checkOpen("read");
+    const { storage, pool } = this.#options;
+    // deno-lint-ignore no-this-alias -- generators have a `this` of their own
+    const log = this;
+    const source: SegmentSource = {
+      *segments(): Twin<readonly ReadableSegment[]> {
+        const active = log.#active;
+        const all = log.#sealed.map(({ firstOffset, byteLength }) => ({
+          firstOffset,
+          bound: () => byteLength,
+        }));
+        all.push({
+          firstOffset: active.baseOffset,
+          bound: () => active.writtenEnd,
+        });
+        return all;
+      },
+      nextOffset: () => log.nextOffset,
+      *judge(): Twin<boolean> {
+        return false;
+      },
+    };
+    return new LogPass({ storage, dir: this.path, pool }, source, options);
+  }
+
+  #check(action: string): void {
+    if (this.#poison !== undefined) throw this.#poison;
+    this.#checkOpen(action);
+  }
+
+  #checkOpen(action: string): void {
+    if (this.#closed) throw this.#closedError(action);
+  }
+
+  #closedError(action: string): Error {
+    return new Deno.errors.BadResource(
+      `Cannot ${action} on log '${this.path}': it is closed`,
+    );
+  }
+
+  #checkRoom(size: number): void {
+    const pending = this.#pendingBytes;
+    const { bufferBytes } = this.#options;
+    if (pending === 0 || pending + size <= bufferBytes) return;
+    throw new Backpressure(
+      `${pending} of ${bufferBytes} bytes wait to be written, and the message has ${size}`,
+    );
+  }
+
+  #checkTruncation(offset: number): void {
+    if (
+      Number.isSafeInteger(offset) && offset >= 0 && offset <= this.nextOffset
+    ) return;
+    throw new RangeError(
+      `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${this.nextOffset}: received ${offset}`,
+    );
+  }
+
+  #refuseBusy(action: string): void {
+    if (!this.#commit.busy) return;
+    throw new TypeError(
+      `Cannot ${action} '${this.path}' blocking while an asynchronous flush is in flight`,
+    );
+  }
+
+  #asPoison(error: unknown): Poisoned {
+    if (error instanceof Poisoned) return error;
+    return new Poisoned(this.path, this.durableOffset, error);
+  }
+}
+
+function emptyState(): SegmentState {
+  return {
+    count: 0,
+    end: 0,
+    lastTimestamp: 0,
+    logTail: new Uint8Array(0),
+    indexTail: new Uint8Array(0),
+    indexedCount: 0,
+    missingEntries: new Uint8Array(0),
+  };
+}
+
+/** What a full disk gives when files are made, as the error that it gives when they are written. */
+function withoutRoom(error: unknown, path: string): NoSpace | undefined {
+  if (error instanceof NoSpace) return error;
+  const { code, syscall } = error as { code?: string; syscall?: string };
+  if (code !== "ENOSPC" && code !== "EDQUOT") return undefined;
+  return new NoSpace({
+    code,
+    syscall: syscall ?? "open",
+    path,
+    requestedBytes: 0,
+    writtenBytes: 0,
+  }, { cause: error });
+}

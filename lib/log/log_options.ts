@@ -1,0 +1,79 @@
+import { BufferPool } from "../pool/mod.ts";
+import { MAX_SEGMENT_BYTES } from "../segment/mod.ts";
+import { DiskStorage, type Storage } from "../storage/mod.ts";
+
+/** How to open a log for reading. */
+export interface LogReaderOptions {
+  /** Where blocks come from. @default {BufferPool.default()} */
+  pool?: BufferPool;
+  /** Where the files are. @default {new DiskStorage()} */
+  storage?: Storage;
+}
+
+/** How to open a log for writing. */
+export interface LogOptions extends LogReaderOptions {
+  /** Make the directory, and its missing parents, if there is none. @default {true} */
+  create?: boolean;
+  /** A segment is closed before it would exceed this many bytes; a larger message gets one of its own. @default {1 GiB} */
+  segmentBytes?: number;
+  /** Bytes of a block of messages in memory; a whole one is written as soon as the disk is free. @default {1 MiB} */
+  blockBytes?: number;
+  /** Bytes of messages that may wait in memory before `append` throws `Backpressure`. @default {64 MiB} */
+  bufferBytes?: number;
+  /** How far ahead of the data to allocate and zero the file, in bytes; 0 for not at all. @default {64 MiB} */
+  prepareBytes?: number;
+  /** How long to wait for another writer's lock, in milliseconds: a killed owner's may live until its last operation ends. @default {2000} */
+  lockTimeoutMs?: number;
+}
+
+/** {@linkcode LogOptions}, checked and complete. */
+export type CompleteLogOptions = Required<LogOptions>;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+const RANGES = {
+  segmentBytes: [KIB, MAX_SEGMENT_BYTES],
+  blockBytes: [4 * KIB, 64 * MIB],
+  bufferBytes: [4 * KIB, Number.MAX_SAFE_INTEGER],
+  prepareBytes: [0, MAX_SEGMENT_BYTES],
+  lockTimeoutMs: [0, 2 ** 31 - 1],
+} as const;
+
+/**
+ * Fills in what was left out.
+ *
+ * @throws {RangeError} If a setting is out of its range.
+ */
+export function completeOptions(options: LogOptions): CompleteLogOptions {
+  const complete = {
+    ...completeReaderOptions(options),
+    create: options.create ?? true,
+    segmentBytes: options.segmentBytes ?? KIB * MIB,
+    blockBytes: options.blockBytes ?? MIB,
+    bufferBytes: options.bufferBytes ?? 64 * MIB,
+    prepareBytes: options.prepareBytes ?? 64 * MIB,
+    lockTimeoutMs: options.lockTimeoutMs ?? 2000,
+  };
+  for (const [name, [min, max]] of Object.entries(RANGES)) {
+    const value = complete[name as keyof typeof RANGES];
+    if (Number.isSafeInteger(value) && value >= min && value <= max) continue;
+    throw new RangeError(
+      `Cannot open log as '${name}' must be an integer from ${min} to ${max}: received ${value}`,
+    );
+  }
+  if (complete.blockBytes % (4 * KIB) !== 0) {
+    throw new RangeError(
+      `Cannot open log as 'blockBytes' must be a multiple of 4096: received ${complete.blockBytes}`,
+    );
+  }
+  return complete;
+}
+
+/** Fills in what was left out for reading. */
+export function completeReaderOptions(
+  options: LogReaderOptions,
+): Required<LogReaderOptions> {
+  const pool = options.pool ?? BufferPool.default();
+  return { pool, storage: options.storage ?? new DiskStorage({ pool }) };
+}

@@ -1,0 +1,200 @@
+import { INDEX_ENTRY_BYTES, readIndexEntry } from "../codec/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
+import {
+  type BatchPass,
+  checkReadOptions,
+  type CursorStop,
+  MessageBatch,
+  ReadLimit,
+  type ReadOptions,
+  type SegmentFiles,
+  SegmentPass,
+} from "../segment/mod.ts";
+import { step, type Storage, type Twin } from "../storage/mod.ts";
+import { OffsetOutOfRange } from "./offset_out_of_range.ts";
+import { closeSegment, openSegment } from "./segment_files.ts";
+
+/** How often a segment that vanished before it was opened is looked for again. */
+const MAX_ATTEMPTS = 3;
+
+/** A segment that can be read. */
+export interface ReadableSegment {
+  /** The offset of its first message. */
+  firstOffset: number;
+  /** Up to which byte its log may be read, as of now; `undefined` where only its size tells. */
+  bound: (() => number) | undefined;
+}
+
+/** The segments of a log, as their owner knows them. */
+export interface SegmentSource {
+  /** The segments that there are now, in order; never empty. */
+  segments(): Twin<readonly ReadableSegment[]>;
+  /** The offset up to which messages can be read now; `undefined` where only reading tells. */
+  nextOffset(): number | undefined;
+  /**
+   * Judges the stop of an unbounded segment; `sealed` if a later one exists, so that nothing more will be written there.
+   *
+   * @returns Whether to read on: `false` is the end.
+   * @throws {CorruptSegment} If it is damage.
+   */
+  judge(
+    files: SegmentFiles,
+    stop: CursorStop,
+    attempt: number,
+    sealed: boolean,
+  ): Twin<boolean>;
+}
+
+/** One pass over a log, from segment to segment. */
+export class LogPass implements BatchPass {
+  readonly #storage: Storage;
+  readonly #dir: string;
+  readonly #pool: BufferPool;
+  readonly #source: SegmentSource;
+  readonly #options: ReadOptions;
+  readonly #limit: ReadLimit;
+  #current:
+    | { files: SegmentFiles; pass: SegmentPass; firstOffset: number }
+    | undefined;
+  /** The offset to go on from. */
+  #offset: number | undefined;
+  /** Attempts at the place where the last one stopped. */
+  #attempt = 0;
+
+  constructor(
+    place: { storage: Storage; dir: string; pool: BufferPool },
+    source: SegmentSource,
+    options: ReadOptions,
+  ) {
+    checkReadOptions(options);
+    this.#storage = place.storage;
+    this.#dir = place.dir;
+    this.#pool = place.pool;
+    this.#source = source;
+    this.#options = options;
+    this.#limit = new ReadLimit(options);
+  }
+
+  /**
+   * The next batch, which is the caller's; `undefined` at the end.
+   *
+   * @throws {OffsetOutOfRange} If the first offset asked for is not in the log.
+   * @throws {CorruptSegment} If a segment is damaged.
+   */
+  *next(): Twin<MessageBatch | undefined> {
+    for (;;) {
+      if (this.#limit.reached) return undefined;
+      if (this.#current === undefined) yield* this.#open();
+      const { files, pass, firstOffset } = this.#current!;
+      const next = yield* pass.next();
+      if (next instanceof MessageBatch) {
+        this.#offset = next.nextOffset;
+        this.#attempt = 0;
+        return this.#limit.apply(next);
+      }
+      this.#offset = next.offset;
+      const segments = yield* this.#source.segments();
+      const later = segments.find((each) => each.firstOffset === next.offset);
+      if (later !== undefined && later.firstOffset > firstOffset) {
+        yield* this.close();
+        continue;
+      }
+      const sealed = segments.at(-1)!.firstOffset > firstOffset;
+      const attempt = this.#attempt++;
+      if (!(yield* this.#source.judge(files, next, attempt, sealed))) {
+        return undefined;
+      }
+    }
+  }
+
+  /** Opens the segment that holds the next message. */
+  *#open(): Twin<void> {
+    for (let attempt = 0;; attempt++) {
+      const segments = yield* this.#source.segments();
+      const wanted = this.#offset ??= yield* this.#first(segments);
+      const segment = segments.findLast((each) => each.firstOffset <= wanted);
+      if (segment === undefined) {
+        const next = this.#source.nextOffset() ?? wanted;
+        throw new OffsetOutOfRange(wanted, segments[0]!.firstOffset, next);
+      }
+      try {
+        yield* this.#openSegment(segment, wanted);
+        return;
+      } catch (error) {
+        // Truncated between the listing and the opening: the next listing tells.
+        const gone = error instanceof Deno.errors.NotFound;
+        if (!gone || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  *#openSegment(segment: ReadableSegment, from: number): Twin<void> {
+    const { firstOffset, bound } = segment;
+    const files = yield* openSegment(this.#storage, this.#dir, firstOffset, {
+      write: false,
+    });
+    const pass = new SegmentPass({
+      ...files,
+      pool: this.#pool,
+      baseOffset: firstOffset,
+      start: { ...this.#options, from },
+      bound,
+    });
+    this.#current = { files, pass, firstOffset };
+  }
+
+  /** The offset to begin with: the one asked for, or the first of the segment in which the time asked for may lie. */
+  *#first(segments: readonly ReadableSegment[]): Twin<number> {
+    const first = segments[0]!.firstOffset;
+    const { from = first, since } = this.#options;
+    const next = this.#source.nextOffset();
+    if (from < first || next !== undefined && from > next) {
+      throw new OffsetOutOfRange(from, first, next ?? from);
+    }
+    if (since === undefined) return from;
+    // The last segment that begins before the time: the message may be in it, and in none before.
+    let low = 0;
+    let high = segments.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const time = yield* this.#firstTimestamp(segments[middle]!);
+      if (time !== undefined && time < since) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(from, segments[Math.max(0, low - 1)]!.firstOffset);
+  }
+
+  *#firstTimestamp(segment: ReadableSegment): Twin<number | undefined> {
+    const files = yield* openSegment(
+      this.#storage,
+      this.#dir,
+      segment.firstOffset,
+      { write: false },
+    );
+    try {
+      const { index } = files;
+      const length = index.capabilities.readOffsetAlignment;
+      const size = Math.max(length, INDEX_ENTRY_BYTES);
+      using buffer = yield* step(
+        () => this.#pool.acquire(size),
+        () => this.#pool.acquireSync(size),
+      );
+      const read = yield* step(
+        () => index.read(buffer, 0),
+        () => index.readSync(buffer, 0),
+      );
+      if (read < INDEX_ENTRY_BYTES) return undefined;
+      const entry = readIndexEntry(buffer.bytes, 0);
+      return entry.position === 0 ? undefined : entry.timestamp;
+    } finally {
+      yield* closeSegment(files);
+    }
+  }
+
+  /** Closes the files of the segment that is being read. */
+  *close(): Twin<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    if (current !== undefined) yield* closeSegment(current.files);
+  }
+}

@@ -1,0 +1,133 @@
+import {
+  corruption,
+  type CursorStop,
+  hasMessageBehind,
+  iterate,
+  iterateSync,
+  type MessageBatch,
+  type ReadOptions,
+  type SegmentFiles,
+} from "../segment/mod.ts";
+import { step, type Twin } from "../storage/mod.ts";
+import { listDirectory } from "./directory.ts";
+import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
+import {
+  LogPass,
+  type ReadableSegment,
+  type SegmentSource,
+} from "./log_pass.ts";
+
+/** How often a bad message is read again before it is judged, and the wait before the first repetition, which doubles, in milliseconds. */
+const ATTEMPTS = 8;
+const FIRST_DELAY_MS = 1;
+/** How far behind the end of the data a valid message is looked for: what a crash can leave. */
+const LOOK_BEHIND_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Reads a log that anybody may be writing, from any process: it takes no lock and changes nothing.
+ *
+ * @example Reading what another process wrote
+ * ```ts
+ * import { Log, LogReader } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * await using log = await Log.open(dir);
+ * await log.appendDurable("hello");
+ *
+ * const reader = new LogReader(dir);
+ * for await (using batch of reader.read()) {
+ *   assertEquals(new TextDecoder().decode(batch.payload(0)), "hello");
+ * }
+ * await log.close();
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export class LogReader {
+  /** The directory. */
+  readonly path: string;
+
+  readonly #options: Required<LogReaderOptions>;
+
+  /** Nothing is opened before something is read. */
+  constructor(path: string, options: LogReaderOptions = {}) {
+    this.path = path;
+    this.#options = completeReaderOptions(options);
+  }
+
+  /**
+   * The messages that are in the files, in batches that are the caller's to drop. It ends where the data ends.
+   *
+   * @throws {OffsetOutOfRange} If `from` is below the first offset of the log.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   */
+  read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
+    return iterate(this.#pass(options));
+  }
+
+  /** The twin of {@linkcode LogReader.read} that blocks. */
+  readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
+    return iterateSync(this.#pass(options));
+  }
+
+  #pass(options: ReadOptions): LogPass {
+    const { storage, pool } = this.#options;
+    const dir = this.path;
+    const source: SegmentSource = {
+      *segments(): Twin<readonly ReadableSegment[]> {
+        const listing = yield* listDirectory(storage, dir);
+        const found = listing.segments.filter((each) => each.log && each.index);
+        if (found.length > 0) {
+          return found.map(({ firstOffset }) => ({
+            firstOffset,
+            bound: undefined,
+          }));
+        }
+        throw new Deno.errors.NotFound(
+          `No segment of a log in '${dir}': a log has files such as 00000000000000000000.log`,
+        );
+      },
+      nextOffset: () => undefined,
+      judge: (files, stop, attempt, sealed) =>
+        this.#judge(files, stop, attempt, sealed),
+    };
+    return new LogPass({ storage, dir, pool }, source, options);
+  }
+
+  /** Behind a writer's end, a bad message means "not yet"; it is damage if it stays and a valid message lies behind it, or if nobody is writing. */
+  *#judge(
+    files: SegmentFiles,
+    stop: CursorStop,
+    attempt: number,
+    sealed: boolean,
+  ): Twin<boolean> {
+    if (stop.reason === "end" && !sealed) return false;
+    const { storage, pool } = this.#options;
+    const written = yield* this.#isWritten();
+    const unfinished = stop.reason === "zeros" || stop.reason === "partial";
+    if (written && unfinished && !sealed) return false;
+    if ((written || sealed) && attempt < ATTEMPTS) {
+      const ms = FIRST_DELAY_MS * 2 ** attempt;
+      yield* step(() => storage.delay(ms), () => storage.delaySync(ms));
+      return true;
+    }
+    const { log } = files;
+    if (sealed) throw corruption(log.path, stop);
+    const size = yield* step(() => log.size(), () => log.sizeSync());
+    const bound = Math.min(size, stop.position + LOOK_BEHIND_BYTES);
+    const from = stop.position + 1;
+    const behind = yield* hasMessageBehind(log, pool, from, bound, stop.offset);
+    if (behind || !written && !unfinished) throw corruption(log.path, stop);
+    return false;
+  }
+
+  /** Whether a writer has the log open: it holds the lock. */
+  *#isWritten(): Twin<boolean> {
+    const { storage } = this.#options;
+    const { marked } = yield* listDirectory(storage, this.path);
+    if (!marked) return false;
+    const lock = storage.lock(this.path);
+    lock?.release();
+    return lock === undefined;
+  }
+}

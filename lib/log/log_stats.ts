@@ -1,0 +1,25 @@
+import type { OpeningReport } from "./opening.ts";
+
+/** A log's figures at one moment. */
+export interface LogStats {
+  /** Messages appended since the log was opened. */
+  appendedMessages: number;
+  /** Their bytes, headers included. */
+  appendedBytes: number;
+  /** Bytes of messages that are in memory and not in the files. */
+  pendingBytes: number;
+  /** Flushes that were run. */
+  flushes: number;
+  /** Messages that flushes made durable. */
+  flushedMessages: number;
+  /** How often messages were made durable: by a sync, or by a write that carries it. */
+  syncs: number;
+  /** Segments that were closed because the next message would have exceeded their size. */
+  rolls: number;
+  /** Segments that there are. */
+  segments: number;
+  /** Bytes ahead of the data that are allocated and zeroed. */
+  preparedBytes: number;
+  /** What opening found and did. */
+  opening: OpeningReport;
+}

@@ -1,0 +1,11 @@
+/**
+ * A directory of segments as one log.
+ *
+ * @module
+ */
+export { Log } from "./log.ts";
+export type { LogOptions, LogReaderOptions } from "./log_options.ts";
+export { LogReader } from "./log_reader.ts";
+export type { LogStats } from "./log_stats.ts";
+export { OffsetOutOfRange } from "./offset_out_of_range.ts";
+export type { OpeningReport } from "./opening.ts";

@@ -1,0 +1,21 @@
+/** The offset asked for is not in the log: it was truncated away, or does not exist yet. */
+export class OffsetOutOfRange extends RangeError {
+  /** `"OffsetOutOfRange"`. */
+  override readonly name: string = "OffsetOutOfRange";
+  /** The offset that was asked for. */
+  readonly offset: number;
+  /** The offset of the first message of the log. */
+  readonly firstOffset: number;
+  /** The offset that the next message gets. */
+  readonly nextOffset: number;
+
+  /** Makes the error; the fields are in the message. */
+  constructor(offset: number, firstOffset: number, nextOffset: number) {
+    super(
+      `Cannot read from offset ${offset}: the log holds offsets from ${firstOffset} up to, not including, ${nextOffset}`,
+    );
+    this.offset = offset;
+    this.firstOffset = firstOffset;
+    this.nextOffset = nextOffset;
+  }
+}

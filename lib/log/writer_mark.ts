@@ -1,0 +1,74 @@
+import type { BufferPool } from "../pool/mod.ts";
+import { step, type Storage, type Twin } from "../storage/mod.ts";
+import { createFile, removeFile, syncDirectory } from "./directory.ts";
+import { join, WRITER_MARK } from "./names.ts";
+
+/** Leaves the mark of this process, durably: its id and the time, in microseconds, at which it opened the log. */
+export function* leaveMark(
+  storage: Storage,
+  dir: string,
+  pool: BufferPool,
+): Twin<void> {
+  const path = join(dir, WRITER_MARK);
+  yield* createFile(storage, path);
+  const options = { write: true };
+  const file = yield* step(
+    () => storage.open(path, options),
+    () => storage.openSync(path, options),
+  );
+  try {
+    const length = file.capabilities.physicalBlock;
+    using buffer = yield* step(
+      () => pool.acquire(length, { zeroed: true }),
+      () => pool.acquireSync(length, { zeroed: true }),
+    );
+    const text = `${Deno.pid} ${storage.now()}\n`;
+    const { written } = new TextEncoder().encodeInto(text, buffer.bytes);
+    yield* step(() => file.write(buffer, 0), () => file.writeSync(buffer, 0));
+    yield* step(() => file.truncate(written), () => file.truncateSync(written));
+    yield* step(() => file.sync("full"), () => file.syncSync("full"));
+  } finally {
+    yield* step(() => file.close(), () => file.closeSync());
+  }
+  yield* syncDirectory(storage, dir);
+}
+
+/** Removes the mark, durably: the log is closed. */
+export function* removeMark(storage: Storage, dir: string): Twin<void> {
+  yield* removeFile(storage, join(dir, WRITER_MARK));
+  yield* syncDirectory(storage, dir);
+}
+
+/** Who left the mark, in words; `undefined` if there is none that can be read. */
+export function* readMark(
+  storage: Storage,
+  dir: string,
+  pool: BufferPool,
+): Twin<string | undefined> {
+  const path = join(dir, WRITER_MARK);
+  try {
+    const file = yield* step(
+      () => storage.open(path),
+      () => storage.openSync(path),
+    );
+    const length = file.capabilities.physicalBlock;
+    using buffer = yield* step(
+      () => pool.acquire(length),
+      () => pool.acquireSync(length),
+    );
+    const read = yield* step(
+      () => file.read(buffer, 0),
+      () => file.readSync(buffer, 0),
+    );
+    yield* step(() => file.close(), () => file.closeSync());
+    const text = new TextDecoder().decode(buffer.bytes.subarray(0, read));
+    const [pid, time] = text.trim().split(" ");
+    if (!/^\d+$/.test(pid ?? "") || !/^\d+$/.test(time ?? "")) return undefined;
+    return `process ${pid}, since ${
+      new Date(Number(time) / 1000).toISOString()
+    }`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

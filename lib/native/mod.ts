@@ -1,0 +1,11 @@
+/**
+ * The only room that says `Deno.dlopen` or `Deno.Unsafe*`: the symbol table, loading, and what a status means.
+ *
+ * @module
+ */
+export { checked, errnoName, statusError, systemError } from "./errors.ts";
+export type { SystemErrorFields } from "./errors.ts";
+export { native } from "./library.ts";
+export { nativeBuffer } from "./memory.ts";
+export { STATUS } from "./status.ts";
+export { Unsupported } from "./unsupported.ts";

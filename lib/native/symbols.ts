@@ -1,0 +1,159 @@
+/**
+ * The symbol table: every export of the library, with the C names of its parameters.
+ *
+ * Only `u32`, `i32`, `f64` and `buffer` cross the border: no 64-bit integers (a number there falls off V8's fast path) and no addresses.
+ */
+
+/** Every export answers a status: a value of zero or more, or a negative code (`status.ts`). */
+const status = "i32";
+
+/** The exports by room, in the order of the Rust files, which the ABI number depends on. */
+export const SYMBOLS = {
+  basalt_abi: { parameters: [], result: status },
+
+  basalt_stamp: {
+    parameters: [
+      "buffer", // bytes
+      "u32", // bytes_length
+      "u32", // start
+      "buffer", // records
+      "u32", // count
+      "buffer", // index
+      "u32", // index_length
+      "buffer", // context
+    ],
+    result: status,
+  },
+  basalt_scan: {
+    parameters: [
+      "buffer", // bytes
+      "u32", // bytes_length
+      "u32", // start
+      "f64", // expected_offset
+      "u32", // max_count
+      "buffer", // starts
+      "buffer", // lengths
+      "buffer", // out
+    ],
+    result: status,
+  },
+  basalt_find: {
+    parameters: [
+      "buffer", // bytes
+      "u32", // bytes_length
+      "u32", // start
+      "f64", // min_offset
+      "f64", // max_offset
+    ],
+    result: status,
+  },
+
+  basalt_engine_open: { parameters: ["buffer" /* out */], result: status },
+  basalt_engine_close: { parameters: ["u32" /* port */], result: status },
+  basalt_engine_submit: {
+    parameters: ["u32", /* port */ "buffer" /* entry */],
+    result: status,
+  },
+  basalt_engine_run: {
+    parameters: ["buffer", /* entry */ "buffer" /* out */],
+    result: status,
+  },
+  basalt_engine_collect: {
+    parameters: ["u32", /* port */ "buffer", /* out */ "u32" /* capacity */],
+    result: status,
+  },
+  basalt_engine_wait: {
+    parameters: ["u32", /* port */ "u32" /* timeout_ms */],
+    result: status,
+    nonblocking: true,
+  },
+  basalt_engine_settle: {
+    parameters: ["u32", /* port */ "u32" /* timeout_ms */],
+    result: status,
+  },
+
+  basalt_file_adopt: { parameters: ["i32" /* fd */], result: status },
+  basalt_file_close: { parameters: ["u32" /* file */], result: status },
+  basalt_file_probe: {
+    parameters: ["u32", /* file */ "buffer", /* out */ "u32" /* out_count */],
+    result: status,
+  },
+  basalt_file_cachestat: {
+    parameters: [
+      "u32", // file
+      "f64", // position
+      "f64", // length
+      "buffer", // out
+    ],
+    result: status,
+  },
+  basalt_file_probe_uncached: {
+    parameters: ["u32" /* file */],
+    result: status,
+  },
+  basalt_file_lock: {
+    parameters: ["u32", /* file */ "u32" /* exclusive */],
+    result: status,
+  },
+  basalt_kernel_release: {
+    parameters: ["buffer", /* out */ "u32" /* out_length */],
+    result: status,
+  },
+
+  basalt_pool_open: {
+    parameters: [
+      "u32", // enabled
+      "f64", // limit_bytes
+      "u32", // bucket_capacity
+    ],
+    result: status,
+  },
+  basalt_pool_attach: {
+    parameters: ["u32", /* pool */ "buffer" /* out */],
+    result: status,
+  },
+  basalt_pool_close: { parameters: ["u32" /* pool */], result: status },
+  basalt_pool_acquire: {
+    parameters: [
+      "u32", // pool
+      "u32", // length
+      "u32", // external
+      "buffer", // out
+    ],
+    result: status,
+  },
+  basalt_pool_release: {
+    parameters: ["u32", /* pool */ "u32", /* slot */ "u32" /* generation */],
+    result: status,
+  },
+  basalt_pool_quarantine: {
+    parameters: ["u32", /* pool */ "u32", /* slot */ "u32" /* generation */],
+    result: status,
+  },
+  basalt_pool_count: {
+    parameters: ["u32", /* pool */ "u32", /* counter */ "i32" /* delta */],
+    result: status,
+  },
+  basalt_pool_stats: {
+    parameters: ["u32", /* pool */ "buffer", /* out */ "u32" /* out_count */],
+    result: status,
+  },
+  basalt_pool_trim: { parameters: ["u32" /* pool */], result: status },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The typed functions over {@linkcode SYMBOLS}. */
+export type NativeFunctions = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** FNV-1a over the signatures, as `rust/src/ffi/abi.rs` computes it over its own. */
+export function abiNumber(): number {
+  let hash = 0x811c9dc5;
+  for (const [name, symbol] of Object.entries(SYMBOLS)) {
+    const text = `${name}(${
+      symbol.parameters.map((kind) => `${kind},`).join("")
+    });`;
+    for (let i = 0; i < text.length; i++) {
+      hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+    }
+  }
+  return hash & 0x7fffffff;
+}

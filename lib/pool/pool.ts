@@ -1,0 +1,423 @@
+import { checked, native } from "../native/mod.ts";
+import { checkInteger, checkLength, shown } from "./checks.ts";
+import { type FrozenBuffer, lendFrozenBuffer } from "./frozen_buffer.ts";
+import { COUNTER, Ledger, neverFits } from "./ledger.ts";
+import type { Loan } from "./loan.ts";
+import type {
+  AcquireOptions,
+  AcquireSyncOptions,
+  AtLimit,
+  AttachOptions,
+  BufferPoolOptions,
+} from "./options.ts";
+import { PoolLimit } from "./pool_limit.ts";
+import {
+  growth,
+  lendPooledBuffer,
+  makePooledBuffer,
+  PooledBuffer,
+} from "./pooled_buffer.ts";
+import {
+  decodeStats,
+  type LeakReport,
+  type PoolStats,
+  STATS_COUNT,
+} from "./pool_stats.ts";
+import type { Anchor } from "./region.ts";
+import { formatReport } from "./report.ts";
+import { BLOCK_ALIGNMENT } from "./size_class.ts";
+import { WaitQueue } from "./wait_queue.ts";
+
+const DEFAULT_LIMIT_BYTES = 4 * 1024 ** 3;
+const DEFAULT_BUCKET_CAPACITY = 8192;
+
+/** A pool that exists already, for the constructor. */
+class Attachment implements AttachOptions {
+  declare readonly atLimit?: AtLimit;
+  declare readonly trackLeaks?: boolean;
+  declare readonly onWarning?: (message: string) => void;
+  readonly id: number;
+
+  constructor(id: number, options: AttachOptions) {
+    this.id = id;
+    Object.assign(this, options);
+  }
+}
+
+/**
+ * Memory for I/O: blocks of 28 sizes, aligned to 4096 bytes, on huge pages where the system allows, within one limit that is never exceeded.
+ *
+ * A request takes the smallest size that fits. At the limit, free blocks of other sizes are given up first; what happens then is the option `atLimit`.
+ * Several workers can use one pool by its number: {@linkcode BufferPool.attach}. A worker that ends gives its blocks back.
+ *
+ * @example A pool of 64 MiB
+ * ```ts
+ * import { BufferPool } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = new BufferPool({ limitBytes: 64 * 1024 ** 2, atLimit: "wait" });
+ * {
+ *   using buffer = await pool.acquire(10_000);
+ *   buffer.bytes.fill(1);
+ *   assertEquals(buffer.capacity, 16384);
+ *   assertEquals(pool.stats().inUseBytes, 16384);
+ * }
+ * assertEquals(pool.stats().inUseBytes, 0);
+ * ```
+ */
+export class BufferPool implements Disposable {
+  static #default: BufferPool | undefined;
+
+  /** The pool's number, by which other workers attach to it. */
+  readonly id: number;
+  /** Whether blocks that come back are kept. */
+  readonly enabled: boolean;
+  /** The most memory that the pool maps, in bytes. */
+  readonly limitBytes: number;
+  /** The most free blocks that are kept of each size. */
+  readonly bucketCapacity: number;
+  /** What happens at the limit, in this isolate. */
+  readonly atLimit: AtLimit;
+  readonly #ledger: Ledger;
+  readonly #queue: WaitQueue<PooledBuffer>;
+  readonly #onWarning: (message: string) => void;
+  #warned = false;
+  #waiting = false;
+
+  /** The pool that is shared by all who ask for none of their own: made at first use, with the default settings. */
+  static default(): BufferPool {
+    const shared = BufferPool.#default;
+    if (shared !== undefined && !shared.#ledger.closed) return shared;
+    return BufferPool.#default = new BufferPool();
+  }
+
+  /**
+   * Joins a pool by its number, usually that of another worker. Each attachment is closed by itself.
+   *
+   * @throws {RangeError} If there is no pool of that number (any more), or an option is wrong.
+   */
+  static attach(id: number, options: AttachOptions = {}): BufferPool {
+    checkInteger("attach to pool", "id", id, 1, 0x7fffffff);
+    return new BufferPool(new Attachment(id, options));
+  }
+
+  /**
+   * Makes a pool.
+   *
+   * @throws {RangeError} If an option is wrong; the message says which, what it was, and what would do.
+   * @throws {Unsupported} Where the native library cannot run.
+   */
+  constructor(options: BufferPoolOptions = {}) {
+    const { atLimit = "wait", trackLeaks = false, onWarning = warn } = options;
+    if (atLimit !== "wait" && atLimit !== "fail" && atLimit !== "external") {
+      throw new RangeError(
+        `Cannot create pool as 'atLimit' must be 'wait', 'fail' or 'external': received ${
+          shown(atLimit)
+        }`,
+      );
+    }
+    if (typeof onWarning !== "function") {
+      throw new RangeError(
+        `Cannot create pool as 'onWarning' must be a function: received ${
+          shown(onWarning)
+        }`,
+      );
+    }
+    this.atLimit = atLimit;
+    this.#onWarning = onWarning;
+    if (options instanceof Attachment) {
+      const out = new Float64Array(3);
+      const status = native().basalt_pool_attach(
+        options.id,
+        new Uint8Array(out.buffer),
+      );
+      if (status !== 0) {
+        throw new RangeError(
+          `Cannot attach to pool as 'id' must be the number of an open pool: received ${options.id}`,
+        );
+      }
+      this.id = options.id;
+      this.enabled = out[0] === 1;
+      this.limitBytes = out[1]!;
+      this.bucketCapacity = out[2]!;
+    } else {
+      const {
+        enabled = true,
+        limitBytes = DEFAULT_LIMIT_BYTES,
+        bucketCapacity = DEFAULT_BUCKET_CAPACITY,
+      } = options;
+      checkInteger(
+        "create pool",
+        "limitBytes",
+        limitBytes,
+        BLOCK_ALIGNMENT,
+        2 ** 53,
+      );
+      checkInteger(
+        "create pool",
+        "bucketCapacity",
+        bucketCapacity,
+        0,
+        0xffffffff,
+      );
+      this.enabled = Boolean(enabled);
+      this.limitBytes = limitBytes;
+      this.bucketCapacity = bucketCapacity;
+      this.id = checked(
+        native().basalt_pool_open(
+          this.enabled ? 1 : 0,
+          limitBytes,
+          bucketCapacity,
+        ),
+        "basalt_pool_open",
+      );
+    }
+    this.#ledger = new Ledger(this.id, this.enabled, Boolean(trackLeaks));
+    this.#ledger.onLeak = (message) => this.#onWarning(message);
+    const serve = (): void => this.#queue.serve();
+    this.#queue = new WaitQueue((waiting) => {
+      this.#waiting = waiting;
+      this.#ledger.onReturn = waiting ? serve : null;
+    });
+    growth.set(this, (length) => this.#take(length, "grow"));
+  }
+
+  /**
+   * Leases memory of at least `length` bytes, 0 to 512 MiB. At the limit it waits its turn if the pool is so set, first come, first served; memory that
+   * this isolate drops is passed on at once, of other workers' it hears within 5 ms.
+   *
+   * @throws {RangeError} If the length is out of range.
+   * @throws {PoolLimit} At the limit, if `atLimit` is `"fail"`, or if the pool could never give so much.
+   * @throws {TypeError} If the pool is closed.
+   */
+  async acquire(
+    length: number,
+    options?: AcquireOptions,
+  ): Promise<PooledBuffer> {
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    this.#check(length);
+    if (this.#isPlain(length, options)) return this.#plain(length);
+    if (!this.#waiting) {
+      const buffer = this.#attempt(length, options);
+      if (buffer !== null) return buffer;
+    }
+    if (this.atLimit !== "wait") return this.#atLimitSync(length, options);
+    this.#warnAtLimit();
+    this.#refuseImpossible(length);
+    this.#ledger.count(COUNTER.WAITS, 1);
+    const attempt = (): PooledBuffer | null => {
+      const buffer = this.#attempt(length, options);
+      if (buffer === null) this.#refuseImpossible(length);
+      return buffer;
+    };
+    return await this.#queue.wait(attempt, signal);
+  }
+
+  /**
+   * Leases memory as {@linkcode BufferPool.acquire}, but never waits, and takes nothing before those who do.
+   *
+   * @throws {RangeError} If the length is out of range.
+   * @throws {PoolLimit} At the limit, unless `atLimit` is `"external"`, and while requests wait.
+   * @throws {TypeError} If the pool is closed.
+   */
+  acquireSync(length: number, options?: AcquireSyncOptions): PooledBuffer {
+    this.#check(length);
+    if (options === undefined) {
+      if (!this.#waiting) {
+        const anchor = this.#ledger.lease(length, 0);
+        if (anchor !== null) return makePooledBuffer(this, anchor, length);
+      }
+      return this.#atLimitSync(length, options);
+    }
+    if (this.#isPlain(length, options)) return this.#plain(length);
+    return (this.#waiting ? null : this.#attempt(length, options)) ??
+      this.#atLimitSync(length, options);
+  }
+
+  /**
+   * Lends memory to an operation in flight; whoever runs it calls `end()` on completion.
+   *
+   * A pooled buffer is lent as a whole to one operation: until the loan ends its views are empty and every use of it is a `TypeError`. The range may go up
+   * to its capacity, for devices transfer whole sectors. A frozen buffer may be lent many times, for reading only, and its view stays.
+   *
+   * @param start The first byte, counted from the buffer's. 0 if not given.
+   * @param length Bytes; to the end of the bytes in use if not given.
+   * @param access What the operation does with the memory: `"read"` it (to write a file) or `"write"` to it (to read a file). `"write"` if not given, for a frozen buffer `"read"`.
+   * @throws {RangeError} If the range is not within the buffer.
+   * @throws {TypeError} If the buffer is another pool's, dropped, lent, held, or plain memory, or if it is frozen and would be written to.
+   */
+  lend(
+    buffer: PooledBuffer | FrozenBuffer,
+    start = 0,
+    length?: number,
+    access?: "read" | "write",
+  ): Loan {
+    const foreign = buffer.pool !== this && buffer.pool.id !== this.id;
+    if (foreign) {
+      throw new TypeError(
+        `Cannot lend buffer as it belongs to another pool: received one of pool ${buffer.pool.id}, this is pool ${this.id}`,
+      );
+    }
+    if (buffer instanceof PooledBuffer) {
+      return lendPooledBuffer(buffer, start, length, access ?? "write");
+    }
+    if (access === "write") {
+      throw new TypeError(
+        "Cannot lend buffer to be written to: the buffer is frozen",
+      );
+    }
+    return lendFrozenBuffer(buffer, start, length);
+  }
+
+  /** The figures of this moment. @throws {TypeError} If the pool is closed. */
+  stats(): PoolStats {
+    this.#checkOpen("read statistics");
+    const values = new Float64Array(STATS_COUNT);
+    this.#ledger.stats(values);
+    return decodeStats(values, this.#queue.size);
+  }
+
+  /** The figures as a table for people. @throws {TypeError} If the pool is closed. */
+  report(): string {
+    return formatReport(this.id, this.stats());
+  }
+
+  /** Unmaps the blocks that are free. @returns The bytes that were given up. @throws {TypeError} If the pool is closed. */
+  trim(): number {
+    this.#checkOpen("trim pool");
+    return this.#ledger.trim();
+  }
+
+  /** The leases of this isolate that were found forgotten, oldest first, the last 1000; none unless `trackLeaks` is set. */
+  leaks(): LeakReport[] {
+    return [...this.#ledger.leaks];
+  }
+
+  /**
+   * Leaves the pool: requests that wait are rejected with a `TypeError`, later ones fail. Buffers that are leased can be used and dropped as before. When all
+   * have left, free memory is unmapped. Closing twice does nothing.
+   */
+  close(): void {
+    if (this.#ledger.closed) return;
+    this.#queue.clear(
+      new TypeError("Cannot acquire buffer: the pool was closed"),
+    );
+    this.#ledger.close();
+  }
+
+  /** The same as {@linkcode BufferPool.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #check(length: number): void {
+    // Written out for the common case; `checkLength` words the error.
+    if (
+      !(length >= 0 && length <= 536870912 && length === Math.floor(length))
+    ) {
+      checkLength("acquire buffer", length);
+    }
+    this.#checkOpen("acquire buffer");
+  }
+
+  #checkOpen(action: string): void {
+    if (!this.#ledger.closed) return;
+    throw new TypeError(`Cannot ${action}: the pool is closed`);
+  }
+
+  #isPlain(length: number, options: AcquireSyncOptions | undefined): boolean {
+    return options?.aligned === false && length < BLOCK_ALIGNMENT;
+  }
+
+  #plain(length: number): PooledBuffer {
+    return makePooledBuffer(this, this.#ledger.leasePlain(length), length);
+  }
+
+  /** Leases within the limit; `null` when there is no room. */
+  #attempt(
+    length: number,
+    options: AcquireSyncOptions | undefined,
+  ): PooledBuffer | null {
+    const anchor = this.#ledger.lease(length, 0);
+    return anchor === null ? null : this.#wrap(anchor, length, options);
+  }
+
+  #wrap(
+    anchor: Anchor,
+    length: number,
+    options: AcquireSyncOptions | undefined,
+  ): PooledBuffer {
+    if (options?.zeroed === true && !this.#ledger.fresh) {
+      new Uint8Array(anchor.region.open(), 0, length).fill(0);
+    }
+    return makePooledBuffer(this, anchor, length);
+  }
+
+  /** What a request gets that found no room and does not wait. */
+  #atLimitSync(
+    length: number,
+    options: AcquireSyncOptions | undefined,
+  ): PooledBuffer {
+    return this.#wrap(this.#beyond(length, "acquire"), length, options);
+  }
+
+  /** Leases memory for a buffer that grows, also before requests that wait. */
+  #take(length: number, action: string): Anchor {
+    this.#checkOpen(`${action} buffer`);
+    return this.#ledger.lease(length, 0) ?? this.#beyond(length, action);
+  }
+
+  #beyond(length: number, action: string): Anchor {
+    this.#warnAtLimit();
+    if (this.atLimit === "external") {
+      const anchor = this.#ledger.lease(length, 1);
+      if (anchor !== null) return anchor;
+    }
+    throw this.#limitError(length, action);
+  }
+
+  #limitError(length: number, action: string): PoolLimit {
+    const { mappedBytes, inUseBytes, quarantinedBytes } = this.stats();
+    const { limitBytes } = this;
+    const waiting = this.#queue.size;
+    return new PoolLimit(
+      `Cannot ${action} buffer of ${length} bytes as ${
+        waiting > 0
+          ? `${waiting} ${
+            waiting === 1 ? "request waits" : "requests wait"
+          } before it`
+          : `the pool's limit is reached: 'limitBytes' is ${limitBytes}, ${inUseBytes} bytes are in use${
+              quarantinedBytes > 0 ? `, ${quarantinedBytes} quarantined` : ""
+            }`
+      }`,
+      { limitBytes, mappedBytes, requestedBytes: length },
+    );
+  }
+
+  #refuseImpossible(length: number): void {
+    // Quarantined memory never comes back.
+    const { quarantinedBytes } = this.stats();
+    if (neverFits(length, this.limitBytes, quarantinedBytes)) {
+      throw this.#limitError(length, "acquire");
+    }
+  }
+
+  #warnAtLimit(): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const doing = {
+      wait: "requests wait",
+      fail: "requests fail",
+      external: "memory is taken beyond it",
+    }[this.atLimit];
+    this.#onWarning(
+      `Pool ${this.id} has reached its limit of ${this.limitBytes} bytes: ${doing} ('atLimit' is '${this.atLimit}')`,
+    );
+  }
+}
+
+function warn(message: string): void {
+  // deno-lint-ignore no-console
+  console.warn(message);
+}

@@ -1,0 +1,124 @@
+import { SIZE_CLASSES } from "./size_class.ts";
+
+/** Figures of one size of blocks; counts are blocks. */
+export interface PoolClassStats {
+  /** The size of the blocks in bytes. */
+  readonly classBytes: number;
+  /** Leases taken within the limit since the pool was made. */
+  readonly acquired: number;
+  /** Leases of these that have ended. */
+  readonly returned: number;
+  /** Blocks in use now: leased, lent, frozen or orphaned. What was acquired and is neither returned nor in use is quarantined. */
+  readonly inUse: number;
+  /** Blocks that are mapped and free. */
+  readonly free: number;
+  /** Blocks beyond the limit that are in use now. */
+  readonly externalInUse: number;
+  /** Blocks that were unmapped instead of kept, or given up for others. */
+  readonly dropped: number;
+}
+
+/** Figures of a pool at one moment, over all isolates that use it. Without other users they are exact; beside them each figure is, but not their sum. */
+export interface PoolStats {
+  /** The limit in bytes. */
+  readonly limitBytes: number;
+  /** Bytes mapped within the limit, never more than it: in use, free and quarantined. */
+  readonly mappedBytes: number;
+  /** The most bytes that were mapped at once. */
+  readonly peakMappedBytes: number;
+  /** Bytes of the blocks in use: leased, lent, frozen or orphaned. */
+  readonly inUseBytes: number;
+  /** Bytes of the free blocks. */
+  readonly freeBytes: number;
+  /** Bytes mapped beyond the limit. */
+  readonly externalBytes: number;
+  /** Bytes of blocks that are lost for ever, because someone else detached their view; they count as mapped. */
+  readonly quarantinedBytes: number;
+  /** Blocks of workers that ended, which wait for their last completion. */
+  readonly orphanedBlocks: number;
+  /** Times that a buffer moved to a larger block. */
+  readonly resized: number;
+  /** Blocks that are frozen now. */
+  readonly frozen: number;
+  /** Leases that were forgotten and found by the garbage collector. */
+  readonly leaked: number;
+  /** Plain buffers in use now: short ones for which no alignment was asked. */
+  readonly plainInUse: number;
+  /** Plain buffers acquired since the pool was made. */
+  readonly plainAcquired: number;
+  /** Requests that had to wait. */
+  readonly waits: number;
+  /** Leases taken within the limit: `acquired - returned` are in use or quarantined. */
+  readonly acquired: number;
+  /** Leases of these that have ended. */
+  readonly returned: number;
+  /** Leases taken beyond the limit. */
+  readonly externalAcquired: number;
+  /** Leases of these that have ended. */
+  readonly externalReturned: number;
+  /** Blocks that were unmapped instead of kept, or given up for others. */
+  readonly dropped: number;
+  /** How many `BufferPool` objects use the pool. */
+  readonly attachments: number;
+  /** Requests of this isolate that wait now. */
+  readonly waiting: number;
+  /** The figures by size, smallest first. */
+  readonly classes: readonly PoolClassStats[];
+}
+
+/** A lease that was forgotten: neither its buffer nor a view of it can be reached any more. */
+export interface LeakReport {
+  /** Bytes of memory that were leased. */
+  readonly capacity: number;
+  /** Where the lease was taken. */
+  readonly stack: string;
+}
+
+const TOTALS = 20;
+const PER_CLASS = 7;
+
+/** How many values `basalt_pool_stats` writes. */
+export const STATS_COUNT: number = TOTALS + PER_CLASS * SIZE_CLASSES.length;
+
+/** Names the values that `basalt_pool_stats` wrote. */
+export function decodeStats(
+  values: Float64Array,
+  waiting: number,
+): PoolStats {
+  const at = (index: number): number => values[index] ?? 0;
+  return {
+    limitBytes: at(0),
+    mappedBytes: at(1),
+    peakMappedBytes: at(2),
+    inUseBytes: at(3),
+    freeBytes: at(4),
+    externalBytes: at(5),
+    quarantinedBytes: at(6),
+    orphanedBlocks: at(7),
+    resized: at(8),
+    frozen: at(9),
+    leaked: at(10),
+    plainInUse: at(11),
+    plainAcquired: at(12),
+    waits: at(13),
+    acquired: at(14),
+    returned: at(15),
+    externalAcquired: at(16),
+    externalReturned: at(17),
+    dropped: at(18),
+    attachments: at(19),
+    waiting,
+    classes: SIZE_CLASSES.map((_, index) => {
+      const first = TOTALS + index * PER_CLASS;
+      return {
+        classBytes: at(first),
+        acquired: at(first + 1),
+        returned: at(first + 2),
+        inUse: at(first + 3),
+        free: at(first + 4),
+        externalInUse: at(first + 5),
+        dropped: at(first + 6),
+      };
+    }),
+  };
+}

@@ -1,0 +1,40 @@
+import { drive, driveSync, type Twin } from "../storage/mod.ts";
+import type { MessageBatch } from "./message_batch.ts";
+
+/** A pass over messages: the next batch, or `undefined` at the end; and what it holds given back. */
+export interface BatchPass {
+  /** The next batch, which is the caller's. */
+  next(): Twin<MessageBatch | undefined>;
+  /** Closes the files. */
+  close(): Twin<void>;
+}
+
+/** Batches as an asynchronous iterator; files are closed at the end, on an error, and when the loop is left. */
+export async function* iterate(
+  pass: BatchPass,
+): AsyncGenerator<MessageBatch, void, void> {
+  try {
+    for (;;) {
+      const batch = await drive(pass.next());
+      if (batch === undefined) return;
+      yield batch;
+    }
+  } finally {
+    await drive(pass.close());
+  }
+}
+
+/** The twin of {@linkcode iterate} that blocks. */
+export function* iterateSync(
+  pass: BatchPass,
+): Generator<MessageBatch, void, void> {
+  try {
+    for (;;) {
+      const batch = driveSync(pass.next());
+      if (batch === undefined) return;
+      yield batch;
+    }
+  } finally {
+    driveSync(pass.close());
+  }
+}

@@ -1,0 +1,60 @@
+/** What is wrong with a segment. */
+export type CorruptionKind =
+  | "length"
+  | "reserved"
+  | "offset"
+  | "checksum"
+  | "torn"
+  | "index"
+  | "gap"
+  | "missing";
+
+/** Where a segment is damaged. */
+export interface CorruptionFields {
+  /** The file. */
+  path: string;
+  /** The byte in the file at which the bad part begins. */
+  position: number;
+  /** The offset of the message that should be there. */
+  offset: number;
+  /** What is wrong. */
+  kind: CorruptionKind;
+}
+
+/**
+ * A segment holds bytes that its writer never wrote there. Reading stops before them, opening changes nothing.
+ *
+ * @example Fields
+ * ```ts
+ * import { CorruptSegment } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new CorruptSegment("bad checksum", {
+ *   path: "00000000000000000000.log", position: 69, offset: 1, kind: "checksum",
+ * });
+ * assertEquals(error.position, 69);
+ * ```
+ */
+export class CorruptSegment extends Error implements CorruptionFields {
+  /** `"CorruptSegment"`. */
+  override readonly name: string = "CorruptSegment";
+  /** The file. */
+  readonly path: string;
+  /** The byte in the file at which the bad part begins. */
+  readonly position: number;
+  /** The offset of the message that should be there. */
+  readonly offset: number;
+  /** What is wrong. */
+  readonly kind: CorruptionKind;
+
+  /** Makes the error; the fields are added to the message. */
+  constructor(message: string, fields: CorruptionFields) {
+    super(
+      `Segment '${fields.path}' is corrupt at byte ${fields.position}, offset ${fields.offset}: ${message}`,
+    );
+    this.path = fields.path;
+    this.position = fields.position;
+    this.offset = fields.offset;
+    this.kind = fields.kind;
+  }
+}

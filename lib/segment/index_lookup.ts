@@ -1,0 +1,72 @@
+import {
+  INDEX_ENTRY_BYTES,
+  type IndexEntry,
+  readIndexEntry,
+} from "../codec/mod.ts";
+import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
+import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import { roundDown, roundUp } from "./layout.ts";
+
+/** Bytes that one look into an index reads: a search comes back to the same block at its end. */
+const BLOCK_BYTES = 4096;
+
+/** Looks entries of an `.index` file up, a block at a time. */
+export class IndexLookup implements Disposable {
+  readonly #file: StorageFile;
+  readonly #buffer: PooledBuffer;
+  #position = -1;
+  #valid = 0;
+
+  constructor(file: StorageFile, pool: BufferPool) {
+    this.#file = file;
+    const unit = file.capabilities.readOffsetAlignment;
+    this.#buffer = pool.acquireSync(roundUp(BLOCK_BYTES, unit));
+  }
+
+  /** Entry `i`; `undefined` behind the end of the file, and for an entry that cannot be one. */
+  *entry(i: number): Twin<IndexEntry | undefined> {
+    const at = i * INDEX_ENTRY_BYTES;
+    const start = roundDown(at, this.#buffer.length);
+    if (start !== this.#position) {
+      this.#position = -1;
+      this.#valid = yield* step(
+        () => this.#file.read(this.#buffer, start),
+        () => this.#file.readSync(this.#buffer, start),
+      );
+      this.#position = start;
+    }
+    if (at - start + INDEX_ENTRY_BYTES > this.#valid) return undefined;
+    const { bytes } = this.#buffer;
+    // A time that is no number here is no time: the entry is damaged, which must not end a search.
+    if (bytes[at - start + 15]! > 0 || bytes[at - start + 14]! > 0x1f) {
+      return undefined;
+    }
+    return readIndexEntry(bytes, (at - start) / INDEX_ENTRY_BYTES);
+  }
+
+  /** The first `i` in `[0, count)` for which `test` answers `false`, or `count`; `test` must answer `true` below it. Missing entries count as `false`. */
+  *partitionPoint(
+    count: number,
+    test: (entry: IndexEntry, i: number) => boolean,
+  ): Twin<number> {
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2);
+      const entry = yield* this.entry(middle);
+      if (entry !== undefined && test(entry, middle)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Gives the block back. */
+  [Symbol.dispose](): void {
+    this.#buffer.drop();
+  }
+}
+
+/** Whether an entry can be entry `i`: an entry of zeros was never written. */
+export function isPlausible(entry: IndexEntry, i: number): boolean {
+  return entry.relativeOffset === i && entry.position > 0;
+}

@@ -1,0 +1,40 @@
+/**
+ * One segment: its writer, its reader, its recovery. Files come from outside, open.
+ *
+ * @module
+ */
+export { ActiveSegment } from "./active_segment.ts";
+export type { SegmentFiles, SegmentState } from "./active_segment.ts";
+export { Backpressure } from "./backpressure.ts";
+export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
+export { CorruptSegment } from "./corrupt_segment.ts";
+export type { CorruptionFields, CorruptionKind } from "./corrupt_segment.ts";
+export { corruption } from "./cursor.ts";
+export type { CursorStop } from "./cursor.ts";
+export { GroupCommit } from "./group_commit.ts";
+export { CHECKPOINT_BYTES, MAX_OFFSET, MAX_SEGMENT_BYTES } from "./layout.ts";
+export { MessageBatch } from "./message_batch.ts";
+export { Poisoned } from "./poisoned.ts";
+export { checkReadOptions, ReadLimit } from "./read_options.ts";
+export type { ReadOptions } from "./read_options.ts";
+export {
+  hasMessageBehind,
+  rebuildIndex,
+  recoverSegment,
+  sealedCount,
+  sealedState,
+} from "./recovery.ts";
+export type { Recovered, RecoveryReport } from "./recovery.ts";
+export { SegmentPass } from "./segment_pass.ts";
+export type { ReadStart } from "./segment_pass.ts";
+export { SegmentReader } from "./segment_reader.ts";
+export type { SegmentReaderOptions } from "./segment_reader.ts";
+export { SegmentWriter } from "./segment_writer.ts";
+export type { SegmentWriterOptions } from "./segment_writer.ts";
+export { Timeline } from "./timeline.ts";
+export { fits, prepareMessage, WriteBuffer } from "./write_buffer.ts";
+export type {
+  AppendOptions,
+  PreparedMessage,
+  WriteBufferShared,
+} from "./write_buffer.ts";

@@ -1,0 +1,92 @@
+import type { BufferPool } from "../pool/mod.ts";
+import { step, type Twin } from "../storage/mod.ts";
+import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
+import type { SegmentFiles } from "./active_segment.ts";
+import { corruption, Cursor, type CursorStop } from "./cursor.ts";
+import { IndexLookup, isPlausible } from "./index_lookup.ts";
+import { MessageBatch } from "./message_batch.ts";
+
+/** Where reading begins. */
+export interface ReadStart {
+  /** The first offset to read. @default {the first of the log} */
+  from?: number;
+  /** Skip messages appended before this time, in microseconds since the Unix epoch. @default {0} */
+  since?: number;
+}
+
+/** What one pass over a segment needs. */
+export interface SegmentPassOptions extends SegmentFiles {
+  /** Where blocks come from. */
+  pool: BufferPool;
+  /** The offset of the segment's first message. */
+  baseOffset: number;
+  /** Where to begin. */
+  start: ReadStart;
+  /** Up to which byte the log may be read; asked before each read. `undefined`: up to its size, whatever that holds. */
+  bound: (() => number) | undefined;
+}
+
+/**
+ * One pass over a segment, in batches.
+ *
+ * With a bound, everything below it was written: anything but whole, valid messages is corruption. Without one, the end of the data is where messages end, and a bad message is reported as a stop, for the caller to judge.
+ */
+export class SegmentPass {
+  readonly #options: SegmentPassOptions;
+  #cursor: Cursor | undefined;
+
+  constructor(options: SegmentPassOptions) {
+    this.#options = options;
+  }
+
+  /** The offset of the next message that would be read; `undefined` before the first call of {@linkcode SegmentPass.next}. */
+  get offset(): number | undefined {
+    return this.#cursor?.offset;
+  }
+
+  /**
+   * The next batch, which is the caller's; or why there is none.
+   *
+   * @throws {CorruptSegment} If the segment is damaged, as far as it is bounded.
+   */
+  *next(): Twin<MessageBatch | CursorStop> {
+    const { log, bound, start } = this.#options;
+    this.#cursor ??= yield* this.#seek();
+    const { from = 0, since = 0 } = start;
+    for (;;) {
+      const end = bound === undefined
+        ? yield* step(() => log.size(), () => log.sizeSync())
+        : bound();
+      const next = yield* this.#cursor.next(end);
+      if (!(next instanceof MessageBatch)) {
+        if (bound !== undefined && next.reason !== "end") {
+          throw corruption(log.path, next);
+        }
+        return next;
+      }
+      let first = Math.max(0, from - next.firstOffset);
+      while (first < next.count && next.timestamp(first) < since) first++;
+      if (first === 0) return next;
+      if (first < next.count) return next.narrow(first, next.count);
+      next.drop();
+    }
+  }
+
+  /** A cursor at or before the first message wanted, as near as the index knows. */
+  *#seek(): Twin<Cursor> {
+    const { log, index, pool, baseOffset, start } = this.#options;
+    const { from = 0, since = 0 } = start;
+    const before = from - baseOffset;
+    if (before <= 0 && since <= 0) return new Cursor(log, pool, 0, baseOffset);
+    const size = yield* step(() => index.size(), () => index.sizeSync());
+    using lookup = new IndexLookup(index, pool);
+    const skip = yield* lookup.partitionPoint(
+      Math.floor(size / INDEX_ENTRY_BYTES),
+      (entry, i) =>
+        isPlausible(entry, i) && (i < before || entry.timestamp < since),
+    );
+    if (skip === 0) return new Cursor(log, pool, 0, baseOffset);
+    const entry = (yield* lookup.entry(skip - 1))!;
+    return new Cursor(log, pool, entry.position, baseOffset + skip);
+  }
+}

@@ -1,0 +1,132 @@
+import { BufferPool } from "../pool/mod.ts";
+import {
+  drive,
+  driveSync,
+  step,
+  type StorageFile,
+  type Twin,
+} from "../storage/mod.ts";
+import { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
+import { MessageBatch } from "./message_batch.ts";
+import {
+  checkReadOptions,
+  ReadLimit,
+  type ReadOptions,
+} from "./read_options.ts";
+import { SegmentPass } from "./segment_pass.ts";
+
+/** What a {@linkcode SegmentReader} is made of. */
+export interface SegmentReaderOptions {
+  /** The `.log`, open for reading; the reader closes it. */
+  log: StorageFile;
+  /** The `.index`, open for reading; the reader closes it. */
+  index: StorageFile;
+  /** The offset of the first message: the number in the files' name. */
+  firstOffset: number;
+  /** Where blocks come from. @default {BufferPool.default()} */
+  pool?: BufferPool;
+}
+
+/**
+ * Reads one closed segment: every message is verified before it is handed out.
+ *
+ * @example Reading a segment
+ * ```ts
+ * import { DiskStorage, SegmentReader, SegmentWriter } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * const storage = new DiskStorage();
+ * const open = (name: string) => storage.openSync(`${dir}/${name}`, { write: true, create: true });
+ *
+ * const writer = SegmentWriter.createSync({ log: open("0.log"), index: open("0.index"), firstOffset: 0 });
+ * writer.append("hello");
+ * writer.closeSync();
+ *
+ * using reader = new SegmentReader({ log: open("0.log"), index: open("0.index"), firstOffset: 0 });
+ * for (using batch of reader.readSync()) {
+ *   assertEquals(new TextDecoder().decode(batch.payload(0)), "hello");
+ * }
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export class SegmentReader implements Disposable, AsyncDisposable {
+  /** The offset of the first message. */
+  readonly firstOffset: number;
+
+  readonly #log: StorageFile;
+  readonly #index: StorageFile;
+  readonly #pool: BufferPool;
+
+  /** Takes two open files over. */
+  constructor(options: SegmentReaderOptions) {
+    this.#log = options.log;
+    this.#index = options.index;
+    this.#pool = options.pool ?? BufferPool.default();
+    this.firstOffset = options.firstOffset;
+  }
+
+  /**
+   * The messages, in batches that are the caller's to drop.
+   *
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   */
+  read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
+    return iterate(this.#pass(options));
+  }
+
+  /** The twin of {@linkcode SegmentReader.read} that blocks. */
+  readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
+    return iterateSync(this.#pass(options));
+  }
+
+  #pass(options: ReadOptions): BatchPass {
+    checkReadOptions(options);
+    const limit = new ReadLimit(options);
+    const log = this.#log;
+    let size: number | undefined;
+    const pass = new SegmentPass({
+      log,
+      index: this.#index,
+      pool: this.#pool,
+      baseOffset: this.firstOffset,
+      start: options,
+      bound: () => size!,
+    });
+    return {
+      *next(): Twin<MessageBatch | undefined> {
+        size ??= yield* step(() => log.size(), () => log.sizeSync());
+        if (limit.reached) return undefined;
+        const next = yield* pass.next();
+        return next instanceof MessageBatch ? limit.apply(next) : undefined;
+      },
+      *close(): Twin<void> {},
+    };
+  }
+
+  /** Closes both files. */
+  async close(): Promise<void> {
+    await drive(this.#close());
+  }
+
+  /** The twin of {@linkcode SegmentReader.close} that blocks. */
+  closeSync(): void {
+    driveSync(this.#close());
+  }
+
+  *#close(): Twin<void> {
+    for (const file of [this.#log, this.#index]) {
+      yield* step(() => file.close(), () => file.closeSync());
+    }
+  }
+
+  /** The same as {@linkcode SegmentReader.closeSync}. */
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  /** The same as {@linkcode SegmentReader.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

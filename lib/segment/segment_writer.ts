@@ -1,0 +1,277 @@
+import { BufferPool } from "../pool/mod.ts";
+import {
+  drive,
+  driveSync,
+  type Durability,
+  step,
+  type Twin,
+} from "../storage/mod.ts";
+import {
+  ActiveSegment,
+  type SegmentFiles,
+  type SegmentState,
+} from "./active_segment.ts";
+import { Backpressure } from "./backpressure.ts";
+import { corruption } from "./cursor.ts";
+import { GroupCommit } from "./group_commit.ts";
+import {
+  recoverSegment,
+  type RecoveryReport,
+  sealedCount,
+  sealedState,
+} from "./recovery.ts";
+import { Timeline } from "./timeline.ts";
+import {
+  type AppendOptions,
+  fits,
+  prepareMessage,
+  WriteBuffer,
+} from "./write_buffer.ts";
+import { MAX_SEGMENT_BYTES } from "./layout.ts";
+
+/** What a {@linkcode SegmentWriter} is made of. */
+export interface SegmentWriterOptions extends SegmentFiles {
+  /** The offset of the first message: the number in the files' name. */
+  firstOffset: number;
+  /** Where blocks come from. @default {BufferPool.default()} */
+  pool?: BufferPool;
+  /** Bytes of a block. @default {1 MiB} */
+  blockBytes?: number;
+  /** Bytes of messages that may wait in memory before `append` throws `Backpressure`. @default {64 MiB} */
+  bufferBytes?: number;
+  /** How far ahead of the data to prepare, in bytes; 0 for not at all. @default {0} */
+  prepareBytes?: number;
+  /** Microseconds since the Unix epoch. @default {the system's clock} */
+  now?: () => number;
+  /** Fills a view with random bytes. @default {crypto.getRandomValues} */
+  random?: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Writes one segment by itself: two files that are open for reading and writing, which the writer closes.
+ *
+ * It follows the rules of the log: group commit, poison, no message lost once acknowledged. Names, directories and locks are the caller's.
+ *
+ * @example Writing a segment
+ * ```ts
+ * import { DiskStorage, SegmentWriter } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * const storage = new DiskStorage();
+ * const log = storage.openSync(`${dir}/00000000000000000000.log`, { write: true, createNew: true });
+ * const index = storage.openSync(`${dir}/00000000000000000000.index`, { write: true, createNew: true });
+ *
+ * await using writer = await SegmentWriter.create({ log, index, firstOffset: 0 });
+ * const offset = writer.append("hello");
+ * await writer.whenDurable(offset);
+ * assertEquals(writer.durableOffset, 1);
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export class SegmentWriter implements AsyncDisposable, Disposable {
+  /** What opening found; `undefined` for a segment that was closed or empty. */
+  readonly recovery: RecoveryReport | undefined;
+
+  readonly #active: ActiveSegment;
+  readonly #commit: GroupCommit;
+  readonly #bufferBytes: number;
+  readonly #path: string;
+  #closed = false;
+
+  private constructor(
+    options: SegmentWriterOptions,
+    state: SegmentState,
+    recovery: RecoveryReport | undefined,
+  ) {
+    const pool = options.pool ?? BufferPool.default();
+    const { log, index, firstOffset } = options;
+    this.recovery = recovery;
+    this.#bufferBytes = options.bufferBytes ?? 64 * 1024 * 1024;
+    this.#path = log.path;
+    const timeline = new Timeline(
+      options.now ?? (() => Date.now() * 1000),
+      state.lastTimestamp,
+    );
+    const buffer = new WriteBuffer({
+      pool,
+      blockBytes: options.blockBytes ?? 1024 * 1024,
+      physicalBlock: log.capabilities.physicalBlock,
+      timeline,
+      random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
+    }, {
+      baseOffset: firstOffset,
+      nextOffset: firstOffset + state.count,
+      end: state.end,
+      tail: state.logTail,
+    });
+    const active = new ActiveSegment({
+      log,
+      index,
+      buffer,
+      pool,
+      state,
+      prepareBytes: options.prepareBytes ?? 0,
+    });
+    this.#active = active;
+    this.#commit = new GroupCommit({
+      *flush(durability): Twin<void> {
+        buffer.seal();
+        timeline.endGroup();
+        yield* active.flush(durability);
+      },
+      get nextOffset(): number {
+        return buffer.nextOffset;
+      },
+      get durableOffset(): number {
+        return active.durableOffset;
+      },
+      idle: (paused) => active.preparer.run(() => active.writtenEnd, paused),
+    }, log.path);
+  }
+
+  /**
+   * Makes a writer over two files: empty ones, or those of a segment, which is recovered if it was not closed. Bytes behind a torn tail are cut.
+   *
+   * @throws {CorruptSegment} If more than a torn tail is damaged, or valid messages lie behind it.
+   */
+  static async create(options: SegmentWriterOptions): Promise<SegmentWriter> {
+    return await drive(SegmentWriter.#create(options));
+  }
+
+  /** The twin of {@linkcode SegmentWriter.create} that blocks. */
+  static createSync(options: SegmentWriterOptions): SegmentWriter {
+    return driveSync(SegmentWriter.#create(options));
+  }
+
+  static *#create(options: SegmentWriterOptions): Twin<SegmentWriter> {
+    const pool = options.pool ?? BufferPool.default();
+    const count = yield* sealedCount(options, pool);
+    if (count !== undefined) {
+      const state = yield* sealedState(options, pool, count);
+      return new SegmentWriter(options, state, undefined);
+    }
+    const { state, report } = yield* recoverSegment({
+      ...options,
+      pool,
+      baseOffset: options.firstOffset,
+      // There is no place beside the log to keep them in: better to refuse.
+      *keep(stop): Twin<void> {
+        throw corruption(options.log.path, stop);
+      },
+    });
+    return new SegmentWriter(options, state, report);
+  }
+
+  /** The offset of the first message. */
+  get firstOffset(): number {
+    return this.#active.baseOffset;
+  }
+
+  /** The offset that the next message gets. */
+  get nextOffset(): number {
+    return this.#active.buffer.nextOffset;
+  }
+
+  /** Messages below this offset survive a power cut. */
+  get durableOffset(): number {
+    return this.#active.durableOffset;
+  }
+
+  /** The length of the `.log` with all that is in memory, in bytes. */
+  get byteLength(): number {
+    return this.#active.buffer.end;
+  }
+
+  /**
+   * Appends a message in memory and answers its offset.
+   *
+   * @throws {RangeError} If the message, or the segment with it, would be too large; nothing has changed then.
+   * @throws {Backpressure} If there is no room in memory; nothing has changed then.
+   * @throws {Poisoned} If a write or sync failed before.
+   */
+  append(payload: Uint8Array | string, options?: AppendOptions): number {
+    this.#check();
+    const message = prepareMessage(payload, options);
+    const { buffer, pendingBytes } = this.#active;
+    if (!fits(buffer.end, message.size, MAX_SEGMENT_BYTES)) {
+      throw new RangeError(
+        `Cannot append as a segment ends at ${MAX_SEGMENT_BYTES} bytes: it has ${buffer.end}, the message ${message.size}`,
+      );
+    }
+    if (pendingBytes > 0 && pendingBytes + message.size > this.#bufferBytes) {
+      throw new Backpressure(
+        `${pendingBytes} of ${this.#bufferBytes} bytes wait to be written`,
+      );
+    }
+    const offset = buffer.append(message);
+    if (buffer.full) this.#commit.kick();
+    return offset;
+  }
+
+  /** Resolves when the message at `offset` is durable. */
+  whenDurable(
+    offset: number,
+    options?: { signal?: AbortSignal },
+  ): Promise<void> {
+    return this.#commit.whenDurable(offset, options?.signal);
+  }
+
+  /**
+   * Writes everything appended so far.
+   *
+   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the same bytes.
+   * @throws {Poisoned} If a write or sync failed.
+   */
+  flush(options: { durability?: Durability } = {}): Promise<void> {
+    return this.#commit.flush(options.durability ?? "data");
+  }
+
+  /** The twin of {@linkcode SegmentWriter.flush} that blocks. */
+  flushSync(options: { durability?: Durability } = {}): void {
+    this.#commit.flushSync(options.durability ?? "data");
+  }
+
+  /** Makes everything durable, cuts both files to their data and closes them. Closing twice does nothing. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#commit.close();
+    await drive(this.#close());
+  }
+
+  /** The twin of {@linkcode SegmentWriter.close} that blocks. */
+  closeSync(): void {
+    if (this.#closed) return;
+    this.#commit.closeSync();
+    this.#closed = true;
+    driveSync(this.#close());
+  }
+
+  *#close(): Twin<void> {
+    try {
+      yield* this.#active.seal();
+    } finally {
+      yield* this.#active.close();
+    }
+  }
+
+  #check(): void {
+    if (this.#active.poison !== undefined) throw this.#active.poison;
+    if (this.#closed) {
+      throw new Deno.errors.BadResource(
+        `Cannot append to '${this.#path}': the segment is closed`,
+      );
+    }
+  }
+
+  /** The same as {@linkcode SegmentWriter.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The same as {@linkcode SegmentWriter.closeSync}. */
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * How a file's bytes reach the device.
+ *
+ * - `"direct"`: `O_DIRECT`, the page cache is bypassed.
+ * - `"uncached"`: `RWF_DONTCACHE` (Linux 6.14): through the page cache, dropped from it when done.
+ * - `"buffered"`: the page cache keeps the bytes.
+ */
+export type Tier = "direct" | "uncached" | "buffered";
+
+/** Which engine runs a file's operations. */
+export type EngineKind = "uring" | "threads" | "plain";
+
+/** What a file can do, each with the reason; lengths in bytes. */
+export interface Capabilities {
+  /** How bytes reach the device. */
+  readonly tier: Tier;
+  /** Why the tier is this one, in words. */
+  readonly tierReason: string;
+  /** What addresses in memory must be a multiple of. */
+  readonly memoryAlignment: number;
+  /** What positions and lengths of writes must be a multiple of. */
+  readonly offsetAlignment: number;
+  /** What positions and lengths of reads must be a multiple of. */
+  readonly readOffsetAlignment: number;
+  /** Where the alignments come from, in words. */
+  readonly alignmentReason: string;
+  /** The unit that the device reads and writes in. */
+  readonly logicalBlock: number;
+  /** The unit that the device stores in: what a power cut can damage. */
+  readonly physicalBlock: number;
+  /** Where the physical block comes from, in words. */
+  readonly physicalBlockReason: string;
+  /** The filesystem's name, such as `"ext4"`; its magic number in hexadecimal where it is not known. */
+  readonly filesystem: string;
+  /** Whether rewriting a block moves it (btrfs, bcachefs, zfs): preparing space ahead gains nothing there. */
+  readonly copyOnWrite: boolean;
+  /** The engine of the asynchronous operations. */
+  readonly engine: EngineKind;
+  /** Why it is this one, in words. */
+  readonly engineReason: string;
+}

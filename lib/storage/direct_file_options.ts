@@ -1,0 +1,111 @@
+import { BufferPool } from "../pool/mod.ts";
+
+/**
+ * Whether a file must bypass the page cache.
+ *
+ * - `"require"`: opening fails with `Unsupported` where it cannot.
+ * - `"prefer"`: the best {@linkcode Tier} that the file offers.
+ * - `"never"`: through the page cache.
+ */
+export type DirectMode = "require" | "prefer" | "never";
+
+/** How to open a {@linkcode DirectFile}: the names and defaults of `Deno.OpenOptions`, but for `append`: positions are explicit. */
+export interface DirectFileOptions {
+  /** Open for reading. @default {true unless `write` is} */
+  read?: boolean;
+  /** Open for writing. @default {false} */
+  write?: boolean;
+  /** Cut the file to 0 bytes; needs `write`. @default {false} */
+  truncate?: boolean;
+  /** Make the file if there is none; needs `write`. @default {false} */
+  create?: boolean;
+  /** Make the file, fail with `AlreadyExists` if there is one; needs `write`. @default {false} */
+  createNew?: boolean;
+  /** Permission bits of a file that is made, less the umask. @default {0o666} */
+  mode?: number;
+  /** Whether the file must bypass the page cache. @default {"prefer"} */
+  direct?: DirectMode;
+  /** Where {@linkcode DirectFile.readAt} takes its blocks from. @default {BufferPool.default()} */
+  pool?: BufferPool;
+}
+
+/** Options with every default filled in. */
+export interface OpenRequest {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly truncate: boolean;
+  readonly create: boolean;
+  readonly createNew: boolean;
+  readonly mode: number;
+  readonly direct: DirectMode;
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws {TypeError} If options contradict each other, or one is of the wrong kind.
+ * @throws {RangeError} If `mode` has other bits than those of permissions.
+ */
+export function openRequest(options: DirectFileOptions): OpenRequest {
+  const flag = (name: keyof DirectFileOptions | "append"): boolean => {
+    const value = (options as Record<string, unknown>)[name];
+    if (value === undefined || typeof value === "boolean") {
+      return value === true;
+    }
+    throw wrong(name, "must be a boolean", value);
+  };
+  if (flag("append")) {
+    throw new TypeError(
+      "Cannot open file as 'append' is not offered, positions are explicit: open with 'write' and write at the file's size",
+    );
+  }
+  const write = flag("write");
+  const request = {
+    read: options.read === undefined ? !write : flag("read"),
+    write,
+    truncate: flag("truncate"),
+    create: flag("create"),
+    createNew: flag("createNew"),
+    mode: options.mode ?? 0o666,
+    direct: options.direct ?? "prefer",
+  };
+  if (!request.read && !write) {
+    throw new TypeError(
+      "Cannot open file as neither 'read' nor 'write' is true: one must be",
+    );
+  }
+  for (const name of ["truncate", "create", "createNew"] as const) {
+    if (request[name] && !write) {
+      throw new TypeError(`Cannot open file as '${name}' needs 'write: true'`);
+    }
+  }
+  if (!["require", "prefer", "never"].includes(request.direct)) {
+    throw wrong(
+      "direct",
+      'must be "require", "prefer" or "never"',
+      request.direct,
+    );
+  }
+  if (typeof request.mode !== "number") {
+    throw wrong("mode", "must be a number", request.mode);
+  }
+  const { mode } = request;
+  if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) {
+    throw new RangeError(
+      `Cannot open file as 'mode' must be an integer from 0 to 0o7777: received ${mode}`,
+    );
+  }
+  if (options.pool !== undefined && !(options.pool instanceof BufferPool)) {
+    throw wrong("pool", "must be a BufferPool", options.pool);
+  }
+  return request;
+}
+
+function wrong(name: string, what: string, value: unknown): TypeError {
+  const shown = typeof value === "string"
+    ? JSON.stringify(value)
+    : typeof value;
+  return new TypeError(
+    `Cannot open file as '${name}' ${what}: received ${shown}`,
+  );
+}

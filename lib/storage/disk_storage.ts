@@ -1,0 +1,325 @@
+import { engine, OPERATION } from "../engine/mod.ts";
+import { native, statusError } from "../native/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
+import { closeDescriptor, openDirectory } from "./descriptor.ts";
+import { DirectFile } from "./direct_file.ts";
+import type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
+import { adapted, codeOf, failure, operationFailure } from "./errors.ts";
+import { parentOf, pathString } from "./paths.ts";
+import type {
+  Storage,
+  StorageEntry,
+  StorageLock,
+  StorageOpenOptions,
+} from "./storage.ts";
+import { drive, driveSync, step, type Twin } from "./twin.ts";
+
+/** How a {@linkcode DiskStorage} opens its files. */
+export interface DiskStorageOptions {
+  /** Whether files must bypass the page cache. @default {"prefer"} */
+  direct?: DirectMode;
+  /** Where {@linkcode DirectFile.readAt} takes its blocks from. @default {BufferPool.default()} */
+  pool?: BufferPool;
+}
+
+/** The most bytes that `crypto.getRandomValues` fills at a time. */
+const MAX_RANDOM_BYTES = 65_536;
+
+/** The status of `flock(2)` while another holds the lock: `-EWOULDBLOCK`. */
+const WOULD_BLOCK = -11;
+
+/**
+ * The disks of this machine, as a {@linkcode Storage}: every path goes through Deno, and needs the permissions of Deno's own functions.
+ *
+ * @example A durable file in a new directory
+ * ```ts
+ * import { BufferPool, DiskStorage } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * const storage = new DiskStorage();
+ * await storage.makeDirectory(`${dir}/a/b`);
+ *
+ * const file = await storage.open(`${dir}/a/b/data`, { write: true, createNew: true });
+ * using block = await BufferPool.default().acquire(4096, { zeroed: true });
+ * await file.write(block, 0, { durability: "data" });
+ * await file.close();
+ * await storage.syncDirectory(`${dir}/a/b`);
+ *
+ * assertEquals((await storage.list(`${dir}/a/b`)).map((entry) => entry.name), ["data"]);
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export class DiskStorage implements Storage {
+  readonly #files: Pick<DirectFileOptions, "direct" | "pool">;
+  /** The last millisecond that {@linkcode DiskStorage.now} saw, and where the steady clock stood then. */
+  #millisecond = 0;
+  #steady = 0;
+
+  /** Makes a storage; nothing is opened yet. */
+  constructor(options: DiskStorageOptions = {}) {
+    const { direct = "prefer", pool } = options;
+    if (!["require", "prefer", "never"].includes(direct)) {
+      throw new TypeError(
+        `Cannot create storage as 'direct' must be "require", "prefer" or "never": received ${
+          JSON.stringify(direct)
+        }`,
+      );
+    }
+    this.#files = pool === undefined ? { direct } : { direct, pool };
+  }
+
+  /** Opens a file, for reading too if not told otherwise. Errors are those of {@linkcode DirectFile.open}. */
+  open(path: string, options: StorageOpenOptions = {}): Promise<DirectFile> {
+    return DirectFile.open(path, this.#fileOptions(options));
+  }
+
+  /** The twin of {@linkcode DiskStorage.open} that blocks. */
+  openSync(path: string, options: StorageOpenOptions = {}): DirectFile {
+    return DirectFile.openSync(path, this.#fileOptions(options));
+  }
+
+  #fileOptions(options: StorageOpenOptions): DirectFileOptions {
+    return { ...this.#files, read: true, mode: 0o640, ...options };
+  }
+
+  /** Gives a file another name in the same filesystem, replacing a file that has it. Not durable until the directory is synced. */
+  rename(from: string, to: string): Promise<void> {
+    return drive(renaming(from, to));
+  }
+
+  /** The twin of {@linkcode DiskStorage.rename} that blocks. */
+  renameSync(from: string, to: string): void {
+    driveSync(renaming(from, to));
+  }
+
+  /** Removes a file (or an empty directory, as `Deno.remove` does). Not durable until the directory is synced. */
+  remove(path: string): Promise<void> {
+    return drive(removing(path));
+  }
+
+  /** The twin of {@linkcode DiskStorage.remove} that blocks. */
+  removeSync(path: string): void {
+    driveSync(removing(path));
+  }
+
+  /** The entries of a directory, ordered by name (by UTF-16 units, as `sort` does). */
+  list(path: string): Promise<StorageEntry[]> {
+    return drive(listing(path));
+  }
+
+  /** The twin of {@linkcode DiskStorage.list} that blocks. */
+  listSync(path: string): StorageEntry[] {
+    return driveSync(listing(path));
+  }
+
+  /**
+   * Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made.
+   *
+   * Syncing opens the first parent that existed before: its reading must be permitted.
+   *
+   * @throws {Deno.errors.NotADirectory} If something else has that name.
+   */
+  makeDirectory(path: string): Promise<boolean> {
+    return drive(makingDirectory(path));
+  }
+
+  /** The twin of {@linkcode DiskStorage.makeDirectory} that blocks. */
+  makeDirectorySync(path: string): boolean {
+    return driveSync(makingDirectory(path));
+  }
+
+  /** Makes the names in a directory durable: `fsync(2)` of the directory. */
+  syncDirectory(path: string): Promise<void> {
+    return drive(syncingDirectory(path));
+  }
+
+  /** The twin of {@linkcode DiskStorage.syncDirectory} that blocks. */
+  syncDirectorySync(path: string): void {
+    driveSync(syncingDirectory(path));
+  }
+
+  /**
+   * Takes the exclusive lock of a directory (`flock(2)` on its own descriptor) without waiting; `undefined` while another holds it, in this process or another.
+   *
+   * It ends when it is released, or with the process.
+   */
+  lock(path: string): StorageLock | undefined {
+    const file = driveSync(openDirectory(pathString("lock directory", path)));
+    const status = native().basalt_file_lock(file, 1);
+    if (status < 0) {
+      closeDescriptor(file);
+      if (status === WOULD_BLOCK) return undefined;
+      throw statusError(status, "flock", path);
+    }
+    let held = true;
+    return {
+      release(): void {
+        if (held) closeDescriptor(file);
+        held = false;
+      },
+    };
+  }
+
+  /** Waits; rejects with the signal's reason when it is aborted. */
+  delay(
+    durationMs: number,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const abort = () => {
+        clearTimeout(timer);
+        reject(signal!.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", abort);
+        resolve();
+      }, durationMs);
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** The twin of {@linkcode DiskStorage.delay} that blocks the thread. */
+  delaySync(durationMs: number): void {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+  }
+
+  /**
+   * Microseconds since the Unix epoch, UTC, as the system's clock has them: it may be set back.
+   *
+   * Below the millisecond that `Date.now` gives, the steady clock counts from when the millisecond was first seen.
+   */
+  now(): number {
+    const millisecond = Date.now();
+    const steady = performance.now();
+    if (millisecond !== this.#millisecond) {
+      this.#millisecond = millisecond;
+      this.#steady = steady;
+      return millisecond * 1000;
+    }
+    const micros = Math.floor((steady - this.#steady) * 1000);
+    return millisecond * 1000 + Math.min(999, Math.max(0, micros));
+  }
+
+  /** A view filled with random bytes of `crypto.getRandomValues`, the same one that was given. */
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    for (let start = 0; start < bytes.length; start += MAX_RANDOM_BYTES) {
+      crypto.getRandomValues(bytes.subarray(start, start + MAX_RANDOM_BYTES));
+    }
+    return bytes;
+  }
+}
+
+/** A step whose errors carry the call and the path. */
+function* named<T>(
+  syscall: string,
+  path: string,
+  run: () => Promise<T>,
+  runSync: () => T,
+): Twin<T> {
+  try {
+    return yield* step(run, runSync);
+  } catch (error) {
+    throw adapted(error, syscall, path);
+  }
+}
+
+function* renaming(from: string, to: string): Twin<void> {
+  const [old, wanted] = [
+    pathString("rename file", from),
+    pathString("rename file", to),
+  ];
+  yield* named(
+    "rename",
+    old,
+    () => Deno.rename(old, wanted),
+    () => Deno.renameSync(old, wanted),
+  );
+}
+
+function* removing(where: string): Twin<void> {
+  const path = pathString("remove file", where);
+  yield* named(
+    "unlink",
+    path,
+    () => Deno.remove(path),
+    () => Deno.removeSync(path),
+  );
+}
+
+function* listing(where: string): Twin<StorageEntry[]> {
+  const path = pathString("list directory", where);
+  const entries = yield* named(
+    "scandir",
+    path,
+    () => Array.fromAsync(Deno.readDir(path)),
+    () => Array.from(Deno.readDirSync(path)),
+  );
+  return entries
+    .map(({ name, isFile, isDirectory }) => ({ name, isFile, isDirectory }))
+    .sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** Makes a directory, after its parents where they are missing; each name is synced as soon as it is there. */
+function* makingDirectory(where: string): Twin<boolean> {
+  const path = pathString("make directory", where);
+  const parent = parentOf(path);
+  let made: boolean;
+  try {
+    made = yield* makeOne(path);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT" || parent === path) throw error;
+    yield* makingDirectory(parent);
+    made = yield* makeOne(path);
+  }
+  if (made) yield* syncingDirectory(parent);
+  return made;
+}
+
+/** Makes one directory; `false` if it is there. */
+function* makeOne(path: string): Twin<boolean> {
+  try {
+    yield* named(
+      "mkdir",
+      path,
+      () => Deno.mkdir(path),
+      () => Deno.mkdirSync(path),
+    );
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
+  const { isDirectory } = yield* named(
+    "stat",
+    path,
+    () => Deno.stat(path),
+    () => Deno.statSync(path),
+  );
+  if (!isDirectory) throw failure("ENOTDIR", "mkdir", path);
+  return false;
+}
+
+function* syncingDirectory(where: string): Twin<void> {
+  const path = pathString("sync directory", where);
+  const file = yield* openDirectory(path);
+  const operation = {
+    code: OPERATION.SYNC_FULL,
+    flags: 0,
+    file,
+    loan: undefined,
+    position: 0,
+    length: 0,
+  };
+  try {
+    yield* step(
+      () => engine().submit(operation),
+      () => engine().runSync(operation),
+    );
+  } catch (error) {
+    throw operationFailure(error, "fsync", path, 0);
+  } finally {
+    closeDescriptor(file);
+  }
+}

@@ -1,0 +1,94 @@
+import { OperationError } from "../engine/mod.ts";
+import { errnoName, STATUS, statusError, systemError } from "../native/mod.ts";
+import { NoSpace } from "./no_space.ts";
+
+/** What helps with an error of the system, by its code and the call. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EIO: "the device failed, what it stored is unknown",
+  EFBIG: "the position lies beyond what the filesystem or RLIMIT_FSIZE allows",
+  EROFS: "the filesystem is mounted read-only",
+  EMFILE: "raise RLIMIT_NOFILE or close files",
+  "open ENXIO":
+    "it is a FIFO that nobody reads, a socket, or a device that is gone: a regular file is needed",
+  "write EINVAL":
+    "the file's alignment or tier may have changed since it was opened",
+  "read EINVAL":
+    "the file's alignment or tier may have changed since it was opened",
+  "fallocate EOPNOTSUPP": "the filesystem cannot allocate ahead",
+  "cachestat ENOSYS": "Linux 6.5 is needed",
+  "cachestat EPERM":
+    "since Linux 6.13 it is for the file's owner, and for who may write it",
+};
+
+/**
+ * The error for a code of the kernel: a system error, with advice where there is any.
+ *
+ * @param detail Circumstances; without them what is known to help with this code.
+ */
+export function failure(
+  code: string,
+  syscall: string,
+  path: string,
+  detail?: string,
+): Error {
+  return systemError(
+    code,
+    syscall,
+    path,
+    detail ?? ADVICE[`${syscall} ${code}`] ?? ADVICE[code],
+  );
+}
+
+/**
+ * What to throw for an operation that the engine could not do: {@linkcode NoSpace} for a write or an allocation without room, a system error for the rest.
+ *
+ * @param requestedBytes How many bytes it was about.
+ */
+export function operationFailure(
+  error: unknown,
+  syscall: string,
+  path: string,
+  requestedBytes: number,
+): unknown {
+  if (!(error instanceof OperationError)) return error;
+  const { status, transferred } = error;
+  if (status <= STATUS.PANIC) return statusError(status, syscall, path);
+  const code = errnoName(-status);
+  const grows = syscall === "write" || syscall === "fallocate";
+  if (grows && (code === "ENOSPC" || code === "EDQUOT")) {
+    return new NoSpace({
+      code,
+      syscall,
+      path,
+      requestedBytes,
+      writtenBytes: transferred,
+    });
+  }
+  return failure(code, syscall, path);
+}
+
+/** The error for an operation on a file that was closed. */
+export function closedError(syscall: string, path: string): Error {
+  return systemError("EBADF", syscall, path, "the file was closed");
+}
+
+/**
+ * Makes errors of `node:fs` and of Deno alike: the `Deno.errors` class with `code`, `syscall` and `path`.
+ *
+ * A refused permission, and what is no error of the system, stays as it is.
+ */
+export function adapted(error: unknown, syscall: string, path: string): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  const code = codeOf(error);
+  if (code === undefined || error instanceof Deno.errors.NotCapable) {
+    return error;
+  }
+  return failure(code, syscall, path);
+}
+
+/** The kernel's name of an error that `node:fs` or Deno threw; `undefined` for errors of other kinds (`ERR_INVALID_ARG_VALUE`). */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return undefined;
+  return code;
+}

@@ -1,0 +1,36 @@
+/** What a file did since it was opened, counted; failed operations count as started. */
+export interface FileStats {
+  /** Reads started. */
+  readonly reads: number;
+  /** Writes started. */
+  readonly writes: number;
+  /** Syncs started; durable writes are none. */
+  readonly syncs: number;
+  /** Truncations and allocations started. */
+  readonly resizes: number;
+  /** Bytes read. */
+  readonly bytesRead: number;
+  /** Bytes written, also by writes that failed after some. */
+  readonly bytesWritten: number;
+  /** Asynchronous operations that have not completed. */
+  readonly inFlight: number;
+  /** Operations that failed. */
+  readonly errors: number;
+}
+
+/** The counters behind a {@linkcode FileStats}. */
+export type FileCounters = { -readonly [name in keyof FileStats]: number };
+
+/** Counters at zero. */
+export function fileCounters(): FileCounters {
+  return {
+    reads: 0,
+    writes: 0,
+    syncs: 0,
+    resizes: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    inFlight: 0,
+    errors: 0,
+  };
+}

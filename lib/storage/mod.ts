@@ -1,0 +1,29 @@
+/**
+ * Files and directories: the interfaces that the rooms above see, the disk behind them, and what a file can do and why.
+ *
+ * @module
+ */
+export type { Capabilities, EngineKind, Tier } from "./capabilities.ts";
+export { DirectFile } from "./direct_file.ts";
+export type { FileStat, ReadAtOptions } from "./direct_file.ts";
+export type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
+export { DiskStorage } from "./disk_storage.ts";
+export type { DiskStorageOptions } from "./disk_storage.ts";
+export type { FileStats } from "./file_stats.ts";
+export { Locked } from "./locked.ts";
+export { NoSpace } from "./no_space.ts";
+export type { NoSpaceFields } from "./no_space.ts";
+export type { CachedPages } from "./probe.ts";
+export type {
+  BufferRange,
+  Durability,
+  Storage,
+  StorageEntry,
+  StorageFile,
+  StorageLock,
+  StorageOpenOptions,
+  WriteOptions,
+} from "./storage.ts";
+export { drive, driveSync, step, together } from "./twin.ts";
+export type { Step, Twin } from "./twin.ts";
+export type { DirectProof } from "./verify_direct.ts";

@@ -1,0 +1,74 @@
+/** What a {@linkcode NoSpace} carries. */
+export interface NoSpaceFields {
+  /** `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. */
+  code: "ENOSPC" | "EDQUOT";
+  /** The system call that failed. */
+  syscall: string;
+  /** The file that was to grow. */
+  path: string;
+  /** How many bytes were to be written or allocated. */
+  requestedBytes: number;
+  /** How many of them were written before the space ended; 0 for an allocation. */
+  writtenBytes: number;
+  /** The offset after the last durable message, where a log was being written. */
+  durableOffset?: number;
+}
+
+/**
+ * The disk, or the quota of its user, is full. Make room and write the same bytes again: nothing else is wrong with the file.
+ *
+ * @example What it tells
+ * ```ts
+ * import { NoSpace } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new NoSpace({ code: "ENOSPC", syscall: "write", path: "0.log", requestedBytes: 8192, writtenBytes: 4096 });
+ * assertEquals(error.message, "ENOSPC: no space left on device, write '0.log': wrote 4096 of 8192 bytes");
+ * ```
+ */
+export class NoSpace extends Error implements NoSpaceFields {
+  /** `"NoSpace"`. */
+  override readonly name: string = "NoSpace";
+  /** `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. */
+  readonly code: "ENOSPC" | "EDQUOT";
+  /** The system call that failed. */
+  readonly syscall: string;
+  /** The file that was to grow. */
+  readonly path: string;
+  /** How many bytes were to be written or allocated. */
+  readonly requestedBytes: number;
+  /** How many of them were written before the space ended; 0 for an allocation. */
+  readonly writtenBytes: number;
+  /** The offset after the last durable message, where a log was being written. */
+  declare readonly durableOffset?: number;
+
+  /** Makes the error. */
+  constructor(fields: NoSpaceFields, options?: ErrorOptions) {
+    super(message(fields), options);
+    this.code = fields.code;
+    this.syscall = fields.syscall;
+    this.path = fields.path;
+    this.requestedBytes = fields.requestedBytes;
+    this.writtenBytes = fields.writtenBytes;
+    if (fields.durableOffset !== undefined) {
+      this.durableOffset = fields.durableOffset;
+    }
+  }
+
+  /** The same error, told by a log that knows what of it is durable; this one is its `cause`. */
+  withDurableOffset(durableOffset: number): NoSpace {
+    return new NoSpace({ ...this, durableOffset }, { cause: this });
+  }
+}
+
+function message(fields: NoSpaceFields): string {
+  const { code, syscall, path, requestedBytes, writtenBytes, durableOffset } =
+    fields;
+  const text = code === "ENOSPC"
+    ? "no space left on device"
+    : "disk quota exceeded";
+  const durable = durableOffset === undefined
+    ? ""
+    : `, durable up to offset ${durableOffset}`;
+  return `${code}: ${text}, ${syscall} '${path}': wrote ${writtenBytes} of ${requestedBytes} bytes${durable}`;
+}

@@ -1,0 +1,310 @@
+import { engine, OPERATION } from "../engine/mod.ts";
+import { errnoName, native, systemError, Unsupported } from "../native/mod.ts";
+import type { Capabilities, Tier } from "./capabilities.ts";
+import { closeDescriptor, OPEN, openDescriptor } from "./descriptor.ts";
+import type { OpenRequest } from "./direct_file_options.ts";
+import { codeOf, operationFailure } from "./errors.ts";
+import { isCopyOnWrite } from "./filesystems.ts";
+import { deviceBlocks } from "./physical_block.ts";
+import {
+  directSupport,
+  type FileProbe,
+  kernelRelease,
+  kindOf,
+  probeFile,
+} from "./probe.ts";
+import { step, type Twin } from "./twin.ts";
+
+/** An open file of the library, and what it can do. */
+export interface OpenedFile {
+  /** The library's number of it. */
+  readonly file: number;
+  /** What it can do, and why. */
+  readonly capabilities: Capabilities;
+}
+
+/** Which of the ways to the device a file goes, and what it asks for. */
+interface Way {
+  readonly tier: Tier;
+  readonly tierReason: string;
+  readonly memoryAlignment: number;
+  readonly offsetAlignment: number;
+  readonly readOffsetAlignment: number;
+  readonly alignmentReason: string;
+}
+
+/** A descriptor, and whether this call made the file. */
+interface Found {
+  readonly file: number;
+  readonly made: boolean;
+}
+
+/** Why a file does not go directly, and what is known of it from the attempt. */
+interface Refusal {
+  readonly reason: string;
+  /** Whether the attempt made the file: `open(2)` makes it before it refuses `O_DIRECT`. */
+  readonly made: boolean;
+  /** The file of the attempt, where it opened. */
+  readonly probe: FileProbe | undefined;
+}
+
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+const S_IFDIR = 0o040000;
+
+/**
+ * Opens a regular file in the best tier that was asked for.
+ *
+ * @throws {Unsupported} If the file is not a regular one, or `"require"` finds no direct tier: a file that this call made is removed again.
+ */
+export function* openFile(
+  path: string,
+  request: OpenRequest,
+): Twin<OpenedFile> {
+  const access = OPEN.NON_BLOCKING | OPEN.NO_TERMINAL |
+    (request.read && request.write
+      ? OPEN.READ_WRITE
+      : request.write
+      ? OPEN.WRITE
+      : OPEN.READ);
+  let refusal: Refusal | undefined;
+  if (request.direct !== "never") {
+    const direct = yield* openDirectly(path, access, request);
+    if ("file" in direct) return direct;
+    refusal = direct;
+  }
+  const { file, made } = yield* openThroughCache(
+    path,
+    access,
+    request,
+    refusal,
+  );
+  try {
+    const probe = probeRegular(file, path);
+    if (
+      refusal?.probe !== undefined &&
+      (refusal.probe.inode !== probe.inode ||
+        refusal.probe.deviceMajor !== probe.deviceMajor ||
+        refusal.probe.deviceMinor !== probe.deviceMinor)
+    ) {
+      throw systemError("EBUSY", "open", path, "it was replaced meanwhile");
+    }
+    if (request.direct === "require") {
+      throw new Unsupported(`Cannot open '${path}' with direct: "require"`, {
+        found: refusal!.reason,
+        needed: "a file that can be read and written past the page cache",
+      });
+    }
+    return yield* finish(file, path, request, probe, cachedWay(file, refusal));
+  } catch (error) {
+    closeDescriptor(file);
+    if (made && error instanceof Unsupported) yield* removeAgain(path);
+    throw error;
+  }
+}
+
+/** Opens with `O_DIRECT`; tells why not, where the file or its filesystem does not go along. */
+function* openDirectly(
+  path: string,
+  access: number,
+  request: OpenRequest,
+): Twin<OpenedFile | Refusal> {
+  const attempt = { exclusive: false };
+  let found: Found;
+  try {
+    found = yield* openOrMake(path, access | OPEN.DIRECT, request, attempt);
+  } catch (error) {
+    if (codeOf(error) !== "EINVAL") throw error;
+    return {
+      reason: "open(2) refuses O_DIRECT for it (EINVAL)",
+      made: attempt.exclusive,
+      probe: undefined,
+    };
+  }
+  const { file, made } = found;
+  let probe: FileProbe;
+  try {
+    probe = probeRegular(file, path);
+    const support = directSupport(probe, kernelRelease());
+    if (support.possible) {
+      return yield* finish(file, path, request, probe, {
+        ...support,
+        tier: "direct",
+        tierReason: `O_DIRECT, confirmed by ${support.reason}`,
+        alignmentReason: support.reason,
+      });
+    }
+    closeDescriptor(file);
+    return { reason: support.reason, made, probe };
+  } catch (error) {
+    closeDescriptor(file);
+    throw error;
+  }
+}
+
+/** Opens without `O_DIRECT`: the same file, where the attempt with it made or found one. */
+function* openThroughCache(
+  path: string,
+  access: number,
+  request: OpenRequest,
+  refusal: Refusal | undefined,
+): Twin<Found> {
+  if (refusal === undefined || !(refusal.made || refusal.probe)) {
+    return yield* openOrMake(path, access, request, { exclusive: false });
+  }
+  try {
+    return {
+      file: yield* openDescriptor(path, access),
+      made: refusal.made,
+    };
+  } catch (error) {
+    // EINVAL was about the name, not about O_DIRECT: nothing was made.
+    if (codeOf(error) !== "ENOENT" || refusal.probe) throw error;
+    return yield* openOrMake(path, access, request, { exclusive: false });
+  }
+}
+
+/** Opens, and knows whether this call made the file. */
+function* openOrMake(
+  path: string,
+  flags: number,
+  { create, createNew, mode }: OpenRequest,
+  attempt: { exclusive: boolean },
+): Twin<Found> {
+  const exclusive = flags | OPEN.CREATE | OPEN.EXCLUSIVE;
+  if (!create && !createNew) {
+    return { file: yield* openDescriptor(path, flags), made: false };
+  }
+  for (let round = 0; round < 2; round++) {
+    if (!createNew) {
+      try {
+        return { file: yield* openDescriptor(path, flags), made: false };
+      } catch (error) {
+        if (codeOf(error) !== "ENOENT") throw error;
+      }
+    }
+    attempt.exclusive = true;
+    try {
+      return { file: yield* openDescriptor(path, exclusive, mode), made: true };
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw error;
+      attempt.exclusive = false;
+      if (createNew) throw error;
+    }
+  }
+  // A link to a file that is not there yet, or one that comes and goes.
+  const file = yield* openDescriptor(path, flags | OPEN.CREATE, mode);
+  return { file, made: false };
+}
+
+/** What the kernel tells of a file, which must be a regular one. */
+function probeRegular(file: number, path: string): FileProbe {
+  const probe = probeFile(file, path);
+  const kind = probe.mode & S_IFMT;
+  if (kind === S_IFREG) return probe;
+  if (kind === S_IFDIR) {
+    throw systemError("EISDIR", "open", path, "a regular file is needed");
+  }
+  throw new Unsupported(`Cannot open '${path}'`, {
+    found: kindOf(probe.mode),
+    needed: "a regular file",
+  });
+}
+
+/** The way of a file through the page cache. */
+function cachedWay(file: number, refusal: Refusal | undefined): Way {
+  const any = {
+    memoryAlignment: 1,
+    offsetAlignment: 1,
+    readOffsetAlignment: 1,
+    alignmentReason: "the page cache takes any position and length",
+  };
+  if (refusal === undefined) {
+    return {
+      ...any,
+      tier: "buffered",
+      tierReason: 'asked for with direct: "never"',
+    };
+  }
+  const uncached = native().basalt_file_probe_uncached(file);
+  if (uncached === 1) {
+    return {
+      ...any,
+      tier: "uncached",
+      tierReason:
+        `not direct: ${refusal.reason}; its filesystem drops pages when done (RWF_DONTCACHE)`,
+    };
+  }
+  const why = uncached < 0
+    ? `asking for RWF_DONTCACHE gave ${errnoName(-uncached)}`
+    : "RWF_DONTCACHE is refused (it needs Linux 6.14 and the filesystem's consent)";
+  return {
+    ...any,
+    tier: "buffered",
+    tierReason: `not direct: ${refusal.reason}; not uncached: ${why}`,
+  };
+}
+
+/** Cuts the file if that was asked for, now that nothing else can fail; tells what it can do. */
+function* finish(
+  file: number,
+  path: string,
+  request: OpenRequest,
+  probe: FileProbe,
+  way: Way,
+): Twin<OpenedFile> {
+  if (request.truncate && probe.sizeBytes > 0) {
+    const operation = {
+      code: OPERATION.TRUNCATE,
+      flags: 0,
+      file,
+      loan: undefined,
+      position: 0,
+      length: 0,
+    };
+    try {
+      yield* step(
+        () => engine().submit(operation),
+        () => engine().runSync(operation),
+      );
+    } catch (error) {
+      throw operationFailure(error, "ftruncate", path, 0);
+    }
+  }
+  return { file, capabilities: capabilitiesOf(probe, way) };
+}
+
+function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
+  const { tier, offsetAlignment } = way;
+  const blocks = deviceBlocks(
+    probe.deviceMajor,
+    probe.deviceMinor,
+    offsetAlignment,
+  );
+  const { kind, reason } = engine();
+  return Object.freeze({
+    tier,
+    tierReason: way.tierReason,
+    memoryAlignment: way.memoryAlignment,
+    offsetAlignment,
+    readOffsetAlignment: way.readOffsetAlignment,
+    alignmentReason: way.alignmentReason,
+    logicalBlock: blocks.logical ??
+      (tier === "direct" ? offsetAlignment : blocks.physical),
+    physicalBlock: blocks.physical,
+    physicalBlockReason: blocks.reason,
+    filesystem: probe.filesystem,
+    copyOnWrite: isCopyOnWrite(probe.filesystem),
+    engine: kind,
+    engineReason: reason,
+  });
+}
+
+/** Removes a file that this call made; what cannot be removed stays, the error that led here counts more. */
+function* removeAgain(path: string): Twin<void> {
+  try {
+    yield* step(() => Deno.remove(path), () => Deno.removeSync(path));
+  } catch {
+    // Nothing to tell anybody: see above.
+  }
+}

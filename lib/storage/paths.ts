@@ -1,0 +1,32 @@
+import { fileURLToPath } from "node:url";
+
+/**
+ * A path as a string, from what Deno's own functions take.
+ *
+ * @param action What it is for, such as `"open file"`.
+ * @throws {TypeError} If it is neither, holds a NUL byte, or is no `file:` URL.
+ */
+export function pathString(action: string, path: string | URL): string {
+  if (path instanceof URL) return pathString(action, fileURLToPath(path));
+  if (typeof path !== "string") {
+    throw new TypeError(
+      `Cannot ${action} as 'path' must be a string or a URL: received ${typeof path}`,
+    );
+  }
+  if (path.includes("\0")) {
+    throw new TypeError(
+      `Cannot ${action} as 'path' contains a NUL byte: received ${
+        JSON.stringify(path)
+      }`,
+    );
+  }
+  return path;
+}
+
+/** The directory that holds a path's last name. */
+export function parentOf(path: string): string {
+  const trimmed = path.replace(/\/+$/, "");
+  const at = trimmed.lastIndexOf("/");
+  if (at < 0) return ".";
+  return trimmed.slice(0, at).replace(/\/+$/, "") || "/";
+}

@@ -1,0 +1,90 @@
+/** What a device reads, writes and stores in; lengths in bytes. */
+export interface DeviceBlocks {
+  /** The unit that it reads and writes in; `undefined` where it could not be found. */
+  readonly logical: number | undefined;
+  /** The unit that it stores in. */
+  readonly physical: number;
+  /** Where the physical one comes from, in words. */
+  readonly reason: string;
+}
+
+/** What is assumed where nobody tells: flash pages and disk sectors of today, and pages of memory. */
+const ASSUMED_BYTES = 4096;
+
+/** Devices whose files were read: their blocks do not change while the system runs. */
+const known = new Map<string, DeviceBlocks>();
+
+/**
+ * The blocks of a device, from `/sys/dev/block` (`sysfs-block`, the `queue` of the device or, for a partition, of its disk).
+ *
+ * Deno reads `/sys` with all permissions only (`--allow-all`); nobody is prompted, without them 4096 is assumed.
+ *
+ * @param leastBytes A unit that is known from elsewhere: the physical block is not below it.
+ */
+export function deviceBlocks(
+  major: number,
+  minor: number,
+  leastBytes: number,
+): DeviceBlocks {
+  if (major === 0) {
+    return assumed(
+      leastBytes,
+      `the filesystem is on no block device of its own (device ${major}:${minor})`,
+    );
+  }
+  const path = `/sys/dev/block/${major}:${minor}`;
+  const found = known.get(path) ?? readDevice(path);
+  if (typeof found === "string") return assumed(leastBytes, found);
+  known.set(path, found);
+  if (found.physical >= leastBytes) return found;
+  return {
+    logical: found.logical,
+    physical: leastBytes,
+    reason:
+      `the unit of direct writes: above the device's physical block of ${found.physical}`,
+  };
+}
+
+function assumed(leastBytes: number, why: string): DeviceBlocks {
+  return {
+    logical: undefined,
+    physical: Math.max(ASSUMED_BYTES, leastBytes),
+    reason: `assumed: ${why}`,
+  };
+}
+
+/** The blocks that sysfs tells, or why it does not. */
+function readDevice(path: string): DeviceBlocks | string {
+  if (
+    Deno.permissions.querySync({ name: "read", path }).state !== "granted"
+  ) {
+    return `no permission to read ${path}`;
+  }
+  try {
+    const device = Deno.realPathSync(path);
+    for (const disk of [device, device.replace(/\/[^/]*$/, "")]) {
+      const physical = readNumber(`${disk}/queue/physical_block_size`);
+      if (physical === undefined) continue;
+      return {
+        logical: readNumber(`${disk}/queue/logical_block_size`),
+        physical,
+        reason: `the device's physical_block_size (${path})`,
+      };
+    }
+    return `no queue/physical_block_size for ${path}`;
+  } catch (error) {
+    return error instanceof Deno.errors.NotCapable
+      ? `reading ${path} needs --allow-all`
+      : `${path} cannot be read (${(error as Error).message})`;
+  }
+}
+
+function readNumber(path: string): number | undefined {
+  try {
+    const value = Number(Deno.readTextFileSync(path));
+    return Number.isInteger(value) && value > 0 ? value : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,168 @@
+import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
+import type { Capabilities } from "./capabilities.ts";
+
+/**
+ * How much a write or a sync waits for before it completes.
+ *
+ * | value | a write | a sync | on completion |
+ * |---|---|---|---|
+ * | `"none"` | no flag | – | the bytes are with the kernel or the device's cache: a power cut may lose them |
+ * | `"data"` | `RWF_DSYNC` (`pwritev2(2)`) | `fdatasync(2)` | the bytes, and what is needed to read them back (the size), survive a power cut |
+ * | `"full"` | `RWF_SYNC` | `fsync(2)` | so do all other attributes, such as the times |
+ */
+export type Durability = "none" | "data" | "full";
+
+/** Which bytes of a buffer an operation concerns. */
+export interface BufferRange {
+  /** The first byte, counted from the buffer's beginning. @default {0} */
+  start?: number;
+  /** How many bytes. @default {the rest of the buffer} */
+  length?: number;
+}
+
+/** What a write may be told. */
+export interface WriteOptions extends BufferRange {
+  /** What completion means. @default {"none"} */
+  durability?: Durability;
+}
+
+/** How to open a file of a {@linkcode Storage}; the names are those of `Deno.OpenOptions`. */
+export interface StorageOpenOptions {
+  /** Open for reading. @default {true} */
+  read?: boolean;
+  /** Open for writing. @default {false} */
+  write?: boolean;
+  /** Make the file if there is none. @default {false} */
+  create?: boolean;
+  /** Make the file; fail with `AlreadyExists` if there is one. @default {false} */
+  createNew?: boolean;
+  /** Permission bits of a file that is made, less the umask. @default {0o640} */
+  mode?: number;
+}
+
+/**
+ * An open file: operations at explicit positions, in bytes, each with a twin that blocks.
+ *
+ * Positions, lengths and the start within the buffer must suit {@linkcode Capabilities}; what does not is a `RangeError` that names the nearest right values.
+ */
+export interface StorageFile {
+  /** Where it was opened. */
+  readonly path: string;
+  /** What the file can do, and why. */
+  readonly capabilities: Capabilities;
+
+  /** Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at the end of the file. */
+  read(
+    buffer: PooledBuffer,
+    position: number,
+    range?: BufferRange,
+  ): Promise<number>;
+  /** The twin of {@linkcode StorageFile.read} that blocks. */
+  readSync(buffer: PooledBuffer, position: number, range?: BufferRange): number;
+
+  /** Writes a range of `buffer` at `position`, all of it. Resolves to the bytes written. */
+  write(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options?: WriteOptions,
+  ): Promise<number>;
+  /** The twin of {@linkcode StorageFile.write} that blocks. */
+  writeSync(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options?: WriteOptions,
+  ): number;
+
+  /** Makes everything that was written durable. `"data"` if not told otherwise. */
+  sync(durability?: Exclude<Durability, "none">): Promise<void>;
+  /** The twin of {@linkcode StorageFile.sync} that blocks. */
+  syncSync(durability?: Exclude<Durability, "none">): void;
+
+  /** Sets the size in bytes; new bytes are zeros. */
+  truncate(length: number): Promise<void>;
+  /** The twin of {@linkcode StorageFile.truncate} that blocks. */
+  truncateSync(length: number): void;
+
+  /** Allocates disk space for a range, without changing what reading gives; the size grows to its end. `NotSupported` where the filesystem cannot. */
+  preallocate(position: number, length: number): Promise<void>;
+  /** The twin of {@linkcode StorageFile.preallocate} that blocks. */
+  preallocateSync(position: number, length: number): void;
+
+  /** The size in bytes. */
+  size(): Promise<number>;
+  /** The twin of {@linkcode StorageFile.size} that blocks. */
+  sizeSync(): number;
+
+  /** Blocks until no operation of this file is in flight; their promises settle in later turns. */
+  settleSync(): void;
+
+  /** Ends the file after its operations in flight; closing twice does nothing. */
+  close(): Promise<void>;
+  /** The twin of {@linkcode StorageFile.close} that blocks. */
+  closeSync(): void;
+}
+
+/** An entry of a directory. */
+export interface StorageEntry {
+  /** The name within the directory. */
+  name: string;
+  /** Whether it is a regular file. */
+  isFile: boolean;
+  /** Whether it is a directory. */
+  isDirectory: boolean;
+}
+
+/** A lock on a directory, held until it is released or its process ends. */
+export interface StorageLock {
+  /** Gives the lock up; releasing twice does nothing. */
+  release(): void;
+}
+
+/**
+ * A place for files, and the only clock and source of randomness of the rooms above: a disk, or a simulation of one.
+ *
+ * Paths are strings in the form of the platform. Errors of the system are the `Deno.errors` classes with `code`, `syscall` and `path`.
+ */
+export interface Storage {
+  /** Opens a file. */
+  open(path: string, options?: StorageOpenOptions): Promise<StorageFile>;
+  /** The twin of {@linkcode Storage.open} that blocks. */
+  openSync(path: string, options?: StorageOpenOptions): StorageFile;
+
+  /** Gives a file another name in the same filesystem, replacing a file that has it. Not durable until the directory is synced. */
+  rename(from: string, to: string): Promise<void>;
+  /** The twin of {@linkcode Storage.rename} that blocks. */
+  renameSync(from: string, to: string): void;
+
+  /** Removes a file. Not durable until the directory is synced. */
+  remove(path: string): Promise<void>;
+  /** The twin of {@linkcode Storage.remove} that blocks. */
+  removeSync(path: string): void;
+
+  /** The entries of a directory, ordered by name. */
+  list(path: string): Promise<StorageEntry[]>;
+  /** The twin of {@linkcode Storage.list} that blocks. */
+  listSync(path: string): StorageEntry[];
+
+  /** Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made. */
+  makeDirectory(path: string): Promise<boolean>;
+  /** The twin of {@linkcode Storage.makeDirectory} that blocks. */
+  makeDirectorySync(path: string): boolean;
+
+  /** Makes the names in a directory durable: `fsync(2)` of the directory. */
+  syncDirectory(path: string): Promise<void>;
+  /** The twin of {@linkcode Storage.syncDirectory} that blocks. */
+  syncDirectorySync(path: string): void;
+
+  /** Takes the exclusive lock of a directory (`flock(2)`) without waiting; `undefined` while another holds it. */
+  lock(path: string): StorageLock | undefined;
+
+  /** Waits; the storage's own time passes. */
+  delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void>;
+  /** The twin of {@linkcode Storage.delay} that blocks. */
+  delaySync(durationMs: number): void;
+  /** Microseconds since the Unix epoch, UTC. */
+  now(): number;
+  /** A view filled with random bytes, the same one that was given. */
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+}

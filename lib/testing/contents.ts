@@ -1,0 +1,149 @@
+import {
+  hashBytes,
+  hashNumbers,
+  NO_HASH,
+  type StateHash,
+} from "./state_hash.ts";
+
+/**
+ * The bytes of a file: a size, and blocks that are never changed in place, so that images share them.
+ *
+ * A block that is not in the map is zeros that take no space.
+ */
+export class Contents {
+  /** The unit that persists whole, in bytes. */
+  readonly blockBytes: number;
+  /** Blocks by number: each exactly `blockBytes` long. */
+  readonly #blocks: Map<number, Uint8Array>;
+  #size: number;
+
+  /** An empty file, or the given blocks. */
+  constructor(blockBytes: number, blocks?: Map<number, Uint8Array>, size = 0) {
+    this.blockBytes = blockBytes;
+    this.#blocks = blocks ?? new Map();
+    this.#size = size;
+  }
+
+  /** The size in bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** How many blocks take space. */
+  get allocatedBlocks(): number {
+    return this.#blocks.size;
+  }
+
+  /** The same contents, to be changed by itself. */
+  clone(): Contents {
+    return new Contents(this.blockBytes, new Map(this.#blocks), this.#size);
+  }
+
+  /** Whether a block takes space already. */
+  isAllocated(block: number): boolean {
+    return this.#blocks.has(block);
+  }
+
+  /** Copies bytes out; the count is short at the end of the file. */
+  read(position: number, into: Uint8Array): number {
+    const end = Math.min(position + into.length, this.#size);
+    if (end <= position) return 0;
+    for (let at = position; at < end;) {
+      const block = Math.floor(at / this.blockBytes);
+      const start = at - block * this.blockBytes;
+      const length = Math.min(this.blockBytes - start, end - at);
+      const from = this.#blocks.get(block);
+      const to = into.subarray(at - position, at - position + length);
+      if (from === undefined) to.fill(0);
+      else to.set(from.subarray(start, start + length));
+      at += length;
+    }
+    return end - position;
+  }
+
+  /** A copy of everything. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    const all = new Uint8Array(this.#size);
+    this.read(0, all);
+    return all;
+  }
+
+  /** Changes a part of one block, which may lie beyond the size; `bytes` must not be changed afterwards. */
+  patch(block: number, start: number, bytes: Uint8Array): void {
+    if (bytes.length === this.blockBytes) {
+      this.#blocks.set(block, bytes);
+      return;
+    }
+    const old = this.#blocks.get(block);
+    const merged = old === undefined
+      ? new Uint8Array(this.blockBytes)
+      : old.slice();
+    merged.set(bytes, start);
+    this.#blocks.set(block, merged);
+  }
+
+  /** Makes the size at least this one. */
+  grow(size: number): void {
+    this.#size = Math.max(this.#size, size);
+  }
+
+  /** Sets the size: bytes beyond it are gone, new ones are zeros. */
+  cut(size: number): void {
+    for (const block of [...this.#blocks.keys()]) {
+      const start = block * this.blockBytes;
+      if (start >= size) {
+        this.#blocks.delete(block);
+      } else if (start + this.blockBytes > size) {
+        const kept = this.#blocks.get(block)!.slice();
+        kept.fill(0, size - start);
+        this.#blocks.set(block, kept);
+      }
+    }
+    this.#size = size;
+  }
+
+  /** Takes space for a range, and makes the size reach its end. */
+  allocate(position: number, length: number): void {
+    for (const block of blocksOf(position, length, this.blockBytes)) {
+      if (!this.#blocks.has(block)) {
+        this.#blocks.set(block, zeros(this.blockBytes));
+      }
+    }
+    this.grow(position + length);
+  }
+
+  /** Stands for the size and the bytes: the same for the same contents, wherever zeros take space or not. */
+  hash(): StateHash {
+    let sum = hashNumbers(NO_HASH, this.#size);
+    for (const block of [...this.#blocks.keys()].sort((a, b) => a - b)) {
+      const hash = hashBytes(this.#blocks.get(block)!);
+      if (hash === hashBytes(zeros(this.blockBytes))) continue;
+      sum = hashNumbers(sum, block, hash[0], hash[1]);
+    }
+    return sum;
+  }
+}
+
+/** The blocks that a range touches, by number. */
+export function* blocksOf(
+  position: number,
+  length: number,
+  blockBytes: number,
+): Generator<number> {
+  if (length === 0) return;
+  const last = Math.floor((position + length - 1) / blockBytes);
+  for (let block = Math.floor(position / blockBytes); block <= last; block++) {
+    yield block;
+  }
+}
+
+const zeroBlocks = new Map<number, Uint8Array>();
+
+/** The block of zeros that all images share. */
+export function zeros(blockBytes: number): Uint8Array {
+  let block = zeroBlocks.get(blockBytes);
+  if (block === undefined) {
+    zeroBlocks.set(blockBytes, block = new Uint8Array(blockBytes));
+  }
+  return block;
+}

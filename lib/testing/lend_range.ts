@@ -1,0 +1,47 @@
+import { FrozenBuffer, type Loan, PooledBuffer } from "../pool/mod.ts";
+import type { BufferRange, Capabilities } from "../storage/mod.ts";
+import { checkAligned, checkInteger } from "./storage_parts.ts";
+
+/** Checks a read or write as `DirectFile` does, then lends its range. */
+export function lendRange(
+  kind: "read" | "write",
+  path: string,
+  capabilities: Capabilities,
+  buffer: PooledBuffer | FrozenBuffer,
+  position: number,
+  range: BufferRange,
+): Loan {
+  const action = `${kind} '${path}'`;
+  if (!(buffer instanceof PooledBuffer || buffer instanceof FrozenBuffer)) {
+    throw new TypeError(
+      `Cannot ${action} as 'buffer' must be a buffer of a pool (BufferPool.acquire): received ${
+        (buffer as object | null)?.constructor?.name ?? String(buffer)
+      }`,
+    );
+  }
+  if (kind === "read" && buffer instanceof FrozenBuffer) {
+    throw new TypeError(
+      `Cannot ${action} as 'buffer' is frozen: others may be looking at it`,
+    );
+  }
+  const alignment = kind === "read"
+    ? capabilities.readOffsetAlignment
+    : capabilities.offsetAlignment;
+  const whole = buffer.length;
+  const { start = 0, length = whole - start } = range;
+  checkInteger({ action, name: "position" }, position);
+  checkInteger({ action, name: "start" }, start, 0, Math.max(0, whole - 1));
+  checkInteger({ action, name: "length" }, length, 1, whole - start);
+  const most = Number.MAX_SAFE_INTEGER - length;
+  checkInteger({ action, name: "position" }, position, 0, most);
+  checkAligned({ action, name: "position" }, position, alignment, 0, most);
+  const room = whole - start;
+  checkAligned({ action, name: "length" }, length, alignment, 1, room);
+  const access = kind === "read" ? "write" : "read";
+  const loan = buffer.pool.lend(buffer, start, length, access);
+  if (loan.start % capabilities.memoryAlignment === 0) return loan;
+  loan.end();
+  throw new RangeError(
+    `Cannot ${action} as 'start' must lie at a multiple of ${capabilities.memoryAlignment} in memory: received ${start}, byte ${loan.start} of its block`,
+  );
+}

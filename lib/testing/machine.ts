@@ -1,0 +1,363 @@
+import type { Capabilities } from "../storage/mod.ts";
+import { Contents } from "./contents.ts";
+import type { FileUnit, Inode } from "./inode.ts";
+import { DIRECTORY, mapped, Names, type Node } from "./names.ts";
+import {
+  type Fault,
+  mergedFault,
+  type Operation,
+  type OperationDetails,
+  type OperationHook,
+  type OperationKind,
+  type TracedOperation,
+} from "./operation.ts";
+import { SeededRandom } from "./random.ts";
+import { type InFlight, Scheduler } from "./scheduler.ts";
+import { SimulatedClock } from "./simulated_clock.ts";
+import { SimulatedCrash } from "./simulated_crash.ts";
+import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
+
+/** What a machine is made of. */
+export interface MachineSettings {
+  readonly seed: number;
+  readonly blockBytes: number;
+  readonly sizeBytes: number;
+  readonly timeMicros: number;
+  readonly timeStepMicros: number;
+  readonly capabilities: Capabilities;
+}
+
+/** An operation as the machine runs it. */
+export interface Task<T> {
+  readonly kind: OperationKind;
+  /** From the root. */
+  readonly path: string;
+  readonly details?: OperationDetails;
+  /** The handle that it belongs to, if any. */
+  readonly owner?: unknown;
+  /** What it is writing: a power cut meanwhile may leave any of it. */
+  readonly writes?: { readonly inode: Inode; readonly units: FileUnit[] };
+  /** Carries it out. */
+  effect(fault: Fault): T;
+  /** The error for a code that the plan of faults asks for, and what it does to the disk. */
+  fail(code: string): unknown;
+  /** It is over, in whatever way: called once. */
+  release?(): void;
+}
+
+/** A unit, whose it is, and how others see it. */
+interface Listed {
+  readonly unit: object;
+  readonly shown: UnsyncedUnit;
+}
+
+/** How probable it is that a unit survives, in random crashes: one of these for each crash. */
+const SURVIVAL = [1 / 8, 1 / 2, 7 / 8];
+
+/** The state behind a simulated disk and its files: names, time, operations in flight, and who may fail what. */
+export class Machine {
+  readonly settings: MachineSettings;
+  readonly clock: SimulatedClock;
+  /** What the storage gives out. */
+  readonly random: SeededRandom;
+  readonly scheduler: Scheduler;
+  readonly trace: TracedOperation[] = [];
+  /** Directories that are locked. */
+  readonly locks: Set<string> = new Set();
+  /** Files with open handles, which keep their space without a name. */
+  readonly open: Set<Inode> = new Set();
+  names: Names = new Names();
+
+  readonly #crashRandom: SeededRandom;
+  readonly #hooks: Set<OperationHook> = new Set();
+  readonly #counts: Map<OperationKind, number> = new Map();
+  readonly #running: Map<InFlight, Task<unknown>> = new Map();
+  /** What was running when the disk crashed. */
+  #interrupted: Task<unknown>[] = [];
+  #completions = 0;
+  #inodes = 0;
+  #dead = false;
+
+  /** Starts with nothing. */
+  constructor(settings: MachineSettings) {
+    this.settings = settings;
+    this.clock = new SimulatedClock(
+      settings.timeMicros,
+      settings.timeStepMicros,
+    );
+    // Streams apart, so that drawing from one does not change the others.
+    this.random = new SeededRandom(settings.seed);
+    this.#crashRandom = new SeededRandom(settings.seed + 1);
+    this.scheduler = new Scheduler(
+      new SeededRandom(settings.seed + 2),
+      this.clock,
+    );
+  }
+
+  /** Whether it has crashed. */
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  /** Adds a hook; the result takes it away. */
+  hook(hook: OperationHook): () => void {
+    this.#hooks.add(hook);
+    return () => this.#hooks.delete(hook);
+  }
+
+  /** The number for a new file. */
+  nextInode(): number {
+    return ++this.#inodes;
+  }
+
+  /** Runs an operation while the caller waits. */
+  runSync<T>(task: Task<T>): T {
+    const { record, fault } = this.#admit(task, true);
+    this.clock.advance(fault.latencyMs ?? 0);
+    try {
+      return this.#carryOut(task, record, fault);
+    } finally {
+      task.release?.();
+    }
+  }
+
+  /** Runs an operation in the background. */
+  run<T>(task: Task<T>): Promise<T> {
+    const { record, fault } = this.#admit(task, false);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    let outcome: () => void = () => reject(new SimulatedCrash());
+    const over = () => {
+      this.#running.delete(inFlight);
+      task.release?.();
+    };
+    const inFlight: InFlight = {
+      owner: task.owner,
+      dueMicros: this.clock.elapsedMicros +
+        Math.round((fault.latencyMs ?? 0) * 1000),
+      complete: () => {
+        try {
+          const result = this.#carryOut(task, record, fault);
+          outcome = () => resolve(result);
+        } catch (error) {
+          outcome = () => reject(error);
+        }
+        over();
+      },
+      settle: () => this.#dead ? reject(new SimulatedCrash()) : outcome(),
+      cancel: over,
+    };
+    this.#running.set(inFlight, task);
+    this.scheduler.begin(inFlight);
+    return promise;
+  }
+
+  /** Refuses what is asked of a disk that has crashed. */
+  checkAlive(): void {
+    if (this.#dead) throw new SimulatedCrash();
+  }
+
+  /** The power fails. */
+  die(): void {
+    if (this.#dead) return;
+    this.#interrupted.push(...this.#running.values());
+    this.#dead = true;
+    this.scheduler.cancelAll();
+  }
+
+  /** The process is killed: what the kernel was doing is done or not, then nothing more. */
+  killProcess(): void {
+    if (this.#dead) return;
+    for (const inFlight of this.scheduler.inFlight) {
+      if (!this.#crashRandom.chance(1 / 2)) continue;
+      this.scheduler.withdraw(inFlight);
+      inFlight.complete();
+      inFlight.settle();
+    }
+    this.die();
+  }
+
+  /** Space that is not taken, in blocks. */
+  freeBlocks(): number {
+    const { sizeBytes, blockBytes } = this.settings;
+    if (sizeBytes === Infinity) return Infinity;
+    let free = Math.floor(sizeBytes / blockBytes);
+    for (const inode of new Set([...this.names.files(), ...this.open])) {
+      free -= inode.current.allocatedBlocks;
+    }
+    return free;
+  }
+
+  /** What a power cut now may leave behind or not. */
+  unsynced(): UnsyncedUnit[] {
+    return this.#listed().map((each) => each.shown);
+  }
+
+  /** The names and contents after a power cut, or as they are for a process that comes after this one. */
+  namesAfter(choice: CrashChoice): Names {
+    const listed = this.#listed();
+    const chosen = this.#chosen(choice, listed);
+    const has = (unit: object) => chosen.has(unit);
+    const writing = this.#writing();
+    const survivors = this.names.replay(has);
+    return new Names(mapped(
+      survivors,
+      memoized((inode) =>
+        inode.withContents(inode.replay(has, writing.get(inode) ?? []))
+      ),
+    ));
+  }
+
+  /** The names and contents as the next process finds them: nothing is lost, and nothing more is durable. */
+  namesKept(): Names {
+    return this.names.clone(memoized((inode) => inode.clone()));
+  }
+
+  /** Goes on with these names, numbering new files after theirs. */
+  adopt(names: Names): void {
+    this.names = names;
+    for (const { number } of names.inodes()) {
+      this.#inodes = Math.max(this.#inodes, number);
+    }
+  }
+
+  #carryOut<T>(task: Task<T>, record: TracedOperation, fault: Fault): T {
+    try {
+      if (fault.error !== undefined) throw task.fail(fault.error);
+      const result = task.effect(fault);
+      record.outcome = "done";
+      return result;
+    } catch (error) {
+      record.outcome = errorName(error);
+      throw error;
+    } finally {
+      record.completion = ++this.#completions;
+    }
+  }
+
+  /** Numbers an operation, shows it to the hooks, and lets it in; a task that does not get in is released. */
+  #admit(
+    task: Task<unknown>,
+    blocking: boolean,
+  ): { record: TracedOperation; fault: Fault } {
+    try {
+      this.checkAlive();
+      const numberOfKind = (this.#counts.get(task.kind) ?? 0) + 1;
+      this.#counts.set(task.kind, numberOfKind);
+      const operation: Operation = {
+        ...task.details,
+        kind: task.kind,
+        path: task.path,
+        number: this.trace.length + 1,
+        numberOfKind,
+        blocking,
+      };
+      const record: TracedOperation = {
+        ...operation,
+        beganMicros: this.clock.micros,
+        completion: undefined,
+        outcome: undefined,
+      };
+      this.trace.push(record);
+      const fault = this.#faultOf(operation);
+      if (fault.crash && !this.#dead) {
+        this.#interrupted.push(task);
+        this.die();
+      }
+      // A hook may also have crashed the disk itself.
+      this.checkAlive();
+      return { record, fault };
+    } catch (error) {
+      task.release?.();
+      throw error;
+    }
+  }
+
+  #faultOf(operation: Operation): Fault {
+    if (this.#hooks.size === 0) return {};
+    const faults = [...this.#hooks].map((hook) => hook(operation));
+    return mergedFault(faults.filter((fault) => fault !== undefined));
+  }
+
+  /** The units of writes that have not completed, by file. */
+  #writing(): Map<Inode, FileUnit[]> {
+    const writing = new Map<Inode, FileUnit[]>();
+    for (
+      const { writes } of [...this.#running.values(), ...this.#interrupted]
+    ) {
+      if (writes === undefined) continue;
+      const units = writing.get(writes.inode) ?? [];
+      writing.set(writes.inode, [...units, ...writes.units]);
+    }
+    return writing;
+  }
+
+  /** Everything that a power cut may leave or not, in the order by which units are numbered. */
+  #listed(): Listed[] {
+    const { blockBytes } = this.settings;
+    const writing = this.#writing();
+    const listed: Listed[] = [];
+    for (const inode of this.names.inodes()) {
+      const add = (unit: FileUnit, inFlight: boolean) => {
+        const shown = { kind: unit.kind, path: inode.path, inFlight };
+        listed.push({
+          unit,
+          shown: unit.kind === "block"
+            ? {
+              ...shown,
+              position: unit.block * blockBytes + unit.start,
+              length: unit.bytes.length,
+            }
+            : unit.kind === "preallocate"
+            ? { ...shown, position: unit.position, length: unit.length }
+            : { ...shown, length: unit.length },
+        });
+      };
+      for (const unit of inode.unsynced()) add(unit, false);
+      for (const unit of writing.get(inode) ?? []) add(unit, true);
+    }
+    for (const unit of this.names.unsynced()) {
+      const { kind, path, to } = unit;
+      const shown = { kind, path, inFlight: false };
+      listed.push({ unit, shown: to === undefined ? shown : { ...shown, to } });
+    }
+    return listed;
+  }
+
+  #chosen(choice: CrashChoice, listed: readonly Listed[]): Set<object> {
+    const survival = choice === "random"
+      ? SURVIVAL[this.#crashRandom.below(SURVIVAL.length)]!
+      : 0;
+    const survives = ({ shown }: Listed, number: number): boolean => {
+      if (choice === "none") return false;
+      if (choice === "all") return true;
+      if (choice === "random") return this.#crashRandom.chance(survival);
+      if (typeof choice === "bigint") {
+        return (choice >> BigInt(number) & 1n) === 1n;
+      }
+      if (typeof choice === "function") return choice(shown, number);
+      return choice.has(number);
+    };
+    return new Set(listed.filter(survives).map((each) => each.unit));
+  }
+}
+
+/** An empty file of a machine. */
+export function emptyContents(machine: Machine): Contents {
+  return new Contents(machine.settings.blockBytes);
+}
+
+/** The same copy for the same node. */
+function memoized(copyOf: (inode: Inode) => Inode): (node: Node) => Node {
+  const copies = new Map<Inode, Inode>();
+  return (node) => {
+    if (node === DIRECTORY) return node;
+    let copy = copies.get(node);
+    if (copy === undefined) copies.set(node, copy = copyOf(node));
+    return copy;
+  };
+}
+
+function errorName(error: unknown): string {
+  const { code, name } = error as { code?: string; name?: string };
+  return code ?? name ?? String(error);
+}

@@ -1,0 +1,46 @@
+/**
+ * For tests of programs that must not lose anything: a disk in memory that loses its power, fails as planned, and repeats itself exactly.
+ *
+ * @example A program against every power cut
+ * ```ts
+ * import type { Storage } from "@basalt/io";
+ * import { SimulatedCrash, SimulatedDisk } from "@basalt/io/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function publish(storage: Storage): void {
+ *   storage.openSync("/new", { write: true, createNew: true }).closeSync();
+ *   storage.renameSync("/new", "/current");
+ *   storage.syncDirectorySync("/");
+ * }
+ *
+ * for (let number = 1;; number++) {
+ *   const disk = new SimulatedDisk({ seed: number });
+ *   disk.failAt(number, { crash: true });
+ *   try {
+ *     publish(disk);
+ *     assertEquals(disk.crash("none").files(), ["/current"]);
+ *     break;
+ *   } catch (error) {
+ *     if (!(error instanceof SimulatedCrash)) throw error;
+ *     const left = disk.crash("random").files();
+ *     assertEquals(left.length <= 1, true);
+ *   }
+ * }
+ * ```
+ *
+ * @module
+ */
+export type {
+  Fault,
+  Operation,
+  OperationDetails,
+  OperationHook,
+  OperationKind,
+  TracedOperation,
+} from "./operation.ts";
+export { SeededRandom } from "./random.ts";
+export { SimulatedCrash } from "./simulated_crash.ts";
+export { SimulatedDisk } from "./simulated_disk.ts";
+export type { FailAtOptions, SimulatedDiskOptions } from "./simulated_disk.ts";
+export { SimulatedFile } from "./simulated_file.ts";
+export type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";

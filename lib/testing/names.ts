@@ -1,0 +1,222 @@
+import { failure } from "./storage_parts.ts";
+import type { Inode } from "./inode.ts";
+import { UnitList } from "./unit_list.ts";
+
+/** What a directory is in the table of names: it has no contents of its own. */
+export const DIRECTORY = "directory";
+
+/** What a name stands for. */
+export type Node = Inode | typeof DIRECTORY;
+
+/** A change of names that a power cut may leave behind or not, as a whole. */
+export interface NameUnit {
+  readonly kind: "create" | "remove" | "rename";
+  readonly path: string;
+  /** The new name of a rename. */
+  readonly to?: string;
+  readonly node: Node;
+  /** The directories whose sync it still waits for. */
+  readonly waitsFor: Set<string>;
+  /** Whether it is durable, and only kept for its place in the order. */
+  settled: boolean;
+  /** Whether a sync of it failed: later ones do not make it durable. */
+  abandoned: boolean;
+}
+
+/** All names of the disk by absolute path, `/` apart, and which of them are durable. */
+export class Names {
+  readonly #current: Map<string, Node>;
+  /** What is durable, but for the settled units. */
+  readonly #base: Map<string, Node>;
+  readonly #units: UnitList<NameUnit> = new UnitList();
+
+  /** Makes a table whose names are durable. */
+  constructor(durable: Map<string, Node> = new Map()) {
+    this.#base = durable;
+    this.#current = new Map(durable);
+  }
+
+  /** What a path names; `undefined` if nothing. */
+  get(path: string): Node | undefined {
+    return path === "/" ? DIRECTORY : this.#current.get(path);
+  }
+
+  /** All names, in order. */
+  paths(): string[] {
+    return [...this.#current.keys()].sort();
+  }
+
+  /** The names within a directory, in order. */
+  within(directory: string): string[] {
+    const prefix = directory === "/" ? "/" : `${directory}/`;
+    return this.paths().filter((path) =>
+      path.startsWith(prefix) && !path.includes("/", prefix.length)
+    ).map((path) => path.slice(prefix.length));
+  }
+
+  /**
+   * What a path names, for a call that needs it to exist.
+   *
+   * @param shown The path as the caller gave it, for the error.
+   */
+  find(path: string, syscall: string, shown: string): Node {
+    const node = this.get(path);
+    if (node !== undefined) return node;
+    this.checkParent(path, syscall, shown);
+    throw failure("ENOENT", syscall, shown);
+  }
+
+  /** Checks that the directory that is to hold a name exists. */
+  checkParent(path: string, syscall: string, shown: string): void {
+    let above = parent(path);
+    if (this.get(above) === DIRECTORY) return;
+    while (this.get(above) === undefined) above = parent(above);
+    const code = this.get(above) === DIRECTORY ? "ENOENT" : "ENOTDIR";
+    throw failure(code, syscall, shown);
+  }
+
+  /** Gives a new node its name, durably and without a call. */
+  put(path: string, node: Node): void {
+    this.#current.set(path, node);
+    this.#base.set(path, node);
+  }
+
+  /** Gives a new node its name. */
+  create(path: string, node: Node): void {
+    this.#current.set(path, node);
+    this.#add({ kind: "create", path, node, ...pending([parent(path)]) });
+  }
+
+  /** Takes a name away. */
+  remove(path: string, node: Node): void {
+    this.#current.delete(path);
+    this.#add({ kind: "remove", path, node, ...pending([parent(path)]) });
+  }
+
+  /** Gives a node another name, atomically. */
+  rename(path: string, to: string, node: Node): void {
+    this.#current.delete(path);
+    this.#current.set(to, node);
+    const unit = pending([parent(path), parent(to)]);
+    this.#add({ kind: "rename", path, to, node, ...unit });
+  }
+
+  /** What is not durable yet, in order. */
+  unsynced(): NameUnit[] {
+    return this.#units.unsettled();
+  }
+
+  /** What a sync of this directory that begins now makes durable. */
+  syncable(directory: string): NameUnit[] {
+    return this.unsynced().filter((unit) =>
+      !unit.abandoned && unit.waitsFor.has(directory)
+    );
+  }
+
+  /** A sync of a directory ended. */
+  settle(units: readonly NameUnit[], directory: string): void {
+    for (const unit of units) {
+      unit.waitsFor.delete(directory);
+      unit.settled = unit.waitsFor.size === 0;
+    }
+    for (const unit of this.#units.takeSettledHead()) {
+      applyName(this.#base, unit);
+    }
+  }
+
+  /** A sync of these failed: it is never known again whether they are durable. */
+  abandon(units: readonly NameUnit[]): void {
+    for (const unit of units) unit.abandoned = true;
+  }
+
+  /** The files that have a name. */
+  files(): Inode[] {
+    return [...this.#current.values()].filter((node) => node !== DIRECTORY);
+  }
+
+  /** Every file that has a name, or may have one after a power cut; in order of number. */
+  inodes(): Inode[] {
+    const found = new Set<Inode>();
+    for (const node of this.#base.values()) {
+      if (node !== DIRECTORY) found.add(node);
+    }
+    for (const { node } of this.#units) {
+      if (node !== DIRECTORY) found.add(node);
+    }
+    return [...found].sort((a, b) => a.number - b.number);
+  }
+
+  /** The names after a power cut that left the chosen units. */
+  replay(chosen: (unit: NameUnit) => boolean): Map<string, Node> {
+    const names = new Map(this.#base);
+    for (const unit of this.#units) {
+      if (unit.settled || chosen(unit)) applyName(names, unit);
+    }
+    // A name whose directory is gone is gone with it.
+    for (const path of [...names.keys()].sort()) {
+      const above = parent(path);
+      if (above !== "/" && !names.has(above)) names.delete(path);
+    }
+    return names;
+  }
+
+  /** The same table, the same left unsynced, over other nodes. */
+  clone(copyOf: (node: Node) => Node): Names {
+    const copy = new Names(mapped(this.#base, copyOf));
+    for (const unit of this.#units) {
+      const node = copyOf(unit.node);
+      copy.#units.add({ ...unit, node, waitsFor: new Set(unit.waitsFor) });
+    }
+    copy.#current.clear();
+    for (const [path, node] of this.#current) {
+      copy.#current.set(path, copyOf(node));
+    }
+    return copy;
+  }
+
+  #add(unit: NameUnit): void {
+    this.#units.add(unit);
+  }
+}
+
+/** The directory that holds an absolute path. */
+export function parent(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+/** A path from the root, without `.`, `..` and empty parts; a relative one begins at the root. */
+export function absolute(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+/** The same names for other nodes. */
+export function mapped(
+  names: ReadonlyMap<string, Node>,
+  copyOf: (node: Node) => Node,
+): Map<string, Node> {
+  return new Map([...names].map(([path, node]) => [path, copyOf(node)]));
+}
+
+function pending(
+  directories: string[],
+): Pick<NameUnit, "waitsFor" | "settled" | "abandoned"> {
+  return { waitsFor: new Set(directories), settled: false, abandoned: false };
+}
+
+function applyName(names: Map<string, Node>, unit: NameUnit): void {
+  if (unit.kind === "remove") {
+    names.delete(unit.path);
+    return;
+  }
+  // A file has one name: a rename that is durable while an earlier one is not moves it from where it was.
+  for (const [path, node] of names) {
+    if (node !== DIRECTORY && node === unit.node) names.delete(path);
+  }
+  names.delete(unit.path);
+  names.set(unit.to ?? unit.path, unit.node);
+}

@@ -1,0 +1,46 @@
+/** The time of a simulated disk, in microseconds: it passes only when somebody lets it. */
+export class SimulatedClock {
+  /** How much time passes at each {@linkcode SimulatedClock.now}. */
+  stepMicros: number;
+  /** Time since the clock was made: never goes back. */
+  #elapsedMicros = 0;
+  /** What the elapsed time is counted from. */
+  #originMicros: number;
+
+  /** Starts a clock. */
+  constructor(micros: number, stepMicros: number) {
+    this.#originMicros = micros;
+    this.stepMicros = stepMicros;
+  }
+
+  /** Time since the clock was made, which setting it does not change. */
+  get elapsedMicros(): number {
+    return this.#elapsedMicros;
+  }
+
+  /** Since the Unix epoch. May be set, also back. */
+  get micros(): number {
+    return this.#originMicros + this.#elapsedMicros;
+  }
+
+  set micros(value: number) {
+    this.#originMicros = value - this.#elapsedMicros;
+  }
+
+  /** The time since the Unix epoch; then a step passes. */
+  now(): number {
+    const { micros } = this;
+    this.#elapsedMicros += this.stepMicros;
+    return micros;
+  }
+
+  /** Lets time pass. */
+  advance(milliseconds: number): void {
+    this.#elapsedMicros += Math.round(milliseconds * 1000);
+  }
+
+  /** Lets time pass until this much has elapsed. */
+  reach(elapsedMicros: number): void {
+    this.#elapsedMicros = Math.max(this.#elapsedMicros, elapsedMicros);
+  }
+}

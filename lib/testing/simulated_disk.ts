@@ -1,0 +1,657 @@
+import type {
+  Capabilities,
+  Storage,
+  StorageEntry,
+  StorageLock,
+  StorageOpenOptions,
+} from "../storage/mod.ts";
+import { Inode, writeUnits } from "./inode.ts";
+import { emptyContents, Machine, type Task } from "./machine.ts";
+import { absolute, DIRECTORY, parent } from "./names.ts";
+import type {
+  Fault,
+  OperationHook,
+  OperationKind,
+  TracedOperation,
+} from "./operation.ts";
+import type { InFlight } from "./scheduler.ts";
+import { SimulatedCrash } from "./simulated_crash.ts";
+import { makeFile, type SimulatedFile } from "./simulated_file.ts";
+import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
+import {
+  checkInteger,
+  failure,
+  openRequest,
+  pathString,
+} from "./storage_parts.ts";
+import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
+
+/** What a {@linkcode SimulatedDisk} is like; the capabilities are those of every file, a real disk's if not told otherwise. */
+export interface SimulatedDiskOptions extends Partial<Capabilities> {
+  /** What everything random is made from: the same seed and the same calls give the same disk. @default {0} */
+  seed?: number;
+  /** The unit that a power cut leaves whole or not at all, in bytes. @default {4096} */
+  blockBytes?: number;
+  /** Space for contents, in bytes, in whole blocks. @default {Infinity} */
+  sizeBytes?: number;
+  /** Where the clock begins: microseconds since the Unix epoch. @default {1_700_000_000_000_000} */
+  timeMicros?: number;
+  /** How much time passes at each `now()`, in microseconds. @default {1} */
+  timeStepMicros?: number;
+}
+
+/** Which operations a number of {@linkcode SimulatedDisk.failAt} counts. */
+export interface FailAtOptions {
+  /** Only those of this kind. @default {all} */
+  kind?: OperationKind;
+  /** Also every later one. @default {false} */
+  sticky?: boolean;
+}
+
+/** The kernel's greatest length of a name, in bytes (`limits.h`). */
+const NAME_MAX = 255;
+
+/**
+ * A disk in memory that loses its power when it is told to, fails as planned, and does the same again for the same seed.
+ *
+ * It promises what a disk promises and no more. After a power cut any subset of what was not synced is there: each block of a write, each change of a file's size, each change of a name is there
+ * or not by itself. A write with durability makes its own bytes durable and the size that they need, `sync` all of its file that was written when it began, `syncDirectory` the names in a directory.
+ * Operations in flight complete in any order; syncing a file does not make its name durable.
+ *
+ * @example What a power cut leaves
+ * ```ts
+ * import { BufferPool } from "@basalt/io";
+ * import { SimulatedDisk } from "@basalt/io/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = new BufferPool();
+ * const disk = new SimulatedDisk({ seed: 1 });
+ * disk.makeDirectorySync("/data");
+ * const file = disk.openSync("/data/a", { write: true, createNew: true });
+ * using block = pool.acquireSync(4096, { zeroed: true });
+ * file.writeSync(block, 0, { durability: "data" });
+ *
+ * // The bytes are durable, but nobody synced the directory that holds the name.
+ * assertEquals(disk.crashState("none").files(), []);
+ * disk.syncDirectorySync("/data");
+ * assertEquals(disk.crashState("none").files(), ["/data/a"]);
+ * assertEquals(disk.crashState("none").peek("/data/a").length, 4096);
+ * file.closeSync();
+ * ```
+ *
+ * @example Every state that a power cut may leave
+ * ```ts
+ * import { BufferPool } from "@basalt/io";
+ * import { SimulatedDisk } from "@basalt/io/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = new BufferPool();
+ * const disk = new SimulatedDisk();
+ * disk.poke("/a", 0, new Uint8Array(8192));
+ * const file = disk.openSync("/a", { write: true });
+ * using two = pool.acquireSync(8192);
+ * two.bytes.fill(1);
+ * file.writeSync(two, 0);
+ *
+ * const count = disk.unsyncedUnits().length;
+ * assertEquals(count, 2);
+ * const states = new Set<string>();
+ * for (let mask = 0n; mask < 1n << BigInt(count); mask++) {
+ *   states.add(disk.crash(mask).hash());
+ * }
+ * assertEquals(states.size, 4);
+ * ```
+ */
+export class SimulatedDisk implements Storage {
+  /** What everything random is made from: print it when a test fails. */
+  readonly seed: number;
+  readonly #options: SimulatedDiskOptions;
+  readonly #machine: Machine;
+
+  /**
+   * Makes an empty disk: it has the directory `/` and nothing in it.
+   *
+   * @throws {RangeError} If a size is not a positive integer.
+   */
+  constructor(options: SimulatedDiskOptions = {}) {
+    const {
+      seed = 0,
+      blockBytes = 4096,
+      sizeBytes = Infinity,
+      timeMicros = 1_700_000_000_000_000,
+      timeStepMicros = 1,
+      ...capabilities
+    } = options;
+    const action = "create simulated disk";
+    checkInteger({ action, name: "seed" }, seed, Number.MIN_SAFE_INTEGER);
+    checkInteger({ action, name: "blockBytes" }, blockBytes, 1);
+    checkInteger({ action, name: "timeMicros" }, timeMicros);
+    checkInteger({ action, name: "timeStepMicros" }, timeStepMicros);
+    if (sizeBytes !== Infinity) {
+      checkInteger({ action, name: "sizeBytes" }, sizeBytes);
+    }
+    this.seed = seed;
+    this.#options = options;
+    this.#machine = new Machine({
+      seed,
+      blockBytes,
+      sizeBytes,
+      timeMicros,
+      timeStepMicros,
+      capabilities: Object.freeze({ ...CAPABILITIES, ...capabilities }),
+    });
+  }
+
+  /** Opens a file, for reading too if not told otherwise. */
+  // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
+  async open(
+    path: string,
+    options: StorageOpenOptions = {},
+  ): Promise<SimulatedFile> {
+    return this.#machine.run(this.#opening(path, options));
+  }
+
+  /** The twin of {@linkcode SimulatedDisk.open} that blocks. */
+  openSync(path: string, options: StorageOpenOptions = {}): SimulatedFile {
+    return this.#machine.runSync(this.#opening(path, options));
+  }
+
+  /** Gives a file another name, replacing a file that has it; directories keep theirs. Not durable until the directory is synced, of two directories both. */
+  // deno-lint-ignore require-await -- as for opening
+  async rename(from: string, to: string): Promise<void> {
+    return this.#machine.run(this.#renaming(from, to));
+  }
+
+  /** The twin of {@linkcode SimulatedDisk.rename} that blocks. */
+  renameSync(from: string, to: string): void {
+    this.#machine.runSync(this.#renaming(from, to));
+  }
+
+  /** Removes a file, or an empty directory. Not durable until the directory is synced. */
+  // deno-lint-ignore require-await -- as for opening
+  async remove(path: string): Promise<void> {
+    return this.#machine.run(this.#removing(path));
+  }
+
+  /** The twin of {@linkcode SimulatedDisk.remove} that blocks. */
+  removeSync(path: string): void {
+    this.#machine.runSync(this.#removing(path));
+  }
+
+  /** The entries of a directory, ordered by name (by UTF-16 units, as `sort` does). */
+  // deno-lint-ignore require-await -- as for opening
+  async list(path: string): Promise<StorageEntry[]> {
+    return this.#machine.run(this.#listing(path));
+  }
+
+  /** The twin of {@linkcode SimulatedDisk.list} that blocks. */
+  listSync(path: string): StorageEntry[] {
+    return this.#machine.runSync(this.#listing(path));
+  }
+
+  /** Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made. */
+  async makeDirectory(path: string): Promise<boolean> {
+    const missing = this.#missing(path);
+    for (const each of missing) {
+      await this.#machine.run(this.#makingDirectory(each, path));
+      await this.syncDirectory(parent(each));
+    }
+    return missing.length > 0;
+  }
+
+  /** The twin of {@linkcode SimulatedDisk.makeDirectory} that blocks. */
+  makeDirectorySync(path: string): boolean {
+    const missing = this.#missing(path);
+    for (const each of missing) {
+      this.#machine.runSync(this.#makingDirectory(each, path));
+      this.syncDirectorySync(parent(each));
+    }
+    return missing.length > 0;
+  }
+
+  /** Makes the names in a directory durable. */
+  // deno-lint-ignore require-await -- as for opening
+  async syncDirectory(path: string): Promise<void> {
+    return this.#machine.run(this.#syncingDirectory(path));
+  }
+
+  /** The twin of {@linkcode SimulatedDisk.syncDirectory} that blocks. */
+  syncDirectorySync(path: string): void {
+    this.#machine.runSync(this.#syncingDirectory(path));
+  }
+
+  /** Takes the exclusive lock of a directory without waiting; `undefined` while another holds it. It ends when it is released, or with the process. */
+  lock(path: string): StorageLock | undefined {
+    const at = absolute(pathString("lock directory", path));
+    const { locks } = this.#machine;
+    return this.#machine.runSync({
+      kind: "lock",
+      path: at,
+      effect: () => {
+        this.#checkDirectory(at, "open", path);
+        if (locks.has(at)) return undefined;
+        locks.add(at);
+        let held = true;
+        return {
+          release(): void {
+            if (held) locks.delete(at);
+            held = false;
+          },
+        };
+      },
+      fail: (code) => failure(code, "flock", path),
+    });
+  }
+
+  /** Waits: resolves in a later turn, when the disk's clock has come that far; rejects with the signal's reason when it is aborted. */
+  delay(
+    durationMs: number,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const { signal } = options;
+    const { clock, scheduler } = this.#machine;
+    return new Promise((resolve, reject) => {
+      this.#machine.checkAlive();
+      if (signal?.aborted) return reject(signal.reason);
+      const abort = () => {
+        scheduler.withdraw(waiting);
+        reject(signal!.reason);
+      };
+      const waiting: InFlight = {
+        owner: undefined,
+        dueMicros: clock.elapsedMicros +
+          Math.max(0, Math.round(durationMs * 1000)),
+        complete: () => {},
+        cancel: () => {},
+        settle: () => {
+          signal?.removeEventListener("abort", abort);
+          if (this.#machine.dead) reject(new SimulatedCrash());
+          else resolve();
+        },
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      scheduler.begin(waiting);
+    });
+  }
+
+  /** The twin of {@linkcode SimulatedDisk.delay}: the clock goes on, at once. */
+  delaySync(durationMs: number): void {
+    this.#machine.checkAlive();
+    this.#machine.clock.advance(Math.max(0, durationMs));
+  }
+
+  /** Microseconds since the Unix epoch by the disk's clock; then `timeStepMicros` pass. */
+  now(): number {
+    return this.#machine.clock.now();
+  }
+
+  /** A view filled with random bytes of the disk's seed, the same one that was given. */
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return this.#machine.random.fill(bytes);
+  }
+
+  /** The clock, without letting time pass. May be set, also back. */
+  get timeMicros(): number {
+    return this.#machine.clock.micros;
+  }
+
+  set timeMicros(value: number) {
+    const action = "set simulated clock";
+    checkInteger({ action, name: "timeMicros" }, value);
+    this.#machine.clock.micros = value;
+  }
+
+  /** Whether the disk has crashed: it refuses everything but closing, and another crash of the same state. */
+  get crashed(): boolean {
+    return this.#machine.dead;
+  }
+
+  /** Every operation that was asked for, in order, with what became of it; it grows while the disk is used. */
+  get trace(): readonly Readonly<TracedOperation>[] {
+    return this.#machine.trace;
+  }
+
+  /**
+   * Calls a function before each operation, after those added earlier; what it returns goes wrong. Hooks do not outlive a crash.
+   *
+   * @returns Takes the hook away again.
+   *
+   * @example A device that fails every second write
+   * ```ts
+   * import { SimulatedDisk } from "@basalt/io/testing";
+   *
+   * const disk = new SimulatedDisk();
+   * const remove = disk.onOperation(({ kind, numberOfKind }) => {
+   *   if (kind === "write" && numberOfKind % 2 === 0) return { error: "EIO" };
+   * });
+   * remove();
+   * ```
+   */
+  onOperation(hook: OperationHook): () => void {
+    return this.#machine.hook(hook);
+  }
+
+  /**
+   * Lets the operation of this number fail, counted from 1 over the life of the disk.
+   *
+   * @returns Takes the plan away again.
+   *
+   * @example The third operation
+   * ```ts
+   * import { SimulatedDisk } from "@basalt/io/testing";
+   * import { assertThrows } from "@std/assert";
+   *
+   * const disk = new SimulatedDisk();
+   * disk.failAt(3, { error: "EIO" });
+   * disk.listSync("/");
+   * disk.listSync("/");
+   * assertThrows(() => disk.listSync("/"), Error, "EIO");
+   * ```
+   */
+  failAt(
+    number: number,
+    fault: Fault,
+    options: FailAtOptions = {},
+  ): () => void {
+    const { kind, sticky = false } = options;
+    return this.onOperation((operation) => {
+      if (kind !== undefined && operation.kind !== kind) return;
+      const at = kind === undefined ? operation.number : operation.numberOfKind;
+      if (at === number || sticky && at > number) return fault;
+    });
+  }
+
+  /** What a power cut now may leave behind or not, each by itself: *n* units make 2^n states. Their numbers are their places in this list. */
+  unsyncedUnits(): UnsyncedUnit[] {
+    return this.#machine.unsynced();
+  }
+
+  /**
+   * The power fails: from now on every operation on this disk, its files and its locks rejects with `SimulatedCrash`.
+   *
+   * May be called again, for another choice from the same moment.
+   *
+   * @param choice What of the unsynced units is left. @default {"random"}
+   * @returns The disk after the next start: all that it holds is durable, its clock goes on, its seed is made from this one's.
+   */
+  crash(choice: CrashChoice = "random"): SimulatedDisk {
+    this.#machine.die();
+    return this.crashState(choice);
+  }
+
+  /** The disk that {@linkcode SimulatedDisk.crash} would give, while this one goes on. */
+  crashState(choice: CrashChoice = "random"): SimulatedDisk {
+    const after = this.#successor();
+    after.#machine.adopt(this.#machine.namesAfter(choice));
+    return after;
+  }
+
+  /**
+   * The process is killed: its handles and locks are gone, and of its operations in flight any may have been done.
+   *
+   * @returns The disk as the next process finds it: all that was written is there, and still unsynced.
+   */
+  kill(): SimulatedDisk {
+    this.#machine.killProcess();
+    const after = this.#successor();
+    after.#machine.adopt(this.#machine.namesKept());
+    return after;
+  }
+
+  /** The paths of all files, in order. */
+  files(): string[] {
+    const { names } = this.#machine;
+    return names.paths().filter((path) => names.get(path) !== DIRECTORY);
+  }
+
+  /**
+   * A copy of a file's bytes, as reading gives them; no operation, and no hook is called.
+   *
+   * @throws {Deno.errors.NotFound} If there is no such file.
+   */
+  peek(path: string): Uint8Array<ArrayBuffer> {
+    return this.#file(path).current.bytes();
+  }
+
+  /**
+   * Changes bytes behind everybody's back, durably and without a call; makes the file and its directories where they are missing, and the file longer where it ends before.
+   */
+  poke(path: string, position: number, bytes: Uint8Array): void {
+    const action = `poke '${path}'`;
+    checkInteger({ action, name: "position" }, position);
+    const at = absolute(path);
+    const { names, settings } = this.#machine;
+    if (names.get(at) === undefined) this.#put(at);
+    const inode = this.#file(path);
+    inode.change(
+      writeUnits(position, bytes, settings.blockBytes),
+      position + bytes.length,
+    );
+  }
+
+  /** Flips one bit of a file behind everybody's back: bit 0 is the lowest of the byte. */
+  flipBit(path: string, position: number, bit: number): void {
+    const byte = new Uint8Array(1);
+    if (this.#file(path).current.read(position, byte) === 0) {
+      throw new RangeError(
+        `Cannot flip bit of '${path}' as 'position' lies behind its end: received ${position}`,
+      );
+    }
+    byte[0]! ^= 1 << (bit & 7);
+    this.poke(path, position, byte);
+  }
+
+  /** Copies of the bytes of all files, by path. */
+  snapshot(): Map<string, Uint8Array<ArrayBuffer>> {
+    return new Map(this.files().map((path) => [path, this.peek(path)]));
+  }
+
+  /** Stands for all names and contents, in 16 hexadecimal digits: two disks that hold the same have the same. It is quick: a block is hashed once. */
+  hash(): string {
+    const { names } = this.#machine;
+    let sum = NO_HASH;
+    for (const path of names.paths()) {
+      const node = names.get(path)!;
+      sum = hashText(sum, path);
+      if (node !== DIRECTORY) sum = hashNumbers(sum, ...node.current.hash());
+    }
+    return hashDigits(sum);
+  }
+
+  #successor(): SimulatedDisk {
+    return new SimulatedDisk({
+      ...this.#options,
+      seed: (this.seed + SUCCESSOR) % Number.MAX_SAFE_INTEGER,
+      timeMicros: this.#machine.clock.micros,
+    });
+  }
+
+  #file(path: string): Inode {
+    const node = this.#machine.names.find(absolute(path), "open", path);
+    if (node === DIRECTORY) throw failure("EISDIR", "open", path);
+    return node;
+  }
+
+  /** Makes a file and its directories, durably. */
+  #put(at: string): void {
+    const { names } = this.#machine;
+    const directories: string[] = [];
+    for (let each = parent(at); each !== "/"; each = parent(each)) {
+      if (names.get(each) === undefined) directories.unshift(each);
+    }
+    for (const each of directories) names.put(each, DIRECTORY);
+    names.checkParent(at, "open", at);
+    names.put(at, this.#newFile(at));
+  }
+
+  #newFile(at: string): Inode {
+    const machine = this.#machine;
+    return new Inode(machine.nextInode(), at, emptyContents(machine));
+  }
+
+  #checkDirectory(at: string, syscall: string, path: string): void {
+    if (this.#machine.names.find(at, syscall, path) !== DIRECTORY) {
+      throw failure("ENOTDIR", syscall, path);
+    }
+  }
+
+  #opening(path: string, options: StorageOpenOptions): Task<SimulatedFile> {
+    const at = absolute(pathString("open file", path));
+    const request = openRequest({ read: true, mode: 0o640, ...options });
+    return {
+      kind: "open",
+      path: at,
+      effect: () => {
+        const { names } = this.#machine;
+        let node = names.get(at);
+        if (node !== undefined && request.createNew) {
+          throw failure("EEXIST", "open", path);
+        }
+        if (node === undefined && (request.create || request.createNew)) {
+          checkName(at, "open", path);
+          names.checkParent(at, "open", path);
+          names.create(at, node = this.#newFile(at));
+        }
+        node ??= names.find(at, "open", path);
+        if (node === DIRECTORY) {
+          throw failure("EISDIR", "open", path, "a regular file is needed");
+        }
+        return makeFile(this.#machine, node, path, request);
+      },
+      fail: (code) => failure(code, "open", path),
+    };
+  }
+
+  #renaming(from: string, to: string): Task<void> {
+    const at = absolute(pathString("rename file", from));
+    const wanted = absolute(pathString("rename file", to));
+    return {
+      kind: "rename",
+      path: at,
+      details: { to: wanted },
+      effect: () => {
+        const { names } = this.#machine;
+        const node = names.find(at, "rename", from);
+        if (node === DIRECTORY) {
+          const advice = "the simulated disk renames files only";
+          throw failure("EISDIR", "rename", from, advice);
+        }
+        checkName(wanted, "rename", from);
+        names.checkParent(wanted, "rename", from);
+        if (names.get(wanted) === DIRECTORY) {
+          throw failure("EISDIR", "rename", from);
+        }
+        if (at === wanted) return;
+        names.rename(at, wanted, node);
+        node.path = wanted;
+      },
+      fail: (code) => failure(code, "rename", from),
+    };
+  }
+
+  #removing(path: string): Task<void> {
+    const at = absolute(pathString("remove file", path));
+    return {
+      kind: "remove",
+      path: at,
+      effect: () => {
+        const { names } = this.#machine;
+        const node = names.find(at, "unlink", path);
+        if (node === DIRECTORY && names.within(at).length > 0) {
+          throw failure("ENOTEMPTY", "unlink", path);
+        }
+        names.remove(at, node);
+      },
+      fail: (code) => failure(code, "unlink", path),
+    };
+  }
+
+  #listing(path: string): Task<StorageEntry[]> {
+    const at = absolute(pathString("list directory", path));
+    return {
+      kind: "list",
+      path: at,
+      effect: () => {
+        this.#checkDirectory(at, "scandir", path);
+        const { names } = this.#machine;
+        return names.within(at).map((name) => {
+          const isDirectory =
+            names.get(at === "/" ? `/${name}` : `${at}/${name}`) === DIRECTORY;
+          return { name, isFile: !isDirectory, isDirectory };
+        });
+      },
+      fail: (code) => failure(code, "scandir", path),
+    };
+  }
+
+  /** The directories to be made so that a path is one, from the root. */
+  #missing(path: string): string[] {
+    this.#machine.checkAlive();
+    const missing: string[] = [];
+    const { names } = this.#machine;
+    let at = absolute(pathString("make directory", path));
+    for (; names.get(at) === undefined; at = parent(at)) missing.unshift(at);
+    if (names.get(at) !== DIRECTORY) throw failure("ENOTDIR", "mkdir", path);
+    return missing;
+  }
+
+  #makingDirectory(at: string, path: string): Task<void> {
+    return {
+      kind: "makeDirectory",
+      path: at,
+      effect: () => {
+        const { names } = this.#machine;
+        checkName(at, "mkdir", path);
+        names.checkParent(at, "mkdir", path);
+        // Another call may have made it since.
+        if (names.get(at) === undefined) names.create(at, DIRECTORY);
+      },
+      fail: (code) => failure(code, "mkdir", path),
+    };
+  }
+
+  #syncingDirectory(path: string): Task<void> {
+    const at = absolute(pathString("sync directory", path));
+    const { names } = this.#machine;
+    const units = names.syncable(at);
+    return {
+      kind: "syncDirectory",
+      path: at,
+      effect: () => {
+        this.#checkDirectory(at, "open", path);
+        names.settle(units, at);
+      },
+      fail: (code) => {
+        names.abandon(units);
+        return failure(code, "fsync", path);
+      },
+    };
+  }
+}
+
+/** What a disk is like that was told nothing: sectors of 512 bytes on blocks of 4096, as most are. */
+const CAPABILITIES: Capabilities = {
+  tier: "direct",
+  tierReason: "simulated",
+  memoryAlignment: 512,
+  offsetAlignment: 512,
+  readOffsetAlignment: 512,
+  alignmentReason: "simulated",
+  logicalBlock: 512,
+  physicalBlock: 4096,
+  physicalBlockReason: "simulated",
+  filesystem: "simulated",
+  copyOnWrite: false,
+  engine: "plain",
+  engineReason: "simulated",
+};
+
+/** From the seed of a disk to that of the next one; prime, and more than the streams of a machine. */
+const SUCCESSOR = 7919;
+
+function checkName(at: string, syscall: string, path: string): void {
+  const name = at.slice(at.lastIndexOf("/") + 1);
+  if (new TextEncoder().encode(name).length > NAME_MAX) {
+    throw failure("ENAMETOOLONG", syscall, path);
+  }
+}

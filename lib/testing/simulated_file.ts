@@ -1,0 +1,431 @@
+import type { FrozenBuffer, Loan, PooledBuffer } from "../pool/mod.ts";
+import type {
+  BufferRange,
+  Capabilities,
+  Durability,
+  StorageFile,
+  WriteOptions,
+} from "../storage/mod.ts";
+import { blocksOf } from "./contents.ts";
+import { type FileUnit, type Inode, sizeUnit, writeUnits } from "./inode.ts";
+import { lendRange } from "./lend_range.ts";
+import type { Machine, Task } from "./machine.ts";
+import {
+  checkInteger,
+  closedError,
+  failure,
+  NoSpace,
+  type OpenRequest,
+} from "./storage_parts.ts";
+
+/** Makes a handle of a file: internal to the simulation. */
+export let makeFile: (
+  machine: Machine,
+  inode: Inode,
+  path: string,
+  request: OpenRequest,
+) => SimulatedFile;
+
+/**
+ * An open file of a `SimulatedDisk`: memory is lent, arguments are checked and errors are made as for a file of the disk.
+ *
+ * Operations that do not block complete in later turns of the event loop, in an order that the disk's seed decides.
+ */
+export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
+  /** Where it was opened. */
+  readonly path: string;
+  /** What the file can do, and why: what the disk was told. */
+  readonly capabilities: Capabilities;
+  readonly #machine: Machine;
+  readonly #inode: Inode;
+  readonly #request: OpenRequest;
+  #inFlight = 0;
+  /** Set when closing begins: nothing starts after that. */
+  #closing: Promise<void> | undefined;
+  #closed = false;
+  /** Called when the last operation in flight is over. */
+  #idle: (() => void) | undefined;
+
+  static {
+    makeFile = (machine, inode, path, request) =>
+      new SimulatedFile(machine, inode, path, request);
+  }
+
+  private constructor(
+    machine: Machine,
+    inode: Inode,
+    path: string,
+    request: OpenRequest,
+  ) {
+    this.path = path;
+    this.capabilities = machine.settings.capabilities;
+    this.#machine = machine;
+    this.#inode = inode;
+    this.#request = request;
+    inode.handles++;
+    machine.open.add(inode);
+  }
+
+  /** Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at the end of the file. */
+  // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
+  async read(
+    buffer: PooledBuffer,
+    position: number,
+    range: BufferRange = {},
+  ): Promise<number> {
+    return this.#run(this.#reading(buffer, position, range));
+  }
+
+  /** The twin of {@linkcode SimulatedFile.read} that blocks. */
+  readSync(
+    buffer: PooledBuffer,
+    position: number,
+    range: BufferRange = {},
+  ): number {
+    return this.#runSync(this.#reading(buffer, position, range));
+  }
+
+  /**
+   * Writes a range of `buffer` at `position`, all of it. Resolves to the bytes written.
+   *
+   * @throws {NoSpace} If the disk is full, with the bytes that were written.
+   */
+  // deno-lint-ignore require-await -- as for reading
+  async write(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options: WriteOptions = {},
+  ): Promise<number> {
+    return this.#run(this.#writing(buffer, position, options));
+  }
+
+  /** The twin of {@linkcode SimulatedFile.write} that blocks. */
+  writeSync(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options: WriteOptions = {},
+  ): number {
+    return this.#runSync(this.#writing(buffer, position, options));
+  }
+
+  /** Makes everything durable that was written when it begins; what is in flight then is not. */
+  // deno-lint-ignore require-await -- as for reading
+  async sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
+    return this.#run(this.#syncing(durability));
+  }
+
+  /** The twin of {@linkcode SimulatedFile.sync} that blocks. */
+  syncSync(durability: Exclude<Durability, "none"> = "data"): void {
+    this.#runSync(this.#syncing(durability));
+  }
+
+  /** Sets the size in bytes, which may be any; new bytes are zeros. */
+  // deno-lint-ignore require-await -- as for reading
+  async truncate(length: number): Promise<void> {
+    return this.#run(this.#truncating(length));
+  }
+
+  /** The twin of {@linkcode SimulatedFile.truncate} that blocks. */
+  truncateSync(length: number): void {
+    this.#runSync(this.#truncating(length));
+  }
+
+  /**
+   * Takes space for a range of any position and length, without changing what reading gives; the size grows to its end.
+   *
+   * @throws {NoSpace} If there is not as much.
+   */
+  // deno-lint-ignore require-await -- as for reading
+  async preallocate(position: number, length: number): Promise<void> {
+    return this.#run(this.#preallocating(position, length));
+  }
+
+  /** The twin of {@linkcode SimulatedFile.preallocate} that blocks. */
+  preallocateSync(position: number, length: number): void {
+    this.#runSync(this.#preallocating(position, length));
+  }
+
+  /** The size in bytes. */
+  // deno-lint-ignore require-await -- as for reading
+  async size(): Promise<number> {
+    return this.#run(this.#sizing());
+  }
+
+  /** The twin of {@linkcode SimulatedFile.size} that blocks. */
+  sizeSync(): number {
+    return this.#runSync(this.#sizing());
+  }
+
+  /** Completes the operations of this file that are in flight; their promises settle in later turns. */
+  settleSync(): void {
+    this.#machine.scheduler.completeOwn(this);
+  }
+
+  /** Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does nothing, and neither does closing after a crash. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#finish();
+  }
+
+  /** The twin of {@linkcode SimulatedFile.close} that blocks. */
+  closeSync(): void {
+    if (this.#closed) return;
+    this.#closing ??= Promise.resolve();
+    this.settleSync();
+    this.#end();
+  }
+
+  /** Closes the file, as {@linkcode SimulatedFile.closeSync} does. */
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  /** Closes the file, as {@linkcode SimulatedFile.close} does. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => this.#idle = resolve);
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (--this.#inode.handles === 0) this.#machine.open.delete(this.#inode);
+  }
+
+  #run<T>(task: Task<T>): Promise<T> {
+    this.#inFlight++;
+    return this.#machine.run({
+      ...task,
+      release: () => {
+        task.release?.();
+        if (--this.#inFlight === 0) this.#idle?.();
+      },
+    });
+  }
+
+  #runSync<T>(task: Task<T>): T {
+    return this.#machine.runSync(task);
+  }
+
+  #reading(
+    buffer: PooledBuffer,
+    position: number,
+    range: BufferRange,
+  ): Task<number> {
+    const loan = this.#lend("read", buffer, position, range);
+    return {
+      kind: "read",
+      path: this.#inode.path,
+      details: { position, length: loan.length },
+      owner: this,
+      effect: ({ flipBit }) => {
+        const bytes = loan.bytes;
+        const count = this.#inode.current.read(position, bytes);
+        if (flipBit !== undefined && flipBit < count * 8) {
+          bytes[flipBit >> 3]! ^= 1 << (flipBit & 7);
+        }
+        return count;
+      },
+      fail: (code) => failure(code, "read", this.path),
+      release: () => loan.end(),
+    };
+  }
+
+  #writing(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options: WriteOptions,
+  ): Task<number> {
+    const { durability = "none" } = options;
+    if (!["none", "data", "full"].includes(durability)) {
+      throw this.#wrongDurability(
+        "write",
+        '"none", "data" or "full"',
+        durability,
+      );
+    }
+    const loan = this.#lend("write", buffer, position, options);
+    const { blockBytes } = this.#machine.settings;
+    const units = writeUnits(position, loan.bytes, blockBytes);
+    const length = loan.length;
+    const end = position + length;
+    const growth = end > this.#inode.current.size
+      ? [sizeUnit("size", end)]
+      : [];
+    return {
+      kind: "write",
+      path: this.#inode.path,
+      details: { position, length, durability },
+      owner: this,
+      writes: { inode: this.#inode, units: [...units, ...growth] },
+      effect: () => this.#write(units, position, length, durability),
+      fail: (code) => {
+        // What a device has of a write that it failed is anybody's guess.
+        if (code === "EIO") this.#inode.doubt([...units, ...growth]);
+        return this.#failure(code, "write", length);
+      },
+      release: () => loan.end(),
+    };
+  }
+
+  #write(
+    units: readonly FileUnit[],
+    position: number,
+    length: number,
+    durability: Durability,
+  ): number {
+    const inode = this.#inode;
+    const fitting = this.#fitting(units);
+    const written = fitting.reduce(
+      (sum, unit) => unit.kind === "block" ? sum + unit.bytes.length : sum,
+      0,
+    );
+    const carried = [...fitting];
+    const end = position + written;
+    // The size that durable bytes need is durable with them, also where an unsynced operation made it.
+    if (written > 0 && (durability !== "none" || end > inode.current.size)) {
+      carried.push(sizeUnit("size", end));
+    }
+    inode.apply(carried);
+    if (written < length) throw this.#noSpace("write", length, written);
+    if (durability !== "none") inode.settle(carried);
+    return written;
+  }
+
+  /** The first units of a write, as many as there is space for. */
+  #fitting(units: readonly FileUnit[]): readonly FileUnit[] {
+    let free = this.#machine.freeBlocks();
+    const full = units.findIndex((unit) =>
+      unit.kind === "block" && !this.#inode.current.isAllocated(unit.block) &&
+      free-- === 0
+    );
+    return full < 0 ? units : units.slice(0, full);
+  }
+
+  #syncing(durability: Exclude<Durability, "none">): Task<void> {
+    if (durability !== "data" && durability !== "full") {
+      throw this.#wrongDurability("sync", '"data" or "full"', durability);
+    }
+    const syscall = durability === "data" ? "fdatasync" : "fsync";
+    this.#checkOpen(syscall);
+    const units = this.#inode.syncable();
+    return {
+      kind: "sync",
+      path: this.#inode.path,
+      details: { durability },
+      owner: this,
+      effect: () => this.#inode.settle(units),
+      fail: (code) => {
+        this.#inode.abandon(units);
+        return failure(code, syscall, this.path);
+      },
+    };
+  }
+
+  #truncating(length: number): Task<void> {
+    this.#checkMay("ftruncate", "write");
+    const action = `ftruncate '${this.path}'`;
+    checkInteger({ action, name: "length" }, length);
+    return {
+      kind: "truncate",
+      path: this.#inode.path,
+      details: { length },
+      owner: this,
+      effect: () => this.#inode.apply([sizeUnit("truncate", length)]),
+      fail: (code) => failure(code, "ftruncate", this.path),
+    };
+  }
+
+  #preallocating(position: number, length: number): Task<void> {
+    this.#checkMay("fallocate", "write");
+    const action = `fallocate '${this.path}'`;
+    checkInteger({ action, name: "position" }, position);
+    const most = Number.MAX_SAFE_INTEGER - position;
+    checkInteger({ action, name: "length" }, length, 1, most);
+    return {
+      kind: "preallocate",
+      path: this.#inode.path,
+      details: { position, length },
+      owner: this,
+      effect: () => {
+        const { current } = this.#inode;
+        let free = this.#machine.freeBlocks();
+        for (const block of blocksOf(position, length, current.blockBytes)) {
+          if (!current.isAllocated(block) && free-- === 0) {
+            throw this.#noSpace("fallocate", length, 0);
+          }
+        }
+        this.#inode.apply([sizeUnit("preallocate", length, position)]);
+      },
+      fail: (code) => this.#failure(code, "fallocate", length),
+    };
+  }
+
+  #sizing(): Task<number> {
+    this.#checkOpen("statx");
+    return {
+      kind: "size",
+      path: this.#inode.path,
+      owner: this,
+      effect: () => this.#inode.current.size,
+      fail: (code) => failure(code, "statx", this.path),
+    };
+  }
+
+  #lend(
+    kind: "read" | "write",
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    range: BufferRange,
+  ): Loan {
+    this.#checkMay(kind, kind);
+    return lendRange(
+      kind,
+      this.path,
+      this.capabilities,
+      buffer,
+      position,
+      range,
+    );
+  }
+
+  #checkMay(syscall: string, needed: "read" | "write"): void {
+    this.#checkOpen(syscall);
+    if (this.#request[needed]) return;
+    const advice = `the file was not opened with '${needed}: true'`;
+    throw failure("EBADF", syscall, this.path, advice);
+  }
+
+  #checkOpen(syscall: string): void {
+    if (this.#closing !== undefined) throw closedError(syscall, this.path);
+  }
+
+  /** The error of a call that takes space. */
+  #failure(code: string, syscall: string, requestedBytes: number): Error {
+    return code === "ENOSPC" || code === "EDQUOT"
+      ? this.#noSpace(syscall, requestedBytes, 0, code)
+      : failure(code, syscall, this.path);
+  }
+
+  #noSpace(
+    syscall: string,
+    requestedBytes: number,
+    writtenBytes: number,
+    code: "ENOSPC" | "EDQUOT" = "ENOSPC",
+  ): NoSpace {
+    const { path } = this;
+    return new NoSpace({ code, syscall, path, requestedBytes, writtenBytes });
+  }
+
+  #wrongDurability(action: string, right: string, value: unknown): TypeError {
+    const shown = typeof value === "string" ? `"${value}"` : typeof value;
+    return new TypeError(
+      `Cannot ${action} '${this.path}' as 'durability' must be ${right}: received ${shown}`,
+    );
+  }
+}

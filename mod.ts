@@ -1,0 +1,43 @@
+/**
+ * Basalt: aligned memory, direct files and durable segments for Deno on Linux.
+ *
+ * - {@linkcode BufferPool} leases page-aligned memory whose owner is always visible.
+ * - {@linkcode DirectFile} reads and writes that memory past the page cache, and can prove it.
+ * - {@linkcode Log} keeps messages in segments that survive a power cut once they are acknowledged.
+ *
+ * @example A log that survives a power cut
+ * ```ts
+ * import { Log } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   await log.appendDurable("hello");
+ *   for await (using batch of log.read()) {
+ *     assertEquals(new TextDecoder().decode(batch.payload(0)), "hello");
+ *   }
+ * }
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ *
+ * @module
+ */
+export { Unsupported } from "./lib/native/mod.ts";
+export {
+  BufferPool,
+  FrozenBuffer,
+  Loan,
+  PooledBuffer,
+  PoolLimit,
+} from "./lib/pool/mod.ts";
+export { DirectFile, DiskStorage, Locked, NoSpace } from "./lib/storage/mod.ts";
+export {
+  Backpressure,
+  CorruptSegment,
+  MessageBatch,
+  Poisoned,
+  SegmentReader,
+  SegmentWriter,
+} from "./lib/segment/mod.ts";
+export { Log, LogReader, OffsetOutOfRange } from "./lib/log/mod.ts";

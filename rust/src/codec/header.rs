@@ -1,0 +1,81 @@
+//! Where the fields of a message's header lie.
+
+use twox_hash::XxHash3_64;
+
+/// Bytes of a header.
+pub const HEADER_BYTES: usize = 64;
+/// The longest payload.
+pub const MAX_PAYLOAD_BYTES: u32 = 64_000_000;
+/// The longest encoded user headers.
+pub const MAX_USER_HEADERS_BYTES: u32 = 100_000;
+
+pub(super) const CHECKSUM: usize = 0;
+pub(super) const ID: usize = 8;
+pub(super) const OFFSET: usize = 24;
+pub(super) const TIMESTAMP: usize = 32;
+pub(super) const ORIGIN_TIMESTAMP: usize = 40;
+pub(super) const USER_HEADERS_LENGTH: usize = 48;
+pub(super) const PAYLOAD_LENGTH: usize = 52;
+pub(super) const RESERVED: usize = 56;
+
+/// The `u32` at `at`; panics outside the bytes.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
+}
+
+/// The `u64` at `at`; panics outside the bytes.
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+}
+
+/// The checksum that belongs into a whole message: XXH3-64 of everything after that field.
+pub(super) fn checksum(message: &[u8]) -> u64 {
+    XxHash3_64::oneshot(&message[ID..])
+}
+
+/// The fields that decide whether a message is good.
+pub(super) struct Header {
+    pub checksum: u64,
+    pub offset: u64,
+    pub user_headers_length: u32,
+    pub payload_length: u32,
+    pub reserved: u64,
+}
+
+impl Header {
+    /// Reads the header that starts at `at`; all its bytes must be there.
+    #[inline]
+    pub fn at(bytes: &[u8], at: usize) -> Self {
+        let bytes: &[u8; HEADER_BYTES] = bytes[at..at + HEADER_BYTES].try_into().expect("64 bytes");
+        Self {
+            checksum: u64_at(bytes, CHECKSUM),
+            offset: u64_at(bytes, OFFSET),
+            user_headers_length: u32_at(bytes, USER_HEADERS_LENGTH),
+            payload_length: u32_at(bytes, PAYLOAD_LENGTH),
+            reserved: u64_at(bytes, RESERVED),
+        }
+    }
+
+    /// Whether neither length is above its maximum.
+    #[inline]
+    pub fn lengths_plausible(&self) -> bool {
+        self.payload_length <= MAX_PAYLOAD_BYTES && self.user_headers_length <= MAX_USER_HEADERS_BYTES
+    }
+
+    /// Bytes of the whole message; at most 2^33, so it never wraps.
+    #[inline]
+    pub fn total(&self) -> usize {
+        HEADER_BYTES + self.payload_length as usize + self.user_headers_length as usize
+    }
+}
+
+/// How many bytes from `at` on are zero.
+pub(super) fn zeros(bytes: &[u8], at: usize) -> usize {
+    let rest = &bytes[at..];
+    // Whole groups first: the compiler turns their test into wide instructions.
+    let groups = rest
+        .chunks_exact(64)
+        .take_while(|group| group.iter().fold(0, |any, byte| any | byte) == 0)
+        .count();
+    groups * 64 + rest[groups * 64..].iter().take_while(|byte| **byte == 0).count()
+}

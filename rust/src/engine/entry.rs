@@ -1,0 +1,193 @@
+//! The words of an operation as JavaScript writes them, and of a completion as it reads them.
+
+use crate::engine::files::{self, File};
+use crate::pool::{self, Loan};
+use crate::status::{BAD_ARGUMENT, Status};
+use std::sync::Arc;
+
+/// Words of an entry: `[0]` opcode | flags << 8, `[1]` file, `[2]` pool, `[3]` slot, `[4]` start within the block, `[5]` length,
+/// `[6]` position, low, `[7]` position, high, `[8]` tag, `[9]` generation of the slot, `[10]` length of an allocation, low, `[11]` its high word.
+pub type Entry = [u32; 12];
+
+/// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
+pub type Completion = [u32; 4];
+
+/// The most bytes that one operation moves: what one `pread(2)` moves at most, rounded down to any page.
+pub const MAX_LENGTH: u32 = 0x7fff_f000;
+
+/// The end of all positions: above 2^53 JavaScript's numbers are not exact.
+pub const MAX_POSITION: u64 = 1 << 53;
+
+/// `RWF_DSYNC`.
+pub const DSYNC: u32 = 1;
+/// `RWF_SYNC`.
+pub const SYNC: u32 = 2;
+/// `RWF_DONTCACHE`, Linux 6.14.
+pub const DONTCACHE: u32 = 4;
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// `preadv2(2)` into the loan.
+    Read,
+    /// `pwritev2(2)` from the loan.
+    Write,
+    /// `fdatasync(2)`.
+    SyncData,
+    /// `fsync(2)`.
+    SyncFull,
+    /// `fallocate(2)`, mode 0.
+    Allocate,
+    /// `ftruncate(2)` to the position.
+    Truncate,
+}
+
+/// An entry, checked, with all that it needs to run on any thread.
+pub struct Operation {
+    /// What to do.
+    pub kind: Kind,
+    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`]; only those that suit the kind.
+    pub flags: u32,
+    /// The file: its descriptor stays open until the operation is dropped.
+    pub file: Arc<File>,
+    /// The memory of a read or write, and of nothing else.
+    pub loan: Option<Loan>,
+    /// Where in the file, or its new size.
+    pub position: u64,
+    /// The bytes of an allocation.
+    pub length: u64,
+}
+
+/// Checks an entry and takes what it needs. Called on the thread that owns the block.
+pub fn decode(entry: &Entry) -> Result<Operation, Status> {
+    let (kind, allowed) = match entry[0] & 0xff {
+        1 => (Kind::Read, DONTCACHE),
+        2 => (Kind::Write, DSYNC | SYNC | DONTCACHE),
+        3 => (Kind::SyncData, 0),
+        4 => (Kind::SyncFull, 0),
+        5 => (Kind::Allocate, 0),
+        6 => (Kind::Truncate, 0),
+        _ => return Err(BAD_ARGUMENT),
+    };
+    let flags = entry[0] >> 8;
+    let moves = matches!(kind, Kind::Read | Kind::Write);
+    let position = wide(entry[6], entry[7]);
+    let length = if moves {
+        u64::from(entry[5])
+    } else {
+        wide(entry[10], entry[11])
+    };
+    if flags & !allowed != 0
+        || position > MAX_POSITION
+        || length > MAX_POSITION - position
+        || (moves && entry[5] > MAX_LENGTH)
+    {
+        return Err(BAD_ARGUMENT);
+    }
+    let file = files::get(entry[1])?;
+    let loan = match moves {
+        true => Some(pool::lend(entry[2], entry[3], entry[9], entry[4], entry[5])?),
+        false => None,
+    };
+    Ok(Operation {
+        kind,
+        flags,
+        file,
+        loan,
+        position,
+        length,
+    })
+}
+
+fn wide(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// The words that report an outcome.
+pub fn completion(tag: u32, outcome: Outcome) -> Completion {
+    [tag, outcome.status as u32, outcome.transferred, 0]
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// 0, or why it failed.
+    pub status: Status,
+    /// Bytes read or written, also of an operation that failed after some.
+    pub transferred: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::NO_SUCH_HANDLE;
+
+    fn status(entry: Entry) -> Status {
+        decode(&entry).map(|_| 0).unwrap_or_else(|status| status)
+    }
+
+    #[test]
+    fn what_is_not_an_operation_is_refused() {
+        for opcode in [0, 7, 255] {
+            assert_eq!(status([opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), BAD_ARGUMENT);
+        }
+        for (opcode, flags) in [
+            (1, DSYNC),
+            (1, SYNC),
+            (2, 8),
+            (3, DSYNC),
+            (4, SYNC),
+            (5, DONTCACHE),
+            (6, 1),
+        ] {
+            assert_eq!(
+                status([opcode | flags << 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+                BAD_ARGUMENT
+            );
+        }
+        // Valid but for the file.
+        for (opcode, flags) in [(1, DONTCACHE), (2, 7), (3, 0), (4, 0), (5, 0), (6, 0)] {
+            assert_eq!(
+                status([opcode | flags << 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+                NO_SUCH_HANDLE
+            );
+        }
+    }
+
+    #[test]
+    fn lengths_and_positions_are_bounded() {
+        let high = 1 << 21; // 2^53
+        assert_eq!(
+            status([2, 0, 0, 0, 0, MAX_LENGTH, 0, 0, 0, 0, 0, 0]),
+            NO_SUCH_HANDLE
+        );
+        assert_eq!(
+            status([2, 0, 0, 0, 0, MAX_LENGTH + 1, 0, 0, 0, 0, 0, 0]),
+            BAD_ARGUMENT
+        );
+        assert_eq!(status([2, 0, 0, 0, 0, 0, 0, high, 0, 0, 0, 0]), NO_SUCH_HANDLE);
+        assert_eq!(status([2, 0, 0, 0, 0, 1, 0, high, 0, 0, 0, 0]), BAD_ARGUMENT);
+        assert_eq!(status([6, 0, 0, 0, 0, 0, 1, high, 0, 0, 0, 0]), BAD_ARGUMENT);
+        assert_eq!(
+            status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 0, 1]),
+            NO_SUCH_HANDLE
+        );
+        assert_eq!(status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 1, 1]), BAD_ARGUMENT);
+        assert_eq!(
+            status([5, 0, 0, 0, 0, 0, 0, 0, 0, 0, u32::MAX, u32::MAX]),
+            BAD_ARGUMENT
+        );
+    }
+
+    #[test]
+    fn a_completion_carries_the_status_as_a_signed_word() {
+        let words = completion(
+            7,
+            Outcome {
+                status: -libc::ENOSPC,
+                transferred: 4096,
+            },
+        );
+        assert_eq!(words, [7, (-28i32) as u32, 4096, 0]);
+    }
+}

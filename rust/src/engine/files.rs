@@ -1,0 +1,343 @@
+//! Descriptors that were adopted, by handle.
+//!
+//! A handle is `generation << 16 | index`: positive as an `i32`, and not the same again before its index was used 32,767 times more,
+//! which takes as many rounds through at least [`MIN_FREE`] others.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::fork;
+use crate::probe;
+use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL, last_errno};
+
+/// The most files at a time: an index has 16 bits.
+const MAX_FILES: usize = 1 << 16;
+/// An index is used again only when so many are free, or when there is no other.
+const MIN_FREE: usize = 1024;
+/// Generations go from 1 to this: 15 bits, so that a handle is a positive `i32`.
+const MAX_GENERATION: u32 = (1 << 15) - 1;
+/// What direct transfers are taken to be multiples of where the kernel does not say: the smallest sector.
+const SMALLEST_SECTOR: u32 = 512;
+
+/// An open descriptor of ours; closed when the last operation on it is over.
+pub struct File {
+    fd: OwnedFd,
+    alignment: Option<Alignment>,
+}
+
+/// What a direct file's transfers must suit, in bytes.
+#[derive(Clone, Copy)]
+pub struct Alignment {
+    /// What a read that is not at the end of the file ends at a multiple of.
+    pub read: u32,
+    /// Where a transfer can be continued: suits position and memory.
+    pub resume: u32,
+}
+
+impl File {
+    fn new(fd: OwnedFd) -> Result<File, Status> {
+        let direct = probe::descriptor_flags(fd.as_raw_fd())? & libc::O_DIRECT != 0;
+        let alignment = direct.then(|| {
+            let direct = probe::direct_alignment(fd.as_raw_fd()).unwrap_or_default();
+            let known = |value: u32| {
+                if value.is_power_of_two() {
+                    value
+                } else {
+                    SMALLEST_SECTOR
+                }
+            };
+            let write = known(direct.offset);
+            let read = if direct.read_offset == 0 {
+                write
+            } else {
+                known(direct.read_offset)
+            };
+            Alignment {
+                read,
+                resume: write.max(read).max(known(direct.memory)),
+            }
+        });
+        Ok(File { fd, alignment })
+    }
+
+    /// The descriptor; valid as long as this is borrowed.
+    pub fn descriptor(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Set for a file that was opened with `O_DIRECT`.
+    pub fn alignment(&self) -> Option<Alignment> {
+        self.alignment
+    }
+}
+
+struct Place {
+    generation: u32,
+    /// The thread that adopted the file: its end is the file's.
+    owner: u64,
+    file: Option<Arc<File>>,
+}
+
+struct Table {
+    places: Vec<Place>,
+    /// Indices without a file, the one that became free first in front.
+    free: VecDeque<u16>,
+}
+
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    places: Vec::new(),
+    free: VecDeque::new(),
+});
+
+fn table() -> MutexGuard<'static, Table> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a file of a duplicate of `fd`, which stays the caller's. Answers the handle.
+pub fn adopt(fd: RawFd) -> Result<u32, Status> {
+    fork::check()?;
+    let owner = OWNER.try_with(|owner| owner.0).map_err(|_| NOT_OWNER)?;
+    if fd < 0 {
+        return Err(-libc::EBADF);
+    }
+    // SAFETY: duplicating touches no memory; a number that is no descriptor is EBADF.
+    let duplicate = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+    if duplicate < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
+    let file = File::new(unsafe { OwnedFd::from_raw_fd(duplicate) })?;
+    table().insert(owner, Arc::new(file))
+}
+
+/// The file of a handle.
+pub fn get(handle: u32) -> Result<Arc<File>, Status> {
+    fork::check()?;
+    table()
+        .place(handle)
+        .and_then(|place| place.file.clone())
+        .ok_or(NO_SUCH_HANDLE)
+}
+
+/// Ends a handle; the descriptor is closed at once, or with the last operation in flight.
+pub fn close(handle: u32) -> Result<(), Status> {
+    fork::check()?;
+    // The lock is let go first: closing may take long.
+    let file = table().remove(handle).ok_or(NO_SUCH_HANDLE)?;
+    drop(file);
+    Ok(())
+}
+
+impl Table {
+    fn place(&mut self, handle: u32) -> Option<&mut Place> {
+        let place = self.places.get_mut((handle & 0xffff) as usize)?;
+        (place.generation == handle >> 16).then_some(place)
+    }
+
+    fn insert(&mut self, owner: u64, file: Arc<File>) -> Result<u32, Status> {
+        let index = if self.places.len() < MAX_FILES && self.free.len() < MIN_FREE {
+            self.places.push(Place {
+                generation: 0,
+                owner,
+                file: None,
+            });
+            self.places.len() - 1
+        } else {
+            usize::from(self.free.pop_front().ok_or(TABLE_FULL)?)
+        };
+        let place = &mut self.places[index];
+        place.generation = if place.generation == MAX_GENERATION {
+            1
+        } else {
+            place.generation + 1
+        };
+        place.owner = owner;
+        place.file = Some(file);
+        Ok(place.generation << 16 | index as u32)
+    }
+
+    fn remove(&mut self, handle: u32) -> Option<Arc<File>> {
+        let file = self.place(handle)?.file.take()?;
+        self.free.push_back((handle & 0xffff) as u16);
+        Some(file)
+    }
+}
+
+/// The calling thread's number among those that adopt files. Its end closes what it left open: an isolate that is terminated closes nothing itself.
+struct Owner(u64);
+
+thread_local! {
+    static OWNER: Owner = {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Owner(NEXT.fetch_add(1, Ordering::Relaxed))
+    };
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if fork::forked() {
+            return;
+        }
+        let mut left = Vec::new();
+        let mut table = table();
+        for index in 0..table.places.len() {
+            let place = &table.places[index];
+            if place.owner == self.0 && place.file.is_some() {
+                let handle = place.generation << 16 | index as u32;
+                left.extend(table.remove(handle));
+            }
+        }
+        // Unlocked before the files are: closing may take long.
+        drop(table);
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use std::os::fd::IntoRawFd;
+    use std::os::unix::net::UnixStream;
+
+    /// A file without a name, adopted; the descriptor it was adopted from is closed.
+    pub fn temporary(flags: i32) -> (u32, Arc<File>) {
+        let directory =
+            std::ffi::CString::new(std::env::temp_dir().into_os_string().into_encoded_bytes()).unwrap();
+        // SAFETY: the path is a C string that outlives the call.
+        let fd = unsafe {
+            libc::open(
+                directory.as_ptr(),
+                libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC | flags,
+                0o600,
+            )
+        };
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        let handle = adopt(fd).unwrap();
+        // SAFETY: opened above, and not used after this.
+        unsafe { libc::close(fd) };
+        (handle, get(handle).unwrap())
+    }
+
+    fn is_open(fd: RawFd) -> bool {
+        // SAFETY: asks about a number only.
+        unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+    }
+
+    #[test]
+    fn an_adopted_descriptor_is_a_duplicate_that_a_program_started_does_not_get() {
+        let (read, write) = UnixStream::pair().unwrap();
+        let handle = adopt(read.as_raw_fd()).unwrap();
+        let file = get(handle).unwrap();
+        assert_ne!(file.descriptor(), read.as_raw_fd());
+        // SAFETY: asks about a descriptor that `file` keeps open.
+        let flags = unsafe { libc::fcntl(file.descriptor(), libc::F_GETFD) };
+        assert_eq!(flags, libc::FD_CLOEXEC);
+        drop((read, write));
+        assert!(is_open(file.descriptor()));
+        close(handle).unwrap();
+    }
+
+    #[test]
+    fn a_closed_handle_is_unknown_but_its_descriptor_stays_for_who_holds_it() {
+        let (read, mut write) = UnixStream::pair().unwrap();
+        let fd = write.as_raw_fd();
+        let handle = adopt(fd).unwrap();
+        assert!(i32::try_from(handle).is_ok_and(|handle| handle > 0));
+        let file = get(handle).unwrap();
+        close(handle).unwrap();
+        assert_eq!(get(handle).err(), Some(NO_SUCH_HANDLE));
+        assert_eq!(close(handle), Err(NO_SUCH_HANDLE));
+        std::io::Write::write_all(&mut write, b"x").unwrap();
+        drop(write);
+        // The duplicate is the only writing end now: its reader sees the end when that is gone.
+        let reader = std::thread::spawn(move || std::io::read_to_string(read).unwrap());
+        drop(file);
+        assert_eq!(reader.join().unwrap(), "x");
+    }
+
+    #[test]
+    fn bad_numbers_are_refused() {
+        for handle in [0, 1, 0xffff, 1 << 16 | 0xffff, u32::MAX] {
+            assert_eq!(get(handle).err(), Some(NO_SUCH_HANDLE));
+        }
+        assert_eq!(adopt(-1), Err(-libc::EBADF));
+        assert_eq!(adopt(i32::MAX), Err(-libc::EBADF));
+    }
+
+    #[test]
+    fn handles_do_not_come_back() {
+        let (read, _write) = UnixStream::pair().unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..5000 {
+            let handle = adopt(read.as_raw_fd()).unwrap();
+            assert!(seen.insert(handle));
+            close(handle).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_index_rests_before_it_is_used_again() {
+        let file = Arc::new(File {
+            fd: UnixStream::pair().unwrap().0.into(),
+            alignment: None,
+        });
+        let mut table = Table {
+            places: Vec::new(),
+            free: VecDeque::new(),
+        };
+        let mut handles = Vec::new();
+        for _ in 0..3 * MIN_FREE {
+            let handle = table.insert(1, file.clone()).unwrap();
+            assert!(table.remove(handle).is_some());
+            handles.push(handle);
+        }
+        let indices: Vec<u32> = handles.iter().map(|handle| handle & 0xffff).collect();
+        for window in indices.windows(MIN_FREE) {
+            assert_eq!(
+                window.iter().collect::<std::collections::HashSet<_>>().len(),
+                MIN_FREE
+            );
+        }
+        assert_eq!(table.places.len(), MIN_FREE);
+    }
+
+    #[test]
+    fn a_full_table_says_so_and_recovers() {
+        let file = Arc::new(File {
+            fd: UnixStream::pair().unwrap().0.into(),
+            alignment: None,
+        });
+        let mut table = Table {
+            places: Vec::new(),
+            free: VecDeque::new(),
+        };
+        let handles: Vec<u32> = (0..MAX_FILES)
+            .map(|_| table.insert(1, file.clone()).unwrap())
+            .collect();
+        assert_eq!(table.insert(1, file.clone()), Err(TABLE_FULL));
+        assert!(table.remove(handles[77]).is_some());
+        let again = table.insert(1, file.clone()).unwrap();
+        assert_eq!(again & 0xffff, 77);
+        assert!(table.place(handles[77]).is_none());
+        assert!(table.remove(again).is_some());
+        table.places[77].generation = MAX_GENERATION;
+        assert_eq!(table.insert(1, file).unwrap(), 1 << 16 | 77);
+    }
+
+    #[test]
+    fn a_thread_that_ends_closes_its_files_and_no_others() {
+        let (read, write) = UnixStream::pair().unwrap();
+        let kept = adopt(read.as_raw_fd()).unwrap();
+        let fd = write.into_raw_fd();
+        let handle = std::thread::spawn(move || adopt(fd).unwrap()).join().unwrap();
+        assert_eq!(get(handle).err(), Some(NO_SUCH_HANDLE));
+        // SAFETY: ours from `into_raw_fd`, not used after this.
+        unsafe { libc::close(fd) };
+        // No writing end is left, or this would wait for ever.
+        assert_eq!(std::io::read_to_string(read).unwrap(), "");
+        assert!(get(kept).is_ok());
+        close(kept).unwrap();
+    }
+}

@@ -1,0 +1,40 @@
+//! The primitives of `queue` and `port`: the standard library's, or loom's, which tries every interleaving.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+#[cfg(loom)]
+pub use loom::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub use std::sync::{Condvar, Mutex, MutexGuard};
+
+/// Locks. A panic of another holder changes nothing: each section under these locks leaves its state valid at every step.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits while `condition` holds, at most for `timeout`.
+pub fn wait_while<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+    mut condition: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    #[cfg(not(loom))]
+    {
+        condvar
+            .wait_timeout_while(guard, timeout, |state| condition(state))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+    // Loom knows no time: a wait that nobody ends is a deadlock, and reported.
+    #[cfg(loom)]
+    {
+        let _ = timeout;
+        let mut guard = guard;
+        while condition(&mut guard) {
+            guard = condvar.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        guard
+    }
+}

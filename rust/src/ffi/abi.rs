@@ -1,0 +1,26 @@
+//! The number by which JavaScript and the library recognise each other.
+
+use super::{codec, engine, exports, file, pool};
+
+exports! {
+    /// The low 31 bits of FNV-1a over the signatures of all exports: it changes when any of them does.
+    fn basalt_abi() {
+        (ABI & 0x7fff_ffff) as i32
+    }
+}
+
+const ABI: u32 = {
+    let parts = [SIGNATURES, codec::SIGNATURES, engine::SIGNATURES, file::SIGNATURES, pool::SIGNATURES];
+    let mut hash = 0x811c_9dc5u32;
+    let mut part = 0;
+    while part < parts.len() {
+        let bytes = parts[part].as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i].to_ascii_lowercase() as u32).wrapping_mul(0x0100_0193);
+            i += 1;
+        }
+        part += 1;
+    }
+    hash
+};

@@ -1,0 +1,87 @@
+//! Exports of the codec: bulk work over the bytes of messages.
+
+use super::{Buffer, exports, view};
+use crate::codec::{self, CONTEXT_BYTES, Context, MAX_SAFE_INTEGER, whole};
+use crate::status::{BAD_ARGUMENT, Status};
+
+exports! {
+    /// Writes headers, checksums and index entries of the run of `count` messages that lies in `bytes` from `start`:
+    /// for each, 64 bytes of room for the header, payload, encoded user headers.
+    ///
+    /// `records`: `u32[2 * count]`, payload length, and user headers' length with the flags. `context`: 64 bytes, see
+    /// [`Context::parse`]. Answers 0, or `BAD_ARGUMENT`, nothing written.
+    fn basalt_stamp(
+        bytes: Buffer, bytes_length: u32, start: u32,
+        records: Buffer, count: u32,
+        index: Buffer, index_length: u32,
+        context: Buffer,
+    ) {
+        let (bytes_length, index_length) = (bytes_length as usize, index_length as usize);
+        let words = 2 * count as usize;
+        if !disjoint([(bytes, bytes_length), (records, 4 * words), (index, index_length), (context, CONTEXT_BYTES)]) {
+            return BAD_ARGUMENT;
+        }
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `stamp.ts` checked;
+        // no two of them overlap.
+        let views = unsafe {
+            (view(bytes, bytes_length), view(records, words), view(index, index_length), view(context, CONTEXT_BYTES))
+        };
+        let (Some(bytes), Some(records), Some(index), Some(context)) = views else { return BAD_ARGUMENT };
+        let Some(context) = context.first_chunk().and_then(Context::parse) else { return BAD_ARGUMENT };
+        codec::stamp(bytes, start as usize, records, index, &context).map_or(BAD_ARGUMENT, |()| 0)
+    }
+
+    /// Checks the messages in `bytes` from `start` on, at most `max_count`, the first with the offset `expected_offset`.
+    ///
+    /// `starts`: `u32[max_count + 1]`, where each good one starts, and where the last ends. `lengths`: `u32[max_count]`,
+    /// the payloads' lengths. `out`: `u32[4]` = end of the last good one, reason to stop ([`codec::Stop`]), bytes needed
+    /// from there on, 0. Answers the number of good messages.
+    fn basalt_scan(
+        bytes: Buffer, bytes_length: u32, start: u32,
+        expected_offset: f64, max_count: u32,
+        starts: Buffer, lengths: Buffer, out: Buffer,
+    ) {
+        let (bytes_length, max_count) = (bytes_length as usize, max_count as usize);
+        if !disjoint([(bytes, bytes_length), (starts, 4 * (max_count + 1)), (lengths, 4 * max_count), (out, 16)]) {
+            return BAD_ARGUMENT;
+        }
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `scan.ts` checked;
+        // no two of them overlap.
+        let views = unsafe {
+            (view::<u8>(bytes, bytes_length), view(starts, max_count + 1), view(lengths, max_count), view(out, 4))
+        };
+        let (Some(bytes), Some(starts), Some(lengths), Some(out)) = views else { return BAD_ARGUMENT };
+        // One more than a message can have: what is expected behind the very last one.
+        let Some(expected_offset) = whole(expected_offset, MAX_SAFE_INTEGER + 1) else { return BAD_ARGUMENT };
+        let Some(outcome) = codec::scan(bytes, start as usize, expected_offset, starts, lengths) else {
+            return BAD_ARGUMENT;
+        };
+        out.copy_from_slice(&[outcome.end as u32, outcome.stop as u32, outcome.needed as u32, 0]);
+        outcome.count as Status
+    }
+
+    /// Position of the first valid message in `bytes` at or behind `start` whose offset lies in
+    /// [`min_offset`, `max_offset`]; `bytes_length`, where no message can start, if there is none.
+    ///
+    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status.
+    fn basalt_find(bytes: Buffer, bytes_length: u32, start: u32, min_offset: f64, max_offset: f64) {
+        let Ok(none) = Status::try_from(bytes_length) else { return BAD_ARGUMENT };
+        // SAFETY: a view that JavaScript passed to this call and waits for, of the length that `find.ts` checked.
+        let Some(bytes) = (unsafe { view::<u8>(bytes, bytes_length as usize) }) else { return BAD_ARGUMENT };
+        let (Some(min), Some(max)) = (whole(min_offset, MAX_SAFE_INTEGER), whole(max_offset, MAX_SAFE_INTEGER)) else {
+            return BAD_ARGUMENT;
+        };
+        if start > bytes_length || min > max {
+            return BAD_ARGUMENT;
+        }
+        codec::find(bytes, start as usize, min..=max).map_or(none, |at| at as Status)
+    }
+}
+
+/// Whether no two of the regions (address and bytes) share a byte: there must be no two `&mut` to one.
+fn disjoint<const N: usize>(mut regions: [(Buffer, usize); N]) -> bool {
+    regions.sort_unstable();
+    regions
+        .windows(2)
+        .all(|pair| pair[0].1 <= pair[1].0 as usize - pair[0].0 as usize)
+}

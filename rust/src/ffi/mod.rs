@@ -1,0 +1,53 @@
+//! The exports. Each is one line over a room of the library, checks its arguments, and never unwinds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::status::{PANIC, Status};
+
+mod abi;
+mod codec;
+mod engine;
+mod file;
+mod pool;
+
+/// A `"buffer"` of Deno's: the address of a view's first byte, or null for an empty or detached one.
+pub type Buffer = *mut u8;
+
+/// Runs `body`; a panic becomes [`PANIC`], for unwinding into the caller would end the process.
+fn guarded(body: impl FnOnce() -> Status) -> Status {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(PANIC)
+}
+
+/// Declares the exports of a room and, beside them, their signatures as text for the ABI number.
+///
+/// Parameters are `u32`, `i32`, `f64` or `Buffer`; every export answers a [`Status`].
+macro_rules! exports {
+    ($($(#[$meta:meta])* fn $name:ident($($param:ident: $kind:ident),* $(,)?) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            #[unsafe(no_mangle)]
+            pub extern "C" fn $name($($param: $kind),*) -> crate::status::Status {
+                crate::ffi::guarded(move || $body)
+            }
+        )+
+        /// `name(kind,…);` for each export of this file, in order.
+        pub const SIGNATURES: &str = concat!($(stringify!($name), "(", $(stringify!($kind), ",",)* ");"),+);
+    };
+}
+pub(crate) use exports;
+
+/// The caller's view as a slice; `None` when it is null although `len` is not 0.
+///
+/// # Safety
+/// `buffer` is null or valid for reads and writes of `len` values of `T` until the call ends, aligned for `T`,
+/// and nothing else touches it meanwhile: a view that JavaScript passed to a call that it waits for.
+unsafe fn view<'a, T>(buffer: Buffer, len: usize) -> Option<&'a mut [T]> {
+    if len == 0 {
+        return Some(&mut []);
+    }
+    if buffer.is_null() || !(buffer as usize).is_multiple_of(align_of::<T>()) {
+        return None;
+    }
+    // SAFETY: not null and aligned, checked above; valid and unshared for `len` values, the caller's promise.
+    Some(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) })
+}

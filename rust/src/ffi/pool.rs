@@ -1,0 +1,96 @@
+//! Exports of the pool: arguments checked and figures laid out, nothing else.
+
+use super::{Buffer, exports, view};
+use crate::pool::{self, CLASS_BYTES, Counter, MAX_BLOCK_BYTES, Settings};
+use crate::status::{BAD_ARGUMENT, Status};
+
+/// The largest limit: every figure must be exact as an f64.
+const MAX_LIMIT_BYTES: f64 = (1u64 << 53) as f64;
+
+const EXTERNAL: u32 = 1;
+const FRESH: u32 = 2;
+
+exports! {
+    /// Makes a pool: its number, 1 or more.
+    fn basalt_pool_open(enabled: u32, limit_bytes: f64, bucket_capacity: u32) {
+        let least = f64::from(CLASS_BYTES[0]);
+        if !(least..=MAX_LIMIT_BYTES).contains(&limit_bytes) || limit_bytes.fract() != 0.0 {
+            return BAD_ARGUMENT;
+        }
+        let settings = Settings { enabled: enabled != 0, limit_bytes: limit_bytes as u64, bucket_capacity };
+        answer(pool::open(settings).map(|number| number as Status))
+    }
+
+    /// Joins a pool by its number. `out`: f64[3] = enabled, limit in bytes, bucket capacity.
+    fn basalt_pool_attach(pool: u32, out: Buffer) {
+        // SAFETY: `out` is a view of the caller's with 3 values of f64.
+        let Some(out) = (unsafe { view::<f64>(out, 3) }) else { return BAD_ARGUMENT };
+        answer(pool::attach(pool).map(|settings| {
+            out[0] = f64::from(u8::from(settings.enabled));
+            out[1] = settings.limit_bytes as f64;
+            out[2] = f64::from(settings.bucket_capacity);
+            0
+        }))
+    }
+
+    /// Leaves a pool.
+    fn basalt_pool_close(pool: u32) {
+        done(pool::close(pool))
+    }
+
+    /// Leases a block of at least `length` bytes; with `external`, beyond the limit if need be. `out`: u32[8] = slot,
+    /// generation, bytes, flags (1 external, 2 all zeros), address low and high, 0, 0.
+    fn basalt_pool_acquire(pool: u32, length: u32, external: u32, out: Buffer) {
+        // SAFETY: `out` is a view of the caller's with 8 values of u32.
+        let Some(out) = (unsafe { view::<u32>(out, 8) }) else { return BAD_ARGUMENT };
+        if length > MAX_BLOCK_BYTES {
+            return BAD_ARGUMENT;
+        }
+        answer(pool::acquire(pool, length, external != 0).map(|lease| {
+            let flags = if lease.external { EXTERNAL } else { 0 } | if lease.fresh { FRESH } else { 0 };
+            let address = lease.address as u64;
+            let (low, high) = (address as u32, (address >> 32) as u32);
+            out.copy_from_slice(&[lease.slot, lease.generation, lease.capacity, flags, low, high, 0, 0]);
+            0
+        }))
+    }
+
+    /// Ends a lease.
+    fn basalt_pool_release(pool: u32, slot: u32, generation: u32) {
+        done(pool::release(pool, slot, generation))
+    }
+
+    /// Keeps a block in use for ever.
+    fn basalt_pool_quarantine(pool: u32, slot: u32, generation: u32) {
+        done(pool::quarantine(pool, slot, generation))
+    }
+
+    /// Counts an event that only JavaScript sees: see [`Counter`].
+    fn basalt_pool_count(pool: u32, counter: u32, delta: i32) {
+        let Some(counter) = Counter::from_number(counter) else { return BAD_ARGUMENT };
+        done(pool::count(pool, counter, delta))
+    }
+
+    /// Writes up to `out_count` figures (f64) and answers how many: see [`pool::Stats::values`].
+    fn basalt_pool_stats(pool: u32, out: Buffer, out_count: u32) {
+        // SAFETY: `out` is a view of the caller's with `out_count` values of f64.
+        let Some(out) = (unsafe { view::<f64>(out, out_count as usize) }) else { return BAD_ARGUMENT };
+        answer(pool::stats(pool).map(|stats| {
+            let written = out.iter_mut().zip(stats.values()).map(|(place, value)| *place = value).count();
+            written as Status
+        }))
+    }
+
+    /// Gives free blocks up: how many KiB.
+    fn basalt_pool_trim(pool: u32) {
+        answer(pool::trim(pool).map(|bytes| Status::try_from(bytes / 1024).unwrap_or(Status::MAX)))
+    }
+}
+
+fn answer(result: Result<Status, Status>) -> Status {
+    result.unwrap_or_else(|status| status)
+}
+
+fn done(result: Result<(), Status>) -> Status {
+    answer(result.map(|()| 0))
+}

@@ -1,0 +1,119 @@
+//! The 28 sizes of blocks.
+
+const KIB: u32 = 1024;
+const MIB: u32 = 1024 * KIB;
+
+/// How many classes there are.
+pub const CLASS_COUNT: usize = 28;
+
+/// Bytes of a block of each class, ascending.
+pub const CLASS_BYTES: [u32; CLASS_COUNT] = [
+    4 * KIB,
+    8 * KIB,
+    16 * KIB,
+    32 * KIB,
+    64 * KIB,
+    128 * KIB,
+    256 * KIB,
+    512 * KIB,
+    768 * KIB,
+    MIB,
+    3 * MIB / 2,
+    2 * MIB,
+    4 * MIB,
+    6 * MIB,
+    8 * MIB,
+    10 * MIB,
+    12 * MIB,
+    16 * MIB,
+    24 * MIB,
+    32 * MIB,
+    48 * MIB,
+    64 * MIB,
+    96 * MIB,
+    128 * MIB,
+    192 * MIB,
+    256 * MIB,
+    384 * MIB,
+    512 * MIB,
+];
+
+/// Bytes of the largest block.
+pub const MAX_BLOCK_BYTES: u32 = CLASS_BYTES[CLASS_COUNT - 1];
+
+/// Bytes of an arena, and what it is aligned to: a huge page of x86-64, and of aarch64 with 4 KiB pages.
+pub const ARENA_BYTES: u32 = 2 * MIB;
+
+/// For lengths above `2^i`, up to `2^(i + 1)`: the first class that may fit.
+const FIRST: [u8; 30] = {
+    let mut first = [0; 30];
+    let mut bits = 0;
+    while bits < 30 {
+        while first[bits] < CLASS_COUNT as u8 - 1 && CLASS_BYTES[first[bits] as usize] <= 1 << bits {
+            first[bits] += 1;
+        }
+        bits += 1;
+    }
+    first
+};
+
+/// The smallest class whose blocks hold `length` bytes; `None` above [`MAX_BLOCK_BYTES`].
+pub fn class_of(length: u32) -> Option<usize> {
+    if length > MAX_BLOCK_BYTES {
+        return None;
+    }
+    let bits = (length.max(2) - 1).ilog2() as usize;
+    let mut class = FIRST[bits] as usize;
+    while CLASS_BYTES[class] < length {
+        class += 1;
+    }
+    Some(class)
+}
+
+/// How many blocks of a class one arena holds; 1 for classes that have a mapping of their own.
+pub fn blocks_per_arena(class: usize) -> u32 {
+    (ARENA_BYTES / CLASS_BYTES[class]).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_of_is_the_smallest_that_fits() {
+        assert_eq!(class_of(0), Some(0));
+        for (class, &bytes) in CLASS_BYTES.iter().enumerate() {
+            for length in [bytes - 1, bytes] {
+                assert_eq!(class_of(length), Some(class), "{length}");
+            }
+            assert_eq!(
+                class_of(bytes + 1),
+                (class + 1 < CLASS_COUNT).then_some(class + 1),
+                "{}",
+                bytes + 1
+            );
+        }
+        for bits in 0..30 {
+            for length in [(1u32 << bits) - 1, 1 << bits, (1 << bits) + 1] {
+                let naive = CLASS_BYTES.iter().position(|&bytes| bytes >= length);
+                assert_eq!(class_of(length), naive, "{length}");
+            }
+        }
+        assert_eq!(class_of(u32::MAX), None);
+    }
+
+    #[test]
+    fn classes_ascend_in_whole_pages() {
+        assert!(CLASS_BYTES.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(CLASS_BYTES.iter().all(|bytes| bytes % 4096 == 0));
+        assert_eq!(MAX_BLOCK_BYTES, 536_870_912);
+    }
+
+    #[test]
+    fn arenas_hold_whole_blocks() {
+        assert_eq!(blocks_per_arena(0), 512);
+        assert_eq!(blocks_per_arena(class_of(768 * KIB).unwrap()), 2);
+        assert_eq!(blocks_per_arena(class_of(3 * MIB / 2).unwrap()), 1);
+        assert_eq!(blocks_per_arena(CLASS_COUNT - 1), 1);
+    }
+}

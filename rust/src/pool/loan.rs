@@ -1,0 +1,74 @@
+//! A range of a block that an operation may touch.
+
+use std::fmt;
+use std::ptr;
+use std::sync::Arc;
+
+use super::pool::Pool;
+use super::slots::OwnerId;
+use crate::status::Status;
+
+/// Bytes of a leased block, lent to an operation: valid until this is dropped, whatever becomes of the lease or of the
+/// thread that made it. Several loans of one block may overlap; who lends it decides what may be written meanwhile.
+pub struct Loan {
+    pool: Arc<Pool>,
+    slot: u32,
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: the memory belongs to no thread, and the loan keeps it mapped and out of the free blocks wherever it is; ending
+// it uses atomics and the pool's lock only.
+unsafe impl Send for Loan {}
+// SAFETY: a shared loan only answers its address and length.
+unsafe impl Sync for Loan {}
+
+impl Loan {
+    pub(super) fn new(
+        pool: Arc<Pool>,
+        owner: OwnerId,
+        slot: u32,
+        generation: u32,
+        start: u32,
+        length: u32,
+    ) -> Result<Self, Status> {
+        let address = pool.add_loan(owner, slot, generation, start, length)?;
+        Ok(Self {
+            pool,
+            slot,
+            start: ptr::with_exposed_provenance_mut(address),
+            len: length as usize,
+        })
+    }
+
+    /// The first byte.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.pool.end_loan(self.slot);
+    }
+}
+
+impl fmt::Debug for Loan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loan")
+            .field("pool", &self.pool.number())
+            .field("slot", &self.slot)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}

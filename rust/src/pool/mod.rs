@@ -1,0 +1,122 @@
+//! The pool: page-aligned memory in 28 sizes, under one limit, with an owner for each block.
+//!
+//! A *block* is a slot in its pool's table. It is free (in the stack of its class), leased (by the thread that acquired it),
+//! lent (leased, with loans to operations in flight), orphaned (its lease ended, a loan did not) or quarantined (in use for
+//! ever). The functions below find a pool by its number and act as the calling thread.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `sync` | the atomics, exchanged for loom's when it explores the interleavings |
+//! | `classes` | the 28 sizes |
+//! | `mapping` | memory from the kernel |
+//! | `budget` | the limit: one counter, one atomic step |
+//! | `stack` | free blocks of one class |
+//! | `slots` | the table of blocks, and who holds each |
+//! | `pool` | acquire, release, loans: the hot paths |
+//! | `supply` | mapping, reclaiming and giving up: the slow paths |
+//! | `owner` | what a thread holds, given back when it ends |
+//! | `registry` | pools by number |
+//! | `loan` | a range that an operation may touch |
+//! | `stats` | figures that add up |
+
+mod budget;
+mod classes;
+mod loan;
+mod mapping;
+mod owner;
+#[allow(clippy::module_inception)]
+mod pool;
+mod registry;
+mod slots;
+mod stack;
+mod stats;
+mod supply;
+mod sync;
+
+use std::sync::Arc;
+
+pub use classes::{CLASS_BYTES, CLASS_COUNT, MAX_BLOCK_BYTES, class_of};
+pub use loan::Loan;
+pub use pool::{Counter, Lease, Pool, Settings};
+pub use stats::{CLASS_FIELDS, ClassStats, POOL_FIELDS, Stats};
+
+use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
+use pool::Attach;
+
+/// Makes a pool with one attachment, the calling thread's; its number is 1 or more.
+pub fn open(settings: Settings) -> Result<u32, Status> {
+    let pool = registry::add(settings).ok_or(TABLE_FULL)?;
+    let number = pool.number();
+    owner::join(pool)?;
+    Ok(number)
+}
+
+/// Joins the pool with that number, for the calling thread.
+pub fn attach(number: u32) -> Result<Settings, Status> {
+    let pool = registry::find(number).ok_or(NO_SUCH_HANDLE)?;
+    if pool.attach() == Attach::Closed {
+        return Err(NO_SUCH_HANDLE);
+    }
+    let settings = pool.settings();
+    owner::join(pool)?;
+    Ok(settings)
+}
+
+/// Takes one of the calling thread's attachments back. At the pool's last one its free blocks are unmapped and those in
+/// use will be when they return; the number dies when none is in use.
+pub fn close(number: u32) -> Result<(), Status> {
+    owner::leave(number)
+}
+
+/// Leases a block of at least `length` bytes to the calling thread; with `may_be_external`, beyond the limit if need be.
+pub fn acquire(number: u32, length: u32, may_be_external: bool) -> Result<Lease, Status> {
+    owner::with_pool(number, |pool, owner| pool.acquire(owner, length, may_be_external))
+}
+
+/// Ends the calling thread's lease; with loans pending, the block comes back when the last one ends.
+pub fn release(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
+    owner::with_pool(number, |pool, owner| pool.release(owner, slot, generation))
+}
+
+/// Keeps a block that the calling thread leases in use for ever: somebody else can still reach its memory.
+pub fn quarantine(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
+    owner::with_pool(number, |pool, owner| pool.quarantine(owner, slot, generation))
+}
+
+/// Lends `length` bytes from `start` of a block that the calling thread leases; the bytes stay valid until the [`Loan`] is
+/// dropped, which any thread may do, even after the owner's end.
+pub fn lend(number: u32, slot: u32, generation: u32, start: u32, length: u32) -> Result<Loan, Status> {
+    owner::with_pool(number, |pool, owner| {
+        Loan::new(Arc::clone(pool), owner, slot, generation, start, length)
+    })
+}
+
+/// Adds `delta` to a counter of events that only the caller's language sees.
+pub fn count(number: u32, counter: Counter, delta: i32) -> Result<(), Status> {
+    owner::with_pool(number, |pool, _| {
+        pool.count(counter, delta);
+        Ok(())
+    })
+}
+
+/// The pool's figures now.
+pub fn stats(number: u32) -> Result<Stats, Status> {
+    owner::with_pool(number, |pool, _| {
+        if pool.is_dead() {
+            Err(NO_SUCH_HANDLE)
+        } else {
+            Ok(pool.stats())
+        }
+    })
+}
+
+/// Gives all free blocks back to the system; the bytes given up.
+pub fn trim(number: u32) -> Result<u64, Status> {
+    owner::with_pool(number, |pool, _| {
+        if pool.is_dead() {
+            Err(NO_SUCH_HANDLE)
+        } else {
+            Ok(pool.trim())
+        }
+    })
+}

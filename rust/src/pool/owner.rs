@@ -1,0 +1,126 @@
+//! What a thread has to do with pools: its id, and what must be given back when it ends.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+// Not the pool's `sync`: this one is a static, and lives outside of what loom explores.
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::pool::Pool;
+use super::registry;
+use super::slots::OwnerId;
+use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, Status};
+
+thread_local! {
+    static OWNER: Owner = Owner::new();
+}
+
+/// The calling thread. A JavaScript isolate stays on one thread, and a worker's thread ends with it, also when it is
+/// terminated; then this is dropped.
+struct Owner {
+    id: OwnerId,
+    /// The pools that this thread has named, the last one first.
+    pools: RefCell<Vec<Membership>>,
+}
+
+struct Membership {
+    pool: Arc<Pool>,
+    /// How many of the pool's attachments are this thread's.
+    attachments: u32,
+}
+
+impl Owner {
+    fn new() -> Self {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        Self {
+            id: OwnerId(LAST.fetch_add(1, Ordering::Relaxed) + 1),
+            pools: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Brings the membership of the pool to the front, making one if there is none.
+    fn promote(&self, number: u32) -> Result<(), Status> {
+        let pools = &mut *self.pools.borrow_mut();
+        let place = match pools
+            .iter()
+            .position(|membership| membership.pool.number() == number)
+        {
+            Some(place) => place,
+            None => {
+                let pool = registry::find(number).ok_or(NO_SUCH_HANDLE)?;
+                pools.retain(|membership| !membership.is_over());
+                pools.push(Membership { pool, attachments: 0 });
+                pools.len() - 1
+            }
+        };
+        pools.swap(0, place);
+        Ok(())
+    }
+}
+
+impl Membership {
+    /// Whether nothing of the pool can be this thread's any more.
+    fn is_over(&self) -> bool {
+        self.attachments == 0 && self.pool.is_dead() && self.pool.in_use_blocks() == 0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        for Membership { pool, attachments } in self.pools.take() {
+            pool.end_owner(self.id);
+            if attachments > 0 {
+                pool.detach(attachments);
+            }
+        }
+    }
+}
+
+/// Calls `act` with the pool of that number and the calling thread's id. `act` must not come back here.
+pub fn with_pool<T>(
+    number: u32,
+    act: impl FnOnce(&Arc<Pool>, OwnerId) -> Result<T, Status>,
+) -> Result<T, Status> {
+    with_owner(|owner| {
+        let pools = owner.pools.borrow();
+        if let Some(first) = pools.first().filter(|first| first.pool.number() == number) {
+            return act(&first.pool, owner.id);
+        }
+        drop(pools);
+        owner.promote(number)?;
+        let pools = owner.pools.borrow();
+        act(&pools.first().ok_or(NO_SUCH_HANDLE)?.pool, owner.id)
+    })
+}
+
+/// Remembers that one of the pool's attachments is the calling thread's.
+pub fn join(pool: Arc<Pool>) -> Result<(), Status> {
+    let attached = with_owner(|owner| {
+        owner.promote(pool.number())?;
+        if let Some(first) = owner.pools.borrow_mut().first_mut() {
+            first.attachments += 1;
+        }
+        Ok(())
+    });
+    attached.inspect_err(|_| pool.detach(1))
+}
+
+/// Gives one of the calling thread's attachments back; it must have one.
+pub fn leave(number: u32) -> Result<(), Status> {
+    let pool = with_owner(|owner| {
+        owner.promote(number)?;
+        let mut pools = owner.pools.borrow_mut();
+        let first = pools
+            .first_mut()
+            .filter(|first| first.attachments > 0)
+            .ok_or(NO_SUCH_HANDLE)?;
+        first.attachments -= 1;
+        Ok(Arc::clone(&first.pool))
+    })?;
+    pool.detach(1);
+    Ok(())
+}
+
+/// The calling thread as an owner; while the thread is ending it owns nothing any more.
+fn with_owner<T>(act: impl FnOnce(&Owner) -> Result<T, Status>) -> Result<T, Status> {
+    OWNER.try_with(act).unwrap_or(Err(NOT_OWNER))
+}

@@ -1,0 +1,412 @@
+//! Acquire, release and loans: the paths that are taken all the time, without a lock.
+
+use std::sync::Mutex;
+
+use super::budget::Budget;
+use super::classes::{CLASS_BYTES, CLASS_COUNT, class_of};
+use super::mapping;
+use super::registry;
+use super::slots::{Holder, MAX_LOANS, OwnerId, Slot, SlotTable, State};
+use super::stack::FreeStack;
+use super::supply::Supply;
+use super::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence, lock};
+use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL};
+
+/// How a pool behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Whether free blocks are kept. Otherwise each acquire maps a block, and each release unmaps it.
+    pub enabled: bool,
+    /// The most bytes that are ever mapped, free or in use, external blocks apart.
+    pub limit_bytes: u64,
+    /// The most free blocks that each class keeps.
+    pub bucket_capacity: u32,
+}
+
+/// A block that was just leased.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// Its number in the pool.
+    pub slot: u32,
+    /// Together with the slot, which mapping it is.
+    pub generation: u32,
+    /// Bytes: its class.
+    pub capacity: u32,
+    /// Whether it is beyond the limit.
+    pub external: bool,
+    /// Whether its memory was never used: all zeros.
+    pub fresh: bool,
+    /// Address of its first byte.
+    pub address: usize,
+}
+
+/// Events that only the caller's language sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Counter {
+    /// Buffers that moved to a larger block.
+    Resized = 0,
+    /// Blocks frozen now.
+    Frozen = 1,
+    /// Buffers forgotten by their holder and found by a finalizer.
+    Leaked = 2,
+    /// Buffers in the language's own memory, in use now.
+    PlainInUse = 3,
+    /// Buffers in the language's own memory, ever.
+    PlainAcquired = 4,
+    /// Acquires that had to wait.
+    Waits = 5,
+}
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: usize = 6;
+
+    /// The counter with that number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        use Counter::{Frozen, Leaked, PlainAcquired, PlainInUse, Resized, Waits};
+        [Resized, Frozen, Leaked, PlainInUse, PlainAcquired, Waits]
+            .into_iter()
+            .nth(number as usize)
+    }
+}
+
+/// A class's free blocks and figures; on cache lines of its own.
+#[repr(align(128))]
+pub(super) struct Bucket {
+    pub free: FreeStack,
+    /// Leases of blocks within the limit.
+    pub acquired: AtomicU64,
+    /// Ends of those leases that brought the block back; counted before the block is free, so that acquired - returned
+    /// never shows more in use than there is.
+    pub returned: AtomicU64,
+    /// Blocks within the limit that will never come back.
+    pub quarantined: AtomicU64,
+    /// Blocks within the limit that were unmapped.
+    pub dropped: AtomicU64,
+    pub external_acquired: AtomicU64,
+    pub external_returned: AtomicU64,
+    pub external_quarantined: AtomicU64,
+}
+
+impl Bucket {
+    fn new() -> Self {
+        Self {
+            free: FreeStack::new(),
+            acquired: AtomicU64::new(0),
+            returned: AtomicU64::new(0),
+            quarantined: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            external_acquired: AtomicU64::new(0),
+            external_returned: AtomicU64::new(0),
+            external_quarantined: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Whether [`Pool::attach`] found the pool open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Attach {
+    Attached,
+    Closed,
+}
+
+/// Blocks under one limit. The functions of [`super`] find it by its number.
+pub struct Pool {
+    number: u32,
+    settings: Settings,
+    pub(super) budget: Budget,
+    pub(super) buckets: [Bucket; CLASS_COUNT],
+    pub(super) slots: SlotTable,
+    pub(super) supply: Mutex<Supply>,
+    /// Bytes mapped beyond the limit.
+    pub(super) external_bytes: AtomicU64,
+    /// Blocks whose lease ended while loans were pending.
+    pub(super) orphaned: AtomicU32,
+    pub(super) events: [AtomicI64; Counter::COUNT],
+    attachments: Mutex<u32>,
+    /// No attachment is left: nothing is kept any more.
+    closed: AtomicBool,
+    /// Closed, and nothing in use.
+    dead: AtomicBool,
+}
+
+impl Pool {
+    /// A pool with one attachment.
+    pub(super) fn new(number: u32, settings: Settings) -> Self {
+        Self {
+            number,
+            settings,
+            budget: Budget::new(settings.limit_bytes),
+            buckets: std::array::from_fn(|_| Bucket::new()),
+            slots: SlotTable::new(),
+            supply: Mutex::new(Supply::new()),
+            external_bytes: AtomicU64::new(0),
+            orphaned: AtomicU32::new(0),
+            events: std::array::from_fn(|_| AtomicI64::new(0)),
+            attachments: Mutex::new(1),
+            closed: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+        }
+    }
+
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Whether no attachment is left. SeqCst: see [`FreeStack::push`].
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// How many free blocks a class may keep now.
+    pub(super) fn kept(&self) -> u32 {
+        if self.settings.enabled && !self.is_closed() {
+            self.settings.bucket_capacity
+        } else {
+            0
+        }
+    }
+
+    pub(super) fn attach(&self) -> Attach {
+        let mut attachments = lock(&self.attachments);
+        if *attachments == 0 {
+            return Attach::Closed;
+        }
+        *attachments += 1;
+        Attach::Attached
+    }
+
+    pub(super) fn attachments(&self) -> u32 {
+        *lock(&self.attachments)
+    }
+
+    /// Some attachments less; at none, the pool closes.
+    pub(super) fn detach(&self, count: u32) {
+        {
+            let mut attachments = lock(&self.attachments);
+            *attachments = attachments.saturating_sub(count);
+            if *attachments > 0 {
+                return;
+            }
+            self.closed.store(true, Ordering::SeqCst);
+        }
+        self.trim();
+        self.die_if_unused();
+    }
+
+    /// A closed pool's number goes when nothing is in use.
+    pub(super) fn die_if_unused(&self) {
+        // Pairs with itself on other threads: of two that return the last blocks, one sees both counted.
+        fence(Ordering::SeqCst);
+        if self.is_closed() && self.in_use_blocks() == 0 {
+            self.dead.store(true, Ordering::Relaxed);
+            registry::remove(self.number);
+        }
+    }
+
+    /// Leases a block of at least `length` bytes to `owner`.
+    pub(super) fn acquire(
+        &self,
+        owner: OwnerId,
+        length: u32,
+        may_be_external: bool,
+    ) -> Result<Lease, Status> {
+        let class = class_of(length).ok_or(BAD_ARGUMENT)?;
+        if self.is_closed() {
+            return Err(NO_SUCH_HANDLE);
+        }
+        let bucket = &self.buckets[class];
+        let (number, external) = match bucket.free.pop(&self.slots) {
+            Some(number) => (number, false),
+            None => self.supply(class, may_be_external)?,
+        };
+        let slot = self.slots.at(number);
+        if let Err(status) = mapping::unprotect(slot.address(), CLASS_BYTES[class] as usize) {
+            self.put_back(number, slot);
+            return Err(status);
+        }
+        let acquired = if external {
+            &bucket.external_acquired
+        } else {
+            &bucket.acquired
+        };
+        acquired.fetch_add(1, Ordering::Relaxed);
+        let fresh = slot.take_fresh();
+        slot.set_holder(Holder::leased(owner));
+        Ok(Lease {
+            slot: number,
+            generation: slot.generation(),
+            capacity: CLASS_BYTES[class],
+            external,
+            fresh,
+            address: slot.address(),
+        })
+    }
+
+    /// The slot that a caller names.
+    fn slot(&self, number: u32, generation: u32) -> Result<&Slot, Status> {
+        self.slots
+            .get(number)
+            .filter(|slot| slot.generation() == generation)
+            .ok_or(NO_SUCH_HANDLE)
+    }
+
+    pub(super) fn release(&self, owner: OwnerId, number: u32, generation: u32) -> Result<(), Status> {
+        let slot = self.slot(number, generation)?;
+        if slot.holder() == Holder::leased(owner) {
+            // Without loans nobody but this thread changes it.
+            slot.set_holder(Holder::FREE);
+            self.give_back(number, slot);
+            return Ok(());
+        }
+        if !slot.holder().is_leased_by(owner) {
+            return Err(NOT_OWNER);
+        }
+        self.end_lease(number, slot);
+        Ok(())
+    }
+
+    /// Ends a lease of the calling thread's: at once, or with the last loan.
+    fn end_lease(&self, number: u32, slot: &Slot) {
+        let mut holder = slot.holder();
+        loop {
+            let orphan = holder.loans() > 0;
+            let next = if orphan {
+                holder.without_owner(State::Orphaned)
+            } else {
+                Holder::FREE
+            };
+            if orphan {
+                // Before the exchange, for the last loan may end, and count it off, right after.
+                self.orphaned.fetch_add(1, Ordering::Relaxed);
+            }
+            match slot.exchange_holder(holder, next) {
+                Ok(()) if orphan => return,
+                Ok(()) => return self.give_back(number, slot),
+                Err(now) => holder = now,
+            }
+            if orphan {
+                self.orphaned.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Ends all leases of a thread that is ending.
+    pub(super) fn end_owner(&self, owner: OwnerId) {
+        for (number, slot) in self.slots.iter() {
+            if slot.holder().is_leased_by(owner) {
+                self.end_lease(number, slot);
+            }
+        }
+    }
+
+    pub(super) fn quarantine(&self, owner: OwnerId, number: u32, generation: u32) -> Result<(), Status> {
+        let slot = self.slot(number, generation)?;
+        let mut holder = slot.holder();
+        while holder.is_leased_by(owner) {
+            match slot.exchange_holder(holder, holder.without_owner(State::Quarantined)) {
+                Ok(()) => {
+                    let bucket = &self.buckets[slot.class()];
+                    let count = if slot.is_external() {
+                        &bucket.external_quarantined
+                    } else {
+                        &bucket.quarantined
+                    };
+                    count.fetch_add(1, Ordering::Relaxed);
+                    self.die_if_unused();
+                    return Ok(());
+                }
+                Err(now) => holder = now,
+            }
+        }
+        Err(NOT_OWNER)
+    }
+
+    /// One loan more for `owner`'s block; answers the address of its byte `start`.
+    pub(super) fn add_loan(
+        &self,
+        owner: OwnerId,
+        number: u32,
+        generation: u32,
+        start: u32,
+        length: u32,
+    ) -> Result<usize, Status> {
+        let slot = self.slot(number, generation)?;
+        let holder = slot.holder();
+        if !holder.is_leased_by(owner) {
+            return Err(NOT_OWNER);
+        }
+        let end = start.checked_add(length).ok_or(BAD_ARGUMENT)?;
+        if end > slot.bytes() {
+            return Err(BAD_ARGUMENT);
+        }
+        if holder.loans() == MAX_LOANS {
+            return Err(TABLE_FULL);
+        }
+        slot.add_loan();
+        Ok(slot.address() + start as usize)
+    }
+
+    /// One loan less; the last one of an orphan frees it. On any thread.
+    pub(super) fn end_loan(&self, number: u32) {
+        let slot = self.slots.at(number);
+        let before = slot.end_loan();
+        if before.state() == State::Orphaned && before.loans() == 1 {
+            self.orphaned.fetch_sub(1, Ordering::Relaxed);
+            // An orphan gets no new loans, so nobody else knows it any more.
+            slot.set_holder(Holder::FREE);
+            self.give_back(number, slot);
+        }
+    }
+
+    /// A lease has ended and nobody holds the block: its memory is free again.
+    fn give_back(&self, number: u32, slot: &Slot) {
+        let bucket = &self.buckets[slot.class()];
+        let returned = if slot.is_external() {
+            &bucket.external_returned
+        } else {
+            &bucket.returned
+        };
+        returned.fetch_add(1, Ordering::Relaxed);
+        self.put_back(number, slot);
+        if self.is_closed() {
+            self.die_if_unused();
+        }
+    }
+
+    /// Keeps a free block for the next one who asks, or unmaps it.
+    pub(super) fn put_back(&self, number: u32, slot: &Slot) {
+        let kept = if slot.is_external() { 0 } else { self.kept() };
+        if kept > 0 {
+            mapping::protect(slot.address(), slot.bytes() as usize);
+            if self.buckets[slot.class()].free.push(&self.slots, number, kept) {
+                // The pool may have closed, and emptied its stacks, just before the push: see `FreeStack::push`.
+                if self.is_closed() {
+                    self.trim();
+                }
+                return;
+            }
+        }
+        self.drop_block(number);
+    }
+
+    pub(super) fn count(&self, counter: Counter, delta: i32) {
+        self.events[counter as usize].fetch_add(i64::from(delta), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // No thread and no loan refers to it, so all but the quarantined is free.
+        self.trim();
+    }
+}

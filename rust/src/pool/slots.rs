@@ -1,0 +1,314 @@
+//! The table of a pool's blocks, and who holds each.
+
+use std::sync::OnceLock;
+
+use super::classes::CLASS_BYTES;
+use super::stack::Links;
+use super::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::status::{Status, TABLE_FULL};
+
+/// A thread that acquires, by a number that no other thread of the process ever had; never 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnerId(pub u32);
+
+/// What a block is, apart from its loans.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Not mapped, or on the way there or back.
+    Vacant,
+    /// In the stack of its class, or on the way there or back.
+    Free,
+    /// Held by its owner; lent if it has loans.
+    Leased,
+    /// The lease ended while loans were pending: the last of them frees it.
+    Orphaned,
+    /// In use for ever.
+    Quarantined,
+}
+
+/// A slot's holder: `owner << 32 | state << 28 | loans`, so that all three change in one step.
+///
+/// Only the owner's thread moves a block out of `Leased` and makes loans; any thread ends loans. So a word that reads
+/// "leased by me, no loans" on the owner's thread cannot change under it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Holder(u64);
+
+/// The most loans that one block can have at a time.
+pub const MAX_LOANS: u32 = (1 << 28) - 1;
+
+impl Holder {
+    pub const VACANT: Self = Self::new(0, State::Vacant, 0);
+    pub const FREE: Self = Self::new(0, State::Free, 0);
+
+    const fn new(owner: u32, state: State, loans: u32) -> Self {
+        Self((owner as u64) << 32 | (state as u64) << 28 | loans as u64)
+    }
+
+    /// Leased by `owner`, without loans.
+    pub fn leased(owner: OwnerId) -> Self {
+        Self::new(owner.0, State::Leased, 0)
+    }
+
+    /// Without an owner; the loans stay.
+    pub fn without_owner(self, state: State) -> Self {
+        Self::new(0, state, self.loans())
+    }
+
+    pub fn is_leased_by(self, owner: OwnerId) -> bool {
+        self.state() == State::Leased && (self.0 >> 32) as u32 == owner.0
+    }
+
+    pub fn state(self) -> State {
+        match self.0 >> 28 & 0xf {
+            0 => State::Vacant,
+            1 => State::Free,
+            2 => State::Leased,
+            3 => State::Orphaned,
+            _ => State::Quarantined,
+        }
+    }
+
+    pub fn loans(self) -> u32 {
+        self.0 as u32 & MAX_LOANS
+    }
+}
+
+const CLASS_MASK: u32 = 0xff;
+const FRESH: u32 = 1 << 8;
+const EXTERNAL: u32 = 1 << 9;
+
+/// One block. Two share a cache line.
+#[repr(align(32))]
+pub struct Slot {
+    /// A [`Holder`].
+    holder: AtomicU64,
+    /// The stack's, while the block is free.
+    link: AtomicU64,
+    /// Address of the first byte; written only while the slot is vacant.
+    address: AtomicU64,
+    /// Changes whenever the mapping goes, so that whoever remembers the old one can tell.
+    generation: AtomicU32,
+    /// `class | FRESH | EXTERNAL`; written while the slot is vacant, and by who takes the block out of the stack.
+    kind: AtomicU32,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            holder: AtomicU64::new(Holder::VACANT.0),
+            link: AtomicU64::new(0),
+            address: AtomicU64::new(0),
+            generation: AtomicU32::new(1),
+            kind: AtomicU32::new(0),
+        }
+    }
+
+    /// Gives a vacant slot its memory, all zeros.
+    pub fn fill(&self, address: usize, class: usize, external: bool) {
+        debug_assert!(self.holder().state() == State::Vacant);
+        // Relaxed: what others learn about a block reaches them through the stack or the pool's lock.
+        self.address.store(address as u64, Ordering::Relaxed);
+        let external = if external { EXTERNAL } else { 0 };
+        self.kind
+            .store(class as u32 | FRESH | external, Ordering::Relaxed);
+        self.set_holder(Holder::FREE);
+    }
+
+    /// The memory of the block goes; whoever remembers its generation can tell.
+    pub fn vacate(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.set_holder(Holder::VACANT);
+    }
+
+    pub fn address(&self) -> usize {
+        self.address.load(Ordering::Relaxed) as usize
+    }
+
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub fn class(&self) -> usize {
+        (self.kind.load(Ordering::Relaxed) & CLASS_MASK) as usize
+    }
+
+    pub fn bytes(&self) -> u32 {
+        CLASS_BYTES[self.class()]
+    }
+
+    pub fn is_external(&self) -> bool {
+        self.kind.load(Ordering::Relaxed) & EXTERNAL != 0
+    }
+
+    /// Whether nobody has used the memory since it was mapped; only the first caller learns it. The caller owns the block.
+    pub fn take_fresh(&self) -> bool {
+        let kind = self.kind.load(Ordering::Relaxed);
+        if kind & FRESH != 0 {
+            self.kind.store(kind & !FRESH, Ordering::Relaxed);
+        }
+        kind & FRESH != 0
+    }
+
+    /// The holder now. Acquires what the threads that ended loans released.
+    pub fn holder(&self) -> Holder {
+        Holder(self.holder.load(Ordering::Acquire))
+    }
+
+    /// Sets the holder of a block that nobody else can change now. Released for `holder` on other threads.
+    pub fn set_holder(&self, holder: Holder) {
+        self.holder.store(holder.0, Ordering::Release);
+    }
+
+    /// Replaces the holder if it is still `from`; otherwise answers the one found.
+    pub fn exchange_holder(&self, from: Holder, to: Holder) -> Result<(), Holder> {
+        self.holder
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
+            .map(|_| ())
+            .map_err(Holder)
+    }
+
+    /// One loan more; the caller is the owner and has checked [`MAX_LOANS`].
+    pub fn add_loan(&self) {
+        self.holder.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One loan less; answers the holder before. Releases what was done with the memory during the loan, and acquires
+    /// what was done during the other loans, for the one that frees the block.
+    pub fn end_loan(&self) -> Holder {
+        let before = Holder(self.holder.fetch_sub(1, Ordering::AcqRel));
+        debug_assert!(before.loans() > 0);
+        before
+    }
+}
+
+/// Slots of the first segment; each further one has twice as many.
+const FIRST_SEGMENT: u32 = 64;
+const SEGMENTS: usize = 25;
+
+/// The most slots of a pool: 2^31 - 64, which is all of 8 TiB in the smallest blocks.
+pub const MAX_SLOTS: u32 = ((1 << SEGMENTS) - 1) * FIRST_SEGMENT;
+
+/// An array that grows by segments and never moves: a slot's reference is valid for as long as the table is.
+pub struct SlotTable {
+    segments: [OnceLock<Box<[Slot]>>; SEGMENTS],
+}
+
+/// The segment of a slot, and its place there.
+fn place(slot: u32) -> (usize, usize) {
+    let shifted = slot + FIRST_SEGMENT;
+    let segment = shifted.ilog2() - FIRST_SEGMENT.ilog2();
+    (segment as usize, (shifted - (FIRST_SEGMENT << segment)) as usize)
+}
+
+impl SlotTable {
+    pub fn new() -> Self {
+        Self {
+            segments: [const { OnceLock::new() }; SEGMENTS],
+        }
+    }
+
+    /// The slot with that number, if the table has grown so far.
+    pub fn get(&self, slot: u32) -> Option<&Slot> {
+        if slot >= MAX_SLOTS {
+            return None;
+        }
+        let (segment, index) = place(slot);
+        self.segments[segment].get()?.get(index)
+    }
+
+    /// The slot that the pool itself knows by that number.
+    pub fn at(&self, slot: u32) -> &Slot {
+        let (segment, index) = place(slot);
+        // The pool only knows numbers that `grow` has made.
+        &self.segments[segment].get().expect("a slot of this table")[index]
+    }
+
+    /// Makes sure that `slot` exists. The caller holds the pool's lock.
+    pub fn grow(&self, slot: u32) -> Result<(), Status> {
+        if slot >= MAX_SLOTS {
+            return Err(TABLE_FULL);
+        }
+        let (segment, _) = place(slot);
+        if self.segments[segment].get().is_none() {
+            let count = (FIRST_SEGMENT as usize) << segment;
+            let mut slots = Vec::new();
+            slots.try_reserve_exact(count).map_err(|_| -libc::ENOMEM)?;
+            slots.resize_with(count, Slot::new);
+            let _ = self.segments[segment].set(slots.into_boxed_slice());
+        }
+        Ok(())
+    }
+
+    /// All slots, with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        let made = self.segments.iter().map_while(|segment| segment.get());
+        (0..).zip(made.flat_map(|segment| segment.iter()))
+    }
+}
+
+impl Links for SlotTable {
+    fn link(&self, slot: u32) -> &AtomicU64 {
+        &self.at(slot).link
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_follow_each_other() {
+        let mut expected = (0, 0);
+        for slot in 0..5000 {
+            assert_eq!(place(slot), expected, "{slot}");
+            expected.1 += 1;
+            if expected.1 == (FIRST_SEGMENT as usize) << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+        let last = (FIRST_SEGMENT as usize) << (SEGMENTS - 1);
+        assert_eq!(place(MAX_SLOTS - 1), (SEGMENTS - 1, last - 1));
+    }
+
+    #[test]
+    fn table_keeps_references_valid_while_it_grows() {
+        let table = SlotTable::new();
+        assert!(table.get(0).is_none() && table.get(u32::MAX).is_none());
+        table.grow(0).unwrap();
+        let first = table.at(0);
+        first.fill(4096, 3, false);
+        for slot in 0..1000 {
+            table.grow(slot).unwrap();
+        }
+        assert!(std::ptr::eq(first, table.at(0)));
+        assert_eq!(
+            table.iter().nth(700).map(|(number, slot)| (number, slot.class())),
+            Some((700, 0))
+        );
+        assert_eq!(table.iter().next().map(|(_, slot)| slot.class()), Some(3));
+        assert_eq!(table.grow(MAX_SLOTS), Err(TABLE_FULL));
+    }
+
+    #[test]
+    fn holder_keeps_its_three_parts_apart() {
+        let slot = Slot::new();
+        slot.fill(8192, 27, true);
+        assert!(slot.is_external() && slot.take_fresh() && !slot.take_fresh() && slot.is_external());
+        assert_eq!((slot.class(), slot.bytes()), (27, 512 << 20));
+        let owner = OwnerId(u32::MAX);
+        slot.set_holder(Holder::leased(owner));
+        slot.add_loan();
+        slot.add_loan();
+        assert!(slot.holder().is_leased_by(owner) && !slot.holder().is_leased_by(OwnerId(1)));
+        assert_eq!(slot.holder().loans(), 2);
+        let orphan = slot.holder().without_owner(State::Orphaned);
+        assert!(slot.exchange_holder(Holder::FREE, orphan).is_err());
+        assert!(slot.exchange_holder(slot.holder(), orphan).is_ok());
+        assert_eq!((slot.end_loan().loans(), slot.holder().loans()), (2, 1));
+        assert_eq!(slot.holder().state(), State::Orphaned);
+        let generation = slot.generation();
+        slot.set_holder(Holder::FREE);
+        slot.vacate();
+        assert!(slot.generation() != generation && slot.holder().state() == State::Vacant);
+    }
+}

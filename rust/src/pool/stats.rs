@@ -1,0 +1,157 @@
+//! Figures that add up: acquired = returned + quarantined + in use, and mapped = in use + quarantined + free.
+//!
+//! While other threads acquire and release, the parts of a snapshot are moments apart.
+
+use super::classes::{CLASS_BYTES, CLASS_COUNT};
+use super::pool::{Bucket, Counter, Pool};
+use super::sync::{AtomicU64, Ordering};
+
+/// Values of a pool in [`Stats::values`], before those of its classes.
+pub const POOL_FIELDS: usize = 20;
+/// Values of each class.
+pub const CLASS_FIELDS: usize = 7;
+
+/// A pool's figures at one moment. Blocks beyond the limit are only in the fields that say "external".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stats {
+    pub limit_bytes: u64,
+    pub mapped_bytes: u64,
+    pub peak_mapped_bytes: u64,
+    /// Leased, lent or orphaned.
+    pub in_use_bytes: u64,
+    pub free_bytes: u64,
+    /// Beyond the limit, quarantined ones included.
+    pub external_bytes: u64,
+    /// Within the limit, in use for ever.
+    pub quarantined_bytes: u64,
+    /// Blocks whose lease ended before their loans.
+    pub orphaned: u64,
+    /// By [`Counter`].
+    pub events: [i64; Counter::COUNT],
+    pub acquired: u64,
+    pub returned: u64,
+    pub external_acquired: u64,
+    pub external_returned: u64,
+    pub dropped: u64,
+    pub attachments: u64,
+    pub classes: [ClassStats; CLASS_COUNT],
+}
+
+/// The figures of one class.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct ClassStats {
+    /// Bytes of a block.
+    pub bytes: u64,
+    /// Leases ever.
+    pub acquired: u64,
+    /// Leases that ended and brought their block back.
+    pub returned: u64,
+    /// Blocks leased, lent or orphaned.
+    pub in_use: u64,
+    /// Blocks in use for ever.
+    pub quarantined: u64,
+    /// Blocks kept.
+    pub free: u64,
+    /// Blocks beyond the limit, quarantined ones included.
+    pub external_in_use: u64,
+    /// Blocks unmapped: not kept at their return, or given up later.
+    pub dropped: u64,
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Pool {
+    /// Blocks that will come back, external ones included.
+    pub(super) fn in_use_blocks(&self) -> u64 {
+        let in_use = |bucket: &Bucket| {
+            let gone = read(&bucket.returned) + read(&bucket.quarantined);
+            let external_gone = read(&bucket.external_returned) + read(&bucket.external_quarantined);
+            read(&bucket.acquired).saturating_sub(gone)
+                + read(&bucket.external_acquired).saturating_sub(external_gone)
+        };
+        self.buckets.iter().map(in_use).sum()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let classes: [ClassStats; CLASS_COUNT] = std::array::from_fn(|class| self.class_stats(class));
+        let sum = |field: fn(&ClassStats) -> u64| classes.iter().map(field).sum();
+        let external =
+            |field: fn(&Bucket) -> &AtomicU64| self.buckets.iter().map(|bucket| read(field(bucket))).sum();
+        Stats {
+            limit_bytes: self.budget.limit(),
+            mapped_bytes: self.budget.used(),
+            peak_mapped_bytes: self.budget.peak(),
+            in_use_bytes: sum(|class| class.in_use * class.bytes),
+            free_bytes: sum(|class| class.free * class.bytes),
+            external_bytes: read(&self.external_bytes),
+            quarantined_bytes: sum(|class| class.quarantined * class.bytes),
+            orphaned: u64::from(self.orphaned.load(Ordering::Relaxed)),
+            events: std::array::from_fn(|event| self.events[event].load(Ordering::Relaxed)),
+            acquired: sum(|class| class.acquired),
+            returned: sum(|class| class.returned),
+            external_acquired: external(|bucket| &bucket.external_acquired),
+            external_returned: external(|bucket| &bucket.external_returned),
+            dropped: sum(|class| class.dropped),
+            attachments: u64::from(self.attachments()),
+            classes,
+        }
+    }
+
+    fn class_stats(&self, class: usize) -> ClassStats {
+        let bucket = &self.buckets[class];
+        // Acquired first: what is acquired and returned after that shows as returned only, never as too much in use.
+        let acquired = read(&bucket.acquired);
+        let (returned, quarantined) = (read(&bucket.returned), read(&bucket.quarantined));
+        let external_acquired = read(&bucket.external_acquired);
+        ClassStats {
+            bytes: u64::from(CLASS_BYTES[class]),
+            acquired,
+            returned,
+            in_use: acquired.saturating_sub(returned + quarantined),
+            quarantined,
+            free: u64::from(bucket.free.len(&self.slots)),
+            external_in_use: external_acquired.saturating_sub(read(&bucket.external_returned)),
+            dropped: read(&bucket.dropped),
+        }
+    }
+}
+
+impl Stats {
+    /// All figures in the order of the C interface: [`POOL_FIELDS`], then [`CLASS_FIELDS`] for each class.
+    pub fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        let bytes = [
+            self.limit_bytes,
+            self.mapped_bytes,
+            self.peak_mapped_bytes,
+            self.in_use_bytes,
+            self.free_bytes,
+            self.external_bytes,
+            self.quarantined_bytes,
+            self.orphaned,
+        ];
+        let totals = [
+            self.acquired,
+            self.returned,
+            self.external_acquired,
+            self.external_returned,
+            self.dropped,
+            self.attachments,
+        ];
+        let classes = self.classes.iter().flat_map(|class| {
+            [
+                class.bytes,
+                class.acquired,
+                class.returned,
+                class.in_use,
+                class.free,
+                class.external_in_use,
+                class.dropped,
+            ]
+        });
+        let events = self.events.iter().map(|&event| event as f64);
+        let all = bytes.into_iter().map(|value| value as f64).chain(events);
+        all.chain(totals.into_iter().chain(classes).map(|value| value as f64))
+    }
+}

@@ -1,0 +1,277 @@
+//! Mapping, reclaiming and giving up: what acquire and release do when the free blocks do not serve them. Under a lock.
+
+use super::classes::{ARENA_BYTES, CLASS_BYTES, CLASS_COUNT, blocks_per_arena};
+use super::mapping;
+use super::pool::Pool;
+use super::slots::Slot;
+use super::stack::Version;
+use super::sync::{Ordering, lock};
+use crate::status::{NO_SUCH_HANDLE, POOL_LIMIT, Status};
+
+/// What the pool's lock protects. Memory is mapped, and counted as mapped, only under that lock.
+pub struct Supply {
+    /// Slots that were made so far.
+    made: u32,
+    /// Those without memory.
+    vacant: Vec<u32>,
+    /// By class: vacant slots that kept their addresses, because the kernel had no room for a hole in the mapping
+    /// (`vm.max_map_count`); their pages are gone, so they do not count as mapped.
+    hollow: [Vec<u32>; CLASS_COUNT],
+}
+
+impl Supply {
+    pub fn new() -> Self {
+        Self {
+            made: 0,
+            vacant: Vec::new(),
+            hollow: [const { Vec::new() }; CLASS_COUNT],
+        }
+    }
+}
+
+impl Pool {
+    /// A block of the class for the caller alone, and whether it is external; [`POOL_LIMIT`] if the limit leaves no room
+    /// for it even when all free blocks are given up.
+    pub(super) fn supply(&self, class: usize, may_be_external: bool) -> Result<(u32, bool), Status> {
+        let supply = &mut *lock(&self.supply);
+        let block = u64::from(CLASS_BYTES[class]);
+        loop {
+            // Nothing is mapped after closing, for nobody would unmap it.
+            if self.is_closed() {
+                return Err(NO_SUCH_HANDLE);
+            }
+            if let Some(number) = self.buckets[class].free.pop(&self.slots) {
+                return Ok((number, false));
+            }
+            let wanted = self.blocks_to_map(class);
+            if self.budget.room() < block {
+                self.reclaim(supply, class, block * wanted);
+            }
+            let count = wanted.min(self.budget.room() / block);
+            if count > 0 {
+                return self
+                    .map_blocks(supply, class, count)
+                    .map(|number| (number, false));
+            }
+            if self.is_exhausted(block) {
+                break;
+            }
+            // Others took what was reclaimed or brought something back meanwhile: look again.
+            std::hint::spin_loop();
+        }
+        if may_be_external {
+            self.map_external(supply, class).map(|number| (number, true))
+        } else {
+            Err(POOL_LIMIT)
+        }
+    }
+
+    /// An arena's worth, but no more than will be kept beside the one that is asked for.
+    fn blocks_to_map(&self, class: usize) -> u64 {
+        u64::from(blocks_per_arena(class).min(self.kept().saturating_add(1)))
+    }
+
+    /// Whether there was a moment when nothing was free and less than `bytes` could be mapped.
+    ///
+    /// Blocks come back without the lock, so one pass over the stacks proves nothing. Two passes that see all stacks empty
+    /// and untouched prove that they were empty together in between, when the budget was read.
+    fn is_exhausted(&self, bytes: u64) -> bool {
+        let before = self.versions();
+        let room = self.budget.room();
+        room < bytes && before.iter().all(|version| version.is_empty()) && before == self.versions()
+    }
+
+    fn versions(&self) -> [Version; CLASS_COUNT] {
+        std::array::from_fn(|class| self.buckets[class].free.version())
+    }
+
+    /// Gives up free blocks of other classes until `bytes` can be mapped or none is left.
+    ///
+    /// First those that are not larger than what is missing, from the largest down, which gives up no more than needed; then
+    /// larger ones, from the smallest up.
+    fn reclaim(&self, supply: &mut Supply, for_class: usize, bytes: u64) {
+        let missing = bytes.saturating_sub(self.budget.room());
+        let fitting = CLASS_BYTES.partition_point(|&class_bytes| u64::from(class_bytes) <= missing);
+        let mut victims = Vec::new();
+        let mut found = 0;
+        for class in (0..fitting)
+            .rev()
+            .chain(fitting..CLASS_COUNT)
+            .filter(|&class| class != for_class)
+        {
+            while found < missing {
+                let Some(number) = self.buckets[class].free.pop(&self.slots) else {
+                    break;
+                };
+                victims.push(number);
+                found += u64::from(CLASS_BYTES[class]);
+            }
+        }
+        self.give_up(supply, victims);
+    }
+
+    /// Maps `count` blocks of the class, for which there is room, and keeps all but the one it answers.
+    fn map_blocks(&self, supply: &mut Supply, class: usize, count: u64) -> Result<u32, Status> {
+        let block = CLASS_BYTES[class] as usize;
+        if let Some(number) = supply.hollow[class].pop() {
+            let slot = self.slots.at(number);
+            // Only this lock's holder takes from the budget, so the room is still there.
+            self.take(block);
+            slot.fill(slot.address(), class, false);
+            return Ok(number);
+        }
+        let numbers = self.take_slots(supply, count as usize)?;
+        let bytes = block * numbers.len();
+        self.take(bytes);
+        let start = match self.map_or_trim(supply, bytes, ARENA_BYTES as usize) {
+            Ok(start) => start,
+            Err(status) => {
+                self.budget.give(bytes as u64);
+                supply.vacant.extend(numbers);
+                return Err(status);
+            }
+        };
+        for (i, &number) in numbers.iter().enumerate() {
+            self.slots.at(number).fill(start + i * block, class, false);
+        }
+        // The lowest comes to lie on top.
+        let mut excess = Vec::new();
+        for &number in numbers[1..].iter().rev() {
+            mapping::protect(self.slots.at(number).address(), block);
+            if !self.buckets[class].free.push(&self.slots, number, self.kept()) {
+                excess.push(number);
+            }
+        }
+        self.give_up(supply, excess);
+        Ok(numbers[0])
+    }
+
+    /// Maps a block beyond the limit.
+    fn map_external(&self, supply: &mut Supply, class: usize) -> Result<u32, Status> {
+        let bytes = CLASS_BYTES[class];
+        let number = self.take_slots(supply, 1)?[0];
+        let align = if bytes >= ARENA_BYTES {
+            ARENA_BYTES
+        } else {
+            CLASS_BYTES[0]
+        };
+        match self.map_or_trim(supply, bytes as usize, align as usize) {
+            Ok(start) => {
+                self.slots.at(number).fill(start, class, true);
+                self.external_bytes.fetch_add(u64::from(bytes), Ordering::Relaxed);
+                Ok(number)
+            }
+            Err(status) => {
+                supply.vacant.push(number);
+                Err(status)
+            }
+        }
+    }
+
+    /// Takes bytes of the budget that the caller, who holds the lock, has seen there.
+    fn take(&self, bytes: usize) {
+        let taken = self.budget.try_take(bytes as u64);
+        assert!(taken, "memory was mapped without the lock");
+    }
+
+    /// Maps; where the system has no more, gives up all free blocks and tries once more.
+    fn map_or_trim(&self, supply: &mut Supply, bytes: usize, align: usize) -> Result<usize, Status> {
+        mapping::map(bytes, align).or_else(|status| {
+            if self.give_up_free(supply) > 0 {
+                mapping::map(bytes, align)
+            } else {
+                Err(status)
+            }
+        })
+    }
+
+    /// Vacant slots, made where there are not enough; ascending where they are new.
+    fn take_slots(&self, supply: &mut Supply, count: usize) -> Result<Vec<u32>, Status> {
+        let reused = supply.vacant.len().min(count);
+        let mut numbers = supply.vacant.split_off(supply.vacant.len() - reused);
+        while numbers.len() < count {
+            if let Err(status) = self.slots.grow(supply.made) {
+                supply.vacant.extend(numbers);
+                return Err(status);
+            }
+            numbers.push(supply.made);
+            supply.made += 1;
+        }
+        Ok(numbers)
+    }
+
+    /// Unmaps a block that is not kept.
+    pub(super) fn drop_block(&self, number: u32) {
+        self.give_up(&mut lock(&self.supply), vec![number]);
+    }
+
+    /// Gives all free blocks back to the system; the bytes.
+    pub(super) fn trim(&self) -> u64 {
+        let supply = &mut *lock(&self.supply);
+        let bytes = self.give_up_free(supply);
+        self.unmap_hollow(supply);
+        bytes
+    }
+
+    fn give_up_free(&self, supply: &mut Supply) -> u64 {
+        let mut victims = Vec::new();
+        let mut bytes = 0;
+        for (bucket, class_bytes) in self.buckets.iter().zip(CLASS_BYTES) {
+            while let Some(number) = bucket.free.pop(&self.slots) {
+                victims.push(number);
+                bytes += u64::from(class_bytes);
+            }
+        }
+        self.give_up(supply, victims);
+        bytes
+    }
+
+    /// Unmaps blocks that the caller holds, those that touch each other in one call.
+    fn give_up(&self, supply: &mut Supply, mut numbers: Vec<u32>) {
+        numbers.sort_unstable_by_key(|&number| self.slots.at(number).address());
+        for run in numbers.chunk_by(|&a, &b| end(self.slots.at(a)) == self.slots.at(b).address()) {
+            let first = self.slots.at(run[0]).address();
+            let bytes = end(self.slots.at(run[run.len() - 1])) - first;
+            let unmapped = mapping::unmap(first, bytes).is_ok();
+            if !unmapped {
+                mapping::discard(first, bytes);
+            }
+            for &number in run {
+                let slot = self.slots.at(number);
+                let (class, external) = (slot.class(), slot.is_external());
+                slot.vacate();
+                if unmapped {
+                    supply.vacant.push(number)
+                } else {
+                    supply.hollow[class].push(number)
+                };
+                let bytes = u64::from(CLASS_BYTES[class]);
+                if external {
+                    self.external_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                } else {
+                    self.buckets[class].dropped.fetch_add(1, Ordering::Relaxed);
+                    self.budget.give(bytes);
+                }
+            }
+        }
+    }
+
+    /// Tries again to unmap what could not be unmapped.
+    fn unmap_hollow(&self, supply: &mut Supply) {
+        for hollow in &mut supply.hollow {
+            hollow.retain(|&number| {
+                let slot = self.slots.at(number);
+                let unmapped = mapping::unmap(slot.address(), slot.bytes() as usize).is_ok();
+                if unmapped {
+                    supply.vacant.push(number);
+                }
+                !unmapped
+            });
+        }
+    }
+}
+
+/// The address after a block.
+fn end(slot: &Slot) -> usize {
+    slot.address() + slot.bytes() as usize
+}

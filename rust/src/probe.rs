@@ -1,0 +1,258 @@
+//! Questions about a descriptor that the kernel answers.
+
+use std::mem::{MaybeUninit, offset_of};
+use std::os::fd::RawFd;
+
+use crate::engine::plain;
+use crate::status::{Status, last_errno};
+
+/// `STATX_DIO_READ_ALIGN` of `linux/stat.h`, Linux 6.16; the libc crate lacks it.
+const STATX_DIO_READ_ALIGN: u32 = 0x0002_0000;
+/// Where `stx_dio_read_offset_align` is: after two words of alignment, the subvolume and three words about atomic writes.
+const READ_OFFSET_ALIGN: usize = offset_of!(libc::statx, stx_dio_offset_align) + 4 + 8 + 3 * 4;
+const _: () = assert!(READ_OFFSET_ALIGN == 0xb4 && READ_OFFSET_ALIGN + 4 <= size_of::<libc::statx>());
+
+/// How many values [`file`] gives.
+pub const FILE_VALUES: usize = 16;
+/// How many values [`cached_pages`] gives.
+pub const CACHE_VALUES: usize = 5;
+
+/// What direct I/O must suit, in bytes; 0 where the kernel does not say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DirectAlignment {
+    /// Addresses in memory.
+    pub memory: u32,
+    /// Positions and lengths.
+    pub offset: u32,
+    /// Positions and lengths of reads, where it is another (Linux 6.16).
+    pub read_offset: u32,
+}
+
+/// The flags of an open file: access mode, `O_DIRECT` and the rest (`F_GETFL`).
+pub fn descriptor_flags(fd: RawFd) -> Result<i32, Status> {
+    // SAFETY: a question about a number; it touches no memory.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    if flags < 0 { Err(last_errno()) } else { Ok(flags) }
+}
+
+/// What direct I/O on this file must suit.
+pub fn direct_alignment(fd: RawFd) -> Result<DirectAlignment, Status> {
+    Ok(alignment_of(&statx(fd)?))
+}
+
+fn alignment_of(stat: &libc::statx) -> DirectAlignment {
+    let known = |bit| stat.stx_mask & bit != 0;
+    let dio = known(libc::STATX_DIOALIGN);
+    // SAFETY: the word lies within the structure (asserted above), which the kernel or zeroing filled; any bits are a u32.
+    let read = unsafe {
+        std::ptr::from_ref(stat)
+            .byte_add(READ_OFFSET_ALIGN)
+            .cast::<u32>()
+            .read_unaligned()
+    };
+    DirectAlignment {
+        memory: if dio { stat.stx_dio_mem_align } else { 0 },
+        offset: if dio { stat.stx_dio_offset_align } else { 0 },
+        read_offset: if known(STATX_DIO_READ_ALIGN) { read } else { 0 },
+    }
+}
+
+fn statx(fd: RawFd) -> Result<libc::statx, Status> {
+    // SAFETY: the structure is plain integers, for which zeros are values.
+    let mut stat: libc::statx = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_DIOALIGN | STATX_DIO_READ_ALIGN;
+    // SAFETY: the path is an empty C string, and `stat` has room for what the kernel writes (256 bytes).
+    let result = unsafe { libc::statx(fd, c"".as_ptr(), libc::AT_EMPTY_PATH, mask, &raw mut stat) };
+    if result < 0 { Err(last_errno()) } else { Ok(stat) }
+}
+
+/// What is known of a file:
+/// size, `st_blksize`, direct alignment of memory, of offsets, of reads' offsets, which of them are known (1 = the first two, 2 = the third),
+/// device major, minor, `f_type`, `st_mode`, `F_GETFL` flags, time of modification in microseconds, inode, links, 512-byte blocks allocated, 0.
+pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
+    let stat = statx(fd)?;
+    let flags = descriptor_flags(fd)?;
+    let mut system = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `system` has room for what the kernel writes.
+    if unsafe { libc::fstatfs(fd, system.as_mut_ptr()) } < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: zeroed, then filled by the call; plain integers.
+    let system = unsafe { system.assume_init() };
+    let alignment = alignment_of(&stat);
+    let known = u32::from(stat.stx_mask & libc::STATX_DIOALIGN != 0)
+        | u32::from(stat.stx_mask & STATX_DIO_READ_ALIGN != 0) << 1;
+    let modified = stat.stx_mtime.tv_sec as f64 * 1e6 + f64::from(stat.stx_mtime.tv_nsec / 1000);
+    Ok([
+        stat.stx_size as f64,
+        f64::from(stat.stx_blksize),
+        f64::from(alignment.memory),
+        f64::from(alignment.offset),
+        f64::from(alignment.read_offset),
+        f64::from(known),
+        f64::from(stat.stx_dev_major),
+        f64::from(stat.stx_dev_minor),
+        f64::from(system.f_type as u32),
+        f64::from(stat.stx_mode),
+        f64::from(flags),
+        modified,
+        stat.stx_ino as f64,
+        f64::from(stat.stx_nlink),
+        stat.stx_blocks as f64,
+        0.0,
+    ])
+}
+
+/// Pages of a range in the page cache: cached, dirty, being written, evicted, recently evicted (`cachestat(2)`, Linux 6.5; `-ENOSYS` before).
+/// A length of 0 goes to the end of the file.
+pub fn cached_pages(fd: RawFd, position: u64, length: u64) -> Result<[f64; CACHE_VALUES], Status> {
+    /// The number of the call on every architecture.
+    const SYS_CACHESTAT: libc::c_long = 451;
+    let range = [position, length];
+    let mut pages = [0u64; CACHE_VALUES];
+    // SAFETY: `struct cachestat_range` is two, `struct cachestat` five 64-bit words; both outlive the call.
+    let result = unsafe { libc::syscall(SYS_CACHESTAT, fd, range.as_ptr(), pages.as_mut_ptr(), 0u32) };
+    if result < 0 {
+        Err(last_errno())
+    } else {
+        Ok(pages.map(|count| count as f64))
+    }
+}
+
+/// Whether reads of this file may say `RWF_DONTCACHE` (Linux 6.14, and the filesystem must agree).
+pub fn uncached_reads(fd: RawFd) -> Result<bool, Status> {
+    // Beyond the end of any file: nothing is read, but the flag is judged first.
+    const BEYOND: u64 = 1 << 52;
+    let mut byte = 0u8;
+    // SAFETY: `byte` is one writable byte, borrowed by nothing else.
+    match unsafe { plain::read_at(fd, &raw mut byte, 1, BEYOND, libc::RWF_DONTCACHE) } {
+        Ok(_) => Ok(true),
+        Err(libc::EOPNOTSUPP | libc::EINVAL) => Ok(false),
+        Err(errno) => Err(-errno),
+    }
+}
+
+/// Takes the lock of an open file (`flock(2)`), shared or exclusive, without waiting; `-EWOULDBLOCK` while another has it.
+/// It belongs to the open file and all its duplicates, and ends with the last of them.
+pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Status> {
+    let kind = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+    // SAFETY: touches no memory.
+    if unsafe { libc::flock(fd, kind | libc::LOCK_NB) } < 0 {
+        Err(last_errno())
+    } else {
+        Ok(())
+    }
+}
+
+/// Writes the kernel's release (`uname(2)`), such as `6.18.0-generic`, as far as `out` has room. Answers the bytes written.
+pub fn kernel_release(out: &mut [u8]) -> Result<usize, Status> {
+    let mut name = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: `name` has room for what the kernel writes.
+    if unsafe { libc::uname(name.as_mut_ptr()) } < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: zeroed, then filled by the call; plain bytes.
+    let name = unsafe { name.assume_init() };
+    let text = name
+        .release
+        .iter()
+        .map(|&byte| byte as u8)
+        .take_while(|&byte| byte != 0);
+    Ok(out
+        .iter_mut()
+        .zip(text)
+        .map(|(place, byte)| *place = byte)
+        .count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::files::tests::temporary;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_is_described_as_the_standard_library_does() {
+        let (handle, file) = temporary(0);
+        let fd = file.descriptor();
+        // SAFETY: touches no memory.
+        assert_eq!(unsafe { libc::ftruncate(fd, 12345) }, 0);
+        let values = super::file(fd).unwrap();
+        let expected = std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap();
+        assert_eq!(values[0], 12345.0);
+        assert_eq!(values[1], expected.blksize() as f64);
+        assert_eq!(values[6], f64::from(libc::major(expected.dev())));
+        assert_eq!(values[7], f64::from(libc::minor(expected.dev())));
+        assert_eq!(values[9], f64::from(expected.mode()));
+        assert_eq!(values[10] as i32 & libc::O_ACCMODE, libc::O_RDWR);
+        let micros = expected.mtime() as f64 * 1e6 + (expected.mtime_nsec() / 1000) as f64;
+        assert_eq!(values[11], micros);
+        assert_eq!(values[12], expected.ino() as f64);
+        assert_eq!(values[13], 0.0);
+        assert_eq!(values[14], expected.blocks() as f64);
+        if values[5] as u32 & 1 != 0 {
+            assert!(
+                (values[2] as u32).is_power_of_two() && (values[3] as u32).is_power_of_two(),
+                "{values:?}"
+            );
+        } else {
+            assert_eq!((values[2], values[3]), (0.0, 0.0));
+        }
+        if values[5] as u32 & 2 != 0 {
+            assert!((values[4] as u32).is_power_of_two(), "{values:?}");
+        }
+        crate::engine::files::close(handle).unwrap();
+    }
+
+    #[test]
+    fn cached_pages_counts_what_was_written_through_the_cache() {
+        let (handle, file) = temporary(0);
+        let fd = file.descriptor();
+        let bytes = [1u8; 3 * 4096];
+        // SAFETY: the bytes outlive the call.
+        let written = unsafe { libc::pwrite(fd, bytes.as_ptr().cast(), bytes.len(), 0) };
+        assert_eq!(written, bytes.len() as isize);
+        match cached_pages(fd, 0, 0) {
+            Ok(pages) => assert_eq!(pages[0], 3.0),
+            Err(status) => assert_eq!(status, -libc::ENOSYS),
+        }
+        if let Ok(pages) = cached_pages(fd, 4096, 4096) {
+            assert_eq!(pages[0], 1.0);
+        }
+        crate::engine::files::close(handle).unwrap();
+    }
+
+    #[test]
+    fn uncached_reads_is_refused_for_what_cannot_read() {
+        let (handle, file) = temporary(0);
+        assert!(uncached_reads(file.descriptor()).is_ok());
+        assert_eq!(uncached_reads(-1), Err(-libc::EBADF));
+        crate::engine::files::close(handle).unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_refused_to_another_opening() {
+        let (handle, file) = temporary(0);
+        let other = std::fs::File::open(format!("/proc/self/fd/{}", file.descriptor())).unwrap();
+        let other = std::os::fd::AsRawFd::as_raw_fd(&other);
+        lock(file.descriptor(), true).unwrap();
+        lock(file.descriptor(), true).unwrap();
+        assert_eq!(lock(other, true), Err(-libc::EWOULDBLOCK));
+        assert_eq!(lock(other, false), Err(-libc::EWOULDBLOCK));
+        lock(file.descriptor(), false).unwrap();
+        lock(other, false).unwrap();
+        assert_eq!(lock(other, true), Err(-libc::EWOULDBLOCK));
+        crate::engine::files::close(handle).unwrap();
+    }
+
+    #[test]
+    fn kernel_release_fits_itself_to_the_room() {
+        let expected = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let expected = expected.trim_end().as_bytes();
+        let mut out = [0u8; 65];
+        let length = kernel_release(&mut out).unwrap();
+        assert_eq!(&out[..length], expected);
+        assert_eq!(kernel_release(&mut out[..3]), Ok(3));
+        assert_eq!(kernel_release(&mut []), Ok(0));
+    }
+}

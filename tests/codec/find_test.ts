@@ -1,0 +1,82 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { findMessage } from "../../lib/codec/mod.ts";
+import { counting, joined, parsed, run } from "./naive.ts";
+
+Deno.test("findMessage() agrees with trying every position", () => {
+  const noise = fc.array(
+    fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat({ max: 255 })),
+    { maxLength: 200 },
+  ).map((bytes) => Uint8Array.from(bytes));
+  fc.assert(fc.property(
+    noise,
+    noise,
+    fc.nat({ max: 300 }),
+    fc.nat({ max: 300 }),
+    fc.nat({ max: 30 }),
+    fc.nat({ max: 3 }),
+    fc.nat({ max: 3 }),
+    (before, payload, start, flip, cut, min, width) => {
+      const bytes = joined([before, run(1, [counting(5), payload])]);
+      if (flip < bytes.length) bytes[flip]! ^= 4;
+      const cutBytes = bytes.subarray(0, bytes.length - cut);
+      fc.pre(start <= cutBytes.length);
+      let expected: number | undefined;
+      for (let at = start; at < cutBytes.length; at++) {
+        const offset = parsed(cutBytes.subarray(at))?.offset;
+        if (offset !== undefined && offset >= min && offset <= min + width) {
+          expected = at;
+          break;
+        }
+      }
+      assertEquals(findMessage(cutBytes, start, min, min + width), expected);
+    },
+  ));
+});
+
+Deno.test("findMessage() passes over zeros, false headers and other offsets", () => {
+  const bytes = joined([new Uint8Array(1000), run(9, [counting(20)])]);
+  bytes[500] = 1;
+  for (let start = 0; start <= 1000; start++) {
+    assertEquals(findMessage(bytes, start, 0, 20), 1000);
+  }
+  assertEquals(findMessage(bytes, 1001, 0, 20), undefined);
+  assertEquals(findMessage(bytes, 0, 9, 9), 1000);
+  assertEquals(findMessage(bytes, 0, 0, 8), undefined);
+  assertEquals(findMessage(bytes, 0, 10, Number.MAX_SAFE_INTEGER), undefined);
+  assertEquals(findMessage(bytes, bytes.length, 0, 20), undefined);
+  assertEquals(findMessage(new Uint8Array(0), 0, 0, 0), undefined);
+});
+
+Deno.test("findMessage() looks at 16 MiB of random bytes, zeros and sparse data at once", () => {
+  const random = new Uint8Array(1 << 24);
+  for (let at = 0; at < random.length; at += 65536) {
+    crypto.getRandomValues(random.subarray(at, at + 65536));
+  }
+  const sparse = random.map((byte, i) => i % 13 === 0 ? byte : 0);
+  for (const bytes of [random, new Uint8Array(1 << 24), sparse]) {
+    const before = performance.now();
+    assertEquals(
+      findMessage(bytes, 0, 0, Number.MAX_SAFE_INTEGER),
+      undefined,
+    );
+    // A few milliseconds where it is right; minutes where it hashes what it should filter.
+    const took = performance.now() - before;
+    assertEquals(took < 2000, true, `${took} ms`);
+  }
+});
+
+Deno.test("findMessage() refuses arguments out of range and names them", () => {
+  const refused = (name: string, ...rest: [number, number, number]) =>
+    assertThrows(
+      () => findMessage(new Uint8Array(10), ...rest),
+      RangeError,
+      `'${name}'`,
+    );
+  refused("start", 11, 0, 0);
+  refused("start", 0.5, 0, 0);
+  refused("minOffset", 0, -1, 0);
+  refused("minOffset", 0, 2, 1);
+  refused("maxOffset", 0, 0, 2 ** 53);
+  refused("maxOffset", 0, 0, NaN);
+});

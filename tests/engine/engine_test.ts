@@ -1,0 +1,262 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { constants } from "node:fs";
+import {
+  engine,
+  FLAGS,
+  OPERATION,
+  type Operation,
+  OperationError,
+} from "../../lib/engine/mod.ts";
+import { native, STATUS } from "../../lib/native/mod.ts";
+import { FILES } from "../permissions.ts";
+import { Adopted, TemporaryDirectory } from "./files.ts";
+
+function operation(
+  code: number,
+  file: number,
+  position = 0,
+  length = 0,
+): Operation {
+  return { code, flags: 0, file, loan: undefined, position, length };
+}
+
+Deno.test("engine() is one object and says why it is what it is", () => {
+  assert(engine() === engine());
+  assertEquals(engine().kind, "threads");
+  assert(/threads/.test(engine().reason), engine().reason);
+  assertEquals(engine().pending, 0);
+});
+
+Deno.test("engine() refuses numbers that the words of an entry would cut", async () => {
+  for (const bad of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
+    for (
+      const each of [
+        operation(OPERATION.TRUNCATE, 0, bad),
+        operation(OPERATION.ALLOCATE, 0, 0, bad),
+      ]
+    ) {
+      assertThrows(() => engine().runSync(each), RangeError, `${bad}`);
+      await assertRejects(() => engine().submit(each), RangeError, `${bad}`);
+    }
+  }
+  const read = operation(OPERATION.READ, 0);
+  assertThrows(() => engine().runSync(read), TypeError, "'loan' is missing");
+  assertEquals(engine().pending, 0);
+});
+
+Deno.test("engine() names a handle, opcode or flag that is none", async () => {
+  const cases: [Operation, number, string][] = [
+    [
+      operation(OPERATION.SYNC_DATA, 0),
+      STATUS.NO_SUCH_HANDLE,
+      "NO_SUCH_HANDLE",
+    ],
+    [operation(77, 0), STATUS.BAD_ARGUMENT, "BAD_ARGUMENT"],
+    [
+      { ...operation(OPERATION.SYNC_FULL, 0), flags: FLAGS.SYNC },
+      STATUS.BAD_ARGUMENT,
+      "BAD_ARGUMENT",
+    ],
+  ];
+  for (const [each, status, code] of cases) {
+    const thrown = assertThrows(() => engine().runSync(each), OperationError);
+    const rejected = await assertRejects(
+      () => engine().submit(each),
+      OperationError,
+    );
+    for (const error of [thrown, rejected]) {
+      assertEquals(
+        [error.status, error.code, error.transferred],
+        [status, code, 0],
+      );
+    }
+  }
+  assertEquals(engine().pending, 0);
+});
+
+Deno.test({
+  name: "engine() sets sizes, allocates and syncs, both ways",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const path = `${directory.path}/sizes`;
+    using file = new Adopted(path);
+    const size = () => Deno.statSync(path).size;
+    const large = 2 ** 33 + 5;
+    for (
+      const run of [
+        (each: Operation) => engine().submit(each),
+        (each: Operation) => Promise.resolve(engine().runSync(each)),
+      ]
+    ) {
+      assertEquals(
+        await run(operation(OPERATION.TRUNCATE, file.handle, large)),
+        0,
+      );
+      assertEquals(size(), large);
+      await run(operation(OPERATION.TRUNCATE, file.handle, 0));
+      assertEquals(size(), 0);
+      assertEquals(
+        await run(operation(OPERATION.ALLOCATE, file.handle, 4096, 8192)),
+        0,
+      );
+      assertEquals(size(), 12288);
+      assertEquals(await run(operation(OPERATION.SYNC_DATA, file.handle)), 0);
+      assertEquals(await run(operation(OPERATION.SYNC_FULL, file.handle)), 0);
+    }
+  },
+});
+
+Deno.test({
+  name: "engine() reports what the kernel answers",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    using file = new Adopted(`${directory.path}/read_only`, constants.O_RDONLY);
+    const cases: [Operation, string][] = [
+      [operation(OPERATION.TRUNCATE, file.handle, 1), "EINVAL"],
+      [operation(OPERATION.ALLOCATE, file.handle, 0, 4096), "EBADF"],
+    ];
+    for (const [each, code] of cases) {
+      const rejected = await assertRejects(
+        () => engine().submit(each),
+        OperationError,
+        code,
+      );
+      const thrown = assertThrows(() => engine().runSync(each), OperationError);
+      assertEquals([rejected.code, thrown.code], [code, code]);
+      assertEquals(rejected.status, thrown.status);
+    }
+  },
+});
+
+Deno.test({
+  name: "engine() completes each of 10,000 operations submitted at once",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    using file = new Adopted(`${directory.path}/many`);
+    const results = Array.from(
+      { length: 10_000 },
+      (_, i) =>
+        engine().submit(
+          // Every seventh fails: there is nothing to allocate.
+          i % 7 === 0
+            ? operation(OPERATION.ALLOCATE, file.handle, 0, 0)
+            : operation(OPERATION.TRUNCATE, file.handle, i),
+        ),
+    );
+    assertEquals(engine().pending, 10_000);
+    const settled = await Promise.allSettled(results);
+    settled.forEach((each, i) => {
+      assertEquals(each.status, i % 7 === 0 ? "rejected" : "fulfilled");
+      if (each.status === "rejected") assertEquals(each.reason.code, "EINVAL");
+    });
+    assertEquals(engine().pending, 0);
+  },
+});
+
+Deno.test({
+  name: "engine() starts what waits for a place in the order of submission",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    using file = new Adopted(`${directory.path}/order`);
+    const order: number[] = [];
+    // Refused operations end when they are started, so that the order of rejections is the order of starting.
+    const valid = Array.from(
+      { length: 4096 },
+      () => engine().submit(operation(OPERATION.SYNC_DATA, file.handle)),
+    );
+    const refused = Array.from(
+      { length: 100 },
+      (_, i) =>
+        engine().submit(operation(OPERATION.SYNC_DATA, 0)).catch(() => {
+          order.push(i);
+        }),
+    );
+    await Promise.resolve();
+    assertEquals(order, [], "all places were taken");
+    await Promise.all([...valid, ...refused]);
+    assertEquals(order, Array.from({ length: 100 }, (_, i) => i));
+  },
+});
+
+Deno.test({
+  name:
+    "Engine.settleSync() blocks until all is over, and the promises settle in a later turn",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const path = `${directory.path}/settle`;
+    using file = new Adopted(path);
+    for (const warm of [false, true]) {
+      let settled = 0;
+      const results = Array.from({ length: 6000 }, (_, i) =>
+        engine().submit(
+          operation(OPERATION.TRUNCATE, file.handle, 4096 + i % 2),
+        ).then((value) => {
+          settled++;
+          return value;
+        }));
+      // The second time the reaper waits already.
+      if (warm) await new Promise((resolve) => setTimeout(resolve, 1));
+      const before = settled;
+      engine().settleSync();
+      assertEquals(engine().pending, 0);
+      assertEquals(settled, before);
+      await Promise.resolve();
+      assertEquals(settled, before, "not before the next turn");
+      // A handle may be closed now; what is submitted next is not mixed up with what is over.
+      results.push(
+        engine().submit(operation(OPERATION.SYNC_DATA, file.handle)),
+      );
+      assertEquals(await Promise.all(results), results.map(() => 0));
+    }
+    engine().settleSync();
+  },
+});
+
+Deno.test({
+  name: "Engine.runSync() works while others are in flight",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const path = `${directory.path}/both`;
+    using file = new Adopted(path);
+    using other = new Adopted(`${directory.path}/other`);
+    const results: Promise<number>[] = [];
+    for (let i = 1; i <= 200; i++) {
+      results.push(
+        engine().submit(operation(OPERATION.SYNC_FULL, other.handle)),
+      );
+      engine().runSync(operation(OPERATION.TRUNCATE, file.handle, i));
+      assertEquals(Deno.statSync(path).size, i);
+    }
+    assertEquals(await Promise.all(results), results.map(() => 0));
+  },
+});
+
+Deno.test({
+  name: "engine() finishes operations on a handle that is closed meanwhile",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const file = new Adopted(`${directory.path}/closed`);
+    const results = Array.from(
+      { length: 300 },
+      () => engine().submit(operation(OPERATION.SYNC_FULL, file.handle)),
+    );
+    file[Symbol.dispose]();
+    assertEquals(await Promise.all(results), results.map(() => 0));
+    await assertRejects(
+      () => engine().submit(operation(OPERATION.SYNC_FULL, file.handle)),
+      OperationError,
+      "NO_SUCH_HANDLE",
+    );
+    assertEquals(
+      native().basalt_file_close(file.handle),
+      STATUS.NO_SUCH_HANDLE,
+    );
+  },
+});

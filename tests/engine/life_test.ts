@@ -1,0 +1,120 @@
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { TemporaryDirectory } from "./files.ts";
+
+const module = (path: string) =>
+  JSON.stringify(new URL(path, import.meta.url).href);
+const PRELUDE = `
+  import { engine, OPERATION } from ${module("../../lib/engine/mod.ts")};
+  import { Adopted } from ${module("./files.ts")};
+  const operation = (code, file) => ({ code, flags: 0, file, loan: undefined, position: 0, length: 0 });
+`;
+
+/** Runs a program to its end; a time that is far more than enough stands for "it hangs". */
+async function run(
+  source: string,
+  path: string,
+): Promise<{ output: string; success: boolean; milliseconds: number }> {
+  const program = `${path}/program.js`;
+  Deno.writeTextFileSync(program, PRELUDE + source);
+  const begin = performance.now();
+  const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-check", "-A", program, path],
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(60_000),
+  }).output();
+  const text = new TextDecoder();
+  return {
+    output: text.decode(stdout) + text.decode(stderr),
+    success,
+    milliseconds: performance.now() - begin,
+  };
+}
+
+Deno.test({
+  name:
+    "engine() lets the process end when nothing is in flight, and not before",
+  ignore: !ALL,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const { output, success } = await run(
+      `
+      const file = new Adopted(Deno.args[0] + "/file");
+      for (let i = 0; i < 50; i++) {
+        engine().submit(operation(OPERATION.SYNC_FULL, file.handle)).then(() => {
+          if (i === 49) setTimeout(() => console.log("done"));
+        });
+      }
+      `,
+      directory.path,
+    );
+    assertEquals(output, "done\n");
+    assert(success);
+  },
+});
+
+Deno.test({
+  name: "engine() does not delay the end of a process after settleSync",
+  ignore: !ALL,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const { output, success } = await run(
+      `
+      const file = new Adopted(Deno.args[0] + "/file");
+      const begin = performance.now();
+      addEventListener("unload", () => console.log(performance.now() - begin < 700));
+      for (let i = 0; i < 50; i++) engine().submit(operation(OPERATION.SYNC_FULL, file.handle));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      engine().settleSync();
+      `,
+      directory.path,
+    );
+    assertEquals(output, "true\n");
+    assert(success);
+  },
+});
+
+Deno.test({
+  name:
+    "engine() of a worker that is terminated leaves nothing open and disturbs nobody",
+  ignore: !ALL,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const worker = `${directory.path}/worker.js`;
+    Deno.writeTextFileSync(
+      worker,
+      PRELUDE + `
+      const file = new Adopted(${JSON.stringify(`${directory.path}/worker`)});
+      for (let i = 0; i < 2000; i++) engine().submit(operation(OPERATION.SYNC_FULL, file.handle));
+      postMessage("started");
+      `,
+    );
+    const { output, success } = await run(
+      `
+      const file = new Adopted(Deno.args[0] + "/file");
+      const mine = Array.from({ length: 200 }, () => engine().submit(operation(OPERATION.SYNC_FULL, file.handle)));
+      for (let round = 0; round < 3; round++) {
+        const worker = new Worker("file://" + Deno.args[0] + "/worker.js", { type: "module" });
+        await new Promise((resolve, reject) => {
+          worker.onmessage = resolve;
+          worker.onerror = reject;
+        });
+        worker.terminate();
+      }
+      const open = () => [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+        try {
+          return Deno.readLinkSync("/proc/self/fd/" + name).endsWith("/worker");
+        } catch {
+          return false;
+        }
+      }).length;
+      for (let i = 0; i < 500 && open() > 0; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+      console.log(open(), new Set(await Promise.all(mine)));
+      `,
+      directory.path,
+    );
+    assertEquals(output, "0 Set(1) { 0 }\n");
+    assert(success);
+  },
+});

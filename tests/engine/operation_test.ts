@@ -1,0 +1,33 @@
+import { assertEquals } from "@std/assert";
+import { FLAGS, OPERATION } from "../../lib/engine/mod.ts";
+import { encodeOperation, ENTRY_WORDS } from "../../lib/engine/operation.ts";
+import type { Loan } from "../../lib/pool/mod.ts";
+
+Deno.test("encodeOperation() writes every word, over whatever was there", () => {
+  const entry = new Uint32Array(ENTRY_WORDS).fill(0xdeadbeef);
+  const loan = { poolId: 2, slot: 3, generation: 9, start: 4, length: 50 };
+  encodeOperation(entry, {
+    code: OPERATION.WRITE,
+    flags: FLAGS.DSYNC | FLAGS.DONTCACHE,
+    file: 0x7fff_ffff,
+    loan: loan as Loan,
+    position: 7 * 2 ** 32 + 0xffff_fffe,
+    length: 5,
+  }, 8);
+  assertEquals(
+    [...entry],
+    [0x502, 0x7fff_ffff, 2, 3, 4, 5, 0xffff_fffe, 7, 8, 9, 0, 0],
+  );
+  encodeOperation(entry, {
+    code: OPERATION.ALLOCATE,
+    flags: 0,
+    file: 1,
+    loan: undefined,
+    position: 2 ** 53 - 1,
+    length: 11 * 2 ** 32 + 10,
+  }, 4095);
+  assertEquals(
+    [...entry],
+    [5, 1, 0, 0, 0, 0, 0xffff_ffff, 0x1f_ffff, 4095, 0, 10, 11],
+  );
+});

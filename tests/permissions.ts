@@ -1,0 +1,11 @@
+/** What the run was permitted: tests that need more are ignored, so that `deno test --allow-ffi` passes alone. */
+function granted(name: "read" | "write" | "run" | "sys" | "env"): boolean {
+  return Deno.permissions.querySync({ name }).state === "granted";
+}
+
+/** Reading and writing files. */
+export const FILES: boolean = granted("read") && granted("write");
+
+/** Files, processes, the environment and facts of the system. */
+export const ALL: boolean = FILES && granted("run") && granted("sys") &&
+  granted("env");

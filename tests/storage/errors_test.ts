@@ -1,0 +1,117 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { OperationError } from "../../lib/engine/mod.ts";
+import { adapted, operationFailure } from "../../lib/storage/errors.ts";
+import { Locked, NoSpace } from "../../lib/storage/mod.ts";
+
+const [EIO, ENOSPC, EDQUOT] = [5, 28, 122];
+const WRITE = 2;
+
+Deno.test("operationFailure() gives NoSpace for a write without room, with what was written", () => {
+  for (
+    const [errno, code] of [[ENOSPC, "ENOSPC"], [EDQUOT, "EDQUOT"]] as const
+  ) {
+    const error = operationFailure(
+      new OperationError(WRITE, -errno, 4096),
+      "write",
+      "a.log",
+      8192,
+    );
+    assertInstanceOf(error, NoSpace);
+    assertEquals(
+      { ...(error as NoSpace) },
+      {
+        name: "NoSpace",
+        code,
+        syscall: "write",
+        path: "a.log",
+        requestedBytes: 8192,
+        writtenBytes: 4096,
+      },
+    );
+    const { message } = error as NoSpace;
+    assert(message.endsWith("wrote 4096 of 8192 bytes"), message);
+  }
+});
+
+Deno.test("operationFailure() gives no NoSpace for a sync: what was written is unknown then", () => {
+  const error = operationFailure(
+    new OperationError(3, -ENOSPC, 0),
+    "fdatasync",
+    "a.log",
+    0,
+  );
+  assert(!(error instanceof NoSpace));
+  assertEquals((error as { code?: string }).code, "ENOSPC");
+});
+
+Deno.test("operationFailure() gives a system error with code, syscall, path and advice", () => {
+  const error = operationFailure(
+    new OperationError(WRITE, -EIO, 0),
+    "write",
+    "a.log",
+    1,
+  ) as
+    & Error
+    & Record<string, unknown>;
+  assertEquals([error.code, error.syscall, error.path], [
+    "EIO",
+    "write",
+    "a.log",
+  ]);
+  assert(error.message.includes("what it stored is unknown"), error.message);
+});
+
+Deno.test("operationFailure() leaves other errors alone", () => {
+  const error = new RangeError("x");
+  assertEquals(operationFailure(error, "write", "a.log", 1), error);
+});
+
+Deno.test("adapted() makes errors of node:fs those of Deno, with code, syscall and path", () => {
+  const classes = {
+    ENOENT: Deno.errors.NotFound,
+    EEXIST: Deno.errors.AlreadyExists,
+    EISDIR: Deno.errors.IsADirectory,
+    ENOTDIR: Deno.errors.NotADirectory,
+    EACCES: Deno.errors.PermissionDenied,
+    ELOOP: Deno.errors.FilesystemLoop,
+  };
+  for (const [code, type] of Object.entries(classes)) {
+    const error = adapted(Object.assign(new Error(), { code }), "open", "a") as
+      & Error
+      & Record<string, unknown>;
+    assertInstanceOf(error, type);
+    assertEquals([error.code, error.syscall, error.path], [code, "open", "a"]);
+  }
+});
+
+Deno.test("adapted() leaves a refused permission and errors of other kinds as they are", () => {
+  for (
+    const error of [
+      new Deno.errors.NotCapable("x"),
+      Object.assign(new TypeError(), { code: "ERR_INVALID_ARG_VALUE" }),
+    ]
+  ) assertEquals(adapted(error, "open", "a"), error);
+});
+
+Deno.test("NoSpace.withDurableOffset() is the same error with the offset, and its cause", () => {
+  const error = new NoSpace({
+    code: "ENOSPC",
+    syscall: "write",
+    path: "a.log",
+    requestedBytes: 8192,
+    writtenBytes: 0,
+  });
+  const told = error.withDurableOffset(42);
+  assertEquals([told.durableOffset, told.requestedBytes], [42, 8192]);
+  assertEquals(told.cause, error);
+  assert(told.message.endsWith("durable up to offset 42"), told.message);
+});
+
+Deno.test("Locked names the directory and the owner", () => {
+  const error = new Locked("/data", "process 7");
+  assertEquals([error.path, error.owner], ["/data", "process 7"]);
+  assertEquals(
+    new Locked("/data").message,
+    "Cannot lock '/data': another process or log holds it",
+  );
+});

@@ -1,0 +1,85 @@
+/** Tries a filesystem, and prints what became of it. */
+import { BufferPool } from "../../lib/pool/mod.ts";
+import { DirectFile, type NoSpace } from "../../lib/storage/mod.ts";
+
+const dir = Deno.args[0]!;
+const results: Record<string, unknown> = {};
+const pool = new BufferPool();
+
+function fields(error: unknown): Record<string, unknown> {
+  return { ...(error as NoSpace) };
+}
+
+async function thrown(call: () => unknown): Promise<unknown> {
+  try {
+    await call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("no error");
+}
+
+{
+  const options = { read: true, write: true, createNew: true };
+  using file = await DirectFile.open(`${dir}/prefer`, options);
+  results.prefer = file.capabilities;
+  using block = pool.acquireSync(65536);
+  block.bytes.fill(7);
+  const { tier } = file.capabilities;
+  if (tier === "uncached") {
+    await file.write(block, 0, { durability: "data" });
+    using part = file.readAtSync(1000, 30000);
+    const proof = await file.verifyDirect();
+    results.uncached = {
+      equal: part.bytes.every((byte) => byte === 7) && part.length === 30000,
+      cachedPages: proof.cachedPages,
+      direct: proof.direct,
+    };
+  }
+}
+Deno.removeSync(`${dir}/prefer`);
+
+const path = `${dir}/require`;
+for (const options of [{ createNew: true }, { create: true }]) {
+  const error = await thrown(() =>
+    DirectFile.open(path, { write: true, ...options, direct: "require" })
+  ) as Error;
+  let left = true;
+  try {
+    Deno.lstatSync(path);
+  } catch {
+    left = false;
+  }
+  results.require = { error: error.name, left, message: error.message };
+  if (left) break;
+}
+
+{
+  using file = DirectFile.openSync(`${dir}/full`, {
+    write: true,
+    create: true,
+    direct: "never",
+  });
+  using block = pool.acquireSync(131072, { zeroed: true });
+  try {
+    await file.write(block, 0);
+  } catch (error) {
+    const sync = await thrown(() =>
+      file.writeSync(block, 65536, { length: 65536 })
+    );
+    const { bytesWritten, errors } = file.stats();
+    results.noSpace = {
+      async: fields(error),
+      sync: fields(sync),
+      stats: { bytesWritten, errors },
+    };
+    results.allocation = fields(
+      await thrown(() => file.preallocateSync(0, 1048576)),
+    );
+    file.truncateSync(0);
+    results.afterwards = {
+      written: await file.write(block, 0, { length: 4096 }),
+    };
+  }
+}
+console.log(JSON.stringify(results));

@@ -1,0 +1,121 @@
+/** Filesystems that the machine has not mounted: in a mount namespace of a process of their own, which ends with it. */
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { runScript } from "./subprocess.ts";
+import { TemporaryDirectory } from "./tiers.ts";
+
+/** Runs the script on a filesystem mounted by a shell command, which finds the directory in `$0`. */
+async function onMount(
+  mount: string,
+  dir: string,
+): Promise<Record<string, unknown>> {
+  const shell = `${mount} && exec "$@"`;
+  const prefix = ["unshare", "-m", "sh", "-c", shell, dir];
+  return await runScript(
+    "filesystem_script.ts",
+    ["-A"],
+    [dir],
+    prefix,
+  ) as Record<string, unknown>;
+}
+
+/** Whether a mount command works here: it needs privileges, and programs that may be missing. */
+function possible(mount: string): boolean {
+  if (!ALL) return false;
+  using dir = new TemporaryDirectory();
+  try {
+    const args = ["-m", "sh", "-c", mount, dir.path];
+    return new Deno.Command("unshare", { args, stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+const SMALL = "mount -t tmpfs -o size=64k none $0";
+const RAMFS = "mount -t ramfs none $0";
+const JOURNAL =
+  "truncate -s 16M $0/image && mkfs.ext4 -q $0/image && mkdir $0/mount && mount -o loop,data=journal $0/image $0/mount && mount --bind $0/mount $0";
+
+Deno.test(
+  "DirectFile gives NoSpace with what was written, and goes on when there is room",
+  { ignore: !possible(SMALL) },
+  async () => {
+    using dir = new TemporaryDirectory();
+    const { noSpace, allocation, afterwards } = await onMount(
+      SMALL,
+      dir.path,
+    ) as Record<string, Record<string, unknown>>;
+    assertEquals(noSpace, {
+      async: {
+        name: "NoSpace",
+        code: "ENOSPC",
+        syscall: "write",
+        path: `${dir.path}/full`,
+        requestedBytes: 131072,
+        writtenBytes: 65536,
+      },
+      sync: {
+        name: "NoSpace",
+        code: "ENOSPC",
+        syscall: "write",
+        path: `${dir.path}/full`,
+        requestedBytes: 65536,
+        writtenBytes: 0,
+      },
+      stats: { bytesWritten: 65536, errors: 2 },
+    });
+    assertEquals(allocation, {
+      name: "NoSpace",
+      code: "ENOSPC",
+      syscall: "fallocate",
+      path: `${dir.path}/full`,
+      requestedBytes: 1048576,
+      writtenBytes: 0,
+    });
+    assertEquals(afterwards, { written: 4096 });
+  },
+);
+
+Deno.test(
+  "DirectFile.open() falls back where open(2) refuses O_DIRECT, and leaves nothing behind if direct is required",
+  { ignore: !possible(RAMFS) },
+  async () => {
+    using dir = new TemporaryDirectory();
+    const { prefer, require } = await onMount(RAMFS, dir.path) as Record<
+      string,
+      Record<string, unknown>
+    >;
+    assertEquals(prefer!.tier, "buffered");
+    assert(
+      /^not direct: (open\(2\) refuses O_DIRECT|ramfs)/.test(
+        prefer!.tierReason as string,
+      ),
+      prefer!.tierReason as string,
+    );
+    assertEquals([require!.error, require!.left], ["Unsupported", false]);
+  },
+);
+
+Deno.test(
+  "DirectFile.open() is uncached where the filesystem drops pages but cannot be direct",
+  { ignore: !possible(JOURNAL) },
+  async () => {
+    using dir = new TemporaryDirectory();
+    const { prefer, require, uncached } = await onMount(
+      JOURNAL,
+      dir.path,
+    ) as Record<string, Record<string, unknown>>;
+    assert(["uncached", "buffered"].includes(prefer!.tier as string));
+    assert(
+      (prefer!.tierReason as string).includes(
+        "ext4 says that this file cannot be read and written directly",
+      ),
+      prefer!.tierReason as string,
+    );
+    assertEquals([require!.error, require!.left], ["Unsupported", false]);
+    if (prefer!.tier === "uncached") {
+      assertEquals(uncached, { equal: true, cachedPages: 0, direct: false });
+    }
+  },
+);

@@ -1,0 +1,94 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  directSupport,
+  type FileProbe,
+  isAtLeast,
+  kernelRelease,
+  kindOf,
+} from "../../lib/storage/probe.ts";
+
+const probe: FileProbe = {
+  sizeBytes: 0,
+  blockBytes: 4096,
+  directKnown: true,
+  memoryAlignment: 4,
+  offsetAlignment: 4096,
+  readOffsetAlignment: 512,
+  deviceMajor: 8,
+  deviceMinor: 1,
+  filesystem: "xfs",
+  mode: 0o100644,
+  mtimeMicros: 0,
+  inode: 1,
+  links: 1,
+  blocks: 0,
+};
+
+Deno.test("isAtLeast() compares versions as numbers", () => {
+  assert(isAtLeast("6.10.3-generic", 6, 9));
+  assert(isAtLeast("6.1", 6, 1));
+  assert(isAtLeast("10.0.0", 6, 14));
+  assert(!isAtLeast("6.0.19", 6, 1));
+  assert(!isAtLeast("5.15.0-1", 6, 1));
+});
+
+Deno.test("kernelRelease() is the kernel's", () => {
+  assert(/^\d+\.\d+/.test(kernelRelease()), kernelRelease());
+});
+
+Deno.test("directSupport() takes the alignments that statx confirms, memory, writes and reads apart", () => {
+  assertEquals(directSupport(probe, "6.18.0"), {
+    possible: true,
+    memoryAlignment: 4,
+    offsetAlignment: 4096,
+    readOffsetAlignment: 512,
+    reason: "statx (STATX_DIOALIGN) of xfs",
+  });
+});
+
+const zero = {
+  memoryAlignment: 0,
+  offsetAlignment: 0,
+  readOffsetAlignment: 0,
+};
+
+Deno.test("directSupport() believes no filesystem that says zero", () => {
+  for (const release of ["6.18.0", "5.15.0"]) {
+    assertEquals(directSupport({ ...probe, ...zero }, release), {
+      possible: false,
+      reason:
+        "xfs says that this file cannot be read and written directly (STATX_DIOALIGN is 0)",
+    });
+  }
+});
+
+Deno.test("directSupport() believes a silent filesystem on kernels that cannot tell only", () => {
+  const silent = { ...probe, ...zero, directKnown: false, filesystem: "tmpfs" };
+  assertEquals(directSupport(silent, "6.1.0"), {
+    possible: false,
+    reason:
+      "tmpfs accepts O_DIRECT but does not confirm it (no STATX_DIOALIGN)",
+  });
+  assertEquals(directSupport(silent, "6.0.19"), {
+    possible: true,
+    memoryAlignment: 4096,
+    offsetAlignment: 4096,
+    readOffsetAlignment: 4096,
+    reason:
+      "assumed: Linux 6.0.19 does not tell (STATX_DIOALIGN came with 6.1)",
+  });
+});
+
+Deno.test("kindOf() names each kind", () => {
+  assertEquals(
+    [0o100644, 0o040755, 0o010644, 0o020666, 0o060660, 0o140777].map(kindOf),
+    [
+      "a regular file",
+      "a directory",
+      "a FIFO",
+      "a character device",
+      "a block device",
+      "a socket",
+    ],
+  );
+});

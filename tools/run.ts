@@ -1,0 +1,119 @@
+/** Running the parts of the test command: processes, their results, and what they took. */
+
+/** What a part of the run counted. */
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** A finished process. */
+export interface Finished {
+  code: number;
+  output: string;
+}
+
+/** The checkout. */
+export const ROOT: string = decodeURIComponent(
+  new URL("..", import.meta.url).pathname,
+);
+
+/** Runs a command to its end, its output shown and kept. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: { env?: Record<string, string>; cwd?: string } = {},
+): Promise<Finished> {
+  const child = new Deno.Command(command, {
+    args: [...args],
+    cwd: options.cwd ?? ROOT,
+    env: { NO_COLOR: "1", CARGO_TERM_COLOR: "never", ...options.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let output = "";
+  const show = async (
+    stream: ReadableStream<Uint8Array>,
+    to: { writeSync(bytes: Uint8Array): number },
+  ): Promise<void> => {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) {
+      output += decoder.decode(bytes, { stream: true });
+      for (let at = 0; at < bytes.length;) {
+        at += to.writeSync(bytes.subarray(at));
+      }
+    }
+  };
+  const [status] = await Promise.all([
+    child.status,
+    show(child.stdout, Deno.stdout),
+    show(child.stderr, Deno.stderr),
+  ]);
+  return { code: status.code, output };
+}
+
+/** Whether a command can be started. */
+export async function available(
+  command: string,
+  args: readonly string[],
+): Promise<boolean> {
+  try {
+    const { success } = await new Deno.Command(command, {
+      args: [...args],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  } catch {
+    return false;
+  }
+}
+
+/** One check without a count of its own: passed or failed. */
+export function verdict(finished: Finished): Counts {
+  return finished.code === 0
+    ? { passed: 1, failed: 0, skipped: 0 }
+    : { passed: 0, failed: 1, skipped: 0 };
+}
+
+/** Adds up the lines `test result: … N passed; N failed; N ignored` of cargo. A run that failed without a failed test counts as one. */
+export function cargoCounts(finished: Finished): Counts {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const lines = finished.output.matchAll(
+    /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm,
+  );
+  for (const [, passed, failed, ignored] of lines) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+    counts.skipped += Number(ignored);
+  }
+  return orFailed(counts, finished);
+}
+
+/** Reads the closing lines `ok | N passed | N failed | N ignored` of `deno test`. */
+export function denoCounts(finished: Finished): Counts {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const lines = finished.output.matchAll(
+    /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(?:.*? \| (\d+) ignored)?/gm,
+  );
+  for (const [, passed, failed, ignored = 0] of lines) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+    counts.skipped += Number(ignored);
+  }
+  return orFailed(counts, finished);
+}
+
+/** The names of the tests that `deno test` ignored. */
+export function ignoredTests(finished: Finished): string[] {
+  return [...finished.output.matchAll(/^(.+) \.\.\. ignored/gm)]
+    .map(([, name]) => name!.trim());
+}
+
+function orFailed(counts: Counts, finished: Finished): Counts {
+  const unexplained = finished.code !== 0 && counts.failed === 0 ||
+    counts.passed + counts.failed === 0;
+  return unexplained ? { ...counts, failed: counts.failed + 1 } : counts;
+}

@@ -1,0 +1,205 @@
+/**
+ * `deno task test`: every check of the project, in parts, with the time that each took, and one closing line for all of them.
+ *
+ * Arguments are names of parts; without any, all run.
+ */
+import {
+  available,
+  cargoCounts,
+  type Counts,
+  denoCounts,
+  type Finished,
+  ignoredTests,
+  ROOT,
+  run,
+  verdict,
+} from "./run.ts";
+
+/** A part of the run. */
+interface Part {
+  name: string;
+  run(): Promise<Counts>;
+}
+
+const DENO = Deno.execPath();
+const MANIFEST = ["--manifest-path", "rust/Cargo.toml", "--locked"];
+const PRELOAD = "--preload=tests/preload.ts";
+const ignored: string[] = [];
+
+async function cargo(
+  args: string[],
+  options?: { env?: Record<string, string>; toolchain?: string },
+): Promise<Finished> {
+  const [verb, ...rest] = args;
+  const toolchain = options?.toolchain === undefined
+    ? []
+    : [`+${options.toolchain}`];
+  return await run(
+    "cargo",
+    [...toolchain, verb!, ...MANIFEST, ...rest],
+    options?.env === undefined ? {} : { env: options.env },
+  );
+}
+
+async function denoTest(args: string[]): Promise<Counts> {
+  const finished = await run(DENO, ["test", PRELOAD, ...args]);
+  ignored.push(...ignoredTests(finished));
+  return denoCounts(finished);
+}
+
+function skipped(reason: string): Counts {
+  console.log(`skipped: ${reason}`);
+  return { passed: 0, failed: 0, skipped: 1 };
+}
+
+const PARTS: Part[] = [
+  {
+    name: "build",
+    run: async () => verdict(await cargo(["build", "--release"])),
+  },
+  {
+    name: "build-guard",
+    run: async () =>
+      verdict(
+        await cargo([
+          "build",
+          "--release",
+          "--features",
+          "guard",
+          "--target-dir",
+          "rust/target/guard",
+        ]),
+      ),
+  },
+  {
+    name: "rustfmt",
+    run: async () =>
+      verdict(
+        await run("cargo", [
+          "fmt",
+          "--check",
+          "--manifest-path",
+          "rust/Cargo.toml",
+        ]),
+      ),
+  },
+  {
+    name: "clippy",
+    run: async () =>
+      verdict(
+        await cargo(["clippy", "--all-targets", "--", "--deny", "warnings"]),
+      ),
+  },
+  { name: "rust", run: async () => cargoCounts(await cargo(["test"])) },
+  {
+    name: "loom",
+    run: async () =>
+      cargoCounts(
+        await cargo(
+          [
+            "test",
+            "--release",
+            "--lib",
+            "--target-dir",
+            "rust/target/loom",
+            "loom",
+          ],
+          { env: { RUSTFLAGS: "--cfg loom" } },
+        ),
+      ),
+  },
+  {
+    name: "asan",
+    run: async () => {
+      if (!await available("cargo", ["+nightly", "--version"])) {
+        return skipped("AddressSanitizer needs the nightly toolchain");
+      }
+      return cargoCounts(
+        await cargo([
+          "test",
+          "--lib",
+          "--target",
+          `${Deno.build.arch}-unknown-linux-gnu`,
+          "--target-dir",
+          "rust/target/asan",
+        ], { toolchain: "nightly", env: { RUSTFLAGS: "-Zsanitizer=address" } }),
+      );
+    },
+  },
+  {
+    name: "fmt",
+    run: async () => verdict(await run(DENO, ["fmt", "--check"])),
+  },
+  { name: "lint", run: async () => verdict(await run(DENO, ["lint"])) },
+  {
+    name: "check",
+    run: async () =>
+      verdict(
+        await run(DENO, ["check", "mod.ts", "lib", "tests", "bench", "tools"]),
+      ),
+  },
+  {
+    name: "doc-lint",
+    run: async () =>
+      verdict(
+        await run(DENO, ["doc", "--lint", "mod.ts", "lib/testing/mod.ts"]),
+      ),
+  },
+  {
+    name: "publish",
+    run: async () =>
+      verdict(await run(DENO, ["publish", "--dry-run", "--allow-dirty"])),
+  },
+  {
+    name: "ffi-only",
+    run: () => denoTest(["--allow-ffi", "--no-prompt", "tests"]),
+  },
+  { name: "typescript", run: () => denoTest(["--allow-all", "tests"]) },
+  {
+    name: "examples",
+    run: () => denoTest(["--allow-all", "--doc", "mod.ts", "lib", "README.md"]),
+  },
+];
+
+/** Tests that must not be skipped: a line each; `#` begins a comment. */
+function required(): string[] {
+  return Deno.readTextFileSync(`${ROOT}tests/required.txt`).split("\n")
+    .map((line) => line.replace(/#.*/, "").trim())
+    .filter((line) => line.length > 0);
+}
+
+const wanted = Deno.args.length === 0
+  ? PARTS
+  : PARTS.filter((part) => Deno.args.includes(part.name));
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+const rows: string[] = [];
+for (const part of wanted) {
+  console.log(`\n=== ${part.name}`);
+  const start = performance.now();
+  // What needs no files runs twice: only the second run counts what was skipped.
+  const counts = await part.run();
+  if (part.name === "ffi-only") {
+    counts.skipped = 0;
+    ignored.length = 0;
+  }
+  for (const key of ["passed", "failed", "skipped"] as const) {
+    total[key] += counts[key];
+  }
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  rows.push(
+    `${part.name.padEnd(12)} ${
+      seconds.padStart(7)
+    } s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+  );
+}
+
+const missing = required().filter((name) => ignored.includes(name));
+for (const name of missing) {
+  console.log(`required, but skipped: ${name}`);
+}
+total.failed += missing.length;
+
+console.log(`\n${rows.join("\n")}\n`);
+const tail = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+console.log(`${total.passed} passed, ${total.failed} failed${tail}`);
+Deno.exit(total.failed > 0 ? 1 : 0);
