@@ -24,14 +24,57 @@
  * @module
  */
 export { Unsupported } from "./lib/native/mod.ts";
+export type { SystemErrorFields } from "./lib/native/mod.ts";
 export {
   BufferPool,
   FrozenBuffer,
   Loan,
   PooledBuffer,
   PoolLimit,
+  SIZE_CLASSES,
+} from "./lib/pool/mod.ts";
+export type {
+  AcquireOptions,
+  AcquireSyncOptions,
+  AtLimit,
+  AttachOptions,
+  BufferPoolOptions,
+  BufferState,
+  LeakReport,
+  PoolClassStats,
+  PoolLimitFields,
+  PoolStats,
 } from "./lib/pool/mod.ts";
 export { DirectFile, DiskStorage, Locked, NoSpace } from "./lib/storage/mod.ts";
+export type {
+  BufferRange,
+  CachedPages,
+  Capabilities,
+  DirectFileOptions,
+  DirectMode,
+  DirectProof,
+  DiskStorageOptions,
+  Durability,
+  EngineKind,
+  FileStat,
+  FileStats,
+  NoSpaceFields,
+  ReadAtOptions,
+  Storage,
+  StorageEntry,
+  StorageFile,
+  StorageLock,
+  StorageOpenOptions,
+  Tier,
+  WriteOptions,
+} from "./lib/storage/mod.ts";
+export type {
+  HeaderField,
+  HeaderKind,
+  Message,
+  UserHeader,
+  UserHeadersInit,
+} from "./lib/codec/mod.ts";
 export {
   Backpressure,
   CorruptSegment,
@@ -40,4 +83,21 @@ export {
   SegmentReader,
   SegmentWriter,
 } from "./lib/segment/mod.ts";
+export type {
+  AppendOptions,
+  CorruptionFields,
+  CorruptionKind,
+  ReadOptions,
+  ReadStart,
+  RecoveryReport,
+  SegmentFiles,
+  SegmentReaderOptions,
+  SegmentWriterOptions,
+} from "./lib/segment/mod.ts";
 export { Log, LogReader, OffsetOutOfRange } from "./lib/log/mod.ts";
+export type {
+  LogOptions,
+  LogReaderOptions,
+  LogStats,
+  OpeningReport,
+} from "./lib/log/mod.ts";

@@ -388,8 +388,8 @@ export class BufferPool implements Disposable {
             waiting === 1 ? "request waits" : "requests wait"
           } before it`
           : `the pool's limit is reached: 'limitBytes' is ${limitBytes}, ${inUseBytes} bytes are in use${
-              quarantinedBytes > 0 ? `, ${quarantinedBytes} quarantined` : ""
-            }`
+            quarantinedBytes > 0 ? `, ${quarantinedBytes} quarantined` : ""
+          }`
       }`,
       { limitBytes, mappedBytes, requestedBytes: length },
     );

@@ -8,8 +8,10 @@ export interface PoolClassStats {
   readonly acquired: number;
   /** Leases of these that have ended. */
   readonly returned: number;
-  /** Blocks in use now: leased, lent, frozen or orphaned. What was acquired and is neither returned nor in use is quarantined. */
+  /** Blocks in use now: leased, lent, frozen or orphaned. */
   readonly inUse: number;
+  /** Blocks that are lost for ever: acquired, and neither in use nor returned. */
+  readonly quarantined: number;
   /** Blocks that are mapped and free. */
   readonly free: number;
   /** Blocks beyond the limit that are in use now. */
@@ -115,6 +117,7 @@ export function decodeStats(
         acquired: at(first + 1),
         returned: at(first + 2),
         inUse: at(first + 3),
+        quarantined: at(first + 1) - at(first + 2) - at(first + 3),
         free: at(first + 4),
         externalInUse: at(first + 5),
         dropped: at(first + 6),

@@ -3,7 +3,6 @@ import {
   drive,
   driveSync,
   type Durability,
-  step,
   type Twin,
 } from "../storage/mod.ts";
 import {

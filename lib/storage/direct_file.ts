@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import {
   engine,
   FLAGS,
@@ -213,7 +214,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: BufferRange = {},
   ): Promise<number> {
-    return this.#transfer(READ, this.#tierFlags, buffer, position, range);
+    return this.#transfer(READ, buffer, position, range);
   }
 
   /** The twin of {@linkcode DirectFile.read} that blocks. */
@@ -222,7 +223,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: BufferRange = {},
   ): number {
-    return this.#transferSync(READ, this.#tierFlags, buffer, position, range);
+    return this.#transferSync(READ, buffer, position, range);
   }
 
   /**
@@ -230,14 +231,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * @throws {NoSpace} If the disk or the quota is full, with the bytes that were written.
    */
-  // deno-lint-ignore require-await -- what is wrong with the options rejects, too
-  async write(
+  write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
     options: WriteOptions = {},
   ): Promise<number> {
-    const flags = this.#tierFlags | this.#writeFlags(options);
-    return this.#transfer(WRITE, flags, buffer, position, options);
+    return this.#transfer(WRITE, buffer, position, options);
   }
 
   /** The twin of {@linkcode DirectFile.write} that blocks. */
@@ -246,8 +245,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     options: WriteOptions = {},
   ): number {
-    const flags = this.#tierFlags | this.#writeFlags(options);
-    return this.#transferSync(WRITE, flags, buffer, position, options);
+    return this.#transferSync(WRITE, buffer, position, options);
   }
 
   /**
@@ -423,6 +421,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   async #finish(): Promise<void> {
     if (this.#counters.inFlight > 0) {
       await new Promise<void>((resolve) => this.#idle = resolve);
+      // One turn later all who wait for those operations have heard of them.
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
     this.#end();
   }
@@ -519,11 +519,11 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   /** A read or a write. Lends the range while it runs. */
   async #transfer(
     kind: Kind,
-    flags: number,
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    range: BufferRange,
+    range: WriteOptions,
   ): Promise<number> {
+    const flags = this.#flags(kind, range);
     const loan = this.#lend(kind, buffer, position, range);
     this.#counters.inFlight++;
     try {
@@ -543,11 +543,11 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   #transferSync(
     kind: Kind,
-    flags: number,
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    range: BufferRange,
+    range: WriteOptions,
   ): number {
+    const flags = this.#flags(kind, range);
     const loan = this.#lend(kind, buffer, position, range);
     try {
       return this.#runSync(kind, {
@@ -706,9 +706,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     throw this.#wrongDurability("sync", '"data" or "full"', durability);
   }
 
-  #writeFlags({ durability = "none" }: WriteOptions): number {
+  #flags(kind: Kind, { durability = "none" }: WriteOptions): number {
+    if (kind === READ) return this.#tierFlags;
     const flags = WRITE_FLAGS[durability];
-    if (flags !== undefined) return flags;
+    if (flags !== undefined) return flags | this.#tierFlags;
     const right = '"none", "data" or "full"';
     throw this.#wrongDurability("write", right, durability);
   }

@@ -20,5 +20,7 @@ pub const TABLE_FULL: Status = -5005;
 
 /// The calling thread's `errno`, negated.
 pub fn last_errno() -> Status {
-    -std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+    -std::io::Error::last_os_error()
+        .raw_os_error()
+        .unwrap_or(libc::EIO)
 }

@@ -46,6 +46,7 @@ Deno.test("findMessage() passes over zeros, false headers and other offsets", ()
   assertEquals(findMessage(bytes, 0, 10, Number.MAX_SAFE_INTEGER), undefined);
   assertEquals(findMessage(bytes, bytes.length, 0, 20), undefined);
   assertEquals(findMessage(new Uint8Array(0), 0, 0, 0), undefined);
+  assertEquals(findMessage(run(3, [counting(0)]), 0, 3, 3), 0);
 });
 
 Deno.test("findMessage() looks at 16 MiB of random bytes, zeros and sparse data at once", () => {

@@ -66,6 +66,7 @@ Deno.test("MessageScan tells the reasons in their order", () => {
     changed([52, longestPayload], [63, [1]], [24, [6]]),
     stopped(STOP.RESERVED),
   );
+  assertEquals(changed([56, [1]]), stopped(STOP.RESERVED));
   assertEquals(changed([52, longestPayload], [24, [6]]), stopped(STOP.OFFSET));
   assertEquals(
     changed([52, longestPayload], [48, longestHeaders]),

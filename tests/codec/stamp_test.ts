@@ -153,6 +153,18 @@ Deno.test("stamp() of no messages writes nothing, in no memory at all", () => {
   }));
 });
 
+Deno.test("stamp() takes views that touch, and refuses those that share a byte", () => {
+  const memory = new Uint8Array(300);
+  const index = memory.subarray(158, 190);
+  stamp(stampRun({ bytes: memory.subarray(0, 158), index }));
+  for (const length of [159, 190, 300]) {
+    const run = stampRun({ bytes: memory.subarray(0, length), index });
+    assertThrows(() => stamp(run), RangeError, "must not share memory");
+  }
+  const whole = stampRun({ bytes: memory, index: memory });
+  assertThrows(() => stamp(whole), RangeError, "must not share memory");
+});
+
 Deno.test("stamp() accepts the last offset, entry and position", () => {
   stamp(stampRun({
     firstOffset: Number.MAX_SAFE_INTEGER - 1,

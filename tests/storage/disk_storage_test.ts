@@ -174,7 +174,9 @@ Deno.test(
     const synced = [
       ...Deno.readTextFileSync(trace).matchAll(/fsync\(\d+<([^>]*)>\)/g),
     ].map((match) => match[1]);
-    assertEquals(synced, [dir.path, dir.file("a")]);
+    // The runtime syncs files of its own.
+    const ours = synced.filter((each) => each?.startsWith(dir.path));
+    assertEquals(ours, [dir.path, dir.file("a")]);
   },
 );
 

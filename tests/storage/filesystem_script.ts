@@ -23,15 +23,14 @@ async function thrown(call: () => unknown): Promise<unknown> {
   const options = { read: true, write: true, createNew: true };
   using file = await DirectFile.open(`${dir}/prefer`, options);
   results.prefer = file.capabilities;
-  using block = pool.acquireSync(65536);
-  block.bytes.fill(7);
-  const { tier } = file.capabilities;
-  if (tier === "uncached") {
-    await file.write(block, 0, { durability: "data" });
-    using part = file.readAtSync(1000, 30000);
-    const proof = await file.verifyDirect();
+  if (file.capabilities.tier === "uncached") {
+    using cold = DirectFile.openSync(`${dir}/cold`, { pool });
+    using part = cold.readAtSync(1000, 30000);
+    const proof = await cold.verifyDirect();
+    using block = pool.acquireSync(65536, { zeroed: true });
     results.uncached = {
-      equal: part.bytes.every((byte) => byte === 7) && part.length === 30000,
+      equal: part.length === 30000 && part.bytes.every((byte) => byte === 7),
+      written: await file.write(block, 0, { durability: "data" }),
       cachedPages: proof.cachedPages,
       direct: proof.direct,
     };

@@ -61,10 +61,6 @@ const others = {
     () => Deno.removeSync(`${dir}/a`),
     () => storage.removeSync(`${dir}/a`),
   ],
-  makeDirectory: [
-    () => Deno.mkdirSync(`${dir}/there`),
-    () => storage.makeDirectorySync(`${dir}/there/x`),
-  ],
 } as const;
 for (const [name, [ofDeno, ofBasalt]] of Object.entries(others)) {
   results.push({

@@ -413,3 +413,10 @@ fn offsets_end_where_numbers_do() {
     assert_eq!(stop(&bytes, MAX_SAFE_INTEGER), (1, Stop::Offset, 0));
     assert_eq!(stop(&bytes[65..], MAX_SAFE_INTEGER + 1), (0, Stop::Offset, 0));
 }
+
+#[test]
+fn find_sees_a_long_message_whose_length_ends_where_the_reserved_field_begins() {
+    // From 16 MiB on, the byte before the reserved field is not 0.
+    let bytes = [vec![1; 70], run(9, &[vec![0; 1 << 24]])].concat();
+    assert_eq!(find(&bytes, 60, 9..=9), Some(70));
+}

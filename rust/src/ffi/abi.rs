@@ -10,7 +10,13 @@ exports! {
 }
 
 const ABI: u32 = {
-    let parts = [SIGNATURES, codec::SIGNATURES, engine::SIGNATURES, file::SIGNATURES, pool::SIGNATURES];
+    let parts = [
+        SIGNATURES,
+        codec::SIGNATURES,
+        engine::SIGNATURES,
+        file::SIGNATURES,
+        pool::SIGNATURES,
+    ];
     let mut hash = 0x811c_9dc5u32;
     let mut part = 0;
     while part < parts.len() {

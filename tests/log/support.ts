@@ -1,0 +1,555 @@
+/**
+ * What the tests of logs and segments share: places to run on, ways in and out of a log, and a storage that watches another one.
+ *
+ * @module
+ */
+import { Log, type LogOptions } from "../../lib/log/mod.ts";
+import { BufferPool, type BufferPoolOptions } from "../../lib/pool/mod.ts";
+import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
+import type { MessageBatch, ReadOptions } from "../../lib/segment/mod.ts";
+import {
+  type BufferRange,
+  type Capabilities,
+  DiskStorage,
+  type Durability,
+  type Storage,
+  type StorageEntry,
+  type StorageFile,
+  type StorageLock,
+  type StorageOpenOptions,
+  type WriteOptions,
+} from "../../lib/storage/mod.ts";
+import { SimulatedDisk, type SimulatedDiskOptions } from "@basalt/io/testing";
+import { FILES } from "../permissions.ts";
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+/** Bytes of a message beside its payload and user headers. */
+export const HEADER = 64;
+
+/** A pool of a test: it ends with the test, which fails if anything is still leased then. */
+export class TestPool extends BufferPool {
+  constructor(options: BufferPoolOptions = {}) {
+    super({ limitBytes: 512 * MIB, onWarning: () => {}, ...options });
+  }
+
+  override [Symbol.dispose](): void {
+    const { inUseBytes } = this.stats();
+    super[Symbol.dispose]();
+    if (inUseBytes !== 0) throw new Error(`${inUseBytes} bytes still in use`);
+  }
+}
+
+/** Where a test keeps its log; gone with what is in it when the test ends. */
+export interface Place extends Disposable {
+  readonly storage: Storage;
+  /** A directory; it is there on a disk, and not yet on a simulated one. */
+  readonly dir: string;
+  readonly pool: BufferPool;
+  /** The bytes of a file in the directory. */
+  bytes(name: string): Uint8Array;
+  /** The names in the directory, in order. */
+  names(): string[];
+}
+
+/** A place on a simulated disk. */
+export class SimulatedPlace implements Place {
+  readonly storage: SimulatedDisk;
+  readonly dir = "/log";
+  readonly pool = new TestPool();
+
+  constructor(disk: SimulatedDisk | SimulatedDiskOptions = {}) {
+    this.storage = disk instanceof SimulatedDisk
+      ? disk
+      : new SimulatedDisk(disk);
+  }
+
+  bytes(name: string): Uint8Array {
+    return this.storage.peek(`${this.dir}/${name}`);
+  }
+
+  names(): string[] {
+    const prefix = `${this.dir}/`;
+    return this.storage.files().filter((path) => path.startsWith(prefix))
+      .map((path) => path.slice(prefix.length));
+  }
+
+  [Symbol.dispose](): void {
+    this.pool[Symbol.dispose]();
+  }
+}
+
+/** A place in a temporary directory. */
+export class DiskPlace implements Place {
+  readonly dir = Deno.makeTempDirSync({ prefix: "basalt_log_" });
+  readonly pool = new TestPool();
+  readonly storage: DiskStorage;
+
+  constructor(direct: "prefer" | "never" = "prefer") {
+    this.storage = new DiskStorage({ direct, pool: this.pool });
+  }
+
+  bytes(name: string): Uint8Array {
+    return Deno.readFileSync(`${this.dir}/${name}`);
+  }
+
+  names(): string[] {
+    return [...Deno.readDirSync(this.dir)].map((entry) => entry.name).sort();
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.dir, { recursive: true });
+    this.pool[Symbol.dispose]();
+  }
+}
+
+/** The places to run on, by name. */
+export const PLACES: readonly {
+  readonly name: string;
+  readonly ignore: boolean;
+  make(): Place;
+}[] = [
+  { name: "simulated", ignore: false, make: () => new SimulatedPlace() },
+  { name: "disk", ignore: !FILES, make: () => new DiskPlace() },
+  { name: "buffered", ignore: !FILES, make: () => new DiskPlace("never") },
+];
+
+/** Registers a test for each place. */
+export function onEachPlace(
+  name: string,
+  test: (place: Place) => Promise<void> | void,
+): void {
+  for (const { name: where, ignore, make } of PLACES) {
+    Deno.test(`${name} (${where})`, { ignore }, async () => {
+      using place = make();
+      await test(place);
+    });
+  }
+}
+
+/** Opens the log of a place: small blocks, nothing prepared, no waiting for a lock, unless told otherwise. */
+export function openLog(place: Place, options: LogOptions = {}): Promise<Log> {
+  return Log.open(place.dir, settings(place, options));
+}
+
+/** The twin of {@linkcode openLog} that blocks. */
+export function openLogSync(place: Place, options: LogOptions = {}): Log {
+  return Log.openSync(place.dir, settings(place, options));
+}
+
+function settings(place: Place, options: LogOptions): LogOptions {
+  return {
+    storage: place.storage,
+    pool: place.pool,
+    blockBytes: 4 * KIB,
+    prepareBytes: 0,
+    lockTimeoutMs: 0,
+    ...options,
+  };
+}
+
+/** A message as it was read, with copies of its bytes. */
+export interface Read {
+  offset: number;
+  timestamp: number;
+  originTimestamp: number;
+  id: string;
+  payload: Uint8Array;
+}
+
+/** What can be read: a log, its reader, a segment's. */
+export interface Readable {
+  read(options?: ReadOptions): AsyncIterableIterator<MessageBatch>;
+  readSync(options?: ReadOptions): IterableIterator<MessageBatch>;
+}
+
+/** All messages. */
+export async function drain(
+  from: Readable,
+  options?: ReadOptions,
+): Promise<Read[]> {
+  const all: Read[] = [];
+  for await (using batch of from.read(options)) all.push(...taken(batch));
+  return all;
+}
+
+/** The twin of {@linkcode drain} that blocks. */
+export function drainSync(from: Readable, options?: ReadOptions): Read[] {
+  const all: Read[] = [];
+  for (using batch of from.readSync(options)) all.push(...taken(batch));
+  return all;
+}
+
+function taken(batch: MessageBatch): Read[] {
+  return Array.from({ length: batch.count }, (_, i) => {
+    const { offset, timestamp, originTimestamp, id, payload } = batch.message(
+      i,
+    );
+    return { offset, timestamp, originTimestamp, id, payload: payload.slice() };
+  });
+}
+
+/** Bytes that only this message has, as far as they suffice. */
+export function payload(seed: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  const words = new Uint32Array(bytes.buffer, 0, length >> 2);
+  let word = Math.imul(seed + 1, 0x9e3779b1) >>> 0;
+  for (let i = 0; i < words.length; i++) {
+    words[i] = word;
+    word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
+  }
+  for (let i = words.length * 4; i < length; i++) bytes[i] = seed + i;
+  return bytes;
+}
+
+/** Appends `count` messages of `length` bytes, the payload of offset *i* being `payload(i, length)`; returns the offset of the last one. */
+export function appendSome(log: Log, count: number, length: number): number {
+  let offset = -1;
+  for (let i = 0; i < count; i++) {
+    offset = log.append(payload(log.nextOffset, length));
+  }
+  return offset;
+}
+
+/** The part of a file's name that says which segment it is. */
+export function segment(firstOffset: number): string {
+  return String(firstOffset).padStart(20, "0");
+}
+
+/** A message's header, read plainly. */
+export interface PlainHeader {
+  position: number;
+  end: number;
+  offset: number;
+  timestamp: number;
+}
+
+/** The headers of the messages in the bytes of a `.log`, up to zeros or the end. */
+export function headersOf(bytes: Uint8Array): PlainHeader[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const headers: PlainHeader[] = [];
+  let at = 0;
+  while (at + HEADER <= bytes.length && view.getBigUint64(at, true) !== 0n) {
+    const length = view.getUint32(at + 48, true) +
+      view.getUint32(at + 52, true);
+    const end = at + HEADER + length;
+    if (end > bytes.length) break;
+    headers.push({
+      position: at,
+      end,
+      offset: Number(view.getBigUint64(at + 24, true)),
+      timestamp: Number(view.getBigUint64(at + 32, true)),
+    });
+    at = end;
+  }
+  return headers;
+}
+
+/** The entries in the bytes of an `.index`, up to zeros or the end: relative offset, end position, timestamp. */
+export function entriesOf(bytes: Uint8Array): [number, number, number][] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const entries: [number, number, number][] = [];
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    const position = view.getUint32(at + 4, true);
+    if (position === 0) break;
+    entries.push([
+      view.getUint32(at, true),
+      position,
+      Number(view.getBigUint64(at + 8, true)),
+    ]);
+  }
+  return entries;
+}
+
+/** What is wrong with the files of a log that was closed: nothing, in the order of the format's rules. */
+export function faultsOfClosed(place: Place): string[] {
+  const faults: string[] = [];
+  const names = place.names();
+  const firsts = names.filter((name) => name.endsWith(".log"))
+    .map((name) => Number(name.slice(0, -4)));
+  const expected = firsts.flatMap((
+    first,
+  ) => [`${segment(first)}.index`, `${segment(first)}.log`]);
+  if (names.join() !== expected.join()) faults.push(`names: ${names.join()}`);
+  for (const [i, first] of firsts.entries()) {
+    const log = place.bytes(`${segment(first)}.log`);
+    const index = place.bytes(`${segment(first)}.index`);
+    const headers = headersOf(log);
+    const entries = entriesOf(index);
+    const end = headers.at(-1)?.end ?? 0;
+    if (end !== log.length) faults.push(`${first}: ends at ${end}`);
+    if (index.length !== 16 * headers.length) {
+      faults.push(`${first}: index of ${index.length}`);
+    }
+    headers.forEach(({ offset, end, timestamp }, n) => {
+      const entry = [n, end, timestamp];
+      if (offset !== first + n || String(entries[n]) !== String(entry)) {
+        faults.push(`${first}: message ${n}: ${offset}, ${entries[n]}`);
+      }
+    });
+    const next = firsts[i + 1];
+    if (next !== undefined && next !== first + headers.length) {
+      faults.push(`${first}: gap before ${next}`);
+    }
+  }
+  return faults;
+}
+
+/** Operations of a simulated disk as short lines, such as `write 0.log 0+4096 data`; of the ones named only. */
+export function lines(
+  disk: SimulatedDisk,
+  from = 0,
+  kinds = [
+    "open",
+    "write",
+    "sync",
+    "truncate",
+    "preallocate",
+    "rename",
+    "remove",
+    "makeDirectory",
+    "syncDirectory",
+  ],
+): string[] {
+  return disk.trace.slice(from).filter(({ kind }) => kinds.includes(kind))
+    .map(({ kind, path, to, position, length, durability }) => {
+      const parts = [kind, brief(path)];
+      if (to !== undefined) parts.push(brief(to));
+      if (position !== undefined) parts.push(`${position}+${length}`);
+      else if (length !== undefined) parts.push(String(length));
+      if (durability !== undefined) parts.push(durability);
+      return parts.join(" ");
+    });
+}
+
+/** A segment's file without leading zeros and directory. */
+function brief(path: string): string {
+  return path.replace(/^.*\/0{0,19}(\d+\.)/, "$1");
+}
+
+/** Waits until a simulated disk was idle for some turns. */
+export async function quiet(disk: SimulatedDisk): Promise<void> {
+  for (let idle = 0; idle < 5;) {
+    const before = disk.trace.length;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const pending = disk.trace.some((each) => each.completion === undefined);
+    idle = disk.trace.length === before && !pending ? idle + 1 : 0;
+  }
+}
+
+/** A write as it was asked for. */
+export interface Written {
+  path: string;
+  position: number;
+  bytes: Uint8Array;
+  durability: Durability;
+  /** When it began and ended, in calls and completions of all writes. */
+  began: number;
+  ended: number | undefined;
+}
+
+/** A storage that hands everything on to another one, and keeps what is written. */
+export class WatchedStorage implements Storage {
+  readonly writes: Written[] = [];
+  /** Called before a write goes on. */
+  onWrite: (write: Written) => void = () => {};
+  readonly inner: Storage;
+  #clock = 0;
+
+  constructor(inner: Storage) {
+    this.inner = inner;
+  }
+
+  /** The writes to the `.log` files. */
+  get logWrites(): Written[] {
+    return this.writes.filter(({ path }) => path.endsWith(".log"));
+  }
+
+  begin(
+    file: StorageFile,
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options: WriteOptions,
+  ): Written {
+    const { start = 0, length = buffer.length - start, durability = "none" } =
+      options;
+    const bytes = buffer.bytes.slice(start, start + length);
+    const write: Written = {
+      path: file.path,
+      position,
+      bytes,
+      durability,
+      began: ++this.#clock,
+      ended: undefined,
+    };
+    this.writes.push(write);
+    this.onWrite(write);
+    return write;
+  }
+
+  end(write: Written): void {
+    write.ended = ++this.#clock;
+  }
+
+  async open(path: string, options?: StorageOpenOptions): Promise<StorageFile> {
+    return new WatchedFile(this, await this.inner.open(path, options));
+  }
+  openSync(path: string, options?: StorageOpenOptions): StorageFile {
+    return new WatchedFile(this, this.inner.openSync(path, options));
+  }
+  rename(from: string, to: string): Promise<void> {
+    return this.inner.rename(from, to);
+  }
+  renameSync(from: string, to: string): void {
+    this.inner.renameSync(from, to);
+  }
+  remove(path: string): Promise<void> {
+    return this.inner.remove(path);
+  }
+  removeSync(path: string): void {
+    this.inner.removeSync(path);
+  }
+  list(path: string): Promise<StorageEntry[]> {
+    return this.inner.list(path);
+  }
+  listSync(path: string): StorageEntry[] {
+    return this.inner.listSync(path);
+  }
+  makeDirectory(path: string): Promise<boolean> {
+    return this.inner.makeDirectory(path);
+  }
+  makeDirectorySync(path: string): boolean {
+    return this.inner.makeDirectorySync(path);
+  }
+  syncDirectory(path: string): Promise<void> {
+    return this.inner.syncDirectory(path);
+  }
+  syncDirectorySync(path: string): void {
+    this.inner.syncDirectorySync(path);
+  }
+  lock(path: string): StorageLock | undefined {
+    return this.inner.lock(path);
+  }
+  delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
+    return this.inner.delay(durationMs, options);
+  }
+  delaySync(durationMs: number): void {
+    this.inner.delaySync(durationMs);
+  }
+  now(): number {
+    return this.inner.now();
+  }
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return this.inner.random(bytes);
+  }
+}
+
+class WatchedFile implements StorageFile {
+  readonly #storage: WatchedStorage;
+  readonly #inner: StorageFile;
+
+  constructor(storage: WatchedStorage, inner: StorageFile) {
+    this.#storage = storage;
+    this.#inner = inner;
+  }
+
+  get path(): string {
+    return this.#inner.path;
+  }
+  get capabilities(): Capabilities {
+    return this.#inner.capabilities;
+  }
+  read(buffer: PooledBuffer, at: number, range?: BufferRange): Promise<number> {
+    return this.#inner.read(buffer, at, range);
+  }
+  readSync(buffer: PooledBuffer, at: number, range?: BufferRange): number {
+    return this.#inner.readSync(buffer, at, range);
+  }
+  async write(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options: WriteOptions = {},
+  ): Promise<number> {
+    const write = this.#storage.begin(this, buffer, position, options);
+    try {
+      return await this.#inner.write(buffer, position, options);
+    } finally {
+      this.#storage.end(write);
+    }
+  }
+  writeSync(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options: WriteOptions = {},
+  ): number {
+    const write = this.#storage.begin(this, buffer, position, options);
+    try {
+      return this.#inner.writeSync(buffer, position, options);
+    } finally {
+      this.#storage.end(write);
+    }
+  }
+  sync(durability?: Exclude<Durability, "none">): Promise<void> {
+    return this.#inner.sync(durability);
+  }
+  syncSync(durability?: Exclude<Durability, "none">): void {
+    this.#inner.syncSync(durability);
+  }
+  truncate(length: number): Promise<void> {
+    return this.#inner.truncate(length);
+  }
+  truncateSync(length: number): void {
+    this.#inner.truncateSync(length);
+  }
+  preallocate(position: number, length: number): Promise<void> {
+    return this.#inner.preallocate(position, length);
+  }
+  preallocateSync(position: number, length: number): void {
+    this.#inner.preallocateSync(position, length);
+  }
+  size(): Promise<number> {
+    return this.#inner.size();
+  }
+  sizeSync(): number {
+    return this.#inner.sizeSync();
+  }
+  settleSync(): void {
+    this.#inner.settleSync();
+  }
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+  closeSync(): void {
+    this.#inner.closeSync();
+  }
+}
+
+/** A place whose storage is watched; the simulated disk behind it is `disk`. */
+export class WatchedPlace implements Place {
+  readonly place: SimulatedPlace;
+  readonly storage: WatchedStorage;
+
+  constructor(options: SimulatedDiskOptions = {}) {
+    this.place = new SimulatedPlace(options);
+    this.storage = new WatchedStorage(this.place.storage);
+  }
+
+  get disk(): SimulatedDisk {
+    return this.place.storage;
+  }
+  get dir(): string {
+    return this.place.dir;
+  }
+  get pool(): BufferPool {
+    return this.place.pool;
+  }
+  bytes(name: string): Uint8Array {
+    return this.place.bytes(name);
+  }
+  names(): string[] {
+    return this.place.names();
+  }
+  [Symbol.dispose](): void {
+    this.place[Symbol.dispose]();
+  }
+}
