@@ -68,6 +68,12 @@ export type {
   Tier,
   WriteOptions,
 } from "./lib/storage/mod.ts";
+export {
+  decodeUserHeaders,
+  encodeUserHeaders,
+  formatUuid,
+  parseUuid,
+} from "./lib/codec/mod.ts";
 export type {
   HeaderField,
   HeaderKind,

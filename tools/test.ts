@@ -104,7 +104,8 @@ const PARTS: Part[] = [
             "rust/target/loom",
             "loom",
           ],
-          { env: { RUSTFLAGS: "--cfg loom" } },
+          // Almost all defects show with two or three preemptions; without the bound a model runs for hours (loom's documentation).
+          { env: { RUSTFLAGS: "--cfg loom", LOOM_MAX_PREEMPTIONS: "3" } },
         ),
       ),
   },

@@ -2,6 +2,14 @@ import { checked, native } from "../native/mod.ts";
 
 const MAX_INT32 = 0x7fff_ffff;
 
+/** What {@linkcode findMessage} found. */
+export interface FoundMessage {
+  /** Where the first valid message starts in the bytes; `undefined` if there is none. */
+  position: number | undefined;
+  /** The first message before that position which may be valid but ends behind the bytes, so that only more of them can tell: where it starts, and its length. */
+  beyond: { position: number; length: number } | undefined;
+}
+
 /**
  * Searches damaged bytes for a message: the position of the first one at or behind `start`, at any byte, whose offset lies
  * in [`minOffset`, `maxOffset`], whose reserved field is 0, whose lengths are within the format's, that lies wholly inside
@@ -11,7 +19,6 @@ const MAX_INT32 = 0x7fff_ffff;
  * It looks at some GB/s of random bytes or zeros. Bytes made to look like headers of long messages cost a hash of each
  * such length, so bound the bytes where they are somebody else's.
  *
- * @returns The position in bytes; `undefined` if there is none.
  * @throws {RangeError} If `start` lies behind the bytes, an offset is no integer from 0 to `Number.MAX_SAFE_INTEGER`,
  * `minOffset` is above `maxOffset`, or there are 2^31 bytes or more.
  */
@@ -20,7 +27,7 @@ export function findMessage(
   start: number,
   minOffset: number,
   maxOffset: number,
-): number | undefined {
+): FoundMessage {
   if (bytes.length > MAX_INT32) {
     throw new RangeError(
       `Cannot find message as 'bytes' must have at most ${MAX_INT32} bytes: received ${bytes.length}`,
@@ -30,15 +37,21 @@ export function findMessage(
   check("maxOffset", maxOffset, Number.MAX_SAFE_INTEGER);
   check("minOffset", minOffset, maxOffset);
   const { length } = bytes;
-  const found = native().basalt_find(
+  const out = new Uint32Array(2);
+  const status = native().basalt_find(
     bytes,
     length,
     start,
     minOffset,
     maxOffset,
+    out,
   );
+  const found = checked(status, "basalt_find");
   // No message can start at the end: that answer means that there is none.
-  return checked(found, "basalt_find") === length ? undefined : found;
+  return {
+    position: found === length ? undefined : found,
+    beyond: out[1] === 0 ? undefined : { position: out[0]!, length: out[1]! },
+  };
 }
 
 function check(name: string, value: number, max: number): void {

@@ -5,6 +5,7 @@
  * @module
  */
 export { findMessage } from "./find.ts";
+export type { FoundMessage } from "./find.ts";
 export {
   HEADER_BYTES,
   idAt,

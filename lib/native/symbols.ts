@@ -44,6 +44,7 @@ export const SYMBOLS = {
       "u32", // start
       "f64", // min_offset
       "f64", // max_offset
+      "buffer", // out
     ],
     result: status,
   },

@@ -40,7 +40,7 @@ export interface PoolStats {
   readonly orphanedBlocks: number;
   /** Times that a buffer moved to a larger block. */
   readonly resized: number;
-  /** Blocks that are frozen now. */
+  /** Blocks, and parts of blocks, that are frozen now. */
   readonly frozen: number;
   /** Leases that were forgotten and found by the garbage collector. */
   readonly leaked: number;

@@ -21,7 +21,7 @@ export {
   hasMessageBehind,
   rebuildIndex,
   recoverSegment,
-  sealedCount,
+  sealedExtent,
   sealedState,
 } from "./recovery.ts";
 export type { Recovered, RecoveryReport } from "./recovery.ts";

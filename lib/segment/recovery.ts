@@ -1,10 +1,13 @@
 import {
   findMessage,
+  HEADER_BYTES,
   INDEX_ENTRY_BYTES,
+  MAX_PAYLOAD_BYTES,
+  MAX_USER_HEADERS_BYTES,
   writeIndexEntry,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import { NoSpace, step, type StorageFile, type Twin } from "../storage/mod.ts";
 import type { SegmentFiles, SegmentState } from "./active_segment.ts";
 import {
   corruption,
@@ -15,8 +18,17 @@ import {
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
 import { IndexWriter } from "./index_writer.ts";
 import { CorruptSegment } from "./corrupt_segment.ts";
-import { CHECKPOINT_BYTES, roundDown, roundUp } from "./layout.ts";
+import {
+  CHECKPOINT_BYTES,
+  MAX_OFFSET,
+  roundDown,
+  roundUp,
+} from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
+
+/** The largest message. */
+const MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES +
+  MAX_USER_HEADERS_BYTES;
 
 /** What recovery found in a segment, and what it did. */
 export interface RecoveryReport {
@@ -54,26 +66,34 @@ export interface Recovered {
   report: RecoveryReport;
 }
 
+/** What a segment that was closed holds. */
+export interface SealedExtent {
+  /** Messages. */
+  count: number;
+  /** Where the data ends in the `.log`: its length, in bytes. */
+  end: number;
+}
+
 /**
  * Whether a segment was closed: its log ends where its index says. Two sizes and one read of 16 bytes.
  *
- * @returns The number of messages; `undefined` if it was not closed.
+ * @returns What it holds; `undefined` if it was not closed.
  */
-export function* sealedCount(
+export function* sealedExtent(
   files: SegmentFiles,
   pool: BufferPool,
-): Twin<number | undefined> {
+): Twin<SealedExtent | undefined> {
   const { log, index } = files;
-  const logBytes = yield* step(() => log.size(), () => log.sizeSync());
+  const end = yield* step(() => log.size(), () => log.sizeSync());
   const indexBytes = yield* step(() => index.size(), () => index.sizeSync());
   if (indexBytes % INDEX_ENTRY_BYTES !== 0) return undefined;
   const count = indexBytes / INDEX_ENTRY_BYTES;
-  if (count === 0) return logBytes === 0 ? 0 : undefined;
+  if (count === 0) return end === 0 ? { count, end } : undefined;
   using lookup = new IndexLookup(index, pool);
   const last = yield* lookup.entry(count - 1);
   return last !== undefined && isPlausible(last, count - 1) &&
-      last.position === logBytes
-    ? count
+      last.position === end
+    ? { count, end }
     : undefined;
 }
 
@@ -105,48 +125,38 @@ export function* sealedState(
  * @throws {CorruptSegment} If more than a torn tail is damaged; nothing was changed then.
  */
 export function* recoverSegment(options: RecoveryOptions): Twin<Recovered> {
-  const { log, index, pool, baseOffset } = options;
+  const { log, index, pool } = options;
   yield* step(() => log.sync("full"), () => log.syncSync("full"));
   yield* step(() => index.sync("full"), () => index.syncSync("full"));
   const size = yield* step(() => log.size(), () => log.sizeSync());
-  const trusted = yield* trustedStart(index, pool);
-  if (trusted.position > size) {
-    throw new CorruptSegment(
-      `it has ${size} bytes, but its index describes ${trusted.position} that were synced`,
-      {
-        path: log.path,
-        position: size,
-        offset: baseOffset + trusted.count,
-        kind: "index",
-      },
-    );
+  let trusted = yield* trustedStart(options, size);
+  let walk = yield* walkFrom(options, trusted, size);
+  if (walk.entries.length === 0 && trusted.count > 0) {
+    // No message begins where the index says, with 16 MiB to come: before the log is called damaged, the index is doubted.
+    trusted = BEGINNING;
+    walk = yield* walkFrom(options, trusted, size);
   }
-  const cursor = new Cursor(
-    log,
-    pool,
-    trusted.position,
-    baseOffset + trusted.count,
-  );
-  const entries: Uint8Array[] = [];
-  let lastTimestamp = trusted.timestamp;
-  let stop: CursorStop;
-  for (;;) {
-    const next = yield* cursor.next(size);
-    if (!(next instanceof MessageBatch)) {
-      stop = next;
-      break;
-    }
-    lastTimestamp = next.timestamp(next.count - 1);
-    entries.push(indexEntries(next, baseOffset));
-    next.drop();
-  }
-  const end = cursor.position;
+  const { stop, entries } = walk;
+  const end = stop.position;
   const tear = stop.reason === "end"
     ? { kept: false }
     : yield* judgeTear(options, stop, size, trusted.count > 0);
   if (tear.kept) yield* options.keep(stop, size);
 
-  const rebuilt = concat(entries);
+  const count = stop.offset - options.baseOffset;
+  yield* cut(log, end);
+  const written = yield* writeEntries(options, trusted.count, entries);
+  const indexedCount = written ? count : trusted.count;
+  yield* cut(index, indexedCount * INDEX_ENTRY_BYTES);
+  const state: SegmentState = {
+    count,
+    end,
+    lastTimestamp: walk.lastTimestamp,
+    logTail: yield* readTail(log, pool, end),
+    indexTail: yield* readTail(index, pool, indexedCount * INDEX_ENTRY_BYTES),
+    indexedCount,
+    missingEntries: written ? new Uint8Array(0) : concat(entries),
+  };
   const report: RecoveryReport = {
     path: log.path,
     trustedEntries: trusted.count,
@@ -154,21 +164,68 @@ export function* recoverSegment(options: RecoveryOptions): Twin<Recovered> {
     end,
     cutBytes: size - end,
     kept: tear.kept,
-    rebuiltEntries: rebuilt.length / INDEX_ENTRY_BYTES,
-  };
-  const indexEnd = trusted.count * INDEX_ENTRY_BYTES;
-  yield* cut(log, end);
-  yield* cut(index, indexEnd);
-  const state: SegmentState = {
-    count: trusted.count + report.rebuiltEntries,
-    end,
-    lastTimestamp,
-    logTail: yield* readTail(log, pool, end),
-    indexTail: yield* readTail(index, pool, indexEnd),
-    indexedCount: trusted.count,
-    missingEntries: rebuilt,
+    rebuiltEntries: count - trusted.count,
   };
   return { state, report };
+}
+
+/** Where a walk begins: behind so many messages. */
+interface WalkStart {
+  /** Messages before it. */
+  count: number;
+  /** Where it is, in bytes. */
+  position: number;
+}
+
+const BEGINNING: WalkStart = { count: 0, position: 0 };
+
+/** Verifies every message from a place on, and gathers their index entries. */
+function* walkFrom(
+  options: RecoveryOptions,
+  start: WalkStart,
+  size: number,
+): Twin<{ stop: CursorStop; entries: Uint8Array[]; lastTimestamp: number }> {
+  const { log, pool, baseOffset } = options;
+  const cursor = new Cursor(
+    log,
+    pool,
+    start.position,
+    baseOffset + start.count,
+  );
+  const entries: Uint8Array[] = [];
+  let lastTimestamp = 0;
+  for (;;) {
+    const next = yield* cursor.next(size);
+    if (!(next instanceof MessageBatch)) {
+      return { stop: next, entries, lastTimestamp };
+    }
+    lastTimestamp = next.timestamp(next.count - 1);
+    entries.push(indexEntries(next, baseOffset));
+    next.drop();
+  }
+}
+
+/**
+ * Writes the entries of walked messages in place, so that a crash meanwhile leaves no less than there was, and the next walk is as short.
+ *
+ * @returns `false` if the disk is full: they are for the first checkpoint then.
+ */
+function* writeEntries(
+  options: RecoveryOptions,
+  from: number,
+  entries: readonly Uint8Array[],
+): Twin<boolean> {
+  const { index, pool } = options;
+  const tail = yield* readTail(index, pool, from * INDEX_ENTRY_BYTES);
+  using writer = new IndexWriter(index, pool, from, tail);
+  for (const part of entries) writer.push(part);
+  try {
+    yield* writer.write();
+    return true;
+  } catch (error) {
+    if (error instanceof NoSpace) return false;
+    throw error;
+  }
 }
 
 /**
@@ -201,30 +258,67 @@ export function* rebuildIndex(
   return count;
 }
 
-/** Where the walk begins: behind the last entry that is older than the last 16 MiB of the log. */
+/** Where the walk begins: behind the last entry that is older than the last 16 MiB of the log. Entries that describe more than the log has are not believed. */
 function* trustedStart(
-  index: StorageFile,
-  pool: BufferPool,
-): Twin<{ count: number; position: number; timestamp: number }> {
-  const none = { count: 0, position: 0, timestamp: 0 };
-  const size = yield* step(() => index.size(), () => index.sizeSync());
+  options: RecoveryOptions,
+  size: number,
+): Twin<WalkStart> {
+  const { index, pool } = options;
+  const indexBytes = yield* step(() => index.size(), () => index.sizeSync());
   using lookup = new IndexLookup(index, pool);
-  let last = Math.floor(size / INDEX_ENTRY_BYTES);
+  let last = Math.floor(indexBytes / INDEX_ENTRY_BYTES);
   // The padding of the last block, or blocks that a crash left unwritten, are zeros.
   for (; last > 0; last--) {
     const entry = yield* lookup.entry(last - 1);
     if (entry !== undefined && isPlausible(entry, last - 1)) break;
   }
-  if (last === 0) return none;
+  if (last === 0) return BEGINNING;
   const newest = (yield* lookup.entry(last - 1))!.position;
-  const bound = newest - CHECKPOINT_BYTES;
+  yield* refuseLoss(options, lookup, last, newest, size);
+  const bound = Math.min(newest, size) - CHECKPOINT_BYTES;
   const count = yield* lookup.partitionPoint(
     last,
     (entry, i) => isPlausible(entry, i) && entry.position <= bound,
   );
-  if (count === 0) return none;
+  if (count === 0) return BEGINNING;
   const entry = (yield* lookup.entry(count - 1))!;
-  return { count, position: entry.position, timestamp: entry.timestamp };
+  return { count, position: entry.position };
+}
+
+/**
+ * Refuses a log that lost more than any recovery cuts: the index goes on behind its end, entry by entry, and entries are written for synced bytes only. Where one of them cannot follow the one before it, the index itself is damaged.
+ *
+ * @throws {CorruptSegment} If the log is too short.
+ */
+function* refuseLoss(
+  options: RecoveryOptions,
+  lookup: IndexLookup,
+  last: number,
+  newest: number,
+  size: number,
+): Twin<void> {
+  if (newest <= size + CHECKPOINT_BYTES + MAX_MESSAGE_BYTES) return;
+  const first = yield* lookup.partitionPoint(
+    last,
+    (entry, i) => isPlausible(entry, i) && entry.position <= size,
+  );
+  let before = first === 0 ? 0 : (yield* lookup.entry(first - 1))!.position;
+  for (let i = first; i < last; i++) {
+    const entry = yield* lookup.entry(i);
+    if (entry === undefined || !isPlausible(entry, i)) return;
+    const length = entry.position - before;
+    if (length < HEADER_BYTES || length > MAX_MESSAGE_BYTES) return;
+    before = entry.position;
+  }
+  throw new CorruptSegment(
+    `it has ${size} bytes, but its index describes ${newest} that were synced`,
+    {
+      path: options.log.path,
+      position: size,
+      offset: options.baseOffset + first,
+      kind: "index",
+    },
+  );
 }
 
 /**
@@ -243,15 +337,14 @@ function* judgeTear(
     ? Math.min(size, stop.position + 2 * CHECKPOINT_BYTES)
     : size;
   const { log, pool } = options;
-  const behind = (from: number): Twin<boolean> =>
-    hasMessageBehind(log, pool, from, bound, stop.offset);
-  if (yield* behind(stop.position + CHECKPOINT_BYTES + 1)) {
-    throw corruption(log.path, stop);
-  }
-  return { kept: yield* behind(stop.position + 1) };
+  const behind = (from: number, to: number): Twin<boolean> =>
+    hasMessageBehind(log, pool, from, to, stop.offset);
+  const near = Math.min(bound, stop.position + CHECKPOINT_BYTES + 1);
+  if (yield* behind(near, bound)) throw corruption(log.path, stop);
+  return { kept: yield* behind(stop.position + 1, near) };
 }
 
-/** Whether a valid message with an offset above `offset` begins in `[from, to)` of a `.log`. */
+/** Whether a valid message with an offset above `offset` begins in `[from, to)` of a `.log`; it may end behind `to`. */
 export function* hasMessageBehind(
   log: StorageFile,
   pool: BufferPool,
@@ -260,10 +353,16 @@ export function* hasMessageBehind(
   offset: number,
 ): Twin<boolean> {
   const unit = log.capabilities.readOffsetAlignment;
-  let blockBytes = READ_BLOCK_BYTES;
-  while (from < to) {
+  const size = yield* step(() => log.size(), () => log.sizeSync());
+  const offsets = [
+    offset + 1,
+    Math.min(offset + Math.ceil(size / HEADER_BYTES), MAX_OFFSET),
+  ] as const;
+  // The last header that counts ends here.
+  const end = Math.min(size, to + HEADER_BYTES - 1);
+  while (from + HEADER_BYTES <= end) {
     const start = roundDown(from, unit);
-    const length = Math.min(blockBytes, roundUp(to - start, unit));
+    const length = Math.min(READ_BLOCK_BYTES, roundUp(end - start, unit));
     using buffer = yield* step(
       () => pool.acquire(length),
       () => pool.acquireSync(length),
@@ -272,22 +371,49 @@ export function* hasMessageBehind(
       () => log.read(buffer, start, { length }),
       () => log.readSync(buffer, start, { length }),
     );
-    const valid = Math.min(read, to - start);
-    const bytes = buffer.bytes.subarray(0, valid);
-    const found = findMessage(
-      bytes,
-      from - start,
-      offset + 1,
-      offset + Math.ceil(to / 64),
-    );
-    if (found !== undefined) return true;
-    if (start + length >= to || read < length) return false;
-    // Half a block is read again, so that a message across its end is seen whole in the next one.
-    from = start + length / 2;
-    if (from <= start) from = start + length;
-    blockBytes = READ_BLOCK_BYTES;
+    const bytes = buffer.bytes.subarray(0, Math.min(read, end - start));
+    for (let at = from - start;;) {
+      const { position, beyond } = findMessage(bytes, at, ...offsets);
+      if (position !== undefined) return true;
+      if (beyond === undefined) break;
+      // Its header is here, but it ends behind the block: read it by itself.
+      const candidate = start + beyond.position;
+      if (candidate + beyond.length <= size) {
+        const range = [candidate, beyond.length] as const;
+        if (yield* isMessage(log, pool, ...range, offsets)) return true;
+      }
+      at = beyond.position + 1;
+    }
+    if (read < length) return false;
+    // A header across the block's end is seen whole in the next one.
+    from = start + bytes.length - HEADER_BYTES + 1;
   }
   return false;
+}
+
+/** Whether a valid message of `length` bytes begins at `position`. */
+function* isMessage(
+  log: StorageFile,
+  pool: BufferPool,
+  position: number,
+  length: number,
+  offsets: readonly [min: number, max: number],
+): Twin<boolean> {
+  const unit = log.capabilities.readOffsetAlignment;
+  const start = roundDown(position, unit);
+  const end = position - start + length;
+  using buffer = yield* step(
+    () => pool.acquire(roundUp(end, unit)),
+    () => pool.acquireSync(roundUp(end, unit)),
+  );
+  const read = yield* step(
+    () => log.read(buffer, start),
+    () => log.readSync(buffer, start),
+  );
+  const bytes = buffer.bytes.subarray(0, Math.min(read, end));
+  if (bytes.length < end) return false;
+  const at = position - start;
+  return findMessage(bytes, at, ...offsets).position === at;
 }
 
 function indexEntries(batch: MessageBatch, baseOffset: number): Uint8Array {

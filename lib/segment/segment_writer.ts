@@ -16,7 +16,7 @@ import { GroupCommit } from "./group_commit.ts";
 import {
   recoverSegment,
   type RecoveryReport,
-  sealedCount,
+  sealedExtent,
   sealedState,
 } from "./recovery.ts";
 import { Timeline } from "./timeline.ts";
@@ -145,9 +145,9 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   static *#create(options: SegmentWriterOptions): Twin<SegmentWriter> {
     const pool = options.pool ?? BufferPool.default();
-    const count = yield* sealedCount(options, pool);
-    if (count !== undefined) {
-      const state = yield* sealedState(options, pool, count);
+    const sealed = yield* sealedExtent(options, pool);
+    if (sealed !== undefined) {
+      const state = yield* sealedState(options, pool, sealed.count);
       return new SegmentWriter(options, state, undefined);
     }
     const { state, report } = yield* recoverSegment({

@@ -12,7 +12,13 @@ import {
 import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import { Backpressure } from "./backpressure.ts";
 import { Chunk } from "./chunk.ts";
-import { MAX_OFFSET, MAX_SEGMENT_BYTES, roundDown, roundUp } from "./layout.ts";
+import {
+  CHECKPOINT_BYTES,
+  MAX_OFFSET,
+  MAX_SEGMENT_BYTES,
+  roundDown,
+  roundUp,
+} from "./layout.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** What a message may have beside its payload. */
@@ -74,8 +80,6 @@ export class WriteBuffer {
   #spare: PooledBuffer[] = [];
   #end: number;
   #nextOffset: number;
-  /** Bytes appended since the last {@linkcode WriteBuffer.take}. */
-  #bufferedBytes = 0;
 
   constructor(shared: WriteBufferShared, start: WriteBufferStart) {
     this.#shared = shared;
@@ -95,11 +99,6 @@ export class WriteBuffer {
   /** Where the segment's data ends, in bytes, with all that is in memory. */
   get end(): number {
     return this.#end;
-  }
-
-  /** Bytes of messages that no flush has taken yet. */
-  get bufferedBytes(): number {
-    return this.#bufferedBytes;
   }
 
   /** Whether a whole block waits to be written. */
@@ -139,7 +138,6 @@ export class WriteBuffer {
       message.size,
     );
     this.#end += message.size;
-    this.#bufferedBytes += message.size;
     return this.#nextOffset++;
   }
 
@@ -149,16 +147,19 @@ export class WriteBuffer {
    * @throws {Backpressure} If the pool has no room; nothing is kept then.
    */
   reserve(sizes: readonly number[]): void {
-    const { blockBytes } = this.#shared;
-    let room = this.#open?.room ?? -1;
     const wanted: number[] = [];
+    let end = this.#end;
+    let room = this.#open === undefined ? -1 : roomIn(this.#open);
     for (const size of sizes) {
       if (size > room) {
         const bytes = this.#blockFor(size);
         wanted.push(bytes);
-        room = Math.max(bytes, blockBytes) - this.#shared.physicalBlock;
+        // Exactly what `#room` will find, so that each block is there when its turn comes.
+        const tail = end % this.#shared.physicalBlock;
+        room = Math.min(bytes - tail, Math.max(size, CHECKPOINT_BYTES));
       }
       room -= size;
+      end += size;
     }
     try {
       for (const bytes of wanted) this.#spare.push(this.#acquire(bytes));
@@ -174,24 +175,26 @@ export class WriteBuffer {
     this.#spare = [];
   }
 
-  /** Hands over all chunks, sealed, for a flush to write. */
+  /** Hands over the chunks that are sealed, for a flush to write; what was appended after sealing is for the next one. */
   take(): Chunk[] {
-    this.dropSpare();
-    this.seal();
     const chunks = this.#sealed;
     this.#sealed = [];
-    this.#bufferedBytes = 0;
     return chunks;
   }
 
   /** Drops what is in memory: after the log was poisoned. */
   discard(): void {
+    this.dropSpare();
     for (const chunk of this.take()) chunk.buffer.drop();
+    this.#open?.buffer.drop();
+    this.#open = undefined;
   }
 
   /** The open chunk with room for `size` bytes, made if there is none. */
   #room(size: number): Chunk {
-    if (this.#open !== undefined && this.#open.room >= size) return this.#open;
+    if (this.#open !== undefined && roomIn(this.#open) >= size) {
+      return this.#open;
+    }
     if (this.#nextOffset >= MAX_OFFSET) {
       throw new RangeError(
         `Cannot append as offsets end at ${MAX_OFFSET}: the next is ${this.#nextOffset}`,
@@ -217,7 +220,8 @@ export class WriteBuffer {
   #blockFor(size: number): number {
     const { blockBytes, physicalBlock } = this.#shared;
     // The partly filled block before it is at most one physical block.
-    return Math.max(blockBytes, roundUp(size, physicalBlock) + physicalBlock);
+    const least = roundUp(size, physicalBlock) + physicalBlock;
+    return Math.max(roundUp(blockBytes, physicalBlock), least);
   }
 
   #acquire(bytes: number): PooledBuffer {
@@ -251,6 +255,11 @@ export class WriteBuffer {
     this.#sealed.push(chunk);
     this.#open = undefined;
   }
+}
+
+/** Bytes of messages that a chunk still takes: all of it can be written after one checkpoint, but for a message that is larger by itself. */
+function roomIn(chunk: Chunk): number {
+  return Math.min(chunk.room, CHECKPOINT_BYTES - (chunk.fill - chunk.prefix));
 }
 
 /** A message whose parts were checked. */
@@ -306,19 +315,14 @@ export function prepareMessage(
 }
 
 function encodedHeaders(given: UserHeadersInit | Uint8Array): Uint8Array {
-  let encoded: Uint8Array;
-  if (given instanceof Uint8Array) {
-    validateUserHeaders(given);
-    encoded = given;
-  } else {
-    encoded = encodeUserHeaders(given);
-  }
-  if (encoded.length > MAX_USER_HEADERS_BYTES) {
+  if (!(given instanceof Uint8Array)) return encodeUserHeaders(given);
+  if (given.length > MAX_USER_HEADERS_BYTES) {
     throw new RangeError(
-      `Cannot append as 'userHeaders' must be at most ${MAX_USER_HEADERS_BYTES} bytes when encoded: received ${encoded.length}`,
+      `Cannot append as 'userHeaders' must be at most ${MAX_USER_HEADERS_BYTES} bytes when encoded: received ${given.length}`,
     );
   }
-  return encoded;
+  validateUserHeaders(given);
+  return given;
 }
 
 function idBytes(id: string | Uint8Array): Uint8Array {

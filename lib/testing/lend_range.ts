@@ -41,7 +41,24 @@ export function lendRange(
   const loan = buffer.pool.lend(buffer, start, length, access);
   if (loan.start % capabilities.memoryAlignment === 0) return loan;
   loan.end();
-  throw new RangeError(
-    `Cannot ${action} as 'start' must lie at a multiple of ${capabilities.memoryAlignment} in memory: received ${start}, byte ${loan.start} of its block`,
+  throw misplaced(action, start, loan.start, capabilities, whole - length);
+}
+
+/** The error for memory at a place that the file does not take. */
+function misplaced(
+  action: string,
+  start: number,
+  place: number,
+  { memoryAlignment }: Capabilities,
+  max: number,
+): RangeError {
+  const below = start - place % memoryAlignment;
+  const near = [below, below + memoryAlignment]
+    .filter((each) => each >= 0 && each <= max);
+  const advice = near.length === 0
+    ? "none in this buffer does"
+    : `nearest ${near.length === 1 ? "is" : "are"} ${near.join(" and ")}`;
+  return new RangeError(
+    `Cannot ${action} as 'start' must lie at a multiple of ${memoryAlignment} in memory: received ${start}, byte ${place} of its block, ${advice}`,
   );
 }

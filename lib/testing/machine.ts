@@ -60,6 +60,8 @@ export class Machine {
   readonly clock: SimulatedClock;
   /** What the storage gives out. */
   readonly random: SeededRandom;
+  /** Decides what the system is free to do one way or the other. */
+  readonly whim: SeededRandom;
   readonly scheduler: Scheduler;
   readonly trace: TracedOperation[] = [];
   /** Directories that are locked. */
@@ -88,6 +90,7 @@ export class Machine {
     // Streams apart, so that drawing from one does not change the others.
     this.random = new SeededRandom(settings.seed);
     this.#crashRandom = new SeededRandom(settings.seed + 1);
+    this.whim = new SeededRandom(settings.seed + 3);
     this.scheduler = new Scheduler(
       new SeededRandom(settings.seed + 2),
       this.clock,
@@ -179,7 +182,6 @@ export class Machine {
   /** Space that is not taken, in blocks. */
   freeBlocks(): number {
     const { sizeBytes, blockBytes } = this.settings;
-    if (sizeBytes === Infinity) return Infinity;
     let free = Math.floor(sizeBytes / blockBytes);
     for (const inode of new Set([...this.names.files(), ...this.open])) {
       free -= inode.current.allocatedBlocks;

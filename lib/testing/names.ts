@@ -2,6 +2,9 @@ import { failure } from "./storage_parts.ts";
 import type { Inode } from "./inode.ts";
 import { UnitList } from "./unit_list.ts";
 
+/** The kernel's greatest length of a name, in bytes (`limits.h`). */
+const NAME_MAX = 255;
+
 /** What a directory is in the table of names: it has no contents of its own. */
 export const DIRECTORY = "directory";
 
@@ -62,17 +65,25 @@ export class Names {
   find(path: string, syscall: string, shown: string): Node {
     const node = this.get(path);
     if (node !== undefined) return node;
-    this.checkParent(path, syscall, shown);
+    this.checkNew(path, syscall, shown);
     throw failure("ENOENT", syscall, shown);
   }
 
-  /** Checks that the directory that is to hold a name exists. */
+  /** Checks that something may get this name: a directory is there to hold it, and it is not too long. */
+  checkNew(path: string, syscall: string, shown: string): void {
+    this.checkParent(path, syscall, shown);
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (new TextEncoder().encode(name).length > NAME_MAX) {
+      throw failure("ENAMETOOLONG", syscall, shown);
+    }
+  }
+
+  /** Checks that a directory is there to hold a name. */
   checkParent(path: string, syscall: string, shown: string): void {
     let above = parent(path);
-    if (this.get(above) === DIRECTORY) return;
     while (this.get(above) === undefined) above = parent(above);
-    const code = this.get(above) === DIRECTORY ? "ENOENT" : "ENOTDIR";
-    throw failure(code, syscall, shown);
+    if (this.get(above) !== DIRECTORY) throw failure("ENOTDIR", syscall, shown);
+    if (above !== parent(path)) throw failure("ENOENT", syscall, shown);
   }
 
   /** Gives a new node its name, durably and without a call. */

@@ -32,7 +32,7 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
   seed?: number;
   /** The unit that a power cut leaves whole or not at all, in bytes. @default {4096} */
   blockBytes?: number;
-  /** Space for contents, in bytes, in whole blocks. @default {Infinity} */
+  /** Space for contents, in bytes, in whole blocks. @default {16 GiB} */
   sizeBytes?: number;
   /** Where the clock begins: microseconds since the Unix epoch. @default {1_700_000_000_000_000} */
   timeMicros?: number;
@@ -47,9 +47,6 @@ export interface FailAtOptions {
   /** Also every later one. @default {false} */
   sticky?: boolean;
 }
-
-/** The kernel's greatest length of a name, in bytes (`limits.h`). */
-const NAME_MAX = 255;
 
 /**
  * A disk in memory that loses its power when it is told to, fails as planned, and does the same again for the same seed.
@@ -117,7 +114,7 @@ export class SimulatedDisk implements Storage {
     const {
       seed = 0,
       blockBytes = 4096,
-      sizeBytes = Infinity,
+      sizeBytes = 16 * 2 ** 30,
       timeMicros = 1_700_000_000_000_000,
       timeStepMicros = 1,
       ...capabilities
@@ -127,9 +124,7 @@ export class SimulatedDisk implements Storage {
     checkInteger({ action, name: "blockBytes" }, blockBytes, 1);
     checkInteger({ action, name: "timeMicros" }, timeMicros);
     checkInteger({ action, name: "timeStepMicros" }, timeStepMicros);
-    if (sizeBytes !== Infinity) {
-      checkInteger({ action, name: "sizeBytes" }, sizeBytes);
-    }
+    checkInteger({ action, name: "sizeBytes" }, sizeBytes);
     this.seed = seed;
     this.#options = options;
     this.#machine = new Machine({
@@ -193,7 +188,7 @@ export class SimulatedDisk implements Storage {
   async makeDirectory(path: string): Promise<boolean> {
     const missing = this.#missing(path);
     for (const each of missing) {
-      await this.#machine.run(this.#makingDirectory(each, path));
+      await this.#machine.run(this.#makingDirectory(each));
       await this.syncDirectory(parent(each));
     }
     return missing.length > 0;
@@ -203,7 +198,7 @@ export class SimulatedDisk implements Storage {
   makeDirectorySync(path: string): boolean {
     const missing = this.#missing(path);
     for (const each of missing) {
-      this.#machine.runSync(this.#makingDirectory(each, path));
+      this.#machine.runSync(this.#makingDirectory(each));
       this.syncDirectorySync(parent(each));
     }
     return missing.length > 0;
@@ -480,7 +475,7 @@ export class SimulatedDisk implements Storage {
       if (names.get(each) === undefined) directories.unshift(each);
     }
     for (const each of directories) names.put(each, DIRECTORY);
-    names.checkParent(at, "open", at);
+    names.checkNew(at, "open", at);
     names.put(at, this.#newFile(at));
   }
 
@@ -508,13 +503,13 @@ export class SimulatedDisk implements Storage {
           throw failure("EEXIST", "open", path);
         }
         if (node === undefined && (request.create || request.createNew)) {
-          checkName(at, "open", path);
-          names.checkParent(at, "open", path);
+          names.checkNew(at, "open", path);
           names.create(at, node = this.#newFile(at));
         }
         node ??= names.find(at, "open", path);
         if (node === DIRECTORY) {
-          throw failure("EISDIR", "open", path, "a regular file is needed");
+          const advice = request.write ? undefined : "a regular file is needed";
+          throw failure("EISDIR", "open", path, advice);
         }
         return makeFile(this.#machine, node, path, request);
       },
@@ -531,13 +526,15 @@ export class SimulatedDisk implements Storage {
       details: { to: wanted },
       effect: () => {
         const { names } = this.#machine;
+        // In the kernel's order: both directories, then both names.
+        names.checkParent(at, "rename", from);
+        names.checkParent(wanted, "rename", from);
         const node = names.find(at, "rename", from);
         if (node === DIRECTORY) {
           const advice = "the simulated disk renames files only";
           throw failure("EISDIR", "rename", from, advice);
         }
-        checkName(wanted, "rename", from);
-        names.checkParent(wanted, "rename", from);
+        names.checkNew(wanted, "rename", from);
         if (names.get(wanted) === DIRECTORY) {
           throw failure("EISDIR", "rename", from);
         }
@@ -595,18 +592,17 @@ export class SimulatedDisk implements Storage {
     return missing;
   }
 
-  #makingDirectory(at: string, path: string): Task<void> {
+  #makingDirectory(at: string): Task<void> {
     return {
       kind: "makeDirectory",
       path: at,
       effect: () => {
         const { names } = this.#machine;
-        checkName(at, "mkdir", path);
-        names.checkParent(at, "mkdir", path);
+        names.checkNew(at, "mkdir", at);
         // Another call may have made it since.
         if (names.get(at) === undefined) names.create(at, DIRECTORY);
       },
-      fail: (code) => failure(code, "mkdir", path),
+      fail: (code) => failure(code, "mkdir", at),
     };
   }
 
@@ -648,10 +644,3 @@ const CAPABILITIES: Capabilities = {
 
 /** From the seed of a disk to that of the next one; prime, and more than the streams of a machine. */
 const SUCCESSOR = 7919;
-
-function checkName(at: string, syscall: string, path: string): void {
-  const name = at.slice(at.lastIndexOf("/") + 1);
-  if (new TextEncoder().encode(name).length > NAME_MAX) {
-    throw failure("ENAMETOOLONG", syscall, path);
-  }
-}

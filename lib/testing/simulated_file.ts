@@ -18,6 +18,9 @@ import {
   type OpenRequest,
 } from "./storage_parts.ts";
 
+/** How large a file can be: as on ext4 with blocks of 4096 bytes. */
+const MAX_FILE_BYTES = 2 ** 44 - 4096;
+
 /** Makes a handle of a file: internal to the simulation. */
 export let makeFile: (
   machine: Machine,
@@ -226,6 +229,8 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       effect: ({ flipBit }) => {
         const bytes = loan.bytes;
         const count = this.#inode.current.read(position, bytes);
+        // Behind the end of the file a direct read leaves zeros, another one nothing.
+        if (this.#machine.whim.chance(1 / 2)) bytes.fill(0, count);
         if (flipBit !== undefined && flipBit < count * 8) {
           bytes[flipBit >> 3]! ^= 1 << (flipBit & 7);
         }
@@ -279,6 +284,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     durability: Durability,
   ): number {
+    this.#checkSize("write", position + length);
     const inode = this.#inode;
     const fitting = this.#fitting(units);
     const written = fitting.reduce(
@@ -336,7 +342,10 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       path: this.#inode.path,
       details: { length },
       owner: this,
-      effect: () => this.#inode.apply([sizeUnit("truncate", length)]),
+      effect: () => {
+        this.#checkSize("ftruncate", length);
+        this.#inode.apply([sizeUnit("truncate", length)]);
+      },
       fail: (code) => failure(code, "ftruncate", this.path),
     };
   }
@@ -353,6 +362,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       details: { position, length },
       owner: this,
       effect: () => {
+        this.#checkSize("fallocate", position + length);
         const { current } = this.#inode;
         let free = this.#machine.freeBlocks();
         for (const block of blocksOf(position, length, current.blockBytes)) {
@@ -403,6 +413,10 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   #checkOpen(syscall: string): void {
     if (this.#closing !== undefined) throw closedError(syscall, this.path);
+  }
+
+  #checkSize(syscall: string, size: number): void {
+    if (size > MAX_FILE_BYTES) throw failure("EFBIG", syscall, this.path);
   }
 
   /** The error of a call that takes space. */

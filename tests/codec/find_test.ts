@@ -29,7 +29,10 @@ Deno.test("findMessage() agrees with trying every position", () => {
           break;
         }
       }
-      assertEquals(findMessage(cutBytes, start, min, min + width), expected);
+      assertEquals(
+        findMessage(cutBytes, start, min, min + width).position,
+        expected,
+      );
     },
   ));
 });
@@ -38,15 +41,46 @@ Deno.test("findMessage() passes over zeros, false headers and other offsets", ()
   const bytes = joined([new Uint8Array(1000), run(9, [counting(20)])]);
   bytes[500] = 1;
   for (let start = 0; start <= 1000; start++) {
-    assertEquals(findMessage(bytes, start, 0, 20), 1000);
+    assertEquals(findMessage(bytes, start, 0, 20).position, 1000);
   }
-  assertEquals(findMessage(bytes, 1001, 0, 20), undefined);
-  assertEquals(findMessage(bytes, 0, 9, 9), 1000);
-  assertEquals(findMessage(bytes, 0, 0, 8), undefined);
-  assertEquals(findMessage(bytes, 0, 10, Number.MAX_SAFE_INTEGER), undefined);
-  assertEquals(findMessage(bytes, bytes.length, 0, 20), undefined);
-  assertEquals(findMessage(new Uint8Array(0), 0, 0, 0), undefined);
-  assertEquals(findMessage(run(3, [counting(0)]), 0, 3, 3), 0);
+  assertEquals(findMessage(bytes, 1001, 0, 20).position, undefined);
+  assertEquals(findMessage(bytes, 0, 9, 9).position, 1000);
+  assertEquals(findMessage(bytes, 0, 0, 8).position, undefined);
+  assertEquals(
+    findMessage(bytes, 0, 10, Number.MAX_SAFE_INTEGER).position,
+    undefined,
+  );
+  assertEquals(findMessage(bytes, bytes.length, 0, 20).position, undefined);
+  assertEquals(findMessage(new Uint8Array(0), 0, 0, 0).position, undefined);
+  assertEquals(findMessage(run(3, [counting(0)]), 0, 3, 3).position, 0);
+});
+
+Deno.test("findMessage() tells of a message that ends behind the bytes", () => {
+  const long = run(9, [counting(5000)]);
+  const bytes = joined([counting(100), long, run(10, [counting(20)])]);
+  const beyond = { position: 100, length: long.length };
+  const whole = 100 + long.length;
+  for (
+    const end of [100, 163, 164, 165, 4096, whole - 1, whole, bytes.length]
+  ) {
+    assertEquals(findMessage(bytes.slice(0, end), 0, 9, 20), {
+      position: end >= whole ? 100 : undefined,
+      beyond: end >= 164 && end < whole ? beyond : undefined,
+    });
+  }
+  // The first of several, also where a valid one follows within the bytes.
+  const header = long.subarray(0, 64);
+  const cut = joined([header, header, run(10, [counting(20)])]);
+  for (const [start, position] of [[0, 0], [1, 64], [65, undefined]] as const) {
+    assertEquals(findMessage(cut, start, 9, 20), {
+      position: 128,
+      beyond: position === undefined
+        ? undefined
+        : { position, length: long.length },
+    });
+  }
+  // The offset of its header counts too.
+  assertEquals(findMessage(cut, 0, 10, 20).beyond, undefined);
 });
 
 Deno.test("findMessage() looks at 16 MiB of random bytes, zeros and sparse data at once", () => {
@@ -58,7 +92,7 @@ Deno.test("findMessage() looks at 16 MiB of random bytes, zeros and sparse data 
   for (const bytes of [random, new Uint8Array(1 << 24), sparse]) {
     const before = performance.now();
     assertEquals(
-      findMessage(bytes, 0, 0, Number.MAX_SAFE_INTEGER),
+      findMessage(bytes, 0, 0, Number.MAX_SAFE_INTEGER).position,
       undefined,
     );
     // A few milliseconds where it is right; minutes where it hashes what it should filter.

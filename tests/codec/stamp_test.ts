@@ -188,6 +188,16 @@ Deno.test("stamp() refuses what is out of range, names it and writes nothing", (
     [{ count: -1 }, "'count'"],
     [{ count: 1.5 }, "'count'"],
     [{ count: 3 }, "'records' must have 6 words"],
+    [
+      {
+        count: 3,
+        index: new Uint8Array(48),
+        bytes: new Uint8Array(500),
+        // Zeros behind the view: native code would take them for a record.
+        records: new Uint32Array(100).subarray(0, 5),
+      },
+      "'records' must have 6 words",
+    ],
     [{ index: new Uint8Array(31) }, "'index' must have 32 bytes"],
     [{ seed: new Uint8Array(31) }, "'seed' must have 32 bytes"],
     [{ firstOffset: -1 }, "'firstOffset'"],

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { assertEquals } from "@std/assert";
 import { Log, type LogOptions } from "../../lib/log/mod.ts";
 import { BufferPool, type BufferPoolOptions } from "../../lib/pool/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
@@ -27,21 +28,36 @@ export const MIB = 1024 * KIB;
 /** Bytes of a message beside its payload and user headers. */
 export const HEADER = 64;
 
-/** A pool of a test: it ends with the test, which fails if anything is still leased then. */
-export class TestPool extends BufferPool {
-  constructor(options: BufferPoolOptions = {}) {
-    super({ limitBytes: 512 * MIB, onWarning: () => {}, ...options });
-  }
+/** A pool of a test. */
+export function testPool(options: BufferPoolOptions = {}): BufferPool {
+  return new BufferPool({
+    limitBytes: 512 * MIB,
+    onWarning: () => {},
+    ...options,
+  });
+}
 
-  override [Symbol.dispose](): void {
-    const { inUseBytes } = this.stats();
-    super[Symbol.dispose]();
-    if (inUseBytes !== 0) throw new Error(`${inUseBytes} bytes still in use`);
+/**
+ * Runs a part of a test at a place of its own, which is removed afterwards; nothing may be leased from its pool then.
+ *
+ * Not `using`: what disposal throws would hide why the test failed.
+ */
+export async function at<P extends Place, T>(
+  place: P,
+  test: (place: P) => Promise<T> | T,
+): Promise<T> {
+  try {
+    const result = await test(place);
+    assertEquals(place.pool.stats().inUseBytes, 0, "leased after the test");
+    return result;
+  } finally {
+    place.remove();
+    place.pool.close();
   }
 }
 
 /** Where a test keeps its log; gone with what is in it when the test ends. */
-export interface Place extends Disposable {
+export interface Place {
   readonly storage: Storage;
   /** A directory; it is there on a disk, and not yet on a simulated one. */
   readonly dir: string;
@@ -50,13 +66,15 @@ export interface Place extends Disposable {
   bytes(name: string): Uint8Array;
   /** The names in the directory, in order. */
   names(): string[];
+  /** Removes everything. */
+  remove(): void;
 }
 
 /** A place on a simulated disk. */
 export class SimulatedPlace implements Place {
   readonly storage: SimulatedDisk;
   readonly dir = "/log";
-  readonly pool = new TestPool();
+  readonly pool = testPool();
 
   constructor(disk: SimulatedDisk | SimulatedDiskOptions = {}) {
     this.storage = disk instanceof SimulatedDisk
@@ -74,15 +92,13 @@ export class SimulatedPlace implements Place {
       .map((path) => path.slice(prefix.length));
   }
 
-  [Symbol.dispose](): void {
-    this.pool[Symbol.dispose]();
-  }
+  remove(): void {}
 }
 
 /** A place in a temporary directory. */
 export class DiskPlace implements Place {
   readonly dir = Deno.makeTempDirSync({ prefix: "basalt_log_" });
-  readonly pool = new TestPool();
+  readonly pool = testPool();
   readonly storage: DiskStorage;
 
   constructor(direct: "prefer" | "never" = "prefer") {
@@ -97,9 +113,8 @@ export class DiskPlace implements Place {
     return [...Deno.readDirSync(this.dir)].map((entry) => entry.name).sort();
   }
 
-  [Symbol.dispose](): void {
+  remove(): void {
     Deno.removeSync(this.dir, { recursive: true });
-    this.pool[Symbol.dispose]();
   }
 }
 
@@ -120,10 +135,11 @@ export function onEachPlace(
   test: (place: Place) => Promise<void> | void,
 ): void {
   for (const { name: where, ignore, make } of PLACES) {
-    Deno.test(`${name} (${where})`, { ignore }, async () => {
-      using place = make();
-      await test(place);
-    });
+    Deno.test(
+      `${name} (${where})`,
+      { ignore },
+      () => at(make(), test),
+    );
   }
 }
 
@@ -549,7 +565,5 @@ export class WatchedPlace implements Place {
   names(): string[] {
     return this.place.names();
   }
-  [Symbol.dispose](): void {
-    this.place[Symbol.dispose]();
-  }
+  remove(): void {}
 }

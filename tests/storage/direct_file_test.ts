@@ -48,104 +48,123 @@ function* messages(...calls: (() => unknown)[]): Generator<string> {
 }
 
 for (const { name, options, directory } of PLACES) {
-  Deno.test(`DirectFile.readAt() gives 500 bytes of 600 from 100, in place "${name}"`, async () => {
-    using pool = new TestPool();
-    const earlier = pool.acquireSync(4096);
-    earlier.bytes.fill(0xee);
-    earlier.drop();
-    using dir = new TemporaryDirectory(directory);
-    const content = Uint8Array.from({ length: 600 }, (_, i) => i % 200);
-    Deno.writeFileSync(dir.file("x"), content);
-    using file = DirectFile.openSync(dir.file("x"), { ...options, pool });
-    for (const twin of ["async", "sync"]) {
-      using buffer = twin === "async"
-        ? await file.readAt(100, 600)
-        : file.readAtSync(100, 600);
-      assertEquals(buffer.bytes.slice(), content.slice(100));
-      const reachable = new Uint8Array(buffer.bytes.buffer);
-      assertEquals(reachable.indexOf(0xee), -1);
-    }
-    using behind = file.readAtSync(600, 10);
-    assertEquals(behind.length, 0);
-    using far = await file.readAt(1_000_000, 10);
-    assertEquals([far.length, new Uint8Array(far.bytes.buffer).indexOf(0xee)], [
-      0,
-      -1,
-    ]);
-  });
+  Deno.test(
+    `DirectFile.readAt() gives 500 bytes of 600 from 100, in place "${name}"`,
+    { ignore: !FILES },
+    async () => {
+      using pool = new TestPool();
+      const earlier = pool.acquireSync(4096);
+      earlier.bytes.fill(0xee);
+      earlier.drop();
+      using dir = new TemporaryDirectory(directory);
+      const content = Uint8Array.from({ length: 600 }, (_, i) => i % 200);
+      Deno.writeFileSync(dir.file("x"), content);
+      using file = DirectFile.openSync(dir.file("x"), { ...options, pool });
+      for (const twin of ["async", "sync"]) {
+        using buffer = twin === "async"
+          ? await file.readAt(100, 600)
+          : file.readAtSync(100, 600);
+        assertEquals(buffer.bytes.slice(), content.slice(100));
+        const reachable = new Uint8Array(buffer.bytes.buffer);
+        assertEquals(reachable.indexOf(0xee), -1);
+      }
+      using behind = file.readAtSync(600, 10);
+      assertEquals(behind.length, 0);
+      using far = await file.readAt(1_000_000, 10);
+      assertEquals(
+        [far.length, new Uint8Array(far.bytes.buffer).indexOf(0xee)],
+        [
+          0,
+          -1,
+        ],
+      );
+    },
+  );
 
-  Deno.test(`DirectFile.write() and read() move ranges of buffers in flight at a time, in place "${name}"`, async () => {
-    using fixture = new Fixture(options, directory);
-    const { file, pool } = fixture;
-    const buffers = Array.from({ length: 32 }, (_, i) => {
-      const buffer = pool.acquireSync(12288);
-      buffer.bytes.fill(i + 1);
-      return buffer;
-    });
-    const writes = buffers.map((buffer, i) =>
-      file.write(buffer, i * 8192, { start: 4096, length: 8192 })
-    );
-    assertEquals(file.stats().inFlight, 32);
-    assertThrows(
-      () => buffers[0]!.bytes,
-      TypeError,
-      "lent to an operation in flight",
-    );
-    assertEquals(await Promise.all(writes), buffers.map(() => 8192));
-    for (const buffer of buffers) buffer.bytes.fill(0);
-    const reads = buffers.map((buffer, i) =>
-      file.read(buffer, i * 8192, { start: 0, length: 8192 })
-    );
-    await Promise.all(reads);
-    buffers.forEach((buffer, i) => {
-      assert(buffer.bytes.subarray(0, 8192).every((byte) => byte === i + 1));
-      assert(buffer.bytes.subarray(8192).every((byte) => byte === 0));
-      buffer.drop();
-    });
-    assertEquals(file.stats(), {
-      reads: 32,
-      writes: 32,
-      syncs: 0,
-      resizes: 0,
-      bytesRead: 32 * 8192,
-      bytesWritten: 32 * 8192,
-      inFlight: 0,
-      errors: 0,
-    });
-  });
+  Deno.test(
+    `DirectFile.write() and read() move ranges of buffers in flight at a time, in place "${name}"`,
+    { ignore: !FILES },
+    async () => {
+      using fixture = new Fixture(options, directory);
+      const { file, pool } = fixture;
+      const buffers = Array.from({ length: 32 }, (_, i) => {
+        const buffer = pool.acquireSync(12288);
+        buffer.bytes.fill(i + 1);
+        return buffer;
+      });
+      const writes = buffers.map((buffer, i) =>
+        file.write(buffer, i * 8192, { start: 4096, length: 8192 })
+      );
+      assertEquals(file.stats().inFlight, 32);
+      assertThrows(
+        () => buffers[0]!.bytes,
+        TypeError,
+        "lent to an operation in flight",
+      );
+      assertEquals(await Promise.all(writes), buffers.map(() => 8192));
+      for (const buffer of buffers) buffer.bytes.fill(0);
+      const reads = buffers.map((buffer, i) =>
+        file.read(buffer, i * 8192, { start: 0, length: 8192 })
+      );
+      await Promise.all(reads);
+      buffers.forEach((buffer, i) => {
+        assert(buffer.bytes.subarray(0, 8192).every((byte) => byte === i + 1));
+        assert(buffer.bytes.subarray(8192).every((byte) => byte === 0));
+        buffer.drop();
+      });
+      assertEquals(file.stats(), {
+        reads: 32,
+        writes: 32,
+        syncs: 0,
+        resizes: 0,
+        bytesRead: 32 * 8192,
+        bytesWritten: 32 * 8192,
+        inFlight: 0,
+        errors: 0,
+      });
+    },
+  );
 
-  Deno.test(`DirectFile.close() waits for operations in flight, in place "${name}"`, async () => {
-    using fixture = new Fixture(options, directory);
-    const { file, block, path } = fixture;
-    block.bytes.fill(9);
-    const order: string[] = [];
-    const write = file.write(block, 0, { durability: "data" }).then(() =>
-      order.push("write")
-    );
-    const closing = file.close().then(() => order.push("close"));
-    await assertRejects(
-      () => file.size(),
-      Deno.errors.BadResource,
-      "the file was closed",
-    );
-    await Promise.all([write, closing, file.close()]);
-    assertEquals(order, ["write", "close"]);
-    assertEquals(Deno.readFileSync(path), new Uint8Array(8192).fill(9));
-  });
+  Deno.test(
+    `DirectFile.close() waits for operations in flight, in place "${name}"`,
+    { ignore: !FILES },
+    async () => {
+      using fixture = new Fixture(options, directory);
+      const { file, block, path } = fixture;
+      block.bytes.fill(9);
+      const order: string[] = [];
+      const write = file.write(block, 0, { durability: "data" }).then(() =>
+        order.push("write")
+      );
+      const closing = file.close().then(() => order.push("close"));
+      await assertRejects(
+        () => file.size(),
+        Deno.errors.BadResource,
+        "the file was closed",
+      );
+      await Promise.all([write, closing, file.close()]);
+      assertEquals(order, ["write", "close"]);
+      assertEquals(Deno.readFileSync(path), new Uint8Array(8192).fill(9));
+    },
+  );
 
-  Deno.test(`DirectFile.closeSync() blocks until operations in flight are over, in place "${name}"`, async () => {
-    using fixture = new Fixture(options, directory);
-    const { file, block, path } = fixture;
-    block.bytes.fill(9);
-    const write = file.write(block, 0, { durability: "full" });
-    file.closeSync();
-    assertEquals(Deno.readFileSync(path), new Uint8Array(8192).fill(9));
-    assertEquals(await write, 8192);
-    assertEquals(file.stats().inFlight, 0);
-    assertEquals(block.getUint8(0), 9);
-    file.closeSync();
-    await file.close();
-  });
+  Deno.test(
+    `DirectFile.closeSync() blocks until operations in flight are over, in place "${name}"`,
+    { ignore: !FILES },
+    async () => {
+      using fixture = new Fixture(options, directory);
+      const { file, block, path } = fixture;
+      block.bytes.fill(9);
+      const write = file.write(block, 0, { durability: "full" });
+      file.closeSync();
+      assertEquals(Deno.readFileSync(path), new Uint8Array(8192).fill(9));
+      assertEquals(await write, 8192);
+      assertEquals(file.stats().inFlight, 0);
+      assertEquals(block.getUint8(0), 9);
+      file.closeSync();
+      await file.close();
+    },
+  );
 }
 
 Deno.test(
@@ -479,7 +498,7 @@ Deno.test(
   { ignore: !FILES },
   async () => {
     using dir = new TemporaryDirectory();
-    using pool = new TestPool({ limitBytes: 4096 });
+    using pool = new TestPool({ limitBytes: 4096, onWarning: () => {} });
     using file = DirectFile.openSync(dir.file("x"), { ...CREATE, pool });
     using all = pool.acquireSync(4096);
     const controller = new AbortController();

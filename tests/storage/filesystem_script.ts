@@ -1,6 +1,12 @@
 /** Tries a filesystem, and prints what became of it. */
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { DirectFile, type NoSpace } from "../../lib/storage/mod.ts";
+import {
+  closeDescriptor,
+  OPEN,
+  openDescriptor,
+} from "../../lib/storage/descriptor.ts";
+import { DirectFile, driveSync, type NoSpace } from "../../lib/storage/mod.ts";
+import { countPages } from "../../lib/storage/verify_direct.ts";
 
 const dir = Deno.args[0]!;
 const results: Record<string, unknown> = {};
@@ -8,6 +14,14 @@ const pool = new BufferPool();
 
 function fields(error: unknown): Record<string, unknown> {
   return { ...(error as NoSpace) };
+}
+
+/** Pages of a file in the page cache. */
+function pagesOf(path: string): number {
+  const file = driveSync(openDescriptor(path, OPEN.READ));
+  const { cachedPages } = countPages(file, path, 0, 0);
+  closeDescriptor(file);
+  return cachedPages;
 }
 
 async function thrown(call: () => unknown): Promise<unknown> {
@@ -26,13 +40,17 @@ async function thrown(call: () => unknown): Promise<unknown> {
   if (file.capabilities.tier === "uncached") {
     using cold = DirectFile.openSync(`${dir}/cold`, { pool });
     using part = cold.readAtSync(1000, 30000);
-    const proof = await cold.verifyDirect();
+    // What was read ahead stays until it is read: only the whole file leaves nothing.
+    using whole = cold.readAtSync(0, 65536);
+    const cachedPages = pagesOf(`${dir}/cold`);
+    const { direct } = await cold.verifyDirect();
     using block = pool.acquireSync(65536, { zeroed: true });
     results.uncached = {
-      equal: part.length === 30000 && part.bytes.every((byte) => byte === 7),
+      equal: part.length === 30000 && whole.length === 65536 &&
+        part.bytes.every((byte) => byte === 7),
       written: await file.write(block, 0, { durability: "data" }),
-      cachedPages: proof.cachedPages,
-      direct: proof.direct,
+      cachedPages,
+      direct,
     };
   }
 }

@@ -9,7 +9,7 @@ mod header;
 mod scan;
 mod stamp;
 
-pub use find::find;
+pub use find::{Found, find};
 pub use header::{HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES};
 pub use scan::{Outcome, Stop, scan};
 pub use stamp::{CONTEXT_BYTES, Context, INDEX_ENTRY_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, stamp};

@@ -133,7 +133,7 @@ proptest! {
         bytes.truncate(bytes.len() - cut);
         let offsets = range.0..=range.0 + range.1;
         let naive = (start..bytes.len()).find(|&at| valid(&bytes[at..]).is_some_and(|offset| offsets.contains(&offset)));
-        prop_assert_eq!(find(&bytes, start, offsets), naive);
+        prop_assert_eq!(find(&bytes, start, offsets).valid, naive);
     }
 }
 
@@ -381,21 +381,69 @@ fn find_passes_over_zeros_and_false_headers() {
         // Behind zeros, and behind bytes of which the last ones cover the reserved field of an earlier start.
         for filler in [0, 1] {
             let bytes = [vec![filler; before], bare.clone()].concat();
-            assert_eq!(find(&bytes, 0, 9..=9), Some(before));
-            assert_eq!(find(&bytes[..bytes.len() - 1], 0, 9..=9), None);
+            assert_eq!(find(&bytes, 0, 9..=9).valid, Some(before));
+            assert_eq!(find(&bytes[..bytes.len() - 1], 0, 9..=9).valid, None);
         }
     }
     let mut bytes = vec![0; 1000];
     bytes.extend(&good);
     bytes[500] = 1;
     for start in 0..=1000 {
-        assert_eq!(find(&bytes, start, 0..=20), Some(1000));
+        assert_eq!(find(&bytes, start, 0..=20).valid, Some(1000));
     }
-    assert_eq!(find(&bytes, 1001, 0..=20), None);
-    assert_eq!(find(&bytes, 0, 10..=20), None);
-    assert_eq!(find(&bytes[..bytes.len() - 1], 0, 0..=20), None);
-    assert_eq!(find(&good, usize::MAX, 0..=20), None);
-    assert_eq!(find(&[], 0, 0..=u64::MAX), None);
+    assert_eq!(find(&bytes, 1001, 0..=20).valid, None);
+    assert_eq!(find(&bytes, 0, 10..=20).valid, None);
+    assert_eq!(find(&bytes[..bytes.len() - 1], 0, 0..=20).valid, None);
+    assert_eq!(find(&good, usize::MAX, 0..=20).valid, None);
+    assert_eq!(find(&[], 0, 0..=u64::MAX).valid, None);
+}
+
+#[test]
+fn find_tells_of_a_message_that_ends_behind_the_bytes() {
+    let (long, short) = (run(9, &[vec![3; 5000]]), run(10, &[vec![4; 20]]));
+    let bytes = [vec![1; 100], long.clone(), short.clone()].concat();
+    for end in 100..=bytes.len() {
+        let found = find(&bytes[..end], 0, 9..=20);
+        let (header, whole) = (100 + 64, 100 + long.len());
+        let beyond = (header..whole).contains(&end).then_some((100, long.len()));
+        assert_eq!(
+            found,
+            Found {
+                valid: (end >= whole).then_some(100),
+                beyond
+            }
+        );
+    }
+    // The first of several, also where a valid one follows within the bytes.
+    let cut = [&long[..64], &long[..64], &short].concat();
+    assert_eq!(
+        find(&cut, 0, 9..=20),
+        Found {
+            valid: Some(128),
+            beyond: Some((0, long.len()))
+        }
+    );
+    assert_eq!(
+        find(&cut, 1, 9..=20),
+        Found {
+            valid: Some(128),
+            beyond: Some((64, long.len()))
+        }
+    );
+    assert_eq!(
+        find(&cut, 65, 9..=20),
+        Found {
+            valid: Some(128),
+            beyond: None
+        }
+    );
+    assert_eq!(
+        find(&cut, 0, 10..=20),
+        Found {
+            valid: Some(128),
+            beyond: None
+        }
+    );
 }
 
 #[test]
@@ -404,7 +452,7 @@ fn find_hashes_no_sparse_checksum() {
     let sparse: Vec<u8> = (0..2_000_000u32)
         .map(|i| if i % 13 == 0 { (i / 13 % 199) as u8 } else { 0 })
         .collect();
-    assert_eq!(find(&sparse, 0, 0..=MAX_SAFE_INTEGER), None);
+    assert_eq!(find(&sparse, 0, 0..=MAX_SAFE_INTEGER).valid, None);
 }
 
 #[test]
@@ -418,5 +466,5 @@ fn offsets_end_where_numbers_do() {
 fn find_sees_a_long_message_whose_length_ends_where_the_reserved_field_begins() {
     // From 16 MiB on, the byte before the reserved field is not 0.
     let bytes = [vec![1; 70], run(9, &[vec![0; 1 << 24]])].concat();
-    assert_eq!(find(&bytes, 60, 9..=9), Some(70));
+    assert_eq!(find(&bytes, 60, 9..=9).valid, Some(70));
 }

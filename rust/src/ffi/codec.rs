@@ -63,18 +63,32 @@ exports! {
     /// Position of the first valid message in `bytes` at or behind `start` whose offset lies in
     /// [`min_offset`, `max_offset`]; `bytes_length`, where no message can start, if there is none.
     ///
-    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status.
-    fn basalt_find(bytes: Buffer, bytes_length: u32, start: u32, min_offset: f64, max_offset: f64) {
+    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status. `out`: `u32[2]`, of the first message before
+    /// that position that may be valid but ends behind the bytes, the position and the length; `bytes_length` and 0 if
+    /// there is none.
+    fn basalt_find(
+        bytes: Buffer, bytes_length: u32, start: u32,
+        min_offset: f64, max_offset: f64,
+        out: Buffer,
+    ) {
         let Ok(none) = Status::try_from(bytes_length) else { return BAD_ARGUMENT };
-        // SAFETY: a view that JavaScript passed to this call and waits for, of the length that `find.ts` checked.
-        let Some(bytes) = (unsafe { view::<u8>(bytes, bytes_length as usize) }) else { return BAD_ARGUMENT };
+        if !disjoint([(bytes, bytes_length as usize), (out, 8)]) {
+            return BAD_ARGUMENT;
+        }
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `find.ts` checked;
+        // no two of them overlap.
+        let views = unsafe { (view::<u8>(bytes, bytes_length as usize), view::<u32>(out, 2)) };
+        let (Some(bytes), Some(out)) = views else { return BAD_ARGUMENT };
         let (Some(min), Some(max)) = (whole(min_offset, MAX_SAFE_INTEGER), whole(max_offset, MAX_SAFE_INTEGER)) else {
             return BAD_ARGUMENT;
         };
         if start > bytes_length || min > max {
             return BAD_ARGUMENT;
         }
-        codec::find(bytes, start as usize, min..=max).map_or(none, |at| at as Status)
+        let found = codec::find(bytes, start as usize, min..=max);
+        let (at, length) = found.beyond.unwrap_or((bytes.len(), 0));
+        out.copy_from_slice(&[at as u32, length as u32]);
+        found.valid.map_or(none, |at| at as Status)
     }
 }
 

@@ -1,0 +1,186 @@
+/** A storage under test, and how to ask it so that answers of two storages can be compared. */
+import { BufferPool } from "../../lib/pool/mod.ts";
+import {
+  type Capabilities,
+  DiskStorage,
+  type Storage,
+} from "../../lib/storage/mod.ts";
+import { SimulatedDisk } from "../../lib/testing/mod.ts";
+import { FILES } from "../permissions.ts";
+
+/** Which form of an operation is called. */
+export type Twin = "async" | "sync";
+
+export const TWINS: readonly Twin[] = ["async", "sync"];
+
+/** What a call gave: a value, or what tells an error from another one. */
+export type Answer<T = unknown> = { value: T } | {
+  error: string;
+  code: unknown;
+  syscall: unknown;
+  path: unknown;
+  requestedBytes?: unknown;
+  writtenBytes?: unknown;
+  message: string;
+};
+
+/** The operations of a type that have a twin which blocks. */
+export type Twinned<T> = {
+  [K in keyof T]: K extends string ? `${K}Sync` extends keyof T ? K : never
+    : never;
+}[keyof T];
+
+type Arguments<T, K extends keyof T> = T[K] extends
+  (...given: infer A) => unknown ? A : never;
+type Result<T, K extends keyof T> = T[K] extends (...given: never[]) => infer R
+  ? Awaited<R>
+  : never;
+
+/** A storage with an empty directory. */
+export class Subject implements Disposable {
+  readonly pool: BufferPool = new BufferPool();
+  readonly storage: Storage;
+  /** The directory. */
+  readonly root: string;
+  /** What files there can do. */
+  readonly capabilities: Capabilities;
+  readonly #twin: Twin;
+  readonly #remove: () => void;
+
+  constructor(
+    storage: Storage,
+    root: string,
+    twin: Twin,
+    remove: () => void = () => {},
+  ) {
+    this.storage = storage;
+    this.root = root;
+    this.#twin = twin;
+    this.#remove = remove;
+    const probe = storage.openSync(`${root}/probe`, {
+      write: true,
+      createNew: true,
+    });
+    this.capabilities = probe.capabilities;
+    probe.closeSync();
+    storage.removeSync(`${root}/probe`);
+  }
+
+  /** Calls an operation in the form under test; throws what it throws. */
+  async call<T, K extends Twinned<T> & string>(
+    target: T,
+    operation: K,
+    ...given: Arguments<T, K>
+  ): Promise<Result<T, K>> {
+    const name = this.#twin === "async" ? operation : `${operation}Sync`;
+    const method = (target as Record<string, (...given: unknown[]) => unknown>)[
+      name
+    ]!;
+    const answer = method.apply(target, given);
+    if (this.#twin === "async" && !(answer instanceof Promise)) {
+      throw new TypeError(`'${operation}' did not give a promise`);
+    }
+    return await answer as Result<T, K>;
+  }
+
+  /** Calls an operation in the form under test; errors are answers, too. A promise may be rejected, but the call must not throw. */
+  ask<T, K extends Twinned<T> & string>(
+    target: T,
+    operation: K,
+    ...given: Arguments<T, K>
+  ): Promise<Answer<Result<T, K>>> {
+    return answerOf(() => this.call(target, operation, ...given));
+  }
+
+  [Symbol.dispose](): void {
+    this.#remove();
+    const { inUseBytes } = this.pool.stats();
+    this.pool.close();
+    if (inUseBytes !== 0) throw new Error(`${inUseBytes} bytes still in use`);
+  }
+}
+
+/** What something gives, or its error in comparable form. */
+export async function answerOf<T>(
+  run: () => T | Promise<T>,
+): Promise<Answer<T>> {
+  try {
+    return { value: await run() };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const fields = error as unknown as Record<string, unknown>;
+    const numbers = "writtenBytes" in fields
+      ? {
+        requestedBytes: fields["requestedBytes"],
+        writtenBytes: fields["writtenBytes"],
+      }
+      : {};
+    return {
+      error: error.constructor.name,
+      code: fields["code"],
+      syscall: fields["syscall"],
+      path: fields["path"],
+      ...numbers,
+      message: error.message,
+    };
+  }
+}
+
+/** How a storage under test is made. */
+export interface SubjectKind {
+  readonly name: string;
+  make(twin: Twin): Subject;
+}
+
+function disk(direct: "prefer" | "never"): SubjectKind {
+  return {
+    name: `DiskStorage (${direct})`,
+    make(twin) {
+      const root = Deno.makeTempDirSync({ prefix: "basalt_conformance_" });
+      return new Subject(
+        new DiskStorage({ direct }),
+        root,
+        twin,
+        () => Deno.removeSync(root, { recursive: true }),
+      );
+    },
+  };
+}
+
+/** A simulated disk whose files are like those of another subject, at the same path. */
+export function simulatedLike(other: Subject, twin: Twin): Subject {
+  return simulated(other.root, twin, other.capabilities);
+}
+
+function simulated(
+  root: string,
+  twin: Twin,
+  capabilities: Partial<Capabilities> = {},
+): Subject {
+  const storage = new SimulatedDisk({ seed: 5, ...capabilities });
+  storage.makeDirectorySync(root);
+  return new Subject(storage, root, twin);
+}
+
+/** The real storages that this run may use: none without files. */
+export const DISKS: readonly SubjectKind[] = FILES
+  ? [disk("prefer"), disk("never")]
+  : [];
+
+/** Every storage that must behave alike. */
+export const SUBJECTS: readonly SubjectKind[] = [
+  ...DISKS,
+  {
+    name: "SimulatedDisk (512-byte sectors)",
+    make: (twin) => simulated("/root/of/test", twin),
+  },
+  {
+    name: "SimulatedDisk (any alignment)",
+    make: (twin) =>
+      simulated("/root/of/test", twin, {
+        memoryAlignment: 1,
+        offsetAlignment: 1,
+        readOffsetAlignment: 1,
+      }),
+  },
+];

@@ -1,0 +1,190 @@
+/** Writing, rule 1: the index is a cache, and never more than 16 MiB is unsynced. */
+import { assert, assertEquals } from "@std/assert";
+import {
+  at,
+  entriesOf,
+  faultsOfClosed,
+  HEADER,
+  headersOf,
+  KIB,
+  lines,
+  MIB,
+  openLog,
+  openLogSync,
+  payload,
+  segment,
+  WatchedPlace,
+} from "./support.ts";
+
+const CHECKPOINT = 16 * MIB;
+const LOG = `${segment(0)}.log`;
+
+/** Fails when an index entry is written before the log bytes that it describes would survive a power cut. */
+function watchIndex(place: WatchedPlace): { checked: number } {
+  const count = { checked: 0 };
+  place.storage.onWrite = ({ path, position, bytes }) => {
+    if (!path.endsWith(".index")) return;
+    const durable = place.disk.crashState("none")
+      .peek(path.replace(/index$/, "log"));
+    const messages = headersOf(durable);
+    const entries = entriesOf(bytes);
+    entries.forEach(([relative, end], i) => {
+      assertEquals(relative, position / 16 + i);
+      assertEquals(messages[relative]?.end, end, "described, but not durable");
+      count.checked++;
+    });
+  };
+  return count;
+}
+
+for (const durability of ["none", "data", "full"] as const) {
+  Deno.test(`Rule 1: an index entry is written after its log bytes are durable, flushing "${durability}"`, async () => {
+    for (const twin of ["async", "sync"]) {
+      await at(new WatchedPlace({ seed: 1 }), async (place) => {
+        const count = watchIndex(place);
+        const log = await openLog(place, { segmentBytes: 40 * KIB });
+        for (let i = 0; i < 100; i++) {
+          log.append(payload(i, 137 * (i % 20)));
+          if (i % 3 !== 0) continue;
+          if (twin === "async") await log.flush({ durability });
+          else log.flushSync({ durability });
+        }
+        if (twin === "async") await log.close();
+        else log.closeSync();
+        assert(count.checked >= 100);
+        assertEquals(faultsOfClosed(place), []);
+      });
+    }
+  });
+}
+
+Deno.test("Rule 1: messages are acknowledged while nothing of them is in the index", async () => {
+  await at(new WatchedPlace(), async (place) => {
+    const log = await openLog(place);
+    for (let i = 0; i < 10; i++) await log.appendDurable(payload(i, 100));
+    assertEquals(log.durableOffset, 10);
+    assertEquals(place.bytes(`${segment(0)}.index`).length, 0);
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  });
+});
+
+Deno.test("Rule 1: a checkpoint comes at a roll and at close, and syncs the log before it writes the index", async () => {
+  await at(new WatchedPlace(), async (place) => {
+    const log = await openLog(place, { segmentBytes: 8 * KIB });
+    const start = place.disk.trace.length;
+    log.append(payload(0, 5000));
+    await log.flush({ durability: "none" });
+    log.append(payload(1, 5000));
+    await log.flush({ durability: "none" });
+    await log.close();
+    const seen = lines(place.disk, start, ["write", "sync"]);
+    const checkpoints = ["0.", "1."].map((name) =>
+      seen.filter((line) => line.includes(name)).slice(0, 4)
+        .map((line) => line.replace(/ \d+\+\d+/, ""))
+    );
+    assertEquals(
+      checkpoints,
+      ["0", "1"].map((name) => [
+        `write ${name}.log none`,
+        `sync ${name}.log data`,
+        `write ${name}.index none`,
+        `sync ${name}.index data`,
+      ]),
+    );
+  });
+});
+
+/** Where messages end in the log, by the sizes of their payloads. */
+function endsOf(sizes: readonly number[]): number[] {
+  let end = 0;
+  return sizes.map((size) => end += HEADER + size);
+}
+
+/** Follows the bytes of the log that no checkpoint covers, at each write; returns the checkpoints' places. */
+function followUnsynced(
+  place: WatchedPlace,
+  sizes: readonly number[],
+): number[] {
+  const ends = endsOf(sizes);
+  const starts = [0, ...ends];
+  const checkpoints: number[] = [];
+  let written = 0;
+  let synced = 0;
+  let checkpoint = 0;
+  place.disk.onOperation(({ kind, path }) => {
+    if (kind === "sync" && path.endsWith(".log")) synced = written;
+    if (kind === "sync" && path.endsWith(".index")) {
+      assertEquals(synced, written, "the log is synced first");
+      if (checkpoint !== synced) checkpoints.push(checkpoint = synced);
+    }
+  });
+  place.storage.onWrite = ({ path, position, bytes }) => {
+    if (!path.endsWith(".log")) return;
+    written = ends.findLast((end) => end <= position + bytes.length)!;
+    const alone = starts.includes(checkpoint) &&
+      ends.indexOf(written) === starts.indexOf(checkpoint);
+    assert(
+      written - checkpoint <= CHECKPOINT || alone,
+      `${written - checkpoint} bytes behind the checkpoint at ${checkpoint}`,
+    );
+  };
+  return checkpoints;
+}
+
+for (const blockBytes of [MIB, 5 * MIB + 4 * KIB, 64 * MIB]) {
+  Deno.test(`Rule 1: never more than 16 MiB is without a checkpoint, with blocks of ${blockBytes} bytes`, async () => {
+    const sizes = Array.from({ length: 160 }, (_, i) => 300_000 + 977 * i);
+    await at(new WatchedPlace({ blockBytes: 64 * KIB }), async (place) => {
+      const checkpoints = followUnsynced(place, sizes);
+      const log = await openLog(place, { blockBytes, bufferBytes: 256 * MIB });
+      for (const [i, size] of sizes.entries()) {
+        log.append(payload(i, size));
+        // Some flushes with little to write, and one with most of it.
+        if (i % 7 === 0 && i < 50) await log.flush({ durability: "none" });
+      }
+      await log.flush({ durability: "none" });
+      const written = endsOf(sizes).at(-1)!;
+      assert(checkpoints.length >= Math.floor(written / CHECKPOINT));
+      assert(written - checkpoints.at(-1)! < CHECKPOINT);
+      await log.close();
+      assertEquals(faultsOfClosed(place), []);
+    });
+  });
+}
+
+Deno.test("Rule 1: a message above 16 MiB has a checkpoint before and after it", async () => {
+  const large = CHECKPOINT + 5000 - HEADER;
+  // Small ones behind the large one would fit into the rest of its block.
+  const sizes = [100, large, 100, 100, 200_000, CHECKPOINT - HEADER, 1, large];
+  await at(new WatchedPlace({ blockBytes: 64 * KIB }), async (place) => {
+    const checkpoints = followUnsynced(place, sizes);
+    const log = await openLog(place, { bufferBytes: 256 * MIB });
+    sizes.forEach((size, i) => log.append(payload(i, size)));
+    await log.flush({ durability: "none" });
+    const ends = endsOf(sizes);
+    for (const i of [0, 1, 6, 7]) {
+      assert(checkpoints.includes(ends[i]!), `${i}`);
+    }
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  });
+});
+
+Deno.test("Rule 1: messages of just under 16 MiB and what follows them in their block stay within 16 MiB", async () => {
+  const sizes: number[] = [];
+  for (const less of [0, 1, 100, 2000, 4095, 4096]) {
+    sizes.push(CHECKPOINT - HEADER - less, 30, 30, 1000, 1000);
+  }
+  await at(new WatchedPlace({ blockBytes: 64 * KIB }), async (place) => {
+    followUnsynced(place, sizes);
+    const log = openLogSync(place, { bufferBytes: 512 * MIB });
+    for (const [i, size] of sizes.entries()) {
+      log.append(payload(i, size));
+      if (i % 5 === 4) log.flushSync({ durability: "none" });
+    }
+    log.closeSync();
+    assertEquals(place.bytes(LOG).length, endsOf(sizes).at(-1));
+    assertEquals(faultsOfClosed(place), []);
+  });
+});

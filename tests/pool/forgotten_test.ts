@@ -1,0 +1,33 @@
+import { assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { CAN_COLLECT, CASES } from "./forgotten_cases.ts";
+
+let outcomes: Promise<Record<string, string | null>> | undefined;
+
+for (const [name, run] of Object.entries(CASES)) {
+  Deno.test({
+    name,
+    ignore: !CAN_COLLECT && !ALL,
+    async fn() {
+      if (CAN_COLLECT) await run();
+      else assertEquals((await (outcomes ??= runAll()))[name], null);
+    },
+  });
+}
+
+/** The collector can only be asked to run in a process that was started so. */
+async function runAll(): Promise<Record<string, string | null>> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--allow-ffi",
+      "--allow-env=BASALT_LIBRARY",
+      "--no-prompt",
+      "--v8-flags=--expose-gc",
+      new URL("./forgotten_program.ts", import.meta.url).pathname,
+    ],
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(decoder.decode(stderr));
+  return JSON.parse(decoder.decode(stdout));
+}

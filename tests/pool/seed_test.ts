@@ -1,0 +1,259 @@
+/**
+ * What the seed's pool gets wrong and ours does not: each test bears the words of the design's table, and its check fails against a model of the seed's rule.
+ */
+import {
+  assert,
+  assertEquals,
+  AssertionError,
+  assertRejects,
+} from "@std/assert";
+import { BufferPool } from "../../lib/pool/mod.ts";
+import {
+  OurPool,
+  PoolLimit,
+  SeedPool,
+  type Subject,
+  type SubjectBuffer,
+} from "./seed_model.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Runs a check against our pool, which must pass, and the seed's, which must not. */
+function differs(
+  name: string,
+  limitBytes: number,
+  check: (pool: Subject) => void | Promise<void>,
+): void {
+  Deno.test(name, async () => {
+    using ours = new OurPool(limitBytes);
+    await check(ours);
+    const seed = new SeedPool(limitBytes);
+    await assertRejects(async () => await check(seed), AssertionError);
+  });
+}
+
+differs(
+  "the last reader of a frozen buffer gives the block back to the pool",
+  64 * MIB,
+  (pool) => {
+    // What is acquired first may be made together with others of its kind.
+    pool.acquire(MIB).drop();
+    const made = pool.madeBlocks();
+    for (let i = 1; i <= 200; i++) {
+      const buffer = pool.acquire(MIB);
+      buffer.freezeAndDrop(1 + i % 3);
+    }
+    assertEquals(pool.usedBytes(), 0);
+    assertEquals(pool.madeBlocks(), made);
+  },
+);
+
+differs("two owners of one block, no copy", 64 * MIB, (pool) => {
+  const rest = pool.acquire(MIB);
+  rest.view().fill(1);
+  const taken = pool.takenBytes();
+  const [head, copiedBytes] = rest.splitTo(4096);
+  assertEquals(copiedBytes, 0);
+  assertEquals(pool.takenBytes(), taken);
+  head.view().fill(2);
+  assertEquals([head.view().length, rest.view()[0]], [4096, 1]);
+  rest.drop();
+  assertEquals(pool.usedBytes(), MIB);
+  head.drop();
+  assertEquals(pool.usedBytes(), 0);
+});
+
+Deno.test("one counter, one atomic step; at the limit the caller chooses: wait, fail, or allocate outside and know it", async (t) => {
+  const choices: Record<string, (pool: Subject) => Promise<void>> = {
+    async wait(pool) {
+      const held = fill(pool);
+      let served = false;
+      const waiting = pool.wait(8 * KIB).then((buffer) => {
+        served = true;
+        return buffer;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      assert(!served, "The request was served above the limit");
+      held.pop()!.drop();
+      (await waiting).drop();
+      for (const each of held) each.drop();
+    },
+    fail(pool) {
+      const held = fill(pool);
+      try {
+        pool.acquire(1);
+      } catch (error) {
+        if (!(error instanceof PoolLimit)) throw error;
+        for (const each of held) each.drop();
+        return Promise.resolve();
+      }
+      throw new AssertionError("Memory was taken above the limit");
+    },
+    external(pool) {
+      const held = fill(pool);
+      const buffer = pool.acquire(5000);
+      assert(buffer.external, "Memory above the limit looks like any other");
+      for (const each of [buffer, ...held]) each.drop();
+      const [acquired, returned] = pool.externals();
+      assertEquals([acquired, returned], [1, 1]);
+      return Promise.resolve();
+    },
+  };
+  for (const [atLimit, check] of Object.entries(choices)) {
+    await t.step(atLimit, async () => {
+      using ours = new OurPool(64 * KIB, atLimit as "wait");
+      await check(ours);
+      const seed = new SeedPool(64 * KIB);
+      await assertRejects(async () => await check(seed), AssertionError);
+    });
+  }
+
+  // All memory counts, free or not: with one counter the limit is never passed.
+  const counted = (pool: Subject): void => {
+    for (const size of [4, 8, 16, 32, 64, 4]) {
+      const held = Array.from(
+        { length: 64 / size },
+        () => pool.acquire(size * KIB),
+      );
+      assert(pool.takenBytes() <= 64 * KIB, `${pool.takenBytes()} bytes`);
+      for (const each of held) each.drop();
+      assert(pool.takenBytes() <= 64 * KIB, `${pool.takenBytes()} bytes`);
+    }
+  };
+  await t.step("one counter", async () => {
+    using ours = new OurPool(64 * KIB);
+    counted(ours);
+    await assertRejects(
+      // deno-lint-ignore require-await
+      async () => counted(new SeedPool(64 * KIB)),
+      AssertionError,
+    );
+  });
+
+  function fill(pool: Subject): SubjectBuffer[] {
+    return Array.from({ length: 8 }, () => pool.acquire(8 * KIB));
+  }
+});
+
+differs("a block's class is the class it was made for", 64 * MIB, (pool) => {
+  for (let i = 0; i < 50; i++) {
+    const buffer = pool.acquire(4096);
+    buffer.grow(100);
+    buffer.drop();
+  }
+  assertEquals(pool.droppedBlocks(), 0);
+  const made = pool.madeBlocks();
+  const again = pool.acquire(4196);
+  assertEquals(pool.madeBlocks(), made);
+  again.drop();
+});
+
+differs(
+  "small requests share a block, or take plain memory where no alignment was asked for",
+  64 * MIB,
+  (pool) => {
+    // Where no alignment was asked for.
+    const plain = Array.from({ length: 100 }, () => pool.acquire(4, false));
+    assertEquals(pool.usedBytes(), 0);
+    for (const each of plain) each.drop();
+    // Aligned memory for many small things: one block, divided.
+    const rest = pool.acquire(4096);
+    const small = Array.from({ length: 100 }, () => rest.splitTo(4)[0]);
+    assertEquals(pool.usedBytes(), 4096);
+    small.forEach((each, i) => each.view().fill(i));
+    assert(small.every((each, i) => each.view().every((byte) => byte === i)));
+    for (const each of [rest, ...small]) each.drop();
+    assertEquals(pool.usedBytes(), 0);
+  },
+);
+
+Deno.test("a snapshot, a readable table, and counters that add up (tested)", async (t) => {
+  const balance = (pool: Subject): void => {
+    const held = Array.from({ length: 12 }, () => pool.acquire(8 * KIB));
+    for (const each of held) each.drop();
+    const [acquired, returned] = pool.externals();
+    assertEquals([acquired > 0, acquired - returned], [true, 0]);
+    assertEquals(pool.usedBytes(), 0);
+  };
+  const readable = (pool: Subject): void => {
+    pool.acquire(8 * KIB).drop();
+    const lines = pool.report()?.split("\n") ?? [];
+    const row = lines.find((line) => line.includes("8 KiB  "));
+    assertEquals(row?.trim().split(/ {2,}/).slice(0, 3), ["8 KiB", "1", "1"]);
+  };
+  for (const [name, check] of Object.entries({ balance, readable })) {
+    await t.step(name, async () => {
+      using ours = new OurPool(64 * KIB, "external");
+      check(ours);
+      await assertRejects(
+        // deno-lint-ignore require-await
+        async () => check(new SeedPool(64 * KIB)),
+        AssertionError,
+      );
+    });
+  }
+});
+
+differs(
+  "one type owns a block, from acquire to return",
+  64 * KIB,
+  (pool) => {
+    const first = pool.acquire(4096);
+    const second = pool.acquire(4096);
+    first.escape();
+    // What got out is still somebody's, so it still counts.
+    assertEquals(pool.usedBytes(), 8192);
+    const view = second.view();
+    second.drop();
+    // And what came back is nobody else's.
+    assertEquals([view.length, pool.usedBytes()], [0, 4096]);
+  },
+);
+
+Deno.test("append with the pool on is never slower than off, tested as a ratio", () => {
+  const payload = new Uint8Array(64 * KIB).fill(7);
+  const ours = (enabled: boolean): [append: () => void, close: () => void] => {
+    const pool = new BufferPool({ enabled, limitBytes: 64 * MIB });
+    return [() => {
+      const buffer = pool.acquireSync(128 * KIB);
+      buffer.truncate(0);
+      buffer.append(payload);
+      buffer.freeze().drop();
+    }, () => pool.close()];
+  };
+  const seed = (enabled: boolean): [append: () => void, close: () => void] => {
+    const pool = new SeedPool(64 * MIB);
+    return [() => {
+      if (enabled) {
+        const buffer = pool.acquire(128 * KIB);
+        buffer.view().set(payload);
+        buffer.freezeAndDrop(1);
+      } else new Uint8Array(128 * KIB).set(payload);
+    }, () => {}];
+  };
+  // Far below 1, so that noise cannot trip it; the seed, which loses every frozen block, allocates as if it had no pool.
+  const limit = 0.8;
+  const ratio = medianRatio(ours(true), ours(false));
+  assert(ratio < limit, `on / off is ${ratio}`);
+  const seeds = medianRatio(seed(true), seed(false));
+  assert(seeds >= limit, `The seed's on / off is ${seeds}`);
+});
+
+/** The time of one by that of the other, run in turns. */
+function medianRatio(
+  [one, closeOne]: [append: () => void, close: () => void],
+  [other, closeOther]: [append: () => void, close: () => void],
+): number {
+  const time = (append: () => void): number => {
+    const start = performance.now();
+    for (let i = 0; i < 300; i++) append();
+    return performance.now() - start;
+  };
+  time(one);
+  time(other);
+  const ratios = Array.from({ length: 9 }, () => time(one) / time(other));
+  closeOne();
+  closeOther();
+  return ratios.sort((a, b) => a - b)[4]!;
+}
