@@ -123,9 +123,11 @@ export function* completePairs(
     if (segment.log) continue;
     const path = join(dir, `${segmentName(segment.firstOffset)}.index`);
     // A truncation removes the `.log` first: below the first offset the index is what is left of one.
+    // Making a segment leaves an empty one, behind all others.
+    const last = segment === listing.segments.at(-1);
     if (first !== undefined && segment.firstOffset < first) {
       lost.push(path);
-    } else if (!(yield* isEmpty(storage, path))) {
+    } else if (!last || !(yield* isEmpty(storage, path))) {
       throw new CorruptSegment("its '.log' is missing", {
         path,
         position: 0,

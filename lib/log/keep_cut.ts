@@ -6,7 +6,7 @@ import {
   type Twin,
 } from "../storage/mod.ts";
 import { syncDirectory } from "./directory.ts";
-import { join, segmentName } from "./names.ts";
+import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 
 const BLOCK_BYTES = 1024 * 1024;
 
@@ -24,11 +24,13 @@ export function* keepCut(
   from: number,
   to: number,
 ): Twin<string> {
-  const path = yield* freePath(storage, dir, `${segmentName(firstOffset)}.cut`);
+  const name = `${segmentName(firstOffset)}.cut`;
+  const path = yield* freePath(storage, dir, name);
+  const temporary = join(dir, name + TEMPORARY_SUFFIX);
   const options = { write: true, createNew: true };
   const copy = yield* step(
-    () => storage.open(path, options),
-    () => storage.openSync(path, options),
+    () => storage.open(temporary, options),
+    () => storage.openSync(temporary, options),
   );
   try {
     const unit = log.capabilities.physicalBlock;
@@ -58,6 +60,11 @@ export function* keepCut(
   } finally {
     yield* step(() => copy.close(), () => copy.closeSync());
   }
+  // Only a whole copy gets the name.
+  yield* step(
+    () => storage.rename(temporary, path),
+    () => storage.renameSync(temporary, path),
+  );
   yield* syncDirectory(storage, dir);
   return path;
 }

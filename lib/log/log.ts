@@ -87,6 +87,7 @@ export class Log implements AsyncDisposable, Disposable {
   #buffers: WriteBuffer[];
   #poison: Poisoned | undefined;
   #closed = false;
+  #closing: Promise<void> | undefined;
   #rolls = 0;
   /** Those of segments that were rolled. */
   #syncs = 0;
@@ -125,7 +126,8 @@ export class Log implements AsyncDisposable, Disposable {
       buffer,
       pool,
       state,
-      prepareBytes: this.#prepareBytes(buffer),
+      prepareBytes: options.prepareBytes,
+      prepareLimit: options.segmentBytes,
     });
     // An object of its own: what the group commit may do is no part of the public interface.
     const nextOffset = (): number => this.nextOffset;
@@ -305,15 +307,29 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#commit.whenDurable(offset, options?.signal);
   }
 
-  /** Resolves when there is room in memory for another block of messages. */
+  /**
+   * Resolves when there is room in memory for another block of messages.
+   *
+   * @throws {NoSpace} If the disk is full: the messages that take the room cannot be written.
+   * @throws {Poisoned} If a write or sync failed.
+   */
   async ready(options?: { signal?: AbortSignal }): Promise<void> {
     const { bufferBytes, blockBytes, pool } = this.#options;
+    options?.signal?.throwIfAborted();
+    this.#check("append");
     while (this.#pendingBytes >= bufferBytes / 2) {
+      await this.flush({ durability: "none" });
       options?.signal?.throwIfAborted();
       this.#check("append");
-      await this.flush({ durability: "none" });
     }
-    // Memory may be short because others have it: wait for a place, in turn.
+    try {
+      pool.acquireSync(blockBytes).drop();
+      return;
+    } catch (error) {
+      if (!(error instanceof PoolLimit)) throw error;
+    }
+    // The memory may be this log's, which nobody else would write, or others': wait for a place, in turn.
+    if (this.#pendingBytes > 0) await this.flush({ durability: "none" });
     const block: PooledBuffer = await pool.acquire(blockBytes, options);
     block.drop();
   }
@@ -355,10 +371,10 @@ export class Log implements AsyncDisposable, Disposable {
    *
    * @throws {RangeError} If `offset` is no offset of the log.
    */
-  truncateBefore(offset: number): Promise<number> {
+  async truncateBefore(offset: number): Promise<number> {
     this.#check("truncate");
     this.#checkTruncation(offset);
-    return this.#commit.exclusively(() => this.#truncateBefore(offset));
+    return await this.#commit.exclusively(() => this.#truncateBefore(offset));
   }
 
   /** The twin of {@linkcode Log.truncateBefore} that blocks. */
@@ -393,11 +409,19 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {NoSpace} If the disk is full: the log stays open, and can be closed once there is room.
    * @throws {Poisoned} If a write or sync failed; everything is given back all the same.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  close(): Promise<void> {
+    if (this.#closed) return this.#closing ?? Promise.resolve();
     this.#closed = true;
-    await this.#commit.close();
-    await drive(this.#close());
+    return this.#closing = this.#closeOnce();
+  }
+
+  async #closeOnce(): Promise<void> {
+    try {
+      await this.#commit.close();
+      await drive(this.#close());
+    } finally {
+      this.#closing = undefined;
+    }
   }
 
   /** The twin of {@linkcode Log.close} that blocks. */
@@ -494,7 +518,10 @@ export class Log implements AsyncDisposable, Disposable {
     for (const buffer of this.#buffers) buffer.seal();
     this.#shared.timeline.endGroup();
     try {
-      while (this.#buffers.length > 1) yield* this.#roll();
+      // Those that exist now: what is appended meanwhile is for the next flush.
+      for (let rolls = this.#buffers.length - 1; rolls > 0; rolls--) {
+        yield* this.#roll();
+      }
       yield* this.#active.flush(durability);
     } catch (error) {
       // No room on the disk or in memory: nothing is lost, the next flush goes on from here.
@@ -520,7 +547,8 @@ export class Log implements AsyncDisposable, Disposable {
         buffer,
         pool: this.#options.pool,
         state: emptyState(),
-        prepareBytes: this.#prepareBytes(buffer),
+        prepareBytes: this.#options.prepareBytes,
+        prepareLimit: this.#options.segmentBytes,
       });
     } catch (error) {
       if (files !== undefined) yield* closeSegment(files);
@@ -539,12 +567,6 @@ export class Log implements AsyncDisposable, Disposable {
     yield* old.close();
   }
 
-  /** A small segment is not prepared beyond its end. */
-  #prepareBytes(buffer: WriteBuffer): number {
-    const { prepareBytes, segmentBytes } = this.#options;
-    return Math.min(prepareBytes, Math.max(0, segmentBytes - buffer.end));
-  }
-
   async #prepare(paused: () => boolean): Promise<void> {
     const active = this.#active;
     if (!active.preparer.wants(active.writtenEnd)) return;
@@ -560,9 +582,9 @@ export class Log implements AsyncDisposable, Disposable {
       );
       // The log first: an index without one is known as the rest of a truncation.
       yield* removeFile(storage, `${path}.log`);
+      this.#sealed = this.#sealed.slice(1);
       yield* removeFile(storage, `${path}.index`);
       yield* syncDirectory(storage, this.path);
-      this.#sealed = this.#sealed.slice(1);
     }
     return this.firstOffset;
   }
@@ -582,7 +604,7 @@ export class Log implements AsyncDisposable, Disposable {
         failure = this.#poison ??= this.#asPoison(error);
       }
     }
-    this.#commit.abandon(failure ?? this.#closedError("wait"));
+    this.#commit.finish(failure);
     try {
       for (const buffer of this.#buffers) buffer.discard();
       yield* this.#active.close();
@@ -687,6 +709,8 @@ function withoutRoom(error: unknown, path: string): NoSpace | undefined {
   if (error instanceof NoSpace) return error;
   const { code, syscall } = error as { code?: string; syscall?: string };
   if (code !== "ENOSPC" && code !== "EDQUOT") return undefined;
+  // What a failed sync leaves is unknown, whatever its reason: it is not repeated.
+  if (syscall === "fsync") return undefined;
   return new NoSpace({
     code,
     syscall: syscall ?? "open",

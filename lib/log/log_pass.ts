@@ -1,8 +1,8 @@
-import { INDEX_ENTRY_BYTES, readIndexEntry } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
   type BatchPass,
   checkReadOptions,
+  Cursor,
   type CursorStop,
   MessageBatch,
   ReadLimit,
@@ -99,6 +99,7 @@ export class LogPass implements BatchPass {
         yield* this.close();
         continue;
       }
+      this.#checkHeld(next.offset, segments);
       const sealed = segments.at(-1)!.firstOffset > firstOffset;
       const attempt = this.#attempt++;
       if (!(yield* this.#source.judge(files, next, attempt, sealed))) {
@@ -113,12 +114,9 @@ export class LogPass implements BatchPass {
       const segments = yield* this.#source.segments();
       const wanted = this.#offset ??= yield* this.#first(segments);
       const segment = segments.findLast((each) => each.firstOffset <= wanted);
-      if (segment === undefined) {
-        const next = this.#source.nextOffset() ?? wanted;
-        throw new OffsetOutOfRange(wanted, segments[0]!.firstOffset, next);
-      }
+      this.#checkHeld(wanted, segments);
       try {
-        yield* this.#openSegment(segment, wanted);
+        yield* this.#openSegment(segment!, wanted);
         return;
       } catch (error) {
         // Truncated between the listing and the opening: the next listing tells.
@@ -126,6 +124,14 @@ export class LogPass implements BatchPass {
         if (!gone || attempt === MAX_ATTEMPTS) throw error;
       }
     }
+  }
+
+  /** Refuses an offset that was truncated away, also while the messages before it were read. */
+  #checkHeld(offset: number, segments: readonly ReadableSegment[]): void {
+    const first = segments[0]!.firstOffset;
+    if (offset >= first) return;
+    const next = this.#source.nextOffset() ?? segments.at(-1)!.firstOffset;
+    throw new OffsetOutOfRange(offset, first, next);
   }
 
   *#openSegment(segment: ReadableSegment, from: number): Twin<void> {
@@ -164,28 +170,21 @@ export class LogPass implements BatchPass {
     return Math.max(from, segments[Math.max(0, low - 1)]!.firstOffset);
   }
 
+  /** The time of a segment's first message, which is verified: what the index says may be wrong. */
   *#firstTimestamp(segment: ReadableSegment): Twin<number | undefined> {
-    const files = yield* openSegment(
-      this.#storage,
-      this.#dir,
-      segment.firstOffset,
-      { write: false },
-    );
+    const { firstOffset, bound } = segment;
+    const files = yield* openSegment(this.#storage, this.#dir, firstOffset, {
+      write: false,
+    });
     try {
-      const { index } = files;
-      const length = index.capabilities.readOffsetAlignment;
-      const size = Math.max(length, INDEX_ENTRY_BYTES);
-      using buffer = yield* step(
-        () => this.#pool.acquire(size),
-        () => this.#pool.acquireSync(size),
-      );
-      const read = yield* step(
-        () => index.read(buffer, 0),
-        () => index.readSync(buffer, 0),
-      );
-      if (read < INDEX_ENTRY_BYTES) return undefined;
-      const entry = readIndexEntry(buffer.bytes, 0);
-      return entry.position === 0 ? undefined : entry.timestamp;
+      const { log } = files;
+      const end = bound?.() ??
+        (yield* step(() => log.size(), () => log.sizeSync()));
+      const cursor = new Cursor(log, this.#pool, 0, firstOffset);
+      const first = yield* cursor.next(end);
+      if (!(first instanceof MessageBatch)) return undefined;
+      using batch = first;
+      return batch.timestamp(0);
     } finally {
       yield* closeSegment(files);
     }

@@ -73,6 +73,10 @@ export class LogReader {
   #pass(options: ReadOptions): LogPass {
     const { storage, pool } = this.#options;
     const dir = this.path;
+    // deno-lint-ignore no-this-alias -- generators have a `this` of their own
+    const reader = this;
+    // Whether the last judgement of this place found no writer.
+    let quiet = false;
     const source: SegmentSource = {
       *segments(): Twin<readonly ReadableSegment[]> {
         const listing = yield* listDirectory(storage, dir);
@@ -88,8 +92,15 @@ export class LogReader {
         );
       },
       nextOffset: () => undefined,
-      judge: (files, stop, attempt, sealed) =>
-        this.#judge(files, stop, attempt, sealed),
+      *judge(files, stop, attempt, sealed): Twin<boolean> {
+        if (stop.reason === "end" && !sealed) return false;
+        const written = yield* reader.#isWritten();
+        // What was read may have been the last write of one that closed since: only what is read now counts.
+        const again = !written && !(quiet && attempt > 0);
+        quiet = !written;
+        return again ||
+          (yield* reader.#judge(files, stop, attempt, sealed, written));
+      },
     };
     return new LogPass({ storage, dir, pool }, source, options);
   }
@@ -100,10 +111,9 @@ export class LogReader {
     stop: CursorStop,
     attempt: number,
     sealed: boolean,
+    written: boolean,
   ): Twin<boolean> {
-    if (stop.reason === "end" && !sealed) return false;
     const { storage, pool } = this.#options;
-    const written = yield* this.#isWritten();
     const unfinished = stop.reason === "zeros" || stop.reason === "partial";
     if (written && unfinished && !sealed) return false;
     if ((written || sealed) && attempt < ATTEMPTS) {

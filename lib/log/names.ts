@@ -28,8 +28,7 @@ export function parseSegmentName(
 
 /** Whether a name is that of a file which was being made when its writer died. */
 export function isTemporaryName(name: string): boolean {
-  return name.endsWith(TEMPORARY_SUFFIX) &&
-    parseSegmentName(name.slice(0, -TEMPORARY_SUFFIX.length)) !== undefined;
+  return /^\d{20}\.(log|index|cut)\.tmp$/.test(name);
 }
 
 /** A path below a directory. */

@@ -3,7 +3,7 @@ import {
   rebuildIndex,
   recoverSegment,
   type RecoveryReport,
-  sealedCount,
+  sealedExtent,
   sealedState,
   type SegmentFiles,
   type SegmentState,
@@ -14,6 +14,7 @@ import {
   createSegment,
   listDirectory,
   type ListedSegment,
+  removeFile,
   syncDirectory,
 } from "./directory.ts";
 import { keepCut } from "./keep_cut.ts";
@@ -85,6 +86,10 @@ export function* openLog(
   const files = yield* openSegment(storage, dir, firstOffset, { write: true });
   try {
     const state = yield* openLast();
+    const before = sealed.at(-1);
+    if (state.count === 0 && before !== undefined) {
+      state.lastTimestamp = yield* lastTimestamp(before);
+    }
     yield* leaveMark(storage, dir, pool);
     const report = { recovered, kept, foreign: listing.foreign };
     return { sealed, files, firstOffset, state, report };
@@ -93,10 +98,31 @@ export function* openLog(
     throw error;
   }
 
+  /** The time from which an empty last segment goes on. */
+  function* lastTimestamp(
+    { firstOffset, nextOffset }: SealedSegment,
+  ): Twin<number> {
+    const files = yield* openSegment(storage, dir, firstOffset, {
+      write: false,
+    });
+    try {
+      const count = nextOffset - firstOffset;
+      return (yield* sealedState(files, pool, count)).lastTimestamp;
+    } finally {
+      yield* closeSegment(files);
+    }
+  }
+
   function* openLast(): Twin<SegmentState> {
-    const count = listing.marked ? undefined : yield* sealedCount(files, pool);
-    if (count !== undefined) return yield* sealedState(files, pool, count);
-    return yield* recover(firstOffset, files);
+    const sealed = listing.marked
+      ? undefined
+      : yield* sealedExtent(files, pool);
+    if (sealed === undefined) return yield* recover(firstOffset, files);
+    // Whoever wrote it need not have synced it, and what follows is acknowledged.
+    for (const file of [files.log, files.index]) {
+      yield* step(() => file.sync("full"), () => file.syncSync("full"));
+    }
+    return yield* sealedState(files, pool, sealed.count);
   }
 
   function* recover(
@@ -107,6 +133,7 @@ export function* openLog(
       ...files,
       pool,
       baseOffset: firstOffset,
+      begin: () => leaveMark(storage, dir, pool),
       *keep(stop, to): Twin<void> {
         const { log } = files;
         const from = stop.position;
@@ -126,24 +153,24 @@ export function* openLog(
   ): Twin<SealedSegment> {
     const { firstOffset } = segment;
     const path = join(dir, segmentName(firstOffset));
-    let count: number | undefined;
-    let byteLength = 0;
     if (segment.index) {
       const files = yield* openSegment(storage, dir, firstOffset, {
         write: false,
       });
       try {
-        const { log } = files;
-        byteLength = yield* step(() => log.size(), () => log.sizeSync());
-        count = yield* sealedCount(files, pool);
+        const sealed = yield* sealedExtent(files, pool);
+        if (sealed && firstOffset + sealed.count === next.firstOffset) {
+          return {
+            firstOffset,
+            nextOffset: next.firstOffset,
+            byteLength: sealed.end,
+          };
+        }
       } finally {
         yield* closeSegment(files);
       }
     }
-    if (count === undefined || firstOffset + count !== next.firstOffset) {
-      ({ count, byteLength } = yield* rebuild(path, segment, next));
-    }
-    return { firstOffset, nextOffset: firstOffset + count, byteLength };
+    return yield* rebuild(path, segment, next);
   }
 
   /** Writes a lost or wrong index anew: if the log is whole, for the index is but a cache. */
@@ -151,7 +178,7 @@ export function* openLog(
     path: string,
     segment: ListedSegment,
     next: ListedSegment,
-  ): Twin<{ count: number; byteLength: number }> {
+  ): Twin<SealedSegment> {
     const { firstOffset } = segment;
     const temporary = `${path}.index${TEMPORARY_SUFFIX}`;
     const log = yield* step(
@@ -159,6 +186,7 @@ export function* openLog(
       () => storage.openSync(`${path}.log`),
     );
     try {
+      yield* step(() => log.sync("full"), () => log.syncSync("full"));
       const options = { write: true, createNew: true };
       const index = yield* step(
         () => storage.open(temporary, options),
@@ -196,7 +224,13 @@ export function* openLog(
         kept: false,
         rebuiltEntries: count,
       });
-      return { count, byteLength };
+      return { firstOffset, nextOffset: next.firstOffset, byteLength };
+    } catch (error) {
+      // A damaged segment stays as it was.
+      if (error instanceof CorruptSegment) {
+        yield* removeFile(storage, temporary);
+      }
+      throw error;
     } finally {
       yield* step(() => log.close(), () => log.closeSync());
     }

@@ -53,6 +53,8 @@ export interface ActiveSegmentOptions extends SegmentFiles {
   state: SegmentState;
   /** Bytes to prepare ahead; 0 for none. */
   prepareBytes: number;
+  /** Where the segment will end at the latest, in bytes: nothing is prepared beyond. */
+  prepareLimit: number;
 }
 
 /**
@@ -81,7 +83,7 @@ export class ActiveSegment implements Disposable {
   #syncs = 0;
 
   constructor(options: ActiveSegmentOptions) {
-    const { buffer, log, index, pool, state, prepareBytes } = options;
+    const { buffer, log, index, pool, state } = options;
     this.buffer = buffer;
     this.#log = log;
     this.#indexFile = index;
@@ -94,7 +96,10 @@ export class ActiveSegment implements Disposable {
     if (state.missingEntries.length > 0) this.#index.push(state.missingEntries);
     this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
     this.#writtenOffset = this.#durableOffset = buffer.baseOffset + state.count;
-    this.preparer = new Preparer(log, pool, state.end, prepareBytes);
+    this.preparer = new Preparer(log, pool, state.end, {
+      windowBytes: options.prepareBytes,
+      limit: options.prepareLimit,
+    });
   }
 
   /** The offset of the segment's first message. */
@@ -138,7 +143,7 @@ export class ActiveSegment implements Disposable {
   }
 
   /**
-   * Writes what is in memory and, unless told `"none"`, makes it durable.
+   * Writes what is sealed in memory and, unless told `"none"`, makes it durable.
    *
    * @throws {NoSpace} If the disk is full: the messages stay in memory, the next call writes the same bytes.
    * @throws {Poisoned} If a write or sync failed.

@@ -149,6 +149,8 @@ export class Cursor {
     const wanted = Math.min(4 * neededBytes, MAX_BLOCK_BYTES);
     if (this.#blockBytes < wanted) {
       this.#blockBytes = roundUp(wanted, READ_BLOCK_BYTES);
+    } else if (this.#blockBytes > MAX_BLOCK_BYTES) {
+      this.#blockBytes = MAX_BLOCK_BYTES;
     }
   }
 

@@ -30,6 +30,16 @@ interface Caller {
   reject(reason: unknown): void;
 }
 
+/** Those whom one flush serves. */
+interface Group {
+  durability: Durability;
+  callers: Caller[];
+  /** The durable offset before it. */
+  before: number;
+  /** The offset behind its last message. */
+  end: number;
+}
+
 const STRENGTH: Record<Durability, number> = { none: 0, data: 1, full: 2 };
 
 /**
@@ -43,8 +53,10 @@ export class GroupCommit {
   /** Who is told of the flush being gathered. */
   #callers: Caller[] = [];
   #waiters: Waiter[] = [];
-  /** The flushes that are under way, as one promise that never rejects. */
+  /** The flushes that are wanted or under way, as one promise that never rejects. */
   #running: Promise<void> | undefined;
+  /** Whether one is in flight: until then a caller that blocks may go first. */
+  #driving = false;
   /** The work that runs between flushes. */
   #idling: Promise<void> | undefined;
   #closed = false;
@@ -63,7 +75,7 @@ export class GroupCommit {
 
   /** Whether a flush is in flight. */
   get busy(): boolean {
-    return this.#running !== undefined;
+    return this.#driving;
   }
 
   /** Writes everything appended so far. Resolves when it has the durability. */
@@ -80,21 +92,16 @@ export class GroupCommit {
     this.#want("none");
   }
 
-  /** The twin of {@linkcode GroupCommit.flush} that blocks. */
+  /** The twin of {@linkcode GroupCommit.flush} that blocks; it serves those who wait for a flush that has not begun. */
   flushSync(durability: Durability): void {
-    if (this.#running !== undefined) {
-      throw new TypeError(
-        `Cannot block on '${this.#path}' while an asynchronous flush is in flight: await flush() instead`,
-      );
-    }
-    const before = this.#target.durableOffset;
+    this.#refuseInFlight("flush");
+    const group = this.#gather(durability);
     try {
-      driveSync(this.#target.flush(durability));
+      driveSync(this.#target.flush(group.durability));
+      this.#succeeded(group);
     } catch (error) {
-      this.#rejectWaiters(error, this.#target.nextOffset);
+      this.#failed(group, error);
       throw error;
-    } finally {
-      this.#count(before);
     }
   }
 
@@ -105,15 +112,16 @@ export class GroupCommit {
    */
   whenDurable(offset: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (offset < this.#target.durableOffset) return Promise.resolve();
-    if (this.#closed) return Promise.reject(this.#closedError("wait for"));
-    if (!Number.isSafeInteger(offset) || offset >= this.#target.nextOffset) {
+    const { nextOffset, durableOffset } = this.#target;
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= nextOffset) {
       return Promise.reject(
         new RangeError(
-          `Cannot wait as 'offset' must be that of an appended message, below ${this.#target.nextOffset}: received ${offset}`,
+          `Cannot wait as 'offset' must be that of an appended message, below ${nextOffset}: received ${offset}`,
         ),
       );
     }
+    if (offset < durableOffset) return Promise.resolve();
+    if (this.#closed) return Promise.reject(this.#closedError("wait for"));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter: Waiter = { offset, resolve, reject };
     if (signal !== undefined) this.#abortable(waiter, signal);
@@ -125,11 +133,13 @@ export class GroupCommit {
   /** Runs a computation while no flush is in flight; flushes wait for it. */
   async exclusively<T>(task: () => Twin<T>): Promise<T> {
     while (this.#running !== undefined) await this.#running;
+    this.#driving = true;
     const work = drive(task());
     this.#running = work.then(() => {}, () => {});
     try {
       return await work;
     } finally {
+      this.#driving = false;
       this.#running = undefined;
       if (this.#wanted !== undefined) this.#want(this.#wanted);
     }
@@ -144,23 +154,33 @@ export class GroupCommit {
 
   /** The twin of {@linkcode GroupCommit.close}: nothing may be in flight. */
   closeSync(): void {
-    if (this.#running !== undefined) {
-      throw new TypeError(
-        `Cannot close '${this.#path}' while an asynchronous flush is in flight: await close() instead`,
-      );
-    }
+    this.#refuseInFlight("close");
     this.#closed = true;
   }
 
   /** Undoes {@linkcode GroupCommit.close}: closing failed and can be tried again. */
   reopen(): void {
     this.#closed = false;
+    if (this.#wanted !== undefined) this.#want(this.#wanted);
   }
 
-  /** Rejects everybody who still waits. */
-  abandon(reason: unknown): void {
-    for (const caller of this.#callers.splice(0)) caller.reject(reason);
-    this.#rejectWaiters(reason, Infinity);
+  /** After closing, everything is durable: tells everybody who still waits. Or that it failed. */
+  finish(failure?: unknown): void {
+    const group = this.#gather("none");
+    if (failure === undefined) {
+      for (const caller of group.callers) caller.resolve();
+    } else {
+      for (const caller of group.callers) caller.reject(failure);
+    }
+    this.#wake();
+    this.#rejectWaiters(failure, Infinity);
+  }
+
+  #refuseInFlight(action: "flush" | "close"): void {
+    if (!this.#driving) return;
+    throw new TypeError(
+      `Cannot ${action} '${this.#path}' blocking while an asynchronous flush is in flight: await ${action}() instead`,
+    );
   }
 
   #closedError(action: string): Error {
@@ -198,22 +218,15 @@ export class GroupCommit {
     // A turn of the event loop, so that everybody who was woken together joins the same flush.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.#wanted !== undefined) {
-      const durability = this.#wanted;
-      const callers = this.#callers;
-      const before = this.#target.durableOffset;
-      const end = this.#target.nextOffset;
-      this.#wanted = undefined;
-      this.#callers = [];
+      const group = this.#gather("none");
+      this.#driving = true;
       try {
-        await drive(this.#target.flush(durability));
-        for (const caller of callers) caller.resolve();
+        await drive(this.#target.flush(group.durability));
+        this.#succeeded(group);
       } catch (error) {
-        for (const caller of callers) caller.reject(error);
-        // Some of the group may be durable all the same.
-        this.#wake();
-        this.#rejectWaiters(error, error instanceof Poisoned ? Infinity : end);
+        this.#failed(group, error);
       }
-      this.#count(before);
+      this.#driving = false;
       if (this.#wanted !== undefined) {
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
@@ -228,9 +241,36 @@ export class GroupCommit {
     this.#idling = undefined;
   }
 
-  #count(before: number): void {
+  /** Begins a flush for everybody who asked for one, at least this durable. */
+  #gather(least: Durability): Group {
+    const wanted = this.#wanted ?? "none";
+    const group: Group = {
+      durability: STRENGTH[wanted] > STRENGTH[least] ? wanted : least,
+      callers: this.#callers,
+      before: this.#target.durableOffset,
+      end: this.#target.nextOffset,
+    };
+    this.#wanted = undefined;
+    this.#callers = [];
+    return group;
+  }
+
+  #succeeded(group: Group): void {
+    for (const caller of group.callers) caller.resolve();
+    this.#count(group);
+  }
+
+  #failed(group: Group, error: unknown): void {
+    for (const caller of group.callers) caller.reject(error);
+    // Some of the group may be durable all the same.
+    this.#count(group);
+    const below = error instanceof Poisoned ? Infinity : group.end;
+    this.#rejectWaiters(error, below);
+  }
+
+  #count(group: Group): void {
     this.#flushes++;
-    this.#flushedMessages += this.#target.durableOffset - before;
+    this.#flushedMessages += this.#target.durableOffset - group.before;
     this.#wake();
   }
 

@@ -9,7 +9,7 @@ export { Backpressure } from "./backpressure.ts";
 export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
 export { CorruptSegment } from "./corrupt_segment.ts";
 export type { CorruptionFields, CorruptionKind } from "./corrupt_segment.ts";
-export { corruption } from "./cursor.ts";
+export { corruption, Cursor } from "./cursor.ts";
 export type { CursorStop } from "./cursor.ts";
 export { GroupCommit } from "./group_commit.ts";
 export { CHECKPOINT_BYTES, MAX_OFFSET, MAX_SEGMENT_BYTES } from "./layout.ts";

@@ -2,6 +2,14 @@ import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
 import { step, type StorageFile, type Twin } from "../storage/mod.ts";
 import { MAX_SEGMENT_BYTES, roundDown, roundUp } from "./layout.ts";
 
+/** How far to prepare. */
+export interface PreparerOptions {
+  /** How far ahead of the data, in bytes; 0 for not at all. */
+  windowBytes: number;
+  /** Where the data will end at the latest, in bytes. */
+  limit: number;
+}
+
 /** Bytes of one step: small, for a flush may have to wait for it. */
 const STEP_BYTES = 1024 * 1024;
 
@@ -14,34 +22,35 @@ export class Preparer {
   readonly #file: StorageFile;
   readonly #pool: BufferPool;
   readonly #windowBytes: number;
+  /** Nothing is prepared beyond; a multiple of the physical block. */
+  readonly #limit: number;
   /** Zeros are written (or data lies) up to here; a multiple of the physical block. */
   #end: number;
   /** Blocks are allocated up to here. */
   #allocatedEnd: number;
   #zeros: PooledBuffer | undefined;
-  /** Where the step in flight ends, and its completion. */
-  #inFlight: { end: number; done: Promise<void> } | undefined;
+  /** The completion of the step in flight: one operation, so that blocking on the file's operations ends it. */
+  #inFlight: Promise<void> | undefined;
   #off: boolean;
 
-  /**
-   * @param dataEnd Where the data ends, in bytes.
-   * @param windowBytes How far ahead to prepare; 0 for not at all.
-   */
+  /** @param dataEnd Where the data ends, in bytes. */
   constructor(
     file: StorageFile,
     pool: BufferPool,
     dataEnd: number,
-    windowBytes: number,
+    { windowBytes, limit }: PreparerOptions,
   ) {
+    const { physicalBlock, copyOnWrite } = file.capabilities;
     this.#file = file;
     this.#pool = pool;
     this.#windowBytes = windowBytes;
-    this.#end = this.#allocatedEnd = roundUp(
-      dataEnd,
-      file.capabilities.physicalBlock,
+    this.#limit = Math.min(
+      roundUp(limit, physicalBlock),
+      roundDown(MAX_SEGMENT_BYTES, physicalBlock),
     );
+    this.#end = this.#allocatedEnd = roundUp(dataEnd, physicalBlock);
     // On such filesystems a rewritten block moves: nothing would be gained.
-    this.#off = windowBytes === 0 || file.capabilities.copyOnWrite;
+    this.#off = windowBytes === 0 || copyOnWrite;
   }
 
   /** Up to where the file is prepared, in bytes. */
@@ -60,35 +69,31 @@ export class Preparer {
    */
   async run(dataEnd: () => number, paused: () => boolean): Promise<void> {
     while (!this.#off && this.#inFlight === undefined && !paused()) {
-      const target = Math.min(
-        roundUp(
-          dataEnd() + this.#windowBytes,
-          this.#file.capabilities.physicalBlock,
-        ),
-        roundDown(MAX_SEGMENT_BYTES, this.#file.capabilities.physicalBlock),
-      );
+      const { physicalBlock } = this.#file.capabilities;
+      const wanted = roundUp(dataEnd() + this.#windowBytes, physicalBlock);
+      const target = Math.min(wanted, this.#limit);
       if (this.#end >= target) break;
-      const end = Math.min(this.#end + STEP_BYTES, target);
-      this.#inFlight = { end, done: this.#step(end, target) };
-      await this.#inFlight.done;
+      this.#inFlight = this.#step(target);
+      await this.#inFlight;
       this.#inFlight = undefined;
     }
     if (this.#off || !paused()) this.#dropZeros();
   }
 
-  async #step(end: number, target: number): Promise<void> {
+  /** Allocates up to `target`, or writes some zeros where that was done. */
+  async #step(target: number): Promise<void> {
     try {
-      if (this.#allocatedEnd < target) {
-        await this.#file.preallocate(
-          this.#allocatedEnd,
-          target - this.#allocatedEnd,
-        );
-        this.#allocatedEnd = target;
+      const from = this.#allocatedEnd;
+      if (from < target) {
+        await this.#file.preallocate(from, target - from);
+        this.#allocatedEnd = Math.max(this.#allocatedEnd, target);
+        return;
       }
       this.#zeros ??= this.#pool.acquireSync(STEP_BYTES, { zeroed: true });
       const start = this.#end;
-      await this.#file.write(this.#zeros, start, { length: end - start });
-      this.#end = Math.max(this.#end, end);
+      const length = Math.min(STEP_BYTES, target - start);
+      await this.#file.write(this.#zeros, start, { length });
+      this.#end = Math.max(this.#end, start + length);
     } catch {
       // No room on the disk or in memory, or the filesystem cannot: appends extend the file as they go.
       this.#off = true;
@@ -98,7 +103,7 @@ export class Preparer {
   /** Sees to it that no step in flight overlaps a write up to `end`; data lies up to there from now on. */
   *yieldTo(end: number): Twin<void> {
     const step_ = this.#inFlight;
-    if (step_ !== undefined && end > this.#end) yield* this.#settle(step_.done);
+    if (step_ !== undefined && end > this.#end) yield* this.#settle(step_);
     this.#end = Math.max(this.#end, end);
     this.#allocatedEnd = Math.max(this.#allocatedEnd, end);
   }
@@ -106,7 +111,7 @@ export class Preparer {
   /** Ends the preparing and waits for the step in flight. */
   *stop(): Twin<void> {
     this.#off = true;
-    if (this.#inFlight !== undefined) yield* this.#settle(this.#inFlight.done);
+    if (this.#inFlight !== undefined) yield* this.#settle(this.#inFlight);
     this.#dropZeros();
   }
 

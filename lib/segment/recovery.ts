@@ -18,12 +18,7 @@ import {
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
 import { IndexWriter } from "./index_writer.ts";
 import { CorruptSegment } from "./corrupt_segment.ts";
-import {
-  CHECKPOINT_BYTES,
-  MAX_OFFSET,
-  roundDown,
-  roundUp,
-} from "./layout.ts";
+import { CHECKPOINT_BYTES, MAX_OFFSET, roundDown, roundUp } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
 
 /** The largest message. */
@@ -54,6 +49,8 @@ export interface RecoveryOptions extends SegmentFiles {
   pool: BufferPool;
   /** The offset of the segment's first message. */
   baseOffset: number;
+  /** Called before anything is changed: a crash from here on must be recovered from, too. */
+  begin(): Twin<void>;
   /** Keeps the bytes of the log from `stop.position` up to `to` beside it, durably, before they are cut. */
   keep(stop: CursorStop, to: number): Twin<void>;
 }
@@ -141,6 +138,7 @@ export function* recoverSegment(options: RecoveryOptions): Twin<Recovered> {
   const tear = stop.reason === "end"
     ? { kept: false }
     : yield* judgeTear(options, stop, size, trusted.count > 0);
+  yield* options.begin();
   if (tear.kept) yield* options.keep(stop, size);
 
   const count = stop.offset - options.baseOffset;

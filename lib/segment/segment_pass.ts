@@ -34,6 +34,8 @@ export interface SegmentPassOptions extends SegmentFiles {
 export class SegmentPass {
   readonly #options: SegmentPassOptions;
   #cursor: Cursor | undefined;
+  /** Whether the cursor stands where the index said, at the last message not wanted, and read nothing yet. */
+  #sought = false;
 
   constructor(options: SegmentPassOptions) {
     this.#options = options;
@@ -58,26 +60,43 @@ export class SegmentPass {
         ? yield* step(() => log.size(), () => log.sizeSync())
         : bound();
       const next = yield* this.#cursor.next(end);
+      const sought = this.#sought;
+      this.#sought = false;
       if (!(next instanceof MessageBatch)) {
-        if (bound !== undefined && next.reason !== "end") {
-          throw corruption(log.path, next);
+        if (sought) {
+          this.#cursor = this.#beginning();
+          continue;
         }
+        // The file may also end before the bytes that it held.
+        const early = next.reason !== "end" || next.position < end;
+        if (bound !== undefined && early) throw corruption(log.path, next);
         return next;
       }
-      let first = Math.max(0, from - next.firstOffset);
+      let first = Math.min(Math.max(0, from - next.firstOffset), next.count);
       while (first < next.count && next.timestamp(first) < since) first++;
+      if (sought && first === 0) {
+        // Messages before it may be wanted too: the index was wrong.
+        next.drop();
+        this.#cursor = this.#beginning();
+        continue;
+      }
       if (first === 0) return next;
       if (first < next.count) return next.narrow(first, next.count);
       next.drop();
     }
   }
 
-  /** A cursor at or before the first message wanted, as near as the index knows. */
+  #beginning(): Cursor {
+    const { log, pool, baseOffset } = this.#options;
+    return new Cursor(log, pool, 0, baseOffset);
+  }
+
+  /** A cursor at the last message that is not wanted, as the index knows it: reading it shows whether the index is right. */
   *#seek(): Twin<Cursor> {
     const { log, index, pool, baseOffset, start } = this.#options;
     const { from = 0, since = 0 } = start;
     const before = from - baseOffset;
-    if (before <= 0 && since <= 0) return new Cursor(log, pool, 0, baseOffset);
+    if (before <= 0 && since <= 0) return this.#beginning();
     const size = yield* step(() => index.size(), () => index.sizeSync());
     using lookup = new IndexLookup(index, pool);
     const skip = yield* lookup.partitionPoint(
@@ -85,8 +104,9 @@ export class SegmentPass {
       (entry, i) =>
         isPlausible(entry, i) && (i < before || entry.timestamp < since),
     );
-    if (skip === 0) return new Cursor(log, pool, 0, baseOffset);
-    const entry = (yield* lookup.entry(skip - 1))!;
-    return new Cursor(log, pool, entry.position, baseOffset + skip);
+    const entry = skip > 1 ? yield* lookup.entry(skip - 2) : undefined;
+    if (entry === undefined) return this.#beginning();
+    this.#sought = true;
+    return new Cursor(log, pool, entry.position, baseOffset + skip - 1);
   }
 }

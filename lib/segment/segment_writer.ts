@@ -3,6 +3,7 @@ import {
   drive,
   driveSync,
   type Durability,
+  NoSpace,
   type Twin,
 } from "../storage/mod.ts";
 import {
@@ -73,10 +74,12 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   readonly recovery: RecoveryReport | undefined;
 
   readonly #active: ActiveSegment;
+  readonly #timeline: Timeline;
   readonly #commit: GroupCommit;
   readonly #bufferBytes: number;
   readonly #path: string;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   private constructor(
     options: SegmentWriterOptions,
@@ -111,14 +114,12 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       pool,
       state,
       prepareBytes: options.prepareBytes ?? 0,
+      prepareLimit: MAX_SEGMENT_BYTES,
     });
     this.#active = active;
+    this.#timeline = timeline;
     this.#commit = new GroupCommit({
-      *flush(durability): Twin<void> {
-        buffer.seal();
-        timeline.endGroup();
-        yield* active.flush(durability);
-      },
+      flush: (durability) => this.#flush(durability),
       get nextOffset(): number {
         return buffer.nextOffset;
       },
@@ -154,6 +155,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       ...options,
       pool,
       baseOffset: options.firstOffset,
+      *begin(): Twin<void> {},
       // There is no place beside the log to keep them in: better to refuse.
       *keep(stop): Twin<void> {
         throw corruption(options.log.path, stop);
@@ -231,12 +233,25 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     this.#commit.flushSync(options.durability ?? "data");
   }
 
-  /** Makes everything durable, cuts both files to their data and closes them. Closing twice does nothing. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  /**
+   * Makes everything durable, cuts both files to their data and closes them. Closing twice does nothing.
+   *
+   * @throws {NoSpace} If the disk is full: the segment stays open, and can be closed once there is room.
+   * @throws {Poisoned} If a write or sync failed; everything is given back all the same.
+   */
+  close(): Promise<void> {
+    if (this.#closed) return this.#closing ?? Promise.resolve();
     this.#closed = true;
-    await this.#commit.close();
-    await drive(this.#close());
+    return this.#closing = this.#closeOnce();
+  }
+
+  async #closeOnce(): Promise<void> {
+    try {
+      await this.#commit.close();
+      await drive(this.#close());
+    } finally {
+      this.#closing = undefined;
+    }
   }
 
   /** The twin of {@linkcode SegmentWriter.close} that blocks. */
@@ -247,12 +262,28 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     driveSync(this.#close());
   }
 
+  *#flush(durability: Durability): Twin<void> {
+    this.#active.buffer.seal();
+    this.#timeline.endGroup();
+    yield* this.#active.flush(durability);
+  }
+
   *#close(): Twin<void> {
+    let failure: unknown;
     try {
+      yield* this.#flush("data");
       yield* this.#active.seal();
-    } finally {
-      yield* this.#active.close();
+    } catch (error) {
+      if (error instanceof NoSpace) {
+        this.#closed = false;
+        this.#commit.reopen();
+        throw error;
+      }
+      failure = error;
     }
+    this.#commit.finish(failure);
+    yield* this.#active.close();
+    if (failure !== undefined) throw failure;
   }
 
   #check(): void {

@@ -115,9 +115,10 @@ export class Contents {
   /** Stands for the size and the bytes: the same for the same contents, wherever zeros take space or not. */
   hash(): StateHash {
     let sum = hashNumbers(NO_HASH, this.#size);
+    const [low, high] = hashBytes(zeros(this.blockBytes));
     for (const block of [...this.#blocks.keys()].sort((a, b) => a - b)) {
       const hash = hashBytes(this.#blocks.get(block)!);
-      if (hash === hashBytes(zeros(this.blockBytes))) continue;
+      if (hash[0] === low && hash[1] === high) continue;
       sum = hashNumbers(sum, block, hash[0], hash[1]);
     }
     return sum;

@@ -165,7 +165,7 @@ export class Inode {
         else earlier++;
       }
     }
-    if (unit.kind === "size" && this.#truncates === 0) {
+    if (unit.kind === "size") {
       for (const other of this.#growths) {
         if (other === unit) break;
         if (other.length <= unit.length) this.#remove(other);

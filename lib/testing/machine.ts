@@ -88,13 +88,12 @@ export class Machine {
       settings.timeStepMicros,
     );
     // Streams apart, so that drawing from one does not change the others.
-    this.random = new SeededRandom(settings.seed);
-    this.#crashRandom = new SeededRandom(settings.seed + 1);
-    this.whim = new SeededRandom(settings.seed + 3);
-    this.scheduler = new Scheduler(
-      new SeededRandom(settings.seed + 2),
-      this.clock,
-    );
+    const seeds = new SeededRandom(settings.seed);
+    const stream = () => new SeededRandom(seeds.next());
+    this.random = stream();
+    this.whim = stream();
+    this.#crashRandom = stream();
+    this.scheduler = new Scheduler(stream(), this.clock);
   }
 
   /** Whether it has crashed. */
@@ -170,13 +169,15 @@ export class Machine {
   /** The process is killed: what the kernel was doing is done or not, then nothing more. */
   killProcess(): void {
     if (this.#dead) return;
-    for (const inFlight of this.scheduler.inFlight) {
-      if (!this.#crashRandom.chance(1 / 2)) continue;
+    const done = this.scheduler.inFlight.filter(() =>
+      this.#crashRandom.chance(1 / 2)
+    );
+    for (const inFlight of done) {
       this.scheduler.withdraw(inFlight);
       inFlight.complete();
-      inFlight.settle();
     }
     this.die();
+    for (const inFlight of done) inFlight.settle();
   }
 
   /** Space that is not taken, in blocks. */

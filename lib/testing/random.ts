@@ -22,10 +22,10 @@ export class SeededRandom {
   /**
    * Starts the sequence of a seed.
    *
-   * @param seed An integer; its low 53 bits count.
+   * @param seed An integer of at most 53 bits and a sign.
    */
   constructor(seed: number) {
-    let state = (seed ^ Math.floor(seed / 2 ** 32)) >>> 0;
+    let state = seed + Math.imul(Math.floor(seed / 2 ** 32), 0x85ebca6b) >>> 0;
     const word = (): number => {
       state = (state + GOLDEN) >>> 0;
       let mixed = state ^ (state >>> 16);

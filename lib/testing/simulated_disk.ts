@@ -642,5 +642,5 @@ const CAPABILITIES: Capabilities = {
   engineReason: "simulated",
 };
 
-/** From the seed of a disk to that of the next one; prime, and more than the streams of a machine. */
+/** From the seed of a disk to that of the next one. */
 const SUCCESSOR = 7919;

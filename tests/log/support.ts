@@ -358,6 +358,8 @@ export interface Written {
   path: string;
   position: number;
   bytes: Uint8Array;
+  /** Whether it has zeros only. */
+  zeros: boolean;
   durability: Durability;
   /** When it began and ended, in calls and completions of all writes. */
   began: number;
@@ -394,6 +396,7 @@ export class WatchedStorage implements Storage {
       path: file.path,
       position,
       bytes,
+      zeros: new Float64Array(bytes.buffer).every((word) => word === 0),
       durability,
       began: ++this.#clock,
       ended: undefined,

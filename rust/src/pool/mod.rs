@@ -32,6 +32,8 @@ mod stack;
 mod stats;
 mod supply;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::sync::Arc;
 

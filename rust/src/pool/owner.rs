@@ -38,6 +38,7 @@ impl Owner {
     }
 
     /// Brings the membership of the pool to the front, making one if there is none.
+    #[cold]
     fn promote(&self, number: u32) -> Result<(), Status> {
         let pools = &mut *self.pools.borrow_mut();
         let place = match pools
@@ -76,17 +77,20 @@ impl Drop for Owner {
 }
 
 /// Calls `act` with the pool of that number and the calling thread's id. `act` must not come back here.
+#[inline]
 pub fn with_pool<T>(
     number: u32,
     act: impl FnOnce(&Arc<Pool>, OwnerId) -> Result<T, Status>,
 ) -> Result<T, Status> {
     with_owner(|owner| {
-        let pools = owner.pools.borrow();
-        if let Some(first) = pools.first().filter(|first| first.pool.number() == number) {
-            return act(&first.pool, owner.id);
+        if owner
+            .pools
+            .borrow()
+            .first()
+            .is_none_or(|first| first.pool.number() != number)
+        {
+            owner.promote(number)?;
         }
-        drop(pools);
-        owner.promote(number)?;
         let pools = owner.pools.borrow();
         act(&pools.first().ok_or(NO_SUCH_HANDLE)?.pool, owner.id)
     })
@@ -121,6 +125,7 @@ pub fn leave(number: u32) -> Result<(), Status> {
 }
 
 /// The calling thread as an owner; while the thread is ending it owns nothing any more.
+#[inline]
 fn with_owner<T>(act: impl FnOnce(&Owner) -> Result<T, Status>) -> Result<T, Status> {
     OWNER.try_with(act).unwrap_or(Err(NOT_OWNER))
 }

@@ -204,6 +204,7 @@ impl Pool {
     }
 
     /// A closed pool's number goes when nothing is in use.
+    #[cold]
     pub(super) fn die_if_unused(&self) {
         // Pairs with itself on other threads: of two that return the last blocks, one sees both counted.
         fence(Ordering::SeqCst);
@@ -214,6 +215,7 @@ impl Pool {
     }
 
     /// Leases a block of at least `length` bytes to `owner`.
+    #[inline]
     pub(super) fn acquire(
         &self,
         owner: OwnerId,
@@ -260,6 +262,7 @@ impl Pool {
             .ok_or(NO_SUCH_HANDLE)
     }
 
+    #[inline]
     pub(super) fn release(&self, owner: OwnerId, number: u32, generation: u32) -> Result<(), Status> {
         let slot = self.slot(number, generation)?;
         if slot.holder() == Holder::leased(owner) {
@@ -276,6 +279,7 @@ impl Pool {
     }
 
     /// Ends a lease of the calling thread's: at once, or with the last loan.
+    #[cold]
     fn end_lease(&self, number: u32, slot: &Slot) {
         let mut holder = slot.holder();
         loop {
@@ -369,6 +373,7 @@ impl Pool {
     }
 
     /// A lease has ended and nobody holds the block: its memory is free again.
+    #[inline]
     fn give_back(&self, number: u32, slot: &Slot) {
         let bucket = &self.buckets[slot.class()];
         let returned = if slot.is_external() {
@@ -384,6 +389,7 @@ impl Pool {
     }
 
     /// Keeps a free block for the next one who asks, or unmaps it.
+    #[inline]
     pub(super) fn put_back(&self, number: u32, slot: &Slot) {
         let kept = if slot.is_external() { 0 } else { self.kept() };
         if kept > 0 {

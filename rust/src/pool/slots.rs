@@ -194,6 +194,7 @@ pub struct SlotTable {
 }
 
 /// The segment of a slot, and its place there.
+#[inline]
 fn place(slot: u32) -> (usize, usize) {
     let shifted = slot + FIRST_SEGMENT;
     let segment = shifted.ilog2() - FIRST_SEGMENT.ilog2();
@@ -208,6 +209,7 @@ impl SlotTable {
     }
 
     /// The slot with that number, if the table has grown so far.
+    #[inline]
     pub fn get(&self, slot: u32) -> Option<&Slot> {
         if slot >= MAX_SLOTS {
             return None;
@@ -217,6 +219,7 @@ impl SlotTable {
     }
 
     /// The slot that the pool itself knows by that number.
+    #[inline]
     pub fn at(&self, slot: u32) -> &Slot {
         let (segment, index) = place(slot);
         // The pool only knows numbers that `grow` has made.
@@ -247,6 +250,7 @@ impl SlotTable {
 }
 
 impl Links for SlotTable {
+    #[inline]
     fn link(&self, slot: u32) -> &AtomicU64 {
         &self.at(slot).link
     }

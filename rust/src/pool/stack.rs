@@ -47,6 +47,7 @@ impl FreeStack {
     /// The exchange of the head releases what the caller did to the slot and its memory, for [`pop`](Self::pop) to acquire.
     /// It is SeqCst, as is the load of the pool's `closed` that follows it: closing stores `closed` and then empties the
     /// stacks, so one of the two sees the other's.
+    #[inline]
     pub fn push(&self, links: &impl Links, slot: u32, capacity: u32) -> bool {
         let mine = links.link(slot);
         let mut head = self.head.load(Ordering::SeqCst);
@@ -77,6 +78,7 @@ impl FreeStack {
     }
 
     /// Takes the top slot; it is the caller's from then on.
+    #[inline]
     pub fn pop(&self, links: &impl Links) -> Option<u32> {
         // Acquires what the push of the top released: its link, and the slot itself.
         let mut head = self.head.load(Ordering::SeqCst);

@@ -32,6 +32,8 @@ impl Supply {
 impl Pool {
     /// A block of the class for the caller alone, and whether it is external; [`POOL_LIMIT`] if the limit leaves no room
     /// for it even when all free blocks are given up.
+    #[cold]
+    #[inline(never)]
     pub(super) fn supply(&self, class: usize, may_be_external: bool) -> Result<(u32, bool), Status> {
         let supply = &mut *lock(&self.supply);
         let block = u64::from(CLASS_BYTES[class]);
@@ -201,11 +203,15 @@ impl Pool {
     }
 
     /// Unmaps a block that is not kept.
+    #[cold]
+    #[inline(never)]
     pub(super) fn drop_block(&self, number: u32) {
         self.give_up(&mut lock(&self.supply), vec![number]);
     }
 
     /// Gives all free blocks back to the system; the bytes.
+    #[cold]
+    #[inline(never)]
     pub(super) fn trim(&self) -> u64 {
         let supply = &mut *lock(&self.supply);
         let bytes = self.give_up_free(supply);

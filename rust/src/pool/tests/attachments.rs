@@ -1,0 +1,102 @@
+//! Opening, attaching, closing, and names that mean nothing.
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use super::{MIB, settings, stamp};
+use crate::pool;
+use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER};
+
+#[test]
+fn closed_pool_keeps_nothing_and_its_number_dies_with_the_last_block() {
+    let number = pool::open(settings(4 * MIB, 8192)).unwrap();
+    assert_eq!(pool::attach(number), Ok(settings(4 * MIB, 8192)));
+    let lease = pool::acquire(number, 4096, false).unwrap();
+    pool::close(number).unwrap();
+    assert_eq!(pool::stats(number).unwrap().mapped_bytes, 2 * MIB);
+    pool::close(number).unwrap();
+    let stats = pool::stats(number).unwrap();
+    assert_eq!(
+        (stats.mapped_bytes, stats.free_bytes, stats.attachments),
+        (4096, 0, 0)
+    );
+    assert_eq!(pool::acquire(number, 4096, false), Err(NO_SUCH_HANDLE));
+    assert_eq!(pool::attach(number), Err(NO_SUCH_HANDLE));
+    assert_eq!(pool::close(number), Err(NO_SUCH_HANDLE));
+    stamp(&lease, 1);
+    pool::release(number, lease.slot, lease.generation).unwrap();
+    assert_eq!(pool::stats(number), Err(NO_SUCH_HANDLE));
+    assert_eq!(pool::trim(number), Err(NO_SUCH_HANDLE));
+    assert!(pool::registry::find(number).is_none());
+}
+
+#[test]
+fn attachments_of_a_thread_end_with_it() {
+    let number = thread::spawn(|| {
+        let number = pool::open(settings(MIB, 8192)).unwrap();
+        pool::acquire(number, 4096, false).unwrap();
+        number
+    })
+    .join()
+    .unwrap();
+    assert_eq!(pool::attach(number), Err(NO_SUCH_HANDLE));
+    assert!(pool::registry::find(number).is_none());
+}
+
+#[test]
+fn attachment_of_another_thread_cannot_be_taken_back() {
+    let number = pool::open(settings(MIB, 8192)).unwrap();
+    let other = thread::spawn(move || pool::close(number)).join().unwrap();
+    assert_eq!(other, Err(NO_SUCH_HANDLE));
+    pool::close(number).unwrap();
+}
+
+#[test]
+fn numbers_that_no_pool_has_are_refused() {
+    for number in [0, u32::MAX] {
+        assert_eq!(pool::acquire(number, 1, false), Err(NO_SUCH_HANDLE));
+        assert_eq!(pool::attach(number), Err(NO_SUCH_HANDLE));
+        assert_eq!(pool::close(number), Err(NO_SUCH_HANDLE));
+        assert_eq!(pool::lend(number, 0, 1, 0, 1).err(), Some(NO_SUCH_HANDLE));
+    }
+    let number = pool::open(settings(MIB, 8192)).unwrap();
+    let lease = pool::acquire(number, 4096, false).unwrap();
+    for slot in [lease.slot + 100_000, u32::MAX] {
+        assert_eq!(pool::release(number, slot, lease.generation), Err(NO_SUCH_HANDLE));
+    }
+    let free = lease.slot + 1;
+    assert_eq!(pool::release(number, free, lease.generation), Err(NOT_OWNER));
+    assert_eq!(
+        pool::lend(number, lease.slot, lease.generation, u32::MAX, 2).err(),
+        Some(BAD_ARGUMENT)
+    );
+    pool::release(number, lease.slot, lease.generation).unwrap();
+    pool::close(number).unwrap();
+}
+
+/// Closing, while another thread returns blocks: nothing stays mapped.
+#[test]
+fn nothing_stays_mapped_when_closing_meets_a_release() {
+    for _ in 0..300 {
+        let number = pool::open(settings(MIB, 8192)).unwrap();
+        let pool = pool::registry::find(number).unwrap();
+        let barrier = Arc::new(Barrier::new(2));
+        let other = {
+            let barrier = Arc::clone(&barrier);
+            thread::spawn(move || {
+                let leases: Vec<_> = (0..8)
+                    .map(|_| pool::acquire(number, 4096, false).unwrap())
+                    .collect();
+                barrier.wait();
+                for lease in leases {
+                    pool::release(number, lease.slot, lease.generation).unwrap();
+                }
+            })
+        };
+        barrier.wait();
+        pool::close(number).unwrap();
+        other.join().unwrap();
+        assert_eq!(pool.stats().mapped_bytes, 0);
+        assert!(pool.is_dead() && pool::registry::find(number).is_none());
+    }
+}

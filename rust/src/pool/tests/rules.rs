@@ -1,0 +1,114 @@
+//! Single rules, on a pool without a number.
+
+use super::{MIB, settings};
+use crate::pool::classes::{CLASS_BYTES, CLASS_COUNT, class_of};
+use crate::pool::pool::{Counter, Lease, Pool};
+use crate::pool::slots::OwnerId;
+use crate::pool::stats::{CLASS_FIELDS, POOL_FIELDS};
+use crate::status::{NO_SUCH_HANDLE, POOL_LIMIT};
+
+const ME: OwnerId = OwnerId(1);
+
+#[test]
+fn acquire_gives_free_blocks_of_other_classes_up_before_it_refuses() {
+    let pool = Pool::new(0, settings(MIB, 8192));
+    let small: Vec<_> = (0..256).map(|_| pool.acquire(ME, 4096, false).unwrap()).collect();
+    assert_eq!(pool.acquire(ME, 4096, false), Err(POOL_LIMIT));
+    for lease in &small {
+        pool.release(ME, lease.slot, lease.generation).unwrap();
+    }
+    assert_eq!(pool.stats().free_bytes, MIB);
+    let large = pool.acquire(ME, MIB as u32, false).unwrap();
+    assert_eq!((pool.stats().free_bytes, pool.stats().dropped), (0, 256));
+    assert_eq!(
+        pool.release(ME, small[0].slot, small[0].generation),
+        Err(NO_SUCH_HANDLE)
+    );
+    pool.release(ME, large.slot, large.generation).unwrap();
+    assert!(pool.acquire(ME, 1, false).is_ok());
+}
+
+#[test]
+fn reclaim_takes_no_more_than_is_missing_where_it_can() {
+    let pool = Pool::new(0, settings(24 * MIB, 8192));
+    let leases: Vec<_> = [8 * MIB, 12 * MIB, 4 * MIB]
+        .map(|bytes| pool.acquire(ME, bytes as u32, false).unwrap())
+        .into();
+    for lease in &leases {
+        pool.release(ME, lease.slot, lease.generation).unwrap();
+    }
+    pool.acquire(ME, 6 * MIB as u32, false).unwrap();
+    // 6 MiB: the 4 MiB block and then, for the rest, the smallest that is larger.
+    assert_eq!(pool.stats().free_bytes, 12 * MIB);
+}
+
+#[test]
+fn generation_changes_when_the_mapping_goes_and_only_then() {
+    let pool = Pool::new(0, settings(MIB, 8192));
+    let first = pool.acquire(ME, 4096, false).unwrap();
+    assert!(first.fresh);
+    pool.release(ME, first.slot, first.generation).unwrap();
+    let again = pool.acquire(ME, 4096, false).unwrap();
+    assert_eq!(
+        again,
+        Lease {
+            fresh: false,
+            ..first
+        }
+    );
+    pool.release(ME, again.slot, again.generation).unwrap();
+    pool.trim();
+    for _ in 0..256 {
+        let lease = pool.acquire(ME, 4096, false).unwrap();
+        assert!(lease.slot != first.slot || lease.generation != first.generation);
+    }
+}
+
+#[test]
+fn arenas_are_aligned_to_huge_pages() {
+    let pool = Pool::new(0, settings(64 * MIB, 8192));
+    for bytes in &CLASS_BYTES[..CLASS_COUNT - 8] {
+        let lease = pool.acquire(ME, *bytes, false).unwrap();
+        assert_eq!(lease.address % (2 << 20), 0, "{bytes}");
+        pool.release(ME, lease.slot, lease.generation).unwrap();
+        pool.trim();
+    }
+}
+
+#[test]
+fn largest_class_is_leased_and_comes_back() {
+    let pool = Pool::new(0, settings(1 << 53, 8192));
+    let lease = pool.acquire(ME, 512 << 20, false).unwrap();
+    assert_eq!(lease.capacity, 512 << 20);
+    pool.release(ME, lease.slot, lease.generation).unwrap();
+    assert_eq!(pool.trim(), 512 << 20);
+}
+
+#[test]
+fn events_are_counted() {
+    let pool = Pool::new(0, settings(MIB, 8192));
+    for number in 0..Counter::COUNT as u32 {
+        pool.count(Counter::from_number(number).unwrap(), 10 + number as i32);
+    }
+    pool.count(Counter::Frozen, -4);
+    assert_eq!(pool.stats().events, [10, 7, 12, 13, 14, 15]);
+    assert_eq!(Counter::from_number(6), None);
+    assert_eq!(
+        pool.stats().values().count(),
+        POOL_FIELDS + CLASS_COUNT * CLASS_FIELDS
+    );
+}
+
+#[test]
+fn class_of_every_class_is_served() {
+    let pool = Pool::new(0, settings(4 << 30, 8192));
+    for bytes in CLASS_BYTES {
+        let lease = pool.acquire(ME, bytes, false).unwrap();
+        assert_eq!(
+            Some(lease.capacity),
+            class_of(bytes).map(|class| CLASS_BYTES[class])
+        );
+    }
+    pool.end_owner(ME);
+    assert_eq!(pool.stats().in_use_bytes, 0);
+}

@@ -1,0 +1,197 @@
+/** Writing, rule 2: whole physical blocks; the last one is written again with what was in it. */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  at,
+  faultsOfClosed,
+  headersOf,
+  KIB,
+  openLog,
+  payload,
+  segment,
+  WatchedPlace,
+  type Written,
+} from "./support.ts";
+
+/** Two writes that were in flight at the same time and touch the same byte. */
+function overlap(writes: readonly Written[]): [Written, Written] | undefined {
+  for (const [i, a] of writes.entries()) {
+    for (const b of writes.slice(i + 1)) {
+      const together = a.path === b.path && a.ended! > b.began;
+      const touching = a.position < b.position + b.bytes.length &&
+        b.position < a.position + a.bytes.length;
+      if (together && touching) return [a, b];
+    }
+  }
+  return undefined;
+}
+
+/** Checks a write of data against the bytes that the file has in the end. */
+function checkData(write: Written, whole: Uint8Array, ends: Set<number>): void {
+  const { position, bytes } = write;
+  const rest = whole.subarray(position, position + bytes.length);
+  let same = 0;
+  while (same < rest.length && bytes[same] === rest[same]) same++;
+  const padding = bytes.subarray(same);
+  assert(padding.every((byte) => byte === 0), "zeros behind the data");
+  // Where the data of this write ends, a message does: zeros of a payload may be equal to the padding.
+  if (padding.length === 0) return;
+  let end = same;
+  while (end > 0 && !ends.has(position + end)) end--;
+  assert(
+    end === 0 ? position === 0 : bytes.subarray(end).every((b) => b === 0),
+    `the write at ${position} holds half a message`,
+  );
+}
+
+/** Checks all writes of a log that was closed. */
+function checkWrites(place: WatchedPlace, unit: number): void {
+  const { logWrites } = place.storage;
+  for (const { position, bytes } of logWrites) {
+    assertEquals([position % unit, bytes.length % unit], [0, 0]);
+  }
+  assertEquals(overlap(place.storage.writes), undefined);
+  for (const name of place.names().filter((name) => name.endsWith(".log"))) {
+    const whole = place.bytes(name);
+    const ends = new Set(headersOf(whole).map(({ end }) => end));
+    for (const write of logWrites.filter(({ path }) => path.endsWith(name))) {
+      if (!write.zeros) checkData(write, whole, ends);
+    }
+    const covered = logWrites.find((data) =>
+      !data.zeros &&
+      logWrites.some((zeros) =>
+        zeros.zeros && zeros.began > data.began &&
+        zeros.position < data.position + data.bytes.length
+      )
+    );
+    assertEquals(covered, undefined, "zeros over data");
+  }
+  assertEquals(faultsOfClosed(place), []);
+}
+
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ size: fc.nat(900) }) },
+  { weight: 2, arbitrary: fc.record({ size: fc.nat(40_000) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      flush: fc.constantFrom("none" as const, "data" as const, "full" as const),
+      wait: fc.boolean(),
+    }),
+  },
+);
+
+for (const physicalBlock of [512, 4096, 16 * KIB]) {
+  Deno.test(`Rule 2: writes are multiples of a physical block of ${physicalBlock} and never overlap in flight`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 60 }),
+        fc.constantFrom(4 * KIB, 20 * KIB, 64 * KIB),
+        fc.constantFrom(64 * KIB, 1024 * KIB),
+        fc.nat(),
+        async (steps, blockBytes, segmentBytes, seed) => {
+          const options = { seed, physicalBlock };
+          await at(new WatchedPlace(options), async (place) => {
+            const log = await openLog(place, { blockBytes, segmentBytes });
+            const flushes: Promise<void>[] = [];
+            for (const each of steps) {
+              if ("size" in each) {
+                log.append(payload(log.nextOffset, each.size));
+              } else {
+                const flushed = log.flush({ durability: each.flush });
+                flushes.push(flushed);
+                if (each.wait) await flushed;
+              }
+            }
+            await Promise.all(flushes);
+            await log.close();
+            checkWrites(place, physicalBlock);
+          });
+        },
+      ),
+      { numRuns: 40, seed: physicalBlock },
+    );
+  });
+}
+
+Deno.test("Rule 2: blocks of one flush are in flight together, the shared one written once", async () => {
+  await at(new WatchedPlace({ seed: 3 }), async (place) => {
+    const log = await openLog(place, { blockBytes: 8 * KIB });
+    for (let i = 0; i < 20; i++) log.append(payload(i, 3000));
+    await log.flush();
+    const writes = place.storage.logWrites;
+    assert(writes.length > 5);
+    assert(
+      writes.every(({ began }) => began - writes[0]!.began < writes.length),
+    );
+    const sorted = writes.toSorted((a, b) => a.position - b.position);
+    for (const [i, { position, bytes }] of sorted.entries()) {
+      assertEquals(
+        sorted[i + 1]?.position ?? position + bytes.length,
+        position + bytes.length,
+      );
+    }
+    await log.close();
+    checkWrites(place, 4096);
+  });
+});
+
+Deno.test("Rule 2: the last block is written again, identical up to the old end", async () => {
+  await at(new WatchedPlace(), async (place) => {
+    const log = await openLog(place);
+    for (let i = 0; i < 30; i++) {
+      log.append(payload(i, 10 + i));
+      await log.flush();
+    }
+    const writes = place.storage.logWrites;
+    assertEquals(writes.length, 30);
+    let end = 0;
+    for (const [i, { position, bytes }] of writes.entries()) {
+      assertEquals([position, bytes.length], [0, 4096]);
+      if (i > 0) {
+        const before = writes[i - 1]!.bytes.subarray(0, end);
+        assertEquals(bytes.subarray(0, end), before);
+      }
+      end += 64 + 10 + i;
+      assert(bytes.subarray(end).every((byte) => byte === 0));
+    }
+    await log.close();
+  });
+});
+
+Deno.test("Rule 2: the last block is written again identically after reopening", async () => {
+  await at(new WatchedPlace(), async (place) => {
+    for (let i = 0; i < 10; i++) {
+      const log = await openLog(place);
+      log.append(payload(i, 700));
+      if (i % 2 === 0) log.closeSync();
+      else await log.close();
+    }
+    checkWrites(place, 4096);
+    assertEquals(headersOf(place.bytes(`${segment(0)}.log`)).length, 10);
+  });
+});
+
+Deno.test("Rule 2: writes of data and of prepared zeros never overlap in flight, and no zeros cover data", async () => {
+  for (let seed = 0; seed < 12; seed++) {
+    await at(new WatchedPlace({ seed }), async (place) => {
+      const log = await openLog(place, { prepareBytes: 1500 * KIB });
+      for (let i = 0; i < 40; i++) {
+        log.append(payload(i, (i * 7919) % 70_000));
+        if (i % 5 === 4) log.flushSync();
+        else await log.flush({ durability: i % 2 ? "none" : "data" });
+        // Lets some steps of preparing begin, and some of them end.
+        for (let turn = (seed + i) % 5; turn > 0; turn--) {
+          await new Promise((resolve) => setTimeout(resolve, 0));
+        }
+      }
+      await log.close();
+      const { logWrites } = place.storage;
+      const zeros = logWrites.filter(({ bytes }) =>
+        bytes.every((b) => b === 0)
+      );
+      assert(zeros.length > 0);
+      checkWrites(place, 4096);
+    });
+  }
+});

@@ -1,0 +1,465 @@
+/** What survives a power cut, case by case. */
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { SimulatedCrash, SimulatedDisk } from "../../lib/testing/mod.ts";
+import {
+  assertStates,
+  blocks,
+  countStates,
+  makeFile,
+  TestPool,
+  UNIT,
+} from "./support.ts";
+
+Deno.test("crash: a write that nobody synced leaves any subset of its blocks, and the size by itself", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  using file = makeFile(disk, "/a");
+  using block = pool.filled(1, 2 * UNIT);
+  file.writeSync(block, 0);
+  assertEquals(
+    disk.unsyncedUnits(),
+    [
+      {
+        kind: "block",
+        path: "/a",
+        inFlight: false,
+        position: 0,
+        length: UNIT,
+      },
+      {
+        kind: "block",
+        path: "/a",
+        inFlight: false,
+        position: UNIT,
+        length: UNIT,
+      },
+      { kind: "size", path: "/a", inFlight: false, length: 2 * UNIT },
+    ],
+  );
+  assertStates(disk, (after) => blocks(after, "/a"), [
+    [],
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ]);
+});
+
+Deno.test("crash: a durable write leaves its bytes and the size that they need, and nothing else", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  using file = makeFile(disk, "/a");
+  using one = pool.filled(1);
+  using two = pool.filled(2);
+  file.writeSync(one, 0);
+  file.writeSync(one, 2 * UNIT);
+  file.writeSync(two, UNIT, { durability: "data" });
+  assertStates(disk, (after) => blocks(after, "/a"), [
+    [0, 2],
+    [0, 2, 0],
+    [0, 2, 1],
+    [1, 2],
+    [1, 2, 0],
+    [1, 2, 1],
+  ]);
+  file.writeSync(two, 0, { durability: "full" });
+  assertStates(disk, (after) => blocks(after, "/a"), [
+    [2, 2],
+    [2, 2, 0],
+    [2, 2, 1],
+  ]);
+});
+
+Deno.test("crash: sync makes everything of its file durable, and nothing of another", () => {
+  using pool = new TestPool();
+  for (const durability of ["data", "full"] as const) {
+    const disk = new SimulatedDisk();
+    using a = makeFile(disk, "/a");
+    using b = makeFile(disk, "/b");
+    using block = pool.filled(1);
+    for (const file of [a, b]) {
+      file.writeSync(block, 0);
+      file.truncateSync(10);
+      file.preallocateSync(0, 20);
+    }
+    a.syncSync(durability);
+    assertEquals(
+      disk.unsyncedUnits().map(({ path, kind }) => [path, kind]),
+      [
+        ["/b", "block"],
+        ["/b", "size"],
+        ["/b", "truncate"],
+        ["/b", "preallocate"],
+      ],
+    );
+    assertEquals(disk.crashState("none").peek("/a").length, 20);
+    assertEquals(disk.crashState("none").peek("/b").length, 0);
+  }
+});
+
+Deno.test("crash: a cut that nobody synced may not have happened, though later bytes are durable", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  disk.poke("/a", 0, new Uint8Array(3 * UNIT).fill(1));
+  using file = disk.openSync("/a", { write: true });
+  using two = pool.filled(2);
+  file.truncateSync(UNIT);
+  file.writeSync(two, UNIT, { durability: "data" });
+  assertStates(disk, (after) => blocks(after, "/a"), [
+    [1, 2],
+    [1, 2, 1],
+  ]);
+  file.syncSync();
+  assertStates(disk, (after) => blocks(after, "/a"), [[1, 2]]);
+});
+
+Deno.test("crash: what was cut and synced does not come back when the file grows again", () => {
+  const disk = new SimulatedDisk();
+  disk.poke("/a", 0, new Uint8Array(2 * UNIT).fill(1));
+  using file = disk.openSync("/a", { write: true });
+  file.truncateSync(100);
+  file.syncSync();
+  file.truncateSync(2 * UNIT);
+  const after = disk.crash("all").peek("/a");
+  assertEquals(after.length, 2 * UNIT);
+  assertEquals(after.lastIndexOf(1), 99);
+});
+
+Deno.test("crash: writes of 512 bytes within a block are units of their own, blocks of 512 bytes likewise", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  disk.poke("/a", 0, new Uint8Array(UNIT));
+  using file = disk.openSync("/a", { write: true });
+  using block = pool.filled(1);
+  file.writeSync(block, 512, { length: 512 });
+  file.writeSync(block, 1024, { length: 512 });
+  const sectors = (after: SimulatedDisk) =>
+    [512, 1024].map((at) => after.peek("/a")[at]);
+  assertStates(disk, sectors, [[0, 0], [0, 1], [1, 0], [1, 1]]);
+
+  const small = new SimulatedDisk({ blockBytes: 512 });
+  small.poke("/a", 0, new Uint8Array(UNIT));
+  using fine = small.openSync("/a", { write: true });
+  fine.writeSync(block, 512, { length: 1024 });
+  assertStates(small, sectors, [[0, 0], [0, 1], [1, 0], [1, 1]]);
+});
+
+Deno.test("crash: a file is there only if its name is durable; its contents stay with it", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  using file = disk.openSync("/a", { write: true, createNew: true });
+  using block = pool.filled(7);
+  file.writeSync(block, 0);
+  file.syncSync("full");
+  assertStates(disk, (after) => blocks(after, "/a"), [
+    [7],
+    undefined,
+  ]);
+  disk.syncDirectorySync("/");
+  assertStates(disk, (after) => blocks(after, "/a"), [[7]]);
+});
+
+Deno.test("crash: a rename is there as a whole or not at all, and replaces as a whole", () => {
+  const disk = new SimulatedDisk();
+  disk.poke("/old", 0, Uint8Array.of(1));
+  disk.poke("/new", 0, Uint8Array.of(2));
+  disk.renameSync("/new", "/old");
+  const shown = (after: SimulatedDisk) =>
+    after.files().map((path) => `${path} ${after.peek(path)[0]}`);
+  assertStates(disk, shown, [
+    ["/new 2", "/old 1"],
+    ["/old 2"],
+  ]);
+  disk.syncDirectorySync("/");
+  assertStates(disk, shown, [["/old 2"]]);
+});
+
+Deno.test("crash: names change independently, and a file has one name", () => {
+  const disk = new SimulatedDisk();
+  disk.poke("/a", 0, Uint8Array.of(1));
+  disk.renameSync("/a", "/b");
+  disk.renameSync("/b", "/c");
+  disk.openSync("/a", { write: true, createNew: true }).closeSync();
+  disk.openSync("/d", { write: true, createNew: true }).closeSync();
+  disk.removeSync("/d");
+  const shown = (after: SimulatedDisk) =>
+    after.files().map((path) => `${path}${after.peek(path).length}`).join(" ");
+  assertStates(disk, shown, [
+    "/a0",
+    "/a0 /b1",
+    "/a0 /b1 /d0",
+    "/a0 /c1",
+    "/a0 /c1 /d0",
+    "/a0 /d0",
+    "/a1",
+    "/a1 /d0",
+    "/b1",
+    "/b1 /d0",
+    "/c1",
+    "/c1 /d0",
+  ]);
+});
+
+Deno.test("crash: a removed file may come back until its directory is synced", () => {
+  const disk = new SimulatedDisk();
+  disk.poke("/a", 0, Uint8Array.of(1));
+  disk.removeSync("/a");
+  assertStates(disk, (after) => after.files(), [["/a"], []]);
+  disk.syncDirectorySync("/");
+  assertEquals(disk.unsyncedUnits(), []);
+  assertEquals(disk.crash("none").files(), []);
+});
+
+Deno.test("crash: a rename between directories waits for the sync of both", () => {
+  const disk = new SimulatedDisk();
+  disk.poke("/a/x", 0, Uint8Array.of(1));
+  disk.makeDirectorySync("/b");
+  disk.renameSync("/a/x", "/b/x");
+  disk.syncDirectorySync("/b");
+  assertStates(disk, (after) => after.files(), [["/a/x"], ["/b/x"]]);
+  disk.syncDirectorySync("/a");
+  assertStates(disk, (after) => after.files(), [["/b/x"]]);
+});
+
+Deno.test("crash: a directory that was made is durable with its parents, and one that vanishes takes its files", async () => {
+  const disk = new SimulatedDisk();
+  assertEquals(disk.makeDirectorySync("/a/b/c"), true);
+  assertEquals(disk.unsyncedUnits(), []);
+  assertEquals(disk.crashState("none").listSync("/a/b")[0]!.name, "c");
+  assertEquals(await disk.makeDirectory("/a/d/e"), true);
+  assertEquals(disk.unsyncedUnits(), []);
+  // A sync that failed leaves a directory in doubt, and with it what is in it.
+  disk.failAt(6, { error: "EIO" }, { kind: "syncDirectory" });
+  assertThrows(() => disk.makeDirectorySync("/f"), Error, "EIO");
+  makeFile(disk, "/f/a").closeSync();
+  assertStates(disk, (after) => after.files(), [["/f/a"], []]);
+  disk.removeSync("/f/a");
+  disk.removeSync("/f");
+  disk.syncDirectorySync("/");
+  // The power fails in the sync of the directory that holds the new name.
+  disk.onOperation(({ kind }) =>
+    kind === "syncDirectory" ? { crash: true } : undefined
+  );
+  assertThrows(() => disk.makeDirectorySync("/x/y"), SimulatedCrash);
+  assertStates(disk, (after) => after.listSync("/").map((each) => each.name), [[
+    "a",
+    "x",
+  ], ["a"]]);
+});
+
+Deno.test("crash: a write in flight leaves any subset of its blocks, though it was to be durable", async () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  const file = makeFile(disk, "/a");
+  using block = pool.filled(1, 2 * UNIT);
+  const writing = file.write(block, 0, { durability: "data" });
+  assertEquals(disk.unsyncedUnits().map((each) => each.inFlight), [
+    true,
+    true,
+    true,
+  ]);
+  assertEquals(disk.peek("/a").length, 0);
+  assertEquals(countStates(disk, (after) => blocks(after, "/a")), 5);
+  assertEquals(await writing, 2 * UNIT);
+  assertEquals(disk.unsyncedUnits(), []);
+  block.bytes.fill(2);
+  const late = assertRejects(
+    () => file.write(block, 0, { durability: "data" }),
+    SimulatedCrash,
+  );
+  assertEquals(blocks(disk.crash(0b01n), "/a"), [2, 1]);
+  assertEquals(blocks(disk.crash(0b10n), "/a"), [1, 2]);
+  await late;
+  await file.close();
+});
+
+Deno.test("crash: bytes that are there without the size that they need do not come back when the file grows", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  using file = makeFile(disk, "/a");
+  using block = pool.filled(1);
+  file.writeSync(block, 0);
+  const after = disk.crashState((unit) => unit.kind === "block");
+  assertEquals(after.peek("/a").length, 0);
+  assertEquals(after.hash(), disk.crashState("none").hash());
+  using again = after.openSync("/a", { write: true });
+  again.truncateSync(UNIT);
+  assertEquals(blocks(after, "/a"), [0]);
+});
+
+Deno.test("crash: units go by the name that their file has now", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  using file = makeFile(disk, "/a");
+  using block = pool.filled(1);
+  file.writeSync(block, 0);
+  disk.renameSync("/a", "/b");
+  assertEquals(
+    disk.unsyncedUnits().map(({ kind, path, to }) => [kind, path, to]),
+    [
+      ["block", "/b", undefined],
+      ["size", "/b", undefined],
+      ["rename", "/a", "/b"],
+    ],
+  );
+});
+
+Deno.test("crash: a sync covers what had completed when it began, not what is in flight", async () => {
+  using pool = new TestPool();
+  // In whatever order the two complete.
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = new SimulatedDisk({ seed });
+    const file = makeFile(disk, "/a");
+    using first = pool.filled(1);
+    using second = pool.filled(2);
+    await file.write(first, 0);
+    const writing = file.write(second, UNIT);
+    await Promise.all([file.sync(), writing]);
+    assertEquals(blocks(disk.crashState("none"), "/a"), [1]);
+    await file.sync();
+    assertEquals(blocks(disk.crashState("none"), "/a"), [1, 2]);
+    await file.close();
+  }
+});
+
+Deno.test("crash: the crashed disk refuses everything but closing, and what was in flight rejects and gives its memory back", async () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  const file = makeFile(disk, "/a");
+  const block = pool.filled(1);
+  const lock = disk.lock("/")!;
+  const writing = file.write(block, 0);
+  const waiting = disk.delay(1000);
+  const crashed = [
+    assertRejects(() => writing, SimulatedCrash),
+    assertRejects(() => waiting, SimulatedCrash),
+  ];
+  const after = disk.crash("none");
+  assertEquals(disk.crashed, true);
+  await Promise.all(crashed);
+  assertEquals(block.bytes[0], 1);
+  for (
+    const call of [
+      () => file.read(block, 0),
+      () => file.write(block, 0),
+      () => file.sync(),
+      () => file.truncate(0),
+      () => file.preallocate(0, 1),
+      () => file.size(),
+      () => disk.open("/a"),
+      () => disk.rename("/a", "/b"),
+      () => disk.remove("/a"),
+      () => disk.list("/"),
+      () => disk.makeDirectory("/d"),
+      () => disk.syncDirectory("/"),
+      () => disk.delay(1),
+    ]
+  ) {
+    await assertRejects(call, SimulatedCrash);
+  }
+  assertThrows(() => disk.lock("/"), SimulatedCrash);
+  assertThrows(() => disk.delaySync(1), SimulatedCrash);
+  assertThrows(() => file.writeSync(block, 0), SimulatedCrash);
+  assertEquals(block.getUint8(0), 1);
+  lock.release();
+  file.closeSync();
+  await file.close();
+  assert(after.lock("/") !== undefined);
+  assertEquals(after.peek("/a").length, 0);
+  block.drop();
+});
+
+Deno.test("crash: the same moment can be crashed again, with masks, sets, functions and words", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  using file = makeFile(disk, "/a");
+  using block = pool.filled(1, 2 * UNIT);
+  file.writeSync(block, 0);
+  const left = (choice: Parameters<SimulatedDisk["crash"]>[0]) =>
+    blocks(disk.crash(choice), "/a");
+  assertEquals(left("none"), []);
+  assertEquals(left("all"), [1, 1]);
+  assertEquals(left(0b101n), [1, 0]);
+  assertEquals(left(new Set([1, 2])), [0, 1]);
+  assertEquals(left((unit) => unit.kind === "size"), [0, 0]);
+  const numbers: number[] = [];
+  left((_, number) => numbers.push(number) > 0);
+  assertEquals(numbers, [0, 1, 2]);
+  assertEquals(left((_, number) => number > 0), [0, 1]);
+});
+
+Deno.test("crash: random choices leave everything, nothing and something", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk({ seed: 9 });
+  using file = makeFile(disk, "/a");
+  using block = pool.filled(1, 2 * UNIT);
+  file.writeSync(block, 0);
+  const found = new Set<string>();
+  for (let i = 0; i < 200; i++) {
+    found.add(String(blocks(disk.crashState(), "/a")));
+  }
+  assertEquals(found.size, 5);
+});
+
+Deno.test("crash: the disk that comes after holds durable things only, and can crash again", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk({ sizeBytes: 4 * UNIT, physicalBlock: 512 });
+  const file = makeFile(disk, "/a");
+  using block = pool.filled(1);
+  file.writeSync(block, 0);
+  disk.delaySync(1000);
+  const second = disk.crash("all");
+  assertEquals(second.unsyncedUnits(), []);
+  using again = second.openSync("/a", { write: true });
+  assertEquals(again.capabilities.physicalBlock, 512);
+  again.writeSync(block, 0, { durability: "data" });
+  assertEquals(blocks(second.crash("none").crash("none"), "/a"), [1]);
+  assertNotEquals(second.seed, disk.seed);
+  assert(second.timeMicros >= disk.timeMicros);
+  // Nothing of one disk is seen through the other.
+  disk.poke("/a", 0, Uint8Array.of(9));
+  assertEquals(blocks(second, "/a"), [1]);
+  file.closeSync();
+});
+
+Deno.test("kill: everything written is there and still unsynced, locks are free, handles are dead", async () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  const file = makeFile(disk, "/a");
+  using block = pool.filled(1, 2 * UNIT);
+  file.writeSync(block, 0);
+  disk.lock("/");
+  const units = disk.unsyncedUnits();
+  const after = disk.kill();
+  assertEquals(after.unsyncedUnits(), units);
+  assertEquals(blocks(after, "/a"), [1, 1]);
+  assertEquals(blocks(after.crashState("none"), "/a"), []);
+  assert(after.lock("/") !== undefined);
+  await assertRejects(() => file.read(block, 0), SimulatedCrash);
+  using again = after.openSync("/a", { write: true });
+  again.syncSync();
+  assertEquals(blocks(after.crash("none"), "/a"), [1, 1]);
+  file.closeSync();
+});
+
+Deno.test("kill: an operation in flight was done, or not", async () => {
+  using pool = new TestPool();
+  const found = new Set<string>();
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = new SimulatedDisk({ seed });
+    const file = makeFile(disk, "/a");
+    using block = pool.filled(1);
+    const writing = file.write(block, 0, { durability: "data" });
+    const dead = assertRejects(() => writing, SimulatedCrash);
+    found.add(String(blocks(disk.kill(), "/a")));
+    await dead;
+    await file.close();
+  }
+  assertEquals([...found].sort(), ["", "1"]);
+});

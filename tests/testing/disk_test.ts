@@ -1,0 +1,231 @@
+/** The seed, the clock, the order of completion, and what tests do behind the disk's back. */
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import {
+  SeededRandom,
+  SimulatedDisk,
+  type SimulatedDiskOptions,
+} from "../../lib/testing/mod.ts";
+import { makeFile, TestPool, UNIT } from "./support.ts";
+
+/** Something with operations in flight, random bytes, times and a crash. */
+async function scenario(seed: number): Promise<unknown> {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk({ seed });
+  const file = await disk.open("/a", { write: true, createNew: true });
+  const order: unknown[] = [];
+  await Promise.all(Array.from({ length: 8 }, async (_, i) => {
+    using block = pool.filled(i + 1);
+    disk.random(block.bytes);
+    await file.write(block, i * UNIT);
+    order.push(i, disk.now());
+    if (i % 3 === 0) await disk.delay(i);
+    await file.sync();
+    order.push(i, disk.now());
+  }));
+  disk.renameSync("/a", "/b");
+  await file.close();
+  return {
+    order,
+    trace: disk.trace,
+    hash: disk.hash(),
+    crashes: [1, 2, 3].map(() => disk.crash().hash()),
+    random: [...disk.crash().random(new Uint8Array(8))],
+  };
+}
+
+Deno.test("the same seed does the same again, another one something else", async () => {
+  const first = await scenario(1);
+  assertEquals(await scenario(1), first);
+  assertNotEquals(await scenario(2), first);
+});
+
+Deno.test("what is in flight completes in later turns, in any order", async () => {
+  using pool = new TestPool();
+  const orders = new Set<string>();
+  for (let seed = 0; seed < 100; seed++) {
+    const disk = new SimulatedDisk({ seed });
+    const file = makeFile(disk, "/a");
+    const order: number[] = [];
+    const writes = [0, 1, 2].map(async (i) => {
+      using block = pool.filled(i);
+      await file.write(block, i * UNIT);
+      order.push(i);
+    });
+    // Promises alone do not let time pass.
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+    assertEquals(order, []);
+    await Promise.all(writes);
+    orders.add(order.join(""));
+    await file.close();
+  }
+  assertEquals(orders.size, 6);
+});
+
+Deno.test("the clock stands still but for its steps, delays and latencies, and may be set back", async () => {
+  const disk = new SimulatedDisk({ timeMicros: 1000, timeStepMicros: 10 });
+  assertEquals([disk.now(), disk.now()], [1000, 1010]);
+  assertEquals([disk.timeMicros, disk.timeMicros], [1020, 1020]);
+  await disk.delay(2);
+  assertEquals(disk.timeMicros, 3020);
+  disk.delaySync(1.5);
+  assertEquals(disk.timeMicros, 4520);
+  const waiting = disk.delay(5);
+  disk.timeMicros = 100;
+  await waiting;
+  assertEquals(disk.timeMicros, 5100);
+  const order: string[] = [];
+  await Promise.all([
+    disk.delay(100).then(() => order.push("long")),
+    disk.delay(1).then(() => order.push("short")),
+  ]);
+  assertEquals(order, ["short", "long"]);
+  assertThrows(() => disk.timeMicros = -1, RangeError);
+});
+
+Deno.test("an aborted delay does not let its time pass", async () => {
+  const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 0 });
+  const controller = new AbortController();
+  const waiting = disk.delay(1000, { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assertRejects(() => waiting, Error, "enough");
+  await disk.delay(1);
+  // Some more turns of the event loop.
+  for (let i = 0; i < 3; i++) await disk.delay(0);
+  assertEquals(disk.timeMicros, 1000);
+});
+
+Deno.test("wrong options are refused with their name", () => {
+  const wrong: [SimulatedDiskOptions, string][] = [
+    [{ seed: 0.5 }, "'seed'"],
+    [{ blockBytes: 0 }, "'blockBytes'"],
+    [{ sizeBytes: -1 }, "'sizeBytes'"],
+    [{ timeMicros: NaN }, "'timeMicros'"],
+    [{ timeStepMicros: -1 }, "'timeStepMicros'"],
+  ];
+  for (const [options, name] of wrong) {
+    assertThrows(() => new SimulatedDisk(options), RangeError, name);
+  }
+});
+
+Deno.test("capabilities are a real disk's, or what was asked for", () => {
+  const disk = new SimulatedDisk();
+  using file = makeFile(disk, "/a");
+  const { tier, offsetAlignment, memoryAlignment, physicalBlock } =
+    file.capabilities;
+  assertEquals(
+    [tier, offsetAlignment, memoryAlignment, physicalBlock],
+    ["direct", 512, 512, 4096],
+  );
+  const other = new SimulatedDisk({ tier: "buffered", copyOnWrite: true });
+  using odd = makeFile(other, "/a");
+  assertEquals([odd.capabilities.tier, odd.capabilities.copyOnWrite], [
+    "buffered",
+    true,
+  ]);
+});
+
+Deno.test("poke changes bytes durably and without an operation, peek copies them", () => {
+  using pool = new TestPool();
+  const disk = new SimulatedDisk();
+  disk.poke("/d/e/a", 5000, Uint8Array.of(1, 2, 3));
+  assertEquals(disk.trace, []);
+  assertEquals(disk.unsyncedUnits(), []);
+  assertEquals(disk.files(), ["/d/e/a"]);
+  const bytes = disk.peek("/d/e/a");
+  assertEquals([bytes.length, ...bytes.slice(5000)], [5003, 1, 2, 3]);
+  bytes.fill(9);
+  assertEquals(disk.peek("/d/e/a")[5000], 1);
+  // Also where an unsynced write lies, whatever a crash leaves of that.
+  using file = disk.openSync("/d/e/a", { write: true });
+  using block = pool.filled(7);
+  file.writeSync(block, 4096);
+  disk.poke("/d/e/a", 5000, Uint8Array.of(4));
+  for (const choice of ["none", "all"] as const) {
+    assertEquals(disk.crashState(choice).peek("/d/e/a")[5000], 4);
+  }
+  assertEquals(disk.crashState("none").peek("/d/e/a")[5001], 2);
+  assertEquals(disk.crashState("all").peek("/d/e/a")[5001], 7);
+  assertThrows(() => disk.peek("/no"), Deno.errors.NotFound);
+  assertThrows(() => disk.peek("/d"), Deno.errors.IsADirectory);
+});
+
+Deno.test("flipBit flips one bit", () => {
+  const disk = new SimulatedDisk();
+  disk.poke("/a", 0, Uint8Array.of(0, 0b1000));
+  disk.flipBit("/a", 0, 7);
+  disk.flipBit("/a", 1, 3);
+  assertEquals([...disk.peek("/a")], [128, 0]);
+  assertThrows(() => disk.flipBit("/a", 2, 0), RangeError, "'position'");
+});
+
+Deno.test("hash tells what is held, not how it came about", () => {
+  using pool = new TestPool();
+  const made = (build: (disk: SimulatedDisk) => void) => {
+    const disk = new SimulatedDisk();
+    build(disk);
+    return disk.hash();
+  };
+  const hashes = [
+    made(() => {}),
+    made((disk) => disk.poke("/a", 0, new Uint8Array(0))),
+    made((disk) => disk.poke("/b", 0, new Uint8Array(0))),
+    made((disk) => disk.poke("/a", 0, new Uint8Array(1))),
+    made((disk) => disk.poke("/a", 0, Uint8Array.of(1))),
+    made((disk) => disk.poke("/a", 0, Uint8Array.of(0, 1))),
+    made((disk) => disk.poke("/a", 0, Uint8Array.of(1, 0))),
+    made((disk) => disk.poke("/a", UNIT, Uint8Array.of(1))),
+    made((disk) => disk.makeDirectorySync("/a")),
+    made((disk) => {
+      disk.poke("/a", 0, Uint8Array.of(1));
+      disk.poke("/b", 0, Uint8Array.of(2));
+    }),
+    made((disk) => {
+      disk.poke("/a", 0, Uint8Array.of(2));
+      disk.poke("/b", 0, Uint8Array.of(1));
+    }),
+  ];
+  assertEquals(new Set(hashes).size, hashes.length);
+  for (const hash of hashes) assert(/^[0-9a-f]{16}$/.test(hash));
+  // Zeros written, allocated or never touched are the same zeros.
+  using block = pool.acquireSync(2 * UNIT, { zeroed: true });
+  const zeros = [
+    (disk: SimulatedDisk) => makeFile(disk, "/a").truncateSync(2 * UNIT),
+    (disk: SimulatedDisk) => makeFile(disk, "/a").preallocateSync(0, 2 * UNIT),
+    (disk: SimulatedDisk) => makeFile(disk, "/a").writeSync(block, 0),
+    (disk: SimulatedDisk) => disk.poke("/a", 2 * UNIT - 1, new Uint8Array(1)),
+  ].map(made);
+  assertEquals(new Set(zeros).size, 1);
+});
+
+Deno.test("paths are taken apart as a kernel does", () => {
+  const disk = new SimulatedDisk();
+  disk.makeDirectorySync("/d/");
+  disk.poke("d//./e/../a", 0, Uint8Array.of(1));
+  assertEquals(disk.files(), ["/d/a"]);
+  assertEquals(disk.listSync("/../d/.").map((each) => each.name), ["a"]);
+  using file = disk.openSync("/d/../d/a");
+  assertEquals(file.path, "/d/../d/a");
+});
+
+Deno.test("SeededRandom is even, reproducible, and different for close seeds", () => {
+  const random = new SeededRandom(42);
+  const counts = Array.from({ length: 10 }, () => 0);
+  for (let i = 0; i < 10_000; i++) counts[random.below(10)]!++;
+  for (const count of counts) assert(Math.abs(count - 1000) < 150, `${counts}`);
+  const bytes = (seed: number) =>
+    [...new SeededRandom(seed).fill(new Uint8Array(7))].join();
+  assertEquals(bytes(-5), bytes(-5));
+  const seeds = [0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 53 - 1, -1];
+  assertEquals(new Set(seeds.map(bytes)).size, seeds.length);
+  let happened = 0;
+  for (let i = 0; i < 10_000; i++) if (random.chance(0.1)) happened++;
+  assert(Math.abs(happened - 1000) < 150);
+  assert(!random.chance(0));
+  assert(random.chance(1));
+});
