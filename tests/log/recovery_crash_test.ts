@@ -9,7 +9,6 @@ import {
   payload,
   type Read,
   segment,
-  SimulatedPlace,
 } from "./support.ts";
 import {
   assertBytes,
@@ -21,6 +20,7 @@ import {
   joined,
   make,
   MARK,
+  placeOn,
   reopened,
   withLog,
 } from "./recovery_support.ts";
@@ -88,7 +88,7 @@ interface Result {
 }
 
 function resultOf(disk: SimulatedDisk): Result {
-  const place = new SimulatedPlace(disk);
+  const place = placeOn(disk);
   const messages = withLog(place, (log) => drainSync(log));
   const names = place.names();
   const kept = names.filter((name) => name.includes(".cut"))
@@ -96,7 +96,6 @@ function resultOf(disk: SimulatedDisk): Result {
   assertEquals(names.filter((name) => name.endsWith(".tmp")), []);
   // A second opening has nothing to do.
   withLog(place, (log) => assertEquals(log.stats().opening.recovered, []));
-  place.pool.close();
   return { messages, kept };
 }
 
@@ -149,10 +148,9 @@ Deno.test("Opening, rule 6: crash after crash during recovery, the end is the sa
     for (let round = 0; round < 5; round++) {
       left.failAt(1 + (seed * 7 + round * 11) % 45, { crash: true });
       try {
-        const place = new SimulatedPlace(left);
+        const place = placeOn(left);
         const log = await openLog(place);
         await log.close();
-        place.pool.close();
       } catch {
         // It crashed.
       }
@@ -175,7 +173,7 @@ Deno.test("Opening, rule 6: recovery on a full disk works, and the log can be em
     (sum, path) => sum + Math.ceil(full.peek(path).length / 4096),
     0,
   );
-  const place = new SimulatedPlace(
+  const place = placeOn(
     diskWith(files, { sizeBytes: 4096 * blocks }),
   );
   const log = openLogSync(place);
@@ -185,5 +183,4 @@ Deno.test("Opening, rule 6: recovery on a full disk works, and the log can be em
   log.append(payload(1, 4096 - HEADER));
   log.closeSync();
   assertEquals(reopened(place).length, 40);
-  place.pool.close();
 });

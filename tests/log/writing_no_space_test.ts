@@ -1,0 +1,334 @@
+/** Writing, rule 7: a full disk is no poison: the messages stay, and the next flush writes the same bytes. */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import type { Operation } from "@basalt/io/testing";
+import { type Log, NoSpace } from "@basalt/io";
+import {
+  appendSome,
+  at,
+  drain,
+  faultsOfClosed,
+  KIB,
+  lines,
+  openLog,
+  payload,
+  segment,
+  SimulatedPlace,
+  WatchedPlace,
+  type Written,
+} from "./support.ts";
+
+/** Flushes, and fails unless the disk is full. */
+async function expectFull(
+  log: Log,
+  twin: string,
+  act: "flush" | "close" = "flush",
+): Promise<NoSpace> {
+  return twin === "sync"
+    ? assertThrows(() => log[`${act}Sync`](), NoSpace)
+    : await assertRejects(() => log[act](), NoSpace);
+}
+
+/** Checks all messages of a log that is open, then closes it and checks its files. */
+async function checkWhole(
+  place: WatchedPlace | SimulatedPlace,
+  log: Log,
+  count: number,
+  length: number,
+): Promise<void> {
+  const found = await drain(log);
+  assertEquals(
+    found.map(({ offset, payload }) => [offset, payload]),
+    Array.from({ length: count }, (_, i) => [i, payload(i, length)]),
+  );
+  await log.close();
+  assertEquals(faultsOfClosed(place), []);
+}
+
+/** Position and bytes, in the order of positions. */
+function plainly(writes: readonly Written[]): [string, number, Uint8Array][] {
+  return writes.map((
+    { path, position, bytes },
+  ) => [path, position, bytes] as [string, number, Uint8Array])
+    .sort((a, b) => a[1] - b[1]);
+}
+
+for (const twin of ["async", "sync"]) {
+  for (const code of ["ENOSPC", "EDQUOT"] as const) {
+    Deno.test(`Rule 7: ${code} from any write of a flush keeps the messages, and the next flush writes the same bytes, ${twin}`, async () => {
+      // A flush of one write, and one of several, of which each may fail.
+      for (const [messages, failing] of [[1, 1], [9, 1], [9, 2], [9, 4]]) {
+        await at(new WatchedPlace({ seed: failing! }), async (place) => {
+          const log = await openLog(place);
+          appendSome(log, 2, 2500);
+          await log.flush();
+          appendSome(log, messages!, 2500);
+          let count = 0;
+          const remove = place.disk.onOperation(({ kind }) => {
+            if (kind === "write" && ++count === failing) return { error: code };
+          });
+          const before = place.storage.writes.length;
+          const waiting = twin === "sync" ? undefined : assertRejects(
+            () => log.whenDurable(2),
+            NoSpace,
+          );
+          const error = await expectFull(log, twin);
+          await waiting;
+          remove();
+          assertEquals([error.code, error.durableOffset], [code, 2]);
+          assertEquals([log.nextOffset, log.durableOffset], [2 + messages!, 2]);
+          assertEquals(log.stats().pendingBytes, messages! * 2564);
+          const failed = place.storage.writes.slice(before);
+          if (twin === "sync") log.flushSync();
+          else await log.flush();
+          const repeated = place.storage.writes.slice(before + failed.length);
+          assertEquals(plainly(repeated), plainly(failed));
+          assertEquals(log.durableOffset, 2 + messages!);
+          await checkWhole(place, log, 2 + messages!, 2500);
+        });
+      }
+    });
+  }
+
+  Deno.test(`Rule 7: a full disk takes messages again when there is room, however often it fails, ${twin}`, async () => {
+    await at(new WatchedPlace(), async (place) => {
+      const log = await openLog(place, { segmentBytes: 20 * KIB });
+      let full = true;
+      place.disk.onOperation(({ kind, path, number }) => {
+        const grows = kind === "write" || kind === "open";
+        if (grows && full && number % 3 > 0 && path !== "/log/writer") {
+          return { error: "ENOSPC" };
+        }
+      });
+      let failures = 0;
+      for (let i = 0; i < 40; i++) {
+        appendSome(log, 1 + i % 3, 1500);
+        try {
+          if (twin === "sync") log.flushSync();
+          else await log.flush();
+        } catch (error) {
+          assertInstanceOf(error, NoSpace);
+          assertEquals(error.durableOffset, log.durableOffset);
+          failures++;
+        }
+        assert(log.durableOffset <= log.nextOffset);
+      }
+      assert(failures > 10, `${failures}`);
+      full = false;
+      await log.flush();
+      assertEquals(log.durableOffset, log.nextOffset);
+      await checkWhole(place, log, log.nextOffset, 1500);
+    });
+  });
+
+  Deno.test(`Rule 7: messages appended after a full disk follow those that wait, ${twin}`, async () => {
+    await at(new WatchedPlace(), async (place) => {
+      const log = await openLog(place);
+      const remove = place.disk.onOperation(({ kind }) => {
+        if (kind === "write") return { error: "ENOSPC" };
+      });
+      for (let i = 0; i < 5; i++) {
+        appendSome(log, 2, 1000);
+        await expectFull(log, twin);
+      }
+      const failed = place.storage.logWrites;
+      remove();
+      const before = failed.length;
+      if (twin === "sync") log.flushSync();
+      else await log.flush();
+      // What was to be written first is written again, up to where the next messages begin.
+      for (const write of failed.slice(0, before)) {
+        const again = place.bytes(`${segment(0)}.log`)
+          .subarray(write.position, write.position + write.bytes.length);
+        const data = write.bytes.findLastIndex((byte) => byte !== 0) + 1;
+        assertEquals(again.subarray(0, data), write.bytes.subarray(0, data));
+      }
+      await checkWhole(place, log, 10, 1000);
+    });
+  });
+
+  Deno.test(`Rule 7: no room for the files of a roll is a full disk, ${twin}`, async () => {
+    const places: [string, (operation: Operation) => boolean][] = [
+      ["log", ({ kind, path }) => kind === "open" && path.endsWith(".log.tmp")],
+      [
+        "index",
+        ({ kind, path }) => kind === "open" && path.endsWith(".index.tmp"),
+      ],
+      [
+        "first name",
+        ({ kind, path }) => kind === "rename" && path.endsWith("log.tmp"),
+      ],
+      [
+        "second name",
+        ({ kind, path }) => kind === "rename" && path.endsWith("index.tmp"),
+      ],
+    ];
+    for (const code of ["ENOSPC", "EDQUOT"] as const) {
+      for (const [what, hits] of places) {
+        await at(new SimulatedPlace(), async (place) => {
+          const log = await openLog(place, { segmentBytes: 4 * KIB });
+          appendSome(log, 5, 1000);
+          const remove = place.storage.onOperation((operation) => {
+            if (hits(operation)) return { error: code };
+          });
+          for (let i = 0; i < 2; i++) {
+            const error = await expectFull(log, twin);
+            assertEquals([error.code, error.durableOffset], [code, 3], what);
+          }
+          assertEquals([log.nextOffset, log.durableOffset], [5, 3]);
+          assertEquals((await drain(log)).length, 3);
+          remove();
+          if (twin === "sync") log.flushSync();
+          else await log.flush();
+          await checkWhole(place, log, 5, 1000);
+        });
+      }
+    }
+  });
+
+  Deno.test(`Rule 7: no room for the index keeps its entries, and what is durable is acknowledged, ${twin}`, async () => {
+    await at(new SimulatedPlace(), async (place) => {
+      const log = await openLog(place, { segmentBytes: 4 * KIB });
+      appendSome(log, 5, 1000);
+      const remove = place.storage.onOperation(({ kind, path }) => {
+        if (kind === "write" && path.endsWith(".index")) {
+          return { error: "ENOSPC" };
+        }
+      });
+      const durable = twin === "sync" ? undefined : log.whenDurable(2);
+      const waiting = twin === "sync"
+        ? undefined
+        : assertRejects(() => log.whenDurable(3), NoSpace);
+      const error = await expectFull(log, twin);
+      assertEquals(error.durableOffset, 3);
+      await durable;
+      await waiting;
+      remove();
+      await log.flush();
+      await checkWhole(place, log, 5, 1000);
+    });
+  });
+
+  Deno.test(`Rule 7: a log that cannot be closed on a full disk stays open, and is closed later, ${twin}`, async () => {
+    for (
+      const hits of [
+        ({ kind, path }: Operation) => kind === "write" && path.endsWith("log"),
+        ({ kind, path }: Operation) =>
+          kind === "write" && path.endsWith("index"),
+        ({ kind }: Operation) => kind === "open",
+      ]
+    ) {
+      await at(new SimulatedPlace(), async (place) => {
+        const log = await openLog(place, {
+          segmentBytes: 4 * KIB,
+          prepareBytes: 64 * KIB,
+        });
+        appendSome(log, 2, 1000);
+        await log.flush();
+        appendSome(log, 5, 1000);
+        const remove = place.storage.onOperation((operation) => {
+          if (hits(operation)) return { error: "ENOSPC" };
+        });
+        for (let i = 0; i < 2; i++) {
+          const error = await expectFull(log, twin, "close");
+          assertEquals(error.durableOffset, log.durableOffset);
+        }
+        assertEquals(log.nextOffset, 7);
+        // It is as open as before.
+        assertEquals(appendSome(log, 1, 1000), 7);
+        await expectFull(log, twin);
+        remove();
+        await log.whenDurable(7);
+        assertEquals((await drain(log)).length, 8);
+        if (twin === "sync") log.closeSync();
+        else await log.close();
+        assertEquals(faultsOfClosed(place), []);
+        assertEquals(place.names().length, 6);
+      });
+    }
+  });
+}
+
+Deno.test("Rule 7: a small disk that is full goes on after a truncation, in the order of the offsets", async () => {
+  await at(new SimulatedPlace({ sizeBytes: 160 * KIB }), async (place) => {
+    const log = await openLog(place, { segmentBytes: 40 * KIB });
+    let failures = 0;
+    for (let i = 0; i < 300; i++) {
+      appendSome(log, 1, 1500);
+      try {
+        await log.flush();
+      } catch (error) {
+        assertInstanceOf(error, NoSpace);
+        failures++;
+        await log.truncateBefore(
+          Math.max(log.firstOffset, log.nextOffset - 40),
+        );
+      }
+    }
+    await log.flush();
+    assert(failures > 1, `${failures}`);
+    assert(log.firstOffset > 100);
+    const found = await drain(log);
+    found.forEach((each, i) => {
+      assertEquals(each.offset, log.firstOffset + i);
+      assertEquals(each.payload, payload(each.offset, 1500));
+    });
+    assertEquals(log.firstOffset + found.length, 300);
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  });
+});
+
+Deno.test("Rule 7: a power cut on a full disk keeps what was acknowledged", async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const place = new SimulatedPlace({ sizeBytes: 64 * KIB, seed });
+    await at(place, async () => {
+      const log = await openLog(place);
+      for (;;) {
+        appendSome(log, 2, 1000 + seed);
+        try {
+          await log.flush();
+        } catch {
+          break;
+        }
+      }
+      const { durableOffset } = log;
+      const after = place.storage.crash("random");
+      await log.close().catch(() => {});
+      await at(new SimulatedPlace(after), async (place) => {
+        const log = await openLog(place);
+        const found = await drain(log);
+        assert(found.length >= durableOffset);
+        found.forEach((each, i) =>
+          assertEquals(each.payload, payload(i, 1000 + seed))
+        );
+        await log.close().catch(() => {});
+      });
+    });
+  }
+});
+
+Deno.test("Rule 7: a checkpoint that comes late writes nothing twice after a full disk", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await openLog(place);
+    appendSome(log, 3, 1000);
+    const remove = place.storage.onOperation(({ kind, path }) => {
+      if (kind === "write" && path.endsWith(".index")) {
+        return { error: "ENOSPC" };
+      }
+    });
+    await assertRejects(() => log.close(), NoSpace);
+    remove();
+    const start = place.storage.trace.length;
+    await log.close();
+    assertEquals(lines(place.storage, start, ["write"]), [
+      "write 0.index 0+4096 none",
+    ]);
+    assertEquals(faultsOfClosed(place), []);
+  });
+});

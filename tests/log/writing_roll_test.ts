@@ -1,0 +1,369 @@
+/** Writing, rule 5: a roll in its order, and a crash before every operation of it. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type CrashChoice, SimulatedDisk } from "@basalt/io/testing";
+import { Log, Poisoned } from "@basalt/io";
+import {
+  appendSome,
+  at,
+  drain,
+  faultsOfClosed,
+  headersOf,
+  KIB,
+  lines,
+  onEachPlace,
+  openLog,
+  payload,
+  type Place,
+  segment,
+  SimulatedPlace,
+} from "./support.ts";
+
+/** The operations of a roll from offset 3 on, and of the flush in the new segment. */
+const ROLL = [
+  // What is left of the old segment, and its index.
+  "write 0.log 0+4096 data",
+  "write 0.index 0+4096 none",
+  "sync 0.index data",
+  "truncate 0.log 3192",
+  "truncate 0.index 48",
+  "sync 0.log full",
+  "sync 0.index full",
+  "open 3.log.tmp",
+  "open 3.index.tmp",
+  "rename 3.log.tmp 3.log",
+  "rename 3.index.tmp 3.index",
+  "syncDirectory /log",
+  "open 3.log",
+  "open 3.index",
+  "write 3.log 0+4096 data",
+];
+
+for (const twin of ["async", "sync"]) {
+  Deno.test(`Rule 5: a roll does its operations in order, ${twin}`, async () => {
+    await at(new SimulatedPlace(), async (place) => {
+      const disk = place.storage;
+      const log = await openLog(place, { segmentBytes: 4 * KIB });
+      appendSome(log, 4, 1000);
+      const start = disk.trace.length;
+      // Nothing of the new segment is acknowledged before its name is durable.
+      disk.onOperation(({ kind, path }) => {
+        if (kind === "write" && path.endsWith("3.log")) {
+          const files = disk.crashState("none").files();
+          assert(files.includes(`/log/${segment(3)}.log`));
+          assert(files.includes(`/log/${segment(3)}.index`));
+        }
+        const begun = lines(disk, start).length;
+        assertEquals(log.durableOffset, begun < 2 ? 0 : 3);
+      });
+      if (twin === "sync") log.flushSync();
+      else await log.flush();
+      assertEquals(lines(disk, start), ROLL);
+      assertEquals(log.durableOffset, 4);
+      assertEquals(log.stats().rolls, 1);
+      await log.close().catch(() => {});
+    });
+  });
+
+  Deno.test(`Rule 5: the old log is synced before its index is written, if writing did not, ${twin}`, async () => {
+    await at(new SimulatedPlace(), async (place) => {
+      const disk = place.storage;
+      const log = await openLog(place, { segmentBytes: 4 * KIB });
+      appendSome(log, 3, 1000);
+      await log.flush({ durability: "none" });
+      appendSome(log, 1, 1000);
+      const start = disk.trace.length;
+      if (twin === "sync") log.flushSync({ durability: "none" });
+      else await log.flush({ durability: "none" });
+      assertEquals(lines(disk, start), [
+        "sync 0.log data",
+        ...ROLL.slice(1, -1),
+        "write 3.log 0+4096 none",
+      ]);
+      assertEquals(log.durableOffset, 3);
+      await log.close();
+      assertEquals(faultsOfClosed(place), []);
+    });
+  });
+
+  Deno.test(`Rule 5: a log is made in the order of a roll, its parents synced too, ${twin}`, async () => {
+    const disk = new SimulatedDisk();
+    const place = new SimulatedPlace(disk);
+    const dir = "/a/b/log";
+    const options = { storage: disk, pool: place.pool };
+    await at(place, async () => {
+      const log = twin === "sync"
+        ? Log.openSync(dir, options)
+        : await Log.open(dir, options);
+      const made = lines(disk);
+      assertEquals(made.slice(0, 6), [
+        "makeDirectory /a",
+        "syncDirectory /",
+        "makeDirectory /a/b",
+        "syncDirectory /a",
+        "makeDirectory /a/b/log",
+        "syncDirectory /a/b",
+      ]);
+      const creation = made.slice(made.indexOf("open 0.log.tmp"));
+      assertEquals(creation.slice(0, 7), [
+        "open 0.log.tmp",
+        "open 0.index.tmp",
+        "rename 0.log.tmp 0.log",
+        "rename 0.index.tmp 0.index",
+        `syncDirectory ${dir}`,
+        "open 0.log",
+        "open 0.index",
+      ]);
+      // The mark is durable before the first append.
+      assertEquals(made.slice(-3).map((line) => line.split(" ").slice(0, 2)), [
+        ["truncate", `${dir}/writer`],
+        ["sync", `${dir}/writer`],
+        ["syncDirectory", dir],
+      ]);
+      assert(disk.crashState("none").files().includes(`${dir}/writer`));
+      assert(
+        disk.crashState("none").files().includes(`${dir}/${segment(0)}.log`),
+      );
+      await log.close();
+      assertEquals(lines(disk).slice(-2), [
+        `remove ${dir}/writer`,
+        `syncDirectory ${dir}`,
+      ]);
+      assertEquals(disk.crashState("none").files(), [
+        `${dir}/${segment(0)}.index`,
+        `${dir}/${segment(0)}.log`,
+      ]);
+    });
+  });
+}
+
+/** What of a disk a power cut may leave, as far as a test tries. */
+const CHOICES: CrashChoice[] = ["none", "all", "random", "random", "random"];
+
+/** Checks what a later process finds: `acknowledged` messages at least, and a log that goes on. */
+async function checkAfter(
+  disk: SimulatedDisk,
+  acknowledged: number,
+  appended: number,
+  label: string,
+): Promise<void> {
+  await at(new SimulatedPlace(disk), async (place) => {
+    const log = await openLog(place, { segmentBytes: 4 * KIB });
+    const found = await drain(log);
+    assert(found.length >= acknowledged, `${label}: ${found.length} messages`);
+    assert(found.length <= appended, `${label}: ${found.length} messages`);
+    found.forEach((each, i) => {
+      assertEquals(each.offset, i, label);
+      assertEquals(each.payload, payload(i, 1000), label);
+    });
+    assertEquals(place.names().filter((name) => name.endsWith(".tmp")), []);
+    assertEquals(log.stats().opening.foreign, [], label);
+    assertEquals(log.nextOffset, found.length, label);
+    assertEquals(appendSome(log, 1, 1000), found.length, label);
+    await log.flush();
+    assertEquals((await drain(log)).length, found.length + 1, label);
+    await log.close();
+    assertEquals(faultsOfClosed(place), [], label);
+  });
+}
+
+/** Runs `act` again and again, with a crash before the first, the second, … operation, until none is left. */
+async function crashEverywhere(
+  prepare: (log: Log) => Promise<void> | void,
+  act: (log: Log) => Promise<void> | void,
+): Promise<number> {
+  for (let number = 1;; number++) {
+    const disk = new SimulatedDisk({ seed: number });
+    let acknowledged = 0;
+    let appended = 0;
+    await at(new SimulatedPlace(disk), async (place) => {
+      const log = await openLog(place, { segmentBytes: 4 * KIB });
+      await prepare(log);
+      disk.failAt(disk.trace.length + number, { crash: true });
+      try {
+        await act(log);
+      } catch { /* The crash, as this twin shows it. */ }
+      acknowledged = log.durableOffset;
+      appended = log.nextOffset;
+      await log.close().catch(() => {});
+    });
+    if (!disk.crashed) return number - 1;
+    for (const choice of CHOICES) {
+      const label = `crash before operation ${number}, ${choice}`;
+      await checkAfter(disk.crash(choice), acknowledged, appended, label);
+    }
+  }
+}
+
+for (const twin of ["async", "sync"]) {
+  Deno.test(`Rule 5: a crash before every operation of a roll loses nothing, ${twin}`, async () => {
+    const count = await crashEverywhere(
+      async (log) => {
+        appendSome(log, 2, 1000);
+        await log.flush();
+        appendSome(log, 2, 1000);
+      },
+      async (log) => twin === "sync" ? log.flushSync() : await log.flush(),
+    );
+    // Those of closing come behind.
+    assert(count > ROLL.length, `${count}`);
+  });
+
+  Deno.test(`Rule 5: a crash before every operation of three rolls in one flush loses nothing, ${twin}`, async () => {
+    const count = await crashEverywhere(
+      async (log) => {
+        appendSome(log, 2, 1000);
+        await log.flush({ durability: "none" });
+        appendSome(log, 10, 1000);
+      },
+      async (log) => twin === "sync" ? log.flushSync() : await log.flush(),
+    );
+    assert(count > 3 * (ROLL.length - 2), `${count}`);
+  });
+
+  Deno.test(`Rule 5: a crash before every operation of closing loses nothing, ${twin}`, async () => {
+    const count = await crashEverywhere(
+      (log) => {
+        appendSome(log, 5, 1000);
+      },
+      async (log) => twin === "sync" ? log.closeSync() : await log.close(),
+    );
+    assert(count > ROLL.length, `${count}`);
+  });
+}
+
+Deno.test("Rule 5: a crash before every operation of making a log leaves one that opens", async () => {
+  for (let number = 1;; number++) {
+    const disk = new SimulatedDisk({ seed: number });
+    disk.failAt(number, { crash: true });
+    const place = new SimulatedPlace(disk);
+    const done = await at(place, async () => {
+      try {
+        await (await openLog(place)).close();
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    if (done) break;
+    for (const choice of CHOICES) {
+      await checkAfter(disk.crash(choice), 0, 0, `${number}, ${choice}`);
+    }
+  }
+});
+
+Deno.test("Rule 5: a second crash before every operation of opening after a roll that crashed loses nothing", async () => {
+  const crashed = async (number: number): Promise<SimulatedDisk> => {
+    const disk = new SimulatedDisk({ seed: number });
+    await at(new SimulatedPlace(disk), async (place) => {
+      const log = await openLog(place, { segmentBytes: 4 * KIB });
+      appendSome(log, 3, 1000);
+      await log.flush();
+      appendSome(log, 1, 1000);
+      disk.failAt(disk.trace.length + number, { crash: true });
+      await log.flush().catch(() => {});
+      await log.close().catch(() => {});
+    });
+    return disk;
+  };
+  for (let number = 1; number < ROLL.length; number++) {
+    const first = await crashed(number);
+    for (let second = 1;; second++) {
+      const disk = first.crash("random");
+      disk.failAt(second, { crash: true });
+      const place = new SimulatedPlace(disk);
+      const opened = await at(place, async () => {
+        try {
+          await (await openLog(place, { segmentBytes: 4 * KIB })).close();
+          return true;
+        } catch {
+          return false;
+        }
+      });
+      if (opened) break;
+      await checkAfter(disk.crash(), 3, 4, `${number}, ${second}`);
+    }
+  }
+});
+
+onEachPlace(
+  "Rule 5: a segment ends before the message that would exceed its size, and a larger one gets its own",
+  async (place) => {
+    const sizes = [400, 400, 400, 5000, 100, 2000, 896, 1, 895, 64, 832, 1024];
+    const log = await openLog(place, { segmentBytes: 2 * KIB });
+    for (const size of sizes) log.append(payload(0, size));
+    await log.flush();
+    const firsts: number[] = [0];
+    let bytes = 0;
+    sizes.forEach((size, i) => {
+      if (bytes > 0 && bytes + 64 + size > 2 * KIB) {
+        firsts.push(i);
+        bytes = 0;
+      }
+      bytes += 64 + size;
+    });
+    assertEquals(
+      place.names().filter((name) => name.endsWith(".log")),
+      firsts.map((first) => `${segment(first)}.log`),
+    );
+    assertEquals(log.stats().rolls, firsts.length - 1);
+    assertEquals(log.stats().segments, firsts.length);
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  },
+);
+
+/** All segments of a place hold what they should, the unsealed one aside. */
+function sealed(place: Place): number[] {
+  return place.names().filter((name) => name.endsWith(".log")).slice(0, -1)
+    .map((name) => headersOf(place.bytes(name)).length);
+}
+
+onEachPlace(
+  "Rule 5: a segment that was rolled is whole on disk while the log is open",
+  async (place) => {
+    const log = await openLog(place, {
+      segmentBytes: 8 * KIB,
+      prepareBytes: 1024 * KIB,
+    });
+    for (let i = 0; i < 30; i++) {
+      appendSome(log, 1, 1000);
+      if (i % 4 === 0) await log.flush();
+    }
+    await log.flush();
+    assertEquals(sealed(place), [7, 7, 7, 7]);
+    for (const first of [0, 7, 14, 21]) {
+      assertEquals(place.bytes(`${segment(first)}.log`).length, 7 * 1064);
+      assertEquals(place.bytes(`${segment(first)}.index`).length, 7 * 16);
+    }
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  },
+);
+
+for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
+  Deno.test(`Rule 5: EIO in a ${kind} of a roll poisons the log, and nothing behind is written`, async () => {
+    for (const twin of ["async", "sync"]) {
+      await at(new SimulatedPlace(), async (place) => {
+        const disk = place.storage;
+        const log = await openLog(place, { segmentBytes: 4 * KIB });
+        appendSome(log, 4, 1000);
+        let failed = disk.trace.length;
+        const remove = disk.onOperation((operation) => {
+          if (operation.kind !== kind) return;
+          failed = operation.number;
+          remove();
+          return { error: "EIO" };
+        });
+        if (twin === "sync") assertThrows(() => log.flushSync(), Poisoned);
+        else await assertRejects(() => log.flush(), Poisoned);
+        assertEquals(log.durableOffset, 3);
+        await log.close().catch(() => {});
+        assertEquals(lines(disk, failed), []);
+        const again = await openLog(place);
+        assertEquals((await drain(again)).length, 3);
+        await again.close();
+        assertEquals(faultsOfClosed(place), []);
+      });
+    }
+  });
+}

@@ -1,0 +1,15 @@
+/** Touches a block, after its release if the argument is `freed`: behind the pool's back, as only a defect could. */
+import { native, nativeBuffer } from "../../lib/native/mod.ts";
+
+const library = native();
+const pool = library.basalt_pool_open(1, 2 ** 20, 8);
+const out = new Uint32Array(8);
+library.basalt_pool_acquire(pool, 4096, 0, out);
+const [slot, generation, capacity, , low, high] = out;
+const view = new Uint8Array(nativeBuffer([low!, high!], 0, capacity!));
+view.fill(1);
+if (Deno.args[0] === "freed") {
+  library.basalt_pool_release(pool, slot!, generation!);
+}
+console.log("touching");
+console.log(`read ${view[0]}`);
