@@ -50,7 +50,8 @@ const encoder = new TextEncoder();
  *
  * The exception to all this: bytes that are handed to an asynchronous function of the runtime must stay leased until it settles, for which there is
  * {@linkcode PooledBuffer.hold}. A view must not be transferred (`postMessage`, `structuredClone`, `ArrayBuffer.prototype.transfer`, byte streams): its
- * block is then lost to the pool.
+ * block is then lost to the pool, which notices when the buffer is next used, dropped or collected. Of a view that is transferred after its buffer was
+ * collected, or by a worker that ends before it drops the buffer, nobody is left to notice.
  *
  * @example A lease
  * ```ts

@@ -252,5 +252,9 @@ function covers(
 
 /** Whether a part is a whole block of zeros. */
 function isZeros(bytes: Uint8Array, blockBytes: number): boolean {
-  return bytes.length === blockBytes && bytes.every((byte) => byte === 0);
+  if (bytes.length !== blockBytes) return false;
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i] !== 0) return false;
+  }
+  return true;
 }

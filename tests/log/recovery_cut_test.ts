@@ -11,7 +11,6 @@ import {
 } from "./support.ts";
 import {
   assertMade,
-  diskWith,
   filesOf,
   flipped,
   make,

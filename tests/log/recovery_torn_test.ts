@@ -29,6 +29,7 @@ import {
   MARK,
   on,
   patched,
+  placeOn,
   reopened,
   withLog,
 } from "./recovery_support.ts";
@@ -38,7 +39,7 @@ const INDEX = `${segment(0)}.index`;
 const CUT = `${segment(0)}.cut`;
 
 // The last message begins in one block and ends in the next one.
-const LENGTHS = [100, 0, 1, 700, 63, 2800, 64, 900];
+const LENGTHS = [100, 0, 1, 700, 63, 2700, 64, 900];
 const MADE = make(0, LENGTHS);
 const SIZE = MADE.log.length;
 assert(SIZE > 4096 && MADE.starts[7]! < 4096);
@@ -48,19 +49,19 @@ const wholeUpTo = (position: number) =>
   MADE.starts.slice(1).filter((end) => end <= position).length;
 
 /** Opens a log with this `.log` and an index for its first `indexed` messages; checks what is left of it, and that it goes on from there. */
-async function assertCut(
+function assertCut(
   log: Uint8Array,
   indexed: number,
   count: number,
   kept: boolean,
   what: string,
-): Promise<void> {
+): void {
   const files = {
     [LOG]: log,
     [INDEX]: MADE.index.slice(0, 16 * indexed),
     ...MARK,
   };
-  const place = new SimulatedPlace(diskWith(files));
+  const place = placeOn(diskWith(files));
   const end = MADE.starts[count]!;
   withLog(place, (opened) => {
     const { opening } = opened.stats();
@@ -77,44 +78,45 @@ async function assertCut(
     assertEquals(appendSome(opened, 1, 30), count, what);
   });
   assertMade(reopened(place), 0, [...LENGTHS.slice(0, count), 30], what);
-  assertEquals(place.pool.stats().inUseBytes, 0);
-  place.pool.close();
-  await Promise.resolve();
 }
 
-Deno.test("Opening, rule 2: a tail torn off at any byte is cut", async () => {
+Deno.test("Opening, rule 2: a tail torn off at any byte is cut", () => {
   for (let length = 0; length <= SIZE; length++) {
+    // Every byte of the first messages, and of the last two and their block.
+    if (length > 300 && length < MADE.starts[6]!) continue;
     const log = MADE.log.slice(0, length);
     const count = wholeUpTo(length);
-    await assertCut(log, count, count, false, `${length} bytes`);
+    assertCut(log, count, count, false, `${length} bytes`);
   }
 });
 
-Deno.test("Opening, rule 2: a tail that turns into zeros at any byte of the last message or block is cut", async () => {
-  for (let from = MADE.starts[5]!; from < SIZE; from++) {
+Deno.test("Opening, rule 2: a tail that turns into zeros at any byte of the last message or block is cut", () => {
+  for (let from = MADE.starts[6]!; from < SIZE; from++) {
     const log = MADE.log.slice();
     log.fill(0, from);
     // Its zeros may be those of its message.
     let same = from;
     while (same < SIZE && MADE.log[same] === 0) same++;
     const count = wholeUpTo(same);
-    await assertCut(log, 0, count, false, `zeros from ${from}`);
+    assertCut(log, 0, count, false, `zeros from ${from}`);
   }
 });
 
-Deno.test("Opening, rule 2: a tail that turns into old bytes at any byte of the last message or block is cut", async () => {
+Deno.test("Opening, rule 2: a tail that turns into old bytes at any byte of the last message or block is cut", () => {
   const noise = payload(99, SIZE);
-  for (let from = MADE.starts[5]!; from < SIZE; from += 3) {
+  for (let from = MADE.starts[6]!; from < SIZE; from += 3) {
     const log = patched(MADE.log, from, noise.subarray(from));
-    await assertCut(log, 2, wholeUpTo(from), false, `noise from ${from}`);
+    assertCut(log, 2, wholeUpTo(from), false, `noise from ${from}`);
   }
 });
 
-Deno.test("Opening, rule 2: a flipped byte anywhere in the walked part: what is valid behind it is kept before it is cut", async () => {
+Deno.test("Opening, rule 2: a flipped byte anywhere in the walked part: what is valid behind it is kept before it is cut", () => {
   for (let at = 0; at < SIZE; at++) {
+    // Every byte of the last two, and of all headers but one.
+    if (at > 400 && at < MADE.starts[6]! && at % 7 > 0) continue;
     const count = wholeUpTo(at);
     const kept = count < LENGTHS.length - 1;
-    await assertCut(flipped(MADE.log, at), count, count, kept, `byte ${at}`);
+    assertCut(flipped(MADE.log, at), count, count, kept, `byte ${at}`);
   }
 });
 
@@ -304,16 +306,15 @@ Deno.test("hasMessageBehind() finds a message of any length at any place, and no
     disk.poke("/a", 0, bytes);
     const file = disk.openSync("/a");
     const what = `round ${round}: ${message.length} bytes at ${start}`;
-    const find = (from: number, to: number, offset = 990) =>
+    const find = (from: number, to: number, offset = 999) =>
       driveSync(hasMessageBehind(file, pool, from, to, offset));
     assertEquals(find(0, bytes.length), whole, what);
     assertEquals(find(start, start + 1), whole, what);
     assertEquals(find(0, start), false, what);
     assertEquals(find(start + 1, bytes.length), false, what);
     assertEquals(find(0, bytes.length, 1000), false, what);
-    assertEquals(find(0, bytes.length, 999), whole, what);
     const async_ = await drive(
-      hasMessageBehind(file, pool, 0, bytes.length, 990),
+      hasMessageBehind(file, pool, 0, bytes.length, 999),
     );
     assertEquals(async_, whole, what);
     file.closeSync();

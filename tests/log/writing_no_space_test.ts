@@ -1,11 +1,5 @@
 /** Writing, rule 7: a full disk is no poison: the messages stay, and the next flush writes the same bytes. */
-import {
-  assert,
-  assertEquals,
-  assertInstanceOf,
-  assertRejects,
-  assertThrows,
-} from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Operation } from "@basalt/io/testing";
 import { type Log, NoSpace } from "@basalt/io";
 import {
@@ -112,7 +106,7 @@ for (const twin of ["async", "sync"]) {
           if (twin === "sync") log.flushSync();
           else await log.flush();
         } catch (error) {
-          assertInstanceOf(error, NoSpace);
+          if (!(error instanceof NoSpace)) throw error;
           assertEquals(error.durableOffset, log.durableOffset);
           failures++;
         }
@@ -263,7 +257,7 @@ Deno.test("Rule 7: a small disk that is full goes on after a truncation, in the 
       try {
         await log.flush();
       } catch (error) {
-        assertInstanceOf(error, NoSpace);
+        if (!(error instanceof NoSpace)) throw error;
         failures++;
         await log.truncateBefore(
           Math.max(log.firstOffset, log.nextOffset - 40),
@@ -279,6 +273,8 @@ Deno.test("Rule 7: a small disk that is full goes on after a truncation, in the 
       assertEquals(each.payload, payload(each.offset, 1500));
     });
     assertEquals(log.firstOffset + found.length, 300);
+    // Closing writes the index, which needs room too.
+    await log.truncateBefore(280);
     await log.close();
     assertEquals(faultsOfClosed(place), []);
   });
@@ -307,6 +303,9 @@ Deno.test("Rule 7: a power cut on a full disk keeps what was acknowledged", asyn
         found.forEach((each, i) =>
           assertEquals(each.payload, payload(i, 1000 + seed))
         );
+        // There is no room for the index: only a crash ends it now.
+        await log.close().catch(() => {});
+        place.storage.crash();
         await log.close().catch(() => {});
       });
     });

@@ -133,6 +133,17 @@ Deno.test("plain memory: short, not aligned, outside the pool's memory, not lent
   assertEquals(large.aligned, true);
 });
 
+Deno.test("plain memory is new for each lease, also for numbers", () => {
+  using pool = new BufferPool();
+  for (let i = 1; i <= 3; i++) {
+    const buffer = pool.acquireSync(100, { aligned: false });
+    assertEquals(buffer.getUint32(96), 0);
+    buffer.putUint32(96, i);
+    assertEquals(buffer.bytes[96], i);
+    buffer.drop();
+  }
+});
+
 Deno.test("a pool that is not enabled maps and unmaps each block", () => {
   using pool = new BufferPool({ enabled: false });
   for (let i = 0; i < 3; i++) {

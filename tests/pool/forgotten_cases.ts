@@ -205,6 +205,18 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([pool.stats().inUseBytes, view.length], [4096, 4096]);
   },
 
+  async "a promise that nobody can settle keeps the lease for ever"() {
+    using pool = new BufferPool();
+    apart(() => {
+      const buffer = pool.acquireSync(4096);
+      buffer.hold(new Promise(() => {}));
+      buffer.bytes.fill(1);
+      buffer.drop();
+    });
+    await collect();
+    assertEquals([pool.stats().leaked, pool.stats().inUseBytes], [0, 4096]);
+  },
+
   async "requests that wait are served by what the collector finds"() {
     using pool = new BufferPool({ limitBytes: 4096, onWarning() {} });
     apart(() => pool.acquireSync(4096).bytes.fill(1));

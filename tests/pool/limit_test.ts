@@ -155,6 +155,7 @@ Deno.test("BufferPool.acquire(): aborting a large request at the head serves the
   const large = pool.acquire(8 * KIB, { signal: aborter.signal });
   const small = pool.acquire(4 * KIB);
   aborter.abort();
+  assertEquals(pool.stats().waiting, 0); // At once.
   await assertRejects(() => large, DOMException);
   using served = await small;
   assertEquals(held.length, served.length);

@@ -233,27 +233,29 @@ Deno.test("append with the pool on is never slower than off, tested as a ratio",
     }, () => {}];
   };
   // Far below 1, so that noise cannot trip it; the seed, which loses every frozen block, allocates as if it had no pool.
-  const limit = 0.8;
-  const ratio = medianRatio(ours(true), ours(false));
+  const limit = 0.5;
+  const ratio = ratioOf(ours(true), ours(false));
   assert(ratio < limit, `on / off is ${ratio}`);
-  const seeds = medianRatio(seed(true), seed(false));
+  const seeds = ratioOf(seed(true), seed(false));
   assert(seeds >= limit, `The seed's on / off is ${seeds}`);
 });
 
-/** The time of one by that of the other, run in turns. */
-function medianRatio(
+/** The time of one by that of the other: the best of rounds that take turns, for what else the machine does only adds. */
+function ratioOf(
   [one, closeOne]: [append: () => void, close: () => void],
   [other, closeOther]: [append: () => void, close: () => void],
 ): number {
   const time = (append: () => void): number => {
     const start = performance.now();
-    for (let i = 0; i < 300; i++) append();
+    for (let i = 0; i < 100; i++) append();
     return performance.now() - start;
   };
-  time(one);
-  time(other);
-  const ratios = Array.from({ length: 9 }, () => time(one) / time(other));
+  const best = [Infinity, Infinity] as [number, number];
+  for (let round = 0; round < 25; round++) {
+    best[0] = Math.min(best[0], time(one));
+    best[1] = Math.min(best[1], time(other));
+  }
   closeOne();
   closeOther();
-  return ratios.sort((a, b) => a - b)[4]!;
+  return best[0] / best[1];
 }
