@@ -40,7 +40,7 @@ export class ReadLimit {
 
   /** Whether nothing more is wanted. */
   get reached(): boolean {
-    return this.#count <= 0 || this.#bytes <= 0;
+    return this.#count <= 0 || this.#bytes <= 0 && !this.#first;
   }
 
   /** As much of the batch as is wanted; `undefined`, and the batch dropped, if that is nothing. */

@@ -34,8 +34,8 @@ export interface SegmentPassOptions extends SegmentFiles {
 export class SegmentPass {
   readonly #options: SegmentPassOptions;
   #cursor: Cursor | undefined;
-  /** Whether the cursor stands where the index said, at the last message not wanted, and read nothing yet. */
-  #sought = false;
+  /** Places to begin at, the best last; all but the first are what the index says, which reading proves or not. */
+  #places: Place[] = [];
 
   constructor(options: SegmentPassOptions) {
     this.#options = options;
@@ -53,18 +53,21 @@ export class SegmentPass {
    */
   *next(): Twin<MessageBatch | CursorStop> {
     const { log, bound, start } = this.#options;
-    this.#cursor ??= yield* this.#seek();
+    if (this.#cursor === undefined) {
+      this.#places = yield* this.#seek();
+      this.#cursor = this.#cursorAt(this.#places.at(-1)!);
+    }
     const { from = 0, since = 0 } = start;
     for (;;) {
       const end = bound === undefined
         ? yield* step(() => log.size(), () => log.sizeSync())
         : bound();
       const next = yield* this.#cursor.next(end);
-      const sought = this.#sought;
-      this.#sought = false;
+      const place = this.#places.pop();
+      const doubtful = this.#places.at(-1);
       if (!(next instanceof MessageBatch)) {
-        if (sought) {
-          this.#cursor = this.#beginning();
+        if (doubtful !== undefined) {
+          this.#cursor = this.#cursorAt(doubtful);
           continue;
         }
         // The file may also end before the bytes that it held.
@@ -72,12 +75,13 @@ export class SegmentPass {
         if (bound !== undefined && early) throw corruption(log.path, next);
         return next;
       }
+      this.#places = [];
       let first = Math.min(Math.max(0, from - next.firstOffset), next.count);
       while (first < next.count && next.timestamp(first) < since) first++;
-      if (sought && first === 0) {
+      if (place?.unwanted && first === 0) {
         // Messages before it may be wanted too: the index was wrong.
         next.drop();
-        this.#cursor = this.#beginning();
+        this.#cursor = this.#cursorAt(BEGINNING);
         continue;
       }
       if (first === 0) return next;
@@ -86,17 +90,18 @@ export class SegmentPass {
     }
   }
 
-  #beginning(): Cursor {
+  #cursorAt(place: Place): Cursor {
     const { log, pool, baseOffset } = this.#options;
-    return new Cursor(log, pool, 0, baseOffset);
+    return new Cursor(log, pool, place.position, baseOffset + place.count);
   }
 
-  /** A cursor at the last message that is not wanted, as the index knows it: reading it shows whether the index is right. */
-  *#seek(): Twin<Cursor> {
-    const { log, index, pool, baseOffset, start } = this.#options;
+  /** The beginning, and what the index says: the last message that is not wanted, and the first one, if its offset tells that it is. */
+  *#seek(): Twin<Place[]> {
+    const { index, pool, baseOffset, start } = this.#options;
     const { from = 0, since = 0 } = start;
+    const places = [BEGINNING];
     const before = from - baseOffset;
-    if (before <= 0 && since <= 0) return this.#beginning();
+    if (before <= 0 && since <= 0) return places;
     const size = yield* step(() => index.size(), () => index.sizeSync());
     using lookup = new IndexLookup(index, pool);
     const skip = yield* lookup.partitionPoint(
@@ -104,9 +109,25 @@ export class SegmentPass {
       (entry, i) =>
         isPlausible(entry, i) && (i < before || entry.timestamp < since),
     );
-    const entry = skip > 1 ? yield* lookup.entry(skip - 2) : undefined;
-    if (entry === undefined) return this.#beginning();
-    this.#sought = true;
-    return new Cursor(log, pool, entry.position, baseOffset + skip - 1);
+    for (const count of [skip - 1, skip]) {
+      const unwanted = count < skip;
+      if (count <= 0 || !unwanted && skip !== before) continue;
+      const entry = yield* lookup.entry(count - 1);
+      if (entry === undefined) continue;
+      places.push({ count, position: entry.position, unwanted });
+    }
+    return places;
   }
 }
+
+/** Where a message begins. */
+interface Place {
+  /** Messages before it in the segment. */
+  count: number;
+  /** Where it is, in bytes. */
+  position: number;
+  /** Whether it is one that is not wanted. */
+  unwanted: boolean;
+}
+
+const BEGINNING: Place = { count: 0, position: 0, unwanted: false };

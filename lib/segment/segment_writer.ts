@@ -192,7 +192,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * @throws {Poisoned} If a write or sync failed before.
    */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
-    this.#check();
+    this.#check("append to");
     const message = prepareMessage(payload, options);
     const { buffer, pendingBytes } = this.#active;
     if (!fits(buffer.end, message.size, MAX_SEGMENT_BYTES)) {
@@ -215,6 +215,10 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     offset: number,
     options?: { signal?: AbortSignal },
   ): Promise<void> {
+    const { poison, durableOffset } = this.#active;
+    if (poison !== undefined && offset >= durableOffset) {
+      return Promise.reject(poison);
+    }
     return this.#commit.whenDurable(offset, options?.signal);
   }
 
@@ -225,11 +229,14 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * @throws {Poisoned} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
+    const { poison } = this.#active;
+    if (poison !== undefined) return Promise.reject(poison);
     return this.#commit.flush(options.durability ?? "data");
   }
 
   /** The twin of {@linkcode SegmentWriter.flush} that blocks. */
   flushSync(options: { durability?: Durability } = {}): void {
+    this.#check("flush");
     this.#commit.flushSync(options.durability ?? "data");
   }
 
@@ -286,11 +293,11 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     if (failure !== undefined) throw failure;
   }
 
-  #check(): void {
+  #check(action: string): void {
     if (this.#active.poison !== undefined) throw this.#active.poison;
     if (this.#closed) {
       throw new Deno.errors.BadResource(
-        `Cannot append to '${this.#path}': the segment is closed`,
+        `Cannot ${action} '${this.#path}': the segment is closed`,
       );
     }
   }

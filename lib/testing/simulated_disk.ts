@@ -55,6 +55,8 @@ export interface FailAtOptions {
  * or not by itself. A write with durability makes its own bytes durable and the size that they need, `sync` all of its file that was written when it began, `syncDirectory` the names in a directory.
  * Operations in flight complete in any order; syncing a file does not make its name durable.
  *
+ * Names are taken apart before anything is looked up, so a last part of `.` or `..`, a trailing slash and an empty path are not refused as a kernel would; there are no links and no permissions.
+ *
  * @example What a power cut leaves
  * ```ts
  * import { BufferPool } from "@basalt/io";
@@ -536,7 +538,9 @@ export class SimulatedDisk implements Storage {
         }
         names.checkNew(wanted, "rename", from);
         if (names.get(wanted) === DIRECTORY) {
-          throw failure("EISDIR", "rename", from);
+          // The kernel looks first whether the directory holds what would replace it.
+          const above = at.startsWith(`${wanted}/`);
+          throw failure(above ? "ENOTEMPTY" : "EISDIR", "rename", from);
         }
         if (at === wanted) return;
         names.rename(at, wanted, node);

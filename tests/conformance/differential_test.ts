@@ -35,7 +35,17 @@ type Call =
   | { call: "preallocate"; file: number; position: number; length: number }
   | { call: "size" | "sync" | "close"; file: number };
 
-const path = fc.constantFrom("a", "b", "d", "d/a", "d/b", "d/e", "a/x", "n/x");
+const path = fc.constantFrom(
+  "a",
+  "b",
+  "d",
+  "d/a",
+  "d/b",
+  "d/e",
+  "d/e/f",
+  "a/x",
+  "n/x",
+);
 const file = fc.nat(3);
 const position = fc.oneof(
   { weight: 6, arbitrary: fc.nat(6).map((unit) => unit * UNIT) },

@@ -607,7 +607,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       const path = (name: string) => `${root}/${name}`;
       await make(subject, "a");
       await make(subject, "file");
-      await subject.call(storage, "makeDirectory", path("d"));
+      await subject.call(storage, "makeDirectory", path("d/e"));
+      await make(subject, "d/e/f");
       const long = "x".repeat(256);
       const wrong: [string, string, string, string][] = [
         ["no", "z", "NotFound", "ENOENT"],
@@ -615,6 +616,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
         ["a", "file/z", "NotADirectory", "ENOTDIR"],
         ["file/a", "z", "NotADirectory", "ENOTDIR"],
         ["a", "d", "IsADirectory", "EISDIR"],
+        ["d/e/f", "d/e", "Error", "ENOTEMPTY"],
+        ["d/e/f", "d", "Error", "ENOTEMPTY"],
         ["a", long, "Error", "ENAMETOOLONG"],
         [long, "z", "Error", "ENAMETOOLONG"],
       ];

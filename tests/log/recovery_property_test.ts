@@ -250,10 +250,10 @@ async function named(seed: number): Promise<void> {
 }
 
 Deno.test("random histories with power cuts keep all that was acknowledged, and nothing else but a prefix", async () => {
-  for (let seed = 1; seed <= 250; seed++) await named(seed);
+  for (let seed = 1; seed <= 1200; seed++) await named(seed);
 });
 
 Deno.test("random histories of seeds never tried before", async () => {
-  const seeds = crypto.getRandomValues(new Uint32Array(80));
+  const seeds = crypto.getRandomValues(new Uint32Array(300));
   for (const seed of seeds) await named(seed);
 });

@@ -280,7 +280,8 @@ export function entriesOf(bytes: Uint8Array): [number, number, number][] {
 /** What is wrong with the files of a log that was closed: nothing, in the order of the format's rules. */
 export function faultsOfClosed(place: Place): string[] {
   const faults: string[] = [];
-  const names = place.names();
+  // What recovery kept beside a segment is none of the log's files.
+  const names = place.names().filter((name) => !/\.cut(\.\d+)?$/.test(name));
   const firsts = names.filter((name) => name.endsWith(".log"))
     .map((name) => Number(name.slice(0, -4)));
   const expected = firsts.flatMap((

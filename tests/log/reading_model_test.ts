@@ -1,0 +1,499 @@
+/** Reading against a naive model: a list of all messages. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
+import {
+  CorruptSegment,
+  type ReadOptions,
+  SegmentReader,
+} from "../../lib/segment/mod.ts";
+import { SeededRandom } from "@basalt/io/testing";
+import {
+  appendSome,
+  drain,
+  drainSync,
+  HEADER,
+  KIB,
+  MIB,
+  onEachPlace,
+  openLog,
+  openLogSync,
+  payload,
+  type Read,
+  type Readable,
+  segment,
+} from "./support.ts";
+import {
+  assertBytes,
+  assertMade,
+  DIR,
+  diskWith,
+  filesOf,
+  make,
+  on,
+  placeOn,
+  TIME,
+} from "./recovery_support.ts";
+
+/** A message as a list would hold it. */
+interface Model {
+  offset: number;
+  length: number;
+  timestamp: number;
+}
+
+// Several messages share a time, also across segments.
+const timeOf = (offset: number) => TIME + 10 * Math.floor(offset / 7);
+const LENGTHS = Array.from({ length: 240 }, (_, i) => (i * 37) % 500);
+const FIRST = 20;
+const SEGMENTS = [0, 60, 120, 200].map((from, i, all) =>
+  make(FIRST + from, LENGTHS.slice(from, all[i + 1] ?? 240), timeOf)
+);
+const ALL: Model[] = LENGTHS.map((length, i) => ({
+  offset: FIRST + i,
+  length,
+  timestamp: timeOf(FIRST + i),
+}));
+const END = FIRST + ALL.length;
+
+/** What reading a list with these options gives. */
+function wanted(all: readonly Model[], options: ReadOptions): Model[] {
+  const { from = 0, since = 0, count = Infinity, maxBytes = Infinity } =
+    options;
+  const result: Model[] = [];
+  let bytes = 0;
+  for (const message of all) {
+    if (message.offset < from || message.timestamp < since) continue;
+    bytes += HEADER + message.length;
+    if (result.length >= count) break;
+    if (result.length > 0 && bytes > maxBytes) break;
+    result.push(message);
+  }
+  return result;
+}
+
+function assertModel(
+  read: readonly Read[],
+  model: readonly Model[],
+  what: string,
+): void {
+  assertEquals(
+    read.map(({ offset, timestamp }) => [offset, timestamp]),
+    model.map(({ offset, timestamp }) => [offset, timestamp]),
+    what,
+  );
+  read.forEach((message, i) =>
+    assertBytes(
+      message.payload,
+      payload(message.offset, model[i]!.length),
+      `${what}: payload of ${message.offset}`,
+    )
+  );
+}
+
+/** Options that hit and miss every edge now and then. */
+function randomOptions(
+  random: SeededRandom,
+  first: number,
+  end: number,
+): ReadOptions {
+  const options: ReadOptions = {};
+  if (random.chance(0.6)) options.from = first + random.below(end - first + 1);
+  if (random.chance(0.4)) {
+    options.since = timeOf(first + random.below(end - first + 10)) +
+      random.below(3) - 1;
+  }
+  if (random.chance(0.4)) options.count = random.below(150);
+  if (random.chance(0.4)) options.maxBytes = random.below(40_000);
+  return options;
+}
+
+Deno.test("read() and readSync() give what a list gives, over several segments", () =>
+  on(filesOf(...SEGMENTS), async (place) => {
+    const log = openLogSync(place);
+    const reader = new LogReader(DIR, {
+      storage: place.storage,
+      pool: place.pool,
+    });
+    const random = new SeededRandom(1);
+    for (let round = 0; round < 300; round++) {
+      const options = randomOptions(random, FIRST, END);
+      const model = wanted(ALL, options);
+      const what = JSON.stringify(options);
+      assertModel(drainSync(log, options), model, `readSync ${what}`);
+      assertModel(drainSync(reader, options), model, `reader ${what}`);
+      if (round % 4 > 0) continue;
+      assertModel(await drain(log, options), model, `read ${what}`);
+      assertModel(await drain(reader, options), model, `async reader ${what}`);
+    }
+    log.closeSync();
+  }));
+
+Deno.test("read() gives what a list gives whatever the index of a sealed segment says", () =>
+  on(filesOf(...SEGMENTS), (place) => {
+    const log = openLogSync(place);
+    const reader = new LogReader(DIR, {
+      storage: place.storage,
+      pool: place.pool,
+    });
+    const random = new SeededRandom(2);
+    for (let round = 0; round < 300; round++) {
+      const { firstOffset, index } = SEGMENTS[random.below(4)]!;
+      const spoiled = index.slice();
+      switch (random.below(4)) {
+        case 0:
+          random.fill(spoiled);
+          break;
+        case 1:
+          spoiled.copyWithin(16 * random.below(50), 16 * random.below(50));
+          break;
+        case 2: {
+          // Right numbers, wrong places and times.
+          const view = new DataView(spoiled.buffer);
+          for (let at = 0; at < spoiled.length; at += 16) {
+            view.setUint32(at + 4, random.below(30_000), true);
+            if (round % 2 === 0) {
+              view.setBigUint64(at + 8, BigInt(TIME + random.below(600)), true);
+            }
+          }
+          break;
+        }
+        default:
+          for (let i = 0; i < 20; i++) {
+            spoiled[random.below(spoiled.length)] = random.next();
+          }
+      }
+      const path = `${DIR}/${segment(firstOffset)}.index`;
+      place.storage.poke(path, 0, spoiled);
+      const options = randomOptions(random, FIRST, END);
+      const what = `round ${round}: ${JSON.stringify(options)}`;
+      assertModel(drainSync(log, options), wanted(ALL, options), what);
+      assertModel(drainSync(reader, options), wanted(ALL, options), what);
+      place.storage.poke(path, 0, index);
+    }
+    log.closeSync();
+  }));
+
+Deno.test("SegmentReader gives what a list gives", () =>
+  on(filesOf(...SEGMENTS), async (place) => {
+    const made = SEGMENTS[2]!;
+    const path = `${DIR}/${segment(made.firstOffset)}`;
+    const reader = new SegmentReader({
+      log: place.storage.openSync(`${path}.log`),
+      index: place.storage.openSync(`${path}.index`),
+      firstOffset: made.firstOffset,
+      pool: place.pool,
+    });
+    const all = ALL.filter(({ offset }) =>
+      offset >= made.firstOffset && offset < SEGMENTS[3]!.firstOffset
+    );
+    const random = new SeededRandom(3);
+    for (let round = 0; round < 100; round++) {
+      const options = randomOptions(
+        random,
+        made.firstOffset,
+        made.firstOffset + 80,
+      );
+      const what = JSON.stringify(options);
+      assertModel(drainSync(reader, options), wanted(all, options), what);
+      assertModel(await drain(reader, options), wanted(all, options), what);
+    }
+    reader.closeSync();
+  }));
+
+onEachPlace(
+  "read() gives what was written while the log is open, and no more",
+  async (place) => {
+    const log = await openLog(place, {
+      segmentBytes: 20 * KIB,
+      prepareBytes: 64 * KIB,
+    });
+    const model: Model[] = [];
+    const random = new SeededRandom(4);
+    for (let round = 0; round < 40; round++) {
+      for (let i = random.below(12); i >= 0; i--) {
+        const length = random.below(3000);
+        const offset = log.append(payload(log.nextOffset, length));
+        model.push({ offset, length, timestamp: 0 });
+      }
+      if (round % 2 === 0) await log.flush();
+      else await log.flush({ durability: "none" });
+      const written = model.slice(0, log.writtenOffset);
+      const from = random.below(written.length + 1);
+      const expected = written.slice(from).map(({ length }) => length);
+      assertMade(await drain(log, { from }), from, expected);
+      assertMade(drainSync(log, { from }), from, expected);
+      const reader = new LogReader(place.dir, {
+        storage: place.storage,
+        pool: place.pool,
+      });
+      assertMade(await drain(reader, { from }), from, expected);
+      assertMade(drainSync(reader, { from }), from, expected);
+    }
+    const before = log.nextOffset;
+    log.append("in memory");
+    assertEquals((await drain(log)).length, log.writtenOffset);
+    assertEquals(log.writtenOffset, before);
+    await log.close();
+  },
+);
+
+onEachPlace(
+  "messages across block borders and larger than a block read back, both ways",
+  async (place) => {
+    const lengths = [
+      ...[700, 700, 700, 323, 1, 1023, 1024, 1025].map((kib) => kib * KIB),
+      0,
+      MIB - HEADER,
+      3 * MIB + 1,
+      10,
+      10 * MIB,
+      ...Array.from({ length: 30 }, (_, i) => 40_000 + i),
+      MIB - 40,
+      100,
+    ];
+    const log = await openLog(place, { segmentBytes: 64 * MIB });
+    for (const length of lengths) {
+      log.append(payload(log.nextOffset, length));
+      if (log.stats().pendingBytes > 8 * MIB) await log.flush();
+    }
+    await log.flush();
+    assertMade(await drain(log), 0, lengths);
+    assertMade(drainSync(log), 0, lengths);
+    for (const from of [8, 10, 12, 13, 44]) {
+      assertMade(drainSync(log, { from }), from, lengths.slice(from));
+    }
+    await log.close();
+  },
+);
+
+Deno.test("reading goes back to small blocks behind a large message", () => {
+  const lengths = [
+    10,
+    40 * MIB,
+    ...Array.from({ length: 60 }, () => 500 * KIB),
+  ];
+  return on(filesOf(make(0, lengths)), (place) => {
+    const log = openLogSync(place);
+    const start = place.storage.trace.length;
+    assertEquals(drainSync(log).length, lengths.length);
+    const reads = place.storage.trace.slice(start).filter(({ kind }) =>
+      kind === "read"
+    );
+    const large = reads.filter(({ length }) => length! > 8 * MIB);
+    assertEquals(large.length, 1);
+    log.closeSync();
+  });
+});
+
+Deno.test("a batch says where its messages are; dropped, its views are empty and it gives no more", () =>
+  on(filesOf(...SEGMENTS), (place) => {
+    const log = openLogSync(place);
+    const batches = log.readSync();
+    const batch = batches.next().value!;
+    assertEquals(batch.firstOffset, FIRST);
+    assertEquals(batch.nextOffset, FIRST + batch.count);
+    assertEquals(batch.starts.length, batch.count + 1);
+    assertEquals(batch.byteLength, SEGMENTS[0]!.log.length);
+    assertEquals(batch.offset(3), FIRST + 3);
+    assertEquals(batch.timestamp(3), timeOf(FIRST + 3));
+    const view = batch.payload(3);
+    const message = batch.message(3);
+    const { bytes } = batch;
+    assertEquals(view, payload(FIRST + 3, LENGTHS[3]!));
+    assertEquals(message.payload, view);
+    for (const i of [-1, 0.5, batch.count]) {
+      assertThrows(() => batch.payload(i), RangeError, String(i));
+    }
+    batch.drop();
+    batch.drop();
+    assertEquals([view.length, bytes.length], [0, 0]);
+    assertThrows(() => batch.payload(3), TypeError);
+    assertThrows(() => message.offset, RangeError);
+    batches.return?.();
+    log.closeSync();
+  }));
+
+Deno.test("leaving a loop early closes the files and gives memory back", () =>
+  on(filesOf(...SEGMENTS), async (place) => {
+    const log = openLogSync(place);
+    const { inUseBytes } = place.pool.stats();
+    for await (using batch of log.read()) {
+      assert(batch.count > 0);
+      break;
+    }
+    for (using each of log.readSync()) {
+      assert(each.count > 0);
+      break;
+    }
+    assertEquals(place.pool.stats().inUseBytes, inUseBytes);
+    log.closeSync();
+  }));
+
+Deno.test("read() refuses options out of range and names them", () =>
+  on(filesOf(...SEGMENTS), (place) => {
+    const log = openLogSync(place);
+    for (const name of ["from", "since", "count", "maxBytes"]) {
+      for (const value of [-1, 0.5, NaN, 2 ** 53]) {
+        for (const call of ["read", "readSync"] as const) {
+          assertThrows(
+            () => log[call]({ [name]: value }),
+            RangeError,
+            `'${name}'`,
+          );
+        }
+      }
+    }
+    log.closeSync();
+  }));
+
+/** Reads until an error, which it answers with what came before. */
+async function until(
+  from: Readable,
+  options?: ReadOptions,
+): Promise<{ read: number[]; error: Error | undefined }> {
+  const read: number[] = [];
+  try {
+    for await (using batch of from.read(options)) {
+      for (let i = 0; i < batch.count; i++) read.push(batch.offset(i));
+    }
+  } catch (error) {
+    return { read, error: error as Error };
+  }
+  return { read, error: undefined };
+}
+
+/** The same where damage is expected. */
+async function damaged(
+  from: Readable,
+  what: string,
+): Promise<{ read: number[]; error: CorruptSegment }> {
+  const { read, error } = await until(from);
+  if (error instanceof CorruptSegment) return { read, error };
+  throw new Error(`not corrupt, ${what}`, { cause: error });
+}
+
+Deno.test("an offset below the first or above the next is OffsetOutOfRange, which says what there is", () =>
+  on(filesOf(...SEGMENTS), async (place) => {
+    const log = openLogSync(place);
+    for (const from of [0, FIRST - 1, END + 1, Number.MAX_SAFE_INTEGER]) {
+      const error = await assertRejects(
+        () => drain(log, { from }),
+        OffsetOutOfRange,
+      );
+      assertEquals([error.offset, error.firstOffset, error.nextOffset], [
+        from,
+        FIRST,
+        END,
+      ]);
+      assertThrows(() => drainSync(log, { from }), OffsetOutOfRange);
+    }
+    assertEquals(drainSync(log, { from: END }), []);
+    const reader = new LogReader(DIR, {
+      storage: place.storage,
+      pool: place.pool,
+    });
+    for (const from of [0, FIRST - 1]) {
+      const error = await assertRejects(
+        () => drain(reader, { from }),
+        OffsetOutOfRange,
+      );
+      assertEquals([error.offset, error.firstOffset], [from, FIRST]);
+    }
+    log.closeSync();
+  }));
+
+for (const kind of ["Log", "LogReader"] as const) {
+  onEachPlace(
+    `${kind}: truncation while reading is OffsetOutOfRange at the first message that is gone`,
+    async (place) => {
+      const log = await openLog(place, { segmentBytes: 10 * KIB });
+      appendSome(log, 60, 936);
+      await log.flush();
+      const source = kind === "Log" ? log : new LogReader(place.dir, {
+        storage: place.storage,
+        pool: place.pool,
+      });
+      const read: number[] = [];
+      const reading = async () => {
+        for await (using batch of source.read()) {
+          read.push(batch.offset(0), batch.nextOffset);
+          if (read.length === 2) await log.truncateBefore(35);
+        }
+      };
+      const error = await assertRejects(reading, OffsetOutOfRange);
+      const { firstOffset } = log;
+      assert(firstOffset > 20 && firstOffset <= 35);
+      // What was being read is read to its end.
+      assertEquals(read, [0, 10]);
+      assertEquals([error.offset, error.firstOffset], [10, firstOffset]);
+      assertEquals((await drain(source)).length, 60 - firstOffset);
+      await log.close();
+    },
+  );
+}
+
+Deno.test("a flipped byte anywhere in a sealed segment: everything before is handed out, then CorruptSegment says where", async () => {
+  const lengths = [0, 50, 10, 200, 0, 70];
+  const parts = [0, 6, 12].map((first) => make(first, lengths));
+  const disk = diskWith(filesOf(...parts));
+  const place = placeOn(disk);
+  const log = openLogSync(place);
+  const reader = new LogReader(DIR, { storage: disk, pool: place.pool });
+  const made = parts[1]!;
+  const path = `${DIR}/${segment(6)}.log`;
+  for (let at = 0; at < made.log.length; at++) {
+    disk.flipBit(path, at, at % 8);
+    const bad = made.starts.findLastIndex((start) => start <= at);
+    for (const source of [log, reader]) {
+      const { read, error } = await damaged(source, `byte ${at}`);
+      assertEquals(error.path, path);
+      assertEquals([error.position, error.offset], [made.starts[bad], 6 + bad]);
+      assertEquals(
+        read,
+        Array.from({ length: 6 + bad }, (_, i) => i),
+        `byte ${at}`,
+      );
+      // And what lies behind is there for who asks.
+      if (bad === 5) continue;
+      const behind = await until(source, { from: 6 + bad + 1 });
+      assertEquals([behind.read.length, behind.error], [11 - bad, undefined]);
+    }
+    assertThrows(() => drainSync(log), CorruptSegment);
+    disk.flipBit(path, at, at % 8);
+  }
+  assertEquals((await until(reader)).read.length, 18);
+  log.closeSync();
+});
+
+Deno.test("a sealed segment that lost its end is CorruptSegment where the data ends, at a message's end too", async () => {
+  const lengths = [0, 50, 10, 200];
+  const parts = [0, 4, 8].map((first) => make(first, lengths));
+  for (let length = 0; length < parts[1]!.log.length; length += 3) {
+    for (const exact of [undefined, 0, 1, 2, 3]) {
+      const size = exact === undefined ? length : parts[1]!.starts[exact]!;
+      if (exact !== undefined && length > 0) continue;
+      const disk = diskWith(filesOf(...parts));
+      const place = placeOn(disk);
+      const log = openLogSync(place);
+      const path = `${DIR}/${segment(4)}.log`;
+      const file = disk.openSync(path, { write: true });
+      file.truncateSync(size);
+      file.closeSync();
+      const whole = parts[1]!.starts.findLastIndex((start) => start <= size);
+      for (
+        const source of [
+          log,
+          new LogReader(DIR, { storage: disk, pool: place.pool }),
+        ]
+      ) {
+        const { read, error } = await damaged(source, `${size} bytes`);
+        assertEquals([error.position, error.offset], [
+          parts[1]!.starts[whole],
+          4 + whole,
+        ]);
+        assertEquals(read.length, 4 + whole);
+      }
+      log.closeSync();
+    }
+  }
+});
