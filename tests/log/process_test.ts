@@ -1,0 +1,266 @@
+/** Several processes at one log, on a real disk. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Log, type LogOptions, LogReader } from "../../lib/log/mod.ts";
+import { DiskStorage, Locked } from "../../lib/storage/mod.ts";
+import { ALL } from "../permissions.ts";
+import { processPayload } from "./process_payload.ts";
+import { assertBytes } from "./recovery_support.ts";
+import { KIB, testPool } from "./support.ts";
+
+/** A writing process, and what it has said. */
+class Writer implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  #rest = "";
+  /** Messages below are durable, as it said. */
+  acknowledged = 0;
+  closed = false;
+  #over = false;
+
+  constructor(
+    dir: string,
+    mode: "write" | "hold",
+    direct = "prefer",
+    segmentBytes = 300 * KIB,
+  ) {
+    const script = new URL("process_writer_child.ts", import.meta.url).pathname;
+    const flags = ["--no-prompt", "--quiet", "--no-lock", "--no-check", "-A"];
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", ...flags, script, dir, mode, direct, String(segmentBytes)],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream())
+      .getReader();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Takes what it says until a line begins so, or it ends; answers that line. */
+  async until(begin: string): Promise<string | undefined> {
+    for (;;) {
+      let end;
+      while ((end = this.#rest.indexOf("\n")) >= 0) {
+        const line = this.#rest.slice(0, end);
+        this.#rest = this.#rest.slice(end + 1);
+        if (line.startsWith("ack ")) this.acknowledged = Number(line.slice(4));
+        if (line === "closed") this.closed = true;
+        if (line.startsWith(begin)) return line;
+      }
+      const { value, done } = await this.#lines.read();
+      if (done) return undefined;
+      this.#rest += value;
+    }
+  }
+
+  /** Asks it to close. */
+  async close(): Promise<void> {
+    await this.#child.stdin.close();
+  }
+
+  /** Kills it as nothing can be caught, and takes what it said before. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.until("nothing");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.#lines.cancel();
+    await this.#child.stdin.close().catch(() => {});
+    await this.#child.status;
+  }
+}
+
+/** Registers a test with a directory of its own. */
+function processTest(name: string, test: (dir: string) => Promise<void>): void {
+  Deno.test(name, { ignore: !ALL }, async () => {
+    const dir = Deno.makeTempDirSync({ prefix: "basalt_process_" });
+    try {
+      await test(dir);
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
+    }
+  });
+}
+
+/** Opens a log, hands it over, and closes it. */
+async function withLog<T>(
+  dir: string,
+  options: LogOptions,
+  use: (log: Log) => Promise<T> | T,
+): Promise<T> {
+  const pool = testPool();
+  try {
+    const log = await Log.open(dir, { pool, prepareBytes: 0, ...options });
+    try {
+      return await use(log);
+    } finally {
+      await log.close();
+    }
+  } finally {
+    pool.close();
+  }
+}
+
+/** Reads from an offset to the end, which it answers; every message must be the one with its offset. */
+async function readFrom(
+  source: Log | LogReader,
+  from: number,
+): Promise<number> {
+  let offset = from;
+  for await (using batch of source.read({ from })) {
+    for (let i = 0; i < batch.count; i++, offset++) {
+      assertEquals(batch.offset(i), offset);
+      assertBytes(batch.payload(i), processPayload(offset), `offset ${offset}`);
+    }
+  }
+  return offset;
+}
+
+processTest(
+  "two processes wanting to write: the second is Locked, which names the first, and its turn comes",
+  async (dir) => {
+    await using first = new Writer(dir, "hold");
+    await first.until("open");
+    for (const lockTimeoutMs of [0, 250]) {
+      const before = performance.now();
+      const error = await assertRejects(
+        () => Log.open(dir, { lockTimeoutMs }),
+        Locked,
+      );
+      const tookMs = performance.now() - before;
+      assert(
+        tookMs >= lockTimeoutMs && tookMs < lockTimeoutMs + 1000,
+        `${tookMs} ms`,
+      );
+      assert(error.owner!.includes(`process ${first.pid},`), error.owner);
+      assert(
+        error.message.includes(String(first.pid)) &&
+          error.message.includes(dir),
+      );
+      const since = Date.parse(/since (.*)$/.exec(error.owner!)![1]!);
+      assert(Math.abs(Date.now() - since) < 60_000, error.owner);
+    }
+    const sync = assertThrows(() => Log.openSync(dir), Locked);
+    assert(sync.owner!.includes(String(first.pid)));
+    // Reading needs no lock.
+    assertEquals(await readFrom(new LogReader(dir), 0), 0);
+    // One who waits gets it when the first one closes.
+    const waiting = withLog(
+      dir,
+      { lockTimeoutMs: 20_000 },
+      (log) => log.appendDurable("a"),
+    );
+    await first.close();
+    await first.until("closed");
+    assertEquals(await waiting, 0);
+  },
+);
+
+processTest(
+  "a second log in the same process is Locked too, and a closed one gives the lock back",
+  async (dir) => {
+    await withLog(dir, {}, async () => {
+      const error = await assertRejects(
+        () => Log.open(dir, { lockTimeoutMs: 50 }),
+        Locked,
+      );
+      assert(error.owner!.includes(`process ${Deno.pid},`), error.owner);
+    });
+    await withLog(dir, { lockTimeoutMs: 0 }, () => {});
+  },
+);
+
+processTest(
+  "a killed owner's lock is free within two seconds, and all it acknowledged is there",
+  async (dir) => {
+    let end = 0;
+    for (let cycle = 0; cycle < 5; cycle++) {
+      await using writer = new Writer(
+        dir,
+        "write",
+        cycle % 2 === 0 ? "prefer" : "never",
+      );
+      assertEquals(await writer.until("open"), `open ${end}`);
+      for (let acks = 1 + 6 * cycle; acks > 0; acks--) {
+        await writer.until("ack");
+      }
+      await writer.kill();
+      assert(writer.acknowledged > end);
+      const before = performance.now();
+      // The default waits two seconds, which is to be enough.
+      await withLog(dir, {}, async (log) => {
+        const tookMs = performance.now() - before;
+        assert(tookMs < 5000, `${tookMs} ms`);
+        assertEquals(log.stats().opening.recovered.length, 1);
+        assert(
+          log.nextOffset >= writer.acknowledged,
+          `${log.nextOffset} of ${writer.acknowledged}`,
+        );
+        assertEquals(await readFrom(log, 0), log.nextOffset);
+        end = log.append(processPayload(log.nextOffset)) + 1;
+      });
+    }
+    const names = [...Deno.readDirSync(dir)].map(({ name }) => name);
+    assertEquals(
+      names.filter((name) => !/^\d{20}\.(log|index)$/.test(name)),
+      [],
+    );
+    assert(names.length > 4, "it rolled");
+  },
+);
+
+for (const direct of ["prefer", "never"] as const) {
+  processTest(
+    `while another process writes (${direct}), a reader sees a growing prefix and never damage`,
+    async (dir) => {
+      const pool = testPool();
+      await using writer = new Writer(dir, "write", direct);
+      await writer.until("open");
+      const reader = new LogReader(dir, {
+        storage: new DiskStorage({ direct, pool }),
+        pool,
+      });
+      let end = 0;
+      let reads = 0;
+      const until = performance.now() + 2000;
+      while (performance.now() < until) {
+        await writer.until("ack");
+        const { acknowledged } = writer;
+        // All of it now and then, and mostly from the last end on.
+        const from = reads % 10 === 0 ? 0 : end;
+        const next = await readFrom(reader, from);
+        assert(
+          next >= acknowledged,
+          `read to ${next}, acknowledged ${acknowledged}`,
+        );
+        assert(next >= end, `${next} after ${end}`);
+        end = next;
+        reads++;
+      }
+      assert(reads > 10, `${reads} reads`);
+      // Whole, also while and after it closes.
+      await writer.close();
+      while (!writer.closed) {
+        const next = await readFrom(reader, end);
+        assert(next >= end);
+        end = next;
+        if (await writer.until("") === undefined) break;
+      }
+      assert(writer.closed);
+      end = await readFrom(reader, 0);
+      assert(end >= writer.acknowledged);
+      await withLog(dir, {}, (log) => assertEquals(log.nextOffset, end));
+      pool.close();
+    },
+  );
+}
