@@ -9,11 +9,11 @@ import {
 import { systemError } from "../native/mod.ts";
 import {
   BufferPool,
-  FrozenBuffer,
+  type FrozenBuffer,
   type Loan,
-  PooledBuffer,
+  type PooledBuffer,
 } from "../pool/mod.ts";
-import { alignDown, alignUp, checkAligned, checkInteger } from "./alignment.ts";
+import { alignDown, alignUp, checkInteger } from "./alignment.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { closeDescriptor } from "./descriptor.ts";
 import {
@@ -27,6 +27,7 @@ import {
   fileCounters,
   type FileStats,
 } from "./file_stats.ts";
+import { lendRange } from "./lend_range.ts";
 import { type OpenedFile, openFile } from "./open_file.ts";
 import { pathString } from "./paths.ts";
 import { probeFile } from "./probe.ts";
@@ -635,39 +636,14 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     range: BufferRange,
   ): Loan {
     this.#checkMay(kind);
-    const { capabilities } = this;
-    const action = `${kind.syscall} '${this.path}'`;
-    if (!(buffer instanceof PooledBuffer || buffer instanceof FrozenBuffer)) {
-      throw new TypeError(
-        `Cannot ${action} as 'buffer' must be a buffer of a pool (BufferPool.acquire): received ${
-          (buffer as object | null)?.constructor?.name ?? String(buffer)
-        }`,
-      );
-    }
-    if (kind === READ && buffer instanceof FrozenBuffer) {
-      throw new TypeError(
-        `Cannot ${action} as 'buffer' is frozen: others may be looking at it`,
-      );
-    }
-    const alignment = kind === READ
-      ? capabilities.readOffsetAlignment
-      : capabilities.offsetAlignment;
-    const whole = buffer.length;
-    const { start = 0, length = whole - start } = range;
-    checkInteger({ action, name: "position" }, position);
-    checkInteger({ action, name: "start" }, start, 0, Math.max(0, whole - 1));
-    checkInteger({ action, name: "length" }, length, 1, whole - start);
-    const most = Number.MAX_SAFE_INTEGER - length;
-    checkInteger({ action, name: "position" }, position, 0, most);
-    checkAligned({ action, name: "position" }, position, alignment, 0, most);
-    const room = whole - start;
-    checkAligned({ action, name: "length" }, length, alignment, 1, room);
-    const access = kind === READ ? "write" : "read";
-    const loan = buffer.pool.lend(buffer, start, length, access);
-    // Blocks begin at multiples of 4096 or more, so the place within one tells the alignment.
-    if (loan.start % capabilities.memoryAlignment === 0) return loan;
-    loan.end();
-    throw misplaced(action, start, loan.start, capabilities, whole - length);
+    return lendRange(
+      kind === READ ? "read" : "write",
+      this.path,
+      this.capabilities,
+      buffer,
+      position,
+      range,
+    );
   }
 
   #checkCommand(kind: Kind, position: number, length: number): void {
@@ -736,23 +712,4 @@ function bounded(buffer: PooledBuffer, length: number): PooledBuffer {
     buffer.truncate(length);
   }
   return buffer;
-}
-
-/** The error for memory at a place that the file does not take. */
-function misplaced(
-  action: string,
-  start: number,
-  place: number,
-  { memoryAlignment }: Capabilities,
-  max: number,
-): RangeError {
-  const below = start - place % memoryAlignment;
-  const near = [below, below + memoryAlignment]
-    .filter((each) => each >= 0 && each <= max);
-  const advice = near.length === 0
-    ? "none in this buffer does"
-    : `nearest ${near.length === 1 ? "is" : "are"} ${near.join(" and ")}`;
-  return new RangeError(
-    `Cannot ${action} as 'start' must lie at a multiple of ${memoryAlignment} in memory: received ${start}, byte ${place} of its block, ${advice}`,
-  );
 }

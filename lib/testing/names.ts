@@ -1,4 +1,4 @@
-import { failure } from "./storage_parts.ts";
+import { failure } from "../storage/parts.ts";
 import type { Inode } from "./inode.ts";
 import { UnitList } from "./unit_list.ts";
 

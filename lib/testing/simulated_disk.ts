@@ -5,6 +5,12 @@ import type {
   StorageLock,
   StorageOpenOptions,
 } from "../storage/mod.ts";
+import {
+  checkInteger,
+  failure,
+  openRequest,
+  pathString,
+} from "../storage/parts.ts";
 import { Inode, writeUnits } from "./inode.ts";
 import { emptyContents, Machine, type Task } from "./machine.ts";
 import { absolute, DIRECTORY, parent } from "./names.ts";
@@ -18,12 +24,6 @@ import type { InFlight } from "./scheduler.ts";
 import { SimulatedCrash } from "./simulated_crash.ts";
 import { makeFile, type SimulatedFile } from "./simulated_file.ts";
 import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
-import {
-  checkInteger,
-  failure,
-  openRequest,
-  pathString,
-} from "./storage_parts.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
 /** What a {@linkcode SimulatedDisk} is like; the capabilities are those of every file, a real disk's if not told otherwise. */

@@ -1,22 +1,22 @@
 import type { FrozenBuffer, Loan, PooledBuffer } from "../pool/mod.ts";
-import type {
-  BufferRange,
-  Capabilities,
-  Durability,
-  StorageFile,
-  WriteOptions,
+import {
+  type BufferRange,
+  type Capabilities,
+  type Durability,
+  NoSpace,
+  type StorageFile,
+  type WriteOptions,
 } from "../storage/mod.ts";
-import { blocksOf } from "./contents.ts";
-import { type FileUnit, type Inode, sizeUnit, writeUnits } from "./inode.ts";
-import { lendRange } from "./lend_range.ts";
-import type { Machine, Task } from "./machine.ts";
 import {
   checkInteger,
   closedError,
   failure,
-  NoSpace,
+  lendRange,
   type OpenRequest,
-} from "./storage_parts.ts";
+} from "../storage/parts.ts";
+import { blocksOf } from "./contents.ts";
+import { type FileUnit, type Inode, sizeUnit, writeUnits } from "./inode.ts";
+import type { Machine, Task } from "./machine.ts";
 
 /** How large a file can be: as on ext4 with blocks of 4096 bytes. */
 const MAX_FILE_BYTES = 2 ** 44 - 4096;

@@ -1,8 +1,9 @@
 import { FrozenBuffer, type Loan, PooledBuffer } from "../pool/mod.ts";
-import type { BufferRange, Capabilities } from "../storage/mod.ts";
-import { checkAligned, checkInteger } from "./storage_parts.ts";
+import { checkAligned, checkInteger } from "./alignment.ts";
+import type { Capabilities } from "./capabilities.ts";
+import type { BufferRange } from "./storage.ts";
 
-/** Checks a read or write as `DirectFile` does, then lends its range. */
+/** Checks everything about the range of a read or write, then lends it: the same for a file of the disk and of a simulation. */
 export function lendRange(
   kind: "read" | "write",
   path: string,
@@ -39,6 +40,7 @@ export function lendRange(
   checkAligned({ action, name: "length" }, length, alignment, 1, room);
   const access = kind === "read" ? "write" : "read";
   const loan = buffer.pool.lend(buffer, start, length, access);
+  // Blocks begin at multiples of 4096 or more, so the place within one tells the alignment.
   if (loan.start % capabilities.memoryAlignment === 0) return loan;
   loan.end();
   throw misplaced(action, start, loan.start, capabilities, whole - length);

@@ -1,0 +1,11 @@
+/**
+ * What another implementation of `Storage` shares with the disk, so that both check and fail alike: for `lib/testing`, and no part of the public API.
+ *
+ * @module
+ */
+export { checkInteger } from "./alignment.ts";
+export { openRequest } from "./direct_file_options.ts";
+export type { OpenRequest } from "./direct_file_options.ts";
+export { closedError, failure } from "./errors.ts";
+export { lendRange } from "./lend_range.ts";
+export { pathString } from "./paths.ts";
