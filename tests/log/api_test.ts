@@ -370,7 +370,11 @@ Deno.test("Log.appendBatch() appends all or nothing where the pool has no room h
     // The batch fits for some of these sizes, with blocks of one size or of several.
     let refused = 0;
     let taken = 0;
-    const log = await openLog(place, { pool, bufferBytes: 64 * MIB });
+    const log = await openLog(place, {
+      pool,
+      segmentBytes: 200 * KIB,
+      bufferBytes: 64 * MIB,
+    });
     for (let large = 1000; large < 300_000; large += 7919) {
       for (const small of [3, 900, 3900, 4000]) {
         const sizes = [small, small, large, small, large, small, small];

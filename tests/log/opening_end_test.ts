@@ -18,6 +18,7 @@ import {
   assertMade,
   bytesRead,
   diskWith,
+  eachCrash,
   filesOf,
   flipped,
   indexOf,
@@ -26,6 +27,7 @@ import {
   MARK,
   on,
   patched,
+  placeOn,
   reopened,
   withLog,
 } from "./recovery_support.ts";
@@ -319,6 +321,37 @@ Deno.test("Opening, rule 1: wrong entries in the believed part of an index only 
       });
     });
   }
+});
+
+Deno.test("Opening, rule 1: an entry behind the end of a long log does not make the last 16 MiB believed", () => {
+  const index = joined(BIG.index, indexOf([[2816, BIG_END + 64 * MIB, 1]]));
+  const disk = withIndex(index);
+  disk.flipBit(`/log/${LOG}`, BIG_END - 1000, 3);
+  return on(disk, (place) => {
+    withLog(place, (log) => {
+      const [report] = log.stats().opening.recovered;
+      assertEquals(report!.walkedBytes, 16 * MIB - 16 * KIB);
+      assertEquals(log.nextOffset, BIG_LENGTHS.length - 1);
+    });
+  });
+});
+
+Deno.test("Opening, rule 1: a crash during recovery does not make the next walk longer", async () => {
+  const disk = withIndex(BIG.index.slice(0, (BIG_END - 16 * MIB) / KIB));
+  await eachCrash(
+    disk,
+    (place) => openLogSync(place),
+    ["none", "all"],
+    (left, what) => {
+      const log = openLogSync(placeOn(left));
+      const [report] = log.stats().opening.recovered;
+      assert(
+        report!.walkedBytes <= 32 * MIB,
+        `${what}: ${report!.walkedBytes} walked`,
+      );
+      log.closeSync();
+    },
+  );
 });
 
 Deno.test("Opening, rule 1: a log that ends long before what its index says was synced is CorruptSegment, nothing is changed", async () => {

@@ -18,6 +18,7 @@ import {
   diskWith,
   filesOf,
   flipped,
+  joined,
   make,
   MARK,
   on,
@@ -111,6 +112,10 @@ Deno.test("Opening: a last segment without a mark is walked if its size is not w
       { [`${name}.log`]: log, [`${name}.index`]: index.subarray(16) },
       { [`${name}.log`]: log, [`${name}.index`]: index.subarray(0, -16) },
       { [`${name}.log`]: log, [`${name}.index`]: index.subarray(0, -1) },
+      {
+        [`${name}.log`]: log,
+        [`${name}.index`]: joined(index, index.subarray(0, 7)),
+      },
       { [`${name}.log`]: log, [`${name}.index`]: new Uint8Array(0) },
     ]
   ) {

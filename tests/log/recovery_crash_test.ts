@@ -160,6 +160,23 @@ Deno.test("Opening, rule 6: crash after crash during recovery, the end is the sa
   }
 });
 
+Deno.test("Opening, rule 6: an index that is half written when the power fails is not taken for that of a closed segment", async () => {
+  // No mark, and an index that fills its blocks: its size and its last entry alone would look right.
+  const made = make(0, Array.from({ length: 512 }, () => 8));
+  const name = `${segment(0)}.index`;
+  const disk = diskWith({ ...filesOf(made), [name]: new Uint8Array(0) });
+  await eachCrash(
+    disk,
+    (place) => openLogSync(place),
+    Array.from({ length: 16 }, (_, choice) => BigInt(choice)),
+    (left, what) => {
+      const place = placeOn(left);
+      assertEquals(reopened(place).length, 512, what);
+      assertBytes(place.bytes(name), made.index, what);
+    },
+  );
+});
+
 Deno.test("Opening, rule 6: recovery on a full disk works, and the log can be emptied and closed", () => {
   // Every block of it is taken; what is cut gives room back.
   const files = {

@@ -372,6 +372,8 @@ export class WatchedStorage implements Storage {
   readonly writes: Written[] = [];
   /** Called before a write goes on. */
   onWrite: (write: Written) => void = () => {};
+  /** What keeps a write that does not block in flight for longer. */
+  delayWrite: (write: Written) => Promise<void> | undefined = () => undefined;
   readonly inner: Storage;
   #clock = 0;
 
@@ -408,7 +410,12 @@ export class WatchedStorage implements Storage {
   }
 
   end(write: Written): void {
-    write.ended = ++this.#clock;
+    write.ended ??= ++this.#clock;
+  }
+
+  /** All writes of a file have ended, though nobody was told yet. */
+  endAll(path: string): void {
+    for (const write of this.writes) if (write.path === path) this.end(write);
   }
 
   async open(path: string, options?: StorageOpenOptions): Promise<StorageFile> {
@@ -492,7 +499,9 @@ class WatchedFile implements StorageFile {
   ): Promise<number> {
     const write = this.#storage.begin(this, buffer, position, options);
     try {
-      return await this.#inner.write(buffer, position, options);
+      const written = await this.#inner.write(buffer, position, options);
+      await this.#storage.delayWrite(write);
+      return written;
     } finally {
       this.#storage.end(write);
     }
@@ -535,6 +544,7 @@ class WatchedFile implements StorageFile {
   }
   settleSync(): void {
     this.#inner.settleSync();
+    this.#storage.endAll(this.path);
   }
   close(): Promise<void> {
     return this.#inner.close();

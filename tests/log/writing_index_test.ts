@@ -114,8 +114,10 @@ function followUnsynced(
   let checkpoint = 0;
   place.disk.onOperation(({ kind, path }) => {
     if (kind === "sync" && path.endsWith(".log")) synced = written;
-    if (kind === "sync" && path.endsWith(".index")) {
+    if (path.endsWith(".index") && (kind === "write" || kind === "sync")) {
       assertEquals(synced, written, "the log is synced first");
+    }
+    if (kind === "sync" && path.endsWith(".index")) {
       if (checkpoint !== synced) checkpoints.push(checkpoint = synced);
     }
   });
