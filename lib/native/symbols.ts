@@ -88,6 +88,10 @@ export const SYMBOLS = {
     ],
     result: status,
   },
+  basalt_file_drop_cached: {
+    parameters: ["u32", /* file */ "f64" /* position */],
+    result: status,
+  },
   basalt_file_probe_uncached: {
     parameters: ["u32" /* file */],
     result: status,

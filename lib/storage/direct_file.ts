@@ -6,7 +6,7 @@ import {
   type Operation,
   OperationError,
 } from "../engine/mod.ts";
-import { systemError } from "../native/mod.ts";
+import { native, systemError } from "../native/mod.ts";
 import {
   BufferPool,
   type FrozenBuffer,
@@ -108,6 +108,8 @@ const WRITE_FLAGS: Readonly<Record<Durability, number>> = {
   full: FLAGS.SYNC,
 };
 
+/** The unit of the page cache, or less of one. */
+const PAGE_BYTES = 4096;
 /** The longest block of the pool: what {@linkcode DirectFile.readAt} can give at most. */
 const MAX_READ_BYTES = 512 * 1024 * 1024;
 /** A tail that is longer is cut off the block, a shorter one filled with zeros: about as dear. */
@@ -155,6 +157,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   #closing: Promise<void> | undefined;
   /** Whether the descriptor is gone. */
   #closed = false;
+  /** The page that a cut at no multiple of it left in the page cache, by its position: the kernel zeroes its rest there. */
+  #cutPage: number | undefined;
   /** Called when the last operation in flight is over. */
   #idle: (() => void) | undefined;
 
@@ -431,6 +435,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   #end(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#cutPage !== undefined) {
+      // Clean after a sync; what is dirty stays, so nothing can be lost, and nothing depends on it.
+      native().basalt_file_drop_cached(this.#file, this.#cutPage);
+    }
     closeDescriptor(this.#file);
   }
 
@@ -651,6 +659,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     const action = `${kind.syscall} '${this.path}'`;
     if (kind === TRUNCATE) {
       checkInteger({ action, name: "length" }, position);
+      const page = alignDown(position, PAGE_BYTES);
+      if (page < position && this.capabilities.tier === "direct") {
+        this.#cutPage = Math.min(this.#cutPage ?? page, page);
+      }
     } else if (kind === ALLOCATE) {
       checkInteger({ action, name: "position" }, position);
       const most = Number.MAX_SAFE_INTEGER - position;

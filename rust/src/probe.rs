@@ -119,6 +119,15 @@ pub fn cached_pages(fd: RawFd, position: u64, length: u64) -> Result<[f64; CACHE
     }
 }
 
+/// Asks the kernel to drop the clean pages of a file from `position` on (`posix_fadvise(2)`, `POSIX_FADV_DONTNEED`).
+pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Status> {
+    // SAFETY: touches no memory of ours; a position is below 2^53, so that no sign is lost.
+    match unsafe { libc::posix_fadvise(fd, position as libc::off_t, 0, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        errno => Err(-errno),
+    }
+}
+
 /// Whether reads of this file may say `RWF_DONTCACHE` (Linux 6.14, and the filesystem must agree).
 pub fn uncached_reads(fd: RawFd) -> Result<bool, Status> {
     // Beyond the end of any file: nothing is read, but the flag is judged first.

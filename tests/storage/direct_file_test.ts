@@ -564,6 +564,32 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "a direct file that was cut within a page leaves none in the page cache once it is synced and closed",
+  {
+    ignore: !DIRECT,
+  },
+  async () => {
+    for (const twin of ["sync", "async"]) {
+      using fixture = new Fixture();
+      const { file, block, path } = fixture;
+      file.writeSync(block, 0);
+      if (twin === "sync") {
+        file.truncateSync(5000);
+        file.syncSync("full");
+        file.closeSync();
+      } else {
+        await file.truncate(5000);
+        await file.sync("full");
+        await file.close();
+      }
+      using again = DirectFile.openSync(path);
+      assertEquals(again.verifyDirectSync().cachedPages, 0, twin);
+      assertEquals(again.sizeSync(), 5000);
+    }
+  },
+);
+
 Deno.test("DirectFile.verifyDirect() proves nothing of a buffered file", {
   ignore: !DIRECT,
 }, async () => {

@@ -41,6 +41,12 @@ exports! {
         code(pages.map(|pages| out.copy_from_slice(&pages)))
     }
 
+    /// Drops the clean pages of a file from a position on from the page cache, as far as the kernel does.
+    fn basalt_file_drop_cached(file: u32, position: f64) {
+        let Some(position) = whole(position) else { return BAD_ARGUMENT };
+        code(files::get(file).and_then(|file| probe::drop_cached(file.descriptor(), position)))
+    }
+
     /// Whether reads may say `RWF_DONTCACHE`: 1 or 0.
     fn basalt_file_probe_uncached(file: u32) {
         let answer = files::get(file).and_then(|file| probe::uncached_reads(file.descriptor()));
