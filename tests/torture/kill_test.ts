@@ -1,0 +1,36 @@
+/** Writers that are really killed. What reached the kernel survives them: this shows locks, recovery and order, not power cuts. */
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { KilledLog } from "./killed_log.ts";
+
+const KILLS = Number(ALL ? Deno.env.get("BASALT_KILLS") ?? 300 : 0);
+
+Deno.test(
+  `${KILLS} writers killed while they write, recover, roll and close lose nothing that they acknowledged`,
+  {
+    ignore: !ALL,
+  },
+  async () => {
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    const dir = Deno.makeTempDirSync({ prefix: "basalt_kill_" });
+    const log = new KilledLog(`${dir}/log`, seed);
+    try {
+      for (let kill = 0; kill < KILLS; kill++) await log.cycle();
+      await log.compare(true);
+    } finally {
+      log.close();
+      Deno.removeSync(dir, { recursive: true });
+    }
+    const { kills, acknowledged, compared, slowestOpenMs } = log.figures;
+    console.log(
+      `seed ${seed}: killed ${kills.writing} writing, ${kills.recovering} recovering, ${kills.closing} closing; ` +
+        `${acknowledged} acknowledged, ${compared} compared, opened again within ${
+          slowestOpenMs.toFixed(0)
+        } ms (a killed process loses nothing that reached the kernel: this shows locks, recovery and order, not power cuts)`,
+    );
+    assertEquals(log.figures.faults, [], `seed ${seed}`);
+    assertEquals(log.figures.lost, 0);
+    assert(Math.min(...Object.values(kills)) > 0 && acknowledged > KILLS);
+    assert(slowestOpenMs < 2500, `${slowestOpenMs} ms`);
+  },
+);
