@@ -45,7 +45,14 @@ export type {
   PoolLimitFields,
   PoolStats,
 } from "./lib/pool/mod.ts";
-export { DirectFile, DiskStorage, Locked, NoSpace } from "./lib/storage/mod.ts";
+export {
+  DirectFile,
+  DiskStorage,
+  Locked,
+  NoSpace,
+  probePath,
+  probePathSync,
+} from "./lib/storage/mod.ts";
 export type {
   BufferRange,
   CachedPages,

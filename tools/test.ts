@@ -147,7 +147,13 @@ const PARTS: Part[] = [
     name: "doc-lint",
     run: async () =>
       verdict(
-        await run(DENO, ["doc", "--lint", "mod.ts", "lib/testing/mod.ts"]),
+        await run(DENO, [
+          "doc",
+          "--lint",
+          "mod.ts",
+          "lib/testing/mod.ts",
+          "lib/cli/mod.ts",
+        ]),
       ),
   },
   {

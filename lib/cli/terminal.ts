@@ -32,14 +32,27 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? bytes : bytes.toFixed(1)} ${units[unit]}`;
 }
 
-/** Rows in columns, the first one to the left, the others to the right. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+/** Rows in columns: the first one to the left, the others to the right, unless told otherwise. */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  sides: readonly ("left" | "right")[] = ["left"],
+): string {
   const widths = rows[0]!.map((_, i) =>
     Math.max(...rows.map((row) => row[i]!.length))
   );
   return rows.map((row) =>
     row.map((cell, i) =>
-      i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)
+      (sides[i] ?? "right") === "left"
+        ? cell.padEnd(widths[i]!)
+        : cell.padStart(widths[i]!)
     ).join("  ").trimEnd()
   ).join("\n");
+}
+
+/** A time in microseconds since the Unix epoch as ISO 8601, to the microsecond; as a number where no date can show it. */
+export function formatTime(micros: number): string {
+  const ms = Math.floor(micros / 1000);
+  if (ms > 8.64e15) return String(micros);
+  const below = String(micros % 1000).padStart(3, "0");
+  return new Date(ms).toISOString().replace("Z", `${below}Z`);
 }

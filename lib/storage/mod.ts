@@ -14,6 +14,7 @@ export { Locked } from "./locked.ts";
 export { NoSpace } from "./no_space.ts";
 export type { NoSpaceFields } from "./no_space.ts";
 export type { CachedPages } from "./probe.ts";
+export { probePath, probePathSync } from "./probe_path.ts";
 export type {
   BufferRange,
   Durability,

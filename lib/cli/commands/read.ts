@@ -1,0 +1,127 @@
+import { type Command, Option } from "npm:commander@14.0.0";
+import type { Message } from "../../codec/mod.ts";
+import { LogReader } from "../../log/mod.ts";
+import type { MessageBatch, ReadOptions } from "../../segment/mod.ts";
+import { command, jsonOption, time, wholeNumber } from "../command.ts";
+import type { Console } from "../console.ts";
+import { formatTime } from "../terminal.ts";
+
+/** Characters of a payload that a line shows. */
+const PREVIEW = 80;
+/** A payload as text, where it is text. */
+const TEXT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const PREVIEW_TEXT = new TextDecoder();
+
+interface Options extends ReadOptions {
+  raw?: true;
+  json?: true;
+}
+
+/** `basalt read`: messages of a log, also of one that is being written. */
+export function read(console: Console): Command {
+  return command(
+    "read",
+    "Print the messages of a log, each verified first. Any number may read while another process writes.",
+    {
+      notes: [
+        'With --json a line for each message: "text" holds the payload if it is UTF-8, else "base64" does;\ntimes are microseconds since the Unix epoch.',
+        "It ends where the data ends. A damaged message ends it with exit code 1, after all before it.",
+      ],
+      examples: [
+        [
+          "basalt read data/log --count 10",
+          "the first ten messages: offset, time, bytes, beginning",
+        ],
+        ["basalt read data/log --raw > copy", "the bytes that were ingested"],
+        [
+          "basalt read data/log --since 2026-11-24T16:00:00Z --json",
+          "what was appended since then, for another program",
+        ],
+      ],
+    },
+  )
+    .argument("<dir>", "the log's directory")
+    .addOption(
+      new Option("--from <offset>", "begin with the message at this offset")
+        .argParser(wholeNumber).conflicts("since"),
+    )
+    .addOption(
+      new Option(
+        "--since <time>",
+        "skip messages appended before this date, or these microseconds since the Unix epoch",
+      ).argParser(time),
+    )
+    .option("--count <n>", "at most so many messages", wholeNumber)
+    .addOption(
+      new Option("--raw", "payloads alone, one behind the other, byte by byte")
+        .conflicts("json"),
+    )
+    .addOption(jsonOption("a JSON object for each message"))
+    .action((dir: string, options: Options) => readLog(dir, options, console));
+}
+
+async function readLog(
+  dir: string,
+  { raw, json, ...options }: Options,
+  console: Console,
+): Promise<void> {
+  const print = raw ? printRaw : json ? printJson : printLine;
+  for await (using batch of new LogReader(dir).read(options)) {
+    for (let i = 0; i < batch.count; i++) print(batch, i, console);
+    // What was read is shown before what comes next may fail, or wait.
+    console.flush();
+  }
+}
+
+function printRaw(batch: MessageBatch, i: number, console: Console): void {
+  console.write(batch.payload(i));
+}
+
+function printJson(batch: MessageBatch, i: number, console: Console): void {
+  const message = batch.message(i);
+  const { offset, timestamp, id, payload } = message;
+  console.json({
+    offset,
+    timestamp,
+    originTimestamp: originTimestamp(message),
+    id,
+    userHeaders: message.userHeaders,
+    ...asText(payload),
+  });
+}
+
+/** Any 64-bit number that the producer chose: `null` where JSON cannot hold it. */
+function originTimestamp(message: Message): number | null {
+  try {
+    return message.originTimestamp;
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+function asText(payload: Uint8Array): { text: string } | { base64: string } {
+  try {
+    return { text: TEXT.decode(payload) };
+  } catch {
+    return { base64: payload.toBase64() };
+  }
+}
+
+function printLine(batch: MessageBatch, i: number, console: Console): void {
+  const payload = batch.payload(i);
+  // Escaped: what a message holds must not reach the terminal as a control sequence.
+  const text = JSON.stringify(
+    PREVIEW_TEXT.decode(payload.subarray(0, PREVIEW)),
+  ).replace(/[\x7f-\x9f]/g, escaped);
+  const more = payload.length > PREVIEW ? "…" : "";
+  console.line(
+    `${batch.offset(i)}  ${
+      formatTime(batch.timestamp(i))
+    }  ${payload.length}  ${text}${more}`,
+  );
+}
+
+function escaped(character: string): string {
+  return `\\u00${character.charCodeAt(0).toString(16)}`;
+}

@@ -1,0 +1,33 @@
+/**
+ * The command-line program: `deno run --allow-ffi --allow-read --allow-write jsr:@basalt/io/cli`.
+ *
+ * @module
+ */
+import { Console, processStreams, type Streams } from "./console.ts";
+import { run } from "./run.ts";
+
+/**
+ * Runs a command.
+ *
+ * @param args What follows the program's name, such as `["inspect", "/data/log"]`.
+ * @param streams Where it reads and writes. @default {the process's own}
+ * @returns The exit code: 0 for success, 1 for failure, 2 for wrong use, 130 when interrupted.
+ *
+ * @example Asking how a command is used
+ * ```ts
+ * import { main } from "@basalt/io/cli";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await main(["read", "--help"]), 0);
+ * ```
+ */
+export async function main(
+  args: readonly string[],
+  streams: Streams = processStreams(),
+): Promise<number> {
+  return await run(args, new Console(streams));
+}
+
+export type { Streams };
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,89 @@
+import { Command, CommanderError } from "npm:commander@14.0.0";
+import project from "../../deno.json" with { type: "json" };
+import { COMMANDS } from "./commands.ts";
+import type { Console } from "./console.ts";
+import { Interrupted } from "./interruption.ts";
+
+/** Exit codes. */
+const FAILED = 1;
+const WRONG_USE = 2;
+const INTERRUPTED = 130;
+
+/** Runs a command to its end, and answers the exit code. */
+export async function run(
+  args: readonly string[],
+  console: Console,
+): Promise<number> {
+  try {
+    await program(console).parseAsync(args, { from: "user" });
+    console.flush();
+    return console.exitCode;
+  } catch (error) {
+    return concluded(error, console);
+  }
+}
+
+function program(console: Console): Command {
+  const basalt = new Command("basalt")
+    .description(
+      "Durable logs of messages on direct I/O: fill, read, check and repair them.",
+    )
+    .version(project.version, "--version", "print the version")
+    .addHelpText(
+      "after",
+      [
+        "",
+        "A log is a directory of segments. A first round:",
+        "  basalt ingest access.log --into data/log",
+        "  basalt read data/log --count 10",
+        "  basalt verify data/log",
+        "",
+        "basalt COMMAND --help shows each command with examples.",
+        "Exit codes: 0 success, 1 failure or faults found, 2 wrong use, 130 interrupted.",
+      ].join("\n"),
+    );
+  for (const make of COMMANDS) basalt.addCommand(make(console));
+  for (const each of [basalt, ...basalt.commands]) {
+    each.exitOverride()
+      .showHelpAfterError(`(${pathOf(each)} --help shows how it is used)`)
+      .configureOutput({
+        writeOut: (text) => console.write(new TextEncoder().encode(text)),
+        writeErr: (text) => console.error(text.trimEnd()),
+        // Asked of the environment otherwise, which would need a permission.
+        getOutHasColors: () => false,
+        getErrHasColors: () => false,
+        getOutHelpWidth: () => 100,
+        getErrHelpWidth: () => 100,
+      });
+  }
+  return basalt;
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null
+    ? command.name()
+    : `${pathOf(command.parent)} ${command.name()}`;
+}
+
+/** Tells what went wrong, and answers the exit code. */
+function concluded(error: unknown, console: Console): number {
+  // Whoever read the output wanted no more of it.
+  if (error instanceof Deno.errors.BrokenPipe) return 0;
+  try {
+    console.flush();
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? 0 : WRONG_USE;
+    }
+    if (error instanceof Interrupted) {
+      console.error(error.message);
+      return INTERRUPTED;
+    }
+    console.error(
+      `basalt: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return FAILED;
+  } catch (failure) {
+    if (failure instanceof Deno.errors.BrokenPipe) return FAILED;
+    throw failure;
+  }
+}

@@ -1,0 +1,76 @@
+import type { Capabilities } from "./capabilities.ts";
+import { DirectFile } from "./direct_file.ts";
+import { adapted } from "./errors.ts";
+import { pathString } from "./paths.ts";
+import { drive, driveSync, step, type Twin } from "./twin.ts";
+
+/**
+ * What files can do at a place, and why: the file itself, or a new one in the directory, which is removed again.
+ *
+ * A file is opened for reading; a directory must be writable.
+ *
+ * @throws {Deno.errors.NotFound} If there is nothing at the path; other errors are those of {@linkcode DirectFile.open}.
+ *
+ * @example Whether a directory's disk takes direct I/O
+ * ```ts
+ * import { probePath } from "@basalt/io";
+ * import { assert } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * const { tier, tierReason } = await probePath(dir);
+ * assert(["direct", "uncached", "buffered"].includes(tier), tierReason);
+ * Deno.removeSync(dir);
+ * ```
+ */
+export function probePath(path: string): Promise<Capabilities> {
+  return drive(probing(path));
+}
+
+/** The twin of {@linkcode probePath} that blocks. */
+export function probePathSync(path: string): Capabilities {
+  return driveSync(probing(path));
+}
+
+function* probing(where: string): Twin<Capabilities> {
+  const path = pathString("probe", where);
+  let isDirectory: boolean;
+  try {
+    ({ isDirectory } = yield* step(
+      () => Deno.stat(path),
+      () => Deno.statSync(path),
+    ));
+  } catch (error) {
+    throw adapted(error, "stat", path);
+  }
+  if (!isDirectory) return yield* probingFile(path, {});
+  const name = `${path}/.basalt-probe-${crypto.randomUUID()}`;
+  try {
+    return yield* probingFile(name, { write: true, createNew: true });
+  } finally {
+    yield* removing(name);
+  }
+}
+
+function* probingFile(
+  path: string,
+  options: { write?: boolean; createNew?: boolean },
+): Twin<Capabilities> {
+  const all = { read: true, ...options };
+  const file = yield* step(
+    () => DirectFile.open(path, all),
+    () => DirectFile.openSync(path, all),
+  );
+  yield* step(() => file.close(), () => file.closeSync());
+  return file.capabilities;
+}
+
+/** Removes the file, if it came to be. */
+function* removing(path: string): Twin<void> {
+  try {
+    yield* step(() => Deno.remove(path), () => Deno.removeSync(path));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw adapted(error, "unlink", path);
+    }
+  }
+}

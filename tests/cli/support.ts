@@ -1,0 +1,72 @@
+/** Running the command line in this process, with streams of the test's own. */
+import { main } from "../../lib/cli/mod.ts";
+
+/** A temporary directory, gone with what is in it. */
+export class Directory implements Disposable {
+  readonly path: string = Deno.makeTempDirSync({ prefix: "basalt_cli_" });
+
+  /** A path in it. */
+  file(name: string): string {
+    return `${this.path}/${name}`;
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+/** What a run left. */
+export interface Ran {
+  code: number;
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Standard output and standard error as text. */
+  out: string;
+  errors: string;
+}
+
+class Gathered {
+  readonly #parts: Uint8Array<ArrayBuffer>[] = [];
+
+  writeSync(bytes: Uint8Array): number {
+    this.#parts.push(bytes.slice());
+    return bytes.length;
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return new Uint8Array(await new Blob(this.#parts).arrayBuffer());
+  }
+}
+
+/** Runs a command; standard input gives `input`, in parts of at most `partBytes`. */
+export async function basalt(
+  args: readonly string[],
+  input: Uint8Array = new Uint8Array(0),
+  partBytes = Infinity,
+): Promise<Ran> {
+  const [output, errors] = [new Gathered(), new Gathered()];
+  let at = 0;
+  const code = await main(args, {
+    input: {
+      read(bytes: Uint8Array): Promise<number | null> {
+        const part = input.subarray(
+          at,
+          at + Math.min(partBytes, bytes.length),
+        );
+        bytes.set(part);
+        at += part.length;
+        return Promise.resolve(part.length === 0 ? null : part.length);
+      },
+    },
+    output,
+    errors,
+    interactive: false,
+  });
+  const bytes = await output.bytes();
+  const text = new TextDecoder();
+  return {
+    code,
+    bytes,
+    out: text.decode(bytes),
+    errors: text.decode(await errors.bytes()),
+  };
+}
