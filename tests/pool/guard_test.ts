@@ -33,7 +33,15 @@ async function guarded(...args: string[]): Promise<Deno.CommandOutput> {
   }).output();
 }
 
-const MISUSE = ["ownership", "frozen", "loan", "model", "forgotten", "workers"];
+const MISUSE = [
+  "ownership",
+  "frozen",
+  "loan",
+  "model",
+  "orders",
+  "forgotten",
+  "workers",
+];
 
 for (const room of MISUSE) {
   Deno.test({
