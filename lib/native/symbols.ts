@@ -100,6 +100,10 @@ export const SYMBOLS = {
     parameters: ["u32", /* file */ "u32" /* exclusive */],
     result: status,
   },
+  basalt_file_is_sole_opener: {
+    parameters: ["u32" /* file */],
+    result: status,
+  },
   basalt_kernel_release: {
     parameters: ["buffer", /* out */ "u32" /* out_length */],
     result: status,

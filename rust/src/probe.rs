@@ -153,6 +153,25 @@ pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Status> {
     }
 }
 
+/// Whether nobody else has the file open, in any process or container of this kernel: a write lease (`fcntl(2)`, `F_SETLEASE`) is granted then only.
+/// It is given back at once. The kernel asks for the file's owner or `CAP_LEASE` (`EACCES`), and for a filesystem that has leases (`EINVAL`).
+pub fn is_sole_opener(fd: RawFd) -> Result<bool, Status> {
+    // SAFETY: touches no memory.
+    if unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) } < 0 {
+        let status = last_errno();
+        return if status == -libc::EAGAIN {
+            Ok(false)
+        } else {
+            Err(status)
+        };
+    }
+    // SAFETY: as above.
+    if unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) } < 0 {
+        return Err(last_errno());
+    }
+    Ok(true)
+}
+
 /// Writes the kernel's release (`uname(2)`), such as `6.18.0-generic`, as far as `out` has room. Answers the bytes written.
 pub fn kernel_release(out: &mut [u8]) -> Result<usize, Status> {
     let mut name = MaybeUninit::<libc::utsname>::zeroed();

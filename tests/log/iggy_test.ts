@@ -1,12 +1,14 @@
 /** Directories that a real Iggy server wrote, opened as logs. */
 import { assert, assertEquals } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
-import type { Message } from "../../lib/codec/mod.ts";
-import { encodeUserHeaders, formatUuid } from "../../lib/codec/mod.ts";
-import { FILES } from "../permissions.ts";
+import { answeredHeaders, headersOf, idText } from "../iggy/messages.ts";
+import { iggyDirectory, type ServerMessage } from "../iggy/server.ts";
+import { ALL } from "../permissions.ts";
 import { drain, payload, testPool } from "./support.ts";
 
-const SEGMENTS = new URL("../../../shared/iggy/segments/", import.meta.url);
+const SEGMENTS = ALL
+  ? new URL(`file://${iggyDirectory()}/segments/`)
+  : undefined;
 
 /** A line of the `.ndjson`: what the server answered for the message. */
 interface Answer {
@@ -16,43 +18,20 @@ interface Answer {
   origin_timestamp: number;
   payload_length: number;
   payload_sha256: string;
-  user_headers: {
-    key: { kind: string; value: string };
-    value: { kind: string; value: string };
-  }[];
+  user_headers: ServerMessage["user_headers"];
 }
 
 function reasonToSkip(): string | undefined {
-  if (!FILES) return "no permission to read and write files";
+  if (SEGMENTS === undefined) return "not all permissions";
   try {
     Deno.statSync(SEGMENTS);
     return undefined;
   } catch {
-    return "../shared/iggy/segments is missing";
+    return `${SEGMENTS.pathname} is missing`;
   }
 }
 
 const skip = reasonToSkip();
-
-/** An id as the server prints it: the 16 bytes as one little-endian number. */
-function idText(decimal: string): string {
-  const bytes = new Uint8Array(16);
-  let rest = BigInt(decimal);
-  for (let i = 0; i < 16; i++, rest >>= 8n) bytes[i] = Number(rest & 255n);
-  return formatUuid(bytes);
-}
-
-/** User headers as texts, in an order of their own: a server's answer has none. */
-function headersOf(message: Message): string[] {
-  return message.userHeaders.map((header) => {
-    // Kind, length, bytes; kind, length, bytes.
-    const bytes = encodeUserHeaders([header]);
-    const keyEnd = 5 + bytes[1]!;
-    return `${header.key.kind} ${
-      bytes.subarray(5, keyEnd).toHex()
-    } ${header.value.kind} ${bytes.subarray(keyEnd + 5).toHex()}`;
-  }).sort();
-}
 
 async function assertAnswers(
   log: Log,
@@ -72,11 +51,7 @@ async function assertAnswers(
       assertEquals(new Uint8Array(digest).toHex(), answer.payload_sha256);
       assertEquals(
         headersOf(message),
-        answer.user_headers.map(({ key, value }) =>
-          [key, value].map((field) =>
-            `${field.kind} ${Uint8Array.fromBase64(field.value).toHex()}`
-          ).join(" ")
-        ).sort(),
+        answeredHeaders(answer.user_headers),
       );
     }
   }

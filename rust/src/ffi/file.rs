@@ -58,6 +58,12 @@ exports! {
         code(files::get(file).and_then(|file| probe::lock(file.descriptor(), exclusive != 0)))
     }
 
+    /// Whether nobody else has the file open: 1 or 0.
+    fn basalt_file_is_sole_opener(file: u32) {
+        let answer = files::get(file).and_then(|file| probe::is_sole_opener(file.descriptor()));
+        answer.map_or_else(|status| status, Status::from)
+    }
+
     /// Writes the kernel's release as text; answers the bytes written.
     fn basalt_kernel_release(out: Buffer, out_length: u32) {
         // SAFETY: the caller passes a view of `out_length` bytes and waits.
