@@ -107,10 +107,20 @@ export type {
   SegmentReaderOptions,
   SegmentWriterOptions,
 } from "./lib/segment/mod.ts";
-export { Log, LogReader, OffsetOutOfRange } from "./lib/log/mod.ts";
+export {
+  Log,
+  LogReader,
+  OffsetOutOfRange,
+  verifyLog,
+  verifyLogSync,
+} from "./lib/log/mod.ts";
 export type {
+  FaultKind,
+  LogFault,
   LogOptions,
   LogReaderOptions,
   LogStats,
   OpeningReport,
+  VerifyOptions,
+  VerifyProgress,
 } from "./lib/log/mod.ts";

@@ -1,13 +1,15 @@
 import type { MakeCommand } from "./command.ts";
+import { demonstrate } from "./commands/demonstrate.ts";
 import { ingest } from "./commands/ingest.ts";
 import { probe } from "./commands/probe.ts";
 import { read } from "./commands/read.ts";
-import { demonstrate } from "./commands/demonstrate.ts";
+import { verify } from "./commands/verify.ts";
 
 /** The commands, in the order of the help. A new one is a file in `commands/` and a line here. */
 export const COMMANDS: readonly MakeCommand[] = [
   ingest,
   read,
+  verify,
   probe,
   demonstrate,
 ];

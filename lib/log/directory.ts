@@ -63,6 +63,18 @@ export function* listDirectory(storage: Storage, dir: string): Twin<Listing> {
 }
 
 /**
+ * Refuses a directory without any trace of a log.
+ *
+ * @throws {Deno.errors.NotFound} If there is none.
+ */
+export function refuseNoLog(dir: string, listing: Listing): void {
+  if (listing.segments.length > 0 || listing.marked) return;
+  throw new Deno.errors.NotFound(
+    `No segment of a log in '${dir}': a log has files such as 00000000000000000000.log`,
+  );
+}
+
+/**
  * Makes the two empty files of a segment: under temporary names, renamed when both are there, durable when the directory is synced.
  */
 export function* createSegment(

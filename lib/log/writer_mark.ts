@@ -72,3 +72,10 @@ export function* readMark(
     throw error;
   }
 }
+
+/** Whether a writer has the log open now: it holds the lock. */
+export function isLocked(storage: Storage, dir: string): boolean {
+  const lock = storage.lock(dir);
+  lock?.release();
+  return lock === undefined;
+}

@@ -36,8 +36,10 @@ const REASONS: Readonly<Record<number, CursorStop["reason"]>> = {
   [STOP.CHECKSUM]: "checksum",
 };
 
-/** The error for a stop that should not be: anything but the end, where the bytes up to the bound were written. */
-export function corruption(path: string, stop: CursorStop): CorruptSegment {
+/** What a stop means where the bytes up to the bound were written: anything but the end is damage. */
+export function describeStop(
+  { reason }: CursorStop,
+): { kind: CorruptionKind; message: string } {
   const what: Record<CursorStop["reason"], string> = {
     end: "the data ends early",
     zeros: "zeros where a message should be",
@@ -51,11 +53,17 @@ export function corruption(path: string, stop: CursorStop): CorruptSegment {
     gap: "messages are missing",
     missing: "the file is missing",
   };
-  const { reason, position, offset } = stop;
   const kind = reason === "end" || reason === "zeros" || reason === "partial"
     ? "torn"
     : reason;
-  return new CorruptSegment(what[reason], { path, position, offset, kind });
+  return { kind, message: what[reason] };
+}
+
+/** The error for a stop that should not be: anything but the end, where the bytes up to the bound were written. */
+export function corruption(path: string, stop: CursorStop): CorruptSegment {
+  const { position, offset } = stop;
+  const { kind, message } = describeStop(stop);
+  return new CorruptSegment(message, { path, position, offset, kind });
 }
 
 /** Reads a `.log` message by message, in blocks, from a place where a message begins. */

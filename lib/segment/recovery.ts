@@ -4,6 +4,7 @@ import {
   INDEX_ENTRY_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_USER_HEADERS_BYTES,
+  messageOffsetAt,
   writeIndexEntry,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
@@ -350,11 +351,31 @@ export function* hasMessageBehind(
   to: number,
   offset: number,
 ): Twin<boolean> {
+  const found = yield* findMessageBehind(log, pool, from, to, offset + 1);
+  return found !== undefined;
+}
+
+/** Where a message is. */
+export interface MessagePlace {
+  /** Where it begins in the `.log`, in bytes. */
+  position: number;
+  /** Its offset. */
+  offset: number;
+}
+
+/** The first valid message with an offset of at least `minOffset` that begins in `[from, to)` of a `.log`; it may end behind `to`. */
+export function* findMessageBehind(
+  log: StorageFile,
+  pool: BufferPool,
+  from: number,
+  to: number,
+  minOffset: number,
+): Twin<MessagePlace | undefined> {
   const unit = log.capabilities.readOffsetAlignment;
   const size = yield* step(() => log.size(), () => log.sizeSync());
   const offsets = [
-    offset + 1,
-    Math.min(offset + Math.ceil(size / HEADER_BYTES), MAX_OFFSET),
+    minOffset,
+    Math.min(minOffset + Math.ceil(size / HEADER_BYTES), MAX_OFFSET),
   ] as const;
   // The last header that counts ends here.
   const end = Math.min(size, to + HEADER_BYTES - 1);
@@ -372,21 +393,29 @@ export function* hasMessageBehind(
     const bytes = buffer.bytes.subarray(0, Math.min(read, end - start));
     for (let at = from - start;;) {
       const { position, beyond } = findMessage(bytes, at, ...offsets);
-      if (position !== undefined) return true;
-      if (beyond === undefined) break;
       // Its header is here, but it ends behind the block: read it by itself.
-      const candidate = start + beyond.position;
-      if (candidate + beyond.length <= size) {
-        const range = [candidate, beyond.length] as const;
-        if (yield* isMessage(log, pool, ...range, offsets)) return true;
+      if (beyond !== undefined) {
+        const candidate = start + beyond.position;
+        if (candidate + beyond.length <= size) {
+          const range = [candidate, beyond.length] as const;
+          if (yield* isMessage(log, pool, ...range, offsets)) {
+            return placed(bytes, start, beyond.position);
+          }
+        }
       }
+      if (position !== undefined) return placed(bytes, start, position);
+      if (beyond === undefined) break;
       at = beyond.position + 1;
     }
-    if (read < length) return false;
+    if (read < length) return undefined;
     // A header across the block's end is seen whole in the next one.
     from = start + bytes.length - HEADER_BYTES + 1;
   }
-  return false;
+  return undefined;
+}
+
+function placed(bytes: Uint8Array, start: number, at: number): MessagePlace {
+  return { position: start + at, offset: messageOffsetAt(bytes, at) };
 }
 
 /** Whether a valid message of `length` bytes begins at `position`. */

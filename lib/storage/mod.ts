@@ -25,6 +25,13 @@ export type {
   StorageOpenOptions,
   WriteOptions,
 } from "./storage.ts";
-export { drive, driveSync, step, together } from "./twin.ts";
+export {
+  drive,
+  driveSync,
+  step,
+  stream,
+  streamSync,
+  together,
+} from "./twin.ts";
 export type { Step, Twin } from "./twin.ts";
 export type { DirectProof } from "./verify_direct.ts";

@@ -41,31 +41,75 @@ function settledSync<T>(each: Step<T>): PromiseSettledResult<T> {
 /** Drives a computation with promises. */
 export async function drive<T>(task: Twin<T>): Promise<T> {
   let next = task.next();
-  while (!next.done) {
-    let value: unknown;
-    try {
-      value = await next.value.run();
-    } catch (error) {
-      next = task.throw(error);
-      continue;
-    }
-    next = task.next(value);
-  }
+  while (!next.done) next = await advance(task, next.value);
   return next.value;
 }
 
 /** Drives a computation to its end while the caller waits. */
 export function driveSync<T>(task: Twin<T>): T {
   let next = task.next();
-  while (!next.done) {
-    let value: unknown;
-    try {
-      value = next.value.runSync();
-    } catch (error) {
-      next = task.throw(error);
-      continue;
-    }
-    next = task.next(value);
-  }
+  while (!next.done) next = advanceSync(task, next.value);
   return next.value;
+}
+
+/** Drives a computation with promises and hands out what it has put into `results`, as soon as it is there; leaving the loop ends the computation in order. */
+export async function* stream<T>(
+  task: Twin<void>,
+  results: T[],
+): AsyncGenerator<T, void, void> {
+  let next = task.next();
+  try {
+    for (;;) {
+      yield* results.splice(0);
+      if (next.done) return;
+      next = await advance(task, next.value);
+    }
+  } finally {
+    next = task.return(undefined);
+    while (!next.done) next = await advance(task, next.value);
+  }
+}
+
+/** The twin of {@linkcode stream} that blocks. */
+export function* streamSync<T>(
+  task: Twin<void>,
+  results: T[],
+): Generator<T, void, void> {
+  let next = task.next();
+  try {
+    for (;;) {
+      yield* results.splice(0);
+      if (next.done) return;
+      next = advanceSync(task, next.value);
+    }
+  } finally {
+    next = task.return(undefined);
+    while (!next.done) next = advanceSync(task, next.value);
+  }
+}
+
+async function advance<T>(
+  task: Twin<T>,
+  step: Step<unknown>,
+): Promise<IteratorResult<Step<unknown>, T>> {
+  let value: unknown;
+  try {
+    value = await step.run();
+  } catch (error) {
+    return task.throw(error);
+  }
+  return task.next(value);
+}
+
+function advanceSync<T>(
+  task: Twin<T>,
+  step: Step<unknown>,
+): IteratorResult<Step<unknown>, T> {
+  let value: unknown;
+  try {
+    value = step.runSync();
+  } catch (error) {
+    return task.throw(error);
+  }
+  return task.next(value);
 }

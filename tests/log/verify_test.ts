@@ -1,0 +1,242 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  type LogFault,
+  verifyLog,
+  verifyLogSync,
+  type VerifyProgress,
+} from "../../lib/log/mod.ts";
+import {
+  diskWith,
+  type Files,
+  filesOf,
+  flipped,
+  indexOf,
+  joined,
+  make,
+  MARK,
+  on,
+  placeOn,
+  TIME,
+} from "./recovery_support.ts";
+import {
+  appendSome,
+  at,
+  DiskPlace,
+  entriesOf,
+  HEADER,
+  openLog,
+  type Place,
+  segment,
+} from "./support.ts";
+import { FILES } from "../permissions.ts";
+
+/** Faults, and how many messages were good. */
+function verified(place: Place): { faults: LogFault[]; good: number } {
+  let last: VerifyProgress | undefined;
+  const faults = [...verifyLogSync(place.dir, {
+    storage: place.storage,
+    pool: place.pool,
+    onProgress: (progress) => last = { ...progress },
+  })];
+  assertEquals(last!.faults, faults.length);
+  return { faults, good: last!.messages };
+}
+
+const LENGTHS = [0, 5, 40, 1, 300];
+const TIMES = (offset: number): number => TIME + offset;
+const FIRST = make(0, LENGTHS, TIMES);
+const SECOND = make(5, [17, 0, 9], TIMES);
+const SOUND = filesOf(FIRST, SECOND);
+
+/** A segment's number in brief, kind, position, length, offset. */
+function brief({ path, kind, position, byteLength, offset }: LogFault): string {
+  const name = path.replace(/^.*\/0{0,19}/, "");
+  return `${name} ${kind} ${position}+${byteLength} ${offset}`;
+}
+
+function briefly(files: Files): Promise<string[]> {
+  return on(files, (place) => verified(place).faults.map(brief));
+}
+
+Deno.test("a sound log has no faults: closed, open, left open, empty", async () => {
+  await on(SOUND, (place) => {
+    assertEquals(verified(place), { faults: [], good: 8 });
+  });
+  const open = {
+    ...filesOf(FIRST),
+    ...MARK,
+    // The index lags behind and is padded; the log is prepared ahead.
+    [`${segment(5)}.log`]: joined(SECOND.log, new Uint8Array(3000)),
+    [`${segment(5)}.index`]: joined(
+      SECOND.index.subarray(0, 32),
+      new Uint8Array(100),
+    ),
+  };
+  await on(open, (place) => {
+    assertEquals(verified(place), { faults: [], good: 8 });
+  });
+  await on(filesOf(make(7, [])), (place) => {
+    assertEquals(verified(place), { faults: [], good: 0 });
+  });
+});
+
+Deno.test("every flipped byte of a closed log is one fault that covers it, and every other message is found good", () => {
+  let flips = 0;
+  for (const name of Object.keys(SOUND)) {
+    const bytes = SOUND[name]!;
+    const place = placeOn(diskWith(SOUND));
+    for (let position = 0; position < bytes.length; position++) {
+      place.storage.poke(`${place.dir}/${name}`, 0, flipped(bytes, position));
+      const { faults, good } = verified(place);
+      const what = `${name} byte ${position}: ${faults.map(brief).join(", ")}`;
+      assertEquals(faults.length, 1, what);
+      const { path, position: from, byteLength } = faults[0]!;
+      assert(path.endsWith(name), what);
+      assert(from <= position && position < from + byteLength, what);
+      assertEquals(good, name.endsWith(".log") ? 7 : 8, what);
+      flips++;
+    }
+    place.storage.poke(`${place.dir}/${name}`, 0, bytes);
+  }
+  console.log(`${flips} bytes flipped`);
+});
+
+Deno.test("with a wrong index, or none, every message behind damage is still found", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat({ max: 90 }), { minLength: 1, maxLength: 12 }),
+      fc.uniqueArray(fc.nat({ max: 11 }), { maxLength: 5 }),
+      fc.constantFrom("right", "wrong", "none"),
+      fc.nat(),
+      (lengths, damaged, index, at) => {
+        const made = make(3, lengths);
+        const bad = damaged.filter((i) => i < lengths.length);
+        let log = made.log;
+        for (const i of bad) {
+          const size = made.starts[i + 1]! - made.starts[i]!;
+          log = flipped(log, made.starts[i]! + at % size);
+        }
+        const files: Files = { [`${segment(3)}.log`]: log };
+        if (index !== "none") {
+          files[`${segment(3)}.index`] = index === "right"
+            ? made.index
+            : indexOf(entriesOf(made.index).map(([i]) => [i, 77 * i + 9, 0]));
+        }
+        const place = placeOn(diskWith(files));
+        const { faults, good } = verified(place);
+        assertEquals(good, lengths.length - bad.length);
+        // Runs of damaged messages are one fault each.
+        const runs = bad.filter((i) => !bad.includes(i - 1)).sort((a, b) =>
+          a - b
+        );
+        assertEquals(
+          faults.filter(({ path }) => path.endsWith(".log")).map((each) => [
+            each.position,
+            each.offset,
+          ]),
+          runs.map((i) => [made.starts[i], 3 + i]),
+        );
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("gaps, overlaps, lone files and strange names are faults", async () => {
+  const log = (first: number) => `${segment(first)}.log`;
+  const index = (first: number) => `${segment(first)}.index`;
+  const without = (...names: string[]): Files =>
+    Object.fromEntries(
+      Object.entries(SOUND).filter(([name]) => !names.includes(name)),
+    );
+  assertEquals(await briefly(filesOf(FIRST, make(6, [1], TIMES))), [
+    "6.log gap 0+0 5",
+  ]);
+  assertEquals(await briefly(filesOf(FIRST, make(3, [1], () => 2 * TIME))), [
+    "3.log overlap 0+0 5",
+  ]);
+  assertEquals(await briefly(without(index(0))), ["0.index missing 0+0 0"]);
+  assertEquals(await briefly(without(log(5))), ["5.log missing 0+0 5"]);
+  assertEquals(await briefly(without(log(0))), ["0.log missing 0+0 0"]);
+  const empty = new Uint8Array(3);
+  assertEquals(await briefly({ ...SOUND, "7.log": empty, notes: empty }), [
+    "7.log name 0+0 0",
+  ]);
+  // Three bytes where a segment should be.
+  assertEquals(
+    await briefly({ [log(0)]: new Uint8Array([1, 2, 3]), [index(0)]: empty }),
+    ["0.log torn 0+3 0"],
+  );
+});
+
+Deno.test("an index that is too short or too long, and a time that goes back, are faults", async () => {
+  const index = `${segment(5)}.index`;
+  const bytes = SECOND.index;
+  assertEquals(await briefly({ ...SOUND, [index]: bytes.subarray(0, 40) }), [
+    "5.index index 40+0 7",
+  ]);
+  assertEquals(
+    await briefly({ ...SOUND, [index]: joined(bytes, new Uint8Array(16)) }),
+    ["5.index index 48+16 8"],
+  );
+  const back = make(5, [1, 1], () => 5);
+  assertEquals(await briefly(filesOf(FIRST, back)), [
+    `5.log timestamp 0+${HEADER + 1} 5`,
+  ]);
+});
+
+Deno.test("damage in a log that was left open is a fault also there", async () => {
+  const files = {
+    ...SOUND,
+    ...MARK,
+    [`${segment(5)}.log`]: joined(
+      flipped(SECOND.log, 70),
+      new Uint8Array(500),
+    ),
+  };
+  assertEquals(await briefly(files), [`5.log checksum 0+${HEADER + 17} 5`]);
+});
+
+Deno.test("a directory without a log is refused, and both twins say the same", async () => {
+  await on({ notes: new Uint8Array(3) }, async (place) => {
+    const options = { storage: place.storage, pool: place.pool };
+    assertThrows(
+      () => [...verifyLogSync(place.dir, options)],
+      Deno.errors.NotFound,
+    );
+    await assertRejects(
+      () => Array.fromAsync(verifyLog(place.dir, options)),
+      Deno.errors.NotFound,
+    );
+  });
+  await on(filesOf(FIRST, make(6, [1], TIMES)), async (place) => {
+    const options = { storage: place.storage, pool: place.pool };
+    const faults = await Array.fromAsync(verifyLog(place.dir, options));
+    assertEquals(faults, [...verifyLogSync(place.dir, options)]);
+    // Leaving the loop closes the files and gives the memory back.
+    for await (const _ of verifyLog(place.dir, options)) break;
+  });
+});
+
+Deno.test(
+  "a log that is being written on a disk has no faults, and nothing in its directory changes",
+  { ignore: !FILES },
+  () =>
+    at(new DiskPlace(), async (place) => {
+      const log = await openLog(place, { prepareBytes: 1 << 20 });
+      try {
+        appendSome(log, 500, 300);
+        await log.flush();
+        appendSome(log, 100, 300);
+        await log.flush({ durability: "none" });
+        const before = place.names();
+        assertEquals(verified(place).faults, []);
+        assert(verified(place).good >= 500);
+        assertEquals(place.names(), before);
+      } finally {
+        await log.close();
+      }
+      assertEquals(verified(place), { faults: [], good: 600 });
+    }),
+);
