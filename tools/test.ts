@@ -1,7 +1,7 @@
 /**
  * `deno task test`: every check of the project, in parts, with the time that each took, and one closing line for all of them.
  *
- * Arguments are names of parts; without any, all run.
+ * Arguments are names of parts; without any, all run but those that take long: `--long` runs these, and only them.
  */
 import {
   available,
@@ -18,6 +18,8 @@ import {
 /** A part of the run. */
 interface Part {
   name: string;
+  /** Whether it takes too long to be run each time. */
+  long?: true;
   run(): Promise<Counts>;
 }
 
@@ -41,8 +43,11 @@ async function cargo(
   );
 }
 
-async function denoTest(args: string[]): Promise<Counts> {
-  const finished = await run(DENO, ["test", PRELOAD, ...args]);
+async function denoTest(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<Counts> {
+  const finished = await run(DENO, ["test", PRELOAD, ...args], { env });
   ignored.push(...ignoredTests(finished));
   return denoCounts(finished);
 }
@@ -170,7 +175,47 @@ const PARTS: Part[] = [
     name: "examples",
     run: () => denoTest(["--allow-all", "--doc", "mod.ts", "lib", "README.md"]),
   },
+  {
+    name: "fuzz",
+    long: true,
+    run: async () => {
+      if (!await available("cargo", ["+nightly", "fuzz", "--version"])) {
+        return skipped(
+          "fuzzing needs the nightly toolchain and cargo-fuzz (cargo install cargo-fuzz)",
+        );
+      }
+      const counts = { passed: 0, failed: 0, skipped: 0 };
+      for (const target of ["scan", "stamp", "find"]) {
+        const { passed, failed } = await fuzz(target, 300);
+        counts.passed += passed;
+        counts.failed += failed;
+      }
+      return counts;
+    },
+  },
+  {
+    name: "kills",
+    long: true,
+    run: () =>
+      denoTest(["--allow-all", "tests/torture"], { BASALT_KILLS: "10000" }),
+  },
 ];
+
+/** Runs a fuzz target for a while; what it finds is kept under `rust/fuzz/artifacts`. */
+async function fuzz(target: string, seconds: number): Promise<Counts> {
+  return verdict(
+    await run("cargo", [
+      "+nightly",
+      "fuzz",
+      "run",
+      "--fuzz-dir=rust/fuzz",
+      target,
+      "--",
+      `-max_total_time=${seconds}`,
+      "-max_len=16384",
+    ]),
+  );
+}
 
 /** Tests that must not be skipped in CI: a line each; `#` begins a comment. Elsewhere what they need may be missing. */
 function required(): string[] {
@@ -180,9 +225,11 @@ function required(): string[] {
     .filter((line) => line.length > 0);
 }
 
-const wanted = Deno.args.length === 0
-  ? PARTS
-  : PARTS.filter((part) => Deno.args.includes(part.name));
+const names = Deno.args.filter((arg) => !arg.startsWith("--"));
+const long = Deno.args.includes("--long");
+const wanted = PARTS.filter((part) =>
+  names.length === 0 ? (part.long === true) === long : names.includes(part.name)
+);
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const rows: string[] = [];
 for (const part of wanted) {
