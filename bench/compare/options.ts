@@ -1,0 +1,85 @@
+/** The arguments of `deno task compare`. */
+import { parseArgs } from "node:util";
+
+/** What was asked for. */
+export interface CompareOptions {
+  /** The directory of the disk to measure. */
+  readonly directory: string;
+  /** Two pairs of {@linkcode QUICK_IDS}. */
+  readonly quick: boolean;
+  /** Numbers of goals, such as `P3`; all if there are none. */
+  readonly only: readonly string[];
+  /** Multiplies durations and sizes: below 1, figures say nothing. */
+  readonly scale: number;
+  readonly html?: string | undefined;
+  readonly json?: string | undefined;
+  readonly markdown?: string | undefined;
+}
+
+/** The goals of `--quick`. */
+export const QUICK_IDS = ["P1", "P3", "P4", "P5", "P7"];
+
+/** How to call it. */
+export const USAGE =
+  `Usage: deno task compare [--quick] [--only P3,...] [--html FILE] [--json FILE] [--markdown FILE] DIR
+
+Compares Basalt with what you could use instead, on the disk that DIR is on.
+
+  --quick          two pairs of ${
+    QUICK_IDS.join(", ")
+  }: indicative, under two minutes
+  --only IDS       only these goals, such as P3 or P1,P9
+  --html FILE      also a page with curves
+  --json FILE      also the rows as JSON
+  --markdown FILE  also the table as Markdown; between its two markers if FILE has them
+  --scale NUMBER   multiplies durations and sizes; below 1 it tries the mechanics only`;
+
+/**
+ * Reads the arguments.
+ *
+ * @throws {TypeError} If they are wrong; the message says which.
+ */
+export function compareOptions(
+  args: readonly string[],
+  ids: readonly string[],
+): CompareOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean" },
+      only: { type: "string" },
+      scale: { type: "string" },
+      html: { type: "string" },
+      json: { type: "string" },
+      markdown: { type: "string" },
+    },
+  });
+  if (positionals.length !== 1) {
+    throw new TypeError(
+      `One directory is needed: received ${positionals.length}`,
+    );
+  }
+  const only = values.only?.split(",") ?? [];
+  const unknown = only.find((id) => !ids.includes(id));
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `'--only' takes ${ids.join(", ")}: received '${unknown}'`,
+    );
+  }
+  const scale = Number(values.scale ?? 1);
+  if (!(scale > 0 && scale <= 100)) {
+    throw new TypeError(
+      `'--scale' must be a number above 0 and up to 100: received '${values.scale}'`,
+    );
+  }
+  return {
+    directory: positionals[0]!,
+    quick: values.quick ?? false,
+    only,
+    scale,
+    html: values.html,
+    json: values.json,
+    markdown: values.markdown,
+  };
+}

@@ -1,0 +1,64 @@
+/** P2: 4 KiB random reads, many in flight: tasks that each await their own read, beside fio at the same depth. */
+import { BufferPool, DirectFile } from "../../mod.ts";
+import type { Context } from "./context.ts";
+import { readByTasks } from "./direct.ts";
+import { CPU_PER_OPERATION, type Measured, RATE } from "./measure.ts";
+import { fio, hasFio } from "./references/fio.ts";
+import { rounds } from "./rounds.ts";
+import { atLeast, atMost, compareSides, type Row } from "./row.ts";
+import { DATA_BYTES, READ_BYTES } from "./sizes.ts";
+
+const DEPTHS = [4, 8, 16, 32, 128];
+
+/** Measures P2. */
+export async function p02(context: Context): Promise<Row[]> {
+  if (!await hasFio(context, "P2")) return [];
+  const path = await context.file("data", DATA_BYTES);
+  using pool = new BufferPool();
+  using file = DirectFile.openSync(path, { pool });
+  const rows: Row[] = [];
+  for (const depth of DEPTHS) {
+    const runs = await rounds(context, `P2 at depth ${depth}`, 1200, {
+      tasks: (ms) => readByTasks(file, pool, depth, ms),
+      fio: (ms) =>
+        fio(context, {
+          file: path,
+          rw: "randread",
+          blockBytes: READ_BYTES,
+          depth,
+          engine: "io_uring",
+          ms,
+        }),
+    });
+    const theirs = { name: `fio io_uring, depth ${depth}`, runs: runs.fio };
+    rows.push(...compareDepth(depth, runs.tasks, theirs));
+  }
+  return rows;
+}
+
+function compareDepth(
+  depth: number,
+  tasks: Measured[],
+  theirs: { name: string; runs: Measured[] },
+): Row[] {
+  const ours = { name: "Basalt", runs: tasks };
+  const name = `4 KiB random read, ${depth} tasks`;
+  return [
+    compareSides(
+      { id: `P2.tasks${depth}`, name, goal: atLeast(0.95) },
+      RATE,
+      ours,
+      theirs,
+    ),
+    compareSides(
+      {
+        id: `P2.tasks${depth}Cpu`,
+        name: `CPU per operation, ${depth} tasks`,
+        goal: atMost(1.3),
+      },
+      CPU_PER_OPERATION,
+      ours,
+      theirs,
+    ),
+  ];
+}

@@ -1,0 +1,29 @@
+/** The rows as JSON. */
+import type { Machine } from "../machine.ts";
+import { isMet, median, type Row } from "../row.ts";
+
+/** The report of `--json`: `goal`, `met` are null without a goal, `met` also where the goals do not hold. */
+export function jsonReport(
+  machine: Machine,
+  rows: readonly Row[],
+  verdict: boolean,
+): string {
+  return JSON.stringify(
+    {
+      machine,
+      rows: rows.map((row) => ({
+        id: row.id,
+        name: row.name,
+        goal: row.goal?.text ?? null,
+        median: median(row.values),
+        min: Math.min(...row.values),
+        max: Math.max(...row.values),
+        unit: row.unit,
+        met: verdict ? isMet(row) ?? null : null,
+        reference: row.reference,
+      })),
+    },
+    null,
+    2,
+  ) + "\n";
+}

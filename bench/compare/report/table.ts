@@ -1,0 +1,61 @@
+/** The closing table. */
+import { formatTable } from "../../../lib/cli/terminal.ts";
+import { isMet, median, type Row } from "../row.ts";
+
+/** A value with three digits. */
+export function formatValue(value: number): string {
+  if (value === 0) return "0";
+  return Math.abs(value) >= 1000
+    ? value.toFixed(0)
+    : Number(value.toPrecision(3)).toString();
+}
+
+/** Median and spread as the cells of a row. */
+export function formatSpread(row: Row): [median: string, spread: string] {
+  const unit = row.unit === "ratio" ? "" : ` ${row.unit}`;
+  const [low, high] = [Math.min(...row.values), Math.max(...row.values)];
+  return [
+    formatValue(median(row.values)) + unit,
+    `${formatValue(low)}..${formatValue(high)}`,
+  ];
+}
+
+/** The cells of all rows, below a line of titles; without a verdict where the goals do not hold. */
+export function cells(rows: readonly Row[], verdict: boolean): string[][] {
+  const titles = [
+    "id",
+    "what",
+    "goal",
+    "median",
+    "spread",
+    "Basalt",
+    "reference",
+    ...verdict ? ["met"] : [],
+  ];
+  const lines = rows.map((row) => {
+    const met = isMet(row);
+    return [
+      row.id,
+      row.name,
+      row.goal?.text ?? "",
+      ...formatSpread(row),
+      row.ours,
+      row.theirs === "" ? row.reference : `${row.theirs} (${row.reference})`,
+      ...verdict ? [met === undefined ? "" : met ? "yes" : "no"] : [],
+    ];
+  });
+  return [titles, ...lines];
+}
+
+/** The table for a terminal. */
+export function printedTable(rows: readonly Row[], verdict: boolean): string {
+  return formatTable(cells(rows, verdict));
+}
+
+/** The table as Markdown. */
+export function markdownTable(rows: readonly Row[], verdict: boolean): string {
+  const [titles, ...lines] = cells(rows, verdict);
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(titles!), line(titles!.map(() => "---")), ...lines.map(line)]
+    .join("\n");
+}

@@ -1,0 +1,30 @@
+/** The order of measuring: every side once, then every side again. What drifts (the disk, its neighbours) meets all of them alike. */
+import type { Context } from "./context.ts";
+import type { Measured } from "./measure.ts";
+
+/** A way to do the same thing, for so many milliseconds. */
+export type Run = (ms: number) => Promise<Measured> | Measured;
+
+/** A twentieth of a run, before the first round, gets code compiled, memory touched and files opened. */
+const WARM_UP = 0.05;
+
+/** Runs all sides in turn, as many rounds as there are pairs, and answers the runs of each. */
+export async function rounds<Sides extends Record<string, Run>>(
+  context: Context,
+  title: string,
+  fullMs: number,
+  sides: Sides,
+): Promise<{ [Name in keyof Sides]: Measured[] }> {
+  const runs: Record<string, Measured[]> = {};
+  for (const name of Object.keys(sides)) runs[name] = [];
+  const ms = context.ms(fullMs);
+  for (let pair = 0; pair <= context.pairs; pair++) {
+    for (const [name, side] of Object.entries(sides)) {
+      const what = pair === 0 ? "warm-up" : `${pair} of ${context.pairs}`;
+      context.show(`${title}: ${name}, ${what}`);
+      const run = await side(pair === 0 ? ms * WARM_UP : ms);
+      if (pair > 0) runs[name]!.push(run);
+    }
+  }
+  return runs as { [Name in keyof Sides]: Measured[] };
+}

@@ -1,0 +1,8 @@
+/** Sizes that several comparisons share, in bytes. */
+
+/** A mebibyte. */
+export const MIB: number = 1024 * 1024;
+/** The file that is read: above what a device's cache holds for nothing. */
+export const DATA_BYTES: number = 1024 * MIB;
+/** A small read. */
+export const READ_BYTES = 4096;

@@ -1,0 +1,37 @@
+/** Building Rust crates where they are used. */
+import { ROOT } from "./run.ts";
+
+/** Builds a crate of the checkout, optimized; cargo knows best what is out of date. Answers whether it could: `undefined` if cargo is not installed. */
+export function buildCrate(directory: string): boolean | undefined {
+  try {
+    return new Deno.Command("cargo", {
+      args: [
+        "build",
+        "--release",
+        "--locked",
+        "--manifest-path",
+        `${ROOT}${directory}/Cargo.toml`,
+      ],
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Builds the library unless another one is named; ends the process if there is none. */
+export function buildLibrary(): void {
+  if (Deno.env.get("BASALT_LIBRARY") !== undefined) return;
+  const built = buildCrate("rust");
+  if (built === false) Deno.exit(1);
+  if (built === true) return;
+  try {
+    Deno.statSync(`${ROOT}rust/target/release/libbasalt.so`);
+  } catch {
+    console.error("Cannot build the library: install Rust (cargo) first");
+    Deno.exit(1);
+  }
+}
