@@ -25,6 +25,8 @@
  */
 export { Unsupported } from "./lib/native/mod.ts";
 export type { SystemErrorFields } from "./lib/native/mod.ts";
+export { configureEngine } from "./lib/engine/mod.ts";
+export type { EngineKind, EngineOptions } from "./lib/engine/mod.ts";
 export {
   BufferPool,
   FrozenBuffer,
@@ -62,7 +64,6 @@ export type {
   DirectProof,
   DiskStorageOptions,
   Durability,
-  EngineKind,
   FileStat,
   FileStats,
   NoSpaceFields,

@@ -1,8 +1,11 @@
-import type { Operation } from "./operation.ts";
-import { ThreadEngine } from "./thread_engine.ts";
-
-/** How operations in flight are run: by a ring shared with the kernel, by threads of the library, or each in place. */
-export type EngineKind = "uring" | "threads" | "plain";
+import { errnoName, Unsupported } from "../native/mod.ts";
+import { NativeEngine } from "./native_engine.ts";
+import type { Flight, Operation } from "./operation.ts";
+import {
+  type EngineKind,
+  type EngineSettings,
+  useSettings,
+} from "./options.ts";
 
 /** Runs operations, in flight or in place. */
 export interface Engine {
@@ -14,9 +17,14 @@ export interface Engine {
   readonly pending: number;
 
   /**
-   * Starts an operation. Resolves to the bytes read or written, 0 for other operations.
+   * Starts an operation. Any number may be started: what is beyond the bound of the engine waits, in order. Operations in flight run in any order.
    *
-   * Any number may be submitted: what is beyond the bound of the engine waits, in order. Operations in flight run in any order.
+   * @throws {RangeError} If a number of the operation is out of its range; then it is not started.
+   */
+  start(flight: Flight): void;
+
+  /**
+   * Starts an operation. Resolves to the bytes read or written, 0 for other operations.
    *
    * @throws {OperationError} (rejects) If it fails.
    * @throws {RangeError} (rejects) If a number of the operation is out of its range.
@@ -32,13 +40,61 @@ export interface Engine {
    */
   runSync(operation: Operation): number;
 
+  /**
+   * Runs operations while the caller waits, many at a time, in any order.
+   *
+   * @param over Called for each when all are over, in the order of `operations`: its status, and the bytes that it moved.
+   * @throws {RangeError} If a number of an operation is out of its range; then none is run.
+   */
+  runBatchSync(
+    operations: readonly Operation[],
+    over: (index: number, status: number, transferred: number) => void,
+  ): void;
+
   /** Blocks until nothing is in flight and nothing waits. The promises settle in a later turn of the event loop. */
   settleSync(): void;
 }
 
 let instance: Engine | undefined;
 
-/** The engine of this isolate, made at first use. It keeps the process alive only while an operation is in flight. */
+/**
+ * The engine of this isolate, chosen and made at first use. It keeps the process alive only while an operation is in flight.
+ *
+ * @throws {Unsupported} If one was asked for that the system refuses.
+ */
 export function engine(): Engine {
-  return instance ??= new ThreadEngine();
+  return instance ??= choose(useSettings());
+}
+
+function choose(settings: EngineSettings): Engine {
+  const { kind, forcedBy } = settings;
+  const first = kind === "auto" ? "uring" : kind;
+  const made = NativeEngine.open(first, forcedBy, settings);
+  if (typeof made !== "number") return made;
+  const refusal = `io_uring is refused (${errnoName(-made)}: ${why(made)})`;
+  if (kind === "auto") {
+    const threads = NativeEngine.open("threads", refusal, settings);
+    if (typeof threads !== "number") return threads;
+  }
+  throw new Unsupported(`Cannot use the engine '${first}' ${forcedBy}`, {
+    found: refusal,
+    needed: 'a system that allows it, or the kind "auto"',
+  });
+}
+
+/** What refuses a ring, by the status of making one. */
+function why(status: number): string {
+  switch (errnoName(-status)) {
+    case "EPERM":
+      return "by kernel.io_uring_disabled or the sandbox";
+    case "ENOSYS":
+      return "the kernel has none, or the sandbox hides it";
+    case "EOPNOTSUPP":
+      return "the kernel lacks what is needed, Linux 5.11";
+    case "EMFILE":
+    case "ENFILE":
+      return "no descriptor is left for it";
+    default:
+      return "no memory, or a limit";
+  }
 }

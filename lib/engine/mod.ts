@@ -4,7 +4,9 @@
  * @module
  */
 export { engine } from "./engine.ts";
-export type { Engine, EngineKind } from "./engine.ts";
+export type { Engine } from "./engine.ts";
 export { FLAGS, OPERATION } from "./operation.ts";
-export type { Operation } from "./operation.ts";
+export type { Flight, Operation } from "./operation.ts";
 export { OperationError } from "./operation_error.ts";
+export { configureEngine } from "./options.ts";
+export type { EngineKind, EngineOptions } from "./options.ts";

@@ -10,7 +10,7 @@ export const OPERATION = {
   SYNC_DATA: 3,
   /** `fsync(2)`. */
   SYNC_FULL: 4,
-  /** `fallocate(2)` with mode 0: space for a range; the size grows to its end. */
+  /** `fallocate(2)`: space for a range; the size grows to its end. */
   ALLOCATE: 5,
   /** `ftruncate(2)`: the position is the new size. */
   TRUNCATE: 6,
@@ -24,13 +24,15 @@ export const FLAGS = {
   SYNC: 2,
   /** `RWF_DONTCACHE`: pages are dropped from the page cache when done. Linux 6.14. */
   DONTCACHE: 4,
+  /** `FALLOC_FL_WRITE_ZEROES`: the space is written with zeros, by the device where it can. Linux 6.17. */
+  ZEROED: 8,
 } as const;
 
 /** One operation on one file. */
 export interface Operation {
   /** One of {@linkcode OPERATION}. */
   code: number;
-  /** {@linkcode FLAGS}, added up; 0 for what is neither a read nor a write. */
+  /** {@linkcode FLAGS} that suit the code, added up. */
   flags: number;
   /** The handle of an adopted file (`basalt_file_adopt`). */
   file: number;
@@ -40,6 +42,17 @@ export interface Operation {
   position: number;
   /** Bytes: how much of the loan to move, or to allocate. */
   length: number;
+}
+
+/** An operation, and who is told when it is over. */
+export interface Flight extends Operation {
+  /**
+   * Called once, never before the next turn of the event loop; must not throw.
+   *
+   * @param status 0, or why it failed, negative.
+   * @param transferred Bytes read or written, also by an operation that failed after some.
+   */
+  settle(status: number, transferred: number): void;
 }
 
 /** Words of an entry. */
@@ -73,33 +86,38 @@ export function checkOperation(operation: Operation): void {
   }
 }
 
-/** Writes an operation as the words that `rust/src/engine/entry.rs` reads. */
+/**
+ * Writes an operation as the words that `rust/src/engine/entry.rs` reads.
+ *
+ * @param at The index of the entry's first word.
+ */
 export function encodeOperation(
-  entry: Uint32Array,
+  words: Uint32Array,
+  at: number,
   operation: Operation,
   tag: number,
 ): void {
   const { loan, position, length } = operation;
-  entry[0] = operation.code | operation.flags << 8;
-  entry[1] = operation.file;
-  entry[6] = position;
-  entry[7] = position / 0x1_0000_0000;
-  entry[8] = tag;
+  words[at] = operation.code | operation.flags << 8;
+  words[at + 1] = operation.file;
+  words[at + 6] = position;
+  words[at + 7] = position / 0x1_0000_0000;
+  words[at + 8] = tag;
   if (loan === undefined) {
-    entry[2] =
-      entry[3] =
-      entry[4] =
-      entry[5] =
-      entry[9] =
+    words[at + 2] =
+      words[at + 3] =
+      words[at + 4] =
+      words[at + 5] =
+      words[at + 9] =
         0;
-    entry[10] = length;
-    entry[11] = length / 0x1_0000_0000;
+    words[at + 10] = length;
+    words[at + 11] = length / 0x1_0000_0000;
   } else {
-    entry[2] = loan.poolId;
-    entry[3] = loan.slot;
-    entry[4] = loan.start;
-    entry[5] = length;
-    entry[9] = loan.generation;
-    entry[10] = entry[11] = 0;
+    words[at + 2] = loan.poolId;
+    words[at + 3] = loan.slot;
+    words[at + 4] = loan.start;
+    words[at + 5] = length;
+    words[at + 9] = loan.generation;
+    words[at + 10] = words[at + 11] = 0;
   }
 }

@@ -1,3 +1,4 @@
+import { environment } from "./environment.ts";
 import { abiNumber, type NativeFunctions, SYMBOLS } from "./symbols.ts";
 import { Unsupported } from "./unsupported.ts";
 
@@ -53,13 +54,4 @@ function places(): (string | URL)[] {
   if (named !== undefined) return [named];
   if (!import.meta.url.startsWith("file:")) return [];
   return [new URL("../../rust/target/release/libbasalt.so", import.meta.url)];
-}
-
-/** A variable of the environment; unset where reading it is not permitted, without asking. */
-function environment(name: string): string | undefined {
-  const permission = Deno.permissions.querySync({
-    name: "env",
-    variable: name,
-  });
-  return permission.state === "granted" ? Deno.env.get(name) : undefined;
 }

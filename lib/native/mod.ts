@@ -3,9 +3,11 @@
  *
  * @module
  */
+export { environment } from "./environment.ts";
 export { checked, errnoName, statusError, systemError } from "./errors.ts";
 export type { SystemErrorFields } from "./errors.ts";
 export { native } from "./library.ts";
+export type { NativeFunctions } from "./symbols.ts";
 export { nativeBuffer } from "./memory.ts";
 export { STATUS } from "./status.ts";
 export { Unsupported } from "./unsupported.ts";

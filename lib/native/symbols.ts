@@ -49,18 +49,38 @@ export const SYMBOLS = {
     result: status,
   },
 
-  basalt_engine_open: { parameters: ["buffer" /* out */], result: status },
+  basalt_engine_open: {
+    parameters: ["u32", /* kind */ "buffer" /* out */],
+    result: status,
+  },
   basalt_engine_close: { parameters: ["u32" /* port */], result: status },
-  basalt_engine_submit: {
-    parameters: ["u32", /* port */ "buffer" /* entry */],
+  basalt_engine_turn: {
+    parameters: [
+      "u32", // port
+      "buffer", // entries
+      "u32", // entry_count
+      "buffer", // out
+      "u32", // capacity
+      "u32", // min
+      "u32", // budget_micros
+    ],
+    result: status,
+  },
+  basalt_engine_batch: {
+    parameters: [
+      "u32", // port
+      "buffer", // entries
+      "u32", // entry_count
+      "buffer", // out
+    ],
     result: status,
   },
   basalt_engine_run: {
     parameters: ["buffer", /* entry */ "buffer" /* out */],
     result: status,
   },
-  basalt_engine_collect: {
-    parameters: ["u32", /* port */ "buffer", /* out */ "u32" /* capacity */],
+  basalt_engine_arm: {
+    parameters: ["u32", /* port */ "u32" /* on */],
     result: status,
   },
   basalt_engine_wait: {
@@ -68,10 +88,7 @@ export const SYMBOLS = {
     result: status,
     nonblocking: true,
   },
-  basalt_engine_settle: {
-    parameters: ["u32", /* port */ "u32" /* timeout_ms */],
-    result: status,
-  },
+  basalt_engine_waits: { parameters: ["u32" /* port */], result: status },
 
   basalt_file_adopt: { parameters: ["i32" /* fd */], result: status },
   basalt_file_close: { parameters: ["u32" /* file */], result: status },

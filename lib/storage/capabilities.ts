@@ -1,3 +1,5 @@
+import type { EngineKind } from "../engine/mod.ts";
+
 /**
  * How a file's bytes reach the device.
  *
@@ -6,9 +8,6 @@
  * - `"buffered"`: the page cache keeps the bytes.
  */
 export type Tier = "direct" | "uncached" | "buffered";
-
-/** Which engine runs a file's operations. */
-export type EngineKind = "uring" | "threads" | "plain";
 
 /** What a file can do, each with the reason; lengths in bytes. */
 export interface Capabilities {

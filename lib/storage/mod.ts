@@ -3,7 +3,7 @@
  *
  * @module
  */
-export type { Capabilities, EngineKind, Tier } from "./capabilities.ts";
+export type { Capabilities, Tier } from "./capabilities.ts";
 export { DirectFile } from "./direct_file.ts";
 export type { FileStat, ReadAtOptions } from "./direct_file.ts";
 export type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";

@@ -1,12 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { FLAGS, OPERATION } from "../../lib/engine/mod.ts";
 import { encodeOperation, ENTRY_WORDS } from "../../lib/engine/operation.ts";
 import type { Loan } from "../../lib/pool/mod.ts";
 
 Deno.test("encodeOperation() writes every word, over whatever was there", () => {
-  const entry = new Uint32Array(ENTRY_WORDS).fill(0xdeadbeef);
+  const words = new Uint32Array(3 * ENTRY_WORDS).fill(0xdeadbeef);
   const loan = { poolId: 2, slot: 3, generation: 9, start: 4, length: 50 };
-  encodeOperation(entry, {
+  encodeOperation(words, ENTRY_WORDS, {
     code: OPERATION.WRITE,
     flags: FLAGS.DSYNC | FLAGS.DONTCACHE,
     file: 0x7fff_ffff,
@@ -15,10 +15,10 @@ Deno.test("encodeOperation() writes every word, over whatever was there", () => 
     length: 5,
   }, 8);
   assertEquals(
-    [...entry],
+    [...words.subarray(ENTRY_WORDS, 2 * ENTRY_WORDS)],
     [0x502, 0x7fff_ffff, 2, 3, 4, 5, 0xffff_fffe, 7, 8, 9, 0, 0],
   );
-  encodeOperation(entry, {
+  encodeOperation(words, ENTRY_WORDS, {
     code: OPERATION.ALLOCATE,
     flags: 0,
     file: 1,
@@ -27,7 +27,12 @@ Deno.test("encodeOperation() writes every word, over whatever was there", () => 
     length: 11 * 2 ** 32 + 10,
   }, 4095);
   assertEquals(
-    [...entry],
+    [...words.subarray(ENTRY_WORDS, 2 * ENTRY_WORDS)],
     [5, 1, 0, 0, 0, 0, 0xffff_ffff, 0x1f_ffff, 4095, 0, 10, 11],
   );
+  const others = [
+    ...words.subarray(0, ENTRY_WORDS),
+    ...words.subarray(2 * ENTRY_WORDS),
+  ];
+  assert(others.every((word) => word === 0xdeadbeef), "and no other");
 });

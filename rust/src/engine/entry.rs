@@ -3,6 +3,7 @@
 use crate::engine::files::{self, File};
 use crate::pool::{self, Loan};
 use crate::status::{BAD_ARGUMENT, Status};
+use std::ffi::c_int;
 use std::sync::Arc;
 
 /// Words of an entry: `[0]` opcode | flags << 8, `[1]` file, `[2]` pool, `[3]` slot, `[4]` start within the block, `[5]` length,
@@ -24,6 +25,11 @@ pub const DSYNC: u32 = 1;
 pub const SYNC: u32 = 2;
 /// `RWF_DONTCACHE`, Linux 6.14.
 pub const DONTCACHE: u32 = 4;
+/// `FALLOC_FL_WRITE_ZEROES`, Linux 6.17.
+pub const ZEROED: u32 = 8;
+
+/// `FALLOC_FL_WRITE_ZEROES` of `linux/falloc.h`; the libc crate lacks it.
+const FALLOC_FL_WRITE_ZEROES: c_int = 0x80;
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,7 +42,7 @@ pub enum Kind {
     SyncData,
     /// `fsync(2)`.
     SyncFull,
-    /// `fallocate(2)`, mode 0.
+    /// `fallocate(2)`, mode 0 or [`ZEROED`].
     Allocate,
     /// `ftruncate(2)` to the position.
     Truncate,
@@ -46,7 +52,7 @@ pub enum Kind {
 pub struct Operation {
     /// What to do.
     pub kind: Kind,
-    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`]; only those that suit the kind.
+    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`]; only those that suit the kind.
     pub flags: u32,
     /// The file: its descriptor stays open until the operation is dropped.
     pub file: Arc<File>,
@@ -58,6 +64,50 @@ pub struct Operation {
     pub length: u64,
 }
 
+/// What is left of a transfer.
+pub struct Rest {
+    /// Its first byte in memory; valid while the operation's loan is.
+    pub memory: *mut u8,
+    /// Bytes, at most [`MAX_LENGTH`].
+    pub length: usize,
+    /// Where in the file.
+    pub position: u64,
+}
+
+impl Operation {
+    /// The transfer without its first `from` bytes; an operation without memory has none.
+    pub fn rest(&self, from: usize) -> Result<Rest, i32> {
+        let loan = self.loan.as_ref().ok_or(libc::EFAULT)?;
+        let length = loan.len().checked_sub(from).ok_or(libc::EFAULT)?;
+        Ok(Rest {
+            memory: loan.as_ptr().wrapping_add(from),
+            length,
+            position: self.position + from as u64,
+        })
+    }
+
+    /// The flags of `preadv2(2)` and `pwritev2(2)`.
+    pub fn rwf(&self) -> c_int {
+        let each = [
+            (DSYNC, libc::RWF_DSYNC),
+            (SYNC, libc::RWF_SYNC),
+            (DONTCACHE, libc::RWF_DONTCACHE),
+        ];
+        each.iter()
+            .filter(|(flag, _)| self.flags & flag != 0)
+            .fold(0, |all, (_, rwf)| all | rwf)
+    }
+
+    /// The mode of `fallocate(2)`.
+    pub fn mode(&self) -> c_int {
+        if self.flags & ZEROED != 0 {
+            FALLOC_FL_WRITE_ZEROES
+        } else {
+            0
+        }
+    }
+}
+
 /// Checks an entry and takes what it needs. Called on the thread that owns the block.
 pub fn decode(entry: &Entry) -> Result<Operation, Status> {
     let (kind, allowed) = match entry[0] & 0xff {
@@ -65,7 +115,7 @@ pub fn decode(entry: &Entry) -> Result<Operation, Status> {
         2 => (Kind::Write, DSYNC | SYNC | DONTCACHE),
         3 => (Kind::SyncData, 0),
         4 => (Kind::SyncFull, 0),
-        5 => (Kind::Allocate, 0),
+        5 => (Kind::Allocate, ZEROED),
         6 => (Kind::Truncate, 0),
         _ => return Err(BAD_ARGUMENT),
     };
@@ -138,6 +188,7 @@ mod tests {
             (3, DSYNC),
             (4, SYNC),
             (5, DONTCACHE),
+            (3, ZEROED),
             (6, 1),
         ] {
             assert_eq!(
@@ -146,7 +197,15 @@ mod tests {
             );
         }
         // Valid but for the file.
-        for (opcode, flags) in [(1, DONTCACHE), (2, 7), (3, 0), (4, 0), (5, 0), (6, 0)] {
+        for (opcode, flags) in [
+            (1, DONTCACHE),
+            (2, 7),
+            (3, 0),
+            (4, 0),
+            (5, 0),
+            (5, ZEROED),
+            (6, 0),
+        ] {
             assert_eq!(
                 status([opcode | flags << 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
                 NO_SUCH_HANDLE

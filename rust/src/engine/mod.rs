@@ -4,23 +4,31 @@
 //! |---|---|
 //! | `entry` | the words of an entry and of a completion; what a valid operation is |
 //! | `files` | adopted descriptors by handle |
+//! | `progress` | what each answer of the kernel means for an operation |
 //! | `plain` | runs one operation on the calling thread |
+//! | `uring` | operations in a ring shared with the kernel |
+//! | `bell` | what wakes the thread that waits for a ring |
 //! | `queue` | jobs between the submitters and our threads |
 //! | `threads` | our threads |
-//! | `port` | completions of one isolate |
-//! | `ports` | the ports by number; submission |
+//! | `port` | completions of one isolate, from our threads |
+//! | `driver` | a ring, or threads, or the calling thread: what an isolate's operations are run by |
+//! | `ports` | the drivers by number |
 //! | `fork` | keeps a forked child from waiting for threads that it does not have |
 //! | `sync` | mutexes and condition variables, loom's in its tests |
 
+mod bell;
+mod driver;
 pub mod entry;
 pub mod files;
 mod fork;
 pub mod plain;
-pub mod port;
+mod port;
 pub mod ports;
+mod progress;
 mod queue;
 mod sync;
 mod threads;
+mod uring;
 
+pub use driver::{Facts, Kind};
 pub use fork::check as check_fork;
-pub use threads::MAX_THREADS;

@@ -40,6 +40,11 @@ impl Port {
         Ok(())
     }
 
+    /// How many completions are ready.
+    pub fn ready(&self) -> usize {
+        lock(&self.state).ready.len()
+    }
+
     /// Takes a `begin` back.
     pub fn abandon(&self) {
         lock(&self.state).in_flight -= 1;
@@ -70,20 +75,11 @@ impl Port {
         count
     }
 
-    /// Waits until a completion is ready, nothing is in flight, or the time is over. Answers how many are ready.
-    pub fn wait(&self, timeout: Duration) -> Result<usize, Status> {
-        self.wait_while(timeout, |state| state.ready.is_empty() && state.in_flight > 0)
-    }
-
-    /// Waits until nothing is in flight, or the time is over. Answers how many completions are ready.
-    pub fn settle(&self, timeout: Duration) -> Result<usize, Status> {
-        self.wait_while(timeout, |state| state.in_flight > 0)
-    }
-
-    fn wait_while(&self, timeout: Duration, condition: impl Fn(&State) -> bool) -> Result<usize, Status> {
+    /// Waits until `min` completions are ready, nothing is in flight, or the time is over. Answers how many are ready.
+    pub fn wait(&self, min: usize, timeout: Duration) -> Result<usize, Status> {
         let state = lock(&self.state);
         let state = wait_while(&self.changed, state, timeout, |state| {
-            !state.closed && condition(state)
+            !state.closed && state.ready.len() < min && state.in_flight > 0
         });
         if state.closed {
             Err(NO_SUCH_HANDLE)
@@ -119,7 +115,7 @@ mod tests {
             port.begin().unwrap();
             port.complete([tag, 0, 0, 0]);
         }
-        assert_eq!(port.wait(Duration::MAX), Ok(5));
+        assert_eq!(port.wait(1, Duration::MAX), Ok(5));
         let mut out = [[9; 4]; 3];
         assert_eq!(port.collect(&mut []), 0);
         assert_eq!(port.collect(&mut out), 3);
@@ -132,12 +128,12 @@ mod tests {
     #[test]
     fn a_wait_does_not_wait_for_nothing() {
         let port = Port::default();
-        assert_eq!(port.wait(Duration::MAX), Ok(0));
-        assert_eq!(port.settle(Duration::MAX), Ok(0));
+        assert_eq!(port.wait(1, Duration::MAX), Ok(0));
+        assert_eq!(port.wait(usize::MAX, Duration::MAX), Ok(0));
         port.begin().unwrap();
-        assert_eq!(port.wait(Duration::from_millis(1)), Ok(0));
+        assert_eq!(port.wait(1, Duration::from_millis(1)), Ok(0));
         port.abandon();
-        assert_eq!(port.wait(Duration::MAX), Ok(0));
+        assert_eq!(port.wait(1, Duration::MAX), Ok(0));
     }
 
     #[test]
@@ -161,7 +157,7 @@ mod tests {
         port.complete([0; 4]);
         let waiter = {
             let port = port.clone();
-            std::thread::spawn(move || port.settle(Duration::MAX))
+            std::thread::spawn(move || port.wait(usize::MAX, Duration::MAX))
         };
         port.close();
         assert_eq!(waiter.join().unwrap(), Err(NO_SUCH_HANDLE));
@@ -177,7 +173,7 @@ mod tests {
             port.begin().unwrap();
             let waiter = {
                 let port = port.clone();
-                std::thread::spawn(move || port.wait(Duration::MAX).unwrap())
+                std::thread::spawn(move || port.wait(1, Duration::MAX).unwrap())
             };
             port.complete([round; 4]);
             assert_eq!(port.collect(&mut [[0; 4]; 1]), 1);
@@ -204,7 +200,7 @@ mod loom_tests {
                 .collect();
             let mut seen = Vec::new();
             while seen.len() < 2 {
-                assert!(port.wait(Duration::MAX).unwrap() > 0);
+                assert!(port.wait(1, Duration::MAX).unwrap() > 0);
                 let mut out = [[9; 4]; 2];
                 let count = port.collect(&mut out);
                 seen.extend(out[..count].iter().map(|completion| completion[0]));
@@ -225,7 +221,7 @@ mod loom_tests {
                 port.begin().unwrap();
                 let waiter = {
                     let port = port.clone();
-                    loom::thread::spawn(move || port.wait(Duration::MAX))
+                    loom::thread::spawn(move || port.wait(1, Duration::MAX))
                 };
                 let worker = {
                     let port = port.clone();

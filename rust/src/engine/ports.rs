@@ -1,12 +1,12 @@
-//! The ports by number, each belonging to the thread that opened it.
+//! The drivers by number, each belonging to the thread that opened it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::entry::{Entry, Outcome, decode};
-use super::port::Port;
-use super::threads::{self, Job};
+use super::driver::{Driver, Facts, Kind, Watch};
+use super::entry::{Completion, Entry, Outcome, decode};
 use super::{fork, plain};
 use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL};
 
@@ -14,7 +14,7 @@ use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL};
 const MAX_PORTS: usize = 4096;
 
 struct Table {
-    ports: BTreeMap<u32, Arc<Port>>,
+    ports: BTreeMap<u32, Arc<Watch>>,
     /// Numbers are not used again.
     last: u32,
 }
@@ -28,8 +28,8 @@ fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The ports of the calling thread: one, as a rule, found without a lock. They end with the thread, whose isolate may be gone without a word.
-struct Mine(RefCell<Vec<(u32, Arc<Port>)>>);
+/// The drivers of the calling thread: one, as a rule, found without a lock. They end with the thread, whose isolate may be gone without a word.
+struct Mine(RefCell<Vec<(u32, Driver)>>);
 
 thread_local! {
     static MINE: Mine = const { Mine(RefCell::new(Vec::new())) };
@@ -37,76 +37,99 @@ thread_local! {
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        if fork::forked() {
-            return;
-        }
-        for (number, port) in self.0.get_mut().drain(..) {
-            table().ports.remove(&number);
-            port.close();
+        for (number, driver) in self.0.get_mut().drain(..) {
+            if !fork::forked() {
+                table().ports.remove(&number);
+            }
+            driver.end_with_thread();
         }
     }
 }
 
-/// Opens a port of the calling thread. Answers its number, positive as an `i32`.
-pub fn open() -> Result<u32, Status> {
+/// Opens a port of the calling thread. Answers its number, positive as an `i32`, and what there is to know of it.
+pub fn open(kind: Kind) -> Result<(u32, Facts), Status> {
     fork::check()?;
     MINE.try_with(|mine| {
+        let driver = Driver::new(kind)?;
+        let facts = driver.facts();
         let mut table = table();
         if table.ports.len() >= MAX_PORTS || table.last >= i32::MAX as u32 {
             return Err(TABLE_FULL);
         }
         table.last += 1;
-        let (number, port) = (table.last, Arc::new(Port::default()));
-        table.ports.insert(number, port.clone());
-        mine.0.borrow_mut().push((number, port));
-        Ok(number)
+        let number = table.last;
+        table.ports.insert(number, Arc::new(driver.watch()));
+        mine.0.borrow_mut().push((number, driver));
+        Ok((number, facts))
     })
     .unwrap_or(Err(NOT_OWNER))
 }
 
-/// A port of the calling thread.
-pub fn mine(number: u32) -> Result<Arc<Port>, Status> {
+/// Does something with a port of the calling thread.
+fn mine<T>(number: u32, act: impl FnOnce(&mut Driver) -> Result<T, Status>) -> Result<T, Status> {
     fork::check()?;
-    let found = MINE.try_with(|mine| {
-        mine.0
-            .borrow()
-            .iter()
-            .find(|(each, _)| *each == number)
-            .map(|(_, port)| port.clone())
+    let done = MINE.try_with(|mine| {
+        let mut mine = mine.0.borrow_mut();
+        let found = mine.iter_mut().find(|(each, _)| *each == number);
+        found.map(|(_, driver)| act(driver))
     });
-    match found {
-        Ok(Some(port)) => Ok(port),
+    match done {
+        Ok(Some(result)) => result,
         _ => any(number).and(Err(NOT_OWNER)),
     }
 }
 
 /// A port, whoever's it is.
-pub fn any(number: u32) -> Result<Arc<Port>, Status> {
+fn any(number: u32) -> Result<Arc<Watch>, Status> {
     fork::check()?;
     table().ports.get(&number).cloned().ok_or(NO_SUCH_HANDLE)
 }
 
-/// Ends a port of the calling thread. What is in flight goes on and gives back what it holds; what has not begun is not begun any more.
+/// Ends a port of the calling thread. What is in flight gives back what it holds when it is over, what has not begun is not begun any more.
 pub fn close(number: u32) -> Result<(), Status> {
-    let port = mine(number)?;
+    mine(number, |_| Ok(()))?;
     table().ports.remove(&number);
     // It was found there just now, so the thread's own list is still alive.
-    let _ = MINE.try_with(|mine| mine.0.borrow_mut().retain(|(each, _)| *each != number));
-    port.close();
+    let driver = MINE.try_with(|mine| {
+        let mut mine = mine.0.borrow_mut();
+        let place = mine.iter().position(|(each, _)| *each == number)?;
+        Some(mine.swap_remove(place).1)
+    });
+    if let Ok(Some(driver)) = driver {
+        driver.end();
+    }
     Ok(())
 }
 
-/// Starts an operation; its memory is lent and its file held from now to its completion.
-pub fn submit(number: u32, entry: &Entry) -> Result<(), Status> {
-    let port = mine(number)?;
-    let operation = decode(entry)?;
-    port.begin()?;
-    threads::submit(Job {
-        operation,
-        tag: entry[8],
-        port,
-    });
-    Ok(())
+/// Begins operations, waits for some and takes completions: see [`Driver::turn`]. Memory is lent and files are held from now to the completion.
+pub fn turn(
+    number: u32,
+    entries: &[Entry],
+    out: &mut [Completion],
+    min: usize,
+    budget: Option<Duration>,
+) -> Result<usize, Status> {
+    mine(number, |driver| driver.turn(entries, out, min, budget))
+}
+
+/// Runs operations to their end, many at a time: see [`Driver::batch`].
+pub fn batch(number: u32, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
+    mine(number, |driver| driver.batch(entries, out))
+}
+
+/// Prepares for [`wait`], or ends that: see [`Driver::arm`].
+pub fn arm(number: u32, on: bool) -> Result<usize, Status> {
+    mine(number, |driver| driver.arm(on))
+}
+
+/// Waits, on whichever thread, for a completion: see [`Watch::wait`].
+pub fn wait(number: u32, timeout: Duration) -> Result<(), Status> {
+    any(number).map(|watch| watch.wait(timeout))
+}
+
+/// Whether a thread is in [`wait`].
+pub fn waits(number: u32) -> Result<bool, Status> {
+    any(number).map(|watch| watch.waits())
 }
 
 /// Runs an operation on the calling thread.
@@ -120,31 +143,56 @@ pub fn run(entry: &Entry) -> Outcome {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::engine::entry::Completion;
+    use crate::engine::entry::DSYNC;
     use crate::engine::files::{self, tests::temporary};
     use crate::pool;
     use crate::status::BAD_ARGUMENT;
-    use std::time::Duration;
+
+    /// The kinds that this system has; io_uring may be refused.
+    fn kinds() -> Vec<Kind> {
+        [Kind::Threads, Kind::Uring, Kind::Plain]
+            .into_iter()
+            .filter(|kind| Driver::new(*kind).map(Driver::end).is_ok())
+            .collect()
+    }
+
+    fn open(kind: Kind) -> u32 {
+        super::open(kind).unwrap().0
+    }
 
     fn without_memory(opcode: u32, file: u32, position: u32, tag: u32) -> Entry {
         [opcode, file, 0, 0, 0, 0, position, 0, tag, 0, 0, 0]
     }
 
+    fn submit(number: u32, entry: &Entry) -> Result<(), Status> {
+        turn(number, &[*entry], &mut [], 0, Some(Duration::ZERO)).map(|count| assert_eq!(count, 0))
+    }
+
+    /// All completions, waited for until nothing is in flight.
     fn settled(number: u32) -> Vec<Completion> {
-        let port = mine(number).unwrap();
-        port.settle(Duration::from_secs(60)).unwrap();
-        let mut out = vec![[0; 4]; crate::engine::port::MAX_OPERATIONS];
-        let count = port.collect(&mut out);
-        out.truncate(count);
-        out.sort_unstable();
-        out
+        let mut all = Vec::new();
+        loop {
+            let mut out = [[0; 4]; 300];
+            let count = turn(number, &[], &mut out, 300, None).unwrap();
+            all.extend_from_slice(&out[..count]);
+            if count == 0 {
+                all.sort_unstable();
+                return all;
+            }
+        }
+    }
+
+    fn status_of(number: u32, entry: &Entry) -> Status {
+        submit(number, entry).unwrap();
+        settled(number)[0][1] as Status
     }
 
     #[test]
     fn many_operations_of_many_threads_are_each_completed_once() {
-        let threads = (0..4).map(|_| {
-            std::thread::spawn(|| {
-                let port = open().unwrap();
+        let kinds = kinds();
+        let threads = kinds.iter().cycle().take(2 * kinds.len()).map(|&kind| {
+            std::thread::spawn(move || {
+                let port = open(kind);
                 let (handle, file) = temporary(0);
                 for round in 0..4 {
                     for tag in 0..500 {
@@ -172,77 +220,185 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_begun_is_refused_at_once() {
-        let port = open().unwrap();
-        assert_eq!(submit(port, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
-        assert_eq!(submit(port, &without_memory(9, 0, 0, 0)), Err(BAD_ARGUMENT));
-        assert_eq!(submit(0, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
-        assert_eq!(run(&without_memory(3, 0, 0, 0)), plain::failed(NO_SUCH_HANDLE));
-        assert_eq!(
-            mine(port).unwrap().wait(Duration::MAX),
-            Ok(0),
-            "nothing was left in flight"
-        );
-        close(port).unwrap();
-        assert_eq!(submit(port, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
-        assert_eq!(close(port), Err(NO_SUCH_HANDLE));
+    fn what_cannot_be_begun_is_completed_with_the_reason_and_a_port_that_is_none_refused() {
+        for kind in kinds() {
+            let port = open(kind);
+            assert_eq!(status_of(port, &without_memory(3, 0, 0, 0)), NO_SUCH_HANDLE);
+            assert_eq!(status_of(port, &without_memory(9, 0, 0, 0)), BAD_ARGUMENT);
+            assert_eq!(submit(0, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
+            assert_eq!(run(&without_memory(3, 0, 0, 0)), plain::failed(NO_SUCH_HANDLE));
+            assert_eq!(
+                turn(port, &[], &mut [[0; 4]], 1, None),
+                Ok(0),
+                "nothing was left in flight"
+            );
+            close(port).unwrap();
+            assert_eq!(submit(port, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
+            assert_eq!(close(port), Err(NO_SUCH_HANDLE));
+        }
+    }
+
+    #[test]
+    fn a_turn_waits_for_as_many_as_it_is_told_and_no_longer_than_its_budget() {
+        for kind in kinds() {
+            let port = open(kind);
+            let (handle, _file) = temporary(0);
+            let entries: Vec<Entry> = (0..8).map(|tag| without_memory(4, handle, 0, tag)).collect();
+            let mut out = [[0; 4]; 8];
+            assert_eq!(turn(port, &entries, &mut out[..8], 8, None), Ok(8), "{kind:?}");
+            let none = turn(port, &[], &mut out, 8, Some(Duration::from_micros(100)));
+            assert_eq!(none, Ok(0), "nothing is in flight");
+            assert_eq!(
+                turn(port, &entries, &mut out[..3], 8, None),
+                Ok(3),
+                "as many as fit"
+            );
+            assert_eq!(settled(port).len(), 5);
+            files::close(handle).unwrap();
+            close(port).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_wait_on_another_thread_ends_with_a_completion_with_the_port_and_when_nothing_is_in_flight() {
+        for kind in kinds() {
+            let port = open(kind);
+            let (handle, _file) = temporary(0);
+            let waiter = |port| {
+                let waiter = std::thread::spawn(move || {
+                    let begin = std::time::Instant::now();
+                    wait(port, Duration::from_secs(60)).unwrap();
+                    begin.elapsed() < Duration::from_secs(30)
+                });
+                while !waiter.is_finished() && !waits(port).unwrap_or(false) {
+                    std::thread::yield_now();
+                }
+                waiter
+            };
+            for _ in 0..50 {
+                submit(port, &without_memory(4, handle, 0, 7)).unwrap();
+                if arm(port, true).unwrap() == 0 {
+                    assert!(waiter(port).join().unwrap(), "{kind:?}");
+                }
+                arm(port, false).unwrap();
+                assert_eq!(settled(port), [[7, 0, 0, 0]]);
+                // Taken by somebody else: there is nothing to wait for any more.
+                submit(port, &without_memory(4, handle, 0, 8)).unwrap();
+                if arm(port, true).unwrap() == 0 {
+                    let waiter = waiter(port);
+                    assert_eq!(settled(port), [[8, 0, 0, 0]]);
+                    assert!(waiter.join().unwrap(), "{kind:?}");
+                } else {
+                    settled(port);
+                }
+                arm(port, false).unwrap();
+            }
+            files::close(handle).unwrap();
+            close(port).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
+        for kind in kinds() {
+            let port = open(kind);
+            let (handle, file) = temporary(0);
+            for tag in 0..100 {
+                submit(port, &without_memory(4, handle, 0, tag)).unwrap();
+            }
+            // Every seventh has no length to allocate, every eleventh no file.
+            let entries: Vec<Entry> = (0..500)
+                .map(|tag| {
+                    let mut entry = without_memory(5, if tag % 11 == 0 { 0 } else { handle }, tag, tag + 7);
+                    entry[10] = u32::from(tag % 7 != 0);
+                    entry
+                })
+                .collect();
+            let mut out = vec![[0; 4]; entries.len()];
+            batch(port, &entries, &mut out).unwrap();
+            for (index, completion) in (0..).zip(&out) {
+                let status = match index {
+                    _ if index % 11 == 0 => NO_SUCH_HANDLE,
+                    _ if index % 7 == 0 => -libc::EINVAL,
+                    _ => 0,
+                };
+                assert_eq!(*completion, [index + 7, status as u32, 0, 0], "{kind:?}");
+            }
+            assert_eq!(crate::probe::file(file.descriptor()).unwrap()[0], 500.0);
+            let others = settled(port);
+            assert_eq!(others.len(), 100);
+            assert!((0..).zip(&others).all(|(tag, each)| *each == [tag, 0, 0, 0]));
+            files::close(handle).unwrap();
+            close(port).unwrap();
+        }
     }
 
     #[test]
     fn a_port_is_its_threads_and_ends_with_it() {
-        let port = open().unwrap();
-        let theirs = std::thread::spawn(move || {
-            assert_eq!(mine(port).err(), Some(NOT_OWNER));
-            assert_eq!(close(port), Err(NOT_OWNER));
-            assert!(any(port).is_ok());
-            open().unwrap()
-        });
-        let theirs = theirs.join().unwrap();
-        assert_eq!(any(theirs).err(), Some(NO_SUCH_HANDLE));
-        close(port).unwrap();
+        for kind in kinds() {
+            let port = open(kind);
+            let theirs = std::thread::spawn(move || {
+                assert_eq!(arm(port, false), Err(NOT_OWNER));
+                assert_eq!(close(port), Err(NOT_OWNER));
+                assert!(any(port).is_ok());
+                open(kind)
+            });
+            let theirs = theirs.join().unwrap();
+            assert_eq!(any(theirs).err(), Some(NO_SUCH_HANDLE));
+            close(port).unwrap();
+        }
     }
 
     #[test]
     fn a_file_closed_while_in_flight_is_open_until_the_last_operation_is_over() {
-        let port = open().unwrap();
-        let (handle, file) = temporary(0);
-        for tag in 0..200 {
-            submit(
-                port,
-                &without_memory(if tag % 2 == 0 { 6 } else { 4 }, handle, tag, tag),
-            )
-            .unwrap();
+        for kind in kinds() {
+            let port = open(kind);
+            let (handle, file) = temporary(0);
+            for tag in 0..200 {
+                submit(
+                    port,
+                    &without_memory(if tag % 2 == 0 { 6 } else { 4 }, handle, tag, tag),
+                )
+                .unwrap();
+            }
+            files::close(handle).unwrap();
+            assert!(settled(port).iter().all(|completion| completion[1] == 0));
+            assert_eq!(
+                Arc::strong_count(&file),
+                1,
+                "no operation holds it after its completion"
+            );
+            close(port).unwrap();
         }
-        files::close(handle).unwrap();
-        assert!(settled(port).iter().all(|completion| completion[1] == 0));
-        assert_eq!(
-            Arc::strong_count(&file),
-            1,
-            "no operation holds it after its completion"
-        );
-        close(port).unwrap();
     }
 
     #[test]
     fn a_thread_that_ends_with_operations_in_flight_leaves_nothing_behind() {
-        let (port, file) = std::thread::spawn(|| {
-            let port = open().unwrap();
-            let (handle, file) = temporary(0);
-            for tag in 0..500 {
-                submit(port, &without_memory(4, handle, 0, tag)).unwrap();
-            }
-            (any(port).unwrap(), file)
-        })
-        .join()
-        .unwrap();
-        assert!(port.is_closed());
+        for kind in kinds() {
+            let (port, file) = std::thread::spawn(move || {
+                let port = open(kind);
+                let (handle, file) = temporary(0);
+                for tag in 0..500 {
+                    submit(port, &without_memory(4, handle, 0, tag)).unwrap();
+                }
+                (port, file)
+            })
+            .join()
+            .unwrap();
+            assert_eq!(any(port).err(), Some(NO_SUCH_HANDLE));
+            eventually(|| Arc::strong_count(&file) == 1);
+        }
+    }
+
+    /// What must become true within a minute.
+    fn eventually(mut condition: impl FnMut() -> bool) {
         for _ in 0..6000 {
-            if Arc::strong_count(&file) == 1 && Arc::strong_count(&port) == 1 {
+            if condition() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("an operation is still held");
+        panic!("an operation still holds something");
     }
 
     fn transfer(
@@ -282,120 +438,225 @@ mod tests {
     #[test]
     fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
         const LENGTH: u32 = 100_000;
-        let port = open().unwrap();
-        let memory = open_pool();
-        let (handle, _file) = temporary(0);
-        let lease = pool::acquire(memory, 2 * LENGTH, false).unwrap();
-        let bytes = |length: u32| {
-            let loan = pool::lend(memory, lease.slot, lease.generation, 0, length).unwrap();
-            // SAFETY: the lease keeps the bytes mapped, and no operation is in flight while the slice is used.
-            unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }
-        };
-        for round in 0..20u8 {
-            let expected: Vec<u8> = (0..=255u8)
-                .cycle()
-                .skip(round.into())
-                .take(LENGTH as usize)
-                .collect();
-            bytes(LENGTH).copy_from_slice(&expected);
-            submit(port, &transfer(2, handle, memory, &lease, 777, LENGTH, 1)).unwrap();
-            assert_eq!(settled(port), [[1, 0, LENGTH, 0]]);
-            bytes(2 * LENGTH).fill(0xee);
-            submit(port, &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2)).unwrap();
-            assert_eq!(settled(port), [[2, 0, LENGTH, 0]]);
-            assert_eq!(bytes(LENGTH), expected);
-            assert!(
-                bytes(2 * LENGTH)[LENGTH as usize..]
-                    .iter()
-                    .all(|byte| *byte == 0xee)
-            );
+        for kind in kinds() {
+            let port = open(kind);
+            let memory = open_pool();
+            let (handle, _file) = temporary(0);
+            let lease = pool::acquire(memory, 2 * LENGTH, false).unwrap();
+            let bytes = |length: u32| {
+                let loan = pool::lend(memory, lease.slot, lease.generation, 0, length).unwrap();
+                // SAFETY: the lease keeps the bytes mapped, and no operation is in flight while the slice is used.
+                unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }
+            };
+            for round in 0..20u8 {
+                let expected: Vec<u8> = (0..=255u8)
+                    .cycle()
+                    .skip(round.into())
+                    .take(LENGTH as usize)
+                    .collect();
+                bytes(LENGTH).copy_from_slice(&expected);
+                submit(port, &transfer(2, handle, memory, &lease, 777, LENGTH, 1)).unwrap();
+                assert_eq!(settled(port), [[1, 0, LENGTH, 0]]);
+                bytes(2 * LENGTH).fill(0xee);
+                submit(port, &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2)).unwrap();
+                assert_eq!(settled(port), [[2, 0, LENGTH, 0]]);
+                assert_eq!(bytes(LENGTH), expected);
+                assert!(
+                    bytes(2 * LENGTH)[LENGTH as usize..]
+                        .iter()
+                        .all(|byte| *byte == 0xee)
+                );
+            }
+            pool::release(memory, lease.slot, lease.generation).unwrap();
+            files::close(handle).unwrap();
+            close(port).unwrap();
+            pool::close(memory).unwrap();
         }
-        pool::release(memory, lease.slot, lease.generation).unwrap();
-        files::close(handle).unwrap();
-        close(port).unwrap();
-        pool::close(memory).unwrap();
     }
 
     #[test]
     fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
-        let memory = open_pool();
-        let file = std::thread::spawn(move || {
-            pool::attach(memory).unwrap();
-            let port = open().unwrap();
-            let (handle, file) = temporary(0);
-            for tag in 0..64 {
-                let lease = pool::acquire(memory, 1 << 16, false).unwrap();
-                submit(
-                    port,
-                    &transfer(2, handle, memory, &lease, tag << 16, 1 << 16, tag),
-                )
+        for kind in kinds() {
+            for direct in [0, libc::O_DIRECT] {
+                let memory = open_pool();
+                let file = std::thread::spawn(move || {
+                    pool::attach(memory).unwrap();
+                    let port = open(kind);
+                    let (handle, file) = temporary(direct);
+                    let entries: Vec<Entry> = (0..64)
+                        .map(|tag| {
+                            let lease = pool::acquire(memory, 1 << 16, false).unwrap();
+                            transfer(2 | DSYNC << 8, handle, memory, &lease, tag << 16, 1 << 16, tag)
+                        })
+                        .collect();
+                    turn(port, &entries, &mut [], 0, None).unwrap();
+                    file
+                })
+                .join()
                 .unwrap();
-            }
-            file
-        })
-        .join()
-        .unwrap();
-        for _ in 0..6000 {
-            if Arc::strong_count(&file) == 1 && pool::stats(memory).unwrap().in_use_bytes == 0 {
+                eventually(|| {
+                    Arc::strong_count(&file) == 1 && pool::stats(memory).unwrap().in_use_bytes == 0
+                });
                 pool::close(memory).unwrap();
-                return;
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("a block is still in use");
     }
 
     #[test]
-    fn a_range_beyond_the_block_and_a_block_of_another_thread_are_refused() {
+    fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
+        const LENGTH: u32 = 1 << 20;
+        let kinds = kinds();
+        if !kinds.contains(&Kind::Uring) {
+            return;
+        }
         let memory = open_pool();
-        let port = open().unwrap();
-        let (handle, _file) = temporary(0);
-        let lease = pool::acquire(memory, 4096, false).unwrap();
-        assert!(submit(port, &transfer(2, handle, memory, &lease, 0, 4097, 0)).is_err());
-        let entry = transfer(2, handle, memory, &lease, 0, 4096, 0);
-        let refused = std::thread::spawn(move || {
-            pool::attach(memory).unwrap();
-            (submit(open().unwrap(), &entry), run(&entry).status)
-        });
-        assert_eq!(refused.join().unwrap(), (Err(NOT_OWNER), NOT_OWNER));
-        assert_eq!(
-            run(&entry),
-            Outcome {
-                status: 0,
-                transferred: 4096
+        let fill = move |lease: &pool::Lease, byte: u8| {
+            let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
+            // SAFETY: the lease keeps the bytes mapped; that nothing else touches them is what is tested.
+            unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }.fill(byte);
+        };
+        for _ in 0..4 {
+            let file = std::thread::spawn(move || {
+                pool::attach(memory).unwrap();
+                let port = open(Kind::Uring);
+                let (handle, file) = temporary(libc::O_DIRECT);
+                let entries: Vec<Entry> = (0..16)
+                    .map(|tag| {
+                        let lease = pool::acquire(memory, LENGTH, false).unwrap();
+                        fill(&lease, 0x11);
+                        transfer(2, handle, memory, &lease, tag * LENGTH, LENGTH, tag)
+                    })
+                    .collect();
+                turn(port, &entries, &mut [], 0, None).unwrap();
+                file
+            })
+            .join()
+            .unwrap();
+            assert_eq!(Arc::strong_count(&file), 1, "all is over when the thread is");
+            let next: Vec<pool::Lease> = (0..16)
+                .map(|_| pool::acquire(memory, LENGTH, false).unwrap())
+                .collect();
+            next.iter().for_each(|lease| fill(lease, 0xee));
+            let mut bytes = vec![0u8; 16 * LENGTH as usize];
+            let back = next.iter().zip(bytes.chunks_mut(LENGTH as usize)).enumerate();
+            for (index, (lease, chunk)) in back {
+                let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
+                // SAFETY: the range is lent for this; a direct read needs its alignment.
+                let read = unsafe {
+                    plain::read_at(
+                        file.descriptor(),
+                        loan.as_ptr(),
+                        loan.len(),
+                        index as u64 * u64::from(LENGTH),
+                        0,
+                    )
+                };
+                // SAFETY: the read is over.
+                chunk.copy_from_slice(unsafe { std::slice::from_raw_parts(loan.as_ptr(), loan.len()) });
+                chunk[read.unwrap()..].fill(0);
             }
-        );
-        pool::release(memory, lease.slot, lease.generation).unwrap();
-        assert!(run(&entry).status < 0);
-        files::close(handle).unwrap();
-        close(port).unwrap();
+            assert!(
+                bytes.iter().all(|byte| *byte == 0x11 || *byte == 0),
+                "the next owner's bytes"
+            );
+            for lease in next {
+                pool::release(memory, lease.slot, lease.generation).unwrap();
+            }
+        }
         pool::close(memory).unwrap();
     }
 
     #[test]
-    fn a_forked_child_is_refused_and_does_not_hang() {
-        let port = open().unwrap();
-        let (handle, _file) = temporary(0);
-        submit(port, &without_memory(3, handle, 0, 0)).unwrap();
-        let dead = Some(-libc::EOWNERDEAD);
-        // SAFETY: the child only calls what is made for it, and leaves without running the parent's destructors.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let refused = submit(port, &without_memory(3, handle, 0, 1)).err() == dead
-                && open().err() == dead
-                && any(port).err() == dead
-                && files::get(handle).err() == dead
-                && files::close(handle).err() == dead
-                && run(&without_memory(3, handle, 0, 1)).status == -libc::EOWNERDEAD;
-            // SAFETY: ends the child at once.
-            unsafe { libc::_exit(if refused { 0 } else { 1 }) };
+    fn a_thread_that_ends_cancels_what_would_never_end() {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::net::UnixStream;
+        if !kinds().contains(&Kind::Uring) {
+            return;
         }
-        let mut status = -1;
-        // SAFETY: `status` outlives the call.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert_eq!(status, 0);
-        assert_eq!(settled(port), [[0; 4]]);
+        let memory = open_pool();
+        let (read, _write) = UnixStream::pair().unwrap();
+        let handle = files::adopt(read.as_raw_fd()).unwrap();
+        std::thread::spawn(move || {
+            pool::attach(memory).unwrap();
+            let port = open(Kind::Uring);
+            for tag in 0..4 {
+                let lease = pool::acquire(memory, 4096, false).unwrap();
+                submit(port, &transfer(1, handle, memory, &lease, 0, 4096, tag)).unwrap();
+            }
+            let none = turn(port, &[], &mut [[0; 4]], 1, Some(Duration::from_micros(100)));
+            assert_eq!(none, Ok(0), "nobody writes");
+        })
+        .join()
+        .unwrap();
+        assert_eq!(pool::stats(memory).unwrap().in_use_bytes, 0);
         files::close(handle).unwrap();
-        close(port).unwrap();
+        pool::close(memory).unwrap();
+    }
+
+    #[test]
+    fn a_range_beyond_the_block_and_a_block_of_another_thread_are_refused() {
+        for kind in kinds() {
+            let memory = open_pool();
+            let port = open(kind);
+            let (handle, _file) = temporary(0);
+            let lease = pool::acquire(memory, 4096, false).unwrap();
+            assert!(status_of(port, &transfer(2, handle, memory, &lease, 0, 4097, 0)) < 0);
+            let entry = transfer(2, handle, memory, &lease, 0, 4096, 0);
+            let refused = std::thread::spawn(move || {
+                pool::attach(memory).unwrap();
+                (status_of(open(kind), &entry), run(&entry).status)
+            });
+            assert_eq!(refused.join().unwrap(), (NOT_OWNER, NOT_OWNER));
+            assert_eq!(
+                run(&entry),
+                Outcome {
+                    status: 0,
+                    transferred: 4096
+                }
+            );
+            pool::release(memory, lease.slot, lease.generation).unwrap();
+            assert!(run(&entry).status < 0);
+            files::close(handle).unwrap();
+            close(port).unwrap();
+            pool::close(memory).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_forked_child_is_refused_and_does_not_hang() {
+        for kind in kinds() {
+            let port = open(kind);
+            let (handle, _file) = temporary(0);
+            submit(port, &without_memory(3, handle, 0, 0)).unwrap();
+            let dead = Some(-libc::EOWNERDEAD);
+            // SAFETY: the child only calls what is made for it, and leaves without running the parent's destructors.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let refused = submit(port, &without_memory(3, handle, 0, 1)).err() == dead
+                    && super::open(kind).err() == dead
+                    && arm(port, true).err() == dead
+                    && close(port).err() == dead
+                    && any(port).err() == dead
+                    && files::get(handle).err() == dead
+                    && files::close(handle).err() == dead
+                    && run(&without_memory(3, handle, 0, 1)).status == -libc::EOWNERDEAD;
+                // As the end of the child's thread does: nothing of the ring may be touched.
+                let _ = MINE.try_with(|mine| {
+                    mine.0
+                        .borrow_mut()
+                        .drain(..)
+                        .for_each(|(_, driver)| driver.end_with_thread());
+                });
+                // SAFETY: ends the child at once.
+                unsafe { libc::_exit(if refused { 0 } else { 1 }) };
+            }
+            let mut status = -1;
+            // SAFETY: `status` outlives the call.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert_eq!(status, 0);
+            assert_eq!(settled(port), [[0; 4]]);
+            files::close(handle).unwrap();
+            close(port).unwrap();
+        }
     }
 }

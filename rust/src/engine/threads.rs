@@ -31,7 +31,8 @@ pub struct Job {
 }
 
 impl Job {
-    fn run(self) {
+    /// Runs it here, and reports its end.
+    pub fn run(self) {
         let Job { operation, tag, port } = self;
         // Nobody would hear of it, so it need not be done: a port ends with its isolate.
         if port.is_closed() {

@@ -1,0 +1,425 @@
+import { setImmediate } from "node:timers";
+import { checked, native, type NativeFunctions } from "../native/mod.ts";
+import type { Engine } from "./engine.ts";
+import {
+  checkOperation,
+  COMPLETION_WORDS,
+  encodeOperation,
+  ENTRY_WORDS,
+  type Flight,
+  OPERATION,
+  type Operation,
+} from "./operation.ts";
+import { OperationError } from "./operation_error.ts";
+import type { EngineKind, EngineSettings } from "./options.ts";
+import { classOf, Patience } from "./patience.ts";
+
+/** The numbers of the kinds in `rust/src/engine/driver.rs`. */
+const KINDS: Readonly<Record<EngineKind, number>> = {
+  threads: 1,
+  uring: 2,
+  plain: 3,
+};
+/** How completions reach a ring's queue, by the number of its mode. */
+const RING_MODES = [
+  "whenever the kernel is entered",
+  "when the thread enters the kernel",
+  "when the thread asks for them",
+];
+
+/** How many entries one turn begins, and how many completions it collects. */
+const BATCH = 256;
+/** A budget that is none. */
+const NO_LIMIT = 0xffff_ffff;
+/** From this many operations in flight on, more than one completion is waited for: an eighth, so that the device never runs dry. */
+const MANY = 16;
+/** How long one wait in the kernel lasts at most while the program has other work. */
+const SHARED_MICROS = 100;
+/** A turn of the event loop that took longer than this had other work in it: alone it takes 2 to 5 us. */
+const QUIET_MICROS = 30;
+/** After so many turns without other work there is none. */
+const QUIET_TURNS = 8;
+/** How long a read that blocks may spin. */
+const SPIN_MS = 0.1;
+/** How long one call of the reaper waits: it delays the end of a worker that is terminated, and costs a wake-up when it is over. */
+const REAPER_MS = 1000;
+/** While the reaper has not said that it runs the loop looks by timer, after these times. */
+const LOOK_MS = { first: 1, last: 16 } as const;
+
+/**
+ * Operations run by the library: one class over its ring, its threads and its calls in place, which take the same words.
+ *
+ * What is started in a turn of the event loop goes to the library by one call at its end (`#flush`). The next turn of the loop waits for completions in that
+ * call (`#pump`), as long as it pays ({@linkcode Patience}) and in pieces of 100 us while the program does other work: then everything else is late by 100 us
+ * at most. What takes longer is left to the reaper: a thread of the runtime that waits for the ring or the threads. Completions are settled in a task of their own,
+ * never in a microtask: reads from the page cache would starve timers and sockets.
+ */
+export class NativeEngine implements Engine {
+  /** How operations in flight are run. */
+  readonly kind: EngineKind;
+  /** Why it is this one. */
+  readonly reason: string;
+
+  readonly #native: NativeFunctions = native();
+  readonly #port: number;
+  readonly #settings: EngineSettings;
+  readonly #patience = new Patience();
+
+  /** What goes to the library with the next call: `#queued` entries. */
+  readonly #entries = new Uint32Array(ENTRY_WORDS * BATCH);
+  #queued = 0;
+  readonly #completions = new Uint32Array(COMPLETION_WORDS * BATCH);
+
+  /** What is in flight, by tag. Referring to it keeps its loan from being collected. */
+  readonly #flights: (Flight | undefined)[] = [];
+  /** When it went to the library, by tag, in milliseconds. */
+  readonly #startedAt: Float64Array;
+  /** Tags that are not in use are the first `#freeTags` ones here. */
+  readonly #tags: Uint32Array;
+  #freeTags: number;
+  /** The line of those that wait for a place: empty unless all tags are in use. `#lineStart` of them have been taken. */
+  #line: Flight[] = [];
+  #lineStart = 0;
+  /** What a blocking call found over, to be settled in a later turn: flight, status, bytes. */
+  #over: (Flight | number)[] = [];
+
+  /** Whether the task that flushes is due. */
+  #flushing = false;
+  /** Whether the task that pumps is due. */
+  #pumping = false;
+  /** When the library was last called, in milliseconds. */
+  #calledAt = 0;
+  /** When something was begun or completed last, in milliseconds. */
+  #movedAt = 0;
+  /** How many turns of the event loop in a row had no other work. */
+  #quietTurns = 0;
+  /** Whether the reaper was asked to wait and has not come back. */
+  #reaping = false;
+  /** The timer that looks until the reaper runs. */
+  #look: number | undefined;
+
+  readonly #flushTask = () => this.#flush();
+  readonly #pumpTask = () => this.#pump();
+
+  /**
+   * Opens a port of the library for this isolate; it ends with the isolate's thread.
+   *
+   * @param why Why it is this kind, in words; may be empty.
+   * @returns The engine, or the negative status with which the system refuses it.
+   */
+  static open(
+    kind: EngineKind,
+    why: string,
+    settings: EngineSettings,
+  ): NativeEngine | number {
+    const facts = new Uint32Array(2);
+    const port = native().basalt_engine_open(KINDS[kind], facts);
+    if (port < 0 && kind === "uring") return port;
+    checked(port, "engine_open");
+    return new NativeEngine(kind, why, settings, port, facts);
+  }
+
+  private constructor(
+    kind: EngineKind,
+    why: string,
+    settings: EngineSettings,
+    port: number,
+    [limit, detail]: Uint32Array,
+  ) {
+    this.kind = kind;
+    this.#settings = settings;
+    this.#port = port;
+    const how = {
+      uring: `io_uring, completions come ${RING_MODES[detail!]}`,
+      threads: `system calls on up to ${detail} threads of the library`,
+      plain: "system calls in place",
+    }[kind];
+    this.reason = `${
+      why === "" ? "" : `${why}: `
+    }${how}, at most ${limit} operations in flight`;
+    this.#tags = new Uint32Array(limit!);
+    for (let i = 0; i < limit!; i++) {
+      this.#tags[i] = limit! - 1 - i;
+      this.#flights.push(undefined);
+    }
+    this.#freeTags = limit!;
+    this.#startedAt = new Float64Array(limit!);
+  }
+
+  /** Operations that have not completed, those that wait for a place included. */
+  get pending(): number {
+    return this.#inFlight + this.#line.length - this.#lineStart;
+  }
+
+  get #inFlight(): number {
+    return this.#tags.length - this.#freeTags;
+  }
+
+  /** Starts an operation, or puts it in the line. */
+  start(flight: Flight): void {
+    checkOperation(flight);
+    if (this.#freeTags > 0) this.#begin(flight);
+    else this.#line.push(flight);
+  }
+
+  /** Starts an operation, or puts it in the line. */
+  submit(operation: Operation): Promise<number> {
+    // What is thrown here rejects the promise.
+    return new Promise((resolve, reject) =>
+      this.start({
+        ...operation,
+        settle: (status, transferred) => {
+          if (status === 0) resolve(transferred);
+          else reject(new OperationError(operation.code, status, transferred));
+        },
+      })
+    );
+  }
+
+  /** Runs an operation on this thread. */
+  runSync(operation: Operation): number {
+    checkOperation(operation);
+    const spins = this.#settings.spin && this.kind === "uring" &&
+      operation.code === OPERATION.READ && this.#patience.onlyReads;
+    if (spins && this.#freeTags > 0) return this.#spin(operation);
+    // What was started before is in flight meanwhile, and the words are free.
+    if (this.#queued > 0) this.#flush();
+    encodeOperation(this.#entries, 0, operation, 0);
+    // A call that is refused as a whole writes nothing.
+    this.#completions[2] = 0;
+    const status = this.#native.basalt_engine_run(
+      this.#entries,
+      this.#completions,
+    );
+    return moved(operation, status, this.#completions[2]!);
+  }
+
+  /** Runs a read in the ring; looks for its completion without sleeping at first. */
+  #spin(operation: Operation): number {
+    let outcome: [status: number, transferred: number] | undefined;
+    this.#begin({
+      ...operation,
+      settle: (status, transferred) => outcome = [status, transferred],
+    });
+    const own = this.#flights[this.#tags[this.#freeTags]!]!;
+    const end = performance.now() + SPIN_MS;
+    let spins = true;
+    do {
+      // Others may have been begun just now: with a write among them nothing spins.
+      spins &&= this.#patience.onlyReads && performance.now() < end;
+      this.#turn(spins ? 0 : 1, spins ? 0 : NO_LIMIT, own);
+    } while (outcome === undefined);
+    if (this.pending > 0 || this.#over.length > 0) this.#pumpLater();
+    return moved(operation, ...outcome);
+  }
+
+  /** Runs operations on this thread, many at a time. */
+  runBatchSync(
+    operations: readonly Operation[],
+    over: (index: number, status: number, transferred: number) => void,
+  ): void {
+    const entries = new Uint32Array(ENTRY_WORDS * operations.length);
+    operations.forEach((operation, i) => {
+      checkOperation(operation);
+      encodeOperation(entries, ENTRY_WORDS * i, operation, i);
+    });
+    const out = new Uint32Array(COMPLETION_WORDS * operations.length);
+    // What was started before is in flight meanwhile.
+    if (this.#queued > 0) this.#flush();
+    checked(
+      this.#native.basalt_engine_batch(
+        this.#port,
+        entries,
+        operations.length,
+        out,
+      ),
+      "engine_batch",
+    );
+    for (let i = 0; i < operations.length; i++) {
+      const at = COMPLETION_WORDS * i;
+      over(i, out[at + 1]! | 0, out[at + 2]!);
+    }
+  }
+
+  /** Blocks until nothing is in flight and nothing waits. */
+  settleSync(): void {
+    while (this.pending > 0) this.#turn(BATCH, NO_LIMIT, null);
+    if (this.#over.length > 0) this.#pumpLater();
+  }
+
+  /** Puts an operation among those that go to the library next; a tag must be free. */
+  #begin(flight: Flight): void {
+    const tag = this.#tags[--this.#freeTags]!;
+    this.#flights[tag] = flight;
+    this.#patience.begin(classOf(flight.code));
+    encodeOperation(this.#entries, ENTRY_WORDS * this.#queued, flight, tag);
+    if (++this.#queued === BATCH) this.#flush();
+    else if (!this.#flushing) {
+      this.#flushing = true;
+      queueMicrotask(this.#flushTask);
+    }
+  }
+
+  /** Starts those in front of the line for which there is a place. */
+  #advance(): void {
+    const line = this.#line;
+    while (this.#freeTags > 0 && this.#lineStart < line.length) {
+      this.#begin(line[this.#lineStart++]!);
+    }
+    if (this.#lineStart === line.length && line.length > 0) {
+      this.#line = [];
+      this.#lineStart = 0;
+    }
+  }
+
+  /** Gives the library what was started; takes nothing back. */
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#queued === 0) return;
+    this.#call(0, 0, 0);
+    this.#pumpLater();
+  }
+
+  /** One call of the library, with all that is queued. Answers how many completions there are. */
+  #call(capacity: number, min: number, budgetMicros: number): number {
+    const queued = this.#queued;
+    if (queued > 0) {
+      const now = this.#movedAt = performance.now();
+      for (let i = 0; i < queued; i++) {
+        this.#startedAt[this.#entries[ENTRY_WORDS * i + 8]!] = now;
+      }
+    }
+    this.#queued = 0;
+    const count = this.#native.basalt_engine_turn(
+      this.#port,
+      this.#entries,
+      queued,
+      this.#completions,
+      capacity,
+      min,
+      budgetMicros,
+    );
+    this.#calledAt = performance.now();
+    return checked(count, "engine_turn");
+  }
+
+  /**
+   * One call, and what came of it. Answers how many operations are over.
+   *
+   * @param only Settle this one now and the others in a later turn (`null`: all of them); `undefined`: settle all now.
+   */
+  #turn(min: number, budgetMicros: number, only?: Flight | null): number {
+    const count = this.#call(BATCH, min, budgetMicros);
+    const words = this.#completions;
+    const now = this.#calledAt;
+    if (count > 0) this.#movedAt = now;
+    for (let at = 0; at < count * COMPLETION_WORDS; at += COMPLETION_WORDS) {
+      const tag = words[at]!;
+      const flight = this.#flights[tag]!;
+      this.#flights[tag] = undefined;
+      this.#tags[this.#freeTags++] = tag;
+      const latencyMicros = (now - this.#startedAt[tag]!) * 1000;
+      this.#patience.end(classOf(flight.code), latencyMicros);
+      const [status, transferred] = [words[at + 1]! | 0, words[at + 2]!];
+      if (only === undefined || only === flight) {
+        flight.settle(status, transferred);
+      } else {
+        this.#over.push(flight, status, transferred);
+      }
+    }
+    if (this.#line.length > 0) this.#advance();
+    return count;
+  }
+
+  #pumpLater(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    setImmediate(this.#pumpTask);
+  }
+
+  /** Waits for completions as long as it pays, settles them, and sees to it that somebody hears of the others. */
+  #pump(): void {
+    this.#pumping = false;
+    const settled = this.#settleOver();
+    const now = performance.now();
+    // What the program did since the last call, but for what it did because of it, was other work.
+    const quiet = (now - this.#calledAt) * 1000 < QUIET_MICROS;
+    this.#quietTurns = quiet ? this.#quietTurns + 1 : 0;
+
+    const inFlight = this.#inFlight;
+    if (inFlight === 0) return;
+    const min = inFlight < MANY ? 1 : inFlight >> 3;
+    const patience = this.#settings.wait === "reaper"
+      ? 0
+      : this.#patience.micros(min);
+    const left = patience - (now - this.#movedAt) * 1000;
+    const shared = this.#quietTurns < QUIET_TURNS;
+    const budget = Math.ceil(shared ? Math.min(left, SHARED_MICROS) : left);
+    const count = settled || left <= 0
+      ? this.#turn(0, 0)
+      : this.#turn(min, budget);
+    if (this.#inFlight === 0) return;
+    // What continues after a completion starts more as a rule: one look for all before the reaper is asked.
+    const waited = (this.#calledAt - this.#movedAt) * 1000;
+    if (count > 0 || settled || waited < patience) this.#pumpLater();
+    else this.#reap();
+  }
+
+  /** Settles what blocking calls found over. */
+  #settleOver(): boolean {
+    const over = this.#over;
+    if (over.length === 0) return false;
+    this.#over = [];
+    for (let i = 0; i < over.length; i += 3) {
+      (over[i] as Flight).settle(over[i + 1] as number, over[i + 2] as number);
+    }
+    return true;
+  }
+
+  /** Has a thread of the runtime wait for completions. */
+  #reap(): void {
+    if (!this.#reaping) {
+      const ready = this.#native.basalt_engine_arm(this.#port, 1);
+      if (checked(ready, "engine_arm") > 0) return this.#pumpLater();
+      this.#reaping = true;
+      this.#native.basalt_engine_wait(this.#port, REAPER_MS).then((status) => {
+        this.#reaping = false;
+        clearTimeout(this.#look);
+        this.#look = undefined;
+        this.#native.basalt_engine_arm(this.#port, 0);
+        checked(status, "engine_wait");
+        if (this.#inFlight > 0) this.#pumpNow();
+      });
+    }
+    // Other calls of the program may occupy all threads of the runtime, for as long as they like.
+    this.#look ??= this.#lookAfter(LOOK_MS.first);
+  }
+
+  #lookAfter(delayMs: number): number | undefined {
+    return setTimeout(() => {
+      this.#look = undefined;
+      if (!this.#reaping || this.#inFlight === 0) return;
+      if (this.#native.basalt_engine_waits(this.#port) === 1) return;
+      this.#turn(0, 0);
+      this.#look = this.#lookAfter(Math.min(2 * delayMs, LOOK_MS.last));
+    }, delayMs) as unknown as number;
+  }
+
+  /** What a wake-up is for: takes what is there, then waits for more as usual. */
+  #pumpNow(): void {
+    if (this.#turn(0, 0) === 0) this.#movedAt = performance.now();
+    if (this.#inFlight > 0) this.#pumpLater();
+  }
+}
+
+/** The bytes that an operation moved; throws if it failed. */
+function moved(
+  operation: Operation,
+  status: number,
+  transferred: number,
+): number {
+  if (status < 0) {
+    throw new OperationError(operation.code, status, transferred);
+  }
+  return transferred;
+}

@@ -1,0 +1,111 @@
+import { environment } from "../native/mod.ts";
+
+/** How operations in flight are run: by a ring shared with the kernel (io_uring), by threads of the library, or each in place. */
+export type EngineKind = "uring" | "threads" | "plain";
+
+/** Every kind, the one that is tried first in front. */
+export const ENGINE_KINDS = ["uring", "threads", "plain"] as const;
+
+/** How asynchronous operations are run. */
+export interface EngineOptions {
+  /**
+   * Which engine. `"auto"` is `"uring"` where the system allows it, else `"threads"`. One that is named and refused is an error at the first use.
+   *
+   * `"plain"` runs each operation in place when the turn of the event loop ends: nothing is in flight, everything else waits.
+   *
+   * @default {the variable BASALT_ENGINE, if reading it is permitted; else "auto"}
+   */
+  kind?: EngineKind | "auto";
+  /**
+   * How the program's thread hears of completions. `"bounded"`: it waits for them in the kernel, at most 100 us at a time while the program has other work.
+   * `"reaper"`: it never waits; one thread of the runtime does, and wakes it, for about 30 us more each time.
+   *
+   * @default {"bounded"}
+   */
+  wait?: "bounded" | "reaper";
+  /**
+   * Whether reads that block (`readSync`) look for their completion for up to 100 us without sleeping. It takes about a quarter off a read of 60 us, and half
+   * as much processor time again. Nothing spins while a write or a sync is in flight. For `"uring"` only.
+   *
+   * @default {false}
+   */
+  spin?: boolean;
+}
+
+/** Options with every default filled in. */
+export interface EngineSettings {
+  readonly kind: EngineKind | "auto";
+  /** Who asked for the kind, in words; empty if nobody did. */
+  readonly forcedBy: string;
+  readonly wait: "bounded" | "reaper";
+  readonly spin: boolean;
+}
+
+let settings: EngineSettings | undefined;
+let used = false;
+
+/**
+ * Chooses how this isolate runs its operations: once, before the first file is opened. A worker chooses for itself.
+ *
+ * @throws {TypeError} If an option is wrong, or if the engine is in use.
+ *
+ * @example A program that must not wait for the disk on its own thread
+ * ```ts
+ * import { configureEngine, DirectFile } from "@basalt/io";
+ * import { assertThrows } from "@std/assert";
+ *
+ * configureEngine({ wait: "reaper" });
+ *
+ * const path = Deno.makeTempFileSync();
+ * using file = DirectFile.openSync(path);
+ * console.log(file.capabilities.engine, file.capabilities.engineReason);
+ * assertThrows(() => configureEngine({ kind: "threads" }), TypeError, "in use");
+ * Deno.removeSync(path);
+ * ```
+ */
+export function configureEngine(options: EngineOptions): void {
+  const { kind, wait = "bounded", spin = false } = options;
+  if (used) {
+    throw new TypeError(
+      "Cannot configure engine as it is in use: call configureEngine before the first file is opened",
+    );
+  }
+  check("kind", kind, [undefined, "auto", ...ENGINE_KINDS]);
+  check("wait", wait, ["bounded", "reaper"]);
+  check("spin", spin, [true, false]);
+  settings = {
+    kind: kind ?? "auto",
+    forcedBy: kind === undefined ? "" : "asked for by configureEngine",
+    wait,
+    spin,
+  };
+}
+
+/** The settings, from now on fixed. */
+export function useSettings(): EngineSettings {
+  const chosen = settings ??
+    { kind: "auto", forcedBy: "", wait: "bounded", spin: false };
+  const named = chosen.forcedBy === ""
+    ? environment("BASALT_ENGINE")
+    : undefined;
+  if (named !== undefined && named !== "") {
+    check("BASALT_ENGINE", named, ["auto", ...ENGINE_KINDS]);
+  }
+  used = true;
+  return named === undefined || named === "" ? chosen : {
+    ...chosen,
+    kind: named as EngineKind | "auto",
+    forcedBy: "asked for by BASALT_ENGINE",
+  };
+}
+
+function check(name: string, value: unknown, right: readonly unknown[]): void {
+  if (right.includes(value)) return;
+  const names = right.filter((each) => each !== undefined)
+    .map((each) => JSON.stringify(each)).join(", ");
+  throw new TypeError(
+    `Cannot configure engine as '${name}' must be one of ${names}: received ${
+      JSON.stringify(value)
+    }`,
+  );
+}

@@ -1,0 +1,77 @@
+//! What wakes the one thread that waits for a ring's completions on behalf of its isolate.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use crate::status::{Status, last_errno};
+
+/// An `eventfd(2)`: the ring counts it up for each completion while it is armed.
+pub struct Bell {
+    fd: OwnedFd,
+}
+
+impl Bell {
+    /// A silent bell.
+    pub fn new() -> Result<Bell, Status> {
+        // SAFETY: touches no memory.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(last_errno());
+        }
+        // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Bell { fd })
+    }
+
+    /// The descriptor; valid as long as this is borrowed.
+    pub fn descriptor(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Ends the wait under way, or the next one.
+    pub fn ring(&self) {
+        let one = 1u64;
+        // SAFETY: reads 8 bytes of a local. It fails only when the counter is full, and then it rings already.
+        unsafe { libc::write(self.fd.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    /// Waits until it rings or the time is over, and silences it. A signal ends the wait, too.
+    pub fn wait(&self, timeout: Duration) {
+        let mut poll = libc::pollfd {
+            fd: self.fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        let mut count = 0u64;
+        // SAFETY: one structure, and 8 bytes of a local to be written; both outlive their calls.
+        unsafe {
+            libc::poll(&raw mut poll, 1, timeout);
+            libc::read(self.fd.as_raw_fd(), (&raw mut count).cast(), 8);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    #[test]
+    fn a_ring_before_or_during_the_wait_ends_it_and_only_once() {
+        let bell = Arc::new(Bell::new().unwrap());
+        bell.ring();
+        bell.ring();
+        bell.wait(Duration::MAX);
+        let begin = Instant::now();
+        bell.wait(Duration::from_millis(20));
+        assert!(begin.elapsed() >= Duration::from_millis(20), "it was silenced");
+        let waiter = {
+            let bell = bell.clone();
+            std::thread::spawn(move || bell.wait(Duration::MAX))
+        };
+        bell.ring();
+        waiter.join().unwrap();
+    }
+}

@@ -1,0 +1,284 @@
+//! How far an operation has come, and what each answer of the kernel means for it: the same rules for system calls and for a ring.
+
+use super::entry::{Kind, Operation, Outcome};
+use super::files::Alignment;
+use crate::status::Status;
+
+/// How often an operation that meets EAGAIN is tried again, with a pause of [`PAUSE`] before each.
+const MAX_AGAIN: u32 = 100;
+/// A millisecond: long enough for a device's queue to have a place again.
+pub const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// An `errno` value.
+pub type Errno = i32;
+
+/// What an operation needs after an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// A call for what is left, which begins at [`Progress::from`].
+    Call,
+    /// The same after a [`PAUSE`].
+    CallLater,
+    /// Nothing: it is over.
+    Over(Outcome),
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Direction {
+    Read,
+    Write,
+}
+
+/// What was done of an operation.
+pub struct Progress {
+    /// `None` for an operation that moves no bytes.
+    direction: Option<Direction>,
+    /// Whether a call that was interrupted or found no room is made again.
+    repeats: bool,
+    length: usize,
+    alignment: Option<Alignment>,
+    done: usize,
+    /// Answers of EAGAIN so far.
+    again: u32,
+}
+
+impl Progress {
+    /// An operation of which nothing is done.
+    pub fn of(operation: &Operation) -> Progress {
+        let direction = match operation.kind {
+            Kind::Read => Some(Direction::Read),
+            Kind::Write => Some(Direction::Write),
+            _ => None,
+        };
+        Progress {
+            direction,
+            // A sync that failed is never repeated, for whatever reason: the kernel may have forgotten by then what it could not write.
+            repeats: !matches!(operation.kind, Kind::SyncData | Kind::SyncFull),
+            length: operation.loan.as_ref().map_or(0, |loan| loan.len()),
+            alignment: operation.file.alignment(),
+            done: 0,
+            again: 0,
+        }
+    }
+
+    /// What it needs first.
+    pub fn begin(&self) -> Next {
+        if self.direction.is_some() && self.length == 0 {
+            self.over(0)
+        } else {
+            Next::Call
+        }
+    }
+
+    /// Where the next call begins, in bytes from the operation's beginning.
+    ///
+    /// A direct file's transfer is continued where position and memory suit the device; the bytes between there and the end of
+    /// the last transfer are moved a second time, to the same place.
+    pub fn from(&self) -> usize {
+        let resume = self.alignment.map_or(1, |alignment| alignment.resume as usize);
+        self.done - self.done % resume
+    }
+
+    /// Enters the answer of a call: the bytes that it moved from [`Progress::from`] on, or why it failed.
+    pub fn answer(&mut self, answer: Result<usize, Errno>) -> Next {
+        match (answer, self.direction) {
+            (Ok(_), None) => self.over(0),
+            (Ok(moved), Some(direction)) => self.moved(moved, direction),
+            (Err(libc::EINTR), _) if self.repeats => Next::Call,
+            (Err(libc::EAGAIN), _) if self.repeats && self.again < MAX_AGAIN => {
+                self.again += 1;
+                Next::CallLater
+            }
+            (Err(errno), _) => self.over(-errno),
+        }
+    }
+
+    fn moved(&mut self, moved: usize, direction: Direction) -> Next {
+        let end = self.from() + moved;
+        if end <= self.done {
+            // Nothing more is there to be read; a write that gets no further never will.
+            return self.over(match direction {
+                Direction::Read => 0,
+                Direction::Write => -libc::EIO,
+            });
+        }
+        self.done = end.min(self.length);
+        // The device gives whole sectors: only the end of the file cuts one.
+        let sector = self.alignment.map_or(1, |alignment| alignment.read as usize);
+        let cut = direction == Direction::Read && !self.done.is_multiple_of(sector);
+        if self.done == self.length || cut {
+            self.over(0)
+        } else {
+            Next::Call
+        }
+    }
+
+    fn over(&self, status: Status) -> Next {
+        Next::Over(Outcome {
+            status,
+            transferred: self.done as u32,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays scripted answers; gives the outcome and where each call began.
+    fn scripted(
+        length: usize,
+        alignment: Option<Alignment>,
+        direction: Direction,
+        script: &[Result<usize, Errno>],
+    ) -> (Outcome, Vec<usize>) {
+        let mut progress = Progress {
+            direction: Some(direction),
+            repeats: true,
+            length,
+            alignment,
+            done: 0,
+            again: 0,
+        };
+        let mut starts = Vec::new();
+        let mut next = progress.begin();
+        loop {
+            match next {
+                Next::Over(outcome) => {
+                    assert_eq!(starts.len(), script.len(), "calls made");
+                    return (outcome, starts);
+                }
+                Next::Call | Next::CallLater => {
+                    starts.push(progress.from());
+                    next = progress.answer(script[starts.len() - 1]);
+                }
+            }
+        }
+    }
+
+    fn outcome(status: Status, transferred: u32) -> Outcome {
+        Outcome { status, transferred }
+    }
+
+    const SECTOR: Option<Alignment> = Some(Alignment {
+        read: 512,
+        resume: 512,
+    });
+    const COARSE_MEMORY: Option<Alignment> = Some(Alignment {
+        read: 512,
+        resume: 4096,
+    });
+
+    #[test]
+    fn short_transfers_are_continued() {
+        for direction in [Direction::Read, Direction::Write] {
+            assert_eq!(
+                scripted(100, None, direction, &[Ok(1), Ok(98), Ok(1)]),
+                (outcome(0, 100), vec![0, 1, 99])
+            );
+            assert_eq!(scripted(0, None, direction, &[]), (outcome(0, 0), vec![]));
+        }
+    }
+
+    #[test]
+    fn a_read_ends_with_the_file_and_a_write_of_nothing_is_an_error() {
+        assert_eq!(
+            scripted(100, None, Direction::Read, &[Ok(60), Ok(0)]).0,
+            outcome(0, 60)
+        );
+        assert_eq!(scripted(100, None, Direction::Read, &[Ok(0)]).0, outcome(0, 0));
+        assert_eq!(
+            scripted(100, None, Direction::Write, &[Ok(60), Ok(0)]).0,
+            outcome(-libc::EIO, 60)
+        );
+        assert_eq!(
+            scripted(100, None, Direction::Write, &[Ok(0)]).0,
+            outcome(-libc::EIO, 0)
+        );
+    }
+
+    #[test]
+    fn an_error_tells_how_much_was_moved_before() {
+        let script = [Ok(4096), Ok(512), Err(libc::ENOSPC)];
+        assert_eq!(
+            scripted(8192, SECTOR, Direction::Write, &script).0,
+            outcome(-libc::ENOSPC, 4608)
+        );
+    }
+
+    #[test]
+    fn interruptions_are_repeated_and_a_busy_device_only_so_often() {
+        let script = [
+            Err(libc::EINTR),
+            Ok(1),
+            Err(libc::EINTR),
+            Err(libc::EAGAIN),
+            Ok(1),
+        ];
+        assert_eq!(
+            scripted(2, None, Direction::Read, &script),
+            (outcome(0, 2), vec![0, 0, 1, 1, 1])
+        );
+        let busy = vec![Err(libc::EAGAIN); MAX_AGAIN as usize + 1];
+        assert_eq!(
+            scripted(2, None, Direction::Write, &busy).0,
+            outcome(-libc::EAGAIN, 0)
+        );
+    }
+
+    #[test]
+    fn a_direct_read_that_cuts_a_sector_is_the_end_of_the_file() {
+        assert_eq!(
+            scripted(8192, SECTOR, Direction::Read, &[Ok(600)]).0,
+            outcome(0, 600)
+        );
+        assert_eq!(
+            scripted(8192, SECTOR, Direction::Read, &[Ok(1024), Ok(0)]),
+            (outcome(0, 1024), vec![0, 1024])
+        );
+        assert_eq!(
+            scripted(8192, SECTOR, Direction::Read, &[Ok(1024), Ok(1)]).0,
+            outcome(0, 1025)
+        );
+    }
+
+    #[test]
+    fn a_direct_transfer_is_continued_where_memory_suits_too() {
+        let read = [Ok(4096 + 512), Ok(1024), Ok(4096)];
+        assert_eq!(
+            scripted(8192, COARSE_MEMORY, Direction::Read, &read),
+            (outcome(0, 8192), vec![0, 4096, 4096])
+        );
+        // The second call gets no further: that is the end.
+        assert_eq!(
+            scripted(8192, COARSE_MEMORY, Direction::Read, &[Ok(4608), Ok(512)]),
+            (outcome(0, 4608), vec![0, 4096])
+        );
+        let write = [Ok(700), Ok(188)];
+        assert_eq!(
+            scripted(8192, SECTOR, Direction::Write, &write),
+            (outcome(-libc::EIO, 700), vec![0, 512])
+        );
+    }
+
+    #[test]
+    fn a_sync_is_never_repeated_and_other_commands_are() {
+        for repeats in [false, true] {
+            for errno in [libc::EINTR, libc::EAGAIN] {
+                let mut progress = Progress {
+                    direction: None,
+                    repeats,
+                    length: 0,
+                    alignment: SECTOR,
+                    done: 0,
+                    again: 0,
+                };
+                assert_eq!(progress.begin(), Next::Call);
+                let next = progress.answer(Err(errno));
+                assert_eq!(next == Next::Over(outcome(-errno, 0)), !repeats);
+                assert_eq!(progress.answer(Ok(0)), Next::Over(outcome(0, 0)));
+            }
+        }
+    }
+}
