@@ -23,8 +23,14 @@
  *
  * @module
  */
-export { Unsupported } from "./lib/native/mod.ts";
-export type { SystemErrorFields } from "./lib/native/mod.ts";
+export { loadLibrary, Unsupported } from "./lib/native/mod.ts";
+export type {
+  LibraryOrigin,
+  LoadedLibrary,
+  LoadLibraryOptions,
+  SystemErrorFields,
+  UnsupportedFields,
+} from "./lib/native/mod.ts";
 export { configureEngine } from "./lib/engine/mod.ts";
 export type { EngineKind, EngineOptions } from "./lib/engine/mod.ts";
 export {

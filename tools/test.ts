@@ -151,15 +151,11 @@ const PARTS: Part[] = [
   {
     name: "doc-lint",
     run: async () =>
-      verdict(
-        await run(DENO, [
-          "doc",
-          "--lint",
-          "mod.ts",
-          "lib/testing/mod.ts",
-          "lib/cli/mod.ts",
-        ]),
-      ),
+      verdict(await run(DENO, ["doc", "--lint", ...entryPoints()])),
+  },
+  {
+    name: "embed",
+    run: async () => verdict(await run(DENO, ["task", "embed"])),
   },
   {
     name: "publish",
@@ -215,6 +211,12 @@ async function fuzz(target: string, seconds: number): Promise<Counts> {
       "-max_len=16384",
     ]),
   );
+}
+
+/** The modules that the package exports. */
+function entryPoints(): string[] {
+  const { exports } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+  return Object.values(exports);
 }
 
 /** Tests that must not be skipped in CI: a line each; `#` begins a comment. Elsewhere what they need may be missing. */

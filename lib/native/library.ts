@@ -1,57 +1,248 @@
+import { fileURLToPath } from "node:url";
+import { cachedCopy, cacheDirectory, isPermitted } from "./cached_copy.ts";
+import { EMBEDDED, type EmbeddedLibrary, unpack } from "./embedded.ts";
 import { environment } from "./environment.ts";
-import { abiNumber, type NativeFunctions, SYMBOLS } from "./symbols.ts";
+import { isLoaded, withMemoryFile } from "./libc.ts";
+import { openLibrary } from "./open_library.ts";
+import type { NativeFunctions } from "./symbols.ts";
 import { Unsupported } from "./unsupported.ts";
+import { VERSION } from "./version.ts";
 
-const BUILD = "cargo build --release --manifest-path rust/Cargo.toml";
+/**
+ * Where the library came from.
+ *
+ * - `"option"`: the path that {@linkcode loadLibrary} was given.
+ * - `"environment"`: the path in `BASALT_LIBRARY`.
+ * - `"build"`: a local build beside the module.
+ * - `"cache"`: the copy inside the package, written to the user's cache.
+ * - `"memory"`: that copy in a file of memory, where the cache may not be used.
+ * - `"process"`: that copy, loaded earlier in this process, by another worker.
+ */
+export type LibraryOrigin =
+  | "option"
+  | "environment"
+  | "build"
+  | "cache"
+  | "memory"
+  | "process";
 
-let functions: NativeFunctions | undefined;
+/** The library that was loaded. */
+export interface LoadedLibrary {
+  /** Where it came from. */
+  readonly origin: LibraryOrigin;
+  /** The file, or the name by which the loader knows it. */
+  readonly file: string;
+}
+
+/** Which library to load. */
+export interface LoadLibraryOptions {
+  /** The file, and no other is tried. Without it, the first of: `BASALT_LIBRARY`, a local build, the copy inside the package. */
+  path?: string | URL;
+}
+
+interface Loaded extends LoadedLibrary {
+  readonly functions: NativeFunctions;
+}
+
+/** The command that builds the library in a checkout. */
+const BUILD = "cargo build --release --locked --manifest-path rust/Cargo.toml";
+/** The name by which the loader knows the library (`DT_SONAME`, `rust/build.rs`). */
+const SONAME = `libbasalt-${VERSION}.so`;
+
+let loaded: Loaded | undefined;
 
 /** The library's functions, loaded at the first call and kept for the life of the process: closing a library that a thread still runs crashes. */
 export function native(): NativeFunctions {
-  return functions ??= load();
+  return (loaded ??= load()).functions;
 }
 
-function load(): NativeFunctions {
-  const { os, arch } = Deno.build;
-  if (
-    os !== "linux" || Deno.build.env !== "gnu" && Deno.build.env !== undefined
-  ) {
-    throw new Unsupported("Cannot load Basalt's library", {
-      found: Deno.build.target,
-      needed: "Linux with glibc on x86_64 or aarch64",
+/**
+ * Loads the native library, which otherwise happens at the first use of anything that needs it; tells where it came from.
+ *
+ * Needs `--allow-ffi`. Nobody is ever asked for a permission: what is not permitted is not tried.
+ *
+ * @throws {Unsupported} If the platform is another one, no library that fits was found (`tried` says where), or `path` names another one than is loaded.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
+ * @throws {TypeError} If `path` is no path.
+ *
+ * @example Loading ahead, so that the first use does not wait for it
+ * ```ts
+ * import { loadLibrary } from "@basalt/io";
+ *
+ * const { origin, file } = loadLibrary();
+ * console.log(`${file} (${origin})`);
+ * ```
+ */
+export function loadLibrary(options: LoadLibraryOptions = {}): LoadedLibrary {
+  const path = options.path === undefined ? undefined : filePath(options.path);
+  if (loaded !== undefined && path !== undefined && path !== loaded.file) {
+    throw new Unsupported(`Cannot load the library '${path}'`, {
+      found: `'${loaded.file}', loaded before`,
+      needed: "the same one, or this call before the first use",
     });
   }
-  const tried: string[] = [];
-  for (const file of places()) {
-    let library: Deno.DynamicLibrary<typeof SYMBOLS>;
-    try {
-      library = Deno.dlopen(file, SYMBOLS);
-    } catch (error) {
-      // A refused permission is the user's to settle, not a reason to look elsewhere.
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      tried.push(`${file} (${(error as Error).message})`);
-      continue;
-    }
-    const abi = library.symbols.basalt_abi();
-    if (abi !== abiNumber()) {
-      library.close();
-      throw new Unsupported(`Cannot use the library ${file}`, {
-        found: `its ABI number ${abi}`,
-        needed: `${abiNumber()}: build it from the same version (${BUILD})`,
-      });
-    }
-    return library.symbols;
+  loaded ??= load(path);
+  return { origin: loaded.origin, file: loaded.file };
+}
+
+function load(path?: string): Loaded {
+  checkPlatform();
+  checkPermission();
+  if (path !== undefined) return loadNamed("option", path);
+  const variable = environment("BASALT_LIBRARY");
+  if (variable !== undefined) {
+    return loadNamed("environment", filePath(variable));
   }
-  throw new Unsupported("Cannot load Basalt's library", {
-    found: `none for ${os} ${arch} (tried ${tried.join("; ")})`,
-    needed: `a path in BASALT_LIBRARY, or a build beside the module (${BUILD})`,
+  const tried: string[] = [
+    "BASALT_LIBRARY: not set, or not permitted to be read",
+  ];
+  return loadBuild(tried) ?? loadEmbedded(tried) ?? nothing(tried);
+}
+
+/** What was asked for by name, or an error: nothing else is tried. */
+function loadNamed(origin: "option" | "environment", file: string): Loaded {
+  const opened = openLibrary(file);
+  if ("functions" in opened) return { origin, file, ...opened };
+  const source = origin === "option" ? "'path'" : "BASALT_LIBRARY";
+  throw new Unsupported(`Cannot load the library '${file}' (${source})`, {
+    found: opened.reason,
+    needed: `a library of Basalt ${VERSION}: ${BUILD}`,
   });
 }
 
-/** Where the library may be: the path in `BASALT_LIBRARY`, and only that if it is set; else the build beside the module. */
-function places(): (string | URL)[] {
-  const named = environment("BASALT_LIBRARY");
-  if (named !== undefined) return [named];
-  if (!import.meta.url.startsWith("file:")) return [];
-  return [new URL("../../rust/target/release/libbasalt.so", import.meta.url)];
+/** The build beside the module. One that does not fit is an error: who builds wants to use it. */
+function loadBuild(tried: string[]): Loaded | undefined {
+  const url = new URL(
+    "../../rust/target/release/libbasalt.so",
+    import.meta.url,
+  );
+  if (url.protocol !== "file:") {
+    tried.push("a build beside the module: the module is not a file");
+    return undefined;
+  }
+  const file = fileURLToPath(url);
+  const opened = openLibrary(file);
+  if ("functions" in opened) return { origin: "build", file, ...opened };
+  if (!opened.absent) {
+    throw new Unsupported(`Cannot load the library '${file}'`, {
+      found: opened.reason,
+      needed: `a build of Basalt ${VERSION}: ${BUILD}`,
+    });
+  }
+  tried.push(`${file}: ${opened.reason}`);
+  return undefined;
+}
+
+/**
+ * The copy inside the package. All isolates of a process use one library, since pools are shared by number: the one that was first.
+ */
+function loadEmbedded(tried: string[]): Loaded | undefined {
+  if (EMBEDDED === undefined) {
+    tried.push(`the package: it holds no library for ${Deno.build.target}`);
+    return undefined;
+  }
+  if (isLoaded(SONAME)) {
+    const opened = openLibrary(SONAME);
+    if ("functions" in opened) {
+      return { origin: "process", file: SONAME, ...opened };
+    }
+    tried.push(`${SONAME} of this process: ${opened.reason}`);
+  }
+  return loadCached(EMBEDDED, tried) ?? loadInMemory(EMBEDDED, tried);
+}
+
+function loadCached(
+  library: EmbeddedLibrary,
+  tried: string[],
+): Loaded | undefined {
+  const directory = cacheDirectory();
+  if (directory === undefined) {
+    tried.push(
+      "the cache: neither XDG_CACHE_HOME nor HOME is set, or they are not permitted to be read",
+    );
+    return undefined;
+  }
+  if (!isPermitted(directory)) {
+    tried.push(`${directory}: not permitted to be read and written`);
+    return undefined;
+  }
+  return attempt("cache", directory, tried, () => {
+    const file = cachedCopy(library, directory);
+    return { file, opened: openLibrary(file) };
+  });
+}
+
+function loadInMemory(
+  library: EmbeddedLibrary,
+  tried: string[],
+): Loaded | undefined {
+  return attempt("memory", "memory", tried, () => {
+    const bytes = unpack(library);
+    return withMemoryFile(
+      SONAME,
+      bytes,
+      (path) => ({ file: SONAME, opened: openLibrary(path) }),
+    );
+  });
+}
+
+function attempt(
+  origin: LibraryOrigin,
+  place: string,
+  tried: string[],
+  open: () => { file: string; opened: ReturnType<typeof openLibrary> },
+): Loaded | undefined {
+  try {
+    const { file, opened } = open();
+    if ("functions" in opened) {
+      // Another isolate may have been faster: the loader knows one library by that name.
+      const first = openLibrary(SONAME);
+      return { origin, file, ...("functions" in first ? first : opened) };
+    }
+    tried.push(`${file}: ${opened.reason}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    tried.push(`${place}: ${(error as Error).message}`);
+  }
+  return undefined;
+}
+
+function nothing(tried: string[]): never {
+  throw new Unsupported("Cannot load Basalt's library", {
+    found: `none for ${Deno.build.target}`,
+    needed:
+      `a path in BASALT_LIBRARY, or in a checkout a build beside the module (${BUILD})`,
+    tried,
+  });
+}
+
+function checkPlatform(): void {
+  const { os, arch, env, target } = Deno.build;
+  const known = os === "linux" && (env ?? "gnu") === "gnu" &&
+    (arch === "x86_64" || arch === "aarch64");
+  if (known) return;
+  throw new Unsupported("Cannot load Basalt's library", {
+    found: target,
+    needed: "Linux with glibc 2.27 or later on x86_64 or aarch64",
+  });
+}
+
+/** Memory that the library owns is viewed through `Deno.UnsafePointerView`, which a list of paths does not permit. */
+function checkPermission(): void {
+  if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") return;
+  throw new Deno.errors.NotCapable(
+    "Requires ffi access: run again with --allow-ffi, without a list of paths",
+  );
+}
+
+function filePath(path: string | URL): string {
+  const text = path instanceof URL ? fileURLToPath(path) : path;
+  if (typeof text === "string" && text !== "" && !text.includes("\0")) {
+    // A name without a slash would be looked for in the system's directories.
+    return text.includes("/") ? text : `./${text}`;
+  }
+  const shown = typeof text === "string" ? JSON.stringify(text) : typeof text;
+  throw new TypeError(
+    `Cannot load the library as 'path' must be a path to a file: received ${shown}`,
+  );
 }

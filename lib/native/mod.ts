@@ -6,8 +6,15 @@
 export { environment } from "./environment.ts";
 export { checked, errnoName, statusError, systemError } from "./errors.ts";
 export type { SystemErrorFields } from "./errors.ts";
-export { native } from "./library.ts";
-export type { NativeFunctions } from "./symbols.ts";
+export { loadLibrary, native } from "./library.ts";
+export type {
+  LibraryOrigin,
+  LoadedLibrary,
+  LoadLibraryOptions,
+} from "./library.ts";
 export { nativeBuffer } from "./memory.ts";
 export { STATUS } from "./status.ts";
+export type { NativeFunctions } from "./symbols.ts";
 export { Unsupported } from "./unsupported.ts";
+export type { UnsupportedFields } from "./unsupported.ts";
+export { VERSION } from "./version.ts";

@@ -3,6 +3,8 @@
  *
  * Only `u32`, `i32`, `f64` and `buffer` cross the border: no 64-bit integers (a number there falls off V8's fast path) and no addresses.
  */
+import { STATUS } from "./status.ts";
+import { VERSION } from "./version.ts";
 
 /** Every export answers a status: a value of zero or more, or a negative code (`status.ts`). */
 const status = "i32";
@@ -170,16 +172,23 @@ export const SYMBOLS = {
 /** The typed functions over {@linkcode SYMBOLS}. */
 export type NativeFunctions = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** FNV-1a over the signatures, as `rust/src/ffi/abi.rs` computes it over its own. */
-export function abiNumber(): number {
+/** FNV-1a over the version, the status codes and the signatures, as `rust/src/ffi/abi.rs` computes it over its own. */
+export function abiNumber(
+  version: string = VERSION,
+  statuses: Readonly<Record<string, number>> = STATUS,
+  symbols: Readonly<Record<string, { parameters: readonly unknown[] }>> =
+    SYMBOLS,
+): number {
+  const codes = Object.entries(statuses).map(([name, code]) =>
+    `${name}=${code};`.toLowerCase()
+  );
+  const signatures = Object.entries(symbols).map(([name, { parameters }]) =>
+    `${name}(${parameters.map((kind) => `${kind},`).join("")});`
+  );
+  const text = version + codes.join("") + signatures.join("");
   let hash = 0x811c9dc5;
-  for (const [name, symbol] of Object.entries(SYMBOLS)) {
-    const text = `${name}(${
-      symbol.parameters.map((kind) => `${kind},`).join("")
-    });`;
-    for (let i = 0; i < text.length; i++) {
-      hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-    }
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   }
   return hash & 0x7fffffff;
 }

@@ -1,3 +1,15 @@
+/** What an {@linkcode Unsupported} is made from. */
+export interface UnsupportedFields {
+  /** What was found here. */
+  found: string;
+  /** What would be needed. */
+  needed: string;
+  /** Where else it was looked for, and why that did not do. */
+  tried?: readonly string[];
+  /** The error behind it. */
+  cause?: unknown;
+}
+
 /**
  * The platform, the library or the kernel cannot do what was asked.
  *
@@ -17,17 +29,19 @@ export class Unsupported extends Error {
   readonly found: string;
   /** What would be needed. */
   readonly needed: string;
+  /** Each place that was tried, with the reason why it did not do; empty where there was no choice. */
+  readonly tried: readonly string[];
 
-  /** Makes the error; `found` and `needed` also end the message. */
-  constructor(
-    message: string,
-    options: { found: string; needed: string; cause?: unknown },
-  ) {
+  /** Makes the error; the fields also end the message. */
+  constructor(message: string, fields: UnsupportedFields) {
+    const { found, needed, tried = [], cause } = fields;
+    const places = tried.map((each) => `\n  tried ${each}`).join("");
     super(
-      `${message}: found ${options.found}, needed ${options.needed}`,
-      options.cause === undefined ? undefined : { cause: options.cause },
+      `${message}: found ${found}, needed ${needed}${places}`,
+      cause === undefined ? undefined : { cause },
     );
-    this.found = options.found;
-    this.needed = options.needed;
+    this.found = found;
+    this.needed = needed;
+    this.tried = tried;
   }
 }

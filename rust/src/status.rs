@@ -5,18 +5,29 @@
 /// An answer for JavaScript: a value that is not negative, or one of the codes below.
 pub type Status = i32;
 
-/// The native code panicked; the panic was caught and nothing was unwound into the caller.
-pub const PANIC: Status = -5000;
-/// An argument is out of its range; the caller should have refused it.
-pub const BAD_ARGUMENT: Status = -5001;
-/// The limit of the pool leaves no room for the request.
-pub const POOL_LIMIT: Status = -5002;
-/// No pool, block, file or port has that number (any more).
-pub const NO_SUCH_HANDLE: Status = -5003;
-/// The block belongs to another thread, or is not leased.
-pub const NOT_OWNER: Status = -5004;
-/// A table is full: too many pools, files, ports or operations.
-pub const TABLE_FULL: Status = -5005;
+/// Declares the codes, and lists them for the ABI number.
+macro_rules! statuses {
+    ($($(#[$meta:meta])* $name:ident = $value:literal;)+) => {
+        $($(#[$meta])* pub const $name: Status = $value;)+
+        /// `NAME=value;` for each code, in order.
+        pub const NAMES: &str = concat!($(stringify!($name), "=", $value, ";"),+);
+    };
+}
+
+statuses! {
+    /// The native code panicked; the panic was caught and nothing was unwound into the caller.
+    PANIC = -5000;
+    /// An argument is out of its range; the caller should have refused it.
+    BAD_ARGUMENT = -5001;
+    /// The limit of the pool leaves no room for the request.
+    POOL_LIMIT = -5002;
+    /// No pool, block, file or port has that number (any more).
+    NO_SUCH_HANDLE = -5003;
+    /// The block belongs to another thread, or is not leased.
+    NOT_OWNER = -5004;
+    /// A table is full: too many pools, files, ports or operations.
+    TABLE_FULL = -5005;
+}
 
 /// The calling thread's `errno`, negated.
 pub fn last_errno() -> Status {

@@ -1,9 +1,11 @@
 //! The number by which JavaScript and the library recognise each other.
 
 use super::{codec, engine, exports, file, pool};
+use crate::status::NAMES;
 
 exports! {
-    /// The low 31 bits of FNV-1a over the signatures of all exports: it changes when any of them does.
+    /// The low 31 bits of FNV-1a over the version, the status codes and the signatures of all exports: it changes when any
+    /// of them does.
     fn basalt_abi() {
         (ABI & 0x7fff_ffff) as i32
     }
@@ -11,6 +13,8 @@ exports! {
 
 const ABI: u32 = {
     let parts = [
+        env!("CARGO_PKG_VERSION"),
+        NAMES,
         SIGNATURES,
         codec::SIGNATURES,
         engine::SIGNATURES,

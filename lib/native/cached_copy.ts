@@ -1,0 +1,83 @@
+import { type EmbeddedLibrary, isThis, unpack } from "./embedded.ts";
+import { environment } from "./environment.ts";
+import { effectiveUser } from "./libc.ts";
+
+/** Kind and permission bits that let others change what is in a directory or file. */
+const WRITABLE_BY_OTHERS = 0o022;
+/** Bits that a directory private to its user has not. */
+const OPEN_TO_OTHERS = 0o077;
+
+/**
+ * The user's directory for cached libraries: `$XDG_CACHE_HOME/basalt`, else `$HOME/.cache/basalt`.
+ *
+ * @returns `undefined` where neither is set, absolute and permitted to be read.
+ */
+export function cacheDirectory(): string | undefined {
+  const home = environment("HOME");
+  const base = environment("XDG_CACHE_HOME") ?? (home && `${home}/.cache`);
+  return base?.startsWith("/") ? `${base}/basalt` : undefined;
+}
+
+/** Whether files of a directory may be read and written, without asking. */
+export function isPermitted(path: string): boolean {
+  return (["read", "write"] as const).every((name) =>
+    Deno.permissions.querySync({ name, path }).state === "granted"
+  );
+}
+
+/**
+ * The path of a copy of the library in a directory that is the user's alone; written if it is not there, verified if it is.
+ *
+ * @throws {Error} If the directory is not private, or cannot be written.
+ */
+export function cachedCopy(
+  library: EmbeddedLibrary,
+  directory: string,
+): string {
+  Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  checkPrivate(directory);
+  const path = `${directory}/libbasalt-${library.sha256}.so`;
+  if (!isThere(library, path)) write(path, unpack(library));
+  return path;
+}
+
+function checkPrivate(directory: string): void {
+  const { isDirectory, uid, mode } = Deno.lstatSync(directory);
+  const user = effectiveUser();
+  if (!isDirectory) throw new Error("it is no directory");
+  if (uid !== user) {
+    throw new Error(`it belongs to user ${uid}, and this is user ${user}`);
+  }
+  if ((mode! & OPEN_TO_OTHERS) !== 0) {
+    const bits = (mode! & 0o7777).toString(8).padStart(4, "0");
+    throw new Error(`it is open to others: its mode is ${bits}, not 0700`);
+  }
+}
+
+function isThere(library: EmbeddedLibrary, path: string): boolean {
+  try {
+    const { isFile, uid, mode } = Deno.lstatSync(path);
+    return isFile && uid === effectiveUser() &&
+      (mode! & WRITABLE_BY_OTHERS) === 0 &&
+      isThis(library, Deno.readFileSync(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Another name first: no process ever sees a part of it, and one that runs the old file keeps it. */
+function write(path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.${crypto.randomUUID()}`;
+  try {
+    Deno.writeFileSync(temporary, bytes, { createNew: true, mode: 0o700 });
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    try {
+      Deno.removeSync(temporary);
+    } catch {
+      // It was not made, or renamed.
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,216 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { abiNumber } from "../../lib/native/symbols.ts";
+import { VERSION } from "../../lib/native/version.ts";
+import { ALL } from "../permissions.ts";
+import {
+  compile,
+  copyPackage,
+  LIBRARY,
+  load,
+  ROOT,
+  Scratch,
+} from "./support.ts";
+
+const BUILD = "cargo build --release --locked --manifest-path rust/Cargo.toml";
+
+/** Read where the tests may read. */
+const library = ALL ? Deno.readFileSync(LIBRARY) : new Uint8Array();
+
+function test(name: string, fn: (dir: string) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: !ALL,
+    fn: async () => {
+      using scratch = new Scratch();
+      await fn(scratch.path);
+    },
+  });
+}
+
+test("a library that does not fit is refused with what it is and what would do, and another can be loaded then", async (dir) => {
+  const abi = (number: number) =>
+    `#[unsafe(no_mangle)] pub extern "C" fn basalt_abi() -> i32 { ${number} }`;
+  const [older, part, cut, text] = ["older.so", "part.so", "cut.so", "text.so"]
+    .map((name) => `${dir}/${name}`) as [string, string, string, string];
+  await compile(abi(1), older);
+  await compile(abi(abiNumber()), part);
+  Deno.writeFileSync(cut, library.subarray(0, 40));
+  Deno.writeTextFileSync(text, "no library\n".repeat(100));
+  const cases: [path: string, found: RegExp][] = [
+    ["libc.so.6", /No such file|no such file/],
+    [libc(), /^it is not Basalt's library: it does not export basalt_abi$/],
+    [older, /^it is of another version: its ABI number is 1, not \d+$/],
+    [part, /^it is incomplete: .*undefined symbol: basalt_/],
+    [cut, /^the loader refuses it: .*cut\.so/],
+    [text, /^the loader refuses it: .*invalid ELF header/],
+    [dir, /^the loader refuses it: .*(directory|read)/],
+    [`${dir}/none.so`, /^no such file$/],
+  ];
+  const paths = [...cases.map(([path]) => path), LIBRARY, null, older];
+  const outcomes = await load(ROOT.slice(0, -1), { paths });
+  for (const [i, [path, found]] of cases.entries()) {
+    const { error, ...outcome } = outcomes[i]!;
+    assertEquals(error, "Unsupported", path);
+    assert(found.test(outcome.found!), `${path}: ${outcome.found}`);
+    assertStringIncludes(outcome.message!, path);
+    assertStringIncludes(outcome.needed!, BUILD);
+  }
+  const loaded = { origin: "option", file: LIBRARY };
+  assertEquals(outcomes.slice(-3, -1), [loaded, loaded]);
+  assertEquals(outcomes.at(-1)!.found, `'${LIBRARY}', loaded before`);
+});
+
+test("BASALT_LIBRARY is taken where it may be read, and nothing else then", async (dir) => {
+  copyPackage(dir, library);
+  const text = `${dir}/text.so`;
+  Deno.writeTextFileSync(text, "no library");
+  const flags = ["--allow-ffi", "--allow-env=BASALT_LIBRARY"];
+  const env = { BASALT_LIBRARY: LIBRARY };
+  assertEquals(await load(dir, { flags, env }), [{
+    origin: "environment",
+    file: LIBRARY,
+  }]);
+  const [unread] = await load(dir, { env: { BASALT_LIBRARY: text } });
+  assertEquals(unread!.origin, "memory");
+  const [wrong] = await load(dir, { flags, env: { BASALT_LIBRARY: text } });
+  assertEquals(wrong!.error, "Unsupported");
+  assertStringIncludes(wrong!.message!, `'${text}' (BASALT_LIBRARY)`);
+});
+
+test("without any library the error names the platform, each place and the command", async (dir) => {
+  copyPackage(dir);
+  const [outcome] = await load(dir);
+  const { error, found, needed, tried } = outcome!;
+  assertEquals([error, found], [
+    "Unsupported",
+    `none for ${Deno.build.target}`,
+  ]);
+  assertStringIncludes(needed!, BUILD);
+  assertEquals(tried, [
+    "BASALT_LIBRARY: not set, or not permitted to be read",
+    `${dir}/rust/target/release/libbasalt.so: no such file`,
+    `the package: it holds no library for ${Deno.build.target}`,
+  ]);
+});
+
+test("a build beside the module that does not fit is an error, not a reason to look elsewhere", async (dir) => {
+  copyPackage(dir, library);
+  Deno.mkdirSync(`${dir}/rust/target/release`, { recursive: true });
+  const build = `${dir}/rust/target/release/libbasalt.so`;
+  Deno.writeTextFileSync(build, "no library");
+  const [outcome] = await load(dir);
+  assertEquals(outcome!.error, "Unsupported");
+  assertStringIncludes(outcome!.message!, build);
+  Deno.copyFileSync(LIBRARY, build);
+  assertEquals(await load(dir), [{ origin: "build", file: build }]);
+});
+
+test("on other platforms importing works and the first use says what is needed", async () => {
+  const others: Partial<typeof Deno.build>[] = [
+    { os: "windows", target: "x86_64-pc-windows-msvc" },
+    { os: "darwin", target: "aarch64-apple-darwin" },
+    { env: "musl", target: "x86_64-unknown-linux-musl" },
+    {
+      arch: "riscv64" as "x86_64",
+      target: "riscv64gc-unknown-linux-gnu" as "x86_64-unknown-linux-gnu",
+    },
+  ];
+  for (const build of others) {
+    const [outcome] = await load(ROOT.slice(0, -1), { build });
+    const { error, found, needed } = outcome!;
+    assertEquals([error, found], ["Unsupported", build.target]);
+    assertStringIncludes(needed!, "Linux with glibc 2.27");
+  }
+});
+
+test("without --allow-ffi, or with a list of paths, the first use says that it is needed and asks nobody", async () => {
+  for (const flags of [[], [`--allow-ffi=${LIBRARY}`]]) {
+    const [outcome] = await load(ROOT.slice(0, -1), { flags });
+    assertEquals(outcome!.error, "NotCapable");
+    assertStringIncludes(outcome!.message!, "--allow-ffi, without a list");
+  }
+});
+
+test("a path that is none is a TypeError", async () => {
+  const outcomes = await load(ROOT.slice(0, -1), {
+    paths: ["", "a\0b", 5 as unknown as string],
+  });
+  for (const { error, message } of outcomes) {
+    assertEquals(error, "TypeError");
+    assertStringIncludes(message!, "'path' must be a path to a file");
+  }
+});
+
+test("the copy inside is unpacked into the private cache, or into memory where that cannot be; a worker gets the same library", async (dir) => {
+  const root = `${dir}/package`;
+  copyPackage(root, library);
+  const home = `${dir}/home`;
+  Deno.mkdirSync(home);
+  const cache = `${home}/.cache/basalt`;
+  const flags = [
+    "--allow-ffi",
+    "--allow-env=HOME,XDG_CACHE_HOME",
+    `--allow-write=${dir}`,
+  ];
+  const start = async (env: Record<string, string>, flagged = flags) => {
+    const read = flagged === flags ? [dir] : [];
+    const [outcome] = await load(root, {
+      flags: flagged,
+      read,
+      env,
+      worker: true,
+    });
+    assertEquals(outcome!.worker, "process 4096");
+    return outcome!;
+  };
+  for (let i = 0; i < 2; i++) {
+    const { origin, file } = await start({ HOME: home });
+    assertEquals(origin, "cache");
+    assertStringIncludes(file!, `${cache}/libbasalt-`);
+  }
+  const elsewhere = await start({ HOME: home, XDG_CACHE_HOME: `${dir}/xdg` });
+  assertStringIncludes(elsewhere.file!, `${dir}/xdg/basalt/libbasalt-`);
+  const soname = `libbasalt-${VERSION}.so`;
+  const memory = { origin: "memory", file: soname, worker: "process 4096" };
+  assertEquals(await start({ HOME: home }, ["--allow-ffi"]), memory);
+  assertEquals(await start({ XDG_CACHE_HOME: "relative" }), memory);
+  Deno.chmodSync(cache, 0o755);
+  assertEquals(await start({ HOME: home }), memory);
+});
+
+test("an embedded copy of another version, or a damaged one, is refused with the reason for each place", async (dir) => {
+  const other = await compile(
+    `#[unsafe(no_mangle)] pub extern "C" fn basalt_abi() -> i32 { 1 }`,
+    `${dir}/other.so`,
+  );
+  const root = `${dir}/package`;
+  copyPackage(root, Deno.readFileSync(other));
+  const [outcome] = await load(root);
+  const { error, tried } = outcome!;
+  assertEquals(error, "Unsupported");
+  assertStringIncludes(tried!.at(-1)!, "its ABI number is 1, not");
+
+  const module = [...Deno.readDirSync(`${root}/lib/native/embedded`)][0]!;
+  const path = `${root}/lib/native/embedded/${module.name}`;
+  const text = Deno.readTextFileSync(path);
+  Deno.writeTextFileSync(
+    path,
+    text.replace(/sha256: ".{8}/, 'sha256: "00000000'),
+  );
+  const [damaged] = await load(root);
+  assertStringIncludes(damaged!.tried!.at(-1)!, "its SHA-256 is another");
+});
+
+/** The C library of this machine: a real library that is not ours. */
+function libc(): string {
+  const names = ["x86_64", "aarch64"].map((arch) =>
+    `/lib/${arch}-linux-gnu/libc.so.6`
+  );
+  return [...names, "/lib64/libc.so.6"].find((name) => {
+    try {
+      return Deno.statSync(name).isFile;
+    } catch {
+      return false;
+    }
+  })!;
+}
