@@ -16,6 +16,7 @@ import {
   type ReadableSegment,
   type SegmentSource,
 } from "./log_pass.ts";
+import { isLocked } from "./writer_mark.ts";
 
 /** How often a bad message is read again before it is judged, and the wait before the first repetition, which doubles, in milliseconds. */
 const ATTEMPTS = 8;
@@ -94,27 +95,32 @@ export class LogReader {
       nextOffset: () => undefined,
       *judge(files, stop, attempt, sealed): Twin<boolean> {
         if (stop.reason === "end" && !sealed) return false;
-        const written = yield* reader.#isWritten();
+        const writer = yield* reader.#writer();
         // What was read may have been the last write of one that closed since: only what is read now counts.
-        const again = !written && !(quiet && attempt > 0);
-        quiet = !written;
+        const again = writer !== "writing" && !(quiet && attempt > 0);
+        quiet = writer !== "writing";
         return again ||
-          (yield* reader.#judge(files, stop, attempt, sealed, written));
+          (yield* reader.#judge(files, stop, attempt, sealed, writer));
       },
     };
     return new LogPass({ storage, dir, pool }, source, options);
   }
 
-  /** Behind a writer's end, a bad message means "not yet"; it is damage if it stays and a valid message lies behind it, or if nobody is writing. */
+  /**
+   * Behind a writer's end, a bad message means "not yet"; it is damage if it stays and a valid message lies behind it, or if nobody is writing.
+   * What a dead writer left unfinished is the end of the data too: the next one will cut it. A log that was closed has nothing unfinished.
+   */
   *#judge(
     files: SegmentFiles,
     stop: CursorStop,
     attempt: number,
     sealed: boolean,
-    written: boolean,
+    writer: WriterState,
   ): Twin<boolean> {
     const { storage, pool } = this.#options;
-    const unfinished = stop.reason === "zeros" || stop.reason === "partial";
+    const written = writer === "writing";
+    const unfinished = writer !== "none" &&
+      (stop.reason === "zeros" || stop.reason === "partial");
     if (written && unfinished && !sealed) return false;
     if ((written || sealed) && attempt < ATTEMPTS) {
       const ms = FIRST_DELAY_MS * 2 ** attempt;
@@ -131,13 +137,14 @@ export class LogReader {
     return false;
   }
 
-  /** Whether a writer has the log open: it holds the lock. */
-  *#isWritten(): Twin<boolean> {
+  /** Whether a writer has the log open: it left its mark, and holds the lock. */
+  *#writer(): Twin<WriterState> {
     const { storage } = this.#options;
     const { marked } = yield* listDirectory(storage, this.path);
-    if (!marked) return false;
-    const lock = storage.lock(this.path);
-    lock?.release();
-    return lock === undefined;
+    if (!marked) return "none";
+    return isLocked(storage, this.path) ? "writing" : "dead";
   }
 }
+
+/** Whether a log is being written, was left by a writer that died, or was closed. */
+type WriterState = "writing" | "dead" | "none";
