@@ -6,9 +6,15 @@ import { p02 } from "./p02_depth.ts";
 import { p03 } from "./p03_sequential.ts";
 import { p04 } from "./p04_durable_append.ts";
 import { p05 } from "./p05_group_commit.ts";
+import { p06 } from "./p06_pool.ts";
 import { p07 } from "./p07_append.ts";
 import { p08 } from "./p08_scan.ts";
 import { p09 } from "./p09_async.ts";
+import { p11 } from "./p11_resources.ts";
+import { p12 } from "./p12_opening.ts";
+import { p13 } from "./p13_server.ts";
+import { p14 } from "./p14_start.ts";
+import { p15 } from "./p15_workers.ts";
 import type { Row } from "./row.ts";
 
 /** In the order of the table. */
@@ -20,9 +26,15 @@ export const COMPARISONS: Readonly<
   P3: p03,
   P4: p04,
   P5: p05,
+  P6: p06,
   P7: p07,
   P8: p08,
   P9: p09,
+  P11: p11,
+  P12: p12,
+  P13: p13,
+  P14: p14,
+  P15: p15,
 };
 
 /** What was asked for, in order. */
