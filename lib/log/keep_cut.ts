@@ -1,5 +1,6 @@
 import type { BufferPool } from "../pool/mod.ts";
 import {
+  copyRange,
   step,
   type Storage,
   type StorageFile,
@@ -7,8 +8,6 @@ import {
 } from "../storage/mod.ts";
 import { syncDirectory } from "./directory.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
-
-const BLOCK_BYTES = 1024 * 1024;
 
 /**
  * Copies the bytes `[from, to)` of a `.log` to `<segment>.cut` beside it, durably, before recovery cuts them. An earlier `.cut` of the same segment stays: a number is added to the name.
@@ -34,29 +33,7 @@ export function* keepCut(
   );
   try {
     const unit = log.capabilities.physicalBlock;
-    const start = from - from % unit;
-    using buffer = yield* step(
-      () => pool.acquire(BLOCK_BYTES),
-      () => pool.acquireSync(BLOCK_BYTES),
-    );
-    for (let at = start; at < to; at += BLOCK_BYTES) {
-      const read = yield* step(
-        () => log.read(buffer, at),
-        () => log.readSync(buffer, at),
-      );
-      const length = Math.min(BLOCK_BYTES, read + (unit - read % unit) % unit);
-      buffer.bytes.fill(0, read, length);
-      const range = { length };
-      yield* step(
-        () => copy.write(buffer, at - start, range),
-        () => copy.writeSync(buffer, at - start, range),
-      );
-    }
-    yield* step(
-      () => copy.truncate(to - start),
-      () => copy.truncateSync(to - start),
-    );
-    yield* step(() => copy.sync("full"), () => copy.syncSync("full"));
+    yield* copyRange(log, copy, pool, from - from % unit, to);
   } finally {
     yield* step(() => copy.close(), () => copy.closeSync());
   }

@@ -3,12 +3,18 @@
  *
  * @module
  */
+export { listDirectory, syncDirectory } from "./directory.ts";
+export type { ListedSegment, Listing } from "./directory.ts";
 export type { FaultKind, LogFault } from "./fault.ts";
 export { Log } from "./log.ts";
+export { completeReaderOptions } from "./log_options.ts";
 export type { LogOptions, LogReaderOptions } from "./log_options.ts";
 export { LogReader } from "./log_reader.ts";
 export type { LogStats } from "./log_stats.ts";
+export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 export { OffsetOutOfRange } from "./offset_out_of_range.ts";
 export type { OpeningReport } from "./opening.ts";
-export { verifyLog, verifyLogSync } from "./verify.ts";
+export { closeSegment, openSegment } from "./segment_files.ts";
+export { Verification, verifyLog, verifyLogSync } from "./verify.ts";
 export type { VerifyOptions, VerifyProgress } from "./verify.ts";
+export { readMark } from "./writer_mark.ts";

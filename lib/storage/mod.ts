@@ -4,6 +4,7 @@
  * @module
  */
 export type { Capabilities, Tier } from "./capabilities.ts";
+export { copyRange, haveEqualBytes } from "./copy_range.ts";
 export { DirectFile } from "./direct_file.ts";
 export type { FileStat, ReadAtOptions } from "./direct_file.ts";
 export type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
@@ -13,6 +14,7 @@ export type { FileStats } from "./file_stats.ts";
 export { Locked } from "./locked.ts";
 export { NoSpace } from "./no_space.ts";
 export type { NoSpaceFields } from "./no_space.ts";
+export { isOpenElsewhere } from "./open_elsewhere.ts";
 export type { CachedPages } from "./probe.ts";
 export { probePath, probePathSync } from "./probe_path.ts";
 export type {

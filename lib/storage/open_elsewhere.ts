@@ -1,0 +1,34 @@
+import { native, statusError, Unsupported } from "../native/mod.ts";
+import { closeDescriptor, OPEN, openDescriptor } from "./descriptor.ts";
+import { pathString } from "./paths.ts";
+import type { Twin } from "./twin.ts";
+
+const EACCES = -13;
+const EINVAL = -22;
+
+/**
+ * Whether anybody else has a file open, in whatever process or container of this kernel. Only a write lease tells (`fcntl(2)`, `F_SETLEASE`); it is given back at once.
+ *
+ * @throws {Unsupported} If the kernel does not tell: the filesystem has no leases, or the file is another user's.
+ */
+export function* isOpenElsewhere(where: string): Twin<boolean> {
+  const path = pathString("look who has a file open", where);
+  const file = yield* openDescriptor(path, OPEN.READ | OPEN.NON_BLOCKING);
+  try {
+    const status = native().basalt_file_is_sole_opener(file);
+    if (status >= 0) return status === 0;
+    if (status !== EACCES && status !== EINVAL) {
+      throw statusError(status, "fcntl", path);
+    }
+    throw new Unsupported(`Cannot tell whether anybody has '${path}' open`, {
+      found: status === EACCES
+        ? "a file of another user"
+        : "a filesystem without leases",
+      needed: status === EACCES
+        ? "its owner, or root"
+        : "a local filesystem such as ext4, xfs or btrfs",
+    });
+  } finally {
+    closeDescriptor(file);
+  }
+}
