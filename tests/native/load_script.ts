@@ -1,6 +1,6 @@
 /** Loads the library of the package in the first argument as the second says; prints the outcome of each attempt. */
 const [root, json] = Deno.args;
-const { paths, build, worker } = JSON.parse(json!);
+const { paths, build, worker, race } = JSON.parse(json!);
 if (build) {
   Object.defineProperty(Deno, "build", { value: { ...Deno.build, ...build } });
 }
@@ -23,17 +23,31 @@ for (const path of paths) {
     });
   }
 }
-if (worker) {
-  // A pool is shared by its number: only where both use one library does the worker find it.
-  using pool = new BufferPool({ limitBytes: 4096 });
+/** What a worker says of its pool. */
+function ask(question: Record<string, unknown>): Promise<unknown> {
   const other = new Worker(new URL("load_worker.ts", import.meta.url), {
     type: "module",
   });
-  other.postMessage({ root, id: pool.id });
-  outcomes.at(-1)!.worker = await new Promise((resolve, reject) => {
+  other.postMessage({ root, ...question });
+  return new Promise((resolve, reject) => {
     other.onmessage = ({ data }) => resolve(data);
     other.onerror = ({ message }) => reject(new Error(message));
   });
-  other.terminate();
+}
+
+// A pool is shared by its number, so all isolates must use one library.
+if (worker) {
+  using pool = new BufferPool({ limitBytes: 4096 });
+  outcomes.at(-1)!.worker = await ask({ id: pool.id });
+}
+if (race) {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const asked = Array.from(
+    { length: race },
+    () => ask({ gate, count: race }),
+  );
+  outcomes.push({ raced: await Promise.all(asked) });
 }
 console.log(JSON.stringify(outcomes));
+// Pools are open still, and workers run.
+Deno.exit();

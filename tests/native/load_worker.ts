@@ -1,10 +1,17 @@
-/** Attaches to a pool by its number; posts where the library came from, and the pool's limit. */
+/** Attaches to a pool by its number, or makes one; posts where the library came from, and the pool's limit and number. */
 addEventListener("message", async (event) => {
-  const { root, id } = (event as MessageEvent).data;
+  const { root, id, gate, count } = (event as MessageEvent).data;
   const { BufferPool, loadLibrary } = await import(`${root}/mod.ts`);
-  using pool = BufferPool.attach(id);
+  // Workers that race set off together.
+  if (gate !== undefined) {
+    Atomics.add(gate, 0, 1);
+    while (Atomics.load(gate, 0) < count);
+  }
+  const pool = id === undefined
+    ? new BufferPool({ limitBytes: 8192 })
+    : BufferPool.attach(id);
   const { origin } = loadLibrary();
   const { limitBytes } = pool.stats();
   (self as unknown as { postMessage(data: unknown): void })
-    .postMessage(`${origin} ${limitBytes}`);
+    .postMessage({ origin, limitBytes, id: pool.id });
 });

@@ -9,9 +9,13 @@ import {
   load,
   ROOT,
   Scratch,
+  type WorkerOutcome,
 } from "./support.ts";
 
 const BUILD = "cargo build --release --locked --manifest-path rust/Cargo.toml";
+
+/** What a worker says that found the library of its process, and in it the first pool. */
+const SHARED = { origin: "process", limitBytes: 4096, id: 1 };
 
 /** Read where the tests may read. */
 const library = ALL ? Deno.readFileSync(LIBRARY) : new Uint8Array();
@@ -160,7 +164,7 @@ test("the copy inside is unpacked into the private cache, or into memory where t
       env,
       worker: true,
     });
-    assertEquals(outcome!.worker, "process 4096");
+    assertEquals(outcome!.worker, SHARED);
     return outcome!;
   };
   for (let i = 0; i < 2; i++) {
@@ -171,11 +175,20 @@ test("the copy inside is unpacked into the private cache, or into memory where t
   const elsewhere = await start({ HOME: home, XDG_CACHE_HOME: `${dir}/xdg` });
   assertStringIncludes(elsewhere.file!, `${dir}/xdg/basalt/libbasalt-`);
   const soname = `libbasalt-${VERSION}.so`;
-  const memory = { origin: "memory", file: soname, worker: "process 4096" };
+  const memory = { origin: "memory", file: soname, worker: SHARED };
   assertEquals(await start({ HOME: home }, ["--allow-ffi"]), memory);
   assertEquals(await start({ XDG_CACHE_HOME: "relative" }), memory);
   Deno.chmodSync(cache, 0o755);
   assertEquals(await start({ HOME: home }), memory);
+});
+
+test("workers that load the copy inside at the same time use one library", async (dir) => {
+  copyPackage(dir, library);
+  const [{ raced }] = await load(dir, { paths: [], race: 3 }) as [
+    { raced: WorkerOutcome[] },
+  ];
+  // Each made a pool: with two libraries two of them would have the same number.
+  assertEquals(raced.map(({ id }) => id).sort(), [1, 2, 3]);
 });
 
 test("an embedded copy of another version, or a damaged one, is refused with the reason for each place", async (dir) => {

@@ -6,12 +6,21 @@ export const ROOT: string = new URL("../../", import.meta.url).pathname;
 /** The build that the tests load. */
 export const LIBRARY: string = `${ROOT}rust/target/release/libbasalt.so`;
 
+/** What `load_worker.ts` says. */
+export interface WorkerOutcome {
+  origin: string;
+  limitBytes: number;
+  id: number;
+}
+
 /** What `load_script.ts` prints: the library that was loaded, or the error. */
 export interface Outcome {
   origin?: string;
   file?: string;
   /** How another worker of that process got it, where that was asked for. */
-  worker?: string;
+  worker?: WorkerOutcome;
+  /** How workers that started together got it. */
+  raced?: WorkerOutcome[];
   error?: string;
   message?: string;
   found?: string;
@@ -56,6 +65,7 @@ export async function load(
     paths?: (string | null)[];
     build?: Partial<typeof Deno.build>;
     worker?: boolean;
+    race?: number;
   } = {},
 ): Promise<Outcome[]> {
   const { flags = ["--allow-ffi"], read = [], env = {}, ...rest } = options;

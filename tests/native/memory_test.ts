@@ -1,0 +1,29 @@
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+
+Deno.test({
+  name:
+    "memory that the system refuses is an error with code ENOMEM, costs nothing, and can be had later",
+  ignore: !ALL,
+  async fn() {
+    const { success, stdout, stderr } = await new Deno.Command(
+      Deno.execPath(),
+      {
+        args: [
+          "run",
+          "--quiet",
+          "--allow-all",
+          new URL("memory_script.ts", import.meta.url).pathname,
+        ],
+      },
+    ).output();
+    const [out, errors] = [stdout, stderr].map((each) =>
+      new TextDecoder().decode(each)
+    );
+    assert(success, errors!);
+    const refused = { name: "Error", code: "ENOMEM", syscall: "mmap" };
+    const result = JSON.parse(out!);
+    assertEquals(result.errors, Array(6).fill(refused));
+    assertEquals(result.inUseBytes, 0);
+  },
+});
