@@ -193,7 +193,17 @@ const PARTS: Part[] = [
     name: "kills",
     long: true,
     run: () =>
-      denoTest(["--allow-all", "tests/torture"], { BASALT_KILLS: "10000" }),
+      denoTest(["--allow-all", "tests/torture/kill_test.ts"], {
+        BASALT_KILLS: "10000",
+      }),
+  },
+  {
+    name: "soak",
+    long: true,
+    run: () =>
+      denoTest(["--allow-all", "tests/torture/soak_test.ts"], {
+        BASALT_SOAK_MINUTES: "30",
+      }),
   },
 ];
 
