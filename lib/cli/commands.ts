@@ -1,8 +1,10 @@
 import type { MakeCommand } from "./command.ts";
 import { demonstrate } from "./commands/demonstrate.ts";
+import { handOver } from "./commands/hand_over.ts";
 import { ingest } from "./commands/ingest.ts";
 import { probe } from "./commands/probe.ts";
 import { read } from "./commands/read.ts";
+import { takeOver } from "./commands/take_over.ts";
 import { verify } from "./commands/verify.ts";
 
 /** The commands, in the order of the help. A new one is a file in `commands/` and a line here. */
@@ -11,5 +13,7 @@ export const COMMANDS: readonly MakeCommand[] = [
   read,
   verify,
   probe,
+  handOver,
+  takeOver,
   demonstrate,
 ];
