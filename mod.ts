@@ -107,6 +107,7 @@ export type {
   AppendOptions,
   CorruptionFields,
   CorruptionKind,
+  FlatPayloads,
   ReadOptions,
   ReadStart,
   RecoveryReport,

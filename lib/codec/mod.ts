@@ -1,5 +1,5 @@
 /**
- * The bytes of messages and index entries: headers, user headers and ids; stamping, scanning and finding in bulk by native
+ * The bytes of messages and index entries: headers, user headers and ids; spreading, stamping, scanning and finding in bulk by native
  * calls. No I/O.
  *
  * @module
@@ -33,6 +33,8 @@ export { readMessage } from "./message.ts";
 export type { Message } from "./message.ts";
 export { MessageScan, STOP } from "./scan.ts";
 export type { Stop } from "./scan.ts";
+export { spread } from "./spread.ts";
+export type { Spread, SpreadRun } from "./spread.ts";
 export { RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, stamp } from "./stamp.ts";
 export type { StampRun } from "./stamp.ts";
 export {

@@ -1,13 +1,18 @@
+import { HEADER_BYTES } from "../codec/mod.ts";
 import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import {
   ActiveSegment,
   type AppendOptions,
   Backpressure,
   fits,
+  type FlatPayloads,
   GroupCommit,
   iterate,
   iterateSync,
+  MAX_SEGMENT_BYTES,
   type MessageBatch,
+  type PayloadBatch,
+  payloadBatch,
   Poisoned,
   type PreparedMessage,
   prepareMessage,
@@ -85,14 +90,18 @@ export class Log implements AsyncDisposable, Disposable {
   #active: ActiveSegment;
   /** The active segment's buffer, and behind it those of segments that do not exist yet. */
   #buffers: WriteBuffer[];
+  /** The last of them, to which messages go. */
+  #last: WriteBuffer;
   #poison: Poisoned | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
   #rolls = 0;
   /** Those of segments that were rolled. */
   #syncs = 0;
-  #appendedMessages = 0;
-  #appendedBytes = 0;
+  /** The next offset when the log was opened. */
+  readonly #openedAt: number;
+  /** Bytes of messages in the segments before the last buffer's, less those that opening found. */
+  #earlierBytes: number;
 
   private constructor(
     path: string,
@@ -121,6 +130,9 @@ export class Log implements AsyncDisposable, Disposable {
       tail: state.logTail,
     });
     this.#buffers = [buffer];
+    this.#last = buffer;
+    this.#openedAt = buffer.nextOffset;
+    this.#earlierBytes = -buffer.end;
     this.#active = new ActiveSegment({
       ...files,
       buffer,
@@ -209,7 +221,7 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
-    return this.#buffers.at(-1)!.nextOffset;
+    return this.#last.nextOffset;
   }
 
   /** Messages below this offset survive a power cut. */
@@ -238,44 +250,62 @@ export class Log implements AsyncDisposable, Disposable {
    * Whatever it throws, nothing has changed.
    */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
+    if (options === undefined) {
+      const offset = this.#last.add(payload);
+      if (offset >= 0) return offset;
+    }
+    return this.#append(payload, options);
+  }
+
+  /** What `append` does where the payload cannot simply be copied behind the last message. */
+  #append(
+    payload: Uint8Array | string,
+    options: AppendOptions | undefined,
+  ): number {
     this.#check("append");
     const message = prepareMessage(payload, options);
     this.#checkRoom(message.size);
     const offset = this.#add(message);
-    this.#appendedMessages++;
-    this.#appendedBytes += message.size;
-    this.#kick();
+    this.#appended();
     return offset;
   }
 
   /**
    * Appends messages in memory, all or none, and answers the offset of the first. They have one append time, and share a segment if one can hold them.
    *
-   * @throws {RangeError} If there is no message, or a part of one is too large.
+   * @param payloads An array of bytes or text, or all payloads back to back in one buffer with their lengths, which is the cheapest.
+   * @throws {RangeError} If there is no message, a part of one is too large, or the lengths do not add up to the bytes.
    * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
    * @throws {Poisoned} If a write or sync failed before.
+   *
+   * @example Lines of a text, which lie back to back already
+   * ```ts
+   * import { Log } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   using log = Log.openSync(dir);
+   *   log.appendBatch(["one", "two", "three"]);
+   *   const bytes = new TextEncoder().encode("four\nfive\n");
+   *   assertEquals(log.appendBatch({ bytes, lengths: [5, 5] }), 3);
+   *   assertEquals(log.nextOffset, 5);
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
    */
-  appendBatch(payloads: readonly (Uint8Array | string)[]): number {
+  appendBatch(
+    payloads: readonly (Uint8Array | string)[] | FlatPayloads,
+  ): number {
     this.#check("append");
-    if (payloads.length === 0) {
-      throw new RangeError("Cannot append a batch of no messages");
-    }
-    const messages = payloads.map((payload) =>
-      prepareMessage(payload, undefined)
-    );
-    const total = messages.reduce((sum, message) => sum + message.size, 0);
-    this.#checkRoom(total);
+    const batch = payloadBatch(payloads);
+    this.#checkRoom(batch.size);
     const first = this.nextOffset;
     const { segmentBytes } = this.#options;
-    const last = this.#buffers.at(-1)!;
-    if (fits(last.end, total, segmentBytes) || total > segmentBytes) {
-      this.#addAll(messages);
-    } else {
-      this.#addAll(messages, this.#nextBuffer());
-    }
-    this.#appendedMessages += messages.length;
-    this.#appendedBytes += total;
-    this.#kick();
+    const apart = !fits(this.#last.end, batch.size, segmentBytes) &&
+      batch.size <= segmentBytes;
+    this.#addBatch(batch, apart ? this.#bufferAt(first) : this.#last);
+    this.#appended();
     return first;
   }
 
@@ -390,8 +420,8 @@ export class Log implements AsyncDisposable, Disposable {
     const { flushes, flushedMessages } = this.#commit.figures;
     const { preparer, writtenEnd } = this.#active;
     return {
-      appendedMessages: this.#appendedMessages,
-      appendedBytes: this.#appendedBytes,
+      appendedMessages: this.nextOffset - this.#openedAt,
+      appendedBytes: this.#earlierBytes + this.#last.end,
       pendingBytes: this.#pendingBytes,
       flushes,
       flushedMessages,
@@ -412,6 +442,7 @@ export class Log implements AsyncDisposable, Disposable {
   close(): Promise<void> {
     if (this.#closed) return this.#closing ?? Promise.resolve();
     this.#closed = true;
+    this.#last.ease(0);
     return this.#closing = this.#closeOnce();
   }
 
@@ -429,6 +460,7 @@ export class Log implements AsyncDisposable, Disposable {
     if (this.#closed) return;
     this.#commit.closeSync();
     this.#closed = true;
+    this.#last.ease(0);
     driveSync(this.#close());
   }
 
@@ -444,58 +476,65 @@ export class Log implements AsyncDisposable, Disposable {
 
   get #pendingBytes(): number {
     let bytes = this.#active.pendingBytes;
-    for (const buffer of this.#buffers.slice(1)) bytes += buffer.end;
+    for (let i = 1; i < this.#buffers.length; i++) {
+      bytes += this.#buffers[i]!.end;
+    }
     return bytes;
   }
 
   /** Copies a message to the end of the log; nothing has changed when it throws. */
   #add(message: PreparedMessage): number {
-    const last = this.#buffers.at(-1)!;
-    if (fits(last.end, message.size, this.#options.segmentBytes)) {
-      return last.append(message);
+    if (fits(this.#last.end, message.size, this.#options.segmentBytes)) {
+      return this.#last.append(message);
     }
-    const next = this.#nextBuffer();
+    const next = this.#bufferAt(this.nextOffset);
     const offset = next.append(message);
-    this.#buffers.push(next);
+    this.#push(next);
     return offset;
   }
 
-  /** Copies messages to the end of the log, beginning with `next` if given; nothing has changed when it throws. */
-  #addAll(messages: readonly PreparedMessage[], next?: WriteBuffer): void {
+  /** Copies messages to the end of the log, beginning with `buffer`; nothing has changed when it throws. */
+  #addBatch(batch: PayloadBatch, buffer: WriteBuffer): void {
+    const { lengths, size } = batch;
     const { segmentBytes } = this.#options;
-    const plan: { buffer: WriteBuffer; messages: PreparedMessage[] }[] = [];
-    let buffer = next ?? this.#buffers.at(-1)!;
-    let { end, nextOffset } = buffer;
-    let part: PreparedMessage[] = [];
-    for (const message of messages) {
-      if (!fits(end, message.size, segmentBytes)) {
-        plan.push({ buffer, messages: part });
-        buffer = this.#bufferAt(nextOffset);
-        part = [];
-        end = 0;
+    const parts = [{ buffer, first: 0 }];
+    if (buffer.end + size > Math.min(segmentBytes, MAX_SEGMENT_BYTES)) {
+      let { end } = buffer;
+      for (let i = 0; i < lengths.length; i++) {
+        const size = HEADER_BYTES + lengths[i]!;
+        if (!fits(end, size, segmentBytes)) {
+          const next = this.#bufferAt(this.nextOffset + i);
+          // Nothing fits into the first one at all.
+          if (i === 0) parts.pop();
+          parts.push({ buffer: next, first: i });
+          end = 0;
+        }
+        end += size;
       }
-      part.push(message);
-      end += message.size;
-      nextOffset++;
     }
-    plan.push({ buffer, messages: part });
+    const ends = parts.slice(1).map(({ first }) => first);
+    ends.push(lengths.length);
     try {
-      for (const { buffer, messages } of plan) {
-        buffer.reserve(messages.map((message) => message.size));
-      }
+      parts.forEach(({ buffer, first }, i) =>
+        buffer.reserve(batch, first, ends[i]!)
+      );
     } catch (error) {
-      for (const { buffer } of plan) buffer.dropSpare();
+      for (const { buffer } of parts) buffer.dropSpare();
       throw error;
     }
-    for (const { buffer, messages } of plan) {
-      for (const message of messages) buffer.append(message);
+    parts.forEach(({ buffer, first }, i) => {
+      buffer.appendBatch(batch, first, ends[i]!);
       buffer.dropSpare();
-      if (!this.#buffers.includes(buffer)) this.#buffers.push(buffer);
-    }
+      if (buffer !== this.#last) this.#push(buffer);
+    });
   }
 
-  #nextBuffer(): WriteBuffer {
-    return this.#bufferAt(this.nextOffset);
+  /** Goes on in another segment. */
+  #push(buffer: WriteBuffer): void {
+    this.#earlierBytes += this.#last.end;
+    this.#last.ease(0);
+    this.#buffers.push(buffer);
+    this.#last = buffer;
   }
 
   #bufferAt(offset: number): WriteBuffer {
@@ -507,9 +546,16 @@ export class Log implements AsyncDisposable, Disposable {
     });
   }
 
-  /** Starts a flush when a whole block, or a whole segment, waits. */
-  #kick(): void {
-    if (this.#buffers.length > 1 || this.#buffers[0]!.full) this.#commit.kick();
+  /** After something was appended: says how much `append` may now take without a look, and starts a flush when a whole block, or a whole segment, waits. */
+  #appended(): void {
+    const { bufferBytes, segmentBytes } = this.#options;
+    this.#last.ease(
+      Math.min(
+        bufferBytes - this.#pendingBytes,
+        Math.min(segmentBytes, MAX_SEGMENT_BYTES) - this.#last.end,
+      ),
+    );
+    if (this.#buffers.length > 1 || this.#last.full) this.#commit.kick();
   }
 
   *#flush(durability: Durability): Twin<void> {
@@ -526,6 +572,7 @@ export class Log implements AsyncDisposable, Disposable {
     } catch (error) {
       // No room on the disk or in memory: nothing is lost, the next flush goes on from here.
       if (error instanceof NoSpace || error instanceof PoolLimit) throw error;
+      this.#last.ease(0);
       throw this.#poison = this.#asPoison(error);
     }
   }

@@ -13,6 +13,20 @@ const status = "i32";
 export const SYMBOLS = {
   basalt_abi: { parameters: [], result: status },
 
+  basalt_spread: {
+    parameters: [
+      "buffer", // source
+      "u32", // source_length
+      "buffer", // lengths
+      "u32", // lengths_count
+      "buffer", // bytes
+      "u32", // bytes_length
+      "buffer", // records
+      "u32", // records_length
+      "buffer", // context
+    ],
+    result: status,
+  },
   basalt_stamp: {
     parameters: [
       "buffer", // bytes

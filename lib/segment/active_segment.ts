@@ -92,6 +92,7 @@ export class ActiveSegment implements Disposable {
       pool,
       state.indexedCount,
       state.indexTail,
+      buffer.entries,
     );
     if (state.missingEntries.length > 0) this.#index.push(state.missingEntries);
     this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
@@ -206,7 +207,7 @@ export class ActiveSegment implements Disposable {
 
     for (const chunk of group) {
       chunk.buffer.drop();
-      this.#index.push(chunk.index);
+      this.#index.commit(chunk.count * INDEX_ENTRY_BYTES);
     }
     this.#unwritten.splice(0, group.length);
     this.#writtenEnd = group.at(-1)!.end;

@@ -1,10 +1,13 @@
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
-import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
+import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import { EntryQueue } from "./entry_queue.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
 /** Bytes of the block through which index entries reach the file. */
 const BLOCK_BYTES = 64 * 1024;
+/** Bytes of the one that is taken for many of them, if the pool has it. */
+const LARGE_BLOCK_BYTES = 1024 * 1024;
 
 /**
  * Writes the entries of an `.index` file, in whole physical blocks; the last one is written again as it fills.
@@ -14,13 +17,17 @@ const BLOCK_BYTES = 64 * 1024;
 export class IndexWriter implements Disposable {
   readonly #file: StorageFile;
   readonly #unit: number;
-  /** Leased for the writer's life, so that a checkpoint never waits for memory. It begins with the file's partly filled last block. */
-  readonly #block: PooledBuffer;
+  readonly #pool: BufferPool;
+  readonly #entries: EntryQueue;
+  /** Leased for the writer's life, so that a checkpoint never waits for memory. */
+  readonly #small: PooledBuffer;
+  /** The block in use, that one or a larger one. It begins with the file's partly filled last block. */
+  #block: PooledBuffer;
   /** Where the block's first byte goes. */
   #position: number;
   /** Bytes of the block that are in use. */
   #fill: number;
-  #pending: Uint8Array[] = [];
+  /** Bytes at the front of the queue that describe messages in the log. */
   #pendingBytes = 0;
   /** Whether the block holds bytes that the file may not. */
   #dirty = false;
@@ -28,19 +35,24 @@ export class IndexWriter implements Disposable {
   /**
    * @param entries How many entries the file holds.
    * @param tail What the file holds from the last multiple of the physical block on.
+   * @param queue The entries, if others put them there before they are to be written.
    */
   constructor(
     file: StorageFile,
     pool: BufferPool,
     entries: number,
     tail: Uint8Array,
+    queue: EntryQueue = new EntryQueue(),
   ) {
     this.#file = file;
+    this.#pool = pool;
+    this.#entries = queue;
     this.#unit = file.capabilities.physicalBlock;
-    this.#block = pool.acquireSync(Math.max(BLOCK_BYTES, 2 * this.#unit), {
+    this.#small = pool.acquireSync(Math.max(BLOCK_BYTES, 2 * this.#unit), {
       zeroed: true,
     });
-    this.#block.bytes.set(tail);
+    this.#block = this.#small;
+    this.#small.bytes.set(tail);
     this.#fill = tail.length;
     this.#position = entries * INDEX_ENTRY_BYTES - tail.length;
   }
@@ -57,13 +69,19 @@ export class IndexWriter implements Disposable {
 
   /** Takes entries for the next {@linkcode IndexWriter.write}. */
   push(entries: Uint8Array): void {
-    this.#pending.push(entries);
-    this.#pendingBytes += entries.length;
+    this.#entries.extend(entries.length).set(entries);
+    this.commit(entries.length);
+  }
+
+  /** Lets so many bytes more from the front of the queue be written: their messages are in the log. */
+  commit(bytes: number): void {
+    this.#pendingBytes += bytes;
   }
 
   /** Writes all entries, without a sync. When a write fails, they stay and the next call writes the same bytes. */
   *write(): Twin<void> {
-    while (this.#pending.length > 0 || this.#dirty) {
+    this.#enlarge();
+    while (this.#pendingBytes > 0 || this.#dirty) {
       this.#gather();
       const length = roundUp(this.#fill, this.#unit);
       yield* step(
@@ -73,24 +91,42 @@ export class IndexWriter implements Disposable {
       this.#dirty = false;
       this.#keepTail();
     }
+    this.#use(this.#small);
   }
 
-  /** Copies pending entries into the block until it is full. */
+  /** Takes a larger block where the small one would need many writes. */
+  #enlarge(): void {
+    const wanted = this.#fill + this.#pendingBytes;
+    if (this.#block !== this.#small || wanted <= this.#block.length) return;
+    try {
+      this.#use(
+        this.#pool.acquireSync(
+          Math.min(roundUp(wanted, this.#unit), LARGE_BLOCK_BYTES),
+        ),
+      );
+    } catch (error) {
+      if (!(error instanceof PoolLimit)) throw error;
+    }
+  }
+
+  /** Goes on with another block, which takes over what the one in use holds. */
+  #use(block: PooledBuffer): void {
+    const old = this.#block;
+    if (block === old) return;
+    block.bytes.set(old.bytes.subarray(0, this.#fill));
+    // What a write rounds up to shows zeros.
+    block.bytes.fill(0, this.#fill);
+    this.#block = block;
+    if (old !== this.#small) old.drop();
+  }
+
+  /** Moves pending entries into the block until it is full. */
   #gather(): void {
     const bytes = this.#block.bytes;
-    let taken = 0;
-    for (const entries of this.#pending) {
-      const part = entries.subarray(0, bytes.length - this.#fill);
-      bytes.set(part, this.#fill);
-      this.#fill += part.length;
-      this.#pendingBytes -= part.length;
-      if (part.length < entries.length) {
-        this.#pending[taken] = entries.subarray(part.length);
-        break;
-      }
-      taken++;
-    }
-    this.#pending.splice(0, taken);
+    const taken = Math.min(bytes.length - this.#fill, this.#pendingBytes);
+    this.#entries.take(taken, bytes, this.#fill);
+    this.#fill += taken;
+    this.#pendingBytes -= taken;
     this.#dirty = true;
   }
 
@@ -108,5 +144,6 @@ export class IndexWriter implements Disposable {
   /** Gives the block back. */
   [Symbol.dispose](): void {
     this.#block.drop();
+    this.#small.drop();
   }
 }

@@ -17,7 +17,11 @@ export { IndexCheck } from "./index_check.ts";
 export type { WrongEntries } from "./index_check.ts";
 export { IndexLookup, isPlausible } from "./index_lookup.ts";
 export { MessageBatch } from "./message_batch.ts";
+export { payloadBatch } from "./payload_batch.ts";
+export type { FlatPayloads, PayloadBatch } from "./payload_batch.ts";
 export { Poisoned } from "./poisoned.ts";
+export { prepareMessage } from "./prepared_message.ts";
+export type { AppendOptions, PreparedMessage } from "./prepared_message.ts";
 export { checkReadOptions, ReadLimit } from "./read_options.ts";
 export type { ReadOptions } from "./read_options.ts";
 export {
@@ -36,9 +40,5 @@ export { SegmentWriter } from "./segment_writer.ts";
 export type { SegmentWriterOptions } from "./segment_writer.ts";
 export { Survey } from "./survey.ts";
 export { Timeline } from "./timeline.ts";
-export { fits, prepareMessage, WriteBuffer } from "./write_buffer.ts";
-export type {
-  AppendOptions,
-  PreparedMessage,
-  WriteBufferShared,
-} from "./write_buffer.ts";
+export { fits, WriteBuffer } from "./write_buffer.ts";
+export type { WriteBufferShared } from "./write_buffer.ts";

@@ -21,12 +21,8 @@ import {
   sealedState,
 } from "./recovery.ts";
 import { Timeline } from "./timeline.ts";
-import {
-  type AppendOptions,
-  fits,
-  prepareMessage,
-  WriteBuffer,
-} from "./write_buffer.ts";
+import { type AppendOptions, prepareMessage } from "./prepared_message.ts";
+import { fits, WriteBuffer } from "./write_buffer.ts";
 import { MAX_SEGMENT_BYTES } from "./layout.ts";
 
 /** What a {@linkcode SegmentWriter} is made of. */
@@ -192,6 +188,10 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * @throws {Poisoned} If a write or sync failed before.
    */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
+    if (options === undefined) {
+      const offset = this.#active.buffer.add(payload);
+      if (offset >= 0) return offset;
+    }
     this.#check("append to");
     const message = prepareMessage(payload, options);
     const { buffer, pendingBytes } = this.#active;
@@ -206,6 +206,12 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       );
     }
     const offset = buffer.append(message);
+    buffer.ease(
+      Math.min(
+        this.#bufferBytes - this.#active.pendingBytes,
+        MAX_SEGMENT_BYTES - buffer.end,
+      ),
+    );
     if (buffer.full) this.#commit.kick();
     return offset;
   }
@@ -249,6 +255,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   close(): Promise<void> {
     if (this.#closed) return this.#closing ?? Promise.resolve();
     this.#closed = true;
+    this.#active.buffer.ease(0);
     return this.#closing = this.#closeOnce();
   }
 
@@ -266,13 +273,20 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     if (this.#closed) return;
     this.#commit.closeSync();
     this.#closed = true;
+    this.#active.buffer.ease(0);
     driveSync(this.#close());
   }
 
   *#flush(durability: Durability): Twin<void> {
-    this.#active.buffer.seal();
+    const { buffer } = this.#active;
+    buffer.seal();
     this.#timeline.endGroup();
-    yield* this.#active.flush(durability);
+    try {
+      yield* this.#active.flush(durability);
+    } finally {
+      // Poisoned, perhaps: the next append looks.
+      buffer.ease(0);
+    }
   }
 
   *#close(): Twin<void> {

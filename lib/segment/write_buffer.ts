@@ -1,17 +1,8 @@
-import {
-  encodeUserHeaders,
-  HEADER_BYTES,
-  MAX_PAYLOAD_BYTES,
-  MAX_USER_HEADERS_BYTES,
-  parseUuid,
-  RECORD_ID_GIVEN,
-  RECORD_ORIGIN_GIVEN,
-  type UserHeadersInit,
-  validateUserHeaders,
-} from "../codec/mod.ts";
+import { HEADER_BYTES } from "../codec/mod.ts";
 import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import { Backpressure } from "./backpressure.ts";
-import { Chunk } from "./chunk.ts";
+import { Chunk, Records } from "./chunk.ts";
+import { EntryQueue } from "./entry_queue.ts";
 import {
   CHECKPOINT_BYTES,
   MAX_OFFSET,
@@ -19,17 +10,9 @@ import {
   roundDown,
   roundUp,
 } from "./layout.ts";
+import type { PayloadBatch } from "./payload_batch.ts";
+import type { PreparedMessage } from "./prepared_message.ts";
 import type { Timeline } from "./timeline.ts";
-
-/** What a message may have beside its payload. */
-export interface AppendOptions {
-  /** The message's id: the text of a UUID, or 16 bytes. @default {a random UUID v4} */
-  id?: string | Uint8Array;
-  /** When the producer made the message, in microseconds since the Unix epoch. @default {the append time} */
-  originTimestamp?: number;
-  /** User headers, or their encoding. @default {none} */
-  userHeaders?: UserHeadersInit | Uint8Array;
-}
 
 /** What all write buffers of a log share. */
 export interface WriteBufferShared {
@@ -57,8 +40,8 @@ export interface WriteBufferStart {
   tail: Uint8Array;
 }
 
-const ENCODER = new TextEncoder();
-const NONE = new Uint8Array(0);
+/** More messages than a chunk can have. */
+const MANY_MESSAGES = 2 * CHECKPOINT_BYTES / HEADER_BYTES;
 
 /**
  * The messages of one segment that are in memory and not yet handed to a flush.
@@ -68,9 +51,12 @@ const NONE = new Uint8Array(0);
 export class WriteBuffer {
   /** The offset of the segment's first message. */
   readonly baseOffset: number;
+  /** The index entries of what was sealed, for the index to take. */
+  readonly entries: EntryQueue = new EntryQueue();
 
   readonly #shared: WriteBufferShared;
   readonly #seed = new Uint8Array(32);
+  readonly #records = new Records();
   /** The partly filled last block of what was sealed; its first `#tailLength` bytes. */
   readonly #tail: Uint8Array<ArrayBuffer>;
   #tailLength: number;
@@ -78,7 +64,9 @@ export class WriteBuffer {
   #open: Chunk | undefined;
   /** Blocks acquired ahead for a batch, so that it is appended whole or not at all. */
   #spare: PooledBuffer[] = [];
+  /** Where the data ends before the open chunk. */
   #end: number;
+  /** The offset of the message that follows it there. */
   #nextOffset: number;
 
   constructor(shared: WriteBufferShared, start: WriteBufferStart) {
@@ -93,12 +81,12 @@ export class WriteBuffer {
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
-    return this.#nextOffset;
+    return this.#open?.nextOffset ?? this.#nextOffset;
   }
 
   /** Where the segment's data ends, in bytes, with all that is in memory. */
   get end(): number {
-    return this.#end;
+    return this.#open?.end ?? this.#end;
   }
 
   /** Whether a whole block waits to be written. */
@@ -107,59 +95,65 @@ export class WriteBuffer {
   }
 
   /**
-   * Appends a message in memory and answers its offset. When it throws, nothing has changed.
-   *
-   * @throws {RangeError} If a part of the message is too large.
-   * @throws {Backpressure} If the pool has no room for another block.
+   * Appends a message that is nothing but its payload, where that is a matter of a copy; answers its offset, or -1 with nothing
+   * changed where something must be looked at first: then it is for {@linkcode WriteBuffer.append}.
    */
-  append(message: PreparedMessage): number {
-    const chunk = this.#room(message.size);
-    const at = chunk.fill;
-    const bytes = chunk.bytes;
-    let flags = 0;
-    if (message.id !== undefined) {
-      bytes.set(message.id, at + 8);
-      flags |= RECORD_ID_GIVEN;
-    }
-    if (message.originTimestamp !== undefined) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset + at + 40, 8);
-      view.setUint32(0, message.originTimestamp >>> 0, true);
-      view.setUint32(4, Math.floor(message.originTimestamp / 2 ** 32), true);
-      flags |= RECORD_ORIGIN_GIVEN;
-    }
-    const { payload, userHeaders } = message;
-    bytes.set(payload, at + HEADER_BYTES);
-    if (userHeaders.length > 0) {
-      bytes.set(userHeaders, at + HEADER_BYTES + payload.length);
-    }
-    chunk.push(
-      payload.length,
-      (userHeaders.length | flags) >>> 0,
-      message.size,
-    );
-    this.#end += message.size;
-    return this.#nextOffset++;
+  add(payload: Uint8Array | string): number {
+    const chunk = this.#open;
+    return chunk === undefined ? -1 : chunk.add(payload);
+  }
+
+  /** Lets {@linkcode WriteBuffer.add} take so many bytes of messages, if the open chunk has room; 0 for none. */
+  ease(bytes: number): void {
+    const scarce = this.nextOffset > MAX_OFFSET - MANY_MESSAGES;
+    this.#open?.ease(scarce ? 0 : bytes);
   }
 
   /**
-   * Makes sure that the messages can be appended without another block; acquires what is missing.
+   * Appends a message in memory and answers its offset. When it throws, nothing has changed.
    *
+   * @throws {RangeError} If there are no offsets any more.
+   * @throws {Backpressure} If the pool has no room for another block.
+   */
+  append(message: PreparedMessage): number {
+    this.#checkOffsets(1);
+    const offset = this.nextOffset;
+    this.#room(message.size).addPrepared(message);
+    return offset;
+  }
+
+  /** Appends the messages `[first, end)` of a batch, for which there must be room: see {@linkcode WriteBuffer.reserve}. */
+  appendBatch(batch: PayloadBatch, first: number, end: number): void {
+    while (first < end) {
+      const chunk = this.#room(HEADER_BYTES + batch.lengths[first]!);
+      first = batch.fill(chunk, first, end);
+    }
+  }
+
+  /**
+   * Makes sure that the messages `[first, end)` of a batch can be appended without another block; acquires what is missing.
+   *
+   * @throws {RangeError} If there are not as many offsets any more.
    * @throws {Backpressure} If the pool has no room; nothing is kept then.
    */
-  reserve(sizes: readonly number[]): void {
+  reserve({ lengths, size }: PayloadBatch, first: number, end: number): void {
+    this.#checkOffsets(end - first);
+    if (this.#open !== undefined && this.#open.room >= size) return;
     const wanted: number[] = [];
-    let end = this.#end;
-    let room = this.#open === undefined ? -1 : roomIn(this.#open);
-    for (const size of sizes) {
+    const start = this.end;
+    let length = 0;
+    let room = this.#open?.room ?? -1;
+    for (let i = first; i < end; i++) {
+      const size = HEADER_BYTES + lengths[i]!;
       if (size > room) {
         const bytes = this.#blockFor(size);
         wanted.push(bytes);
         // Exactly what `#room` will find, so that each block is there when its turn comes.
-        const tail = end % this.#shared.physicalBlock;
+        const tail = (start + length) % this.#shared.physicalBlock;
         room = Math.min(bytes - tail, Math.max(size, CHECKPOINT_BYTES));
       }
       room -= size;
-      end += size;
+      length += size;
     }
     try {
       for (const bytes of wanted) this.#spare.push(this.#acquire(bytes));
@@ -190,15 +184,17 @@ export class WriteBuffer {
     this.#open = undefined;
   }
 
+  #checkOffsets(count: number): void {
+    if (this.nextOffset + count <= MAX_OFFSET) return;
+    throw new RangeError(
+      `Cannot append as offsets end at ${MAX_OFFSET}: the next is ${this.nextOffset}`,
+    );
+  }
+
   /** The open chunk with room for `size` bytes, made if there is none. */
   #room(size: number): Chunk {
-    if (this.#open !== undefined && roomIn(this.#open) >= size) {
+    if (this.#open !== undefined && this.#open.room >= size) {
       return this.#open;
-    }
-    if (this.#nextOffset >= MAX_OFFSET) {
-      throw new RangeError(
-        `Cannot append as offsets end at ${MAX_OFFSET}: the next is ${this.#nextOffset}`,
-      );
     }
     const bytes = this.#blockFor(size);
     const spare = this.#spare[0];
@@ -213,6 +209,7 @@ export class WriteBuffer {
       this.#end - this.#tailLength,
       this.#tailLength,
       this.#nextOffset,
+      this.#records,
     );
   }
 
@@ -241,11 +238,15 @@ export class WriteBuffer {
     const chunk = this.#open;
     if (chunk === undefined) return;
     const { physicalBlock, random, timeline } = this.#shared;
-    chunk.seal({
-      baseOffset: this.baseOffset,
-      timestamp: timeline.stamp(),
-      seed: random(this.#seed),
-    }, physicalBlock);
+    chunk.seal(
+      {
+        baseOffset: this.baseOffset,
+        timestamp: timeline.stamp(),
+        seed: random(this.#seed),
+      },
+      this.entries,
+      physicalBlock,
+    );
     const tailStart = roundDown(chunk.end, physicalBlock);
     // A tail that began before this chunk does not happen: a chunk begins at a multiple of the physical block.
     this.#tailLength = chunk.end - tailStart;
@@ -253,95 +254,10 @@ export class WriteBuffer {
       chunk.bytes.subarray(tailStart - chunk.position, chunk.fill),
     );
     this.#sealed.push(chunk);
+    this.#end = chunk.end;
+    this.#nextOffset = chunk.nextOffset;
     this.#open = undefined;
   }
-}
-
-/** Bytes of messages that a chunk still takes: all of it can be written after one checkpoint, but for a message that is larger by itself. */
-function roomIn(chunk: Chunk): number {
-  return Math.min(chunk.room, CHECKPOINT_BYTES - (chunk.fill - chunk.prefix));
-}
-
-/** A message whose parts were checked. */
-export interface PreparedMessage {
-  /** The payload's bytes. */
-  payload: Uint8Array;
-  /** The user headers, encoded. */
-  userHeaders: Uint8Array;
-  /** 16 bytes, if given. */
-  id: Uint8Array | undefined;
-  /** Microseconds, if given. */
-  originTimestamp: number | undefined;
-  /** Bytes of the whole message. */
-  size: number;
-}
-
-/**
- * Checks the parts of a message and encodes them.
- *
- * @throws {RangeError} If a part is too large or out of its range.
- * @throws {TypeError} If a part is of a wrong kind.
- */
-export function prepareMessage(
-  payload: Uint8Array | string,
-  options: AppendOptions | undefined,
-): PreparedMessage {
-  const bytes = typeof payload === "string" ? ENCODER.encode(payload) : payload;
-  if (!(bytes instanceof Uint8Array)) {
-    throw new TypeError(
-      `Cannot append as 'payload' must be a Uint8Array or a string: received ${typeof payload}`,
-    );
-  }
-  if (bytes.length === 0 && (bytes.buffer as ArrayBuffer).detached) {
-    throw new TypeError(
-      "Cannot append as 'payload' is a view whose buffer was detached: it was transferred, or its owner dropped it",
-    );
-  }
-  if (bytes.length > MAX_PAYLOAD_BYTES) {
-    throw new RangeError(
-      `Cannot append as 'payload' must be at most ${MAX_PAYLOAD_BYTES} bytes: received ${bytes.length}`,
-    );
-  }
-  const userHeaders = options?.userHeaders === undefined
-    ? NONE
-    : encodedHeaders(options.userHeaders);
-  return {
-    payload: bytes,
-    userHeaders,
-    id: options?.id === undefined ? undefined : idBytes(options.id),
-    originTimestamp: checkedTime(options?.originTimestamp),
-    size: HEADER_BYTES + bytes.length + userHeaders.length,
-  };
-}
-
-function encodedHeaders(given: UserHeadersInit | Uint8Array): Uint8Array {
-  if (!(given instanceof Uint8Array)) return encodeUserHeaders(given);
-  if (given.length > MAX_USER_HEADERS_BYTES) {
-    throw new RangeError(
-      `Cannot append as 'userHeaders' must be at most ${MAX_USER_HEADERS_BYTES} bytes when encoded: received ${given.length}`,
-    );
-  }
-  validateUserHeaders(given);
-  return given;
-}
-
-function idBytes(id: string | Uint8Array): Uint8Array {
-  if (typeof id === "string") return parseUuid(id);
-  if (id instanceof Uint8Array && id.length === 16) return id;
-  throw new RangeError(
-    `Cannot append as 'id' must be the text of a UUID or 16 bytes: received ${
-      id instanceof Uint8Array ? `${id.length} bytes` : typeof id
-    }`,
-  );
-}
-
-function checkedTime(time: number | undefined): number | undefined {
-  if (time === undefined || Number.isSafeInteger(time) && time >= 0) {
-    return time;
-  }
-  throw new RangeError(
-    `Cannot append as 'originTimestamp' must be an integer of microseconds from 0 to ${MAX_OFFSET}: received ${time}`,
-  );
 }
 
 /** Whether a message of `size` bytes may follow `end` bytes in a segment that should not exceed `segmentBytes`. */

@@ -4,6 +4,7 @@ import {
   Backpressure,
   fits,
   MAX_SEGMENT_BYTES,
+  payloadBatch,
   prepareMessage,
   Timeline,
   WriteBuffer,
@@ -49,20 +50,27 @@ Deno.test("WriteBuffer.reserve() acquires exactly the blocks that appending then
       fc.constantFrom(4 * KIB, 12 * KIB, 64 * KIB),
       fc.nat(20_000),
       fc.nat(3),
-      (sizes, physicalBlock, blockBytes, end, before) => {
+      fc.boolean(),
+      (sizes, physicalBlock, blockBytes, end, before, whole) => {
         const pool = testPool();
         const buffer = bufferOf(pool, physicalBlock, blockBytes, end);
         for (let i = 0; i < before; i++) {
           buffer.append(prepareMessage("x".repeat(1000 * i), undefined));
         }
-        const messages = sizes.map((size) =>
-          prepareMessage(new Uint8Array(size), undefined)
-        );
-        buffer.reserve(messages.map(({ size }) => size));
+        const payloads = sizes.map((size) => new Uint8Array(size));
+        const batch = payloadBatch(payloads);
+        buffer.reserve(batch, 0, sizes.length);
         const reserved = pool.stats().acquired;
-        messages.forEach((message, i) =>
-          assertEquals(buffer.append(message), 20 + before + i)
-        );
+        if (whole) buffer.appendBatch(batch, 0, sizes.length);
+        else {
+          payloads.forEach((payload, i) =>
+            assertEquals(
+              buffer.append(prepareMessage(payload, undefined)),
+              20 + before + i,
+            )
+          );
+        }
+        assertEquals(buffer.nextOffset, 20 + before + sizes.length);
         assertEquals(pool.stats().acquired, reserved, "acquired again");
         const { inUseBytes } = pool.stats();
         buffer.dropSpare();
@@ -79,8 +87,9 @@ Deno.test("WriteBuffer.reserve() acquires exactly the blocks that appending then
 Deno.test("WriteBuffer.reserve() keeps nothing when the pool has no room", () => {
   const pool = testPool({ limitBytes: 64 * KIB, atLimit: "fail" });
   const buffer = bufferOf(pool, 4096, 4096);
+  const payloads = Array.from({ length: 20 }, () => new Uint8Array(4000));
   assertThrows(
-    () => buffer.reserve(Array.from({ length: 20 }, () => 4000)),
+    () => buffer.reserve(payloadBatch(payloads), 0, 20),
     Backpressure,
   );
   assertEquals(pool.stats().inUseBytes, 0);

@@ -1,4 +1,4 @@
-//! The bytes of messages in bulk: stamping a run, checking a block, finding a message in damaged bytes.
+//! The bytes of messages in bulk: spreading payloads, stamping a run, checking a block, finding a message in damaged bytes.
 //!
 //! A message is a header of 64 bytes, its payload, its user headers; messages lie back to back. All integers are
 //! little-endian. The header: checksum (XXH3-64 of all that follows it), id (16 bytes), offset, timestamp, origin
@@ -7,11 +7,13 @@
 mod find;
 mod header;
 mod scan;
+mod spread;
 mod stamp;
 
 pub use find::{Found, find};
 pub use header::{HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES};
 pub use scan::{Outcome, Stop, scan};
+pub use spread::{Spread, spread};
 pub use stamp::{CONTEXT_BYTES, Context, INDEX_ENTRY_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, stamp};
 
 /// The largest offset or time that crosses the border: the last integer that JavaScript's numbers hold exactly.

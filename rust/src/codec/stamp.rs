@@ -5,7 +5,7 @@ use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
 use super::header::{
     CHECKSUM, HEADER_BYTES, ID, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES, OFFSET, ORIGIN_TIMESTAMP,
-    PAYLOAD_LENGTH, RESERVED, TIMESTAMP, USER_HEADERS_LENGTH, checksum,
+    RESERVED, TIMESTAMP, USER_HEADERS_LENGTH, checksum,
 };
 use super::{MAX_SAFE_INTEGER, whole};
 
@@ -78,18 +78,23 @@ pub fn stamp(
         let user_headers_length = word & !(RECORD_ID_GIVEN | RECORD_ORIGIN_GIVEN);
         let end = at + HEADER_BYTES + payload_length as usize + user_headers_length as usize;
         let message = &mut bytes[at..end];
-        if word & RECORD_ID_GIVEN == 0 || message[ID..OFFSET].iter().all(|byte| *byte == 0) {
-            message[ID..OFFSET].copy_from_slice(&random_id(&mut random));
+        let header: &mut [u8; HEADER_BYTES] = message.first_chunk_mut().expect("64 bytes");
+        if word & RECORD_ID_GIVEN == 0 || header[ID..OFFSET].iter().all(|byte| *byte == 0) {
+            let [first, second] = random_id(&mut random);
+            put(header, ID, first);
+            put(header, ID + 8, second);
         }
-        put(message, OFFSET, (context.first_offset + i as u64).to_le_bytes());
-        put(message, TIMESTAMP, context.timestamp.to_le_bytes());
+        put(header, OFFSET, context.first_offset + i as u64);
+        put(header, TIMESTAMP, context.timestamp);
         if word & RECORD_ORIGIN_GIVEN == 0 {
-            put(message, ORIGIN_TIMESTAMP, context.timestamp.to_le_bytes());
+            put(header, ORIGIN_TIMESTAMP, context.timestamp);
         }
-        put(message, USER_HEADERS_LENGTH, user_headers_length.to_le_bytes());
-        put(message, PAYLOAD_LENGTH, payload_length.to_le_bytes());
-        put(message, RESERVED, [0; 8]);
-        put(message, CHECKSUM, checksum(message).to_le_bytes());
+        // In one store, for the hash reads both lengths at once: after two of them it would wait until they are in the cache.
+        let lengths = u64::from(payload_length) << 32 | u64::from(user_headers_length);
+        put(header, USER_HEADERS_LENGTH, lengths);
+        put(header, RESERVED, 0);
+        let checksum = checksum(message);
+        message[CHECKSUM..ID].copy_from_slice(&checksum.to_le_bytes());
         // Both fit a u32: checked above for the last record, which has the largest.
         let number = (context.relative_offset + i as u64) as u32;
         let position = (context.position + (end - start) as u64) as u32;
@@ -113,8 +118,10 @@ fn run_end(start: usize, records: impl Iterator<Item = (u32, u32)>) -> Option<u6
     Some(end)
 }
 
-fn put<const N: usize>(message: &mut [u8], at: usize, value: [u8; N]) {
-    message[at..at + N].copy_from_slice(&value);
+/// Writes eight bytes of a header: as wide as the hash reads them.
+#[inline]
+fn put(header: &mut [u8; HEADER_BYTES], at: usize, value: u64) {
+    header[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
 fn write_entry(entry: &mut [u8], number: u32, position: u32, timestamp: u64) {
@@ -123,12 +130,9 @@ fn write_entry(entry: &mut [u8], number: u32, position: u32, timestamp: u64) {
     entry[8..].copy_from_slice(&timestamp.to_le_bytes());
 }
 
-/// A random UUID v4 (RFC 9562, section 5.4): 122 random bits, version 4, variant binary 10.
-fn random_id(random: &mut Xoshiro256PlusPlus) -> [u8; 16] {
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&random.next_u64().to_le_bytes());
-    id[8..].copy_from_slice(&random.next_u64().to_le_bytes());
-    id[6] = id[6] & 0x0f | 0x40;
-    id[8] = id[8] & 0x3f | 0x80;
-    id
+/// A random UUID v4 (RFC 9562, section 5.4) as two little-endian words: 122 random bits, version 4, variant binary 10.
+#[inline]
+fn random_id(random: &mut Xoshiro256PlusPlus) -> [u64; 2] {
+    let (version, variant) = (random.next_u64(), random.next_u64());
+    [version & !(0xf0 << 48) | 0x40 << 48, variant & !0xc0 | 0x80]
 }

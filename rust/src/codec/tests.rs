@@ -84,6 +84,43 @@ fn laid_out(start: usize, records: &[Record]) -> (Vec<u8>, Vec<u32>) {
 
 proptest! {
     #[test]
+    fn spread_lays_out_what_fits_and_no_more(
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..12),
+        start in 0usize..100, room in 0usize..3000, most in 0usize..14,
+    ) {
+        let lengths: Vec<u32> = payloads.iter().map(|payload| payload.len() as u32).collect();
+        let (mut bytes, mut records) = (vec![0xee; start + room], vec![9; 2 * most]);
+        let (mut expected, mut words, mut end, mut taken) = (bytes.clone(), records.clone(), start, 0);
+        let mut count = 0;
+        for payload in payloads.iter().take(most) {
+            let at = end + HEADER_BYTES;
+            if at + payload.len() > bytes.len() {
+                break;
+            }
+            expected[at..at + payload.len()].copy_from_slice(payload);
+            words[2 * count..2 * count + 2].copy_from_slice(&[payload.len() as u32, 0]);
+            (count, end, taken) = (count + 1, at + payload.len(), taken + payload.len());
+        }
+        let done = spread(&payloads.concat(), &lengths, &mut bytes, start, &mut records);
+        prop_assert_eq!(done, Some(Spread { count, source_end: taken, end }));
+        prop_assert_eq!((bytes, records), (expected, words));
+    }
+}
+
+#[test]
+fn spread_refuses_lengths_beyond_the_source_and_the_maximum() {
+    let (mut bytes, mut records) = ([0; 400], [0; 4]);
+    let mut run = |lengths: &[u32], start| spread(&[1; 30], lengths, &mut bytes, start, &mut records);
+    assert!(run(&[10, 20], 0).is_some() && run(&[], 400).is_some());
+    assert_eq!(
+        (run(&[10, 21], 0), run(&[31], 0), run(&[u32::MAX], 0)),
+        (None, None, None)
+    );
+    assert_eq!((run(&[MAX_PAYLOAD_BYTES + 1], 0), run(&[], 401)), (None, None));
+}
+
+proptest! {
+    #[test]
     fn stamp_writes_what_the_naive_writer_writes(
         start in 0usize..100, records in prop::collection::vec(record(), 0..12), room in 0usize..40,
     ) {

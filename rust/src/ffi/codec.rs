@@ -5,6 +5,44 @@ use crate::codec::{self, CONTEXT_BYTES, Context, MAX_SAFE_INTEGER, whole};
 use crate::status::{BAD_ARGUMENT, Status};
 
 exports! {
+    /// Copies payloads that lie back to back in `source` into `bytes`, each behind room for a header, as many as fit.
+    ///
+    /// `lengths`: `u32[lengths_count]`. `records`: `u32[records_length]`, see [`codec::spread`]. `context`: `u32[8]` = where
+    /// the first payload lies in `source`, its number in `lengths`, where its message starts in `bytes`, its first word in
+    /// `records`; then, written, where the next payload lies in `source`, where the next message starts in `bytes`, 0, 0.
+    /// Answers the number of payloads, or `BAD_ARGUMENT`, some of them copied.
+    fn basalt_spread(
+        source: Buffer, source_length: u32,
+        lengths: Buffer, lengths_count: u32,
+        bytes: Buffer, bytes_length: u32,
+        records: Buffer, records_length: u32,
+        context: Buffer,
+    ) {
+        let (source_length, bytes_length) = (source_length as usize, bytes_length as usize);
+        let (lengths_count, records_length) = (lengths_count as usize, records_length as usize);
+        if !disjoint([
+            (source, source_length), (lengths, 4 * lengths_count), (bytes, bytes_length),
+            (records, 4 * records_length), (context, 32),
+        ]) {
+            return BAD_ARGUMENT;
+        }
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `spread.ts` checked;
+        // no two of them overlap.
+        let views = unsafe {
+            (
+                view::<u8>(source, source_length), view::<u32>(lengths, lengths_count), view::<u8>(bytes, bytes_length),
+                view::<u32>(records, records_length), view::<u32>(context, 8),
+            )
+        };
+        let (Some(source), Some(lengths), Some(bytes), Some(records), Some(context)) = views else { return BAD_ARGUMENT };
+        let [source_start, first, start, record] = [0, 1, 2, 3].map(|i| context[i] as usize);
+        let (Some(source), Some(lengths), Some(records)) =
+            (source.get(source_start..), lengths.get(first..), records.get_mut(record..)) else { return BAD_ARGUMENT };
+        let Some(done) = codec::spread(source, lengths, bytes, start, records) else { return BAD_ARGUMENT };
+        context[4..].copy_from_slice(&[(source_start + done.source_end) as u32, done.end as u32, 0, 0]);
+        done.count as Status
+    }
+
     /// Writes headers, checksums and index entries of the run of `count` messages that lies in `bytes` from `start`:
     /// for each, 64 bytes of room for the header, payload, encoded user headers.
     ///

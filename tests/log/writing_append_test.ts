@@ -1,0 +1,270 @@
+/** The quick way and the checked way of `append`, and the forms of a batch, against a model that looks at everything each time. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  Backpressure,
+  type FlatPayloads,
+  type Log,
+  Poisoned,
+} from "@basalt/io";
+import { SimulatedDisk } from "@basalt/io/testing";
+import {
+  at,
+  drain,
+  drainSync,
+  HEADER,
+  KIB,
+  openLog,
+  openLogSync,
+  segment,
+  SimulatedPlace,
+} from "./support.ts";
+
+const SEGMENT_BYTES = 20 * KIB;
+const BUFFER_BYTES = 12 * KIB;
+const ENCODER = new TextEncoder();
+
+/** Text of one byte a unit, of more, and with halves of surrogate pairs. */
+const text = fc.oneof(
+  fc.string({ maxLength: 200, unit: "binary-ascii" }),
+  fc.string({ maxLength: 100, unit: "binary" }),
+  fc.array(fc.constantFrom("\ud83d", "\ude00", "x"), { maxLength: 20 })
+    .map((units) => units.join("")),
+);
+const bytes = fc.oneof(
+  { weight: 4, arbitrary: fc.nat(300) },
+  { weight: 1, arbitrary: fc.integer({ min: 3900, max: 4200 }) },
+).map((size) => new Uint8Array(size).fill(size));
+const payload = fc.oneof(text, bytes);
+
+type Call =
+  | { kind: "append"; payload: string | Uint8Array; options: boolean }
+  | {
+    kind: "batch";
+    form: "list" | "flat" | "numbers";
+    payloads: (string | Uint8Array)[];
+  }
+  | { kind: "flush" };
+
+const call: fc.Arbitrary<Call> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: fc.constant("append" as const),
+      payload,
+      options: fc.boolean(),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("batch" as const),
+      form: fc.constantFrom("list" as const, "flat" as const, "numbers"),
+      payloads: fc.oneof(
+        fc.array(text, { minLength: 1, maxLength: 12 }),
+        fc.array(payload, { minLength: 1, maxLength: 12 }),
+      ),
+    }) as fc.Arbitrary<Call>,
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: "flush" as const }) },
+);
+
+function encoded(payload: string | Uint8Array): Uint8Array {
+  return typeof payload === "string" ? ENCODER.encode(payload) : payload;
+}
+
+function flat(
+  payloads: readonly Uint8Array[],
+  typed: boolean,
+): FlatPayloads {
+  const lengths = payloads.map(({ length }) => length);
+  const bytes = new Uint8Array(lengths.reduce((sum, each) => sum + each, 0));
+  let at = 0;
+  for (const each of payloads) {
+    bytes.set(each, at);
+    at += each.length;
+  }
+  return { bytes, lengths: typed ? Uint32Array.from(lengths) : lengths };
+}
+
+function appended(log: Log, call: Exclude<Call, { kind: "flush" }>): number {
+  if (call.kind === "append") {
+    return call.options
+      ? log.append(call.payload, { originTimestamp: 1 })
+      : log.append(call.payload);
+  }
+  if (call.form === "list") return log.appendBatch(call.payloads);
+  return log.appendBatch(
+    flat(call.payloads.map(encoded), call.form === "flat"),
+  );
+}
+
+Deno.test("Log.append() and appendBatch(), in whatever form, do what a model does that checks room, segments and text each time", async () => {
+  let refused = 0;
+  let total = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(call, { maxLength: 150, size: "max" }),
+      async (calls) => {
+        await at(new SimulatedPlace(), (place) => {
+          const log = openLogSync(place, {
+            segmentBytes: SEGMENT_BYTES,
+            bufferBytes: BUFFER_BYTES,
+            blockBytes: 8 * KIB,
+          });
+          const expected: Uint8Array[] = [];
+          const segments = [0];
+          let segmentSize = 0;
+          let pending = 0;
+          let bytes = 0;
+          const put = (size: number): void => {
+            if (segmentSize > 0 && segmentSize + size > SEGMENT_BYTES) {
+              segments.push(expected.length);
+              segmentSize = 0;
+            }
+            segmentSize += size;
+          };
+          for (const call of calls) {
+            if (call.kind === "flush") {
+              log.flushSync();
+              pending = 0;
+              continue;
+            }
+            const payloads = call.kind === "append"
+              ? [call.payload]
+              : call.payloads;
+            const all = payloads.map(encoded);
+            const size = all.reduce(
+              (sum, each) => sum + HEADER + each.length,
+              0,
+            );
+            total++;
+            if (pending > 0 && pending + size > BUFFER_BYTES) {
+              const before = log.stats();
+              assertThrows(() => appended(log, call), Backpressure);
+              assertEquals(log.stats(), before);
+              assertEquals(log.nextOffset, expected.length);
+              refused++;
+              continue;
+            }
+            assertEquals(appended(log, call), expected.length);
+            if (
+              call.kind === "batch" && segmentSize > 0 &&
+              segmentSize + size > SEGMENT_BYTES && size <= SEGMENT_BYTES
+            ) {
+              segments.push(expected.length);
+              segmentSize = 0;
+            }
+            for (const each of all) {
+              put(HEADER + each.length);
+              expected.push(each);
+            }
+            pending += size;
+            bytes += size;
+            const stats = log.stats();
+            assertEquals(
+              [stats.appendedMessages, stats.appendedBytes, stats.pendingBytes],
+              [expected.length, bytes, pending],
+            );
+          }
+          log.flushSync();
+          assertEquals(
+            drainSync(log).map((each) => each.payload),
+            expected,
+          );
+          log.closeSync();
+          assertEquals(
+            place.names().filter((name) => name.endsWith(".log")),
+            segments.map((first) => `${segment(first)}.log`),
+          );
+        });
+      },
+    ),
+    { numRuns: 60, seed: 11 },
+  );
+  assert(refused > 100 && refused < total / 2, `${refused} of ${total}`);
+});
+
+Deno.test("Log.append() refuses at once what is poisoned or closing, also where the block has room", async () => {
+  const disk = new SimulatedDisk();
+  await at(new SimulatedPlace(disk), async (place) => {
+    const log = await openLog(place, { blockBytes: 64 * KIB });
+    log.append("first");
+    const disarm = disk.onOperation(({ kind }) => {
+      if (kind !== "write") return undefined;
+      // Begins a block while the flush is in flight.
+      log.append("behind the flush");
+      return { error: "EIO" };
+    });
+    await assertRejects(() => log.flush(), Poisoned);
+    disarm();
+    const { nextOffset } = log;
+    for (const payload of ["text", new Uint8Array(10)]) {
+      assertThrows(() => log.append(payload), Poisoned);
+    }
+    assertEquals(log.nextOffset, nextOffset);
+    await log.close().catch(() => {});
+  });
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await openLog(place, { blockBytes: 64 * KIB });
+    log.append("first");
+    log.append("second");
+    const closed = log.close();
+    for (const payload of ["text", new Uint8Array(10)]) {
+      assertThrows(() => log.append(payload), Deno.errors.BadResource);
+    }
+    await closed;
+    const again = await openLog(place);
+    assertEquals((await drain(again)).length, 2);
+    again.closeSync();
+  });
+});
+
+Deno.test("Log.appendBatch() refuses a batch that does not add up, with nothing changed", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await openLog(place);
+    log.append("before");
+    const bytes = new Uint8Array(10);
+    const detached = new Uint8Array(10);
+    detached.buffer.transfer();
+    const cases: [unknown, typeof RangeError | typeof TypeError, string][] = [
+      [{ bytes, lengths: [] }, RangeError, "no messages"],
+      [{ bytes, lengths: [4, 5] }, RangeError, "received 9"],
+      [{ bytes, lengths: [4, 7] }, RangeError, "received 11"],
+      [{ bytes, lengths: [10.5, -0.5] }, RangeError, "'lengths[0]'"],
+      [{ bytes, lengths: [11, -1] }, RangeError, "'lengths[1]'"],
+      [{ bytes, lengths: [10, NaN] }, RangeError, "'lengths[1]'"],
+      [{ bytes, lengths: [2 ** 32 + 10] }, RangeError, "'lengths[0]'"],
+      [{ bytes, lengths: ["10"] }, RangeError, "'lengths[0]'"],
+      [{ bytes, lengths: Float64Array.of(10) }, TypeError, "'lengths'"],
+      [{ bytes: "0123456789", lengths: [10] }, TypeError, "'bytes'"],
+      [{ bytes: detached, lengths: [0] }, TypeError, "detached"],
+      [{ bytes: detached, lengths: [10] }, TypeError, "detached"],
+      [null, TypeError, "received null"],
+      ["text", TypeError, "received string"],
+      [["a", 5], TypeError, "received number"],
+      [["a", detached], TypeError, "detached"],
+    ];
+    for (const [payloads, kind, text] of cases) {
+      const before = [log.nextOffset, log.stats(), place.pool.stats()];
+      assertThrows(
+        () => log.appendBatch(payloads as string[]),
+        kind as typeof RangeError,
+        text,
+      );
+      assertEquals(
+        [log.nextOffset, log.stats(), place.pool.stats()],
+        before,
+      );
+    }
+    // Memory that another thread could write to is copied first.
+    const shared = new Uint8Array(new SharedArrayBuffer(3)).fill(7);
+    log.appendBatch({ bytes: shared, lengths: [1, 0, 2] });
+    await log.flush();
+    assertEquals(
+      (await drain(log)).slice(1).map((each) => [...each.payload]),
+      [[7], [], [7, 7]],
+    );
+    await log.close();
+  });
+});
