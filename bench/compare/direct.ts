@@ -1,5 +1,5 @@
 /** Reading and writing a `DirectFile`, as several comparisons do it. */
-import type { BufferPool, DirectFile, PooledBuffer } from "../../mod.ts";
+import { type BufferPool, DirectFile, type PooledBuffer } from "../../mod.ts";
 import { Latencies, type Measured, Series, Stopwatch } from "./measure.ts";
 import { randomPositions } from "./positions.ts";
 import { MIB, READ_BYTES } from "./sizes.ts";
@@ -113,4 +113,35 @@ export async function sequentially<Memory>(
     percentiles: latencies.percentiles(),
     series: series.values,
   };
+}
+
+/** Reads a file in order through Basalt. */
+export async function readDirect(
+  path: string,
+  buffers: readonly PooledBuffer[],
+  ms: number,
+): Promise<Measured> {
+  await using file = await DirectFile.open(path);
+  return await sequentially(
+    file.sizeSync(),
+    buffers,
+    ms,
+    (buffer, position) => file.read(buffer, position),
+  );
+}
+
+/** Writes a file in order through Basalt, and syncs it. */
+export async function writeDirect(
+  path: string,
+  buffers: readonly PooledBuffer[],
+  ms: number,
+): Promise<Measured> {
+  await using file = await DirectFile.open(path, { write: true });
+  return await sequentially(
+    file.sizeSync(),
+    buffers,
+    ms,
+    (buffer, position) => file.write(buffer, position),
+    () => file.sync("data"),
+  );
 }

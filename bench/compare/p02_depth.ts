@@ -4,11 +4,14 @@ import type { Context } from "./context.ts";
 import { readByTasks } from "./direct.ts";
 import { CPU_PER_OPERATION, type Measured, RATE } from "./measure.ts";
 import { fio, hasFio } from "./references/fio.ts";
+import { Isolate } from "./isolate.ts";
 import { rounds } from "./rounds.ts";
 import { atLeast, atMost, compareSides, type Row } from "./row.ts";
 import { DATA_BYTES, READ_BYTES } from "./sizes.ts";
 
 const DEPTHS = [4, 8, 16, 32, 128];
+/** Where the engine of threads is measured, too. */
+const THREADS_DEPTH = 32;
 
 /** Measures P2. */
 export async function p02(context: Context): Promise<Row[]> {
@@ -16,6 +19,7 @@ export async function p02(context: Context): Promise<Row[]> {
   const path = await context.file("data", DATA_BYTES);
   using pool = new BufferPool();
   using file = DirectFile.openSync(path, { pool });
+  using threads = new Isolate({ kind: "threads" });
   const rows: Row[] = [];
   for (const depth of DEPTHS) {
     const runs = await rounds(context, `P2 at depth ${depth}`, 1200, {
@@ -29,9 +33,25 @@ export async function p02(context: Context): Promise<Row[]> {
           engine: "io_uring",
           ms,
         }),
+      ...depth === THREADS_DEPTH
+        ? {
+          threads: (ms: number) => threads.run("readByTasks", path, depth, ms),
+        }
+        : {},
     });
     const theirs = { name: `fio io_uring, depth ${depth}`, runs: runs.fio };
     rows.push(...compareDepth(depth, runs.tasks, theirs));
+    if (runs.threads === undefined) continue;
+    rows.push(compareSides(
+      {
+        id: "P2.threads",
+        name: `4 KiB random read, ${depth} tasks, engine of threads`,
+        goal: atLeast(0.8),
+      },
+      RATE,
+      { name: "Basalt, threads", runs: runs.threads },
+      theirs,
+    ));
   }
   return rows;
 }

@@ -1,12 +1,13 @@
 /** P3: 1 MiB at a time, in order, eight in flight: reading and writing a prewritten file. What was written is synced at the end, on each side. */
-import { BufferPool, DirectFile, type PooledBuffer } from "../../mod.ts";
+import { BufferPool, type PooledBuffer } from "../../mod.ts";
 import type { Context } from "./context.ts";
-import { sequentially, touchedBuffers } from "./direct.ts";
+import { readDirect, touchedBuffers, writeDirect } from "./direct.ts";
 import { type Measured, THROUGHPUT } from "./measure.ts";
 import { readDenoFile, writeDenoFile } from "./references/deno_file.ts";
 import { fio, hasFio, hugePages } from "./references/fio.ts";
 import { dropPages, hasNative } from "./references/native.ts";
 import { nodeFile } from "./references/node_file.ts";
+import { Isolate } from "./isolate.ts";
 import { rounds } from "./rounds.ts";
 import {
   atLeast,
@@ -32,37 +33,6 @@ export async function p03(context: Context): Promise<Row[]> {
   ];
 }
 
-/** Reads a file in order through Basalt. */
-export async function readDirect(
-  path: string,
-  buffers: readonly PooledBuffer[],
-  ms: number,
-): Promise<Measured> {
-  await using file = await DirectFile.open(path);
-  return await sequentially(
-    file.sizeSync(),
-    buffers,
-    ms,
-    (buffer, position) => file.read(buffer, position),
-  );
-}
-
-/** Writes a file in order through Basalt, and syncs it. */
-export async function writeDirect(
-  path: string,
-  buffers: readonly PooledBuffer[],
-  ms: number,
-): Promise<Measured> {
-  await using file = await DirectFile.open(path, { write: true });
-  return await sequentially(
-    file.sizeSync(),
-    buffers,
-    ms,
-    (buffer, position) => file.write(buffer, position),
-    () => file.sync("data"),
-  );
-}
-
 async function reading(
   context: Context,
   path: string,
@@ -70,9 +40,15 @@ async function reading(
 ): Promise<Row[]> {
   const withFio = await hasFio(context, "P3.read, P3.readHuge");
   const withNative = hasNative(context, "P3.readFile");
+  using threads = new Isolate({ kind: "threads" });
   const runs = await rounds(context, "P3 reading", RUN_MS, {
     Basalt: (ms) => readDirect(path, buffers, ms),
-    ...withFio ? fioSides(context, path, "read") : {},
+    ...withFio
+      ? {
+        ...fioSides(context, path, "read"),
+        threads: (ms: number) => threads.run("sequential", path, "read", ms),
+      }
+      : {},
     ...withNative
       ? {
         file: (ms: number) =>
@@ -97,6 +73,16 @@ async function reading(
   if (runs.fio !== undefined && runs.huge !== undefined) {
     rows.push(
       row("read", atLeast(1.2), { name: "fio io_uring", runs: runs.fio }),
+      compareSides(
+        {
+          id: "P3.readThreads",
+          name: "1 MiB sequential read, depth 8, engine of threads",
+          goal: atLeast(1),
+        },
+        THROUGHPUT,
+        { name: "Basalt, threads", runs: runs.threads! },
+        { name: "fio io_uring", runs: runs.fio },
+      ),
       row("readHuge", atLeast(0.98), {
         name: `fio io_uring, huge pages by ${hugePages().name}`,
         runs: runs.huge,
@@ -128,9 +114,15 @@ async function writing(
   buffers: readonly PooledBuffer[],
 ): Promise<Row[]> {
   const withFio = await hasFio(context, "P3.write, P3.writeHuge");
+  using threads = new Isolate({ kind: "threads" });
   const runs = await rounds(context, "P3 writing", RUN_MS, {
     Basalt: (ms) => writeDirect(path, buffers, ms),
-    ...withFio ? fioSides(context, path, "write") : {},
+    ...withFio
+      ? {
+        ...fioSides(context, path, "write"),
+        threads: (ms: number) => threads.run("sequential", path, "write", ms),
+      }
+      : {},
     file: (ms) => writeDenoFile(path, ms),
     node: (ms) => nodeFile(path, "write", buffers, ms),
   });
@@ -149,6 +141,16 @@ async function writing(
   if (runs.fio !== undefined && runs.huge !== undefined) {
     rows.push(
       row("write", atLeast(1.2), { name: "fio io_uring", runs: runs.fio }),
+      compareSides(
+        {
+          id: "P3.writeThreads",
+          name: "1 MiB sequential write, depth 8, engine of threads",
+          goal: atLeast(1),
+        },
+        THROUGHPUT,
+        { name: "Basalt, threads", runs: runs.threads! },
+        { name: "fio io_uring", runs: runs.fio },
+      ),
       row("writeHuge", atLeast(0.98), {
         name: `fio io_uring, huge pages by ${hugePages().name}`,
         runs: runs.huge,

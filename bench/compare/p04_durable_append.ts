@@ -1,9 +1,11 @@
 /** P4: one appender that awaits the durability of each message of 4 KiB, beside a native loop of `pwritev2(RWF_DSYNC)` on prepared blocks. */
 import { BufferPool, type Log } from "../../mod.ts";
 import type { Context } from "./context.ts";
-import { newLog, settled } from "./logs.ts";
-import { Latencies, type Measured, P50, P99, Stopwatch } from "./measure.ts";
+import { appendDurably } from "./durable.ts";
+import { newLog } from "./logs.ts";
+import { P50, P99 } from "./measure.ts";
 import { hasNative, nativeDsync } from "./references/native.ts";
+import { Isolate } from "./isolate.ts";
 import { rounds } from "./rounds.ts";
 import { atMost, compareSides, type Row } from "./row.ts";
 import { MIB } from "./sizes.ts";
@@ -21,18 +23,30 @@ export async function p04(context: Context): Promise<Row[]> {
   using pool = new BufferPool();
   await using aligned = await newLog(context, { pool });
   await using unaligned = await newLog(context, { pool });
+  using threads = new Isolate({ kind: "threads" });
+  const threadsDir = context.path("log-threads");
   const appender = (log: Log, payloadBytes: number) => (ms: number) =>
     appendDurably(log, 1, payloadBytes, ms);
   const runs = await rounds(context, "P4", 1500, {
     native: (ms) => nativeDsync(context, scratch, MESSAGE_BYTES, ms),
     Basalt: appender(aligned, MESSAGE_BYTES - HEADER_BYTES),
     payload: appender(unaligned, MESSAGE_BYTES),
+    threads: (ms) =>
+      threads.run(
+        "appendDurably",
+        threadsDir,
+        1,
+        MESSAGE_BYTES - HEADER_BYTES,
+        ms,
+      ),
   });
+  await threads.run("close");
   const theirs = {
     name: "native loop of pwritev2(RWF_DSYNC)",
     runs: runs.native,
   };
   const ours = { name: "Basalt", runs: runs.Basalt };
+  const threaded = { name: "Basalt, threads", runs: runs.threads };
   return [
     compareSides(
       {
@@ -63,37 +77,25 @@ export async function p04(context: Context): Promise<Row[]> {
       { name: "Basalt", runs: runs.payload },
       theirs,
     ),
+    compareSides(
+      {
+        id: "P4.threadsP50",
+        name: "durable append of 4 KiB, engine of threads, p50",
+        goal: atMost(1.05),
+      },
+      P50,
+      threaded,
+      theirs,
+    ),
+    compareSides(
+      {
+        id: "P4.threadsP99",
+        name: "durable append of 4 KiB, engine of threads, p99",
+        goal: atMost(1.2),
+      },
+      P99,
+      threaded,
+      theirs,
+    ),
   ];
-}
-
-/** Appends for so long, each appender awaiting the durability of its message before the next. */
-export async function appendDurably(
-  log: Log,
-  appenders: number,
-  payloadBytes: number,
-  ms: number,
-): Promise<Measured> {
-  await settled(log);
-  const payload = new Uint8Array(payloadBytes).fill(0x5a);
-  const latencies = new Latencies();
-  const watch = new Stopwatch();
-  let operations = 0;
-  const start = performance.now();
-  await Promise.all(Array.from({ length: appenders }, async () => {
-    for (let before = start; before - start < ms;) {
-      await log.appendDurable(payload);
-      operations++;
-      const now = performance.now();
-      latencies.record(now - before);
-      before = now;
-    }
-  }));
-  const stopped = watch.stop();
-  await settled(log);
-  return {
-    ...stopped,
-    operations,
-    bytes: operations * payloadBytes,
-    percentiles: latencies.percentiles(),
-  };
 }

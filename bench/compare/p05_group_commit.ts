@@ -1,10 +1,12 @@
 /** P5: 64 appenders in one program, each awaiting the durability of its message of 256 bytes, beside one that does. */
 import { BufferPool } from "../../mod.ts";
 import type { Context } from "./context.ts";
+import { appendDurably } from "./durable.ts";
 import { newLog } from "./logs.ts";
 import { P50, P99, RATE } from "./measure.ts";
-import { appendDurably, SCRATCH_BYTES } from "./p04_durable_append.ts";
+import { SCRATCH_BYTES } from "./p04_durable_append.ts";
 import { hasNative, nativeDsync } from "./references/native.ts";
+import { Isolate } from "./isolate.ts";
 import { rounds } from "./rounds.ts";
 import { atLeast, atMost, compareSides, type Row } from "./row.ts";
 
@@ -21,13 +23,20 @@ export async function p05(context: Context): Promise<Row[]> {
   const scratch = withNative
     ? await context.file("durable", SCRATCH_BYTES)
     : undefined;
+  using threads = new Isolate({ kind: "threads" });
+  const threadsDir = context.path("log-group-threads");
+  const threaded = (appenders: number) => (ms: number) =>
+    threads.run("appendDurably", threadsDir, appenders, PAYLOAD_BYTES, ms);
   const runs = await rounds(context, "P5", 1500, {
     many: (ms) => appendDurably(log, APPENDERS, PAYLOAD_BYTES, ms),
     one: (ms) => appendDurably(log, 1, PAYLOAD_BYTES, ms),
+    threadsMany: threaded(APPENDERS),
+    threadsOne: threaded(1),
     ...scratch === undefined ? {} : {
       native: (ms: number) => nativeDsync(context, scratch, BLOCK_BYTES, ms),
     },
   });
+  await threads.run("close");
   const one = { name: "Basalt, one appender", runs: runs.one };
   const rows = [
     compareSides(
@@ -39,6 +48,16 @@ export async function p05(context: Context): Promise<Row[]> {
       RATE,
       { name: "Basalt, 64 appenders", runs: runs.many },
       one,
+    ),
+    compareSides(
+      {
+        id: "P5.threads",
+        name: "durable appends of 256 B, 64 appenders, engine of threads",
+        goal: atLeast(60),
+      },
+      RATE,
+      { name: "Basalt, threads, 64 appenders", runs: runs.threadsMany },
+      { name: "Basalt, threads, one appender", runs: runs.threadsOne },
     ),
   ];
   if (runs.native === undefined) return rows;

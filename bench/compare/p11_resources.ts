@@ -1,10 +1,9 @@
 /** P11: what it takes beside time: CPU per GB, pages in the page cache, memory over ten million messages. */
 import { BufferPool, DirectFile, LogReader } from "../../mod.ts";
 import type { Context } from "./context.ts";
-import { touchedBuffers } from "./direct.ts";
+import { readDirect, touchedBuffers, writeDirect } from "./direct.ts";
 import { writtenLog } from "./logs.ts";
 import { CPU_PER_GB } from "./measure.ts";
-import { readDirect, writeDirect } from "./p03_sequential.ts";
 import { runProgram } from "./programs/run.ts";
 import { fio, hasFio } from "./references/fio.ts";
 import { rounds } from "./rounds.ts";

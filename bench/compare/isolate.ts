@@ -1,0 +1,42 @@
+/** Runs with another engine: an isolate chooses once, so each choice has a worker of its own. */
+import type { EngineOptions } from "../../mod.ts";
+import type { Actions } from "./programs/isolate_worker.ts";
+
+/** What the worker answers. */
+export type Reply = { readonly value: unknown } | { readonly error: unknown };
+
+/** A worker that runs its operations as it was told, and does what it is asked, one thing after another. */
+export class Isolate implements Disposable {
+  readonly #worker = new Worker(
+    new URL("programs/isolate_worker.ts", import.meta.url),
+    { type: "module" },
+  );
+
+  /** Starts the worker; nothing is opened yet. */
+  constructor(engine: EngineOptions) {
+    this.#worker.postMessage(engine);
+  }
+
+  /** Does one of the {@linkcode Actions}. */
+  run<Name extends keyof Actions>(
+    name: Name,
+    ...args: Parameters<Actions[Name]>
+  ): Promise<Awaited<ReturnType<Actions[Name]>>> {
+    return new Promise((resolve, reject) => {
+      this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+        if ("error" in data) reject(data.error);
+        else resolve(data.value as Awaited<ReturnType<Actions[Name]>>);
+      };
+      this.#worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(event.message));
+      };
+      this.#worker.postMessage({ name, args });
+    });
+  }
+
+  /** Ends the worker. */
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
