@@ -29,7 +29,7 @@ export interface Capabilities {
   readonly physicalBlock: number;
   /** Where the physical block comes from, in words. */
   readonly physicalBlockReason: string;
-  /** The filesystem's name, such as `"ext4"`; its magic number in hexadecimal where it is not known. */
+  /** The filesystem's name, such as `"ext4"`; its magic number in hexadecimal where it is not known, `"none"` for a block device. */
   readonly filesystem: string;
   /** Whether rewriting a block moves it (btrfs, bcachefs, zfs): preparing space ahead gains nothing there. */
   readonly copyOnWrite: boolean;

@@ -179,14 +179,14 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens a regular file.
+   * Opens a regular file, or a block device, whose size is fixed: a write behind its end is `NoSpace`.
    *
    * @throws {TypeError} If options contradict each other, or the path holds a NUL byte.
    * @throws {RangeError} If `mode` has other bits than those of permissions.
    * @throws {Deno.errors.NotCapable} If `Deno.open` would not be permitted.
    * @throws {Deno.errors.NotFound} If there is no such file, and none is to be made; other errors of `open(2)` likewise by their class.
    * @throws {Deno.errors.IsADirectory} If it is a directory.
-   * @throws {Unsupported} If it is another thing than a regular file, or `direct: "require"` is not possible: nothing is left behind.
+   * @throws {Unsupported} If it is another thing than a regular file or a block device, or `direct: "require"` is not possible: nothing is left behind.
    */
   static open(
     path: string | URL,

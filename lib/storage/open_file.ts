@@ -51,11 +51,12 @@ interface Refusal {
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
+const S_IFBLK = 0o060000;
 
 /**
- * Opens a regular file in the best tier that was asked for.
+ * Opens a regular file or a block device in the best tier that was asked for.
  *
- * @throws {Unsupported} If the file is not a regular one, or `"require"` finds no direct tier: a file that this call made is removed again.
+ * @throws {Unsupported} If the file is neither, or `"require"` finds no direct tier: a file that this call made is removed again.
  */
 export function* openFile(
   path: string,
@@ -80,7 +81,7 @@ export function* openFile(
     refusal,
   );
   try {
-    const probe = probeRegular(file, path);
+    const probe = probeSupported(file, path);
     if (
       refusal?.probe !== undefined &&
       (refusal.probe.inode !== probe.inode ||
@@ -124,7 +125,7 @@ function* openDirectly(
   const { file, made } = found;
   let probe: FileProbe;
   try {
-    probe = probeRegular(file, path);
+    probe = probeSupported(file, path);
     const support = directSupport(probe, kernelRelease());
     if (support.possible) {
       return yield* finish(file, path, request, probe, {
@@ -197,17 +198,17 @@ function* openOrMake(
   return { file, made: false };
 }
 
-/** What the kernel tells of a file, which must be a regular one. */
-function probeRegular(file: number, path: string): FileProbe {
+/** What the kernel tells of a file, which must be one with positions: a regular one or a block device. */
+function probeSupported(file: number, path: string): FileProbe {
   const probe = probeFile(file, path);
   const kind = probe.mode & S_IFMT;
-  if (kind === S_IFREG) return probe;
+  if (kind === S_IFREG || kind === S_IFBLK) return probe;
   if (kind === S_IFDIR) {
     throw systemError("EISDIR", "open", path, "a regular file is needed");
   }
   throw new Unsupported(`Cannot open '${path}'`, {
     found: kindOf(probe.mode),
-    needed: "a regular file",
+    needed: "a regular file or a block device",
   });
 }
 
@@ -276,11 +277,13 @@ function* finish(
 
 function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
   const { tier, offsetAlignment } = way;
-  const blocks = deviceBlocks(
-    probe.deviceMajor,
-    probe.deviceMinor,
-    offsetAlignment,
-  );
+  const blocks = probe.physicalBlock === undefined
+    ? deviceBlocks(probe.deviceMajor, probe.deviceMinor, offsetAlignment)
+    : {
+      logical: probe.offsetAlignment || undefined,
+      physical: probe.physicalBlock,
+      reason: "the device itself (BLKPBSZGET)",
+    };
   const { kind, reason } = engine();
   return Object.freeze({
     tier,

@@ -17,6 +17,7 @@ const known = new Map<string, DeviceBlocks>();
 /**
  * The blocks of a device, from `/sys/dev/block` (`sysfs-block`, the `queue` of the device or, for a partition, of its disk).
  *
+ * The kernel tells it nowhere else: `statx(2)` knows the logical block, `BLKPBSZGET` wants the device's descriptor.
  * Deno reads `/sys` with all permissions only (`--allow-all`); nobody is prompted, without them 4096 is assumed.
  *
  * @param leastBytes A unit that is known from elsewhere: the physical block is not below it.
@@ -58,7 +59,7 @@ function readDevice(path: string): DeviceBlocks | string {
   if (
     Deno.permissions.querySync({ name: "read", path }).state !== "granted"
   ) {
-    return `no permission to read ${path}`;
+    return `no permission to read ${path}, and the file's descriptor does not tell`;
   }
   try {
     const device = Deno.realPathSync(path);

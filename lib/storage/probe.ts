@@ -19,7 +19,7 @@ export interface FileProbe {
   readonly deviceMajor: number;
   /** The minor number of the device. */
   readonly deviceMinor: number;
-  /** The filesystem's name. */
+  /** The filesystem's name; `"none"` for a block device. */
   readonly filesystem: string;
   /** `st_mode`: what it is, and its permission bits. */
   readonly mode: number;
@@ -31,6 +31,8 @@ export interface FileProbe {
   readonly links: number;
   /** Allocated units of 512 bytes. */
   readonly blocks: number;
+  /** The physical block of a block device; `undefined` for other files, whose descriptor does not tell. */
+  readonly physicalBlock: number | undefined;
 }
 
 /** How many values `basalt_file_probe` writes. */
@@ -55,12 +57,14 @@ export function probeFile(file: number, path: string): FileProbe {
     readOffsetAlignment: readKnown ? values[4]! : values[3]!,
     deviceMajor: values[6]!,
     deviceMinor: values[7]!,
-    filesystem: filesystemName(values[8]!),
+    // The name of a device lies on a filesystem, its bytes do not.
+    filesystem: values[15]! > 0 ? "none" : filesystemName(values[8]!),
     mode: values[9]!,
     mtimeMicros: values[11]!,
     inode: values[12]!,
     links: values[13]!,
     blocks: values[14]!,
+    physicalBlock: values[15]! || undefined,
   };
 }
 

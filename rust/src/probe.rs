@@ -78,7 +78,8 @@ fn statx(fd: RawFd) -> Result<libc::statx, Status> {
 
 /// What is known of a file:
 /// size, `st_blksize`, direct alignment of memory, of offsets, of reads' offsets, which of them are known (1 = the first two, 2 = the third),
-/// device major, minor, `f_type`, `st_mode`, `F_GETFL` flags, time of modification in microseconds, inode, links, 512-byte blocks allocated, 0.
+/// device major, minor, `f_type`, `st_mode`, `F_GETFL` flags, time of modification in microseconds, inode, links, 512-byte blocks allocated,
+/// physical block. The last is 0 but for a block device, of which size and device are its own, not those of its name.
 pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
     let stat = statx(fd)?;
     let flags = descriptor_flags(fd)?;
@@ -92,16 +93,25 @@ pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
     let alignment = alignment_of(&stat);
     let known = u32::from(stat.stx_mask & libc::STATX_DIOALIGN != 0)
         | u32::from(stat.stx_mask & STATX_DIO_READ_ALIGN != 0) << 1;
+    let device = if u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFBLK {
+        Some(block_device(fd)?)
+    } else {
+        None
+    };
+    let (major, minor) = match device {
+        Some(_) => (stat.stx_rdev_major, stat.stx_rdev_minor),
+        None => (stat.stx_dev_major, stat.stx_dev_minor),
+    };
     let modified = stat.stx_mtime.tv_sec as f64 * 1e6 + f64::from(stat.stx_mtime.tv_nsec / 1000);
     Ok([
-        stat.stx_size as f64,
+        device.map_or(stat.stx_size, |device| device.bytes) as f64,
         f64::from(stat.stx_blksize),
         f64::from(alignment.memory),
         f64::from(alignment.offset),
         f64::from(alignment.read_offset),
         f64::from(known),
-        f64::from(stat.stx_dev_major),
-        f64::from(stat.stx_dev_minor),
+        f64::from(major),
+        f64::from(minor),
         f64::from(system.f_type as u32),
         f64::from(stat.stx_mode),
         f64::from(flags),
@@ -109,8 +119,37 @@ pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
         stat.stx_ino as f64,
         f64::from(stat.stx_nlink),
         stat.stx_blocks as f64,
-        0.0,
+        device.map_or(0.0, |device| f64::from(device.physical_block)),
     ])
+}
+
+#[derive(Clone, Copy)]
+struct BlockDevice {
+    bytes: u64,
+    physical_block: u32,
+}
+
+/// What `statx(2)` does not tell of a block device.
+fn block_device(fd: RawFd) -> Result<BlockDevice, Status> {
+    /// `linux/fs.h`: `_IOR(0x12, 114, size_t)` and `_IO(0x12, 123)`; the libc crate lacks them.
+    const BLKGETSIZE64: libc::Ioctl = 0x8008_1272;
+    const BLKPBSZGET: libc::Ioctl = 0x127b;
+    let mut bytes = 0u64;
+    let mut physical_block = 0u32;
+    // SAFETY: the first writes 64, the second 32 bits, each where there is room for them.
+    let results = unsafe {
+        [
+            libc::ioctl(fd, BLKGETSIZE64, &raw mut bytes),
+            libc::ioctl(fd, BLKPBSZGET, &raw mut physical_block),
+        ]
+    };
+    if results.iter().any(|&result| result < 0) {
+        return Err(last_errno());
+    }
+    Ok(BlockDevice {
+        bytes,
+        physical_block,
+    })
 }
 
 /// Pages of a range in the page cache: cached, dirty, being written, evicted, recently evicted (`cachestat(2)`, Linux 6.5; `-ENOSYS` before).

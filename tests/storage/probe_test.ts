@@ -22,6 +22,7 @@ const probe: FileProbe = {
   inode: 1,
   links: 1,
   blocks: 0,
+  physicalBlock: undefined,
 };
 
 Deno.test("isAtLeast() compares versions as numbers", () => {
