@@ -169,7 +169,16 @@ const PARTS: Part[] = [
   { name: "typescript", run: () => denoTest(["--allow-all", "tests"]) },
   {
     name: "examples",
-    run: () => denoTest(["--allow-all", "--doc", "mod.ts", "lib", "README.md"]),
+    run: () =>
+      denoTest([
+        "--allow-all",
+        "--doc",
+        "mod.ts",
+        "lib",
+        "README.md",
+        "docs",
+        "docs",
+      ]),
   },
   {
     name: "fuzz",
