@@ -116,19 +116,31 @@ export type {
   SegmentWriterOptions,
 } from "./lib/segment/mod.ts";
 export {
+  inspectLog,
+  inspectLogSync,
   Log,
   LogReader,
   OffsetOutOfRange,
+  planRepair,
+  planRepairSync,
+  repairLog,
+  repairLogSync,
+  RepairOutdated,
   verifyLog,
   verifyLogSync,
 } from "./lib/log/mod.ts";
 export type {
   FaultKind,
   LogFault,
+  LogInspection,
   LogOptions,
   LogReaderOptions,
   LogStats,
+  OpeningForecast,
   OpeningReport,
+  RepairPlan,
+  RepairStep,
+  SegmentInspection,
   VerifyOptions,
   VerifyProgress,
 } from "./lib/log/mod.ts";

@@ -2,8 +2,10 @@ import type { MakeCommand } from "./command.ts";
 import { demonstrate } from "./commands/demonstrate.ts";
 import { handOver } from "./commands/hand_over.ts";
 import { ingest } from "./commands/ingest.ts";
+import { inspect } from "./commands/inspect.ts";
 import { probe } from "./commands/probe.ts";
 import { read } from "./commands/read.ts";
+import { repair } from "./commands/repair.ts";
 import { takeOver } from "./commands/take_over.ts";
 import { verify } from "./commands/verify.ts";
 
@@ -11,7 +13,9 @@ import { verify } from "./commands/verify.ts";
 export const COMMANDS: readonly MakeCommand[] = [
   ingest,
   read,
+  inspect,
   verify,
+  repair,
   probe,
   handOver,
   takeOver,

@@ -104,9 +104,12 @@ function writeAll(
   for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
 }
 
-/** What JSON has no form of: 64-bit integers as text, bytes as base64. */
+/** What JSON has no form of: 64-bit integers as text, bytes as base64, errors as objects. */
 function replaced(_key: string, value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (value instanceof Uint8Array) return value.toBase64();
+  if (value instanceof Error) {
+    return { ...value, name: value.name, message: value.message };
+  }
   return value;
 }

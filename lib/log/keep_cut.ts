@@ -46,7 +46,12 @@ export function* keepCut(
   return path;
 }
 
-function* freePath(storage: Storage, dir: string, name: string): Twin<string> {
+/** A path in the directory that nothing has: the name, or with a number behind it. */
+export function* freePath(
+  storage: Storage,
+  dir: string,
+  name: string,
+): Twin<string> {
   const entries = yield* step(
     () => storage.list(dir),
     () => storage.listSync(dir),

@@ -6,6 +6,12 @@
 export { listDirectory, syncDirectory } from "./directory.ts";
 export type { ListedSegment, Listing } from "./directory.ts";
 export type { FaultKind, LogFault } from "./fault.ts";
+export { inspectLog, inspectLogSync } from "./inspect.ts";
+export type {
+  LogInspection,
+  OpeningForecast,
+  SegmentInspection,
+} from "./inspect.ts";
 export { Log } from "./log.ts";
 export { completeReaderOptions } from "./log_options.ts";
 export type { LogOptions, LogReaderOptions } from "./log_options.ts";
@@ -14,6 +20,14 @@ export type { LogStats } from "./log_stats.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 export { OffsetOutOfRange } from "./offset_out_of_range.ts";
 export type { OpeningReport } from "./opening.ts";
+export {
+  planRepair,
+  planRepairSync,
+  repairLog,
+  repairLogSync,
+} from "./repair.ts";
+export { RepairOutdated } from "./repair_plan.ts";
+export type { RepairPlan, RepairStep } from "./repair_plan.ts";
 export { closeSegment, openSegment } from "./segment_files.ts";
 export { Verification, verifyLog, verifyLogSync } from "./verify.ts";
 export type { VerifyOptions, VerifyProgress } from "./verify.ts";

@@ -31,6 +31,11 @@ export function isTemporaryName(name: string): boolean {
   return /^\d{20}\.(log|index|cut)\.tmp$/.test(name);
 }
 
+/** Whether a name is that of bytes which recovery or repair took out of the log and kept. */
+export function isKeptName(name: string): boolean {
+  return /^\d{20}\.(index\.)?cut(\.\d+)?$/.test(name);
+}
+
 /** A path below a directory. */
 export function join(dir: string, name: string): string {
   return dir.endsWith("/") ? dir + name : `${dir}/${name}`;

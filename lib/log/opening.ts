@@ -1,6 +1,5 @@
 import {
   CorruptSegment,
-  rebuildIndex,
   recoverSegment,
   type RecoveryReport,
   sealedExtent,
@@ -14,12 +13,12 @@ import {
   createSegment,
   listDirectory,
   type ListedSegment,
-  removeFile,
   syncDirectory,
 } from "./directory.ts";
 import { keepCut } from "./keep_cut.ts";
 import type { CompleteLogOptions } from "./log_options.ts";
-import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
+import { join, segmentName } from "./names.ts";
+import { replaceIndex } from "./replace_index.ts";
 import { closeSegment, openSegment } from "./segment_files.ts";
 import { leaveMark } from "./writer_mark.ts";
 
@@ -180,26 +179,13 @@ export function* openLog(
     next: ListedSegment,
   ): Twin<SealedSegment> {
     const { firstOffset } = segment;
-    const temporary = `${path}.index${TEMPORARY_SUFFIX}`;
-    const log = yield* step(
-      () => storage.open(`${path}.log`),
-      () => storage.openSync(`${path}.log`),
-    );
-    try {
-      yield* step(() => log.sync("full"), () => log.syncSync("full"));
-      const options = { write: true, createNew: true };
-      const index = yield* step(
-        () => storage.open(temporary, options),
-        () => storage.openSync(temporary, options),
-      );
-      let count: number;
-      try {
-        count = yield* rebuildIndex({ log, index }, pool, firstOffset);
-      } finally {
-        yield* step(() => index.close(), () => index.closeSync());
-      }
-      const byteLength = yield* step(() => log.size(), () => log.sizeSync());
-      if (firstOffset + count !== next.firstOffset) {
+    const { count, byteLength } = yield* replaceIndex(
+      storage,
+      dir,
+      firstOffset,
+      pool,
+      ({ count, byteLength }) => {
+        if (firstOffset + count === next.firstOffset) return;
         throw new CorruptSegment(
           `the next segment begins at offset ${next.firstOffset}`,
           {
@@ -209,30 +195,17 @@ export function* openLog(
             kind: "gap",
           },
         );
-      }
-      yield* step(
-        () => storage.rename(temporary, `${path}.index`),
-        () => storage.renameSync(temporary, `${path}.index`),
-      );
-      yield* syncDirectory(storage, dir);
-      recovered.push({
-        path: `${path}.log`,
-        trustedEntries: 0,
-        walkedBytes: byteLength,
-        end: byteLength,
-        cutBytes: 0,
-        kept: false,
-        rebuiltEntries: count,
-      });
-      return { firstOffset, nextOffset: next.firstOffset, byteLength };
-    } catch (error) {
-      // A damaged segment stays as it was.
-      if (error instanceof CorruptSegment) {
-        yield* removeFile(storage, temporary);
-      }
-      throw error;
-    } finally {
-      yield* step(() => log.close(), () => log.closeSync());
-    }
+      },
+    );
+    recovered.push({
+      path: `${path}.log`,
+      trustedEntries: 0,
+      walkedBytes: byteLength,
+      end: byteLength,
+      cutBytes: 0,
+      kept: false,
+      rebuiltEntries: count,
+    });
+    return { firstOffset, nextOffset: next.firstOffset, byteLength };
   }
 }

@@ -31,7 +31,31 @@ export function* openSegment(
 
 /** Closes the two files of a segment. */
 export function* closeSegment(files: SegmentFiles): Twin<void> {
-  for (const file of [files.log, files.index]) {
-    yield* step(() => file.close(), () => file.closeSync());
+  for (const file of [files.log, files.index]) yield* closeFile(file);
+}
+
+/** Opens a file for reading; `undefined` if it is gone. */
+export function* openIfThere(
+  storage: Storage,
+  path: string,
+): Twin<StorageFile | undefined> {
+  try {
+    return yield* step(
+      () => storage.open(path),
+      () => storage.openSync(path),
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
+}
+
+/** The size of an open file in bytes. */
+export function* sizeOf(file: StorageFile): Twin<number> {
+  return yield* step(() => file.size(), () => file.sizeSync());
+}
+
+/** Closes a file. */
+export function* closeFile(file: StorageFile): Twin<void> {
+  yield* step(() => file.close(), () => file.closeSync());
 }

@@ -5,12 +5,11 @@ import {
   IndexCheck,
   IndexLookup,
   isPlausible,
+  isZero,
   MessageBatch,
   Survey,
 } from "../segment/mod.ts";
 import {
-  step,
-  type Storage,
   type StorageFile,
   stream,
   streamSync,
@@ -25,6 +24,7 @@ import {
 import type { FaultKind, LogFault } from "./fault.ts";
 import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
 import { join, segmentName } from "./names.ts";
+import { closeFile, openIfThere, sizeOf } from "./segment_files.ts";
 import { isLocked } from "./writer_mark.ts";
 
 /** How far a verification has come. */
@@ -179,7 +179,7 @@ export class Verification {
       const file = yield* this.#open(segment, "log");
       if (file === undefined) continue;
       this.#progress.totalBytes += yield* sizeOf(file);
-      yield* close(file);
+      yield* closeFile(file);
     }
   }
 
@@ -207,7 +207,7 @@ export class Verification {
       }
       return yield* this.#pair(segment, log, index, open, written);
     } finally {
-      for (const file of files) yield* close(file);
+      for (const file of files) yield* closeFile(file);
     }
   }
 
@@ -257,8 +257,8 @@ export class Verification {
     const tail = stop !== undefined && !(open && stop.reason === "zeros");
     if (stop !== undefined && tail) this.#damage(log.path, stop, bound);
     const known = tail ? undefined : nextOffset;
-    if (check !== undefined && !written && known !== undefined) {
-      yield* this.#indexEnd(index!, check, indexBytes, known - firstOffset, {
+    if (index !== undefined && !written && known !== undefined) {
+      yield* this.#indexEnd(index, indexBytes, known - firstOffset, {
         firstOffset,
         open,
       });
@@ -269,7 +269,6 @@ export class Verification {
   /** The index must end where the messages do; that of an open log may lag behind, and may be padded. */
   *#indexEnd(
     index: StorageFile,
-    check: IndexCheck,
     indexBytes: number,
     count: number,
     segment: { firstOffset: number; open: boolean },
@@ -284,7 +283,8 @@ export class Verification {
       });
     }
     if (indexBytes <= expected) return;
-    if (open && (yield* check.isZeroFrom(count))) return;
+    const { pool } = this.#options;
+    if (open && (yield* isZero(index, pool, expected, indexBytes))) return;
     this.#report(index.path, expected, indexBytes - expected, {
       kind: "index",
       offset: firstOffset + count,
@@ -369,28 +369,4 @@ function* describedEnd(
     if (entry !== undefined && isPlausible(entry, i)) return entry.position;
   }
   return 0;
-}
-
-/** Opens a file for reading; `undefined` if it is gone. */
-function* openIfThere(
-  storage: Storage,
-  path: string,
-): Twin<StorageFile | undefined> {
-  try {
-    return yield* step(
-      () => storage.open(path),
-      () => storage.openSync(path),
-    );
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function* sizeOf(file: StorageFile): Twin<number> {
-  return yield* step(() => file.size(), () => file.sizeSync());
-}
-
-function* close(file: StorageFile): Twin<void> {
-  yield* step(() => file.close(), () => file.closeSync());
 }

@@ -67,20 +67,6 @@ export class IndexCheck implements Disposable {
     return wrong;
   }
 
-  /** Whether everything from entry `from` to the end of the file is zeros: the padding of a block, or entries that a crash left unwritten. */
-  *isZeroFrom(from: number): Twin<boolean> {
-    const end = this.#size;
-    for (let at = from * INDEX_ENTRY_BYTES; at < end;) {
-      yield* this.#load(at);
-      const start = at - this.#position;
-      const part = this.#buffer.bytes.subarray(start, this.#valid);
-      if (part.some((byte) => byte !== 0)) return false;
-      if (part.length === 0) break;
-      at += part.length;
-    }
-    return true;
-  }
-
   *#entry(number: number): Twin<DataView | undefined> {
     const at = number * INDEX_ENTRY_BYTES;
     yield* this.#load(at);

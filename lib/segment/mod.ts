@@ -42,3 +42,4 @@ export { Survey } from "./survey.ts";
 export { Timeline } from "./timeline.ts";
 export { fits, WriteBuffer } from "./write_buffer.ts";
 export type { WriteBufferShared } from "./write_buffer.ts";
+export { isZero } from "./zeros.ts";

@@ -16,6 +16,7 @@ export { NoSpace } from "./no_space.ts";
 export type { NoSpaceFields } from "./no_space.ts";
 export { isOpenElsewhere } from "./open_elsewhere.ts";
 export type { CachedPages } from "./probe.ts";
+export { OverlayStorage } from "./overlay.ts";
 export { probePath, probePathSync } from "./probe_path.ts";
 export type {
   BufferRange,

@@ -1,0 +1,108 @@
+import type { Command } from "npm:commander@14.0.0";
+import {
+  inspectLog,
+  type LogInspection,
+  type OpeningForecast,
+  type OpeningReport,
+  type SegmentInspection,
+} from "../../log/mod.ts";
+import { command, jsonOption } from "../command.ts";
+import type { Console } from "../console.ts";
+import { formatBytes, formatTable, formatTime } from "../terminal.ts";
+
+/** `basalt inspect`: what a log's directory holds. */
+export function inspect(console: Console): Command {
+  return command(
+    "inspect",
+    "Tell what a log's directory holds: segments, sizes, offsets, times, and what opening would do. Nothing is changed.",
+    {
+      notes: [
+        "Messages are not read, but for those that opening would read; basalt verify reads them all.",
+      ],
+      examples: [
+        ["basalt inspect data/log", "a table of the segments"],
+        ["basalt inspect data/log --json", "the same as one JSON object"],
+      ],
+    },
+  )
+    .argument("<dir>", "the log's directory")
+    .addOption(jsonOption("one JSON object"))
+    .action(async (dir: string, options: { json?: true }) => {
+      const inspection = await inspectLog(dir);
+      if (options.json) console.json(inspection);
+      else console.line(inWords(inspection));
+    });
+}
+
+function inWords(log: LogInspection): string {
+  const { path, firstOffset, nextOffset, segments } = log;
+  const lines = [
+    `'${path}': ${state(log)}`,
+    `${
+      nextOffset - firstOffset
+    } messages from offset ${firstOffset} up to, not including, ${nextOffset}; ${
+      formatBytes(log.byteLength)
+    } in ${segments.length} segments`,
+    `opening ${forecast(log.opening)}`,
+  ];
+  for (
+    const [names, what] of [
+      [log.temporary, "being made when a writer ended, opening removes them"],
+      [log.kept, "taken out of the log and kept"],
+      [log.foreign, "none of the log's, left alone"],
+    ] as const
+  ) {
+    if (names.length > 0) lines.push(`${what}: ${names.join(", ")}`);
+  }
+  if (segments.length > 0) lines.push("", table(segments));
+  return lines.join("\n");
+}
+
+function state({ locked, closed, writer }: LogInspection): string {
+  if (closed) return "closed";
+  const who = writer ?? "an unknown process";
+  return locked ? `being written by ${who}` : `left open by ${who}`;
+}
+
+function forecast(opening: OpeningForecast): string {
+  return opening.possible
+    ? `would ${doings(opening.report).join("; ") || "have nothing to do"}`
+    : `would be refused: ${opening.error.message}`;
+}
+
+/** What opening does, beside making the log writable. */
+export function doings(report: OpeningReport): string[] {
+  return [
+    ...report.recovered.map((each) => {
+      const { path, walkedBytes, cutBytes, rebuiltEntries } = each;
+      return `recover '${path}': read ${formatBytes(walkedBytes)}, cut ${
+        formatBytes(cutBytes)
+      } behind the last message, write ${rebuiltEntries} index entries`;
+    }),
+    ...report.kept.map((path) =>
+      `keep valid messages that it cuts in '${path}'`
+    ),
+  ];
+}
+
+function table(segments: readonly SegmentInspection[]): string {
+  return formatTable([
+    ["segment", "messages", "log", "index", "first message", "last message"],
+    ...segments.map((each) => [
+      String(each.firstOffset),
+      String(each.nextOffset - each.firstOffset),
+      size(each.logBytes),
+      size(each.indexBytes),
+      time(each.firstTimestamp),
+      time(each.lastTimestamp),
+    ]),
+  ]);
+}
+
+function size(bytes: number | undefined): string {
+  return bytes === undefined ? "missing" : formatBytes(bytes);
+}
+
+function time(micros: number | undefined): string {
+  return micros === undefined ? "" : formatTime(micros);
+}

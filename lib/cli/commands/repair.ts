@@ -1,0 +1,89 @@
+import type { Command } from "npm:commander@14.0.0";
+import {
+  planRepair,
+  repairLog,
+  type RepairPlan,
+  type RepairStep,
+} from "../../log/mod.ts";
+import { command, jsonOption } from "../command.ts";
+import type { Console } from "../console.ts";
+import { formatBytes } from "../terminal.ts";
+import { doings } from "./inspect.ts";
+
+interface Options {
+  yes?: true;
+  json?: true;
+}
+
+/** `basalt repair`: a damaged log becomes a whole one. */
+export function repair(console: Console): Command {
+  return command(
+    "repair",
+    "Tell how a damaged log would be made whole, and what it would lose; with --yes, do it.",
+    {
+      notes: [
+        "A log ends at its first bad message: what is behind is cut, and kept in .cut files beside\nthe segments. Wrong indexes are written anew; a log that was left open is closed.\nNames that are none of the log's, and times that go back, are left as they are.",
+        "Without --yes the exit code is 0 if there is nothing to repair, else 1.",
+      ],
+      examples: [
+        ["basalt repair data/log", "what would be done, and lost"],
+        ["basalt repair data/log --yes", "doing it"],
+      ],
+    },
+  )
+    .argument("<dir>", "the log's directory")
+    .option("--yes", "do it")
+    .addOption(
+      jsonOption(
+        'the plan as one JSON object; "done" tells whether it was done',
+      ),
+    )
+    .action((dir: string, options: Options) =>
+      repairDirectory(dir, options, console)
+    );
+}
+
+async function repairDirectory(
+  dir: string,
+  { yes, json }: Options,
+  console: Console,
+): Promise<void> {
+  console.progress(() => `reading '${dir}'`);
+  const plan = await planRepair(dir);
+  if (!json) console.line(inWords(plan));
+  console.flush();
+  const done = yes === true && plan.needed;
+  if (done) await repairLog(dir, plan);
+  if (json) console.json({ ...plan, done });
+  else if (done) console.line("Done: the log is whole, and closed.");
+  else if (plan.needed) {
+    console.line("Nothing was changed: add --yes to do it.");
+  }
+  if (plan.needed && !done) console.exitCode = 1;
+}
+
+function inWords(plan: RepairPlan): string {
+  const { path, needed, firstOffset, nextOffset } = plan;
+  if (!needed) return `'${path}' is whole: nothing to repair`;
+  return [
+    `To repair '${path}':`,
+    ...[...plan.steps.map(step), ...doings(plan.opening), "close the log"]
+      .map((each) => `- ${each}`),
+    `The log loses ${plan.lostMessages} valid messages, ${
+      formatBytes(plan.lostBytes)
+    } with what is damaged; they are kept beside it.`,
+    `It then holds ${
+      nextOffset - firstOffset
+    } messages from offset ${firstOffset} up to, not including, ${nextOffset}.`,
+  ].join("\n");
+}
+
+function step(each: RepairStep): string {
+  if (each.action === "rebuildIndex") return `write '${each.path}' anew`;
+  const loss = `${
+    formatBytes(each.byteLength)
+  }, ${each.messages} valid messages`;
+  return each.action === "cut"
+    ? `cut '${each.path}' at byte ${each.position} (${loss}), kept in '${each.kept}'`
+    : `take '${each.path}' out of the log (${loss}), kept as '${each.kept}'`;
+}

@@ -1,0 +1,341 @@
+import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
+import type { Capabilities } from "./capabilities.ts";
+import { failure } from "./errors.ts";
+import type {
+  BufferRange,
+  Storage,
+  StorageEntry,
+  StorageFile,
+  StorageLock,
+  StorageOpenOptions,
+  WriteOptions,
+} from "./storage.ts";
+import { drive, driveSync, step, type Twin } from "./twin.ts";
+
+/** The physical block of files in a directory where none was opened. */
+const PAGE_BYTES = 4096;
+
+/** A file as the overlay has it. */
+interface Node {
+  /** Where the storage below has its bytes; `undefined` if it was made here. */
+  base: string | undefined;
+  /** How many of those bytes still count. */
+  baseBytes: number;
+  size: number;
+  capabilities: Capabilities;
+  pages: Map<number, Uint8Array>;
+  /** Whether what is written is not kept: nobody reads it. */
+  writeOnly: boolean;
+}
+
+/**
+ * What lies in another storage, with changes that are kept in memory: what a computation would do there can be seen, and nothing is changed.
+ *
+ * Nothing is synced or locked.
+ */
+export class OverlayStorage implements Storage {
+  readonly #below: Storage;
+  readonly #writeOnly: (path: string) => boolean;
+  /** What was touched; `null` where it was removed. */
+  readonly #nodes = new Map<string, Node | null>();
+  /** The capabilities of the last file that was opened below: a new one would have the same. */
+  #capabilities: Capabilities | undefined;
+
+  /** @param writeOnly Tells the files that are written and not read: their bytes are not kept. */
+  constructor(below: Storage, writeOnly: (path: string) => boolean) {
+    this.#below = below;
+    this.#writeOnly = writeOnly;
+  }
+
+  open(path: string, options: StorageOpenOptions = {}): Promise<StorageFile> {
+    return drive(this.#open(path, options));
+  }
+  openSync(path: string, options: StorageOpenOptions = {}): StorageFile {
+    return driveSync(this.#open(path, options));
+  }
+
+  *#open(path: string, options: StorageOpenOptions): Twin<StorageFile> {
+    const { create = false, createNew = false } = options;
+    const node = yield* this.#node(path);
+    if (node === undefined) {
+      if (!create && !createNew) throw failure("ENOENT", "open", path);
+      return new OverlayFile(path, this.#make(path), undefined);
+    }
+    if (createNew) throw failure("EEXIST", "open", path);
+    const { base } = node;
+    if (base === undefined) return new OverlayFile(path, node, undefined);
+    const below = yield* step(
+      () => this.#below.open(base),
+      () => this.#below.openSync(base),
+    );
+    return new OverlayFile(path, node, below);
+  }
+
+  #make(path: string): Node {
+    const node: Node = {
+      base: undefined,
+      baseBytes: 0,
+      size: 0,
+      capabilities: this.#capabilities ?? IN_MEMORY,
+      pages: new Map(),
+      writeOnly: this.#writeOnly(path),
+    };
+    this.#nodes.set(path, node);
+    return node;
+  }
+
+  /** The file at a path; `undefined` if there is none. */
+  *#node(path: string): Twin<Node | undefined> {
+    const known = this.#nodes.get(path);
+    if (known !== undefined) return known ?? undefined;
+    let file: StorageFile;
+    try {
+      file = yield* step(
+        () => this.#below.open(path),
+        () => this.#below.openSync(path),
+      );
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+    const size = yield* step(() => file.size(), () => file.sizeSync());
+    yield* step(() => file.close(), () => file.closeSync());
+    const { capabilities } = file;
+    this.#capabilities = capabilities;
+    const node: Node = {
+      base: path,
+      baseBytes: size,
+      size,
+      capabilities,
+      pages: new Map(),
+      writeOnly: false,
+    };
+    this.#nodes.set(path, node);
+    return node;
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return drive(this.#rename(from, to));
+  }
+  renameSync(from: string, to: string): void {
+    driveSync(this.#rename(from, to));
+  }
+
+  *#rename(from: string, to: string): Twin<void> {
+    const node = yield* this.#node(from);
+    if (node === undefined) throw failure("ENOENT", "rename", from);
+    this.#nodes.set(to, node);
+    this.#nodes.set(from, null);
+  }
+
+  remove(path: string): Promise<void> {
+    return drive(this.#remove(path));
+  }
+  removeSync(path: string): void {
+    driveSync(this.#remove(path));
+  }
+
+  *#remove(path: string): Twin<void> {
+    const node = yield* this.#node(path);
+    if (node === undefined) throw failure("ENOENT", "unlink", path);
+    this.#nodes.set(path, null);
+  }
+
+  async list(path: string): Promise<StorageEntry[]> {
+    return this.#listed(path, await this.#below.list(path));
+  }
+  listSync(path: string): StorageEntry[] {
+    return this.#listed(path, this.#below.listSync(path));
+  }
+
+  #listed(path: string, below: readonly StorageEntry[]): StorageEntry[] {
+    const prefix = path.endsWith("/") ? path : `${path}/`;
+    const entries = new Map(below.map((entry) => [entry.name, entry]));
+    for (const [each, node] of this.#nodes) {
+      const name = each.slice(prefix.length);
+      if (!each.startsWith(prefix) || name.includes("/")) continue;
+      if (node === null) entries.delete(name);
+      else entries.set(name, { name, isFile: true, isDirectory: false });
+    }
+    return [...entries.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  makeDirectory(path: string): Promise<boolean> {
+    return Promise.reject(failure("EROFS", "mkdir", path));
+  }
+  makeDirectorySync(path: string): boolean {
+    throw failure("EROFS", "mkdir", path);
+  }
+  syncDirectory(): Promise<void> {
+    return Promise.resolve();
+  }
+  syncDirectorySync(): void {}
+  lock(): StorageLock {
+    return { release: () => {} };
+  }
+  delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
+    return this.#below.delay(durationMs, options);
+  }
+  delaySync(durationMs: number): void {
+    this.#below.delaySync(durationMs);
+  }
+  now(): number {
+    return this.#below.now();
+  }
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return this.#below.random(bytes);
+  }
+}
+
+class OverlayFile implements StorageFile {
+  readonly path: string;
+  readonly #node: Node;
+  readonly #below: StorageFile | undefined;
+
+  constructor(path: string, node: Node, below: StorageFile | undefined) {
+    this.path = path;
+    this.#node = node;
+    this.#below = below;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#node.capabilities;
+  }
+
+  read(buffer: PooledBuffer, at: number, range?: BufferRange): Promise<number> {
+    return drive(this.#read(buffer, at, range));
+  }
+  readSync(buffer: PooledBuffer, at: number, range?: BufferRange): number {
+    return driveSync(this.#read(buffer, at, range));
+  }
+
+  *#read(
+    buffer: PooledBuffer,
+    position: number,
+    range: BufferRange = {},
+  ): Twin<number> {
+    const { start = 0, length = buffer.length - start } = range;
+    const { size, baseBytes, pages } = this.#node;
+    const valid = Math.max(0, Math.min(length, size - position));
+    const below = this.#below;
+    let known = 0;
+    if (below !== undefined && position < baseBytes) {
+      const read = yield* step(
+        () => below.read(buffer, position, { start, length }),
+        () => below.readSync(buffer, position, { start, length }),
+      );
+      known = Math.min(read, baseBytes - position, valid);
+    }
+    const bytes = buffer.bytes.subarray(start, start + valid);
+    bytes.fill(0, known);
+    const unit = pageBytes(this.#node);
+    const first = Math.floor(position / unit);
+    for (let page = first; page * unit < position + valid; page++) {
+      const written = pages.get(page);
+      if (written === undefined) continue;
+      const at = page * unit - position;
+      const from = Math.max(0, -at);
+      bytes.set(
+        written.subarray(from, Math.min(unit, valid - at)),
+        Math.max(0, at),
+      );
+    }
+    return valid;
+  }
+
+  // deno-lint-ignore require-await -- what a write throws, it rejects with
+  async write(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options?: WriteOptions,
+  ): Promise<number> {
+    return this.writeSync(buffer, position, options);
+  }
+  writeSync(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options: WriteOptions = {},
+  ): number {
+    const node = this.#node;
+    const { start = 0, length = buffer.length - start } = options;
+    const unit = pageBytes(node);
+    if (position % unit !== 0 || length % unit !== 0) {
+      throw failure("EINVAL", "write", this.path);
+    }
+    node.size = Math.max(node.size, position + length);
+    if (node.writeOnly) return length;
+    for (let at = 0; at < length; at += unit) {
+      const page = new Uint8Array(unit);
+      page.set(
+        buffer.bytes.subarray(start + at, start + Math.min(at + unit, length)),
+      );
+      node.pages.set((position + at) / unit, page);
+    }
+    return length;
+  }
+
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+  syncSync(): void {}
+
+  truncate(length: number): Promise<void> {
+    this.truncateSync(length);
+    return Promise.resolve();
+  }
+  truncateSync(length: number): void {
+    const node = this.#node;
+    const unit = pageBytes(node);
+    node.size = length;
+    node.baseBytes = Math.min(node.baseBytes, length);
+    for (const [page, bytes] of node.pages) {
+      // Zeros, if the file grows again.
+      bytes.fill(0, Math.min(unit, Math.max(0, length - page * unit)));
+    }
+  }
+
+  preallocate(position: number, length: number): Promise<void> {
+    this.preallocateSync(position, length);
+    return Promise.resolve();
+  }
+  preallocateSync(position: number, length: number): void {
+    this.#node.size = Math.max(this.#node.size, position + length);
+  }
+
+  size(): Promise<number> {
+    return Promise.resolve(this.#node.size);
+  }
+  sizeSync(): number {
+    return this.#node.size;
+  }
+  settleSync(): void {
+    this.#below?.settleSync();
+  }
+  close(): Promise<void> {
+    return this.#below?.close() ?? Promise.resolve();
+  }
+  closeSync(): void {
+    this.#below?.closeSync();
+  }
+}
+
+/** Writes are kept in pages of this size: whoever writes to a log writes whole physical blocks, so that no page is ever half known. */
+function pageBytes({ capabilities }: Node): number {
+  return capabilities.physicalBlock;
+}
+
+const IN_MEMORY: Capabilities = Object.freeze({
+  tier: "buffered",
+  tierReason: "kept in memory: nothing is written",
+  memoryAlignment: 1,
+  offsetAlignment: PAGE_BYTES,
+  readOffsetAlignment: 1,
+  alignmentReason: "kept in memory",
+  logicalBlock: PAGE_BYTES,
+  physicalBlock: PAGE_BYTES,
+  physicalBlockReason: "kept in memory",
+  filesystem: "none",
+  copyOnWrite: false,
+  engine: "plain",
+  engineReason: "kept in memory",
+});
