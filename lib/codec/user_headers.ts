@@ -141,6 +141,15 @@ function compare(a: EncodedField, b: EncodedField): number {
  * place. The result shares no memory with the bytes.
  *
  * @throws {Deno.errors.InvalidData} If they are not encoded as the format demands; the message says where and why.
+ *
+ * @example Usage
+ * ```ts
+ * import { decodeUserHeaders, encodeUserHeaders } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [header] = decodeUserHeaders(encodeUserHeaders({ source: "sensor-7" }));
+ * assertEquals(header?.value, { kind: "string", value: "sensor-7" });
+ * ```
  */
 export function decodeUserHeaders(bytes: Uint8Array): UserHeader[] {
   const headers: UserHeader[] = [];

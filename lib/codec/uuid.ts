@@ -33,6 +33,15 @@ export function parseUuid(text: string): Uint8Array<ArrayBuffer> {
  *
  * @param start In bytes; 0 where it is left out.
  * @throws {RangeError} If fewer than 16 bytes are there.
+ *
+ * @example Usage
+ * ```ts
+ * import { formatUuid } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const text = formatUuid(new Uint8Array(16).fill(0xab));
+ * assertEquals(text, "abababab-abab-abab-abab-abababababab");
+ * ```
  */
 export function formatUuid(bytes: Uint8Array, start = 0): string {
   if (!(start >= 0 && start + 16 <= bytes.length)) {

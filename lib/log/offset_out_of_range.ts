@@ -1,4 +1,24 @@
-/** The offset asked for is not in the log: it was truncated away, or does not exist yet. */
+/**
+ * The offset asked for is not in the log: it was truncated away, or does not exist yet.
+ *
+ * @example Reading what is not there
+ * ```ts
+ * import { Log, OffsetOutOfRange } from "@basalt/io";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   await log.appendDurable("the only one");
+ *   const error = await assertRejects(
+ *     () => Array.fromAsync(log.read({ from: 7 })),
+ *     OffsetOutOfRange,
+ *   ) as OffsetOutOfRange;
+ *   assertEquals([error.firstOffset, error.nextOffset], [0, 1]);
+ * }
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
 export class OffsetOutOfRange extends RangeError {
   /** `"OffsetOutOfRange"`. */
   override readonly name: string = "OffsetOutOfRange";

@@ -1,7 +1,19 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** The sizes of blocks, in bytes, smallest first; a request takes the smallest that fits. */
+/**
+ * The sizes of blocks, in bytes, smallest first; a request takes the smallest that fits.
+ *
+ * @example What a request takes
+ * ```ts
+ * import { BufferPool, SIZE_CLASSES } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = new BufferPool({ limitBytes: 1 << 20 });
+ * using buffer = pool.acquireSync(5000);
+ * assertEquals(buffer.capacity, SIZE_CLASSES.find((bytes) => bytes >= 5000));
+ * ```
+ */
 export const SIZE_CLASSES: readonly number[] = [
   ...[4, 8, 16, 32, 64, 128, 256, 512, 768].map((size) => size * KIB),
   ...[1, 1.5, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384]

@@ -10,6 +10,24 @@ import type { PooledBuffer } from "../pool/mod.ts";
  * Messages that lie behind one another in one block, every one verified. Payloads are views into the block: no copy, and empty once the batch is dropped.
  *
  * The batch owns its block: end it with `drop()` or `using`.
+ *
+ * @example Payloads without a copy
+ * ```ts
+ * import { Log } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   log.appendBatch(["one", "two"]);
+ *   await log.flush();
+ *   for await (using batch of log.read()) {
+ *     assertEquals([batch.firstOffset, batch.count], [0, 2]);
+ *     assertEquals(new TextDecoder().decode(batch.payload(1)), "two");
+ *   }
+ * }
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
  */
 export class MessageBatch implements Disposable {
   /** The offset of the first message. */

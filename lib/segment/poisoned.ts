@@ -2,6 +2,23 @@
  * A write or sync of the log failed, so what the disk holds behind the durable offset is unknown until the log is opened anew.
  *
  * The failed operation is never repeated: after a failed `fsync(2)` Linux may drop the data and report success the next time (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
+ *
+ * @example A disk that fails
+ * ```ts
+ * import { Log, Poisoned } from "@basalt/io";
+ * import { SimulatedDisk } from "@basalt/io/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const storage = new SimulatedDisk({ seed: 1 });
+ * const log = await Log.open("/log", { storage });
+ * await log.appendDurable("kept");
+ * storage.onOperation(({ kind }) =>
+ *   kind === "write" ? { error: "EIO" } : undefined
+ * );
+ * const error = await assertRejects(() => log.appendDurable("lost?"), Poisoned);
+ * assertEquals((error as Poisoned).durableOffset, 1);
+ * await log.close().catch(() => {});
+ * ```
  */
 export class Poisoned extends Error {
   /** `"Poisoned"`. */

@@ -33,6 +33,22 @@ export let makeFile: (
  * An open file of a `SimulatedDisk`: memory is lent, arguments are checked and errors are made as for a file of the disk.
  *
  * Operations that do not block complete in later turns of the event loop, in an order that the disk's seed decides.
+ *
+ * @example What a power cut leaves of a write without durability
+ * ```ts
+ * import { BufferPool } from "@basalt/io";
+ * import { SimulatedDisk } from "@basalt/io/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const disk = new SimulatedDisk({ seed: 1 });
+ * using pool = new BufferPool({ limitBytes: 1 << 20 });
+ * using buffer = pool.acquireSync(4096);
+ * const file = disk.openSync("/file", { write: true, createNew: true });
+ * file.writeSync(buffer, 0);
+ * disk.syncDirectorySync("/");
+ * assertEquals(file.sizeSync(), 4096);
+ * assertEquals(disk.crash("none").openSync("/file", { read: true }).sizeSync(), 0);
+ * ```
  */
 export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   /** Where it was opened. */

@@ -1,0 +1,68 @@
+/** What JSR scores of a package's documentation, and that whoever looks a name up finds how to use it. */
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+interface Documentation {
+  doc?: string;
+  tags?: { kind: string }[];
+}
+
+interface Module {
+  module_doc?: Documentation;
+  symbols: {
+    name: string;
+    declarations: { kind: string; jsDoc?: Documentation }[];
+  }[];
+}
+
+function hasExample({ doc = "", tags = [] }: Documentation): boolean {
+  return doc.includes("```ts") || tags.some(({ kind }) => kind === "example");
+}
+
+Deno.test({
+  name:
+    "each entry point is described, each exported class and function has an example, and a twin its other half's",
+  ignore: !ALL,
+  async fn() {
+    const { exports, license } = JSON.parse(
+      Deno.readTextFileSync(`${ROOT}deno.json`),
+    );
+    assertEquals(license, "Apache-2.0");
+    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["doc", "--json", ...Object.values<string>(exports)],
+      cwd: ROOT,
+    }).output();
+    assert(success);
+    const { nodes } = JSON.parse(new TextDecoder().decode(stdout));
+    const modules = Object.values<Module>(nodes);
+    assertEquals(modules.length, Object.keys(exports).length);
+    const without: string[] = [];
+    for (const { module_doc, symbols } of modules) {
+      assert((module_doc?.doc ?? "") !== "");
+      const documented = symbols.filter(({ declarations }) =>
+        declarations.some(({ jsDoc }) => hasExample(jsDoc ?? {}))
+      ).map(({ name }) => name);
+      for (const { name, declarations } of symbols) {
+        const used = declarations.some(({ kind }) =>
+          kind === "class" || kind === "function"
+        );
+        const twin = name.replace(/Sync$/, "");
+        if (used && !documented.includes(name) && !documented.includes(twin)) {
+          without.push(name);
+        }
+      }
+    }
+    assertEquals(without, []);
+  },
+});
+
+Deno.test({
+  name: "the README begins with an example that runs",
+  ignore: !ALL,
+  fn: () => {
+    const readme = Deno.readTextFileSync(`${ROOT}README.md`);
+    assert(/^```ts\nimport \{.*\} from "@basalt\/io";/m.test(readme));
+  },
+});
