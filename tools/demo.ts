@@ -1,7 +1,6 @@
-/** `deno task demo [FILE]`: builds the library where it must, then runs the demonstration. */
+/** `deno task demo [FILE]`: builds the library where it must, then runs `basalt demo`. */
 import { buildLibrary } from "./build.ts";
-import { ROOT } from "./run.ts";
 
 buildLibrary();
-const { demo } = await import("../lib/cli/demo.ts");
-Deno.exit(await demo(Deno.args, ROOT));
+const { main } = await import("../lib/cli/mod.ts");
+Deno.exit(await main(["demo", ...Deno.args]));

@@ -1,5 +1,5 @@
 import type { MakeCommand } from "./command.ts";
-import { demonstrate } from "./commands/demonstrate.ts";
+import { demo } from "./commands/demo.ts";
 import { handOver } from "./commands/hand_over.ts";
 import { ingest } from "./commands/ingest.ts";
 import { inspect } from "./commands/inspect.ts";
@@ -19,5 +19,5 @@ export const COMMANDS: readonly MakeCommand[] = [
   probe,
   handOver,
   takeOver,
-  demonstrate,
+  demo,
 ];

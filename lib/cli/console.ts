@@ -1,11 +1,13 @@
+import { type ByteSink, Progress, writeAll } from "./terminal.ts";
+
 /** What a command reads and writes: the process's own streams, or a test's. */
 export interface Streams {
   /** Standard input. */
   readonly input: Pick<typeof Deno.stdin, "read">;
   /** Standard output: bytes go out at once. */
-  readonly output: Pick<typeof Deno.stdout, "writeSync">;
+  readonly output: ByteSink;
   /** Standard error. */
-  readonly errors: Pick<typeof Deno.stderr, "writeSync">;
+  readonly errors: ByteSink;
   /** Whether somebody watches standard error: progress is for them. */
   readonly interactive: boolean;
 }
@@ -22,8 +24,6 @@ export function processStreams(): Streams {
 
 /** Bytes that are gathered before they are written: a system call for each message would take longer than the message. */
 const BUFFER_BYTES = 256 * 1024;
-/** How often the progress line changes, in milliseconds. */
-const PROGRESS_MS = 100;
 const ENCODER = new TextEncoder();
 
 /** The terminal of one run: results, progress, errors, and the exit code. */
@@ -35,11 +35,11 @@ export class Console {
 
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #fill = 0;
-  #progressAt = 0;
-  #progressShown = false;
+  readonly #progress: Progress;
 
   constructor(streams: Streams) {
     this.streams = streams;
+    this.#progress = new Progress(streams.errors, streams.interactive);
   }
 
   /** Writes bytes to standard output; they go out with {@linkcode Console.flush} at the latest. */
@@ -76,32 +76,17 @@ export class Console {
 
   /** Shows what is being done, not too often, and only where somebody watches. */
   progress(text: () => string): void {
-    const now = performance.now();
-    if (!this.streams.interactive || now - this.#progressAt < PROGRESS_MS) {
-      return;
-    }
-    this.#progressAt = now;
-    this.#progressShown = true;
-    writeAll(this.streams.errors, ENCODER.encode(`\r\x1b[K${text()}`));
+    this.#progress.show(text);
   }
 
   /** Clears the progress line. */
   endProgress(): void {
-    if (!this.#progressShown) return;
-    this.#progressShown = false;
-    writeAll(this.streams.errors, ENCODER.encode("\r\x1b[K"));
+    this.#progress.end();
   }
 
   get #output(): Streams["output"] {
     return this.streams.output;
   }
-}
-
-function writeAll(
-  to: { writeSync(bytes: Uint8Array): number },
-  bytes: Uint8Array,
-): void {
-  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
 }
 
 /** What JSON has no form of: 64-bit integers as text, bytes as base64, errors as objects. */

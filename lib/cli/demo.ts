@@ -1,10 +1,10 @@
 import { Unsupported } from "../native/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import { Backpressure, type MessageBatch } from "../segment/mod.ts";
+import type { MessageBatch } from "../segment/mod.ts";
 import { type Capabilities, DirectFile } from "../storage/mod.ts";
 import { Log } from "../log/mod.ts";
-import { readLines } from "./lines.ts";
-import { formatBytes, formatTable, Progress } from "./terminal.ts";
+import { appendLines, type Lines, readLines } from "./lines.ts";
+import { formatBytes, formatTable } from "./terminal.ts";
 
 const MIB = 1024 * 1024;
 /** Without a file, the checkout's text is repeated up to this size. */
@@ -12,13 +12,13 @@ const SAMPLE_BYTES = 256 * MIB;
 const TEXT = /\.(ts|rs|md|json|toml|txt)$/;
 
 /** What was measured of one way of writing. */
-interface Written {
+export interface Written {
   seconds: number;
   cachedPages: number;
 }
 
 /** What the log's side of the demonstration measured. */
-interface LogRun extends Written {
+export interface LogRun extends Written {
   messages: number;
   bytes: number;
   logBytes: number;
@@ -28,81 +28,62 @@ interface LogRun extends Written {
   capabilities: Capabilities;
 }
 
-/**
- * Appends every line of a file to a log, closes, reopens, reads everything back verified and compares; then writes the same bytes through `Deno.FsFile` and prints both.
- *
- * @param args The file, or nothing for the checkout's own text.
- * @param root The checkout.
- * @returns The exit code.
- */
-export async function demo(
-  args: readonly string[],
-  root: string,
-): Promise<number> {
-  if (args.length > 1 || args[0]?.startsWith("-")) {
-    console.error("Usage: deno task demo [FILE]");
-    return 2;
-  }
-  // Beside the checkout, not in /tmp: that is often memory.
-  const dir = Deno.makeTempDirSync({ dir: root, prefix: ".demo-" });
-  const clean = (): void => Deno.removeSync(dir, { recursive: true });
-  const interrupted = (): void => {
-    clean();
-    Deno.exit(130);
-  };
-  Deno.addSignalListener("SIGINT", interrupted);
-  try {
-    const input = args[0] ?? makeSample(root, `${dir}/input`);
-    const ours = await logRun(input, `${dir}/log`);
-    const theirs = fileRun(`${dir}/log`, `${dir}/file`, ours);
-    print(input, ours, theirs);
-    return 0;
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    return 1;
-  } finally {
-    Deno.removeSignalListener("SIGINT", interrupted);
-    clean();
-  }
+/** What the demonstration measured. */
+export interface Demonstration {
+  /** The file whose lines were the messages. */
+  input: string;
+  /** The log's side. */
+  basalt: LogRun;
+  /** The same bytes through `Deno.FsFile`. */
+  file: Written;
 }
 
-async function logRun(input: string, dir: string): Promise<LogRun> {
+/**
+ * Appends every line of a file to a log, closes, reopens, reads everything back verified and compares; then writes the same bytes through `Deno.FsFile`.
+ *
+ * @param input The file; without one, the checkout's own text is repeated.
+ * @param dir An empty directory to work in.
+ * @param show Told what is being done.
+ */
+export async function demonstrate(
+  input: string | undefined,
+  dir: string,
+  show: (text: string) => void,
+): Promise<Demonstration> {
+  const path = input ?? makeSample(`${dir}/input`);
+  const basalt = await logRun(path, `${dir}/log`, show);
+  const file = fileRun(`${dir}/log`, `${dir}/file`, basalt);
+  return { input: path, basalt, file };
+}
+
+async function logRun(
+  input: string,
+  dir: string,
+  show: (text: string) => void,
+): Promise<LogRun> {
   using pool = new BufferPool();
   const size = Deno.statSync(input).size;
-  const progress = new Progress();
+  using source = Deno.openSync(input);
   const log = await Log.open(dir, { pool });
   let messages = 0;
   let bytes = 0;
-  let start: number | undefined;
-  using source = Deno.openSync(input);
-  for (const line of readLines(source)) {
-    start ??= performance.now();
-    for (;;) {
-      try {
-        log.append(line);
-        break;
-      } catch (error) {
-        if (!(error instanceof Backpressure)) throw error;
-        progress.show(
-          `appending ${formatBytes(bytes)} of ${formatBytes(size)}`,
-        );
-        await log.ready();
-      }
-    }
-    messages++;
-    bytes += line.length;
+  const start = performance.now();
+  for (const lines of readLines(source)) {
+    await appendLines(log, lines);
+    messages += lines.lengths.length;
+    bytes += lines.bytes.length;
+    show(`appending ${formatBytes(bytes)} of ${formatBytes(size)}`);
   }
   await log.flush();
-  const seconds = (performance.now() - (start ?? performance.now())) / 1000;
+  const seconds = (performance.now() - start) / 1000;
   const { syncs, appendedBytes: logBytes } = log.stats();
   await log.close();
   const cachedPages = countCachedPages(dir);
 
   const reopened = await Log.open(dir, { pool });
-  const readSeconds = await compare(reopened, input, progress);
+  const readSeconds = await compare(reopened, input, show);
   const capabilities = reopened.capabilities;
   await reopened.close();
-  progress.end();
   return {
     messages,
     bytes,
@@ -120,10 +101,10 @@ async function logRun(input: string, dir: string): Promise<LogRun> {
 async function compare(
   log: Log,
   input: string,
-  progress: Progress,
+  show: (text: string) => void,
 ): Promise<number> {
   using source = Deno.openSync(input);
-  const expected = readLines(source);
+  const expected = eachLine(readLines(source));
   const batches: AsyncIterator<MessageBatch> = log.read();
   let readMs = 0;
   let bytes = 0;
@@ -145,10 +126,20 @@ async function compare(
       bytes += payload.length;
     }
     batch.drop();
-    progress.show(`verifying ${formatBytes(bytes)}`);
+    show(`verifying ${formatBytes(bytes)}`);
   }
   if (!expected.next().done) throw new Error("The log ends before the input");
   return readMs / 1000;
+}
+
+function* eachLine(parts: Iterable<Lines>): Generator<Uint8Array> {
+  for (const { bytes, lengths } of parts) {
+    let at = 0;
+    for (const length of lengths) {
+      yield bytes.subarray(at, at + length);
+      at += length;
+    }
+  }
 }
 
 /** The log's bytes once more, through Deno's own files: as many syncs as the log made, evenly spread. */
@@ -212,8 +203,14 @@ function cachedPagesOf(path: string): number {
   }
 }
 
-/** Repeats the text files below a directory into one file. */
-function makeSample(root: string, path: string): string {
+/** Repeats the text files of the checkout into one file. */
+function makeSample(path: string): string {
+  const root = new URL("../../", import.meta.url);
+  if (root.protocol !== "file:") {
+    throw new Error(
+      "Give a file: this is no checkout whose text could be used",
+    );
+  }
   const parts: Uint8Array[] = [];
   const visit = (dir: string): void => {
     for (const entry of [...Deno.readDirSync(dir)].sort(byName)) {
@@ -227,7 +224,7 @@ function makeSample(root: string, path: string): string {
       }
     }
   };
-  visit(root.replace(/\/$/, ""));
+  visit(decodeURIComponent(root.pathname).replace(/\/$/, ""));
   using file = Deno.openSync(path, { write: true, createNew: true });
   for (let size = 0; size < SAMPLE_BYTES;) {
     for (const part of parts) {
@@ -241,12 +238,14 @@ function makeSample(root: string, path: string): string {
   return path;
 }
 
-function print(input: string, ours: LogRun, theirs: Written): void {
+/** The figures side by side. */
+export function formatDemonstration(
+  { input, basalt: ours, file: theirs }: Demonstration,
+): string {
   const rate = (bytes: number, seconds: number): string =>
     `${(bytes / 1e6 / seconds).toFixed(0)} MB/s`;
   const { capabilities } = ours;
-  console.log(`\n${input}: ${ours.messages} messages compared, all equal\n`);
-  console.log(formatTable([
+  const table = formatTable([
     ["", "Basalt", "Deno.FsFile", "ratio"],
     ["messages", String(ours.messages), "", ""],
     ["payload", formatBytes(ours.bytes), "", ""],
@@ -273,9 +272,13 @@ function print(input: string, ours: LogRun, theirs: Written): void {
       "",
     ],
     ["pool's peak", formatBytes(ours.poolPeakBytes), "", ""],
-  ]));
-  console.log(`\ntier: ${capabilities.tier}, ${capabilities.tierReason}`);
-  console.log(
+  ]);
+  return [
+    `${input}: ${ours.messages} messages compared, all equal`,
+    "",
+    table,
+    "",
+    `tier: ${capabilities.tier}, ${capabilities.tierReason}`,
     "Deno.FsFile writes ready bytes; Basalt also splits lines, stamps headers, hashes and indexes them in its time",
-  );
+  ].join("\n");
 }

@@ -1,7 +1,11 @@
 import { MAX_PAYLOAD_BYTES } from "../codec/mod.ts";
+import type { Log } from "../log/mod.ts";
+import { Backpressure } from "../segment/mod.ts";
 
 /** The byte that ends a line of text. */
 export const NEWLINE = 0x0a;
+/** Bytes of lines that are handed out, and appended, at a time. */
+const BATCH_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** A line is longer than a message may be. */
@@ -20,8 +24,16 @@ export class LineTooLong extends RangeError {
   }
 }
 
+/** Lines, each with its terminator, back to back. */
+export interface Lines {
+  /** Their bytes: a view that is valid until more is read. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** The length of each in bytes, its terminator included. */
+  lengths: number[];
+}
+
 /**
- * Cuts bytes into lines, each with its terminator: what is read goes into {@linkcode LineSplitter.room}, and the lines that it completes are views, valid until the next call of that.
+ * Cuts bytes into lines: what is read goes into {@linkcode LineSplitter.room}, and the lines that it completes lie in views that are valid until the next call of that.
  */
 export class LineSplitter {
   readonly #terminator: number;
@@ -49,49 +61,54 @@ export class LineSplitter {
   }
 
   /**
-   * The lines that `count` more bytes complete.
+   * The lines that `count` more bytes complete, about {@linkcode BATCH_BYTES} at a time.
    *
-   * @throws {LineTooLong} At the first one that is longer than a message may be; also when its end is not there yet.
+   * @throws {LineTooLong} At the first one that is longer than a message may be, after those before it; also when its end is not there yet.
    */
-  *push(count: number): Generator<Uint8Array<ArrayBuffer>> {
+  *push(count: number): Generator<Lines> {
     let from = this.#end;
     this.#end += count;
+    let lengths: number[] = [];
+    let begin = this.#start;
     for (;;) {
       const at = this.#bytes.indexOf(this.#terminator, from);
-      if (at < 0 || at >= this.#end) break;
-      yield this.#take(at + 1);
-      from = at + 1;
+      const whole = at >= 0 && at < this.#end;
+      const end = whole ? at + 1 : this.#end;
+      const tooLong = end - begin > MAX_PAYLOAD_BYTES;
+      if (!whole || tooLong || begin - this.#start >= BATCH_BYTES) {
+        if (lengths.length > 0) yield this.#take(begin, lengths);
+        lengths = [];
+      }
+      if (tooLong) throw new LineTooLong(this.#line, end - begin);
+      if (!whole) return;
+      lengths.push(end - begin);
+      begin = from = end;
     }
-    this.#check(this.#end - this.#start);
   }
 
   /** The last line, where it has no terminator. */
-  *rest(): Generator<Uint8Array<ArrayBuffer>> {
-    if (this.#start < this.#end) yield this.#take(this.#end);
+  *rest(): Generator<Lines> {
+    const length = this.#end - this.#start;
+    if (length > 0) yield this.#take(this.#end, [length]);
   }
 
-  #take(end: number): Uint8Array<ArrayBuffer> {
-    this.#check(end - this.#start);
-    const line = this.#bytes.subarray(this.#start, end);
+  #take(end: number, lengths: number[]): Lines {
+    const bytes = this.#bytes.subarray(this.#start, end);
     this.#start = end;
-    this.#line++;
-    return line;
-  }
-
-  #check(bytes: number): void {
-    if (bytes > MAX_PAYLOAD_BYTES) throw new LineTooLong(this.#line, bytes);
+    this.#line += lengths.length;
+    return { bytes, lengths };
   }
 }
 
 /**
- * The lines of a file, each with its terminator, as views that are valid until the next step; the last one may have none.
+ * The lines of a file, about {@linkcode BATCH_BYTES} at a time; the last one may have no terminator.
  *
  * @throws {LineTooLong} If a line is longer than a message may be.
  */
 export function* readLines(
   file: Deno.FsFile,
   terminator: number = NEWLINE,
-): Generator<Uint8Array<ArrayBuffer>> {
+): Generator<Lines> {
   const splitter = new LineSplitter(terminator);
   for (;;) {
     const read = file.readSync(splitter.room());
@@ -99,4 +116,17 @@ export function* readLines(
     yield* splitter.push(read);
   }
   yield* splitter.rest();
+}
+
+/** Appends lines, waiting for room in memory where there is none. */
+export async function appendLines(log: Log, lines: Lines): Promise<void> {
+  for (;;) {
+    try {
+      log.appendBatch(lines);
+      return;
+    } catch (error) {
+      if (!(error instanceof Backpressure)) throw error;
+    }
+    await log.ready();
+  }
 }

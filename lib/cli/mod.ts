@@ -5,6 +5,7 @@
  */
 import { Console, processStreams, type Streams } from "./console.ts";
 import { run } from "./run.ts";
+import type { ByteSink } from "./terminal.ts";
 
 /**
  * Runs a command.
@@ -28,6 +29,6 @@ export async function main(
   return await run(args, new Console(streams));
 }
 
-export type { Streams };
+export type { ByteSink, Streams };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

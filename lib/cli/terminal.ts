@@ -1,23 +1,51 @@
 /** How often the progress line changes, in milliseconds. */
 const PROGRESS_MS = 100;
+const ENCODER = new TextEncoder();
+
+/** A stream that takes bytes at once. */
+export interface ByteSink {
+  /** Writes some of the bytes, and answers how many. */
+  writeSync(bytes: Uint8Array): number;
+}
+
+/** Writes all of the bytes. */
+export function writeAll(to: ByteSink, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+}
 
 /** A progress line on the terminal; silent where standard error is none. */
 export class Progress {
-  #shown = 0;
-  readonly #terminal = Deno.stderr.isTerminal();
+  readonly #to: ByteSink;
+  readonly #interactive: boolean;
+  /** When the line was written last. */
+  #shownAt = 0;
+  #shown = false;
+
+  constructor(
+    to: ByteSink = Deno.stderr,
+    interactive: boolean = Deno.stderr.isTerminal(),
+  ) {
+    this.#to = to;
+    this.#interactive = interactive;
+  }
 
   /** Shows what is being done, not too often. */
-  show(text: string): void {
+  show(text: string | (() => string)): void {
     const now = performance.now();
-    if (!this.#terminal || now - this.#shown < PROGRESS_MS) return;
-    this.#shown = now;
-    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`));
+    if (!this.#interactive || now - this.#shownAt < PROGRESS_MS) return;
+    this.#shownAt = now;
+    this.#shown = true;
+    this.#write(typeof text === "string" ? text : text());
   }
 
   /** Clears the line. */
   end(): void {
-    if (!this.#terminal) return;
-    Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
+    if (this.#shown) this.#write("");
+    this.#shown = false;
+  }
+
+  #write(text: string): void {
+    writeAll(this.#to, ENCODER.encode(`\r\x1b[K${text}`));
   }
 }
 

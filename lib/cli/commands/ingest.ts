@@ -1,15 +1,18 @@
 import type { Command } from "npm:commander@14.0.0";
 import { MAX_PAYLOAD_BYTES } from "../../codec/mod.ts";
 import { Log } from "../../log/mod.ts";
-import { Backpressure } from "../../segment/mod.ts";
 import { command, jsonOption } from "../command.ts";
 import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
-import { LineSplitter, LineTooLong, NEWLINE, readLines } from "../lines.ts";
+import {
+  appendLines,
+  LineSplitter,
+  LineTooLong,
+  NEWLINE,
+  readLines,
+} from "../lines.ts";
 import { formatBytes } from "../terminal.ts";
 
-/** Bytes of lines that are appended at a time. */
-const BATCH_BYTES = 1024 * 1024;
 /** How long a line of a stream waits for more of them before it is made durable, in milliseconds. */
 const FLUSH_MS = 100;
 
@@ -79,7 +82,7 @@ async function ingestFile(
     log = await Log.open(options.into);
     first = log.nextOffset;
     try {
-      bytes = await appendLines(log, source, terminator, interruption, console);
+      bytes = await appendAll(log, source, terminator, interruption, console);
     } finally {
       // Also what came before a failure: it was read, and it is whole.
       await log.close();
@@ -111,7 +114,7 @@ async function ingestFile(
 }
 
 /** Appends until the end or the interruption; answers the bytes appended. */
-async function appendLines(
+async function appendAll(
   log: Log,
   source: Source,
   terminator: number,
@@ -125,8 +128,9 @@ async function appendLines(
     const read = await interruption.orElse(source.read(splitter.room()));
     if (read === undefined) return bytes;
     const lines = read === null ? splitter.rest() : splitter.push(read);
-    for (const batch of batches(lines)) {
-      bytes += await append(log, batch);
+    for (const part of lines) {
+      await appendLines(log, part);
+      bytes += part.bytes.length;
       console.progress(() => progress(bytes, source));
     }
     if (read === null) return bytes;
@@ -146,44 +150,6 @@ class LiveFlush implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-  }
-}
-
-/** Groups lines; what a refused line leaves behind is handed out before the error. */
-function* batches(
-  lines: Iterable<Uint8Array>,
-): Generator<readonly Uint8Array[]> {
-  let batch: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for (const line of lines) {
-      batch.push(line);
-      bytes += line.length;
-      if (bytes < BATCH_BYTES) continue;
-      const full = batch;
-      batch = [];
-      bytes = 0;
-      yield full;
-    }
-  } catch (error) {
-    if (batch.length > 0) yield batch;
-    throw error;
-  }
-  if (batch.length > 0) yield batch;
-}
-
-async function append(
-  log: Log,
-  batch: readonly Uint8Array[],
-): Promise<number> {
-  for (;;) {
-    try {
-      log.appendBatch(batch);
-      return batch.reduce((sum, line) => sum + line.length, 0);
-    } catch (error) {
-      if (!(error instanceof Backpressure)) throw error;
-    }
-    await log.ready();
   }
 }
 
