@@ -284,7 +284,7 @@ export class NativeEngine implements Engine {
   #call(capacity: number, min: number, budgetMicros: number): number {
     const queued = this.#queued;
     if (queued > 0) {
-      const now = this.#movedAt = performance.now();
+      const now = this.#movedAt = this.#calledAt = performance.now();
       for (let i = 0; i < queued; i++) {
         this.#startedAt[this.#entries[ENTRY_WORDS * i + 8]!] = now;
       }
@@ -299,7 +299,6 @@ export class NativeEngine implements Engine {
       min,
       budgetMicros,
     );
-    this.#calledAt = performance.now();
     return checked(count, "engine_turn");
   }
 
@@ -311,7 +310,7 @@ export class NativeEngine implements Engine {
   #turn(min: number, budgetMicros: number, only?: Flight | null): number {
     const count = this.#call(BATCH, min, budgetMicros);
     const words = this.#completions;
-    const now = this.#calledAt;
+    const now = this.#calledAt = performance.now();
     if (count > 0) this.#movedAt = now;
     for (let at = 0; at < count * COMPLETION_WORDS; at += COMPLETION_WORDS) {
       const tag = words[at]!;

@@ -24,7 +24,7 @@ export const FLAGS = {
   SYNC: 2,
   /** `RWF_DONTCACHE`: pages are dropped from the page cache when done. Linux 6.14. */
   DONTCACHE: 4,
-  /** `FALLOC_FL_WRITE_ZEROES`: the space is written with zeros, by the device where it can. Linux 6.17. */
+  /** `FALLOC_FL_WRITE_ZEROES`: the space is zeros that are written, if kernel (Linux 6.17), filesystem and device can; the operation gives 1 then, else 0. */
   ZEROED: 8,
 } as const;
 
@@ -38,6 +38,8 @@ export interface Operation {
   file: number;
   /** The memory of a read or write. Whoever submits the operation ends the loan, after the completion. */
   loan: Loan | undefined;
+  /** The first byte of the loan to move; 0 without one. */
+  start: number;
   /** Bytes from the beginning of the file; the new size for `TRUNCATE`. */
   position: number;
   /** Bytes: how much of the loan to move, or to allocate. */
@@ -62,7 +64,7 @@ export const COMPLETION_WORDS = 4;
 
 /** Refuses what the words of an entry cannot say: they would be cut without a word. */
 export function checkOperation(operation: Operation): void {
-  const { code, loan, position, length } = operation;
+  const { code, loan, start, position, length } = operation;
   if (!Number.isSafeInteger(position) || position < 0) {
     throw new RangeError(
       `Cannot start operation as 'position' must be an integer from 0 to 2^53 - 1: received ${position}`,
@@ -79,9 +81,11 @@ export function checkOperation(operation: Operation): void {
       "Cannot start operation as 'loan' is missing: a read or write needs memory",
     );
   }
-  if (length > loan.length) {
+  if (
+    !Number.isSafeInteger(start) || start < 0 || length > loan.length - start
+  ) {
     throw new RangeError(
-      `Cannot start operation as 'length' must be at most the ${loan.length} bytes of the loan: received ${length}`,
+      `Cannot start operation as 'start' and 'length' must lie within the ${loan.length} bytes of the loan: received ${start} and ${length}`,
     );
   }
 }
@@ -115,7 +119,7 @@ export function encodeOperation(
   } else {
     words[at + 2] = loan.poolId;
     words[at + 3] = loan.slot;
-    words[at + 4] = loan.start;
+    words[at + 4] = loan.start + operation.start;
     words[at + 5] = length;
     words[at + 9] = loan.generation;
     words[at + 10] = words[at + 11] = 0;

@@ -85,7 +85,11 @@ export class Preparer {
     try {
       const from = this.#allocatedEnd;
       if (from < target) {
-        await this.#file.preallocate(from, target - from);
+        // Where the device writes zeros by itself there is nothing left to do; they go to where none were written before, and no data lies.
+        const zeroed = await this.#file.preallocate(from, target - from, {
+          zeroed: true,
+        });
+        if (zeroed && this.#end === from) this.#end = target;
         this.#allocatedEnd = Math.max(this.#allocatedEnd, target);
         return;
       }

@@ -1,11 +1,5 @@
 import { setImmediate } from "node:timers";
-import {
-  engine,
-  FLAGS,
-  OPERATION,
-  type Operation,
-  OperationError,
-} from "../engine/mod.ts";
+import { FLAGS } from "../engine/mod.ts";
 import { native, systemError } from "../native/mod.ts";
 import {
   BufferPool,
@@ -21,19 +15,33 @@ import {
   type OpenRequest,
   openRequest,
 } from "./direct_file_options.ts";
-import { closedError, operationFailure } from "./errors.ts";
+import { closedError } from "./errors.ts";
 import {
-  type FileCounters,
-  fileCounters,
-  type FileStats,
-} from "./file_stats.ts";
+  ALLOCATE,
+  FileOperations,
+  type Kind,
+  READ,
+  type Request,
+  SYNC_DATA,
+  SYNC_FULL,
+  TRUNCATE,
+  WRITE,
+} from "./file_operations.ts";
+import type { FileStats } from "./file_stats.ts";
 import { lendRange } from "./lend_range.ts";
 import { type OpenedFile, openFile } from "./open_file.ts";
 import { pathString } from "./paths.ts";
 import { probeFile } from "./probe.ts";
+import {
+  type FileRange,
+  MAX_READ_BYTES,
+  planReads,
+  type Run,
+} from "./read_plan.ts";
 import type {
   BufferRange,
   Durability,
+  PreallocateOptions,
   StorageFile,
   WriteOptions,
 } from "./storage.ts";
@@ -66,40 +74,24 @@ export interface ReadAtOptions {
   signal?: AbortSignal;
 }
 
-/** An operation as this class sees it. */
-interface Kind {
-  readonly code: number;
-  /** The system call, as errors name it. */
-  readonly syscall: string;
-  readonly counter: "reads" | "writes" | "syncs" | "resizes";
+/** What {@linkcode DirectFile.readMany} may be told. */
+export interface ReadManyOptions extends ReadAtOptions {
+  /** How many bytes between two ranges may be read for nothing, so that one read serves both. @default {16384} */
+  gapBytes?: number;
 }
 
-const READ: Kind = { code: OPERATION.READ, syscall: "read", counter: "reads" };
-const WRITE: Kind = {
-  code: OPERATION.WRITE,
-  syscall: "write",
-  counter: "writes",
-};
-const SYNC_DATA: Kind = {
-  code: OPERATION.SYNC_DATA,
-  syscall: "fdatasync",
-  counter: "syncs",
-};
-const SYNC_FULL: Kind = {
-  code: OPERATION.SYNC_FULL,
-  syscall: "fsync",
-  counter: "syncs",
-};
-const TRUNCATE: Kind = {
-  code: OPERATION.TRUNCATE,
-  syscall: "ftruncate",
-  counter: "resizes",
-};
-const ALLOCATE: Kind = {
-  code: OPERATION.ALLOCATE,
-  syscall: "fallocate",
-  counter: "resizes",
-};
+/** One write of {@linkcode DirectFile.writeMany}. */
+export interface WriteItem extends BufferRange {
+  /** The bytes; lent while the batch runs, so a pooled buffer can be in it once, a frozen one any number of times. */
+  readonly buffer: PooledBuffer | FrozenBuffer;
+  /** Where in the file. */
+  readonly position: number;
+}
+
+/** Nothing said: an options object that is not made anew for each call. */
+const NOTHING = {};
+/** About as many bytes as a disk moves in the time that another operation costs. */
+const GAP_BYTES = 16 * 1024;
 
 /** The flags of a write by the durability that is asked for. */
 const WRITE_FLAGS: Readonly<Record<Durability, number>> = {
@@ -110,8 +102,6 @@ const WRITE_FLAGS: Readonly<Record<Durability, number>> = {
 
 /** The unit of the page cache, or less of one. */
 const PAGE_BYTES = 4096;
-/** The longest block of the pool: what {@linkcode DirectFile.readAt} can give at most. */
-const MAX_READ_BYTES = 512 * 1024 * 1024;
 /** A tail that is longer is cut off the block, a shorter one filled with zeros: about as dear. */
 const MAX_ZEROED_BYTES = 16 * 1024;
 
@@ -149,7 +139,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   readonly #file: number;
   readonly #request: OpenRequest;
-  readonly #counters: FileCounters = fileCounters();
+  readonly #operations: FileOperations;
   /** `FLAGS.DONTCACHE` in the uncached tier, else 0. */
   readonly #tierFlags: number;
   #pool: BufferPool | undefined;
@@ -159,8 +149,6 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   #closed = false;
   /** The page that a cut at no multiple of it left in the page cache, by its position: the kernel zeroes its rest there. */
   #cutPage: number | undefined;
-  /** Called when the last operation in flight is over. */
-  #idle: (() => void) | undefined;
 
   private constructor(
     path: string,
@@ -172,6 +160,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     this.capabilities = opened.capabilities;
     this.#request = request;
     this.#file = opened.file;
+    this.#operations = new FileOperations(opened.file, path);
     this.#pool = pool;
     this.#tierFlags = opened.capabilities.tier === "uncached"
       ? FLAGS.DONTCACHE
@@ -217,7 +206,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   read(
     buffer: PooledBuffer,
     position: number,
-    range: BufferRange = {},
+    range: BufferRange = NOTHING,
   ): Promise<number> {
     return this.#transfer(READ, buffer, position, range);
   }
@@ -226,7 +215,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   readSync(
     buffer: PooledBuffer,
     position: number,
-    range: BufferRange = {},
+    range: BufferRange = NOTHING,
   ): number {
     return this.#transferSync(READ, buffer, position, range);
   }
@@ -239,7 +228,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options: WriteOptions = {},
+    options: WriteOptions = NOTHING,
   ): Promise<number> {
     return this.#transfer(WRITE, buffer, position, options);
   }
@@ -248,7 +237,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options: WriteOptions = {},
+    options: WriteOptions = NOTHING,
   ): number {
     return this.#transferSync(WRITE, buffer, position, options);
   }
@@ -289,6 +278,86 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return driveSync(this.#readAt(position, length, {}));
   }
 
+  /**
+   * Reads many ranges at once, of any position and length: rounded out to what the file asks for, neighbours by one read, all into one block of the pool.
+   *
+   * The frozen buffers come in the order of `ranges`. Each is shorter than its range only at the end of the file, and empty behind it.
+   * They share the block: it goes back to the pool when all of them are dropped.
+   *
+   * @param ranges Where to read; they may overlap. Rounded out, with what is read for nothing, at most 512 MiB together.
+   * @throws {PoolLimit} If the pool's limit leaves no room, as the pool's `atLimit` says.
+   *
+   * @example Two records and the bytes between them, with one read
+   * ```ts
+   * import { DirectFile } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = Deno.makeTempFileSync();
+   * Deno.writeTextFileSync(path, "first, something else, second");
+   * {
+   *   using file = DirectFile.openSync(path);
+   *   const records = await file.readMany([{ position: 23, length: 6 }, { position: 0, length: 5 }]);
+   *   const text = new TextDecoder();
+   *   assertEquals(records.map((each) => text.decode(each.bytes)), ["second", "first"]);
+   *   assertEquals(file.stats().reads, 1);
+   *   records.forEach((each) => each.drop());
+   * }
+   * Deno.removeSync(path);
+   * ```
+   */
+  readMany(
+    ranges: readonly FileRange[],
+    options: ReadManyOptions = {},
+  ): Promise<FrozenBuffer[]> {
+    return drive(this.#readMany(ranges, options));
+  }
+
+  /** The twin of {@linkcode DirectFile.readMany} that blocks: one call, 32 reads in flight. */
+  readManySync(
+    ranges: readonly FileRange[],
+    options: Omit<ReadManyOptions, "signal"> = {},
+  ): FrozenBuffer[] {
+    return driveSync(this.#readMany(ranges, options));
+  }
+
+  /**
+   * Writes many ranges at once, in any order; ranges of the file that overlap end up as either. Resolves to the bytes written, when all are.
+   *
+   * Durability is had by one sync after the last write. If a write fails the others are done all the same, and nothing is known to be durable.
+   *
+   * @throws {NoSpace} If the disk or the quota is full, with the bytes that the first write without room has written.
+   *
+   * @example Blocks that become durable together
+   * ```ts
+   * import { BufferPool, DirectFile } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   using file = DirectFile.openSync(`${dir}/blocks`, { write: true, createNew: true });
+   *   using block = BufferPool.default().acquireSync(4096, { zeroed: true }).freeze();
+   *   const items = [0, 8192, 16384].map((position) => ({ buffer: block, position }));
+   *   assertEquals(await file.writeMany(items, { durability: "data" }), 12288);
+   *   assertEquals(file.sizeSync(), 20480);
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  writeMany(
+    items: readonly WriteItem[],
+    options: Pick<WriteOptions, "durability"> = {},
+  ): Promise<number> {
+    return drive(this.#writeMany(items, options));
+  }
+
+  /** The twin of {@linkcode DirectFile.writeMany} that blocks: one call, 32 writes in flight. */
+  writeManySync(
+    items: readonly WriteItem[],
+    options: Pick<WriteOptions, "durability"> = {},
+  ): number {
+    return driveSync(this.#writeMany(items, options));
+  }
+
   /** Makes everything that was written durable: `fdatasync(2)` for `"data"` (if not told otherwise), `fsync(2)` for `"full"`. */
   // deno-lint-ignore require-await -- a wrong durability rejects, too
   async sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
@@ -311,18 +380,29 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Allocates disk space for a range of any position and length, without changing what reading gives; the size grows to its end (`fallocate(2)`).
+   * Allocates disk space for a range of any position and length; the size grows to its end (`fallocate(2)`). Without `zeroed` what reading gives is not changed.
+   *
+   * Resolves to whether zeros were written: with `zeroed`, where kernel (Linux 6.17), filesystem and device can (`FALLOC_FL_WRITE_ZEROES`). Elsewhere the space
+   * is allocated all the same.
    *
    * @throws {NoSpace} If there is not as much.
    * @throws {Deno.errors.NotSupported} If the filesystem cannot.
    */
-  preallocate(position: number, length: number): Promise<void> {
-    return this.#command(ALLOCATE, position, length);
+  preallocate(
+    position: number,
+    length: number,
+    options: PreallocateOptions = {},
+  ): Promise<boolean> {
+    return drive(this.#preallocate(position, length, options));
   }
 
   /** The twin of {@linkcode DirectFile.preallocate} that blocks. */
-  preallocateSync(position: number, length: number): void {
-    this.#commandSync(ALLOCATE, position, length);
+  preallocateSync(
+    position: number,
+    length: number,
+    options: PreallocateOptions = {},
+  ): boolean {
+    return driveSync(this.#preallocate(position, length, options));
   }
 
   /** The size in bytes. */
@@ -392,12 +472,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** What the file did since it was opened; may be asked after closing, too. */
   stats(): FileStats {
-    return { ...this.#counters };
+    return { ...this.#operations.counters };
   }
 
   /** Blocks until no operation of this file is in flight (of this isolate, in fact); their promises settle in later turns. */
   settleSync(): void {
-    if (this.#counters.inFlight > 0) engine().settleSync();
+    this.#operations.settleSync();
   }
 
   /** Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does nothing. */
@@ -424,8 +504,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   async #finish(): Promise<void> {
-    if (this.#counters.inFlight > 0) {
-      await new Promise<void>((resolve) => this.#idle = resolve);
+    if (this.#operations.counters.inFlight > 0) {
+      await this.#operations.idle();
       // One turn later all who wait for those operations have heard of them.
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
@@ -525,29 +605,109 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return proof(true, `${what} still is not`);
   }
 
+  *#readMany(
+    ranges: readonly FileRange[],
+    { gapBytes = GAP_BYTES, ...options }: ReadManyOptions,
+  ): Twin<FrozenBuffer[]> {
+    this.#checkMay(READ);
+    const action = `read '${this.path}'`;
+    const { runs, runOf, bytes } = planReads(
+      action,
+      ranges,
+      this.capabilities,
+      gapBytes,
+    );
+    if (runs.length === 0) return [];
+    const pool = this.#pool ??= BufferPool.default();
+    const buffer = yield* step(
+      () => pool.acquire(bytes, options),
+      () => pool.acquireSync(bytes),
+    );
+    try {
+      this.#checkMay(READ);
+      const loan = pool.lend(buffer, 0, bytes, "write");
+      let got: number[];
+      try {
+        got = yield* this.#operations.many(runs.map((run): Request => ({
+          kind: READ,
+          flags: this.#tierFlags,
+          loan,
+          ...run,
+        })));
+      } finally {
+        loan.end();
+      }
+      clear(buffer, runs, got);
+      const frozen = buffer.freeze();
+      const parts = ranges.map(({ position, length }, i) => {
+        const run = runs[runOf[i]!]!;
+        const from = position - run.position;
+        const to = Math.max(from, Math.min(from + length, got[runOf[i]!]!));
+        return frozen.slice(run.start + from, run.start + to);
+      });
+      frozen.drop();
+      return parts;
+    } catch (error) {
+      buffer.drop();
+      throw error;
+    }
+  }
+
+  *#writeMany(
+    items: readonly WriteItem[],
+    options: Pick<WriteOptions, "durability">,
+  ): Twin<number> {
+    const { durability = "none" } = options;
+    const whole = items.length > 1;
+    // One write waits for itself; many wait for one sync, not each for its own.
+    const flags = this.#flags(WRITE, whole ? NOTHING : options);
+    const sync = whole && durability !== "none"
+      ? this.#syncKind(durability)
+      : undefined;
+    this.#checkMay(WRITE);
+    const requests: Request[] = [];
+    try {
+      for (const { buffer, position, ...range } of items) {
+        const loan = this.#lend(WRITE, buffer, position, range);
+        const { length } = loan;
+        requests.push({ kind: WRITE, flags, loan, start: 0, position, length });
+      }
+      const written = yield* this.#operations.many(requests);
+      if (sync !== undefined) {
+        // `close` waits for this batch; `closeSync` has ended it.
+        if (this.#closed) throw closedError(sync.syscall, this.path);
+        yield* this.#operations.one(command(sync));
+      }
+      return written.reduce((sum, bytes) => sum + bytes, 0);
+    } finally {
+      for (const { loan } of requests) loan!.end();
+    }
+  }
+
+  *#preallocate(
+    position: number,
+    length: number,
+    { zeroed = false }: PreallocateOptions,
+  ): Twin<boolean> {
+    this.#checkCommand(ALLOCATE, position, length);
+    const request = command(ALLOCATE, position, length);
+    if (zeroed) request.flags = FLAGS.ZEROED;
+    // One operation also where zeros are refused: whoever blocks until it is over must not meet a second one.
+    return (yield* this.#operations.one(request)) === 1;
+  }
+
   /** A read or a write. Lends the range while it runs. */
-  async #transfer(
+  #transfer(
     kind: Kind,
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
     range: WriteOptions,
   ): Promise<number> {
-    const flags = this.#flags(kind, range);
-    const loan = this.#lend(kind, buffer, position, range);
-    this.#counters.inFlight++;
-    try {
-      return await this.#submit(kind, {
-        code: kind.code,
-        flags,
-        file: this.#file,
-        loan,
-        position,
-        length: loan.length,
-      });
-    } finally {
-      loan.end();
-      this.#over();
-    }
+    // What is thrown here rejects the promise.
+    return new Promise((resolve, reject) => {
+      const request = this.#transferOf(kind, buffer, position, range);
+      this.#operations.start(request, resolve, reject, true);
+    });
   }
 
   #transferSync(
@@ -556,84 +716,38 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: WriteOptions,
   ): number {
-    const flags = this.#flags(kind, range);
-    const loan = this.#lend(kind, buffer, position, range);
+    const request = this.#transferOf(kind, buffer, position, range);
     try {
-      return this.#runSync(kind, {
-        code: kind.code,
-        flags,
-        file: this.#file,
-        loan,
-        position,
-        length: loan.length,
-      });
+      return this.#operations.runSync(request);
     } finally {
-      loan.end();
+      request.loan!.end();
     }
   }
 
+  #transferOf(
+    kind: Kind,
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    range: WriteOptions,
+  ): Request {
+    const flags = this.#flags(kind, range);
+    const loan = this.#lend(kind, buffer, position, range);
+    const { length } = loan;
+    return { kind, flags, loan, start: 0, position, length };
+  }
+
   /** An operation without memory. */
-  async #command(kind: Kind, position = 0, length = 0): Promise<void> {
-    this.#checkCommand(kind, position, length);
-    this.#counters.inFlight++;
-    try {
-      await this.#submit(kind, this.#commandOf(kind, position, length));
-    } finally {
-      this.#over();
-    }
+  #command(kind: Kind, position = 0, length = 0): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#checkCommand(kind, position, length);
+      const request = command(kind, position, length);
+      this.#operations.start(request, () => resolve(), reject, false);
+    });
   }
 
   #commandSync(kind: Kind, position = 0, length = 0): void {
     this.#checkCommand(kind, position, length);
-    this.#runSync(kind, this.#commandOf(kind, position, length));
-  }
-
-  #commandOf({ code }: Kind, position: number, length: number): Operation {
-    return {
-      code,
-      flags: 0,
-      file: this.#file,
-      loan: undefined,
-      position,
-      length,
-    };
-  }
-
-  async #submit(kind: Kind, operation: Operation): Promise<number> {
-    this.#counters[kind.counter]++;
-    try {
-      return this.#moved(kind, await engine().submit(operation));
-    } catch (error) {
-      throw this.#failed(kind, operation, error);
-    }
-  }
-
-  #runSync(kind: Kind, operation: Operation): number {
-    this.#counters[kind.counter]++;
-    try {
-      return this.#moved(kind, engine().runSync(operation));
-    } catch (error) {
-      throw this.#failed(kind, operation, error);
-    }
-  }
-
-  /** Counts the bytes that an operation moved. */
-  #moved(kind: Kind, bytes: number): number {
-    if (kind === READ) this.#counters.bytesRead += bytes;
-    else if (kind === WRITE) this.#counters.bytesWritten += bytes;
-    return bytes;
-  }
-
-  /** Counts a failure; gives what to throw. */
-  #failed(kind: Kind, operation: Operation, error: unknown): unknown {
-    this.#counters.errors++;
-    if (error instanceof OperationError) this.#moved(kind, error.transferred);
-    return operationFailure(error, kind.syscall, this.path, operation.length);
-  }
-
-  /** One operation less in flight. */
-  #over(): void {
-    if (--this.#counters.inFlight === 0) this.#idle?.();
+    this.#operations.runSync(command(kind, position, length));
   }
 
   /** Checks everything about a read or write, then lends its range. */
@@ -708,6 +822,29 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
       `Cannot ${action} '${this.path}' as 'durability' must be ${right}: received ${shown}`,
     );
   }
+}
+
+/** An operation without memory. */
+function command(kind: Kind, position = 0, length = 0): Request {
+  return { kind, flags: 0, loan: undefined, start: 0, position, length };
+}
+
+/** Overwrites what lies between what was read: an earlier owner's bytes can be reached through any view of the block. */
+function clear(
+  buffer: PooledBuffer,
+  runs: readonly Run[],
+  got: readonly number[],
+): void {
+  const { capacity, length } = buffer;
+  buffer.resize(capacity);
+  const { bytes } = buffer;
+  let end = 0;
+  runs.forEach((run, i) => {
+    bytes.fill(0, end, run.start);
+    end = run.start + got[i]!;
+  });
+  bytes.fill(0, end);
+  buffer.truncate(length);
 }
 
 /** Sees to it that nothing behind the first `length` bytes can be reached through a buffer: an earlier owner's bytes may lie there. */

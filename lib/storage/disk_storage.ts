@@ -309,6 +309,7 @@ function* syncingDirectory(where: string): Twin<void> {
     flags: 0,
     file,
     loan: undefined,
+    start: 0,
     position: 0,
     length: 0,
   };

@@ -6,7 +6,12 @@
 export type { Capabilities, Tier } from "./capabilities.ts";
 export { copyRange, haveEqualBytes } from "./copy_range.ts";
 export { DirectFile } from "./direct_file.ts";
-export type { FileStat, ReadAtOptions } from "./direct_file.ts";
+export type {
+  FileStat,
+  ReadAtOptions,
+  ReadManyOptions,
+  WriteItem,
+} from "./direct_file.ts";
 export type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
 export { DiskStorage } from "./disk_storage.ts";
 export type { DiskStorageOptions } from "./disk_storage.ts";
@@ -17,10 +22,12 @@ export type { NoSpaceFields } from "./no_space.ts";
 export { isOpenElsewhere } from "./open_elsewhere.ts";
 export type { CachedPages } from "./probe.ts";
 export { OverlayStorage } from "./overlay.ts";
+export type { FileRange } from "./read_plan.ts";
 export { probePath, probePathSync } from "./probe_path.ts";
 export type {
   BufferRange,
   Durability,
+  PreallocateOptions,
   Storage,
   StorageEntry,
   StorageFile,

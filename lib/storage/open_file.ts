@@ -260,6 +260,7 @@ function* finish(
       flags: 0,
       file,
       loan: undefined,
+      start: 0,
       position: 0,
       length: 0,
     };

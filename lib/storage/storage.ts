@@ -26,6 +26,12 @@ export interface WriteOptions extends BufferRange {
   durability?: Durability;
 }
 
+/** What an allocation may be told. */
+export interface PreallocateOptions {
+  /** Whether the range shall be zeros that are written, where the system can do that by itself. What was there before is lost. @default {false} */
+  zeroed?: boolean;
+}
+
 /** How to open a file of a {@linkcode Storage}; the names are those of `Deno.OpenOptions`. */
 export interface StorageOpenOptions {
   /** Open for reading. @default {true} */
@@ -83,10 +89,22 @@ export interface StorageFile {
   /** The twin of {@linkcode StorageFile.truncate} that blocks. */
   truncateSync(length: number): void;
 
-  /** Allocates disk space for a range, without changing what reading gives; the size grows to its end. `NotSupported` where the filesystem cannot. */
-  preallocate(position: number, length: number): Promise<void>;
+  /**
+   * Allocates disk space for a range; the size grows to its end. `NotSupported` where the filesystem cannot. Without `zeroed` what reading gives is not changed.
+   *
+   * Resolves to whether zeros were written: with `zeroed`, where the storage can do that at once. Elsewhere the space is allocated all the same.
+   */
+  preallocate(
+    position: number,
+    length: number,
+    options?: PreallocateOptions,
+  ): Promise<boolean>;
   /** The twin of {@linkcode StorageFile.preallocate} that blocks. */
-  preallocateSync(position: number, length: number): void;
+  preallocateSync(
+    position: number,
+    length: number,
+    options?: PreallocateOptions,
+  ): boolean;
 
   /** The size in bytes. */
   size(): Promise<number>;

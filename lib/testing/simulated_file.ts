@@ -151,17 +151,19 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   /**
    * Takes space for a range of any position and length, without changing what reading gives; the size grows to its end.
+   * Resolves to `false`: the simulated device writes no zeros by itself.
    *
    * @throws {NoSpace} If there is not as much.
    */
-  // deno-lint-ignore require-await -- as for reading
-  async preallocate(position: number, length: number): Promise<void> {
-    return this.#run(this.#preallocating(position, length));
+  async preallocate(position: number, length: number): Promise<boolean> {
+    await this.#run(this.#preallocating(position, length));
+    return false;
   }
 
   /** The twin of {@linkcode SimulatedFile.preallocate} that blocks. */
-  preallocateSync(position: number, length: number): void {
+  preallocateSync(position: number, length: number): boolean {
     this.#runSync(this.#preallocating(position, length));
+    return false;
   }
 
   /** The size in bytes. */

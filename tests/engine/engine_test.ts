@@ -17,7 +17,7 @@ function operation(
   position = 0,
   length = 0,
 ): Operation {
-  return { code, flags: 0, file, loan: undefined, position, length };
+  return { code, flags: 0, file, loan: undefined, start: 0, position, length };
 }
 
 Deno.test("engine() is one object and says why it is what it is", () => {

@@ -7,7 +7,7 @@ const module = (path: string) =>
 const PRELUDE = `
   import { engine, OPERATION } from ${module("../../lib/engine/mod.ts")};
   import { Adopted } from ${module("./files.ts")};
-  const operation = (code, file) => ({ code, flags: 0, file, loan: undefined, position: 0, length: 0 });
+  const operation = (code, file) => ({ code, flags: 0, file, loan: undefined, start: 0, position: 0, length: 0 });
 `;
 
 /** Runs a program to its end; a time that is far more than enough stands for "it hangs". */

@@ -11,18 +11,20 @@ Deno.test("encodeOperation() writes every word, over whatever was there", () => 
     flags: FLAGS.DSYNC | FLAGS.DONTCACHE,
     file: 0x7fff_ffff,
     loan: loan as Loan,
+    start: 1,
     position: 7 * 2 ** 32 + 0xffff_fffe,
     length: 5,
   }, 8);
   assertEquals(
     [...words.subarray(ENTRY_WORDS, 2 * ENTRY_WORDS)],
-    [0x502, 0x7fff_ffff, 2, 3, 4, 5, 0xffff_fffe, 7, 8, 9, 0, 0],
+    [0x502, 0x7fff_ffff, 2, 3, 5, 5, 0xffff_fffe, 7, 8, 9, 0, 0],
   );
   encodeOperation(words, ENTRY_WORDS, {
     code: OPERATION.ALLOCATE,
     flags: 0,
     file: 1,
     loan: undefined,
+    start: 0,
     position: 2 ** 53 - 1,
     length: 11 * 2 ** 32 + 10,
   }, 4095);

@@ -37,7 +37,15 @@ async function transfer(
   const access = code === OPERATION.READ ? "write" : "read";
   const loan = pool.lend(buffer, start, length, access);
   try {
-    return await WAYS[way]!({ code, flags, file, loan, position, length });
+    return await WAYS[way]!({
+      code,
+      flags,
+      file,
+      loan,
+      start: 0,
+      position,
+      length,
+    });
   } finally {
     loan.end();
   }
@@ -171,6 +179,7 @@ for (const way of Object.keys(WAYS)) {
         flags: 0,
         file: file.handle,
         loan,
+        start: 0,
         position: 0,
         length: 4097,
       };

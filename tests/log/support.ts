@@ -530,11 +530,11 @@ class WatchedFile implements StorageFile {
   truncateSync(length: number): void {
     this.#inner.truncateSync(length);
   }
-  preallocate(position: number, length: number): Promise<void> {
+  preallocate(position: number, length: number): Promise<boolean> {
     return this.#inner.preallocate(position, length);
   }
-  preallocateSync(position: number, length: number): void {
-    this.#inner.preallocateSync(position, length);
+  preallocateSync(position: number, length: number): boolean {
+    return this.#inner.preallocateSync(position, length);
   }
   size(): Promise<number> {
     return this.#inner.size();

@@ -25,11 +25,16 @@ pub const DSYNC: u32 = 1;
 pub const SYNC: u32 = 2;
 /// `RWF_DONTCACHE`, Linux 6.14.
 pub const DONTCACHE: u32 = 4;
-/// `FALLOC_FL_WRITE_ZEROES`, Linux 6.17.
+/// `FALLOC_FL_WRITE_ZEROES`, Linux 6.17, where it can be had.
 pub const ZEROED: u32 = 8;
 
 /// `FALLOC_FL_WRITE_ZEROES` of `linux/falloc.h`; the libc crate lacks it.
 const FALLOC_FL_WRITE_ZEROES: c_int = 0x80;
+
+/// The mode of `fallocate(2)`.
+pub fn allocation_mode(zeroes: bool) -> c_int {
+    if zeroes { FALLOC_FL_WRITE_ZEROES } else { 0 }
+}
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +47,7 @@ pub enum Kind {
     SyncData,
     /// `fsync(2)`.
     SyncFull,
-    /// `fallocate(2)`, mode 0 or [`ZEROED`].
+    /// `fallocate(2)`; with [`ZEROED`] 1 byte transferred says that zeros were written.
     Allocate,
     /// `ftruncate(2)` to the position.
     Truncate,
@@ -96,15 +101,6 @@ impl Operation {
         each.iter()
             .filter(|(flag, _)| self.flags & flag != 0)
             .fold(0, |all, (_, rwf)| all | rwf)
-    }
-
-    /// The mode of `fallocate(2)`.
-    pub fn mode(&self) -> c_int {
-        if self.flags & ZEROED != 0 {
-            FALLOC_FL_WRITE_ZEROES
-        } else {
-            0
-        }
     }
 }
 
@@ -163,7 +159,7 @@ pub fn completion(tag: u32, outcome: Outcome) -> Completion {
 pub struct Outcome {
     /// 0, or why it failed.
     pub status: Status,
-    /// Bytes read or written, also of an operation that failed after some.
+    /// Bytes read or written, also of an operation that failed after some; 1 for an allocation that wrote zeros.
     pub transferred: u32,
 }
 

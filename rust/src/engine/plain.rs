@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::os::fd::RawFd;
 
-use super::entry::{Kind, Operation, Outcome};
+use super::entry::{Kind, Operation, Outcome, allocation_mode};
 use super::progress::{Errno, Next, PAUSE, Progress};
 use crate::status::Status;
 
@@ -17,12 +17,13 @@ pub fn execute(operation: &Operation) -> Outcome {
             Next::Call => {}
             Next::CallLater => std::thread::sleep(PAUSE),
         }
-        next = progress.answer(call(operation, progress.from()));
+        next = progress.answer(call(operation, &progress));
     }
 }
 
-/// The system call of an operation whose first `from` bytes are done.
-fn call(operation: &Operation, from: usize) -> Result<usize, Errno> {
+/// The next system call of an operation.
+fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
+    let from = progress.from();
     let fd = operation.file.descriptor();
     let flags = operation.rwf();
     let (position, length) = (operation.position as libc::off_t, operation.length as libc::off_t);
@@ -43,7 +44,11 @@ fn call(operation: &Operation, from: usize) -> Result<usize, Errno> {
         // SAFETY: as above.
         Kind::SyncFull => answer(unsafe { libc::fsync(fd) } as isize),
         // SAFETY: touches no memory of ours; `decode` keeps both numbers below 2^53, so that no sign is lost.
-        Kind::Allocate => answer(unsafe { libc::fallocate(fd, operation.mode(), position, length) } as isize),
+        Kind::Allocate => {
+            answer(
+                unsafe { libc::fallocate(fd, allocation_mode(progress.zeroes()), position, length) } as isize,
+            )
+        }
         // SAFETY: touches no memory of ours; the position is below 2^53.
         Kind::Truncate => answer(unsafe { libc::ftruncate(fd, position) } as isize),
     }
@@ -139,9 +144,9 @@ mod tests {
     fn flags_are_the_kernels() {
         let (handle, _file) = temporary(0);
         let flagged = |flags| operation(Kind::Allocate, flags, handle, 0, 1);
-        assert_eq!((flagged(0).rwf(), flagged(0).mode()), (0, 0));
+        assert_eq!(flagged(0).rwf(), 0);
         assert_eq!(flagged(DSYNC | SYNC | DONTCACHE).rwf(), 0x2 | 0x4 | 0x80);
-        assert_eq!(flagged(ZEROED).mode(), 0x80);
+        assert_eq!((allocation_mode(false), allocation_mode(true)), (0, 0x80));
         files::close(handle).unwrap();
     }
 
@@ -156,6 +161,12 @@ mod tests {
             assert_eq!(allocated, outcome(0, 0));
             assert_eq!(size()[0], f64::from(4096 + (1 << 20)));
             assert!(size()[14] * 512.0 >= f64::from(1 << 20));
+        }
+        // Whether the system writes zeros or not, the space is there.
+        let zeroed = execute(&operation(Kind::Allocate, ZEROED, handle, 0, 8192));
+        if allocated.status == 0 {
+            assert_eq!(zeroed.status, 0);
+            assert!(zeroed.transferred <= 1);
         }
         assert_eq!(
             without_memory(Kind::Allocate, handle, 0, 0),

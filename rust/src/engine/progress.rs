@@ -1,6 +1,6 @@
 //! How far an operation has come, and what each answer of the kernel means for it: the same rules for system calls and for a ring.
 
-use super::entry::{Kind, Operation, Outcome};
+use super::entry::{Kind, Operation, Outcome, ZEROED};
 use super::files::Alignment;
 use crate::status::Status;
 
@@ -41,6 +41,8 @@ pub struct Progress {
     done: usize,
     /// Answers of EAGAIN so far.
     again: u32,
+    /// Whether an allocation asks for zeros: until the system refuses.
+    zeroes: bool,
 }
 
 impl Progress {
@@ -59,7 +61,13 @@ impl Progress {
             alignment: operation.file.alignment(),
             done: 0,
             again: 0,
+            zeroes: operation.flags & ZEROED != 0,
         }
+    }
+
+    /// Whether an allocation's next call asks for zeros.
+    pub fn zeroes(&self) -> bool {
+        self.zeroes
     }
 
     /// What it needs first.
@@ -84,6 +92,11 @@ impl Progress {
     pub fn answer(&mut self, answer: Result<usize, Errno>) -> Next {
         match (answer, self.direction) {
             (Ok(_), None) => self.over(0),
+            // The kernel, the filesystem or the device does not write zeros: the space alone is had, within the same operation.
+            (Err(libc::EOPNOTSUPP), None) if self.zeroes => {
+                self.zeroes = false;
+                Next::Call
+            }
             (Ok(moved), Some(direction)) => self.moved(moved, direction),
             (Err(libc::EINTR), _) if self.repeats => Next::Call,
             (Err(libc::EAGAIN), _) if self.repeats && self.again < MAX_AGAIN => {
@@ -115,10 +128,9 @@ impl Progress {
     }
 
     fn over(&self, status: Status) -> Next {
-        Next::Over(Outcome {
-            status,
-            transferred: self.done as u32,
-        })
+        // An allocation tells by 1 that zeros were written.
+        let transferred = self.done as u32 + u32::from(status == 0 && self.zeroes);
+        Next::Over(Outcome { status, transferred })
     }
 }
 
@@ -140,6 +152,7 @@ mod tests {
             alignment,
             done: 0,
             again: 0,
+            zeroes: false,
         };
         let mut starts = Vec::new();
         let mut next = progress.begin();
@@ -273,6 +286,7 @@ mod tests {
                     alignment: SECTOR,
                     done: 0,
                     again: 0,
+                    zeroes: false,
                 };
                 assert_eq!(progress.begin(), Next::Call);
                 let next = progress.answer(Err(errno));
@@ -280,5 +294,31 @@ mod tests {
                 assert_eq!(progress.answer(Ok(0)), Next::Over(outcome(0, 0)));
             }
         }
+    }
+
+    #[test]
+    fn zeros_that_cannot_be_written_leave_an_allocation_without_them() {
+        let begun = || Progress {
+            direction: None,
+            repeats: true,
+            length: 0,
+            alignment: None,
+            done: 0,
+            again: 0,
+            zeroes: true,
+        };
+        let mut progress = begun();
+        assert!(progress.zeroes());
+        assert_eq!(progress.answer(Ok(0)), Next::Over(outcome(0, 1)), "zeros");
+        let mut progress = begun();
+        assert_eq!(progress.answer(Err(libc::EOPNOTSUPP)), Next::Call);
+        assert!(!progress.zeroes());
+        assert_eq!(progress.answer(Ok(0)), Next::Over(outcome(0, 0)), "space alone");
+        let refused = progress.answer(Err(libc::EOPNOTSUPP));
+        assert_eq!(refused, Next::Over(outcome(-libc::EOPNOTSUPP, 0)));
+        assert_eq!(
+            begun().answer(Err(libc::ENOSPC)),
+            Next::Over(outcome(-libc::ENOSPC, 0))
+        );
     }
 }

@@ -12,7 +12,7 @@ use io_uring::types::{CancelBuilder, Fd, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, Probe, opcode, squeue};
 
 use super::bell::Bell;
-use super::entry::{Completion, Entry, Kind, Operation, Outcome, completion, decode};
+use super::entry::{Completion, Entry, Kind, Operation, Outcome, allocation_mode, completion, decode};
 use super::plain;
 use super::progress::{Next, PAUSE, Progress};
 use crate::status::{BAD_ARGUMENT, Status};
@@ -284,7 +284,10 @@ impl Ring {
                 break;
             }
         }
-        let min = min.min(self.in_kernel);
+        let mut min = min.min(self.in_kernel);
+        if self.ring.completion().len() >= min {
+            min = 0;
+        }
         let timespec = budget.map(Timespec::from);
         let result = match &timespec {
             Some(timespec) if min > 0 => {
@@ -422,7 +425,7 @@ fn call(flight: &Flight) -> squeue::Entry {
         Kind::SyncFull => opcode::Fsync::new(fd).build(),
         Kind::Allocate => opcode::Fallocate::new(fd, operation.length)
             .offset(operation.position)
-            .mode(operation.mode())
+            .mode(allocation_mode(flight.progress.zeroes()))
             .build(),
         Kind::Truncate => opcode::Ftruncate::new(fd, operation.position).build(),
     }

@@ -1,0 +1,90 @@
+import { alignDown, alignUp, checkInteger } from "./alignment.ts";
+import type { Capabilities } from "./capabilities.ts";
+
+/** Bytes of a file. */
+export interface FileRange {
+  /** The first byte, counted from the file's beginning. */
+  readonly position: number;
+  /** How many bytes, at least 1. */
+  readonly length: number;
+}
+
+/** The longest block of the pool: what one read can give at most. */
+export const MAX_READ_BYTES: number = 512 * 1024 * 1024;
+/** A read that neighbours were merged into grows no longer than this: several in flight are faster than one that is longer. */
+const MAX_RUN_BYTES = 1024 * 1024;
+
+/** One read that covers some of the ranges, rounded out to what the file asks for. */
+export interface Run {
+  /** Where it begins in the block. */
+  readonly start: number;
+  /** Where it begins in the file. */
+  readonly position: number;
+  length: number;
+}
+
+/** How to read many ranges into one block. */
+export interface ReadPlan {
+  /** In the order of positions, one after the other in the block. */
+  readonly runs: Run[];
+  /** By range: the index of the run that covers it. */
+  readonly runOf: Uint32Array;
+  /** Bytes of the block. */
+  readonly bytes: number;
+}
+
+/**
+ * Rounds ranges out and merges neighbours of which no more than `gapBytes` lie between.
+ *
+ * @param action What errors say.
+ * @throws {RangeError} If a range is none, or all together are longer than a block can be.
+ */
+export function planReads(
+  action: string,
+  ranges: readonly FileRange[],
+  capabilities: Pick<Capabilities, "readOffsetAlignment" | "memoryAlignment">,
+  gapBytes: number,
+): ReadPlan {
+  const { readOffsetAlignment: unit, memoryAlignment } = capabilities;
+  checkInteger({ action, name: "gapBytes" }, gapBytes);
+  ranges.forEach(({ position, length }, i) => {
+    const most = alignDown(Number.MAX_SAFE_INTEGER, unit);
+    checkInteger({ action, name: `ranges[${i}].position` }, position, 0, most);
+    const longest = Math.min(MAX_READ_BYTES, most - position);
+    checkInteger({ action, name: `ranges[${i}].length` }, length, 1, longest);
+  });
+  const order = Uint32Array.from(ranges.keys())
+    .sort((a, b) => ranges[a]!.position - ranges[b]!.position);
+  const runs: Run[] = [];
+  const runOf = new Uint32Array(ranges.length);
+  const spacing = Math.max(unit, memoryAlignment);
+  let run: Run | undefined;
+  for (const index of order) {
+    const range = ranges[index]!;
+    const first = alignDown(range.position, unit);
+    const end = alignUp(range.position + range.length, unit);
+    const merged: number = run === undefined
+      ? Infinity
+      : Math.max(end - run.position, run.length);
+    if (
+      run !== undefined && first - run.position - run.length <= gapBytes &&
+      (merged <= MAX_RUN_BYTES || merged === run.length)
+    ) {
+      run.length = merged;
+    } else {
+      const start: number = run === undefined
+        ? 0
+        : alignUp(run.start + run.length, spacing);
+      run = { start, position: first, length: end - first };
+      runs.push(run);
+    }
+    runOf[index] = runs.length - 1;
+  }
+  const bytes = run === undefined ? 0 : run.start + run.length;
+  if (bytes > MAX_READ_BYTES) {
+    throw new RangeError(
+      `Cannot ${action} as 'ranges' need ${bytes} bytes together: at most ${MAX_READ_BYTES} are possible, read them in parts`,
+    );
+  }
+  return { runs, runOf, bytes };
+}
