@@ -294,12 +294,12 @@ class OverlayFile implements StorageFile {
     }
   }
 
-  preallocate(position: number, length: number): Promise<void> {
-    this.preallocateSync(position, length);
-    return Promise.resolve();
+  preallocate(position: number, length: number): Promise<boolean> {
+    return Promise.resolve(this.preallocateSync(position, length));
   }
-  preallocateSync(position: number, length: number): void {
+  preallocateSync(position: number, length: number): boolean {
     this.#node.size = Math.max(this.#node.size, position + length);
+    return false;
   }
 
   size(): Promise<number> {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { BufferPool, FrozenBuffer } from "../../lib/pool/mod.ts";
+import { BufferPool, type FrozenBuffer } from "../../lib/pool/mod.ts";
 import { DirectFile, type FileRange } from "../../lib/storage/mod.ts";
 import { planReads } from "../../lib/storage/read_plan.ts";
 import { pattern, TemporaryDirectory } from "../engine/files.ts";
