@@ -43,11 +43,10 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
         Kind::SyncData => answer(unsafe { libc::fdatasync(fd) } as isize),
         // SAFETY: as above.
         Kind::SyncFull => answer(unsafe { libc::fsync(fd) } as isize),
-        // SAFETY: touches no memory of ours; `decode` keeps both numbers below 2^53, so that no sign is lost.
         Kind::Allocate => {
-            answer(
-                unsafe { libc::fallocate(fd, allocation_mode(progress.zeroes()), position, length) } as isize,
-            )
+            let mode = allocation_mode(progress.zeroes());
+            // SAFETY: touches no memory of ours; `decode` keeps both numbers below 2^53, so that no sign is lost.
+            answer(unsafe { libc::fallocate(fd, mode, position, length) } as isize)
         }
         // SAFETY: touches no memory of ours; the position is below 2^53.
         Kind::Truncate => answer(unsafe { libc::ftruncate(fd, position) } as isize),
