@@ -177,7 +177,6 @@ const PARTS: Part[] = [
         "lib",
         "README.md",
         "docs",
-        "docs",
       ]),
   },
   {
