@@ -1,0 +1,55 @@
+/** A worker that keeps eight direct transfers in flight on a shared pool, checks every byte, and tells how far it is. */
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+import { BufferPool } from "../../lib/pool/mod.ts";
+import { DirectFile } from "../../lib/storage/mod.ts";
+
+/** What a worker is told. */
+export interface WorkerOrder {
+  poolId: number;
+  path: string;
+  /** How many rounds each of its tasks does; `Infinity` for as long as it lives. */
+  rounds: number;
+  /** Fills its blocks. */
+  value: number;
+}
+
+const BLOCK = 32 * 1024;
+const TASKS = 8;
+
+async function task(
+  file: DirectFile,
+  pool: BufferPool,
+  slot: number,
+  { rounds, value }: WorkerOrder,
+): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    const byte = (value + round) % 256;
+    const buffer = await pool.acquire(BLOCK);
+    buffer.bytes.fill(byte);
+    await file.write(buffer, slot * BLOCK);
+    buffer.bytes.fill(~byte);
+    await file.read(buffer, slot * BLOCK);
+    const bytes = buffer.bytes;
+    for (let i = 0; i < BLOCK; i += 61) {
+      if (bytes[i] !== byte) throw new Error(`${bytes[i]} instead of ${byte}`);
+    }
+    buffer.drop();
+    if (round === 10 && slot === 0) self.postMessage("under way");
+  }
+}
+
+self.onmessage = async ({ data }: MessageEvent<WorkerOrder>) => {
+  const pool = BufferPool.attach(data.poolId);
+  const file = await DirectFile.open(data.path, {
+    read: true,
+    write: true,
+    create: true,
+  });
+  await Promise.all(
+    Array.from({ length: TASKS }, (_, slot) => task(file, pool, slot, data)),
+  );
+  await file.close();
+  pool.close();
+  self.postMessage("done");
+};
