@@ -94,6 +94,21 @@ export function planRepairSync(
  * @returns What was done.
  * @throws {RepairOutdated} If the log is not any more what the plan was made for.
  * @throws {Locked} If a writer has the log open.
+ *
+ * @example A sound log stays as it is
+ * ```ts
+ * import { Log, planRepair, repairLog } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   log.append("hello");
+ * }
+ * const done = await repairLog(dir, await planRepair(dir));
+ * assertEquals([done.lostMessages, done.nextOffset], [0, 1]);
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
  */
 export function repairLog(
   dir: string,

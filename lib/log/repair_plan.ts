@@ -55,7 +55,28 @@ export interface RepairPlan {
   nextOffset: number;
 }
 
-/** The log is not any more what the plan was made for: nothing was done. */
+/**
+ * The log is not any more what the plan was made for: nothing was done.
+ *
+ * @example A plan for what the log was before
+ * ```ts
+ * import { Log, planRepair, repairLog, RepairOutdated } from "@basalt/io";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   log.append("one");
+ * }
+ * const plan = await planRepair(dir);
+ * {
+ *   await using log = await Log.open(dir);
+ *   log.append("two");
+ * }
+ * await assertRejects(() => repairLog(dir, plan), RepairOutdated);
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
 export class RepairOutdated extends Error {
   /** `"RepairOutdated"`. */
   override readonly name: string = "RepairOutdated";

@@ -35,15 +35,15 @@ export function cachedCopy(
   directory: string,
 ): string {
   Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  checkPrivate(directory);
+  const user = effectiveUser();
+  checkPrivate(directory, user);
   const path = `${directory}/libbasalt-${library.sha256}.so`;
-  if (!isThere(library, path)) write(path, unpack(library));
+  if (!isThere(library, path, user)) write(path, unpack(library));
   return path;
 }
 
-function checkPrivate(directory: string): void {
+function checkPrivate(directory: string, user: number): void {
   const { isDirectory, uid, mode } = Deno.lstatSync(directory);
-  const user = effectiveUser();
   if (!isDirectory) throw new Error("it is no directory");
   if (uid !== user) {
     throw new Error(`it belongs to user ${uid}, and this is user ${user}`);
@@ -54,10 +54,14 @@ function checkPrivate(directory: string): void {
   }
 }
 
-function isThere(library: EmbeddedLibrary, path: string): boolean {
+function isThere(
+  library: EmbeddedLibrary,
+  path: string,
+  user: number,
+): boolean {
   try {
     const { isFile, uid, mode } = Deno.lstatSync(path);
-    return isFile && uid === effectiveUser() &&
+    return isFile && uid === user &&
       (mode! & WRITABLE_BY_OTHERS) === 0 &&
       isThis(library, Deno.readFileSync(path));
   } catch (error) {

@@ -1,6 +1,9 @@
-/** The C library's calls that loading needs before there is a library of our own. */
-const SYMBOLS = {
+/** What loading needs of the C library before there is a library of our own; apart, since each symbol that is opened costs time. */
+const USER = {
   geteuid: { parameters: [], result: "u32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const MEMORY = {
   memfd_create: {
     parameters: ["buffer", /* name */ "u32" /* flags */],
     result: "i32",
@@ -24,8 +27,8 @@ const LOADER = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-const RTLD_NOW = 2;
-const RTLD_NOLOAD = 4;
+/** `RTLD_NOW | RTLD_NOLOAD`: nothing is loaded that is not there. */
+const NOTHING_NEW = 2 | 4;
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
 /** Since Linux 6.3; without it, some systems make the memory not executable. */
@@ -36,7 +39,7 @@ const ALL_SEALS = 0xf;
 
 /** Whose files this process makes. */
 export function effectiveUser(): number {
-  return withLibrary("libc.so.6", SYMBOLS, ({ geteuid }) => geteuid());
+  return withLibrary("libc.so.6", USER, ({ geteuid }) => geteuid());
 }
 
 /** Whether a library of that name (`DT_SONAME`) is in the process already. */
@@ -44,8 +47,16 @@ export function isLoaded(soname: string): boolean {
   return withLibrary(
     "libdl.so.2",
     LOADER,
-    ({ dlopen }) => dlopen(cString(soname), RTLD_NOW | RTLD_NOLOAD) !== null,
+    ({ dlopen }) => dlopen(cString(soname), NOTHING_NEW) !== null,
   );
+}
+
+/** Whether two names, of files or libraries, are of one library that is in the process: the loader has one handle for each. */
+export function isSameLibrary(a: string, b: string): boolean {
+  return withLibrary("libdl.so.2", LOADER, ({ dlopen }) => {
+    const handles = [a, b].map((name) => dlopen(cString(name), NOTHING_NEW));
+    return Deno.UnsafePointer.equals(handles[0]!, handles[1]!);
+  });
 }
 
 /**
@@ -58,7 +69,7 @@ export function withMemoryFile<T>(
   bytes: Uint8Array<ArrayBuffer>,
   use: (path: string) => T,
 ): T {
-  return withLibrary("libc.so.6", SYMBOLS, (libc) => {
+  return withLibrary("libc.so.6", MEMORY, (libc) => {
     const text = cString(name);
     const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     let fd = libc.memfd_create(text, flags | MFD_EXEC);

@@ -2,8 +2,8 @@ import { fileURLToPath } from "node:url";
 import { cachedCopy, cacheDirectory, isPermitted } from "./cached_copy.ts";
 import { EMBEDDED, type EmbeddedLibrary, unpack } from "./embedded.ts";
 import { environment } from "./environment.ts";
-import { isLoaded, withMemoryFile } from "./libc.ts";
-import { openLibrary } from "./open_library.ts";
+import { isLoaded, isSameLibrary, withMemoryFile } from "./libc.ts";
+import { type Opened, openLibrary } from "./open_library.ts";
 import type { NativeFunctions } from "./symbols.ts";
 import { Unsupported } from "./unsupported.ts";
 import { VERSION } from "./version.ts";
@@ -168,7 +168,7 @@ function loadCached(
   }
   return attempt("cache", directory, tried, () => {
     const file = cachedCopy(library, directory);
-    return { file, opened: openLibrary(file) };
+    return { file, opened: openFirst(file) };
   });
 }
 
@@ -181,23 +181,29 @@ function loadInMemory(
     return withMemoryFile(
       SONAME,
       bytes,
-      (path) => ({ file: SONAME, opened: openLibrary(path) }),
+      (path) => ({ file: SONAME, opened: openFirst(path) }),
     );
   });
+}
+
+/** Opens a copy, or the one that another isolate was faster to load: the loader knows the first by the library's name. */
+function openFirst(path: string): Opened {
+  const opened = openLibrary(path);
+  if (!("functions" in opened) || isSameLibrary(path, SONAME)) return opened;
+  const first = openLibrary(SONAME);
+  return "functions" in first ? first : opened;
 }
 
 function attempt(
   origin: LibraryOrigin,
   place: string,
   tried: string[],
-  open: () => { file: string; opened: ReturnType<typeof openLibrary> },
+  open: () => { file: string; opened: Opened },
 ): Loaded | undefined {
   try {
     const { file, opened } = open();
     if ("functions" in opened) {
-      // Another isolate may have been faster: the loader knows one library by that name.
-      const first = openLibrary(SONAME);
-      return { origin, file, ...("functions" in first ? first : opened) };
+      return { origin, file, ...opened };
     }
     tried.push(`${file}: ${opened.reason}`);
   } catch (error) {
