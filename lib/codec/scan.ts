@@ -30,9 +30,10 @@ const MAX_UINT32 = 0xffff_ffff;
  * arrays, for many blocks.
  */
 export class MessageScan {
+  readonly #allocate: (words: number) => Uint32Array<ArrayBuffer>;
   // Always one longer than #lengths.
-  #starts: Uint32Array<ArrayBuffer>;
-  #lengths: Uint32Array<ArrayBuffer>;
+  #starts!: Uint32Array<ArrayBuffer>;
+  #lengths!: Uint32Array<ArrayBuffer>;
   readonly #out = new Uint32Array(4);
   #count = 0;
   #end = 0;
@@ -43,16 +44,31 @@ export class MessageScan {
    * Makes the arrays.
    *
    * @param capacity Messages that they hold at first; they grow as needed.
+   * @param allocate Where they come from: an array of so many words. The one before is in use until the run ends.
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
-  constructor(capacity = 1024) {
+  constructor(
+    capacity = 1024,
+    allocate: (words: number) => Uint32Array<ArrayBuffer> = (words) =>
+      new Uint32Array(words),
+  ) {
+    this.#allocate = allocate;
+    this.renew(capacity);
+  }
+
+  /**
+   * Makes other arrays for the next run; who has the ones before keeps them.
+   *
+   * @throws {RangeError} If the capacity is no integer of at least 1.
+   */
+  renew(capacity: number): void {
     if (!Number.isSafeInteger(capacity) || capacity < 1) {
       throw new RangeError(
         `Cannot create scan as 'capacity' must be an integer of at least 1: received ${capacity}`,
       );
     }
-    this.#starts = new Uint32Array(capacity + 1);
-    this.#lengths = new Uint32Array(capacity);
+    this.#count = 0;
+    this.#take(capacity);
   }
 
   /** Good messages found. */
@@ -108,7 +124,7 @@ export class MessageScan {
       const room = Math.min(this.#lengths.length, maxCount) - this.#count;
       this.#runOnce(bytes, expectedOffset + this.#count, room);
       if (this.#stop !== STOP.FULL || this.#count === maxCount) break;
-      this.#grow();
+      this.#take(2 * this.#lengths.length);
     }
     return this.#count;
   }
@@ -137,14 +153,16 @@ export class MessageScan {
     this.#neededBytes = out[2]!;
   }
 
-  #grow(): void {
-    const capacity = 2 * this.#lengths.length;
-    const starts = new Uint32Array(capacity + 1);
-    const lengths = new Uint32Array(capacity);
-    starts.set(this.#starts);
-    lengths.set(this.#lengths);
-    this.#starts = starts;
-    this.#lengths = lengths;
+  /** Makes arrays for so many messages, and copies what was found. */
+  #take(capacity: number): void {
+    const starts = this.#starts;
+    const lengths = this.#lengths;
+    const words = this.#allocate(2 * capacity + 1);
+    this.#starts = words.subarray(0, capacity + 1);
+    this.#lengths = words.subarray(capacity + 1);
+    if (this.#count === 0) return;
+    this.#starts.set(starts.subarray(0, this.#count));
+    this.#lengths.set(lengths.subarray(0, this.#count));
   }
 }
 

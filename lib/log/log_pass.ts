@@ -7,6 +7,7 @@ import {
   MessageBatch,
   ReadLimit,
   type ReadOptions,
+  RESTART_BYTES,
   type SegmentFiles,
   SegmentPass,
 } from "../segment/mod.ts";
@@ -144,6 +145,7 @@ export class LogPass implements BatchPass {
       pool: this.#pool,
       baseOffset: firstOffset,
       start: { ...this.#options, from },
+      readAheadBytes: this.#options.readAheadBytes,
       bound,
     });
     this.#current = { files, pass, firstOffset };
@@ -180,11 +182,16 @@ export class LogPass implements BatchPass {
       const { log } = files;
       const end = bound?.() ??
         (yield* step(() => log.size(), () => log.sizeSync()));
-      const cursor = new Cursor(log, this.#pool, 0, firstOffset);
-      const first = yield* cursor.next(end);
-      if (!(first instanceof MessageBatch)) return undefined;
-      using batch = first;
-      return batch.timestamp(0);
+      const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
+      const cursor = new Cursor(log, this.#pool, 0, firstOffset, options);
+      try {
+        const first = yield* cursor.next(end);
+        if (!(first instanceof MessageBatch)) return undefined;
+        using batch = first;
+        return batch.timestamp(0);
+      } finally {
+        yield* cursor.close();
+      }
     } finally {
       yield* closeSegment(files);
     }
@@ -194,6 +201,8 @@ export class LogPass implements BatchPass {
   *close(): Twin<void> {
     const current = this.#current;
     this.#current = undefined;
-    if (current !== undefined) yield* closeSegment(current.files);
+    if (current === undefined) return;
+    yield* current.pass.close();
+    yield* closeSegment(current.files);
   }
 }

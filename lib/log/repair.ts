@@ -411,17 +411,21 @@ function* survey(
     indexBytes,
     wrongIndex: index === undefined,
   };
-  for (;;) {
-    const next = yield* walk.next();
-    if (next instanceof MessageBatch) {
-      using batch = next;
-      if (found.stop !== undefined) found.messages += batch.count;
-      else {
-        found.nextOffset = batch.nextOffset;
-        const wrong = check ? yield* check.compare(batch) : [];
-        found.wrongIndex ||= wrong.length > 0;
-      }
-    } else if (next.reason === "end") return found;
-    else found.stop ??= next;
+  try {
+    for (;;) {
+      const next = yield* walk.next();
+      if (next instanceof MessageBatch) {
+        using batch = next;
+        if (found.stop !== undefined) found.messages += batch.count;
+        else {
+          found.nextOffset = batch.nextOffset;
+          const wrong = check ? yield* check.compare(batch) : [];
+          found.wrongIndex ||= wrong.length > 0;
+        }
+      } else if (next.reason === "end") return found;
+      else found.stop ??= next;
+    }
+  } finally {
+    yield* walk.close();
   }
 }

@@ -156,7 +156,7 @@ export class Verification {
         kind: "name",
         offset: 0,
         message:
-          "no segment: a log's files are regular ones, named by an offset of 20 digits; an Iggy server fails at such a file",
+          "its name is no offset of 20 digits: an Iggy server fails at such a file",
       });
     }
   }
@@ -234,36 +234,40 @@ export class Verification {
       baseOffset: firstOffset,
       bound,
     });
-    let stop: CursorStop | undefined;
-    let nextOffset = firstOffset;
-    for (;;) {
-      const next = yield* survey.next();
-      if (next instanceof MessageBatch) {
-        using batch = next;
-        if (stop !== undefined) {
-          this.#damage(log.path, stop, batch.position + batch.starts[0]!);
-        }
-        stop = undefined;
-        for (const wrong of check ? yield* check.compare(batch) : []) {
-          this.#entries(index!.path, firstOffset, wrong.first, wrong.count);
-        }
-        this.#timestamps(log.path, batch);
-        nextOffset = batch.nextOffset;
-        this.#advance(batch.count, batch.byteLength);
-      } else if (next.reason === "end" || next.position >= settled) break;
-      else stop = next;
+    try {
+      let stop: CursorStop | undefined;
+      let nextOffset = firstOffset;
+      for (;;) {
+        const next = yield* survey.next();
+        if (next instanceof MessageBatch) {
+          using batch = next;
+          if (stop !== undefined) {
+            this.#damage(log.path, stop, batch.position + batch.starts[0]!);
+          }
+          stop = undefined;
+          for (const wrong of check ? yield* check.compare(batch) : []) {
+            this.#entries(index!.path, firstOffset, wrong.first, wrong.count);
+          }
+          this.#timestamps(log.path, batch);
+          nextOffset = batch.nextOffset;
+          this.#advance(batch.count, batch.byteLength);
+        } else if (next.reason === "end" || next.position >= settled) break;
+        else stop = next;
+      }
+      // Zeros behind the last message of an open log were prepared for the next ones.
+      const tail = stop !== undefined && !(open && stop.reason === "zeros");
+      if (stop !== undefined && tail) this.#damage(log.path, stop, bound);
+      const known = tail ? undefined : nextOffset;
+      if (index !== undefined && !written && known !== undefined) {
+        yield* this.#indexEnd(index, indexBytes, known - firstOffset, {
+          firstOffset,
+          open,
+        });
+      }
+      return known;
+    } finally {
+      yield* survey.close();
     }
-    // Zeros behind the last message of an open log were prepared for the next ones.
-    const tail = stop !== undefined && !(open && stop.reason === "zeros");
-    if (stop !== undefined && tail) this.#damage(log.path, stop, bound);
-    const known = tail ? undefined : nextOffset;
-    if (index !== undefined && !written && known !== undefined) {
-      yield* this.#indexEnd(index, indexBytes, known - firstOffset, {
-        firstOffset,
-        open,
-      });
-    }
-    return known;
   }
 
   /** The index must end where the messages do; that of an open log may lag behind, and may be padded. */

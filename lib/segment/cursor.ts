@@ -1,15 +1,14 @@
-import { MessageScan, STOP } from "../codec/mod.ts";
+import { HEADER_BYTES, MessageScan, STOP } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import type { StorageFile, Twin } from "../storage/mod.ts";
+import {
+  BlockReader,
+  type BlockReaderOptions,
+  type Piece,
+} from "./block_reader.ts";
 import { type CorruptionKind, CorruptSegment } from "./corrupt_segment.ts";
-import { roundDown, roundUp } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
-
-/** Bytes that one read asks for. */
-export const READ_BLOCK_BYTES: number = 1024 * 1024;
-
-/** Blocks grow to this for large messages, and above it only for one that is larger by itself. */
-const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
+import { PooledArrays } from "./pooled_arrays.ts";
 
 /** Why a cursor gave no batch. */
 export interface CursorStop {
@@ -66,12 +65,21 @@ export function corruption(path: string, stop: CursorStop): CorruptSegment {
   return new CorruptSegment(message, { path, position, offset, kind });
 }
 
-/** Reads a `.log` message by message, in blocks, from a place where a message begins. */
+/** How a {@linkcode Cursor} reads. */
+export interface CursorOptions extends BlockReaderOptions {
+  /** Where a message is bad, whoever asks next goes on from there with {@linkcode Cursor.blocks}; otherwise it is read again. @default {false} */
+  keepBad?: boolean;
+}
+
+/** Reads a `.log` message by message, in blocks, from a place where a message begins. End it with {@linkcode Cursor.close}. */
 export class Cursor {
-  readonly #file: StorageFile;
-  readonly #pool: BufferPool;
-  readonly #scan = new MessageScan();
-  #blockBytes = READ_BLOCK_BYTES;
+  /** What it reads from: the next piece begins with the next message. */
+  readonly blocks: BlockReader;
+  readonly #keepBad: boolean;
+  readonly #arrays: PooledArrays;
+  readonly #scan: MessageScan;
+  /** Messages that the last block held. */
+  #lastCount = 0;
   #position: number;
   #offset: number;
 
@@ -81,9 +89,14 @@ export class Cursor {
     pool: BufferPool,
     position: number,
     offset: number,
+    options: CursorOptions = {},
   ) {
-    this.#file = file;
-    this.#pool = pool;
+    this.blocks = new BlockReader(file, pool, position, options);
+    this.#keepBad = options.keepBad ?? false;
+    this.#arrays = new PooledArrays(pool);
+    this.#scan = new MessageScan(1, this.#arrays.allocate);
+    // Each block gets arrays of its own: these are not needed.
+    this.#arrays.drop();
     this.#position = position;
     this.#offset = offset;
   }
@@ -100,69 +113,66 @@ export class Cursor {
 
   /** Reads the next messages, of those that end at or before `bound`, verified; or says why there are none. The batch is the caller's. */
   *next(bound: number): Twin<MessageBatch | CursorStop> {
-    for (;;) {
-      if (this.#position >= bound) return this.#stop("end");
-      const unit = this.#file.capabilities.readOffsetAlignment;
-      const start = roundDown(this.#position, unit);
-      const length = Math.min(this.#blockBytes, roundUp(bound - start, unit));
-      const buffer = yield* step(
-        () => this.#pool.acquire(length),
-        () => this.#pool.acquireSync(length),
-      );
+    const { blocks } = this;
+    while (this.#position < bound) {
+      const piece = yield* blocks.next(bound);
       try {
-        const read = yield* step(
-          () => this.#file.read(buffer, start, { length }),
-          () => this.#file.readSync(buffer, start, { length }),
-        );
-        const valid = Math.min(read, bound - start);
-        const scan = this.#scan;
-        scan.run(
-          buffer.bytes.subarray(0, valid),
-          this.#position - start,
-          this.#offset,
-        );
-        if (scan.count > 0) {
-          const batch = new MessageBatch(
-            buffer,
-            valid,
-            start,
-            this.#offset,
-            scan.starts.slice(0, scan.count + 1),
-            scan.lengths.slice(0, scan.count),
-          );
-          this.#advance(start + scan.end, scan.count, scan.neededBytes);
-          return batch;
-        }
-        // A message larger than the block: its header says how large, within the format's maximum.
-        const needed = this.#position - start + scan.neededBytes;
-        const more = scan.stop === STOP.PARTIAL && needed > length &&
-          start + length < bound && read === length;
-        if (!more) {
-          buffer.drop();
-          return this.#stop(REASONS[scan.stop] ?? "end");
-        }
-        this.#blockBytes = roundUp(needed, unit);
+        const batch = this.#take(piece);
+        if (batch !== undefined) return batch;
       } catch (error) {
-        buffer.drop();
+        piece.buffer.drop();
         throw error;
       }
-      buffer.drop();
+      piece.buffer.drop();
+      const { stop } = this.#scan;
+      // The rest of the message is in the next block, or was written since.
+      const more = stop === STOP.PARTIAL &&
+        (!piece.last || piece.bound < bound);
+      if (!more) return this.#stop(REASONS[stop] ?? "end");
     }
+    return this.#stop("end");
   }
 
-  #advance(position: number, count: number, neededBytes: number): void {
-    this.#position = position;
+  /** Gives memory back, and waits for the reads in flight; batches that were given stay. */
+  *close(): Twin<void> {
+    this.#arrays.drop();
+    yield* this.blocks.close();
+  }
+
+  /** The messages of a piece; `undefined` if there is none in it. */
+  #take(piece: Piece): MessageBatch | undefined {
+    const { buffer, start, end, position, last } = piece;
+    const scan = this.#scan;
+    const bytes = buffer.bytes.subarray(start, end);
+    scan.renew(capacityFor(this.#lastCount, bytes.length));
+    scan.run(bytes, 0, this.#offset);
+    const { count } = scan;
+    const firstOffset = this.#offset;
+    this.#position += scan.end;
     this.#offset += count;
-    // The cut-off message at the end of a block is read again: where messages are large, larger blocks waste less.
-    const wanted = Math.min(4 * neededBytes, MAX_BLOCK_BYTES);
-    if (this.#blockBytes < wanted) {
-      this.#blockBytes = roundUp(wanted, READ_BLOCK_BYTES);
-    } else if (this.#blockBytes > MAX_BLOCK_BYTES) {
-      this.#blockBytes = MAX_BLOCK_BYTES;
+    const good = scan.stop === STOP.END || scan.stop === STOP.PARTIAL;
+    if (good && !last || this.#keepBad) {
+      this.blocks.keep(piece, start + scan.end, scan.neededBytes);
+    } else this.blocks.restart(this.#position);
+    if (count === 0) {
+      this.#arrays.drop();
+      return undefined;
     }
+    this.#lastCount = count;
+    const starts = scan.starts.subarray(0, count + 1);
+    const lengths = scan.lengths.subarray(0, count);
+    const arrays = this.#arrays.take();
+    const parts = { buffer, start, end, position, firstOffset };
+    return new MessageBatch({ ...parts, starts, lengths, arrays });
   }
 
   #stop(reason: CursorStop["reason"]): CursorStop {
     return { reason, position: this.#position, offset: this.#offset };
   }
+}
+
+/** Messages to make room for in a block of so many bytes: as many as in the one before and some more, for growing copies. */
+function capacityFor(lastCount: number, bytes: number): number {
+  const wanted = Math.max(1024, lastCount + (lastCount >> 3));
+  return Math.min(wanted, Math.ceil(bytes / HEADER_BYTES) + 1);
 }

@@ -7,6 +7,7 @@ export { ActiveSegment } from "./active_segment.ts";
 export type { SegmentFiles, SegmentState } from "./active_segment.ts";
 export { Backpressure } from "./backpressure.ts";
 export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
+export { RESTART_BYTES } from "./block_reader.ts";
 export { CorruptSegment } from "./corrupt_segment.ts";
 export type { CorruptionFields, CorruptionKind } from "./corrupt_segment.ts";
 export { corruption, Cursor, describeStop } from "./cursor.ts";
@@ -19,13 +20,13 @@ export { IndexLookup, isPlausible } from "./index_lookup.ts";
 export { MessageBatch } from "./message_batch.ts";
 export { payloadBatch } from "./payload_batch.ts";
 export type { FlatPayloads, PayloadBatch } from "./payload_batch.ts";
+export { hasMessageBehind } from "./message_search.ts";
 export { Poisoned } from "./poisoned.ts";
 export { prepareMessage } from "./prepared_message.ts";
 export type { AppendOptions, PreparedMessage } from "./prepared_message.ts";
 export { checkReadOptions, ReadLimit } from "./read_options.ts";
 export type { ReadOptions } from "./read_options.ts";
 export {
-  hasMessageBehind,
   rebuildIndex,
   recoverSegment,
   sealedExtent,

@@ -8,7 +8,17 @@ export interface ReadOptions extends ReadStart {
   count?: number;
   /** Stop before the message that would exceed this many bytes, headers included; the first one is read whatever its size. @default {no limit} */
   maxBytes?: number;
+  /** Bytes of blocks that are read ahead at most, beside the one that is needed: as many as the reader turns out to need, none where the pool has no room, and none by readers that block. @default {8 MiB} */
+  readAheadBytes?: number;
 }
+
+const NUMBERS = [
+  "from",
+  "since",
+  "count",
+  "maxBytes",
+  "readAheadBytes",
+] as const;
 
 /**
  * Checks read options.
@@ -16,7 +26,7 @@ export interface ReadOptions extends ReadStart {
  * @throws {RangeError} If one is out of its range.
  */
 export function checkReadOptions(options: ReadOptions): void {
-  for (const name of ["from", "since", "count", "maxBytes"] as const) {
+  for (const name of NUMBERS) {
     const value = options[name];
     if (value === undefined || Number.isSafeInteger(value) && value >= 0) {
       continue;

@@ -1,26 +1,22 @@
 import {
-  findMessage,
   HEADER_BYTES,
   INDEX_ENTRY_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_USER_HEADERS_BYTES,
-  messageOffsetAt,
   writeIndexEntry,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { NoSpace, step, type StorageFile, type Twin } from "../storage/mod.ts";
 import type { SegmentFiles, SegmentState } from "./active_segment.ts";
-import {
-  corruption,
-  Cursor,
-  type CursorStop,
-  READ_BLOCK_BYTES,
-} from "./cursor.ts";
+import { RESTART_BYTES } from "./block_reader.ts";
+import { corruption, Cursor, type CursorStop } from "./cursor.ts";
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
 import { IndexWriter } from "./index_writer.ts";
 import { CorruptSegment } from "./corrupt_segment.ts";
-import { CHECKPOINT_BYTES, MAX_OFFSET, roundDown, roundUp } from "./layout.ts";
+import { CHECKPOINT_BYTES, roundDown } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
+import { MessageSearch } from "./message_search.ts";
+import { isZero } from "./zeros.ts";
 
 /** The largest message. */
 const MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES +
@@ -123,29 +119,44 @@ export function* sealedState(
  * @throws {CorruptSegment} If more than a torn tail is damaged; nothing was changed then.
  */
 export function* recoverSegment(options: RecoveryOptions): Twin<Recovered> {
-  const { log, index, pool } = options;
+  const { log, index } = options;
   yield* step(() => log.sync("full"), () => log.syncSync("full"));
   yield* step(() => index.sync("full"), () => index.syncSync("full"));
   const size = yield* step(() => log.size(), () => log.sizeSync());
-  let trusted = yield* trustedStart(options, size);
+  const trusted = yield* trustedStart(options, size);
   let walk = yield* walkFrom(options, trusted, size);
-  if (walk.entries.length === 0 && trusted.count > 0) {
-    // No message begins where the index says, with 16 MiB to come: before the log is called damaged, the index is doubted.
-    trusted = BEGINNING;
-    walk = yield* walkFrom(options, trusted, size);
+  try {
+    if (walk.entries.length === 0 && walk.start.count > 0) {
+      // No message begins where the index says, with 16 MiB to come: before the log is called damaged, the index is doubted.
+      yield* walk.cursor.close();
+      walk = yield* walkFrom(options, { ...BEGINNING, reach: 0 }, size);
+    }
+    const kept = walk.stop.reason !== "end" &&
+      (yield* judgeTear(options, walk, size));
+    yield* walk.cursor.close();
+    return yield* settle(options, walk, size, kept);
+  } finally {
+    yield* walk.cursor.close();
   }
-  const { stop, entries } = walk;
+}
+
+/** Cuts the log behind what was walked, and writes the entries of that. */
+function* settle(
+  options: RecoveryOptions,
+  walk: Walk,
+  size: number,
+  kept: boolean,
+): Twin<Recovered> {
+  const { log, index, pool } = options;
+  const { start, stop, entries } = walk;
   const end = stop.position;
-  const tear = stop.reason === "end"
-    ? { kept: false }
-    : yield* judgeTear(options, stop, size, trusted.count > 0);
   yield* options.begin();
-  if (tear.kept) yield* options.keep(stop, size);
+  if (kept) yield* options.keep(stop, size);
 
   const count = stop.offset - options.baseOffset;
   yield* cut(log, end);
-  const written = yield* writeEntries(options, trusted.count, entries);
-  const indexedCount = written ? count : trusted.count;
+  const written = yield* writeEntries(options, start.count, entries);
+  const indexedCount = written ? count : start.count;
   yield* cut(index, indexedCount * INDEX_ENTRY_BYTES);
   const state: SegmentState = {
     count,
@@ -158,12 +169,12 @@ export function* recoverSegment(options: RecoveryOptions): Twin<Recovered> {
   };
   const report: RecoveryReport = {
     path: log.path,
-    trustedEntries: trusted.count,
-    walkedBytes: end - trusted.position,
+    trustedEntries: start.count,
+    walkedBytes: end - start.position,
     end,
     cutBytes: size - end,
-    kept: tear.kept,
-    rebuiltEntries: count - trusted.count,
+    kept,
+    rebuiltEntries: count - start.count,
   };
   return { state, report };
 }
@@ -174,33 +185,50 @@ interface WalkStart {
   count: number;
   /** Where it is, in bytes. */
   position: number;
+  /** Nothing was written from here on, by what the index says: its last entry came with a checkpoint, and 16 MiB later comes the next one. */
+  reach: number;
 }
 
-const BEGINNING: WalkStart = { count: 0, position: 0 };
+/** What a walk found. */
+interface Walk {
+  start: WalkStart;
+  /** Where and why it ended. */
+  stop: CursorStop;
+  /** What read it: from the stop on there is more. */
+  cursor: Cursor;
+  entries: Uint8Array[];
+  lastTimestamp: number;
+}
+
+const BEGINNING = { count: 0, position: 0 };
 
 /** Verifies every message from a place on, and gathers their index entries. */
 function* walkFrom(
   options: RecoveryOptions,
   start: WalkStart,
   size: number,
-): Twin<{ stop: CursorStop; entries: Uint8Array[]; lastTimestamp: number }> {
+): Twin<Walk> {
   const { log, pool, baseOffset } = options;
-  const cursor = new Cursor(
-    log,
-    pool,
-    start.position,
-    baseOffset + start.count,
-  );
+  const offset = baseOffset + start.count;
+  const cursor = new Cursor(log, pool, start.position, offset, {
+    keepBad: true,
+    aheadBound: start.reach === 0 ? Infinity : start.reach,
+  });
   const entries: Uint8Array[] = [];
   let lastTimestamp = 0;
-  for (;;) {
-    const next = yield* cursor.next(size);
-    if (!(next instanceof MessageBatch)) {
-      return { stop: next, entries, lastTimestamp };
+  try {
+    for (;;) {
+      const next = yield* cursor.next(size);
+      if (!(next instanceof MessageBatch)) {
+        return { start, stop: next, cursor, entries, lastTimestamp };
+      }
+      using batch = next;
+      lastTimestamp = batch.timestamp(batch.count - 1);
+      entries.push(indexEntries(batch, baseOffset));
     }
-    lastTimestamp = next.timestamp(next.count - 1);
-    entries.push(indexEntries(next, baseOffset));
-    next.drop();
+  } catch (error) {
+    yield* cursor.close();
+    throw error;
   }
 }
 
@@ -242,15 +270,19 @@ export function* rebuildIndex(
   const size = yield* step(() => log.size(), () => log.sizeSync());
   const cursor = new Cursor(log, pool, 0, baseOffset);
   using writer = new IndexWriter(index, pool, 0, new Uint8Array(0));
-  for (;;) {
-    const next = yield* cursor.next(size);
-    if (!(next instanceof MessageBatch)) {
-      if (next.reason !== "end") throw corruption(log.path, next);
-      break;
+  try {
+    for (;;) {
+      const next = yield* cursor.next(size);
+      if (!(next instanceof MessageBatch)) {
+        if (next.reason !== "end") throw corruption(log.path, next);
+        break;
+      }
+      writer.push(indexEntries(next, baseOffset));
+      next.drop();
+      yield* writer.write();
     }
-    writer.push(indexEntries(next, baseOffset));
-    next.drop();
-    yield* writer.write();
+  } finally {
+    yield* cursor.close();
   }
   const count = cursor.offset - baseOffset;
   yield* cut(index, count * INDEX_ENTRY_BYTES);
@@ -271,7 +303,7 @@ function* trustedStart(
     const entry = yield* lookup.entry(last - 1);
     if (entry !== undefined && isPlausible(entry, last - 1)) break;
   }
-  if (last === 0) return BEGINNING;
+  if (last === 0) return { ...BEGINNING, reach: 0 };
   const newest = (yield* lookup.entry(last - 1))!.position;
   yield* refuseLoss(options, lookup, last, newest, size);
   const bound = Math.min(newest, size) - CHECKPOINT_BYTES;
@@ -279,9 +311,10 @@ function* trustedStart(
     last,
     (entry, i) => isPlausible(entry, i) && entry.position <= bound,
   );
-  if (count === 0) return BEGINNING;
+  const reach = newest + CHECKPOINT_BYTES;
+  if (count === 0) return { ...BEGINNING, reach };
   const entry = (yield* lookup.entry(count - 1))!;
-  return { count, position: entry.position };
+  return { count, position: entry.position, reach };
 }
 
 /**
@@ -327,120 +360,24 @@ function* refuseLoss(
  */
 function* judgeTear(
   options: RecoveryOptions,
-  stop: CursorStop,
+  walk: Walk,
   size: number,
-  indexed: boolean,
-): Twin<{ kept: boolean }> {
-  // With an index, nothing can lie farther than two checkpoints behind it: zeros beyond are the prepared window.
-  const bound = stop.reason === "zeros" && indexed
-    ? Math.min(size, stop.position + 2 * CHECKPOINT_BYTES)
-    : size;
+): Twin<boolean> {
   const { log, pool } = options;
-  const behind = (from: number, to: number): Twin<boolean> =>
-    hasMessageBehind(log, pool, from, to, stop.offset);
-  const near = Math.min(bound, stop.position + CHECKPOINT_BYTES + 1);
-  if (yield* behind(near, bound)) throw corruption(log.path, stop);
-  return { kept: yield* behind(stop.position + 1, near) };
-}
-
-/** Whether a valid message with an offset above `offset` begins in `[from, to)` of a `.log`; it may end behind `to`. */
-export function* hasMessageBehind(
-  log: StorageFile,
-  pool: BufferPool,
-  from: number,
-  to: number,
-  offset: number,
-): Twin<boolean> {
-  const found = yield* findMessageBehind(log, pool, from, to, offset + 1);
-  return found !== undefined;
-}
-
-/** Where a message is. */
-export interface MessagePlace {
-  /** Where it begins in the `.log`, in bytes. */
-  position: number;
-  /** Its offset. */
-  offset: number;
-}
-
-/** The first valid message with an offset of at least `minOffset` that begins in `[from, to)` of a `.log`; it may end behind `to`. */
-export function* findMessageBehind(
-  log: StorageFile,
-  pool: BufferPool,
-  from: number,
-  to: number,
-  minOffset: number,
-): Twin<MessagePlace | undefined> {
-  const unit = log.capabilities.readOffsetAlignment;
-  const size = yield* step(() => log.size(), () => log.sizeSync());
-  const offsets = [
-    minOffset,
-    Math.min(minOffset + Math.ceil(size / HEADER_BYTES), MAX_OFFSET),
-  ] as const;
-  // The last header that counts ends here.
-  const end = Math.min(size, to + HEADER_BYTES - 1);
-  while (from + HEADER_BYTES <= end) {
-    const start = roundDown(from, unit);
-    const length = Math.min(READ_BLOCK_BYTES, roundUp(end - start, unit));
-    using buffer = yield* step(
-      () => pool.acquire(length),
-      () => pool.acquireSync(length),
-    );
-    const read = yield* step(
-      () => log.read(buffer, start, { length }),
-      () => log.readSync(buffer, start, { length }),
-    );
-    const bytes = buffer.bytes.subarray(0, Math.min(read, end - start));
-    for (let at = from - start;;) {
-      const { position, beyond } = findMessage(bytes, at, ...offsets);
-      // Its header is here, but it ends behind the block: read it by itself.
-      if (beyond !== undefined) {
-        const candidate = start + beyond.position;
-        if (candidate + beyond.length <= size) {
-          const range = [candidate, beyond.length] as const;
-          if (yield* isMessage(log, pool, ...range, offsets)) {
-            return placed(bytes, start, beyond.position);
-          }
-        }
-      }
-      if (position !== undefined) return placed(bytes, start, position);
-      if (beyond === undefined) break;
-      at = beyond.position + 1;
-    }
-    if (read < length) return undefined;
-    // A header across the block's end is seen whole in the next one.
-    from = start + bytes.length - HEADER_BYTES + 1;
+  const { stop, start: { reach }, cursor: { blocks } } = walk;
+  // Where something was written farther on, the index is not the log's, and all of the log is looked at.
+  const to = stop.position <= reach &&
+      (yield* isZero(log, pool, reach, Math.min(reach + RESTART_BYTES, size)))
+    ? Math.min(reach, size)
+    : size;
+  const near = Math.min(to, stop.position + CHECKPOINT_BYTES + 1);
+  const minOffset = stop.offset + 1;
+  const search = new MessageSearch({ log, pool, blocks, minOffset, size, to });
+  const behind = yield* search.first(stop.position + 1, near);
+  if ((yield* search.first(near, to)) !== undefined) {
+    throw corruption(log.path, stop);
   }
-  return undefined;
-}
-
-function placed(bytes: Uint8Array, start: number, at: number): MessagePlace {
-  return { position: start + at, offset: messageOffsetAt(bytes, at) };
-}
-
-/** Whether a valid message of `length` bytes begins at `position`. */
-function* isMessage(
-  log: StorageFile,
-  pool: BufferPool,
-  position: number,
-  length: number,
-  offsets: readonly [min: number, max: number],
-): Twin<boolean> {
-  const unit = log.capabilities.readOffsetAlignment;
-  const start = roundDown(position, unit);
-  const end = position - start + length;
-  using buffer = yield* step(
-    () => pool.acquire(roundUp(end, unit)),
-    () => pool.acquireSync(roundUp(end, unit)),
-  );
-  const read = yield* step(
-    () => log.read(buffer, start),
-    () => log.readSync(buffer, start),
-  );
-  const bytes = buffer.bytes.subarray(0, Math.min(read, end));
-  if (bytes.length < end) return false;
-  const at = position - start;
-  return findMessage(bytes, at, ...offsets).position === at;
+  return behind !== undefined;
 }
 
 function indexEntries(batch: MessageBatch, baseOffset: number): Uint8Array {

@@ -2,6 +2,7 @@ import type { BufferPool } from "../pool/mod.ts";
 import { step, type Twin } from "../storage/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import type { SegmentFiles } from "./active_segment.ts";
+import { READ_AHEAD_BYTES } from "./block_reader.ts";
 import { corruption, Cursor, type CursorStop } from "./cursor.ts";
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
@@ -22,6 +23,10 @@ export interface SegmentPassOptions extends SegmentFiles {
   baseOffset: number;
   /** Where to begin. */
   start: ReadStart;
+  /** Bytes that may be read ahead. */
+  readAheadBytes?: number | undefined;
+  /** Ends the wait for memory. */
+  signal?: AbortSignal | undefined;
   /** Up to which byte the log may be read; asked before each read. `undefined`: up to its size, whatever that holds. */
   bound: (() => number) | undefined;
 }
@@ -67,7 +72,7 @@ export class SegmentPass {
       const doubtful = this.#places.at(-1);
       if (!(next instanceof MessageBatch)) {
         if (doubtful !== undefined) {
-          this.#cursor = this.#cursorAt(doubtful);
+          yield* this.#moveTo(doubtful);
           continue;
         }
         // The file may also end before the bytes that it held.
@@ -81,7 +86,7 @@ export class SegmentPass {
       if (place?.unwanted && first === 0) {
         // Messages before it may be wanted too: the index was wrong.
         next.drop();
-        this.#cursor = this.#cursorAt(BEGINNING);
+        yield* this.#moveTo(BEGINNING);
         continue;
       }
       if (first === 0) return next;
@@ -90,9 +95,23 @@ export class SegmentPass {
     }
   }
 
+  /** Gives memory back, and waits for the reads in flight; batches that were given stay. */
+  *close(): Twin<void> {
+    if (this.#cursor !== undefined) yield* this.#cursor.close();
+  }
+
+  *#moveTo(place: Place): Twin<void> {
+    yield* this.close();
+    this.#cursor = this.#cursorAt(place);
+  }
+
   #cursorAt(place: Place): Cursor {
-    const { log, pool, baseOffset } = this.#options;
-    return new Cursor(log, pool, place.position, baseOffset + place.count);
+    const { log, pool, baseOffset, readAheadBytes, signal } = this.#options;
+    const offset = baseOffset + place.count;
+    return new Cursor(log, pool, place.position, offset, {
+      signal,
+      readAheadBytes: readAheadBytes ?? READ_AHEAD_BYTES,
+    });
   }
 
   /** The beginning, and what the index says: the last message that is not wanted, and the first one, if its offset tells that it is. */

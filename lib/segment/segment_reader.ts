@@ -91,6 +91,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
       pool: this.#pool,
       baseOffset: this.firstOffset,
       start: options,
+      readAheadBytes: options.readAheadBytes,
       bound: () => size!,
     });
     return {
@@ -100,7 +101,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
         const next = yield* pass.next();
         return next instanceof MessageBatch ? limit.apply(next) : undefined;
       },
-      *close(): Twin<void> {},
+      close: () => pass.close(),
     };
   }
 

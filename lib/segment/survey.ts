@@ -3,7 +3,7 @@ import type { StorageFile, Twin } from "../storage/mod.ts";
 import { Cursor, type CursorStop } from "./cursor.ts";
 import { type IndexLookup, isPlausible } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { findMessageBehind, type MessagePlace } from "./recovery.ts";
+import { findMessageBehind, type MessagePlace } from "./message_search.ts";
 
 /** What the index knows of a place is tried for so many messages behind a bad one, before every byte is. */
 const INDEX_HINTS = 8;
@@ -25,7 +25,7 @@ export interface SurveyOptions {
 /**
  * Reads all messages of a segment that can be read, and goes on behind those that cannot.
  *
- * Each stop but that at the end is a fault; the next call looks for the next valid message with an offset at or behind the missing one's.
+ * End it with {@linkcode Survey.close}. Each stop but that at the end is a fault; the next call looks for the next valid message with an offset at or behind the missing one's.
  */
 export class Survey {
   readonly #options: SurveyOptions;
@@ -69,9 +69,14 @@ export class Survey {
       const { position } = entry;
       if (position <= stop.position || position >= bound) continue;
       const cursor = this.#cursorAt({ position, offset: baseOffset + i + 1 });
-      const next = yield* cursor.next(bound);
+      let next: MessageBatch | CursorStop | undefined;
+      try {
+        next = yield* cursor.next(bound);
+      } finally {
+        if (!(next instanceof MessageBatch)) yield* cursor.close();
+      }
       if (!(next instanceof MessageBatch)) continue;
-      this.#cursor = cursor;
+      yield* this.#goOn(cursor);
       return next;
     }
     const found = yield* findMessageBehind(
@@ -81,8 +86,18 @@ export class Survey {
       bound,
       stop.offset,
     );
-    if (found !== undefined) this.#cursor = this.#cursorAt(found);
+    if (found !== undefined) yield* this.#goOn(this.#cursorAt(found));
     return found;
+  }
+
+  /** Gives memory back, and waits for the reads in flight; batches that were given stay. */
+  *close(): Twin<void> {
+    yield* this.#cursor.close();
+  }
+
+  *#goOn(cursor: Cursor): Twin<void> {
+    yield* this.#cursor.close();
+    this.#cursor = cursor;
   }
 
   #cursorAt({ position, offset }: MessagePlace): Cursor {

@@ -1,0 +1,39 @@
+import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
+
+/** Arrays in memory of a pool, so that a reader makes no garbage of the size of its index; plain ones where the pool has no room. */
+export class PooledArrays {
+  readonly #pool: BufferPool;
+  readonly #buffers: (PooledBuffer | undefined)[] = [];
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /** An array of zeros; those before stay valid until {@linkcode PooledArrays.take} or {@linkcode PooledArrays.drop}. */
+  readonly allocate = (words: number): Uint32Array<ArrayBuffer> => {
+    try {
+      const buffer = this.#pool.acquireSync(4 * words, { zeroed: true });
+      // To its end, for nothing of an earlier owner may be reached.
+      buffer.resize(buffer.capacity);
+      this.#buffers.push(buffer);
+      const { bytes } = buffer;
+      return new Uint32Array(bytes.buffer, bytes.byteOffset, words);
+    } catch (error) {
+      if (!(error instanceof PoolLimit)) throw error;
+      this.#buffers.push(undefined);
+      return new Uint32Array(words);
+    }
+  };
+
+  /** Hands over the memory of the last array, which is the caller's then, if it is a pool's; the others are given back. */
+  take(): PooledBuffer | undefined {
+    const last = this.#buffers.pop();
+    this.drop();
+    return last;
+  }
+
+  /** Gives all memory back. */
+  drop(): void {
+    for (const buffer of this.#buffers.splice(0)) buffer?.drop();
+  }
+}
