@@ -74,6 +74,8 @@ export class Machine {
   readonly #hooks: Set<OperationHook> = new Set();
   readonly #counts: Map<OperationKind, number> = new Map();
   readonly #running: Map<InFlight, Task<unknown>> = new Map();
+  /** What hooks are being asked about: it may be partly done if the power fails now. */
+  #beginning: Task<unknown> | undefined;
   /** What was running when the disk crashed. */
   #interrupted: Task<unknown>[] = [];
   #completions = 0;
@@ -161,7 +163,7 @@ export class Machine {
   /** The power fails. */
   die(): void {
     if (this.#dead) return;
-    this.#interrupted.push(...this.#running.values());
+    this.#interrupted = this.#underWay();
     this.#dead = true;
     this.scheduler.cancelAll();
   }
@@ -261,15 +263,15 @@ export class Machine {
         outcome: undefined,
       };
       this.trace.push(record);
+      this.#beginning = task;
       const fault = this.#faultOf(operation);
-      if (fault.crash && !this.#dead) {
-        this.#interrupted.push(task);
-        this.die();
-      }
+      if (fault.crash) this.die();
+      this.#beginning = undefined;
       // A hook may also have crashed the disk itself.
       this.checkAlive();
       return { record, fault };
     } catch (error) {
+      this.#beginning = undefined;
       task.release?.();
       throw error;
     }
@@ -281,11 +283,19 @@ export class Machine {
     return mergedFault(faults.filter((fault) => fault !== undefined));
   }
 
+  /** The operations that a power cut now would interrupt. */
+  #underWay(): Task<unknown>[] {
+    const running = [...this.#running.values()];
+    return this.#beginning === undefined
+      ? running
+      : [...running, this.#beginning];
+  }
+
   /** The units of writes that have not completed, by file. */
   #writing(): Map<Inode, FileUnit[]> {
     const writing = new Map<Inode, FileUnit[]>();
     for (
-      const { writes } of [...this.#running.values(), ...this.#interrupted]
+      const { writes } of this.#dead ? this.#interrupted : this.#underWay()
     ) {
       if (writes === undefined) continue;
       const units = writing.get(writes.inode) ?? [];

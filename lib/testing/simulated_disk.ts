@@ -311,6 +311,8 @@ export class SimulatedDisk implements Storage {
   /**
    * Calls a function before each operation, after those added earlier; what it returns goes wrong. Hooks do not outlive a crash.
    *
+   * While it runs, the operation counts as begun: {@linkcode SimulatedDisk.crashState} then may leave any part of a write.
+   *
    * @returns Takes the hook away again.
    *
    * @example A device that fails every second write

@@ -9,19 +9,15 @@ import { BufferPool, type BufferPoolOptions } from "../../lib/pool/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import type { MessageBatch, ReadOptions } from "../../lib/segment/mod.ts";
 import {
-  type BufferRange,
-  type Capabilities,
   DiskStorage,
   type Durability,
   type Storage,
-  type StorageEntry,
   type StorageFile,
-  type StorageLock,
-  type StorageOpenOptions,
   type WriteOptions,
 } from "../../lib/storage/mod.ts";
 import { SimulatedDisk, type SimulatedDiskOptions } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
+import { PassingFile, PassingStorage } from "./passing_storage.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -368,18 +364,13 @@ export interface Written {
 }
 
 /** A storage that hands everything on to another one, and keeps what is written. */
-export class WatchedStorage implements Storage {
+export class WatchedStorage extends PassingStorage {
   readonly writes: Written[] = [];
   /** Called before a write goes on. */
   onWrite: (write: Written) => void = () => {};
   /** What keeps a write that does not block in flight for longer. */
   delayWrite: (write: Written) => Promise<void> | undefined = () => undefined;
-  readonly inner: Storage;
   #clock = 0;
-
-  constructor(inner: Storage) {
-    this.inner = inner;
-  }
 
   /** The writes to the `.log` files. */
   get logWrites(): Written[] {
@@ -418,139 +409,48 @@ export class WatchedStorage implements Storage {
     for (const write of this.writes) if (write.path === path) this.end(write);
   }
 
-  async open(path: string, options?: StorageOpenOptions): Promise<StorageFile> {
-    return new WatchedFile(this, await this.inner.open(path, options));
-  }
-  openSync(path: string, options?: StorageOpenOptions): StorageFile {
-    return new WatchedFile(this, this.inner.openSync(path, options));
-  }
-  rename(from: string, to: string): Promise<void> {
-    return this.inner.rename(from, to);
-  }
-  renameSync(from: string, to: string): void {
-    this.inner.renameSync(from, to);
-  }
-  remove(path: string): Promise<void> {
-    return this.inner.remove(path);
-  }
-  removeSync(path: string): void {
-    this.inner.removeSync(path);
-  }
-  list(path: string): Promise<StorageEntry[]> {
-    return this.inner.list(path);
-  }
-  listSync(path: string): StorageEntry[] {
-    return this.inner.listSync(path);
-  }
-  makeDirectory(path: string): Promise<boolean> {
-    return this.inner.makeDirectory(path);
-  }
-  makeDirectorySync(path: string): boolean {
-    return this.inner.makeDirectorySync(path);
-  }
-  syncDirectory(path: string): Promise<void> {
-    return this.inner.syncDirectory(path);
-  }
-  syncDirectorySync(path: string): void {
-    this.inner.syncDirectorySync(path);
-  }
-  lock(path: string): StorageLock | undefined {
-    return this.inner.lock(path);
-  }
-  delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
-    return this.inner.delay(durationMs, options);
-  }
-  delaySync(durationMs: number): void {
-    this.inner.delaySync(durationMs);
-  }
-  now(): number {
-    return this.inner.now();
-  }
-  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    return this.inner.random(bytes);
+  protected override wrap(file: StorageFile): StorageFile {
+    return new WatchedFile(this, file);
   }
 }
 
-class WatchedFile implements StorageFile {
+class WatchedFile extends PassingFile {
   readonly #storage: WatchedStorage;
-  readonly #inner: StorageFile;
 
   constructor(storage: WatchedStorage, inner: StorageFile) {
+    super(inner);
     this.#storage = storage;
-    this.#inner = inner;
   }
 
-  get path(): string {
-    return this.#inner.path;
-  }
-  get capabilities(): Capabilities {
-    return this.#inner.capabilities;
-  }
-  read(buffer: PooledBuffer, at: number, range?: BufferRange): Promise<number> {
-    return this.#inner.read(buffer, at, range);
-  }
-  readSync(buffer: PooledBuffer, at: number, range?: BufferRange): number {
-    return this.#inner.readSync(buffer, at, range);
-  }
-  async write(
+  override async write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
     options: WriteOptions = {},
   ): Promise<number> {
     const write = this.#storage.begin(this, buffer, position, options);
     try {
-      const written = await this.#inner.write(buffer, position, options);
+      const written = await super.write(buffer, position, options);
       await this.#storage.delayWrite(write);
       return written;
     } finally {
       this.#storage.end(write);
     }
   }
-  writeSync(
+  override writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
     options: WriteOptions = {},
   ): number {
     const write = this.#storage.begin(this, buffer, position, options);
     try {
-      return this.#inner.writeSync(buffer, position, options);
+      return super.writeSync(buffer, position, options);
     } finally {
       this.#storage.end(write);
     }
   }
-  sync(durability?: Exclude<Durability, "none">): Promise<void> {
-    return this.#inner.sync(durability);
-  }
-  syncSync(durability?: Exclude<Durability, "none">): void {
-    this.#inner.syncSync(durability);
-  }
-  truncate(length: number): Promise<void> {
-    return this.#inner.truncate(length);
-  }
-  truncateSync(length: number): void {
-    this.#inner.truncateSync(length);
-  }
-  preallocate(position: number, length: number): Promise<boolean> {
-    return this.#inner.preallocate(position, length);
-  }
-  preallocateSync(position: number, length: number): boolean {
-    return this.#inner.preallocateSync(position, length);
-  }
-  size(): Promise<number> {
-    return this.#inner.size();
-  }
-  sizeSync(): number {
-    return this.#inner.sizeSync();
-  }
-  settleSync(): void {
-    this.#inner.settleSync();
+  override settleSync(): void {
+    super.settleSync();
     this.#storage.endAll(this.path);
-  }
-  close(): Promise<void> {
-    return this.#inner.close();
-  }
-  closeSync(): void {
-    this.#inner.closeSync();
   }
 }
 

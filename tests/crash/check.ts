@@ -1,0 +1,53 @@
+/** What must hold of every disk that a power cut left. */
+import { assert, assertEquals } from "@std/assert";
+import type { Log } from "../../lib/log/mod.ts";
+import type { SimulatedDisk } from "@basalt/io/testing";
+import { assertBytes, placeOn } from "../log/recovery_support.ts";
+import { faultsOfClosed, HEADER, payload } from "../log/support.ts";
+import type { Expected } from "./scenario.ts";
+
+/** Compares a log that was opened with what it must hold: everything acknowledged, and of the rest a prefix, bit for bit. */
+export function checkLog(log: Log, expected: Expected): void {
+  const { messages, acknowledged, firstAtLeast, removable } = expected;
+  const { firstOffset, nextOffset, durableOffset } = log;
+  assert(
+    firstOffset >= firstAtLeast,
+    `begins at ${firstOffset}, and began at ${firstAtLeast} before`,
+  );
+  assert(
+    firstOffset <= removable,
+    `begins at ${firstOffset}, and was to be cut before ${removable}`,
+  );
+  assert(
+    nextOffset >= acknowledged,
+    `ends at ${nextOffset}, and ${acknowledged} were acknowledged`,
+  );
+  assert(
+    nextOffset <= messages.length,
+    `ends at ${nextOffset}, and ${messages.length} were appended`,
+  );
+  assertEquals(durableOffset, nextOffset, "what was found is durable");
+  let offset = firstOffset;
+  let time = 0;
+  for (using batch of log.readSync()) {
+    for (let i = 0; i < batch.count; i++, offset++) {
+      const { salt, length } = messages[offset]!;
+      const found = batch.payload(i);
+      assertEquals(batch.offset(i), offset);
+      assertBytes(found, payload(salt + offset, length), `message ${offset}`);
+      assert(batch.timestamp(i) >= time, "time goes back");
+      time = batch.timestamp(i);
+    }
+  }
+  assertEquals(offset, nextOffset, "what is read ends where the log does");
+}
+
+/** Compares the files of a log that was closed with one another: names, sizes, offsets, every index entry. */
+export function checkFiles(disk: SimulatedDisk): void {
+  assertEquals(faultsOfClosed(placeOn(disk)), []);
+}
+
+/** Bytes of a message in the file. */
+export function sizeOf(length: number): number {
+  return HEADER + length;
+}

@@ -1,0 +1,308 @@
+/**
+ * A log lives through a sequence of steps on a simulated disk; what it appended, acknowledged and may have removed is written down beside it.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { Log } from "../../lib/log/mod.ts";
+import { Poisoned } from "../../lib/segment/mod.ts";
+import type { Durability, Storage } from "../../lib/storage/mod.ts";
+import { SimulatedDisk } from "@basalt/io/testing";
+import { DIR, placeOn } from "../log/recovery_support.ts";
+import {
+  HEADER,
+  openLogSync,
+  payload,
+  type Place,
+  quiet,
+} from "../log/support.ts";
+
+/** What may be done to a log, one after the other. */
+export type Step =
+  | "append small"
+  | "append across"
+  | "append entries"
+  | "append batch"
+  | "flush"
+  | "flush durable"
+  | "roll"
+  | "truncate"
+  | "close"
+  | "reopen";
+
+/** All of them. */
+export const STEPS: readonly Step[] = [
+  "append small",
+  "append across",
+  "append entries",
+  "append batch",
+  "flush",
+  "flush durable",
+  "roll",
+  "truncate",
+  "close",
+  "reopen",
+];
+
+/** A family of scenarios: what the disk and the log are like, and how large the messages are. */
+export interface Setting {
+  readonly name: string;
+  /** The unit that a power cut leaves whole or not, and the physical block. */
+  readonly blockBytes: number;
+  readonly segmentBytes: number;
+  /** Which form of the log's operations is called. @default {"sync"} */
+  readonly twin?: "async" | "sync";
+  /** How far ahead the log prepares its file; in the background, so by the form that does not block. @default {0} */
+  readonly prepareBytes?: number;
+  /** The payloads that a step appends, in one batch. */
+  lengths(step: Step): readonly number[];
+}
+
+/** Small segments of `blockBytes`: everything that lies across a block or fills one. */
+export function small(
+  blockBytes: number,
+  options: Pick<Setting, "twin" | "prepareBytes"> = {},
+): Setting {
+  const segmentBytes = Math.max(4096, 4 * blockBytes);
+  const lengths: Partial<Record<Step, readonly number[]>> = {
+    "append small": [37],
+    "append across": [blockBytes],
+    // The last one ends where a block does, if the others began at one.
+    "append batch": [
+      blockBytes - HEADER,
+      blockBytes / 2,
+      blockBytes / 2 - 2 * HEADER,
+    ],
+    // More index entries than a small block holds.
+    "append entries": Array.from({ length: 34 }, () => 0),
+    "roll": [segmentBytes - HEADER],
+  };
+  return {
+    name: `blocks of ${blockBytes}, ${options.twin ?? "sync"}`,
+    ...options,
+    blockBytes,
+    segmentBytes,
+    lengths: (step) => lengths[step] ?? [],
+  };
+}
+
+/** A storage between a log and its disk, which changes what the log asks for. */
+export interface Between extends Storage {
+  /** What is under way. */
+  phase: Phase;
+  /** Called when it is over, before it counts as done. */
+  finish(): void;
+}
+
+/** A log of more than two checkpoints: not all of it is walked when it is opened. */
+export const LONG: Setting = {
+  name: "36 MiB",
+  blockBytes: 1024 * 1024,
+  segmentBytes: 256 * 1024 * 1024,
+  lengths: (step) =>
+    step === "roll" ? Array.from({ length: 4 }, () => 9 * 1024 * 1024) : [],
+};
+
+/** What the log is doing: recovering, or a step. */
+export type Phase = "open" | Step;
+
+/** Tells a storage what comes now. */
+export function tell(storage: Between | SimulatedDisk, phase: Phase): void {
+  if ("phase" in storage) storage.phase = phase;
+}
+
+/** Makes the storage that a log sees; the disk itself where nothing is to be between. */
+export type Wrap = (disk: SimulatedDisk) => Between | SimulatedDisk;
+
+/** What a log on a disk must hold. */
+export interface Expected {
+  /** The payload's lengths by offset; the payload of offset `i` is `payload(salt + i, length)` with the salt of its life. */
+  readonly messages: readonly Message[];
+  /** Messages below it are durable. */
+  readonly acknowledged: number;
+  /** The log begins here at least. */
+  readonly firstAtLeast: number;
+  /** Messages below it may be gone. */
+  readonly removable: number;
+}
+
+/** A message as it was appended. */
+export interface Message {
+  readonly salt: number;
+  readonly length: number;
+}
+
+/** Salts of the lives of a log: the same sizes, other bytes. */
+export const SALTS = [0, 100_000, 200_000];
+
+/** Opens the log of a disk. */
+export function openOn(
+  disk: SimulatedDisk,
+  setting: Setting,
+  storage: Storage = disk,
+): Log {
+  return Log.openSync(DIR, {
+    storage,
+    pool: placeOn(disk).pool,
+    blockBytes: 4096,
+    segmentBytes: setting.segmentBytes,
+    prepareBytes: setting.prepareBytes ?? 0,
+    lockTimeoutMs: 0,
+  });
+}
+
+/** One scenario while it runs. */
+export class Scenario {
+  readonly setting: Setting;
+  /** The disk as it is now: another one after the process was killed. */
+  disk: SimulatedDisk;
+  readonly #wrap: Wrap;
+  #storage: Between | SimulatedDisk;
+  #log: Log | undefined;
+  readonly #messages: Message[] = [];
+  /** What the closed log, or the last one that was killed, had acknowledged. */
+  #acknowledged = 0;
+  #first = 0;
+  #removable = 0;
+  /** Whether the log failed and takes no more steps. */
+  poisoned = false;
+
+  constructor(setting: Setting, wrap: Wrap, seed: number) {
+    this.setting = setting;
+    const { blockBytes } = setting;
+    this.disk = new SimulatedDisk({
+      seed,
+      blockBytes,
+      physicalBlock: blockBytes,
+      // The same states at whatever moment they are reached.
+      timeStepMicros: 0,
+    });
+    this.#wrap = wrap;
+    this.#storage = wrap(this.disk);
+  }
+
+  /** What a power cut must leave now. */
+  get expected(): Expected {
+    const log = this.#log;
+    return {
+      messages: this.#messages,
+      acknowledged: log === undefined
+        ? this.#acknowledged
+        : Math.max(this.#acknowledged, log.durableOffset),
+      firstAtLeast: this.#first,
+      removable: this.#removable,
+    };
+  }
+
+  /** Opens the log. */
+  async open(): Promise<void> {
+    tell(this.#storage, "open");
+    this.#log = openOn(this.disk, this.setting, this.#storage);
+    await this.#rest();
+  }
+
+  /** Whether a step can be taken. */
+  allows(step: Step): boolean {
+    if (this.poisoned) return false;
+    if (this.#log === undefined) return step === "reopen";
+    return step !== "truncate" || this.#log.stats().segments > 1;
+  }
+
+  /** Takes a step; one that a fault of the disk ends is the last. */
+  async take(step: Step): Promise<void> {
+    try {
+      tell(this.#storage, step);
+      await this.#take(step, this.#log);
+      await this.#rest();
+    } catch (error) {
+      const { code } = error as { code?: string };
+      const failed = step === "reopen" && code === "EIO";
+      if (!failed && !(error instanceof Poisoned)) throw error;
+      this.#acknowledged = this.expected.acknowledged;
+      this.poisoned = true;
+    }
+  }
+
+  /** Ends it, and gives its memory back. */
+  async end(): Promise<void> {
+    const log = this.#log;
+    this.#log = undefined;
+    // It may be poisoned, or its disk gone.
+    await log?.close().catch(() => {});
+  }
+
+  get #blocking(): boolean {
+    return this.setting.twin !== "async";
+  }
+
+  /** Lets what goes on in the background begin and end. */
+  async #rest(): Promise<void> {
+    if (!this.#blocking) await quiet(this.disk);
+  }
+
+  async #take(step: Step, log: Log | undefined): Promise<void> {
+    const lengths = this.setting.lengths(step);
+    if (lengths.length > 0) this.#append(log!, lengths);
+    switch (step) {
+      case "flush":
+      case "roll":
+        return await this.#flush(log!, "none");
+      case "flush durable":
+        return await this.#flush(log!, "data");
+      case "truncate":
+        return await this.#truncate(log!);
+      case "close":
+        if (this.#blocking) log!.closeSync();
+        else await log!.close();
+        this.#acknowledged = this.#messages.length;
+        this.#log = undefined;
+        return;
+      case "reopen":
+        return await this.#reopen(log);
+    }
+  }
+
+  #append(log: Log, lengths: readonly number[]): void {
+    const next = this.#messages.length;
+    const first = log.appendBatch(
+      lengths.map((length, i) => payload(SALTS[0]! + next + i, length)),
+    );
+    assertEquals(first, next, "the next offset");
+    for (const length of lengths) {
+      this.#messages.push({ salt: SALTS[0]!, length });
+    }
+  }
+
+  async #flush(log: Log, durability: Durability): Promise<void> {
+    if (this.#blocking) log.flushSync({ durability });
+    else await log.flush({ durability });
+  }
+
+  async #truncate(log: Log): Promise<void> {
+    const { nextOffset } = log;
+    this.#removable = nextOffset;
+    const first = this.#blocking
+      ? log.truncateBeforeSync(nextOffset)
+      : await log.truncateBefore(nextOffset);
+    if ("finish" in this.#storage) this.#storage.finish();
+    this.#first = first;
+  }
+
+  /** A closed log is opened; an open one is killed first, and what was in its memory is lost. */
+  async #reopen(log: Log | undefined): Promise<void> {
+    if (log !== undefined) {
+      this.#acknowledged = this.expected.acknowledged;
+      const written = log.writtenOffset;
+      const next = this.disk.kill();
+      await this.end();
+      this.disk = next;
+      this.#messages.splice(written);
+      this.onDisk(next);
+      this.#storage = this.#wrap(next);
+    }
+    await this.open();
+  }
+
+  /** Called with the disk that the next process finds. */
+  onDisk: (disk: SimulatedDisk) => void = () => {};
+}
