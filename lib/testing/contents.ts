@@ -15,13 +15,21 @@ export class Contents {
   readonly blockBytes: number;
   /** Blocks by number: each exactly `blockBytes` long. */
   readonly #blocks: Map<number, Uint8Array>;
+  /** Blocks that the device cannot read until they are written whole. */
+  readonly #unreadable: Set<number>;
   #size: number;
 
   /** An empty file, or the given blocks. */
-  constructor(blockBytes: number, blocks?: Map<number, Uint8Array>, size = 0) {
+  constructor(
+    blockBytes: number,
+    blocks?: Map<number, Uint8Array>,
+    size = 0,
+    unreadable?: Set<number>,
+  ) {
     this.blockBytes = blockBytes;
     this.#blocks = blocks ?? new Map();
     this.#size = size;
+    this.#unreadable = unreadable ?? new Set();
   }
 
   /** The size in bytes. */
@@ -36,12 +44,37 @@ export class Contents {
 
   /** The same contents, to be changed by itself. */
   clone(): Contents {
-    return new Contents(this.blockBytes, new Map(this.#blocks), this.#size);
+    return new Contents(
+      this.blockBytes,
+      new Map(this.#blocks),
+      this.#size,
+      new Set(this.#unreadable),
+    );
   }
 
   /** Whether a block takes space already. */
   isAllocated(block: number): boolean {
     return this.#blocks.has(block);
+  }
+
+  /** The blocks within the size that cannot be read, in order. */
+  unreadable(): number[] {
+    return [...this.#unreadable].sort((a, b) => a - b);
+  }
+
+  /** Whether every block of a range can be read. */
+  isReadable(position: number, length: number): boolean {
+    if (this.#unreadable.size === 0) return true;
+    const end = Math.min(position + length, this.#size);
+    return end <= position ||
+      blocksOf(position, end - position, this.blockBytes)
+        .every((block) => !this.#unreadable.has(block));
+  }
+
+  /** A block cannot be read any more, until it is written whole. */
+  spoil(block: number): void {
+    this.#unreadable.add(block);
+    this.#blocks.set(block, zeros(this.blockBytes));
   }
 
   /** Copies bytes out; the count is short at the end of the file. */
@@ -71,6 +104,7 @@ export class Contents {
   /** Changes a part of one block, which may lie beyond the size; `bytes` must not be changed afterwards. */
   patch(block: number, start: number, bytes: Uint8Array): void {
     if (bytes.length === this.blockBytes) {
+      this.#unreadable.delete(block);
       this.#blocks.set(block, bytes);
       return;
     }
@@ -92,6 +126,7 @@ export class Contents {
     for (const block of [...this.#blocks.keys()]) {
       const start = block * this.blockBytes;
       if (start >= size) {
+        this.#unreadable.delete(block);
         this.#blocks.delete(block);
       } else if (start + this.blockBytes > size) {
         const kept = this.#blocks.get(block)!.slice();
@@ -114,7 +149,7 @@ export class Contents {
 
   /** Stands for the size and the bytes: the same for the same contents, wherever zeros take space or not. */
   hash(): StateHash {
-    let sum = hashNumbers(NO_HASH, this.#size);
+    let sum = hashNumbers(NO_HASH, this.#size, ...this.unreadable());
     const [low, high] = hashBytes(zeros(this.blockBytes));
     for (const block of [...this.#blocks.keys()].sort((a, b) => a - b)) {
       const hash = hashBytes(this.#blocks.get(block)!);

@@ -27,6 +27,9 @@ export type FileUnit =
     abandoned: boolean;
   };
 
+/** What a power cut made of a unit: of a part of a block also, that the block cannot be read. */
+export type Fate = "kept" | "gone" | "unreadable";
+
 /** A file, whatever its names: what reading gives, and what of it is durable. */
 export class Inode {
   /** Its number on the disk, in the order of creation. */
@@ -126,17 +129,18 @@ export class Inode {
     for (const unit of units) unit.abandoned = true;
   }
 
-  /** The contents after a power cut that left the chosen units, and of those in flight. */
+  /** The contents after a power cut that left units, those in flight among them, as their fate was. */
   replay(
-    chosen: (unit: FileUnit) => boolean,
+    fate: (unit: FileUnit) => Fate,
     inFlight: readonly FileUnit[],
   ): Contents {
     const contents = this.#base.clone();
-    for (const unit of this.#units) {
-      if (unit.settled || chosen(unit)) applyUnit(contents, unit);
-    }
-    for (const unit of inFlight) {
-      if (chosen(unit)) applyUnit(contents, unit);
+    for (const unit of [...this.#units, ...inFlight]) {
+      const left = unit.settled ? "kept" : fate(unit);
+      if (left === "kept") applyUnit(contents, unit);
+      else if (left === "unreadable" && unit.kind === "block") {
+        contents.spoil(unit.block);
+      }
     }
     // Bytes that were written behind the end, without the size that they need, are not part of the file.
     contents.cut(contents.size);

@@ -25,6 +25,10 @@ export interface MachineSettings {
   readonly timeMicros: number;
   readonly timeStepMicros: number;
   readonly capabilities: Capabilities;
+  /** Whether operations wait for the test, and are checked. */
+  readonly manual: boolean;
+  /** Whether a power cut may leave a block unreadable that was being written again. */
+  readonly unreadable: boolean;
 }
 
 /** An operation as the machine runs it. */
@@ -37,13 +41,20 @@ export interface Task<T> {
   readonly owner?: unknown;
   /** What it is writing: a power cut meanwhile may leave any of it. */
   readonly writes?: { readonly inode: Inode; readonly units: FileUnit[] };
+  /** Whether the memory is as it was; asked in manual mode, at the moment of completion. Throws what is wrong. */
+  check?(): void;
   /** Carries it out. */
   effect(fault: Fault): T;
   /** The error for a code that the plan of faults asks for, and what it does to the disk. */
   fail(code: string): unknown;
+  /** What is to be done next to finish what was asked for, in place of giving this outcome; the task that follows is released instead of this one. */
+  follow?(outcome: Outcome<T>): Task<T> | undefined;
   /** It is over, in whatever way: called once. */
   release?(): void;
 }
+
+/** What became of a task. */
+export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
 /** A unit, whose it is, and how others see it. */
 interface Listed {
@@ -62,6 +73,8 @@ export class Machine {
   readonly random: SeededRandom;
   /** Decides what the system is free to do one way or the other. */
   readonly whim: SeededRandom;
+  /** Decides about faults of a probability. */
+  readonly faults: SeededRandom;
   readonly scheduler: Scheduler;
   readonly trace: TracedOperation[] = [];
   /** Directories that are locked. */
@@ -95,7 +108,8 @@ export class Machine {
     this.random = stream();
     this.whim = stream();
     this.#crashRandom = stream();
-    this.scheduler = new Scheduler(stream(), this.clock);
+    this.scheduler = new Scheduler(stream(), this.clock, settings.manual);
+    this.faults = stream();
   }
 
   /** Whether it has crashed. */
@@ -116,43 +130,64 @@ export class Machine {
 
   /** Runs an operation while the caller waits. */
   runSync<T>(task: Task<T>): T {
-    const { record, fault } = this.#admit(task, true);
-    this.clock.advance(fault.latencyMs ?? 0);
-    try {
-      return this.#carryOut(task, record, fault);
-    } finally {
-      task.release?.();
+    for (let next = task;;) {
+      const { record, fault } = this.#admit(next, true);
+      this.clock.advance(fault.latencyMs ?? 0);
+      const outcome = this.#carryOut(next, record, fault);
+      const following = next.follow?.(outcome);
+      if (following === undefined) {
+        next.release?.();
+        if ("error" in outcome) throw outcome.error;
+        return outcome.value;
+      }
+      next = following;
     }
   }
 
   /** Runs an operation in the background. */
   run<T>(task: Task<T>): Promise<T> {
-    const { record, fault } = this.#admit(task, false);
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    let outcome: () => void = () => reject(new SimulatedCrash());
-    const over = () => {
-      this.#running.delete(inFlight);
-      task.release?.();
-    };
+    this.#begin(task, (outcome) => {
+      if ("error" in outcome) reject(outcome.error);
+      else resolve(outcome.value);
+    });
+    return promise;
+  }
+
+  /** Begins a task, and tells its outcome when it is over. */
+  #begin<T>(task: Task<T>, tell: (outcome: Outcome<T>) => void): void {
+    const { record, fault } = this.#admit(task, false);
+    const interrupted = { error: new SimulatedCrash() };
+    let outcome: Outcome<T> | undefined;
     const inFlight: InFlight = {
       owner: task.owner,
+      parks: true,
+      number: record.number,
       dueMicros: this.clock.elapsedMicros +
         Math.round((fault.latencyMs ?? 0) * 1000),
       complete: () => {
+        outcome = this.#carryOut(task, record, fault);
+        this.#running.delete(inFlight);
+        const following = task.follow?.(outcome);
+        if (following === undefined) return task.release?.();
+        outcome = undefined;
         try {
-          const result = this.#carryOut(task, record, fault);
-          outcome = () => resolve(result);
+          this.#begin(following, tell);
         } catch (error) {
-          outcome = () => reject(error);
+          outcome = { error };
         }
-        over();
       },
-      settle: () => this.#dead ? reject(new SimulatedCrash()) : outcome(),
-      cancel: over,
+      settle: () => {
+        if (this.#dead) tell(interrupted);
+        else if (outcome !== undefined) tell(outcome);
+      },
+      cancel: () => {
+        this.#running.delete(inFlight);
+        task.release?.();
+      },
     };
     this.#running.set(inFlight, task);
     this.scheduler.begin(inFlight);
-    return promise;
   }
 
   /** Refuses what is asked of a disk that has crashed. */
@@ -198,16 +233,19 @@ export class Machine {
   }
 
   /** The names and contents after a power cut, or as they are for a process that comes after this one. */
-  namesAfter(choice: CrashChoice): Names {
+  namesAfter(choice: CrashChoice, unreadable?: ReadonlySet<number>): Names {
     const listed = this.#listed();
     const chosen = this.#chosen(choice, listed);
+    const lost = this.#lost(choice, listed, unreadable);
     const has = (unit: object) => chosen.has(unit);
+    const fate = (unit: FileUnit) =>
+      lost.has(unit) ? "unreadable" : chosen.has(unit) ? "kept" : "gone";
     const writing = this.#writing();
     const survivors = this.names.replay(has);
     return new Names(mapped(
       survivors,
       memoized((inode) =>
-        inode.withContents(inode.replay(has, writing.get(inode) ?? []))
+        inode.withContents(inode.replay(fate, writing.get(inode) ?? []))
       ),
     ));
   }
@@ -225,17 +263,21 @@ export class Machine {
     }
   }
 
-  #carryOut<T>(task: Task<T>, record: TracedOperation, fault: Fault): T {
+  #carryOut<T>(
+    task: Task<T>,
+    record: TracedOperation,
+    fault: Fault,
+  ): Outcome<T> {
+    record.completion = ++this.#completions;
     try {
+      if (this.settings.manual) task.check?.();
       if (fault.error !== undefined) throw task.fail(fault.error);
-      const result = task.effect(fault);
+      const value = task.effect(fault);
       record.outcome = "done";
-      return result;
+      return { value };
     } catch (error) {
       record.outcome = errorName(error);
-      throw error;
-    } finally {
-      record.completion = ++this.#completions;
+      return { error };
     }
   }
 
@@ -281,6 +323,19 @@ export class Machine {
     if (this.#hooks.size === 0) return {};
     const faults = [...this.#hooks].map((hook) => hook(operation));
     return mergedFault(faults.filter((fault) => fault !== undefined));
+  }
+
+  /** Whether another write in flight has bytes of the same range. */
+  overlaps(task: Task<unknown>): boolean {
+    const { position = 0, length = 0 } = task.details ?? {};
+    return [...this.#running.values()].some((other) => {
+      if (other.writes === undefined || other.writes === task.writes) {
+        return false;
+      }
+      const { position: from = 0, length: many = 0 } = other.details ?? {};
+      return other.writes.inode === task.writes?.inode &&
+        from < position + length && position < from + many;
+    });
   }
 
   /** The operations that a power cut now would interrupt. */
@@ -334,6 +389,21 @@ export class Machine {
       listed.push({ unit, shown: to === undefined ? shown : { ...shown, to } });
     }
     return listed;
+  }
+
+  /** The parts of blocks whose block is unreadable afterwards. */
+  #lost(
+    choice: CrashChoice,
+    listed: readonly Listed[],
+    unreadable: ReadonlySet<number> | undefined,
+  ): Set<object> {
+    const random = unreadable === undefined && choice === "random" &&
+      this.settings.unreadable;
+    const lost = listed.filter(({ shown }, number) =>
+      shown.kind === "block" &&
+      (random ? this.#crashRandom.chance(1 / 8) : unreadable?.has(number))
+    );
+    return new Set(lost.map((each) => each.unit));
   }
 
   #chosen(choice: CrashChoice, listed: readonly Listed[]): Set<object> {

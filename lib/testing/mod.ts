@@ -41,6 +41,12 @@ export type {
 export { SeededRandom } from "./random.ts";
 export { SimulatedCrash } from "./simulated_crash.ts";
 export { SimulatedDisk } from "./simulated_disk.ts";
-export type { FailAtOptions, SimulatedDiskOptions } from "./simulated_disk.ts";
+export type {
+  FailAtOptions,
+  SimulatedDiskOptions,
+  UnreadableBlock,
+} from "./simulated_disk.ts";
 export { SimulatedFile } from "./simulated_file.ts";
+export { SimulatedMisuse } from "./simulated_misuse.ts";
+export type { MisuseDetails, MisuseReason } from "./simulated_misuse.ts";
 export type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";

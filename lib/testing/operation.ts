@@ -57,13 +57,21 @@ export interface Fault {
   /**
    * The kernel's name of the error that it fails with, such as `"EIO"`.
    *
+   * As by a file of the disk, a read, write, truncate or preallocate is repeated after `EINTR`, and after `EAGAIN` 100 times, a millisecond apart; each time is an operation of its own. A sync never is.
+   *
    * After a failed sync what was unsynced may or may not survive a power cut, whatever later syncs say (as on Linux); the same goes for the bytes of a write that failed with `EIO`.
    */
   error?: string;
   /** The power fails during the operation: it throws `SimulatedCrash`, and the disk refuses everything after. What it was changing is among the unsynced units. */
   crash?: boolean;
-  /** Of a read: this bit of what was read is wrong; bit 0 is the lowest of the first byte. */
+  /**
+   * Of a read or a write: a transfer of so many bytes, and no error. What is left is asked for in a further operation, as by a file of the disk; a write of 0 bytes is `EIO`, a read of 0 bytes the end of the file.
+   */
+  shortBytes?: number;
+  /** Of a read or a write: this bit of what was transferred is wrong, and nobody says so; bit 0 is the lowest of the first byte. */
   flipBit?: number;
+  /** Of a write: where in the file its bytes end up instead, and nobody says so. In bytes. */
+  misdirectTo?: number;
   /** How much longer it takes, in milliseconds of the disk's clock. */
   latencyMs?: number;
 }
@@ -71,16 +79,15 @@ export interface Fault {
 /** Called before each operation; what it returns goes wrong. */
 export type OperationHook = (operation: Operation) => Fault | undefined | void;
 
-/** One fault of several: the first error, the first bit, a crash if any, all latencies. */
+/** One fault of several: of each kind the first, a crash if any, all latencies. */
 export function mergedFault(faults: readonly Fault[]): Fault {
   const merged: Fault = {};
+  let latencyMs = 0;
   for (const fault of faults) {
-    if (fault.error !== undefined) merged.error ??= fault.error;
-    if (fault.flipBit !== undefined) merged.flipBit ??= fault.flipBit;
+    Object.assign(merged, { ...fault, ...merged });
+    latencyMs += fault.latencyMs ?? 0;
     if (fault.crash) merged.crash = true;
-    if (fault.latencyMs) {
-      merged.latencyMs = (merged.latencyMs ?? 0) + fault.latencyMs;
-    }
   }
+  if (latencyMs > 0) merged.latencyMs = latencyMs;
   return merged;
 }

@@ -8,6 +8,10 @@ export interface InFlight {
   readonly dueMicros: number;
   /** What it belongs to; operations of one owner can be waited for. */
   readonly owner: unknown;
+  /** Whether it waits for the test in manual mode. */
+  readonly parks: boolean;
+  /** The operation's number, if it is one of the disk. */
+  readonly number?: number;
   /** Carries it out, at the moment of completion; never throws. */
   complete(): void;
   /** Tells whoever waits for it; called in a turn of its own, after completing. */
@@ -27,12 +31,18 @@ export class Scheduler {
   readonly #inFlight: Set<InFlight> = new Set();
   /** Completed, but nobody was told yet. */
   readonly #completed: Set<InFlight> = new Set();
+  readonly #manual: boolean;
   #turnComes = false;
 
-  /** Makes one with nothing in flight. */
-  constructor(random: SeededRandom, clock: SimulatedClock) {
+  /**
+   * Makes one with nothing in flight.
+   *
+   * @param manual Whether operations that park are completed by the test only.
+   */
+  constructor(random: SeededRandom, clock: SimulatedClock, manual: boolean) {
     this.#random = random;
     this.#clock = clock;
+    this.#manual = manual;
   }
 
   /** What was begun and has not completed, in the order of beginning. */
@@ -49,6 +59,14 @@ export class Scheduler {
   /** Takes an operation out that nobody waits for any more. */
   withdraw(operation: InFlight): void {
     this.#inFlight.delete(operation);
+  }
+
+  /** Completes an operation now; who waits for it is told in a later turn. Answers `false` if there is none. */
+  completeNumber(number: number): boolean {
+    const found = this.inFlight.find((each) => each.number === number);
+    if (found !== undefined) this.#complete(found);
+    this.#callTurn();
+    return found !== undefined;
   }
 
   /** Completes all operations of an owner at once; who waits for them is told in later turns. */
@@ -85,11 +103,17 @@ export class Scheduler {
       operation.settle();
       break;
     }
-    if (this.#inFlight.size + this.#completed.size > 0) this.#callTurn();
+    if (this.#ready.length + this.#completed.size > 0) this.#callTurn();
+  }
+
+  /** What completes without being told to. */
+  get #ready(): readonly InFlight[] {
+    const { inFlight } = this;
+    return this.#manual ? inFlight.filter(({ parks }) => !parks) : inFlight;
   }
 
   #completeOne(): void {
-    const { inFlight } = this;
+    const inFlight = this.#ready;
     if (inFlight.length === 0) return;
     this.#clock.reach(Math.min(...inFlight.map((each) => each.dueMicros)));
     const { elapsedMicros } = this.#clock;

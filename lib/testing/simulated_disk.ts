@@ -38,6 +38,29 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
   timeMicros?: number;
   /** How much time passes at each `now()`, in microseconds. @default {1} */
   timeStepMicros?: number;
+  /**
+   * Operations that do not block stay in flight until the test completes them ({@linkcode SimulatedDisk.complete}), and reads and writes are checked then: that the lent memory did not change meanwhile,
+   * that no two writes in flight overlap, that position, length and memory are aligned. What is not so fails with `SimulatedMisuse`.
+   *
+   * @default {false}
+   */
+  manual?: boolean;
+  /**
+   * A random power cut leaves some of the blocks unreadable that were being written, whatever was in them before: reading them is `EIO` until they are written whole. Which ones, the disk tells ({@linkcode SimulatedDisk.unreadableBlocks}).
+   *
+   * @default {false}
+   */
+  unreadable?: boolean;
+}
+
+/** A block that a power cut left unreadable. */
+export interface UnreadableBlock {
+  /** The file. */
+  path: string;
+  /** The first byte. */
+  position: number;
+  /** Bytes. */
+  length: number;
 }
 
 /** Which operations a number of {@linkcode SimulatedDisk.failAt} counts. */
@@ -119,6 +142,8 @@ export class SimulatedDisk implements Storage {
       sizeBytes = 16 * 2 ** 30,
       timeMicros = 1_700_000_000_000_000,
       timeStepMicros = 1,
+      manual = false,
+      unreadable = false,
       ...capabilities
     } = options;
     const action = "create simulated disk";
@@ -135,6 +160,8 @@ export class SimulatedDisk implements Storage {
       sizeBytes,
       timeMicros,
       timeStepMicros,
+      manual,
+      unreadable,
       capabilities: Object.freeze({ ...CAPABILITIES, ...capabilities }),
     });
   }
@@ -256,6 +283,7 @@ export class SimulatedDisk implements Storage {
       };
       const waiting: InFlight = {
         owner: undefined,
+        parks: false,
         dueMicros: clock.elapsedMicros +
           Math.max(0, Math.round(durationMs * 1000)),
         complete: () => {},
@@ -360,6 +388,86 @@ export class SimulatedDisk implements Storage {
     });
   }
 
+  /**
+   * Lets each operation fail with this probability, by the disk's seed.
+   *
+   * @param probability From 0 to 1.
+   * @returns Takes the plan away again.
+   *
+   * @example Every tenth write or so
+   * ```ts
+   * import { SimulatedDisk } from "@basalt/io/testing";
+   *
+   * const disk = new SimulatedDisk({ seed: 3 });
+   * disk.failSometimes(0.1, { error: "EIO" }, { kind: "write" });
+   * ```
+   */
+  failSometimes(
+    probability: number,
+    fault: Fault,
+    options: Pick<FailAtOptions, "kind"> = {},
+  ): () => void {
+    const { faults } = this.#machine;
+    return this.onOperation(({ kind }) => {
+      if (options.kind !== undefined && kind !== options.kind) return;
+      if (faults.chance(probability)) return fault;
+    });
+  }
+
+  /** The operations in flight, in the order in which they began. */
+  get inFlight(): readonly Readonly<TracedOperation>[] {
+    return this.#machine.scheduler.inFlight.flatMap(({ number }) =>
+      number === undefined ? [] : this.#machine.trace[number - 1]!
+    );
+  }
+
+  /**
+   * Completes the operation in flight that has this number; who waits for it is told in a later turn of the event loop.
+   *
+   * @throws {RangeError} If it is not in flight.
+   *
+   * @example The second write completes first
+   * ```ts
+   * import { BufferPool } from "@basalt/io";
+   * import { SimulatedDisk } from "@basalt/io/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = new BufferPool();
+   * const disk = new SimulatedDisk({ manual: true });
+   * const file = disk.openSync("/a", { write: true, createNew: true });
+   * using one = pool.acquireSync(4096, { zeroed: true });
+   * using two = pool.acquireSync(4096, { zeroed: true });
+   * const first = file.write(one, 0);
+   * const second = file.write(two, 4096);
+   *
+   * const [, number] = disk.inFlight.map((each) => each.number);
+   * disk.complete(number!);
+   * assertEquals(await second, 4096);
+   * assertEquals(disk.inFlight.length, 1);
+   * disk.completeAll();
+   * assertEquals(await first, 4096);
+   * file.closeSync();
+   * ```
+   */
+  complete(number: number): void {
+    if (this.#machine.scheduler.completeNumber(number)) return;
+    const numbers = this.inFlight.map((each) => each.number).join(", ");
+    throw new RangeError(
+      `Cannot complete operation as 'number' must be that of one in flight (${
+        numbers || "none is"
+      }): received ${number}`,
+    );
+  }
+
+  /** Completes every operation in flight, in the order in which they began, and those that follow from them. */
+  completeAll(): void {
+    for (;;) {
+      const [next] = this.inFlight;
+      if (next === undefined) return;
+      this.complete(next.number);
+    }
+  }
+
   /** What a power cut now may leave behind or not, each by itself: *n* units make 2^n states. Their numbers are their places in this list. */
   unsyncedUnits(): UnsyncedUnit[] {
     return this.#machine.unsynced();
@@ -371,18 +479,44 @@ export class SimulatedDisk implements Storage {
    * May be called again, for another choice from the same moment.
    *
    * @param choice What of the unsynced units is left. @default {"random"}
+   * @param unreadable The numbers of the units of kind `"block"` whose block is unreadable afterwards. @default {none; some by chance if the choice is `"random"` and the disk was made so}
    * @returns The disk after the next start: all that it holds is durable, its clock goes on, its seed is made from this one's.
    */
-  crash(choice: CrashChoice = "random"): SimulatedDisk {
+  crash(
+    choice: CrashChoice = "random",
+    unreadable?: ReadonlySet<number>,
+  ): SimulatedDisk {
     this.#machine.die();
-    return this.crashState(choice);
+    return this.crashState(choice, unreadable);
   }
 
   /** The disk that {@linkcode SimulatedDisk.crash} would give, while this one goes on. */
-  crashState(choice: CrashChoice = "random"): SimulatedDisk {
+  crashState(
+    choice: CrashChoice = "random",
+    unreadable?: ReadonlySet<number>,
+  ): SimulatedDisk {
     const after = this.#successor();
-    after.#machine.adopt(this.#machine.namesAfter(choice));
+    after.#machine.adopt(this.#machine.namesAfter(choice, unreadable));
     return after;
+  }
+
+  /** The blocks that power cuts left unreadable, by path and position. */
+  unreadableBlocks(): UnreadableBlock[] {
+    const { names, settings: { blockBytes } } = this.#machine;
+    return this.files().flatMap((path) => {
+      const node = names.get(path);
+      if (node === undefined || node === DIRECTORY) return [];
+      return node.current.unreadable().map((block) => ({
+        path,
+        position: block * blockBytes,
+        length: blockBytes,
+      }));
+    });
+  }
+
+  /** How many files have open handles. */
+  get openFiles(): number {
+    return this.#machine.open.size;
   }
 
   /**

@@ -1,11 +1,10 @@
-import type { FrozenBuffer, Loan, PooledBuffer } from "../pool/mod.ts";
-import {
-  type BufferRange,
-  type Capabilities,
-  type Durability,
-  NoSpace,
-  type StorageFile,
-  type WriteOptions,
+import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
+import type {
+  BufferRange,
+  Capabilities,
+  Durability,
+  StorageFile,
+  WriteOptions,
 } from "../storage/mod.ts";
 import {
   checkInteger,
@@ -15,11 +14,16 @@ import {
   type OpenRequest,
 } from "../storage/parts.ts";
 import { blocksOf } from "./contents.ts";
-import { type FileUnit, type Inode, sizeUnit, writeUnits } from "./inode.ts";
+import { type Inode, sizeUnit } from "./inode.ts";
 import type { Machine, Task } from "./machine.ts";
-
-/** How large a file can be: as on ext4 with blocks of 4096 bytes. */
-const MAX_FILE_BYTES = 2 ** 44 - 4096;
+import {
+  MAX_FILE_BYTES,
+  noSpace,
+  readTask,
+  repeated,
+  type Transfer,
+  writeTask,
+} from "./transfers.ts";
 
 /** Makes a handle of a file: internal to the simulation. */
 export let makeFile: (
@@ -220,13 +224,22 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   #run<T>(task: Task<T>): Promise<T> {
     this.#inFlight++;
-    return this.#machine.run({
+    return this.#machine.run(this.#counted(task));
+  }
+
+  /** A task that counts as in flight until it, or what follows it, is over. */
+  #counted<T>(task: Task<T>): Task<T> {
+    return {
       ...task,
+      follow: (outcome) => {
+        const following = task.follow?.(outcome);
+        return following === undefined ? undefined : this.#counted(following);
+      },
       release: () => {
         task.release?.();
         if (--this.#inFlight === 0) this.#idle?.();
       },
-    });
+    };
   }
 
   #runSync<T>(task: Task<T>): T {
@@ -238,25 +251,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: BufferRange,
   ): Task<number> {
-    const loan = this.#lend("read", buffer, position, range);
-    return {
-      kind: "read",
-      path: this.#inode.path,
-      details: { position, length: loan.length },
-      owner: this,
-      effect: ({ flipBit }) => {
-        const bytes = loan.bytes;
-        const count = this.#inode.current.read(position, bytes);
-        // Behind the end of the file a direct read leaves zeros, another one nothing.
-        if (this.#machine.whim.chance(1 / 2)) bytes.fill(0, count);
-        if (flipBit !== undefined && flipBit < count * 8) {
-          bytes[flipBit >> 3]! ^= 1 << (flipBit & 7);
-        }
-        return count;
-      },
-      fail: (code) => failure(code, "read", this.path),
-      release: () => loan.end(),
-    };
+    return readTask(this.#transfer("read", buffer, position, range));
   }
 
   #writing(
@@ -272,63 +267,10 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
         durability,
       );
     }
-    const loan = this.#lend("write", buffer, position, options);
-    const { blockBytes } = this.#machine.settings;
-    const units = writeUnits(position, loan.bytes, blockBytes);
-    const length = loan.length;
-    const end = position + length;
-    const growth = end > this.#inode.current.size
-      ? [sizeUnit("size", end)]
-      : [];
-    return {
-      kind: "write",
-      path: this.#inode.path,
-      details: { position, length, durability },
-      owner: this,
-      writes: { inode: this.#inode, units: [...units, ...growth] },
-      effect: () => this.#write(units, position, length, durability),
-      fail: (code) => {
-        // What a device has of a write that it failed is anybody's guess.
-        if (code === "EIO") this.#inode.doubt([...units, ...growth]);
-        return this.#failure(code, "write", length);
-      },
-      release: () => loan.end(),
-    };
-  }
-
-  #write(
-    units: readonly FileUnit[],
-    position: number,
-    length: number,
-    durability: Durability,
-  ): number {
-    this.#checkSize("write", position + length);
-    const inode = this.#inode;
-    const fitting = this.#fitting(units);
-    const written = fitting.reduce(
-      (sum, unit) => unit.kind === "block" ? sum + unit.bytes.length : sum,
-      0,
+    return writeTask(
+      this.#transfer("write", buffer, position, options),
+      durability,
     );
-    const carried = [...fitting];
-    const end = position + written;
-    // The size that durable bytes need is durable with them, also where an unsynced operation made it.
-    if (written > 0 && (durability !== "none" || end > inode.current.size)) {
-      carried.push(sizeUnit("size", end));
-    }
-    inode.apply(carried);
-    if (written < length) throw this.#noSpace("write", length, written);
-    if (durability !== "none") inode.settle(carried);
-    return written;
-  }
-
-  /** The first units of a write, as many as there is space for. */
-  #fitting(units: readonly FileUnit[]): readonly FileUnit[] {
-    let free = this.#machine.freeBlocks();
-    const full = units.findIndex((unit) =>
-      unit.kind === "block" && !this.#inode.current.isAllocated(unit.block) &&
-      free-- === 0
-    );
-    return full < 0 ? units : units.slice(0, full);
   }
 
   #syncing(durability: Exclude<Durability, "none">): Task<void> {
@@ -355,7 +297,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     this.#checkMay("ftruncate", "write");
     const action = `ftruncate '${this.path}'`;
     checkInteger({ action, name: "length" }, length);
-    return {
+    return repeated(this.#machine, {
       kind: "truncate",
       path: this.#inode.path,
       details: { length },
@@ -365,7 +307,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
         this.#inode.apply([sizeUnit("truncate", length)]);
       },
       fail: (code) => failure(code, "ftruncate", this.path),
-    };
+    });
   }
 
   #preallocating(position: number, length: number): Task<void> {
@@ -374,7 +316,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     checkInteger({ action, name: "position" }, position);
     const most = Number.MAX_SAFE_INTEGER - position;
     checkInteger({ action, name: "length" }, length, 1, most);
-    return {
+    return repeated(this.#machine, {
       kind: "preallocate",
       path: this.#inode.path,
       details: { position, length },
@@ -385,13 +327,16 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
         let free = this.#machine.freeBlocks();
         for (const block of blocksOf(position, length, current.blockBytes)) {
           if (!current.isAllocated(block) && free-- === 0) {
-            throw this.#noSpace("fallocate", length, 0);
+            throw noSpace("fallocate", this.path, length, 0);
           }
         }
         this.#inode.apply([sizeUnit("preallocate", length, position)]);
       },
-      fail: (code) => this.#failure(code, "fallocate", length),
-    };
+      fail: (code) =>
+        code === "ENOSPC" || code === "EDQUOT"
+          ? noSpace("fallocate", this.path, length, 0, code)
+          : failure(code, "fallocate", this.path),
+    });
   }
 
   #sizing(): Task<number> {
@@ -405,21 +350,21 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     };
   }
 
-  #lend(
+  #transfer(
     kind: "read" | "write",
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
     range: BufferRange,
-  ): Loan {
+  ): Transfer {
     this.#checkMay(kind, kind);
-    return lendRange(
-      kind,
-      this.path,
-      this.capabilities,
-      buffer,
+    const { path, capabilities } = this;
+    return {
+      machine: this.#machine,
+      inode: this.#inode,
+      owner: this,
+      loan: lendRange(kind, path, capabilities, buffer, position, range),
       position,
-      range,
-    );
+    };
   }
 
   #checkMay(syscall: string, needed: "read" | "write"): void {
@@ -435,23 +380,6 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   #checkSize(syscall: string, size: number): void {
     if (size > MAX_FILE_BYTES) throw failure("EFBIG", syscall, this.path);
-  }
-
-  /** The error of a call that takes space. */
-  #failure(code: string, syscall: string, requestedBytes: number): Error {
-    return code === "ENOSPC" || code === "EDQUOT"
-      ? this.#noSpace(syscall, requestedBytes, 0, code)
-      : failure(code, syscall, this.path);
-  }
-
-  #noSpace(
-    syscall: string,
-    requestedBytes: number,
-    writtenBytes: number,
-    code: "ENOSPC" | "EDQUOT" = "ENOSPC",
-  ): NoSpace {
-    const { path } = this;
-    return new NoSpace({ code, syscall, path, requestedBytes, writtenBytes });
   }
 
   #wrongDurability(action: string, right: string, value: unknown): TypeError {

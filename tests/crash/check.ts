@@ -1,9 +1,9 @@
 /** What must hold of every disk that a power cut left. */
 import { assert, assertEquals } from "@std/assert";
-import type { Log } from "../../lib/log/mod.ts";
+import { type Log, verifyLogSync } from "../../lib/log/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";
-import { assertBytes, placeOn } from "../log/recovery_support.ts";
-import { faultsOfClosed, HEADER, payload } from "../log/support.ts";
+import { assertBytes, DIR, placeOn } from "../log/recovery_support.ts";
+import { faultsOfClosed, payload } from "../log/support.ts";
 import type { Expected } from "./scenario.ts";
 
 /** Compares a log that was opened with what it must hold: everything acknowledged, and of the rest a prefix, bit for bit. */
@@ -42,12 +42,10 @@ export function checkLog(log: Log, expected: Expected): void {
   assertEquals(offset, nextOffset, "what is read ends where the log does");
 }
 
-/** Compares the files of a log that was closed with one another: names, sizes, offsets, every index entry. */
+/** Compares the files of a log that was closed with one another: names, sizes, offsets, every index entry; plainly, and by the log's own verification. */
 export function checkFiles(disk: SimulatedDisk): void {
-  assertEquals(faultsOfClosed(placeOn(disk)), []);
-}
-
-/** Bytes of a message in the file. */
-export function sizeOf(length: number): number {
-  return HEADER + length;
+  const place = placeOn(disk);
+  assertEquals(faultsOfClosed(place), []);
+  const { storage, pool } = place;
+  assertEquals([...verifyLogSync(DIR, { storage, pool })], []);
 }

@@ -25,7 +25,7 @@ export interface EnumerationOptions {
   readonly steps: readonly Step[];
   /** At most so many steps a scenario. */
   readonly depth: number;
-  /** All subsets of so many unsynced units; of more, as many are drawn. */
+  /** All subsets of so many unsynced units; of more, as many are drawn, beside those of one and those without one. */
   readonly exhaustiveUnits: number;
   /** Ends when so many distinct images were checked. */
   readonly limit?: number;
@@ -117,8 +117,8 @@ export class Enumeration {
       const crashInLast = async (run: () => Promise<void>) => {
         let point = 0;
         const watch = (disk: SimulatedDisk) =>
-          disk.onOperation(({ kind, path, blocking, ...details }) => {
-            const about = JSON.stringify(details);
+          disk.onOperation(({ kind, path, position = "", length = "" }) => {
+            const about = `${position}+${length}`;
             point++;
             this.#crash(
               scenario,
@@ -179,7 +179,11 @@ export class Enumeration {
     this.counts.sampled++;
     check(0n);
     check(all);
-    for (let i = 2; i < 1 << exhaustiveUnits; i++) {
+    for (let bit = 0; bit < count; bit++) {
+      check(1n << BigInt(bit));
+      check(all ^ 1n << BigInt(bit));
+    }
+    for (let i = 0; i < 1 << exhaustiveUnits; i++) {
       let mask = 0n;
       for (let bit = 0; bit < count; bit += 32) {
         mask |= BigInt(this.#random.next()) << BigInt(bit);

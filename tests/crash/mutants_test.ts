@@ -20,7 +20,7 @@ async function found(
           setting,
           steps,
           depth: mutant.failing ? 3 : depth,
-          exhaustiveUnits: 4,
+          exhaustiveUnits: mutant.long ? 2 : 4,
           seed: 1,
           ...wrap,
           plan: (disk) => failSync(disk, number),

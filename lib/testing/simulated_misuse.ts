@@ -1,0 +1,68 @@
+/** What a program did to an operation that was in flight. */
+export type MisuseReason = "changed" | "overlap" | "misaligned";
+
+/** What {@linkcode SimulatedMisuse} was about. */
+export interface MisuseDetails {
+  /** The file. */
+  path: string;
+  /** The first byte of the transfer in the file. */
+  position: number;
+  /** Bytes of the transfer. */
+  length: number;
+  /** What was wrong. */
+  reason: MisuseReason;
+}
+
+const WORDS: Record<MisuseReason, string> = {
+  changed: "its memory changed while it was in flight",
+  overlap: "another write in flight has bytes of the same range",
+  misaligned: "its position, length or memory is not aligned",
+};
+
+/**
+ * A read or a write in manual mode was not what it must be when it completed: the program that began it is wrong.
+ *
+ * @example Memory that changed in flight
+ * ```ts
+ * import { BufferPool } from "@basalt/io";
+ * import { SimulatedDisk, SimulatedMisuse } from "@basalt/io/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * using pool = new BufferPool();
+ * const disk = new SimulatedDisk({ manual: true });
+ * const file = disk.openSync("/a", { write: true, createNew: true });
+ * using frozen = pool.acquireSync(4096, { zeroed: true }).freeze();
+ * const writing = file.write(frozen, 0);
+ * frozen.bytes[0] = 1; // a frozen buffer must not be written to
+ * disk.completeAll();
+ * const misuse = await assertRejects(() => writing, SimulatedMisuse);
+ * assertEquals((misuse as SimulatedMisuse).reason, "changed");
+ * file.closeSync();
+ * ```
+ */
+export class SimulatedMisuse extends Error implements MisuseDetails {
+  /** `"SimulatedMisuse"`. */
+  override readonly name: string = "SimulatedMisuse";
+  /** The file. */
+  readonly path: string;
+  /** The first byte of the transfer in the file. */
+  readonly position: number;
+  /** Bytes of the transfer. */
+  readonly length: number;
+  /** What was wrong. */
+  readonly reason: MisuseReason;
+
+  /** Makes the error. */
+  constructor(
+    kind: "read" | "write",
+    { path, position, length, reason }: MisuseDetails,
+  ) {
+    super(
+      `Cannot ${kind} '${path}' at ${position}+${length}: ${WORDS[reason]}`,
+    );
+    this.path = path;
+    this.position = position;
+    this.length = length;
+    this.reason = reason;
+  }
+}
