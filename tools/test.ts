@@ -206,6 +206,14 @@ const PARTS: Part[] = [
       }),
   },
   {
+    name: "crash-states",
+    long: true,
+    run: () =>
+      denoTest(["--allow-all", "tests/crash/crash_states_test.ts"], {
+        BASALT_CRASH_STATES: "1000000",
+      }),
+  },
+  {
     name: "soak",
     long: true,
     run: () =>
