@@ -156,7 +156,7 @@ export class Verification {
         kind: "name",
         offset: 0,
         message:
-          "its name is no offset of 20 digits: an Iggy server fails at such a file",
+          "no segment: a log's files are regular ones, named by an offset of 20 digits; an Iggy server fails at such a file",
       });
     }
   }

@@ -70,3 +70,11 @@ export async function basalt(
     errors: text.decode(await errors.bytes()),
   };
 }
+
+/** Waits until something is so, at most ten seconds. */
+export async function waitFor(so: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await so()); tries++) {
+    if (tries === 200) throw new Error("It did not come true in ten seconds");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

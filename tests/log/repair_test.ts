@@ -26,7 +26,7 @@ import {
   reopened,
   TIME,
 } from "./recovery_support.ts";
-import { openLogSync, type Place, segment } from "./support.ts";
+import { lines, openLogSync, type Place, segment } from "./support.ts";
 
 const TIMES = (offset: number): number => TIME + offset;
 const LENGTHS = [0, 5, 40, 1, 30];
@@ -215,6 +215,33 @@ Deno.test("a repair that crashes anywhere can be done again, and loses no more t
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
+
+Deno.test("what leaves the log is synced before its name changes, or before it is cut", async () => {
+  const name = `${segment(0)}.log`;
+  await on({ ...SOUND, [name]: flipped(SOUND[name]!, 150) }, (place) => {
+    const plan = planRepairSync(place.dir, options(place));
+    const before = place.storage.trace.length;
+    repairLogSync(place.dir, plan, options(place));
+    const done = lines(place.storage, before);
+    const order = (...wanted: string[]) => {
+      const at = wanted.map((each) => done.indexOf(each));
+      assert(at.every((i) => i >= 0), `${wanted}: ${done.join(", ")}`);
+      assertEquals(at, at.toSorted((a, b) => a - b), done.join(", "));
+    };
+    order(
+      "sync 0.cut.tmp full",
+      "rename 0.cut.tmp 0.cut",
+      "truncate 0.log 133",
+      "sync 0.log full",
+    );
+    order("truncate 0.log 133", "sync 5.log full", "rename 5.log 5.cut");
+    order(
+      "rename 5.log 5.cut",
+      "sync 5.index full",
+      "rename 5.index 5.index.cut",
+    );
+  });
+});
 
 Deno.test("a plan is for the log that it was made of, and a writer keeps its log", async () => {
   const name = `${segment(0)}.log`;

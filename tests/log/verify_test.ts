@@ -143,6 +143,22 @@ Deno.test("with a wrong index, or none, every message behind damage is still fou
   );
 });
 
+Deno.test("a message that a damaged one carries in its payload is not taken for one of the log", async () => {
+  const inner = make(2, [9]).log;
+  const made = make(0, [3, inner.length, 5, 6]);
+  const log = made.log.slice();
+  log.set(inner, made.starts[1]! + HEADER);
+  // Its checksum is that of another payload.
+  const files = { ...filesOf(made), [`${segment(0)}.log`]: log };
+  await on(files, (place) => {
+    const { faults, good } = verified(place);
+    assertEquals([faults.map(brief), good], [
+      [`0.log checksum ${made.starts[1]}+${HEADER + inner.length} 1`],
+      3,
+    ]);
+  });
+});
+
 Deno.test("gaps, overlaps, lone files and strange names are faults", async () => {
   const log = (first: number) => `${segment(first)}.log`;
   const index = (first: number) => `${segment(first)}.index`;

@@ -51,3 +51,29 @@ unsafe fn view<'a, T>(buffer: Buffer, len: usize) -> Option<&'a mut [T]> {
     // SAFETY: not null and aligned, checked above; valid and unshared for `len` values, the caller's promise.
     Some(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status() {
+        assert_eq!(guarded(|| 7), 7);
+        assert_eq!(guarded(|| panic!("expected here")), PANIC);
+        let empty: &[Status] = std::hint::black_box(&[]);
+        assert_eq!(guarded(|| empty[3]), PANIC);
+    }
+
+    #[test]
+    fn a_view_is_refused_where_it_is_null_or_not_aligned() {
+        let mut words = [0u32; 4];
+        let start: Buffer = words.as_mut_ptr().cast();
+        // SAFETY: null, not aligned or empty views are not touched; the last one lies within `words`, which nobody else uses.
+        unsafe {
+            assert!(view::<u32>(std::ptr::null_mut(), 1).is_none());
+            assert!(view::<u32>(start.add(1), 1).is_none());
+            assert_eq!(view::<u32>(std::ptr::null_mut(), 0), Some(&mut [][..]));
+            assert_eq!(view::<u32>(start.add(4), 3).map(|words| words.len()), Some(3));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+/** The program as its users start it: signals, pipes, exit codes. */
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { basalt, Directory, waitFor } from "./support.ts";
+
+const PROGRAM = [
+  "run",
+  "--quiet",
+  "--no-prompt",
+  "--no-check",
+  "--allow-ffi",
+  "--allow-read",
+  "--allow-write",
+  new URL("../../lib/cli/mod.ts", import.meta.url).pathname,
+];
+
+/** Lines by their number. */
+function line(i: number): string {
+  return `line ${i} ${"x".repeat(i % 100)}\n`;
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(
+    `${signal} ends ingest in order: the log is closed, and holds what was said`,
+    { ignore: !ALL },
+    async () => {
+      using dir = new Directory();
+      const log = dir.file("log");
+      const child = new Deno.Command(Deno.execPath(), {
+        args: [...PROGRAM, "ingest", "-", "--into", log],
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const stdin = child.stdin.getWriter();
+      let ended = false;
+      const feeding = (async () => {
+        for (let i = 0; !ended; i += 1000) {
+          let text = "";
+          for (let n = i; n < i + 1000; n++) text += line(n);
+          // Gone when the child has ended.
+          await stdin.write(new TextEncoder().encode(text)).catch(() => {
+            ended = true;
+          });
+        }
+      })();
+      await waitFor(async () =>
+        (await basalt(["read", log, "--count", "1"])).out.length > 0
+      );
+      child.kill(signal);
+      const { code, stdout, stderr } = await child.output();
+      ended = true;
+      await feeding;
+      await stdin.close().catch(() => {});
+      const said = new TextDecoder().decode(stderr);
+      assertEquals(code, 130, said);
+      assertEquals(stdout.length, 0);
+      const messages = Number(/^Interrupted: (\d+) messages/.exec(said)?.[1]);
+      assert(messages > 0, said);
+      const { closed, nextOffset } = JSON.parse(
+        (await basalt(["inspect", log, "--json"])).out,
+      );
+      assertEquals([closed, nextOffset], [true, messages]);
+      const { out } = await basalt(["read", log, "--raw"]);
+      let expected = "";
+      for (let i = 0; i < messages; i++) expected += line(i);
+      assert(out === expected, "the lines are those that were fed");
+      assertEquals((await basalt(["verify", log])).code, 0);
+      console.log(`${messages} messages before ${signal}`);
+    },
+  );
+}
+
+Deno.test(
+  "a reader that has enough ends read quietly, and --help too",
+  { ignore: !ALL },
+  async () => {
+    using dir = new Directory();
+    const log = dir.file("log");
+    let text = "";
+    for (let i = 0; i < 50_000; i++) text += line(i);
+    await basalt(
+      ["ingest", "-", "--into", log],
+      new TextEncoder().encode(text),
+    );
+    for (const flag of ["--raw", "--json", "--count=49999"]) {
+      const script = `"$@" read ${log} ${flag} | head -c 10 > ${
+        dir.file("head")
+      }; echo "\${PIPESTATUS[0]}"`;
+      const { stdout, stderr } = await new Deno.Command("bash", {
+        args: ["-c", script, "bash", Deno.execPath(), ...PROGRAM],
+      }).output();
+      assertEquals(new TextDecoder().decode(stderr), "", flag);
+      assertEquals(new TextDecoder().decode(stdout), "0\n", flag);
+      assertEquals(Deno.statSync(dir.file("head")).size, 10);
+    }
+  },
+);
+
+Deno.test(
+  "errors are on standard error and exit codes reach the shell",
+  { ignore: !ALL },
+  async () => {
+    for (
+      const [args, expected] of [[["read"], 2], [["read", "/gone"], 1], [[
+        "--version",
+      ], 0]] as const
+    ) {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [...PROGRAM, ...args],
+        stdin: "null",
+      }).output();
+      assertEquals(code, expected);
+      assertEquals(stdout.length > 0, expected === 0);
+      assertEquals(stderr.length > 0, expected !== 0);
+    }
+  },
+);
