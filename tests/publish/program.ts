@@ -1,6 +1,9 @@
 /** What a user's first program does: acquire, write, read, drop; prints where the library came from. */
 const [module, directory] = Deno.args;
 const { BufferPool, DirectFile, loadLibrary } = await import(module!);
+const { SimulatedDisk } = await import(
+  new URL("lib/testing/mod.ts", module).href
+);
 const { origin, file: library } = loadLibrary();
 using pool = new BufferPool({ limitBytes: 1 << 20 });
 const path = `${directory}/blocks`;
@@ -24,6 +27,7 @@ const path = `${directory}/blocks`;
   }
   part.drop();
 }
+new SimulatedDisk({ seed: 1 }).makeDirectorySync("/log");
 console.log(
   JSON.stringify({ origin, library, leased: pool.stats().inUseBytes }),
 );
