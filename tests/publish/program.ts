@@ -20,7 +20,7 @@ const path = `${directory}/blocks`;
   buffer.drop();
   const part = await file.readAt(100, 600);
   if (
-    part.bytes.length !== 500 + 100 ||
+    part.bytes.length !== 600 ||
     part.bytes.some((byte: number) => byte !== 7)
   ) {
     throw new Error("other bytes came back");
