@@ -10,6 +10,7 @@ import { p06 } from "./p06_pool.ts";
 import { p07 } from "./p07_append.ts";
 import { p08 } from "./p08_scan.ts";
 import { p09 } from "./p09_async.ts";
+import { p10 } from "./p10_workload.ts";
 import { p11 } from "./p11_resources.ts";
 import { p12 } from "./p12_opening.ts";
 import { p13 } from "./p13_server.ts";
@@ -30,6 +31,7 @@ export const COMPARISONS: Readonly<
   P7: p07,
   P8: p08,
   P9: p09,
+  P10: p10,
   P11: p11,
   P12: p12,
   P13: p13,

@@ -5,6 +5,11 @@ import type { Measured } from "./measure.ts";
 /** A way to do the same thing, for so many milliseconds. */
 export type Run = (ms: number) => Promise<Measured> | Measured;
 
+/** What each side measured, a value for each pair. */
+export type Runs<Sides extends Record<string, Run>> = {
+  [Name in keyof Sides]: Awaited<ReturnType<NonNullable<Sides[Name]>>>[];
+};
+
 /** A twentieth of a run, before the first round, gets code compiled, memory touched and files opened. */
 const WARM_UP = 0.05;
 
@@ -14,7 +19,7 @@ export async function rounds<Sides extends Record<string, Run>>(
   title: string,
   fullMs: number,
   sides: Sides,
-): Promise<{ [Name in keyof Sides]: Measured[] }> {
+): Promise<Runs<Sides>> {
   const runs: Record<string, Measured[]> = {};
   for (const name of Object.keys(sides)) runs[name] = [];
   const ms = context.ms(fullMs);
@@ -26,5 +31,5 @@ export async function rounds<Sides extends Record<string, Run>>(
       if (pair > 0) runs[name]!.push(run);
     }
   }
-  return runs as { [Name in keyof Sides]: Measured[] };
+  return runs as Runs<Sides>;
 }
