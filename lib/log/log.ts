@@ -144,9 +144,14 @@ export class Log implements AsyncDisposable, Disposable {
     // An object of its own: what the group commit may do is no part of the public interface.
     const nextOffset = (): number => this.nextOffset;
     const durableOffset = (): number => this.durableOffset;
+    const due = (): boolean => this.#active.checkpointDue;
     this.#commit = new GroupCommit({
       flush: (durability) => this.#flush(durability),
-      idle: (paused) => this.#prepare(paused),
+      settle: () => this.#guarded(this.#active.checkpoint()),
+      get due(): boolean {
+        return due();
+      },
+      idle: (paused) => this.#active.prepare(paused),
       get nextOffset(): number {
         return nextOffset();
       },
@@ -310,14 +315,17 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /** Appends a message and resolves to its offset when it is durable. */
-  async appendDurable(
+  appendDurable(
     payload: Uint8Array | string,
     options?: AppendOptions & { signal?: AbortSignal },
   ): Promise<number> {
-    options?.signal?.throwIfAborted();
-    const offset = this.append(payload, options);
-    await this.whenDurable(offset, options);
-    return offset;
+    try {
+      options?.signal?.throwIfAborted();
+      const offset = this.append(payload, options);
+      return this.#commit.appended(offset, options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -563,17 +571,26 @@ export class Log implements AsyncDisposable, Disposable {
     // Stamped together: one append time for everything in the flush.
     for (const buffer of this.#buffers) buffer.seal();
     this.#shared.timeline.endGroup();
+    yield* this.#guarded(this.#write(durability));
+  }
+
+  *#write(durability: Durability): Twin<void> {
+    // Those that exist now: what is appended meanwhile is for the next flush.
+    for (let rolls = this.#buffers.length - 1; rolls > 0; rolls--) {
+      yield* this.#roll();
+    }
+    yield* this.#active.flush(durability);
+  }
+
+  /** Poisons the log if the task fails, but for want of room. */
+  *#guarded(task: Twin<void>): Twin<void> {
     try {
-      // Those that exist now: what is appended meanwhile is for the next flush.
-      for (let rolls = this.#buffers.length - 1; rolls > 0; rolls--) {
-        yield* this.#roll();
-      }
-      yield* this.#active.flush(durability);
+      yield* task;
     } catch (error) {
       // No room on the disk or in memory: nothing is lost, the next flush goes on from here.
       if (error instanceof NoSpace || error instanceof PoolLimit) throw error;
       this.#last.ease(0);
-      throw this.#poison = this.#asPoison(error);
+      throw this.#poison ??= this.#asPoison(error);
     }
   }
 
@@ -612,12 +629,6 @@ export class Log implements AsyncDisposable, Disposable {
     this.#rolls++;
     this.#syncs += old.syncs;
     yield* old.close();
-  }
-
-  async #prepare(paused: () => boolean): Promise<void> {
-    const active = this.#active;
-    if (!active.preparer.wants(active.writtenEnd)) return;
-    await active.preparer.run(() => active.writtenEnd, paused);
   }
 
   *#truncateBefore(offset: number): Twin<number> {

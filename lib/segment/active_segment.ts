@@ -12,7 +12,12 @@ import {
 } from "../storage/mod.ts";
 import type { Chunk } from "./chunk.ts";
 import { IndexWriter } from "./index_writer.ts";
-import { CHECKPOINT_BYTES, roundDown, roundUp } from "./layout.ts";
+import {
+  CHECKPOINT_BYTES,
+  CHECKPOINT_DUE_BYTES,
+  roundDown,
+  roundUp,
+} from "./layout.ts";
 import { Poisoned } from "./poisoned.ts";
 import { Preparer } from "./preparer.ts";
 import type { WriteBuffer } from "./write_buffer.ts";
@@ -162,9 +167,12 @@ export class ActiveSegment implements Disposable {
       yield* this.#write(group, last ? durability : "none");
     }
     if (durability !== "none") yield* this.#sync(durability);
-    if (this.#writtenEnd - this.#checkpointEnd >= CHECKPOINT_BYTES) {
-      yield* this.checkpoint();
-    }
+  }
+
+  /** Whether a checkpoint should come now that those who asked for the flush were told. */
+  get checkpointDue(): boolean {
+    return this.#poison === undefined &&
+      this.#writtenEnd - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
   }
 
   /** The chunks that may be written before the next checkpoint; none if it is due. */
@@ -250,6 +258,12 @@ export class ActiveSegment implements Disposable {
       throw this.#poisoned(error);
     }
     this.#checkpointEnd = this.#writtenEnd;
+  }
+
+  /** Prepares the file ahead until `paused()`, if there is little left of what is; `undefined` if not. */
+  prepare(paused: () => boolean): Promise<void> | undefined {
+    if (!this.preparer.wants(this.#writtenEnd)) return undefined;
+    return this.preparer.run(() => this.#writtenEnd, paused);
   }
 
   /** Writes everything, cuts both files to their data, and syncs: after this the segment is sealed. */

@@ -15,13 +15,20 @@ export interface Committable {
   readonly nextOffset: number;
   /** Messages below this offset are durable. */
   readonly durableOffset: number;
-  /** Runs after each flush, while no other is wanted: preparing ahead. */
-  idle(paused: () => boolean): Promise<void>;
+  /** Whether something is due after a flush that nobody who asked for it has to wait for: the checkpoint. */
+  readonly due: boolean;
+  /** Does what is due. */
+  settle(): Twin<void>;
+  /** Runs after a flush, while no other is wanted: preparing ahead. `undefined` if there is nothing to do. */
+  idle(paused: () => boolean): Promise<void> | undefined;
 }
 
+/** Somebody who waits for a message to be durable. */
 interface Waiter {
-  offset: number;
-  resolve(): void;
+  readonly offset: number;
+  /** What the promise resolves to. */
+  readonly value: number | undefined;
+  resolve(value: number | undefined): void;
   reject(reason: unknown): void;
 }
 
@@ -40,6 +47,9 @@ interface Group {
   end: number;
 }
 
+/** After so many flushes without a turn of the event loop there is one, whatever happens. */
+const MAX_FLUSHES_IN_TURN = 16;
+
 const STRENGTH: Record<Durability, number> = { none: 0, data: 1, full: 2 };
 
 /**
@@ -52,6 +62,7 @@ export class GroupCommit {
   #wanted: Durability | undefined;
   /** Who is told of the flush being gathered. */
   #callers: Caller[] = [];
+  /** Ascending by offset, as they nearly always come. */
   #waiters: Waiter[] = [];
   /** The flushes that are wanted or under way, as one promise that never rejects. */
   #running: Promise<void> | undefined;
@@ -60,6 +71,9 @@ export class GroupCommit {
   /** The work that runs between flushes. */
   #idling: Promise<void> | undefined;
   #closed = false;
+  /** How many were told of the last flush. */
+  #told = 0;
+  #flushesInTurn = 0;
   #flushes = 0;
   #flushedMessages = 0;
 
@@ -103,6 +117,12 @@ export class GroupCommit {
       this.#failed(group, error);
       throw error;
     }
+    if (!this.#target.due) return;
+    try {
+      driveSync(this.#target.settle());
+    } catch (error) {
+      untold(error);
+    }
   }
 
   /**
@@ -122,12 +142,39 @@ export class GroupCommit {
     }
     if (offset < durableOffset) return Promise.resolve();
     if (this.#closed) return Promise.reject(this.#closedError("wait for"));
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { offset, resolve, reject };
-    if (signal !== undefined) this.#abortable(waiter, signal);
-    this.#waiters.push(waiter);
-    this.#want("data");
-    return promise;
+    return this.#wait<void>(offset, undefined, signal);
+  }
+
+  /** The same for a message that was appended just now; resolves to its offset. */
+  appended(offset: number, signal?: AbortSignal): Promise<number> {
+    return this.#wait<number>(offset, offset, signal);
+  }
+
+  #wait<T extends number | void>(
+    offset: number,
+    value: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    this.#want("data", this.#told === 1);
+    // One promise for each, resolved by hand: 90 ns, where an `async` function between it and the caller takes 300 more.
+    return new Promise<T>((resolve, reject) => {
+      const waiter: Waiter = {
+        offset,
+        value,
+        resolve: resolve as Waiter["resolve"],
+        reject,
+      };
+      if (signal !== undefined) this.#abortable(waiter, signal);
+      this.#enqueue(waiter);
+    });
+  }
+
+  #enqueue(waiter: Waiter): void {
+    const waiters = this.#waiters;
+    let at = waiters.length;
+    while (at > 0 && waiters[at - 1]!.offset > waiter.offset) at--;
+    if (at === waiters.length) waiters.push(waiter);
+    else waiters.splice(at, 0, waiter);
   }
 
   /** Runs a computation while no flush is in flight; flushes wait for it. */
@@ -196,9 +243,9 @@ export class GroupCommit {
       reject(signal.reason);
     };
     signal.addEventListener("abort", abort, { once: true });
-    waiter.resolve = () => {
+    waiter.resolve = (value) => {
       signal.removeEventListener("abort", abort);
-      resolve();
+      resolve(value);
     };
     waiter.reject = (reason) => {
       signal.removeEventListener("abort", abort);
@@ -206,17 +253,18 @@ export class GroupCommit {
     };
   }
 
-  #want(durability: Durability): void {
+  #want(durability: Durability, alone = false): void {
     if (
       this.#wanted === undefined ||
       STRENGTH[durability] > STRENGTH[this.#wanted]
     ) this.#wanted = durability;
-    if (!this.#closed) this.#running ??= this.#run();
+    if (!this.#closed) this.#running ??= this.#run(alone);
   }
 
-  async #run(): Promise<void> {
-    // A turn of the event loop, so that everybody who was woken together joins the same flush.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+  async #run(alone: boolean): Promise<void> {
+    // Who was alone in the last flush and waits again is not made to wait for a turn of the event loop, 2 us.
+    if (alone && ++this.#flushesInTurn < MAX_FLUSHES_IN_TURN) await undefined;
+    else await this.#turn();
     while (this.#wanted !== undefined) {
       const group = this.#gather("none");
       this.#driving = true;
@@ -227,18 +275,33 @@ export class GroupCommit {
         this.#failed(group, error);
       }
       this.#driving = false;
-      if (this.#wanted !== undefined) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
-      }
+      if (this.#target.due) await this.#settle();
+      if (this.#wanted !== undefined) await this.#turn();
     }
     this.#running = undefined;
     this.#idling ??= this.#idle();
   }
 
+  /** What is due, once everybody who waits for the flush could go on; one who blocks may do it first. */
+  async #settle(): Promise<void> {
+    await this.#turn();
+    if (!this.#target.due) return;
+    this.#driving = true;
+    await drive(this.#target.settle()).catch(untold);
+    this.#driving = false;
+  }
+
+  /** A turn of the event loop, so that everybody who was woken together joins the same flush. Until it is over, a caller that blocks may go first. */
+  #turn(): Promise<void> {
+    this.#flushesInTurn = 0;
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
   /** Preparing ahead: it ends as soon as a flush is wanted. */
-  async #idle(): Promise<void> {
-    await this.#target.idle(() => this.#running !== undefined || this.#closed);
-    this.#idling = undefined;
+  #idle(): Promise<void> | undefined {
+    return this.#target
+      .idle(() => this.#running !== undefined || this.#closed)
+      ?.then(() => this.#idling = undefined);
   }
 
   /** Begins a flush for everybody who asked for one, at least this durable. */
@@ -256,7 +319,9 @@ export class GroupCommit {
   }
 
   #succeeded(group: Group): void {
-    for (const caller of group.callers) caller.resolve();
+    const { callers } = group;
+    this.#told = callers.length;
+    for (const caller of callers) caller.resolve();
     this.#count(group);
   }
 
@@ -276,20 +341,25 @@ export class GroupCommit {
 
   /** Wakes everybody whose message is durable. */
   #wake(): void {
-    const durable = this.#target.durableOffset;
-    const waiting = this.#waiters;
-    this.#waiters = waiting.filter((waiter) => waiter.offset >= durable);
-    if (this.#waiters.length === waiting.length) return;
-    for (const waiter of waiting) {
-      if (waiter.offset < durable) waiter.resolve();
-    }
+    const woken = this.#taken(this.#target.durableOffset);
+    this.#told += woken.length;
+    for (const waiter of woken) waiter.resolve(waiter.value);
   }
 
   #rejectWaiters(reason: unknown, below: number): void {
-    const waiting = this.#waiters;
-    this.#waiters = waiting.filter((waiter) => waiter.offset >= below);
-    for (const waiter of waiting) {
-      if (waiter.offset < below) waiter.reject(reason);
-    }
+    for (const waiter of this.#taken(below)) waiter.reject(reason);
+  }
+
+  /** Takes those who wait for messages below an offset. */
+  #taken(below: number): Waiter[] {
+    const waiters = this.#waiters;
+    let count = 0;
+    while (count < waiters.length && waiters[count]!.offset < below) count++;
+    if (count < waiters.length) return waiters.splice(0, count);
+    this.#waiters = [];
+    return waiters;
   }
 }
+
+/** The failure of a settling is nobody's: what is poisoned stays so, and without room the next flush begins with the same. */
+function untold(_error: unknown): void {}

@@ -7,6 +7,9 @@
 /** At most this many bytes of a log lie behind its last checkpoint, but for a larger message, which has one before and after it. */
 export const CHECKPOINT_BYTES: number = 16 * 1024 * 1024;
 
+/** So many bytes behind the last checkpoint, the next one comes as soon as nobody waits for it: then a flush of up to the rest never has to wait for one. */
+export const CHECKPOINT_DUE_BYTES: number = 12 * 1024 * 1024;
+
 /** Positions in a segment are 32-bit. */
 export const MAX_SEGMENT_BYTES: number = 2 ** 32 - 1;
 

@@ -122,7 +122,11 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       get durableOffset(): number {
         return active.durableOffset;
       },
-      idle: (paused) => active.preparer.run(() => active.writtenEnd, paused),
+      get due(): boolean {
+        return active.checkpointDue;
+      },
+      settle: () => this.#checkpoint(),
+      idle: (paused) => active.prepare(paused),
     }, log.path);
   }
 
@@ -286,6 +290,14 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     } finally {
       // Poisoned, perhaps: the next append looks.
       buffer.ease(0);
+    }
+  }
+
+  *#checkpoint(): Twin<void> {
+    try {
+      yield* this.#active.checkpoint();
+    } finally {
+      this.#active.buffer.ease(0);
     }
   }
 

@@ -1,5 +1,7 @@
 /** Writing, rule 1: the index is a cache, and never more than 16 MiB is unsynced. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Poisoned } from "@basalt/io";
+import { SimulatedDisk } from "@basalt/io/testing";
 import {
   at,
   entriesOf,
@@ -12,7 +14,9 @@ import {
   openLog,
   openLogSync,
   payload,
+  quiet,
   segment,
+  SimulatedPlace,
   WatchedPlace,
 } from "./support.ts";
 
@@ -169,6 +173,8 @@ Deno.test("Rule 1: a message above 16 MiB has a checkpoint before and after it",
     const log = await openLog(place, { bufferBytes: 256 * MIB });
     sizes.forEach((size, i) => log.append(payload(i, size)));
     await log.flush({ durability: "none" });
+    // The checkpoint after the last one comes when the flush was answered; the next flush waits for it.
+    await log.flush({ durability: "none" });
     const ends = endsOf(sizes);
     for (const i of [0, 1, 6, 7]) {
       assert(checkpoints.includes(ends[i]!), `${i}`);
@@ -177,6 +183,43 @@ Deno.test("Rule 1: a message above 16 MiB has a checkpoint before and after it",
     assertEquals(faultsOfClosed(place), []);
   });
 });
+
+for (const error of [undefined, "ENOSPC", "EIO"]) {
+  Deno.test(`Rule 1: no acknowledgement waits for the checkpoint that is due after it, index write ${error ?? "succeeds"}`, async () => {
+    const disk = new SimulatedDisk({ blockBytes: 64 * KIB });
+    await at(new SimulatedPlace(disk), async (place) => {
+      const log = await openLog(place, { blockBytes: 64 * KIB });
+      const order: string[] = [];
+      const disarm = disk.onOperation(({ kind, path }) => {
+        if (kind !== "write" || !path.endsWith(".index")) return undefined;
+        order.push("index");
+        return error === undefined ? undefined : { error };
+      });
+      for (let i = 0; i < 13; i++) log.append(payload(i, MIB));
+      const told = log.whenDurable(12).then(() => order.push("whenDurable"));
+      await log.flush();
+      order.push("flush");
+      await told;
+      assertEquals(log.durableOffset, 13);
+      await quiet(disk);
+      assertEquals(order.slice(0, 2).sort(), ["flush", "whenDurable"]);
+      assertEquals(order[2], "index");
+      if (error === "EIO") {
+        assertThrows(() => log.append("behind"), Poisoned);
+        disarm();
+        await assertRejects(() => log.close(), Poisoned);
+        return;
+      }
+      log.append("behind");
+      // Without room, the flush says so only when it must not write more before a checkpoint.
+      await log.flush();
+      assertEquals(log.durableOffset, 14);
+      disarm();
+      await log.close();
+      assertEquals(faultsOfClosed(place), []);
+    });
+  });
+}
 
 Deno.test("Rule 1: messages of just under 16 MiB and what follows them in their block stay within 16 MiB", async () => {
   const sizes: number[] = [];
