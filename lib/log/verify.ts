@@ -48,7 +48,7 @@ export interface VerifyOptions extends LogReaderOptions {
 /**
  * Reads a whole log and hands out everything that is wrong with it: every message, every index entry, names, gaps, overlaps, lone files. It goes on behind a fault, takes no lock and changes nothing.
  *
- * Of a log that a writer has open, or left open, what opening puts in order is no fault: an index that ends early, zeros behind the last message. While it is being written, neither is an unfinished message behind what the index describes.
+ * Of a log that a writer has open, or left open, an index that ends early and zeros behind the last message are no faults; a torn tail is one, although opening cuts it. While it is being written, an unfinished message behind what the index describes is none.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
@@ -256,7 +256,9 @@ export class Verification {
       }
       // Zeros behind the last message of an open log were prepared for the next ones.
       const tail = stop !== undefined && !(open && stop.reason === "zeros");
-      if (stop !== undefined && tail) this.#damage(log.path, stop, bound);
+      if (stop !== undefined && tail) {
+        this.#damage(log.path, stop, bound, open ? "; opening cuts it" : "");
+      }
       const known = tail ? undefined : nextOffset;
       if (index !== undefined && !written && known !== undefined) {
         yield* this.#indexEnd(index, indexBytes, known - firstOffset, {
@@ -324,11 +326,13 @@ export class Verification {
     }
   }
 
-  #damage(path: string, stop: CursorStop, end: number): void {
+  #damage(path: string, stop: CursorStop, end: number, more = ""): void {
     const { position, offset } = stop;
+    const { kind, message } = describeStop(stop);
     this.#report(path, position, end - position, {
       offset,
-      ...describeStop(stop),
+      kind,
+      message: `${message}${more}`,
     });
     this.#advance(0, end - position);
   }

@@ -13,7 +13,7 @@ type Step =
   | { do: "remove"; file: number }
   | { do: "create"; file: number };
 
-const FILE = fc.nat({ max: 3 });
+const FILE = fc.nat({ max: 1 });
 const STEP: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     do: fc.constant("write" as const),
@@ -45,7 +45,7 @@ Deno.test("an overlay reads as the storage below with the changes made to it, wh
         ),
         { maxLength: 3 },
       ),
-      fc.array(STEP, { maxLength: 12 }),
+      fc.array(STEP, { maxLength: 20, size: "max" }),
       (files, run) => {
         const disk = new SimulatedDisk();
         const model = new Map<string, Uint8Array>();
@@ -76,7 +76,7 @@ Deno.test("an overlay reads as the storage below with the changes made to it, wh
         assertEquals(disk.files(), [...below.keys()].sort());
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 300 },
   );
   console.log(`${steps} steps`);
 });

@@ -1,0 +1,73 @@
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { Directory } from "./support.ts";
+
+const MOUNTS = ALL && Deno.uid() === 0 &&
+  new Deno.Command("unshare", { args: ["--mount", "true"] }).outputSync()
+    .success;
+
+Deno.test(
+  `ingest onto a full disk says how much is durable, and the log holds that${
+    MOUNTS ? "" : " (skipped: needs mounts)"
+  }`,
+  { ignore: !MOUNTS },
+  async () => {
+    using dir = new Directory();
+    const lines = Array.from(
+      { length: 40_000 },
+      (_, i) => `line ${i} ${"x".repeat(60)}\n`,
+    );
+    Deno.writeTextFileSync(dir.file("input"), lines.join(""));
+    Deno.mkdirSync(dir.file("disk"));
+    // The small disk is that of the child alone, and ends with it.
+    const script = `
+      mount -t tmpfs -o size=2m none disk || exit 9
+      "$@" ingest input --into disk/log 2> errors; echo $?
+      "$@" verify disk/log > verified; echo $?
+      "$@" read disk/log --raw > raw; echo $?
+      "$@" repair disk/log --json > plan; echo $?
+    `;
+    const { stdout, stderr } = await new Deno.Command("unshare", {
+      args: [
+        "--mount",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        Deno.execPath(),
+        "run",
+        "--quiet",
+        "--no-prompt",
+        "--no-check",
+        "--allow-all",
+        new URL("../../lib/cli/mod.ts", import.meta.url).pathname,
+      ],
+      cwd: dir.path,
+    }).output();
+    const text = new TextDecoder();
+    const errors = Deno.readTextFileSync(dir.file("errors"));
+    // The write that found no room left a part of a message, which the next writer cuts.
+    assertEquals(
+      text.decode(stdout),
+      "1\n1\n0\n1\n",
+      text.decode(stderr) + errors,
+    );
+    assert(/ENOSPC|no space/i.test(errors), errors);
+    assert(!/\n\s+at /.test(errors), errors);
+    const durable = Number(/(\d+) messages of/.exec(errors)?.[1]);
+    assert(durable < lines.length, errors);
+    const verified = Deno.readTextFileSync(dir.file("verified"));
+    assert(
+      /torn: the last message is cut off; opening cuts it\n.*1 faults\n$/.test(
+        verified,
+      ),
+      verified,
+    );
+    const raw = Deno.readTextFileSync(dir.file("raw"));
+    const read = raw.split("\n").length - 1;
+    assert(read > 0 && read >= durable, `${read} of ${durable}`);
+    assert(lines.join("").startsWith(raw), "what is there is a prefix");
+    const plan = JSON.parse(Deno.readTextFileSync(dir.file("plan")));
+    assertEquals([plan.lostMessages, plan.nextOffset], [0, read]);
+  },
+);

@@ -1,0 +1,88 @@
+/** The program from a server, as `deno run jsr:@basalt/io/cli` gets it. */
+import { assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { Directory } from "./support.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const LIBRARY = `${ROOT}rust/target/release/libbasalt.so`;
+
+const TYPES: Readonly<Record<string, string>> = {
+  ts: "text/typescript",
+  json: "application/json",
+};
+
+/** Where Deno keeps packages of npm. */
+async function packages(): Promise<string> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json"],
+  }).output();
+  return JSON.parse(new TextDecoder().decode(stdout)).npmCache;
+}
+
+Deno.test(
+  "the command line runs from a server, with the permissions that the README names and no configuration",
+  { ignore: !ALL },
+  async () => {
+    using dir = new Directory();
+    await using server = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      onListen: () => {},
+    }, async (request) => {
+      const { pathname } = new URL(request.url);
+      const type = TYPES[pathname.replace(/.*\./, "")];
+      // Nothing but what is published; the embedded library may not have been made.
+      if (!/^\/(lib\/.*|mod\.ts|deno\.json)$/.test(pathname) || !type) {
+        return new Response(null, { status: 404 });
+      }
+      try {
+        const bytes = await Deno.readFile(`${ROOT}${pathname.slice(1)}`);
+        return new Response(bytes, { headers: { "content-type": type } });
+      } catch {
+        return new Response(null, { status: 404 });
+      }
+    });
+    const host = `127.0.0.1:${server.addr.port}`;
+    // Modules of this server into a cache of their own, packages from the one that is there.
+    Deno.mkdirSync(dir.file("deno"));
+    Deno.symlinkSync(await packages(), dir.file("deno/npm"));
+    const basalt = async (...args: string[]): Promise<string> => {
+      const { success, stdout, stderr } = await new Deno.Command(
+        Deno.execPath(),
+        {
+          args: [
+            "run",
+            "--no-prompt",
+            "--quiet",
+            "--no-config",
+            `--allow-import=${host}`,
+            "--allow-ffi",
+            "--allow-read",
+            "--allow-write",
+            "--allow-env=BASALT_LIBRARY",
+            `http://${host}/lib/cli/mod.ts`,
+            ...args,
+          ],
+          cwd: dir.path,
+          env: { DENO_DIR: dir.file("deno"), BASALT_LIBRARY: LIBRARY },
+        },
+      ).output();
+      const text = new TextDecoder();
+      assertEquals([success, text.decode(stderr)], [true, ""]);
+      return text.decode(stdout);
+    };
+    Deno.writeTextFileSync(dir.file("input"), "one\ntwo");
+    assertEquals(
+      JSON.parse(await basalt("ingest", "input", "--into", "log", "--json")),
+      {
+        messages: 2,
+        bytes: 7,
+        firstOffset: 0,
+        path: "log",
+      },
+    );
+    assertEquals(await basalt("read", "log", "--raw"), "one\ntwo");
+    const { version } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+    assertEquals(await basalt("--version"), `${version}\n`);
+  },
+);
