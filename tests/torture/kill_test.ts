@@ -1,7 +1,7 @@
 /** Writers that are really killed. What reached the kernel survives them: this shows locks, recovery and order, not power cuts. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { KilledLog } from "./killed_log.ts";
+import { TorturedLog } from "./tortured_log.ts";
 
 const KILLS = Number(ALL ? Deno.env.get("BASALT_KILLS") ?? 300 : 0);
 
@@ -13,9 +13,9 @@ Deno.test(
   async () => {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
     const dir = Deno.makeTempDirSync({ prefix: "basalt_kill_" });
-    const log = new KilledLog(`${dir}/log`, seed);
+    const log = new TorturedLog(`${dir}/log`, seed);
     try {
-      for (let kill = 0; kill < KILLS; kill++) await log.cycle();
+      for (let kill = 0; kill < KILLS; kill++) await log.kill();
       await log.compare(true);
     } finally {
       log.close();
@@ -28,7 +28,7 @@ Deno.test(
           slowestOpenMs.toFixed(0)
         } ms (a killed process loses nothing that reached the kernel: this shows locks, recovery and order, not power cuts)`,
     );
-    assertEquals(log.figures.faults, [], `seed ${seed}`);
+    assertEquals(log.figures.wrongs, [], `seed ${seed}`);
     assertEquals(log.figures.lost, 0);
     assert(Math.min(...Object.values(kills)) > 0 && acknowledged > KILLS);
     assert(slowestOpenMs < 2500, `${slowestOpenMs} ms`);

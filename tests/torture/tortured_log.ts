@@ -1,17 +1,22 @@
-/** A log in a directory whose writers are killed, and what must be true of it. */
+/** A log in a directory whose writers are killed and whose storage fails, and what must be true of it. */
 import { Log } from "../../lib/log/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
+import { Poisoned } from "../../lib/segment/mod.ts";
+import { DiskStorage, NoSpace } from "../../lib/storage/mod.ts";
 import { SeededRandom } from "@basalt/io/testing";
-import { type Author, authorOf } from "./message.ts";
+import { FailingStorage, type FaultPlan } from "./failing_storage.ts";
+import { type Author, authorOf, makePayload } from "./message.ts";
 
 /** When a writer is killed. */
 export type Moment = "writing" | "recovering" | "closing";
 
-/** What the kills amounted to. */
-export interface KillFigures {
+/** What it amounted to. */
+export interface TortureFigures {
   /** Kills, by what the writer was doing. */
   kills: Record<Moment, number>;
-  /** Messages that a writer reported as durable. */
+  /** Operations that were made to fail. */
+  faults: number;
+  /** Messages that were reported as durable. */
   acknowledged: number;
   /** Of these, those that were not there, or not as appended. */
   lost: number;
@@ -20,21 +25,22 @@ export interface KillFigures {
   /** The longest time until a killed owner's log was open again, in milliseconds. */
   slowestOpenMs: number;
   /** What was found wrong, in words. */
-  faults: string[];
+  wrongs: string[];
 }
 
 /** Every so many openings the whole log is compared, otherwise what came since. */
 const WHOLE_EVERY = 25;
 
-/** Kills writers of one log, and checks what they leave. */
-export class KilledLog {
-  readonly figures: KillFigures = {
+/** Kills writers of one log, fails operations under others, and checks what they leave. */
+export class TorturedLog {
+  readonly figures: TortureFigures = {
     kills: { writing: 0, recovering: 0, closing: 0 },
+    faults: 0,
     acknowledged: 0,
     lost: 0,
     compared: 0,
     slowestOpenMs: 0,
-    faults: [],
+    wrongs: [],
   };
 
   readonly #dir: string;
@@ -55,7 +61,7 @@ export class KilledLog {
   }
 
   /** One life of a writer and its end; the log is then opened and compared, or left to the next writer as it is. */
-  async cycle(): Promise<void> {
+  async kill(): Promise<void> {
     const random = this.#random;
     const moment: Moment = random.chance(0.6)
       ? "writing"
@@ -65,6 +71,32 @@ export class KilledLog {
     await this.#live(++this.#life, moment);
     this.figures.kills[moment]++;
     if (random.chance(0.7)) await this.compare();
+  }
+
+  /** One life of a writer in this process, whose storage fails at some operation; then the log is opened and compared. */
+  async fail(): Promise<void> {
+    const random = this.#random;
+    const plan: FaultPlan = {
+      // Opening takes some 20 operations.
+      number: 1 + random.below(random.chance(0.3) ? 30 : 120),
+      sticky: random.chance(0.5),
+      done: random.chance(0.5),
+      code: random.chance(0.3) ? "ENOSPC" : "EIO",
+    };
+    const disk = new DiskStorage({ pool: this.#pool });
+    const storage = new FailingStorage(disk, plan);
+    try {
+      await this.#write(++this.#life, storage);
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      const known = error instanceof Poisoned || error instanceof NoSpace ||
+        code === plan.code;
+      if (!known) {
+        this.figures.wrongs.push(`${JSON.stringify(plan)} led to ${error}`);
+      }
+    }
+    this.figures.faults += storage.failed;
+    await this.compare();
   }
 
   /** Opens the log as the next owner would, and compares what it holds. */
@@ -89,7 +121,7 @@ export class KilledLog {
     const { figures } = this;
     const { firstOffset, nextOffset } = log;
     if (firstOffset > this.#truncated) {
-      figures.faults.push(
+      figures.wrongs.push(
         `the log begins at ${firstOffset}, truncated to ${this.#truncated} at most`,
       );
     }
@@ -100,7 +132,7 @@ export class KilledLog {
         const found = authorOf(batch.payload(i));
         figures.compared++;
         if (found === undefined) {
-          figures.faults.push(`message ${offset} is none that was appended`);
+          figures.wrongs.push(`message ${offset} is none that was appended`);
         }
         const expected = this.#acknowledged.get(offset);
         if (expected === undefined) continue;
@@ -111,7 +143,7 @@ export class KilledLog {
       }
     }
     if (offset !== nextOffset) {
-      figures.faults.push(
+      figures.wrongs.push(
         `reading ended at ${offset}, the log at ${nextOffset}`,
       );
     }
@@ -128,7 +160,48 @@ export class KilledLog {
   #lost(offset: number, what: string): void {
     this.figures.lost++;
     this.#acknowledged.delete(offset);
-    this.figures.faults.push(`acknowledged message ${offset} ${what}`);
+    this.figures.wrongs.push(`acknowledged message ${offset} ${what}`);
+  }
+
+  /** Appends with a few appenders for a while, and closes. */
+  async #write(life: number, storage: FailingStorage): Promise<void> {
+    const log = await Log.open(this.#dir, {
+      storage,
+      pool: this.#pool,
+      segmentBytes: 100_000,
+      blockBytes: 32 * 1024,
+      prepareBytes: this.#random.chance(0.5) ? 128 * 1024 : 0,
+    });
+    let number = 0;
+    const appender = async (): Promise<void> => {
+      for (let i = 0; i < 25; i++) {
+        const author = { life, number: number++ };
+        const offset = log.append(makePayload(author));
+        await log.whenDurable(offset);
+        this.#acknowledge(offset, author);
+      }
+    };
+    const outcomes = await Promise.allSettled([
+      appender(),
+      appender(),
+      appender(),
+    ]);
+    try {
+      await log.close();
+    } catch (error) {
+      if (!(error instanceof NoSpace)) throw error;
+      // It stayed open: with room again it closes, and nothing that was appended is lost.
+      storage.heal();
+      await log.close();
+    }
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") throw outcome.reason;
+    }
+  }
+
+  #acknowledge(offset: number, author: Author): void {
+    this.figures.acknowledged++;
+    this.#acknowledged.set(offset, author);
   }
 
   /** Runs a writer and kills it at the moment. */
@@ -165,15 +238,14 @@ export class KilledLog {
     const { signal } = await child.status;
     clearTimeout(killed);
     if (signal !== "SIGKILL") {
-      this.figures.faults.push(`writer ${life} ended by itself`);
+      this.figures.wrongs.push(`writer ${life} ended by itself`);
     }
   }
 
   #heard(life: number, line: string): void {
     const [what, first, second] = line.split(" ");
     if (what === "ack") {
-      this.figures.acknowledged++;
-      this.#acknowledged.set(Number(first), { life, number: Number(second) });
+      this.#acknowledge(Number(first), { life, number: Number(second) });
     } else if (what === "truncate") {
       this.#truncated = Math.max(this.#truncated, Number(first));
     }
