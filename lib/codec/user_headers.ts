@@ -64,6 +64,13 @@ export function encodeUserHeaders(
       key: encodeField(key, `key of user header ${name}`),
       value: encodeField(value, `value of user header ${name}`),
     });
+  if (typeof headers !== "object" || headers === null) {
+    throw new TypeError(
+      `Cannot encode user headers as they must be an object or an array: received ${
+        headers === null ? "null" : typeof headers
+      }`,
+    );
+  }
   if (Array.isArray(headers)) {
     (headers as readonly UserHeader[]).forEach((header, i) =>
       add(header.key, header.value, String(i))

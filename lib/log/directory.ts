@@ -170,7 +170,8 @@ export function* completePairs(
   if (changed) yield* syncDirectory(storage, dir);
 }
 
-function* isEmpty(storage: Storage, path: string): Twin<boolean> {
+/** Whether a file holds no byte. */
+export function* isEmpty(storage: Storage, path: string): Twin<boolean> {
   const file = yield* step(
     () => storage.open(path),
     () => storage.openSync(path),

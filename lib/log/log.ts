@@ -30,6 +30,7 @@ import {
   type Durability,
   Locked,
   NoSpace,
+  pathString,
   type StorageLock,
   type Twin,
 } from "../storage/mod.ts";
@@ -168,7 +169,11 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
    * @throws {RangeError} If an option is out of its range.
    */
-  static async open(path: string, options: LogOptions = {}): Promise<Log> {
+  static async open(
+    where: string | URL,
+    options: LogOptions = {},
+  ): Promise<Log> {
+    const path = pathString("open log", where);
     const complete = completeOptions(options);
     const { storage, pool, create, lockTimeoutMs } = complete;
     if (create) await storage.makeDirectory(path);
@@ -203,7 +208,8 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {Locked} If another writer has it open.
    * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
    */
-  static openSync(path: string, options: LogOptions = {}): Log {
+  static openSync(where: string | URL, options: LogOptions = {}): Log {
+    const path = pathString("open log", where);
     const complete = completeOptions(options);
     const { storage, pool, create } = complete;
     if (create) storage.makeDirectorySync(path);

@@ -1,5 +1,5 @@
 import { BufferPool } from "../pool/mod.ts";
-import { MAX_SEGMENT_BYTES } from "../segment/mod.ts";
+import { checkPool, MAX_SEGMENT_BYTES } from "../segment/mod.ts";
 import { DiskStorage, type Storage } from "../storage/mod.ts";
 
 /** How to open a log for reading. */
@@ -75,5 +75,10 @@ export function completeReaderOptions(
   options: LogReaderOptions,
 ): Required<LogReaderOptions> {
   const pool = options.pool ?? BufferPool.default();
-  return { pool, storage: options.storage ?? new DiskStorage({ pool }) };
+  checkPool("open log", pool);
+  const storage = options.storage ?? new DiskStorage({ pool });
+  if (typeof storage.openSync === "function") return { pool, storage };
+  throw new TypeError(
+    "Cannot open log as 'storage' must be a Storage, such as a DiskStorage",
+  );
 }

@@ -1,5 +1,6 @@
 import {
   corruption,
+  CorruptSegment,
   type CursorStop,
   hasMessageBehind,
   iterate,
@@ -8,7 +9,7 @@ import {
   type ReadOptions,
   type SegmentFiles,
 } from "../segment/mod.ts";
-import { step, type Twin } from "../storage/mod.ts";
+import { pathString, step, type Twin } from "../storage/mod.ts";
 import { listDirectory } from "./directory.ts";
 import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
 import {
@@ -16,6 +17,8 @@ import {
   type ReadableSegment,
   type SegmentSource,
 } from "./log_pass.ts";
+import { parseSegmentName } from "./names.ts";
+import { readableSegments } from "./readable.ts";
 import { isLocked } from "./writer_mark.ts";
 
 /** How often a bad message is read again before it is judged, and the wait before the first repetition, which doubles, in milliseconds. */
@@ -51,8 +54,8 @@ export class LogReader {
   readonly #options: Required<LogReaderOptions>;
 
   /** Nothing is opened before something is read. */
-  constructor(path: string, options: LogReaderOptions = {}) {
-    this.path = path;
+  constructor(path: string | URL, options: LogReaderOptions = {}) {
+    this.path = pathString("read log", path);
     this.#options = completeReaderOptions(options);
   }
 
@@ -78,29 +81,36 @@ export class LogReader {
     const reader = this;
     // Whether the last judgement of this place found no writer.
     let quiet = false;
+    // What is behind the segments that can be read.
+    let lost: CorruptSegment | undefined;
     const source: SegmentSource = {
       *segments(): Twin<readonly ReadableSegment[]> {
-        const listing = yield* listDirectory(storage, dir);
-        const found = listing.segments.filter((each) => each.log && each.index);
-        if (found.length > 0) {
-          return found.map(({ firstOffset }) => ({
-            firstOffset,
-            bound: undefined,
-          }));
-        }
-        throw new Deno.errors.NotFound(
-          `No segment of a log in '${dir}': a log has files such as 00000000000000000000.log`,
-        );
+        const found = yield* readableSegments(storage, dir);
+        lost = found.lost;
+        if (lost !== undefined && found.segments.length === 0) throw lost;
+        return found.segments.map(({ firstOffset }) => ({
+          firstOffset,
+          bound: undefined,
+        }));
       },
       nextOffset: () => undefined,
       *judge(files, stop, attempt, sealed): Twin<boolean> {
-        if (stop.reason === "end" && !sealed) return false;
+        if (stop.reason === "end" && !sealed) {
+          if (lost !== undefined) throw lost;
+          return false;
+        }
         const writer = yield* reader.#writer();
         // What was read may have been the last write of one that closed since: only what is read now counts.
         const again = writer !== "writing" && !(quiet && attempt > 0);
         quiet = writer !== "writing";
         return again ||
-          (yield* reader.#judge(files, stop, attempt, sealed, writer));
+          (yield* reader.#judge(
+            files,
+            stop,
+            attempt,
+            sealed || lost !== undefined,
+            writer,
+          ));
       },
     };
     return new LogPass({ storage, dir, pool }, source, options);
@@ -128,13 +138,27 @@ export class LogReader {
       return true;
     }
     const { log } = files;
-    if (sealed) throw corruption(log.path, stop);
+    if (sealed) throw yield* this.#corruption(log.path, stop);
     const size = yield* step(() => log.size(), () => log.sizeSync());
     const bound = Math.min(size, stop.position + LOOK_BEHIND_BYTES);
     const from = stop.position + 1;
     const behind = yield* hasMessageBehind(log, pool, from, bound, stop.offset);
     if (behind || !written && !unfinished) throw corruption(log.path, stop);
     return false;
+  }
+
+  /** The error for a stop in a segment that has a later one. */
+  *#corruption(path: string, stop: CursorStop): Twin<CorruptSegment> {
+    if (stop.reason !== "end") return corruption(path, stop);
+    const { segments } = yield* listDirectory(this.#options.storage, this.path);
+    const own = parseSegmentName(path.slice(path.lastIndexOf("/") + 1));
+    const next = segments.find((each) => each.firstOffset > own!.firstOffset);
+    if (next === undefined) return corruption(path, stop);
+    const { position, offset } = stop;
+    return new CorruptSegment(
+      `the next segment begins at offset ${next.firstOffset}`,
+      { path, position, offset, kind: "gap" },
+    );
   }
 
   /** Whether a writer has the log open: it left its mark, and holds the lock. */

@@ -5,6 +5,7 @@ import {
   type Durability,
   type Twin,
 } from "../storage/mod.ts";
+import { wrongDurability } from "./checks.ts";
 import { Poisoned } from "./poisoned.ts";
 
 /** What a {@linkcode GroupCommit} writes. */
@@ -95,6 +96,8 @@ export class GroupCommit {
   /** Writes everything appended so far. Resolves when it has the durability. */
   flush(durability: Durability): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closedError("flush"));
+    const wrong = wrongDurability(this.#path, durability);
+    if (wrong !== undefined) return Promise.reject(wrong);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#callers.push({ resolve, reject });
     this.#want(durability);
@@ -109,6 +112,8 @@ export class GroupCommit {
   /** The twin of {@linkcode GroupCommit.flush} that blocks; it serves those who wait for a flush that has not begun. */
   flushSync(durability: Durability): void {
     this.#refuseInFlight("flush");
+    const wrong = wrongDurability(this.#path, durability);
+    if (wrong !== undefined) throw wrong;
     const group = this.#gather(durability);
     try {
       driveSync(this.#target.flush(group.durability));

@@ -8,6 +8,7 @@ export type { SegmentFiles, SegmentState } from "./active_segment.ts";
 export { Backpressure } from "./backpressure.ts";
 export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
 export { RESTART_BYTES } from "./block_reader.ts";
+export { checkPool } from "./checks.ts";
 export { CorruptSegment } from "./corrupt_segment.ts";
 export type { CorruptionFields, CorruptionKind } from "./corrupt_segment.ts";
 export { corruption, Cursor, describeStop } from "./cursor.ts";

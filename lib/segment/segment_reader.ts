@@ -7,6 +7,7 @@ import {
   type Twin,
 } from "../storage/mod.ts";
 import { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
+import { checkSegment } from "./checks.ts";
 import { MessageBatch } from "./message_batch.ts";
 import {
   checkReadOptions,
@@ -60,6 +61,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
 
   /** Takes two open files over. */
   constructor(options: SegmentReaderOptions) {
+    checkSegment("read segment", options);
     this.#log = options.log;
     this.#index = options.index;
     this.#pool = options.pool ?? BufferPool.default();

@@ -12,6 +12,7 @@ import {
   type SegmentState,
 } from "./active_segment.ts";
 import { Backpressure } from "./backpressure.ts";
+import { checkSegment } from "./checks.ts";
 import { corruption } from "./cursor.ts";
 import { GroupCommit } from "./group_commit.ts";
 import {
@@ -145,6 +146,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   static *#create(options: SegmentWriterOptions): Twin<SegmentWriter> {
+    checkSegment("write segment", options);
     const pool = options.pool ?? BufferPool.default();
     const sealed = yield* sealedExtent(options, pool);
     if (sealed !== undefined) {
