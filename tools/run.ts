@@ -18,11 +18,15 @@ export const ROOT: string = decodeURIComponent(
   new URL("..", import.meta.url).pathname,
 );
 
-/** Runs a command to its end, its output shown and kept. */
+/** Runs a command to its end, its output kept and, unless told otherwise, shown. */
 export async function run(
   command: string,
   args: readonly string[],
-  options: { env?: Record<string, string>; cwd?: string } = {},
+  options: {
+    env?: Record<string, string>;
+    cwd?: string;
+    quiet?: boolean;
+  } = {},
 ): Promise<Finished> {
   const child = new Deno.Command(command, {
     args: [...args],
@@ -40,7 +44,7 @@ export async function run(
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       output += decoder.decode(bytes, { stream: true });
-      for (let at = 0; at < bytes.length;) {
+      for (let at = 0; options.quiet !== true && at < bytes.length;) {
         at += to.writeSync(bytes.subarray(at));
       }
     }

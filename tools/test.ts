@@ -3,6 +3,7 @@
  *
  * Arguments are names of parts; without any, all run but those that take long: `--long` runs these, and only them.
  */
+import { checkInstructions, instructionsObstacle } from "./instructions.ts";
 import {
   available,
   cargoCounts,
@@ -113,6 +114,16 @@ const PARTS: Part[] = [
           { env: { RUSTFLAGS: "--cfg loom", LOOM_MAX_PREEMPTIONS: "3" } },
         ),
       ),
+  },
+  {
+    name: "instructions",
+    run: async () => {
+      const obstacle = await instructionsObstacle();
+      if (obstacle !== undefined) return skipped(obstacle);
+      return await checkInstructions()
+        ? { passed: 1, failed: 0, skipped: 0 }
+        : { passed: 0, failed: 1, skipped: 0 };
+    },
   },
   {
     name: "asan",

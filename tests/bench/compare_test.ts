@@ -1,0 +1,102 @@
+/** The comparison as a program: it leaves nothing behind, whether it ends or is interrupted. */
+import { assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+
+const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
+
+async function inDirectory(
+  body: (dir: string) => Promise<void>,
+): Promise<void> {
+  // Beside the checkout, not in /tmp: that is often memory.
+  const dir = Deno.makeTempDirSync({ dir: ROOT, prefix: ".compare-test-" });
+  try {
+    await body(dir);
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
+function compare(...args: string[]): Deno.Command {
+  const program =
+    `const { main } = await import("${ROOT}bench/compare/main.ts"); Deno.exit(await main(Deno.args));`;
+  return new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", program, ...args],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  });
+}
+
+function names(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].map(({ name }) => name);
+}
+
+Deno.test({
+  name: "a run writes its reports and removes its files",
+  ignore: !ALL,
+  fn: () =>
+    inDirectory(async (dir) => {
+      const { code, stdout, stderr } = await compare(
+        "--scale",
+        "0.01",
+        "--only",
+        "P7,P9",
+        "--json",
+        `${dir}/report.json`,
+        "--html",
+        `${dir}/report.html`,
+        dir,
+      ).output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+      const { machine, rows } = JSON.parse(
+        Deno.readTextFileSync(`${dir}/report.json`),
+      );
+      assertEquals(machine.cores, navigator.hardwareConcurrency);
+      assertEquals(rows.map(({ id }: { id: string }) => id), [
+        "P7.append",
+        "P7.strings",
+        "P7.arrays",
+        "P9.p50",
+        "P9.p99",
+      ]);
+      for (const { median, min, max, met } of rows) {
+        assertEquals(min > 0 && min <= median && median <= max, true);
+        // Scaled: a verdict would mean nothing.
+        assertEquals(met, null);
+      }
+      const page = Deno.readTextFileSync(`${dir}/report.html`);
+      assertEquals(page.match(/<svg /g)!.length >= 2, true);
+      // Names of the SVG standard apart, nothing is taken from elsewhere.
+      assertEquals(/(src|href)="?http|@import|url\(http/.test(page), false);
+      const table = new TextDecoder().decode(stdout);
+      assertEquals(/^P9\.p50 .*≤ 1\.05/m.test(table), true, table);
+      assertEquals(names(dir).sort(), ["report.html", "report.json"]);
+    }),
+});
+
+Deno.test({
+  name: "an interrupted run removes its files and ends with 130",
+  ignore: !ALL,
+  fn: () =>
+    inDirectory(async (dir) => {
+      const child = compare("--only", "P9", dir).spawn();
+      const done = Promise.all([
+        child.status,
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      // As soon as it has a directory of its own, and something in it.
+      let waitedMs = 0;
+      while (!names(dir).some((name) => names(`${dir}/${name}`).length > 0)) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        waitedMs += 20;
+        if (waitedMs > 60_000) throw new Error("The run made no files");
+      }
+      child.kill("SIGINT");
+      const [{ code }] = await done;
+      assertEquals(code, 130);
+      assertEquals(names(dir), []);
+    }),
+});
