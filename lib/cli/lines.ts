@@ -7,6 +7,8 @@ export const NEWLINE = 0x0a;
 /** Bytes of lines that are handed out, and appended, at a time. */
 const BATCH_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 4 * 1024 * 1024;
+/** The end of a line is looked for byte by byte so far, and by `indexOf` from there on, which is dear to begin with. */
+const NEAR_BYTES = 64;
 
 /** A line is longer than a message may be. */
 export class LineTooLong extends RangeError {
@@ -28,8 +30,8 @@ export class LineTooLong extends RangeError {
 export interface Lines {
   /** Their bytes: a view that is valid until more is read. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** The length of each in bytes, its terminator included. */
-  lengths: number[];
+  /** The length of each in bytes, its terminator included; as valid as they are. */
+  lengths: Uint32Array<ArrayBuffer>;
 }
 
 /**
@@ -42,6 +44,8 @@ export class LineSplitter {
   #start = 0;
   #end = 0;
   #line = 1;
+  /** The lengths of the lines that are handed out next. */
+  #lengths = new Uint32Array(4096);
 
   constructor(terminator: number = NEWLINE) {
     this.#terminator = terminator;
@@ -68,20 +72,20 @@ export class LineSplitter {
   *push(count: number): Generator<Lines> {
     let from = this.#end;
     this.#end += count;
-    let lengths: number[] = [];
+    let lines = 0;
     let begin = this.#start;
     for (;;) {
-      const at = this.#bytes.indexOf(this.#terminator, from);
-      const whole = at >= 0 && at < this.#end;
+      const at = this.#find(from);
+      const whole = at < this.#end;
       const end = whole ? at + 1 : this.#end;
       const tooLong = end - begin > MAX_PAYLOAD_BYTES;
       if (!whole || tooLong || begin - this.#start >= BATCH_BYTES) {
-        if (lengths.length > 0) yield this.#take(begin, lengths);
-        lengths = [];
+        if (lines > 0) yield this.#take(begin, lines);
+        lines = 0;
       }
       if (tooLong) throw new LineTooLong(this.#line, end - begin);
       if (!whole) return;
-      lengths.push(end - begin);
+      this.#measured(lines++, end - begin);
       begin = from = end;
     }
   }
@@ -89,14 +93,36 @@ export class LineSplitter {
   /** The last line, where it has no terminator. */
   *rest(): Generator<Lines> {
     const length = this.#end - this.#start;
-    if (length > 0) yield this.#take(this.#end, [length]);
+    if (length === 0) return;
+    this.#measured(0, length);
+    yield this.#take(this.#end, 1);
   }
 
-  #take(end: number, lengths: number[]): Lines {
+  /** Where the next terminator is; the end of the bytes if there is none. */
+  #find(from: number): number {
+    const bytes = this.#bytes;
+    const near = Math.min(this.#end, from + NEAR_BYTES);
+    for (let at = from; at < near; at++) {
+      if (bytes[at] === this.#terminator) return at;
+    }
+    const at = bytes.indexOf(this.#terminator, near);
+    return at < 0 ? this.#end : Math.min(at, this.#end);
+  }
+
+  #measured(number: number, length: number): void {
+    if (number === this.#lengths.length) {
+      const larger = new Uint32Array(2 * number);
+      larger.set(this.#lengths);
+      this.#lengths = larger;
+    }
+    this.#lengths[number] = length;
+  }
+
+  #take(end: number, lines: number): Lines {
     const bytes = this.#bytes.subarray(this.#start, end);
     this.#start = end;
-    this.#line += lengths.length;
-    return { bytes, lengths };
+    this.#line += lines;
+    return { bytes, lengths: this.#lengths.subarray(0, lines) };
   }
 }
 
@@ -118,8 +144,9 @@ export function* readLines(
   yield* splitter.rest();
 }
 
-/** Appends lines, waiting for room in memory where there is none. */
+/** Appends lines, waiting for room in memory where there is none; what was appended before is written meanwhile. */
 export async function appendLines(log: Log, lines: Lines): Promise<void> {
+  await log.ready();
   for (;;) {
     try {
       log.appendBatch(lines);

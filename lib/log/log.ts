@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { HEADER_BYTES } from "../codec/mod.ts";
 import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import {
@@ -103,6 +104,8 @@ export class Log implements AsyncDisposable, Disposable {
   readonly #openedAt: number;
   /** Bytes of messages in the segments before the last buffer's, less those that opening found. */
   #earlierBytes: number;
+  /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
+  #turnBytes = 0;
 
   private constructor(
     path: string,
@@ -352,7 +355,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Resolves when there is room in memory for another block of messages.
+   * Resolves when there is room in memory for another block of messages. Awaited now and then while appending, it gives the event loop the turns that
+   * writing needs, so that blocks are written while others are filled.
    *
    * @throws {NoSpace} If the disk is full: the messages that take the room cannot be written.
    * @throws {Poisoned} If a write or sync failed.
@@ -361,6 +365,12 @@ export class Log implements AsyncDisposable, Disposable {
     const { bufferBytes, blockBytes, pool } = this.#options;
     options?.signal?.throwIfAborted();
     this.#check("append");
+    const appendedBytes = this.#earlierBytes + this.#last.end;
+    if (appendedBytes - this.#turnBytes >= blockBytes / 4) {
+      this.#turnBytes = appendedBytes;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.#check("append");
+    }
     while (this.#pendingBytes >= bufferBytes / 2) {
       await this.flush({ durability: "none" });
       options?.signal?.throwIfAborted();

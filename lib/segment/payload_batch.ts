@@ -198,16 +198,15 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
   // A copy: what was checked must be what is used, and another thread could write to theirs.
   const checked = new Uint32Array(lengths);
   let total = 0;
+  let longest = 0;
   for (let i = 0; i < checked.length; i++) {
     const length = checked[i]!;
-    if (length > MAX_PAYLOAD_BYTES || length !== lengths[i]) {
-      throw new RangeError(
-        `Cannot append batch as 'lengths[${i}]' must be an integer from 0 to ${MAX_PAYLOAD_BYTES}: received ${
-          lengths[i]
-        }`,
-      );
-    }
     total += length;
+    if (length > longest) longest = length;
+  }
+  // In an array there can be numbers that the copy cannot hold.
+  if (longest > MAX_PAYLOAD_BYTES || Array.isArray(lengths)) {
+    checkLengths(checked, lengths);
   }
   if (total !== bytes.length) {
     throw new RangeError(
@@ -219,6 +218,21 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
     ? bytes as Uint8Array<ArrayBuffer>
     : new Uint8Array(bytes);
   return new RunBatch(source, checked, total);
+}
+
+function checkLengths(
+  checked: Uint32Array,
+  given: Uint32Array | readonly number[],
+): void {
+  for (let i = 0; i < checked.length; i++) {
+    const length = checked[i]!;
+    if (length <= MAX_PAYLOAD_BYTES && length === given[i]) continue;
+    throw new RangeError(
+      `Cannot append batch as 'lengths[${i}]' must be an integer from 0 to ${MAX_PAYLOAD_BYTES}: received ${
+        given[i]
+      }`,
+    );
+  }
 }
 
 function checkCount(count: number): void {

@@ -268,3 +268,20 @@ Deno.test("Log.appendBatch() refuses a batch that does not add up, with nothing 
     await log.close();
   });
 });
+
+Deno.test("Log.ready(), awaited while appending, lets blocks be written before there is backpressure", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await openLog(place, { bufferBytes: 256 * KIB });
+    const payloads = Array.from({ length: 400 }, () => new Uint8Array(1000));
+    let most = 0;
+    for (const payload of payloads) {
+      log.append(payload);
+      await log.ready();
+      most = Math.max(most, log.stats().pendingBytes);
+    }
+    // Without turns of the event loop, half of the buffer is filled first.
+    assert(most < 64 * KIB, `${most} bytes waited`);
+    assert(log.writtenOffset > 300, `${log.writtenOffset} were written`);
+    await log.close();
+  });
+});
