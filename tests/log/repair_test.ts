@@ -48,7 +48,7 @@ function faults(place: Place): unknown[] {
 }
 
 /** Plans, checks that planning changed nothing, repairs, and checks that what was said came true. */
-function repaired(place: Place, what: string): RepairPlan {
+function repaired(place: Place, what: string, unit = 4096): RepairPlan {
   const disk = place.storage as SimulatedDisk;
   const before = contents(place);
   const plan = planRepairSync(place.dir, options(place));
@@ -58,7 +58,6 @@ function repaired(place: Place, what: string): RepairPlan {
   for (const step of plan.steps) {
     if (step.action === "rebuildIndex") continue;
     const old = before.get(step.path.replace(/^.*\//, ""))!;
-    const unit = 4096;
     const from = step.action === "cut"
       ? step.position - step.position % unit
       : 0;
@@ -100,6 +99,25 @@ Deno.test("a repair of every flipped byte keeps what lies before it, says what i
     }
   }
   console.log(`${count} bytes flipped and repaired`);
+});
+
+Deno.test("disks of other sectors are repaired alike", () => {
+  const name = `${segment(0)}.log`;
+  for (const unit of [512, 4096, 16_384]) {
+    const alignment = {
+      memoryAlignment: 512,
+      offsetAlignment: Math.min(unit, 4096),
+      readOffsetAlignment: Math.min(unit, 4096),
+      logicalBlock: Math.min(unit, 4096),
+      physicalBlock: unit,
+    };
+    for (let position = 0; position < SOUND[name]!.length; position += 29) {
+      const files = { ...SOUND, [name]: flipped(SOUND[name]!, position) };
+      const disk = diskWith(files, alignment);
+      const plan = repaired(placeOn(disk), `${unit}: byte ${position}`, unit);
+      assert(plan.nextOffset < 5);
+    }
+  }
 });
 
 Deno.test("a sound log needs no repair, and is not touched", async () => {

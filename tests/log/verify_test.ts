@@ -159,6 +159,27 @@ Deno.test("a message that a damaged one carries in its payload is not taken for 
   });
 });
 
+Deno.test("a message that is missing within a segment, or there twice, is a fault", async () => {
+  const made = make(0, [3, 4, 5, 6]);
+  const [, one, two, three] = made.starts as [number, number, number, number];
+  const { log } = made;
+  const missing = joined(log.subarray(0, two), log.subarray(three));
+  const twice = joined(
+    log.subarray(0, two),
+    log.subarray(one, two),
+    log.subarray(two),
+  );
+  const faultsOf = (log: Uint8Array) =>
+    on(
+      { [`${segment(0)}.log`]: log, ...MARK },
+      (place) => verified(place).faults.map(brief),
+    );
+  assertEquals(await faultsOf(missing), [`0.log offset ${two}+0 2`]);
+  assertEquals(await faultsOf(twice), [
+    `0.log offset ${two}+${two - one} 2`,
+  ]);
+});
+
 Deno.test("gaps, overlaps, lone files and strange names are faults", async () => {
   const log = (first: number) => `${segment(first)}.log`;
   const index = (first: number) => `${segment(first)}.index`;
