@@ -1,0 +1,147 @@
+/** Logs on filesystems that a new user may meet: full, read-only, in memory, with blocks of 4096 bytes. Each in a mount namespace that ends with its process. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { runScript } from "../storage/subprocess.ts";
+import { TemporaryDirectory } from "../storage/tiers.ts";
+
+type Result = Record<string, Record<string, unknown>>;
+
+/** Runs the script on what a shell command mounts at `$0/mount`. */
+async function onMount(
+  mount: string,
+  mode: string,
+  dir: string,
+): Promise<Result> {
+  const shell = `mkdir -p $0/mount && ${mount} && exec "$@"`;
+  const prefix = ["unshare", "-m", "sh", "-c", shell, dir];
+  return await runScript(
+    "../input/log_script.ts",
+    ["-A"],
+    [mode, `${dir}/mount`],
+    prefix,
+  ) as Result;
+}
+
+/** Why a mount does not work here; `undefined` if it does. */
+function possible(mount: string): boolean {
+  if (!ALL) return false;
+  using dir = new TemporaryDirectory();
+  const shell = `mkdir -p $0/mount && ${mount}`;
+  try {
+    const args = ["-m", "sh", "-c", shell, dir.path];
+    return new Deno.Command("unshare", { args, stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+/** A loop device that goes when the mount does: it is detached while it is in use. */
+function loop(mkfs: string, sizeMiB: number, losetup = ""): string {
+  return [
+    `truncate -s ${sizeMiB}M $0/image`,
+    `device=$(losetup --find --show ${losetup} $0/image)`,
+    `{ ${mkfs} $device && mount $device $0/mount; result=$?; losetup -d $device; [ $result = 0 ]; }`,
+  ].join(" && ");
+}
+
+const EXT4 = loop("mkfs.ext4 -q -m 0", 16);
+const SECTORS = loop("mkfs.ext4 -q -b 4096", 64, "--sector-size 4096");
+const TMPFS = "mount -t tmpfs -o size=16m none $0/mount";
+
+Deno.test({
+  name:
+    "a log on a disk that fills up: NoSpace with the durable offset, nothing acknowledged is lost, and it goes on when there is room",
+  ignore: !possible(EXT4),
+  fn: async () => {
+    using dir = new TemporaryDirectory();
+    const { failure, durable, twice, closing, reader, afterwards } =
+      await onMount(EXT4, "full", dir.path) as Result & {
+        durable: unknown;
+        reader: unknown;
+      };
+    for (const error of [failure, twice, closing]) {
+      assertEquals(
+        [error!.name, error!.code, error!.durableOffset],
+        ["NoSpace", "ENOSPC", durable],
+      );
+      assertStringIncludes(error!.path as string, `${dir.path}/mount/log`);
+      assertStringIncludes(error!.message as string, error!.path as string);
+    }
+    assert((durable as unknown as number) > 50);
+    // A flush that failed may have written a part: what can be read is a beginning, and all that is durable.
+    assert((reader as unknown as number) >= (durable as unknown as number));
+    const { appended, durableOffset, nextOffset, own, reopened, recovered } =
+      afterwards as Record<string, number | unknown[]>;
+    assertEquals(nextOffset, appended as number + 1);
+    assertEquals([durableOffset, own, reopened], [
+      nextOffset,
+      nextOffset,
+      nextOffset,
+    ]);
+    assertEquals(recovered, []);
+  },
+});
+
+Deno.test({
+  name:
+    "a closed log on a read-only filesystem can be read; opening it for writing says why not, and changes nothing",
+  ignore: !possible(EXT4),
+  fn: async () => {
+    using dir = new TemporaryDirectory();
+    await onMount(EXT4, "prepare", dir.path);
+    const again = "mount -o loop,ro $0/image $0/mount";
+    const { open, openSync, make, file, existing, reader, names } =
+      await onMount(again, "readOnly", dir.path);
+    for (const error of [open, openSync, make, file, existing]) {
+      assertEquals(error!.code, "EROFS");
+      assertStringIncludes(error!.message as string, `'${dir.path}/mount/`);
+      assertStringIncludes(
+        error!.message as string,
+        "the filesystem is mounted read-only",
+      );
+    }
+    assertEquals([reader, names], [10, [
+      "00000000000000000000.index",
+      "00000000000000000000.log",
+    ]] as unknown[]);
+  },
+});
+
+Deno.test({
+  name:
+    "a disk with blocks of 4096 bytes: what is misaligned is refused with the right values, and a log works",
+  ignore: !possible(SECTORS),
+  fn: async () => {
+    using dir = new TemporaryDirectory();
+    const { capabilities, misaligned, read } = await onMount(
+      SECTORS,
+      "use",
+      dir.path,
+    );
+    const { tier, offsetAlignment, logicalBlock, physicalBlock } =
+      capabilities!;
+    assertEquals(
+      [tier, offsetAlignment, logicalBlock, physicalBlock],
+      ["direct", 4096, 4096, 4096],
+    );
+    assertEquals(misaligned!.name, "RangeError");
+    assertStringIncludes(
+      misaligned!.message as string,
+      "must be a multiple of 4096: received 512, nearest are 0 and 4096",
+    );
+    assertEquals(read, 710 as unknown);
+  },
+});
+
+Deno.test({
+  name: "a log in memory (tmpfs) works, and says that it is buffered and why",
+  ignore: !possible(TMPFS),
+  fn: async () => {
+    using dir = new TemporaryDirectory();
+    const { capabilities, read } = await onMount(TMPFS, "use", dir.path);
+    assert(capabilities!.tier !== "direct");
+    assertStringIncludes(capabilities!.tierReason as string, "tmpfs");
+    assertEquals(read, 710 as unknown);
+  },
+});
