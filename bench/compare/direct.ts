@@ -77,6 +77,36 @@ export async function readByTasks(
   };
 }
 
+/** Ranges of one batch. */
+const BATCH = 1024;
+
+/** Reads 4 KiB at random positions for so long, many with one call. A latency would be that of a batch: there is none. */
+export async function readInBatches(
+  file: DirectFile,
+  how: "async" | "sync",
+  ms: number,
+): Promise<Measured> {
+  const positions = randomPositions(file.sizeSync(), READ_BYTES);
+  const batches = Array.from({ length: 16 }, (_, i) =>
+    Array.from(
+      positions.subarray(i * BATCH, (i + 1) * BATCH),
+      (position) => ({ position, length: READ_BYTES }),
+    ));
+  // Nothing is read for nothing: fio does not either.
+  const options = { gapBytes: 0 };
+  const watch = new Stopwatch();
+  let operations = 0;
+  while (watch.ms < ms) {
+    const ranges = batches[operations / BATCH % batches.length]!;
+    const parts = how === "async"
+      ? await file.readMany(ranges, options)
+      : file.readManySync(ranges, options);
+    for (const part of parts) part.drop();
+    operations += BATCH;
+  }
+  return { ...watch.stop(), operations, bytes: operations * READ_BYTES };
+}
+
 /** An operation on 1 MiB at a position. */
 export type Transfer<Memory> = (
   memory: Memory,

@@ -1,17 +1,17 @@
-/** P2: 4 KiB random reads, many in flight: tasks that each await their own read, beside fio at the same depth. */
+/** P2: 4 KiB random reads, many in flight: one batch, and tasks that each await their own read, beside fio at the same depth. */
 import { BufferPool, DirectFile } from "../../mod.ts";
 import type { Context } from "./context.ts";
-import { readByTasks } from "./direct.ts";
+import { readByTasks, readInBatches } from "./direct.ts";
 import { CPU_PER_OPERATION, type Measured, RATE } from "./measure.ts";
 import { fio, hasFio } from "./references/fio.ts";
 import { Isolate } from "./isolate.ts";
 import { rounds } from "./rounds.ts";
-import { atLeast, atMost, compareSides, type Row } from "./row.ts";
+import { atLeast, atMost, compareSides, type Row, type Side } from "./row.ts";
 import { DATA_BYTES, READ_BYTES } from "./sizes.ts";
 
 const DEPTHS = [4, 8, 16, 32, 128];
-/** Where the engine of threads is measured, too. */
-const THREADS_DEPTH = 32;
+/** Where batches and the engine of threads are measured, too: a batch has as many in flight. */
+const BATCH_DEPTH = 32;
 
 /** Measures P2. */
 export async function p02(context: Context): Promise<Row[]> {
@@ -33,8 +33,10 @@ export async function p02(context: Context): Promise<Row[]> {
           engine: "io_uring",
           ms,
         }),
-      ...depth === THREADS_DEPTH
+      ...depth === BATCH_DEPTH
         ? {
+          batch: (ms: number) => readInBatches(file, "async", ms),
+          batchSync: (ms: number) => readInBatches(file, "sync", ms),
           threads: (ms: number) => threads.run("readByTasks", path, depth, ms),
         }
         : {},
@@ -42,6 +44,15 @@ export async function p02(context: Context): Promise<Row[]> {
     const theirs = { name: `fio io_uring, depth ${depth}`, runs: runs.fio };
     rows.push(...compareDepth(depth, runs.tasks, theirs));
     if (runs.threads === undefined) continue;
+    rows.push(...compareBatches("P2.batch", "readMany", runs.batch!, theirs));
+    rows.push(
+      ...compareBatches(
+        "P2.batchSync",
+        "readManySync",
+        runs.batchSync!,
+        theirs,
+      ),
+    );
     rows.push(compareSides(
       {
         id: "P2.threads",
@@ -59,7 +70,7 @@ export async function p02(context: Context): Promise<Row[]> {
 function compareDepth(
   depth: number,
   tasks: Measured[],
-  theirs: { name: string; runs: Measured[] },
+  theirs: Side,
 ): Row[] {
   const ours = { name: "Basalt", runs: tasks };
   const name = `4 KiB random read, ${depth} tasks`;
@@ -74,6 +85,33 @@ function compareDepth(
       {
         id: `P2.tasks${depth}Cpu`,
         name: `CPU per operation, ${depth} tasks`,
+        goal: atMost(1.3),
+      },
+      CPU_PER_OPERATION,
+      ours,
+      theirs,
+    ),
+  ];
+}
+
+function compareBatches(
+  id: string,
+  method: string,
+  batches: Measured[],
+  theirs: Side,
+): Row[] {
+  const ours = { name: `Basalt, ${method}`, runs: batches };
+  return [
+    compareSides(
+      { id, name: `4 KiB random read, ${method}`, goal: atLeast(1) },
+      RATE,
+      ours,
+      theirs,
+    ),
+    compareSides(
+      {
+        id: `${id}Cpu`,
+        name: `CPU per operation, ${method}`,
         goal: atMost(1.3),
       },
       CPU_PER_OPERATION,
