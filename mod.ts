@@ -135,6 +135,7 @@ export {
 } from "./lib/log/mod.ts";
 export type {
   FaultKind,
+  FollowOptions,
   LogFault,
   LogInspection,
   LogOptions,
@@ -142,9 +143,12 @@ export type {
   LogStats,
   OpeningForecast,
   OpeningReport,
+  ReaderStreamOptions,
   RepairPlan,
   RepairStep,
   SegmentInspection,
+  StreamOptions,
+  TailOptions,
   VerifyOptions,
   VerifyProgress,
 } from "./lib/log/mod.ts";

@@ -32,6 +32,7 @@ import {
   Locked,
   NoSpace,
   pathString,
+  step,
   type StorageLock,
   type Twin,
 } from "../storage/mod.ts";
@@ -42,6 +43,13 @@ import {
   type LogOptions,
 } from "./log_options.ts";
 import {
+  leavable,
+  streamOf,
+  type StreamOptions,
+  type TailOptions,
+} from "./following.ts";
+import {
+  type Follow,
   LogPass,
   type ReadableSegment,
   type SegmentSource,
@@ -50,6 +58,7 @@ import type { LogStats } from "./log_stats.ts";
 import { join, segmentName } from "./names.ts";
 import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
 import { closeSegment, openSegment } from "./segment_files.ts";
+import { Wakeup } from "./wakeup.ts";
 import { readMark, removeMark } from "./writer_mark.ts";
 
 /** How often another writer's lock is tried, in milliseconds. */
@@ -97,6 +106,10 @@ export class Log implements AsyncDisposable, Disposable {
   #poison: Poisoned | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
+  /** Whether closing is over: nothing more will be written. */
+  #ended = false;
+  /** For those who wait for messages that are written, or durable. */
+  readonly #news = new Wakeup();
   #rolls = 0;
   /** Those of segments that were rolled. */
   #syncs = 0;
@@ -415,6 +428,73 @@ export class Log implements AsyncDisposable, Disposable {
     return iterate(this.#pass(options));
   }
 
+  /**
+   * The messages that were written, and then those that are written later, as soon as they are in the file or, if told `durable`, survive a power cut. One batch has all that came meanwhile.
+   *
+   * It waits at the end of the data without looking: the log wakes it. What is still in memory is written by a flush, which a tail does not ask for; and a durable tail waits for somebody to make messages durable.
+   * It ends by its `signal`, by leaving the loop, after `count` or `maxBytes`, and when the log is closed: everything that was written is given first. A log that is poisoned ends it with the same error.
+   *
+   * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one; also if what is next was truncated away.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   * @throws {Poisoned} If a write or sync failed, after all that was written before.
+   *
+   * @example Following a log
+   * ```ts
+   * import { Log } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * const log = await Log.open(dir);
+   * const seen: string[] = [];
+   * const tailing = (async () => {
+   *   for await (using batch of log.tail({ durable: true })) {
+   *     for (let i = 0; i < batch.count; i++) {
+   *       seen.push(new TextDecoder().decode(batch.payload(i)));
+   *     }
+   *   }
+   * })();
+   * await log.appendDurable("hello");
+   * await log.close();
+   * await tailing;
+   * assertEquals(seen, ["hello"]);
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  tail(options: TailOptions = {}): AsyncIterableIterator<MessageBatch> {
+    return this.#leavable(options, true);
+  }
+
+  /**
+   * The batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a stream. A batch is read when somebody asks for it, not before; cancelling gives everything back.
+   *
+   * It is a default stream: a byte stream would detach the batches' memory. Drop each batch.
+   *
+   * @example Piping
+   * ```ts
+   * import { Log } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   log.appendBatch(["one", "two"]);
+   *   await log.flush();
+   *   let count = 0;
+   *   await log.stream().pipeTo(new WritableStream({
+   *     write(batch) {
+   *       count += batch.count;
+   *       batch.drop();
+   *     },
+   *   }));
+   *   assertEquals(count, 2);
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  stream(options: StreamOptions = {}): ReadableStream<MessageBatch> {
+    return streamOf(this.#leavable(options, options.follow ?? false));
+  }
+
   /** The twin of {@linkcode Log.read} that blocks. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#pass(options));
@@ -583,6 +663,14 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   *#flush(durability: Durability): Twin<void> {
+    try {
+      yield* this.#flushAll(durability);
+    } finally {
+      this.#news.wake();
+    }
+  }
+
+  *#flushAll(durability: Durability): Twin<void> {
     if (this.#poison !== undefined) throw this.#poison;
     // Stamped together: one append time for everything in the flush.
     for (const buffer of this.#buffers) buffer.seal();
@@ -688,12 +776,47 @@ export class Log implements AsyncDisposable, Disposable {
       }
     } finally {
       this.#lock.release();
+      this.#ended = true;
+      this.#news.wake();
     }
     if (failure !== undefined) throw failure;
   }
 
-  #pass(options: ReadOptions): LogPass {
+  #leavable(
+    options: StreamOptions,
+    follow: boolean,
+  ): AsyncIterableIterator<MessageBatch> {
     this.#checkOpen("read");
+    const { durable = false, signal } = options;
+    return leavable((signal) => {
+      const more = follow ? this.#follow(durable, signal) : undefined;
+      return this.#pass(options, { durable, signal, follow: more });
+    }, signal);
+  }
+
+  /** Waits for what is written, or durable; this isolate writes it, so nobody has to look. */
+  #follow(durable: boolean, signal: AbortSignal): Follow {
+    const wait = async (offset: number): Promise<boolean> => {
+      for (;;) {
+        const end = durable ? this.durableOffset : this.writtenOffset;
+        if (end > offset) return true;
+        if (this.#poison !== undefined) throw this.#poison;
+        if (this.#ended) return false;
+        await this.#news.wait(signal);
+      }
+    };
+    return {
+      // deno-lint-ignore require-yield -- there is nothing to wait for
+      *pause(): Twin<boolean> {
+        return false;
+      },
+      more: (offset) => step(() => wait(offset), asynchronousOnly),
+    };
+  }
+
+  #pass(options: ReadOptions, how: PassOptions = {}): LogPass {
+    this.#checkOpen("read");
+    const { durable = false, follow } = how;
     const { storage, pool } = this.#options;
     // deno-lint-ignore no-this-alias -- generators have a `this` of their own
     const log = this;
@@ -701,13 +824,14 @@ export class Log implements AsyncDisposable, Disposable {
       // deno-lint-ignore require-yield -- this source knows without asking the disk
       *segments(): Twin<readonly ReadableSegment[]> {
         const active = log.#active;
-        const all = log.#sealed.map(({ firstOffset, byteLength }) => ({
-          firstOffset,
-          bound: () => byteLength,
-        }));
+        const all = log.#sealed.map((
+          { firstOffset, byteLength },
+        ): ReadableSegment => ({ firstOffset, bound: () => byteLength }));
+        const { writtenOffset: offset, writtenEnd: position } = active;
         all.push({
           firstOffset: active.baseOffset,
-          bound: () => active.writtenEnd,
+          bound: () => durable ? active.syncedEnd : active.writtenEnd,
+          known: { offset, position },
         });
         return all;
       },
@@ -717,7 +841,9 @@ export class Log implements AsyncDisposable, Disposable {
         return false;
       },
     };
-    return new LogPass({ storage, dir: this.path, pool }, source, options);
+    if (follow !== undefined) source.follow = follow;
+    const place = { storage, dir: this.path, pool };
+    return new LogPass(place, source, options, how.signal);
   }
 
   #check(action: string): void {
@@ -764,6 +890,17 @@ export class Log implements AsyncDisposable, Disposable {
     if (error instanceof Poisoned) return error;
     return new Poisoned(this.path, this.durableOffset, error);
   }
+}
+
+/** How a pass reads, beside what the caller wants of it. */
+interface PassOptions {
+  durable?: boolean;
+  signal?: AbortSignal;
+  follow?: Follow | undefined;
+}
+
+function asynchronousOnly(): never {
+  throw new TypeError("Cannot wait for messages blocking");
 }
 
 function emptyState(): SegmentState {

@@ -4,6 +4,7 @@ import {
   checkReadOptions,
   Cursor,
   type CursorStop,
+  type KnownPlace,
   MessageBatch,
   ReadLimit,
   type ReadOptions,
@@ -24,6 +25,8 @@ export interface ReadableSegment {
   firstOffset: number;
   /** Up to which byte its log may be read, as of now; `undefined` where only its size tells. */
   bound: (() => number) | undefined;
+  /** A place where a message begins, or will, if one is known. */
+  known?: KnownPlace;
 }
 
 /** The segments of a log, as their owner knows them. */
@@ -44,6 +47,16 @@ export interface SegmentSource {
     attempt: number,
     sealed: boolean,
   ): Twin<boolean>;
+  /** For a reading that goes on with what is written later. */
+  follow?: Follow;
+}
+
+/** How a reading goes on at the end of the data; both computations wait, and can only be driven with promises. */
+export interface Follow {
+  /** Waits where a stop means no more than that nothing was written there yet; `false` if it must be looked into. */
+  pause(stop: CursorStop, attempt: number): Twin<boolean>;
+  /** Waits for messages from `offset` on; `false` if there will be none. */
+  more(offset: number, attempt: number): Twin<boolean>;
 }
 
 /** One pass over a log, from segment to segment. */
@@ -54,6 +67,7 @@ export class LogPass implements BatchPass {
   readonly #source: SegmentSource;
   readonly #options: ReadOptions;
   readonly #limit: ReadLimit;
+  readonly #signal: AbortSignal | undefined;
   #current:
     | { files: SegmentFiles; pass: SegmentPass; firstOffset: number }
     | undefined;
@@ -66,8 +80,10 @@ export class LogPass implements BatchPass {
     place: { storage: Storage; dir: string; pool: BufferPool },
     source: SegmentSource,
     options: ReadOptions,
+    signal?: AbortSignal,
   ) {
     checkReadOptions(options);
+    this.#signal = signal;
     this.#storage = place.storage;
     this.#dir = place.dir;
     this.#pool = place.pool;
@@ -94,6 +110,9 @@ export class LogPass implements BatchPass {
         return this.#limit.apply(next);
       }
       this.#offset = next.offset;
+      const { follow } = this.#source;
+      const attempt = this.#attempt++;
+      if (follow && (yield* follow.pause(next, attempt))) continue;
       const segments = yield* this.#source.segments();
       const later = segments.find((each) => each.firstOffset === next.offset);
       if (later !== undefined && later.firstOffset > firstOffset) {
@@ -102,10 +121,10 @@ export class LogPass implements BatchPass {
       }
       this.#checkHeld(next.offset, segments);
       const sealed = segments.at(-1)!.firstOffset > firstOffset;
-      const attempt = this.#attempt++;
-      if (!(yield* this.#source.judge(files, next, attempt, sealed))) {
-        return undefined;
-      }
+      const goesOn =
+        (yield* this.#source.judge(files, next, attempt, sealed)) ||
+        follow !== undefined && (yield* follow.more(next.offset, attempt));
+      if (!goesOn) return undefined;
     }
   }
 
@@ -136,15 +155,21 @@ export class LogPass implements BatchPass {
   }
 
   *#openSegment(segment: ReadableSegment, from: number): Twin<void> {
-    const { firstOffset, bound } = segment;
+    const { firstOffset, bound, known } = segment;
     const files = yield* openSegment(this.#storage, this.#dir, firstOffset, {
       write: false,
     });
     const pass = new SegmentPass({
       ...files,
       pool: this.#pool,
+      signal: this.#signal,
+      known,
       baseOffset: firstOffset,
-      start: { ...this.#options, from },
+      // The offset asked for may lie in a segment that is made later.
+      start: {
+        ...this.#options,
+        from: Math.max(from, this.#options.from ?? 0),
+      },
       readAheadBytes: this.#options.readAheadBytes,
       bound,
     });

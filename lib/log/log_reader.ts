@@ -13,6 +13,13 @@ import { pathString, step, type Twin } from "../storage/mod.ts";
 import { listDirectory } from "./directory.ts";
 import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
 import {
+  type FollowOptions,
+  leavable,
+  type ReaderStreamOptions,
+  streamOf,
+} from "./following.ts";
+import {
+  type Follow,
   LogPass,
   type ReadableSegment,
   type SegmentSource,
@@ -24,6 +31,9 @@ import { isLocked } from "./writer_mark.ts";
 /** How often a bad message is read again before it is judged, and the wait before the first repetition, which doubles, in milliseconds. */
 const ATTEMPTS = 8;
 const FIRST_DELAY_MS = 1;
+/** The longest wait of a tail before it looks again, and of how many looks at the same unfinished place the last two ask what it is: one for what a writer that closes may still have written. */
+const MAX_DELAY_MS = 100;
+const JUDGE_EVERY = 64;
 /** How far behind the end of the data a valid message is looked for: what a crash can leave. */
 const LOOK_BEHIND_BYTES = 32 * 1024 * 1024;
 
@@ -69,12 +79,105 @@ export class LogReader {
     return iterate(this.#pass(options));
   }
 
+  /**
+   * The messages that are in the files, and then those that are written later. One batch has all that came meanwhile.
+   *
+   * At the end of the data it looks again, after 1 ms at first, after 100 ms at most while nothing comes. It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when the log is closed, for the next writer goes on where that one ended.
+   *
+   * @throws {OffsetOutOfRange} If `from` is below the first offset of the log; also if what is next was truncated away.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   *
+   * @example The next message
+   * ```ts
+   * import { Log, LogReader } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   const tail = new LogReader(dir).tail({ count: 1 });
+   *   const next = tail.next();
+   *   await log.appendDurable("hello");
+   *   using batch = (await next).value!;
+   *   assertEquals(new TextDecoder().decode(batch.payload(0)), "hello");
+   *   await tail.return!();
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  tail(options: FollowOptions = {}): AsyncIterableIterator<MessageBatch> {
+    return this.#leavable(options, true);
+  }
+
+  /**
+   * The batches of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode LogReader.tail}, as a stream. A batch is read when somebody asks for it, not before; cancelling gives everything back. Drop each batch.
+   *
+   * @example Reading from a stream
+   * ```ts
+   * import { Log, LogReader } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   await log.appendDurable("hello");
+   * }
+   * for await (using batch of new LogReader(dir).stream()) {
+   *   assertEquals(batch.count, 1);
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  stream(options: ReaderStreamOptions = {}): ReadableStream<MessageBatch> {
+    return streamOf(this.#leavable(options, options.follow ?? false));
+  }
+
   /** The twin of {@linkcode LogReader.read} that blocks. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#pass(options));
   }
 
-  #pass(options: ReadOptions): LogPass {
+  #leavable(
+    options: FollowOptions,
+    follow: boolean,
+  ): AsyncIterableIterator<MessageBatch> {
+    return leavable((signal) => {
+      const more = follow ? this.#follow(signal) : undefined;
+      return this.#pass(options, signal, more);
+    }, options.signal);
+  }
+
+  /** Looks again, less and less often while there is nothing. */
+  #follow(signal: AbortSignal): Follow {
+    const { storage } = this.#options;
+    function* wait(attempt: number): Twin<boolean> {
+      const ms = Math.min(FIRST_DELAY_MS * 2 ** attempt, MAX_DELAY_MS);
+      yield* step(
+        () => storage.delay(ms, { signal }),
+        () => storage.delaySync(ms),
+      );
+      return true;
+    }
+    return {
+      *pause({ reason }, attempt): Twin<boolean> {
+        // There may be a next segment.
+        if (reason === "end") return false;
+        // Room for what is written next; whether it is damage is asked now and then, for that reads what lies behind.
+        const unwritten = reason === "zeros" || reason === "partial";
+        const asked = attempt <= ATTEMPTS
+          ? !unwritten
+          : attempt % JUDGE_EVERY >= JUDGE_EVERY - 2;
+        return !asked && (yield* wait(attempt));
+      },
+      more: (_offset, attempt) => wait(attempt),
+    };
+  }
+
+  #pass(
+    options: ReadOptions,
+    signal?: AbortSignal,
+    follow?: Follow,
+  ): LogPass {
     const { storage, pool } = this.#options;
     const dir = this.path;
     // deno-lint-ignore no-this-alias -- generators have a `this` of their own
@@ -113,7 +216,8 @@ export class LogReader {
           ));
       },
     };
-    return new LogPass({ storage, dir, pool }, source, options);
+    if (follow !== undefined) source.follow = follow;
+    return new LogPass({ storage, dir, pool }, source, options, signal);
   }
 
   /**

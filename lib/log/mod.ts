@@ -15,6 +15,12 @@ export type {
 export { Log } from "./log.ts";
 export { completeReaderOptions } from "./log_options.ts";
 export type { LogOptions, LogReaderOptions } from "./log_options.ts";
+export type {
+  FollowOptions,
+  ReaderStreamOptions,
+  StreamOptions,
+  TailOptions,
+} from "./following.ts";
 export { LogReader } from "./log_reader.ts";
 export type { LogStats } from "./log_stats.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";

@@ -123,6 +123,11 @@ export class ActiveSegment implements Disposable {
     return this.#writtenEnd;
   }
 
+  /** Where the data that survives a power cut ends, in bytes. */
+  get syncedEnd(): number {
+    return this.#syncedEnd;
+  }
+
   /** Messages below this offset survive a power cut. */
   get durableOffset(): number {
     return this.#durableOffset;

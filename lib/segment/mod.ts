@@ -35,7 +35,7 @@ export {
 } from "./recovery.ts";
 export type { Recovered, RecoveryReport } from "./recovery.ts";
 export { SegmentPass } from "./segment_pass.ts";
-export type { ReadStart } from "./segment_pass.ts";
+export type { KnownPlace, ReadStart } from "./segment_pass.ts";
 export { SegmentReader } from "./segment_reader.ts";
 export type { SegmentReaderOptions } from "./segment_reader.ts";
 export { SegmentWriter } from "./segment_writer.ts";

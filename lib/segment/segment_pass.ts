@@ -29,6 +29,16 @@ export interface SegmentPassOptions extends SegmentFiles {
   signal?: AbortSignal | undefined;
   /** Up to which byte the log may be read; asked before each read. `undefined`: up to its size, whatever that holds. */
   bound: (() => number) | undefined;
+  /** A place where a message begins, or will, if one is known. */
+  known?: KnownPlace | undefined;
+}
+
+/** Where a message begins, as the writer of a segment knows. */
+export interface KnownPlace {
+  /** Its offset. */
+  offset: number;
+  /** Where it begins in the `.log`, in bytes. */
+  position: number;
 }
 
 /**
@@ -121,6 +131,11 @@ export class SegmentPass {
     const places = [BEGINNING];
     const before = from - baseOffset;
     if (before <= 0 && since <= 0) return places;
+    const { known } = this.#options;
+    if (known !== undefined && from >= known.offset) {
+      const { offset, position } = known;
+      return [{ count: offset - baseOffset, position, unwanted: false }];
+    }
     const size = yield* step(() => index.size(), () => index.sizeSync());
     using lookup = new IndexLookup(index, pool);
     const skip = yield* lookup.partitionPoint(

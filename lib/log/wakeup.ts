@@ -1,0 +1,27 @@
+/** Tells those who wait that there may be something new. */
+export class Wakeup {
+  readonly #waiters = new Set<() => void>();
+
+  /** Resolves at the next {@linkcode Wakeup.wake}; rejects with the signal's reason when it is aborted. */
+  wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const done = (): void => {
+        signal.removeEventListener("abort", abort);
+        resolve();
+      };
+      const abort = (): void => {
+        this.#waiters.delete(done);
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      this.#waiters.add(done);
+    });
+  }
+
+  /** Wakes everybody who waits now. */
+  wake(): void {
+    for (const done of this.#waiters) done();
+    this.#waiters.clear();
+  }
+}

@@ -1,0 +1,366 @@
+/** Tails and streams: messages as they come, beside a writer in the isolate and in another process. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
+import { type MessageBatch, Poisoned } from "../../lib/segment/mod.ts";
+import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
+import { ALL } from "../permissions.ts";
+import {
+  appendSome,
+  KIB,
+  onEachPlace,
+  openLog,
+  payload,
+  type Place,
+  quiet,
+} from "./support.ts";
+import {
+  assertBytes,
+  diskWith,
+  filesOf,
+  make,
+  on,
+} from "./recovery_support.ts";
+
+function readerOf({ dir, storage, pool }: Place): LogReader {
+  return new LogReader(dir, { storage, pool });
+}
+
+const lengthOf = (offset: number) => (offset * 997) % 5000;
+
+/** Checks the messages of a batch and answers the offset behind it. */
+function checked(batch: MessageBatch, expected: number): number {
+  assertEquals(batch.firstOffset, expected);
+  for (let i = 0; i < batch.count; i++) {
+    const offset = expected + i;
+    assertEquals(batch.offset(i), offset);
+    assertBytes(batch.payload(i), payload(offset, lengthOf(offset)));
+  }
+  return expected + batch.count;
+}
+
+onEachPlace(
+  "tails at different speeds give every message once, in order, while the log is written, flushed and rolled",
+  async (place) => {
+    const log = await openLog(place, {
+      segmentBytes: 60 * KIB,
+      blockBytes: 8 * KIB,
+      prepareBytes: 100 * KIB,
+    });
+    const total = 600;
+    const starts = [0, 0, 0, 150, 0, 0];
+    const batches: number[] = [];
+    const follow = async (
+      number: number,
+      tail: AsyncIterable<MessageBatch>,
+      check: (batch: MessageBatch) => void = () => {},
+    ): Promise<number> => {
+      let next = starts[number]!;
+      batches[number] = 0;
+      for await (using batch of tail) {
+        check(batch);
+        batches[number]!++;
+        next = checked(batch, next);
+        if (number % 3 === 1) {
+          await new Promise((resolve) => setTimeout(resolve, 3));
+        }
+      }
+      return next;
+    };
+    const reader = readerOf(place);
+    const tailing = [
+      follow(0, log.tail()),
+      follow(1, log.tail()),
+      follow(2, log.tail({ durable: true }), (batch) => {
+        assert(batch.nextOffset <= log.durableOffset);
+      }),
+      follow(4, reader.tail({ count: total })),
+      follow(5, log.stream({ follow: true, durable: true })),
+    ];
+    const random = new SeededRandom(1);
+    while (log.nextOffset < total) {
+      if (log.nextOffset === 150) {
+        // In memory still: what comes before it is not given.
+        tailing.push(follow(3, log.tail({ from: 150 })));
+      }
+      for (let i = random.below(6); i >= 0; i--) {
+        log.append(payload(log.nextOffset, lengthOf(log.nextOffset)));
+        if (log.nextOffset === 150 || log.nextOffset === total) break;
+      }
+      await log.flush({ durability: random.chance(0.5) ? "none" : "data" });
+    }
+    await log.close();
+    for (const end of await Promise.all(tailing)) assertEquals(end, total);
+    // The slow ones had more in a batch.
+    assert(batches[1]! < batches[0]!, batches.join());
+  },
+);
+
+Deno.test("a tail that waits asks the disk for nothing, and wakes at the next flush", async () => {
+  const disk = new SimulatedDisk();
+  await on(disk, async (place) => {
+    const log = await openLog(place);
+    appendSome(log, 3, 100);
+    await log.flush();
+    const tail = log.tail();
+    (await tail.next()).value!.drop();
+    const next = tail.next();
+    await quiet(disk);
+    const before = disk.trace.length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assertEquals(disk.trace.length, before);
+    appendSome(log, 2, 100);
+    await log.flush({ durability: "none" });
+    using batch: MessageBatch = (await next).value!;
+    assertEquals([batch.firstOffset, batch.count], [3, 2]);
+    // Another hundred flushes make one batch.
+    for (let i = 0; i < 100; i++) {
+      appendSome(log, 1, 100);
+      await log.flush();
+    }
+    using many: MessageBatch = (await tail.next()).value!;
+    assertEquals([many.firstOffset, many.count], [5, 100]);
+    await tail.return!();
+    await log.close();
+  });
+});
+
+Deno.test("a tail from the next offset reads no more of the log than its last block", async () => {
+  const disk = new SimulatedDisk();
+  await on(disk, async (place) => {
+    const log = await openLog(place, { blockBytes: 256 * KIB });
+    appendSome(log, 4000, 1000);
+    await log.flush();
+    const before = disk.trace.length;
+    const tail = log.tail({ from: log.nextOffset });
+    const next = tail.next();
+    appendSome(log, 1, 10);
+    await log.flush();
+    using batch: MessageBatch = (await next).value!;
+    assertEquals([batch.firstOffset, batch.count], [4000, 1]);
+    const reads = disk.trace.slice(before).filter(({ kind }) =>
+      kind === "read"
+    );
+    assert(reads.length <= 2, `${reads.length} reads`);
+    await tail.return!();
+    await log.close();
+  });
+});
+
+Deno.test("a durable tail gives nothing that could be lost", async () => {
+  const disk = new SimulatedDisk();
+  await on(disk, async (place) => {
+    const log = await openLog(place);
+    appendSome(log, 3, 100);
+    await log.flush({ durability: "none" });
+    const tail = log.tail({ durable: true });
+    let given = false;
+    const next = tail.next().then(({ value }) => {
+      given = true;
+      return value!;
+    });
+    appendSome(log, 1, 100);
+    await log.flush({ durability: "none" });
+    await quiet(disk);
+    assertEquals([given, log.writtenOffset], [false, 4]);
+    await log.flush();
+    using batch = await next;
+    assertEquals([batch.firstOffset, batch.count], [0, 4]);
+    await tail.return!();
+    await log.close();
+  });
+});
+
+onEachPlace(
+  "a tail that waits ends by its signal with the reason, by leaving, and when its count is reached",
+  async (place) => {
+    const log = await openLog(place);
+    appendSome(log, 3, 100);
+    await log.flush();
+    const { pool } = place;
+    const { inUseBytes } = pool.stats();
+    for (const source of [log, readerOf(place)]) {
+      const abort = new AbortController();
+      const reason = new Error("enough");
+      const tail = source.tail({ signal: abort.signal });
+      (await tail.next()).value!.drop();
+      const waiting = tail.next();
+      setTimeout(() => abort.abort(reason), 20);
+      assertEquals(await waiting.catch((error) => error), reason);
+      assertEquals((await tail.next()).done, true);
+
+      const late = source.tail({ signal: abort.signal });
+      assertEquals(await late.next().catch((error) => error), reason);
+
+      const left = source.tail();
+      (await left.next()).value!.drop();
+      const never = left.next();
+      assertEquals((await left.return!()).done, true);
+      assertEquals((await never).done, true);
+
+      let count = 0;
+      for await (using batch of source.tail({ count: 2 })) count += batch.count;
+      assertEquals(count, 2);
+      for await (using _ of source.tail()) break;
+      assertEquals(pool.stats().inUseBytes, inUseBytes);
+    }
+    await log.close();
+  },
+);
+
+onEachPlace(
+  "a stream reads when it is asked, and gives everything back when it is cancelled, waiting or not",
+  async (place) => {
+    const log = await openLog(place, { segmentBytes: 20 * KIB });
+    appendSome(log, 100, 1000);
+    await log.flush();
+    const { pool } = place;
+    const { inUseBytes } = pool.stats();
+    for (const source of [log, readerOf(place)]) {
+      const lazy = source.stream();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      assertEquals(pool.stats().inUseBytes, inUseBytes);
+      const chunks = lazy.getReader();
+      using first = (await chunks.read()).value!;
+      assertEquals(first.firstOffset, 0);
+      // One that is under way is dropped.
+      const pending = chunks.read();
+      await chunks.cancel();
+      (await pending).value?.drop();
+      first.drop();
+      assertEquals(pool.stats().inUseBytes, inUseBytes);
+
+      let count = 0;
+      for await (using batch of source.stream()) count += batch.count;
+      assertEquals(count, 100);
+
+      const following = source.stream({ follow: true, from: 100 }).getReader();
+      const waiting = following.read();
+      await following.cancel();
+      assertEquals((await waiting).done, true);
+      assertEquals(pool.stats().inUseBytes, inUseBytes);
+    }
+    await log.close();
+  },
+);
+
+Deno.test("a tail of a log whose disk fails gives what was written, then the log's error", async () => {
+  const disk = new SimulatedDisk();
+  await on(disk, async (place) => {
+    const log = await openLog(place);
+    appendSome(log, 3, 100);
+    await log.flush();
+    let read = 0;
+    const tailing = assertRejects(async () => {
+      for await (using batch of log.tail()) read += batch.count;
+    }, Poisoned);
+    await quiet(disk);
+    assertEquals(read, 3);
+    appendSome(log, 1, 100);
+    disk.onOperation(({ kind, path }) =>
+      kind === "write" && path.endsWith(".log") ? { error: "EIO" } : undefined
+    );
+    await assertRejects(() => log.flush(), Poisoned);
+    await tailing;
+    await assertRejects(() => log.close(), Poisoned);
+  });
+});
+
+Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRange, which says where the log begins", async () => {
+  await on(new SimulatedDisk(), async (place) => {
+    const log = await openLog(place, { segmentBytes: 10 * KIB });
+    for (const source of [log, readerOf(place)] as const) {
+      const from = log.nextOffset;
+      appendSome(log, 30, 936);
+      await log.flush();
+      const tail = source.tail({ from });
+      (await tail.next()).value!.drop();
+      appendSome(log, 30, 936);
+      await log.flush();
+      const first = await log.truncateBefore(log.nextOffset);
+      const error = await assertRejects(async () => {
+        for (;;) (await tail.next()).value!.drop();
+      }, OffsetOutOfRange);
+      assertEquals(error.firstOffset, first);
+    }
+    await log.close();
+  });
+});
+
+Deno.test("LogReader.tail() looks less and less often while nothing comes, and finds damage that stays", async () => {
+  const made = make(0, [100, 200, 300]);
+  const files = filesOf(made);
+  const name = Object.keys(files).find((each) => each.endsWith(".log"))!;
+  const bytes = new Uint8Array(100 * KIB);
+  bytes.set(made.log.subarray(0, made.starts[2]!));
+  const disk = diskWith({ ...files, [name]: bytes, writer: payload(1, 10) });
+  await on(disk, async (place) => {
+    const lock = disk.lock(place.dir)!;
+    const tail = readerOf(place).tail();
+    (await tail.next()).value!.drop();
+    const before = disk.trace.length;
+    const began = disk.timeMicros;
+    const next = tail.next();
+    let over = false;
+    next.finally(() => over = true).catch(() => {});
+    while (disk.timeMicros - began < 10_000_000 && !over) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    const looks = disk.trace.slice(before).filter(({ kind }) =>
+      kind === "read"
+    ).length;
+    assert(looks > 50 && looks < 130, `${looks} looks in 10 s`);
+    // Behind the hole a message appears, and nobody writes any more.
+    const behind = make(3, [50]).log;
+    disk.poke(`${place.dir}/${name}`, made.starts[2]! + 500, behind);
+    lock.release();
+    assertEquals(
+      (await next.catch((error) => error)).name,
+      "CorruptSegment",
+    );
+  });
+});
+
+Deno.test(
+  "a tail of another process's log gives what it writes until it closes",
+  {
+    ignore: !ALL,
+  },
+  async () => {
+    const dir = Deno.makeTempDirSync({ prefix: "basalt_tail_" });
+    try {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "--quiet",
+          "--allow-all",
+          new URL("tail_writer_child.ts", import.meta.url).pathname,
+          dir,
+          "500",
+        ],
+        stdout: "inherit",
+        stderr: "inherit",
+      }).spawn();
+      // The directory has a log once the child has opened it.
+      while (!(await exists(`${dir}/writer`))) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      let next = 0;
+      for await (using batch of new LogReader(dir).tail({ count: 500 })) {
+        next = checked(batch, next);
+      }
+      assertEquals(next, 500);
+      assertEquals((await child.status).code, 0);
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
+    }
+  },
+);
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
