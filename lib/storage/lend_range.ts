@@ -29,6 +29,11 @@ export function lendRange(
     ? capabilities.readOffsetAlignment
     : capabilities.offsetAlignment;
   const whole = buffer.length;
+  if (whole === 0) {
+    throw new RangeError(
+      `Cannot ${action} as 'buffer' must have at least 1 byte: received an empty one`,
+    );
+  }
   const { start = 0, length = whole - start } = range;
   checkInteger({ action, name: "position" }, position);
   checkInteger({ action, name: "start" }, start, 0, Math.max(0, whole - 1));
