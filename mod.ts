@@ -144,6 +144,7 @@ export type {
   OpeningForecast,
   OpeningReport,
   ReaderStreamOptions,
+  RepairOptions,
   RepairPlan,
   RepairStep,
   SegmentInspection,

@@ -32,6 +32,7 @@ export {
   repairLog,
   repairLogSync,
 } from "./repair.ts";
+export type { RepairOptions } from "./repair.ts";
 export { RepairOutdated } from "./repair_plan.ts";
 export type { RepairPlan, RepairStep } from "./repair_plan.ts";
 export { closeSegment, openSegment } from "./segment_files.ts";

@@ -40,6 +40,12 @@ import { replaceIndex } from "./replace_index.ts";
 import { closeFile, closeSegment, sizeOf } from "./segment_files.ts";
 import { readMark, removeMark } from "./writer_mark.ts";
 
+/** How to repair a log. */
+export interface RepairOptions extends LogReaderOptions {
+  /** Called for every block of messages that was read, with its bytes. Repairing reads the log twice: it plans again, under the lock. */
+  onRead?: (bytes: number) => void;
+}
+
 /**
  * Tells what {@linkcode repairLog} would do to a log, and what the log would lose: the repair is run, with all changes kept in memory. Nothing is changed.
  *
@@ -72,7 +78,7 @@ import { readMark, removeMark } from "./writer_mark.ts";
  */
 export function planRepair(
   dir: string,
-  options: LogReaderOptions = {},
+  options: RepairOptions = {},
 ): Promise<RepairPlan> {
   return drive(exclusively(dir, options, planning));
 }
@@ -80,7 +86,7 @@ export function planRepair(
 /** The twin of {@linkcode planRepair} that blocks. */
 export function planRepairSync(
   dir: string,
-  options: LogReaderOptions = {},
+  options: RepairOptions = {},
 ): RepairPlan {
   return driveSync(exclusively(dir, options, planning));
 }
@@ -113,7 +119,7 @@ export function planRepairSync(
 export function repairLog(
   dir: string,
   plan: RepairPlan,
-  options: LogReaderOptions = {},
+  options: RepairOptions = {},
 ): Promise<RepairPlan> {
   return drive(repairing(dir, plan, options));
 }
@@ -122,7 +128,7 @@ export function repairLog(
 export function repairLogSync(
   dir: string,
   plan: RepairPlan,
-  options: LogReaderOptions = {},
+  options: RepairOptions = {},
 ): RepairPlan {
   return driveSync(repairing(dir, plan, options));
 }
@@ -132,12 +138,13 @@ interface Place {
   storage: Storage;
   dir: string;
   pool: BufferPool;
+  onRead: (bytes: number) => void;
 }
 
 /** Runs something under the log's lock. */
 function* exclusively<T>(
   dir: string,
-  options: LogReaderOptions,
+  options: RepairOptions,
   task: (place: Place) => Twin<T>,
 ): Twin<T> {
   const { storage, pool } = completeOptions(options);
@@ -146,21 +153,22 @@ function* exclusively<T>(
     throw new Locked(dir, yield* readMark(storage, dir, pool));
   }
   try {
-    return yield* task({ storage, dir, pool });
+    const { onRead = () => {} } = options;
+    return yield* task({ storage, dir, pool, onRead });
   } finally {
     lock.release();
   }
 }
 
-function planning({ storage, dir, pool }: Place): Twin<RepairPlan> {
-  const tried = new OverlayStorage(storage, isWriteOnly);
-  return new Repair({ storage: tried, dir, pool }).run();
+function planning(place: Place): Twin<RepairPlan> {
+  const storage = new OverlayStorage(place.storage, isWriteOnly);
+  return new Repair({ ...place, storage }).run();
 }
 
 function repairing(
   dir: string,
   plan: RepairPlan,
-  options: LogReaderOptions,
+  options: RepairOptions,
 ): Twin<RepairPlan> {
   return exclusively(dir, options, function* (place): Twin<RepairPlan> {
     const now = yield* planning(place);
@@ -254,7 +262,13 @@ class Repair {
     let found: Surveyed;
     let trimmed = false;
     try {
-      found = yield* survey(log, index, pool, firstOffset, last && marked);
+      found = yield* survey(
+        this.#place,
+        log,
+        index,
+        firstOffset,
+        last && marked,
+      );
       const { stop, bytes, messages } = found;
       if (stop !== undefined) {
         const { position } = stop;
@@ -336,11 +350,16 @@ class Repair {
 
   /** The valid messages of a segment. */
   *#count(segment: ListedSegment): Twin<number> {
-    const { pool } = this.#place;
     const { firstOffset } = segment;
     const log = yield* this.#open(segment, "log");
     try {
-      const found = yield* survey(log, undefined, pool, firstOffset, false);
+      const found = yield* survey(
+        this.#place,
+        log,
+        undefined,
+        firstOffset,
+        false,
+      );
       return found.nextOffset - firstOffset + found.messages;
     } finally {
       yield* closeFile(log);
@@ -391,9 +410,9 @@ interface Surveyed {
 }
 
 function* survey(
+  { pool, onRead }: Place,
   log: StorageFile,
   index: StorageFile | undefined,
-  pool: BufferPool,
   baseOffset: number,
   sparse: boolean,
 ): Twin<Surveyed> {
@@ -416,6 +435,7 @@ function* survey(
       const next = yield* walk.next();
       if (next instanceof MessageBatch) {
         using batch = next;
+        onRead(batch.byteLength);
         if (found.stop !== undefined) found.messages += batch.count;
         else {
           found.nextOffset = batch.nextOffset;

@@ -122,8 +122,13 @@ Deno.test("disks of other sectors are repaired alike", () => {
 
 Deno.test("a sound log needs no repair, and is not touched", async () => {
   await on(SOUND, (place) => {
-    const plan = planRepairSync(place.dir, options(place));
+    let bytes = 0;
+    const plan = planRepairSync(place.dir, {
+      ...options(place),
+      onRead: (more) => bytes += more,
+    });
     assertEquals([plan.needed, plan.steps], [false, []]);
+    assertEquals(bytes, PARTS.reduce((sum, { log }) => sum + log.length, 0));
     const before = place.storage.trace.length;
     repairLogSync(place.dir, plan, options(place));
     const changes = place.storage.trace.slice(before).filter(({ kind }) =>

@@ -48,12 +48,16 @@ async function repairDirectory(
   { yes, json }: Options,
   console: Console,
 ): Promise<void> {
-  console.progress(() => `reading '${dir}'`);
-  const plan = await planRepair(dir);
+  let bytes = 0;
+  const onRead = (more: number): void => {
+    bytes += more;
+    console.progress(() => `reading '${dir}': ${formatBytes(bytes)}`);
+  };
+  const plan = await planRepair(dir, { onRead });
   if (!json) console.line(inWords(plan));
   console.flush();
   const done = yes === true && plan.needed;
-  if (done) await repairLog(dir, plan);
+  if (done) await repairLog(dir, plan, { onRead });
   if (json) console.json({ ...plan, done });
   else if (done) console.line("Done: the log is whole, and closed.");
   else if (plan.needed) {
