@@ -1,36 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import { TemporaryDirectory } from "./files.ts";
-
-const module = (path: string) =>
-  JSON.stringify(new URL(path, import.meta.url).href);
-const PRELUDE = `
-  import { engine, OPERATION } from ${module("../../lib/engine/mod.ts")};
-  import { Adopted } from ${module("./files.ts")};
-  const operation = (code, file) => ({ code, flags: 0, file, loan: undefined, start: 0, position: 0, length: 0 });
-`;
-
-/** Runs a program to its end; a time that is far more than enough stands for "it hangs". */
-async function run(
-  source: string,
-  path: string,
-): Promise<{ output: string; success: boolean; milliseconds: number }> {
-  const program = `${path}/program.js`;
-  Deno.writeTextFileSync(program, PRELUDE + source);
-  const begin = performance.now();
-  const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "-A", program, path],
-    stdout: "piped",
-    stderr: "piped",
-    signal: AbortSignal.timeout(60_000),
-  }).output();
-  const text = new TextDecoder();
-  return {
-    output: text.decode(stdout) + text.decode(stderr),
-    success,
-    milliseconds: performance.now() - begin,
-  };
-}
+import { PRELUDE, run } from "./program.ts";
 
 Deno.test({
   name:

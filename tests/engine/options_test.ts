@@ -1,0 +1,174 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { configureEngine, engine } from "../../lib/engine/mod.ts";
+import { native } from "../../lib/native/mod.ts";
+import { ALL } from "../permissions.ts";
+import { TemporaryDirectory } from "./files.ts";
+import { run, type RunOptions } from "./program.ts";
+
+/** Whether this system allows a ring: asked on this thread, and given back. */
+const RING = (() => {
+  const port = native().basalt_engine_open(2, new Uint32Array(2));
+  if (port >= 0) native().basalt_engine_close(port);
+  return port >= 0;
+})();
+
+/** Makes `io_uring_setup(2)` fail with EPERM on this thread from now on, as a container's seccomp profile does. */
+const REFUSE_RINGS = `
+  const { symbols: { prctl } } = Deno.dlopen("libc.so.6", {
+    prctl: { parameters: ["i32", "u64", "buffer", "u64", "u64"], result: "i32" },
+  });
+  const filter = new DataView(new ArrayBuffer(32));
+  [
+    [0x20, 0, 0, 0], // the number of the call
+    [0x15, 0, 1, 425], // io_uring_setup, on every architecture
+    [0x06, 0, 0, 0x0005_0001], // EPERM
+    [0x06, 0, 0, 0x7fff_0000], // as usual
+  ].forEach(([code, jt, jf, k], i) => {
+    filter.setUint16(8 * i, code, true);
+    filter.setUint8(8 * i + 2, jt);
+    filter.setUint8(8 * i + 3, jf);
+    filter.setUint32(8 * i + 4, k, true);
+  });
+  const program = new DataView(new ArrayBuffer(16));
+  program.setUint16(0, 4, true);
+  program.setBigUint64(8, BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(filter))), true);
+  if (prctl(38, 1n, null, 0n, 0n) !== 0 || prctl(22, 2n, program, 0n, 0n) !== 0) throw new Error("no seccomp");
+`;
+
+async function outcome(
+  source: string,
+  options: RunOptions,
+): Promise<string> {
+  using directory = new TemporaryDirectory();
+  const { output } = await run(source, directory.path, options);
+  return output;
+}
+
+Deno.test("configureEngine() does not change an engine in use", () => {
+  engine();
+  assertThrows(() => configureEngine({}), TypeError, "in use");
+});
+
+Deno.test({
+  name:
+    "configureEngine() and BASALT_ENGINE force a kind, the first before the second",
+  ignore: !ALL,
+  async fn() {
+    const tell = "console.log(engine().kind, engine().reason);";
+    for (const kind of ["threads", "plain", ...RING ? ["uring"] : []]) {
+      const named = await outcome(tell, { env: { BASALT_ENGINE: kind } });
+      assert(named.startsWith(`${kind} asked for by BASALT_ENGINE: `), named);
+      const asked = await outcome(
+        `configureEngine({ kind: "${kind}" }); ${tell}`,
+        { env: { BASALT_ENGINE: "plain" } },
+      );
+      assert(asked.startsWith(`${kind} asked for by configureEngine: `), asked);
+    }
+    const wrong = await outcome(tell, { env: { BASALT_ENGINE: "fast" } });
+    assert(wrong.includes("'BASALT_ENGINE' must be one of"), wrong);
+    const refused = await outcome(
+      `for (const each of [{ kind: "fast" }, { wait: 7 }, { spin: "yes" }]) {
+        try {
+          configureEngine(each);
+        } catch (error) {
+          console.log(error.name, error.message.split("'")[1]);
+        }
+      }`,
+      {},
+    );
+    assertEquals(refused, "TypeError kind\nTypeError wait\nTypeError spin\n");
+  },
+});
+
+Deno.test({
+  name:
+    "BASALT_ENGINE is not read, and nobody is asked, without the permission to",
+  ignore: !ALL,
+  async fn() {
+    const output = await outcome("console.log(engine().kind);", {
+      args: ["--allow-ffi", "--no-prompt"],
+      env: { BASALT_ENGINE: "plain" },
+    });
+    assertEquals(output, `${RING ? "uring" : "threads"}\n`);
+  },
+});
+
+Deno.test({
+  name:
+    "engine() takes threads where rings are refused, says why, and fails if a ring was asked for",
+  ignore: !ALL,
+  async fn() {
+    const env = { BASALT_ENGINE: "auto" };
+    const auto = await outcome(
+      `${REFUSE_RINGS} console.log(engine().kind, engine().reason);`,
+      { env },
+    );
+    assert(auto.startsWith("threads io_uring is refused (EPERM: "), auto);
+    const forced = await outcome(
+      `${REFUSE_RINGS}
+      configureEngine({ kind: "uring" });
+      for (let i = 0; i < 2; i++) {
+        try {
+          engine();
+        } catch (error) {
+          console.log(error.name, error.found);
+        }
+      }`,
+      { env },
+    );
+    const line =
+      "Unsupported io_uring is refused (EPERM: by kernel.io_uring_disabled or the sandbox)\n";
+    assertEquals(forced, line + line);
+  },
+});
+
+Deno.test({
+  name:
+    "every way of waiting reads the same bytes, blocking reads that spin among others in flight too",
+  ignore: !ALL,
+  async fn() {
+    for (const kind of ["threads", "plain", ...RING ? ["uring"] : []]) {
+      for (const wait of ["bounded", "reaper"]) {
+        for (const spin of [false, true]) {
+          const output = await outcome(
+            `
+            configureEngine(${JSON.stringify({ kind, wait, spin })});
+            const path = Deno.args[0] + "/bytes";
+            const bytes = Uint8Array.from({ length: 1 << 18 }, (_, i) => i >> 12);
+            Deno.writeFileSync(path, bytes);
+            const pool = new BufferPool();
+            using file = DirectFile.openSync(path, { read: true, write: true, pool });
+            let turns = 0;
+            const check = (buffer, at) => {
+              if (!buffer.bytes.every((byte) => byte === at)) throw new Error("wrong bytes at " + at);
+            };
+            for (let round = 0; round < 20; round++) {
+              let settled = 0;
+              const others = Array.from({ length: 40 }, async (_, i) => {
+                using buffer = pool.acquireSync(4096);
+                await file.read(buffer, i * 4096);
+                check(buffer, i);
+                settled++;
+              });
+              // Every other round a write is in flight: nothing may spin then.
+              if (round % 2 === 1) others.push(file.sync());
+              await Promise.resolve();
+              for (let i = 0; i < 10; i++) {
+                using buffer = pool.acquireSync(4096);
+                file.readSync(buffer, (63 - i) * 4096);
+                check(buffer, 63 - i);
+              }
+              if (settled !== 0) throw new Error("settled within a blocking call");
+              await Promise.all(others);
+            }
+            if (pool.stats().inUseBytes !== 0) throw new Error("in use");
+            console.log("done");
+            `,
+            {},
+          );
+          assertEquals(output, "done\n", `${kind} ${wait} ${spin}`);
+        }
+      }
+    }
+  },
+});

@@ -1,0 +1,194 @@
+/**
+ * A device that does not answer for a while: an ext4 on a loop device, frozen (`fsfreeze(8)`), takes no write until it is thawed.
+ *
+ * It is mounted in a mount namespace of the program, and ends with it. A watchdog thaws it in any case.
+ */
+import { assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { TemporaryDirectory } from "./files.ts";
+import { PRELUDE, run } from "./program.ts";
+
+/** `$0` is the directory; the program is what follows. */
+const MOUNT = `
+  mkdir $0/mount && truncate -s 32M $0/image && mkfs.ext4 -q $0/image && mount -o loop $0/image $0/mount || exit 99
+  (trap 'kill $sleep' TERM; sleep 50 & sleep=$!; wait $sleep && fsfreeze -u $0/mount) >/dev/null 2>&1 & watchdog=$!
+  "$@"; code=$?
+  kill $watchdog; fsfreeze -u $0/mount 2>/dev/null
+  umount $0/mount
+  exit $code
+`;
+
+const prefix = (path: string) => ["unshare", "-m", "sh", "-c", MOUNT, path];
+
+/** What the programs have beside the others. */
+const FREEZER = `
+  const freezer = (flag) => {
+    const { success } = new Deno.Command("fsfreeze", { args: [flag, mount] }).outputSync();
+    if (!success) throw new Error("fsfreeze " + flag);
+  };
+  const mount = Deno.args[0] + "/mount";
+  const open = (pool, name = "data") => DirectFile.openSync(mount + "/" + name, { read: true, write: true, create: true, direct: "require", pool });
+`;
+
+/** Whether a filesystem can be frozen here: it takes privileges, loop devices and programs that may be missing. */
+function possible(): boolean {
+  if (!ALL) return false;
+  using directory = new TemporaryDirectory();
+  const [command, ...rest] = prefix(directory.path);
+  try {
+    const freeze = ["sh", "-c", "fsfreeze -f $0 && fsfreeze -u $0"];
+    return new Deno.Command(command!, {
+      args: [...rest, ...freeze, `${directory.path}/mount`],
+      stdout: "null",
+      stderr: "null",
+    }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+const ignore = !possible();
+
+async function outcome(kind: string, source: string): Promise<string> {
+  using directory = new TemporaryDirectory();
+  const { output } = await run(FREEZER + source, directory.path, {
+    env: { BASALT_ENGINE: kind },
+    prefix: prefix(directory.path),
+  });
+  return output;
+}
+
+for (const kind of ["uring", "threads"]) {
+  Deno.test({
+    name:
+      `a device that does not answer holds up nobody else, and closing waits for it (${kind})`,
+    ignore,
+    async fn() {
+      const output = await outcome(
+        kind,
+        `
+        const pool = new BufferPool();
+        const slow = open(pool);
+        using block = pool.acquireSync(65536, { zeroed: true });
+        await slow.write(block, 0, { durability: "data" });
+        const writes = Array.from({ length: 8 }, () => pool.acquireSync(65536, { zeroed: true }));
+        Deno.writeFileSync("/dev/shm/basalt-" + Deno.pid, new Uint8Array(4096).fill(7));
+        using other = DirectFile.openSync("/dev/shm/basalt-" + Deno.pid, { direct: "never", pool });
+        Deno.removeSync("/dev/shm/basalt-" + Deno.pid);
+
+        freezer("-f");
+        let settled = 0;
+        const results = writes.map(async (buffer, i) => {
+          await slow.write(buffer, i * 65536, { durability: "data" });
+          settled++;
+        });
+        const begin = performance.now();
+        for (let i = 0; i < 200; i++) {
+          using small = pool.acquireSync(4096);
+          await other.read(small, 0);
+          if (small.bytes[0] !== 7) throw new Error("wrong");
+        }
+        let late = 0;
+        for (let i = 0; i < 20; i++) {
+          const due = performance.now() + 5;
+          await sleep(5);
+          late = Math.max(late, performance.now() - due);
+        }
+        console.log("others", performance.now() - begin < 2000, late < 100, settled, slow.stats().inFlight);
+        let closed = false;
+        const closing = slow.close().then(() => closed = true);
+        await sleep(50);
+        console.log("closing", closed, pool.stats().inUseBytes >= 8 * 65536);
+        // The thread that waits for the writes has nothing to do meanwhile.
+        freezer("-u");
+        await Promise.all(results);
+        await closing;
+        writes.forEach((buffer) => buffer.drop());
+        console.log("thawed", settled, pool.stats().inUseBytes);
+        `,
+      );
+      assertEquals(
+        output,
+        "others true true 0 8\nclosing false true\nthawed 8 65536\n",
+      );
+    },
+  });
+
+  Deno.test({
+    name:
+      `blocks of a worker that is terminated come back after their last completion, and not before (${kind})`,
+    ignore,
+    async fn() {
+      const output = await outcome(
+        kind,
+        `
+        const pool = new BufferPool();
+        open(pool).closeSync();
+        const source = Deno.args[0] + "/worker.js";
+        Deno.writeTextFileSync(source, ${JSON.stringify(PRELUDE)} + \`
+          const pool = BufferPool.attach(\${pool.id});
+          const file = DirectFile.openSync("\${mount}/data", { write: true, direct: "require", pool });
+          for (let i = 0; i < 8; i++) {
+            const buffer = pool.acquireSync(65536, { zeroed: true });
+            buffer.bytes.fill(i + 1);
+            file.write(buffer, i * 65536);
+          }
+          await sleep(50);
+          postMessage("started");
+          await sleep(1e9);
+        \`);
+        freezer("-f");
+        const worker = new Worker("file://" + source, { type: "module" });
+        await new Promise((resolve) => worker.onmessage = resolve);
+        worker.terminate();
+        await sleep(300);
+        console.log("frozen", pool.stats().inUseBytes);
+        // Blocks that came back too early would be ours now, and on the disk.
+        const ours = Array.from({ length: 8 }, () => pool.acquireSync(65536));
+        ours.forEach((buffer) => buffer.bytes.fill(0xee));
+        freezer("-u");
+        for (let i = 0; i < 1000 && pool.stats().inUseBytes > 8 * 65536; i++) await sleep(10);
+        console.log("thawed", pool.stats().inUseBytes);
+        const bytes = Deno.readFileSync(mount + "/data");
+        console.log(bytes.includes(0xee), bytes.every((byte, at) => byte === 0 || byte === (at >> 16) + 1));
+        `,
+      );
+      assertEquals(
+        output,
+        "frozen 524288\nthawed 524288\nfalse true\n",
+      );
+    },
+  });
+
+  Deno.test({
+    name:
+      `40 threads of the runtime that are blocked elsewhere stop no operation (${kind})`,
+    ignore,
+    async fn() {
+      const output = await outcome(
+        kind,
+        `
+        const { symbols: { usleep } } = Deno.dlopen("libc.so.6", {
+          usleep: { parameters: ["u32"], result: "i32", nonblocking: true },
+        });
+        const pool = new BufferPool();
+        const file = open(pool);
+        using block = pool.acquireSync(4096, { zeroed: true });
+        await file.write(block, 0, { durability: "data" });
+        const sleepers = Array.from({ length: 40 }, () => usleep(1_500_000));
+        await sleep(50);
+        const begin = performance.now();
+        new Deno.Command("sh", { args: ["-c", "fsfreeze -f " + mount + "; (sleep 0.3; fsfreeze -u " + mount + ") >&- 2>&- &"] }).outputSync();
+        await file.write(block, 0, { durability: "data" });
+        const first = performance.now() - begin;
+        for (let i = 0; i < 20; i++) await file.sync("full");
+        const all = performance.now() - begin;
+        console.log(first > 250, all < 1200);
+        await file.close();
+        await Promise.all(sleepers);
+        `,
+      );
+      assertEquals(output, "true true\n");
+    },
+  });
+}
