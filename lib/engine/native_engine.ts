@@ -35,6 +35,8 @@ const NO_LIMIT = 0xffff_ffff;
 const MANY = 16;
 /** How long one wait in the kernel lasts at most while the program has other work. */
 const SHARED_MICROS = 100;
+/** And while it has none: what comes all the same is late by so much. */
+const LONE_MICROS = 500;
 /** A turn of the event loop that took longer than this had other work in it: alone it takes 2 to 5 us. */
 const QUIET_MICROS = 30;
 /** After so many turns without other work there is none. */
@@ -352,8 +354,8 @@ export class NativeEngine implements Engine {
       ? 0
       : this.#patience.micros(min);
     const left = patience - (now - this.#movedAt) * 1000;
-    const shared = this.#quietTurns < QUIET_TURNS;
-    const budget = Math.ceil(shared ? Math.min(left, SHARED_MICROS) : left);
+    const most = this.#quietTurns < QUIET_TURNS ? SHARED_MICROS : LONE_MICROS;
+    const budget = Math.ceil(Math.min(left, most));
     const count = settled || left <= 0
       ? this.#turn(0, 0)
       : this.#turn(min, budget);
