@@ -59,11 +59,13 @@ function engineTest(kind: string): Promise<Counts> {
     "tests/engine/engine_test.ts",
     "tests/engine/life_test.ts",
     "tests/engine/transfer_test.ts",
-    "tests/storage",
+    "tests/storage/batch_test.ts",
+    "tests/storage/direct_file_model_test.ts",
+    "tests/storage/direct_file_test.ts",
+    "tests/storage/disk_storage_test.ts",
     "tests/conformance",
-    "tests/segment",
+    "tests/segment/segment_writer_test.ts",
     "tests/log/api_test.ts",
-    "tests/log/process_test.ts",
   ];
   return denoTest(["--allow-all", ...tests], { BASALT_ENGINE: kind });
 }

@@ -82,8 +82,9 @@ export class NativeEngine implements Engine {
   /** The line of those that wait for a place: empty unless all tags are in use. `#lineStart` of them have been taken. */
   #line: Flight[] = [];
   #lineStart = 0;
-  /** What a blocking call found over, to be settled in a later turn: flight, status, bytes. */
-  #over: (Flight | number)[] = [];
+  /** What is over and not settled: flight, status, bytes of each. Only the first `#overEnd` values are. */
+  readonly #over: (Flight | number | undefined)[] = [];
+  #overEnd = 0;
 
   /** Whether the task that flushes is due. */
   #flushing = false;
@@ -97,8 +98,10 @@ export class NativeEngine implements Engine {
   #quietTurns = 0;
   /** Whether the reaper was asked to wait and has not come back. */
   #reaping = false;
+  /** How often it was asked, modulo 2^31. */
+  #waits = 0;
   /** The timer that looks until the reaper runs. */
-  #look: number | undefined;
+  #look: ReturnType<typeof setTimeout> | undefined;
 
   readonly #flushTask = () => this.#flush();
   readonly #pumpTask = () => this.#pump();
@@ -196,23 +199,23 @@ export class NativeEngine implements Engine {
     return moved(operation, status, this.#completions[2]!);
   }
 
-  /** Runs a read in the ring; looks for its completion without sleeping at first. */
+  /** Runs a read in the ring; looks for its completion without sleeping at first. What else is over is settled in a later turn. */
   #spin(operation: Operation): number {
-    let outcome: [status: number, transferred: number] | undefined;
-    this.#begin({
-      ...operation,
-      settle: (status, transferred) => outcome = [status, transferred],
-    });
-    const own = this.#flights[this.#tags[this.#freeTags]!]!;
+    const own: Flight = { ...operation, settle: () => {} };
+    this.#begin(own);
     const end = performance.now() + SPIN_MS;
     let spins = true;
+    let at: number;
     do {
       // Others may have been begun just now: with a write among them nothing spins.
       spins &&= this.#patience.onlyReads && performance.now() < end;
-      this.#turn(spins ? 0 : 1, spins ? 0 : NO_LIMIT, own);
-    } while (outcome === undefined);
-    if (this.pending > 0 || this.#over.length > 0) this.#pumpLater();
-    return moved(operation, ...outcome);
+      this.#turn(spins ? 0 : 1, spins ? 0 : NO_LIMIT);
+      at = this.#over.lastIndexOf(own, this.#overEnd - 1);
+    } while (at < 0);
+    const [, status, transferred] = this.#over.splice(at, 3);
+    this.#overEnd -= 3;
+    if (this.pending > 0 || this.#overEnd > 0) this.#pumpLater();
+    return moved(operation, status as number, transferred as number);
   }
 
   /** Runs operations on this thread, many at a time. */
@@ -245,8 +248,8 @@ export class NativeEngine implements Engine {
 
   /** Blocks until nothing is in flight and nothing waits. */
   settleSync(): void {
-    while (this.pending > 0) this.#turn(BATCH, NO_LIMIT, null);
-    if (this.#over.length > 0) this.#pumpLater();
+    while (this.pending > 0) this.#turn(BATCH, NO_LIMIT);
+    if (this.#overEnd > 0) this.#pumpLater();
   }
 
   /** Puts an operation among those that go to the library next; a tag must be free. */
@@ -304,12 +307,8 @@ export class NativeEngine implements Engine {
     return checked(count, "engine_turn");
   }
 
-  /**
-   * One call, and what came of it. Answers how many operations are over.
-   *
-   * @param only Settle this one now and the others in a later turn (`null`: all of them); `undefined`: settle all now.
-   */
-  #turn(min: number, budgetMicros: number, only?: Flight | null): number {
+  /** One call; puts what is over among what is to be settled. Answers how many operations are over. */
+  #turn(min: number, budgetMicros: number): number {
     const count = this.#call(BATCH, min, budgetMicros);
     const words = this.#completions;
     const now = this.#calledAt = performance.now();
@@ -321,12 +320,9 @@ export class NativeEngine implements Engine {
       this.#tags[this.#freeTags++] = tag;
       const latencyMicros = (now - this.#startedAt[tag]!) * 1000;
       this.#patience.end(classOf(flight.code), latencyMicros);
-      const [status, transferred] = [words[at + 1]! | 0, words[at + 2]!];
-      if (only === undefined || only === flight) {
-        flight.settle(status, transferred);
-      } else {
-        this.#over.push(flight, status, transferred);
-      }
+      this.#over[this.#overEnd++] = flight;
+      this.#over[this.#overEnd++] = words[at + 1]! | 0;
+      this.#over[this.#overEnd++] = words[at + 2]!;
     }
     if (this.#line.length > 0) this.#advance();
     return count;
@@ -359,6 +355,7 @@ export class NativeEngine implements Engine {
     const count = settled || left <= 0
       ? this.#turn(0, 0)
       : this.#turn(min, budget);
+    this.#settleOver();
     if (this.#inFlight === 0) return;
     // What continues after a completion starts more as a rule: one look for all before the reaper is asked.
     const waited = (this.#calledAt - this.#movedAt) * 1000;
@@ -366,13 +363,18 @@ export class NativeEngine implements Engine {
     else this.#reap();
   }
 
-  /** Settles what blocking calls found over. */
+  /** Settles what is over. */
   #settleOver(): boolean {
+    const end = this.#overEnd;
+    if (end === 0) return false;
+    // The library has woken the reaper, as nothing is in flight any more: no promise settles with a call of the runtime left behind.
+    if (this.#reaping && this.pending === 0 && this.#reaperRuns()) return false;
     const over = this.#over;
-    if (over.length === 0) return false;
-    this.#over = [];
-    for (let i = 0; i < over.length; i += 3) {
-      (over[i] as Flight).settle(over[i + 1] as number, over[i + 2] as number);
+    this.#overEnd = 0;
+    for (let i = 0; i < end; i += 3) {
+      const flight = over[i] as Flight;
+      over[i] = undefined;
+      flight.settle(over[i + 1] as number, over[i + 2] as number);
     }
     return true;
   }
@@ -383,33 +385,42 @@ export class NativeEngine implements Engine {
       const ready = this.#native.basalt_engine_arm(this.#port, 1);
       if (checked(ready, "engine_arm") > 0) return this.#pumpLater();
       this.#reaping = true;
-      this.#native.basalt_engine_wait(this.#port, REAPER_MS).then((status) => {
-        this.#reaping = false;
-        clearTimeout(this.#look);
-        this.#look = undefined;
-        this.#native.basalt_engine_arm(this.#port, 0);
-        checked(status, "engine_wait");
-        if (this.#inFlight > 0) this.#pumpNow();
-      });
+      this.#waits = this.#waits + 1 & 0x7fff_ffff;
+      this.#native.basalt_engine_wait(this.#port, REAPER_MS).then((status) =>
+        this.#reaped(status)
+      );
     }
     // Other calls of the program may occupy all threads of the runtime, for as long as they like.
-    this.#look ??= this.#lookAfter(LOOK_MS.first);
+    if (this.#look === undefined) this.#lookAfter(LOOK_MS.first);
   }
 
-  #lookAfter(delayMs: number): number | undefined {
-    return setTimeout(() => {
-      this.#look = undefined;
-      if (!this.#reaping || this.#inFlight === 0) return;
-      if (this.#native.basalt_engine_waits(this.#port) === 1) return;
-      this.#turn(0, 0);
-      this.#look = this.#lookAfter(Math.min(2 * delayMs, LOOK_MS.last));
-    }, delayMs) as unknown as number;
-  }
-
-  /** What a wake-up is for: takes what is there, then waits for more as usual. */
-  #pumpNow(): void {
-    if (this.#turn(0, 0) === 0) this.#movedAt = performance.now();
+  #reaped(status: number): void {
+    this.#reaping = false;
+    clearTimeout(this.#look);
+    this.#look = undefined;
+    this.#native.basalt_engine_arm(this.#port, 0);
+    checked(status, "engine_wait");
+    // Without a completion the wait begins anew.
+    if (this.#turn(0, 0) === 0) this.#movedAt = this.#calledAt;
+    this.#settleOver();
     if (this.#inFlight > 0) this.#pumpLater();
+  }
+
+  /** Whether the call of the reaper has come as far as waiting: then it will be back. */
+  #reaperRuns(): boolean {
+    return this.#native.basalt_engine_waits(this.#port) === this.#waits;
+  }
+
+  #lookAfter(delayMs: number): void {
+    this.#look = setTimeout(() => {
+      this.#look = undefined;
+      if (this.pending === 0 || this.#reaperRuns()) return;
+      this.#turn(0, 0);
+      this.#settleOver();
+      if (this.#inFlight > 0) {
+        this.#lookAfter(Math.min(2 * delayMs, LOOK_MS.last));
+      }
+    }, delayMs);
   }
 }
 

@@ -1,7 +1,7 @@
 //! What runs the operations of one isolate: a ring, our threads, or the isolate's own thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::bell::Bell;
@@ -75,7 +75,7 @@ impl Driver {
     /// What other threads may do with it: wait.
     pub fn watch(&self) -> Watch {
         Watch {
-            waits: AtomicBool::new(false),
+            waits: AtomicU32::new(0),
             source: match self {
                 Driver::Ring(ring) => Source::Bell(ring.bell()),
                 Driver::Jobs(port, _) => Source::Port(port.clone()),
@@ -193,8 +193,8 @@ fn begin(
 
 /// A driver as other threads see it.
 pub struct Watch {
-    /// Whether a thread is waiting now.
-    waits: AtomicBool,
+    /// How many waits have begun.
+    waits: AtomicU32,
     source: Source,
 }
 
@@ -207,17 +207,16 @@ impl Watch {
     /// Waits, on whichever thread, for a completion, for nothing being in flight, or for the end of the driver or of the time.
     pub fn wait(&self, timeout: Duration) {
         // Relaxed: it only tells whether a thread came as far as here.
-        self.waits.store(true, Ordering::Relaxed);
+        self.waits.fetch_add(1, Ordering::Relaxed);
         match &self.source {
             Source::Bell(bell) => bell.wait(timeout),
             // A port that is closed has nothing to say.
             Source::Port(port) => drop(port.wait(1, timeout)),
         }
-        self.waits.store(false, Ordering::Relaxed);
     }
 
-    /// Whether a thread is waiting now.
-    pub fn waits(&self) -> bool {
+    /// How many waits have begun.
+    pub fn waits(&self) -> u32 {
         self.waits.load(Ordering::Relaxed)
     }
 }

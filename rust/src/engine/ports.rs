@@ -127,8 +127,8 @@ pub fn wait(number: u32, timeout: Duration) -> Result<(), Status> {
     any(number).map(|watch| watch.wait(timeout))
 }
 
-/// Whether a thread is in [`wait`].
-pub fn waits(number: u32) -> Result<bool, Status> {
+/// How many calls of [`wait`] have come as far as waiting.
+pub fn waits(number: u32) -> Result<u32, Status> {
     any(number).map(|watch| watch.waits())
 }
 
@@ -265,12 +265,13 @@ mod tests {
             let port = open(kind);
             let (handle, _file) = temporary(0);
             let waiter = |port| {
+                let before = waits(port).unwrap();
                 let waiter = std::thread::spawn(move || {
                     let begin = std::time::Instant::now();
                     wait(port, Duration::from_secs(60)).unwrap();
                     begin.elapsed() < Duration::from_secs(30)
                 });
-                while !waiter.is_finished() && !waits(port).unwrap_or(false) {
+                while waits(port).unwrap() == before {
                     std::thread::yield_now();
                 }
                 waiter

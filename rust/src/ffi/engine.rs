@@ -79,9 +79,9 @@ exports! {
         code(ports::wait(port, Duration::from_millis(timeout_ms.into())))
     }
 
-    /// Whether a thread has come as far as waiting: 1 or 0.
+    /// How many calls of `basalt_engine_wait` have come as far as waiting, modulo 2^31.
     fn basalt_engine_waits(port: u32) {
-        ports::waits(port).map_or_else(|status| status, Status::from)
+        ports::waits(port).map_or_else(|status| status, |count| (count & 0x7fff_ffff) as Status)
     }
 }
 
