@@ -73,6 +73,7 @@ export type {
   FileRange,
   FileStat,
   FileStats,
+  LockOwner,
   NoSpaceFields,
   PreallocateOptions,
   ReadAtOptions,
@@ -109,6 +110,7 @@ export {
 } from "./lib/segment/mod.ts";
 export type {
   AppendOptions,
+  BackpressureFields,
   CorruptionFields,
   CorruptionKind,
   FlatPayloads,

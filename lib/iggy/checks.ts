@@ -10,6 +10,7 @@ import {
 } from "../log/mod.ts";
 import { CorruptSegment, sealedExtent } from "../segment/mod.ts";
 import {
+  describeOwner,
   DiskStorage,
   isOpenElsewhere,
   Locked,
@@ -50,9 +51,10 @@ export function* refuseUnclosed(
   listing: Listing,
 ): Twin<void> {
   if (!listing.marked) return;
-  const owner = (yield* readMark(storage, dir, pool)) ?? "an unknown process";
+  const owner = yield* readMark(storage, dir, pool);
+  const who = owner === undefined ? "an unknown process" : describeOwner(owner);
   throw new Deno.errors.Busy(
-    `Cannot copy '${dir}': its writer (${owner}) did not close it: open it with 'Log.open', which recovers it, and close it`,
+    `Cannot copy '${dir}': its writer (${who}) did not close it: open it with 'Log.open', which recovers it, and close it`,
   );
 }
 

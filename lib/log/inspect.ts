@@ -5,6 +5,7 @@ import {
   drive,
   driveSync,
   Locked,
+  type LockOwner,
   OverlayStorage,
   type Storage,
   type Twin,
@@ -58,8 +59,8 @@ export interface LogInspection {
   locked: boolean;
   /** Whether it was closed well: no writer has it open, or left its mark. */
   closed: boolean;
-  /** Who has it open, or left it so, in words; `undefined` if nobody, or if it is not known. */
-  writer: string | undefined;
+  /** Who has it open, or left it so; `undefined` if nobody, or if it is not known. */
+  writer: LockOwner | undefined;
   /** What opening it would do. */
   opening: OpeningForecast;
   /** Files that a writer was making when it ended: opening removes them. */

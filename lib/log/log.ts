@@ -4,7 +4,6 @@ import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import {
   ActiveSegment,
   type AppendOptions,
-  Backpressure,
   fits,
   type FlatPayloads,
   GroupCommit,
@@ -126,7 +125,7 @@ export class Log implements AsyncDisposable, Disposable {
     lock: StorageLock,
     opened: OpenedLog,
   ) {
-    const { storage, pool, blockBytes } = options;
+    const { storage, pool, blockBytes, bufferBytes } = options;
     const { state, files } = opened;
     this.path = path;
     this.#options = options;
@@ -136,6 +135,8 @@ export class Log implements AsyncDisposable, Disposable {
     this.#shared = {
       pool,
       blockBytes,
+      bufferBytes,
+      pendingBytes: () => this.#pendingBytes,
       physicalBlock: files.log.capabilities.physicalBlock,
       timeline: new Timeline(() => storage.now(), state.lastTimestamp),
       random: (bytes) => storage.random(bytes),
@@ -152,6 +153,7 @@ export class Log implements AsyncDisposable, Disposable {
     this.#earlierBytes = -buffer.end;
     this.#active = new ActiveSegment({
       ...files,
+      path,
       buffer,
       pool,
       state,
@@ -291,7 +293,7 @@ export class Log implements AsyncDisposable, Disposable {
   ): number {
     this.#check("append");
     const message = prepareMessage(payload, options);
-    this.#checkRoom(message.size);
+    this.#last.checkRoom(message.size);
     const offset = this.#add(message);
     this.#appended();
     return offset;
@@ -326,7 +328,7 @@ export class Log implements AsyncDisposable, Disposable {
   ): number {
     this.#check("append");
     const batch = payloadBatch(payloads);
-    this.#checkRoom(batch.size);
+    this.#last.checkRoom(batch.size);
     const first = this.nextOffset;
     const { segmentBytes } = this.#options;
     const apart = !fits(this.#last.end, batch.size, segmentBytes) &&
@@ -712,6 +714,7 @@ export class Log implements AsyncDisposable, Disposable {
       });
       this.#active = new ActiveSegment({
         ...files,
+        path: this.path,
         buffer,
         pool: this.#options.pool,
         state: emptyState(),
@@ -858,15 +861,6 @@ export class Log implements AsyncDisposable, Disposable {
   #closedError(action: string): Error {
     return new Deno.errors.BadResource(
       `Cannot ${action} on log '${this.path}': it is closed`,
-    );
-  }
-
-  #checkRoom(size: number): void {
-    const pending = this.#pendingBytes;
-    const { bufferBytes } = this.#options;
-    if (pending === 0 || pending + size <= bufferBytes) return;
-    throw new Backpressure(
-      `${pending} of ${bufferBytes} bytes wait to be written, and the message has ${size}`,
     );
   }
 

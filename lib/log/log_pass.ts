@@ -150,8 +150,12 @@ export class LogPass implements BatchPass {
   #checkHeld(offset: number, segments: readonly ReadableSegment[]): void {
     const first = segments[0]!.firstOffset;
     if (offset >= first) return;
-    const next = this.#source.nextOffset() ?? segments.at(-1)!.firstOffset;
-    throw new OffsetOutOfRange(offset, first, next);
+    throw new OffsetOutOfRange(
+      this.#dir,
+      offset,
+      first,
+      this.#source.nextOffset(),
+    );
   }
 
   *#openSegment(segment: ReadableSegment, from: number): Twin<void> {
@@ -182,7 +186,7 @@ export class LogPass implements BatchPass {
     const { from = first, since } = this.#options;
     const next = this.#source.nextOffset();
     if (from < first || next !== undefined && from > next) {
-      throw new OffsetOutOfRange(from, first, next ?? from);
+      throw new OffsetOutOfRange(this.#dir, from, first, next);
     }
     if (since === undefined) return from;
     // The last segment that begins before the time: the message may be in it, and in none before.

@@ -22,18 +22,28 @@
 export class OffsetOutOfRange extends RangeError {
   /** `"OffsetOutOfRange"`. */
   override readonly name: string = "OffsetOutOfRange";
+  /** The directory of the log. */
+  readonly path: string;
   /** The offset that was asked for. */
   readonly offset: number;
   /** The offset of the first message of the log. */
   readonly firstOffset: number;
-  /** The offset that the next message gets. */
-  readonly nextOffset: number;
+  /** The offset that the next message gets; `undefined` for a reader, which does not know it. */
+  readonly nextOffset: number | undefined;
 
   /** Makes the error; the fields are in the message. */
-  constructor(offset: number, firstOffset: number, nextOffset: number) {
+  constructor(
+    path: string,
+    offset: number,
+    firstOffset: number,
+    nextOffset?: number,
+  ) {
     super(
-      `Cannot read from offset ${offset}: the log holds offsets from ${firstOffset} up to, not including, ${nextOffset}`,
+      `Cannot read from offset ${offset}: log '${path}' holds offsets from ${firstOffset}${
+        nextOffset === undefined ? "" : ` up to, not including, ${nextOffset}`
+      }`,
     );
+    this.path = path;
     this.offset = offset;
     this.firstOffset = firstOffset;
     this.nextOffset = nextOffset;

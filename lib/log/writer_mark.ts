@@ -1,7 +1,13 @@
 import type { BufferPool } from "../pool/mod.ts";
-import { step, type Storage, type Twin } from "../storage/mod.ts";
+import {
+  type LockOwner,
+  step,
+  type Storage,
+  type Twin,
+} from "../storage/mod.ts";
 import { createFile, removeFile, syncDirectory } from "./directory.ts";
 import { join, WRITER_MARK } from "./names.ts";
+import { closeFile, openIfThere } from "./segment_files.ts";
 
 /** Leaves the mark of this process, durably: its id and the time, in microseconds, at which it opened the log. */
 export function* leaveMark(
@@ -28,7 +34,7 @@ export function* leaveMark(
     yield* step(() => file.truncate(written), () => file.truncateSync(written));
     yield* step(() => file.sync("full"), () => file.syncSync("full"));
   } finally {
-    yield* step(() => file.close(), () => file.closeSync());
+    yield* closeFile(file);
   }
   yield* syncDirectory(storage, dir);
 }
@@ -39,18 +45,15 @@ export function* removeMark(storage: Storage, dir: string): Twin<void> {
   yield* syncDirectory(storage, dir);
 }
 
-/** Who left the mark, in words; `undefined` if there is none that can be read. */
+/** Who left the mark; `undefined` if there is none that can be read. */
 export function* readMark(
   storage: Storage,
   dir: string,
   pool: BufferPool,
-): Twin<string | undefined> {
-  const path = join(dir, WRITER_MARK);
+): Twin<LockOwner | undefined> {
+  const file = yield* openIfThere(storage, join(dir, WRITER_MARK));
+  if (file === undefined) return undefined;
   try {
-    const file = yield* step(
-      () => storage.open(path),
-      () => storage.openSync(path),
-    );
     const length = file.capabilities.physicalBlock;
     using buffer = yield* step(
       () => pool.acquire(length),
@@ -60,16 +63,14 @@ export function* readMark(
       () => file.read(buffer, 0),
       () => file.readSync(buffer, 0),
     );
-    yield* step(() => file.close(), () => file.closeSync());
     const text = new TextDecoder().decode(buffer.bytes.subarray(0, read));
     const [pid, time] = text.trim().split(" ");
-    if (!/^\d+$/.test(pid ?? "") || !/^\d+$/.test(time ?? "")) return undefined;
-    return `process ${pid}, since ${
-      new Date(Number(time) / 1000).toISOString()
-    }`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if (!/^\d{1,15}$/.test(pid ?? "") || !/^\d{1,16}$/.test(time ?? "")) {
+      return undefined;
+    }
+    return { pid: Number(pid), since: Number(time) };
+  } finally {
+    yield* closeFile(file);
   }
 }
 

@@ -391,7 +391,7 @@ export class BufferPool implements Disposable {
             quarantinedBytes > 0 ? `, ${quarantinedBytes} quarantined` : ""
           }`
       }`,
-      { limitBytes, mappedBytes, requestedBytes: length },
+      { limitBytes, mappedBytes, inUseBytes, waiting, requestedBytes: length },
     );
   }
 

@@ -4,6 +4,10 @@ export interface PoolLimitFields {
   limitBytes: number;
   /** Bytes that the pool had mapped. */
   mappedBytes: number;
+  /** Bytes of the blocks in use; the others that were mapped were lost, or could not be given up. */
+  inUseBytes: number;
+  /** Requests that wait before this one. */
+  waiting: number;
   /** Bytes that were asked for. */
   requestedBytes: number;
 }
@@ -22,13 +26,17 @@ export interface PoolLimitFields {
  * assertEquals((error as PoolLimit).limitBytes, first.length);
  * ```
  */
-export class PoolLimit extends Error {
+export class PoolLimit extends Error implements PoolLimitFields {
   /** `"PoolLimit"`. */
   override readonly name: string = "PoolLimit";
   /** The pool's limit in bytes. */
   readonly limitBytes: number;
   /** Bytes that the pool had mapped. */
   readonly mappedBytes: number;
+  /** Bytes of the blocks in use; the others that were mapped were lost, or could not be given up. */
+  readonly inUseBytes: number;
+  /** Requests that wait before this one. */
+  readonly waiting: number;
   /** Bytes that were asked for. */
   readonly requestedBytes: number;
 
@@ -37,6 +45,8 @@ export class PoolLimit extends Error {
     super(message);
     this.limitBytes = fields.limitBytes;
     this.mappedBytes = fields.mappedBytes;
+    this.inUseBytes = fields.inUseBytes;
+    this.waiting = fields.waiting;
     this.requestedBytes = fields.requestedBytes;
   }
 }

@@ -50,6 +50,8 @@ export interface SegmentFiles {
 
 /** What an {@linkcode ActiveSegment} is made of. */
 export interface ActiveSegmentOptions extends SegmentFiles {
+  /** What {@linkcode Poisoned} names. */
+  path: string;
   /** The messages in memory. */
   buffer: WriteBuffer;
   /** Where blocks come from. */
@@ -73,6 +75,7 @@ export class ActiveSegment implements Disposable {
   /** Zeros ahead of the data. */
   readonly preparer: Preparer;
 
+  readonly #path: string;
   readonly #log: StorageFile;
   readonly #indexFile: StorageFile;
   readonly #index: IndexWriter;
@@ -90,6 +93,7 @@ export class ActiveSegment implements Disposable {
   constructor(options: ActiveSegmentOptions) {
     const { buffer, log, index, pool, state } = options;
     this.buffer = buffer;
+    this.#path = options.path;
     this.#log = log;
     this.#indexFile = index;
     this.#index = new IndexWriter(
@@ -318,7 +322,7 @@ export class ActiveSegment implements Disposable {
 
   #poisoned(cause: unknown): Poisoned {
     return this.#poison ??= new Poisoned(
-      this.#log.path,
+      this.#path,
       this.#durableOffset,
       cause,
     );

@@ -1,3 +1,17 @@
+import type { PoolLimit } from "../pool/mod.ts";
+
+/** What a {@linkcode Backpressure} says in figures. */
+export interface BackpressureFields {
+  /** Bytes of the messages that were to be appended; of the block for them, where the pool gave none. */
+  requestedBytes: number;
+  /** Bytes of messages that wait in memory to be written. */
+  pendingBytes: number;
+  /** How many may wait: the option of that name. */
+  bufferBytes: number;
+  /** Why the pool gave no block, where `bufferBytes` would have left room. */
+  cause?: PoolLimit;
+}
+
 /**
  * There is no room in memory for the message; nothing was appended. Wait for `ready()` and try again.
  *
@@ -23,12 +37,29 @@
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */
-export class Backpressure extends Error {
+export class Backpressure extends Error implements BackpressureFields {
   /** `"Backpressure"`. */
   override readonly name: string = "Backpressure";
+  /** Bytes of the messages that were to be appended; of the block for them, where the pool gave none. */
+  readonly requestedBytes: number;
+  /** Bytes of messages that wait in memory to be written. */
+  readonly pendingBytes: number;
+  /** How many may wait: the option of that name. */
+  readonly bufferBytes: number;
+  /** Why the pool gave no block, where `bufferBytes` would have left room. */
+  declare readonly cause?: PoolLimit;
 
-  /** Makes the error; `reason` says what is full. */
-  constructor(reason: string, options?: { cause?: unknown }) {
-    super(`Cannot append now, wait for ready(): ${reason}`, options);
+  /** Makes the error; the fields are in the message. */
+  constructor(fields: BackpressureFields) {
+    const { requestedBytes, pendingBytes, bufferBytes, cause } = fields;
+    const why = cause?.message ??
+      `${pendingBytes} bytes wait to be written, with ${requestedBytes} more they would exceed 'bufferBytes', ${bufferBytes}`;
+    super(
+      `Cannot append now, wait for ready(): ${why}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.requestedBytes = requestedBytes;
+    this.pendingBytes = pendingBytes;
+    this.bufferBytes = bufferBytes;
   }
 }

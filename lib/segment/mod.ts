@@ -6,6 +6,7 @@
 export { ActiveSegment } from "./active_segment.ts";
 export type { SegmentFiles, SegmentState } from "./active_segment.ts";
 export { Backpressure } from "./backpressure.ts";
+export type { BackpressureFields } from "./backpressure.ts";
 export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
 export { RESTART_BYTES } from "./block_reader.ts";
 export { checkPool } from "./checks.ts";

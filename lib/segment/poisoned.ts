@@ -23,6 +23,8 @@
 export class Poisoned extends Error {
   /** `"Poisoned"`. */
   override readonly name: string = "Poisoned";
+  /** The log's directory; of a segment by itself its `.log`. The file whose write or sync failed is in the `cause`. */
+  readonly path: string;
   /** Messages below this offset are durable; those from it on may or may not be there after opening again. */
   readonly durableOffset: number;
 
@@ -33,6 +35,7 @@ export class Poisoned extends Error {
       `Log '${path}' takes no more messages after a failed write or sync: messages below offset ${durableOffset} are durable, open it again to learn of the others: ${why}`,
       { cause },
     );
+    this.path = path;
     this.durableOffset = durableOffset;
   }
 }

@@ -11,7 +11,6 @@ import {
   type SegmentFiles,
   type SegmentState,
 } from "./active_segment.ts";
-import { Backpressure } from "./backpressure.ts";
 import { checkSegment } from "./checks.ts";
 import { corruption } from "./cursor.ts";
 import { GroupCommit } from "./group_commit.ts";
@@ -95,6 +94,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     const buffer = new WriteBuffer({
       pool,
       blockBytes: options.blockBytes ?? 1024 * 1024,
+      bufferBytes: this.#bufferBytes,
+      pendingBytes: () => this.#active.pendingBytes,
       physicalBlock: log.capabilities.physicalBlock,
       timeline,
       random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
@@ -105,6 +106,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       tail: state.logTail,
     });
     const active = new ActiveSegment({
+      path: log.path,
       log,
       index,
       buffer,
@@ -200,17 +202,13 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     }
     this.#check("append to");
     const message = prepareMessage(payload, options);
-    const { buffer, pendingBytes } = this.#active;
+    const { buffer } = this.#active;
     if (!fits(buffer.end, message.size, MAX_SEGMENT_BYTES)) {
       throw new RangeError(
         `Cannot append as a segment ends at ${MAX_SEGMENT_BYTES} bytes: it has ${buffer.end}, the message ${message.size}`,
       );
     }
-    if (pendingBytes > 0 && pendingBytes + message.size > this.#bufferBytes) {
-      throw new Backpressure(
-        `${pendingBytes} of ${this.#bufferBytes} bytes wait to be written`,
-      );
-    }
+    buffer.checkRoom(message.size);
     const offset = buffer.append(message);
     buffer.ease(
       Math.min(

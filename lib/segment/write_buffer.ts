@@ -20,6 +20,10 @@ export interface WriteBufferShared {
   pool: BufferPool;
   /** Bytes of a block; a larger message gets a larger one. */
   blockBytes: number;
+  /** Bytes of messages that may wait in memory. */
+  bufferBytes: number;
+  /** Bytes of messages that do. */
+  pendingBytes(): number;
   /** The physical block of the disk. */
   physicalBlock: number;
   /** The append times. */
@@ -107,6 +111,19 @@ export class WriteBuffer {
   ease(bytes: number): void {
     const scarce = this.nextOffset > MAX_OFFSET - MANY_MESSAGES;
     this.#open?.ease(scarce ? 0 : bytes);
+  }
+
+  /**
+   * Refuses `size` bytes of messages that would be too many to wait in memory; if none wait, any size is taken.
+   *
+   * @throws {Backpressure} If so.
+   */
+  checkRoom(size: number): void {
+    const pendingBytes = this.#shared.pendingBytes();
+    if (pendingBytes === 0) return;
+    if (pendingBytes + size > this.#shared.bufferBytes) {
+      throw this.#pressure(size);
+    }
   }
 
   /**
@@ -226,11 +243,19 @@ export class WriteBuffer {
       return this.#shared.pool.acquireSync(bytes);
     } catch (error) {
       if (!(error instanceof PoolLimit)) throw error;
-      throw new Backpressure(
-        `no memory for a block of ${bytes} bytes in the pool`,
-        { cause: error },
-      );
+      throw this.#pressure(bytes, error);
     }
+  }
+
+  #pressure(requestedBytes: number, cause?: PoolLimit): Backpressure {
+    const { bufferBytes } = this.#shared;
+    const pendingBytes = this.#shared.pendingBytes();
+    return new Backpressure({
+      requestedBytes,
+      pendingBytes,
+      bufferBytes,
+      ...(cause === undefined ? {} : { cause }),
+    });
   }
 
   /** Stamps what was appended: headers, checksums, index entries. */

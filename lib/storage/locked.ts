@@ -1,3 +1,11 @@
+/** A process that holds a lock. */
+export interface LockOwner {
+  /** The number of the process. */
+  pid: number;
+  /** Since when, in microseconds since the Unix epoch. */
+  since: number;
+}
+
 /**
  * Another writer holds the lock of a directory.
  *
@@ -6,8 +14,12 @@
  * import { Locked } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new Locked("/data/log", "process 4711");
- * assertEquals(error.message, "Cannot lock '/data/log': process 4711 holds it");
+ * const error = new Locked("/data/log", { pid: 4711, since: 1700000000000000 });
+ * assertEquals(error.pid, 4711);
+ * assertEquals(
+ *   error.message,
+ *   "Cannot lock '/data/log': process 4711, since 2023-11-14T22:13:20.000Z, holds it",
+ * );
  * ```
  */
 export class Locked extends Error {
@@ -15,16 +27,30 @@ export class Locked extends Error {
   override readonly name: string = "Locked";
   /** The directory. */
   readonly path: string;
-  /** Who holds it, as far as it is known, in words. */
-  readonly owner: string | undefined;
+  /** The number of the process that holds it; `undefined` if it is not known. */
+  readonly pid: number | undefined;
+  /** Since when it does, in microseconds since the Unix epoch; `undefined` if it is not known. */
+  readonly since: number | undefined;
 
-  /** Makes the error. */
-  constructor(path: string, owner?: string, options?: ErrorOptions) {
+  /** Makes the error; the owner is a process, or words for what else is known of it. */
+  constructor(
+    path: string,
+    owner?: LockOwner | string,
+    options?: ErrorOptions,
+  ) {
+    const process = typeof owner === "object" ? owner : undefined;
+    const who = process === undefined ? owner : `${describeOwner(process)},`;
     super(
-      `Cannot lock '${path}': ${owner ?? "another process or log"} holds it`,
+      `Cannot lock '${path}': ${who ?? "another process or log"} holds it`,
       options,
     );
     this.path = path;
-    this.owner = owner;
+    this.pid = process?.pid;
+    this.since = process?.since;
   }
+}
+
+/** A lock's owner in words. */
+export function describeOwner({ pid, since }: LockOwner): string {
+  return `process ${pid}, since ${new Date(since / 1000).toISOString()}`;
 }

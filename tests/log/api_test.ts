@@ -667,6 +667,14 @@ Deno.test("Log.append() throws Backpressure above bufferBytes with nothing chang
     log.append(large);
     assertRefused(log, place.pool, () => log.append("x"), Backpressure);
     assertRefused(log, place.pool, () => log.appendBatch(["x"]), Backpressure);
+    const error = assertThrows(() => log.appendBatch(["x", "y"]), Backpressure);
+    const { requestedBytes, pendingBytes, bufferBytes, cause } = error;
+    assertEquals([requestedBytes, pendingBytes, bufferBytes, cause], [
+      2 * 65,
+      40 * KIB + 64,
+      16 * KIB,
+      undefined,
+    ]);
     await assertRejects(() => log.appendDurable("x"), Backpressure);
     await log.ready();
     log.append("x");
@@ -696,7 +704,12 @@ for (const atLimit of ["wait", "fail"] as const) {
               break;
             } catch (error) {
               if (!(error instanceof Backpressure)) throw error;
-              assert(error.cause instanceof PoolLimit);
+              const { cause, pendingBytes, bufferBytes } = error;
+              assert(cause instanceof PoolLimit);
+              assertEquals(cause!.limitBytes, limitBytes);
+              assertEquals(error.requestedBytes, cause!.requestedBytes);
+              assertEquals(pendingBytes, log.stats().pendingBytes);
+              assert(pendingBytes < bufferBytes);
               refused++;
               assertEquals(everything(log, pool), before);
               await log.ready();

@@ -395,7 +395,9 @@ Deno.test("an offset below the first or above the next is OffsetOutOfRange, whic
         () => drain(log, { from }),
         OffsetOutOfRange,
       );
-      assertEquals([error.offset, error.firstOffset, error.nextOffset], [
+      const { path, offset, firstOffset, nextOffset } = error;
+      assertEquals([path, offset, firstOffset, nextOffset], [
+        DIR,
         from,
         FIRST,
         END,
@@ -413,6 +415,8 @@ Deno.test("an offset below the first or above the next is OffsetOutOfRange, whic
         OffsetOutOfRange,
       );
       assertEquals([error.offset, error.firstOffset], [from, FIRST]);
+      // A reader does not know where the log ends.
+      assertEquals([error.path, error.nextOffset], [DIR, undefined]);
     }
     log.closeSync();
   }));

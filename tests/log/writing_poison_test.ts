@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { OperationKind, SimulatedDisk } from "@basalt/io/testing";
-import { type Log, Poisoned } from "@basalt/io";
+import { type Log, Poisoned, type SystemErrorFields } from "@basalt/io";
 import {
   appendSome,
   at,
@@ -258,7 +258,9 @@ Deno.test("Rule 7: a failure that nobody waits for shows in the next call", asyn
     appendSome(log, 3, 5000);
     await new Promise((resolve) => setTimeout(resolve, 20));
     const error = assertThrows(() => log.append("x"), Poisoned);
-    assertEquals(error.durableOffset, 1);
+    assertEquals([error.path, error.durableOffset], [place.dir, 1]);
+    const { code, path } = error.cause as SystemErrorFields;
+    assertEquals([code, path], ["EIO", `${place.dir}/${"0".repeat(20)}.log`]);
     assertStrictEquals(await told(log.flush()), error);
     assertStrictEquals(await told(log.close()), error);
     assertEquals(lines(disk, 0, ["remove"]), [], "the mark stays");

@@ -26,6 +26,7 @@ Deno.test("atLimit 'fail': both twins fail with PoolLimit and its figures", asyn
     4097,
   ]);
   assert(thrown.mappedBytes >= 12 * KIB && thrown.mappedBytes <= 16 * KIB);
+  assertEquals([thrown.inUseBytes, thrown.waiting], [12 * KIB, 0]);
   assertEquals(
     thrown.message,
     "Cannot acquire buffer of 4097 bytes as the pool's limit is reached: 'limitBytes' is 16384, 12288 bytes are in use",
@@ -104,6 +105,7 @@ Deno.test("atLimit 'wait': requests are served first come, first served, and nob
     (refused as Error).message,
     "Cannot acquire buffer of 1 bytes as 4 requests wait before it",
   );
+  assertEquals((refused as PoolLimit).waiting, 4);
   const late = request("late", 1);
   held[1]!.drop();
   (await large).drop();

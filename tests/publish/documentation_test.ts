@@ -13,7 +13,11 @@ interface Module {
   module_doc?: Documentation;
   symbols: {
     name: string;
-    declarations: { kind: string; jsDoc?: Documentation }[];
+    declarations: {
+      kind: string;
+      jsDoc?: Documentation;
+      def?: { extends?: string; properties?: { name: string }[] };
+    }[];
   }[];
 }
 
@@ -55,6 +59,37 @@ Deno.test({
       }
     }
     assertEquals(without, []);
+  },
+});
+
+Deno.test({
+  name: "docs/errors.md names each class of errors with all of its fields",
+  ignore: !ALL,
+  async fn() {
+    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["doc", "--json", "mod.ts"],
+      cwd: ROOT,
+    }).output();
+    assert(success);
+    const { nodes } = JSON.parse(new TextDecoder().decode(stdout));
+    const [{ symbols }] = Object.values<Module>(nodes) as [Module];
+    const fields: Record<string, string[]> = {};
+    for (const { name, declarations } of symbols) {
+      const { extends: parent, properties = [] } = declarations[0]?.def ?? {};
+      if (!parent?.endsWith("Error")) continue;
+      // Every error has a name and may have a cause.
+      fields[name] = properties.map((each) => each.name)
+        .filter((each) => each !== "name" && each !== "cause").sort();
+    }
+    assert(Object.keys(fields).length >= 9);
+    const text = Deno.readTextFileSync(`${ROOT}docs/errors.md`);
+    const rows = text.matchAll(/^\| `(\w+)` +\|[^|]*\|([^|]*)\|/gm);
+    const told = [...rows].map(([, name, cell]) => [
+      name,
+      [...cell!.matchAll(/`(\w+)`/g)].map(([, field]) => field!)
+        .filter((each) => each !== "cause").sort(),
+    ]);
+    assertEquals(Object.fromEntries(told), fields);
   },
 });
 

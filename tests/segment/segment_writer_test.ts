@@ -299,7 +299,10 @@ for (const twin of ["async", "sync"]) {
             await close(writer);
           }, Poisoned);
           const durable = writer.durableOffset;
-          assertEquals(error.durableOffset, durable);
+          assertEquals([error.path, error.durableOffset], [
+            `${place.dir}/${LOG}`,
+            durable,
+          ]);
           assert(durable > FIRST);
           for (let closing = 0; closing < 2; closing++) {
             assertStrictEquals(assertThrows(() => writer.append("x")), error);

@@ -21,6 +21,8 @@ function bufferOf(
   return new WriteBuffer({
     pool,
     blockBytes,
+    bufferBytes: MIB,
+    pendingBytes: () => 7,
     physicalBlock,
     timeline: new Timeline(() => 1, 0),
     random: (bytes) => bytes,
@@ -88,10 +90,12 @@ Deno.test("WriteBuffer.reserve() keeps nothing when the pool has no room", () =>
   const pool = testPool({ limitBytes: 64 * KIB, atLimit: "fail" });
   const buffer = bufferOf(pool, 4096, 4096);
   const payloads = Array.from({ length: 20 }, () => new Uint8Array(4000));
-  assertThrows(
+  const error = assertThrows(
     () => buffer.reserve(payloadBatch(payloads), 0, 20),
     Backpressure,
   );
+  assertEquals([error.pendingBytes, error.bufferBytes], [7, MIB]);
+  assertEquals(error.requestedBytes, error.cause?.requestedBytes);
   assertEquals(pool.stats().inUseBytes, 0);
   assertEquals(buffer.nextOffset, 20);
   pool.close();

@@ -108,8 +108,19 @@ Deno.test("NoSpace.withDurableOffset() is the same error with the offset, and it
 });
 
 Deno.test("Locked names the directory and the owner", () => {
-  const error = new Locked("/data", "process 7");
-  assertEquals([error.path, error.owner], ["/data", "process 7"]);
+  const since = Date.UTC(2026, 0, 2) * 1000;
+  const error = new Locked("/data", { pid: 7, since });
+  assertEquals([error.path, error.pid, error.since], ["/data", 7, since]);
+  assertEquals(
+    error.message,
+    "Cannot lock '/data': process 7, since 2026-01-02T00:00:00.000Z, holds it",
+  );
+  const other = new Locked("/data", "whoever has 'a.log' open");
+  assertEquals([other.pid, other.since], [undefined, undefined]);
+  assertEquals(
+    other.message,
+    "Cannot lock '/data': whoever has 'a.log' open holds it",
+  );
   assertEquals(
     new Locked("/data").message,
     "Cannot lock '/data': another process or log holds it",

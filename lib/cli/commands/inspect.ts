@@ -6,6 +6,7 @@ import {
   type OpeningReport,
   type SegmentInspection,
 } from "../../log/mod.ts";
+import { describeOwner } from "../../storage/mod.ts";
 import { command, jsonOption } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatTable, formatTime } from "../terminal.ts";
@@ -60,7 +61,9 @@ function inWords(log: LogInspection): string {
 
 function state({ locked, closed, writer }: LogInspection): string {
   if (closed) return "closed";
-  const who = writer ?? "an unknown process";
+  const who = writer === undefined
+    ? "an unknown process"
+    : describeOwner(writer);
   return locked ? `being written by ${who}` : `left open by ${who}`;
 }
 
