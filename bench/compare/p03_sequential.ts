@@ -27,10 +27,14 @@ export async function p03(context: Context): Promise<Row[]> {
   const scratch = await context.file("scratch", DATA_BYTES);
   using pool = new BufferPool();
   const buffers = touchedBuffers(pool, DEPTH, MIB);
-  return [
-    ...await reading(context, data, buffers),
-    ...await writing(context, scratch, buffers),
-  ];
+  try {
+    return [
+      ...await reading(context, data, buffers),
+      ...await writing(context, scratch, buffers),
+    ];
+  } finally {
+    for (const buffer of buffers) buffer.drop();
+  }
 }
 
 async function reading(

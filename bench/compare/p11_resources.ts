@@ -45,6 +45,7 @@ async function cpu(context: Context): Promise<Row[]> {
     write: (ms) => writeDirect(scratch, buffers, ms),
     fioWrite: side(scratch, "write"),
   });
+  for (const buffer of buffers) buffer.drop();
   const row = (
     id: string,
     name: string,
