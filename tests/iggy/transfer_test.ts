@@ -146,7 +146,7 @@ Deno.test("a crash while a log is handed over leaves the server a whole beginnin
     disk,
     (place) =>
       handOver(dir, { ...ADDRESS, storage: place.storage, pool: place.pool }),
-    ["none", "all", "random", "random"],
+    ["none", "all", "random"],
     async (left, what) => {
       states++;
       const found = contents(left, PARTITION);
@@ -182,7 +182,7 @@ Deno.test("a crash while a log is taken over leaves nothing that opens as a part
         storage: place.storage,
         pool: place.pool,
       }),
-    ["none", "all", "random", "random"],
+    ["none", "all", "random"],
     async (left, what) => {
       states++;
       const copy = left.crashState("all");
