@@ -47,6 +47,8 @@ const SPIN_MS = 0.1;
 const REAPER_MS = 1000;
 /** While the reaper has not said that it runs the loop looks by timer, after these times. */
 const LOOK_MS = { first: 1, last: 16 } as const;
+/** When a call of the runtime has not begun by then, its threads are occupied. */
+const STUCK_MS = 50;
 
 /**
  * Operations run by the library: one class over its ring, its threads and its calls in place, which take the same words.
@@ -98,8 +100,9 @@ export class NativeEngine implements Engine {
   #quietTurns = 0;
   /** Whether the reaper was asked to wait and has not come back. */
   #reaping = false;
-  /** How often it was asked, modulo 2^31. */
+  /** How often it was asked, modulo 2^31, and when for the last time, in milliseconds. */
   #waits = 0;
+  #askedAt = 0;
   /** The timer that looks until the reaper runs. */
   #look: ReturnType<typeof setTimeout> | undefined;
 
@@ -367,8 +370,15 @@ export class NativeEngine implements Engine {
   #settleOver(): boolean {
     const end = this.#overEnd;
     if (end === 0) return false;
-    // The library has woken the reaper, as nothing is in flight any more: no promise settles with a call of the runtime left behind.
-    if (this.#reaping && this.pending === 0 && this.#reaperRuns()) return false;
+    // The library has woken the reaper, as nothing is in flight any more: no promise settles with a call of the runtime left behind,
+    // unless that is stuck.
+    const stuck = this.#calledAt - this.#askedAt > STUCK_MS;
+    if (
+      this.#reaping && this.pending === 0 && (!stuck || this.#reaperRuns())
+    ) {
+      if (this.#look === undefined) this.#lookAfter(LOOK_MS.last);
+      return false;
+    }
     const over = this.#over;
     this.#overEnd = 0;
     for (let i = 0; i < end; i += 3) {
@@ -386,6 +396,7 @@ export class NativeEngine implements Engine {
       if (checked(ready, "engine_arm") > 0) return this.#pumpLater();
       this.#reaping = true;
       this.#waits = this.#waits + 1 & 0x7fff_ffff;
+      this.#askedAt = performance.now();
       this.#native.basalt_engine_wait(this.#port, REAPER_MS).then((status) =>
         this.#reaped(status)
       );
@@ -414,10 +425,10 @@ export class NativeEngine implements Engine {
   #lookAfter(delayMs: number): void {
     this.#look = setTimeout(() => {
       this.#look = undefined;
-      if (this.pending === 0 || this.#reaperRuns()) return;
+      if (this.#reaperRuns()) return;
       this.#turn(0, 0);
       this.#settleOver();
-      if (this.#inFlight > 0) {
+      if (this.#look === undefined && this.#inFlight > 0) {
         this.#lookAfter(Math.min(2 * delayMs, LOOK_MS.last));
       }
     }, delayMs);

@@ -133,7 +133,8 @@ for (const kind of ["uring", "threads"]) {
             buffer.bytes.fill(i + 1);
             file.write(buffer, i * 65536);
           }
-          await sleep(50);
+          // By then each has begun; what has not begun ends with the worker.
+          await sleep(500);
           postMessage("started");
           await sleep(1e9);
         \`);
