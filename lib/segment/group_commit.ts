@@ -270,30 +270,35 @@ export class GroupCommit {
     // Who was alone in the last flush and waits again is not made to wait for a turn of the event loop, 2 us.
     if (alone && ++this.#flushesInTurn < MAX_FLUSHES_IN_TURN) await undefined;
     else await this.#turn();
+    let failed = false;
     while (this.#wanted !== undefined) {
       const group = this.#gather("none");
       this.#driving = true;
       try {
         await drive(this.#target.flush(group.durability));
         this.#succeeded(group);
+        failed = false;
       } catch (error) {
         this.#failed(group, error);
+        failed = true;
       }
       this.#driving = false;
-      if (this.#target.due) await this.#settle();
+      if (this.#target.due && !await this.#settle()) failed = true;
       if (this.#wanted !== undefined) await this.#turn();
     }
     this.#running = undefined;
-    this.#idling ??= this.#idle();
+    // Nothing is changed behind a write or sync that failed, and a full disk has no room to prepare.
+    if (!failed) this.#idling ??= this.#idle();
   }
 
-  /** What is due, once everybody who waits for the flush could go on; one who blocks may do it first. */
-  async #settle(): Promise<void> {
+  /** What is due, once everybody who waits for the flush could go on; one who blocks may do it first. Resolves to whether it did not fail. */
+  async #settle(): Promise<boolean> {
     await this.#turn();
-    if (!this.#target.due) return;
+    if (!this.#target.due) return true;
     this.#driving = true;
-    await drive(this.#target.settle()).catch(untold);
+    const done = await drive(this.#target.settle()).then(() => true, untold);
     this.#driving = false;
+    return done;
   }
 
   /** A turn of the event loop, so that everybody who was woken together joins the same flush. Until it is over, a caller that blocks may go first. */
@@ -367,4 +372,6 @@ export class GroupCommit {
 }
 
 /** The failure of a settling is nobody's: what is poisoned stays so, and without room the next flush begins with the same. */
-function untold(_error: unknown): void {}
+function untold(_error: unknown): false {
+  return false;
+}

@@ -407,7 +407,14 @@ function* cut(file: StorageFile, length: number): Twin<void> {
   yield* step(() => file.sync("full"), () => file.syncSync("full"));
 }
 
-/** What a file holds from the last multiple of the physical block up to `end`. */
+/** How often bytes are read until two reads agree. */
+const TAIL_ATTEMPTS = 4;
+
+/**
+ * What a file holds from the last multiple of the physical block up to `end`.
+ *
+ * A writer writes these bytes again, acknowledged ones among them, and nobody verifies them in between: so a bit that was wrong in one read must not become wrong on the disk. They are read until two reads agree.
+ */
 export function* readTail(
   file: StorageFile,
   pool: BufferPool,
@@ -420,11 +427,29 @@ export function* readTail(
     () => pool.acquire(unit),
     () => pool.acquireSync(unit),
   );
-  yield* step(
-    () => file.read(buffer, start, { length: unit }),
-    () => file.readSync(buffer, start, { length: unit }),
+  let before: Uint8Array | undefined;
+  for (let attempt = 0; attempt < TAIL_ATTEMPTS; attempt++) {
+    const read = yield* step(
+      () => file.read(buffer, start, { length: unit }),
+      () => file.readSync(buffer, start, { length: unit }),
+    );
+    // What is missing would be written back as whatever the memory held.
+    if (start + read < end) {
+      throw new Deno.errors.UnexpectedEof(
+        `Cannot read '${file.path}' up to byte ${end}: it ends at ${
+          start + read
+        }, somebody else has cut it`,
+      );
+    }
+    const tail = buffer.bytes.slice(0, end - start);
+    if (before !== undefined && tail.every((byte, i) => byte === before![i])) {
+      return tail;
+    }
+    before = tail;
+  }
+  throw new Deno.errors.InvalidData(
+    `Cannot read '${file.path}' from byte ${start} to ${end}: the device gives other bytes each time`,
   );
-  return buffer.bytes.slice(0, end - start);
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

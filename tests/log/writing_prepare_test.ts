@@ -1,5 +1,5 @@
 /** Writing, rule 3: a window ahead of the data is allocated and zeroed; it never stands in the way. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Operation } from "@basalt/io/testing";
 import type { Log } from "../../lib/log/mod.ts";
 import {
@@ -287,5 +287,22 @@ Deno.test("Rule 3: blocking calls and closing work at every moment of a preparat
         await quiet(place.storage);
       });
     }
+  }
+});
+
+Deno.test("Rule 7: nothing is prepared behind a flush that failed", async () => {
+  for (const error of ["EIO", "ENOSPC"]) {
+    await at(new SimulatedPlace(), async (place) => {
+      const disk = place.storage;
+      const log = await openLog(place, { prepareBytes: 200 * KIB });
+      const heal = disk.failAt(1, { error }, { kind: "write", sticky: true });
+      log.append(payload(0, 100));
+      await assertRejects(() => log.flush());
+      const { length } = disk.trace;
+      await quiet(disk);
+      assertEquals(disk.trace.length, length);
+      heal();
+      await log.close().catch(() => {});
+    });
   }
 });

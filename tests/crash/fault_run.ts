@@ -1,0 +1,357 @@
+/**
+ * A log, or a reader of one, on a disk of which one operation fails, or all from one on: what is called, what it answers, and what must hold afterwards.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { setImmediate } from "node:timers";
+import { Log, LogReader } from "../../lib/log/mod.ts";
+import type { BufferPool } from "../../lib/pool/mod.ts";
+import { CorruptSegment, Poisoned } from "../../lib/segment/mod.ts";
+import { type Durability, NoSpace } from "../../lib/storage/mod.ts";
+import type {
+  Fault,
+  Operation,
+  OperationKind,
+  SimulatedDisk,
+} from "@basalt/io/testing";
+import { assertBytes, DIR } from "../log/recovery_support.ts";
+import { payload, testPool } from "../log/support.ts";
+import { checkLog } from "./check.ts";
+import type { Message } from "./scenario.ts";
+
+/** Which form of the operations is called. */
+export type Twin = "async" | "sync";
+
+/** What goes wrong, and how often. */
+export interface Failure {
+  readonly name: string;
+  readonly fault: Fault;
+  readonly sticky: boolean;
+  /** The number of the operation. */
+  readonly number: number;
+}
+
+/** Operations that are repeated when they were interrupted. */
+const REPEATED: readonly OperationKind[] = [
+  "read",
+  "write",
+  "truncate",
+  "preallocate",
+];
+
+/** How many turns of the event loop may pass in which nothing happens. */
+const IDLE_TURNS = 300;
+
+export const SETTINGS = {
+  blockBytes: 4096,
+  segmentBytes: 12_000,
+  lockTimeoutMs: 0,
+};
+
+/** One run of a scenario. */
+export class FaultRun {
+  readonly disk: SimulatedDisk;
+  readonly twin: Twin;
+  readonly pool: BufferPool = testPool();
+  readonly messages: Message[];
+  log: Log | undefined;
+  acknowledged: number;
+  removable = 0;
+  readonly #failure: Failure;
+  readonly #disarm: () => void;
+  /** The operation that failed first. */
+  #hit: Operation | undefined;
+  #first = 0;
+  #poison: Poisoned | undefined;
+  /** How many operations had begun when the log was known to be poisoned. */
+  #poisonedAt = Infinity;
+  #errors = 0;
+
+  constructor(
+    disk: SimulatedDisk,
+    twin: Twin,
+    failure: Failure,
+    held: { messages: readonly Message[]; acknowledged: number },
+  ) {
+    this.disk = disk;
+    this.twin = twin;
+    this.messages = [...held.messages];
+    this.acknowledged = held.acknowledged;
+    this.#failure = failure;
+    const { number, sticky, fault } = failure;
+    this.#disarm = disk.onOperation((operation) => {
+      const here = operation.number === number ||
+        sticky && operation.number > number;
+      if (!here) return;
+      this.#hit ??= operation;
+      // A wrong bit of a write is damage, which `verify` is for; a read of nothing before the end of the file is none of a kernel's answers.
+      const { kind } = operation;
+      const other = fault.flipBit !== undefined && kind === "write" ||
+        fault.shortBytes === 0 && kind === "read";
+      return other ? undefined : fault;
+    });
+  }
+
+  /** Whether the scenario came to the operation that fails. */
+  get hit(): boolean {
+    return this.#hit !== undefined;
+  }
+
+  async open(): Promise<void> {
+    const options = {
+      ...SETTINGS,
+      storage: this.disk,
+      pool: this.pool,
+      prepareBytes: this.twin === "async" ? 16_384 : 0,
+    };
+    await this.#call("open", async () => {
+      const log = this.log = this.twin === "async"
+        ? await Log.open(DIR, options)
+        : Log.openSync(DIR, options);
+      const { recovered } = log.stats().opening;
+      const flipped = this.#failure.fault.flipBit !== undefined;
+      if (flipped && log.nextOffset < this.acknowledged) {
+        // A wrong bit in the unsynced tail looks like a torn write: what is cut is told.
+        assert(
+          recovered.some(({ cutBytes }) => cutBytes > 0),
+          "cut in silence",
+        );
+        this.acknowledged = log.nextOffset;
+      }
+      this.messages.splice(log.nextOffset);
+    });
+  }
+
+  /** Appends messages; whether they were taken. */
+  async append(...lengths: number[]): Promise<void> {
+    const { log } = this;
+    if (log === undefined) return;
+    await this.#call("append", () => {
+      const next = this.messages.length;
+      const first = log.appendBatch(
+        lengths.map((length, i) => payload(next + i, length)),
+      );
+      assertEquals(first, next);
+      this.messages.push(...lengths.map((length) => ({ salt: 0, length })));
+    });
+  }
+
+  async flush(durability: Durability = "data"): Promise<void> {
+    const { log } = this;
+    if (log === undefined) return;
+    const appended = this.messages.length;
+    await this.#call("flush", async () => {
+      if (this.twin === "async") await log.flush({ durability });
+      else log.flushSync({ durability });
+      if (durability !== "none") this.acknowledged = appended;
+    });
+  }
+
+  /** Waits for each message that is not durable yet, all at once. */
+  async durable(): Promise<void> {
+    const { log } = this;
+    if (log === undefined || this.twin === "sync") return await this.flush();
+    const from = log.durableOffset;
+    await Promise.all(
+      this.messages.slice(from).map((_, i) =>
+        this.#call("durable", async () => {
+          await log.whenDurable(from + i);
+          this.acknowledged = Math.max(this.acknowledged, from + i + 1);
+        })
+      ),
+    );
+  }
+
+  async truncate(): Promise<void> {
+    const { log } = this;
+    if (log === undefined) return;
+    this.removable = Math.max(this.removable, log.nextOffset);
+    await this.#call("truncate", async () => {
+      this.#first = this.twin === "async"
+        ? await log.truncateBefore(log.nextOffset)
+        : log.truncateBeforeSync(log.nextOffset);
+    });
+  }
+
+  /** Reads what is in the files, from a log that is open or from outside; what is read must be right. */
+  async read(from: "log" | "reader"): Promise<void> {
+    const { disk: storage, pool } = this;
+    const source = from === "log"
+      ? this.log
+      : new LogReader(DIR, { storage, pool });
+    if (source === undefined) return;
+    await this.#call("read", async () => {
+      const written = this.log?.writtenOffset ?? this.messages.length;
+      let offset = this.#first;
+      const batches = this.twin === "async" ? source.read() : source.readSync();
+      for await (using batch of batches) {
+        for (let i = 0; i < batch.count; i++) {
+          offset = batch.offset(i);
+          const { salt, length } = this.messages[offset]!;
+          assertBytes(batch.payload(i), payload(salt + offset, length));
+          offset++;
+        }
+      }
+      assertEquals(offset, written, "reading ends early, and nobody says so");
+    });
+  }
+
+  async close(): Promise<void> {
+    const { log } = this;
+    if (log === undefined) return;
+    const appended = this.messages.length;
+    await this.#call("close", async () => {
+      if (this.twin === "async") await log.close();
+      else log.closeSync();
+      this.acknowledged = appended;
+      this.log = undefined;
+    });
+  }
+
+  /** Takes the fault away, ends what is open, and checks everything that must hold. */
+  async finish(): Promise<void> {
+    this.#disarm();
+    const { log, disk, pool } = this;
+    if (log !== undefined) {
+      this.acknowledged = Math.max(this.acknowledged, log.durableOffset);
+      try {
+        await log.close();
+        this.acknowledged = this.messages.length;
+      } catch (error) {
+        // With room again, nothing but poison is in the way.
+        assert(
+          error === this.#poison || !(error instanceof NoSpace),
+          `${error}`,
+        );
+      }
+    }
+    assertEquals(pool.stats().inUseBytes, 0, "memory is still leased");
+    assertEquals(disk.openFiles, 0, "files are still open");
+    if (disk.crashState("all").files().length > 0) {
+      const lock = disk.lock(DIR);
+      assert(lock !== undefined, "the lock is still held");
+      lock!.release();
+    }
+    if (this.#mustSucceed()) {
+      assertEquals(this.#errors, 0, "errors of what is repeated");
+    }
+    this.#checkPoison();
+    pool.close();
+    for (const choice of ["none", "all", "random"] as const) {
+      this.#checkAfter(disk.crashState(choice), choice);
+    }
+    this.#checkAfter(disk.kill(), "killed");
+  }
+
+  /** Whether the fault is one that nobody notices. */
+  #mustSucceed(): boolean {
+    const { fault, sticky } = this.#failure;
+    if (fault.latencyMs !== undefined) return true;
+    if (fault.shortBytes !== undefined) return fault.shortBytes > 0;
+    const again = fault.error === "EINTR" || fault.error === "EAGAIN";
+    return again && !sticky && this.#hit !== undefined &&
+      REPEATED.includes(this.#hit.kind);
+  }
+
+  /** After it was told that it is poisoned, nobody asked the disk to change anything; closing apart, which only ends files. */
+  #checkPoison(): void {
+    if (this.#poison === undefined) return;
+    const later = this.disk.trace.slice(this.#poisonedAt)
+      .filter(({ kind }) =>
+        ["write", "sync", "truncate", "rename", "remove", "syncDirectory"]
+          .includes(kind)
+      );
+    assertEquals(later, [], "a poisoned log changes nothing");
+  }
+
+  #checkAfter(disk: SimulatedDisk, what: string): void {
+    const pool = testPool();
+    try {
+      const log = Log.openSync(DIR, { ...SETTINGS, storage: disk, pool });
+      checkLog(log, {
+        messages: this.messages,
+        acknowledged: this.acknowledged,
+        firstAtLeast: this.#first,
+        removable: this.removable,
+      });
+      log.closeSync();
+      assertEquals(pool.stats().inUseBytes, 0);
+    } catch (error) {
+      throw new Error(
+        `after the crash (${what}): ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
+    } finally {
+      pool.close();
+    }
+  }
+
+  /** Calls something; its error must be a documented one. */
+  async #call(name: string, run: () => Promise<void> | void): Promise<void> {
+    try {
+      const running = (async () => await run())();
+      // Between calls that block no turn of the event loop comes.
+      if (this.twin === "async") await settled(this.disk, running);
+      else await running;
+    } catch (error) {
+      this.#errors++;
+      this.#judge(name, error);
+    }
+  }
+
+  #judge(name: string, error: unknown): void {
+    const { fault } = this.#failure;
+    const code = fault.shortBytes === 0 ? "EIO" : fault.error;
+    const told = error as Error & { code?: string };
+    const writing = name !== "open" && name !== "read";
+    if (error instanceof Poisoned && writing) {
+      assertEquals(error.durableOffset, this.log!.durableOffset);
+      this.#poison ??= error;
+      assertStrictEquals(error, this.#poison, "another poison");
+      this.#poisonedAt = Math.min(this.#poisonedAt, this.disk.trace.length);
+      if (name === "close") this.log = undefined;
+      return;
+    }
+    if (error instanceof NoSpace && code === "ENOSPC") {
+      if (writing && name !== "truncate") {
+        assertEquals(error.durableOffset, this.log!.durableOffset);
+      }
+      return;
+    }
+    const wrong = fault.flipBit !== undefined || fault.shortBytes === 0;
+    if (error instanceof CorruptSegment && wrong && !writing) return;
+    if (told.code === code && code !== undefined && name !== "append") {
+      // Closing gives everything back, whatever fails.
+      if (name === "close") this.log = undefined;
+      return;
+    }
+    throw new Error(`${name} gave ${told.name}: ${told.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Waits for a promise; throws if it does not settle although nothing is under way any more. */
+async function settled<T>(
+  disk: SimulatedDisk,
+  promise: Promise<T>,
+): Promise<T> {
+  let done = false;
+  const end = () => {
+    done = true;
+  };
+  promise.then(end, end);
+  for (let idle = 0; !done && idle < IDLE_TURNS;) {
+    const before = disk.trace.length;
+    const { timeMicros } = disk;
+    await new Promise<void>((resolve) => setImmediate(() => resolve()));
+    const still = disk.trace.length === before &&
+      disk.timeMicros === timeMicros && disk.inFlight.length === 0;
+    idle = still ? idle + 1 : 0;
+  }
+  assert(done, "it hangs: nothing is under way, and it does not settle");
+  return await promise;
+}
