@@ -75,8 +75,9 @@ Deno.test({
     const [{ symbols }] = Object.values<Module>(nodes) as [Module];
     const fields: Record<string, string[]> = {};
     for (const { name, declarations } of symbols) {
-      const { extends: parent, properties = [] } = declarations[0]?.def ?? {};
-      if (!parent?.endsWith("Error")) continue;
+      const { kind, def = {} } = declarations[0]!;
+      const { extends: parent, properties = [] } = def;
+      if (kind !== "class" || !parent?.endsWith("Error")) continue;
       // Every error has a name and may have a cause.
       fields[name] = properties.map((each) => each.name)
         .filter((each) => each !== "name" && each !== "cause").sort();
