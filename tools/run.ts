@@ -110,10 +110,12 @@ export function denoCounts(finished: Finished): Counts {
   return orFailed(counts, finished);
 }
 
-/** The names of the tests that `deno test` ignored. */
-export function ignoredTests(finished: Finished): string[] {
-  return [...finished.output.matchAll(/^(.+) \.\.\. ignored/gm)]
-    .map(([, name]) => name!.trim());
+/** The names of the tests that `deno test` ran, with whether it ignored them; without what a name says of the reason. */
+export function testsOf(finished: Finished): Map<string, boolean> {
+  const lines = finished.output.matchAll(
+    /^(.+?)(?: \(skipped: .*\))? \.\.\. (ok|FAILED|ignored)/gm,
+  );
+  return new Map([...lines].map(([, name, how]) => [name!, how === "ignored"]));
 }
 
 function orFailed(counts: Counts, finished: Finished): Counts {

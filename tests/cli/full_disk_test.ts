@@ -1,10 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { ALL } from "../permissions.ts";
+import { canMount } from "../machine.ts";
 import { Directory } from "./support.ts";
 
-const MOUNTS = ALL && Deno.uid() === 0 &&
-  new Deno.Command("unshare", { args: ["--mount", "true"] }).outputSync()
-    .success;
+const MOUNTS = canMount("mount -t tmpfs none $0");
 
 Deno.test(
   `ingest onto a full disk says how much is durable, and the log holds that${

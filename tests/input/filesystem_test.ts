@@ -1,8 +1,10 @@
 /** Logs on filesystems that a new user may meet: full, read-only, in memory, with blocks of 4096 bytes. Each in a mount namespace that ends with its process. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ALL } from "../permissions.ts";
+import { canMount } from "../machine.ts";
 import { runScript } from "../storage/subprocess.ts";
 import { TemporaryDirectory } from "../storage/tiers.ts";
+
+const MOUNT_POINT = "mkdir -p $0/mount && ";
 
 type Result = Record<string, Record<string, unknown>>;
 
@@ -12,7 +14,7 @@ async function onMount(
   mode: string,
   dir: string,
 ): Promise<Result> {
-  const shell = `mkdir -p $0/mount && ${mount} && exec "$@"`;
+  const shell = `${MOUNT_POINT}${mount} && exec "$@"`;
   const prefix = ["unshare", "-m", "sh", "-c", shell, dir];
   return await runScript(
     "../input/log_script.ts",
@@ -20,20 +22,6 @@ async function onMount(
     [mode, `${dir}/mount`],
     prefix,
   ) as Result;
-}
-
-/** Why a mount does not work here; `undefined` if it does. */
-function possible(mount: string): boolean {
-  if (!ALL) return false;
-  using dir = new TemporaryDirectory();
-  const shell = `mkdir -p $0/mount && ${mount}`;
-  try {
-    const args = ["-m", "sh", "-c", shell, dir.path];
-    return new Deno.Command("unshare", { args, stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch {
-    return false;
-  }
 }
 
 /** A loop device that goes when the mount does: it is detached while it is in use. */
@@ -52,7 +40,7 @@ const TMPFS = "mount -t tmpfs -o size=16m none $0/mount";
 Deno.test({
   name:
     "a log on a disk that fills up: NoSpace with the durable offset, nothing acknowledged is lost, and it goes on when there is room",
-  ignore: !possible(EXT4),
+  ignore: !canMount(MOUNT_POINT + EXT4),
   fn: async () => {
     using dir = new TemporaryDirectory();
     const { failure, durable, twice, closing, reader, afterwards } =
@@ -86,7 +74,7 @@ Deno.test({
 Deno.test({
   name:
     "a closed log on a read-only filesystem can be read; opening it for writing says why not, and changes nothing",
-  ignore: !possible(EXT4),
+  ignore: !canMount(MOUNT_POINT + EXT4),
   fn: async () => {
     using dir = new TemporaryDirectory();
     await onMount(EXT4, "prepare", dir.path);
@@ -111,7 +99,7 @@ Deno.test({
 Deno.test({
   name:
     "a disk with blocks of 4096 bytes: what is misaligned is refused with the right values, and a log works",
-  ignore: !possible(SECTORS),
+  ignore: !canMount(MOUNT_POINT + SECTORS),
   fn: async () => {
     using dir = new TemporaryDirectory();
     const { capabilities, misaligned, read } = await onMount(
@@ -136,7 +124,7 @@ Deno.test({
 
 Deno.test({
   name: "a log in memory (tmpfs) works, and says that it is buffered and why",
-  ignore: !possible(TMPFS),
+  ignore: !canMount(MOUNT_POINT + TMPFS),
   fn: async () => {
     using dir = new TemporaryDirectory();
     const { capabilities, read } = await onMount(TMPFS, "use", dir.path);

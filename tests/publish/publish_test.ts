@@ -1,6 +1,6 @@
 /** The package as a user gets it: the files that would be published, from a server, without the checkout and without a toolchain. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ALL } from "../permissions.ts";
+import { hasProgram } from "../machine.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const decoder = new TextDecoder();
@@ -93,20 +93,9 @@ async function withoutCheckout(): Promise<string[]> {
   }
 }
 
-async function hasCargo(): Promise<boolean> {
-  try {
-    return (await new Deno.Command("cargo", {
-      args: ["--version"],
-      stdout: "null",
-    }).output()).success;
-  } catch {
-    return false;
-  }
-}
-
 Deno.test(
   "the published files work from a server with the documented permissions, without checkout, toolchain or caches",
-  { ignore: !ALL || !await hasCargo() },
+  { ignore: !hasProgram("cargo") },
   async (t) => {
     const dir = Deno.makeTempDirSync();
     const published = `${dir}/published`;

@@ -329,12 +329,14 @@ for (const name of Object.keys(WRITES)) {
         "durability",
       );
       assertEquals(file.sizeSync(), 0, "nothing was written");
-      // Beyond what any filesystem holds: the first item fails, the second one is written all the same.
-      const error = await assertRejects(() =>
-        WRITES[name]!(file, items(2 ** 52, 8192), { durability: "data" })
-      );
-      assertEquals((error as { code?: string }).code, "EFBIG");
-      assertEquals([file.sizeSync(), file.stats().syncs], [12_288, 0]);
+      // Beyond what a disk's filesystem holds: the first item fails, the second one is written all the same.
+      if (file.capabilities.filesystem !== "tmpfs") {
+        const error = await assertRejects(() =>
+          WRITES[name]!(file, items(2 ** 52, 8192), { durability: "data" })
+        );
+        assertEquals((error as { code?: string }).code, "EFBIG");
+        assertEquals([file.sizeSync(), file.stats().syncs], [12_288, 0]);
+      }
       assertEquals([first.state, second.state], ["leased", "leased"]);
       file.closeSync();
       await assertRejects(() => WRITES[name]!(file, items(0)), Error, "closed");

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DiskStorage } from "../../lib/storage/mod.ts";
+import { hasProgram } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
 import { runScript } from "./subprocess.ts";
 import { TemporaryDirectory, TestPool } from "./tiers.ts";
@@ -157,7 +158,7 @@ Deno.test(
 
 Deno.test(
   "DiskStorage.makeDirectory() syncs each directory that got a new name",
-  { ignore: !ALL || !has("strace") },
+  { ignore: !hasProgram("strace") },
   async () => {
     using dir = new TemporaryDirectory();
     const path = dir.file("a/b");
@@ -251,16 +252,3 @@ Deno.test("DiskStorage.delay() waits, and ends with its signal", async () => {
     "before",
   );
 });
-
-function has(command: string): boolean {
-  if (!ALL) return false;
-  try {
-    return new Deno.Command(command, {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    }).outputSync().success;
-  } catch {
-    return false;
-  }
-}

@@ -1,6 +1,6 @@
 /** Filesystems that the machine has not mounted: in a mount namespace of a process of their own, which ends with it. */
 import { assert, assertEquals } from "@std/assert";
-import { ALL } from "../permissions.ts";
+import { canMount } from "../machine.ts";
 import { runScript } from "./subprocess.ts";
 import { TemporaryDirectory } from "./tiers.ts";
 
@@ -19,19 +19,6 @@ async function onMount(
   ) as Record<string, unknown>;
 }
 
-/** Whether a mount command works here: it needs privileges, and programs that may be missing. */
-function possible(mount: string): boolean {
-  if (!ALL) return false;
-  using dir = new TemporaryDirectory();
-  try {
-    const args = ["-m", "sh", "-c", mount, dir.path];
-    return new Deno.Command("unshare", { args, stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch {
-    return false;
-  }
-}
-
 const SMALL = "mount -t tmpfs -o size=64k none $0";
 const RAMFS = "mount -t ramfs none $0";
 /** Where data goes through the journal ext4 cannot be direct; `cold` was never read since it was mounted. */
@@ -46,7 +33,7 @@ const JOURNAL = [
 
 Deno.test(
   "DirectFile gives NoSpace with what was written, and goes on when there is room",
-  { ignore: !possible(SMALL) },
+  { ignore: !canMount(SMALL) },
   async () => {
     using dir = new TemporaryDirectory();
     const { noSpace, allocation, afterwards } = await onMount(
@@ -86,7 +73,7 @@ Deno.test(
 
 Deno.test(
   "DirectFile.open() falls back where open(2) refuses O_DIRECT, and leaves nothing behind if direct is required",
-  { ignore: !possible(RAMFS) },
+  { ignore: !canMount(RAMFS) },
   async () => {
     using dir = new TemporaryDirectory();
     const { prefer, require } = await onMount(RAMFS, dir.path) as Record<
@@ -106,7 +93,7 @@ Deno.test(
 
 Deno.test(
   "DirectFile.open() is uncached where the filesystem drops pages but cannot be direct",
-  { ignore: !possible(JOURNAL) },
+  { ignore: !canMount(JOURNAL) },
   async () => {
     using dir = new TemporaryDirectory();
     const { prefer, require, uncached } = await onMount(

@@ -1,0 +1,29 @@
+/** What the machine has: tests that need more are ignored, and named in `required.txt`. */
+import { ALL } from "./permissions.ts";
+
+/** Whether a program is installed. */
+export function hasProgram(name: string): boolean {
+  return succeeds(name, ["--version"]);
+}
+
+/** Whether a shell command that mounts something in the directory `$0` works here: it needs privileges, and programs that may be missing. */
+export function canMount(mount: string): boolean {
+  if (!ALL) return false;
+  const dir = Deno.makeTempDirSync({ prefix: "basalt_mount_" });
+  try {
+    // In a mount namespace, which ends with the command.
+    return succeeds("unshare", ["-m", "sh", "-c", mount, dir]);
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
+function succeeds(command: string, args: string[]): boolean {
+  if (!ALL) return false;
+  try {
+    return new Deno.Command(command, { args, stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } catch {
+    return false;
+  }
+}
