@@ -114,6 +114,7 @@ export type {
   CorruptionFields,
   CorruptionKind,
   FlatPayloads,
+  HistogramSnapshot,
   ReadOptions,
   ReadStart,
   RecoveryReport,

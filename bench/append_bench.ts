@@ -56,3 +56,13 @@ Deno.bench(
     for (let i = 0; i < COUNT; i += BATCH) log.appendBatch(strings);
   }),
 );
+
+const bytes = new Uint8Array(BATCH * PAYLOAD_BYTES).fill(0x61);
+const lengths = new Uint32Array(BATCH).fill(PAYLOAD_BYTES);
+
+Deno.bench(
+  { name: "appendBatch of { bytes, lengths }", group },
+  appending(() => {
+    for (let i = 0; i < COUNT; i += BATCH) log.appendBatch({ bytes, lengths });
+  }),
+);

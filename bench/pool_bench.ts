@@ -52,4 +52,13 @@ for (const [name, length] of [["4 KiB", 4096], ["1 MiB", 1024 ** 2]] as const) {
     group: name,
     fn: () => pool.acquireSync(length).freeze().drop(),
   });
+  Deno.bench({
+    name: `acquireSync, splitTo, drop both, ${name}`,
+    group: name,
+    fn() {
+      const rest = pool.acquireSync(length);
+      rest.splitTo(length / 2).drop();
+      rest.drop();
+    },
+  });
 }

@@ -523,14 +523,12 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** Figures of this moment. */
   stats(): LogStats {
-    const { flushes, flushedMessages } = this.#commit.figures;
     const { preparer, writtenEnd } = this.#active;
     return {
       appendedMessages: this.nextOffset - this.#openedAt,
       appendedBytes: this.#earlierBytes + this.#last.end,
       pendingBytes: this.#pendingBytes,
-      flushes,
-      flushedMessages,
+      ...this.#commit.stats,
       syncs: this.#syncs + this.#active.syncs,
       rolls: this.#rolls,
       segments: this.#sealed.length + 1,

@@ -1,3 +1,4 @@
+import type { HistogramSnapshot } from "../segment/mod.ts";
 import type { OpeningReport } from "./opening.ts";
 
 /** A log's figures at one moment. */
@@ -12,6 +13,12 @@ export interface LogStats {
   flushes: number;
   /** Messages that flushes made durable. */
   flushedMessages: number;
+  /** How long flushes took, in microseconds, those that failed included: from gathering the messages to their durability, if that was asked for. */
+  flushMicros: HistogramSnapshot;
+  /** How many messages a flush made durable, of those that made any: the size of the groups. */
+  groupMessages: HistogramSnapshot;
+  /** How many calls wait for a flush or for durability now: the depth of the queue. */
+  waiting: number;
   /** How often messages were made durable: by a sync, or by a write that carries it. */
   syncs: number;
   /** Segments that were closed because the next message would have exceeded their size. */

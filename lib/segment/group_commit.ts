@@ -6,6 +6,7 @@ import {
   type Twin,
 } from "../storage/mod.ts";
 import { wrongDurability } from "./checks.ts";
+import { Histogram, type HistogramSnapshot } from "./histogram.ts";
 import { Poisoned } from "./poisoned.ts";
 
 /** What a {@linkcode GroupCommit} writes. */
@@ -38,6 +39,20 @@ interface Caller {
   reject(reason: unknown): void;
 }
 
+/** What a {@linkcode GroupCommit} tells of itself. */
+export interface GroupCommitStats {
+  /** Flushes that were run. */
+  flushes: number;
+  /** Messages that flushes made durable. */
+  flushedMessages: number;
+  /** How long flushes took, in microseconds. */
+  flushMicros: HistogramSnapshot;
+  /** How many messages a flush made durable, of those that made any. */
+  groupMessages: HistogramSnapshot;
+  /** How many wait for a flush or for durability now. */
+  waiting: number;
+}
+
 /** Those whom one flush serves. */
 interface Group {
   durability: Durability;
@@ -46,6 +61,8 @@ interface Group {
   before: number;
   /** The offset behind its last message. */
   end: number;
+  /** When it began, in milliseconds of the steady clock: for statistics, nothing is decided by it. */
+  startMs: number;
 }
 
 /** After so many flushes without a turn of the event loop there is one, whatever happens. */
@@ -77,15 +94,23 @@ export class GroupCommit {
   #flushesInTurn = 0;
   #flushes = 0;
   #flushedMessages = 0;
+  readonly #flushMicros = new Histogram();
+  readonly #groupMessages = new Histogram();
 
   constructor(target: Committable, path: string) {
     this.#target = target;
     this.#path = path;
   }
 
-  /** Flushes that were run, and messages that they made durable. */
-  get figures(): { flushes: number; flushedMessages: number } {
-    return { flushes: this.#flushes, flushedMessages: this.#flushedMessages };
+  /** The figures of this moment. */
+  get stats(): GroupCommitStats {
+    return {
+      flushes: this.#flushes,
+      flushedMessages: this.#flushedMessages,
+      flushMicros: this.#flushMicros.snapshot(),
+      groupMessages: this.#groupMessages.snapshot(),
+      waiting: this.#waiters.length + this.#callers.length,
+    };
   }
 
   /** Whether a flush is in flight. */
@@ -322,6 +347,7 @@ export class GroupCommit {
       callers: this.#callers,
       before: this.#target.durableOffset,
       end: this.#target.nextOffset,
+      startMs: performance.now(),
     };
     this.#wanted = undefined;
     this.#callers = [];
@@ -344,8 +370,11 @@ export class GroupCommit {
   }
 
   #count(group: Group): void {
+    const messages = this.#target.durableOffset - group.before;
     this.#flushes++;
-    this.#flushedMessages += this.#target.durableOffset - group.before;
+    this.#flushedMessages += messages;
+    this.#flushMicros.record(1000 * (performance.now() - group.startMs));
+    if (messages > 0) this.#groupMessages.record(messages);
     this.#wake();
   }
 

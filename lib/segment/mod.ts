@@ -15,6 +15,8 @@ export type { CorruptionFields, CorruptionKind } from "./corrupt_segment.ts";
 export { corruption, Cursor, describeStop } from "./cursor.ts";
 export type { CursorStop } from "./cursor.ts";
 export { GroupCommit } from "./group_commit.ts";
+export type { GroupCommitStats } from "./group_commit.ts";
+export type { HistogramSnapshot } from "./histogram.ts";
 export { CHECKPOINT_BYTES, MAX_OFFSET, MAX_SEGMENT_BYTES } from "./layout.ts";
 export { IndexCheck } from "./index_check.ts";
 export type { WrongEntries } from "./index_check.ts";

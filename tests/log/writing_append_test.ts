@@ -285,3 +285,28 @@ Deno.test("Log.ready(), awaited while appending, lets blocks be written before t
     await log.close();
   });
 });
+
+Deno.test("Log.stats() counts groups and flushes by size and time, and those who wait", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await openLog(place);
+    assertEquals(log.stats().groupMessages.count, 0);
+    assertEquals(log.stats().flushMicros.max, 0);
+    for (const size of [5, 1, 1, 1]) {
+      const waiting = Array.from(
+        { length: size },
+        () => log.appendDurable("x"),
+      );
+      assertEquals(log.stats().waiting, size);
+      await Promise.all(waiting);
+      assertEquals(log.stats().waiting, 0);
+    }
+    await log.flush();
+    const { flushes, groupMessages, flushMicros } = log.stats();
+    const { count, min, max, mean, p50, p99 } = groupMessages;
+    // The last flush had nothing to make durable.
+    assertEquals([count, min, max, mean, p50, p99], [4, 1, 5, 2, 1, 5]);
+    assertEquals([flushes, flushMicros.count], [5, 5]);
+    assert(flushMicros.min >= 1 && flushMicros.p50 <= flushMicros.max);
+    await log.close();
+  });
+});

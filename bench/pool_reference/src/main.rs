@@ -1,0 +1,180 @@
+//! Basalt's pool beside `iggy_common`'s `PooledBuffer`, in one process, turn by turn: `pool_reference PATH_OF_LIBBASALT`.
+//!
+//! Basalt is measured as JavaScript calls it, through the exports of the library as it ships; its figures hold the border of C.
+//! A buffer of Basalt's is frozen and split by bookkeeping in JavaScript: of that only the native calls are here, which for
+//! splitting are none. What the whole costs in JavaScript is in `pool_bench.ts`.
+//!
+//! Prints a line of JSON for each row: `{ "name", "ours_ns", "theirs_ns", "ratio", "min", "max" }`, medians over the pairs.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use iggy_common::{IggyByteSize, MemoryPool, MemoryPoolConfigOther, PooledBuffer};
+use libloading::{Library, Symbol};
+
+const PAIRS: usize = 9;
+const FROZEN: u32 = 1;
+
+type Open = unsafe extern "C" fn(u32, f64, u32) -> i32;
+type Acquire = unsafe extern "C" fn(u32, u32, u32, *mut u32) -> i32;
+type Release = unsafe extern "C" fn(u32, u32, u32) -> i32;
+type Count = unsafe extern "C" fn(u32, u32, i32) -> i32;
+
+/// The exports of the pool, and a pool of 4 GiB.
+struct Basalt<'a> {
+    pool: u32,
+    acquire: Symbol<'a, Acquire>,
+    release: Symbol<'a, Release>,
+    count: Symbol<'a, Count>,
+}
+
+impl<'a> Basalt<'a> {
+    fn new(library: &'a Library) -> Self {
+        // SAFETY: the types are those of the library's symbol table (`lib/native/symbols.ts`).
+        unsafe {
+            let open: Symbol<Open> = library.get(b"basalt_pool_open").expect("an export");
+            let pool = open(1, f64::from(4u32) * f64::from(1u32 << 30), 8192);
+            assert!(pool > 0, "no pool: {pool}");
+            Self {
+                pool: pool as u32,
+                acquire: library.get(b"basalt_pool_acquire").expect("an export"),
+                release: library.get(b"basalt_pool_release").expect("an export"),
+                count: library.get(b"basalt_pool_count").expect("an export"),
+            }
+        }
+    }
+
+    fn acquire(&self, length: u32) -> [u32; 8] {
+        let mut out = [0; 8];
+        // SAFETY: `out` has the 8 words that the call writes.
+        let status = unsafe { (self.acquire)(self.pool, length, 0, out.as_mut_ptr()) };
+        assert_eq!(status, 0);
+        out
+    }
+
+    fn release(&self, [slot, generation, ..]: [u32; 8]) {
+        // SAFETY: plain numbers, checked by the callee.
+        let status = unsafe { (self.release)(self.pool, slot, generation) };
+        assert_eq!(status, 0);
+    }
+
+    fn touch(&self, lease: [u32; 8]) {
+        let address = u64::from(lease[5]) << 32 | u64::from(lease[4]);
+        // SAFETY: the first 8 bytes of a block that is leased here.
+        unsafe { std::ptr::with_exposed_provenance_mut::<u64>(address as usize).write_volatile(7) };
+    }
+
+    fn frozen(&self, delta: i32) {
+        // SAFETY: plain numbers, checked by the callee.
+        let status = unsafe { (self.count)(self.pool, FROZEN, delta) };
+        assert_eq!(status, 0);
+    }
+}
+
+/// Nanoseconds of one call, over some milliseconds of them.
+fn time(mut call: impl FnMut(), rounds: u32) -> f64 {
+    let start = Instant::now();
+    for _ in 0..rounds {
+        call();
+    }
+    start.elapsed().as_nanos() as f64 / f64::from(rounds)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Ours and theirs in turn; prints the row.
+fn row(
+    name: &str,
+    ours_rounds: u32,
+    theirs_rounds: u32,
+    mut ours: impl FnMut(),
+    mut theirs: impl FnMut(),
+) {
+    time(&mut ours, ours_rounds);
+    time(&mut theirs, theirs_rounds);
+    let (mut our, mut their, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        let (a, b) = (
+            time(&mut ours, ours_rounds),
+            time(&mut theirs, theirs_rounds),
+        );
+        our.push(a);
+        their.push(b);
+        ratio.push(a / b);
+    }
+    let middle = median(&mut ratio);
+    println!(
+        r#"{{"name":"{name}","ours_ns":{:.1},"theirs_ns":{:.1},"ratio":{middle:.5},"min":{:.5},"max":{:.5}}}"#,
+        median(&mut our),
+        median(&mut their),
+        ratio[0],
+        ratio[PAIRS - 1],
+    );
+}
+
+fn main() {
+    let path = std::env::args()
+        .nth(1)
+        .expect("Usage: pool_reference PATH_OF_LIBBASALT");
+    // SAFETY: the library has no initialisers of its own.
+    let library = unsafe { Library::new(path) }.expect("the library");
+    let basalt = Basalt::new(&library);
+    MemoryPool::init_pool(&MemoryPoolConfigOther {
+        enabled: true,
+        size: IggyByteSize::from(4u64 << 30),
+        bucket_capacity: 8192,
+    });
+
+    for (name, bytes) in [("4 KiB", 4096u32), ("1 MiB", 1 << 20)] {
+        row(
+            &format!("acquire, drop, {name}"),
+            200_000,
+            200_000,
+            || basalt.release(black_box(basalt.acquire(black_box(bytes)))),
+            || {
+                drop(black_box(PooledBuffer::with_capacity(black_box(
+                    bytes as usize,
+                ))))
+            },
+        );
+    }
+    row(
+        "acquire, put, freeze, drop, 1 MiB",
+        200_000,
+        2_000,
+        || {
+            let lease = basalt.acquire(1 << 20);
+            basalt.touch(lease);
+            basalt.frozen(1);
+            basalt.frozen(-1);
+            basalt.release(black_box(lease));
+        },
+        || {
+            let mut buffer = PooledBuffer::with_capacity(1 << 20);
+            buffer.put_u64_le(7);
+            drop(black_box(buffer.freeze()));
+        },
+    );
+    let mut split: Vec<f64> = (0..PAIRS).map(|_| time_of_split(2_000)).collect();
+    println!(
+        r#"{{"name":"split at 4096, 1 MiB","ours_ns":null,"theirs_ns":{:.1},"ratio":null,"min":null,"max":null}}"#,
+        median(&mut split),
+    );
+}
+
+/// Nanoseconds of splitting a full buffer alone.
+fn time_of_split(rounds: u32) -> f64 {
+    let mut nanos = 0;
+    for _ in 0..rounds {
+        let mut buffer = PooledBuffer::with_capacity(1 << 20);
+        buffer.put_bytes(7, 1 << 20);
+        let start = Instant::now();
+        let head = black_box(buffer.split_to(4096));
+        nanos += start.elapsed().as_nanos();
+        drop((head, buffer));
+    }
+    nanos as f64 / f64::from(rounds)
+}
