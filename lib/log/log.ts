@@ -62,6 +62,8 @@ import { readMark, removeMark } from "./writer_mark.ts";
 
 /** How often another writer's lock is tried, in milliseconds. */
 const LOCK_POLL_MS = 20;
+/** How often the twin that blocks tries it, a millisecond apart: who reads beside a writer has the lock for an instant, to see whether there is one. */
+const LOCK_LOOKS = 3;
 
 /**
  * An append-only log in a directory of segments: the one writer of it, and a reader of what it wrote.
@@ -231,7 +233,11 @@ export class Log implements AsyncDisposable, Disposable {
     const complete = completeOptions(options);
     const { storage, pool, create } = complete;
     if (create) storage.makeDirectorySync(path);
-    const lock = storage.lock(path);
+    let lock = storage.lock(path);
+    for (let look = 0; lock === undefined && look < LOCK_LOOKS; look++) {
+      storage.delaySync(1);
+      lock = storage.lock(path);
+    }
     if (lock === undefined) {
       throw new Locked(path, driveSync(readMark(storage, path, pool)));
     }

@@ -118,7 +118,11 @@ export class BlockReader {
     this.#file = file;
     this.#pool = pool;
     this.#unit = file.capabilities.readOffsetAlignment;
-    this.#limit = options.readAheadBytes ?? READ_AHEAD_BYTES;
+    // A reader that pauses keeps what it read ahead, and must not keep a writer of the same pool from going on.
+    this.#limit = Math.min(
+      options.readAheadBytes ?? READ_AHEAD_BYTES,
+      pool.limitBytes / 4,
+    );
     this.#aheadBound = options.aheadBound ?? Infinity;
     this.#signal = options.signal;
     this.#firstBytes = options.firstBytes ?? BLOCK_BYTES;

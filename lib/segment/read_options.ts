@@ -8,7 +8,7 @@ export interface ReadOptions extends ReadStart {
   count?: number;
   /** Stop before the message that would exceed this many bytes, headers included; the first one is read whatever its size. @default {no limit} */
   maxBytes?: number;
-  /** Bytes of blocks that are read ahead at most, beside the one that is needed: as many as the reader turns out to need, none where the pool has no room, and none by readers that block. @default {8 MiB} */
+  /** Bytes of blocks that are read ahead at most, beside the one that is needed: as many as the reader turns out to need, at most a quarter of the pool's limit, none where the pool has no room, and none by readers that block. @default {8 MiB} */
   readAheadBytes?: number;
 }
 

@@ -1,7 +1,8 @@
 /** Reading while another writes: `LogReader` takes no lock and sees whole messages only, in order, or damage where there is some. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Log, LogReader } from "../../lib/log/mod.ts";
+import { Log, LogReader } from "../../lib/log/mod.ts";
 import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { Locked } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
@@ -17,6 +18,7 @@ import {
   type Place,
   segment,
 } from "./support.ts";
+import { PassingStorage } from "./passing_storage.ts";
 import {
   assertBytes,
   assertMade,
@@ -331,4 +333,27 @@ Deno.test("LogReader: looking for a writer does not keep one away", async () => 
   assertEquals(log.nextOffset, 3);
   log.closeSync();
   assertEquals(drainSync(readerOf(place)).length, 3);
+});
+
+Deno.test("Log.openSync() outlasts the instant for which a reader has the lock, and no more than that", () => {
+  /** A disk whose lock is given back after so many milliseconds. */
+  class Looked extends PassingStorage {
+    leftMs = 2;
+    readonly held = this.inner.lock(DIR)!;
+    override delaySync(durationMs: number): void {
+      super.delaySync(durationMs);
+      this.leftMs -= durationMs;
+      if (this.leftMs === 0) this.held.release();
+    }
+  }
+  const place = placeOn(diskWith({}));
+  place.storage.makeDirectorySync(DIR);
+  const looked = new Looked(place.storage);
+  const { pool } = place;
+  Log.openSync(DIR, { storage: looked, pool }).closeSync();
+  const writer = new Looked(place.storage);
+  writer.leftMs = 1000;
+  assertThrows(() => Log.openSync(DIR, { storage: writer, pool }), Locked);
+  assertEquals(writer.leftMs, 997);
+  writer.held.release();
 });
