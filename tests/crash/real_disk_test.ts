@@ -1,0 +1,114 @@
+/** Real disks under a log: filesystems filled to the brim and mounted read-only, large sectors, a file that somebody cuts. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CorruptSegment, Log } from "@basalt/io";
+import { ALL, FILES } from "../permissions.ts";
+import { at, DiskPlace, payload, segment } from "../log/support.ts";
+import { runScript } from "../storage/subprocess.ts";
+import { TemporaryDirectory } from "../storage/tiers.ts";
+
+interface Disk {
+  readonly name: string;
+  readonly logicalBlock: number;
+  /** Mounts it at `$0/mount`; the mount ends with its namespace, the loop device with the mount. */
+  readonly shell: string;
+}
+
+const LOOP = "mkdir $0/mount && mount -o loop $0/image $0/mount";
+
+const DISKS: readonly Disk[] = [
+  {
+    name: "ext4",
+    logicalBlock: 512,
+    shell: `truncate -s 64M $0/image && mkfs.ext4 -q $0/image && ${LOOP}`,
+  },
+  {
+    name: "XFS",
+    logicalBlock: 512,
+    shell: `truncate -s 320M $0/image && mkfs.xfs -q $0/image && ${LOOP}`,
+  },
+  {
+    name: "btrfs",
+    logicalBlock: 4096,
+    shell:
+      `truncate -s 128M $0/image && mkfs.btrfs -q --mixed $0/image > $0/notes && ${LOOP}`,
+  },
+  {
+    name: "ext4 on sectors of 4096 bytes",
+    logicalBlock: 4096,
+    shell: [
+      "truncate -s 64M $0/image",
+      "d=$(losetup --find --show --sector-size 4096 $0/image)",
+      "mkdir $0/mount",
+      "{ mkfs.ext4 -q $d && mount $d $0/mount; s=$?; losetup -d $d; [ $s = 0 ]; }",
+    ].join(" && "),
+  },
+];
+
+/** Whether a disk can be mounted here: it needs privileges, and programs that may be missing. */
+function possible(shell: string): boolean {
+  if (!ALL) return false;
+  using dir = new TemporaryDirectory();
+  const args = ["-m", "sh", "-c", shell, dir.path];
+  try {
+    return new Deno.Command("unshare", { args, stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+for (const { name, logicalBlock, shell } of DISKS) {
+  Deno.test({
+    name:
+      `a log on ${name}, filled to the brim, loses nothing, goes on when there is room, and is read where it cannot be written`,
+    ignore: !possible(shell),
+    async fn() {
+      using dir = new TemporaryDirectory();
+      const prefix = ["unshare", "-m", "sh", "-c", `${shell} && exec "$@"`];
+      const found = await runScript(
+        "../crash/real_disk_script.ts",
+        ["-A"],
+        [`${dir.path}/mount`],
+        [...prefix, dir.path],
+      ) as Record<string, unknown>;
+      const { noSpace, again, pending, total, read, faults } = found;
+      assertEquals(noSpace, { code: "ENOSPC", exact: true });
+      assertEquals([again, read, faults], ["NoSpace", total, 0]);
+      assertEquals(found["logicalBlock"], logicalBlock);
+      assertEquals(found["readOnly"], {
+        success: true,
+        code: "EROFS",
+        read: total,
+      });
+      assertEquals(found["inUseBytes"], 0);
+      assert((pending as number) > 0 && (total as number) > 50, `${total}`);
+      console.log(`${total} messages, ${found["tier"]}`);
+    },
+  });
+}
+
+Deno.test({
+  name: "a log that somebody cuts while it is open gives no wrong message",
+  ignore: !FILES,
+  async fn() {
+    for (const direct of ["prefer", "never"] as const) {
+      await at(new DiskPlace(direct), async (place) => {
+        const { storage, pool, dir } = place;
+        const log = await Log.open(dir, { storage, pool, prepareBytes: 0 });
+        for (let i = 0; i < 100; i++) log.append(payload(i, 1000));
+        await log.flush();
+        Deno.truncateSync(`${dir}/${segment(0)}.log`, 50 * 1064 + 500);
+        let offset = 0;
+        await assertRejects(async () => {
+          for await (using batch of log.read()) {
+            for (let i = 0; i < batch.count; i++, offset++) {
+              assertEquals(batch.payload(i), payload(offset, 1000));
+            }
+          }
+        }, CorruptSegment);
+        assertEquals(offset, 50);
+        await log.close();
+      });
+    }
+  },
+});
