@@ -33,7 +33,7 @@ const BATCH = 256;
 const NO_LIMIT = 0xffff_ffff;
 /**
  * From this many operations in flight on, more than one completion is waited for: a quarter, so that the device never runs dry. At depth 32 an eighth costs
- * 6 to 8 us of processor time an operation, a quarter 5.5; below 16 both are as good as one.
+ * 6 to 8 us of processor time an operation, a quarter 5.5.
  */
 const MANY = 16;
 /** How long one wait in the kernel lasts at most while the program has other work. */
