@@ -1,0 +1,92 @@
+/** Devices that lose a block that they were writing again, which the format does not promise to survive: what is lost is told, never passed over. */
+import { assert } from "@std/assert";
+import type { SimulatedDisk } from "@basalt/io/testing";
+import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { FILES } from "../permissions.ts";
+import { checkLog } from "./check.ts";
+import {
+  type Expected,
+  openOn,
+  Scenario,
+  small,
+  type Step,
+  STEPS,
+} from "./scenario.ts";
+
+const SETTING = small(512);
+
+interface Tally {
+  states: number;
+  /** All that was acknowledged is there. */
+  whole: number;
+  /** Opening or reading says that it is not. */
+  told: number;
+  /** What was wrong: kept, for a hook's error would be taken for the disk's. */
+  broken: unknown[];
+}
+
+/** Opens a disk with an unreadable block: what was acknowledged is there, or somebody says so. */
+function check(left: SimulatedDisk, expected: Expected, tally: Tally): void {
+  tally.states++;
+  try {
+    const log = openOn(left, SETTING);
+    try {
+      checkLog(log, expected);
+    } finally {
+      log.closeSync();
+    }
+    tally.whole++;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "EIO" || error instanceof CorruptSegment) tally.told++;
+    else tally.broken.push(error);
+  }
+}
+
+/** Every block that could be lost now, with all else or nothing else of what is unsynced. */
+function crash(disk: SimulatedDisk, expected: Expected, tally: Tally): void {
+  for (const [number, { kind }] of disk.unsyncedUnits().entries()) {
+    if (kind !== "block") continue;
+    for (const choice of ["all", "none"] as const) {
+      check(disk.crashState(choice, new Set([number])), expected, tally);
+    }
+  }
+}
+
+async function run(steps: readonly Step[], tally: Tally): Promise<void> {
+  const scenario = new Scenario(SETTING, (disk) => disk, 1);
+  await scenario.open();
+  for (const [i, step] of steps.entries()) {
+    if (!scenario.allows(step)) break;
+    let stop = () => {};
+    if (i === steps.length - 1) {
+      const watch = (disk: SimulatedDisk) =>
+        disk.onOperation(() => crash(disk, scenario.expected, tally));
+      stop = watch(scenario.disk);
+      scenario.onDisk = (disk) => stop = watch(disk);
+    }
+    await scenario.take(step);
+    stop();
+  }
+  await scenario.end();
+}
+
+Deno.test({
+  name:
+    "a block that is lost under rewrite is told by opening or reading, or nothing acknowledged was in it",
+  ignore: !FILES,
+  async fn() {
+    const tally: Tally = { states: 0, whole: 0, told: 0, broken: [] };
+    for (const a of STEPS) {
+      for (const b of STEPS) {
+        for (const c of STEPS) await run([a, b, c], tally);
+      }
+    }
+    const { states, whole, told, broken } = tally;
+    if (broken.length > 0) throw broken[0];
+    console.log(
+      `${states} states with a lost block: ${whole} whole, ${told} told`,
+    );
+    assert(whole > 100 && told > 100);
+  },
+});
