@@ -102,3 +102,37 @@ Deno.test({
     assert(/^```ts\nimport \{.*\} from "@basalt\/io";/m.test(readme));
   },
 });
+
+/** The anchors of a page's headings, as they are made on GitHub and JSR. */
+function anchors(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!.toLowerCase().replace(/[^\w\s-]/g, "").replaceAll(" ", "-")
+  );
+}
+
+Deno.test({
+  name: "every link from page to page of the documentation leads somewhere",
+  ignore: !ALL,
+  fn: () => {
+    const pages = ["README.md", "bench/README.md"];
+    for (const { name } of Deno.readDirSync(`${ROOT}docs`)) {
+      if (name.endsWith(".md")) pages.push(`docs/${name}`);
+    }
+    const dead: string[] = [];
+    for (const page of pages) {
+      const from = new URL(page, `file://${ROOT}`);
+      const text = Deno.readTextFileSync(from);
+      for (const [, link] of text.matchAll(/\]\(\s*([^)\s]+)\s*\)/g)) {
+        const url = new URL(link!, from);
+        if (url.protocol !== "file:") continue;
+        try {
+          const target = Deno.readTextFileSync(decodeURI(url.pathname));
+          const anchor = url.hash.slice(1);
+          if (anchor === "" || anchors(target).includes(anchor)) continue;
+        } catch { /* told below */ }
+        dead.push(`${page}: ${link}`);
+      }
+    }
+    assertEquals(dead, []);
+  },
+});
