@@ -1,11 +1,5 @@
-import { errnoName, Unsupported } from "../native/mod.ts";
-import { NativeEngine } from "./native_engine.ts";
 import type { Flight, Operation } from "./operation.ts";
-import {
-  type EngineKind,
-  type EngineSettings,
-  useSettings,
-} from "./options.ts";
+import type { EngineKind } from "./options.ts";
 
 /** Runs operations, in flight or in place. */
 export interface Engine {
@@ -53,48 +47,4 @@ export interface Engine {
 
   /** Blocks until nothing is in flight and nothing waits. The promises settle in a later turn of the event loop. */
   settleSync(): void;
-}
-
-let instance: Engine | undefined;
-
-/**
- * The engine of this isolate, chosen and made at first use. It keeps the process alive only while an operation is in flight.
- *
- * @throws {Unsupported} If one was asked for that the system refuses.
- */
-export function engine(): Engine {
-  return instance ??= choose(useSettings());
-}
-
-function choose(settings: EngineSettings): Engine {
-  const { kind, forcedBy } = settings;
-  const first = kind === "auto" ? "uring" : kind;
-  const made = NativeEngine.open(first, forcedBy, settings);
-  if (typeof made !== "number") return made;
-  const refusal = `io_uring is refused (${errnoName(-made)}: ${why(made)})`;
-  if (kind === "auto") {
-    const threads = NativeEngine.open("threads", refusal, settings);
-    if (typeof threads !== "number") return threads;
-  }
-  throw new Unsupported(`Cannot use the engine '${first}' ${forcedBy}`, {
-    found: refusal,
-    needed: 'a system that allows it, or the kind "auto"',
-  });
-}
-
-/** What refuses a ring, by the status of making one. */
-function why(status: number): string {
-  switch (errnoName(-status)) {
-    case "EPERM":
-      return "by kernel.io_uring_disabled or the sandbox";
-    case "ENOSYS":
-      return "the kernel has none, or the sandbox hides it";
-    case "EOPNOTSUPP":
-      return "the kernel lacks what is needed, Linux 5.11";
-    case "EMFILE":
-    case "ENFILE":
-      return "no descriptor is left for it";
-    default:
-      return "no memory, or a limit";
-  }
 }

@@ -1,10 +1,10 @@
-import { engine, OPERATION } from "../engine/mod.ts";
 import { native, statusError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { closeDescriptor, openDirectory } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
-import { adapted, codeOf, failure, operationFailure } from "./errors.ts";
+import { adapted, codeOf, failure } from "./errors.ts";
+import { runOn, SYNC_FULL } from "./file_operations.ts";
 import { parentOf, pathString } from "./paths.ts";
 import type {
   Storage,
@@ -304,22 +304,8 @@ function* makeOne(path: string): Twin<boolean> {
 function* syncingDirectory(where: string): Twin<void> {
   const path = pathString("sync directory", where);
   const file = yield* openDirectory(path);
-  const operation = {
-    code: OPERATION.SYNC_FULL,
-    flags: 0,
-    file,
-    loan: undefined,
-    start: 0,
-    position: 0,
-    length: 0,
-  };
   try {
-    yield* step(
-      () => engine().submit(operation),
-      () => engine().runSync(operation),
-    );
-  } catch (error) {
-    throw operationFailure(error, "fsync", path, 0);
+    yield* runOn(file, path, SYNC_FULL);
   } finally {
     closeDescriptor(file);
   }

@@ -75,6 +75,31 @@ class FileFlight implements Flight {
 
 function nothing(): void {}
 
+/** Runs an operation that needs no memory on a descriptor. */
+export function* runOn(
+  file: number,
+  path: string,
+  { code, syscall }: Kind,
+): Twin<void> {
+  const operation: Operation = {
+    code,
+    flags: 0,
+    file,
+    loan: undefined,
+    start: 0,
+    position: 0,
+    length: 0,
+  };
+  try {
+    yield* step(
+      () => engine().submit(operation),
+      () => engine().runSync(operation),
+    );
+  } catch (error) {
+    throw operationFailure(error, syscall, path, 0);
+  }
+}
+
 /** What became of operations that run side by side. */
 class Outcomes {
   readonly #bytes: number[];

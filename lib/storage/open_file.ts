@@ -1,9 +1,10 @@
-import { engine, OPERATION } from "../engine/mod.ts";
+import { engine } from "../engine/mod.ts";
 import { errnoName, native, systemError, Unsupported } from "../native/mod.ts";
 import type { Capabilities, Tier } from "./capabilities.ts";
 import { closeDescriptor, OPEN, openDescriptor } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
-import { codeOf, operationFailure } from "./errors.ts";
+import { codeOf } from "./errors.ts";
+import { runOn, TRUNCATE } from "./file_operations.ts";
 import { isCopyOnWrite } from "./filesystems.ts";
 import { deviceBlocks } from "./physical_block.ts";
 import {
@@ -255,23 +256,7 @@ function* finish(
   way: Way,
 ): Twin<OpenedFile> {
   if (request.truncate && probe.sizeBytes > 0) {
-    const operation = {
-      code: OPERATION.TRUNCATE,
-      flags: 0,
-      file,
-      loan: undefined,
-      start: 0,
-      position: 0,
-      length: 0,
-    };
-    try {
-      yield* step(
-        () => engine().submit(operation),
-        () => engine().runSync(operation),
-      );
-    } catch (error) {
-      throw operationFailure(error, "ftruncate", path, 0);
-    }
+    yield* runOn(file, path, TRUNCATE);
   }
   return { file, capabilities: capabilitiesOf(probe, way) };
 }
