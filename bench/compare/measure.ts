@@ -161,11 +161,14 @@ export const P50: Metric = percentile(50);
 /** The latency that one operation of a hundred exceeds. */
 export const P99: Metric = percentile(99);
 
-/** Microseconds in the unit that suits. */
+/** Microseconds with three digits, in the unit that suits. */
 export function formatMicros(micros: number): string {
-  if (micros < 1) return `${(micros * 1e3).toPrecision(3)} ns`;
-  if (micros < 1e3) return `${micros.toPrecision(3)} us`;
-  return `${(micros / 1e3).toPrecision(3)} ms`;
+  const [value, unit] = micros < 1
+    ? [micros * 1e3, "ns"]
+    : micros < 1e3
+    ? [micros, "us"]
+    : [micros / 1e3, "ms"];
+  return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
 /** A count with three digits and a decimal prefix. */
