@@ -3,7 +3,6 @@
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::RawFd;
 
-use crate::engine::plain;
 use crate::status::{Status, last_errno};
 
 /// `STATX_DIO_READ_ALIGN` of `linux/stat.h`, Linux 6.16; the libc crate lacks it.
@@ -180,13 +179,19 @@ pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Status> {
 /// Whether reads of this file may say `RWF_DONTCACHE` (Linux 6.14, and the filesystem must agree).
 pub fn uncached_reads(fd: RawFd) -> Result<bool, Status> {
     // Beyond the end of any file: nothing is read, but the flag is judged first.
-    const BEYOND: u64 = 1 << 52;
+    const BEYOND: libc::off_t = 1 << 52;
     let mut byte = 0u8;
-    // SAFETY: `byte` is one writable byte, borrowed by nothing else.
-    match unsafe { plain::read_at(fd, &raw mut byte, 1, BEYOND, libc::RWF_DONTCACHE) } {
-        Ok(_) => Ok(true),
-        Err(libc::EOPNOTSUPP | libc::EINVAL) => Ok(false),
-        Err(errno) => Err(-errno),
+    let vector = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    // SAFETY: the vector is of one writable byte, borrowed by nothing else; both outlive the call.
+    if unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, libc::RWF_DONTCACHE) } >= 0 {
+        return Ok(true);
+    }
+    match -last_errno() {
+        libc::EOPNOTSUPP | libc::EINVAL => Ok(false),
+        errno => Err(-errno),
     }
 }
 

@@ -62,7 +62,7 @@ fn answer(result: isize) -> Result<usize, Errno> {
 ///
 /// # Safety
 /// `memory` is valid for writes of `length` bytes, and nothing else touches them until this returns.
-pub unsafe fn read_at(
+pub(super) unsafe fn read_at(
     fd: RawFd,
     memory: *mut u8,
     length: usize,
