@@ -65,7 +65,7 @@ export class MessageBatch implements Disposable {
 
   readonly #parts: MessageBatchParts;
 
-  /** Takes the block over. */
+  /** Takes the block over. @internal */
   constructor(parts: MessageBatchParts) {
     this.#parts = parts;
     this.position = parts.position;
