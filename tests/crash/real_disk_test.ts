@@ -1,7 +1,8 @@
 /** Real disks under a log: filesystems filled to the brim and mounted read-only, large sectors, a file that somebody cuts. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptSegment, Log } from "@basalt/io";
-import { ALL, FILES } from "../permissions.ts";
+import { canMount } from "../machine.ts";
+import { FILES } from "../permissions.ts";
 import { at, DiskPlace, payload, segment } from "../log/support.ts";
 import { runScript } from "../storage/subprocess.ts";
 import { TemporaryDirectory } from "../storage/tiers.ts";
@@ -44,24 +45,11 @@ const DISKS: readonly Disk[] = [
   },
 ];
 
-/** Whether a disk can be mounted here: it needs privileges, and programs that may be missing. */
-function possible(shell: string): boolean {
-  if (!ALL) return false;
-  using dir = new TemporaryDirectory();
-  const args = ["-m", "sh", "-c", shell, dir.path];
-  try {
-    return new Deno.Command("unshare", { args, stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch {
-    return false;
-  }
-}
-
 for (const { name, logicalBlock, shell } of DISKS) {
   Deno.test({
     name:
       `a log on ${name}, filled to the brim, loses nothing, goes on when there is room, and is read where it cannot be written`,
-    ignore: !possible(shell),
+    ignore: !canMount(shell),
     async fn() {
       using dir = new TemporaryDirectory();
       const prefix = ["unshare", "-m", "sh", "-c", `${shell} && exec "$@"`];
