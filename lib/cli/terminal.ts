@@ -49,6 +49,11 @@ export class Progress {
   }
 }
 
+/** A number of things, which have the plural in "s". */
+export function formatCount(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}
+
 /** Bytes with a binary unit and three digits or so. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

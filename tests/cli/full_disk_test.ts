@@ -56,7 +56,7 @@ Deno.test(
     assert(durable < lines.length, errors);
     const verified = Deno.readTextFileSync(dir.file("verified"));
     assert(
-      /torn: the last message is cut off; opening cuts it\n.*1 faults\n$/.test(
+      /torn: the last message is cut off; opening cuts it\n.*1 fault\n$/.test(
         verified,
       ),
       verified,

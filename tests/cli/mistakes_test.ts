@@ -277,7 +277,7 @@ Deno.test(
       logs.flatMap(([name]): Case[] => [
         [["repair", dir.file(name), "--yes", "--json"], 0, /"done":true/],
         [["verify", dir.file(name)], 0, /is sound/],
-        [["ingest", input, "--into", dir.file(name)], 0, /1 messages/],
+        [["ingest", input, "--into", dir.file(name)], 0, /1 message of/],
       ]),
       ["--allow-all"],
     );

@@ -11,7 +11,7 @@ import {
   NEWLINE,
   readLines,
 } from "../lines.ts";
-import { formatBytes } from "../terminal.ts";
+import { formatBytes, formatCount } from "../terminal.ts";
 
 /** How long a line of a stream waits for more of them before it is made durable, in milliseconds. */
 const FLUSH_MS = 100;
@@ -95,7 +95,9 @@ async function ingestFile(
         error instanceof LineTooLong
           ? `'${source.name}': ${error.message}`
           : (error as Error).message
-      }. ${count} messages of '${source.name}' are durable in '${options.into}', from offset ${first} on`,
+      }. ${
+        formatCount(count, "message")
+      } of '${source.name}' durable in '${options.into}', from offset ${first} on`,
       { cause: error },
     );
   } finally {
@@ -103,9 +105,9 @@ async function ingestFile(
   }
   const messages = log.nextOffset - first;
   const result = { messages, bytes, firstOffset: first, path: options.into };
-  const text = `${messages} messages of ${
+  const text = `${formatCount(messages, "message")} of ${
     formatBytes(bytes)
-  } from '${source.name}' are durable in '${options.into}', from offset ${first} on`;
+  } from '${source.name}' durable in '${options.into}', from offset ${first} on`;
   if (interruption.signal.aborted) {
     throw new Interrupted(`Interrupted: ${text}`);
   }

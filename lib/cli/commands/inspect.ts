@@ -9,7 +9,12 @@ import {
 import { describeOwner } from "../../storage/mod.ts";
 import { command, jsonOption } from "../command.ts";
 import type { Console } from "../console.ts";
-import { formatBytes, formatTable, formatTime } from "../terminal.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatTable,
+  formatTime,
+} from "../terminal.ts";
 
 /** `basalt inspect`: what a log's directory holds. */
 export function inspect(console: Console): Command {
@@ -40,10 +45,10 @@ function inWords(log: LogInspection): string {
   const lines = [
     `'${path}': ${state(log)}`,
     `${
-      nextOffset - firstOffset
-    } messages from offset ${firstOffset} up to, not including, ${nextOffset}; ${
+      formatCount(nextOffset - firstOffset, "message")
+    } from offset ${firstOffset} up to, not including, ${nextOffset}; ${
       formatBytes(log.byteLength)
-    } in ${segments.length} segments`,
+    } in ${formatCount(segments.length, "segment")}`,
     `opening ${forecast(log.opening)}`,
   ];
   for (

@@ -7,7 +7,7 @@ import {
 } from "../../log/mod.ts";
 import { command, jsonOption } from "../command.ts";
 import type { Console } from "../console.ts";
-import { formatBytes } from "../terminal.ts";
+import { formatBytes, formatCount } from "../terminal.ts";
 import { doings } from "./inspect.ts";
 
 interface Options {
@@ -73,20 +73,20 @@ function inWords(plan: RepairPlan): string {
     `To repair '${path}':`,
     ...[...plan.steps.map(step), ...doings(plan.opening), "close the log"]
       .map((each) => `- ${each}`),
-    `The log loses ${plan.lostMessages} valid messages, ${
+    `The log loses ${formatCount(plan.lostMessages, "valid message")}, ${
       formatBytes(plan.lostBytes)
     } with what is damaged; they are kept beside it.`,
     `It then holds ${
-      nextOffset - firstOffset
-    } messages from offset ${firstOffset} up to, not including, ${nextOffset}.`,
+      formatCount(nextOffset - firstOffset, "message")
+    } from offset ${firstOffset} up to, not including, ${nextOffset}.`,
   ].join("\n");
 }
 
 function step(each: RepairStep): string {
   if (each.action === "rebuildIndex") return `write '${each.path}' anew`;
-  const loss = `${
-    formatBytes(each.byteLength)
-  }, ${each.messages} valid messages`;
+  const loss = `${formatBytes(each.byteLength)}, ${
+    formatCount(each.messages, "valid message")
+  }`;
   return each.action === "cut"
     ? `cut '${each.path}' at byte ${each.position} (${loss}), kept in '${each.kept}'`
     : `take '${each.path}' out of the log (${loss}), kept as '${each.kept}'`;

@@ -6,7 +6,7 @@ import {
 } from "../../log/mod.ts";
 import { command, jsonOption } from "../command.ts";
 import type { Console } from "../console.ts";
-import { formatBytes } from "../terminal.ts";
+import { formatBytes, formatCount } from "../terminal.ts";
 
 /** `basalt verify`: everything that is wrong with a log. */
 export function verify(console: Console): Command {
@@ -50,7 +50,7 @@ async function verifyDirectory(
     console.progress(() =>
       `verifying ${formatBytes(counts.bytes)} of ${
         formatBytes(counts.totalBytes)
-      }, ${counts.faults} faults`
+      }, ${formatCount(counts.faults, "fault")}`
     );
   };
   for await (const fault of verifyLog(dir, { onProgress })) {
@@ -64,9 +64,9 @@ async function verifyDirectory(
   if (options.json) console.json({ path: dir, sound, messages, bytes, faults });
   else {
     console.line(
-      `'${dir}' is ${
-        sound ? "sound" : "not sound"
-      }: ${messages} good messages, ${formatBytes(bytes)}, ${faults} faults`,
+      `'${dir}' is ${sound ? "sound" : "not sound"}: ${
+        formatCount(messages, "good message")
+      }, ${formatBytes(bytes)}, ${formatCount(faults, "fault")}`,
     );
   }
 }
