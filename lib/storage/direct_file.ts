@@ -27,6 +27,7 @@ import {
   TRUNCATE,
   WRITE,
 } from "./file_operations.ts";
+import { type FileStat, fileStat } from "./file_stat.ts";
 import type { FileStats } from "./file_stats.ts";
 import { lendRange } from "./lend_range.ts";
 import { type OpenedFile, openFile } from "./open_file.ts";
@@ -45,48 +46,13 @@ import type {
   StorageFile,
   WriteOptions,
 } from "./storage.ts";
+import type {
+  ReadAtOptions,
+  ReadManyOptions,
+  WriteItem,
+} from "./transfer_options.ts";
 import { drive, driveSync, step, type Twin } from "./twin.ts";
 import { countPages, type DirectProof, findUncached } from "./verify_direct.ts";
-
-/** What the filesystem records of a file (`statx(2)`). */
-export interface FileStat {
-  /** The size in bytes. */
-  readonly size: number;
-  /** Last change of the contents: microseconds since the Unix epoch. */
-  readonly mtimeMicros: number;
-  /** Allocated units of 512 bytes. */
-  readonly blocks: number;
-  /** The preferred unit of buffered I/O, in bytes. */
-  readonly blockSize: number;
-  /** Kind and permission bits. */
-  readonly mode: number;
-  /** The number of the inode. */
-  readonly inode: number;
-  /** How many names it has; 0 after it was removed. */
-  readonly links: number;
-  /** The device, as `"major:minor"`. */
-  readonly device: string;
-}
-
-/** What {@linkcode DirectFile.readAt} may be told. */
-export interface ReadAtOptions {
-  /** Ends the wait for a place in the pool. */
-  signal?: AbortSignal;
-}
-
-/** What {@linkcode DirectFile.readMany} may be told. */
-export interface ReadManyOptions extends ReadAtOptions {
-  /** How many bytes between two ranges may be read for nothing, so that one read serves both. @default {16384} */
-  gapBytes?: number;
-}
-
-/** One write of {@linkcode DirectFile.writeMany}. */
-export interface WriteItem extends BufferRange {
-  /** The bytes; lent while the batch runs, so a pooled buffer can be in it once, a frozen one any number of times. */
-  readonly buffer: PooledBuffer | FrozenBuffer;
-  /** Where in the file. */
-  readonly position: number;
-}
 
 /** Nothing said: an options object that is not made anew for each call. */
 const NOTHING = {};
@@ -425,17 +391,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   /** The twin of {@linkcode DirectFile.stat} that blocks. */
   statSync(): FileStat {
     this.#checkOpen("statx");
-    const probe = probeFile(this.#file, this.path);
-    return {
-      size: probe.sizeBytes,
-      mtimeMicros: probe.mtimeMicros,
-      blocks: probe.blocks,
-      blockSize: probe.blockBytes,
-      mode: probe.mode,
-      inode: probe.inode,
-      links: probe.links,
-      device: `${probe.deviceMajor}:${probe.deviceMinor}`,
-    };
+    return fileStat(probeFile(this.#file, this.path));
   }
 
   /**

@@ -6,15 +6,10 @@
 export type { Capabilities, Tier } from "./capabilities.ts";
 export { copyRange, haveEqualBytes } from "./copy_range.ts";
 export { DirectFile } from "./direct_file.ts";
-export type {
-  FileStat,
-  ReadAtOptions,
-  ReadManyOptions,
-  WriteItem,
-} from "./direct_file.ts";
 export type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
 export { DiskStorage } from "./disk_storage.ts";
 export type { DiskStorageOptions } from "./disk_storage.ts";
+export type { FileStat } from "./file_stat.ts";
 export type { FileStats } from "./file_stats.ts";
 export { checkInteger } from "./alignment.ts";
 export { describeOwner, Locked } from "./locked.ts";
@@ -38,6 +33,11 @@ export type {
   StorageOpenOptions,
   WriteOptions,
 } from "./storage.ts";
+export type {
+  ReadAtOptions,
+  ReadManyOptions,
+  WriteItem,
+} from "./transfer_options.ts";
 export {
   drive,
   driveSync,
