@@ -1,5 +1,5 @@
 import { completeReaderOptions } from "../log/mod.ts";
-import { drive, driveSync, type Twin } from "../storage/mod.ts";
+import { drive, driveSync, pathString, type Twin } from "../storage/mod.ts";
 import { copyLog, type TransferOptions } from "./copy_log.ts";
 import { findPartition } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
@@ -10,7 +10,7 @@ import type { TransferReport } from "./report.ts";
  * Everything is checked first: that no writer has the log open and the last one closed it, every message and index, the server's version, that no server has the partition open, and that it holds nothing.
  * Files get their names when all of them are on the disk; after a crash, doing it again completes it. They belong to who runs this: the server must be allowed to write them.
  *
- * @param dir The log's directory.
+ * @param path The log's directory.
  * @throws {Locked} If a writer has the log open, or a server the partition.
  * @throws {Deno.errors.Busy} If the log was not closed.
  * @throws {CorruptSegment} If the log is damaged.
@@ -38,24 +38,25 @@ import type { TransferReport } from "./report.ts";
  * ```
  */
 export function handOver(
-  dir: string,
+  path: string | URL,
   options: TransferOptions,
 ): Promise<TransferReport> {
-  return drive(handingOver(dir, options));
+  return drive(handingOver(path, options));
 }
 
 /** The twin of {@linkcode handOver} that blocks. */
 export function handOverSync(
-  dir: string,
+  path: string | URL,
   options: TransferOptions,
 ): TransferReport {
-  return driveSync(handingOver(dir, options));
+  return driveSync(handingOver(path, options));
 }
 
 function* handingOver(
-  dir: string,
+  path: string | URL,
   options: TransferOptions,
 ): Twin<TransferReport> {
+  const dir = pathString("hand over log", path);
   const place = completeReaderOptions(options);
   const partition = yield* findPartition(place, options);
   const ends = { from: dir, to: partition.path };

@@ -1,5 +1,5 @@
 import { completeReaderOptions } from "../log/mod.ts";
-import { drive, driveSync, type Twin } from "../storage/mod.ts";
+import { drive, driveSync, pathString, type Twin } from "../storage/mod.ts";
 import { copyLog, type TransferOptions } from "./copy_log.ts";
 import { findPartition } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
@@ -9,7 +9,7 @@ import type { TransferReport } from "./report.ts";
  *
  * What consumers stored does not go along: the report has it. The checks are those of {@linkcode handOver}.
  *
- * @param dir The directory that becomes a log; made if there is none, empty otherwise.
+ * @param path The directory that becomes a log; made if there is none, empty otherwise.
  * @throws {Locked} If a server has the partition open, or a writer the directory.
  * @throws {CorruptSegment} If the partition is damaged, as after a kill of its server: copy the files yourself then, and let `Log.open` recover them.
  * @throws {Unsupported} If the data directory is of another version, encrypted, or none of a server; or if the kernel does not tell who has files open.
@@ -31,24 +31,25 @@ import type { TransferReport } from "./report.ts";
  * ```
  */
 export function takeOver(
-  dir: string,
+  path: string | URL,
   options: TransferOptions,
 ): Promise<TransferReport> {
-  return drive(takingOver(dir, options));
+  return drive(takingOver(path, options));
 }
 
 /** The twin of {@linkcode takeOver} that blocks. */
 export function takeOverSync(
-  dir: string,
+  path: string | URL,
   options: TransferOptions,
 ): TransferReport {
-  return driveSync(takingOver(dir, options));
+  return driveSync(takingOver(path, options));
 }
 
 function* takingOver(
-  dir: string,
+  path: string | URL,
   options: TransferOptions,
 ): Twin<TransferReport> {
+  const dir = pathString("take over log", path);
   const place = completeReaderOptions(options);
   const partition = yield* findPartition(place, options);
   const ends = { from: partition.path, to: dir };

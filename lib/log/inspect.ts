@@ -7,6 +7,7 @@ import {
   Locked,
   type LockOwner,
   OverlayStorage,
+  pathString,
   type Storage,
   type Twin,
 } from "../storage/mod.ts";
@@ -95,24 +96,25 @@ export interface LogInspection {
  * ```
  */
 export function inspectLog(
-  dir: string,
+  path: string | URL,
   options: LogReaderOptions = {},
 ): Promise<LogInspection> {
-  return drive(inspecting(dir, options));
+  return drive(inspecting(path, options));
 }
 
 /** The twin of {@linkcode inspectLog} that blocks. */
 export function inspectLogSync(
-  dir: string,
+  path: string | URL,
   options: LogReaderOptions = {},
 ): LogInspection {
-  return driveSync(inspecting(dir, options));
+  return driveSync(inspecting(path, options));
 }
 
 function* inspecting(
-  dir: string,
+  path: string | URL,
   options: LogReaderOptions,
 ): Twin<LogInspection> {
+  const dir = pathString("inspect log", path);
   const { storage, pool } = completeOptions(options);
   const locked = isLocked(storage, dir);
   const listing = yield* listDirectory(storage, dir);

@@ -190,31 +190,31 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {RangeError} If an option is out of its range.
    */
   static async open(
-    where: string | URL,
+    path: string | URL,
     options: LogOptions = {},
   ): Promise<Log> {
-    const path = pathString("open log", where);
+    const dir = pathString("open log", path);
     const complete = completeOptions(options);
     const { storage, pool, create, lockTimeoutMs } = complete;
-    if (create) await storage.makeDirectory(path);
-    let lock = storage.lock(path);
+    if (create) await storage.makeDirectory(dir);
+    let lock = storage.lock(dir);
     for (
       let waitedMs = 0;
       lock === undefined && waitedMs < lockTimeoutMs;
       waitedMs += LOCK_POLL_MS
     ) {
       await storage.delay(LOCK_POLL_MS);
-      lock = storage.lock(path);
+      lock = storage.lock(dir);
     }
     if (lock === undefined) {
-      throw new Locked(path, await drive(readMark(storage, path, pool)));
+      throw new Locked(dir, await drive(readMark(storage, dir, pool)));
     }
     try {
       return new Log(
-        path,
+        dir,
         complete,
         lock,
-        await drive(openLog(path, complete)),
+        await drive(openLog(dir, complete)),
       );
     } catch (error) {
       lock.release();
@@ -228,21 +228,21 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {Locked} If another writer has it open.
    * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
    */
-  static openSync(where: string | URL, options: LogOptions = {}): Log {
-    const path = pathString("open log", where);
+  static openSync(path: string | URL, options: LogOptions = {}): Log {
+    const dir = pathString("open log", path);
     const complete = completeOptions(options);
     const { storage, pool, create } = complete;
-    if (create) storage.makeDirectorySync(path);
-    let lock = storage.lock(path);
+    if (create) storage.makeDirectorySync(dir);
+    let lock = storage.lock(dir);
     for (let look = 0; lock === undefined && look < LOCK_LOOKS; look++) {
       storage.delaySync(1);
-      lock = storage.lock(path);
+      lock = storage.lock(dir);
     }
     if (lock === undefined) {
-      throw new Locked(path, driveSync(readMark(storage, path, pool)));
+      throw new Locked(dir, driveSync(readMark(storage, dir, pool)));
     }
     try {
-      return new Log(path, complete, lock, driveSync(openLog(path, complete)));
+      return new Log(dir, complete, lock, driveSync(openLog(dir, complete)));
     } catch (error) {
       lock.release();
       throw error;

@@ -13,6 +13,7 @@ import {
   driveSync,
   Locked,
   OverlayStorage,
+  pathString,
   step,
   type Storage,
   type StorageFile,
@@ -77,18 +78,18 @@ export interface RepairOptions extends LogReaderOptions {
  * ```
  */
 export function planRepair(
-  dir: string,
+  path: string | URL,
   options: RepairOptions = {},
 ): Promise<RepairPlan> {
-  return drive(exclusively(dir, options, planning));
+  return drive(exclusively(path, options, planning));
 }
 
 /** The twin of {@linkcode planRepair} that blocks. */
 export function planRepairSync(
-  dir: string,
+  path: string | URL,
   options: RepairOptions = {},
 ): RepairPlan {
-  return driveSync(exclusively(dir, options, planning));
+  return driveSync(exclusively(path, options, planning));
 }
 
 /**
@@ -117,20 +118,20 @@ export function planRepairSync(
  * ```
  */
 export function repairLog(
-  dir: string,
+  path: string | URL,
   plan: RepairPlan,
   options: RepairOptions = {},
 ): Promise<RepairPlan> {
-  return drive(repairing(dir, plan, options));
+  return drive(repairing(path, plan, options));
 }
 
 /** The twin of {@linkcode repairLog} that blocks. */
 export function repairLogSync(
-  dir: string,
+  path: string | URL,
   plan: RepairPlan,
   options: RepairOptions = {},
 ): RepairPlan {
-  return driveSync(repairing(dir, plan, options));
+  return driveSync(repairing(path, plan, options));
 }
 
 /** Where a repair works. */
@@ -143,10 +144,11 @@ interface Place {
 
 /** Runs something under the log's lock. */
 function* exclusively<T>(
-  dir: string,
+  path: string | URL,
   options: RepairOptions,
   task: (place: Place) => Twin<T>,
 ): Twin<T> {
+  const dir = pathString("repair log", path);
   const { storage, pool } = completeOptions(options);
   const lock = storage.lock(dir);
   if (lock === undefined) {
@@ -166,14 +168,14 @@ function planning(place: Place): Twin<RepairPlan> {
 }
 
 function repairing(
-  dir: string,
+  path: string | URL,
   plan: RepairPlan,
   options: RepairOptions,
 ): Twin<RepairPlan> {
-  return exclusively(dir, options, function* (place): Twin<RepairPlan> {
+  return exclusively(path, options, function* (place): Twin<RepairPlan> {
     const now = yield* planning(place);
     if (JSON.stringify(now) !== JSON.stringify(plan)) {
-      throw new RepairOutdated(dir, now);
+      throw new RepairOutdated(place.dir, now);
     }
     return now.needed ? yield* new Repair(place).run() : now;
   });

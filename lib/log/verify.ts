@@ -10,6 +10,7 @@ import {
   Survey,
 } from "../segment/mod.ts";
 import {
+  pathString,
   type StorageFile,
   stream,
   streamSync,
@@ -77,19 +78,25 @@ export interface VerifyOptions extends LogReaderOptions {
  * ```
  */
 export function verifyLog(
-  dir: string,
+  path: string | URL,
   options: VerifyOptions = {},
 ): AsyncIterableIterator<LogFault> {
-  const verification = new Verification(dir, options);
+  const verification = new Verification(
+    pathString("verify log", path),
+    options,
+  );
   return stream(verification.run(), verification.faults);
 }
 
 /** The twin of {@linkcode verifyLog} that blocks. */
 export function verifyLogSync(
-  dir: string,
+  path: string | URL,
   options: VerifyOptions = {},
 ): IterableIterator<LogFault> {
-  const verification = new Verification(dir, options);
+  const verification = new Verification(
+    pathString("verify log", path),
+    options,
+  );
   return streamSync(verification.run(), verification.faults);
 }
 

@@ -22,16 +22,16 @@ import { drive, driveSync, step, type Twin } from "./twin.ts";
  * Deno.removeSync(dir);
  * ```
  */
-export function probePath(path: string): Promise<Capabilities> {
+export function probePath(path: string | URL): Promise<Capabilities> {
   return drive(probing(path));
 }
 
 /** The twin of {@linkcode probePath} that blocks. */
-export function probePathSync(path: string): Capabilities {
+export function probePathSync(path: string | URL): Capabilities {
   return driveSync(probing(path));
 }
 
-function* probing(where: string): Twin<Capabilities> {
+function* probing(where: string | URL): Twin<Capabilities> {
   const path = pathString("probe", where);
   let isDirectory: boolean;
   try {

@@ -1,9 +1,20 @@
 /** Wrong arguments, as plain JavaScript may pass them: an error of the right class that names the argument, what it got and what would be right; nothing is made. */
 import { assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
-import { handOver } from "../../lib/iggy/mod.ts";
-import { Log, LogReader } from "../../lib/log/mod.ts";
+import { handOver, takeOver } from "../../lib/iggy/mod.ts";
+import {
+  inspectLog,
+  inspectLogSync,
+  Log,
+  LogReader,
+  planRepair,
+  planRepairSync,
+  repairLog,
+  verifyLog,
+  verifyLogSync,
+} from "../../lib/log/mod.ts";
 import { SegmentReader, SegmentWriter } from "../../lib/segment/mod.ts";
+import { probePath } from "../../lib/storage/mod.ts";
 import { testPool } from "../log/support.ts";
 
 // deno-lint-ignore no-explicit-any -- what the types forbid is what is tested
@@ -50,6 +61,27 @@ each(PATHS, ([path]) => `Log.open(${JSON.stringify(path)})`, ([path, says]) => [
   TypeError,
   new RegExp(`^Cannot open log as ${says.source}`),
 ]);
+for (
+  const [name, action, run] of [
+    ["inspectLog", "inspect log", inspectLog],
+    ["verifyLog", "verify log", verifyLog],
+    ["planRepair", "repair log", planRepair],
+    ["repairLog", "repair log", repairLog],
+    ["handOver", "hand over log", handOver],
+    ["takeOver", "take over log", takeOver],
+    ["probePath", "probe", probePath],
+  ] as [string, string, (path: string, options: Anything) => unknown][]
+) {
+  each(
+    PATHS,
+    ([path]) => `${name}(${JSON.stringify(path)})`,
+    ([path, says]) => [
+      ({ options }) => run(path as string, options),
+      TypeError,
+      new RegExp(`^Cannot ${action} as ${says.source}`),
+    ],
+  );
+}
 each(
   PATHS,
   ([path]) => `LogReader(${JSON.stringify(path)})`,
@@ -349,3 +381,22 @@ for (const [name, [run, error, says]] of Object.entries(CASES)) {
     pool.close();
   });
 }
+
+Deno.test("what takes the path of a log takes a file URL, too", async () => {
+  const storage = new SimulatedDisk();
+  const pool = testPool();
+  const options = { storage, pool, prepareBytes: 0 };
+  const path = new URL("file:///log");
+  {
+    await using log = await Log.open(path, options);
+    log.append("one");
+  }
+  assertEquals((await inspectLog(path, options)).nextOffset, 1);
+  assertEquals(inspectLogSync(path, options).path, "/log");
+  assertEquals(verifyLogSync(path, options).next().done, true);
+  assertEquals(planRepairSync(path, options).needed, false);
+  for (using batch of new LogReader(path, options).readSync()) {
+    assertEquals(batch.count, 1);
+  }
+  pool.close();
+});
