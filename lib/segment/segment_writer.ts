@@ -135,6 +135,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   /**
    * Makes a writer over two files: empty ones, or those of a segment, which is recovered if it was not closed. Bytes behind a torn tail are cut.
+   * When it throws, the files stay open, and the caller's.
    *
    * @throws {CorruptSegment} If more than a torn tail is damaged, or valid messages lie behind it.
    */

@@ -200,6 +200,31 @@ Deno.test("SegmentReader hands out what is good before it throws CorruptSegment"
   });
 });
 
+Deno.test("SegmentWriter.create() that finds damage changes nothing, and leaves the files open to who gave them", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    {
+      await using writer = await create(place);
+      for (let i = 0; i < 10; i++) writer.append(payload(i, 100));
+    }
+    // Without an index all is walked, and valid messages lie behind the bad one.
+    place.storage.flipBit(`${place.dir}/${LOG}`, 7 * 164 + 100, 3);
+    const given = settings(place, {});
+    given.index.truncateSync(0);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const before = place.storage.hash();
+      const error = await assertRejects(
+        () => SegmentWriter.create(given),
+        CorruptSegment,
+      );
+      assertEquals([error.position, error.offset], [7 * 164, FIRST + 7]);
+      assertEquals(place.storage.hash(), before);
+      assertEquals(given.log.sizeSync(), 10 * 164);
+    }
+    await given.log.close();
+    await given.index.close();
+  });
+});
+
 onEachPlace(
   "MessageBatch: views and messages end with the batch",
   async (place) => {
