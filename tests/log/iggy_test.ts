@@ -2,36 +2,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import { answeredHeaders, headersOf, idText } from "../iggy/messages.ts";
-import { iggyDirectory, type ServerMessage } from "../iggy/server.ts";
-import { ALL } from "../permissions.ts";
+import {
+  type Answer,
+  serverWrote,
+  SKIPPED,
+  WITHOUT_SEGMENTS,
+} from "../iggy/segments.ts";
 import { drain, payload, testPool } from "./support.ts";
-
-const SEGMENTS = ALL
-  ? new URL(`file://${iggyDirectory()}/segments/`)
-  : undefined;
-
-/** A line of the `.ndjson`: what the server answered for the message. */
-interface Answer {
-  offset: number;
-  id: string;
-  timestamp: number;
-  origin_timestamp: number;
-  payload_length: number;
-  payload_sha256: string;
-  user_headers: ServerMessage["user_headers"];
-}
-
-function reasonToSkip(): string | undefined {
-  if (SEGMENTS === undefined) return "not all permissions";
-  try {
-    Deno.statSync(SEGMENTS);
-    return undefined;
-  } catch {
-    return `${SEGMENTS.pathname} is missing`;
-  }
-}
-
-const skip = reasonToSkip();
 
 async function assertAnswers(
   log: Log,
@@ -61,16 +38,11 @@ async function assertAnswers(
 for (const name of ["small", "rotated"]) {
   Deno.test({
     name:
-      `a server's directory '${name}' opens as a log, reads back as it answered, and goes on${
-        skip === undefined ? "" : ` (skipped: ${skip})`
-      }`,
-    ignore: skip !== undefined,
+      `a server's directory '${name}' opens as a log, reads back as it answered, and goes on${SKIPPED}`,
+    ignore: WITHOUT_SEGMENTS,
     fn: async () => {
-      const answers: Answer[] = Deno.readTextFileSync(
-        new URL(`${name}.ndjson`, SEGMENTS),
-      ).trim().split("\n").map((line) => JSON.parse(line));
+      const [source, answers] = serverWrote(name);
       const count = answers.length;
-      const source = new URL(`${name}/`, SEGMENTS);
       const dir = Deno.makeTempDirSync({ prefix: "basalt_iggy_" });
       const pool = testPool();
       try {
@@ -147,15 +119,10 @@ for (const name of ["small", "rotated"]) {
 
   Deno.test({
     name:
-      `a server's directory '${name}' opens as a log after its server was killed: torn, or without indexes${
-        skip === undefined ? "" : ` (skipped: ${skip})`
-      }`,
-    ignore: skip !== undefined,
+      `a server's directory '${name}' opens as a log after its server was killed: torn, or without indexes${SKIPPED}`,
+    ignore: WITHOUT_SEGMENTS,
     fn: async () => {
-      const answers: Answer[] = Deno.readTextFileSync(
-        new URL(`${name}.ndjson`, SEGMENTS),
-      ).trim().split("\n").map((line) => JSON.parse(line));
-      const source = new URL(`${name}/`, SEGMENTS);
+      const [source, answers] = serverWrote(name);
       const names = [...Deno.readDirSync(source)].map((entry) => entry.name)
         .sort();
       for (const spoiled of ["torn", "without indexes"]) {
