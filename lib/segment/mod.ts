@@ -30,13 +30,9 @@ export { prepareMessage } from "./prepared_message.ts";
 export type { AppendOptions, PreparedMessage } from "./prepared_message.ts";
 export { checkReadOptions, ReadLimit } from "./read_options.ts";
 export type { ReadOptions } from "./read_options.ts";
-export {
-  rebuildIndex,
-  recoverSegment,
-  sealedExtent,
-  sealedState,
-} from "./recovery.ts";
+export { rebuildIndex, recoverSegment } from "./recovery.ts";
 export type { Recovered, RecoveryReport } from "./recovery.ts";
+export { sealedExtent, sealedState } from "./sealed.ts";
 export { SegmentPass } from "./segment_pass.ts";
 export type { KnownPlace, ReadStart } from "./segment_pass.ts";
 export { SegmentReader } from "./segment_reader.ts";

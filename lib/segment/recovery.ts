@@ -12,9 +12,10 @@ import { corruption, Cursor, type CursorStop } from "./cursor.ts";
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
 import { IndexWriter } from "./index_writer.ts";
 import { CorruptSegment } from "./corrupt_segment.ts";
-import { CHECKPOINT_BYTES, roundDown } from "./layout.ts";
+import { CHECKPOINT_BYTES } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { MessageSearch } from "./message_search.ts";
+import { readTail } from "./tail.ts";
 import { isZero } from "./zeros.ts";
 
 /** The largest message. */
@@ -60,57 +61,6 @@ export interface Recovered {
   state: SegmentState;
   /** What was found and done. */
   report: RecoveryReport;
-}
-
-/** What a segment that was closed holds. */
-export interface SealedExtent {
-  /** Messages. */
-  count: number;
-  /** Where the data ends in the `.log`: its length, in bytes. */
-  end: number;
-}
-
-/**
- * Whether a segment was closed: its log ends where its index says. Two sizes and one read of 16 bytes.
- *
- * @returns What it holds; `undefined` if it was not closed.
- */
-export function* sealedExtent(
-  files: SegmentFiles,
-  pool: BufferPool,
-): Twin<SealedExtent | undefined> {
-  const { log, index } = files;
-  const end = yield* step(() => log.size(), () => log.sizeSync());
-  const indexBytes = yield* step(() => index.size(), () => index.sizeSync());
-  if (indexBytes % INDEX_ENTRY_BYTES !== 0) return undefined;
-  const count = indexBytes / INDEX_ENTRY_BYTES;
-  if (count === 0) return end === 0 ? { count, end } : undefined;
-  using lookup = new IndexLookup(index, pool);
-  const last = yield* lookup.entry(count - 1);
-  return last !== undefined && isPlausible(last, count - 1) &&
-      last.position === end
-    ? { count, end }
-    : undefined;
-}
-
-/** Reads what a writer needs of a segment that was closed with `count` messages. */
-export function* sealedState(
-  files: SegmentFiles,
-  pool: BufferPool,
-  count: number,
-): Twin<SegmentState> {
-  using lookup = new IndexLookup(files.index, pool);
-  const last = count === 0 ? undefined : yield* lookup.entry(count - 1);
-  const end = last?.position ?? 0;
-  return {
-    count,
-    end,
-    lastTimestamp: last?.timestamp ?? 0,
-    logTail: yield* readTail(files.log, pool, end),
-    indexTail: yield* readTail(files.index, pool, count * INDEX_ENTRY_BYTES),
-    indexedCount: count,
-    missingEntries: new Uint8Array(0),
-  };
 }
 
 /**
@@ -405,51 +355,6 @@ function indexEntries(batch: MessageBatch, baseOffset: number): Uint8Array {
 function* cut(file: StorageFile, length: number): Twin<void> {
   yield* step(() => file.truncate(length), () => file.truncateSync(length));
   yield* step(() => file.sync("full"), () => file.syncSync("full"));
-}
-
-/** How often bytes are read until two reads agree. */
-const TAIL_ATTEMPTS = 4;
-
-/**
- * What a file holds from the last multiple of the physical block up to `end`.
- *
- * A writer writes these bytes again, acknowledged ones among them, and nobody verifies them in between: so a bit that was wrong in one read must not become wrong on the disk. They are read until two reads agree.
- */
-export function* readTail(
-  file: StorageFile,
-  pool: BufferPool,
-  end: number,
-): Twin<Uint8Array> {
-  const unit = file.capabilities.physicalBlock;
-  const start = roundDown(end, unit);
-  if (start === end) return new Uint8Array(0);
-  using buffer = yield* step(
-    () => pool.acquire(unit),
-    () => pool.acquireSync(unit),
-  );
-  let before: Uint8Array | undefined;
-  for (let attempt = 0; attempt < TAIL_ATTEMPTS; attempt++) {
-    const read = yield* step(
-      () => file.read(buffer, start, { length: unit }),
-      () => file.readSync(buffer, start, { length: unit }),
-    );
-    // What is missing would be written back as whatever the memory held.
-    if (start + read < end) {
-      throw new Deno.errors.UnexpectedEof(
-        `Cannot read '${file.path}' up to byte ${end}: it ends at ${
-          start + read
-        }, somebody else has cut it`,
-      );
-    }
-    const tail = buffer.bytes.slice(0, end - start);
-    if (before !== undefined && tail.every((byte, i) => byte === before![i])) {
-      return tail;
-    }
-    before = tail;
-  }
-  throw new Deno.errors.InvalidData(
-    `Cannot read '${file.path}' from byte ${start} to ${end}: the device gives other bytes each time`,
-  );
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

@@ -14,12 +14,8 @@ import {
 import { checkSegment } from "./checks.ts";
 import { corruption } from "./cursor.ts";
 import { GroupCommit } from "./group_commit.ts";
-import {
-  recoverSegment,
-  type RecoveryReport,
-  sealedExtent,
-  sealedState,
-} from "./recovery.ts";
+import { recoverSegment, type RecoveryReport } from "./recovery.ts";
+import { sealedExtent, sealedState } from "./sealed.ts";
 import { Timeline } from "./timeline.ts";
 import { type AppendOptions, prepareMessage } from "./prepared_message.ts";
 import { fits, WriteBuffer } from "./write_buffer.ts";

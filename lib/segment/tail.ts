@@ -1,0 +1,48 @@
+import type { BufferPool } from "../pool/mod.ts";
+import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import { roundDown } from "./layout.ts";
+
+/** How often bytes are read until two reads agree. */
+const TAIL_ATTEMPTS = 4;
+
+/**
+ * What a file holds from the last multiple of the physical block up to `end`.
+ *
+ * A writer writes these bytes again, acknowledged ones among them, and nobody verifies them in between: so a bit that was wrong in one read must not become wrong on the disk. They are read until two reads agree.
+ */
+export function* readTail(
+  file: StorageFile,
+  pool: BufferPool,
+  end: number,
+): Twin<Uint8Array> {
+  const unit = file.capabilities.physicalBlock;
+  const start = roundDown(end, unit);
+  if (start === end) return new Uint8Array(0);
+  using buffer = yield* step(
+    () => pool.acquire(unit),
+    () => pool.acquireSync(unit),
+  );
+  let before: Uint8Array | undefined;
+  for (let attempt = 0; attempt < TAIL_ATTEMPTS; attempt++) {
+    const read = yield* step(
+      () => file.read(buffer, start, { length: unit }),
+      () => file.readSync(buffer, start, { length: unit }),
+    );
+    // What is missing would be written back as whatever the memory held.
+    if (start + read < end) {
+      throw new Deno.errors.UnexpectedEof(
+        `Cannot read '${file.path}' up to byte ${end}: it ends at ${
+          start + read
+        }, somebody else has cut it`,
+      );
+    }
+    const tail = buffer.bytes.slice(0, end - start);
+    if (before !== undefined && tail.every((byte, i) => byte === before![i])) {
+      return tail;
+    }
+    before = tail;
+  }
+  throw new Deno.errors.InvalidData(
+    `Cannot read '${file.path}' from byte ${start} to ${end}: the device gives other bytes each time`,
+  );
+}
