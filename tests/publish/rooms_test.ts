@@ -1,0 +1,112 @@
+/** The rooms of the README's picture: who may import whom, and who alone says what. */
+import { assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** From the top; a room imports those below it. Rooms in one row do not know each other. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["cli"],
+  ["iggy"],
+  ["log"],
+  ["segment"],
+  ["codec", "storage"],
+  ["engine"],
+  ["pool"],
+  ["native"],
+];
+/** It stands beside the others. */
+const TESTING = ["storage", "pool"];
+/** What it may take of the storage behind its face, to check and fail as the disk does. */
+const PARTS = "lib/storage/parts.ts";
+
+interface Source {
+  path: string;
+  room: string;
+  text: string;
+}
+
+function sources(): Source[] {
+  const found: Source[] = [];
+  for (const { name: room } of Deno.readDirSync(`${ROOT}lib`)) {
+    const directories = [`lib/${room}`];
+    for (const directory of directories) {
+      for (const { name, isDirectory } of Deno.readDirSync(ROOT + directory)) {
+        const path = `${directory}/${name}`;
+        // Generated, and none of the tree.
+        if (path === "lib/native/embedded") continue;
+        if (isDirectory) directories.push(path);
+        else {found.push({
+            path,
+            room,
+            text: Deno.readTextFileSync(ROOT + path),
+          });}
+      }
+    }
+  }
+  return found;
+}
+
+/** What a source imports or re-exports of this package: paths from the root. */
+function imports({ path, text }: Source): string[] {
+  return [...text.matchAll(/^(?:import|export|\}).* from "(\.[^"]+)";/gm)]
+    .map(([, specifier]) => new URL(specifier!, `file:///${path}`).pathname)
+    .map((pathname) => pathname.slice(1));
+}
+
+function below(room: string): readonly string[] {
+  if (room === "testing") return TESTING;
+  const floor = FLOORS.findIndex((rooms) => rooms.includes(room));
+  return floor < 0 ? [] : FLOORS.slice(floor + 1).flat();
+}
+
+Deno.test({
+  name: "a room imports only rooms below it, by their faces",
+  ignore: !ALL,
+  fn: () => {
+    const wrong: string[] = [];
+    let looked = 0;
+    for (const source of sources()) {
+      for (const target of imports(source)) {
+        looked++;
+        const [, room] = target.split("/");
+        if (room === source.room) continue;
+        const face = target === `lib/${room}/mod.ts` ||
+          source.room === "testing" && target === PARTS;
+        if (face && below(source.room).includes(room!)) continue;
+        wrong.push(`${source.path} imports ${target}`);
+      }
+    }
+    assertEquals(wrong, []);
+    assertEquals(looked > 500, true);
+  },
+});
+
+Deno.test({
+  name: "only lib/native loads a library or makes views of native memory",
+  ignore: !ALL,
+  fn: () => {
+    const wrong = sources()
+      .filter(({ room, text }) =>
+        room !== "native" &&
+        /^(?!\s*(?:\*|\/\/)).*Deno\.(?:dlopen|Unsafe)/m.test(text)
+      );
+    assertEquals(wrong.map(({ path }) => path), []);
+  },
+});
+
+Deno.test({
+  name:
+    "log, segment and codec read no clock and no randomness but the storage's",
+  ignore: !ALL,
+  fn: () => {
+    // The steady clock is for statistics. A segment by itself has no storage: these are its defaults.
+    const standalone = "lib/segment/segment_writer.ts";
+    const said =
+      /^(?!\s*(?:\*|\/\/)).*(?:Date\.now|Math\.random|randomUUID|getRandomValues)\(/m;
+    const wrong = sources().filter(({ room, text }) =>
+      ["log", "segment", "codec"].includes(room) && said.test(text)
+    );
+    assertEquals(wrong.map(({ path }) => path), [standalone]);
+  },
+});
