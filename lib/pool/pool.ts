@@ -418,6 +418,6 @@ export class BufferPool implements Disposable {
 }
 
 function warn(message: string): void {
-  // deno-lint-ignore no-console
+  // deno-lint-ignore no-console -- what a program gets that gave no `onWarning`
   console.warn(message);
 }
