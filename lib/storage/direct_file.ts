@@ -505,13 +505,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
         () => this.read(buffer, first),
         () => this.readSync(buffer, first),
       );
-      buffer = bounded(buffer, got);
       const end = Math.min(got, skipped + length);
-      if (end <= skipped) buffer.truncate(0);
-      else {
-        if (skipped > 0) buffer.splitTo(skipped).drop();
-        buffer.truncate(end - skipped);
-      }
+      // What lies ahead of the range was not asked for: without a range nothing stays reachable.
+      if (end <= skipped) return bounded(buffer, 0);
+      buffer = bounded(buffer, got);
+      if (skipped > 0) buffer.splitTo(skipped).drop();
+      buffer.truncate(end - skipped);
       return buffer;
     } catch (error) {
       buffer.drop();

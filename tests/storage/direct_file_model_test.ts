@@ -127,7 +127,7 @@ for (const { name, options, directory } of PLACES) {
             }
           },
         ),
-        { numRuns: 60 },
+        { numRuns: 300 },
       );
     },
   );
