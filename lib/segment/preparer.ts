@@ -22,6 +22,8 @@ export class Preparer {
   readonly #file: StorageFile;
   readonly #pool: BufferPool;
   readonly #windowBytes: number;
+  /** The window's end moves by so much at a time: were it to follow the data, each flush would be followed by an allocation of its size, and its journal commit. */
+  readonly #strideBytes: number;
   /** Nothing is prepared beyond; a multiple of the physical block. */
   readonly #limit: number;
   /** Zeros are written (or data lies) up to here; a multiple of the physical block. */
@@ -44,6 +46,10 @@ export class Preparer {
     this.#file = file;
     this.#pool = pool;
     this.#windowBytes = windowBytes;
+    this.#strideBytes = roundUp(
+      Math.max(1, Math.ceil(windowBytes / 4)),
+      physicalBlock,
+    );
     this.#limit = Math.min(
       roundUp(limit, physicalBlock),
       roundDown(MAX_SEGMENT_BYTES, physicalBlock),
@@ -69,8 +75,10 @@ export class Preparer {
    */
   async run(dataEnd: () => number, paused: () => boolean): Promise<void> {
     while (!this.#off && this.#inFlight === undefined && !paused()) {
-      const { physicalBlock } = this.#file.capabilities;
-      const wanted = roundUp(dataEnd() + this.#windowBytes, physicalBlock);
+      const wanted = roundDown(
+        dataEnd() + this.#windowBytes,
+        this.#strideBytes,
+      );
       const target = Math.min(wanted, this.#limit);
       if (this.#end >= target) break;
       this.#inFlight = this.#step(target);
@@ -80,24 +88,23 @@ export class Preparer {
     if (this.#off || !paused()) this.#dropZeros();
   }
 
-  /** Allocates up to `target`, or writes some zeros where that was done. */
+  /** Writes some zeros where blocks are allocated, or allocates some up to `target`. */
   async #step(target: number): Promise<void> {
     try {
-      const from = this.#allocatedEnd;
-      if (from < target) {
-        // Where the device writes zeros by itself there is nothing left to do; they go to where none were written before, and no data lies.
-        const zeroed = await this.#file.preallocate(from, target - from, {
-          zeroed: true,
-        });
-        if (zeroed && this.#end === from) this.#end = target;
-        this.#allocatedEnd = Math.max(this.#allocatedEnd, target);
+      const start = this.#end;
+      if (start < this.#allocatedEnd) {
+        this.#zeros ??= this.#pool.acquireSync(STEP_BYTES, { zeroed: true });
+        const length = Math.min(STEP_BYTES, this.#allocatedEnd - start);
+        await this.#file.write(this.#zeros, start, { length });
+        this.#end = Math.max(this.#end, start + length);
         return;
       }
-      this.#zeros ??= this.#pool.acquireSync(STEP_BYTES, { zeroed: true });
-      const start = this.#end;
-      const length = Math.min(STEP_BYTES, target - start);
-      await this.#file.write(this.#zeros, start, { length });
-      this.#end = Math.max(this.#end, start + length);
+      // Where the device writes zeros by itself there is nothing left to do; they go to where none were written before, and no data lies.
+      const zeroed = await this.#file.preallocate(start, target - start, {
+        zeroed: true,
+      });
+      if (zeroed && this.#end === start) this.#end = target;
+      this.#allocatedEnd = Math.max(this.#allocatedEnd, target);
     } catch {
       // No room on the disk or in memory, or the filesystem cannot: appends extend the file as they go.
       this.#off = true;

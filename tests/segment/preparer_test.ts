@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { Preparer } from "../../lib/segment/preparer.ts";
-import type { StorageFile } from "../../lib/storage/mod.ts";
+import { drive, type StorageFile } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 
 const MIB = 1024 * 1024;
@@ -52,3 +52,31 @@ for (const can of [true, false]) {
     inner.closeSync();
   });
 }
+
+Deno.test("Preparer stays ahead of small flushes by zeros, not by an allocation for each", async () => {
+  const windowBytes = 8 * MIB;
+  const flushBytes = 20 * 1024;
+  using pool = new BufferPool();
+  const disk = new SimulatedDisk();
+  const inner = disk.openSync("/data", { write: true, createNew: true });
+  const log: string[] = [];
+  const preparer = new Preparer(zeroing(inner, log, false), pool, 0, {
+    windowBytes,
+    limit: 1024 * MIB,
+  });
+  await preparer.run(() => 0, () => false);
+  let dataEnd = 0;
+  // One step between two flushes, as a program leaves time for.
+  for (let flush = 0; flush < 1000; flush++) {
+    dataEnd += flushBytes;
+    assert(preparer.end - dataEnd >= windowBytes / 4, `flush ${flush}`);
+    drive(preparer.yieldTo(dataEnd));
+    if (!preparer.wants(dataEnd)) continue;
+    let steps = 0;
+    await preparer.run(() => dataEnd, () => steps++ > 0);
+  }
+  const allocations = log.filter((line) => line !== "write").length;
+  assert(allocations <= 4 + dataEnd / (windowBytes / 4), `${allocations}`);
+  await drive(preparer.stop());
+  inner.closeSync();
+});
