@@ -22,8 +22,8 @@ export class Preparer {
   readonly #file: StorageFile;
   readonly #pool: BufferPool;
   readonly #windowBytes: number;
-  /** The window's end moves by so much at a time: were it to follow the data, each flush would be followed by an allocation of its size, and its journal commit. */
-  readonly #strideBytes: number;
+  /** Less than this is not allocated: were the window to follow the data, each flush would be followed by an allocation of its size, and its journal commit. */
+  readonly #leastBytes: number;
   /** Nothing is prepared beyond; a multiple of the physical block. */
   readonly #limit: number;
   /** Zeros are written (or data lies) up to here; a multiple of the physical block. */
@@ -46,10 +46,7 @@ export class Preparer {
     this.#file = file;
     this.#pool = pool;
     this.#windowBytes = windowBytes;
-    this.#strideBytes = roundUp(
-      Math.max(1, Math.ceil(windowBytes / 4)),
-      physicalBlock,
-    );
+    this.#leastBytes = windowBytes / 4;
     this.#limit = Math.min(
       roundUp(limit, physicalBlock),
       roundDown(MAX_SEGMENT_BYTES, physicalBlock),
@@ -75,12 +72,14 @@ export class Preparer {
    */
   async run(dataEnd: () => number, paused: () => boolean): Promise<void> {
     while (!this.#off && this.#inFlight === undefined && !paused()) {
-      const wanted = roundDown(
-        dataEnd() + this.#windowBytes,
-        this.#strideBytes,
-      );
+      const { physicalBlock } = this.#file.capabilities;
+      const wanted = roundUp(dataEnd() + this.#windowBytes, physicalBlock);
       const target = Math.min(wanted, this.#limit);
-      if (this.#end >= target) break;
+      if (this.#end === this.#allocatedEnd) {
+        const missing = target - this.#end;
+        if (missing <= 0) break;
+        if (missing < this.#leastBytes && target < this.#limit) break;
+      }
       this.#inFlight = this.#step(target);
       await this.#inFlight;
       this.#inFlight = undefined;
