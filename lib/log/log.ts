@@ -1,27 +1,20 @@
 import { setImmediate } from "node:timers";
-import { HEADER_BYTES } from "../codec/mod.ts";
 import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import {
   ActiveSegment,
   type AppendOptions,
-  fits,
   type FlatPayloads,
   GroupCommit,
   iterate,
   iterateSync,
-  MAX_SEGMENT_BYTES,
   type MessageBatch,
-  type PayloadBatch,
   payloadBatch,
   Poisoned,
-  type PreparedMessage,
   prepareMessage,
   type ReadOptions,
   type SegmentFiles,
   type SegmentState,
   Timeline,
-  WriteBuffer,
-  type WriteBufferShared,
 } from "../segment/mod.ts";
 import {
   type Capabilities,
@@ -58,6 +51,7 @@ import { join, segmentName } from "./names.ts";
 import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
 import { closeSegment, openSegment } from "./segment_files.ts";
 import { Wakeup } from "./wakeup.ts";
+import { WriteBuffers } from "./write_buffers.ts";
 import { readMark, removeMark } from "./writer_mark.ts";
 
 /** How often another writer's lock is tried, in milliseconds. */
@@ -95,15 +89,12 @@ export class Log implements AsyncDisposable, Disposable {
 
   readonly #options: CompleteLogOptions;
   readonly #lock: StorageLock;
-  readonly #shared: WriteBufferShared;
   readonly #commit: GroupCommit;
   readonly #opening: OpenedLog["report"];
   #sealed: SealedSegment[];
   #active: ActiveSegment;
-  /** The active segment's buffer, and behind it those of segments that do not exist yet. */
-  #buffers: WriteBuffer[];
-  /** The last of them, to which messages go. */
-  #last: WriteBuffer;
+  /** Messages in memory. */
+  readonly #buffers: WriteBuffers;
   #poison: Poisoned | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -116,8 +107,6 @@ export class Log implements AsyncDisposable, Disposable {
   #syncs = 0;
   /** The next offset when the log was opened. */
   readonly #openedAt: number;
-  /** Bytes of messages in the segments before the last buffer's, less those that opening found. */
-  #earlierBytes: number;
   /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
   #turnBytes = 0;
 
@@ -134,29 +123,29 @@ export class Log implements AsyncDisposable, Disposable {
     this.#lock = lock;
     this.#opening = opened.report;
     this.#sealed = opened.sealed;
-    this.#shared = {
-      pool,
-      blockBytes,
-      bufferBytes,
-      pendingBytes: () => this.#pendingBytes,
-      physicalBlock: files.log.capabilities.physicalBlock,
-      timeline: new Timeline(() => storage.now(), state.lastTimestamp),
-      random: (bytes) => storage.random(bytes),
-    };
-    const buffer = new WriteBuffer(this.#shared, {
-      baseOffset: opened.firstOffset,
-      nextOffset: opened.firstOffset + state.count,
-      end: state.end,
-      tail: state.logTail,
-    });
-    this.#buffers = [buffer];
-    this.#last = buffer;
-    this.#openedAt = buffer.nextOffset;
-    this.#earlierBytes = -buffer.end;
+    this.#buffers = new WriteBuffers(
+      {
+        pool,
+        blockBytes,
+        bufferBytes,
+        pendingBytes: () => this.#pendingBytes,
+        physicalBlock: files.log.capabilities.physicalBlock,
+        timeline: new Timeline(() => storage.now(), state.lastTimestamp),
+        random: (bytes) => storage.random(bytes),
+      },
+      options.segmentBytes,
+      {
+        baseOffset: opened.firstOffset,
+        nextOffset: opened.firstOffset + state.count,
+        end: state.end,
+        tail: state.logTail,
+      },
+    );
+    this.#openedAt = this.nextOffset;
     this.#active = new ActiveSegment({
       ...files,
       path,
-      buffer,
+      buffer: this.#buffers.first,
       pool,
       state,
       prepareBytes: options.prepareBytes,
@@ -256,7 +245,7 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
-    return this.#last.nextOffset;
+    return this.#buffers.last.nextOffset;
   }
 
   /** Messages below this offset survive a power cut. */
@@ -286,7 +275,7 @@ export class Log implements AsyncDisposable, Disposable {
    */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
     if (options === undefined) {
-      const offset = this.#last.add(payload);
+      const offset = this.#buffers.last.add(payload);
       if (offset >= 0) return offset;
     }
     return this.#append(payload, options);
@@ -299,8 +288,8 @@ export class Log implements AsyncDisposable, Disposable {
   ): number {
     this.#check("append");
     const message = prepareMessage(payload, options);
-    this.#last.checkRoom(message.size);
-    const offset = this.#add(message);
+    this.#buffers.last.checkRoom(message.size);
+    const offset = this.#buffers.append(message);
     this.#appended();
     return offset;
   }
@@ -334,12 +323,9 @@ export class Log implements AsyncDisposable, Disposable {
   ): number {
     this.#check("append");
     const batch = payloadBatch(payloads);
-    this.#last.checkRoom(batch.size);
+    this.#buffers.last.checkRoom(batch.size);
     const first = this.nextOffset;
-    const { segmentBytes } = this.#options;
-    const apart = !fits(this.#last.end, batch.size, segmentBytes) &&
-      batch.size <= segmentBytes;
-    this.#addBatch(batch, apart ? this.#bufferAt(first) : this.#last);
+    this.#buffers.appendBatch(batch);
     this.#appended();
     return first;
   }
@@ -386,7 +372,7 @@ export class Log implements AsyncDisposable, Disposable {
     const { bufferBytes, blockBytes, pool } = this.#options;
     options?.signal?.throwIfAborted();
     this.#check("append");
-    const appendedBytes = this.#earlierBytes + this.#last.end;
+    const { appendedBytes } = this.#buffers;
     if (appendedBytes - this.#turnBytes >= blockBytes / 4) {
       this.#turnBytes = appendedBytes;
       await new Promise<void>((resolve) => setImmediate(resolve));
@@ -532,7 +518,7 @@ export class Log implements AsyncDisposable, Disposable {
     const { preparer, writtenEnd } = this.#active;
     return {
       appendedMessages: this.nextOffset - this.#openedAt,
-      appendedBytes: this.#earlierBytes + this.#last.end,
+      appendedBytes: this.#buffers.appendedBytes,
       pendingBytes: this.#pendingBytes,
       ...this.#commit.stats,
       syncs: this.#syncs + this.#active.syncs,
@@ -552,7 +538,7 @@ export class Log implements AsyncDisposable, Disposable {
   close(): Promise<void> {
     if (this.#closed) return this.#closing ?? Promise.resolve();
     this.#closed = true;
-    this.#last.ease(0);
+    this.#buffers.ease(0);
     return this.#closing = this.#closeOnce();
   }
 
@@ -570,7 +556,7 @@ export class Log implements AsyncDisposable, Disposable {
     if (this.#closed) return;
     this.#commit.closeSync();
     this.#closed = true;
-    this.#last.ease(0);
+    this.#buffers.ease(0);
     driveSync(this.#close());
   }
 
@@ -585,87 +571,14 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   get #pendingBytes(): number {
-    let bytes = this.#active.pendingBytes;
-    for (let i = 1; i < this.#buffers.length; i++) {
-      bytes += this.#buffers[i]!.end;
-    }
-    return bytes;
-  }
-
-  /** Copies a message to the end of the log; nothing has changed when it throws. */
-  #add(message: PreparedMessage): number {
-    if (fits(this.#last.end, message.size, this.#options.segmentBytes)) {
-      return this.#last.append(message);
-    }
-    const next = this.#bufferAt(this.nextOffset);
-    const offset = next.append(message);
-    this.#push(next);
-    return offset;
-  }
-
-  /** Copies messages to the end of the log, beginning with `buffer`; nothing has changed when it throws. */
-  #addBatch(batch: PayloadBatch, buffer: WriteBuffer): void {
-    const { lengths, size } = batch;
-    const { segmentBytes } = this.#options;
-    const parts = [{ buffer, first: 0 }];
-    if (buffer.end + size > Math.min(segmentBytes, MAX_SEGMENT_BYTES)) {
-      let { end } = buffer;
-      for (let i = 0; i < lengths.length; i++) {
-        const size = HEADER_BYTES + lengths[i]!;
-        if (!fits(end, size, segmentBytes)) {
-          const next = this.#bufferAt(this.nextOffset + i);
-          // Nothing fits into the first one at all.
-          if (i === 0) parts.pop();
-          parts.push({ buffer: next, first: i });
-          end = 0;
-        }
-        end += size;
-      }
-    }
-    const ends = parts.slice(1).map(({ first }) => first);
-    ends.push(lengths.length);
-    try {
-      parts.forEach(({ buffer, first }, i) =>
-        buffer.reserve(batch, first, ends[i]!)
-      );
-    } catch (error) {
-      for (const { buffer } of parts) buffer.dropSpare();
-      throw error;
-    }
-    parts.forEach(({ buffer, first }, i) => {
-      buffer.appendBatch(batch, first, ends[i]!);
-      buffer.dropSpare();
-      if (buffer !== this.#last) this.#push(buffer);
-    });
-  }
-
-  /** Goes on in another segment. */
-  #push(buffer: WriteBuffer): void {
-    this.#earlierBytes += this.#last.end;
-    this.#last.ease(0);
-    this.#buffers.push(buffer);
-    this.#last = buffer;
-  }
-
-  #bufferAt(offset: number): WriteBuffer {
-    return new WriteBuffer(this.#shared, {
-      baseOffset: offset,
-      nextOffset: offset,
-      end: 0,
-      tail: new Uint8Array(0),
-    });
+    return this.#active.pendingBytes + this.#buffers.laterBytes;
   }
 
   /** After something was appended: says how much `append` may now take without a look, and starts a flush when a whole block, or a whole segment, waits. */
   #appended(): void {
-    const { bufferBytes, segmentBytes } = this.#options;
-    this.#last.ease(
-      Math.min(
-        bufferBytes - this.#pendingBytes,
-        Math.min(segmentBytes, MAX_SEGMENT_BYTES) - this.#last.end,
-      ),
-    );
-    if (this.#buffers.length > 1 || this.#last.full) this.#commit.kick();
+    const buffers = this.#buffers;
+    buffers.ease(this.#options.bufferBytes - this.#pendingBytes);
+    if (buffers.rolls > 0 || buffers.last.full) this.#commit.kick();
   }
 
   *#flush(durability: Durability): Twin<void> {
@@ -678,15 +591,13 @@ export class Log implements AsyncDisposable, Disposable {
 
   *#flushAll(durability: Durability): Twin<void> {
     if (this.#poison !== undefined) throw this.#poison;
-    // Stamped together: one append time for everything in the flush.
-    for (const buffer of this.#buffers) buffer.seal();
-    this.#shared.timeline.endGroup();
+    this.#buffers.seal();
     yield* this.#guarded(this.#write(durability));
   }
 
   *#write(durability: Durability): Twin<void> {
     // Those that exist now: what is appended meanwhile is for the next flush.
-    for (let rolls = this.#buffers.length - 1; rolls > 0; rolls--) {
+    for (let { rolls } = this.#buffers; rolls > 0; rolls--) {
       yield* this.#roll();
     }
     yield* this.#active.flush(durability);
@@ -699,7 +610,7 @@ export class Log implements AsyncDisposable, Disposable {
     } catch (error) {
       // No room on the disk or in memory: nothing is lost, the next flush goes on from here.
       if (error instanceof NoSpace || error instanceof PoolLimit) throw error;
-      this.#last.ease(0);
+      this.#buffers.ease(0);
       throw this.#poison ??= this.#asPoison(error);
     }
   }
@@ -709,7 +620,7 @@ export class Log implements AsyncDisposable, Disposable {
     const { storage } = this.#options;
     const old = this.#active;
     yield* old.seal();
-    const buffer = this.#buffers[1]!;
+    const buffer = this.#buffers.next!;
     let files: SegmentFiles | undefined;
     try {
       yield* createSegment(storage, this.path, buffer.baseOffset);
@@ -736,7 +647,7 @@ export class Log implements AsyncDisposable, Disposable {
       nextOffset: buffer.baseOffset,
       byteLength: old.writtenEnd,
     });
-    this.#buffers.shift();
+    this.#buffers.advance();
     this.#rolls++;
     this.#syncs += old.syncs;
     yield* old.close();
@@ -775,7 +686,7 @@ export class Log implements AsyncDisposable, Disposable {
     }
     this.#commit.finish(failure);
     try {
-      for (const buffer of this.#buffers) buffer.discard();
+      this.#buffers.discard();
       yield* this.#active.close();
       // The mark of a log that was not closed well stays: the next writer recovers.
       if (failure === undefined) {

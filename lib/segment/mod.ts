@@ -42,5 +42,5 @@ export type { SegmentWriterOptions } from "./segment_writer.ts";
 export { Survey } from "./survey.ts";
 export { Timeline } from "./timeline.ts";
 export { fits, WriteBuffer } from "./write_buffer.ts";
-export type { WriteBufferShared } from "./write_buffer.ts";
+export type { WriteBufferShared, WriteBufferStart } from "./write_buffer.ts";
 export { isZero } from "./zeros.ts";
