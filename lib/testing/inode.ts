@@ -1,4 +1,5 @@
 import { blocksOf, type Contents, zeros } from "./contents.ts";
+import { hashBytes, hashText, type StateHash } from "./state_hash.ts";
 import { UnitList } from "./unit_list.ts";
 
 /** A change of a file that a power cut may leave behind or not, by itself. */
@@ -145,6 +146,18 @@ export class Inode {
     // Bytes that were written behind the end, without the size that they need, are not part of the file.
     contents.cut(contents.size);
     return contents;
+  }
+
+  /** Stands for all contents that {@linkcode Inode.replay} can give. */
+  crashHash(inFlight: readonly FileUnit[]): StateHash {
+    let sum = this.#base.hash();
+    for (const unit of [...this.#units, ...inFlight]) {
+      const place = unit.kind === "block"
+        ? [unit.block, unit.start, ...hashBytes(unit.bytes)]
+        : [unit.kind === "preallocate" ? unit.position : 0, unit.length];
+      sum = hashText(sum, `${unit.kind} ${unit.settled} ${place}`);
+    }
+    return sum;
   }
 
   #add(unit: FileUnit): void {

@@ -14,6 +14,7 @@ import {
 import { SeededRandom } from "./random.ts";
 import { type InFlight, Scheduler } from "./scheduler.ts";
 import { SimulatedClock } from "./simulated_clock.ts";
+import { hashNumbers, NO_HASH, type StateHash } from "./state_hash.ts";
 import { SimulatedCrash } from "./simulated_crash.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
@@ -248,6 +249,21 @@ export class Machine {
         inode.withContents(inode.replay(fate, writing.get(inode) ?? []))
       ),
     ));
+  }
+
+  /** Stands for everything that {@linkcode Machine.namesAfter} can give, choice by choice. */
+  crashHash(): StateHash {
+    const writing = this.#writing();
+    const inodes = this.names.inodes();
+    let sum = NO_HASH;
+    for (const inode of inodes) {
+      const [low, high] = inode.crashHash(writing.get(inode) ?? []);
+      sum = hashNumbers(sum, low, high);
+    }
+    const numbers = new Map<Node, number>(
+      inodes.map((inode, i) => [inode, i]),
+    );
+    return this.names.crashHash(sum, (node) => numbers.get(node) ?? -1);
   }
 
   /** The names and contents as the next process finds them: nothing is lost, and nothing more is durable. */

@@ -1,5 +1,6 @@
 import { failure } from "../storage/parts.ts";
 import type { Inode } from "./inode.ts";
+import { hashText, type StateHash } from "./state_hash.ts";
 import { UnitList } from "./unit_list.ts";
 
 /** The kernel's greatest length of a name, in bytes (`limits.h`). */
@@ -169,6 +170,19 @@ export class Names {
       if (above !== "/" && !names.has(above)) names.delete(path);
     }
     return names;
+  }
+
+  /** Stands for all tables that {@linkcode Names.replay} can give; nodes by what `numberOf` says. */
+  crashHash(before: StateHash, numberOf: (node: Node) => number): StateHash {
+    let sum = before;
+    for (const path of [...this.#base.keys()].sort()) {
+      sum = hashText(sum, `${path} ${numberOf(this.#base.get(path)!)}`);
+    }
+    for (const { kind, path, to = "", node, settled } of this.#units) {
+      const what = [kind, path, to, numberOf(node), settled];
+      sum = hashText(sum, JSON.stringify(what));
+    }
+    return sum;
   }
 
   /** The same table, the same left unsynced, over other nodes. */

@@ -591,6 +591,26 @@ export class SimulatedDisk implements Storage {
     return hashDigits(sum);
   }
 
+  /**
+   * Stands for everything that a power cut now may leave, in 16 hexadecimal digits: where it is the same, so is {@linkcode SimulatedDisk.crashState} for each choice.
+   *
+   * @example Reading adds no state
+   * ```ts
+   * import { SimulatedDisk } from "@basalt/io/testing";
+   * import { assertEquals, assertNotEquals } from "@std/assert";
+   *
+   * const disk = new SimulatedDisk();
+   * const before = disk.crashHash();
+   * disk.listSync("/");
+   * assertEquals(disk.crashHash(), before);
+   * disk.openSync("/a", { write: true, createNew: true }).closeSync();
+   * assertNotEquals(disk.crashHash(), before);
+   * ```
+   */
+  crashHash(): string {
+    return hashDigits(this.#machine.crashHash());
+  }
+
   #successor(): SimulatedDisk {
     return new SimulatedDisk({
       ...this.#options,

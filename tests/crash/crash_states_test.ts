@@ -2,15 +2,13 @@
 import { assert } from "@std/assert";
 import { ALL, FILES } from "../permissions.ts";
 import { type Counts, Enumeration } from "./enumeration.ts";
-import { type Setting, small, STEPS } from "./scenario.ts";
+import { preparing, type Setting, small, STEPS } from "./scenario.ts";
 
 /** All sequences of so many steps, with all subsets of so many unsynced units. */
 type Run = readonly [setting: Setting, depth: number, exhaustiveUnits: number];
 
 const LARGE = 4096;
 const SMALL = 512;
-const preparing = (blockBytes: number): Setting =>
-  small(blockBytes, { twin: "async", prepareBytes: 4 * blockBytes });
 
 /** How many distinct images there must be at least. */
 const wanted = Number(

@@ -5,8 +5,11 @@
  */
 import { assertEquals } from "@std/assert";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
+import { hashDigits, hashText, NO_HASH } from "../../lib/testing/state_hash.ts";
 import { payload } from "../log/support.ts";
 import { checkFiles, checkLog } from "./check.ts";
+import { type CrashState, replayCommand } from "./crash_state.ts";
+import type { Mutant } from "./mutants.ts";
 import {
   type Expected,
   type Message,
@@ -27,19 +30,19 @@ export interface EnumerationOptions {
   readonly depth: number;
   /** All subsets of so many unsynced units; of more, as many are drawn, beside those of one and those without one. */
   readonly exhaustiveUnits: number;
-  /** Ends when so many distinct images were checked. */
-  readonly limit?: number;
   readonly seed: number;
-  /** Put between the log and each disk. */
-  readonly wrap?: Wrap;
-  /** Called with the disk of each scenario behind its first opening: what shall fail there. */
-  plan?(disk: SimulatedDisk): void;
+  /** The rule that is broken, if any. */
+  readonly mutant?: Mutant;
+  /** The number of the sync behind the first opening that fails, from 1. */
+  readonly failingSync?: number;
 }
 
 /** What an enumeration saw. */
 export interface Counts {
   /** Sequences of steps. */
   scenarios: number;
+  /** Sequences that were not made longer: an earlier one closed, or was killed, with the same on the disk. */
+  merged: number;
   /** Moments at which the power failed. */
   points: number;
   /** Disks that a power cut left, repeated ones included. */
@@ -53,22 +56,39 @@ export interface Counts {
 /** A state that broke a promise: where it comes from, so that it can be made again. */
 export class BrokenState extends Error {
   override readonly name = "BrokenState";
-  readonly scenario: readonly string[];
+  readonly state: CrashState;
 
-  constructor(scenario: readonly string[], what: string, cause: unknown) {
+  constructor(state: CrashState, where: string, cause: unknown) {
     const [first] = (cause as Error).message.split("\n");
-    super(`[${scenario.join(", ")}] ${what}: ${first}`, { cause });
-    this.scenario = scenario;
+    const { steps, left, seed } = state;
+    super(
+      `[create, ${steps.join(", ")}] ${state.point} ${where}, left ${
+        left.toString(2)
+      }, seed ${seed}: ${first}\n${replayCommand(state)}`,
+      { cause },
+    );
+    this.state = state;
   }
 }
 
-/** The end of an enumeration that was told how many states to check. */
-class Enough extends Error {}
+/** The one state that is replayed was checked. */
+class Replayed extends Error {}
+
+/** A moment at which the power fails, and what must be there then. */
+interface Point {
+  readonly disk: SimulatedDisk;
+  readonly expected: Expected;
+  readonly steps: readonly Step[];
+  /** The number of the operation within the last step, from 1; behind them, the end. */
+  readonly number: number;
+  readonly operation: string;
+}
 
 /** Runs through all scenarios, from short to long; throws at the first broken state. */
 export class Enumeration {
   readonly counts: Counts = {
     scenarios: 0,
+    merged: 0,
     points: 0,
     states: 0,
     images: 0,
@@ -77,60 +97,66 @@ export class Enumeration {
   readonly #options: EnumerationOptions;
   readonly #random: SeededRandom;
   readonly #wrap: Wrap;
-  /** Images that were checked, with what they had to hold. */
+  /** What was checked: images, moments and beginnings, each with what it had to hold. */
   readonly #seen = new Set<string>();
+  /** The only state to be checked, where one is replayed. */
+  #only: Pick<CrashState, "point" | "left"> | undefined;
   /** Why it ends: not thrown where it happens, for that is in the middle of an operation of the log, which would take it for its disk's failure. */
   #ended: Error | undefined;
 
   constructor(options: EnumerationOptions) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed);
-    this.#wrap = options.wrap ?? ((disk) => disk);
+    this.#wrap = options.mutant?.wrap ?? ((disk) => disk);
   }
 
   async run(): Promise<Counts> {
-    try {
-      let level: Step[][] = [[]];
-      for (let depth = 0; depth <= this.#options.depth; depth++) {
-        const going: Step[][] = [];
-        for (const steps of level) {
-          // What a sequence that changed nothing leads to was seen without it.
-          if (await this.#scenario(steps)) going.push(steps);
-        }
-        level = going.flatMap((steps) =>
-          this.#options.steps.map((step) => [...steps, step])
-        );
+    let level: Step[][] = [[]];
+    for (let depth = 0; depth <= this.#options.depth; depth++) {
+      const going: Step[][] = [];
+      for (const steps of level) {
+        // What a sequence that changed nothing leads to was seen without it.
+        if (await this.#scenario(steps)) going.push(steps);
       }
-    } catch (error) {
-      if (!(error instanceof Enough)) throw error;
+      level = going.flatMap((steps) =>
+        this.#options.steps.map((step) => [...steps, step])
+      );
     }
     return this.counts;
   }
 
+  /** Checks one state, as it was when an enumeration of the same options found it. */
+  async replay(state: CrashState): Promise<void> {
+    this.#only = state;
+    try {
+      await this.#scenario(state.steps);
+    } catch (error) {
+      if (error instanceof Replayed) return;
+      throw error;
+    }
+    throw new Error("The scenario ends before the state that is replayed");
+  }
+
   /** Crashes in the last of some steps, wherever it can; the ones before have had their turn. Returns whether longer sequences are worth while. */
   async #scenario(steps: readonly Step[]): Promise<boolean> {
-    const { setting, seed, plan } = this.#options;
+    const { setting, seed, failingSync } = this.#options;
     const scenario = new Scenario(setting, this.#wrap, seed);
-    const names = ["create", ...steps];
     try {
       const last = steps.at(-1);
       const crashInLast = async (run: () => Promise<void>) => {
-        let point = 0;
+        let number = 0;
+        const crash = (disk: SimulatedDisk, operation: string) => {
+          const { expected } = scenario;
+          this.#crash({ disk, expected, steps, number: ++number, operation });
+        };
         const watch = (disk: SimulatedDisk) =>
-          disk.onOperation(({ kind, path, position = "", length = "" }) => {
-            const about = `${position}+${length}`;
-            point++;
-            this.#crash(
-              scenario,
-              disk,
-              names,
-              `${point} ${kind} ${path} ${about}`,
-            );
-          });
+          disk.onOperation(({ kind, path, position = "", length = "" }) =>
+            crash(disk, `${kind} ${path} ${position}+${length}`)
+          );
         let stop = watch(scenario.disk);
         scenario.onDisk = (disk) => stop = watch(disk);
         await run();
-        this.#crash(scenario, scenario.disk, names, "at the end");
+        crash(scenario.disk, "at the end");
         stop();
         if (this.#ended !== undefined) throw this.#ended;
       };
@@ -138,7 +164,7 @@ export class Enumeration {
         await crashInLast(() => scenario.open());
       } else {
         await scenario.open();
-        plan?.(scenario.disk);
+        if (failingSync !== undefined) failSync(scenario.disk, failingSync);
         for (const step of steps.slice(0, -1)) await scenario.take(step);
         if (!scenario.allows(last)) return false;
         const appends = setting.lengths(last).length > 0;
@@ -149,90 +175,118 @@ export class Enumeration {
         if (!appends && idle) return false;
       }
       this.counts.scenarios++;
-      return !scenario.poisoned;
+      return !scenario.poisoned && !this.#beganBefore(scenario);
     } finally {
       await scenario.end();
     }
   }
 
+  /**
+   * Whether an earlier sequence ended with its process, and left the next one the same disk: what can follow was seen behind that.
+   *
+   * All that a log knows when it is opened is on the disk; in the middle of its life nobody can tell two of them to be alike.
+   */
+  #beganBefore(scenario: Scenario): boolean {
+    const { leftBehind, expected } = scenario;
+    if (leftBehind === undefined) return false;
+    const known = !this.#isNewKey(`${leftBehind} ${keyOf(expected)}`);
+    if (known) this.counts.merged++;
+    return known;
+  }
+
   /** Every state that a power cut now may leave. */
-  #crash(
-    scenario: Scenario,
-    disk: SimulatedDisk,
-    names: readonly string[],
-    where: string,
-  ): void {
-    const { exhaustiveUnits } = this.#options;
-    this.counts.points++;
-    const { expected } = scenario;
-    const count = disk.unsyncedUnits().length;
-    const all = (1n << BigInt(count)) - 1n;
-    const check = (mask: bigint) => {
-      const what = () =>
-        `${where}, ${count} units, left ${mask.toString(2)}, seed ${disk.seed}`;
-      this.#state(disk.crashState(mask), expected, names, what);
-    };
-    if (count <= exhaustiveUnits) {
-      for (let mask = 0n; mask <= all; mask++) check(mask);
+  #crash(point: Point): void {
+    if (this.#ended !== undefined) return;
+    const { disk, number } = point;
+    if (this.#only !== undefined) {
+      if (number === this.#only.point) this.#state(point, this.#only.left);
       return;
     }
-    this.counts.sampled++;
-    check(0n);
-    check(all);
-    for (let bit = 0; bit < count; bit++) {
-      check(1n << BigInt(bit));
-      check(all ^ 1n << BigInt(bit));
+    this.counts.points++;
+    const count = disk.unsyncedUnits().length;
+    const drawn = count > this.#options.exhaustiveUnits;
+    // What was not begun, or only read, leaves the same states as the moment before.
+    const isNew = this.#isNewKey(
+      `${disk.crashHash()} ${keyOf(point.expected)}`,
+    );
+    if (!isNew) {
+      this.counts.states += drawn ? 0 : 2 ** count;
+      return;
     }
-    for (let i = 0; i < 1 << exhaustiveUnits; i++) {
-      let mask = 0n;
+    if (drawn) this.counts.sampled++;
+    const choices = drawn ? this.#someOf(count) : allOf(count);
+    for (const left of choices) this.#state(point, left);
+  }
+
+  /** None and all of some units, one and all but one, and subsets by chance. */
+  *#someOf(count: number): Generator<bigint> {
+    const all = (1n << BigInt(count)) - 1n;
+    yield 0n;
+    yield all;
+    for (let bit = 0; bit < count; bit++) {
+      yield 1n << BigInt(bit);
+      yield all ^ 1n << BigInt(bit);
+    }
+    for (let i = 0; i < 1 << this.#options.exhaustiveUnits; i++) {
+      let left = 0n;
       for (let bit = 0; bit < count; bit += 32) {
-        mask |= BigInt(this.#random.next()) << BigInt(bit);
+        left |= BigInt(this.#random.next()) << BigInt(bit);
       }
-      check(mask & all);
+      yield left & all;
     }
   }
 
   /** Whether this disk, with this to hold, is new. */
   #isNew(disk: SimulatedDisk, expected: Expected): boolean {
-    const { messages, acknowledged, firstAtLeast, removable } = expected;
-    const units = disk.unsyncedUnits();
-    const key = [
-      disk.hash(),
-      units.length === 0 ? "" : JSON.stringify(units),
-      messages.map(({ salt, length }) => `${salt}+${length}`).join(),
-      acknowledged,
-      firstAtLeast,
-      removable,
-    ].join();
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
+    const key = `${disk.hash()} ${disk.crashHash()} ${keyOf(expected)}`;
+    return this.#isNewKey(key);
+  }
+
+  #isNewKey(key: string): boolean {
+    // What is replayed is not to be passed over.
+    if (this.#only !== undefined) return true;
+    const digits = hashDigits(hashText(NO_HASH, key));
+    if (this.#seen.has(digits)) return false;
+    this.#seen.add(digits);
     return true;
   }
 
   /** Opens what a power cut left, checks it, and goes on with it. */
-  #state(
-    left: SimulatedDisk,
-    expected: Expected,
-    names: readonly string[],
-    what: () => string,
-  ): void {
+  #state(point: Point, left: bigint): void {
     if (this.#ended !== undefined) return;
+    const { disk, expected, steps, number, operation } = point;
     this.counts.states++;
-    if (!this.#isNew(left, expected)) return;
+    const after = disk.crashState(left);
+    if (!this.#isNew(after, expected)) return;
     this.counts.images++;
     try {
-      this.#recover(left, expected);
+      this.#recover(after, expected);
+      if (this.#only !== undefined) this.#ended = new Replayed();
     } catch (error) {
-      this.#ended = new BrokenState(names, what(), error);
+      const { setting, seed, mutant, failingSync } = this.#options;
+      const state: CrashState = {
+        setting: setting.name,
+        mutant: mutant?.name,
+        failingSync,
+        seed,
+        steps,
+        point: number,
+        left,
+      };
+      const count = disk.unsyncedUnits().length;
+      this.#ended = new BrokenState(
+        state,
+        `${operation}, ${count} units`,
+        error,
+      );
     }
-    const { limit = Infinity } = this.#options;
-    if (this.counts.images >= limit) this.#ended ??= new Enough();
   }
 
   #recover(left: SimulatedDisk, expected: Expected): void {
-    const { setting } = this.#options;
-    // One of the moments of recovery, another one for each state.
-    const moment = this.#random.below(24);
+    const { setting, seed } = this.#options;
+    // One of the moments of recovery, another one for each image, the same when it is replayed.
+    const [low] = hashText(NO_HASH, `${left.hash()} ${seed}`);
+    const moment = low % 24;
     let passed = 0;
     let again: SimulatedDisk | undefined;
     const stop = left.onOperation(() => {
@@ -310,4 +364,31 @@ export class Enumeration {
     }
     checkFiles(left);
   }
+}
+
+/** All subsets of so many units. */
+function* allOf(count: number): Generator<bigint> {
+  for (let left = 0n; left < 1n << BigInt(count); left++) yield left;
+}
+
+/** What must hold, as a text; made once for each. */
+function keyOf(expected: Expected): string {
+  let key = keys.get(expected);
+  if (key === undefined) {
+    const { messages, acknowledged, firstAtLeast, removable } = expected;
+    const texts = messages.map(({ salt, length }) => `${salt}+${length}`);
+    key = [...texts, acknowledged, firstAtLeast, removable].join();
+    keys.set(expected, key);
+  }
+  return key;
+}
+
+const keys = new WeakMap<Expected, string>();
+
+/** The sync of this number, from 1, fails once. */
+function failSync(disk: SimulatedDisk, number: number): void {
+  let count = 0;
+  disk.onOperation(({ kind }) => {
+    if (kind === "sync" && ++count === number) return { error: "EIO" };
+  });
 }

@@ -1,54 +1,44 @@
 /** Rules of the format, each broken in turn: the enumeration of crash states finds every one. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { FILES } from "../permissions.ts";
 import { BrokenState, Enumeration } from "./enumeration.ts";
 import { type Mutant, MUTANTS } from "./mutants.ts";
+import { replay } from "./replay.ts";
 import { LONG, small, STEPS } from "./scenario.ts";
-import type { SimulatedDisk } from "@basalt/io/testing";
 
 /** Runs the enumeration on a mutant, or on the log as it is: what it found, if anything. */
 async function found(
-  mutant: Partial<Mutant>,
+  { mutant, long, failing }: Pick<Mutant, "long" | "failing"> & {
+    mutant?: Mutant;
+  },
 ): Promise<BrokenState | undefined> {
-  const wrap = mutant.wrap === undefined ? {} : { wrap: mutant.wrap };
-  const runs = mutant.long
-    ? [{ setting: LONG, depth: 1, steps: ["roll"] as const, plans: 0 }]
-    : [{ setting: small(512), depth: 4, steps: STEPS, plans: 4 }];
-  for (const { setting, depth, steps, plans } of runs) {
-    for (let number = mutant.failing ? 1 : 0; number <= plans; number++) {
-      try {
-        await new Enumeration({
-          setting,
-          steps,
-          depth: mutant.failing ? 3 : depth,
-          exhaustiveUnits: mutant.long ? 2 : 4,
-          seed: 1,
-          ...wrap,
-          plan: (disk) => failSync(disk, number),
-        }).run();
-      } catch (error) {
-        if (!(error instanceof BrokenState)) throw error;
-        return error;
-      }
-      if (!mutant.failing) break;
+  const run = long
+    ? { setting: LONG, depth: 1, steps: ["roll"] as const, exhaustiveUnits: 2 }
+    : { setting: small(512), depth: 4, steps: STEPS, exhaustiveUnits: 4 };
+  const what = mutant === undefined ? {} : { mutant };
+  const runs = failing
+    ? [1, 2, 3, 4].map((failingSync) => ({ ...run, failingSync, depth: 3 }))
+    : [run];
+  for (const options of runs) {
+    try {
+      await new Enumeration({ ...options, seed: 1, ...what }).run();
+    } catch (error) {
+      if (error instanceof BrokenState) return error;
+      throw error;
     }
   }
   return undefined;
 }
 
-/** The sync of this number, from 1, fails once. */
-function failSync(disk: SimulatedDisk, number: number): void {
-  let count = 0;
-  disk.onOperation(({ kind }) => {
-    if (kind === "sync" && ++count === number) return { error: "EIO" };
-  });
-}
-
 for (const mutant of MUTANTS) {
   Deno.test(`mutant: ${mutant.name}`, { ignore: !FILES }, async () => {
-    const state = await found(mutant);
+    const state = await found({ ...mutant, mutant });
     if (state === undefined) throw new Error("no state of the disk shows it");
     console.log(`killed by ${state.message}`);
+    // The line that was printed makes the same state again.
+    const [, line] = state.message.split("\n");
+    const replayed = await assertRejects(() => replay(line!), BrokenState);
+    assertEquals(replayed.message, state.message);
   });
 }
 

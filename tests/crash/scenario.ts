@@ -74,12 +74,19 @@ export function small(
     "roll": [segmentBytes - HEADER],
   };
   return {
-    name: `blocks of ${blockBytes}, ${options.twin ?? "sync"}`,
+    name: `blocks of ${blockBytes}, ${options.twin ?? "sync"}${
+      options.prepareBytes === undefined ? "" : ", prepared"
+    }`,
     ...options,
     blockBytes,
     segmentBytes,
     lengths: (step) => lengths[step] ?? [],
   };
+}
+
+/** The same with a log that prepares its file: in the background, so by the form that does not block. */
+export function preparing(blockBytes: number): Setting {
+  return small(blockBytes, { twin: "async", prepareBytes: 4 * blockBytes });
 }
 
 /** A storage between a log and its disk, which changes what the log asks for. */
@@ -99,6 +106,18 @@ export const LONG: Setting = {
   lengths: (step) =>
     step === "roll" ? Array.from({ length: 4 }, () => 9 * 1024 * 1024) : [],
 };
+
+/** The setting of this name. */
+export function settingNamed(name: string): Setting {
+  const blocks = [4096, 512];
+  const all = [
+    ...blocks.map((bytes) => small(bytes)),
+    ...blocks.map(preparing),
+  ];
+  const found = [...all, LONG].find((setting) => setting.name === name);
+  if (found === undefined) throw new Error(`No setting is named '${name}'`);
+  return found;
+}
 
 /** What the log is doing: recovering, or a step. */
 export type Phase = "open" | Step;
@@ -163,6 +182,8 @@ export class Scenario {
   #removable = 0;
   /** Whether the log failed and takes no more steps. */
   poisoned = false;
+  /** What the last process left, if the next one has not begun or did nothing but open it: the disk, and whether it was opened. */
+  leftBehind: string | undefined;
 
   constructor(setting: Setting, wrap: Wrap, seed: number) {
     this.setting = setting;
@@ -207,6 +228,7 @@ export class Scenario {
 
   /** Takes a step; one that a fault of the disk ends is the last. */
   async take(step: Step): Promise<void> {
+    this.leftBehind = undefined;
     try {
       tell(this.#storage, step);
       await this.#take(step, this.#log);
@@ -255,6 +277,7 @@ export class Scenario {
         else await log!.close();
         this.#acknowledged = this.#messages.length;
         this.#log = undefined;
+        this.#leave(this.disk, "closed");
         return;
       case "reopen":
         return await this.#reopen(log);
@@ -299,7 +322,17 @@ export class Scenario {
       this.onDisk(next);
       this.#storage = this.#wrap(next);
     }
+    this.#leave(this.disk, "opened");
     await this.open();
+  }
+
+  #leave(disk: SimulatedDisk, how: "closed" | "opened"): void {
+    this.leftBehind = [
+      how,
+      disk.hash(),
+      disk.crashHash(),
+      disk.timeMicros,
+    ].join();
   }
 
   /** Called with the disk that the next process finds. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { Log, type LogOptions } from "../../lib/log/mod.ts";
 import { BufferPool, type BufferPoolOptions } from "../../lib/pool/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
@@ -340,13 +341,13 @@ function brief(path: string): string {
   return path.replace(/^.*\/0{0,19}(\d+\.)/, "$1");
 }
 
-/** Waits until a simulated disk was idle for some turns. */
+/** Waits until a simulated disk was idle for some turns of the event loop: turns, not milliseconds, for tests that wait by the thousand. */
 export async function quiet(disk: SimulatedDisk): Promise<void> {
-  for (let idle = 0; idle < 5;) {
+  for (let idle = 0; idle < 20;) {
     const before = disk.trace.length;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    const pending = disk.trace.some((each) => each.completion === undefined);
-    idle = disk.trace.length === before && !pending ? idle + 1 : 0;
+    await new Promise<void>((resolve) => setImmediate(() => resolve()));
+    const still = disk.trace.length === before && disk.inFlight.length === 0;
+    idle = still ? idle + 1 : 0;
   }
 }
 

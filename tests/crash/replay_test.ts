@@ -1,0 +1,71 @@
+/** The line that a broken state prints, as somebody types it. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ALL, FILES } from "../permissions.ts";
+import { REPLAY } from "./crash_state.ts";
+import { BrokenState, Enumeration } from "./enumeration.ts";
+import { MUTANTS } from "./mutants.ts";
+import { replay } from "./replay.ts";
+import { preparing, type Setting, small, STEPS } from "./scenario.ts";
+
+/** Recovers from a log that was killed: blocking, whatever the log's twin was. */
+const mutant = MUTANTS.find(({ name }) => name === "recovery does not cut")!;
+
+/** The first state that kills the mutant, as it is printed. */
+async function killing(setting: Setting, seed: number): Promise<string> {
+  const { message } = await assertRejects(
+    () =>
+      new Enumeration({
+        setting,
+        steps: STEPS,
+        depth: 2,
+        exhaustiveUnits: 4,
+        seed,
+        mutant,
+      }).run(),
+    BrokenState,
+  );
+  return message;
+}
+
+const asked = ALL ? Deno.env.get(REPLAY) : undefined;
+if (asked !== undefined) {
+  Deno.test("the state that was asked for", () => replay(asked));
+} else {
+  for (const setting of [small(512), preparing(512)]) {
+    Deno.test(
+      `a state that breaks a promise replays from one line, ${setting.name}`,
+      { ignore: !FILES },
+      async () => {
+        for (const seed of [1, 2, 3_000_000_000]) {
+          const message = await killing(setting, seed);
+          const again = await assertRejects(
+            () => replay(message.split("\n")[1]!),
+            BrokenState,
+          );
+          assertEquals(again.message, message);
+          // It is the subset that breaks it, not the moment: nothing left is a disk before the step.
+          await replay(message.replace(/"left":"0b1+0*"/, '"left":"0b0"'));
+        }
+      },
+    );
+  }
+
+  Deno.test({
+    name: "the printed command replays a state in a process of its own",
+    ignore: !ALL,
+    async fn() {
+      const message = await killing(small(512), 1);
+      const [first, command] = message.split("\n");
+      const { success, stdout, stderr } = await new Deno.Command("sh", {
+        args: ["-c", command!.replace(" deno ", ' "$0" '), Deno.execPath()],
+        cwd: new URL("../..", import.meta.url),
+        env: { NO_COLOR: "1" },
+      }).output();
+      const output = [stdout, stderr].map((each) =>
+        new TextDecoder().decode(each)
+      ).join("\n");
+      assert(!success && output.includes("1 failed"), output);
+      assert(output.includes(first!), output);
+    },
+  });
+}
