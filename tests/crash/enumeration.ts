@@ -62,7 +62,7 @@ export class BrokenState extends Error {
     const [first] = (cause as Error).message.split("\n");
     const { steps, left, seed } = state;
     super(
-      `[create, ${steps.join(", ")}] ${state.point} ${where}, left ${
+      `[${["create", ...steps].join(", ")}] ${state.point} ${where}, left ${
         left.toString(2)
       }, seed ${seed}: ${first}\n${replayCommand(state)}`,
       { cause },
@@ -260,7 +260,10 @@ export class Enumeration {
     if (!this.#isNew(after, expected)) return;
     this.counts.images++;
     try {
-      this.#recover(after, expected);
+      // One of the moments of recovery, another one for each state, and the same when it is replayed.
+      const text = `${steps} ${number} ${left} ${this.#options.seed}`;
+      const [low] = hashText(NO_HASH, text);
+      this.#recover(after, expected, low % 24);
       if (this.#only !== undefined) this.#ended = new Replayed();
     } catch (error) {
       const { setting, seed, mutant, failingSync } = this.#options;
@@ -282,11 +285,9 @@ export class Enumeration {
     }
   }
 
-  #recover(left: SimulatedDisk, expected: Expected): void {
-    const { setting, seed } = this.#options;
-    // One of the moments of recovery, another one for each image, the same when it is replayed.
-    const [low] = hashText(NO_HASH, `${left.hash()} ${seed}`);
-    const moment = low % 24;
+  /** @param moment How many operations of recovery come before another crash. */
+  #recover(left: SimulatedDisk, expected: Expected, moment: number): void {
+    const { setting } = this.#options;
     let passed = 0;
     let again: SimulatedDisk | undefined;
     const stop = left.onOperation(() => {
