@@ -66,7 +66,13 @@ export class FaultRun {
   #poison: Poisoned | undefined;
   /** How many operations had begun when the log was known to be poisoned. */
   #poisonedAt = Infinity;
+  /** What was in flight then: it may be repeated. */
+  #underWay: ReadonlySet<string> = new Set();
   #errors = 0;
+  /** What follows the log in the background; never rejects. */
+  readonly #tails: Promise<void>[] = [];
+  /** What a tail did that it must not. */
+  readonly #wrong: unknown[] = [];
 
   constructor(
     disk: SimulatedDisk,
@@ -197,6 +203,37 @@ export class FaultRun {
     });
   }
 
+  /** Follows the log in the background until it is closed or fails; told to `leave`, until the first batch. */
+  tail(
+    { durable, leave = false }: { durable: boolean; leave?: boolean },
+  ): void {
+    const { log } = this;
+    if (log === undefined) return;
+    const end = () => durable ? log.durableOffset : log.writtenOffset;
+    let offset = this.#first;
+    const follow = async () => {
+      for await (using batch of log.tail({ durable })) {
+        assertEquals(batch.firstOffset, offset, "the next message");
+        for (let i = 0; i < batch.count; i++, offset++) {
+          const { salt, length } = this.messages[offset]!;
+          assertBytes(batch.payload(i), payload(salt + offset, length));
+        }
+        assert(offset <= end(), `given up to ${offset}, before ${end()}`);
+        if (leave) return;
+      }
+      assertEquals(offset, end(), "it ends early, and nobody says so");
+    };
+    const judge = (error: unknown) => {
+      this.#errors++;
+      this.#judge("tail", error);
+      // All that was written before is given first.
+      if (error instanceof Poisoned) assertEquals(offset, end());
+    };
+    this.#tails.push(
+      follow().catch(judge).catch((error) => void this.#wrong.push(error)),
+    );
+  }
+
   async close(): Promise<void> {
     const { log } = this;
     if (log === undefined) return;
@@ -226,6 +263,9 @@ export class FaultRun {
         );
       }
     }
+    // Whatever failed, closing ended them.
+    await settled(disk, Promise.all(this.#tails));
+    if (this.#wrong.length > 0) throw this.#wrong[0];
     assertEquals(pool.stats().inUseBytes, 0, "memory is still leased");
     assertEquals(disk.openFiles, 0, "files are still open");
     if (disk.crashState("all").files().length > 0) {
@@ -261,7 +301,7 @@ export class FaultRun {
       .filter(({ kind }) =>
         ["write", "sync", "truncate", "rename", "remove", "syncDirectory"]
           .includes(kind)
-      );
+      ).map(asked).filter((each) => !this.#underWay.has(each));
     assertEquals(later, [], "a poisoned log changes nothing");
   }
 
@@ -306,12 +346,15 @@ export class FaultRun {
     const { fault } = this.#failure;
     const code = fault.shortBytes === 0 ? "EIO" : fault.error;
     const told = error as Error & { code?: string };
-    const writing = name !== "open" && name !== "read";
-    if (error instanceof Poisoned && writing) {
-      assertEquals(error.durableOffset, this.log!.durableOffset);
+    const writing = !["open", "read", "tail"].includes(name);
+    if (error instanceof Poisoned && (writing || name === "tail")) {
+      if (writing) assertEquals(error.durableOffset, this.log!.durableOffset);
       this.#poison ??= error;
       assertStrictEquals(error, this.#poison, "another poison");
-      this.#poisonedAt = Math.min(this.#poisonedAt, this.disk.trace.length);
+      if (this.#poisonedAt === Infinity) {
+        this.#poisonedAt = this.disk.trace.length;
+        this.#underWay = new Set(this.disk.inFlight.map(asked));
+      }
       if (name === "close") this.log = undefined;
       return;
     }
@@ -332,6 +375,11 @@ export class FaultRun {
       cause: error,
     });
   }
+}
+
+/** What was asked of the disk: the same for each time that it is repeated. */
+function asked({ kind, path, position, length }: Operation): string {
+  return [kind, path, position, length].join(" ");
 }
 
 /** Waits for a promise; throws if it does not settle although nothing is under way any more. */

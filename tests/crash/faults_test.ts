@@ -17,6 +17,8 @@ interface Start {
 
 interface FaultScenario {
   readonly name: string;
+  /** The forms of the operations in which it can be run. @default {both} */
+  readonly twins?: readonly Twin[];
   start(): Start;
   run(run: FaultRun): Promise<void>;
 }
@@ -146,6 +148,27 @@ const SCENARIOS: readonly FaultScenario[] = [
       await run.close();
     },
   },
+  {
+    name: "tail",
+    // What waits for others has no form that blocks.
+    twins: ["async"],
+    start: empty,
+    async run(run) {
+      await run.open();
+      await run.append(100);
+      await run.flush();
+      for (const durable of [false, true]) {
+        run.tail({ durable });
+        run.tail({ durable, leave: true });
+      }
+      await run.append(3000, 3000);
+      await run.flush("none");
+      await run.append(5000, 5000);
+      await run.durable();
+      await run.append(10);
+      await run.close();
+    },
+  },
 ];
 
 const FAULTS: readonly [name: string, fault: Fault, sticky: boolean][] = [
@@ -166,8 +189,10 @@ const FAULTS: readonly [name: string, fault: Fault, sticky: boolean][] = [
   ["an hour of latency from then on", { latencyMs: 3_600_000 }, true],
 ];
 
-for (const { name, start, run } of SCENARIOS) {
-  for (const twin of ["async", "sync"] as Twin[]) {
+const BOTH: readonly Twin[] = ["async", "sync"];
+
+for (const { name, start, run, twins = BOTH } of SCENARIOS) {
+  for (const twin of twins) {
     Deno.test({
       name: `${name}: every call of the disk fails in turn, ${twin}`,
       ignore: !FILES,
