@@ -71,6 +71,8 @@ export class FaultRun {
   #errors = 0;
   /** What follows the log in the background; never rejects. */
   readonly #tails: Promise<void>[] = [];
+  /** How many of them ended because the log was closed. */
+  #tailsClosed = 0;
   /** What a tail did that it must not. */
   readonly #wrong: unknown[] = [];
 
@@ -222,6 +224,7 @@ export class FaultRun {
         if (leave) return;
       }
       assertEquals(offset, end(), "it ends early, and nobody says so");
+      this.#tailsClosed++;
     };
     const judge = (error: unknown) => {
       this.#errors++;
@@ -250,6 +253,8 @@ export class FaultRun {
   async finish(): Promise<void> {
     this.#disarm();
     const { log, disk, pool } = this;
+    // Poison ends them, nobody has to close for it.
+    if (this.#poison !== undefined) await this.#tailsEnded();
     if (log !== undefined) {
       this.acknowledged = Math.max(this.acknowledged, log.durableOffset);
       try {
@@ -263,9 +268,11 @@ export class FaultRun {
         );
       }
     }
-    // Whatever failed, closing ended them.
-    await settled(disk, Promise.all(this.#tails));
-    if (this.#wrong.length > 0) throw this.#wrong[0];
+    // Whatever failed, closing ends them.
+    await this.#tailsEnded();
+    if (this.#poison !== undefined) {
+      assertEquals(this.#tailsClosed, 0, "a tail is not told of the poison");
+    }
     assertEquals(pool.stats().inUseBytes, 0, "memory is still leased");
     assertEquals(disk.openFiles, 0, "files are still open");
     if (disk.crashState("all").files().length > 0) {
@@ -282,6 +289,11 @@ export class FaultRun {
       this.#checkAfter(disk.crashState(choice), choice);
     }
     this.#checkAfter(disk.kill(), "killed");
+  }
+
+  async #tailsEnded(): Promise<void> {
+    await settled(this.disk, Promise.all(this.#tails));
+    if (this.#wrong.length > 0) throw this.#wrong[0];
   }
 
   /** Whether the fault is one that nobody notices. */
