@@ -157,7 +157,7 @@ export class Log implements AsyncDisposable, Disposable {
     const due = (): boolean => this.#active.checkpointDue;
     this.#commit = new GroupCommit({
       flush: (durability) => this.#flush(durability),
-      settle: () => this.#guarded(this.#active.checkpoint()),
+      settle: () => this.#settle(),
       get due(): boolean {
         return due();
       },
@@ -584,6 +584,15 @@ export class Log implements AsyncDisposable, Disposable {
   *#flush(durability: Durability): Twin<void> {
     try {
       yield* this.#flushAll(durability);
+    } finally {
+      this.#news.wake();
+    }
+  }
+
+  /** The checkpoint in the background: it makes messages durable, or fails, and a tail may wait for either. */
+  *#settle(): Twin<void> {
+    try {
+      yield* this.#guarded(this.#active.checkpoint());
     } finally {
       this.#news.wake();
     }

@@ -1,7 +1,11 @@
 /** Opening reads the partly filled last blocks, which the writer then writes again: what is in them must be what the disk holds. */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Log } from "../../lib/log/mod.ts";
+import type { PooledBuffer } from "../../lib/pool/mod.ts";
+import type { BufferRange, StorageFile } from "../../lib/storage/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";
-import { filesOf, make, MARK, on, withLog } from "./recovery_support.ts";
+import { PassingFile, PassingStorage } from "./passing_storage.ts";
+import { DIR, filesOf, make, MARK, on, withLog } from "./recovery_support.ts";
 import { payload, segment } from "./support.ts";
 
 /** Every bit of a read that this test flips: in headers, payloads and index entries. */
@@ -53,4 +57,89 @@ Deno.test("Opening: a device that gives other bytes each time is refused", async
       "gives other bytes each time",
     );
   });
+});
+
+/** Cuts a file, as somebody else would, at the last read of it that opening asks for. */
+class CuttingStorage extends PassingStorage {
+  readonly disk: SimulatedDisk;
+  readonly path: string;
+  readonly length: number;
+  /** Reads of the file that come before. */
+  readonly reads: number;
+
+  constructor(
+    disk: SimulatedDisk,
+    path: string,
+    length: number,
+    reads: number,
+  ) {
+    super(disk);
+    this.disk = disk;
+    this.path = path;
+    this.length = length;
+    this.reads = reads;
+  }
+
+  protected override wrap(file: StorageFile): StorageFile {
+    return file.path === this.path ? new CutFile(file, this) : file;
+  }
+}
+
+class CutFile extends PassingFile {
+  readonly #storage: CuttingStorage;
+
+  constructor(inner: StorageFile, storage: CuttingStorage) {
+    super(inner);
+    this.#storage = storage;
+  }
+
+  override readSync(
+    buffer: PooledBuffer,
+    at: number,
+    range?: BufferRange,
+  ): number {
+    const { disk, path, length, reads } = this.#storage;
+    const before =
+      disk.trace.filter((each) => each.kind === "read" && each.path === path)
+        .length;
+    if (before === reads) {
+      using file = disk.openSync(path, { write: true });
+      file.truncateSync(length);
+    }
+    return super.readSync(buffer, at, range);
+  }
+}
+
+Deno.test("Opening: a file that somebody cuts meanwhile is refused, and not written over", async () => {
+  const made = make(0, [100, 200]);
+  for (const marked of [false, true]) {
+    const files = { ...filesOf(made), ...marked ? MARK : {} };
+    for (const suffix of ["log", "index"]) {
+      const name = `${segment(0)}.${suffix}`;
+      const path = `${DIR}/${name}`;
+      let all = 0;
+      await on(files, (place) => {
+        withLog(place, () => {
+          all = place.storage.trace.filter((each) =>
+            each.kind === "read" && each.path === path
+          ).length;
+        });
+      });
+      await on(files, (place) => {
+        const disk = place.storage;
+        const storage = new CuttingStorage(disk, path, 20, all - 1);
+        assertThrows(
+          () => Log.openSync(DIR, { storage, pool: place.pool }),
+          Deno.errors.UnexpectedEof,
+          `'${path}' up to byte`,
+        );
+        assertEquals(
+          [...disk.peek(path)],
+          [...filesOf(made)[name]!.subarray(0, 20)],
+        );
+        assertEquals(disk.openFiles, 0);
+        assert(disk.lock(DIR) !== undefined, "the lock is held");
+      });
+    }
+  }
 });

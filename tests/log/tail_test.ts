@@ -1,12 +1,14 @@
 /** Tails and streams: messages as they come, beside a writer in the isolate and in another process. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
+import { type Log, LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
 import { type MessageBatch, Poisoned } from "../../lib/segment/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import { ALL } from "../permissions.ts";
 import {
   appendSome,
   KIB,
+  lines,
+  MIB,
   onEachPlace,
   openLog,
   payload,
@@ -263,6 +265,74 @@ Deno.test("a tail of a log whose disk fails gives what was written, then the log
     await tailing;
     await assertRejects(() => log.close(), Poisoned);
   });
+});
+
+/** Writes so much that a checkpoint follows in the background, and waits until it is over. */
+async function flushedFar(log: Log, disk: SimulatedDisk): Promise<void> {
+  appendSome(log, 13, MIB);
+  await log.flush({ durability: "none" });
+  await quiet(disk);
+}
+
+Deno.test("a durable tail gives what a checkpoint in the background made durable", async () => {
+  const disk = new SimulatedDisk();
+  await on(disk, async (place) => {
+    const log = await openLog(place);
+    const tail = log.tail({ durable: true });
+    let given = 0;
+    const first = tail.next().then(({ value }) => {
+      given = value!.nextOffset;
+      value!.drop();
+    });
+    await flushedFar(log, disk);
+    assertEquals(log.durableOffset, 13);
+    assert(given > 0, "nobody told the tail");
+    await first;
+    await tail.return!();
+    await log.close();
+  });
+});
+
+Deno.test("a checkpoint in the background that fails ends the tails with the poison, and nothing is prepared or tried again behind it", async () => {
+  for (const kind of ["write", "sync"] as const) {
+    const disk = new SimulatedDisk();
+    await on(disk, async (place) => {
+      const log = await openLog(place, { prepareBytes: 4 * MIB });
+      let failedAt: number | undefined;
+      disk.onOperation((operation) => {
+        if (operation.kind !== kind || !operation.path.endsWith(".index")) {
+          return;
+        }
+        failedAt ??= operation.number;
+        return { error: "EIO" };
+      });
+      const ends = [false, true].map(async (durable) => {
+        let offset = 0;
+        try {
+          for await (using batch of log.tail({ durable })) {
+            offset = batch.nextOffset;
+          }
+        } catch (error) {
+          return { offset, error };
+        }
+        return { offset, error: "closed" };
+      });
+      await flushedFar(log, disk);
+      const told: unknown[] = [];
+      for (const end of ends) void end.then((each) => told.push(each));
+      await quiet(disk);
+      assert(failedAt !== undefined, "no checkpoint");
+      const changes = lines(disk, failedAt, ["write", "sync", "preallocate"]);
+      assertEquals(changes, []);
+      const poison = await assertRejects(() => log.flush(), Poisoned);
+      assertEquals(poison.durableOffset, 13);
+      assertEquals(told, [
+        { offset: 13, error: poison },
+        { offset: 13, error: poison },
+      ]);
+      assertEquals(await assertRejects(() => log.close(), Poisoned), poison);
+    });
+  }
 });
 
 Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRange, which says where the log begins", async () => {

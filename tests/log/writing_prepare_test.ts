@@ -306,3 +306,30 @@ Deno.test("Rule 7: nothing is prepared behind a flush that failed", async () => 
     });
   }
 });
+
+Deno.test("Rule 7: nothing is prepared behind a checkpoint for which there is no room, and the next flush does it again", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const disk = place.storage;
+    const log = await openLog(place, { prepareBytes: 4 * MIB });
+    const heal = disk.onOperation(({ kind, path }) => {
+      if (kind === "write" && path.endsWith(".index")) {
+        return { error: "ENOSPC" };
+      }
+    });
+    appendSome(log, 13, MIB);
+    await log.flush();
+    await quiet(disk);
+    const last = disk.trace.findLast(({ kind }) => kind !== "size")!;
+    assertEquals([last.path.endsWith(INDEX), last.outcome], [true, "ENOSPC"]);
+    // It is nobody's failure: what is acknowledged stays so, and appending goes on.
+    assertEquals(log.durableOffset, 13);
+    heal();
+    appendSome(log, 1, 100);
+    await log.flush();
+    await quiet(disk);
+    assertEquals(log.durableOffset, 14);
+    assert(log.stats().preparedBytes > 2 * MIB, "prepared again");
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  });
+});
