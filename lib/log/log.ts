@@ -321,6 +321,10 @@ export class Log implements AsyncDisposable, Disposable {
   appendBatch(
     payloads: readonly (Uint8Array | string)[] | FlatPayloads,
   ): number {
+    if (Array.isArray(payloads)) {
+      const offset = this.#buffers.last.addAll(payloads);
+      if (offset >= 0) return offset;
+    }
     this.#check("append");
     const batch = payloadBatch(payloads);
     this.#buffers.last.checkRoom(batch.size);

@@ -7,6 +7,7 @@ import {
   stamp,
 } from "../codec/mod.ts";
 import type { PooledBuffer } from "../pool/mod.ts";
+import { encodeAscii } from "./ascii_texts.ts";
 import type { EntryQueue } from "./entry_queue.ts";
 import { CHECKPOINT_BYTES } from "./layout.ts";
 import type { PreparedMessage } from "./prepared_message.ts";
@@ -36,6 +37,9 @@ export class Records {
 }
 
 const ENCODER = new TextEncoder();
+/** Through this, texts that were joined come to their places. */
+const joined = new Uint8Array(64 * 1024);
+const joinedLengths = new Uint32Array(1024);
 
 /** A run of messages in one block, with the place in the file that the block will be written to. */
 export class Chunk {
@@ -140,6 +144,75 @@ export class Chunk {
     this.#count = count + 1;
     this.#fill = start + length;
     return this.firstOffset + count;
+  }
+
+  /**
+   * Adds messages that are nothing but their payloads, all of one kind, all or none; answers the first one's offset, or -1 as
+   * {@linkcode Chunk.add} does.
+   */
+  addAll(payloads: readonly (Uint8Array | string)[]): number {
+    const count = payloads.length;
+    // Payloads of a batch are much alike: where the first says that they do not fit, it is not tried.
+    const size = HEADER_BYTES + (payloads[0]?.length ?? 0);
+    if (count === 0 || size * count > this.#easyEnd - this.#fill) return -1;
+    const words = this.#records.grow(this.#count + count);
+    const end = typeof payloads[0] === "string"
+      ? this.#layTexts(payloads, words)
+      : this.#layArrays(payloads, words);
+    if (end < 0) return -1;
+    const offset = this.nextOffset;
+    this.#fill = end;
+    this.#count += count;
+    return offset;
+  }
+
+  /** Copies payloads to their places and notes their records; answers where the last message ends, or -1: nothing was changed that counts. */
+  #layArrays(payloads: readonly unknown[], words: Uint32Array): number {
+    const bytes = this.#bytes;
+    const end = this.#easyEnd;
+    let fill = this.#fill;
+    let at = 2 * this.#count;
+    for (let i = 0; i < payloads.length; i++) {
+      const payload = payloads[i];
+      if (!(payload instanceof Uint8Array)) return -1;
+      const start = fill + HEADER_BYTES;
+      const { length } = payload;
+      // An empty one may be a detached one.
+      if (length === 0 || start + length > end) return -1;
+      bytes.set(payload, start);
+      words[at] = length;
+      words[at + 1] = 0;
+      at += 2;
+      fill = start + length;
+    }
+    return fill;
+  }
+
+  /** The same for texts. */
+  #layTexts(
+    texts: readonly unknown[],
+    words: Uint32Array<ArrayBuffer>,
+  ): number {
+    let fill = this.#fill;
+    for (let first = 0; first < texts.length;) {
+      const count = encodeAscii(texts, first, joinedLengths, joined);
+      if (count === 0) return -1;
+      const done = spread({
+        source: joined,
+        sourceStart: 0,
+        lengths: joinedLengths.subarray(0, count),
+        first: 0,
+        bytes: this.#bytes,
+        start: fill,
+        end: this.#easyEnd,
+        records: words,
+        recordCount: this.#count + first,
+      });
+      if (done.count < count) return -1;
+      first += count;
+      fill = done.end;
+    }
+    return fill;
   }
 
   /** Adds a message, for which the block must have room. */

@@ -141,8 +141,9 @@ export class IndexWriter implements Disposable {
     this.#fill -= whole;
   }
 
-  /** Gives the block back. */
+  /** Gives all memory back. */
   [Symbol.dispose](): void {
+    this.#entries.release();
     this.#block.drop();
     this.#small.drop();
   }

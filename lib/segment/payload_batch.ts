@@ -1,4 +1,5 @@
 import { HEADER_BYTES, MAX_PAYLOAD_BYTES } from "../codec/mod.ts";
+import { encodeAscii } from "./ascii_texts.ts";
 import type { Chunk } from "./chunk.ts";
 import { checkAttached, checkPayload } from "./prepared_message.ts";
 
@@ -80,8 +81,8 @@ const ENCODER = new TextEncoder();
 const SCRATCH_BYTES = 1024 * 1024;
 /** More text than this (in units of UTF-16) is encoded string by string. */
 const MAX_RUN_UNITS = 16 * 1024 * 1024;
-/** So many strings are joined and encoded by one call. */
-const JOINED_TEXTS = 128;
+/** So many strings at most are joined and encoded by one call. */
+const JOINED_TEXTS = 1024;
 let kept: Uint8Array<ArrayBuffer> | undefined;
 
 /**
@@ -144,16 +145,12 @@ function asciiBatch(
   units: number,
 ): RunBatch | undefined {
   const scratch = scratchOf(units);
-  let end = 0;
-  for (let first = 0; first < texts.length; first += JOINED_TEXTS) {
+  for (let first = 0, end = 0; first < texts.length;) {
     const behind = Math.min(first + JOINED_TEXTS, texts.length);
-    // 17 ns a string of 100 units, `join` 22, encoding each by itself 105.
-    let text = "";
-    for (let i = first; i < behind; i++) text += texts[i]!;
-    const place = new Uint8Array(scratch.buffer, end, text.length);
-    // All of it is read only where no unit takes more than its byte.
-    if (ENCODER.encodeInto(text, place).read !== text.length) return undefined;
-    end += text.length;
+    const own = lengths.subarray(first, behind);
+    const count = encodeAscii(texts, first, own, scratch.subarray(end));
+    if (count === 0) return undefined;
+    for (; first < behind; first++) end += lengths[first]!;
   }
   return new RunBatch(scratch, lengths, units);
 }

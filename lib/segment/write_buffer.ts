@@ -107,7 +107,13 @@ export class WriteBuffer {
     return chunk === undefined ? -1 : chunk.add(payload);
   }
 
-  /** Lets {@linkcode WriteBuffer.add} take so many bytes of messages, if the open chunk has room; 0 for none. */
+  /** The same for a batch of payloads, all or none; answers the first one's offset. */
+  addAll(payloads: readonly (Uint8Array | string)[]): number {
+    const chunk = this.#open;
+    return chunk === undefined ? -1 : chunk.addAll(payloads);
+  }
+
+  /** Lets {@linkcode WriteBuffer.add} and `addAll` take so many bytes of messages, if the open chunk has room; 0 for none. */
   ease(bytes: number): void {
     const scarce = this.nextOffset > MAX_OFFSET - MANY_MESSAGES;
     this.#open?.ease(scarce ? 0 : bytes);
@@ -153,9 +159,32 @@ export class WriteBuffer {
    * @throws {RangeError} If there are not as many offsets any more.
    * @throws {Backpressure} If the pool has no room; nothing is kept then.
    */
-  reserve({ lengths, size }: PayloadBatch, first: number, end: number): void {
+  reserve(batch: PayloadBatch, first: number, end: number): void {
     this.#checkOffsets(end - first);
-    if (this.#open !== undefined && this.#open.room >= size) return;
+    if (this.#open !== undefined && this.#open.room >= batch.size) return;
+    try {
+      for (const bytes of this.#blocksFor(batch, first, end)) {
+        this.#spare.push(this.#acquire(bytes));
+      }
+    } catch (error) {
+      this.dropSpare();
+      throw error;
+    }
+  }
+
+  /** Bytes of each block that the messages `[first, end)` of a batch need beside the open chunk. */
+  #blocksFor(
+    { lengths, size }: PayloadBatch,
+    first: number,
+    end: number,
+  ): number[] {
+    const { physicalBlock } = this.#shared;
+    const usual = this.#blockFor(0);
+    const whole = end - first === lengths.length;
+    // What fits into one block, wherever it begins, needs no other: nor a look at each message.
+    if (whole && size <= Math.min(usual - physicalBlock, CHECKPOINT_BYTES)) {
+      return [usual];
+    }
     const wanted: number[] = [];
     const start = this.end;
     let length = 0;
@@ -166,18 +195,13 @@ export class WriteBuffer {
         const bytes = this.#blockFor(size);
         wanted.push(bytes);
         // Exactly what `#room` will find, so that each block is there when its turn comes.
-        const tail = (start + length) % this.#shared.physicalBlock;
+        const tail = (start + length) % physicalBlock;
         room = Math.min(bytes - tail, Math.max(size, CHECKPOINT_BYTES));
       }
       room -= size;
       length += size;
     }
-    try {
-      for (const bytes of wanted) this.#spare.push(this.#acquire(bytes));
-    } catch (error) {
-      this.dropSpare();
-      throw error;
-    }
+    return wanted;
   }
 
   /** Gives back what {@linkcode WriteBuffer.reserve} acquired and the messages did not need. */

@@ -14,6 +14,7 @@ import {
   drainSync,
   HEADER,
   KIB,
+  MIB,
   openLog,
   openLogSync,
   segment,
@@ -24,9 +25,10 @@ const SEGMENT_BYTES = 20 * KIB;
 const BUFFER_BYTES = 12 * KIB;
 const ENCODER = new TextEncoder();
 
+const ascii = fc.string({ maxLength: 200, unit: "binary-ascii" });
 /** Text of one byte a unit, of more, and with halves of surrogate pairs. */
 const text = fc.oneof(
-  fc.string({ maxLength: 200, unit: "binary-ascii" }),
+  ascii,
   fc.string({ maxLength: 100, unit: "binary" }),
   fc.array(fc.constantFrom("\ud83d", "\ude00", "x"), { maxLength: 20 })
     .map((units) => units.join("")),
@@ -63,6 +65,9 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       payloads: fc.oneof(
         fc.array(text, { minLength: 1, maxLength: 12 }),
         fc.array(payload, { minLength: 1, maxLength: 12 }),
+        // All of one kind, as most batches are.
+        fc.array(ascii, { minLength: 1, maxLength: 12 }),
+        fc.array(bytes, { minLength: 1, maxLength: 12 }),
       ),
     }) as fc.Arbitrary<Call>,
   },
@@ -185,6 +190,62 @@ Deno.test("Log.append() and appendBatch(), in whatever form, do what a model doe
   assert(refused > 100 && refused < total / 2, `${refused} of ${total}`);
 });
 
+Deno.test("Log.appendBatch() where only the first payloads fit into the block, or into the buffer", async () => {
+  const sizes = [1, 100, 3000, 3000, 3000];
+  const batches = {
+    bytes: sizes.map((size) => new Uint8Array(size).fill(size)),
+    texts: sizes.map((size) => String(size).padStart(size, "x")),
+  };
+  for (const payloads of Object.values(batches)) {
+    await at(new SimulatedPlace(), async (place) => {
+      const log = await openLog(place, {
+        blockBytes: 8 * KIB,
+        bufferBytes: 11 * KIB,
+      });
+      log.append("first");
+      assertEquals(log.appendBatch(payloads), 1);
+      // The block has room for both, the buffer for the first of them.
+      const [small, large] = [payloads[0]!, payloads[2]!.slice(0, 2000)];
+      const before = log.stats();
+      assertThrows(() => log.appendBatch([small, large]), Backpressure);
+      assertEquals(log.stats(), before);
+      await log.flush();
+      log.append("next");
+      await log.flush();
+      assertEquals(
+        (await drain(log)).map((each) => each.payload),
+        ["first", ...payloads, "next"].map(encoded),
+      );
+      await log.close();
+    });
+  }
+});
+
+Deno.test("Log.appendBatch() takes many texts and long ones, wherever one is not ASCII", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await openLog(place, { blockBytes: 4 * MIB });
+    const expected: Uint8Array[] = [];
+    const append = (texts: string[]): void => {
+      assertEquals(log.appendBatch(texts), expected.length);
+      expected.push(...texts.map(encoded));
+    };
+    append(["first"]);
+    for (const length of [3, 100, 30_000, 70_000]) {
+      const texts = Array.from(
+        { length: Math.min(2500, Math.ceil(300_000 / length)) },
+        (_, i) => String(i).padStart(length, "message "),
+      );
+      append(texts);
+      for (const at of [0, 1, texts.length - 1]) {
+        append(texts.with(at, "naïve"));
+      }
+    }
+    await log.flush();
+    assertEquals((await drain(log)).map((each) => each.payload), expected);
+    await log.close();
+  });
+});
+
 Deno.test("Log.append() refuses at once what is poisoned or closing, also where the block has room", async () => {
   const disk = new SimulatedDisk();
   await at(new SimulatedPlace(disk), async (place) => {
@@ -201,6 +262,7 @@ Deno.test("Log.append() refuses at once what is poisoned or closing, also where 
     const { nextOffset } = log;
     for (const payload of ["text", new Uint8Array(10)]) {
       assertThrows(() => log.append(payload), Poisoned);
+      assertThrows(() => log.appendBatch([payload]), Poisoned);
     }
     assertEquals(log.nextOffset, nextOffset);
     await log.close().catch(() => {});
@@ -212,6 +274,7 @@ Deno.test("Log.append() refuses at once what is poisoned or closing, also where 
     const closed = log.close();
     for (const payload of ["text", new Uint8Array(10)]) {
       assertThrows(() => log.append(payload), Deno.errors.BadResource);
+      assertThrows(() => log.appendBatch([payload]), Deno.errors.BadResource);
     }
     await closed;
     const again = await openLog(place);
@@ -243,6 +306,10 @@ Deno.test("Log.appendBatch() refuses a batch that does not add up, with nothing 
       [null, TypeError, "received null"],
       ["text", TypeError, "received string"],
       [["a", 5], TypeError, "received number"],
+      [["a", undefined, "b"], TypeError, "received undefined"],
+      [[null, "a"], TypeError, "received object"],
+      [[bytes, bytes, detached], TypeError, "detached"],
+      [[bytes, 5], TypeError, "received number"],
       [["a", detached], TypeError, "detached"],
     ];
     for (const [payloads, kind, text] of cases) {

@@ -86,6 +86,31 @@ Deno.test("WriteBuffer.reserve() acquires exactly the blocks that appending then
   );
 });
 
+Deno.test("WriteBuffer.reserve() knows that a block takes no more than one checkpoint covers", () => {
+  const pool = testPool();
+  const buffer = bufferOf(pool, 4096, 24 * MIB);
+  const payloads = Array.from({ length: 18 }, () => new Uint8Array(MIB));
+  const batch = payloadBatch(payloads);
+  buffer.reserve(batch, 0, payloads.length);
+  assertEquals(pool.stats().acquired, 2);
+  buffer.appendBatch(batch, 0, payloads.length);
+  assertEquals(pool.stats().acquired, 2);
+  buffer.discard();
+});
+
+Deno.test("WriteBuffer.reserve() takes no block for a part of a batch that the open one has room for", () => {
+  const pool = testPool();
+  const buffer = bufferOf(pool, 4096, 12 * KIB);
+  buffer.append(prepareMessage("x".repeat(6000), undefined));
+  const payloads = Array.from({ length: 4 }, () => new Uint8Array(1900));
+  const batch = payloadBatch(payloads);
+  buffer.reserve(batch, 0, 2);
+  assertEquals(pool.stats().acquired, 1);
+  buffer.reserve(batch, 0, 4);
+  assertEquals(pool.stats().acquired, 2);
+  buffer.discard();
+});
+
 Deno.test("WriteBuffer.reserve() keeps nothing when the pool has no room", () => {
   const pool = testPool({ limitBytes: 64 * KIB, atLimit: "fail" });
   const buffer = bufferOf(pool, 4096, 4096);
