@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import { checked, native, type NativeFunctions } from "../native/mod.ts";
 import type { Engine } from "./engine.ts";
 import {

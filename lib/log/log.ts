@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import {
   ActiveSegment,

@@ -1,5 +1,4 @@
-import { Buffer } from "node:buffer";
-import process from "node:process";
+import { nodeModule } from "./node_module.ts";
 
 /** A library inside a module: what `deno task embed` generates for each platform, in `embedded/`. */
 export interface EmbeddedLibrary {
@@ -41,9 +40,8 @@ async function importEmbedded(): Promise<EmbeddedLibrary | undefined> {
  * @throws {Error} If they are not what was embedded.
  */
 export function unpack(library: EmbeddedLibrary): Uint8Array<ArrayBuffer> {
-  const packed = Buffer.from(library.gzip, "base64");
-  // Got when needed: loading this part of Node takes longer than all the rest.
-  const { gunzipSync } = process.getBuiltinModule("node:zlib");
+  const packed = Uint8Array.fromBase64(library.gzip);
+  const { gunzipSync } = nodeModule("node:zlib");
   const bytes = new Uint8Array(gunzipSync(packed));
   if (!isThis(library, bytes)) {
     throw new Error("the embedded copy is damaged: its SHA-256 is another");
@@ -54,6 +52,6 @@ export function unpack(library: EmbeddedLibrary): Uint8Array<ArrayBuffer> {
 /** Whether bytes are the library, by their length and SHA-256. */
 export function isThis(library: EmbeddedLibrary, bytes: Uint8Array): boolean {
   if (bytes.length !== library.bytes) return false;
-  const { createHash } = process.getBuiltinModule("node:crypto");
+  const { createHash } = nodeModule("node:crypto");
   return createHash("sha256").update(bytes).digest("hex") === library.sha256;
 }

@@ -1,8 +1,8 @@
-import { fileURLToPath } from "node:url";
 import { cachedCopy, cacheDirectory, isPermitted } from "./cached_copy.ts";
 import { EMBEDDED, type EmbeddedLibrary, unpack } from "./embedded.ts";
 import { environment } from "./environment.ts";
 import { isLoaded, isSameLibrary, withMemoryFile } from "./libc.ts";
+import { nodeModule } from "./node_module.ts";
 import { type Opened, openLibrary } from "./open_library.ts";
 import type { NativeFunctions } from "./symbols.ts";
 import { Unsupported } from "./unsupported.ts";
@@ -120,7 +120,8 @@ function loadBuild(tried: string[]): Loaded | undefined {
     tried.push("a build beside the module: the module is not a file");
     return undefined;
   }
-  const file = fileURLToPath(url);
+  // A module's own URL has no surprises: Deno made it from a path.
+  const file = decodeURIComponent(url.pathname);
   const opened = openLibrary(file);
   if ("functions" in opened) return { origin: "build", file, ...opened };
   if (!opened.absent) {
@@ -242,7 +243,9 @@ function checkPermission(): void {
 }
 
 function filePath(path: string | URL): string {
-  const text = path instanceof URL ? fileURLToPath(path) : path;
+  const text = path instanceof URL
+    ? nodeModule("node:url").fileURLToPath(path)
+    : path;
   if (typeof text === "string" && text !== "" && !text.includes("\0")) {
     // A name without a slash would be looked for in the system's directories.
     return text.includes("/") ? text : `./${text}`;

@@ -13,6 +13,7 @@ export type {
   LoadLibraryOptions,
 } from "./library.ts";
 export { nativeBuffer } from "./memory.ts";
+export { nodeModule } from "./node_module.ts";
 export { STATUS } from "./status.ts";
 export type { NativeFunctions } from "./symbols.ts";
 export { Unsupported } from "./unsupported.ts";

@@ -107,6 +107,14 @@ export const SYMBOLS = {
   basalt_engine_waits: { parameters: ["u32" /* port */], result: status },
 
   basalt_file_adopt: { parameters: ["i32" /* fd */], result: status },
+  basalt_file_find: {
+    parameters: ["f64", /* device */ "f64", /* inode */ "f64" /* position */],
+    result: status,
+  },
+  basalt_file_adopt_at: {
+    parameters: ["i32", /* fd */ "f64", /* position */ "u32" /* direct */],
+    result: status,
+  },
   basalt_file_close: { parameters: ["u32" /* file */], result: status },
   basalt_file_probe: {
     parameters: ["u32", /* file */ "buffer", /* out */ "u32" /* out_count */],

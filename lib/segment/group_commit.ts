@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import {
   drive,
   driveSync,

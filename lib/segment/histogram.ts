@@ -1,4 +1,5 @@
-import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import type { RecordableHistogram } from "node:perf_hooks";
+import { nodeModule } from "../native/mod.ts";
 
 /** What was recorded, as it was at one moment; all zeros if nothing was. */
 export interface HistogramSnapshot {
@@ -38,7 +39,7 @@ export class Histogram {
 
   /** Counts a value; what is below 1 as 1. */
   record(value: number): void {
-    this.#histogram ??= createHistogram();
+    this.#histogram ??= nodeModule("node:perf_hooks").createHistogram();
     this.#histogram.record(Math.max(1, Math.round(value)));
   }
 

@@ -1,70 +1,39 @@
-import { checked, native } from "../native/mod.ts";
-import { closeSync, constants, open, openSync } from "node:fs";
-import { adapted } from "./errors.ts";
-import { step, type Twin } from "./twin.ts";
+import { native } from "../native/mod.ts";
+import { openByDeno } from "./open_by_deno.ts";
+import { openByNode } from "./open_by_node.ts";
+import type { Twin } from "./twin.ts";
 
-/** The flags of `open(2)` that this room uses; Deno sets `O_CLOEXEC` itself. */
-export const OPEN = {
-  READ: constants.O_RDONLY,
-  WRITE: constants.O_WRONLY,
-  READ_WRITE: constants.O_RDWR,
-  CREATE: constants.O_CREAT,
-  EXCLUSIVE: constants.O_EXCL,
-  DIRECT: (constants as unknown as { O_DIRECT: number }).O_DIRECT,
-  DIRECTORY: constants.O_DIRECTORY,
-  NO_FOLLOW: constants.O_NOFOLLOW,
-  /** Opening a FIFO does not wait for its other end. */
-  NON_BLOCKING: constants.O_NONBLOCK,
-  /** Opening a terminal does not make it the process's own. */
-  NO_TERMINAL: constants.O_NOCTTY,
-} as const;
+/** How a path is opened; what is not asked for is not done. */
+export interface OpenHow {
+  /** For reading. */
+  readonly read?: boolean;
+  /** For writing. */
+  readonly write?: boolean;
+  /** Past the page cache (`O_DIRECT`). */
+  readonly direct?: boolean;
+  /** A directory, and nothing else (`O_DIRECTORY`). */
+  readonly directory?: boolean;
+  /** The file is made: `"new"` where it must not be there yet (`O_EXCL`), `"missing"` where it may be. */
+  readonly make?: "new" | "missing";
+  /** Permission bits of a file that is made. */
+  readonly mode?: number;
+}
 
 /**
- * Opens a path through Deno, which checks the permissions, and gives the library a duplicate of the descriptor.
+ * Opens a path through Deno, which checks the permissions, and gives the library a duplicate of the descriptor. Never waits for the other end of a FIFO.
  *
  * @returns The library's number of the file; `basalt_file_close` ends it.
  */
-export function* openDescriptor(
-  path: string,
-  flags: number,
-  mode?: number,
-): Twin<number> {
-  let fd: number;
-  try {
-    fd = yield* step(
-      () => openLater(path, flags, mode),
-      () => openSync(path, flags, mode),
-    );
-  } catch (error) {
-    throw adapted(error, "open", path);
-  }
-  try {
-    return checked(native().basalt_file_adopt(fd), "dup", path);
-  } finally {
-    // Nothing was written through this one: it has nothing to wait for, and no error to report.
-    closeSync(fd);
-  }
+export function* openDescriptor(path: string, how: OpenHow): Twin<number> {
+  return (yield* openByDeno(path, how)) ?? (yield* openByNode(path, how));
 }
 
 /** Opens a directory, for `fsync(2)` and `flock(2)` of it. */
 export function openDirectory(path: string): Twin<number> {
-  return openDescriptor(path, OPEN.READ | OPEN.DIRECTORY);
+  return openDescriptor(path, { read: true, directory: true });
 }
 
 /** Ends an adopted file. */
 export function closeDescriptor(file: number): void {
   native().basalt_file_close(file);
-}
-
-function openLater(
-  path: string,
-  flags: number,
-  mode?: number,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    open(path, flags, mode ?? null, (error, fd) => {
-      if (error === null || error === undefined) resolve(fd as number);
-      else reject(error);
-    });
-  });
 }

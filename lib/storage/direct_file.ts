@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import { FLAGS } from "../engine/mod.ts";
 import { native, systemError } from "../native/mod.ts";
 import {

@@ -1,5 +1,5 @@
 import { native, statusError, Unsupported } from "../native/mod.ts";
-import { closeDescriptor, OPEN, openDescriptor } from "./descriptor.ts";
+import { closeDescriptor, openDescriptor } from "./descriptor.ts";
 import { pathString } from "./paths.ts";
 import type { Twin } from "./twin.ts";
 
@@ -13,7 +13,7 @@ const EINVAL = -22;
  */
 export function* isOpenElsewhere(where: string): Twin<boolean> {
   const path = pathString("look who has a file open", where);
-  const file = yield* openDescriptor(path, OPEN.READ | OPEN.NON_BLOCKING);
+  const file = yield* openDescriptor(path, { read: true });
   try {
     const status = native().basalt_file_is_sole_opener(file);
     if (status >= 0) return status === 0;

@@ -1,7 +1,7 @@
 import { engine } from "../engine/mod.ts";
 import { errnoName, native, systemError, Unsupported } from "../native/mod.ts";
 import type { Capabilities, Tier } from "./capabilities.ts";
-import { closeDescriptor, OPEN, openDescriptor } from "./descriptor.ts";
+import { closeDescriptor, openDescriptor, type OpenHow } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
 import { codeOf } from "./errors.ts";
 import { runOn, TRUNCATE } from "./file_operations.ts";
@@ -63,12 +63,7 @@ export function* openFile(
   path: string,
   request: OpenRequest,
 ): Twin<OpenedFile> {
-  const access = OPEN.NON_BLOCKING | OPEN.NO_TERMINAL |
-    (request.read && request.write
-      ? OPEN.READ_WRITE
-      : request.write
-      ? OPEN.WRITE
-      : OPEN.READ);
+  const access = { read: request.read, write: request.write };
   let refusal: Refusal | undefined;
   if (request.direct !== "never") {
     const direct = yield* openDirectly(path, access, request);
@@ -108,17 +103,18 @@ export function* openFile(
 /** Opens with `O_DIRECT`; tells why not, where the file or its filesystem does not go along. */
 function* openDirectly(
   path: string,
-  access: number,
+  access: OpenHow,
   request: OpenRequest,
 ): Twin<OpenedFile | Refusal> {
   const attempt = { exclusive: false };
   let found: Found;
   try {
-    found = yield* openOrMake(path, access | OPEN.DIRECT, request, attempt);
+    const how = { ...access, direct: true };
+    found = yield* openOrMake(path, how, request, attempt);
   } catch (error) {
     if (codeOf(error) !== "EINVAL") throw error;
     return {
-      reason: "open(2) refuses O_DIRECT for it (EINVAL)",
+      reason: "the kernel refuses O_DIRECT for it (EINVAL)",
       made: attempt.exclusive,
       probe: undefined,
     };
@@ -147,7 +143,7 @@ function* openDirectly(
 /** Opens without `O_DIRECT`: the same file, where the attempt with it made or found one. */
 function* openThroughCache(
   path: string,
-  access: number,
+  access: OpenHow,
   request: OpenRequest,
   refusal: Refusal | undefined,
 ): Twin<Found> {
@@ -169,25 +165,25 @@ function* openThroughCache(
 /** Opens, and knows whether this call made the file. */
 function* openOrMake(
   path: string,
-  flags: number,
+  how: OpenHow,
   { create, createNew, mode }: OpenRequest,
   attempt: { exclusive: boolean },
 ): Twin<Found> {
-  const exclusive = flags | OPEN.CREATE | OPEN.EXCLUSIVE;
+  const exclusive = { ...how, make: "new", mode } as const;
   if (!create && !createNew) {
-    return { file: yield* openDescriptor(path, flags), made: false };
+    return { file: yield* openDescriptor(path, how), made: false };
   }
   for (let round = 0; round < 2; round++) {
     if (!createNew) {
       try {
-        return { file: yield* openDescriptor(path, flags), made: false };
+        return { file: yield* openDescriptor(path, how), made: false };
       } catch (error) {
         if (codeOf(error) !== "ENOENT") throw error;
       }
     }
     attempt.exclusive = true;
     try {
-      return { file: yield* openDescriptor(path, exclusive, mode), made: true };
+      return { file: yield* openDescriptor(path, exclusive), made: true };
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error;
       attempt.exclusive = false;
@@ -195,7 +191,8 @@ function* openOrMake(
     }
   }
   // A link to a file that is not there yet, or one that comes and goes.
-  const file = yield* openDescriptor(path, flags | OPEN.CREATE, mode);
+  const either = { ...how, make: "missing", mode } as const;
+  const file = yield* openDescriptor(path, either);
   return { file, made: false };
 }
 

@@ -1,4 +1,4 @@
-import { fileURLToPath } from "node:url";
+import { nodeModule } from "../native/mod.ts";
 
 /**
  * A path as a string, from what Deno's own functions take.
@@ -7,7 +7,9 @@ import { fileURLToPath } from "node:url";
  * @throws {TypeError} If it is neither, holds a NUL byte, or is no `file:` URL.
  */
 export function pathString(action: string, path: string | URL): string {
-  if (path instanceof URL) return pathString(action, fileURLToPath(path));
+  if (path instanceof URL) {
+    return pathString(action, nodeModule("node:url").fileURLToPath(path));
+  }
   if (typeof path !== "string") {
     throw new TypeError(
       `Cannot ${action} as 'path' must be a string or a URL: received ${typeof path}`,

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import type { SeededRandom } from "./random.ts";
 import type { SimulatedClock } from "./simulated_clock.ts";
 

@@ -1,7 +1,7 @@
 //! Questions about a descriptor that the kernel answers.
 
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use crate::status::{Status, last_errno};
 
@@ -32,6 +32,55 @@ pub fn descriptor_flags(fd: RawFd) -> Result<i32, Status> {
     // SAFETY: a question about a number; it touches no memory.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
     if flags < 0 { Err(last_errno()) } else { Ok(flags) }
+}
+
+/// Adds flags to those of an open file; `-EINVAL` for an `O_DIRECT` that its filesystem does not have.
+pub fn set_flags(fd: RawFd, flags: i32) -> Result<(), Status> {
+    let flags = descriptor_flags(fd)? | flags;
+    // SAFETY: changes flags of an open file; it touches no memory.
+    let result = unsafe { libc::fcntl(fd, libc::F_SETFL, flags) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// Where transfers without a position of their own go on.
+pub fn position(fd: RawFd) -> Result<u64, Status> {
+    // SAFETY: a question about a number; it touches no memory, and moves nothing by 0 bytes.
+    let position = unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) };
+    u64::try_from(position).map_err(|_| last_errno())
+}
+
+/// Which file it is: `st_dev` and `st_ino`.
+pub fn identity(fd: RawFd) -> Result<(u64, u64), Status> {
+    let stat = statx(fd)?;
+    Ok((
+        libc::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        stat.stx_ino,
+    ))
+}
+
+/// The lowest number that is no descriptor: the next one will have it.
+pub fn lowest_free() -> Result<RawFd, Status> {
+    // SAFETY: makes a descriptor; it touches no memory.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the kernel made it for us just now, and nobody else knows of it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok(fd)
+}
+
+/// The first number that no descriptor of this process can have.
+pub fn descriptor_limit() -> Result<RawFd, Status> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` has room for what the kernel writes.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
+        return Err(last_errno());
+    }
+    Ok(RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX))
 }
 
 /// What direct I/O on this file must suit.

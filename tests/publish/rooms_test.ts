@@ -110,3 +110,16 @@ Deno.test({
     assertEquals(wrong.map(({ path }) => path), [standalone]);
   },
 });
+
+Deno.test({
+  name:
+    "no module of Node's is loaded by importing: it would take longer than the whole package",
+  ignore: !ALL,
+  fn: () => {
+    const wrong = sources()
+      .filter(({ text }) =>
+        /^(?:import (?!type)|export|\}).* "node:/m.test(text)
+      );
+    assertEquals(wrong.map(({ path }) => path), []);
+  },
+});

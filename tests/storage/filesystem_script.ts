@@ -2,7 +2,6 @@
 import { BufferPool } from "../../lib/pool/mod.ts";
 import {
   closeDescriptor,
-  OPEN,
   openDescriptor,
 } from "../../lib/storage/descriptor.ts";
 import { DirectFile, driveSync, type NoSpace } from "../../lib/storage/mod.ts";
@@ -18,7 +17,7 @@ function fields(error: unknown): Record<string, unknown> {
 
 /** Pages of a file in the page cache. */
 function pagesOf(path: string): number {
-  const file = driveSync(openDescriptor(path, OPEN.READ));
+  const file = driveSync(openDescriptor(path, { read: true }));
   const { cachedPages } = countPages(file, path, 0, 0);
   closeDescriptor(file);
   return cachedPages;

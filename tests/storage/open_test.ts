@@ -322,7 +322,7 @@ Deno.test(
       const { tier, tierReason, filesystem } = file.capabilities;
       assertEquals([tier, filesystem], ["buffered", "tmpfs"]);
       assert(
-        /^not direct: (tmpfs|open\(2\)).*; not uncached: /.test(tierReason),
+        /^not direct: (tmpfs|the kernel).*; not uncached: /.test(tierReason),
         tierReason,
       );
     }

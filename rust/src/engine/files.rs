@@ -97,6 +97,43 @@ fn table() -> MutexGuard<'static, Table> {
 
 /// Makes a file of a duplicate of `fd`, which stays the caller's. Answers the handle.
 pub fn adopt(fd: RawFd) -> Result<u32, Status> {
+    adopt_if(fd, |_| Ok(()))
+}
+
+/// Looks for the descriptor of the file `(device, inode)` that stands at `position`: the runtime opened it, and does not tell its number.
+///
+/// Any thread may close it and give the number to something else at any time, so this is a hint: [`adopt_at`] looks again.
+pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Status> {
+    let limit = probe::descriptor_limit()?;
+    let next = probe::lowest_free()?.min(limit);
+    // The runtime took the lowest free number a moment ago: it is the last one in use, unless others open and close.
+    (0..next)
+        .rev()
+        .chain(next..limit)
+        .find(|&fd| {
+            // The position last: asking for it waits for who reads or writes there.
+            probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
+                && probe::position(fd) == Ok(position)
+        })
+        .ok_or(-libc::ENOENT)
+}
+
+/// Adopts `fd` if it stands at `position`, and else answers `-ENOENT`: what shares its position with a descriptor is the same open file.
+///
+/// It gets the flags that `open(2)` could not be given: `O_NONBLOCK`, without which io_uring leaves every transfer of a file in memory (tmpfs) to a
+/// thread of the kernel, behind others that wait for a slow disk; and, with `direct`, `O_DIRECT`, or `-EINVAL` tells that its filesystem refuses.
+pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
+    let flags = libc::O_NONBLOCK | if direct { libc::O_DIRECT } else { 0 };
+    adopt_if(fd, |duplicate| {
+        if probe::position(duplicate)? != position {
+            return Err(-libc::ENOENT);
+        }
+        probe::set_flags(duplicate, flags)
+    })
+}
+
+/// Adopts a duplicate of `fd` if it passes: the duplicate is looked at, since it is nobody else's.
+fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Status>) -> Result<u32, Status> {
     fork::check()?;
     let owner = OWNER.try_with(|owner| owner.0).map_err(|_| NOT_OWNER)?;
     if fd < 0 {
@@ -108,8 +145,9 @@ pub fn adopt(fd: RawFd) -> Result<u32, Status> {
         return Err(last_errno());
     }
     // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
-    let file = File::new(unsafe { OwnedFd::from_raw_fd(duplicate) })?;
-    table().insert(owner, Arc::new(file))
+    let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
+    pass(duplicate.as_raw_fd())?;
+    table().insert(owner, Arc::new(File::new(duplicate)?))
 }
 
 /// The file of a handle.
@@ -237,6 +275,114 @@ pub mod tests {
         drop((read, write));
         assert!(is_open(file.descriptor()));
         close(handle).unwrap();
+    }
+
+    /// A named file with so many descriptors of their own, as a runtime has it; removed at once.
+    fn opened(count: usize) -> Vec<std::fs::File> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("basalt-files-{}-{number}", std::process::id()));
+        let mut options = std::fs::File::options();
+        let files = (0..count)
+            .map(|_| {
+                options
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .open(&path)
+                    .unwrap()
+            })
+            .collect();
+        std::fs::remove_file(path).unwrap();
+        files
+    }
+
+    fn find_at(file: &std::fs::File, position: u64) -> Result<RawFd, Status> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = file.metadata().unwrap();
+        find(metadata.dev() as f64, metadata.ino() as f64, position)
+    }
+
+    fn seek(mut file: &std::fs::File, position: u64) {
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(position)).unwrap();
+    }
+
+    #[test]
+    fn a_descriptor_is_found_by_its_file_and_position() {
+        let (files, other) = (opened(20), opened(1));
+        for (i, file) in files.iter().chain(&other).enumerate() {
+            seek(file, 1000 + i as u64);
+        }
+        seek(&other[0], 1007);
+        for (i, file) in files.iter().enumerate() {
+            assert_eq!(find_at(file, 1000 + i as u64), Ok(file.as_raw_fd()));
+        }
+        assert_eq!(find_at(&files[0], 999), Err(-libc::ENOENT));
+        assert_eq!(find_at(&other[0], 1006), Err(-libc::ENOENT));
+    }
+
+    #[test]
+    fn a_descriptor_is_adopted_only_where_it_stands_where_it_should() {
+        let files = opened(2);
+        seek(&files[0], 5);
+        let fd = files[0].as_raw_fd();
+        let (socket, _other) = UnixStream::pair().unwrap();
+        assert_eq!(adopt_at(socket.as_raw_fd(), 5, false), Err(-libc::ESPIPE));
+        assert_eq!(adopt_at(files[1].as_raw_fd(), 5, false), Err(-libc::ENOENT));
+        assert_eq!(adopt_at(fd, 6, false), Err(-libc::ENOENT));
+        assert_eq!(adopt_at(-1, 5, false), Err(-libc::EBADF));
+        let handle = adopt_at(fd, 5, false).unwrap();
+        let adopted = get(handle).unwrap();
+        assert_ne!(adopted.descriptor(), fd);
+        assert_eq!(probe::identity(adopted.descriptor()), probe::identity(fd));
+        let flags = probe::descriptor_flags(adopted.descriptor()).unwrap();
+        assert_eq!(flags & (libc::O_NONBLOCK | libc::O_DIRECT), libc::O_NONBLOCK);
+        assert!(adopted.alignment().is_none());
+        close(handle).unwrap();
+    }
+
+    #[test]
+    fn an_adopted_descriptor_is_made_direct_or_refused_as_open_does() {
+        let files = opened(1);
+        let fd = files[0].as_raw_fd();
+        // The same file by the path of its descriptor: here the flag goes to open(2).
+        let path = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).unwrap();
+        // SAFETY: the path is a C string that outlives the call.
+        let direct = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_DIRECT | libc::O_CLOEXEC) };
+        if direct < 0 {
+            assert_eq!(adopt_at(fd, 0, true), Err(-libc::EINVAL));
+            return;
+        }
+        // SAFETY: opened above, and nobody else's.
+        drop(unsafe { OwnedFd::from_raw_fd(direct) });
+        let handle = adopt_at(fd, 0, true).unwrap();
+        assert!(get(handle).unwrap().alignment().is_some());
+        close(handle).unwrap();
+        let (read, _write) = std::io::pipe().unwrap();
+        assert_eq!(probe::position(read.as_raw_fd()), Err(-libc::ESPIPE));
+    }
+
+    #[test]
+    fn a_descriptor_is_found_while_others_come_and_go() {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        drop(opened(8));
+                    }
+                });
+            }
+            for round in 0..300 {
+                let files = opened(2);
+                seek(&files[1], 1 << 27 | round);
+                let fd = find_at(&files[1], 1 << 27 | round).unwrap();
+                assert_eq!(fd, files[1].as_raw_fd());
+                close(adopt_at(fd, 1 << 27 | round, false).unwrap()).unwrap();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]

@@ -13,6 +13,18 @@ exports! {
         files::adopt(fd).map_or_else(|status| status, |handle| handle as Status)
     }
 
+    /// Looks for the descriptor of a file by `st_dev`, `st_ino` and the position that it stands at. Answers its number, which is a hint, or `-ENOENT`.
+    fn basalt_file_find(device: f64, inode: f64, position: f64) {
+        let Some(position) = whole(position) else { return BAD_ARGUMENT };
+        files::find(device, inode, position).unwrap_or_else(|status| status)
+    }
+
+    /// Adopts a descriptor that stands at a position, or answers `-ENOENT`; it has `O_NONBLOCK` then and, with `direct` (1), `O_DIRECT`, or the answer is `-EINVAL`.
+    fn basalt_file_adopt_at(fd: i32, position: f64, direct: u32) {
+        let Some(position) = whole(position) else { return BAD_ARGUMENT };
+        files::adopt_at(fd, position, direct != 0).map_or_else(|status| status, |handle| handle as Status)
+    }
+
     /// Ends a handle; the descriptor is closed after its operations in flight.
     fn basalt_file_close(file: u32) {
         code(files::close(file))

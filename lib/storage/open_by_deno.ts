@@ -1,0 +1,102 @@
+import { checked, native, Unsupported } from "../native/mod.ts";
+import type { OpenHow } from "./descriptor.ts";
+import { adapted, codeOf } from "./errors.ts";
+import { isAtLeast, kernelRelease } from "./probe.ts";
+import { step, type Twin } from "./twin.ts";
+
+/** Marks lie below this position, which even the oldest filesystems let a file be set to. */
+const MARK_LIMIT = 2 ** 28;
+
+/** `-ENOENT`: no descriptor of the file stands at the mark. */
+const NOT_FOUND = -2;
+
+/**
+ * Opens with `Deno.open`, and finds the descriptor behind the `Deno.FsFile`.
+ *
+ * `Deno.open` has no flags, and would wait at a FIFO. So only what is known to be a regular file or a directory is opened, or a file that this call makes.
+ *
+ * @returns The library's number of the file; `undefined`, with nothing done, for anything else: also where the permissions to look are missing.
+ */
+export function* openByDeno(
+  path: string,
+  how: OpenHow,
+): Twin<number | undefined> {
+  // A link to what is not there yet, which cannot be told from a link to a FIFO that comes meanwhile.
+  if (how.make === "missing") return undefined;
+  // Before, nobody confirms what setting O_DIRECT on an open file is worth: some filesystems look at the flag of open(2) only.
+  if (how.direct && !isAtLeast(kernelRelease(), 6, 1)) return undefined;
+  if (!isPermitted("read", path)) return undefined;
+  if (how.write && !isPermitted("write", path)) return undefined;
+  let expected: Deno.FileInfo | undefined;
+  if (how.make === undefined) {
+    expected = yield* look(path, how);
+    if (expected === undefined) return undefined;
+  }
+  const { read = false, write = false, mode } = how;
+  const options: Deno.OpenOptions = { read, write };
+  if (how.make === "new") options.createNew = true;
+  if (mode !== undefined) options.mode = mode;
+  let file: Deno.FsFile;
+  try {
+    file = yield* step(
+      () => Deno.open(path, options),
+      () => Deno.openSync(path, options),
+    );
+  } catch (error) {
+    throw adapted(error, "open", path);
+  }
+  try {
+    const adopted = adoptFile(file, expected ?? file.statSync(), how.direct);
+    if (adopted !== NOT_FOUND) return checked(adopted, "open", path);
+    if (how.make === undefined) return undefined;
+    throw new Unsupported(`Cannot open '${path}'`, {
+      found: "a file that does not keep the position that it is set to",
+      needed: "a regular file",
+    });
+  } finally {
+    file.close();
+  }
+}
+
+/** Whether it is permitted already: nobody is asked for what `Deno.open` would not ask for. */
+function isPermitted(name: "read" | "write", path: string): boolean {
+  return Deno.permissions.querySync({ name, path }).state === "granted";
+}
+
+/** What the path leads to, if it is of the kind that is wanted. */
+function* look(path: string, how: OpenHow): Twin<Deno.FileInfo | undefined> {
+  try {
+    const stat = yield* step(() => Deno.stat(path), () => Deno.statSync(path));
+    return (how.directory ? stat.isDirectory : stat.isFile) ? stat : undefined;
+  } catch (error) {
+    // What keeps the kernel from the file keeps it from opening it, too.
+    if (codeOf(error) !== undefined) throw adapted(error, "open", path);
+    return undefined;
+  }
+}
+
+/**
+ * Gives the library a duplicate of an open file's descriptor, whose number nobody tells.
+ *
+ * The position belongs to the open file: two descriptors that both follow when it is set to one random place after the other are of the same. The second look is
+ * at the duplicate, so it does not matter what other threads open and close meanwhile. Where the position is left makes no difference: every transfer has its own.
+ *
+ * @param expected The file that it should be.
+ * @returns The library's number of it; {@linkcode NOT_FOUND} if it is another file, or its position does not follow; or why it was not adopted.
+ */
+function adoptFile(
+  file: Deno.FsFile,
+  { dev, ino }: Deno.FileInfo,
+  direct = false,
+): number {
+  const [first, second] = crypto.getRandomValues(new Uint32Array(2));
+  const fd = native().basalt_file_find(dev, ino ?? 0, mark(file, first!));
+  if (fd < 0) return fd;
+  const position = mark(file, second!);
+  return native().basalt_file_adopt_at(fd, position, direct ? 1 : 0);
+}
+
+/** Sets the position of an open file to a random place. */
+function mark(file: Deno.FsFile, random: number): number {
+  return file.seekSync(random % MARK_LIMIT, Deno.SeekMode.Start);
+}

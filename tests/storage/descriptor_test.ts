@@ -1,0 +1,116 @@
+/** How a path becomes a descriptor of the library: the right one, whatever else happens in the process, and without Node where that can be. */
+import { assertEquals } from "@std/assert";
+import { DirectFile } from "../../lib/storage/mod.ts";
+import { ALL, FILES } from "../permissions.ts";
+import { runScript } from "./subprocess.ts";
+import { TemporaryDirectory, TestPool } from "./tiers.ts";
+
+const COUNT = 40;
+
+/** Files that begin with their number. */
+function numbered(dir: TemporaryDirectory): string[] {
+  return Array.from({ length: COUNT }, (_, i) => {
+    const path = dir.file(String(i));
+    Deno.writeFileSync(path, new Uint8Array(4096).fill(i));
+    return path;
+  });
+}
+
+function firstByte(file: DirectFile): number {
+  using part = file.readAtSync(0, 1);
+  return part.bytes[0]!;
+}
+
+Deno.test(
+  "DirectFile.open() adopts the file that it opened while other threads open and close the same ones",
+  {
+    ignore: !ALL,
+  },
+  async () => {
+    using dir = new TemporaryDirectory();
+    using pool = new TestPool();
+    const paths = numbered(dir);
+    const url = new URL("churn_worker.ts", import.meta.url);
+    const workers = [1, 2].map(() => new Worker(url, { type: "module" }));
+    try {
+      await Promise.all(workers.map((worker) =>
+        new Promise((resolve) => {
+          worker.onmessage = resolve;
+          worker.postMessage(paths);
+        })
+      ));
+      for (let round = 0; round < 3; round++) {
+        const files = await Promise.all(
+          paths.map((path, i) =>
+            i % 2 === 0
+              ? DirectFile.openSync(path, { pool })
+              : DirectFile.open(path, { pool })
+          ),
+        );
+        assertEquals(files.map(firstByte), paths.map((_, i) => i));
+        for (const file of files) file.closeSync();
+      }
+    } finally {
+      for (const worker of workers) worker.terminate();
+    }
+  },
+);
+
+Deno.test(
+  "DirectFile.open() tells apart what is open for reading and for writing of one file",
+  {
+    ignore: !FILES,
+  },
+  () => {
+    using dir = new TemporaryDirectory();
+    using pool = new TestPool();
+    const path = dir.file("x");
+    Deno.writeFileSync(path, new Uint8Array(4096));
+    using others = new DisposableStack();
+    for (let i = 0; i < COUNT; i++) {
+      others.use(Deno.openSync(path, { read: true })).seekSync(i, 0);
+    }
+    using block = pool.acquireSync(4096);
+    block.bytes.fill(7);
+    for (let i = 0; i < COUNT; i++) {
+      const read = others.use(DirectFile.openSync(path, { pool }));
+      const both = others.use(
+        DirectFile.openSync(path, { read: true, write: true, pool }),
+      );
+      both.writeSync(block, 0);
+      assertEquals(firstByte(read), 7);
+    }
+  },
+);
+
+Deno.test(
+  "opening, creating, locking and syncing need nothing of Node; what could wait when it is opened does",
+  {
+    ignore: !ALL,
+  },
+  async () => {
+    using dir = new TemporaryDirectory();
+    const fifo = dir.file("fifo");
+    await new Deno.Command("mkfifo", { args: [fifo] }).output();
+    Deno.symlinkSync("fifo", dir.file("fifo link"));
+    const { usual, unusual } = await runScript(
+      "without_node_script.ts",
+      ["-A"],
+      [
+        dir.path,
+      ],
+    ) as Record<string, Record<string, string>>;
+    const { missing, missingSync, exists, ...others } = usual!;
+    assertEquals([missing, missingSync, exists], [
+      "NotFound",
+      "NotFound",
+      "AlreadyExists",
+    ]);
+    for (const [name, outcome] of Object.entries(others)) {
+      assertEquals(outcome, "done", name);
+    }
+    for (const [name, outcome] of Object.entries(unusual!)) {
+      assertEquals(outcome, "needs Node", name);
+    }
+  },
+);
