@@ -163,13 +163,12 @@ export const SYMBOLS = {
     result: status,
   },
   basalt_pool_close: { parameters: ["u32" /* pool */], result: status },
+  basalt_pool_lease_address: {
+    parameters: ["buffer" /* out */],
+    result: status,
+  },
   basalt_pool_acquire: {
-    parameters: [
-      "u32", // pool
-      "u32", // length
-      "u32", // external
-      "buffer", // out
-    ],
+    parameters: ["u32", /* pool */ "u32", /* length */ "u32" /* external */],
     result: status,
   },
   basalt_pool_release: {

@@ -17,8 +17,10 @@ export class Block {
   readonly external: boolean;
   /** The region that is the whole block. */
   readonly whole: Region;
-  /** Regions that are leased. */
+  /** Regions that are leased: the whole, or the parts. */
   regions = 0;
+  /** The parts that are leased, if the block was ever split. */
+  parts: Set<Region> | undefined;
   /** Whether someone else detached a view: the block must never be used again. */
   lost = false;
 

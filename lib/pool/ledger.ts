@@ -1,6 +1,12 @@
-import { checked, native, STATUS, statusError } from "../native/mod.ts";
+import {
+  checked,
+  native,
+  nativeBuffer,
+  STATUS,
+  statusError,
+} from "../native/mod.ts";
 import { Block } from "./block.ts";
-import { type Anchor, newAnchor, Region, unwatch } from "./region.ts";
+import { Anchor, newAnchor, Region, unwatch } from "./region.ts";
 import type { LeakReport } from "./pool_stats.ts";
 import { BLOCK_ALIGNMENT, SIZE_CLASSES } from "./size_class.ts";
 
@@ -37,7 +43,8 @@ export class Ledger {
   readonly leaks: LeakReport[] = [];
 
   readonly #native = native();
-  readonly #out = new Uint32Array(8);
+  /** Where native code describes the last lease. */
+  readonly #out: Uint32Array;
   /** Records by slot number. */
   readonly #blocks: (Block | undefined)[] = [];
   /** Free records of plain memory. */
@@ -49,6 +56,14 @@ export class Ledger {
     this.id = id;
     this.enabled = enabled;
     this.trackLeaks = trackLeaks;
+    const address = new Uint32Array(2);
+    checked(
+      this.#native.basalt_pool_lease_address(address),
+      "basalt_pool_lease_address",
+    );
+    this.#out = new Uint32Array(
+      nativeBuffer([address[0]!, address[1]!], 0, 32),
+    );
   }
 
   /** Whether the pool was closed in this isolate. */
@@ -63,7 +78,6 @@ export class Ledger {
       this.id,
       length,
       external,
-      out,
     );
     if (status !== 0) {
       if (status === STATUS.POOL_LIMIT) return null;
@@ -148,24 +162,27 @@ export class Ledger {
       region.drop(anchor);
       return [head, tail];
     }
-    const half = (start: number, capacity: number): Anchor => {
-      const part = new Region(this, block, start, capacity);
-      part.holders = 1;
-      part.stack = region.stack;
-      return newAnchor(part);
+    const whole = anchor.whole ?? anchor;
+    const parts = block.parts ??= new Set();
+    const part = (start: number, capacity: number): Anchor => {
+      const made = new Region(this, block, start, capacity);
+      made.holders = 1;
+      made.stack = region.stack;
+      parts.add(made);
+      return new Anchor(made, whole);
     };
-    const parts: [Anchor, Anchor] = [
-      half(region.start, at),
-      half(region.start + at, region.capacity - at),
-    ];
     block.regions++;
     region.holders = 0;
-    region.anchor = anchor;
-    if (region !== block.whole) {
-      region.discard();
-      unwatch(region);
-    }
-    return parts;
+    if (region !== block.whole) this.#discardPart(region, parts);
+    return [
+      part(region.start, at),
+      part(region.start + at, region.capacity - at),
+    ];
+  }
+
+  #discardPart(region: Region, parts: Set<Region>): void {
+    region.discard();
+    parts.delete(region);
   }
 
   /** Enters the end of a region's lease; its views are hidden. */
@@ -179,11 +196,12 @@ export class Ledger {
     if (block === null) {
       this.#endPlain(region);
     } else {
-      if (region !== block.whole) {
-        region.discard();
-        unwatch(region);
+      if (region !== block.whole) this.#discardPart(region, block.parts!);
+      if (--block.regions === 0) {
+        // After the last part; if the parts were forgotten, the anchor is gone.
+        block.whole.anchor ??= region.anchor!.whole ?? newAnchor(block.whole);
+        this.#return(block);
       }
-      if (--block.regions === 0) this.#return(block);
     }
     if (this.onReturn !== null) this.onReturn();
   }

@@ -379,7 +379,8 @@ export class PooledBuffer implements Disposable {
 
   /**
    * Divides the buffer without a copy: the result owns `[0, at)`, this buffer keeps the rest, with positions from 0. Views become empty and each half
-   * makes its own. The block comes back when both are dropped. (Plain memory is copied: less than 4096 bytes.)
+   * makes its own. The block comes back when both are dropped; a half that is forgotten is found when the other has ended. (Plain memory is copied: less
+   * than 4096 bytes.)
    *
    * @throws {RangeError} If `at` is outside `[0, length]`.
    * @throws {TypeError} If the buffer is lent or held.

@@ -5,21 +5,25 @@ import type { Ledger } from "./ledger.ts";
 /**
  * What wrappers refer to while a region is leased, and nothing else does: when it is collected, every wrapper was forgotten.
  *
- * A whole block keeps its anchor from lease to lease, so that only the first one pays for the registration.
+ * A whole block keeps its anchor from lease to lease, so that only the first one pays for the registration. The parts of a block have anchors of their own,
+ * which refer to the block's: that one is watched for all of them, for the block comes back with the last of them anyway.
  */
 export class Anchor {
   /** The memory that is leased. */
   readonly region: Region;
+  /** The anchor of the whole block; `null` for anything but a part. */
+  readonly whole: Anchor | null;
 
   /** Makes an anchor; {@linkcode newAnchor} also watches over it. */
-  constructor(region: Region) {
+  constructor(region: Region, whole: Anchor | null) {
     this.region = region;
+    this.whole = whole;
   }
 }
 
-/** Makes an anchor and watches over it. */
+/** Makes the anchor of a whole block or of plain memory, and watches over it. */
 export function newAnchor(region: Region): Anchor {
-  const anchor = new Anchor(region);
+  const anchor = new Anchor(region, null);
   forgottenWrappers.register(anchor, region, region);
   return anchor;
 }
@@ -135,8 +139,14 @@ export class Region {
     this.ledger.end(this);
   }
 
-  /** Every wrapper was forgotten. */
+  /** Every wrapper of the block or the plain memory was forgotten. */
   forget(): void {
+    const parts = this.block?.parts;
+    if (parts === undefined || parts.size === 0) this.#forget();
+    else for (const part of [...parts]) part.#forget();
+  }
+
+  #forget(): void {
     if (this.anchor !== null) return;
     this.ledger.leaked(this);
     if (this.block === null) {
@@ -154,7 +164,8 @@ export class Region {
   reclaim(): void {
     this.holders = this.pins = 0;
     this.lent = false;
-    this.#end(newAnchor(this));
+    const whole = this.block === null || this === this.block.whole;
+    this.#end(whole ? newAnchor(this) : new Anchor(this, null));
   }
 }
 

@@ -13,16 +13,21 @@ use iggy_common::{IggyByteSize, MemoryPool, MemoryPoolConfigOther, PooledBuffer}
 use libloading::{Library, Symbol};
 
 const PAIRS: usize = 9;
+/// A side of a pair is the median of so many turns, taken alternately: a turn is over before the scheduler interferes, as a rule.
+const TURNS: usize = 31;
 const FROZEN: u32 = 1;
 
 type Open = unsafe extern "C" fn(u32, f64, u32) -> i32;
-type Acquire = unsafe extern "C" fn(u32, u32, u32, *mut u32) -> i32;
+type LeaseAddress = unsafe extern "C" fn(*mut u32) -> i32;
+type Acquire = unsafe extern "C" fn(u32, u32, u32) -> i32;
 type Release = unsafe extern "C" fn(u32, u32, u32) -> i32;
 type Count = unsafe extern "C" fn(u32, u32, i32) -> i32;
 
 /// The exports of the pool, and a pool of 4 GiB.
 struct Basalt<'a> {
     pool: u32,
+    /// Where the library describes this thread's last lease.
+    described: *const [u32; 8],
     acquire: Symbol<'a, Acquire>,
     release: Symbol<'a, Release>,
     count: Symbol<'a, Count>,
@@ -35,8 +40,15 @@ impl<'a> Basalt<'a> {
             let open: Symbol<Open> = library.get(b"basalt_pool_open").expect("an export");
             let pool = open(1, f64::from(4u32) * f64::from(1u32 << 30), 8192);
             assert!(pool > 0, "no pool: {pool}");
+            let lease_address: Symbol<LeaseAddress> = library
+                .get(b"basalt_pool_lease_address")
+                .expect("an export");
+            let mut words = [0; 2];
+            assert_eq!(lease_address(words.as_mut_ptr()), 0);
+            let address = u64::from(words[1]) << 32 | u64::from(words[0]);
             Self {
                 pool: pool as u32,
+                described: std::ptr::with_exposed_provenance(address as usize),
                 acquire: library.get(b"basalt_pool_acquire").expect("an export"),
                 release: library.get(b"basalt_pool_release").expect("an export"),
                 count: library.get(b"basalt_pool_count").expect("an export"),
@@ -44,22 +56,27 @@ impl<'a> Basalt<'a> {
         }
     }
 
-    fn acquire(&self, length: u32) -> [u32; 8] {
-        let mut out = [0; 8];
-        // SAFETY: `out` has the 8 words that the call writes.
-        let status = unsafe { (self.acquire)(self.pool, length, 0, out.as_mut_ptr()) };
-        assert_eq!(status, 0);
-        out
-    }
-
-    fn release(&self, [slot, generation, ..]: [u32; 8]) {
+    fn acquire(&self, length: u32) {
         // SAFETY: plain numbers, checked by the callee.
-        let status = unsafe { (self.release)(self.pool, slot, generation) };
+        let status = unsafe { (self.acquire)(self.pool, length, 0) };
         assert_eq!(status, 0);
     }
 
-    fn touch(&self, lease: [u32; 8]) {
-        let address = u64::from(lease[5]) << 32 | u64::from(lease[4]);
+    /// A word of the last lease's description.
+    fn word(&self, index: usize) -> u32 {
+        // SAFETY: the library's, for this thread, which is in none of its calls.
+        unsafe { (*self.described)[index] }
+    }
+
+    /// Ends the last lease.
+    fn release(&self) {
+        // SAFETY: plain numbers, checked by the callee.
+        let status = unsafe { (self.release)(self.pool, self.word(0), self.word(1)) };
+        assert_eq!(status, 0);
+    }
+
+    fn touch(&self) {
+        let address = u64::from(self.word(5)) << 32 | u64::from(self.word(4));
         // SAFETY: the first 8 bytes of a block that is leased here.
         unsafe { std::ptr::with_exposed_provenance_mut::<u64>(address as usize).write_volatile(7) };
     }
@@ -71,7 +88,7 @@ impl<'a> Basalt<'a> {
     }
 }
 
-/// Nanoseconds of one call, over some milliseconds of them.
+/// Nanoseconds of one call, over many of them.
 fn time(mut call: impl FnMut(), rounds: u32) -> f64 {
     let start = Instant::now();
     for _ in 0..rounds {
@@ -97,10 +114,12 @@ fn row(
     time(&mut theirs, theirs_rounds);
     let (mut our, mut their, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..PAIRS {
-        let (a, b) = (
-            time(&mut ours, ours_rounds),
-            time(&mut theirs, theirs_rounds),
-        );
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            a.push(time(&mut ours, ours_rounds));
+            b.push(time(&mut theirs, theirs_rounds));
+        }
+        let (a, b) = (median(&mut a), median(&mut b));
         our.push(a);
         their.push(b);
         ratio.push(a / b);
@@ -131,9 +150,12 @@ fn main() {
     for (name, bytes) in [("4 KiB", 4096u32), ("1 MiB", 1 << 20)] {
         row(
             &format!("acquire, drop, {name}"),
-            200_000,
-            200_000,
-            || basalt.release(black_box(basalt.acquire(black_box(bytes)))),
+            5_000,
+            5_000,
+            || {
+                basalt.acquire(black_box(bytes));
+                basalt.release();
+            },
             || {
                 drop(black_box(PooledBuffer::with_capacity(black_box(
                     bytes as usize,
@@ -143,14 +165,14 @@ fn main() {
     }
     row(
         "acquire, put, freeze, drop, 1 MiB",
-        200_000,
-        2_000,
+        5_000,
+        60,
         || {
-            let lease = basalt.acquire(1 << 20);
-            basalt.touch(lease);
+            basalt.acquire(1 << 20);
+            basalt.touch();
             basalt.frozen(1);
             basalt.frozen(-1);
-            basalt.release(black_box(lease));
+            basalt.release();
         },
         || {
             let mut buffer = PooledBuffer::with_capacity(1 << 20);

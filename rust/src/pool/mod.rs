@@ -1,6 +1,6 @@
 //! The pool: page-aligned memory in 28 sizes, under one limit, with an owner for each block.
 //!
-//! A *block* is a slot in its pool's table. It is free (in the stack of its class), leased (by the thread that acquired it),
+//! A *block* is a slot in its pool's table. It is free (in a thread's magazine or the stack of its class), leased (by the thread that acquired it),
 //! lent (leased, with loans to operations in flight), orphaned (its lease ended, a loan did not) or quarantined (in use for
 //! ever). The functions below find a pool by its number and act as the calling thread.
 //!
@@ -11,6 +11,7 @@
 //! | `mapping` | memory from the kernel |
 //! | `budget` | the limit: one counter, one atomic step |
 //! | `stack` | free blocks of one class |
+//! | `magazine` | free blocks and figures of one thread |
 //! | `slots` | the table of blocks, and who holds each |
 //! | `pool` | acquire, release, loans: the hot paths |
 //! | `supply` | mapping, reclaiming and giving up: the slow paths |
@@ -22,6 +23,7 @@
 mod budget;
 mod classes;
 mod loan;
+mod magazine;
 mod mapping;
 mod owner;
 #[allow(clippy::module_inception)]
@@ -71,13 +73,21 @@ pub fn close(number: u32) -> Result<(), Status> {
 }
 
 /// Leases a block of at least `length` bytes to the calling thread; with `may_be_external`, beyond the limit if need be.
+#[inline(always)]
 pub fn acquire(number: u32, length: u32, may_be_external: bool) -> Result<Lease, Status> {
-    owner::with_pool(number, |pool, owner| pool.acquire(owner, length, may_be_external))
+    owner::with_member(number, |member, owner| {
+        let magazine = member.magazine.as_deref();
+        member.pool.acquire(owner, magazine, length, may_be_external)
+    })
 }
 
 /// Ends the calling thread's lease; with loans pending, the block comes back when the last one ends.
+#[inline(always)]
 pub fn release(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
-    owner::with_pool(number, |pool, owner| pool.release(owner, slot, generation))
+    owner::with_member(number, |member, owner| {
+        let magazine = member.magazine.as_deref();
+        member.pool.release(owner, magazine, slot, generation)
+    })
 }
 
 /// Keeps a block that the calling thread leases in use for ever: somebody else can still reach its memory.

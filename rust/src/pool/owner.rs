@@ -5,6 +5,7 @@ use std::sync::Arc;
 // Not the pool's `sync`: this one is a static, and lives outside of what loom explores.
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::magazine::Magazine;
 use super::pool::Pool;
 use super::registry;
 use super::slots::OwnerId;
@@ -22,8 +23,11 @@ struct Owner {
     pools: RefCell<Vec<Membership>>,
 }
 
-struct Membership {
-    pool: Arc<Pool>,
+/// What a thread has to do with one pool.
+pub struct Membership {
+    pub pool: Arc<Pool>,
+    /// The thread's own free blocks, while it has attachments: so the pool is open as long as there is a magazine.
+    pub magazine: Option<Arc<Magazine>>,
     /// How many of the pool's attachments are this thread's.
     attachments: u32,
 }
@@ -49,7 +53,11 @@ impl Owner {
             None => {
                 let pool = registry::find(number).ok_or(NO_SUCH_HANDLE)?;
                 pools.retain(|membership| !membership.is_over());
-                pools.push(Membership { pool, attachments: 0 });
+                pools.push(Membership {
+                    pool,
+                    magazine: None,
+                    attachments: 0,
+                });
                 pools.len() - 1
             }
         };
@@ -63,24 +71,41 @@ impl Membership {
     fn is_over(&self) -> bool {
         self.attachments == 0 && self.pool.is_dead() && self.pool.in_use_blocks() == 0
     }
+
+    fn retire(&mut self) {
+        if let Some(magazine) = self.magazine.take() {
+            self.pool.retire(&magazine);
+        }
+    }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        for Membership { pool, attachments } in self.pools.take() {
-            pool.end_owner(self.id);
-            if attachments > 0 {
-                pool.detach(attachments);
+        for mut member in self.pools.take() {
+            member.retire();
+            member.pool.end_owner(self.id);
+            if member.attachments > 0 {
+                member.pool.detach(member.attachments);
             }
         }
     }
 }
 
 /// Calls `act` with the pool of that number and the calling thread's id. `act` must not come back here.
-#[inline]
+#[inline(always)]
 pub fn with_pool<T>(
     number: u32,
     act: impl FnOnce(&Arc<Pool>, OwnerId) -> Result<T, Status>,
+) -> Result<T, Status> {
+    with_member(number, |member, owner| act(&member.pool, owner))
+}
+
+/// Calls `act` with what the calling thread has to do with the pool of that number, and the thread's id. `act` must not come
+/// back here.
+#[inline(always)]
+pub fn with_member<T>(
+    number: u32,
+    act: impl FnOnce(&Membership, OwnerId) -> Result<T, Status>,
 ) -> Result<T, Status> {
     with_owner(|owner| {
         if owner
@@ -92,7 +117,7 @@ pub fn with_pool<T>(
             owner.promote(number)?;
         }
         let pools = owner.pools.borrow();
-        act(&pools.first().ok_or(NO_SUCH_HANDLE)?.pool, owner.id)
+        act(pools.first().ok_or(NO_SUCH_HANDLE)?, owner.id)
     })
 }
 
@@ -102,6 +127,9 @@ pub fn join(pool: Arc<Pool>) -> Result<(), Status> {
         owner.promote(pool.number())?;
         if let Some(first) = owner.pools.borrow_mut().first_mut() {
             first.attachments += 1;
+            if first.magazine.is_none() {
+                first.magazine = first.pool.magazine();
+            }
         }
         Ok(())
     });
@@ -118,6 +146,9 @@ pub fn leave(number: u32) -> Result<(), Status> {
             .filter(|first| first.attachments > 0)
             .ok_or(NO_SUCH_HANDLE)?;
         first.attachments -= 1;
+        if first.attachments == 0 {
+            first.retire();
+        }
         Ok(Arc::clone(&first.pool))
     })?;
     pool.detach(1);
@@ -125,7 +156,7 @@ pub fn leave(number: u32) -> Result<(), Status> {
 }
 
 /// The calling thread as an owner; while the thread is ending it owns nothing any more.
-#[inline]
+#[inline(always)]
 fn with_owner<T>(act: impl FnOnce(&Owner) -> Result<T, Status>) -> Result<T, Status> {
     OWNER.try_with(act).unwrap_or(Err(NOT_OWNER))
 }

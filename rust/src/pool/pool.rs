@@ -1,9 +1,10 @@
 //! Acquire, release and loans: the paths that are taken all the time, without a lock.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::budget::Budget;
-use super::classes::{CLASS_BYTES, CLASS_COUNT, class_of};
+use super::classes::{CLASS_COUNT, class_of};
+use super::magazine::Magazine;
 use super::mapping;
 use super::registry;
 use super::slots::{Holder, MAX_LOANS, OwnerId, Slot, SlotTable, State};
@@ -38,6 +39,20 @@ pub struct Lease {
     pub fresh: bool,
     /// Address of its first byte.
     pub address: usize,
+}
+
+impl Lease {
+    #[inline(always)]
+    fn of(number: u32, slot: &Slot) -> Self {
+        Self {
+            slot: number,
+            generation: slot.generation(),
+            capacity: slot.bytes(),
+            external: slot.is_external(),
+            fresh: slot.is_fresh(),
+            address: slot.address(),
+        }
+    }
 }
 
 /// Events that only the caller's language sees.
@@ -75,9 +90,9 @@ impl Counter {
 #[repr(align(128))]
 pub(super) struct Bucket {
     pub free: FreeStack,
-    /// Leases of blocks within the limit.
+    /// Leases of blocks within the limit, beside those that the magazines count.
     pub acquired: AtomicU64,
-    /// Ends of those leases that brought the block back; counted before the block is free, so that acquired - returned
+    /// Ends of leases that brought the block back, beside those that the magazines count; counted before the block is free, so that acquired - returned
     /// never shows more in use than there is.
     pub returned: AtomicU64,
     /// Blocks within the limit that will never come back.
@@ -119,6 +134,10 @@ pub struct Pool {
     pub(super) buckets: [Bucket; CLASS_COUNT],
     pub(super) slots: SlotTable,
     pub(super) supply: Mutex<Supply>,
+    /// Those of the threads that are attached. Locked after `supply` where both are.
+    pub(super) magazines: Mutex<Vec<Arc<Magazine>>>,
+    /// How many there are: so many places of each class are theirs.
+    pub(super) magazine_count: AtomicU32,
     /// Bytes mapped beyond the limit.
     pub(super) external_bytes: AtomicU64,
     /// Blocks whose lease ended while loans were pending.
@@ -141,6 +160,8 @@ impl Pool {
             buckets: std::array::from_fn(|_| Bucket::new()),
             slots: SlotTable::new(),
             supply: Mutex::new(Supply::new()),
+            magazines: Mutex::new(Vec::new()),
+            magazine_count: AtomicU32::new(0),
             external_bytes: AtomicU64::new(0),
             orphaned: AtomicU32::new(0),
             events: std::array::from_fn(|_| AtomicI64::new(0)),
@@ -167,10 +188,11 @@ impl Pool {
         self.dead.load(Ordering::Relaxed)
     }
 
-    /// How many free blocks a class may keep now.
+    /// How many free blocks the stack of a class may keep now.
     pub(super) fn kept(&self) -> u32 {
         if self.settings.enabled && !self.is_closed() {
-            self.settings.bucket_capacity
+            let theirs = self.magazine_count.load(Ordering::Relaxed);
+            self.settings.bucket_capacity.saturating_sub(theirs)
         } else {
             0
         }
@@ -214,15 +236,41 @@ impl Pool {
         }
     }
 
-    /// Leases a block of at least `length` bytes to `owner`.
-    #[inline]
+    /// Leases a block of at least `length` bytes to `owner`, whose magazine it is.
+    ///
+    /// Inlined up to the export, for a [`Lease`] that is handed over in memory costs a stall, a third of the whole.
+    #[inline(always)]
     pub(super) fn acquire(
         &self,
         owner: OwnerId,
+        magazine: Option<&Magazine>,
         length: u32,
         may_be_external: bool,
     ) -> Result<Lease, Status> {
         let class = class_of(length).ok_or(BAD_ARGUMENT)?;
+        if let Some(magazine) = magazine
+            && let Some(loaded) = magazine.peek(class)
+        {
+            // Read before the block is taken: no load can overtake a locked instruction.
+            let slot = self.slots.at(loaded.number);
+            let lease = Lease::of(loaded.number, slot);
+            if magazine.take(class, loaded) {
+                magazine.count_acquired(class);
+                return self.lease(owner, slot, lease);
+            }
+        }
+        self.acquire_shared(owner, magazine, class, may_be_external)
+    }
+
+    /// The same where the magazine has nothing.
+    #[inline(never)]
+    fn acquire_shared(
+        &self,
+        owner: OwnerId,
+        magazine: Option<&Magazine>,
+        class: usize,
+        may_be_external: bool,
+    ) -> Result<Lease, Status> {
         if self.is_closed() {
             return Err(NO_SUCH_HANDLE);
         }
@@ -231,27 +279,33 @@ impl Pool {
             Some(number) => (number, false),
             None => self.supply(class, may_be_external)?,
         };
+        match magazine {
+            Some(magazine) if !external => magazine.count_acquired(class),
+            _ => {
+                let acquired = if external {
+                    &bucket.external_acquired
+                } else {
+                    &bucket.acquired
+                };
+                acquired.fetch_add(1, Ordering::Relaxed);
+            }
+        }
         let slot = self.slots.at(number);
-        if let Err(status) = mapping::unprotect(slot.address(), CLASS_BYTES[class] as usize) {
-            self.put_back(number, slot);
+        self.lease(owner, slot, Lease::of(number, slot))
+    }
+
+    /// Leases a free block that nobody else knows and that is counted as acquired.
+    #[inline(always)]
+    fn lease(&self, owner: OwnerId, slot: &Slot, lease: Lease) -> Result<Lease, Status> {
+        if let Err(status) = mapping::unprotect(lease.address, lease.capacity as usize) {
+            self.give_back(lease.slot, slot);
             return Err(status);
         }
-        let acquired = if external {
-            &bucket.external_acquired
-        } else {
-            &bucket.acquired
-        };
-        acquired.fetch_add(1, Ordering::Relaxed);
-        let fresh = slot.take_fresh();
+        if lease.fresh {
+            slot.wear();
+        }
         slot.set_holder(Holder::leased(owner));
-        Ok(Lease {
-            slot: number,
-            generation: slot.generation(),
-            capacity: CLASS_BYTES[class],
-            external,
-            fresh,
-            address: slot.address(),
-        })
+        Ok(lease)
     }
 
     /// The slot that a caller names.
@@ -262,15 +316,41 @@ impl Pool {
             .ok_or(NO_SUCH_HANDLE)
     }
 
-    #[inline]
-    pub(super) fn release(&self, owner: OwnerId, number: u32, generation: u32) -> Result<(), Status> {
+    #[inline(always)]
+    pub(super) fn release(
+        &self,
+        owner: OwnerId,
+        magazine: Option<&Magazine>,
+        number: u32,
+        generation: u32,
+    ) -> Result<(), Status> {
         let slot = self.slot(number, generation)?;
-        if slot.holder() == Holder::leased(owner) {
-            // Without loans nobody but this thread changes it.
-            slot.set_holder(Holder::FREE);
-            self.give_back(number, slot);
-            return Ok(());
+        if slot.holder() != Holder::leased(owner) {
+            return self.release_lent(owner, number, slot);
         }
+        // Without loans nobody but this thread changes it.
+        slot.set_holder(Holder::FREE);
+        if let Some(magazine) = magazine
+            && !slot.is_external()
+        {
+            let class = slot.class();
+            magazine.count_returned(class);
+            if magazine.len(class) == 0 {
+                mapping::protect(slot.address(), slot.bytes() as usize);
+                // Only this thread fills the place; and while it has a magazine it is attached, so the pool stays open.
+                magazine.put(class, number);
+            } else {
+                self.put_back(number, slot);
+            }
+        } else {
+            self.give_back(number, slot);
+        }
+        Ok(())
+    }
+
+    /// The same for a block that has loans, or is not the caller's.
+    #[cold]
+    fn release_lent(&self, owner: OwnerId, number: u32, slot: &Slot) -> Result<(), Status> {
         if !slot.holder().is_leased_by(owner) {
             return Err(NOT_OWNER);
         }
@@ -373,7 +453,7 @@ impl Pool {
     }
 
     /// A lease has ended and nobody holds the block: its memory is free again.
-    #[inline]
+    #[inline(never)]
     fn give_back(&self, number: u32, slot: &Slot) {
         let bucket = &self.buckets[slot.class()];
         let returned = if slot.is_external() {
@@ -389,7 +469,7 @@ impl Pool {
     }
 
     /// Keeps a free block for the next one who asks, or unmaps it.
-    #[inline]
+    #[inline(never)]
     pub(super) fn put_back(&self, number: u32, slot: &Slot) {
         let kept = if slot.is_external() { 0 } else { self.kept() };
         if kept > 0 {

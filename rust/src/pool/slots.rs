@@ -140,13 +140,15 @@ impl Slot {
         self.kind.load(Ordering::Relaxed) & EXTERNAL != 0
     }
 
-    /// Whether nobody has used the memory since it was mapped; only the first caller learns it. The caller owns the block.
-    pub fn take_fresh(&self) -> bool {
+    /// Whether nobody has used the memory since it was mapped.
+    pub fn is_fresh(&self) -> bool {
+        self.kind.load(Ordering::Relaxed) & FRESH != 0
+    }
+
+    /// The memory is about to be used. The caller owns the block.
+    pub fn wear(&self) {
         let kind = self.kind.load(Ordering::Relaxed);
-        if kind & FRESH != 0 {
-            self.kind.store(kind & !FRESH, Ordering::Relaxed);
-        }
-        kind & FRESH != 0
+        self.kind.store(kind & !FRESH, Ordering::Relaxed);
     }
 
     /// The holder now. Acquires what the threads that ended loans released.
@@ -297,7 +299,9 @@ mod tests {
     fn holder_keeps_its_three_parts_apart() {
         let slot = Slot::new();
         slot.fill(8192, 27, true);
-        assert!(slot.is_external() && slot.take_fresh() && !slot.take_fresh() && slot.is_external());
+        assert!(slot.is_external() && slot.is_fresh());
+        slot.wear();
+        assert!(slot.is_external() && !slot.is_fresh());
         assert_eq!((slot.class(), slot.bytes()), (27, 512 << 20));
         let owner = OwnerId(u32::MAX);
         slot.set_holder(Holder::leased(owner));

@@ -109,11 +109,15 @@ impl FreeStack {
     }
 }
 
-/// What [`FreeStack::version`] answers.
+/// Free blocks that changed, or did not: `tag << 32 | slot + 1` of the one that is taken next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Version(u64);
 
 impl Version {
+    pub fn new(word: u64) -> Self {
+        Self(word)
+    }
+
     pub fn is_empty(self) -> bool {
         index(self.0).is_none()
     }

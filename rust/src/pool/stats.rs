@@ -2,9 +2,12 @@
 //!
 //! While other threads acquire and release, the parts of a snapshot are moments apart.
 
+use std::sync::Arc;
+
 use super::classes::{CLASS_BYTES, CLASS_COUNT};
+use super::magazine::Magazine;
 use super::pool::{Bucket, Counter, Pool};
-use super::sync::{AtomicU64, Ordering};
+use super::sync::{AtomicU64, Ordering, lock};
 
 /// Values of a pool in [`Stats::values`], before those of its classes.
 pub const POOL_FIELDS: usize = 20;
@@ -65,17 +68,20 @@ fn read(counter: &AtomicU64) -> u64 {
 impl Pool {
     /// Blocks that will come back, external ones included.
     pub(super) fn in_use_blocks(&self) -> u64 {
-        let in_use = |bucket: &Bucket| {
-            let gone = read(&bucket.returned) + read(&bucket.quarantined);
-            let external_gone = read(&bucket.external_returned) + read(&bucket.external_quarantined);
-            read(&bucket.acquired).saturating_sub(gone)
-                + read(&bucket.external_acquired).saturating_sub(external_gone)
+        let external = |bucket: &Bucket| {
+            let gone = read(&bucket.external_returned) + read(&bucket.external_quarantined);
+            read(&bucket.external_acquired).saturating_sub(gone)
         };
-        self.buckets.iter().map(in_use).sum()
+        let magazines = lock(&self.magazines);
+        let within = (0..CLASS_COUNT).map(|class| self.class_stats(class, &magazines).in_use);
+        within.chain(self.buckets.iter().map(external)).sum()
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let classes: [ClassStats; CLASS_COUNT] = std::array::from_fn(|class| self.class_stats(class));
+        let classes: [ClassStats; CLASS_COUNT] = {
+            let magazines = lock(&self.magazines);
+            std::array::from_fn(|class| self.class_stats(class, &magazines))
+        };
         let sum = |field: fn(&ClassStats) -> u64| classes.iter().map(field).sum();
         let external =
             |field: fn(&Bucket) -> &AtomicU64| self.buckets.iter().map(|bucket| read(field(bucket))).sum();
@@ -99,11 +105,20 @@ impl Pool {
         }
     }
 
-    fn class_stats(&self, class: usize) -> ClassStats {
+    fn class_stats(&self, class: usize, magazines: &[Arc<Magazine>]) -> ClassStats {
         let bucket = &self.buckets[class];
+        let of_all = |counter: &AtomicU64, theirs: fn(&Magazine, usize) -> u64| {
+            read(counter)
+                + magazines
+                    .iter()
+                    .map(|magazine| theirs(magazine, class))
+                    .sum::<u64>()
+        };
         // Acquired first: what is acquired and returned after that shows as returned only, never as too much in use.
-        let acquired = read(&bucket.acquired);
-        let (returned, quarantined) = (read(&bucket.returned), read(&bucket.quarantined));
+        let acquired = of_all(&bucket.acquired, Magazine::acquired);
+        let returned = of_all(&bucket.returned, Magazine::returned);
+        let quarantined = read(&bucket.quarantined);
+        let own: u32 = magazines.iter().map(|magazine| magazine.len(class)).sum();
         let external_acquired = read(&bucket.external_acquired);
         ClassStats {
             bytes: u64::from(CLASS_BYTES[class]),
@@ -111,7 +126,7 @@ impl Pool {
             returned,
             in_use: acquired.saturating_sub(returned + quarantined),
             quarantined,
-            free: u64::from(bucket.free.len(&self.slots)),
+            free: u64::from(bucket.free.len(&self.slots) + own),
             external_in_use: external_acquired.saturating_sub(read(&bucket.external_returned)),
             dropped: read(&bucket.dropped),
         }

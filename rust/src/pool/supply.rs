@@ -1,8 +1,11 @@
 //! Mapping, reclaiming and giving up: what acquire and release do when the free blocks do not serve them. Under a lock.
 
+use std::sync::Arc;
+
 use super::classes::{ARENA_BYTES, CLASS_BYTES, CLASS_COUNT, blocks_per_arena};
+use super::magazine::Magazine;
 use super::mapping;
-use super::pool::Pool;
+use super::pool::{Bucket, Pool};
 use super::slots::Slot;
 use super::stack::Version;
 use super::sync::{Ordering, lock};
@@ -42,7 +45,7 @@ impl Pool {
             if self.is_closed() {
                 return Err(NO_SUCH_HANDLE);
             }
-            if let Some(number) = self.buckets[class].free.pop(&self.slots) {
+            if let Some(number) = self.take_free(class) {
                 return Ok((number, false));
             }
             let wanted = self.blocks_to_map(class);
@@ -75,16 +78,72 @@ impl Pool {
 
     /// Whether there was a moment when nothing was free and less than `bytes` could be mapped.
     ///
-    /// Blocks come back without the lock, so one pass over the stacks proves nothing. Two passes that see all stacks empty
-    /// and untouched prove that they were empty together in between, when the budget was read.
+    /// Blocks come back without the lock, so one pass over the stacks and magazines proves nothing. Two passes that see all
+    /// of them empty and untouched prove that they were empty together in between, when the budget was read.
     fn is_exhausted(&self, bytes: u64) -> bool {
-        let before = self.versions();
+        let magazines = lock(&self.magazines);
+        let versions = || {
+            (0..CLASS_COUNT).flat_map(|class| {
+                let own = magazines.iter().map(move |magazine| magazine.version(class));
+                own.chain([self.buckets[class].free.version()])
+            })
+        };
+        let before: Vec<Version> = versions().collect();
         let room = self.budget.room();
-        room < bytes && before.iter().all(|version| version.is_empty()) && before == self.versions()
+        room < bytes && before.iter().all(|version| version.is_empty()) && versions().eq(before)
     }
 
-    fn versions(&self) -> [Version; CLASS_COUNT] {
-        std::array::from_fn(|class| self.buckets[class].free.version())
+    /// A free block of the class, also from the magazine of a thread.
+    fn take_free(&self, class: usize) -> Option<u32> {
+        self.buckets[class].free.pop(&self.slots).or_else(|| {
+            let magazines = lock(&self.magazines);
+            magazines.iter().find_map(|magazine| magazine.steal(class))
+        })
+    }
+
+    /// A magazine for the calling thread, which has just attached; none where most of the places would be theirs.
+    pub(super) fn magazine(&self) -> Option<Arc<Magazine>> {
+        let supply = &mut *lock(&self.supply);
+        let mut magazines = lock(&self.magazines);
+        let count = magazines.len() as u32 + 1;
+        if self.kept() <= count {
+            return None;
+        }
+        let magazine = Arc::new(Magazine::new());
+        magazines.push(Arc::clone(&magazine));
+        self.magazine_count.store(count, Ordering::Relaxed);
+        drop(magazines);
+        // The place of each class that is the magazine's now.
+        let full = |bucket: &&Bucket| bucket.free.len(&self.slots) > self.kept();
+        let last = self.buckets.iter().filter(full);
+        let excess = last.filter_map(|bucket| bucket.free.pop(&self.slots)).collect();
+        self.give_up(supply, excess);
+        Some(magazine)
+    }
+
+    /// Takes the magazine of a thread away that is not attached any more: its blocks and figures are everybody's.
+    pub(super) fn retire(&self, magazine: &Arc<Magazine>) {
+        let supply = &mut *lock(&self.supply);
+        let mut magazines = lock(&self.magazines);
+        magazines.retain(|each| !Arc::ptr_eq(each, magazine));
+        self.magazine_count
+            .store(magazines.len() as u32, Ordering::Relaxed);
+        let mut excess = Vec::new();
+        for (class, bucket) in self.buckets.iter().enumerate() {
+            bucket
+                .acquired
+                .fetch_add(magazine.acquired(class), Ordering::Relaxed);
+            bucket
+                .returned
+                .fetch_add(magazine.returned(class), Ordering::Relaxed);
+            if let Some(number) = magazine.steal(class)
+                && !bucket.free.push(&self.slots, number, self.kept())
+            {
+                excess.push(number);
+            }
+        }
+        drop(magazines);
+        self.give_up(supply, excess);
     }
 
     /// Gives up free blocks of other classes until `bytes` can be mapped or none is left.
@@ -102,7 +161,7 @@ impl Pool {
             .filter(|&class| class != for_class)
         {
             while found < missing {
-                let Some(number) = self.buckets[class].free.pop(&self.slots) else {
+                let Some(number) = self.take_free(class) else {
                     break;
                 };
                 victims.push(number);
@@ -118,13 +177,13 @@ impl Pool {
         if let Some(number) = supply.hollow[class].pop() {
             let slot = self.slots.at(number);
             // Only this lock's holder takes from the budget, so the room is still there.
-            self.take(block);
+            self.spend(block);
             slot.fill(slot.address(), class, false);
             return Ok(number);
         }
         let numbers = self.take_slots(supply, count as usize)?;
         let bytes = block * numbers.len();
-        self.take(bytes);
+        self.spend(bytes);
         let start = match self.map_or_trim(supply, bytes, ARENA_BYTES as usize) {
             Ok(start) => start,
             Err(status) => {
@@ -171,7 +230,7 @@ impl Pool {
     }
 
     /// Takes bytes of the budget that the caller, who holds the lock, has seen there.
-    fn take(&self, bytes: usize) {
+    fn spend(&self, bytes: usize) {
         let taken = self.budget.try_take(bytes as u64);
         assert!(taken, "memory was mapped without the lock");
     }
@@ -222,8 +281,8 @@ impl Pool {
     fn give_up_free(&self, supply: &mut Supply) -> u64 {
         let mut victims = Vec::new();
         let mut bytes = 0;
-        for (bucket, class_bytes) in self.buckets.iter().zip(CLASS_BYTES) {
-            while let Some(number) = bucket.free.pop(&self.slots) {
+        for (class, class_bytes) in CLASS_BYTES.into_iter().enumerate() {
+            while let Some(number) = self.take_free(class) {
                 victims.push(number);
                 bytes += u64::from(class_bytes);
             }
@@ -300,10 +359,10 @@ mod tests {
             },
         );
         assert!(!pool.is_exhausted(8192) && pool.is_exhausted(8193));
-        let leases = [(); 2].map(|()| pool.acquire(me, 4096, false).unwrap());
+        let leases = [(); 2].map(|()| pool.acquire(me, None, 4096, false).unwrap());
         assert!(pool.is_exhausted(4096) && !pool.is_exhausted(0));
         for lease in leases {
-            pool.release(me, lease.slot, lease.generation).unwrap();
+            pool.release(me, None, lease.slot, lease.generation).unwrap();
             assert!(!pool.is_exhausted(4096));
         }
     }

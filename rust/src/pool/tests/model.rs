@@ -9,6 +9,7 @@ use proptest::strategy::Union;
 use super::{KIB, MIB, PAGE, assert_adds_up, assert_stamped, stamp};
 use crate::pool::Loan;
 use crate::pool::classes::{CLASS_BYTES, CLASS_COUNT};
+use crate::pool::magazine::Magazine;
 use crate::pool::pool::{Lease, Pool, Settings};
 use crate::pool::slots::OwnerId;
 use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER, POOL_LIMIT};
@@ -111,6 +112,8 @@ struct Counts {
 
 struct Model {
     pool: Arc<Pool>,
+    /// Of the owners 1 to 3, as far as the pool gives them one.
+    magazines: [Option<Arc<Magazine>>; 3],
     settings: Settings,
     blocks: Vec<Known>,
     counts: [Counts; CLASS_COUNT],
@@ -122,6 +125,7 @@ impl Model {
     fn new(settings: Settings) -> Self {
         let pool = Arc::new(Pool::new(0, settings));
         Self {
+            magazines: [(); 3].map(|()| pool.magazine()),
             pool,
             settings,
             blocks: Vec::new(),
@@ -129,6 +133,10 @@ impl Model {
             peak: 0,
             tag: 0,
         }
+    }
+
+    fn magazine(&self, owner: u32) -> Option<&Magazine> {
+        self.magazines[owner as usize - 1].as_deref()
     }
 
     fn in_use(&self) -> u64 {
@@ -152,6 +160,9 @@ impl Model {
             Call::Lend { pick, start, length } => self.lend(pick % count, start, length),
             Call::EndLoan { pick } => self.end_loan(pick % count),
             Call::EndOwner { owner } => {
+                if let Some(magazine) = self.magazines[owner as usize - 1].take() {
+                    self.pool.retire(&magazine);
+                }
                 self.pool.end_owner(OwnerId(owner));
                 for i in (0..self.blocks.len()).rev() {
                     if self.blocks[i].life == Life::Leased(owner) {
@@ -168,7 +179,9 @@ impl Model {
     }
 
     fn acquire(&mut self, owner: u32, length: u32, external: bool) {
-        let result = self.pool.acquire(OwnerId(owner), length, external);
+        let result = self
+            .pool
+            .acquire(OwnerId(owner), self.magazine(owner), length, external);
         let Some(class) = CLASS_BYTES.iter().position(|&bytes| bytes >= length) else {
             return assert_eq!(result, Err(BAD_ARGUMENT));
         };
@@ -202,18 +215,20 @@ impl Model {
     fn release(&mut self, i: usize, owner: u32) {
         let Some(block) = self.blocks.get(i) else { return };
         let (slot, generation) = (block.lease.slot, block.lease.generation);
-        assert_eq!(
+        let release = |generation| {
             self.pool
-                .release(OwnerId(owner), slot, generation.wrapping_add(1)),
-            Err(NO_SUCH_HANDLE)
-        );
-        let result = self.pool.release(OwnerId(owner), slot, generation);
+                .release(OwnerId(owner), self.magazine(owner), slot, generation)
+        };
+        assert_eq!(release(generation.wrapping_add(1)), Err(NO_SUCH_HANDLE));
+        let result = release(generation);
         if block.life != Life::Leased(owner) {
             return assert_eq!(result, Err(NOT_OWNER));
         }
         assert_eq!(result, Ok(()));
         self.end_lease(i);
-        let again = self.pool.release(OwnerId(owner), slot, generation);
+        let again = self
+            .pool
+            .release(OwnerId(owner), self.magazine(owner), slot, generation);
         assert!(matches!(again, Err(NOT_OWNER | NO_SUCH_HANDLE)));
     }
 

@@ -12,32 +12,34 @@ const ME: OwnerId = OwnerId(1);
 #[test]
 fn acquire_gives_free_blocks_of_other_classes_up_before_it_refuses() {
     let pool = Pool::new(0, settings(MIB, 8192));
-    let small: Vec<_> = (0..256).map(|_| pool.acquire(ME, 4096, false).unwrap()).collect();
-    assert_eq!(pool.acquire(ME, 4096, false), Err(POOL_LIMIT));
+    let small: Vec<_> = (0..256)
+        .map(|_| pool.acquire(ME, None, 4096, false).unwrap())
+        .collect();
+    assert_eq!(pool.acquire(ME, None, 4096, false), Err(POOL_LIMIT));
     for lease in &small {
-        pool.release(ME, lease.slot, lease.generation).unwrap();
+        pool.release(ME, None, lease.slot, lease.generation).unwrap();
     }
     assert_eq!(pool.stats().free_bytes, MIB);
-    let large = pool.acquire(ME, MIB as u32, false).unwrap();
+    let large = pool.acquire(ME, None, MIB as u32, false).unwrap();
     assert_eq!((pool.stats().free_bytes, pool.stats().dropped), (0, 256));
     assert_eq!(
-        pool.release(ME, small[0].slot, small[0].generation),
+        pool.release(ME, None, small[0].slot, small[0].generation),
         Err(NO_SUCH_HANDLE)
     );
-    pool.release(ME, large.slot, large.generation).unwrap();
-    assert!(pool.acquire(ME, 1, false).is_ok());
+    pool.release(ME, None, large.slot, large.generation).unwrap();
+    assert!(pool.acquire(ME, None, 1, false).is_ok());
 }
 
 #[test]
 fn reclaim_takes_no_more_than_is_missing_where_it_can() {
     let pool = Pool::new(0, settings(24 * MIB, 8192));
     let leases: Vec<_> = [8 * MIB, 12 * MIB, 4 * MIB]
-        .map(|bytes| pool.acquire(ME, bytes as u32, false).unwrap())
+        .map(|bytes| pool.acquire(ME, None, bytes as u32, false).unwrap())
         .into();
     for lease in &leases {
-        pool.release(ME, lease.slot, lease.generation).unwrap();
+        pool.release(ME, None, lease.slot, lease.generation).unwrap();
     }
-    pool.acquire(ME, 6 * MIB as u32, false).unwrap();
+    pool.acquire(ME, None, 6 * MIB as u32, false).unwrap();
     // 6 MiB: the 4 MiB block and then, for the rest, the smallest that is larger.
     assert_eq!(pool.stats().free_bytes, 12 * MIB);
 }
@@ -45,10 +47,10 @@ fn reclaim_takes_no_more_than_is_missing_where_it_can() {
 #[test]
 fn generation_changes_when_the_mapping_goes_and_only_then() {
     let pool = Pool::new(0, settings(MIB, 8192));
-    let first = pool.acquire(ME, 4096, false).unwrap();
+    let first = pool.acquire(ME, None, 4096, false).unwrap();
     assert!(first.fresh);
-    pool.release(ME, first.slot, first.generation).unwrap();
-    let again = pool.acquire(ME, 4096, false).unwrap();
+    pool.release(ME, None, first.slot, first.generation).unwrap();
+    let again = pool.acquire(ME, None, 4096, false).unwrap();
     assert_eq!(
         again,
         Lease {
@@ -56,10 +58,10 @@ fn generation_changes_when_the_mapping_goes_and_only_then() {
             ..first
         }
     );
-    pool.release(ME, again.slot, again.generation).unwrap();
+    pool.release(ME, None, again.slot, again.generation).unwrap();
     pool.trim();
     for _ in 0..256 {
-        let lease = pool.acquire(ME, 4096, false).unwrap();
+        let lease = pool.acquire(ME, None, 4096, false).unwrap();
         assert!(lease.slot != first.slot || lease.generation != first.generation);
     }
 }
@@ -68,9 +70,9 @@ fn generation_changes_when_the_mapping_goes_and_only_then() {
 fn arenas_are_aligned_to_huge_pages() {
     let pool = Pool::new(0, settings(64 * MIB, 8192));
     for bytes in &CLASS_BYTES[..CLASS_COUNT - 8] {
-        let lease = pool.acquire(ME, *bytes, false).unwrap();
+        let lease = pool.acquire(ME, None, *bytes, false).unwrap();
         assert_eq!(lease.address % (2 << 20), 0, "{bytes}");
-        pool.release(ME, lease.slot, lease.generation).unwrap();
+        pool.release(ME, None, lease.slot, lease.generation).unwrap();
         pool.trim();
     }
 }
@@ -78,9 +80,9 @@ fn arenas_are_aligned_to_huge_pages() {
 #[test]
 fn largest_class_is_leased_and_comes_back() {
     let pool = Pool::new(0, settings(1 << 53, 8192));
-    let lease = pool.acquire(ME, 512 << 20, false).unwrap();
+    let lease = pool.acquire(ME, None, 512 << 20, false).unwrap();
     assert_eq!(lease.capacity, 512 << 20);
-    pool.release(ME, lease.slot, lease.generation).unwrap();
+    pool.release(ME, None, lease.slot, lease.generation).unwrap();
     assert_eq!(pool.trim(), 512 << 20);
 }
 
@@ -103,7 +105,7 @@ fn events_are_counted() {
 fn class_of_every_class_is_served() {
     let pool = Pool::new(0, settings(4 << 30, 8192));
     for bytes in CLASS_BYTES {
-        let lease = pool.acquire(ME, bytes, false).unwrap();
+        let lease = pool.acquire(ME, None, bytes, false).unwrap();
         assert_eq!(
             Some(lease.capacity),
             class_of(bytes).map(|class| CLASS_BYTES[class])

@@ -42,16 +42,18 @@ fn pool() -> Pool {
 fn touch_of_a_free_block_kills_under_guard() {
     let Some(output) = child("touch_of_a_free_block_kills_under_guard") else {
         let pool = pool();
-        let lease = pool.acquire(ME, 4096, false).unwrap();
+        let magazine = pool.magazine();
+        let lease = pool.acquire(ME, magazine.as_deref(), 4096, false).unwrap();
         let byte = ptr::with_exposed_provenance_mut::<u8>(lease.address);
         // SAFETY: the block is leased.
         unsafe { byte.write_volatile(1) };
         println!("leased: alive");
-        pool.release(ME, lease.slot, lease.generation).unwrap();
+        pool.release(ME, magazine.as_deref(), lease.slot, lease.generation)
+            .unwrap();
         // SAFETY: none but the guard's: the block is free, yet mapped, and nobody else is in this process.
         unsafe { byte.read_volatile() };
         println!("free: alive");
-        let again = pool.acquire(ME, 4096, false).unwrap();
+        let again = pool.acquire(ME, magazine.as_deref(), 4096, false).unwrap();
         assert_eq!(again.address, lease.address);
         return;
     };
@@ -77,17 +79,19 @@ fn memory_goes_back_when_mappings_run_out() {
     }
     let Some(output) = child("memory_goes_back_when_mappings_run_out") else {
         let pool = pool();
-        let leases: Vec<_> = (0..512).map(|_| pool.acquire(ME, 4096, false).unwrap()).collect();
+        let leases: Vec<_> = (0..512)
+            .map(|_| pool.acquire(ME, None, 4096, false).unwrap())
+            .collect();
         for lease in leases.iter().step_by(2) {
             // SAFETY: the block is leased.
             unsafe { ptr::with_exposed_provenance_mut::<u8>(lease.address).write_volatile(1) };
-            pool.release(ME, lease.slot, lease.generation).unwrap();
+            pool.release(ME, None, lease.slot, lease.generation).unwrap();
         }
         let mappings = exhaust_mappings();
         assert_eq!(pool.trim(), 1 << 20);
         assert_eq!(pool.stats().mapped_bytes, 1 << 20);
         for _ in 0..200 {
-            let lease = pool.acquire(ME, 4096, false).unwrap();
+            let lease = pool.acquire(ME, None, 4096, false).unwrap();
             assert!(lease.fresh);
             let byte = ptr::with_exposed_provenance_mut::<u8>(lease.address);
             // SAFETY: the block is leased.

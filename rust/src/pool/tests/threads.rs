@@ -32,6 +32,10 @@ fn limit_holds_under_threads() {
         .map(|seed| {
             let (held, start) = (Arc::clone(&held), Arc::clone(&start));
             thread::spawn(move || {
+                // Two of them have magazines, two have not.
+                if seed % 2 == 0 {
+                    pool::attach(number).unwrap();
+                }
                 start.wait();
                 fight(number, LIMIT, &held, seed)
             })
@@ -97,10 +101,13 @@ fn fight(number: u32, limit: u64, held: &AtomicU64, seed: u64) -> u64 {
 fn nobody_is_refused_what_is_free() {
     const THREADS: u64 = 4;
     let largest = 7;
-    let number = pool::open(settings(THREADS * u64::from(CLASS_BYTES[largest]), 3)).unwrap();
+    let number = pool::open(settings(THREADS * u64::from(CLASS_BYTES[largest]), 7)).unwrap();
     let threads: Vec<_> = (1..=THREADS)
         .map(|seed| {
             thread::spawn(move || {
+                if seed % 2 == 0 {
+                    pool::attach(number).unwrap();
+                }
                 let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 for _ in 0..4000 {
                     let bytes = CLASS_BYTES[random.below(largest as u64 + 1) as usize];
