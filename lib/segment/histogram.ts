@@ -1,6 +1,3 @@
-import type { RecordableHistogram } from "node:perf_hooks";
-import { nodeModule } from "../native/mod.ts";
-
 /** What was recorded, as it was at one moment; all zeros if nothing was. */
 export interface HistogramSnapshot {
   /** How many values. */
@@ -21,6 +18,13 @@ export interface HistogramSnapshot {
   max: number;
 }
 
+/** A value has 11 significant bits here: below this each has a place of its own. */
+const EXACT = 2048;
+/** And above it, each power of two has so many places. */
+const PLACES = EXACT / 2;
+/** Places at the start: room for groups of 63, the rest comes when it is needed. */
+const FIRST_PLACES = 64;
+
 const NOTHING: HistogramSnapshot = {
   count: 0,
   min: 0,
@@ -32,32 +36,77 @@ const NOTHING: HistogramSnapshot = {
   max: 0,
 };
 
-/** Counts whole numbers of 1 and more by their size. Recording one takes 65 ns. */
+/**
+ * Counts whole numbers of 1 and more by their size.
+ *
+ * The counts are an array of JavaScript's that grows with the greatest value: 64 KiB for a tenth of a second in microseconds, 360 KiB at most. The histograms
+ * of `node:perf_hooks` take 350 KiB each at once, which the garbage collector does not see: a program that opens logs would grow by gigabytes before it runs.
+ */
 export class Histogram {
-  /** Made with the first value: it takes 360 KiB that the collector of garbage does not see, and a log that is only read needs none. */
-  #histogram: RecordableHistogram | undefined;
+  #counts = new Float64Array(FIRST_PLACES);
+  #count = 0;
+  #sum = 0;
+  #min = Infinity;
+  #max = 0;
 
   /** Counts a value; what is below 1 as 1. */
   record(value: number): void {
-    this.#histogram ??= nodeModule("node:perf_hooks").createHistogram();
-    this.#histogram.record(Math.max(1, Math.round(value)));
+    const whole = Math.min(
+      Math.max(1, Math.round(value)),
+      Number.MAX_SAFE_INTEGER,
+    );
+    const place = placeOf(whole);
+    if (place >= this.#counts.length) this.#grow(place + 1);
+    this.#counts[place]!++;
+    this.#count++;
+    this.#sum += whole;
+    if (whole < this.#min) this.#min = whole;
+    if (whole > this.#max) this.#max = whole;
   }
 
   /** What was recorded so far. */
   snapshot(): HistogramSnapshot {
-    const histogram = this.#histogram;
-    if (histogram === undefined) return { ...NOTHING };
-    const { count, min, mean, max } = histogram;
-    const at = (percent: number): number => histogram.percentile(percent);
+    const count = this.#count;
+    if (count === 0) return { ...NOTHING };
     return {
       count,
-      min,
-      mean,
-      p50: at(50),
-      p90: at(90),
-      p99: at(99),
-      p999: at(99.9),
-      max,
+      min: this.#min,
+      mean: this.#sum / count,
+      p50: this.#percentile(50),
+      p90: this.#percentile(90),
+      p99: this.#percentile(99),
+      p999: this.#percentile(99.9),
+      max: this.#max,
     };
   }
+
+  /** The greatest value that shares a place with the one that `percent` of all are not above. */
+  #percentile(percent: number): number {
+    const wanted = Math.ceil(this.#count * percent / 100);
+    let place = 0;
+    for (let below = this.#counts[0]!; below < wanted;) {
+      below += this.#counts[++place]!;
+    }
+    return Math.min(greatestAt(place), this.#max);
+  }
+
+  #grow(places: number): void {
+    const grown = new Float64Array(Math.max(places, 2 * this.#counts.length));
+    grown.set(this.#counts);
+    this.#counts = grown;
+  }
+}
+
+/** Where a value is counted: its 11 leading bits, behind the places of the smaller powers of two. */
+function placeOf(value: number): number {
+  const high = Math.floor(value / 2 ** 32);
+  const bits = high > 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(value);
+  const shift = Math.max(0, bits - 11);
+  return shift * PLACES + Math.floor(value / 2 ** shift);
+}
+
+/** The greatest value that is counted at a place. */
+function greatestAt(place: number): number {
+  const shift = Math.max(0, Math.floor(place / PLACES) - 1);
+  return (place - shift * PLACES + 1) * 2 ** shift - 1;
 }
