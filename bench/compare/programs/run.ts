@@ -5,9 +5,11 @@ import type { Context } from "../context.ts";
 export function programArguments(
   name: string,
   args: readonly string[],
+  v8Flags: readonly string[] = [],
 ): string[] {
   const path = decodeURIComponent(new URL(name, import.meta.url).pathname);
-  return ["run", "--quiet", "--allow-all", path, ...args];
+  const flags = v8Flags.length > 0 ? [`--v8-flags=${v8Flags.join(",")}`] : [];
+  return ["run", "--quiet", "--allow-all", ...flags, path, ...args];
 }
 
 /** Runs a program to its end and answers what it printed. */
@@ -15,10 +17,11 @@ export async function runProgram<Result>(
   context: Context,
   name: string,
   args: readonly string[],
+  v8Flags: readonly string[] = [],
 ): Promise<Result> {
   const output = await context.run(
     Deno.execPath(),
-    programArguments(name, args),
+    programArguments(name, args, v8Flags),
   );
   return JSON.parse(output) as Result;
 }
