@@ -69,9 +69,9 @@ function* look(path: string, how: OpenHow): Twin<Deno.FileInfo | undefined> {
     const stat = yield* step(() => Deno.stat(path), () => Deno.statSync(path));
     return (how.directory ? stat.isDirectory : stat.isFile) ? stat : undefined;
   } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
     // What keeps the kernel from the file keeps it from opening it, too.
-    if (codeOf(error) !== undefined) throw adapted(error, "open", path);
-    return undefined;
+    throw adapted(error, "open", path);
   }
 }
 
@@ -90,10 +90,16 @@ function adoptFile(
   direct = false,
 ): number {
   const [first, second] = crypto.getRandomValues(new Uint32Array(2));
-  const fd = native().basalt_file_find(dev, ino ?? 0, mark(file, first!));
-  if (fd < 0) return fd;
-  const position = mark(file, second!);
-  return native().basalt_file_adopt_at(fd, position, direct ? 1 : 0);
+  try {
+    const fd = native().basalt_file_find(dev, ino ?? 0, mark(file, first!));
+    if (fd < 0) return fd;
+    const position = mark(file, second!);
+    return native().basalt_file_adopt_at(fd, position, direct ? 1 : 0);
+  } catch (error) {
+    // Some filesystems refuse to set the position of a directory.
+    if (codeOf(error) !== undefined) return NOT_FOUND;
+    throw error;
+  }
 }
 
 /** Sets the position of an open file to a random place. */
