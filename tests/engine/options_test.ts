@@ -3,7 +3,7 @@ import { configureEngine, engine } from "../../lib/engine/mod.ts";
 import { native } from "../../lib/native/mod.ts";
 import { ALL } from "../permissions.ts";
 import { TemporaryDirectory } from "./files.ts";
-import { run, type RunOptions } from "./program.ts";
+import { REFUSE_RINGS, run, type RunOptions } from "./program.ts";
 
 /** Whether this system allows a ring: asked on this thread, and given back. */
 const RING = (() => {
@@ -11,29 +11,6 @@ const RING = (() => {
   if (port >= 0) native().basalt_engine_close(port);
   return port >= 0;
 })();
-
-/** Makes `io_uring_setup(2)` fail with EPERM on this thread from now on, as a container's seccomp profile does. */
-const REFUSE_RINGS = `
-  const { symbols: { prctl } } = Deno.dlopen("libc.so.6", {
-    prctl: { parameters: ["i32", "u64", "buffer", "u64", "u64"], result: "i32" },
-  });
-  const filter = new DataView(new ArrayBuffer(32));
-  [
-    [0x20, 0, 0, 0], // the number of the call
-    [0x15, 0, 1, 425], // io_uring_setup, on every architecture
-    [0x06, 0, 0, 0x0005_0001], // EPERM
-    [0x06, 0, 0, 0x7fff_0000], // as usual
-  ].forEach(([code, jt, jf, k], i) => {
-    filter.setUint16(8 * i, code, true);
-    filter.setUint8(8 * i + 2, jt);
-    filter.setUint8(8 * i + 3, jf);
-    filter.setUint32(8 * i + 4, k, true);
-  });
-  const program = new DataView(new ArrayBuffer(16));
-  program.setUint16(0, 4, true);
-  program.setBigUint64(8, BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(filter))), true);
-  if (prctl(38, 1n, null, 0n, 0n) !== 0 || prctl(22, 2n, program, 0n, 0n) !== 0) throw new Error("no seccomp");
-`;
 
 async function outcome(
   source: string,

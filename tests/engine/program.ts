@@ -17,6 +17,29 @@ export const PRELUDE = `
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 `;
 
+/** Makes `io_uring_setup(2)` fail with EPERM on this thread from now on, as a container's seccomp profile does. */
+export const REFUSE_RINGS = `
+  const { symbols: { prctl } } = Deno.dlopen("libc.so.6", {
+    prctl: { parameters: ["i32", "u64", "buffer", "u64", "u64"], result: "i32" },
+  });
+  const filter = new DataView(new ArrayBuffer(32));
+  [
+    [0x20, 0, 0, 0], // the number of the call
+    [0x15, 0, 1, 425], // io_uring_setup, on every architecture
+    [0x06, 0, 0, 0x0005_0001], // EPERM
+    [0x06, 0, 0, 0x7fff_0000], // as usual
+  ].forEach(([code, jt, jf, k], i) => {
+    filter.setUint16(8 * i, code, true);
+    filter.setUint8(8 * i + 2, jt);
+    filter.setUint8(8 * i + 3, jf);
+    filter.setUint32(8 * i + 4, k, true);
+  });
+  const program = new DataView(new ArrayBuffer(16));
+  program.setUint16(0, 4, true);
+  program.setBigUint64(8, BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(filter))), true);
+  if (prctl(38, 1n, null, 0n, 0n) !== 0 || prctl(22, 2n, program, 0n, 0n) !== 0) throw new Error("no seccomp");
+`;
+
 /** How to run a program. */
 export interface RunOptions {
   /** Permissions and other arguments before the program. @default {["-A"]} */
