@@ -82,6 +82,8 @@ export function* openLog(
     sealed.push(yield* openSealed(segment, next));
   }
   const { firstOffset } = listing.segments.at(-1)!;
+  /** Whether this process left its mark: recovery needs it before it changes anything. */
+  let marked = false;
   const files = yield* openSegment(storage, dir, firstOffset, { write: true });
   try {
     const state = yield* openLast();
@@ -89,12 +91,17 @@ export function* openLog(
     if (state.count === 0 && before !== undefined) {
       state.lastTimestamp = yield* lastTimestamp(before);
     }
-    yield* leaveMark(storage, dir, pool);
+    if (!marked) yield* mark();
     const report = { recovered, kept, foreign: listing.foreign };
     return { sealed, files, firstOffset, state, report };
   } catch (error) {
     yield* closeSegment(files);
     throw error;
+  }
+
+  function* mark(): Twin<void> {
+    yield* leaveMark(storage, dir, pool);
+    marked = true;
   }
 
   /** The time from which an empty last segment goes on. */
@@ -132,7 +139,7 @@ export function* openLog(
       ...files,
       pool,
       baseOffset: firstOffset,
-      begin: () => leaveMark(storage, dir, pool),
+      begin: mark,
       *keep(stop, to): Twin<void> {
         const { log } = files;
         const from = stop.position;
