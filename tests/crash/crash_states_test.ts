@@ -20,14 +20,14 @@ const RUNS: readonly Run[] = wanted <= 100_000
     [small(LARGE), 4, 12],
     // With eight times as many blocks there are a million states more: `task test:long` has all subsets.
     [small(SMALL), 4, 6],
-    [preparing(LARGE), 4, 5],
+    [preparing(LARGE), 4, 12],
     [preparing(SMALL), 3, 5],
   ]
   : [
     [small(LARGE), 5, 12],
     [small(SMALL), 4, 12],
     [small(SMALL), 5, 6],
-    [preparing(LARGE), 4, 8],
+    [preparing(LARGE), 4, 12],
     [preparing(SMALL), 4, 6],
   ];
 
