@@ -11,6 +11,7 @@ import {
 } from "./operation.ts";
 import { OperationError } from "./operation_error.ts";
 import type { EngineKind, EngineSettings } from "./options.ts";
+import { OtherWork } from "./other_work.ts";
 import { classOf, Patience } from "./patience.ts";
 
 /** The numbers of the kinds in `rust/src/engine/driver.rs`. */
@@ -31,20 +32,14 @@ const BATCH = 256;
 /** A budget that is none. */
 const NO_LIMIT = 0xffff_ffff;
 /**
- * From this many operations in flight on, more than one completion is waited for: a quarter, so that the device never runs dry. At depth 32 an eighth costs
- * 6 to 8 us of processor time an operation, a quarter 5.5; at depth 8 one costs 7.8 and two 7.1, at 5 % more operations a second.
+ * From this many operations in flight on, more than one completion is waited for: a third, so that the device never runs dry. At depth 32 an eighth gives 0.81
+ * of fio at 7.5 us of processor time an operation, a quarter 0.90 at 4.9, a third 0.94 at 4.6, half 0.89 at 4.4.
  */
 const MANY = 6;
-/** How long one wait in the kernel lasts at most while the program has other work. */
-const SHARED_MICROS = 100;
-/** And while it has none: what comes all the same is late by so much. */
-const LONE_MICROS = 500;
-/** A turn of the event loop that took longer than this had other work in it: alone it takes 2 to 5 us. */
-const QUIET_MICROS = 30;
-/** After so many turns without other work there is none. */
-const QUIET_TURNS = 8;
 /** How long a read that blocks may spin. */
 const SPIN_MS = 0.1;
+/** How often it looks for its completion before it looks at the clock. */
+const LOOKS = 16;
 /** How long one call of the reaper waits: it delays the end of a worker that is terminated, and costs a wake-up when it is over. */
 const REAPER_MS = 1000;
 /** While the reaper has not said that it runs the loop looks by timer, after these times. */
@@ -55,11 +50,10 @@ const STUCK_MS = 50;
 /**
  * Operations run by the library: one class over its ring, its threads and its calls in place, which take the same words.
  *
- * What is started in a turn of the event loop goes to the library by one call at its end (`#flush`). The next turn of the loop waits for completions in that
- * call (`#pump`), as long as it pays ({@linkcode Patience}) and in pieces of 100 us while the program does other work: then everything else is late by 100 us
- * at most. What takes longer is left to the reaper: a thread of the runtime that waits for the ring or the threads. Completions are settled in a task of their own:
- * in a microtask, reads from the page cache would starve timers and sockets. The exception is the one operation in flight of a program without other work, which
- * saves a call and a turn of the loop (`#wait`); every 500 us there is a turn all the same.
+ * What is started in a turn of the event loop goes to the library by one call at its end (`#flush`). While the program has no other work that call also waits for
+ * completions, as long as it pays ({@linkcode Patience}), and settles them (`#wait`): what continues starts the next operations, and a turn of the event loop,
+ * 2 to 5 us, is had every 500 us only, for timers and sockets that come all the same. Else the next turn waits (`#pump`), or nobody does: while the program
+ * has other work, and for what takes longer, there is the reaper, a thread of the runtime that waits for the ring or the threads.
  */
 export class NativeEngine implements Engine {
   /** How operations in flight are run. */
@@ -71,6 +65,7 @@ export class NativeEngine implements Engine {
   readonly #port: number;
   readonly #settings: EngineSettings;
   readonly #patience = new Patience();
+  readonly #others = new OtherWork();
 
   /** What goes to the library with the next call: `#queued` entries. */
   readonly #entries = new Uint32Array(ENTRY_WORDS * BATCH);
@@ -99,8 +94,6 @@ export class NativeEngine implements Engine {
   #calledAt = 0;
   /** When something was begun or completed last, in milliseconds. */
   #movedAt = 0;
-  /** How many turns of the event loop in a row had no other work. */
-  #quietTurns = 0;
   /** When the last turn began, in milliseconds. */
   #turnedAt = 0;
   /** How many operations were settled together the last time: as many may be about to begin others. */
@@ -114,9 +107,12 @@ export class NativeEngine implements Engine {
   #look: ReturnType<typeof setTimeout> | undefined;
 
   readonly #flushTask = () => {
-    if (!this.#wait()) this.#flush();
+    this.#flushing = false;
+    if (this.#queued > 0 && !this.#wait()) this.#flush();
   };
   readonly #pumpTask = () => this.#pump();
+  /** Runs when everything has run that continues after what the pump settled, and before timers and sockets. */
+  readonly #ownTask = () => this.#others.own(performance.now());
 
   /**
    * Opens a port of the library for this isolate; it ends with the isolate's thread.
@@ -217,13 +213,19 @@ export class NativeEngine implements Engine {
     this.#begin(own);
     const end = performance.now() + SPIN_MS;
     let spins = true;
-    let at: number;
-    do {
+    let at = -1;
+    for (let looks = 0; at < 0; looks++) {
+      // A look at the clock takes as long as a look for completions.
+      if (looks % LOOKS === LOOKS - 1) spins &&= performance.now() < end;
       // Others may have been begun just now: with a write among them nothing spins.
-      spins &&= this.#patience.onlyReads && performance.now() < end;
-      this.#turn(spins ? 0 : 1, spins ? 0 : NO_LIMIT);
+      spins &&= this.#patience.onlyReads;
+      const count = spins
+        ? this.#call(BATCH, 0, 0)
+        : this.#call(BATCH, 1, NO_LIMIT);
+      if (count === 0) continue;
+      this.#take(count);
       at = this.#over.lastIndexOf(own, this.#overEnd - 1);
-    } while (at < 0);
+    }
     const [, status, transferred] = this.#over.splice(at, 3);
     this.#overEnd -= 3;
     if (this.pending > 0 || this.#overEnd > 0) this.#pumpLater();
@@ -291,33 +293,56 @@ export class NativeEngine implements Engine {
 
   /** Gives the library what was started; takes nothing back. */
   #flush(): void {
-    this.#flushing = false;
-    if (this.#queued === 0) return;
     this.#call(0, 0, 0);
+    this.#others.own(performance.now());
     this.#pumpLater();
   }
 
-  /** Gives the library the only operation there is and waits for it in the same call, while nobody else needs the thread. Answers whether it did. */
+  /** Gives the library what was started and waits in the same call, unless somebody else needs the thread. Answers whether it did. */
   #wait(): boolean {
-    const alone = this.#queued === 1 && this.#inFlight === 1 &&
-      this.#settled === 1 && this.#quietTurns >= QUIET_TURNS &&
-      !this.#reaping && this.#settings.wait === "bounded";
-    if (!alone) return false;
-    const left = LONE_MICROS - (performance.now() - this.#turnedAt) * 1000;
-    const budget = Math.ceil(Math.min(left, this.#patience.micros(1)));
+    // Each of those that were settled together may be about to start another.
+    const all = this.#queued >= this.#settled && this.#overEnd === 0;
+    if (!all || this.#reaping) return false;
+    // After a write others may gather in the next turn, as a log's group does: it would have to wait for whatever was started before, the space prepared ahead.
+    const lone = this.#settled === 1 && this.#inFlight === 1 &&
+      this.#others.shortTurns;
+    if (!lone && !this.#patience.onlyReads) return false;
+    const now = performance.now();
+    const left = this.#stretchMicros(now) - (now - this.#turnedAt) * 1000;
+    if (left <= 0) return false;
+    const min = this.#least();
+    const budget = Math.ceil(Math.min(left, this.#patience.micros(min)));
     if (budget <= 0) return false;
-    this.#flushing = false;
-    this.#turn(1, budget);
+    this.#turn(min, budget, now);
     this.#settleOver();
     this.#pumpLater();
     return true;
   }
 
+  /** How many completions a wait is for. */
+  #least(): number {
+    const inFlight = this.#inFlight;
+    return inFlight < MANY ? 1 : inFlight / 3 | 0;
+  }
+
+  /** For how many microseconds this thread may wait without a turn of the event loop. */
+  #stretchMicros(now: number): number {
+    return this.#settings.wait === "reaper"
+      ? 0
+      : this.#others.stretchMicros(now);
+  }
+
   /** One call of the library, with all that is queued. Answers how many completions there are. */
-  #call(capacity: number, min: number, budgetMicros: number): number {
+  #call(
+    capacity: number,
+    min: number,
+    budgetMicros: number,
+    now?: number,
+  ): number {
     const queued = this.#queued;
     if (queued > 0) {
-      const now = this.#movedAt = this.#calledAt = performance.now();
+      now ??= performance.now();
+      this.#movedAt = this.#calledAt = now;
       for (let i = 0; i < queued; i++) {
         this.#startedAt[this.#entries[ENTRY_WORDS * i + 8]!] = now;
       }
@@ -336,10 +361,17 @@ export class NativeEngine implements Engine {
   }
 
   /** One call; puts what is over among what is to be settled. Answers how many operations are over. */
-  #turn(min: number, budgetMicros: number): number {
-    const count = this.#call(BATCH, min, budgetMicros);
+  #turn(min: number, budgetMicros: number, start?: number): number {
+    const count = this.#call(BATCH, min, budgetMicros, start);
+    this.#take(count);
+    return count;
+  }
+
+  /** Puts so many operations, which the last call told to be over, among those to be settled; their places are free. */
+  #take(count: number): void {
     const words = this.#completions;
     const now = this.#calledAt = performance.now();
+    this.#others.own(now);
     if (count > 0) this.#movedAt = now;
     for (let at = 0; at < count * COMPLETION_WORDS; at += COMPLETION_WORDS) {
       const tag = words[at]!;
@@ -353,36 +385,30 @@ export class NativeEngine implements Engine {
       this.#over[this.#overEnd++] = words[at + 2]!;
     }
     if (this.#line.length > 0) this.#advance();
-    return count;
   }
 
   #pumpLater(): void {
     if (this.#pumping) return;
     this.#pumping = true;
     setImmediate(this.#pumpTask);
+    setImmediate(this.#ownTask);
   }
 
   /** Waits for completions as long as it pays, settles them, and sees to it that somebody hears of the others. */
   #pump(): void {
     this.#pumping = false;
-    const settled = this.#settleOver();
     const now = this.#turnedAt = performance.now();
-    // What the program did since the last call, but for what it did because of it, was other work.
-    const quiet = (now - this.#calledAt) * 1000 < QUIET_MICROS;
-    this.#quietTurns = quiet ? this.#quietTurns + 1 : 0;
+    this.#others.turn(now, this.#calledAt);
+    const settled = this.#settleOver();
+    if (this.#inFlight === 0) return;
 
-    const inFlight = this.#inFlight;
-    if (inFlight === 0) return;
-    const min = inFlight < MANY ? 1 : inFlight >> 2;
-    const patience = this.#settings.wait === "reaper"
-      ? 0
-      : this.#patience.micros(min);
+    const min = this.#least();
+    const most = this.#stretchMicros(now);
+    const patience = most === 0 ? 0 : this.#patience.micros(min);
     const left = patience - (now - this.#movedAt) * 1000;
-    const most = this.#quietTurns < QUIET_TURNS ? SHARED_MICROS : LONE_MICROS;
-    const budget = Math.ceil(Math.min(left, most));
     const count = settled || left <= 0
       ? this.#turn(0, 0)
-      : this.#turn(min, budget);
+      : this.#turn(min, Math.ceil(Math.min(left, most)));
     this.#settleOver();
     if (this.#inFlight === 0) return;
     // What continues after a completion starts more as a rule: one look for all before the reaper is asked.
@@ -407,6 +433,7 @@ export class NativeEngine implements Engine {
     const over = this.#over;
     this.#overEnd = 0;
     this.#settled = end / 3;
+    this.#others.continues();
     for (let i = 0; i < end; i += 3) {
       const flight = over[i] as Flight;
       over[i] = undefined;

@@ -17,8 +17,8 @@ export interface EngineOptions {
    */
   kind?: EngineKind | "auto";
   /**
-   * How the program's thread hears of completions. `"bounded"`: it waits for them in the kernel, at most 100 us at a time while the program has other work.
-   * `"reaper"`: it never waits; one thread of the runtime does, and wakes it, for about 30 us more each time.
+   * How the program's thread hears of completions. `"bounded"`: it waits for them in the kernel while the program has no other work; when it
+   * notices some it waits at most 100 us at a time, and soon not at all. `"reaper"`: it never waits; one thread of the runtime does, and wakes it, for about 30 us more each time.
    *
    * @default {"bounded"}
    */

@@ -277,7 +277,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#readMany(ranges, options));
   }
 
-  /** The twin of {@linkcode DirectFile.readMany} that blocks: one call, 32 reads in flight. */
+  /** The twin of {@linkcode DirectFile.readMany} that blocks: one call, 128 reads in flight. */
   readManySync(
     ranges: readonly FileRange[],
     options: Omit<ReadManyOptions, "signal"> = {},
@@ -315,7 +315,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#writeMany(items, options));
   }
 
-  /** The twin of {@linkcode DirectFile.writeMany} that blocks: one call, 32 writes in flight. */
+  /** The twin of {@linkcode DirectFile.writeMany} that blocks: one call, 128 writes in flight. */
   writeManySync(
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability"> = {},
