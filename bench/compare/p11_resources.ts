@@ -13,7 +13,7 @@ import { DATA_BYTES, MIB } from "./sizes.ts";
 
 const DEPTH = 8;
 /** Ten million messages in this time: slowly enough that a slope in MiB a minute means something. */
-const STEADY_MS = 60_000;
+const STEADY_MS = 120_000;
 /**
  * V8's young generation at its full size from the start: else it doubles up to there in the course of minutes, in steps of up to 24 MiB, also of programs
  * that keep nothing, and the slope is that of the steps.
