@@ -31,6 +31,8 @@ export interface BlockReaderOptions {
   readAheadBytes?: number;
   /** Behind this position nothing is expected: reads wait until their bytes are needed, and are small. @default {Infinity} */
   aheadBound?: number;
+  /** Whether all of it will be wanted, for certain: reads are ahead from the start, not only once the receiver has waited. @default {false} */
+  eager?: boolean;
   /** What the first read asks for at most, but for a larger message. @default {1 MiB} */
   firstBytes?: number;
   /** Ends the wait for memory. */
@@ -104,7 +106,7 @@ export class BlockReader {
   /** Whether the read before it went to its bound. */
   #cut = false;
   /** Bytes of blocks that are read ahead at the moment, at most. */
-  #window = 0;
+  #window: number;
   #firstBytes: number;
   /** All reads in flight, those of dropped blocks included. */
   readonly #running = new Set<Promise<void>>();
@@ -125,6 +127,7 @@ export class BlockReader {
     );
     this.#aheadBound = options.aheadBound ?? Infinity;
     this.#signal = options.signal;
+    this.#window = options.eager ? this.#limit : 0;
     this.#firstBytes = options.firstBytes ?? BLOCK_BYTES;
     this.#position = position;
     this.#next = roundDown(position, this.#unit);

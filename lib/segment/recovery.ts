@@ -5,7 +5,13 @@ import {
   MAX_USER_HEADERS_BYTES,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { NoSpace, step, type StorageFile, type Twin } from "../storage/mod.ts";
+import {
+  NoSpace,
+  step,
+  type StorageFile,
+  together,
+  type Twin,
+} from "../storage/mod.ts";
 import type { SegmentFiles, SegmentState } from "./active_segment.ts";
 import { RESTART_BYTES } from "./block_reader.ts";
 import { corruption, Cursor, type CursorStop } from "./cursor.ts";
@@ -72,8 +78,7 @@ export interface Recovered {
  */
 export function* recoverSegment(options: RecoveryOptions): Twin<Recovered> {
   const { log, index } = options;
-  yield* step(() => log.sync("full"), () => log.syncSync("full"));
-  yield* step(() => index.sync("full"), () => index.syncSync("full"));
+  yield* sync(log, index);
   const size = yield* step(() => log.size(), () => log.sizeSync());
   const trusted = yield* trustedStart(options, size);
   let walk = yield* walkFrom(options, trusted, size);
@@ -110,6 +115,8 @@ function* settle(
   const written = yield* writeEntries(options, start.count, entries);
   const indexedCount = written ? count : start.count;
   yield* cut(index, indexedCount * INDEX_ENTRY_BYTES);
+  // What lay behind the cuts must not come back: from here on it cannot.
+  yield* sync(log, index);
   const state: SegmentState = {
     count,
     end,
@@ -165,6 +172,7 @@ function* walkFrom(
   const cursor = new Cursor(log, pool, start.position, offset, {
     keepBad: true,
     aheadBound: start.reach === 0 ? Infinity : start.reach,
+    eager: true,
   });
   const entries: Uint8Array[] = [];
   let lastTimestamp = 0;
@@ -238,6 +246,7 @@ export function* rebuildIndex(
   }
   const count = cursor.offset - baseOffset;
   yield* cut(index, count * INDEX_ENTRY_BYTES);
+  yield* sync(index);
   return count;
 }
 
@@ -351,10 +360,21 @@ function indexEntries(batch: MessageBatch, baseOffset: number): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-/** Cuts a file and makes the cut durable: what lay behind it must not come back. */
 function* cut(file: StorageFile, length: number): Twin<void> {
   yield* step(() => file.truncate(length), () => file.truncateSync(length));
-  yield* step(() => file.sync("full"), () => file.syncSync("full"));
+}
+
+/** Syncs files side by side: on one filesystem they share a commit of its journal. */
+function* sync(...files: StorageFile[]): Twin<void> {
+  const results = yield* together(
+    files.map((file) => ({
+      run: () => file.sync("full"),
+      runSync: () => file.syncSync("full"),
+    })),
+  );
+  for (const each of results) {
+    if (each.status === "rejected") throw each.reason;
+  }
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {
