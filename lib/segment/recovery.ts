@@ -271,6 +271,8 @@ function* trustedStart(
   const count = yield* lookup.partitionPoint(
     last,
     (entry, i) => isPlausible(entry, i) && entry.position <= bound,
+    // Exact where all messages are of one size.
+    Math.max(0, Math.floor(last * bound / newest)),
   );
   const reach = newest + CHECKPOINT_BYTES;
   if (count === 0) return { ...BEGINNING, reach };
