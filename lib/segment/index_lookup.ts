@@ -47,7 +47,7 @@ export class IndexLookup implements Disposable {
   /**
    * The first `i` in `[0, count)` for which `test` answers `false`, or `count`; `test` must answer `true` below it. Missing entries count as `false`.
    *
-   * @param guess Where it may be: a search that begins near its end reads two to four blocks, where halving a segment's index takes a dozen.
+   * @param guess Where it may be: a search that begins near its end reads two to five blocks, where halving a segment's index takes a dozen.
    */
   *partitionPoint(
     count: number,
