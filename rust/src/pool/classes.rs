@@ -70,9 +70,9 @@ pub fn class_of(length: u32) -> Option<usize> {
     Some(class)
 }
 
-/// How many blocks of a class one arena holds; 1 for classes that have a mapping of their own.
-pub fn blocks_per_arena(class: usize) -> u32 {
-    (ARENA_BYTES / CLASS_BYTES[class]).max(1)
+/// How many blocks of a class to map for so many bytes; a larger block has a mapping of its own.
+pub fn blocks_in(bytes: u32, class: usize) -> u32 {
+    (bytes / CLASS_BYTES[class]).max(1)
 }
 
 #[cfg(test)]
@@ -111,9 +111,9 @@ mod tests {
 
     #[test]
     fn arenas_hold_whole_blocks() {
-        assert_eq!(blocks_per_arena(0), 512);
-        assert_eq!(blocks_per_arena(class_of(768 * KIB).unwrap()), 2);
-        assert_eq!(blocks_per_arena(class_of(3 * MIB / 2).unwrap()), 1);
-        assert_eq!(blocks_per_arena(CLASS_COUNT - 1), 1);
+        assert_eq!(blocks_in(ARENA_BYTES, 0), 512);
+        assert_eq!(blocks_in(ARENA_BYTES, class_of(768 * KIB).unwrap()), 2);
+        assert_eq!(blocks_in(ARENA_BYTES, class_of(3 * MIB / 2).unwrap()), 1);
+        assert_eq!(blocks_in(ARENA_BYTES, CLASS_COUNT - 1), 1);
     }
 }

@@ -9,6 +9,7 @@
 //! | `sync` | the atomics, exchanged for loom's when it explores the interleavings |
 //! | `classes` | the 28 sizes |
 //! | `mapping` | memory from the kernel |
+//! | `ahead` | touching it before it is needed |
 //! | `budget` | the limit: one counter, one atomic step |
 //! | `stack` | free blocks of one class |
 //! | `magazine` | free blocks and figures of one thread |
@@ -20,6 +21,7 @@
 //! | `loan` | a range that an operation may touch |
 //! | `stats` | figures that add up |
 
+mod ahead;
 mod budget;
 mod classes;
 mod loan;

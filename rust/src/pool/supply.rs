@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::classes::{ARENA_BYTES, CLASS_BYTES, CLASS_COUNT, blocks_per_arena};
+use super::ahead;
+use super::classes::{ARENA_BYTES, CLASS_BYTES, CLASS_COUNT, blocks_in};
 use super::magazine::Magazine;
 use super::mapping;
 use super::pool::{Bucket, Pool};
@@ -10,6 +11,9 @@ use super::slots::Slot;
 use super::stack::Version;
 use super::sync::{Ordering, lock};
 use crate::status::{NO_SUCH_HANDLE, POOL_LIMIT, Status};
+
+/// Each mapping for a class is twice as large as the one before, so often: 2, 4, 8 MiB. Who needs many blocks finds most of them touched.
+const DOUBLINGS: u32 = 2;
 
 /// What the pool's lock protects. Memory is mapped, and counted as mapped, only under that lock.
 pub struct Supply {
@@ -20,6 +24,8 @@ pub struct Supply {
     /// By class: vacant slots that kept their addresses, because the kernel had no room for a hole in the mapping
     /// (`vm.max_map_count`); their pages are gone, so they do not count as mapped.
     hollow: [Vec<u32>; CLASS_COUNT],
+    /// By class: how often memory was mapped for it.
+    mappings: [u32; CLASS_COUNT],
 }
 
 impl Supply {
@@ -28,6 +34,7 @@ impl Supply {
             made: 0,
             vacant: Vec::new(),
             hollow: [const { Vec::new() }; CLASS_COUNT],
+            mappings: [0; CLASS_COUNT],
         }
     }
 }
@@ -48,7 +55,10 @@ impl Pool {
             if let Some(number) = self.take_free(class) {
                 return Ok((number, false));
             }
-            let wanted = self.blocks_to_map(class);
+            let mut wanted = self.blocks_to_map(class, supply.mappings[class].min(DOUBLINGS));
+            if self.budget.room() < block * wanted {
+                wanted = self.blocks_to_map(class, 0);
+            }
             if self.budget.room() < block {
                 self.reclaim(supply, class, block * wanted);
             }
@@ -71,9 +81,10 @@ impl Pool {
         }
     }
 
-    /// An arena's worth, but no more than will be kept beside the one that is asked for.
-    fn blocks_to_map(&self, class: usize) -> u64 {
-        u64::from(blocks_per_arena(class).min(self.kept().saturating_add(1)))
+    /// An arena's worth, doubled so many times, but no more than will be kept beside the one that is asked for.
+    fn blocks_to_map(&self, class: usize, doublings: u32) -> u64 {
+        let blocks = blocks_in(ARENA_BYTES << doublings, class);
+        u64::from(blocks.min(self.kept().saturating_add(1)))
     }
 
     /// Whether there was a moment when nothing was free and less than `bytes` could be mapped.
@@ -204,6 +215,11 @@ impl Pool {
             }
         }
         self.give_up(supply, excess);
+        // The first blocks of a class may be all that is ever needed of it.
+        if supply.mappings[class] > 0 && bytes > block {
+            ahead::touch(start + block, bytes - block);
+        }
+        supply.mappings[class] += 1;
         Ok(numbers[0])
     }
 
@@ -297,6 +313,7 @@ impl Pool {
         for run in numbers.chunk_by(|&a, &b| end(self.slots.at(a)) == self.slots.at(b).address()) {
             let first = self.slots.at(run[0]).address();
             let bytes = end(self.slots.at(run[run.len() - 1])) - first;
+            ahead::forget(first, bytes);
             let unmapped = mapping::unmap(first, bytes).is_ok();
             if !unmapped {
                 mapping::discard(first, bytes);
