@@ -11,6 +11,9 @@ const STATX_DIO_READ_ALIGN: u32 = 0x0002_0000;
 const READ_OFFSET_ALIGN: usize = offset_of!(libc::statx, stx_dio_offset_align) + 4 + 8 + 3 * 4;
 const _: () = assert!(READ_OFFSET_ALIGN == 0xb4 && READ_OFFSET_ALIGN + 4 <= size_of::<libc::statx>());
 
+/// Which signal an open file sends (`fcntl(2)`); the libc crate lacks it.
+const F_SETSIG: i32 = 10;
+
 /// How many values [`file`] gives.
 pub const FILE_VALUES: usize = 16;
 /// How many values [`cached_pages`] gives.
@@ -259,20 +262,37 @@ pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Status> {
 /// Whether nobody else has the file open, in any process or container of this kernel: a write lease (`fcntl(2)`, `F_SETLEASE`) is granted then only.
 /// It is given back at once. The kernel asks for the file's owner or `CAP_LEASE` (`EACCES`), and for a filesystem that has leases (`EINVAL`).
 pub fn is_sole_opener(fd: RawFd) -> Result<bool, Status> {
-    // SAFETY: touches no memory.
-    if unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) } < 0 {
-        let status = last_errno();
-        return if status == -libc::EAGAIN {
-            Ok(false)
-        } else {
-            Err(status)
-        };
+    match take_lease(fd) {
+        Ok(()) => end_lease(fd).map(|()| true),
+        Err(status) if status == -libc::EAGAIN => Ok(false),
+        Err(status) => Err(status),
     }
-    // SAFETY: as above.
-    if unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) } < 0 {
+}
+
+/// Takes a write lease of an open file; `-EAGAIN` while somebody else has the file open.
+///
+/// Who opens it meanwhile waits, and the kernel sends this process a signal: one that is ignored unless somebody listens,
+/// for `SIGIO`, which it is if nothing is said, ends the process. The end of a lease forgets which.
+fn take_lease(fd: RawFd) -> Result<(), Status> {
+    // SAFETY: sets a number of the open file; it touches no memory.
+    if unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) } < 0 {
         return Err(last_errno());
     }
-    Ok(true)
+    set_lease(fd, libc::F_WRLCK)
+}
+
+/// Gives a lease back.
+fn end_lease(fd: RawFd) -> Result<(), Status> {
+    set_lease(fd, libc::F_UNLCK)
+}
+
+fn set_lease(fd: RawFd, kind: i32) -> Result<(), Status> {
+    // SAFETY: touches no memory.
+    if unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) } < 0 {
+        Err(last_errno())
+    } else {
+        Ok(())
+    }
 }
 
 /// Writes the kernel's release (`uname(2)`), such as `6.18.0-generic`, as far as `out` has room. Answers the bytes written.
@@ -300,7 +320,8 @@ pub fn kernel_release(out: &mut [u8]) -> Result<usize, Status> {
 mod tests {
     use super::*;
     use crate::engine::files::tests::temporary;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
     #[test]
     fn a_file_is_described_as_the_standard_library_does() {
@@ -365,7 +386,7 @@ mod tests {
     fn a_lock_is_refused_to_another_opening() {
         let (handle, file) = temporary(0);
         let other = std::fs::File::open(format!("/proc/self/fd/{}", file.descriptor())).unwrap();
-        let other = std::os::fd::AsRawFd::as_raw_fd(&other);
+        let other = other.as_raw_fd();
         lock(file.descriptor(), true).unwrap();
         lock(file.descriptor(), true).unwrap();
         assert_eq!(lock(other, true), Err(-libc::EWOULDBLOCK));
@@ -373,6 +394,24 @@ mod tests {
         lock(file.descriptor(), false).unwrap();
         lock(other, false).unwrap();
         assert_eq!(lock(other, true), Err(-libc::EWOULDBLOCK));
+        crate::engine::files::close(handle).unwrap();
+    }
+
+    #[test]
+    fn who_opens_a_file_under_a_lease_does_not_end_its_holder() {
+        let (handle, file) = temporary(0);
+        let fd = file.descriptor();
+        for _ in 0..2 {
+            assert_eq!(is_sole_opener(fd), Ok(true));
+            take_lease(fd).unwrap();
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).custom_flags(libc::O_NONBLOCK);
+            let error = options.open(format!("/proc/self/fd/{fd}")).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EWOULDBLOCK));
+            end_lease(fd).unwrap();
+        }
+        let _other = std::fs::File::open(format!("/proc/self/fd/{fd}")).unwrap();
+        assert_eq!(is_sole_opener(fd), Ok(false));
         crate::engine::files::close(handle).unwrap();
     }
 
