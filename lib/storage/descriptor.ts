@@ -25,6 +25,8 @@ export interface OpenHow {
  * @returns The library's number of the file; `basalt_file_close` ends it.
  */
 export function* openDescriptor(path: string, how: OpenHow): Twin<number> {
+  // Who may not use the library opens nothing, and makes nothing.
+  native();
   return (yield* openByDeno(path, how)) ?? (yield* openByNode(path, how));
 }
 

@@ -116,7 +116,7 @@ export class DiskStorage implements Storage {
   /**
    * Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made.
    *
-   * Syncing opens the first parent that existed before: its reading must be permitted.
+   * Syncing opens the first parent that existed before: its reading must be permitted, or nothing is made.
    *
    * @throws {Deno.errors.NotADirectory} If something else has that name.
    */
@@ -262,20 +262,33 @@ function* listing(where: string): Twin<StorageEntry[]> {
     .sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** Makes a directory, after its parents where they are missing; each name is synced as soon as it is there. */
+/**
+ * Makes a directory, after its parents where they are missing; each name is synced as soon as it is there.
+ *
+ * The parent is opened first: who may not sync it makes nothing.
+ */
 function* makingDirectory(where: string): Twin<boolean> {
   const path = pathString("make directory", where);
   const parent = parentOf(path);
-  let made: boolean;
-  try {
-    made = yield* makeOne(path);
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT" || parent === path) throw error;
-    yield* makingDirectory(parent);
-    made = yield* makeOne(path);
+  let opened: number | undefined;
+  if (!(yield* isDirectoryThere(path))) {
+    try {
+      opened = yield* openDirectory(parent);
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT" || parent === path) throw error;
+      yield* makingDirectory(parent);
+      opened = yield* openDirectory(parent);
+    }
   }
-  if (made) yield* syncingDirectory(parent);
-  return made;
+  try {
+    const made = yield* makeOne(path);
+    if (made && opened !== undefined) yield* runOn(opened, parent, SYNC_FULL);
+    // It was there, and is gone.
+    else if (made) yield* syncingDirectory(parent);
+    return made;
+  } finally {
+    if (opened !== undefined) closeDescriptor(opened);
+  }
 }
 
 /** Makes one directory; `false` if it is there. */
@@ -291,14 +304,25 @@ function* makeOne(path: string): Twin<boolean> {
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
   }
-  const { isDirectory } = yield* named(
-    "stat",
-    path,
-    () => Deno.stat(path),
-    () => Deno.statSync(path),
-  );
-  if (!isDirectory) throw failure("ENOTDIR", "mkdir", path);
-  return false;
+  if (yield* isDirectoryThere(path)) return false;
+  throw failure("ENOENT", "mkdir", path);
+}
+
+/** Whether there is a directory; for anything else the error that making it has. */
+function* isDirectoryThere(path: string): Twin<boolean> {
+  try {
+    const { isDirectory } = yield* named(
+      "mkdir",
+      path,
+      () => Deno.stat(path),
+      () => Deno.statSync(path),
+    );
+    if (isDirectory) return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+  throw failure("ENOTDIR", "mkdir", path);
 }
 
 function* syncingDirectory(where: string): Twin<void> {

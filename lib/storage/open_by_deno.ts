@@ -14,6 +14,9 @@ const NOT_FOUND = -2;
  * Opens with `Deno.open`, and finds the descriptor behind the `Deno.FsFile`.
  *
  * `Deno.open` has no flags, and would wait at a FIFO. So only what is known to be a regular file or a directory is opened, or a file that this call makes.
+ * It waits all the same, as `Deno.open` itself does and without `O_NONBLOCK`, for two others: for who puts a FIFO there between the look and the opening,
+ * which takes the right to write the directory; and for who holds a lease on the file (`fcntl(2)`, file servers do) and has `/proc/sys/fs/lease-break-time`
+ * seconds, 45, to give it back, where failing at once would be an error that means nothing to the caller. `DirectFile.open` waits in a thread of the runtime.
  *
  * @returns The library's number of the file; `undefined`, with nothing done, for anything else: also where the permissions to look are missing.
  */
@@ -46,11 +49,16 @@ export function* openByDeno(
     throw adapted(error, "open", path);
   }
   try {
-    const adopted = adoptFile(file, expected ?? file.statSync(), how.direct);
+    // By the path: `FsFile.stat` wants the permission to read where a link leads, which opening does not. Another file by now is just not found.
+    expected ??= yield* look(path, how);
+    const adopted = expected === undefined
+      ? NOT_FOUND
+      : adoptFile(file, expected, how.direct);
     if (adopted !== NOT_FOUND) return checked(adopted, "open", path);
     if (how.make === undefined) return undefined;
     throw new Unsupported(`Cannot open '${path}'`, {
-      found: "a file that does not keep the position that it is set to",
+      found:
+        "a file that was replaced, or does not keep the position that it is set to",
       needed: "a regular file",
     });
   } finally {

@@ -100,11 +100,14 @@ pub fn adopt(fd: RawFd) -> Result<u32, Status> {
     adopt_if(fd, |_| Ok(()))
 }
 
+/// How many numbers are looked at, a tenth of a second's work: the kernel's own limit if nobody raised it (`/proc/sys/fs/nr_open`), as some do to a thousand times as many.
+const MAX_DESCRIPTORS: RawFd = 1 << 20;
+
 /// Looks for the descriptor of the file `(device, inode)` that stands at `position`: the runtime opened it, and does not tell its number.
 ///
 /// Any thread may close it and give the number to something else at any time, so this is a hint: [`adopt_at`] looks again.
 pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Status> {
-    let limit = probe::descriptor_limit()?;
+    let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
     let next = probe::lowest_free()?.min(limit);
     // The runtime took the lowest free number a moment ago: it is the last one in use, unless others open and close.
     (0..next)
