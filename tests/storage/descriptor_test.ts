@@ -57,6 +57,46 @@ Deno.test(
 );
 
 Deno.test(
+  "DirectFile.open() opens one file or the other while they take turns at a path, and leaves no descriptor behind",
+  { ignore: !ALL },
+  async () => {
+    using dir = new TemporaryDirectory();
+    using pool = new TestPool();
+    const files = numbered(dir).slice(0, 2);
+    const inodes = files.map((file) => Deno.statSync(file).ino);
+    const path = dir.file("swapped");
+    const url = new URL("swap_worker.ts", import.meta.url);
+    const worker = new Worker(url, { type: "module" });
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const message = () => new Promise((resolve) => worker.onmessage = resolve);
+    try {
+      const started = message();
+      worker.postMessage({ files, path, stop });
+      await started;
+      for (let i = 0; i < 200; i++) {
+        using file = i % 2 === 0
+          ? DirectFile.openSync(path, { pool })
+          : await DirectFile.open(path, { pool });
+        assertEquals(inodes[firstByte(file)], file.statSync().inode);
+      }
+    } finally {
+      const stopped = message();
+      Atomics.store(stop, 0, 1);
+      await stopped;
+      worker.terminate();
+    }
+    const left = [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith(dir.path);
+      } catch {
+        return false;
+      }
+    });
+    assertEquals(left, []);
+  },
+);
+
+Deno.test(
   "DirectFile.open() tells apart what is open for reading and for writing of one file",
   {
     ignore: !FILES,
