@@ -326,12 +326,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   /** Makes everything that was written durable: `fdatasync(2)` for `"data"` (if not told otherwise), `fsync(2)` for `"full"`. */
   // deno-lint-ignore require-await -- a wrong durability rejects, too
   async sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
-    return this.#command(this.#syncKind(durability));
+    return this.#command(this.#syncKind(durability), 0);
   }
 
   /** The twin of {@linkcode DirectFile.sync} that blocks. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
-    this.#commandSync(this.#syncKind(durability));
+    this.#commandSync(this.#syncKind(durability), 0);
   }
 
   /** Sets the size in bytes, which may be any; new bytes are zeros (`ftruncate(2)`). */
@@ -690,18 +690,18 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return { kind, flags, loan, start: 0, position, length };
   }
 
-  /** An operation without memory. */
-  #command(kind: Kind, position = 0, length = 0): Promise<void> {
+  /** An operation without memory; of a truncate `position` is the new size. */
+  #command(kind: Kind, position: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#checkCommand(kind, position, length);
-      const request = command(kind, position, length);
+      this.#checkCommand(kind, position, 0);
+      const request = command(kind, position);
       this.#operations.start(request, () => resolve(), reject, false);
     });
   }
 
-  #commandSync(kind: Kind, position = 0, length = 0): void {
-    this.#checkCommand(kind, position, length);
-    this.#operations.runSync(command(kind, position, length));
+  #commandSync(kind: Kind, position: number): void {
+    this.#checkCommand(kind, position, 0);
+    this.#operations.runSync(command(kind, position));
   }
 
   /** Checks everything about a read or write, then lends its range. */
@@ -762,8 +762,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     throw this.#wrongDurability("sync", '"data" or "full"', durability);
   }
 
-  #flags(kind: Kind, { durability = "none" }: WriteOptions): number {
+  #flags(kind: Kind, options: WriteOptions): number {
     if (kind === READ) return this.#tierFlags;
+    const { durability = "none" } = options;
     const flags = WRITE_FLAGS[durability];
     if (flags !== undefined) return flags | this.#tierFlags;
     const right = '"none", "data" or "full"';

@@ -1,4 +1,5 @@
 import { BufferPool } from "../pool/mod.ts";
+import type { StorageOpenOptions } from "./storage.ts";
 
 /**
  * Whether a file must bypass the page cache.
@@ -38,6 +39,12 @@ export interface OpenRequest {
   readonly createNew: boolean;
   readonly mode: number;
   readonly direct: DirectMode;
+}
+
+/** The options of a storage's file with the defaults that differ from those of `Deno.open`; an option that is `undefined` was not given. */
+export function storageOptions<T extends StorageOpenOptions>(options: T): T {
+  const { read = true, mode = 0o640 } = options;
+  return { ...options, read, mode };
 }
 
 /**

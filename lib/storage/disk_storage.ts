@@ -2,7 +2,12 @@ import { native, statusError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { closeDescriptor, openDirectory } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
-import type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
+import {
+  type DirectFileOptions,
+  type DirectMode,
+  storageOptions,
+} from "./direct_file_options.ts";
+import { checkDelay } from "./duration.ts";
 import { adapted, codeOf, failure } from "./errors.ts";
 import { runOn, SYNC_FULL } from "./file_operations.ts";
 import { parentOf, pathString } from "./paths.ts";
@@ -80,7 +85,7 @@ export class DiskStorage implements Storage {
   }
 
   #fileOptions(options: StorageOpenOptions): DirectFileOptions {
-    return { ...this.#files, read: true, mode: 0o640, ...options };
+    return { ...this.#files, ...storageOptions(options) };
   }
 
   /** Gives a file another name in the same filesystem, replacing a file that has it. Not durable until the directory is synced. */
@@ -168,6 +173,7 @@ export class DiskStorage implements Storage {
   ): Promise<void> {
     const { signal } = options;
     return new Promise((resolve, reject) => {
+      checkDelay(durationMs);
       if (signal?.aborted) return reject(signal.reason);
       const abort = () => {
         clearTimeout(timer);
@@ -183,6 +189,7 @@ export class DiskStorage implements Storage {
 
   /** The twin of {@linkcode DiskStorage.delay} that blocks the thread. */
   delaySync(durationMs: number): void {
+    checkDelay(durationMs);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
   }
 

@@ -4,8 +4,9 @@
  * @module
  */
 export { checkInteger } from "./alignment.ts";
-export { openRequest } from "./direct_file_options.ts";
+export { openRequest, storageOptions } from "./direct_file_options.ts";
 export type { OpenRequest } from "./direct_file_options.ts";
+export { checkDelay } from "./duration.ts";
 export { closedError, failure } from "./errors.ts";
 export { lendRange } from "./lend_range.ts";
-export { pathString } from "./paths.ts";
+export { parentOf, pathString } from "./paths.ts";

@@ -175,7 +175,7 @@ export interface Storage {
   /** Takes the exclusive lock of a directory (`flock(2)`) without waiting; `undefined` while another holds it. */
   lock(path: string): StorageLock | undefined;
 
-  /** Waits; the storage's own time passes. */
+  /** Waits, at most 2^31 - 1 ms; the storage's own time passes. */
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void>;
   /** The twin of {@linkcode Storage.delay} that blocks. */
   delaySync(durationMs: number): void;

@@ -234,6 +234,31 @@ export function writeUnits(
   return units;
 }
 
+/** The parts of a write of zeros, one for each block. */
+export function zeroUnits(
+  position: number,
+  length: number,
+  blockBytes: number,
+): FileUnit[] {
+  const end = position + length;
+  return Array.from(blocksOf(position, length, blockBytes), (block) => {
+    const first = block * blockBytes;
+    const start = Math.max(0, position - first);
+    const bytes = zeros(blockBytes).subarray(
+      start,
+      Math.min(blockBytes, end - first),
+    );
+    return {
+      kind: "block",
+      block,
+      start,
+      bytes: bytes.length === blockBytes ? zeros(blockBytes) : bytes,
+      settled: false,
+      abandoned: false,
+    };
+  });
+}
+
 /** A change of the size, or of the space that is taken. */
 export function sizeUnit(
   kind: "size" | "truncate" | "preallocate",

@@ -30,6 +30,8 @@ export interface MachineSettings {
   readonly manual: boolean;
   /** Whether a power cut may leave a block unreadable that was being written again. */
   readonly unreadable: boolean;
+  /** Whether the device writes zeros by itself. */
+  readonly writesZeros: boolean;
 }
 
 /** An operation as the machine runs it. */
@@ -78,8 +80,8 @@ export class Machine {
   readonly faults: SeededRandom;
   readonly scheduler: Scheduler;
   readonly trace: TracedOperation[] = [];
-  /** Directories that are locked. */
-  readonly locks: Set<string> = new Set();
+  /** Directories that are locked, by path, and who may release them. */
+  readonly locks: Map<string, object> = new Map();
   /** Files with open handles, which keep their space without a name. */
   readonly open: Set<Inode> = new Set();
   names: Names = new Names();

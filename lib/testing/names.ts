@@ -3,14 +3,27 @@ import type { Inode } from "./inode.ts";
 import { hashText, type StateHash } from "./state_hash.ts";
 import { UnitList } from "./unit_list.ts";
 
-/** The kernel's greatest length of a name, in bytes (`limits.h`). */
+/** The kernel's greatest lengths of a name and of a path, in bytes, the path's with its NUL (`limits.h`). */
 const NAME_MAX = 255;
+const PATH_MAX = 4096;
 
 /** What a directory is in the table of names: it has no contents of its own. */
 export const DIRECTORY = "directory";
 
 /** What a name stands for. */
 export type Node = Inode | typeof DIRECTORY;
+
+/** Where a path leads: the directory that holds its last part is there. */
+export interface Place {
+  /** From the root. */
+  readonly at: string;
+  /** The last part; empty if the path is `/`. */
+  readonly name: string;
+  /** What is there. */
+  readonly node: Node | undefined;
+  /** Whether a slash follows the last part: only a directory may have one. */
+  readonly slashed: boolean;
+}
 
 /** A change of names that a power cut may leave behind or not, as a whole. */
 export interface NameUnit {
@@ -61,30 +74,45 @@ export class Names {
   /**
    * What a path names, for a call that needs it to exist.
    *
-   * @param shown The path as the caller gave it, for the error.
+   * @param named The path that the error names, of a rename the other one.
    */
-  find(path: string, syscall: string, shown: string): Node {
-    const node = this.get(path);
-    if (node !== undefined) return node;
-    this.checkNew(path, syscall, shown);
-    throw failure("ENOENT", syscall, shown);
+  find(path: string, syscall: string, named = path): Node {
+    const { name, node, slashed } = this.locate(path, syscall, named);
+    checkName(name, syscall, named);
+    if (node === undefined) throw failure("ENOENT", syscall, named);
+    if (slashed && node !== DIRECTORY) throw failure("ENOTDIR", syscall, named);
+    return node;
   }
 
-  /** Checks that something may get this name: a directory is there to hold it, and it is not too long. */
-  checkNew(path: string, syscall: string, shown: string): void {
-    this.checkParent(path, syscall, shown);
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    if (new TextEncoder().encode(name).length > NAME_MAX) {
-      throw failure("ENAMETOOLONG", syscall, shown);
+  /**
+   * Goes along a path as the kernel does, part by part, up to the directory that holds the last one (`path_resolution(7)`).
+   *
+   * @param more What is there, too.
+   */
+  locate(
+    path: string,
+    syscall: string,
+    named = path,
+    more?: ReadonlySet<string>,
+  ): Place {
+    const shown = path.toWellFormed();
+    if (shown === "") throw failure("ENOENT", syscall, named);
+    if (isLonger(shown, PATH_MAX - 1)) {
+      throw failure("ENAMETOOLONG", syscall, named);
     }
-  }
-
-  /** Checks that a directory is there to hold a name. */
-  checkParent(path: string, syscall: string, shown: string): void {
-    let above = parent(path);
-    while (this.get(above) === undefined) above = parent(above);
-    if (this.get(above) !== DIRECTORY) throw failure("ENOTDIR", syscall, shown);
-    if (above !== parent(path)) throw failure("ENOENT", syscall, shown);
+    const parts = shown.split("/").filter((part) => part !== "");
+    const name = parts.at(-1) ?? "";
+    let at = "/";
+    let node: Node | undefined = DIRECTORY;
+    parts.forEach((part, i) => {
+      if (node === undefined) throw failure("ENOENT", syscall, named);
+      if (node !== DIRECTORY) throw failure("ENOTDIR", syscall, named);
+      if (i < parts.length - 1) checkName(part, syscall, named);
+      if (part === "..") at = parent(at);
+      else if (part !== ".") at = at === "/" ? `/${part}` : `${at}/${part}`;
+      node = more?.has(at) ? DIRECTORY : this.get(at);
+    });
+    return { at, name, node, slashed: shown.endsWith("/") };
   }
 
   /** Gives a new node its name, durably and without a call. */
@@ -204,6 +232,16 @@ export class Names {
   }
 }
 
+/** Checks that a name is not too long. */
+export function checkName(name: string, syscall: string, named: string): void {
+  if (isLonger(name, NAME_MAX)) throw failure("ENAMETOOLONG", syscall, named);
+}
+
+/** Whether the last part of a path is a name of its own: not so `.`, `..` and `/`. */
+export function isName(name: string): boolean {
+  return name !== "" && name !== "." && name !== "..";
+}
+
 /** The directory that holds an absolute path. */
 export function parent(path: string): string {
   return path.slice(0, path.lastIndexOf("/")) || "/";
@@ -212,11 +250,17 @@ export function parent(path: string): string {
 /** A path from the root, without `.`, `..` and empty parts; a relative one begins at the root. */
 export function absolute(path: string): string {
   const parts: string[] = [];
-  for (const part of path.split("/")) {
+  for (const part of path.toWellFormed().split("/")) {
     if (part === "..") parts.pop();
     else if (part !== "" && part !== ".") parts.push(part);
   }
   return `/${parts.join("/")}`;
+}
+
+/** Whether a text has more bytes in UTF-8. */
+function isLonger(text: string, bytes: number): boolean {
+  return text.length * 3 > bytes &&
+    new TextEncoder().encode(text).length > bytes;
 }
 
 /** The same names for other nodes. */

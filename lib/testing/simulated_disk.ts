@@ -6,14 +6,17 @@ import type {
   StorageOpenOptions,
 } from "../storage/mod.ts";
 import {
+  checkDelay,
   checkInteger,
   failure,
   openRequest,
+  parentOf,
   pathString,
+  storageOptions,
 } from "../storage/parts.ts";
 import { Inode, writeUnits } from "./inode.ts";
 import { emptyContents, Machine, type Task } from "./machine.ts";
-import { absolute, DIRECTORY, parent } from "./names.ts";
+import { absolute, checkName, DIRECTORY, isName, parent } from "./names.ts";
 import type {
   Fault,
   OperationHook,
@@ -51,6 +54,12 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
    * @default {false}
    */
   unreadable?: boolean;
+  /**
+   * The device writes zeros by itself (`preallocate` with `zeroed` gives `true`). A power cut before they are synced may have left any of their blocks, and the size by itself, as of a write.
+   *
+   * @default {false}
+   */
+  writesZeros?: boolean;
 }
 
 /** A block that a power cut left unreadable. */
@@ -78,7 +87,7 @@ export interface FailAtOptions {
  * or not by itself. A write with durability makes its own bytes durable and the size that they need, `sync` all of its file that was written when it began, `syncDirectory` the names in a directory.
  * Operations in flight complete in any order; syncing a file does not make its name durable.
  *
- * Names are taken apart before anything is looked up, so a last part of `.` or `..`, a trailing slash and an empty path are not refused as a kernel would; there are no links and no permissions.
+ * Paths are followed as the kernel does, relative ones from the root; there are no links and no permissions, and directories keep their names.
  *
  * @example What a power cut leaves
  * ```ts
@@ -144,6 +153,7 @@ export class SimulatedDisk implements Storage {
       timeStepMicros = 1,
       manual = false,
       unreadable = false,
+      writesZeros = false,
       ...capabilities
     } = options;
     const action = "create simulated disk";
@@ -162,6 +172,7 @@ export class SimulatedDisk implements Storage {
       timeStepMicros,
       manual,
       unreadable,
+      writesZeros,
       capabilities: Object.freeze({ ...CAPABILITIES, ...capabilities }),
     });
   }
@@ -215,22 +226,22 @@ export class SimulatedDisk implements Storage {
 
   /** Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made. */
   async makeDirectory(path: string): Promise<boolean> {
-    const missing = this.#missing(path);
+    const { missing, isMade } = this.#missing(path);
     for (const each of missing) {
       await this.#machine.run(this.#makingDirectory(each));
-      await this.syncDirectory(parent(each));
+      await this.syncDirectory(parentOf(each));
     }
-    return missing.length > 0;
+    return isMade;
   }
 
   /** The twin of {@linkcode SimulatedDisk.makeDirectory} that blocks. */
   makeDirectorySync(path: string): boolean {
-    const missing = this.#missing(path);
+    const { missing, isMade } = this.#missing(path);
     for (const each of missing) {
       this.#machine.runSync(this.#makingDirectory(each));
-      this.syncDirectorySync(parent(each));
+      this.syncDirectorySync(parentOf(each));
     }
-    return missing.length > 0;
+    return isMade;
   }
 
   /** Makes the names in a directory durable. */
@@ -245,23 +256,24 @@ export class SimulatedDisk implements Storage {
   }
 
   /** Takes the exclusive lock of a directory without waiting; `undefined` while another holds it. It ends when it is released, or with the process. */
-  lock(path: string): StorageLock | undefined {
-    const at = absolute(pathString("lock directory", path));
+  lock(where: string): StorageLock | undefined {
+    const path = pathString("lock directory", where);
+    const at = absolute(path);
     const { locks } = this.#machine;
     return this.#machine.runSync({
       kind: "lock",
       path: at,
       effect: () => {
-        this.#checkDirectory(at, "open", path);
+        this.#checkDirectory("open", path);
         if (locks.has(at)) return undefined;
-        locks.add(at);
-        let held = true;
-        return {
+        const lock: StorageLock = {
           release(): void {
-            if (held) locks.delete(at);
-            held = false;
+            // By now another directory may have the name, and its own lock.
+            if (locks.get(at) === lock) locks.delete(at);
           },
         };
+        locks.set(at, lock);
+        return lock;
       },
       fail: (code) => failure(code, "flock", path),
     });
@@ -276,6 +288,7 @@ export class SimulatedDisk implements Storage {
     const { clock, scheduler } = this.#machine;
     return new Promise((resolve, reject) => {
       this.#machine.checkAlive();
+      checkDelay(durationMs);
       if (signal?.aborted) return reject(signal.reason);
       const abort = () => {
         scheduler.withdraw(waiting);
@@ -284,8 +297,7 @@ export class SimulatedDisk implements Storage {
       const waiting: InFlight = {
         owner: undefined,
         parks: false,
-        dueMicros: clock.elapsedMicros +
-          Math.max(0, Math.round(durationMs * 1000)),
+        dueMicros: clock.elapsedMicros + Math.round(durationMs * 1000),
         complete: () => {},
         cancel: () => {},
         settle: () => {
@@ -302,7 +314,8 @@ export class SimulatedDisk implements Storage {
   /** The twin of {@linkcode SimulatedDisk.delay}: the clock goes on, at once. */
   delaySync(durationMs: number): void {
     this.#machine.checkAlive();
-    this.#machine.clock.advance(Math.max(0, durationMs));
+    checkDelay(durationMs);
+    this.#machine.clock.advance(durationMs);
   }
 
   /** Microseconds since the Unix epoch by the disk's clock; then `timeStepMicros` pass. */
@@ -633,7 +646,7 @@ export class SimulatedDisk implements Storage {
       if (names.get(each) === undefined) directories.unshift(each);
     }
     for (const each of directories) names.put(each, DIRECTORY);
-    names.checkNew(at, "open", at);
+    checkName(at.slice(at.lastIndexOf("/") + 1), "open", at);
     names.put(at, this.#newFile(at));
   }
 
@@ -642,94 +655,109 @@ export class SimulatedDisk implements Storage {
     return new Inode(machine.nextInode(), at, emptyContents(machine));
   }
 
-  #checkDirectory(at: string, syscall: string, path: string): void {
-    if (this.#machine.names.find(at, syscall, path) !== DIRECTORY) {
+  #checkDirectory(syscall: string, path: string): void {
+    if (this.#machine.names.find(path, syscall) !== DIRECTORY) {
       throw failure("ENOTDIR", syscall, path);
     }
   }
 
-  #opening(path: string, options: StorageOpenOptions): Task<SimulatedFile> {
-    const at = absolute(pathString("open file", path));
-    const request = openRequest({ read: true, mode: 0o640, ...options });
+  #opening(where: string, options: StorageOpenOptions): Task<SimulatedFile> {
+    const path = pathString("open file", where);
+    const request = openRequest(storageOptions(options));
+    const makes = request.create || request.createNew;
     return {
       kind: "open",
-      path: at,
+      path: absolute(path),
       effect: () => {
         const { names } = this.#machine;
-        let node = names.get(at);
-        if (node !== undefined && request.createNew) {
-          throw failure("EEXIST", "open", path);
-        }
-        if (node === undefined && (request.create || request.createNew)) {
-          names.checkNew(at, "open", path);
+        let { at, name, node, slashed } = names.locate(path, "open");
+        if (request.createNew || makes && node === undefined) {
+          // In the kernel's order: only a directory may have a slash behind its name, and this makes none.
+          if (isName(name) && slashed) throw failure("EISDIR", "open", path);
+          if (node !== undefined) throw failure("EEXIST", "open", path);
+          checkName(name, "open", path);
           names.create(at, node = this.#newFile(at));
         }
-        node ??= names.find(at, "open", path);
+        node ??= names.find(path, "open");
         if (node === DIRECTORY) {
           const advice = request.write ? undefined : "a regular file is needed";
           throw failure("EISDIR", "open", path, advice);
         }
+        if (slashed) throw failure("ENOTDIR", "open", path);
         return makeFile(this.#machine, node, path, request);
       },
       fail: (code) => failure(code, "open", path),
     };
   }
 
-  #renaming(from: string, to: string): Task<void> {
-    const at = absolute(pathString("rename file", from));
-    const wanted = absolute(pathString("rename file", to));
+  #renaming(old: string, wanted: string): Task<void> {
+    const from = pathString("rename file", old);
+    const to = pathString("rename file", wanted);
     return {
       kind: "rename",
-      path: at,
-      details: { to: wanted },
+      path: absolute(from),
+      details: { to: absolute(to) },
       effect: () => {
         const { names } = this.#machine;
-        // In the kernel's order: both directories, then both names.
-        names.checkParent(at, "rename", from);
-        names.checkParent(wanted, "rename", from);
-        const node = names.find(at, "rename", from);
+        // In the kernel's order: both directories, then both names; errors name the old path.
+        const source = names.locate(from, "rename");
+        const target = names.locate(to, "rename", from);
+        if (!(isName(source.name) && isName(target.name))) {
+          throw failure("EBUSY", "rename", from);
+        }
+        checkName(source.name, "rename", from);
+        const { node } = source;
+        if (node === undefined) throw failure("ENOENT", "rename", from);
+        checkName(target.name, "rename", from);
         if (node === DIRECTORY) {
           const advice = "the simulated disk renames files only";
           throw failure("EISDIR", "rename", from, advice);
         }
-        names.checkNew(wanted, "rename", from);
-        if (names.get(wanted) === DIRECTORY) {
+        if (source.slashed || target.slashed) {
+          throw failure("ENOTDIR", "rename", from);
+        }
+        if (target.node === DIRECTORY) {
           // The kernel looks first whether the directory holds what would replace it.
-          const above = at.startsWith(`${wanted}/`);
+          const above = source.at.startsWith(`${target.at}/`);
           throw failure(above ? "ENOTEMPTY" : "EISDIR", "rename", from);
         }
-        if (at === wanted) return;
-        names.rename(at, wanted, node);
-        node.path = wanted;
+        if (source.at === target.at) return;
+        names.rename(source.at, target.at, node);
+        node.path = target.at;
       },
       fail: (code) => failure(code, "rename", from),
     };
   }
 
-  #removing(path: string): Task<void> {
-    const at = absolute(pathString("remove file", path));
+  #removing(where: string): Task<void> {
+    const path = pathString("remove file", where);
     return {
       kind: "remove",
-      path: at,
+      path: absolute(path),
       effect: () => {
-        const { names } = this.#machine;
-        const node = names.find(at, "unlink", path);
-        if (node === DIRECTORY && names.within(at).length > 0) {
+        const { names, locks } = this.#machine;
+        const node = names.find(path, "unlink");
+        const { at, name } = names.locate(path, "unlink");
+        if (name === "") throw failure("EBUSY", "unlink", path);
+        if (name === ".") throw failure("EINVAL", "unlink", path);
+        if (node === DIRECTORY && (name === ".." || names.within(at).length)) {
           throw failure("ENOTEMPTY", "unlink", path);
         }
         names.remove(at, node);
+        locks.delete(at);
       },
       fail: (code) => failure(code, "unlink", path),
     };
   }
 
-  #listing(path: string): Task<StorageEntry[]> {
-    const at = absolute(pathString("list directory", path));
+  #listing(where: string): Task<StorageEntry[]> {
+    const path = pathString("list directory", where);
+    const at = absolute(path);
     return {
       kind: "list",
       path: at,
       effect: () => {
-        this.#checkDirectory(at, "scandir", path);
+        this.#checkDirectory("scandir", path);
         const { names } = this.#machine;
         return names.within(at).map((name) => {
           const isDirectory =
@@ -741,40 +769,70 @@ export class SimulatedDisk implements Storage {
     };
   }
 
-  /** The directories to be made so that a path is one, from the root. */
-  #missing(path: string): string[] {
+  /** The directories to be made so that a path is one, from the root, and whether that makes the path itself. */
+  #missing(where: string): { missing: string[]; isMade: boolean } {
     this.#machine.checkAlive();
     const missing: string[] = [];
+    const planned = new Set<string>();
     const { names } = this.#machine;
-    let at = absolute(pathString("make directory", path));
-    for (; names.get(at) === undefined; at = parent(at)) missing.unshift(at);
-    if (names.get(at) !== DIRECTORY) throw failure("ENOTDIR", "mkdir", path);
-    return missing;
+    const locate = (path: string) => names.locate(path, "mkdir", path, planned);
+    const plan = (path: string): boolean => {
+      let place;
+      try {
+        place = locate(path);
+      } catch (error) {
+        const above = parentOf(path);
+        const { code } = error as { code?: string };
+        if (code !== "ENOENT" || above === path) throw error;
+        plan(above);
+        place = locate(path);
+      }
+      const { at, name, node } = place;
+      checkName(name, "mkdir", path);
+      if (node === undefined) {
+        planned.add(at);
+        missing.push(path);
+      } else if (node !== DIRECTORY) {
+        throw failure("ENOTDIR", "mkdir", path);
+      }
+      return node === undefined;
+    };
+    const path = pathString("make directory", where);
+    try {
+      return { isMade: plan(path), missing };
+    } catch (error) {
+      if (missing.length === 0) throw error;
+      // What can be made is made first: making the path itself fails then.
+      return { isMade: false, missing: [...missing, path] };
+    }
   }
 
-  #makingDirectory(at: string): Task<void> {
+  #makingDirectory(path: string): Task<void> {
     return {
       kind: "makeDirectory",
-      path: at,
+      path: absolute(path),
       effect: () => {
         const { names } = this.#machine;
-        names.checkNew(at, "mkdir", at);
+        const { at, name, node } = names.locate(path, "mkdir");
+        checkName(name, "mkdir", path);
         // Another call may have made it since.
-        if (names.get(at) === undefined) names.create(at, DIRECTORY);
+        if (node === undefined) names.create(at, DIRECTORY);
+        else if (node !== DIRECTORY) throw failure("ENOTDIR", "mkdir", path);
       },
-      fail: (code) => failure(code, "mkdir", at),
+      fail: (code) => failure(code, "mkdir", path),
     };
   }
 
-  #syncingDirectory(path: string): Task<void> {
-    const at = absolute(pathString("sync directory", path));
+  #syncingDirectory(where: string): Task<void> {
+    const path = pathString("sync directory", where);
+    const at = absolute(path);
     const { names } = this.#machine;
     const units = names.syncable(at);
     return {
       kind: "syncDirectory",
       path: at,
       effect: () => {
-        this.#checkDirectory(at, "open", path);
+        this.#checkDirectory("open", path);
         names.settle(units, at);
       },
       fail: (code) => {

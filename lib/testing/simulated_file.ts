@@ -3,6 +3,7 @@ import type {
   BufferRange,
   Capabilities,
   Durability,
+  PreallocateOptions,
   StorageFile,
   WriteOptions,
 } from "../storage/mod.ts";
@@ -14,7 +15,7 @@ import {
   type OpenRequest,
 } from "../storage/parts.ts";
 import { blocksOf } from "./contents.ts";
-import { type Inode, sizeUnit } from "./inode.ts";
+import { type FileUnit, type Inode, sizeUnit, zeroUnits } from "./inode.ts";
 import type { Machine, Task } from "./machine.ts";
 import {
   MAX_FILE_BYTES,
@@ -154,20 +155,28 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Takes space for a range of any position and length, without changing what reading gives; the size grows to its end.
-   * Resolves to `false`: the simulated device writes no zeros by itself.
+   * Takes space for a range of any position and length; the size grows to its end. Without `zeroed` what reading gives is not changed.
+   *
+   * Resolves to whether zeros were written: with `zeroed`, where the disk was made so that its device does that by itself (`writesZeros`).
    *
    * @throws {NoSpace} If there is not as much.
    */
-  async preallocate(position: number, length: number): Promise<boolean> {
-    await this.#run(this.#preallocating(position, length));
-    return false;
+  // deno-lint-ignore require-await -- as for reading
+  async preallocate(
+    position: number,
+    length: number,
+    options: PreallocateOptions = {},
+  ): Promise<boolean> {
+    return this.#run(this.#preallocating(position, length, options));
   }
 
   /** The twin of {@linkcode SimulatedFile.preallocate} that blocks. */
-  preallocateSync(position: number, length: number): boolean {
-    this.#runSync(this.#preallocating(position, length));
-    return false;
+  preallocateSync(
+    position: number,
+    length: number,
+    options: PreallocateOptions = {},
+  ): boolean {
+    return this.#runSync(this.#preallocating(position, length, options));
   }
 
   /** The size in bytes. */
@@ -310,33 +319,62 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     });
   }
 
-  #preallocating(position: number, length: number): Task<void> {
+  #preallocating(
+    position: number,
+    length: number,
+    { zeroed = false }: PreallocateOptions,
+  ): Task<boolean> {
     this.#checkMay("fallocate", "write");
     const action = `fallocate '${this.path}'`;
     checkInteger({ action, name: "position" }, position);
     const most = Number.MAX_SAFE_INTEGER - position;
     checkInteger({ action, name: "length" }, length, 1, most);
+    const { settings } = this.#machine;
+    const inode = this.#inode;
+    const end = position + length;
+    const units = zeroed && settings.writesZeros
+      ? this.#zeroing(position, length)
+      : undefined;
     return repeated(this.#machine, {
       kind: "preallocate",
-      path: this.#inode.path,
+      path: inode.path,
       details: { position, length },
       owner: this,
+      ...(units === undefined ? {} : { writes: { inode, units } }),
       effect: () => {
-        this.#checkSize("fallocate", position + length);
-        const { current } = this.#inode;
-        let free = this.#machine.freeBlocks();
-        for (const block of blocksOf(position, length, current.blockBytes)) {
-          if (!current.isAllocated(block) && free-- === 0) {
-            throw noSpace("fallocate", this.path, length, 0);
-          }
-        }
-        this.#inode.apply([sizeUnit("preallocate", length, position)]);
+        this.#checkSize("fallocate", end);
+        this.#checkSpace(position, length);
+        inode.apply(units ?? [sizeUnit("preallocate", length, position)]);
+        return units !== undefined;
       },
-      fail: (code) =>
-        code === "ENOSPC" || code === "EDQUOT"
+      fail: (code) => {
+        // What a device has of zeros that it failed to write is anybody's guess.
+        if (code === "EIO" && units !== undefined) inode.doubt(units);
+        return code === "ENOSPC" || code === "EDQUOT"
           ? noSpace("fallocate", this.path, length, 0, code)
-          : failure(code, "fallocate", this.path),
+          : failure(code, "fallocate", this.path);
+      },
     });
+  }
+
+  /** What zeros written by the device change; nothing if they cannot be. */
+  #zeroing(position: number, length: number): FileUnit[] {
+    const { blockBytes, sizeBytes } = this.#machine.settings;
+    const end = position + length;
+    if (end > MAX_FILE_BYTES || length > sizeBytes) return [];
+    const units = zeroUnits(position, length, blockBytes);
+    if (end > this.#inode.current.size) units.push(sizeUnit("size", end));
+    return units;
+  }
+
+  #checkSpace(position: number, length: number): void {
+    const { current } = this.#inode;
+    let free = this.#machine.freeBlocks();
+    for (const block of blocksOf(position, length, current.blockBytes)) {
+      if (!current.isAllocated(block) && free-- === 0) {
+        throw noSpace("fallocate", this.path, length, 0);
+      }
+    }
   }
 
   #sizing(): Task<number> {

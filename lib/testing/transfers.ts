@@ -133,12 +133,22 @@ export function writeTask(
       if (machine.overlaps(task)) throw misuse("write", transfer, "overlap");
     },
     effect: (fault) => {
-      const moved = Math.min(fault.shortBytes ?? length, length);
+      // The kernel writes what a file has room for, and refuses the rest when it is asked for.
+      const room = MAX_FILE_BYTES - position;
+      if (room <= 0) throw failure("EFBIG", "write", owner.path);
+      const moved = Math.min(fault.shortBytes ?? length, length, room);
       if (moved === 0) {
         inode.doubt(all);
         throw failure("EIO", "write", owner.path);
       }
-      const [at, parts] = spoiled(units, position, moved, fault, blockBytes);
+      const [at, parts] = spoiled(
+        units,
+        position,
+        length,
+        moved,
+        fault,
+        blockBytes,
+      );
       return Math.max(
         done,
         from + write(transfer, parts, at, moved, from, durability),
@@ -185,12 +195,12 @@ function resumed({ owner }: Transfer, done: number): number {
 function spoiled(
   units: readonly FileUnit[],
   position: number,
+  length: number,
   moved: number,
-  { flipBit, misdirectTo, shortBytes }: Fault,
+  { flipBit, misdirectTo }: Fault,
   blockBytes: number,
 ): [position: number, units: readonly FileUnit[]] {
-  const faults = [flipBit, misdirectTo, shortBytes];
-  if (faults.every((fault) => fault === undefined)) {
+  if (flipBit === undefined && misdirectTo === undefined && moved === length) {
     return [position, units];
   }
   const bytes = joined(units).slice(0, moved);

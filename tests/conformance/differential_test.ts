@@ -259,6 +259,6 @@ async function compare(
         assertEquals(await answers(simulated, calls), expected);
       },
     ),
-    { numRuns: 120 },
+    { numRuns: 60 },
   );
 }

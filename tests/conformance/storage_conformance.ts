@@ -1,5 +1,6 @@
 /** What every storage does: the behaviours that the rooms above rely on. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { BufferPool } from "../../lib/pool/mod.ts";
 import type { StorageFile, StorageOpenOptions } from "../../lib/storage/mod.ts";
 import { type Answer, answerOf, type Subject } from "./subject.ts";
 
@@ -293,6 +294,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     name: "wrong kinds of arguments are TypeErrors",
     async prove(subject) {
       const file = await open(subject, "a");
+      await fill(subject, file, 0, UNIT, 1);
       using buffer = subject.pool.acquireSync(UNIT);
       const error = async (answer: Promise<Answer>) => {
         const given = await answer;
@@ -306,6 +308,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
         subject.ask(file, "write", buffer, 0, { durability: not("most") }),
         subject.ask(file, "sync", not("none")),
         subject.ask(file, "truncate", not("1")),
+        subject.ask(file, "truncate", not(undefined)),
       ];
       for (const answer of wrong) {
         assertEquals(await error(answer), "TypeError");
@@ -322,6 +325,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
           "RangeError",
         );
       }
+      assertEquals(await subject.call(file, "size"), UNIT);
       await subject.call(file, "close");
     },
   },
@@ -416,6 +420,32 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       assertEquals(runs(await read(subject, file, 0, 4 * UNIT)), [
         [7, UNIT],
         [0, 2 * UNIT + 7],
+      ]);
+      await subject.call(file, "close");
+    },
+  },
+  {
+    name:
+      "preallocate with 'zeroed' tells whether it wrote zeros, and if not changes no byte",
+    async prove(subject) {
+      const file = await open(subject, "a");
+      await fill(subject, file, 0, 2 * UNIT, 7);
+      const zeroed = await subject.call(
+        file,
+        "preallocate",
+        UNIT,
+        3 * UNIT,
+        { zeroed: true },
+      );
+      assertEquals(await subject.call(file, "size"), 4 * UNIT);
+      assertEquals(
+        runs(await read(subject, file, 0, 8 * UNIT)),
+        zeroed ? [[7, UNIT], [0, 3 * UNIT]] : [[7, 2 * UNIT], [0, 2 * UNIT]],
+      );
+      await fill(subject, file, 3 * UNIT, UNIT, 8);
+      assertEquals(runs(await read(subject, file, 2 * UNIT, 2 * UNIT)), [
+        [0, UNIT],
+        [8, UNIT],
       ]);
       await subject.call(file, "close");
     },
@@ -747,6 +777,90 @@ export const BEHAVIOURS: readonly Behaviour[] = [
         named(await answerOf(() => storage.lock(`${root}/a`))),
         failed("NotADirectory", "ENOTDIR", "open", `${root}/a`),
       );
+    },
+  },
+  {
+    name: "a lock is of the directory, not of its name",
+    async prove(subject) {
+      const { storage, root } = subject;
+      const path = `${root}/d`;
+      await subject.call(storage, "makeDirectory", path);
+      const old = storage.lock(path)!;
+      assertEquals(storage.lock(`${root}/./d/`), undefined);
+      await subject.call(storage, "remove", path);
+      await subject.call(storage, "makeDirectory", path);
+      const young = storage.lock(path)!;
+      assert(young !== undefined);
+      old.release();
+      assertEquals(storage.lock(path), undefined);
+      young.release();
+      storage.lock(path)!.release();
+    },
+  },
+  {
+    name: "close and closeSync end the same file, whichever comes first",
+    async prove(subject) {
+      const file = await open(subject, "a");
+      using buffer = subject.pool.acquireSync(UNIT, { zeroed: true });
+      const writing = file.write(buffer, 0);
+      const closing = file.close();
+      file.closeSync();
+      assertEquals(await writing, UNIT);
+      await closing;
+      await file.close();
+      file.closeSync();
+      assertEquals(
+        named(await subject.ask(file, "size")),
+        failed("BadResource", "EBADF", "statx", file.path),
+      );
+    },
+  },
+  {
+    name: "a closed pool's buffers are refused, and the file is as it was",
+    async prove(subject) {
+      const file = await open(subject, "a");
+      const pool = new BufferPool();
+      const buffer = pool.acquireSync(UNIT);
+      buffer.drop();
+      pool.close();
+      for (const operation of ["read", "write"] as const) {
+        const answer = await subject.ask(file, operation, buffer, 0);
+        assertEquals("error" in answer && answer.error, "TypeError");
+      }
+      assertEquals(await subject.call(file, "size"), 0);
+      await subject.call(file, "close");
+    },
+  },
+  {
+    name: "an option that is undefined was not given",
+    async prove(subject) {
+      const options = {
+        read: undefined,
+        write: true,
+        create: true,
+        createNew: undefined,
+        mode: undefined,
+      };
+      const file = await open(subject, "a", options as never);
+      await fill(subject, file, 0, UNIT, 1);
+      assertEquals(runs(await read(subject, file, 0, UNIT)), [[1, UNIT]]);
+      await subject.call(file, "close");
+    },
+  },
+  {
+    name: "delay refuses what no timer can wait for",
+    async prove(subject) {
+      const { storage } = subject;
+      for (const wrong of [-1, NaN, Infinity, 2 ** 31]) {
+        const answer = await subject.ask(storage, "delay", wrong);
+        assertEquals("error" in answer && answer.error, "RangeError");
+      }
+      for (const wrong of ["1", null, undefined, 1n]) {
+        const answer = await subject.ask(storage, "delay", wrong as never);
+        assertEquals("error" in answer && answer.error, "TypeError");
+      }
+      await subject.call(storage, "delay", 0);
+      await subject.call(storage, "delay", 0.5);
     },
   },
   {

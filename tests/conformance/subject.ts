@@ -5,7 +5,10 @@ import {
   DiskStorage,
   type Storage,
 } from "../../lib/storage/mod.ts";
-import { SimulatedDisk } from "../../lib/testing/mod.ts";
+import {
+  SimulatedDisk,
+  type SimulatedDiskOptions,
+} from "../../lib/testing/mod.ts";
 import { FILES } from "../permissions.ts";
 
 /** Which form of an operation is called. */
@@ -155,9 +158,9 @@ export function simulatedLike(other: Subject, twin: Twin): Subject {
 function simulated(
   root: string,
   twin: Twin,
-  capabilities: Partial<Capabilities> = {},
+  options: SimulatedDiskOptions = {},
 ): Subject {
-  const storage = new SimulatedDisk({ seed: 5, ...capabilities });
+  const storage = new SimulatedDisk({ seed: 5, ...options });
   storage.makeDirectorySync(root);
   return new Subject(storage, root, twin);
 }
@@ -166,6 +169,12 @@ function simulated(
 export const DISKS: readonly SubjectKind[] = FILES
   ? [disk("prefer"), disk("never")]
   : [];
+
+/** One disk for each form of the calls: what is true of every path and operand, and takes its time, is asked once of each. */
+export const PAIRS: readonly (readonly [SubjectKind, Twin])[] = DISKS.map((
+  kind,
+  i,
+) => [kind, TWINS[i]!]);
 
 /** Every storage that must behave alike. */
 export const SUBJECTS: readonly SubjectKind[] = [
@@ -182,5 +191,9 @@ export const SUBJECTS: readonly SubjectKind[] = [
         offsetAlignment: 1,
         readOffsetAlignment: 1,
       }),
+  },
+  {
+    name: "SimulatedDisk (a device that writes zeros)",
+    make: (twin) => simulated("/root/of/test", twin, { writesZeros: true }),
   },
 ];

@@ -211,6 +211,9 @@ Deno.test("paths are taken apart as a kernel does", () => {
   assertEquals(disk.listSync("/../d/.").map((each) => each.name), ["a"]);
   using file = disk.openSync("/d/../d/a");
   assertEquals(file.path, "/d/../d/a");
+  // The rest is compared with the disk's; nobody tries to remove the root of that.
+  const busy = assertThrows(() => disk.removeSync("/"));
+  assertEquals((busy as { code?: string }).code, "EBUSY");
 });
 
 Deno.test("SeededRandom is even, reproducible, and different for close seeds", () => {

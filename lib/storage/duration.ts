@@ -1,0 +1,20 @@
+/** What timers take, in milliseconds, some 24 days: a longer one would be over at once. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/**
+ * Checks how long to wait; parts of a millisecond may be asked for.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {RangeError} If it is not from 0 to 2^31 - 1.
+ */
+export function checkDelay(durationMs: number): void {
+  if (typeof durationMs !== "number") {
+    throw new TypeError(
+      `Cannot wait as 'durationMs' must be a number: received ${typeof durationMs}`,
+    );
+  }
+  if (durationMs >= 0 && durationMs <= MAX_DELAY_MS) return;
+  throw new RangeError(
+    `Cannot wait as 'durationMs' must be from 0 to ${MAX_DELAY_MS}: received ${durationMs}`,
+  );
+}
