@@ -22,6 +22,7 @@ const RUNS: readonly Run[] = wanted <= 100_000
     [small(SMALL), 4, 6],
     [preparing(LARGE), 4, 12],
     [preparing(SMALL), 3, 5],
+    [preparing(LARGE, true), 3, 12],
   ]
   : [
     [small(LARGE), 5, 12],
@@ -29,6 +30,8 @@ const RUNS: readonly Run[] = wanted <= 100_000
     [small(SMALL), 5, 6],
     [preparing(LARGE), 4, 12],
     [preparing(SMALL), 4, 6],
+    [preparing(LARGE, true), 4, 12],
+    [preparing(SMALL, true), 3, 6],
   ];
 
 let images = 0;

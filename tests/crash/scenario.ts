@@ -50,6 +50,8 @@ export interface Setting {
   readonly byCalls?: boolean;
   /** How far ahead the log prepares its file; in the background, so by the form that does not block. @default {0} */
   readonly prepareBytes?: number;
+  /** Whether the device writes the zeros by itself. @default {false} */
+  readonly writesZeros?: boolean;
   /** The payloads that a step appends, in one batch. */
   lengths(step: Step): readonly number[];
 }
@@ -57,7 +59,7 @@ export interface Setting {
 /** Small segments of `blockBytes`: everything that lies across a block or fills one. */
 export function small(
   blockBytes: number,
-  options: Pick<Setting, "twin" | "prepareBytes"> = {},
+  options: Pick<Setting, "twin" | "prepareBytes" | "writesZeros"> = {},
 ): Setting {
   const segmentBytes = Math.max(4096, 4 * blockBytes);
   const lengths: Partial<Record<Step, readonly number[]>> = {
@@ -76,7 +78,7 @@ export function small(
   return {
     name: `blocks of ${blockBytes}, ${options.twin ?? "sync"}${
       options.prepareBytes === undefined ? "" : ", prepared"
-    }`,
+    }${options.writesZeros ? " by the device" : ""}`,
     ...options,
     blockBytes,
     segmentBytes,
@@ -85,8 +87,9 @@ export function small(
 }
 
 /** The same with a log that prepares its file: in the background, so by the form that does not block. */
-export function preparing(blockBytes: number): Setting {
-  return small(blockBytes, { twin: "async", prepareBytes: 4 * blockBytes });
+export function preparing(blockBytes: number, writesZeros = false): Setting {
+  const prepareBytes = 4 * blockBytes;
+  return small(blockBytes, { twin: "async", prepareBytes, writesZeros });
 }
 
 /** A storage between a log and its disk, which changes what the log asks for. */
@@ -112,7 +115,8 @@ export function settingNamed(name: string): Setting {
   const blocks = [4096, 512];
   const all = [
     ...blocks.map((bytes) => small(bytes)),
-    ...blocks.map(preparing),
+    ...blocks.map((bytes) => preparing(bytes)),
+    ...blocks.map((bytes) => preparing(bytes, true)),
   ];
   const found = [...all, LONG].find((setting) => setting.name === name);
   if (found === undefined) throw new Error(`No setting is named '${name}'`);
@@ -192,6 +196,7 @@ export class Scenario {
       seed,
       blockBytes,
       physicalBlock: blockBytes,
+      writesZeros: setting.writesZeros ?? false,
       // The same states at whatever moment they are reached.
       timeStepMicros: 0,
     });

@@ -22,7 +22,13 @@ type Action =
     outcome: "lost" | "durable" | "failed";
   }
   | { what: "truncate"; file: number; length: number }
-  | { what: "preallocate"; file: number; position: number; length: number }
+  | {
+    what: "preallocate";
+    file: number;
+    position: number;
+    length: number;
+    zeroed: boolean;
+  }
   | { what: "sync"; file: number; fails: boolean }
   | { what: "create" | "remove"; path: string }
   | { what: "rename"; path: string; to: string }
@@ -62,6 +68,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     file,
     position: length,
     length: fc.integer({ min: 1, max: 2 * BLOCK }),
+    zeroed: fc.boolean(),
   }),
   {
     weight: 2,
@@ -102,6 +109,7 @@ class Run {
     blockBytes: BLOCK,
     offsetAlignment: SECTOR,
     memoryAlignment: 1,
+    writesZeros: true,
   });
   readonly naive = new NaiveDisk(BLOCK);
   readonly handles: { file: SimulatedFile; naive: NaiveFile }[] = [];
@@ -157,12 +165,22 @@ class Run {
         file.truncateSync(action.length);
         return this.naive.truncate(naive, action.length);
       case "preallocate":
-        file.preallocateSync(action.position, action.length);
-        return this.naive.preallocate(naive, action.position, action.length);
+        return this.#preallocate(file, naive, action);
       case "sync":
         this.#maybe(action.fails, () => file.syncSync());
         return this.naive.sync(naive, action.fails);
     }
+  }
+
+  /** Zeros that the device writes are a write of zeros, as far as a power cut goes. */
+  #preallocate(
+    file: SimulatedFile,
+    naive: NaiveFile,
+    { position, length, zeroed }: Action & { what: "preallocate" },
+  ): void {
+    assertEquals(file.preallocateSync(position, length, { zeroed }), zeroed);
+    if (zeroed) this.naive.write(naive, position, length, 0, "lost");
+    else this.naive.preallocate(naive, position, length);
   }
 
   /** Runs an operation that fails with EIO, or does not. */

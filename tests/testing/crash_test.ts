@@ -6,6 +6,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
+import { NoSpace } from "../../lib/storage/mod.ts";
 import { SimulatedCrash, SimulatedDisk } from "../../lib/testing/mod.ts";
 import {
   assertStates,
@@ -103,6 +104,48 @@ Deno.test("crash: sync makes everything of its file durable, and nothing of anot
     assertEquals(disk.crashState("none").peek("/a").length, 20);
     assertEquals(disk.crashState("none").peek("/b").length, 0);
   }
+});
+
+Deno.test("crash: of zeros that the device writes any block may be there, also while it writes, and the size by itself", () => {
+  for (const during of [true, false]) {
+    const disk = new SimulatedDisk({ writesZeros: true });
+    disk.poke("/a", 0, new Uint8Array(2 * UNIT).fill(1));
+    using file = disk.openSync("/a", { write: true });
+    const found = [
+      [1, 1],
+      [0, 1],
+      [1, 0],
+      [0, 0],
+      [1, 1, 0],
+      [0, 1, 0],
+      [1, 0, 0],
+      [0, 0, 0],
+    ];
+    const look = () =>
+      assertStates(disk, (after) => blocks(after, "/a"), found);
+    const remove = during ? disk.onOperation(look) : look;
+    assertEquals(file.preallocateSync(0, 3 * UNIT, { zeroed: true }), true);
+    remove();
+    assertEquals(file.preallocateSync(0, UNIT), false);
+    file.syncSync();
+    assertEquals(blocks(disk.crashState("none"), "/a"), [0, 0, 0]);
+  }
+});
+
+Deno.test("crash: zeros that the device failed to write may be there, whatever is synced; without room there are none", () => {
+  const disk = new SimulatedDisk({ writesZeros: true, sizeBytes: 2 * UNIT });
+  disk.poke("/a", 0, new Uint8Array(UNIT).fill(1));
+  using file = disk.openSync("/a", { write: true });
+  assertThrows(
+    () => file.preallocateSync(0, 3 * UNIT, { zeroed: true }),
+    NoSpace,
+  );
+  assertEquals(disk.unsyncedUnits(), []);
+  disk.failAt(2, { error: "EIO" }, { kind: "preallocate" });
+  assertThrows(() => file.preallocateSync(0, UNIT, { zeroed: true }));
+  assertEquals(blocks(disk, "/a"), [1]);
+  file.syncSync();
+  assertStates(disk, (after) => blocks(after, "/a"), [[1], [0]]);
 });
 
 Deno.test("crash: a cut that nobody synced may not have happened, though later bytes are durable", () => {
