@@ -254,10 +254,11 @@ async function answers(on: Subject): Promise<Map<string, unknown>> {
   using look = on.pool.acquireSync(8 * UNIT);
   const contents = () => {
     const count = whole.readSync(look, 0);
+    const { bytes } = look;
     let found = `${whole.sizeSync()}:`;
-    look.bytes.subarray(0, count).forEach((byte, i, all) => {
-      if (byte !== all[i - 1]) found += ` ${byte} from ${i}`;
-    });
+    for (let i = 0; i < count; i++) {
+      if (bytes[i] !== bytes[i - 1]) found += ` ${bytes[i]} from ${i}`;
+    }
     return found;
   };
   fresh();
