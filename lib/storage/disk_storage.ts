@@ -10,6 +10,7 @@ import {
 import { checkDelay } from "./duration.ts";
 import { adapted, codeOf, failure } from "./errors.ts";
 import { runOn, SYNC_FULL } from "./file_operations.ts";
+import { isPermitted } from "./open_by_deno.ts";
 import { parentOf, pathString } from "./paths.ts";
 import type {
   Storage,
@@ -120,6 +121,7 @@ export class DiskStorage implements Storage {
 
   /**
    * Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made.
+   * The name of one that is there is synced, too, if reading its parent is permitted: who made it may not have lived to do so.
    *
    * Syncing opens the first parent that existed before: its reading must be permitted, or nothing is made.
    *
@@ -278,9 +280,11 @@ function* makingDirectory(where: string): Twin<boolean> {
   const path = pathString("make directory", where);
   const parent = parentOf(path);
   let opened: number | undefined;
-  if (!(yield* isDirectoryThere(path))) {
+  if (yield* isDirectoryThere(path)) yield* syncName(path);
+  else {
     try {
       opened = yield* openDirectory(parent);
+      yield* syncName(parent);
     } catch (error) {
       if (codeOf(error) !== "ENOENT" || parent === path) throw error;
       yield* makingDirectory(parent);
@@ -295,6 +299,19 @@ function* makingDirectory(where: string): Twin<boolean> {
     return made;
   } finally {
     if (opened !== undefined) closeDescriptor(opened);
+  }
+}
+
+/** Makes the name of a directory durable that is there: who made it may have been killed before it was. Where its parent is out of reach, it was not made here. */
+function* syncName(path: string): Twin<void> {
+  const parent = parentOf(path);
+  if (!isPermitted("read", parent)) return;
+  try {
+    yield* syncingDirectory(parent);
+  } catch (error) {
+    const refused = error instanceof Deno.errors.NotCapable ||
+      codeOf(error) === "EACCES";
+    if (!refused) throw error;
   }
 }
 

@@ -67,7 +67,7 @@ export function* openByDeno(
 }
 
 /** Whether it is permitted already: nobody is asked for what `Deno.open` would not ask for. */
-function isPermitted(name: "read" | "write", path: string): boolean {
+export function isPermitted(name: "read" | "write", path: string): boolean {
   return Deno.permissions.querySync({ name, path }).state === "granted";
 }
 

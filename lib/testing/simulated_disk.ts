@@ -227,6 +227,8 @@ export class SimulatedDisk implements Storage {
   /** Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made. */
   async makeDirectory(path: string): Promise<boolean> {
     const { missing, isMade } = this.#missing(path);
+    const there = deepest(path, missing);
+    if (there !== "/") await this.syncDirectory(parentOf(there));
     for (const each of missing) {
       await this.#machine.run(this.#makingDirectory(each));
       await this.syncDirectory(parentOf(each));
@@ -237,6 +239,8 @@ export class SimulatedDisk implements Storage {
   /** The twin of {@linkcode SimulatedDisk.makeDirectory} that blocks. */
   makeDirectorySync(path: string): boolean {
     const { missing, isMade } = this.#missing(path);
+    const there = deepest(path, missing);
+    if (there !== "/") this.syncDirectorySync(parentOf(there));
     for (const each of missing) {
       this.#machine.runSync(this.#makingDirectory(each));
       this.syncDirectorySync(parentOf(each));
@@ -862,3 +866,8 @@ const CAPABILITIES: Capabilities = {
 
 /** From the seed of a disk to that of the next one. */
 const SUCCESSOR = 7919;
+
+/** The deepest directory on the way to a path that is there: its name may not be durable yet. */
+function deepest(path: string, [missing]: readonly string[]): string {
+  return missing === undefined ? path : parentOf(missing);
+}

@@ -280,7 +280,7 @@ Deno.test("crash: a directory that was made is durable with its parents, and one
   assertEquals(await disk.makeDirectory("/a/d/e"), true);
   assertEquals(disk.unsyncedUnits(), []);
   // A sync that failed leaves a directory in doubt, and with it what is in it.
-  disk.failAt(6, { error: "EIO" }, { kind: "syncDirectory" });
+  disk.failAt(7, { error: "EIO" }, { kind: "syncDirectory" });
   assertThrows(() => disk.makeDirectorySync("/f"), Error, "EIO");
   makeFile(disk, "/f/a").closeSync();
   assertStates(disk, (after) => after.files(), [["/f/a"], []]);

@@ -1,0 +1,56 @@
+/** The directory of a log whose maker did not live to make its name durable. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { Log } from "../../lib/log/mod.ts";
+import { BufferPool } from "../../lib/pool/mod.ts";
+import { SimulatedDisk } from "../../lib/testing/mod.ts";
+import { PassingStorage } from "./passing_storage.ts";
+
+/** A process that ends where it would sync a directory for the `last`-th time. */
+class Ending extends PassingStorage {
+  #left: number;
+
+  constructor(disk: SimulatedDisk, last: number) {
+    super(disk);
+    this.#left = last;
+  }
+
+  override syncDirectory(path: string): Promise<void> {
+    if (--this.#left === 0) throw new Error("killed");
+    return super.syncDirectory(path);
+  }
+
+  override async makeDirectory(path: string): Promise<boolean> {
+    // The disk syncs by itself: its own call is the one to end at.
+    const disk = this.inner as SimulatedDisk;
+    const stop = disk.onOperation(({ kind }) => {
+      if (kind === "syncDirectory" && --this.#left === 0) {
+        throw new Error("killed");
+      }
+    });
+    try {
+      return await disk.makeDirectory(path);
+    } finally {
+      stop();
+    }
+  }
+}
+
+for (const path of ["/log", "/a/b/log"]) {
+  for (let last = 1; last <= 4; last++) {
+    Deno.test(`Opening: what is acknowledged in ${path} survives, though a process was killed at sync ${last} of a directory before`, async () => {
+      using pool = new BufferPool();
+      const disk = new SimulatedDisk();
+      const options = { pool, prepareBytes: 0 };
+      await assertRejects(
+        () => Log.open(path, { ...options, storage: new Ending(disk, last) }),
+        Error,
+        "killed",
+      );
+      await using log = await Log.open(path, { ...options, storage: disk });
+      await log.appendDurable("kept");
+      const storage = disk.crashState("none");
+      using after = Log.openSync(path, { ...options, storage });
+      assertEquals(after.nextOffset, 1);
+    });
+  }
+}
