@@ -1,6 +1,7 @@
 import { checked, native, Unsupported } from "../native/mod.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapted, codeOf } from "./errors.ts";
+import { parentOf } from "./paths.ts";
 import { isAtLeast, kernelRelease } from "./probe.ts";
 import { step, type Twin } from "./twin.ts";
 
@@ -66,9 +67,19 @@ export function* openByDeno(
   }
 }
 
-/** Whether it is permitted already: nobody is asked for what `Deno.open` would not ask for. */
+/**
+ * Whether it is permitted already: nobody is asked for what `Deno.open` would not ask for.
+ *
+ * The runtime keeps what it answered for each path that it was asked about, for ever (600 bytes): so it is asked about everything, then about the directory,
+ * and about the path only where these do not settle it.
+ */
 export function isPermitted(name: "read" | "write", path: string): boolean {
-  return Deno.permissions.querySync({ name, path }).state === "granted";
+  const { permissions } = Deno;
+  const all = permissions.querySync({ name });
+  if (all.state === "granted" && !all.partial) return true;
+  const directory = permissions.querySync({ name, path: parentOf(path) });
+  if (directory.state === "granted" && !directory.partial) return true;
+  return permissions.querySync({ name, path }).state === "granted";
 }
 
 /** What the path leads to, if it is of the kind that is wanted. */

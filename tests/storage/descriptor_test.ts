@@ -154,3 +154,24 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "opening many files of a directory asks the runtime about the directory, for what it is asked about it keeps",
+  {
+    ignore: !ALL,
+  },
+  async () => {
+    using dir = new TemporaryDirectory();
+    const asked = (...flags: string[]) =>
+      runScript("permission_queries_script.ts", ["--allow-ffi", ...flags], [
+        dir.path,
+      ]);
+    const { path } = dir;
+    const some = [`--allow-read=${path}`, `--allow-write=${path}`];
+    assertEquals(await asked(...some), ["undefined", path]);
+    for (const { name } of Deno.readDirSync(path)) {
+      Deno.removeSync(`${path}/${name}`);
+    }
+    assertEquals(await asked("--allow-read", "--allow-write"), ["undefined"]);
+  },
+);
