@@ -19,7 +19,14 @@ export async function main(args: readonly string[]): Promise<number> {
     console.error(`${error.message}\n\n${USAGE}`);
     return 2;
   }
-  const context = new Context(options);
+  let context: Context;
+  try {
+    context = new Context(options);
+  } catch (error) {
+    const { message } = error as Error;
+    console.error(`Cannot compare in '${options.directory}': ${message}`);
+    return 2;
+  }
   const interrupted = (): void => {
     context.clean();
     Deno.exit(130);

@@ -4,12 +4,17 @@ const LONE_MICROS = 500;
 const SHARED_MICROS = 100;
 /** A turn of the event loop takes 2 to 5 us; one that took longer than this had other work in it. */
 const QUIET_MICROS = 30;
-/** A turn with other work is forgotten after so long. The collector of garbage, an interrupt or another process look the same, 10 to 50 times a second. */
-const LEAK_MS = 20;
+/**
+ * The share of the time that other work may have and still pass for an accident: the collector of garbage, an interrupt or another process look the same. One
+ * appender that is alone shows 1 to 3 %, a server that answers 500 requests a second 10 to 20 %.
+ */
+const SHARE = 0.04;
+/** What is above that share is summed up, in microseconds: from so much on the waits are shorter, */
+const SOME_MICROS = 150;
+/** and from so much on there are none. */
+const MANY_MICROS = 600;
 /** After so many short turns of the event loop the next one is taken to be short, too. */
 const SHORT_TURNS = 8;
-/** More turns with other work than this, not forgotten yet, are no accident. With three, forgotten after 5 ms each, the server below reached 3.3 to 5.6 ms. */
-const MOST = 1;
 /**
  * For how long nobody waits then, before it is tried again; twice as long each time that the first try shows the same. A try takes some 3 ms: with 160 ms
  * between them 2 % of the answers of a server meet one.
@@ -20,13 +25,14 @@ const BUSY_MS = { first: 20, last: 640 } as const;
  * What the program does on its thread beside what completions are the cause of, and so for how long that thread may wait in the kernel.
  *
  * A bounded wait saves the reaper's wake-up, 30 us an operation, but everything else is late by it, at each of the turns of the event loop that it takes: a
- * server needs five or so for an answer. Asked 500 times a second beside a log under full load it answered with a p99 of 3.4 to 8 ms where the thread waited 100 us
- * at a time, of 2.9 to 3.2 with what is here, of 2.8 where the reaper alone waits, and of 2.6 beside the same load through `Deno.FsFile`.
+ * server needs five or so for an answer. Asked 500 times a second beside a log under full load it answered with a p99 of 8.6 ms where the thread waited 100 us
+ * at a time, of 4.6 with what is here, of 3.4 where the reaper alone waits, and of 2.9 beside the same load through `Deno.FsFile`. A limit half as high gave
+ * 3.2 to 3.8 ms, but took one appender that is alone for a busy program now and then: 120 to 133 us an append instead of 93.
  */
 export class OtherWork {
   /** When the engine, or what continues after a completion, last had the thread, in milliseconds; infinity if that is not known. */
   #ownUntil = Infinity;
-  /** Turns with other work, as a bucket that leaks: so many at `#levelAt`. */
+  /** Other work above its share, as a bucket that leaks: so many microseconds at `#levelAt`. */
   #level = 0;
   #levelAt = 0;
   #busyUntil = 0;
@@ -48,14 +54,15 @@ export class OtherWork {
   turn(now: number, calledAt: number): void {
     const short = (now - calledAt) * 1000 < QUIET_MICROS;
     this.#shortTurns = short ? this.#shortTurns + 1 : 0;
-    if ((now - this.#ownUntil) * 1000 > QUIET_MICROS) this.#add(now);
+    const otherMicros = (now - this.#ownUntil) * 1000;
+    if (otherMicros > QUIET_MICROS) this.#add(now, otherMicros);
     this.#ownUntil = Infinity;
   }
 
   /** For how many microseconds the thread may wait between two turns of the event loop; 0 for not at all. */
   stretchMicros(now: number): number {
     if (now < this.#busyUntil) return 0;
-    return this.#levelOf(now) > 0 ? SHARED_MICROS : LONE_MICROS;
+    return this.#levelOf(now) > SOME_MICROS ? SHARED_MICROS : LONE_MICROS;
   }
 
   /** Whether turns of the event loop are short, what continues after completions included. */
@@ -63,22 +70,22 @@ export class OtherWork {
     return this.#shortTurns >= SHORT_TURNS;
   }
 
-  #add(now: number): void {
+  #add(now: number, micros: number): void {
     if (now < this.#busyUntil) return;
-    this.#level = this.#levelOf(now) + 1;
+    this.#level = this.#levelOf(now) + micros;
     this.#levelAt = now;
-    if (this.#level <= MOST) return;
+    if (this.#level <= MANY_MICROS) return;
     const again = now - this.#busyUntil < BUSY_MS.first;
     this.#busyMs = again
       ? Math.min(2 * this.#busyMs, BUSY_MS.last)
       : BUSY_MS.first;
     this.#busyUntil = this.#levelAt = now + this.#busyMs;
-    // One such turn after that is enough.
-    this.#level = MOST;
+    // If it goes on, the next turn shows it.
+    this.#level = MANY_MICROS;
   }
 
   #levelOf(now: number): number {
-    const gone = Math.max(0, now - this.#levelAt) / LEAK_MS;
-    return Math.max(0, this.#level - gone);
+    const passedMicros = Math.max(0, now - this.#levelAt) * 1000;
+    return Math.max(0, this.#level - SHARE * passedMicros);
   }
 }
