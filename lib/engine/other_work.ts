@@ -5,8 +5,7 @@ const SHARED_MICROS = 100;
 /** A turn of the event loop takes 2 to 5 us; one that took longer than this had other work in it. */
 const QUIET_MICROS = 30;
 /**
- * The share of the time that other work may have and still pass for an accident: the collector of garbage, an interrupt or another process look the same. One
- * appender that is alone shows 1 to 3 %, a server that answers 500 requests a second 10 to 20 %.
+ * The share of the time that other work may have and still pass for an accident: the collector of garbage, an interrupt or another process look the same.
  */
 const SHARE = 0.04;
 /** What is above that share is summed up, in microseconds: from so much on the waits are shorter, */
@@ -16,8 +15,7 @@ const MANY_MICROS = 600;
 /** After so many short turns of the event loop the next one is taken to be short, too. */
 const SHORT_TURNS = 8;
 /**
- * For how long nobody waits then, before it is tried again; twice as long each time that the first try shows the same. A try takes some 3 ms: with 160 ms
- * between them 2 % of the answers of a server meet one.
+ * For how long nobody waits then, before it is tried again; twice as long each time that the first try shows the same.
  */
 const BUSY_MS = { first: 20, last: 640 } as const;
 
@@ -26,8 +24,8 @@ const BUSY_MS = { first: 20, last: 640 } as const;
  *
  * A bounded wait saves the reaper's wake-up, 30 us an operation, but everything else is late by it, at each of the turns of the event loop that it takes: a
  * server needs five or so for an answer. Asked 500 times a second beside a log under full load it answered with a p99 of 8.6 ms where the thread waited 100 us
- * at a time, of 4.6 with what is here, of 3.4 where the reaper alone waits, and of 2.9 beside the same load through `Deno.FsFile`. A limit half as high gave
- * 3.2 to 3.8 ms, but took one appender that is alone for a busy program now and then: 120 to 133 us an append instead of 93.
+ * at a time, of 4.4 with what is here, of 3.4 where the reaper alone waits, and of 2.9 beside the same load through `Deno.FsFile`. Limits of
+ * 400 and 200 us above 3 and 2 % gave 3.8 and 3.2 ms, but took one appender that is alone for a busy program now and then: up to 121 us an append, not 93.
  */
 export class OtherWork {
   /** When the engine, or what continues after a completion, last had the thread, in milliseconds; infinity if that is not known. */

@@ -259,6 +259,6 @@ async function compare(
         assertEquals(await answers(simulated, calls), expected);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 120 },
   );
 }
