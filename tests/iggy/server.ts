@@ -1,5 +1,6 @@
 /**
- * A real Iggy server for tests: the binary of `BASALT_IGGY_DIR`, or of `../shared/iggy`, on free loopback ports with a data directory of its own.
+ * Starts a real Iggy server for tests: `bin/iggy-server` in the directory that `BASALT_IGGY_DIR` names.
+ * It listens on free loopback ports and has a data directory of its own.
  *
  * @module
  */
@@ -27,7 +28,7 @@ export interface ServerMessage {
   }[];
 }
 
-/** Where the server and what it wrote lie. */
+/** Returns the directory with the recorded segments: `BASALT_IGGY_DIR`, or the one beside the checkout. */
 export function iggyDirectory(): string {
   return Deno.env.get("BASALT_IGGY_DIR") ??
     new URL("../../../shared/iggy", import.meta.url).pathname;
@@ -36,6 +37,9 @@ export function iggyDirectory(): string {
 /** Why no server can be started here; `undefined` if one can. */
 function reasonWithoutServer(): string | undefined {
   if (!ALL) return "not all permissions";
+  if (Deno.env.get("BASALT_IGGY_DIR") === undefined) {
+    return "BASALT_IGGY_DIR names no directory with bin/iggy-server";
+  }
   const binary = `${iggyDirectory()}/bin/iggy-server`;
   try {
     Deno.statSync(binary);

@@ -1,5 +1,4 @@
-/** A real Iggy server and its own benchmark, if they are there: `BASALT_IGGY_DIR`, or `../shared/iggy` beside the checkout. */
-import { ROOT } from "../../../tools/run.ts";
+/** A real Iggy server and its own benchmark, if they are there: in the directory that `BASALT_IGGY_DIR` names. */
 import type { Context } from "../context.ts";
 import type { Measured } from "../measure.ts";
 
@@ -21,12 +20,8 @@ export function iggyDirectory(
   context: Context,
   what: string,
 ): string | undefined {
-  const places = [Deno.env.get("BASALT_IGGY_DIR"), `${ROOT}../shared/iggy`];
-  for (const place of places) {
-    if (place !== undefined && exists(`${place}/bin/iggy-server`)) {
-      return place;
-    }
-  }
+  const place = Deno.env.get("BASALT_IGGY_DIR");
+  if (place !== undefined && exists(`${place}/bin/iggy-server`)) return place;
   context.leaveOut(
     what,
     "no Iggy server: BASALT_IGGY_DIR must name a directory with bin/iggy-server and bin/iggy-bench",
