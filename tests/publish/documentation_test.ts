@@ -1,6 +1,7 @@
 /** What JSR scores of a package's documentation, and that whoever looks a name up finds how to use it. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
+import { headingAnchors, ruleAnchors } from "./anchors.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -103,13 +104,6 @@ Deno.test({
   },
 });
 
-/** The anchors of a page's headings, as they are made on GitHub and JSR. */
-function anchors(markdown: string): string[] {
-  return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
-    heading!.toLowerCase().replace(/[^\w\s-]/g, "").replaceAll(" ", "-")
-  );
-}
-
 Deno.test({
   name: "every link from page to page of the documentation leads somewhere",
   ignore: !ALL,
@@ -128,7 +122,8 @@ Deno.test({
         try {
           const target = Deno.readTextFileSync(decodeURI(url.pathname));
           const anchor = url.hash.slice(1);
-          if (anchor === "" || anchors(target).includes(anchor)) continue;
+          const anchors = [...headingAnchors(target), ...ruleAnchors(target)];
+          if (anchor === "" || anchors.includes(anchor)) continue;
         } catch { /* told below */ }
         dead.push(`${page}: ${link}`);
       }
