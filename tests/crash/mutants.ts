@@ -111,7 +111,7 @@ class MutantFile extends PassingFile {
   }
 }
 
-/** A rule of the format, broken. */
+/** A rule of `docs/format.md`, broken. */
 export interface Mutant {
   readonly name: string;
   /** Whether it shows on a log of more than a checkpoint only. */

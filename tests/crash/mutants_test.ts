@@ -1,4 +1,9 @@
-/** Rules of the format, each broken in turn: the enumeration of crash states finds every one. */
+/**
+ * Breaks rules of the format in turn; the enumeration of crash states finds every one:
+ * docs/format.md#write-index-after-log, docs/format.md#write-ack,
+ * docs/format.md#write-roll, docs/format.md#write-remove,
+ * docs/format.md#write-no-sync-again, docs/format.md#open-cut-before-append.
+ */
 import { assertEquals, assertRejects } from "@std/assert";
 import { FILES } from "../permissions.ts";
 import { BrokenState, Enumeration } from "./enumeration.ts";

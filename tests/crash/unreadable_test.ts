@@ -1,4 +1,7 @@
-/** Devices that lose a block that they were writing again, which the format does not promise to survive: what is lost is told, never passed over. */
+/**
+ * Devices that lose a block while it is written again, against docs/format.md#assume-blocks:
+ * opening or reading reports the loss.
+ */
 import { assert } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { CorruptSegment } from "../../lib/segment/mod.ts";

@@ -1,4 +1,8 @@
-/** Rule 1 of opening: where the data of an unsealed segment ends, and how much of it is read to know. */
+/**
+ * Where the data of an unsealed segment ends, and how much opening reads to find out:
+ * docs/format.md#open-believe-index, docs/format.md#open-scan,
+ * docs/format.md#open-no-index, docs/format.md#end-of-data.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptSegment } from "../../lib/segment/mod.ts";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";

@@ -1,4 +1,8 @@
-/** Files without their partners, temporary and foreign ones, and segments that do not follow one another. */
+/**
+ * Unpaired, temporary and foreign files, and segments that do not follow each other:
+ * docs/format.md#open-unpaired, docs/format.md#open-temporary, docs/format.md#open-other-files,
+ * docs/format.md#open-gap.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptSegment } from "../../lib/segment/mod.ts";
 import {

@@ -1,4 +1,7 @@
-/** The mark of a writer, and segments that open without being walked. */
+/**
+ * The owner file of a writer, and segments that open without a scan:
+ * docs/format.md#open-sealed, docs/format.md#owner-remove.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptSegment } from "../../lib/segment/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";

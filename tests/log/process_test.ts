@@ -1,4 +1,4 @@
-/** Several processes at one log, on a real disk. */
+/** Several processes at one log, on a real disk: docs/format.md#lock, docs/format.md#lock-wait. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, type LogOptions, LogReader } from "../../lib/log/mod.ts";
 import { DiskStorage, Locked } from "../../lib/storage/mod.ts";

@@ -1,4 +1,7 @@
-/** Reading while another writes: `LogReader` takes no lock and sees whole messages only, in order, or damage where there is some. */
+/**
+ * `LogReader` beside a writer: whole messages, in order, or an error where there is damage:
+ * docs/format.md#read-whole-batches, docs/format.md#read-range.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, LogReader } from "../../lib/log/mod.ts";
 import { CorruptSegment } from "../../lib/segment/mod.ts";

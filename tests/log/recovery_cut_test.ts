@@ -1,4 +1,7 @@
-/** Rules 3 and 5 of opening: what is cut is gone for ever, and what is believed was synced before it was read. */
+/**
+ * What is cut never comes back, and opening syncs before it trusts:
+ * docs/format.md#open-cut-before-append, docs/format.md#open-sync-before-trust.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
 import {

@@ -1,4 +1,7 @@
-/** Rule 2 of opening: a torn tail is cut, valid messages behind it are kept first, anything else is damage that stays as it is. */
+/**
+ * Only a torn tail is cut, after it is kept; other damage stays as it is:
+ * docs/format.md#open-torn-tail, docs/format.md#open-keep-cut, docs/format.md#open-corrupt.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CorruptSegment, hasMessageBehind } from "../../lib/segment/mod.ts";
 import { drive, driveSync } from "../../lib/storage/mod.ts";

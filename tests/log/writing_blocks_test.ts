@@ -1,4 +1,7 @@
-/** Writing, rule 2: whole physical blocks; the last one is written again with what was in it. */
+/**
+ * Writes are whole physical blocks, and the last one is written again with its contents:
+ * docs/format.md#write-blocks, docs/format.md#write-no-overlap.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { setImmediate } from "node:timers";
 import fc from "fast-check";

@@ -1,4 +1,7 @@
-/** Writing, rule 1: the index is a cache, and never more than 16 MiB is unsynced. */
+/**
+ * The index is a cache, and a checkpoint comes at least every 16 MiB:
+ * docs/format.md#write-ack, docs/format.md#write-index-after-log, docs/format.md#write-checkpoint.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Poisoned } from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";

@@ -1,4 +1,7 @@
-/** Writing, rule 7: a full disk is no poison: the messages stay, and the next flush writes the same bytes. */
+/**
+ * A full disk is no poison: the messages stay, and the next flush writes the same bytes.
+ * docs/format.md#write-no-space.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Operation } from "@basalt/io/testing";
 import { type Log, NoSpace } from "@basalt/io";

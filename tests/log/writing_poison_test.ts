@@ -1,4 +1,7 @@
-/** Writing, rule 7: after a failed write or sync nothing more is written, and everybody is told the same. */
+/**
+ * After a failed write or sync nothing more is written, and every caller gets the same error:
+ * docs/format.md#write-poison.
+ */
 import {
   assert,
   assertEquals,

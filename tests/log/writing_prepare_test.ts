@@ -1,4 +1,7 @@
-/** Writing, rule 3: a window ahead of the data is allocated and zeroed; it never stands in the way. */
+/**
+ * Space ahead of the data is allocated and zeroed, and never stands in the way:
+ * docs/format.md#write-prepare.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Operation } from "@basalt/io/testing";
 import type { Log } from "../../lib/log/mod.ts";

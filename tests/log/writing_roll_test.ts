@@ -1,4 +1,7 @@
-/** Writing, rule 5: a roll in its order, and a crash before every operation of it. */
+/**
+ * A roll in its order, and a crash before every operation of it:
+ * docs/format.md#write-roll, docs/format.md#write-create.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type CrashChoice, SimulatedDisk } from "@basalt/io/testing";
 import { Log, Poisoned } from "@basalt/io";

@@ -1,4 +1,7 @@
-/** Writing, rule 4: times never go back, and messages that are written or appended together share one. */
+/**
+ * Timestamps never decrease, and messages that are written together share one:
+ * docs/format.md#write-timestamps.
+ */
 import { assert, assertEquals } from "@std/assert";
 import {
   appendSome,

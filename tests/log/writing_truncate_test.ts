@@ -1,4 +1,4 @@
-/** Writing, rule 6: `truncateBefore` removes whole segments, oldest first. */
+/** `truncateBefore` removes whole segments, oldest first: docs/format.md#write-remove. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type CrashChoice, SimulatedDisk } from "@basalt/io/testing";
 import { type Log, OffsetOutOfRange } from "@basalt/io";

@@ -1,0 +1,233 @@
+/** Citations of the rules in `docs/format.md` lead to a rule, and every rule is cited or listed. */
+import { assert, assertEquals } from "@std/assert";
+import { FILES } from "../permissions.ts";
+import { headingAnchors, ruleAnchors } from "./anchors.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const PAGE = "docs/format.md";
+
+/** Files and directories that may cite a rule. */
+const CITING = ["lib", "rust/src", "tests", "bench", "docs", "README.md"];
+/** Among them, those whose citation counts: they check a rule or carry it out. */
+const COUNTING = /^(?:lib|rust\/src|tests)\//;
+/** Build output and generated sources. */
+const SKIPPED = /(?:^|\/)(?:target|embedded|node_modules)$/;
+
+/** Rules that no test and no source cites yet. A rule that is cited must leave this list. */
+const NOT_CITED_YET: readonly string[] = [
+  "segment-name",
+  "segment-follow",
+  "temporary-name",
+  "cut-name",
+  "producer",
+  "base-timestamp",
+  "frame-offset",
+  "frame-time",
+  "frame-id",
+  "batch-atomic",
+  "batch-size",
+  "batch-refused",
+  "checksum-both",
+  "valid-1",
+  "valid-2",
+  "valid-3",
+  "valid-4",
+  "valid-5",
+  "valid-6",
+  "headers-layout",
+  "headers-kinds",
+  "headers-duplicate",
+  "headers-order",
+  "index-cache",
+  "index-density",
+  "index-seek",
+  "index-evidence",
+  "index-plausible",
+  "index-beyond-end",
+  "index-cut-first",
+  "meta-slots",
+  "meta-locate",
+  "meta-valid",
+  "meta-newest",
+  "meta-turns",
+  "meta-create",
+  "meta-larger-block",
+  "meta-version",
+  "meta-damaged",
+  "meta-missing",
+  "owner-size",
+  "owner-create",
+  "owner-generation",
+  "owner-update",
+  "owner-invalid",
+  "owner-other-log",
+  "write-in-order",
+  "write-give-back",
+  "write-remove-any-order",
+  "write-create-fails",
+  "open-directory",
+  "open-refuse-foreign",
+  "open-clean-close",
+  "open-durable-offset",
+  "open-keep-no-space",
+  "open-segment-writer",
+  "open-odd-names",
+  "read-not-yet",
+  "read-classify",
+  "read-replaced",
+  "read-durable",
+  "read-owner-retry",
+  "read-mapping",
+  "assume-sync",
+  "assume-names",
+  "assume-memory",
+  "iggy-partition",
+  "iggy-no-zeros",
+  "iggy-index-optional",
+  "iggy-producer",
+  "iggy-offsets",
+  "old-index",
+  "old-offsets",
+  "old-segment-size",
+  "old-import",
+  "old-told-apart",
+];
+
+interface CitingFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+interface Findings {
+  /** Citations that lead nowhere, as `path: anchor`. */
+  readonly broken: string[];
+  /** Anchors that occur more than once. */
+  readonly duplicate: string[];
+  /** Rules that no counting file cites and the list does not excuse. */
+  readonly uncited: string[];
+  /** Entries of the list that are cited now, or are no rules. */
+  readonly outdated: string[];
+}
+
+/** Compares the rules of a page with the citations in files. */
+function checkCitations(
+  page: string,
+  files: readonly CitingFile[],
+  notCitedYet: readonly string[],
+): Findings {
+  const rules = ruleAnchors(page);
+  const all = [...rules, ...headingAnchors(page)];
+  const known = new Set(all);
+  const cited = new Set<string>();
+  const broken: string[] = [];
+  for (const { path, text } of files) {
+    // Within the page itself a citation has no name in front of it.
+    const pattern = path === PAGE
+      ? /\]\(#([\w-]+)\)/g
+      : /\bformat\.md#([\w-]+)/g;
+    for (const [, anchor] of text.matchAll(pattern)) {
+      if (!known.has(anchor!)) broken.push(`${path}: ${anchor}`);
+      else if (COUNTING.test(path)) cited.add(anchor!);
+    }
+  }
+  return {
+    broken,
+    duplicate: all.filter((anchor, i) => all.indexOf(anchor) !== i),
+    uncited: rules.filter((rule) =>
+      !cited.has(rule) && !notCitedYet.includes(rule)
+    ),
+    outdated: notCitedYet.filter((rule) =>
+      cited.has(rule) || !rules.includes(rule)
+    ),
+  };
+}
+
+/** Reads every text file at or below a path. */
+function* citingFiles(path: string): Generator<CitingFile> {
+  if (SKIPPED.test(path)) return;
+  if (Deno.statSync(ROOT + path).isFile) {
+    if (!/\.(?:md|ts|rs)$/.test(path)) return;
+    yield { path, text: Deno.readTextFileSync(ROOT + path) };
+    return;
+  }
+  for (const { name, isSymlink } of Deno.readDirSync(ROOT + path)) {
+    if (!isSymlink) yield* citingFiles(`${path}/${name}`);
+  }
+}
+
+Deno.test({
+  name: "docs/format.md: citations lead to rules, and every rule is cited",
+  ignore: !FILES,
+  fn: () => {
+    const page = Deno.readTextFileSync(ROOT + PAGE);
+    const files = CITING.flatMap((path) => [...citingFiles(path)]);
+    assert(files.length > 300, `${files.length} files`);
+    assert(ruleAnchors(page).length > 80);
+    assertEquals(checkCitations(page, files, NOT_CITED_YET), {
+      broken: [],
+      duplicate: [],
+      uncited: [],
+      outdated: [],
+    });
+  },
+});
+
+const SMALL_PAGE = [
+  "# A page",
+  '- <a id="one"></a>The first rule. See [below](#a-heading).',
+  '- <a id="two"></a>The second rule.',
+  "## A heading",
+].join("\n");
+
+/** A file that cites one anchor. */
+function citing(path: string, anchor: string): CitingFile {
+  return { path, text: `/** docs/format.md#${anchor} */` };
+}
+
+const GOOD = [citing("tests/a_test.ts", "one"), citing("rust/src/a.rs", "two")];
+const NOTHING: Findings = {
+  broken: [],
+  duplicate: [],
+  uncited: [],
+  outdated: [],
+};
+
+Deno.test("checkCitations finds nothing where every rule is cited", () => {
+  const page = { path: PAGE, text: SMALL_PAGE };
+  assertEquals(checkCitations(SMALL_PAGE, [page, ...GOOD], []), NOTHING);
+});
+
+Deno.test("checkCitations names a citation without a rule, with its file", () => {
+  for (
+    const path of ["lib/a.ts", "rust/src/a.rs", "tests/a.ts", "docs/a.md"]
+  ) {
+    const files = [...GOOD, citing(path, "three"), citing(path, "on")];
+    const { broken } = checkCitations(SMALL_PAGE, files, []);
+    assertEquals(broken, [`${path}: three`, `${path}: on`]);
+  }
+  const link = { path: PAGE, text: `${SMALL_PAGE}\n[x](#${"three"})` };
+  const { broken } = checkCitations(SMALL_PAGE, [...GOOD, link], []);
+  assertEquals(broken, [`${PAGE}: three`]);
+});
+
+Deno.test("checkCitations names an anchor that occurs twice", () => {
+  for (const again of ['<a id="one"></a>', '<a id="a-heading"></a>']) {
+    const { duplicate } = checkCitations(`${SMALL_PAGE}\n${again}`, GOOD, [
+      "a-heading",
+    ]);
+    assertEquals(duplicate.length, 1, again);
+  }
+});
+
+Deno.test("checkCitations wants each rule cited by a test or source, or listed", () => {
+  const one = GOOD.slice(0, 1);
+  const page = citing("docs/a.md", "two");
+  const found = checkCitations(SMALL_PAGE, [...one, page], []);
+  assertEquals(found, { ...NOTHING, uncited: ["two"] });
+  assertEquals(checkCitations(SMALL_PAGE, one, ["two"]), NOTHING);
+});
+
+Deno.test("checkCitations wants a listed rule to exist and to be uncited", () => {
+  const { outdated } = checkCitations(SMALL_PAGE, GOOD, ["two", "gone"]);
+  assertEquals(outdated, ["two", "gone"]);
+});
