@@ -83,6 +83,7 @@ export type {
   StorageFile,
   StorageLock,
   StorageOpenOptions,
+  StorageTimer,
   Tier,
   WriteItem,
   WriteOptions,

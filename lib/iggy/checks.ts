@@ -1,3 +1,4 @@
+import type { Task } from "../base/mod.ts";
 import {
   closeSegment,
   join,
@@ -14,7 +15,6 @@ import {
   DiskStorage,
   isOpenElsewhere,
   Locked,
-  type Twin,
 } from "../storage/mod.ts";
 import type { Place } from "./files.ts";
 import { fileNames } from "./transfer.ts";
@@ -27,8 +27,8 @@ import { fileNames } from "./transfer.ts";
 export function* withLock<T>(
   { storage, pool }: Place,
   dir: string,
-  task: () => Twin<T>,
-): Twin<T> {
+  task: () => Task<T>,
+): Task<T> {
   const lock = storage.lock(dir);
   if (lock === undefined) {
     throw new Locked(dir, yield* readMark(storage, dir, pool));
@@ -49,7 +49,7 @@ export function* refuseUnclosed(
   { storage, pool }: Place,
   dir: string,
   listing: Listing,
-): Twin<void> {
+): Task<void> {
   if (!listing.marked) return;
   const owner = yield* readMark(storage, dir, pool);
   const who = owner === undefined ? "an unknown process" : describeOwner(owner);
@@ -68,9 +68,9 @@ export function* refuseServed(
   { storage }: Place,
   partition: string,
   listing: Listing,
-): Twin<void> {
+): Task<void> {
   // Nobody else has a simulated disk's files.
-  if (!(storage instanceof DiskStorage)) return;
+  if (!(storage.storage instanceof DiskStorage)) return;
   for (const name of fileNames(listing)) {
     if (!(yield* isOpenElsewhere(join(partition, name)))) continue;
     throw new Locked(
@@ -90,9 +90,9 @@ export function* proveSound(
   { storage, pool }: Place,
   dir: string,
   onProgress: VerifyOptions["onProgress"],
-): Twin<number> {
+): Task<number> {
   const verification = new Verification(dir, {
-    storage,
+    storage: storage.storage,
     pool,
     ...(onProgress === undefined ? {} : { onProgress }),
   });

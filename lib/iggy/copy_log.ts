@@ -1,5 +1,5 @@
+import type { Task } from "../base/mod.ts";
 import { listDirectory, type VerifyOptions } from "../log/mod.ts";
-import { step, type Twin } from "../storage/mod.ts";
 import {
   proveSound,
   refuseServed,
@@ -28,11 +28,11 @@ export function* copyLog(
   partition: Partition,
   ends: { from: string; to: string },
   options: TransferOptions,
-): Twin<TransferReport> {
+): Task<TransferReport> {
   const { storage } = place;
   const { from, to } = ends;
 
-  function* prepare(): Twin<Transfer> {
+  function* prepare(): Task<Transfer> {
     const source = yield* listDirectory(storage, from);
     yield* refuseUnclosed(place, from, source);
     const target = yield* listIfMade(storage, to);
@@ -47,15 +47,12 @@ export function* copyLog(
   const nextOffset = yield* proveSound(place, from, options.onProgress);
   const report = reportOf(partition, plan, nextOffset);
   if (options.dryRun === true) return report;
-  yield* step(
-    () => storage.makeDirectory(to),
-    () => storage.makeDirectorySync(to),
-  );
+  yield* storage.makeDirectory(to);
   yield* withLock(
     place,
     from,
     () =>
-      withLock(place, to, function* (): Twin<void> {
+      withLock(place, to, function* (): Task<void> {
         yield* runTransfer(place, yield* prepare());
       }),
   );

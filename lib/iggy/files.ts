@@ -1,16 +1,11 @@
-import type { BufferPool } from "../pool/mod.ts";
-import {
-  step,
-  type Storage,
-  type StorageEntry,
-  type StorageFile,
-  type Twin,
-} from "../storage/mod.ts";
+import type { Task } from "../base/mod.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
+import type { StorageEntry, TaskFile, TaskStorage } from "../storage/mod.ts";
 
 /** Where files are, and where blocks come from. */
 export interface Place {
   /** Where the files are. */
-  storage: Storage;
+  storage: TaskStorage;
   /** Where blocks come from. */
   pool: BufferPool;
 }
@@ -20,42 +15,33 @@ export function* withFile<T>(
   { storage }: Place,
   path: string,
   options: { write?: boolean; create?: boolean },
-  use: (file: StorageFile) => Twin<T>,
-): Twin<T> {
-  const file = yield* step(
-    () => storage.open(path, options),
-    () => storage.openSync(path, options),
-  );
+  use: (file: TaskFile) => Task<T>,
+): Task<T> {
+  const file = yield* storage.open(path, options);
   try {
     return yield* use(file);
   } finally {
-    yield* step(() => file.close(), () => file.closeSync());
+    yield* file.close();
   }
 }
 
 /** The size of an open file, in bytes. */
-export function* sizeOf(file: StorageFile): Twin<number> {
-  return yield* step(() => file.size(), () => file.sizeSync());
+export function* sizeOf(file: TaskFile): Task<number> {
+  return yield* file.size();
 }
 
 /** All bytes of a small file; `undefined` if there is none. */
 export function* readSmall(
   place: Place,
   path: string,
-): Twin<Uint8Array | undefined> {
+): Task<Uint8Array | undefined> {
   try {
     return yield* withFile(place, path, {}, function* (file) {
       const size = yield* sizeOf(file);
       const unit = file.capabilities.readOffsetAlignment;
       const length = Math.max(unit, Math.ceil(size / unit) * unit);
-      using buffer = yield* step(
-        () => place.pool.acquire(length),
-        () => place.pool.acquireSync(length),
-      );
-      const read = yield* step(
-        () => file.read(buffer, 0),
-        () => file.readSync(buffer, 0),
-      );
+      using buffer = yield* acquire(place.pool, length);
+      const read = yield* file.read(buffer, 0);
       return buffer.bytes.slice(0, read);
     });
   } catch (error) {
@@ -68,9 +54,9 @@ export function* readSmall(
 export function* listIfThere(
   { storage }: Place,
   path: string,
-): Twin<StorageEntry[]> {
+): Task<StorageEntry[]> {
   try {
-    return yield* step(() => storage.list(path), () => storage.listSync(path));
+    return yield* storage.list(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;

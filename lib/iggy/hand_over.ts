@@ -1,5 +1,6 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { completeReaderOptions } from "../log/mod.ts";
-import { drive, driveSync, pathString, type Twin } from "../storage/mod.ts";
+import { pathString } from "../storage/mod.ts";
 import { copyLog, type TransferOptions } from "./copy_log.ts";
 import { findPartition } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
@@ -44,7 +45,7 @@ export function handOver(
   return drive(handingOver(path, options));
 }
 
-/** The twin of {@linkcode handOver} that blocks. */
+/** The blocking version of {@linkcode handOver}. */
 export function handOverSync(
   path: string | URL,
   options: TransferOptions,
@@ -55,7 +56,7 @@ export function handOverSync(
 function* handingOver(
   path: string | URL,
   options: TransferOptions,
-): Twin<TransferReport> {
+): Task<TransferReport> {
   const dir = pathString("hand over log", path);
   const place = completeReaderOptions(options);
   const partition = yield* findPartition(place, options);

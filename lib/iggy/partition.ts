@@ -1,6 +1,6 @@
+import type { Task } from "../base/mod.ts";
 import { join } from "../log/mod.ts";
 import { Unsupported } from "../native/mod.ts";
-import type { Twin } from "../storage/mod.ts";
 import { listIfThere, type Place, readSmall } from "./files.ts";
 import { find, readStateLog } from "./state_log.ts";
 import { COMPATIBLE_VERSIONS, isCompatible, readVersion } from "./version.ts";
@@ -52,7 +52,7 @@ export interface Partition {
 export function* findPartition(
   place: Place,
   address: PartitionAddress,
-): Twin<Partition> {
+): Task<Partition> {
   const { dataDirectory } = address;
   const version = yield* checkVersion(place, dataDirectory);
   yield* refuseEncrypted(place, dataDirectory);
@@ -117,7 +117,7 @@ function resolve<T extends { name: string }>(
 }
 
 /** Refuses what is not the data directory of a server with this project's format. */
-function* checkVersion(place: Place, dataDirectory: string): Twin<string> {
+function* checkVersion(place: Place, dataDirectory: string): Task<string> {
   const refuse = (found: string, cause?: unknown): never => {
     throw new Unsupported(
       `Cannot use '${dataDirectory}' as an Iggy server's data directory`,
@@ -149,7 +149,7 @@ function* checkVersion(place: Place, dataDirectory: string): Twin<string> {
 }
 
 /** Payloads of a server with encryption are no messages of anybody else. */
-function* refuseEncrypted(place: Place, dataDirectory: string): Twin<void> {
+function* refuseEncrypted(place: Place, dataDirectory: string): Task<void> {
   const path = join(dataDirectory, "runtime/current_config.toml");
   const config = yield* readSmall(place, path);
   if (config === undefined) return;
@@ -165,7 +165,7 @@ function* storedOffsets(
   place: Place,
   partition: string,
   kind: "consumer" | "group",
-): Twin<ConsumerOffset[]> {
+): Task<ConsumerOffset[]> {
   const dir = join(partition, `offsets/${kind}s`);
   const offsets: ConsumerOffset[] = [];
   for (const { name, isFile } of yield* listIfThere(place, dir)) {

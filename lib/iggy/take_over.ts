@@ -1,5 +1,6 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { completeReaderOptions } from "../log/mod.ts";
-import { drive, driveSync, pathString, type Twin } from "../storage/mod.ts";
+import { pathString } from "../storage/mod.ts";
 import { copyLog, type TransferOptions } from "./copy_log.ts";
 import { findPartition } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
@@ -37,7 +38,7 @@ export function takeOver(
   return drive(takingOver(path, options));
 }
 
-/** The twin of {@linkcode takeOver} that blocks. */
+/** The blocking version of {@linkcode takeOver}. */
 export function takeOverSync(
   path: string | URL,
   options: TransferOptions,
@@ -48,7 +49,7 @@ export function takeOverSync(
 function* takingOver(
   path: string | URL,
   options: TransferOptions,
-): Twin<TransferReport> {
+): Task<TransferReport> {
   const dir = pathString("take over log", path);
   const place = completeReaderOptions(options);
   const partition = yield* findPartition(place, options);

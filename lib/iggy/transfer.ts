@@ -1,3 +1,4 @@
+import type { Task } from "../base/mod.ts";
 import {
   join,
   listDirectory,
@@ -6,13 +7,7 @@ import {
   syncDirectory,
   TEMPORARY_SUFFIX,
 } from "../log/mod.ts";
-import {
-  copyRange,
-  haveEqualBytes,
-  step,
-  type Storage,
-  type Twin,
-} from "../storage/mod.ts";
+import { copyRange, haveEqualBytes, type TaskStorage } from "../storage/mod.ts";
 import { type Place, sizeOf, withFile } from "./files.ts";
 
 /** A file that belongs to the log. */
@@ -53,7 +48,7 @@ export function* planTransfer(
   { from, to }: { from: string; to: string },
   source: Listing,
   target: Listing,
-): Twin<Transfer> {
+): Task<Transfer> {
   const files: TransferredFile[] = [];
   for (const name of fileNames(source)) {
     const byteLength = yield* withFile(place, join(from, name), {}, sizeOf);
@@ -90,7 +85,7 @@ function* haveSameContent(
   place: Place,
   a: string,
   b: string,
-): Twin<boolean> {
+): Task<boolean> {
   return yield* withFile(
     place,
     a,
@@ -110,7 +105,7 @@ function* haveSameContent(
  *
  * So whoever opens the target after a crash finds no log, or indexes whose logs are missing, which is `CorruptSegment`; a server finds the first messages only. Doing it again completes it.
  */
-export function* runTransfer(place: Place, transfer: Transfer): Twin<void> {
+export function* runTransfer(place: Place, transfer: Transfer): Task<void> {
   const { storage, pool } = place;
   const { from, to, files, replaces, unfinished } = transfer;
   for (const name of unfinished) yield* remove(storage, join(to, name));
@@ -142,7 +137,7 @@ export function* runTransfer(place: Place, transfer: Transfer): Twin<void> {
 }
 
 /** Lists a log's directory; one that is missing is empty. */
-export function* listIfMade(storage: Storage, dir: string): Twin<Listing> {
+export function* listIfMade(storage: TaskStorage, dir: string): Task<Listing> {
   try {
     return yield* listDirectory(storage, dir);
   } catch (error) {
@@ -159,14 +154,11 @@ export function fileNames(listing: Listing): string[] {
   ]);
 }
 
-function* remove(storage: Storage, path: string): Twin<void> {
-  yield* step(() => storage.remove(path), () => storage.removeSync(path));
+function* remove(storage: TaskStorage, path: string): Task<void> {
+  yield* storage.remove(path);
 }
 
-function* rename(storage: Storage, dir: string, name: string): Twin<void> {
+function* rename(storage: TaskStorage, dir: string, name: string): Task<void> {
   const [from, to] = [join(dir, name + TEMPORARY_SUFFIX), join(dir, name)];
-  yield* step(
-    () => storage.rename(from, to),
-    () => storage.renameSync(from, to),
-  );
+  yield* storage.rename(from, to);
 }

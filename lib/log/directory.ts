@@ -1,5 +1,6 @@
+import type { Task } from "../base/mod.ts";
 import { CorruptSegment } from "../segment/mod.ts";
-import { step, type Storage, type Twin } from "../storage/mod.ts";
+import type { TaskStorage } from "../storage/mod.ts";
 import {
   isTemporaryName,
   join,
@@ -32,7 +33,10 @@ export interface Listing {
 }
 
 /** Lists a log's directory. */
-export function* listDirectory(storage: Storage, dir: string): Twin<Listing> {
+export function* listDirectory(
+  storage: TaskStorage,
+  dir: string,
+): Task<Listing> {
   const listing: Listing = {
     segments: [],
     temporary: [],
@@ -40,10 +44,7 @@ export function* listDirectory(storage: Storage, dir: string): Twin<Listing> {
     foreign: [],
   };
   const byOffset = new Map<number, ListedSegment>();
-  const entries = yield* step(
-    () => storage.list(dir),
-    () => storage.listSync(dir),
-  );
+  const entries = yield* storage.list(dir);
   for (const { name, isFile } of entries) {
     const parsed = isFile ? parseSegmentName(name) : undefined;
     if (parsed !== undefined) {
@@ -78,44 +79,35 @@ export function refuseNoLog(dir: string, listing: Listing): void {
  * Makes the two empty files of a segment: under temporary names, renamed when both are there, durable when the directory is synced.
  */
 export function* createSegment(
-  storage: Storage,
+  storage: TaskStorage,
   dir: string,
   firstOffset: number,
-): Twin<void> {
+): Task<void> {
   const names = ["log", "index"].map((kind) =>
     join(dir, `${segmentName(firstOffset)}.${kind}`)
   );
   for (const name of names) yield* createFile(storage, name + TEMPORARY_SUFFIX);
   for (const name of names) {
-    yield* step(
-      () => storage.rename(name + TEMPORARY_SUFFIX, name),
-      () => storage.renameSync(name + TEMPORARY_SUFFIX, name),
-    );
+    yield* storage.rename(name + TEMPORARY_SUFFIX, name);
   }
   yield* syncDirectory(storage, dir);
 }
 
 /** Makes an empty file; one that is there is kept as it is. */
-export function* createFile(storage: Storage, path: string): Twin<void> {
+export function* createFile(storage: TaskStorage, path: string): Task<void> {
   const options = { write: true, create: true };
-  const file = yield* step(
-    () => storage.open(path, options),
-    () => storage.openSync(path, options),
-  );
-  yield* step(() => file.close(), () => file.closeSync());
+  const file = yield* storage.open(path, options);
+  yield* file.close();
 }
 
 /** Removes a file. */
-export function* removeFile(storage: Storage, path: string): Twin<void> {
-  yield* step(() => storage.remove(path), () => storage.removeSync(path));
+export function* removeFile(storage: TaskStorage, path: string): Task<void> {
+  yield* storage.remove(path);
 }
 
 /** Makes the names in a directory durable. */
-export function* syncDirectory(storage: Storage, dir: string): Twin<void> {
-  yield* step(
-    () => storage.syncDirectory(dir),
-    () => storage.syncDirectorySync(dir),
-  );
+export function* syncDirectory(storage: TaskStorage, dir: string): Task<void> {
+  yield* storage.syncDirectory(dir);
 }
 
 /**
@@ -124,10 +116,10 @@ export function* syncDirectory(storage: Storage, dir: string): Twin<void> {
  * @throws {CorruptSegment} If an `.index` has lost its `.log`, within the log.
  */
 export function* completePairs(
-  storage: Storage,
+  storage: TaskStorage,
   dir: string,
   listing: Listing,
-): Twin<void> {
+): Task<void> {
   let changed = false;
   const first = listing.segments.find((segment) => segment.log)?.firstOffset;
   const lost = [];
@@ -171,12 +163,9 @@ export function* completePairs(
 }
 
 /** Whether a file holds no byte. */
-export function* isEmpty(storage: Storage, path: string): Twin<boolean> {
-  const file = yield* step(
-    () => storage.open(path),
-    () => storage.openSync(path),
-  );
-  const size = yield* step(() => file.size(), () => file.sizeSync());
-  yield* step(() => file.close(), () => file.closeSync());
+export function* isEmpty(storage: TaskStorage, path: string): Task<boolean> {
+  const file = yield* storage.open(path);
+  const size = yield* file.size();
+  yield* file.close();
   return size === 0;
 }

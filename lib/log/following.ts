@@ -1,10 +1,10 @@
+import type { Task } from "../base/mod.ts";
 import {
   type BatchPass,
   iterate,
   type MessageBatch,
   type ReadOptions,
 } from "../segment/mod.ts";
-import type { Twin } from "../storage/mod.ts";
 
 /** What a reading that goes on with what is written later may be told. */
 export interface FollowOptions extends ReadOptions {
@@ -44,7 +44,7 @@ export function leavable(
     : AbortSignal.any([leaving.signal, signal]);
   const pass = make(either);
   const inner = iterate({
-    *next(): Twin<MessageBatch | undefined> {
+    *next(): Task<MessageBatch | undefined> {
       either.throwIfAborted();
       return yield* pass.next();
     },

@@ -1,15 +1,13 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { IndexLookup, isPlausible } from "../segment/mod.ts";
 import {
-  drive,
-  driveSync,
   Locked,
   type LockOwner,
   OverlayStorage,
   pathString,
-  type Storage,
-  type Twin,
+  TaskStorage,
 } from "../storage/mod.ts";
 import { listDirectory, type ListedSegment, refuseNoLog } from "./directory.ts";
 import { completeOptions, type LogReaderOptions } from "./log_options.ts";
@@ -102,7 +100,7 @@ export function inspectLog(
   return drive(inspecting(path, options));
 }
 
-/** The twin of {@linkcode inspectLog} that blocks. */
+/** The blocking version of {@linkcode inspectLog}. */
 export function inspectLogSync(
   path: string | URL,
   options: LogReaderOptions = {},
@@ -113,7 +111,7 @@ export function inspectLogSync(
 function* inspecting(
   path: string | URL,
   options: LogReaderOptions,
-): Twin<LogInspection> {
+): Task<LogInspection> {
   const dir = pathString("inspect log", path);
   const { storage, pool } = completeOptions(options);
   const locked = isLocked(storage, dir);
@@ -122,12 +120,12 @@ function* inspecting(
   const writer = listing.marked
     ? yield* readMark(storage, dir, pool)
     : undefined;
-  const tried = new OverlayStorage(storage, isWriteOnly);
+  const tried = new OverlayStorage(storage.storage, isWriteOnly);
   const opening: OpeningForecast = locked
     ? { possible: false, error: new Locked(dir, writer) }
     : yield* forecast(tried, dir, pool);
   // As opening would leave it: what the index says of a segment that was not closed is not all.
-  const view = opening.possible ? tried : storage;
+  const view = opening.possible ? new TaskStorage(tried) : storage;
   const segments: SegmentInspection[] = [];
   for (const segment of listing.segments) {
     segments.push(yield* inspectSegment(storage, view, dir, segment, pool));
@@ -162,7 +160,7 @@ function* forecast(
   storage: OverlayStorage,
   dir: string,
   pool: BufferPool,
-): Twin<OpeningForecast> {
+): Task<OpeningForecast> {
   try {
     const opened = yield* openLog(dir, completeOptions({ storage, pool }));
     yield* closeSegment(opened.files);
@@ -174,12 +172,12 @@ function* forecast(
 }
 
 function* inspectSegment(
-  storage: Storage,
-  view: Storage,
+  storage: TaskStorage,
+  view: TaskStorage,
   dir: string,
   segment: ListedSegment,
   pool: BufferPool,
-): Twin<SegmentInspection> {
+): Task<SegmentInspection> {
   const { firstOffset } = segment;
   const path = join(dir, segmentName(firstOffset));
   const found = {
@@ -213,7 +211,7 @@ function* inspectSegment(
 }
 
 /** The size of the file at a path; `undefined` if there is none. */
-function* sizeAt(storage: Storage, path: string): Twin<number | undefined> {
+function* sizeAt(storage: TaskStorage, path: string): Task<number | undefined> {
   const file = yield* openIfThere(storage, path);
   if (file === undefined) return undefined;
   try {

@@ -1,3 +1,4 @@
+import { drive, driveSync, step, type Task } from "../base/mod.ts";
 import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import {
   ActiveSegment,
@@ -11,21 +12,17 @@ import {
   Poisoned,
   prepareMessage,
   type ReadOptions,
-  type SegmentFiles,
   type SegmentState,
+  type SegmentTaskFiles,
   Timeline,
 } from "../segment/mod.ts";
 import {
   type Capabilities,
-  drive,
-  driveSync,
   type Durability,
   Locked,
   NoSpace,
   pathString,
-  step,
   type StorageLock,
-  type Twin,
 } from "../storage/mod.ts";
 import { createSegment, removeFile, syncDirectory } from "./directory.ts";
 import {
@@ -55,7 +52,10 @@ import { readMark, removeMark } from "./writer_mark.ts";
 
 /** How often another writer's lock is tried, in milliseconds. */
 const LOCK_POLL_MS = 20;
-/** How often the twin that blocks tries it, a millisecond apart: who reads beside a writer has the lock for an instant, to see whether there is one. */
+/**
+ * `openSync` tries this often, 1 ms apart: a reader takes the lock for an instant, to find out
+ * whether there is a writer.
+ */
 const LOCK_LOOKS = 3;
 
 /**
@@ -184,14 +184,14 @@ export class Log implements AsyncDisposable, Disposable {
     const dir = pathString("open log", path);
     const complete = completeOptions(options);
     const { storage, pool, create, lockTimeoutMs } = complete;
-    if (create) await storage.makeDirectory(dir);
+    if (create) await drive(storage.makeDirectory(dir));
     let lock = storage.lock(dir);
     for (
       let waitedMs = 0;
       lock === undefined && waitedMs < lockTimeoutMs;
       waitedMs += LOCK_POLL_MS
     ) {
-      await storage.delay(LOCK_POLL_MS);
+      await drive(storage.delay(LOCK_POLL_MS));
       lock = storage.lock(dir);
     }
     if (lock === undefined) {
@@ -211,7 +211,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The twin of {@linkcode Log.open} that blocks; it does not wait for another writer's lock.
+   * The blocking version of {@linkcode Log.open}; it does not wait for another writer's lock.
    *
    * @throws {Locked} If another writer has it open.
    * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
@@ -220,10 +220,10 @@ export class Log implements AsyncDisposable, Disposable {
     const dir = pathString("open log", path);
     const complete = completeOptions(options);
     const { storage, pool, create } = complete;
-    if (create) storage.makeDirectorySync(dir);
+    if (create) driveSync(storage.makeDirectory(dir));
     let lock = storage.lock(dir);
     for (let look = 0; lock === undefined && look < LOCK_LOOKS; look++) {
-      storage.delaySync(1);
+      driveSync(storage.delay(1));
       lock = storage.lock(dir);
     }
     if (lock === undefined) {
@@ -409,7 +409,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#commit.flush(options.durability ?? "data");
   }
 
-  /** The twin of {@linkcode Log.flush} that blocks; it throws `TypeError` while an asynchronous flush is in flight. */
+  /** The blocking version of {@linkcode Log.flush}; it throws `TypeError` while an asynchronous flush is in flight. */
   flushSync(options: { durability?: Durability } = {}): void {
     this.#check("flush");
     this.#commit.flushSync(options.durability ?? "data");
@@ -492,7 +492,7 @@ export class Log implements AsyncDisposable, Disposable {
     return streamOf(this.#leavable(options, options.follow ?? false));
   }
 
-  /** The twin of {@linkcode Log.read} that blocks. */
+  /** The blocking version of {@linkcode Log.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#pass(options));
   }
@@ -508,7 +508,7 @@ export class Log implements AsyncDisposable, Disposable {
     return await this.#commit.exclusively(() => this.#truncateBefore(offset));
   }
 
-  /** The twin of {@linkcode Log.truncateBefore} that blocks. */
+  /** The blocking version of {@linkcode Log.truncateBefore}. */
   truncateBeforeSync(offset: number): number {
     this.#check("truncate");
     this.#checkTruncation(offset);
@@ -554,7 +554,7 @@ export class Log implements AsyncDisposable, Disposable {
     }
   }
 
-  /** The twin of {@linkcode Log.close} that blocks. */
+  /** The blocking version of {@linkcode Log.close}. */
   closeSync(): void {
     if (this.#closed) return;
     this.#commit.closeSync();
@@ -584,7 +584,7 @@ export class Log implements AsyncDisposable, Disposable {
     if (buffers.rolls > 0 || buffers.last.full) this.#commit.kick();
   }
 
-  *#flush(durability: Durability): Twin<void> {
+  *#flush(durability: Durability): Task<void> {
     try {
       yield* this.#flushAll(durability);
     } finally {
@@ -593,7 +593,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /** The checkpoint in the background: it makes messages durable, or fails, and a tail may wait for either. */
-  *#settle(): Twin<void> {
+  *#settle(): Task<void> {
     try {
       yield* this.#guarded(this.#active.checkpoint());
     } finally {
@@ -601,13 +601,13 @@ export class Log implements AsyncDisposable, Disposable {
     }
   }
 
-  *#flushAll(durability: Durability): Twin<void> {
+  *#flushAll(durability: Durability): Task<void> {
     if (this.#poison !== undefined) throw this.#poison;
     this.#buffers.seal();
     yield* this.#guarded(this.#write(durability));
   }
 
-  *#write(durability: Durability): Twin<void> {
+  *#write(durability: Durability): Task<void> {
     // Those that exist now: what is appended meanwhile is for the next flush.
     for (let { rolls } = this.#buffers; rolls > 0; rolls--) {
       yield* this.#roll();
@@ -616,7 +616,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /** Poisons the log if the task fails, but for want of room. */
-  *#guarded(task: Twin<void>): Twin<void> {
+  *#guarded(task: Task<void>): Task<void> {
     try {
       yield* task;
     } catch (error) {
@@ -628,12 +628,12 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /** Closes the active segment and makes the next one: nothing in it is written before. */
-  *#roll(): Twin<void> {
+  *#roll(): Task<void> {
     const { storage } = this.#options;
     const old = this.#active;
     yield* old.seal();
     const buffer = this.#buffers.next!;
-    let files: SegmentFiles | undefined;
+    let files: SegmentTaskFiles | undefined;
     try {
       yield* createSegment(storage, this.path, buffer.baseOffset);
       files = yield* openSegment(storage, this.path, buffer.baseOffset, {
@@ -665,7 +665,7 @@ export class Log implements AsyncDisposable, Disposable {
     yield* old.close();
   }
 
-  *#truncateBefore(offset: number): Twin<number> {
+  *#truncateBefore(offset: number): Task<number> {
     const { storage } = this.#options;
     while (this.#sealed.length > 0 && this.#sealed[0]!.nextOffset <= offset) {
       const path = join(
@@ -681,7 +681,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.firstOffset;
   }
 
-  *#close(): Twin<void> {
+  *#close(): Task<void> {
     let failure: unknown = this.#poison;
     if (failure === undefined) {
       try {
@@ -737,7 +737,7 @@ export class Log implements AsyncDisposable, Disposable {
     };
     return {
       // deno-lint-ignore require-yield -- there is nothing to wait for
-      *pause(): Twin<boolean> {
+      *pause(): Task<boolean> {
         return false;
       },
       more: (offset) => step(() => wait(offset), asynchronousOnly),
@@ -752,7 +752,7 @@ export class Log implements AsyncDisposable, Disposable {
     const log = this;
     const source: SegmentSource = {
       // deno-lint-ignore require-yield -- this source knows without asking the disk
-      *segments(): Twin<readonly ReadableSegment[]> {
+      *segments(): Task<readonly ReadableSegment[]> {
         const active = log.#active;
         const all = log.#sealed.map((
           { firstOffset, byteLength },
@@ -767,7 +767,7 @@ export class Log implements AsyncDisposable, Disposable {
       },
       nextOffset: () => log.nextOffset,
       // deno-lint-ignore require-yield -- as above
-      *judge(): Twin<boolean> {
+      *judge(): Task<boolean> {
         return false;
       },
     };

@@ -1,6 +1,6 @@
 import { BufferPool } from "../pool/mod.ts";
 import { checkPool, MAX_SEGMENT_BYTES } from "../segment/mod.ts";
-import { DiskStorage, type Storage } from "../storage/mod.ts";
+import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
 
 /** How to open a log for reading. */
 export interface LogReaderOptions {
@@ -26,8 +26,18 @@ export interface LogOptions extends LogReaderOptions {
   lockTimeoutMs?: number;
 }
 
+/** {@linkcode LogReaderOptions}, checked and complete. */
+export interface CompleteReaderOptions {
+  /** Where blocks come from. */
+  pool: BufferPool;
+  /** Where the files are. */
+  storage: TaskStorage;
+}
+
 /** {@linkcode LogOptions}, checked and complete. */
-export type CompleteLogOptions = Required<LogOptions>;
+export type CompleteLogOptions =
+  & Required<Omit<LogOptions, keyof LogReaderOptions>>
+  & CompleteReaderOptions;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -73,11 +83,13 @@ export function completeOptions(options: LogOptions): CompleteLogOptions {
 /** Fills in what was left out for reading. */
 export function completeReaderOptions(
   options: LogReaderOptions,
-): Required<LogReaderOptions> {
+): CompleteReaderOptions {
   const pool = options.pool ?? BufferPool.default();
   checkPool("open log", pool);
   const storage = options.storage ?? new DiskStorage({ pool });
-  if (typeof storage.openSync === "function") return { pool, storage };
+  if (typeof storage.openSync === "function") {
+    return { pool, storage: new TaskStorage(storage) };
+  }
   throw new TypeError(
     "Cannot open log as 'storage' must be a Storage, such as a DiskStorage",
   );

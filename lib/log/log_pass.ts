@@ -1,3 +1,4 @@
+import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
   type BatchPass,
@@ -9,10 +10,10 @@ import {
   ReadLimit,
   type ReadOptions,
   RESTART_BYTES,
-  type SegmentFiles,
   SegmentPass,
+  type SegmentTaskFiles,
 } from "../segment/mod.ts";
-import { step, type Storage, type Twin } from "../storage/mod.ts";
+import type { TaskStorage } from "../storage/mod.ts";
 import { OffsetOutOfRange } from "./offset_out_of_range.ts";
 import { closeSegment, openSegment } from "./segment_files.ts";
 
@@ -32,7 +33,7 @@ export interface ReadableSegment {
 /** The segments of a log, as their owner knows them. */
 export interface SegmentSource {
   /** The segments that there are now, in order; never empty. */
-  segments(): Twin<readonly ReadableSegment[]>;
+  segments(): Task<readonly ReadableSegment[]>;
   /** The offset up to which messages can be read now; `undefined` where only reading tells. */
   nextOffset(): number | undefined;
   /**
@@ -42,11 +43,11 @@ export interface SegmentSource {
    * @throws {CorruptSegment} If it is damage.
    */
   judge(
-    files: SegmentFiles,
+    files: SegmentTaskFiles,
     stop: CursorStop,
     attempt: number,
     sealed: boolean,
-  ): Twin<boolean>;
+  ): Task<boolean>;
   /** For a reading that goes on with what is written later. */
   follow?: Follow;
 }
@@ -54,14 +55,14 @@ export interface SegmentSource {
 /** How a reading goes on at the end of the data; both computations wait, and can only be driven with promises. */
 export interface Follow {
   /** Waits where a stop means no more than that nothing was written there yet; `false` if it must be looked into. */
-  pause(stop: CursorStop, attempt: number): Twin<boolean>;
+  pause(stop: CursorStop, attempt: number): Task<boolean>;
   /** Waits for messages from `offset` on; `false` if there will be none. */
-  more(offset: number, attempt: number): Twin<boolean>;
+  more(offset: number, attempt: number): Task<boolean>;
 }
 
 /** One pass over a log, from segment to segment. */
 export class LogPass implements BatchPass {
-  readonly #storage: Storage;
+  readonly #storage: TaskStorage;
   readonly #dir: string;
   readonly #pool: BufferPool;
   readonly #source: SegmentSource;
@@ -69,7 +70,7 @@ export class LogPass implements BatchPass {
   readonly #limit: ReadLimit;
   readonly #signal: AbortSignal | undefined;
   #current:
-    | { files: SegmentFiles; pass: SegmentPass; firstOffset: number }
+    | { files: SegmentTaskFiles; pass: SegmentPass; firstOffset: number }
     | undefined;
   /** The offset to go on from. */
   #offset: number | undefined;
@@ -77,7 +78,7 @@ export class LogPass implements BatchPass {
   #attempt = 0;
 
   constructor(
-    place: { storage: Storage; dir: string; pool: BufferPool },
+    place: { storage: TaskStorage; dir: string; pool: BufferPool },
     source: SegmentSource,
     options: ReadOptions,
     signal?: AbortSignal,
@@ -98,7 +99,7 @@ export class LogPass implements BatchPass {
    * @throws {OffsetOutOfRange} If the first offset asked for is not in the log.
    * @throws {CorruptSegment} If a segment is damaged.
    */
-  *next(): Twin<MessageBatch | undefined> {
+  *next(): Task<MessageBatch | undefined> {
     for (;;) {
       if (this.#limit.reached) return undefined;
       if (this.#current === undefined) yield* this.#open();
@@ -129,7 +130,7 @@ export class LogPass implements BatchPass {
   }
 
   /** Opens the segment that holds the next message. */
-  *#open(): Twin<void> {
+  *#open(): Task<void> {
     for (let attempt = 0;; attempt++) {
       const segments = yield* this.#source.segments();
       const wanted = this.#offset ??= yield* this.#first(segments);
@@ -158,7 +159,7 @@ export class LogPass implements BatchPass {
     );
   }
 
-  *#openSegment(segment: ReadableSegment, from: number): Twin<void> {
+  *#openSegment(segment: ReadableSegment, from: number): Task<void> {
     const { firstOffset, bound, known } = segment;
     const files = yield* openSegment(this.#storage, this.#dir, firstOffset, {
       write: false,
@@ -181,7 +182,7 @@ export class LogPass implements BatchPass {
   }
 
   /** The offset to begin with: the one asked for, or the first of the segment in which the time asked for may lie. */
-  *#first(segments: readonly ReadableSegment[]): Twin<number> {
+  *#first(segments: readonly ReadableSegment[]): Task<number> {
     const first = segments[0]!.firstOffset;
     const { from = first, since } = this.#options;
     const next = this.#source.nextOffset();
@@ -202,7 +203,7 @@ export class LogPass implements BatchPass {
   }
 
   /** The time of a segment's first message, which is verified: what the index says may be wrong. */
-  *#firstTimestamp(segment: ReadableSegment): Twin<number | undefined> {
+  *#firstTimestamp(segment: ReadableSegment): Task<number | undefined> {
     const { firstOffset, bound } = segment;
     const files = yield* openSegment(this.#storage, this.#dir, firstOffset, {
       write: false,
@@ -210,7 +211,7 @@ export class LogPass implements BatchPass {
     try {
       const { log } = files;
       const end = bound?.() ??
-        (yield* step(() => log.size(), () => log.sizeSync()));
+        (yield* log.size());
       const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
       const cursor = new Cursor(log, this.#pool, 0, firstOffset, options);
       try {
@@ -227,7 +228,7 @@ export class LogPass implements BatchPass {
   }
 
   /** Closes the files of the segment that is being read. */
-  *close(): Twin<void> {
+  *close(): Task<void> {
     const current = this.#current;
     this.#current = undefined;
     if (current === undefined) return;

@@ -1,3 +1,4 @@
+import type { Task } from "../base/mod.ts";
 import {
   corruption,
   CorruptSegment,
@@ -7,11 +8,15 @@ import {
   iterateSync,
   type MessageBatch,
   type ReadOptions,
-  type SegmentFiles,
+  type SegmentTaskFiles,
 } from "../segment/mod.ts";
-import { pathString, step, type Twin } from "../storage/mod.ts";
+import { pathString } from "../storage/mod.ts";
 import { listDirectory } from "./directory.ts";
-import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
+import {
+  type CompleteReaderOptions,
+  completeReaderOptions,
+  type LogReaderOptions,
+} from "./log_options.ts";
 import {
   type FollowOptions,
   leavable,
@@ -61,7 +66,7 @@ export class LogReader {
   /** The directory. */
   readonly path: string;
 
-  readonly #options: Required<LogReaderOptions>;
+  readonly #options: CompleteReaderOptions;
 
   /** Nothing is opened before something is read. */
   constructor(path: string | URL, options: LogReaderOptions = {}) {
@@ -132,7 +137,7 @@ export class LogReader {
     return streamOf(this.#leavable(options, options.follow ?? false));
   }
 
-  /** The twin of {@linkcode LogReader.read} that blocks. */
+  /** The blocking version of {@linkcode LogReader.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#pass(options));
   }
@@ -150,16 +155,13 @@ export class LogReader {
   /** Looks again, less and less often while there is nothing. */
   #follow(signal: AbortSignal): Follow {
     const { storage } = this.#options;
-    function* wait(attempt: number): Twin<boolean> {
+    function* wait(attempt: number): Task<boolean> {
       const ms = Math.min(FIRST_DELAY_MS * 2 ** attempt, MAX_DELAY_MS);
-      yield* step(
-        () => storage.delay(ms, { signal }),
-        () => storage.delaySync(ms),
-      );
+      yield* storage.delay(ms, { signal });
       return true;
     }
     return {
-      *pause({ reason }, attempt): Twin<boolean> {
+      *pause({ reason }, attempt): Task<boolean> {
         // There may be a next segment.
         if (reason === "end") return false;
         // Room for what is written next; whether it is damage is asked now and then, for that reads what lies behind.
@@ -187,7 +189,7 @@ export class LogReader {
     // What is behind the segments that can be read.
     let lost: CorruptSegment | undefined;
     const source: SegmentSource = {
-      *segments(): Twin<readonly ReadableSegment[]> {
+      *segments(): Task<readonly ReadableSegment[]> {
         const found = yield* readableSegments(storage, dir);
         lost = found.lost;
         if (lost !== undefined && found.segments.length === 0) throw lost;
@@ -197,7 +199,7 @@ export class LogReader {
         }));
       },
       nextOffset: () => undefined,
-      *judge(files, stop, attempt, sealed): Twin<boolean> {
+      *judge(files, stop, attempt, sealed): Task<boolean> {
         if (stop.reason === "end" && !sealed) {
           if (lost !== undefined) throw lost;
           return false;
@@ -225,12 +227,12 @@ export class LogReader {
    * What a dead writer left unfinished is the end of the data too: the next one will cut it. A log that was closed has nothing unfinished.
    */
   *#judge(
-    files: SegmentFiles,
+    files: SegmentTaskFiles,
     stop: CursorStop,
     attempt: number,
     sealed: boolean,
     writer: WriterState,
-  ): Twin<boolean> {
+  ): Task<boolean> {
     const { storage, pool } = this.#options;
     const written = writer === "writing";
     const unfinished = writer !== "none" &&
@@ -238,12 +240,12 @@ export class LogReader {
     if (written && unfinished && !sealed) return false;
     if ((written || sealed) && attempt < ATTEMPTS) {
       const ms = FIRST_DELAY_MS * 2 ** attempt;
-      yield* step(() => storage.delay(ms), () => storage.delaySync(ms));
+      yield* storage.delay(ms);
       return true;
     }
     const { log } = files;
     if (sealed) throw yield* this.#corruption(log.path, stop);
-    const size = yield* step(() => log.size(), () => log.sizeSync());
+    const size = yield* log.size();
     const bound = Math.min(size, stop.position + LOOK_BEHIND_BYTES);
     const from = stop.position + 1;
     const behind = yield* hasMessageBehind(log, pool, from, bound, stop.offset);
@@ -252,7 +254,7 @@ export class LogReader {
   }
 
   /** The error for a stop in a segment that has a later one. */
-  *#corruption(path: string, stop: CursorStop): Twin<CorruptSegment> {
+  *#corruption(path: string, stop: CursorStop): Task<CorruptSegment> {
     if (stop.reason !== "end") return corruption(path, stop);
     const { segments } = yield* listDirectory(this.#options.storage, this.path);
     const own = parseSegmentName(path.slice(path.lastIndexOf("/") + 1));
@@ -266,7 +268,7 @@ export class LogReader {
   }
 
   /** Whether a writer has the log open: it left its mark, and holds the lock. */
-  *#writer(): Twin<WriterState> {
+  *#writer(): Task<WriterState> {
     const { storage } = this.#options;
     const { marked } = yield* listDirectory(storage, this.path);
     if (!marked) return "none";

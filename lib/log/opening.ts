@@ -1,13 +1,13 @@
+import type { Task } from "../base/mod.ts";
 import {
   CorruptSegment,
   recoverSegment,
   type RecoveryReport,
   sealedExtent,
   sealedState,
-  type SegmentFiles,
   type SegmentState,
+  type SegmentTaskFiles,
 } from "../segment/mod.ts";
-import { step, type Twin } from "../storage/mod.ts";
 import {
   completePairs,
   createSegment,
@@ -47,7 +47,7 @@ export interface OpenedLog {
   /** All segments but the last. */
   sealed: SealedSegment[];
   /** The files of the last one, open. */
-  files: SegmentFiles;
+  files: SegmentTaskFiles;
   /** Its first offset. */
   firstOffset: number;
   /** What its files hold. */
@@ -64,7 +64,7 @@ export interface OpenedLog {
 export function* openLog(
   dir: string,
   options: CompleteLogOptions,
-): Twin<OpenedLog> {
+): Task<OpenedLog> {
   const { storage, pool } = options;
   const listing = yield* listDirectory(storage, dir);
   // The names that were just read may not be durable yet: whoever listed them believes them.
@@ -99,7 +99,7 @@ export function* openLog(
     throw error;
   }
 
-  function* mark(): Twin<void> {
+  function* mark(): Task<void> {
     yield* leaveMark(storage, dir, pool);
     marked = true;
   }
@@ -107,7 +107,7 @@ export function* openLog(
   /** The time from which an empty last segment goes on. */
   function* lastTimestamp(
     { firstOffset, nextOffset }: SealedSegment,
-  ): Twin<number> {
+  ): Task<number> {
     const files = yield* openSegment(storage, dir, firstOffset, {
       write: false,
     });
@@ -119,28 +119,28 @@ export function* openLog(
     }
   }
 
-  function* openLast(): Twin<SegmentState> {
+  function* openLast(): Task<SegmentState> {
     const sealed = listing.marked
       ? undefined
       : yield* sealedExtent(files, pool);
     if (sealed === undefined) return yield* recover(firstOffset, files);
     // Whoever wrote it need not have synced it, and what follows is acknowledged.
     for (const file of [files.log, files.index]) {
-      yield* step(() => file.sync("full"), () => file.syncSync("full"));
+      yield* file.sync("full");
     }
     return yield* sealedState(files, pool, sealed.count);
   }
 
   function* recover(
     firstOffset: number,
-    files: SegmentFiles,
-  ): Twin<SegmentState> {
+    files: SegmentTaskFiles,
+  ): Task<SegmentState> {
     const { state, report } = yield* recoverSegment({
       ...files,
       pool,
       baseOffset: firstOffset,
       begin: mark,
-      *keep(stop, to): Twin<void> {
+      *keep(stop, to): Task<void> {
         const { log } = files;
         const from = stop.position;
         kept.push(
@@ -156,7 +156,7 @@ export function* openLog(
   function* openSealed(
     segment: ListedSegment,
     next: ListedSegment,
-  ): Twin<SealedSegment> {
+  ): Task<SealedSegment> {
     const { firstOffset } = segment;
     const path = join(dir, segmentName(firstOffset));
     if (segment.index) {
@@ -184,7 +184,7 @@ export function* openLog(
     path: string,
     segment: ListedSegment,
     next: ListedSegment,
-  ): Twin<SealedSegment> {
+  ): Task<SealedSegment> {
     const { firstOffset } = segment;
     const { count, byteLength } = yield* replaceIndex(
       storage,

@@ -1,5 +1,6 @@
+import type { Task } from "../base/mod.ts";
 import { CorruptSegment } from "../segment/mod.ts";
-import { step, type Storage, type Twin } from "../storage/mod.ts";
+import type { TaskStorage } from "../storage/mod.ts";
 import {
   isEmpty,
   listDirectory,
@@ -29,9 +30,9 @@ export interface Readable {
  * @throws {Deno.errors.NotFound} If there is no segment.
  */
 export function* readableSegments(
-  storage: Storage,
+  storage: TaskStorage,
   dir: string,
-): Twin<Readable> {
+): Task<Readable> {
   for (let attempt = 1;; attempt++) {
     const listing = yield* listDirectory(storage, dir);
     const lost = yield* lostHalf(storage, dir, listing);
@@ -47,10 +48,7 @@ export function* readableSegments(
       const before = listing.segments.slice(0, listing.segments.indexOf(lost));
       return { segments: before.filter(isWhole), lost: lostError(dir, lost) };
     }
-    yield* step(
-      () => storage.delay(DELAY_MS),
-      () => storage.delaySync(DELAY_MS),
-    );
+    yield* storage.delay(DELAY_MS);
   }
 }
 
@@ -72,10 +70,10 @@ function lostError(dir: string, lost: ListedSegment): CorruptSegment {
 
 /** The first segment of which one file is missing that should be there. */
 function* lostHalf(
-  storage: Storage,
+  storage: TaskStorage,
   dir: string,
   { segments }: Listing,
-): Twin<ListedSegment | undefined> {
+): Task<ListedSegment | undefined> {
   const first = segments.find((each) => each.log)?.firstOffset ?? 0;
   for (const segment of segments) {
     const { firstOffset, log, index } = segment;

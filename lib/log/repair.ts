@@ -1,3 +1,4 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
@@ -9,15 +10,11 @@ import {
   Survey,
 } from "../segment/mod.ts";
 import {
-  drive,
-  driveSync,
   Locked,
   OverlayStorage,
   pathString,
-  step,
-  type Storage,
-  type StorageFile,
-  type Twin,
+  type TaskFile,
+  TaskStorage,
 } from "../storage/mod.ts";
 import {
   listDirectory,
@@ -84,7 +81,7 @@ export function planRepair(
   return drive(exclusively(path, options, planning));
 }
 
-/** The twin of {@linkcode planRepair} that blocks. */
+/** The blocking version of {@linkcode planRepair}. */
 export function planRepairSync(
   path: string | URL,
   options: RepairOptions = {},
@@ -125,7 +122,7 @@ export function repairLog(
   return drive(repairing(path, plan, options));
 }
 
-/** The twin of {@linkcode repairLog} that blocks. */
+/** The blocking version of {@linkcode repairLog}. */
 export function repairLogSync(
   path: string | URL,
   plan: RepairPlan,
@@ -136,7 +133,7 @@ export function repairLogSync(
 
 /** Where a repair works. */
 interface Place {
-  storage: Storage;
+  storage: TaskStorage;
   dir: string;
   pool: BufferPool;
   onRead: (bytes: number) => void;
@@ -146,8 +143,8 @@ interface Place {
 function* exclusively<T>(
   path: string | URL,
   options: RepairOptions,
-  task: (place: Place) => Twin<T>,
-): Twin<T> {
+  task: (place: Place) => Task<T>,
+): Task<T> {
   const dir = pathString("repair log", path);
   const { storage, pool } = completeOptions(options);
   const lock = storage.lock(dir);
@@ -162,17 +159,17 @@ function* exclusively<T>(
   }
 }
 
-function planning(place: Place): Twin<RepairPlan> {
-  const storage = new OverlayStorage(place.storage, isWriteOnly);
-  return new Repair({ ...place, storage }).run();
+function planning(place: Place): Task<RepairPlan> {
+  const tried = new OverlayStorage(place.storage.storage, isWriteOnly);
+  return new Repair({ ...place, storage: new TaskStorage(tried) }).run();
 }
 
 function repairing(
   path: string | URL,
   plan: RepairPlan,
   options: RepairOptions,
-): Twin<RepairPlan> {
-  return exclusively(path, options, function* (place): Twin<RepairPlan> {
+): Task<RepairPlan> {
+  return exclusively(path, options, function* (place): Task<RepairPlan> {
     const now = yield* planning(place);
     if (JSON.stringify(now) !== JSON.stringify(plan)) {
       throw new RepairOutdated(place.dir, now);
@@ -191,7 +188,7 @@ class Repair {
   }
 
   /** Repairs everything. */
-  *run(): Twin<RepairPlan> {
+  *run(): Task<RepairPlan> {
     const { storage, dir, pool } = this.#place;
     const listing = yield* listDirectory(storage, dir);
     refuseNoLog(dir, listing);
@@ -200,7 +197,10 @@ class Repair {
       yield* removeFile(storage, join(dir, name));
     }
     yield* this.#segments(listing);
-    const opened = yield* openLog(dir, completeOptions({ storage, pool }));
+    const opened = yield* openLog(
+      dir,
+      completeOptions({ storage: storage.storage, pool }),
+    );
     yield* closeSegment(opened.files);
     const { state, sealed, report } = opened;
     // Without room for the index, the next writer goes on where this ends.
@@ -227,7 +227,7 @@ class Repair {
   }
 
   /** Follows the log from segment to segment; what does not follow leaves it. */
-  *#segments({ segments, marked }: Listing): Twin<void> {
+  *#segments({ segments, marked }: Listing): Task<void> {
     const first = segments.find((each) => each.log)?.firstOffset ?? Infinity;
     let expected: number | undefined;
     for (const segment of segments) {
@@ -254,7 +254,7 @@ class Repair {
     segment: ListedSegment,
     last: boolean,
     marked: boolean,
-  ): Twin<number> {
+  ): Task<number> {
     const { storage, dir, pool } = this.#place;
     const { firstOffset } = segment;
     const log = yield* this.#open(segment, "log", { write: true });
@@ -297,11 +297,8 @@ class Repair {
           });
         }
         if (!trimmed || found.wrongIndex) {
-          yield* step(
-            () => log.truncate(position),
-            () => log.truncateSync(position),
-          );
-          yield* step(() => log.sync("full"), () => log.syncSync("full"));
+          yield* log.truncate(position);
+          yield* log.sync("full");
         }
       }
     } finally {
@@ -323,7 +320,7 @@ class Repair {
   }
 
   /** Gives a segment's files other names. */
-  *#setAside(segment: ListedSegment, messages: number): Twin<void> {
+  *#setAside(segment: ListedSegment, messages: number): Task<void> {
     const { storage, dir } = this.#place;
     const name = segmentName(segment.firstOffset);
     // The log first: an index without one is refused, not taken for a whole segment.
@@ -331,14 +328,11 @@ class Repair {
       if (!segment[kind]) continue;
       const file = yield* this.#open(segment, kind);
       const byteLength = yield* sizeOf(file);
-      yield* step(() => file.sync("full"), () => file.syncSync("full"));
+      yield* file.sync("full");
       yield* closeFile(file);
       const wanted = kind === "log" ? `${name}.cut` : `${name}.index.cut`;
       const kept = yield* freePath(storage, dir, wanted);
-      yield* step(
-        () => storage.rename(file.path, kept),
-        () => storage.renameSync(file.path, kept),
-      );
+      yield* storage.rename(file.path, kept);
       yield* syncDirectory(storage, dir);
       this.#steps.push({
         action: "setAside",
@@ -351,7 +345,7 @@ class Repair {
   }
 
   /** The valid messages of a segment. */
-  *#count(segment: ListedSegment): Twin<number> {
+  *#count(segment: ListedSegment): Task<number> {
     const { firstOffset } = segment;
     const log = yield* this.#open(segment, "log");
     try {
@@ -368,7 +362,7 @@ class Repair {
     }
   }
 
-  *#sizeOf(segment: ListedSegment, kind: "log" | "index"): Twin<number> {
+  *#sizeOf(segment: ListedSegment, kind: "log" | "index"): Task<number> {
     const file = yield* this.#open(segment, kind);
     try {
       return yield* sizeOf(file);
@@ -385,13 +379,10 @@ class Repair {
     segment: ListedSegment,
     kind: "log" | "index",
     options: { write?: boolean } = {},
-  ): Twin<StorageFile> {
+  ): Task<TaskFile> {
     const { storage } = this.#place;
     const path = this.#path(segment, kind);
-    return yield* step(
-      () => storage.open(path, options),
-      () => storage.openSync(path, options),
-    );
+    return yield* storage.open(path, options);
   }
 }
 
@@ -413,11 +404,11 @@ interface Surveyed {
 
 function* survey(
   { pool, onRead }: Place,
-  log: StorageFile,
-  index: StorageFile | undefined,
+  log: TaskFile,
+  index: TaskFile | undefined,
   baseOffset: number,
   sparse: boolean,
-): Twin<Surveyed> {
+): Task<Surveyed> {
   const bytes = yield* sizeOf(log);
   const indexBytes = index === undefined ? 0 : yield* sizeOf(index);
   using lookup = index && new IndexLookup(index, pool);

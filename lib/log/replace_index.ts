@@ -1,6 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { CorruptSegment, rebuildIndex } from "../segment/mod.ts";
-import { step, type Storage, type Twin } from "../storage/mod.ts";
+import type { TaskStorage } from "../storage/mod.ts";
 import { removeFile, syncDirectory } from "./directory.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 
@@ -19,37 +20,28 @@ export interface SegmentExtent {
  * @throws {CorruptSegment} If the log holds anything but whole, valid messages: the segment stays as it was.
  */
 export function* replaceIndex(
-  storage: Storage,
+  storage: TaskStorage,
   dir: string,
   firstOffset: number,
   pool: BufferPool,
   accept: (extent: SegmentExtent) => void,
-): Twin<SegmentExtent> {
+): Task<SegmentExtent> {
   const path = join(dir, segmentName(firstOffset));
   const temporary = `${path}.index${TEMPORARY_SUFFIX}`;
-  const log = yield* step(
-    () => storage.open(`${path}.log`),
-    () => storage.openSync(`${path}.log`),
-  );
+  const log = yield* storage.open(`${path}.log`);
   try {
-    yield* step(() => log.sync("full"), () => log.syncSync("full"));
+    yield* log.sync("full");
     const options = { write: true, createNew: true };
-    const index = yield* step(
-      () => storage.open(temporary, options),
-      () => storage.openSync(temporary, options),
-    );
+    const index = yield* storage.open(temporary, options);
     let count: number;
     try {
       count = yield* rebuildIndex({ log, index }, pool, firstOffset);
     } finally {
-      yield* step(() => index.close(), () => index.closeSync());
+      yield* index.close();
     }
-    const byteLength = yield* step(() => log.size(), () => log.sizeSync());
+    const byteLength = yield* log.size();
     accept({ count, byteLength });
-    yield* step(
-      () => storage.rename(temporary, `${path}.index`),
-      () => storage.renameSync(temporary, `${path}.index`),
-    );
+    yield* storage.rename(temporary, `${path}.index`);
     yield* syncDirectory(storage, dir);
     return { count, byteLength };
   } catch (error) {
@@ -57,6 +49,6 @@ export function* replaceIndex(
     if (error instanceof CorruptSegment) yield* removeFile(storage, temporary);
     throw error;
   } finally {
-    yield* step(() => log.close(), () => log.closeSync());
+    yield* log.close();
   }
 }

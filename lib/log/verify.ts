@@ -1,3 +1,4 @@
+import { stream, streamSync, type Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import {
   type CursorStop,
@@ -9,13 +10,7 @@ import {
   MessageBatch,
   Survey,
 } from "../segment/mod.ts";
-import {
-  pathString,
-  type StorageFile,
-  stream,
-  streamSync,
-  type Twin,
-} from "../storage/mod.ts";
+import { pathString, type TaskFile } from "../storage/mod.ts";
 import {
   listDirectory,
   type ListedSegment,
@@ -23,7 +18,11 @@ import {
   refuseNoLog,
 } from "./directory.ts";
 import type { FaultKind, LogFault } from "./fault.ts";
-import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
+import {
+  type CompleteReaderOptions,
+  completeReaderOptions,
+  type LogReaderOptions,
+} from "./log_options.ts";
 import { join, segmentName } from "./names.ts";
 import { closeFile, openIfThere, sizeOf } from "./segment_files.ts";
 import { isLocked } from "./writer_mark.ts";
@@ -88,7 +87,7 @@ export function verifyLog(
   return stream(verification.run(), verification.faults);
 }
 
-/** The twin of {@linkcode verifyLog} that blocks. */
+/** The blocking version of {@linkcode verifyLog}. */
 export function verifyLogSync(
   path: string | URL,
   options: VerifyOptions = {},
@@ -106,7 +105,7 @@ export class Verification {
   readonly faults: LogFault[] = [];
 
   readonly #dir: string;
-  readonly #options: Required<LogReaderOptions>;
+  readonly #options: CompleteReaderOptions;
   readonly #onProgress: VerifyOptions["onProgress"];
   readonly #progress: VerifyProgress = {
     messages: 0,
@@ -124,7 +123,7 @@ export class Verification {
   }
 
   /** Verifies everything. */
-  *run(): Twin<void> {
+  *run(): Task<void> {
     const { storage } = this.#options;
     const locked = isLocked(storage, this.#dir);
     const listing = yield* listDirectory(storage, this.#dir);
@@ -180,7 +179,7 @@ export class Verification {
   }
 
   /** Adds up what will be read. */
-  *#measure(listing: Listing): Twin<void> {
+  *#measure(listing: Listing): Task<void> {
     for (const segment of listing.segments) {
       if (!segment.log) continue;
       const file = yield* this.#open(segment, "log");
@@ -195,8 +194,8 @@ export class Verification {
     segment: ListedSegment,
     open: boolean,
     written: boolean,
-  ): Twin<number | undefined> {
-    const files: StorageFile[] = [];
+  ): Task<number | undefined> {
+    const files: TaskFile[] = [];
     try {
       const log = yield* this.#open(segment, "log");
       if (log === undefined) return undefined;
@@ -220,11 +219,11 @@ export class Verification {
 
   *#pair(
     segment: ListedSegment,
-    log: StorageFile,
-    index: StorageFile | undefined,
+    log: TaskFile,
+    index: TaskFile | undefined,
     open: boolean,
     written: boolean,
-  ): Twin<number | undefined> {
+  ): Task<number | undefined> {
     const { firstOffset } = segment;
     const { pool } = this.#options;
     const bound = yield* sizeOf(log);
@@ -281,11 +280,11 @@ export class Verification {
 
   /** The index must end where the messages do; that of an open log may lag behind, and may be padded. */
   *#indexEnd(
-    index: StorageFile,
+    index: TaskFile,
     indexBytes: number,
     count: number,
     segment: { firstOffset: number; open: boolean },
-  ): Twin<void> {
+  ): Task<void> {
     const { firstOffset, open } = segment;
     const expected = count * INDEX_ENTRY_BYTES;
     if (indexBytes < expected && !open) {
@@ -367,7 +366,7 @@ export class Verification {
   *#open(
     segment: ListedSegment,
     kind: "log" | "index",
-  ): Twin<StorageFile | undefined> {
+  ): Task<TaskFile | undefined> {
     const { storage } = this.#options;
     return yield* openIfThere(storage, this.#path(segment, kind));
   }
@@ -377,7 +376,7 @@ export class Verification {
 function* describedEnd(
   lookup: IndexLookup | undefined,
   indexBytes: number,
-): Twin<number> {
+): Task<number> {
   if (lookup === undefined) return 0;
   for (let i = Math.floor(indexBytes / INDEX_ENTRY_BYTES); i-- > 0;) {
     const entry = yield* lookup.entry(i);

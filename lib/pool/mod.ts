@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { acquire } from "./acquire.ts";
 export { FrozenBuffer } from "./frozen_buffer.ts";
 export { Loan } from "./loan.ts";
 export { BufferPool } from "./pool.ts";

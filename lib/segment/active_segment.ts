@@ -1,14 +1,12 @@
+import { type Task, together } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
   type Capabilities,
   type Durability,
   NoSpace,
-  type Step,
-  step,
   type StorageFile,
-  together,
-  type Twin,
+  type TaskFile,
 } from "../storage/mod.ts";
 import type { Chunk } from "./chunk.ts";
 import { IndexWriter } from "./index_writer.ts";
@@ -48,8 +46,16 @@ export interface SegmentFiles {
   index: StorageFile;
 }
 
+/** The files of a segment, their operations as tasks. */
+export interface SegmentTaskFiles {
+  /** Messages. */
+  log: TaskFile;
+  /** Index entries. */
+  index: TaskFile;
+}
+
 /** What an {@linkcode ActiveSegment} is made of. */
-export interface ActiveSegmentOptions extends SegmentFiles {
+export interface ActiveSegmentOptions extends SegmentTaskFiles {
   /** What {@linkcode Poisoned} names. */
   path: string;
   /** The messages in memory. */
@@ -76,8 +82,8 @@ export class ActiveSegment implements Disposable {
   readonly preparer: Preparer;
 
   readonly #path: string;
-  readonly #log: StorageFile;
-  readonly #indexFile: StorageFile;
+  readonly #log: TaskFile;
+  readonly #indexFile: TaskFile;
   readonly #index: IndexWriter;
   /** Chunks that a flush took and did not write yet: after `NoSpace` they are written again, the same bytes. */
   #unwritten: Chunk[] = [];
@@ -163,7 +169,7 @@ export class ActiveSegment implements Disposable {
    * @throws {NoSpace} If the disk is full: the messages stay in memory, the next call writes the same bytes.
    * @throws {Poisoned} If a write or sync failed.
    */
-  *flush(durability: Durability): Twin<void> {
+  *flush(durability: Durability): Task<void> {
     this.#refusePoisoned();
     this.#unwritten.push(...this.buffer.take());
     while (this.#unwritten.length > 0) {
@@ -194,12 +200,12 @@ export class ActiveSegment implements Disposable {
     return this.#writtenEnd > this.#checkpointEnd ? [] : [this.#unwritten[0]!];
   }
 
-  *#write(group: Chunk[], durability: Durability): Twin<void> {
+  *#write(group: Chunk[], durability: Durability): Task<void> {
     const unit = this.#log.capabilities.physicalBlock;
     // Only a write that covers everything unsynced can carry the durability itself.
     const carries = group.length === 1 && this.#syncedEnd === this.#writtenEnd;
     const flag = carries ? durability : "none";
-    const steps: Step<number>[] = [];
+    const writes: Task<number>[] = [];
     group.forEach((chunk, i) => {
       // The next chunk begins with this one's partly filled last block: two writes in flight must not overlap.
       const length = i < group.length - 1
@@ -207,15 +213,11 @@ export class ActiveSegment implements Disposable {
         : roundUp(chunk.fill, unit);
       if (length === 0) return;
       const options = { length, durability: flag };
-      steps.push({
-        run: () => this.#log.write(chunk.buffer, chunk.position, options),
-        runSync: () =>
-          this.#log.writeSync(chunk.buffer, chunk.position, options),
-      });
+      writes.push(this.#log.write(chunk.buffer, chunk.position, options));
     });
     const end = roundUp(group.at(-1)!.end, unit);
     yield* this.preparer.yieldTo(end);
-    const results = yield* together(steps);
+    const results = yield* together(writes);
     const failures = results.filter((each) => each.status === "rejected")
       .map((each) => each.reason);
     const worst = failures.find((reason) => !(reason instanceof NoSpace));
@@ -232,13 +234,10 @@ export class ActiveSegment implements Disposable {
     if (flag !== "none") this.#markSynced();
   }
 
-  *#sync(durability: Exclude<Durability, "none">): Twin<void> {
+  *#sync(durability: Exclude<Durability, "none">): Task<void> {
     if (this.#syncedEnd === this.#writtenEnd) return;
     try {
-      yield* step(
-        () => this.#log.sync(durability),
-        () => this.#log.syncSync(durability),
-      );
+      yield* this.#log.sync(durability);
     } catch (error) {
       throw this.#poisoned(error);
     }
@@ -252,15 +251,12 @@ export class ActiveSegment implements Disposable {
   }
 
   /** Syncs the log, then writes and syncs the index. */
-  *checkpoint(): Twin<void> {
+  *checkpoint(): Task<void> {
     this.#refusePoisoned();
     yield* this.#sync("data");
     try {
       yield* this.#index.write();
-      yield* step(
-        () => this.#indexFile.sync("data"),
-        () => this.#indexFile.syncSync("data"),
-      );
+      yield* this.#indexFile.sync("data");
     } catch (error) {
       // Entries stay in memory: with room again, the next checkpoint writes them.
       if (error instanceof NoSpace) throw this.#noSpace(error);
@@ -276,7 +272,7 @@ export class ActiveSegment implements Disposable {
   }
 
   /** Writes everything, cuts both files to their data, and syncs: after this the segment is sealed. */
-  *seal(): Twin<void> {
+  *seal(): Task<void> {
     yield* this.flush("data");
     yield* this.checkpoint();
     yield* this.preparer.stop();
@@ -284,16 +280,10 @@ export class ActiveSegment implements Disposable {
     const indexEnd = (this.#writtenOffset - this.baseOffset) *
       INDEX_ENTRY_BYTES;
     try {
-      yield* step(
-        () => this.#log.truncate(end),
-        () => this.#log.truncateSync(end),
-      );
-      yield* step(
-        () => this.#indexFile.truncate(indexEnd),
-        () => this.#indexFile.truncateSync(indexEnd),
-      );
+      yield* this.#log.truncate(end);
+      yield* this.#indexFile.truncate(indexEnd);
       for (const file of [this.#log, this.#indexFile]) {
-        yield* step(() => file.sync("full"), () => file.syncSync("full"));
+        yield* file.sync("full");
       }
     } catch (error) {
       throw this.#poisoned(error);
@@ -301,11 +291,11 @@ export class ActiveSegment implements Disposable {
   }
 
   /** Ends the files, sealed or not; what is in memory is lost. */
-  *close(): Twin<void> {
+  *close(): Task<void> {
     yield* this.preparer.stop();
     this[Symbol.dispose]();
     for (const file of [this.#log, this.#indexFile]) {
-      yield* step(() => file.close(), () => file.closeSync());
+      yield* file.close();
     }
   }
 

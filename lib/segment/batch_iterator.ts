@@ -1,12 +1,12 @@
-import { drive, driveSync, type Twin } from "../storage/mod.ts";
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import type { MessageBatch } from "./message_batch.ts";
 
 /** A pass over messages: the next batch, or `undefined` at the end; and what it holds given back. */
 export interface BatchPass {
   /** The next batch, which is the caller's. */
-  next(): Twin<MessageBatch | undefined>;
+  next(): Task<MessageBatch | undefined>;
   /** Closes the files. */
-  close(): Twin<void>;
+  close(): Task<void>;
 }
 
 /** Batches as an asynchronous iterator; files are closed at the end, on an error, and when the loop is left. */
@@ -24,7 +24,7 @@ export async function* iterate(
   }
 }
 
-/** The twin of {@linkcode iterate} that blocks. */
+/** The blocking version of {@linkcode iterate}. */
 export function* iterateSync(
   pass: BatchPass,
 ): Generator<MessageBatch, void, void> {

@@ -1,5 +1,6 @@
+import { step, type Task } from "../base/mod.ts";
 import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
 /** Bytes of a block in memory, the room in front of its data included: two of them fill a huge page. */
@@ -86,7 +87,7 @@ interface Plan {
  * Reading ahead adapts: it begins with nothing, doubles whenever the receiver had to wait, ends where memory does, and blocking readers have none. Only a reader that holds no memory waits for some, so readers at a pool's limit cannot block one another.
  */
 export class BlockReader {
-  readonly #file: StorageFile;
+  readonly #file: TaskFile;
   readonly #pool: BufferPool;
   readonly #unit: number;
   readonly #limit: number;
@@ -112,7 +113,7 @@ export class BlockReader {
   readonly #running = new Set<Promise<void>>();
 
   constructor(
-    file: StorageFile,
+    file: TaskFile,
     pool: BufferPool,
     position: number,
     options: BlockReaderOptions = {},
@@ -147,7 +148,7 @@ export class BlockReader {
   }
 
   /** The next bytes, up to `bound`, which must lie behind those that were taken. */
-  *next(bound: number): Twin<Piece> {
+  *next(bound: number): Task<Piece> {
     const end = this.#position + this.#keptLength;
     const behind = this.#queue.length > 0 || !this.#cut && end < bound;
     if (!behind) {
@@ -185,7 +186,7 @@ export class BlockReader {
   }
 
   /** Gives all memory back, and waits for the reads in flight. */
-  *close(): Twin<void> {
+  *close(): Task<void> {
     this.#drop();
     yield* step(
       () => Promise.all(this.#running).then(() => {}),
@@ -251,7 +252,7 @@ export class BlockReader {
   }
 
   /** The next block, complete. */
-  *#take(bound: number): Twin<Block> {
+  *#take(bound: number): Task<Block> {
     yield* step(() => this.#fill(bound), () => this.#fillSync(bound));
     return this.#shift();
   }
@@ -297,7 +298,7 @@ export class BlockReader {
     const { position, room, length } = block;
     const range = { start: room, length };
     try {
-      block.read = this.#file.readSync(buffer, position, range);
+      block.read = this.#file.file.readSync(buffer, position, range);
     } catch (error) {
       buffer.drop();
       throw error;
@@ -330,7 +331,7 @@ export class BlockReader {
   /**
    * One block of what was kept needs: blocks that were read already are copied, what is missing behind them is read to its place.
    */
-  *#merge(bound: number): Twin<Block> {
+  *#merge(bound: number): Task<Block> {
     const room = roundUp(this.#keptLength, this.#alignment);
     const missing = this.#needed - this.#keptLength;
     const first = this.#queue[0]!.position;
@@ -376,10 +377,7 @@ export class BlockReader {
       if (rest > 0) {
         const position = this.#next;
         const range = { start: room + length, length: rest };
-        merged.read += yield* step(
-          () => this.#file.read(buffer, position, range),
-          () => this.#file.readSync(buffer, position, range),
-        );
+        merged.read += yield* this.#file.read(buffer, position, range);
         this.#next += rest;
         this.#cut = this.#next >= bound;
       }
@@ -459,7 +457,10 @@ export class BlockReader {
 
   #start(block: Block): Block {
     const { buffer, position, room, length } = block;
-    const running = this.#file.read(buffer, position, { start: room, length })
+    const running = this.#file.file.read(buffer, position, {
+      start: room,
+      length,
+    })
       .then((read) => {
         block.read = read;
       }, (reason) => {

@@ -1,6 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import { HEADER_BYTES, MessageScan, STOP } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import type { StorageFile, Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import {
   BlockReader,
   type BlockReaderOptions,
@@ -85,7 +86,7 @@ export class Cursor {
 
   /** @param position Where the message with `offset` begins, in bytes. */
   constructor(
-    file: StorageFile,
+    file: TaskFile,
     pool: BufferPool,
     position: number,
     offset: number,
@@ -112,7 +113,7 @@ export class Cursor {
   }
 
   /** Reads the next messages, of those that end at or before `bound`, verified; or says why there are none. The batch is the caller's. */
-  *next(bound: number): Twin<MessageBatch | CursorStop> {
+  *next(bound: number): Task<MessageBatch | CursorStop> {
     const { blocks } = this;
     while (this.#position < bound) {
       const piece = yield* blocks.next(bound);
@@ -134,7 +135,7 @@ export class Cursor {
   }
 
   /** Gives memory back, and waits for the reads in flight; batches that were given stay. */
-  *close(): Twin<void> {
+  *close(): Task<void> {
     this.#arrays.drop();
     yield* this.blocks.close();
   }

@@ -1,9 +1,5 @@
-import {
-  drive,
-  driveSync,
-  type Durability,
-  type Twin,
-} from "../storage/mod.ts";
+import { drive, driveSync, type Task } from "../base/mod.ts";
+import type { Durability } from "../storage/mod.ts";
 import { wrongDurability } from "./checks.ts";
 import { Histogram, type HistogramSnapshot } from "./histogram.ts";
 import { Poisoned } from "./poisoned.ts";
@@ -11,7 +7,7 @@ import { Poisoned } from "./poisoned.ts";
 /** What a {@linkcode GroupCommit} writes. */
 export interface Committable {
   /** Writes what is in memory and, unless told `"none"`, makes it durable. */
-  flush(durability: Durability): Twin<void>;
+  flush(durability: Durability): Task<void>;
   /** The offset that the next message gets. */
   readonly nextOffset: number;
   /** Messages below this offset are durable. */
@@ -19,7 +15,7 @@ export interface Committable {
   /** Whether something is due after a flush that nobody who asked for it has to wait for: the checkpoint. */
   readonly due: boolean;
   /** Does what is due. */
-  settle(): Twin<void>;
+  settle(): Task<void>;
   /** Runs after a flush, while no other is wanted: preparing ahead. `undefined` if there is nothing to do. */
   idle(paused: () => boolean): Promise<void> | undefined;
 }
@@ -133,7 +129,7 @@ export class GroupCommit {
     this.#want("none");
   }
 
-  /** The twin of {@linkcode GroupCommit.flush} that blocks; it serves those who wait for a flush that has not begun. */
+  /** The blocking version of {@linkcode GroupCommit.flush}; it serves those who wait for a flush that has not begun. */
   flushSync(durability: Durability): void {
     this.#refuseInFlight("flush");
     const wrong = wrongDurability(this.#path, durability);
@@ -207,7 +203,7 @@ export class GroupCommit {
   }
 
   /** Runs a computation while no flush is in flight; flushes wait for it. */
-  async exclusively<T>(task: () => Twin<T>): Promise<T> {
+  async exclusively<T>(task: () => Task<T>): Promise<T> {
     while (this.#running !== undefined) await this.#running;
     this.#driving = true;
     const work = drive(task());
@@ -228,7 +224,7 @@ export class GroupCommit {
     await this.#idling;
   }
 
-  /** The twin of {@linkcode GroupCommit.close}: nothing may be in flight. */
+  /** The blocking version of {@linkcode GroupCommit.close}: nothing may be in flight. */
   closeSync(): void {
     this.#refuseInFlight("close");
     this.#closed = true;

@@ -1,6 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 import type { MessageBatch } from "./message_batch.ts";
 
@@ -17,7 +18,7 @@ export interface WrongEntries {
 
 /** Compares an `.index` with the messages of its log, entry by entry, in the order of the messages. */
 export class IndexCheck implements Disposable {
-  readonly #index: StorageFile;
+  readonly #index: TaskFile;
   readonly #baseOffset: number;
   readonly #size: number;
   readonly #sparse: boolean;
@@ -30,7 +31,7 @@ export class IndexCheck implements Disposable {
    * @param sparse Whether an entry of zeros is one that is not written yet, or that a crash left unwritten.
    */
   constructor(
-    index: StorageFile,
+    index: TaskFile,
     pool: BufferPool,
     baseOffset: number,
     size: number,
@@ -45,7 +46,7 @@ export class IndexCheck implements Disposable {
   }
 
   /** The entries of the batch's messages that are wrong, in runs. */
-  *compare(batch: MessageBatch): Twin<WrongEntries[]> {
+  *compare(batch: MessageBatch): Task<WrongEntries[]> {
     const wrong: WrongEntries[] = [];
     for (let i = 0; i < batch.count; i++) {
       const number = batch.offset(i) - this.#baseOffset;
@@ -67,7 +68,7 @@ export class IndexCheck implements Disposable {
     return wrong;
   }
 
-  *#entry(number: number): Twin<DataView | undefined> {
+  *#entry(number: number): Task<DataView | undefined> {
     const at = number * INDEX_ENTRY_BYTES;
     yield* this.#load(at);
     const start = at - this.#position;
@@ -80,14 +81,11 @@ export class IndexCheck implements Disposable {
     );
   }
 
-  *#load(at: number): Twin<void> {
+  *#load(at: number): Task<void> {
     const start = roundDown(at, this.#buffer.length);
     if (start === this.#position) return;
     this.#position = -1;
-    this.#valid = yield* step(
-      () => this.#index.read(this.#buffer, start),
-      () => this.#index.readSync(this.#buffer, start),
-    );
+    this.#valid = yield* this.#index.read(this.#buffer, start);
     this.#position = start;
   }
 

@@ -1,10 +1,11 @@
+import type { Task } from "../base/mod.ts";
 import {
   INDEX_ENTRY_BYTES,
   type IndexEntry,
   readIndexEntry,
 } from "../codec/mod.ts";
 import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
 /** Bytes that one look into an index reads: a search comes back to the same block at its end. */
@@ -12,27 +13,24 @@ const BLOCK_BYTES = 4096;
 
 /** Looks entries of an `.index` file up, a block at a time. */
 export class IndexLookup implements Disposable {
-  readonly #file: StorageFile;
+  readonly #file: TaskFile;
   readonly #buffer: PooledBuffer;
   #position = -1;
   #valid = 0;
 
-  constructor(file: StorageFile, pool: BufferPool) {
+  constructor(file: TaskFile, pool: BufferPool) {
     this.#file = file;
     const unit = file.capabilities.readOffsetAlignment;
     this.#buffer = pool.acquireSync(roundUp(BLOCK_BYTES, unit));
   }
 
   /** Entry `i`; `undefined` behind the end of the file, and for an entry that cannot be one. */
-  *entry(i: number): Twin<IndexEntry | undefined> {
+  *entry(i: number): Task<IndexEntry | undefined> {
     const at = i * INDEX_ENTRY_BYTES;
     const start = roundDown(at, this.#buffer.length);
     if (start !== this.#position) {
       this.#position = -1;
-      this.#valid = yield* step(
-        () => this.#file.read(this.#buffer, start),
-        () => this.#file.readSync(this.#buffer, start),
-      );
+      this.#valid = yield* this.#file.read(this.#buffer, start);
       this.#position = start;
     }
     if (at - start + INDEX_ENTRY_BYTES > this.#valid) return undefined;
@@ -53,7 +51,7 @@ export class IndexLookup implements Disposable {
     count: number,
     test: (entry: IndexEntry, i: number) => boolean,
     guess: number = Math.floor(count / 2),
-  ): Twin<number> {
+  ): Task<number> {
     let low = 0;
     let high = count;
     let at = Math.min(guess, count - 1);

@@ -1,6 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { EntryQueue } from "./entry_queue.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
@@ -15,7 +16,7 @@ const LARGE_BLOCK_BYTES = 1024 * 1024;
  * Entries wait in memory for a checkpoint: what the file holds always describes log bytes that are durable.
  */
 export class IndexWriter implements Disposable {
-  readonly #file: StorageFile;
+  readonly #file: TaskFile;
   readonly #unit: number;
   readonly #pool: BufferPool;
   readonly #entries: EntryQueue;
@@ -38,7 +39,7 @@ export class IndexWriter implements Disposable {
    * @param queue The entries, if others put them there before they are to be written.
    */
   constructor(
-    file: StorageFile,
+    file: TaskFile,
     pool: BufferPool,
     entries: number,
     tail: Uint8Array,
@@ -79,15 +80,12 @@ export class IndexWriter implements Disposable {
   }
 
   /** Writes all entries, without a sync. When a write fails, they stay and the next call writes the same bytes. */
-  *write(): Twin<void> {
+  *write(): Task<void> {
     this.#enlarge();
     while (this.#pendingBytes > 0 || this.#dirty) {
       this.#gather();
       const length = roundUp(this.#fill, this.#unit);
-      yield* step(
-        () => this.#file.write(this.#block, this.#position, { length }),
-        () => this.#file.writeSync(this.#block, this.#position, { length }),
-      );
+      yield* this.#file.write(this.#block, this.#position, { length });
       this.#dirty = false;
       this.#keepTail();
     }

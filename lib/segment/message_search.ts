@@ -1,6 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import { findMessage, HEADER_BYTES, messageOffsetAt } from "../codec/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { BlockReader } from "./block_reader.ts";
 import { MAX_OFFSET, roundDown, roundUp } from "./layout.ts";
 
@@ -18,7 +19,7 @@ export interface MessagePlace {
 /** What a {@linkcode MessageSearch} looks for, and where. */
 export interface MessageSearchOptions {
   /** The `.log`. */
-  log: StorageFile;
+  log: TaskFile;
   /** Where memory comes from. */
   pool: BufferPool;
   /** What is read from; it is at or before the first position asked for. */
@@ -49,7 +50,7 @@ export class MessageSearch {
   }
 
   /** The first valid message that begins in `[from, to)`; it may end behind `to`. The next range must not lie before this one. */
-  *first(from: number, to: number): Twin<MessagePlace | undefined> {
+  *first(from: number, to: number): Task<MessagePlace | undefined> {
     const { blocks } = this.#options;
     const end = Math.min(this.#end, to + HEADER_BYTES - 1);
     while (from + HEADER_BYTES <= end) {
@@ -77,7 +78,7 @@ export class MessageSearch {
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
     position: number,
-  ): Twin<MessagePlace | undefined> {
+  ): Task<MessagePlace | undefined> {
     for (let at = start;;) {
       const found = findMessage(bytes, at, ...this.#offsets);
       // Its header is here, but it ends behind: read it by itself.
@@ -97,20 +98,14 @@ export class MessageSearch {
   }
 
   /** Whether a valid message of `length` bytes begins at `position`. */
-  *#isMessage(position: number, length: number): Twin<boolean> {
+  *#isMessage(position: number, length: number): Task<boolean> {
     const { log, pool, size } = this.#options;
     if (position + length > size) return false;
     const unit = log.capabilities.readOffsetAlignment;
     const start = roundDown(position, unit);
     const end = position - start + length;
-    using buffer = yield* step(
-      () => pool.acquire(roundUp(end, unit)),
-      () => pool.acquireSync(roundUp(end, unit)),
-    );
-    const read = yield* step(
-      () => log.read(buffer, start),
-      () => log.readSync(buffer, start),
-    );
+    using buffer = yield* acquire(pool, roundUp(end, unit));
+    const read = yield* log.read(buffer, start);
     const bytes = buffer.bytes.subarray(0, Math.min(read, end));
     if (bytes.length < end) return false;
     const at = position - start;
@@ -120,25 +115,25 @@ export class MessageSearch {
 
 /** Whether a valid message with an offset above `offset` begins in `[from, to)` of a `.log`; it may end behind `to`. */
 export function* hasMessageBehind(
-  log: StorageFile,
+  log: TaskFile,
   pool: BufferPool,
   from: number,
   to: number,
   offset: number,
-): Twin<boolean> {
+): Task<boolean> {
   const found = yield* findMessageBehind(log, pool, from, to, offset + 1);
   return found !== undefined;
 }
 
 /** The first valid message with an offset of at least `minOffset` that begins in `[from, to)` of a `.log`; it may end behind `to`. */
 export function* findMessageBehind(
-  log: StorageFile,
+  log: TaskFile,
   pool: BufferPool,
   from: number,
   to: number,
   minOffset: number,
-): Twin<MessagePlace | undefined> {
-  const size = yield* step(() => log.size(), () => log.sizeSync());
+): Task<MessagePlace | undefined> {
+  const size = yield* log.size();
   const blocks = new BlockReader(log, pool, from);
   try {
     const options = { log, pool, blocks, minOffset, size, to };

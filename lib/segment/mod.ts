@@ -4,7 +4,11 @@
  * @module
  */
 export { ActiveSegment } from "./active_segment.ts";
-export type { SegmentFiles, SegmentState } from "./active_segment.ts";
+export type {
+  SegmentFiles,
+  SegmentState,
+  SegmentTaskFiles,
+} from "./active_segment.ts";
 export { Backpressure } from "./backpressure.ts";
 export type { BackpressureFields } from "./backpressure.ts";
 export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";

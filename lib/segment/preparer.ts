@@ -1,5 +1,6 @@
+import { step, type Task } from "../base/mod.ts";
 import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { MAX_SEGMENT_BYTES, roundDown, roundUp } from "./layout.ts";
 
 /** How far to prepare. */
@@ -19,7 +20,7 @@ const STEP_BYTES = 1024 * 1024;
  * Failing to prepare never fails anything: it only ends the preparing.
  */
 export class Preparer {
-  readonly #file: StorageFile;
+  readonly #file: TaskFile;
   readonly #pool: BufferPool;
   readonly #windowBytes: number;
   /** Less than this is not allocated: were the window to follow the data, each flush would be followed by an allocation of its size, and its journal commit. */
@@ -37,7 +38,7 @@ export class Preparer {
 
   /** @param dataEnd Where the data ends, in bytes. */
   constructor(
-    file: StorageFile,
+    file: TaskFile,
     pool: BufferPool,
     dataEnd: number,
     { windowBytes, limit }: PreparerOptions,
@@ -94,12 +95,12 @@ export class Preparer {
       if (start < this.#allocatedEnd) {
         this.#zeros ??= this.#pool.acquireSync(STEP_BYTES, { zeroed: true });
         const length = Math.min(STEP_BYTES, this.#allocatedEnd - start);
-        await this.#file.write(this.#zeros, start, { length });
+        await this.#file.file.write(this.#zeros, start, { length });
         this.#end = Math.max(this.#end, start + length);
         return;
       }
       // Where the device writes zeros by itself there is nothing left to do; they go to where none were written before, and no data lies.
-      const zeroed = await this.#file.preallocate(start, target - start, {
+      const zeroed = await this.#file.file.preallocate(start, target - start, {
         zeroed: true,
       });
       if (zeroed && this.#end === start) this.#end = target;
@@ -111,7 +112,7 @@ export class Preparer {
   }
 
   /** Sees to it that no step in flight overlaps a write up to `end`; data lies up to there from now on. */
-  *yieldTo(end: number): Twin<void> {
+  *yieldTo(end: number): Task<void> {
     const step_ = this.#inFlight;
     if (step_ !== undefined && end > this.#end) yield* this.#settle(step_);
     this.#end = Math.max(this.#end, end);
@@ -119,13 +120,13 @@ export class Preparer {
   }
 
   /** Ends the preparing and waits for the step in flight. */
-  *stop(): Twin<void> {
+  *stop(): Task<void> {
     this.#off = true;
     if (this.#inFlight !== undefined) yield* this.#settle(this.#inFlight);
     this.#dropZeros();
   }
 
-  *#settle(done: Promise<void>): Twin<void> {
+  *#settle(done: Promise<void>): Task<void> {
     yield* step(() => done, () => this.#file.settleSync());
   }
 

@@ -1,3 +1,4 @@
+import { type Task, together } from "../base/mod.ts";
 import {
   HEADER_BYTES,
   INDEX_ENTRY_BYTES,
@@ -5,14 +6,8 @@ import {
   MAX_USER_HEADERS_BYTES,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import {
-  NoSpace,
-  step,
-  type StorageFile,
-  together,
-  type Twin,
-} from "../storage/mod.ts";
-import type { SegmentFiles, SegmentState } from "./active_segment.ts";
+import { NoSpace, type TaskFile } from "../storage/mod.ts";
+import type { SegmentState, SegmentTaskFiles } from "./active_segment.ts";
 import { RESTART_BYTES } from "./block_reader.ts";
 import { corruption, Cursor, type CursorStop } from "./cursor.ts";
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
@@ -50,15 +45,15 @@ export interface RecoveryReport {
 }
 
 /** What recovery needs. */
-export interface RecoveryOptions extends SegmentFiles {
+export interface RecoveryOptions extends SegmentTaskFiles {
   /** Where blocks come from. */
   pool: BufferPool;
   /** The offset of the segment's first message. */
   baseOffset: number;
   /** Called before anything is changed: a crash from here on must be recovered from, too. */
-  begin(): Twin<void>;
+  begin(): Task<void>;
   /** Keeps the bytes of the log from `stop.position` up to `to` beside it, durably, before they are cut. */
-  keep(stop: CursorStop, to: number): Twin<void>;
+  keep(stop: CursorStop, to: number): Task<void>;
 }
 
 /** The state of a segment after recovery, and what was done. */
@@ -76,10 +71,10 @@ export interface Recovered {
  *
  * @throws {CorruptSegment} If more than a torn tail is damaged; nothing was changed then.
  */
-export function* recoverSegment(options: RecoveryOptions): Twin<Recovered> {
+export function* recoverSegment(options: RecoveryOptions): Task<Recovered> {
   const { log, index } = options;
   yield* sync(log, index);
-  const size = yield* step(() => log.size(), () => log.sizeSync());
+  const size = yield* log.size();
   const trusted = yield* trustedStart(options, size);
   let walk = yield* walkFrom(options, trusted, size);
   try {
@@ -103,7 +98,7 @@ function* settle(
   walk: Walk,
   size: number,
   kept: boolean,
-): Twin<Recovered> {
+): Task<Recovered> {
   const { log, index, pool } = options;
   const { start, stop, entries } = walk;
   const end = stop.position;
@@ -166,7 +161,7 @@ function* walkFrom(
   options: RecoveryOptions,
   start: WalkStart,
   size: number,
-): Twin<Walk> {
+): Task<Walk> {
   const { log, pool, baseOffset } = options;
   const offset = baseOffset + start.count;
   const cursor = new Cursor(log, pool, start.position, offset, {
@@ -201,7 +196,7 @@ function* writeEntries(
   options: RecoveryOptions,
   from: number,
   entries: readonly Uint8Array[],
-): Twin<boolean> {
+): Task<boolean> {
   const { index, pool } = options;
   const tail = yield* readTail(index, pool, from * INDEX_ENTRY_BYTES);
   using writer = new IndexWriter(index, pool, from, tail);
@@ -222,12 +217,12 @@ function* writeEntries(
  * @throws {CorruptSegment} If the log holds anything but whole, valid messages.
  */
 export function* rebuildIndex(
-  files: SegmentFiles,
+  files: SegmentTaskFiles,
   pool: BufferPool,
   baseOffset: number,
-): Twin<number> {
+): Task<number> {
   const { log, index } = files;
-  const size = yield* step(() => log.size(), () => log.sizeSync());
+  const size = yield* log.size();
   const cursor = new Cursor(log, pool, 0, baseOffset);
   using writer = new IndexWriter(index, pool, 0, new Uint8Array(0));
   try {
@@ -254,9 +249,9 @@ export function* rebuildIndex(
 function* trustedStart(
   options: RecoveryOptions,
   size: number,
-): Twin<WalkStart> {
+): Task<WalkStart> {
   const { index, pool } = options;
-  const indexBytes = yield* step(() => index.size(), () => index.sizeSync());
+  const indexBytes = yield* index.size();
   using lookup = new IndexLookup(index, pool);
   let last = Math.floor(indexBytes / INDEX_ENTRY_BYTES);
   // The padding of the last block, or blocks that a crash left unwritten, are zeros.
@@ -291,7 +286,7 @@ function* refuseLoss(
   last: number,
   newest: number,
   size: number,
-): Twin<void> {
+): Task<void> {
   if (newest <= size + CHECKPOINT_BYTES + MAX_MESSAGE_BYTES) return;
   const first = yield* lookup.partitionPoint(
     last,
@@ -325,7 +320,7 @@ function* judgeTear(
   options: RecoveryOptions,
   walk: Walk,
   size: number,
-): Twin<boolean> {
+): Task<boolean> {
   const { log, pool } = options;
   const { stop, start: { reach }, cursor: { blocks } } = walk;
   // Where something was written farther on, the index is not the log's, and all of the log is looked at.
@@ -362,18 +357,13 @@ function indexEntries(batch: MessageBatch, baseOffset: number): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-function* cut(file: StorageFile, length: number): Twin<void> {
-  yield* step(() => file.truncate(length), () => file.truncateSync(length));
+function* cut(file: TaskFile, length: number): Task<void> {
+  yield* file.truncate(length);
 }
 
 /** Syncs files side by side: on one filesystem they share a commit of its journal. */
-function* sync(...files: StorageFile[]): Twin<void> {
-  const results = yield* together(
-    files.map((file) => ({
-      run: () => file.sync("full"),
-      runSync: () => file.syncSync("full"),
-    })),
-  );
+function* sync(...files: TaskFile[]): Task<void> {
+  const results = yield* together(files.map((file) => file.sync("full")));
   for (const each of results) {
     if (each.status === "rejected") throw each.reason;
   }

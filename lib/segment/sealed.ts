@@ -1,7 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { step, type Twin } from "../storage/mod.ts";
-import type { SegmentFiles, SegmentState } from "./active_segment.ts";
+import type { SegmentState, SegmentTaskFiles } from "./active_segment.ts";
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
 import { readTail } from "./tail.ts";
 
@@ -19,12 +19,12 @@ export interface SealedExtent {
  * @returns What it holds; `undefined` if it was not closed.
  */
 export function* sealedExtent(
-  files: SegmentFiles,
+  files: SegmentTaskFiles,
   pool: BufferPool,
-): Twin<SealedExtent | undefined> {
+): Task<SealedExtent | undefined> {
   const { log, index } = files;
-  const end = yield* step(() => log.size(), () => log.sizeSync());
-  const indexBytes = yield* step(() => index.size(), () => index.sizeSync());
+  const end = yield* log.size();
+  const indexBytes = yield* index.size();
   if (indexBytes % INDEX_ENTRY_BYTES !== 0) return undefined;
   const count = indexBytes / INDEX_ENTRY_BYTES;
   if (count === 0) return end === 0 ? { count, end } : undefined;
@@ -38,10 +38,10 @@ export function* sealedExtent(
 
 /** Reads what a writer needs of a segment that was closed with `count` messages. */
 export function* sealedState(
-  files: SegmentFiles,
+  files: SegmentTaskFiles,
   pool: BufferPool,
   count: number,
-): Twin<SegmentState> {
+): Task<SegmentState> {
   using lookup = new IndexLookup(files.index, pool);
   const last = count === 0 ? undefined : yield* lookup.entry(count - 1);
   const end = last?.position ?? 0;

@@ -1,7 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { step, type Twin } from "../storage/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
-import type { SegmentFiles } from "./active_segment.ts";
+import type { SegmentTaskFiles } from "./active_segment.ts";
 import { READ_AHEAD_BYTES } from "./block_reader.ts";
 import { corruption, Cursor, type CursorStop } from "./cursor.ts";
 import { IndexLookup, isPlausible } from "./index_lookup.ts";
@@ -16,7 +16,7 @@ export interface ReadStart {
 }
 
 /** What one pass over a segment needs. */
-export interface SegmentPassOptions extends SegmentFiles {
+export interface SegmentPassOptions extends SegmentTaskFiles {
   /** Where blocks come from. */
   pool: BufferPool;
   /** The offset of the segment's first message. */
@@ -66,7 +66,7 @@ export class SegmentPass {
    *
    * @throws {CorruptSegment} If the segment is damaged, as far as it is bounded.
    */
-  *next(): Twin<MessageBatch | CursorStop> {
+  *next(): Task<MessageBatch | CursorStop> {
     const { log, bound, start } = this.#options;
     if (this.#cursor === undefined) {
       this.#places = yield* this.#seek();
@@ -74,9 +74,7 @@ export class SegmentPass {
     }
     const { from = 0, since = 0 } = start;
     for (;;) {
-      const end = bound === undefined
-        ? yield* step(() => log.size(), () => log.sizeSync())
-        : bound();
+      const end = bound === undefined ? yield* log.size() : bound();
       const next = yield* this.#cursor.next(end);
       const place = this.#places.pop();
       const doubtful = this.#places.at(-1);
@@ -106,11 +104,11 @@ export class SegmentPass {
   }
 
   /** Gives memory back, and waits for the reads in flight; batches that were given stay. */
-  *close(): Twin<void> {
+  *close(): Task<void> {
     if (this.#cursor !== undefined) yield* this.#cursor.close();
   }
 
-  *#moveTo(place: Place): Twin<void> {
+  *#moveTo(place: Place): Task<void> {
     yield* this.close();
     this.#cursor = this.#cursorAt(place);
   }
@@ -125,7 +123,7 @@ export class SegmentPass {
   }
 
   /** The beginning, and what the index says: the last message that is not wanted, and the first one, if its offset tells that it is. */
-  *#seek(): Twin<Place[]> {
+  *#seek(): Task<Place[]> {
     const { index, pool, baseOffset, start } = this.#options;
     const { from = 0, since = 0 } = start;
     const places = [BEGINNING];
@@ -136,7 +134,7 @@ export class SegmentPass {
       const { offset, position } = known;
       return [{ count: offset - baseOffset, position, unwanted: false }];
     }
-    const size = yield* step(() => index.size(), () => index.sizeSync());
+    const size = yield* index.size();
     using lookup = new IndexLookup(index, pool);
     const skip = yield* lookup.partitionPoint(
       Math.floor(size / INDEX_ENTRY_BYTES),

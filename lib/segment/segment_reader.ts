@@ -1,11 +1,6 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import {
-  drive,
-  driveSync,
-  step,
-  type StorageFile,
-  type Twin,
-} from "../storage/mod.ts";
+import { type StorageFile, TaskFile } from "../storage/mod.ts";
 import { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
 import { checkSegment } from "./checks.ts";
 import { MessageBatch } from "./message_batch.ts";
@@ -55,15 +50,15 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /** The offset of the first message. */
   readonly firstOffset: number;
 
-  readonly #log: StorageFile;
-  readonly #index: StorageFile;
+  readonly #log: TaskFile;
+  readonly #index: TaskFile;
   readonly #pool: BufferPool;
 
   /** Takes two open files over. */
   constructor(options: SegmentReaderOptions) {
     checkSegment("read segment", options);
-    this.#log = options.log;
-    this.#index = options.index;
+    this.#log = new TaskFile(options.log);
+    this.#index = new TaskFile(options.index);
     this.#pool = options.pool ?? BufferPool.default();
     this.firstOffset = options.firstOffset;
   }
@@ -77,7 +72,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
     return iterate(this.#pass(options));
   }
 
-  /** The twin of {@linkcode SegmentReader.read} that blocks. */
+  /** The blocking version of {@linkcode SegmentReader.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#pass(options));
   }
@@ -97,8 +92,8 @@ export class SegmentReader implements Disposable, AsyncDisposable {
       bound: () => size!,
     });
     return {
-      *next(): Twin<MessageBatch | undefined> {
-        size ??= yield* step(() => log.size(), () => log.sizeSync());
+      *next(): Task<MessageBatch | undefined> {
+        size ??= yield* log.size();
         if (limit.reached) return undefined;
         const next = yield* pass.next();
         return next instanceof MessageBatch ? limit.apply(next) : undefined;
@@ -112,14 +107,14 @@ export class SegmentReader implements Disposable, AsyncDisposable {
     await drive(this.#close());
   }
 
-  /** The twin of {@linkcode SegmentReader.close} that blocks. */
+  /** The blocking version of {@linkcode SegmentReader.close}. */
   closeSync(): void {
     driveSync(this.#close());
   }
 
-  *#close(): Twin<void> {
+  *#close(): Task<void> {
     for (const file of [this.#log, this.#index]) {
-      yield* step(() => file.close(), () => file.closeSync());
+      yield* file.close();
     }
   }
 

@@ -1,15 +1,11 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import {
-  drive,
-  driveSync,
-  type Durability,
-  NoSpace,
-  type Twin,
-} from "../storage/mod.ts";
+import { type Durability, NoSpace, TaskFile } from "../storage/mod.ts";
 import {
   ActiveSegment,
   type SegmentFiles,
   type SegmentState,
+  type SegmentTaskFiles,
 } from "./active_segment.ts";
 import { checkSegment } from "./checks.ts";
 import { corruption } from "./cursor.ts";
@@ -75,11 +71,12 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   private constructor(
     options: SegmentWriterOptions,
+    { log, index }: SegmentTaskFiles,
     state: SegmentState,
     recovery: RecoveryReport | undefined,
   ) {
     const pool = options.pool ?? BufferPool.default();
-    const { log, index, firstOffset } = options;
+    const { firstOffset } = options;
     this.recovery = recovery;
     this.#bufferBytes = options.bufferBytes ?? 64 * 1024 * 1024;
     this.#path = log.path;
@@ -139,30 +136,33 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     return await drive(SegmentWriter.#create(options));
   }
 
-  /** The twin of {@linkcode SegmentWriter.create} that blocks. */
+  /** The blocking version of {@linkcode SegmentWriter.create}. */
   static createSync(options: SegmentWriterOptions): SegmentWriter {
     return driveSync(SegmentWriter.#create(options));
   }
 
-  static *#create(options: SegmentWriterOptions): Twin<SegmentWriter> {
+  static *#create(options: SegmentWriterOptions): Task<SegmentWriter> {
     checkSegment("write segment", options);
     const pool = options.pool ?? BufferPool.default();
-    const sealed = yield* sealedExtent(options, pool);
+    const log = new TaskFile(options.log);
+    const index = new TaskFile(options.index);
+    const files = { log, index };
+    const sealed = yield* sealedExtent(files, pool);
     if (sealed !== undefined) {
-      const state = yield* sealedState(options, pool, sealed.count);
-      return new SegmentWriter(options, state, undefined);
+      const state = yield* sealedState(files, pool, sealed.count);
+      return new SegmentWriter(options, files, state, undefined);
     }
     const { state, report } = yield* recoverSegment({
-      ...options,
+      ...files,
       pool,
       baseOffset: options.firstOffset,
-      *begin(): Twin<void> {},
+      *begin(): Task<void> {},
       // There is no place beside the log to keep them in: better to refuse.
-      *keep(stop): Twin<void> {
-        throw corruption(options.log.path, stop);
+      *keep(stop): Task<void> {
+        throw corruption(log.path, stop);
       },
     });
-    return new SegmentWriter(options, state, report);
+    return new SegmentWriter(options, files, state, report);
   }
 
   /** The offset of the first message. */
@@ -241,7 +241,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     return this.#commit.flush(options.durability ?? "data");
   }
 
-  /** The twin of {@linkcode SegmentWriter.flush} that blocks. */
+  /** The blocking version of {@linkcode SegmentWriter.flush}. */
   flushSync(options: { durability?: Durability } = {}): void {
     this.#check("flush");
     this.#commit.flushSync(options.durability ?? "data");
@@ -269,7 +269,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     }
   }
 
-  /** The twin of {@linkcode SegmentWriter.close} that blocks. */
+  /** The blocking version of {@linkcode SegmentWriter.close}. */
   closeSync(): void {
     if (this.#closed) return;
     this.#commit.closeSync();
@@ -278,7 +278,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     driveSync(this.#close());
   }
 
-  *#flush(durability: Durability): Twin<void> {
+  *#flush(durability: Durability): Task<void> {
     const { buffer } = this.#active;
     buffer.seal();
     this.#timeline.endGroup();
@@ -290,7 +290,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     }
   }
 
-  *#checkpoint(): Twin<void> {
+  *#checkpoint(): Task<void> {
     try {
       yield* this.#active.checkpoint();
     } finally {
@@ -298,7 +298,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     }
   }
 
-  *#close(): Twin<void> {
+  *#close(): Task<void> {
     let failure: unknown;
     try {
       yield* this.#flush("data");

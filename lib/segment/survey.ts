@@ -1,5 +1,6 @@
+import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import type { StorageFile, Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { Cursor, type CursorStop } from "./cursor.ts";
 import { type IndexLookup, isPlausible } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
@@ -11,7 +12,7 @@ const INDEX_HINTS = 8;
 /** What a {@linkcode Survey} looks at. */
 export interface SurveyOptions {
   /** The `.log`. */
-  log: StorageFile;
+  log: TaskFile;
   /** Where the index says that messages begin; `undefined` if there is none. */
   lookup: IndexLookup | undefined;
   /** Where blocks come from. */
@@ -38,7 +39,7 @@ export class Survey {
   }
 
   /** The next messages, verified: the batch is the caller's; or why there are none here. */
-  *next(): Twin<MessageBatch | CursorStop> {
+  *next(): Task<MessageBatch | CursorStop> {
     const { bound } = this.#options;
     const stop = this.#stop;
     if (stop !== undefined) {
@@ -60,7 +61,7 @@ export class Survey {
   }
 
   /** The messages behind a stop, where the index is right; else where the next one is. */
-  *#resume(stop: CursorStop): Twin<MessageBatch | MessagePlace | undefined> {
+  *#resume(stop: CursorStop): Task<MessageBatch | MessagePlace | undefined> {
     const { log, pool, lookup, baseOffset, bound } = this.#options;
     const missing = stop.offset - baseOffset;
     for (let i = missing; lookup && i < missing + INDEX_HINTS; i++) {
@@ -91,11 +92,11 @@ export class Survey {
   }
 
   /** Gives memory back, and waits for the reads in flight; batches that were given stay. */
-  *close(): Twin<void> {
+  *close(): Task<void> {
     yield* this.#cursor.close();
   }
 
-  *#goOn(cursor: Cursor): Twin<void> {
+  *#goOn(cursor: Cursor): Task<void> {
     yield* this.#cursor.close();
     this.#cursor = cursor;
   }

@@ -1,5 +1,6 @@
-import type { BufferPool } from "../pool/mod.ts";
-import { step, type StorageFile, type Twin } from "../storage/mod.ts";
+import type { Task } from "../base/mod.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { roundDown } from "./layout.ts";
 
 /** How often bytes are read until two reads agree. */
@@ -11,23 +12,17 @@ const TAIL_ATTEMPTS = 4;
  * A writer writes these bytes again, acknowledged ones among them, and nobody verifies them in between: so a bit that was wrong in one read must not become wrong on the disk. They are read until two reads agree.
  */
 export function* readTail(
-  file: StorageFile,
+  file: TaskFile,
   pool: BufferPool,
   end: number,
-): Twin<Uint8Array> {
+): Task<Uint8Array> {
   const unit = file.capabilities.physicalBlock;
   const start = roundDown(end, unit);
   if (start === end) return new Uint8Array(0);
-  using buffer = yield* step(
-    () => pool.acquire(unit),
-    () => pool.acquireSync(unit),
-  );
+  using buffer = yield* acquire(pool, unit);
   let before: Uint8Array | undefined;
   for (let attempt = 0; attempt < TAIL_ATTEMPTS; attempt++) {
-    const read = yield* step(
-      () => file.read(buffer, start, { length: unit }),
-      () => file.readSync(buffer, start, { length: unit }),
-    );
+    const read = yield* file.read(buffer, start, { length: unit });
     // What is missing would be written back as whatever the memory held.
     if (start + read < end) {
       throw new Deno.errors.UnexpectedEof(

@@ -1,14 +1,15 @@
+import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import type { StorageFile, Twin } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { BlockReader } from "./block_reader.ts";
 
 /** Whether a file holds nothing but zeros in `[from, to)`, as far as it goes. */
 export function* isZero(
-  file: StorageFile,
+  file: TaskFile,
   pool: BufferPool,
   from: number,
   to: number,
-): Twin<boolean> {
+): Task<boolean> {
   const blocks = new BlockReader(file, pool, from);
   try {
     while (blocks.position < to) {

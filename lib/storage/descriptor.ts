@@ -1,7 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import { native } from "../native/mod.ts";
 import { openByDeno } from "./open_by_deno.ts";
 import { openByNode } from "./open_by_node.ts";
-import type { Twin } from "./twin.ts";
 
 /** How a path is opened; what is not asked for is not done. */
 export interface OpenHow {
@@ -24,14 +24,14 @@ export interface OpenHow {
  *
  * @returns The library's number of the file; `basalt_file_close` ends it.
  */
-export function* openDescriptor(path: string, how: OpenHow): Twin<number> {
+export function* openDescriptor(path: string, how: OpenHow): Task<number> {
   // Who may not use the library opens nothing, and makes nothing.
   native();
   return (yield* openByDeno(path, how)) ?? (yield* openByNode(path, how));
 }
 
 /** Opens a directory, for `fsync(2)` and `flock(2)` of it. */
-export function openDirectory(path: string): Twin<number> {
+export function openDirectory(path: string): Task<number> {
   return openDescriptor(path, { read: true, directory: true });
 }
 

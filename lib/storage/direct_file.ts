@@ -1,6 +1,8 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { FLAGS } from "../engine/mod.ts";
 import { native, systemError } from "../native/mod.ts";
 import {
+  acquire,
   BufferPool,
   type FrozenBuffer,
   type Loan,
@@ -45,12 +47,12 @@ import type {
   StorageFile,
   WriteOptions,
 } from "./storage.ts";
+import { TaskFile } from "./task_file.ts";
 import type {
   ReadAtOptions,
   ReadManyOptions,
   WriteItem,
 } from "./transfer_options.ts";
-import { drive, driveSync, step, type Twin } from "./twin.ts";
 import { countPages, type DirectProof, findUncached } from "./verify_direct.ts";
 
 /** Nothing said: an options object that is not made anew for each call. */
@@ -149,7 +151,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(DirectFile.#open(path, options));
   }
 
-  /** The twin of {@linkcode DirectFile.open} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.open}. */
   static openSync(
     path: string | URL,
     options: DirectFileOptions = {},
@@ -160,7 +162,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   static *#open(
     where: string | URL,
     options: DirectFileOptions,
-  ): Twin<DirectFile> {
+  ): Task<DirectFile> {
     const path = pathString("open file", where);
     const request = openRequest(options);
     const opened = yield* openFile(path, request);
@@ -176,7 +178,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#transfer(READ, buffer, position, range);
   }
 
-  /** The twin of {@linkcode DirectFile.read} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.read}. */
   readSync(
     buffer: PooledBuffer,
     position: number,
@@ -198,7 +200,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#transfer(WRITE, buffer, position, options);
   }
 
-  /** The twin of {@linkcode DirectFile.write} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
@@ -238,7 +240,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#readAt(position, length, options));
   }
 
-  /** The twin of {@linkcode DirectFile.readAt} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.readAt}. */
   readAtSync(position: number, length: number): PooledBuffer {
     return driveSync(this.#readAt(position, length, {}));
   }
@@ -277,7 +279,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#readMany(ranges, options));
   }
 
-  /** The twin of {@linkcode DirectFile.readMany} that blocks: one call, 128 reads in flight. */
+  /** The blocking version of {@linkcode DirectFile.readMany}: one call, 128 reads in flight. */
   readManySync(
     ranges: readonly FileRange[],
     options: Omit<ReadManyOptions, "signal"> = {},
@@ -315,7 +317,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#writeMany(items, options));
   }
 
-  /** The twin of {@linkcode DirectFile.writeMany} that blocks: one call, 128 writes in flight. */
+  /** The blocking version of {@linkcode DirectFile.writeMany}: one call, 128 writes in flight. */
   writeManySync(
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability"> = {},
@@ -329,7 +331,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#command(this.#syncKind(durability), 0);
   }
 
-  /** The twin of {@linkcode DirectFile.sync} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.sync}. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
     this.#commandSync(this.#syncKind(durability), 0);
   }
@@ -339,7 +341,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#command(TRUNCATE, length);
   }
 
-  /** The twin of {@linkcode DirectFile.truncate} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.truncate}. */
   truncateSync(length: number): void {
     this.#commandSync(TRUNCATE, length);
   }
@@ -361,7 +363,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#preallocate(position, length, options));
   }
 
-  /** The twin of {@linkcode DirectFile.preallocate} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
@@ -376,7 +378,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.sizeSync();
   }
 
-  /** The twin of {@linkcode DirectFile.size} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.size}. */
   sizeSync(): number {
     return this.statSync().size;
   }
@@ -387,7 +389,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.statSync();
   }
 
-  /** The twin of {@linkcode DirectFile.stat} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.stat}. */
   statSync(): FileStat {
     this.#checkOpen("statx");
     return fileStat(probeFile(this.#file, this.path));
@@ -420,7 +422,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#verifyDirect());
   }
 
-  /** The twin of {@linkcode DirectFile.verifyDirect} that blocks. */
+  /** The blocking version of {@linkcode DirectFile.verifyDirect}. */
   verifyDirectSync(): DirectProof {
     return driveSync(this.#verifyDirect());
   }
@@ -440,7 +442,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#closing ??= this.#finish();
   }
 
-  /** The twin of {@linkcode DirectFile.close} that blocks until the operations in flight are over; their promises settle afterwards. */
+  /** The blocking version of {@linkcode DirectFile.close}: it waits until the operations in flight are over; their promises settle afterwards. */
   closeSync(): void {
     if (this.#closed) return;
     this.#closing ??= Promise.resolve();
@@ -481,7 +483,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     length: number,
     options: ReadAtOptions,
-  ): Twin<PooledBuffer> {
+  ): Task<PooledBuffer> {
     this.#checkMay(READ);
     const unit = this.capabilities.readOffsetAlignment;
     const action = `read '${this.path}'`;
@@ -495,15 +497,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     checkInteger({ action, name: "length" }, length, 1, most);
     const rounded = alignUp(skipped + length, unit);
     const pool = this.#pool ??= BufferPool.default();
-    let buffer = yield* step(
-      () => pool.acquire(rounded, options),
-      () => pool.acquireSync(rounded),
-    );
+    let buffer = yield* acquire(pool, rounded, options);
     try {
-      const got = yield* step(
-        () => this.read(buffer, first),
-        () => this.readSync(buffer, first),
-      );
+      const got = yield* new TaskFile(this).read(buffer, first);
       const end = Math.min(got, skipped + length);
       // What lies ahead of the range was not asked for: without a range nothing stays reachable.
       if (end <= skipped) return bounded(buffer, 0);
@@ -517,7 +513,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     }
   }
 
-  *#verifyDirect(): Twin<DirectProof> {
+  *#verifyDirect(): Task<DirectProof> {
     this.#checkMay(READ);
     const { tier, readOffsetAlignment } = this.capabilities;
     const count = (position: number, length: number) =>
@@ -535,10 +531,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     }
     const unit = Math.max(4096, readOffsetAlignment);
     const position = findUncached(this.#file, this.path, size, unit);
-    const buffer = yield* step(
-      () => this.readAt(position ?? 0, unit),
-      () => this.readAtSync(position ?? 0, unit),
-    );
+    const buffer = yield* this.#readAt(position ?? 0, unit, {});
     buffer.drop();
     if (position === undefined) {
       return proof(
@@ -562,7 +555,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   *#readMany(
     ranges: readonly FileRange[],
     { gapBytes = GAP_BYTES, ...options }: ReadManyOptions,
-  ): Twin<FrozenBuffer[]> {
+  ): Task<FrozenBuffer[]> {
     this.#checkMay(READ);
     const action = `read '${this.path}'`;
     const { runs, runOf, bytes } = planReads(
@@ -573,10 +566,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     );
     if (runs.length === 0) return [];
     const pool = this.#pool ??= BufferPool.default();
-    const buffer = yield* step(
-      () => pool.acquire(bytes, options),
-      () => pool.acquireSync(bytes),
-    );
+    const buffer = yield* acquire(pool, bytes, options);
     try {
       this.#checkMay(READ);
       const loan = pool.lend(buffer, 0, bytes, "write");
@@ -610,7 +600,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   *#writeMany(
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability">,
-  ): Twin<number> {
+  ): Task<number> {
     const { durability = "none" } = options;
     const whole = items.length > 1;
     // One write waits for itself; many wait for one sync, not each for its own.
@@ -642,7 +632,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     length: number,
     { zeroed = false }: PreallocateOptions,
-  ): Twin<boolean> {
+  ): Task<boolean> {
     this.#checkCommand(ALLOCATE, position, length);
     const request = command(ALLOCATE, position, length);
     if (zeroed) request.flags = FLAGS.ZEROED;

@@ -1,5 +1,13 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import { native, statusError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
+import {
+  denoMkdir,
+  denoReadDir,
+  denoRemove,
+  denoRename,
+  denoStat,
+} from "./deno_calls.ts";
 import { closeDescriptor, openDirectory } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import {
@@ -17,8 +25,8 @@ import type {
   StorageEntry,
   StorageLock,
   StorageOpenOptions,
+  StorageTimer,
 } from "./storage.ts";
-import { drive, driveSync, step, type Twin } from "./twin.ts";
 
 /** How a {@linkcode DiskStorage} opens its files. */
 export interface DiskStorageOptions {
@@ -80,7 +88,7 @@ export class DiskStorage implements Storage {
     return DirectFile.open(path, this.#fileOptions(options));
   }
 
-  /** The twin of {@linkcode DiskStorage.open} that blocks. */
+  /** The blocking version of {@linkcode DiskStorage.open}. */
   openSync(path: string, options: StorageOpenOptions = {}): DirectFile {
     return DirectFile.openSync(path, this.#fileOptions(options));
   }
@@ -94,7 +102,7 @@ export class DiskStorage implements Storage {
     return drive(renaming(from, to));
   }
 
-  /** The twin of {@linkcode DiskStorage.rename} that blocks. */
+  /** The blocking version of {@linkcode DiskStorage.rename}. */
   renameSync(from: string, to: string): void {
     driveSync(renaming(from, to));
   }
@@ -104,7 +112,7 @@ export class DiskStorage implements Storage {
     return drive(removing(path));
   }
 
-  /** The twin of {@linkcode DiskStorage.remove} that blocks. */
+  /** The blocking version of {@linkcode DiskStorage.remove}. */
   removeSync(path: string): void {
     driveSync(removing(path));
   }
@@ -114,7 +122,7 @@ export class DiskStorage implements Storage {
     return drive(listing(path));
   }
 
-  /** The twin of {@linkcode DiskStorage.list} that blocks. */
+  /** The blocking version of {@linkcode DiskStorage.list}. */
   listSync(path: string): StorageEntry[] {
     return driveSync(listing(path));
   }
@@ -131,7 +139,7 @@ export class DiskStorage implements Storage {
     return drive(makingDirectory(path));
   }
 
-  /** The twin of {@linkcode DiskStorage.makeDirectory} that blocks. */
+  /** The blocking version of {@linkcode DiskStorage.makeDirectory}. */
   makeDirectorySync(path: string): boolean {
     return driveSync(makingDirectory(path));
   }
@@ -141,7 +149,7 @@ export class DiskStorage implements Storage {
     return drive(syncingDirectory(path));
   }
 
-  /** The twin of {@linkcode DiskStorage.syncDirectory} that blocks. */
+  /** The blocking version of {@linkcode DiskStorage.syncDirectory}. */
   syncDirectorySync(path: string): void {
     driveSync(syncingDirectory(path));
   }
@@ -189,10 +197,33 @@ export class DiskStorage implements Storage {
     });
   }
 
-  /** The twin of {@linkcode DiskStorage.delay} that blocks the thread. */
+  /** The blocking version of {@linkcode DiskStorage.delay}: it blocks the thread. */
   delaySync(durationMs: number): void {
     checkDelay(durationMs);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+  }
+
+  /**
+   * Runs a function once, after some time, unless it is cancelled.
+   *
+   * It does not keep the process alive.
+   *
+   * @throws {RangeError} If `delayMs` is not from 0 to 2^31 - 1.
+   *
+   * @example A call that is taken back
+   * ```ts
+   * import { DiskStorage } from "@basalt/io";
+   *
+   * const storage = new DiskStorage();
+   * const timer = storage.after(1000, () => console.log("idle for a second"));
+   * timer.cancel();
+   * ```
+   */
+  after(delayMs: number, run: () => void): StorageTimer {
+    checkDelay(delayMs, "delayMs");
+    const timer = setTimeout(run, delayMs);
+    Deno.unrefTimer(timer);
+    return { cancel: () => clearTimeout(timer) };
   }
 
   /**
@@ -221,21 +252,20 @@ export class DiskStorage implements Storage {
   }
 }
 
-/** A step whose errors carry the call and the path. */
+/** A task whose errors carry the call and the path. */
 function* named<T>(
   syscall: string,
   path: string,
-  run: () => Promise<T>,
-  runSync: () => T,
-): Twin<T> {
+  task: Task<T>,
+): Task<T> {
   try {
-    return yield* step(run, runSync);
+    return yield* task;
   } catch (error) {
     throw adapted(error, syscall, path);
   }
 }
 
-function* renaming(from: string, to: string): Twin<void> {
+function* renaming(from: string, to: string): Task<void> {
   const [old, wanted] = [
     pathString("rename file", from),
     pathString("rename file", to),
@@ -243,28 +273,25 @@ function* renaming(from: string, to: string): Twin<void> {
   yield* named(
     "rename",
     old,
-    () => Deno.rename(old, wanted),
-    () => Deno.renameSync(old, wanted),
+    denoRename(old, wanted),
   );
 }
 
-function* removing(where: string): Twin<void> {
+function* removing(where: string): Task<void> {
   const path = pathString("remove file", where);
   yield* named(
     "unlink",
     path,
-    () => Deno.remove(path),
-    () => Deno.removeSync(path),
+    denoRemove(path),
   );
 }
 
-function* listing(where: string): Twin<StorageEntry[]> {
+function* listing(where: string): Task<StorageEntry[]> {
   const path = pathString("list directory", where);
   const entries = yield* named(
     "scandir",
     path,
-    () => Array.fromAsync(Deno.readDir(path)),
-    () => Array.from(Deno.readDirSync(path)),
+    denoReadDir(path),
   );
   return entries
     .map(({ name, isFile, isDirectory }) => ({ name, isFile, isDirectory }))
@@ -276,7 +303,7 @@ function* listing(where: string): Twin<StorageEntry[]> {
  *
  * The parent is opened first: who may not sync it makes nothing.
  */
-function* makingDirectory(where: string): Twin<boolean> {
+function* makingDirectory(where: string): Task<boolean> {
   const path = pathString("make directory", where);
   const parent = parentOf(path);
   let opened: number | undefined;
@@ -303,7 +330,7 @@ function* makingDirectory(where: string): Twin<boolean> {
 }
 
 /** Makes the name of a directory durable that is there: who made it may have been killed before it was. Where its parent is out of reach, it was not made here. */
-function* syncName(path: string): Twin<void> {
+function* syncName(path: string): Task<void> {
   const parent = parentOf(path);
   if (!isPermitted("read", parent)) return;
   try {
@@ -316,13 +343,12 @@ function* syncName(path: string): Twin<void> {
 }
 
 /** Makes one directory; `false` if it is there. */
-function* makeOne(path: string): Twin<boolean> {
+function* makeOne(path: string): Task<boolean> {
   try {
     yield* named(
       "mkdir",
       path,
-      () => Deno.mkdir(path),
-      () => Deno.mkdirSync(path),
+      denoMkdir(path),
     );
     return true;
   } catch (error) {
@@ -333,13 +359,12 @@ function* makeOne(path: string): Twin<boolean> {
 }
 
 /** Whether there is a directory; for anything else the error that making it has. */
-function* isDirectoryThere(path: string): Twin<boolean> {
+function* isDirectoryThere(path: string): Task<boolean> {
   try {
     const { isDirectory } = yield* named(
       "mkdir",
       path,
-      () => Deno.stat(path),
-      () => Deno.statSync(path),
+      denoStat(path),
     );
     if (isDirectory) return true;
   } catch (error) {
@@ -349,7 +374,7 @@ function* isDirectoryThere(path: string): Twin<boolean> {
   throw failure("ENOTDIR", "mkdir", path);
 }
 
-function* syncingDirectory(where: string): Twin<void> {
+function* syncingDirectory(where: string): Task<void> {
   const path = pathString("sync directory", where);
   const file = yield* openDirectory(path);
   try {

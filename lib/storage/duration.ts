@@ -7,14 +7,14 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not from 0 to 2^31 - 1.
  */
-export function checkDelay(durationMs: number): void {
+export function checkDelay(durationMs: number, name = "durationMs"): void {
   if (typeof durationMs !== "number") {
     throw new TypeError(
-      `Cannot wait as 'durationMs' must be a number: received ${typeof durationMs}`,
+      `Cannot wait as '${name}' must be a number: received ${typeof durationMs}`,
     );
   }
   if (durationMs >= 0 && durationMs <= MAX_DELAY_MS) return;
   throw new RangeError(
-    `Cannot wait as 'durationMs' must be from 0 to ${MAX_DELAY_MS}: received ${durationMs}`,
+    `Cannot wait as '${name}' must be from 0 to ${MAX_DELAY_MS}: received ${durationMs}`,
   );
 }

@@ -1,3 +1,4 @@
+import { step, type Task } from "../base/mod.ts";
 import {
   engine,
   type Flight,
@@ -8,7 +9,6 @@ import {
 import type { Loan } from "../pool/mod.ts";
 import { operationFailure } from "./errors.ts";
 import { type FileCounters, fileCounters } from "./file_stats.ts";
-import { step, type Twin } from "./twin.ts";
 
 /** An operation as a file sees it. */
 export interface Kind {
@@ -80,7 +80,7 @@ export function* runOn(
   file: number,
   path: string,
   { code, syscall }: Kind,
-): Twin<void> {
+): Task<void> {
   const operation: Operation = {
     code,
     flags: 0,
@@ -210,7 +210,7 @@ export class FileOperations {
   }
 
   /** Runs one operation; gives the bytes that it moved. Its loan stays the caller's. */
-  one(request: Request): Twin<number> {
+  one(request: Request): Task<number> {
     return step(
       () =>
         new Promise((resolve, reject) =>
@@ -221,7 +221,7 @@ export class FileOperations {
   }
 
   /** Runs operations side by side; gives the bytes that each moved, when all are over, or throws the error of the first that failed. Their loans stay the caller's. */
-  many(requests: readonly Request[]): Twin<number[]> {
+  many(requests: readonly Request[]): Task<number[]> {
     return step(
       () =>
         new Promise((resolve, reject) => {

@@ -31,6 +31,7 @@ export type {
   StorageFile,
   StorageLock,
   StorageOpenOptions,
+  StorageTimer,
   WriteOptions,
 } from "./storage.ts";
 export type {
@@ -38,13 +39,6 @@ export type {
   ReadManyOptions,
   WriteItem,
 } from "./transfer_options.ts";
-export {
-  drive,
-  driveSync,
-  step,
-  stream,
-  streamSync,
-  together,
-} from "./twin.ts";
-export type { Step, Twin } from "./twin.ts";
+export { TaskFile } from "./task_file.ts";
+export { TaskStorage } from "./task_storage.ts";
 export type { DirectProof } from "./verify_direct.ts";

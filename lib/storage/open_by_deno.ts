@@ -1,9 +1,10 @@
+import type { Task } from "../base/mod.ts";
 import { checked, native, Unsupported } from "../native/mod.ts";
+import { denoOpen, denoStat } from "./deno_calls.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapted, codeOf } from "./errors.ts";
 import { parentOf } from "./paths.ts";
 import { isAtLeast, kernelRelease } from "./probe.ts";
-import { step, type Twin } from "./twin.ts";
 
 /** Marks lie below this position, which even the oldest filesystems let a file be set to. */
 const MARK_LIMIT = 2 ** 28;
@@ -24,7 +25,7 @@ const NOT_FOUND = -2;
 export function* openByDeno(
   path: string,
   how: OpenHow,
-): Twin<number | undefined> {
+): Task<number | undefined> {
   // A link to what is not there yet, which cannot be told from a link to a FIFO that comes meanwhile.
   if (how.make === "missing") return undefined;
   // Before, nobody confirms what setting O_DIRECT on an open file is worth: some filesystems look at the flag of open(2) only.
@@ -42,10 +43,7 @@ export function* openByDeno(
   if (mode !== undefined) options.mode = mode;
   let file: Deno.FsFile;
   try {
-    file = yield* step(
-      () => Deno.open(path, options),
-      () => Deno.openSync(path, options),
-    );
+    file = yield* denoOpen(path, options);
   } catch (error) {
     throw adapted(error, "open", path);
   }
@@ -83,9 +81,9 @@ export function isPermitted(name: "read" | "write", path: string): boolean {
 }
 
 /** What the path leads to, if it is of the kind that is wanted. */
-function* look(path: string, how: OpenHow): Twin<Deno.FileInfo | undefined> {
+function* look(path: string, how: OpenHow): Task<Deno.FileInfo | undefined> {
   try {
-    const stat = yield* step(() => Deno.stat(path), () => Deno.statSync(path));
+    const stat = yield* denoStat(path);
     return (how.directory ? stat.isDirectory : stat.isFile) ? stat : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return undefined;

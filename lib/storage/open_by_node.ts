@@ -1,10 +1,10 @@
+import { step, type Task } from "../base/mod.ts";
 import { checked, native, nodeModule } from "../native/mod.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapted } from "./errors.ts";
-import { step, type Twin } from "./twin.ts";
 
 /** Opens with any flags and for anything: `node:fs` passes them on, checks the permissions as Deno does, and gives a descriptor. But it takes 23 ms to load. */
-export function* openByNode(path: string, how: OpenHow): Twin<number> {
+export function* openByNode(path: string, how: OpenHow): Task<number> {
   const { closeSync, open, openSync } = nodeModule("node:fs");
   const flags = flagsOf(how);
   let fd: number;

@@ -1,7 +1,7 @@
+import type { Task } from "../base/mod.ts";
 import { native, statusError, Unsupported } from "../native/mod.ts";
 import { closeDescriptor, openDescriptor } from "./descriptor.ts";
 import { pathString } from "./paths.ts";
-import type { Twin } from "./twin.ts";
 
 const EACCES = -13;
 const EINVAL = -22;
@@ -11,7 +11,7 @@ const EINVAL = -22;
  *
  * @throws {Unsupported} If the kernel does not tell: the filesystem has no leases, or the file is another user's.
  */
-export function* isOpenElsewhere(where: string): Twin<boolean> {
+export function* isOpenElsewhere(where: string): Task<boolean> {
   const path = pathString("look who has a file open", where);
   const file = yield* openDescriptor(path, { read: true });
   try {

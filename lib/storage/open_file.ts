@@ -1,6 +1,8 @@
+import type { Task } from "../base/mod.ts";
 import { engine } from "../engine/mod.ts";
 import { errnoName, native, systemError, Unsupported } from "../native/mod.ts";
 import type { Capabilities, Tier } from "./capabilities.ts";
+import { denoRemove } from "./deno_calls.ts";
 import { closeDescriptor, openDescriptor, type OpenHow } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
 import { codeOf } from "./errors.ts";
@@ -14,7 +16,6 @@ import {
   kindOf,
   probeFile,
 } from "./probe.ts";
-import { step, type Twin } from "./twin.ts";
 
 /** An open file of the library, and what it can do. */
 export interface OpenedFile {
@@ -62,7 +63,7 @@ const S_IFBLK = 0o060000;
 export function* openFile(
   path: string,
   request: OpenRequest,
-): Twin<OpenedFile> {
+): Task<OpenedFile> {
   const access = { read: request.read, write: request.write };
   let refusal: Refusal | undefined;
   if (request.direct !== "never") {
@@ -105,7 +106,7 @@ function* openDirectly(
   path: string,
   access: OpenHow,
   request: OpenRequest,
-): Twin<OpenedFile | Refusal> {
+): Task<OpenedFile | Refusal> {
   const attempt = { exclusive: false };
   let found: Found;
   try {
@@ -146,7 +147,7 @@ function* openThroughCache(
   access: OpenHow,
   request: OpenRequest,
   refusal: Refusal | undefined,
-): Twin<Found> {
+): Task<Found> {
   if (refusal === undefined || !(refusal.made || refusal.probe)) {
     return yield* openOrMake(path, access, request, { exclusive: false });
   }
@@ -168,7 +169,7 @@ function* openOrMake(
   how: OpenHow,
   { create, createNew, mode }: OpenRequest,
   attempt: { exclusive: boolean },
-): Twin<Found> {
+): Task<Found> {
   const exclusive = { ...how, make: "new", mode } as const;
   if (!create && !createNew) {
     return { file: yield* openDescriptor(path, how), made: false };
@@ -251,7 +252,7 @@ function* finish(
   request: OpenRequest,
   probe: FileProbe,
   way: Way,
-): Twin<OpenedFile> {
+): Task<OpenedFile> {
   if (request.truncate && probe.sizeBytes > 0) {
     yield* runOn(file, path, TRUNCATE);
   }
@@ -287,9 +288,9 @@ function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
 }
 
 /** Removes a file that this call made; what cannot be removed stays, the error that led here counts more. */
-function* removeAgain(path: string): Twin<void> {
+function* removeAgain(path: string): Task<void> {
   try {
-    yield* step(() => Deno.remove(path), () => Deno.removeSync(path));
+    yield* denoRemove(path);
   } catch {
     // Nothing to tell anybody: see above.
   }

@@ -1,3 +1,4 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { failure } from "./errors.ts";
@@ -8,9 +9,11 @@ import type {
   StorageFile,
   StorageLock,
   StorageOpenOptions,
+  StorageTimer,
   WriteOptions,
 } from "./storage.ts";
-import { drive, driveSync, step, type Twin } from "./twin.ts";
+import type { TaskFile } from "./task_file.ts";
+import { TaskStorage } from "./task_storage.ts";
 
 /** The physical block of files in a directory where none was opened. */
 const PAGE_BYTES = 4096;
@@ -34,7 +37,7 @@ interface Node {
  * Nothing is synced or locked.
  */
 export class OverlayStorage implements Storage {
-  readonly #below: Storage;
+  readonly #below: TaskStorage;
   readonly #writeOnly: (path: string) => boolean;
   /** What was touched; `null` where it was removed. */
   readonly #nodes = new Map<string, Node | null>();
@@ -43,7 +46,7 @@ export class OverlayStorage implements Storage {
 
   /** @param writeOnly Tells the files that are written and not read: their bytes are not kept. */
   constructor(below: Storage, writeOnly: (path: string) => boolean) {
-    this.#below = below;
+    this.#below = new TaskStorage(below);
     this.#writeOnly = writeOnly;
   }
 
@@ -54,7 +57,7 @@ export class OverlayStorage implements Storage {
     return driveSync(this.#open(path, options));
   }
 
-  *#open(path: string, options: StorageOpenOptions): Twin<StorageFile> {
+  *#open(path: string, options: StorageOpenOptions): Task<StorageFile> {
     const { create = false, createNew = false } = options;
     const node = yield* this.#node(path);
     if (node === undefined) {
@@ -64,10 +67,7 @@ export class OverlayStorage implements Storage {
     if (createNew) throw failure("EEXIST", "open", path);
     const { base } = node;
     if (base === undefined) return new OverlayFile(path, node, undefined);
-    const below = yield* step(
-      () => this.#below.open(base),
-      () => this.#below.openSync(base),
-    );
+    const below = yield* this.#below.open(base);
     return new OverlayFile(path, node, below);
   }
 
@@ -85,21 +85,18 @@ export class OverlayStorage implements Storage {
   }
 
   /** The file at a path; `undefined` if there is none. */
-  *#node(path: string): Twin<Node | undefined> {
+  *#node(path: string): Task<Node | undefined> {
     const known = this.#nodes.get(path);
     if (known !== undefined) return known ?? undefined;
-    let file: StorageFile;
+    let file: TaskFile;
     try {
-      file = yield* step(
-        () => this.#below.open(path),
-        () => this.#below.openSync(path),
-      );
+      file = yield* this.#below.open(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
-    const size = yield* step(() => file.size(), () => file.sizeSync());
-    yield* step(() => file.close(), () => file.closeSync());
+    const size = yield* file.size();
+    yield* file.close();
     const { capabilities } = file;
     this.#capabilities = capabilities;
     const node: Node = {
@@ -121,7 +118,7 @@ export class OverlayStorage implements Storage {
     driveSync(this.#rename(from, to));
   }
 
-  *#rename(from: string, to: string): Twin<void> {
+  *#rename(from: string, to: string): Task<void> {
     const node = yield* this.#node(from);
     if (node === undefined) throw failure("ENOENT", "rename", from);
     this.#nodes.set(to, node);
@@ -135,20 +132,21 @@ export class OverlayStorage implements Storage {
     driveSync(this.#remove(path));
   }
 
-  *#remove(path: string): Twin<void> {
+  *#remove(path: string): Task<void> {
     const node = yield* this.#node(path);
     if (node === undefined) throw failure("ENOENT", "unlink", path);
     this.#nodes.set(path, null);
   }
 
-  async list(path: string): Promise<StorageEntry[]> {
-    return this.#listed(path, await this.#below.list(path));
+  list(path: string): Promise<StorageEntry[]> {
+    return drive(this.#list(path));
   }
   listSync(path: string): StorageEntry[] {
-    return this.#listed(path, this.#below.listSync(path));
+    return driveSync(this.#list(path));
   }
 
-  #listed(path: string, below: readonly StorageEntry[]): StorageEntry[] {
+  *#list(path: string): Task<StorageEntry[]> {
+    const below = yield* this.#below.list(path);
     const prefix = path.endsWith("/") ? path : `${path}/`;
     const entries = new Map(below.map((entry) => [entry.name, entry]));
     for (const [each, node] of this.#nodes) {
@@ -174,25 +172,28 @@ export class OverlayStorage implements Storage {
     return { release: () => {} };
   }
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
-    return this.#below.delay(durationMs, options);
+    return this.#below.storage.delay(durationMs, options);
   }
   delaySync(durationMs: number): void {
-    this.#below.delaySync(durationMs);
+    this.#below.storage.delaySync(durationMs);
+  }
+  after(delayMs: number, run: () => void): StorageTimer {
+    return this.#below.storage.after(delayMs, run);
   }
   now(): number {
-    return this.#below.now();
+    return this.#below.storage.now();
   }
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    return this.#below.random(bytes);
+    return this.#below.storage.random(bytes);
   }
 }
 
 class OverlayFile implements StorageFile {
   readonly path: string;
   readonly #node: Node;
-  readonly #below: StorageFile | undefined;
+  readonly #below: TaskFile | undefined;
 
-  constructor(path: string, node: Node, below: StorageFile | undefined) {
+  constructor(path: string, node: Node, below: TaskFile | undefined) {
     this.path = path;
     this.#node = node;
     this.#below = below;
@@ -213,17 +214,14 @@ class OverlayFile implements StorageFile {
     buffer: PooledBuffer,
     position: number,
     range: BufferRange = {},
-  ): Twin<number> {
+  ): Task<number> {
     const { start = 0, length = buffer.length - start } = range;
     const { size, baseBytes, pages } = this.#node;
     const valid = Math.max(0, Math.min(length, size - position));
     const below = this.#below;
     let known = 0;
     if (below !== undefined && position < baseBytes) {
-      const read = yield* step(
-        () => below.read(buffer, position, { start, length }),
-        () => below.readSync(buffer, position, { start, length }),
-      );
+      const read = yield* below.read(buffer, position, { start, length });
       known = Math.min(read, baseBytes - position, valid);
     }
     const bytes = buffer.bytes.subarray(start, start + valid);
@@ -312,10 +310,10 @@ class OverlayFile implements StorageFile {
     this.#below?.settleSync();
   }
   close(): Promise<void> {
-    return this.#below?.close() ?? Promise.resolve();
+    return this.#below?.file.close() ?? Promise.resolve();
   }
   closeSync(): void {
-    this.#below?.closeSync();
+    this.#below?.file.closeSync();
   }
 }
 

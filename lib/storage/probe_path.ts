@@ -1,8 +1,10 @@
+import { drive, driveSync, step, type Task } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
+import { denoRemove, denoStat } from "./deno_calls.ts";
 import { DirectFile } from "./direct_file.ts";
 import { adapted } from "./errors.ts";
 import { pathString } from "./paths.ts";
-import { drive, driveSync, step, type Twin } from "./twin.ts";
+import { TaskFile } from "./task_file.ts";
 
 /**
  * What files can do at a place, and why: the file itself, or a new one in the directory, which is removed again.
@@ -26,19 +28,16 @@ export function probePath(path: string | URL): Promise<Capabilities> {
   return drive(probing(path));
 }
 
-/** The twin of {@linkcode probePath} that blocks. */
+/** The blocking version of {@linkcode probePath}. */
 export function probePathSync(path: string | URL): Capabilities {
   return driveSync(probing(path));
 }
 
-function* probing(where: string | URL): Twin<Capabilities> {
+function* probing(where: string | URL): Task<Capabilities> {
   const path = pathString("probe", where);
   let isDirectory: boolean;
   try {
-    ({ isDirectory } = yield* step(
-      () => Deno.stat(path),
-      () => Deno.statSync(path),
-    ));
+    ({ isDirectory } = yield* denoStat(path));
   } catch (error) {
     throw adapted(error, "stat", path);
   }
@@ -54,20 +53,20 @@ function* probing(where: string | URL): Twin<Capabilities> {
 function* probingFile(
   path: string,
   options: { write?: boolean; createNew?: boolean },
-): Twin<Capabilities> {
+): Task<Capabilities> {
   const all = { read: true, ...options };
   const file = yield* step(
     () => DirectFile.open(path, all),
     () => DirectFile.openSync(path, all),
   );
-  yield* step(() => file.close(), () => file.closeSync());
+  yield* new TaskFile(file).close();
   return file.capabilities;
 }
 
 /** Removes the file, if it came to be. */
-function* removing(path: string): Twin<void> {
+function* removing(path: string): Task<void> {
   try {
-    yield* step(() => Deno.remove(path), () => Deno.removeSync(path));
+    yield* denoRemove(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
       throw adapted(error, "unlink", path);

@@ -47,7 +47,7 @@ export interface StorageOpenOptions {
 }
 
 /**
- * An open file: operations at explicit positions, in bytes, each with a twin that blocks.
+ * An open file: operations at explicit positions, in bytes, each with a blocking version.
  *
  * Positions, lengths and the start within the buffer must suit {@linkcode Capabilities}; what does not is a `RangeError` that names the nearest right values.
  */
@@ -63,7 +63,7 @@ export interface StorageFile {
     position: number,
     range?: BufferRange,
   ): Promise<number>;
-  /** The twin of {@linkcode StorageFile.read} that blocks. */
+  /** The blocking version of {@linkcode StorageFile.read}. */
   readSync(buffer: PooledBuffer, position: number, range?: BufferRange): number;
 
   /** Writes a range of `buffer` at `position`, all of it. Resolves to the bytes written. */
@@ -72,7 +72,7 @@ export interface StorageFile {
     position: number,
     options?: WriteOptions,
   ): Promise<number>;
-  /** The twin of {@linkcode StorageFile.write} that blocks. */
+  /** The blocking version of {@linkcode StorageFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
@@ -81,12 +81,12 @@ export interface StorageFile {
 
   /** Makes everything that was written durable. `"data"` if not told otherwise. */
   sync(durability?: Exclude<Durability, "none">): Promise<void>;
-  /** The twin of {@linkcode StorageFile.sync} that blocks. */
+  /** The blocking version of {@linkcode StorageFile.sync}. */
   syncSync(durability?: Exclude<Durability, "none">): void;
 
   /** Sets the size in bytes; new bytes are zeros. */
   truncate(length: number): Promise<void>;
-  /** The twin of {@linkcode StorageFile.truncate} that blocks. */
+  /** The blocking version of {@linkcode StorageFile.truncate}. */
   truncateSync(length: number): void;
 
   /**
@@ -99,7 +99,7 @@ export interface StorageFile {
     length: number,
     options?: PreallocateOptions,
   ): Promise<boolean>;
-  /** The twin of {@linkcode StorageFile.preallocate} that blocks. */
+  /** The blocking version of {@linkcode StorageFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
@@ -108,7 +108,7 @@ export interface StorageFile {
 
   /** The size in bytes. */
   size(): Promise<number>;
-  /** The twin of {@linkcode StorageFile.size} that blocks. */
+  /** The blocking version of {@linkcode StorageFile.size}. */
   sizeSync(): number;
 
   /** Blocks until no operation of this file is in flight; their promises settle in later turns. */
@@ -116,7 +116,7 @@ export interface StorageFile {
 
   /** Ends the file after its operations in flight; closing twice does nothing. */
   close(): Promise<void>;
-  /** The twin of {@linkcode StorageFile.close} that blocks. */
+  /** The blocking version of {@linkcode StorageFile.close}. */
   closeSync(): void;
 }
 
@@ -128,6 +128,12 @@ export interface StorageEntry {
   isFile: boolean;
   /** Whether it is a directory. */
   isDirectory: boolean;
+}
+
+/** A call that {@linkcode Storage.after} will make. */
+export interface StorageTimer {
+  /** Takes the call back; does nothing if it was made, or was cancelled before. */
+  cancel(): void;
 }
 
 /** A lock on a directory, held until it is released or its process ends. */
@@ -144,32 +150,32 @@ export interface StorageLock {
 export interface Storage {
   /** Opens a file. */
   open(path: string, options?: StorageOpenOptions): Promise<StorageFile>;
-  /** The twin of {@linkcode Storage.open} that blocks. */
+  /** The blocking version of {@linkcode Storage.open}. */
   openSync(path: string, options?: StorageOpenOptions): StorageFile;
 
   /** Gives a file another name in the same filesystem, replacing a file that has it. Not durable until the directory is synced. */
   rename(from: string, to: string): Promise<void>;
-  /** The twin of {@linkcode Storage.rename} that blocks. */
+  /** The blocking version of {@linkcode Storage.rename}. */
   renameSync(from: string, to: string): void;
 
   /** Removes a file. Not durable until the directory is synced. */
   remove(path: string): Promise<void>;
-  /** The twin of {@linkcode Storage.remove} that blocks. */
+  /** The blocking version of {@linkcode Storage.remove}. */
   removeSync(path: string): void;
 
   /** The entries of a directory, ordered by name. */
   list(path: string): Promise<StorageEntry[]>;
-  /** The twin of {@linkcode Storage.list} that blocks. */
+  /** The blocking version of {@linkcode Storage.list}. */
   listSync(path: string): StorageEntry[];
 
   /** Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made. */
   makeDirectory(path: string): Promise<boolean>;
-  /** The twin of {@linkcode Storage.makeDirectory} that blocks. */
+  /** The blocking version of {@linkcode Storage.makeDirectory}. */
   makeDirectorySync(path: string): boolean;
 
   /** Makes the names in a directory durable: `fsync(2)` of the directory. */
   syncDirectory(path: string): Promise<void>;
-  /** The twin of {@linkcode Storage.syncDirectory} that blocks. */
+  /** The blocking version of {@linkcode Storage.syncDirectory}. */
   syncDirectorySync(path: string): void;
 
   /** Takes the exclusive lock of a directory (`flock(2)`) without waiting; `undefined` while another holds it. */
@@ -177,8 +183,15 @@ export interface Storage {
 
   /** Waits, at most 2^31 - 1 ms; the storage's own time passes. */
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void>;
-  /** The twin of {@linkcode Storage.delay} that blocks. */
+  /** The blocking version of {@linkcode Storage.delay}. */
   delaySync(durationMs: number): void;
+  /**
+   * Runs a function once, when the storage's own clock has advanced by `delayMs`, unless cancelled.
+   *
+   * It runs in a turn of its own, never within this call, and does not keep the process alive.
+   * The delay is at most 2^31 - 1 ms.
+   */
+  after(delayMs: number, run: () => void): StorageTimer;
   /** Microseconds since the Unix epoch, UTC. */
   now(): number;
   /** A view filled with random bytes, the same one that was given. */

@@ -1,6 +1,6 @@
 import type { Durability } from "../storage/mod.ts";
 
-/** What the disk is asked to do. A blocking twin has the kind of the other one. */
+/** What the disk is asked to do. A blocking call has the kind of the asynchronous one. */
 export type OperationKind =
   | "open"
   | "read"
@@ -38,7 +38,7 @@ export interface Operation extends OperationDetails {
   readonly number: number;
   /** How manieth of its kind it is, from 1. */
   readonly numberOfKind: number;
-  /** Whether it is the twin that blocks. */
+  /** Whether it is the blocking version. */
   readonly blocking: boolean;
 }
 

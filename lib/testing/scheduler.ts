@@ -28,6 +28,8 @@ export class Scheduler {
   readonly #random: SeededRandom;
   readonly #clock: SimulatedClock;
   readonly #inFlight: Set<InFlight> = new Set();
+  /** Timers: they wait for the clock and do not move it. */
+  readonly #timers: Set<InFlight> = new Set();
   /** Completed, but nobody was told yet. */
   readonly #completed: Set<InFlight> = new Set();
   readonly #manual: boolean;
@@ -42,6 +44,7 @@ export class Scheduler {
     this.#random = random;
     this.#clock = clock;
     this.#manual = manual;
+    clock.onAdvance = () => this.#callTurnIfDue();
   }
 
   /** What was begun and has not completed, in the order of beginning. */
@@ -55,9 +58,16 @@ export class Scheduler {
     this.#callTurn();
   }
 
-  /** Takes an operation out that nobody waits for any more. */
+  /** Begins a timer, which is over once the clock has come that far for other reasons. */
+  beginTimer(timer: InFlight): void {
+    this.#timers.add(timer);
+    this.#callTurnIfDue();
+  }
+
+  /** Takes an operation or a timer out that nobody waits for any more. */
   withdraw(operation: InFlight): void {
     this.#inFlight.delete(operation);
+    this.#timers.delete(operation);
   }
 
   /** Completes an operation now; who waits for it is told in a later turn. Answers `false` if there is none. */
@@ -81,11 +91,16 @@ export class Scheduler {
   cancelAll(): void {
     const operations = this.inFlight;
     this.#inFlight.clear();
+    this.#timers.clear();
     for (const operation of operations) {
       operation.cancel();
       this.#completed.add(operation);
     }
     if (operations.length > 0) this.#callTurn();
+  }
+
+  #callTurnIfDue(): void {
+    if (this.#dueTimer !== undefined) this.#callTurn();
   }
 
   #callTurn(): void {
@@ -103,6 +118,19 @@ export class Scheduler {
       break;
     }
     if (this.#ready.length + this.#completed.size > 0) this.#callTurn();
+    else this.#callTurnIfDue();
+  }
+
+  /** The timer that is over by now and was due before all others; of several, the oldest. */
+  get #dueTimer(): InFlight | undefined {
+    let first: InFlight | undefined;
+    for (const timer of this.#timers) {
+      if (timer.dueMicros > this.#clock.elapsedMicros) continue;
+      if (first === undefined || timer.dueMicros < first.dueMicros) {
+        first = timer;
+      }
+    }
+    return first;
   }
 
   /** What completes without being told to. */
@@ -112,16 +140,22 @@ export class Scheduler {
   }
 
   #completeOne(): void {
-    const inFlight = this.#ready;
-    if (inFlight.length === 0) return;
-    this.#clock.reach(Math.min(...inFlight.map((each) => each.dueMicros)));
+    const ready = this.#ready;
+    if (ready.length > 0) {
+      const all = [...ready, ...this.#timers];
+      this.#clock.reach(Math.min(...all.map((each) => each.dueMicros)));
+    }
     const { elapsedMicros } = this.#clock;
-    const due = inFlight.filter((each) => each.dueMicros <= elapsedMicros);
+    const due = ready.filter((each) => each.dueMicros <= elapsedMicros);
+    const timer = this.#dueTimer;
+    if (timer !== undefined) due.push(timer);
+    if (due.length === 0) return;
     this.#complete(due[this.#random.below(due.length)]!);
   }
 
   #complete(operation: InFlight): void {
     this.#inFlight.delete(operation);
+    this.#timers.delete(operation);
     this.#clock.reach(operation.dueMicros);
     operation.complete();
     this.#completed.add(operation);

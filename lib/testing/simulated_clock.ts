@@ -2,6 +2,8 @@
 export class SimulatedClock {
   /** How much time passes at each {@linkcode SimulatedClock.now}. */
   stepMicros: number;
+  /** Called whenever time has passed. */
+  onAdvance: () => void = () => {};
   /** Time since the clock was made: never goes back. */
   #elapsedMicros = 0;
   /** What the elapsed time is counted from. */
@@ -30,17 +32,22 @@ export class SimulatedClock {
   /** The time since the Unix epoch; then a step passes. */
   now(): number {
     const { micros } = this;
-    this.#elapsedMicros += this.stepMicros;
+    if (this.stepMicros > 0) this.#pass(this.#elapsedMicros + this.stepMicros);
     return micros;
   }
 
   /** Lets time pass. */
   advance(milliseconds: number): void {
-    this.#elapsedMicros += Math.round(milliseconds * 1000);
+    this.#pass(this.#elapsedMicros + Math.round(milliseconds * 1000));
   }
 
   /** Lets time pass until this much has elapsed. */
   reach(elapsedMicros: number): void {
-    this.#elapsedMicros = Math.max(this.#elapsedMicros, elapsedMicros);
+    this.#pass(Math.max(this.#elapsedMicros, elapsedMicros));
+  }
+
+  #pass(elapsedMicros: number): void {
+    this.#elapsedMicros = elapsedMicros;
+    this.onAdvance();
   }
 }

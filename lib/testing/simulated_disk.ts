@@ -4,6 +4,7 @@ import type {
   StorageEntry,
   StorageLock,
   StorageOpenOptions,
+  StorageTimer,
 } from "../storage/mod.ts";
 import {
   checkDelay,
@@ -186,7 +187,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#opening(path, options));
   }
 
-  /** The twin of {@linkcode SimulatedDisk.open} that blocks. */
+  /** The blocking version of {@linkcode SimulatedDisk.open}. */
   openSync(path: string, options: StorageOpenOptions = {}): SimulatedFile {
     return this.#machine.runSync(this.#opening(path, options));
   }
@@ -197,7 +198,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#renaming(from, to));
   }
 
-  /** The twin of {@linkcode SimulatedDisk.rename} that blocks. */
+  /** The blocking version of {@linkcode SimulatedDisk.rename}. */
   renameSync(from: string, to: string): void {
     this.#machine.runSync(this.#renaming(from, to));
   }
@@ -208,7 +209,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#removing(path));
   }
 
-  /** The twin of {@linkcode SimulatedDisk.remove} that blocks. */
+  /** The blocking version of {@linkcode SimulatedDisk.remove}. */
   removeSync(path: string): void {
     this.#machine.runSync(this.#removing(path));
   }
@@ -219,7 +220,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#listing(path));
   }
 
-  /** The twin of {@linkcode SimulatedDisk.list} that blocks. */
+  /** The blocking version of {@linkcode SimulatedDisk.list}. */
   listSync(path: string): StorageEntry[] {
     return this.#machine.runSync(this.#listing(path));
   }
@@ -236,7 +237,7 @@ export class SimulatedDisk implements Storage {
     return isMade;
   }
 
-  /** The twin of {@linkcode SimulatedDisk.makeDirectory} that blocks. */
+  /** The blocking version of {@linkcode SimulatedDisk.makeDirectory}. */
   makeDirectorySync(path: string): boolean {
     const { missing, isMade } = this.#missing(path);
     const there = deepest(path, missing);
@@ -254,7 +255,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#syncingDirectory(path));
   }
 
-  /** The twin of {@linkcode SimulatedDisk.syncDirectory} that blocks. */
+  /** The blocking version of {@linkcode SimulatedDisk.syncDirectory}. */
   syncDirectorySync(path: string): void {
     this.#machine.runSync(this.#syncingDirectory(path));
   }
@@ -315,11 +316,41 @@ export class SimulatedDisk implements Storage {
     });
   }
 
-  /** The twin of {@linkcode SimulatedDisk.delay}: the clock goes on, at once. */
+  /** The blocking version of {@linkcode SimulatedDisk.delay}: the clock goes on, at once. */
   delaySync(durationMs: number): void {
     this.#machine.checkAlive();
     checkDelay(durationMs);
     this.#machine.clock.advance(durationMs);
+  }
+
+  /**
+   * Runs a function once, when the disk's clock has advanced by `delayMs`, unless it is cancelled.
+   *
+   * It runs in a turn of its own. It does not let time pass: the clock advances by delays,
+   * latencies and steps only. After a crash the function never runs.
+   */
+  after(delayMs: number, run: () => void): StorageTimer {
+    this.#machine.checkAlive();
+    checkDelay(delayMs, "delayMs");
+    const { clock, scheduler } = this.#machine;
+    let cancelled = false;
+    const timer: InFlight = {
+      owner: undefined,
+      parks: false,
+      dueMicros: clock.elapsedMicros + Math.round(delayMs * 1000),
+      complete: () => {},
+      cancel: () => {},
+      settle: () => {
+        if (!cancelled && !this.#machine.dead) run();
+      },
+    };
+    scheduler.beginTimer(timer);
+    return {
+      cancel(): void {
+        cancelled = true;
+        scheduler.withdraw(timer);
+      },
+    };
   }
 
   /** Microseconds since the Unix epoch by the disk's clock; then `timeStepMicros` pass. */

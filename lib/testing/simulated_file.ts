@@ -100,7 +100,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#reading(buffer, position, range));
   }
 
-  /** The twin of {@linkcode SimulatedFile.read} that blocks. */
+  /** The blocking version of {@linkcode SimulatedFile.read}. */
   readSync(
     buffer: PooledBuffer,
     position: number,
@@ -123,7 +123,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#writing(buffer, position, options));
   }
 
-  /** The twin of {@linkcode SimulatedFile.write} that blocks. */
+  /** The blocking version of {@linkcode SimulatedFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
@@ -138,7 +138,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#syncing(durability));
   }
 
-  /** The twin of {@linkcode SimulatedFile.sync} that blocks. */
+  /** The blocking version of {@linkcode SimulatedFile.sync}. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
     this.#runSync(this.#syncing(durability));
   }
@@ -149,7 +149,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#truncating(length));
   }
 
-  /** The twin of {@linkcode SimulatedFile.truncate} that blocks. */
+  /** The blocking version of {@linkcode SimulatedFile.truncate}. */
   truncateSync(length: number): void {
     this.#runSync(this.#truncating(length));
   }
@@ -170,7 +170,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#preallocating(position, length, options));
   }
 
-  /** The twin of {@linkcode SimulatedFile.preallocate} that blocks. */
+  /** The blocking version of {@linkcode SimulatedFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
@@ -185,7 +185,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#sizing());
   }
 
-  /** The twin of {@linkcode SimulatedFile.size} that blocks. */
+  /** The blocking version of {@linkcode SimulatedFile.size}. */
   sizeSync(): number {
     return this.#runSync(this.#sizing());
   }
@@ -200,7 +200,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#closing ??= this.#finish();
   }
 
-  /** The twin of {@linkcode SimulatedFile.close} that blocks. */
+  /** The blocking version of {@linkcode SimulatedFile.close}. */
   closeSync(): void {
     if (this.#closed) return;
     this.#closing ??= Promise.resolve();

@@ -6,10 +6,10 @@ import {
   type Answer,
   answerOf,
   DISKS,
+  type Mode,
+  MODES,
   simulatedLike,
   type Subject,
-  type Twin,
-  TWINS,
 } from "./subject.ts";
 
 const UNIT = 4096;
@@ -239,22 +239,22 @@ async function answers(
 }
 
 for (const kind of DISKS) {
-  for (const twin of TWINS) {
-    Deno.test(`SimulatedDisk answers like ${kind.name}, ${twin}`, () =>
-      compare(kind.make, twin));
+  for (const mode of MODES) {
+    Deno.test(`SimulatedDisk answers like ${kind.name}, ${mode}`, () =>
+      compare(kind.make, mode));
   }
 }
 
 async function compare(
-  make: (twin: Twin) => Subject,
-  twin: Twin,
+  make: (mode: Mode) => Subject,
+  mode: Mode,
 ): Promise<void> {
   await fc.assert(
     fc.asyncProperty(
       fc.array(call, { minLength: 1, maxLength: 25, size: "max" }),
       async (calls) => {
-        using disk = make(twin);
-        using simulated = simulatedLike(disk, twin);
+        using disk = make(mode);
+        using simulated = simulatedLike(disk, mode);
         const expected = await answers(disk, calls);
         assertEquals(await answers(simulated, calls), expected);
       },

@@ -287,10 +287,10 @@ async function answers(on: Subject): Promise<Map<string, unknown>> {
   return given;
 }
 
-for (const [kind, twin] of PAIRS) {
-  Deno.test(`every operand, SimulatedDisk like ${kind.name}, ${twin}`, async () => {
-    using disk = kind.make(twin);
-    using simulated = simulatedLike(disk, twin);
+for (const [kind, mode] of PAIRS) {
+  Deno.test(`every operand, SimulatedDisk like ${kind.name}, ${mode}`, async () => {
+    using disk = kind.make(mode);
+    using simulated = simulatedLike(disk, mode);
     const expected = await answers(disk);
     const given = await answers(simulated);
     assertEquals(given.size, expected.size);

@@ -887,6 +887,55 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
+    name: "after refuses what no timer can wait for",
+    prove(subject) {
+      const { storage } = subject;
+      for (const wrong of [-1, NaN, Infinity, 2 ** 31]) {
+        assertThrows(() => storage.after(wrong, () => {}), RangeError);
+      }
+      for (const wrong of ["1", null, undefined, 1n]) {
+        assertThrows(() => storage.after(wrong as never, () => {}), TypeError);
+      }
+      return Promise.resolve();
+    },
+  },
+  {
+    name: "after runs once, when the storage's time has come that far",
+    async prove(subject) {
+      const { storage } = subject;
+      const began = storage.now();
+      const ran: string[] = [];
+      let passed = 0;
+      storage.after(5, () => {
+        ran.push("later");
+        passed = storage.now() - began;
+      });
+      storage.after(0, () => ran.push("at once"));
+      assertEquals(ran, []);
+      for (let i = 0; i < 1000 && ran.length < 2; i++) await storage.delay(10);
+      await storage.delay(20);
+      assertEquals(ran, ["at once", "later"]);
+      // The clocks of a machine differ by what adjusts them.
+      assert(passed >= 4000);
+    },
+  },
+  {
+    name: "after can be cancelled, also twice, and also when it is over",
+    async prove(subject) {
+      const { storage } = subject;
+      const ran: string[] = [];
+      const cancelled = storage.after(5, () => ran.push("cancelled"));
+      const kept = storage.after(5, () => ran.push("kept"));
+      cancelled.cancel();
+      cancelled.cancel();
+      for (let i = 0; i < 1000 && ran.length < 1; i++) await storage.delay(10);
+      kept.cancel();
+      kept.cancel();
+      await storage.delay(20);
+      assertEquals(ran, ["kept"]);
+    },
+  },
+  {
     name: "random fills the view that it was given, and not twice the same",
     prove(subject) {
       const { storage } = subject;

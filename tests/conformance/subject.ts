@@ -12,9 +12,9 @@ import {
 import { FILES } from "../permissions.ts";
 
 /** Which form of an operation is called. */
-export type Twin = "async" | "sync";
+export type Mode = "async" | "sync";
 
-export const TWINS: readonly Twin[] = ["async", "sync"];
+export const MODES: readonly Mode[] = ["async", "sync"];
 
 /** What a call gave: a value, or what tells an error from another one. */
 export type Answer<T = unknown> = { value: T } | {
@@ -27,8 +27,8 @@ export type Answer<T = unknown> = { value: T } | {
   message: string;
 };
 
-/** The operations of a type that have a twin which blocks. */
-export type Twinned<T> = {
+/** The operations of a type that have a blocking version. */
+export type Paired<T> = {
   [K in keyof T]: K extends string ? `${K}Sync` extends keyof T ? K : never
     : never;
 }[keyof T];
@@ -47,18 +47,18 @@ export class Subject implements Disposable {
   readonly root: string;
   /** What files there can do. */
   readonly capabilities: Capabilities;
-  readonly #twin: Twin;
+  readonly #mode: Mode;
   readonly #remove: () => void;
 
   constructor(
     storage: Storage,
     root: string,
-    twin: Twin,
+    mode: Mode,
     remove: () => void = () => {},
   ) {
     this.storage = storage;
     this.root = root;
-    this.#twin = twin;
+    this.#mode = mode;
     this.#remove = remove;
     const probe = storage.openSync(`${root}/probe`, {
       write: true,
@@ -70,24 +70,24 @@ export class Subject implements Disposable {
   }
 
   /** Calls an operation in the form under test; throws what it throws. */
-  async call<T, K extends Twinned<T> & string>(
+  async call<T, K extends Paired<T> & string>(
     target: T,
     operation: K,
     ...given: Arguments<T, K>
   ): Promise<Result<T, K>> {
-    const name = this.#twin === "async" ? operation : `${operation}Sync`;
+    const name = this.#mode === "async" ? operation : `${operation}Sync`;
     const method = (target as Record<string, (...given: unknown[]) => unknown>)[
       name
     ]!;
     const answer = method.apply(target, given);
-    if (this.#twin === "async" && !(answer instanceof Promise)) {
+    if (this.#mode === "async" && !(answer instanceof Promise)) {
       throw new TypeError(`'${operation}' did not give a promise`);
     }
     return await answer as Result<T, K>;
   }
 
   /** Calls an operation in the form under test; errors are answers, too. A promise may be rejected, but the call must not throw. */
-  ask<T, K extends Twinned<T> & string>(
+  ask<T, K extends Paired<T> & string>(
     target: T,
     operation: K,
     ...given: Arguments<T, K>
@@ -132,18 +132,18 @@ export async function answerOf<T>(
 /** How a storage under test is made. */
 export interface SubjectKind {
   readonly name: string;
-  make(twin: Twin): Subject;
+  make(mode: Mode): Subject;
 }
 
 function disk(direct: "prefer" | "never"): SubjectKind {
   return {
     name: `DiskStorage (${direct})`,
-    make(twin) {
+    make(mode) {
       const root = Deno.makeTempDirSync({ prefix: "basalt_conformance_" });
       return new Subject(
         new DiskStorage({ direct }),
         root,
-        twin,
+        mode,
         () => Deno.removeSync(root, { recursive: true }),
       );
     },
@@ -151,18 +151,18 @@ function disk(direct: "prefer" | "never"): SubjectKind {
 }
 
 /** A simulated disk whose files are like those of another subject, at the same path. */
-export function simulatedLike(other: Subject, twin: Twin): Subject {
-  return simulated(other.root, twin, other.capabilities);
+export function simulatedLike(other: Subject, mode: Mode): Subject {
+  return simulated(other.root, mode, other.capabilities);
 }
 
 function simulated(
   root: string,
-  twin: Twin,
+  mode: Mode,
   options: SimulatedDiskOptions = {},
 ): Subject {
   const storage = new SimulatedDisk({ seed: 5, ...options });
   storage.makeDirectorySync(root);
-  return new Subject(storage, root, twin);
+  return new Subject(storage, root, mode);
 }
 
 /** The real storages that this run may use: none without files. */
@@ -171,22 +171,22 @@ export const DISKS: readonly SubjectKind[] = FILES
   : [];
 
 /** One disk for each form of the calls: what is true of every path and operand, and takes its time, is asked once of each. */
-export const PAIRS: readonly (readonly [SubjectKind, Twin])[] = DISKS.map((
+export const PAIRS: readonly (readonly [SubjectKind, Mode])[] = DISKS.map((
   kind,
   i,
-) => [kind, TWINS[i]!]);
+) => [kind, MODES[i]!]);
 
 /** Every storage that must behave alike. */
 export const SUBJECTS: readonly SubjectKind[] = [
   ...DISKS,
   {
     name: "SimulatedDisk (512-byte sectors)",
-    make: (twin) => simulated("/root/of/test", twin),
+    make: (mode) => simulated("/root/of/test", mode),
   },
   {
     name: "SimulatedDisk (any alignment)",
-    make: (twin) =>
-      simulated("/root/of/test", twin, {
+    make: (mode) =>
+      simulated("/root/of/test", mode, {
         memoryAlignment: 1,
         offsetAlignment: 1,
         readOffsetAlignment: 1,
@@ -194,6 +194,6 @@ export const SUBJECTS: readonly SubjectKind[] = [
   },
   {
     name: "SimulatedDisk (a device that writes zeros)",
-    make: (twin) => simulated("/root/of/test", twin, { writesZeros: true }),
+    make: (mode) => simulated("/root/of/test", mode, { writesZeros: true }),
   },
 ];

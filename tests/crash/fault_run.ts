@@ -21,7 +21,7 @@ import { checkLog } from "./check.ts";
 import type { Message } from "./scenario.ts";
 
 /** Which form of the operations is called. */
-export type Twin = "async" | "sync";
+export type Mode = "async" | "sync";
 
 /** What goes wrong, and how often. */
 export interface Failure {
@@ -52,7 +52,7 @@ export const SETTINGS = {
 /** One run of a scenario. */
 export class FaultRun {
   readonly disk: SimulatedDisk;
-  readonly twin: Twin;
+  readonly mode: Mode;
   readonly pool: BufferPool = testPool();
   readonly messages: Message[];
   log: Log | undefined;
@@ -78,12 +78,12 @@ export class FaultRun {
 
   constructor(
     disk: SimulatedDisk,
-    twin: Twin,
+    mode: Mode,
     failure: Failure,
     held: { messages: readonly Message[]; acknowledged: number },
   ) {
     this.disk = disk;
-    this.twin = twin;
+    this.mode = mode;
     this.messages = [...held.messages];
     this.acknowledged = held.acknowledged;
     this.#failure = failure;
@@ -111,10 +111,10 @@ export class FaultRun {
       ...SETTINGS,
       storage: this.disk,
       pool: this.pool,
-      prepareBytes: this.twin === "async" ? 16_384 : 0,
+      prepareBytes: this.mode === "async" ? 16_384 : 0,
     };
     await this.#call("open", async () => {
-      const log = this.log = this.twin === "async"
+      const log = this.log = this.mode === "async"
         ? await Log.open(DIR, options)
         : Log.openSync(DIR, options);
       const { recovered } = log.stats().opening;
@@ -150,7 +150,7 @@ export class FaultRun {
     if (log === undefined) return;
     const appended = this.messages.length;
     await this.#call("flush", async () => {
-      if (this.twin === "async") await log.flush({ durability });
+      if (this.mode === "async") await log.flush({ durability });
       else log.flushSync({ durability });
       if (durability !== "none") this.acknowledged = appended;
     });
@@ -159,7 +159,7 @@ export class FaultRun {
   /** Waits for each message that is not durable yet, all at once. */
   async durable(): Promise<void> {
     const { log } = this;
-    if (log === undefined || this.twin === "sync") return await this.flush();
+    if (log === undefined || this.mode === "sync") return await this.flush();
     const from = log.durableOffset;
     await Promise.all(
       this.messages.slice(from).map((_, i) =>
@@ -176,7 +176,7 @@ export class FaultRun {
     if (log === undefined) return;
     this.removable = Math.max(this.removable, log.nextOffset);
     await this.#call("truncate", async () => {
-      this.#first = this.twin === "async"
+      this.#first = this.mode === "async"
         ? await log.truncateBefore(log.nextOffset)
         : log.truncateBeforeSync(log.nextOffset);
     });
@@ -192,7 +192,7 @@ export class FaultRun {
     await this.#call("read", async () => {
       const written = this.log?.writtenOffset ?? this.messages.length;
       let offset = this.#first;
-      const batches = this.twin === "async" ? source.read() : source.readSync();
+      const batches = this.mode === "async" ? source.read() : source.readSync();
       for await (using batch of batches) {
         for (let i = 0; i < batch.count; i++) {
           offset = batch.offset(i);
@@ -242,7 +242,7 @@ export class FaultRun {
     if (log === undefined) return;
     const appended = this.messages.length;
     await this.#call("close", async () => {
-      if (this.twin === "async") await log.close();
+      if (this.mode === "async") await log.close();
       else log.closeSync();
       this.acknowledged = appended;
       this.log = undefined;
@@ -346,7 +346,7 @@ export class FaultRun {
     try {
       const running = (async () => await run())();
       // Between calls that block no turn of the event loop comes.
-      if (this.twin === "async") await settled(this.disk, running);
+      if (this.mode === "async") await settled(this.disk, running);
       else await running;
     } catch (error) {
       this.#errors++;

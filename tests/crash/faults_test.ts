@@ -5,7 +5,7 @@ import { Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
 import { DIR } from "../log/recovery_support.ts";
 import { payload, testPool } from "../log/support.ts";
-import { FaultRun, SETTINGS, type Twin } from "./fault_run.ts";
+import { FaultRun, type Mode, SETTINGS } from "./fault_run.ts";
 import type { Message } from "./scenario.ts";
 
 /** A disk on which a scenario begins, and what its log holds. */
@@ -18,7 +18,7 @@ interface Start {
 interface FaultScenario {
   readonly name: string;
   /** The forms of the operations in which it can be run. @default {both} */
-  readonly twins?: readonly Twin[];
+  readonly modes?: readonly Mode[];
   start(): Start;
   run(run: FaultRun): Promise<void>;
 }
@@ -151,7 +151,7 @@ const SCENARIOS: readonly FaultScenario[] = [
   {
     name: "tail",
     // What waits for others has no form that blocks.
-    twins: ["async"],
+    modes: ["async"],
     start: empty,
     async run(run) {
       await run.open();
@@ -189,12 +189,12 @@ const FAULTS: readonly [name: string, fault: Fault, sticky: boolean][] = [
   ["an hour of latency from then on", { latencyMs: 3_600_000 }, true],
 ];
 
-const BOTH: readonly Twin[] = ["async", "sync"];
+const BOTH: readonly Mode[] = ["async", "sync"];
 
-for (const { name, start, run, twins = BOTH } of SCENARIOS) {
-  for (const twin of twins) {
+for (const { name, start, run, modes = BOTH } of SCENARIOS) {
+  for (const mode of modes) {
     Deno.test({
-      name: `${name}: every call of the disk fails in turn, ${twin}`,
+      name: `${name}: every call of the disk fails in turn, ${mode}`,
       ignore: !FILES,
       async fn() {
         let runs = 0;
@@ -202,7 +202,7 @@ for (const { name, start, run, twins = BOTH } of SCENARIOS) {
           for (let number = 1;; number++) {
             const failure = { name: what, fault, sticky, number };
             const { disk, messages, acknowledged } = start();
-            const one = new FaultRun(disk, twin, failure, {
+            const one = new FaultRun(disk, mode, failure, {
               messages,
               acknowledged,
             });

@@ -34,7 +34,7 @@ interface Rules {
   list?(storage: MutantStorage, entries: StorageEntry[]): StorageEntry[];
 }
 
-/** A storage between a log and its disk; the twins that block only. */
+/** A storage between a log and its disk; the blocking versions only. */
 class MutantStorage extends PassingStorage implements Between {
   phase: Phase = "open";
   readonly #rules: Rules;

@@ -7,7 +7,7 @@ import { MUTANTS } from "./mutants.ts";
 import { replay } from "./replay.ts";
 import { preparing, type Setting, small, STEPS } from "./scenario.ts";
 
-/** Recovers from a log that was killed: blocking, whatever the log's twin was. */
+/** Recovers from a log that was killed: blocking, whatever the log's mode was. */
 const mutant = MUTANTS.find(({ name }) => name === "recovery does not cut")!;
 
 /** The first state that kills the mutant, as it is printed. */

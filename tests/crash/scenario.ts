@@ -45,7 +45,7 @@ export interface Setting {
   readonly blockBytes: number;
   readonly segmentBytes: number;
   /** Which form of the log's operations is called. @default {"sync"} */
-  readonly twin?: "async" | "sync";
+  readonly mode?: "async" | "sync";
   /** Whether only calls that returned acknowledge, and not what the log says of itself: for storages that lie to it. */
   readonly byCalls?: boolean;
   /** How far ahead the log prepares its file; in the background, so by the form that does not block. @default {0} */
@@ -59,7 +59,7 @@ export interface Setting {
 /** Small segments of `blockBytes`: everything that lies across a block or fills one. */
 export function small(
   blockBytes: number,
-  options: Pick<Setting, "twin" | "prepareBytes" | "writesZeros"> = {},
+  options: Pick<Setting, "mode" | "prepareBytes" | "writesZeros"> = {},
 ): Setting {
   const segmentBytes = Math.max(4096, 4 * blockBytes);
   const lengths: Partial<Record<Step, readonly number[]>> = {
@@ -76,7 +76,7 @@ export function small(
     "roll": [segmentBytes - HEADER],
   };
   return {
-    name: `blocks of ${blockBytes}, ${options.twin ?? "sync"}${
+    name: `blocks of ${blockBytes}, ${options.mode ?? "sync"}${
       options.prepareBytes === undefined ? "" : ", prepared"
     }${options.writesZeros ? " by the device" : ""}`,
     ...options,
@@ -89,7 +89,7 @@ export function small(
 /** The same with a log that prepares its file: in the background, so by the form that does not block. */
 export function preparing(blockBytes: number, writesZeros = false): Setting {
   const prepareBytes = 4 * blockBytes;
-  return small(blockBytes, { twin: "async", prepareBytes, writesZeros });
+  return small(blockBytes, { mode: "async", prepareBytes, writesZeros });
 }
 
 /** A storage between a log and its disk, which changes what the log asks for. */
@@ -256,7 +256,7 @@ export class Scenario {
   }
 
   get #blocking(): boolean {
-    return this.setting.twin !== "async";
+    return this.setting.mode !== "async";
   }
 
   /** Lets what goes on in the background begin and end. */

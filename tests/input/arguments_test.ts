@@ -292,9 +292,9 @@ each(
     ),
   ],
 );
-for (const twin of ["flush", "flushSync"] as const) {
-  CASES[`${twin}() with a durability that is none`] = [
-    ({ log }) => log[twin]({ durability: "most" as Anything }),
+for (const mode of ["flush", "flushSync"] as const) {
+  CASES[`${mode}() with a durability that is none`] = [
+    ({ log }) => log[mode]({ durability: "most" as Anything }),
     TypeError,
     /^Cannot flush '\/log' as 'durability' must be "none", "data" or "full": received "most"$/,
   ];

@@ -142,8 +142,8 @@ const CASES: Record<string, Case> = {
 };
 
 for (const [name, { spoil, until, error }] of Object.entries(CASES)) {
-  for (const twin of ["read", "readSync"] as const) {
-    Deno.test(`LogReader.${twin}() of ${name} gives every message before it${error === undefined ? "" : ", then names it"}`, () =>
+  for (const mode of ["read", "readSync"] as const) {
+    Deno.test(`LogReader.${mode}() of ${name} gives every message before it${error === undefined ? "" : ", then names it"}`, () =>
       at(new SimulatedPlace(), async (place) => {
         const { storage, pool, dir } = place;
         {
@@ -158,7 +158,7 @@ for (const [name, { spoil, until, error }] of Object.entries(CASES)) {
         let count = 0;
         let thrown: unknown;
         try {
-          if (twin === "read") {
+          if (mode === "read") {
             for await (using batch of reader.read()) count += batch.count;
           } else for (using batch of reader.readSync()) count += batch.count;
         } catch (error) {

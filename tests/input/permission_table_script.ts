@@ -4,6 +4,7 @@
  * The argument is a directory with three equal trees: Deno's functions run in `deno`, a call that Deno permits and that changes something in `free`,
  * all others in `kept`, which must stay as it is.
  */
+import { drive, driveSync } from "../../lib/base/mod.ts";
 import {
   DirectFile,
   DiskStorage,
@@ -28,7 +29,7 @@ import {
   takeOver,
   takeOverSync,
 } from "../../lib/iggy/mod.ts";
-import { drive, driveSync, isOpenElsewhere } from "../../lib/storage/mod.ts";
+import { isOpenElsewhere } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 
 /** A path below a tree. */
@@ -167,7 +168,7 @@ for (const path of FILES) {
         /create|truncate/.test(key)
       );
       const asked = `${Object.keys(options).join(" ")}, ${direct}`;
-      const twins: [string, (at: At) => unknown][] = [
+      const versions: [string, (at: At) => unknown][] = [
         [
           "open",
           async (at) =>
@@ -180,7 +181,7 @@ for (const path of FILES) {
             DirectFile.openSync(at(path), { ...options, direct }).closeSync(),
         ],
       ];
-      for (const [name, call] of twins) {
+      for (const [name, call] of versions) {
         add(
           `DirectFile.${name}(${asked})`,
           [path],

@@ -817,12 +817,12 @@ onEachPlace(
 onEachPlace(
   "Log.close() leaves sealed files of exactly their data, and nothing else",
   async (place) => {
-    for (const twin of ["async", "sync"]) {
+    for (const mode of ["async", "sync"]) {
       const log = await openLog(place, { prepareBytes: MIB });
       await log.appendDurable(payload(0, 3333));
       log.append(payload(1, 77));
       assert(place.names().includes("writer"));
-      if (twin === "sync") log.closeSync();
+      if (mode === "sync") log.closeSync();
       else await log.close();
       assertEquals(place.names(), [`${segment(0)}.index`, `${segment(0)}.log`]);
       assertEquals(faultsOfClosed(place), []);

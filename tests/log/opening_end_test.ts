@@ -377,7 +377,7 @@ Deno.test("Opening, rule 1: a log that ends long before what its index says was 
   });
 });
 
-Deno.test("Opening, rule 1: both twins read the same", () =>
+Deno.test("Opening, rule 1: both versions read the same", () =>
   on(BIG_DISK.crashState("none"), async (place) => {
     const other = new SimulatedPlace(BIG_DISK.crashState("none"));
     await (await openLog(place)).close();

@@ -10,6 +10,7 @@ import type {
   StorageFile,
   StorageLock,
   StorageOpenOptions,
+  StorageTimer,
   WriteOptions,
 } from "../../lib/storage/mod.ts";
 
@@ -70,6 +71,9 @@ export class PassingStorage implements Storage {
   }
   delaySync(durationMs: number): void {
     this.inner.delaySync(durationMs);
+  }
+  after(delayMs: number, run: () => void): StorageTimer {
+    return this.inner.after(delayMs, run);
   }
   now(): number {
     return this.inner.now();

@@ -1,10 +1,11 @@
 /** Reading ahead: what is in flight, what is read how often, what becomes of it where memory, patience or the disk end. */
+import { drive } from "../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LogReader } from "../../lib/log/mod.ts";
 import type { BufferPool } from "../../lib/pool/mod.ts";
 import type { MessageBatch } from "../../lib/segment/mod.ts";
+import { TaskFile } from "../../lib/storage/mod.ts";
 import { BlockReader } from "../../lib/segment/block_reader.ts";
-import { drive } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import {
   drain,
@@ -101,7 +102,7 @@ Deno.test("BlockReader gives the file's bytes, whatever its receiver keeps, and 
     using pool = testPool({ limitBytes: [15, 64][seed % 2]! * MIB });
     const readAheadBytes = random.below(5) * MIB;
     let position = random.below(2 * MIB);
-    const reader = new BlockReader(file, pool, position, {
+    const reader = new BlockReader(new TaskFile(file), pool, position, {
       readAheadBytes,
       firstBytes: [4 * KIB, 64 * KIB, MIB][random.below(3)]!,
     });

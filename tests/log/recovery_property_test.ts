@@ -130,7 +130,7 @@ async function live(
 ): Promise<void> {
   const { random } = history;
   const pending: Promise<void>[] = [];
-  /** Whether something asynchronous may be under way: the twins that block refuse then. */
+  /** Whether something asynchronous may be under way: the blocking versions refuse then. */
   const begin = (work: Promise<unknown>) => {
     pending.push(work.then(
       () => history.observe(log),

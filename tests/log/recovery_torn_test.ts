@@ -2,9 +2,10 @@
  * Only a torn tail is cut, after it is kept; other damage stays as it is:
  * docs/format.md#open-torn-tail, docs/format.md#open-keep-cut, docs/format.md#open-corrupt.
  */
+import { drive, driveSync } from "../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { TaskFile } from "../../lib/storage/mod.ts";
 import { CorruptSegment, hasMessageBehind } from "../../lib/segment/mod.ts";
-import { drive, driveSync } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
@@ -310,14 +311,14 @@ Deno.test("hasMessageBehind() finds a message of any length at any place, and no
     const file = disk.openSync("/a");
     const what = `round ${round}: ${message.length} bytes at ${start}`;
     const find = (from: number, to: number, offset = 999) =>
-      driveSync(hasMessageBehind(file, pool, from, to, offset));
+      driveSync(hasMessageBehind(new TaskFile(file), pool, from, to, offset));
     assertEquals(find(0, bytes.length), whole, what);
     assertEquals(find(start, start + 1), whole, what);
     assertEquals(find(0, start), false, what);
     assertEquals(find(start + 1, bytes.length), false, what);
     assertEquals(find(0, bytes.length, 1000), false, what);
     const async_ = await drive(
-      hasMessageBehind(file, pool, 0, bytes.length, 999),
+      hasMessageBehind(new TaskFile(file), pool, 0, bytes.length, 999),
     );
     assertEquals(async_, whole, what);
     file.closeSync();
@@ -330,7 +331,10 @@ Deno.test("hasMessageBehind() reads each byte about once", () => {
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(20 * MIB));
   const file = disk.openSync("/a");
-  assertEquals(driveSync(hasMessageBehind(file, pool, 1, 20 * MIB, 0)), false);
+  assertEquals(
+    driveSync(hasMessageBehind(new TaskFile(file), pool, 1, 20 * MIB, 0)),
+    false,
+  );
   const reads = disk.trace.filter(({ kind }) => kind === "read");
   const bytes = reads.reduce((sum, { length }) => sum + length!, 0);
   assert(bytes < 20.1 * MIB, `${bytes}`);

@@ -145,7 +145,7 @@ export function openLog(place: Place, options: LogOptions = {}): Promise<Log> {
   return Log.open(place.dir, settings(place, options));
 }
 
-/** The twin of {@linkcode openLog} that blocks. */
+/** The blocking version of {@linkcode openLog}. */
 export function openLogSync(place: Place, options: LogOptions = {}): Log {
   return Log.openSync(place.dir, settings(place, options));
 }
@@ -186,7 +186,7 @@ export async function drain(
   return all;
 }
 
-/** The twin of {@linkcode drain} that blocks. */
+/** The blocking version of {@linkcode drain}. */
 export function drainSync(from: Readable, options?: ReadOptions): Read[] {
   const all: Read[] = [];
   for (using batch of from.readSync(options)) all.push(...taken(batch));

@@ -235,7 +235,7 @@ Deno.test("damage in a log that was left open is a fault also there", async () =
   assertEquals(await briefly(files), [`5.log checksum 0+${HEADER + 17} 5`]);
 });
 
-Deno.test("a directory without a log is refused, and both twins say the same", async () => {
+Deno.test("a directory without a log is refused, and both versions say the same", async () => {
   await on({ notes: new Uint8Array(3) }, async (place) => {
     const options = { storage: place.storage, pool: place.pool };
     assertThrows(

@@ -197,20 +197,20 @@ Deno.test("Rule 2: a block of messages may be no multiple of the physical block"
   }
 });
 
-for (const twin of ["async", "sync"]) {
-  Deno.test(`Rule 2: writes of data and of prepared zeros never overlap in flight, and no zeros cover data, ${twin}`, async () => {
+for (const mode of ["async", "sync"]) {
+  Deno.test(`Rule 2: writes of data and of prepared zeros never overlap in flight, and no zeros cover data, ${mode}`, async () => {
     for (let seed = 0; seed < 6; seed++) {
       await at(new WatchedPlace({ seed }), async (place) => {
-        if (twin === "async") {
+        if (mode === "async") {
           place.storage.delayWrite = (write) =>
             write.zeros ? turns(4) : undefined;
         }
         const log = await openLog(place, { prepareBytes: 1500 * KIB });
         for (let i = 0; i < 24; i++) {
           log.append(payload(i, (i * 79_199) % 700_000));
-          if (twin === "sync") log.flushSync();
+          if (mode === "sync") log.flushSync();
           // Preparing begins behind a flush that does not block only.
-          if (twin === "async" || i % 2 === 0) await log.flush();
+          if (mode === "async" || i % 2 === 0) await log.flush();
           await turns((seed + i) % 6);
         }
         await log.close();

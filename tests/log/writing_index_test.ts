@@ -46,17 +46,17 @@ function watchIndex(place: WatchedPlace): { checked: number } {
 
 for (const durability of ["none", "data", "full"] as const) {
   Deno.test(`Rule 1: an index entry is written after its log bytes are durable, flushing "${durability}"`, async () => {
-    for (const twin of ["async", "sync"]) {
+    for (const mode of ["async", "sync"]) {
       await at(new WatchedPlace({ seed: 1 }), async (place) => {
         const count = watchIndex(place);
         const log = await openLog(place, { segmentBytes: 40 * KIB });
         for (let i = 0; i < 100; i++) {
           log.append(payload(i, 137 * (i % 20)));
           if (i % 3 !== 0) continue;
-          if (twin === "async") await log.flush({ durability });
+          if (mode === "async") await log.flush({ durability });
           else log.flushSync({ durability });
         }
-        if (twin === "async") await log.close();
+        if (mode === "async") await log.close();
         else log.closeSync();
         assert(count.checked >= 100);
         assertEquals(faultsOfClosed(place), []);

@@ -270,8 +270,8 @@ function runSync(place: Place, calls: readonly Call[]): void {
 
 const calls = fc.array(call, { minLength: 1, maxLength: 60 });
 
-for (const twin of ["async", "sync"]) {
-  Deno.test(`Log: random calls give what a list of messages does, ${twin} (simulated)`, async () => {
+for (const mode of ["async", "sync"]) {
+  Deno.test(`Log: random calls give what a list of messages does, ${mode} (simulated)`, async () => {
     await fc.assert(
       fc.asyncProperty(
         calls,
@@ -280,7 +280,7 @@ for (const twin of ["async", "sync"]) {
           at(
             new SimulatedPlace({ seed }),
             (place) =>
-              twin === "sync" ? runSync(place, calls) : runAsync(place, calls),
+              mode === "sync" ? runSync(place, calls) : runAsync(place, calls),
           ),
       ),
       { numRuns: 150, seed: 1 },
@@ -288,7 +288,7 @@ for (const twin of ["async", "sync"]) {
   });
 
   Deno.test(
-    `Log: random calls give what a list of messages does, ${twin} (disk)`,
+    `Log: random calls give what a list of messages does, ${mode} (disk)`,
     {
       ignore: !FILES,
     },
@@ -301,7 +301,7 @@ for (const twin of ["async", "sync"]) {
             at(
               new DiskPlace(direct),
               (place) =>
-                twin === "sync"
+                mode === "sync"
                   ? runSync(place, calls)
                   : runAsync(place, calls),
             ),

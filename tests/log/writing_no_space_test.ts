@@ -23,10 +23,10 @@ import {
 /** Flushes, and fails unless the disk is full. */
 async function expectFull(
   log: Log,
-  twin: string,
+  mode: string,
   act: "flush" | "close" = "flush",
 ): Promise<NoSpace> {
-  return twin === "sync"
+  return mode === "sync"
     ? assertThrows(() => log[`${act}Sync`](), NoSpace)
     : await assertRejects(() => log[act](), NoSpace);
 }
@@ -55,9 +55,9 @@ function plainly(writes: readonly Written[]): [string, number, Uint8Array][] {
     .sort((a, b) => a[1] - b[1]);
 }
 
-for (const twin of ["async", "sync"]) {
+for (const mode of ["async", "sync"]) {
   for (const code of ["ENOSPC", "EDQUOT"] as const) {
-    Deno.test(`Rule 7: ${code} from any write of a flush keeps the messages, and the next flush writes the same bytes, ${twin}`, async () => {
+    Deno.test(`Rule 7: ${code} from any write of a flush keeps the messages, and the next flush writes the same bytes, ${mode}`, async () => {
       // A flush of one write, and one of several, of which each may fail.
       for (const [messages, failing] of [[1, 1], [9, 1], [9, 2], [9, 4]]) {
         await at(new WatchedPlace({ seed: failing! }), async (place) => {
@@ -70,18 +70,18 @@ for (const twin of ["async", "sync"]) {
             if (kind === "write" && ++count === failing) return { error: code };
           });
           const before = place.storage.writes.length;
-          const waiting = twin === "sync" ? undefined : assertRejects(
+          const waiting = mode === "sync" ? undefined : assertRejects(
             () => log.whenDurable(2),
             NoSpace,
           );
-          const error = await expectFull(log, twin);
+          const error = await expectFull(log, mode);
           await waiting;
           remove();
           assertEquals([error.code, error.durableOffset], [code, 2]);
           assertEquals([log.nextOffset, log.durableOffset], [2 + messages!, 2]);
           assertEquals(log.stats().pendingBytes, messages! * 2564);
           const failed = place.storage.writes.slice(before);
-          if (twin === "sync") log.flushSync();
+          if (mode === "sync") log.flushSync();
           else await log.flush();
           const repeated = place.storage.writes.slice(before + failed.length);
           assertEquals(plainly(repeated), plainly(failed));
@@ -92,7 +92,7 @@ for (const twin of ["async", "sync"]) {
     });
   }
 
-  Deno.test(`Rule 7: a full disk takes messages again when there is room, however often it fails, ${twin}`, async () => {
+  Deno.test(`Rule 7: a full disk takes messages again when there is room, however often it fails, ${mode}`, async () => {
     await at(new WatchedPlace(), async (place) => {
       const log = await openLog(place, { segmentBytes: 20 * KIB });
       let full = true;
@@ -106,7 +106,7 @@ for (const twin of ["async", "sync"]) {
       for (let i = 0; i < 40; i++) {
         appendSome(log, 1 + i % 3, 1500);
         try {
-          if (twin === "sync") log.flushSync();
+          if (mode === "sync") log.flushSync();
           else await log.flush();
         } catch (error) {
           if (!(error instanceof NoSpace)) throw error;
@@ -123,7 +123,7 @@ for (const twin of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 7: messages appended after a full disk follow those that wait, ${twin}`, async () => {
+  Deno.test(`Rule 7: messages appended after a full disk follow those that wait, ${mode}`, async () => {
     await at(new WatchedPlace(), async (place) => {
       const log = await openLog(place);
       const remove = place.disk.onOperation(({ kind }) => {
@@ -131,12 +131,12 @@ for (const twin of ["async", "sync"]) {
       });
       for (let i = 0; i < 5; i++) {
         appendSome(log, 2, 1000);
-        await expectFull(log, twin);
+        await expectFull(log, mode);
       }
       const failed = place.storage.logWrites;
       remove();
       const before = failed.length;
-      if (twin === "sync") log.flushSync();
+      if (mode === "sync") log.flushSync();
       else await log.flush();
       // What was to be written first is written again, up to where the next messages begin.
       for (const write of failed.slice(0, before)) {
@@ -149,7 +149,7 @@ for (const twin of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 7: no room for the files of a roll is a full disk, ${twin}`, async () => {
+  Deno.test(`Rule 7: no room for the files of a roll is a full disk, ${mode}`, async () => {
     const places: [string, (operation: Operation) => boolean][] = [
       ["log", ({ kind, path }) => kind === "open" && path.endsWith(".log.tmp")],
       [
@@ -174,13 +174,13 @@ for (const twin of ["async", "sync"]) {
             if (hits(operation)) return { error: code };
           });
           for (let i = 0; i < 2; i++) {
-            const error = await expectFull(log, twin);
+            const error = await expectFull(log, mode);
             assertEquals([error.code, error.durableOffset], [code, 3], what);
           }
           assertEquals([log.nextOffset, log.durableOffset], [5, 3]);
           assertEquals((await drain(log)).length, 3);
           remove();
-          if (twin === "sync") log.flushSync();
+          if (mode === "sync") log.flushSync();
           else await log.flush();
           await checkWhole(place, log, 5, 1000);
         });
@@ -188,7 +188,7 @@ for (const twin of ["async", "sync"]) {
     }
   });
 
-  Deno.test(`Rule 7: no room for the index keeps its entries, and what is durable is acknowledged, ${twin}`, async () => {
+  Deno.test(`Rule 7: no room for the index keeps its entries, and what is durable is acknowledged, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const log = await openLog(place, { segmentBytes: 4 * KIB });
       appendSome(log, 5, 1000);
@@ -197,11 +197,11 @@ for (const twin of ["async", "sync"]) {
           return { error: "ENOSPC" };
         }
       });
-      const durable = twin === "sync" ? undefined : log.whenDurable(2);
-      const waiting = twin === "sync"
+      const durable = mode === "sync" ? undefined : log.whenDurable(2);
+      const waiting = mode === "sync"
         ? undefined
         : assertRejects(() => log.whenDurable(3), NoSpace);
-      const error = await expectFull(log, twin);
+      const error = await expectFull(log, mode);
       assertEquals(error.durableOffset, 3);
       await durable;
       await waiting;
@@ -211,7 +211,7 @@ for (const twin of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 7: a log that cannot be closed on a full disk stays open, and is closed later, ${twin}`, async () => {
+  Deno.test(`Rule 7: a log that cannot be closed on a full disk stays open, and is closed later, ${mode}`, async () => {
     for (
       const hits of [
         ({ kind, path }: Operation) => kind === "write" && path.endsWith("log"),
@@ -232,17 +232,17 @@ for (const twin of ["async", "sync"]) {
           if (hits(operation)) return { error: "ENOSPC" };
         });
         for (let i = 0; i < 2; i++) {
-          const error = await expectFull(log, twin, "close");
+          const error = await expectFull(log, mode, "close");
           assertEquals(error.durableOffset, log.durableOffset);
         }
         assertEquals(log.nextOffset, 7);
         // It is as open as before.
         assertEquals(appendSome(log, 1, 1000), 7);
-        await expectFull(log, twin);
+        await expectFull(log, mode);
         remove();
         await log.whenDurable(7);
         assertEquals((await drain(log)).length, 8);
-        if (twin === "sync") log.closeSync();
+        if (mode === "sync") log.closeSync();
         else await log.close();
         assertEquals(faultsOfClosed(place), []);
         assertEquals(place.names().length, 6);

@@ -118,16 +118,16 @@ async function checkKept(
   });
 }
 
-for (const twin of ["async", "sync"]) {
+for (const mode of ["async", "sync"]) {
   for (const durability of ["data", "none"] as const) {
-    Deno.test(`Rule 7: a failure at any place of a flush "${durability}" poisons the log with the exact durable offset, ${twin}`, async () => {
+    Deno.test(`Rule 7: a failure at any place of a flush "${durability}" poisons the log with the exact durable offset, ${mode}`, async () => {
       const failed = new Set<string>();
       for (let number = 1;; number++) {
         const disk = await at(
           new SimulatedPlace({ seed: number }),
           async (place) => {
             const disk = place.storage;
-            const log = twin === "sync"
+            const log = mode === "sync"
               ? openLogSync(place, { segmentBytes: 12 * KIB })
               : await openLog(place, { segmentBytes: 12 * KIB });
             appendSome(log, 2, 2500);
@@ -139,7 +139,7 @@ for (const twin of ["async", "sync"]) {
             let error: unknown;
             let waiting: Promise<unknown>[] = [];
             let behind: Promise<unknown> = Promise.resolve();
-            if (twin === "sync") {
+            if (mode === "sync") {
               error = (() => {
                 try {
                   log.flushSync({ durability });
@@ -177,13 +177,13 @@ for (const twin of ["async", "sync"]) {
               if (2 + i < durableOffset) assertEquals(answer, undefined);
               else assertStrictEquals(answer, error, label());
             }
-            if (twin === "async") assertStrictEquals(await behind, error);
+            if (mode === "async") assertStrictEquals(await behind, error);
             for (const answer of await answers(log, durableOffset)) {
               assertStrictEquals(answer, error, label());
             }
             await log.whenDurable(durableOffset - 1);
             assertEquals(log.nextOffset, nextOffset);
-            if (twin === "sync") {
+            if (mode === "sync") {
               assertStrictEquals(assertThrows(() => log.closeSync()), error);
               log.closeSync();
             } else {
@@ -222,7 +222,7 @@ for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
         ["syncDirectory", ""],
       ]
     ) {
-      for (const twin of ["async", "sync"]) {
+      for (const mode of ["async", "sync"]) {
         await at(new SimulatedPlace(), async (place) => {
           const disk = place.storage;
           const log = await openLog(place, { segmentBytes: 8 * KIB });
@@ -234,7 +234,7 @@ for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
             return { error };
           });
           appendSome(log, 4, 2500);
-          const outcome = twin === "sync"
+          const outcome = mode === "sync"
             ? assertThrows(() => log.flushSync())
             : await told(log.flush());
           assertInstanceOf(outcome, Poisoned, `${kind} ${ending}`);
@@ -294,7 +294,7 @@ Deno.test("Rule 7: what was written before a poisoned flush can still be read, a
 
 for (const number of [1, 2]) {
   Deno.test(`Rule 7: closing that fails at its end gives the lock back, failure ${number}`, async () => {
-    for (const twin of ["async", "sync"]) {
+    for (const mode of ["async", "sync"]) {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;
         const log = await openLog(place);
@@ -304,7 +304,7 @@ for (const number of [1, 2]) {
           if (kind !== "remove" && kind !== "syncDirectory") return;
           if (++count === number) return { error: "EIO" };
         });
-        if (twin === "sync") assertThrows(() => log.closeSync(), Error, "EIO");
+        if (mode === "sync") assertThrows(() => log.closeSync(), Error, "EIO");
         else assertEquals((await told(log.close()) as Error).name, "Error");
         remove();
         const again = await openLog(place);

@@ -76,7 +76,7 @@ Deno.test(
     ignore: !FILES,
   },
   async () => {
-    for (const twin of ["async", "sync"]) {
+    for (const mode of ["async", "sync"]) {
       await at(new DiskPlace(), async (place) => {
         const log = await openLog(place, { prepareBytes: 4 * MIB });
         const last = appendSome(log, 3, 1000);
@@ -87,7 +87,7 @@ Deno.test(
           assertEquals(lengthAhead(place), 4 * MIB + 4 * KIB);
         }
         appendSome(log, 5, 100_000);
-        if (twin === "sync") log.closeSync();
+        if (mode === "sync") log.closeSync();
         else await log.close();
         assertEquals(place.bytes(LOG).length, 3 * 1064 + 5 * 100_064);
         assertEquals(faultsOfClosed(place), []);

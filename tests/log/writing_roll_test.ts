@@ -41,8 +41,8 @@ const ROLL = [
   "write 3.log 0+4096 data",
 ];
 
-for (const twin of ["async", "sync"]) {
-  Deno.test(`Rule 5: a roll does its operations in order, ${twin}`, async () => {
+for (const mode of ["async", "sync"]) {
+  Deno.test(`Rule 5: a roll does its operations in order, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const disk = place.storage;
       const log = await openLog(place, { segmentBytes: 4 * KIB });
@@ -58,7 +58,7 @@ for (const twin of ["async", "sync"]) {
         const begun = lines(disk, start).length;
         assertEquals(log.durableOffset, begun < 2 ? 0 : 3);
       });
-      if (twin === "sync") log.flushSync();
+      if (mode === "sync") log.flushSync();
       else await log.flush();
       assertEquals(lines(disk, start), ROLL);
       assertEquals(log.durableOffset, 4);
@@ -67,7 +67,7 @@ for (const twin of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 5: the old log is synced before its index is written, if writing did not, ${twin}`, async () => {
+  Deno.test(`Rule 5: the old log is synced before its index is written, if writing did not, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const disk = place.storage;
       const log = await openLog(place, { segmentBytes: 4 * KIB });
@@ -75,7 +75,7 @@ for (const twin of ["async", "sync"]) {
       await log.flush({ durability: "none" });
       appendSome(log, 1, 1000);
       const start = disk.trace.length;
-      if (twin === "sync") log.flushSync({ durability: "none" });
+      if (mode === "sync") log.flushSync({ durability: "none" });
       else await log.flush({ durability: "none" });
       assertEquals(lines(disk, start), [
         "sync 0.log data",
@@ -88,13 +88,13 @@ for (const twin of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 5: a log is made in the order of a roll, its parents synced too, ${twin}`, async () => {
+  Deno.test(`Rule 5: a log is made in the order of a roll, its parents synced too, ${mode}`, async () => {
     const disk = new SimulatedDisk();
     const place = new SimulatedPlace(disk);
     const dir = "/a/b/log";
     const options = { storage: disk, pool: place.pool };
     await at(place, async () => {
-      const log = twin === "sync"
+      const log = mode === "sync"
         ? Log.openSync(dir, options)
         : await Log.open(dir, options);
       const made = lines(disk);
@@ -184,7 +184,7 @@ async function crashEverywhere(
       disk.failAt(disk.trace.length + number, { crash: true });
       try {
         await act(log);
-      } catch { /* The crash, as this twin shows it. */ }
+      } catch { /* The crash, as this mode shows it. */ }
       acknowledged = log.durableOffset;
       appended = log.nextOffset;
       await log.close().catch(() => {});
@@ -197,38 +197,38 @@ async function crashEverywhere(
   }
 }
 
-for (const twin of ["async", "sync"]) {
-  Deno.test(`Rule 5: a crash before every operation of a roll loses nothing, ${twin}`, async () => {
+for (const mode of ["async", "sync"]) {
+  Deno.test(`Rule 5: a crash before every operation of a roll loses nothing, ${mode}`, async () => {
     const count = await crashEverywhere(
       async (log) => {
         appendSome(log, 2, 1000);
         await log.flush();
         appendSome(log, 2, 1000);
       },
-      async (log) => twin === "sync" ? log.flushSync() : await log.flush(),
+      async (log) => mode === "sync" ? log.flushSync() : await log.flush(),
     );
     // Those of closing come behind.
     assert(count > ROLL.length, `${count}`);
   });
 
-  Deno.test(`Rule 5: a crash before every operation of three rolls in one flush loses nothing, ${twin}`, async () => {
+  Deno.test(`Rule 5: a crash before every operation of three rolls in one flush loses nothing, ${mode}`, async () => {
     const count = await crashEverywhere(
       async (log) => {
         appendSome(log, 2, 1000);
         await log.flush({ durability: "none" });
         appendSome(log, 10, 1000);
       },
-      async (log) => twin === "sync" ? log.flushSync() : await log.flush(),
+      async (log) => mode === "sync" ? log.flushSync() : await log.flush(),
     );
     assert(count > 3 * (ROLL.length - 2), `${count}`);
   });
 
-  Deno.test(`Rule 5: a crash before every operation of closing loses nothing, ${twin}`, async () => {
+  Deno.test(`Rule 5: a crash before every operation of closing loses nothing, ${mode}`, async () => {
     const count = await crashEverywhere(
       (log) => {
         appendSome(log, 5, 1000);
       },
-      async (log) => twin === "sync" ? log.closeSync() : await log.close(),
+      async (log) => mode === "sync" ? log.closeSync() : await log.close(),
     );
     assert(count > ROLL.length, `${count}`);
   });
@@ -345,7 +345,7 @@ onEachPlace(
 
 for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
   Deno.test(`Rule 5: EIO in a ${kind} of a roll poisons the log, and nothing behind is written`, async () => {
-    for (const twin of ["async", "sync"]) {
+    for (const mode of ["async", "sync"]) {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;
         const log = await openLog(place, { segmentBytes: 4 * KIB });
@@ -357,7 +357,7 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
           remove();
           return { error: "EIO" };
         });
-        if (twin === "sync") assertThrows(() => log.flushSync(), Poisoned);
+        if (mode === "sync") assertThrows(() => log.flushSync(), Poisoned);
         else await assertRejects(() => log.flush(), Poisoned);
         assertEquals(log.durableOffset, 3);
         await log.close().catch(() => {});

@@ -65,7 +65,7 @@ Deno.test("Rule 4: times go on across segments and reopening, whatever the clock
 });
 
 Deno.test("Rule 4: an empty last segment, left by a crash in a roll, goes on from the time of the one before", async () => {
-  for (const twin of ["async", "sync"]) {
+  for (const mode of ["async", "sync"]) {
     await at(new SimulatedPlace(), async (first) => {
       const disk = first.storage;
       const log = await openLog(first, { segmentBytes: 4 * KIB });
@@ -81,7 +81,7 @@ Deno.test("Rule 4: an empty last segment, left by a crash in a roll, goes on fro
       await at(new SimulatedPlace(disk.crash("none")), async (place) => {
         assertEquals(place.bytes(`${segment(3)}.log`).length, 0);
         place.storage.timeMicros = NOON - 1_000_000;
-        const log = twin === "async"
+        const log = mode === "async"
           ? await openLog(place)
           : openLogSync(place);
         assertEquals(log.nextOffset, 3);

@@ -26,12 +26,12 @@ async function logOf(place: Place, count: number): Promise<Log> {
   return log;
 }
 
-for (const twin of ["async", "sync"]) {
-  Deno.test(`Rule 6: the oldest segment goes first, with a directory sync after each, ${twin}`, async () => {
+for (const mode of ["async", "sync"]) {
+  Deno.test(`Rule 6: the oldest segment goes first, with a directory sync after each, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const log = await logOf(place, 11);
       const start = place.storage.trace.length;
-      const first = twin === "sync"
+      const first = mode === "sync"
         ? log.truncateBeforeSync(8)
         : await log.truncateBefore(8);
       assertEquals(first, 6);
@@ -49,11 +49,11 @@ for (const twin of ["async", "sync"]) {
   });
 
   onEachPlace(
-    `Rule 6: truncation keeps what lies at and behind the offset, and the active segment, ${twin}`,
+    `Rule 6: truncation keeps what lies at and behind the offset, and the active segment, ${mode}`,
     async (place) => {
       const log = await logOf(place, 11);
       const truncate = async (offset: number) =>
-        twin === "sync"
+        mode === "sync"
           ? log.truncateBeforeSync(offset)
           : await log.truncateBefore(offset);
       // What is only in memory counts for nothing.
@@ -111,8 +111,8 @@ Deno.test("Rule 6: offsets that are none of the log's are refused", async () => 
 
 const CHOICES: CrashChoice[] = ["none", "all", "random", "random", "random"];
 
-for (const twin of ["async", "sync"]) {
-  Deno.test(`Rule 6: a crash before every operation of a truncation leaves a gapless log, ${twin}`, async () => {
+for (const mode of ["async", "sync"]) {
+  Deno.test(`Rule 6: a crash before every operation of a truncation leaves a gapless log, ${mode}`, async () => {
     let operations = 0;
     for (let number = 1;; number++) {
       const disk = new SimulatedDisk({ seed: number });
@@ -120,7 +120,7 @@ for (const twin of ["async", "sync"]) {
         const log = await logOf(place, 11);
         disk.failAt(disk.trace.length + number, { crash: true });
         try {
-          if (twin === "sync") log.truncateBeforeSync(9);
+          if (mode === "sync") log.truncateBeforeSync(9);
           else await log.truncateBefore(9);
         } catch { /* The crash. */ }
         await log.close().catch(() => {});
@@ -130,7 +130,7 @@ for (const twin of ["async", "sync"]) {
       for (const choice of CHOICES) {
         const label = `crash before operation ${number}, ${choice}`;
         await at(new SimulatedPlace(disk.crash(choice)), async (place) => {
-          const log = twin === "sync"
+          const log = mode === "sync"
             ? openLogSync(place)
             : await openLog(place);
           assert([0, 3, 6, 9].includes(log.firstOffset), label);

@@ -8,7 +8,7 @@ import {
 const KIB = 1024;
 const quiet = { onWarning() {} };
 
-Deno.test("atLimit 'fail': both twins fail with PoolLimit and its figures", async () => {
+Deno.test("atLimit 'fail': both versions fail with PoolLimit and its figures", async () => {
   using pool = new BufferPool({
     limitBytes: 16 * KIB,
     atLimit: "fail",

@@ -28,7 +28,7 @@ function hasExample({ doc = "", tags = [] }: Documentation): boolean {
 
 Deno.test({
   name:
-    "each entry point is described, each exported class and function has an example, and a twin its other half's",
+    "each entry point is described, each exported class and function has an example, and a sync version its async one's",
   ignore: !ALL,
   async fn() {
     const { exports, license } = JSON.parse(
@@ -53,8 +53,11 @@ Deno.test({
         const used = declarations.some(({ kind }) =>
           kind === "class" || kind === "function"
         );
-        const twin = name.replace(/Sync$/, "");
-        if (used && !documented.includes(name) && !documented.includes(twin)) {
+        const asynchronous = name.replace(/Sync$/, "");
+        if (
+          used && !documented.includes(name) &&
+          !documented.includes(asynchronous)
+        ) {
           without.push(name);
         }
       }

@@ -14,9 +14,10 @@ const FLOORS: readonly (readonly string[])[] = [
   ["engine"],
   ["pool"],
   ["native"],
+  ["base"],
 ];
 /** It stands beside the others. */
-const TESTING = ["storage", "pool"];
+const TESTING = ["storage", "pool", "base"];
 /** What it may take of the storage behind its face, to check and fail as the disk does. */
 const PARTS = "lib/storage/parts.ts";
 

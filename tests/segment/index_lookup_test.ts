@@ -1,7 +1,8 @@
+import { driveSync } from "../../lib/base/mod.ts";
 import { assert, assertEquals } from "@std/assert";
-import { driveSync } from "../../lib/storage/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { IndexLookup } from "../../lib/segment/index_lookup.ts";
+import { TaskFile } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 
 const ENTRY_BYTES = 16;
@@ -26,7 +27,7 @@ Deno.test("IndexLookup.partitionPoint() finds every boundary from every guess", 
   using pool = new BufferPool();
   for (const count of [0, 1, 2, 3, 255, 256, 257, 1025]) {
     const { file } = index(pool, count);
-    using lookup = new IndexLookup(file, pool);
+    using lookup = new IndexLookup(new TaskFile(file), pool);
     const places = [0, 1, 2, 127, 254, 255, 256, 257, 511, 1023, 1024, 1025];
     for (const boundary of places.filter((place) => place <= count)) {
       for (const guess of [...places, 5000, undefined]) {
@@ -47,7 +48,7 @@ Deno.test("IndexLookup.partitionPoint() reads five blocks at most where the gues
   const count = 65536;
   const { disk, file } = index(pool, count);
   const reads = (boundary: number, guess?: number): number => {
-    using lookup = new IndexLookup(file, pool);
+    using lookup = new IndexLookup(new TaskFile(file), pool);
     const before = disk.trace.length;
     driveSync(
       lookup.partitionPoint(

@@ -1,14 +1,15 @@
+import { drive } from "../../lib/base/mod.ts";
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { Preparer } from "../../lib/segment/preparer.ts";
-import { drive, type StorageFile } from "../../lib/storage/mod.ts";
+import { type StorageFile, TaskFile } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 
 const MIB = 1024 * 1024;
 
 /** A file whose storage writes zeros by itself, or refuses; `log` tells what was asked of it. */
-function zeroing(inner: StorageFile, log: string[], can: boolean): StorageFile {
-  return new Proxy(inner, {
+function zeroing(inner: StorageFile, log: string[], can: boolean): TaskFile {
+  const file = new Proxy(inner, {
     get(target, name) {
       if (name === "preallocate") {
         return async (
@@ -26,6 +27,7 @@ function zeroing(inner: StorageFile, log: string[], can: boolean): StorageFile {
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
+  return new TaskFile(file);
 }
 
 for (const can of [true, false]) {

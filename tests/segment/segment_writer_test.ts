@@ -297,13 +297,13 @@ Deno.test("SegmentWriter: ids come from the random source that was given", async
   });
 });
 
-for (const twin of ["async", "sync"]) {
+for (const mode of ["async", "sync"]) {
   const flush = async (writer: SegmentWriter) =>
-    twin === "sync" ? writer.flushSync() : await writer.flush();
+    mode === "sync" ? writer.flushSync() : await writer.flush();
   const close = async (writer: SegmentWriter) =>
-    twin === "sync" ? writer.closeSync() : await writer.close();
+    mode === "sync" ? writer.closeSync() : await writer.close();
 
-  Deno.test(`SegmentWriter: a failed write or sync poisons it, and everything is given back, ${twin}`, async () => {
+  Deno.test(`SegmentWriter: a failed write or sync poisons it, and everything is given back, ${mode}`, async () => {
     for (const kind of ["write", "sync", "truncate"]) {
       for (let number = 1; number <= 2; number++) {
         await at(new SimulatedPlace(), async (place) => {
@@ -357,7 +357,7 @@ for (const twin of ["async", "sync"]) {
     }
   });
 
-  Deno.test(`SegmentWriter: a full disk keeps the messages, also at close, ${twin}`, async () => {
+  Deno.test(`SegmentWriter: a full disk keeps the messages, also at close, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const writer = await create(place, { prepareBytes: 64 * KIB });
       const remove = place.storage.onOperation(({ kind }) => {

@@ -1,4 +1,4 @@
-/** Random operations on a file against an array of bytes, through both twins, in each tier. */
+/** Random operations on a file against an array of bytes, through both versions, in each tier. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { alignDown, alignUp } from "../../lib/storage/alignment.ts";

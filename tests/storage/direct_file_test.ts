@@ -60,8 +60,8 @@ for (const { name, options, directory } of PLACES) {
       const content = Uint8Array.from({ length: 600 }, (_, i) => i % 200);
       Deno.writeFileSync(dir.file("x"), content);
       using file = DirectFile.openSync(dir.file("x"), { ...options, pool });
-      for (const twin of ["async", "sync"]) {
-        using buffer = twin === "async"
+      for (const mode of ["async", "sync"]) {
+        using buffer = mode === "async"
           ? await file.readAt(100, 600)
           : file.readAtSync(100, 600);
         assertEquals(buffer.bytes.slice(), content.slice(100));
@@ -572,11 +572,11 @@ Deno.test(
     ignore: !DIRECT,
   },
   async () => {
-    for (const twin of ["sync", "async"]) {
+    for (const mode of ["sync", "async"]) {
       using fixture = new Fixture();
       const { file, block, path } = fixture;
       file.writeSync(block, 0);
-      if (twin === "sync") {
+      if (mode === "sync") {
         file.truncateSync(5000);
         file.syncSync("full");
         file.closeSync();
@@ -586,7 +586,7 @@ Deno.test(
         await file.close();
       }
       using again = DirectFile.openSync(path);
-      assertEquals(again.verifyDirectSync().cachedPages, 0, twin);
+      assertEquals(again.verifyDirectSync().cachedPages, 0, mode);
       assertEquals(again.sizeSync(), 5000);
     }
   },

@@ -73,13 +73,13 @@ Deno.test(
   { ignore: !FILES },
   async () => {
     using dir = new TemporaryDirectory();
-    for (const twin of ["async", "sync"]) {
+    for (const mode of ["async", "sync"]) {
       Deno.writeTextFileSync(dir.file("a"), "a");
       Deno.writeTextFileSync(dir.file("b"), "b");
-      if (twin === "async") await storage.rename(dir.file("a"), dir.file("b"));
+      if (mode === "async") await storage.rename(dir.file("a"), dir.file("b"));
       else storage.renameSync(dir.file("a"), dir.file("b"));
       assertEquals(Deno.readTextFileSync(dir.file("b")), "a");
-      if (twin === "async") await storage.remove(dir.file("b"));
+      if (mode === "async") await storage.remove(dir.file("b"));
       else storage.removeSync(dir.file("b"));
       assertEquals(storage.listSync(dir.path), []);
     }
@@ -181,7 +181,7 @@ Deno.test(
   },
 );
 
-Deno.test("DiskStorage.syncDirectory() syncs through either twin", {
+Deno.test("DiskStorage.syncDirectory() syncs through either version", {
   ignore: !FILES,
 }, async () => {
   using dir = new TemporaryDirectory();
@@ -251,4 +251,20 @@ Deno.test("DiskStorage.delay() waits, and ends with its signal", async () => {
     Error,
     "before",
   );
+});
+
+Deno.test("DiskStorage.after() does not keep the process alive", {
+  ignore: !ALL,
+}, async () => {
+  const module = new URL("../../mod.ts", import.meta.url);
+  const program = `import { DiskStorage } from "${module}";
+    new DiskStorage().after(60_000, () => console.log("ran"));
+    console.log("end");`;
+  const started = performance.now();
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", program],
+  }).output();
+  assert(success);
+  assertEquals(new TextDecoder().decode(stdout), "end\n");
+  assert(performance.now() - started < 50_000);
 });

@@ -1,10 +1,11 @@
 /** Tries a filesystem, and prints what became of it. */
+import { driveSync } from "../../lib/base/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import {
   closeDescriptor,
   openDescriptor,
 } from "../../lib/storage/descriptor.ts";
-import { DirectFile, driveSync, type NoSpace } from "../../lib/storage/mod.ts";
+import { DirectFile, type NoSpace } from "../../lib/storage/mod.ts";
 import { countPages } from "../../lib/storage/verify_direct.ts";
 
 const dir = Deno.args[0]!;

@@ -10,7 +10,7 @@ import {
   TestPool,
 } from "./tiers.ts";
 
-/** Tries both twins; gives the one error that both threw. */
+/** Tries both versions; gives the one error that both threw. */
 async function failure(
   path: string | URL,
   options?: DirectFileOptions,
@@ -191,15 +191,15 @@ Deno.test("DirectFile.open() makes, keeps and cuts files as its options say", {
 }, async () => {
   using dir = new TemporaryDirectory();
   for (const direct of ["prefer", "never"] as const) {
-    for (const twin of ["async", "sync"]) {
+    for (const mode of ["async", "sync"]) {
       const open = async (options: DirectFileOptions): Promise<number> => {
         const all = { ...options, direct };
-        using file = twin === "async"
+        using file = mode === "async"
           ? await DirectFile.open(path, all)
           : DirectFile.openSync(path, all);
         return file.sizeSync();
       };
-      const path = dir.file(`${direct} ${twin}`);
+      const path = dir.file(`${direct} ${mode}`);
       assertEquals(
         await open({ write: true, createNew: true, mode: 0o600 }),
         0,

@@ -1,7 +1,7 @@
 /** Opens what a program usually opens, and a few other things, where Node's modules cannot be had; prints how each ended. */
+import { driveSync } from "../../lib/base/mod.ts";
 import { DirectFile, DiskStorage } from "../../lib/storage/mod.ts";
 import { isOpenElsewhere } from "../../lib/storage/open_elsewhere.ts";
-import { driveSync } from "../../lib/storage/twin.ts";
 
 const dir = Deno.args[0]!;
 Object.defineProperty(globalThis, "process", {

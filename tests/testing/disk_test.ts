@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import {
   SeededRandom,
+  SimulatedCrash,
   SimulatedDisk,
   type SimulatedDiskOptions,
 } from "../../lib/testing/mod.ts";
@@ -86,6 +87,89 @@ Deno.test("the clock stands still but for its steps, delays and latencies, and m
   ]);
   assertEquals(order, ["short", "long"]);
   assertThrows(() => disk.timeMicros = -1, RangeError);
+});
+
+/** Lets everything run that can. */
+async function turns(count = 5): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise(setImmediate);
+}
+
+Deno.test("after() waits for the clock and does not move it", async () => {
+  const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 1000 });
+  const ran: string[] = [];
+  disk.after(4, () => ran.push("steps"));
+  disk.after(10, () => ran.push("delaySync"));
+  await turns();
+  assertEquals([ran, disk.timeMicros], [[], 0]);
+  for (let i = 0; i < 4; i++) disk.now();
+  assertEquals(ran, []);
+  await turns();
+  assertEquals([ran, disk.timeMicros], [["steps"], 4000]);
+  disk.delaySync(5.999);
+  await turns();
+  assertEquals(ran, ["steps"]);
+  disk.delaySync(0.001);
+  assertEquals(ran, ["steps"]);
+  await turns();
+  assertEquals([ran, disk.timeMicros], [["steps", "delaySync"], 10_000]);
+});
+
+Deno.test("after() runs on the way to the end of a delay, and of an operation that takes time", async () => {
+  const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 0 });
+  const ran: [string, number][] = [];
+  const note = (name: string) => () => {
+    ran.push([name, disk.timeMicros]);
+  };
+  disk.after(500, note("first"));
+  disk.after(1500, note("third"));
+  const cancelled = disk.after(700, note("never"));
+  disk.after(600, () => cancelled.cancel());
+  await disk.delay(1000).then(note("second"));
+  assertEquals(ran.splice(0), [["first", 500_000], ["second", 1_000_000]]);
+  const remove = disk.onOperation(() => ({ latencyMs: 900 }));
+  await disk.list("/").then(note("fourth"));
+  remove();
+  assertEquals(ran, [["third", 1_500_000], ["fourth", 1_900_000]]);
+});
+
+Deno.test("after() runs functions in the order of their times, whatever the seed", async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = new SimulatedDisk({ seed });
+    const ran: number[] = [];
+    for (const ms of [30, 10, 20, 10]) disk.after(ms, () => ran.push(ms));
+    disk.delaySync(100);
+    await turns(10);
+    assertEquals(ran, [10, 10, 20, 30]);
+  }
+});
+
+Deno.test("after() never runs once the disk has crashed, and is refused then", async () => {
+  const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 0 });
+  const ran: string[] = [];
+  const timer = disk.after(1, () => ran.push("due"));
+  disk.after(1000, () => ran.push("late"));
+  disk.delaySync(1);
+  const next = disk.crash("all");
+  next.delaySync(5000);
+  await turns();
+  assertEquals(ran, []);
+  timer.cancel();
+  assertThrows(() => disk.after(1, () => {}), SimulatedCrash);
+});
+
+Deno.test("after() does not change what a seed decides for operations", async () => {
+  const order = async (timer: boolean): Promise<string> => {
+    const disk = new SimulatedDisk({ seed: 7 });
+    if (timer) disk.after(60_000, () => {});
+    const done: number[] = [];
+    const lists = Array.from(
+      { length: 9 },
+      (_, i) => disk.list("/").then(() => done.push(i)),
+    );
+    await Promise.all(lists);
+    return done.join();
+  };
+  assertEquals(await order(true), await order(false));
 });
 
 Deno.test("an aborted delay does not let its time pass", async () => {

@@ -18,13 +18,13 @@ function asked(disk: SimulatedDisk): string[] {
     .map(({ kind, position, length }) => `${kind} ${position}+${length}`);
 }
 
-for (const twin of ["async", "sync"] as const) {
+for (const mode of ["async", "sync"] as const) {
   const write = async (pool: TestPool, fault: Fault, sticky = false) => {
     const { disk, file, buffer } = three(pool);
     disk.failAt(1, fault, { kind: "write", sticky });
     try {
       const options = { durability: "data" } as const;
-      const count = twin === "async"
+      const count = mode === "async"
         ? await file.write(buffer, 0, options)
         : file.writeSync(buffer, 0, options);
       return { disk, count };
@@ -32,13 +32,13 @@ for (const twin of ["async", "sync"] as const) {
       return { disk, error: error as Error & { code: string } };
     } finally {
       buffer.drop();
-      if (twin === "async") await file.close();
+      if (mode === "async") await file.close();
       else file.closeSync();
       assertEquals(disk.openFiles, 0);
     }
   };
 
-  Deno.test(`a short write is continued where the device takes it, ${twin}`, async () => {
+  Deno.test(`a short write is continued where the device takes it, ${mode}`, async () => {
     using pool = new TestPool();
     for (const shortBytes of [1, 512, UNIT, UNIT + 700, 2 * UNIT + 1]) {
       const { disk, count } = await write(pool, { shortBytes });
@@ -52,14 +52,14 @@ for (const twin of ["async", "sync"] as const) {
     }
   });
 
-  Deno.test(`a write of nothing is EIO, and anything of it may be there, ${twin}`, async () => {
+  Deno.test(`a write of nothing is EIO, and anything of it may be there, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, error } = await write(pool, { shortBytes: 0 });
     assertEquals(error?.code, "EIO");
     assertEquals(disk.unsyncedUnits().length, 4);
   });
 
-  Deno.test(`EINTR is repeated, EAGAIN a hundred times, ${twin}`, async () => {
+  Deno.test(`EINTR is repeated, EAGAIN a hundred times, ${mode}`, async () => {
     using pool = new TestPool();
     for (const error of ["EINTR", "EAGAIN"]) {
       const { disk, count } = await write(pool, { error });
@@ -72,27 +72,27 @@ for (const twin of ["async", "sync"] as const) {
     assertEquals(disk.timeMicros >= 1_700_000_000_100_000, true);
   });
 
-  Deno.test(`a flipped bit of a write is on the disk, and nobody says so, ${twin}`, async () => {
+  Deno.test(`a flipped bit of a write is on the disk, and nobody says so, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, count } = await write(pool, { flipBit: 8 * UNIT + 7 });
     assertEquals(count, 3 * UNIT);
     assertEquals(blocks(disk, "/a"), [1, 2 ^ 0x80, 3]);
   });
 
-  Deno.test(`a misdirected write is elsewhere, and nobody says so, ${twin}`, async () => {
+  Deno.test(`a misdirected write is elsewhere, and nobody says so, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, count } = await write(pool, { misdirectTo: 2 * UNIT });
     assertEquals(count, 3 * UNIT);
     assertEquals(blocks(disk, "/a"), [0, 0, 1, 2, 3]);
   });
 
-  Deno.test(`a short read is continued, and one of nothing is the end, ${twin}`, async () => {
+  Deno.test(`a short read is continued, and one of nothing is the end, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, file, buffer } = three(pool);
     file.writeSync(buffer, 0);
     const read = async () => {
       buffer.bytes.fill(9);
-      return twin === "async"
+      return mode === "async"
         ? await file.read(buffer, 0)
         : file.readSync(buffer, 0);
     };

@@ -1,5 +1,5 @@
 /**
- * One body for both twins: a generator that yields its steps, driven with promises or blocking.
+ * Runs one body both ways: a generator that yields its steps, driven with promises or blocking.
  *
  * @module
  */
@@ -12,63 +12,60 @@ export interface Step<T> {
   runSync(): T;
 }
 
-/** A computation whose steps are yielded; `yield*` it within another one. */
-export type Twin<T> = Generator<Step<unknown>, T, unknown>;
+/** A computation whose steps are yielded; `yield*` it within another one. It runs once. */
+export type Task<T> = Generator<Step<unknown>, T, unknown>;
 
-/** Wraps one call and its twin as a computation. */
-export function* step<T>(run: () => Promise<T>, runSync: () => T): Twin<T> {
+/** Wraps one call and its sync version as a task. */
+export function* step<T>(run: () => Promise<T>, runSync: () => T): Task<T> {
   return (yield { run, runSync }) as T;
 }
 
-/** Runs steps side by side (in order when blocking) and waits for all of them, also when one fails; what became of each is for the caller to judge. */
+/**
+ * Runs tasks side by side (in order when blocking) and waits for all of them, also when one fails.
+ *
+ * The caller decides what the outcome of each means.
+ */
 export function* together<T>(
-  steps: readonly Step<T>[],
-): Twin<PromiseSettledResult<T>[]> {
+  tasks: readonly Task<T>[],
+): Task<PromiseSettledResult<T>[]> {
+  // The one task that most flushes have is part of the caller's: it costs no promise of its own.
+  if (tasks.length === 1) return [yield* settled(tasks[0]!)];
   return yield* step(
-    () =>
-      steps.length === 1
-        ? settledAlone(steps[0]!)
-        : Promise.allSettled(steps.map((each) => each.run())),
-    () => steps.map(settledSync),
+    () => Promise.allSettled(tasks.map((each) => drive(each))),
+    () => tasks.map((each) => driveSync(settled(each))),
   );
 }
 
-/** What `Promise.allSettled` does, at a third of its cost for the one step that most flushes have. */
-async function settledAlone<T>(
-  each: Step<T>,
-): Promise<PromiseSettledResult<T>[]> {
+/** Runs a task, and returns a failure instead of throwing it. */
+function* settled<T>(task: Task<T>): Task<PromiseSettledResult<T>> {
   try {
-    return [{ status: "fulfilled", value: await each.run() }];
-  } catch (reason) {
-    return [{ status: "rejected", reason }];
-  }
-}
-
-function settledSync<T>(each: Step<T>): PromiseSettledResult<T> {
-  try {
-    return { status: "fulfilled", value: each.runSync() };
+    return { status: "fulfilled", value: yield* task };
   } catch (reason) {
     return { status: "rejected", reason };
   }
 }
 
-/** Drives a computation with promises. */
-export async function drive<T>(task: Twin<T>): Promise<T> {
+/** Drives a task with promises. */
+export async function drive<T>(task: Task<T>): Promise<T> {
   let next = task.next();
   while (!next.done) next = await advance(task, next.value);
   return next.value;
 }
 
-/** Drives a computation to its end while the caller waits. */
-export function driveSync<T>(task: Twin<T>): T {
+/** Drives a task to its end while the caller waits. */
+export function driveSync<T>(task: Task<T>): T {
   let next = task.next();
   while (!next.done) next = advanceSync(task, next.value);
   return next.value;
 }
 
-/** Drives a computation with promises and hands out what it has put into `results`, as soon as it is there; leaving the loop ends the computation in order. */
+/**
+ * Drives a task with promises and hands out what it has put into `results`, as soon as it is there.
+ *
+ * Leaving the loop ends the task in order.
+ */
 export async function* stream<T>(
-  task: Twin<void>,
+  task: Task<void>,
   results: T[],
 ): AsyncGenerator<T, void, void> {
   let next = task.next();
@@ -84,9 +81,9 @@ export async function* stream<T>(
   }
 }
 
-/** The twin of {@linkcode stream} that blocks. */
+/** The blocking version of {@linkcode stream}. */
 export function* streamSync<T>(
-  task: Twin<void>,
+  task: Task<void>,
   results: T[],
 ): Generator<T, void, void> {
   let next = task.next();
@@ -103,7 +100,7 @@ export function* streamSync<T>(
 }
 
 async function advance<T>(
-  task: Twin<T>,
+  task: Task<T>,
   step: Step<unknown>,
 ): Promise<IteratorResult<Step<unknown>, T>> {
   let value: unknown;
@@ -116,7 +113,7 @@ async function advance<T>(
 }
 
 function advanceSync<T>(
-  task: Twin<T>,
+  task: Task<T>,
   step: Step<unknown>,
 ): IteratorResult<Step<unknown>, T> {
   let value: unknown;
