@@ -1,78 +1,146 @@
 /**
- * The codec beside a plain copy of the same bytes: 1 MiB of messages with 100 bytes of payload each.
+ * The codec beside a plain copy of the same bytes and beside the legacy codec: 1 MiB of messages with 100 bytes and
+ * 1 KiB of payload each, in one batch.
  *
  * Run with `deno bench --allow-ffi --allow-read bench/codec_bench.ts`.
  */
 import {
+  BatchScan,
   encodeUserHeaders,
+  findBatch,
   findMessage,
+  layPayloads,
   MessageScan,
-  readMessage,
+  readFrame,
+  RECORD_BATCH_START,
+  RECORD_BYTES,
+  seal,
+  spread,
   stamp,
 } from "../lib/codec/mod.ts";
 
-const PAYLOAD_BYTES = 100;
-const MESSAGE_BYTES = 64 + PAYLOAD_BYTES;
-const COUNT = Math.floor(2 ** 20 / MESSAGE_BYTES);
 const MAX = Number.MAX_SAFE_INTEGER;
+const TIME = 1_700_000_000_000_000;
+const seed = crypto.getRandomValues(new Uint8Array(32));
+const noise = randomBytes(2 ** 20);
 
-const bytes = new Uint8Array(COUNT * MESSAGE_BYTES);
-const target = new Uint8Array(bytes.length);
-const records = new Uint32Array(2 * COUNT);
-for (let i = 0; i < COUNT; i++) records[2 * i] = PAYLOAD_BYTES;
-const run = {
-  bytes,
-  start: 0,
-  records,
-  count: COUNT,
-  index: new Uint8Array(16 * COUNT),
-  firstOffset: 0,
-  timestamp: 1_700_000_000_000_000,
-  relativeOffset: 0,
-  position: 0,
-  seed: crypto.getRandomValues(new Uint8Array(32)),
-};
-stamp(run);
-const scan = new MessageScan(COUNT);
-const noise = new Uint8Array(bytes.length);
-for (let at = 0; at < noise.length; at += 65536) {
-  crypto.getRandomValues(noise.subarray(at, at + 65536));
+for (const payloadBytes of [100, 1024]) {
+  const count = Math.floor(2 ** 20 / (payloadBytes + 64));
+  const group = `${count} messages of ${payloadBytes} bytes`;
+  const source = randomBytes(count * payloadBytes);
+  const lengths = new Uint32Array(count).fill(payloadBytes);
+
+  const length = 256 + count * (48 + payloadBytes);
+  const bytes = new Uint8Array(
+    Math.ceil(length / 8) * 8 + RECORD_BYTES * count,
+  );
+  const start = 256;
+  const end = bytes.length;
+  const lay = { source, sourceStart: 0, lengths, first: 0, bytes, start, end };
+  const layAll = () => layPayloads({ ...lay, recordCount: 0 });
+  const sealRun = { bytes, start: 0, count, baseOffset: 0, seed };
+  const words = new Uint32Array(bytes.buffer);
+  const sealAll = () => {
+    words[words.length - 1] = RECORD_BATCH_START;
+    return seal({ ...sealRun, baseTimestamp: TIME });
+  };
+  layAll();
+  const log = bytes.subarray(0, sealAll());
+  const scan = new BatchScan(count);
+
+  const legacy = new Uint8Array(count * (64 + payloadBytes));
+  const records = new Uint32Array(2 * count);
+  const layOld = () =>
+    spread({
+      source,
+      sourceStart: 0,
+      lengths,
+      first: 0,
+      bytes: legacy,
+      start: 0,
+      end: legacy.length,
+      records,
+      recordCount: 0,
+    });
+  const index = new Uint8Array(16 * count);
+  const stampAll = () =>
+    stamp({
+      bytes: legacy,
+      start: 0,
+      records,
+      count,
+      index,
+      firstOffset: 0,
+      timestamp: TIME,
+      relativeOffset: 0,
+      position: 0,
+      seed,
+    });
+  layOld();
+  stampAll();
+  const oldScan = new MessageScan(count);
+  const target = new Uint8Array(log.length);
+
+  Deno.bench({ name: "copy", group, baseline: true }, () => {
+    target.set(log);
+  });
+  Deno.bench({ name: "layPayloads()", group }, () => {
+    layAll();
+  });
+  Deno.bench({ name: "spread(), legacy", group }, () => {
+    layOld();
+  });
+  Deno.bench({ name: "seal()", group }, () => {
+    sealAll();
+  });
+  Deno.bench({ name: "stamp(), legacy", group }, () => {
+    stampAll();
+  });
+  Deno.bench({ name: "BatchScan.run()", group }, () => {
+    if (scan.run(log, 0, 0) !== count) throw new Error("Cannot scan the log");
+  });
+  Deno.bench({ name: "MessageScan.run(), legacy", group }, () => {
+    if (oldScan.run(legacy, 0, 0) !== count) {
+      throw new Error("Cannot scan the legacy log");
+    }
+  });
+  Deno.bench({ name: "readFrame(), payload and offset of each", group }, () => {
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      const message = readFrame(log, scan.starts[i]!, 0);
+      sum += message.offset + message.payload.length;
+    }
+    if (sum === 0) throw new Error("Cannot be nothing");
+  });
 }
 
-const group = `1 MiB, ${COUNT} messages`;
-
-Deno.bench({ name: "copy", group, baseline: true }, () => {
-  target.set(bytes);
-});
-
-Deno.bench({ name: "stamp()", group }, () => {
-  stamp(run);
-});
-
-Deno.bench({ name: "MessageScan.run()", group }, () => {
-  if (scan.run(bytes, 0, 0) !== COUNT) throw new Error("Cannot scan the run");
-});
-
-Deno.bench({ name: "findMessage() in random bytes", group }, () => {
-  if (findMessage(noise, 0, 0, MAX).position !== undefined) {
-    throw new Error("Cannot be a message");
-  }
-});
-
-Deno.bench({ name: "readMessage(), payload and offset of each", group }, () => {
-  let sum = 0;
-  for (let i = 0; i < COUNT; i++) {
-    const message = readMessage(
-      bytes,
-      i * MESSAGE_BYTES,
-      PAYLOAD_BYTES,
-      MESSAGE_BYTES,
-    );
-    sum += message.offset + message.payload.length;
-  }
-  if (sum === 0) throw new Error("Cannot be nothing");
-});
+for (
+  const [name, bytes] of [["random", noise], [
+    "zeros",
+    noise.map(() => 0),
+  ]] as const
+) {
+  const group = `1 MiB of ${name} bytes`;
+  Deno.bench({ name: "findBatch()", group, baseline: true }, () => {
+    if (findBatch(bytes, 0, 0, MAX).position !== undefined) {
+      throw new Error("Cannot be a batch");
+    }
+  });
+  Deno.bench({ name: "findMessage(), legacy", group }, () => {
+    if (findMessage(bytes, 0, 0, MAX).position !== undefined) {
+      throw new Error("Cannot be a message");
+    }
+  });
+}
 
 Deno.bench("encodeUserHeaders(), three headers", () => {
   encodeUserHeaders({ source: "sensor-7", ok: true, attempt: 2 });
 });
+
+function randomBytes(length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at += 65536) {
+    crypto.getRandomValues(bytes.subarray(at, at + 65536));
+  }
+  return bytes;
+}

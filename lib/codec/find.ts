@@ -1,63 +1,55 @@
 import { checked, native } from "../native/mod.ts";
+import { check, MAX_UINT32 } from "./_checks.ts";
 
-const MAX_INT32 = 0x7fff_ffff;
-
-/** What {@linkcode findMessage} found. */
-export interface FoundMessage {
-  /** Where the first valid message starts in the bytes; `undefined` if there is none. */
+/** What {@linkcode findBatch} found. */
+export interface FoundBatch {
+  /** Where the first valid batch starts in the bytes; `undefined` if none was found. */
   position: number | undefined;
-  /** The first message before that position which may be valid but ends behind the bytes, so that only more of them can tell: where it starts, and its length. */
+  /**
+   * The first candidate before that position which these bytes do not decide: where it starts, and its length. It ends
+   * after the bytes, and all of it that is there is plausible; or it ends within them, and the search gave up, see
+   * {@linkcode findBatch}.
+   */
   beyond: { position: number; length: number } | undefined;
 }
 
+const out = new Float64Array(3);
+
 /**
- * Searches damaged bytes for a message: the position of the first one at or behind `start`, at any byte, whose offset lies
- * in [`minOffset`, `maxOffset`], whose reserved field is 0, whose lengths are within the format's, that lies wholly inside
- * the bytes and whose checksum is right. One valid message in 10^13 is passed over: one whose checksum has 6 or more bytes
- * of 0, as sparse data has them everywhere.
+ * Searches damaged bytes for the first valid batch at or after `start`, at any byte, whose base offset lies in
+ * [`minOffset`, `maxOffset`].
  *
- * It looks at some GB/s of random bytes or zeros. Bytes made to look like headers of long messages cost a hash of each
- * such length, so bound the bytes where they are somebody else's.
+ * It searches several GB/s of random bytes or zeros. Bytes made to hold many batches that overlap and fail at their last
+ * payload would cost the square of their number. So the search gives up after hashing 32 times as many bytes as there
+ * are: it has not looked at what follows the last candidate, which is `beyond` unless there was one before it.
+ * Searching again from the position after `beyond` goes on.
  *
- * @throws {RangeError} If `start` lies behind the bytes, an offset is no integer from 0 to `Number.MAX_SAFE_INTEGER`,
- * `minOffset` is above `maxOffset`, or there are 2^31 bytes or more.
+ * @throws {RangeError} If `start` lies after the bytes, an offset is no integer from 0 to `Number.MAX_SAFE_INTEGER`,
+ * `minOffset` is above `maxOffset`, or there are 2^32 bytes or more.
  */
-export function findMessage(
+export function findBatch(
   bytes: Uint8Array<ArrayBuffer>,
   start: number,
   minOffset: number,
   maxOffset: number,
-): FoundMessage {
-  if (bytes.length > MAX_INT32) {
-    throw new RangeError(
-      `Cannot find message as 'bytes' must have at most ${MAX_INT32} bytes: received ${bytes.length}`,
-    );
-  }
-  check("start", start, bytes.length);
-  check("maxOffset", maxOffset, Number.MAX_SAFE_INTEGER);
-  check("minOffset", minOffset, maxOffset);
-  const { length } = bytes;
-  const out = new Uint32Array(2);
+): FoundBatch {
+  const task = "find batch";
+  check(task, "bytes.length", bytes.length, MAX_UINT32);
+  check(task, "start", start, bytes.length);
+  check(task, "maxOffset", maxOffset, Number.MAX_SAFE_INTEGER);
+  check(task, "minOffset", minOffset, maxOffset);
   const status = native().basalt_find(
     bytes,
-    length,
+    bytes.length,
     start,
     minOffset,
     maxOffset,
     out,
   );
-  const found = checked(status, "basalt_find");
-  // No message can start at the end: that answer means that there is none.
+  checked(status, "basalt_find");
+  const [position, beyond, length] = out as unknown as [number, number, number];
   return {
-    position: found === length ? undefined : found,
-    beyond: out[1] === 0 ? undefined : { position: out[0]!, length: out[1]! },
+    position: position < 0 ? undefined : position,
+    beyond: beyond < 0 ? undefined : { position: beyond, length },
   };
-}
-
-function check(name: string, value: number, max: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(
-      `Cannot find message as '${name}' must be an integer from 0 to ${max}: received ${value}`,
-    );
-  }
 }

@@ -1,8 +1,13 @@
 import {
-  HEADER_BYTES,
-  messageOffsetAt,
-  originTimestampAt,
-  timestampAt,
+  BATCH_HEADER_BYTES,
+  batchBaseOffsetAt,
+  batchOriginTimestampAt,
+  batchTimestampAt,
+  FRAME_HEADER_BYTES,
+  frameOffsetDeltaAt,
+  framePayloadLengthAt,
+  frameTimestampDeltaAt,
+  frameUserHeadersLengthAt,
 } from "./header.ts";
 import { decodeUserHeaders, type UserHeader } from "./user_headers.ts";
 import { formatUuid } from "./uuid.ts";
@@ -21,57 +26,69 @@ export interface Message {
   readonly originTimestamp: number;
   /** The payload: a view of the bytes that the message lies in. */
   readonly payload: Uint8Array<ArrayBuffer>;
-  /** The user headers, decoded anew each time; a `Deno.errors.InvalidData` where their encoding is wrong. */
+  /** The user headers, decoded again each time; a `Deno.errors.InvalidData` where their encoding is wrong. */
   readonly userHeaders: UserHeader[];
+  /** Decodes the payload as UTF-8; bytes that are none become U+FFFD. */
+  text(): string;
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Decodes a payload as UTF-8. */
+export function decodeText(payload: Uint8Array): string {
+  return decoder.decode(payload);
 }
 
 /**
- * A message that lies in `bytes` and was found good by a scan, which also told its lengths; they are not taken from the
- * bytes a second time.
+ * Returns the message whose frame lies in `bytes`; a scan tells where its frame and its batch start.
  *
- * @param start Where its header starts.
- * @param payloadLength Bytes of the payload.
- * @param totalLength Bytes of the header, the payload and the user headers.
- * @throws {RangeError} If the message does not lie within the bytes, or is shorter than its header and payload. Reading a
- * field later throws a `RangeError` or `TypeError` once the bytes' buffer was dropped.
+ * @param frameStart Where its frame header starts.
+ * @param batchStart Where the header of its batch starts.
+ * @throws {RangeError} If the frame does not lie within the bytes, after the header of the batch. Reading a field later
+ * throws a `RangeError` or `TypeError` once the bytes' buffer was dropped.
  */
-export function readMessage(
+export function readFrame(
   bytes: Uint8Array<ArrayBuffer>,
-  start: number,
-  payloadLength: number,
-  totalLength: number,
+  frameStart: number,
+  batchStart: number,
 ): Message {
-  if (
-    !(start >= 0 && start + totalLength <= bytes.length && payloadLength >= 0 &&
-      HEADER_BYTES + payloadLength <= totalLength)
-  ) {
+  const payloadEnd = frameStart + FRAME_HEADER_BYTES +
+    framePayloadLengthAt(bytes, frameStart);
+  const end = payloadEnd + frameUserHeadersLengthAt(bytes, frameStart);
+  const isInside = batchStart >= 0 &&
+    batchStart + BATCH_HEADER_BYTES <= frameStart && end <= bytes.length;
+  if (!isInside) {
     throw new RangeError(
-      `Cannot read message at ${start} with ${payloadLength} bytes of payload and ${totalLength} in all as it must lie within the bytes: there are ${bytes.length}`,
+      `Cannot read message at [${frameStart}, ${end}) in the batch at ${batchStart} as it must lie within the bytes, after the batch header: there are ${bytes.length}`,
     );
   }
-  return new MessageView(bytes, start, payloadLength, totalLength);
+  return new FrameView(bytes, frameStart, batchStart, payloadEnd, end);
 }
 
-class MessageView implements Message {
+class FrameView implements Message {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #start: number;
+  readonly #batchStart: number;
   readonly #payloadEnd: number;
   readonly #end: number;
 
   constructor(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
-    payloadLength: number,
-    totalLength: number,
+    batchStart: number,
+    payloadEnd: number,
+    end: number,
   ) {
     this.#bytes = bytes;
     this.#start = start;
-    this.#payloadEnd = start + HEADER_BYTES + payloadLength;
-    this.#end = start + totalLength;
+    this.#batchStart = batchStart;
+    this.#payloadEnd = payloadEnd;
+    this.#end = end;
   }
 
   get offset(): number {
-    return messageOffsetAt(this.#bytes, this.#start);
+    return batchBaseOffsetAt(this.#bytes, this.#batchStart) +
+      frameOffsetDeltaAt(this.#bytes, this.#start);
   }
 
   get id(): string {
@@ -79,19 +96,31 @@ class MessageView implements Message {
   }
 
   get timestamp(): number {
-    return timestampAt(this.#bytes, this.#start);
+    return batchTimestampAt(this.#bytes, this.#batchStart);
   }
 
   get originTimestamp(): number {
-    return originTimestampAt(this.#bytes, this.#start);
+    const origin = batchOriginTimestampAt(this.#bytes, this.#batchStart);
+    const time = origin + frameTimestampDeltaAt(this.#bytes, this.#start);
+    if (time > Number.MAX_SAFE_INTEGER) {
+      throw new RangeError(
+        `Cannot read origin timestamp at ${this.#start} as a number: it is above ${Number.MAX_SAFE_INTEGER}`,
+      );
+    }
+    return time;
   }
 
   get payload(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(this.#start + HEADER_BYTES, this.#payloadEnd);
+    const start = this.#start + FRAME_HEADER_BYTES;
+    return this.#bytes.subarray(start, this.#payloadEnd);
   }
 
   get userHeaders(): UserHeader[] {
     return decodeUserHeaders(this.#bytes.subarray(this.#payloadEnd, this.#end));
+  }
+
+  text(): string {
+    return decodeText(this.payload);
   }
 
   /** What `console.log` shows: the fields, which lie in the prototype. */

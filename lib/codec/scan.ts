@@ -1,50 +1,70 @@
 import { checked, native } from "../native/mod.ts";
+import { check, MAX_UINT32 } from "./_checks.ts";
 
-/** Why a scan ended: the numbers that the native side gives (`rust/src/codec/scan.rs`). A message is checked for zeros, lengths, reserved field, offset, being whole, checksum, in this order. */
+/**
+ * Why a scan stopped: the numbers that the native side gives (`rust/src/codec/scan.rs`). The header of a batch is checked
+ * first, for its length, reserved bytes, count, offset and timestamp; then whether the batch is wholly there; then its
+ * frames in their order; then its checksum.
+ */
 export const STOP = {
   /** The bytes are used up exactly. */
   END: 0,
-  /** The last message is not wholly there, see {@linkcode MessageScan.neededBytes}. */
+  /** The batch is not wholly there, see {@linkcode BatchScan.neededBytes}; what is there is plausible. */
   PARTIAL: 1,
-  /** A header of zeros, or nothing but zeros in the last bytes, too few for a header: nothing was written there. */
+  /** A header of 256 zeros, or nothing but zeros in fewer bytes: nothing was written there. */
   ZEROS: 2,
-  /** The payload or the user headers are longer than the format allows. */
+  /** The length of the batch, of a payload or of user headers is out of its bounds. */
   LENGTH: 3,
-  /** The reserved field is not 0. */
+  /** Reserved bytes, the flags or the producer section of the batch header are wrong. */
   RESERVED: 4,
-  /** The offset is not the expected one, or above `Number.MAX_SAFE_INTEGER`. */
-  OFFSET: 5,
-  /** The checksum is wrong. */
-  CHECKSUM: 6,
-  /** `maxCount` messages were found; the bytes behind were not looked at. */
-  FULL: 7,
+  /** The frames do not tile the batch, are out of order, or there are none. */
+  COUNT: 5,
+  /** The base offset is not the expected one, or an offset is above `Number.MAX_SAFE_INTEGER`. */
+  OFFSET: 6,
+  /** The append time is below that of the batch before, or above `Number.MAX_SAFE_INTEGER`. */
+  TIMESTAMP: 7,
+  /** The checksum of a frame is wrong. */
+  FRAME_CHECKSUM: 8,
+  /** The checksum of the batch is wrong. */
+  BATCH_CHECKSUM: 9,
+  /** The results are full. {@linkcode BatchScan.run} makes room and goes on, so it never ends with this. */
+  FULL: 10,
 } as const;
 
 /** One of the numbers in {@linkcode STOP}. */
 export type Stop = typeof STOP[keyof typeof STOP];
 
-const MAX_UINT32 = 0xffff_ffff;
+/** Words of the results for each message: four arrays of the same length. */
+const RESULT_WORDS = 4;
+
+// Where the numbers lie in the context of a native call, which reads the first five and writes all.
+const END = 0;
+const NEXT_OFFSET = 1;
+const LAST_TIMESTAMP = 2;
+const COUNT = 3;
+const BATCH_COUNT = 4;
+const STOPPED = 5;
+const NEEDED = 6;
 
 /**
- * Checks messages that lie back to back, in one native call for a block, and holds what was found: one object, with its
- * arrays, for many blocks.
+ * Checks batches that lie back to back, in one native call for a block, and holds what was found: one object, with its
+ * arrays, for many blocks. Only messages of valid batches are found.
  */
-export class MessageScan {
+export class BatchScan {
   readonly #allocate: (words: number) => Uint32Array<ArrayBuffer>;
-  // Always one longer than #lengths.
+  readonly #context = new Float64Array(7);
+  #capacity!: number;
+  #results!: Uint32Array<ArrayBuffer>;
   #starts!: Uint32Array<ArrayBuffer>;
   #lengths!: Uint32Array<ArrayBuffer>;
-  readonly #out = new Uint32Array(4);
-  #count = 0;
-  #end = 0;
-  #stop: Stop = STOP.END;
-  #neededBytes = 0;
+  #batchStarts!: Uint32Array<ArrayBuffer>;
+  #batchFirsts!: Uint32Array<ArrayBuffer>;
 
   /**
    * Makes the arrays.
    *
-   * @param capacity Messages that they hold at first; they grow as needed.
-   * @param allocate Where they come from: an array of so many words. The one before is in use until the run ends.
+   * @param capacity Number of messages that they hold at first; they grow as needed.
+   * @param allocate Makes the array that all results lie in, of so many words. The one before is in use until the run ends.
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
   constructor(
@@ -57,7 +77,7 @@ export class MessageScan {
   }
 
   /**
-   * Makes other arrays for the next run; who has the ones before keeps them.
+   * Makes other arrays for the next run; the results so far are forgotten, and the arrays before belong to their holder.
    *
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
@@ -67,109 +87,140 @@ export class MessageScan {
         `Cannot create scan as 'capacity' must be an integer of at least 1: received ${capacity}`,
       );
     }
-    this.#count = 0;
+    this.#context[COUNT] = 0;
+    this.#context[BATCH_COUNT] = 0;
     this.#take(capacity);
   }
 
-  /** Good messages found. */
+  /** Number of messages found. */
   get count(): number {
-    return this.#count;
+    return this.#context[COUNT]!;
   }
 
-  /** Where each good message starts in the bytes; the entry number `count` is where the last one ends. The next run overwrites or replaces the array. */
+  /** Where the frame of each message begins in the bytes. The next run overwrites or replaces the array. */
   get starts(): Uint32Array<ArrayBuffer> {
     return this.#starts;
   }
 
-  /** The length of each good message's payload, in bytes. The next run overwrites or replaces the array. */
+  /** Length of each message's payload, in bytes. The next run overwrites or replaces the array. */
   get lengths(): Uint32Array<ArrayBuffer> {
     return this.#lengths;
   }
 
-  /** Where the last good message ends (the run's start if there is none): where the reason to stop lies. */
+  /** Number of valid batches found. */
+  get batchCount(): number {
+    return this.#context[BATCH_COUNT]!;
+  }
+
+  /** Where the header of each batch begins in the bytes. The next run overwrites or replaces the array. */
+  get batchStarts(): Uint32Array<ArrayBuffer> {
+    return this.#batchStarts;
+  }
+
+  /** Number of each batch's first message in this scan. The next run overwrites or replaces the array. */
+  get batchFirsts(): Uint32Array<ArrayBuffer> {
+    return this.#batchFirsts;
+  }
+
+  /** Where the last valid batch ends, or the run's start if there is none: where the reason to stop lies. */
   get end(): number {
-    return this.#end;
+    return this.#context[END]!;
   }
 
   /** Why the run ended: one of {@linkcode STOP}. */
   get stop(): Stop {
-    return this.#stop;
+    return this.#context[STOPPED]! as Stop;
   }
 
-  /** After `STOP.PARTIAL`: how many bytes from `end` on would decide more, that is the whole message where its header is there, else a header. Otherwise 0. */
+  /** After `STOP.PARTIAL`: how many bytes from `end` would decide more, the batch if its header is there, else a header. Otherwise 0. */
   get neededBytes(): number {
-    return this.#neededBytes;
+    return this.stop === STOP.PARTIAL ? this.#context[NEEDED]! : 0;
+  }
+
+  /** Offset after the last message of the last valid batch, or the expected one if there is none. */
+  get nextOffset(): number {
+    return this.#context[NEXT_OFFSET]!;
+  }
+
+  /** Append time of the last valid batch, or the run's `minTimestamp` if there is none. */
+  get lastTimestamp(): number {
+    return this.#context[LAST_TIMESTAMP]!;
   }
 
   /**
-   * Checks messages from `start` on; its results replace those of the run before.
+   * Checks batches from `start`; its results replace those of the run before.
    *
-   * @param expectedOffset What the first message's offset must be; each further one is greater by 1.
-   * @param maxCount The most messages to find; all where it is left out.
-   * @returns The number of good messages.
-   * @throws {RangeError} If `start` lies behind the bytes, or a number is no integer of its range.
+   * @param expectedOffset Base offset that the first batch must have.
+   * @param minTimestamp Append time that the first batch must have at least. Defaults to 0.
+   * @returns The number of messages in valid batches.
+   * @throws {RangeError} If `start` lies after the bytes, or a number is no integer of its range.
    */
   run(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
     expectedOffset: number,
-    maxCount: number = Infinity,
+    minTimestamp = 0,
   ): number {
-    check("start", start, Math.min(bytes.length, MAX_UINT32));
-    check("expectedOffset", expectedOffset, Number.MAX_SAFE_INTEGER);
-    if (maxCount !== Infinity) check("maxCount", maxCount, MAX_UINT32);
-    this.#count = 0;
-    this.#end = start;
-    for (;;) {
-      const room = Math.min(this.#lengths.length, maxCount) - this.#count;
-      this.#runOnce(bytes, expectedOffset + this.#count, room);
-      if (this.#stop !== STOP.FULL || this.#count === maxCount) break;
-      this.#take(2 * this.#lengths.length);
-    }
-    return this.#count;
-  }
-
-  /** Adds what one native call finds behind the messages found so far. */
-  #runOnce(
-    bytes: Uint8Array<ArrayBuffer>,
-    expectedOffset: number,
-    room: number,
-  ): void {
-    const from = this.#count;
-    const out = this.#out;
-    const found = native().basalt_scan(
-      bytes,
-      bytes.length,
-      this.#end,
+    const task = "scan batches";
+    check(task, "bytes.length", bytes.length, MAX_UINT32);
+    check(task, "start", start, bytes.length);
+    // One more than a message can have: the next offset after the very last one.
+    check(
+      task,
+      "expectedOffset",
       expectedOffset,
-      room,
-      from === 0 ? this.#starts : this.#starts.subarray(from),
-      from === 0 ? this.#lengths : this.#lengths.subarray(from),
-      out,
+      Number.MAX_SAFE_INTEGER + 1,
     );
-    this.#count += checked(found, "basalt_scan");
-    this.#end = out[0]!;
-    this.#stop = out[1] as Stop;
-    this.#neededBytes = out[2]!;
+    check(task, "minTimestamp", minTimestamp, Number.MAX_SAFE_INTEGER);
+    const context = this.#context;
+    context[END] = start;
+    context[NEXT_OFFSET] = expectedOffset;
+    context[LAST_TIMESTAMP] = minTimestamp;
+    context[COUNT] = 0;
+    context[BATCH_COUNT] = 0;
+    for (;;) {
+      const status = native().basalt_scan(
+        bytes,
+        bytes.length,
+        this.#results,
+        this.#capacity,
+        context,
+      );
+      checked(status, "basalt_scan");
+      if (this.stop !== STOP.FULL) return this.count;
+      this.#take(Math.max(2 * this.#capacity, this.count + context[NEEDED]!));
+    }
   }
 
   /** Makes arrays for so many messages, and copies what was found. */
   #take(capacity: number): void {
-    const starts = this.#starts;
-    const lengths = this.#lengths;
-    const words = this.#allocate(2 * capacity + 1);
-    this.#starts = words.subarray(0, capacity + 1);
-    this.#lengths = words.subarray(capacity + 1);
-    if (this.#count === 0) return;
-    this.#starts.set(starts.subarray(0, this.#count));
-    this.#lengths.set(lengths.subarray(0, this.#count));
-  }
-}
-
-function check(name: string, value: number, max: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(
-      `Cannot scan messages as '${name}' must be an integer from 0 to ${max}: received ${value}`,
-    );
+    const { count, batchCount } = this;
+    const before = [
+      this.#starts?.subarray(0, count),
+      this.#lengths?.subarray(0, count),
+      this.#batchStarts?.subarray(0, batchCount),
+      this.#batchFirsts?.subarray(0, batchCount),
+    ];
+    const words = RESULT_WORDS * capacity;
+    this.#results = this.#allocate(words).subarray(0, words);
+    this.#capacity = capacity;
+    [
+      this.#starts,
+      this.#lengths,
+      this.#batchStarts,
+      this.#batchFirsts,
+    ] = [0, 1, 2, 3].map((i) =>
+      this.#results.subarray(i * capacity, (i + 1) * capacity)
+    ) as [
+      Uint32Array<ArrayBuffer>,
+      Uint32Array<ArrayBuffer>,
+      Uint32Array<ArrayBuffer>,
+      Uint32Array<ArrayBuffer>,
+    ];
+    if (count === 0) return;
+    this.#starts.set(before[0]!);
+    this.#lengths.set(before[1]!);
+    this.#batchStarts.set(before[2]!);
+    this.#batchFirsts.set(before[3]!);
   }
 }

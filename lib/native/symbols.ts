@@ -13,7 +13,49 @@ const status = "i32";
 export const SYMBOLS = {
   basalt_abi: { parameters: [], result: status },
 
-  basalt_spread: {
+  basalt_lay: {
+    parameters: [
+      "buffer", // source
+      "u32", // source_length
+      "buffer", // lengths
+      "u32", // lengths_count
+      "buffer", // bytes
+      "u32", // bytes_length
+      "buffer", // context
+    ],
+    result: status,
+  },
+  basalt_seal: {
+    parameters: [
+      "buffer", // bytes
+      "u32", // bytes_length
+      "buffer", // context
+    ],
+    result: status,
+  },
+  basalt_scan: {
+    parameters: [
+      "buffer", // bytes
+      "u32", // bytes_length
+      "buffer", // results
+      "u32", // capacity
+      "buffer", // context
+    ],
+    result: status,
+  },
+  basalt_find: {
+    parameters: [
+      "buffer", // bytes
+      "u32", // bytes_length
+      "u32", // start
+      "f64", // min_offset
+      "f64", // max_offset
+      "buffer", // out
+    ],
+    result: status,
+  },
+
+  basalt_legacy_spread: {
     parameters: [
       "buffer", // source
       "u32", // source_length
@@ -27,7 +69,7 @@ export const SYMBOLS = {
     ],
     result: status,
   },
-  basalt_stamp: {
+  basalt_legacy_stamp: {
     parameters: [
       "buffer", // bytes
       "u32", // bytes_length
@@ -40,7 +82,7 @@ export const SYMBOLS = {
     ],
     result: status,
   },
-  basalt_scan: {
+  basalt_legacy_scan: {
     parameters: [
       "buffer", // bytes
       "u32", // bytes_length
@@ -53,7 +95,7 @@ export const SYMBOLS = {
     ],
     result: status,
   },
-  basalt_find: {
+  basalt_legacy_find: {
     parameters: [
       "buffer", // bytes
       "u32", // bytes_length

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::fd::AsRawFd;
 
-use basalt::codec::{self, Context, HEADER_BYTES, INDEX_ENTRY_BYTES};
+use basalt::codec::legacy::{self as codec, Context, HEADER_BYTES, INDEX_ENTRY_BYTES};
 use basalt::engine::entry::{self, Entry};
 use basalt::engine::files;
 use basalt::pool::{self, Settings};

@@ -1,139 +1,147 @@
-/** The vectors of the format. */
+/** The vectors of the format (`docs/format.md`). */
 import { assertEquals } from "@std/assert";
 import {
+  BATCH_STOP,
+  batchBaseOffsetAt,
+  batchCountAt,
+  batchLengthAt,
+  batchOriginTimestampAt,
+  BatchScan,
+  batchTimestampAt,
   encodeUserHeaders,
-  MessageScan,
+  findBatch,
+  frameIdAt,
+  frameOffsetDeltaAt,
+  framePayloadLengthAt,
+  frameTimestampDeltaAt,
+  frameUserHeadersLengthAt,
   parseUuid,
-  putId,
-  putOriginTimestamp,
-  readIndexEntry,
-  readMessage,
-  RECORD_ID_GIVEN,
-  RECORD_ORIGIN_GIVEN,
-  stamp,
-  STOP,
+  readFrame,
+  readSparseEntry,
+  seal,
+  SPARSE_INDEX_ENTRY_BYTES,
+  writeSparseEntry,
 } from "../../lib/codec/mod.ts";
-import { counting, joined, TIME } from "./naive.ts";
-import { xxh3 } from "./xxh3.ts";
+import { laidOut } from "./block.ts";
+import { joined, parsedBatch, TIME } from "./naive.ts";
 
-const MESSAGE_A =
-  "b77a21d43666c84901000000000000000000000000000000000000000000000000401e18240a0600ff3f1e18240a06000000000005000000000000000000000068656c6c6f";
-const MESSAGE_B =
-  "4222eda6dda0c84400112233445546778899aabbccddeeff010000000000000000401e18240a0600ff3f1e18240a06000f000000070000000000000000000000776f726c64212102010000006b0b040000002a000000";
+const FRAMES =
+  "8e5ca59edbbdbfb90100000000000000000000000000000000000000000000000000000005000000000000000000000068656c6c6f" +
+  "f0403f4c9f0fe6c100112233445546778899aabbccddeeff01000000070000000f000000070000000000000000000000776f726c64212102010000006b0b040000002a000000";
+const FIRST_HEADER =
+  "0000000000000000000000000000000000401e18240a0600ff3f1e18240a06007b01000000000000c6b62b841e23bce502000000";
+const PRODUCER_HEADER =
+  "0000000000000000000000000000000000401e18240a0600ff3f1e18240a06007b0100000000000099723e27a61d8f930200000001000000a00f0000000000000300000011000000";
+const SECOND_HEADER =
+  "00000000000000000200000000000000f4411e18240a060090411e18240a06003001000000000000abf1d8705498f85101000000";
+const SECOND_FRAME = "390029be5a6828e803".padEnd(96, "0");
 const INDEX =
-  "000000004500000000401e18240a0600010000009b00000000401e18240a0600";
+  "000000000000000000401e18240a060000000000000000000200000000000000f4411e18240a06007b01000000000000";
 
-const CHECKSUMS: readonly [payloadLength: number, checksum: string][] = [
-  [0, "26e9b5f8348d5aec"],
-  [1, "a45d8848eee2a0ff"],
-  [8, "47dcf589040513cc"],
-  [72, "b3a823b0fbea0270"],
-  [73, "bc1c2311685ff8e3"],
-  [184, "5b64ac831e5eeaea"],
-  [185, "3e26a3bfb4eeceb9"],
-  [256, "5ef5081406a264ec"],
-  [968, "8284b002ba65c59e"],
-  [969, "6eee9674b4bc063e"],
-  [1000, "414dfbb69f99938f"],
-  [4096, "558e5be033ea6686"],
-  [65536, "67f42f1c57f8e5eb"],
-];
+const hex = (text: string) => Uint8Array.fromHex(text);
+const header = (text: string) => hex(text.padEnd(512, "0"));
+const FIRST = joined([header(FIRST_HEADER), hex(FRAMES)]);
+const PRODUCED = joined([header(PRODUCER_HEADER), hex(FRAMES)]);
+const SECOND = joined([header(SECOND_HEADER), hex(SECOND_FRAME)]);
+const BOTH = joined([FIRST, SECOND]);
+const HEADERS = encodeUserHeaders([{
+  key: { kind: "string", value: "k" },
+  value: { kind: "uint32", value: 42 },
+}]);
+const numbered = (id: number) => Uint8Array.of(id, ...new Uint8Array(15));
 
-const FLAGS = RECORD_ID_GIVEN + RECORD_ORIGIN_GIVEN;
-
-Deno.test("stamp() makes messages A and B and their index, byte for byte", () => {
-  const headers = encodeUserHeaders([{
-    key: { kind: "string", value: "k" },
-    value: { kind: "uint32", value: 42 },
-  }]);
-  const room = new Uint8Array(64);
+Deno.test("seal() makes the batches of the vectors, byte for byte", () => {
   const encoder = new TextEncoder();
-  const bytes = joined([
-    room,
-    encoder.encode("hello"),
-    room,
-    encoder.encode("world!!"),
-    headers,
-  ]);
-  putId(bytes, 0, Uint8Array.of(1, ...new Uint8Array(15)));
-  putId(bytes, 69, parseUuid("00112233-4455-4677-8899-aabbccddeeff"));
-  putOriginTimestamp(bytes, 0, TIME - 1);
-  putOriginTimestamp(bytes, 69, TIME - 1);
-  const index = new Uint8Array(32);
-  stamp({
-    bytes,
-    start: 0,
-    records: Uint32Array.of(5, FLAGS, 7, headers.length + FLAGS),
-    count: 2,
-    index,
-    firstOffset: 0,
-    timestamp: TIME,
-    relativeOffset: 0,
-    position: 0,
-    seed: new Uint8Array(32),
-  });
-  assertEquals(bytes.subarray(0, 69).toHex(), MESSAGE_A);
-  assertEquals(bytes.subarray(69).toHex(), MESSAGE_B);
-  assertEquals(index.toHex(), INDEX);
+  const uuid = parseUuid("00112233-4455-4677-8899-aabbccddeeff");
+  const first = laidOut([[
+    { payload: encoder.encode("hello"), id: numbered(1), origin: TIME - 1 },
+    {
+      payload: encoder.encode("world!!"),
+      headers: HEADERS,
+      id: uuid,
+      origin: TIME + 6,
+    },
+  ]]);
+  const seed = new Uint8Array(32);
+  const end = seal({ ...first, baseOffset: 0, baseTimestamp: TIME, seed });
+  assertEquals(first.bytes.subarray(0, end).toHex(), FIRST.toHex());
+
+  const second = laidOut([[{
+    payload: new Uint8Array(0),
+    id: numbered(3),
+    origin: TIME + 400,
+  }]]);
+  assertEquals(
+    seal({ ...second, baseOffset: 2, baseTimestamp: TIME + 500, seed }),
+    304,
+  );
+  assertEquals(second.bytes.subarray(0, 304).toHex(), SECOND.toHex());
 });
 
-Deno.test("MessageScan and readMessage() read messages A and B", () => {
-  const bytes = Uint8Array.fromHex(MESSAGE_A + MESSAGE_B);
-  const scan = new MessageScan();
-  assertEquals(scan.run(bytes, 0, 0), 2);
-  assertEquals(scan.stop, STOP.END);
-  assertEquals([...scan.starts.subarray(0, 3)], [0, 69, 155]);
-  assertEquals([...scan.lengths.subarray(0, 2)], [5, 7]);
-  const b = readMessage(bytes, 69, 7, 86);
-  assertEquals(b.offset, 1);
-  assertEquals(b.id, "00112233-4455-4677-8899-aabbccddeeff");
-  assertEquals(b.timestamp, TIME);
-  assertEquals(b.originTimestamp, TIME - 1);
-  assertEquals(new TextDecoder().decode(b.payload), "world!!");
-  assertEquals(b.userHeaders, [{
+Deno.test("BatchScan and readFrame() read the batches of the vectors", () => {
+  const scan = new BatchScan();
+  assertEquals(scan.run(BOTH, 0, 0), 3);
+  assertEquals([scan.stop, scan.end], [BATCH_STOP.END, BOTH.length]);
+  assertEquals([...scan.starts.subarray(0, 3)], [256, 309, 635]);
+  assertEquals([...scan.lengths.subarray(0, 3)], [5, 7, 0]);
+  assertEquals(scan.batchCount, 2);
+  assertEquals([...scan.batchStarts.subarray(0, 2)], [0, 379]);
+  assertEquals([...scan.batchFirsts.subarray(0, 2)], [0, 2]);
+  assertEquals([scan.nextOffset, scan.lastTimestamp], [3, TIME + 500]);
+
+  const hello = readFrame(BOTH, 256, 0);
+  assertEquals([hello.offset, hello.text()], [0, "hello"]);
+  assertEquals(hello.id, "01000000-0000-0000-0000-000000000000");
+  assertEquals([hello.timestamp, hello.originTimestamp], [TIME, TIME - 1]);
+  assertEquals(hello.userHeaders, []);
+  const world = readFrame(BOTH, 309, 0);
+  assertEquals([world.offset, world.text()], [1, "world!!"]);
+  assertEquals(world.id, "00112233-4455-4677-8899-aabbccddeeff");
+  assertEquals([world.timestamp, world.originTimestamp], [TIME, TIME + 6]);
+  assertEquals(world.userHeaders, [{
     key: { kind: "string", value: "k" },
     value: { kind: "uint32", value: 42 },
   }]);
-  const a = readMessage(bytes, 0, 5, 69);
-  assertEquals(a.id, "01000000-0000-0000-0000-000000000000");
-  assertEquals(a.userHeaders, []);
+  const empty = readFrame(BOTH, 635, 379);
+  assertEquals([empty.offset, empty.text()], [2, ""]);
+  assertEquals(
+    [empty.timestamp, empty.originTimestamp],
+    [TIME + 500, TIME + 400],
+  );
 });
 
-Deno.test("readIndexEntry() reads the index of A and B", () => {
-  const bytes = Uint8Array.fromHex(INDEX);
-  const timestamp = TIME;
-  assertEquals(readIndexEntry(bytes, 0), {
-    relativeOffset: 0,
-    position: 69,
-    timestamp,
-  });
-  assertEquals(readIndexEntry(bytes, 1), {
-    relativeOffset: 1,
-    position: 155,
-    timestamp,
-  });
+Deno.test("BatchScan and findBatch() take the batch with a producer", () => {
+  const scan = new BatchScan();
+  assertEquals(scan.run(PRODUCED, 0, 0), 2);
+  assertEquals([scan.stop, scan.end], [BATCH_STOP.END, PRODUCED.length]);
+  assertEquals(findBatch(PRODUCED, 0, 0, 0).position, 0);
+  assertEquals(parsedBatch(PRODUCED)?.frames.length, 2);
 });
 
-Deno.test("stamp() takes every path of XXH3 as the vectors say, and as the specification reads", () => {
-  for (const [length, checksum] of CHECKSUMS) {
-    const bytes = joined([new Uint8Array(64), counting(length)]);
-    putId(bytes, 0, Uint8Array.of(0x2a, ...new Uint8Array(15)));
-    putOriginTimestamp(bytes, 0, TIME - 1);
-    stamp({
-      bytes,
-      start: 0,
-      records: Uint32Array.of(length, FLAGS),
-      count: 1,
-      index: new Uint8Array(16),
-      firstOffset: 7,
-      timestamp: TIME,
-      relativeOffset: 0,
-      position: 0,
-      seed: new Uint8Array(32),
-    });
-    const found = new DataView(bytes.buffer).getBigUint64(0, true);
-    assertEquals(found.toString(16).padStart(16, "0"), checksum);
-    assertEquals(found, xxh3(bytes.subarray(8)), `payload of ${length}`);
-    assertEquals(new MessageScan().run(bytes, 0, 7), 1);
-  }
+Deno.test("accessors read the fields of the vectors", () => {
+  assertEquals(batchBaseOffsetAt(BOTH, 379), 2);
+  assertEquals(batchTimestampAt(BOTH, 379), TIME + 500);
+  assertEquals(batchOriginTimestampAt(BOTH, 379), TIME + 400);
+  assertEquals([batchLengthAt(BOTH, 0), batchCountAt(BOTH, 0)], [379, 2]);
+  assertEquals(frameOffsetDeltaAt(BOTH, 309), 1);
+  assertEquals(frameTimestampDeltaAt(BOTH, 309), 7);
+  assertEquals(framePayloadLengthAt(BOTH, 309), 7);
+  assertEquals(frameUserHeadersLengthAt(BOTH, 309), 15);
+  assertEquals(
+    frameIdAt(BOTH, 309).toHex(),
+    "00112233445546778899aabbccddeeff",
+  );
+});
+
+Deno.test("readSparseEntry() and writeSparseEntry() agree with the index of the vectors", () => {
+  const entries = [
+    { offset: 0, timestamp: TIME, position: 0 },
+    { offset: 2, timestamp: TIME + 500, position: 379 },
+  ];
+  const bytes = new Uint8Array(2 * SPARSE_INDEX_ENTRY_BYTES);
+  entries.forEach((entry, i) => {
+    assertEquals(readSparseEntry(hex(INDEX), i), entry);
+    writeSparseEntry(bytes, i, entry);
+  });
+  assertEquals(bytes.toHex(), INDEX);
 });

@@ -1,25 +1,30 @@
-//! The bytes of messages in bulk: spreading payloads, stamping a run, checking a block, finding a message in damaged bytes.
+//! The bytes of batches in bulk: laying out payloads, sealing batches, checking blocks, finding a batch in damaged bytes.
 //!
-//! A message is a header of 64 bytes, its payload, its user headers; messages lie back to back. All integers are
-//! little-endian. The header: checksum (XXH3-64 of all that follows it), id (16 bytes), offset, timestamp, origin
-//! timestamp, length of the user headers (u32), length of the payload (u32), reserved (0).
+//! The format is described in `docs/format.md`; [`layout`] has every offset of it. [`legacy`] is the format of
+//! Apache Iggy up to 0.8, for import and export.
 
+mod batch_hash;
 mod find;
-mod header;
+mod lay;
+mod layout;
+pub mod legacy;
+mod records;
 mod scan;
-mod spread;
-mod stamp;
+mod seal;
 
 pub use find::{Found, find};
-pub use header::{HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES};
-pub use scan::{Outcome, Stop, scan};
-pub use spread::{Spread, spread};
-pub use stamp::{CONTEXT_BYTES, Context, INDEX_ENTRY_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, stamp};
+pub use lay::{Laid, Layout, lay};
+pub use layout::{
+    BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES,
+};
+pub use records::{RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN};
+pub use scan::{Progress, Results, Stop, scan};
+pub use seal::{Run, SEAL_CONTEXT_BYTES, seal};
 
 /// The largest offset or time that crosses the border: the last integer that JavaScript's numbers hold exactly.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// The integer that `value` is; `None` for a fraction, a negative number, NaN or one above `max`.
+/// Returns the integer that `value` is; `None` for a fraction, a negative number, NaN or one above `max`.
 pub fn whole(value: f64, max: u64) -> Option<u64> {
     // The cast saturates and drops fractions, so it gives the value back only if that was an integer in range.
     let integer = value as u64;

@@ -1,115 +1,196 @@
-//! Scanning: which messages of a block are good, and why the first other one is not.
+//! Scanning: which batches of a block are valid, and why the first other one is not.
 
 use super::MAX_SAFE_INTEGER;
-use super::header::{HEADER_BYTES, Header, checksum, zeros};
+use super::batch_hash::{BatchHash, frame_checksum};
+use super::layout::{BATCH_HEADER_BYTES, BatchHeader, FRAME_HEADER_BYTES, FrameHeader, are_zeros};
 
-/// Why a scan ended; the numbers cross the border.
+/// Why a scan stopped; the numbers cross the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stop {
     /// The bytes are used up exactly.
     End = 0,
-    /// The last message is not wholly there.
+    /// The batch is not wholly there; what is there is plausible.
     Partial = 1,
-    /// A header of zeros, or nothing but zeros in the last bytes, too few for a header: nothing was written there.
+    /// A header of zeros, or nothing but zeros in the last bytes: nothing was written there.
     Zeros = 2,
-    /// A length above its maximum.
+    /// The length of the batch, of a payload or of user headers is out of its bounds.
     Length = 3,
-    /// The reserved field is not 0.
+    /// Reserved bytes, the flags or the producer section of the batch header are wrong.
     Reserved = 4,
-    /// The offset is not the expected one, or above [`MAX_SAFE_INTEGER`].
-    Offset = 5,
-    /// The checksum is wrong.
-    Checksum = 6,
-    /// There is no room for more results; the bytes behind were not looked at.
-    Full = 7,
+    /// The frames do not tile the batch, are out of order, or there are none.
+    Count = 5,
+    /// The base offset is not the expected one, or an offset is above [`MAX_SAFE_INTEGER`].
+    Offset = 6,
+    /// The append time is below that of the batch before, or above [`MAX_SAFE_INTEGER`].
+    Timestamp = 7,
+    /// The checksum of a frame is wrong.
+    FrameChecksum = 8,
+    /// The checksum of the batch is wrong.
+    BatchChecksum = 9,
+    /// There is no room for the results of the next batch, which was not checked.
+    Full = 10,
 }
 
-/// Where and why a scan ended.
+/// How far a scan has come; a scan with room for more results goes on from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Good messages.
-    pub count: usize,
-    /// Where the last good one ends: where the reason to stop lies.
+pub struct Progress {
+    /// Where the last valid batch ends, and at first where the scan starts.
     pub end: usize,
-    /// Why it ended.
-    pub stop: Stop,
-    /// For [`Stop::Partial`]: how many bytes from `end` on would decide more; else 0.
-    pub needed: usize,
+    /// Offset that the next batch must have; at most [`MAX_SAFE_INTEGER`] + 1.
+    pub next_offset: u64,
+    /// Append time of the last valid batch, and at first the lower bound of all.
+    pub last_timestamp: u64,
+    /// Number of messages.
+    pub count: usize,
+    /// Number of batches.
+    pub batch_count: usize,
 }
 
-/// Checks the messages that lie back to back from `start` on, the first with the offset `expected_offset`.
+/// Room for the results of a scan.
+pub struct Results<'a> {
+    /// For each message, where its frame begins.
+    pub starts: &'a mut [u32],
+    /// For each message, the length of its payload.
+    pub lengths: &'a mut [u32],
+    /// For each batch, where its header begins.
+    pub batch_starts: &'a mut [u32],
+    /// For each batch, the number of its first message.
+    pub batch_firsts: &'a mut [u32],
+}
+
+/// Checks the batches that lie back to back from `progress.end`, and adds what it finds to `results` and `progress`.
 ///
-/// Writes where each good one starts and, behind the last, where it ends, into `starts` (one longer than `lengths`),
-/// and the lengths of the payloads into `lengths`. `None` where `start` lies behind the bytes, or the arrays do not match.
-pub fn scan(
-    bytes: &[u8],
-    start: usize,
-    expected_offset: u64,
-    starts: &mut [u32],
-    lengths: &mut [u32],
-) -> Option<Outcome> {
-    if start > bytes.len() || u32::try_from(bytes.len()).is_err() || starts.len() != lengths.len() + 1 {
+/// Returns the reason to stop, and for [`Stop::Partial`] how many bytes from `progress.end` would decide more, for
+/// [`Stop::Full`] the number of messages in the next batch, else 0. Returns `None` where `progress` does not fit the
+/// bytes or the results.
+pub fn scan(bytes: &[u8], progress: &mut Progress, results: &mut Results<'_>) -> Option<(Stop, u64)> {
+    let fits = progress.end <= bytes.len()
+        && u32::try_from(bytes.len()).is_ok()
+        && results.starts.len() == results.lengths.len()
+        && results.batch_starts.len() == results.batch_firsts.len()
+        && progress.count <= results.starts.len()
+        && progress.batch_count <= results.batch_starts.len();
+    if !fits {
         return None;
     }
-    let mut count = 0;
-    let mut end = start;
-    let (stop, needed) = loop {
-        starts[count] = end as u32;
-        if end == bytes.len() {
-            break (Stop::End, 0);
+    let mut hash = BatchHash::new();
+    loop {
+        if let Err(stopped) = add_batch(bytes, progress, results, &mut hash) {
+            return Some(stopped);
         }
-        if count == lengths.len() {
-            break (Stop::Full, 0);
-        }
-        match check(&bytes[end..], expected_offset.wrapping_add(count as u64)) {
-            Ok((total, payload_length)) => {
-                lengths[count] = payload_length;
-                count += 1;
-                end += total;
-            }
-            Err(reason) => break reason,
-        }
-    };
-    Some(Outcome {
-        count,
-        end,
-        stop,
-        needed,
-    })
+    }
 }
 
-/// Checks the message at the start of `rest`: its total and payload length, or why it is not good and what it needs.
+/// Checks the batch at `progress.end` and adds it.
+fn add_batch(
+    bytes: &[u8],
+    progress: &mut Progress,
+    results: &mut Results<'_>,
+    hash: &mut BatchHash,
+) -> Result<(), (Stop, u64)> {
+    let start = progress.end;
+    let rest = &bytes[start..];
+    let (header_bytes, header) = checked_header(rest, progress)?;
+    let Some(batch) = usize::try_from(header.length)
+        .ok()
+        .and_then(|length| rest.get(..length))
+    else {
+        check_visible_frames(rest, &header).map_err(|stop| (stop, 0))?;
+        return Err((Stop::Partial, header.length));
+    };
+    let (first, count) = (progress.count, header.message_count as usize);
+    if count > results.starts.len() - first || progress.batch_count == results.batch_starts.len() {
+        return Err((Stop::Full, header.message_count.into()));
+    }
+    let starts = &mut results.starts[first..first + count];
+    let lengths = &mut results.lengths[first..first + count];
+    hash.start(header_bytes, header.has_producer);
+    check_frames(batch, start, starts, lengths, hash).map_err(|stop| (stop, 0))?;
+    if hash.finish() != header.checksum {
+        return Err((Stop::BatchChecksum, 0));
+    }
+    results.batch_starts[progress.batch_count] = start as u32;
+    results.batch_firsts[progress.batch_count] = first as u32;
+    *progress = Progress {
+        end: start + batch.len(),
+        next_offset: header.base_offset + count as u64,
+        last_timestamp: header.base_timestamp,
+        count: first + count,
+        batch_count: progress.batch_count + 1,
+    };
+    Ok(())
+}
+
+/// Reads the batch header at the start of `rest`, and checks it without its checksum.
 #[inline]
-fn check(rest: &[u8], expected_offset: u64) -> Result<(usize, u32), (Stop, usize)> {
-    if rest.len() < HEADER_BYTES {
-        let empty = zeros(rest, 0) == rest.len();
-        return Err(if empty {
-            (Stop::Zeros, 0)
-        } else {
-            (Stop::Partial, HEADER_BYTES)
+fn checked_header<'a>(
+    rest: &'a [u8],
+    progress: &Progress,
+) -> Result<(&'a [u8; BATCH_HEADER_BYTES], BatchHeader), (Stop, u64)> {
+    let Some(header_bytes) = rest.first_chunk() else {
+        return Err(match rest {
+            [] => (Stop::End, 0),
+            _ if are_zeros(rest) => (Stop::Zeros, 0),
+            _ => (Stop::Partial, BATCH_HEADER_BYTES as u64),
         });
-    }
-    let header = Header::at(rest, 0);
-    // A checksum of 0 is rare enough to spare the others the look at all 64 bytes.
-    if header.checksum == 0 && zeros(&rest[..HEADER_BYTES], 0) == HEADER_BYTES {
-        return Err((Stop::Zeros, 0));
-    }
-    if !header.lengths_plausible() {
-        return Err((Stop::Length, 0));
-    }
-    if header.reserved != 0 {
-        return Err((Stop::Reserved, 0));
-    }
-    if header.offset != expected_offset || expected_offset > MAX_SAFE_INTEGER {
+    };
+    let header = BatchHeader::parse(header_bytes).map_err(|stop| (stop, 0))?;
+    if header.base_offset != progress.next_offset || !header.is_offset_safe() {
         return Err((Stop::Offset, 0));
     }
-    let total = header.total();
-    if total > rest.len() {
-        return Err((Stop::Partial, total));
+    if header.base_timestamp < progress.last_timestamp || header.base_timestamp > MAX_SAFE_INTEGER {
+        return Err((Stop::Timestamp, 0));
     }
-    if header.checksum != checksum(&rest[..total]) {
-        return Err((Stop::Checksum, 0));
+    Ok((header_bytes, header))
+}
+
+/// Checks all frames of `batch`, which begins at `start` in the bytes, and collects their positions and checksums.
+#[inline]
+fn check_frames(
+    batch: &[u8],
+    start: usize,
+    starts: &mut [u32],
+    lengths: &mut [u32],
+    hash: &mut BatchHash,
+) -> Result<(), Stop> {
+    let mut at = BATCH_HEADER_BYTES;
+    for (index, (frame_start, payload_length)) in starts.iter_mut().zip(lengths).enumerate() {
+        let rest = &batch[at..];
+        let header = FrameHeader::parse(rest, index as u32)?;
+        let frame = rest.get(..header.length).ok_or(Stop::Count)?;
+        if header.checksum != frame_checksum(frame) {
+            return Err(Stop::FrameChecksum);
+        }
+        hash.add_frame(header.checksum);
+        *frame_start = (start + at) as u32;
+        *payload_length = header.payload_length;
+        at += header.length;
     }
-    Ok((total, header.payload_length))
+    if at == batch.len() {
+        Ok(())
+    } else {
+        Err(Stop::Count)
+    }
+}
+
+/// Checks the frame headers of a batch that ends after `rest`, as far as they are there.
+fn check_visible_frames(rest: &[u8], header: &BatchHeader) -> Result<(), Stop> {
+    let mut at = BATCH_HEADER_BYTES as u64;
+    for index in 0..header.message_count {
+        if at + FRAME_HEADER_BYTES as u64 > header.length {
+            return Err(Stop::Count);
+        }
+        match rest.get(at as usize..) {
+            Some(frame) if frame.len() >= FRAME_HEADER_BYTES => {
+                at += FrameHeader::parse(frame, index)?.length as u64;
+            }
+            _ => return Ok(()),
+        }
+    }
+    if at == header.length {
+        Ok(())
+    } else {
+        Err(Stop::Count)
+    }
 }

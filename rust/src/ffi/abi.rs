@@ -1,6 +1,6 @@
 //! The number by which JavaScript and the library recognise each other.
 
-use super::{codec, engine, exports, file, pool};
+use super::{codec, engine, exports, file, legacy_codec, pool};
 use crate::status::NAMES;
 
 exports! {
@@ -17,6 +17,7 @@ const ABI: u32 = {
         NAMES,
         SIGNATURES,
         codec::SIGNATURES,
+        legacy_codec::SIGNATURES,
         engine::SIGNATURES,
         file::SIGNATURES,
         pool::SIGNATURES,

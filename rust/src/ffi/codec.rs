@@ -1,121 +1,130 @@
-//! Exports of the codec: bulk work over the bytes of messages.
+//! Exports of the codec: bulk work over the bytes of batches.
 
-use super::{Buffer, exports, view};
-use crate::codec::{self, CONTEXT_BYTES, Context, MAX_SAFE_INTEGER, whole};
+use super::{Buffer, disjoint, exports, view};
+use crate::codec::{self, Layout, MAX_SAFE_INTEGER, Progress, Results, Run, SEAL_CONTEXT_BYTES, whole};
 use crate::status::{BAD_ARGUMENT, Status};
 
+/// Words that a scan has for each message: its start, its length, and the start and first message of its batch.
+const RESULT_WORDS: usize = 4;
+const SCAN_CONTEXT_NUMBERS: usize = 7;
+const FIND_OUT_NUMBERS: usize = 3;
+const LAY_CONTEXT_WORDS: usize = 8;
+/// Where the answer lies in a context of `basalt_seal`.
+const SEAL_END: usize = 40;
+/// Stands for "there is none" among positions.
+const NONE: f64 = -1.0;
+
 exports! {
-    /// Copies payloads that lie back to back in `source` into `bytes`, each behind room for a header, as many as fit.
+    /// Copies payloads that lie back to back in `source` into the write block `bytes`, each after room for a frame header,
+    /// as many as fit, and writes their records.
     ///
-    /// `lengths`: `u32[lengths_count]`. `records`: `u32[records_length]`, see [`codec::spread`]. `context`: `u32[8]` = where
-    /// the first payload lies in `source`, its number in `lengths`, where its message starts in `bytes`, its first word in
-    /// `records`; then, written, where the next payload lies in `source`, where the next message starts in `bytes`, 0, 0.
-    /// Answers the number of payloads, or `BAD_ARGUMENT`, some of them copied.
-    fn basalt_spread(
+    /// `lengths`: `u32[lengths_count]`. `context`: `u32[8]` = where the first payload lies in `source`, its number in
+    /// `lengths`, where its frame begins, where the last frame ends at most, records that are there already; then,
+    /// written, where the next payload lies in `source`, where the next frame begins, 0. Returns the number of payloads,
+    /// or `BAD_ARGUMENT`, nothing written.
+    fn basalt_lay(
         source: Buffer, source_length: u32,
         lengths: Buffer, lengths_count: u32,
         bytes: Buffer, bytes_length: u32,
-        records: Buffer, records_length: u32,
         context: Buffer,
     ) {
         let (source_length, bytes_length) = (source_length as usize, bytes_length as usize);
-        let (lengths_count, records_length) = (lengths_count as usize, records_length as usize);
+        let lengths_count = lengths_count as usize;
         if !disjoint([
-            (source, source_length), (lengths, 4 * lengths_count), (bytes, bytes_length),
-            (records, 4 * records_length), (context, 32),
+            (source, source_length), (lengths, 4 * lengths_count), (bytes, bytes_length), (context, 4 * LAY_CONTEXT_WORDS),
         ]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `spread.ts` checked;
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `lay.ts` checked;
         // no two of them overlap.
         let views = unsafe {
             (
                 view::<u8>(source, source_length), view::<u32>(lengths, lengths_count), view::<u8>(bytes, bytes_length),
-                view::<u32>(records, records_length), view::<u32>(context, 8),
+                view::<u32>(context, LAY_CONTEXT_WORDS),
             )
         };
-        let (Some(source), Some(lengths), Some(bytes), Some(records), Some(context)) = views else { return BAD_ARGUMENT };
-        let [source_start, first, start, record] = [0, 1, 2, 3].map(|i| context[i] as usize);
-        let (Some(source), Some(lengths), Some(records)) =
-            (source.get(source_start..), lengths.get(first..), records.get_mut(record..)) else { return BAD_ARGUMENT };
-        let Some(done) = codec::spread(source, lengths, bytes, start, records) else { return BAD_ARGUMENT };
-        context[4..].copy_from_slice(&[(source_start + done.source_end) as u32, done.end as u32, 0, 0]);
-        done.count as Status
+        let (Some(source), Some(lengths), Some(bytes), Some(context)) = views else { return BAD_ARGUMENT };
+        let [source_start, first, start, end, record_count] = [0, 1, 2, 3, 4].map(|i| context[i] as usize);
+        let (Some(source), Some(lengths)) = (source.get(source_start..), lengths.get(first..)) else {
+            return BAD_ARGUMENT;
+        };
+        let Some(laid) = codec::lay(source, lengths, bytes, Layout { start, end, record_count }) else {
+            return BAD_ARGUMENT;
+        };
+        context[5..].copy_from_slice(&[(source_start + laid.source_end) as u32, laid.end as u32, 0]);
+        laid.count as Status
     }
 
-    /// Writes headers, checksums and index entries of the run of `count` messages that lies in `bytes` from `start`:
-    /// for each, 64 bytes of room for the header, payload, encoded user headers.
+    /// Writes the frame headers and batch headers of all messages in the write block `bytes`.
     ///
-    /// `records`: `u32[2 * count]`, payload length, and user headers' length with the flags. `context`: 64 bytes, see
-    /// [`Context::parse`]. Answers 0, or `BAD_ARGUMENT`, nothing written.
-    fn basalt_stamp(
-        bytes: Buffer, bytes_length: u32, start: u32,
-        records: Buffer, count: u32,
-        index: Buffer, index_length: u32,
-        context: Buffer,
-    ) {
-        let (bytes_length, index_length) = (bytes_length as usize, index_length as usize);
-        let words = 2 * count as usize;
-        if !disjoint([(bytes, bytes_length), (records, 4 * words), (index, index_length), (context, CONTEXT_BYTES)]) {
+    /// `context`: `f64[6]` = start, number of messages, base offset, base timestamp, partition; then, written, where the
+    /// last batch ends; and 32 bytes of seed. Returns 0, or `BAD_ARGUMENT`, nothing written.
+    fn basalt_seal(bytes: Buffer, bytes_length: u32, context: Buffer) {
+        let bytes_length = bytes_length as usize;
+        if !disjoint([(bytes, bytes_length), (context, SEAL_CONTEXT_BYTES)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `stamp.ts` checked;
-        // no two of them overlap.
-        let views = unsafe {
-            (view(bytes, bytes_length), view(records, words), view(index, index_length), view(context, CONTEXT_BYTES))
-        };
-        let (Some(bytes), Some(records), Some(index), Some(context)) = views else { return BAD_ARGUMENT };
-        let Some(context) = context.first_chunk().and_then(Context::parse) else { return BAD_ARGUMENT };
-        codec::stamp(bytes, start as usize, records, index, &context).map_or(BAD_ARGUMENT, |()| 0)
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `seal.ts` checked;
+        // they do not overlap.
+        let views = unsafe { (view::<u8>(bytes, bytes_length), view::<u8>(context, SEAL_CONTEXT_BYTES)) };
+        let (Some(bytes), Some(context)) = views else { return BAD_ARGUMENT };
+        let Some(run) = context.first_chunk().and_then(Run::parse) else { return BAD_ARGUMENT };
+        let Some(end) = codec::seal(bytes, &run) else { return BAD_ARGUMENT };
+        context[SEAL_END..SEAL_END + 8].copy_from_slice(&(end as f64).to_le_bytes());
+        0
     }
 
-    /// Checks the messages in `bytes` from `start` on, at most `max_count`, the first with the offset `expected_offset`.
+    /// Checks the batches that lie back to back in `bytes`, and adds what it finds to `results`.
     ///
-    /// `starts`: `u32[max_count + 1]`, where each good one starts, and where the last ends. `lengths`: `u32[max_count]`,
-    /// the payloads' lengths. `out`: `u32[4]` = end of the last good one, reason to stop ([`codec::Stop`]), bytes needed
-    /// from there on, 0. Answers the number of good messages.
-    fn basalt_scan(
-        bytes: Buffer, bytes_length: u32, start: u32,
-        expected_offset: f64, max_count: u32,
-        starts: Buffer, lengths: Buffer, out: Buffer,
-    ) {
-        let (bytes_length, max_count) = (bytes_length as usize, max_count as usize);
-        if !disjoint([(bytes, bytes_length), (starts, 4 * (max_count + 1)), (lengths, 4 * max_count), (out, 16)]) {
+    /// `results`: `u32[4 * capacity]` = frame starts, payload lengths, batch starts, numbers of the batches' first messages,
+    /// `capacity` words each. `context`: `f64[7]`, read and written: end, next offset, last timestamp, number of
+    /// messages, number of batches ([`Progress`]); written: reason to stop ([`codec::Stop`]), and how many bytes or
+    /// messages it needs. A scan that was full goes on with the same context. Returns 0, or `BAD_ARGUMENT`.
+    fn basalt_scan(bytes: Buffer, bytes_length: u32, results: Buffer, capacity: u32, context: Buffer) {
+        let (bytes_length, capacity) = (bytes_length as usize, capacity as usize);
+        if !disjoint([
+            (bytes, bytes_length), (results, 4 * RESULT_WORDS * capacity), (context, 8 * SCAN_CONTEXT_NUMBERS),
+        ]) {
             return BAD_ARGUMENT;
         }
         // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `scan.ts` checked;
         // no two of them overlap.
         let views = unsafe {
-            (view::<u8>(bytes, bytes_length), view(starts, max_count + 1), view(lengths, max_count), view(out, 4))
+            (
+                view::<u8>(bytes, bytes_length), view::<u32>(results, RESULT_WORDS * capacity),
+                view::<f64>(context, SCAN_CONTEXT_NUMBERS),
+            )
         };
-        let (Some(bytes), Some(starts), Some(lengths), Some(out)) = views else { return BAD_ARGUMENT };
-        // One more than a message can have: what is expected behind the very last one.
-        let Some(expected_offset) = whole(expected_offset, MAX_SAFE_INTEGER + 1) else { return BAD_ARGUMENT };
-        let Some(outcome) = codec::scan(bytes, start as usize, expected_offset, starts, lengths) else {
-            return BAD_ARGUMENT;
-        };
-        out.copy_from_slice(&[outcome.end as u32, outcome.stop as u32, outcome.needed as u32, 0]);
-        outcome.count as Status
+        let (Some(bytes), Some(results), Some(context)) = views else { return BAD_ARGUMENT };
+        let Some(mut progress) = progress(context) else { return BAD_ARGUMENT };
+        let (starts, rest) = results.split_at_mut(capacity);
+        let (lengths, rest) = rest.split_at_mut(capacity);
+        let (batch_starts, batch_firsts) = rest.split_at_mut(capacity);
+        let mut results = Results { starts, lengths, batch_starts, batch_firsts };
+        let Some((stop, needed)) = codec::scan(bytes, &mut progress, &mut results) else { return BAD_ARGUMENT };
+        let Progress { end, next_offset, last_timestamp, count, batch_count } = progress;
+        let numbers = [end as u64, next_offset, last_timestamp, count as u64, batch_count as u64, stop as u64];
+        context[..6].copy_from_slice(&numbers.map(|number| number as f64));
+        context[6] = needed.min(MAX_SAFE_INTEGER) as f64;
+        0
     }
 
-    /// Position of the first valid message in `bytes` at or behind `start` whose offset lies in
-    /// [`min_offset`, `max_offset`]; `bytes_length`, where no message can start, if there is none.
+    /// Searches for the first valid batch in `bytes` at or after `start` whose base offset lies in
+    /// [`min_offset`, `max_offset`].
     ///
-    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status. `out`: `u32[2]`, of the first message before
-    /// that position that may be valid but ends behind the bytes, the position and the length; `bytes_length` and 0 if
-    /// there is none.
+    /// `out`: `f64[3]` = its position, and position and length of the first candidate before it that these bytes do not
+    /// decide; positions are -1 if there is none. Returns 0, or `BAD_ARGUMENT`.
     fn basalt_find(
         bytes: Buffer, bytes_length: u32, start: u32,
         min_offset: f64, max_offset: f64,
         out: Buffer,
     ) {
-        let Ok(none) = Status::try_from(bytes_length) else { return BAD_ARGUMENT };
-        if !disjoint([(bytes, bytes_length as usize), (out, 8)]) {
+        if !disjoint([(bytes, bytes_length as usize), (out, 8 * FIND_OUT_NUMBERS)]) {
             return BAD_ARGUMENT;
         }
         // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `find.ts` checked;
-        // no two of them overlap.
-        let views = unsafe { (view::<u8>(bytes, bytes_length as usize), view::<u32>(out, 2)) };
+        // they do not overlap.
+        let views = unsafe { (view::<u8>(bytes, bytes_length as usize), view::<f64>(out, FIND_OUT_NUMBERS)) };
         let (Some(bytes), Some(out)) = views else { return BAD_ARGUMENT };
         let (Some(min), Some(max)) = (whole(min_offset, MAX_SAFE_INTEGER), whole(max_offset, MAX_SAFE_INTEGER)) else {
             return BAD_ARGUMENT;
@@ -124,16 +133,20 @@ exports! {
             return BAD_ARGUMENT;
         }
         let found = codec::find(bytes, start as usize, min..=max);
-        let (at, length) = found.beyond.unwrap_or((bytes.len(), 0));
-        out.copy_from_slice(&[at as u32, length as u32]);
-        found.valid.map_or(none, |at| at as Status)
+        let beyond = found.beyond.map_or([NONE, 0.0], |(at, length)| [at as f64, length.min(MAX_SAFE_INTEGER) as f64]);
+        out.copy_from_slice(&[found.valid.map_or(NONE, |at| at as f64), beyond[0], beyond[1]]);
+        0
     }
 }
 
-/// Whether no two of the regions (address and bytes) share a byte: there must be no two `&mut` to one.
-fn disjoint<const N: usize>(mut regions: [(Buffer, usize); N]) -> bool {
-    regions.sort_unstable();
-    regions
-        .windows(2)
-        .all(|pair| pair[0].1 <= pair[1].0 as usize - pair[0].0 as usize)
+/// Reads the numbers of a scan's context.
+fn progress(context: &[f64]) -> Option<Progress> {
+    Some(Progress {
+        end: whole(context[0], u32::MAX.into())? as usize,
+        // One more than a message can have: the next offset after the very last one.
+        next_offset: whole(context[1], MAX_SAFE_INTEGER + 1)?,
+        last_timestamp: whole(context[2], MAX_SAFE_INTEGER)?,
+        count: whole(context[3], u32::MAX.into())? as usize,
+        batch_count: whole(context[4], u32::MAX.into())? as usize,
+    })
 }

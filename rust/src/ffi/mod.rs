@@ -8,6 +8,7 @@ mod abi;
 mod codec;
 mod engine;
 mod file;
+mod legacy_codec;
 mod pool;
 
 /// A `"buffer"` of Deno's: the address of a view's first byte, or null for an empty or detached one.
@@ -50,6 +51,14 @@ unsafe fn view<'a, T>(buffer: Buffer, len: usize) -> Option<&'a mut [T]> {
     }
     // SAFETY: not null and aligned, checked above; valid and unshared for `len` values, the caller's promise.
     Some(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) })
+}
+
+/// Whether no two of the regions (address and bytes) share a byte: there must be no two `&mut` to one.
+fn disjoint<const N: usize>(mut regions: [(Buffer, usize); N]) -> bool {
+    regions.sort_unstable();
+    regions
+        .windows(2)
+        .all(|pair| pair[0].1 <= pair[1].0 as usize - pair[0].0 as usize)
 }
 
 #[cfg(test)]

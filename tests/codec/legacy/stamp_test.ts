@@ -7,7 +7,7 @@ import {
   stamp,
   type StampRun,
   STOP,
-} from "../../lib/codec/mod.ts";
+} from "../../../lib/codec/mod.ts";
 import { joined, parsed, TIME, written } from "./naive.ts";
 
 function stampRun(changes: Partial<StampRun> = {}): StampRun {

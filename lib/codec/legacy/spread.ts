@@ -1,4 +1,4 @@
-import { checked, native, STATUS } from "../native/mod.ts";
+import { checked, native, STATUS } from "../../native/mod.ts";
 
 /** Payloads that lie back to back, and where messages of them are to be laid out. */
 export interface SpreadRun {
@@ -50,7 +50,7 @@ export function spread(run: SpreadRun): Spread {
   const inRange = source.length <= MAX_UINT32 && end <= bytes.length &&
     end <= MAX_UINT32;
   const status = inRange
-    ? native().basalt_spread(
+    ? native().basalt_legacy_spread(
       source,
       source.length,
       lengths,
@@ -67,6 +67,6 @@ export function spread(run: SpreadRun): Spread {
       `Cannot spread payloads: ${lengths.length} lengths from number ${run.first} do not fit ${source.length} bytes from ${run.sourceStart}, or 'start' ${run.start} and 'end' ${end} the ${bytes.length} bytes they go to`,
     );
   }
-  const count = checked(status, "basalt_spread");
+  const count = checked(status, "basalt_legacy_spread");
   return { count, sourceEnd: context[4]!, end: context[5]! };
 }

@@ -1,4 +1,4 @@
-import { checked, native, STATUS } from "../native/mod.ts";
+import { checked, native, STATUS } from "../../native/mod.ts";
 import {
   HEADER_BYTES,
   MAX_PAYLOAD_BYTES,
@@ -61,7 +61,7 @@ export function stamp(run: StampRun): void {
   context[2] = run.relativeOffset;
   context[3] = run.position;
   contextBytes.set(run.seed, 32);
-  const status = native().basalt_stamp(
+  const status = native().basalt_legacy_stamp(
     bytes,
     bytes.length,
     run.start,
@@ -72,7 +72,7 @@ export function stamp(run: StampRun): void {
     contextBytes,
   );
   if (status === STATUS.BAD_ARGUMENT) throw explained(run);
-  checked(status, "basalt_stamp");
+  checked(status, "basalt_legacy_stamp");
 }
 
 const MAX_UINT32 = 0xffff_ffff;

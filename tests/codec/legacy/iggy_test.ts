@@ -5,9 +5,9 @@ import {
   readIndexEntry,
   readMessage,
   STOP,
-} from "../../lib/codec/mod.ts";
-import { answeredHeaders, headersOf, idText } from "../iggy/messages.ts";
-import { serverWrote, SKIPPED, WITHOUT_SEGMENTS } from "../iggy/segments.ts";
+} from "../../../lib/codec/mod.ts";
+import { answeredHeaders, headersOf, idText } from "../../iggy/messages.ts";
+import { serverWrote, SKIPPED, WITHOUT_SEGMENTS } from "../../iggy/segments.ts";
 
 for (const [name, count] of [["small", 167], ["rotated", 648]] as const) {
   Deno.test({

@@ -1,0 +1,507 @@
+//! Properties against a parser written as plainly as the format's table, and the format's vectors.
+
+use proptest::prelude::*;
+use twox_hash::XxHash3_64;
+
+use super::*;
+
+const TIME: u64 = 1_700_000_000_000_000;
+
+/// A message as the table of the format reads, field by field.
+fn message(id: u128, offset: u64, times: (u64, u64), payload: &[u8], user_headers: &[u8]) -> Vec<u8> {
+    let mut rest = id.to_le_bytes().to_vec();
+    rest.extend(offset.to_le_bytes());
+    rest.extend(times.0.to_le_bytes());
+    rest.extend(times.1.to_le_bytes());
+    rest.extend((user_headers.len() as u32).to_le_bytes());
+    rest.extend((payload.len() as u32).to_le_bytes());
+    rest.extend([0; 8]);
+    rest.extend(payload);
+    rest.extend(user_headers);
+    let mut all = XxHash3_64::oneshot(&rest).to_le_bytes().to_vec();
+    all.extend(rest);
+    all
+}
+
+fn run(first_offset: u64, payloads: &[Vec<u8>]) -> Vec<u8> {
+    let messages = payloads.iter().enumerate();
+    messages
+        .flat_map(|(i, payload)| message(i as u128 + 1, first_offset + i as u64, (TIME, 9), payload, &[]))
+        .collect()
+}
+
+fn scanned(bytes: &[u8], start: usize, offset: u64, max_count: usize) -> (Outcome, Vec<u32>, Vec<u32>) {
+    let (mut starts, mut lengths) = (vec![u32::MAX; max_count + 1], vec![u32::MAX; max_count]);
+    let outcome = scan(bytes, start, offset, &mut starts, &mut lengths).expect("arguments in range");
+    (outcome, starts, lengths)
+}
+
+fn stop(bytes: &[u8], offset: u64) -> (usize, Stop, usize) {
+    let (outcome, ..) = scanned(bytes, 0, offset, 8);
+    (outcome.count, outcome.stop, outcome.needed)
+}
+
+fn context() -> Context {
+    Context {
+        first_offset: 7,
+        timestamp: TIME,
+        relative_offset: 3,
+        position: 1000,
+        seed: [5; 32],
+    }
+}
+
+/// Payload, user headers, id if given, origin timestamp if given.
+type Record = (Vec<u8>, Vec<u8>, Option<u128>, Option<u64>);
+
+fn record() -> impl Strategy<Value = Record> {
+    let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
+    let id = prop_oneof![Just(None), Just(Some(0)), any::<u128>().prop_map(Some)];
+    (bytes(600), bytes(40), id, any::<Option<u64>>())
+}
+
+/// Lays out a run with room for headers (full of rubbish where nothing is given), and its records.
+fn laid_out(start: usize, records: &[Record]) -> (Vec<u8>, Vec<u32>) {
+    let (mut bytes, mut words) = (vec![0xee; start], Vec::new());
+    for (payload, user_headers, id, origin) in records {
+        let mut header = [0xdd; HEADER_BYTES];
+        let mut word = user_headers.len() as u32;
+        if let Some(id) = id {
+            header[8..24].copy_from_slice(&id.to_le_bytes());
+            word |= RECORD_ID_GIVEN;
+        }
+        if let Some(origin) = origin {
+            header[40..48].copy_from_slice(&origin.to_le_bytes());
+            word |= RECORD_ORIGIN_GIVEN;
+        }
+        words.extend([payload.len() as u32, word]);
+        bytes.extend(header);
+        bytes.extend(payload);
+        bytes.extend(user_headers);
+    }
+    (bytes, words)
+}
+
+proptest! {
+    #[test]
+    fn spread_lays_out_what_fits_and_no_more(
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..12),
+        start in 0usize..100, room in 0usize..3000, most in 0usize..14,
+    ) {
+        let lengths: Vec<u32> = payloads.iter().map(|payload| payload.len() as u32).collect();
+        let (mut bytes, mut records) = (vec![0xee; start + room], vec![9; 2 * most]);
+        let (mut expected, mut words, mut end, mut taken) = (bytes.clone(), records.clone(), start, 0);
+        let mut count = 0;
+        for payload in payloads.iter().take(most) {
+            let at = end + HEADER_BYTES;
+            if at + payload.len() > bytes.len() {
+                break;
+            }
+            expected[at..at + payload.len()].copy_from_slice(payload);
+            words[2 * count..2 * count + 2].copy_from_slice(&[payload.len() as u32, 0]);
+            (count, end, taken) = (count + 1, at + payload.len(), taken + payload.len());
+        }
+        let done = spread(&payloads.concat(), &lengths, &mut bytes, start, &mut records);
+        prop_assert_eq!(done, Some(Spread { count, source_end: taken, end }));
+        prop_assert_eq!((bytes, records), (expected, words));
+    }
+}
+
+#[test]
+fn spread_refuses_lengths_beyond_the_source_and_the_maximum() {
+    let (mut bytes, mut records) = ([0; 400], [0; 4]);
+    let mut run = |lengths: &[u32], start| spread(&[1; 30], lengths, &mut bytes, start, &mut records);
+    assert!(run(&[10, 20], 0).is_some() && run(&[], 400).is_some());
+    assert_eq!(
+        (run(&[10, 21], 0), run(&[31], 0), run(&[u32::MAX], 0)),
+        (None, None, None)
+    );
+    assert_eq!((run(&[MAX_PAYLOAD_BYTES + 1], 0), run(&[], 401)), (None, None));
+}
+
+proptest! {
+    #[test]
+    fn stamp_writes_what_the_naive_writer_writes(
+        start in 0usize..100, records in prop::collection::vec(record(), 0..12), room in 0usize..40,
+    ) {
+        let (mut bytes, words) = laid_out(start, &records);
+        bytes.extend(vec![0xcc; room]);
+        let mut index = vec![0xbb; records.len() * INDEX_ENTRY_BYTES + room];
+        prop_assert_eq!(stamp(&mut bytes, start, &words, &mut index, &context()), Some(()));
+
+        let (mut expected, mut entries) = (vec![0xee; start], Vec::new());
+        for (i, (payload, user_headers, id, origin)) in records.iter().enumerate() {
+            // A random id is taken as it is, after a look at its version and variant.
+            let at = expected.len();
+            let written = u128::from_le_bytes(bytes[at + 8..at + 24].try_into().unwrap());
+            let given = id.filter(|id| *id != 0);
+            if given.is_none() {
+                prop_assert_eq!((bytes[at + 14] >> 4, bytes[at + 16] >> 6), (4, 2));
+            }
+            let times = (TIME, origin.unwrap_or(TIME));
+            expected.extend(message(given.unwrap_or(written), 7 + i as u64, times, payload, user_headers));
+            entries.extend((3 + i as u32).to_le_bytes());
+            entries.extend((1000 + (expected.len() - start) as u32).to_le_bytes());
+            entries.extend(TIME.to_le_bytes());
+        }
+        expected.extend(vec![0xcc; room]);
+        entries.extend(vec![0xbb; room]);
+        prop_assert_eq!(&bytes, &expected);
+        prop_assert_eq!(&index, &entries);
+
+        let (outcome, starts, lengths) = scanned(&bytes[..bytes.len() - room], start, 7, records.len());
+        let end = bytes.len() - room;
+        prop_assert_eq!(outcome, Outcome { count: records.len(), end, stop: Stop::End, needed: 0 });
+        let naive: Vec<u32> = records.iter().map(|record| record.0.len() as u32).collect();
+        prop_assert_eq!(lengths, naive);
+        prop_assert_eq!((starts[0] as usize, starts[records.len()] as usize), (start, end));
+    }
+
+    #[test]
+    fn find_agrees_with_trying_every_position(
+        start in 0usize..300, noise in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 0..300),
+        cut in 0usize..40, damaged in any::<bool>(), range in (0u64..4, 0u64..4),
+    ) {
+        let mut bytes = noise.clone();
+        bytes.extend(run(1, &[vec![0; 5], noise]));
+        if damaged {
+            bytes[cut] ^= 1;
+        }
+        bytes.truncate(bytes.len() - cut);
+        let offsets = range.0..=range.0 + range.1;
+        let naive = (start..bytes.len()).find(|&at| valid(&bytes[at..]).is_some_and(|offset| offsets.contains(&offset)));
+        prop_assert_eq!(find(&bytes, start, offsets).valid, naive);
+    }
+}
+
+/// The offset of the message at the start of `bytes`, read as plainly as the table.
+fn valid(bytes: &[u8]) -> Option<u64> {
+    let number = |at: usize, length: usize| -> Option<u64> {
+        Some(
+            bytes
+                .get(at..at + length)?
+                .iter()
+                .rev()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+        )
+    };
+    let (user_headers, payload) = (number(48, 4)?, number(52, 4)?);
+    let whole = bytes.get(8..64 + (user_headers + payload) as usize)?;
+    let good = user_headers <= 100_000
+        && payload <= 64_000_000
+        && number(56, 8)? == 0
+        && number(0, 8)? == XxHash3_64::oneshot(whole);
+    good.then(|| number(24, 8).unwrap())
+}
+
+#[test]
+fn checksums_are_those_of_the_format() {
+    let vectors = [
+        (0, 0x26e9_b5f8_348d_5aec),
+        (1, 0xa45d_8848_eee2_a0ff),
+        (8, 0x47dc_f589_0405_13cc),
+        (72, 0xb3a8_23b0_fbea_0270),
+        (73, 0xbc1c_2311_685f_f8e3),
+        (184, 0x5b64_ac83_1e5e_eaea),
+        (185, 0x3e26_a3bf_b4ee_ceb9),
+        (256, 0x5ef5_0814_06a2_64ec),
+        (968, 0x8284_b002_ba65_c59e),
+        (969, 0x6eee_9674_b4bc_063e),
+        (1000, 0x414d_fbb6_9f99_938f),
+        (4096, 0x558e_5be0_33ea_6686),
+        (65536, 0x67f4_2f1c_57f8_e5eb_u64),
+    ];
+    for (length, expected) in vectors {
+        let payload: Vec<u8> = (0..length).map(|i: u32| (i % 251) as u8).collect();
+        let mut bytes = vec![0; HEADER_BYTES];
+        bytes[8] = 0x2a;
+        bytes[40..48].copy_from_slice(&(TIME - 1).to_le_bytes());
+        bytes.extend(payload);
+        let words = [length, RECORD_ID_GIVEN | RECORD_ORIGIN_GIVEN];
+        let mut index = [0; INDEX_ENTRY_BYTES];
+        stamp(&mut bytes, 0, &words, &mut index, &context()).expect("fits");
+        assert_eq!(
+            u64::from_le_bytes(bytes[..8].try_into().unwrap()),
+            expected,
+            "payload of {length} bytes"
+        );
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let whole = run(5, &[b"hello".to_vec(), Vec::new(), vec![7; 90]]);
+    let ends = [69, 133, 287];
+    assert_eq!(stop(&whole, 5), (3, Stop::End, 0));
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << bit;
+            let (outcome, ..) = scanned(&bytes, 0, 5, 8);
+            let before = ends.iter().filter(|end| **end <= at).count();
+            assert_eq!(outcome.count, before, "byte {at}, bit {bit}: {:?}", outcome.stop);
+            assert_ne!(outcome.stop, Stop::End);
+        }
+    }
+}
+
+#[test]
+fn every_truncation_is_partial_and_says_what_it_needs() {
+    let whole = run(5, &[b"hello".to_vec(), vec![7; 90]]);
+    for length in 0..=whole.len() {
+        let expected = match length {
+            0 => (0, Stop::End, 0),
+            1..64 => (0, Stop::Partial, 64),
+            64..69 => (0, Stop::Partial, 69),
+            69 => (1, Stop::End, 0),
+            70..133 => (1, Stop::Partial, 64),
+            133..223 => (1, Stop::Partial, 154),
+            _ => (2, Stop::End, 0),
+        };
+        assert_eq!(stop(&whole[..length], 5), expected, "{length} bytes");
+    }
+}
+
+#[test]
+fn the_first_reason_in_order_is_the_one_given() {
+    let good = run(5, &[vec![1; 10]]);
+    let with = |changes: &[(usize, &[u8])]| {
+        let mut bytes = good.clone();
+        for (at, change) in changes {
+            bytes[*at..*at + change.len()].copy_from_slice(change);
+        }
+        bytes
+    };
+    let (long, huge): (&[u8], &[u8]) = (&100_001u32.to_le_bytes(), &64_000_001u32.to_le_bytes());
+    let (most, reserved, offset): (&[u8], &[u8], &[u8]) = (&100_000u32.to_le_bytes(), &[1], &[6]);
+    assert_eq!(stop(&with(&[(0, &[0; 64])]), 5), (0, Stop::Zeros, 0));
+    assert_eq!(
+        stop(&with(&[(48, long), (56, reserved), (24, offset)]), 5),
+        (0, Stop::Length, 0)
+    );
+    assert_eq!(
+        stop(&with(&[(52, huge), (56, reserved)]), 5),
+        (0, Stop::Length, 0)
+    );
+    assert_eq!(
+        stop(&with(&[(48, most), (63, reserved), (24, offset)]), 5),
+        (0, Stop::Reserved, 0)
+    );
+    assert_eq!(stop(&with(&[(56, reserved)]), 5), (0, Stop::Reserved, 0));
+    assert_eq!(stop(&with(&[(48, most), (24, offset)]), 5), (0, Stop::Offset, 0));
+    assert_eq!(
+        stop(&with(&[(48, most)]), 5),
+        (0, Stop::Partial, 64 + 10 + 100_000)
+    );
+    assert_eq!(stop(&with(&[(64, &[2])]), 5), (0, Stop::Checksum, 0));
+    for length in 1..64 {
+        assert_eq!(stop(&vec![0; length], 5), (0, Stop::Zeros, 0));
+    }
+}
+
+#[test]
+fn a_scan_is_full_only_with_bytes_left() {
+    let bytes = run(0, &[vec![1; 10], vec![2; 10]]);
+    let (outcome, starts, _) = scanned(&bytes, 0, 0, 1);
+    assert_eq!(
+        (outcome, starts[1]),
+        (
+            Outcome {
+                count: 1,
+                end: 74,
+                stop: Stop::Full,
+                needed: 0
+            },
+            74
+        )
+    );
+    assert_eq!(scanned(&bytes, 0, 0, 2).0.stop, Stop::End);
+    assert_eq!(scanned(&bytes, 0, 0, 0).0.stop, Stop::Full);
+    assert_eq!(scanned(&[], 0, 0, 0).0.stop, Stop::End);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_written() {
+    let good = context();
+    let refused = |length: usize, start: usize, words: &[u32], index: usize, context: &Context| {
+        // Zeros cost nothing until they are touched, so the large ones are not read through.
+        let (mut bytes, mut entries) = (vec![0; length], vec![0; index]);
+        let done = stamp(&mut bytes, start, words, &mut entries, context);
+        assert!(done.is_some() || bytes.iter().take(200).chain(&entries).all(|byte| *byte == 0));
+        done.is_none()
+    };
+    assert!(!refused(74 + 64, 0, &[10, 0, 0, 0], 32, &good));
+    assert!(refused(74 + 63, 0, &[10, 0, 0, 0], 32, &good));
+    assert!(refused(74 + 64, 1, &[10, 0, 0, 0], 32, &good));
+    assert!(refused(74 + 64, usize::MAX, &[], 0, &good));
+    assert!(refused(74 + 64, 0, &[10, 0, 0, 0], 31, &good));
+    assert!(refused(1 << 27, 0, &[64_000_001, 0], 16, &good));
+    assert!(refused(1 << 20, 0, &[0, 100_001], 16, &good));
+    assert!(!refused(1 << 20, 0, &[0, 100_000], 16, &good));
+    assert!(
+        refused(1 << 30, 0, &[0, 1 << 29], 16, &good),
+        "an unknown flag is a length too large"
+    );
+    let at_end = |position| Context {
+        position,
+        ..good.clone()
+    };
+    assert!(!refused(64, 0, &[0, 0], 16, &at_end((1 << 32) - 65)));
+    assert!(refused(64, 0, &[0, 0], 16, &at_end((1 << 32) - 64)));
+    let offset = |first_offset| Context {
+        first_offset,
+        ..good.clone()
+    };
+    assert!(!refused(64, 0, &[0, 0], 16, &offset(MAX_SAFE_INTEGER)));
+    assert!(refused(128, 0, &[0, 0, 0, 0], 32, &offset(MAX_SAFE_INTEGER)));
+    let number = |relative_offset| Context {
+        relative_offset,
+        ..good.clone()
+    };
+    assert!(!refused(64, 0, &[0, 0], 16, &number((1 << 32) - 1)));
+    assert!(refused(128, 0, &[0, 0, 0, 0], 32, &number((1 << 32) - 1)));
+}
+
+#[test]
+fn a_context_holds_integers_only() {
+    let parse = |numbers: [f64; 4]| {
+        let mut bytes = [9; CONTEXT_BYTES];
+        for (i, number) in numbers.iter().enumerate() {
+            bytes[8 * i..8 * i + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        Context::parse(&bytes).map(|context| (context.first_offset, context.timestamp, context.seed))
+    };
+    let most = MAX_SAFE_INTEGER as f64;
+    assert_eq!(parse([most, 2.0, 3.0, 4.0]), Some((MAX_SAFE_INTEGER, 2, [9; 32])));
+    for bad in [-1.0, 0.5, f64::NAN, f64::INFINITY, most + 1.0] {
+        for place in 0..4 {
+            let mut numbers = [0.0; 4];
+            numbers[place] = bad;
+            assert_eq!(parse(numbers), None, "{bad} at {place}");
+        }
+    }
+    assert_eq!(parse([0.0, 0.0, 4_294_967_296.0, 0.0]), None);
+    assert_eq!(parse([0.0, 0.0, 0.0, 4_294_967_296.0]), None);
+}
+
+#[test]
+fn ids_differ_within_a_run_and_between_seeds() {
+    let ids = |seed: u8| {
+        let (mut bytes, mut index) = (vec![0; 640], [0; 160]);
+        stamp(
+            &mut bytes,
+            0,
+            &[0; 20],
+            &mut index,
+            &Context {
+                seed: [seed; 32],
+                ..context()
+            },
+        )
+        .expect("fits");
+        bytes
+            .chunks(64)
+            .map(|header| header[8..24].to_vec())
+            .collect::<Vec<_>>()
+    };
+    let all = [ids(1), ids(2)].concat();
+    let distinct: std::collections::HashSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), 20);
+    assert_eq!(ids(1), ids(1));
+}
+
+#[test]
+fn find_passes_over_zeros_and_false_headers() {
+    let good = run(9, &[vec![3; 20]]);
+    let bare = run(9, &[Vec::new()]);
+    for before in 0..100 {
+        // Behind zeros, and behind bytes of which the last ones cover the reserved field of an earlier start.
+        for filler in [0, 1] {
+            let bytes = [vec![filler; before], bare.clone()].concat();
+            assert_eq!(find(&bytes, 0, 9..=9).valid, Some(before));
+            assert_eq!(find(&bytes[..bytes.len() - 1], 0, 9..=9).valid, None);
+        }
+    }
+    let mut bytes = vec![0; 1000];
+    bytes.extend(&good);
+    bytes[500] = 1;
+    for start in 0..=1000 {
+        assert_eq!(find(&bytes, start, 0..=20).valid, Some(1000));
+    }
+    assert_eq!(find(&bytes, 1001, 0..=20).valid, None);
+    assert_eq!(find(&bytes, 0, 10..=20).valid, None);
+    assert_eq!(find(&bytes[..bytes.len() - 1], 0, 0..=20).valid, None);
+    assert_eq!(find(&good, usize::MAX, 0..=20).valid, None);
+    assert_eq!(find(&[], 0, 0..=u64::MAX).valid, None);
+}
+
+#[test]
+fn find_tells_of_a_message_that_ends_behind_the_bytes() {
+    let (long, short) = (run(9, &[vec![3; 5000]]), run(10, &[vec![4; 20]]));
+    let bytes = [vec![1; 100], long.clone(), short.clone()].concat();
+    for end in 100..=bytes.len() {
+        let found = find(&bytes[..end], 0, 9..=20);
+        let (header, whole) = (100 + 64, 100 + long.len());
+        let beyond = (header..whole).contains(&end).then_some((100, long.len()));
+        assert_eq!(
+            found,
+            Found {
+                valid: (end >= whole).then_some(100),
+                beyond
+            }
+        );
+    }
+    // The first of several, also where a valid one follows within the bytes.
+    let cut = [&long[..64], &long[..64], &short].concat();
+    assert_eq!(
+        find(&cut, 0, 9..=20),
+        Found {
+            valid: Some(128),
+            beyond: Some((0, long.len()))
+        }
+    );
+    assert_eq!(
+        find(&cut, 1, 9..=20),
+        Found {
+            valid: Some(128),
+            beyond: Some((64, long.len()))
+        }
+    );
+    assert_eq!(
+        find(&cut, 65, 9..=20),
+        Found {
+            valid: Some(128),
+            beyond: None
+        }
+    );
+    assert_eq!(
+        find(&cut, 0, 10..=20),
+        Found {
+            valid: Some(128),
+            beyond: None
+        }
+    );
+}
+
+#[test]
+fn find_hashes_no_sparse_checksum() {
+    // One byte in 13 is not 0: hashing each length that appears would take minutes.
+    let sparse: Vec<u8> = (0..2_000_000u32)
+        .map(|i| if i % 13 == 0 { (i / 13 % 199) as u8 } else { 0 })
+        .collect();
+    assert_eq!(find(&sparse, 0, 0..=MAX_SAFE_INTEGER).valid, None);
+}
+
+#[test]
+fn offsets_end_where_numbers_do() {
+    let bytes = run(MAX_SAFE_INTEGER, &[vec![1], vec![2]]);
+    assert_eq!(stop(&bytes, MAX_SAFE_INTEGER), (1, Stop::Offset, 0));
+    assert_eq!(stop(&bytes[65..], MAX_SAFE_INTEGER + 1), (0, Stop::Offset, 0));
+}
+
+#[test]
+fn find_sees_a_long_message_whose_length_ends_where_the_reserved_field_begins() {
+    // From 16 MiB on, the byte before the reserved field is not 0.
+    let bytes = [vec![1; 70], run(9, &[vec![0; 1 << 24]])].concat();
+    assert_eq!(find(&bytes, 60, 9..=9).valid, Some(70));
+}
