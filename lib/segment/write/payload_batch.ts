@@ -1,57 +1,63 @@
-import { HEADER_BYTES, MAX_PAYLOAD_BYTES } from "../codec/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
+  MAX_BATCH_BYTES,
+  MAX_PAYLOAD_BYTES,
+} from "../../codec/mod.ts";
 import { encodeAscii } from "./ascii_texts.ts";
-import type { Chunk } from "./chunk.ts";
-import { checkAttached, checkPayload } from "./prepared_message.ts";
+import {
+  checkAttached,
+  checkPayload,
+  plainMessage,
+} from "./prepared_message.ts";
+import type { WriteBlock } from "./write_block.ts";
 
 /** Payloads that lie back to back in one buffer: the cheapest form of a batch. */
 export interface FlatPayloads {
   /** The payloads' bytes, without anything between them. */
   bytes: Uint8Array;
-  /** How many bytes each payload has, in order; in all as many as there are. */
+  /** The length of each payload in bytes, in order; together they are the length of `bytes`. */
   lengths: Uint32Array | readonly number[];
 }
 
-/** Payloads that were checked and are appended together. */
+/** Payloads that were checked and are appended as one batch. */
 export interface PayloadBatch {
-  /** How many bytes each has. */
-  readonly lengths: Uint32Array<ArrayBuffer>;
-  /** Bytes of all messages, headers included. */
-  readonly size: number;
-  /**
-   * Adds the messages `[first, end)` to a chunk that has room for at least one; the first call has 0, each other one what the one before answered.
-   *
-   * @returns The number behind the last one added.
-   */
-  fill(chunk: Chunk, first: number, end: number): number;
+  /** Messages. */
+  readonly count: number;
+  /** Bytes of their frames. */
+  readonly frameBytes: number;
+  /** Adds all of them to the block's open batch, for which there must be room. */
+  addTo(block: WriteBlock): void;
 }
 
 /** Payloads in buffers of their own. */
 class ListBatch implements PayloadBatch {
-  readonly lengths: Uint32Array<ArrayBuffer>;
-  readonly size: number;
+  readonly count: number;
+  readonly frameBytes: number;
   readonly #payloads: readonly Uint8Array[];
 
-  constructor(
-    payloads: readonly Uint8Array[],
-    lengths: Uint32Array<ArrayBuffer>,
-    size: number,
-  ) {
+  constructor(payloads: readonly Uint8Array[], byteLength: number) {
     this.#payloads = payloads;
-    this.lengths = lengths;
-    this.size = size;
+    this.count = payloads.length;
+    this.frameBytes = byteLength + FRAME_HEADER_BYTES * this.count;
   }
 
-  fill(chunk: Chunk, first: number, end: number): number {
-    return chunk.addList(this.#payloads, this.lengths, first, end);
+  addTo(block: WriteBlock): void {
+    for (const payload of this.#payloads) {
+      // An empty payload is for `addPrepared`: `add` takes an empty view for a detached one.
+      if (payload.length === 0 || block.add(payload) < 0) {
+        block.addPrepared(plainMessage(payload));
+      }
+    }
   }
 }
 
 /** Payloads back to back. */
-class RunBatch implements PayloadBatch {
-  readonly lengths: Uint32Array<ArrayBuffer>;
-  readonly size: number;
+class FlatBatch implements PayloadBatch {
+  readonly count: number;
+  readonly frameBytes: number;
   readonly #bytes: Uint8Array<ArrayBuffer>;
-  #position = 0;
+  readonly #lengths: Uint32Array<ArrayBuffer>;
 
   constructor(
     bytes: Uint8Array<ArrayBuffer>,
@@ -59,20 +65,13 @@ class RunBatch implements PayloadBatch {
     byteLength: number,
   ) {
     this.#bytes = bytes;
-    this.lengths = lengths;
-    this.size = byteLength + HEADER_BYTES * lengths.length;
+    this.#lengths = lengths;
+    this.count = lengths.length;
+    this.frameBytes = byteLength + FRAME_HEADER_BYTES * this.count;
   }
 
-  fill(chunk: Chunk, first: number, end: number): number {
-    const [next, position] = chunk.addRun(
-      this.#bytes,
-      this.#position,
-      this.lengths,
-      first,
-      end,
-    );
-    this.#position = position;
-    return next;
+  addTo(block: WriteBlock): void {
+    block.addFlat(this.#bytes, 0, this.#lengths, 0);
   }
 }
 
@@ -101,7 +100,9 @@ export function payloadBatch(
       }`,
     );
   }
-  return "lengths" in payloads ? flatBatch(payloads) : listBatch(payloads);
+  return checkSize(
+    "lengths" in payloads ? flatBatch(payloads) : listBatch(payloads),
+  );
 }
 
 function listBatch(payloads: readonly (Uint8Array | string)[]): PayloadBatch {
@@ -120,11 +121,7 @@ function listBatch(payloads: readonly (Uint8Array | string)[]): PayloadBatch {
     total += lengths[i] = payload.length;
   }
   if (texts === 0) {
-    return new ListBatch(
-      payloads as readonly Uint8Array[],
-      lengths,
-      total + HEADER_BYTES * count,
-    );
+    return new ListBatch(payloads as readonly Uint8Array[], total);
   }
   if (texts === count && total <= MAX_RUN_UNITS) {
     const strings = payloads as readonly string[];
@@ -143,7 +140,7 @@ function asciiBatch(
   texts: readonly string[],
   lengths: Uint32Array<ArrayBuffer>,
   units: number,
-): RunBatch | undefined {
+): FlatBatch | undefined {
   const scratch = scratchOf(units);
   for (let first = 0, end = 0; first < texts.length;) {
     const behind = Math.min(first + JOINED_TEXTS, texts.length);
@@ -152,7 +149,7 @@ function asciiBatch(
     if (count === 0) return undefined;
     for (; first < behind; first++) end += lengths[first]!;
   }
-  return new RunBatch(scratch, lengths, units);
+  return new FlatBatch(scratch, lengths, units);
 }
 
 /** Strings encoded one by one: joined, halves of a surrogate pair would meet. */
@@ -160,7 +157,7 @@ function textBatch(
   texts: readonly string[],
   lengths: Uint32Array<ArrayBuffer>,
   units: number,
-): RunBatch {
+): FlatBatch {
   // No unit of UTF-16 becomes more than 3 bytes.
   const scratch = scratchOf(3 * units);
   let end = 0;
@@ -171,7 +168,7 @@ function textBatch(
     lengths[i] = written;
     end += written;
   }
-  return new RunBatch(scratch, lengths, end);
+  return new FlatBatch(scratch, lengths, end);
 }
 
 function scratchOf(bytes: number): Uint8Array<ArrayBuffer> {
@@ -214,7 +211,7 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
   const source = bytes.buffer instanceof ArrayBuffer
     ? bytes as Uint8Array<ArrayBuffer>
     : new Uint8Array(bytes);
-  return new RunBatch(source, checked, total);
+  return new FlatBatch(source, checked, total);
 }
 
 function checkLengths(
@@ -235,4 +232,18 @@ function checkLengths(
 function checkCount(count: number): void {
   if (count > 0) return;
   throw new RangeError("Cannot append a batch of no messages");
+}
+
+/**
+ * Refuses a batch that is too long to be one.
+ *
+ * @throws {RangeError} If so.
+ */
+function checkSize(batch: PayloadBatch): PayloadBatch {
+  const bytes = BATCH_HEADER_BYTES + batch.frameBytes;
+  if (bytes <= MAX_BATCH_BYTES) return batch;
+  throw new RangeError(
+    `Cannot append batch as it must be at most ${MAX_BATCH_BYTES} bytes, headers included: ` +
+      `${batch.count} messages are ${bytes}; append several batches`,
+  );
 }

@@ -1,5 +1,11 @@
 import type { Task } from "../base/mod.ts";
-import { findMessage, HEADER_BYTES, messageOffsetAt } from "../codec/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  batchBaseOffsetAt,
+  findBatch,
+  FRAME_HEADER_BYTES,
+  MAX_BATCH_BYTES,
+} from "../codec/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { BlockReader } from "./block_reader.ts";
@@ -8,23 +14,23 @@ import { MAX_OFFSET, roundDown, roundUp } from "./layout.ts";
 /** What lies so much farther is not read on the way. */
 const JUMP_BYTES = 2 * 1024 * 1024;
 
-/** Where a message is. */
-export interface MessagePlace {
+/** Where a batch is. */
+export interface BatchPlace {
   /** Where it begins in the `.log`, in bytes. */
   position: number;
-  /** Its offset. */
+  /** The offset of its first message. */
   offset: number;
 }
 
-/** What a {@linkcode MessageSearch} looks for, and where. */
-export interface MessageSearchOptions {
+/** What a {@linkcode BatchSearch} looks for, and where. */
+export interface BatchSearchOptions {
   /** The `.log`. */
   log: TaskFile;
   /** Where memory comes from. */
   pool: BufferPool;
-  /** What is read from; it is at or before the first position asked for. */
+  /** Reads the log; it is at or before the first position asked for. */
   blocks: BlockReader;
-  /** Messages with offsets from this one on count. */
+  /** Batches with offsets from this one count. */
   minOffset: number;
   /** The size of the `.log`, in bytes. */
   size: number;
@@ -32,28 +38,32 @@ export interface MessageSearchOptions {
   to: number;
 }
 
-/** Looks for valid messages in damaged bytes, range behind range, each byte read once. */
-export class MessageSearch {
-  readonly #options: MessageSearchOptions;
+/** Looks for valid batches in damaged bytes, range after range, and reads each byte once. */
+export class BatchSearch {
+  readonly #options: BatchSearchOptions;
   readonly #offsets: readonly [min: number, max: number];
   /** Where the last header that counts ends. */
   readonly #end: number;
 
-  constructor(options: MessageSearchOptions) {
+  constructor(options: BatchSearchOptions) {
     const { minOffset, size, to } = options;
     this.#options = options;
     this.#offsets = [
       minOffset,
-      Math.min(minOffset + Math.ceil(size / HEADER_BYTES), MAX_OFFSET),
+      Math.min(minOffset + Math.ceil(size / FRAME_HEADER_BYTES), MAX_OFFSET),
     ];
-    this.#end = Math.min(size, to + HEADER_BYTES - 1);
+    this.#end = Math.min(size, to + BATCH_HEADER_BYTES - 1);
   }
 
-  /** The first valid message that begins in `[from, to)`; it may end behind `to`. The next range must not lie before this one. */
-  *first(from: number, to: number): Task<MessagePlace | undefined> {
+  /**
+   * Returns the first valid batch that begins in `[from, to)`; it may end after `to`.
+   *
+   * The next range must not lie before this one.
+   */
+  *first(from: number, to: number): Task<BatchPlace | undefined> {
     const { blocks } = this.#options;
-    const end = Math.min(this.#end, to + HEADER_BYTES - 1);
-    while (from + HEADER_BYTES <= end) {
+    const end = Math.min(this.#end, to + BATCH_HEADER_BYTES - 1);
+    while (from + BATCH_HEADER_BYTES <= end) {
       if (from - blocks.position > JUMP_BYTES) blocks.restart(from);
       const piece = yield* blocks.next(this.#end);
       using buffer = piece.buffer;
@@ -64,43 +74,41 @@ export class MessageSearch {
         ? yield* this.#find(bytes, from - position, position)
         : undefined;
       // A header across the end is seen whole in the next piece.
-      const rest = Math.max(from - position, length - HEADER_BYTES + 1);
+      const rest = Math.max(from - position, length - BATCH_HEADER_BYTES + 1);
       const keep = Math.min(piece.start + rest, piece.end);
-      blocks.keep(piece, keep, HEADER_BYTES);
+      blocks.keep(piece, keep, BATCH_HEADER_BYTES);
       if (found !== undefined || piece.last) return found;
       from = position + rest;
     }
     return undefined;
   }
 
-  /** The first valid message in bytes that begin at `position` of the file, from `start` in them on. */
+  /** Returns the first valid batch at or after `start` in bytes that begin at `position` of the file. */
   *#find(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
     position: number,
-  ): Task<MessagePlace | undefined> {
-    for (let at = start;;) {
-      const found = findMessage(bytes, at, ...this.#offsets);
-      // Its header is here, but it ends behind: read it by itself.
+  ): Task<BatchPlace | undefined> {
+    for (let at = start; at <= bytes.length;) {
+      const found = findBatch(bytes, at, ...this.#offsets);
+      // It ends after these bytes, or the search gave up there: read it by itself.
       const { beyond } = found;
-      let valid = found.position;
-      if (
-        beyond !== undefined &&
-        (yield* this.#isMessage(position + beyond.position, beyond.length))
-      ) valid = beyond.position;
+      const isBeyondValid = beyond !== undefined &&
+        (yield* this.#isBatch(position + beyond.position, beyond.length));
+      const valid = isBeyondValid ? beyond.position : found.position;
       if (valid !== undefined) {
-        const offset = messageOffsetAt(bytes, valid);
-        return { position: position + valid, offset };
+        return { position: position + valid, offset: batchBaseOffsetAt(bytes, valid) };
       }
       if (beyond === undefined) return undefined;
       at = beyond.position + 1;
     }
+    return undefined;
   }
 
-  /** Whether a valid message of `length` bytes begins at `position`. */
-  *#isMessage(position: number, length: number): Task<boolean> {
+  /** Whether a valid batch of `length` bytes begins at `position`. Longer ones than are written are not looked for. */
+  *#isBatch(position: number, length: number): Task<boolean> {
     const { log, pool, size } = this.#options;
-    if (position + length > size) return false;
+    if (position + length > size || length > MAX_BATCH_BYTES) return false;
     const unit = log.capabilities.readOffsetAlignment;
     const start = roundDown(position, unit);
     const end = position - start + length;
@@ -109,35 +117,34 @@ export class MessageSearch {
     const bytes = buffer.bytes.subarray(0, Math.min(read, end));
     if (bytes.length < end) return false;
     const at = position - start;
-    return findMessage(bytes, at, ...this.#offsets).position === at;
+    return findBatch(bytes, at, ...this.#offsets).position === at;
   }
 }
 
-/** Whether a valid message with an offset above `offset` begins in `[from, to)` of a `.log`; it may end behind `to`. */
-export function* hasMessageBehind(
+/** Whether a valid batch with an offset above `offset` begins in `[from, to)` of a `.log`; it may end after `to`. */
+export function* hasBatchAfter(
   log: TaskFile,
   pool: BufferPool,
   from: number,
   to: number,
   offset: number,
 ): Task<boolean> {
-  const found = yield* findMessageBehind(log, pool, from, to, offset + 1);
-  return found !== undefined;
+  return (yield* findBatchAfter(log, pool, from, to, offset + 1)) !== undefined;
 }
 
-/** The first valid message with an offset of at least `minOffset` that begins in `[from, to)` of a `.log`; it may end behind `to`. */
-export function* findMessageBehind(
+/** Returns the first valid batch with an offset of at least `minOffset` that begins in `[from, to)` of a `.log`. */
+export function* findBatchAfter(
   log: TaskFile,
   pool: BufferPool,
   from: number,
   to: number,
   minOffset: number,
-): Task<MessagePlace | undefined> {
+): Task<BatchPlace | undefined> {
   const size = yield* log.size();
   const blocks = new BlockReader(log, pool, from);
   try {
     const options = { log, pool, blocks, minOffset, size, to };
-    return yield* new MessageSearch(options).first(from, to);
+    return yield* new BatchSearch(options).first(from, to);
   } finally {
     yield* blocks.close();
   }

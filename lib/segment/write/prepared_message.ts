@@ -1,20 +1,29 @@
 import {
   encodeUserHeaders,
-  HEADER_BYTES,
+  FRAME_HEADER_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_USER_HEADERS_BYTES,
   parseUuid,
   type UserHeadersInit,
   validateUserHeaders,
-} from "../codec/mod.ts";
-import { MAX_OFFSET } from "./layout.ts";
+} from "../../codec/mod.ts";
+import { MAX_OFFSET } from "../layout.ts";
+
+/** What an append may demand. */
+export interface ExpectOptions {
+  /**
+   * The offset that the message, or the first one of a batch, must get; otherwise nothing is appended and
+   * `OffsetConflictError` is thrown. @default {any}
+   */
+  expect?: number;
+}
 
 /** What a message may have beside its payload. */
-export interface AppendOptions {
+export interface AppendOptions extends ExpectOptions {
   /** The message's id: the text of a UUID, or 16 bytes. @default {a random UUID v4} */
   id?: string | Uint8Array;
-  /** When the producer made the message, in microseconds since the Unix epoch. @default {the append time} */
-  originTimestamp?: number;
+  /** When the producer made the message: microseconds since the Unix epoch, or a date. @default {the append time} */
+  originTimestamp?: number | Date;
   /** User headers, or their encoding. @default {none} */
   userHeaders?: UserHeadersInit | Uint8Array;
 }
@@ -32,8 +41,8 @@ export interface PreparedMessage {
   id: Uint8Array | undefined;
   /** Microseconds, if given. */
   originTimestamp: number | undefined;
-  /** Bytes of the whole message. */
-  size: number;
+  /** Bytes of its frame: header, payload and user headers. */
+  frameBytes: number;
 }
 
 /**
@@ -56,7 +65,7 @@ export function prepareMessage(
     userHeaders,
     id: options?.id === undefined ? undefined : idBytes(options.id),
     originTimestamp: checkedTime(options?.originTimestamp),
-    size: HEADER_BYTES + bytes.length + userHeaders.length,
+    frameBytes: FRAME_HEADER_BYTES + bytes.length + userHeaders.length,
   };
 }
 
@@ -109,11 +118,23 @@ function idBytes(id: string | Uint8Array): Uint8Array {
   );
 }
 
-function checkedTime(time: number | undefined): number | undefined {
+function checkedTime(given: number | Date | undefined): number | undefined {
+  const time = given instanceof Date ? given.getTime() * 1000 : given;
   if (time === undefined || Number.isSafeInteger(time) && time >= 0) {
     return time;
   }
   throw new RangeError(
     `Cannot append as 'originTimestamp' must be an integer of microseconds from 0 to ${MAX_OFFSET}: received ${time}`,
   );
+}
+
+/** Returns a message that is only a checked payload. */
+export function plainMessage(payload: Uint8Array): PreparedMessage {
+  return {
+    payload,
+    userHeaders: NONE,
+    id: undefined,
+    originTimestamp: undefined,
+    frameBytes: FRAME_HEADER_BYTES + payload.length,
+  };
 }
