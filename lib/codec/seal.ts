@@ -1,5 +1,5 @@
 import { checked, native, STATUS } from "../native/mod.ts";
-import { check, isIntegerTo, MAX_UINT32 } from "./_checks.ts";
+import { check, MAX_UINT32 } from "./_checks.ts";
 import {
   BATCH_HEADER_BYTES,
   FRAME_HEADER_BYTES,
@@ -110,7 +110,7 @@ function checkNumbers(run: SealRun): void {
   check(task, "baseOffset", baseOffset, Number.MAX_SAFE_INTEGER);
   check(task, "baseTimestamp", run.baseTimestamp, Number.MAX_SAFE_INTEGER);
   check(task, "partitionId", partitionId, Number.MAX_SAFE_INTEGER);
-  if (!isIntegerTo(baseOffset + count, Number.MAX_SAFE_INTEGER + 1)) {
+  if (baseOffset > Number.MAX_SAFE_INTEGER - count + 1) {
     fail("baseOffset", `leave room for ${count} offsets`, baseOffset);
   }
   if (start + RECORD_BYTES * count > length) {
