@@ -745,17 +745,11 @@ function asNoSpace(
     code?: string;
     syscall?: string;
   };
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
   // What a failed sync leaves is unknown, whatever its reason: it is not repeated.
-  if (code !== "ENOSPC" && code !== "EDQUOT" || syscall === "fsync") {
-    return error;
-  }
-  const fields = {
-    code,
-    syscall,
-    path,
-    requestedBytes: 0,
-    writtenBytes: 0,
-    durableOffset,
-  };
-  return new NoSpace(fields, { cause: error });
+  if (syscall === "fsync") return error;
+  return new NoSpace(
+    { code, syscall, path, requestedBytes: 0, writtenBytes: 0, durableOffset },
+    { cause: error },
+  );
 }

@@ -9,7 +9,7 @@ import {
 import type { BufferPool } from "../pool/mod.ts";
 import { NoSpace, type TaskFile } from "../storage/mod.ts";
 import { hasBatchAfter } from "./batch_search.ts";
-import { RESTART_BYTES } from "./block_reader.ts";
+import { BlockReader, RESTART_BYTES } from "./block_reader.ts";
 import { CorruptSegment } from "./corrupt_segment.ts";
 import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
 import { CHECKPOINT_BYTES, roundUp } from "./layout.ts";
@@ -279,17 +279,29 @@ class Recovery {
     const { stop, scan } = scanned;
     if (stop.position >= this.#size) return undefined;
     const { reach, isKnown } = this.#reachOf(scanned);
-    // Where the index tells too little, or something was written farther on, everything is looked at.
-    const isEnough = isKnown &&
-      (yield* isZero(log, pool, reach, Math.min(reach + RESTART_BYTES, this.#size)));
-    const to = isEnough ? Math.min(reach, this.#size) : this.#size;
-    const end = yield* endOfNonZero(scan.blocks, to);
+    const near = yield* endOfNonZero(scan.blocks, Math.min(reach, this.#size));
+    // Where the index tells too little, everything is looked at.
+    const far = isKnown ? reach + MAX_BATCH_BYTES : this.#size;
+    const end = (yield* this.#endOfFar(reach, far)) ?? near;
     if (end === undefined) return undefined;
-    const far = stop.position + CHECKPOINT_BYTES + 1;
+    const after = stop.position + CHECKPOINT_BYTES + 1;
     const isTorn = end <= reach + MAX_BATCH_BYTES &&
-      (end <= far || !(yield* hasBatchAfter(log, pool, far, to, stop.offset)));
+      (end <= after || !(yield* hasBatchAfter(log, pool, after, end, stop.offset)));
     if (!isTorn) throw corruption(log.path, stop);
     return Math.min(roundUp(end, log.capabilities.physicalBlock), this.#size);
+  }
+
+  /** Returns the end of the last byte that is not 0 in `[from, to)`, and of the whole file if bytes at `to` are not 0. */
+  *#endOfFar(from: number, to: number): Task<number | undefined> {
+    const { log, pool } = this.#options;
+    if (from >= this.#size) return undefined;
+    const isAllZero = yield* isZero(log, pool, to, Math.min(to + RESTART_BYTES, this.#size));
+    const blocks = new BlockReader(log, pool, from, { eager: true });
+    try {
+      return yield* endOfNonZero(blocks, isAllZero ? Math.min(to, this.#size) : this.#size);
+    } finally {
+      yield* blocks.close();
+    }
   }
 
   /**
