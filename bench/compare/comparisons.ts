@@ -17,6 +17,9 @@ import { p13 } from "./p13_server.ts";
 import { p14 } from "./p14_start.ts";
 import { p15 } from "./p15_workers.ts";
 import type { Row } from "./row.ts";
+import { w01 } from "./w01_lone_append.ts";
+import { w02 } from "./w02_group_commit.ts";
+import { w03 } from "./w03_batches.ts";
 
 /** In the order of the table. */
 export const COMPARISONS: Readonly<
@@ -37,6 +40,9 @@ export const COMPARISONS: Readonly<
   P13: p13,
   P14: p14,
   P15: p15,
+  W1: w01,
+  W2: w02,
+  W3: w03,
 };
 
 /** What was asked for, in order. */
