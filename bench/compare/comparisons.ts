@@ -20,6 +20,9 @@ import type { Row } from "./row.ts";
 import { w01 } from "./w01_lone_append.ts";
 import { w02 } from "./w02_group_commit.ts";
 import { w03 } from "./w03_batches.ts";
+import { w04 } from "./w04_offered_rate.ts";
+import { w05 } from "./w05_unlimited.ts";
+import { w06 } from "./w06_tails.ts";
 
 /** In the order of the table. */
 export const COMPARISONS: Readonly<
@@ -43,6 +46,9 @@ export const COMPARISONS: Readonly<
   W1: w01,
   W2: w02,
   W3: w03,
+  W4: w04,
+  W5: w05,
+  W6: w06,
 };
 
 /** What was asked for, in order. */
