@@ -14,7 +14,7 @@ import {
 import { BATCH, PAYLOAD_BYTES, work, type Worked } from "./workload.ts";
 
 const PRODUCERS = 4;
-const RUN_MS = 3000;
+const RUN_MS = 2500;
 
 /** Measures W4. */
 export async function w04(context: Context): Promise<Row[]> {

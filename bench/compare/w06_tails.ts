@@ -15,7 +15,7 @@ import { BATCH, PAYLOAD_BYTES, work, type Worked } from "./workload.ts";
 
 const PRODUCERS = 4;
 const CONSUMERS = 4;
-const RUN_MS = 3000;
+const RUN_MS = 2500;
 
 /** Measures W6. */
 export async function w06(context: Context): Promise<Row[]> {

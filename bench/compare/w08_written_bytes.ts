@@ -7,7 +7,7 @@ import { atMost, type Goal, median, ownFigure, type Row } from "./row.ts";
 import { BATCH, PAYLOAD_BYTES } from "./workload.ts";
 
 /** Long enough that the space that closing cuts off is a small part. */
-const RUN_MS = 3000;
+const RUN_MS = 2000;
 const BLOCK_BYTES = 4096;
 
 /** Measures W8. */
