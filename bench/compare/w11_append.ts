@@ -1,9 +1,8 @@
-/** P7: messages of 100 bytes into memory, with header, checksum and index, beside as many calls of `Deno.FsFile.writeSync`. */
-import { BufferPool, type Log } from "../../mod.ts";
+/** W11: messages of 100 bytes into memory, beside as many calls of `Deno.FsFile.writeSync`. */
+import type { Log } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { newLog } from "./logs.ts";
 import { type Measured, TIME } from "./measure.ts";
-import { MIB } from "./sizes.ts";
 import { rounds } from "./rounds.ts";
 import { atMost, compareSides, type Row } from "./row.ts";
 
@@ -12,13 +11,11 @@ const PAYLOAD_BYTES = 100;
 const BATCH = 1000;
 /** Messages between two flushes: what fits into the log's buffer. */
 const CHUNK = 200 * BATCH;
-const CHUNKS = 8;
+const CHUNKS = 4;
 
-/** Measures P7. */
-export async function p07(context: Context): Promise<Row[]> {
-  using pool = new BufferPool();
-  // Small segments: what was measured is removed soon.
-  await using log = await newLog(context, { pool, segmentBytes: 128 * MIB });
+/** Measures W11. */
+export async function w11(context: Context): Promise<Row[]> {
+  await using log = await newLog(context);
   const payload = new Uint8Array(PAYLOAD_BYTES).fill(0x61);
   const strings = Array.from(
     { length: BATCH },
@@ -32,7 +29,7 @@ export async function p07(context: Context): Promise<Row[]> {
   const chunks = Math.max(1, Math.round(context.count(CHUNKS * 100) / 100));
   const appending = (append: () => void) => () =>
     appendChunks(log, chunks, append);
-  const runs = await rounds(context, "P7", 0, {
+  const runs = await rounds(context, "W11", 0, {
     append: appending(() => {
       for (let i = 0; i < CHUNK; i++) log.append(payload);
     }),
@@ -57,18 +54,18 @@ export async function p07(context: Context): Promise<Row[]> {
   const row = (id: string, name: string, own: Measured[]): Row =>
     compareSides(
       {
-        id: `P7.${id}`,
+        id: `W11.${id}`,
         name: `100 B messages into memory, ${name}`,
-        goal: atMost(1, 8),
+        goal: atMost(1, 10),
       },
       TIME,
       { name: "Basalt", runs: own },
       theirs,
     );
   return [
-    row("append", "append", runs.append),
-    row("strings", "appendBatch of strings", runs.strings),
-    row("arrays", "appendBatch of arrays", runs.arrays),
+    row("append", "one by one", runs.append),
+    row("strings", "batches of strings", runs.strings),
+    row("arrays", "batches of arrays", runs.arrays),
   ];
 }
 
