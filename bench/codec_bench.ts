@@ -1,6 +1,5 @@
 /**
- * The codec beside a plain copy of the same bytes and beside the legacy codec: 1 MiB of messages with 100 bytes and
- * 1 KiB of payload each, in one batch.
+ * The codec beside a plain copy of the same bytes: 1 MiB of messages with 100 bytes and 1 KiB of payload each, in one batch.
  *
  * Run with `deno bench --allow-ffi --allow-read bench/codec_bench.ts`.
  */
@@ -8,15 +7,11 @@ import {
   BatchScan,
   encodeUserHeaders,
   findBatch,
-  findMessage,
   layPayloads,
-  MessageScan,
   readFrame,
   RECORD_BATCH_START,
   RECORD_BYTES,
   seal,
-  spread,
-  stamp,
 } from "../lib/codec/mod.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -48,37 +43,6 @@ for (const payloadBytes of [100, 1024]) {
   const log = bytes.subarray(0, sealAll());
   const scan = new BatchScan(count);
 
-  const legacy = new Uint8Array(count * (64 + payloadBytes));
-  const records = new Uint32Array(2 * count);
-  const layOld = () =>
-    spread({
-      source,
-      sourceStart: 0,
-      lengths,
-      first: 0,
-      bytes: legacy,
-      start: 0,
-      end: legacy.length,
-      records,
-      recordCount: 0,
-    });
-  const index = new Uint8Array(16 * count);
-  const stampAll = () =>
-    stamp({
-      bytes: legacy,
-      start: 0,
-      records,
-      count,
-      index,
-      firstOffset: 0,
-      timestamp: TIME,
-      relativeOffset: 0,
-      position: 0,
-      seed,
-    });
-  layOld();
-  stampAll();
-  const oldScan = new MessageScan(count);
   const target = new Uint8Array(log.length);
 
   Deno.bench({ name: "copy", group, baseline: true }, () => {
@@ -87,22 +51,11 @@ for (const payloadBytes of [100, 1024]) {
   Deno.bench({ name: "layPayloads()", group }, () => {
     layAll();
   });
-  Deno.bench({ name: "spread(), legacy", group }, () => {
-    layOld();
-  });
   Deno.bench({ name: "seal()", group }, () => {
     sealAll();
   });
-  Deno.bench({ name: "stamp(), legacy", group }, () => {
-    stampAll();
-  });
   Deno.bench({ name: "BatchScan.run()", group }, () => {
     if (scan.run(log, 0, 0) !== count) throw new Error("Cannot scan the log");
-  });
-  Deno.bench({ name: "MessageScan.run(), legacy", group }, () => {
-    if (oldScan.run(legacy, 0, 0) !== count) {
-      throw new Error("Cannot scan the legacy log");
-    }
   });
   Deno.bench({ name: "readFrame(), payload and offset of each", group }, () => {
     let sum = 0;
@@ -124,11 +77,6 @@ for (
   Deno.bench({ name: "findBatch()", group, baseline: true }, () => {
     if (findBatch(bytes, 0, 0, MAX).position !== undefined) {
       throw new Error("Cannot be a batch");
-    }
-  });
-  Deno.bench({ name: "findMessage(), legacy", group }, () => {
-    if (findMessage(bytes, 0, 0, MAX).position !== undefined) {
-      throw new Error("Cannot be a message");
     }
   });
 }

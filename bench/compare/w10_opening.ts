@@ -37,7 +37,7 @@ export async function w10(context: Context): Promise<Row[]> {
         unit: "ratio",
         reference: "reading 32 MiB",
         ours: `${millis(of(({ openMs }) => openMs))}, ${
-          formatBytes(of(({ walkedBytes }) => walkedBytes))
+          formatBytes(of(({ scannedBytes }) => scannedBytes))
         } read by recovery`,
         theirs: millis(of(({ readMs }) => readMs)),
       },

@@ -142,8 +142,8 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
   const locked = isLocked(storage, dir);
   const listing = yield* listDirectory(storage, dir);
   refuseNoLog(dir, listing);
-  const meta = yield* metaIfRight(place);
-  const owner = yield* ownerIfKnown(place);
+  const meta = listing.hasMeta ? yield* metaIfRight(place) : undefined;
+  const owner = listing.hasOwner ? yield* ownerIfKnown(place) : undefined;
   const tried = inMemory(place);
   const opening: OpeningForecast = locked
     ? { possible: false, error: new Locked(dir, holderOf(owner)) }
@@ -153,8 +153,9 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
   const start = startOf(listing.segments, meta?.firstOffset);
   const { kept, below } = splitSegments(listing.segments, start);
   const segments: SegmentInspection[] = [];
+  const isOdd = listing.odd.length > 0;
   for (const segment of kept) {
-    segments.push(yield* inspectSegment(place, view, segment));
+    segments.push(yield* inspectSegment(place, view, segment, isOdd));
   }
   const sum = (bytes: (each: SegmentInspection) => number): number =>
     segments.reduce((total, each) => total + bytes(each), 0);
@@ -212,8 +213,7 @@ function* ownerIfKnown(
 
 function isRefused(error: unknown): boolean {
   return error instanceof CorruptSegment ||
-    error instanceof Deno.errors.NotSupported ||
-    error instanceof Deno.errors.IsADirectory;
+    error instanceof Deno.errors.NotSupported;
 }
 
 function holderOf(
@@ -238,15 +238,18 @@ function* forecast({ storage, dir, pool }: LogPlace): Task<OpeningForecast> {
 function* inspectSegment(
   { storage, dir, pool }: LogPlace,
   view: LogPlace,
-  segment: ListedSegment,
+  { firstOffset, log, index }: ListedSegment,
+  isOdd: boolean,
 ): Task<SegmentInspection> {
-  const { firstOffset } = segment;
-  const logBytes = yield* sizeAt(storage, segmentPath(dir, firstOffset, "log"));
-  const indexBytes = yield* sizeAt(
-    storage,
-    segmentPath(dir, firstOffset, "index"),
-  );
+  const logBytes = log
+    ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "log"))
+    : undefined;
+  const indexBytes = index
+    ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "index"))
+    : undefined;
   const found = { firstOffset, logBytes, indexBytes };
+  // A name on something else than a regular file must not be opened.
+  if (isOdd) return { ...found, ...nothingAt(firstOffset) };
   let files: SegmentFiles;
   try {
     files = yield* openSegment(view.storage, dir, firstOffset, {

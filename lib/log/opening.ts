@@ -147,6 +147,8 @@ class Opening {
   #meta: MetaRecord | undefined;
   #owner: OwnerRecord | "invalid" | undefined;
   #below: ListedSegment[] = [];
+  /** Where the log starts. */
+  #start = 0;
 
   constructor(place: LogPlace) {
     this.#place = place;
@@ -190,6 +192,11 @@ class Opening {
     }
   }
 
+  /** The log must not end below this offset. */
+  get #vouched(): number {
+    return Math.max(this.#start, vouchedOffset(this.#owner));
+  }
+
   #report(): OpeningReport {
     return {
       recovered: this.#recovered,
@@ -208,7 +215,10 @@ class Opening {
     this.#meta = yield* readMeta(place);
     this.#owner = yield* readOwnerFile(place);
     refuseOtherOwner(dir, this.#meta, this.#owner);
-    const start = startOf(listing.segments, this.#meta?.firstOffset);
+    const start = this.#start = startOf(
+      listing.segments,
+      this.#meta?.firstOffset,
+    );
     const { below, kept } = splitSegments(listing.segments, start);
     this.#below = below;
     if (kept.length === 0) {
@@ -281,11 +291,12 @@ class Opening {
   *#closedLast(last: ListedSegment): Task<OpenedSegment> {
     const { storage, dir, pool } = this.#place;
     const { firstOffset } = last;
-    if (last.log) yield* this.#end(last, false);
+    let { index } = last;
+    if (last.log) this.#refuseShort(last, yield* this.#end(last, false));
     if (this.#wrongIndexes.includes(firstOffset)) {
-      yield* this.#rebuildIfRoom(firstOffset);
+      index = (yield* this.#rebuildIfRoom(firstOffset)) || index;
     }
-    yield* createPair(storage, dir, last);
+    yield* createPair(storage, dir, { ...last, index });
     const files = yield* openSegment(storage, dir, firstOffset, {
       write: true,
     });
@@ -297,11 +308,25 @@ class Opening {
     }
   }
 
+  /** A log that ends below its first offset has lost the segment that holds it. */
+  #refuseShort({ firstOffset }: ListedSegment, end: SealedEnd): void {
+    if (end.nextOffset >= this.#start) return;
+    throw new CorruptSegment(
+      `the log starts at offset ${this.#start}, which is not there`,
+      {
+        path: segmentPath(this.#place.dir, firstOffset, "log"),
+        position: end.end,
+        offset: end.nextOffset,
+        kind: "gap",
+      },
+    );
+  }
+
   /** Recovers the last segment of a log that was not closed. */
   *#recoveredLast(last: ListedSegment): Task<OpenedSegment> {
     if (!last.log || !last.index) {
       // A file must be made before recovery looks: it tries in memory first whether it would refuse.
-      yield* tryRecovery(this.#place, last, vouchedOffset(this.#owner));
+      yield* tryRecovery(this.#place, last, this.#vouched);
     }
     return yield* this.#recover(last);
   }
@@ -319,7 +344,7 @@ class Opening {
         ...files,
         pool,
         firstOffset,
-        durableOffset: vouchedOffset(this.#owner),
+        durableOffset: this.#vouched,
         // The owner file that says that the log must be recovered may not have a durable name yet.
         begin: () => storage.syncDirectory(dir),
         *keep(from, to): Task<void> {
@@ -337,12 +362,14 @@ class Opening {
     }
   }
 
-  /** Writes the index of a sealed segment again; without room it stays as it is. */
-  *#rebuildIfRoom(firstOffset: number): Task<void> {
+  /** Writes the index of a sealed segment again; returns whether there was room for it. */
+  *#rebuildIfRoom(firstOffset: number): Task<boolean> {
     try {
       yield* this.#rebuild(firstOffset);
+      return true;
     } catch (error) {
-      if (!(error instanceof NoSpace)) throw error;
+      if (error instanceof NoSpace) return false;
+      throw error;
     }
   }
 

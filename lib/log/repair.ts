@@ -9,6 +9,7 @@ import {
 } from "../segment/mod.ts";
 import { absolutePath, Locked, type TaskFile } from "../storage/mod.ts";
 import {
+  createPair,
   filesOf,
   listDirectory,
   type ListedSegment,
@@ -29,7 +30,7 @@ import {
   type MetaRecord,
   readMeta,
 } from "./meta.ts";
-import { segmentFileName, segmentPath } from "./names.ts";
+import { segmentPath } from "./names.ts";
 import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
 import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
 import {
@@ -284,14 +285,14 @@ class Repair {
     return firstOffset;
   }
 
-  /** Gives a log of which no segment is there an empty one, so that it goes on where it started. */
+  /** Gives a log of which no segment is there an empty one, whose names opening makes durable. */
   *#startAgain(firstOffset: number): Task<void> {
     const { storage, dir } = this.#place;
-    const name = segmentFileName(firstOffset, "index");
-    const options = { write: true, createNew: true };
-    const file = yield* storage.open(`${dir}/${name}`, options);
-    yield* file.close();
+    const segment = { firstOffset, log: false, index: false };
+    yield* createPair(storage, dir, segment);
     this.#isEndChanged = true;
+    const path = segmentPath(dir, firstOffset, "log");
+    this.#steps.push({ action: "createSegment", path, firstOffset });
   }
 
   /** Follows the log from segment to segment; what does not follow leaves it. Returns how many stay. */
@@ -517,7 +518,7 @@ function* scanSegment(
       const next = yield* resync.next();
       if (next instanceof MessageBatch) {
         using batch = next;
-        onRead(batch.byteLength);
+        onRead(batch.endPosition - batch.batch(0).position);
         if (found.stop !== undefined) found.messages += batch.count;
         else {
           found.nextOffset = batch.nextOffset;

@@ -41,6 +41,14 @@ export type RepairStep =
     path: string;
     /** Where the log starts. */
     firstOffset: number;
+  }
+  | {
+    /** No segment is left: an empty one is made, so that the log goes on where it started. */
+    action: "createSegment";
+    /** The `.log`. */
+    path: string;
+    /** Where the log starts. */
+    firstOffset: number;
   };
 
 /** What repairing a log does, and what the log loses by it. */

@@ -285,6 +285,7 @@ export class Verification {
   /** Adds up what will be read. */
   *#measure(segments: readonly ListedSegment[]): Task<void> {
     for (const segment of segments) {
+      if (!segment.log) continue;
       const path = this.#path(segment, "log");
       this.#progress.totalBytes +=
         (yield* sizeAt(this.#options.storage, path)) ??
@@ -303,7 +304,9 @@ export class Verification {
       const log = yield* openIfThere(storage, this.#path(segment, "log"));
       if (log === undefined) return undefined;
       files.push(log);
-      const index = yield* openIfThere(storage, this.#path(segment, "index"));
+      const index = segment.index
+        ? yield* openIfThere(storage, this.#path(segment, "index"))
+        : undefined;
       if (index !== undefined) files.push(index);
       return yield* this.#pair(segment, log, index, ending);
     } finally {
@@ -338,7 +341,7 @@ export class Verification {
           this.#timestamps(log.path, batch);
           nextOffset = batch.nextOffset;
           end = batch.endPosition;
-          this.#advance(batch.count, batch.byteLength);
+          this.#advance(batch.count, end - batch.batch(0).position);
         } else if (next.reason === "end") break;
         else if (ending === "written" && next.offset >= this.#durableOffset) {
           return next.offset;

@@ -83,7 +83,10 @@ export class BatchSearch {
     return undefined;
   }
 
-  /** Returns the first valid batch at or after `start` in bytes that begin at `position` of the file. */
+  /**
+   * Returns the first valid batch at or after `start` in bytes that begin at `position` of the
+   * file.
+   */
   *#find(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
@@ -97,7 +100,10 @@ export class BatchSearch {
         (yield* this.#isBatch(position + beyond.position, beyond.length));
       const valid = isBeyondValid ? beyond.position : found.position;
       if (valid !== undefined) {
-        return { position: position + valid, offset: batchBaseOffsetAt(bytes, valid) };
+        return {
+          position: position + valid,
+          offset: batchBaseOffsetAt(bytes, valid),
+        };
       }
       if (beyond === undefined) return undefined;
       at = beyond.position + 1;
@@ -105,7 +111,11 @@ export class BatchSearch {
     return undefined;
   }
 
-  /** Whether a valid batch of `length` bytes begins at `position`. Longer ones than are written are not looked for. */
+  /**
+   * Whether a valid batch of `length` bytes begins at `position`.
+   *
+   * Longer ones than are written are not looked for.
+   */
   *#isBatch(position: number, length: number): Task<boolean> {
     const { log, pool, size } = this.#options;
     if (position + length > size || length > MAX_BATCH_BYTES) return false;
@@ -121,7 +131,10 @@ export class BatchSearch {
   }
 }
 
-/** Whether a valid batch with an offset above `offset` begins in `[from, to)` of a `.log`; it may end after `to`. */
+/**
+ * Whether a valid batch with an offset above `offset` begins in `[from, to)` of a `.log`; it may
+ * end after `to`.
+ */
 export function* hasBatchAfter(
   log: TaskFile,
   pool: BufferPool,
@@ -132,7 +145,10 @@ export function* hasBatchAfter(
   return (yield* findBatchAfter(log, pool, from, to, offset + 1)) !== undefined;
 }
 
-/** Returns the first valid batch with an offset of at least `minOffset` that begins in `[from, to)` of a `.log`. */
+/**
+ * Returns the first valid batch with an offset of at least `minOffset` that begins in `[from, to)`
+ * of a `.log`.
+ */
 export function* findBatchAfter(
   log: TaskFile,
   pool: BufferPool,

@@ -4,10 +4,16 @@ import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
-/** Bytes of a block in memory at least, the room in front of its data included: two of them fill a huge page. */
+/**
+ * Bytes of a block in memory at least, the room in front of its data included: two of them fill a
+ * huge page.
+ */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** Bytes of a block at most. Blocks grow with the batches, so that little of each must be copied into the next one. */
+/**
+ * Bytes of a block at most. Blocks grow with the batches, so that little of each must be copied
+ * into the next one.
+ */
 const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
 
 /** A block is as long as this many of the largest recent batches. */
@@ -16,12 +22,16 @@ const BATCHES_PER_BLOCK = 8;
 /**
  * Room in front of a block's data at least, for the batch that the block before cut off.
  *
- * What is left of the block is 240 pages: one request also for devices that take 254 pages at most, where memory has no
- * huge pages.
+ * What is left of the block is 240 pages: one request also for devices that take 254 pages at most,
+ * where memory has no huge pages.
  */
 const HEADROOM_BYTES = 64 * 1024;
 
-/** Room in front of a block's data at most. The rest of a larger batch is read by itself, to its place. */
+/**
+ * Room in front of a block's data at most.
+ *
+ * The rest of a larger batch is read by itself, to its place.
+ */
 const MAX_HEADROOM_BYTES = 2 * 1024 * 1024;
 
 /** What the first read after a restart asks for at most: there may be nothing new. */
@@ -37,9 +47,19 @@ const ROOM_ALIGNMENT = 4096;
 export interface BlockReaderOptions {
   /** Bytes of blocks that may be read ahead; 0 for none. @default {8 MiB} */
   readAheadBytes?: number;
-  /** Nothing is expected from this position: reads there wait until their bytes are needed, and are small. @default {Infinity} */
+  /**
+   * Nothing is expected from this position: reads there wait until their bytes are needed, and are
+   * small.
+   *
+   * @default {Infinity}
+   */
   aheadBound?: number;
-  /** Whether all bytes will be wanted: reads are ahead from the start, not only once the receiver has waited. @default {false} */
+  /**
+   * Whether all bytes will be wanted: reads are ahead from the start, not only once the receiver
+   * has waited.
+   *
+   * @default {false}
+   */
   eager?: boolean;
   /** Bytes of the first read at most, unless a batch needs more. @default {1 MiB} */
   firstBytes?: number;
@@ -59,7 +79,10 @@ export interface Piece {
   readonly position: number;
   /** Up to which position the file was to be read when they were. */
   readonly bound: number;
-  /** Whether nothing follows them up to that bound or the end of the file; what is written there later must be read again. */
+  /**
+   * Whether nothing follows them up to that bound or the end of the file; what is written there
+   * later must be read again.
+   */
   readonly last: boolean;
 }
 
@@ -89,13 +112,13 @@ interface Plan {
 /**
  * Reads a file from a position, block by block, and ahead of the receiver.
  *
- * The receiver keeps the end of a piece that it could not use, and the next piece begins with it. So every batch is whole
- * in one piece, and nothing is read twice. What is kept is copied twice: blocks are several times as long as the batches
- * that they cut, up to 8 MiB.
+ * The receiver keeps the end of a piece that it could not use, and the next piece begins with it.
+ * So every batch is whole in one piece, and nothing is read twice. What is kept is copied twice:
+ * blocks are several times as long as the batches that they cut, up to 8 MiB.
  *
- * Reading ahead adapts: it begins with nothing, doubles whenever the receiver had to wait, and ends where memory does;
- * blocking readers do not read ahead. Only a reader that holds no memory waits for some, so readers at a pool's limit
- * cannot block one another.
+ * Reading ahead adapts: it begins with nothing, doubles whenever the receiver had to wait, and ends
+ * where memory does; blocking readers do not read ahead. Only a reader that holds no memory waits
+ * for some, so readers at a pool's limit cannot block one another.
  */
 export class BlockReader {
   readonly #file: TaskFile;
@@ -136,7 +159,8 @@ export class BlockReader {
     this.#file = file;
     this.#pool = pool;
     this.#unit = file.capabilities.readOffsetAlignment;
-    // A reader that pauses keeps what it read ahead, and must not keep a writer of the same pool from going on.
+    // A reader that pauses keeps what it read ahead, and must not keep a writer of the same pool
+    // from going on.
     this.#limit = Math.min(
       options.readAheadBytes ?? READ_AHEAD_BYTES,
       pool.limitBytes / 4,
@@ -192,7 +216,10 @@ export class BlockReader {
     const { buffer, end } = piece;
     const position = piece.position + start - piece.start;
     // A length may be damaged: more than a batch has is asked for step by step.
-    this.#needed = Math.min(needed, Math.max(MAX_BATCH_BYTES, 2 * (end - start)));
+    this.#needed = Math.min(
+      needed,
+      Math.max(MAX_BATCH_BYTES, 2 * (end - start)),
+    );
     if (needed > 0) {
       const before = this.#typical - (this.#typical >> 3);
       this.#typical = Math.max(before, Math.min(needed, MAX_HEADROOM_BYTES));
@@ -353,7 +380,8 @@ export class BlockReader {
   }
 
   /**
-   * Makes one block of what the kept bytes need: blocks in the queue are copied, what is missing after them is read to its place.
+   * Makes one block of what the kept bytes need: blocks in the queue are copied, what is missing
+   * after them is read to its place.
    */
   *#merge(bound: number): Task<Block> {
     const room = roundUp(this.#keptLength, this.#alignment);
@@ -426,19 +454,26 @@ export class BlockReader {
       this.#alignment,
     );
     const soft = Math.max(this.#aheadBound - this.#next, RESTART_BYTES);
-    const usual = Math.max(Math.min(this.#blockBytes(isAhead) - room, soft), this.#unit);
+    const usual = Math.max(
+      Math.min(this.#blockBytes(isAhead) - room, soft),
+      this.#unit,
+    );
     if (isAhead) return this.#within(room, usual, bound);
-    // The batch, counted from where the read begins. A larger one is read to its end and no further, because small ones
-    // may follow.
+    // The batch, counted from where the read begins. A larger one is read to its end and no
+    // further, because small ones may follow.
     const batch = this.#position + Math.max(needed, kept) - this.#next;
-    const most = needed > MAX_HEADROOM_BYTES ? 0 : Math.min(usual, this.#firstBytes);
+    const most = needed > MAX_HEADROOM_BYTES
+      ? 0
+      : Math.min(usual, this.#firstBytes);
     return this.#within(room, Math.max(batch, most, this.#unit), bound);
   }
 
   /** Bytes of the next block, room included, if nothing else limits it. */
   #blockBytes(isAhead: boolean): number {
     if (this.#typical <= HEADROOM_BYTES) return BLOCK_BYTES;
-    const most = isAhead ? Math.min(this.#maxBlock, this.#limit) : this.#maxBlock;
+    const most = isAhead
+      ? Math.min(this.#maxBlock, this.#limit)
+      : this.#maxBlock;
     const wanted = roundUp(BATCHES_PER_BLOCK * this.#typical, BLOCK_BYTES);
     return Math.max(Math.min(wanted, most), this.#typical + BLOCK_BYTES);
   }
@@ -448,7 +483,10 @@ export class BlockReader {
     return { room, length: Math.min(roundUp(length, this.#unit), most) };
   }
 
-  /** The same with no memory held, so that waiting for some holds up no other reader, and with as much as it takes. */
+  /**
+   * The same with no memory held, so that waiting for some holds up no other reader, and with as
+   * much as it takes.
+   */
   #planAlone(bound: number): Plan {
     this.#moveTo(this.#position);
     const batch = this.#position + this.#needed - this.#next;

@@ -1,5 +1,9 @@
 import { BufferPool } from "../pool/mod.ts";
-import { checkInteger, type Durability, type StorageFile } from "../storage/mod.ts";
+import {
+  checkInteger,
+  type Durability,
+  type StorageFile,
+} from "../storage/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
 
 /** What a segment by itself is made of. */

@@ -31,7 +31,8 @@ export interface CorruptionFields {
 }
 
 /**
- * Reports bytes in a segment that its writer never wrote there. Reading stops before them, opening changes nothing.
+ * Reports bytes in a segment that its writer never wrote there. Reading stops before them, opening
+ * changes nothing.
  *
  * @example Fields
  * ```ts

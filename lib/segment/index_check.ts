@@ -1,5 +1,9 @@
 import type { Task } from "../base/mod.ts";
-import { INDEX_ENTRY_BYTES, type IndexEntry, readIndexEntry } from "../codec/mod.ts";
+import {
+  INDEX_ENTRY_BYTES,
+  type IndexEntry,
+  readIndexEntry,
+} from "../codec/mod.ts";
 import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
@@ -18,13 +22,15 @@ export interface WrongEntries {
 
 /** What a check must know of the segment. */
 export interface IndexCheckOptions {
-  /** Whether a writer has or left the segment open: entries of zeros are room for entries to come. */
+  /**
+   * Whether a writer has or left the segment open: entries of zeros are room for entries to come.
+   */
   isOpen: boolean;
 }
 
 /**
- * Checks an `.index` against the batches of its log, in their order: every entry must name one of them, and entries must
- * ascend. Any density is right.
+ * Checks an `.index` against the batches of its log, in their order: every entry must name one of
+ * them, and entries must ascend. Any density is right.
  *
  * Bytes between two compared batches are damaged: entries that name them are not judged.
  */
@@ -83,7 +89,8 @@ export class IndexCheck implements Disposable {
     for (; this.#next < this.#count; this.#next++) {
       const entry = yield* this.#entry(this.#next);
       if (this.#isRoom(entry)) continue;
-      const isDamaged = entry !== undefined && entry.position >= this.#end && entry.position < end;
+      const isDamaged = entry !== undefined && entry.position >= this.#end &&
+        entry.position < end;
       if (!isDamaged) this.#report(wrong);
     }
     return wrong;
@@ -100,7 +107,10 @@ export class IndexCheck implements Disposable {
         // It may name a later batch, unless the entry after it names this one.
         const after = yield* this.#entry(this.#next + 1);
         if (after === undefined || !isSame(after, batch)) {
-          this.#quietUntil = Math.min(entry.position, after?.position ?? Infinity);
+          this.#quietUntil = Math.min(
+            entry.position,
+            after?.position ?? Infinity,
+          );
           return;
         }
         this.#report(wrong);
@@ -108,7 +118,9 @@ export class IndexCheck implements Disposable {
         this.#next++;
         this.#end = batch.position + 1;
         return;
-      } else if (entry.position < this.#end || entry.position === batch.position) {
+      } else if (
+        entry.position < this.#end || entry.position === batch.position
+      ) {
         this.#report(wrong);
       }
     }
@@ -117,20 +129,28 @@ export class IndexCheck implements Disposable {
   /** Adds the next entry to the last run, or begins one. */
   #report(wrong: WrongEntries[]): void {
     const last = wrong.at(-1);
-    if (last !== undefined && last.first + last.count === this.#next) last.count++;
-    else wrong.push({ first: this.#next, count: 1 });
+    if (last !== undefined && last.first + last.count === this.#next) {
+      last.count++;
+    } else wrong.push({ first: this.#next, count: 1 });
   }
 
   #isRoom(entry: IndexEntry | undefined): boolean {
-    return this.#isOpen && entry !== undefined && entry.offset === 0 && entry.timestamp === 0 &&
+    return this.#isOpen && entry !== undefined && entry.offset === 0 &&
+      entry.timestamp === 0 &&
       entry.position === 0;
   }
 
-  /** Returns entry `i`; `undefined` if the file ends before it, or if its fields are no safe integers. */
+  /**
+   * Returns entry `i`; `undefined` if the file ends before it, or if its fields are no safe
+   * integers.
+   */
   *#entry(i: number): Task<IndexEntry | undefined> {
     if (i >= this.#count) return undefined;
     const at = i * INDEX_ENTRY_BYTES;
-    if (this.#position < 0 || at + INDEX_ENTRY_BYTES > this.#position + this.#buffer.length) {
+    if (
+      this.#position < 0 ||
+      at + INDEX_ENTRY_BYTES > this.#position + this.#buffer.length
+    ) {
       const start = roundDown(at, this.#index.capabilities.readOffsetAlignment);
       this.#position = -1;
       this.#valid = yield* this.#index.read(this.#buffer, start);
@@ -140,7 +160,9 @@ export class IndexCheck implements Disposable {
     if (start < 0 || start + INDEX_ENTRY_BYTES > this.#valid) return undefined;
     const bytes = this.#buffer.bytes.subarray(start, start + INDEX_ENTRY_BYTES);
     const entry = readIndexEntry(bytes, 0);
-    const isSafe = [entry.offset, entry.timestamp, entry.position].every(Number.isSafeInteger);
+    const isSafe = [entry.offset, entry.timestamp, entry.position].every(
+      Number.isSafeInteger,
+    );
     return isSafe ? entry : undefined;
   }
 

@@ -28,7 +28,8 @@ export interface NumberedEntry {
 /**
  * Looks up entries of an `.index` file, a block at a time.
  *
- * Entries may be wrong: whoever seeks by one checks that the batch is there (`docs/format.md#index-seek`).
+ * Entries may be wrong: whoever seeks by one checks that the batch is there
+ * (`docs/format.md#index-seek`).
  */
 export class IndexLookup implements Disposable {
   /** Number of entries in the file, plausible or not. */
@@ -41,7 +42,12 @@ export class IndexLookup implements Disposable {
   #position = -1;
   #valid = 0;
 
-  private constructor(file: TaskFile, pool: BufferPool, firstOffset: number, size: number) {
+  private constructor(
+    file: TaskFile,
+    pool: BufferPool,
+    firstOffset: number,
+    size: number,
+  ) {
     this.#file = file;
     this.#pool = pool;
     this.#firstOffset = firstOffset;
@@ -51,11 +57,17 @@ export class IndexLookup implements Disposable {
   }
 
   /** Opens the index of the segment that begins at `firstOffset`. */
-  static *open(file: TaskFile, pool: BufferPool, firstOffset: number): Task<IndexLookup> {
+  static *open(
+    file: TaskFile,
+    pool: BufferPool,
+    firstOffset: number,
+  ): Task<IndexLookup> {
     return new IndexLookup(file, pool, firstOffset, yield* file.size());
   }
 
-  /** Returns entry `i`; `undefined` if there is none, or if it cannot be an entry of this segment. */
+  /**
+   * Returns entry `i`; `undefined` if there is none, or if it cannot be an entry of this segment.
+   */
   *entry(i: number): Task<IndexEntry | undefined> {
     if (i < 0 || i >= this.count) return undefined;
     const at = i * INDEX_ENTRY_BYTES;
@@ -70,15 +82,16 @@ export class IndexLookup implements Disposable {
   }
 
   /**
-   * Returns the last plausible entry; `undefined` if there is none. All entries before it are plausible
-   * (`docs/format.md#index-plausible`).
+   * Returns the last plausible entry; `undefined` if there is none. All entries before it are
+   * plausible (`docs/format.md#index-plausible`).
    */
   *lastPlausible(): Task<NumberedEntry | undefined> {
     return yield* this.sweep(0, () => true);
   }
 
   /**
-   * Reads entries in their order, as long as they are plausible, and shows each to `visit` until that returns `false`.
+   * Reads entries in their order, as long as they are plausible, and shows each to `visit` until
+   * that returns `false`.
    *
    * @param from The number of the first one. The entries before it count as plausible.
    * @returns The last entry that was visited; `undefined` if there is none.
@@ -97,7 +110,10 @@ export class IndexLookup implements Disposable {
       const at = number * INDEX_ENTRY_BYTES;
       const start = roundDown(at, unit);
       const read = yield* this.#file.read(buffer, start);
-      const entries = buffer.bytes.subarray(at - start, Math.max(at - start, read));
+      const entries = buffer.bytes.subarray(
+        at - start,
+        Math.max(at - start, read),
+      );
       const count = Math.min(
         Math.floor(entries.length / INDEX_ENTRY_BYTES),
         this.count - number,
@@ -125,8 +141,13 @@ export class IndexLookup implements Disposable {
     return this.findLast((entry) => entry.timestamp < micros);
   }
 
-  /** Finds the last entry for which `test` is `true`, by halving: it must be `true` for all entries before that one. */
-  *findLast(test: (entry: IndexEntry) => boolean): Task<NumberedEntry | undefined> {
+  /**
+   * Finds the last entry for which `test` is `true`, by halving: it must be `true` for all entries
+   * before that one.
+   */
+  *findLast(
+    test: (entry: IndexEntry) => boolean,
+  ): Task<NumberedEntry | undefined> {
     let found: NumberedEntry | undefined;
     let low = 0;
     let high = this.count;
@@ -147,20 +168,29 @@ export class IndexLookup implements Disposable {
   }
 
   *#load(from: number): Task<void> {
-    const start = roundDown(Math.max(0, from), this.#file.capabilities.readOffsetAlignment);
+    const start = roundDown(
+      Math.max(0, from),
+      this.#file.capabilities.readOffsetAlignment,
+    );
     this.#position = -1;
     this.#valid = yield* this.#file.read(this.#buffer, start);
     this.#position = start;
   }
 
-  /** Whether entry `i` can be true, by itself: there is a batch for each entry before it. Zeros are never the second entry. */
+  /**
+   * Whether entry `i` can be true, by itself: there is a batch for each entry before it.
+   *
+   * Zeros are never the second entry.
+   */
   #isPossible(entry: IndexEntry, i: number): boolean {
     const { offset, timestamp, position } = entry;
-    const isSafe = Number.isSafeInteger(offset) && Number.isSafeInteger(timestamp) &&
+    const isSafe = Number.isSafeInteger(offset) &&
+      Number.isSafeInteger(timestamp) &&
       Number.isSafeInteger(position);
     const messages = offset - this.#firstOffset;
     if (!isSafe || messages < i) return false;
     if (messages === 0) return position === 0;
-    return position >= messages * FRAME_HEADER_BYTES + Math.max(1, i) * BATCH_HEADER_BYTES;
+    return position >=
+      messages * FRAME_HEADER_BYTES + Math.max(1, i) * BATCH_HEADER_BYTES;
   }
 }

@@ -4,13 +4,23 @@
  * @module
  */
 
-/** A checkpoint is taken at least every 16 MiB. A larger batch gets a checkpoint before and after it. */
+/**
+ * A checkpoint is taken at least every 16 MiB.
+ *
+ * A larger batch gets a checkpoint before and after it.
+ */
 export const CHECKPOINT_BYTES: number = 16 * 1024 * 1024;
 
-/** A checkpoint is taken in the background this many bytes after the last one, so that most flushes never wait for one. */
+/**
+ * A checkpoint is taken in the background this many bytes after the last one, so that most flushes
+ * never wait for one.
+ */
 export const CHECKPOINT_DUE_BYTES: number = 12 * 1024 * 1024;
 
-/** The index has an entry for the first batch that begins this many bytes or more after the last one with an entry. */
+/**
+ * The index has an entry for the first batch that begins this many bytes or more after the last one
+ * with an entry.
+ */
 export const INDEX_INTERVAL_BYTES: number = 64 * 1024;
 
 /** Bytes of a batch that gathers single messages at most, unless it holds one larger message. */

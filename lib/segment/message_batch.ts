@@ -24,9 +24,14 @@ export interface MessageBatchParts {
   starts: Uint32Array<ArrayBuffer>;
   /** The length of each payload. */
   lengths: Uint32Array<ArrayBuffer>;
-  /** Where the header of each batch begins in these bytes; the first batch holds the first message. */
+  /**
+   * Where the header of each batch begins in these bytes; the first batch holds the first message.
+   */
   batchStarts: Uint32Array<ArrayBuffer>;
-  /** The number of each batch's first message, counted from {@linkcode MessageBatchParts.firstNumber}. */
+  /**
+   * The number of each batch's first message, counted from {@linkcode
+   * MessageBatchParts.firstNumber}.
+   */
   batchFirsts: Uint32Array<ArrayBuffer>;
   /** The number that `batchFirsts` has for the first message. @default {0} */
   firstNumber?: number;
@@ -39,8 +44,9 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
  * Holds verified messages of one block, in the order of their offsets.
  *
- * Payloads are views into the block: no copy, and empty once the batch is dropped. The batch owns its block: end it with
- * `drop()` or `using`. Its messages may come from several batches of the format.
+ * Payloads are views into the block: no copy, and empty once the batch is dropped. The batch owns
+ * its block: end it with `drop()` or `using`. Its messages may come from several batches of the
+ * format.
  *
  * @example Payloads without a copy
  * ```ts
@@ -67,7 +73,10 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   readonly count: number;
   /** Bytes of all messages: frame headers, payloads and user headers. */
   readonly byteLength: number;
-  /** Where the frame of each message begins in {@linkcode MessageBatch.bytes}; empty once the batch is dropped. */
+  /**
+   * Where the frame of each message begins in {@linkcode MessageBatch.bytes}; empty once the batch
+   * is dropped.
+   */
   readonly starts: Uint32Array<ArrayBuffer>;
   /**
    * The length of each payload in bytes; empty once the batch is dropped.
@@ -164,7 +173,8 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /**
-   * Returns the messages `[from, to)` as a batch that takes the block: this one must not be used any more.
+   * Returns the messages `[from, to)` as a batch that takes the block: this one must not be used
+   * any more.
    *
    * @throws {RangeError} If the range is empty, or not within the batch.
    */
@@ -212,7 +222,9 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     return position + end - start;
   }
 
-  /** Returns the bytes of messages `[from, to)`: frame headers, payloads and user headers. @internal */
+  /**
+   * Returns the bytes of messages `[from, to)`: frame headers, payloads and user headers. @internal
+   */
   bytesBetween(from: number, to: number): number {
     if (to <= from) return 0;
     const headers = this.#batchOf(to - 1) - this.#batchOf(from);
@@ -220,7 +232,10 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     return bytes - headers * BATCH_HEADER_BYTES;
   }
 
-  /** Returns the number of the first message that was appended at or after a time; `count` if there is none. @internal */
+  /**
+   * Returns the number of the first message that was appended at or after a time; `count` if there
+   * is none. @internal
+   */
   firstSince(micros: number): number {
     let low = 0;
     let high = this.batchCount;

@@ -35,14 +35,23 @@ export type { ReadOptions } from "./read_options.ts";
 export { recoverSegment } from "./recovery.ts";
 export type { Recovered, RecoveryOptions, RecoveryReport } from "./recovery.ts";
 export { Resync } from "./resync.ts";
-export { checkIndexEnd, readSealedEnd, rebuildIndex, sealedState } from "./sealed.ts";
+export {
+  checkIndexEnd,
+  readSealedEnd,
+  rebuildIndex,
+  sealedState,
+} from "./sealed.ts";
 export type { RebuiltIndex, SealedEnd } from "./sealed.ts";
 export { SegmentPass } from "./segment_pass.ts";
 export type { KnownPlace, ReadStart } from "./segment_pass.ts";
 export { SegmentReader } from "./segment_reader.ts";
 export type { SegmentReaderOptions } from "./segment_reader.ts";
 export { corruption, describeStop, SegmentScan } from "./segment_scan.ts";
-export type { ScanStop, SegmentScanOptions, StopReason } from "./segment_scan.ts";
+export type {
+  ScanStop,
+  SegmentScanOptions,
+  StopReason,
+} from "./segment_scan.ts";
 export { emptyState } from "./segment_state.ts";
 export type { SegmentFiles, SegmentState } from "./segment_state.ts";
 export { SegmentWriter } from "./segment_writer.ts";
@@ -50,7 +59,11 @@ export type { SegmentWriterOptions } from "./segment_writer.ts";
 export { readTail } from "./tail.ts";
 export { ActiveSegment } from "./write/active_segment.ts";
 export { Appender } from "./write/appender.ts";
-export type { AppenderClock, AppenderOptions, AppenderOwner } from "./write/appender.ts";
+export type {
+  AppenderClock,
+  AppenderOptions,
+  AppenderOwner,
+} from "./write/appender.ts";
 export type { GroupCommitStats } from "./write/group_commit.ts";
 export { hotBatch } from "./write/hot_batch.ts";
 export type { HotBlock } from "./write/hot_tail.ts";
@@ -58,5 +71,9 @@ export { OffsetConflictError } from "./write/offset_conflict.ts";
 export { payloadBatch } from "./write/payload_batch.ts";
 export type { FlatPayloads, PayloadBatch } from "./write/payload_batch.ts";
 export { prepareMessage } from "./write/prepared_message.ts";
-export type { AppendOptions, ExpectOptions, PreparedMessage } from "./write/prepared_message.ts";
+export type {
+  AppendOptions,
+  ExpectOptions,
+  PreparedMessage,
+} from "./write/prepared_message.ts";
 export { isZero } from "./zeros.ts";

@@ -1,6 +1,9 @@
 import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 
-/** Makes arrays in memory of a pool, so that a reader makes no garbage; plain ones where the pool has no room. */
+/**
+ * Makes arrays in memory of a pool, so that a reader makes no garbage; plain ones where the pool
+ * has no room.
+ */
 export class PooledArrays {
   readonly #pool: BufferPool;
   readonly #buffers: (PooledBuffer | undefined)[] = [];
@@ -9,7 +12,10 @@ export class PooledArrays {
     this.#pool = pool;
   }
 
-  /** Makes an array of zeros; those before stay valid until {@linkcode PooledArrays.take} or {@linkcode PooledArrays.drop}. */
+  /**
+   * Makes an array of zeros; those before stay valid until {@linkcode PooledArrays.take} or
+   * {@linkcode PooledArrays.drop}.
+   */
   readonly allocate = (words: number): Uint32Array<ArrayBuffer> => {
     try {
       const buffer = this.#pool.acquireSync(4 * words, { zeroed: true });
@@ -25,7 +31,10 @@ export class PooledArrays {
     }
   };
 
-  /** Returns the memory of the last array if it belongs to the pool, for the caller to drop; the others are given back. */
+  /**
+   * Returns the memory of the last array if it belongs to the pool, for the caller to drop; the
+   * others are given back.
+   */
   take(): PooledBuffer | undefined {
     const last = this.#buffers.pop();
     this.drop();

@@ -7,15 +7,16 @@ export interface ReadOptions extends ReadStart {
   /** Read at most this many messages. @default {all} */
   count?: number;
   /**
-   * Stop before the message that would exceed this many bytes, with frame headers and user headers. The first one is read
-   * whatever its size.
+   * Stop before the message that would exceed this many bytes, with frame headers and user headers.
+   * The first one is read whatever its size.
    *
    * @default {no limit}
    */
   maxBytes?: number;
   /**
-   * Bytes of blocks that are read ahead at most, beside the one that is needed. A reader reads ahead as far as it turns out
-   * to need, at most a quarter of the pool's limit, not at all where the pool has no room, and never if it blocks.
+   * Bytes of blocks that are read ahead at most, beside the one that is needed. A reader reads
+   * ahead as far as it turns out to need, at most a quarter of the pool's limit, not at all where
+   * the pool has no room, and never if it blocks.
    *
    * @default {8 MiB}
    */
@@ -63,7 +64,10 @@ export class ReadLimit {
     return this.#count <= 0 || this.#bytes <= 0 && !this.#first;
   }
 
-  /** Returns as much of the batch as is wanted; `undefined`, and the batch dropped, if that is nothing. */
+  /**
+   * Returns as much of the batch as is wanted; `undefined`, and the batch dropped, if that is
+   * nothing.
+   */
   apply(batch: MessageBatch): MessageBatch | undefined {
     const wanted = this.#wanted(batch);
     if (wanted === 0) {

@@ -22,37 +22,39 @@ import { IndexWriter } from "./write/index_writer.ts";
 import { endOfNonZero, isZero } from "./zeros.ts";
 
 /*
- * Recovery finds the end of a segment that was not closed. The rules are those of `docs/format.md#opening`; this is why
- * they hold, and how they are applied.
+ * Recovery finds the end of a segment that was not closed. The rules are those of
+ * `docs/format.md#opening`. This is why they hold, and how they are applied.
  *
- * The writer syncs the log before it writes an index entry. So an entry at position P is evidence, whatever happened
- * since: every byte before P was durable, and so was the whole batch at P. The durable offset in the owner file is
- * evidence of the same kind. The last plausible entry L is the strongest one of the index.
+ * The writer syncs the log before it writes an index entry. So an entry at position P is evidence,
+ * whatever happened since: every byte before P was durable, and so was the whole batch at P. The
+ * durable offset in the owner file is evidence of the same kind. Of all entries, the last plausible
+ * one, L, says the most.
  *
- *     0         B                  L        C         stop            (prepared zeros)
- *     | believed | scanned, vouched | scanned, valid | torn tail      | zeros
- *                |<-- 16 MiB or more -->|   |<---- a checkpoint ---->|
+ *     0          B                         L         C         stop
+ *     | believed | scanned and vouched for | scanned | scanned | torn tail | prepared zeros |
+ *                |<---- 16 MiB or more --->|         |<----- 16 MiB ------>|
  *
- * B is the last entry that lies 16 MiB or more before L. Everything before it is believed; every batch from it is
- * verified. What L vouches for is verified as well, because a disk may lose what it acknowledged, and because an entry
- * may be damaged and still be plausible.
+ * B is the last entry that lies 16 MiB or more before L. Everything before it is believed. Every
+ * batch from it is verified, also those that L vouches for: a disk may lose what it acknowledged,
+ * and an entry may be damaged and still be plausible.
  *
- *     sync the files                                      # bytes that only the page cache holds could vanish
- *     L, B = the index
- *     if the log ends before L's batch: refuse
- *     scan from B; compare the entries with the batches
- *     if there is no batch at B, or an entry is wrong:    # the index is damaged, or belongs to another log
- *         scan from 0; the index is written again
- *     if stop <= L or the offset there < durable offset: refuse
- *     if anything follows: classify the tail, or refuse
- *     begin; salvage the tail; cut the index, then the log; write the entries that are missing
+ *     sync both files                          bytes may be in the page cache only
+ *     read the index: B and L
+ *     if the log ends before the batch at L: refuse
+ *     scan from B to the first batch that is not valid, and compare it with the entries
+ *     if no batch is at B, or the scan passed a wrong entry:
+ *         scan from 0 and write the index again
+ *     if the scan stopped at or before L, or below the durable offset: refuse
+ *     if what follows is neither zeros nor a torn tail: refuse
+ *     begin; salvage the tail; cut the index, then the log; write missing entries
  *
- * A torn tail cannot be long. C, the last checkpoint, is at or after L. A batch that begins an index interval or more
- * after L would have got an entry by the next checkpoint. So C is not after the first such batch, and as everything
- * before C is durable, C is not after the stop either. From C the writer wrote at most 16 MiB, or one larger batch. What
- * lies beyond that, and is not zeros, was not left there by a crash.
+ * A torn tail cannot be long. C, where the last checkpoint was taken, is at or after L. A batch
+ * that begins an index interval or more after L would have got an entry by a checkpoint after it.
+ * So C is not after the first such batch. Everything before C is durable, so C is not after the
+ * stop either. From C the writer wrote at most 16 MiB, or one larger batch: a crash leaves only
+ * zeros after that.
  *
- * Nothing is changed before all this is decided, so a refused opening leaves the files as they were.
+ * Nothing is changed before all this is decided. A refused opening leaves the files as they were.
  */
 
 /** What recovery found in a segment, and what it did. */
@@ -108,7 +110,10 @@ export function* recoverSegment(options: RecoveryOptions): Task<Recovered> {
 interface Evidence {
   /** The last plausible entry. */
   last: NumberedEntry | undefined;
-  /** The plausible entries from the place where the scan begins; the first one is believed, unless it is the segment's. */
+  /**
+   * The plausible entries from the place where the scan begins; the first one is believed, unless
+   * it is the segment's.
+   */
   recent: readonly IndexEntry[];
 }
 
@@ -124,7 +129,10 @@ interface Scanned {
   isIndexRight: boolean;
   /** Entries for batches after the last one that has an entry. */
   missing: IndexEntry[];
-  /** Where the first batch begins that has no entry and would have one if a checkpoint had come after it. */
+  /**
+   * Where the first batch begins that has no entry and would have one if a checkpoint had come
+   * after it.
+   */
   unindexed: number | undefined;
   /** Where the data of the published durable offset ends; 0 if that is not known. */
   durablePosition: number;
@@ -149,7 +157,8 @@ class Recovery {
     let scanned = yield* this.#scan(this.#evidence.recent);
     try {
       const { last } = this.#evidence;
-      // Without a batch where the scan began, the index is doubted before the log is called damaged.
+      // Without a batch where the scan began, the index is doubted before the log is called
+      // damaged.
       const isDoubtful = scanned.stop.position === scanned.start ||
         scanned.stop.position > (last?.entry.position ?? Infinity);
       if (!scanned.isIndexRight && isDoubtful) {
@@ -174,7 +183,9 @@ class Recovery {
     const last = yield* lookup.sweep(0, (entry) => {
       recent.push(entry);
       const believed = entry.position - CHECKPOINT_BYTES;
-      while (first + 1 < recent.length && recent[first + 1]!.position <= believed) first++;
+      while (
+        first + 1 < recent.length && recent[first + 1]!.position <= believed
+      ) first++;
       // What is not needed any more is let go now and then.
       if (first > recent.length / 2) {
         recent = recent.slice(first);
@@ -189,9 +200,11 @@ class Recovery {
   /** Refuses a log that ends before a batch that the index vouches for. */
   #refuseShort(): void {
     const { last, recent } = this.#evidence;
-    const end = last && last.entry.position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES;
+    const end = last &&
+      last.entry.position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES;
     if (end === undefined || end <= this.#size) return;
-    const missing = recent.find(({ position }) => position >= this.#size) ?? last!.entry;
+    const missing = recent.find(({ position }) => position >= this.#size) ??
+      last!.entry;
     throw new CorruptSegment(
       `it has ${this.#size} bytes, but its index describes a batch at ${
         last!.entry.position
@@ -208,18 +221,27 @@ class Recovery {
   /**
    * Verifies every batch from the believed entry to the first one that is not valid.
    *
-   * @param entries What to compare the batches with; `undefined` to scan the whole log and believe no entry.
+   * @param entries What to compare the batches with; `undefined` to scan the whole log and believe
+   * no entry.
    */
   *#scan(entries: readonly IndexEntry[] | undefined): Task<Scanned> {
     const { log, pool, firstOffset, durableOffset } = this.#options;
     const last = entries && this.#evidence.last?.entry;
     const start = this.#startOf(entries);
-    const scan = new SegmentScan(log, pool, start?.position ?? 0, start?.offset ?? firstOffset, {
-      keepBad: true,
-      aheadBound: last === undefined ? Infinity : last.position + CHECKPOINT_BYTES,
-      eager: true,
-      minTimestamp: start?.timestamp ?? 0,
-    });
+    const scan = new SegmentScan(
+      log,
+      pool,
+      start?.position ?? 0,
+      start?.offset ?? firstOffset,
+      {
+        keepBad: true,
+        aheadBound: last === undefined
+          ? Infinity
+          : last.position + CHECKPOINT_BYTES,
+        eager: true,
+        minTimestamp: start?.timestamp ?? 0,
+      },
+    );
     const index = new SparseIndex(last?.position);
     const compared = new ComparedEntries(entries ?? []);
     const missing: IndexEntry[] = [];
@@ -242,7 +264,10 @@ class Recovery {
         compared.compare(messages);
         missing.push(...index.entries(messages));
         if (messages.firstOffset < durableOffset) {
-          durablePosition = Math.max(durablePosition, positionOf(messages, durableOffset));
+          durablePosition = Math.max(
+            durablePosition,
+            positionOf(messages, durableOffset),
+          );
         }
       }
     } catch (error) {
@@ -256,14 +281,17 @@ class Recovery {
     const { last } = this.#evidence;
     const first = entries?.[0];
     if (first === undefined || last === undefined) return undefined;
-    return first.position <= last.entry.position - CHECKPOINT_BYTES ? first : undefined;
+    return first.position <= last.entry.position - CHECKPOINT_BYTES
+      ? first
+      : undefined;
   }
 
   /** Refuses a stop before something that the index or the durable offset vouches for. */
   #refuseLoss(stop: ScanStop): void {
     const { log, durableOffset } = this.#options;
     const { last } = this.#evidence;
-    const isVouchedFor = last !== undefined && stop.position <= last.entry.position ||
+    const isVouchedFor =
+      last !== undefined && stop.position <= last.entry.position ||
       stop.offset < durableOffset;
     if (isVouchedFor) throw corruption(log.path, stop);
   }
@@ -286,33 +314,51 @@ class Recovery {
     if (end === undefined) return undefined;
     const after = stop.position + CHECKPOINT_BYTES + 1;
     const isTorn = end <= reach + MAX_BATCH_BYTES &&
-      (end <= after || !(yield* hasBatchAfter(log, pool, after, end, stop.offset)));
+      (end <= after ||
+        !(yield* hasBatchAfter(log, pool, after, end, stop.offset)));
     if (!isTorn) throw corruption(log.path, stop);
     return Math.min(roundUp(end, log.capabilities.physicalBlock), this.#size);
   }
 
-  /** Returns the end of the last byte that is not 0 in `[from, to)`, and of the whole file if bytes at `to` are not 0. */
+  /**
+   * Returns the end of the last byte that is not 0 in `[from, to)`, and of the whole file if bytes
+   * at `to` are not 0.
+   */
   *#endOfFar(from: number, to: number): Task<number | undefined> {
     const { log, pool } = this.#options;
     if (from >= this.#size) return undefined;
-    const isAllZero = yield* isZero(log, pool, to, Math.min(to + RESTART_BYTES, this.#size));
+    const isAllZero = yield* isZero(
+      log,
+      pool,
+      to,
+      Math.min(to + RESTART_BYTES, this.#size),
+    );
     const blocks = new BlockReader(log, pool, from, { eager: true });
     try {
-      return yield* endOfNonZero(blocks, isAllZero ? Math.min(to, this.#size) : this.#size);
+      return yield* endOfNonZero(
+        blocks,
+        isAllZero ? Math.min(to, this.#size) : this.#size,
+      );
     } finally {
       yield* blocks.close();
     }
   }
 
   /**
-   * Returns how far the writer may have come after its last checkpoint, a larger batch excepted, and whether the index
-   * tells: it tells nothing if it is damaged, or if entries are missing because there was no room for them.
+   * Returns how far the writer may have come after its last checkpoint, a larger batch excepted,
+   * and whether the index tells: it tells nothing if it is damaged, or if entries are missing
+   * because there was no room for them.
    */
   #reachOf(scanned: Scanned): { reach: number; isKnown: boolean } {
-    const { stop: { position }, isIndexRight, unindexed, durablePosition } = scanned;
-    const checkpoint = Math.max(Math.min(unindexed ?? Infinity, position), durablePosition);
+    const { stop: { position }, isIndexRight, unindexed, durablePosition } =
+      scanned;
+    const checkpoint = Math.max(
+      Math.min(unindexed ?? Infinity, position),
+      durablePosition,
+    );
     const reach = checkpoint + CHECKPOINT_BYTES;
-    const isKnown = isIndexRight && this.#evidence.last !== undefined && position <= reach;
+    const isKnown = isIndexRight && this.#evidence.last !== undefined &&
+      position <= reach;
     return { reach: isKnown ? reach : position + CHECKPOINT_BYTES, isKnown };
   }
 
@@ -322,7 +368,9 @@ class Recovery {
     const { start, stop, scan, isIndexRight, missing } = scanned;
     const end = stop.position;
     const last = isIndexRight ? this.#evidence.last : undefined;
-    const trustedEnd = last === undefined ? 0 : (last.number + 1) * INDEX_ENTRY_BYTES;
+    const trustedEnd = last === undefined
+      ? 0
+      : (last.number + 1) * INDEX_ENTRY_BYTES;
     const indexSize = yield* index.size();
     if (end < this.#size || trustedEnd < indexSize || missing.length > 0) {
       yield* this.#options.begin();
@@ -331,15 +379,18 @@ class Recovery {
     // The index first: no entry may ever describe what is not there any more.
     yield* cut(index, trustedEnd, indexSize);
     yield* cut(log, end, this.#size);
-    const isWritten = missing.length === 0 || (yield* this.#writeEntries(trustedEnd, missing));
-    const indexEnd = trustedEnd + (isWritten ? missing.length * INDEX_ENTRY_BYTES : 0);
+    const isWritten = missing.length === 0 ||
+      (yield* this.#writeEntries(trustedEnd, missing));
+    const indexEnd = trustedEnd +
+      (isWritten ? missing.length * INDEX_ENTRY_BYTES : 0);
     const state: SegmentState = {
       nextOffset: stop.offset,
       end,
       lastTimestamp: scan.lastTimestamp,
       tail: yield* readTail(log, pool, end),
       index: yield* readIndexState(index, pool, indexEnd),
-      indexedPosition: (isWritten ? missing.at(-1) : undefined)?.position ?? last?.entry.position,
+      indexedPosition: (isWritten ? missing.at(-1) : undefined)?.position ??
+        last?.entry.position,
     };
     const report: RecoveryReport = {
       path: log.path,
@@ -360,7 +411,11 @@ class Recovery {
    */
   *#writeEntries(end: number, entries: readonly IndexEntry[]): Task<boolean> {
     const { index, pool } = this.#options;
-    using writer = new IndexWriter(index, pool, yield* readIndexState(index, pool, end));
+    using writer = new IndexWriter(
+      index,
+      pool,
+      yield* readIndexState(index, pool, end),
+    );
     for (const entry of entries) writer.push(entry);
     try {
       yield* writer.write();
@@ -391,7 +446,9 @@ class ComparedEntries {
     return !this.#areWrong && this.#next === this.#entries.length;
   }
 
-  /** Compares the entries up to the end of these messages, which follow those of the call before. */
+  /**
+   * Compares the entries up to the end of these messages, which follow those of the call before.
+   */
   compare(messages: MessageBatch): void {
     for (let k = 0; k < messages.batchCount; k++) {
       const entry = this.#entries[this.#next];
@@ -399,13 +456,17 @@ class ComparedEntries {
       const batch = messages.batch(k);
       if (entry.position > batch.position) continue;
       this.#next++;
-      this.#areWrong ||= entry.position < batch.position || entry.offset !== batch.offset ||
+      this.#areWrong ||= entry.position < batch.position ||
+        entry.offset !== batch.offset ||
         entry.timestamp !== batch.timestamp;
     }
   }
 }
 
-/** Returns where a batch with messages at or after `offset` begins at the latest: everything before it lies below `offset`. */
+/**
+ * Returns where a batch with messages at or after `offset` begins at the latest: everything before
+ * it lies below `offset`.
+ */
 function positionOf(messages: MessageBatch, offset: number): number {
   if (offset >= messages.nextOffset) return messages.endPosition;
   let position = messages.batch(0).position;

@@ -1,5 +1,9 @@
 import type { Task } from "../base/mod.ts";
-import { BATCH_HEADER_BYTES, batchCountAt, batchLengthAt } from "../codec/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  batchCountAt,
+  batchLengthAt,
+} from "../codec/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { type BatchPlace, findBatchAfter } from "./batch_search.ts";
@@ -22,9 +26,9 @@ export interface ResyncOptions {
 /**
  * Reads all batches of a segment that are valid, and goes on after those that are not.
  *
- * Each stop but that at the end is a fault. The next call then looks for the next valid batch: first where the header of
- * the bad one says that it ends, so that batches within its payloads are not taken for the log's; then byte by byte.
- * End it with {@linkcode Resync.close}.
+ * Each stop but that at the end is a fault. The next call then looks for the next valid batch:
+ * first where the header of the bad one says that it ends, so that batches within its payloads are
+ * not taken for the log's; then byte by byte. End it with {@linkcode Resync.close}.
  */
 export class Resync {
   readonly #options: ResyncOptions;
@@ -81,7 +85,9 @@ export class Resync {
   }
 
   /** Returns where the batch after a bad one begins, if the header of that one is right. */
-  *#statedEnd({ reason, position, offset }: ScanStop): Task<BatchPlace | undefined> {
+  *#statedEnd(
+    { reason, position, offset }: ScanStop,
+  ): Task<BatchPlace | undefined> {
     if (!reason.endsWith("checksum")) return undefined;
     const { log, pool, bound } = this.#options;
     const unit = log.capabilities.readOffsetAlignment;
@@ -92,7 +98,9 @@ export class Resync {
     if (read < at + BATCH_HEADER_BYTES) return undefined;
     const end = position + batchLengthAt(buffer.bytes, at);
     const next = offset + batchCountAt(buffer.bytes, at);
-    return end < bound && next <= MAX_OFFSET ? { position: end, offset: next } : undefined;
+    return end < bound && next <= MAX_OFFSET
+      ? { position: end, offset: next }
+      : undefined;
   }
 
   #scanFrom({ position, offset }: BatchPlace): SegmentScan {

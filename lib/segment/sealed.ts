@@ -1,5 +1,9 @@
 import type { Task } from "../base/mod.ts";
-import { BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES } from "../codec/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
+  INDEX_ENTRY_BYTES,
+} from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { NoSpace, type TaskFile } from "../storage/mod.ts";
 import { CorruptSegment } from "./corrupt_segment.ts";
@@ -19,16 +23,21 @@ export interface SealedEnd {
   end: number;
   /** The last batch's timestamp in microseconds; 0 if there is none. */
   lastTimestamp: number;
-  /** Whether the `.index` ends as its writer left it: its last entry names a batch at the end of the log. */
+  /**
+   * Whether the `.index` ends as its writer left it: its last entry names a batch at the end of the
+   * log.
+   */
   isIndexRight: boolean;
 }
 
 /**
- * Reads where a sealed segment ends: by its last index entry, if the batch there is valid, else by scanning all of it.
+ * Reads where a sealed segment ends: by its last index entry, if the batch there is valid, else by
+ * scanning all of it.
  *
  * Every batch from there to the end of the file is verified.
  *
- * @throws {CorruptSegment} If the file does not end with its last batch, or the index describes more than it holds.
+ * @throws {CorruptSegment} If the file does not end with its last batch, or the index describes
+ * more than it holds.
  */
 export function* readSealedEnd(
   files: SegmentFiles,
@@ -67,7 +76,9 @@ export function* checkIndexEnd(
   using lookup = yield* IndexLookup.open(files.index, pool, firstOffset);
   // The last entry is the farthest, unless entries are damaged.
   const newest = yield* lookup.entry(lookup.count - 1);
-  if (lookup.count === 0 || newest !== undefined && newest.position < end) return;
+  if (lookup.count === 0 || newest !== undefined && newest.position < end) {
+    return;
+  }
   refuseShort(files.log.path, yield* lookup.lastPlausible(), end);
 }
 
@@ -117,7 +128,8 @@ export interface RebuiltIndex {
 }
 
 /**
- * Writes the index of a sealed segment into an empty file, from a scan of its whole log, and syncs it.
+ * Writes the index of a sealed segment into an empty file, from a scan of its whole log, and syncs
+ * it.
  *
  * @throws {CorruptSegment} If the log holds anything but whole, valid batches.
  */
@@ -130,7 +142,10 @@ export function* rebuildIndex(
   const size = yield* log.size();
   const scan = new SegmentScan(log, pool, 0, firstOffset);
   const sparse = new SparseIndex(undefined);
-  using writer = new IndexWriter(index, pool, { end: 0, tail: new Uint8Array(0) });
+  using writer = new IndexWriter(index, pool, {
+    end: 0,
+    tail: new Uint8Array(0),
+  });
   try {
     yield* scanToEnd(scan, log.path, size, function* (messages) {
       for (const entry of sparse.entries(messages)) writer.push(entry);
@@ -143,11 +158,16 @@ export function* rebuildIndex(
   yield* index.truncate(writer.writtenEnd);
   yield* index.sync("full");
   const { offset: nextOffset, lastTimestamp } = scan;
-  return { nextOffset, entries: writer.writtenEnd / INDEX_ENTRY_BYTES, lastTimestamp };
+  return {
+    nextOffset,
+    entries: writer.writtenEnd / INDEX_ENTRY_BYTES,
+    lastTimestamp,
+  };
 }
 
 /**
- * Verifies a log from the batch that an entry names to its end; `undefined` if that batch is not there.
+ * Verifies a log from the batch that an entry names to its end; `undefined` if that batch is not
+ * there.
  *
  * @throws {CorruptSegment} If the log is damaged after that batch.
  */
@@ -159,15 +179,21 @@ function* scanFrom(
 ): Task<Omit<SealedEnd, "isIndexRight"> | undefined> {
   const { position, offset, timestamp } = entry;
   if (position >= size) return undefined;
-  const scan = new SegmentScan(log, pool, position, offset, { minTimestamp: timestamp });
+  const scan = new SegmentScan(log, pool, position, offset, {
+    minTimestamp: timestamp,
+  });
   try {
     const first = yield* scan.next(size);
     if (!(first instanceof MessageBatch)) return undefined;
     const isThere = first.batch(0).timestamp === timestamp;
     first.drop();
     if (!isThere) return undefined;
-    yield* scanToEnd(scan, log.path, size, dropAll);
-    return { nextOffset: scan.offset, end: scan.position, lastTimestamp: scan.lastTimestamp };
+    yield* scanToEnd(scan, log.path, size);
+    return {
+      nextOffset: scan.offset,
+      end: scan.position,
+      lastTimestamp: scan.lastTimestamp,
+    };
   } finally {
     yield* scan.close();
   }
@@ -182,31 +208,44 @@ function* scanAll(
 ): Task<Omit<SealedEnd, "isIndexRight">> {
   const scan = new SegmentScan(log, pool, 0, firstOffset);
   try {
-    yield* scanToEnd(scan, log.path, size, dropAll);
-    return { nextOffset: scan.offset, end: scan.position, lastTimestamp: scan.lastTimestamp };
+    yield* scanToEnd(scan, log.path, size);
+    return {
+      nextOffset: scan.offset,
+      end: scan.position,
+      lastTimestamp: scan.lastTimestamp,
+    };
   } finally {
     yield* scan.close();
   }
 }
 
-/** Gives every batch from where a scan is to `take`, and refuses anything but batches up to `size`. */
+/**
+ * Gives all messages that follow to `take`, or drops them.
+ *
+ * @throws {CorruptSegment} If there is anything but valid batches up to `size`.
+ */
 function* scanToEnd(
   scan: SegmentScan,
   path: string,
   size: number,
-  take: (messages: MessageBatch) => Task<void>,
+  take?: (messages: MessageBatch) => Task<void>,
 ): Task<void> {
   let next: MessageBatch | ScanStop;
-  while ((next = yield* scan.next(size)) instanceof MessageBatch) yield* take(next);
-  if (next.reason !== "end" || next.position < size) throw corruption(path, next);
-}
-
-function* dropAll(messages: MessageBatch): Task<void> {
-  messages.drop();
+  while ((next = yield* scan.next(size)) instanceof MessageBatch) {
+    if (take !== undefined) yield* take(next);
+    else next.drop();
+  }
+  if (next.reason !== "end" || next.position < size) {
+    throw corruption(path, next);
+  }
 }
 
 /** Refuses a log of `end` bytes whose index vouches for a batch there or later. */
-function refuseShort(path: string, last: NumberedEntry | undefined, end: number): void {
+function refuseShort(
+  path: string,
+  last: NumberedEntry | undefined,
+  end: number,
+): void {
   if (last === undefined) return;
   const { position, offset } = last.entry;
   if (position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES <= end) return;

@@ -27,7 +27,10 @@ export interface SegmentPassOptions extends SegmentFiles {
   readAheadBytes?: number | undefined;
   /** Ends the wait for memory. */
   signal?: AbortSignal | undefined;
-  /** Up to which byte the log may be read; asked before each read. `undefined`: up to its size, whatever that holds. */
+  /**
+   * Up to which byte the log may be read; asked before each read. `undefined`: up to its size,
+   * whatever that holds.
+   */
   bound: (() => number) | undefined;
   /** A position where a batch begins, or will, if one is known. */
   known?: KnownPlace | undefined;
@@ -50,8 +53,9 @@ interface Candidate extends KnownPlace {
 /**
  * Reads a segment once, in batches.
  *
- * With a bound, everything below it was written: anything but whole, valid batches is corruption. Without one, the data
- * ends where the valid batches end, and the stop there is returned for the caller to classify.
+ * With a bound, everything below it was written: anything but whole, valid batches is corruption.
+ * Without one, the data ends where the valid batches end, and the stop there is returned for the
+ * caller to classify.
  */
 export class SegmentPass {
   readonly #options: SegmentPassOptions;
@@ -63,7 +67,10 @@ export class SegmentPass {
     this.#options = options;
   }
 
-  /** The offset of the next message to read; `undefined` before the first call of {@linkcode SegmentPass.next}. */
+  /**
+   * The offset of the next message to read; `undefined` before the first call of {@linkcode
+   * SegmentPass.next}.
+   */
   get offset(): number | undefined {
     return this.#scan?.offset;
   }
@@ -102,18 +109,26 @@ export class SegmentPass {
     if (this.#scan !== undefined) yield* this.#scan.close();
   }
 
-  /** Whether the index was right about the place where the scan began (`docs/format.md#index-seek`). */
+  /**
+   * Whether the index was right about the place where the scan began (`docs/format.md#index-seek`).
+   */
   #isRight(next: MessageBatch | ScanStop): boolean {
     const entry = this.#candidate?.entry;
     if (entry === undefined) return true;
-    return next instanceof MessageBatch && next.batch(0).timestamp === entry.timestamp;
+    return next instanceof MessageBatch &&
+      next.batch(0).timestamp === entry.timestamp;
   }
 
-  /** Returns the messages that were asked for; `undefined`, and the batch dropped, if there are none. */
+  /**
+   * Returns the messages that were asked for; `undefined`, and the batch dropped, if there are
+   * none.
+   */
   #wanted(batch: MessageBatch): MessageBatch | undefined {
     const { from = 0, since = 0 } = this.#options.start;
     let first = Math.max(0, from - batch.firstOffset);
-    if (since > 0 && first < batch.count) first = Math.max(first, batch.firstSince(since));
+    if (since > 0 && first < batch.count) {
+      first = Math.max(first, batch.firstSince(since));
+    }
     if (first === 0) return batch;
     if (first < batch.count) return batch.narrow(first, batch.count);
     batch.drop();
@@ -148,7 +163,9 @@ export class SegmentPass {
       offset <= from || timestamp < since
     );
     // At the beginning there is nothing to prove.
-    if (found === undefined || found.entry.position === 0) return this.#beginning();
+    if (found === undefined || found.entry.position === 0) {
+      return this.#beginning();
+    }
     const { entry } = found;
     return { offset: entry.offset, position: entry.position, entry };
   }

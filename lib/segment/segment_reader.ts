@@ -37,7 +37,11 @@ export interface SegmentReaderOptions {
  * const storage = new DiskStorage();
  * const open = (name: string) => storage.openSync(`${dir}/${name}`, { write: true, create: true });
  *
- * const writer = SegmentWriter.createSync({ log: open("0.log"), index: open("0.index"), firstOffset: 0 });
+ * const writer = SegmentWriter.createSync({
+ *   log: open("0.log"),
+ *   index: open("0.index"),
+ *   firstOffset: 0,
+ * });
  * writer.append("hello");
  * writer.closeSync();
  *
@@ -58,7 +62,10 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /** Takes two open files, and closes them at the end. */
   constructor(options: SegmentReaderOptions) {
     checkSegment("read segment", options);
-    this.#files = { log: new TaskFile(options.log), index: new TaskFile(options.index) };
+    this.#files = {
+      log: new TaskFile(options.log),
+      index: new TaskFile(options.index),
+    };
     this.#pool = options.pool ?? BufferPool.default();
     this.firstOffset = options.firstOffset;
   }
@@ -66,8 +73,8 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /**
    * Reads the messages, in batches that are the caller's to drop.
    *
-   * @throws {CorruptSegment} At the first batch that is damaged, after all before it were handed out; also at the end if
-   * the index describes more than the log holds.
+   * @throws {CorruptSegment} At the first batch that is damaged, after all before it were handed
+   * out; also at the end if the index describes more than the log holds.
    */
   read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
     return iterate(this.#pass(options));

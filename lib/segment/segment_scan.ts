@@ -75,7 +75,10 @@ const DESCRIPTIONS: Readonly<Record<StopReason, string>> = {
   "batch checksum": "the checksum of the batch does not match",
 };
 
-/** Returns what a stop means where everything up to the bound was written: anything but the end is damage. */
+/**
+ * Returns what a stop means where everything up to the bound was written: anything but the end is
+ * damage.
+ */
 export function describeStop(
   { reason }: ScanStop,
 ): { kind: CorruptionKind; message: string } {
@@ -97,15 +100,18 @@ export interface SegmentScanOptions extends BlockReaderOptions {
   /** The append time that the first batch must have at least, in microseconds. @default {0} */
   minTimestamp?: number;
   /**
-   * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch for a caller that goes on from there. Otherwise
-   * the next call reads them again.
+   * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch for a caller that goes on
+   * from there. Otherwise the next call reads them again.
    *
    * @default {false}
    */
   keepBad?: boolean;
 }
 
-/** Reads a `.log` from the start of a batch, block by block, and verifies every batch. End it with {@linkcode SegmentScan.close}. */
+/**
+ * Reads a `.log` from the start of a batch, block by block, and verifies every batch. End it with
+ * {@linkcode SegmentScan.close}.
+ */
 export class SegmentScan {
   /** Reads the file; its next piece begins with the next batch. */
   readonly blocks: BlockReader;
@@ -145,12 +151,18 @@ export class SegmentScan {
     return this.#offset;
   }
 
-  /** The append time of the last batch, in microseconds; before the first one, the time that it must have at least. */
+  /**
+   * The append time of the last batch, in microseconds; before the first one, the time that it must
+   * have at least.
+   */
   get lastTimestamp(): number {
     return this.#lastTimestamp;
   }
 
-  /** Reads the next batches that end at or before `bound`; returns their messages, or why there are none. */
+  /**
+   * Reads the next batches that end at or before `bound`; returns their messages, or why there are
+   * none.
+   */
   *next(bound: number): Task<MessageBatch | ScanStop> {
     const { blocks } = this;
     while (this.#position < bound) {
@@ -166,7 +178,8 @@ export class SegmentScan {
       piece.buffer.drop();
       const { stop } = this.#scan!;
       // The rest of the batch is in the next block, or was written since.
-      const hasMore = this.#isPartial(bound) && (!piece.last || piece.bound < bound);
+      const hasMore = this.#isPartial(bound) &&
+        (!piece.last || piece.bound < bound);
       if (!hasMore) return this.#stop(REASONS[stop]);
     }
     return this.#stop("end");
@@ -227,7 +240,10 @@ export class SegmentScan {
   }
 }
 
-/** Returns for how many messages to make room in a block: as many as in the one before and some more, for growing copies. */
+/**
+ * Returns for how many messages to make room in a block: as many as in the one before and some
+ * more, for growing copies.
+ */
 function capacityFor(lastCount: number, bytes: number): number {
   const wanted = Math.max(1024, lastCount + (lastCount >> 3));
   const most = Math.floor((bytes - BATCH_HEADER_BYTES) / FRAME_HEADER_BYTES);

@@ -10,8 +10,9 @@ const TAIL_ATTEMPTS = 4;
 /**
  * Reads what a file holds from the last multiple of the physical block to `end`.
  *
- * A writer writes these bytes again, acknowledged ones among them, and nothing verifies them in between. A bit that was
- * wrong in one read must not become wrong on the disk, so they are read until two reads agree.
+ * A writer writes these bytes again, acknowledged ones among them, and nothing verifies them in
+ * between. A bit that was wrong in one read must not become wrong on the disk, so they are read
+ * until two reads agree.
  */
 export function* readTail(
   file: TaskFile,

@@ -25,8 +25,14 @@ export function* isZero(
   }
 }
 
-/** Returns the end of the last byte before `to` that is not 0, reading on from where `blocks` is; `undefined` if there is none. */
-export function* endOfNonZero(blocks: BlockReader, to: number): Task<number | undefined> {
+/**
+ * Returns the end of the last byte before `to` that is not 0, reading on from where `blocks` is;
+ * `undefined` if there is none.
+ */
+export function* endOfNonZero(
+  blocks: BlockReader,
+  to: number,
+): Task<number | undefined> {
   let end: number | undefined;
   while (blocks.position < to) {
     const piece = yield* blocks.next(to);
@@ -44,7 +50,11 @@ export function lastNonZero(bytes: Uint8Array<ArrayBuffer>): number {
   const isByte = () => (bytes.byteOffset + at) % 4 !== 0;
   while (at > 0 && isByte()) if (bytes[--at] !== 0) return at;
   // Whole words, at places that are multiples of 4 in their buffer.
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at % 4, at >> 2);
+  const words = new Uint32Array(
+    bytes.buffer,
+    bytes.byteOffset + at % 4,
+    at >> 2,
+  );
   let word = words.length;
   while (word > 0 && words[word - 1] === 0) word--;
   at = word > 0 ? at % 4 + 4 * word : at % 4;

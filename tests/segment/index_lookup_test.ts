@@ -2,13 +2,24 @@ import { assert, assertEquals } from "@std/assert";
 import { INDEX_ENTRY_BYTES, type IndexEntry } from "../../lib/codec/mod.ts";
 import { IndexLookup } from "../../lib/segment/mod.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
-import { concat, indexOf, KIB, place, type Placed, ways, zeros } from "./made_segment.ts";
+import {
+  concat,
+  indexOf,
+  KIB,
+  place,
+  type Placed,
+  ways,
+  zeros,
+} from "./made_segment.ts";
 import type { Task } from "../../lib/base/mod.ts";
 
 const FIRST = 100;
 
 /** Entries that ascend; some have the timestamp of the one before. */
-function entriesOf(count: number, random = new SeededRandom(count)): IndexEntry[] {
+function entriesOf(
+  count: number,
+  random = new SeededRandom(count),
+): IndexEntry[] {
   const entries: IndexEntry[] = [];
   let [offset, timestamp, position] = [FIRST, 1000, 0];
   for (let i = 0; i < count; i++) {
@@ -42,20 +53,34 @@ Deno.test("IndexLookup finds entries by offset, by time and by number", async ()
               assertEquals(yield* lookup.entry(i), entries[i]);
             }
             assertEquals(yield* lookup.entry(-1), undefined);
-            for (const wanted of [FIRST - 1, FIRST, FIRST + 1, FIRST + 700, 1e9]) {
-              const number = entries.findLastIndex(({ offset }) => offset <= wanted);
+            for (
+              const wanted of [FIRST - 1, FIRST, FIRST + 1, FIRST + 700, 1e9]
+            ) {
+              const number = entries.findLastIndex(({ offset }) =>
+                offset <= wanted
+              );
               const found = yield* lookup.findByOffset(wanted);
-              assertEquals(found, number < 0 ? undefined : { entry: entries[number]!, number });
+              assertEquals(
+                found,
+                number < 0 ? undefined : { entry: entries[number]!, number },
+              );
             }
             for (const wanted of [0, 1000, 1001, 1100, 1e9]) {
-              const number = entries.findLastIndex(({ timestamp }) => timestamp < wanted);
+              const number = entries.findLastIndex(({ timestamp }) =>
+                timestamp < wanted
+              );
               const found = yield* lookup.findByTime(wanted);
-              assertEquals(found, number < 0 ? undefined : { entry: entries[number]!, number });
+              assertEquals(
+                found,
+                number < 0 ? undefined : { entry: entries[number]!, number },
+              );
             }
             const last = yield* lookup.lastPlausible();
             assertEquals(
               last,
-              count === 0 ? undefined : { entry: entries.at(-1)!, number: count - 1 },
+              count === 0
+                ? undefined
+                : { entry: entries.at(-1)!, number: count - 1 },
             );
           }));
         }
@@ -94,24 +119,36 @@ Deno.test("IndexLookup.entry() leaves out what cannot be an entry of the segment
 
 Deno.test("IndexLookup.lastPlausible() ends before an entry that does not follow, and before padding", async () => {
   const entries = entriesOf(30_000);
-  const cases: [number, (entry: IndexEntry, before: IndexEntry) => IndexEntry][] = [
+  const cases: [
+    number,
+    (entry: IndexEntry, before: IndexEntry) => IndexEntry,
+  ][] = [
     [25_000, (entry, before) => ({ ...entry, offset: before.offset })],
     [25_000, (entry, before) => ({ ...entry, position: before.position })],
     [1, (entry, before) => ({ ...entry, timestamp: before.timestamp - 1 })],
-    [12_345, (entry, before) => ({ ...entry, position: before.position + 303 })],
+    [
+      12_345,
+      (entry, before) => ({ ...entry, position: before.position + 303 }),
+    ],
   ];
   for (const [at, spoil] of cases) {
-    const index = indexOf(entries.with(at, spoil(entries[at]!, entries[at - 1]!)));
+    const index = indexOf(
+      entries.with(at, spoil(entries[at]!, entries[at - 1]!)),
+    );
     await place({ log: zeros(0), index }, async (placed) => {
       for (const { run } of ways) {
-        const found = await run(withLookup(placed, (lookup) => lookup.lastPlausible()));
+        const found = await run(
+          withLookup(placed, (lookup) => lookup.lastPlausible()),
+        );
         assertEquals(found, { entry: entries[at - 1]!, number: at - 1 });
       }
     });
   }
   const padded = concat([indexOf(entries), zeros(1000)]);
   await place({ log: zeros(0), index: padded }, async (placed) => {
-    const found = await ways[0]!.run(withLookup(placed, (lookup) => lookup.lastPlausible()));
+    const found = await ways[0]!.run(
+      withLookup(placed, (lookup) => lookup.lastPlausible()),
+    );
     assertEquals(found?.number, 29_999);
   });
 });
@@ -121,8 +158,12 @@ Deno.test("IndexLookup.findByOffset() reads a dozen blocks at most", async () =>
   await place({ log: zeros(0), index: indexOf(entries) }, async (placed) => {
     for (const wanted of [FIRST, FIRST + 30_000, FIRST + 100_000, 1e9]) {
       const before = placed.disk.trace.length;
-      await ways[1]!.run(withLookup(placed, (lookup) => lookup.findByOffset(wanted)));
-      const reads = placed.disk.trace.slice(before).filter(({ kind }) => kind === "read");
+      await ways[1]!.run(
+        withLookup(placed, (lookup) => lookup.findByOffset(wanted)),
+      );
+      const reads = placed.disk.trace.slice(before).filter(({ kind }) =>
+        kind === "read"
+      );
       assert(reads.length <= 12, `${reads.length}`);
       assert(reads.every(({ length }) => (length ?? 0) <= 8 * KIB));
     }

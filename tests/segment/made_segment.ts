@@ -17,7 +17,10 @@ import {
 import { BufferPool, type BufferPoolOptions } from "../../lib/pool/mod.ts";
 import type { SegmentFiles } from "../../lib/segment/mod.ts";
 import { TaskFile } from "../../lib/storage/mod.ts";
-import { SimulatedDisk, type SimulatedDiskOptions } from "../../lib/testing/mod.ts";
+import {
+  SimulatedDisk,
+  type SimulatedDiskOptions,
+} from "../../lib/testing/mod.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -52,7 +55,10 @@ export interface Made {
 }
 
 /** The payload of a message; no byte is 0. */
-export function payload(offset: number, length: number): Uint8Array<ArrayBuffer> {
+export function payload(
+  offset: number,
+  length: number,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) bytes[i] = 1 + (offset * 7 + i * 13) % 251;
   return bytes;
@@ -114,17 +120,23 @@ export function make(firstOffset: number, inits: readonly BatchInit[]): Made {
     nextOffset: offset,
     log: concat(parts),
     batches,
-    index: (numbers = [...batches.keys()]) => indexOf(numbers.map((i) => batches[i]!)),
+    index: (numbers = [...batches.keys()]) =>
+      indexOf(numbers.map((i) => batches[i]!)),
   };
 }
 
 /** Makes a segment of batches with one message each. */
-export function makeSingles(firstOffset: number, lengths: readonly number[]): Made {
+export function makeSingles(
+  firstOffset: number,
+  lengths: readonly number[],
+): Made {
   return make(firstOffset, lengths.map((length) => ({ payloads: [length] })));
 }
 
 /** Writes index entries. */
-export function indexOf(entries: readonly IndexEntry[]): Uint8Array<ArrayBuffer> {
+export function indexOf(
+  entries: readonly IndexEntry[],
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(entries.length * INDEX_ENTRY_BYTES);
   for (const [i, entry] of entries.entries()) writeIndexEntry(bytes, i, entry);
   return bytes;
@@ -132,7 +144,9 @@ export function indexOf(entries: readonly IndexEntry[]): Uint8Array<ArrayBuffer>
 
 /** Joins bytes. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  const bytes = new Uint8Array(
+    parts.reduce((sum, part) => sum + part.length, 0),
+  );
   let at = 0;
   for (const part of parts) {
     bytes.set(part, at);
@@ -166,8 +180,13 @@ export async function place<T>(
   const disk = new SimulatedDisk(options);
   disk.poke("/0.log", 0, log);
   disk.poke("/0.index", 0, index);
-  const pool = new BufferPool({ limitBytes: 512 * MIB, onWarning: () => {}, ...poolOptions });
-  const open = (path: string) => new TaskFile(disk.openSync(path, { write: true }));
+  const pool = new BufferPool({
+    limitBytes: 512 * MIB,
+    onWarning: () => {},
+    ...poolOptions,
+  });
+  const open = (path: string) =>
+    new TaskFile(disk.openSync(path, { write: true }));
   const files = { log: open("/0.log"), index: open("/0.index") };
   try {
     const result = await test({
@@ -178,7 +197,9 @@ export async function place<T>(
       index: () => disk.peek("/0.index"),
     });
     const { inUseBytes } = pool.stats();
-    if (inUseBytes !== 0) throw new Error(`${inUseBytes} bytes are leased after the test`);
+    if (inUseBytes !== 0) {
+      throw new Error(`${inUseBytes} bytes are leased after the test`);
+    }
     return result;
   } finally {
     driveSync(files.log.close());

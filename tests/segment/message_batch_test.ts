@@ -1,10 +1,21 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { driveSync } from "../../lib/base/mod.ts";
-import { BATCH_HEADER_BYTES, BatchScan, FRAME_HEADER_BYTES } from "../../lib/codec/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  BatchScan,
+  FRAME_HEADER_BYTES,
+} from "../../lib/codec/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { MessageBatch, ReadLimit, SegmentScan } from "../../lib/segment/mod.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
-import { type Made, make, place, type Placed, TIME, zeros } from "./made_segment.ts";
+import {
+  type Made,
+  make,
+  place,
+  type Placed,
+  TIME,
+  zeros,
+} from "./made_segment.ts";
 
 /** The first messages of a segment, all of which are in one block. */
 function read({ files, pool }: Placed, made: Made): MessageBatch {
@@ -33,7 +44,10 @@ function assertBatch(batch: MessageBatch, from: number, to: number): void {
   assertEquals(batch.firstOffset, 40 + from);
   assertEquals(batch.nextOffset, 40 + to);
   assertEquals(batch.count, to - from);
-  assertEquals([batch.starts.length, batch.lengths.length], [to - from, to - from]);
+  assertEquals([batch.starts.length, batch.lengths.length], [
+    to - from,
+    to - from,
+  ]);
   const messages = [...batch];
   const { bytes } = batch;
   let sum = 0;
@@ -58,7 +72,8 @@ function assertBatch(batch: MessageBatch, from: number, to: number): void {
   }
   assertEquals(batch.byteLength, sum);
   // No more than the messages, with the headers of their batches.
-  const end = batch.starts[to - from - 1]! + FRAME_HEADER_BYTES + flat[to - 1]!.payload.length;
+  const end = batch.starts[to - from - 1]! + FRAME_HEADER_BYTES +
+    flat[to - 1]!.payload.length;
   assertEquals(bytes.length, end);
   assertEquals(batch.endPosition, batch.position + end);
 }
@@ -97,7 +112,9 @@ Deno.test("MessageBatch.narrow() is the batch of a part, also of a part of it", 
     using part = read(placed, made).narrow(2, 12).narrow(3, 8);
     assertBatch(part, 5, 10);
     using batch = read(placed, made);
-    for (const [from, to] of [[0, 0], [3, 3], [5, 14], [-1, 3], [13, 13], [0.5, 2]]) {
+    for (
+      const [from, to] of [[0, 0], [3, 3], [5, 14], [-1, 3], [13, 13], [0.5, 2]]
+    ) {
       assertThrows(() => batch.narrow(from!, to!), RangeError);
     }
   });
@@ -108,7 +125,9 @@ Deno.test("MessageBatch.firstSince() is the first message at or after a time", a
     for (const [from, to] of [[0, 13], [2, 13], [3, 9], [12, 13]]) {
       using part = read(placed, made).narrow(from!, to!);
       for (let time = TIME - 5; time < TIME + 60; time += 5) {
-        const wanted = flat.slice(from, to).findIndex(({ timestamp }) => timestamp >= time);
+        const wanted = flat.slice(from, to).findIndex(({ timestamp }) =>
+          timestamp >= time
+        );
         assertEquals(part.firstSince(time), wanted < 0 ? part.count : wanted);
       }
     }
@@ -177,18 +196,32 @@ Deno.test("MessageBatch lies in frozen memory that others hold as well", () => {
 
 Deno.test("ReadLimit counts the bytes of frames", async () => {
   await place({ log: made.log, index: zeros(0) }, (placed) => {
-    const sizes = flat.map(({ payload }) => FRAME_HEADER_BYTES + payload.length);
-    for (let maxBytes = 0; maxBytes < 13 * (BATCH_HEADER_BYTES + 60); maxBytes += 17) {
+    const sizes = flat.map(({ payload }) =>
+      FRAME_HEADER_BYTES + payload.length
+    );
+    for (
+      let maxBytes = 0;
+      maxBytes < 13 * (BATCH_HEADER_BYTES + 60);
+      maxBytes += 17
+    ) {
       for (const count of [1, 5, 100]) {
         const limit = new ReadLimit({ maxBytes, count });
         using batch = limit.apply(read(placed, made));
         let [wanted, sum] = [0, 0];
         while (
-          wanted < Math.min(count, 13) && (sum + sizes[wanted]! <= maxBytes || wanted === 0)
+          wanted < Math.min(count, 13) &&
+          (sum + sizes[wanted]! <= maxBytes || wanted === 0)
         ) sum += sizes[wanted++]!;
-        assertEquals(batch?.count, wanted, `${maxBytes} bytes, ${count} messages`);
+        assertEquals(
+          batch?.count,
+          wanted,
+          `${maxBytes} bytes, ${count} messages`,
+        );
         if (batch !== undefined) assertBatch(batch, 0, wanted);
-        assertEquals(limit.reached, wanted < 13 || sum >= maxBytes || count <= wanted);
+        assertEquals(
+          limit.reached,
+          wanted < 13 || sum >= maxBytes || count <= wanted,
+        );
       }
     }
   });

@@ -57,7 +57,10 @@ function sparse(made: Made, end = Infinity): MadeBatch[] {
   for (const batch of made.batches) {
     if (batch.position + batch.length > end) break;
     const last = entries.at(-1);
-    if (last === undefined || batch.position >= last.position + INDEX_INTERVAL_BYTES) {
+    if (
+      last === undefined ||
+      batch.position >= last.position + INDEX_INTERVAL_BYTES
+    ) {
       entries.push(batch);
     }
   }
@@ -117,7 +120,9 @@ async function assertRefused(
         CorruptSegment,
       ) as unknown as CorruptSegment;
       const fields = Object.keys(expected) as (keyof CorruptSegment)[];
-      for (const field of fields) assertEquals(error[field], expected[field], `${name}: ${field}`);
+      for (const field of fields) {
+        assertEquals(error[field], expected[field], `${name}: ${field}`);
+      }
       assertEquals(asked, [], name);
       assertEquals(writes(placed), [], name);
     });
@@ -145,7 +150,10 @@ Deno.test("recoverSegment() changes nothing where nothing is wrong", async () =>
       assertRecovered(placed, found, made, 40, entries);
       assertEquals(asked, []);
       assertEquals(writes(placed), []);
-      assertEquals([found.report.cutBytes, found.report.rebuiltEntries], [0, 0]);
+      assertEquals([found.report.cutBytes, found.report.rebuiltEntries], [
+        0,
+        0,
+      ]);
     });
   }
 });
@@ -162,9 +170,15 @@ Deno.test("recoverSegment() cuts prepared zeros and the padding of the index", a
       assertRecovered(placed, found, made, 40, entries);
       assertEquals(asked, [["begin"]]);
       const { cutBytes, isKept, rebuiltEntries } = found.report;
-      assertEquals([cutBytes, isKept, rebuiltEntries], [3 * MIB, false, entries.length - 3]);
+      assertEquals([cutBytes, isKept, rebuiltEntries], [
+        3 * MIB,
+        false,
+        entries.length - 3,
+      ]);
       // The index before the log, each one durable at once.
-      const steps = placed.disk.trace.filter(({ kind }) => kind === "truncate" || kind === "sync")
+      const steps = placed.disk.trace.filter(({ kind }) =>
+        kind === "truncate" || kind === "sync"
+      )
         .map(({ kind, path }) => `${kind} ${path}`);
       assertEquals(steps.slice(2, 6), [
         "truncate /0.index",
@@ -177,7 +191,10 @@ Deno.test("recoverSegment() cuts prepared zeros and the padding of the index", a
 });
 
 Deno.test("recoverSegment() scans all without an index, and writes it", async () => {
-  const made = make(0, Array.from({ length: 200 }, (_, i) => ({ payloads: [1000, i, 3000] })));
+  const made = make(
+    0,
+    Array.from({ length: 200 }, (_, i) => ({ payloads: [1000, i, 3000] })),
+  );
   for (const index of [zeros(0), zeros(777)]) {
     for (const { run } of ways) {
       await place({ log: made.log, index }, async (placed) => {
@@ -196,7 +213,10 @@ Deno.test("recoverSegment() cuts a torn batch wherever it is torn, and salvages 
   const ends = [1, 100, 255, 256, 257, 303, 304, 4000, third!.length - 1];
   for (const torn of ends) {
     for (const prepared of [0, 1, 10_000]) {
-      const log = concat([made.log.subarray(0, third!.position + torn), zeros(prepared)]);
+      const log = concat([
+        made.log.subarray(0, third!.position + torn),
+        zeros(prepared),
+      ]);
       await place({ log, index }, async (placed) => {
         const asked: Asked[] = [];
         const found = await ways[torn % 2]!.run(recover(placed, 7, 9, asked));
@@ -204,13 +224,18 @@ Deno.test("recoverSegment() cuts a torn batch wherever it is torn, and salvages 
         assertRecovered(placed, found, made, 2, [first!], what);
         // The header of a batch begins with bytes of 0.
         assertEquals(asked[0], ["begin"], what);
-        const isZero = log.subarray(third!.position).every((byte) => byte === 0);
+        const isZero = log.subarray(third!.position).every((byte) =>
+          byte === 0
+        );
         assertEquals(found.report.isKept, !isZero, what);
         assertEquals(asked.length, isZero ? 1 : 2, what);
         if (!isZero) {
           const [, from, to] = asked[1] as ["keep", number, number];
           assertEquals(from, third!.position, what);
-          assert(to! >= third!.position + Math.min(torn, 4) && to! <= log.length, what);
+          assert(
+            to! >= third!.position + Math.min(torn, 4) && to! <= log.length,
+            what,
+          );
         }
       });
     }
@@ -247,31 +272,53 @@ Deno.test("recoverSegment() refuses a log that is shorter than its index says", 
   const made = makeSingles(7, Array.from({ length: 30 }, () => 10 * KIB));
   const entries = sparse(made);
   const last = entries.at(-1)!;
-  for (const size of [0, entries[1]!.position, last.position, last.position + 300]) {
+  for (
+    const size of [0, entries[1]!.position, last.position, last.position + 300]
+  ) {
     const log = made.log.slice(0, size);
-    await assertRefused({ log, index: indexOf(entries) }, 7, { position: size, kind: "index" });
+    await assertRefused({ log, index: indexOf(entries) }, 7, {
+      position: size,
+      kind: "index",
+    });
   }
   const log = made.log.slice(0, last.position + last.length - 1);
-  const expected = { position: last.position, offset: last.offset, kind: "torn" as const };
+  const expected = {
+    position: last.position,
+    offset: last.offset,
+    kind: "torn" as const,
+  };
   await assertRefused({ log, index: indexOf(entries) }, 7, expected);
 });
 
 Deno.test("recoverSegment() refuses a log that ends below the durable offset", async () => {
   const made = makeSingles(7, [100, 200, 300]);
   const [, , third] = made.batches;
-  for (const log of [made.log.slice(0, -1), concat([made.log.slice(0, -300), zeros(5000)])]) {
-    await assertRefused({ log, index: zeros(0) }, 7, { position: third!.position, offset: 9 }, 10);
+  for (
+    const log of [
+      made.log.slice(0, -1),
+      concat([made.log.slice(0, -300), zeros(5000)]),
+    ]
+  ) {
+    await assertRefused({ log, index: zeros(0) }, 7, {
+      position: third!.position,
+      offset: 9,
+    }, 10);
     await place({ log, index: zeros(0) }, async (placed) => {
       const found = await ways[0]!.run(recover(placed, 7, 9));
       assertRecovered(placed, found, made, 2, made.batches.slice(0, 1));
     });
   }
-  await assertRefused({ log: made.log, index: zeros(0) }, 7, { position: made.log.length }, 11);
+  await assertRefused({ log: made.log, index: zeros(0) }, 7, {
+    position: made.log.length,
+  }, 11);
 });
 
 /** A log of about so many bytes, in batches of 100 KiB. */
 function large(bytes: number): Made {
-  return makeSingles(0, Array.from({ length: Math.ceil(bytes / 100_000) }, () => 99_696));
+  return makeSingles(
+    0,
+    Array.from({ length: Math.ceil(bytes / 100_000) }, () => 99_696),
+  );
 }
 
 Deno.test("recoverSegment() reads at most 32 MiB of a log with an index", async () => {
@@ -285,7 +332,14 @@ Deno.test("recoverSegment() reads at most 32 MiB of a log with an index", async 
       { log, index: indexOf(entries) },
       async (placed) => {
         const found = await run(recover(placed, 0));
-        assertRecovered(placed, found, made, 610, sparse(made, written.position), name);
+        assertRecovered(
+          placed,
+          found,
+          made,
+          610,
+          sparse(made, written.position),
+          name,
+        );
         const { trustedPosition, scannedBytes } = found.report;
         assert(trustedPosition > 25 * MIB, name);
         assert(scannedBytes <= 2 * CHECKPOINT_BYTES, name);
@@ -304,9 +358,14 @@ Deno.test("recoverSegment() refuses a valid batch farther than 16 MiB after a ba
   const log = made.log.slice();
   log[bad!.position + 400]! ^= 1;
   const index = indexOf(made.batches.slice(0, 2));
-  await assertRefused({ log, index }, 0, { position: bad!.position, kind: "frame checksum" });
+  await assertRefused({ log, index }, 0, {
+    position: bad!.position,
+    kind: "frame checksum",
+  });
   // Without the batches that are so far, it is a torn tail.
-  const far = made.batches.find(({ position }) => position > bad!.position + CHECKPOINT_BYTES)!;
+  const far = made.batches.find(({ position }) =>
+    position > bad!.position + CHECKPOINT_BYTES
+  )!;
   await place({ log: log.slice(0, far.position), index }, async (placed) => {
     const asked: Asked[] = [];
     const found = await ways[0]!.run(recover(placed, 0, 3, asked));
@@ -325,7 +384,10 @@ Deno.test("recoverSegment() refuses a tail that is longer than a checkpoint and 
   const made = makeSingles(0, [100]);
   const log = concat([made.log, zeros(81 * MIB)]);
   log[log.length - 1] = 1;
-  await assertRefused({ log, index: zeros(0) }, 0, { position: made.log.length, kind: "torn" });
+  await assertRefused({ log, index: zeros(0) }, 0, {
+    position: made.log.length,
+    kind: "torn",
+  });
 });
 
 Deno.test("recoverSegment() cuts a torn batch of 64 MiB after another one that has no entry", async () => {
@@ -363,7 +425,9 @@ Deno.test("recoverSegment() doubts an index whose entries name no batch, and wri
     offset: 900,
     position: made.log.length + 10 * MIB,
   }];
-  await assertRefused({ log: made.log, index: indexOf(more) }, 0, { kind: "index" });
+  await assertRefused({ log: made.log, index: indexOf(more) }, 0, {
+    kind: "index",
+  });
 });
 
 Deno.test("recoverSegment() goes on without entries for which there is no room", async () => {
@@ -373,7 +437,9 @@ Deno.test("recoverSegment() goes on without entries for which there is no room",
     await place(
       { log: concat([made.log, zeros(5000)]), index: indexOf(entries) },
       async (placed) => {
-        placed.disk.onOperation(({ kind }) => kind === "write" ? { error: "ENOSPC" } : undefined);
+        placed.disk.onOperation(({ kind }) =>
+          kind === "write" ? { error: "ENOSPC" } : undefined
+        );
         const found = await run(recover(placed, 0));
         assertRecovered(placed, found, made, made.batches.length, entries);
         assertEquals(found.report.rebuiltEntries, 0);
@@ -396,6 +462,7 @@ Deno.test("recoverSegment() changes nothing where a tail cannot be salvaged", as
             firstOffset: 0,
             durableOffset: 0,
             *begin(): Task<void> {},
+            // deno-lint-ignore require-yield
             *keep(): Task<void> {
               throw new NoSpace({
                 code: "ENOSPC",
@@ -420,7 +487,10 @@ Deno.test("recoverSegment() keeps what was synced, and a prefix of the rest, aft
     const inits = [];
     let timestamp = TIME;
     for (let total = 0; total < 3 * MIB && inits.length < 300;) {
-      const payloads = Array.from({ length: 1 + random.below(3) }, () => random.below(most));
+      const payloads = Array.from(
+        { length: 1 + random.below(3) },
+        () => random.below(most),
+      );
       timestamp += random.below(2);
       inits.push({ payloads, timestamp });
       total += payloads.reduce((sum, each) => sum + each, 300);
@@ -430,14 +500,22 @@ Deno.test("recoverSegment() keeps what was synced, and a prefix of the rest, aft
     // What was synced by the last checkpoint, and by the last durable flush.
     const indexed = random.below(batches.length + 1);
     const durable = indexed + random.below(batches.length + 1 - indexed);
-    const endOf = (count: number) => batches[count]?.position ?? made.log.length;
+    const endOf = (count: number) =>
+      batches[count]?.position ?? made.log.length;
     const entries = random.chance(0.2) ? [] : sparse(made, endOf(indexed));
-    const log = concat([made.log, zeros(random.below(3) * random.below(100 * KIB))]);
+    const log = concat([
+      made.log,
+      zeros(random.below(3) * random.below(100 * KIB)),
+    ]);
     // Each physical block after that is there or not.
     const whole = random.below(3);
     for (let at = endOf(durable) & ~4095; at < log.length; at += 4096) {
       if (random.chance([0.01, 0.3, 0.9][whole]!)) {
-        log.fill(0, Math.max(at, endOf(durable)), Math.min(at + 4096, log.length));
+        log.fill(
+          0,
+          Math.max(at, endOf(durable)),
+          Math.min(at + 4096, log.length),
+        );
       }
     }
     const size = random.chance(0.3)
@@ -446,19 +524,34 @@ Deno.test("recoverSegment() keeps what was synced, and a prefix of the rest, aft
     const files = { log: log.slice(0, size), index: indexOf(entries) };
     const intact = batches.findIndex(({ position, length }) =>
       position + length > size ||
-      !log.subarray(position, position + length).every((byte, i) => byte === made.log[position + i])
+      !log.subarray(position, position + length).every((byte, i) =>
+        byte === made.log[position + i]
+      )
     );
     const count = intact < 0 ? batches.length : intact;
     assert(count >= durable);
     for (const { name, run } of ways) {
       await place(files, async (placed) => {
-        const durableOffset = random.chance(0.5) ? batches[durable]?.offset ?? made.nextOffset : 0;
-        const found = await run(recover(placed, made.firstOffset, durableOffset));
+        const durableOffset = random.chance(0.5)
+          ? batches[durable]?.offset ?? made.nextOffset
+          : 0;
+        const found = await run(
+          recover(placed, made.firstOffset, durableOffset),
+        );
         const expected = sparse(made, endOf(count));
-        assertRecovered(placed, found, made, count, expected, `${name}, seed ${seed}`);
+        assertRecovered(
+          placed,
+          found,
+          made,
+          count,
+          expected,
+          `${name}, seed ${seed}`,
+        );
         // The next one finds it in order.
         const before = writes(placed).length;
-        const again = await run(recover(placed, made.firstOffset, durableOffset));
+        const again = await run(
+          recover(placed, made.firstOffset, durableOffset),
+        );
         assertEquals(again.state, found.state);
         assertEquals(writes(placed).length, before);
       });
@@ -486,10 +579,20 @@ Deno.test("recoverSegment() ends at the same log when it crashes anywhere", asyn
       }
       for (const choice of ["none", "all", "random"] as const) {
         const left = placed.disk.crash(choice);
-        await place({ log: left.peek("/0.log"), index: left.peek("/0.index") }, async (next) => {
-          const found = await ways[1]!.run(recover(next, 0));
-          assertRecovered(next, found, made, 58, sparse(made, found.state.end), `${number}`);
-        });
+        await place(
+          { log: left.peek("/0.log"), index: left.peek("/0.index") },
+          async (next) => {
+            const found = await ways[1]!.run(recover(next, 0));
+            assertRecovered(
+              next,
+              found,
+              made,
+              58,
+              sparse(made, found.state.end),
+              `${number}`,
+            );
+          },
+        );
       }
     }).catch((error) => {
       // Files of a disk that lost its power cannot be closed.
@@ -503,7 +606,9 @@ Deno.test("recoverSegment() ends at the same log when it crashes anywhere", asyn
 Deno.test("recoverSegment() takes batches within a torn payload for nothing", async () => {
   // A log that holds the bytes of another one, with the same offsets.
   const inner = makeBatch(2, TIME + 5, [new Uint8Array(100).fill(1)]);
-  const made = make(0, [{ payloads: [100] }, { payloads: [concat([inner, inner])] }]);
+  const made = make(0, [{ payloads: [100] }, {
+    payloads: [concat([inner, inner])],
+  }]);
   const log = made.log.slice(0, -1);
   await place({ log, index: zeros(0) }, async (placed) => {
     const found = await ways[0]!.run(recover(placed, 0));

@@ -48,7 +48,10 @@ function* scanAll(
         const next = yield* scan.next(bound);
         if (!(next instanceof MessageBatch)) {
           stop = next;
-          assertEquals([scan.position, scan.offset], [stop.position, stop.offset]);
+          assertEquals([scan.position, scan.offset], [
+            stop.position,
+            stop.offset,
+          ]);
           break;
         }
         using batch = next;
@@ -69,7 +72,10 @@ function* scanAll(
 }
 
 /** What lies before a bound, by the list of what was made. */
-function before(made: Made, bound: number): { messages: Seen[]; stop: ScanStop } {
+function before(
+  made: Made,
+  bound: number,
+): { messages: Seen[]; stop: ScanStop } {
   const messages: Seen[] = [];
   let [position, offset] = [0, made.firstOffset];
   let reason: StopReason = "end";
@@ -79,7 +85,11 @@ function before(made: Made, bound: number): { messages: Seen[]; stop: ScanStop }
       break;
     }
     for (const [i, payload] of batch.payloads.entries()) {
-      messages.push({ offset: offset + i, timestamp: batch.timestamp, payload });
+      messages.push({
+        offset: offset + i,
+        timestamp: batch.timestamp,
+        payload,
+      });
     }
     position += batch.length;
     offset += batch.count;
@@ -87,7 +97,11 @@ function before(made: Made, bound: number): { messages: Seen[]; stop: ScanStop }
   return { messages, stop: { reason, position, offset } };
 }
 
-function assertSeen(found: readonly Seen[], expected: readonly Seen[], what: string): void {
+function assertSeen(
+  found: readonly Seen[],
+  expected: readonly Seen[],
+  what: string,
+): void {
   assertEquals(found.length, expected.length, what);
   for (const [i, { offset, timestamp, payload }] of expected.entries()) {
     const other = found[i]!;
@@ -108,7 +122,10 @@ function randomSegment(random: SeededRandom): Made {
   for (let total = 0; total < 6 * MIB && inits.length < 400;) {
     const count = 1 + random.below(random.chance(0.1) ? 200 : 4);
     const most = random.chance(0.8) ? 500 : largest;
-    const payloads = Array.from({ length: count }, () => random.below(most) >> random.below(4));
+    const payloads = Array.from(
+      { length: count },
+      () => random.below(most) >> random.below(4),
+    );
     timestamp += random.below(3);
     inits.push({ payloads, timestamp });
     total += payloads.reduce((sum, each) => sum + each, 300);
@@ -127,7 +144,11 @@ Deno.test("SegmentScan finds what a naive parse finds, whatever its blocks and b
       keepBad: random.chance(0.3),
       offset: made.firstOffset,
     };
-    const bounds = [random.below(made.log.length), random.below(made.log.length), made.log.length]
+    const bounds = [
+      random.below(made.log.length),
+      random.below(made.log.length),
+      made.log.length,
+    ]
       .sort((a, b) => a - b);
     const disk = { seed, readOffsetAlignment: [1, 512, 4096][seed % 3]! };
     const files = { log: made.log, index: zeros(0) };
@@ -136,7 +157,9 @@ Deno.test("SegmentScan finds what a naive parse finds, whatever its blocks and b
         files,
         async (placed) => {
           placed.disk.onOperation(({ kind }) =>
-            kind === "read" && name === "async" ? { latencyMs: random.below(3) } : undefined
+            kind === "read" && name === "async"
+              ? { latencyMs: random.below(3) }
+              : undefined
           );
           for (const used of [bounds.slice(0, 1), bounds]) {
             const what = `${name}, seed ${seed}, bounds ${used}`;
@@ -156,16 +179,29 @@ Deno.test("SegmentScan finds what a naive parse finds, whatever its blocks and b
 });
 
 Deno.test("SegmentScan reads batches that are larger than a block whole, each byte about once", async () => {
-  const made = makeSingles(5, [100, 20 * MIB, 200, 5 * MIB, 5 * MIB, 300, 9 * MIB]);
+  const made = makeSingles(5, [
+    100,
+    20 * MIB,
+    200,
+    5 * MIB,
+    5 * MIB,
+    300,
+    9 * MIB,
+  ]);
   for (const { name, run } of ways) {
     await place({ log: made.log, index: zeros(0) }, async (placed) => {
-      const found = await run(scanAll(placed, [made.log.length], { offset: 5 }));
+      const found = await run(
+        scanAll(placed, [made.log.length], { offset: 5 }),
+      );
       assertSeen(found.messages, before(made, made.log.length).messages, name);
       const bytes = placed.disk.trace.reduce(
         (sum, { kind, length }) => kind === "read" ? sum + (length ?? 0) : sum,
         0,
       );
-      assert(bytes < made.log.length + 256 * KIB, `${name}: ${bytes} of ${made.log.length}`);
+      assert(
+        bytes < made.log.length + 256 * KIB,
+        `${name}: ${bytes} of ${made.log.length}`,
+      );
     });
   }
 });
@@ -196,8 +232,15 @@ const FAULTS: readonly [StopReason, (bytes: DataView, at: number) => void][] = [
     const payload = at + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES;
     bytes.setUint8(payload, bytes.getUint8(payload) ^ 1);
   }],
-  ["batch checksum", (bytes, at) => bytes.setUint8(at + 24, bytes.getUint8(at + 24) ^ 1)],
-  ["zeros", (bytes, at) => new Uint8Array(bytes.buffer).fill(0, at, at + BATCH_HEADER_BYTES)],
+  [
+    "batch checksum",
+    (bytes, at) => bytes.setUint8(at + 24, bytes.getUint8(at + 24) ^ 1),
+  ],
+  [
+    "zeros",
+    (bytes, at) =>
+      new Uint8Array(bytes.buffer).fill(0, at, at + BATCH_HEADER_BYTES),
+  ],
 ];
 
 Deno.test("SegmentScan says why it stopped, and describes it", async () => {
@@ -208,7 +251,9 @@ Deno.test("SegmentScan says why it stopped, and describes it", async () => {
     spoil(new DataView(log.buffer), second!.position);
     for (const { run } of ways) {
       await place({ log, index: zeros(0) }, async (placed) => {
-        const { messages, stop } = await run(scanAll(placed, [log.length], { offset: 7 }));
+        const { messages, stop } = await run(
+          scanAll(placed, [log.length], { offset: 7 }),
+        );
         assertEquals(messages.length, 1);
         assertEquals(stop, { reason, position: second!.position, offset: 8 });
         const error = corruption("/0.log", stop);
@@ -225,7 +270,10 @@ Deno.test("SegmentScan refuses a first batch below minTimestamp", async () => {
     for (const { run } of ways) {
       const [first] = made.batches;
       const good = { minTimestamp: first!.timestamp };
-      assertEquals((await run(scanAll(placed, [made.log.length], good))).messages.length, 2);
+      assertEquals(
+        (await run(scanAll(placed, [made.log.length], good))).messages.length,
+        2,
+      );
       const late = { minTimestamp: first!.timestamp + 1 };
       const { stop } = await run(scanAll(placed, [made.log.length], late));
       assertEquals(stop, { reason: "timestamp", position: 0, offset: 0 });

@@ -87,6 +87,9 @@ function step(each: RepairStep): string {
   if (each.action === "replaceMeta") {
     return `write '${each.path}' again: the log starts at offset ${each.firstOffset}`;
   }
+  if (each.action === "createSegment") {
+    return `make an empty segment at offset ${each.firstOffset}, because none is left`;
+  }
   const loss = `${formatBytes(each.byteLength)}, ${
     formatCount(each.messages, "valid message")
   }`;
