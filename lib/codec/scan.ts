@@ -134,7 +134,7 @@ export class BatchScan {
 
   /** After `STOP.PARTIAL`: how many bytes from `end` would decide more, the batch if its header is there, else a header. Otherwise 0. */
   get neededBytes(): number {
-    return this.stop === STOP.PARTIAL ? this.#context[NEEDED]! : 0;
+    return this.#context[NEEDED]!;
   }
 
   /** Offset after the last message of the last valid batch, or the expected one if there is none. */
