@@ -44,7 +44,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![noise, sparse, batch, damaged, cut]
 }
 
-/// The length of the batch at the start of `bytes` if it ends after them and all that is there is plausible.
+/// The length of the batch at the start of `bytes` if it ends after them and all that is there is
+/// plausible.
 fn undecided(bytes: &[u8], offsets: &RangeInclusive<u64>) -> Option<u64> {
     let number = |at: usize, length: usize| -> u64 {
         bytes[at..at + length]
@@ -264,7 +265,8 @@ fn find_passes_over_sparse_data() {
     }
 }
 
-/// Headers, each of a batch with a frame of its own and the same frames after that: only the batch checksums are wrong.
+/// Headers, each of a batch with a frame of its own and the same frames after that: only the batch
+/// checksums are wrong.
 #[test]
 fn find_is_not_quadratic_in_headers_that_share_frames() {
     let (headers, frames) = (8_000, 80_000);
@@ -292,7 +294,8 @@ fn find_passes_over_further_batches_that_end_after_the_bytes() {
     let at_last = tail.len() - 48;
     tail[at_last + 36..at_last + 40].copy_from_slice(&1_000_000u32.to_le_bytes());
     let good = Batch::of(7, &[b"good"]).write();
-    // One more frame, whose header lies after the bytes, and so does not tell that the batch checksum is wrong.
+    // One more frame, whose header lies after the bytes, and so does not tell that the batch
+    // checksum is wrong.
     let length = |i: usize| (headers - i) * 304 + tail.len() + 1_000_000 + 48;
     let heads: Vec<u8> = (0..headers)
         .flat_map(|i| headed(i, (headers - i - 1) * 304, length(i), frames + 2))
@@ -302,7 +305,8 @@ fn find_passes_over_further_batches_that_end_after_the_bytes() {
     assert_eq!(found.beyond, Some((0, length(0) as u64)));
 }
 
-/// A batch header and the header of a first frame with a payload of some length, the checksums wrong.
+/// A batch header and the header of a first frame with a payload of some length, the checksums
+/// wrong.
 fn headed(base_offset: usize, payload_length: usize, batch_length: usize, count: u32) -> Vec<u8> {
     let mut batch = Batch::of(base_offset as u64, &[b""]).write();
     batch[32..40].copy_from_slice(&(batch_length as u64).to_le_bytes());
@@ -311,7 +315,8 @@ fn headed(base_offset: usize, payload_length: usize, batch_length: usize, count:
     batch
 }
 
-/// Batches, each in the payload of the one before, whose checksums are right but for those of the frames.
+/// Batches, each in the payload of the one before, whose checksums are right but for those of the
+/// frames.
 fn nested(count: usize) -> Vec<u8> {
     let mut bytes = vec![9; 2_000_000];
     let total = bytes.len() + count * 304;
