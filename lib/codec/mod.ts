@@ -1,6 +1,6 @@
 /**
- * The bytes of batches, frames, index entries, user headers and ids; laying out, sealing, scanning and finding in bulk by
- * native calls. No I/O.
+ * The bytes of batches, frames, index entries, user headers and ids; laying out, sealing, scanning
+ * and finding in bulk by native calls. No I/O.
  *
  * @module
  */

@@ -15,8 +15,8 @@ export interface SparseIndexEntry {
 }
 
 /**
- * Reads entry number `i` of a sparse index. A field above `Number.MAX_SAFE_INTEGER` is read inexactly, and
- * {@linkcode isPlausibleEntry} refuses the entry.
+ * Reads entry number `i` of a sparse index. A field above `Number.MAX_SAFE_INTEGER` is read
+ * inexactly, and {@linkcode isPlausibleEntry} refuses the entry.
  *
  * @throws {RangeError} If there is no such entry.
  */
@@ -36,8 +36,8 @@ export function readSparseEntry(
 /**
  * Writes entry number `i` of a sparse index.
  *
- * @throws {RangeError} If the bytes have no room for it, or a field is no integer from 0 to `Number.MAX_SAFE_INTEGER`.
- * Nothing was written then.
+ * @throws {RangeError} If the bytes have no room for it, or a field is no integer from 0 to
+ * `Number.MAX_SAFE_INTEGER`. Nothing was written then.
  */
 export function writeSparseEntry(
   bytes: Uint8Array,
@@ -58,10 +58,12 @@ export function writeSparseEntry(
 }
 
 /**
- * Tells whether an entry can be true, given the one before it, which is plausible: offset and position rise strictly, by
- * no more messages than fit into the bytes between, and the timestamp never falls (`docs/format.md`).
+ * Tells whether an entry can be true, given the one before it, which is plausible: offset and
+ * position rise strictly, by no more messages than fit into the bytes between, and the timestamp
+ * never falls (`docs/format.md`).
  *
- * @param before The entry before; `undefined` for the first one, before which there is no batch, or at least one.
+ * @param before The entry before; `undefined` for the first one, before which there is no batch, or
+ * at least one.
  */
 export function isPlausibleEntry(
   entry: SparseIndexEntry,

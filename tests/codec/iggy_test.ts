@@ -1,4 +1,7 @@
-/** Segments that a real Iggy server of the batch format wrote, against what it answered when polled for them. */
+/**
+ * Segments that a real Iggy server of the batch format wrote, against what it answered when polled
+ * for them.
+ */
 import { assert, assertEquals } from "@std/assert";
 import {
   BATCH_STOP,

@@ -1,8 +1,14 @@
-/** Segments that a real Iggy server of the batch format wrote, and what it answered when polled for them. */
+/**
+ * Segments that a real Iggy server of the batch format wrote, and what it answered when polled for
+ * them.
+ */
 import { ALL } from "../permissions.ts";
 import { iggyDirectory, type ServerMessage } from "./server.ts";
 
-/** A line of an `.ndjson`: what the server answered for a message. Ids and checksums are above 2^53, so they are texts. */
+/**
+ * A line of an `.ndjson`: what the server answered for a message. Ids and checksums are above 2^53,
+ * so they are texts.
+ */
 export interface BatchAnswer {
   header: ServerMessage["header"];
   payload_sha256: string;
@@ -32,7 +38,9 @@ export const BATCHES_SKIPPED: string = WITHOUT_BATCH_SEGMENTS
   ? ` (skipped: ${reason})`
   : "";
 
-/** Returns the directory of the segments of a name, and what the server answered for their messages. */
+/**
+ * Returns the directory of the segments of a name, and what the server answered for their messages.
+ */
 export function batchServerWrote(
   name: string,
 ): [source: URL, answers: BatchAnswer[]] {

@@ -37,7 +37,8 @@ fn batch_checksum(header: &[u8], checksums: &[u8]) -> u64 {
     XxHash3_64::oneshot(&hashed)
 }
 
-/// Makes the checksums of up to `count` batches from `at` right, as far as their lengths lead: chance alone never would.
+/// Makes the checksums of up to `count` batches from `at` right, as far as their lengths lead:
+/// chance alone never would.
 pub fn repair(bytes: &mut [u8], mut at: usize, count: u8) {
     for _ in 0..count {
         let Some(header) = bytes.get(at..at.saturating_add(HEADER)) else {

@@ -44,7 +44,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![noise, sparse, batch, damaged, cut]
 }
 
-/// The length of the batch at the start of `bytes` if it ends after them and all that is there is plausible.
+/// The length of the batch at the start of `bytes` if it ends after them and all that is there is
+/// plausible.
 fn undecided(bytes: &[u8], offsets: &RangeInclusive<u64>) -> Option<u64> {
     let number = |at: usize, length: usize| -> u64 {
         bytes[at..at + length]
@@ -264,7 +265,8 @@ fn find_passes_over_sparse_data() {
     }
 }
 
-/// Headers, each of a batch with a frame of its own and the same frames after that: only the batch checksums are wrong.
+/// Headers, each of a batch with a frame of its own and the same frames after that: only the batch
+/// checksums are wrong.
 #[test]
 fn find_is_not_quadratic_in_headers_that_share_frames() {
     let (headers, frames) = (8_000, 80_000);
@@ -274,11 +276,7 @@ fn find_is_not_quadratic_in_headers_that_share_frames() {
     let mut bytes = Vec::new();
     for i in 0..headers {
         let to_tail = (headers - i - 1) * 304;
-        let mut batch = Batch::of(i as u64, &[b""]).write();
-        batch[32..40].copy_from_slice(&((304 + to_tail + tail.len()) as u64).to_le_bytes());
-        batch[48..52].copy_from_slice(&(frames + 1).to_le_bytes());
-        batch[256 + 36..256 + 40].copy_from_slice(&(to_tail as u32).to_le_bytes());
-        bytes.extend(batch);
+        bytes.extend(headed(i, to_tail, 304 + to_tail + tail.len(), frames + 1));
     }
     bytes.extend(tail);
     let found = timed(&bytes);
@@ -286,7 +284,39 @@ fn find_is_not_quadratic_in_headers_that_share_frames() {
     assert!(found.beyond.is_some(), "it gave up");
 }
 
-/// Batches, each in the payload of the one before, whose checksums are right but for those of the frames.
+/// Once one is known to end after the bytes, the others cost nothing.
+#[test]
+fn find_passes_over_further_batches_that_end_after_the_bytes() {
+    let (headers, frames) = (2_000, 20_000);
+    let mut tail: Vec<u8> = (1..=frames)
+        .flat_map(|index| Frame::of(b"").write(index))
+        .collect();
+    let at_last = tail.len() - 48;
+    tail[at_last + 36..at_last + 40].copy_from_slice(&1_000_000u32.to_le_bytes());
+    let good = Batch::of(7, &[b"good"]).write();
+    // One more frame, whose header lies after the bytes, and so does not tell that the batch
+    // checksum is wrong.
+    let length = |i: usize| (headers - i) * 304 + tail.len() + 1_000_000 + 48;
+    let heads: Vec<u8> = (0..headers)
+        .flat_map(|i| headed(i, (headers - i - 1) * 304, length(i), frames + 2))
+        .collect();
+    let found = timed(&[&heads[..], &tail, &good].concat());
+    assert_eq!(found.valid, Some(heads.len() + tail.len()));
+    assert_eq!(found.beyond, Some((0, length(0) as u64)));
+}
+
+/// A batch header and the header of a first frame with a payload of some length, the checksums
+/// wrong.
+fn headed(base_offset: usize, payload_length: usize, batch_length: usize, count: u32) -> Vec<u8> {
+    let mut batch = Batch::of(base_offset as u64, &[b""]).write();
+    batch[32..40].copy_from_slice(&(batch_length as u64).to_le_bytes());
+    batch[48..52].copy_from_slice(&count.to_le_bytes());
+    batch[256 + 36..256 + 40].copy_from_slice(&(payload_length as u32).to_le_bytes());
+    batch
+}
+
+/// Batches, each in the payload of the one before, whose checksums are right but for those of the
+/// frames.
 fn nested(count: usize) -> Vec<u8> {
     let mut bytes = vec![9; 2_000_000];
     let total = bytes.len() + count * 304;

@@ -59,3 +59,17 @@ fn lay_refuses_lengths_beyond_the_source_and_the_maximum_and_writes_nothing() {
     assert_eq!(run(&[10, 20, 30], 0, 140, 0), None);
     assert_eq!(run(&[10, 20, 30], 0, 60, 0), Some(1));
 }
+
+#[test]
+fn lay_refuses_a_payload_above_its_maximum() {
+    let most = MAX_PAYLOAD_BYTES as usize;
+    let (source, mut bytes) = (vec![0; most + 1], vec![0; most + 100]);
+    let layout = Layout {
+        start: 0,
+        end: bytes.len(),
+        record_count: 0,
+    };
+    let mut count = |length| lay(&source, &[length], &mut bytes, layout).map(|laid| laid.count);
+    assert_eq!(count(MAX_PAYLOAD_BYTES), Some(1));
+    assert_eq!(count(MAX_PAYLOAD_BYTES + 1), None);
+}

@@ -1,4 +1,5 @@
-//! Properties against a writer that is as plain as the format's tables, and against Apache Iggy's own decoder.
+//! Properties against a writer that is as plain as the format's tables, and against Apache Iggy's
+//! own decoder.
 
 mod find;
 mod lay;

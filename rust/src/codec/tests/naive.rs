@@ -1,4 +1,5 @@
-//! A plain writer of batches, and a judge of them: Apache Iggy's decoder with the rules that it leaves out.
+//! A plain writer of batches, and a judge of them: Apache Iggy's decoder with the rules that it
+//! leaves out.
 
 use iggy_binary_protocol::batch::decode_batch_slice;
 use twox_hash::XxHash3_64;

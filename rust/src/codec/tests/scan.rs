@@ -153,7 +153,8 @@ proptest! {
         }
     }
 
-    /// Every change of a header that makes Iggy refuse the batch makes a scan refuse it, and the other way round.
+    /// Every change of a header that makes Iggy refuse the batch makes a scan refuse it, and the
+    /// other way round.
     #[test]
     fn scan_agrees_with_iggy_about_any_changed_header(
         batches in batches(), at in 0usize..304, value in any::<u8>(), is_repaired in any::<bool>(),
@@ -263,7 +264,8 @@ fn scan_calls_every_truncation_partial_and_says_what_it_needs() {
     }
 }
 
-/// Changes bytes of a batch with one frame of 10 bytes, or of that with a producer, and returns why a scan stopped.
+/// Changes bytes of a batch with one frame of 10 bytes, or of that with a producer, and returns why
+/// a scan stopped.
 fn stop_with(changes: &[(usize, &[u8])]) -> (Stop, u64) {
     let mut bytes = Batch::of(5, &[&[1; 10], &[2; 10]]).write();
     for (at, change) in changes {

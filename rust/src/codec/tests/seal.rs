@@ -43,7 +43,8 @@ fn run(start: usize, count: usize) -> Run {
     }
 }
 
-/// Lays out batches with rubbish in the room for headers, and their records at the end of the block.
+/// Lays out batches with rubbish in the room for headers, and their records at the end of the
+/// block.
 fn laid_out(start: usize, batches: &[Vec<Message>], room: usize) -> (Vec<u8>, usize) {
     let (mut bytes, mut words) = (vec![0xee; start], Vec::new());
     for batch in batches {
