@@ -92,6 +92,8 @@ export class Log implements AsyncDisposable, Disposable {
   readonly #opened: OpenedLog;
   readonly #appender: Appender;
   #sealed: SealedSegment[];
+  /** Segments that were truncated away and may still be on the disk, because removing them failed. */
+  #removing: SealedSegment[] = [];
   /** Wakes tails when messages were written or became durable, and at the end. */
   readonly #changed = new Wakeup();
   /** Whether closing is over: nothing more will be written. */
@@ -600,16 +602,16 @@ export class Log implements AsyncDisposable, Disposable {
   *#truncateBefore(offset: number): Task<number> {
     const count =
       this.#sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
-    if (count === 0) return this.firstOffset;
-    const removed = this.#sealed.slice(0, count);
-    this.#sealed = this.#sealed.slice(count);
+    this.#removing.push(...this.#sealed.splice(0, count));
+    if (this.#removing.length === 0) return this.firstOffset;
     yield* removeSegments(
       this.#options.storage,
       this.path,
       this.#opened.meta,
-      removed,
+      this.#removing,
       this.firstOffset,
     );
+    this.#removing = [];
     return this.firstOffset;
   }
 

@@ -4,18 +4,18 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import {
-  BATCH_STOP,
   batchBaseOffsetAt,
   batchLengthAt,
   BatchScan,
   batchTimestampAt,
   findBatch,
+  INDEX_ENTRY_BYTES,
+  type IndexEntry,
   isPlausibleEntry,
   type Message,
   readFrame,
-  readSparseEntry,
-  SPARSE_INDEX_ENTRY_BYTES,
-  type SparseIndexEntry,
+  readIndexEntry,
+  STOP,
 } from "../../lib/codec/mod.ts";
 import {
   type BatchAnswer,
@@ -43,7 +43,7 @@ for (const [name, count] of [["small", 170], ["rotated", 2200]] as const) {
         assertEquals(first, next);
         const bytes = Deno.readFileSync(new URL(log, directory));
         scan.run(bytes, 0, first, timestamp);
-        assertEquals([scan.stop, scan.end], [BATCH_STOP.END, bytes.length]);
+        assertEquals([scan.stop, scan.end], [STOP.END, bytes.length]);
         for (let batch = 0; batch < scan.batchCount; batch++) {
           const batchStart = scan.batchStarts[batch]!;
           const end = batch + 1 < scan.batchCount
@@ -88,10 +88,10 @@ async function assertAnswered(
 
 /** Asserts that every entry is plausible and leads to its batch. */
 function assertIndex(index: Uint8Array, log: Uint8Array<ArrayBuffer>): void {
-  let before: SparseIndexEntry | undefined;
-  assertEquals(index.length % SPARSE_INDEX_ENTRY_BYTES, 0);
-  for (let i = 0; i < index.length / SPARSE_INDEX_ENTRY_BYTES; i++) {
-    const entry = readSparseEntry(index, i);
+  let before: IndexEntry | undefined;
+  assertEquals(index.length % INDEX_ENTRY_BYTES, 0);
+  for (let i = 0; i < index.length / INDEX_ENTRY_BYTES; i++) {
+    const entry = readIndexEntry(index, i);
     assert(isPlausibleEntry(entry, before));
     const { offset, timestamp, position } = entry;
     assertEquals(batchBaseOffsetAt(log, position), offset);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { BATCH_STOP as STOP, BatchScan } from "../../lib/codec/mod.ts";
+import { BatchScan, STOP } from "../../lib/codec/mod.ts";
 import {
   batchOf,
   counting,

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
-  BATCH_STOP,
   BatchScan,
   MAX_PAYLOAD_BYTES,
   putFrameId,
@@ -11,6 +10,7 @@ import {
   RECORD_BYTES,
   seal,
   type SealRun,
+  STOP,
 } from "../../lib/codec/mod.ts";
 import { type Block, type BlockMessage, laidOut } from "./block.ts";
 import { counting, joined, parsedBatch, TIME, writtenBatch } from "./naive.ts";
@@ -81,7 +81,7 @@ Deno.test("seal() writes what a naive writer writes, which a scan and a naive pa
       const scan = new BatchScan();
       assertEquals(scan.run(bytes.subarray(0, end), start, 40), count);
       assertEquals([scan.stop, scan.nextOffset], [
-        BATCH_STOP.END,
+        STOP.END,
         40 + count,
       ]);
       expected.forEach((batch, i) => {

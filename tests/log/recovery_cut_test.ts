@@ -136,14 +136,15 @@ Deno.test("Log.open() syncs log and index before it believes them", () =>
   }));
 
 Deno.test("Log.open() syncs the sealed segments of an imported log before it believes them", () => {
-  const files = filesOf(make(0, [10, 20]), make(2, [5]));
-  delete files[INDEX];
+  const files = filesOf(make(0, [10]), make(1, [10, 20]), make(3, [5]));
+  const name = segment(1);
+  delete files[`${name}.index`];
   // A log with `meta` is Basalt's, which synced its sealed segments.
   delete files["meta"];
   return on(files, (place) => {
     withLog(place, () => {
-      const done = before(place.storage, "read", `/log/${LOG}`);
-      assert(done.includes(`sync /log/${LOG} full`), done.join());
+      const done = before(place.storage, "read", `/log/${name}.log`);
+      assert(done.includes(`sync /log/${name}.log full`), done.join());
     });
   });
 });

@@ -5,7 +5,7 @@ import {
   indexTimestamp,
   readIndexEntry,
   writeIndexEntry,
-} from "../../../lib/codec/mod.ts";
+} from "../../../lib/codec/legacy/mod.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 

@@ -9,7 +9,7 @@ import {
   readMessage,
   timestampAt,
   userHeadersLengthAt,
-} from "../../../lib/codec/mod.ts";
+} from "../../../lib/codec/legacy/mod.ts";
 import { counting, joined, TIME, written } from "./naive.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { spread, type SpreadRun } from "../../../lib/codec/mod.ts";
+import { spread, type SpreadRun } from "../../../lib/codec/legacy/mod.ts";
 
 Deno.test("spread() lays out what a naive writer lays out, as much as fits", () => {
   fc.assert(

@@ -2,11 +2,13 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   MessageScan,
-  RECORD_ID_GIVEN,
-  RECORD_ORIGIN_GIVEN,
   stamp,
   type StampRun,
   STOP,
+} from "../../../lib/codec/legacy/mod.ts";
+import {
+  RECORD_ID_GIVEN,
+  RECORD_ORIGIN_GIVEN,
 } from "../../../lib/codec/mod.ts";
 import { joined, parsed, TIME, written } from "./naive.ts";
 

@@ -1,17 +1,19 @@
 /** The vectors of the format. */
 import { assertEquals } from "@std/assert";
 import {
-  encodeUserHeaders,
   MessageScan,
-  parseUuid,
   putId,
   putOriginTimestamp,
   readIndexEntry,
   readMessage,
-  RECORD_ID_GIVEN,
-  RECORD_ORIGIN_GIVEN,
   stamp,
   STOP,
+} from "../../../lib/codec/legacy/mod.ts";
+import {
+  encodeUserHeaders,
+  parseUuid,
+  RECORD_ID_GIVEN,
+  RECORD_ORIGIN_GIVEN,
 } from "../../../lib/codec/mod.ts";
 import { counting, joined, TIME } from "./naive.ts";
 import { xxh3 } from "../xxh3.ts";

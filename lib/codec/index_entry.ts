@@ -2,10 +2,10 @@ import { check } from "./_checks.ts";
 import { BATCH_HEADER_BYTES, FRAME_HEADER_BYTES } from "./header.ts";
 
 /** Bytes of an entry of a sparse index. */
-export const SPARSE_INDEX_ENTRY_BYTES = 24;
+export const INDEX_ENTRY_BYTES = 24;
 
 /** What a sparse index says of a batch. */
-export interface SparseIndexEntry {
+export interface IndexEntry {
   /** Offset of the first message of the batch. */
   readonly offset: number;
   /** Append time of the batch, in microseconds since the Unix epoch. */
@@ -20,12 +20,12 @@ export interface SparseIndexEntry {
  *
  * @throws {RangeError} If there is no such entry.
  */
-export function readSparseEntry(
+export function readIndexEntry(
   bytes: Uint8Array,
   i: number,
-): SparseIndexEntry {
+): IndexEntry {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const at = i * SPARSE_INDEX_ENTRY_BYTES;
+  const at = i * INDEX_ENTRY_BYTES;
   return {
     offset: uint64(view, at),
     timestamp: uint64(view, at + 8),
@@ -39,10 +39,10 @@ export function readSparseEntry(
  * @throws {RangeError} If the bytes have no room for it, or a field is no integer from 0 to
  * `Number.MAX_SAFE_INTEGER`. Nothing was written then.
  */
-export function writeSparseEntry(
+export function writeIndexEntry(
   bytes: Uint8Array,
   i: number,
-  entry: SparseIndexEntry,
+  entry: IndexEntry,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { offset, timestamp, position } = entry;
@@ -50,7 +50,7 @@ export function writeSparseEntry(
   check(task, "offset", offset, Number.MAX_SAFE_INTEGER);
   check(task, "timestamp", timestamp, Number.MAX_SAFE_INTEGER);
   check(task, "position", position, Number.MAX_SAFE_INTEGER);
-  const at = i * SPARSE_INDEX_ENTRY_BYTES;
+  const at = i * INDEX_ENTRY_BYTES;
   // The last field first: it fails where there is no room.
   putUint64(view, at + 16, position);
   putUint64(view, at + 8, timestamp);
@@ -66,8 +66,8 @@ export function writeSparseEntry(
  * at least one.
  */
 export function isPlausibleEntry(
-  entry: SparseIndexEntry,
-  before: SparseIndexEntry | undefined,
+  entry: IndexEntry,
+  before: IndexEntry | undefined,
 ): boolean {
   const { offset, timestamp, position } = entry;
   const areSafe = Number.isSafeInteger(offset) && offset >= 0 &&
