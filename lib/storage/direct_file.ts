@@ -487,8 +487,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   closeSync(): void {
     if (this.#closed) return;
     this.#closing ??= Promise.resolve();
+    this.settleSync();
     // A batch has a sync that follows its writes; else nothing starts any more.
-    while (this.#operations.counters.inFlight > 0) this.settleSync();
+    this.settleSync();
     this.#end();
   }
 
