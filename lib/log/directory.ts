@@ -233,6 +233,7 @@ export function* removeSegments(
   const count = sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
   if (count === 0) return 0;
   const first = sealed[count - 1]!.nextOffset;
+  yield* meta.refuseReplaced();
   if (first > meta.firstOffset) yield* meta.setFirstOffset(first);
   const files = sealed.slice(0, count).flatMap(({ firstOffset }) =>
     filesOf({ firstOffset, log: true, index: true })

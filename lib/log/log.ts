@@ -528,6 +528,7 @@ export class Log implements AsyncDisposable, Disposable {
 
   *#next(firstOffset: number): Task<ActiveSegment> {
     try {
+      yield* this.#opened.meta.refuseReplaced();
       const files = yield* createSegment(
         this.#options.storage,
         this.path,

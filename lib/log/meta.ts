@@ -186,7 +186,7 @@ export function* openMeta(
   place: LogPlace,
   known?: MetaRecord,
 ): Task<LogMeta> {
-  const { storage, dir, pool } = place;
+  const { storage, dir } = place;
   let record = known ?? (yield* readMeta(place));
   const options = { write: true };
   let file = yield* storage.open(metaPath(dir), options);
@@ -197,7 +197,7 @@ export function* openMeta(
       record = yield* readMeta(place);
       file = yield* storage.open(metaPath(dir), options);
     }
-    return new LogMeta(file, pool, record!);
+    return new LogMeta(place, file, record!);
   } catch (error) {
     yield* file.close();
     throw error;
@@ -206,14 +206,14 @@ export function* openMeta(
 
 /** Holds the `meta` of a log that is open for writing. */
 export class LogMeta {
+  readonly #place: LogPlace;
   readonly #file: TaskFile;
-  readonly #pool: BufferPool;
   #record: MetaRecord;
 
   /** @internal Use {@linkcode openMeta}. */
-  constructor(file: TaskFile, pool: BufferPool, record: MetaRecord) {
+  constructor(place: LogPlace, file: TaskFile, record: MetaRecord) {
+    this.#place = place;
     this.#file = file;
-    this.#pool = pool;
     this.#record = record;
   }
 
@@ -235,11 +235,31 @@ export class LogMeta {
   *setFirstOffset(firstOffset: number): Task<void> {
     const { slotBytes, sequence } = this.#record;
     const next = { ...this.#record, firstOffset, sequence: sequence + 1 };
-    using block = yield* acquire(this.#pool, slotBytes, { zeroed: true });
+    using block = yield* acquire(this.#place.pool, slotBytes, { zeroed: true });
     encodeSlot(block.bytes, next);
     const position = next.sequence % 2 * slotBytes;
     yield* writeBlock(this.#file, block, position, slotBytes);
     this.#record = next;
+  }
+
+  /**
+   * Refuses a path that leads to another log by now: names must not be made or removed there.
+   *
+   * `docs/format.md#open-directory`
+   *
+   * @throws {Deno.errors.BadResource} If the directory was moved or replaced.
+   */
+  *refuseReplaced(): Task<void> {
+    const { dir } = this.#place;
+    const found = yield* readMeta(this.#place);
+    if (found?.identity === this.identity) return;
+    throw new Deno.errors.BadResource(
+      `Cannot go on writing log '${dir}': the directory was moved or replaced, ${
+        found === undefined
+          ? "no log is there"
+          : `the log there has identity ${found.identity}`
+      }`,
+    );
   }
 
   /** Closes the file. */

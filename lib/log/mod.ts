@@ -22,6 +22,7 @@ export type {
   TailOptions,
 } from "./following.ts";
 export { LogReader } from "./log_reader.ts";
+export type { LogReadOptions } from "./log_reader.ts";
 export type { LogStats } from "./log_stats.ts";
 export type { LogIdentity, MetaRecord } from "./meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";

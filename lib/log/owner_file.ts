@@ -126,14 +126,15 @@ export function* prepareOwnerFile(
 
 /** Gives a prepared owner file its name, which is durable when the directory is synced. */
 export function* nameOwnerFile(
-  { storage, dir }: LogPlace,
+  place: LogPlace,
   { record, block }: PreparedOwnerFile,
 ): Task<OwnerFile> {
+  const { storage, dir } = place;
   const path = ownerPath(dir);
   try {
     yield* nameFile(storage, path);
     const file = yield* storage.open(path, { write: true });
-    return new OwnerFile(storage, dir, file, block, record);
+    return new OwnerFile(place, file, block, record);
   } catch (error) {
     block.drop();
     throw error;
@@ -169,8 +170,7 @@ function encode(bytes: Uint8Array, record: OwnerRecord): void {
 
 /** Holds the owner file of a log that this process writes. */
 export class OwnerFile {
-  readonly #storage: TaskStorage;
-  readonly #dir: string;
+  readonly #place: LogPlace;
   readonly #file: TaskFile;
   /** Leased for the writer's life, so that publishing never waits for memory. */
   readonly #block: PooledBuffer;
@@ -178,14 +178,12 @@ export class OwnerFile {
 
   /** @internal Use {@linkcode createOwnerFile}. */
   constructor(
-    storage: TaskStorage,
-    dir: string,
+    place: LogPlace,
     file: TaskFile,
     block: PooledBuffer,
     record: OwnerRecord,
   ) {
-    this.#storage = storage;
-    this.#dir = dir;
+    this.#place = place;
     this.#file = file;
     this.#block = block;
     this.#record = record;
@@ -210,11 +208,27 @@ export class OwnerFile {
     this.#record = record;
   }
 
-  /** Removes the file, durably: the log is closed. */
+  /**
+   * Removes the file, durably: the log is closed.
+   *
+   * @throws {Deno.errors.BadResource} If the file of another opening has its name: the directory
+   * was moved or replaced.
+   */
   *remove(): Task<void> {
+    const { storage, dir } = this.#place;
+    const { path } = this.#file;
     yield* this.close();
-    yield* this.#storage.remove(this.#file.path);
-    yield* this.#storage.syncDirectory(this.#dir);
+    const found = yield* readOwnerFile(this.#place);
+    const { identity, generation } = this.#record;
+    const isOther = typeof found === "object" &&
+      (found.identity !== identity || found.generation !== generation);
+    if (isOther) {
+      throw new Deno.errors.BadResource(
+        `Cannot remove '${path}' as it is the owner file of another opening: '${dir}' was moved or replaced`,
+      );
+    }
+    yield* storage.remove(path);
+    yield* storage.syncDirectory(dir);
   }
 
   /** Leaves the file: the next opening recovers the log. */

@@ -69,11 +69,11 @@ export interface RepairOptions extends LogReaderOptions {
  * const dir = Deno.makeTempDirSync();
  * {
  *   await using log = await Log.open(dir);
- *   for (const text of ["one", "two", "three"]) log.append(text);
+ *   for (const text of ["one", "two", "three"]) log.appendBatch([text]);
  * }
  * const path = `${dir}/00000000000000000000.log`;
  * const bytes = Deno.readFileSync(path);
- * bytes.set([0], 67 + 64); // the first byte of "two"
+ * bytes.set([0], 307 + 256 + 48); // the first byte of "two"
  * Deno.writeFileSync(path, bytes);
  *
  * const plan = await planRepair(dir);

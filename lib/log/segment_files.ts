@@ -15,13 +15,13 @@ export function* openSegment(
   options: { write: boolean },
 ): Task<SegmentFiles> {
   const path = segmentPath(dir, firstOffset, "index");
-  const log = yield* storage.open(
+  const log = yield* storage.openNow(
     segmentPath(dir, firstOffset, "log"),
     options,
   );
   try {
     if (options.write) {
-      return { log, index: yield* storage.open(path, options) };
+      return { log, index: yield* storage.openNow(path, options) };
     }
     const index = (yield* openIfThere(storage, path)) ??
       (yield* openInMemory(storage, path));
@@ -43,7 +43,7 @@ export function* openIfThere(
   path: string,
 ): Task<TaskFile | undefined> {
   try {
-    return yield* storage.open(path);
+    return yield* storage.openNow(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

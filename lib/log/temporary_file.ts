@@ -30,18 +30,18 @@ export function* prepareFile<T>(
 
 /** Gives a prepared file its name, which is durable when the directory is synced. */
 export function* nameFile(storage: TaskStorage, path: string): Task<void> {
-  yield* storage.rename(path + TEMPORARY_SUFFIX, path);
+  yield* storage.renameNow(path + TEMPORARY_SUFFIX, path);
 }
 
 function* openNew(storage: TaskStorage, path: string): Task<TaskFile> {
   const options = { write: true, createNew: true };
   try {
-    return yield* storage.open(path, options);
+    return yield* storage.openNow(path, options);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
-  yield* storage.remove(path);
-  return yield* storage.open(path, options);
+  yield* storage.removeNow(path);
+  return yield* storage.openNow(path, options);
 }
 
 /**
@@ -52,7 +52,7 @@ export function* removeQuietly(
   path: string,
 ): Task<void> {
   try {
-    yield* storage.remove(path);
+    yield* storage.removeNow(path);
   } catch {
     // The next opening removes it.
   }

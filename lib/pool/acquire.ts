@@ -1,16 +1,26 @@
 import { step, type Task } from "../base/mod.ts";
 import type { AcquireOptions } from "./options.ts";
 import type { BufferPool } from "./pool.ts";
+import { PoolLimit } from "./pool_limit.ts";
 import type { PooledBuffer } from "./pooled_buffer.ts";
 
-/** Leases memory as a task; the blocking version never waits, so that it needs no `signal`. */
-export function acquire(
+/**
+ * Leases memory as a task: at once where there is room, so that no step is needed. At the limit it waits as
+ * {@linkcode BufferPool.acquire} does; the blocking version never waits.
+ */
+export function* acquire(
   pool: BufferPool,
   bytes: number,
   options?: AcquireOptions,
 ): Task<PooledBuffer> {
-  return step(
-    () => pool.acquire(bytes, options),
-    () => pool.acquireSync(bytes, options),
-  );
+  options?.signal?.throwIfAborted();
+  try {
+    return pool.acquireSync(bytes, options);
+  } catch (error) {
+    if (!(error instanceof PoolLimit)) throw error;
+    const refuse = (): never => {
+      throw error;
+    };
+    return yield* step(() => pool.acquire(bytes, options), refuse, "acquire");
+  }
 }

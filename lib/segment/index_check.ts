@@ -4,7 +4,7 @@ import {
   type IndexEntry,
   readIndexEntry,
 } from "../codec/mod.ts";
-import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
+import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 import type { MessageBatch } from "./message_batch.ts";
@@ -50,15 +50,14 @@ export class IndexCheck implements Disposable {
 
   private constructor(
     index: TaskFile,
-    pool: BufferPool,
     size: number,
+    buffer: PooledBuffer,
     { isOpen }: IndexCheckOptions,
   ) {
     this.#index = index;
     this.#count = Math.floor(size / INDEX_ENTRY_BYTES);
+    this.#buffer = buffer;
     this.#isOpen = isOpen;
-    const unit = index.capabilities.readOffsetAlignment;
-    this.#buffer = pool.acquireSync(roundUp(BLOCK_BYTES + unit, unit));
   }
 
   /** Starts a check at the first entry. */
@@ -67,7 +66,10 @@ export class IndexCheck implements Disposable {
     pool: BufferPool,
     options: IndexCheckOptions,
   ): Task<IndexCheck> {
-    return new IndexCheck(index, pool, yield* index.size(), options);
+    const unit = index.capabilities.readOffsetAlignment;
+    const size = yield* index.size();
+    const buffer = yield* acquire(pool, roundUp(BLOCK_BYTES + unit, unit));
+    return new IndexCheck(index, size, buffer, options);
   }
 
   /** Returns the entries up to the end of these messages that are wrong, in runs. */

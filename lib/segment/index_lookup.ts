@@ -47,13 +47,13 @@ export class IndexLookup implements Disposable {
     pool: BufferPool,
     firstOffset: number,
     size: number,
+    buffer: PooledBuffer,
   ) {
     this.#file = file;
     this.#pool = pool;
     this.#firstOffset = firstOffset;
     this.count = Math.floor(size / INDEX_ENTRY_BYTES);
-    const unit = file.capabilities.readOffsetAlignment;
-    this.#buffer = pool.acquireSync(roundUp(SEARCH_BYTES + unit, unit));
+    this.#buffer = buffer;
   }
 
   /** Opens the index of the segment that begins at `firstOffset`. */
@@ -62,7 +62,10 @@ export class IndexLookup implements Disposable {
     pool: BufferPool,
     firstOffset: number,
   ): Task<IndexLookup> {
-    return new IndexLookup(file, pool, firstOffset, yield* file.size());
+    const unit = file.capabilities.readOffsetAlignment;
+    const size = yield* file.size();
+    const buffer = yield* acquire(pool, roundUp(SEARCH_BYTES + unit, unit));
+    return new IndexLookup(file, pool, firstOffset, size, buffer);
   }
 
   /**

@@ -85,8 +85,8 @@ export interface RecoveryOptions extends SegmentFiles {
   durableOffset: number;
   /** Called before anything is changed: a crash after this must be recovered from, too. */
   begin(): Task<void>;
-  /** Copies the bytes `[from, to)` of the log elsewhere, durably, before they are cut. */
-  keep(from: number, to: number): Task<void>;
+  /** Copies the bytes `[from, to)` of the log elsewhere, durably, before they are cut because of `stop`. */
+  keep(from: number, to: number, stop: ScanStop): Task<void>;
 }
 
 /** The state of a segment after recovery, and what was done. */
@@ -375,7 +375,7 @@ class Recovery {
     if (end < this.#size || trustedEnd < indexSize || missing.length > 0) {
       yield* this.#options.begin();
     }
-    if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd);
+    if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd, stop);
     // The index first: no entry may ever describe what is not there any more.
     yield* cut(index, trustedEnd, indexSize);
     yield* cut(log, end, this.#size);

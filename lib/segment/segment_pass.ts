@@ -158,9 +158,10 @@ export class SegmentPass {
       const { offset, position } = known;
       return { offset, position, entry: undefined };
     }
+    const end = this.#options.bound?.() ?? Infinity;
     using lookup = yield* IndexLookup.open(index, pool, firstOffset);
-    const found = yield* lookup.findLast(({ offset, timestamp }) =>
-      offset <= from || timestamp < since
+    const found = yield* lookup.findLast(({ offset, timestamp, position }) =>
+      position < end && (offset <= from || timestamp < since)
     );
     // At the beginning there is nothing to prove.
     if (found === undefined || found.entry.position === 0) {

@@ -1,9 +1,14 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import { type Durability, type StorageFile, TaskFile } from "../storage/mod.ts";
+import {
+  copyRange,
+  type Durability,
+  type StorageFile,
+  TaskFile,
+} from "../storage/mod.ts";
 import { checkSegment } from "./checks.ts";
 import { corruption } from "./segment_scan.ts";
-import { MAX_SEGMENT_BYTES } from "./layout.ts";
+import { MAX_SEGMENT_BYTES, roundDown } from "./layout.ts";
 import { recoverSegment, type RecoveryReport } from "./recovery.ts";
 import { sealedState } from "./sealed.ts";
 import {
@@ -27,6 +32,11 @@ export interface SegmentWriterOptions {
    * closed, and a torn tail may be cut. Without it, a segment that was not closed is refused.
    */
   owner?: StorageFile;
+  /**
+   * An empty file, open for reading and writing, that takes what recovery cuts, unless that is zeros; it stays the
+   * caller's. Without it, such a torn tail is refused.
+   */
+  cut?: StorageFile;
   /** The offset of the first message: the number in the files' name. */
   firstOffset: number;
   /** Where blocks come from. @default {BufferPool.default()} */
@@ -158,13 +168,11 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       firstOffset,
       durableOffset: 0,
       *begin(): Task<void> {},
-      // There is no place beside the segment to keep them in: it is refused.
-      *keep(position): Task<void> {
-        throw corruption(options.log.path, {
-          reason: "partial",
-          position,
-          offset: firstOffset,
-        });
+      *keep(from, to, stop): Task<void> {
+        const { cut, log } = options;
+        if (cut === undefined) throw corruption(log.path, stop);
+        const start = roundDown(from, log.capabilities.physicalBlock);
+        yield* copyRange(files.log, new TaskFile(cut), pool, start, to);
       },
     });
     return new SegmentWriter(options, files, state, report);

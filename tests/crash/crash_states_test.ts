@@ -2,10 +2,26 @@
 import { assert } from "@std/assert";
 import { ALL, FILES } from "../permissions.ts";
 import { type Counts, Enumeration } from "./enumeration.ts";
-import { preparing, type Setting, small, STEPS } from "./scenario.ts";
+import {
+  INDEXED,
+  LONG as MANY_MIB,
+  preparing,
+  type Setting,
+  small,
+  type Step,
+  STEPS,
+} from "./scenario.ts";
 
 /** All sequences of so many steps, with all subsets of so many unsynced units. */
-type Run = readonly [setting: Setting, depth: number, exhaustiveUnits: number];
+type Run = readonly [
+  setting: Setting,
+  depth: number,
+  exhaustiveUnits: number,
+  steps?: readonly Step[],
+];
+
+/** The steps of a log whose every image is large. */
+const FEW: readonly Step[] = ["roll", "flush durable", "close", "reopen"];
 
 const LARGE = 4096;
 const SMALL = 512;
@@ -23,6 +39,8 @@ const RUNS: readonly Run[] = wanted <= 100_000
     [preparing(LARGE), 4, 12],
     [preparing(SMALL), 3, 5],
     [preparing(LARGE, true), 3, 12],
+    [INDEXED, 2, 3, FEW],
+    [MANY_MIB, 2, 2, FEW],
   ]
   : [
     [small(LARGE), 5, 12],
@@ -32,12 +50,14 @@ const RUNS: readonly Run[] = wanted <= 100_000
     [preparing(SMALL), 4, 6],
     [preparing(LARGE, true), 4, 12],
     [preparing(SMALL, true), 3, 6],
+    [INDEXED, 3, 6, FEW],
+    [MANY_MIB, 3, 4, FEW],
   ];
 
 let images = 0;
 
 // A run without files repeats nothing that needs none and takes minutes.
-for (const [setting, depth, exhaustiveUnits] of RUNS) {
+for (const [setting, depth, exhaustiveUnits, steps = STEPS] of RUNS) {
   Deno.test({
     name:
       `every crash state, ${setting.name}, up to ${depth} steps, all subsets of ${exhaustiveUnits} unsynced units`,
@@ -47,7 +67,7 @@ for (const [setting, depth, exhaustiveUnits] of RUNS) {
       const began = performance.now();
       const enumeration = new Enumeration({
         setting,
-        steps: STEPS,
+        steps,
         depth,
         exhaustiveUnits,
         seed,

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { assertEquals } from "@std/assert";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
 import { hashDigits, hashText, NO_HASH } from "../../lib/testing/state_hash.ts";
+import { payload } from "../log/support.ts";
 import { checkFiles, checkLog } from "./check.ts";
 import { type CrashState, replayCommand } from "./crash_state.ts";
 import type { Mutant } from "./mutants.ts";
 import {
-  appendSingle,
   type Expected,
   type Message,
   openOn,
@@ -318,7 +319,7 @@ export class Enumeration {
     }
   }
 
-  /** Appends what was lost in the same sizes, crashes, and looks again. */
+  /** Appends what was lost in batches of the same sizes, so that what is left of it would fit on; crashes, and looks again. */
   #goOn(
     disk: SimulatedDisk,
     expected: Expected,
@@ -327,10 +328,9 @@ export class Enumeration {
   ): void {
     const { messages } = expected;
     const { nextOffset, firstOffset } = log;
-    const lost = messages.slice(nextOffset);
-    const lengths = lost.length > 0 ? lost : [{ length: 37 }];
+    const lost = batchesOf(messages.slice(nextOffset));
     const now: Message[] = messages.slice(0, nextOffset);
-    tell(storage, "append singles");
+    tell(storage, "flush");
     const crash = (choice: "none" | "all" | "random") => {
       const left = disk.crashState(choice);
       const expectedNow = {
@@ -343,8 +343,15 @@ export class Enumeration {
       this.counts.images++;
       this.#reopen(left, expectedNow);
     };
-    for (const [i, { length }] of lengths.entries()) {
-      now.push(appendSingle(log, SALTS[1]!, length));
+    for (const [i, lengths] of lost.entries()) {
+      const next = now.length;
+      const payloads = lengths.map((length, i) =>
+        payload(SALTS[1]! + next + i, length)
+      );
+      assertEquals(log.appendBatch(payloads), next, "the next offset");
+      for (const [i, length] of lengths.entries()) {
+        now.push({ salt: SALTS[1]!, length, begins: i === 0 });
+      }
       // The first is acknowledged by itself, where what was lost may lie behind it.
       if (i === 0) {
         log.flushSync();
@@ -369,6 +376,17 @@ export class Enumeration {
     }
     checkFiles(left);
   }
+}
+
+/** The lengths of the messages of each batch; of one small batch if there are none. */
+function batchesOf(messages: readonly Message[]): number[][] {
+  if (messages.length === 0) return [[37]];
+  const batches: number[][] = [];
+  for (const { length, begins } of messages) {
+    if (begins || batches.length === 0) batches.push([]);
+    batches.at(-1)!.push(length);
+  }
+  return batches;
 }
 
 /** All subsets of so many units. */

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptSegment, Log } from "@basalt/io";
 import { canMount } from "../machine.ts";
 import { FILES } from "../permissions.ts";
-import { at, DiskPlace, payload, segment } from "../log/support.ts";
+import { at, DiskPlace, HEADER, payload, segment } from "../log/support.ts";
 import { runScript } from "../storage/subprocess.ts";
 import { TemporaryDirectory } from "../storage/tiers.ts";
 
@@ -83,9 +83,10 @@ Deno.test({
       await at(new DiskPlace(direct), async (place) => {
         const { storage, pool, dir } = place;
         const log = await Log.open(dir, { storage, pool, prepareBytes: 0 });
-        for (let i = 0; i < 100; i++) log.append(payload(i, 1000));
+        // A batch each.
+        for (let i = 0; i < 100; i++) log.appendBatch([payload(i, 1000)]);
         await log.flush();
-        Deno.truncateSync(`${dir}/${segment(0)}.log`, 50 * 1064 + 500);
+        Deno.truncateSync(`${dir}/${segment(0)}.log`, 50 * (HEADER + 1000) + 500);
         let offset = 0;
         await assertRejects(async () => {
           for await (using batch of log.read()) {

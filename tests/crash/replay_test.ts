@@ -17,7 +17,7 @@ async function killing(setting: Setting, seed: number): Promise<string> {
       new Enumeration({
         setting,
         steps: STEPS,
-        depth: 2,
+        depth: 3,
         exhaustiveUnits: 4,
         seed,
         mutant,

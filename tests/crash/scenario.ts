@@ -204,7 +204,7 @@ export function openOn(
 }
 
 /** Appends a message by itself, and tells what it is. */
-export function appendSingle(log: Log, salt: number, length: number): Message {
+function appendSingle(log: Log, salt: number, length: number): Message {
   const { nextOffset } = log;
   const before = log.stats().appendedBytes;
   const offset = log.append(payload(salt + nextOffset, length));

@@ -40,16 +40,22 @@ function replaced(disk: SimulatedDisk, name: string, text: string): void {
   disk.poke(name, 0, new TextEncoder().encode(text));
 }
 
-function missing(first: number, kind: "log" | "index"): Case {
-  const there = kind === "log" ? "index" : "log";
+/** The index is a cache: without one, everything is read. */
+function withoutIndex(first: number): Case {
+  return {
+    spoil: (disk, firsts) => disk.removeSync(path(firsts.at(first)!, "index")),
+  };
+}
+
+function withoutLog(first: number): Case {
   const number = (firsts: number[]): number => firsts.at(first)!;
   return {
-    spoil: (disk, firsts) => disk.removeSync(path(number(firsts), kind)),
+    spoil: (disk, firsts) => disk.removeSync(path(number(firsts), "log")),
     until: first,
     error: {
       kind: "missing",
-      file: (firsts) => path(number(firsts), there),
-      says: () => `its '.${kind}' is missing`,
+      file: (firsts) => path(number(firsts), "index"),
+      says: () => "its '.log' is missing",
     },
   };
 }
@@ -60,11 +66,11 @@ const GAP = {
 };
 
 const CASES: Record<string, Case> = {
-  "a log without the index of its first segment": missing(0, "index"),
-  "a log without an index in the middle": missing(1, "index"),
-  "a log without the index of its last segment": missing(-1, "index"),
-  "an index without a log in the middle": missing(1, "log"),
-  "an index without a log at the end": missing(-1, "log"),
+  "a log without the index of its first segment": withoutIndex(0),
+  "a log without an index in the middle": withoutIndex(1),
+  "a log without the index of its last segment": withoutIndex(-1),
+  "an index without a log in the middle": withoutLog(1),
+  "an index without a log at the end": withoutLog(-1),
   "a segment that is missing": {
     spoil: (disk, firsts) => {
       for (const kind of ["log", "index"]) {
@@ -107,7 +113,7 @@ const CASES: Record<string, Case> = {
       replaced(disk, path(firsts[1]!, "log"), "no segment at all. ".repeat(20)),
     until: 1,
     error: {
-      kind: "length",
+      kind: "reserved",
       file: (firsts) => path(firsts[1]!, "log"),
       says: () => "at byte 0",
     },

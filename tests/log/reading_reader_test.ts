@@ -349,6 +349,59 @@ Deno.test("LogReader: an owner file in transition is read again", () => {
   lock.release();
 });
 
+Deno.test("LogReader reads with 'durable' up to the published durable offset", async () => {
+  for (let durable = 0; durable <= 4; durable++) {
+    for (const from of [undefined, 0, 2, 4]) {
+      for (const isLocked of [false, true]) {
+        const place = placeOn(
+          diskWith({ ...filesOf(MADE), writer: ownerFile(durable) }),
+        );
+        const lock = isLocked ? place.storage.lock(DIR) : undefined;
+        const reader = readerOf(place);
+        const options = { durable: true, ...from !== undefined && { from } };
+        const wanted = LENGTHS.slice(from ?? 0, durable);
+        assertMade(drainSync(reader, options), from ?? 0, wanted);
+        assertMade(await drain(reader, options), from ?? 0, wanted);
+        const few = drainSync(reader, { ...options, count: 2 });
+        assertMade(few, from ?? 0, wanted.slice(0, 2));
+        lock?.release();
+      }
+    }
+  }
+  // A closed log is durable to its end.
+  const closed = readerOf(placeOn(diskWith(filesOf(MADE))));
+  assertMade(drainSync(closed, { durable: true }), 0, LENGTHS);
+});
+
+Deno.test("LogReader.tail() with 'durable' follows what the writer publishes, across its close and the next opening", async () => {
+  const place = placeOn(new SimulatedDisk());
+  const first = await openLog(place);
+  const tail = readerOf(place).tail({ durable: true });
+  const seen: number[] = [];
+  const take = async (count: number) => {
+    while (seen.length < count) {
+      using batch = (await tail.next()).value!;
+      for (let i = 0; i < batch.count; i++) seen.push(batch.offset(i));
+    }
+  };
+  appendSome(first, 3, 100);
+  await first.close();
+  await take(3);
+  const second = await openLog(place);
+  appendSome(second, 2, 100);
+  await second.flush({ durability: "none" });
+  let isOver = false;
+  const more = take(5).then(() => isOver = true);
+  for (let i = 0; i < 300; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assertEquals([isOver, seen], [false, [0, 1, 2]]);
+  await second.close();
+  await more;
+  assertEquals(seen, [0, 1, 2, 3, 4]);
+  await tail.return!();
+});
+
 Deno.test("LogReader: unpaired files and segments below the first offset, as the format has them", () => {
   const second = make(4, LENGTHS);
   const all = { ...filesOf(MADE, second) };

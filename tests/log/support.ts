@@ -6,10 +6,14 @@
  */
 import { assertEquals } from "@std/assert";
 import { setImmediate } from "node:timers";
-import { Log, type LogOptions } from "../../lib/log/mod.ts";
+import {
+  Log,
+  type LogOptions,
+  type LogReadOptions,
+} from "../../lib/log/mod.ts";
 import { BufferPool, type BufferPoolOptions } from "../../lib/pool/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
-import type { MessageBatch, ReadOptions } from "../../lib/segment/mod.ts";
+import type { MessageBatch } from "../../lib/segment/mod.ts";
 import {
   DiskStorage,
   type Durability,
@@ -181,14 +185,14 @@ export interface Read {
 
 /** What can be read: a log, its reader, a segment's. */
 export interface Readable {
-  read(options?: ReadOptions): AsyncIterableIterator<MessageBatch>;
-  readSync(options?: ReadOptions): IterableIterator<MessageBatch>;
+  read(options?: LogReadOptions): AsyncIterableIterator<MessageBatch>;
+  readSync(options?: LogReadOptions): IterableIterator<MessageBatch>;
 }
 
 /** All messages. */
 export async function drain(
   from: Readable,
-  options?: ReadOptions,
+  options?: LogReadOptions,
 ): Promise<Read[]> {
   const all: Read[] = [];
   for await (using batch of from.read(options)) all.push(...taken(batch));
@@ -196,7 +200,7 @@ export async function drain(
 }
 
 /** The blocking version of {@linkcode drain}. */
-export function drainSync(from: Readable, options?: ReadOptions): Read[] {
+export function drainSync(from: Readable, options?: LogReadOptions): Read[] {
   const all: Read[] = [];
   for (using batch of from.readSync(options)) all.push(...taken(batch));
   return all;

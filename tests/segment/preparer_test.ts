@@ -1,11 +1,13 @@
+/** docs/format.md#write-prepare */
 import { drive } from "../../lib/base/mod.ts";
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { Preparer } from "../../lib/segment/preparer.ts";
+import { Preparer } from "../../lib/segment/write/preparer.ts";
 import { type StorageFile, TaskFile } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 
-const MIB = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
 
 /** A file whose storage writes zeros by itself, or refuses; `log` tells what was asked of it. */
 function zeroing(inner: StorageFile, log: string[], can: boolean): TaskFile {
@@ -30,6 +32,11 @@ function zeroing(inner: StorageFile, log: string[], can: boolean): TaskFile {
   return new TaskFile(file);
 }
 
+/** Notes small durable flushes up to `end`, each as far as the last. */
+function flush(preparer: Preparer, count: number): void {
+  for (let i = 0; i < count; i++) preparer.flushed(4 * KIB, true);
+}
+
 for (const can of [true, false]) {
   Deno.test(`Preparer ${can ? "leaves zeros to" : "writes zeros itself without"} a storage that writes them`, async () => {
     using pool = new BufferPool();
@@ -37,48 +44,81 @@ for (const can of [true, false]) {
     const inner = disk.openSync("/data", { write: true, createNew: true });
     const log: string[] = [];
     const preparer = new Preparer(zeroing(inner, log, can), pool, 0, {
-      windowBytes: 3 * MIB,
-      limit: 4 * MIB,
+      maxBytes: 3 * MIB,
+      limit: 90 * KIB,
+      now: () => disk.now(),
     });
-    await preparer.run(() => 0, () => false);
-    assertEquals(preparer.end, 3 * MIB);
-    assertEquals(log.shift(), `preallocate 0+${3 * MIB} true`);
-    assertEquals(log.splice(0), can ? [] : ["write", "write", "write"]);
-    // The window moves on with the data, up to the limit.
-    assert(preparer.wants(2 * MIB));
-    await preparer.run(() => 2 * MIB, () => false);
-    assertEquals(preparer.end, 4 * MIB);
-    assertEquals(log.shift(), `preallocate ${3 * MIB}+${MIB} true`);
-    assertEquals(log, can ? [] : ["write"]);
+    assertEquals(preparer.wants(0), false);
+    flush(preparer, 4);
+    assert(preparer.wants(0));
+    await preparer.run(0, () => false);
+    assertEquals(preparer.end, 64 * KIB);
+    assertEquals(log.splice(0), [
+      `preallocate 0+${64 * KIB} true`,
+      ...(can ? [] : ["write"]),
+    ]);
+    // Three quarters are used, but for the rest of a physical block; then up to the limit.
+    assertEquals(preparer.wants(44 * KIB), false);
+    assert(preparer.wants(48 * KIB - 1));
+    await preparer.run(48 * KIB - 1, () => false);
+    assertEquals(preparer.end, 92 * KIB);
+    assertEquals(log, [
+      `preallocate ${64 * KIB}+${28 * KIB} true`,
+      ...(can ? [] : ["write"]),
+    ]);
+    assertEquals(preparer.wants(91 * KIB), false);
     assertEquals(pool.stats().inUseBytes, 0);
     inner.closeSync();
   });
 }
 
 Deno.test("Preparer stays ahead of small flushes by zeros, not by an allocation for each", async () => {
-  const windowBytes = 8 * MIB;
-  const flushBytes = 20 * 1024;
+  const flushBytes = 20 * KIB;
   using pool = new BufferPool();
   const disk = new SimulatedDisk();
   const inner = disk.openSync("/data", { write: true, createNew: true });
   const log: string[] = [];
   const preparer = new Preparer(zeroing(inner, log, false), pool, 0, {
-    windowBytes,
+    maxBytes: 8 * MIB,
     limit: 1024 * MIB,
+    now: () => disk.now(),
   });
-  await preparer.run(() => 0, () => false);
+  flush(preparer, 4);
+  await preparer.run(0, () => false);
   let dataEnd = 0;
   // One step between two flushes, as a program leaves time for.
-  for (let flush = 0; flush < 1000; flush++) {
+  for (let i = 0; i < 1000; i++) {
     dataEnd += flushBytes;
-    assert(preparer.end - dataEnd >= windowBytes / 4, `flush ${flush}`);
-    drive(preparer.yieldTo(dataEnd));
+    assert(i < 10 || preparer.end - dataEnd >= 0, `flush ${i}`);
+    await drive(preparer.yieldTo(dataEnd));
+    preparer.flushed(flushBytes, true);
     if (!preparer.wants(dataEnd)) continue;
     let steps = 0;
-    await preparer.run(() => dataEnd, () => steps++ > 0);
+    await preparer.run(dataEnd, () => steps++ > 0);
   }
   const allocations = log.filter((line) => line !== "write").length;
-  assert(allocations <= 4 + dataEnd / (windowBytes / 4), `${allocations}`);
+  assert(allocations <= 10 + dataEnd / (2 * MIB), `${allocations}`);
+  await drive(preparer.stop());
+  inner.closeSync();
+});
+
+Deno.test("Preparer.release() gives back what is prepared, and prepares again later", async () => {
+  using pool = new BufferPool();
+  const disk = new SimulatedDisk();
+  const inner = disk.openSync("/data", { write: true, createNew: true });
+  const preparer = new Preparer(new TaskFile(inner), pool, 0, {
+    maxBytes: 8 * MIB,
+    limit: 1024 * MIB,
+    now: () => disk.now(),
+  });
+  flush(preparer, 4);
+  await preparer.run(0, () => false);
+  assertEquals(inner.sizeSync(), 64 * KIB);
+  await drive(preparer.release(5000));
+  assertEquals([inner.sizeSync(), preparer.end], [8 * KIB, 8 * KIB]);
+  assert(preparer.wants(5000));
+  await preparer.run(5000, () => false);
+  assert(inner.sizeSync() > 64 * KIB);
   await drive(preparer.stop());
   inner.closeSync();
 });

@@ -161,6 +161,22 @@ Deno.test("SegmentPass reads little of a segment whose end is asked for", async 
   }
 });
 
+Deno.test("SegmentPass believes no entry at or after its bound", async () => {
+  const made = randomSegment(new SeededRandom(4), 4 * MIB);
+  const bound = made.batches.at(-10)!;
+  await place({ log: made.log, index: made.index() }, async (placed) => {
+    const test = { start: { from: made.nextOffset }, bound: bound.position };
+    const { stop } = await ways[1]!.run(
+      readAll(placed, made.firstOffset, test),
+    );
+    const { position, offset } = bound;
+    assertEquals(stop, { reason: "end", position, offset });
+    const reads = placed.disk.trace.filter(({ kind }) => kind === "read");
+    const read = reads.reduce((sum, { length }) => sum + (length ?? 0), 0);
+    assert(read < 400 * KIB, `${read}`);
+  });
+});
+
 Deno.test("SegmentPass takes what is not whole below its bound for damage, and returns it without one", async () => {
   const made = randomSegment(new SeededRandom(2), MIB);
   const { length } = made.log;

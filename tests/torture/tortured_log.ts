@@ -5,7 +5,7 @@ import { Poisoned } from "../../lib/segment/mod.ts";
 import { DiskStorage, NoSpace } from "../../lib/storage/mod.ts";
 import { SeededRandom } from "@basalt/io/testing";
 import { FailingStorage, type FaultPlan } from "./failing_storage.ts";
-import { type Author, authorOf, makePayload } from "./message.ts";
+import { type Author, authorOf, makeBatch } from "./message.ts";
 
 /** When a writer is killed. */
 export type Moment = "writing" | "recovering" | "closing";
@@ -127,6 +127,7 @@ export class TorturedLog {
     }
     const from = whole ? firstOffset : Math.max(firstOffset, this.#compared);
     let offset = from;
+    let before: Required<Author> | undefined;
     for await (using batch of log.read({ from })) {
       for (let i = 0; i < batch.count; i++, offset++) {
         const found = authorOf(batch.payload(i));
@@ -134,6 +135,8 @@ export class TorturedLog {
         if (found === undefined) {
           figures.wrongs.push(`message ${offset} is none that was appended`);
         }
+        this.#checkBatch(offset, before, found);
+        before = found;
         const expected = this.#acknowledged.get(offset);
         if (expected === undefined) continue;
         if (found?.life === expected.life && found.number === expected.number) {
@@ -147,6 +150,7 @@ export class TorturedLog {
         `reading ended at ${offset}, the log at ${nextOffset}`,
       );
     }
+    this.#checkBatch(offset, before, undefined);
     for (const acknowledged of this.#acknowledged.keys()) {
       if (acknowledged >= nextOffset) this.#lost(acknowledged, "is gone");
       else if (acknowledged < firstOffset) {
@@ -155,6 +159,20 @@ export class TorturedLog {
     }
     // What was found is durable now, whoever appended it.
     this.#compared = nextOffset;
+  }
+
+  /** What follows a message of a batch is the next one of it. */
+  #checkBatch(
+    offset: number,
+    before: Required<Author> | undefined,
+    found: Required<Author> | undefined,
+  ): void {
+    if (before === undefined || before.following === 0) return;
+    const follows = found?.life === before.life &&
+      found.number === before.number + 1 &&
+      found.following === before.following - 1;
+    if (follows) return;
+    this.figures.wrongs.push(`the batch before offset ${offset} is not whole`);
   }
 
   #lost(offset: number, what: string): void {
@@ -175,10 +193,15 @@ export class TorturedLog {
     let number = 0;
     const appender = async (): Promise<void> => {
       for (let i = 0; i < 25; i++) {
-        const author = { life, number: number++ };
-        const offset = log.append(makePayload(author));
-        await log.whenDurable(offset);
-        this.#acknowledge(offset, author);
+        const author = { life, number };
+        const count = this.#random.chance(0.3) ? 1 + this.#random.below(20) : 1;
+        number += count;
+        const first = log.appendBatch(makeBatch(author, count));
+        await log.whenDurable(first + count - 1);
+        for (let i = 0; i < count; i++) {
+          const number = author.number + i;
+          this.#acknowledge(first + i, { life, number });
+        }
       }
     };
     const outcomes = await Promise.allSettled([
@@ -186,14 +209,13 @@ export class TorturedLog {
       appender(),
       appender(),
     ]);
-    try {
-      await log.close();
-    } catch (error) {
-      if (!(error instanceof NoSpace)) throw error;
-      // It stayed open: with room again it closes, and nothing that was appended is lost.
-      storage.heal();
-      await log.close();
-    }
+    const [flushed] = await Promise.allSettled([log.flush()]);
+    outcomes.push(flushed);
+    // With room again, nothing that was appended is lost.
+    const isFull = flushed.status === "rejected" &&
+      flushed.reason instanceof NoSpace;
+    if (isFull) storage.heal();
+    await log.close();
     for (const outcome of outcomes) {
       if (outcome.status === "rejected") throw outcome.reason;
     }

@@ -11,7 +11,7 @@
  */
 import { Log } from "../../lib/log/mod.ts";
 import { SeededRandom } from "@basalt/io/testing";
-import { makePayload } from "./message.ts";
+import { makeBatch, makePayload } from "./message.ts";
 
 const [dir, life, closeAfter] = [
   Deno.args[0]!,
@@ -39,8 +39,14 @@ async function session(): Promise<void> {
   let acknowledged = 0;
   const appender = async (): Promise<void> => {
     while (closeAfter === 0 || acknowledged < closeAfter) {
-      const mine = number++;
-      const offset = log.append(makePayload({ life, number: mine }));
+      // One message, or a batch of which the last one is told.
+      const count = random.chance(0.2) ? 2 + random.below(30) : 1;
+      number += count;
+      const mine = number - 1;
+      const offset = count === 1
+        ? log.append(makePayload({ life, number: mine }))
+        : log.appendBatch(makeBatch({ life, number: number - count }, count)) +
+          count - 1;
       // Some lie in the file, or only in memory, behind what is waited for.
       if (random.chance(0.1)) {
         log.append(makePayload({ life, number: number++ }));

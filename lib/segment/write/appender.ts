@@ -6,6 +6,7 @@ import {
   type StorageTimer,
 } from "../../storage/mod.ts";
 import { Backpressure } from "../backpressure.ts";
+import { roundUp } from "../layout.ts";
 import { Poisoned } from "../poisoned.ts";
 import type { ActiveSegment } from "./active_segment.ts";
 import {
@@ -271,8 +272,14 @@ export class Appender implements Committable {
     while (this.pendingBytes > 0 && this.pendingBytes + bytes > bufferBytes) {
       await this.#flushForRoom(signal);
     }
+    const { physicalBlock } = this.#active.capabilities;
+    const length = Math.max(
+      roundUp(bytes, physicalBlock),
+      this.#memory.nextBlockBytes,
+    );
+    if (this.#memory.hasSpare(length)) return;
     try {
-      this.#memory.offer(pool.acquireSync(bytes));
+      this.#memory.offer(pool.acquireSync(length));
       return;
     } catch (error) {
       if (!(error instanceof PoolLimit)) throw error;
@@ -280,7 +287,7 @@ export class Appender implements Committable {
     // The memory may be this log's own.
     if (this.pendingBytes > 0) await this.#flushForRoom(signal);
     this.#memory.offer(
-      await pool.acquire(bytes, signal === undefined ? {} : { signal }),
+      await pool.acquire(length, signal === undefined ? {} : { signal }),
     );
     this.check("append to");
   }
@@ -328,15 +335,18 @@ export class Appender implements Committable {
    * @throws {Poisoned} If a write or sync failed.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#isClosed
-      ? Promise.resolve()
-      : this.#closeOnce();
+    if (!this.#isClosed) this.#closing = this.#closeOnce();
+    return this.#closing ?? Promise.resolve();
   }
 
   async #closeOnce(): Promise<void> {
     this.#refuse();
-    await this.#commit.close();
-    await drive(this.#end());
+    try {
+      await this.#commit.close();
+      await drive(this.#end());
+    } finally {
+      this.#closing = undefined;
+    }
   }
 
   /** Makes everything durable and ends the appender while the caller waits. */

@@ -1,5 +1,5 @@
 import type { Task } from "../../base/mod.ts";
-import { step } from "../../base/mod.ts";
+import { begunStep } from "../../base/mod.ts";
 import type { BufferPool, PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { MAX_SEGMENT_BYTES, roundDown, roundUp } from "../layout.ts";
@@ -15,6 +15,8 @@ export interface PreparerOptions {
   now(): number;
 }
 
+/** A window is prepared only where this many would fit into the free space of the filesystem. */
+const MIN_FREE_WINDOWS = 64;
 /** Bytes of zeros in one write: small, because a flush may have to wait for it. */
 const STEP_BYTES = 256 * 1024;
 
@@ -80,21 +82,35 @@ export class Preparer {
       this.#policy.wants(this.#end - roundUp(dataEnd, physicalBlock));
   }
 
-  /** Prepares a window ahead of `dataEnd`, or until `isPaused()` says that a flush waits. */
+  /** Prepares a window ahead of `dataEnd`, or at least a step of it, until `isPaused()` says that a flush waits. */
   async run(dataEnd: number, isPaused: () => boolean): Promise<void> {
-    if (this.#end === this.#allocatedEnd) {
+    const isAllocated = this.#end < this.#allocatedEnd;
+    if (!isAllocated) {
       const { physicalBlock } = this.#file.capabilities;
       const window = roundUp(this.#policy.next(this.#now()), physicalBlock);
       const target = Math.min(
         roundUp(dataEnd, physicalBlock) + window,
         this.#limit,
       );
-      if (target > this.#end) await this.#step(() => this.#allocate(target));
+      if (target > this.#end && this.#hasRoom(target - this.#end)) {
+        await this.#step(() => this.#allocate(target));
+      }
     }
-    while (!this.#isOff && this.#end < this.#allocatedEnd && !isPaused()) {
+    let hasStepped = !isAllocated;
+    while (
+      !this.#isOff && this.#end < this.#allocatedEnd &&
+      !(hasStepped && isPaused())
+    ) {
       await this.#step(() => this.#writeZeros());
+      hasStepped = true;
     }
     if (this.#isOff || this.#end === this.#allocatedEnd) this.#dropZeros();
+  }
+
+  /** Whether a window leaves the filesystem's other users their space. */
+  #hasRoom(bytes: number): boolean {
+    const free = this.#file.file.freeBytes?.();
+    return free === undefined || bytes <= free / MIN_FREE_WINDOWS;
   }
 
   async #step(run: () => Promise<void>): Promise<void> {
@@ -163,7 +179,20 @@ export class Preparer {
   }
 
   *#waitFor(inFlight: Promise<void>): Task<void> {
-    yield* step(() => inFlight, () => this.#file.file.settleSync());
+    const { file } = this.#file;
+    let done = (): void => {};
+    yield* begunStep<void>({
+      kind: "prepare",
+      runSync: () => file.settleSync(),
+      begin(resolve) {
+        done = resolve;
+        inFlight.then(resolve);
+      },
+      settleSync() {
+        file.settleSync();
+        done();
+      },
+    });
   }
 
   #dropZeros(): void {

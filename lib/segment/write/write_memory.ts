@@ -224,10 +224,15 @@ export class WriteMemory implements AppendTarget {
     this.#writtenBytes += block.byteLength;
   }
 
-  /** Keeps a block for the next message. */
+  /** Whether a block of at least so many bytes is kept for the next message. */
+  hasSpare(bytes: number): boolean {
+    return this.#spare !== undefined && this.#spare.length >= bytes;
+  }
+
+  /** Keeps a block for the next message, instead of an earlier one. */
   offer(buffer: PooledBuffer): void {
-    if (this.#spare === undefined) this.#spare = buffer;
-    else buffer.drop();
+    this.#spare?.drop();
+    this.#spare = buffer;
   }
 
   /** Drops what is in memory. */
@@ -392,9 +397,11 @@ export class WriteMemory implements AppendTarget {
       physicalBlock,
     );
     const spare = this.#spare;
-    if (spare !== undefined && spare.length >= leastBytes) {
+    if (spare !== undefined) {
       this.#spare = undefined;
-      return spare;
+      if (spare.length >= leastBytes) return spare;
+      // It is too small, and its memory may be what is missing.
+      spare.drop();
     }
     try {
       return pool.acquireSync(bytes);

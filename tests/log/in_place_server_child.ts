@@ -1,0 +1,13 @@
+/**
+ * Asks a server of this machine `count` times, one after the other, and prints how long each answer took, in
+ * milliseconds, as JSON.
+ */
+const [url, count] = Deno.args;
+const times: number[] = [];
+for (let i = 0; i < Number(count); i++) {
+  const start = performance.now();
+  await (await fetch(url!)).text();
+  times.push(performance.now() - start);
+  await new Promise((resolve) => setTimeout(resolve, 2));
+}
+console.log(JSON.stringify(times));
