@@ -8,18 +8,21 @@ import {
   BatchScan,
   encodeUserHeaders,
   findBatch,
-  findMessage,
   layPayloads,
-  MessageScan,
   readFrame,
   RECORD_BATCH_START,
   RECORD_BYTES,
   seal,
-  spread,
-  stamp,
 } from "../lib/codec/mod.ts";
+import {
+  Expansion,
+  findMessage,
+  Gathering,
+  MessageScan,
+} from "../lib/codec/legacy/mod.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
+const MAX_POSITION = 2 ** 32 - 1;
 const TIME = 1_700_000_000_000_000;
 const seed = crypto.getRandomValues(new Uint8Array(32));
 const noise = randomBytes(2 ** 20);
@@ -49,35 +52,16 @@ for (const payloadBytes of [100, 1024]) {
   const scan = new BatchScan(count);
 
   const legacy = new Uint8Array(count * (64 + payloadBytes));
-  const records = new Uint32Array(2 * count);
-  const layOld = () =>
-    spread({
-      source,
-      sourceStart: 0,
-      lengths,
-      first: 0,
-      bytes: legacy,
-      start: 0,
-      end: legacy.length,
-      records,
-      recordCount: 0,
-    });
   const index = new Uint8Array(16 * count);
-  const stampAll = () =>
-    stamp({
-      bytes: legacy,
-      start: 0,
-      records,
-      count,
-      index,
-      firstOffset: 0,
-      timestamp: TIME,
-      relativeOffset: 0,
-      position: 0,
-      seed,
-    });
-  layOld();
-  stampAll();
+  const expansion = new Expansion();
+  const expandAll = () => {
+    expansion.begin(0, MAX_POSITION);
+    expansion.run(log, 0, legacy, index);
+  };
+  expandAll();
+  const batches = new Uint8Array(length);
+  const gatherAll = () => new Gathering(0, 0).run(legacy, 0, true, batches);
+  gatherAll();
   const oldScan = new MessageScan(count);
   const target = new Uint8Array(log.length);
 
@@ -87,14 +71,14 @@ for (const payloadBytes of [100, 1024]) {
   Deno.bench({ name: "layPayloads()", group }, () => {
     layAll();
   });
-  Deno.bench({ name: "spread(), legacy", group }, () => {
-    layOld();
-  });
   Deno.bench({ name: "seal()", group }, () => {
     sealAll();
   });
-  Deno.bench({ name: "stamp(), legacy", group }, () => {
-    stampAll();
+  Deno.bench({ name: "Expansion.run(), legacy", group }, () => {
+    expandAll();
+  });
+  Deno.bench({ name: "Gathering.run(), legacy", group }, () => {
+    gatherAll();
   });
   Deno.bench({ name: "BatchScan.run()", group }, () => {
     if (scan.run(log, 0, 0) !== count) throw new Error("Cannot scan the log");

@@ -10,7 +10,7 @@ const PROGRAM = `${ROOT}rust/target/release/examples/hot_paths`;
 /** How far a count may lie above its figure: another compiler arranges code otherwise. */
 const MARGIN = 0.15;
 const REPEATS = 1000;
-const PATHS = ["stamp", "scan", "pool", "decode"];
+const PATHS = ["seal", "scan", "pool", "decode"];
 
 /** Instructions of one repeat of each path. */
 type Figures = Record<string, number>;

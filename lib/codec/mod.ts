@@ -30,9 +30,10 @@ export { layPayloads } from "./lay.ts";
 export type { Laid, LayRun } from "./lay.ts";
 export { readFrame } from "./message.ts";
 export type { Message } from "./message.ts";
-// Until the legacy codec has left this module, its STOP has that name.
-export { BatchScan, STOP as BATCH_STOP } from "./scan.ts";
-export type { Stop as BatchStop } from "./scan.ts";
+export { restamp } from "./restamp.ts";
+export type { RestampOptions } from "./restamp.ts";
+export { BatchScan, STOP } from "./scan.ts";
+export type { Stop } from "./scan.ts";
 export {
   RECORD_BATCH_START,
   RECORD_BYTES,
@@ -43,11 +44,11 @@ export {
 export type { SealRun } from "./seal.ts";
 export {
   isPlausibleEntry,
-  readSparseEntry,
-  SPARSE_INDEX_ENTRY_BYTES,
-  writeSparseEntry,
+  readSparseEntry as readIndexEntry,
+  SPARSE_INDEX_ENTRY_BYTES as INDEX_ENTRY_BYTES,
+  writeSparseEntry as writeIndexEntry,
 } from "./sparse_index.ts";
-export type { SparseIndexEntry } from "./sparse_index.ts";
+export type { SparseIndexEntry as IndexEntry } from "./sparse_index.ts";
 export {
   decodeUserHeaders,
   encodeUserHeaders,
@@ -55,33 +56,3 @@ export {
 } from "./user_headers.ts";
 export type { UserHeader, UserHeadersInit } from "./user_headers.ts";
 export { formatUuid, parseUuid } from "./uuid.ts";
-
-export { findMessage } from "./legacy/find.ts";
-export type { FoundMessage } from "./legacy/find.ts";
-export {
-  HEADER_BYTES,
-  idAt,
-  messageOffsetAt,
-  originTimestampAt,
-  payloadLengthAt,
-  putId,
-  putOriginTimestamp,
-  timestampAt,
-  userHeadersLengthAt,
-} from "./legacy/header.ts";
-export {
-  INDEX_ENTRY_BYTES,
-  indexPosition,
-  indexRelativeOffset,
-  indexTimestamp,
-  readIndexEntry,
-  writeIndexEntry,
-} from "./legacy/index_entry.ts";
-export type { IndexEntry } from "./legacy/index_entry.ts";
-export { readMessage } from "./legacy/message.ts";
-export { MessageScan, STOP } from "./legacy/scan.ts";
-export type { Stop } from "./legacy/scan.ts";
-export { spread } from "./legacy/spread.ts";
-export type { Spread, SpreadRun } from "./legacy/spread.ts";
-export { stamp } from "./legacy/stamp.ts";
-export type { StampRun } from "./legacy/stamp.ts";

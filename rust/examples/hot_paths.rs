@@ -7,7 +7,9 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::fd::AsRawFd;
 
-use basalt::codec::legacy::{self as codec, Context, HEADER_BYTES, INDEX_ENTRY_BYTES};
+use basalt::codec::{
+    self, BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, Progress, RECORD_BATCH_START, RECORD_BYTES, Results,
+};
 use basalt::engine::entry::{self, Entry};
 use basalt::engine::files;
 use basalt::pool::{self, Settings};
@@ -19,11 +21,11 @@ const BLOCK_BYTES: u32 = 4096;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, repeats] = &arguments[..] else {
-        panic!("Usage: hot_paths stamp|scan|pool|decode REPEATS");
+        panic!("Usage: hot_paths seal|scan|pool|decode REPEATS");
     };
     let repeats: usize = repeats.parse().expect("a number of repeats");
     match path.as_str() {
-        "stamp" => stamp(repeats),
+        "seal" => seal(repeats),
         "scan" => scan(repeats),
         "pool" => acquire_and_release(repeats),
         "decode" => decode(repeats),
@@ -31,55 +33,68 @@ fn main() {
     }
 }
 
-/// A run of messages, stamped.
-struct Run {
+/// A write block with one batch, sealed.
+struct Block {
     bytes: Vec<u8>,
-    records: Vec<u32>,
-    index: Vec<u8>,
-    context: Context,
+    run: codec::Run,
+    end: usize,
 }
 
-impl Run {
+impl Block {
     fn new() -> Self {
-        let records: Vec<u32> = (0..MESSAGES).flat_map(|_| [PAYLOAD_BYTES as u32, 0]).collect();
-        let mut run = Self {
-            bytes: vec![0x5a; MESSAGES * (HEADER_BYTES + PAYLOAD_BYTES)],
-            records,
-            index: vec![0; MESSAGES * INDEX_ENTRY_BYTES],
-            context: Context {
-                first_offset: 7,
-                timestamp: 1_700_000_000_000_000,
-                relative_offset: 7,
-                position: 4096,
-                seed: [3; 32],
-            },
+        let length = BATCH_HEADER_BYTES + MESSAGES * (FRAME_HEADER_BYTES + PAYLOAD_BYTES);
+        let mut bytes = vec![0x5a; length.next_multiple_of(RECORD_BYTES) + MESSAGES * RECORD_BYTES];
+        for (i, record) in bytes.rchunks_exact_mut(RECORD_BYTES).take(MESSAGES).enumerate() {
+            let word = if i == 0 { RECORD_BATCH_START } else { 0 };
+            record.copy_from_slice(&(u64::from(word) << 32 | PAYLOAD_BYTES as u64).to_le_bytes());
+        }
+        let run = codec::Run {
+            start: 0,
+            count: MESSAGES,
+            base_offset: 7,
+            base_timestamp: 1_700_000_000_000_000,
+            partition_id: 0,
+            seed: [3; 32],
         };
-        run.stamp();
-        run
+        let mut block = Self { bytes, run, end: 0 };
+        block.seal();
+        block
     }
 
-    fn stamp(&mut self) {
-        codec::stamp(&mut self.bytes, 0, &self.records, &mut self.index, &self.context)
-            .expect("a run that fits");
+    fn seal(&mut self) {
+        self.end = codec::seal(&mut self.bytes, &self.run).expect("a block that fits");
     }
 }
 
-fn stamp(repeats: usize) {
-    let mut run = Run::new();
+fn seal(repeats: usize) {
+    let mut block = Block::new();
     for _ in 0..repeats {
-        run.stamp();
-        black_box(&run.bytes);
+        block.seal();
+        black_box(&block.bytes);
     }
 }
 
 fn scan(repeats: usize) {
-    let run = Run::new();
-    let mut starts = vec![0; MESSAGES + 1];
-    let mut lengths = vec![0; MESSAGES];
+    let block = Block::new();
+    let mut words = [(); 4].map(|()| vec![0; MESSAGES]);
     for _ in 0..repeats {
-        let outcome =
-            codec::scan(black_box(&run.bytes), 0, 7, &mut starts, &mut lengths).expect("arrays that match");
-        assert_eq!(outcome.count, MESSAGES);
+        let [starts, lengths, batch_starts, batch_firsts] = &mut words;
+        let mut results = Results {
+            starts,
+            lengths,
+            batch_starts,
+            batch_firsts,
+        };
+        let mut progress = Progress {
+            end: 0,
+            next_offset: 7,
+            last_timestamp: 0,
+            count: 0,
+            batch_count: 0,
+        };
+        let bytes = black_box(&block.bytes[..block.end]);
+        codec::scan(bytes, &mut progress, &mut results).expect("arrays that match");
+        assert_eq!(progress.count, MESSAGES);
     }
 }
 

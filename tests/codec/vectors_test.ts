@@ -1,7 +1,6 @@
 /** The vectors of the format (`docs/format.md`). */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import {
-  BATCH_STOP,
   batchBaseOffsetAt,
   batchCountAt,
   batchLengthAt,
@@ -15,12 +14,14 @@ import {
   framePayloadLengthAt,
   frameTimestampDeltaAt,
   frameUserHeadersLengthAt,
+  INDEX_ENTRY_BYTES,
   parseUuid,
   readFrame,
-  readSparseEntry,
+  readIndexEntry,
+  restamp,
   seal,
-  SPARSE_INDEX_ENTRY_BYTES,
-  writeSparseEntry,
+  STOP,
+  writeIndexEntry,
 } from "../../lib/codec/mod.ts";
 import { laidOut } from "./block.ts";
 import { joined, parsedBatch, TIME } from "./naive.ts";
@@ -81,7 +82,7 @@ Deno.test("seal() makes the batches of the vectors, byte for byte", () => {
 Deno.test("BatchScan and readFrame() read the batches of the vectors", () => {
   const scan = new BatchScan();
   assertEquals(scan.run(BOTH, 0, 0), 3);
-  assertEquals([scan.stop, scan.end], [BATCH_STOP.END, BOTH.length]);
+  assertEquals([scan.stop, scan.end], [STOP.END, BOTH.length]);
   assertEquals([...scan.starts.subarray(0, 3)], [256, 309, 635]);
   assertEquals([...scan.lengths.subarray(0, 3)], [5, 7, 0]);
   assertEquals(scan.batchCount, 2);
@@ -113,7 +114,7 @@ Deno.test("BatchScan and readFrame() read the batches of the vectors", () => {
 Deno.test("BatchScan and findBatch() take the batch with a producer", () => {
   const scan = new BatchScan();
   assertEquals(scan.run(PRODUCED, 0, 0), 2);
-  assertEquals([scan.stop, scan.end], [BATCH_STOP.END, PRODUCED.length]);
+  assertEquals([scan.stop, scan.end], [STOP.END, PRODUCED.length]);
   assertEquals(findBatch(PRODUCED, 0, 0, 0).position, 0);
   assertEquals(parsedBatch(PRODUCED)?.frames.length, 2);
 });
@@ -133,15 +134,30 @@ Deno.test("accessors read the fields of the vectors", () => {
   );
 });
 
-Deno.test("readSparseEntry() and writeSparseEntry() agree with the index of the vectors", () => {
+Deno.test("readIndexEntry() and writeIndexEntry() agree with the index of the vectors", () => {
   const entries = [
     { offset: 0, timestamp: TIME, position: 0 },
     { offset: 2, timestamp: TIME + 500, position: 379 },
   ];
-  const bytes = new Uint8Array(2 * SPARSE_INDEX_ENTRY_BYTES);
+  const bytes = new Uint8Array(2 * INDEX_ENTRY_BYTES);
   entries.forEach((entry, i) => {
-    assertEquals(readSparseEntry(hex(INDEX), i), entry);
-    writeSparseEntry(bytes, i, entry);
+    assertEquals(readIndexEntry(hex(INDEX), i), entry);
+    writeIndexEntry(bytes, i, entry);
   });
   assertEquals(bytes.toHex(), INDEX);
+});
+
+Deno.test("restamp() makes the batch without a producer of the one with it, and restores a partition", () => {
+  const bytes = joined([PRODUCED, SECOND]);
+  assertEquals(restamp(bytes, 0, 0), 1);
+  assertEquals(bytes, BOTH);
+  const kept = PRODUCED.slice();
+  assertEquals(restamp(kept, 0, 7, { keepsProducers: true }), 0);
+  assertEquals(new BatchScan().run(kept, 0, 0), 2);
+  assertEquals(kept.subarray(256), PRODUCED.subarray(256));
+  assertEquals(restamp(kept, 0, 0, { keepsProducers: true }), 0);
+  assertEquals(kept, PRODUCED);
+  assertThrows(() => restamp(kept, 1, 0), Error, "basalt_restamp");
+  assertThrows(() => restamp(kept, 0, -1), RangeError, "'partitionId'");
+  assertThrows(() => restamp(kept, 636, 0), RangeError, "'start'");
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { findMessage } from "../../../lib/codec/mod.ts";
+import { findMessage } from "../../../lib/codec/legacy/mod.ts";
 import { counting, joined, parsed, run } from "./naive.ts";
 
 Deno.test("findMessage() agrees with trying every position", () => {

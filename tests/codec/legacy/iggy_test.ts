@@ -5,7 +5,7 @@ import {
   readIndexEntry,
   readMessage,
   STOP,
-} from "../../../lib/codec/mod.ts";
+} from "../../../lib/codec/legacy/mod.ts";
 import { answeredHeaders, headersOf, idText } from "../../iggy/messages.ts";
 import { serverWrote, SKIPPED, WITHOUT_SEGMENTS } from "../../iggy/segments.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MessageScan, STOP } from "../../../lib/codec/mod.ts";
+import { MessageScan, STOP } from "../../../lib/codec/legacy/mod.ts";
 import { counting, joined, run } from "./naive.ts";
 
 function scanned(bytes: Uint8Array<ArrayBuffer>, offset = 5) {

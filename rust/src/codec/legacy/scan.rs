@@ -23,6 +23,8 @@ pub enum Stop {
     Checksum = 6,
     /// There is no room for more results; the bytes behind were not looked at.
     Full = 7,
+    /// The append time is below that of the message before, or above [`MAX_SAFE_INTEGER`]; a scan does not look at it.
+    Timestamp = 8,
 }
 
 /// Where and why a scan ended.
@@ -81,7 +83,7 @@ pub fn scan(
 
 /// Checks the message at the start of `rest`: its total and payload length, or why it is not good and what it needs.
 #[inline]
-fn check(rest: &[u8], expected_offset: u64) -> Result<(usize, u32), (Stop, usize)> {
+pub(super) fn check(rest: &[u8], expected_offset: u64) -> Result<(usize, u32), (Stop, usize)> {
     if rest.len() < HEADER_BYTES {
         let empty = zeros(rest, 0) == rest.len();
         return Err(if empty {
