@@ -1,0 +1,38 @@
+import { BufferPool } from "../pool/mod.ts";
+import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
+import type { Place } from "./files.ts";
+
+/** How far a transfer has come. */
+export interface TransferProgress {
+  /** Bytes of the source that were read, checked and converted. */
+  bytes: number;
+  /** Bytes of the source's `.log` files. */
+  totalBytes: number;
+}
+
+/** How to copy, in both directions. */
+export interface TransferOptions {
+  /** Where blocks come from. @default {BufferPool.default()} */
+  pool?: BufferPool;
+  /** Where the files are. @default {new DiskStorage()} */
+  storage?: Storage;
+  /** Read and check everything and say what would be done, but change nothing. @default {false} */
+  dryRun?: boolean;
+  /** Told after every block how far the copy has come. */
+  onProgress?: (progress: TransferProgress) => void;
+}
+
+/** Returns where the files are and where blocks come from. */
+export function placeOf(action: string, options: TransferOptions): Place {
+  const { pool = BufferPool.default() } = options;
+  if (!(pool instanceof BufferPool)) {
+    throw new TypeError(`Cannot ${action} as 'pool' must be a BufferPool`);
+  }
+  const storage = options.storage ?? new DiskStorage({ pool });
+  if (typeof storage.openSync === "function") {
+    return { pool, storage: new TaskStorage(storage) };
+  }
+  throw new TypeError(
+    `Cannot ${action} as 'storage' must be a Storage, such as a DiskStorage`,
+  );
+}
