@@ -153,7 +153,10 @@ export class Conversion {
     }
     if (bytes === 0) return;
     if (isLog) {
-      if (damage[0] === "torn" && (yield* hasOnlyZeros(window))) {
+      // Rolling cuts prepared space, and so does closing: only a last segment may have any.
+      const isPrepared = isLast && damage[0] === "torn" &&
+        (yield* hasOnlyZeros(window));
+      if (isPrepared) {
         counts.zerosCut += bytes;
         return;
       }

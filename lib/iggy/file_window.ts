@@ -92,7 +92,7 @@ export class FileWindow implements Disposable {
     const carried = this.end - this.start;
     const left = this.#size - this.#next;
     const wanted = Math.max(this.#blockBytes, needed - carried);
-    const length = Math.min(wanted, left);
+    const length = Math.min(this.#roundUp(wanted), left);
     const file = this.#file;
     if (length <= 0 || file === undefined) return;
     yield* this.#makeRoom(carried, this.#roundUp(length));

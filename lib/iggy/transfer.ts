@@ -99,7 +99,7 @@ function* convertAll(place: Place, transfer: Transfer): Task<Transferred> {
     }
     return { conversion, replaces };
   } catch (error) {
-    if (!isDry) yield* conversion.undo();
+    yield* conversion.undo();
     throw error;
   }
 }

@@ -54,12 +54,14 @@ export function stateInfo(version: string): Uint8Array {
   return bytes(0x92, 0x92, 0xa0 + version.length, version, 0xa1, "0", 0x90);
 }
 
-/** The files of a data directory with stream `s`, topic `t` and one empty partition. */
+/** The files of a data directory with stream `s`, topic `t` and one empty partition; without names for version `"0.9"`. */
 export function dataDirectory(version = "0.8.0"): Record<string, Uint8Array> {
   const partition = "streams/0/topics/0/partitions/0";
   return {
-    "state/info": stateInfo(version),
-    "state/log": stateLog("s", "t", 1),
+    ...(version === "0.9" ? { "metadata/journal.wal": new Uint8Array(8) } : {
+      "state/info": stateInfo(version),
+      "state/log": stateLog("s", "t", 1),
+    }),
     [`${partition}/00000000000000000000.log`]: new Uint8Array(0),
     [`${partition}/00000000000000000000.index`]: new Uint8Array(0),
     [`${partition}/offsets/consumers/7`]: bytes([3, 8]),
