@@ -12,6 +12,8 @@ import { findBatch } from "./tail.ts";
 import { FileWindow } from "./file_window.ts";
 
 const INDEX_BLOCK_BYTES = 64 * 1024;
+/** An index is written when it has this many bytes: a write for each window would cost more than it carries. */
+const INDEX_FLUSH_BYTES = 1024 * 1024;
 
 /** A segment of batches, and what is known of those before it. */
 export interface BatchSource {
@@ -132,10 +134,10 @@ export function* copySegment(
   return timestamp;
 }
 
-/** Writes what is in memory of both files. */
+/** Writes what is in memory of both files; little of an index waits for more. */
 export function* flushBoth({ log, index }: SegmentOutput): Task<void> {
   yield* log.flush();
-  yield* index.flush();
+  yield* index.flush(INDEX_FLUSH_BYTES);
 }
 
 /** Turns a segment of batches into one or more segments with a header for each message. */
