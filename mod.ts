@@ -15,7 +15,7 @@
  *   await using log = await Log.open(dir);
  *   await log.appendDurable("hello");
  *   for await (using batch of log.read()) {
- *     assertEquals(new TextDecoder().decode(batch.payload(0)), "hello");
+ *     assertEquals(batch.text(0), "hello");
  *   }
  * }
  * Deno.removeSync(dir, { recursive: true });
@@ -105,6 +105,7 @@ export {
   Backpressure,
   CorruptSegment,
   MessageBatch,
+  OffsetConflictError,
   Poisoned,
   SegmentReader,
   SegmentWriter,
@@ -114,14 +115,15 @@ export type {
   BackpressureFields,
   CorruptionFields,
   CorruptionKind,
+  ExpectOptions,
   FlatPayloads,
   HistogramSnapshot,
   ReadOptions,
   ReadStart,
   RecoveryReport,
-  SegmentFiles,
   SegmentReaderOptions,
   SegmentWriterOptions,
+  StopReason,
 } from "./lib/segment/mod.ts";
 export {
   inspectLog,
@@ -147,6 +149,7 @@ export type {
   LogStats,
   OpeningForecast,
   OpeningReport,
+  OwnerRecord,
   ReaderStreamOptions,
   RepairOptions,
   RepairPlan,

@@ -1,6 +1,5 @@
 /**
- * The codec beside a plain copy of the same bytes and beside the legacy codec: 1 MiB of messages with 100 bytes and
- * 1 KiB of payload each, in one batch.
+ * The codec beside a plain copy of the same bytes: 1 MiB of messages with 100 bytes and 1 KiB of payload each, in one batch.
  *
  * Run with `deno bench --allow-ffi --allow-read bench/codec_bench.ts`.
  */
@@ -14,15 +13,8 @@ import {
   RECORD_BYTES,
   seal,
 } from "../lib/codec/mod.ts";
-import {
-  Expansion,
-  findMessage,
-  Gathering,
-  MessageScan,
-} from "../lib/codec/legacy/mod.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
-const MAX_POSITION = 2 ** 32 - 1;
 const TIME = 1_700_000_000_000_000;
 const seed = crypto.getRandomValues(new Uint8Array(32));
 const noise = randomBytes(2 ** 20);
@@ -51,18 +43,6 @@ for (const payloadBytes of [100, 1024]) {
   const log = bytes.subarray(0, sealAll());
   const scan = new BatchScan(count);
 
-  const legacy = new Uint8Array(count * (64 + payloadBytes));
-  const index = new Uint8Array(16 * count);
-  const expansion = new Expansion();
-  const expandAll = () => {
-    expansion.begin(0, MAX_POSITION);
-    expansion.run(log, 0, legacy, index);
-  };
-  expandAll();
-  const batches = new Uint8Array(length);
-  const gatherAll = () => new Gathering(0, 0).run(legacy, 0, true, batches);
-  gatherAll();
-  const oldScan = new MessageScan(count);
   const target = new Uint8Array(log.length);
 
   Deno.bench({ name: "copy", group, baseline: true }, () => {
@@ -74,19 +54,8 @@ for (const payloadBytes of [100, 1024]) {
   Deno.bench({ name: "seal()", group }, () => {
     sealAll();
   });
-  Deno.bench({ name: "Expansion.run(), legacy", group }, () => {
-    expandAll();
-  });
-  Deno.bench({ name: "Gathering.run(), legacy", group }, () => {
-    gatherAll();
-  });
   Deno.bench({ name: "BatchScan.run()", group }, () => {
     if (scan.run(log, 0, 0) !== count) throw new Error("Cannot scan the log");
-  });
-  Deno.bench({ name: "MessageScan.run(), legacy", group }, () => {
-    if (oldScan.run(legacy, 0, 0) !== count) {
-      throw new Error("Cannot scan the legacy log");
-    }
   });
   Deno.bench({ name: "readFrame(), payload and offset of each", group }, () => {
     let sum = 0;
@@ -108,11 +77,6 @@ for (
   Deno.bench({ name: "findBatch()", group, baseline: true }, () => {
     if (findBatch(bytes, 0, 0, MAX).position !== undefined) {
       throw new Error("Cannot be a batch");
-    }
-  });
-  Deno.bench({ name: "findMessage(), legacy", group }, () => {
-    if (findMessage(bytes, 0, 0, MAX).position !== undefined) {
-      throw new Error("Cannot be a message");
     }
   });
 }

@@ -245,7 +245,7 @@ const PARTS: Part[] = [
         );
       }
       const counts = { passed: 0, failed: 0, skipped: 0 };
-      for (const target of ["scan", "stamp", "find"]) {
+      for (const target of ["scan", "seal", "find"]) {
         const { passed, failed } = await fuzz(target, 300);
         counts.passed += passed;
         counts.failed += failed;

@@ -7,7 +7,6 @@ import { p03 } from "./p03_sequential.ts";
 import { p04 } from "./p04_durable_append.ts";
 import { p05 } from "./p05_group_commit.ts";
 import { p06 } from "./p06_pool.ts";
-import { p07 } from "./p07_append.ts";
 import { p08 } from "./p08_scan.ts";
 import { p09 } from "./p09_async.ts";
 import { p10 } from "./p10_workload.ts";
@@ -17,6 +16,17 @@ import { p13 } from "./p13_server.ts";
 import { p14 } from "./p14_start.ts";
 import { p15 } from "./p15_workers.ts";
 import type { Row } from "./row.ts";
+import { w01 } from "./w01_lone_append.ts";
+import { w02 } from "./w02_group_commit.ts";
+import { w03 } from "./w03_batches.ts";
+import { w04 } from "./w04_offered_rate.ts";
+import { w05 } from "./w05_unlimited.ts";
+import { w06 } from "./w06_tails.ts";
+import { w07 } from "./w07_ingest.ts";
+import { w08 } from "./w08_written_bytes.ts";
+import { w09 } from "./w09_many_logs.ts";
+import { w10 } from "./w10_opening.ts";
+import { w11 } from "./w11_append.ts";
 
 /** In the order of the table. */
 export const COMPARISONS: Readonly<
@@ -28,7 +38,6 @@ export const COMPARISONS: Readonly<
   P4: p04,
   P5: p05,
   P6: p06,
-  P7: p07,
   P8: p08,
   P9: p09,
   P10: p10,
@@ -37,6 +46,17 @@ export const COMPARISONS: Readonly<
   P13: p13,
   P14: p14,
   P15: p15,
+  W1: w01,
+  W2: w02,
+  W3: w03,
+  W4: w04,
+  W5: w05,
+  W6: w06,
+  W7: w07,
+  W8: w08,
+  W9: w09,
+  W10: w10,
+  W11: w11,
 };
 
 /** What was asked for, in order. */

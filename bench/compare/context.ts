@@ -21,6 +21,8 @@ export class Context {
   readonly pairs: number;
   readonly quick: boolean;
   readonly leftOut: LeftOut[] = [];
+  /** What belongs to the figures: settings of references, measured rates. */
+  readonly notes: string[] = [];
 
   readonly #scale: number;
   readonly #progress = new Progress();
@@ -66,6 +68,11 @@ export class Context {
   leaveOut(what: string, reason: string): void {
     if (this.leftOut.some((each) => each.what === what)) return;
     this.leftOut.push({ what, reason });
+  }
+
+  /** Notes what belongs to the figures, once. */
+  note(text: string): void {
+    if (!this.notes.includes(text)) this.notes.push(text);
   }
 
   /** A path in the directory that nothing has yet. */

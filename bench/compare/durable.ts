@@ -3,6 +3,49 @@ import type { Log } from "../../mod.ts";
 import { settled } from "./logs.ts";
 import { Latencies, type Measured, Stopwatch } from "./measure.ts";
 
+/** How a step is repeated. */
+export interface Repetition {
+  /** For how long, in milliseconds. */
+  readonly ms: number;
+  /** How many take steps at the same time, each one after its own. @default {1} */
+  readonly appenders?: number;
+  /** Messages of a step. @default {1} */
+  readonly messages?: number;
+  /** Bytes of a step. */
+  readonly bytes: number;
+}
+
+/**
+ * Repeats a step that ends when what it wrote is durable.
+ *
+ * A step without a promise blocks: it is not awaited.
+ */
+export async function repeated(
+  { ms, appenders = 1, messages = 1, bytes }: Repetition,
+  step: () => Promise<unknown> | void,
+): Promise<Measured> {
+  const latencies = new Latencies();
+  const watch = new Stopwatch();
+  let steps = 0;
+  const start = performance.now();
+  await Promise.all(Array.from({ length: appenders }, async () => {
+    for (let before = start; before - start < ms;) {
+      const pending = step();
+      if (pending !== undefined) await pending;
+      steps++;
+      const now = performance.now();
+      latencies.record(now - before);
+      before = now;
+    }
+  }));
+  return {
+    ...watch.stop(),
+    operations: steps * messages,
+    bytes: steps * bytes,
+    percentiles: latencies.percentiles(),
+  };
+}
+
 /** Appends for so long, each appender awaiting the durability of its message before the next. */
 export async function appendDurably(
   log: Log,
@@ -12,25 +55,26 @@ export async function appendDurably(
 ): Promise<Measured> {
   await settled(log);
   const payload = new Uint8Array(payloadBytes).fill(0x5a);
-  const latencies = new Latencies();
-  const watch = new Stopwatch();
-  let operations = 0;
-  const start = performance.now();
-  await Promise.all(Array.from({ length: appenders }, async () => {
-    for (let before = start; before - start < ms;) {
-      await log.appendDurable(payload);
-      operations++;
-      const now = performance.now();
-      latencies.record(now - before);
-      before = now;
-    }
-  }));
-  const stopped = watch.stop();
+  const run = await repeated(
+    { ms, appenders, bytes: payloadBytes },
+    () => log.appendDurable(payload),
+  );
   await settled(log);
-  return {
-    ...stopped,
-    operations,
-    bytes: operations * payloadBytes,
-    percentiles: latencies.percentiles(),
-  };
+  return run;
+}
+
+/** Appends for so long, each message flushed in place: the thread waits for the disk. */
+export async function appendAndFlush(
+  log: Log,
+  payloadBytes: number,
+  ms: number,
+): Promise<Measured> {
+  await settled(log);
+  const payload = new Uint8Array(payloadBytes).fill(0x5a);
+  const run = await repeated({ ms, bytes: payloadBytes }, () => {
+    log.append(payload);
+    log.flushSync();
+  });
+  await settled(log);
+  return run;
 }

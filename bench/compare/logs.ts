@@ -8,7 +8,7 @@ let count = 0;
 /** A new log in the run's directory. */
 export async function newLog(
   context: Context,
-  options: LogOptions & { pool: BufferPool },
+  options: LogOptions = {},
 ): Promise<Log> {
   return await Log.open(context.path(`log-${count++}`), options);
 }
@@ -27,14 +27,21 @@ export async function settled(log: Log): Promise<void> {
   }
 }
 
-/** Appends a batch as soon as there is room for it. */
+/**
+ * Appends a batch as soon as there is room for it.
+ *
+ * `accepted` is called at once after that: the calls have the order of the log.
+ */
 export async function appendWhenReady(
   log: Log,
   batch: readonly (Uint8Array | string)[],
+  accepted?: () => void,
 ): Promise<number> {
   for (;;) {
     try {
-      return log.appendBatch(batch);
+      const first = log.appendBatch(batch);
+      accepted?.();
+      return first;
     } catch (error) {
       if (!(error instanceof Backpressure)) throw error;
       await log.ready();
@@ -61,4 +68,36 @@ export async function writtenLog(
     await appendWhenReady(log, batch);
   }
   return path;
+}
+
+/** Batches that are written to see how many bytes one takes. */
+const SAMPLE_BATCHES = 16;
+
+/** Measures the bytes that a batch takes in a log's files, headers included. */
+export async function batchLogBytes(
+  context: Context,
+  messages: number,
+  payloadBytes: number,
+): Promise<number> {
+  const dir = context.path(`log-${count++}`);
+  const payload = new Uint8Array(payloadBytes).fill(0x5a);
+  const batch: Uint8Array[] = new Array(messages).fill(payload);
+  {
+    await using log = await Log.open(dir);
+    for (let i = 0; i < SAMPLE_BATCHES; i++) {
+      await appendWhenReady(log, batch);
+    }
+  }
+  const bytes = logFileBytes(dir);
+  Deno.removeSync(dir, { recursive: true });
+  return Math.ceil(bytes / SAMPLE_BATCHES);
+}
+
+/** The sizes of the files of a closed log that hold messages. */
+export function logFileBytes(dir: string): number {
+  let bytes = 0;
+  for (const { name } of Deno.readDirSync(dir)) {
+    if (name.endsWith(".log")) bytes += Deno.statSync(`${dir}/${name}`).size;
+  }
+  return bytes;
 }

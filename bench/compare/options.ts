@@ -7,7 +7,7 @@ export interface CompareOptions {
   readonly directory: string;
   /** Two pairs of {@linkcode QUICK_IDS}. */
   readonly quick: boolean;
-  /** Numbers of goals, such as `P3`; all if there are none. */
+  /** Names of goals, such as `P3` or `W1`; all if there are none. */
   readonly only: readonly string[];
   /** Multiplies durations and sizes: below 1, figures say nothing. */
   readonly scale: number;
@@ -17,7 +17,7 @@ export interface CompareOptions {
 }
 
 /** The goals of `--quick`. */
-export const QUICK_IDS = ["P1", "P3", "P4", "P5", "P7"];
+export const QUICK_IDS = ["P1", "P3", "W1", "W2", "W3", "W11"];
 
 /** How to call it. */
 export const USAGE =
@@ -28,7 +28,7 @@ Compares Basalt with what you could use instead, on the disk that DIR is on.
   --quick          two pairs of ${
     QUICK_IDS.join(", ")
   }: indicative, under two minutes
-  --only IDS       only these goals, such as P3 or P1,P9
+  --only IDS       only these goals, such as W1 or P1,P9
   --html FILE      also a page with curves
   --json FILE      also the rows as JSON
   --markdown FILE  also the table as Markdown; between its two markers if FILE has them

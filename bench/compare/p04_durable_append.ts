@@ -1,5 +1,8 @@
-/** P4: one appender that awaits the durability of each message of 4 KiB, beside a native loop of `pwritev2(RWF_DSYNC)` on prepared blocks. */
-import { BufferPool, type Log } from "../../mod.ts";
+/**
+ * P4: one appender that awaits the durability of each message of 4 KiB, on the engine of threads
+ * and across two blocks. W1 has the default engine and small messages.
+ */
+import { BufferPool } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { appendDurably } from "./durable.ts";
 import { newLog } from "./logs.ts";
@@ -8,29 +11,23 @@ import { hasNative, nativeDsync } from "./references/native.ts";
 import { Isolate } from "./isolate.ts";
 import { rounds } from "./rounds.ts";
 import { atMost, compareSides, type Row } from "./row.ts";
-import { MIB } from "./sizes.ts";
+import { SCRATCH_BYTES } from "./sizes.ts";
 
 /** One block of the disk, the header included: what the native loop writes. */
 const MESSAGE_BYTES = 4096;
 const HEADER_BYTES = 64;
-/** What is written durably in one run fits into it, as it does into what a log prepares. */
-export const SCRATCH_BYTES: number = 64 * MIB;
 
 /** Measures P4. */
 export async function p04(context: Context): Promise<Row[]> {
   if (!hasNative(context, "P4")) return [];
   const scratch = await context.file("durable", SCRATCH_BYTES);
   using pool = new BufferPool();
-  await using aligned = await newLog(context, { pool });
-  await using unaligned = await newLog(context, { pool });
+  await using log = await newLog(context, { pool });
   using threads = new Isolate({ kind: "threads" });
   const threadsDir = context.path("log-threads");
-  const appender = (log: Log, payloadBytes: number) => (ms: number) =>
-    appendDurably(log, 1, payloadBytes, ms);
   const runs = await rounds(context, "P4", 1500, {
     native: (ms) => nativeDsync(context, scratch, MESSAGE_BYTES, ms),
-    Basalt: appender(aligned, MESSAGE_BYTES - HEADER_BYTES),
-    payload: appender(unaligned, MESSAGE_BYTES),
+    payload: (ms) => appendDurably(log, 1, MESSAGE_BYTES, ms),
     threads: (ms) =>
       threads.run(
         "appendDurably",
@@ -45,33 +42,13 @@ export async function p04(context: Context): Promise<Row[]> {
     name: "native loop of pwritev2(RWF_DSYNC)",
     runs: runs.native,
   };
-  const ours = { name: "Basalt", runs: runs.Basalt };
   const threaded = { name: "Basalt, threads", runs: runs.threads };
   return [
     compareSides(
       {
-        id: "P4.p50",
-        name: "durable append of 4 KiB, one appender, p50",
-        goal: atMost(1.05),
-      },
-      P50,
-      ours,
-      theirs,
-    ),
-    compareSides(
-      {
-        id: "P4.p99",
-        name: "durable append of 4 KiB, one appender, p99",
-        goal: atMost(1.2),
-      },
-      P99,
-      ours,
-      theirs,
-    ),
-    compareSides(
-      {
         id: "P4.payload",
-        name: "the same, 4 KiB of payload and 64 of header: two blocks, p50",
+        name:
+          "durable append of 4 KiB of payload and its header: two blocks, p50",
       },
       P50,
       { name: "Basalt", runs: runs.payload },

@@ -1,14 +1,20 @@
-/** P10: the seed's workload in one process: four producers and four consumers at a rate, durable before acknowledged; and eight of either without a limit. */
+/**
+ * P10: what the pool costs producers, and eight producers or consumers beside a real Iggy server.
+ * W4 to W6 have the same workload beside files.
+ */
 import { BufferPool, LogReader } from "../../mod.ts";
 import type { Context } from "./context.ts";
-import { type Measured, P50, P99, Stopwatch, THROUGHPUT } from "./measure.ts";
+import { batchLogBytes } from "./logs.ts";
+import { type Measured, P50, Stopwatch, THROUGHPUT } from "./measure.ts";
+import { offeredRate } from "./offered.ts";
 import { scan } from "./p08_scan.ts";
-import { iggyDirectory, type IggyRun, IggyServer } from "./references/iggy.ts";
+import { iggyDirectory, IggyServer } from "./references/iggy.ts";
 import { rounds } from "./rounds.ts";
 import { atMost, compareSides, type Row, type Side } from "./row.ts";
-import { fileStream, logStream } from "./streams.ts";
+import { logStream, withStreams } from "./streams.ts";
 import {
   BATCH,
+  BATCH_BYTES,
   PAYLOAD_BYTES,
   type Stream,
   work,
@@ -16,68 +22,41 @@ import {
 } from "./workload.ts";
 
 const STREAMS = 4;
-/** 500 MB/s in all: half of it is produced, half consumed. */
-const PRODUCED_BYTES_PER_SECOND = 250e6;
-const RUN_MS = 30_000;
+const RUN_MS = 3000;
 const UNLIMITED_STREAMS = 8;
 const UNLIMITED_BYTES = 2e9;
 const SERVER = "over TCP, acknowledged from memory";
 
 /** Measures P10. */
 export async function p10(context: Context): Promise<Row[]> {
+  const bytes = await batchLogBytes(context, BATCH, PAYLOAD_BYTES);
   const iggy = iggyDirectory(context, "P10, beside: a real Iggy server");
   return [
-    ...await limited(context, iggy),
-    ...iggy === undefined ? [] : await unlimited(context, iggy),
+    ...await pooled(context, bytes),
+    ...iggy === undefined ? [] : await unlimited(context, iggy, bytes),
   ];
 }
 
-async function limited(
+async function pooled(
   context: Context,
-  iggy: string | undefined,
+  batchLogBytes: number,
 ): Promise<Row[]> {
   using on = new BufferPool();
   using off = new BufferPool({ enabled: false });
-  const logs = (pool: BufferPool) => (ms: number) =>
-    worked(context, ms, (path) => logStream(path, pool));
+  const bytesPerSecond = await offeredRate(context, batchLogBytes);
+  const run = (pool: BufferPool) => (ms: number): Promise<Worked> =>
+    withStreams(
+      context,
+      STREAMS,
+      logStream,
+      { batchLogBytes, consumers: 1, pool },
+      (streams) => work(streams, { producers: STREAMS, bytesPerSecond, ms }),
+    );
   const runs = await rounds(context, "P10", RUN_MS, {
-    on: logs(on),
-    off: logs(off),
-    file: (ms) => worked(context, ms, fileStream),
+    on: run(on),
+    off: run(off),
   });
-  const server = iggy === undefined
-    ? undefined
-    : await limitedServer(context, iggy);
-  const consumers = (all: Worked[]): Measured[] =>
-    all.map(({ consumers }) => consumers);
-  const beside = (result: { p99: number } | undefined) =>
-    result === undefined
-      ? {}
-      : { beside: `iggy-bench p99 ${result.p99} ms, ${SERVER}` };
-  const file = "Deno.FsFile, syncData";
   return [
-    compareSides(
-      {
-        id: "P10.produce",
-        name: "4 producers at 250 MB/s, durable, p99 from due",
-        goal: atMost(1),
-        ...beside(server?.producers),
-      },
-      P99,
-      { name: "Basalt", runs: runs.on },
-      { name: file, runs: runs.file },
-    ),
-    compareSides(
-      {
-        id: "P10.consume",
-        name: "4 tail consumers at 250 MB/s, p99 from due",
-        goal: atMost(1),
-        ...beside(server?.consumers),
-      },
-      P99,
-      { name: "Basalt", runs: consumers(runs.on) },
-      { name: file, runs: consumers(runs.file) },
-    ),
     compareSides(
       {
         id: "P10.pool",
@@ -91,50 +70,10 @@ async function limited(
   ];
 }
 
-async function worked(
-  context: Context,
-  ms: number,
-  open: (path: string) => Promise<Stream>,
-): Promise<Worked> {
-  const dir = context.path("streams");
-  Deno.mkdirSync(dir);
-  const streams: Stream[] = [];
-  for (let i = 0; i < STREAMS; i++) streams.push(await open(`${dir}/${i}`));
-  try {
-    return await work(streams, PRODUCED_BYTES_PER_SECOND, ms);
-  } finally {
-    for (const stream of streams) await stream.close();
-    Deno.removeSync(dir, { recursive: true });
-  }
-}
-
-async function limitedServer(
-  context: Context,
-  directory: string,
-): Promise<IggyRun> {
-  context.show("P10: iggy-bench at a rate");
-  await using server = await IggyServer.start(context, directory, 2);
-  const seconds = context.ms(RUN_MS) / 1e3;
-  const total = Math.ceil(PRODUCED_BYTES_PER_SECOND * seconds / 1e6);
-  return await server.bench([
-    "--rate-limit",
-    `${2 * PRODUCED_BYTES_PER_SECOND / 1e6}MB`,
-    "--warmup-time",
-    "0s",
-    "--total-data",
-    `${total}MB`,
-  ], [
-    "pinned-producer-and-consumer",
-    "--producers",
-    String(STREAMS),
-    "--consumers",
-    String(STREAMS),
-  ]);
-}
-
 async function unlimited(
   context: Context,
   directory: string,
+  batchLogBytes: number,
 ): Promise<Row[]> {
   using pool = new BufferPool();
   await using server = await IggyServer.start(context, directory, 1);
@@ -151,7 +90,7 @@ async function unlimited(
     (_, i) => context.path(`unlimited-${i}`),
   );
   const runs = await rounds(context, "P10, unlimited", 0, {
-    produce: () => produceAll(dirs, bytes, pool),
+    produce: () => produceAll(dirs, bytes, batchLogBytes, pool),
     iggyProduce: () => bench("producer"),
     consume: () => consumeAll(dirs, pool),
     iggyConsume: () => bench("consumer"),
@@ -185,6 +124,7 @@ async function unlimited(
 async function produceAll(
   dirs: readonly string[],
   bytes: number,
+  batchLogBytes: number,
   pool: BufferPool,
 ): Promise<Measured> {
   for (const dir of dirs) {
@@ -193,14 +133,16 @@ async function produceAll(
     });
   }
   const streams: Stream[] = [];
-  for (const dir of dirs) streams.push(await logStream(dir, pool));
+  for (const dir of dirs) {
+    streams.push(await logStream(dir, { batchLogBytes, pool }));
+  }
   const count = Math.max(
     1,
-    Math.round(bytes / dirs.length / (BATCH * PAYLOAD_BYTES)),
+    Math.round(bytes / dirs.length / BATCH_BYTES),
   );
   const watch = new Stopwatch();
   await Promise.all(streams.map(async (stream) => {
-    for (let batch = 0; batch < count; batch++) await stream.produce();
+    for (let batch = 0; batch < count; batch++) await stream.produce(() => {});
   }));
   const stopped = watch.stop();
   for (const stream of streams) await stream.close();
@@ -208,7 +150,7 @@ async function produceAll(
   return {
     ...stopped,
     operations,
-    bytes: operations * BATCH * PAYLOAD_BYTES,
+    bytes: operations * BATCH_BYTES,
   };
 }
 

@@ -18,7 +18,9 @@ const STEADY_MS = 120_000;
  * V8's young generation at its full size from the start: else it doubles up to there in the course of minutes, in steps of up to 24 MiB, also of programs
  * that keep nothing, and the slope is that of the steps.
  */
-const STEADY_HEAP = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
+const STEADY_HEAP = [
+  "--v8-flags=--min-semi-space-size=16,--max-semi-space-size=16",
+];
 
 /** Measures P11. */
 export async function p11(context: Context): Promise<Row[]> {

@@ -31,7 +31,7 @@ export async function p12(context: Context): Promise<Row[]> {
   Deno.removeSync(dir, { recursive: true });
   const shown = (opened: Opening[]): string =>
     `${formatMillis(opened.map(({ openMs }) => openMs))}, ${
-      formatBytes(median(opened.map(({ walkedBytes }) => walkedBytes)))
+      formatBytes(median(opened.map(({ scannedBytes }) => scannedBytes)))
     } walked`;
   return [
     ownFigure(

@@ -68,6 +68,14 @@ export function isMet({ goal, values }: Row): boolean | undefined {
   return goal.relation === "≥" ? value >= goal.limit : value <= goal.limit;
 }
 
+/** Whether the goal of a row holds on every machine: those of W are ratios on the disk at hand. */
+export function holdsAnywhere({ id }: Row): boolean {
+  return id.startsWith("W");
+}
+
+/** Decides whether a row gets a verdict: a shortened run says nothing. */
+export type Verdict = (row: Row) => boolean;
+
 /** A side of a comparison: its name, and a run for each pair. */
 export interface Side {
   readonly name: string;

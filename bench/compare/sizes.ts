@@ -6,3 +6,5 @@ export const MIB: number = 1024 * 1024;
 export const DATA_BYTES: number = 1024 * MIB;
 /** A small read. */
 export const READ_BYTES = 4096;
+/** A prewritten file for durable writes in place: what is written in one run fits into it. */
+export const SCRATCH_BYTES: number = 64 * MIB;

@@ -1,86 +1,202 @@
-/** The streams of P10: logs, and files of Deno's. */
-import { type BufferPool, Log } from "../../mod.ts";
+/** The streams of the workload: logs, and files of Deno's. */
+import { type BufferPool, Log, type MessageBatch } from "../../mod.ts";
+import type { Context } from "./context.ts";
 import { appendWhenReady } from "./logs.ts";
-import { BATCH, PAYLOAD_BYTES, Progressed, type Stream } from "./workload.ts";
+import { SharedFile } from "./references/synced_file.ts";
+import { BATCH, PAYLOAD_BYTES, type Stream } from "./workload.ts";
 
-const HEADER_BYTES = 64;
-/** What a batch takes in a file: the same on both sides. */
-const BATCH_BYTES = BATCH * (HEADER_BYTES + PAYLOAD_BYTES);
+/** What a stream has beside its producers. */
+export interface StreamOptions {
+  readonly batchLogBytes: number;
+  /** How many follow the stream. @default {0} */
+  readonly consumers?: number;
+  /** Where a log's blocks come from. @default {BufferPool.default()} */
+  readonly pool?: BufferPool;
+}
 
-/** A log: each batch is awaited until it is durable; a tail gives what is, verified, and every payload's first byte is touched. */
+/** Opens a stream at a path. */
+export type OpenStream = (
+  path: string,
+  options: StreamOptions,
+) => Promise<Stream>;
+
+/**
+ * Opens a log as a stream.
+ *
+ * Its consumers are durable tails, which verify what they give. They touch each payload's first
+ * byte.
+ */
 export async function logStream(
   dir: string,
-  pool: BufferPool,
+  { batchLogBytes, consumers = 0, pool }: StreamOptions,
 ): Promise<Stream> {
-  const log = await Log.open(dir, { pool });
+  const log = await Log.open(dir, pool === undefined ? {} : { pool });
   const payload = new Uint8Array(PAYLOAD_BYTES).fill(0x5a);
   const batch: Uint8Array[] = new Array(BATCH).fill(payload);
-  const tail = log.tail({ durable: true });
-  let wanted = 0;
-  let received = 0;
-  let touched = 0;
+  const tails = Array.from(
+    { length: consumers },
+    () => new TailConsumer(log.tail({ durable: true })),
+  );
   return {
-    async produce() {
-      const first = await appendWhenReady(log, batch);
+    batchLogBytes,
+    consumers: tails.map((tail) => () => tail.consume()),
+    async produce(accepted) {
+      const first = await appendWhenReady(log, batch, accepted);
       await log.whenDurable(first + BATCH - 1);
     },
-    async consume() {
-      wanted += BATCH;
-      // What the tail gives is what came meanwhile: less than a batch, or more.
-      while (received < wanted) {
-        const next = await tail.next();
-        if (next.done) throw new Error(`The tail ended at ${received}`);
-        using messages = next.value;
-        const { bytes, starts, count } = messages;
-        for (let i = 0; i < count; i++) {
-          touched += bytes[starts[i]! + HEADER_BYTES]!;
-        }
-        received += count;
-      }
-    },
     async close() {
-      await tail.return?.();
+      for (const tail of tails) await tail.close();
       await log.close();
-      if (touched !== received * 0x5a) {
-        throw new Error(`${received} messages were read, with other bytes`);
-      }
     },
   };
 }
 
-/** A file: each batch is written and synced, then read from the page cache; as many bytes of it are touched. */
-export async function fileStream(path: string): Promise<Stream> {
-  const writer = await Deno.open(path, { write: true, createNew: true });
-  const reader = await Deno.open(path, { read: true });
-  const batch = new Uint8Array(BATCH_BYTES).fill(0x5a);
-  const got = new Uint8Array(BATCH_BYTES);
-  const durable = new Progressed();
-  let consumed = 0;
-  let touched = 0;
+/** Receives what a tail gives, a batch of the workload at a time. */
+class TailConsumer {
+  readonly #tail: AsyncIterableIterator<MessageBatch>;
+  #wanted = 0;
+  #received = 0;
+  #touched = 0;
+
+  constructor(tail: AsyncIterableIterator<MessageBatch>) {
+    this.#tail = tail;
+  }
+
+  async consume(): Promise<void> {
+    this.#wanted += BATCH;
+    // A tail gives what came meanwhile: less than a batch, or more.
+    while (this.#received < this.#wanted) {
+      const next = await this.#tail.next();
+      if (next.done) throw new Error(`The tail ended at ${this.#received}`);
+      using messages = next.value;
+      for (let i = 0; i < messages.count; i++) {
+        this.#touched += messages.payload(i)[0]!;
+      }
+      this.#received += messages.count;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#tail.return?.();
+    checkTouched(this.#touched, this.#received);
+  }
+}
+
+function checkTouched(touched: number, messages: number): void {
+  if (touched === messages * 0x5a) return;
+  throw new Error(`${messages} messages were read, with other bytes`);
+}
+
+/**
+ * Opens a file as a stream of as many bytes.
+ *
+ * Its consumers read as far as it is durable, from the page cache. They touch a byte of each
+ * message.
+ */
+export async function fileStream(
+  path: string,
+  { batchLogBytes, consumers = 0 }: StreamOptions,
+): Promise<Stream> {
+  const file = new SharedFile(
+    await Deno.open(path, { append: true, createNew: true }),
+  );
+  const batch = new Uint8Array(batchLogBytes).fill(0x5a);
+  const durable = new Signal();
+  const readers: FileConsumer[] = [];
+  for (let i = 0; i < consumers; i++) {
+    const reader = await Deno.open(path, { read: true });
+    readers.push(new FileConsumer(reader, file, durable, batchLogBytes));
+  }
   return {
-    async produce() {
-      for (let at = 0; at < batch.length;) {
-        at += await writer.write(batch.subarray(at));
-      }
-      await writer.syncData();
-      durable.add();
-    },
-    async consume() {
-      await durable.reached(consumed / BATCH + 1);
-      for (let at = 0; at < got.length;) {
-        at += await reader.read(got.subarray(at)) ?? 0;
-      }
-      for (let i = 0; i < BATCH; i++) {
-        touched += got[i * (HEADER_BYTES + PAYLOAD_BYTES) + HEADER_BYTES]!;
-      }
-      consumed += BATCH;
+    batchLogBytes,
+    consumers: readers.map((reader) => () => reader.consume()),
+    async produce(accepted) {
+      const appended = file.append(batch);
+      accepted();
+      await appended;
+      durable.raise();
     },
     close() {
-      writer.close();
-      reader.close();
-      return touched === consumed * 0x5a
-        ? Promise.resolve()
-        : Promise.reject(new Error("The file was read with other bytes"));
+      file.close();
+      for (const reader of readers) reader.close();
+      return Promise.resolve();
     },
   };
+}
+
+/** Reads a file as far as its writer says that it is durable. */
+class FileConsumer {
+  readonly #reader: Deno.FsFile;
+  readonly #file: SharedFile;
+  readonly #durable: Signal;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #batches = 0;
+  #touched = 0;
+
+  constructor(
+    reader: Deno.FsFile,
+    file: SharedFile,
+    durable: Signal,
+    batchBytes: number,
+  ) {
+    this.#reader = reader;
+    this.#file = file;
+    this.#durable = durable;
+    this.#bytes = new Uint8Array(batchBytes);
+  }
+
+  async consume(): Promise<void> {
+    const bytes = this.#bytes;
+    const end = ++this.#batches * bytes.length;
+    while (this.#file.durableBytes < end) await this.#durable.raised();
+    for (let at = 0; at < bytes.length;) {
+      at += await this.#reader.read(bytes.subarray(at)) ?? 0;
+    }
+    const step = Math.floor(bytes.length / BATCH);
+    for (let i = 0; i < BATCH; i++) {
+      const message = bytes.subarray(i * step, (i + 1) * step);
+      this.#touched += message[0]!;
+    }
+  }
+
+  close(): void {
+    this.#reader.close();
+    checkTouched(this.#touched, this.#batches * BATCH);
+  }
+}
+
+/** Wakes all that wait. */
+class Signal {
+  #next = Promise.withResolvers<void>();
+
+  raise(): void {
+    this.#next.resolve();
+    this.#next = Promise.withResolvers<void>();
+  }
+
+  raised(): Promise<void> {
+    return this.#next.promise;
+  }
+}
+
+/** Opens streams in a directory of their own, and removes them after the body. */
+export async function withStreams<Result>(
+  context: Context,
+  count: number,
+  open: OpenStream,
+  options: StreamOptions,
+  body: (streams: readonly Stream[]) => Promise<Result>,
+): Promise<Result> {
+  const dir = context.path("streams");
+  Deno.mkdirSync(dir);
+  const streams: Stream[] = [];
+  try {
+    for (let i = 0; i < count; i++) {
+      streams.push(await open(`${dir}/${i}`, options));
+    }
+    return await body(streams);
+  } finally {
+    for (const stream of streams) await stream.close();
+    Deno.removeSync(dir, { recursive: true });
+  }
 }

@@ -1,17 +1,27 @@
-/** The workload of P10: streams that each have a producer and a consumer, batches at a rate, latency from when a batch was due. */
+/** The workload of W4 to W6, W8 and P10: producers of batches and consumers. */
 import { Latencies, type Measured, Series, Stopwatch } from "./measure.ts";
 
-/** Messages of a batch, and bytes of a payload: those of the seed's benchmark. */
+/** Messages of a batch. */
 export const BATCH = 1000;
 /** Bytes of a payload. */
 export const PAYLOAD_BYTES = 1000;
+/** Bytes of the payloads of a batch. */
+export const BATCH_BYTES: number = BATCH * PAYLOAD_BYTES;
 
-/** A log or a file, as its producer and its consumer see it. */
+/** The producers without a limit, of W5 and W8. */
+export const PRODUCERS = 8;
+
+/** A log or a file, as its producers and its consumers see it. */
 export interface Stream {
-  /** Writes the next batch; resolves when it is durable. */
-  produce(): Promise<void>;
-  /** Receives the next batch, once it is durable. */
-  consume(): Promise<void>;
+  /**
+   * Appends a batch and resolves when it is durable. `accepted` is called when its position in
+   * the stream is decided, in the order of the stream.
+   */
+  produce(accepted: () => void): Promise<void>;
+  /** Each receives the next batch of the stream, once it is durable. */
+  readonly consumers: readonly (() => Promise<void>)[];
+  /** Bytes that a batch takes in the stream's files. */
+  readonly batchLogBytes: number;
   close(): Promise<void>;
 }
 
@@ -20,52 +30,68 @@ export interface Worked extends Measured {
   readonly consumers: Measured;
 }
 
+/** What is asked of the streams. */
+export interface Load {
+  /** Producers in all; they share the streams evenly. */
+  readonly producers: number;
+  /** Payload bytes of all producers in a second. */
+  readonly bytesPerSecond: number;
+  readonly ms: number;
+}
+
 /**
- * Produces and consumes on every stream for so long.
+ * Produces and consumes for so long.
  *
- * Batches are due at even intervals, whether or not the one before is done: what comes late makes all behind it late, and that is counted. The
- * bytes are those of the payloads.
+ * Batches are due at even intervals, whether or not the one before is done: a batch that comes
+ * late delays all that follow it, and their latency says so.
  */
 export async function work(
   streams: readonly Stream[],
-  bytesPerSecond: number,
-  ms: number,
+  { producers, bytesPerSecond, ms }: Load,
 ): Promise<Worked> {
-  const batchBytes = BATCH * PAYLOAD_BYTES;
-  const interval = batchBytes * streams.length / bytesPerSecond * 1e3;
+  const interval = BATCH_BYTES * producers / bytesPerSecond * 1e3;
   const count = Math.max(1, Math.floor(ms / interval));
   const produced = new Latencies();
   const consumed = new Latencies();
   const series = { produced: new Series(), consumed: new Series() };
+  // When each batch of a stream was due, in the order of the stream.
+  const dues: number[][] = streams.map(() => []);
   const watch = new Stopwatch();
   const start = performance.now();
-  const due = (stream: number, batch: number): number =>
-    start + (batch + stream / streams.length) * interval;
 
-  const actors = streams.flatMap((stream, i) => [
-    async (): Promise<void> => {
-      for (let batch = 0; batch < count; batch++) {
-        const early = due(i, batch) - performance.now();
-        if (early > 0) await new Promise((done) => setTimeout(done, early));
-        await stream.produce();
-        produced.record(performance.now() - due(i, batch));
-        series.produced.add(batchBytes);
-      }
-    },
-    async (): Promise<void> => {
-      for (let batch = 0; batch < count; batch++) {
-        await stream.consume();
-        consumed.record(performance.now() - due(i, batch));
-        series.consumed.add(batchBytes);
-      }
-    },
+  const produce = async (producer: number): Promise<void> => {
+    const index = producer % streams.length;
+    for (let batch = 0; batch < count; batch++) {
+      const due = start + (batch + producer / producers) * interval;
+      const early = due - performance.now();
+      if (early > 0) await new Promise((done) => setTimeout(done, early));
+      await streams[index]!.produce(() => dues[index]!.push(due));
+      produced.record(performance.now() - due);
+      series.produced.add(BATCH_BYTES);
+    }
+  };
+  const consume = async (
+    index: number,
+    receive: () => Promise<void>,
+  ): Promise<void> => {
+    const total = count * producers / streams.length;
+    for (let batch = 0; batch < total; batch++) {
+      await receive();
+      consumed.record(performance.now() - dues[index]![batch]!);
+      series.consumed.add(BATCH_BYTES);
+    }
+  };
+  await Promise.all([
+    ...Array.from({ length: producers }, (_, producer) => produce(producer)),
+    ...streams.flatMap((stream, index) =>
+      stream.consumers.map((receive) => consume(index, receive))
+    ),
   ]);
-  await Promise.all(actors.map((actor) => actor()));
 
   const whole = {
     ...watch.stop(),
-    operations: count * streams.length,
-    bytes: count * streams.length * batchBytes,
+    operations: count * producers,
+    bytes: count * producers * BATCH_BYTES,
   };
   return {
     ...whole,
@@ -79,22 +105,29 @@ export async function work(
   };
 }
 
-/** Counts what was produced, and lets the consumer wait for it. */
-export class Progressed {
-  #count = 0;
-  #wake: (() => void) | undefined;
+/** Bytes that a run without a limit writes at most: a fast disk is not filled. */
+const UNLIMITED_BYTES = 2e9;
 
-  /** One more. */
-  add(): void {
-    this.#count++;
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-
-  /** Resolves when there are as many. */
-  async reached(count: number): Promise<void> {
-    while (this.#count < count) {
-      await new Promise<void>((resolve) => this.#wake = resolve);
+/**
+ * Produces for so long, each producer as fast as its batches become durable.
+ *
+ * The bytes are those of the files.
+ */
+export async function workUnlimited(
+  streams: readonly Stream[],
+  producers: number,
+  ms: number,
+): Promise<Measured> {
+  const watch = new Stopwatch();
+  let bytes = 0;
+  let operations = 0;
+  await Promise.all(Array.from({ length: producers }, async (_, producer) => {
+    const stream = streams[producer % streams.length]!;
+    while (watch.ms < ms && bytes < UNLIMITED_BYTES) {
+      bytes += stream.batchLogBytes;
+      operations++;
+      await stream.produce(() => {});
     }
-  }
+  }));
+  return { ...watch.stop(), operations, bytes };
 }

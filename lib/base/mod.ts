@@ -4,8 +4,12 @@
  * @module
  */
 export {
+  type BegunStep,
+  begunStep,
   drive,
+  Driver,
   driveSync,
+  inPlace,
   type Step,
   step,
   stream,

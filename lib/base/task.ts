@@ -4,20 +4,95 @@
  * @module
  */
 
-/** A step that ends by itself, in both forms. */
+/** A step that ends by itself, in its forms. */
 export interface Step<T> {
+  /** What it does, in a word, for messages. */
+  readonly kind?: string;
   /** Starts it. */
   run(): Promise<T>;
   /** Runs it while the caller waits. */
   runSync(): T;
+  /**
+   * Starts it, and calls one of both functions when it is over: once, possibly before `begin` returns.
+   *
+   * What `begin` throws counts as what it calls `reject` with. A step without `begin` cannot be finished by a caller that blocks.
+   */
+  begin?(
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ): void;
+  /** Blocks until it is over, after `begin`: `resolve` or `reject` has been called when it returns. */
+  settleSync?(): void;
+}
+
+/** The forms of a step that can be finished while it is in flight. */
+export interface BegunStep<T> extends Omit<Step<T>, "run" | "runSync"> {
+  readonly kind: string;
+  runSync(): T;
+  begin(
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ): void;
 }
 
 /** A computation whose steps are yielded; `yield*` it within another one. It runs once. */
 export type Task<T> = Generator<Step<unknown>, T, unknown>;
 
 /** Wraps one call and its sync version as a task. */
-export function* step<T>(run: () => Promise<T>, runSync: () => T): Task<T> {
-  return (yield { run, runSync }) as T;
+export function* step<T>(
+  run: () => Promise<T>,
+  runSync: () => T,
+  kind?: string,
+): Task<T> {
+  return (yield kind === undefined
+    ? { run, runSync }
+    : { run, runSync, kind }) as T;
+}
+
+/** Wraps a call that tells its end by a callback, and its sync version, as a task. */
+export function* begunStep<T>(forms: BegunStep<T>): Task<T> {
+  return (yield new Begun(forms) as Step<unknown>) as T;
+}
+
+/** Wraps a sync call that is short enough to run in place, whoever drives it, as a task. */
+export function inPlace<T>(kind: string, runSync: () => T): Task<T> {
+  return begunStep({
+    kind,
+    runSync,
+    begin: (resolve) => resolve(runSync()),
+  });
+}
+
+/** A step whose promise is made from its callbacks. */
+class Begun<T> implements Step<T> {
+  readonly #forms: BegunStep<T>;
+
+  constructor(forms: BegunStep<T>) {
+    this.#forms = forms;
+  }
+
+  get kind(): string {
+    return this.#forms.kind;
+  }
+
+  run(): Promise<T> {
+    return new Promise((resolve, reject) => this.#forms.begin(resolve, reject));
+  }
+
+  runSync(): T {
+    return this.#forms.runSync();
+  }
+
+  begin(
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    this.#forms.begin(resolve, reject);
+  }
+
+  settleSync(): void {
+    this.#forms.settleSync?.();
+  }
 }
 
 /**
@@ -28,12 +103,9 @@ export function* step<T>(run: () => Promise<T>, runSync: () => T): Task<T> {
 export function* together<T>(
   tasks: readonly Task<T>[],
 ): Task<PromiseSettledResult<T>[]> {
-  // The one task that most flushes have is part of the caller's: it costs no promise of its own.
+  // The one task that most flushes have is part of the caller's: it costs nothing of its own.
   if (tasks.length === 1) return [yield* settled(tasks[0]!)];
-  return yield* step(
-    () => Promise.allSettled(tasks.map((each) => drive(each))),
-    () => tasks.map((each) => driveSync(settled(each))),
-  );
+  return (yield new Together(tasks)) as PromiseSettledResult<T>[];
 }
 
 /** Runs a task, and returns a failure instead of throwing it. */
@@ -45,11 +117,282 @@ function* settled<T>(task: Task<T>): Task<PromiseSettledResult<T>> {
   }
 }
 
+/** The step of tasks that run side by side. */
+class Together<T> implements Step<PromiseSettledResult<T>[]> {
+  readonly kind = "together";
+  readonly #tasks: readonly Task<T>[];
+  #runs: readonly Run<T>[] = [];
+
+  constructor(tasks: readonly Task<T>[]) {
+    this.#tasks = tasks;
+  }
+
+  run(): Promise<PromiseSettledResult<T>[]> {
+    return new Promise((resolve) => this.begin(resolve));
+  }
+
+  runSync(): PromiseSettledResult<T>[] {
+    return this.#tasks.map((each) => driveSync(settled(each)));
+  }
+
+  begin(resolve: (results: PromiseSettledResult<T>[]) => void): void {
+    const results = new Array<PromiseSettledResult<T>>(this.#tasks.length);
+    let left = results.length;
+    const enter = (i: number, result: PromiseSettledResult<T>): void => {
+      results[i] = result;
+      if (--left === 0) resolve(results);
+    };
+    if (left === 0) return resolve(results);
+    this.#runs = this.#tasks.map((task, i) =>
+      new Run(
+        task,
+        (value) => enter(i, { status: "fulfilled", value }),
+        (reason) => enter(i, { status: "rejected", reason }),
+      )
+    );
+    for (const run of this.#runs) run.start();
+  }
+
+  /** Why they cannot be finished now, if so. */
+  get obstacle(): string | undefined {
+    for (const { obstacle } of this.#runs) {
+      if (obstacle !== undefined) return obstacle;
+    }
+    return undefined;
+  }
+
+  /** Keeps them from beginning further steps. */
+  hold(): void {
+    for (const run of this.#runs) run.hold();
+  }
+
+  /** Ends a hold. */
+  release(): void {
+    for (const run of this.#runs) run.release();
+  }
+
+  /** Finishes one after the other. */
+  finish(settle: () => void): void {
+    for (const run of this.#runs) run.finish(settle);
+  }
+}
+
+/**
+ * A task on its way, driven by the callbacks of its steps, or by promises where a step has no callbacks.
+ *
+ * At any time one of these holds: the generator runs or a step is being begun (`#isRunning`); a step is in flight (`#step`);
+ * the outcome of a step is there and the generator has not seen it (`#isReady`); all is over (`#isOver`).
+ * A completion that comes while the generator runs is only noted: the loop in `#advance` sees it. So the stack stays flat, and the generator is never
+ * entered twice.
+ */
+class Run<T> {
+  readonly #task: Task<T>;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  #step: Step<unknown> | undefined;
+  /** Ordinal of the step whose completion is accepted: that of an earlier one comes too late. */
+  #ordinal = 0;
+  #isRunning = false;
+  #isReady = true;
+  /** How many callers that block keep it from beginning steps. */
+  #holds = 0;
+  #isOver = false;
+  /** The outcome of the last step; after the end, of the task. */
+  #hasFailed = false;
+  #outcome: unknown;
+
+  constructor(
+    task: Task<T>,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#task = task;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(): void {
+    this.#advance();
+  }
+
+  /** Why it cannot be finished now, if so. */
+  get obstacle(): string | undefined {
+    if (this.#isOver) return undefined;
+    if (this.#isRunning) return "it is running, and waits for this very call";
+    if (this.#isReady) return undefined;
+    const step = this.#step!;
+    if (step instanceof Together) return step.obstacle;
+    if (step.begin !== undefined) return undefined;
+    const kind = step.kind === undefined ? "" : `, '${step.kind}',`;
+    return `its step in flight${kind} runs with a promise only`;
+  }
+
+  /** Keeps it from beginning further steps. */
+  hold(): void {
+    this.#holds++;
+    if (this.#step instanceof Together) this.#step.hold();
+  }
+
+  /** Ends a hold. */
+  release(): void {
+    this.#holds--;
+    if (this.#step instanceof Together) this.#step.release();
+    this.#advance();
+  }
+
+  /**
+   * Blocks until it is over; what comes of it, {@linkcode Run.result} tells.
+   *
+   * @throws {TypeError} If the step in flight cannot be completed; then the task goes on as before.
+   */
+  finish(settle: () => void): void {
+    const { obstacle } = this;
+    if (obstacle !== undefined) throw unfinishable(obstacle);
+    this.hold();
+    try {
+      if (!this.#isOver && !this.#isReady) this.#complete(settle);
+      while (!this.#isOver) {
+        this.#isRunning = true;
+        if (this.#resume()) this.#runStepSync();
+        this.#isRunning = false;
+      }
+    } finally {
+      this.release();
+    }
+  }
+
+  /** Returns what the task returned, or throws what it threw; it must be over. */
+  result(): T {
+    if (this.#hasFailed) throw this.#outcome;
+    return this.#outcome as T;
+  }
+
+  /** Completes the step in flight. */
+  #complete(settle: () => void): void {
+    const step = this.#step!;
+    const ordinal = this.#ordinal;
+    const isInFlight = () => !this.#isOver && this.#ordinal === ordinal;
+    if (step instanceof Together) step.finish(settle);
+    else {
+      settle();
+      if (isInFlight()) step.settleSync?.();
+    }
+    if (isInFlight()) {
+      throw unfinishable(
+        `its step in flight, '${step.kind}', was not completed by settling`,
+      );
+    }
+  }
+
+  /** Goes on until a step is in flight, or all is over. */
+  #advance(): void {
+    if (this.#isRunning || this.#holds > 0) return;
+    this.#isRunning = true;
+    while (this.#isReady) if (this.#resume()) this.#beginStep();
+    this.#isRunning = false;
+  }
+
+  /** Gives the generator the outcome of its step. Returns whether it has another one. */
+  #resume(): boolean {
+    const outcome = this.#outcome;
+    this.#isReady = false;
+    this.#outcome = undefined;
+    try {
+      const { done, value } = this.#hasFailed
+        ? this.#task.throw(outcome)
+        : this.#task.next(outcome);
+      if (!done) {
+        this.#step = value;
+        return true;
+      }
+      this.#hasFailed = false;
+      this.#outcome = value;
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#outcome = error;
+    }
+    this.#isOver = true;
+    this.#step = undefined;
+    if (this.#hasFailed) this.#reject(this.#outcome);
+    else this.#resolve(this.#outcome as T);
+    return false;
+  }
+
+  #beginStep(): void {
+    const step = this.#step!;
+    const ordinal = this.#ordinal;
+    const resolve = (value: unknown) => this.#over(ordinal, false, value);
+    const reject = (error: unknown) => this.#over(ordinal, true, error);
+    try {
+      if (step.begin !== undefined) step.begin(resolve, reject);
+      else Promise.resolve(step.run()).then(resolve, reject);
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  #runStepSync(): void {
+    const ordinal = this.#ordinal;
+    try {
+      this.#over(ordinal, false, this.#step!.runSync());
+    } catch (error) {
+      this.#over(ordinal, true, error);
+    }
+  }
+
+  /** Notes the outcome of a step, the first that it has, and goes on. */
+  #over(ordinal: number, hasFailed: boolean, outcome: unknown): void {
+    if (ordinal !== this.#ordinal) return;
+    this.#ordinal++;
+    this.#isReady = true;
+    this.#hasFailed = hasFailed;
+    this.#outcome = outcome;
+    this.#advance();
+  }
+}
+
+function unfinishable(why: string): TypeError {
+  return new TypeError(`Cannot finish task as ${why}`);
+}
+
+/**
+ * Drives a task without blocking, so that a caller that blocks can finish it at any moment.
+ */
+export class Driver<T> {
+  /** Resolves to what the task returns. */
+  readonly promise: Promise<T>;
+  readonly #run: Run<T>;
+
+  /** Starts a task: it runs up to the first step that does not end at once. */
+  constructor(task: Task<T>) {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.promise = promise;
+    this.#run = new Run(task, resolve, reject);
+    this.#run.start();
+  }
+
+  /**
+   * Blocks until the task is over, and returns what it returns. The promise settles likewise, and its failure counts as handled.
+   *
+   * The step in flight is completed first, by `settle` or, where that did not do it, by its own `settleSync`; each further step runs by its `runSync`.
+   *
+   * @param settle Makes operations in flight complete and tell that they are over before it returns.
+   * @throws {TypeError} If the step in flight runs with a promise only, or the task itself is the caller. The task goes on as before.
+   */
+  finishSync(settle: () => void = nothing): T {
+    this.#run.finish(settle);
+    this.promise.catch(nothing);
+    return this.#run.result();
+  }
+}
+
+function nothing(): void {}
+
 /** Drives a task with promises. */
-export async function drive<T>(task: Task<T>): Promise<T> {
-  let next = task.next();
-  while (!next.done) next = await advance(task, next.value);
-  return next.value;
+export function drive<T>(task: Task<T>): Promise<T> {
+  return new Promise((resolve, reject) =>
+    new Run(task, resolve, reject).start()
+  );
 }
 
 /** Drives a task to its end while the caller waits. */

@@ -6,9 +6,9 @@ export interface FoundBatch {
   /** Where the first valid batch starts in the bytes; `undefined` if none was found. */
   position: number | undefined;
   /**
-   * The first candidate before that position which these bytes do not decide: where it starts, and its length. It ends
-   * after the bytes, and all of it that is there is plausible; or it ends within them, and the search gave up, see
-   * {@linkcode findBatch}.
+   * The first candidate before that position which these bytes do not decide: where it starts, and
+   * its length. It ends after the bytes, and all of it that is there is plausible; or it ends
+   * within them, and the search gave up, see {@linkcode findBatch}.
    */
   beyond: { position: number; length: number } | undefined;
 }
@@ -16,16 +16,17 @@ export interface FoundBatch {
 const out = new Float64Array(3);
 
 /**
- * Searches damaged bytes for the first valid batch at or after `start`, at any byte, whose base offset lies in
- * [`minOffset`, `maxOffset`].
+ * Searches damaged bytes for the first valid batch at or after `start`, at any byte, whose base
+ * offset lies in [`minOffset`, `maxOffset`].
  *
- * It searches several GB/s of random bytes or zeros. Bytes made to hold many batches that overlap and fail at their last
- * payload would cost the square of their number. So the search gives up after hashing 32 times as many bytes as there
- * are: it has not looked at what follows the last candidate, which is `beyond` unless there was one before it.
- * Searching again from the position after `beyond` goes on.
+ * It searches several GB/s of random bytes or zeros. Bytes made to hold many batches that overlap
+ * and fail at their last payload would cost the square of their number. So the search gives up
+ * after hashing 32 times as many bytes as there are: it has not looked at what follows the last
+ * candidate, which is `beyond` unless there was one before it. Searching again from the position
+ * after `beyond` goes on.
  *
- * @throws {RangeError} If `start` lies after the bytes, an offset is no integer from 0 to `Number.MAX_SAFE_INTEGER`,
- * `minOffset` is above `maxOffset`, or there are 2^32 bytes or more.
+ * @throws {RangeError} If `start` lies after the bytes, an offset is no integer from 0 to
+ * `Number.MAX_SAFE_INTEGER`, `minOffset` is above `maxOffset`, or there are 2^32 bytes or more.
  */
 export function findBatch(
   bytes: Uint8Array<ArrayBuffer>,

@@ -1,5 +1,6 @@
 /**
- * The fields of batch headers and frame headers, one at a time (`docs/format.md`). Bulk work is native.
+ * The fields of batch headers and frame headers, one at a time (`docs/format.md`). Bulk work is
+ * native.
  *
  * @module
  */
@@ -34,8 +35,8 @@ const GIVEN_ORIGIN = 40;
 /**
  * Reads the offset of the first message of the batch whose header starts at `start`.
  *
- * @throws {RangeError} If the bytes end before the header does (they do once their buffer was dropped), or the value is
- * above `Number.MAX_SAFE_INTEGER`.
+ * @throws {RangeError} If the bytes end before the header does (they do once their buffer was
+ * dropped), or the value is above `Number.MAX_SAFE_INTEGER`.
  */
 export function batchBaseOffsetAt(bytes: Uint8Array, start: number): number {
   return uint64(bytes, checkedBatch(bytes, start) + BASE_OFFSET, "base offset");
@@ -93,7 +94,8 @@ export function batchCountAt(bytes: Uint8Array, start: number): number {
 }
 
 /**
- * Reads the difference between the offset of the message whose frame starts at `start` and that of its batch.
+ * Reads the difference between the offset of the message whose frame starts at `start` and that of
+ * its batch.
  *
  * @throws {RangeError} If the bytes end before the frame header does.
  */
@@ -102,7 +104,8 @@ export function frameOffsetDeltaAt(bytes: Uint8Array, start: number): number {
 }
 
 /**
- * Reads the difference between the producer's time of a message and the smallest one of its batch, in microseconds.
+ * Reads the difference between the producer's time of a message and the smallest one of its batch,
+ * in microseconds.
  *
  * @throws {RangeError} If the bytes end before the frame header does.
  */
@@ -123,7 +126,8 @@ export function framePayloadLengthAt(bytes: Uint8Array, start: number): number {
 }
 
 /**
- * Reads the length of a frame's encoded user headers, in bytes. Only a scan tells whether it is true.
+ * Reads the length of a frame's encoded user headers, in bytes. Only a scan tells whether it is
+ * true.
  *
  * @throws {RangeError} If the bytes end before the frame header does.
  */
@@ -148,7 +152,8 @@ export function frameIdAt(
 }
 
 /**
- * Puts an id into the room of a frame header before sealing; its record needs the flag `RECORD_ID_GIVEN`.
+ * Puts an id into the room of a frame header before sealing; its record needs the flag
+ * `RECORD_ID_GIVEN`.
  *
  * @param id 16 bytes; all zero counts as not given.
  * @throws {RangeError} If the id has another length, or the bytes end before the frame header does.
@@ -167,11 +172,12 @@ export function putFrameId(
 }
 
 /**
- * Puts a producer's time into the room of a frame header before sealing; its record needs the flag `RECORD_ORIGIN_GIVEN`.
+ * Puts a producer's time into the room of a frame header before sealing; its record needs the flag
+ * `RECORD_ORIGIN_GIVEN`.
  *
  * @param micros Microseconds since the Unix epoch.
- * @throws {RangeError} If it is no integer from 0 to `Number.MAX_SAFE_INTEGER`, or the bytes end before the frame header
- * does.
+ * @throws {RangeError} If it is no integer from 0 to `Number.MAX_SAFE_INTEGER`, or the bytes end
+ * before the frame header does.
  */
 export function putFrameOrigin(
   bytes: Uint8Array,

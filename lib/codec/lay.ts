@@ -13,7 +13,10 @@ export interface LayRun {
   first: number;
   /** The whole block, as `seal` takes it. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** Where the first frame starts in `bytes`: after the room for a batch header if it begins a batch. */
+  /**
+   * Where the first frame starts in `bytes`: after the room for a batch header if it begins a
+   * batch.
+   */
   start: number;
   /** Upper bound of the end of the last frame; it never reaches into the records. */
   end: number;
@@ -37,11 +40,12 @@ const SOURCE_END = 5;
 const FRAMES_END = 6;
 
 /**
- * Copies payloads to their places in a write block, each after 48 bytes of room for its frame header, and writes their
- * records without flags, in one native call: as many as fit before `end` and the records.
+ * Copies payloads to their places in a write block, each after 48 bytes of room for its frame
+ * header, and writes their records without flags, in one native call: as many as fit before `end`
+ * and the records.
  *
- * @throws {RangeError} If a number is out of its range, or a payload is above its maximum or ends after the source.
- * Nothing was written then.
+ * @throws {RangeError} If a number is out of its range, or a payload is above its maximum or ends
+ * after the source. Nothing was written then.
  */
 export function layPayloads(run: LayRun): Laid {
   const { source, lengths, bytes } = run;

@@ -13,7 +13,8 @@ import { decodeUserHeaders, type UserHeader } from "./user_headers.ts";
 import { formatUuid } from "./uuid.ts";
 
 /**
- * A message. Its fields are read from the bytes that it lies in when they are asked for: take what is to outlive the bytes.
+ * A message. Its fields are read from the bytes that it lies in when they are asked for: take what
+ * is to outlive the bytes.
  */
 export interface Message {
   /** The offset in the partition. */
@@ -22,11 +23,17 @@ export interface Message {
   readonly id: string;
   /** Time of appending, in microseconds since the Unix epoch. */
   readonly timestamp: number;
-  /** The producer's time, in microseconds since the Unix epoch. Any number that its producer chose: a `RangeError` above `Number.MAX_SAFE_INTEGER`. */
+  /**
+   * The producer's time, in microseconds since the Unix epoch. Any number that its producer chose:
+   * a `RangeError` above `Number.MAX_SAFE_INTEGER`.
+   */
   readonly originTimestamp: number;
   /** The payload: a view of the bytes that the message lies in. */
   readonly payload: Uint8Array<ArrayBuffer>;
-  /** The user headers, decoded again each time; a `Deno.errors.InvalidData` where their encoding is wrong. */
+  /**
+   * The user headers, decoded again each time; a `Deno.errors.InvalidData` where their encoding is
+   * wrong.
+   */
   readonly userHeaders: UserHeader[];
   /** Decodes the payload as UTF-8; bytes that are none become U+FFFD. */
   text(): string;
@@ -40,12 +47,13 @@ export function decodeText(payload: Uint8Array): string {
 }
 
 /**
- * Returns the message whose frame lies in `bytes`; a scan tells where its frame and its batch start.
+ * Returns the message whose frame lies in `bytes`; a scan tells where its frame and its batch
+ * start.
  *
  * @param frameStart Where its frame header starts.
  * @param batchStart Where the header of its batch starts.
- * @throws {RangeError} If the frame does not lie within the bytes, after the header of the batch. Reading a field later
- * throws a `RangeError` or `TypeError` once the bytes' buffer was dropped.
+ * @throws {RangeError} If the frame does not lie within the bytes, after the header of the batch.
+ * Reading a field later throws a `RangeError` or `TypeError` once the bytes' buffer was dropped.
  */
 export function readFrame(
   bytes: Uint8Array<ArrayBuffer>,

@@ -1,6 +1,6 @@
 /**
- * The bytes of batches, frames, index entries, user headers and ids; laying out, sealing, scanning and finding in bulk by
- * native calls. No I/O.
+ * The bytes of batches, frames, index entries, user headers and ids; laying out, sealing, scanning
+ * and finding in bulk by native calls. No I/O.
  *
  * @module
  */
@@ -43,12 +43,12 @@ export {
 } from "./seal.ts";
 export type { SealRun } from "./seal.ts";
 export {
+  INDEX_ENTRY_BYTES,
   isPlausibleEntry,
-  readSparseEntry as readIndexEntry,
-  SPARSE_INDEX_ENTRY_BYTES as INDEX_ENTRY_BYTES,
-  writeSparseEntry as writeIndexEntry,
-} from "./sparse_index.ts";
-export type { SparseIndexEntry as IndexEntry } from "./sparse_index.ts";
+  readIndexEntry,
+  writeIndexEntry,
+} from "./index_entry.ts";
+export type { IndexEntry } from "./index_entry.ts";
 export {
   decodeUserHeaders,
   encodeUserHeaders,

@@ -2,14 +2,17 @@ import { checked, native } from "../native/mod.ts";
 import { check, MAX_UINT32 } from "./_checks.ts";
 
 /**
- * Why a scan stopped: the numbers that the native side gives (`rust/src/codec/scan.rs`). The header of a batch is checked
- * first, for its length, reserved bytes, count, offset and timestamp; then whether the batch is wholly there; then its
- * frames in their order; then its checksum.
+ * Why a scan stopped: the numbers that the native side gives (`rust/src/codec/scan.rs`). The header
+ * of a batch is checked first, for its length, reserved bytes, count, offset and timestamp; then
+ * whether the batch is wholly there; then its frames in their order; then its checksum.
  */
 export const STOP = {
   /** The bytes are used up exactly. */
   END: 0,
-  /** The batch is not wholly there, see {@linkcode BatchScan.neededBytes}; what is there is plausible. */
+  /**
+   * The batch is not wholly there, see {@linkcode BatchScan.neededBytes}; what is there is
+   * plausible.
+   */
   PARTIAL: 1,
   /** A header of 256 zeros, or nothing but zeros in fewer bytes: nothing was written there. */
   ZEROS: 2,
@@ -27,7 +30,10 @@ export const STOP = {
   FRAME_CHECKSUM: 8,
   /** The checksum of the batch is wrong. */
   BATCH_CHECKSUM: 9,
-  /** The results are full. {@linkcode BatchScan.run} makes room and goes on, so it never ends with this. */
+  /**
+   * The results are full. {@linkcode BatchScan.run} makes room and goes on, so it never ends with
+   * this.
+   */
   FULL: 10,
 } as const;
 
@@ -47,8 +53,8 @@ const STOPPED = 5;
 const NEEDED = 6;
 
 /**
- * Checks batches that lie back to back, in one native call for a block, and holds what was found: one object, with its
- * arrays, for many blocks. Only messages of valid batches are found.
+ * Checks batches that lie back to back, in one native call for a block, and holds what was found:
+ * one object, with its arrays, for many blocks. Only messages of valid batches are found.
  */
 export class BatchScan {
   readonly #allocate: (words: number) => Uint32Array<ArrayBuffer>;
@@ -64,7 +70,8 @@ export class BatchScan {
    * Makes the arrays.
    *
    * @param capacity Number of messages that they hold at first; they grow as needed.
-   * @param allocate Makes the array that all results lie in, of so many words. The one before is in use until the run ends.
+   * @param allocate Makes the array that all results lie in, of so many words. The one before is in
+   * use until the run ends.
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
   constructor(
@@ -77,7 +84,8 @@ export class BatchScan {
   }
 
   /**
-   * Makes other arrays for the next run; the results so far are forgotten, and the arrays before belong to their holder.
+   * Makes other arrays for the next run; the results so far are forgotten, and the arrays before
+   * belong to their holder.
    *
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
@@ -97,7 +105,10 @@ export class BatchScan {
     return this.#context[COUNT]!;
   }
 
-  /** Where the frame of each message begins in the bytes. The next run overwrites or replaces the array. */
+  /**
+   * Where the frame of each message begins in the bytes. The next run overwrites or replaces the
+   * array.
+   */
   get starts(): Uint32Array<ArrayBuffer> {
     return this.#starts;
   }
@@ -112,17 +123,26 @@ export class BatchScan {
     return this.#context[BATCH_COUNT]!;
   }
 
-  /** Where the header of each batch begins in the bytes. The next run overwrites or replaces the array. */
+  /**
+   * Where the header of each batch begins in the bytes. The next run overwrites or replaces the
+   * array.
+   */
   get batchStarts(): Uint32Array<ArrayBuffer> {
     return this.#batchStarts;
   }
 
-  /** Number of each batch's first message in this scan. The next run overwrites or replaces the array. */
+  /**
+   * Number of each batch's first message in this scan. The next run overwrites or replaces the
+   * array.
+   */
   get batchFirsts(): Uint32Array<ArrayBuffer> {
     return this.#batchFirsts;
   }
 
-  /** Where the last valid batch ends, or the run's start if there is none: where the reason to stop lies. */
+  /**
+   * Where the last valid batch ends, or the run's start if there is none: where the reason to stop
+   * lies.
+   */
   get end(): number {
     return this.#context[END]!;
   }
@@ -132,12 +152,17 @@ export class BatchScan {
     return this.#context[STOPPED]! as Stop;
   }
 
-  /** After `STOP.PARTIAL`: how many bytes from `end` would decide more, the batch if its header is there, else a header. Otherwise 0. */
+  /**
+   * After `STOP.PARTIAL`: how many bytes from `end` would decide more, the batch if its header is
+   * there, else a header. Otherwise 0.
+   */
   get neededBytes(): number {
-    return this.stop === STOP.PARTIAL ? this.#context[NEEDED]! : 0;
+    return this.#context[NEEDED]!;
   }
 
-  /** Offset after the last message of the last valid batch, or the expected one if there is none. */
+  /**
+   * Offset after the last message of the last valid batch, or the expected one if there is none.
+   */
   get nextOffset(): number {
     return this.#context[NEXT_OFFSET]!;
   }

@@ -1,5 +1,5 @@
 import { checked, native, STATUS } from "../native/mod.ts";
-import { check, isIntegerTo, MAX_UINT32 } from "./_checks.ts";
+import { check, MAX_UINT32 } from "./_checks.ts";
 import {
   BATCH_HEADER_BYTES,
   FRAME_HEADER_BYTES,
@@ -9,23 +9,31 @@ import {
 } from "./header.ts";
 
 /**
- * Bytes of a record. Record `i` of a write block is the two words at byte `bytes.length - RECORD_BYTES * (i + 1)`: the
- * length of the payload, and the length of the user headers with flags.
+ * Bytes of a record. Record `i` of a write block is the two words at byte `bytes.length -
+ * RECORD_BYTES * (i + 1)`: the length of the payload, and the length of the user headers with
+ * flags.
  */
 export const RECORD_BYTES = 8;
-/** Flag in a record's second word: the id's 16 bytes are already in the frame header. A zero id counts as not given. */
+/**
+ * Flag in a record's second word: the id's 16 bytes are already in the frame header. A zero id
+ * counts as not given.
+ */
 export const RECORD_ID_GIVEN = 0x8000_0000;
 /** Flag in a record's second word: the producer's time is already in the frame header. */
 export const RECORD_ORIGIN_GIVEN = 0x4000_0000;
-/** Flag in a record's second word: the message begins a batch, and room for a batch header lies before its frame. */
+/**
+ * Flag in a record's second word: the message begins a batch, and room for a batch header lies
+ * before its frame.
+ */
 export const RECORD_BATCH_START = 0x2000_0000;
 
 /** A write block whose messages are laid out, and what to seal them with. */
 export interface SealRun {
   /**
-   * The whole block: frames from `start` up, records from the end down. For each message, the payload and the encoded
-   * user headers lie 48 bytes after the start of its frame, and 256 bytes of room lie before the first frame of a batch.
-   * The length is a multiple of 8, and it begins at a multiple of 8 in its buffer.
+   * The whole block: frames from `start` up, records from the end down. For each message, the
+   * payload and the encoded user headers lie 48 bytes after the start of its frame, and 256 bytes
+   * of room lie before the first frame of a batch. The length is a multiple of 8, and it begins at
+   * a multiple of 8 in its buffer.
    */
   bytes: Uint8Array<ArrayBuffer>;
   /** Where the first batch begins in `bytes`. */
@@ -42,19 +50,21 @@ export interface SealRun {
   partitionId?: number;
 }
 
-// The native call reads and writes it before it returns, so one is enough: five numbers, the answer, the seed.
+// The native call reads and writes it before it returns, so one is enough: five numbers, the
+// answer, the seed.
 const context = new Float64Array(10);
 const contextBytes = new Uint8Array(context.buffer);
 const END = 5;
 const SEED = 48;
 
 /**
- * Writes the frame headers and batch headers of all messages in a write block, in one native call. Messages without an
- * id get a random UUID v4, those without a producer's time get `baseTimestamp`.
+ * Writes the frame headers and batch headers of all messages in a write block, in one native call.
+ * Messages without an id get a random UUID v4, those without a producer's time get `baseTimestamp`.
  *
  * @returns Where the last batch ends in the bytes.
- * @throws {RangeError} If a number is out of its range, a length is above its maximum, frames reach into the records, or
- * the producers' times of a batch span more than a u32 of microseconds. Nothing was written then.
+ * @throws {RangeError} If a number is out of its range, a length is above its maximum, frames reach
+ * into the records, or the producers' times of a batch span more than a u32 of microseconds.
+ * Nothing was written then.
  */
 export function seal(run: SealRun): number {
   const { bytes, seed } = run;
@@ -110,7 +120,7 @@ function checkNumbers(run: SealRun): void {
   check(task, "baseOffset", baseOffset, Number.MAX_SAFE_INTEGER);
   check(task, "baseTimestamp", run.baseTimestamp, Number.MAX_SAFE_INTEGER);
   check(task, "partitionId", partitionId, Number.MAX_SAFE_INTEGER);
-  if (!isIntegerTo(baseOffset + count, Number.MAX_SAFE_INTEGER + 1)) {
+  if (baseOffset > Number.MAX_SAFE_INTEGER - count + 1) {
     fail("baseOffset", `leave room for ${count} offsets`, baseOffset);
   }
   if (start + RECORD_BYTES * count > length) {

@@ -1,14 +1,17 @@
 import type { Task } from "../base/mod.ts";
-import { CorruptSegment } from "../segment/mod.ts";
+import type { SegmentFiles } from "../segment/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
+import type { LogMeta } from "./meta.ts";
 import {
-  isTemporaryName,
+  classifyName,
   join,
-  parseSegmentName,
-  segmentName,
-  TEMPORARY_SUFFIX,
-  WRITER_MARK,
+  META_NAME,
+  OWNER_NAME,
+  segmentFileName,
+  segmentPath,
 } from "./names.ts";
+import { openIfThere, openSegment } from "./segment_files.ts";
+import { nameFile, prepareFile } from "./temporary_file.ts";
 
 /** A segment's files, as the directory lists them. */
 export interface ListedSegment {
@@ -24,43 +27,86 @@ export interface ListedSegment {
 export interface Listing {
   /** Segments in the order of their offsets. */
   segments: ListedSegment[];
-  /** Files that a writer was making when it died. */
+  /** Whether there is a `meta`. */
+  hasMeta: boolean;
+  /** Whether there is an owner file: a writer has the log open, or did not close it. */
+  hasOwner: boolean;
+  /** Files that were not complete when their writer ended. */
   temporary: string[];
-  /** Whether a writer has, or left, its mark. */
-  marked: boolean;
-  /** Names that are none of the log's. */
+  /** Files with bytes that recovery or repair took out of the log. */
+  cut: string[];
+  /** Names of the log's own files on anything but a regular file. */
+  odd: OddName[];
+  /** Other names. */
   foreign: string[];
 }
 
-/** Lists a log's directory. */
+/** A name of the log's own on anything but a regular file. */
+export interface OddName {
+  /** The name. */
+  name: string;
+  /** What has it, in words. */
+  found: string;
+}
+
+/** Lists a log's directory: the one place that tells what a name means. */
 export function* listDirectory(
   storage: TaskStorage,
   dir: string,
 ): Task<Listing> {
   const listing: Listing = {
     segments: [],
+    hasMeta: false,
+    hasOwner: false,
     temporary: [],
-    marked: false,
+    cut: [],
+    odd: [],
     foreign: [],
   };
   const byOffset = new Map<number, ListedSegment>();
-  const entries = yield* storage.list(dir);
-  for (const { name, isFile } of entries) {
-    const parsed = isFile ? parseSegmentName(name) : undefined;
-    if (parsed !== undefined) {
-      const { firstOffset, kind } = parsed;
+  for (const { name, isFile, isDirectory } of yield* storage.list(dir)) {
+    const found = classifyName(name);
+    if (!isFile && isOwnName(found.class)) {
+      const what = isDirectory ? "a directory" : "a link or a special file";
+      listing.odd.push({ name, found: what });
+    } else if (!isFile) listing.foreign.push(name);
+    else if (found.class === "segment") {
+      const { firstOffset, kind } = found;
       const segment = byOffset.get(firstOffset) ??
         { firstOffset, log: false, index: false };
       segment[kind] = true;
       byOffset.set(firstOffset, segment);
-    } else if (isFile && isTemporaryName(name)) listing.temporary.push(name);
-    else if (isFile && name === WRITER_MARK) listing.marked = true;
-    else listing.foreign.push(name);
+    } else if (found.class === "meta") listing.hasMeta = true;
+    else if (found.class === "owner") listing.hasOwner = true;
+    else listing[found.class].push(name);
   }
   listing.segments = [...byOffset.values()].sort((a, b) =>
     a.firstOffset - b.firstOffset
   );
   return listing;
+}
+
+function isOwnName(what: string): boolean {
+  return what === "segment" || what === "meta" || what === "owner";
+}
+
+/**
+ * Refuses a name of the log's own that is not a regular file.
+ *
+ * @throws {Deno.errors.InvalidData} If there is one; it is named.
+ */
+export function refuseOddNames(dir: string, { odd }: Listing): void {
+  const first = odd[0];
+  if (first !== undefined) throw oddName(dir, first);
+}
+
+/** Returns the error for a name of the log's own on anything but a regular file. */
+export function oddName(dir: string, { name, found }: OddName): Error {
+  return new Deno.errors.InvalidData(
+    `Cannot use '${
+      join(dir, name)
+    }' as a file of a log: it must be a regular file, but is ${found}`,
+  );
 }
 
 /**
@@ -69,103 +115,157 @@ export function* listDirectory(
  * @throws {Deno.errors.NotFound} If there is none.
  */
 export function refuseNoLog(dir: string, listing: Listing): void {
-  if (listing.segments.length > 0 || listing.marked) return;
+  const { segments, hasMeta, hasOwner, odd } = listing;
+  if (segments.length > 0 || hasMeta || hasOwner || odd.length > 0) return;
   throw new Deno.errors.NotFound(
     `No segment of a log in '${dir}': a log has files such as 00000000000000000000.log`,
   );
 }
 
+/** The segments of a log, told apart by its first offset. */
+export interface SplitSegments {
+  /** Segments and single files wholly below the first offset: what an interrupted removal left. */
+  below: ListedSegment[];
+  /** The others, in order. */
+  kept: ListedSegment[];
+}
+
 /**
- * Makes the two empty files of a segment: under temporary names, renamed when both are there, durable when the directory is synced.
+ * Returns the offset at which a log starts, as far as names tell: the one in `meta`, or that of the oldest `.log`.
+ *
+ * An `.index` alone cannot start a log, unless there is nothing else.
+ */
+export function startOf(
+  segments: readonly ListedSegment[],
+  firstOffset: number | undefined,
+): number {
+  const oldest = segments.find((each) => each.log) ?? segments[0];
+  return firstOffset ?? oldest?.firstOffset ?? 0;
+}
+
+/** Tells segments of the log from those wholly below its first offset. */
+export function splitSegments(
+  segments: readonly ListedSegment[],
+  firstOffset: number,
+): SplitSegments {
+  // The segment that holds the first offset is the last one with a log that starts at or below it.
+  const holder = segments.findLastIndex((each) =>
+    each.log && each.firstOffset <= firstOffset
+  );
+  const below: ListedSegment[] = [];
+  const kept: ListedSegment[] = [];
+  segments.forEach((each, i) => {
+    const isBelow = i < holder ||
+      each.firstOffset < firstOffset && i !== holder;
+    (isBelow ? below : kept).push(each);
+  });
+  return { below, kept };
+}
+
+/**
+ * Makes the two empty files of a segment and opens them for writing.
+ *
+ * They are made under temporary names, renamed, and durable when it returns. It may be repeated after a failure.
+ *
+ * @throws {Deno.errors.AlreadyExists} If a file with one of the names is there and is not empty.
  */
 export function* createSegment(
   storage: TaskStorage,
   dir: string,
   firstOffset: number,
-): Task<void> {
-  const names = ["log", "index"].map((kind) =>
-    join(dir, `${segmentName(firstOffset)}.${kind}`)
-  );
-  for (const name of names) yield* createFile(storage, name + TEMPORARY_SUFFIX);
-  for (const name of names) {
-    yield* storage.rename(name + TEMPORARY_SUFFIX, name);
-  }
-  yield* syncDirectory(storage, dir);
-}
-
-/** Makes an empty file; one that is there is kept as it is. */
-export function* createFile(storage: TaskStorage, path: string): Task<void> {
-  const options = { write: true, create: true };
-  const file = yield* storage.open(path, options);
-  yield* file.close();
-}
-
-/** Removes a file. */
-export function* removeFile(storage: TaskStorage, path: string): Task<void> {
-  yield* storage.remove(path);
-}
-
-/** Makes the names in a directory durable. */
-export function* syncDirectory(storage: TaskStorage, dir: string): Task<void> {
+): Task<SegmentFiles> {
+  yield* createPair(storage, dir, { firstOffset, log: false, index: false });
   yield* storage.syncDirectory(dir);
+  return yield* openSegment(storage, dir, firstOffset, { write: true });
+}
+
+/** Makes the files of a segment that were not listed, empty, without making their names durable. */
+export function* createPair(
+  storage: TaskStorage,
+  dir: string,
+  segment: ListedSegment,
+): Task<void> {
+  const missing: string[] = [];
+  for (const kind of ["log", "index"] as const) {
+    if (segment[kind]) continue;
+    const path = segmentPath(dir, segment.firstOffset, kind);
+    if (!(yield* isEmptyThere(storage, path))) missing.push(path);
+  }
+  for (const path of missing) yield* prepareFile(storage, path, leaveEmpty);
+  for (const path of missing) yield* nameFile(storage, path);
+}
+
+// deno-lint-ignore require-yield -- there is nothing to write
+function* leaveEmpty(): Task<void> {}
+
+/** Whether an empty file has a name already; one that is not empty is refused. */
+function* isEmptyThere(storage: TaskStorage, path: string): Task<boolean> {
+  const file = yield* openIfThere(storage, path);
+  if (file === undefined) return false;
+  try {
+    const size = yield* file.size();
+    if (size === 0) return true;
+    throw new Deno.errors.AlreadyExists(
+      `Cannot make segment file '${path}': a file of ${size} bytes has that name`,
+    );
+  } finally {
+    yield* file.close();
+  }
 }
 
 /**
- * Removes what a dead writer was making, and completes pairs of which one file is missing.
+ * Removes segments from the front of a log: first its first offset is raised durably, then the files go.
  *
- * @throws {CorruptSegment} If an `.index` has lost its `.log`, within the log.
+ * It may be repeated after a failure. `docs/format.md#write-remove`
+ *
+ * @param sealed The sealed segments of the log, in order.
+ * @returns How many of them lie wholly below `offset`, and were removed.
  */
-export function* completePairs(
+export function* removeSegments(
   storage: TaskStorage,
   dir: string,
-  listing: Listing,
-): Task<void> {
-  let changed = false;
-  const first = listing.segments.find((segment) => segment.log)?.firstOffset;
-  const lost = [];
-  for (const segment of listing.segments) {
-    if (segment.log) continue;
-    const path = join(dir, `${segmentName(segment.firstOffset)}.index`);
-    // A truncation removes the `.log` first: below the first offset the index is what is left of one.
-    // Making a segment leaves an empty one, behind all others.
-    const last = segment === listing.segments.at(-1);
-    if (first !== undefined && segment.firstOffset < first) {
-      lost.push(path);
-    } else if (!last || !(yield* isEmpty(storage, path))) {
-      throw new CorruptSegment("its '.log' is missing", {
-        path,
-        position: 0,
-        offset: segment.firstOffset,
-        kind: "missing",
-      });
-    }
-  }
-  for (const name of listing.temporary) lost.push(join(dir, name));
-  for (const path of lost) {
-    yield* removeFile(storage, path);
-    changed = true;
-  }
-  listing.segments = listing.segments.filter((segment) =>
-    segment.log || first === undefined || segment.firstOffset > first
+  meta: LogMeta,
+  sealed: readonly { firstOffset: number; nextOffset: number }[],
+  offset: number,
+): Task<number> {
+  const count = sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
+  if (count === 0) return 0;
+  const first = sealed[count - 1]!.nextOffset;
+  if (first > meta.firstOffset) yield* meta.setFirstOffset(first);
+  const files = sealed.slice(0, count).flatMap(({ firstOffset }) =>
+    filesOf({ firstOffset, log: true, index: true })
   );
-  for (const segment of listing.segments) {
-    // A lost index is written anew by whoever opens the segment, under a temporary name if a later segment exists.
-    const complete = segment.log && segment.index ||
-      segment.log && segment !== listing.segments.at(-1);
-    if (complete) continue;
-    const kind = segment.log ? "index" : "log";
-    const name = `${segmentName(segment.firstOffset)}.${kind}`;
-    yield* createFile(storage, join(dir, name));
-    segment[kind] = true;
-    changed = true;
-  }
-  if (changed) yield* syncDirectory(storage, dir);
+  yield* removeFiles(storage, files.map((name) => join(dir, name)));
+  yield* storage.syncDirectory(dir);
+  return count;
 }
 
-/** Whether a file holds no byte. */
-export function* isEmpty(storage: TaskStorage, path: string): Task<boolean> {
-  const file = yield* storage.open(path);
-  const size = yield* file.size();
-  yield* file.close();
-  return size === 0;
+/** Removes files, without making that durable; one that is gone already is no fault. */
+export function* removeFiles(
+  storage: TaskStorage,
+  paths: readonly string[],
+): Task<void> {
+  for (const path of paths) {
+    try {
+      yield* storage.remove(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/** Returns the names of the files of a segment that are there, in the order in which they are removed. */
+export function filesOf(segment: ListedSegment): string[] {
+  return (["log", "index"] as const).filter((kind) => segment[kind])
+    .map((kind) => segmentFileName(segment.firstOffset, kind));
+}
+
+/** Returns the path of `meta` in a directory. */
+export function metaPath(dir: string): string {
+  return join(dir, META_NAME);
+}
+
+/** Returns the path of the owner file in a directory. */
+export function ownerPath(dir: string): string {
+  return join(dir, OWNER_NAME);
 }

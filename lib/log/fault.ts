@@ -3,11 +3,17 @@ import type { CorruptionKind } from "../segment/mod.ts";
 /**
  * What is wrong with a log: as with one segment ({@linkcode CorruptionKind}), and
  *
- * - `"name"`: a file whose name ends as those of a log and is none of them;
+ * - `"name"`: a file with the name of one of the log's is not a regular file, or a name only looks like one of them;
  * - `"overlap"`: a segment begins before the one in front of it ends;
- * - `"timestamp"`: a message is older than the one before it.
+ * - `"meta"`: `meta` is damaged;
+ * - `"owner"`: the owner file is that of another log.
  */
-export type FaultKind = CorruptionKind | "name" | "overlap" | "timestamp";
+export type FaultKind =
+  | CorruptionKind
+  | "name"
+  | "overlap"
+  | "meta"
+  | "owner";
 
 /** Something in a log's directory that its writer never left there. */
 export interface LogFault {

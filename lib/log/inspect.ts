@@ -1,34 +1,46 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
-import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
-import { IndexLookup, isPlausible } from "../segment/mod.ts";
 import {
-  Locked,
-  type LockOwner,
-  OverlayStorage,
-  pathString,
-  TaskStorage,
-} from "../storage/mod.ts";
-import { listDirectory, type ListedSegment, refuseNoLog } from "./directory.ts";
+  CorruptSegment,
+  IndexLookup,
+  MessageBatch,
+  type SegmentFiles,
+  SegmentScan,
+} from "../segment/mod.ts";
+import { absolutePath, Locked } from "../storage/mod.ts";
+import {
+  filesOf,
+  listDirectory,
+  type ListedSegment,
+  type Listing,
+  refuseNoLog,
+  splitSegments,
+  startOf,
+} from "./directory.ts";
 import { completeOptions, type LogReaderOptions } from "./log_options.ts";
-import { isKeptName, join, segmentName } from "./names.ts";
-import { type OpeningReport, openLog } from "./opening.ts";
+import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
+import { segmentPath } from "./names.ts";
+import { closeOpened, type OpeningReport, openLog } from "./opening.ts";
 import {
-  closeFile,
-  closeSegment,
-  openIfThere,
-  sizeOf,
-} from "./segment_files.ts";
-import { isLocked, readMark } from "./writer_mark.ts";
+  asLockOwner,
+  isLocked,
+  type OwnerRecord,
+  readOwnerFile,
+} from "./owner_file.ts";
+import { closeSegment, openSegment, sizeAt } from "./segment_files.ts";
+import { inMemory } from "./try_recovery.ts";
 
 /** A segment as its files are now. */
 export interface SegmentInspection {
   /** The offset of its first message: the number in its name. */
   firstOffset: number;
-  /** The offset behind its last message, as its index says; as opening would find it, where that is possible. */
+  /** The offset after its last whole batch. */
   nextOffset: number;
-  /** The size of the `.log` in bytes, prepared zeros included; `undefined` if it is missing. */
+  /** The size of the `.log` in bytes; `undefined` if it is missing. */
   logBytes: number | undefined;
+  /** Bytes of whole batches in the `.log`. */
+  dataBytes: number;
+  /** Bytes of the `.log` after these: space that its writer prepared, or what a crash left. */
+  preparedBytes: number;
   /** The size of the `.index` in bytes; `undefined` if it is missing. */
   indexBytes: number | undefined;
   /** The append time of the first message, in microseconds since the Unix epoch; `undefined` without one. */
@@ -46,34 +58,42 @@ export type OpeningForecast =
 export interface LogInspection {
   /** The directory. */
   path: string;
-  /** Its segments, in order. */
+  /** The identity of the log, a UUID; `undefined` if it has none yet, or if `meta` is damaged. */
+  identity: string | undefined;
+  /** Its segments, in order; not those that are wholly below the first offset. */
   segments: SegmentInspection[];
   /** The offset of the first message. */
   firstOffset: number;
-  /** The offset that the next message gets; of a log that is being written, the one behind the last message that the index describes. */
+  /** The offset that the next message gets; of a log that is being written, the one after the last batch in its files. */
   nextOffset: number;
   /** Bytes of all files of the segments. */
   byteLength: number;
+  /** Bytes of whole batches. */
+  dataBytes: number;
+  /** Bytes of space that was prepared for messages to come, or that a crash left. */
+  preparedBytes: number;
   /** Whether a writer has it open now. */
   locked: boolean;
-  /** Whether it was closed well: no writer has it open, or left its mark. */
+  /** Whether it was closed well: no writer has it open, or left its owner file. */
   closed: boolean;
-  /** Who has it open, or left it so; `undefined` if nobody, or if it is not known. */
-  writer: LockOwner | undefined;
+  /** What the owner file says; `undefined` if there is none, `"invalid"` if it is damaged. */
+  owner: OwnerRecord | "invalid" | undefined;
   /** What opening it would do. */
   opening: OpeningForecast;
-  /** Files that a writer was making when it ended: opening removes them. */
+  /** Files that opening removes: incomplete ones, and what an interrupted removal left. */
   temporary: string[];
   /** Files with what recovery or repair took out of the log. */
   kept: string[];
-  /** Files that are none of the log's: they are left alone. */
+  /** Names of the log's own that are not regular files: opening and reading refuse them. */
+  odd: string[];
+  /** Names that are not the log's: they are left alone. */
   foreign: string[];
 }
 
 /**
  * Tells what a log's directory holds, and what opening it would do: that is tried on the files with all changes kept in memory. It takes no lock and changes nothing.
  *
- * Sizes and the first and last index entries are read, and what recovery would read if the log was not closed: messages are not verified, see {@linkcode verifyLog}.
+ * Sizes are read, the ends of segments, and what recovery would read if the log was not closed. Not all messages are verified: see {@linkcode verifyLog}.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
@@ -89,7 +109,7 @@ export interface LogInspection {
  * }
  * const { closed, nextOffset, opening, segments } = await inspectLog(dir);
  * assertEquals([closed, nextOffset, opening.possible], [true, 1, true]);
- * assertEquals(segments.map((each) => each.logBytes), [69]);
+ * assertEquals(segments.map((each) => each.dataBytes), [256 + 48 + 5]);
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */
@@ -100,7 +120,7 @@ export function inspectLog(
   return drive(inspecting(path, options));
 }
 
-/** The blocking version of {@linkcode inspectLog}. */
+/** Does what {@linkcode inspectLog} does while the caller waits. */
 export function inspectLogSync(
   path: string | URL,
   options: LogReaderOptions = {},
@@ -108,62 +128,106 @@ export function inspectLogSync(
   return driveSync(inspecting(path, options));
 }
 
-function* inspecting(
+function inspecting(
   path: string | URL,
   options: LogReaderOptions,
 ): Task<LogInspection> {
-  const dir = pathString("inspect log", path);
+  const dir = absolutePath("inspect log", path);
   const { storage, pool } = completeOptions(options);
+  return inspectPlace({ storage, dir, pool });
+}
+
+function* inspectPlace(place: LogPlace): Task<LogInspection> {
+  const { storage, dir } = place;
   const locked = isLocked(storage, dir);
   const listing = yield* listDirectory(storage, dir);
   refuseNoLog(dir, listing);
-  const writer = listing.marked
-    ? yield* readMark(storage, dir, pool)
-    : undefined;
-  const tried = new OverlayStorage(storage.storage, isWriteOnly);
+  const meta = listing.hasMeta ? yield* metaIfRight(place) : undefined;
+  const owner = listing.hasOwner ? yield* ownerIfKnown(place) : undefined;
+  const tried = inMemory(place);
   const opening: OpeningForecast = locked
-    ? { possible: false, error: new Locked(dir, writer) }
-    : yield* forecast(tried, dir, pool);
-  // As opening would leave it: what the index says of a segment that was not closed is not all.
-  const view = opening.possible ? new TaskStorage(tried) : storage;
+    ? { possible: false, error: new Locked(dir, holderOf(owner)) }
+    : yield* forecast(tried);
+  // As opening would leave it: what a crash left is not data.
+  const view = opening.possible ? tried : place;
+  const start = startOf(listing.segments, meta?.firstOffset);
+  const { kept, below } = splitSegments(listing.segments, start);
   const segments: SegmentInspection[] = [];
-  for (const segment of listing.segments) {
-    segments.push(yield* inspectSegment(storage, view, dir, segment, pool));
+  const isOdd = listing.odd.length > 0;
+  for (const segment of kept) {
+    segments.push(yield* inspectSegment(place, view, segment, isOdd));
   }
-  const firstOffset = segments[0]?.firstOffset ?? 0;
+  const sum = (bytes: (each: SegmentInspection) => number): number =>
+    segments.reduce((total, each) => total + bytes(each), 0);
   return {
     path: dir,
+    identity: meta?.identity,
     segments,
-    firstOffset,
-    nextOffset: segments.at(-1)?.nextOffset ?? firstOffset,
-    byteLength: segments.reduce(
-      (sum, each) => sum + (each.logBytes ?? 0) + (each.indexBytes ?? 0),
-      0,
-    ),
+    firstOffset: start,
+    nextOffset: segments.at(-1)?.nextOffset ?? start,
+    byteLength: sum((each) => (each.logBytes ?? 0) + (each.indexBytes ?? 0)),
+    dataBytes: sum((each) => each.dataBytes),
+    preparedBytes: sum((each) => each.preparedBytes),
     locked,
-    closed: !locked && !listing.marked,
-    writer,
+    closed: !locked && !listing.hasOwner,
+    owner,
     opening,
-    temporary: listing.temporary,
-    kept: listing.foreign.filter(isKeptName),
-    foreign: listing.foreign.filter((name) => !isKeptName(name)),
+    ...namesIn(listing, below),
   };
 }
 
-/** What is taken out of a log is written and not read again. */
-export function isWriteOnly(path: string): boolean {
-  return /\.cut(\.\d+)?(\.tmp)?$/.test(path);
+/** The names in a directory that are not those of segments. */
+function namesIn(
+  { temporary, cut, odd, foreign }: Listing,
+  below: readonly ListedSegment[],
+): Pick<LogInspection, "temporary" | "kept" | "odd" | "foreign"> {
+  return {
+    temporary: [...temporary, ...below.flatMap(filesOf)],
+    kept: cut,
+    odd: odd.map(({ name }) => name),
+    foreign,
+  };
+}
+
+/** What `meta` says; what is wrong with it shows in the forecast. */
+function* metaIfRight(place: LogPlace): Task<MetaRecord | undefined> {
+  try {
+    return yield* readMeta(place);
+  } catch (error) {
+    if (isRefused(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What the owner file says; one of a later version says nothing here. */
+function* ownerIfKnown(
+  place: LogPlace,
+): Task<OwnerRecord | "invalid" | undefined> {
+  try {
+    return yield* readOwnerFile(place);
+  } catch (error) {
+    if (isRefused(error)) return "invalid";
+    throw error;
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof CorruptSegment ||
+    error instanceof Deno.errors.NotSupported;
+}
+
+function holderOf(
+  owner: OwnerRecord | "invalid" | undefined,
+): { pid: number; since: number } | undefined {
+  return typeof owner === "object" ? asLockOwner(owner) : undefined;
 }
 
 /** Opens the log in a storage that keeps changes in memory. */
-function* forecast(
-  storage: OverlayStorage,
-  dir: string,
-  pool: BufferPool,
-): Task<OpeningForecast> {
+function* forecast({ storage, dir, pool }: LogPlace): Task<OpeningForecast> {
   try {
-    const opened = yield* openLog(dir, completeOptions({ storage, pool }));
-    yield* closeSegment(opened.files);
+    const options = completeOptions({ storage: storage.storage, pool });
+    const opened = yield* openLog(dir, options);
+    yield* closeOpened(opened, false);
     return { possible: true, report: opened.report };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
@@ -172,51 +236,114 @@ function* forecast(
 }
 
 function* inspectSegment(
-  storage: TaskStorage,
-  view: TaskStorage,
-  dir: string,
-  segment: ListedSegment,
-  pool: BufferPool,
+  { storage, dir, pool }: LogPlace,
+  view: LogPlace,
+  { firstOffset, log, index }: ListedSegment,
+  isOdd: boolean,
 ): Task<SegmentInspection> {
-  const { firstOffset } = segment;
-  const path = join(dir, segmentName(firstOffset));
-  const found = {
-    firstOffset,
-    nextOffset: firstOffset,
-    logBytes: yield* sizeAt(storage, `${path}.log`),
-    indexBytes: yield* sizeAt(storage, `${path}.index`),
-    firstTimestamp: undefined,
-    lastTimestamp: undefined,
-  };
-  const index = yield* openIfThere(view, `${path}.index`);
-  if (index === undefined) return found;
+  const logBytes = log
+    ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "log"))
+    : undefined;
+  const indexBytes = index
+    ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "index"))
+    : undefined;
+  const found = { firstOffset, logBytes, indexBytes };
+  // A name on something else than a regular file must not be opened.
+  if (isOdd) return { ...found, ...nothingAt(firstOffset) };
+  let files: SegmentFiles;
   try {
-    const size = yield* sizeOf(index);
-    using lookup = new IndexLookup(index, pool);
-    const first = yield* lookup.entry(0);
-    for (let i = Math.floor(size / INDEX_ENTRY_BYTES); i-- > 0;) {
-      const last = yield* lookup.entry(i);
-      if (last === undefined || !isPlausible(last, i)) continue;
-      return {
-        ...found,
-        nextOffset: firstOffset + i + 1,
-        firstTimestamp: first?.timestamp,
-        lastTimestamp: last.timestamp,
-      };
-    }
-    return found;
+    files = yield* openSegment(view.storage, dir, firstOffset, {
+      write: false,
+    });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { ...found, ...nothingAt(firstOffset) };
+  }
+  try {
+    const data = yield* dataOf(files, { ...view, pool }, firstOffset);
+    const preparedBytes = Math.max(0, (logBytes ?? 0) - data.dataBytes);
+    return { ...found, ...data, preparedBytes };
   } finally {
-    yield* closeFile(index);
+    yield* closeSegment(files);
   }
 }
 
-/** The size of the file at a path; `undefined` if there is none. */
-function* sizeAt(storage: TaskStorage, path: string): Task<number | undefined> {
-  const file = yield* openIfThere(storage, path);
-  if (file === undefined) return undefined;
-  try {
-    return yield* sizeOf(file);
-  } finally {
-    yield* closeFile(file);
+type SegmentData = Pick<
+  SegmentInspection,
+  "nextOffset" | "dataBytes" | "firstTimestamp" | "lastTimestamp"
+>;
+
+function nothingAt(
+  firstOffset: number,
+): SegmentData & { preparedBytes: number } {
+  return {
+    nextOffset: firstOffset,
+    dataBytes: 0,
+    preparedBytes: 0,
+    firstTimestamp: undefined,
+    lastTimestamp: undefined,
+  };
+}
+
+/** What a segment holds up to its first bad batch after the last one that its index names. */
+function* dataOf(
+  files: SegmentFiles,
+  { pool }: LogPlace,
+  firstOffset: number,
+): Task<SegmentData> {
+  const { log, index } = files;
+  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  const last = (yield* lookup.entry(lookup.count - 1)) ??
+    (yield* lookup.lastPlausible())?.entry;
+  const size = yield* log.size();
+  const start = last ?? { position: 0, offset: firstOffset };
+  const first = yield* scanFrom({ position: 0, offset: firstOffset }, 1);
+  let data = yield* scanFrom(start, Infinity);
+  // The entry does not name a batch: the index is wrong.
+  if (data.count === 0 && start.position > 0) {
+    data = yield* scanFrom({ position: 0, offset: firstOffset }, Infinity);
   }
+  const { offset: nextOffset, position: dataBytes, lastTimestamp } = data;
+  const { firstTimestamp } = first;
+  return { nextOffset, dataBytes, firstTimestamp, lastTimestamp };
+
+  function* scanFrom(
+    { position, offset }: { position: number; offset: number },
+    blocks: number,
+  ): Task<Scanned> {
+    const options = { firstBytes: FIRST_BYTES, readAheadBytes: 0 };
+    const scan = new SegmentScan(log, pool, position, offset, options);
+    const found: Scanned = {
+      count: 0,
+      offset,
+      position,
+      firstTimestamp: undefined,
+      lastTimestamp: undefined,
+    };
+    try {
+      for (let i = 0; i < blocks; i++) {
+        const next = yield* scan.next(size);
+        if (!(next instanceof MessageBatch)) break;
+        using batch = next;
+        found.count += batch.count;
+        found.firstTimestamp ??= batch.timestamp(0);
+        found.lastTimestamp = batch.timestamp(batch.count - 1);
+      }
+      return { ...found, offset: scan.offset, position: scan.position };
+    } finally {
+      yield* scan.close();
+    }
+  }
+}
+
+/** Bytes that the scan of a segment begins with. */
+const FIRST_BYTES = 64 * 1024;
+
+/** What a scan of some batches found. */
+interface Scanned {
+  count: number;
+  offset: number;
+  position: number;
+  firstTimestamp: number | undefined;
+  lastTimestamp: number | undefined;
 }

@@ -1,13 +1,18 @@
 import type { Task } from "../base/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
-import { copyRange, type TaskFile, type TaskStorage } from "../storage/mod.ts";
-import { syncDirectory } from "./directory.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
+import type { TaskFile, TaskStorage } from "../storage/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
+import { nameFile, prepareFile } from "./temporary_file.ts";
+
+/** Bytes that are copied at a time. */
+const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * Copies the bytes `[from, to)` of a `.log` to `<segment>.cut` beside it, durably, before recovery cuts them. An earlier `.cut` of the same segment stays: a number is added to the name.
+ * Copies the bytes `[from, to)` of a `.log` to `<segment>.<from>.<n>.cut` beside it, durably, before they are cut.
  *
- * @returns The path of the copy. It begins at `from` rounded down to the physical block, so that the copy is aligned.
+ * No file is overwritten, and a copy that fails is removed.
+ *
+ * @returns The path of the copy.
  */
 export function* keepCut(
   storage: TaskStorage,
@@ -18,32 +23,56 @@ export function* keepCut(
   from: number,
   to: number,
 ): Task<string> {
-  const name = `${segmentName(firstOffset)}.cut`;
-  const path = yield* freePath(storage, dir, name);
-  const temporary = join(dir, name + TEMPORARY_SUFFIX);
-  const options = { write: true, createNew: true };
-  const copy = yield* storage.open(temporary, options);
-  try {
-    const unit = log.capabilities.physicalBlock;
-    yield* copyRange(log, copy, pool, from - from % unit, to);
-  } finally {
-    yield* copy.close();
-  }
+  const path = yield* freeCutPath(storage, dir, firstOffset, from);
+  yield* prepareFile(
+    storage,
+    path,
+    (copy) => copyBytes(log, copy, pool, from, to),
+  );
   // Only a whole copy gets the name.
-  yield* storage.rename(temporary, path);
-  yield* syncDirectory(storage, dir);
+  yield* nameFile(storage, path);
+  yield* storage.syncDirectory(dir);
   return path;
 }
 
-/** A path in the directory that nothing has: the name, or with a number behind it. */
-export function* freePath(
+/** Returns a free path for what is taken out of a segment: bytes of its `.log` from a position, or its `.index`. */
+export function* freeCutPath(
   storage: TaskStorage,
   dir: string,
-  name: string,
+  firstOffset: number,
+  what: number | "index",
 ): Task<string> {
-  const entries = yield* storage.list(dir);
-  const taken = new Set(entries.map((entry) => entry.name));
-  let free = name;
-  for (let n = 1; taken.has(free); n++) free = `${name}.${n}`;
-  return join(dir, free);
+  const taken = new Set((yield* storage.list(dir)).map((each) => each.name));
+  for (let n = 0;; n++) {
+    const name = `${segmentName(firstOffset)}.${what}.${n}.cut`;
+    if (taken.has(name) || taken.has(name + TEMPORARY_SUFFIX)) continue;
+    return join(dir, name);
+  }
+}
+
+/** Copies bytes to the beginning of an empty file and makes them durable. */
+function* copyBytes(
+  from: TaskFile,
+  to: TaskFile,
+  pool: BufferPool,
+  start: number,
+  end: number,
+): Task<void> {
+  const unit = Math.max(
+    from.capabilities.readOffsetAlignment,
+    to.capabilities.physicalBlock,
+  );
+  // Reads begin at a multiple of the block, writes at 0: what is read is moved by the difference.
+  const shift = start % unit;
+  using buffer = yield* acquire(pool, BLOCK_BYTES + unit);
+  for (let at = start; at < end; at += BLOCK_BYTES) {
+    const read = yield* from.read(buffer, at - shift);
+    const bytes = buffer.bytes;
+    bytes.fill(0, read);
+    bytes.copyWithin(0, shift);
+    const length = Math.min(BLOCK_BYTES, Math.ceil((end - at) / unit) * unit);
+    yield* to.write(buffer, at - start, { length });
+  }
+  yield* to.truncate(end - start);
+  yield* to.sync("full");
 }

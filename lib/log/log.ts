@@ -1,35 +1,30 @@
 import { drive, driveSync, step, type Task } from "../base/mod.ts";
-import { type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import {
   ActiveSegment,
+  Appender,
+  type AppenderOwner,
   type AppendOptions,
+  emptyState,
+  type ExpectOptions,
   type FlatPayloads,
-  GroupCommit,
+  hotBatch,
   iterate,
   iterateSync,
+  type Message,
   type MessageBatch,
-  payloadBatch,
-  Poisoned,
-  prepareMessage,
   type ReadOptions,
+  type SegmentFiles,
   type SegmentState,
-  type SegmentTaskFiles,
-  Timeline,
 } from "../segment/mod.ts";
 import {
+  absolutePath,
   type Capabilities,
   type Durability,
   Locked,
   NoSpace,
-  pathString,
   type StorageLock,
 } from "../storage/mod.ts";
-import { createSegment, removeFile, syncDirectory } from "./directory.ts";
-import {
-  type CompleteLogOptions,
-  completeOptions,
-  type LogOptions,
-} from "./log_options.ts";
+import { createSegment, removeSegments } from "./directory.ts";
 import {
   leavable,
   streamOf,
@@ -37,18 +32,23 @@ import {
   type TailOptions,
 } from "./following.ts";
 import {
+  type CompleteLogOptions,
+  completeOptions,
+  type LogOptions,
+} from "./log_options.ts";
+import {
   type Follow,
+  type HotSource,
   LogPass,
   type ReadableSegment,
   type SegmentSource,
 } from "./log_pass.ts";
 import type { LogStats } from "./log_stats.ts";
-import { join, segmentName } from "./names.ts";
+import { messagesOf } from "./messages.ts";
+import { flushAtExit, forgetAtExit } from "./open_logs.ts";
 import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
-import { closeSegment, openSegment } from "./segment_files.ts";
+import { readOwner } from "./owner_file.ts";
 import { Wakeup } from "./wakeup.ts";
-import { WriteBuffers } from "./write_buffers.ts";
-import { readMark, removeMark } from "./writer_mark.ts";
 
 /** How often another writer's lock is tried, in milliseconds. */
 const LOCK_POLL_MS = 20;
@@ -59,9 +59,10 @@ const LOCK_POLL_MS = 20;
 const LOCK_LOOKS = 3;
 
 /**
- * An append-only log in a directory of segments: the one writer of it, and a reader of what it wrote.
+ * Appends to and reads a log: a directory of segments, of which this is the one writer.
  *
- * `append` puts a message into memory and answers its offset; `whenDurable` resolves when it survives a power cut. Everybody who waits at the same time is served by one flush.
+ * `append` puts a message into memory and returns its offset; `whenDurable` resolves when it survives a
+ * power cut. All who wait at the same time are served by one flush.
  *
  * @example Append, wait for durability, read back
  * ```ts
@@ -76,7 +77,7 @@ const LOCK_LOOKS = 3;
  *   assertEquals(log.durableOffset, 1);
  *
  *   for await (using batch of log.read()) {
- *     assertEquals(new TextDecoder().decode(batch.payload(0)), "hello");
+ *     assertEquals(batch.text(0), "hello");
  *   }
  * }
  * Deno.removeSync(dir, { recursive: true });
@@ -88,24 +89,20 @@ export class Log implements AsyncDisposable, Disposable {
 
   readonly #options: CompleteLogOptions;
   readonly #lock: StorageLock;
-  readonly #commit: GroupCommit;
-  readonly #opening: OpenedLog["report"];
+  readonly #opened: OpenedLog;
+  readonly #appender: Appender;
   #sealed: SealedSegment[];
-  #active: ActiveSegment;
-  /** Messages in memory. */
-  readonly #buffers: WriteBuffers;
-  #poison: Poisoned | undefined;
-  #closed = false;
-  #closing: Promise<void> | undefined;
+  /** Segments that were truncated away and may still be on the disk, because removing them failed. */
+  #removing: SealedSegment[] = [];
+  /** Wakes tails when messages were written or became durable, and at the end. */
+  readonly #changed = new Wakeup();
   /** Whether closing is over: nothing more will be written. */
-  #ended = false;
-  /** For those who wait for messages that are written, or durable. */
-  readonly #news = new Wakeup();
+  #isEnded = false;
   #rolls = 0;
-  /** Those of segments that were rolled. */
-  #syncs = 0;
   /** The next offset when the log was opened. */
   readonly #openedAt: number;
+  /** The durable offset that other processes were told last. */
+  #publishedOffset: number;
   /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
   #turnBytes = 0;
 
@@ -115,59 +112,35 @@ export class Log implements AsyncDisposable, Disposable {
     lock: StorageLock,
     opened: OpenedLog,
   ) {
-    const { storage, pool, blockBytes, bufferBytes } = options;
-    const { state, files } = opened;
+    const { state, firstOffset } = opened;
+    const { storage } = options;
     this.path = path;
     this.#options = options;
     this.#lock = lock;
-    this.#opening = opened.report;
+    this.#opened = opened;
     this.#sealed = opened.sealed;
-    this.#buffers = new WriteBuffers(
-      {
-        pool,
-        blockBytes,
-        bufferBytes,
-        pendingBytes: () => this.#pendingBytes,
-        physicalBlock: files.log.capabilities.physicalBlock,
-        timeline: new Timeline(() => storage.now(), state.lastTimestamp),
-        random: (bytes) => storage.random(bytes),
-      },
-      options.segmentBytes,
-      {
-        baseOffset: opened.firstOffset,
-        nextOffset: opened.firstOffset + state.count,
-        end: state.end,
-        tail: state.logTail,
-      },
-    );
-    this.#openedAt = this.nextOffset;
-    this.#active = new ActiveSegment({
-      ...files,
+    this.#openedAt = this.#publishedOffset = state.nextOffset;
+    this.#appender = new Appender({
+      ...options,
       path,
-      buffer: this.#buffers.first,
-      pool,
-      state,
-      prepareBytes: options.prepareBytes,
-      prepareLimit: options.segmentBytes,
+      clock: {
+        now: () => storage.now(),
+        random: (bytes) => storage.random(bytes),
+        after: (delayMs, run) => storage.storage.after(delayMs, run),
+        isIdle: () => storage.storage.isIdle?.() ?? false,
+      },
+      active: this.#activeSegment(firstOffset, opened.files, state),
+      start: {
+        segmentOffset: firstOffset,
+        nextOffset: state.nextOffset,
+        end: state.end,
+        tail: state.tail,
+        indexedPosition: state.indexedPosition,
+      },
+      lastTimestamp: state.lastTimestamp,
+      owner: this.#owner(),
     });
-    // An object of its own: what the group commit may do is no part of the public interface.
-    const nextOffset = (): number => this.nextOffset;
-    const durableOffset = (): number => this.durableOffset;
-    const due = (): boolean => this.#active.checkpointDue;
-    this.#commit = new GroupCommit({
-      flush: (durability) => this.#flush(durability),
-      settle: () => this.#settle(),
-      get due(): boolean {
-        return due();
-      },
-      idle: (paused) => this.#active.prepare(paused),
-      get nextOffset(): number {
-        return nextOffset();
-      },
-      get durableOffset(): number {
-        return durableOffset();
-      },
-    }, path);
+    flushAtExit(this, () => this.#flushAtExit());
   }
 
   /**
@@ -181,29 +154,25 @@ export class Log implements AsyncDisposable, Disposable {
     path: string | URL,
     options: LogOptions = {},
   ): Promise<Log> {
-    const dir = pathString("open log", path);
+    const dir = absolutePath("open log", path);
     const complete = completeOptions(options);
-    const { storage, pool, create, lockTimeoutMs } = complete;
-    if (create) await drive(storage.makeDirectory(dir));
+    const { create, lockTimeoutMs } = complete;
+    const { storage } = complete.storage;
+    if (create) await storage.makeDirectory(dir);
     let lock = storage.lock(dir);
     for (
       let waitedMs = 0;
       lock === undefined && waitedMs < lockTimeoutMs;
       waitedMs += LOCK_POLL_MS
     ) {
-      await drive(storage.delay(LOCK_POLL_MS));
+      await storage.delay(LOCK_POLL_MS);
       lock = storage.lock(dir);
     }
     if (lock === undefined) {
-      throw new Locked(dir, await drive(readMark(storage, dir, pool)));
+      throw new Locked(dir, await drive(readOwner(dir, complete)));
     }
     try {
-      return new Log(
-        dir,
-        complete,
-        lock,
-        await drive(openLog(dir, complete)),
-      );
+      return new Log(dir, complete, lock, await drive(openLog(dir, complete)));
     } catch (error) {
       lock.release();
       throw error;
@@ -211,23 +180,24 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The blocking version of {@linkcode Log.open}; it does not wait for another writer's lock.
+   * Does what {@linkcode Log.open} does while the caller waits, but does not wait for another writer's lock.
    *
    * @throws {Locked} If another writer has it open.
    * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
    */
   static openSync(path: string | URL, options: LogOptions = {}): Log {
-    const dir = pathString("open log", path);
+    const dir = absolutePath("open log", path);
     const complete = completeOptions(options);
-    const { storage, pool, create } = complete;
-    if (create) driveSync(storage.makeDirectory(dir));
+    const { create } = complete;
+    const { storage } = complete.storage;
+    if (create) storage.makeDirectorySync(dir);
     let lock = storage.lock(dir);
     for (let look = 0; lock === undefined && look < LOCK_LOOKS; look++) {
-      driveSync(storage.delay(1));
+      storage.delaySync(1);
       lock = storage.lock(dir);
     }
     if (lock === undefined) {
-      throw new Locked(dir, driveSync(readMark(storage, dir, pool)));
+      throw new Locked(dir, driveSync(readOwner(dir, complete)));
     }
     try {
       return new Log(dir, complete, lock, driveSync(openLog(dir, complete)));
@@ -239,66 +209,53 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** The offset of the first message that the log holds. */
   get firstOffset(): number {
-    return this.#sealed[0]?.firstOffset ?? this.#active.baseOffset;
+    return this.#sealed[0]?.firstOffset ?? this.#appender.active.firstOffset;
   }
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
-    return this.#buffers.last.nextOffset;
+    return this.#appender.nextOffset;
   }
 
   /** Messages below this offset survive a power cut. */
   get durableOffset(): number {
-    return this.#active.durableOffset;
-  }
-
-  /** What the files can do, and why: the tier, the alignments, the engine. */
-  get capabilities(): Capabilities {
-    return this.#active.capabilities;
+    return this.#appender.durableOffset;
   }
 
   /** Messages below this offset are in the files: what `read` gives. */
   get writtenOffset(): number {
-    return this.#active.writtenOffset;
+    return this.#appender.writtenOffset;
+  }
+
+  /** What the files can do, and why: the tier, the alignments, the engine. */
+  get capabilities(): Capabilities {
+    return this.#appender.active.capabilities;
   }
 
   /**
-   * Appends a message in memory and answers its offset. The payload is copied: it is free for other use at once.
+   * Appends a message in memory and returns its offset. The payload is copied: it is free for other use at once.
    *
    * @param payload Bytes, or text that is stored as UTF-8; at most 64 000 000 bytes.
    * @throws {RangeError} If a part of the message is too large or out of its range.
+   * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
    * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
+   * @throws {NoSpace} If the disk was full when messages were written that nobody waited for; once for each time.
    * @throws {Poisoned} If a write or sync failed before.
    *
    * Whatever it throws, nothing has changed.
    */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
-    if (options === undefined) {
-      const offset = this.#buffers.last.add(payload);
-      if (offset >= 0) return offset;
-    }
-    return this.#append(payload, options);
-  }
-
-  /** What `append` does where the payload cannot simply be copied behind the last message. */
-  #append(
-    payload: Uint8Array | string,
-    options: AppendOptions | undefined,
-  ): number {
-    this.#check("append");
-    const message = prepareMessage(payload, options);
-    this.#buffers.last.checkRoom(message.size);
-    const offset = this.#buffers.append(message);
-    this.#appended();
-    return offset;
+    return this.#appender.append(payload, options);
   }
 
   /**
-   * Appends messages in memory, all or none, and answers the offset of the first. They have one append time, and share a segment if one can hold them.
+   * Appends messages in memory as one batch and returns the offset of the first. After a crash all of them are there, or none.
    *
    * @param payloads An array of bytes or text, or all payloads back to back in one buffer with their lengths, which is the cheapest.
-   * @throws {RangeError} If there is no message, a part of one is too large, or the lengths do not add up to the bytes.
+   * @throws {RangeError} If there is no message, a part of one is too large, the batch is above 64 MiB, or the lengths do not add up to the bytes.
+   * @throws {OffsetConflictError} If the first message would not get the offset that `expect` names.
    * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
+   * @throws {NoSpace} As {@linkcode Log.append} does.
    * @throws {Poisoned} If a write or sync failed before.
    *
    * @example Lines of a text, which lie back to back already
@@ -319,32 +276,24 @@ export class Log implements AsyncDisposable, Disposable {
    */
   appendBatch(
     payloads: readonly (Uint8Array | string)[] | FlatPayloads,
+    options?: ExpectOptions,
   ): number {
-    if (Array.isArray(payloads)) {
-      const offset = this.#buffers.last.addAll(payloads);
-      if (offset >= 0) return offset;
-    }
-    this.#check("append");
-    const batch = payloadBatch(payloads);
-    this.#buffers.last.checkRoom(batch.size);
-    const first = this.nextOffset;
-    this.#buffers.appendBatch(batch);
-    this.#appended();
-    return first;
+    return this.#appender.appendBatch(payloads, options);
   }
 
-  /** Appends a message and resolves to its offset when it is durable. */
+  /**
+   * Appends a message and resolves to its offset when it is durable. Without room in memory it waits in turn for it.
+   *
+   * @throws {RangeError} If a part of the message is too large or out of its range.
+   * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
+   * @throws {NoSpace} If the disk is full: the message stays in memory, the next flush writes it.
+   * @throws {Poisoned} If a write or sync failed.
+   */
   appendDurable(
     payload: Uint8Array | string,
     options?: AppendOptions & { signal?: AbortSignal },
   ): Promise<number> {
-    try {
-      options?.signal?.throwIfAborted();
-      const offset = this.append(payload, options);
-      return this.#commit.appended(offset, options?.signal);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#appender.appendDurable(payload, options);
   }
 
   /**
@@ -352,50 +301,31 @@ export class Log implements AsyncDisposable, Disposable {
    *
    * @throws {RangeError} If no message has that offset yet.
    * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes them.
-   * @throws {Poisoned} If a write or sync failed: whether the message is there shows on opening again.
+   * @throws {Poisoned} If a write or sync failed: opening the log again tells whether the message is there.
    */
   whenDurable(
     offset: number,
     options?: { signal?: AbortSignal },
   ): Promise<void> {
-    if (this.#poison !== undefined && offset >= this.durableOffset) {
-      return Promise.reject(this.#poison);
-    }
-    return this.#commit.whenDurable(offset, options?.signal);
+    return this.#appender.whenDurable(offset, options?.signal);
   }
 
   /**
-   * Resolves when there is room in memory for another block of messages. Awaited now and then while appending, it gives the event loop the turns that
-   * writing needs, so that blocks are written while others are filled.
+   * Resolves when there is room in memory for another block of messages. Awaited now and then while appending, it
+   * gives the event loop the turns that writing needs, so that blocks are written while others are filled.
    *
    * @throws {NoSpace} If the disk is full: the messages that take the room cannot be written.
    * @throws {Poisoned} If a write or sync failed.
    */
   async ready(options?: { signal?: AbortSignal }): Promise<void> {
-    const { bufferBytes, blockBytes, pool } = this.#options;
     options?.signal?.throwIfAborted();
-    this.#check("append");
-    const { appendedBytes } = this.#buffers;
-    if (appendedBytes - this.#turnBytes >= blockBytes / 4) {
+    this.#appender.check("append to");
+    const { appendedBytes } = this.#appender;
+    if (appendedBytes - this.#turnBytes >= this.#options.blockBytes / 4) {
       this.#turnBytes = appendedBytes;
       await new Promise<void>((resolve) => setImmediate(resolve));
-      this.#check("append");
     }
-    while (this.#pendingBytes >= bufferBytes / 2) {
-      await this.flush({ durability: "none" });
-      options?.signal?.throwIfAborted();
-      this.#check("append");
-    }
-    try {
-      pool.acquireSync(blockBytes).drop();
-      return;
-    } catch (error) {
-      if (!(error instanceof PoolLimit)) throw error;
-    }
-    // The memory may be this log's, which nobody else would write, or others': wait for a place, in turn.
-    if (this.#pendingBytes > 0) await this.flush({ durability: "none" });
-    const block: PooledBuffer = await pool.acquire(blockBytes, options);
-    block.drop();
+    await this.#appender.ready(options?.signal);
   }
 
   /**
@@ -405,14 +335,12 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {Poisoned} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
-    if (this.#poison !== undefined) return Promise.reject(this.#poison);
-    return this.#commit.flush(options.durability ?? "data");
+    return this.#appender.flush(options.durability);
   }
 
-  /** The blocking version of {@linkcode Log.flush}; it throws `TypeError` while an asynchronous flush is in flight. */
+  /** Does what {@linkcode Log.flush} does while the caller waits; throws `TypeError` while an asynchronous flush is in flight. */
   flushSync(options: { durability?: Durability } = {}): void {
-    this.#check("flush");
-    this.#commit.flushSync(options.durability ?? "data");
+    this.#appender.flushSync(options.durability);
   }
 
   /**
@@ -425,15 +353,45 @@ export class Log implements AsyncDisposable, Disposable {
     return iterate(this.#pass(options));
   }
 
+  /** Does what {@linkcode Log.read} does while the caller waits. */
+  readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
+    return iterateSync(this.#pass(options));
+  }
+
+  /**
+   * The messages of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, one by one. A message is valid
+   * until the next one is asked for.
+   *
+   * @example Reading text
+   * ```ts
+   * import { Log } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   log.appendBatch(["one", "two"]);
+   *   await log.flush();
+   *   const texts = [];
+   *   for await (const message of log.messages({ from: 0 })) texts.push(message.text());
+   *   assertEquals(texts, ["one", "two"]);
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  messages(options: StreamOptions = {}): AsyncIterableIterator<Message> {
+    return messagesOf(this.#leavable(options, options.follow ?? false));
+  }
+
   /**
    * The messages that were written, and then those that are written later, as soon as they are in the file or, if told `durable`, survive a power cut. One batch has all that came meanwhile.
    *
-   * It waits at the end of the data without looking: the log wakes it. What is still in memory is written by a flush, which a tail does not ask for; and a durable tail waits for somebody to make messages durable.
+   * What this isolate wrote a moment ago comes from memory, up to `tailBytes`; the log wakes the tail, nothing is polled. What is still in memory only is written by a flush, which a tail does not ask for; and a durable tail waits until messages are made durable.
    * It ends by its `signal`, by leaving the loop, after `count` or `maxBytes`, and when the log is closed: everything that was written is given first. A log that is poisoned ends it with the same error.
    *
    * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one; also if what is next was truncated away.
    * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
-   * @throws {Poisoned} If a write or sync failed, after all that was written before.
+   * @throws {Poisoned} If a write or sync failed, after all that was written before; of a durable tail after all that is durable.
    *
    * @example Following a log
    * ```ts
@@ -445,9 +403,7 @@ export class Log implements AsyncDisposable, Disposable {
    * const seen: string[] = [];
    * const tailing = (async () => {
    *   for await (using batch of log.tail({ durable: true })) {
-   *     for (let i = 0; i < batch.count; i++) {
-   *       seen.push(new TextDecoder().decode(batch.payload(i)));
-   *     }
+   *     for (let i = 0; i < batch.count; i++) seen.push(batch.text(i));
    *   }
    * })();
    * await log.appendDurable("hello");
@@ -462,7 +418,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a stream. A batch is read when somebody asks for it, not before; cancelling gives everything back.
+   * The batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a stream. A batch is read when the consumer asks for it; cancelling gives everything back.
    *
    * It is a default stream: a byte stream would detach the batches' memory. Drop each batch.
    *
@@ -492,75 +448,59 @@ export class Log implements AsyncDisposable, Disposable {
     return streamOf(this.#leavable(options, options.follow ?? false));
   }
 
-  /** The blocking version of {@linkcode Log.read}. */
-  readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
-    return iterateSync(this.#pass(options));
-  }
-
   /**
    * Removes the segments of which every message lies below `offset`, oldest first; the one being written stays. Resolves to the new first offset.
    *
    * @throws {RangeError} If `offset` is no offset of the log.
    */
   async truncateBefore(offset: number): Promise<number> {
-    this.#check("truncate");
     this.#checkTruncation(offset);
-    return await this.#commit.exclusively(() => this.#truncateBefore(offset));
+    return await this.#appender.exclusively(() => this.#truncateBefore(offset));
   }
 
-  /** The blocking version of {@linkcode Log.truncateBefore}. */
+  /** Does what {@linkcode Log.truncateBefore} does while the caller waits; throws `TypeError` while an asynchronous flush is in flight. */
   truncateBeforeSync(offset: number): number {
-    this.#check("truncate");
     this.#checkTruncation(offset);
-    this.#refuseBusy("truncate");
+    if (this.#appender.isBusy) {
+      throw new TypeError(
+        `Cannot truncate '${this.path}' blocking while an asynchronous flush is in flight`,
+      );
+    }
     return driveSync(this.#truncateBefore(offset));
   }
 
-  /** Figures of this moment. */
+  /** Returns the figures of this moment. */
   stats(): LogStats {
-    const { preparer, writtenEnd } = this.#active;
+    const appender = this.#appender;
     return {
       appendedMessages: this.nextOffset - this.#openedAt,
-      appendedBytes: this.#buffers.appendedBytes,
-      pendingBytes: this.#pendingBytes,
-      ...this.#commit.stats,
-      syncs: this.#syncs + this.#active.syncs,
+      appendedBytes: appender.appendedBytes,
+      pendingBytes: appender.pendingBytes,
+      ...appender.stats,
+      syncs: appender.syncs,
       rolls: this.#rolls,
       segments: this.#sealed.length + 1,
-      preparedBytes: Math.max(0, preparer.end - writtenEnd),
-      opening: this.#opening,
+      preparedBytes: appender.active.preparedBytes,
+      tailBytes: appender.hotTail.bytes,
+      opening: this.#opened.report,
     };
   }
 
   /**
    * Makes everything durable, cuts the files to their data, closes them and gives the lock back. Closing twice does nothing.
    *
-   * @throws {NoSpace} If the disk is full: the log stays open, and can be closed once there is room.
-   * @throws {Poisoned} If a write or sync failed; everything is given back all the same.
+   * It always ends the log. When it rejects, what is not durable is lost, and the next opening recovers the rest.
+   *
+   * @throws {NoSpace} If the disk is full; to try again instead, call {@linkcode Log.flush} before closing.
+   * @throws {Poisoned} If a write or sync failed.
    */
   close(): Promise<void> {
-    if (this.#closed) return this.#closing ?? Promise.resolve();
-    this.#closed = true;
-    this.#buffers.ease(0);
-    return this.#closing = this.#closeOnce();
+    return this.#appender.close();
   }
 
-  async #closeOnce(): Promise<void> {
-    try {
-      await this.#commit.close();
-      await drive(this.#close());
-    } finally {
-      this.#closing = undefined;
-    }
-  }
-
-  /** The blocking version of {@linkcode Log.close}. */
+  /** Does what {@linkcode Log.close} does while the caller waits. */
   closeSync(): void {
-    if (this.#closed) return;
-    this.#commit.closeSync();
-    this.#closed = true;
-    this.#buffers.ease(0);
-    driveSync(this.#close());
+    this.#appender.closeSync();
   }
 
   /** The same as {@linkcode Log.close}. */
@@ -573,143 +513,106 @@ export class Log implements AsyncDisposable, Disposable {
     this.closeSync();
   }
 
-  get #pendingBytes(): number {
-    return this.#active.pendingBytes + this.#buffers.laterBytes;
+  /** What the appender needs of a log: its segments' files, its owner file, its lock. */
+  #owner(): AppenderOwner {
+    return {
+      next: (firstOffset) => this.#next(firstOffset),
+      rolled: (old, next) => {
+        this.#sealed.push({
+          firstOffset: old.firstOffset,
+          nextOffset: next.firstOffset,
+          byteLength: old.writtenEnd,
+        });
+        this.#rolls++;
+      },
+      changed: () => this.#changed.wake(),
+      checkpoint: () => this.#publish(),
+      closed: (isClean) => this.#closed(isClean),
+    };
   }
 
-  /** After something was appended: says how much `append` may now take without a look, and starts a flush when a whole block, or a whole segment, waits. */
-  #appended(): void {
-    const buffers = this.#buffers;
-    buffers.ease(this.#options.bufferBytes - this.#pendingBytes);
-    if (buffers.rolls > 0 || buffers.last.full) this.#commit.kick();
-  }
-
-  *#flush(durability: Durability): Task<void> {
+  *#next(firstOffset: number): Task<ActiveSegment> {
     try {
-      yield* this.#flushAll(durability);
-    } finally {
-      this.#news.wake();
-    }
-  }
-
-  /** The checkpoint in the background: it makes messages durable, or fails, and a tail may wait for either. */
-  *#settle(): Task<void> {
-    try {
-      yield* this.#guarded(this.#active.checkpoint());
-    } finally {
-      this.#news.wake();
-    }
-  }
-
-  *#flushAll(durability: Durability): Task<void> {
-    if (this.#poison !== undefined) throw this.#poison;
-    this.#buffers.seal();
-    yield* this.#guarded(this.#write(durability));
-  }
-
-  *#write(durability: Durability): Task<void> {
-    // Those that exist now: what is appended meanwhile is for the next flush.
-    for (let { rolls } = this.#buffers; rolls > 0; rolls--) {
-      yield* this.#roll();
-    }
-    yield* this.#active.flush(durability);
-  }
-
-  /** Poisons the log if the task fails, but for want of room. */
-  *#guarded(task: Task<void>): Task<void> {
-    try {
-      yield* task;
+      const files = yield* createSegment(
+        this.#options.storage,
+        this.path,
+        firstOffset,
+      );
+      return this.#activeSegment(firstOffset, files, emptyState(firstOffset));
     } catch (error) {
-      // No room on the disk or in memory: nothing is lost, the next flush goes on from here.
-      if (error instanceof NoSpace || error instanceof PoolLimit) throw error;
-      this.#buffers.ease(0);
-      throw this.#poison ??= this.#asPoison(error);
+      throw asNoSpace(error, this.path, this.durableOffset);
     }
   }
 
-  /** Closes the active segment and makes the next one: nothing in it is written before. */
-  *#roll(): Task<void> {
-    const { storage } = this.#options;
-    const old = this.#active;
-    yield* old.seal();
-    const buffer = this.#buffers.next!;
-    let files: SegmentTaskFiles | undefined;
-    try {
-      yield* createSegment(storage, this.path, buffer.baseOffset);
-      files = yield* openSegment(storage, this.path, buffer.baseOffset, {
-        write: true,
-      });
-      this.#active = new ActiveSegment({
-        ...files,
-        path: this.path,
-        buffer,
-        pool: this.#options.pool,
-        state: emptyState(),
-        prepareBytes: this.#options.prepareBytes,
-        prepareLimit: this.#options.segmentBytes,
-      });
-    } catch (error) {
-      if (files !== undefined) yield* closeSegment(files);
-      throw withoutRoom(error, this.path)?.withDurableOffset(
-        this.durableOffset,
-      ) ?? error;
-    }
-    this.#sealed.push({
-      firstOffset: old.baseOffset,
-      nextOffset: buffer.baseOffset,
-      byteLength: old.writtenEnd,
+  #activeSegment(
+    firstOffset: number,
+    files: SegmentFiles,
+    state: SegmentState,
+  ): ActiveSegment {
+    const { pool, prepareBytes, segmentBytes, storage } = this.#options;
+    return new ActiveSegment({
+      path: this.path,
+      firstOffset,
+      files,
+      state,
+      pool,
+      prepareBytes,
+      segmentBytes,
+      now: () => storage.now(),
     });
-    this.#buffers.advance();
-    this.#rolls++;
-    this.#syncs += old.syncs;
-    yield* old.close();
+  }
+
+  /** Tells other processes, and the next opening, what is durable. */
+  *#publish(): Task<void> {
+    const { durableOffset } = this;
+    if (durableOffset === this.#publishedOffset) return;
+    yield* this.#opened.owner.publish(durableOffset);
+    this.#publishedOffset = durableOffset;
+  }
+
+  /** The owner file of a log that was not closed well stays: the next writer recovers. */
+  *#closed(isClean: boolean): Task<void> {
+    const { owner, meta } = this.#opened;
+    forgetAtExit(this);
+    try {
+      if (isClean) yield* owner.remove();
+      else yield* owner.close();
+      yield* meta.close();
+    } finally {
+      this.#lock.release();
+      this.#isEnded = true;
+      this.#changed.wake();
+    }
+  }
+
+  /** The program ends and did not close the log. */
+  #flushAtExit(): void {
+    if (this.nextOffset === this.durableOffset) return;
+    try {
+      this.flushSync();
+    } catch (error) {
+      const lost = this.nextOffset - this.durableOffset;
+      // deno-lint-ignore no-console -- the last chance to tell of the loss
+      console.warn(
+        `Log '${this.path}' was not closed, and ${lost} messages are lost: ${error}`,
+      );
+    }
   }
 
   *#truncateBefore(offset: number): Task<number> {
-    const { storage } = this.#options;
-    while (this.#sealed.length > 0 && this.#sealed[0]!.nextOffset <= offset) {
-      const path = join(
-        this.path,
-        segmentName(this.#sealed[0]!.firstOffset),
-      );
-      // The log first: an index without one is known as the rest of a truncation.
-      yield* removeFile(storage, `${path}.log`);
-      this.#sealed = this.#sealed.slice(1);
-      yield* removeFile(storage, `${path}.index`);
-      yield* syncDirectory(storage, this.path);
-    }
+    const count =
+      this.#sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
+    this.#removing.push(...this.#sealed.splice(0, count));
+    if (this.#removing.length === 0) return this.firstOffset;
+    yield* removeSegments(
+      this.#options.storage,
+      this.path,
+      this.#opened.meta,
+      this.#removing,
+      this.firstOffset,
+    );
+    this.#removing = [];
     return this.firstOffset;
-  }
-
-  *#close(): Task<void> {
-    let failure: unknown = this.#poison;
-    if (failure === undefined) {
-      try {
-        yield* this.#flush("data");
-        yield* this.#active.seal();
-      } catch (error) {
-        if (error instanceof NoSpace || error instanceof PoolLimit) {
-          this.#closed = false;
-          this.#commit.reopen();
-          throw error;
-        }
-        failure = this.#poison ??= this.#asPoison(error);
-      }
-    }
-    this.#commit.finish(failure);
-    try {
-      this.#buffers.discard();
-      yield* this.#active.close();
-      // The mark of a log that was not closed well stays: the next writer recovers.
-      if (failure === undefined) {
-        yield* removeMark(this.#options.storage, this.path);
-      }
-    } finally {
-      this.#lock.release();
-      this.#ended = true;
-      this.#news.wake();
-    }
-    if (failure !== undefined) throw failure;
   }
 
   #leavable(
@@ -724,15 +627,15 @@ export class Log implements AsyncDisposable, Disposable {
     }, signal);
   }
 
-  /** Waits for what is written, or durable; this isolate writes it, so nobody has to look. */
+  /** Waits for what is written, or durable; this isolate writes it, so nothing is polled. */
   #follow(durable: boolean, signal: AbortSignal): Follow {
     const wait = async (offset: number): Promise<boolean> => {
       for (;;) {
-        const end = durable ? this.durableOffset : this.writtenOffset;
-        if (end > offset) return true;
-        if (this.#poison !== undefined) throw this.#poison;
-        if (this.#ended) return false;
-        await this.#news.wait(signal);
+        if (this.#readableOffset(durable) > offset) return true;
+        const { poison } = this.#appender;
+        if (poison !== undefined) throw poison;
+        if (this.#isEnded) return false;
+        await this.#changed.wait(signal);
       }
     };
     return {
@@ -744,72 +647,81 @@ export class Log implements AsyncDisposable, Disposable {
     };
   }
 
+  /** Messages below this offset may be read. */
+  #readableOffset(durable: boolean): number {
+    return durable ? this.durableOffset : this.writtenOffset;
+  }
+
+  #hotSource(durable: boolean): HotSource {
+    const { hotTail } = this.#appender;
+    return {
+      isEnd: (offset) => offset >= this.#readableOffset(durable),
+      batchAt: (offset) => {
+        const block = hotTail.find(offset);
+        if (block === undefined) return undefined;
+        const end = this.#readableOffset(durable);
+        return block.nextOffset <= end ? hotBatch(block, offset) : undefined;
+      },
+    };
+  }
+
   #pass(options: ReadOptions, how: PassOptions = {}): LogPass {
     this.#checkOpen("read");
     const { durable = false, follow } = how;
     const { storage, pool } = this.#options;
-    // deno-lint-ignore no-this-alias -- generators have a `this` of their own
-    const log = this;
     const source: SegmentSource = {
-      // deno-lint-ignore require-yield -- this source knows without asking the disk
-      *segments(): Task<readonly ReadableSegment[]> {
-        const active = log.#active;
-        const all = log.#sealed.map((
-          { firstOffset, byteLength },
-        ): ReadableSegment => ({ firstOffset, bound: () => byteLength }));
-        const { writtenOffset: offset, writtenEnd: position } = active;
-        all.push({
-          firstOffset: active.baseOffset,
-          bound: () => durable ? active.syncedEnd : active.writtenEnd,
-          known: { offset, position },
-        });
-        return all;
-      },
-      nextOffset: () => log.nextOffset,
-      // deno-lint-ignore require-yield -- as above
+      segments: () => this.#segments(durable),
+      nextOffset: () => this.nextOffset,
+      // deno-lint-ignore require-yield -- what lies below the bound was written: any stop there is damage already
       *judge(): Task<boolean> {
         return false;
       },
     };
-    if (follow !== undefined) source.follow = follow;
-    const place = { storage, dir: this.path, pool };
-    return new LogPass(place, source, options, how.signal);
+    if (follow !== undefined) {
+      source.follow = follow;
+      source.hot = this.#hotSource(durable);
+    }
+    return new LogPass(
+      { storage, dir: this.path, pool },
+      source,
+      options,
+      how.signal,
+    );
   }
 
-  #check(action: string): void {
-    if (this.#poison !== undefined) throw this.#poison;
-    this.#checkOpen(action);
+  // deno-lint-ignore require-yield -- the writer knows its segments without asking the disk
+  *#segments(durable: boolean): Task<readonly ReadableSegment[]> {
+    const { active } = this.#appender;
+    const all = this.#sealed.map((
+      { firstOffset, byteLength },
+    ): ReadableSegment => ({
+      firstOffset,
+      bound: () => byteLength,
+    }));
+    const { writtenOffset: offset, writtenEnd: position, firstOffset } = active;
+    all.push({
+      firstOffset,
+      bound: () => durable ? active.syncedEnd : active.writtenEnd,
+      known: { offset, position },
+    });
+    return all;
   }
 
   #checkOpen(action: string): void {
-    if (this.#closed) throw this.#closedError(action);
-  }
-
-  #closedError(action: string): Error {
-    return new Deno.errors.BadResource(
+    if (!this.#appender.isClosed) return;
+    throw new Deno.errors.BadResource(
       `Cannot ${action} on log '${this.path}': it is closed`,
     );
   }
 
   #checkTruncation(offset: number): void {
+    this.#appender.check("truncate");
     if (
       Number.isSafeInteger(offset) && offset >= 0 && offset <= this.nextOffset
     ) return;
     throw new RangeError(
       `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${this.nextOffset}: received ${offset}`,
     );
-  }
-
-  #refuseBusy(action: string): void {
-    if (!this.#commit.busy) return;
-    throw new TypeError(
-      `Cannot ${action} '${this.path}' blocking while an asynchronous flush is in flight`,
-    );
-  }
-
-  #asPoison(error: unknown): Poisoned {
-    if (error instanceof Poisoned) return error;
-    return new Poisoned(this.path, this.durableOffset, error);
   }
 }
 
@@ -824,30 +736,22 @@ function asynchronousOnly(): never {
   throw new TypeError("Cannot wait for messages blocking");
 }
 
-function emptyState(): SegmentState {
-  return {
-    count: 0,
-    end: 0,
-    lastTimestamp: 0,
-    logTail: new Uint8Array(0),
-    indexTail: new Uint8Array(0),
-    indexedCount: 0,
-    missingEntries: new Uint8Array(0),
+/** Turns what a full disk says when a file is made into what it says when one is written. */
+function asNoSpace(
+  error: unknown,
+  path: string,
+  durableOffset: number,
+): unknown {
+  if (error instanceof NoSpace) return error.withDurableOffset(durableOffset);
+  const { code, syscall = "open" } = error as {
+    code?: string;
+    syscall?: string;
   };
-}
-
-/** What a full disk gives when files are made, as the error that it gives when they are written. */
-function withoutRoom(error: unknown, path: string): NoSpace | undefined {
-  if (error instanceof NoSpace) return error;
-  const { code, syscall } = error as { code?: string; syscall?: string };
-  if (code !== "ENOSPC" && code !== "EDQUOT") return undefined;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
   // What a failed sync leaves is unknown, whatever its reason: it is not repeated.
-  if (syscall === "fsync") return undefined;
-  return new NoSpace({
-    code,
-    syscall: syscall ?? "open",
-    path,
-    requestedBytes: 0,
-    writtenBytes: 0,
-  }, { cause: error });
+  if (syscall === "fsync") return error;
+  return new NoSpace(
+    { code, syscall, path, requestedBytes: 0, writtenBytes: 0, durableOffset },
+    { cause: error },
+  );
 }

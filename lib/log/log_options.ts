@@ -20,8 +20,12 @@ export interface LogOptions extends LogReaderOptions {
   blockBytes?: number;
   /** Bytes of messages that may wait in memory before `append` throws `Backpressure`. @default {64 MiB} */
   bufferBytes?: number;
-  /** How far ahead of the data to allocate and zero the file, in bytes; 0 for not at all. @default {64 MiB} */
+  /** How far ahead of the data to allocate and zero the file at most, in bytes; less where less is of use; 0 for not at all. @default {64 MiB} */
   prepareBytes?: number;
+  /** Bytes of what was written last to keep in memory for tails of this log; 0 for none. @default {8 MiB} */
+  tailBytes?: number;
+  /** When what was appended is written and synced at the latest, in milliseconds after the append, also if nobody asks; 0 for never. @default {1000} */
+  flushAfterMs?: number;
   /** How long to wait for another writer's lock, in milliseconds: a killed owner's may live until its last operation ends. @default {2000} */
   lockTimeoutMs?: number;
 }
@@ -47,6 +51,8 @@ const RANGES = {
   blockBytes: [4 * KIB, 64 * MIB],
   bufferBytes: [4 * KIB, Number.MAX_SAFE_INTEGER],
   prepareBytes: [0, MAX_SEGMENT_BYTES],
+  tailBytes: [0, Number.MAX_SAFE_INTEGER],
+  flushAfterMs: [0, 2 ** 31 - 1],
   lockTimeoutMs: [0, 2 ** 31 - 1],
 } as const;
 
@@ -63,6 +69,8 @@ export function completeOptions(options: LogOptions): CompleteLogOptions {
     blockBytes: options.blockBytes ?? MIB,
     bufferBytes: options.bufferBytes ?? 64 * MIB,
     prepareBytes: options.prepareBytes ?? 64 * MIB,
+    tailBytes: options.tailBytes ?? 8 * MIB,
+    flushAfterMs: options.flushAfterMs ?? 1000,
     lockTimeoutMs: options.lockTimeoutMs ?? 2000,
   };
   for (const [name, [min, max]] of Object.entries(RANGES)) {

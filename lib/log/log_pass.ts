@@ -3,15 +3,15 @@ import type { BufferPool } from "../pool/mod.ts";
 import {
   type BatchPass,
   checkReadOptions,
-  Cursor,
-  type CursorStop,
   type KnownPlace,
   MessageBatch,
   ReadLimit,
   type ReadOptions,
   RESTART_BYTES,
+  type ScanStop,
+  type SegmentFiles,
   SegmentPass,
-  type SegmentTaskFiles,
+  SegmentScan,
 } from "../segment/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
 import { OffsetOutOfRange } from "./offset_out_of_range.ts";
@@ -43,19 +43,29 @@ export interface SegmentSource {
    * @throws {CorruptSegment} If it is damage.
    */
   judge(
-    files: SegmentTaskFiles,
-    stop: CursorStop,
+    files: SegmentFiles,
+    stop: ScanStop,
     attempt: number,
     sealed: boolean,
   ): Task<boolean>;
+  /** What is still in memory, for a tail of the log that is written here. */
+  hot?: HotSource;
   /** For a reading that goes on with what is written later. */
   follow?: Follow;
+}
+
+/** What was written last and is still in memory. */
+export interface HotSource {
+  /** Returns the messages from `offset` if they are there; the batch is the caller's. */
+  batchAt(offset: number): MessageBatch | undefined;
+  /** Whether there is no message yet, in memory or in the files, that may be read at `offset`. */
+  isEnd(offset: number): boolean;
 }
 
 /** How a reading goes on at the end of the data; both computations wait, and can only be driven with promises. */
 export interface Follow {
   /** Waits where a stop means no more than that nothing was written there yet; `false` if it must be looked into. */
-  pause(stop: CursorStop, attempt: number): Task<boolean>;
+  pause(stop: ScanStop, attempt: number): Task<boolean>;
   /** Waits for messages from `offset` on; `false` if there will be none. */
   more(offset: number, attempt: number): Task<boolean>;
 }
@@ -70,7 +80,7 @@ export class LogPass implements BatchPass {
   readonly #limit: ReadLimit;
   readonly #signal: AbortSignal | undefined;
   #current:
-    | { files: SegmentTaskFiles; pass: SegmentPass; firstOffset: number }
+    | { files: SegmentFiles; pass: SegmentPass; firstOffset: number }
     | undefined;
   /** The offset to go on from. */
   #offset: number | undefined;
@@ -102,6 +112,10 @@ export class LogPass implements BatchPass {
   *next(): Task<MessageBatch | undefined> {
     for (;;) {
       if (this.#limit.reached) return undefined;
+      const hot = yield* this.#readHot();
+      if (hot instanceof MessageBatch) return this.#limit.apply(hot);
+      if (hot === "over") return undefined;
+      if (hot === "again") continue;
       if (this.#current === undefined) yield* this.#open();
       const { files, pass, firstOffset } = this.#current!;
       const next = yield* pass.next();
@@ -127,6 +141,24 @@ export class LogPass implements BatchPass {
         follow !== undefined && (yield* follow.more(next.offset, attempt));
       if (!goesOn) return undefined;
     }
+  }
+
+  /** The next messages, if they are still in memory; at the end of the data it waits. `undefined` if the files must be read. */
+  *#readHot(): Task<MessageBatch | "again" | "over" | undefined> {
+    const { hot, follow } = this.#source;
+    if (hot === undefined || follow === undefined || this.#options.since) {
+      return undefined;
+    }
+    this.#offset ??= yield* this.#first(yield* this.#source.segments());
+    const offset = this.#offset;
+    const batch = hot.batchAt(offset);
+    if (batch !== undefined) {
+      yield* this.close();
+      this.#offset = batch.nextOffset;
+      return batch;
+    }
+    if (!hot.isEnd(offset)) return undefined;
+    return (yield* follow.more(offset, 0)) ? "again" : "over";
   }
 
   /** Opens the segment that holds the next message. */
@@ -169,7 +201,7 @@ export class LogPass implements BatchPass {
       pool: this.#pool,
       signal: this.#signal,
       known,
-      baseOffset: firstOffset,
+      firstOffset,
       // The offset asked for may lie in a segment that is made later.
       start: {
         ...this.#options,
@@ -213,14 +245,14 @@ export class LogPass implements BatchPass {
       const end = bound?.() ??
         (yield* log.size());
       const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
-      const cursor = new Cursor(log, this.#pool, 0, firstOffset, options);
+      const scan = new SegmentScan(log, this.#pool, 0, firstOffset, options);
       try {
-        const first = yield* cursor.next(end);
+        const first = yield* scan.next(end);
         if (!(first instanceof MessageBatch)) return undefined;
         using batch = first;
         return batch.timestamp(0);
       } finally {
-        yield* cursor.close();
+        yield* scan.close();
       }
     } finally {
       yield* closeSegment(files);

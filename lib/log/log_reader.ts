@@ -1,16 +1,16 @@
 import type { Task } from "../base/mod.ts";
 import {
+  checkIndexEnd,
   corruption,
   CorruptSegment,
-  type CursorStop,
-  hasMessageBehind,
   iterate,
   iterateSync,
   type MessageBatch,
   type ReadOptions,
-  type SegmentTaskFiles,
+  type ScanStop,
+  type SegmentFiles,
 } from "../segment/mod.ts";
-import { pathString } from "../storage/mod.ts";
+import { absolutePath } from "../storage/mod.ts";
 import { listDirectory } from "./directory.ts";
 import {
   type CompleteReaderOptions,
@@ -29,21 +29,26 @@ import {
   type ReadableSegment,
   type SegmentSource,
 } from "./log_pass.ts";
+import type { LogPlace } from "./meta.ts";
 import { parseSegmentName } from "./names.ts";
-import { readableSegments } from "./readable.ts";
-import { isLocked } from "./writer_mark.ts";
+import { OffsetOutOfRange } from "./offset_out_of_range.ts";
+import { isLocked, readOwnerFile } from "./owner_file.ts";
+import { type Readable, ReadableSegments } from "./readable.ts";
+import { tryRecovery } from "./try_recovery.ts";
 
-/** How often a bad message is read again before it is judged, and the wait before the first repetition, which doubles, in milliseconds. */
+/** How often a bad batch is read again before it is classified. */
 const ATTEMPTS = 8;
+/** The wait before the first repetition, in milliseconds; it doubles. */
 const FIRST_DELAY_MS = 1;
-/** The longest wait of a tail before it looks again, and of how many looks at the same unfinished place the last two ask what it is: one for what a writer that closes may still have written. */
+/** Upper bound of the polling delay of a tail. */
 const MAX_DELAY_MS = 100;
-const JUDGE_EVERY = 64;
-/** How far behind the end of the data a valid message is looked for: what a crash can leave. */
-const LOOK_BEHIND_BYTES = 32 * 1024 * 1024;
+/** Classify an incomplete batch after this many polls. Do it twice, because a closing writer may still complete it after the first. */
+const CLASSIFY_EVERY = 64;
+/** How often an owner file in transition is read again. */
+const RECORD_ATTEMPTS = 4;
 
 /**
- * Reads a log that anybody may be writing, from any process: it takes no lock and changes nothing.
+ * Reads a log that any process may be writing: it takes no lock and changes nothing.
  *
  * @example Reading what another process wrote
  * ```ts
@@ -70,7 +75,7 @@ export class LogReader {
 
   /** Nothing is opened before something is read. */
   constructor(path: string | URL, options: LogReaderOptions = {}) {
-    this.path = pathString("read log", path);
+    this.path = absolutePath("read log", path);
     this.#options = completeReaderOptions(options);
   }
 
@@ -164,12 +169,12 @@ export class LogReader {
       *pause({ reason }, attempt): Task<boolean> {
         // There may be a next segment.
         if (reason === "end") return false;
-        // Room for what is written next; whether it is damage is asked now and then, for that reads what lies behind.
-        const unwritten = reason === "zeros" || reason === "partial";
-        const asked = attempt <= ATTEMPTS
-          ? !unwritten
-          : attempt % JUDGE_EVERY >= JUDGE_EVERY - 2;
-        return !asked && (yield* wait(attempt));
+        // Room for what is written next; whether it is damage is asked now and then, for that reads what lies after it.
+        const isUnwritten = reason === "zeros" || reason === "partial";
+        const isAsked = attempt <= ATTEMPTS
+          ? !isUnwritten
+          : attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2;
+        return !isAsked && (yield* wait(attempt));
       },
       more: (_offset, attempt) => wait(attempt),
     };
@@ -181,84 +186,163 @@ export class LogReader {
     follow?: Follow,
   ): LogPass {
     const { storage, pool } = this.#options;
-    const dir = this.path;
-    // deno-lint-ignore no-this-alias -- generators have a `this` of their own
-    const reader = this;
-    // Whether the last judgement of this place found no writer.
-    let quiet = false;
-    // What is behind the segments that can be read.
-    let lost: CorruptSegment | undefined;
+    const place = { storage, dir: this.path, pool };
+    const reading = new Reading(place, follow ? undefined : options.from ?? 0);
     const source: SegmentSource = {
-      *segments(): Task<readonly ReadableSegment[]> {
-        const found = yield* readableSegments(storage, dir);
-        lost = found.lost;
-        if (lost !== undefined && found.segments.length === 0) throw lost;
-        return found.segments.map(({ firstOffset }) => ({
-          firstOffset,
-          bound: undefined,
-        }));
-      },
+      segments: () => reading.segments(),
       nextOffset: () => undefined,
-      *judge(files, stop, attempt, sealed): Task<boolean> {
-        if (stop.reason === "end" && !sealed) {
-          if (lost !== undefined) throw lost;
-          return false;
-        }
-        const writer = yield* reader.#writer();
-        // What was read may have been the last write of one that closed since: only what is read now counts.
-        const again = writer !== "writing" && !(quiet && attempt > 0);
-        quiet = writer !== "writing";
-        return again ||
-          (yield* reader.#judge(
-            files,
-            stop,
-            attempt,
-            sealed || lost !== undefined,
-            writer,
-          ));
-      },
+      judge: (files, stop, attempt, sealed) =>
+        reading.classify(files, stop, attempt, sealed),
     };
     if (follow !== undefined) source.follow = follow;
-    return new LogPass({ storage, dir, pool }, source, options, signal);
+    return new LogPass(place, source, options, signal);
+  }
+}
+
+/** Whether a log is being written, was left by a writer that died, or was closed. */
+type WriterState = "writing" | "dead" | "none";
+
+/** What the owner file and the lock say of a log's writer. */
+interface Writer {
+  state: WriterState;
+  /** Messages below it are durable, as the writer published. */
+  durableOffset: number;
+}
+
+/** One reading of a log that another process may be writing: tells damage from what is not written yet. */
+class Reading {
+  readonly #place: LogPlace;
+  readonly #readable: ReadableSegments;
+  /** The offset that was asked for; `undefined` if the reading goes on at the end of the data. */
+  readonly #from: number | undefined;
+  /** What the last listing found. */
+  #found: Readable = { segments: [], lost: undefined };
+  /** Whether the last look at this position found no writer. */
+  #isQuiet = false;
+
+  constructor(place: LogPlace, from: number | undefined) {
+    this.#place = place;
+    this.#from = from;
+    this.#readable = new ReadableSegments(place);
+  }
+
+  /** Returns the segments that can be read now. */
+  *segments(): Task<readonly ReadableSegment[]> {
+    const { segments, lost } = this.#found = yield* this.#readable.list();
+    if (lost !== undefined && segments.length === 0) throw lost;
+    return segments.map(({ firstOffset }) => ({
+      firstOffset,
+      bound: undefined,
+    }));
   }
 
   /**
-   * Behind a writer's end, a bad message means "not yet"; it is damage if it stays and a valid message lies behind it, or if nobody is writing.
-   * What a dead writer left unfinished is the end of the data too: the next one will cut it. A log that was closed has nothing unfinished.
+   * Tells what a stop means. `docs/format.md#read-not-yet`
+   *
+   * @param isSealed Whether a later segment exists.
+   * @returns Whether to read here again; `false` at the end of the data.
+   * @throws {CorruptSegment} If it is damage.
    */
-  *#judge(
-    files: SegmentTaskFiles,
-    stop: CursorStop,
+  *classify(
+    files: SegmentFiles,
+    stop: ScanStop,
     attempt: number,
-    sealed: boolean,
-    writer: WriterState,
+    isSealed: boolean,
   ): Task<boolean> {
-    const { storage, pool } = this.#options;
-    const written = writer === "writing";
-    const unfinished = writer !== "none" &&
-      (stop.reason === "zeros" || stop.reason === "partial");
-    if (written && unfinished && !sealed) return false;
-    if ((written || sealed) && attempt < ATTEMPTS) {
-      const ms = FIRST_DELAY_MS * 2 ** attempt;
-      yield* storage.delay(ms);
-      return true;
+    this.#checkName(files);
+    const { lost } = this.#found;
+    if (stop.reason === "end" && !isSealed) {
+      if (lost !== undefined) throw lost;
+      if (this.#from !== undefined) yield* this.#checkEnd(files, stop);
+      return false;
     }
-    const { log } = files;
-    if (sealed) throw yield* this.#corruption(log.path, stop);
-    const size = yield* log.size();
-    const bound = Math.min(size, stop.position + LOOK_BEHIND_BYTES);
-    const from = stop.position + 1;
-    const behind = yield* hasMessageBehind(log, pool, from, bound, stop.offset);
-    if (behind || !written && !unfinished) throw corruption(log.path, stop);
-    return false;
+    const writer = yield* this.#writer();
+    // What was read may have been the last write of one that closed since: only what is read now counts.
+    const isAgain = writer.state !== "writing" &&
+      !(this.#isQuiet && attempt > 0);
+    this.#isQuiet = writer.state !== "writing";
+    if (isAgain) return true;
+    return yield* this.#classify(
+      files,
+      stop,
+      attempt,
+      isSealed || lost !== undefined,
+      writer,
+    );
   }
 
-  /** The error for a stop in a segment that has a later one. */
-  *#corruption(path: string, stop: CursorStop): Task<CorruptSegment> {
+  *#classify(
+    files: SegmentFiles,
+    stop: ScanStop,
+    attempt: number,
+    isSealed: boolean,
+    { state, durableOffset }: Writer,
+  ): Task<boolean> {
+    const isUnwritten = stop.reason === "zeros" || stop.reason === "partial";
+    const isWritten = isSealed || stop.offset < durableOffset;
+    const isWriting = state === "writing";
+    if (isWriting && isUnwritten && !isWritten) return false;
+    // Bytes that were read before the durable offset was published may be older than it.
+    if ((isWriting || isSealed) && attempt < ATTEMPTS) {
+      yield* this.#place.storage.delay(FIRST_DELAY_MS * 2 ** attempt);
+      return true;
+    }
+    if (isSealed) throw yield* this.#corruption(files.log.path, stop);
+    if (isWriting && !isWritten) return false;
+    if (state !== "dead") throw corruption(files.log.path, stop);
+    const end = yield* this.#recoveredEnd(files, durableOffset);
+    if (end <= stop.offset) return false;
+    if (attempt < ATTEMPTS) return true;
+    throw corruption(files.log.path, stop);
+  }
+
+  /** Returns the offset at which the next writer will go on. */
+  *#recoveredEnd(
+    { log }: SegmentFiles,
+    durableOffset: number,
+  ): Task<number> {
+    const { firstOffset } = nameOf(log.path);
+    const segment = this.#found.segments
+      .find((each) => each.firstOffset === firstOffset)!;
+    const { state } = yield* tryRecovery(this.#place, segment, durableOffset);
+    return state.nextOffset;
+  }
+
+  /** Refuses to go on in a file that has lost its name: nothing will be written to it any more. */
+  #checkName({ log }: SegmentFiles): void {
+    const { firstOffset } = nameOf(log.path);
+    const { segments, lost } = this.#found;
+    if (segments.some((each) => each.firstOffset === firstOffset)) return;
+    throw lost ?? new Deno.errors.BadResource(
+      `Cannot read on in '${log.path}': the file has lost its name`,
+    );
+  }
+
+  /**
+   * Refuses an offset after the end of the data, and a closed log that is shorter than its index says.
+   *
+   * A tail waits there instead.
+   */
+  *#checkEnd(files: SegmentFiles, { offset, position }: ScanStop): Task<void> {
+    const { storage, dir, pool } = this.#place;
+    const { segments } = this.#found;
+    if (this.#from! > offset) {
+      const first = segments[0]!.firstOffset;
+      throw new OffsetOutOfRange(dir, this.#from!, first, offset);
+    }
+    const { hasOwner } = yield* listDirectory(storage, dir);
+    if (hasOwner) return;
+    const { firstOffset } = segments.at(-1)!;
+    yield* checkIndexEnd(files, pool, firstOffset, position);
+  }
+
+  /** Returns the error for a stop in a segment that has a later one. */
+  *#corruption(path: string, stop: ScanStop): Task<CorruptSegment> {
     if (stop.reason !== "end") return corruption(path, stop);
-    const { segments } = yield* listDirectory(this.#options.storage, this.path);
-    const own = parseSegmentName(path.slice(path.lastIndexOf("/") + 1));
-    const next = segments.find((each) => each.firstOffset > own!.firstOffset);
+    const { storage, dir } = this.#place;
+    const { segments } = yield* listDirectory(storage, dir);
+    const own = nameOf(path);
+    const next = segments.find((each) => each.firstOffset > own.firstOffset);
     if (next === undefined) return corruption(path, stop);
     const { position, offset } = stop;
     return new CorruptSegment(
@@ -267,14 +351,26 @@ export class LogReader {
     );
   }
 
-  /** Whether a writer has the log open: it left its mark, and holds the lock. */
-  *#writer(): Task<WriterState> {
-    const { storage } = this.#options;
-    const { marked } = yield* listDirectory(storage, this.path);
-    if (!marked) return "none";
-    return isLocked(storage, this.path) ? "writing" : "dead";
+  /** Returns what the owner file and the lock say. */
+  *#writer(): Task<Writer> {
+    const place = this.#place;
+    for (let attempt = 0;; attempt++) {
+      const record = yield* readOwnerFile(place);
+      if (record === undefined) return { state: "none", durableOffset: 0 };
+      const state = isLocked(place.storage, place.dir) ? "writing" : "dead";
+      if (typeof record === "object") {
+        return { state, durableOffset: record.durableOffset };
+      }
+      // It may have met an update (docs/format.md#read-owner-retry).
+      if (state === "dead" || attempt === RECORD_ATTEMPTS) {
+        return { state, durableOffset: 0 };
+      }
+      yield* place.storage.delay(FIRST_DELAY_MS);
+    }
   }
 }
 
-/** Whether a log is being written, was left by a writer that died, or was closed. */
-type WriterState = "writing" | "dead" | "none";
+/** What a segment's file is named for. */
+function nameOf(path: string): { firstOffset: number } {
+  return parseSegmentName(path.slice(path.lastIndexOf("/") + 1))!;
+}

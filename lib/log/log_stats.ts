@@ -17,6 +17,8 @@ export interface LogStats {
   flushMicros: HistogramSnapshot;
   /** How many messages a flush made durable, of those that made any: the size of the groups. */
   groupMessages: HistogramSnapshot;
+  /** Flushes of a lone appender that were written on the program's own thread. */
+  inPlaceFlushes: number;
   /** How many calls wait for a flush or for durability now: the depth of the queue. */
   waiting: number;
   /** How often messages were made durable: by a sync, or by a write that carries it. */
@@ -25,8 +27,10 @@ export interface LogStats {
   rolls: number;
   /** Segments that there are. */
   segments: number;
-  /** Bytes ahead of the data that are allocated and zeroed. */
+  /** Bytes after the data that are allocated and zeroed. */
   preparedBytes: number;
+  /** Bytes of what was written last that are in memory for tails. */
+  tailBytes: number;
   /** What opening found and did. */
   opening: OpeningReport;
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-export { listDirectory, syncDirectory } from "./directory.ts";
-export type { ListedSegment, Listing } from "./directory.ts";
+export { listDirectory } from "./directory.ts";
+export type { ListedSegment, Listing, OddName } from "./directory.ts";
 export type { FaultKind, LogFault } from "./fault.ts";
 export { inspectLog, inspectLogSync } from "./inspect.ts";
 export type {
@@ -23,9 +23,12 @@ export type {
 } from "./following.ts";
 export { LogReader } from "./log_reader.ts";
 export type { LogStats } from "./log_stats.ts";
+export type { LogIdentity, MetaRecord } from "./meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 export { OffsetOutOfRange } from "./offset_out_of_range.ts";
 export type { OpeningReport } from "./opening.ts";
+export { isLocked, readOwner } from "./owner_file.ts";
+export type { OwnerRecord } from "./owner_file.ts";
 export {
   planRepair,
   planRepairSync,
@@ -38,4 +41,3 @@ export type { RepairPlan, RepairStep } from "./repair_plan.ts";
 export { closeSegment, openSegment } from "./segment_files.ts";
 export { Verification, verifyLog, verifyLogSync } from "./verify.ts";
 export type { VerifyOptions, VerifyProgress } from "./verify.ts";
-export { readMark } from "./writer_mark.ts";

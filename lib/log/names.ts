@@ -1,42 +1,88 @@
 /**
- * Names of the files of a log.
+ * Names of the files of a log, as `docs/format.md#files-of-a-log` lists them.
  *
  * @module
  */
 
-/** A file that marks the log as open, or as not closed. */
-export const WRITER_MARK = "writer";
+/** Holds the identity and the first offset of the log. */
+export const META_NAME = "meta";
 
-/** What a file that is not yet one of the log's ends in: never in `.log`, for a server reads whatever does. */
+/** Says that a writer has the log open, or did not close it. */
+export const OWNER_NAME = "writer";
+
+/** Ends the name of a file that is not complete yet; it is never `.log`, because a server reads every such file. */
 export const TEMPORARY_SUFFIX = ".tmp";
 
-/** The common part of a segment's names: the offset of its first message in 20 decimal digits. */
+/** Which file of a segment. */
+export type SegmentFileKind = "log" | "index";
+
+/** What a name in a log's directory stands for. */
+export type NameClass =
+  | { class: "segment"; firstOffset: number; kind: SegmentFileKind }
+  | { class: "meta" | "owner" | "temporary" | "cut" | "foreign" };
+
+/** Returns the common part of a segment's names: the offset of its first message in 20 decimal digits. */
 export function segmentName(firstOffset: number): string {
   return firstOffset.toString().padStart(20, "0");
 }
 
-/** The first offset and the kind of a segment's file; `undefined` for any other name. */
+/** Returns the name of a segment's file. */
+export function segmentFileName(
+  firstOffset: number,
+  kind: SegmentFileKind,
+): string {
+  return `${segmentName(firstOffset)}.${kind}`;
+}
+
+/** Returns the path of a segment's file. */
+export function segmentPath(
+  dir: string,
+  firstOffset: number,
+  kind: SegmentFileKind,
+): string {
+  return join(dir, segmentFileName(firstOffset, kind));
+}
+
+/** Returns what a segment's file is named for; `undefined` for any other name. */
 export function parseSegmentName(
   name: string,
-): { firstOffset: number; kind: "log" | "index" } | undefined {
+): { firstOffset: number; kind: SegmentFileKind } | undefined {
   const match = /^(\d{20})\.(log|index)$/.exec(name);
   if (match === null) return undefined;
   const firstOffset = Number(match[1]);
   if (!Number.isSafeInteger(firstOffset)) return undefined;
-  return { firstOffset, kind: match[2] as "log" | "index" };
+  return { firstOffset, kind: match[2] as SegmentFileKind };
 }
 
-/** Whether a name is that of a file which was being made when its writer died. */
-export function isTemporaryName(name: string): boolean {
-  return /^\d{20}\.(log|index|cut)\.tmp$/.test(name);
+/** Returns what a name stands for, if it is that of a regular file. */
+export function classifyName(name: string): NameClass {
+  const segment = parseSegmentName(name);
+  if (segment !== undefined) return { class: "segment", ...segment };
+  if (name === META_NAME) return { class: "meta" };
+  if (name === OWNER_NAME) return { class: "owner" };
+  if (isCutName(name)) return { class: "cut" };
+  return { class: isTemporaryName(name) ? "temporary" : "foreign" };
 }
 
-/** Whether a name is that of bytes which recovery or repair took out of the log and kept. */
-export function isKeptName(name: string): boolean {
-  return /^\d{20}\.(index\.)?cut(\.\d+)?$/.test(name);
+/** Whether a name is that of bytes which recovery or repair took out of the log. */
+export function isCutName(name: string): boolean {
+  return /^\d{20}\.(\d+|index)\.\d+\.cut$/.test(name);
 }
 
-/** A path below a directory. */
+/** Whether a path is that of bytes which are taken out of a log, complete or not. */
+export function isCutPath(path: string): boolean {
+  return path.endsWith(".cut") || path.endsWith(`.cut${TEMPORARY_SUFFIX}`);
+}
+
+/** Whether a name is the temporary one of a file of a log. */
+function isTemporaryName(name: string): boolean {
+  if (!name.endsWith(TEMPORARY_SUFFIX)) return false;
+  const future = name.slice(0, -TEMPORARY_SUFFIX.length);
+  return future === META_NAME || future === OWNER_NAME || isCutName(future) ||
+    parseSegmentName(future) !== undefined;
+}
+
+/** Returns a path below a directory. */
 export function join(dir: string, name: string): string {
   return dir.endsWith("/") ? dir + name : `${dir}/${name}`;
 }

@@ -1,26 +1,72 @@
 import type { Task } from "../base/mod.ts";
 import {
   CorruptSegment,
+  readSealedEnd,
   recoverSegment,
   type RecoveryReport,
-  sealedExtent,
+  type SealedEnd,
   sealedState,
+  type SegmentFiles,
   type SegmentState,
-  type SegmentTaskFiles,
 } from "../segment/mod.ts";
+import { NoSpace } from "../storage/mod.ts";
 import {
-  completePairs,
-  createSegment,
+  createPair,
+  filesOf,
   listDirectory,
   type ListedSegment,
-  syncDirectory,
+  type Listing,
+  metaPath,
+  ownerPath,
+  refuseOddNames,
+  removeFiles,
+  splitSegments,
+  startOf,
 } from "./directory.ts";
+import { refuseForeignLog } from "./foreign_log.ts";
 import { keepCut } from "./keep_cut.ts";
 import type { CompleteLogOptions } from "./log_options.ts";
-import { join, segmentName } from "./names.ts";
+import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
+import {
+  type LogMeta,
+  type LogPlace,
+  makeIdentity,
+  type MetaRecord,
+  nameMeta,
+  openMeta,
+  prepareMeta,
+  readMeta,
+} from "./meta.ts";
+import { join, segmentPath } from "./names.ts";
+import {
+  nameOwnerFile,
+  type OwnerFile,
+  type OwnerRecord,
+  type PreparedOwnerFile,
+  prepareOwnerFile,
+  readOwnerFile,
+} from "./owner_file.ts";
 import { replaceIndex } from "./replace_index.ts";
-import { closeSegment, openSegment } from "./segment_files.ts";
-import { leaveMark } from "./writer_mark.ts";
+import { closeSegment, openSegment, runAll, sizeAt } from "./segment_files.ts";
+import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
+
+/*
+ * Opening looks first and changes last, so that an opening that is refused has changed nothing:
+ *
+ *   list the directory; refuse odd names
+ *   read `meta` and the owner file; refuse damaged ones, and those of another log
+ *   tell segments below the first offset from the others; refuse unpaired files that no crash explains
+ *   without `meta`: refuse a log that is not Basalt's
+ *   for each segment but the last: read its end; the next one must start there
+ *   if there is no owner file: the last segment ends with its last batch, or is refused
+ *   else: recover the last segment, which looks at everything before it cuts
+ *   -- from here on only a failing disk ends it --
+ *   remove temporary files and what an interrupted removal left
+ *   write lost and wrong indexes again; make the missing file of the last pair
+ *   make `meta` if there is none, and the owner file; sync the directory once for all of these names
+ *
+ * The recovery of the last segment is the last look and the first change: what it changes concerns no other file.
+ */
 
 /** A segment that is not written any more. */
 export interface SealedSegment {
@@ -36,183 +82,388 @@ export interface SealedSegment {
 export interface OpeningReport {
   /** What recovery did, segment by segment; empty after a clean close. */
   recovered: readonly RecoveryReport[];
-  /** Where bytes that recovery cut were kept: they held valid messages behind a torn write. */
+  /** Where bytes that recovery cut were kept: they were not all zeros. */
   kept: readonly string[];
-  /** Names in the directory that are none of the log's; they are left alone. */
+  /** Names of files that were removed: temporary ones, and what an interrupted removal left. */
+  removed: readonly string[];
+  /** Names in the directory that are not the log's; they are left alone. */
   foreign: readonly string[];
 }
 
-/** A log that was brought into order, ready to be written. */
+/** A log that was put in order, ready to be written. */
 export interface OpenedLog {
   /** All segments but the last. */
   sealed: SealedSegment[];
   /** The files of the last one, open. */
-  files: SegmentTaskFiles;
+  files: SegmentFiles;
   /** Its first offset. */
   firstOffset: number;
   /** What its files hold. */
   state: SegmentState;
+  /** The log's identity and first offset, open. */
+  meta: LogMeta;
+  /** The owner file of this process, open. */
+  owner: OwnerFile;
   /** What was found and done. */
   report: OpeningReport;
 }
 
 /**
- * Brings a log's directory into order: the lock on it must be held.
+ * Puts a log's directory in order: the lock on it must be held. `docs/format.md#opening`
  *
- * @throws {CorruptSegment} If more than a torn tail is damaged, or segments do not follow one another; nothing was changed then but for temporary and lone files.
+ * @throws {CorruptSegment} If more than a torn tail is damaged, or segments do not follow each other.
+ * @throws {Deno.errors.InvalidData} If the directory holds something else than a log, or a file of another log.
+ * @throws {Deno.errors.NotSupported} If a file is of a later version.
+ * @throws {NoSpace} If there is no room to keep what would be cut.
+ *
+ * Whatever of these it throws, nothing has changed.
  */
-export function* openLog(
+export function openLog(
   dir: string,
-  options: CompleteLogOptions,
+  { storage, pool }: CompleteLogOptions,
 ): Task<OpenedLog> {
-  const { storage, pool } = options;
-  const listing = yield* listDirectory(storage, dir);
-  // The names that were just read may not be durable yet: whoever listed them believes them.
-  yield* syncDirectory(storage, dir);
-  yield* completePairs(storage, dir, listing);
-  const recovered: RecoveryReport[] = [];
-  const kept: string[] = [];
-  if (listing.segments.length === 0) {
-    yield* createSegment(storage, dir, 0);
-    listing.segments.push({ firstOffset: 0, log: true, index: true });
+  return new Opening({ storage, dir, pool }).run();
+}
+
+/** Closes the files of a log that was opened; the owner file goes, unless the log shall be recovered. */
+export function* closeOpened(
+  { files, meta, owner }: OpenedLog,
+  isClean: boolean,
+): Task<void> {
+  yield* closeSegment(files);
+  yield* meta.close();
+  yield* (isClean ? owner.remove() : owner.close());
+}
+
+/** One opening. */
+class Opening {
+  readonly #place: LogPlace;
+  readonly #recovered: RecoveryReport[] = [];
+  readonly #kept: string[] = [];
+  readonly #removed: string[] = [];
+  /** Segments whose index is lost or wrong. */
+  readonly #wrongIndexes: number[] = [];
+  #listing!: Listing;
+  #meta: MetaRecord | undefined;
+  #owner: OwnerRecord | "invalid" | undefined;
+  #below: ListedSegment[] = [];
+  /** Where the log starts. */
+  #start = 0;
+
+  constructor(place: LogPlace) {
+    this.#place = place;
   }
-  const sealed: SealedSegment[] = [];
-  for (const [i, segment] of listing.segments.slice(0, -1).entries()) {
-    const next = listing.segments[i + 1]!;
-    sealed.push(yield* openSealed(segment, next));
-  }
-  const { firstOffset } = listing.segments.at(-1)!;
-  /** Whether this process left its mark: recovery needs it before it changes anything. */
-  let marked = false;
-  const files = yield* openSegment(storage, dir, firstOffset, { write: true });
-  try {
-    const state = yield* openLast();
-    const before = sealed.at(-1);
-    if (state.count === 0 && before !== undefined) {
-      state.lastTimestamp = yield* lastTimestamp(before);
+
+  *run(): Task<OpenedLog> {
+    const segments = yield* this.#look();
+    const sealed: SealedSegment[] = [];
+    let before: SealedEnd | undefined;
+    for (let i = 0; i + 1 < segments.length; i++) {
+      const { firstOffset } = segments[i]!;
+      before = yield* this.#sealedEnd(segments[i]!, segments[i + 1]!);
+      const { nextOffset, end: byteLength } = before;
+      sealed.push({ firstOffset, nextOffset, byteLength });
     }
-    if (!marked) yield* mark();
-    const report = { recovered, kept, foreign: listing.foreign };
-    return { sealed, files, firstOffset, state, report };
-  } catch (error) {
-    yield* closeSegment(files);
-    throw error;
+    const last = segments.at(-1)!;
+    const opened = this.#owner === undefined
+      ? yield* this.#closedLast(last)
+      : yield* this.#recoveredLast(last);
+    const { files, state } = opened;
+    try {
+      // An empty segment goes on from the time of the one before it.
+      state.lastTimestamp = Math.max(
+        state.lastTimestamp,
+        before?.lastTimestamp ?? 0,
+      );
+      for (const { firstOffset } of sealed) {
+        if (this.#wrongIndexes.includes(firstOffset)) {
+          yield* this.#rebuildIfRoom(firstOffset);
+        }
+      }
+      yield* this.#clean();
+      const first = segments[0]!.firstOffset;
+      const { meta, owner } = yield* this.#own(first, state.nextOffset);
+      const { firstOffset } = last;
+      const report = this.#report();
+      return { sealed, files, firstOffset, state, meta, owner, report };
+    } catch (error) {
+      yield* closeSegment(files);
+      throw error;
+    }
   }
 
-  function* mark(): Task<void> {
-    yield* leaveMark(storage, dir, pool);
-    marked = true;
+  /** The log must not end below this offset. */
+  get #vouched(): number {
+    return Math.max(this.#start, vouchedOffset(this.#owner));
   }
 
-  /** The time from which an empty last segment goes on. */
-  function* lastTimestamp(
-    { firstOffset, nextOffset }: SealedSegment,
-  ): Task<number> {
+  #report(): OpeningReport {
+    return {
+      recovered: this.#recovered,
+      kept: this.#kept,
+      removed: this.#removed,
+      foreign: this.#listing.foreign,
+    };
+  }
+
+  /** Reads the directory, `meta` and the owner file; returns the segments of the log, at least one. */
+  *#look(): Task<ListedSegment[]> {
+    const place = this.#place;
+    const { storage, dir } = place;
+    const listing = this.#listing = yield* listDirectory(storage, dir);
+    refuseOddNames(dir, listing);
+    this.#meta = yield* readMeta(place);
+    this.#owner = yield* readOwnerFile(place);
+    refuseOtherOwner(dir, this.#meta, this.#owner);
+    const start = this.#start = startOf(
+      listing.segments,
+      this.#meta?.firstOffset,
+    );
+    const { below, kept } = splitSegments(listing.segments, start);
+    this.#below = below;
+    if (kept.length === 0) {
+      if (listing.hasMeta || listing.hasOwner) throw lostSegments(dir, start);
+      return [{ firstOffset: start, log: false, index: false }];
+    }
+    yield* this.#refuseUnpaired(kept);
+    const [oldest] = kept;
+    if (oldest!.firstOffset > start) {
+      throw missingBefore(dir, oldest!.firstOffset, start);
+    }
+    const isImported = this.#meta === undefined && oldest!.log;
+    if (isImported) yield* refuseForeignLog(place, oldest!.firstOffset);
+    return kept;
+  }
+
+  /** An `.index` without its `.log` is what making a segment left only if it is empty and the last. */
+  *#refuseUnpaired(kept: readonly ListedSegment[]): Task<void> {
+    const { storage, dir } = this.#place;
+    for (const segment of kept) {
+      if (segment.log) continue;
+      const path = segmentPath(dir, segment.firstOffset, "index");
+      const isLast = segment === kept.at(-1);
+      if (isLast && (yield* sizeAt(storage, path)) === 0) continue;
+      throw missingLog(dir, segment.firstOffset);
+    }
+  }
+
+  /** Reads the end of a segment that has a later one, which must start there. */
+  *#sealedEnd(
+    segment: ListedSegment,
+    next: ListedSegment,
+  ): Task<SealedEnd> {
+    const end = yield* this.#end(segment);
+    if (end.nextOffset === next.firstOffset) return end;
+    throw new CorruptSegment(
+      `the next segment begins at offset ${next.firstOffset}`,
+      {
+        path: segmentPath(this.#place.dir, segment.firstOffset, "log"),
+        position: end.end,
+        offset: end.nextOffset,
+        kind: "gap",
+      },
+    );
+  }
+
+  /** Reads the end of a segment that must end with its last batch. */
+  *#end(segment: ListedSegment, isSynced = true): Task<SealedEnd> {
+    const { storage, dir, pool } = this.#place;
+    const { firstOffset } = segment;
     const files = yield* openSegment(storage, dir, firstOffset, {
       write: false,
     });
     try {
-      const count = nextOffset - firstOffset;
-      return (yield* sealedState(files, pool, count)).lastTimestamp;
+      // The writer of a log without `meta` may not have synced it.
+      if (!isSynced || this.#meta === undefined) {
+        yield* runAll([files.log.sync("full"), files.index.sync("full")]);
+      }
+      const end = yield* readSealedEnd(files, pool, firstOffset);
+      if (!segment.index || !end.isIndexRight) {
+        this.#wrongIndexes.push(firstOffset);
+      }
+      return end;
     } finally {
       yield* closeSegment(files);
     }
   }
 
-  function* openLast(): Task<SegmentState> {
-    const sealed = listing.marked
-      ? undefined
-      : yield* sealedExtent(files, pool);
-    if (sealed === undefined) return yield* recover(firstOffset, files);
-    // Whoever wrote it need not have synced it, and what follows is acknowledged.
-    for (const file of [files.log, files.index]) {
-      yield* file.sync("full");
+  /** Opens the last segment of a log that was closed, or of a new one. */
+  *#closedLast(last: ListedSegment): Task<OpenedSegment> {
+    const { storage, dir, pool } = this.#place;
+    const { firstOffset } = last;
+    let { index } = last;
+    if (last.log) this.#refuseShort(last, yield* this.#end(last, false));
+    if (this.#wrongIndexes.includes(firstOffset)) {
+      index = (yield* this.#rebuildIfRoom(firstOffset)) || index;
     }
-    return yield* sealedState(files, pool, sealed.count);
-  }
-
-  function* recover(
-    firstOffset: number,
-    files: SegmentTaskFiles,
-  ): Task<SegmentState> {
-    const { state, report } = yield* recoverSegment({
-      ...files,
-      pool,
-      baseOffset: firstOffset,
-      begin: mark,
-      *keep(stop, to): Task<void> {
-        const { log } = files;
-        const from = stop.position;
-        kept.push(
-          yield* keepCut(storage, dir, firstOffset, log, pool, from, to),
-        );
-      },
+    yield* createPair(storage, dir, { ...last, index });
+    const files = yield* openSegment(storage, dir, firstOffset, {
+      write: true,
     });
-    recovered.push(report);
-    return state;
-  }
-
-  /** Two sizes and one read of 16 bytes; the next segment must begin where this one ends. */
-  function* openSealed(
-    segment: ListedSegment,
-    next: ListedSegment,
-  ): Task<SealedSegment> {
-    const { firstOffset } = segment;
-    const path = join(dir, segmentName(firstOffset));
-    if (segment.index) {
-      const files = yield* openSegment(storage, dir, firstOffset, {
-        write: false,
-      });
-      try {
-        const sealed = yield* sealedExtent(files, pool);
-        if (sealed && firstOffset + sealed.count === next.firstOffset) {
-          return {
-            firstOffset,
-            nextOffset: next.firstOffset,
-            byteLength: sealed.end,
-          };
-        }
-      } finally {
-        yield* closeSegment(files);
-      }
+    try {
+      return { files, state: yield* sealedState(files, pool, firstOffset) };
+    } catch (error) {
+      yield* closeSegment(files);
+      throw error;
     }
-    return yield* rebuild(path, segment, next);
   }
 
-  /** Writes a lost or wrong index anew: if the log is whole, for the index is but a cache. */
-  function* rebuild(
-    path: string,
-    segment: ListedSegment,
-    next: ListedSegment,
-  ): Task<SealedSegment> {
-    const { firstOffset } = segment;
-    const { count, byteLength } = yield* replaceIndex(
-      storage,
-      dir,
-      firstOffset,
-      pool,
-      ({ count, byteLength }) => {
-        if (firstOffset + count === next.firstOffset) return;
-        throw new CorruptSegment(
-          `the next segment begins at offset ${next.firstOffset}`,
-          {
-            path: `${path}.log`,
-            position: byteLength,
-            offset: firstOffset + count,
-            kind: "gap",
-          },
-        );
+  /** A log that ends below its first offset has lost the segment that holds it. */
+  #refuseShort({ firstOffset }: ListedSegment, end: SealedEnd): void {
+    if (end.nextOffset >= this.#start) return;
+    throw new CorruptSegment(
+      `the log starts at offset ${this.#start}, which is not there`,
+      {
+        path: segmentPath(this.#place.dir, firstOffset, "log"),
+        position: end.end,
+        offset: end.nextOffset,
+        kind: "gap",
       },
     );
-    recovered.push({
-      path: `${path}.log`,
-      trustedEntries: 0,
-      walkedBytes: byteLength,
+  }
+
+  /** Recovers the last segment of a log that was not closed. */
+  *#recoveredLast(last: ListedSegment): Task<OpenedSegment> {
+    if (!last.log || !last.index) {
+      // A file must be made before recovery looks: it tries in memory first whether it would refuse.
+      yield* tryRecovery(this.#place, last, this.#vouched);
+    }
+    return yield* this.#recover(last);
+  }
+
+  *#recover(last: ListedSegment): Task<OpenedSegment> {
+    const { storage, dir, pool } = this.#place;
+    const { firstOffset } = last;
+    const kept = this.#kept;
+    yield* createPair(storage, dir, last);
+    const files = yield* openSegment(storage, dir, firstOffset, {
+      write: true,
+    });
+    try {
+      const { state, report } = yield* recoverSegment({
+        ...files,
+        pool,
+        firstOffset,
+        durableOffset: this.#vouched,
+        // The owner file that says that the log must be recovered may not have a durable name yet.
+        begin: () => storage.syncDirectory(dir),
+        *keep(from, to): Task<void> {
+          const { log } = files;
+          kept.push(
+            yield* keepCut(storage, dir, firstOffset, log, pool, from, to),
+          );
+        },
+      });
+      this.#recovered.push(report);
+      return { files, state };
+    } catch (error) {
+      yield* closeSegment(files);
+      throw error;
+    }
+  }
+
+  /** Writes the index of a sealed segment again; returns whether there was room for it. */
+  *#rebuildIfRoom(firstOffset: number): Task<boolean> {
+    try {
+      yield* this.#rebuild(firstOffset);
+      return true;
+    } catch (error) {
+      if (error instanceof NoSpace) return false;
+      throw error;
+    }
+  }
+
+  *#rebuild(firstOffset: number): Task<void> {
+    const { entries, byteLength } = yield* replaceIndex(
+      this.#place,
+      firstOffset,
+    );
+    this.#recovered.push({
+      path: segmentPath(this.#place.dir, firstOffset, "log"),
+      trustedPosition: 0,
+      scannedBytes: byteLength,
       end: byteLength,
       cutBytes: 0,
-      kept: false,
-      rebuiltEntries: count,
+      isKept: false,
+      rebuiltEntries: entries,
     });
-    return { firstOffset, nextOffset: next.firstOffset, byteLength };
   }
+
+  /** Removes temporary files and what an interrupted removal left, without making that durable. */
+  *#clean(): Task<void> {
+    const { storage, dir } = this.#place;
+    const below = this.#below.flatMap(filesOf);
+    // What is removed because of `meta` must not be missed by an older `meta` after a power cut.
+    if (below.length > 0 && this.#meta !== undefined) {
+      yield* readMeta(this.#place, true);
+    }
+    this.#removed.push(...this.#listing.temporary, ...below);
+    const paths = this.#removed.map((name) => join(dir, name));
+    yield* removeFiles(storage, paths);
+  }
+
+  /** Makes `meta` if there is none, and the owner file, durably. */
+  *#own(
+    firstOffset: number,
+    durableOffset: number,
+  ): Task<{ meta: LogMeta; owner: OwnerFile }> {
+    const place = this.#place;
+    const { storage, dir } = place;
+    const before = typeof this.#owner === "object" ? this.#owner : undefined;
+    const identity = this.#meta?.identity ?? before?.identity ??
+      makeIdentity(storage);
+    const generation = (before?.generation ?? 0) + 1;
+    let prepared: PreparedOwnerFile | undefined;
+    let meta: LogMeta | undefined;
+    let owner: OwnerFile | undefined;
+    try {
+      const fields = { identity, generation, durableOffset };
+      const preparing = [
+        function* (): Task<void> {
+          prepared = yield* prepareOwnerFile(place, fields);
+        }(),
+      ];
+      if (this.#meta === undefined) {
+        // The names of segments come before that of `meta`: one without a segment has lost it.
+        preparing.push(
+          prepareMeta(place, { identity, firstOffset }),
+          storage.syncDirectory(dir),
+        );
+      }
+      yield* runAll(preparing);
+      if (this.#meta === undefined) yield* nameMeta(place);
+      meta = yield* openMeta(place, this.#meta);
+      owner = yield* nameOwnerFile(place, prepared!);
+      yield* storage.syncDirectory(dir);
+      return { meta, owner };
+    } catch (error) {
+      prepared?.block.drop();
+      if (owner !== undefined) yield* owner.close();
+      if (meta !== undefined) yield* meta.close();
+      throw error;
+    }
+  }
+}
+
+/** The files of the last segment, open, and what they hold. */
+interface OpenedSegment {
+  files: SegmentFiles;
+  state: SegmentState;
+}
+
+/** Refuses an owner file that names another log than `meta` does. */
+export function refuseOtherOwner(
+  dir: string,
+  meta: MetaRecord | undefined,
+  owner: OwnerRecord | "invalid" | undefined,
+): void {
+  if (meta === undefined || typeof owner !== "object") return;
+  if (owner.identity === meta.identity) return;
+  throw new Deno.errors.InvalidData(
+    `Cannot open log '${dir}' as '${
+      ownerPath(dir)
+    }' is the owner file of another log: its identity is ${owner.identity}, that of '${
+      metaPath(dir)
+    }' is ${meta.identity}`,
+  );
 }

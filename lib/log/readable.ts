@@ -1,95 +1,122 @@
 import type { Task } from "../base/mod.ts";
-import { CorruptSegment } from "../segment/mod.ts";
-import type { TaskStorage } from "../storage/mod.ts";
+import type { CorruptSegment } from "../segment/mod.ts";
 import {
-  isEmpty,
   listDirectory,
   type ListedSegment,
   type Listing,
   refuseNoLog,
+  refuseOddNames,
+  splitSegments,
+  startOf,
 } from "./directory.ts";
-import { join, segmentName } from "./names.ts";
+import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
+import { segmentPath } from "./names.ts";
+import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
+import { sizeAt } from "./segment_files.ts";
 
-/** How often a directory is listed before a file counts as lost: a listing that a truncation overtakes lacks files, too. */
+/** How often a directory is listed before a file counts as lost: a listing that a removal overtakes lacks files, too. */
 const ATTEMPTS = 3;
 const DELAY_MS = 2;
+/** How long what `meta` said is believed while the names in the directory stay the same. */
+const META_AGE_MICROS = 1_000_000;
 
-/** The segments that can be read one after the other, and what is behind them. */
+/** The segments that can be read one after the other, and what is after them. */
 export interface Readable {
-  /** Whole segments, in the order of their offsets. */
+  /** Segments with a `.log`, in the order of their offsets. */
   segments: ListedSegment[];
-  /** Why the ones behind cannot be read: reading on would leave messages out. */
+  /** Why those after them cannot be read: reading on would leave messages out. */
   lost: CorruptSegment | undefined;
 }
 
-/**
- * The segments of a log that anybody may be writing, up to one of which a file is lost.
- *
- * An empty file alone at the end is a segment that is being made; an index below the first log is what is left of a truncation.
- *
- * @throws {Deno.errors.NotFound} If there is no segment.
- */
-export function* readableSegments(
-  storage: TaskStorage,
-  dir: string,
-): Task<Readable> {
-  for (let attempt = 1;; attempt++) {
-    const listing = yield* listDirectory(storage, dir);
-    const lost = yield* lostHalf(storage, dir, listing);
-    if (lost === undefined) {
-      const segments = listing.segments.filter(isWhole);
-      if (segments.length > 0) return { segments, lost };
+/** Looks at the segments of a log that another process may be writing, again and again. */
+export class ReadableSegments {
+  readonly #place: LogPlace;
+  #meta: MetaRecord | undefined;
+  /** When `meta` was read, and what names there were then. */
+  #readAt = -Infinity;
+  #namesThen = "";
+
+  constructor(place: LogPlace) {
+    this.#place = place;
+  }
+
+  /**
+   * Returns the segments of now, up to one that is lost.
+   *
+   * An empty file alone at the end is a segment that is being made; what lies below the first offset is being removed.
+   *
+   * @throws {Deno.errors.NotFound} If there is no segment.
+   * @throws {Deno.errors.BadResource} If another log has taken the place of the one that was there.
+   */
+  *list(): Task<Readable> {
+    const { storage, dir } = this.#place;
+    for (let attempt = 1;; attempt++) {
+      const listing = yield* listDirectory(storage, dir);
+      refuseOddNames(dir, listing);
+      const found = yield* this.#split(listing);
+      if (found.lost === undefined && found.segments.length > 0) return found;
+      if (attempt < ATTEMPTS) {
+        yield* storage.delay(DELAY_MS);
+        continue;
+      }
+      if (found.lost !== undefined) return found;
       refuseNoLog(dir, listing);
       throw new Deno.errors.NotFound(
         `No whole segment in '${dir}': its first one is being made, or 'Log.open' has to complete it`,
       );
     }
-    if (attempt === ATTEMPTS) {
-      const before = listing.segments.slice(0, listing.segments.indexOf(lost));
-      return { segments: before.filter(isWhole), lost: lostError(dir, lost) };
-    }
-    yield* storage.delay(DELAY_MS);
   }
-}
 
-function isWhole({ log, index }: ListedSegment): boolean {
-  return log && index;
-}
-
-function lostError(dir: string, lost: ListedSegment): CorruptSegment {
-  const { firstOffset, log } = lost;
-  const [there, missing] = log ? ["log", "index"] : ["index", "log"];
-  const advice = log ? ": opening the log for writing writes it anew" : "";
-  return new CorruptSegment(`its '.${missing}' is missing${advice}`, {
-    path: join(dir, `${segmentName(firstOffset)}.${there}`),
-    position: 0,
-    offset: firstOffset,
-    kind: "missing",
-  });
-}
-
-/** The first segment of which one file is missing that should be there. */
-function* lostHalf(
-  storage: TaskStorage,
-  dir: string,
-  { segments }: Listing,
-): Task<ListedSegment | undefined> {
-  const first = segments.find((each) => each.log)?.firstOffset ?? 0;
-  for (const segment of segments) {
-    const { firstOffset, log, index } = segment;
-    if (log && index || !log && firstOffset < first) continue;
-    if (segment !== segments.at(-1)) return segment;
-    const path = join(
-      dir,
-      `${segmentName(firstOffset)}.${log ? "log" : "index"}`,
-    );
-    try {
-      if (!(yield* isEmpty(storage, path))) return segment;
-    } catch (error) {
-      // Gone since it was listed.
-      if (error instanceof Deno.errors.NotFound) return segment;
-      throw error;
+  *#split(listing: Listing): Task<Readable> {
+    const { dir } = this.#place;
+    const { firstOffset } = (yield* this.#metaOf(listing)) ?? {};
+    const start = startOf(listing.segments, firstOffset);
+    const { kept } = splitSegments(listing.segments, start);
+    const segments: ListedSegment[] = [];
+    const [oldest] = kept;
+    if (oldest === undefined) {
+      const lost = listing.hasMeta ? lostSegments(dir, start) : undefined;
+      return { segments, lost };
     }
+    if (oldest.firstOffset > start) {
+      return { segments, lost: missingBefore(dir, oldest.firstOffset, start) };
+    }
+    for (const segment of kept) {
+      if (segment.log) segments.push(segment);
+      else if (
+        segment !== kept.at(-1) || !(yield* this.#isEmptyIndex(segment))
+      ) {
+        return { segments, lost: missingLog(dir, segment.firstOffset) };
+      }
+    }
+    return { segments, lost: undefined };
   }
-  return undefined;
+
+  *#isEmptyIndex({ firstOffset }: ListedSegment): Task<boolean> {
+    const { storage, dir } = this.#place;
+    const path = segmentPath(dir, firstOffset, "index");
+    // `undefined`: it is gone since it was listed.
+    return (yield* sizeAt(storage, path)) === 0;
+  }
+
+  /** What `meta` says, read after the listing: what it says is at least as new. */
+  *#metaOf({ segments, hasMeta }: Listing): Task<MetaRecord | undefined> {
+    const names = [segments[0], segments.at(-1)]
+      .map((each) => each?.firstOffset).join();
+    const now = this.#place.storage.now();
+    const isFresh = names === this.#namesThen &&
+      Math.abs(now - this.#readAt) < META_AGE_MICROS;
+    if (isFresh) return this.#meta;
+    const before = this.#meta;
+    const meta = hasMeta ? yield* readMeta(this.#place) : undefined;
+    if (before !== undefined && meta?.identity !== before.identity) {
+      throw new Deno.errors.BadResource(
+        `Cannot read on in log '${this.#place.dir}': the log with identity ${before.identity} is not there any more`,
+      );
+    }
+    this.#meta = meta;
+    this.#readAt = now;
+    this.#namesThen = names;
+    return meta;
+  }
 }

@@ -1,42 +1,46 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
-import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
 import {
-  type CursorStop,
+  CorruptSegment,
   IndexCheck,
-  IndexLookup,
   isZero,
   MessageBatch,
-  Survey,
+  Resync,
+  type ScanStop,
 } from "../segment/mod.ts";
+import { absolutePath, Locked, type TaskFile } from "../storage/mod.ts";
 import {
-  Locked,
-  OverlayStorage,
-  pathString,
-  type TaskFile,
-  TaskStorage,
-} from "../storage/mod.ts";
-import {
+  createPair,
+  filesOf,
   listDirectory,
   type ListedSegment,
-  type Listing,
+  metaPath,
+  ownerPath,
   refuseNoLog,
-  removeFile,
-  syncDirectory,
+  refuseOddNames,
+  removeFiles,
+  splitSegments,
+  startOf,
 } from "./directory.ts";
-import { isWriteOnly } from "./inspect.ts";
-import { freePath, keepCut } from "./keep_cut.ts";
+import { freeCutPath, keepCut } from "./keep_cut.ts";
 import { completeOptions, type LogReaderOptions } from "./log_options.ts";
-import { join, segmentName } from "./names.ts";
-import { openLog } from "./opening.ts";
+import {
+  createMeta,
+  type LogPlace,
+  makeIdentity,
+  type MetaRecord,
+  readMeta,
+} from "./meta.ts";
+import { segmentPath } from "./names.ts";
+import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
+import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
 import {
   RepairOutdated,
   type RepairPlan,
   type RepairStep,
 } from "./repair_plan.ts";
 import { replaceIndex } from "./replace_index.ts";
-import { closeFile, closeSegment, sizeOf } from "./segment_files.ts";
-import { readMark, removeMark } from "./writer_mark.ts";
+import { openIfThere, sizeAt } from "./segment_files.ts";
+import { inMemory, tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How to repair a log. */
 export interface RepairOptions extends LogReaderOptions {
@@ -132,36 +136,35 @@ export function repairLogSync(
 }
 
 /** Where a repair works. */
-interface Place {
-  storage: TaskStorage;
-  dir: string;
-  pool: BufferPool;
+interface RepairPlace extends LogPlace {
   onRead: (bytes: number) => void;
 }
 
 /** Runs something under the log's lock. */
-function* exclusively<T>(
+function exclusively<T>(
   path: string | URL,
   options: RepairOptions,
-  task: (place: Place) => Task<T>,
+  task: (place: RepairPlace) => Task<T>,
 ): Task<T> {
-  const dir = pathString("repair log", path);
-  const { storage, pool } = completeOptions(options);
-  const lock = storage.lock(dir);
-  if (lock === undefined) {
-    throw new Locked(dir, yield* readMark(storage, dir, pool));
-  }
-  try {
-    const { onRead = () => {} } = options;
-    return yield* task({ storage, dir, pool, onRead });
-  } finally {
-    lock.release();
-  }
+  const dir = absolutePath("repair log", path);
+  const complete = completeOptions(options);
+  const { storage, pool } = complete;
+  const { onRead = () => {} } = options;
+  return function* (): Task<T> {
+    const lock = storage.lock(dir);
+    if (lock === undefined) {
+      throw new Locked(dir, yield* readOwner(dir, complete));
+    }
+    try {
+      return yield* task({ storage, dir, pool, onRead });
+    } finally {
+      lock.release();
+    }
+  }();
 }
 
-function planning(place: Place): Task<RepairPlan> {
-  const tried = new OverlayStorage(place.storage.storage, isWriteOnly);
-  return new Repair({ ...place, storage: new TaskStorage(tried) }).run();
+function planning(place: RepairPlace): Task<RepairPlan> {
+  return new Repair({ ...place, ...inMemory(place) }).run();
 }
 
 function repairing(
@@ -178,12 +181,27 @@ function repairing(
   });
 }
 
+/*
+ * Repair makes a log of which every batch is valid, out of the longest run that begins with its first segment:
+ *
+ *   refuse odd names; replace a damaged `meta`, or one whose first segments are gone
+ *   for each segment that starts where the run ends:
+ *       the last one, if recovery would accept it: leave it to opening
+ *       else: salvage what follows the first bad batch; cut it; write a wrong index again; the run ends at a cut
+ *   set aside every segment after the run
+ *   if the run does not end with what opening recovers: remove the owner file, because the log now ends as a closed one
+ *   open the log and close it: opening does the rest, by the same code as ever
+ */
+
 /** One repair. */
 class Repair {
-  readonly #place: Place;
+  readonly #place: RepairPlace;
   readonly #steps: RepairStep[] = [];
+  #owner: OwnerRecord | "invalid" | undefined;
+  /** Whether the owner file must go before opening: what it says of the end of the log is not true any more. */
+  #isEndChanged = false;
 
-  constructor(place: Place) {
+  constructor(place: RepairPlace) {
     this.#place = place;
   }
 
@@ -192,253 +210,331 @@ class Repair {
     const { storage, dir, pool } = this.#place;
     const listing = yield* listDirectory(storage, dir);
     refuseNoLog(dir, listing);
-    // What a writer, or a repair, was making when it ended; opening would remove it too.
-    for (const name of listing.temporary) {
-      yield* removeFile(storage, join(dir, name));
+    refuseOddNames(dir, listing);
+    this.#owner = yield* readOwnerFile(this.#place);
+    const start = yield* this.#meta(listing.segments);
+    const { kept } = splitSegments(listing.segments, start);
+    const left = yield* this.#segments(kept);
+    const isLog = listing.hasMeta || listing.hasOwner;
+    if (left === 0 && isLog) yield* this.#startAgain(start);
+    if (this.#isEndChanged && listing.hasOwner) {
+      yield* removeFiles(storage, [ownerPath(dir)]);
+      yield* storage.syncDirectory(dir);
     }
-    yield* this.#segments(listing);
     const opened = yield* openLog(
       dir,
       completeOptions({ storage: storage.storage, pool }),
     );
-    yield* closeSegment(opened.files);
-    const { state, sealed, report } = opened;
-    // Without room for the index, the next writer goes on where this ends.
-    if (state.missingEntries.length === 0) yield* removeMark(storage, dir);
+    yield* closeOpened(opened, true);
+    const { recovered, removed } = opened.report;
+    const needed = this.#steps.length > 0 || recovered.length > 0 ||
+      removed.length > 0 || listing.hasOwner ||
+      kept.some((each) => !each.log || !each.index);
+    return this.#plan(opened, needed);
+  }
+
+  #plan(
+    { sealed, firstOffset, state, report }: OpenedLog,
+    needed: boolean,
+  ): RepairPlan {
     const steps = this.#steps;
     let [lostMessages, lostBytes] = [0, 0];
     for (const each of steps) {
-      if (each.action === "rebuildIndex") continue;
+      const isLoss = each.action === "setAside" ||
+        each.action === "cut" && each.kept !== undefined;
+      if (!isLoss) continue;
       lostMessages += each.messages;
       lostBytes += each.byteLength;
     }
     return {
-      path: dir,
-      needed: steps.length > 0 || report.recovered.length > 0 ||
-        listing.marked || listing.temporary.length > 0 ||
-        listing.segments.some((each) => !each.log || !each.index),
+      path: this.#place.dir,
+      needed,
       steps,
       lostMessages,
       lostBytes,
       opening: report,
-      firstOffset: sealed[0]?.firstOffset ?? opened.firstOffset,
-      nextOffset: opened.firstOffset + state.count,
+      firstOffset: sealed[0]?.firstOffset ?? firstOffset,
+      nextOffset: state.nextOffset,
     };
   }
 
-  /** Follows the log from segment to segment; what does not follow leaves it. */
-  *#segments({ segments, marked }: Listing): Task<void> {
-    const first = segments.find((each) => each.log)?.firstOffset ?? Infinity;
-    let expected: number | undefined;
-    for (const segment of segments) {
-      const { firstOffset } = segment;
-      const last = segment === segments.at(-1);
-      const follows = (expected ?? firstOffset) === firstOffset;
-      if (!segment.log) {
-        // Opening removes what a truncation left, and completes a segment that was being made.
-        const left = firstOffset < first && first !== Infinity;
-        const size = yield* this.#sizeOf(segment, "index");
-        if (!left && !(follows && last && size === 0)) {
-          yield* this.#setAside(segment, 0);
-        }
-      } else if (follows) {
-        expected = yield* this.#segment(segment, last, marked);
-      } else {
-        yield* this.#setAside(segment, yield* this.#count(segment));
-      }
+  /** Replaces a `meta` that is damaged, or that starts before the oldest segment; returns where the log starts. */
+  *#meta(segments: readonly ListedSegment[]): Task<number> {
+    const { storage, dir } = this.#place;
+    let meta: MetaRecord | undefined;
+    let isDamaged = false;
+    try {
+      meta = yield* readMeta(this.#place);
+    } catch (error) {
+      if (!(error instanceof CorruptSegment)) throw error;
+      isDamaged = true;
     }
+    const start = startOf(segments, meta?.firstOffset);
+    const oldest = splitSegments(segments, start).kept
+      .find((each) => each.log)?.firstOffset ?? start;
+    if (!isDamaged && (meta === undefined || oldest <= start)) return start;
+    const owner = typeof this.#owner === "object" ? this.#owner : undefined;
+    const identity = meta?.identity ?? owner?.identity ?? makeIdentity(storage);
+    const firstOffset = Math.max(oldest, start);
+    yield* createMeta(this.#place, { identity, firstOffset });
+    this.#steps.push({
+      action: "replaceMeta",
+      path: metaPath(dir),
+      firstOffset,
+    });
+    return firstOffset;
   }
 
-  /** Makes a segment whole; answers the offset behind it. */
+  /** Gives a log of which no segment is there an empty one, whose names opening makes durable. */
+  *#startAgain(firstOffset: number): Task<void> {
+    const { storage, dir } = this.#place;
+    const segment = { firstOffset, log: false, index: false };
+    yield* createPair(storage, dir, segment);
+    this.#isEndChanged = true;
+    const path = segmentPath(dir, firstOffset, "log");
+    this.#steps.push({ action: "createSegment", path, firstOffset });
+  }
+
+  /** Follows the log from segment to segment; what does not follow leaves it. Returns how many stay. */
+  *#segments(segments: readonly ListedSegment[]): Task<number> {
+    let left = 0;
+    /** Where the next segment must start; `undefined` once the run has ended. */
+    let expected = segments.find((each) => each.log)?.firstOffset ??
+      segments[0]?.firstOffset;
+    for (const [i, segment] of segments.entries()) {
+      const isLast = i === segments.length - 1;
+      const isNext = expected === segment.firstOffset;
+      if (isNext && segment.log) {
+        expected = yield* this.#segment(segment, isLast);
+        left++;
+        continue;
+      }
+      // Opening completes a segment that was being made.
+      const isBegun = isNext && isLast && (yield* this.#isEmptyIndex(segment));
+      if (isBegun) left++;
+      else yield* this.#setAside(segment);
+    }
+    return left;
+  }
+
+  *#isEmptyIndex({ firstOffset }: ListedSegment): Task<boolean> {
+    const { storage, dir } = this.#place;
+    const path = segmentPath(dir, firstOffset, "index");
+    return (yield* sizeAt(storage, path)) === 0;
+  }
+
+  /** Makes a segment whole; returns the offset after it, or `undefined` if the log ends in it. */
   *#segment(
     segment: ListedSegment,
-    last: boolean,
-    marked: boolean,
-  ): Task<number> {
-    const { storage, dir, pool } = this.#place;
+    isLast: boolean,
+  ): Task<number | undefined> {
+    if (isLast && (yield* this.#isRecoverable(segment))) return undefined;
+    const { storage, dir } = this.#place;
     const { firstOffset } = segment;
-    const log = yield* this.#open(segment, "log", { write: true });
-    const index = segment.index
-      ? yield* this.#open(segment, "index")
-      : undefined;
-    let found: Surveyed;
-    let trimmed = false;
-    try {
-      found = yield* survey(
-        this.#place,
-        log,
-        index,
-        firstOffset,
-        last && marked,
-      );
-      const { stop, bytes, messages } = found;
-      if (stop !== undefined) {
-        const { position } = stop;
-        // Nothing but what was prepared ahead: it is no loss, and opening cuts it by itself.
-        trimmed = last && messages === 0 &&
-          (yield* isZero(log, pool, position, bytes));
-        if (!trimmed) {
-          const kept = yield* keepCut(
-            storage,
-            dir,
-            firstOffset,
-            log,
-            pool,
-            position,
-            bytes,
-          );
-          this.#steps.push({
-            action: "cut",
-            path: log.path,
-            position,
-            byteLength: bytes - position,
-            messages,
-            kept,
-          });
-        }
-        if (!trimmed || found.wrongIndex) {
-          yield* log.truncate(position);
-          yield* log.sync("full");
-        }
+    const path = segmentPath(dir, firstOffset, "index");
+    const found = yield* this.#scan(segment);
+    const { stop } = found;
+    if (isLast || stop !== undefined) this.#isEndChanged = true;
+    if (stop !== undefined) yield* this.#cut(segment, stop, found);
+    if (stop !== undefined || found.isIndexWrong) {
+      const isThere = segment.index;
+      yield* replaceIndex(this.#place, firstOffset);
+      yield* storage.syncDirectory(dir);
+      if (isThere && found.isIndexWrong) {
+        this.#steps.push({ action: "rebuildIndex", path });
       }
-    } finally {
-      yield* closeFile(log);
-      if (index !== undefined) yield* closeFile(index);
     }
-    const { nextOffset, wrongIndex, indexBytes } = found;
-    const expected = (nextOffset - firstOffset) * INDEX_ENTRY_BYTES;
-    // Of a log that was left open, opening goes on where the index ends.
-    const open = last && (marked || trimmed);
-    if (wrongIndex || indexBytes !== expected && !open) {
-      yield* replaceIndex(storage, dir, firstOffset, pool, () => {});
-      this.#steps.push({
-        action: "rebuildIndex",
-        path: this.#path(segment, "index"),
-      });
-    }
-    return nextOffset;
+    // Nothing follows a segment that was cut, also where the next one starts there by chance.
+    return stop === undefined ? found.nextOffset : undefined;
   }
 
-  /** Gives a segment's files other names. */
-  *#setAside(segment: ListedSegment, messages: number): Task<void> {
+  /** Whether opening puts the last segment in order by itself. */
+  *#isRecoverable(segment: ListedSegment): Task<boolean> {
+    if (this.#owner === undefined || this.#isEndChanged) return false;
+    try {
+      const durableOffset = vouchedOffset(this.#owner);
+      const { report } = yield* tryRecovery(
+        this.#place,
+        segment,
+        durableOffset,
+      );
+      this.#place.onRead(report.scannedBytes);
+      return true;
+    } catch (error) {
+      if (error instanceof CorruptSegment) return false;
+      throw error;
+    }
+  }
+
+  /** Cuts a segment at its first bad batch. What is cut is kept, unless it is all zeros at the end of the log. */
+  *#cut(
+    { firstOffset, index }: ListedSegment,
+    { position }: ScanStop,
+    { bytes, messages, isRoom }: Scanned,
+  ): Task<void> {
+    const { storage, dir, pool } = this.#place;
+    const path = segmentPath(dir, firstOffset, "log");
+    const log = yield* storage.open(path, { write: true });
+    try {
+      const kept = isRoom ? undefined : yield* keepCut(
+        storage,
+        dir,
+        firstOffset,
+        log,
+        pool,
+        position,
+        bytes,
+      );
+      // The index first: it must not describe what the log has lost (docs/format.md#index-cut-first).
+      if (index) yield* this.#emptyIndex(firstOffset);
+      yield* log.truncate(position);
+      yield* log.sync("full");
+      this.#steps.push({
+        action: "cut",
+        path,
+        position,
+        byteLength: bytes - position,
+        messages,
+        kept,
+      });
+    } finally {
+      yield* log.close();
+    }
+  }
+
+  *#emptyIndex(firstOffset: number): Task<void> {
     const { storage, dir } = this.#place;
-    const name = segmentName(segment.firstOffset);
-    // The log first: an index without one is refused, not taken for a whole segment.
-    for (const kind of ["log", "index"] as const) {
-      if (!segment[kind]) continue;
-      const file = yield* this.#open(segment, kind);
-      const byteLength = yield* sizeOf(file);
+    const path = segmentPath(dir, firstOffset, "index");
+    const file = yield* storage.open(path, { write: true });
+    try {
+      yield* file.truncate(0);
       yield* file.sync("full");
-      yield* closeFile(file);
-      const wanted = kind === "log" ? `${name}.cut` : `${name}.index.cut`;
-      const kept = yield* freePath(storage, dir, wanted);
+    } finally {
+      yield* file.close();
+    }
+  }
+
+  /** Gives a segment's files other names: they leave the log and keep their bytes. */
+  *#setAside(segment: ListedSegment): Task<void> {
+    const { storage, dir } = this.#place;
+    const { firstOffset } = segment;
+    this.#isEndChanged = true;
+    const messages = segment.log ? yield* this.#count(segment) : 0;
+    // The log first: an index without one is refused, not taken for a whole segment.
+    for (const name of filesOf(segment)) {
+      const isLog = name.endsWith(".log");
+      const file = yield* storage.open(`${dir}/${name}`);
+      const byteLength = yield* file.size();
+      yield* file.sync("full");
+      yield* file.close();
+      const what = isLog ? 0 : "index";
+      const kept = yield* freeCutPath(storage, dir, firstOffset, what);
       yield* storage.rename(file.path, kept);
-      yield* syncDirectory(storage, dir);
+      yield* storage.syncDirectory(dir);
       this.#steps.push({
         action: "setAside",
         path: file.path,
         byteLength,
-        messages: kind === "log" ? messages : 0,
+        messages: isLog ? messages : 0,
         kept,
       });
     }
   }
 
-  /** The valid messages of a segment. */
+  /** Counts the valid messages of a segment. */
   *#count(segment: ListedSegment): Task<number> {
     const { firstOffset } = segment;
-    const log = yield* this.#open(segment, "log");
+    const found = yield* this.#scan({ ...segment, index: false });
+    return found.nextOffset - firstOffset + found.messages;
+  }
+
+  /** Scans a whole segment, and goes on after its first bad batch. */
+  *#scan(segment: ListedSegment): Task<Scanned> {
+    const { storage, dir, pool, onRead } = this.#place;
+    const { firstOffset } = segment;
+    const files: TaskFile[] = [];
     try {
-      const found = yield* survey(
-        this.#place,
-        log,
-        undefined,
-        firstOffset,
-        false,
+      const log = yield* storage.open(segmentPath(dir, firstOffset, "log"));
+      files.push(log);
+      const index = segment.index
+        ? yield* openIfThere(storage, segmentPath(dir, firstOffset, "index"))
+        : undefined;
+      if (index !== undefined) files.push(index);
+      const found = yield* scanSegment(
+        { log, index, firstOffset },
+        pool,
+        onRead,
       );
-      return found.nextOffset - firstOffset + found.messages;
+      const { stop, bytes } = found;
+      // Space that was prepared for messages to come is no loss.
+      const isRoom = stop?.reason === "zeros" && found.messages === 0 &&
+        (yield* isZero(log, pool, stop.position, bytes));
+      return { ...found, isRoom };
     } finally {
-      yield* closeFile(log);
+      for (const file of files) yield* file.close();
     }
-  }
-
-  *#sizeOf(segment: ListedSegment, kind: "log" | "index"): Task<number> {
-    const file = yield* this.#open(segment, kind);
-    try {
-      return yield* sizeOf(file);
-    } finally {
-      yield* closeFile(file);
-    }
-  }
-
-  #path({ firstOffset }: ListedSegment, kind: "log" | "index"): string {
-    return join(this.#place.dir, `${segmentName(firstOffset)}.${kind}`);
-  }
-
-  *#open(
-    segment: ListedSegment,
-    kind: "log" | "index",
-    options: { write?: boolean } = {},
-  ): Task<TaskFile> {
-    const { storage } = this.#place;
-    const path = this.#path(segment, kind);
-    return yield* storage.open(path, options);
   }
 }
 
-/** What a walk over a whole segment found. */
-interface Surveyed {
-  /** The first bad place; `undefined` if there is none. */
-  stop: CursorStop | undefined;
-  /** The offset behind the last message before it. */
+/** What a scan of a whole segment found. */
+interface Scanned {
+  /** The first bad batch; `undefined` if there is none. */
+  stop: ScanStop | undefined;
+  /** The offset after the last message before it. */
   nextOffset: number;
-  /** Valid messages behind it. */
+  /** Valid messages after it. */
   messages: number;
   /** Bytes of the log. */
   bytes: number;
-  /** Bytes of the index; 0 without one. */
-  indexBytes: number;
-  /** Whether an entry of a message before the bad place is wrong, or there is no index. */
-  wrongIndex: boolean;
+  /** Whether an entry names no batch before the bad one, or there is no index. */
+  isIndexWrong: boolean;
+  /** Whether what follows the last batch is space that a writer prepared. */
+  isRoom: boolean;
 }
 
-function* survey(
-  { pool, onRead }: Place,
-  log: TaskFile,
-  index: TaskFile | undefined,
-  baseOffset: number,
-  sparse: boolean,
-): Task<Surveyed> {
-  const bytes = yield* sizeOf(log);
-  const indexBytes = index === undefined ? 0 : yield* sizeOf(index);
-  using lookup = index && new IndexLookup(index, pool);
+function* scanSegment(
+  { log, index, firstOffset }: {
+    log: TaskFile;
+    index: TaskFile | undefined;
+    firstOffset: number;
+  },
+  pool: LogPlace["pool"],
+  onRead: (bytes: number) => void,
+): Task<Omit<Scanned, "isRoom">> {
+  const bytes = yield* log.size();
   using check = index &&
-    new IndexCheck(index, pool, baseOffset, indexBytes, sparse);
-  const walk = new Survey({ log, lookup, pool, baseOffset, bound: bytes });
-  const found: Surveyed = {
+    (yield* IndexCheck.open(index, pool, { isOpen: false }));
+  const resync = new Resync({ log, pool, firstOffset, bound: bytes });
+  const found: Omit<Scanned, "isRoom"> = {
     stop: undefined,
-    nextOffset: baseOffset,
+    nextOffset: firstOffset,
     messages: 0,
     bytes,
-    indexBytes,
-    wrongIndex: index === undefined,
+    isIndexWrong: index === undefined,
   };
+  let end = 0;
   try {
     for (;;) {
-      const next = yield* walk.next();
+      const next = yield* resync.next();
       if (next instanceof MessageBatch) {
         using batch = next;
-        onRead(batch.byteLength);
+        onRead(batch.endPosition - batch.batch(0).position);
         if (found.stop !== undefined) found.messages += batch.count;
         else {
           found.nextOffset = batch.nextOffset;
+          end = batch.endPosition;
           const wrong = check ? yield* check.compare(batch) : [];
-          found.wrongIndex ||= wrong.length > 0;
+          found.isIndexWrong ||= wrong.length > 0;
         }
-      } else if (next.reason === "end") return found;
+      } else if (next.reason === "end") break;
       else found.stop ??= next;
     }
+    if (check && found.stop === undefined) {
+      const wrong = yield* check.rest(end);
+      found.isIndexWrong ||= wrong.length > 0;
+    }
+    return found;
   } finally {
-    yield* walk.close();
+    yield* resync.close();
   }
 }

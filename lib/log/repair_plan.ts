@@ -3,7 +3,7 @@ import type { OpeningReport } from "./opening.ts";
 /** One thing that repairing does to a log, beside what opening does by itself. */
 export type RepairStep =
   | {
-    /** A `.log` is cut where its first bad message begins. */
+    /** A `.log` is cut where its first bad batch begins. */
     action: "cut";
     /** The `.log`. */
     path: string;
@@ -13,11 +13,11 @@ export type RepairStep =
     byteLength: number;
     /** Valid messages among them. */
     messages: number;
-    /** Where these bytes are kept: from the beginning of the physical block that holds `position`. */
-    kept: string;
+    /** Where these bytes are kept; `undefined` if they are space that was prepared for messages. */
+    kept: string | undefined;
   }
   | {
-    /** A whole file leaves the log, since what comes before it ends too early, or too late: it gets another name. */
+    /** A whole file leaves the log, because what comes before it ends too early, or too late: it gets another name. */
     action: "setAside";
     /** The file. */
     path: string;
@@ -29,10 +29,26 @@ export type RepairStep =
     kept: string;
   }
   | {
-    /** An `.index` that does not agree with its log is written anew. Nothing is lost. */
+    /** An `.index` that does not agree with its log is written again. Nothing is lost. */
     action: "rebuildIndex";
     /** The `.index`. */
     path: string;
+  }
+  | {
+    /** `meta` is damaged, or starts the log before its oldest segment: it is made again. */
+    action: "replaceMeta";
+    /** The `meta`. */
+    path: string;
+    /** Where the log starts. */
+    firstOffset: number;
+  }
+  | {
+    /** No segment is left: an empty one is made, so that the log goes on where it started. */
+    action: "createSegment";
+    /** The `.log`. */
+    path: string;
+    /** Where the log starts. */
+    firstOffset: number;
   };
 
 /** What repairing a log does, and what the log loses by it. */

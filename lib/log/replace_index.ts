@@ -1,53 +1,41 @@
 import type { Task } from "../base/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
-import { CorruptSegment, rebuildIndex } from "../segment/mod.ts";
-import type { TaskStorage } from "../storage/mod.ts";
-import { removeFile, syncDirectory } from "./directory.ts";
-import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
+import { rebuildIndex } from "../segment/mod.ts";
+import type { LogPlace } from "./meta.ts";
+import { segmentPath } from "./names.ts";
+import { nameFile, prepareFile } from "./temporary_file.ts";
 
-/** What a segment's log holds. */
-export interface SegmentExtent {
-  /** Messages. */
-  count: number;
-  /** Bytes. */
+/** What rebuilding an index found. */
+export interface RebuiltIndex {
+  /** The offset after the last message. */
+  nextOffset: number;
+  /** Entries that were written. */
+  entries: number;
+  /** Bytes of the `.log`, all of which were read. */
   byteLength: number;
 }
 
 /**
- * Writes the index of a segment anew, from a walk over its whole log, and puts it in the place of the old one.
+ * Writes the index of a segment again, from a scan of its whole log, and puts it in the place of the old one.
  *
- * @param accept Called before it takes the place; when it throws, nothing has changed.
- * @throws {CorruptSegment} If the log holds anything but whole, valid messages: the segment stays as it was.
+ * The new name is durable when the directory is synced.
+ *
+ * @throws {CorruptSegment} If the log holds anything but whole, valid batches: the segment stays as it was.
  */
 export function* replaceIndex(
-  storage: TaskStorage,
-  dir: string,
+  { storage, dir, pool }: LogPlace,
   firstOffset: number,
-  pool: BufferPool,
-  accept: (extent: SegmentExtent) => void,
-): Task<SegmentExtent> {
-  const path = join(dir, segmentName(firstOffset));
-  const temporary = `${path}.index${TEMPORARY_SUFFIX}`;
-  const log = yield* storage.open(`${path}.log`);
+): Task<RebuiltIndex> {
+  const path = segmentPath(dir, firstOffset, "index");
+  const log = yield* storage.open(segmentPath(dir, firstOffset, "log"));
   try {
     yield* log.sync("full");
-    const options = { write: true, createNew: true };
-    const index = yield* storage.open(temporary, options);
-    let count: number;
-    try {
-      count = yield* rebuildIndex({ log, index }, pool, firstOffset);
-    } finally {
-      yield* index.close();
-    }
-    const byteLength = yield* log.size();
-    accept({ count, byteLength });
-    yield* storage.rename(temporary, `${path}.index`);
-    yield* syncDirectory(storage, dir);
-    return { count, byteLength };
-  } catch (error) {
-    // A damaged segment stays as it was.
-    if (error instanceof CorruptSegment) yield* removeFile(storage, temporary);
-    throw error;
+    const { nextOffset, entries } = yield* prepareFile(
+      storage,
+      path,
+      (index) => rebuildIndex({ log, index }, pool, firstOffset),
+    );
+    yield* nameFile(storage, path);
+    return { nextOffset, entries, byteLength: yield* log.size() };
   } finally {
     yield* log.close();
   }

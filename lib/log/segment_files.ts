@@ -1,21 +1,31 @@
-import type { Task } from "../base/mod.ts";
-import type { SegmentTaskFiles } from "../segment/mod.ts";
-import type { TaskFile, TaskStorage } from "../storage/mod.ts";
-import { join, segmentName } from "./names.ts";
+import { type Task, together } from "../base/mod.ts";
+import type { SegmentFiles } from "../segment/mod.ts";
+import { OverlayStorage, type TaskFile, TaskStorage } from "../storage/mod.ts";
+import { segmentPath } from "./names.ts";
 
-/** Opens the two files of a segment; neither stays open when one fails. */
+/**
+ * Opens the two files of a segment; neither stays open when one fails.
+ *
+ * For reading, a missing `.index` is an empty one in memory (`docs/format.md#index-cache`).
+ */
 export function* openSegment(
   storage: TaskStorage,
   dir: string,
   firstOffset: number,
   options: { write: boolean },
-): Task<SegmentTaskFiles> {
-  const path = join(dir, segmentName(firstOffset));
-  const open = (kind: string): Task<TaskFile> =>
-    storage.open(`${path}.${kind}`, options);
-  const log = yield* open("log");
+): Task<SegmentFiles> {
+  const path = segmentPath(dir, firstOffset, "index");
+  const log = yield* storage.open(
+    segmentPath(dir, firstOffset, "log"),
+    options,
+  );
   try {
-    return { log, index: yield* open("index") };
+    if (options.write) {
+      return { log, index: yield* storage.open(path, options) };
+    }
+    const index = (yield* openIfThere(storage, path)) ??
+      (yield* openInMemory(storage, path));
+    return { log, index };
   } catch (error) {
     yield* log.close();
     throw error;
@@ -23,8 +33,8 @@ export function* openSegment(
 }
 
 /** Closes the two files of a segment. */
-export function* closeSegment(files: SegmentTaskFiles): Task<void> {
-  for (const file of [files.log, files.index]) yield* closeFile(file);
+export function* closeSegment(files: SegmentFiles): Task<void> {
+  for (const file of [files.log, files.index]) yield* file.close();
 }
 
 /** Opens a file for reading; `undefined` if it is gone. */
@@ -40,12 +50,32 @@ export function* openIfThere(
   }
 }
 
-/** The size of an open file in bytes. */
-export function* sizeOf(file: TaskFile): Task<number> {
-  return yield* file.size();
+/** Opens an empty file that exists in memory only. */
+function* openInMemory(storage: TaskStorage, path: string): Task<TaskFile> {
+  const overlay = new OverlayStorage(storage.storage, () => false);
+  const options = { write: true, create: true };
+  return yield* new TaskStorage(overlay).open(path, options);
 }
 
-/** Closes a file. */
-export function* closeFile(file: TaskFile): Task<void> {
-  yield* file.close();
+/** Returns the size of the file at a path in bytes; `undefined` if there is none. */
+export function* sizeAt(
+  storage: TaskStorage,
+  path: string,
+): Task<number | undefined> {
+  const file = yield* openIfThere(storage, path);
+  if (file === undefined) return undefined;
+  try {
+    return yield* file.size();
+  } finally {
+    yield* file.close();
+  }
+}
+
+/** Runs tasks side by side; the first failure is thrown when all have ended. */
+export function* runAll<T>(tasks: readonly Task<T>[]): Task<T[]> {
+  const results = yield* together(tasks);
+  return results.map((each) => {
+    if (each.status === "rejected") throw each.reason;
+    return each.value;
+  });
 }

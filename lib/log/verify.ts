@@ -1,21 +1,26 @@
 import { stream, streamSync, type Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import {
-  type CursorStop,
+  CorruptSegment,
   describeStop,
   IndexCheck,
-  IndexLookup,
-  isPlausible,
   isZero,
   MessageBatch,
-  Survey,
+  Resync,
+  type ScanStop,
+  type WrongEntries,
 } from "../segment/mod.ts";
-import { pathString, type TaskFile } from "../storage/mod.ts";
+import { absolutePath, type TaskFile } from "../storage/mod.ts";
 import {
   listDirectory,
   type ListedSegment,
   type Listing,
+  metaPath,
+  oddName,
+  ownerPath,
   refuseNoLog,
+  splitSegments,
+  startOf,
 } from "./directory.ts";
 import type { FaultKind, LogFault } from "./fault.ts";
 import {
@@ -23,9 +28,13 @@ import {
   completeReaderOptions,
   type LogReaderOptions,
 } from "./log_options.ts";
-import { join, segmentName } from "./names.ts";
-import { closeFile, openIfThere, sizeOf } from "./segment_files.ts";
-import { isLocked } from "./writer_mark.ts";
+import { lostSegments, missingBefore } from "./lost_files.ts";
+import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
+import { join, type SegmentFileKind, segmentPath } from "./names.ts";
+import { refuseOtherOwner } from "./opening.ts";
+import { isLocked, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+import { openIfThere, sizeAt } from "./segment_files.ts";
+import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How far a verification has come. */
 export interface VerifyProgress {
@@ -46,9 +55,9 @@ export interface VerifyOptions extends LogReaderOptions {
 }
 
 /**
- * Reads a whole log and hands out everything that is wrong with it: every message, every index entry, names, gaps, overlaps, lone files. It goes on behind a fault, takes no lock and changes nothing.
+ * Reads a whole log and returns everything that is wrong with it: every batch, every index entry, names, gaps, overlaps, unpaired files. It goes on after a fault, takes no lock and changes nothing.
  *
- * Of a log that a writer has open, or left open, an index that ends early and zeros behind the last message are no faults; a torn tail is one, although opening cuts it. While it is being written, an unfinished message behind what the index describes is none.
+ * Of a log that a writer has open, or left open, zeros after the last batch are no fault; a torn tail is one, although opening cuts it. While it is being written, what is not whole at or above the published durable offset is no fault.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
@@ -67,11 +76,11 @@ export interface VerifyOptions extends LogReaderOptions {
  *
  * const path = `${dir}/00000000000000000000.log`;
  * const bytes = Deno.readFileSync(path);
- * bytes.set([0], 64); // the first byte of the first payload
+ * bytes.set([0], 256 + 48); // the first byte of the first payload
  * Deno.writeFileSync(path, bytes);
  * for await (const fault of verifyLog(dir)) {
- *   assertEquals(fault.kind, "checksum");
- *   assertEquals([fault.position, fault.byteLength, fault.offset], [0, 69, 0]);
+ *   assertEquals(fault.kind, "frame checksum");
+ *   assertEquals([fault.position, fault.offset], [0, 0]);
  * }
  * Deno.removeSync(dir, { recursive: true });
  * ```
@@ -80,24 +89,29 @@ export function verifyLog(
   path: string | URL,
   options: VerifyOptions = {},
 ): AsyncIterableIterator<LogFault> {
-  const verification = new Verification(
-    pathString("verify log", path),
-    options,
-  );
+  const dir = absolutePath("verify log", path);
+  const verification = new Verification(dir, options);
   return stream(verification.run(), verification.faults);
 }
 
-/** The blocking version of {@linkcode verifyLog}. */
+/** Does what {@linkcode verifyLog} does while the caller waits. */
 export function verifyLogSync(
   path: string | URL,
   options: VerifyOptions = {},
 ): IterableIterator<LogFault> {
-  const verification = new Verification(
-    pathString("verify log", path),
-    options,
-  );
+  const dir = absolutePath("verify log", path);
+  const verification = new Verification(dir, options);
   return streamSync(verification.run(), verification.faults);
 }
+
+/** How the last segment of a log must end. */
+type Ending =
+  /** With its last batch. */
+  | "sealed"
+  /** Its writer died: recovery will cut it. */
+  | "left"
+  /** It is being written. */
+  | "written";
 
 /** One verification. */
 export class Verification {
@@ -113,13 +127,19 @@ export class Verification {
     totalBytes: 0,
     faults: 0,
   };
-  /** The time of the last message that was read. */
+  /** The append time of the last batch that was read. */
   #lastTimestamp = 0;
+  /** Messages below this offset are durable, as the owner file says. */
+  #durableOffset = 0;
 
   constructor(dir: string, options: VerifyOptions) {
     this.#dir = dir;
     this.#options = completeReaderOptions(options);
     this.#onProgress = options.onProgress;
+  }
+
+  get #place(): LogPlace {
+    return { ...this.#options, dir: this.#dir };
   }
 
   /** Verifies everything. */
@@ -129,48 +149,112 @@ export class Verification {
     const listing = yield* listDirectory(storage, this.#dir);
     refuseNoLog(this.#dir, listing);
     this.#names(listing);
-    yield* this.#measure(listing);
-    let expected: number | undefined;
-    for (const [i, segment] of listing.segments.entries()) {
-      const { firstOffset } = segment;
-      if (!segment.log) {
-        this.#lone(segment, listing, i);
-        continue;
-      }
-      if (expected !== undefined && expected !== firstOffset) {
-        const gap = firstOffset > expected;
-        this.#report(this.#path(segment, "log"), 0, 0, {
-          kind: gap ? "gap" : "overlap",
-          offset: expected,
-          message: gap
-            ? `messages ${expected} to ${firstOffset - 1} are missing before it`
-            : `it begins before offset ${expected}, where the segment before it ends`,
-        });
-      }
-      const last = i === listing.segments.length - 1;
-      const open = last && (listing.marked || locked);
-      // Undefined also where its writer truncated the log meanwhile.
-      expected = yield* this.#segment(segment, open, open && locked);
-    }
+    // It is read before the segments: what it says is durable then was durable before they are read.
+    const { meta, owner } = yield* this.#records(listing);
+    this.#durableOffset = vouchedOffset(owner);
+    const start = startOf(listing.segments, meta?.firstOffset);
+    const { kept } = splitSegments(listing.segments, start);
+    yield* this.#measure(kept);
+    const isOpen = listing.hasOwner || locked;
+    const ending = !isOpen ? "sealed" : locked ? "written" : "left";
+    yield* this.#segments(kept, start, ending, listing.hasMeta);
     this.#onProgress?.(this.#progress);
   }
 
-  #names(listing: Listing): void {
-    for (const name of listing.foreign) {
+  *#segments(
+    kept: readonly ListedSegment[],
+    start: number,
+    ending: Ending,
+    hasMeta: boolean,
+  ): Task<void> {
+    if (kept.length === 0 && hasMeta) {
+      this.#error(lostSegments(this.#dir, start));
+    }
+    let expected: number | undefined = start;
+    for (const [i, segment] of kept.entries()) {
+      const isLast = i === kept.length - 1;
+      if (!segment.log) {
+        yield* this.#unpaired(segment, isLast);
+        continue;
+      }
+      if (i === 0) this.#beginning(segment, start);
+      else if (expected !== undefined) this.#follows(segment, expected);
+      // Undefined also where its writer removed it meanwhile.
+      expected = yield* this.#segment(segment, isLast ? ending : "sealed");
+    }
+    // A torn tail was reported, with what is missing.
+    const isDurableThere = expected === undefined ||
+      expected >= Math.max(start, this.#durableOffset);
+    const last = kept.at(-1);
+    if (isDurableThere || last === undefined || ending === "written") return;
+    const durable = Math.max(start, this.#durableOffset);
+    this.#report(this.#path(last, "log"), 0, 0, {
+      kind: "gap",
+      offset: expected!,
+      message: `messages ${expected} to ${
+        durable - 1
+      } are missing at its end: they were durable`,
+    });
+  }
+
+  #names({ odd, foreign }: Listing): void {
+    for (const each of odd) {
+      this.#report(join(this.#dir, each.name), 0, 0, {
+        kind: "name",
+        offset: 0,
+        message: oddName(this.#dir, each).message,
+      });
+    }
+    for (const name of foreign) {
       if (!/\.(log|index)$/.test(name)) continue;
       this.#report(join(this.#dir, name), 0, 0, {
         kind: "name",
         offset: 0,
         message:
-          "no segment: a log's files are regular ones, named by an offset of 20 digits; an Iggy server fails at such a file",
+          "no segment: a log's files are named by an offset of 20 digits; an Iggy server fails at such a file",
       });
     }
   }
 
-  /** An index without a log: what is left of a truncation is below the first one. */
-  #lone(segment: ListedSegment, listing: Listing, i: number): void {
-    const first = listing.segments.findIndex((each) => each.log);
-    if (listing.marked && i < first) return;
+  /** Reads `meta` and the owner file; what is wrong with them is reported. */
+  *#records(
+    { odd }: Listing,
+  ): Task<{ meta?: MetaRecord; owner?: OwnerRecord | "invalid" }> {
+    const isOdd = (path: string): boolean =>
+      odd.some(({ name }) => path.endsWith(`/${name}`));
+    let meta: MetaRecord | undefined;
+    let owner: OwnerRecord | "invalid" | undefined;
+    try {
+      if (!isOdd(metaPath(this.#dir))) meta = yield* readMeta(this.#place);
+    } catch (error) {
+      this.#record("meta", metaPath(this.#dir), error);
+    }
+    try {
+      if (!isOdd(ownerPath(this.#dir))) {
+        owner = yield* readOwnerFile(this.#place);
+      }
+      refuseOtherOwner(this.#dir, meta, owner);
+    } catch (error) {
+      owner = undefined;
+      this.#record("owner", ownerPath(this.#dir), error);
+    }
+    return { ...meta && { meta }, ...owner && { owner } };
+  }
+
+  /** Reports what is wrong with `meta` or the owner file. */
+  #record(kind: "meta" | "owner", path: string, error: unknown): void {
+    const isFault = error instanceof CorruptSegment ||
+      error instanceof Deno.errors.NotSupported ||
+      error instanceof Deno.errors.InvalidData;
+    if (!isFault) throw error;
+    this.#report(path, 0, 0, { kind, offset: 0, message: error.message });
+  }
+
+  /** An `.index` without its `.log`: making a segment leaves an empty one at the end. */
+  *#unpaired(segment: ListedSegment, isLast: boolean): Task<void> {
+    const { storage } = this.#options;
+    const size = yield* sizeAt(storage, this.#path(segment, "index"));
+    if (size === undefined || isLast && size === 0) return;
     this.#report(this.#path(segment, "log"), 0, 0, {
       kind: "missing",
       offset: segment.firstOffset,
@@ -178,42 +262,55 @@ export class Verification {
     });
   }
 
+  /** The first segment must hold the first offset. */
+  #beginning({ firstOffset }: ListedSegment, start: number): void {
+    if (firstOffset <= start) return;
+    this.#error(missingBefore(this.#dir, firstOffset, start));
+  }
+
+  /** A segment must start where the one before it ends. */
+  #follows(segment: ListedSegment, expected: number): void {
+    const { firstOffset } = segment;
+    if (firstOffset === expected) return;
+    const isGap = firstOffset > expected;
+    this.#report(this.#path(segment, "log"), 0, 0, {
+      kind: isGap ? "gap" : "overlap",
+      offset: expected,
+      message: isGap
+        ? `messages ${expected} to ${firstOffset - 1} are missing before it`
+        : `it begins before offset ${expected}, where the segment before it ends`,
+    });
+  }
+
   /** Adds up what will be read. */
-  *#measure(listing: Listing): Task<void> {
-    for (const segment of listing.segments) {
+  *#measure(segments: readonly ListedSegment[]): Task<void> {
+    for (const segment of segments) {
       if (!segment.log) continue;
-      const file = yield* this.#open(segment, "log");
-      if (file === undefined) continue;
-      this.#progress.totalBytes += yield* sizeOf(file);
-      yield* closeFile(file);
+      const path = this.#path(segment, "log");
+      this.#progress.totalBytes +=
+        (yield* sizeAt(this.#options.storage, path)) ??
+          0;
     }
   }
 
-  /** Verifies a segment; answers the offset behind its last message, as far as that is known. */
+  /** Verifies a segment; returns the offset after its last message, as far as that is known. */
   *#segment(
     segment: ListedSegment,
-    open: boolean,
-    written: boolean,
+    ending: Ending,
   ): Task<number | undefined> {
+    const { storage } = this.#options;
     const files: TaskFile[] = [];
     try {
-      const log = yield* this.#open(segment, "log");
+      const log = yield* openIfThere(storage, this.#path(segment, "log"));
       if (log === undefined) return undefined;
       files.push(log);
       const index = segment.index
-        ? yield* this.#open(segment, "index")
+        ? yield* openIfThere(storage, this.#path(segment, "index"))
         : undefined;
       if (index !== undefined) files.push(index);
-      else if (!open) {
-        this.#report(this.#path(segment, "index"), 0, 0, {
-          kind: "missing",
-          offset: segment.firstOffset,
-          message: "there is a '.log' without it; opening writes it anew",
-        });
-      }
-      return yield* this.#pair(segment, log, index, open, written);
+      return yield* this.#pair(segment, log, index, ending);
     } finally {
-      for (const file of files) yield* closeFile(file);
+      for (const file of files) yield* file.close();
     }
   }
 
@@ -221,119 +318,123 @@ export class Verification {
     segment: ListedSegment,
     log: TaskFile,
     index: TaskFile | undefined,
-    open: boolean,
-    written: boolean,
+    ending: Ending,
   ): Task<number | undefined> {
     const { firstOffset } = segment;
     const { pool } = this.#options;
-    const bound = yield* sizeOf(log);
-    const indexBytes = index === undefined ? 0 : yield* sizeOf(index);
-    using lookup = index && new IndexLookup(index, pool);
+    const isOpen = ending !== "sealed";
+    const bound = yield* log.size();
     using check = index &&
-      new IndexCheck(index, pool, firstOffset, indexBytes, open);
-    // Behind this, what is not whole may be on its way.
-    const settled = written ? yield* describedEnd(lookup, indexBytes) : bound;
-    const survey = new Survey({
-      log,
-      lookup,
-      pool,
-      baseOffset: firstOffset,
-      bound,
-    });
+      (yield* IndexCheck.open(index, pool, { isOpen }));
+    const resync = new Resync({ log, pool, firstOffset, bound });
     try {
-      let stop: CursorStop | undefined;
+      let stop: ScanStop | undefined;
       let nextOffset = firstOffset;
+      let end = 0;
       for (;;) {
-        const next = yield* survey.next();
+        const next = yield* resync.next();
         if (next instanceof MessageBatch) {
           using batch = next;
-          if (stop !== undefined) {
-            this.#damage(log.path, stop, batch.position + batch.starts[0]!);
-          }
+          if (stop !== undefined) this.#damage(log.path, stop, batch.position);
           stop = undefined;
-          for (const wrong of check ? yield* check.compare(batch) : []) {
-            this.#entries(index!.path, firstOffset, wrong.first, wrong.count);
-          }
+          if (check) this.#entries(index!.path, yield* check.compare(batch));
           this.#timestamps(log.path, batch);
           nextOffset = batch.nextOffset;
-          this.#advance(batch.count, batch.byteLength);
-        } else if (next.reason === "end" || next.position >= settled) break;
-        else stop = next;
+          end = batch.endPosition;
+          this.#advance(batch.count, end - batch.batch(0).position);
+        } else if (next.reason === "end") break;
+        else if (ending === "written" && next.offset >= this.#durableOffset) {
+          return next.offset;
+        } else stop = next;
       }
-      // Zeros behind the last message of an open log were prepared for the next ones.
-      const tail = stop !== undefined && !(open && stop.reason === "zeros");
-      if (stop !== undefined && tail) {
-        this.#damage(log.path, stop, bound, open ? "; opening cuts it" : "");
+      if (stop !== undefined) {
+        const isRoom = ending === "left" && stop.reason === "zeros" &&
+          (yield* isZero(log, pool, stop.position, bound));
+        if (!isRoom) {
+          return yield* this.#tail(segment, log.path, stop, bound, ending);
+        }
       }
-      const known = tail ? undefined : nextOffset;
-      if (index !== undefined && !written && known !== undefined) {
-        yield* this.#indexEnd(index, indexBytes, known - firstOffset, {
-          firstOffset,
-          open,
-        });
+      if (check && ending !== "written") {
+        this.#entries(index!.path, yield* check.rest(end));
+        if (!isOpen) yield* this.#indexSize(index!);
       }
-      return known;
+      return nextOffset;
     } finally {
-      yield* survey.close();
+      yield* resync.close();
     }
   }
 
-  /** The index must end where the messages do; that of an open log may lag behind, and may be padded. */
-  *#indexEnd(
-    index: TaskFile,
-    indexBytes: number,
-    count: number,
-    segment: { firstOffset: number; open: boolean },
-  ): Task<void> {
-    const { firstOffset, open } = segment;
-    const expected = count * INDEX_ENTRY_BYTES;
-    if (indexBytes < expected && !open) {
-      this.#report(index.path, indexBytes, 0, {
+  /** Reports a bad batch after which there is no valid one. */
+  *#tail(
+    segment: ListedSegment,
+    path: string,
+    stop: ScanStop,
+    bound: number,
+    ending: Ending,
+  ): Task<undefined> {
+    const isCut = ending === "left" && (yield* this.#isCut(segment));
+    this.#damage(path, stop, bound, isCut ? "; opening cuts it" : "");
+    return undefined;
+  }
+
+  /** Whether opening cuts what a dead writer left, rather than refuse it. */
+  *#isCut(segment: ListedSegment): Task<boolean> {
+    try {
+      yield* tryRecovery(this.#place, segment, this.#durableOffset);
+      return true;
+    } catch (error) {
+      if (error instanceof CorruptSegment) return false;
+      throw error;
+    }
+  }
+
+  /** The index of a segment that nothing is added to holds whole entries. */
+  *#indexSize(index: TaskFile): Task<void> {
+    const size = yield* index.size();
+    const rest = size % INDEX_ENTRY_BYTES;
+    if (rest === 0) return;
+    this.#report(index.path, size - rest, rest, {
+      kind: "index",
+      offset: 0,
+      message: "it ends within an entry",
+    });
+  }
+
+  #entries(path: string, wrong: readonly WrongEntries[]): void {
+    for (const { first, count } of wrong) {
+      this.#report(path, first * INDEX_ENTRY_BYTES, count * INDEX_ENTRY_BYTES, {
         kind: "index",
-        offset: firstOffset + Math.floor(indexBytes / INDEX_ENTRY_BYTES),
-        message: `it has ${indexBytes} bytes, for ${count} messages`,
+        offset: 0,
+        message: count === 1
+          ? "the entry does not name a batch of the log"
+          : `${count} entries do not name batches of the log`,
       });
     }
-    if (indexBytes <= expected) return;
-    const { pool } = this.#options;
-    if (open && (yield* isZero(index, pool, expected, indexBytes))) return;
-    this.#report(index.path, expected, indexBytes - expected, {
-      kind: "index",
-      offset: firstOffset + count,
-      message: `it goes on behind the ${count} messages of the log`,
-    });
   }
 
-  #entries(path: string, firstOffset: number, i: number, count: number): void {
-    const position = i * INDEX_ENTRY_BYTES;
-    this.#report(path, position, count * INDEX_ENTRY_BYTES, {
-      kind: "index",
-      offset: firstOffset + i,
-      message: count === 1
-        ? "the entry does not agree with the message"
-        : `${count} entries do not agree with their messages`,
-    });
-  }
-
+  /** Batches must not be older than those before them, across segments, too. */
   #timestamps(path: string, batch: MessageBatch): void {
-    for (let i = 0; i < batch.count; i++) {
-      const timestamp = batch.timestamp(i);
+    for (let k = 0; k < batch.batchCount; k++) {
+      const { position, offset, timestamp } = batch.batch(k);
       if (timestamp < this.#lastTimestamp) {
-        const start = batch.starts[i]!;
-        const length = batch.starts[i + 1]! - start;
-        this.#report(path, batch.position + start, length, {
+        const end = k + 1 < batch.batchCount
+          ? batch.batch(k + 1).position
+          : batch.endPosition;
+        this.#report(path, position, end - position, {
           kind: "timestamp",
-          offset: batch.offset(i),
+          offset,
           message:
-            `its time, ${timestamp}, lies before that of the message before it, ${this.#lastTimestamp}`,
+            `its time, ${timestamp}, lies before that of the batch before it, ${this.#lastTimestamp}`,
         });
       }
       this.#lastTimestamp = timestamp;
     }
   }
 
-  #damage(path: string, stop: CursorStop, end: number, more = ""): void {
+  #damage(path: string, stop: ScanStop, end: number, more = ""): void {
     const { position, offset } = stop;
+    // The batch is valid but for its time, which is reported when it is read.
+    if (stop.reason === "timestamp" && end === position) return;
     const { kind, message } = describeStop(stop);
     this.#report(path, position, end - position, {
       offset,
@@ -341,6 +442,12 @@ export class Verification {
       message: `${message}${more}`,
     });
     this.#advance(0, end - position);
+  }
+
+  /** Reports what an error of opening or reading says. */
+  #error(error: CorruptSegment): void {
+    const { path, position, offset, kind, message } = error;
+    this.#report(path, position, 0, { kind, offset, message });
   }
 
   #report(
@@ -359,28 +466,7 @@ export class Verification {
     this.#onProgress?.(this.#progress);
   }
 
-  #path({ firstOffset }: ListedSegment, kind: "log" | "index"): string {
-    return join(this.#dir, `${segmentName(firstOffset)}.${kind}`);
+  #path({ firstOffset }: ListedSegment, kind: SegmentFileKind): string {
+    return segmentPath(this.#dir, firstOffset, kind);
   }
-
-  *#open(
-    segment: ListedSegment,
-    kind: "log" | "index",
-  ): Task<TaskFile | undefined> {
-    const { storage } = this.#options;
-    return yield* openIfThere(storage, this.#path(segment, kind));
-  }
-}
-
-/** Where the last message ends that the index describes. */
-function* describedEnd(
-  lookup: IndexLookup | undefined,
-  indexBytes: number,
-): Task<number> {
-  if (lookup === undefined) return 0;
-  for (let i = Math.floor(indexBytes / INDEX_ENTRY_BYTES); i-- > 0;) {
-    const entry = yield* lookup.entry(i);
-    if (entry !== undefined && isPlausible(entry, i)) return entry.position;
-  }
-  return 0;
 }

@@ -83,6 +83,8 @@ export class BufferPool implements Disposable {
   readonly #onWarning: (message: string) => void;
   #warned = false;
   #waiting = false;
+  /** Give up memory that can be done without. */
+  readonly #reclaimers = new Set<() => boolean>();
 
   /** The pool that is shared by all who ask for none of their own: made at first use, with the default settings. */
   static default(): BufferPool {
@@ -225,7 +227,7 @@ export class BufferPool implements Disposable {
     this.#check(length);
     if (options === undefined) {
       if (!this.#waiting) {
-        const anchor = this.#ledger.lease(length, 0);
+        const anchor = this.#lease(length);
         if (anchor !== null) return makePooledBuffer(this, anchor, length);
       }
       return this.#atLimitSync(length, options);
@@ -268,6 +270,18 @@ export class BufferPool implements Disposable {
       );
     }
     return lendFrozenBuffer(buffer, start, length);
+  }
+
+  /**
+   * Registers a holder of memory that can be done without, such as a cache: `release` gives it up, and returns
+   * whether there was any, before a request at the limit waits or fails.
+   *
+   * @returns Takes the registration back.
+   * @internal
+   */
+  addReclaimer(release: () => boolean): () => void {
+    this.#reclaimers.add(release);
+    return () => this.#reclaimers.delete(release);
   }
 
   /** The figures of this moment. @throws {TypeError} If the pool is closed. */
@@ -339,8 +353,23 @@ export class BufferPool implements Disposable {
     length: number,
     options: AcquireSyncOptions | undefined,
   ): PooledBuffer | null {
-    const anchor = this.#ledger.lease(length, 0);
+    const anchor = this.#lease(length);
     return anchor === null ? null : this.#wrap(anchor, length, options);
+  }
+
+  /** Leases within the limit; where there is no room, what can be given up is given up first. */
+  #lease(length: number): Anchor | null {
+    return this.#ledger.lease(length, 0) ??
+      (this.#reclaim() ? this.#ledger.lease(length, 0) : null);
+  }
+
+  /** Has all holders of memory that can be done without give it up. Returns whether one did. */
+  #reclaim(): boolean {
+    let hasReclaimed = false;
+    for (const release of this.#reclaimers) {
+      if (release()) hasReclaimed = true;
+    }
+    return hasReclaimed;
   }
 
   #wrap(
@@ -365,7 +394,7 @@ export class BufferPool implements Disposable {
   /** Leases memory for a buffer that grows, also before requests that wait. */
   #take(length: number, action: string): Anchor {
     this.#checkOpen(`${action} buffer`);
-    return this.#ledger.lease(length, 0) ?? this.#beyond(length, action);
+    return this.#lease(length) ?? this.#beyond(length, action);
   }
 
   #beyond(length: number, action: string): Anchor {

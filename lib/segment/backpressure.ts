@@ -2,7 +2,10 @@ import type { PoolLimit } from "../pool/mod.ts";
 
 /** What a {@linkcode Backpressure} says in figures. */
 export interface BackpressureFields {
-  /** Bytes of the messages that were to be appended; of the block for them, where the pool gave none. */
+  /**
+   * Bytes of the messages that were to be appended; of the block for them, where the pool gave
+   * none.
+   */
   requestedBytes: number;
   /** Bytes of messages that wait in memory to be written. */
   pendingBytes: number;
@@ -13,7 +16,8 @@ export interface BackpressureFields {
 }
 
 /**
- * There is no room in memory for the message; nothing was appended. Wait for `ready()` and try again.
+ * Reports that memory has no room for a message; nothing was appended. Wait for `ready()` and try
+ * again.
  *
  * @example Appending faster than the disk takes it
  * ```ts
@@ -40,7 +44,10 @@ export interface BackpressureFields {
 export class Backpressure extends Error implements BackpressureFields {
   /** `"Backpressure"`. */
   override readonly name: string = "Backpressure";
-  /** Bytes of the messages that were to be appended; of the block for them, where the pool gave none. */
+  /**
+   * Bytes of the messages that were to be appended; of the block for them, where the pool gave
+   * none.
+   */
   readonly requestedBytes: number;
   /** Bytes of messages that wait in memory to be written. */
   readonly pendingBytes: number;

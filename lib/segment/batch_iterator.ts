@@ -1,15 +1,15 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import type { MessageBatch } from "./message_batch.ts";
 
-/** A pass over messages: the next batch, or `undefined` at the end; and what it holds given back. */
+/** Gives batches of messages, one after the other. */
 export interface BatchPass {
-  /** The next batch, which is the caller's. */
+  /** Returns the next batch, which is the caller's; `undefined` at the end. */
   next(): Task<MessageBatch | undefined>;
   /** Closes the files. */
   close(): Task<void>;
 }
 
-/** Batches as an asynchronous iterator; files are closed at the end, on an error, and when the loop is left. */
+/** Iterates over batches; files are closed at the end, on an error, and when the loop is left. */
 export async function* iterate(
   pass: BatchPass,
 ): AsyncGenerator<MessageBatch, void, void> {

@@ -1,21 +1,38 @@
 import { step, type Task } from "../base/mod.ts";
+import { MAX_BATCH_BYTES } from "../codec/mod.ts";
 import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
-/** Bytes of a block in memory, the room in front of its data included: two of them fill a huge page. */
+/**
+ * Bytes of a block in memory at least, the room in front of its data included: two of them fill a
+ * huge page.
+ */
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * Room in front of a block's data, for the cut-off message at the end of the block before.
+ * Bytes of a block at most. Blocks grow with the batches, so that little of each must be copied
+ * into the next one.
+ */
+const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
+
+/** A block is as long as this many of the largest recent batches. */
+const BATCHES_PER_BLOCK = 8;
+
+/**
+ * Room in front of a block's data at least, for the batch that the block before cut off.
  *
- * What is left of the block is 240 pages: one request also for devices that take 254 pages at most, where memory has no huge pages.
+ * What is left of the block is 240 pages: one request also for devices that take 254 pages at most,
+ * where memory has no huge pages.
  */
 const HEADROOM_BYTES = 64 * 1024;
 
-/** Room and block grow with the messages, up to this; the rest of a larger message is read by itself, to its place. */
+/**
+ * Room in front of a block's data at most.
+ *
+ * The rest of a larger batch is read by itself, to its place.
+ */
 const MAX_HEADROOM_BYTES = 2 * 1024 * 1024;
-const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
 
 /** What the first read after a restart asks for at most: there may be nothing new. */
 export const RESTART_BYTES: number = 64 * 1024;
@@ -30,17 +47,27 @@ const ROOM_ALIGNMENT = 4096;
 export interface BlockReaderOptions {
   /** Bytes of blocks that may be read ahead; 0 for none. @default {8 MiB} */
   readAheadBytes?: number;
-  /** Behind this position nothing is expected: reads wait until their bytes are needed, and are small. @default {Infinity} */
+  /**
+   * Nothing is expected from this position: reads there wait until their bytes are needed, and are
+   * small.
+   *
+   * @default {Infinity}
+   */
   aheadBound?: number;
-  /** Whether all of it will be wanted, for certain: reads are ahead from the start, not only once the receiver has waited. @default {false} */
+  /**
+   * Whether all bytes will be wanted: reads are ahead from the start, not only once the receiver
+   * has waited.
+   *
+   * @default {false}
+   */
   eager?: boolean;
-  /** What the first read asks for at most, but for a larger message. @default {1 MiB} */
+  /** Bytes of the first read at most, unless a batch needs more. @default {1 MiB} */
   firstBytes?: number;
   /** Ends the wait for memory. */
   signal?: AbortSignal | undefined;
 }
 
-/** Bytes of a file that lie behind one another in one buffer. */
+/** A range of a file's bytes in one buffer. */
 export interface Piece {
   /** The buffer, which is the receiver's. */
   readonly buffer: PooledBuffer;
@@ -52,7 +79,10 @@ export interface Piece {
   readonly position: number;
   /** Up to which position the file was to be read when they were. */
   readonly bound: number;
-  /** Whether nothing lies behind them, up to that bound or the end of the file: what comes after that must be read anew. */
+  /**
+   * Whether nothing follows them up to that bound or the end of the file; what is written there
+   * later must be read again.
+   */
   readonly last: boolean;
 }
 
@@ -80,17 +110,23 @@ interface Plan {
 }
 
 /**
- * Reads a file from a position on, block by block, and ahead of whoever takes them.
+ * Reads a file from a position, block by block, and ahead of the receiver.
  *
- * What the receiver could not use of a piece, it has kept: it lies in front of the next piece's own bytes. So every message is whole in one piece, and nothing is read twice.
+ * The receiver keeps the end of a piece that it could not use, and the next piece begins with it.
+ * So every batch is whole in one piece, and nothing is read twice. What is kept is copied twice:
+ * blocks are several times as long as the batches that they cut, up to 8 MiB.
  *
- * Reading ahead adapts: it begins with nothing, doubles whenever the receiver had to wait, ends where memory does, and blocking readers have none. Only a reader that holds no memory waits for some, so readers at a pool's limit cannot block one another.
+ * Reading ahead adapts: it begins with nothing, doubles whenever the receiver had to wait, and ends
+ * where memory does; blocking readers do not read ahead. Only a reader that holds no memory waits
+ * for some, so readers at a pool's limit cannot block one another.
  */
 export class BlockReader {
   readonly #file: TaskFile;
   readonly #pool: BufferPool;
   readonly #unit: number;
   readonly #limit: number;
+  /** Bytes of a block at most. */
+  readonly #maxBlock: number;
   readonly #aheadBound: number;
   readonly #signal: AbortSignal | undefined;
   /** Where the next piece begins in the file. */
@@ -98,8 +134,10 @@ export class BlockReader {
   /** The bytes there that were kept. */
   #kept: PooledBuffer | undefined;
   #keptLength = 0;
-  /** How many bytes the receiver needs from there on, as far as it knows. */
+  /** How many bytes the receiver needs from there, as far as it knows. */
   #needed = 0;
+  /** The largest recent need: how long batches are that blocks cut. */
+  #typical = 0;
   /** Reads in the order of the file. */
   #queue: Block[] = [];
   /** Where the next read begins. */
@@ -121,10 +159,15 @@ export class BlockReader {
     this.#file = file;
     this.#pool = pool;
     this.#unit = file.capabilities.readOffsetAlignment;
-    // A reader that pauses keeps what it read ahead, and must not keep a writer of the same pool from going on.
+    // A reader that pauses keeps what it read ahead, and must not keep a writer of the same pool
+    // from going on.
     this.#limit = Math.min(
       options.readAheadBytes ?? READ_AHEAD_BYTES,
       pool.limitBytes / 4,
+    );
+    this.#maxBlock = Math.max(
+      BLOCK_BYTES,
+      Math.min(MAX_BLOCK_BYTES, roundDown(pool.limitBytes / 8, BLOCK_BYTES)),
     );
     this.#aheadBound = options.aheadBound ?? Infinity;
     this.#signal = options.signal;
@@ -139,7 +182,7 @@ export class BlockReader {
     return this.#position;
   }
 
-  /** Reads from `position` on, anew: nothing that was read before counts. */
+  /** Reads again from `position`: nothing that was read before counts. */
   restart(position: number): void {
     this.#needed = 0;
     this.#firstBytes = RESTART_BYTES;
@@ -147,7 +190,7 @@ export class BlockReader {
     this.#moveTo(position);
   }
 
-  /** The next bytes, up to `bound`, which must lie behind those that were taken. */
+  /** Returns the next bytes, up to `bound`, which must not lie before those that were taken. */
   *next(bound: number): Task<Piece> {
     const end = this.#position + this.#keptLength;
     const behind = this.#queue.length > 0 || !this.#cut && end < bound;
@@ -165,14 +208,22 @@ export class BlockReader {
   }
 
   /**
-   * Keeps the end of a piece, from `start` in its buffer on, for the next one to begin with.
+   * Keeps the end of a piece, from `start` in its buffer: the next piece begins with it.
    *
-   * @param needed How many bytes from there on are needed, as far as is known.
+   * @param needed How many bytes from there are needed, as far as is known.
    */
   keep(piece: Piece, start: number, needed: number): void {
     const { buffer, end } = piece;
     const position = piece.position + start - piece.start;
-    this.#needed = needed;
+    // A length may be damaged: more than a batch has is asked for step by step.
+    this.#needed = Math.min(
+      needed,
+      Math.max(MAX_BATCH_BYTES, 2 * (end - start)),
+    );
+    if (needed > 0) {
+      const before = this.#typical - (this.#typical >> 3);
+      this.#typical = Math.max(before, Math.min(needed, MAX_HEADROOM_BYTES));
+    }
     if (start === end) {
       this.#position = position;
       return;
@@ -185,7 +236,7 @@ export class BlockReader {
     this.#keptLength = end - start;
   }
 
-  /** Gives all memory back, and waits for the reads in flight. */
+  /** Gives all memory back and waits for the reads in flight. */
   *close(): Task<void> {
     this.#drop();
     yield* step(
@@ -213,7 +264,7 @@ export class BlockReader {
     this.#keptLength = 0;
   }
 
-  /** The bytes of a block, behind those that were kept. */
+  /** Returns the bytes of a block, after those that were kept. */
   #piece(block: Block): Piece {
     const { buffer, room, position, length, read, bound } = block;
     const start = room + this.#position - position;
@@ -229,7 +280,7 @@ export class BlockReader {
     if (buffer.capacity > bytes.length) buffer.resize(buffer.capacity);
     const last = read < length || position + length >= bound;
     if (read < length) {
-      // The file ends here, whatever was read behind.
+      // The file ends here, whatever was read after it.
       for (const block of this.#queue.splice(0)) block.buffer.drop();
       this.#cut = true;
     }
@@ -238,12 +289,12 @@ export class BlockReader {
     return piece;
   }
 
-  /** What was kept, where nothing lies behind it. */
+  /** Returns what was kept, where nothing follows it. */
   #rest(bound: number): Piece {
     const buffer = this.#kept!;
     const end = Math.min(this.#keptLength, bound - this.#position);
     const position = this.#position;
-    // What lay behind the bound is gone, and read again if it is asked for.
+    // What lay beyond the bound is gone, and read again if it is asked for.
     if (end < this.#keptLength) this.#cut = true;
     this.#kept = undefined;
     this.#keptLength = 0;
@@ -251,7 +302,7 @@ export class BlockReader {
     return { buffer, start: 0, end, position, bound, last: true };
   }
 
-  /** The next block, complete. */
+  /** Returns the next block, complete. */
   *#take(bound: number): Task<Block> {
     yield* step(() => this.#fill(bound), () => this.#fillSync(bound));
     return this.#shift();
@@ -306,13 +357,13 @@ export class BlockReader {
     this.#queue.push(block);
   }
 
-  /** Starts reads behind those in the queue, as far as memory and the window go. */
+  /** Starts reads after those in the queue, as far as memory and the window go. */
   #readAhead(bound: number): void {
     const end = Math.min(bound, this.#aheadBound);
     let ahead = 0;
     for (const block of this.#queue) ahead += block.room + block.length;
     ahead -= this.#queue[0]!.room + this.#queue[0]!.length;
-    // The rest of a message that is larger than that is read by itself.
+    // The rest of a larger batch is read by itself.
     if (this.#needed > MAX_HEADROOM_BYTES) return;
     while (!this.#cut && this.#next < end) {
       const plan = this.#plan(bound);
@@ -329,7 +380,8 @@ export class BlockReader {
   }
 
   /**
-   * One block of what was kept needs: blocks that were read already are copied, what is missing behind them is read to its place.
+   * Makes one block of what the kept bytes need: blocks in the queue are copied, what is missing
+   * after them is read to its place.
    */
   *#merge(bound: number): Task<Block> {
     const room = roundUp(this.#keptLength, this.#alignment);
@@ -396,23 +448,34 @@ export class BlockReader {
   #plan(bound: number): Plan {
     const needed = this.#needed;
     const kept = this.#keptLength;
-    const bytes = needed > HEADROOM_BYTES
-      ? Math.min(roundUp(4 * needed, BLOCK_BYTES), MAX_BLOCK_BYTES)
-      : BLOCK_BYTES;
+    const isAhead = this.#queue.length > 0;
     const room = roundUp(
-      Math.max(HEADROOM_BYTES, Math.min(needed, MAX_HEADROOM_BYTES), kept),
+      isAhead ? Math.max(HEADROOM_BYTES, this.#typical) : kept,
       this.#alignment,
     );
     const soft = Math.max(this.#aheadBound - this.#next, RESTART_BYTES);
-    const usual = Math.max(Math.min(bytes - room, soft), this.#unit);
-    if (this.#queue.length > 0) return this.#within(room, usual, bound);
-    // The message, counted from where the read begins; a larger one is read to its end and no further: what follows may be small again.
-    const message = this.#position + Math.max(needed, kept) - this.#next;
+    const usual = Math.max(
+      Math.min(this.#blockBytes(isAhead) - room, soft),
+      this.#unit,
+    );
+    if (isAhead) return this.#within(room, usual, bound);
+    // The batch, counted from where the read begins. A larger one is read to its end and no
+    // further, because small ones may follow.
+    const batch = this.#position + Math.max(needed, kept) - this.#next;
     const most = needed > MAX_HEADROOM_BYTES
       ? 0
       : Math.min(usual, this.#firstBytes);
-    const length = Math.max(message, most, this.#unit);
-    return this.#within(kept === 0 ? 0 : room, length, bound);
+    return this.#within(room, Math.max(batch, most, this.#unit), bound);
+  }
+
+  /** Bytes of the next block, room included, if nothing else limits it. */
+  #blockBytes(isAhead: boolean): number {
+    if (this.#typical <= HEADROOM_BYTES) return BLOCK_BYTES;
+    const most = isAhead
+      ? Math.min(this.#maxBlock, this.#limit)
+      : this.#maxBlock;
+    const wanted = roundUp(BATCHES_PER_BLOCK * this.#typical, BLOCK_BYTES);
+    return Math.max(Math.min(wanted, most), this.#typical + BLOCK_BYTES);
   }
 
   #within(room: number, length: number, bound: number): Plan {
@@ -420,12 +483,15 @@ export class BlockReader {
     return { room, length: Math.min(roundUp(length, this.#unit), most) };
   }
 
-  /** The same with nothing held, so that waiting for memory holds up nobody else, and with as much as it takes. */
+  /**
+   * The same with no memory held, so that waiting for some holds up no other reader, and with as
+   * much as it takes.
+   */
   #planAlone(bound: number): Plan {
     this.#moveTo(this.#position);
-    const message = this.#position + this.#needed - this.#next;
+    const batch = this.#position + this.#needed - this.#next;
     const usual = Math.min(BLOCK_BYTES - HEADROOM_BYTES, this.#firstBytes);
-    return this.#within(0, Math.max(message, usual, this.#unit), bound);
+    return this.#within(0, Math.max(batch, usual, this.#unit), bound);
   }
 
   #attempt(bytes: number): PooledBuffer | undefined {
@@ -442,7 +508,7 @@ export class BlockReader {
     const position = this.#next;
     this.#next += length;
     this.#cut = this.#next >= bound;
-    this.#firstBytes = BLOCK_BYTES;
+    this.#firstBytes = Infinity;
     return {
       buffer,
       room,

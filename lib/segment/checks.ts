@@ -1,18 +1,30 @@
 import { BufferPool } from "../pool/mod.ts";
-import { checkInteger, type Durability } from "../storage/mod.ts";
-import type { SegmentFiles } from "./active_segment.ts";
+import {
+  checkInteger,
+  type Durability,
+  type StorageFile,
+} from "../storage/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
+
+/** What a segment by itself is made of. */
+export interface SegmentParts {
+  /** The `.log`, open. */
+  log: StorageFile;
+  /** The `.index`, open. */
+  index: StorageFile;
+  /** The offset of the first message: the number in the files' name. */
+  firstOffset: number;
+  /** Where blocks come from. @default {BufferPool.default()} */
+  pool?: BufferPool;
+}
 
 /**
  * Checks what a segment is made of, before anything is done with it.
  *
- * @throws {TypeError} If the files are none, or the pool.
- * @throws {RangeError} If the offset is none.
+ * @throws {TypeError} If a file is not a file, or the pool not a pool.
+ * @throws {RangeError} If the offset is out of its range.
  */
-export function checkSegment(
-  action: string,
-  options: SegmentFiles & { firstOffset: number; pool?: BufferPool },
-): void {
+export function checkSegment(action: string, options: SegmentParts): void {
   for (const name of ["log", "index"] as const) {
     if (typeof options[name]?.readSync === "function") continue;
     throw new TypeError(
@@ -33,7 +45,7 @@ export function checkSegment(
 /**
  * Checks that an option is a pool.
  *
- * @throws {TypeError} If it is none.
+ * @throws {TypeError} If it is not.
  */
 export function checkPool(action: string, pool: unknown): void {
   if (pool instanceof BufferPool) return;
@@ -42,7 +54,7 @@ export function checkPool(action: string, pool: unknown): void {
   );
 }
 
-/** The error for a durability that is none; `undefined` for one. */
+/** Returns the error for a durability that does not exist; `undefined` for one that does. */
 export function wrongDurability(
   path: string,
   durability: Durability,

@@ -1,13 +1,22 @@
-/** What is wrong with a segment. */
+import type { StopReason } from "./segment_scan.ts";
+
+/**
+ * What is wrong with a segment.
+ *
+ * - `"torn"`: the data ends early, with zeros, or within a batch.
+ * - `"index"`: the index does not agree with the log.
+ * - `"gap"`: messages are missing between two segments.
+ * - `"missing"`: a file is missing.
+ * - `"meta"`: the file `meta` is damaged, or the segments that it is about are gone.
+ * - otherwise: what is wrong with the batch.
+ */
 export type CorruptionKind =
-  | "length"
-  | "reserved"
-  | "offset"
-  | "checksum"
+  | Exclude<StopReason, "end" | "zeros" | "partial">
   | "torn"
   | "index"
   | "gap"
-  | "missing";
+  | "missing"
+  | "meta";
 
 /** Where a segment is damaged. */
 export interface CorruptionFields {
@@ -22,7 +31,8 @@ export interface CorruptionFields {
 }
 
 /**
- * A segment holds bytes that its writer never wrote there. Reading stops before them, opening changes nothing.
+ * Reports bytes in a segment that its writer never wrote there. Reading stops before them, opening
+ * changes nothing.
  *
  * @example Fields
  * ```ts
@@ -30,9 +40,9 @@ export interface CorruptionFields {
  * import { assertEquals } from "@std/assert";
  *
  * const error = new CorruptSegment("bad checksum", {
- *   path: "00000000000000000000.log", position: 69, offset: 1, kind: "checksum",
+ *   path: "00000000000000000000.log", position: 379, offset: 1, kind: "batch checksum",
  * });
- * assertEquals(error.position, 69);
+ * assertEquals(error.position, 379);
  * ```
  */
 export class CorruptSegment extends Error implements CorruptionFields {

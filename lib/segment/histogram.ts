@@ -1,20 +1,20 @@
-/** What was recorded, as it was at one moment; all zeros if nothing was. */
+/** What was recorded up to one moment; all zeros if nothing was. */
 export interface HistogramSnapshot {
-  /** How many values. */
+  /** Number of values. */
   count: number;
-  /** The least of them. */
+  /** The smallest value. */
   min: number;
-  /** Their mean. */
+  /** The mean. */
   mean: number;
-  /** Half of them are not above this; of this and the next ones the three leading digits are exact. */
+  /** Median. Percentiles are exact to three significant digits. */
   p50: number;
-  /** 90 % of them are not above this. */
+  /** 90th percentile. */
   p90: number;
-  /** 99 % of them are not above this. */
+  /** 99th percentile. */
   p99: number;
-  /** 99.9 % of them are not above this. */
+  /** 99.9th percentile. */
   p999: number;
-  /** The greatest of them. */
+  /** The largest value. */
   max: number;
 }
 
@@ -39,8 +39,10 @@ const NOTHING: HistogramSnapshot = {
 /**
  * Counts whole numbers of 1 and more by their size.
  *
- * The counts are an array of JavaScript's that grows with the greatest value: 64 KiB for a tenth of a second in microseconds, 360 KiB at most. The histograms
- * of `node:perf_hooks` take 350 KiB each at once, which the garbage collector does not see: a program that opens logs would grow by gigabytes before it runs.
+ * The counts are an array of JavaScript's that grows with the greatest value: 64 KiB for a tenth of
+ * a second in microseconds, 360 KiB at most. The histograms of `node:perf_hooks` take 350 KiB each
+ * at once, which the garbage collector does not see: a program that opens logs would grow by
+ * gigabytes before it runs.
  */
 export class Histogram {
   #counts = new Float64Array(FIRST_PLACES);
@@ -97,7 +99,9 @@ export class Histogram {
   }
 }
 
-/** Where a value is counted: its 11 leading bits, behind the places of the smaller powers of two. */
+/**
+ * Where a value is counted: its 11 leading bits, behind the places of the smaller powers of two.
+ */
 function placeOf(value: number): number {
   const high = Math.floor(value / 2 ** 32);
   const bits = high > 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(value);

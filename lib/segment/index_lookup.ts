@@ -1,83 +1,196 @@
 import type { Task } from "../base/mod.ts";
 import {
+  BATCH_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
   INDEX_ENTRY_BYTES,
   type IndexEntry,
+  isPlausibleEntry,
   readIndexEntry,
 } from "../codec/mod.ts";
-import type { BufferPool, PooledBuffer } from "../pool/mod.ts";
+import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
-/** Bytes that one look into an index reads: a search comes back to the same block at its end. */
-const BLOCK_BYTES = 4096;
+/** Bytes that a search reads at a time: it ends in the same block several times. */
+const SEARCH_BYTES = 4096;
 
-/** Looks entries of an `.index` file up, a block at a time. */
+/** Bytes that reading all entries reads at a time. */
+const SWEEP_BYTES = 256 * 1024;
+
+/** An entry and its number in the index. */
+export interface NumberedEntry {
+  /** What the entry says. */
+  entry: IndexEntry;
+  /** Number of entries before it. */
+  number: number;
+}
+
+/**
+ * Looks up entries of an `.index` file, a block at a time.
+ *
+ * Entries may be wrong: whoever seeks by one checks that the batch is there
+ * (`docs/format.md#index-seek`).
+ */
 export class IndexLookup implements Disposable {
+  /** Number of entries in the file, plausible or not. */
+  readonly count: number;
+
   readonly #file: TaskFile;
+  readonly #pool: BufferPool;
+  readonly #firstOffset: number;
   readonly #buffer: PooledBuffer;
   #position = -1;
   #valid = 0;
 
-  constructor(file: TaskFile, pool: BufferPool) {
+  private constructor(
+    file: TaskFile,
+    pool: BufferPool,
+    firstOffset: number,
+    size: number,
+  ) {
     this.#file = file;
+    this.#pool = pool;
+    this.#firstOffset = firstOffset;
+    this.count = Math.floor(size / INDEX_ENTRY_BYTES);
     const unit = file.capabilities.readOffsetAlignment;
-    this.#buffer = pool.acquireSync(roundUp(BLOCK_BYTES, unit));
+    this.#buffer = pool.acquireSync(roundUp(SEARCH_BYTES + unit, unit));
   }
 
-  /** Entry `i`; `undefined` behind the end of the file, and for an entry that cannot be one. */
-  *entry(i: number): Task<IndexEntry | undefined> {
-    const at = i * INDEX_ENTRY_BYTES;
-    const start = roundDown(at, this.#buffer.length);
-    if (start !== this.#position) {
-      this.#position = -1;
-      this.#valid = yield* this.#file.read(this.#buffer, start);
-      this.#position = start;
-    }
-    if (at - start + INDEX_ENTRY_BYTES > this.#valid) return undefined;
-    const { bytes } = this.#buffer;
-    // A time that is no number here is no time: the entry is damaged, which must not end a search.
-    if (bytes[at - start + 15]! > 0 || bytes[at - start + 14]! > 0x1f) {
-      return undefined;
-    }
-    return readIndexEntry(bytes, (at - start) / INDEX_ENTRY_BYTES);
+  /** Opens the index of the segment that begins at `firstOffset`. */
+  static *open(
+    file: TaskFile,
+    pool: BufferPool,
+    firstOffset: number,
+  ): Task<IndexLookup> {
+    return new IndexLookup(file, pool, firstOffset, yield* file.size());
   }
 
   /**
-   * The first `i` in `[0, count)` for which `test` answers `false`, or `count`; `test` must answer `true` below it. Missing entries count as `false`.
-   *
-   * @param guess Where it may be: a search that begins near its end reads two to five blocks, where halving a segment's index takes a dozen.
+   * Returns entry `i`; `undefined` if there is none, or if it cannot be an entry of this segment.
    */
-  *partitionPoint(
-    count: number,
-    test: (entry: IndexEntry, i: number) => boolean,
-    guess: number = Math.floor(count / 2),
-  ): Task<number> {
-    let low = 0;
-    let high = count;
-    let at = Math.min(guess, count - 1);
-    let stride = BLOCK_BYTES / INDEX_ENTRY_BYTES;
-    while (low < high) {
-      const entry = yield* this.entry(at);
-      const below = entry !== undefined && test(entry, at);
-      if (below) low = at + 1;
-      else high = at;
-      // Beside the guess in strides that double, until halves are shorter.
-      const middle = low + Math.floor((high - low) / 2);
-      at = below
-        ? Math.min(at + stride, middle)
-        : Math.max(at - stride, middle);
-      stride *= 2;
+  *entry(i: number): Task<IndexEntry | undefined> {
+    if (i < 0 || i >= this.count) return undefined;
+    const at = i * INDEX_ENTRY_BYTES;
+    const isHere = this.#position >= 0 && at >= this.#position &&
+      at + INDEX_ENTRY_BYTES <= this.#position + this.#buffer.length;
+    if (!isHere) yield* this.#load(at - SEARCH_BYTES / 2);
+    const start = at - this.#position;
+    if (start + INDEX_ENTRY_BYTES > this.#valid) return undefined;
+    const bytes = this.#buffer.bytes.subarray(start, start + INDEX_ENTRY_BYTES);
+    const entry = readIndexEntry(bytes, 0);
+    return this.#isPossible(entry, i) ? entry : undefined;
+  }
+
+  /**
+   * Returns the last plausible entry; `undefined` if there is none. All entries before it are
+   * plausible (`docs/format.md#index-plausible`).
+   */
+  *lastPlausible(): Task<NumberedEntry | undefined> {
+    return yield* this.sweep(0, () => true);
+  }
+
+  /**
+   * Reads entries in their order, as long as they are plausible, and shows each to `visit` until
+   * that returns `false`.
+   *
+   * @param from The number of the first one. The entries before it count as plausible.
+   * @returns The last entry that was visited; `undefined` if there is none.
+   */
+  *sweep(
+    from: number,
+    visit: (entry: IndexEntry, number: number) => boolean,
+  ): Task<NumberedEntry | undefined> {
+    let last: NumberedEntry | undefined;
+    const total = (this.count - from) * INDEX_ENTRY_BYTES;
+    if (total <= 0) return undefined;
+    const unit = this.#file.capabilities.readOffsetAlignment;
+    const bytes = Math.min(SWEEP_BYTES, total + unit) + INDEX_ENTRY_BYTES;
+    using buffer = yield* acquire(this.#pool, roundUp(bytes, unit));
+    for (let number = from; number < this.count;) {
+      const at = number * INDEX_ENTRY_BYTES;
+      const start = roundDown(at, unit);
+      const read = yield* this.#file.read(buffer, start);
+      const entries = buffer.bytes.subarray(
+        at - start,
+        Math.max(at - start, read),
+      );
+      const count = Math.min(
+        Math.floor(entries.length / INDEX_ENTRY_BYTES),
+        this.count - number,
+      );
+      if (count === 0) return last;
+      for (let i = 0; i < count; i++, number++) {
+        const entry = readIndexEntry(entries, i);
+        const isPlausible = this.#isPossible(entry, number) &&
+          (last === undefined || isPlausibleEntry(entry, last.entry));
+        if (!isPlausible) return last;
+        if (!visit(entry, number)) return last;
+        last = { entry, number };
+      }
     }
-    return low;
+    return last;
+  }
+
+  /** Finds the last entry whose offset is at most `offset`; `undefined` if there is none. */
+  findByOffset(offset: number): Task<NumberedEntry | undefined> {
+    return this.findLast((entry) => entry.offset <= offset);
+  }
+
+  /** Finds the last entry whose batch was appended before a time; `undefined` if there is none. */
+  findByTime(micros: number): Task<NumberedEntry | undefined> {
+    return this.findLast((entry) => entry.timestamp < micros);
+  }
+
+  /**
+   * Finds the last entry for which `test` is `true`, by halving: it must be `true` for all entries
+   * before that one.
+   */
+  *findLast(
+    test: (entry: IndexEntry) => boolean,
+  ): Task<NumberedEntry | undefined> {
+    let found: NumberedEntry | undefined;
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const number = (low + high) >>> 1;
+      const entry = yield* this.entry(number);
+      if (entry !== undefined && test(entry)) {
+        found = { entry, number };
+        low = number + 1;
+      } else high = number;
+    }
+    return found;
   }
 
   /** Gives the block back. */
   [Symbol.dispose](): void {
     this.#buffer.drop();
   }
-}
 
-/** Whether an entry can be entry `i`: an entry of zeros was never written. */
-export function isPlausible(entry: IndexEntry, i: number): boolean {
-  return entry.relativeOffset === i && entry.position > 0;
+  *#load(from: number): Task<void> {
+    const start = roundDown(
+      Math.max(0, from),
+      this.#file.capabilities.readOffsetAlignment,
+    );
+    this.#position = -1;
+    this.#valid = yield* this.#file.read(this.#buffer, start);
+    this.#position = start;
+  }
+
+  /**
+   * Whether entry `i` can be true, by itself: there is a batch for each entry before it.
+   *
+   * Zeros are never the second entry.
+   */
+  #isPossible(entry: IndexEntry, i: number): boolean {
+    const { offset, timestamp, position } = entry;
+    const isSafe = Number.isSafeInteger(offset) &&
+      Number.isSafeInteger(timestamp) &&
+      Number.isSafeInteger(position);
+    const messages = offset - this.#firstOffset;
+    if (!isSafe || messages < i) return false;
+    if (messages === 0) return position === 0;
+    return position >=
+      messages * FRAME_HEADER_BYTES + Math.max(1, i) * BATCH_HEADER_BYTES;
+  }
 }

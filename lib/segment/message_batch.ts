@@ -1,35 +1,52 @@
 import {
-  HEADER_BYTES,
+  BATCH_HEADER_BYTES,
+  batchTimestampAt,
+  FRAME_HEADER_BYTES,
   type Message,
-  readMessage,
-  timestampAt,
+  readFrame,
 } from "../codec/mod.ts";
-import type { PooledBuffer } from "../pool/mod.ts";
+import type { IndexEntry } from "../codec/mod.ts";
+import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 
 /** What a {@linkcode MessageBatch} is made of. */
 export interface MessageBatchParts {
   /** The block. */
-  buffer: PooledBuffer;
-  /** Where the messages' bytes begin in it. */
+  buffer: PooledBuffer | FrozenBuffer;
+  /** Where the bytes begin in the block. */
   start: number;
-  /** Where they end in it. */
+  /** Where the last message ends in the block. */
   end: number;
-  /** Where they begin in the segment's `.log`. */
+  /** Where the bytes begin in the segment's `.log`. */
   position: number;
   /** The offset of the first message. */
   firstOffset: number;
-  /** Where each message begins in these bytes, and behind them where the last one ends. */
-  starts: Uint32Array;
+  /** Where the frame of each message begins in these bytes. */
+  starts: Uint32Array<ArrayBuffer>;
   /** The length of each payload. */
-  lengths: Uint32Array;
-  /** The memory of the two arrays, if it is a pool's. */
+  lengths: Uint32Array<ArrayBuffer>;
+  /**
+   * Where the header of each batch begins in these bytes; the first batch holds the first message.
+   */
+  batchStarts: Uint32Array<ArrayBuffer>;
+  /**
+   * The number of each batch's first message, counted from {@linkcode
+   * MessageBatchParts.firstNumber}.
+   */
+  batchFirsts: Uint32Array<ArrayBuffer>;
+  /** The number that `batchFirsts` has for the first message. @default {0} */
+  firstNumber?: number;
+  /** The memory of the arrays, if it belongs to a pool. */
   arrays: PooledBuffer | undefined;
 }
 
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /**
- * Messages that lie behind one another in one block, every one verified. Payloads are views into the block: no copy, and empty once the batch is dropped.
+ * Holds verified messages of one block, in the order of their offsets.
  *
- * The batch owns its block: end it with `drop()` or `using`.
+ * Payloads are views into the block: no copy, and empty once the batch is dropped. The batch owns
+ * its block: end it with `drop()` or `using`. Its messages may come from several batches of the
+ * format.
  *
  * @example Payloads without a copy
  * ```ts
@@ -43,37 +60,48 @@ export interface MessageBatchParts {
  *   await log.flush();
  *   for await (using batch of log.read()) {
  *     assertEquals([batch.firstOffset, batch.count], [0, 2]);
- *     assertEquals(new TextDecoder().decode(batch.payload(1)), "two");
+ *     assertEquals(batch.text(1), "two");
  *   }
  * }
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */
-export class MessageBatch implements Disposable {
+export class MessageBatch implements Disposable, Iterable<Message> {
   /** The offset of the first message. */
   readonly firstOffset: number;
-  /** How many messages there are. */
+  /** Number of messages. */
   readonly count: number;
-  /** Bytes of all messages, headers included. */
+  /** Bytes of all messages: frame headers, payloads and user headers. */
   readonly byteLength: number;
-  /** Where each message begins in {@linkcode MessageBatch.bytes}, and behind them where the last one ends: `count + 1` values; empty once the batch is dropped. */
-  readonly starts: Uint32Array;
-  /** The length of each payload in bytes; it lies 64 bytes behind the message's start. Empty once the batch is dropped. */
-  readonly lengths: Uint32Array;
+  /**
+   * Where the frame of each message begins in {@linkcode MessageBatch.bytes}; empty once the batch
+   * is dropped.
+   */
+  readonly starts: Uint32Array<ArrayBuffer>;
+  /**
+   * The length of each payload in bytes; empty once the batch is dropped.
+   *
+   * A payload begins 48 bytes after the start of its frame.
+   */
+  readonly lengths: Uint32Array<ArrayBuffer>;
   /** Where `bytes` begins in the segment's `.log`. */
   readonly position: number;
 
   readonly #parts: MessageBatchParts;
+  readonly #firstNumber: number;
+  /** The batch that the last call asked for. */
+  #lastBatch = 0;
 
-  /** Takes the block over. @internal */
+  /** Takes the block. @internal */
   constructor(parts: MessageBatchParts) {
     this.#parts = parts;
+    this.#firstNumber = parts.firstNumber ?? 0;
     this.position = parts.position;
     this.firstOffset = parts.firstOffset;
     this.starts = parts.starts;
     this.lengths = parts.lengths;
     this.count = parts.lengths.length;
-    this.byteLength = this.starts[this.count]! - this.starts[0]!;
+    this.byteLength = this.bytesBetween(0, this.count);
   }
 
   /** The offset of the message after the last. */
@@ -81,29 +109,29 @@ export class MessageBatch implements Disposable {
     return this.firstOffset + this.count;
   }
 
-  /** The messages' bytes, and those of a message that is not whole yet, bounded to what was read. */
+  /** The bytes of the messages and of the batch headers before and between them. */
   get bytes(): Uint8Array<ArrayBuffer> {
     const { buffer, start, end } = this.#parts;
     return buffer.bytes.subarray(start, end);
   }
 
-  /** The offset of message `i`. */
+  /** Returns the offset of message `i`. */
   offset(i: number): number {
     return this.firstOffset + this.#checked(i);
   }
 
-  /** The append time of message `i`, in microseconds since the Unix epoch. */
+  /** Returns the append time of message `i`, in microseconds since the Unix epoch. */
   timestamp(i: number): number {
-    const { buffer, start } = this.#parts;
-    const { bytes } = buffer;
-    return timestampAt(bytes, start + this.starts[this.#checked(i)]!);
+    const { buffer, start, batchStarts } = this.#parts;
+    const batch = this.#batchOf(this.#checked(i));
+    return batchTimestampAt(buffer.bytes, start + batchStarts[batch]!);
   }
 
-  /** The payload of message `i`: a view into the block, empty once the batch is dropped. */
+  /** Returns the payload of message `i`: a view into the block, empty once the batch is dropped. */
   payload(i: number): Uint8Array<ArrayBuffer> {
     const { buffer, start } = this.#parts;
     const { bytes } = buffer;
-    const at = start + this.starts[this.#checked(i)]! + HEADER_BYTES;
+    const at = start + this.starts[this.#checked(i)]! + FRAME_HEADER_BYTES;
     // Half the price of `subarray`.
     return new Uint8Array(
       bytes.buffer,
@@ -112,13 +140,25 @@ export class MessageBatch implements Disposable {
     );
   }
 
-  /** Message `i` with all its parts; the payload is a view into the block. */
+  /** Returns the payload of message `i`, decoded as UTF-8. */
+  text(i: number): string {
+    return decoder.decode(this.payload(i));
+  }
+
+  /** Returns message `i` with all its parts; the payload is a view into the block. */
   message(i: number): Message {
-    const { buffer, start } = this.#parts;
-    const { bytes } = buffer;
-    const from = this.starts[this.#checked(i)]!;
-    const length = this.starts[i + 1]! - from;
-    return readMessage(bytes, start + from, this.lengths[i]!, length);
+    const { buffer, start, batchStarts } = this.#parts;
+    const frame = start + this.starts[this.#checked(i)]!;
+    return readFrame(
+      buffer.bytes,
+      frame,
+      start + batchStarts[this.#batchOf(i)]!,
+    );
+  }
+
+  /** Iterates over the messages. */
+  *[Symbol.iterator](): Generator<Message, void, void> {
+    for (let i = 0; i < this.count; i++) yield this.message(i);
   }
 
   /** Gives the block back; views of payloads become empty. Dropping twice does nothing. */
@@ -132,14 +172,106 @@ export class MessageBatch implements Disposable {
     this.drop();
   }
 
-  /** The messages `[from, to)` as a batch that takes the block over: this one must not be used any more. */
+  /**
+   * Returns the messages `[from, to)` as a batch that takes the block: this one must not be used
+   * any more.
+   *
+   * @throws {RangeError} If the range is empty, or not within the batch.
+   */
   narrow(from: number, to: number): MessageBatch {
+    this.#checked(from);
+    if (!Number.isInteger(to) || to <= from || to > this.count) {
+      throw new RangeError(
+        `Cannot narrow a batch of ${this.count} to [${from}, ${to}): it must hold a message`,
+      );
+    }
+    const parts = this.#parts;
+    const firstBatch = this.#batchOf(from);
+    const endBatch = this.#batchOf(to - 1) + 1;
     return new MessageBatch({
-      ...this.#parts,
+      ...parts,
+      end: parts.start + this.#frameEnd(to - 1),
       firstOffset: this.firstOffset + from,
-      starts: this.starts.subarray(from, to + 1),
+      starts: this.starts.subarray(from, to),
       lengths: this.lengths.subarray(from, to),
+      batchStarts: parts.batchStarts.subarray(firstBatch, endBatch),
+      batchFirsts: parts.batchFirsts.subarray(firstBatch, endBatch),
+      firstNumber: this.#firstNumber + from,
     });
+  }
+
+  /** Number of batches of the format that hold the messages. @internal */
+  get batchCount(): number {
+    return this.#parts.batchStarts.length;
+  }
+
+  /** Returns what an index entry says of batch `k`. @internal */
+  batch(k: number): IndexEntry {
+    const { buffer, start, position, batchStarts, batchFirsts } = this.#parts;
+    const header = batchStarts[k]!;
+    return {
+      offset: this.firstOffset + batchFirsts[k]! - this.#firstNumber,
+      timestamp: batchTimestampAt(buffer.bytes, start + header),
+      position: position + header,
+    };
+  }
+
+  /** Where the last message ends in the `.log`, in bytes. @internal */
+  get endPosition(): number {
+    const { start, end, position } = this.#parts;
+    return position + end - start;
+  }
+
+  /**
+   * Returns the bytes of messages `[from, to)`: frame headers, payloads and user headers. @internal
+   */
+  bytesBetween(from: number, to: number): number {
+    if (to <= from) return 0;
+    const headers = this.#batchOf(to - 1) - this.#batchOf(from);
+    const bytes = this.#frameEnd(to - 1) - this.starts[from]!;
+    return bytes - headers * BATCH_HEADER_BYTES;
+  }
+
+  /**
+   * Returns the number of the first message that was appended at or after a time; `count` if there
+   * is none. @internal
+   */
+  firstSince(micros: number): number {
+    let low = 0;
+    let high = this.batchCount;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.batch(middle).timestamp < micros) low = middle + 1;
+      else high = middle;
+    }
+    if (low === this.batchCount) return this.count;
+    return Math.max(0, this.#parts.batchFirsts[low]! - this.#firstNumber);
+  }
+
+  /** Where message `i` ends in the bytes. */
+  #frameEnd(i: number): number {
+    const { start, end, batchStarts, batchFirsts } = this.#parts;
+    if (i === this.count - 1) return end - start;
+    const next = this.#batchOf(i) + 1;
+    const isLast = batchFirsts[next] === this.#firstNumber + i + 1;
+    return isLast ? batchStarts[next]! : this.starts[i + 1]!;
+  }
+
+  /** Finds the batch that holds message `i`. Neighbours are usually asked for in turn. */
+  #batchOf(i: number): number {
+    const { batchFirsts } = this.#parts;
+    const number = this.#firstNumber + i;
+    let low = this.#lastBatch;
+    let high = batchFirsts.length;
+    if (batchFirsts[low]! > number) [low, high] = [0, low];
+    else if (low + 1 === high || batchFirsts[low + 1]! > number) return low;
+    // The last batch in `[low, high)` that begins at or before the message.
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (batchFirsts[middle]! <= number) low = middle;
+      else high = middle;
+    }
+    return this.#lastBatch = low;
   }
 
   #checked(i: number): number {

@@ -1,7 +1,10 @@
 /**
- * A write or sync of the log failed, so what the disk holds behind the durable offset is unknown until the log is opened anew.
+ * Reports that a write or sync of the log failed. What the disk holds from the durable offset is
+ * unknown until the log is opened again.
  *
- * The failed operation is never repeated: after a failed `fsync(2)` Linux may drop the data and report success the next time (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
+ * The failed operation is never repeated: after a failed `fsync(2)` Linux may drop the data and
+ * report success the next time (Rebello et al., "Can Applications Recover from fsync Failures?",
+ * ATC 2020).
  *
  * @example A disk that fails
  * ```ts
@@ -23,9 +26,15 @@
 export class Poisoned extends Error {
   /** `"Poisoned"`. */
   override readonly name: string = "Poisoned";
-  /** The log's directory; of a segment by itself its `.log`. The file whose write or sync failed is in the `cause`. */
+  /**
+   * The log's directory; of a segment by itself its `.log`.
+   *
+   * The file whose write or sync failed is in the `cause`.
+   */
   readonly path: string;
-  /** Messages below this offset are durable; those from it on may or may not be there after opening again. */
+  /**
+   * Messages below this offset are durable; later ones may or may not be there after opening again.
+   */
   readonly durableOffset: number;
 
   /** Makes the error; `cause` is what the system said. */

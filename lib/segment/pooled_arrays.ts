@@ -1,6 +1,9 @@
 import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
 
-/** Arrays in memory of a pool, so that a reader makes no garbage of the size of its index; plain ones where the pool has no room. */
+/**
+ * Makes arrays in memory of a pool, so that a reader makes no garbage; plain ones where the pool
+ * has no room.
+ */
 export class PooledArrays {
   readonly #pool: BufferPool;
   readonly #buffers: (PooledBuffer | undefined)[] = [];
@@ -9,11 +12,14 @@ export class PooledArrays {
     this.#pool = pool;
   }
 
-  /** An array of zeros; those before stay valid until {@linkcode PooledArrays.take} or {@linkcode PooledArrays.drop}. */
+  /**
+   * Makes an array of zeros; those before stay valid until {@linkcode PooledArrays.take} or
+   * {@linkcode PooledArrays.drop}.
+   */
   readonly allocate = (words: number): Uint32Array<ArrayBuffer> => {
     try {
       const buffer = this.#pool.acquireSync(4 * words, { zeroed: true });
-      // To its end, for nothing of an earlier owner may be reached.
+      // To its end: no byte of an earlier owner may be reached.
       buffer.resize(buffer.capacity);
       this.#buffers.push(buffer);
       const { bytes } = buffer;
@@ -25,7 +31,10 @@ export class PooledArrays {
     }
   };
 
-  /** Hands over the memory of the last array, which is the caller's then, if it is a pool's; the others are given back. */
+  /**
+   * Returns the memory of the last array if it belongs to the pool, for the caller to drop; the
+   * others are given back.
+   */
   take(): PooledBuffer | undefined {
     const last = this.#buffers.pop();
     this.drop();

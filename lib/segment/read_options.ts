@@ -6,9 +6,20 @@ import type { MessageBatch } from "./message_batch.ts";
 export interface ReadOptions extends ReadStart {
   /** Read at most this many messages. @default {all} */
   count?: number;
-  /** Stop before the message that would exceed this many bytes, headers included; the first one is read whatever its size. @default {no limit} */
+  /**
+   * Stop before the message that would exceed this many bytes, with frame headers and user headers.
+   * The first one is read whatever its size.
+   *
+   * @default {no limit}
+   */
   maxBytes?: number;
-  /** Bytes of blocks that are read ahead at most, beside the one that is needed: as many as the reader turns out to need, at most a quarter of the pool's limit, none where the pool has no room, and none by readers that block. @default {8 MiB} */
+  /**
+   * Bytes of blocks that are read ahead at most, beside the one that is needed. A reader reads
+   * ahead as far as it turns out to need, at most a quarter of the pool's limit, not at all where
+   * the pool has no room, and never if it blocks.
+   *
+   * @default {8 MiB}
+   */
   readAheadBytes?: number;
 }
 
@@ -53,14 +64,12 @@ export class ReadLimit {
     return this.#count <= 0 || this.#bytes <= 0 && !this.#first;
   }
 
-  /** As much of the batch as is wanted; `undefined`, and the batch dropped, if that is nothing. */
+  /**
+   * Returns as much of the batch as is wanted; `undefined`, and the batch dropped, if that is
+   * nothing.
+   */
   apply(batch: MessageBatch): MessageBatch | undefined {
-    let wanted = Math.min(batch.count, this.#count);
-    const { starts } = batch;
-    while (
-      wanted > (this.#first ? 1 : 0) &&
-      starts[wanted]! - starts[0]! > this.#bytes
-    ) wanted--;
+    const wanted = this.#wanted(batch);
     if (wanted === 0) {
       this.#bytes = 0;
       batch.drop();
@@ -68,9 +77,23 @@ export class ReadLimit {
     }
     this.#first = false;
     this.#count -= wanted;
-    this.#bytes -= starts[wanted]! - starts[0]!;
+    this.#bytes -= batch.bytesBetween(0, wanted);
     // A message that did not fit ends the reading, also if a later one would.
     if (wanted < batch.count) this.#bytes = 0;
     return wanted === batch.count ? batch : batch.narrow(0, wanted);
+  }
+
+  /** Returns how many messages of the batch are wanted. */
+  #wanted(batch: MessageBatch): number {
+    const most = Math.min(batch.count, this.#count);
+    if (batch.bytesBetween(0, most) <= this.#bytes) return most;
+    let low = 0;
+    let high = most;
+    while (low + 1 < high) {
+      const middle = (low + high) >> 1;
+      if (batch.bytesBetween(0, middle) <= this.#bytes) low = middle;
+      else high = middle;
+    }
+    return this.#first ? Math.max(low, 1) : low;
   }
 }

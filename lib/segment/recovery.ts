@@ -1,59 +1,92 @@
 import { type Task, together } from "../base/mod.ts";
 import {
-  HEADER_BYTES,
+  BATCH_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
   INDEX_ENTRY_BYTES,
-  MAX_PAYLOAD_BYTES,
-  MAX_USER_HEADERS_BYTES,
+  type IndexEntry,
+  MAX_BATCH_BYTES,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { NoSpace, type TaskFile } from "../storage/mod.ts";
-import type { SegmentState, SegmentTaskFiles } from "./active_segment.ts";
-import { RESTART_BYTES } from "./block_reader.ts";
-import { corruption, Cursor, type CursorStop } from "./cursor.ts";
-import { IndexLookup, isPlausible } from "./index_lookup.ts";
-import { IndexWriter } from "./index_writer.ts";
+import { hasBatchAfter } from "./batch_search.ts";
+import { BlockReader, RESTART_BYTES } from "./block_reader.ts";
 import { CorruptSegment } from "./corrupt_segment.ts";
-import { CHECKPOINT_BYTES } from "./layout.ts";
+import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
+import { CHECKPOINT_BYTES, roundUp } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { MessageSearch } from "./message_search.ts";
-import { readTail } from "./tail.ts";
-import { isZero } from "./zeros.ts";
+import { corruption, type ScanStop, SegmentScan } from "./segment_scan.ts";
+import type { SegmentFiles, SegmentState } from "./segment_state.ts";
+import { SparseIndex } from "./sparse_index.ts";
+import { readIndexState, readTail } from "./tail.ts";
+import { IndexWriter } from "./write/index_writer.ts";
+import { endOfNonZero, isZero } from "./zeros.ts";
 
-/** The largest message. */
-const MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES +
-  MAX_USER_HEADERS_BYTES;
-
-/** Where a message's append time lies in its header. */
-const TIMESTAMP = 32;
+/*
+ * Recovery finds the end of a segment that was not closed. The rules are those of
+ * `docs/format.md#opening`. This is why they hold, and how they are applied.
+ *
+ * The writer syncs the log before it writes an index entry. So an entry at position P is evidence,
+ * whatever happened since: every byte before P was durable, and so was the whole batch at P. The
+ * durable offset in the owner file is evidence of the same kind. Of all entries, the last plausible
+ * one, L, says the most.
+ *
+ *     0          B                         L         C         stop
+ *     | believed | scanned and vouched for | scanned | scanned | torn tail | prepared zeros |
+ *                |<---- 16 MiB or more --->|         |<----- 16 MiB ------>|
+ *
+ * B is the last entry that lies 16 MiB or more before L. Everything before it is believed. Every
+ * batch from it is verified, also those that L vouches for: a disk may lose what it acknowledged,
+ * and an entry may be damaged and still be plausible.
+ *
+ *     sync both files                          bytes may be in the page cache only
+ *     read the index: B and L
+ *     if the log ends before the batch at L: refuse
+ *     scan from B to the first batch that is not valid, and compare it with the entries
+ *     if no batch is at B, or the scan passed a wrong entry:
+ *         scan from 0 and write the index again
+ *     if the scan stopped at or before L, or below the durable offset: refuse
+ *     if what follows is neither zeros nor a torn tail: refuse
+ *     begin; salvage the tail; cut the index, then the log; write missing entries
+ *
+ * A torn tail cannot be long. C, where the last checkpoint was taken, is at or after L. A batch
+ * that begins an index interval or more after L would have got an entry by a checkpoint after it.
+ * So C is not after the first such batch. Everything before C is durable, so C is not after the
+ * stop either. From C the writer wrote at most 16 MiB, or one larger batch: a crash leaves only
+ * zeros after that.
+ *
+ * Nothing is changed before all this is decided. A refused opening leaves the files as they were.
+ */
 
 /** What recovery found in a segment, and what it did. */
 export interface RecoveryReport {
   /** The `.log`. */
   path: string;
-  /** Index entries that were believed, because the log bytes that they describe were synced before them. */
-  trustedEntries: number;
-  /** Bytes of the log that were walked, every message verified. */
-  walkedBytes: number;
+  /** Bytes of the log that were believed because of the index. */
+  trustedPosition: number;
+  /** Bytes of the log after them in which every batch was verified. */
+  scannedBytes: number;
   /** Where the data ends, in bytes. */
   end: number;
-  /** Bytes behind it that were cut, prepared zeros included. */
+  /** Bytes after it that were cut, prepared zeros included. */
   cutBytes: number;
-  /** Whether what was cut held valid messages and was kept in `<segment>.cut` first. */
-  kept: boolean;
-  /** Index entries that were written anew. */
+  /** Whether what was cut was not all zeros, and was salvaged first. */
+  isKept: boolean;
+  /** Index entries that were written again. */
   rebuiltEntries: number;
 }
 
 /** What recovery needs. */
-export interface RecoveryOptions extends SegmentTaskFiles {
+export interface RecoveryOptions extends SegmentFiles {
   /** Where blocks come from. */
   pool: BufferPool;
   /** The offset of the segment's first message. */
-  baseOffset: number;
-  /** Called before anything is changed: a crash from here on must be recovered from, too. */
+  firstOffset: number;
+  /** The durable offset that the last writer published; 0 if it is not known. */
+  durableOffset: number;
+  /** Called before anything is changed: a crash after this must be recovered from, too. */
   begin(): Task<void>;
-  /** Keeps the bytes of the log from `stop.position` up to `to` beside it, durably, before they are cut. */
-  keep(stop: CursorStop, to: number): Task<void>;
+  /** Copies the bytes `[from, to)` of the log elsewhere, durably, before they are cut. */
+  keep(from: number, to: number): Task<void>;
 }
 
 /** The state of a segment after recovery, and what was done. */
@@ -65,318 +98,397 @@ export interface Recovered {
 }
 
 /**
- * Finds the end of a segment that was not closed, cuts what lies behind it, and answers where to go on.
- *
- * What is read is synced first: bytes that only the page cache holds could vanish after they were believed.
+ * Finds the end of a segment that was not closed, cuts what follows, and returns where to go on.
  *
  * @throws {CorruptSegment} If more than a torn tail is damaged; nothing was changed then.
  */
 export function* recoverSegment(options: RecoveryOptions): Task<Recovered> {
-  const { log, index } = options;
-  yield* sync(log, index);
-  const size = yield* log.size();
-  const trusted = yield* trustedStart(options, size);
-  let walk = yield* walkFrom(options, trusted, size);
-  try {
-    if (walk.entries.length === 0 && walk.start.count > 0) {
-      // No message begins where the index says, with 16 MiB to come: before the log is called damaged, the index is doubted.
-      yield* walk.cursor.close();
-      walk = yield* walkFrom(options, { ...BEGINNING, reach: 0 }, size);
-    }
-    const kept = walk.stop.reason !== "end" &&
-      (yield* judgeTear(options, walk, size));
-    yield* walk.cursor.close();
-    return yield* settle(options, walk, size, kept);
-  } finally {
-    yield* walk.cursor.close();
-  }
+  return yield* new Recovery(options).run();
 }
 
-/** Cuts the log behind what was walked, and writes the entries of that. */
-function* settle(
-  options: RecoveryOptions,
-  walk: Walk,
-  size: number,
-  kept: boolean,
-): Task<Recovered> {
-  const { log, index, pool } = options;
-  const { start, stop, entries } = walk;
-  const end = stop.position;
-  yield* options.begin();
-  if (kept) yield* options.keep(stop, size);
-
-  const count = stop.offset - options.baseOffset;
-  yield* cut(log, end);
-  const written = yield* writeEntries(options, start.count, entries);
-  const indexedCount = written ? count : start.count;
-  yield* cut(index, indexedCount * INDEX_ENTRY_BYTES);
-  // What lay behind the cuts must not come back: from here on it cannot.
-  yield* sync(log, index);
-  const state: SegmentState = {
-    count,
-    end,
-    lastTimestamp: walk.lastTimestamp,
-    logTail: yield* readTail(log, pool, end),
-    indexTail: yield* readTail(index, pool, indexedCount * INDEX_ENTRY_BYTES),
-    indexedCount,
-    missingEntries: written ? new Uint8Array(0) : concat(entries),
-  };
-  const report: RecoveryReport = {
-    path: log.path,
-    trustedEntries: start.count,
-    walkedBytes: end - start.position,
-    end,
-    cutBytes: size - end,
-    kept,
-    rebuiltEntries: count - start.count,
-  };
-  return { state, report };
+/** What the index says about the end of the log. */
+interface Evidence {
+  /** The last plausible entry. */
+  last: NumberedEntry | undefined;
+  /**
+   * The plausible entries from the place where the scan begins; the first one is believed, unless
+   * it is the segment's.
+   */
+  recent: readonly IndexEntry[];
 }
 
-/** Where a walk begins: behind so many messages. */
-interface WalkStart {
-  /** Messages before it. */
-  count: number;
-  /** Where it is, in bytes. */
-  position: number;
-  /** Nothing was written from here on, by what the index says: its last entry came with a checkpoint, and 16 MiB later comes the next one. */
-  reach: number;
-}
-
-/** What a walk found. */
-interface Walk {
-  start: WalkStart;
+/** What a scan found. */
+interface Scanned {
+  /** Where it began, in bytes. */
+  start: number;
   /** Where and why it ended. */
-  stop: CursorStop;
-  /** What read it: from the stop on there is more. */
-  cursor: Cursor;
-  entries: Uint8Array[];
-  lastTimestamp: number;
+  stop: ScanStop;
+  /** What read it: its blocks go on at the stop. */
+  scan: SegmentScan;
+  /** Whether every entry was found to be right. */
+  isIndexRight: boolean;
+  /** Entries for batches after the last one that has an entry. */
+  missing: IndexEntry[];
+  /**
+   * Where the first batch begins that has no entry and would have one if a checkpoint had come
+   * after it.
+   */
+  unindexed: number | undefined;
+  /** Where the data of the published durable offset ends; 0 if that is not known. */
+  durablePosition: number;
 }
 
-const BEGINNING = { count: 0, position: 0 };
+/** One recovery. */
+class Recovery {
+  readonly #options: RecoveryOptions;
+  #size = 0;
+  #evidence: Evidence = { last: undefined, recent: [] };
 
-/** Verifies every message from a place on, and gathers their index entries. */
-function* walkFrom(
-  options: RecoveryOptions,
-  start: WalkStart,
-  size: number,
-): Task<Walk> {
-  const { log, pool, baseOffset } = options;
-  const offset = baseOffset + start.count;
-  const cursor = new Cursor(log, pool, start.position, offset, {
-    keepBad: true,
-    aheadBound: start.reach === 0 ? Infinity : start.reach,
-    eager: true,
-  });
-  const entries: Uint8Array[] = [];
-  let lastTimestamp = 0;
-  try {
-    for (;;) {
-      const next = yield* cursor.next(size);
-      if (!(next instanceof MessageBatch)) {
-        return { start, stop: next, cursor, entries, lastTimestamp };
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+  }
+
+  *run(): Task<Recovered> {
+    const { log, index } = this.#options;
+    yield* syncAll(log, index);
+    this.#size = yield* log.size();
+    this.#evidence = yield* this.#readEvidence();
+    this.#refuseShort();
+    let scanned = yield* this.#scan(this.#evidence.recent);
+    try {
+      const { last } = this.#evidence;
+      // Without a batch where the scan began, the index is doubted before the log is called
+      // damaged.
+      const isDoubtful = scanned.stop.position === scanned.start ||
+        scanned.stop.position > (last?.entry.position ?? Infinity);
+      if (!scanned.isIndexRight && isDoubtful) {
+        yield* scanned.scan.close();
+        scanned = yield* this.#scan(undefined);
       }
-      using batch = next;
-      lastTimestamp = batch.timestamp(batch.count - 1);
-      entries.push(indexEntries(batch, baseOffset));
+      this.#refuseLoss(scanned.stop);
+      const keptEnd = yield* this.#classifyTail(scanned);
+      yield* scanned.scan.close();
+      return yield* this.#finish(scanned, keptEnd);
+    } finally {
+      yield* scanned.scan.close();
     }
-  } catch (error) {
-    yield* cursor.close();
-    throw error;
   }
-}
 
-/**
- * Writes the entries of walked messages in place, so that a crash meanwhile leaves no less than there was, and the next walk is as short.
- *
- * @returns `false` if the disk is full: they are for the first checkpoint then.
- */
-function* writeEntries(
-  options: RecoveryOptions,
-  from: number,
-  entries: readonly Uint8Array[],
-): Task<boolean> {
-  const { index, pool } = options;
-  const tail = yield* readTail(index, pool, from * INDEX_ENTRY_BYTES);
-  using writer = new IndexWriter(index, pool, from, tail);
-  for (const part of entries) writer.push(part);
-  try {
-    yield* writer.write();
-    return true;
-  } catch (error) {
-    if (error instanceof NoSpace) return false;
-    throw error;
-  }
-}
-
-/**
- * Writes the index of a segment that is not written any more into an empty file, from a walk over its whole log.
- *
- * @returns The number of messages.
- * @throws {CorruptSegment} If the log holds anything but whole, valid messages.
- */
-export function* rebuildIndex(
-  files: SegmentTaskFiles,
-  pool: BufferPool,
-  baseOffset: number,
-): Task<number> {
-  const { log, index } = files;
-  const size = yield* log.size();
-  const cursor = new Cursor(log, pool, 0, baseOffset);
-  using writer = new IndexWriter(index, pool, 0, new Uint8Array(0));
-  try {
-    for (;;) {
-      const next = yield* cursor.next(size);
-      if (!(next instanceof MessageBatch)) {
-        if (next.reason !== "end") throw corruption(log.path, next);
-        break;
+  /** Reads the index up to its last plausible entry. */
+  *#readEvidence(): Task<Evidence> {
+    const { index, pool, firstOffset } = this.#options;
+    using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+    let recent: IndexEntry[] = [];
+    let first = 0;
+    const last = yield* lookup.sweep(0, (entry) => {
+      recent.push(entry);
+      const believed = entry.position - CHECKPOINT_BYTES;
+      while (
+        first + 1 < recent.length && recent[first + 1]!.position <= believed
+      ) first++;
+      // What is not needed any more is let go now and then.
+      if (first > recent.length / 2) {
+        recent = recent.slice(first);
+        first = 0;
       }
-      writer.push(indexEntries(next, baseOffset));
-      next.drop();
+      return true;
+    });
+    recent = recent.slice(first);
+    return { last, recent };
+  }
+
+  /** Refuses a log that ends before a batch that the index vouches for. */
+  #refuseShort(): void {
+    const { last, recent } = this.#evidence;
+    const end = last &&
+      last.entry.position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES;
+    if (end === undefined || end <= this.#size) return;
+    const missing = recent.find(({ position }) => position >= this.#size) ??
+      last!.entry;
+    throw new CorruptSegment(
+      `it has ${this.#size} bytes, but its index describes a batch at ${
+        last!.entry.position
+      } that was synced`,
+      {
+        path: this.#options.log.path,
+        position: this.#size,
+        offset: missing.offset,
+        kind: "index",
+      },
+    );
+  }
+
+  /**
+   * Verifies every batch from the believed entry to the first one that is not valid.
+   *
+   * @param entries What to compare the batches with; `undefined` to scan the whole log and believe
+   * no entry.
+   */
+  *#scan(entries: readonly IndexEntry[] | undefined): Task<Scanned> {
+    const { log, pool, firstOffset, durableOffset } = this.#options;
+    const last = entries && this.#evidence.last?.entry;
+    const start = this.#startOf(entries);
+    const scan = new SegmentScan(
+      log,
+      pool,
+      start?.position ?? 0,
+      start?.offset ?? firstOffset,
+      {
+        keepBad: true,
+        aheadBound: last === undefined
+          ? Infinity
+          : last.position + CHECKPOINT_BYTES,
+        eager: true,
+        minTimestamp: start?.timestamp ?? 0,
+      },
+    );
+    const index = new SparseIndex(last?.position);
+    const compared = new ComparedEntries(entries ?? []);
+    const missing: IndexEntry[] = [];
+    let durablePosition = 0;
+    try {
+      for (;;) {
+        const next = yield* scan.next(this.#size);
+        if (!(next instanceof MessageBatch)) {
+          return {
+            start: start?.position ?? 0,
+            stop: next,
+            scan,
+            isIndexRight: entries !== undefined && compared.areRight,
+            missing,
+            unindexed: missing[0]?.position,
+            durablePosition,
+          };
+        }
+        using messages = next;
+        compared.compare(messages);
+        missing.push(...index.entries(messages));
+        if (messages.firstOffset < durableOffset) {
+          durablePosition = Math.max(
+            durablePosition,
+            positionOf(messages, durableOffset),
+          );
+        }
+      }
+    } catch (error) {
+      yield* scan.close();
+      throw error;
+    }
+  }
+
+  /** Returns the entry at which a scan begins; `undefined` for the beginning of the log. */
+  #startOf(entries: readonly IndexEntry[] | undefined): IndexEntry | undefined {
+    const { last } = this.#evidence;
+    const first = entries?.[0];
+    if (first === undefined || last === undefined) return undefined;
+    return first.position <= last.entry.position - CHECKPOINT_BYTES
+      ? first
+      : undefined;
+  }
+
+  /** Refuses a stop before something that the index or the durable offset vouches for. */
+  #refuseLoss(stop: ScanStop): void {
+    const { log, durableOffset } = this.#options;
+    const { last } = this.#evidence;
+    const isVouchedFor =
+      last !== undefined && stop.position <= last.entry.position ||
+      stop.offset < durableOffset;
+    if (isVouchedFor) throw corruption(log.path, stop);
+  }
+
+  /**
+   * Decides whether what follows the stop is a torn tail, which may be cut.
+   *
+   * @returns Where the bytes end that must be salvaged first; `undefined` if there are only zeros.
+   * @throws {CorruptSegment} If a crash cannot have left it.
+   */
+  *#classifyTail(scanned: Scanned): Task<number | undefined> {
+    const { log, pool } = this.#options;
+    const { stop, scan } = scanned;
+    if (stop.position >= this.#size) return undefined;
+    const { reach, isKnown } = this.#reachOf(scanned);
+    const near = yield* endOfNonZero(scan.blocks, Math.min(reach, this.#size));
+    // Where the index tells too little, everything is looked at.
+    const far = isKnown ? reach + MAX_BATCH_BYTES : this.#size;
+    const end = (yield* this.#endOfFar(reach, far)) ?? near;
+    if (end === undefined) return undefined;
+    const after = stop.position + CHECKPOINT_BYTES + 1;
+    const isTorn = end <= reach + MAX_BATCH_BYTES &&
+      (end <= after ||
+        !(yield* hasBatchAfter(log, pool, after, end, stop.offset)));
+    if (!isTorn) throw corruption(log.path, stop);
+    return Math.min(roundUp(end, log.capabilities.physicalBlock), this.#size);
+  }
+
+  /**
+   * Returns the end of the last byte that is not 0 in `[from, to)`, and of the whole file if bytes
+   * at `to` are not 0.
+   */
+  *#endOfFar(from: number, to: number): Task<number | undefined> {
+    const { log, pool } = this.#options;
+    if (from >= this.#size) return undefined;
+    const isAllZero = yield* isZero(
+      log,
+      pool,
+      to,
+      Math.min(to + RESTART_BYTES, this.#size),
+    );
+    const blocks = new BlockReader(log, pool, from, { eager: true });
+    try {
+      return yield* endOfNonZero(
+        blocks,
+        isAllZero ? Math.min(to, this.#size) : this.#size,
+      );
+    } finally {
+      yield* blocks.close();
+    }
+  }
+
+  /**
+   * Returns how far the writer may have come after its last checkpoint, a larger batch excepted,
+   * and whether the index tells: it tells nothing if it is damaged, or if entries are missing
+   * because there was no room for them.
+   */
+  #reachOf(scanned: Scanned): { reach: number; isKnown: boolean } {
+    const { stop: { position }, isIndexRight, unindexed, durablePosition } =
+      scanned;
+    const checkpoint = Math.max(
+      Math.min(unindexed ?? Infinity, position),
+      durablePosition,
+    );
+    const reach = checkpoint + CHECKPOINT_BYTES;
+    const isKnown = isIndexRight && this.#evidence.last !== undefined &&
+      position <= reach;
+    return { reach: isKnown ? reach : position + CHECKPOINT_BYTES, isKnown };
+  }
+
+  /** Cuts the files to what is valid and writes the entries that are missing. */
+  *#finish(scanned: Scanned, keptEnd: number | undefined): Task<Recovered> {
+    const { log, index, pool } = this.#options;
+    const { start, stop, scan, isIndexRight, missing } = scanned;
+    const end = stop.position;
+    const last = isIndexRight ? this.#evidence.last : undefined;
+    const trustedEnd = last === undefined
+      ? 0
+      : (last.number + 1) * INDEX_ENTRY_BYTES;
+    const indexSize = yield* index.size();
+    if (end < this.#size || trustedEnd < indexSize || missing.length > 0) {
+      yield* this.#options.begin();
+    }
+    if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd);
+    // The index first: no entry may ever describe what is not there any more.
+    yield* cut(index, trustedEnd, indexSize);
+    yield* cut(log, end, this.#size);
+    const isWritten = missing.length === 0 ||
+      (yield* this.#writeEntries(trustedEnd, missing));
+    const indexEnd = trustedEnd +
+      (isWritten ? missing.length * INDEX_ENTRY_BYTES : 0);
+    const state: SegmentState = {
+      nextOffset: stop.offset,
+      end,
+      lastTimestamp: scan.lastTimestamp,
+      tail: yield* readTail(log, pool, end),
+      index: yield* readIndexState(index, pool, indexEnd),
+      indexedPosition: (isWritten ? missing.at(-1) : undefined)?.position ??
+        last?.entry.position,
+    };
+    const report: RecoveryReport = {
+      path: log.path,
+      trustedPosition: start,
+      scannedBytes: end - start,
+      end,
+      cutBytes: this.#size - end,
+      isKept: keptEnd !== undefined,
+      rebuiltEntries: isWritten ? missing.length : 0,
+    };
+    return { state, report };
+  }
+
+  /**
+   * Writes entries after those that are right, so that the next recovery is as short.
+   *
+   * @returns `false` if the disk is full: the index is only shorter then.
+   */
+  *#writeEntries(end: number, entries: readonly IndexEntry[]): Task<boolean> {
+    const { index, pool } = this.#options;
+    using writer = new IndexWriter(
+      index,
+      pool,
+      yield* readIndexState(index, pool, end),
+    );
+    for (const entry of entries) writer.push(entry);
+    try {
       yield* writer.write();
+    } catch (error) {
+      if (!(error instanceof NoSpace)) throw error;
+      yield* index.truncate(end);
+      yield* index.sync("full");
+      return false;
     }
-  } finally {
-    yield* cursor.close();
+    yield* index.truncate(writer.writtenEnd);
+    yield* index.sync("full");
+    return true;
   }
-  const count = cursor.offset - baseOffset;
-  yield* cut(index, count * INDEX_ENTRY_BYTES);
-  yield* sync(index);
-  return count;
 }
 
-/** Where the walk begins: behind the last entry that is older than the last 16 MiB of the log. Entries that describe more than the log has are not believed. */
-function* trustedStart(
-  options: RecoveryOptions,
-  size: number,
-): Task<WalkStart> {
-  const { index, pool } = options;
-  const indexBytes = yield* index.size();
-  using lookup = new IndexLookup(index, pool);
-  let last = Math.floor(indexBytes / INDEX_ENTRY_BYTES);
-  // The padding of the last block, or blocks that a crash left unwritten, are zeros.
-  for (; last > 0; last--) {
-    const entry = yield* lookup.entry(last - 1);
-    if (entry !== undefined && isPlausible(entry, last - 1)) break;
-  }
-  if (last === 0) return { ...BEGINNING, reach: 0 };
-  const newest = (yield* lookup.entry(last - 1))!.position;
-  yield* refuseLoss(options, lookup, last, newest, size);
-  const bound = Math.min(newest, size) - CHECKPOINT_BYTES;
-  const count = yield* lookup.partitionPoint(
-    last,
-    (entry, i) => isPlausible(entry, i) && entry.position <= bound,
-    // Exact where all messages are of one size.
-    Math.max(0, Math.floor(last * bound / newest)),
-  );
-  const reach = newest + CHECKPOINT_BYTES;
-  if (count === 0) return { ...BEGINNING, reach };
-  const entry = (yield* lookup.entry(count - 1))!;
-  return { count, position: entry.position, reach };
-}
+/** Compares index entries with batches, both in their order. */
+class ComparedEntries {
+  readonly #entries: readonly IndexEntry[];
+  #next = 0;
+  #areWrong = false;
 
-/**
- * Refuses a log that lost more than any recovery cuts: the index goes on behind its end, entry by entry, and entries are written for synced bytes only. Where one of them cannot follow the one before it, the index itself is damaged.
- *
- * @throws {CorruptSegment} If the log is too short.
- */
-function* refuseLoss(
-  options: RecoveryOptions,
-  lookup: IndexLookup,
-  last: number,
-  newest: number,
-  size: number,
-): Task<void> {
-  if (newest <= size + CHECKPOINT_BYTES + MAX_MESSAGE_BYTES) return;
-  const first = yield* lookup.partitionPoint(
-    last,
-    (entry, i) => isPlausible(entry, i) && entry.position <= size,
-  );
-  let before = first === 0 ? 0 : (yield* lookup.entry(first - 1))!.position;
-  for (let i = first; i < last; i++) {
-    const entry = yield* lookup.entry(i);
-    if (entry === undefined || !isPlausible(entry, i)) return;
-    const length = entry.position - before;
-    if (length < HEADER_BYTES || length > MAX_MESSAGE_BYTES) return;
-    before = entry.position;
+  constructor(entries: readonly IndexEntry[]) {
+    this.#entries = entries;
   }
-  throw new CorruptSegment(
-    `it has ${size} bytes, but its index describes ${newest} that were synced`,
-    {
-      path: options.log.path,
-      position: size,
-      offset: options.baseOffset + first,
-      kind: "index",
-    },
-  );
+
+  /** Whether every entry named a batch. */
+  get areRight(): boolean {
+    return !this.#areWrong && this.#next === this.#entries.length;
+  }
+
+  /**
+   * Compares the entries up to the end of these messages, which follow those of the call before.
+   */
+  compare(messages: MessageBatch): void {
+    for (let k = 0; k < messages.batchCount; k++) {
+      const entry = this.#entries[this.#next];
+      if (entry === undefined) return;
+      const batch = messages.batch(k);
+      if (entry.position > batch.position) continue;
+      this.#next++;
+      this.#areWrong ||= entry.position < batch.position ||
+        entry.offset !== batch.offset ||
+        entry.timestamp !== batch.timestamp;
+    }
+  }
 }
 
 /**
- * Decides whether a bad region is a torn tail, which may be cut, and whether valid messages behind it must be kept.
- *
- * A crash cannot leave a valid message farther behind it than a checkpoint: such a region is damage.
+ * Returns where a batch with messages at or after `offset` begins at the latest: everything before
+ * it lies below `offset`.
  */
-function* judgeTear(
-  options: RecoveryOptions,
-  walk: Walk,
-  size: number,
-): Task<boolean> {
-  const { log, pool } = options;
-  const { stop, start: { reach }, cursor: { blocks } } = walk;
-  // Where something was written farther on, the index is not the log's, and all of the log is looked at.
-  const to = stop.position <= reach &&
-      (yield* isZero(log, pool, reach, Math.min(reach + RESTART_BYTES, size)))
-    ? Math.min(reach, size)
-    : size;
-  const near = Math.min(to, stop.position + CHECKPOINT_BYTES + 1);
-  const minOffset = stop.offset + 1;
-  const search = new MessageSearch({ log, pool, blocks, minOffset, size, to });
-  const behind = yield* search.first(stop.position + 1, near);
-  if ((yield* search.first(near, to)) !== undefined) {
-    throw corruption(log.path, stop);
+function positionOf(messages: MessageBatch, offset: number): number {
+  if (offset >= messages.nextOffset) return messages.endPosition;
+  let position = messages.batch(0).position;
+  for (let k = 0; k < messages.batchCount; k++) {
+    const batch = messages.batch(k);
+    if (batch.offset > offset) break;
+    position = batch.position;
   }
-  return behind !== undefined;
+  return position;
 }
 
-/** Written out over words, little-endian like the machine: a view and an object for each message would take longer than reading it. */
-function indexEntries(batch: MessageBatch, baseOffset: number): Uint8Array {
-  const { bytes, starts, count, position } = batch;
-  const words = new Uint32Array(count * INDEX_ENTRY_BYTES / 4);
-  const relativeOffset = batch.firstOffset - baseOffset;
-  for (let i = 0, at = 0; i < count; i++, at += 4) {
-    const time = starts[i]! + TIMESTAMP;
-    words[at] = relativeOffset + i;
-    words[at + 1] = position + starts[i + 1]!;
-    words[at + 2] = bytes[time]! | bytes[time + 1]! << 8 |
-      bytes[time + 2]! << 16 | bytes[time + 3]! << 24;
-    words[at + 3] = bytes[time + 4]! | bytes[time + 5]! << 8 |
-      bytes[time + 6]! << 16 | bytes[time + 7]! << 24;
-    // A time above 2^53 - 1 is none: this throws.
-    if (words[at + 3]! > 0x1f_ffff) batch.timestamp(i);
-  }
-  return new Uint8Array(words.buffer);
-}
-
-function* cut(file: TaskFile, length: number): Task<void> {
+/** Cuts a file durably, if it is longer. */
+function* cut(file: TaskFile, length: number, size: number): Task<void> {
+  if (length >= size) return;
   yield* file.truncate(length);
+  yield* file.sync("full");
 }
 
 /** Syncs files side by side: on one filesystem they share a commit of its journal. */
-function* sync(...files: TaskFile[]): Task<void> {
+function* syncAll(...files: TaskFile[]): Task<void> {
   const results = yield* together(files.map((file) => file.sync("full")));
   for (const each of results) {
     if (each.status === "rejected") throw each.reason;
   }
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

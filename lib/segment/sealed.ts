@@ -1,57 +1,256 @@
 import type { Task } from "../base/mod.ts";
-import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
+  INDEX_ENTRY_BYTES,
+} from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import type { SegmentState, SegmentTaskFiles } from "./active_segment.ts";
-import { IndexLookup, isPlausible } from "./index_lookup.ts";
-import { readTail } from "./tail.ts";
+import { NoSpace, type TaskFile } from "../storage/mod.ts";
+import { CorruptSegment } from "./corrupt_segment.ts";
+import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
+import { MessageBatch } from "./message_batch.ts";
+import { corruption, type ScanStop, SegmentScan } from "./segment_scan.ts";
+import type { SegmentFiles, SegmentState } from "./segment_state.ts";
+import { SparseIndex } from "./sparse_index.ts";
+import { readIndexState, readTail } from "./tail.ts";
+import { IndexWriter } from "./write/index_writer.ts";
 
-/** What a segment that was closed holds. */
-export interface SealedExtent {
-  /** Messages. */
-  count: number;
+/** Where a sealed segment ends. */
+export interface SealedEnd {
+  /** The offset of the message after its last. */
+  nextOffset: number;
   /** Where the data ends in the `.log`: its length, in bytes. */
   end: number;
+  /** The last batch's timestamp in microseconds; 0 if there is none. */
+  lastTimestamp: number;
+  /**
+   * Whether the `.index` ends as its writer left it: its last entry names a batch at the end of the
+   * log.
+   */
+  isIndexRight: boolean;
 }
 
 /**
- * Whether a segment was closed: its log ends where its index says. Two sizes and one read of 16 bytes.
+ * Reads where a sealed segment ends: by its last index entry, if the batch there is valid, else by
+ * scanning all of it.
  *
- * @returns What it holds; `undefined` if it was not closed.
+ * Every batch from there to the end of the file is verified.
+ *
+ * @throws {CorruptSegment} If the file does not end with its last batch, or the index describes
+ * more than it holds.
  */
-export function* sealedExtent(
-  files: SegmentTaskFiles,
+export function* readSealedEnd(
+  files: SegmentFiles,
   pool: BufferPool,
-): Task<SealedExtent | undefined> {
+  firstOffset: number,
+): Task<SealedEnd> {
   const { log, index } = files;
-  const end = yield* log.size();
-  const indexBytes = yield* index.size();
-  if (indexBytes % INDEX_ENTRY_BYTES !== 0) return undefined;
-  const count = indexBytes / INDEX_ENTRY_BYTES;
-  if (count === 0) return end === 0 ? { count, end } : undefined;
-  using lookup = new IndexLookup(index, pool);
-  const last = yield* lookup.entry(count - 1);
-  return last !== undefined && isPlausible(last, count - 1) &&
-      last.position === end
-    ? { count, end }
-    : undefined;
+  const size = yield* log.size();
+  const indexSize = yield* index.size();
+  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  const newest = yield* lookup.entry(lookup.count - 1);
+  const last = newest && { entry: newest, number: lookup.count - 1 };
+  const end = last && (yield* scanFrom(log, pool, last, size));
+  if (end !== undefined) {
+    return { ...end, isIndexRight: indexSize % INDEX_ENTRY_BYTES === 0 };
+  }
+  const plausible = yield* lookup.lastPlausible();
+  refuseShort(log.path, plausible, size);
+  const proved = plausible && (yield* scanFrom(log, pool, plausible, size));
+  const scanned = proved ?? (yield* scanAll(log, pool, firstOffset, size));
+  // An index of no entries is right for a log of no batches only.
+  return { ...scanned, isIndexRight: size === 0 && indexSize === 0 };
 }
 
-/** Reads what a writer needs of a segment that was closed with `count` messages. */
-export function* sealedState(
-  files: SegmentTaskFiles,
+/**
+ * Checks that an `.index` describes nothing at or beyond the end of its log.
+ *
+ * @throws {CorruptSegment} If it does: the log came back shorter than it was.
+ */
+export function* checkIndexEnd(
+  files: SegmentFiles,
   pool: BufferPool,
-  count: number,
+  firstOffset: number,
+  end: number,
+): Task<void> {
+  using lookup = yield* IndexLookup.open(files.index, pool, firstOffset);
+  // The last entry is the farthest, unless entries are damaged.
+  const newest = yield* lookup.entry(lookup.count - 1);
+  if (lookup.count === 0 || newest !== undefined && newest.position < end) {
+    return;
+  }
+  refuseShort(files.log.path, yield* lookup.lastPlausible(), end);
+}
+
+/** Reads what a writer needs of a sealed segment. An index that is not right is written again. */
+export function* sealedState(
+  files: SegmentFiles,
+  pool: BufferPool,
+  firstOffset: number,
 ): Task<SegmentState> {
-  using lookup = new IndexLookup(files.index, pool);
-  const last = count === 0 ? undefined : yield* lookup.entry(count - 1);
-  const end = last?.position ?? 0;
+  const { log, index } = files;
+  const { nextOffset, end, lastTimestamp, isIndexRight } = yield* readSealedEnd(
+    files,
+    pool,
+    firstOffset,
+  );
+  if (!isIndexRight) {
+    yield* index.truncate(0);
+    yield* index.sync("full");
+    try {
+      yield* rebuildIndex(files, pool, firstOffset);
+    } catch (error) {
+      if (!(error instanceof NoSpace)) throw error;
+      // The index is a cache: it goes on from here.
+      yield* index.truncate(0);
+    }
+  }
+  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  const last = yield* lookup.entry(lookup.count - 1);
   return {
-    count,
+    nextOffset,
     end,
-    lastTimestamp: last?.timestamp ?? 0,
-    logTail: yield* readTail(files.log, pool, end),
-    indexTail: yield* readTail(files.index, pool, count * INDEX_ENTRY_BYTES),
-    indexedCount: count,
-    missingEntries: new Uint8Array(0),
+    lastTimestamp,
+    tail: yield* readTail(log, pool, end),
+    index: yield* readIndexState(index, pool, lookup.count * INDEX_ENTRY_BYTES),
+    indexedPosition: last?.position,
   };
+}
+
+/** What {@linkcode rebuildIndex} found. */
+export interface RebuiltIndex {
+  /** The offset of the message after the last. */
+  nextOffset: number;
+  /** Number of entries written. */
+  entries: number;
+  /** The last batch's timestamp in microseconds; 0 if there is none. */
+  lastTimestamp: number;
+}
+
+/**
+ * Writes the index of a sealed segment into an empty file, from a scan of its whole log, and syncs
+ * it.
+ *
+ * @throws {CorruptSegment} If the log holds anything but whole, valid batches.
+ */
+export function* rebuildIndex(
+  files: SegmentFiles,
+  pool: BufferPool,
+  firstOffset: number,
+): Task<RebuiltIndex> {
+  const { log, index } = files;
+  const size = yield* log.size();
+  const scan = new SegmentScan(log, pool, 0, firstOffset);
+  const sparse = new SparseIndex(undefined);
+  using writer = new IndexWriter(index, pool, {
+    end: 0,
+    tail: new Uint8Array(0),
+  });
+  try {
+    yield* scanToEnd(scan, log.path, size, function* (messages) {
+      for (const entry of sparse.entries(messages)) writer.push(entry);
+      messages.drop();
+      yield* writer.write();
+    });
+  } finally {
+    yield* scan.close();
+  }
+  yield* index.truncate(writer.writtenEnd);
+  yield* index.sync("full");
+  const { offset: nextOffset, lastTimestamp } = scan;
+  return {
+    nextOffset,
+    entries: writer.writtenEnd / INDEX_ENTRY_BYTES,
+    lastTimestamp,
+  };
+}
+
+/**
+ * Verifies a log from the batch that an entry names to its end; `undefined` if that batch is not
+ * there.
+ *
+ * @throws {CorruptSegment} If the log is damaged after that batch.
+ */
+function* scanFrom(
+  log: TaskFile,
+  pool: BufferPool,
+  { entry }: NumberedEntry,
+  size: number,
+): Task<Omit<SealedEnd, "isIndexRight"> | undefined> {
+  const { position, offset, timestamp } = entry;
+  if (position >= size) return undefined;
+  const scan = new SegmentScan(log, pool, position, offset, {
+    minTimestamp: timestamp,
+  });
+  try {
+    const first = yield* scan.next(size);
+    if (!(first instanceof MessageBatch)) return undefined;
+    const isThere = first.batch(0).timestamp === timestamp;
+    first.drop();
+    if (!isThere) return undefined;
+    yield* scanToEnd(scan, log.path, size);
+    return {
+      nextOffset: scan.offset,
+      end: scan.position,
+      lastTimestamp: scan.lastTimestamp,
+    };
+  } finally {
+    yield* scan.close();
+  }
+}
+
+/** Verifies a whole log. */
+function* scanAll(
+  log: TaskFile,
+  pool: BufferPool,
+  firstOffset: number,
+  size: number,
+): Task<Omit<SealedEnd, "isIndexRight">> {
+  const scan = new SegmentScan(log, pool, 0, firstOffset);
+  try {
+    yield* scanToEnd(scan, log.path, size);
+    return {
+      nextOffset: scan.offset,
+      end: scan.position,
+      lastTimestamp: scan.lastTimestamp,
+    };
+  } finally {
+    yield* scan.close();
+  }
+}
+
+/**
+ * Gives all messages that follow to `take`, or drops them.
+ *
+ * @throws {CorruptSegment} If there is anything but valid batches up to `size`.
+ */
+function* scanToEnd(
+  scan: SegmentScan,
+  path: string,
+  size: number,
+  take?: (messages: MessageBatch) => Task<void>,
+): Task<void> {
+  let next: MessageBatch | ScanStop;
+  while ((next = yield* scan.next(size)) instanceof MessageBatch) {
+    if (take !== undefined) yield* take(next);
+    else next.drop();
+  }
+  if (next.reason !== "end" || next.position < size) {
+    throw corruption(path, next);
+  }
+}
+
+/** Refuses a log of `end` bytes whose index vouches for a batch there or later. */
+function refuseShort(
+  path: string,
+  last: NumberedEntry | undefined,
+  end: number,
+): void {
+  if (last === undefined) return;
+  const { position, offset } = last.entry;
+  if (position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES <= end) return;
+  throw new CorruptSegment(
+    `it has ${end} bytes, but its index describes a batch at ${position} that was synced`,
+    { path, position: end, offset, kind: "index" },
+  );
 }

@@ -1,11 +1,11 @@
 import type { Task } from "../base/mod.ts";
+import type { IndexEntry } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
-import type { SegmentTaskFiles } from "./active_segment.ts";
 import { READ_AHEAD_BYTES } from "./block_reader.ts";
-import { corruption, Cursor, type CursorStop } from "./cursor.ts";
-import { IndexLookup, isPlausible } from "./index_lookup.ts";
+import { IndexLookup } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
+import { corruption, type ScanStop, SegmentScan } from "./segment_scan.ts";
+import type { SegmentFiles } from "./segment_state.ts";
 
 /** Where reading begins. */
 export interface ReadStart {
@@ -15,151 +15,158 @@ export interface ReadStart {
   since?: number;
 }
 
-/** What one pass over a segment needs. */
-export interface SegmentPassOptions extends SegmentTaskFiles {
+/** What a {@linkcode SegmentPass} needs. */
+export interface SegmentPassOptions extends SegmentFiles {
   /** Where blocks come from. */
   pool: BufferPool;
   /** The offset of the segment's first message. */
-  baseOffset: number;
+  firstOffset: number;
   /** Where to begin. */
   start: ReadStart;
   /** Bytes that may be read ahead. */
   readAheadBytes?: number | undefined;
   /** Ends the wait for memory. */
   signal?: AbortSignal | undefined;
-  /** Up to which byte the log may be read; asked before each read. `undefined`: up to its size, whatever that holds. */
+  /**
+   * Up to which byte the log may be read; asked before each read. `undefined`: up to its size,
+   * whatever that holds.
+   */
   bound: (() => number) | undefined;
-  /** A place where a message begins, or will, if one is known. */
+  /** A position where a batch begins, or will, if one is known. */
   known?: KnownPlace | undefined;
 }
 
-/** Where a message begins, as the writer of a segment knows. */
+/** Where a batch begins, as the writer of a segment knows. */
 export interface KnownPlace {
-  /** Its offset. */
+  /** The offset of its first message. */
   offset: number;
   /** Where it begins in the `.log`, in bytes. */
   position: number;
 }
 
+/** Where a scan may begin. */
+interface Candidate extends KnownPlace {
+  /** What the index says of the batch there; `undefined` where there is no doubt. */
+  entry: IndexEntry | undefined;
+}
+
 /**
- * One pass over a segment, in batches.
+ * Reads a segment once, in batches.
  *
- * With a bound, everything below it was written: anything but whole, valid messages is corruption. Without one, the end of the data is where messages end, and a bad message is reported as a stop, for the caller to judge.
+ * With a bound, everything below it was written: anything but whole, valid batches is corruption.
+ * Without one, the data ends where the valid batches end, and the stop there is returned for the
+ * caller to classify.
  */
 export class SegmentPass {
   readonly #options: SegmentPassOptions;
-  #cursor: Cursor | undefined;
-  /** Places to begin at, the best last; all but the first are what the index says, which reading proves or not. */
-  #places: Place[] = [];
+  #scan: SegmentScan | undefined;
+  /** Where the scan began, until its first batch has proved that right. */
+  #candidate: Candidate | undefined;
 
   constructor(options: SegmentPassOptions) {
     this.#options = options;
   }
 
-  /** The offset of the next message that would be read; `undefined` before the first call of {@linkcode SegmentPass.next}. */
+  /**
+   * The offset of the next message to read; `undefined` before the first call of {@linkcode
+   * SegmentPass.next}.
+   */
   get offset(): number | undefined {
-    return this.#cursor?.offset;
+    return this.#scan?.offset;
   }
 
   /**
-   * The next batch, which is the caller's; or why there is none.
+   * Returns the next messages, which are the caller's; or why there are none.
    *
    * @throws {CorruptSegment} If the segment is damaged, as far as it is bounded.
    */
-  *next(): Task<MessageBatch | CursorStop> {
-    const { log, bound, start } = this.#options;
-    if (this.#cursor === undefined) {
-      this.#places = yield* this.#seek();
-      this.#cursor = this.#cursorAt(this.#places.at(-1)!);
-    }
-    const { from = 0, since = 0 } = start;
+  *next(): Task<MessageBatch | ScanStop> {
+    const { log, bound } = this.#options;
+    this.#scan ??= this.#scanFrom(yield* this.#seek());
     for (;;) {
       const end = bound === undefined ? yield* log.size() : bound();
-      const next = yield* this.#cursor.next(end);
-      const place = this.#places.pop();
-      const doubtful = this.#places.at(-1);
-      if (!(next instanceof MessageBatch)) {
-        if (doubtful !== undefined) {
-          yield* this.#moveTo(doubtful);
-          continue;
-        }
-        // The file may also end before the bytes that it held.
-        const early = next.reason !== "end" || next.position < end;
-        if (bound !== undefined && early) throw corruption(log.path, next);
-        return next;
-      }
-      this.#places = [];
-      let first = Math.min(Math.max(0, from - next.firstOffset), next.count);
-      while (first < next.count && next.timestamp(first) < since) first++;
-      if (place?.unwanted && first === 0) {
-        // Messages before it may be wanted too: the index was wrong.
-        next.drop();
-        yield* this.#moveTo(BEGINNING);
+      const next = yield* this.#scan.next(end);
+      if (!this.#isRight(next)) {
+        if (next instanceof MessageBatch) next.drop();
+        yield* this.#scan.close();
+        this.#scan = this.#scanFrom(this.#beginning());
         continue;
       }
-      if (first === 0) return next;
-      if (first < next.count) return next.narrow(first, next.count);
-      next.drop();
+      if (!(next instanceof MessageBatch)) {
+        // The file may also end before the bytes that it held.
+        const isEarly = next.reason !== "end" || next.position < end;
+        if (bound !== undefined && isEarly) throw corruption(log.path, next);
+        return next;
+      }
+      this.#candidate = undefined;
+      const wanted = this.#wanted(next);
+      if (wanted !== undefined) return wanted;
     }
   }
 
-  /** Gives memory back, and waits for the reads in flight; batches that were given stay. */
+  /** Gives memory back and waits for the reads in flight; batches that were returned stay valid. */
   *close(): Task<void> {
-    if (this.#cursor !== undefined) yield* this.#cursor.close();
+    if (this.#scan !== undefined) yield* this.#scan.close();
   }
 
-  *#moveTo(place: Place): Task<void> {
-    yield* this.close();
-    this.#cursor = this.#cursorAt(place);
+  /**
+   * Whether the index was right about the place where the scan began (`docs/format.md#index-seek`).
+   */
+  #isRight(next: MessageBatch | ScanStop): boolean {
+    const entry = this.#candidate?.entry;
+    if (entry === undefined) return true;
+    return next instanceof MessageBatch &&
+      next.batch(0).timestamp === entry.timestamp;
   }
 
-  #cursorAt(place: Place): Cursor {
-    const { log, pool, baseOffset, readAheadBytes, signal } = this.#options;
-    const offset = baseOffset + place.count;
-    return new Cursor(log, pool, place.position, offset, {
+  /**
+   * Returns the messages that were asked for; `undefined`, and the batch dropped, if there are
+   * none.
+   */
+  #wanted(batch: MessageBatch): MessageBatch | undefined {
+    const { from = 0, since = 0 } = this.#options.start;
+    let first = Math.max(0, from - batch.firstOffset);
+    if (since > 0 && first < batch.count) {
+      first = Math.max(first, batch.firstSince(since));
+    }
+    if (first === 0) return batch;
+    if (first < batch.count) return batch.narrow(first, batch.count);
+    batch.drop();
+    return undefined;
+  }
+
+  #scanFrom(candidate: Candidate): SegmentScan {
+    const { log, pool, readAheadBytes, signal } = this.#options;
+    this.#candidate = candidate;
+    return new SegmentScan(log, pool, candidate.position, candidate.offset, {
       signal,
       readAheadBytes: readAheadBytes ?? READ_AHEAD_BYTES,
+      minTimestamp: candidate.entry?.timestamp ?? 0,
     });
   }
 
-  /** The beginning, and what the index says: the last message that is not wanted, and the first one, if its offset tells that it is. */
-  *#seek(): Task<Place[]> {
-    const { index, pool, baseOffset, start } = this.#options;
+  #beginning(): Candidate {
+    return { offset: this.#options.firstOffset, position: 0, entry: undefined };
+  }
+
+  /** Finds the last place before which nothing is wanted: the known one, or what the index says. */
+  *#seek(): Task<Candidate> {
+    const { index, pool, firstOffset, start, known } = this.#options;
     const { from = 0, since = 0 } = start;
-    const places = [BEGINNING];
-    const before = from - baseOffset;
-    if (before <= 0 && since <= 0) return places;
-    const { known } = this.#options;
+    if (from <= firstOffset && since <= 0) return this.#beginning();
     if (known !== undefined && from >= known.offset) {
       const { offset, position } = known;
-      return [{ count: offset - baseOffset, position, unwanted: false }];
+      return { offset, position, entry: undefined };
     }
-    const size = yield* index.size();
-    using lookup = new IndexLookup(index, pool);
-    const skip = yield* lookup.partitionPoint(
-      Math.floor(size / INDEX_ENTRY_BYTES),
-      (entry, i) =>
-        isPlausible(entry, i) && (i < before || entry.timestamp < since),
+    using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+    const found = yield* lookup.findLast(({ offset, timestamp }) =>
+      offset <= from || timestamp < since
     );
-    for (const count of [skip - 1, skip]) {
-      const unwanted = count < skip;
-      if (count <= 0 || !unwanted && skip !== before) continue;
-      const entry = yield* lookup.entry(count - 1);
-      if (entry === undefined) continue;
-      places.push({ count, position: entry.position, unwanted });
+    // At the beginning there is nothing to prove.
+    if (found === undefined || found.entry.position === 0) {
+      return this.#beginning();
     }
-    return places;
+    const { entry } = found;
+    return { offset: entry.offset, position: entry.position, entry };
   }
 }
-
-/** Where a message begins. */
-interface Place {
-  /** Messages before it in the segment. */
-  count: number;
-  /** Where it is, in bytes. */
-  position: number;
-  /** Whether it is one that is not wanted. */
-  unwanted: boolean;
-}
-
-const BEGINNING: Place = { count: 0, position: 0, unwanted: false };

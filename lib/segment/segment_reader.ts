@@ -9,7 +9,9 @@ import {
   ReadLimit,
   type ReadOptions,
 } from "./read_options.ts";
+import { checkIndexEnd } from "./sealed.ts";
 import { SegmentPass } from "./segment_pass.ts";
+import type { SegmentFiles } from "./segment_state.ts";
 
 /** What a {@linkcode SegmentReader} is made of. */
 export interface SegmentReaderOptions {
@@ -24,7 +26,7 @@ export interface SegmentReaderOptions {
 }
 
 /**
- * Reads one closed segment: every message is verified before it is handed out.
+ * Reads one closed segment: every batch is verified before its messages are handed out.
  *
  * @example Reading a segment
  * ```ts
@@ -35,7 +37,11 @@ export interface SegmentReaderOptions {
  * const storage = new DiskStorage();
  * const open = (name: string) => storage.openSync(`${dir}/${name}`, { write: true, create: true });
  *
- * const writer = SegmentWriter.createSync({ log: open("0.log"), index: open("0.index"), firstOffset: 0 });
+ * const writer = SegmentWriter.createSync({
+ *   log: open("0.log"),
+ *   index: open("0.index"),
+ *   firstOffset: 0,
+ * });
  * writer.append("hello");
  * writer.closeSync();
  *
@@ -50,23 +56,25 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /** The offset of the first message. */
   readonly firstOffset: number;
 
-  readonly #log: TaskFile;
-  readonly #index: TaskFile;
+  readonly #files: SegmentFiles;
   readonly #pool: BufferPool;
 
-  /** Takes two open files over. */
+  /** Takes two open files, and closes them at the end. */
   constructor(options: SegmentReaderOptions) {
     checkSegment("read segment", options);
-    this.#log = new TaskFile(options.log);
-    this.#index = new TaskFile(options.index);
+    this.#files = {
+      log: new TaskFile(options.log),
+      index: new TaskFile(options.index),
+    };
     this.#pool = options.pool ?? BufferPool.default();
     this.firstOffset = options.firstOffset;
   }
 
   /**
-   * The messages, in batches that are the caller's to drop.
+   * Reads the messages, in batches that are the caller's to drop.
    *
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   * @throws {CorruptSegment} At the first batch that is damaged, after all before it were handed
+   * out; also at the end if the index describes more than the log holds.
    */
   read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
     return iterate(this.#pass(options));
@@ -79,24 +87,27 @@ export class SegmentReader implements Disposable, AsyncDisposable {
 
   #pass(options: ReadOptions): BatchPass {
     checkReadOptions(options);
+    const files = this.#files;
+    const pool = this.#pool;
+    const { firstOffset } = this;
     const limit = new ReadLimit(options);
-    const log = this.#log;
     let size: number | undefined;
     const pass = new SegmentPass({
-      log,
-      index: this.#index,
-      pool: this.#pool,
-      baseOffset: this.firstOffset,
+      ...files,
+      pool,
+      firstOffset,
       start: options,
       readAheadBytes: options.readAheadBytes,
       bound: () => size!,
     });
     return {
       *next(): Task<MessageBatch | undefined> {
-        size ??= yield* log.size();
+        size ??= yield* files.log.size();
         if (limit.reached) return undefined;
         const next = yield* pass.next();
-        return next instanceof MessageBatch ? limit.apply(next) : undefined;
+        if (next instanceof MessageBatch) return limit.apply(next);
+        yield* checkIndexEnd(files, pool, firstOffset, size);
+        return undefined;
       },
       close: () => pass.close(),
     };
@@ -113,9 +124,8 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   }
 
   *#close(): Task<void> {
-    for (const file of [this.#log, this.#index]) {
-      yield* file.close();
-    }
+    yield* this.#files.log.close();
+    yield* this.#files.index.close();
   }
 
   /** The same as {@linkcode SegmentReader.closeSync}. */

@@ -1,33 +1,41 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import { type Durability, NoSpace, TaskFile } from "../storage/mod.ts";
+import { type Durability, type StorageFile, TaskFile } from "../storage/mod.ts";
+import { checkSegment } from "./checks.ts";
+import { corruption } from "./segment_scan.ts";
+import { MAX_SEGMENT_BYTES } from "./layout.ts";
+import { recoverSegment, type RecoveryReport } from "./recovery.ts";
+import { sealedState } from "./sealed.ts";
 import {
-  ActiveSegment,
+  emptyState,
   type SegmentFiles,
   type SegmentState,
-  type SegmentTaskFiles,
-} from "./active_segment.ts";
-import { checkSegment } from "./checks.ts";
-import { corruption } from "./cursor.ts";
-import { GroupCommit } from "./group_commit.ts";
-import { recoverSegment, type RecoveryReport } from "./recovery.ts";
-import { sealedExtent, sealedState } from "./sealed.ts";
-import { Timeline } from "./timeline.ts";
-import { type AppendOptions, prepareMessage } from "./prepared_message.ts";
-import { fits, WriteBuffer } from "./write_buffer.ts";
-import { MAX_SEGMENT_BYTES } from "./layout.ts";
+} from "./segment_state.ts";
+import { ActiveSegment } from "./write/active_segment.ts";
+import { Appender, type AppenderOwner } from "./write/appender.ts";
+import type { FlatPayloads } from "./write/payload_batch.ts";
+import type { AppendOptions, ExpectOptions } from "./write/prepared_message.ts";
 
 /** What a {@linkcode SegmentWriter} is made of. */
-export interface SegmentWriterOptions extends SegmentFiles {
+export interface SegmentWriterOptions {
+  /** The `.log`, open for reading and writing; the writer closes it. */
+  log: StorageFile;
+  /** The `.index`, open for reading and writing; the writer closes it. */
+  index: StorageFile;
+  /**
+   * The `.writer`, open for reading and writing; the writer closes it. While it is not empty, the segment was not
+   * closed, and a torn tail may be cut. Without it, a segment that was not closed is refused.
+   */
+  owner?: StorageFile;
   /** The offset of the first message: the number in the files' name. */
   firstOffset: number;
   /** Where blocks come from. @default {BufferPool.default()} */
   pool?: BufferPool;
-  /** Bytes of a block. @default {1 MiB} */
+  /** Bytes of a block at most. @default {1 MiB} */
   blockBytes?: number;
   /** Bytes of messages that may wait in memory before `append` throws `Backpressure`. @default {64 MiB} */
   bufferBytes?: number;
-  /** How far ahead of the data to prepare, in bytes; 0 for not at all. @default {0} */
+  /** How far ahead of the data to prepare at most, in bytes; 0 for not at all. @default {0} */
   prepareBytes?: number;
   /** Microseconds since the Unix epoch. @default {the system's clock} */
   now?: () => number;
@@ -36,9 +44,10 @@ export interface SegmentWriterOptions extends SegmentFiles {
 }
 
 /**
- * Writes one segment by itself: two files that are open for reading and writing, which the writer closes.
+ * Writes one segment by itself: files that are open for reading and writing, which the writer closes.
  *
- * It follows the rules of the log: group commit, poison, no message lost once acknowledged. Names, directories and locks are the caller's.
+ * It follows the rules of the log: group commit, poison, no message lost once acknowledged. Names, directories and
+ * locks are the caller's.
  *
  * @example Writing a segment
  * ```ts
@@ -61,105 +70,101 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   /** What opening found; `undefined` for a segment that was closed or empty. */
   readonly recovery: RecoveryReport | undefined;
 
-  readonly #active: ActiveSegment;
-  readonly #timeline: Timeline;
-  readonly #commit: GroupCommit;
-  readonly #bufferBytes: number;
-  readonly #path: string;
-  #closed = false;
-  #closing: Promise<void> | undefined;
+  readonly #appender: Appender;
 
   private constructor(
     options: SegmentWriterOptions,
-    { log, index }: SegmentTaskFiles,
+    files: SegmentFiles,
     state: SegmentState,
     recovery: RecoveryReport | undefined,
   ) {
+    const { firstOffset, log } = options;
     const pool = options.pool ?? BufferPool.default();
-    const { firstOffset } = options;
+    const now = options.now ?? (() => Date.now() * 1000);
+    const path = log.path;
     this.recovery = recovery;
-    this.#bufferBytes = options.bufferBytes ?? 64 * 1024 * 1024;
-    this.#path = log.path;
-    const timeline = new Timeline(
-      options.now ?? (() => Date.now() * 1000),
-      state.lastTimestamp,
-    );
-    const buffer = new WriteBuffer({
+    this.#appender = new Appender({
+      path,
       pool,
       blockBytes: options.blockBytes ?? 1024 * 1024,
-      bufferBytes: this.#bufferBytes,
-      pendingBytes: () => this.#active.pendingBytes,
-      physicalBlock: log.capabilities.physicalBlock,
-      timeline,
-      random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
-    }, {
-      baseOffset: firstOffset,
-      nextOffset: firstOffset + state.count,
-      end: state.end,
-      tail: state.logTail,
+      bufferBytes: options.bufferBytes ?? 64 * 1024 * 1024,
+      segmentBytes: MAX_SEGMENT_BYTES,
+      tailBytes: 0,
+      flushAfterMs: 0,
+      clock: {
+        now,
+        random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
+        after: () => ({ cancel() {} }),
+        isIdle: () => false,
+      },
+      active: new ActiveSegment({
+        path,
+        firstOffset,
+        files,
+        state,
+        pool,
+        prepareBytes: options.prepareBytes ?? 0,
+        segmentBytes: MAX_SEGMENT_BYTES,
+        now,
+      }),
+      start: {
+        segmentOffset: firstOffset,
+        nextOffset: state.nextOffset,
+        end: state.end,
+        tail: state.tail,
+        indexedPosition: state.indexedPosition,
+      },
+      lastTimestamp: state.lastTimestamp,
+      owner: new FilesOwner(options.owner),
     });
-    const active = new ActiveSegment({
-      path: log.path,
-      log,
-      index,
-      buffer,
-      pool,
-      state,
-      prepareBytes: options.prepareBytes ?? 0,
-      prepareLimit: MAX_SEGMENT_BYTES,
-    });
-    this.#active = active;
-    this.#timeline = timeline;
-    this.#commit = new GroupCommit({
-      flush: (durability) => this.#flush(durability),
-      get nextOffset(): number {
-        return buffer.nextOffset;
-      },
-      get durableOffset(): number {
-        return active.durableOffset;
-      },
-      get due(): boolean {
-        return active.checkpointDue;
-      },
-      settle: () => this.#checkpoint(),
-      idle: (paused) => active.prepare(paused),
-    }, log.path);
   }
 
   /**
-   * Makes a writer over two files: empty ones, or those of a segment, which is recovered if it was not closed. Bytes behind a torn tail are cut.
+   * Makes a writer over files: empty ones, or those of a segment, which is recovered if it was not closed.
    * When it throws, the files stay open, and the caller's.
    *
-   * @throws {CorruptSegment} If more than a torn tail is damaged, or valid messages lie behind it.
+   * @throws {CorruptSegment} If more than a torn tail is damaged, or there is no owner file and the segment was not closed.
    */
   static async create(options: SegmentWriterOptions): Promise<SegmentWriter> {
     return await drive(SegmentWriter.#create(options));
   }
 
-  /** The blocking version of {@linkcode SegmentWriter.create}. */
+  /** Does what {@linkcode SegmentWriter.create} does while the caller waits. */
   static createSync(options: SegmentWriterOptions): SegmentWriter {
     return driveSync(SegmentWriter.#create(options));
   }
 
   static *#create(options: SegmentWriterOptions): Task<SegmentWriter> {
     checkSegment("write segment", options);
-    const pool = options.pool ?? BufferPool.default();
-    const log = new TaskFile(options.log);
-    const index = new TaskFile(options.index);
-    const files = { log, index };
-    const sealed = yield* sealedExtent(files, pool);
-    if (sealed !== undefined) {
-      const state = yield* sealedState(files, pool, sealed.count);
+    const { firstOffset, pool = BufferPool.default(), owner } = options;
+    const files = {
+      log: new TaskFile(options.log),
+      index: new TaskFile(options.index),
+    };
+    const ownerFile = owner && new TaskFile(owner);
+    const wasOpen = ownerFile !== undefined && (yield* ownerFile.size()) > 0;
+    if (!wasOpen) {
+      const isEmpty = (yield* files.log.size()) === 0 &&
+        (yield* files.index.size()) === 0;
+      const state = isEmpty
+        ? emptyState(firstOffset)
+        : yield* sealedState(files, pool, firstOffset);
+      if (ownerFile) yield* markOpen(ownerFile, pool);
       return new SegmentWriter(options, files, state, undefined);
     }
     const { state, report } = yield* recoverSegment({
       ...files,
       pool,
-      baseOffset: options.firstOffset,
+      firstOffset,
+      durableOffset: 0,
       *begin(): Task<void> {},
-      // There is no place beside the log to keep them in: better to refuse.
-      *keep(stop): Task<void> {
-        throw corruption(log.path, stop);
+      // There is no place beside the segment to keep them in: it is refused.
+      *keep(position): Task<void> {
+        throw corruption(options.log.path, {
+          reason: "partial",
+          position,
+          offset: firstOffset,
+        });
       },
     });
     return new SegmentWriter(options, files, state, report);
@@ -167,54 +172,41 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   /** The offset of the first message. */
   get firstOffset(): number {
-    return this.#active.baseOffset;
+    return this.#appender.active.firstOffset;
   }
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
-    return this.#active.buffer.nextOffset;
+    return this.#appender.nextOffset;
   }
 
   /** Messages below this offset survive a power cut. */
   get durableOffset(): number {
-    return this.#active.durableOffset;
+    return this.#appender.durableOffset;
   }
 
   /** The length of the `.log` with all that is in memory, in bytes. */
   get byteLength(): number {
-    return this.#active.buffer.end;
+    return this.#appender.end;
   }
 
   /**
-   * Appends a message in memory and answers its offset.
+   * Appends a message in memory and returns its offset.
    *
    * @throws {RangeError} If the message, or the segment with it, would be too large; nothing has changed then.
    * @throws {Backpressure} If there is no room in memory; nothing has changed then.
    * @throws {Poisoned} If a write or sync failed before.
    */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
-    if (options === undefined) {
-      const offset = this.#active.buffer.add(payload);
-      if (offset >= 0) return offset;
-    }
-    this.#check("append to");
-    const message = prepareMessage(payload, options);
-    const { buffer } = this.#active;
-    if (!fits(buffer.end, message.size, MAX_SEGMENT_BYTES)) {
-      throw new RangeError(
-        `Cannot append as a segment ends at ${MAX_SEGMENT_BYTES} bytes: it has ${buffer.end}, the message ${message.size}`,
-      );
-    }
-    buffer.checkRoom(message.size);
-    const offset = buffer.append(message);
-    buffer.ease(
-      Math.min(
-        this.#bufferBytes - this.#active.pendingBytes,
-        MAX_SEGMENT_BYTES - buffer.end,
-      ),
-    );
-    if (buffer.full) this.#commit.kick();
-    return offset;
+    return this.#appender.append(payload, options);
+  }
+
+  /** Appends messages in memory as one batch and returns the offset of the first; throws as {@linkcode SegmentWriter.append} does. */
+  appendBatch(
+    payloads: readonly (Uint8Array | string)[] | FlatPayloads,
+    options?: ExpectOptions,
+  ): number {
+    return this.#appender.appendBatch(payloads, options);
   }
 
   /** Resolves when the message at `offset` is durable. */
@@ -222,11 +214,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     offset: number,
     options?: { signal?: AbortSignal },
   ): Promise<void> {
-    const { poison, durableOffset } = this.#active;
-    if (poison !== undefined && offset >= durableOffset) {
-      return Promise.reject(poison);
-    }
-    return this.#commit.whenDurable(offset, options?.signal);
+    return this.#appender.whenDurable(offset, options?.signal);
   }
 
   /**
@@ -236,93 +224,27 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * @throws {Poisoned} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
-    const { poison } = this.#active;
-    if (poison !== undefined) return Promise.reject(poison);
-    return this.#commit.flush(options.durability ?? "data");
+    return this.#appender.flush(options.durability);
   }
 
-  /** The blocking version of {@linkcode SegmentWriter.flush}. */
+  /** Does what {@linkcode SegmentWriter.flush} does while the caller waits. */
   flushSync(options: { durability?: Durability } = {}): void {
-    this.#check("flush");
-    this.#commit.flushSync(options.durability ?? "data");
+    this.#appender.flushSync(options.durability);
   }
 
   /**
-   * Makes everything durable, cuts both files to their data and closes them. Closing twice does nothing.
+   * Makes everything durable, cuts the files to their data and closes them, whatever fails. Closing twice does nothing.
    *
-   * @throws {NoSpace} If the disk is full: the segment stays open, and can be closed once there is room.
-   * @throws {Poisoned} If a write or sync failed; everything is given back all the same.
+   * @throws {NoSpace} If the disk is full: what is not durable is lost.
+   * @throws {Poisoned} If a write or sync failed.
    */
   close(): Promise<void> {
-    if (this.#closed) return this.#closing ?? Promise.resolve();
-    this.#closed = true;
-    this.#active.buffer.ease(0);
-    return this.#closing = this.#closeOnce();
+    return this.#appender.close();
   }
 
-  async #closeOnce(): Promise<void> {
-    try {
-      await this.#commit.close();
-      await drive(this.#close());
-    } finally {
-      this.#closing = undefined;
-    }
-  }
-
-  /** The blocking version of {@linkcode SegmentWriter.close}. */
+  /** Does what {@linkcode SegmentWriter.close} does while the caller waits. */
   closeSync(): void {
-    if (this.#closed) return;
-    this.#commit.closeSync();
-    this.#closed = true;
-    this.#active.buffer.ease(0);
-    driveSync(this.#close());
-  }
-
-  *#flush(durability: Durability): Task<void> {
-    const { buffer } = this.#active;
-    buffer.seal();
-    this.#timeline.endGroup();
-    try {
-      yield* this.#active.flush(durability);
-    } finally {
-      // Poisoned, perhaps: the next append looks.
-      buffer.ease(0);
-    }
-  }
-
-  *#checkpoint(): Task<void> {
-    try {
-      yield* this.#active.checkpoint();
-    } finally {
-      this.#active.buffer.ease(0);
-    }
-  }
-
-  *#close(): Task<void> {
-    let failure: unknown;
-    try {
-      yield* this.#flush("data");
-      yield* this.#active.seal();
-    } catch (error) {
-      if (error instanceof NoSpace) {
-        this.#closed = false;
-        this.#commit.reopen();
-        throw error;
-      }
-      failure = error;
-    }
-    this.#commit.finish(failure);
-    yield* this.#active.close();
-    if (failure !== undefined) throw failure;
-  }
-
-  #check(action: string): void {
-    if (this.#active.poison !== undefined) throw this.#active.poison;
-    if (this.#closed) {
-      throw new Deno.errors.BadResource(
-        `Cannot ${action} '${this.#path}': the segment is closed`,
-      );
-    }
+    this.#appender.closeSync();
   }
 
   /** The same as {@linkcode SegmentWriter.close}. */
@@ -334,4 +256,41 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   [Symbol.dispose](): void {
     this.closeSync();
   }
+}
+
+/** What surrounds the appender of one segment: there is no next one. */
+class FilesOwner implements AppenderOwner {
+  readonly #file: TaskFile | undefined;
+
+  constructor(file: StorageFile | undefined) {
+    this.#file = file && new TaskFile(file);
+  }
+
+  rolled(): void {}
+
+  changed(): void {}
+
+  *checkpoint(): Task<void> {}
+
+  *closed(isClean: boolean): Task<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    try {
+      if (isClean) {
+        yield* file.truncate(0);
+        yield* file.sync("full");
+      }
+    } finally {
+      yield* file.close();
+    }
+  }
+}
+
+/** Makes an owner file say that the segment is open, durably. */
+function* markOpen(file: TaskFile, pool: BufferPool): Task<void> {
+  using block = pool.acquireSync(file.capabilities.physicalBlock, {
+    zeroed: true,
+  });
+  new TextEncoder().encodeInto(`${Deno.pid}\n`, block.bytes);
+  yield* file.write(block, 0, { durability: "full" });
 }

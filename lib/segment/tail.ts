@@ -2,14 +2,17 @@ import type { Task } from "../base/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown } from "./layout.ts";
+import type { IndexState } from "./write/index_writer.ts";
 
-/** How often bytes are read until two reads agree. */
+/** Bytes are read at most this often until two reads agree. */
 const TAIL_ATTEMPTS = 4;
 
 /**
- * What a file holds from the last multiple of the physical block up to `end`.
+ * Reads what a file holds from the last multiple of the physical block to `end`.
  *
- * A writer writes these bytes again, acknowledged ones among them, and nobody verifies them in between: so a bit that was wrong in one read must not become wrong on the disk. They are read until two reads agree.
+ * A writer writes these bytes again, acknowledged ones among them, and nothing verifies them in
+ * between. A bit that was wrong in one read must not become wrong on the disk, so they are read
+ * until two reads agree.
  */
 export function* readTail(
   file: TaskFile,
@@ -28,7 +31,7 @@ export function* readTail(
       throw new Deno.errors.UnexpectedEof(
         `Cannot read '${file.path}' up to byte ${end}: it ends at ${
           start + read
-        }, somebody else has cut it`,
+        }, another program has cut it`,
       );
     }
     const tail = buffer.bytes.slice(0, end - start);
@@ -40,4 +43,13 @@ export function* readTail(
   throw new Deno.errors.InvalidData(
     `Cannot read '${file.path}' from byte ${start} to ${end}: the device gives other bytes each time`,
   );
+}
+
+/** Reads where an index of `end` bytes goes on. */
+export function* readIndexState(
+  index: TaskFile,
+  pool: BufferPool,
+  end: number,
+): Task<IndexState> {
+  return { end, tail: yield* readTail(index, pool, end) };
 }

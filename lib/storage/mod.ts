@@ -17,7 +17,7 @@ export type { LockOwner } from "./locked.ts";
 export { NoSpace } from "./no_space.ts";
 export type { NoSpaceFields } from "./no_space.ts";
 export { isOpenElsewhere } from "./open_elsewhere.ts";
-export { pathString } from "./paths.ts";
+export { absolutePath, pathString } from "./paths.ts";
 export type { CachedPages } from "./probe.ts";
 export { OverlayStorage } from "./overlay.ts";
 export type { FileRange } from "./read_plan.ts";

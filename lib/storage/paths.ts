@@ -25,6 +25,27 @@ export function pathString(action: string, path: string | URL): string {
   return path;
 }
 
+/**
+ * Returns a path as a string that leads to the same place whatever the working directory becomes.
+ *
+ * Where the working directory cannot be told, a relative path stays as it is.
+ *
+ * @param action What it is for, such as `"open log"`.
+ * @throws {TypeError} As {@linkcode pathString} does.
+ */
+export function absolutePath(action: string, path: string | URL): string {
+  const text = pathString(action, path);
+  // An empty path leads nowhere: the call that gets it says so.
+  if (text === "" || text.startsWith("/")) return text;
+  try {
+    const base = Deno.cwd().replace(/\/+$/, "");
+    const rest = text.replace(/^(?:\.\/+)*/, "").replace(/^\.$/, "");
+    return rest === "" ? base || "/" : `${base}/${rest}`;
+  } catch {
+    return text;
+  }
+}
+
 /** The directory that holds a path's last name. */
 export function parentOf(path: string): string {
   const trimmed = path.replace(/\/+$/, "");

@@ -192,6 +192,8 @@ export interface Storage {
    * The delay is at most 2^31 - 1 ms.
    */
   after(delayMs: number, run: () => void): StorageTimer;
+  /** Whether no operation of the storage is in flight and the program's thread may wait in place. */
+  isIdle?(): boolean;
   /** Microseconds since the Unix epoch, UTC. */
   now(): number;
   /** A view filled with random bytes, the same one that was given. */

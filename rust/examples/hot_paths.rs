@@ -33,20 +33,22 @@ fn main() {
     }
 }
 
-/// A write block with one batch, sealed.
+/// Where the only batch ends.
+const END: usize = BATCH_HEADER_BYTES + MESSAGES * (FRAME_HEADER_BYTES + PAYLOAD_BYTES);
+
+/// A write block with a batch, sealed.
 struct Block {
     bytes: Vec<u8>,
     run: codec::Run,
-    end: usize,
 }
 
 impl Block {
     fn new() -> Self {
-        let length = BATCH_HEADER_BYTES + MESSAGES * (FRAME_HEADER_BYTES + PAYLOAD_BYTES);
-        let mut bytes = vec![0x5a; length.next_multiple_of(RECORD_BYTES) + MESSAGES * RECORD_BYTES];
-        for (i, record) in bytes.rchunks_exact_mut(RECORD_BYTES).take(MESSAGES).enumerate() {
-            let word = if i == 0 { RECORD_BATCH_START } else { 0 };
-            record.copy_from_slice(&(u64::from(word) << 32 | PAYLOAD_BYTES as u64).to_le_bytes());
+        let mut bytes = vec![0x5a; END.next_multiple_of(RECORD_BYTES)];
+        for i in (0..MESSAGES).rev() {
+            let flags = if i == 0 { RECORD_BATCH_START } else { 0 };
+            bytes.extend((PAYLOAD_BYTES as u32).to_le_bytes());
+            bytes.extend(flags.to_le_bytes());
         }
         let run = codec::Run {
             start: 0,
@@ -56,13 +58,13 @@ impl Block {
             partition_id: 0,
             seed: [3; 32],
         };
-        let mut block = Self { bytes, run, end: 0 };
+        let mut block = Self { bytes, run };
         block.seal();
         block
     }
 
     fn seal(&mut self) {
-        self.end = codec::seal(&mut self.bytes, &self.run).expect("a block that fits");
+        assert_eq!(codec::seal(&mut self.bytes, &self.run), Some(END));
     }
 }
 
@@ -76,15 +78,14 @@ fn seal(repeats: usize) {
 
 fn scan(repeats: usize) {
     let block = Block::new();
-    let mut words = [(); 4].map(|()| vec![0; MESSAGES]);
+    let [mut starts, mut lengths, mut batch_starts, mut batch_firsts] = [0; 4].map(|_| vec![0; MESSAGES]);
+    let mut results = Results {
+        starts: &mut starts,
+        lengths: &mut lengths,
+        batch_starts: &mut batch_starts,
+        batch_firsts: &mut batch_firsts,
+    };
     for _ in 0..repeats {
-        let [starts, lengths, batch_starts, batch_firsts] = &mut words;
-        let mut results = Results {
-            starts,
-            lengths,
-            batch_starts,
-            batch_firsts,
-        };
         let mut progress = Progress {
             end: 0,
             next_offset: 7,
@@ -92,8 +93,8 @@ fn scan(repeats: usize) {
             count: 0,
             batch_count: 0,
         };
-        let bytes = black_box(&block.bytes[..block.end]);
-        codec::scan(bytes, &mut progress, &mut results).expect("arrays that match");
+        let bytes = black_box(&block.bytes[..END]);
+        codec::scan(bytes, &mut progress, &mut results).expect("room for the results");
         assert_eq!(progress.count, MESSAGES);
     }
 }

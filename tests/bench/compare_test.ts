@@ -42,7 +42,7 @@ Deno.test({
         "--scale",
         "0.01",
         "--only",
-        "P7,P9",
+        "P9,W6,W11",
         "--json",
         `${dir}/report.json`,
         "--html",
@@ -55,11 +55,13 @@ Deno.test({
       );
       assertEquals(machine.cores, navigator.hardwareConcurrency);
       assertEquals(rows.map(({ id }: { id: string }) => id), [
-        "P7.append",
-        "P7.strings",
-        "P7.arrays",
         "P9.p50",
         "P9.p99",
+        "W6.p99",
+        "W6.cpu",
+        "W11.append",
+        "W11.strings",
+        "W11.arrays",
       ]);
       for (const { median, min, max, met } of rows) {
         assertEquals(min > 0 && min <= median && median <= max, true);

@@ -23,7 +23,10 @@ export interface Block {
   count: number;
 }
 
-/** Lays out batches from `start`, with rubbish in the room for headers and `room` more bytes before the records. */
+/**
+ * Lays out batches from `start`, with rubbish in the room for headers and `room` more bytes before
+ * the records.
+ */
 export function laidOut(
   batches: readonly (readonly BlockMessage[])[],
   start = 0,

@@ -1,4 +1,7 @@
-/** A writer and a parser of batches as plain as the format's tables (`docs/format.md`), to compare the codec with. */
+/**
+ * A writer and a parser of batches as plain as the format's tables (`docs/format.md`), to compare
+ * the codec with.
+ */
 import { xxh3 } from "./xxh3.ts";
 
 /** What a message holds. */

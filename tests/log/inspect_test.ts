@@ -12,10 +12,13 @@ import {
   type Files,
   filesOf,
   flipped,
+  IDENTITY,
   joined,
+  LEFT_OPEN,
   make,
-  MARK,
+  metaFile,
   on,
+  ownerFile,
   TIME,
 } from "./recovery_support.ts";
 
@@ -37,20 +40,24 @@ function inspected(place: Place): LogInspection {
   return inspection;
 }
 
-Deno.test("inspecting a closed log tells its segments, and that opening does nothing", async () => {
+Deno.test("inspectLog() of a closed log tells its segments, and that opening does nothing", async () => {
   await on({
     ...SOUND,
     notes: new Uint8Array(1),
-    [`${segment(2)}.cut`]: new Uint8Array(1),
+    [`${segment(2)}.0.0.cut`]: new Uint8Array(1),
   }, (place) => {
+    const dataBytes = FIRST.log.length + LAST.log.length;
     assertEquals(inspected(place), {
       path: "/log",
+      identity: IDENTITY,
       segments: [
         {
           firstOffset: 0,
           nextOffset: 2,
           logBytes: FIRST.log.length,
-          indexBytes: 32,
+          dataBytes: FIRST.log.length,
+          preparedBytes: 0,
+          indexBytes: 24,
           firstTimestamp: TIME,
           lastTimestamp: TIME + 1,
         },
@@ -58,27 +65,28 @@ Deno.test("inspecting a closed log tells its segments, and that opening does not
           firstOffset: 2,
           nextOffset: 5,
           logBytes: LAST.log.length,
-          indexBytes: 48,
+          dataBytes: LAST.log.length,
+          preparedBytes: 0,
+          indexBytes: 24,
           firstTimestamp: TIME + 2,
           lastTimestamp: TIME + 4,
         },
       ],
       firstOffset: 0,
       nextOffset: 5,
-      byteLength: FIRST.log.length + LAST.log.length + 80,
+      byteLength: dataBytes + 48,
+      dataBytes,
+      preparedBytes: 0,
       locked: false,
       closed: true,
-      writer: undefined,
+      owner: undefined,
       opening: {
         possible: true,
-        report: {
-          recovered: [],
-          kept: [],
-          foreign: [`${segment(2)}.cut`, "notes"],
-        },
+        report: { recovered: [], kept: [], removed: [], foreign: ["notes"] },
       },
       temporary: [],
-      kept: [`${segment(2)}.cut`],
+      kept: [`${segment(2)}.0.0.cut`],
+      odd: [],
       foreign: ["notes"],
     });
   });
@@ -94,51 +102,89 @@ async function opened(files: Files): Promise<OpeningReport> {
   });
 }
 
-Deno.test("inspecting tells what opening then does: recovery, cuts that are kept, lost indexes", async () => {
-  const torn = flipped(LAST.log, 70);
+Deno.test("inspectLog() tells what opening then does: recovery, cuts that are kept, lost indexes, removals", async () => {
+  const torn = flipped(LAST.log, LAST.starts[1]! + 300);
   const cases: Files[] = [
-    { ...SOUND, ...MARK },
+    { ...SOUND, ...LEFT_OPEN },
     {
       ...SOUND,
-      ...MARK,
+      ...LEFT_OPEN,
       [`${segment(2)}.log`]: joined(LAST.log, new Uint8Array(5000)),
     },
-    { ...SOUND, ...MARK, [`${segment(2)}.log`]: torn },
+    { ...SOUND, ...LEFT_OPEN, [`${segment(2)}.log`]: torn },
     { ...SOUND, [`${segment(0)}.index`]: new Uint8Array(5) },
     { ...SOUND, [`${segment(2)}.index`]: new Uint8Array(0) },
     { ...SOUND, [`${segment(5)}.log.tmp`]: new Uint8Array(0) },
-    { ...MARK },
+    { ...SOUND, meta: metaFile(2) },
+    { ...SOUND, ...LEFT_OPEN, [`${segment(5)}.index`]: new Uint8Array(0) },
   ];
   for (const [i, files] of cases.entries()) {
     await on(files, (place) => {
-      const { opening, nextOffset } = inspected(place);
+      const { opening, firstOffset, nextOffset } = inspected(place);
       if (!opening.possible) throw opening.error;
       const log = openLogSync(place);
       assertEquals(opening.report, log.stats().opening, String(i));
-      assertEquals(nextOffset, log.nextOffset, String(i));
+      assertEquals(
+        [firstOffset, nextOffset],
+        [log.firstOffset, log.nextOffset],
+        String(i),
+      );
       log.closeSync();
     });
   }
   assert((await opened(cases[2]!)).kept.length === 1);
 });
 
-Deno.test("inspecting tells why opening would fail, and who has the log", async () => {
+Deno.test("inspectLog() tells data from prepared space, and who has the log", async () => {
   const damaged = {
     ...SOUND,
-    [`${segment(0)}.log`]: FIRST.log.subarray(0, 70),
+    [`${segment(0)}.log`]: FIRST.log.subarray(0, 400),
   };
   await on(damaged, (place) => {
-    const { opening } = inspected(place);
+    const { opening, segments } = inspected(place);
     if (opening.possible) throw new Error("it opens");
     assert(opening.error instanceof CorruptSegment);
-    assertEquals((opening.error as CorruptSegment).position, 67);
+    assertEquals(
+      (opening.error as CorruptSegment).position,
+      FIRST.starts[1],
+    );
+    const { nextOffset, dataBytes, preparedBytes } = segments[0]!;
+    assertEquals(
+      [nextOffset, dataBytes, preparedBytes],
+      [1, FIRST.starts[1], 400 - FIRST.starts[1]!],
+    );
+  });
+  const left = {
+    ...SOUND,
+    writer: ownerFile(3, { generation: 5 }),
+    [`${segment(2)}.log`]: joined(LAST.log, new Uint8Array(9000)),
+  };
+  await on(left, (place) => {
+    const { locked, closed, owner, ...rest } = inspected(place);
+    assertEquals([locked, closed], [false, false]);
+    assertEquals(owner, {
+      identity: IDENTITY,
+      generation: 5,
+      pid: 4711,
+      startedAt: TIME,
+      durableOffset: 3,
+    });
+    assertEquals([rest.nextOffset, rest.preparedBytes], [5, 9000]);
+    assertEquals(
+      [rest.segments[1]!.dataBytes, rest.segments[1]!.logBytes],
+      [LAST.log.length, LAST.log.length + 9000],
+    );
+  });
+  await on({ ...left, writer: new Uint8Array(10) }, (place) => {
+    assertEquals(inspected(place).owner, "invalid");
   });
   await on(SOUND, (place) => {
     const log = openLogSync(place, { prepareBytes: MIB });
-    const { opening, locked, closed, writer } = inspected(place);
+    const { opening, locked, closed, owner, nextOffset } = inspected(place);
     assertEquals([locked, closed, opening.possible], [true, false, false]);
     assert(!opening.possible && opening.error instanceof Locked);
-    assertEquals(writer?.pid, Deno.pid);
+    assert(typeof owner === "object" && owner.pid === Deno.pid);
+    assertEquals(nextOffset, 5);
     log.closeSync();
   });
   await on({ notes: new Uint8Array(1) }, async (place) => {

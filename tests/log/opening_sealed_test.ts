@@ -1,10 +1,10 @@
 /**
- * The owner file of a writer, and segments that open without a scan:
- * docs/format.md#open-sealed, docs/format.md#owner-remove.
+ * Segments that open without a scan, and closed logs that are not whole:
+ * docs/format.md#open-sealed, docs/format.md#open-clean-close, docs/format.md#index-cache.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { LogReader, verifyLogSync } from "../../lib/log/mod.ts";
 import { CorruptSegment } from "../../lib/segment/mod.ts";
-import type { SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
   drainSync,
@@ -17,13 +17,12 @@ import {
 } from "./support.ts";
 import {
   assertMade,
-  bytesRead,
   diskWith,
   filesOf,
   flipped,
   joined,
+  LEFT_OPEN,
   make,
-  MARK,
   on,
   reopened,
   withLog,
@@ -31,123 +30,140 @@ import {
 
 const LENGTHS = Array.from({ length: 300 }, (_, i) => i);
 const SEGMENTS = [0, 300, 600, 900].map((first) => make(first, LENGTHS));
+const ALL = [LENGTHS, LENGTHS, LENGTHS, LENGTHS].flat();
+/** Segments of 1.3 MiB each. */
+const LONG = [0, 300, 600, 900].map((first) =>
+  make(first, LENGTHS.map(() => 4000))
+);
 
-/** How often each kind of operation concerned the files of a segment. */
-function counts(disk: SimulatedDisk, firstOffset: number): string[] {
-  const prefix = `/log/${segment(firstOffset)}`;
-  const kinds = disk.trace.filter(({ path }) => path.startsWith(prefix))
-    .map(({ kind, path }) => `${kind} ${path.slice(prefix.length + 1)}`);
-  return [...new Set(kinds)].map((each) =>
-    `${kinds.filter((kind) => kind === each).length} ${each}`
-  ).sort();
+for (const isLeftOpen of [false, true]) {
+  Deno.test(`Log.open() reads the ends of sealed segments only, ${isLeftOpen ? "left open" : "closed"}`, () =>
+    on({ ...filesOf(...LONG), ...(isLeftOpen ? LEFT_OPEN : {}) }, (place) => {
+      const log = openLogSync(place);
+      for (const first of [0, 300, 600]) {
+        const name = segment(first);
+        const [reads, index] = ["log", "index"].map((kind) =>
+          place.storage.trace.filter((each) =>
+            each.kind === "read" && each.path === `/log/${name}.${kind}`
+          )
+        );
+        const bytes = reads!.reduce((sum, { length }) => sum + length!, 0);
+        assert(bytes <= 256 * KIB, `${bytes} bytes of ${name}.log`);
+        assert(index!.length <= 2, `${index!.length} reads of ${name}.index`);
+      }
+      assertEquals(log.nextOffset, 1200);
+      log.closeSync();
+    }));
 }
 
-for (const marked of [false, true]) {
-  Deno.test(`Opening: a sealed segment takes two sizes and one read of an index entry (${marked ? "with" : "without"} a mark)`, () =>
-    on(
-      diskWith({ ...filesOf(...SEGMENTS), ...(marked ? MARK : {}) }),
-      (place) => {
-        const log = openLogSync(place);
-        for (const first of [0, 300, 600]) {
-          assertEquals(counts(place.storage, first), [
-            "1 open index",
-            "1 open log",
-            "1 read index",
-            "1 size index",
-            "1 size log",
-          ]);
-        }
-        const reads = place.storage.trace.filter(({ kind, path }) =>
-          kind === "read" && path.endsWith(`${segment(0)}.index`)
-        );
-        // The last entry, and no more around it than one page.
-        const { position, length } = reads[0]!;
-        const entry = 299 * 16;
-        assert(position! <= entry && position! + length! >= entry + 16);
-        assert(length! <= 4 * KIB);
-        assertMade(
-          drainSync(log),
-          0,
-          [LENGTHS, LENGTHS, LENGTHS, LENGTHS].flat(),
-        );
-        log.closeSync();
-      },
-    ));
-}
-
-Deno.test("Opening: a last segment without a mark, as long as its index says, is sealed: nothing is walked", () =>
-  on(filesOf(SEGMENTS[0]!), (place) => {
+Deno.test("Log.open() of a closed log recovers nothing", () =>
+  on(filesOf(...SEGMENTS), (place) => {
     withLog(place, (log) => {
-      // What the writer goes on from: the partly filled last block of both files, each read twice, and the last entry.
-      assert(bytesRead(place.storage, ".log") <= 2 * 4 * KIB);
       assertEquals(log.stats().opening, {
         recovered: [],
         kept: [],
+        removed: [],
         foreign: [],
       });
-      assertEquals(log.nextOffset, 300);
-      assertMade(drainSync(log), 0, LENGTHS);
+      assertEquals(log.nextOffset, 1200);
+      assertMade(drainSync(log), 0, ALL);
     });
   }));
 
-Deno.test("Opening: a last segment with a mark is walked, however right its index looks", () =>
-  on({ ...filesOf(SEGMENTS[0]!), ...MARK }, (place) => {
+Deno.test("Log.open() scans the last segment of a log that was left open, however right its index looks", () =>
+  on({ ...filesOf(SEGMENTS[0]!), ...LEFT_OPEN }, (place) => {
     withLog(place, (log) => {
       const [report] = log.stats().opening.recovered;
       const { length } = SEGMENTS[0]!.log;
       assertEquals(report, {
         path: `/log/${segment(0)}.log`,
-        trustedEntries: 0,
-        walkedBytes: length,
+        trustedPosition: 0,
+        scannedBytes: length,
         end: length,
         cutBytes: 0,
-        kept: false,
-        rebuiltEntries: 300,
+        isKept: false,
+        rebuiltEntries: 0,
       });
     });
   }));
 
-Deno.test("Opening: a last segment without a mark is walked if its size is not what its index says", async () => {
-  const { log, index, starts } = SEGMENTS[0]!;
+Deno.test("Log.open() writes a wrong index of the last segment of a closed log again", async () => {
+  const { log, index } = SEGMENTS[0]!;
   const name = segment(0);
-  for (
-    const files of [
-      { [`${name}.log`]: log, [`${name}.index`]: index.subarray(16) },
-      { [`${name}.log`]: log, [`${name}.index`]: index.subarray(0, -16) },
-      { [`${name}.log`]: log, [`${name}.index`]: index.subarray(0, -1) },
-      {
-        [`${name}.log`]: log,
-        [`${name}.index`]: joined(index, index.subarray(0, 7)),
-      },
-      { [`${name}.log`]: log, [`${name}.index`]: new Uint8Array(0) },
-    ]
-  ) {
+  const wrong = [
+    index.subarray(0, -1),
+    joined(index, index.subarray(0, 7)),
+    joined(index, new Uint8Array(24)),
+    new Uint8Array(0),
+  ];
+  for (const bytes of wrong) {
+    const files = { ...filesOf(SEGMENTS[0]!), [`${name}.index`]: bytes };
     await on(files, (place) => {
       withLog(place, (log) => {
         assertEquals(log.stats().opening.recovered.length, 1);
         assertMade(drainSync(log), 0, LENGTHS);
       });
       assertEquals(place.bytes(`${name}.index`), index);
+      assertEquals(place.bytes(`${name}.log`), log);
     });
   }
-  const shorter = log.subarray(0, starts[299]! + 10);
-  await on(
-    { [`${name}.log`]: shorter, [`${name}.index`]: index },
-    (place) => assertMade(reopened(place), 0, LENGTHS.slice(0, 299)),
-  );
 });
 
-Deno.test("Opening: a sealed segment's index that is missing, short or wrong is written anew if the log is whole", async () => {
+Deno.test("Log.open() refuses a closed log that does not end with its last batch, and changes nothing", async () => {
+  const { log, index, starts } = SEGMENTS[0]!;
+  const name = segment(0);
+  const cases: [Uint8Array, Uint8Array | undefined, number][] = [
+    [log.subarray(0, starts[299]! + 10), index, 299],
+    [log.subarray(0, starts[299]! + 10), undefined, 299],
+    [joined(log, new Uint8Array(1)), index, 300],
+    [joined(log, new Uint8Array(4096)), index, 300],
+    [joined(log, new Uint8Array(4096)), new Uint8Array(0), 300],
+    [joined(log, new Uint8Array(300).fill(7)), index, 300],
+    [flipped(log, log.length - 1), index, 299],
+  ];
+  for (const [bytes, index, k] of cases) {
+    const files = { ...filesOf(SEGMENTS[0]!), [`${name}.log`]: bytes };
+    if (index === undefined) delete files[`${name}.index`];
+    else files[`${name}.index`] = index;
+    await on(files, (place) => {
+      const before = place.storage.hash();
+      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      assertEquals([error.position, error.offset], [starts[k], k]);
+      assertEquals(place.storage.hash(), before);
+    });
+  }
+});
+
+Deno.test("Log.open() refuses a closed log that is shorter than its index says", async () => {
+  const made = LONG[0]!;
+  const name = segment(0);
+  for (const messages of [0, 1, 100, 280]) {
+    const log = made.log.subarray(0, made.starts[messages]);
+    await on({ ...filesOf(made), [`${name}.log`]: log }, (place) => {
+      const before = place.storage.hash();
+      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      assertEquals([error.kind, error.path], ["index", `/log/${name}.log`]);
+      assertEquals(place.storage.hash(), before);
+      const options = { storage: place.storage, pool: place.pool };
+      assertThrows(
+        () => drainSync(new LogReader(place.dir, options)),
+        CorruptSegment,
+      );
+      const faults = [...verifyLogSync(place.dir, options)];
+      assertEquals(faults.map(({ kind }) => kind), ["index"]);
+    });
+  }
+});
+
+Deno.test("Log.open() writes a lost or wrong index of a sealed segment again", async () => {
   const { index } = SEGMENTS[1]!;
   const name = `${segment(300)}.index`;
   const wrong: (Uint8Array | undefined)[] = [
     undefined,
     new Uint8Array(0),
-    index.subarray(0, -16),
     index.subarray(0, -7),
-    index.subarray(16),
     flipped(index, index.length - 16),
-    flipped(index, index.length - 12),
+    flipped(index, index.length - 8),
     new Uint8Array(index.length),
   ];
   for (const bytes of wrong) {
@@ -159,13 +175,9 @@ Deno.test("Opening: a sealed segment's index that is missing, short or wrong is 
         const { recovered } = log.stats().opening;
         assertEquals(
           recovered.map(({ path, rebuiltEntries }) => [path, rebuiltEntries]),
-          [[`/log/${segment(300)}.log`, 300]],
+          [[`/log/${segment(300)}.log`, index.length / 24]],
         );
-        assertMade(
-          drainSync(log, { from: 250 }),
-          250,
-          [LENGTHS, LENGTHS, LENGTHS, LENGTHS].flat().slice(250),
-        );
+        assertMade(drainSync(log, { from: 250 }), 250, ALL.slice(250));
       });
       assertEquals(place.bytes(name), index);
       assertEquals(place.names(), Object.keys(filesOf(...SEGMENTS)).sort());
@@ -173,10 +185,30 @@ Deno.test("Opening: a sealed segment's index that is missing, short or wrong is 
   }
 });
 
-Deno.test("Opening: a damaged sealed segment whose index is missing is CorruptSegment, nothing is changed", async () => {
+Deno.test("Log.open() opens a log whose lost index finds no room", async () => {
+  const files = filesOf(...SEGMENTS);
+  delete files[`${segment(300)}.index`];
+  await on(files, (place) => {
+    place.storage.onOperation(({ kind, path }) =>
+      kind === "write" && path.endsWith(".index.tmp")
+        ? { error: "ENOSPC" }
+        : undefined
+    );
+    withLog(place, (log) => assertMade(drainSync(log), 0, ALL));
+    assert(!place.names().some((name) => name.endsWith(".tmp")));
+    const options = { storage: place.storage, pool: place.pool };
+    assertEquals([...verifyLogSync(place.dir, options)], []);
+    assertMade(drainSync(new LogReader(place.dir, options)), 0, ALL);
+  });
+});
+
+Deno.test("Log.open() refuses a damaged sealed segment whose index is missing, and changes nothing", async () => {
   const { log, starts } = SEGMENTS[1]!;
   const files = filesOf(...SEGMENTS);
   delete files[`${segment(300)}.index`];
+  // Another change that opening would make.
+  delete files[`${segment(0)}.index`];
+  files[`${segment(9)}.log.tmp`] = new Uint8Array(10);
   for (
     const [k, bad] of [[0, 0], [100, starts[100]! + 70], [
       299,
@@ -184,65 +216,17 @@ Deno.test("Opening: a damaged sealed segment whose index is missing is CorruptSe
     ]] as const
   ) {
     files[`${segment(300)}.log`] = flipped(log, bad);
-    await on(files, (place) => {
-      const before = place.storage.hash();
-      const error = assertThrows(() => openLogSync(place), CorruptSegment);
-      assertEquals(error.path, `/log/${segment(300)}.log`);
-      assertEquals(error.position, starts[k]);
-      assertEquals(error.offset, 300 + k);
-      assertEquals(place.storage.hash(), before);
-      // And the lock is free again.
-      assertThrows(() => openLogSync(place), CorruptSegment);
-    });
+    for (const writer of [undefined, LEFT_OPEN["writer"]!]) {
+      await on({ ...files, ...writer && { writer } }, (place) => {
+        const before = place.storage.hash();
+        const error = assertThrows(() => openLogSync(place), CorruptSegment);
+        assertEquals(error.path, `/log/${segment(300)}.log`);
+        assertEquals(error.position, starts[k]);
+        assertEquals(error.offset, 300 + k);
+        assertEquals(place.storage.hash(), before);
+        // And the lock is free again.
+        assertThrows(() => openLogSync(place), CorruptSegment);
+      });
+    }
   }
 });
-
-onEachPlace(
-  "Opening: while a log is open its mark tells process and time, after closing it is gone",
-  async (place) => {
-    const before = place.storage.now();
-    const log = await openLog(place);
-    const text = new TextDecoder().decode(place.bytes("writer"));
-    const [, pid, time] = /^(\d+) (\d+)\n$/.exec(text)!;
-    assertEquals(Number(pid), Deno.pid);
-    assert(Number(time) >= before && Number(time) <= place.storage.now());
-    appendSome(log, 3, 10);
-    await log.close();
-    assertEquals(place.names(), [`${segment(0)}.index`, `${segment(0)}.log`]);
-  },
-);
-
-Deno.test("Opening: the mark is durable before the first append, and durably gone after closing", () =>
-  on({}, (place) => {
-    const disk = place.storage;
-    const log = openLogSync(place);
-    const opened = lines(disk);
-    assertEquals(opened.slice(-5), [
-      "open /log/writer",
-      "write /log/writer 0+4096 none",
-      `truncate /log/writer ${place.bytes("writer").length}`,
-      "sync /log/writer full",
-      "syncDirectory /log",
-    ]);
-    const left = disk.crashState("none");
-    assertEquals(left.peek("/log/writer"), place.bytes("writer"));
-    appendSome(log, 3, 10);
-    log.closeSync();
-    assertEquals(lines(disk).slice(-2), [
-      "remove /log/writer",
-      "syncDirectory /log",
-    ]);
-    // It goes last: whoever finds none finds a whole log.
-    assertEquals(disk.unsyncedUnits(), []);
-  }));
-
-Deno.test("Opening: the mark of a dead writer is replaced by one's own", () =>
-  on(
-    { ...filesOf(SEGMENTS[0]!), writer: new Uint8Array(500).fill(57) },
-    (place) => {
-      const log = openLogSync(place);
-      const text = new TextDecoder().decode(place.bytes("writer"));
-      assert(text.startsWith(`${Deno.pid} `) && text.length < 40, text);
-      log.closeSync();
-    },
-  ));

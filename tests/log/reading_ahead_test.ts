@@ -28,8 +28,8 @@ import {
   diskWith,
   filesOf,
   make,
-  MARK,
   on,
+  OWNER,
   placeOn,
 } from "./recovery_support.ts";
 
@@ -302,7 +302,7 @@ Deno.test("recovery reads at most 32 MiB of the log, however much was prepared, 
       const disk = diskWith({
         [`${segment(0)}.log`]: bytes,
         [`${segment(0)}.index`]: cut(indexed),
-        ...MARK,
+        ...OWNER,
       });
       const place = placeOn(disk);
       const log = sync ? openLogSync(place) : await openLog(place);
@@ -322,7 +322,7 @@ Deno.test("recovery looks at all of a log whose index lacks more than a checkpoi
   const disk = diskWith({
     [`${segment(0)}.log`]: bytes,
     [`${segment(0)}.index`]: made.index.slice(0, 16 * 2),
-    ...MARK,
+    ...OWNER,
   });
   const before = disk.hash();
   try {

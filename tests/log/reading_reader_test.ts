@@ -32,8 +32,8 @@ import {
   flipped,
   joined,
   make,
-  MARK,
   on,
+  OWNER,
   placeOn,
 } from "./recovery_support.ts";
 
@@ -190,7 +190,7 @@ Deno.test("LogReader: a message half written when it is read is read again", asy
         new Uint8Array(60_000),
       ),
       [`${segment(0)}.index`]: new Uint8Array(0),
-      ...MARK,
+      ...OWNER,
     });
     const place = placeOn(disk);
     // The lock is a writer's.
@@ -237,7 +237,7 @@ function damagedAt(position: number, log = MADE.log): Files {
   return {
     ...filesOf(MADE),
     [`${segment(0)}.log`]: flipped(log, position),
-    ...MARK,
+    ...OWNER,
   };
 }
 
@@ -276,7 +276,7 @@ Deno.test("LogReader: zeros or half a message at the end are the end, writer or 
       const files = {
         ...filesOf(MADE),
         [name]: joined(MADE.log, new Uint8Array(zeros)),
-        ...MARK,
+        ...OWNER,
       };
       assertEquals(outcome(files, locked), { count: 4, error: undefined });
     }
@@ -284,7 +284,7 @@ Deno.test("LogReader: zeros or half a message at the end are the end, writer or 
       const files = {
         ...filesOf(MADE),
         [name]: MADE.log.slice(0, length),
-        ...MARK,
+        ...OWNER,
       };
       assertEquals(outcome(files, locked), { count: 3, error: undefined });
     }
@@ -292,7 +292,7 @@ Deno.test("LogReader: zeros or half a message at the end are the end, writer or 
     const { count, error } = outcome({
       ...filesOf(MADE),
       [name]: hole,
-      ...MARK,
+      ...OWNER,
     }, locked);
     assertEquals(count, 1);
     // A writer fills holes: its later blocks may come first.
@@ -307,7 +307,7 @@ Deno.test("LogReader: a large valid message behind a bad one is noticed", () => 
     const files = {
       ...filesOf(made),
       [`${segment(0)}.log`]: flipped(made.log, made.starts[1]! + 40),
-      ...MARK,
+      ...OWNER,
     };
     const { count, error } = outcome(files, true);
     assertEquals(count, 1);

@@ -16,8 +16,8 @@ import {
   assertMade,
   filesOf,
   flipped,
+  LEFT_OPEN,
   make,
-  MARK,
   on,
   placeOn,
   reopened,
@@ -30,7 +30,7 @@ const INDEX = `${segment(0)}.index`;
 /** Payload of a message that takes one block. */
 const BLOCK = 4096 - HEADER;
 
-Deno.test("Opening, rule 3: an old block behind the cut does not come back when a new message ends where it starts", () => {
+Deno.test("Log.open(): an old block after the cut does not come back when a new message ends where it starts", () => {
   // A is durable; X and M were written and never acknowledged; of them the power cut left M and the size.
   const first = placeOn(new SimulatedDisk());
   const log = openLogSync(first);
@@ -50,9 +50,9 @@ Deno.test("Opening, rule 3: an old block behind the cut does not come back when 
   const second = placeOn(disk);
   const again = openLogSync(second);
   assertEquals(again.nextOffset, 1);
-  // M is valid, so it is kept beside the log.
+  // What is cut is kept beside the log.
   assertEquals(again.stats().opening.kept.length, 1);
-  // N ends where M starts, and M would have the offset behind it.
+  // N ends where M starts, and M would have the offset after it.
   again.append(payload(77, BLOCK));
   again.flushSync();
   const units = disk.unsyncedUnits().length;
@@ -66,7 +66,7 @@ Deno.test("Opening, rule 3: an old block behind the cut does not come back when 
   again.closeSync();
 });
 
-Deno.test("Opening, rule 3: the same with every subset of every block, after every further append", () => {
+Deno.test("Log.open(): the same with every subset of every block, after every further append", () => {
   const first = placeOn(new SimulatedDisk());
   const log = openLogSync(first);
   appendSome(log, 1, BLOCK);
@@ -96,16 +96,16 @@ Deno.test("Opening, rule 3: the same with every subset of every block, after eve
   log.closeSync();
 });
 
-Deno.test("Opening, rule 3: log and index are cut to the end, and synced, before the first append", () => {
+Deno.test("Log.open() cuts the log to its end, and syncs, before the first append", () => {
   const made = make(0, [10, 20, 3000]);
-  const log = flipped(made.log, made.starts[2]!);
-  return on({ [LOG]: log, [INDEX]: made.index, ...MARK }, (place) => {
+  const log = flipped(made.log, made.starts[2]! + 40);
+  return on({ [LOG]: log, [INDEX]: made.index, ...LEFT_OPEN }, (place) => {
     const disk = place.storage;
     const opened = openLogSync(place);
     const end = made.starts[2]!;
     const left = disk.crashState("none");
     assertEquals(left.peek(`/log/${LOG}`), made.log.slice(0, end));
-    assertEquals(left.peek(`/log/${INDEX}`), made.index.slice(0, 32));
+    assertEquals(left.peek(`/log/${INDEX}`), made.index);
     assertEquals(disk.unsyncedUnits(), []);
     opened.closeSync();
   });
@@ -122,13 +122,12 @@ function before(disk: SimulatedDisk, kind: string, path: string): string[] {
   );
 }
 
-Deno.test("Opening, rule 5: directory, log and index are synced before they are believed", () =>
-  on({ ...filesOf(make(0, [10, 20])), ...MARK }, (place) => {
+Deno.test("Log.open() syncs log and index before it believes them", () =>
+  on({ ...filesOf(make(0, [10, 20])), ...LEFT_OPEN }, (place) => {
     withLog(place, () => {
       const disk = place.storage;
       for (const name of [LOG, INDEX]) {
         const done = before(disk, "read", `/log/${name}`);
-        assert(done.includes("syncDirectory /log"), done.join());
         assert(done.includes(`sync /log/${name} full`), done.join());
         const sized = before(disk, "size", `/log/${name}`);
         assert(sized.includes(`sync /log/${name} full`), sized.join());
@@ -136,19 +135,22 @@ Deno.test("Opening, rule 5: directory, log and index are synced before they are 
     });
   }));
 
-Deno.test("Opening, rule 5: a log whose index is written anew is synced before", () => {
-  const files = filesOf(make(0, [10, 20]), make(2, [5]));
-  delete files[INDEX];
+Deno.test("Log.open() syncs the sealed segments of an imported log before it believes them", () => {
+  const files = filesOf(make(0, [10]), make(1, [10, 20]), make(3, [5]));
+  const name = segment(1);
+  delete files[`${name}.index`];
+  // A log with `meta` is Basalt's, which synced its sealed segments.
+  delete files["meta"];
   return on(files, (place) => {
     withLog(place, () => {
-      const done = before(place.storage, "read", `/log/${LOG}`);
-      assert(done.includes(`sync /log/${LOG} full`), done.join());
+      const done = before(place.storage, "read", `/log/${name}.log`);
+      assert(done.includes(`sync /log/${name}.log full`), done.join());
     });
   });
 });
 
-Deno.test("Opening, rule 5: where syncing fails nothing is believed or changed", async () => {
-  const files = { ...filesOf(make(0, [10, 20])), ...MARK };
+Deno.test("Log.open() believes and changes nothing where syncing fails", async () => {
+  const files = { ...filesOf(make(0, [10, 20])), ...LEFT_OPEN };
   for (const name of [LOG, INDEX]) {
     await on(files, (place) => {
       const disk = place.storage;
@@ -162,7 +164,7 @@ Deno.test("Opening, rule 5: where syncing fails nothing is believed or changed",
   }
 });
 
-Deno.test("Opening, rule 5: what a killed process had only written is durable once the log is open", () => {
+Deno.test("Log.open(): what a killed process had only written is durable once the log is open", () => {
   for (let seed = 0; seed < 20; seed++) {
     const first = placeOn(new SimulatedDisk({ seed }));
     const log = openLogSync(first, { segmentBytes: 20_000 });
@@ -182,7 +184,7 @@ Deno.test("Opening, rule 5: what a killed process had only written is durable on
   }
 });
 
-Deno.test("Opening, rule 5: a closed segment that nobody synced is durable before something follows it", () => {
+Deno.test("Log.open(): a closed segment that was never synced is durable before something follows it", () => {
   // As a server leaves it, or a copying program.
   const made = make(0, [100, 5000, 3000]);
   return on({}, (place) => {

@@ -4,11 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import {
-  INDEX_ENTRY_BYTES,
-  stamp,
-  writeIndexEntry,
-} from "../../lib/codec/mod.ts";
+import { parseUuid } from "../../lib/codec/mod.ts";
 import type { Log, LogOptions } from "../../lib/log/mod.ts";
 import type { Storage } from "../../lib/storage/mod.ts";
 import {
@@ -20,82 +16,115 @@ import {
 import {
   at,
   drainSync,
-  HEADER,
   MIB,
   openLogSync,
   payload,
   type Read,
   segment,
   SimulatedPlace,
+  sparse,
   testPool,
 } from "./support.ts";
+import { makeBatch } from "../segment/made_segment.ts";
+import { xxh3 } from "../codec/xxh3.ts";
 
 /** The directory of the log on a simulated disk. */
 export const DIR = "/log";
 /** The append time of messages that are made here, in microseconds. */
 export const TIME = 1_700_000_000_000_000;
 
+/** The identity of logs that are made here. */
+export const IDENTITY = "00112233-4455-4677-8899-aabbccddeeff";
+
 /** A segment's bytes. */
 export interface Made {
   firstOffset: number;
   log: Uint8Array<ArrayBuffer>;
   index: Uint8Array<ArrayBuffer>;
-  /** Where each message begins, and behind them where the last one ends. */
+  /** Where each message's batch begins, and after them where the last one ends. */
   starts: number[];
 }
 
 /** The files of a log's directory by name. */
 export type Files = Record<string, Uint8Array>;
 
-/** A segment of messages with payloads of these lengths: `payload(offset, length)`. */
+/** A segment of batches with one message each, with payloads of these lengths: `payload(offset, length)`. */
 export function make(
   firstOffset: number,
   lengths: readonly number[],
   timeOf: (offset: number) => number = () => TIME,
 ): Made {
   const starts = [0];
-  for (const length of lengths) starts.push(starts.at(-1)! + HEADER + length);
-  const log = new Uint8Array(starts.at(-1)!);
-  const index = new Uint8Array(lengths.length * INDEX_ENTRY_BYTES);
-  const seed = new Uint8Array(32).fill(firstOffset + 1);
-  for (let from = 0; from < lengths.length;) {
-    const timestamp = timeOf(firstOffset + from);
-    let to = from + 1;
-    while (to < lengths.length && timeOf(firstOffset + to) === timestamp) to++;
-    const records = new Uint32Array(2 * (to - from));
-    for (let i = from; i < to; i++) {
-      log.set(payload(firstOffset + i, lengths[i]!), starts[i]! + HEADER);
-      records[2 * (i - from)] = lengths[i]!;
-    }
-    stamp({
-      bytes: log,
-      start: starts[from]!,
-      records,
-      count: to - from,
-      index: index.subarray(from * INDEX_ENTRY_BYTES, to * INDEX_ENTRY_BYTES),
-      firstOffset: firstOffset + from,
-      timestamp,
-      relativeOffset: from,
-      position: starts[from]!,
-      seed,
-    });
-    from = to;
-  }
-  return { firstOffset, log, index, starts };
+  const parts: Uint8Array[] = [];
+  const batches = lengths.map((length, i) => {
+    const offset = firstOffset + i;
+    const timestamp = timeOf(offset);
+    const position = starts.at(-1)!;
+    const bytes = makeBatch(offset, timestamp, [payload(offset, length)]);
+    parts.push(bytes);
+    starts.push(position + bytes.length);
+    return { offset, timestamp, position };
+  });
+  const index = indexOf(sparse(batches));
+  return { firstOffset, log: joined(...parts), index, starts };
 }
 
-/** The files of segments. */
+/** The files of a log that was closed, with these segments. */
 export function filesOf(...segments: Made[]): Files {
-  return Object.fromEntries(segments.flatMap(({ firstOffset, log, index }) => [
-    [`${segment(firstOffset)}.log`, log],
-    [`${segment(firstOffset)}.index`, index],
-  ]));
+  const first = Math.min(...segments.map(({ firstOffset }) => firstOffset));
+  return {
+    ...Object.fromEntries(segments.flatMap(({ firstOffset, log, index }) => [
+      [`${segment(firstOffset)}.log`, log],
+      [`${segment(firstOffset)}.index`, index],
+    ])),
+    meta: metaFile(first),
+  };
 }
 
-/** The mark of a writer that did not close. */
-export const MARK: Files = {
-  writer: new TextEncoder().encode(`4711 ${TIME}\n`),
-};
+/** A `meta` file, made by the words of the format. */
+export function metaFile(
+  firstOffset: number,
+  options: { sequence?: number; slotBytes?: number; identity?: string } = {},
+): Uint8Array<ArrayBuffer> {
+  const { sequence = 0, slotBytes = 4096, identity = IDENTITY } = options;
+  const file = new Uint8Array(2 * slotBytes);
+  const slot = file.subarray(sequence % 2 * slotBytes);
+  slot.set(new TextEncoder().encode("BASALTMT"));
+  slot.set(parseUuid(identity), 24);
+  const view = new DataView(slot.buffer, slot.byteOffset);
+  view.setUint32(8, 1, true);
+  view.setUint32(12, slotBytes, true);
+  view.setBigUint64(16, BigInt(sequence), true);
+  view.setBigUint64(40, BigInt(firstOffset), true);
+  view.setBigUint64(48, xxh3(slot.subarray(0, 48)), true);
+  return file;
+}
+
+/** An owner file of a process that is no more, made by the words of the format. */
+export function ownerFile(
+  durableOffset = 0,
+  options: { generation?: number; identity?: string } = {},
+): Uint8Array<ArrayBuffer> {
+  const { generation = 1, identity = IDENTITY } = options;
+  const file = new Uint8Array(4096);
+  file.set(new TextEncoder().encode("BASALTWR"));
+  file.set(parseUuid(identity), 16);
+  const view = new DataView(file.buffer);
+  view.setUint32(8, 1, true);
+  for (
+    const [at, value] of [
+      [32, generation],
+      [40, 4711],
+      [48, TIME],
+      [56, durableOffset],
+    ] as const
+  ) view.setBigUint64(at, BigInt(value), true);
+  view.setBigUint64(64, xxh3(file.subarray(0, 64)), true);
+  return file;
+}
+
+/** The owner file of a writer that did not close, which vouches for nothing, and the `meta` of a log that starts at 0. */
+export const LEFT_OPEN: Files = { meta: metaFile(0), writer: ownerFile() };
 
 /** A disk that holds the files, all durable. */
 export function diskWith(
@@ -243,15 +272,12 @@ export function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** An index of these entries: relative offset, position of the end, timestamp. */
+/** An index of these entries: offset, timestamp, position. */
 export function indexOf(
   entries: readonly (readonly [number, number, number])[],
 ): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(entries.length * INDEX_ENTRY_BYTES);
-  for (const [i, [relativeOffset, position, timestamp]] of entries.entries()) {
-    writeIndexEntry(bytes, i, { relativeOffset, position, timestamp });
-  }
-  return bytes;
+  const words = new BigUint64Array(entries.flat().map((each) => BigInt(each)));
+  return new Uint8Array(words.buffer);
 }
 
 /** Bytes that a disk was asked for in reads of files whose name ends so, from an operation on. */

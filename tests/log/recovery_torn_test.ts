@@ -2,11 +2,10 @@
  * Only a torn tail is cut, after it is kept; other damage stays as it is:
  * docs/format.md#open-torn-tail, docs/format.md#open-keep-cut, docs/format.md#open-corrupt.
  */
-import { drive, driveSync } from "../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { TaskFile } from "../../lib/storage/mod.ts";
-import { CorruptSegment, hasMessageBehind } from "../../lib/segment/mod.ts";
-import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
+import { LogReader, planRepairSync } from "../../lib/log/mod.ts";
+import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { NoSpace } from "../../lib/storage/mod.ts";
 import {
   appendSome,
   drainSync,
@@ -18,7 +17,6 @@ import {
   payload,
   segment,
   SimulatedPlace,
-  testPool,
 } from "./support.ts";
 import {
   assertBytes,
@@ -26,182 +24,240 @@ import {
   DIR,
   diskWith,
   type Files,
-  filesOf,
   flipped,
-  joined,
+  indexOf,
+  LEFT_OPEN,
   make,
-  MARK,
   on,
+  ownerFile,
   patched,
   placeOn,
   reopened,
+  TIME,
   withLog,
 } from "./recovery_support.ts";
 
 const LOG = `${segment(0)}.log`;
 const INDEX = `${segment(0)}.index`;
-const CUT = `${segment(0)}.cut`;
+/** The name of what is cut from a position. */
+const cutName = (position: number, n = 0) =>
+  `${segment(0)}.${position}.${n}.cut`;
 
-// The last message begins in one block and ends in the next one.
-const LENGTHS = [100, 0, 1, 700, 63, 2700, 64, 900];
+// The last batch begins in one block and ends in the next one.
+const LENGTHS = [100, 0, 1, 700, 63, 500, 64, 900];
 const MADE = make(0, LENGTHS);
 const SIZE = MADE.log.length;
 assert(SIZE > 4096 && MADE.starts[7]! < 4096);
 
-/** How many messages end at or before a position. */
+/** How many batches end at or before a position. */
 const wholeUpTo = (position: number) =>
   MADE.starts.slice(1).filter((end) => end <= position).length;
 
-/** Opens a log with this `.log` and an index for its first `indexed` messages; checks what is left of it, and that it goes on from there. */
-function assertCut(
-  log: Uint8Array,
-  indexed: number,
-  count: number,
-  kept: boolean,
-  what: string,
-): void {
-  const files = {
-    [LOG]: log,
-    [INDEX]: MADE.index.slice(0, 16 * indexed),
-    ...MARK,
-  };
+/** Opens a log with this `.log` and an empty index; checks what is left of it, what was kept, and that it goes on from there. */
+function assertCut(log: Uint8Array, count: number, what: string): void {
+  const files = { ...LEFT_OPEN, [LOG]: log, [INDEX]: new Uint8Array(0) };
   const place = placeOn(diskWith(files));
   const end = MADE.starts[count]!;
+  const cut = log.subarray(end);
+  const isKept = cut.some((byte) => byte !== 0);
+  const name = cutName(end);
   withLog(place, (opened) => {
     const { opening } = opened.stats();
     const [report] = opening.recovered;
     assertEquals(report!.end, end, what);
     assertEquals(report!.cutBytes, log.length - end, what);
-    assertEquals(report!.kept, kept, what);
-    assertEquals(opening.kept, kept ? [`${DIR}/${CUT}`] : [], what);
+    assertEquals(report!.isKept, isKept, what);
+    assertEquals(opening.kept, isKept ? [`${DIR}/${name}`] : [], what);
     assertMade(drainSync(opened), 0, LENGTHS.slice(0, count), what);
-    if (kept) {
-      const from = end - end % 4096;
-      assertBytes(place.bytes(CUT), log.slice(from), what);
-    } else assert(!place.names().includes(CUT), what);
+    if (isKept) {
+      // Zeros at its end may be left out.
+      const kept = place.bytes(name);
+      assertBytes(kept, cut.subarray(0, kept.length), what);
+      assert(cut.subarray(kept.length).every((byte) => byte === 0), what);
+    } else assert(!place.names().includes(name), what);
     assertEquals(appendSome(opened, 1, 30), count, what);
   });
   assertMade(reopened(place), 0, [...LENGTHS.slice(0, count), 30], what);
 }
 
-Deno.test("Opening, rule 2: a tail torn off at any byte is cut", () => {
+Deno.test("Log.open() cuts a tail torn off at any byte", () => {
   for (let length = 0; length <= SIZE; length++) {
-    // Every byte of the first messages, and of the last two and their block.
-    if (length > 300 && length < MADE.starts[6]!) continue;
+    // Every byte of the first batches, and of the last two and their block.
+    if (length > 700 && length < MADE.starts[6]!) continue;
     const log = MADE.log.slice(0, length);
-    const count = wholeUpTo(length);
-    assertCut(log, count, count, false, `${length} bytes`);
+    assertCut(log, wholeUpTo(length), `${length} bytes`);
   }
 });
 
-Deno.test("Opening, rule 2: a tail that turns into zeros at any byte of the last message or block is cut", () => {
+Deno.test("Log.open() cuts a tail that turns into zeros at any byte of the last batch or block", () => {
   for (let from = MADE.starts[6]!; from < SIZE; from++) {
     const log = MADE.log.slice();
     log.fill(0, from);
-    // Its zeros may be those of its message.
+    // Its zeros may be those of its batch.
     let same = from;
     while (same < SIZE && MADE.log[same] === 0) same++;
-    const count = wholeUpTo(same);
-    assertCut(log, 0, count, false, `zeros from ${from}`);
+    assertCut(log, wholeUpTo(same), `zeros from ${from}`);
   }
 });
 
-Deno.test("Opening, rule 2: a tail that turns into old bytes at any byte of the last message or block is cut", () => {
+Deno.test("Log.open() cuts a tail that turns into old bytes at any byte of the last batch or block", () => {
   const noise = payload(99, SIZE);
   for (let from = MADE.starts[6]!; from < SIZE; from += 3) {
     const log = patched(MADE.log, from, noise.subarray(from));
-    assertCut(log, 2, wholeUpTo(from), false, `noise from ${from}`);
+    assertCut(log, wholeUpTo(from), `noise from ${from}`);
   }
 });
 
-Deno.test("Opening, rule 2: a flipped byte anywhere in the walked part: what is valid behind it is kept before it is cut", () => {
+Deno.test("Log.open() keeps what follows a flipped byte anywhere in the scanned part, then cuts it", () => {
   for (let at = 0; at < SIZE; at++) {
-    // Every byte of the last two, and of all headers but one.
-    if (at > 400 && at < MADE.starts[6]! && at % 7 > 0) continue;
-    const count = wholeUpTo(at);
-    const kept = count < LENGTHS.length - 1;
-    assertCut(flipped(MADE.log, at), count, count, kept, `byte ${at}`);
+    // Every byte of the last two, and of the first.
+    if (at > 700 && at < MADE.starts[6]! && at % 7 > 0) continue;
+    assertCut(flipped(MADE.log, at), wholeUpTo(at), `byte ${at}`);
   }
 });
 
-Deno.test("Opening, rule 2: a block that a crash left out: the messages behind it are kept before they are cut", async () => {
-  const lengths = [3000, 3000, 3000, 3000, 10];
-  const { log, index, starts } = make(0, lengths);
-  const blocks = Math.ceil(log.length / 4096);
-  for (let block = 0; block < blocks; block++) {
-    const torn = log.slice();
-    torn.fill(0, 4096 * block, Math.min(4096 * (block + 1), log.length));
-    const count = starts.slice(1).filter((end) => end <= 4096 * block).length;
-    // Nothing is whole behind the last block but one.
-    const kept = block < blocks - 1 &&
-      starts.some((start, i) =>
-        i < lengths.length && start >= 4096 * (block + 1)
-      );
-    await on({ [LOG]: torn, [INDEX]: index, ...MARK }, (place) => {
-      assertMade(reopened(place), 0, lengths.slice(0, count), `block ${block}`);
-      const from = starts[count]! - starts[count]! % 4096;
-      if (kept) assertBytes(place.bytes(CUT), torn.slice(from));
-      else assertEquals(place.names(), [INDEX, LOG]);
-    });
+Deno.test("Log.open() keeps what follows a block that a crash left out, then cuts it", () => {
+  for (let block = 0; block < Math.ceil(SIZE / 4096); block++) {
+    const torn = MADE.log.slice();
+    torn.fill(0, 4096 * block, Math.min(4096 * (block + 1), SIZE));
+    assertCut(torn, wholeUpTo(4096 * block), `block ${block}`);
   }
 });
 
-Deno.test("Opening, rule 2: what was kept earlier stays, the next one gets a number", () => {
+Deno.test("Log.open() refuses to cut what an index entry or the durable offset vouches for, and changes nothing", async () => {
+  const vouched: [Files, number][] = [
+    ...[0, 1, 4, 7].map((i): [Files, number] => [
+      {
+        [INDEX]: indexOf(
+          [[0, TIME, 0], [i, TIME, MADE.starts[i]!]].slice(i === 0 ? 1 : 0) as [
+            number,
+            number,
+            number,
+          ][],
+        ),
+      },
+      i + 1,
+    ]),
+    ...[0, 1, 5, 8].map((offset): [Files, number] => [
+      { [INDEX]: new Uint8Array(0), writer: ownerFile(offset) },
+      offset,
+    ]),
+  ];
+  for (const [evidence, vouchedCount] of vouched) {
+    for (const at of [0, 8, 300, ...MADE.starts.slice(1, -1), SIZE - 1]) {
+      const files = { ...LEFT_OPEN, ...evidence, [LOG]: flipped(MADE.log, at) };
+      const count = wholeUpTo(at);
+      await on(files, (place) => {
+        const what = `${vouchedCount} vouched, byte ${at}`;
+        const before = place.storage.hash();
+        if (count >= vouchedCount) {
+          assertMade(reopened(place), 0, LENGTHS.slice(0, count), what);
+          return;
+        }
+        const error = assertThrows(() => openLogSync(place), CorruptSegment);
+        assertEquals([error.position, error.offset], [
+          MADE.starts[count],
+          count,
+        ], what);
+        assertEquals(place.storage.hash(), before, what);
+        // A reader and repair agree.
+        const options = { storage: place.storage, pool: place.pool };
+        const reader = new LogReader(DIR, options);
+        assertThrows(() => drainSync(reader), CorruptSegment);
+        const plan = planRepairSync(DIR, options);
+        assertEquals([plan.steps[0]?.action, plan.nextOffset], ["cut", count]);
+        assertEquals(place.storage.hash(), before, what);
+      });
+    }
+  }
+});
+
+Deno.test("Log.open() never overwrites what was kept", () => {
   const files: Files = {
-    ...filesOf(MADE),
+    ...LEFT_OPEN,
     [LOG]: flipped(MADE.log, 10),
-    [CUT]: payload(1, 77),
-    [`${CUT}.1`]: payload(2, 78),
-    ...MARK,
+    [INDEX]: new Uint8Array(0),
+    [cutName(0)]: payload(1, 77),
+    [cutName(0, 1)]: payload(2, 78),
   };
   return on(files, (place) => {
     withLog(place, (log) => {
       const { kept, foreign } = log.stats().opening;
-      assertEquals(kept, [`${DIR}/${CUT}.2`]);
-      assertEquals(foreign, [CUT, `${CUT}.1`]);
+      assertEquals(kept, [`${DIR}/${cutName(0, 2)}`]);
+      assertEquals(foreign, []);
     });
-    assertBytes(place.bytes(CUT), files[CUT]!);
-    assertBytes(place.bytes(`${CUT}.1`), files[`${CUT}.1`]!);
-    assertBytes(place.bytes(`${CUT}.2`), files[LOG]!);
+    for (const n of [0, 1]) {
+      assertBytes(place.bytes(cutName(0, n)), files[cutName(0, n)]!);
+    }
+    assertBytes(place.bytes(cutName(0, 2)), files[LOG]!);
   });
 });
 
-Deno.test("Opening, rule 2: what is kept is durable before anything is cut", () => {
+Deno.test("Log.open() makes what it keeps durable before it cuts anything", () => {
   const disk = diskWith({
+    ...LEFT_OPEN,
     [LOG]: flipped(MADE.log, 500),
-    [INDEX]: MADE.index,
-    ...MARK,
+    [INDEX]: new Uint8Array(0),
   });
   const place = new SimulatedPlace(disk);
+  const from = MADE.starts[1]!;
   let seen = 0;
   disk.onOperation(({ kind, path }) => {
     if (kind !== "truncate" || !path.endsWith(".log")) return;
     seen++;
     const left = disk.crashState("none");
-    assertBytes(left.peek(`${DIR}/${CUT}`), flipped(MADE.log, 500));
+    assertBytes(
+      left.peek(`${DIR}/${cutName(from)}`),
+      flipped(MADE.log, 500).subarray(from),
+    );
   });
   openLogSync(place).closeSync();
   assertEquals(seen > 0, true);
   place.pool.close();
 });
 
-/** A segment: a message, a damaged region of so many bytes, a valid message of that payload's length. */
+Deno.test("Log.open() without room for what it would cut is NoSpace, and changes nothing", async () => {
+  const files = {
+    ...LEFT_OPEN,
+    [LOG]: flipped(MADE.log, 500),
+    [INDEX]: new Uint8Array(0),
+    [`${segment(9)}.log.tmp`]: new Uint8Array(1),
+  };
+  for (const kind of ["write", "open", "truncate"] as const) {
+    await on(files, (place) => {
+      const before = place.storage.hash();
+      place.storage.onOperation((each) =>
+        each.kind === kind && each.path.endsWith(".cut.tmp")
+          ? { error: kind === "truncate" ? "EIO" : "ENOSPC" }
+          : undefined
+      );
+      const error = assertThrows(() => openLogSync(place), Error);
+      if (kind === "write") assert(error instanceof NoSpace);
+      assertEquals(place.storage.hash(), before, kind);
+    });
+  }
+});
+
+/** A segment: a batch, a damaged region of so many bytes, a valid batch with a payload of that length. */
 function damagedRegion(
   region: number,
   behind: number,
 ): { files: Files; log: Uint8Array } {
   const made = make(0, [50, region - HEADER, behind]);
-  const log = flipped(made.log, made.starts[1]! + 70);
-  return { files: { [LOG]: log, [INDEX]: new Uint8Array(0), ...MARK }, log };
+  const log = flipped(made.log, made.starts[1]! + HEADER + 6);
+  return {
+    files: { ...LEFT_OPEN, [LOG]: log, [INDEX]: new Uint8Array(0) },
+    log,
+  };
 }
 
-Deno.test("Opening, rule 2: a valid message 16 MiB behind the bad one is kept, one farther is CorruptSegment and nothing changes", async () => {
+Deno.test("Log.open() keeps a valid batch 16 MiB after the bad one, and refuses one farther", async () => {
   for (const behind of [0, 5000]) {
     for (const more of [-1, 0]) {
       const { files, log } = damagedRegion(16 * MIB + more, behind);
       await on(files, (place) => {
         assertMade(reopened(place), 0, [50]);
-        assertBytes(place.bytes(CUT), log);
+        assertBytes(place.bytes(cutName(354)), log.subarray(354));
       });
     }
     for (const more of [1, 100, 3 * MIB]) {
@@ -211,9 +267,9 @@ Deno.test("Opening, rule 2: a valid message 16 MiB behind the bad one is kept, o
         const error = assertThrows(() => openLogSync(place), CorruptSegment);
         assertEquals(error.path, `${DIR}/${LOG}`);
         assertEquals([error.position, error.offset, error.kind], [
-          114,
+          354,
           1,
-          "checksum",
+          "frame checksum",
         ]);
         assertEquals(place.storage.hash(), before);
         await assertRejects(() => openLog(place), CorruptSegment);
@@ -223,17 +279,17 @@ Deno.test("Opening, rule 2: a valid message 16 MiB behind the bad one is kept, o
   }
 });
 
-Deno.test("Opening, rule 2: a hole of zeros farther than 16 MiB before a valid message is CorruptSegment, indexed or not", async () => {
+Deno.test("Log.open() refuses a hole of zeros farther than 16 MiB before a valid batch, indexed or not", async () => {
   const lengths = Array.from({ length: 40 }, () => MIB - HEADER);
   const made = make(0, lengths);
-  for (const indexed of [0, 39]) {
+  for (const indexed of [0, 1, 20, 39]) {
     // Messages 22 to 38 are not there.
     const log = made.log.slice();
     log.fill(0, 22 * MIB, 39 * MIB);
     const files = {
+      ...LEFT_OPEN,
       [LOG]: log,
-      [INDEX]: made.index.slice(0, 16 * indexed),
-      ...MARK,
+      [INDEX]: made.index.slice(0, 24 * indexed),
     };
     await on(files, (place) => {
       const before = place.storage.hash();
@@ -255,25 +311,23 @@ const LARGE = [
   20 * MIB,
 ];
 
-Deno.test("Opening, rule 2: a large message behind the torn place is kept too", async () => {
+Deno.test("Log.open() keeps a large batch after the torn place", async () => {
   for (const length of LARGE) {
     for (const before of [0, 100_000]) {
       const made = make(0, [50, before, length]);
       const log = flipped(made.log, made.starts[1]! + 20);
-      // And one that was torn itself is not worth keeping.
-      for (const whole of [true, false]) {
-        const left = whole ? log : log.subarray(0, -1);
-        await on({ [LOG]: left, ...MARK }, (place) => {
+      for (const isWhole of [true, false]) {
+        const left = isWhole ? log : log.subarray(0, -1);
+        await on({ ...LEFT_OPEN, [LOG]: left }, (place) => {
           assertMade(reopened(place), 0, [50]);
-          assertEquals(place.names().includes(CUT), whole, `${length}`);
-          if (whole) assertBytes(place.bytes(CUT), log);
+          assertBytes(place.bytes(cutName(354)), left.subarray(354));
         });
       }
     }
   }
 });
 
-Deno.test("Opening, rule 2: a large message farther than 16 MiB behind the torn place is CorruptSegment", async () => {
+Deno.test("Log.open() refuses a large batch farther than 16 MiB after the torn place", async () => {
   for (const length of [MIB - HEADER + 1, 3 * MIB + 7, 20 * MIB]) {
     const { files } = damagedRegion(16 * MIB + 1000, length);
     await on(files, (place) => {
@@ -282,61 +336,4 @@ Deno.test("Opening, rule 2: a large message farther than 16 MiB behind the torn 
       assertEquals(place.storage.hash(), before);
     });
   }
-});
-
-Deno.test("hasMessageBehind() finds a message of any length at any place, and none that is not whole or not there", async () => {
-  const random = new SeededRandom(31);
-  using pool = testPool();
-  for (let round = 0; round < 120; round++) {
-    const near = [0, MIB, 2 * MIB][random.below(3)]!;
-    const start = Math.max(0, near + random.below(400) - 200);
-    const length = [0, 1, 500, MIB - 64, MIB, 2 * MIB][random.below(6)]! +
-      random.below(50);
-    const { log: message } = make(1000, [length]);
-    const whole = random.chance(0.7);
-    // Headers that promise long messages, which more bytes disprove.
-    const false_ = message.slice(0, HEADER);
-    false_[0]! ^= 1;
-    const filler = random.chance(0.5)
-      ? new Uint8Array(start)
-      : payload(round, start);
-    if (start > 200) filler.set(false_, random.below(start - 100));
-    const rest = new Uint8Array(random.below(3) * MIB);
-    const bytes = joined(filler, message, rest);
-    if (!whole) bytes[start + random.below(message.length)]! ^= 16;
-    const disk = new SimulatedDisk({
-      readOffsetAlignment: [1, 512, 4096][round % 3]!,
-    });
-    disk.poke("/a", 0, bytes);
-    const file = disk.openSync("/a");
-    const what = `round ${round}: ${message.length} bytes at ${start}`;
-    const find = (from: number, to: number, offset = 999) =>
-      driveSync(hasMessageBehind(new TaskFile(file), pool, from, to, offset));
-    assertEquals(find(0, bytes.length), whole, what);
-    assertEquals(find(start, start + 1), whole, what);
-    assertEquals(find(0, start), false, what);
-    assertEquals(find(start + 1, bytes.length), false, what);
-    assertEquals(find(0, bytes.length, 1000), false, what);
-    const async_ = await drive(
-      hasMessageBehind(new TaskFile(file), pool, 0, bytes.length, 999),
-    );
-    assertEquals(async_, whole, what);
-    file.closeSync();
-  }
-  assertEquals(pool.stats().inUseBytes, 0);
-});
-
-Deno.test("hasMessageBehind() reads each byte about once", () => {
-  using pool = testPool();
-  const disk = new SimulatedDisk();
-  disk.poke("/a", 0, new Uint8Array(20 * MIB));
-  const file = disk.openSync("/a");
-  assertEquals(
-    driveSync(hasMessageBehind(new TaskFile(file), pool, 1, 20 * MIB, 0)),
-    false,
-  );
-  const reads = disk.trace.filter(({ kind }) => kind === "read");
-  const bytes = reads.reduce((sum, { length }) => sum + length!, 0);
-  assert(bytes < 20.1 * MIB, `${bytes}`);
-  file.closeSync();
 });

@@ -18,10 +18,13 @@ import {
   type Files,
   filesOf,
   flipped,
+  indexOf,
   joined,
+  LEFT_OPEN,
   make,
-  MARK,
+  metaFile,
   on,
+  ownerFile,
   placeOn,
   reopened,
   TIME,
@@ -48,7 +51,7 @@ function faults(place: Place): unknown[] {
 }
 
 /** Plans, checks that planning changed nothing, repairs, and checks that what was said came true. */
-function repaired(place: Place, what: string, unit = 4096): RepairPlan {
+function repaired(place: Place, what: string): RepairPlan {
   const disk = place.storage as SimulatedDisk;
   const before = contents(place);
   const plan = planRepairSync(place.dir, options(place));
@@ -56,12 +59,11 @@ function repaired(place: Place, what: string, unit = 4096): RepairPlan {
   assertEquals(repairLogSync(place.dir, plan, options(place)), plan, what);
   assertEquals(faults(place), [], what);
   for (const step of plan.steps) {
-    if (step.action === "rebuildIndex") continue;
+    if (step.action !== "cut" && step.action !== "setAside") continue;
     const old = before.get(step.path.replace(/^.*\//, ""))!;
-    const from = step.action === "cut"
-      ? step.position - step.position % unit
-      : 0;
-    assertBytes(disk.peek(step.kept), old.subarray(from), `${what}: kept`);
+    const lost = old.subarray(step.action === "cut" ? step.position : 0);
+    if (step.kept === undefined) assert(lost.every((byte) => byte === 0));
+    else assertBytes(disk.peek(step.kept), lost, `${what}: kept`);
   }
   const again = planRepairSync(place.dir, options(place));
   assertEquals([again.needed, again.steps], [false, []], what);
@@ -72,9 +74,10 @@ function contents(place: Place): Map<string, Uint8Array> {
   return new Map(place.names().map((name) => [name, place.bytes(name)]));
 }
 
-Deno.test("a repair of every third flipped byte keeps what lies before it, says what is lost, and leaves a sound log", () => {
+Deno.test("repairLog() after every third flipped byte keeps what lies before it, says what is lost, and leaves a sound log", () => {
   let count = 0;
   for (const [name, bytes] of Object.entries(SOUND)) {
+    if (name === "meta") continue;
     const part = PARTS.find((each) =>
       name.startsWith(segment(each.firstOffset))
     )!;
@@ -101,7 +104,7 @@ Deno.test("a repair of every third flipped byte keeps what lies before it, says 
   console.log(`${count} bytes flipped and repaired`);
 });
 
-Deno.test("disks of other sectors are repaired alike", () => {
+Deno.test("repairLog() works alike on disks of other sectors", () => {
   const name = `${segment(0)}.log`;
   for (const unit of [512, 4096, 16_384]) {
     const alignment = {
@@ -114,13 +117,13 @@ Deno.test("disks of other sectors are repaired alike", () => {
     for (let position = 0; position < SOUND[name]!.length; position += 29) {
       const files = { ...SOUND, [name]: flipped(SOUND[name]!, position) };
       const disk = diskWith(files, alignment);
-      const plan = repaired(placeOn(disk), `${unit}: byte ${position}`, unit);
+      const plan = repaired(placeOn(disk), `${unit}: byte ${position}`);
       assert(plan.nextOffset < 5);
     }
   }
 });
 
-Deno.test("a sound log needs no repair, and is not touched", async () => {
+Deno.test("repairLog() does not touch a sound log", async () => {
   await on(SOUND, (place) => {
     let bytes = 0;
     const plan = planRepairSync(place.dir, {
@@ -138,7 +141,7 @@ Deno.test("a sound log needs no repair, and is not touched", async () => {
   });
 });
 
-Deno.test("gaps, overlaps, lone indexes and strange bytes are taken out of the log and kept", async () => {
+Deno.test("repairLog() takes gaps, overlaps, unpaired indexes and strange bytes out of the log, and keeps them", async () => {
   const log = (first: number) => `${segment(first)}.log`;
   const index = (first: number) => `${segment(first)}.index`;
   const without = (...names: string[]): Files =>
@@ -148,9 +151,14 @@ Deno.test("gaps, overlaps, lone indexes and strange bytes are taken out of the l
   const cases: [string, Files, nextOffset: number, lost: number][] = [
     ["gap", filesOf(PARTS[0]!, PARTS[2]!), 5, 1],
     // What overlaps leaves, what follows goes on.
-    ["overlap", { ...SOUND, ...filesOf(make(3, [1, 2], TIMES)) }, 9, 2],
+    ["overlap", { ...filesOf(make(3, [1, 2], TIMES)), ...SOUND }, 9, 2],
     ["log lost", without(log(5)), 5, 1],
     ["log lost at the end", without(log(8)), 8, 0],
+    ["log lost at the beginning", without(log(0)), 9, 0],
+    ["first segment lost", without(log(0), index(0)), 9, 0],
+    ["empty, not last", { ...SOUND, [log(5)]: new Uint8Array(0) }, 5, 1],
+    ["all segments lost", { meta: SOUND["meta"]! }, 0, 0],
+    ["all logs lost", without(log(0), log(5), log(8)), 0, 0],
     ["index lost", without(index(5)), 9, 0],
     [
       "three bytes",
@@ -159,8 +167,20 @@ Deno.test("gaps, overlaps, lone indexes and strange bytes are taken out of the l
       0,
     ],
     [
-      "bytes behind a sealed segment",
+      "bytes after a sealed segment",
       { ...SOUND, [log(5)]: joined(PARTS[1]!.log, new Uint8Array(99).fill(7)) },
+      8,
+      1,
+    ],
+    [
+      "zeros after a sealed segment",
+      { ...SOUND, [log(5)]: joined(PARTS[1]!.log, new Uint8Array(99)) },
+      8,
+      1,
+    ],
+    [
+      "zeros at the end of a closed log",
+      { ...SOUND, [log(8)]: joined(PARTS[2]!.log, new Uint8Array(99)) },
       9,
       0,
     ],
@@ -170,7 +190,24 @@ Deno.test("gaps, overlaps, lone indexes and strange bytes are taken out of the l
       9,
       0,
     ],
-    ["a truncation that was cut short", without(log(0)), 9, 0],
+    [
+      "a removal that was cut short",
+      {
+        ...without(log(0)),
+        meta: metaFile(5),
+      },
+      9,
+      0,
+    ],
+    [
+      "a log that is shorter than its index",
+      {
+        ...SOUND,
+        [index(8)]: indexOf([[8, TIME + 8, 0], [9, TIME + 9, 334]]),
+      },
+      9,
+      0,
+    ],
   ];
   for (const [what, files, nextOffset, lost] of cases) {
     await on(files, (place) => {
@@ -184,9 +221,9 @@ Deno.test("gaps, overlaps, lone indexes and strange bytes are taken out of the l
   }
 });
 
-Deno.test("a log that was left open is closed: prepared zeros are no loss, damage is", async () => {
+Deno.test("repairLog() closes a log that was left open, as opening would", async () => {
   const zeros = new Uint8Array(9000);
-  const left = { ...SOUND, ...MARK };
+  const left = { ...SOUND, ...LEFT_OPEN };
   const name = `${segment(8)}.log`;
   await on({ ...left, [name]: joined(PARTS[2]!.log, zeros) }, (place) => {
     const plan = repaired(place, "zeros");
@@ -196,14 +233,21 @@ Deno.test("a log that was left open is closed: prepared zeros are no loss, damag
   const torn = joined(PARTS[2]!.log, zeros.fill(1, 100, 200));
   await on({ ...left, [name]: torn }, (place) => {
     const plan = repaired(place, "torn");
-    assertEquals(plan.steps.map(({ action }) => action), ["cut"]);
+    assertEquals([plan.steps, plan.opening.kept.length], [[], 1]);
     assertEquals(plan.nextOffset, 9);
+  });
+  // What is vouched for is not torn: opening refuses it.
+  const files = { ...SOUND, writer: ownerFile(9) };
+  await on({ ...files, [name]: PARTS[2]!.log.subarray(0, 300) }, (place) => {
+    const plan = repaired(place, "vouched");
+    assertEquals(plan.steps.map(({ action }) => action), ["cut"]);
+    assertEquals(plan.nextOffset, 8);
   });
 });
 
-Deno.test("a repair that crashes anywhere can be done again, and loses no more than was told", async () => {
+Deno.test("repairLog() that crashes anywhere can be done again, and loses no more than was told", async () => {
   const name = `${segment(0)}.log`;
-  const damaged: Files = { ...SOUND, [name]: flipped(SOUND[name]!, 150) };
+  const damaged: Files = { ...SOUND, [name]: flipped(SOUND[name]!, 700) };
   const told = planRepairSync("/log", options(placeOn(diskWith(damaged))));
   assertEquals(told.nextOffset, 2);
   let states = 0;
@@ -223,7 +267,8 @@ Deno.test("a repair that crashes anywhere can be done again, and loses no more t
       // Every byte that left the log is somewhere beside it.
       const cut = place.names().filter((each) => /\.cut/.test(each))
         .map((each) => place.bytes(each));
-      for (const lost of [damaged[name]!, PARTS[1]!.log, PARTS[2]!.log]) {
+      const bad = damaged[name]!.subarray(PARTS[0]!.starts[told.nextOffset]);
+      for (const lost of [bad, PARTS[1]!.log, PARTS[2]!.log]) {
         assert(
           cut.some((bytes) => equal(bytes, lost)),
           `${what}: ${lost.length} bytes are kept`,
@@ -239,9 +284,9 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-Deno.test("what leaves the log is synced before its name changes, or before it is cut", async () => {
+Deno.test("repairLog() syncs what leaves the log before its name changes, or before it is cut", async () => {
   const name = `${segment(0)}.log`;
-  await on({ ...SOUND, [name]: flipped(SOUND[name]!, 150) }, (place) => {
+  await on({ ...SOUND, [name]: flipped(SOUND[name]!, 700) }, (place) => {
     const plan = planRepairSync(place.dir, options(place));
     const before = place.storage.trace.length;
     repairLogSync(place.dir, plan, options(place));
@@ -252,25 +297,27 @@ Deno.test("what leaves the log is synced before its name changes, or before it i
       assertEquals(at, at.toSorted((a, b) => a - b), done.join(", "));
     };
     order(
-      "sync 0.cut.tmp full",
-      "rename 0.cut.tmp 0.cut",
-      "truncate 0.log 133",
+      "sync 0.613.0.cut.tmp full",
+      "rename 0.613.0.cut.tmp 0.613.0.cut",
+      "truncate 0.index 0",
+      "sync 0.index full",
+      "truncate 0.log 613",
       "sync 0.log full",
     );
-    order("truncate 0.log 133", "sync 5.log full", "rename 5.log 5.cut");
+    order("truncate 0.log 613", "sync 5.log full", "rename 5.log 5.0.0.cut");
     order(
-      "rename 5.log 5.cut",
+      "rename 5.log 5.0.0.cut",
       "sync 5.index full",
-      "rename 5.index 5.index.cut",
+      "rename 5.index 5.index.0.cut",
     );
   });
 });
 
-Deno.test("a plan is for the log that it was made of, and a writer keeps its log", async () => {
+Deno.test("repairLog() refuses a plan for another state of the log, and the log of a writer", async () => {
   const name = `${segment(0)}.log`;
-  await on({ ...SOUND, [name]: flipped(SOUND[name]!, 150) }, async (place) => {
+  await on({ ...SOUND, [name]: flipped(SOUND[name]!, 700) }, async (place) => {
     const plan = await planRepair(place.dir, options(place));
-    place.storage.poke(`${place.dir}/${name}`, 0, flipped(SOUND[name]!, 70));
+    place.storage.poke(`${place.dir}/${name}`, 0, flipped(SOUND[name]!, 60));
     const before = contents(place);
     const error = await assertRejects(
       () => repairLog(place.dir, plan, options(place)),

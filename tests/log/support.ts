@@ -22,8 +22,12 @@ import { PassingFile, PassingStorage } from "./passing_storage.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
-/** Bytes of a message beside its payload and user headers. */
-export const HEADER = 64;
+/** Bytes of a batch header. */
+export const BATCH = 256;
+/** Bytes of a frame header. */
+export const FRAME = 48;
+/** Bytes of a batch with one message beside its payload and user headers. */
+export const HEADER: number = BATCH + FRAME;
 
 /** A pool of a test. */
 export function testPool(options: BufferPoolOptions = {}): BufferPool {
@@ -229,47 +233,45 @@ export function segment(firstOffset: number): string {
   return String(firstOffset).padStart(20, "0");
 }
 
-/** A message's header, read plainly. */
-export interface PlainHeader {
+/** A batch's header, read plainly. */
+export interface PlainBatch {
   position: number;
   end: number;
+  /** The offset of its first message. */
   offset: number;
+  count: number;
   timestamp: number;
 }
 
-/** The headers of the messages in the bytes of a `.log`, up to zeros or the end. */
-export function headersOf(bytes: Uint8Array): PlainHeader[] {
+/** The headers of the batches in the bytes of a `.log`, up to zeros or the end. */
+export function batchesOf(bytes: Uint8Array): PlainBatch[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const headers: PlainHeader[] = [];
-  let at = 0;
-  while (at + HEADER <= bytes.length && view.getBigUint64(at, true) !== 0n) {
-    const length = view.getUint32(at + 48, true) +
-      view.getUint32(at + 52, true);
-    const end = at + HEADER + length;
-    if (end > bytes.length) break;
-    headers.push({
+  const batches: PlainBatch[] = [];
+  for (let at = 0; at + BATCH <= bytes.length;) {
+    const end = at + Number(view.getBigUint64(at + 32, true));
+    if (end === at || end > bytes.length) break;
+    batches.push({
       position: at,
       end,
-      offset: Number(view.getBigUint64(at + 24, true)),
-      timestamp: Number(view.getBigUint64(at + 32, true)),
+      offset: Number(view.getBigUint64(at + 8, true)),
+      count: view.getUint32(at + 48, true),
+      timestamp: Number(view.getBigUint64(at + 16, true)),
     });
     at = end;
   }
-  return headers;
+  return batches;
 }
 
-/** The entries in the bytes of an `.index`, up to zeros or the end: relative offset, end position, timestamp. */
+/** The entries in the bytes of an `.index`, up to a second one of zeros or the end: offset, timestamp, position. */
 export function entriesOf(bytes: Uint8Array): [number, number, number][] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const entries: [number, number, number][] = [];
-  for (let at = 0; at + 16 <= bytes.length; at += 16) {
-    const position = view.getUint32(at + 4, true);
-    if (position === 0) break;
-    entries.push([
-      view.getUint32(at, true),
-      position,
-      Number(view.getBigUint64(at + 8, true)),
-    ]);
+  for (let at = 0; at + 24 <= bytes.length; at += 24) {
+    const entry = [0, 8, 16].map((field) =>
+      Number(view.getBigUint64(at + field, true))
+    ) as [number, number, number];
+    if (entry[1] === 0) break;
+    entries.push(entry);
   }
   return entries;
 }
@@ -277,36 +279,54 @@ export function entriesOf(bytes: Uint8Array): [number, number, number][] {
 /** What is wrong with the files of a log that was closed: nothing, in the order of the format's rules. */
 export function faultsOfClosed(place: Place): string[] {
   const faults: string[] = [];
-  // What recovery kept beside a segment is none of the log's files.
-  const names = place.names().filter((name) => !/\.cut(\.\d+)?$/.test(name));
+  // What recovery kept beside a segment is not one of the log's files.
+  const names = place.names().filter((name) => !name.endsWith(".cut"));
   const firsts = names.filter((name) => name.endsWith(".log"))
     .map((name) => Number(name.slice(0, -4)));
-  const expected = firsts.flatMap((
-    first,
-  ) => [`${segment(first)}.index`, `${segment(first)}.log`]);
+  const expected = [
+    ...firsts.flatMap((
+      first,
+    ) => [`${segment(first)}.index`, `${segment(first)}.log`]),
+    "meta",
+  ];
   if (names.join() !== expected.join()) faults.push(`names: ${names.join()}`);
   for (const [i, first] of firsts.entries()) {
     const log = place.bytes(`${segment(first)}.log`);
     const index = place.bytes(`${segment(first)}.index`);
-    const headers = headersOf(log);
-    const entries = entriesOf(index);
-    const end = headers.at(-1)?.end ?? 0;
+    const batches = batchesOf(log);
+    const end = batches.at(-1)?.end ?? 0;
     if (end !== log.length) faults.push(`${first}: ends at ${end}`);
-    if (index.length !== 16 * headers.length) {
+    let offset = first;
+    for (const batch of batches) {
+      if (batch.offset !== offset) faults.push(`${first}: ${batch.offset}`);
+      offset += batch.count;
+    }
+    const wanted = sparse(batches);
+    if (String(entriesOf(index)) !== String(wanted)) {
+      faults.push(`${first}: entries ${entriesOf(index).join(" ")}`);
+    }
+    if (index.length !== 24 * wanted.length) {
       faults.push(`${first}: index of ${index.length}`);
     }
-    headers.forEach(({ offset, end, timestamp }, n) => {
-      const entry = [n, end, timestamp];
-      if (offset !== first + n || String(entries[n]) !== String(entry)) {
-        faults.push(`${first}: message ${n}: ${offset}, ${entries[n]}`);
-      }
-    });
     const next = firsts[i + 1];
-    if (next !== undefined && next !== first + headers.length) {
+    if (next !== undefined && next !== offset) {
       faults.push(`${first}: gap before ${next}`);
     }
   }
   return faults;
+}
+
+/** The entries that a writer makes of these batches: offset, timestamp, position. */
+export function sparse(
+  batches: readonly Pick<PlainBatch, "offset" | "timestamp" | "position">[],
+): [number, number, number][] {
+  const entries: [number, number, number][] = [];
+  for (const { offset, timestamp, position } of batches) {
+    const last = entries.at(-1);
+    if (last !== undefined && position < last[2] + 64 * KIB) continue;
+    entries.push([offset, timestamp, position]);
+  }
+  return entries;
 }
 
 /** Operations of a simulated disk as short lines, such as `write 0.log 0+4096 data`; of the ones named only. */

@@ -13,9 +13,11 @@ import {
   flipped,
   indexOf,
   joined,
+  LEFT_OPEN,
   make,
-  MARK,
+  metaFile,
   on,
+  ownerFile,
   placeOn,
   TIME,
 } from "./recovery_support.ts";
@@ -23,7 +25,6 @@ import {
   appendSome,
   at,
   DiskPlace,
-  entriesOf,
   HEADER,
   openLog,
   type Place,
@@ -59,19 +60,16 @@ function briefly(files: Files): Promise<string[]> {
   return on(files, (place) => verified(place).faults.map(brief));
 }
 
-Deno.test("a sound log has no faults: closed, open, left open, empty", async () => {
+Deno.test("verifyLog() of a sound log has no faults: closed, open, left open, empty", async () => {
   await on(SOUND, (place) => {
     assertEquals(verified(place), { faults: [], good: 8 });
   });
   const open = {
     ...filesOf(FIRST),
-    ...MARK,
-    // The index lags behind and is padded; the log is prepared ahead.
+    ...LEFT_OPEN,
+    // The index lags and is padded; the log is prepared ahead.
     [`${segment(5)}.log`]: joined(SECOND.log, new Uint8Array(3000)),
-    [`${segment(5)}.index`]: joined(
-      SECOND.index.subarray(0, 32),
-      new Uint8Array(100),
-    ),
+    [`${segment(5)}.index`]: new Uint8Array(100),
   };
   await on(open, (place) => {
     assertEquals(verified(place), { faults: [], good: 8 });
@@ -81,9 +79,9 @@ Deno.test("a sound log has no faults: closed, open, left open, empty", async () 
   });
 });
 
-Deno.test("every flipped byte of a closed log is one fault that covers it, and every other message is found good", () => {
+Deno.test("verifyLog() finds every flipped byte of a closed log as one fault that covers it, and every other batch good", () => {
   let flips = 0;
-  for (const name of Object.keys(SOUND)) {
+  for (const name of Object.keys(SOUND).filter((name) => name !== "meta")) {
     const bytes = SOUND[name]!;
     const place = placeOn(diskWith(SOUND));
     for (let position = 0; position < bytes.length; position++) {
@@ -102,7 +100,7 @@ Deno.test("every flipped byte of a closed log is one fault that covers it, and e
   console.log(`${flips} bytes flipped`);
 });
 
-Deno.test("with a wrong index, or none, every message behind damage is still found", () => {
+Deno.test("verifyLog() finds every batch after damage, with a wrong index or none", () => {
   fc.assert(
     fc.property(
       fc.array(fc.nat({ max: 90 }), { minLength: 1, maxLength: 12 }),
@@ -117,11 +115,14 @@ Deno.test("with a wrong index, or none, every message behind damage is still fou
           const size = made.starts[i + 1]! - made.starts[i]!;
           log = flipped(log, made.starts[i]! + at % size);
         }
-        const files: Files = { [`${segment(3)}.log`]: log };
+        const files: Files = {
+          [`${segment(3)}.log`]: log,
+          meta: metaFile(3),
+        };
         if (index !== "none") {
           files[`${segment(3)}.index`] = index === "right"
             ? made.index
-            : indexOf(entriesOf(made.index).map(([i]) => [i, 77 * i + 9, 0]));
+            : indexOf(lengths.map((_, i) => [3 + i, TIME, 77 * i + 9]));
         }
         const place = placeOn(diskWith(files));
         const { faults, good } = verified(place);
@@ -143,7 +144,7 @@ Deno.test("with a wrong index, or none, every message behind damage is still fou
   );
 });
 
-Deno.test("a message that a damaged one carries in its payload is not taken for one of the log", async () => {
+Deno.test("verifyLog() does not take a batch in the payload of a damaged one for one of the log", async () => {
   const inner = make(2, [9]).log;
   const made = make(0, [3, inner.length, 5, 6]);
   const log = made.log.slice();
@@ -153,13 +154,13 @@ Deno.test("a message that a damaged one carries in its payload is not taken for 
   await on(files, (place) => {
     const { faults, good } = verified(place);
     assertEquals([faults.map(brief), good], [
-      [`0.log checksum ${made.starts[1]}+${HEADER + inner.length} 1`],
+      [`0.log frame checksum ${made.starts[1]}+${HEADER + inner.length} 1`],
       3,
     ]);
   });
 });
 
-Deno.test("a message that is missing within a segment, or there twice, is a fault", async () => {
+Deno.test("verifyLog() finds a batch that is missing within a segment, or there twice", async () => {
   const made = make(0, [3, 4, 5, 6]);
   const [, one, two, three] = made.starts as [number, number, number, number];
   const { log } = made;
@@ -171,7 +172,7 @@ Deno.test("a message that is missing within a segment, or there twice, is a faul
   );
   const faultsOf = (log: Uint8Array) =>
     on(
-      { [`${segment(0)}.log`]: log, ...MARK },
+      { [`${segment(0)}.log`]: log, ...LEFT_OPEN },
       (place) => verified(place).faults.map(brief),
     );
   assertEquals(await faultsOf(missing), [`0.log offset ${two}+0 2`]);
@@ -180,62 +181,125 @@ Deno.test("a message that is missing within a segment, or there twice, is a faul
   ]);
 });
 
-Deno.test("gaps, overlaps, lone files and strange names are faults", async () => {
+Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", async () => {
   const log = (first: number) => `${segment(first)}.log`;
   const index = (first: number) => `${segment(first)}.index`;
   const without = (...names: string[]): Files =>
     Object.fromEntries(
       Object.entries(SOUND).filter(([name]) => !names.includes(name)),
     );
-  assertEquals(await briefly(filesOf(FIRST, make(6, [1], TIMES))), [
+  const empty = new Uint8Array(0);
+  assertEquals(await briefly(filesOf(FIRST, make(6, [1], () => 2 * TIME))), [
     "6.log gap 0+0 5",
   ]);
   assertEquals(await briefly(filesOf(FIRST, make(3, [1], () => 2 * TIME))), [
     "3.log overlap 0+0 5",
   ]);
-  assertEquals(await briefly(without(index(0))), ["0.index missing 0+0 0"]);
+  // The index is a cache.
+  assertEquals(await briefly(without(index(0))), []);
+  assertEquals(await briefly({ ...SOUND, [index(5)]: empty }), []);
   assertEquals(await briefly(without(log(5))), ["5.log missing 0+0 5"]);
-  assertEquals(await briefly(without(log(0))), ["0.log missing 0+0 0"]);
-  const empty = new Uint8Array(3);
-  assertEquals(await briefly({ ...SOUND, "7.log": empty, notes: empty }), [
-    "7.log name 0+0 0",
+  assertEquals(await briefly(without(log(0))), [
+    "0.log missing 0+0 0",
+    "5.log gap 0+0 0",
   ]);
+  // What a truncation, or making a segment, left.
+  assertEquals(await briefly({ ...without(log(0)), meta: metaFile(5) }), []);
+  assertEquals(await briefly({ ...without(index(0)), meta: metaFile(5) }), []);
+  assertEquals(await briefly({ ...SOUND, [log(8)]: empty }), []);
+  assertEquals(await briefly({ ...SOUND, [index(8)]: empty }), []);
+  assertEquals(await briefly({ ...SOUND, [index(8)]: SECOND.index }), [
+    "8.log missing 0+0 8",
+  ]);
+  // Empty, and not the last.
+  const { [log(0)]: _, ...rest } = without(index(0));
+  assertEquals(await briefly({ ...rest, [log(0)]: empty }), [
+    "5.log gap 0+0 0",
+  ]);
+  const three = new Uint8Array(3);
+  assertEquals(
+    await briefly({
+      ...SOUND,
+      "7.log": three,
+      notes: three,
+      [`${segment(0)}.5.0.cut`]: three,
+      [`${segment(0)}.log.tmp`]: three,
+    }),
+    ["7.log name 0+0 0"],
+  );
   // Three bytes where a segment should be.
   assertEquals(
     await briefly({ [log(0)]: new Uint8Array([1, 2, 3]), [index(0)]: empty }),
     ["0.log torn 0+3 0"],
   );
+  assertEquals(await briefly({ meta: metaFile(4) }), ["4.log missing 0+0 4"]);
+  assertEquals(await briefly({ ...filesOf(FIRST), meta: metaFile(9) }), [
+    "0.log gap 0+0 5",
+  ]);
 });
 
-Deno.test("an index that is too short or too long, and a time that goes back, are faults", async () => {
+Deno.test("verifyLog() finds zeros at the end of a closed log, wrong entries, and a time that goes back", async () => {
   const index = `${segment(5)}.index`;
   const bytes = SECOND.index;
-  assertEquals(await briefly({ ...SOUND, [index]: bytes.subarray(0, 40) }), [
-    "5.index index 40+0 7",
+  assertEquals(
+    await briefly({
+      ...SOUND,
+      [`${segment(5)}.log`]: joined(SECOND.log, new Uint8Array(500)),
+    }),
+    [`5.log torn ${SECOND.log.length}+500 8`],
+  );
+  assertEquals(await briefly({ ...SOUND, [index]: bytes.subarray(0, 20) }), [
+    "5.index index 0+20 0",
   ]);
   assertEquals(
-    await briefly({ ...SOUND, [index]: joined(bytes, new Uint8Array(16)) }),
-    ["5.index index 48+16 8"],
+    await briefly({ ...SOUND, [index]: joined(bytes, new Uint8Array(24)) }),
+    ["5.index index 24+24 0"],
   );
+  // A log that came back shorter than its index says.
+  const more = indexOf([[5, TIME + 5, 0], [8, TIME + 8, SECOND.log.length]]);
+  assertEquals(await briefly({ ...SOUND, [index]: more }), [
+    "5.index index 24+24 0",
+  ]);
   const back = make(5, [1, 1], () => 5);
   assertEquals(await briefly(filesOf(FIRST, back)), [
     `5.log timestamp 0+${HEADER + 1} 5`,
   ]);
+  const within = make(0, [1, 1, 1], (offset) => TIME - offset % 2);
+  assertEquals(await briefly(filesOf(within)), [
+    `0.log timestamp ${HEADER + 1}+${HEADER + 1} 1`,
+  ]);
 });
 
-Deno.test("damage in a log that was left open is a fault also there", async () => {
+Deno.test("verifyLog() finds damage in a log that was left open", async () => {
   const files = {
     ...SOUND,
-    ...MARK,
+    ...LEFT_OPEN,
     [`${segment(5)}.log`]: joined(
-      flipped(SECOND.log, 70),
+      flipped(SECOND.log, HEADER + 3),
       new Uint8Array(500),
     ),
   };
-  assertEquals(await briefly(files), [`5.log checksum 0+${HEADER + 17} 5`]);
+  assertEquals(await briefly(files), [
+    `5.log frame checksum 0+${HEADER + 17} 5`,
+  ]);
+  // A torn tail is one as well, and told from what opening refuses.
+  const torn = SECOND.log.subarray(0, -1);
+  for (
+    const [durable, isCut] of [[0, true], [7, true], [8, false]] as const
+  ) {
+    await on({
+      ...SOUND,
+      writer: ownerFile(durable),
+      [`${segment(5)}.log`]: torn,
+    }, (place) => {
+      const { faults } = verified(place);
+      assertEquals(faults.map(({ kind }) => kind), ["torn"]);
+      assertEquals(faults[0]!.message.includes("opening cuts it"), isCut);
+    });
+  }
 });
 
-Deno.test("a directory without a log is refused, and both versions say the same", async () => {
+Deno.test("verifyLog() refuses a directory without a log, and both versions say the same", async () => {
   await on({ notes: new Uint8Array(3) }, async (place) => {
     const options = { storage: place.storage, pool: place.pool };
     assertThrows(
@@ -257,7 +321,7 @@ Deno.test("a directory without a log is refused, and both versions say the same"
 });
 
 Deno.test(
-  "a log that is being written on a disk has no faults, and nothing in its directory changes",
+  "verifyLog() of a log that is being written on a disk has no faults, and changes nothing",
   { ignore: !FILES },
   () =>
     at(new DiskPlace(), async (place) => {

@@ -7,8 +7,8 @@ import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import {
   at,
+  batchesOf,
   faultsOfClosed,
-  headersOf,
   KIB,
   openLog,
   payload,
@@ -64,7 +64,7 @@ function checkWrites(place: WatchedPlace, unit: number): void {
   assertEquals(overlap(place.storage.writes), undefined);
   for (const name of place.names().filter((name) => name.endsWith(".log"))) {
     const whole = place.bytes(name);
-    const ends = new Set(headersOf(whole).map(({ end }) => end));
+    const ends = new Set(batchesOf(whole).map(({ end }) => end));
     for (const write of logWrites.filter(({ path }) => path.endsWith(name))) {
       if (!write.zeros) checkData(write, whole, ends);
     }
@@ -93,7 +93,7 @@ const step = fc.oneof(
 );
 
 for (const physicalBlock of [512, 4096, 16 * KIB]) {
-  Deno.test(`Rule 2: writes are multiples of a physical block of ${physicalBlock} and never overlap in flight`, async () => {
+  Deno.test(`write-blocks: writes are multiples of a physical block of ${physicalBlock} and never overlap in flight`, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { maxLength: 60 }),
@@ -125,7 +125,7 @@ for (const physicalBlock of [512, 4096, 16 * KIB]) {
   });
 }
 
-Deno.test("Rule 2: blocks of one flush are in flight together, the shared one written once", async () => {
+Deno.test("write-blocks: blocks of one flush are in flight together, the shared one written once", async () => {
   await at(new WatchedPlace({ seed: 3 }), async (place) => {
     const log = await openLog(place, { blockBytes: 8 * KIB });
     for (let i = 0; i < 20; i++) log.append(payload(i, 3000));
@@ -147,7 +147,7 @@ Deno.test("Rule 2: blocks of one flush are in flight together, the shared one wr
   });
 });
 
-Deno.test("Rule 2: the last block is written again, identical up to the old end", async () => {
+Deno.test("write-blocks: the last block is written again, identical up to the old end", async () => {
   await at(new WatchedPlace(), async (place) => {
     const log = await openLog(place);
     for (let i = 0; i < 30; i++) {
@@ -170,7 +170,7 @@ Deno.test("Rule 2: the last block is written again, identical up to the old end"
   });
 });
 
-Deno.test("Rule 2: the last block is written again identically after reopening", async () => {
+Deno.test("write-blocks: the last block is written again identically after reopening", async () => {
   await at(new WatchedPlace(), async (place) => {
     for (let i = 0; i < 10; i++) {
       const log = await openLog(place);
@@ -179,11 +179,11 @@ Deno.test("Rule 2: the last block is written again identically after reopening",
       else await log.close();
     }
     checkWrites(place, 4096);
-    assertEquals(headersOf(place.bytes(`${segment(0)}.log`)).length, 10);
+    assertEquals(batchesOf(place.bytes(`${segment(0)}.log`)).length, 10);
   });
 });
 
-Deno.test("Rule 2: a block of messages may be no multiple of the physical block", async () => {
+Deno.test("write-blocks: a block of messages may be no multiple of the physical block", async () => {
   for (const physicalBlock of [8 * KIB, 16 * KIB]) {
     await at(new WatchedPlace({ physicalBlock }), async (place) => {
       const log = await openLog(place, { blockBytes: 36 * KIB });
@@ -198,7 +198,7 @@ Deno.test("Rule 2: a block of messages may be no multiple of the physical block"
 });
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`Rule 2: writes of data and of prepared zeros never overlap in flight, and no zeros cover data, ${mode}`, async () => {
+  Deno.test(`write-blocks: writes of data and of prepared zeros never overlap in flight, and no zeros cover data, ${mode}`, async () => {
     for (let seed = 0; seed < 6; seed++) {
       await at(new WatchedPlace({ seed }), async (place) => {
         if (mode === "async") {

@@ -7,10 +7,10 @@ import { Poisoned } from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";
 import {
   at,
+  batchesOf,
   entriesOf,
   faultsOfClosed,
   HEADER,
-  headersOf,
   KIB,
   lines,
   MIB,
@@ -33,7 +33,7 @@ function watchIndex(place: WatchedPlace): { checked: number } {
     if (!path.endsWith(".index")) return;
     const durable = place.disk.crashState("none")
       .peek(path.replace(/index$/, "log"));
-    const messages = headersOf(durable);
+    const messages = batchesOf(durable);
     const entries = entriesOf(bytes);
     entries.forEach(([relative, end], i) => {
       assertEquals(relative, position / 16 + i);
@@ -45,7 +45,7 @@ function watchIndex(place: WatchedPlace): { checked: number } {
 }
 
 for (const durability of ["none", "data", "full"] as const) {
-  Deno.test(`Rule 1: an index entry is written after its log bytes are durable, flushing "${durability}"`, async () => {
+  Deno.test(`write-checkpoint: an index entry is written after its log bytes are durable, flushing "${durability}"`, async () => {
     for (const mode of ["async", "sync"]) {
       await at(new WatchedPlace({ seed: 1 }), async (place) => {
         const count = watchIndex(place);
@@ -65,7 +65,7 @@ for (const durability of ["none", "data", "full"] as const) {
   });
 }
 
-Deno.test("Rule 1: messages are acknowledged while nothing of them is in the index", async () => {
+Deno.test("write-checkpoint: messages are acknowledged while nothing of them is in the index", async () => {
   await at(new WatchedPlace(), async (place) => {
     const log = await openLog(place);
     for (let i = 0; i < 10; i++) await log.appendDurable(payload(i, 100));
@@ -76,7 +76,7 @@ Deno.test("Rule 1: messages are acknowledged while nothing of them is in the ind
   });
 });
 
-Deno.test("Rule 1: a checkpoint comes at a roll and at close, and syncs the log before it writes the index", async () => {
+Deno.test("write-checkpoint: a checkpoint comes at a roll and at close, and syncs the log before it writes the index", async () => {
   await at(new WatchedPlace(), async (place) => {
     const log = await openLog(place, { segmentBytes: 8 * KIB });
     const start = place.disk.trace.length;
@@ -147,7 +147,7 @@ function followUnsynced(
 }
 
 for (const blockBytes of [MIB, 5 * MIB + 4 * KIB, 64 * MIB]) {
-  Deno.test(`Rule 1: never more than 16 MiB is without a checkpoint, with blocks of ${blockBytes} bytes`, async () => {
+  Deno.test(`write-checkpoint: never more than 16 MiB is without a checkpoint, with blocks of ${blockBytes} bytes`, async () => {
     const sizes = Array.from({ length: 160 }, (_, i) => 300_000 + 977 * i);
     await at(new WatchedPlace({ blockBytes: 64 * KIB }), async (place) => {
       const checkpoints = followUnsynced(place, sizes);
@@ -167,7 +167,7 @@ for (const blockBytes of [MIB, 5 * MIB + 4 * KIB, 64 * MIB]) {
   });
 }
 
-Deno.test("Rule 1: a message above 16 MiB has a checkpoint before and after it", async () => {
+Deno.test("write-checkpoint: a message above 16 MiB has a checkpoint before and after it", async () => {
   const large = CHECKPOINT + 5000 - HEADER;
   // Small ones behind the large one would fit into the rest of its block.
   const sizes = [100, large, 100, 100, 200_000, CHECKPOINT - HEADER, 1, large];
@@ -188,7 +188,7 @@ Deno.test("Rule 1: a message above 16 MiB has a checkpoint before and after it",
 });
 
 for (const error of [undefined, "ENOSPC", "EIO"]) {
-  Deno.test(`Rule 1: no acknowledgement waits for the checkpoint that is due after it, index write ${error ?? "succeeds"}`, async () => {
+  Deno.test(`write-checkpoint: no acknowledgement waits for the checkpoint that is due after it, index write ${error ?? "succeeds"}`, async () => {
     const disk = new SimulatedDisk({ blockBytes: 64 * KIB });
     await at(new SimulatedPlace(disk), async (place) => {
       const log = await openLog(place, { blockBytes: 64 * KIB });
@@ -224,7 +224,7 @@ for (const error of [undefined, "ENOSPC", "EIO"]) {
   });
 }
 
-Deno.test("Rule 1: messages of just under 16 MiB and what follows them in their block stay within 16 MiB", async () => {
+Deno.test("write-checkpoint: messages of just under 16 MiB and what follows them in their block stay within 16 MiB", async () => {
   const sizes: number[] = [];
   for (const less of [0, 1, 100, 2000, 4095, 4096]) {
     sizes.push(CHECKPOINT - HEADER - less, 30, 30, 1000, 1000);

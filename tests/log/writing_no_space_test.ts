@@ -57,7 +57,7 @@ function plainly(writes: readonly Written[]): [string, number, Uint8Array][] {
 
 for (const mode of ["async", "sync"]) {
   for (const code of ["ENOSPC", "EDQUOT"] as const) {
-    Deno.test(`Rule 7: ${code} from any write of a flush keeps the messages, and the next flush writes the same bytes, ${mode}`, async () => {
+    Deno.test(`write-no-space: ${code} from any write of a flush keeps the messages, and the next flush writes the same bytes, ${mode}`, async () => {
       // A flush of one write, and one of several, of which each may fail.
       for (const [messages, failing] of [[1, 1], [9, 1], [9, 2], [9, 4]]) {
         await at(new WatchedPlace({ seed: failing! }), async (place) => {
@@ -92,7 +92,7 @@ for (const mode of ["async", "sync"]) {
     });
   }
 
-  Deno.test(`Rule 7: a full disk takes messages again when there is room, however often it fails, ${mode}`, async () => {
+  Deno.test(`write-no-space: a full disk takes messages again when there is room, however often it fails, ${mode}`, async () => {
     await at(new WatchedPlace(), async (place) => {
       const log = await openLog(place, { segmentBytes: 20 * KIB });
       let full = true;
@@ -123,7 +123,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 7: messages appended after a full disk follow those that wait, ${mode}`, async () => {
+  Deno.test(`write-no-space: messages appended after a full disk follow those that wait, ${mode}`, async () => {
     await at(new WatchedPlace(), async (place) => {
       const log = await openLog(place);
       const remove = place.disk.onOperation(({ kind }) => {
@@ -149,7 +149,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 7: no room for the files of a roll is a full disk, ${mode}`, async () => {
+  Deno.test(`write-no-space: no room for the files of a roll is a full disk, ${mode}`, async () => {
     const places: [string, (operation: Operation) => boolean][] = [
       ["log", ({ kind, path }) => kind === "open" && path.endsWith(".log.tmp")],
       [
@@ -188,7 +188,7 @@ for (const mode of ["async", "sync"]) {
     }
   });
 
-  Deno.test(`Rule 7: no room for the index keeps its entries, and what is durable is acknowledged, ${mode}`, async () => {
+  Deno.test(`write-no-space: no room for the index keeps its entries, and what is durable is acknowledged, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const log = await openLog(place, { segmentBytes: 4 * KIB });
       appendSome(log, 5, 1000);
@@ -211,7 +211,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 7: a log that cannot be closed on a full disk stays open, and is closed later, ${mode}`, async () => {
+  Deno.test(`write-no-space: a log that cannot be closed on a full disk stays open, and is closed later, ${mode}`, async () => {
     for (
       const hits of [
         ({ kind, path }: Operation) => kind === "write" && path.endsWith("log"),
@@ -251,7 +251,7 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-Deno.test("Rule 7: a small disk that is full goes on after a truncation, in the order of the offsets", async () => {
+Deno.test("write-no-space: a small disk that is full goes on after a truncation, in the order of the offsets", async () => {
   await at(new SimulatedPlace({ sizeBytes: 160 * KIB }), async (place) => {
     const log = await openLog(place, { segmentBytes: 40 * KIB });
     let failures = 0;
@@ -283,7 +283,7 @@ Deno.test("Rule 7: a small disk that is full goes on after a truncation, in the 
   });
 });
 
-Deno.test("Rule 7: a power cut on a full disk keeps what was acknowledged", async () => {
+Deno.test("write-no-space: a power cut on a full disk keeps what was acknowledged", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const place = new SimulatedPlace({ sizeBytes: 64 * KIB, seed });
     await at(place, async () => {
@@ -315,7 +315,7 @@ Deno.test("Rule 7: a power cut on a full disk keeps what was acknowledged", asyn
   }
 });
 
-Deno.test("Rule 7: a checkpoint that comes late writes nothing twice after a full disk", async () => {
+Deno.test("write-no-space: a checkpoint that comes late writes nothing twice after a full disk", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     appendSome(log, 3, 1000);

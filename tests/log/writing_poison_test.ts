@@ -120,7 +120,7 @@ async function checkKept(
 
 for (const mode of ["async", "sync"]) {
   for (const durability of ["data", "none"] as const) {
-    Deno.test(`Rule 7: a failure at any place of a flush "${durability}" poisons the log with the exact durable offset, ${mode}`, async () => {
+    Deno.test(`write-poison: a failure at any place of a flush "${durability}" poisons the log with the exact durable offset, ${mode}`, async () => {
       const failed = new Set<string>();
       for (let number = 1;; number++) {
         const disk = await at(
@@ -214,7 +214,7 @@ for (const mode of ["async", "sync"]) {
 }
 
 for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
-  Deno.test(`Rule 7: ${error} from a sync is poison, of the log, the index and the directory`, async () => {
+  Deno.test(`write-poison: ${error} from a sync is poison, of the log, the index and the directory`, async () => {
     for (
       const [kind, ending] of [
         ["sync", ".log"],
@@ -249,7 +249,7 @@ for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
   });
 }
 
-Deno.test("Rule 7: a failure that nobody waits for shows in the next call", async () => {
+Deno.test("write-poison: a failure that nobody waits for shows in the next call", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place);
@@ -270,7 +270,7 @@ Deno.test("Rule 7: a failure that nobody waits for shows in the next call", asyn
   });
 });
 
-Deno.test("Rule 7: what was written before a poisoned flush can still be read, and a writer after it recovers", async () => {
+Deno.test("write-poison: what was written before a poisoned flush can still be read, and a writer after it recovers", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place);
@@ -293,7 +293,7 @@ Deno.test("Rule 7: what was written before a poisoned flush can still be read, a
 });
 
 for (const number of [1, 2]) {
-  Deno.test(`Rule 7: closing that fails at its end gives the lock back, failure ${number}`, async () => {
+  Deno.test(`write-poison: closing that fails at its end gives the lock back, failure ${number}`, async () => {
     for (const mode of ["async", "sync"]) {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;

@@ -8,10 +8,10 @@ import type { Log } from "../../lib/log/mod.ts";
 import {
   appendSome,
   at,
+  batchesOf,
   DiskPlace,
   drain,
   faultsOfClosed,
-  headersOf,
   KIB,
   lines,
   MIB,
@@ -32,7 +32,7 @@ const INDEX = `${segment(0)}.index`;
 /** Fails unless the log's file has zeros behind its data, and returns its length. */
 function lengthAhead(place: Place): number {
   const bytes = place.bytes(LOG);
-  const end = headersOf(bytes).at(-1)?.end ?? 0;
+  const end = batchesOf(bytes).at(-1)?.end ?? 0;
   assert(bytes.subarray(end).every((byte) => byte === 0), "zeros");
   return bytes.length;
 }
@@ -47,7 +47,7 @@ async function prepared(log: Log): Promise<number> {
   }
 }
 
-Deno.test("Rule 3: while open the log is longer than its data, by zeros, and is cut at close", async () => {
+Deno.test("write-prepare: while open the log is longer than its data, by zeros, and is cut at close", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { prepareBytes: 3 * MIB });
     appendSome(log, 3, 1000);
@@ -71,7 +71,7 @@ Deno.test("Rule 3: while open the log is longer than its data, by zeros, and is 
 });
 
 Deno.test(
-  "Rule 3: a file on the disk is prepared in the background and cut at close",
+  "write-prepare: a file on the disk is prepared in the background and cut at close",
   {
     ignore: !FILES,
   },
@@ -96,7 +96,7 @@ Deno.test(
   },
 );
 
-Deno.test("Rule 3: preparing is done in steps of at most 1 MiB", async () => {
+Deno.test("write-prepare: preparing is done in steps of at most 1 MiB", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { prepareBytes: 5 * MIB + 12 * KIB });
     appendSome(log, 1, 10);
@@ -114,7 +114,7 @@ Deno.test("Rule 3: preparing is done in steps of at most 1 MiB", async () => {
   });
 });
 
-Deno.test("Rule 3: no step of preparing begins while a flush waits", async () => {
+Deno.test("write-prepare: no step of preparing begins while a flush waits", async () => {
   for (let turns = 0; turns < 12; turns++) {
     await at(new SimulatedPlace({ seed: turns }), async (place) => {
       const disk = place.storage;
@@ -137,7 +137,7 @@ Deno.test("Rule 3: no step of preparing begins while a flush waits", async () =>
   }
 });
 
-Deno.test("Rule 3: nothing is prepared behind the end of a segment", async () => {
+Deno.test("write-prepare: nothing is prepared behind the end of a segment", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, {
       prepareBytes: 4 * MIB,
@@ -162,7 +162,7 @@ function prepares({ kind, path, length }: Operation): boolean {
 
 for (const kind of ["preallocate", "write"] as const) {
   for (const error of ["ENOSPC", "EDQUOT", "EIO", "EOPNOTSUPP"]) {
-    Deno.test(`Rule 3: ${error} in a ${kind} that prepares fails nothing`, async () => {
+    Deno.test(`write-prepare: ${error} in a ${kind} that prepares fails nothing`, async () => {
       await at(new SimulatedPlace(), async (place) => {
         let failed = 0;
         place.storage.onOperation((operation) => {
@@ -190,7 +190,7 @@ for (const kind of ["preallocate", "write"] as const) {
   }
 }
 
-Deno.test("Rule 3: a disk that is too small for the window takes messages up to its end", async () => {
+Deno.test("write-prepare: a disk that is too small for the window takes messages up to its end", async () => {
   await at(
     new SimulatedPlace({ sizeBytes: 64 * KIB }),
     async (place) => {
@@ -203,7 +203,7 @@ Deno.test("Rule 3: a disk that is too small for the window takes messages up to 
   );
 });
 
-Deno.test("Rule 3: no memory for zeros fails nothing", async () => {
+Deno.test("write-prepare: no memory for zeros fails nothing", async () => {
   const place = new SimulatedPlace();
   const pool = testPool({ limitBytes: 512 * KIB, atLimit: "fail" });
   try {
@@ -228,7 +228,7 @@ for (
     ["for a window of 0 bytes", {}, 0],
   ] as const
 ) {
-  Deno.test(`Rule 3: nothing is prepared ${what}`, async () => {
+  Deno.test(`write-prepare: nothing is prepared ${what}`, async () => {
     await at(new SimulatedPlace(disk), async (place) => {
       const log = await openLog(place, { prepareBytes });
       appendSome(log, 10, 1000);
@@ -242,7 +242,7 @@ for (
   });
 }
 
-Deno.test("Rule 3: the index is never prepared", async () => {
+Deno.test("write-prepare: the index is never prepared", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, {
       prepareBytes: MIB,
@@ -267,7 +267,7 @@ Deno.test("Rule 3: the index is never prepared", async () => {
   });
 });
 
-Deno.test("Rule 3: blocking calls and closing work at every moment of a preparation", async () => {
+Deno.test("write-prepare: blocking calls and closing work at every moment of a preparation", async () => {
   for (let turns = 0; turns < 10; turns++) {
     for (const end of ["flush", "close"]) {
       await at(new SimulatedPlace({ seed: turns }), async (place) => {
@@ -283,7 +283,7 @@ Deno.test("Rule 3: blocking calls and closing work at every moment of a preparat
           await quiet(place.storage);
           appendSome(log, 1, 100);
           await log.flush();
-          assertEquals(headersOf(place.bytes(LOG)).length, 3);
+          assertEquals(batchesOf(place.bytes(LOG)).length, 3);
         }
         log.closeSync();
         assertEquals(faultsOfClosed(place), []);
@@ -293,7 +293,7 @@ Deno.test("Rule 3: blocking calls and closing work at every moment of a preparat
   }
 });
 
-Deno.test("Rule 7: nothing is prepared behind a flush that failed", async () => {
+Deno.test("write-prepare: nothing is prepared behind a flush that failed", async () => {
   for (const error of ["EIO", "ENOSPC"]) {
     await at(new SimulatedPlace(), async (place) => {
       const disk = place.storage;
@@ -310,7 +310,7 @@ Deno.test("Rule 7: nothing is prepared behind a flush that failed", async () => 
   }
 });
 
-Deno.test("Rule 7: nothing is prepared behind a checkpoint for which there is no room, and the next flush does it again", async () => {
+Deno.test("write-prepare: nothing is prepared behind a checkpoint for which there is no room, and the next flush does it again", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, { prepareBytes: 4 * MIB });

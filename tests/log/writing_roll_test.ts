@@ -8,9 +8,9 @@ import { Log, Poisoned } from "@basalt/io";
 import {
   appendSome,
   at,
+  batchesOf,
   drain,
   faultsOfClosed,
-  headersOf,
   KIB,
   lines,
   onEachPlace,
@@ -42,7 +42,7 @@ const ROLL = [
 ];
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`Rule 5: a roll does its operations in order, ${mode}`, async () => {
+  Deno.test(`write-roll: a roll does its operations in order, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const disk = place.storage;
       const log = await openLog(place, { segmentBytes: 4 * KIB });
@@ -67,7 +67,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 5: the old log is synced before its index is written, if writing did not, ${mode}`, async () => {
+  Deno.test(`write-roll: the old log is synced before its index is written, if writing did not, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const disk = place.storage;
       const log = await openLog(place, { segmentBytes: 4 * KIB });
@@ -88,7 +88,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`Rule 5: a log is made in the order of a roll, its parents synced too, ${mode}`, async () => {
+  Deno.test(`write-roll: a log is made in the order of a roll, its parents synced too, ${mode}`, async () => {
     const disk = new SimulatedDisk();
     const place = new SimulatedPlace(disk);
     const dir = "/a/b/log";
@@ -198,7 +198,7 @@ async function crashEverywhere(
 }
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`Rule 5: a crash before every operation of a roll loses nothing, ${mode}`, async () => {
+  Deno.test(`write-roll: a crash before every operation of a roll loses nothing, ${mode}`, async () => {
     const count = await crashEverywhere(
       async (log) => {
         appendSome(log, 2, 1000);
@@ -211,7 +211,7 @@ for (const mode of ["async", "sync"]) {
     assert(count > ROLL.length, `${count}`);
   });
 
-  Deno.test(`Rule 5: a crash before every operation of three rolls in one flush loses nothing, ${mode}`, async () => {
+  Deno.test(`write-roll: a crash before every operation of three rolls in one flush loses nothing, ${mode}`, async () => {
     const count = await crashEverywhere(
       async (log) => {
         appendSome(log, 2, 1000);
@@ -223,7 +223,7 @@ for (const mode of ["async", "sync"]) {
     assert(count > 3 * (ROLL.length - 2), `${count}`);
   });
 
-  Deno.test(`Rule 5: a crash before every operation of closing loses nothing, ${mode}`, async () => {
+  Deno.test(`write-roll: a crash before every operation of closing loses nothing, ${mode}`, async () => {
     const count = await crashEverywhere(
       (log) => {
         appendSome(log, 5, 1000);
@@ -234,7 +234,7 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-Deno.test("Rule 5: a crash before every operation of making a log leaves one that opens", async () => {
+Deno.test("write-roll: a crash before every operation of making a log leaves one that opens", async () => {
   for (let number = 1;; number++) {
     const disk = new SimulatedDisk({ seed: number });
     disk.failAt(number, { crash: true });
@@ -254,7 +254,7 @@ Deno.test("Rule 5: a crash before every operation of making a log leaves one tha
   }
 });
 
-Deno.test("Rule 5: a second crash before every operation of opening after a roll that crashed loses nothing", async () => {
+Deno.test("write-roll: a second crash before every operation of opening after a roll that crashed loses nothing", async () => {
   const crashed = async (number: number): Promise<SimulatedDisk> => {
     const disk = new SimulatedDisk({ seed: number });
     await at(new SimulatedPlace(disk), async (place) => {
@@ -289,7 +289,7 @@ Deno.test("Rule 5: a second crash before every operation of opening after a roll
 });
 
 onEachPlace(
-  "Rule 5: a segment ends before the message that would exceed its size, and a larger one gets its own",
+  "write-roll: a segment ends before the message that would exceed its size, and a larger one gets its own",
   async (place) => {
     const sizes = [400, 400, 400, 5000, 100, 2000, 896, 1, 895, 64, 832, 1024];
     const log = await openLog(place, { segmentBytes: 2 * KIB });
@@ -318,11 +318,11 @@ onEachPlace(
 /** All segments of a place hold what they should, the unsealed one aside. */
 function sealed(place: Place): number[] {
   return place.names().filter((name) => name.endsWith(".log")).slice(0, -1)
-    .map((name) => headersOf(place.bytes(name)).length);
+    .map((name) => batchesOf(place.bytes(name)).length);
 }
 
 onEachPlace(
-  "Rule 5: a segment that was rolled is whole on disk while the log is open",
+  "write-roll: a segment that was rolled is whole on disk while the log is open",
   async (place) => {
     const log = await openLog(place, {
       segmentBytes: 8 * KIB,
@@ -344,7 +344,7 @@ onEachPlace(
 );
 
 for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
-  Deno.test(`Rule 5: EIO in a ${kind} of a roll poisons the log, and nothing behind is written`, async () => {
+  Deno.test(`write-roll: EIO in a ${kind} of a roll poisons the log, and nothing behind is written`, async () => {
     for (const mode of ["async", "sync"]) {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;

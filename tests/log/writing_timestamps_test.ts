@@ -6,9 +6,9 @@ import { assert, assertEquals } from "@std/assert";
 import {
   appendSome,
   at,
+  batchesOf,
   drain,
   faultsOfClosed,
-  headersOf,
   KIB,
   onEachPlace,
   openLog,
@@ -25,7 +25,7 @@ function assertAscending(times: readonly number[]): void {
   times.forEach((time, i) => assert(i === 0 || time >= times[i - 1]!, `${i}`));
 }
 
-Deno.test("Rule 4: a clock that goes back gives the last time again, until it has caught up", async () => {
+Deno.test("write-timestamps: a clock that goes back gives the last time again, until it has caught up", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place);
@@ -40,7 +40,7 @@ Deno.test("Rule 4: a clock that goes back gives the last time again, until it ha
   });
 });
 
-Deno.test("Rule 4: times go on across segments and reopening, whatever the clock says", async () => {
+Deno.test("write-timestamps: times go on across segments and reopening, whatever the clock says", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     let hours = 12;
@@ -64,7 +64,7 @@ Deno.test("Rule 4: times go on across segments and reopening, whatever the clock
   });
 });
 
-Deno.test("Rule 4: an empty last segment, left by a crash in a roll, goes on from the time of the one before", async () => {
+Deno.test("write-timestamps: an empty last segment, left by a crash in a roll, goes on from the time of the one before", async () => {
   for (const mode of ["async", "sync"]) {
     await at(new SimulatedPlace(), async (first) => {
       const disk = first.storage;
@@ -96,7 +96,7 @@ Deno.test("Rule 4: an empty last segment, left by a crash in a roll, goes on fro
   }
 });
 
-Deno.test("Rule 4: an empty last segment after a clean close goes on from the time of the one before", async () => {
+Deno.test("write-timestamps: an empty last segment after a clean close goes on from the time of the one before", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { segmentBytes: 4 * KIB });
     appendSome(log, 3, 1000);
@@ -120,7 +120,7 @@ Deno.test("Rule 4: an empty last segment after a clean close goes on from the ti
 });
 
 onEachPlace(
-  "Rule 4: one time for a flush of many blocks, another for the next",
+  "write-timestamps: one time for a flush of many blocks, another for the next",
   async (place) => {
     const log = await openLog(place);
     for (let flush = 0; flush < 3; flush++) {
@@ -138,7 +138,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Rule 4: one time for an appendBatch across blocks, segments and flushes in flight", async () => {
+Deno.test("write-timestamps: one time for an appendBatch across blocks, segments and flushes in flight", async () => {
   for (let seed = 0; seed < 30; seed++) {
     await at(new SimulatedPlace({ seed }), async (place) => {
       const log = await openLog(place, { segmentBytes: 20 * KIB });
@@ -168,7 +168,7 @@ Deno.test("Rule 4: one time for an appendBatch across blocks, segments and flush
   }
 });
 
-Deno.test("Rule 4: one time for a flush, also when messages are appended while it rolls", async () => {
+Deno.test("write-timestamps: one time for a flush, also when messages are appended while it rolls", async () => {
   for (let seed = 0; seed < 20; seed++) {
     await at(new SimulatedPlace({ seed }), async (place) => {
       const log = await openLog(place, { segmentBytes: 8 * KIB });
@@ -207,7 +207,7 @@ Deno.test("Rule 4: one time for a flush, also when messages are appended while i
 });
 
 onEachPlace(
-  "Rule 4: the index has the times of the messages",
+  "write-timestamps: the index has the times of the messages",
   async (place) => {
     const log = await openLog(place);
     for (let i = 0; i < 5; i++) {
@@ -217,6 +217,6 @@ onEachPlace(
     await log.close();
     // Compares the entries with the headers.
     assertEquals(faultsOfClosed(place), []);
-    assertEquals(headersOf(place.bytes(`${segment(0)}.log`)).length, 15);
+    assertEquals(batchesOf(place.bytes(`${segment(0)}.log`)).length, 15);
   },
 );

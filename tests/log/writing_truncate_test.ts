@@ -27,7 +27,7 @@ async function logOf(place: Place, count: number): Promise<Log> {
 }
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`Rule 6: the oldest segment goes first, with a directory sync after each, ${mode}`, async () => {
+  Deno.test(`write-remove: the oldest segment goes first, with a directory sync after each, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const log = await logOf(place, 11);
       const start = place.storage.trace.length;
@@ -49,7 +49,7 @@ for (const mode of ["async", "sync"]) {
   });
 
   onEachPlace(
-    `Rule 6: truncation keeps what lies at and behind the offset, and the active segment, ${mode}`,
+    `write-remove: truncation keeps what lies at and behind the offset, and the active segment, ${mode}`,
     async (place) => {
       const log = await logOf(place, 11);
       const truncate = async (offset: number) =>
@@ -91,7 +91,7 @@ for (const mode of ["async", "sync"]) {
   );
 }
 
-Deno.test("Rule 6: offsets that are none of the log's are refused", async () => {
+Deno.test("write-remove: offsets that are none of the log's are refused", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 7);
     const before = place.names();
@@ -112,7 +112,7 @@ Deno.test("Rule 6: offsets that are none of the log's are refused", async () => 
 const CHOICES: CrashChoice[] = ["none", "all", "random", "random", "random"];
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`Rule 6: a crash before every operation of a truncation leaves a gapless log, ${mode}`, async () => {
+  Deno.test(`write-remove: a crash before every operation of a truncation leaves a gapless log, ${mode}`, async () => {
     let operations = 0;
     for (let number = 1;; number++) {
       const disk = new SimulatedDisk({ seed: number });
@@ -156,7 +156,7 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-Deno.test("Rule 6: a truncation that fails half way can be repeated, and nothing reads what is gone", async () => {
+Deno.test("write-remove: a truncation that fails half way can be repeated, and nothing reads what is gone", async () => {
   for (let number = 1; number <= 6; number++) {
     for (const error of ["EIO", "EBUSY"]) {
       await at(new SimulatedPlace(), async (place) => {
@@ -180,7 +180,7 @@ Deno.test("Rule 6: a truncation that fails half way can be repeated, and nothing
   }
 });
 
-Deno.test("Rule 6: a truncation waits for the flush in flight, and flushes for it", async () => {
+Deno.test("write-remove: a truncation waits for the flush in flight, and flushes for it", async () => {
   for (let seed = 0; seed < 10; seed++) {
     await at(new SimulatedPlace({ seed }), async (place) => {
       const log = await logOf(place, 11);
@@ -207,7 +207,7 @@ Deno.test("Rule 6: a truncation waits for the flush in flight, and flushes for i
   }
 });
 
-Deno.test("Rule 6: closing while a truncation runs serves those who wait for durability", async () => {
+Deno.test("write-remove: closing while a truncation runs serves those who wait for durability", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 11);
     const truncated = log.truncateBefore(9);

@@ -17,7 +17,7 @@ export interface Opening {
   /** Reading the whole log, verified. */
   readonly scan: Measured;
   /** What recovery read and verified. */
-  readonly walkedBytes: number;
+  readonly scannedBytes: number;
 }
 
 if (import.meta.main) {
@@ -51,7 +51,7 @@ if (import.meta.main) {
       openMs,
       readMs,
       scan: await scan(new LogReader(dir!, { pool }), 0),
-      walkedBytes: report?.walkedBytes ?? 0,
+      scannedBytes: report?.scannedBytes ?? 0,
     };
     console.log(JSON.stringify(opening));
   }

@@ -5,10 +5,9 @@ import type { Context } from "../context.ts";
 export function programArguments(
   name: string,
   args: readonly string[],
-  v8Flags: readonly string[] = [],
+  flags: readonly string[] = [],
 ): string[] {
   const path = decodeURIComponent(new URL(name, import.meta.url).pathname);
-  const flags = v8Flags.length > 0 ? [`--v8-flags=${v8Flags.join(",")}`] : [];
   return ["run", "--quiet", "--allow-all", ...flags, path, ...args];
 }
 
@@ -17,11 +16,11 @@ export async function runProgram<Result>(
   context: Context,
   name: string,
   args: readonly string[],
-  v8Flags: readonly string[] = [],
+  flags: readonly string[] = [],
 ): Promise<Result> {
   const output = await context.run(
     Deno.execPath(),
-    programArguments(name, args, v8Flags),
+    programArguments(name, args, flags),
   );
   return JSON.parse(output) as Result;
 }

@@ -2,7 +2,14 @@
 import * as Plot from "npm:@observablehq/plot@0.6.17";
 import { parseHTML } from "npm:linkedom@0.18.12";
 import { BUCKET_MS, formatMicros, PERCENTILES } from "../measure.ts";
-import { type Curve, type Curves, isMet, median, type Row } from "../row.ts";
+import {
+  type Curve,
+  type Curves,
+  isMet,
+  median,
+  type Row,
+  type Verdict,
+} from "../row.ts";
 
 // The types of the browser are not loaded here: this page is drawn without one.
 const { document } = parseHTML("<html><body></body></html>") as unknown as {
@@ -41,7 +48,7 @@ function ticksWithin(values: readonly number[]): number[] {
 }
 
 /** The ratio of each row: its median as a dot, its spread as a line, its goal as a tick. */
-export function ratioChart(rows: readonly Row[], verdict: boolean): string {
+export function ratioChart(rows: readonly Row[], verdict: Verdict): string {
   const shown = rows.filter(({ unit, values }) =>
     unit === "ratio" && values.every((value) => value > 0)
   );
@@ -51,7 +58,7 @@ export function ratioChart(rows: readonly Row[], verdict: boolean): string {
     low: Math.min(...row.values),
     high: Math.max(...row.values),
     goal: row.goal?.limit,
-    missed: verdict && isMet(row) === false,
+    missed: verdict(row) && isMet(row) === false,
     title: `${row.id}: ${row.name}\n${row.ours}\n${row.theirs}`,
   }));
   const ticks = ticksWithin(

@@ -1,6 +1,6 @@
 /** The page of `--html`: one file that needs no network and no script. */
 import { type Machine, machineLines } from "../machine.ts";
-import type { Curves, Row } from "../row.ts";
+import type { Curves, Row, Verdict } from "../row.ts";
 import {
   distinctCurves,
   percentileChart,
@@ -51,7 +51,7 @@ export function writeHtml(
   path: string,
   machine: Machine,
   rows: readonly Row[],
-  verdict: boolean,
+  verdict: Verdict,
   notes: readonly string[],
 ): void {
   const [titles, ...lines] = cells(rows, verdict);
@@ -61,7 +61,7 @@ export function writeHtml(
     `<tr>${
       values.map((value) => `<${tag}>${escape(value)}</${tag}>`).join("")
     }</tr>`;
-  const open = verdict ? "; an open dot missed it" : "";
+  const open = rows.some(verdict) ? "; an open dot missed it" : "";
   const page = `<!doctype html>
 <html lang="en">
 <head>

@@ -1,12 +1,12 @@
 /** The rows as JSON. */
 import type { Machine } from "../machine.ts";
-import { isMet, median, type Row } from "../row.ts";
+import { isMet, median, type Row, type Verdict } from "../row.ts";
 
 /** The report of `--json`: `goal`, `met` are null without a goal, `met` also where the goals do not hold. */
 export function jsonReport(
   machine: Machine,
   rows: readonly Row[],
-  verdict: boolean,
+  verdict: Verdict,
 ): string {
   return JSON.stringify(
     {
@@ -19,7 +19,7 @@ export function jsonReport(
         min: Math.min(...row.values),
         max: Math.max(...row.values),
         unit: row.unit,
-        met: verdict ? isMet(row) ?? null : null,
+        met: verdict(row) ? isMet(row) ?? null : null,
         reference: row.reference,
       })),
     },

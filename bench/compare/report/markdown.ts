@@ -1,6 +1,6 @@
 /** The table in a Markdown file. */
 import { type Machine, machineLines } from "../machine.ts";
-import type { Row } from "../row.ts";
+import type { Row, Verdict } from "../row.ts";
 import { markdownTable } from "./table.ts";
 
 const BEGIN = "<!-- table: begin -->";
@@ -11,7 +11,7 @@ export function writeMarkdown(
   path: string,
   machine: Machine,
   rows: readonly Row[],
-  verdict: boolean,
+  verdict: Verdict,
   notes: readonly string[],
 ): void {
   const parts = [

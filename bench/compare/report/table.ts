@@ -1,6 +1,6 @@
 /** The closing table. */
 import { formatTable } from "../../../lib/cli/terminal.ts";
-import { isMet, median, type Row } from "../row.ts";
+import { isMet, median, type Row, type Verdict } from "../row.ts";
 
 /** A value with three digits. */
 export function formatValue(value: number): string {
@@ -20,8 +20,9 @@ export function formatSpread(row: Row): [median: string, spread: string] {
   ];
 }
 
-/** The cells of all rows, below a line of titles; without a verdict where the goals do not hold. */
-export function cells(rows: readonly Row[], verdict: boolean): string[][] {
+/** The cells of all rows, below a line of titles; the verdicts are left out if no row has one. */
+export function cells(rows: readonly Row[], verdict: Verdict): string[][] {
+  const withVerdicts = rows.some(verdict);
   const titles = [
     "id",
     "what",
@@ -30,10 +31,10 @@ export function cells(rows: readonly Row[], verdict: boolean): string[][] {
     "spread",
     "Basalt",
     "reference",
-    ...verdict ? ["met"] : [],
+    ...withVerdicts ? ["met"] : [],
   ];
   const lines = rows.map((row) => {
-    const met = isMet(row);
+    const met = verdict(row) ? isMet(row) : undefined;
     return [
       row.id,
       row.name,
@@ -41,19 +42,19 @@ export function cells(rows: readonly Row[], verdict: boolean): string[][] {
       ...formatSpread(row),
       row.ours,
       row.theirs === "" ? row.reference : `${row.theirs} (${row.reference})`,
-      ...verdict ? [met === undefined ? "" : met ? "yes" : "no"] : [],
+      ...withVerdicts ? [met === undefined ? "" : met ? "yes" : "no"] : [],
     ];
   });
   return [titles, ...lines];
 }
 
 /** The table for a terminal. */
-export function printedTable(rows: readonly Row[], verdict: boolean): string {
+export function printedTable(rows: readonly Row[], verdict: Verdict): string {
   return formatTable(cells(rows, verdict));
 }
 
 /** The table as Markdown. */
-export function markdownTable(rows: readonly Row[], verdict: boolean): string {
+export function markdownTable(rows: readonly Row[], verdict: Verdict): string {
   const [titles, ...lines] = cells(rows, verdict);
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [line(titles!), line(titles!.map(() => "---")), ...lines.map(line)]

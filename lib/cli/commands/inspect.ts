@@ -23,7 +23,7 @@ export function inspect(console: Console): Command {
     "Tell what a log's directory holds: segments, sizes, offsets, times, and what opening would do. Nothing is changed.",
     {
       notes: [
-        "Messages are not read, but for those that opening would read; basalt verify reads them all.",
+        "Messages are not read, except at the ends of segments and where opening would read; basalt verify reads them all.",
       ],
       examples: [
         ["basalt inspect data/log", "a table of the segments"],
@@ -41,21 +41,23 @@ export function inspect(console: Console): Command {
 }
 
 function inWords(log: LogInspection): string {
-  const { path, firstOffset, nextOffset, segments } = log;
+  const { path, identity, firstOffset, nextOffset, segments } = log;
   const lines = [
     `'${path}': ${state(log)}`,
+    identity === undefined ? "no identity yet" : `identity ${identity}`,
     `${
       formatCount(nextOffset - firstOffset, "message")
     } from offset ${firstOffset} up to, not including, ${nextOffset}; ${
-      formatBytes(log.byteLength)
-    } in ${formatCount(segments.length, "segment")}`,
+      formatBytes(log.dataBytes)
+    } of data in ${formatCount(segments.length, "segment")}${prepared(log)}`,
     `opening ${forecast(log.opening)}`,
   ];
   for (
     const [names, what] of [
-      [log.temporary, "being made when a writer ended, opening removes them"],
+      [log.temporary, "left by a writer that ended, opening removes them"],
       [log.kept, "taken out of the log and kept"],
-      [log.foreign, "none of the log's, left alone"],
+      [log.odd, "not regular files, opening refuses them"],
+      [log.foreign, "not the log's, left alone"],
     ] as const
   ) {
     if (names.length > 0) lines.push(`${what}: ${names.join(", ")}`);
@@ -64,11 +66,19 @@ function inWords(log: LogInspection): string {
   return lines.join("\n");
 }
 
-function state({ locked, closed, writer }: LogInspection): string {
+function prepared({ preparedBytes }: LogInspection): string {
+  return preparedBytes === 0
+    ? ""
+    : `, and ${formatBytes(preparedBytes)} after the data`;
+}
+
+function state({ locked, closed, owner }: LogInspection): string {
   if (closed) return "closed";
-  const who = writer === undefined
-    ? "an unknown process"
-    : describeOwner(writer);
+  const who = typeof owner === "object"
+    ? `${
+      describeOwner({ pid: owner.pid, since: owner.startedAt })
+    }, opening ${owner.generation}, durable up to offset ${owner.durableOffset}`
+    : "an unknown process";
   return locked ? `being written by ${who}` : `left open by ${who}`;
 }
 
@@ -82,24 +92,32 @@ function forecast(opening: OpeningForecast): string {
 export function doings(report: OpeningReport): string[] {
   return [
     ...report.recovered.map((each) => {
-      const { path, walkedBytes, cutBytes, rebuiltEntries } = each;
-      return `recover '${path}': read ${formatBytes(walkedBytes)}, cut ${
+      const { path, scannedBytes, cutBytes, rebuiltEntries } = each;
+      return `recover '${path}': read ${formatBytes(scannedBytes)}, cut ${
         formatBytes(cutBytes)
-      } behind the last message, write ${rebuiltEntries} index entries`;
+      } after the last batch, write ${rebuiltEntries} index entries`;
     }),
-    ...report.kept.map((path) =>
-      `keep valid messages that it cuts in '${path}'`
-    ),
+    ...report.kept.map((path) => `keep what it cuts in '${path}'`),
+    ...report.removed.map((name) => `remove '${name}'`),
   ];
 }
 
 function table(segments: readonly SegmentInspection[]): string {
   return formatTable([
-    ["segment", "messages", "log", "index", "first message", "last message"],
+    [
+      "segment",
+      "messages",
+      "data",
+      "prepared",
+      "index",
+      "first message",
+      "last message",
+    ],
     ...segments.map((each) => [
       String(each.firstOffset),
       String(each.nextOffset - each.firstOffset),
-      size(each.logBytes),
+      each.logBytes === undefined ? "missing" : formatBytes(each.dataBytes),
+      each.preparedBytes === 0 ? "" : formatBytes(each.preparedBytes),
       size(each.indexBytes),
       time(each.firstTimestamp),
       time(each.lastTimestamp),

@@ -22,7 +22,7 @@ export function repair(console: Console): Command {
     "Tell how a damaged log would be made whole, and what it would lose; with --yes, do it.",
     {
       notes: [
-        "A log ends at its first bad message: what is behind is cut, and kept in .cut files beside\nthe segments. Wrong indexes are written anew; a log that was left open is closed.\nNames that are none of the log's, and times that go back, are left as they are.",
+        "A log ends at its first bad batch: what follows is cut, and kept in .cut files beside the\nsegments. Wrong indexes are written again; a log that was left open is closed.\nNames that are not the log's, and times that go back, are left as they are.",
         "Without --yes the exit code is 0 if there is nothing to repair, else 1.",
       ],
       examples: [
@@ -83,11 +83,21 @@ function inWords(plan: RepairPlan): string {
 }
 
 function step(each: RepairStep): string {
-  if (each.action === "rebuildIndex") return `write '${each.path}' anew`;
+  if (each.action === "rebuildIndex") return `write '${each.path}' again`;
+  if (each.action === "replaceMeta") {
+    return `write '${each.path}' again: the log starts at offset ${each.firstOffset}`;
+  }
+  if (each.action === "createSegment") {
+    return `make an empty segment at offset ${each.firstOffset}, because none is left`;
+  }
   const loss = `${formatBytes(each.byteLength)}, ${
     formatCount(each.messages, "valid message")
   }`;
-  return each.action === "cut"
-    ? `cut '${each.path}' at byte ${each.position} (${loss}), kept in '${each.kept}'`
-    : `take '${each.path}' out of the log (${loss}), kept as '${each.kept}'`;
+  if (each.action === "setAside") {
+    return `take '${each.path}' out of the log (${loss}), kept as '${each.kept}'`;
+  }
+  const where = `cut '${each.path}' at byte ${each.position}`;
+  return each.kept === undefined
+    ? `${where} (zeros only)`
+    : `${where} (${loss}), kept in '${each.kept}'`;
 }

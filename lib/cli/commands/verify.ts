@@ -15,7 +15,7 @@ export function verify(console: Console): Command {
     "Read a whole log and name everything that is wrong with it. Nothing is changed.",
     {
       notes: [
-        "Every message, every index entry, names, gaps, overlaps and lone files; it goes on behind a fault.\nA log may be verified while another process writes it. Exit code 0: sound; 1: not.",
+        "Every batch, every index entry, names, gaps, overlaps and unpaired files; it goes on after a fault.\nA log may be verified while another process writes it. Exit code 0: sound; 1: not.",
         'With --json a line for each fault, and a last one with "sound" and the counts.',
       ],
       examples: [

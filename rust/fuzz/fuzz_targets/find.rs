@@ -1,5 +1,5 @@
 #![no_main]
-//! Finding a message in any bytes: what is found is valid by the naive model, and none before it is.
+//! Finding a batch in any bytes, as a reader does that goes on after what is undecided: it finds the first valid one.
 
 use basalt::codec::find;
 use libfuzzer_sys::fuzz_target;
@@ -14,20 +14,31 @@ fuzz_target!(|input: (u16, u16, u64, u64, &[u8])| {
         return;
     }
     let bytes = &mut bytes.to_vec()[..];
-    naive::repair(bytes, repaired, 1);
+    naive::repair(bytes, repaired, 2);
     let offsets = a.min(b)..=a.max(b);
-    let valid = |at: usize| naive::message(bytes, at).filter(|(_, offset)| offsets.contains(offset));
-    let found = find(bytes, start, offsets.clone());
-    let end = found.valid.unwrap_or(bytes.len());
-    if let Some(at) = found.valid {
-        assert!(valid(at).is_some());
-    }
-    for at in start..end {
-        // A checksum with six bytes of 0 is passed over: one message in 10^13.
-        let zeros = bytes[at..].iter().take(8).filter(|byte| **byte == 0).count();
-        assert!(valid(at).is_none() || zeros >= 6, "passed over at {at}");
-    }
-    if let Some((at, length)) = found.beyond {
-        assert!(at >= start && at < end && at + length > bytes.len());
-    }
+    let valid = |at: usize| naive::batch(bytes, at).filter(|batch| offsets.contains(&batch.base_offset));
+    let expected = (start..bytes.len()).find(|at| valid(*at).is_some());
+    let mut from = start;
+    let first = loop {
+        let found = find(bytes, from, offsets.clone());
+        if let Some(at) = found.valid {
+            assert!(at >= from && valid(at).is_some());
+        }
+        let Some((at, length)) = found.beyond else {
+            break found.valid;
+        };
+        assert!(at >= from && at < found.valid.unwrap_or(bytes.len()) && length >= 304);
+        if at as u64 + length <= bytes.len() as u64 {
+            // It gave up on this one, which may be valid; otherwise a valid one would be the answer.
+            assert_eq!(found.valid, None);
+            if valid(at).is_some() {
+                break Some(at);
+            }
+        }
+        if found.valid.is_some() {
+            break found.valid;
+        }
+        from = at + 1;
+    };
+    assert_eq!(first, expected);
 });

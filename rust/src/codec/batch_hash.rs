@@ -1,4 +1,5 @@
-//! The two checksums: that of a frame, and that of a batch over its header and its frames' checksums.
+//! The two checksums: that of a frame, and that of a batch over its header and its frames'
+//! checksums.
 
 use std::hash::Hasher;
 
@@ -12,7 +13,8 @@ const PIECE_BYTES: usize = 512;
 
 /// Computes a frame's checksum.
 ///
-/// Inlined into the loops that call it: saving and restoring registers is a tenth of the hash of a short frame.
+/// Inlined into the loops that call it: saving and restoring registers is a tenth of the hash of a
+/// short frame.
 #[inline(always)]
 pub(super) fn frame_checksum(whole: &[u8]) -> u64 {
     XxHash3_64::oneshot(&whole[frame::ID..])

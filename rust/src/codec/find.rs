@@ -1,8 +1,9 @@
 //! Finding: the first valid batch in damaged bytes.
 //!
-//! A batch header ends with 184 zero bytes, and before them its length and its message count are not 0. So a header
-//! at `p` implies a run of zeros that includes `[p + 72, p + 256)` and begins in `(p + 48, p + 72]`: a run of zeros
-//! that begins at `a` has at most 24 candidates before it, however long it is. The search looks for such runs:
+//! A batch header ends with 184 zero bytes, and before them its length and its message count are
+//! not 0. So a header at `p` implies a run of zeros that includes `[p + 72, p + 256)` and begins in
+//! `(p + 48, p + 72]`: a run of zeros that begins at `a` has at most 24 candidates before it,
+//! however long it is. The search looks for such runs:
 //!
 //! ```text
 //! window = [at, at + 184)
@@ -12,12 +13,13 @@
 //!     else: try the 24 candidates; at = end of the run
 //! ```
 //!
-//! Each byte is read at most once, and of random bytes only one word in 184 bytes. A candidate is tested in the order
-//! of cost: the fields of its header, the headers of its frames, the batch checksum (which covers the header and the
-//! frames' checksums), and only then the payloads.
+//! Each byte is read at most once, and of random bytes only one word in 184 bytes. A candidate is
+//! tested in the order of cost: the fields of its header, the headers of its frames, the batch
+//! checksum (which covers the header and the frames' checksums), and only then the payloads.
 //!
-//! Bytes can be made to hold many batches that overlap and fail at their last payload only. Their tests have a budget
-//! that is proportional to the bytes; a search that has spent it stops and reports the candidate as undecided.
+//! Bytes can be made to hold many batches that overlap and fail at their last payload only. Their
+//! tests have a budget that is proportional to the bytes; a search that has spent it stops and
+//! reports the candidate as undecided.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -29,7 +31,8 @@ use super::layout::{BATCH_HEADER_BYTES, BatchHeader, FRAME_HEADER_BYTES, FrameHe
 const ZERO_BYTES: usize = BATCH_HEADER_BYTES - batch::RESERVED;
 /// Cost of reading a frame header, in bytes that could be hashed in the same time.
 const FRAME_COST: u64 = 64;
-/// The budget, as a multiple of the bytes that are searched. A single batch costs less than 3 times its bytes.
+/// The budget, as a multiple of the bytes that are searched. A single batch costs less than 3 times
+/// its bytes.
 const BUDGET_FACTOR: u64 = 32;
 
 /// What a search found.
@@ -37,12 +40,14 @@ const BUDGET_FACTOR: u64 = 32;
 pub struct Found {
     /// Position of the first valid batch.
     pub valid: Option<usize>,
-    /// Position and length of the first candidate before it that these bytes do not decide: its header and the frame
-    /// headers that are there are plausible, but it ends after the bytes, or the search has spent its budget.
+    /// Position and length of the first candidate before it that these bytes do not decide: its
+    /// header and the frame headers that are there are plausible, but it ends after the bytes, or
+    /// the search has spent its budget.
     pub beyond: Option<(usize, u64)>,
 }
 
-/// Searches for the first valid batch at or after `start`, at any byte, whose base offset lies in `offsets`.
+/// Searches for the first valid batch at or after `start`, at any byte, whose base offset lies in
+/// `offsets`.
 pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     let mut search = Search {
         bytes,

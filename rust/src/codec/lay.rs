@@ -31,10 +31,12 @@ pub struct Laid {
     pub end: usize,
 }
 
-/// Copies payloads from `source`, where they lie back to back, into `block`, and writes a record for each, without flags.
+/// Copies payloads from `source`, where they lie back to back, into `block`, and writes a record
+/// for each, without flags.
 ///
-/// Copies as many as fit before `layout.end` and the records. Returns `None`, with nothing written, where a payload that
-/// would be copied is above its maximum or ends after the source, or `layout` lies outside the block.
+/// Copies as many as fit before `layout.end` and the records. Returns `None`, with nothing written,
+/// where a payload that would be copied is above its maximum or ends after the source, or `layout`
+/// lies outside the block.
 pub fn lay(source: &[u8], lengths: &[u32], block: &mut [u8], layout: Layout) -> Option<Laid> {
     let records_end = block
         .len()
@@ -86,15 +88,16 @@ fn fitting(source_length: usize, lengths: &[u32], layout: Layout, records_end: u
 
 /// Prefetches the memory of a frame that comes soon.
 ///
-/// The device read this block last, so it is in no near cache, and the gaps for headers hide from the processor that it
-/// is written in order.
+/// The device read this block last, so it is in no near cache, and the gaps for headers hide from
+/// the processor that it is written in order.
 #[inline]
 fn prefetch(after: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     for line in (0..PREFETCH_BYTES).step_by(CACHE_LINE_BYTES) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         let address = after.as_ptr().wrapping_add(PREFETCH_AHEAD + line);
-        // SAFETY: a prefetch is a hint that reads nothing and never faults, wherever the address lies.
+        // SAFETY: a prefetch is a hint that reads nothing and never faults, wherever the address
+        // lies.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -93,7 +93,8 @@ pub(super) struct BatchHeader {
 }
 
 impl BatchHeader {
-    /// Reads a header and checks all that it says by itself; only checksums and frames can refute the rest.
+    /// Reads a header and checks all that it says by itself; only checksums and frames can refute
+    /// the rest.
     #[inline]
     pub fn parse(header: &[u8; BATCH_HEADER_BYTES]) -> Result<Self, Stop> {
         let length = u64_at(header, batch::LENGTH);
@@ -136,7 +137,8 @@ impl BatchHeader {
     }
 }
 
-/// Whether the producer section is zeros where there is none, and within its bounds where there is one.
+/// Whether the producer section is zeros where there is none, and within its bounds where there is
+/// one.
 #[inline]
 fn is_producer_plausible(header: &[u8; BATCH_HEADER_BYTES], flags: u32) -> bool {
     match flags {
@@ -161,7 +163,8 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads the header of frame `index` at the start of `rest`, which is what is left of the batch, and checks it.
+    /// Reads the header of frame `index` at the start of `rest`, which is what is left of the
+    /// batch, and checks it.
     #[inline]
     pub fn parse(rest: &[u8], index: u32) -> Result<Self, Stop> {
         let header: &[u8; FRAME_HEADER_BYTES] = rest.first_chunk().ok_or(Stop::Count)?;

@@ -1,7 +1,8 @@
-//! The bytes of batches in bulk: laying out payloads, sealing batches, checking blocks, finding a batch in damaged bytes.
+//! The bytes of batches in bulk: laying out payloads, sealing batches, checking blocks, finding a
+//! batch in damaged bytes.
 //!
-//! The format is described in `docs/format.md`; [`layout`] has every offset of it. [`legacy`] is the format of
-//! Apache Iggy up to 0.8, for import and export.
+//! The format is described in `docs/format.md`; [`layout`] has every offset of it. [`legacy`] is
+//! the format of Apache Iggy up to 0.8, for import and export.
 
 mod batch_hash;
 mod find;
@@ -23,12 +24,15 @@ pub use restamp::restamp;
 pub use scan::{Progress, Results, Stop, scan};
 pub use seal::{Run, SEAL_CONTEXT_BYTES, seal};
 
-/// The largest offset or time that crosses the border: the last integer that JavaScript's numbers hold exactly.
+/// The largest offset or time that crosses the border: the last integer that JavaScript's numbers
+/// hold exactly.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// Returns the integer that `value` is; `None` for a fraction, a negative number, NaN or one above `max`.
+/// Returns the integer that `value` is; `None` for a fraction, a negative number, NaN or one above
+/// `max`.
 pub fn whole(value: f64, max: u64) -> Option<u64> {
-    // The cast saturates and drops fractions, so it gives the value back only if that was an integer in range.
+    // The cast saturates and drops fractions, so it gives the value back only if that was an
+    // integer in range.
     let integer = value as u64;
     (integer as f64 == value && integer <= max).then_some(integer)
 }

@@ -59,11 +59,12 @@ pub struct Results<'a> {
     pub batch_firsts: &'a mut [u32],
 }
 
-/// Checks the batches that lie back to back from `progress.end`, and adds what it finds to `results` and `progress`.
+/// Checks the batches that lie back to back from `progress.end`, and adds what it finds to
+/// `results` and `progress`.
 ///
-/// Returns the reason to stop, and for [`Stop::Partial`] how many bytes from `progress.end` would decide more, for
-/// [`Stop::Full`] the number of messages in the next batch, else 0. Returns `None` where `progress` does not fit the
-/// bytes or the results.
+/// Returns the reason to stop, and for [`Stop::Partial`] how many bytes from `progress.end` would
+/// decide more, for [`Stop::Full`] the number of messages in the next batch, else 0. Returns `None`
+/// where `progress` does not fit the bytes or the results.
 pub fn scan(bytes: &[u8], progress: &mut Progress, results: &mut Results<'_>) -> Option<(Stop, u64)> {
     let fits = progress.end <= bytes.len()
         && u32::try_from(bytes.len()).is_ok()
@@ -145,7 +146,8 @@ fn checked_header<'a>(
     Ok((header_bytes, header))
 }
 
-/// Checks all frames of `batch`, which begins at `start` in the bytes, and collects their positions and checksums.
+/// Checks all frames of `batch`, which begins at `start` in the bytes, and collects their positions
+/// and checksums.
 #[inline]
 fn check_frames(
     batch: &[u8],

@@ -46,11 +46,13 @@ impl Run {
     }
 }
 
-/// Writes the frame headers and batch headers of the messages in `block`, and returns where the last batch ends.
+/// Writes the frame headers and batch headers of the messages in `block`, and returns where the
+/// last batch ends.
 ///
-/// The block has frames from `run.start` up and records from its end down. The first message begins a batch. For each
-/// message, the payload and the user headers lie 48 bytes after the start of its frame. Returns `None`, with nothing
-/// written, where the messages do not fit or a number is out of its range.
+/// The block has frames from `run.start` up and records from its end down. The first message begins
+/// a batch. For each message, the payload and the user headers lie 48 bytes after the start of its
+/// frame. Returns `None`, with nothing written, where the messages do not fit or a number is out of
+/// its range.
 pub fn seal(block: &mut [u8], run: &Run) -> Option<usize> {
     let frames_end = block.len().checked_sub(run.count.checked_mul(RECORD_BYTES)?)?;
     let fits = block.len().is_multiple_of(RECORD_BYTES)
@@ -185,7 +187,8 @@ impl Sealer<'_> {
             put(header, frame::ID, first);
             put(header, frame::ID + 8, second);
         }
-        // Two fields in one store, for the hash reads both at once: after two stores it would wait for the cache.
+        // Two fields in one store, for the hash reads both at once: after two stores it would wait
+        // for the cache.
         let timestamp_delta = time - origin_timestamp;
         put(
             header,
@@ -201,7 +204,8 @@ impl Sealer<'_> {
     }
 }
 
-/// Draws a random UUID v4 (RFC 9562, section 5.4) as two little-endian words: 122 random bits, version 4, variant binary 10.
+/// Draws a random UUID v4 (RFC 9562, section 5.4) as two little-endian words: 122 random bits,
+/// version 4, variant binary 10.
 #[inline]
 fn random_id(random: &mut Xoshiro256PlusPlus) -> [u64; 2] {
     let (version, variant) = (random.next_u64(), random.next_u64());

@@ -4,7 +4,8 @@ use super::{Buffer, disjoint, exports, view};
 use crate::codec::{self, Layout, MAX_SAFE_INTEGER, Progress, Results, Run, SEAL_CONTEXT_BYTES, whole};
 use crate::status::{BAD_ARGUMENT, Status};
 
-/// Words that a scan has for each message: its start, its length, and the start and first message of its batch.
+/// Words that a scan has for each message: its start, its length, and the start and first message
+/// of its batch.
 const RESULT_WORDS: usize = 4;
 const SCAN_CONTEXT_NUMBERS: usize = 7;
 const FIND_OUT_NUMBERS: usize = 3;
@@ -15,13 +16,14 @@ const SEAL_END: usize = 40;
 const NONE: f64 = -1.0;
 
 exports! {
-    /// Copies payloads that lie back to back in `source` into the write block `bytes`, each after room for a frame header,
-    /// as many as fit, and writes their records.
+    /// Copies payloads that lie back to back in `source` into the write block `bytes`, each after
+    /// room for a frame header, as many as fit, and writes their records.
     ///
-    /// `lengths`: `u32[lengths_count]`. `context`: `u32[8]` = where the first payload lies in `source`, its number in
-    /// `lengths`, where its frame begins, where the last frame ends at most, records that are there already; then,
-    /// written, where the next payload lies in `source`, where the next frame begins, 0. Returns the number of payloads,
-    /// or `BAD_ARGUMENT`, nothing written.
+    /// `lengths`: `u32[lengths_count]`. `context`: `u32[8]` = where the first payload lies in
+    /// `source`, its number in `lengths`, where its frame begins, where the last frame ends at
+    /// most, records that are there already; then, written, where the next payload lies in
+    /// `source`, where the next frame begins, 0. Returns the number of payloads, or `BAD_ARGUMENT`,
+    /// nothing written.
     fn basalt_lay(
         source: Buffer, source_length: u32,
         lengths: Buffer, lengths_count: u32,
@@ -35,8 +37,8 @@ exports! {
         ]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `lay.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `lay.ts` checked; no two of them overlap.
         let views = unsafe {
             (
                 view::<u8>(source, source_length), view::<u32>(lengths, lengths_count), view::<u8>(bytes, bytes_length),
@@ -57,15 +59,16 @@ exports! {
 
     /// Writes the frame headers and batch headers of all messages in the write block `bytes`.
     ///
-    /// `context`: `f64[6]` = start, number of messages, base offset, base timestamp, partition; then, written, where the
-    /// last batch ends; and 32 bytes of seed. Returns 0, or `BAD_ARGUMENT`, nothing written.
+    /// `context`: `f64[6]` = start, number of messages, base offset, base timestamp, partition;
+    /// then, written, where the last batch ends; and 32 bytes of seed. Returns 0, or
+    /// `BAD_ARGUMENT`, nothing written.
     fn basalt_seal(bytes: Buffer, bytes_length: u32, context: Buffer) {
         let bytes_length = bytes_length as usize;
         if !disjoint([(bytes, bytes_length), (context, SEAL_CONTEXT_BYTES)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `seal.ts` checked;
-        // they do not overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `seal.ts` checked; they do not overlap.
         let views = unsafe { (view::<u8>(bytes, bytes_length), view::<u8>(context, SEAL_CONTEXT_BYTES)) };
         let (Some(bytes), Some(context)) = views else { return BAD_ARGUMENT };
         let Some(run) = context.first_chunk().and_then(Run::parse) else { return BAD_ARGUMENT };
@@ -76,10 +79,11 @@ exports! {
 
     /// Checks the batches that lie back to back in `bytes`, and adds what it finds to `results`.
     ///
-    /// `results`: `u32[4 * capacity]` = frame starts, payload lengths, batch starts, numbers of the batches' first messages,
-    /// `capacity` words each. `context`: `f64[7]`, read and written: end, next offset, last timestamp, number of
-    /// messages, number of batches ([`Progress`]); written: reason to stop ([`codec::Stop`]), and how many bytes or
-    /// messages it needs. A scan that was full goes on with the same context. Returns 0, or `BAD_ARGUMENT`.
+    /// `results`: `u32[4 * capacity]` = frame starts, payload lengths, batch starts, numbers of the
+    /// batches' first messages, `capacity` words each. `context`: `f64[7]`, read and written: end,
+    /// next offset, last timestamp, number of messages, number of batches ([`Progress`]); written:
+    /// reason to stop ([`codec::Stop`]), and how many bytes or messages it needs. A scan that was
+    /// full goes on with the same context. Returns 0, or `BAD_ARGUMENT`.
     fn basalt_scan(bytes: Buffer, bytes_length: u32, results: Buffer, capacity: u32, context: Buffer) {
         let (bytes_length, capacity) = (bytes_length as usize, capacity as usize);
         if !disjoint([
@@ -87,8 +91,8 @@ exports! {
         ]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `scan.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `scan.ts` checked; no two of them overlap.
         let views = unsafe {
             (
                 view::<u8>(bytes, bytes_length), view::<u32>(results, RESULT_WORDS * capacity),
@@ -112,8 +116,9 @@ exports! {
     /// Searches for the first valid batch in `bytes` at or after `start` whose base offset lies in
     /// [`min_offset`, `max_offset`].
     ///
-    /// `out`: `f64[3]` = its position, and position and length of the first candidate before it that these bytes do not
-    /// decide; positions are -1 if there is none. Returns 0, or `BAD_ARGUMENT`.
+    /// `out`: `f64[3]` = its position, and position and length of the first candidate before it
+    /// that these bytes do not decide; positions are -1 if there is none. Returns 0, or
+    /// `BAD_ARGUMENT`.
     fn basalt_find(
         bytes: Buffer, bytes_length: u32, start: u32,
         min_offset: f64, max_offset: f64,
@@ -122,8 +127,8 @@ exports! {
         if !disjoint([(bytes, bytes_length as usize), (out, 8 * FIND_OUT_NUMBERS)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `find.ts` checked;
-        // they do not overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `find.ts` checked; they do not overlap.
         let views = unsafe { (view::<u8>(bytes, bytes_length as usize), view::<f64>(out, FIND_OUT_NUMBERS)) };
         let (Some(bytes), Some(out)) = views else { return BAD_ARGUMENT };
         let (Some(min), Some(max)) = (whole(min_offset, MAX_SAFE_INTEGER), whole(max_offset, MAX_SAFE_INTEGER)) else {

@@ -1,0 +1,192 @@
+/** W9: a thousand logs open at once with default options, one durable message each. */
+import type { Context } from "./context.ts";
+import { formatMicros } from "./measure.ts";
+import type { ManyLogs } from "./programs/many_logs.ts";
+import { programArguments, runProgram } from "./programs/run.ts";
+import { countSyncs, straceObstacle } from "./references/strace.ts";
+import { atMost, type Goal, median, ownFigure, type Row } from "./row.ts";
+import { MIB } from "./sizes.ts";
+
+const PROGRAM = "many_logs.ts";
+const LOGS = 1000;
+/** Logs of the trial that tells what one takes, and of the one whose syncs are counted. */
+const TRIAL_LOGS = 16;
+/** The disk that the logs may take: fewer are opened where 1000 would take more. */
+const DISK_BYTES = 8192 * MIB;
+/** How long one of the timed runs may take: fewer logs are timed on a slow disk. */
+const TIMED_MS = 3000;
+const PAYLOAD_BYTES = 256;
+
+/** Measures W9. */
+export async function w09(context: Context): Promise<Row[]> {
+  context.show("W9: a trial");
+  const trial = await openLogs(context, TRIAL_LOGS, "settle");
+  const fits = Math.floor(DISK_BYTES / (trial.diskBytes / TRIAL_LOGS));
+  const count = Math.min(context.count(LOGS), fits);
+  context.show(`W9: ${count} logs at once`);
+  const held = await openLogs(context, count, "settle");
+  return [
+    ...heldRows(held, count),
+    ...await timeRows(context, held, count),
+  ];
+}
+
+async function openLogs(
+  context: Context,
+  count: number,
+  settle: "settle" | "" = "",
+): Promise<ManyLogs> {
+  const dir = context.path("many");
+  try {
+    return await runProgram<ManyLogs>(
+      context,
+      PROGRAM,
+      [dir, String(count), settle],
+    );
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
+/** What open logs hold. It is a count, the same in each run: one run shows it. */
+function heldRows(held: ManyLogs, count: number): Row[] {
+  const figure = (
+    id: string,
+    name: string,
+    unit: string,
+    goal: Goal,
+    reference: string,
+    value: number,
+  ): Row =>
+    ownFigure(
+      {
+        id: `W9.${id}`,
+        name: `${count} logs open: ${name} of a log`,
+        goal,
+        unit,
+        reference,
+      },
+      [value],
+    );
+  return [
+    figure(
+      "disk",
+      "disk beyond the data",
+      "MiB",
+      atMost(1),
+      "blocks of the files beyond their sizes",
+      held.diskBytes / MIB / count,
+    ),
+    figure(
+      "pool",
+      "pool memory",
+      "KiB",
+      atMost(64),
+      "mapped by the pool",
+      held.poolBytes / 1024 / count,
+    ),
+    figure(
+      "descriptors",
+      "descriptors",
+      "open",
+      atMost(3),
+      "/proc/self/fd",
+      held.descriptors,
+    ),
+  ];
+}
+
+/** The syncs of a log, and the time beside as many of a file. */
+async function timeRows(
+  context: Context,
+  held: ManyLogs,
+  count: number,
+): Promise<Row[]> {
+  const obstacle = await straceObstacle();
+  if (obstacle !== undefined) {
+    context.leaveOut("W9.syncs, W9.time", obstacle);
+    return [];
+  }
+  context.show("W9: counting syncs");
+  const syncs = await syncsOfALog(context);
+  const heldMs = held.openMs + held.closeMs;
+  const timed = Math.max(
+    TRIAL_LOGS,
+    Math.min(count, Math.floor(count * TIMED_MS / heldMs)),
+  );
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let pair = 1; pair <= context.pairs; pair++) {
+    context.show(
+      `W9: opening and closing ${timed} logs, ${pair} of ${context.pairs}`,
+    );
+    const { openMs, closeMs } = await openLogs(context, timed);
+    ours.push(openMs + closeMs);
+    theirs.push(syncFiles(context, timed, Math.round(syncs)));
+  }
+  const millis = (values: readonly number[]): string =>
+    formatMicros(median(values) * 1e3);
+  return [
+    ownFigure(
+      {
+        id: "W9.syncs",
+        name: "syncs of a log, from opening to closing",
+        goal: atMost(10),
+        unit: "syncs",
+        reference: "strace",
+      },
+      [syncs],
+    ),
+    ownFigure(
+      {
+        id: "W9.time",
+        name: `opening and closing ${timed} logs`,
+        goal: atMost(1.5),
+        unit: "ratio",
+        reference: "Deno.FsFile, a file each, as many syncs",
+        ours: millis(ours),
+        theirs: millis(theirs),
+      },
+      ours.map((value, pair) => value / theirs[pair]!),
+    ),
+  ];
+}
+
+/** The syncs that a log causes from opening to closing: what more logs add. */
+async function syncsOfALog(context: Context): Promise<number> {
+  const counted = async (count: number): Promise<number> => {
+    const dir = context.path("counted");
+    try {
+      const { syncs } = await countSyncs(
+        Deno.execPath(),
+        programArguments(PROGRAM, [dir, String(count)]),
+        dir,
+      );
+      return syncs;
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
+    }
+  };
+  return (await counted(TRIAL_LOGS) - await counted(0)) / TRIAL_LOGS;
+}
+
+/** Makes files, then writes and syncs each so often. Returns the milliseconds. */
+function syncFiles(context: Context, count: number, syncs: number): number {
+  const dir = context.path("synced");
+  Deno.mkdirSync(dir);
+  const payload = new Uint8Array(PAYLOAD_BYTES).fill(0x5a);
+  const files: Deno.FsFile[] = [];
+  const start = performance.now();
+  for (let i = 0; i < count; i++) {
+    const file = Deno.openSync(`${dir}/${i}`, { write: true, createNew: true });
+    for (let sync = 0; sync < syncs; sync++) {
+      file.writeSync(payload);
+      file.syncDataSync();
+    }
+    files.push(file);
+  }
+  for (const file of files) file.close();
+  const ms = performance.now() - start;
+  Deno.removeSync(dir, { recursive: true });
+  return ms;
+}

@@ -1,0 +1,245 @@
+/**
+ * The file `meta`: the identity of a log and its first offset, in two slots (`docs/format.md#the-file-meta`).
+ *
+ * @module
+ */
+import type { Task } from "../base/mod.ts";
+import { formatUuid, parseUuid } from "../codec/mod.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
+import { CorruptSegment } from "../segment/mod.ts";
+import type { TaskFile, TaskStorage } from "../storage/mod.ts";
+import { metaPath } from "./directory.ts";
+import {
+  blockBytesOf,
+  isValidRecord,
+  readStart,
+  readUint64,
+  sealRecord,
+  writeBlock,
+  writeUint64,
+} from "./record_file.ts";
+import { openIfThere } from "./segment_files.ts";
+import { nameFile, prepareFile } from "./temporary_file.ts";
+
+const LAYOUT = { magic: "BASALTMT", checksumAt: 48 };
+const SLOT_BYTES = 12;
+const SEQUENCE = 16;
+const IDENTITY = 24;
+const FIRST_OFFSET = 40;
+/** The bytes of a slot that are not padding. */
+const RECORD_BYTES = 56;
+
+const MIN_SLOT_BYTES = 4096;
+/** The physical block of no disk is larger. */
+const MAX_SLOT_BYTES = 1024 * 1024;
+
+/** What a log is, whatever its segments hold. */
+export interface LogIdentity {
+  /** A random UUID, which no other log has. */
+  identity: string;
+  /** The log starts here. */
+  firstOffset: number;
+}
+
+/** What the newest valid slot of a `meta` says. */
+export interface MetaRecord extends LogIdentity {
+  /** The number of the write that made it. */
+  sequence: number;
+  /** The distance between the two slots, in bytes. */
+  slotBytes: number;
+}
+
+/** Where a log is. */
+export interface LogPlace {
+  /** Where its files are. */
+  storage: TaskStorage;
+  /** Its directory. */
+  dir: string;
+  /** Where blocks come from. */
+  pool: BufferPool;
+}
+
+/** Returns a new identity: a random UUID v4. */
+export function makeIdentity(storage: TaskStorage): string {
+  const bytes = storage.random(new Uint8Array(16));
+  bytes[6] = bytes[6]! & 0x0f | 0x40;
+  bytes[8] = bytes[8]! & 0x3f | 0x80;
+  return formatUuid(bytes);
+}
+
+/**
+ * Reads `meta`; `undefined` if there is none.
+ *
+ * @param durably Whether to sync it first: what is done because of it must not outlive it.
+ * @throws {CorruptSegment} If no slot is valid.
+ * @throws {Deno.errors.NotSupported} If a valid slot is of another version.
+ */
+export function* readMeta(
+  { storage, dir, pool }: LogPlace,
+  durably = false,
+): Task<MetaRecord | undefined> {
+  const path = metaPath(dir);
+  const file = yield* openIfThere(storage, path);
+  if (file === undefined) return undefined;
+  try {
+    if (durably) yield* file.sync("full");
+    const size = yield* file.size();
+    const record = isPossibleSize(size)
+      ? newestSlot(yield* readStart(file, pool, size), path)
+      : undefined;
+    if (record !== undefined) return record;
+  } finally {
+    yield* file.close();
+  }
+  throw damagedMeta(path, "neither of its two slots is valid");
+}
+
+function isPossibleSize(size: number): boolean {
+  const slotBytes = size / 2;
+  return slotBytes >= MIN_SLOT_BYTES && slotBytes <= MAX_SLOT_BYTES &&
+    Number.isInteger(Math.log2(slotBytes));
+}
+
+/** The valid slot with the higher sequence number. */
+function newestSlot(bytes: Uint8Array, path: string): MetaRecord | undefined {
+  const slotBytes = bytes.length / 2;
+  const slots = [0, slotBytes]
+    .map((at) => readSlot(bytes.subarray(at, at + slotBytes), path))
+    .filter((each) => each !== undefined)
+    .sort((a, b) => b.sequence - a.sequence);
+  const [newest, other] = slots;
+  if (other !== undefined && other.identity !== newest!.identity) {
+    throw damagedMeta(path, "its two slots have different identities");
+  }
+  return newest;
+}
+
+function readSlot(slot: Uint8Array, path: string): MetaRecord | undefined {
+  if (!isValidRecord(slot, LAYOUT, path)) return undefined;
+  const view = new DataView(slot.buffer, slot.byteOffset, slot.byteLength);
+  const sequence = readUint64(slot, SEQUENCE);
+  const firstOffset = readUint64(slot, FIRST_OFFSET);
+  if (
+    view.getUint32(SLOT_BYTES, true) !== slot.length ||
+    sequence === undefined || firstOffset === undefined
+  ) return undefined;
+  const identity = formatUuid(slot, IDENTITY);
+  return { identity, firstOffset, sequence, slotBytes: slot.length };
+}
+
+function damagedMeta(path: string, message: string): CorruptSegment {
+  const fields = { path, position: 0, offset: 0, kind: "meta" } as const;
+  return new CorruptSegment(message, fields);
+}
+
+/** Writes a slot's record into zeros. */
+function encodeSlot(bytes: Uint8Array, record: MetaRecord): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.set(parseUuid(record.identity), IDENTITY);
+  view.setUint32(SLOT_BYTES, record.slotBytes, true);
+  writeUint64(bytes, SEQUENCE, record.sequence);
+  writeUint64(bytes, FIRST_OFFSET, record.firstOffset);
+  sealRecord(bytes.subarray(0, RECORD_BYTES), LAYOUT);
+}
+
+/** Writes a new `meta` under its temporary name, durably. {@linkcode nameMeta} gives it its name. */
+export function prepareMeta(
+  { storage, dir, pool }: LogPlace,
+  { identity, firstOffset }: LogIdentity,
+): Task<void> {
+  return prepareFile(storage, metaPath(dir), function* (file) {
+    const slotBytes = blockBytesOf(file);
+    const length = 2 * slotBytes;
+    using block = yield* acquire(pool, length, { zeroed: true });
+    encodeSlot(block.bytes, { identity, firstOffset, sequence: 0, slotBytes });
+    yield* writeBlock(file, block, 0, length);
+  });
+}
+
+/** Gives a prepared `meta` its name, which is durable when the directory is synced. */
+export function nameMeta({ storage, dir }: LogPlace): Task<void> {
+  return nameFile(storage, metaPath(dir));
+}
+
+/** Makes a `meta`, in the place of an earlier one, durably. */
+export function* createMeta(
+  place: LogPlace,
+  identity: LogIdentity,
+): Task<void> {
+  yield* prepareMeta(place, identity);
+  yield* nameMeta(place);
+  yield* place.storage.syncDirectory(place.dir);
+}
+
+/**
+ * Opens the `meta` of a log for writing.
+ *
+ * On a disk with larger physical blocks than its slots, it is replaced first: one write could damage both slots.
+ *
+ * @throws {Deno.errors.NotFound} If there is none.
+ */
+export function* openMeta(
+  place: LogPlace,
+  known?: MetaRecord,
+): Task<LogMeta> {
+  const { storage, dir, pool } = place;
+  let record = known ?? (yield* readMeta(place));
+  const options = { write: true };
+  let file = yield* storage.open(metaPath(dir), options);
+  try {
+    if (record !== undefined && record.slotBytes < blockBytesOf(file)) {
+      yield* file.close();
+      yield* createMeta(place, record);
+      record = yield* readMeta(place);
+      file = yield* storage.open(metaPath(dir), options);
+    }
+    return new LogMeta(file, pool, record!);
+  } catch (error) {
+    yield* file.close();
+    throw error;
+  }
+}
+
+/** Holds the `meta` of a log that is open for writing. */
+export class LogMeta {
+  readonly #file: TaskFile;
+  readonly #pool: BufferPool;
+  #record: MetaRecord;
+
+  /** @internal Use {@linkcode openMeta}. */
+  constructor(file: TaskFile, pool: BufferPool, record: MetaRecord) {
+    this.#file = file;
+    this.#pool = pool;
+    this.#record = record;
+  }
+
+  /** The identity of the log. */
+  get identity(): string {
+    return this.#record.identity;
+  }
+
+  /** The first offset of the log. */
+  get firstOffset(): number {
+    return this.#record.firstOffset;
+  }
+
+  /**
+   * Sets the first offset, durably. After a failure the next attempt writes the same slot again.
+   *
+   * `docs/format.md#meta-turns`
+   */
+  *setFirstOffset(firstOffset: number): Task<void> {
+    const { slotBytes, sequence } = this.#record;
+    const next = { ...this.#record, firstOffset, sequence: sequence + 1 };
+    using block = yield* acquire(this.#pool, slotBytes, { zeroed: true });
+    encodeSlot(block.bytes, next);
+    const position = next.sequence % 2 * slotBytes;
+    yield* writeBlock(this.#file, block, position, slotBytes);
+    this.#record = next;
+  }
+
+  /** Closes the file. */
+  *close(): Task<void> {
+    yield* this.#file.close();
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The owner file `writer`: a writer has the log open, or did not close it (`docs/format.md#the-owner-file-writer`).
+ *
+ * @module
+ */
+import type { Task } from "../base/mod.ts";
+import { formatUuid, parseUuid } from "../codec/mod.ts";
+import { acquire, type PooledBuffer } from "../pool/mod.ts";
+import type { LockOwner, TaskFile, TaskStorage } from "../storage/mod.ts";
+import { ownerPath } from "./directory.ts";
+import type { CompleteReaderOptions } from "./log_options.ts";
+import type { LogPlace } from "./meta.ts";
+import {
+  blockBytesOf,
+  isValidRecord,
+  readStart,
+  readUint64,
+  sealRecord,
+  writeBlock,
+  writeUint64,
+} from "./record_file.ts";
+import { openIfThere } from "./segment_files.ts";
+import { nameFile, prepareFile } from "./temporary_file.ts";
+
+const LAYOUT = { magic: "BASALTWR", checksumAt: 64 };
+const IDENTITY = 16;
+const GENERATION = 32;
+const PID = 40;
+const STARTED_AT = 48;
+const DURABLE_OFFSET = 56;
+/** The bytes of the file that are not padding. */
+const RECORD_BYTES = 72;
+
+/** What an owner file says. */
+export interface OwnerRecord {
+  /** The identity of the log that is written. */
+  identity: string;
+  /** The number of this opening, from 1: 1 more than in the file that it replaced. */
+  generation: number;
+  /** The process that writes. */
+  pid: number;
+  /** When it opened the log, in microseconds since the Unix epoch. */
+  startedAt: number;
+  /** Every message below it is durable. */
+  durableOffset: number;
+}
+
+/**
+ * Reads an owner file; `undefined` if there is none.
+ *
+ * `"invalid"` still says that the log was not closed, but vouches for nothing.
+ *
+ * @throws {Deno.errors.NotSupported} If the record is valid, but of another version.
+ */
+export function* readOwnerFile(
+  { storage, dir, pool }: LogPlace,
+): Task<OwnerRecord | "invalid" | undefined> {
+  const path = ownerPath(dir);
+  const file = yield* openIfThere(storage, path);
+  if (file === undefined) return undefined;
+  try {
+    const bytes = yield* readStart(file, pool, RECORD_BYTES);
+    return isValidRecord(bytes, LAYOUT, path) ? decode(bytes) : "invalid";
+  } finally {
+    yield* file.close();
+  }
+}
+
+function decode(bytes: Uint8Array): OwnerRecord | "invalid" {
+  const fields = {
+    generation: readUint64(bytes, GENERATION),
+    pid: readUint64(bytes, PID),
+    startedAt: readUint64(bytes, STARTED_AT),
+    durableOffset: readUint64(bytes, DURABLE_OFFSET),
+  };
+  if (Object.values(fields).includes(undefined)) return "invalid";
+  const identity = formatUuid(bytes, IDENTITY);
+  return { identity, ...fields as Omit<OwnerRecord, "identity"> };
+}
+
+/** Returns the process that has, or left, a log open; `undefined` if it is not known. */
+export function* readOwner(
+  dir: string,
+  { storage, pool }: CompleteReaderOptions,
+): Task<LockOwner | undefined> {
+  const record = yield* readOwnerFile({ storage, dir, pool });
+  return typeof record === "object" ? asLockOwner(record) : undefined;
+}
+
+/** Returns an owner as the holder of a lock. */
+export function asLockOwner({ pid, startedAt }: OwnerRecord): LockOwner {
+  return { pid, since: startedAt };
+}
+
+/** An owner file under its temporary name. */
+export interface PreparedOwnerFile {
+  /** What it says. */
+  record: OwnerRecord;
+  /** One physical block with the record. */
+  block: PooledBuffer;
+}
+
+/** Writes the owner file of this process under its temporary name, durably. {@linkcode nameOwnerFile} gives it its name. */
+export function* prepareOwnerFile(
+  { storage, dir, pool }: LogPlace,
+  fields: Pick<OwnerRecord, "identity" | "generation" | "durableOffset">,
+): Task<PreparedOwnerFile> {
+  const record = { ...fields, pid: Deno.pid, startedAt: storage.now() };
+  return yield* prepareFile(storage, ownerPath(dir), function* (file) {
+    const length = blockBytesOf(file);
+    const block = yield* acquire(pool, length, { zeroed: true });
+    try {
+      encode(block.bytes, record);
+      yield* writeBlock(file, block, 0, length);
+      return { record, block };
+    } catch (error) {
+      block.drop();
+      throw error;
+    }
+  });
+}
+
+/** Gives a prepared owner file its name, which is durable when the directory is synced. */
+export function* nameOwnerFile(
+  { storage, dir }: LogPlace,
+  { record, block }: PreparedOwnerFile,
+): Task<OwnerFile> {
+  const path = ownerPath(dir);
+  try {
+    yield* nameFile(storage, path);
+    const file = yield* storage.open(path, { write: true });
+    return new OwnerFile(storage, dir, file, block, record);
+  } catch (error) {
+    block.drop();
+    throw error;
+  }
+}
+
+/** Makes the owner file of this process, in the place of an earlier one, durably. */
+export function* createOwnerFile(
+  place: LogPlace,
+  fields: Pick<OwnerRecord, "identity" | "generation" | "durableOffset">,
+): Task<OwnerFile> {
+  const owner = yield* nameOwnerFile(
+    place,
+    yield* prepareOwnerFile(place, fields),
+  );
+  try {
+    yield* place.storage.syncDirectory(place.dir);
+    return owner;
+  } catch (error) {
+    yield* owner.close();
+    throw error;
+  }
+}
+
+function encode(bytes: Uint8Array, record: OwnerRecord): void {
+  bytes.set(parseUuid(record.identity), IDENTITY);
+  writeUint64(bytes, GENERATION, record.generation);
+  writeUint64(bytes, PID, record.pid);
+  writeUint64(bytes, STARTED_AT, record.startedAt);
+  writeUint64(bytes, DURABLE_OFFSET, record.durableOffset);
+  sealRecord(bytes.subarray(0, RECORD_BYTES), LAYOUT);
+}
+
+/** Holds the owner file of a log that this process writes. */
+export class OwnerFile {
+  readonly #storage: TaskStorage;
+  readonly #dir: string;
+  readonly #file: TaskFile;
+  /** Leased for the writer's life, so that publishing never waits for memory. */
+  readonly #block: PooledBuffer;
+  #record: OwnerRecord;
+
+  /** @internal Use {@linkcode createOwnerFile}. */
+  constructor(
+    storage: TaskStorage,
+    dir: string,
+    file: TaskFile,
+    block: PooledBuffer,
+    record: OwnerRecord,
+  ) {
+    this.#storage = storage;
+    this.#dir = dir;
+    this.#file = file;
+    this.#block = block;
+    this.#record = record;
+  }
+
+  /** What it says. */
+  get record(): Readonly<OwnerRecord> {
+    return this.#record;
+  }
+
+  /**
+   * Tells other processes, and the next opening, that every message below an offset is durable.
+   *
+   * Call it after the sync that made it true. The write is not synced: an earlier durable offset is true as well.
+   */
+  *publish(durableOffset: number): Task<void> {
+    if (durableOffset <= this.#record.durableOffset) return;
+    const record = { ...this.#record, durableOffset };
+    encode(this.#block.bytes, record);
+    yield* this.#file.write(this.#block, 0);
+    this.#record = record;
+  }
+
+  /** Removes the file, durably: the log is closed. */
+  *remove(): Task<void> {
+    yield* this.close();
+    yield* this.#storage.remove(this.#file.path);
+    yield* this.#storage.syncDirectory(this.#dir);
+  }
+
+  /** Leaves the file: the next opening recovers the log. */
+  *close(): Task<void> {
+    this.#block.drop();
+    yield* this.#file.close();
+  }
+}
+
+/** Whether a writer has a log open now: it holds the lock. */
+export function isLocked(storage: TaskStorage, dir: string): boolean {
+  const lock = storage.lock(dir);
+  lock?.release();
+  return lock === undefined;
+}

@@ -1,0 +1,56 @@
+import type { Task } from "../base/mod.ts";
+import {
+  recoverSegment,
+  type RecoveryReport,
+  type SegmentState,
+} from "../segment/mod.ts";
+import { OverlayStorage, TaskStorage } from "../storage/mod.ts";
+import { createPair, type ListedSegment } from "./directory.ts";
+import type { LogPlace } from "./meta.ts";
+import { isCutPath } from "./names.ts";
+import type { OwnerRecord } from "./owner_file.ts";
+import { closeSegment, openSegment } from "./segment_files.ts";
+
+/** Returns a place where all changes are kept in memory. */
+export function inMemory(place: LogPlace): LogPlace {
+  const { storage } = place.storage;
+  return {
+    ...place,
+    storage: new TaskStorage(new OverlayStorage(storage, isCutPath)),
+  };
+}
+
+/** Returns the durable offset that an owner file vouches for. */
+export function vouchedOffset(
+  owner: OwnerRecord | "invalid" | undefined,
+): number {
+  return typeof owner === "object" ? owner.durableOffset : 0;
+}
+
+/**
+ * Recovers the last segment of a log that was not closed, with all changes kept in memory: what the next writer will do.
+ *
+ * @throws {CorruptSegment} If recovery refuses the segment.
+ */
+export function* tryRecovery(
+  place: LogPlace,
+  segment: ListedSegment,
+  durableOffset: number,
+): Task<{ state: SegmentState; report: RecoveryReport }> {
+  const { storage, dir, pool } = inMemory(place);
+  const { firstOffset } = segment;
+  yield* createPair(storage, dir, segment);
+  const files = yield* openSegment(storage, dir, firstOffset, { write: true });
+  try {
+    return yield* recoverSegment({
+      ...files,
+      pool,
+      firstOffset,
+      durableOffset,
+      *begin(): Task<void> {},
+      *keep(): Task<void> {},
+    });
+  } finally {
+    yield* closeSegment(files);
+  }
+}

@@ -1,0 +1,110 @@
+import type { Task } from "../base/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  batchCountAt,
+  batchLengthAt,
+} from "../codec/mod.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
+import { type BatchPlace, findBatchAfter } from "./batch_search.ts";
+import { MAX_OFFSET, roundDown, roundUp } from "./layout.ts";
+import { MessageBatch } from "./message_batch.ts";
+import { type ScanStop, SegmentScan } from "./segment_scan.ts";
+
+/** What a {@linkcode Resync} reads. */
+export interface ResyncOptions {
+  /** The `.log`. */
+  log: TaskFile;
+  /** Where blocks come from. */
+  pool: BufferPool;
+  /** The offset of the segment's first message. */
+  firstOffset: number;
+  /** Up to which byte the log is read. */
+  bound: number;
+}
+
+/**
+ * Reads all batches of a segment that are valid, and goes on after those that are not.
+ *
+ * Each stop but that at the end is a fault. The next call then looks for the next valid batch:
+ * first where the header of the bad one says that it ends, so that batches within its payloads are
+ * not taken for the log's; then byte by byte. End it with {@linkcode Resync.close}.
+ */
+export class Resync {
+  readonly #options: ResyncOptions;
+  #scan: SegmentScan;
+  #stop: ScanStop | undefined;
+
+  constructor(options: ResyncOptions) {
+    this.#options = options;
+    this.#scan = this.#scanFrom({ position: 0, offset: options.firstOffset });
+  }
+
+  /** Returns the next messages, which are the caller's; or why there are none here. */
+  *next(): Task<MessageBatch | ScanStop> {
+    const { bound } = this.#options;
+    const stop = this.#stop;
+    if (stop !== undefined) {
+      this.#stop = undefined;
+      const found = yield* this.#resume(stop);
+      if (found !== undefined) return found;
+      this.#stop = stop;
+      return { reason: "end", position: bound, offset: stop.offset };
+    }
+    const next = yield* this.#scan.next(bound);
+    if (next instanceof MessageBatch) return next;
+    if (next.reason !== "end") this.#stop = next;
+    // The file may end before the bytes that it had.
+    else if (next.position < bound) return { ...next, position: bound };
+    return next;
+  }
+
+  /** Gives memory back and waits for the reads in flight; batches that were returned stay valid. */
+  *close(): Task<void> {
+    yield* this.#scan.close();
+  }
+
+  /** Returns the first valid messages after a stop; `undefined` if there are none. */
+  *#resume(stop: ScanStop): Task<MessageBatch | ScanStop | undefined> {
+    const { log, pool, bound } = this.#options;
+    const stated = yield* this.#statedEnd(stop);
+    if (stated !== undefined) {
+      const next = yield* this.#moveTo(stated);
+      if (next instanceof MessageBatch) return next;
+    }
+    const { position, offset } = stop;
+    const found = yield* findBatchAfter(log, pool, position, bound, offset);
+    return found && (yield* this.#moveTo(found));
+  }
+
+  *#moveTo(place: BatchPlace): Task<MessageBatch | ScanStop> {
+    yield* this.#scan.close();
+    this.#scan = this.#scanFrom(place);
+    this.#stop = undefined;
+    return yield* this.next();
+  }
+
+  /** Returns where the batch after a bad one begins, if the header of that one is right. */
+  *#statedEnd(
+    { reason, position, offset }: ScanStop,
+  ): Task<BatchPlace | undefined> {
+    if (!reason.endsWith("checksum")) return undefined;
+    const { log, pool, bound } = this.#options;
+    const unit = log.capabilities.readOffsetAlignment;
+    const start = roundDown(position, unit);
+    const at = position - start;
+    using buffer = yield* acquire(pool, roundUp(at + BATCH_HEADER_BYTES, unit));
+    const read = yield* log.read(buffer, start);
+    if (read < at + BATCH_HEADER_BYTES) return undefined;
+    const end = position + batchLengthAt(buffer.bytes, at);
+    const next = offset + batchCountAt(buffer.bytes, at);
+    return end < bound && next <= MAX_OFFSET
+      ? { position: end, offset: next }
+      : undefined;
+  }
+
+  #scanFrom({ position, offset }: BatchPlace): SegmentScan {
+    const { log, pool } = this.#options;
+    return new SegmentScan(log, pool, position, offset);
+  }
+}

@@ -1,0 +1,251 @@
+import type { Task } from "../base/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  BatchScan,
+  FRAME_HEADER_BYTES,
+  STOP,
+} from "../codec/mod.ts";
+import type { Stop } from "../codec/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
+import {
+  BlockReader,
+  type BlockReaderOptions,
+  type Piece,
+} from "./block_reader.ts";
+import { type CorruptionKind, CorruptSegment } from "./corrupt_segment.ts";
+import { MessageBatch } from "./message_batch.ts";
+import { PooledArrays } from "./pooled_arrays.ts";
+
+/**
+ * Why a scan gave no messages.
+ *
+ * - `"end"`: everything up to the bound was read.
+ * - `"zeros"`: a header of zeros. Nothing was written here yet.
+ * - `"partial"`: the batch ends after the bound.
+ * - otherwise: what is wrong with the batch.
+ */
+export type StopReason =
+  | "end"
+  | "zeros"
+  | "partial"
+  | "length"
+  | "reserved"
+  | "count"
+  | "offset"
+  | "timestamp"
+  | "frame checksum"
+  | "batch checksum";
+
+/** Where and why a scan gave no messages. */
+export interface ScanStop {
+  /** Why. */
+  reason: StopReason;
+  /** Where the batch begins in the file, in bytes. */
+  position: number;
+  /** The offset that its first message should have. */
+  offset: number;
+}
+
+const REASONS: Readonly<Record<Stop, StopReason>> = {
+  [STOP.END]: "end",
+  [STOP.PARTIAL]: "partial",
+  [STOP.ZEROS]: "zeros",
+  [STOP.LENGTH]: "length",
+  [STOP.RESERVED]: "reserved",
+  [STOP.COUNT]: "count",
+  [STOP.OFFSET]: "offset",
+  [STOP.TIMESTAMP]: "timestamp",
+  [STOP.FRAME_CHECKSUM]: "frame checksum",
+  [STOP.BATCH_CHECKSUM]: "batch checksum",
+  // A scan makes room for its results and goes on.
+  [STOP.FULL]: "end",
+};
+
+const DESCRIPTIONS: Readonly<Record<StopReason, string>> = {
+  "end": "the data ends early",
+  "zeros": "zeros where a batch should be",
+  "partial": "the last batch is cut off",
+  "length": "a length is out of its bounds",
+  "reserved": "reserved bytes of the batch header are not 0",
+  "count": "the frames do not fill the batch",
+  "offset": "the batch has another offset",
+  "timestamp": "the batch is older than the one before it",
+  "frame checksum": "the checksum of a message does not match",
+  "batch checksum": "the checksum of the batch does not match",
+};
+
+/**
+ * Returns what a stop means where everything up to the bound was written: anything but the end is
+ * damage.
+ */
+export function describeStop(
+  { reason }: ScanStop,
+): { kind: CorruptionKind; message: string } {
+  const kind = reason === "end" || reason === "zeros" || reason === "partial"
+    ? "torn"
+    : reason;
+  return { kind, message: DESCRIPTIONS[reason] };
+}
+
+/** Returns the error for a stop where everything up to the bound was written. */
+export function corruption(path: string, stop: ScanStop): CorruptSegment {
+  const { position, offset } = stop;
+  const { kind, message } = describeStop(stop);
+  return new CorruptSegment(message, { path, position, offset, kind });
+}
+
+/** How a {@linkcode SegmentScan} reads. */
+export interface SegmentScanOptions extends BlockReaderOptions {
+  /** The append time that the first batch must have at least, in microseconds. @default {0} */
+  minTimestamp?: number;
+  /**
+   * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch for a caller that goes on
+   * from there. Otherwise the next call reads them again.
+   *
+   * @default {false}
+   */
+  keepBad?: boolean;
+}
+
+/**
+ * Reads a `.log` from the start of a batch, block by block, and verifies every batch. End it with
+ * {@linkcode SegmentScan.close}.
+ */
+export class SegmentScan {
+  /** Reads the file; its next piece begins with the next batch. */
+  readonly blocks: BlockReader;
+  readonly #keepBad: boolean;
+  readonly #arrays: PooledArrays;
+  /** What was found in the last block. */
+  #scan: BatchScan | undefined;
+  /** Number of messages in the block before. */
+  #lastCount = 0;
+  #position: number;
+  #offset: number;
+  #lastTimestamp: number;
+
+  /** @param position Where the batch with `offset` begins, in bytes. */
+  constructor(
+    file: TaskFile,
+    pool: BufferPool,
+    position: number,
+    offset: number,
+    options: SegmentScanOptions = {},
+  ) {
+    this.blocks = new BlockReader(file, pool, position, options);
+    this.#keepBad = options.keepBad ?? false;
+    this.#arrays = new PooledArrays(pool);
+    this.#position = position;
+    this.#offset = offset;
+    this.#lastTimestamp = options.minTimestamp ?? 0;
+  }
+
+  /** Where the next batch begins, in bytes. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The offset of the next message. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /**
+   * The append time of the last batch, in microseconds; before the first one, the time that it must
+   * have at least.
+   */
+  get lastTimestamp(): number {
+    return this.#lastTimestamp;
+  }
+
+  /**
+   * Reads the next batches that end at or before `bound`; returns their messages, or why there are
+   * none.
+   */
+  *next(bound: number): Task<MessageBatch | ScanStop> {
+    const { blocks } = this;
+    while (this.#position < bound) {
+      const piece = yield* blocks.next(bound);
+      let batch: MessageBatch | undefined;
+      try {
+        batch = this.#take(piece, bound);
+      } catch (error) {
+        piece.buffer.drop();
+        throw error;
+      }
+      if (batch !== undefined) return batch;
+      piece.buffer.drop();
+      const { stop } = this.#scan!;
+      // The rest of the batch is in the next block, or was written since.
+      const hasMore = this.#isPartial(bound) &&
+        (!piece.last || piece.bound < bound);
+      if (!hasMore) return this.#stop(REASONS[stop]);
+    }
+    return this.#stop("end");
+  }
+
+  /** Gives memory back and waits for the reads in flight; batches that were returned stay valid. */
+  *close(): Task<void> {
+    this.#arrays.drop();
+    yield* this.blocks.close();
+  }
+
+  /** Returns the messages of a piece; `undefined` if there are none. */
+  #take(piece: Piece, bound: number): MessageBatch | undefined {
+    const { buffer, start, end, position, last } = piece;
+    const bytes = buffer.bytes.subarray(start, end);
+    // Each block gets arrays of its own: they belong to its messages.
+    const capacity = capacityFor(this.#lastCount, bytes.length);
+    const scan = this.#scan = new BatchScan(capacity, this.#arrays.allocate);
+    scan.run(bytes, 0, this.#offset, this.#lastTimestamp);
+    const { count, batchCount } = scan;
+    const firstOffset = this.#offset;
+    this.#position += scan.end;
+    this.#offset += count;
+    this.#lastTimestamp = scan.lastTimestamp;
+    const isPartial = this.#isPartial(bound);
+    const isGood = scan.stop === STOP.END || isPartial;
+    if (isGood && !last || this.#keepBad) {
+      const needed = isPartial ? scan.neededBytes : 0;
+      this.blocks.keep(piece, start + scan.end, needed);
+    } else this.blocks.restart(this.#position);
+    if (count === 0) {
+      this.#arrays.drop();
+      return undefined;
+    }
+    this.#lastCount = count;
+    return new MessageBatch({
+      buffer,
+      start,
+      end: start + scan.end,
+      position,
+      firstOffset,
+      starts: scan.starts.subarray(0, count),
+      lengths: scan.lengths.subarray(0, count),
+      batchStarts: scan.batchStarts.subarray(0, batchCount),
+      batchFirsts: scan.batchFirsts.subarray(0, batchCount),
+      arrays: this.#arrays.take(),
+    });
+  }
+
+  /** Whether the last scan ended in a batch that may end at or before `bound`. */
+  #isPartial(bound: number): boolean {
+    const { stop, neededBytes } = this.#scan!;
+    return stop === STOP.PARTIAL && this.#position + neededBytes <= bound;
+  }
+
+  #stop(reason: StopReason): ScanStop {
+    return { reason, position: this.#position, offset: this.#offset };
+  }
+}
+
+/**
+ * Returns for how many messages to make room in a block: as many as in the one before and some
+ * more, for growing copies.
+ */
+function capacityFor(lastCount: number, bytes: number): number {
+  const wanted = Math.max(1024, lastCount + (lastCount >> 3));
+  const most = Math.floor((bytes - BATCH_HEADER_BYTES) / FRAME_HEADER_BYTES);
+  return Math.max(1, Math.min(wanted, most));
+}

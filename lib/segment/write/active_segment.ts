@@ -1,0 +1,312 @@
+import { type Task, together } from "../../base/mod.ts";
+import type { BufferPool } from "../../pool/mod.ts";
+import {
+  type Capabilities,
+  type Durability,
+  NoSpace,
+  type TaskFile,
+} from "../../storage/mod.ts";
+import {
+  CHECKPOINT_BYTES,
+  CHECKPOINT_DUE_BYTES,
+  roundDown,
+  roundUp,
+} from "../layout.ts";
+import { Poisoned } from "../poisoned.ts";
+import type { SegmentFiles, SegmentState } from "../segment_state.ts";
+import { IndexWriter } from "./index_writer.ts";
+import { Preparer } from "./preparer.ts";
+import type { WriteBlock } from "./write_block.ts";
+
+/** What an {@linkcode ActiveSegment} is made of. */
+export interface ActiveSegmentOptions {
+  /** What {@linkcode Poisoned} names. */
+  path: string;
+  /** The offset of the first message. */
+  firstOffset: number;
+  /** The files, open for reading and writing. */
+  files: SegmentFiles;
+  /** What they hold. */
+  state: SegmentState;
+  /** Where blocks come from. */
+  pool: BufferPool;
+  /** The largest window to prepare ahead, in bytes; 0 for none. */
+  prepareBytes: number;
+  /** Where the segment will end at the latest, in bytes. */
+  segmentBytes: number;
+  /** The storage's clock, in microseconds. */
+  now(): number;
+}
+
+/**
+ * The segment that is written: brings sealed blocks to the disk, and decides when to sync and when to write the index.
+ *
+ * Not for concurrent use: one of its computations runs at a time, which `GroupCommit` sees to.
+ */
+export class ActiveSegment {
+  /** The offset of the first message. */
+  readonly firstOffset: number;
+
+  readonly #path: string;
+  readonly #log: TaskFile;
+  readonly #indexFile: TaskFile;
+  readonly #index: IndexWriter;
+  readonly #preparer: Preparer;
+  #writtenEnd: number;
+  #writtenOffset: number;
+  #syncedEnd: number;
+  #durableOffset: number;
+  /** Where the data ended at the last checkpoint. */
+  #checkpointEnd: number;
+  #poison: Poisoned | undefined;
+  #syncs = 0;
+
+  constructor(options: ActiveSegmentOptions) {
+    const { files, pool, state, firstOffset } = options;
+    this.firstOffset = firstOffset;
+    this.#path = options.path;
+    this.#log = files.log;
+    this.#indexFile = files.index;
+    this.#index = new IndexWriter(files.index, pool, state.index);
+    this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
+    this.#writtenOffset = this.#durableOffset = state.nextOffset;
+    this.#preparer = new Preparer(files.log, pool, state.end, {
+      maxBytes: options.prepareBytes,
+      limit: options.segmentBytes,
+      now: options.now,
+    });
+  }
+
+  /** Messages below this offset can be read from the file. */
+  get writtenOffset(): number {
+    return this.#writtenOffset;
+  }
+
+  /** Where the data in the file ends, in bytes. */
+  get writtenEnd(): number {
+    return this.#writtenEnd;
+  }
+
+  /** Where the data that survives a power cut ends, in bytes. */
+  get syncedEnd(): number {
+    return this.#syncedEnd;
+  }
+
+  /** Messages below this offset survive a power cut. */
+  get durableOffset(): number {
+    return this.#durableOffset;
+  }
+
+  /** How often messages were made durable. */
+  get syncs(): number {
+    return this.#syncs;
+  }
+
+  /** Bytes after the data that are allocated and zeroed. */
+  get preparedBytes(): number {
+    return Math.max(0, this.#preparer.end - this.#writtenEnd);
+  }
+
+  /** What the `.log` can do. */
+  get capabilities(): Capabilities {
+    return this.#log.capabilities;
+  }
+
+  /** Why nothing more can be written, if so. */
+  get poison(): Poisoned | undefined {
+    return this.#poison;
+  }
+
+  /**
+   * Writes blocks, all of this segment, and calls `onWritten` for each that is in the file.
+   *
+   * @param durability What the last write may carry itself; `sync` does the rest.
+   * @throws {NoSpace} If the disk is full: blocks for which `onWritten` was not called can be written again.
+   * @throws {Poisoned} If a write or sync failed.
+   */
+  *write(
+    blocks: readonly WriteBlock[],
+    durability: Durability,
+    onWritten: (block: WriteBlock) => void,
+  ): Task<void> {
+    for (let first = 0; first < blocks.length;) {
+      this.#refusePoisoned();
+      const end = this.#groupEnd(blocks, first);
+      if (end === first) {
+        yield* this.checkpoint();
+        continue;
+      }
+      const carried = end === blocks.length ? durability : "none";
+      const group = blocks.slice(first, end);
+      yield* this.#writeGroup(group, carried);
+      for (const block of group) onWritten(block);
+      first = end;
+    }
+  }
+
+  /** Whether a checkpoint should come now that all who asked for the flush were told. */
+  get isCheckpointDue(): boolean {
+    return this.#poison === undefined &&
+      this.#writtenEnd - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
+  }
+
+  /** Which blocks may be written before the next checkpoint: from `first` up to the returned number; none if one is due. */
+  #groupEnd(blocks: readonly WriteBlock[], first: number): number {
+    const limit = this.#checkpointEnd + CHECKPOINT_BYTES;
+    let end = first;
+    while (end < blocks.length && blocks[end]!.end <= limit) end++;
+    if (end > first) return end;
+    // A block above the bound by itself: a checkpoint before it, and by its size one after it.
+    return this.#writtenEnd > this.#checkpointEnd ? first : first + 1;
+  }
+
+  /** Writes blocks side by side; only a single write that covers everything unsynced can carry the durability itself. */
+  *#writeGroup(
+    group: readonly WriteBlock[],
+    durability: Durability,
+  ): Task<void> {
+    const physicalBlock = this.#log.capabilities.physicalBlock;
+    const isCarried = group.length === 1 &&
+      this.#syncedEnd === this.#writtenEnd;
+    const flag = isCarried ? durability : "none";
+    const last = group.at(-1)!;
+    const writes: Task<number>[] = [];
+    for (const block of group) {
+      // The next block begins with this one's partly filled last physical block: two writes in flight must not overlap.
+      const length = block === last
+        ? roundUp(block.fill, physicalBlock)
+        : roundDown(block.fill, physicalBlock);
+      if (length === 0) continue;
+      const options = { length, durability: flag };
+      writes.push(this.#log.write(block.buffer, block.position, options));
+    }
+    yield* this.#preparer.yieldTo(roundUp(last.end, physicalBlock));
+    const results = yield* together(writes);
+    this.#checkWrites(results);
+    for (const block of group) {
+      for (const { offset, position } of block.indexed) {
+        this.#index.push({ offset, position, timestamp: block.timestamp });
+      }
+    }
+    this.#preparer.flushed(last.end - this.#writtenEnd, durability !== "none");
+    this.#writtenEnd = last.end;
+    this.#writtenOffset = last.nextOffset;
+    if (flag !== "none") this.#markSynced();
+  }
+
+  #checkWrites(results: readonly PromiseSettledResult<number>[]): void {
+    let full: NoSpace | undefined;
+    for (const result of results) {
+      if (result.status === "fulfilled") continue;
+      if (!(result.reason instanceof NoSpace)) {
+        throw this.#poisoned(result.reason);
+      }
+      full ??= result.reason;
+    }
+    if (full !== undefined) throw this.#withDurableOffset(full);
+  }
+
+  /**
+   * Makes everything that was written durable.
+   *
+   * @throws {Poisoned} If the sync failed.
+   */
+  *sync(durability: Exclude<Durability, "none">): Task<void> {
+    if (this.#syncedEnd === this.#writtenEnd) return;
+    try {
+      yield* this.#log.sync(durability);
+    } catch (error) {
+      throw this.#poisoned(error);
+    }
+    this.#markSynced();
+  }
+
+  #markSynced(): void {
+    this.#syncs++;
+    this.#syncedEnd = this.#writtenEnd;
+    this.#durableOffset = this.#writtenOffset;
+  }
+
+  /**
+   * Syncs the log, then writes and syncs the index.
+   *
+   * @throws {NoSpace} If the disk is full: the next checkpoint writes the same entries.
+   * @throws {Poisoned} If a write or sync failed.
+   */
+  *checkpoint(): Task<void> {
+    this.#refusePoisoned();
+    yield* this.sync("data");
+    try {
+      yield* this.#index.write();
+      yield* this.#indexFile.sync("data");
+    } catch (error) {
+      if (error instanceof NoSpace) throw this.#withDurableOffset(error);
+      throw this.#poisoned(error);
+    }
+    this.#checkpointEnd = this.#writtenEnd;
+  }
+
+  /** Prepares the file ahead until `isPaused()`; `undefined` if there is nothing to do. */
+  prepare(isPaused: () => boolean): Promise<void> | undefined {
+    if (this.#poison !== undefined || !this.#preparer.wants(this.#writtenEnd)) {
+      return undefined;
+    }
+    return this.#preparer.run(this.#writtenEnd, isPaused);
+  }
+
+  /**
+   * Gives prepared space back, then syncs the log and writes the index: after this the segment is sealed.
+   *
+   * @throws {NoSpace} If the disk is full: it can be tried again.
+   * @throws {Poisoned} If an operation failed.
+   */
+  *seal(): Task<void> {
+    this.#refusePoisoned();
+    try {
+      yield* this.#preparer.stop();
+      yield* this.#log.truncate(this.#writtenEnd);
+      yield* this.#log.sync("full");
+      if (this.#syncedEnd < this.#writtenEnd) this.#markSynced();
+      yield* this.#writeIndexIfRoom();
+      yield* this.#indexFile.truncate(this.#index.writtenEnd);
+      yield* this.#indexFile.sync("full");
+    } catch (error) {
+      if (error instanceof NoSpace) throw this.#withDurableOffset(error);
+      throw this.#poisoned(error);
+    }
+  }
+
+  /** Writes the last entries. Without room for them the index is shorter, and as right as any. */
+  *#writeIndexIfRoom(): Task<void> {
+    try {
+      yield* this.#index.write();
+    } catch (error) {
+      if (!(error instanceof NoSpace)) throw error;
+    }
+  }
+
+  /** Closes the files and gives all memory back, sealed or not. */
+  *close(): Task<void> {
+    yield* this.#preparer.stop();
+    this.#index[Symbol.dispose]();
+    yield* this.#log.close();
+    yield* this.#indexFile.close();
+  }
+
+  #refusePoisoned(): void {
+    if (this.#poison !== undefined) throw this.#poison;
+  }
+
+  #poisoned(cause: unknown): Poisoned {
+    if (cause instanceof Poisoned) return cause;
+    return this.#poison ??= new Poisoned(
+      this.#path,
+      this.#durableOffset,
+      cause,
+    );
+  }
+
+  #withDurableOffset(error: NoSpace): NoSpace {
+    return error.withDurableOffset(this.#durableOffset);
+  }
+}

@@ -1,0 +1,559 @@
+import { drive, driveSync, type Task } from "../../base/mod.ts";
+import { type BufferPool, PoolLimit } from "../../pool/mod.ts";
+import {
+  type Durability,
+  NoSpace,
+  type StorageTimer,
+} from "../../storage/mod.ts";
+import { Backpressure } from "../backpressure.ts";
+import { Poisoned } from "../poisoned.ts";
+import type { ActiveSegment } from "./active_segment.ts";
+import {
+  type Committable,
+  GroupCommit,
+  type GroupCommitStats,
+} from "./group_commit.ts";
+import { HotTail } from "./hot_tail.ts";
+import { InPlacePolicy } from "./in_place.ts";
+import type { FlatPayloads } from "./payload_batch.ts";
+import type { AppendOptions, ExpectOptions } from "./prepared_message.ts";
+import { Timeline } from "./timeline.ts";
+import {
+  type AppendTarget,
+  RefusingTarget,
+  WriteMemory,
+  type WriteStart,
+} from "./write_memory.ts";
+import type { WriteBlock } from "./write_block.ts";
+
+/** The clock and the randomness of an {@linkcode Appender}: those of a storage. */
+export interface AppenderClock {
+  /** Microseconds since the Unix epoch. */
+  now(): number;
+  /** Fills a view with random bytes. */
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  /** Runs a function once, later. */
+  after(delayMs: number, run: () => void): StorageTimer;
+  /** Whether no operation is in flight, and the program's thread may wait. */
+  isIdle(): boolean;
+}
+
+/** What an {@linkcode Appender} is made of. */
+export interface AppenderOptions {
+  /** What errors name: the log's directory, or the `.log` of a segment by itself. */
+  path: string;
+  /** Where blocks come from. */
+  pool: BufferPool;
+  /** Bytes of a block at most, unless a batch needs a larger one. */
+  blockBytes: number;
+  /** Bytes of batches that may wait in memory. */
+  bufferBytes: number;
+  /** A segment ends before it would exceed this many bytes. */
+  segmentBytes: number;
+  /** Bytes of written blocks to keep in memory for tails; 0 for none. */
+  tailBytes: number;
+  /** After this time, in milliseconds, what was appended is written and synced; 0 for never. */
+  flushAfterMs: number;
+  /** The clock and the randomness. */
+  clock: AppenderClock;
+  /** The segment that is written first. */
+  active: ActiveSegment;
+  /** Where its data ends. */
+  start: WriteStart;
+  /** The last timestamp of the log, in microseconds. */
+  lastTimestamp: number;
+  /** What surrounds the appender. */
+  owner: AppenderOwner;
+}
+
+/** What surrounds an {@linkcode Appender}: a log with its directory, or two files. */
+export interface AppenderOwner {
+  /** Makes the segment that begins at an offset; left out if there is only one. When it throws, nothing was made that counts. */
+  next?(firstOffset: number): Task<ActiveSegment>;
+  /** Called when a segment was sealed and the next one took its place. */
+  rolled(old: ActiveSegment, next: ActiveSegment): void;
+  /** Called when messages were written, became durable, or will not any more. */
+  changed(): void;
+  /** Called after each checkpoint. A failure is not reported, because nothing depends on it. */
+  checkpoint(): Task<void>;
+  /** Called at the end of closing, whatever happened: `isClean` if everything was sealed. */
+  closed(isClean: boolean): Task<void>;
+}
+
+/**
+ * Appends messages: owns the memory, group commit, poison and closing of a log or a segment.
+ *
+ * Closing always ends it: files are closed and the owner is told, whatever fails on the way.
+ */
+export class Appender implements Committable {
+  readonly path: string;
+  readonly inPlace: InPlacePolicy;
+  /** What was written last. */
+  readonly hotTail: HotTail;
+
+  readonly #options: AppenderOptions;
+  readonly #owner: AppenderOwner;
+  readonly #memory: WriteMemory;
+  readonly #commit: GroupCommit;
+  #active: ActiveSegment;
+  /** Memory, or what refuses once there is none. */
+  #target: AppendTarget;
+  /** Blocks that a flush took and did not write yet. */
+  #queue: WriteBlock[] = [];
+  #poison: Poisoned | undefined;
+  #closing: Promise<void> | undefined;
+  #isClosed = false;
+  /** Resolves when all who waited for room before have had their turn. */
+  #turn: Promise<void> = Promise.resolve();
+  #waitingForRoom = 0;
+  #timer: StorageTimer | undefined;
+  readonly #removeReclaimer: () => void;
+  /** Syncs of segments that were rolled. */
+  #syncs = 0;
+
+  constructor(options: AppenderOptions) {
+    const { clock, active, pool } = options;
+    this.path = options.path;
+    this.#options = options;
+    this.#owner = options.owner;
+    this.#active = active;
+    this.inPlace = new InPlacePolicy(() => clock.isIdle());
+    this.hotTail = new HotTail(options.tailBytes);
+    this.#memory = new WriteMemory({
+      pool,
+      blockBytes: options.blockBytes,
+      bufferBytes: options.bufferBytes,
+      segmentBytes: options.segmentBytes,
+      hasNext: options.owner.next !== undefined,
+      physicalBlock: active.capabilities.physicalBlock,
+      timeline: new Timeline(() => clock.now(), options.lastTimestamp),
+      random: (bytes) => clock.random(bytes),
+      onBlock: () => this.#onBlock(),
+    }, options.start);
+    this.#target = this.#memory;
+    this.#commit = new GroupCommit(this);
+    this.#removeReclaimer = pool.addReclaimer(() => this.hotTail.clear());
+  }
+
+  /** The segment that is written. */
+  get active(): ActiveSegment {
+    return this.#active;
+  }
+
+  /** The offset that the next message gets. */
+  get nextOffset(): number {
+    return this.#memory.nextOffset;
+  }
+
+  /** Messages below this offset survive a power cut. */
+  get durableOffset(): number {
+    return this.#active.durableOffset;
+  }
+
+  /** Messages below this offset are in the files. */
+  get writtenOffset(): number {
+    return this.#active.writtenOffset;
+  }
+
+  /** Where the data of the segment to which messages go ends, in bytes. */
+  get end(): number {
+    return this.#memory.end;
+  }
+
+  /** Bytes of batches that were appended since opening. */
+  get appendedBytes(): number {
+    return this.#memory.appendedBytes;
+  }
+
+  /** Bytes of batches that are in memory and not in the files. */
+  get pendingBytes(): number {
+    return this.#memory.pendingBytes;
+  }
+
+  /** How often messages were made durable. */
+  get syncs(): number {
+    return this.#syncs + this.#active.syncs;
+  }
+
+  /** Why nothing more can be written, if so. */
+  get poison(): Poisoned | undefined {
+    return this.#poison;
+  }
+
+  /** Whether closing has begun. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Whether an asynchronous flush is in flight. */
+  get isBusy(): boolean {
+    return this.#commit.isBusy;
+  }
+
+  get stats(): GroupCommitStats {
+    return this.#commit.stats;
+  }
+
+  now(): number {
+    return this.#options.clock.now();
+  }
+
+  /** Appends a message in memory and returns its offset. When it throws, nothing has changed. */
+  append(payload: Uint8Array | string, options?: AppendOptions): number {
+    return this.#target.append(payload, options);
+  }
+
+  /** Appends messages in memory as one batch and returns the offset of the first. When it throws, nothing has changed. */
+  appendBatch(
+    payloads: readonly (Uint8Array | string)[] | FlatPayloads,
+    options?: ExpectOptions,
+  ): number {
+    return this.#target.appendBatch(payloads, options);
+  }
+
+  /** Appends a message, waiting in turn for room if there is none, and resolves to its offset when it is durable. */
+  appendDurable(
+    payload: Uint8Array | string,
+    options?: AppendOptions & { signal?: AbortSignal },
+  ): Promise<number> {
+    const signal = options?.signal;
+    try {
+      signal?.throwIfAborted();
+      if (this.#waitingForRoom === 0) {
+        return this.#commit.appended(this.append(payload, options), signal);
+      }
+    } catch (error) {
+      if (!(error instanceof Backpressure)) return Promise.reject(error);
+    }
+    return this.#inTurn(signal, async () => {
+      for (;;) {
+        try {
+          return this.append(payload, options);
+        } catch (error) {
+          if (!(error instanceof Backpressure)) throw error;
+          await this.#makeRoom(error.requestedBytes, signal);
+        }
+      }
+    }).then((offset) => this.#commit.appended(offset, signal));
+  }
+
+  /** Resolves when there is room in memory for another block, in turn. */
+  ready(signal?: AbortSignal): Promise<void> {
+    const { bufferBytes } = this.#options;
+    return this.#inTurn(signal, async () => {
+      this.check("append to");
+      while (this.pendingBytes >= bufferBytes / 2) {
+        await this.#flushForRoom(signal);
+      }
+      await this.#makeRoom(this.#memory.nextBlockBytes, signal);
+    });
+  }
+
+  /** Runs `body` when all who asked before are done. */
+  async #inTurn<T>(
+    signal: AbortSignal | undefined,
+    body: () => Promise<T>,
+  ): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = before.then(() => promise);
+    this.#waitingForRoom++;
+    try {
+      await abortable(before, signal);
+      return await body();
+    } finally {
+      this.#waitingForRoom--;
+      resolve();
+    }
+  }
+
+  /** Waits until a block of so many bytes can be had: by writing what waits, then by the pool. */
+  async #makeRoom(
+    bytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { bufferBytes, pool } = this.#options;
+    while (this.pendingBytes > 0 && this.pendingBytes + bytes > bufferBytes) {
+      await this.#flushForRoom(signal);
+    }
+    try {
+      this.#memory.offer(pool.acquireSync(bytes));
+      return;
+    } catch (error) {
+      if (!(error instanceof PoolLimit)) throw error;
+    }
+    // The memory may be this log's own.
+    if (this.pendingBytes > 0) await this.#flushForRoom(signal);
+    this.#memory.offer(
+      await pool.acquire(bytes, signal === undefined ? {} : { signal }),
+    );
+    this.check("append to");
+  }
+
+  async #flushForRoom(signal: AbortSignal | undefined): Promise<void> {
+    await abortable(this.flush("none"), signal);
+    this.check("append to");
+  }
+
+  /** Resolves when the message at `offset` is durable. */
+  whenDurable(offset: number, signal?: AbortSignal): Promise<void> {
+    if (this.#poison !== undefined && offset >= this.durableOffset) {
+      return Promise.reject(this.#poison);
+    }
+    return this.#commit.whenDurable(offset, signal);
+  }
+
+  /** Writes everything appended so far. Resolves when it has the durability. */
+  flush(durability: Durability = "data"): Promise<void> {
+    if (this.#poison !== undefined) return Promise.reject(this.#poison);
+    return this.#commit.flush(durability);
+  }
+
+  /** Writes everything appended so far while the caller waits. */
+  flushSync(durability: Durability = "data"): void {
+    this.check("flush");
+    this.#commit.flushSync(durability);
+  }
+
+  /** Runs a computation while no flush is in flight; flushes wait for it. */
+  exclusively<T>(task: () => Task<T>): Promise<T> {
+    return this.#commit.exclusively(task);
+  }
+
+  /**
+   * Makes everything durable and ends the appender. Closing twice does nothing.
+   *
+   * @throws {NoSpace} If the disk is full: what is not durable is lost.
+   * @throws {Poisoned} If a write or sync failed.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#isClosed
+      ? Promise.resolve()
+      : this.#closeOnce();
+  }
+
+  async #closeOnce(): Promise<void> {
+    this.#refuse();
+    await this.#commit.close();
+    await drive(this.#end());
+  }
+
+  /** Makes everything durable and ends the appender while the caller waits. */
+  closeSync(): void {
+    if (this.#isClosed) return;
+    this.#commit.closeSync();
+    this.#refuse();
+    driveSync(this.#end());
+  }
+
+  /** From here on appends are refused. */
+  #refuse(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#target = new RefusingTarget(
+      () => this.#poison ?? this.#closedError("append to"),
+    );
+  }
+
+  *#end(): Task<void> {
+    let failure: unknown = this.#poison;
+    if (failure === undefined) {
+      try {
+        yield* this.writeAll("data");
+        yield* this.#active.seal();
+      } catch (error) {
+        failure = error;
+      }
+    }
+    this.#commit.finish(failure);
+    this.#discard();
+    this.#owner.changed();
+    try {
+      yield* this.#active.close();
+    } finally {
+      yield* this.#owner.closed(failure === undefined);
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  #discard(): void {
+    this.#memory.discard();
+    for (const block of this.#queue.splice(0)) block.buffer.drop();
+    this.hotTail.clear();
+    this.#removeReclaimer();
+  }
+
+  /** Throws if nothing can be appended any more. */
+  check(action: string): void {
+    if (this.#poison !== undefined) throw this.#poison;
+    if (this.#isClosed) throw this.#closedError(action);
+  }
+
+  #closedError(action: string): Error {
+    return new Deno.errors.BadResource(
+      `Cannot ${action} '${this.path}': it is closed`,
+    );
+  }
+
+  /** The first message of a block was appended, and before it perhaps the last of another. */
+  #onBlock(): void {
+    if (this.#memory.isBlockFull) this.#commit.kick("none");
+    const { flushAfterMs, clock } = this.#options;
+    if (flushAfterMs === 0 || this.#timer !== undefined) return;
+    this.#timer = clock.after(flushAfterMs, () => {
+      this.#timer = undefined;
+      this.#commit.kick("data");
+    });
+  }
+
+  get isCheckpointDue(): boolean {
+    return this.#active.isCheckpointDue;
+  }
+
+  *writeAll(durability: Durability): Task<void> {
+    if (this.#poison !== undefined) throw this.#poison;
+    this.#memory.seal();
+    this.#queue.push(...this.#memory.take());
+    try {
+      yield* this.#writeQueue(durability);
+    } catch (error) {
+      if (error instanceof NothingWritten) throw error.reason;
+      if (!isHarmless(error)) this.#setPoison(error);
+      throw this.#poison ?? error;
+    } finally {
+      this.#owner.changed();
+    }
+    if (durability !== "none" && this.#memory.pendingBytes === 0) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+    }
+  }
+
+  /** Writes what is in the queue now, segment by segment. */
+  *#writeQueue(durability: Durability): Task<void> {
+    const onWritten = (block: WriteBlock) => this.#onWritten(block);
+    while (this.#queue.length > 0) {
+      const { segmentOffset } = this.#queue[0]!;
+      if (segmentOffset !== this.#active.firstOffset) {
+        yield* this.#roll(segmentOffset);
+      }
+      const end = this.#queue.findIndex((each) =>
+        each.segmentOffset !== segmentOffset
+      );
+      const blocks = end < 0 ? this.#queue.slice() : this.#queue.slice(0, end);
+      yield* this.#active.write(
+        blocks,
+        end < 0 ? durability : "none",
+        onWritten,
+      );
+    }
+    if (durability !== "none") yield* this.#active.sync(durability);
+  }
+
+  #onWritten(block: WriteBlock): void {
+    this.#queue.shift();
+    this.#memory.written(block);
+    this.hotTail.push(block);
+  }
+
+  /** Seals the active segment and goes on in the next one. */
+  *#roll(firstOffset: number): Task<void> {
+    const old = this.#active;
+    yield* old.seal();
+    let next: ActiveSegment;
+    try {
+      next = yield* this.#owner.next!(firstOffset);
+    } catch (error) {
+      throw isCreateFailure(error) ? new NothingWritten(error) : error;
+    }
+    this.#active = next;
+    this.#syncs += old.syncs;
+    this.#owner.rolled(old, next);
+    yield* old.close();
+  }
+
+  *checkpoint(): Task<void> {
+    try {
+      yield* this.#active.checkpoint();
+    } catch (error) {
+      if (!isHarmless(error)) this.#setPoison(error);
+      throw error;
+    } finally {
+      this.#owner.changed();
+    }
+    try {
+      yield* this.#owner.checkpoint();
+    } catch {
+      // What is published is evidence for the next opening: less of it is no loss.
+    }
+  }
+
+  prepare(isPaused: () => boolean): Promise<void> | undefined {
+    return this.#active.prepare(isPaused);
+  }
+
+  /** The next append tells what a flush in the background could tell nobody. */
+  failedUnseen(error: unknown): void {
+    if (this.#poison !== undefined || this.#isClosed) return;
+    this.#target = new RefusingTarget(() => {
+      this.#target = this.#memory;
+      return error;
+    });
+  }
+
+  #setPoison(error: unknown): void {
+    this.#poison ??= error instanceof Poisoned
+      ? error
+      : new Poisoned(this.path, this.durableOffset, error);
+    this.#timer?.cancel();
+    this.hotTail.dropFrom(this.durableOffset);
+    if (!this.#isClosed) {
+      this.#target = new RefusingTarget(() => this.#poison);
+    }
+  }
+}
+
+/** The next segment could not be made: nothing was written, the next flush tries again. */
+class NothingWritten {
+  constructor(readonly reason: unknown) {}
+}
+
+/** What the system says when it has no room for another file, or does not let us make one. */
+const CREATE_FAILURES = [
+  "EMFILE",
+  "ENFILE",
+  "ENOSPC",
+  "EDQUOT",
+  "ENOMEM",
+  "EACCES",
+  "EPERM",
+  "EROFS",
+];
+
+/** Whether an error of making a segment left nothing behind. What a failed sync leaves is unknown, whatever its reason. */
+function isCreateFailure(error: unknown): boolean {
+  const { code, syscall } = error as { code?: string; syscall?: string };
+  return code !== undefined && CREATE_FAILURES.includes(code) &&
+    syscall !== "fsync";
+}
+
+/** Whether after an error nothing is lost and the next flush can try again. */
+function isHarmless(error: unknown): boolean {
+  return error instanceof NoSpace || error instanceof PoolLimit;
+}
+
+/** Waits for a promise, or until a signal is aborted. */
+function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return promise;
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() =>
+      signal.removeEventListener("abort", abort)
+    );
+  });
+}

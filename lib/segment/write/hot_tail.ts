@@ -1,0 +1,105 @@
+import type { FrozenBuffer } from "../../pool/mod.ts";
+import type { WriteBlock } from "./write_block.ts";
+
+/** Batches that were written and are still in memory. */
+export interface HotBlock {
+  /** The block, shared by all that read it. */
+  readonly buffer: FrozenBuffer;
+  /** The first offset of its segment. */
+  readonly segmentOffset: number;
+  /** The offset of its first message. */
+  readonly firstOffset: number;
+  /** The offset of the message after its last. */
+  readonly nextOffset: number;
+  /** Where its batches begin and end in the block, in bytes. */
+  readonly start: number;
+  readonly end: number;
+  /** Where they begin in the `.log`, in bytes. */
+  readonly position: number;
+  /** Bytes of pooled memory. */
+  readonly bytes: number;
+}
+
+/**
+ * Keeps what was written last in memory, so that tails of the same isolate need not read it from the disk.
+ *
+ * Blocks are frozen: any number of tails share one. The oldest go first, when there are more than
+ * `maxBytes`, and all when the pool is short.
+ */
+export class HotTail {
+  readonly #maxBytes: number;
+  #blocks: HotBlock[] = [];
+  #bytes = 0;
+
+  /** @param maxBytes Bytes of pooled memory to keep; 0 for none. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes of pooled memory that are kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Takes a block that is in the file. It follows the last one. */
+  push(block: WriteBlock): void {
+    const bytes = block.buffer.capacity;
+    if (bytes > this.#maxBytes) {
+      block.buffer.drop();
+      this.clear();
+      return;
+    }
+    const { segmentOffset, firstOffset, nextOffset, prefix, fill, position } =
+      block;
+    this.#blocks.push({
+      buffer: block.buffer.freeze(),
+      segmentOffset,
+      firstOffset,
+      nextOffset,
+      start: prefix,
+      end: fill,
+      position: position + prefix,
+      bytes,
+    });
+    this.#bytes += bytes;
+    let count = 0;
+    while (this.#bytes > this.#maxBytes) {
+      this.#bytes -= this.#blocks[count++]!.bytes;
+    }
+    for (const old of this.#blocks.splice(0, count)) old.buffer.drop();
+  }
+
+  /** Returns the block with the message at `offset`; `undefined` if it is not in memory. */
+  find(offset: number): HotBlock | undefined {
+    const blocks = this.#blocks;
+    let low = 0;
+    let high = blocks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (blocks[middle]!.nextOffset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const block = blocks[low];
+    return block !== undefined && block.firstOffset <= offset
+      ? block
+      : undefined;
+  }
+
+  /** Gives up what begins at or after `offset`. */
+  dropFrom(offset: number): void {
+    const count = this.#blocks.findIndex((block) => block.nextOffset > offset);
+    if (count < 0) return;
+    for (const block of this.#blocks.splice(count)) {
+      this.#bytes -= block.bytes;
+      block.buffer.drop();
+    }
+  }
+
+  /** Gives all memory up; what is being read stays until its readers are done. Returns whether there was any. */
+  clear(): boolean {
+    const blocks = this.#blocks.splice(0);
+    for (const block of blocks) block.buffer.drop();
+    this.#bytes = 0;
+    return blocks.length > 0;
+  }
+}

@@ -1,0 +1,104 @@
+import { INDEX_ENTRY_BYTES, writeIndexEntry } from "../../codec/mod.ts";
+import type { IndexEntry } from "../../codec/mod.ts";
+import type { Task } from "../../base/mod.ts";
+import type { BufferPool, PooledBuffer } from "../../pool/mod.ts";
+import type { TaskFile } from "../../storage/mod.ts";
+import { roundDown, roundUp } from "../layout.ts";
+
+/** Bytes of the block through which entries reach the file, at least. */
+const BLOCK_BYTES = 8 * 1024;
+
+/** Where an {@linkcode IndexWriter} goes on. */
+export interface IndexState {
+  /** Bytes of entries that the file holds. */
+  end: number;
+  /** What it holds from the last multiple of the physical block to `end`. */
+  tail: Uint8Array;
+}
+
+/**
+ * Writes the entries of an `.index` file in whole physical blocks; the last one is written again as it fills.
+ *
+ * Entries wait in memory for a checkpoint, so the file describes only durable bytes of the log.
+ */
+export class IndexWriter implements Disposable {
+  readonly #file: TaskFile;
+  readonly #physicalBlock: number;
+  /** Leased for the writer's life, so that a checkpoint never waits for memory. It begins with the file's partly filled last block. */
+  readonly #block: PooledBuffer;
+  /** Where the block's first byte goes. */
+  #position: number;
+  /** Bytes of the block in use. */
+  #fill: number;
+  /** Entries that are not in the block yet. */
+  #pending: IndexEntry[] = [];
+  /** Whether the block holds entries that the file may not. */
+  #isDirty = false;
+  /** Up to where the file holds whole entries. */
+  #writtenEnd: number;
+
+  constructor(file: TaskFile, pool: BufferPool, { end, tail }: IndexState) {
+    this.#file = file;
+    this.#physicalBlock = file.capabilities.physicalBlock;
+    const bytes = Math.max(BLOCK_BYTES, 2 * this.#physicalBlock);
+    this.#block = pool.acquireSync(bytes, { zeroed: true });
+    this.#block.bytes.set(tail);
+    this.#fill = tail.length;
+    this.#position = end - tail.length;
+    this.#writtenEnd = end;
+  }
+
+  /** Up to where the file holds whole entries, in bytes. */
+  get writtenEnd(): number {
+    return this.#writtenEnd;
+  }
+
+  /** Takes an entry for the next {@linkcode IndexWriter.write}. */
+  push(entry: IndexEntry): void {
+    this.#pending.push(entry);
+  }
+
+  /** Writes all entries, without a sync. When a write fails, they stay and the next call writes the same bytes. */
+  *write(): Task<void> {
+    while (this.#pending.length > 0 || this.#isDirty) {
+      this.#gather();
+      const length = roundUp(this.#fill, this.#physicalBlock);
+      yield* this.#file.write(this.#block, this.#position, { length });
+      this.#isDirty = false;
+      this.#writtenEnd = this.#position + this.#fill;
+      this.#keepTail();
+    }
+  }
+
+  /** Moves pending entries into the block until it is full. */
+  #gather(): void {
+    const { bytes } = this.#block;
+    const entry = new Uint8Array(INDEX_ENTRY_BYTES);
+    let taken = 0;
+    for (const each of this.#pending) {
+      if (this.#fill + INDEX_ENTRY_BYTES > bytes.length) break;
+      writeIndexEntry(entry, 0, each);
+      bytes.set(entry, this.#fill);
+      this.#fill += INDEX_ENTRY_BYTES;
+      taken++;
+    }
+    this.#pending.splice(0, taken);
+    this.#isDirty = true;
+  }
+
+  /** Moves the partly filled last block to the front and zeroes the rest. */
+  #keepTail(): void {
+    const whole = roundDown(this.#fill, this.#physicalBlock);
+    if (whole === 0) return;
+    const { bytes } = this.#block;
+    bytes.copyWithin(0, whole, this.#fill);
+    bytes.fill(0, this.#fill - whole, this.#fill);
+    this.#position += whole;
+    this.#fill -= whole;
+  }
+
+  /** Gives the block back. */
+  [Symbol.dispose](): void {
+    this.#block.drop();
+  }
+}

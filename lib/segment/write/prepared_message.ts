@@ -1,0 +1,140 @@
+import {
+  encodeUserHeaders,
+  FRAME_HEADER_BYTES,
+  MAX_PAYLOAD_BYTES,
+  MAX_USER_HEADERS_BYTES,
+  parseUuid,
+  type UserHeadersInit,
+  validateUserHeaders,
+} from "../../codec/mod.ts";
+import { MAX_OFFSET } from "../layout.ts";
+
+/** What an append may demand. */
+export interface ExpectOptions {
+  /**
+   * The offset that the message, or the first one of a batch, must get; otherwise nothing is appended and
+   * `OffsetConflictError` is thrown. @default {any}
+   */
+  expect?: number;
+}
+
+/** What a message may have beside its payload. */
+export interface AppendOptions extends ExpectOptions {
+  /** The message's id: the text of a UUID, or 16 bytes. @default {a random UUID v4} */
+  id?: string | Uint8Array;
+  /** When the producer made the message: microseconds since the Unix epoch, or a date. @default {the append time} */
+  originTimestamp?: number | Date;
+  /** User headers, or their encoding. @default {none} */
+  userHeaders?: UserHeadersInit | Uint8Array;
+}
+
+const ENCODER = new TextEncoder();
+const NONE = new Uint8Array(0);
+
+/** A message whose parts were checked. */
+export interface PreparedMessage {
+  /** The payload's bytes. */
+  payload: Uint8Array;
+  /** The user headers, encoded. */
+  userHeaders: Uint8Array;
+  /** 16 bytes, if given. */
+  id: Uint8Array | undefined;
+  /** Microseconds, if given. */
+  originTimestamp: number | undefined;
+  /** Bytes of its frame: header, payload and user headers. */
+  frameBytes: number;
+}
+
+/**
+ * Checks the parts of a message and encodes them.
+ *
+ * @throws {RangeError} If a part is too large or out of its range.
+ * @throws {TypeError} If a part is of a wrong kind.
+ */
+export function prepareMessage(
+  payload: Uint8Array | string,
+  options: AppendOptions | undefined,
+): PreparedMessage {
+  const bytes = typeof payload === "string" ? ENCODER.encode(payload) : payload;
+  checkPayload(bytes);
+  const userHeaders = options?.userHeaders === undefined
+    ? NONE
+    : encodedHeaders(options.userHeaders);
+  return {
+    payload: bytes,
+    userHeaders,
+    id: options?.id === undefined ? undefined : idBytes(options.id),
+    originTimestamp: checkedTime(options?.originTimestamp),
+    frameBytes: FRAME_HEADER_BYTES + bytes.length + userHeaders.length,
+  };
+}
+
+/**
+ * Checks the bytes of a payload.
+ *
+ * @throws {RangeError} If they are too many.
+ * @throws {TypeError} If they are no bytes, or their buffer was detached.
+ */
+export function checkPayload(bytes: Uint8Array): void {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(
+      `Cannot append as 'payload' must be a Uint8Array or a string: received ${typeof bytes}`,
+    );
+  }
+  if (bytes.length === 0) checkAttached("payload", bytes);
+  if (bytes.length > MAX_PAYLOAD_BYTES) {
+    throw new RangeError(
+      `Cannot append as 'payload' must be at most ${MAX_PAYLOAD_BYTES} bytes: received ${bytes.length}`,
+    );
+  }
+}
+
+/** Throws a `TypeError` if an empty view is empty because its buffer was detached. */
+export function checkAttached(name: string, bytes: Uint8Array): void {
+  if (!(bytes.buffer as ArrayBuffer).detached) return;
+  throw new TypeError(
+    `Cannot append as '${name}' is a view whose buffer was detached: it was transferred, or its owner dropped it`,
+  );
+}
+
+function encodedHeaders(given: UserHeadersInit | Uint8Array): Uint8Array {
+  if (!(given instanceof Uint8Array)) return encodeUserHeaders(given);
+  if (given.length > MAX_USER_HEADERS_BYTES) {
+    throw new RangeError(
+      `Cannot append as 'userHeaders' must be at most ${MAX_USER_HEADERS_BYTES} bytes when encoded: received ${given.length}`,
+    );
+  }
+  validateUserHeaders(given);
+  return given;
+}
+
+function idBytes(id: string | Uint8Array): Uint8Array {
+  if (typeof id === "string") return parseUuid(id);
+  if (id instanceof Uint8Array && id.length === 16) return id;
+  throw new RangeError(
+    `Cannot append as 'id' must be the text of a UUID or 16 bytes: received ${
+      id instanceof Uint8Array ? `${id.length} bytes` : typeof id
+    }`,
+  );
+}
+
+function checkedTime(given: number | Date | undefined): number | undefined {
+  const time = given instanceof Date ? given.getTime() * 1000 : given;
+  if (time === undefined || Number.isSafeInteger(time) && time >= 0) {
+    return time;
+  }
+  throw new RangeError(
+    `Cannot append as 'originTimestamp' must be an integer of microseconds from 0 to ${MAX_OFFSET}: received ${time}`,
+  );
+}
+
+/** Returns a message that is only a checked payload. */
+export function plainMessage(payload: Uint8Array): PreparedMessage {
+  return {
+    payload,
+    userHeaders: NONE,
+    id: undefined,
+    originTimestamp: undefined,
+    frameBytes: FRAME_HEADER_BYTES + payload.length,
+  };
+}

@@ -1,0 +1,352 @@
+import {
+  BATCH_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
+  layPayloads,
+  putFrameId,
+  putFrameOrigin,
+  RECORD_BATCH_START,
+  RECORD_BYTES,
+  RECORD_ID_GIVEN,
+  RECORD_ORIGIN_GIVEN,
+  seal,
+} from "../../codec/mod.ts";
+import type { PooledBuffer } from "../../pool/mod.ts";
+import { encodeAscii } from "./ascii_texts.ts";
+import { roundUp } from "../layout.ts";
+import type { PreparedMessage } from "./prepared_message.ts";
+
+/** Where a write block goes. */
+export interface WriteBlockPlace {
+  /** The offset of the first message of its segment. */
+  segmentOffset: number;
+  /** Where the block's first byte goes in the `.log`: a multiple of the physical block. */
+  position: number;
+  /** Bytes at the block's beginning that an earlier block holds, too. */
+  prefix: number;
+  /** The offset of its first message. */
+  firstOffset: number;
+}
+
+/** A batch for which the index gets an entry. */
+export interface IndexedBatch {
+  /** The offset of its first message. */
+  offset: number;
+  /** Where its header lies in the `.log`, in bytes. */
+  position: number;
+}
+
+const ENCODER = new TextEncoder();
+/** Joined texts are encoded into this and copied from here to their frames. */
+const joined = new Uint8Array(64 * 1024);
+const joinedLengths = new Uint32Array(1024);
+
+/**
+ * Gathers batches in one block of pooled memory, in the form in which they are written.
+ *
+ * The block is slotted. Batches grow up from its beginning: room for the batch header, then for each
+ * message room for the frame header, the payload and the user headers. A record for each message, two
+ * words with its lengths, grows down from the block's end. Sealing fills in all headers and checksums by
+ * one native call, and needs nothing but the block. Only the part with the batches is written.
+ */
+export class WriteBlock {
+  /** The block. It begins with bytes that are in the file already, up to `prefix`. */
+  readonly buffer: PooledBuffer;
+  /** The offset of the first message of its segment. */
+  readonly segmentOffset: number;
+  /** Where the block's first byte goes in the `.log`. */
+  readonly position: number;
+  /** Bytes at the beginning that an earlier block holds, too: the physical block that is written again. */
+  readonly prefix: number;
+  /** The offset of its first message. */
+  readonly firstOffset: number;
+  /** Batches that get an index entry. */
+  readonly indexed: IndexedBatch[] = [];
+  /** The append time of all its batches in microseconds, once it is sealed. */
+  timestamp = 0;
+
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  /** Where batches end at the latest. */
+  #limit: number;
+  /** Where the open batch ends at the latest; 0 if the next message begins another batch. */
+  #batchLimit = 0;
+  /** The same for what {@linkcode WriteBlock.add} takes: 0 if each message must be checked first. */
+  #plainLimit = 0;
+  #fill: number;
+  /** Where the lowest record begins. */
+  #recordsStart: number;
+  #count = 0;
+  /** What the next record begins with: `RECORD_BATCH_START` after a batch was opened. */
+  #flags = 0;
+
+  /** Takes a leased block. `limit` is where batches end at the latest, in bytes from its beginning. */
+  constructor(buffer: PooledBuffer, place: WriteBlockPlace, limit: number) {
+    this.buffer = buffer;
+    this.segmentOffset = place.segmentOffset;
+    this.position = place.position;
+    this.prefix = place.prefix;
+    this.firstOffset = place.firstOffset;
+    this.#bytes = buffer.bytes;
+    const { byteOffset, length } = this.#bytes;
+    this.#words = new Uint32Array(this.#bytes.buffer, byteOffset, length / 4);
+    this.#fill = place.prefix;
+    this.#recordsStart = length;
+    this.#limit = limit;
+  }
+
+  /** Messages in it. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes in use from its beginning, the prefix included. */
+  get fill(): number {
+    return this.#fill;
+  }
+
+  /** Bytes of its batches. */
+  get byteLength(): number {
+    return this.#fill - this.prefix;
+  }
+
+  /** Where its last batch ends in the `.log`. */
+  get end(): number {
+    return this.position + this.#fill;
+  }
+
+  /** The offset of the message after its last. */
+  get nextOffset(): number {
+    return this.firstOffset + this.#count;
+  }
+
+  /** The block's bytes, while it is being filled. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
+
+  /** Whether a batch is open to which single messages can be added. */
+  get isGathering(): boolean {
+    return this.#batchLimit > 0;
+  }
+
+  /** Changes where batches end at the latest. */
+  set limit(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Whether `count` messages of `frameBytes` in all fit, in the open batch or in one of their own. */
+  fits(frameBytes: number, count: number, inOpenBatch: boolean): boolean {
+    const header = inOpenBatch ? 0 : BATCH_HEADER_BYTES;
+    const end = this.#fill + header + frameBytes;
+    if (inOpenBatch && end > this.#batchLimit) return false;
+    return end <= this.#limit &&
+      end <= this.#recordsStart - count * RECORD_BYTES;
+  }
+
+  /**
+   * Opens a batch of at most `maxBytes` bytes; a record of the next message says so.
+   *
+   * @param isIndexed Whether it gets an index entry.
+   * @param isPlain Whether {@linkcode WriteBlock.add} may add to it.
+   */
+  openBatch(maxBytes: number, isIndexed: boolean, isPlain: boolean): void {
+    if (isIndexed) {
+      const position = this.position + this.#fill;
+      this.indexed.push({ offset: this.nextOffset, position });
+    }
+    this.#batchLimit = this.#fill + maxBytes;
+    this.#plainLimit = isPlain ? this.#batchLimit : 0;
+    this.#fill += BATCH_HEADER_BYTES;
+    this.#flags = RECORD_BATCH_START;
+  }
+
+  /** Ends the open batch: what comes next begins another one. */
+  endBatch(): void {
+    this.#batchLimit = this.#plainLimit = 0;
+  }
+
+  /**
+   * Adds a message that is only a payload to the open batch.
+   *
+   * @returns Its offset; -1, with nothing changed, if there is no open batch, it does not fit, or it must be checked first.
+   */
+  add(payload: Uint8Array | string): number {
+    const start = this.#fill + FRAME_HEADER_BYTES;
+    const limit = Math.min(
+      this.#plainLimit,
+      this.#limit,
+      this.#recordsStart - RECORD_BYTES,
+    );
+    const bytes = this.#bytes;
+    let length: number;
+    if (typeof payload === "string") {
+      // A unit of UTF-16 becomes at most 3 bytes.
+      const most = 3 * payload.length;
+      if (start + most > limit) return -1;
+      // Cheaper by half than `subarray`.
+      const place = new Uint8Array(
+        bytes.buffer,
+        bytes.byteOffset + start,
+        most,
+      );
+      length = ENCODER.encodeInto(payload, place).written;
+    } else {
+      if (!(payload instanceof Uint8Array)) return -1;
+      length = payload.length;
+      // An empty view may be a detached one.
+      if (length === 0 || start + length > limit) return -1;
+      bytes.set(payload, start);
+    }
+    this.#record(length, 0);
+    this.#fill = start + length;
+    return this.firstOffset + this.#count - 1;
+  }
+
+  /** Adds a message to the open batch, for which there must be room. */
+  addPrepared(message: PreparedMessage): void {
+    const at = this.#fill;
+    const bytes = this.#bytes;
+    const { payload, userHeaders, id, originTimestamp } = message;
+    let flags = 0;
+    if (id !== undefined) {
+      putFrameId(bytes, at, id);
+      flags |= RECORD_ID_GIVEN;
+    }
+    if (originTimestamp !== undefined) {
+      putFrameOrigin(bytes, at, originTimestamp);
+      flags |= RECORD_ORIGIN_GIVEN;
+    }
+    bytes.set(payload, at + FRAME_HEADER_BYTES);
+    if (userHeaders.length > 0) {
+      bytes.set(userHeaders, at + FRAME_HEADER_BYTES + payload.length);
+    }
+    this.#record(payload.length, userHeaders.length | flags);
+    this.#fill = at + message.frameBytes;
+  }
+
+  /**
+   * Adds payloads of one type as a batch of their own, all or none.
+   *
+   * @returns Whether they were added; if not, nothing has changed.
+   */
+  addBatch(
+    payloads: readonly (Uint8Array | string)[],
+    isIndexed: boolean,
+  ): boolean {
+    const fill = this.#fill;
+    const recordsStart = this.#recordsStart;
+    const count = this.#count;
+    const limits = [this.#batchLimit, this.#plainLimit] as const;
+    this.openBatch(this.#bytes.length, isIndexed, true);
+    const added = typeof payloads[0] === "string"
+      ? this.#addTexts(payloads)
+      : this.#addArrays(payloads);
+    if (added) {
+      this.endBatch();
+      return true;
+    }
+    if (isIndexed) this.indexed.pop();
+    this.#fill = fill;
+    this.#recordsStart = recordsStart;
+    this.#count = count;
+    this.#flags = 0;
+    [this.#batchLimit, this.#plainLimit] = limits;
+    return false;
+  }
+
+  #addArrays(payloads: readonly unknown[]): boolean {
+    const bytes = this.#bytes;
+    const batchLimit = Math.min(this.#batchLimit, this.#limit);
+    const limit = Math.min(
+      batchLimit,
+      this.#recordsStart - payloads.length * RECORD_BYTES,
+    );
+    for (const payload of payloads) {
+      if (!(payload instanceof Uint8Array)) return false;
+      const start = this.#fill + FRAME_HEADER_BYTES;
+      const { length } = payload;
+      // An empty one may be a detached one.
+      if (length === 0 || start + length > limit) return false;
+      bytes.set(payload, start);
+      this.#record(length, 0);
+      this.#fill = start + length;
+    }
+    return true;
+  }
+
+  #addTexts(texts: readonly unknown[]): boolean {
+    for (let first = 0; first < texts.length;) {
+      const count = encodeAscii(texts, first, joinedLengths, joined);
+      if (count === 0) return false;
+      const lengths = joinedLengths.subarray(0, count);
+      if (this.addFlat(joined, 0, lengths, 0) < count) return false;
+      first += count;
+    }
+    return true;
+  }
+
+  /**
+   * Adds payloads that lie back to back in `source`, from number `first` of `lengths`, as many as fit.
+   *
+   * @returns How many.
+   */
+  addFlat(
+    source: Uint8Array<ArrayBuffer>,
+    sourceStart: number,
+    lengths: Uint32Array<ArrayBuffer>,
+    first: number,
+  ): number {
+    const end = Math.min(this.#batchLimit, this.#limit, this.#recordsStart);
+    if (this.#fill > end) return 0;
+    const laid = layPayloads({
+      source,
+      sourceStart,
+      lengths,
+      first,
+      bytes: this.#bytes,
+      start: this.#fill,
+      end,
+      recordCount: this.#count,
+    });
+    if (laid.count === 0) return 0;
+    this.#words[this.#recordsStart / 4 - 1]! |= this.#flags;
+    this.#flags = 0;
+    this.#fill = laid.end;
+    this.#count += laid.count;
+    this.#recordsStart -= laid.count * RECORD_BYTES;
+    return laid.count;
+  }
+
+  /** Notes the lengths of the message that was put at the end. */
+  #record(payloadLength: number, word: number): void {
+    const at = (this.#recordsStart -= RECORD_BYTES) / 4;
+    this.#words[at] = payloadLength;
+    this.#words[at + 1] = (word | this.#flags) >>> 0;
+    this.#flags = 0;
+    this.#count++;
+  }
+
+  /**
+   * Writes all headers and checksums, and zeros to the end of the last physical block. Nothing is added after this.
+   *
+   * @param timestamp The append time in microseconds.
+   * @param seed 32 random bytes, from which the ids of messages without one are drawn.
+   */
+  seal(
+    timestamp: number,
+    seed: Uint8Array<ArrayBuffer>,
+    physicalBlock: number,
+  ): void {
+    seal({
+      bytes: this.#bytes,
+      start: this.prefix,
+      count: this.#count,
+      baseOffset: this.firstOffset,
+      baseTimestamp: timestamp,
+      seed,
+    });
+    this.timestamp = timestamp;
+    this.endBatch();
+    this.#bytes.fill(0, this.#fill, roundUp(this.#fill, physicalBlock));
+  }
+}

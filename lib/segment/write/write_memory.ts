@@ -1,0 +1,435 @@
+import { BATCH_HEADER_BYTES, RECORD_BYTES } from "../../codec/mod.ts";
+import {
+  type BufferPool,
+  type PooledBuffer,
+  PoolLimit,
+} from "../../pool/mod.ts";
+import { Backpressure } from "../backpressure.ts";
+import {
+  CHECKPOINT_BYTES,
+  INDEX_INTERVAL_BYTES,
+  MAX_GATHERED_BYTES,
+  MAX_OFFSET,
+  roundDown,
+  roundUp,
+} from "../layout.ts";
+import { checkExpected } from "./offset_conflict.ts";
+import { type FlatPayloads, payloadBatch } from "./payload_batch.ts";
+import {
+  type AppendOptions,
+  type ExpectOptions,
+  prepareMessage,
+} from "./prepared_message.ts";
+import type { Timeline } from "./timeline.ts";
+import { WriteBlock } from "./write_block.ts";
+
+/** What messages can be appended to: memory, or what refuses once there is none. */
+export interface AppendTarget {
+  /** Appends a message and returns its offset. */
+  append(payload: Uint8Array | string, options?: AppendOptions): number;
+  /** Appends a batch and returns the offset of its first message. */
+  appendBatch(
+    payloads: readonly (Uint8Array | string)[] | FlatPayloads,
+    options?: ExpectOptions,
+  ): number;
+}
+
+/** What {@linkcode WriteMemory} is made of. */
+export interface WriteMemoryOptions {
+  /** Where blocks come from. */
+  pool: BufferPool;
+  /** Bytes of a block at most, unless a batch needs a larger one. */
+  blockBytes: number;
+  /** Bytes of batches that may wait in memory. */
+  bufferBytes: number;
+  /** A segment ends before it would exceed this many bytes. */
+  segmentBytes: number;
+  /** Whether another segment follows it. */
+  hasNext: boolean;
+  /** The physical block of the disk. */
+  physicalBlock: number;
+  /** The append times. */
+  timeline: Timeline;
+  /** Fills a view with random bytes. */
+  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  /** Called when a block was begun: with it the first message that no flush has taken. */
+  onBlock(): void;
+}
+
+/** Where the data ends when memory is empty. */
+export interface WriteStart {
+  /** The offset of the segment's first message. */
+  segmentOffset: number;
+  /** The offset of the next message. */
+  nextOffset: number;
+  /** Where the segment's data ends, in bytes. */
+  end: number;
+  /** What the `.log` holds from the last multiple of the physical block to `end`. */
+  tail: Uint8Array;
+  /** Where the last batch with an index entry begins; `undefined` if the segment has none. */
+  indexedPosition: number | undefined;
+}
+
+/** The smallest block: what a log that gets a message now and then takes. */
+const LEAST_BLOCK_BYTES = 16 * 1024;
+
+/** The smallest and the largest producer time of a batch. */
+interface TimeSpan {
+  min: number;
+  max: number;
+}
+
+/** Times of producers in one batch lie at most this far apart, in microseconds: they are stored in 32 bits. */
+const MAX_TIME_SPAN_MICROS = 2 ** 32 - 1;
+
+/**
+ * The messages of a log that no flush has taken yet, in blocks.
+ *
+ * A payload is copied once, to its final place behind room for its header. Single messages gather in an open
+ * batch; a batch that was appended as one stays one. It is decided here where a segment ends; the files
+ * follow when a flush comes to a block of the next one. A block that is full is sealed at once, the last one
+ * by the flush.
+ */
+export class WriteMemory implements AppendTarget {
+  readonly #options: WriteMemoryOptions;
+  readonly #seed = new Uint8Array(32);
+  /** The partly filled last physical block of what was sealed: its first `#tailLength` bytes. */
+  readonly #tail: Uint8Array<ArrayBuffer>;
+  #tailLength: number;
+  #sealed: WriteBlock[] = [];
+  #open: WriteBlock | undefined;
+  /** Producer times in the open batch; `undefined` if none is given. */
+  #times: TimeSpan | undefined;
+  /** A block that was acquired for the next message by somebody that waited for it. */
+  #spare: PooledBuffer | undefined;
+  /** The first offset of the segment to which messages go. */
+  #segmentOffset: number;
+  /** Where that segment's data ends before the open block. */
+  #end: number;
+  /** The offset of the first message after that. */
+  #nextOffset: number;
+  #indexedPosition: number | undefined;
+  /** Bytes of a block that is begun now. */
+  #blockBytes: number;
+  /** Bytes of sealed blocks since the log was opened. */
+  #sealedBytes = 0;
+  /** Bytes of those that are in the file. */
+  #writtenBytes = 0;
+
+  constructor(options: WriteMemoryOptions, start: WriteStart) {
+    this.#options = options;
+    this.#tail = new Uint8Array(options.physicalBlock);
+    this.#tail.set(start.tail);
+    this.#tailLength = start.tail.length;
+    this.#segmentOffset = start.segmentOffset;
+    this.#nextOffset = start.nextOffset;
+    this.#end = start.end;
+    this.#indexedPosition = start.indexedPosition;
+    this.#blockBytes = this.#leastBlockBytes;
+  }
+
+  /** The offset that the next message gets. */
+  get nextOffset(): number {
+    return this.#open?.nextOffset ?? this.#nextOffset;
+  }
+
+  /** Where the data of the segment to which messages go ends, in bytes. */
+  get end(): number {
+    return this.#open?.end ?? this.#end;
+  }
+
+  /** Bytes of batches that were appended since the log was opened. */
+  get appendedBytes(): number {
+    return this.#sealedBytes + (this.#open?.byteLength ?? 0);
+  }
+
+  /** Bytes of batches that are in memory and not in the file. */
+  get pendingBytes(): number {
+    return this.appendedBytes - this.#writtenBytes;
+  }
+
+  /** Whether a whole block waits to be written. */
+  get isBlockFull(): boolean {
+    return this.#sealed.length > 0;
+  }
+
+  /** Bytes of the block that the next message would begin. */
+  get nextBlockBytes(): number {
+    return this.#blockBytes;
+  }
+
+  append(payload: Uint8Array | string, options?: AppendOptions): number {
+    if (options === undefined) {
+      const offset = this.#open === undefined ? -1 : this.#open.add(payload);
+      if (offset >= 0) return offset;
+    }
+    checkExpected(options?.expect, this.nextOffset);
+    const message = prepareMessage(payload, options);
+    const { frameBytes, originTimestamp } = message;
+    const block = this.#gathering(frameBytes, originTimestamp);
+    block.addPrepared(message);
+    return block.nextOffset - 1;
+  }
+
+  appendBatch(
+    payloads: readonly (Uint8Array | string)[] | FlatPayloads,
+    options?: ExpectOptions,
+  ): number {
+    const first = this.nextOffset;
+    checkExpected(options?.expect, first);
+    const open = this.#open;
+    if (open !== undefined && Array.isArray(payloads) && payloads.length > 0) {
+      const indexed = this.#isIndexed(open.end);
+      if (this.#isPlain(first) && open.addBatch(payloads, indexed)) {
+        if (indexed) this.#indexedPosition = open.indexed.at(-1)!.position;
+        return first;
+      }
+    }
+    const batch = payloadBatch(payloads);
+    const block = this.#blockFor(batch.frameBytes, batch.count);
+    this.#openBatch(block, BATCH_HEADER_BYTES + batch.frameBytes, true);
+    batch.addTo(block);
+    block.endBatch();
+    return first;
+  }
+
+  /** Seals what is open: the flush that begins takes it. */
+  seal(): void {
+    const block = this.#open;
+    if (block === undefined) return;
+    const { physicalBlock, random, timeline } = this.#options;
+    block.seal(timeline.next(), random(this.#seed), physicalBlock);
+    const tailStart = roundDown(block.fill, physicalBlock);
+    this.#tailLength = block.fill - tailStart;
+    this.#tail.set(block.bytes.subarray(tailStart, block.fill));
+    this.#sealed.push(block);
+    this.#sealedBytes += block.byteLength;
+    this.#end = block.end;
+    this.#nextOffset = block.nextOffset;
+    this.#open = undefined;
+    if (8 * block.fill < this.#blockBytes) {
+      this.#blockBytes = Math.max(this.#blockBytes / 2, this.#leastBlockBytes);
+    }
+  }
+
+  /** Takes the blocks that are sealed, in order, for a flush to write. */
+  take(): WriteBlock[] {
+    const blocks = this.#sealed;
+    this.#sealed = [];
+    return blocks;
+  }
+
+  /** Notes that a block that was taken is in the file. */
+  written(block: WriteBlock): void {
+    this.#writtenBytes += block.byteLength;
+  }
+
+  /** Keeps a block for the next message. */
+  offer(buffer: PooledBuffer): void {
+    if (this.#spare === undefined) this.#spare = buffer;
+    else buffer.drop();
+  }
+
+  /** Drops what is in memory. */
+  discard(): void {
+    for (const block of this.take()) block.buffer.drop();
+    this.#open?.buffer.drop();
+    this.#open = undefined;
+    this.#spare?.drop();
+    this.#spare = undefined;
+  }
+
+  get #leastBlockBytes(): number {
+    const { blockBytes, physicalBlock } = this.#options;
+    return roundUp(Math.min(blockBytes, LEAST_BLOCK_BYTES), physicalBlock);
+  }
+
+  /** Returns a block whose open batch has room for a message. */
+  #gathering(frameBytes: number, time: number | undefined): WriteBlock {
+    const open = this.#open;
+    if (
+      open?.isGathering && this.#joinsTimes(time) &&
+      open.fits(frameBytes, 1, true)
+    ) {
+      this.#checkOffsets(1);
+      this.#joinTime(time);
+      return open;
+    }
+    const block = this.#blockFor(frameBytes, 1);
+    const isPlain = time === undefined && this.#isPlain(block.nextOffset);
+    const maxBytes = Math.max(
+      MAX_GATHERED_BYTES,
+      BATCH_HEADER_BYTES + frameBytes,
+    );
+    this.#openBatch(block, maxBytes, isPlain);
+    this.#times = time === undefined ? undefined : { min: time, max: time };
+    return block;
+  }
+
+  /** A batch has producer times for all of its messages or for none, not too far apart. */
+  #joinsTimes(time: number | undefined): boolean {
+    const times = this.#times;
+    if (time === undefined || times === undefined) return time === times;
+    const span = Math.max(time, times.max) - Math.min(time, times.min);
+    return span <= MAX_TIME_SPAN_MICROS;
+  }
+
+  #joinTime(time: number | undefined): void {
+    if (time === undefined) return;
+    const times = this.#times!;
+    times.min = Math.min(time, times.min);
+    times.max = Math.max(time, times.max);
+  }
+
+  #openBatch(block: WriteBlock, maxBytes: number, isPlain: boolean): void {
+    const isIndexed = this.#isIndexed(block.end);
+    if (isIndexed) this.#indexedPosition = block.end;
+    block.openBatch(maxBytes, isIndexed, isPlain);
+  }
+
+  #isIndexed(position: number): boolean {
+    const last = this.#indexedPosition;
+    return last === undefined || position - last >= INDEX_INTERVAL_BYTES;
+  }
+
+  /** Whether a block of messages after `offset` cannot run out of offsets. */
+  #isPlain(offset: number): boolean {
+    return offset < MAX_OFFSET - this.#options.blockBytes;
+  }
+
+  #checkOffsets(count: number): void {
+    if (this.nextOffset + count <= MAX_OFFSET) return;
+    throw new RangeError(
+      `Cannot append as offsets end at ${MAX_OFFSET}: the next is ${this.nextOffset}`,
+    );
+  }
+
+  /**
+   * Returns the open block with room for a batch of `frameBytes`, begun if there is none. When it throws, nothing has changed.
+   *
+   * @throws {Backpressure} If there is no room in memory.
+   */
+  #blockFor(frameBytes: number, count: number): WriteBlock {
+    this.#checkOffsets(count);
+    const size = BATCH_HEADER_BYTES + frameBytes;
+    const { bufferBytes, segmentBytes } = this.#options;
+    const { pendingBytes } = this;
+    if (pendingBytes > 0 && pendingBytes + size > bufferBytes) {
+      throw this.#pressure(size);
+    }
+    const open = this.#open;
+    if (open !== undefined) {
+      open.limit = this.#limitOf(open, size);
+      if (open.fits(frameBytes, count, false)) {
+        open.endBatch();
+        return open;
+      }
+    }
+    const end = this.end;
+    const isNext = end > 0 && end + size > segmentBytes;
+    if (isNext && !this.#options.hasNext) {
+      throw new RangeError(
+        `Cannot append as the segment ends at ${segmentBytes} bytes: it has ${end}, the message ${size}`,
+      );
+    }
+    const prefix = isNext ? 0 : end % this.#options.physicalBlock;
+    const buffer = this.#acquire(prefix + size + count * RECORD_BYTES);
+    this.#grow();
+    this.seal();
+    return this.#begin(buffer, isNext, size);
+  }
+
+  /** Begins a block, in the next segment if told so. */
+  #begin(buffer: PooledBuffer, isNext: boolean, size: number): WriteBlock {
+    if (isNext) {
+      this.#segmentOffset = this.#nextOffset;
+      this.#end = this.#tailLength = 0;
+      this.#indexedPosition = undefined;
+    }
+    buffer.bytes.set(this.#tail.subarray(0, this.#tailLength));
+    const place = {
+      segmentOffset: this.#segmentOffset,
+      position: this.#end - this.#tailLength,
+      prefix: this.#tailLength,
+      firstOffset: this.#nextOffset,
+    };
+    const block = new WriteBlock(buffer, place, 0);
+    block.limit = this.#limitOf(block, size);
+    this.#open = block;
+    this.#options.onBlock();
+    return block;
+  }
+
+  /** Where batches end in a block at the latest, counted from its beginning; at least one of `size` bytes fits into an empty one. */
+  #limitOf(block: WriteBlock, size: number): number {
+    const { bufferBytes, segmentBytes } = this.#options;
+    const inBuffer = block.fill + bufferBytes -
+      (this.#sealedBytes + block.byteLength - this.#writtenBytes);
+    const inSegment = segmentBytes - block.position;
+    const limit = Math.min(
+      inBuffer,
+      inSegment,
+      block.prefix + CHECKPOINT_BYTES,
+    );
+    return block.count === 0 ? Math.max(limit, block.prefix + size) : limit;
+  }
+
+  /** A block was filled before a flush took it: the next one is larger. */
+  #grow(): void {
+    const { blockBytes } = this.#options;
+    if (this.#open !== undefined) {
+      this.#blockBytes = Math.min(
+        2 * this.#blockBytes,
+        Math.max(blockBytes, this.#blockBytes),
+      );
+    }
+  }
+
+  #acquire(leastBytes: number): PooledBuffer {
+    const { pool, physicalBlock } = this.#options;
+    const bytes = roundUp(
+      Math.max(leastBytes, this.#blockBytes),
+      physicalBlock,
+    );
+    const spare = this.#spare;
+    if (spare !== undefined && spare.length >= leastBytes) {
+      this.#spare = undefined;
+      return spare;
+    }
+    try {
+      return pool.acquireSync(bytes);
+    } catch (error) {
+      if (!(error instanceof PoolLimit)) throw error;
+      throw this.#pressure(bytes, error);
+    }
+  }
+
+  #pressure(requestedBytes: number, cause?: PoolLimit): Backpressure {
+    const { bufferBytes } = this.#options;
+    const { pendingBytes } = this;
+    return new Backpressure({
+      requestedBytes,
+      pendingBytes,
+      bufferBytes,
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+}
+
+/** Refuses every message: what a log that is closed or poisoned appends to. */
+export class RefusingTarget implements AppendTarget {
+  readonly #reason: () => unknown;
+
+  /** @param reason Gives the error that an append throws. */
+  constructor(reason: () => unknown) {
+    this.#reason = reason;
+  }
+
+  append(): number {
+    throw this.#reason();
+  }
+
+  appendBatch(): number {
+    throw this.#reason();
+  }
+}

@@ -1,0 +1,90 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  INDEX_ENTRY_BYTES,
+  type IndexEntry,
+  isPlausibleEntry,
+  readIndexEntry,
+  writeIndexEntry,
+} from "../../lib/codec/mod.ts";
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+Deno.test("readIndexEntry() reads what writeIndexEntry() wrote, and a naive writer", () => {
+  const number = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 2 ** 32, MAX));
+  fc.assert(fc.property(
+    fc.array(
+      fc.record({ offset: number, timestamp: number, position: number }),
+    ),
+    (entries) => {
+      const bytes = new Uint8Array(entries.length * INDEX_ENTRY_BYTES);
+      const naive = new DataView(new ArrayBuffer(bytes.length));
+      entries.forEach((entry, i) => {
+        writeIndexEntry(bytes, i, entry);
+        naive.setBigUint64(24 * i, BigInt(entry.offset), true);
+        naive.setBigUint64(24 * i + 8, BigInt(entry.timestamp), true);
+        naive.setBigUint64(24 * i + 16, BigInt(entry.position), true);
+      });
+      assertEquals(bytes, new Uint8Array(naive.buffer));
+      entries.forEach((entry, i) => {
+        assertEquals(readIndexEntry(bytes, i), entry);
+      });
+    },
+  ));
+});
+
+Deno.test("readIndexEntry() and writeIndexEntry() refuse entries that are not there", () => {
+  const bytes = new Uint8Array(47);
+  const entry = { offset: 1, timestamp: 2, position: 3 };
+  writeIndexEntry(bytes, 0, entry);
+  const before = bytes.slice();
+  for (const i of [1, 2, -1]) {
+    assertThrows(() => readIndexEntry(bytes, i), RangeError);
+    assertThrows(() => writeIndexEntry(bytes, i, entry), RangeError);
+  }
+  for (const name of ["offset", "timestamp", "position"] as const) {
+    for (const value of [-1, 0.5, NaN, 2 ** 53]) {
+      const bad = { ...entry, [name]: value };
+      assertThrows(() => writeIndexEntry(bytes, 0, bad), RangeError, name);
+    }
+  }
+  assertEquals(bytes, before);
+});
+
+Deno.test("isPlausibleEntry() takes what batches can make, and nothing else", () => {
+  const before = { offset: 10, timestamp: 50, position: 1000 };
+  const plausible = (change: Partial<IndexEntry>) =>
+    isPlausibleEntry(
+      { offset: 11, timestamp: 50, position: 1304, ...change },
+      before,
+    );
+  assertEquals(plausible({}), true);
+  assertEquals(plausible({ timestamp: 51 }), true);
+  assertEquals(plausible({ timestamp: 49 }), false);
+  assertEquals(plausible({ offset: 10 }), false);
+  assertEquals(plausible({ offset: 9 }), false);
+  assertEquals(plausible({ position: 1303 }), false);
+  assertEquals(plausible({ position: 1000 }), false);
+  assertEquals(plausible({ offset: 12 }), false);
+  assertEquals(plausible({ offset: 12, position: 1352 }), true);
+  assertEquals(plausible({ offset: 10 + 1000, position: 49_255 }), false);
+  assertEquals(plausible({ offset: 10 + 1000, position: 49_256 }), true);
+});
+
+Deno.test("isPlausibleEntry() takes a first entry with no batch before it, or at least one", () => {
+  const first = (position: number) =>
+    isPlausibleEntry({ offset: 10, timestamp: 50, position }, undefined);
+  assertEquals([first(0), first(304), first(1 << 30)], [true, true, true]);
+  assertEquals([first(1), first(303)], [false, false]);
+});
+
+Deno.test("isPlausibleEntry() takes no number above 2^53", () => {
+  for (const at of [0, 8, 16]) {
+    const bytes = new Uint8Array(24);
+    assertEquals(isPlausibleEntry(readIndexEntry(bytes, 0), undefined), true);
+    new DataView(bytes.buffer).setBigUint64(at, 2n ** 53n, true);
+    assertEquals(isPlausibleEntry(readIndexEntry(bytes, 0), undefined), false);
+    bytes.fill(0xff);
+    assertEquals(isPlausibleEntry(readIndexEntry(bytes, 0), undefined), false);
+  }
+});
