@@ -1,19 +1,13 @@
 import type { Task } from "../base/mod.ts";
-import { join } from "../log/names.ts";
+import { join, readOwner } from "../log/mod.ts";
 import {
   describeOwner,
   DiskStorage,
   isOpenElsewhere,
   Locked,
-  type LockOwner,
 } from "../storage/mod.ts";
-import { listDirectory, type Listing, OWNER_NAME } from "./directory.ts";
-import { type Place, readSmall } from "./files.ts";
-
-const OWNER_MAGIC = "BASALTWR";
-// Offsets in an owner file (`docs/format.md#the-owner-file-writer`).
-const PID = 40;
-const STARTED_AT = 48;
+import { listDirectory, type Listing } from "./directory.ts";
+import type { Place } from "./files.ts";
 
 /**
  * Runs a task while no writer can open the log in a directory.
@@ -26,7 +20,7 @@ export function* withLock<T>(
   task: () => Task<T>,
 ): Task<T> {
   const lock = place.storage.lock(dir);
-  if (lock === undefined) throw new Locked(dir, yield* readOwner(place, dir));
+  if (lock === undefined) throw new Locked(dir, yield* readOwner(dir, place));
   try {
     return yield* task();
   } finally {
@@ -45,25 +39,11 @@ export function* refuseUnclosed(
   listing: Listing,
 ): Task<void> {
   if (!listing.hasOwner) return;
-  const owner = yield* readOwner(place, dir);
+  const owner = yield* readOwner(dir, place);
   const who = owner === undefined ? "an unknown process" : describeOwner(owner);
   throw new Deno.errors.Busy(
     `Cannot copy '${dir}': its writer (${who}) did not close it: open it with 'Log.open', which recovers it, and close it`,
   );
-}
-
-/** Returns the process that an owner file names. */
-function* readOwner(
-  place: Place,
-  dir: string,
-): Task<LockOwner | undefined> {
-  const bytes = yield* readSmall(place, join(dir, OWNER_NAME));
-  if (bytes === undefined || bytes.length < STARTED_AT + 8) return undefined;
-  const magic = new TextDecoder().decode(bytes.subarray(0, OWNER_MAGIC.length));
-  if (magic !== OWNER_MAGIC) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const number = (at: number) => Number(view.getBigUint64(at, true));
-  return { pid: number(PID), since: number(STARTED_AT) };
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Task } from "../base/mod.ts";
-import { join } from "../log/names.ts";
+import { join } from "../log/mod.ts";
 import { listIfThere, type Place, readSmall } from "./files.ts";
 
 /** How far a consumer or a group of consumers has come, as the server stored it. */

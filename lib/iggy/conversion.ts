@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { join, segmentName, TEMPORARY_SUFFIX } from "../log/names.ts";
+import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
 import { haveEqualBytes } from "../storage/mod.ts";
 import { corrupt, type Damage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";

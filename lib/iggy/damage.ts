@@ -1,12 +1,9 @@
 import { STOP, type Stop as BatchStop } from "../codec/mod.ts";
 import { GATHER_STOP, type GatherStop } from "../codec/legacy/mod.ts";
-import {
-  type CorruptionFields,
-  CorruptSegment,
-} from "../segment/corrupt_segment.ts";
+import { type CorruptionKind, CorruptSegment } from "../segment/mod.ts";
 
 /** What is wrong at a place: the kind of a {@linkcode CorruptSegment}, and words. */
-export type Damage = readonly [kind: string, text: string];
+export type Damage = readonly [kind: CorruptionKind, text: string];
 
 const BATCH_DAMAGE: Readonly<Partial<Record<BatchStop, Damage>>> = {
   [STOP.PARTIAL]: ["torn", "the last batch is cut off"],
@@ -64,6 +61,6 @@ export function corrupt(
   const message = advice === undefined ? text : `${text}: ${advice}`;
   return new CorruptSegment(message, {
     ...place,
-    kind: kind as CorruptionFields["kind"],
+    kind,
   });
 }

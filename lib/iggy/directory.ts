@@ -1,17 +1,12 @@
 import type { Task } from "../base/mod.ts";
 import {
   join,
-  parseSegmentName,
+  listDirectory as listLog,
+  type Listing as LogListing,
   segmentName,
-  TEMPORARY_SUFFIX,
-} from "../log/names.ts";
+} from "../log/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
 import { corrupt } from "./damage.ts";
-
-/** Name of the file that a log has while it is open. */
-export const OWNER_NAME = "writer";
-/** Name of the file with a log's identity. */
-const META_NAME = "meta";
 
 /** A segment, as a directory lists it. */
 export interface ListedSegment {
@@ -27,7 +22,7 @@ export interface ListedSegment {
 export interface Listing {
   /** Names of all segment files, in their order. */
   names: string[];
-  /** Files that an interrupted transfer left unfinished. */
+  /** Segment files that an interrupted transfer left unfinished. */
   temporary: string[];
   /** Whether a writer has the log open, or did not close it. */
   hasOwner: boolean;
@@ -46,41 +41,35 @@ export function* listDirectory(
   storage: TaskStorage,
   dir: string,
 ): Task<Listing> {
-  const listing: Listing = {
-    names: [],
-    temporary: [],
-    hasOwner: false,
-    hasMeta: false,
-    others: [],
-  };
-  for (const { name, isFile } of yield* listIfMade(storage, dir)) {
-    if (parseSegmentName(name) !== undefined) {
-      if (!isFile) {
-        throw new Deno.errors.NotSupported(
-          `Cannot use '${dir}': '${name}' is no regular file`,
-        );
-      }
-      listing.names.push(name);
-    } else if (isFile && isTemporary(name)) listing.temporary.push(name);
-    else if (isFile && name === OWNER_NAME) listing.hasOwner = true;
-    else if (isFile && name === META_NAME) listing.hasMeta = true;
-    else listing.others.push(name);
+  const listing = yield* listIfMade(storage, dir);
+  const { segments = [], temporary = [], odd = [] } = listing;
+  for (const { name, found } of odd) {
+    throw new Deno.errors.NotSupported(
+      `Cannot use '${dir}': '${name}' is ${found}`,
+    );
   }
-  return listing;
+  return {
+    names: segments.flatMap(({ firstOffset, log, index }) => [
+      ...(index ? [`${segmentName(firstOffset)}.index`] : []),
+      ...(log ? [`${segmentName(firstOffset)}.log`] : []),
+    ]),
+    temporary: temporary.filter((name) => /^\d{20}\./.test(name)),
+    hasOwner: listing.hasOwner ?? false,
+    hasMeta: listing.hasMeta ?? false,
+    others: [...listing.cut ?? [], ...listing.foreign ?? []],
+  };
 }
 
-function* listIfMade(storage: TaskStorage, dir: string) {
+function* listIfMade(
+  storage: TaskStorage,
+  dir: string,
+): Task<Partial<LogListing>> {
   try {
-    return yield* storage.list(dir);
+    return yield* listLog(storage, dir);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (error instanceof Deno.errors.NotFound) return {};
     throw error;
   }
-}
-
-function isTemporary(name: string): boolean {
-  return name.endsWith(TEMPORARY_SUFFIX) &&
-    parseSegmentName(name.slice(0, -TEMPORARY_SUFFIX.length)) !== undefined;
 }
 
 /**
@@ -89,21 +78,17 @@ function isTemporary(name: string): boolean {
  * @throws {Deno.errors.NotFound} If there is none.
  * @throws {CorruptSegment} If an `.index` has no `.log`.
  */
-export function segmentsOf(dir: string, listing: Listing): ListedSegment[] {
-  const { names } = listing;
+export function segmentsOf(dir: string, { names }: Listing): ListedSegment[] {
   const segments: ListedSegment[] = [];
   for (const name of names) {
-    const { firstOffset, kind } = parseSegmentName(name)!;
-    const logName = `${segmentName(firstOffset)}.log`;
-    const indexName = `${segmentName(firstOffset)}.index`;
+    const [digits, kind] = name.split(".") as [string, string];
+    const firstOffset = Number(digits);
     if (kind === "index") {
-      if (names.includes(logName)) continue;
-      throw corrupt(["missing", "its '.log' is missing"], {
-        path: join(dir, name),
-        position: 0,
-        offset: firstOffset,
-      });
+      if (names.includes(`${digits}.log`)) continue;
+      const place = { path: join(dir, name), position: 0, offset: firstOffset };
+      throw corrupt(["missing", "its '.log' is missing"], place);
     }
+    const indexName = `${digits}.index`;
     segments.push({
       firstOffset,
       logPath: join(dir, name),

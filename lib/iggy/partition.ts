@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { join } from "../log/names.ts";
+import { join } from "../log/mod.ts";
 import { Unsupported } from "../native/mod.ts";
 import { pathString } from "../storage/mod.ts";
 import type { IggyFormat } from "./format.ts";

@@ -8,13 +8,11 @@ import {
   readIndexEntry,
   writeIndexEntry,
 } from "../codec/mod.ts";
+import { INDEX_INTERVAL_BYTES } from "../segment/mod.ts";
 import type { BatchReader } from "./batch_reader.ts";
 import { corrupt } from "./damage.ts";
 import type { Output } from "./output.ts";
 import type { FileWindow } from "./file_window.ts";
-
-/** An index has an entry for the first batch that begins this many bytes or more after the last one with an entry. */
-const INTERVAL_BYTES = 64 * 1024;
 
 /** Compares a sparse index with the batches of its segment. */
 export class SparseIndexCheck {
@@ -120,7 +118,9 @@ export class SparseIndexWriter {
 
   /** Adds an entry for the batch at `at` in the bytes, if it is far enough from the last one. */
   add(bytes: Uint8Array, at: number, position: number): void {
-    if (this.#last !== undefined && position - this.#last < INTERVAL_BYTES) {
+    if (
+      this.#last !== undefined && position - this.#last < INDEX_INTERVAL_BYTES
+    ) {
       return;
     }
     this.#last = position;

@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { join, segmentName, TEMPORARY_SUFFIX } from "../log/names.ts";
+import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
 import { refuseServed, refuseUnclosed, withLock } from "./checks.ts";
 import { Conversion, holdsOthers } from "./conversion.ts";
 import type { BatchSource } from "./convert_batches.ts";

@@ -14,8 +14,9 @@ import {
   type PartitionAddress,
 } from "../../lib/iggy/mod.ts";
 import { Unsupported } from "../../lib/native/mod.ts";
-import { CorruptSegment } from "../../lib/segment/corrupt_segment.ts";
+import { CorruptSegment } from "../../lib/segment/mod.ts";
 import { DiskStorage, Locked } from "../../lib/storage/mod.ts";
+import { xxh3 } from "../codec/xxh3.ts";
 import { FILES } from "../permissions.ts";
 import { dataDirectory, putFiles, writeFiles } from "./data_directory.ts";
 import {
@@ -67,7 +68,9 @@ function ownerFile(): Uint8Array {
   bytes.set(new TextEncoder().encode("BASALTWR"));
   const view = new DataView(bytes.buffer);
   view.setBigUint64(40, 4711n, true);
+  view.setUint32(8, 1, true);
   view.setBigUint64(48, 1_700_000_000_000_000n, true);
+  view.setBigUint64(64, xxh3(bytes.subarray(0, 64)), true);
   return bytes;
 }
 
