@@ -1,4 +1,5 @@
 import { BufferPool } from "../pool/mod.ts";
+import { checkPool } from "../segment/mod.ts";
 import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
 import type { Place } from "./files.ts";
 
@@ -25,9 +26,7 @@ export interface TransferOptions {
 /** Returns where the files are and where blocks come from. */
 export function placeOf(action: string, options: TransferOptions): Place {
   const { pool = BufferPool.default() } = options;
-  if (!(pool instanceof BufferPool)) {
-    throw new TypeError(`Cannot ${action} as 'pool' must be a BufferPool`);
-  }
+  checkPool(action, pool);
   const storage = options.storage ?? new DiskStorage({ pool });
   if (typeof storage.openSync === "function") {
     return { pool, storage: new TaskStorage(storage) };

@@ -43,7 +43,9 @@ export function* findPartition(
   target: string | URL | PartitionAddress,
   number: number | undefined,
 ): Task<Partition> {
-  if (typeof target === "string" || target instanceof URL) {
+  const isAddress = typeof target === "object" && target !== null &&
+    !(target instanceof URL);
+  if (!isAddress) {
     const path = pathString(action, target);
     return yield* partitionAt(place, action, path, number);
   }
