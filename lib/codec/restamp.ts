@@ -3,13 +3,16 @@ import { check, MAX_UINT32 } from "./_checks.ts";
 
 /** How to restamp batches. */
 export interface RestampOptions {
-  /** Keep producer sections, which Iggy 0.9 refuses. @default {false} */
+  /**
+   * Keep producer sections, which Iggy 0.9 refuses (`docs/format.md#iggy-producer`). @default
+   * {false}
+   */
   keepsProducers?: boolean;
 }
 
 /**
- * Writes a partition, and batch checksums that fit it, into valid batches that lie back to back from `start` to the end of
- * the bytes. Frames stay as they are.
+ * Writes a partition, and batch checksums that fit it, into valid batches that lie back to back
+ * from `start` to the end of the bytes. Frames stay as they are.
  *
  * @returns The number of batches whose producer section was removed.
  * @throws {RangeError} If a number is out of its range.

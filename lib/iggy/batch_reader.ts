@@ -25,7 +25,8 @@ export class BatchReader {
   }
 
   /**
-   * Goes on to the next valid batches, which lie in the window from `window.start` to `scan.end`. The caller consumes them.
+   * Goes on to the next valid batches, which lie in the window from `window.start` to `scan.end`.
+   * The caller consumes them.
    *
    * @param meanwhile Runs while the first block is read.
    * @returns Whether there are any. If not, `scan.stop` says why, at the start of the window.

@@ -47,7 +47,8 @@ export function* refuseUnclosed(
 }
 
 /**
- * Refuses a partition of which another process has a file open: a running server has those of every last segment.
+ * Refuses a partition of which another process has a file open: a running server has those of every
+ * last segment.
  *
  * @throws {Locked} If so.
  * @throws {Unsupported} If the kernel does not tell.

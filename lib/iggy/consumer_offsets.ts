@@ -1,6 +1,6 @@
 /**
- * How far consumers have come, as a server stores it. Cursors of a log are not converted yet: what makes consumer offsets of
- * cursors, and cursors of consumer offsets, belongs here.
+ * How far consumers have come, as a server stores it. Cursors of a log are not converted yet: what
+ * makes consumer offsets of cursors, and cursors of consumer offsets, belongs here.
  *
  * @module
  */
@@ -18,7 +18,10 @@ export interface ConsumerOffset {
   offset: number;
 }
 
-/** Reads the consumer offsets of a partition: files of 8 bytes up to Iggy 0.8, of 16 later. */
+/**
+ * Reads the consumer offsets of a partition: files of 8 bytes up to Iggy 0.8
+ * (`docs/format.md#old-offsets`), of 16 later (`docs/format.md#iggy-offsets`).
+ */
 export function* readConsumerOffsets(
   place: Place,
   partition: string,

@@ -40,7 +40,10 @@ export interface SegmentOutput {
   index: Output;
 }
 
-/** What the conversions of both directions share: the files that they make, what they count, and how a segment ends. */
+/**
+ * What the conversions of both directions share: the files that they make, what they count, and how
+ * a segment ends.
+ */
 export class Conversion {
   /** What was converted. */
   readonly counts: Counts;
@@ -126,7 +129,10 @@ export class Conversion {
   }
 
   /**
-   * Classifies what follows the last valid batch or message of a segment: nothing, zeros, a torn tail, or damage.
+   * Classifies what follows the last valid batch or message of a segment: nothing, zeros, a torn
+   * tail, or damage.
+   *
+   * Nothing after the data is copied (`docs/format.md#iggy-no-zeros`).
    *
    * @throws {CorruptSegment} For damage, and for a torn tail that is not to be cut.
    */

@@ -12,7 +12,10 @@ import { findBatch } from "./tail.ts";
 import { FileWindow } from "./file_window.ts";
 
 const INDEX_BLOCK_BYTES = 64 * 1024;
-/** An index is written when it has this many bytes: a write for each window would cost more than it carries. */
+/**
+ * An index is written when it has this many bytes: a write for each window would cost more than it
+ * carries.
+ */
 const INDEX_FLUSH_BYTES = 1024 * 1024;
 
 /** A segment of batches, and what is known of those before it. */
@@ -101,7 +104,10 @@ function* withWindow<T>(
   });
 }
 
-/** Copies a segment of batches, with another partition in every header. */
+/**
+ * Copies a segment of batches, with another partition in every header
+ * (`docs/format.md#iggy-partition`).
+ */
 export function* copySegment(
   conversion: Conversion,
   source: BatchSource,

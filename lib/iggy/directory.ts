@@ -14,7 +14,7 @@ export interface ListedSegment {
   firstOffset: number;
   /** Path of the `.log`. */
   logPath: string;
-  /** Path of the `.index`; `undefined` if there is none. */
+  /** Path of the `.index`; `undefined` if there is none (`docs/format.md#iggy-index-optional`). */
   indexPath: string | undefined;
 }
 

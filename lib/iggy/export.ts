@@ -22,30 +22,35 @@ export interface ExportOptions extends TransferOptions {
   format?: IggyFormat;
   /** The partition's number, where the path of its directory does not tell it. @default {0} */
   partition?: number;
-  /** With the format `"0.8"`: a segment is followed by another one when it has this many bytes; at most 1 GiB. @default {1 GiB} */
+  /**
+   * With the format `"0.8"`: a segment is followed by another one when it has this many bytes; at
+   * most 1 GiB. @default {1 GiB}
+   */
   segmentBytes?: number;
 }
 
 const ACTION = "export log";
+/** See `docs/format.md#old-segment-size`. */
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
 /**
- * Copies a closed log into an empty partition of a stopped Iggy server, which continues it when it starts. The log stays as it is.
+ * Copies a closed log into an empty partition of a stopped Iggy server, which continues it when it
+ * starts. The log stays as it is.
  *
- * Every batch is verified while it is copied. Nothing gets its name in the partition before all of it is durable; after a crash
- * the same call completes the copy, and after a failure nothing is left. The files belong to the user of this program: the
- * server must be allowed to write them.
+ * Every batch is verified while it is copied. Nothing gets its name in the partition before all of
+ * it is durable; after a crash the same call completes the copy, and after a failure nothing is
+ * left. The files belong to the user of this program: the server must be allowed to write them.
  *
- * With the format `"0.9"` the batches are copied with the partition's number in their headers; with `"0.8"` each message gets
- * a header of its own.
+ * With the format `"0.9"` the batches are copied with the partition's number in their headers; with
+ * `"0.8"` each message gets a header of its own.
  *
  * @param logDir The log's directory.
  * @param target The partition's directory, or its address in the server's data directory.
  * @throws {Locked} If a writer has the log open, or a server the partition.
  * @throws {Deno.errors.Busy} If the log was not closed.
  * @throws {CorruptSegment} If the log is damaged: the error has the file and the position.
- * @throws {Unsupported} If the server's data directory has another format, or is encrypted; or if the kernel does not tell
- * which files are open.
+ * @throws {Unsupported} If the server's data directory has another format, or is encrypted; or if
+ * the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such log, stream, topic or partition.
  * @throws {Deno.errors.AlreadyExists} If the partition holds other messages.
  *

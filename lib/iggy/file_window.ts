@@ -10,14 +10,16 @@ const CARRY_BYTES = 2 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 
 /**
- * Reads a file once, from its beginning: a window over its bytes, whose consumed front gives way to the next block.
+ * Reads a file once, from its beginning: a window over its bytes, whose consumed front gives way to
+ * the next block.
  *
  * ```
  * buffer   |        | carried | block                 |
  *                   start     #carryBytes             end
  * ```
  *
- * What is carried over is moved in front of the room for the next block, so that the block is read to an aligned place.
+ * What is carried over is moved in front of the room for the next block, so that the block is read
+ * to an aligned place.
  */
 export class FileWindow implements Disposable {
   /** Where the bytes that are there begin in `bytes`. */

@@ -19,9 +19,11 @@ export type IggyFormat = "0.9" | "0.8";
 const PROBE_BYTES = 64 * 1024;
 
 /**
- * Tells the format of a partition by trying (`docs/format.md#old-told-apart`); `undefined` if it holds no message.
+ * Tells the format of a partition by trying (`docs/format.md#old-told-apart`); `undefined` if it
+ * holds no message.
  *
- * @throws {Unsupported} If the first segment with bytes begins with neither a valid batch nor a valid message.
+ * @throws {Unsupported} If the first segment with bytes begins with neither a valid batch nor a
+ * valid message.
  */
 export function* detectFormat(
   place: Place,
@@ -61,7 +63,10 @@ function* tryBatch(
   return batchDamage(reader.scan.stop)[1];
 }
 
-/** Returns why a segment does not begin with a message with a header of its own; `undefined` if it does. */
+/**
+ * Returns why a segment does not begin with a message with a header of its own; `undefined` if it
+ * does.
+ */
 function* tryMessage(
   window: FileWindow,
   firstOffset: number,

@@ -14,8 +14,8 @@ import { reportOf, runTransfer } from "./transfer.ts";
 /** How to import a partition. */
 export interface ImportOptions extends TransferOptions {
   /**
-   * What to do with bytes after the last whole message, which a server leaves that was killed while it wrote. Only a tail
-   * after which no valid message follows is ever cut.
+   * What to do with bytes after the last whole message, which a server leaves that was killed while
+   * it wrote. Only a tail after which no valid message follows is ever cut.
    *
    * @default {"refuse"}
    */
@@ -25,20 +25,20 @@ export interface ImportOptions extends TransferOptions {
 const ACTION = "import partition";
 
 /**
- * Copies a partition of a stopped Iggy server into a directory of its own, as a closed log, which `Log.open` continues. The
- * partition stays as it is. The format is detected.
+ * Copies a partition of a stopped Iggy server into a directory of its own, as a closed log, which
+ * `Log.open` continues. The partition stays as it is. The format is detected.
  *
- * Every message is verified while it is copied. Consecutive messages of Iggy up to 0.8 with equal append times become a batch.
- * A partition whose first segments were deleted becomes a log whose first offset is not 0. Consumer offsets are told in the
- * report, and not copied.
+ * Every message is verified while it is copied. Consecutive messages of Iggy up to 0.8 with equal
+ * append times become a batch. A partition whose first segments were deleted becomes a log whose
+ * first offset is not 0. Consumer offsets are told in the report, and not copied.
  *
  * @param source The partition's directory, or its address in the server's data directory.
  * @param logDir The directory that becomes a log; made if there is none, empty otherwise.
  * @throws {Locked} If a server has the partition open, or a writer the directory.
- * @throws {CorruptSegment} If the partition is damaged, or was not closed well: the error has the file, the position and what
- * to do.
- * @throws {Unsupported} If the files have neither format, the server is encrypted or of another version; or if the kernel does
- * not tell which files are open.
+ * @throws {CorruptSegment} If the partition is damaged, or was not closed well: the error has the
+ * file, the position and what to do.
+ * @throws {Unsupported} If the files have neither format, the server is encrypted or of another
+ * version; or if the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such partition.
  * @throws {Deno.errors.AlreadyExists} If the directory holds other messages.
  *

@@ -1,6 +1,6 @@
 /**
- * Logs for an Apache Iggy server, and from one: batches of Iggy 0.9 and later are those of a log, and messages of Iggy from
- * 0.7.3 to 0.8 are converted.
+ * Logs for an Apache Iggy server, and from one: batches of Iggy 0.9 and later are those of a log,
+ * and messages of Iggy from 0.7.3 to 0.8 are converted.
  *
  * @example What an export would do
  * ```ts

@@ -17,7 +17,10 @@ export interface TransferOptions {
   pool?: BufferPool;
   /** Where the files are. @default {new DiskStorage()} */
   storage?: Storage;
-  /** Read and check everything and say what would be done, but change nothing. What the target has is compared by size only. @default {false} */
+  /**
+   * Read and check everything and say what would be done, but change nothing. What the target has
+   * is compared by size only. @default {false}
+   */
   dryRun?: boolean;
   /** Told after every block how far the copy has come. */
   onProgress?: (progress: TransferProgress) => void;

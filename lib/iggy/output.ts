@@ -69,7 +69,10 @@ export class Output implements Disposable {
     this.#used += bytes.length;
   }
 
-  /** Writes what is in memory, except for a part of a unit at its end; nothing if it is less than `min` bytes. */
+  /**
+   * Writes what is in memory, except for a part of a unit at its end; nothing if it is less than
+   * `min` bytes.
+   */
   *flush(min: number = 0): Task<void> {
     if (this.#used < min) return;
     const length = this.#used - this.#used % this.#unit;

@@ -11,7 +11,10 @@ import { COMPATIBLE_VERSIONS, isCompatible, readVersion } from "./version.ts";
 export interface PartitionAddress {
   /** The server's data directory: `system.path` of its configuration. */
   dataDirectory: string;
-  /** The stream: its id as a number, or its name, which Iggy 0.9 keeps where only the server reads it. */
+  /**
+   * The stream: its id as a number, or its name, which Iggy 0.9 keeps where only the server reads
+   * it.
+   */
   stream: number | string;
   /** The topic: its id as a number, or its name, likewise. */
   topic: number | string;
@@ -33,8 +36,10 @@ export interface Partition {
  * Finds a partition by its directory, or by its address in a server's data directory.
  *
  * @param number The number that a directory has whose path does not tell.
- * @throws {Unsupported} If the data directory is none of a server, of a version with another format, or encrypted.
- * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names those that there are.
+ * @throws {Unsupported} If the data directory is none of a server, of a version with another
+ * format, or encrypted.
+ * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names
+ * those that there are.
  * @throws {RangeError} If `number` is not the one in the path.
  */
 export function* findPartition(
@@ -55,7 +60,10 @@ export function* findPartition(
   return yield* findByNames(place, target);
 }
 
-/** Returns the partition with a directory of its own; its path tells the number where a server made it. */
+/**
+ * Returns the partition with a directory of its own; its path tells the number where a server made
+ * it.
+ */
 function* partitionAt(
   place: Place,
   action: string,
@@ -91,7 +99,10 @@ function* dataFormat(place: Place, dataDirectory: string): Task<IggyFormat> {
   return "0.8";
 }
 
-/** Finds a partition of Iggy 0.9, whose metadata only the server reads: by the numbers in the names of directories. */
+/**
+ * Finds a partition of Iggy 0.9, whose metadata only the server reads: by the numbers in the names
+ * of directories.
+ */
 function* findByNumbers(
   place: Place,
   { dataDirectory, stream, topic, partition = 0 }: PartitionAddress,

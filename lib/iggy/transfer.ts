@@ -42,11 +42,12 @@ export interface Transferred {
 }
 
 /**
- * Converts all segments under temporary names, and gives them their names when all of them are durable.
+ * Converts all segments under temporary names, and gives them their names when all of them are
+ * durable.
  *
- * First all indexes get their names, then the logs in their order: after a crash a log's directory has indexes without their
- * logs, which `Log.open` refuses, and a server finds the first messages. The same call completes it. After a failure the
- * temporary files are removed.
+ * First all indexes get their names, then the logs in their order: after a crash a log's directory
+ * has indexes without their logs, which `Log.open` refuses, and a server finds the first messages.
+ * The same call completes it. After a failure the temporary files are removed.
  */
 export function* runTransfer(
   place: Place,
@@ -123,7 +124,10 @@ function* convertSegments(
   }
 }
 
-/** Gives the files their names: indexes first, then logs in their order, each durable before the next. */
+/**
+ * Gives the files their names: indexes first, then logs in their order, each durable before the
+ * next.
+ */
 function* install(
   place: Place,
   to: string,

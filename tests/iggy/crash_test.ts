@@ -50,7 +50,8 @@ for (const format of ["0.9", "0.8"] as const) {
       (disk, pool) => exportAs(disk, format, pool),
       async (left, what) => {
         const found = segmentFiles(left, PARTITION);
-        // A server looks at `.log` only: those with bytes are the first ones, each whole and with its index.
+        // A server looks at `.log` only: those with bytes are the first ones, each whole and with
+        // its index.
         const logs = logNames(found)
           .filter((name) => found.get(name)!.length > 0);
         assertEquals(logs, logNames(expected).slice(0, logs.length), what);

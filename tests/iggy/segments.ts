@@ -2,7 +2,10 @@
 import { ALL } from "../permissions.ts";
 import { iggyDirectory, type ServerMessage } from "./server.ts";
 
-/** A line of an `.ndjson`: what the server answered for a message. Numbers above 2^53 are in strings there. */
+/**
+ * A line of an `.ndjson`: what the server answered for a message. Numbers above 2^53 are in strings
+ * there.
+ */
 export interface Answer {
   offset: number;
   id: string;
@@ -46,7 +49,10 @@ export function serverWrote(name: string): [source: URL, answers: Answer[]] {
   ];
 }
 
-/** The directory of the segments of a format and a name, and what the server answered for their messages. */
+/**
+ * The directory of the segments of a format and a name, and what the server answered for their
+ * messages.
+ */
 export function recorded(
   format: "0.8" | "0.9",
   name: string,

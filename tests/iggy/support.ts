@@ -38,7 +38,9 @@ export interface MadeMessage {
   origin?: number;
 }
 
-/** A batch of a made log: how far its append time is above that of the one before, and its messages. */
+/**
+ * A batch of a made log: how far its append time is above that of the one before, and its messages.
+ */
 export interface MadeBatch {
   step: number;
   messages: readonly MadeMessage[];
@@ -93,7 +95,10 @@ function sealed(
   return block.bytes.slice(block.start, end);
 }
 
-/** Makes a log of so many messages with payloads of `bytes` bytes, `perBatch` in a batch, `perSegment` batches in a segment. */
+/**
+ * Makes a log of so many messages with payloads of `bytes` bytes, `perBatch` in a batch,
+ * `perSegment` batches in a segment.
+ */
 export function makeSimpleLog(
   count: number,
   { bytes = 400, perBatch = 4, perSegment = 5, firstOffset = 0 } = {},
@@ -140,7 +145,10 @@ export function logNames(files: Files): string[] {
   return [...files.keys()].filter((name) => name.endsWith(".log")).sort();
 }
 
-/** Reads all messages of a log, or of a partition of Iggy 0.9; every batch must be valid, and every index entry true. */
+/**
+ * Reads all messages of a log, or of a partition of Iggy 0.9; every batch must be valid, and every
+ * index entry true.
+ */
 export function readBatches(files: Files): Message[] {
   const messages: Message[] = [];
   let [next, time] = [-1, 0];
@@ -250,7 +258,9 @@ export function readDirectory(dir: string | URL): Files {
   );
 }
 
-/** Runs something on copies of a disk that crash at every operation, and then shows what is left. */
+/**
+ * Runs something on copies of a disk that crash at every operation, and then shows what is left.
+ */
 export async function eachCrash(
   disk: SimulatedDisk,
   run: (disk: SimulatedDisk, pool: BufferPool) => Promise<unknown>,

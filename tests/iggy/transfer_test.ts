@@ -1,4 +1,7 @@
-/** Exports and imports without a server: what they do and report, round trips, and the largest shapes. */
+/**
+ * Exports and imports without a server: what they do and report, round trips, and the largest
+ * shapes.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
 import fc from "fast-check";

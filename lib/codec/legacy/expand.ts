@@ -16,7 +16,10 @@ export const EXPAND_STOP = {
 /** One of the numbers in {@linkcode EXPAND_STOP}. */
 export type ExpandStop = typeof EXPAND_STOP[keyof typeof EXPAND_STOP];
 
-/** Turns batches into messages with a header each, and entries of their index, block after block. */
+/**
+ * Turns batches into messages with a header each, and entries of their index
+ * (`docs/format.md#old-index`), block after block.
+ */
 export class Expansion {
   readonly #context = new Float64Array(10);
 
@@ -75,8 +78,8 @@ export class Expansion {
   }
 
   /**
-   * Writes the messages of whole batches, which a scan has found valid, to `target`, and their entries to `index`, both
-   * from the beginning.
+   * Writes the messages of whole batches, which a scan has found valid, to `target`, and their
+   * entries to `index`, both from the beginning.
    *
    * @param source Batches from `start` to the end.
    */

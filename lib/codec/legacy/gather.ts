@@ -72,7 +72,10 @@ export class Gathering {
     return this.#context[6]!;
   }
 
-  /** Number of its batches that end within equal timestamps because producer times lie too far apart. */
+  /**
+   * Number of its batches that end within equal timestamps because producer times lie too far
+   * apart.
+   */
   get splitByTime(): number {
     return this.#context[7]!;
   }
@@ -82,13 +85,17 @@ export class Gathering {
     return this.#context[8]! as GatherStop;
   }
 
-  /** After `PARTIAL` how many bytes from `sourceEnd` would decide more; after `TARGET_FULL` the length of the next batch. */
+  /**
+   * After `PARTIAL` how many bytes from `sourceEnd` would decide more; after `TARGET_FULL` the
+   * length of the next batch.
+   */
   get neededBytes(): number {
     return this.#context[9]!;
   }
 
   /**
-   * Checks the messages in `source` from `start`, and writes their batches to `target` from its beginning.
+   * Checks the messages in `source` from `start`, and writes their batches to `target` from its
+   * beginning.
    *
    * @param isEnd Whether no message follows the source. Otherwise its last batch waits for more.
    */

@@ -9,8 +9,8 @@ const ORIGIN_TIMESTAMP = 40;
 /**
  * The offset in the header that starts at `start`.
  *
- * @throws {RangeError} If the bytes end before the header does (they do when their buffer was dropped), or the offset is
- * above `Number.MAX_SAFE_INTEGER`.
+ * @throws {RangeError} If the bytes end before the header does (they do when their buffer was
+ * dropped), or the offset is above `Number.MAX_SAFE_INTEGER`.
  */
 export function messageOffsetAt(bytes: Uint8Array, start: number): number {
   return uint64(bytes, checkedStart(bytes, start) + OFFSET, "offset");

@@ -14,7 +14,8 @@ export interface IndexEntry {
 /**
  * Reads entry number `i` of an index.
  *
- * @throws {RangeError} If there is no such entry, or its timestamp is above `Number.MAX_SAFE_INTEGER`.
+ * @throws {RangeError} If there is no such entry, or its timestamp is above
+ * `Number.MAX_SAFE_INTEGER`.
  */
 export function readIndexEntry(bytes: Uint8Array, i: number): IndexEntry {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -46,7 +47,8 @@ function indexPosition(view: DataView, i: number): number {
 /**
  * The timestamp in entry number `i`, in microseconds since the Unix epoch.
  *
- * @throws {RangeError} If there is no such entry, or its timestamp is above `Number.MAX_SAFE_INTEGER`.
+ * @throws {RangeError} If there is no such entry, or its timestamp is above
+ * `Number.MAX_SAFE_INTEGER`.
  */
 function indexTimestamp(view: DataView, i: number): number {
   const at = i * INDEX_ENTRY_BYTES + 8;

@@ -1,4 +1,5 @@
-//! Restamping: valid batches get another partition, and new batch checksums. Frames stay as they are.
+//! Restamping: valid batches get another partition, and new batch checksums. Frames stay as they
+//! are.
 
 use std::ops::Range;
 
@@ -7,8 +8,9 @@ use super::layout::{BatchHeader, FrameHeader, batch, put};
 
 /// Writes `partition_id` into every batch of `range`, and a checksum that fits it.
 ///
-/// Unless `keeps_producers`, the producer sections are removed, and the number of batches that had one is returned.
-/// Returns `None` where the range is not batches back to back; the batches before that place are restamped.
+/// Unless `keeps_producers`, the producer sections are removed, and the number of batches that had
+/// one is returned. Returns `None` where the range is not batches back to back; the batches before
+/// that place are restamped.
 pub fn restamp(
     bytes: &mut [u8],
     range: Range<usize>,

@@ -14,10 +14,11 @@ const TARGET_FULL: u64 = 9;
 exports! {
     /// Gathers the messages in `source` into batches, which it writes to `target`.
     ///
-    /// `context`: `f64[10]`. Read: where the next message lies in `source` and the next batch in `target`, the offset of
-    /// the next message, the lowest timestamp, whether no message follows the source (1 or 0). Written: the first four,
-    /// then the numbers of messages, of batches, of batches split by length and by time, the reason to stop
-    /// ([`codec::Stop`], or 9: `target` is full), and how many bytes it needs. Returns 0, or `BAD_ARGUMENT`.
+    /// `context`: `f64[10]`. Read: where the next message lies in `source` and the next batch in
+    /// `target`, the offset of the next message, the lowest timestamp, whether no message follows
+    /// the source (1 or 0). Written: the first four, then the numbers of messages, of batches, of
+    /// batches split by length and by time, the reason to stop ([`codec::Stop`], or 9: `target` is
+    /// full), and how many bytes it needs. Returns 0, or `BAD_ARGUMENT`.
     fn basalt_legacy_gather(
         source: Buffer, source_length: u32,
         target: Buffer, target_length: u32,
@@ -27,8 +28,8 @@ exports! {
         if !disjoint([(source, source_length), (target, target_length), (context, 8 * CONTEXT_NUMBERS)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `gather.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `gather.ts` checked; no two of them overlap.
         let views = unsafe {
             (view::<u8>(source, source_length), view::<u8>(target, target_length), view(context, CONTEXT_NUMBERS))
         };
@@ -49,12 +50,14 @@ exports! {
         0
     }
 
-    /// Expands the batches in `source`, which a scan has found valid, into messages in `target` and entries in `index`.
+    /// Expands the batches in `source`, which a scan has found valid, into messages in `target` and
+    /// entries in `index`.
     ///
-    /// `context`: `f64[10]`. Read: where the next batch lies in `source` and the next message in `target`, its position in
-    /// the segment, the segment's first offset, and the position from which no batch begins. Written: the first three,
-    /// then at 5 the numbers of messages and batches, the reason to stop (0: no more source, 1: the limit, 2: no room,
-    /// 3: a position above `u32`), and the bytes and messages of the next batch. Returns 0, or `BAD_ARGUMENT`.
+    /// `context`: `f64[10]`. Read: where the next batch lies in `source` and the next message in
+    /// `target`, its position in the segment, the segment's first offset, and the position from
+    /// which no batch begins. Written: the first three, then at 5 the numbers of messages and
+    /// batches, the reason to stop (0: no more source, 1: the limit, 2: no room, 3: a position
+    /// above `u32`), and the bytes and messages of the next batch. Returns 0, or `BAD_ARGUMENT`.
     fn basalt_legacy_expand(
         source: Buffer, source_length: u32,
         target: Buffer, target_length: u32,
@@ -68,8 +71,8 @@ exports! {
         ]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `expand.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `expand.ts` checked; no two of them overlap.
         let views = unsafe {
             (
                 view::<u8>(source, source_length), view::<u8>(target, target_length), view::<u8>(index, index_length),
@@ -91,11 +94,13 @@ exports! {
         0
     }
 
-    /// Checks the messages in `bytes` from `start` on, at most `max_count`, the first with the offset `expected_offset`.
+    /// Checks the messages in `bytes` from `start` on, at most `max_count`, the first with the
+    /// offset `expected_offset`.
     ///
-    /// `starts`: `u32[max_count + 1]`, where each good one starts, and where the last ends. `lengths`: `u32[max_count]`,
-    /// the payloads' lengths. `out`: `u32[4]` = end of the last good one, reason to stop ([`codec::Stop`]), bytes needed
-    /// from there on, 0. Answers the number of good messages.
+    /// `starts`: `u32[max_count + 1]`, where each good one starts, and where the last ends.
+    /// `lengths`: `u32[max_count]`, the payloads' lengths. `out`: `u32[4]` = end of the last good
+    /// one, reason to stop ([`codec::Stop`]), bytes needed from there on, 0. Answers the number of
+    /// good messages.
     fn basalt_legacy_scan(
         bytes: Buffer, bytes_length: u32, start: u32,
         expected_offset: f64, max_count: u32,
@@ -105,8 +110,8 @@ exports! {
         if !disjoint([(bytes, bytes_length), (starts, 4 * (max_count + 1)), (lengths, 4 * max_count), (out, 16)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `scan.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `scan.ts` checked; no two of them overlap.
         let views = unsafe {
             (view::<u8>(bytes, bytes_length), view(starts, max_count + 1), view(lengths, max_count), view(out, 4))
         };
@@ -123,9 +128,9 @@ exports! {
     /// Position of the first valid message in `bytes` at or behind `start` whose offset lies in
     /// [`min_offset`, `max_offset`]; `bytes_length`, where no message can start, if there is none.
     ///
-    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status. `out`: `u32[2]`, of the first message before
-    /// that position that may be valid but ends behind the bytes, the position and the length; `bytes_length` and 0 if
-    /// there is none.
+    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status. `out`: `u32[2]`, of
+    /// the first message before that position that may be valid but ends behind the bytes, the
+    /// position and the length; `bytes_length` and 0 if there is none.
     fn basalt_legacy_find(
         bytes: Buffer, bytes_length: u32, start: u32,
         min_offset: f64, max_offset: f64,
@@ -135,8 +140,8 @@ exports! {
         if !disjoint([(bytes, bytes_length as usize), (out, 8)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `find.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `find.ts` checked; no two of them overlap.
         let views = unsafe { (view::<u8>(bytes, bytes_length as usize), view::<u32>(out, 2)) };
         let (Some(bytes), Some(out)) = views else { return BAD_ARGUMENT };
         let (Some(min), Some(max)) = (whole(min_offset, MAX_SAFE_INTEGER), whole(max_offset, MAX_SAFE_INTEGER)) else {

@@ -39,7 +39,8 @@ pub enum ExpandStop {
     End,
     /// The next batch belongs to another segment.
     Limit,
-    /// The target or the index has no room for the next batch, which has so many bytes and messages.
+    /// The target or the index has no room for the next batch, which has so many bytes and
+    /// messages.
     Full(usize, usize),
     /// The positions of the next batch do not fit a u32.
     Position,
@@ -47,7 +48,8 @@ pub enum ExpandStop {
 
 /// Expands the batches in `source` from `progress.source_end`, which a scan has found valid.
 ///
-/// Whole batches only. Returns `None` where the source is not batches back to back, or `progress` lies outside.
+/// Whole batches only. Returns `None` where the source is not batches back to back, or `progress`
+/// lies outside.
 pub fn expand(
     source: &[u8],
     segment: Segment,

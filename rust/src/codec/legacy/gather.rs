@@ -1,8 +1,9 @@
 //! Gathering: a run of messages with a header each becomes batches (`docs/format.md#old-import`).
 //!
-//! Consecutive messages with equal timestamps are one batch, of at most 1 MiB, whose producer times lie within a u32
-//! of microseconds. Where the source ends before the batch does, nothing of that batch is written, unless the caller
-//! says that no more messages follow: the batches do not depend on the blocks in which the source is read.
+//! Consecutive messages with equal timestamps are one batch, of at most 1 MiB, whose producer times
+//! lie within a u32 of microseconds. Where the source ends before the batch does, nothing of that
+//! batch is written, unless the caller says that no more messages follow: the batches do not depend
+//! on the blocks in which the source is read.
 
 use super::MAX_SAFE_INTEGER;
 use super::header::{HEADER_BYTES, ID, OFFSET, ORIGIN_TIMESTAMP, PAYLOAD_LENGTH, TIMESTAMP};
@@ -44,9 +45,11 @@ pub enum GatherStop {
     TargetFull(usize),
 }
 
-/// Gathers the messages in `source` from `progress.source_end` and writes their batches to `target`.
+/// Gathers the messages in `source` from `progress.source_end` and writes their batches to
+/// `target`.
 ///
-/// `is_end` says that no message follows the source. Returns `None` where `progress` lies outside the bytes.
+/// `is_end` says that no message follows the source. Returns `None` where `progress` lies outside
+/// the bytes.
 pub fn gather(source: &[u8], is_end: bool, target: &mut [u8], progress: &mut Gathered) -> Option<GatherStop> {
     if progress.source_end > source.len() || progress.target_end > target.len() {
         return None;

@@ -207,7 +207,8 @@ fn find_passes_over_zeros_and_false_headers() {
     let good = run(9, &[vec![3; 20]]);
     let bare = run(9, &[Vec::new()]);
     for before in 0..100 {
-        // Behind zeros, and behind bytes of which the last ones cover the reserved field of an earlier start.
+        // Behind zeros, and behind bytes of which the last ones cover the reserved field of an
+        // earlier start.
         for filler in [0, 1] {
             let bytes = [vec![filler; before], bare.clone()].concat();
             assert_eq!(find(&bytes, 0, 9..=9).valid, Some(before));
