@@ -13,15 +13,19 @@ export interface Step<T> {
   /** Runs it while the caller waits. */
   runSync(): T;
   /**
-   * Starts it, and calls one of both functions when it is over: once, possibly before `begin` returns.
+   * Starts it, and calls one of both functions when it is over: once, possibly before `begin`
+   * returns.
    *
-   * What `begin` throws counts as what it calls `reject` with. A step without `begin` cannot be finished by a caller that blocks.
+   * What `begin` throws counts as what it calls `reject` with. A step without `begin` cannot be
+   * finished by a caller that blocks.
    */
   begin?(
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ): void;
-  /** Blocks until it is over, after `begin`: `resolve` or `reject` has been called when it returns. */
+  /**
+   * Blocks until it is over, after `begin`: `resolve` or `reject` has been called when it returns.
+   */
   settleSync?(): void;
 }
 
@@ -178,11 +182,15 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
 }
 
 /**
- * A task on its way, driven by the callbacks of its steps, or by promises where a step has no callbacks.
+ * A task on its way, driven by the callbacks of its steps, or by promises where a step has no
+ * callbacks.
  *
- * At any time one of these holds: the generator runs or a step is being begun (`#isRunning`); a step is in flight (`#step`);
- * the outcome of a step is there and the generator has not seen it (`#isReady`); all is over (`#isOver`).
- * A completion that comes while the generator runs is only noted: the loop in `#advance` sees it. So the stack stays flat, and the generator is never
+ * At any time one of these holds: the generator runs or a step is being begun (`#isRunning`); a
+ * step is in flight (`#step`);
+ * the outcome of a step is there and the generator has not seen it (`#isReady`); all is over
+ * (`#isOver`).
+ * A completion that comes while the generator runs is only noted: the loop in `#advance` sees it.
+ * So the stack stays flat, and the generator is never
  * entered twice.
  */
 class Run<T> {
@@ -372,12 +380,16 @@ export class Driver<T> {
   }
 
   /**
-   * Blocks until the task is over, and returns what it returns. The promise settles likewise, and its failure counts as handled.
+   * Blocks until the task is over, and returns what it returns. The promise settles likewise, and
+   * its failure counts as handled.
    *
-   * The step in flight is completed first, by `settle` or, where that did not do it, by its own `settleSync`; each further step runs by its `runSync`.
+   * The step in flight is completed first, by `settle` or, where that did not do it, by its own
+   * `settleSync`; each further step runs by its `runSync`.
    *
-   * @param settle Makes operations in flight complete and tell that they are over before it returns.
-   * @throws {TypeError} If the step in flight runs with a promise only, or the task itself is the caller. The task goes on as before.
+   * @param settle Makes operations in flight complete and tell that they are over before it
+   * returns.
+   * @throws {TypeError} If the step in flight runs with a promise only, or the task itself is the
+   * caller. The task goes on as before.
    */
   finishSync(settle: () => void = nothing): T {
     this.#run.finish(settle);

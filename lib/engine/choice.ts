@@ -1,7 +1,7 @@
 import { errnoName, Unsupported } from "../native/mod.ts";
 import type { Engine } from "./engine.ts";
 import { NativeEngine } from "./native_engine.ts";
-import { type EngineSettings, useSettings } from "./options.ts";
+import { type EngineSettings, mayWaitInPlace, useSettings } from "./options.ts";
 
 let instance: Engine | undefined;
 
@@ -12,6 +12,11 @@ let instance: Engine | undefined;
  */
 export function engine(): Engine {
   return instance ??= choose(useSettings());
+}
+
+/** Whether this isolate has nothing in flight and its thread may wait in place; makes no engine. */
+export function isEngineIdle(): boolean {
+  return instance === undefined ? mayWaitInPlace() : instance.isIdle;
 }
 
 function choose(settings: EngineSettings): Engine {

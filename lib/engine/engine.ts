@@ -9,6 +9,11 @@ export interface Engine {
   readonly reason: string;
   /** Operations that have not completed, those that wait for a place included. */
   readonly pending: number;
+  /**
+   * Whether nothing is pending, everything that is over was told, and the program's thread may wait
+   * in place.
+   */
+  readonly isIdle: boolean;
 
   /**
    * Starts an operation. Any number may be started: what is beyond the bound of the engine waits, in order. Operations in flight run in any order.
@@ -45,6 +50,11 @@ export interface Engine {
     over: (index: number, status: number, transferred: number) => void,
   ): void;
 
-  /** Blocks until nothing is in flight and nothing waits. The promises settle in a later turn of the event loop. */
+  /**
+   * Blocks until what is in flight or waits is over, and settles it before it returns: what waits
+   * for its promises continues in later turns.
+   *
+   * What the settling starts is in flight then. It may be called while an operation is settled.
+   */
   settleSync(): void;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { engine } from "./choice.ts";
+export { engine, isEngineIdle } from "./choice.ts";
 export type { Engine } from "./engine.ts";
 export { FLAGS, OPERATION } from "./operation.ts";
 export type { Flight, Operation } from "./operation.ts";

@@ -82,8 +82,15 @@ export class NativeEngine implements Engine {
   /** The line of those that wait for a place: empty unless all tags are in use. `#lineStart` of them have been taken. */
   #line: Flight[] = [];
   #lineStart = 0;
-  /** What is over and not settled: flight, status, bytes of each. Only the first `#overEnd` values are. */
+  /**
+   * The queue of operations that are over and not settled: flight, status, bytes of each, from
+   * `#overStart` to `#overEnd`.
+   *
+   * Settling one may start others, and may block until these or further ones are settled: whoever
+   * settles takes from the front.
+   */
   readonly #over: (Flight | number | undefined)[] = [];
+  #overStart = 0;
   #overEnd = 0;
 
   /** Whether the task that flushes is due. */
@@ -168,6 +175,19 @@ export class NativeEngine implements Engine {
     return this.#tags.length - this.#freeTags;
   }
 
+  /**
+   * Whether nothing is in flight, waits, or is over and not settled, and this thread may wait in
+   * place.
+   */
+  get isIdle(): boolean {
+    return this.#settings.wait === "bounded" && this.pending === 0 &&
+      this.#isSettled;
+  }
+
+  get #isSettled(): boolean {
+    return this.#overStart === this.#overEnd;
+  }
+
   /** Starts an operation, or puts it in the line. */
   start(flight: Flight): void {
     checkOperation(flight);
@@ -228,7 +248,7 @@ export class NativeEngine implements Engine {
     }
     const [, status, transferred] = this.#over.splice(at, 3);
     this.#overEnd -= 3;
-    if (this.pending > 0 || this.#overEnd > 0) this.#pumpLater();
+    if (this.pending > 0 || !this.#isSettled) this.#pumpLater();
     return moved(operation, status as number, transferred as number);
   }
 
@@ -260,10 +280,19 @@ export class NativeEngine implements Engine {
     }
   }
 
-  /** Blocks until nothing is in flight and nothing waits. */
+  /**
+   * Blocks until nothing is in flight and nothing waits, and settles all of it; what that starts
+   * stays in flight.
+   */
   settleSync(): void {
     while (this.pending > 0) this.#turn(BATCH, NO_LIMIT);
-    if (this.#overEnd > 0) this.#pumpLater();
+    if (!this.#isSettled) {
+      this.#settleAll();
+      // What follows is the caller's.
+      this.#others.own(performance.now());
+    }
+    // The reaper is waiting still: the library has woken it, and its call of the runtime ends soon.
+    if (this.pending > 0) this.#pumpLater();
   }
 
   /** Puts an operation among those that go to the library next; a tag must be free. */
@@ -301,7 +330,7 @@ export class NativeEngine implements Engine {
   /** Gives the library what was started and waits in the same call, unless somebody else needs the thread. Answers whether it did. */
   #wait(): boolean {
     // Each of those that were settled together may be about to start another.
-    const all = this.#queued >= this.#settled && this.#overEnd === 0;
+    const all = this.#queued >= this.#settled && this.#isSettled;
     if (!all || this.#reaping) return false;
     // After a write others may gather in the next turn, as a log's group does: it would have to wait for whatever was started before, the space prepared ahead.
     const lone = this.#settled === 1 && this.#inFlight === 1 &&
@@ -400,7 +429,8 @@ export class NativeEngine implements Engine {
     const now = this.#turnedAt = performance.now();
     this.#others.turn(now, this.#calledAt);
     const settled = this.#settleOver();
-    if (this.#inFlight === 0) return;
+    // What settling started goes to the library at the end of this turn, which waits if it pays.
+    if (this.#inFlight === 0 || this.#queued > 0) return;
 
     const min = this.#least();
     const most = this.#stretchMicros(now);
@@ -417,10 +447,9 @@ export class NativeEngine implements Engine {
     else this.#reap();
   }
 
-  /** Settles what is over. */
+  /** Settles what is over, unless the reaper is about to come back. */
   #settleOver(): boolean {
-    const end = this.#overEnd;
-    if (end === 0) return false;
+    if (this.#isSettled) return false;
     // The library has woken the reaper, as nothing is in flight any more: no promise settles with a call of the runtime left behind,
     // unless that is stuck.
     const stuck = this.#calledAt - this.#askedAt > STUCK_MS;
@@ -430,16 +459,25 @@ export class NativeEngine implements Engine {
       if (this.#look === undefined) this.#lookAfter(LOOK_MS.last);
       return false;
     }
-    const over = this.#over;
-    this.#overEnd = 0;
-    this.#settled = end / 3;
-    this.#others.continues();
-    for (let i = 0; i < end; i += 3) {
-      const flight = over[i] as Flight;
-      over[i] = undefined;
-      flight.settle(over[i + 1] as number, over[i + 2] as number);
-    }
+    this.#settleAll();
     return true;
+  }
+
+  /** Settles what is over, in order; also within the settling of another one. */
+  #settleAll(): void {
+    const over = this.#over;
+    this.#settled = (this.#overEnd - this.#overStart) / 3;
+    this.#others.continues();
+    while (!this.#isSettled) {
+      const at = this.#overStart;
+      this.#overStart += 3;
+      const flight = over[at] as Flight;
+      over[at] = undefined;
+      const status = over[at + 1] as number;
+      const transferred = over[at + 2] as number;
+      if (this.#isSettled) this.#overStart = this.#overEnd = 0;
+      flight.settle(status, transferred);
+    }
   }
 
   /** Has a thread of the runtime wait for completions. */

@@ -49,7 +49,10 @@ export interface Operation {
 /** An operation, and who is told when it is over. */
 export interface Flight extends Operation {
   /**
-   * Called once, never before the next turn of the event loop; must not throw.
+   * Called once, in a turn of its own or within a call that blocks until it is over
+   * (`Engine.settleSync`); must not throw.
+   *
+   * It may start operations, run them in place, and settle others.
    *
    * @param status 0, or why it failed, negative.
    * @param transferred Bytes read or written, also by an operation that failed after some.

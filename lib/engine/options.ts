@@ -81,6 +81,11 @@ export function configureEngine(options: EngineOptions): void {
   };
 }
 
+/** Whether the program's thread may wait for completions, as far as it was said. */
+export function mayWaitInPlace(): boolean {
+  return (settings?.wait ?? "bounded") === "bounded";
+}
+
 /** The settings, from now on fixed. */
 export function useSettings(): EngineSettings {
   const chosen = settings ??

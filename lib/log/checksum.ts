@@ -1,7 +1,9 @@
 /**
- * XXH3-64 with seed 0 for the records of `meta` and of the owner file: inputs of 17 to 128 bytes only.
+ * XXH3-64 with seed 0 for the records of `meta` and of the owner file: inputs of 17 to 128 bytes
+ * only.
  *
- * They are hashed a few times in the life of a log, so that arithmetic with `bigint` is fast enough.
+ * They are hashed a few times in the life of a log, so that arithmetic with `bigint` is fast
+ * enough.
  *
  * @module
  */

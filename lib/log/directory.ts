@@ -131,7 +131,8 @@ export interface SplitSegments {
 }
 
 /**
- * Returns the offset at which a log starts, as far as names tell: the one in `meta`, or that of the oldest `.log`.
+ * Returns the offset at which a log starts, as far as names tell: the one in `meta`, or that of the
+ * oldest `.log`.
  *
  * An `.index` alone cannot start a log, unless there is nothing else.
  */
@@ -165,7 +166,8 @@ export function splitSegments(
 /**
  * Makes the two empty files of a segment and opens them for writing.
  *
- * They are made under temporary names, renamed, and durable when it returns. It may be repeated after a failure.
+ * They are made under temporary names, renamed, and durable when it returns. It may be repeated
+ * after a failure.
  *
  * @throws {Deno.errors.AlreadyExists} If a file with one of the names is there and is not empty.
  */
@@ -195,7 +197,6 @@ export function* createPair(
   for (const path of missing) yield* nameFile(storage, path);
 }
 
-// deno-lint-ignore require-yield -- there is nothing to write
 function* leaveEmpty(): Task<void> {}
 
 /** Whether an empty file has a name already; one that is not empty is refused. */
@@ -214,7 +215,8 @@ function* isEmptyThere(storage: TaskStorage, path: string): Task<boolean> {
 }
 
 /**
- * Removes segments from the front of a log: first its first offset is raised durably, then the files go.
+ * Removes segments from the front of a log: first its first offset is raised durably, then the
+ * files go.
  *
  * It may be repeated after a failure. `docs/format.md#write-remove`
  *
@@ -254,7 +256,10 @@ export function* removeFiles(
   }
 }
 
-/** Returns the names of the files of a segment that are there, in the order in which they are removed. */
+/**
+ * Returns the names of the files of a segment that are there, in the order in which they are
+ * removed.
+ */
 export function filesOf(segment: ListedSegment): string[] {
   return (["log", "index"] as const).filter((kind) => segment[kind])
     .map((kind) => segmentFileName(segment.firstOffset, kind));

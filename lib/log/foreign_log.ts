@@ -8,7 +8,8 @@ import { readStart } from "./record_file.ts";
 const LOOK_BYTES = 64;
 
 /**
- * Refuses a directory whose first `.log` is not Basalt's: it starts with neither a valid batch nor zeros.
+ * Refuses a directory whose first `.log` is not Basalt's: it starts with neither a valid batch nor
+ * zeros.
  *
  * `docs/format.md#open-refuse-foreign`
  *

@@ -43,13 +43,22 @@ export interface SegmentInspection {
   preparedBytes: number;
   /** The size of the `.index` in bytes; `undefined` if it is missing. */
   indexBytes: number | undefined;
-  /** The append time of the first message, in microseconds since the Unix epoch; `undefined` without one. */
+  /**
+   * The append time of the first message, in microseconds since the Unix epoch; `undefined` without
+   * one.
+   */
   firstTimestamp: number | undefined;
-  /** The append time of the last message, in microseconds since the Unix epoch; `undefined` without one. */
+  /**
+   * The append time of the last message, in microseconds since the Unix epoch; `undefined` without
+   * one.
+   */
   lastTimestamp: number | undefined;
 }
 
-/** What opening a log for writing would do: what it would find and put in order, or the error that it would end with. */
+/**
+ * What opening a log for writing would do: what it would find and put in order, or the error that
+ * it would end with.
+ */
 export type OpeningForecast =
   | { possible: true; report: OpeningReport }
   | { possible: false; error: Error };
@@ -64,7 +73,10 @@ export interface LogInspection {
   segments: SegmentInspection[];
   /** The offset of the first message. */
   firstOffset: number;
-  /** The offset that the next message gets; of a log that is being written, the one after the last batch in its files. */
+  /**
+   * The offset that the next message gets; of a log that is being written, the one after the last
+   * batch in its files.
+   */
   nextOffset: number;
   /** Bytes of all files of the segments. */
   byteLength: number;
@@ -91,9 +103,11 @@ export interface LogInspection {
 }
 
 /**
- * Tells what a log's directory holds, and what opening it would do: that is tried on the files with all changes kept in memory. It takes no lock and changes nothing.
+ * Tells what a log's directory holds, and what opening it would do: that is tried on the files with
+ * all changes kept in memory. It takes no lock and changes nothing.
  *
- * Sizes are read, the ends of segments, and what recovery would read if the log was not closed. Not all messages are verified: see {@linkcode verifyLog}.
+ * Sizes are read, the ends of segments, and what recovery would read if the log was not closed. Not
+ * all messages are verified: see {@linkcode verifyLog}.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *

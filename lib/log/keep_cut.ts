@@ -8,7 +8,8 @@ import { nameFile, prepareFile } from "./temporary_file.ts";
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * Copies the bytes `[from, to)` of a `.log` to `<segment>.<from>.<n>.cut` beside it, durably, before they are cut.
+ * Copies the bytes `[from, to)` of a `.log` to `<segment>.<from>.<n>.cut` beside it, durably,
+ * before they are cut.
  *
  * No file is overwritten, and a copy that fails is removed.
  *
@@ -35,7 +36,10 @@ export function* keepCut(
   return path;
 }
 
-/** Returns a free path for what is taken out of a segment: bytes of its `.log` from a position, or its `.index`. */
+/**
+ * Returns a free path for what is taken out of a segment: bytes of its `.log` from a position, or
+ * its `.index`.
+ */
 export function* freeCutPath(
   storage: TaskStorage,
   dir: string,

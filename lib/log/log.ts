@@ -338,7 +338,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#appender.flush(options.durability);
   }
 
-  /** Does what {@linkcode Log.flush} does while the caller waits; throws `TypeError` while an asynchronous flush is in flight. */
+  /** Does what {@linkcode Log.flush} does while the caller waits; a flush in flight is finished first. */
   flushSync(options: { durability?: Durability } = {}): void {
     this.#appender.flushSync(options.durability);
   }
@@ -458,15 +458,10 @@ export class Log implements AsyncDisposable, Disposable {
     return await this.#appender.exclusively(() => this.#truncateBefore(offset));
   }
 
-  /** Does what {@linkcode Log.truncateBefore} does while the caller waits; throws `TypeError` while an asynchronous flush is in flight. */
+  /** Does what {@linkcode Log.truncateBefore} does while the caller waits. */
   truncateBeforeSync(offset: number): number {
     this.#checkTruncation(offset);
-    if (this.#appender.isBusy) {
-      throw new TypeError(
-        `Cannot truncate '${this.path}' blocking while an asynchronous flush is in flight`,
-      );
-    }
-    return driveSync(this.#truncateBefore(offset));
+    return this.#appender.exclusivelySync(() => this.#truncateBefore(offset));
   }
 
   /** Returns the figures of this moment. */
@@ -575,9 +570,9 @@ export class Log implements AsyncDisposable, Disposable {
     const { owner, meta } = this.#opened;
     forgetAtExit(this);
     try {
+      yield* meta.close();
       if (isClean) yield* owner.remove();
       else yield* owner.close();
-      yield* meta.close();
     } finally {
       this.#lock.release();
       this.#isEnded = true;

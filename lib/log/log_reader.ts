@@ -42,7 +42,10 @@ const ATTEMPTS = 8;
 const FIRST_DELAY_MS = 1;
 /** Upper bound of the polling delay of a tail. */
 const MAX_DELAY_MS = 100;
-/** Classify an incomplete batch after this many polls. Do it twice, because a closing writer may still complete it after the first. */
+/**
+ * Classify an incomplete batch after this many polls. Do it twice, because a closing writer may
+ * still complete it after the first.
+ */
 const CLASSIFY_EVERY = 64;
 /** How often an owner file in transition is read again. */
 const RECORD_ATTEMPTS = 4;
@@ -80,22 +83,29 @@ export class LogReader {
   }
 
   /**
-   * The messages that are in the files, in batches that are the caller's to drop. It ends where the data ends.
+   * The messages that are in the files, in batches that are the caller's to drop. It ends where the
+   * data ends.
    *
    * @throws {OffsetOutOfRange} If `from` is below the first offset of the log.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   * out.
    */
   read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
     return iterate(this.#pass(options));
   }
 
   /**
-   * The messages that are in the files, and then those that are written later. One batch has all that came meanwhile.
+   * The messages that are in the files, and then those that are written later. One batch has all
+   * that came meanwhile.
    *
-   * At the end of the data it looks again, after 1 ms at first, after 100 ms at most while nothing comes. It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when the log is closed, for the next writer goes on where that one ended.
+   * At the end of the data it looks again, after 1 ms at first, after 100 ms at most while nothing
+   * comes. It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when
+   * the log is closed, for the next writer goes on where that one ended.
    *
-   * @throws {OffsetOutOfRange} If `from` is below the first offset of the log; also if what is next was truncated away.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   * @throws {OffsetOutOfRange} If `from` is below the first offset of the log; also if what is next
+   * was truncated away.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   * out.
    *
    * @example The next message
    * ```ts
@@ -120,7 +130,9 @@ export class LogReader {
   }
 
   /**
-   * The batches of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode LogReader.tail}, as a stream. A batch is read when somebody asks for it, not before; cancelling gives everything back. Drop each batch.
+   * The batches of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
+   * LogReader.tail}, as a stream. A batch is read when somebody asks for it, not before; cancelling
+   * gives everything back. Drop each batch.
    *
    * @example Reading from a stream
    * ```ts
@@ -169,7 +181,8 @@ export class LogReader {
       *pause({ reason }, attempt): Task<boolean> {
         // There may be a next segment.
         if (reason === "end") return false;
-        // Room for what is written next; whether it is damage is asked now and then, for that reads what lies after it.
+        // Room for what is written next; whether it is damage is asked now and then, for that reads
+        // what lies after it.
         const isUnwritten = reason === "zeros" || reason === "partial";
         const isAsked = attempt <= ATTEMPTS
           ? !isUnwritten
@@ -209,7 +222,10 @@ interface Writer {
   durableOffset: number;
 }
 
-/** One reading of a log that another process may be writing: tells damage from what is not written yet. */
+/**
+ * One reading of a log that another process may be writing: tells damage from what is not written
+ * yet.
+ */
 class Reading {
   readonly #place: LogPlace;
   readonly #readable: ReadableSegments;
@@ -257,7 +273,8 @@ class Reading {
       return false;
     }
     const writer = yield* this.#writer();
-    // What was read may have been the last write of one that closed since: only what is read now counts.
+    // What was read may have been the last write of one that closed since: only what is read now
+    // counts.
     const isAgain = writer.state !== "writing" &&
       !(this.#isQuiet && attempt > 0);
     this.#isQuiet = writer.state !== "writing";
@@ -319,7 +336,8 @@ class Reading {
   }
 
   /**
-   * Refuses an offset after the end of the data, and a closed log that is shorter than its index says.
+   * Refuses an offset after the end of the data, and a closed log that is shorter than its index
+   * says.
    *
    * A tail waits there instead.
    */

@@ -1,5 +1,6 @@
 /**
- * The file `meta`: the identity of a log and its first offset, in two slots (`docs/format.md#the-file-meta`).
+ * The file `meta`: the identity of a log and its first offset, in two slots
+ * (`docs/format.md#the-file-meta`).
  *
  * @module
  */
@@ -142,7 +143,9 @@ function encodeSlot(bytes: Uint8Array, record: MetaRecord): void {
   sealRecord(bytes.subarray(0, RECORD_BYTES), LAYOUT);
 }
 
-/** Writes a new `meta` under its temporary name, durably. {@linkcode nameMeta} gives it its name. */
+/**
+ * Writes a new `meta` under its temporary name, durably. {@linkcode nameMeta} gives it its name.
+ */
 export function prepareMeta(
   { storage, dir, pool }: LogPlace,
   { identity, firstOffset }: LogIdentity,
@@ -174,7 +177,8 @@ export function* createMeta(
 /**
  * Opens the `meta` of a log for writing.
  *
- * On a disk with larger physical blocks than its slots, it is replaced first: one write could damage both slots.
+ * On a disk with larger physical blocks than its slots, it is replaced first: one write could
+ * damage both slots.
  *
  * @throws {Deno.errors.NotFound} If there is none.
  */

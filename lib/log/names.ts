@@ -10,7 +10,10 @@ export const META_NAME = "meta";
 /** Says that a writer has the log open, or did not close it. */
 export const OWNER_NAME = "writer";
 
-/** Ends the name of a file that is not complete yet; it is never `.log`, because a server reads every such file. */
+/**
+ * Ends the name of a file that is not complete yet; it is never `.log`, because a server reads
+ * every such file.
+ */
 export const TEMPORARY_SUFFIX = ".tmp";
 
 /** Which file of a segment. */
@@ -21,7 +24,10 @@ export type NameClass =
   | { class: "segment"; firstOffset: number; kind: SegmentFileKind }
   | { class: "meta" | "owner" | "temporary" | "cut" | "foreign" };
 
-/** Returns the common part of a segment's names: the offset of its first message in 20 decimal digits. */
+/**
+ * Returns the common part of a segment's names: the offset of its first message in 20 decimal
+ * digits.
+ */
 export function segmentName(firstOffset: number): string {
   return firstOffset.toString().padStart(20, "0");
 }

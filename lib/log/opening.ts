@@ -55,7 +55,8 @@ import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
  *
  *   list the directory; refuse odd names
  *   read `meta` and the owner file; refuse damaged ones, and those of another log
- *   tell segments below the first offset from the others; refuse unpaired files that no crash explains
+ *   tell segments below the first offset from the others; refuse unpaired files that no crash
+ * explains
  *   without `meta`: refuse a log that is not Basalt's
  *   for each segment but the last: read its end; the next one must start there
  *   if there is no owner file: the last segment ends with its last batch, or is refused
@@ -63,9 +64,11 @@ import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
  *   -- from here on only a failing disk ends it --
  *   remove temporary files and what an interrupted removal left
  *   write lost and wrong indexes again; make the missing file of the last pair
- *   make `meta` if there is none, and the owner file; sync the directory once for all of these names
+ *   make `meta` if there is none, and the owner file; sync the directory once for all of these
+ * names
  *
- * The recovery of the last segment is the last look and the first change: what it changes concerns no other file.
+ * The recovery of the last segment is the last look and the first change: what it changes concerns
+ * no other file.
  */
 
 /** A segment that is not written any more. */
@@ -111,8 +114,10 @@ export interface OpenedLog {
 /**
  * Puts a log's directory in order: the lock on it must be held. `docs/format.md#opening`
  *
- * @throws {CorruptSegment} If more than a torn tail is damaged, or segments do not follow each other.
- * @throws {Deno.errors.InvalidData} If the directory holds something else than a log, or a file of another log.
+ * @throws {CorruptSegment} If more than a torn tail is damaged, or segments do not follow each
+ * other.
+ * @throws {Deno.errors.InvalidData} If the directory holds something else than a log, or a file of
+ * another log.
  * @throws {Deno.errors.NotSupported} If a file is of a later version.
  * @throws {NoSpace} If there is no room to keep what would be cut.
  *
@@ -125,7 +130,10 @@ export function openLog(
   return new Opening({ storage, dir, pool }).run();
 }
 
-/** Closes the files of a log that was opened; the owner file goes, unless the log shall be recovered. */
+/**
+ * Closes the files of a log that was opened; the owner file goes, unless the log shall be
+ * recovered.
+ */
 export function* closeOpened(
   { files, meta, owner }: OpenedLog,
   isClean: boolean,
@@ -206,7 +214,9 @@ class Opening {
     };
   }
 
-  /** Reads the directory, `meta` and the owner file; returns the segments of the log, at least one. */
+  /**
+   * Reads the directory, `meta` and the owner file; returns the segments of the log, at least one.
+   */
   *#look(): Task<ListedSegment[]> {
     const place = this.#place;
     const { storage, dir } = place;
@@ -235,7 +245,9 @@ class Opening {
     return kept;
   }
 
-  /** An `.index` without its `.log` is what making a segment left only if it is empty and the last. */
+  /**
+   * An `.index` without its `.log` is what making a segment left only if it is empty and the last.
+   */
   *#refuseUnpaired(kept: readonly ListedSegment[]): Task<void> {
     const { storage, dir } = this.#place;
     for (const segment of kept) {
@@ -325,7 +337,8 @@ class Opening {
   /** Recovers the last segment of a log that was not closed. */
   *#recoveredLast(last: ListedSegment): Task<OpenedSegment> {
     if (!last.log || !last.index) {
-      // A file must be made before recovery looks: it tries in memory first whether it would refuse.
+      // A file must be made before recovery looks: it tries in memory first whether it would
+      // refuse.
       yield* tryRecovery(this.#place, last, this.#vouched);
     }
     return yield* this.#recover(last);

@@ -1,5 +1,6 @@
 /**
- * The owner file `writer`: a writer has the log open, or did not close it (`docs/format.md#the-owner-file-writer`).
+ * The owner file `writer`: a writer has the log open, or did not close it
+ * (`docs/format.md#the-owner-file-writer`).
  *
  * @module
  */
@@ -100,7 +101,10 @@ export interface PreparedOwnerFile {
   block: PooledBuffer;
 }
 
-/** Writes the owner file of this process under its temporary name, durably. {@linkcode nameOwnerFile} gives it its name. */
+/**
+ * Writes the owner file of this process under its temporary name, durably. {@linkcode
+ * nameOwnerFile} gives it its name.
+ */
 export function* prepareOwnerFile(
   { storage, dir, pool }: LogPlace,
   fields: Pick<OwnerRecord, "identity" | "generation" | "durableOffset">,
@@ -195,7 +199,8 @@ export class OwnerFile {
   /**
    * Tells other processes, and the next opening, that every message below an offset is durable.
    *
-   * Call it after the sync that made it true. The write is not synced: an earlier durable offset is true as well.
+   * Call it after the sync that made it true. The write is not synced: an earlier durable offset is
+   * true as well.
    */
   *publish(durableOffset: number): Task<void> {
     if (durableOffset <= this.#record.durableOffset) return;

@@ -14,7 +14,10 @@ import { segmentPath } from "./names.ts";
 import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
 import { sizeAt } from "./segment_files.ts";
 
-/** How often a directory is listed before a file counts as lost: a listing that a removal overtakes lacks files, too. */
+/**
+ * How often a directory is listed before a file counts as lost: a listing that a removal overtakes
+ * lacks files, too.
+ */
 const ATTEMPTS = 3;
 const DELAY_MS = 2;
 /** How long what `meta` said is believed while the names in the directory stay the same. */
@@ -43,7 +46,8 @@ export class ReadableSegments {
   /**
    * Returns the segments of now, up to one that is lost.
    *
-   * An empty file alone at the end is a segment that is being made; what lies below the first offset is being removed.
+   * An empty file alone at the end is a segment that is being made; what lies below the first
+   * offset is being removed.
    *
    * @throws {Deno.errors.NotFound} If there is no segment.
    * @throws {Deno.errors.BadResource} If another log has taken the place of the one that was there.

@@ -44,14 +44,19 @@ import { inMemory, tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How to repair a log. */
 export interface RepairOptions extends LogReaderOptions {
-  /** Called for every block of messages that was read, with its bytes. Repairing reads the log twice: it plans again, under the lock. */
+  /**
+   * Called for every block of messages that was read, with its bytes. Repairing reads the log
+   * twice: it plans again, under the lock.
+   */
   onRead?: (bytes: number) => void;
 }
 
 /**
- * Tells what {@linkcode repairLog} would do to a log, and what the log would lose: the repair is run, with all changes kept in memory. Nothing is changed.
+ * Tells what {@linkcode repairLog} would do to a log, and what the log would lose: the repair is
+ * run, with all changes kept in memory. Nothing is changed.
  *
- * A log is what its first segment and those that follow without a gap hold, up to the first bad message. What is behind that is cut, and kept beside the log. Every message is read.
+ * A log is what its first segment and those that follow without a gap hold, up to the first bad
+ * message. What is behind that is cut, and kept beside the log. Every message is read.
  *
  * @throws {Locked} If a writer has the log open.
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
@@ -94,7 +99,8 @@ export function planRepairSync(
 }
 
 /**
- * Does what a plan says, under the log's lock, and leaves the log closed. What leaves the log is kept beside it, durably, before anything is cut.
+ * Does what a plan says, under the log's lock, and leaves the log closed. What leaves the log is
+ * kept beside it, durably, before anything is cut.
  *
  * When it is interrupted, nothing more is lost than was told: plan and repair again.
  *
@@ -182,14 +188,17 @@ function repairing(
 }
 
 /*
- * Repair makes a log of which every batch is valid, out of the longest run that begins with its first segment:
+ * Repair makes a log of which every batch is valid, out of the longest run that begins with its
+ * first segment:
  *
  *   refuse odd names; replace a damaged `meta`, or one whose first segments are gone
  *   for each segment that starts where the run ends:
  *       the last one, if recovery would accept it: leave it to opening
- *       else: salvage what follows the first bad batch; cut it; write a wrong index again; the run ends at a cut
+ *       else: salvage what follows the first bad batch; cut it; write a wrong index again; the run
+ * ends at a cut
  *   set aside every segment after the run
- *   if the run does not end with what opening recovers: remove the owner file, because the log now ends as a closed one
+ *   if the run does not end with what opening recovers: remove the owner file, because the log now
+ * ends as a closed one
  *   open the log and close it: opening does the rest, by the same code as ever
  */
 
@@ -198,7 +207,10 @@ class Repair {
   readonly #place: RepairPlace;
   readonly #steps: RepairStep[] = [];
   #owner: OwnerRecord | "invalid" | undefined;
-  /** Whether the owner file must go before opening: what it says of the end of the log is not true any more. */
+  /**
+   * Whether the owner file must go before opening: what it says of the end of the log is not true
+   * any more.
+   */
   #isEndChanged = false;
 
   constructor(place: RepairPlace) {
@@ -258,7 +270,10 @@ class Repair {
     };
   }
 
-  /** Replaces a `meta` that is damaged, or that starts before the oldest segment; returns where the log starts. */
+  /**
+   * Replaces a `meta` that is damaged, or that starts before the oldest segment; returns where the
+   * log starts.
+   */
   *#meta(segments: readonly ListedSegment[]): Task<number> {
     const { storage, dir } = this.#place;
     let meta: MetaRecord | undefined;
@@ -295,7 +310,9 @@ class Repair {
     this.#steps.push({ action: "createSegment", path, firstOffset });
   }
 
-  /** Follows the log from segment to segment; what does not follow leaves it. Returns how many stay. */
+  /**
+   * Follows the log from segment to segment; what does not follow leaves it. Returns how many stay.
+   */
   *#segments(segments: readonly ListedSegment[]): Task<number> {
     let left = 0;
     /** Where the next segment must start; `undefined` once the run has ended. */
@@ -366,7 +383,10 @@ class Repair {
     }
   }
 
-  /** Cuts a segment at its first bad batch. What is cut is kept, unless it is all zeros at the end of the log. */
+  /**
+   * Cuts a segment at its first bad batch. What is cut is kept, unless it is all zeros at the end
+   * of the log.
+   */
   *#cut(
     { firstOffset, index }: ListedSegment,
     { position }: ScanStop,
@@ -385,7 +405,8 @@ class Repair {
         position,
         bytes,
       );
-      // The index first: it must not describe what the log has lost (docs/format.md#index-cut-first).
+      // The index first: it must not describe what the log has lost
+      // (docs/format.md#index-cut-first).
       if (index) yield* this.#emptyIndex(firstOffset);
       yield* log.truncate(position);
       yield* log.sync("full");

@@ -17,7 +17,10 @@ export type RepairStep =
     kept: string | undefined;
   }
   | {
-    /** A whole file leaves the log, because what comes before it ends too early, or too late: it gets another name. */
+    /**
+     * A whole file leaves the log, because what comes before it ends too early, or too late: it
+     * gets another name.
+     */
     action: "setAside";
     /** The file. */
     path: string;
@@ -61,7 +64,10 @@ export interface RepairPlan {
   steps: RepairStep[];
   /** Valid messages that the log loses; they stay in the files that are kept. */
   lostMessages: number;
-  /** Bytes that the log loses: those messages, and what is damaged; they stay in the files that are kept. */
+  /**
+   * Bytes that the log loses: those messages, and what is damaged; they stay in the files that are
+   * kept.
+   */
   lostBytes: number;
   /** What opening, which ends the repair, puts in order by itself. */
   opening: OpeningReport;

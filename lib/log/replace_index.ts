@@ -15,11 +15,13 @@ export interface RebuiltIndex {
 }
 
 /**
- * Writes the index of a segment again, from a scan of its whole log, and puts it in the place of the old one.
+ * Writes the index of a segment again, from a scan of its whole log, and puts it in the place of
+ * the old one.
  *
  * The new name is durable when the directory is synced.
  *
- * @throws {CorruptSegment} If the log holds anything but whole, valid batches: the segment stays as it was.
+ * @throws {CorruptSegment} If the log holds anything but whole, valid batches: the segment stays as
+ * it was.
  */
 export function* replaceIndex(
   { storage, dir, pool }: LogPlace,

@@ -3,7 +3,8 @@ import type { TaskFile, TaskStorage } from "../storage/mod.ts";
 import { TEMPORARY_SUFFIX } from "./names.ts";
 
 /**
- * Makes a file under the temporary name of a path, and fills it. {@linkcode nameFile} gives it its name.
+ * Makes a file under the temporary name of a path, and fills it. {@linkcode nameFile} gives it its
+ * name.
  *
  * One that an earlier attempt left is replaced. A file that cannot be filled is removed.
  *
@@ -43,7 +44,9 @@ function* openNew(storage: TaskStorage, path: string): Task<TaskFile> {
   return yield* storage.open(path, options);
 }
 
-/** Removes a file if that is possible: why it is not is of no interest beside the failure before it. */
+/**
+ * Removes a file if that is possible: why it is not is of no interest beside the failure before it.
+ */
 export function* removeQuietly(
   storage: TaskStorage,
   path: string,

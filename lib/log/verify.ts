@@ -50,14 +50,20 @@ export interface VerifyProgress {
 
 /** How to verify a log. */
 export interface VerifyOptions extends LogReaderOptions {
-  /** Called for every block that was read, and once at the end. The object is the same each time. */
+  /**
+   * Called for every block that was read, and once at the end. The object is the same each time.
+   */
   onProgress?: (progress: Readonly<VerifyProgress>) => void;
 }
 
 /**
- * Reads a whole log and returns everything that is wrong with it: every batch, every index entry, names, gaps, overlaps, unpaired files. It goes on after a fault, takes no lock and changes nothing.
+ * Reads a whole log and returns everything that is wrong with it: every batch, every index entry,
+ * names, gaps, overlaps, unpaired files. It goes on after a fault, takes no lock and changes
+ * nothing.
  *
- * Of a log that a writer has open, or left open, zeros after the last batch are no fault; a torn tail is one, although opening cuts it. While it is being written, what is not whole at or above the published durable offset is no fault.
+ * Of a log that a writer has open, or left open, zeros after the last batch are no fault; a torn
+ * tail is one, although opening cuts it. While it is being written, what is not whole at or above
+ * the published durable offset is no fault.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
@@ -149,7 +155,8 @@ export class Verification {
     const listing = yield* listDirectory(storage, this.#dir);
     refuseNoLog(this.#dir, listing);
     this.#names(listing);
-    // It is read before the segments: what it says is durable then was durable before they are read.
+    // It is read before the segments: what it says is durable then was durable before they are
+    // read.
     const { meta, owner } = yield* this.#records(listing);
     this.#durableOffset = vouchedOffset(owner);
     const start = startOf(listing.segments, meta?.firstOffset);
@@ -337,7 +344,10 @@ export class Verification {
           using batch = next;
           if (stop !== undefined) this.#damage(log.path, stop, batch.position);
           stop = undefined;
-          if (check) this.#entries(index!.path, yield* check.compare(batch));
+          if (check) {
+            const wrong = yield* check.compare(batch);
+            this.#entries(index!.path, firstOffset, wrong);
+          }
           this.#timestamps(log.path, batch);
           nextOffset = batch.nextOffset;
           end = batch.endPosition;
@@ -355,8 +365,9 @@ export class Verification {
         }
       }
       if (check && ending !== "written") {
-        this.#entries(index!.path, yield* check.rest(end));
-        if (!isOpen) yield* this.#indexSize(index!);
+        const wrong = yield* check.rest(end);
+        this.#entries(index!.path, firstOffset, wrong);
+        if (!isOpen) yield* this.#indexSize(index!, firstOffset);
       }
       return nextOffset;
     } finally {
@@ -389,22 +400,26 @@ export class Verification {
   }
 
   /** The index of a segment that nothing is added to holds whole entries. */
-  *#indexSize(index: TaskFile): Task<void> {
+  *#indexSize(index: TaskFile, offset: number): Task<void> {
     const size = yield* index.size();
     const rest = size % INDEX_ENTRY_BYTES;
     if (rest === 0) return;
     this.#report(index.path, size - rest, rest, {
       kind: "index",
-      offset: 0,
+      offset,
       message: "it ends within an entry",
     });
   }
 
-  #entries(path: string, wrong: readonly WrongEntries[]): void {
+  #entries(
+    path: string,
+    offset: number,
+    wrong: readonly WrongEntries[],
+  ): void {
     for (const { first, count } of wrong) {
       this.#report(path, first * INDEX_ENTRY_BYTES, count * INDEX_ENTRY_BYTES, {
         kind: "index",
-        offset: 0,
+        offset,
         message: count === 1
           ? "the entry does not name a batch of the log"
           : `${count} entries do not name batches of the log`,

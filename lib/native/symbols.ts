@@ -167,6 +167,10 @@ export const SYMBOLS = {
     parameters: ["u32", /* file */ "buffer", /* out */ "u32" /* out_count */],
     result: status,
   },
+  basalt_file_free_bytes: {
+    parameters: ["u32", /* file */ "buffer" /* out */],
+    result: status,
+  },
   basalt_file_cachestat: {
     parameters: [
       "u32", // file

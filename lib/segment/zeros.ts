@@ -49,6 +49,7 @@ export function lastNonZero(bytes: Uint8Array<ArrayBuffer>): number {
   let at = bytes.length;
   const isByte = () => (bytes.byteOffset + at) % 4 !== 0;
   while (at > 0 && isByte()) if (bytes[--at] !== 0) return at;
+  if (at === 0) return -1;
   // Whole words, at places that are multiples of 4 in their buffer.
   const words = new Uint32Array(
     bytes.buffer,

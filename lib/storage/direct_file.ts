@@ -1,4 +1,10 @@
-import { drive, driveSync, type Task } from "../base/mod.ts";
+import {
+  begunStep,
+  drive,
+  driveSync,
+  inPlace,
+  type Task,
+} from "../base/mod.ts";
 import { FLAGS } from "../engine/mod.ts";
 import { native, systemError } from "../native/mod.ts";
 import {
@@ -32,8 +38,9 @@ import { type FileStat, fileStat } from "./file_stat.ts";
 import type { FileStats } from "./file_stats.ts";
 import { lendRange } from "./lend_range.ts";
 import { type OpenedFile, openFile } from "./open_file.ts";
+import { type FileTasks, fileTasks } from "./own_tasks.ts";
 import { pathString } from "./paths.ts";
-import { probeFile } from "./probe.ts";
+import { freeBytes, probeFile } from "./probe.ts";
 import {
   type FileRange,
   MAX_READ_BYTES,
@@ -114,6 +121,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   #closing: Promise<void> | undefined;
   /** Whether the descriptor is gone. */
   #closed = false;
+  /** Called when the descriptor is gone. */
+  readonly #whenClosed: (() => void)[] = [];
+  /** The operations as tasks, once they were asked for. */
+  #tasks: FileTasks | undefined;
   /** The page that a cut at no multiple of it left in the page cache, by its position: the kernel zeroes its rest there. */
   #cutPage: number | undefined;
 
@@ -432,7 +443,34 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return { ...this.#operations.counters };
   }
 
-  /** Blocks until no operation of this file is in flight (of this isolate, in fact); their promises settle in later turns. */
+  /**
+   * Returns how many bytes an unprivileged user can still allocate on the file's filesystem
+   * (`fstatfs(2)`); `undefined` where that is not known.
+   *
+   * @example Room for another segment
+   * ```ts
+   * import { DirectFile } from "@basalt/io";
+   *
+   * const path = Deno.makeTempFileSync();
+   * {
+   *   using file = DirectFile.openSync(path);
+   *   const free = file.freeBytes();
+   *   if (free !== undefined && free < 64 * 2 ** 20) console.log("the disk is nearly full");
+   * }
+   * Deno.removeSync(path);
+   * ```
+   */
+  freeBytes(): number | undefined {
+    this.#checkOpen("fstatfs");
+    // The name of a device lies on a filesystem, its bytes do not.
+    if (this.capabilities.filesystem === "none") return undefined;
+    return freeBytes(this.#file, this.path);
+  }
+
+  /**
+   * Blocks until the operations are over that are in flight (of this isolate, in fact); their
+   * promises are resolved when it returns.
+   */
   settleSync(): void {
     this.#operations.settleSync();
   }
@@ -442,10 +480,15 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#closing ??= this.#finish();
   }
 
-  /** The blocking version of {@linkcode DirectFile.close}: it waits until the operations in flight are over; their promises settle afterwards. */
+  /**
+   * The blocking version of {@linkcode DirectFile.close}: it waits until the operations in flight
+   * are over.
+   */
   closeSync(): void {
     if (this.#closed) return;
     this.#closing ??= Promise.resolve();
+    this.settleSync();
+    // A batch has a sync that follows its writes; else nothing starts any more.
     this.settleSync();
     this.#end();
   }
@@ -477,6 +520,37 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
       native().basalt_file_drop_cached(this.#file, this.#cutPage);
     }
     closeDescriptor(this.#file);
+    for (const tell of this.#whenClosed.splice(0)) tell();
+  }
+
+  /** @internal The operations as tasks. */
+  get [fileTasks](): FileTasks {
+    return this.#tasks ??= {
+      read: (buffer, position, range = NOTHING) =>
+        this.#transferring(READ, buffer, position, range),
+      write: (buffer, position, options = NOTHING) =>
+        this.#transferring(WRITE, buffer, position, options),
+      sync: (durability = "data") =>
+        this.#commanding("sync", () => this.#syncKind(durability), 0),
+      truncate: (length) =>
+        this.#commanding("truncate", () => TRUNCATE, length),
+      preallocate: (position, length, options = NOTHING) =>
+        this.#preallocate(position, length, options),
+      size: () => inPlace("size", () => this.sizeSync()),
+      close: () =>
+        begunStep({
+          kind: "close",
+          begin: (resolve, reject) => this.#beginClose(resolve, reject),
+          runSync: () => this.closeSync(),
+          settleSync: () => this.closeSync(),
+        }),
+    };
+  }
+
+  #beginClose(resolve: () => void, reject: (error: unknown) => void): void {
+    if (this.#closed) return resolve();
+    this.#whenClosed.push(resolve);
+    this.close().catch(reject);
   }
 
   *#readAt(
@@ -638,6 +712,42 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     if (zeroed) request.flags = FLAGS.ZEROED;
     // One operation also where zeros are refused: whoever blocks until it is over must not meet a second one.
     return (yield* this.#operations.one(request)) === 1;
+  }
+
+  /** A read or a write as a task. Lends the range while it runs. */
+  #transferring(
+    kind: Kind,
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    range: WriteOptions,
+  ): Task<number> {
+    return begunStep({
+      kind: kind.syscall,
+      begin: (resolve, reject) =>
+        this.#operations.start(
+          this.#transferOf(kind, buffer, position, range),
+          resolve,
+          reject,
+          true,
+        ),
+      runSync: () => this.#transferSync(kind, buffer, position, range),
+      settleSync: () => this.settleSync(),
+    });
+  }
+
+  /** An operation without memory as a task. */
+  #commanding(name: string, kindOf: () => Kind, position: number): Task<void> {
+    return begunStep<void>({
+      kind: name,
+      begin: (resolve, reject) => {
+        const kind = kindOf();
+        this.#checkCommand(kind, position, 0);
+        const request = command(kind, position);
+        this.#operations.start(request, () => resolve(), reject, false);
+      },
+      runSync: () => this.#commandSync(kindOf(), position),
+      settleSync: () => this.settleSync(),
+    });
   }
 
   /** A read or a write. Lends the range while it runs. */

@@ -1,4 +1,5 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
+import { isEngineIdle } from "../engine/mod.ts";
 import { native, statusError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
@@ -19,6 +20,7 @@ import { checkDelay } from "./duration.ts";
 import { adapted, codeOf, failure } from "./errors.ts";
 import { runOn, SYNC_FULL } from "./file_operations.ts";
 import { isPermitted } from "./open_by_deno.ts";
+import { type StorageTasks, storageTasks } from "./own_tasks.ts";
 import { parentOf, pathString } from "./paths.ts";
 import type {
   Storage,
@@ -227,6 +229,27 @@ export class DiskStorage implements Storage {
   }
 
   /**
+   * Returns whether no file operation of this isolate is in flight and its thread may wait in
+   * place, which it may not with `wait: "reaper"`.
+   *
+   * @example Whether a blocking write would keep others waiting
+   * ```ts
+   * import { DiskStorage } from "@basalt/io";
+   * import { assert } from "@std/assert";
+   *
+   * assert(new DiskStorage().isIdle());
+   * ```
+   */
+  isIdle(): boolean {
+    return isEngineIdle();
+  }
+
+  /** @internal The operations as tasks. */
+  get [storageTasks](): StorageTasks {
+    return DISK_TASKS;
+  }
+
+  /**
    * Microseconds since the Unix epoch, UTC, as the system's clock has them: it may be set back.
    *
    * Below the millisecond that `Date.now` gives, the steady clock counts from when the millisecond was first seen.
@@ -376,10 +399,22 @@ function* isDirectoryThere(path: string): Task<boolean> {
 
 function* syncingDirectory(where: string): Task<void> {
   const path = pathString("sync directory", where);
-  const file = yield* openDirectory(path);
+  yield* syncOpened(yield* openDirectory(path), path);
+}
+
+/** Opens the directory in place, so that a caller that blocks can finish it at any moment. */
+function* syncingDirectoryNow(where: string): Task<void> {
+  const path = pathString("sync directory", where);
+  yield* syncOpened(driveSync(openDirectory(path)), path);
+}
+
+/** Syncs a directory and ends its descriptor. */
+function* syncOpened(file: number, path: string): Task<void> {
   try {
     yield* runOn(file, path, SYNC_FULL);
   } finally {
     closeDescriptor(file);
   }
 }
+
+const DISK_TASKS: StorageTasks = { syncDirectory: syncingDirectoryNow };

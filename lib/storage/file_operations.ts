@@ -1,4 +1,4 @@
-import { step, type Task } from "../base/mod.ts";
+import { begunStep, type Task } from "../base/mod.ts";
 import {
   engine,
   type Flight,
@@ -91,10 +91,19 @@ export function* runOn(
     length: 0,
   };
   try {
-    yield* step(
-      () => engine().submit(operation),
-      () => engine().runSync(operation),
-    );
+    yield* begunStep<number>({
+      kind: syscall,
+      begin: (resolve, reject) =>
+        engine().start({
+          ...operation,
+          settle: (status, transferred) => {
+            if (status === 0) resolve(transferred);
+            else reject(new OperationError(code, status, transferred));
+          },
+        }),
+      runSync: () => engine().runSync(operation),
+      settleSync: () => engine().settleSync(),
+    });
   } catch (error) {
     throw operationFailure(error, syscall, path, 0);
   }
@@ -192,9 +201,11 @@ export class FileOperations {
     flight.loan = undefined;
     flight.over = flight.resolve = flight.reject = nothing;
     if (spare.length < MAX_SPARE) spare.push(flight);
+    // Before: what continues may block until nothing is in flight, and must not wait for this one.
+    this.counters.inFlight--;
     if (status === 0) resolve(this.#moved(kind, transferred));
     else reject(error);
-    if (--this.counters.inFlight === 0) this.#idle?.();
+    if (this.counters.inFlight === 0) this.#idle?.();
   };
 
   /** Runs an operation while the caller waits; answers the bytes that it moved. */
@@ -211,43 +222,51 @@ export class FileOperations {
 
   /** Runs one operation; gives the bytes that it moved. Its loan stays the caller's. */
   one(request: Request): Task<number> {
-    return step(
-      () =>
-        new Promise((resolve, reject) =>
-          this.start(request, resolve, reject, false)
-        ),
-      () => this.runSync(request),
-    );
+    return begunStep({
+      kind: request.kind.syscall,
+      begin: (resolve, reject) => this.start(request, resolve, reject, false),
+      runSync: () => this.runSync(request),
+      settleSync: () => this.settleSync(),
+    });
   }
 
   /** Runs operations side by side; gives the bytes that each moved, when all are over, or throws the error of the first that failed. Their loans stay the caller's. */
   many(requests: readonly Request[]): Task<number[]> {
-    return step(
-      () =>
-        new Promise((resolve, reject) => {
-          const outcomes = new Outcomes(requests.length, resolve, reject);
-          requests.forEach((request, i) =>
-            this.start(
-              request,
-              (bytes) => outcomes.enter(i, bytes),
-              (error) => outcomes.enter(i, 0, error),
-              false,
-            )
-          );
-        }),
-      () => {
-        let bytes: number[] = [];
-        const outcomes = new Outcomes(
-          requests.length,
-          (all) => bytes = all,
-          (error) => {
-            throw error;
-          },
-        );
-        this.#runBatchSync(requests, outcomes);
-        return bytes;
+    return begunStep({
+      kind: "transfers",
+      begin: (resolve, reject) => this.#startAll(requests, resolve, reject),
+      runSync: () => this.#runAllSync(requests),
+      settleSync: () => this.settleSync(),
+    });
+  }
+
+  #startAll(
+    requests: readonly Request[],
+    resolve: (bytes: number[]) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const outcomes = new Outcomes(requests.length, resolve, reject);
+    requests.forEach((request, i) =>
+      this.start(
+        request,
+        (bytes) => outcomes.enter(i, bytes),
+        (error) => outcomes.enter(i, 0, error),
+        false,
+      )
+    );
+  }
+
+  #runAllSync(requests: readonly Request[]): number[] {
+    let bytes: number[] = [];
+    const outcomes = new Outcomes(
+      requests.length,
+      (all) => bytes = all,
+      (error) => {
+        throw error;
       },
     );
+    this.#runBatchSync(requests, outcomes);
+    return bytes;
   }
 
   #runBatchSync(requests: readonly Request[], outcomes: Outcomes): void {
@@ -295,7 +314,10 @@ export class FileOperations {
     await new Promise<void>((resolve) => this.#idle = resolve);
   }
 
-  /** Blocks until no operation is in flight (of this isolate, in fact); their promises settle in later turns. */
+  /**
+   * Blocks until the operations are over that are in flight (of this isolate, in fact), and settles
+   * them.
+   */
   settleSync(): void {
     if (this.counters.inFlight > 0) engine().settleSync();
   }

@@ -1,7 +1,13 @@
-import { drive, driveSync, type Task } from "../base/mod.ts";
+import { drive, driveSync, inPlace, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { failure } from "./errors.ts";
+import {
+  type FileTasks,
+  fileTasks,
+  type StorageTasks,
+  storageTasks,
+} from "./own_tasks.ts";
 import type {
   BufferRange,
   Storage,
@@ -168,6 +174,13 @@ export class OverlayStorage implements Storage {
     return Promise.resolve();
   }
   syncDirectorySync(): void {}
+  /** @internal The operations as tasks. */
+  get [storageTasks](): StorageTasks {
+    return { syncDirectory: () => inPlace("syncDirectory", nothing) };
+  }
+  isIdle(): boolean {
+    return this.#below.isIdle();
+  }
   lock(): StorageLock {
     return { release: () => {} };
   }
@@ -306,6 +319,9 @@ class OverlayFile implements StorageFile {
   sizeSync(): number {
     return this.#node.size;
   }
+  freeBytes(): number | undefined {
+    return this.#below?.freeBytes();
+  }
   settleSync(): void {
     this.#below?.settleSync();
   }
@@ -315,7 +331,25 @@ class OverlayFile implements StorageFile {
   closeSync(): void {
     this.#below?.file.closeSync();
   }
+
+  /** @internal The operations as tasks. */
+  get [fileTasks](): FileTasks {
+    return {
+      read: (buffer, position, range) => this.#read(buffer, position, range),
+      write: (buffer, position, options) =>
+        inPlace("write", () => this.writeSync(buffer, position, options)),
+      sync: () => inPlace("sync", nothing),
+      truncate: (length) =>
+        inPlace("truncate", () => this.truncateSync(length)),
+      preallocate: (position, length) =>
+        inPlace("preallocate", () => this.preallocateSync(position, length)),
+      size: () => inPlace("size", () => this.sizeSync()),
+      close: () => this.#below?.close() ?? inPlace("close", nothing),
+    };
+  }
 }
+
+function nothing(): void {}
 
 /** Writes are kept in pages of this size: whoever writes to a log writes whole physical blocks, so that no page is ever half known. */
 function pageBytes({ capabilities }: Node): number {

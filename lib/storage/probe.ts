@@ -68,6 +68,17 @@ export function probeFile(file: number, path: string): FileProbe {
   };
 }
 
+const freeOut = new Float64Array(1);
+
+/**
+ * Asks how many bytes an unprivileged user can still allocate on a file's filesystem; `undefined`
+ * where it does not count them.
+ */
+export function freeBytes(file: number, path: string): number | undefined {
+  checked(native().basalt_file_free_bytes(file, freeOut), "fstatfs", path);
+  return freeOut[0]! < 0 ? undefined : freeOut[0]!;
+}
+
 /** Kinds of files by the format bits of `st_mode`, `inode(7)`. */
 const KINDS: Readonly<Record<number, string>> = {
   0o140000: "a socket",

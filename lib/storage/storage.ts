@@ -111,7 +111,21 @@ export interface StorageFile {
   /** The blocking version of {@linkcode StorageFile.size}. */
   sizeSync(): number;
 
-  /** Blocks until no operation of this file is in flight; their promises settle in later turns. */
+  /**
+   * Returns how many bytes an unprivileged user can still allocate on the file's filesystem;
+   * `undefined` where that is not known.
+   *
+   * It asks the system each time and does not wait for the device. Other users of the filesystem
+   * change the figure at any moment.
+   */
+  freeBytes?(): number | undefined;
+
+  /**
+   * Blocks until the operations of this file are over that were in flight.
+   *
+   * Their promises are resolved when it returns, so what waits for them continues as soon as the
+   * caller's turn ends.
+   */
   settleSync(): void;
 
   /** Ends the file after its operations in flight; closing twice does nothing. */
@@ -192,7 +206,13 @@ export interface Storage {
    * The delay is at most 2^31 - 1 ms.
    */
   after(delayMs: number, run: () => void): StorageTimer;
-  /** Whether no operation of the storage is in flight and the program's thread may wait in place. */
+  /**
+   * Returns whether no operation of this storage is in flight and the program's thread may wait for
+   * one in place.
+   *
+   * A writer that is alone may then make a durable write by a blocking call, which saves two
+   * wake-ups. A storage without this method is taken to say no.
+   */
   isIdle?(): boolean;
   /** Microseconds since the Unix epoch, UTC. */
   now(): number;

@@ -1,6 +1,7 @@
 import { step, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
+import { type FileTasks, tasksOfFile } from "./own_tasks.ts";
 import type {
   BufferRange,
   Durability,
@@ -12,15 +13,18 @@ import type {
 /**
  * Gives each operation of a {@linkcode StorageFile} once, as a task: with promises or blocking.
  *
- * It holds nothing but the file, so that making one costs nothing worth saving.
+ * Where the file is one of this library, a caller that blocks can finish the task while an
+ * operation is in flight (`Driver.finishSync`).
  */
 export class TaskFile {
   /** The file. */
   readonly file: StorageFile;
+  readonly #own: FileTasks | undefined;
 
   /** Wraps an open file, which the caller still closes. */
   constructor(file: StorageFile) {
     this.file = file;
+    this.#own = tasksOfFile(file);
   }
 
   /** Where the file was opened. */
@@ -39,10 +43,14 @@ export class TaskFile {
     position: number,
     range?: BufferRange,
   ): Task<number> {
+    if (this.#own !== undefined) {
+      return this.#own.read(buffer, position, range);
+    }
     const { file } = this;
     return step(
       () => file.read(buffer, position, range),
       () => file.readSync(buffer, position, range),
+      "read",
     );
   }
 
@@ -52,23 +60,37 @@ export class TaskFile {
     position: number,
     options?: WriteOptions,
   ): Task<number> {
+    if (this.#own !== undefined) {
+      return this.#own.write(buffer, position, options);
+    }
     const { file } = this;
     return step(
       () => file.write(buffer, position, options),
       () => file.writeSync(buffer, position, options),
+      "write",
     );
   }
 
   /** Makes everything that was written durable. */
   sync(durability?: Exclude<Durability, "none">): Task<void> {
+    if (this.#own !== undefined) return this.#own.sync(durability);
     const { file } = this;
-    return step(() => file.sync(durability), () => file.syncSync(durability));
+    return step(
+      () => file.sync(durability),
+      () => file.syncSync(durability),
+      "sync",
+    );
   }
 
   /** Sets the size in bytes; new bytes are zeros. */
   truncate(length: number): Task<void> {
+    if (this.#own !== undefined) return this.#own.truncate(length);
     const { file } = this;
-    return step(() => file.truncate(length), () => file.truncateSync(length));
+    return step(
+      () => file.truncate(length),
+      () => file.truncateSync(length),
+      "truncate",
+    );
   }
 
   /** Allocates disk space for a range; returns whether zeros were written. */
@@ -77,27 +99,44 @@ export class TaskFile {
     length: number,
     options?: PreallocateOptions,
   ): Task<boolean> {
+    if (this.#own !== undefined) {
+      return this.#own.preallocate(position, length, options);
+    }
     const { file } = this;
     return step(
       () => file.preallocate(position, length, options),
       () => file.preallocateSync(position, length, options),
+      "preallocate",
     );
   }
 
   /** Returns the size in bytes. */
   size(): Task<number> {
+    if (this.#own !== undefined) return this.#own.size();
     const { file } = this;
-    return step(() => file.size(), () => file.sizeSync());
+    return step(() => file.size(), () => file.sizeSync(), "size");
   }
 
-  /** Blocks until no operation of this file is in flight. */
+  /**
+   * Returns the bytes that an unprivileged user can still allocate there; `undefined` where
+   * unknown.
+   */
+  freeBytes(): number | undefined {
+    return this.file.freeBytes?.();
+  }
+
+  /**
+   * Blocks until no operation of this file is in flight, and all of them have told that they are
+   * over.
+   */
   settleSync(): void {
     this.file.settleSync();
   }
 
   /** Ends the file after its operations in flight. */
   close(): Task<void> {
+    if (this.#own !== undefined) return this.#own.close();
     const { file } = this;
-    return step(() => file.close(), () => file.closeSync());
+    return step(() => file.close(), () => file.closeSync(), "close");
   }
 }

@@ -1,4 +1,5 @@
-import { step, type Task } from "../base/mod.ts";
+import { inPlace, step, type Task } from "../base/mod.ts";
+import { type StorageTasks, tasksOfStorage } from "./own_tasks.ts";
 import type {
   Storage,
   StorageEntry,
@@ -11,15 +12,20 @@ import { TaskFile } from "./task_file.ts";
 /**
  * Gives each operation of a {@linkcode Storage} once, as a task: with promises or blocking.
  *
- * It holds nothing but the storage, so that making one costs nothing worth saving.
+ * The path of a write must be finishable by a caller that blocks (`Driver.finishSync`). For it
+ * there are `openNow`, `renameNow`
+ * and `removeNow`, and `syncDirectory`, where the storage is one of this library. The other tasks
+ * run with promises only.
  */
 export class TaskStorage {
   /** The storage. */
   readonly storage: Storage;
+  readonly #own: StorageTasks | undefined;
 
   /** Wraps a storage. */
   constructor(storage: Storage) {
     this.storage = storage;
+    this.#own = tasksOfStorage(storage);
   }
 
   /** Opens a file. */
@@ -29,7 +35,16 @@ export class TaskStorage {
       yield* step(
         () => storage.open(path, options),
         () => storage.openSync(path, options),
+        "open",
       ),
+    );
+  }
+
+  /** Opens a file in place, also when driven with promises: for the few files of the write path. */
+  *openNow(path: string, options?: StorageOpenOptions): Task<TaskFile> {
+    const { storage } = this;
+    return new TaskFile(
+      yield* inPlace("open", () => storage.openSync(path, options)),
     );
   }
 
@@ -39,19 +54,45 @@ export class TaskStorage {
     return step(
       () => storage.rename(from, to),
       () => storage.renameSync(from, to),
+      "rename",
     );
+  }
+
+  /**
+   * Gives a file another name in place, also when driven with promises: for the few files of the
+   * write path.
+   */
+  renameNow(from: string, to: string): Task<void> {
+    const { storage } = this;
+    return inPlace("rename", () => storage.renameSync(from, to));
   }
 
   /** Removes a file. */
   remove(path: string): Task<void> {
     const { storage } = this;
-    return step(() => storage.remove(path), () => storage.removeSync(path));
+    return step(
+      () => storage.remove(path),
+      () => storage.removeSync(path),
+      "remove",
+    );
+  }
+
+  /**
+   * Removes a file in place, also when driven with promises: for the few files of the write path.
+   */
+  removeNow(path: string): Task<void> {
+    const { storage } = this;
+    return inPlace("remove", () => storage.removeSync(path));
   }
 
   /** Lists the entries of a directory, ordered by name. */
   list(path: string): Task<StorageEntry[]> {
     const { storage } = this;
-    return step(() => storage.list(path), () => storage.listSync(path));
+    return step(
+      () => storage.list(path),
+      () => storage.listSync(path),
+      "list",
+    );
   }
 
   /** Makes a directory and its missing parents; returns whether it was made. */
@@ -60,15 +101,22 @@ export class TaskStorage {
     return step(
       () => storage.makeDirectory(path),
       () => storage.makeDirectorySync(path),
+      "makeDirectory",
     );
   }
 
-  /** Makes the names in a directory durable. */
+  /**
+   * Makes the names in a directory durable.
+   *
+   * The directory is opened in place, the sync is an operation in flight.
+   */
   syncDirectory(path: string): Task<void> {
+    if (this.#own !== undefined) return this.#own.syncDirectory(path);
     const { storage } = this;
     return step(
       () => storage.syncDirectory(path),
       () => storage.syncDirectorySync(path),
+      "syncDirectory",
     );
   }
 
@@ -78,7 +126,16 @@ export class TaskStorage {
     return step(
       () => storage.delay(durationMs, options),
       () => storage.delaySync(durationMs),
+      "delay",
     );
+  }
+
+  /**
+   * Returns whether nothing of the storage is in flight and the thread may wait in place; `false`
+   * where unknown.
+   */
+  isIdle(): boolean {
+    return this.storage.isIdle?.() ?? false;
   }
 
   /** Takes the exclusive lock of a directory; `undefined` while another holds it. */

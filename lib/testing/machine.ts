@@ -32,6 +32,18 @@ export interface MachineSettings {
   readonly unreadable: boolean;
   /** Whether the device writes zeros by itself. */
   readonly writesZeros: boolean;
+  /** How long the device takes at first. */
+  readonly latency: DeviceLatency;
+}
+
+/** How long a device takes for its operations, in microseconds of the disk's clock. */
+export interface DeviceLatency {
+  /** A read. @default {0} */
+  readonly readMicros?: number;
+  /** A write. @default {0} */
+  readonly writeMicros?: number;
+  /** A sync of a file or a directory; a write with durability takes as much more. @default {0} */
+  readonly syncMicros?: number;
 }
 
 /** An operation as the machine runs it. */
@@ -85,6 +97,8 @@ export class Machine {
   /** Files with open handles, which keep their space without a name. */
   readonly open: Set<Inode> = new Set();
   names: Names = new Names();
+  /** How long the device takes. */
+  latency: DeviceLatency;
 
   readonly #crashRandom: SeededRandom;
   readonly #hooks: Set<OperationHook> = new Set();
@@ -101,6 +115,7 @@ export class Machine {
   /** Starts with nothing. */
   constructor(settings: MachineSettings) {
     this.settings = settings;
+    this.latency = settings.latency;
     this.clock = new SimulatedClock(
       settings.timeMicros,
       settings.timeStepMicros,
@@ -135,7 +150,7 @@ export class Machine {
   runSync<T>(task: Task<T>): T {
     for (let next = task;;) {
       const { record, fault } = this.#admit(next, true);
-      this.clock.advance(fault.latencyMs ?? 0);
+      this.clock.advance(this.#latencyMs(next, fault));
       const outcome = this.#carryOut(next, record, fault);
       const following = next.follow?.(outcome);
       if (following === undefined) {
@@ -150,11 +165,36 @@ export class Machine {
   /** Runs an operation in the background. */
   run<T>(task: Task<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.begin(task, resolve, reject);
+    return promise;
+  }
+
+  /**
+   * Begins an operation; one of both functions is called when it is over, never before this call
+   * returns.
+   */
+  begin<T>(
+    task: Task<T>,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ): void {
     this.#begin(task, (outcome) => {
       if ("error" in outcome) reject(outcome.error);
       else resolve(outcome.value);
     });
-    return promise;
+  }
+
+  /** How long an operation takes: what the device needs, and what goes wrong beside. */
+  #latencyMs({ kind, details }: Task<unknown>, fault: Fault): number {
+    const { readMicros = 0, writeMicros = 0, syncMicros = 0 } = this.latency;
+    let micros = 0;
+    if (kind === "read") micros = readMicros;
+    else if (kind === "sync" || kind === "syncDirectory") micros = syncMicros;
+    else if (kind === "write") {
+      const isDurable = (details?.durability ?? "none") !== "none";
+      micros = writeMicros + (isDurable ? syncMicros : 0);
+    }
+    return micros / 1000 + (fault.latencyMs ?? 0);
   }
 
   /** Begins a task, and tells its outcome when it is over. */
@@ -167,7 +207,7 @@ export class Machine {
       parks: true,
       number: record.number,
       dueMicros: this.clock.elapsedMicros +
-        Math.round((fault.latencyMs ?? 0) * 1000),
+        Math.round(this.#latencyMs(task, fault) * 1000),
       complete: () => {
         outcome = this.#carryOut(task, record, fault);
         this.#running.delete(inFlight);

@@ -30,6 +30,7 @@
  *
  * @module
  */
+export type { DeviceLatency } from "./machine.ts";
 export type {
   Fault,
   Operation,

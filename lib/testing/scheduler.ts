@@ -13,7 +13,10 @@ export interface InFlight {
   readonly number?: number;
   /** Carries it out, at the moment of completion; never throws. */
   complete(): void;
-  /** Tells whoever waits for it; called in a turn of its own, after completing. */
+  /**
+   * Tells whoever waits for it, after completing: in a turn of its own, or within a call that
+   * blocks until it is over.
+   */
   settle(): void;
   /** The disk crashed before it completed. */
   cancel(): void;
@@ -78,12 +81,28 @@ export class Scheduler {
     return found !== undefined;
   }
 
-  /** Completes all operations of an owner at once; who waits for them is told in later turns. */
-  completeOwn(owner: unknown): void {
+  /** Whether no operation of the disk is in flight, or completed with nobody told. */
+  get isIdle(): boolean {
+    return ![...this.#inFlight, ...this.#completed].some(({ number }) =>
+      number !== undefined
+    );
+  }
+
+  /**
+   * Completes all operations of an owner, and tells everybody that waits for them; what that begins
+   * stays in flight.
+   */
+  settleOwn(owner: unknown): void {
     for (;;) {
       const own = this.inFlight.filter((each) => each.owner === owner);
-      if (own.length === 0) return;
+      if (own.length === 0) break;
       this.#complete(own[this.#random.below(own.length)]!);
+    }
+    for (const operation of [...this.#completed]) {
+      // Telling one may settle the others.
+      const isLeft = operation.owner === owner &&
+        this.#completed.delete(operation);
+      if (isLeft) operation.settle();
     }
   }
 

@@ -1,3 +1,4 @@
+import { begunStep, type Task as StepTask } from "../base/mod.ts";
 import type {
   Capabilities,
   Storage,
@@ -14,9 +15,16 @@ import {
   parentOf,
   pathString,
   storageOptions,
+  type StorageTasks,
+  storageTasks,
 } from "../storage/parts.ts";
 import { Inode, writeUnits } from "./inode.ts";
-import { emptyContents, Machine, type Task } from "./machine.ts";
+import {
+  type DeviceLatency,
+  emptyContents,
+  Machine,
+  type Task,
+} from "./machine.ts";
 import { absolute, checkName, DIRECTORY, isName, parent } from "./names.ts";
 import type {
   Fault,
@@ -61,6 +69,16 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
    * @default {false}
    */
   writesZeros?: boolean;
+  /**
+   * How long the device takes. The disk's clock shows it: it goes on by so much at a blocking
+   * operation, and to the end of one in flight before that completes.
+   *
+   * Operations in flight overlap: ten writes that begin together are over after the time of one.
+   * May be changed later ({@linkcode SimulatedDisk.latency}).
+   *
+   * @default {no time}
+   */
+  latency?: DeviceLatency;
 }
 
 /** A block that a power cut left unreadable. */
@@ -139,6 +157,12 @@ export class SimulatedDisk implements Storage {
   readonly seed: number;
   readonly #options: SimulatedDiskOptions;
   readonly #machine: Machine;
+  /**
+   * What {@linkcode SimulatedDisk.isIdle} says while nothing is in flight.
+   *
+   * `false` simulates a program whose thread must not wait.
+   */
+  mayWaitInPlace: boolean = true;
 
   /**
    * Makes an empty disk: it has the directory `/` and nothing in it.
@@ -155,6 +179,7 @@ export class SimulatedDisk implements Storage {
       manual = false,
       unreadable = false,
       writesZeros = false,
+      latency = {},
       ...capabilities
     } = options;
     const action = "create simulated disk";
@@ -163,6 +188,7 @@ export class SimulatedDisk implements Storage {
     checkInteger({ action, name: "timeMicros" }, timeMicros);
     checkInteger({ action, name: "timeStepMicros" }, timeStepMicros);
     checkInteger({ action, name: "sizeBytes" }, sizeBytes);
+    checkLatency(action, latency);
     this.seed = seed;
     this.#options = options;
     this.#machine = new Machine({
@@ -174,6 +200,7 @@ export class SimulatedDisk implements Storage {
       manual,
       unreadable,
       writesZeros,
+      latency: Object.freeze({ ...latency }),
       capabilities: Object.freeze({ ...CAPABILITIES, ...capabilities }),
     });
   }
@@ -258,6 +285,31 @@ export class SimulatedDisk implements Storage {
   /** The blocking version of {@linkcode SimulatedDisk.syncDirectory}. */
   syncDirectorySync(path: string): void {
     this.#machine.runSync(this.#syncingDirectory(path));
+  }
+
+  /** @internal The operations as tasks. */
+  get [storageTasks](): StorageTasks {
+    return { syncDirectory: (path) => this.#beginningSync(path) };
+  }
+
+  /**
+   * The sync of a directory as a task: an operation by itself, which a caller that blocks can
+   * complete.
+   */
+  #beginningSync(path: string): StepTask<void> {
+    const machine = this.#machine;
+    const owner = {};
+    return begunStep<void>({
+      kind: "syncDirectory",
+      begin: (resolve, reject) =>
+        machine.begin(
+          { ...this.#syncingDirectory(path), owner },
+          resolve,
+          reject,
+        ),
+      runSync: () => machine.runSync(this.#syncingDirectory(path)),
+      settleSync: () => machine.scheduler.settleOwn(owner),
+    });
   }
 
   /** Takes the exclusive lock of a directory without waiting; `undefined` while another holds it. It ends when it is released, or with the process. */
@@ -351,6 +403,40 @@ export class SimulatedDisk implements Storage {
         scheduler.withdraw(timer);
       },
     };
+  }
+
+  /**
+   * Returns whether no operation of the disk is in flight and {@linkcode
+   * SimulatedDisk.mayWaitInPlace} is set.
+   */
+  isIdle(): boolean {
+    return this.mayWaitInPlace && this.#machine.scheduler.isIdle;
+  }
+
+  /**
+   * How long the device takes; what begins later follows a change.
+   *
+   * @example A device that becomes slow
+   * ```ts
+   * import { SimulatedDisk } from "@basalt/io/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const disk = new SimulatedDisk({ latency: { syncMicros: 100 }, timeStepMicros: 0 });
+   * const start = disk.now();
+   * disk.syncDirectorySync("/");
+   * assertEquals(disk.now() - start, 100);
+   * disk.latency = { syncMicros: 20_000 };
+   * await disk.syncDirectory("/");
+   * assertEquals(disk.now() - start, 20_100);
+   * ```
+   */
+  get latency(): DeviceLatency {
+    return this.#machine.latency;
+  }
+
+  set latency(value: DeviceLatency) {
+    checkLatency("set latency of simulated disk", value);
+    this.#machine.latency = Object.freeze({ ...value });
   }
 
   /** Microseconds since the Unix epoch by the disk's clock; then `timeStepMicros` pass. */
@@ -664,6 +750,7 @@ export class SimulatedDisk implements Storage {
       ...this.#options,
       seed: (this.seed + SUCCESSOR) % Number.MAX_SAFE_INTEGER,
       timeMicros: this.#machine.clock.micros,
+      latency: this.#machine.latency,
     });
   }
 
@@ -901,4 +988,11 @@ const SUCCESSOR = 7919;
 /** The deepest directory on the way to a path that is there: its name may not be durable yet. */
 function deepest(path: string, [missing]: readonly string[]): string {
   return missing === undefined ? path : parentOf(missing);
+}
+
+function checkLatency(action: string, latency: DeviceLatency): void {
+  const { readMicros = 0, writeMicros = 0, syncMicros = 0 } = latency;
+  checkInteger({ action, name: "latency.readMicros" }, readMicros);
+  checkInteger({ action, name: "latency.writeMicros" }, writeMicros);
+  checkInteger({ action, name: "latency.syncMicros" }, syncMicros);
 }

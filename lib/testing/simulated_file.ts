@@ -1,3 +1,4 @@
+import { begunStep, type Task as StepTask } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type {
   BufferRange,
@@ -11,6 +12,8 @@ import {
   checkInteger,
   closedError,
   failure,
+  type FileTasks,
+  fileTasks,
   lendRange,
   type OpenRequest,
 } from "../storage/parts.ts";
@@ -69,6 +72,8 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #closed = false;
   /** Called when the last operation in flight is over. */
   #idle: (() => void) | undefined;
+  /** Called when the file has ended. */
+  readonly #whenClosed: (() => void)[] = [];
 
   static {
     makeFile = (machine, inode, path, request) =>
@@ -190,9 +195,18 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#runSync(this.#sizing());
   }
 
-  /** Completes the operations of this file that are in flight; their promises settle in later turns. */
+  /** Returns the bytes that the disk has left for contents. */
+  freeBytes(): number {
+    this.#checkOpen("fstatfs");
+    return this.#machine.freeBlocks() * this.#machine.settings.blockBytes;
+  }
+
+  /**
+   * Completes the operations of this file that are in flight; their promises are resolved when it
+   * returns.
+   */
   settleSync(): void {
-    this.#machine.scheduler.completeOwn(this);
+    this.#machine.scheduler.settleOwn(this);
   }
 
   /** Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does nothing, and neither does closing after a crash. */
@@ -229,6 +243,53 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     if (--this.#inode.handles === 0) this.#machine.open.delete(this.#inode);
+    for (const tell of this.#whenClosed.splice(0)) tell();
+  }
+
+  /** @internal The operations as tasks. */
+  get [fileTasks](): FileTasks {
+    return {
+      read: (buffer, position, range = {}) =>
+        this.#begun("read", () => this.#reading(buffer, position, range)),
+      write: (buffer, position, options = {}) =>
+        this.#begun("write", () => this.#writing(buffer, position, options)),
+      sync: (durability = "data") =>
+        this.#begun("sync", () => this.#syncing(durability)),
+      truncate: (length) =>
+        this.#begun("truncate", () => this.#truncating(length)),
+      preallocate: (position, length, options = {}) =>
+        this.#begun(
+          "preallocate",
+          () => this.#preallocating(position, length, options),
+        ),
+      size: () => this.#begun("size", () => this.#sizing()),
+      close: () =>
+        begunStep({
+          kind: "close",
+          begin: (resolve, reject) => this.#beginClose(resolve, reject),
+          runSync: () => this.closeSync(),
+          settleSync: () => this.closeSync(),
+        }),
+    };
+  }
+
+  #begun<T>(kind: string, make: () => Task<T>): StepTask<T> {
+    return begunStep({
+      kind,
+      begin: (resolve, reject) => {
+        const task = make();
+        this.#inFlight++;
+        this.#machine.begin(this.#counted(task), resolve, reject);
+      },
+      runSync: () => this.#runSync(make()),
+      settleSync: () => this.settleSync(),
+    });
+  }
+
+  #beginClose(resolve: () => void, reject: (error: unknown) => void): void {
+    if (this.#closed) return resolve();
+    this.#whenClosed.push(resolve);
+    this.close().catch(reject);
   }
 
   #run<T>(task: Task<T>): Promise<T> {

@@ -134,13 +134,7 @@ fn statx(fd: RawFd) -> Result<libc::statx, Status> {
 pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
     let stat = statx(fd)?;
     let flags = descriptor_flags(fd)?;
-    let mut system = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: `system` has room for what the kernel writes.
-    if unsafe { libc::fstatfs(fd, system.as_mut_ptr()) } < 0 {
-        return Err(last_errno());
-    }
-    // SAFETY: zeroed, then filled by the call; plain integers.
-    let system = unsafe { system.assume_init() };
+    let system = filesystem(fd)?;
     let alignment = alignment_of(&stat);
     let known = u32::from(stat.stx_mask & libc::STATX_DIOALIGN != 0)
         | u32::from(stat.stx_mask & STATX_DIO_READ_ALIGN != 0) << 1;
@@ -172,6 +166,25 @@ pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
         stat.stx_blocks as f64,
         device.map_or(0.0, |device| f64::from(device.physical_block)),
     ])
+}
+
+/// How many bytes an unprivileged user can still allocate on the filesystem of a file; nothing if
+/// it does not count its blocks.
+pub fn free_bytes(fd: RawFd) -> Result<Option<u64>, Status> {
+    let system = filesystem(fd)?;
+    let block = u64::try_from(system.f_frsize).unwrap_or(0);
+    let counts = system.f_blocks > 0 && block > 0;
+    Ok(counts.then(|| system.f_bavail.saturating_mul(block)))
+}
+
+fn filesystem(fd: RawFd) -> Result<libc::statfs, Status> {
+    let mut system = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `system` has room for what the kernel writes.
+    if unsafe { libc::fstatfs(fd, system.as_mut_ptr()) } < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: zeroed, then filled by the call; plain integers.
+    Ok(unsafe { system.assume_init() })
 }
 
 #[derive(Clone, Copy)]

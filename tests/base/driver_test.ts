@@ -221,13 +221,12 @@ Deno.test("Driver.finishSync() at any moment gives what driveSync() gives, by th
 Deno.test("Driver.finishSync() refuses while a step runs with a promise only, and the task goes on", async () => {
   for (const isNested of [false, true]) {
     const device = new Device();
-    function* body(): Task<string> {
+    const driver = new Driver((function* (): Task<string> {
       const tasks = [device.begun(() => "a"), device.promised(() => "b")];
       const parts = isNested ? yield* together(tasks) : [];
       return parts.length + (yield* device.promised(() => "c")) +
         (yield* device.begun(() => "d"));
-    }
-    const driver = new Driver(body());
+    })());
     assertThrows(
       () => driver.finishSync(device.settle),
       TypeError,

@@ -6,7 +6,7 @@ import { assertBytes, DIR, placeOn } from "../log/recovery_support.ts";
 import { faultsOfClosed, payload } from "../log/support.ts";
 import type { Expected } from "./scenario.ts";
 
-/** Compares a log that was opened with what it must hold: everything acknowledged, and of the rest a prefix, bit for bit. */
+/** Compares a log that was opened with what it must hold: everything acknowledged, and of the rest a prefix of whole batches, bit for bit. */
 export function checkLog(log: Log, expected: Expected): void {
   const { messages, acknowledged, firstAtLeast, removable } = expected;
   const { firstOffset, nextOffset, durableOffset } = log;
@@ -27,9 +27,17 @@ export function checkLog(log: Log, expected: Expected): void {
     `ends at ${nextOffset}, and ${messages.length} were appended`,
   );
   assertEquals(durableOffset, nextOffset, "what was found is durable");
+  assert(
+    messages[nextOffset]?.begins !== false,
+    `ends at ${nextOffset}, within a batch`,
+  );
+  const begins: number[] = [];
   let offset = firstOffset;
   let time = 0;
   for (using batch of log.readSync()) {
+    for (let k = 0; k < batch.batchCount; k++) {
+      begins.push(batch.batch(k).offset);
+    }
     for (let i = 0; i < batch.count; i++, offset++) {
       const { salt, length } = messages[offset]!;
       const found = batch.payload(i);
@@ -40,6 +48,10 @@ export function checkLog(log: Log, expected: Expected): void {
     }
   }
   assertEquals(offset, nextOffset, "what is read ends where the log does");
+  const expectedBegins = messages.flatMap((message, i) =>
+    message.begins && i >= firstOffset && i < nextOffset ? [i] : []
+  );
+  assertEquals(begins, expectedBegins, "where batches begin");
 }
 
 /** Compares the files of a log that was closed with one another: names, sizes, offsets, every index entry; plainly, and by the log's own verification. */

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
 import { hashDigits, hashText, NO_HASH } from "../../lib/testing/state_hash.ts";
-import { payload } from "../log/support.ts";
 import { checkFiles, checkLog } from "./check.ts";
 import { type CrashState, replayCommand } from "./crash_state.ts";
 import type { Mutant } from "./mutants.ts";
 import {
+  appendSingle,
   type Expected,
   type Message,
   openOn,
@@ -70,6 +69,12 @@ export class BrokenState extends Error {
     this.state = state;
   }
 }
+
+/** Of so many units at most, each one is left alone, and lost alone. */
+const MAX_SINGLES = 64;
+
+/** Of the operations of recovery, one of so many is followed by another crash. */
+const MOMENTS = 40;
 
 /** The one state that is replayed was checked. */
 class Replayed extends Error {}
@@ -139,8 +144,8 @@ export class Enumeration {
 
   /** Crashes in the last of some steps, wherever it can; the ones before have had their turn. Returns whether longer sequences are worth while. */
   async #scenario(steps: readonly Step[]): Promise<boolean> {
-    const { setting, seed, failingSync } = this.#options;
-    const scenario = new Scenario(setting, this.#wrap, seed);
+    const { setting, seed, failingSync, mutant } = this.#options;
+    const scenario = new Scenario(setting, this.#wrap, seed, mutant?.hooks);
     try {
       const last = steps.at(-1);
       const crashInLast = async (run: () => Promise<void>) => {
@@ -218,12 +223,13 @@ export class Enumeration {
     for (const left of choices) this.#state(point, left);
   }
 
-  /** None and all of some units, one and all but one, and subsets by chance. */
+  /** None and all of some units, one and all but one (of many units, of some of them), and subsets by chance. */
   *#someOf(count: number): Generator<bigint> {
     const all = (1n << BigInt(count)) - 1n;
     yield 0n;
     yield all;
-    for (let bit = 0; bit < count; bit++) {
+    const step = Math.ceil(count / MAX_SINGLES);
+    for (let bit = count - 1; bit >= 0; bit -= step) {
       yield 1n << BigInt(bit);
       yield all ^ 1n << BigInt(bit);
     }
@@ -263,7 +269,7 @@ export class Enumeration {
       // One of the moments of recovery, another one for each state, and the same when it is replayed.
       const text = `${steps} ${number} ${left} ${this.#options.seed}`;
       const [low] = hashText(NO_HASH, text);
-      this.#recover(after, expected, low % 24);
+      this.#recover(after, expected, low % MOMENTS);
       if (this.#only !== undefined) this.#ended = new Replayed();
     } catch (error) {
       const { setting, seed, mutant, failingSync } = this.#options;
@@ -322,9 +328,9 @@ export class Enumeration {
     const { messages } = expected;
     const { nextOffset, firstOffset } = log;
     const lost = messages.slice(nextOffset);
-    const lengths = lost.length > 0 ? lost : [{ salt: 0, length: 37 }];
+    const lengths = lost.length > 0 ? lost : [{ length: 37 }];
     const now: Message[] = messages.slice(0, nextOffset);
-    tell(storage, "append small");
+    tell(storage, "append singles");
     const crash = (choice: "none" | "all" | "random") => {
       const left = disk.crashState(choice);
       const expectedNow = {
@@ -338,9 +344,7 @@ export class Enumeration {
       this.#reopen(left, expectedNow);
     };
     for (const [i, { length }] of lengths.entries()) {
-      const offset = log.append(payload(SALTS[1]! + now.length, length));
-      assertEquals(offset, now.length, "the next offset");
-      now.push({ salt: SALTS[1]!, length });
+      now.push(appendSingle(log, SALTS[1]!, length));
       // The first is acknowledged by itself, where what was lost may lie behind it.
       if (i === 0) {
         log.flushSync();
@@ -377,7 +381,9 @@ function keyOf(expected: Expected): string {
   let key = keys.get(expected);
   if (key === undefined) {
     const { messages, acknowledged, firstAtLeast, removable } = expected;
-    const texts = messages.map(({ salt, length }) => `${salt}+${length}`);
+    const texts = messages.map(({ salt, length, begins }) =>
+      `${begins ? "|" : ""}${salt}+${length}`
+    );
     key = [...texts, acknowledged, firstAtLeast, removable].join();
     keys.set(expected, key);
   }

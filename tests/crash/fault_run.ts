@@ -141,7 +141,9 @@ export class FaultRun {
         lengths.map((length, i) => payload(next + i, length)),
       );
       assertEquals(first, next);
-      this.messages.push(...lengths.map((length) => ({ salt: 0, length })));
+      for (const [i, length] of lengths.entries()) {
+        this.messages.push({ salt: 0, length, begins: i === 0 });
+      }
     });
   }
 
@@ -258,10 +260,10 @@ export class FaultRun {
     if (log !== undefined) {
       this.acknowledged = Math.max(this.acknowledged, log.durableOffset);
       try {
+        // With room again, nothing but poison is in the way of what waits in memory.
         await log.close();
         this.acknowledged = this.messages.length;
       } catch (error) {
-        // With room again, nothing but poison is in the way.
         assert(
           error === this.#poison || !(error instanceof NoSpace),
           `${error}`,
@@ -354,6 +356,13 @@ export class FaultRun {
     }
   }
 
+  /** Closing ends the log, whatever fails: what is not durable then is lost. */
+  #closed(): void {
+    const { durableOffset } = this.log!;
+    this.acknowledged = Math.max(this.acknowledged, durableOffset);
+    this.log = undefined;
+  }
+
   #judge(name: string, error: unknown): void {
     const { fault } = this.#failure;
     const code = fault.shortBytes === 0 ? "EIO" : fault.error;
@@ -367,20 +376,20 @@ export class FaultRun {
         this.#poisonedAt = this.disk.trace.length;
         this.#underWay = new Set(this.disk.inFlight.map(asked));
       }
-      if (name === "close") this.log = undefined;
+      if (name === "close") this.#closed();
       return;
     }
     if (error instanceof NoSpace && code === "ENOSPC") {
       if (writing && name !== "truncate") {
         assertEquals(error.durableOffset, this.log!.durableOffset);
       }
+      if (name === "close") this.#closed();
       return;
     }
     const wrong = fault.flipBit !== undefined || fault.shortBytes === 0;
     if (error instanceof CorruptSegment && wrong && !writing) return;
     if (told.code === code && code !== undefined && name !== "append") {
-      // Closing gives everything back, whatever fails.
-      if (name === "close") this.log = undefined;
+      if (name === "close") this.#closed();
       return;
     }
     throw new Error(`${name} gave ${told.name}: ${told.message}`, {

@@ -46,7 +46,7 @@ function written(
 }
 
 function held(lengths: readonly number[]): Message[] {
-  return lengths.map((length) => ({ salt: 0, length }));
+  return lengths.map((length) => ({ salt: 0, length, begins: true }));
 }
 
 /** Three segments, closed. */

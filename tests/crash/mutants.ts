@@ -3,16 +3,18 @@
  *
  * @module
  */
-import type { PooledBuffer } from "../../lib/pool/mod.ts";
+import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import type {
   Durability,
-  StorageEntry,
   StorageFile,
+  StorageOpenOptions,
   WriteOptions,
 } from "../../lib/storage/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { PassingFile, PassingStorage } from "../log/passing_storage.ts";
-import type { Between, Phase } from "./scenario.ts";
+import { placeOn } from "../log/recovery_support.ts";
+import type { Between, Hooks, Phase } from "./scenario.ts";
+import { takeTornBatch } from "./torn_batch.ts";
 
 type Syncing = Exclude<Durability, "none">;
 
@@ -24,25 +26,41 @@ interface Rules {
   truncate?(file: MutantFile, go: () => void): void;
   /** How durable a write is. */
   durability?(file: MutantFile, asked: Durability): Durability;
+  /** Instead of a write. */
+  write?(file: MutantFile, write: Write, go: () => void): void;
+  /** Instead of opening a file. */
+  open?(
+    storage: MutantStorage,
+    path: string,
+    options: StorageOpenOptions,
+  ): void;
   /** Instead of a directory's sync. */
   syncDirectory?(storage: MutantStorage, go: () => void): void;
   /** Instead of a file's removal. */
   remove?(storage: MutantStorage, go: () => void): void;
   /** At the end of a step. */
   finish?(storage: MutantStorage): void;
-  /** What a directory is said to hold. */
-  list?(storage: MutantStorage, entries: StorageEntry[]): StorageEntry[];
+}
+
+/** A write as it was asked for. */
+interface Write {
+  /** A copy of the bytes. */
+  readonly bytes: Uint8Array;
+  readonly position: number;
+  readonly durability: Durability;
 }
 
 /** A storage between a log and its disk; the blocking versions only. */
 class MutantStorage extends PassingStorage implements Between {
   phase: Phase = "open";
+  readonly disk: SimulatedDisk;
   readonly #rules: Rules;
   /** What was put off. */
   readonly late: (() => void)[] = [];
 
   constructor(disk: SimulatedDisk, rules: Rules) {
     super(disk);
+    this.disk = disk;
     this.#rules = rules;
   }
 
@@ -62,9 +80,12 @@ class MutantStorage extends PassingStorage implements Between {
     if (this.#rules.remove === undefined) go();
     else this.#rules.remove(this, go);
   }
-  override listSync(path: string): StorageEntry[] {
-    const entries = super.listSync(path);
-    return this.#rules.list?.(this, entries) ?? entries;
+  override openSync(
+    path: string,
+    options: StorageOpenOptions = {},
+  ): StorageFile {
+    this.#rules.open?.(this, path, options);
+    return super.openSync(path, options);
   }
 }
 
@@ -73,6 +94,8 @@ class MutantFile extends PassingFile {
   readonly #rules: Rules;
   /** Whether it was cut. */
   cut = false;
+  /** Whether it has bytes that no sync covers. */
+  isUnsynced = false;
   /** Syncs that were put off. */
   readonly late: (() => void)[] = [];
 
@@ -86,16 +109,36 @@ class MutantFile extends PassingFile {
     return this.path.endsWith(".log");
   }
   override writeSync(
-    buffer: PooledBuffer,
+    buffer: PooledBuffer | FrozenBuffer,
     position: number,
     options: WriteOptions = {},
   ): number {
     const asked = options.durability ?? "none";
     const durability = this.#rules.durability?.(this, asked) ?? asked;
-    return super.writeSync(buffer, position, { ...options, durability });
+    const { start = 0, length = buffer.length - start } = options;
+    const bytes = buffer.bytes.slice(start, start + length);
+    const write = { bytes, position, durability };
+    const go = () => {
+      super.writeSync(buffer, position, { ...options, durability });
+      this.isUnsynced ||= durability === "none";
+    };
+    if (this.#rules.write === undefined) go();
+    else this.#rules.write(this, write, go);
+    return length;
+  }
+
+  /** Writes bytes of our own. */
+  put({ bytes, position, durability }: Write): void {
+    const { pool } = placeOn(this.storage.disk);
+    using buffer = pool.acquireSync(bytes.length);
+    buffer.bytes.set(bytes);
+    super.writeSync(buffer, position, { length: bytes.length, durability });
   }
   override syncSync(durability: Syncing = "data"): void {
-    const go = () => super.syncSync(durability);
+    const go = () => {
+      super.syncSync(durability);
+      this.isUnsynced = false;
+    };
     if (this.#rules.sync === undefined) go();
     else this.#rules.sync(this, durability, go);
   }
@@ -118,7 +161,11 @@ export interface Mutant {
   readonly long?: boolean;
   /** Whether it shows when a sync fails only. */
   readonly failing?: boolean;
-  wrap(disk: SimulatedDisk): Between;
+  /** Whether it shows on a log that does not block only. */
+  readonly isAsync?: boolean;
+  /** What is done in the place of the log's methods. */
+  readonly hooks?: Hooks;
+  wrap(disk: SimulatedDisk): Between | SimulatedDisk;
 }
 
 function mutant(
@@ -131,6 +178,15 @@ function mutant(
     ...options,
     wrap: (disk) => new MutantStorage(disk, rules),
   };
+}
+
+/** A mutant above the storage. */
+function hooked(
+  name: string,
+  hooks: Hooks,
+  options: Pick<Mutant, "isAsync"> = {},
+): Mutant {
+  return { name, ...options, hooks, wrap: (disk) => disk };
 }
 
 /** All of them, by name. */
@@ -149,12 +205,48 @@ export const MUTANTS: readonly Mutant[] = [
       else go();
     },
   }),
-  // Without the mark the two sizes and the last entry decide.
-  mutant("recovery believes index entries newer than the last index sync", {
-    list: (storage, entries) =>
-      storage.phase === "open"
-        ? entries.filter(({ name }) => name !== "writer")
-        : entries,
+  // Only a write that carries its durability itself is weakened; syncs are made.
+  mutant("a lone append is acknowledged before its sync", {
+    durability: (file, asked) => file.isLog ? "none" : asked,
+  }),
+  // The last write carries its durability itself, though what lies in front of it was not synced.
+  mutant("a batch is acknowledged before the one in front of it", {
+    durability: (file, asked) =>
+      file.isLog && file.storage.phase === "flush durable" ? "data" : asked,
+    sync(file, _durability, go) {
+      if (!file.isLog || file.storage.phase !== "flush durable") go();
+    },
+  }),
+  // The earlier one, which no sync was waited for, completes last.
+  mutant("two writes of one physical block are in flight", {
+    write(file, write, go) {
+      const { position, durability } = write;
+      const before = file.isLog && file.isUnsynced
+        ? file.storage.disk.peek(file.path).slice(position)
+        : new Uint8Array();
+      go();
+      const bytes = before.slice(0, file.capabilities.physicalBlock);
+      if (bytes.length > 0) file.put({ bytes, position, durability });
+    },
+  }),
+  hooked("a batch is written as two", {
+    appendBatch(log, payloads) {
+      const first = log.appendBatch(payloads.slice(0, 1));
+      if (payloads.length > 1) log.appendBatch(payloads.slice(1));
+      return first;
+    },
+  }),
+  mutant("recovery takes the whole messages of a torn batch", {
+    open({ phase, disk }, path, { write }) {
+      if (phase !== "open" || !write || !path.endsWith(".log")) return;
+      if (disk.files().includes(path)) takeTornBatch(disk, path);
+    },
+  }),
+  mutant("recovery takes a log that was not closed for one that was", {
+    open({ phase }, path, { write }) {
+      if (phase !== "open" || write || !path.endsWith("/writer")) return;
+      throw new Deno.errors.NotFound(path);
+    },
   }),
   mutant("recovery does not cut", {
     truncate(file, go) {
@@ -175,20 +267,16 @@ export const MUTANTS: readonly Mutant[] = [
       else go();
     },
   }),
-  mutant("truncateBefore removes the newest first", {
-    remove(storage, go) {
-      if (storage.phase === "truncate") storage.late.push(go);
-      else go();
-    },
-    syncDirectory(storage, go) {
-      if (storage.phase === "truncate") storage.late.push(go);
+  mutant("meta is written after the removals", {
+    write(file, write, go) {
+      const { storage } = file;
+      const isLate = storage.phase === "truncate" &&
+        file.path.endsWith("/meta");
+      if (isLate) storage.late.push(() => file.put(write));
       else go();
     },
     finish(storage) {
-      // Two names and a sync for each segment.
-      while (storage.late.length > 0) {
-        for (const go of storage.late.splice(-3)) go();
-      }
+      for (const go of storage.late.splice(0)) go();
     },
   }),
   mutant("a sync is repeated after it failed", {
@@ -200,4 +288,7 @@ export const MUTANTS: readonly Mutant[] = [
       }
     },
   }, { failing: true }),
+  hooked("a durable tail shows what is not durable", {
+    tail: (log, from) => log.tail({ from }),
+  }, { isAsync: true }),
 ];

@@ -1,25 +1,32 @@
 /**
  * Breaks rules of the format in turn; the enumeration of crash states finds every one:
  * docs/format.md#write-index-after-log, docs/format.md#write-ack,
- * docs/format.md#write-roll, docs/format.md#write-remove,
- * docs/format.md#write-no-sync-again, docs/format.md#open-cut-before-append.
+ * docs/format.md#write-roll, docs/format.md#write-remove, docs/format.md#write-in-order,
+ * docs/format.md#write-no-overlap, docs/format.md#batch-atomic, docs/format.md#read-durable,
+ * docs/format.md#write-no-sync-again, docs/format.md#open-cut-before-append,
+ * docs/format.md#open-clean-close.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { FILES } from "../permissions.ts";
 import { BrokenState, Enumeration } from "./enumeration.ts";
 import { type Mutant, MUTANTS } from "./mutants.ts";
 import { replay } from "./replay.ts";
-import { LONG, small, STEPS } from "./scenario.ts";
+import { LONG, preparing, small, STEPS } from "./scenario.ts";
 
 /** Runs the enumeration on a mutant, or on the log as it is: what it found, if anything. */
 async function found(
-  { mutant, long, failing }: Pick<Mutant, "long" | "failing"> & {
-    mutant?: Mutant;
-  },
+  { mutant, long, failing, isAsync }:
+    & Pick<Mutant, "long" | "failing" | "isAsync">
+    & { mutant?: Mutant },
 ): Promise<BrokenState | undefined> {
   const run = long
     ? { setting: LONG, depth: 1, steps: ["roll"] as const, exhaustiveUnits: 2 }
-    : { setting: small(512), depth: 4, steps: STEPS, exhaustiveUnits: 4 };
+    : {
+      setting: isAsync ? preparing(512) : small(512),
+      depth: isAsync ? 2 : 4,
+      steps: STEPS,
+      exhaustiveUnits: 4,
+    };
   const what = mutant === undefined ? {} : { mutant };
   const runs = failing
     ? [1, 2, 3, 4].map((failingSync) => ({ ...run, failingSync, depth: 3 }))
@@ -51,7 +58,7 @@ Deno.test(
   "what kills the mutants finds nothing in the log",
   { ignore: !FILES },
   async () => {
-    for (const how of [{ long: true }, { failing: true }]) {
+    for (const how of [{ long: true }, { failing: true }, { isAsync: true }]) {
       assertEquals((await found(how))?.message, undefined);
     }
   },

@@ -5,20 +5,21 @@
  */
 import { assertEquals } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
-import { Poisoned } from "../../lib/segment/mod.ts";
+import { type MessageBatch, Poisoned } from "../../lib/segment/mod.ts";
 import type { Durability, Storage } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { DIR, placeOn } from "../log/recovery_support.ts";
-import { HEADER, payload, quiet } from "../log/support.ts";
+import { FRAME, HEADER, MIB, payload, quiet } from "../log/support.ts";
 
 /** What may be done to a log, one after the other. */
 export type Step =
-  | "append small"
+  | "append singles"
   | "append across"
-  | "append entries"
   | "append batch"
+  | "append durable"
   | "flush"
   | "flush durable"
+  | "wait"
   | "roll"
   | "truncate"
   | "close"
@@ -26,12 +27,13 @@ export type Step =
 
 /** All of them. */
 export const STEPS: readonly Step[] = [
-  "append small",
+  "append singles",
   "append across",
-  "append entries",
   "append batch",
+  "append durable",
   "flush",
   "flush durable",
+  "wait",
   "roll",
   "truncate",
   "close",
@@ -41,38 +43,51 @@ export const STEPS: readonly Step[] = [
 /** A family of scenarios: what the disk and the log are like, and how large the messages are. */
 export interface Setting {
   readonly name: string;
-  /** The unit that a power cut leaves whole or not, and the physical block. */
+  /** The unit that a power cut leaves whole or not. */
   readonly blockBytes: number;
+  /** The physical block that the disk names. @default {blockBytes} */
+  readonly physicalBlock?: number;
   readonly segmentBytes: number;
   /** Which form of the log's operations is called. @default {"sync"} */
   readonly mode?: "async" | "sync";
-  /** Whether only calls that returned acknowledge, and not what the log says of itself: for storages that lie to it. */
+  /** Whether only calls that returned acknowledge, and not the log's own durable offset: for storages that lie to it. */
   readonly byCalls?: boolean;
   /** How far ahead the log prepares its file; in the background, so by the form that does not block. @default {0} */
   readonly prepareBytes?: number;
   /** Whether the device writes the zeros by itself. @default {false} */
   readonly writesZeros?: boolean;
-  /** The payloads that a step appends, in one batch. */
+  /** Messages of `append durable`, each awaited: a log prepares its file after four. @default {1} */
+  readonly durableAppends?: number;
+  /** The payloads that a step appends: one by one, or in one batch. */
   lengths(step: Step): readonly number[];
 }
 
-/** Small segments of `blockBytes`: everything that lies across a block or fills one. */
+/** After this time, in milliseconds, a log flushes by itself. */
+const FLUSH_AFTER_MS = 1000;
+
+/** Small segments of `blockBytes`: batches that lie across a block, fill it, or share it. */
 export function small(
   blockBytes: number,
-  options: Pick<Setting, "mode" | "prepareBytes" | "writesZeros"> = {},
+  options: Pick<
+    Setting,
+    "mode" | "prepareBytes" | "writesZeros" | "durableAppends"
+  > = {},
 ): Setting {
   const segmentBytes = Math.max(4096, 4 * blockBytes);
   const lengths: Partial<Record<Step, readonly number[]>> = {
-    "append small": [37],
+    // Gathered into one batch.
+    "append singles": [37, 5],
     "append across": [blockBytes],
-    // The last one ends where a block does, if the others began at one.
+    // Two blocks: the first message ends with the first block, if the batch begins with it.
     "append batch": [
       blockBytes - HEADER,
       blockBytes / 2,
-      blockBytes / 2 - 2 * HEADER,
+      blockBytes / 2 - 2 * FRAME,
     ],
-    // More index entries than a small block holds.
-    "append entries": Array.from({ length: 34 }, () => 0),
+    "append durable": Array.from(
+      { length: options.durableAppends ?? 1 },
+      () => 11,
+    ),
     "roll": [segmentBytes - HEADER],
   };
   return {
@@ -89,7 +104,12 @@ export function small(
 /** The same with a log that prepares its file: in the background, so by the form that does not block. */
 export function preparing(blockBytes: number, writesZeros = false): Setting {
   const prepareBytes = 4 * blockBytes;
-  return small(blockBytes, { mode: "async", prepareBytes, writesZeros });
+  return small(blockBytes, {
+    mode: "async",
+    prepareBytes,
+    writesZeros,
+    durableAppends: 4,
+  });
 }
 
 /** A storage between a log and its disk, which changes what the log asks for. */
@@ -100,14 +120,23 @@ export interface Between extends Storage {
   finish(): void;
 }
 
-/** A log of more than two checkpoints: not all of it is walked when it is opened. */
+/** A log of more than two checkpoints: not all of it is scanned when it is opened, and durable offsets are published. */
 export const LONG: Setting = {
   name: "36 MiB",
   byCalls: true,
   blockBytes: 4 * 1024 * 1024,
+  physicalBlock: 4096,
   segmentBytes: 256 * 1024 * 1024,
+  lengths: (step) => step === "roll" ? [9, 9, 9, 9].map((mib) => mib * MIB) : [],
+};
+
+/** A log whose index has more entries than one of its blocks holds: each message is a batch of its own. */
+export const INDEXED: Setting = {
+  name: "1.5 MiB",
+  blockBytes: 512,
+  segmentBytes: 2 * MIB,
   lengths: (step) =>
-    step === "roll" ? Array.from({ length: 4 }, () => 9 * 1024 * 1024) : [],
+    step === "roll" ? Array.from({ length: 23 }, () => 64 * 1024) : [],
 };
 
 /** The setting of this name. */
@@ -118,7 +147,7 @@ export function settingNamed(name: string): Setting {
     ...blocks.map((bytes) => preparing(bytes)),
     ...blocks.map((bytes) => preparing(bytes, true)),
   ];
-  const found = [...all, LONG].find((setting) => setting.name === name);
+  const found = [...all, LONG, INDEXED].find((setting) => setting.name === name);
   if (found === undefined) throw new Error(`No setting is named '${name}'`);
   return found;
 }
@@ -150,6 +179,8 @@ export interface Expected {
 export interface Message {
   readonly salt: number;
   readonly length: number;
+  /** Whether it is the first one of its batch: a batch is there whole or not at all. */
+  readonly begins: boolean;
 }
 
 /** Salts of the lives of a log: the same sizes, other bytes. */
@@ -167,8 +198,30 @@ export function openOn(
     blockBytes: 4096,
     segmentBytes: setting.segmentBytes,
     prepareBytes: setting.prepareBytes ?? 0,
+    flushAfterMs: FLUSH_AFTER_MS,
     lockTimeoutMs: 0,
   });
+}
+
+/** Appends a message by itself, and tells what it is. */
+export function appendSingle(log: Log, salt: number, length: number): Message {
+  const { nextOffset } = log;
+  const before = log.stats().appendedBytes;
+  const offset = log.append(payload(salt + nextOffset, length));
+  assertEquals(offset, nextOffset, "the next offset");
+  const bytes = log.stats().appendedBytes - before;
+  // It joins the batch that is open, or begins another one.
+  if (bytes === FRAME + length) return { salt, length, begins: false };
+  assertEquals(bytes, HEADER + length, "bytes of a message");
+  return { salt, length, begins: true };
+}
+
+/** What a test does in the place of a log's own methods: a rule that is broken above the storage. */
+export interface Hooks {
+  /** Instead of `log.appendBatch`. */
+  appendBatch?(log: Log, payloads: Uint8Array[]): number;
+  /** Instead of a durable tail from an offset. */
+  tail?(log: Log, from: number): AsyncIterable<MessageBatch>;
 }
 
 /** One scenario while it runs. */
@@ -177,6 +230,7 @@ export class Scenario {
   /** The disk as it is now: another one after the process was killed. */
   disk: SimulatedDisk;
   readonly #wrap: Wrap;
+  readonly #hooks: Hooks;
   #storage: Between | SimulatedDisk;
   #log: Log | undefined;
   readonly #messages: Message[] = [];
@@ -184,18 +238,23 @@ export class Scenario {
   #acknowledged = 0;
   #first = 0;
   #removable = 0;
+  /** Messages below it were given to a durable tail. */
+  #shown = 0;
+  /** The durable tail of the log, until it ends. */
+  #tail: Promise<void> = Promise.resolve();
   /** Whether the log failed and takes no more steps. */
   poisoned = false;
   /** What the last process left, if the next one has not begun or did nothing but open it: the disk, and whether it was opened. */
   leftBehind: string | undefined;
 
-  constructor(setting: Setting, wrap: Wrap, seed: number) {
+  constructor(setting: Setting, wrap: Wrap, seed: number, hooks: Hooks = {}) {
     this.setting = setting;
+    this.#hooks = hooks;
     const { blockBytes } = setting;
     this.disk = new SimulatedDisk({
       seed,
       blockBytes,
-      physicalBlock: blockBytes,
+      physicalBlock: setting.physicalBlock ?? blockBytes,
       writesZeros: setting.writesZeros ?? false,
       // The same states at whatever moment they are reached.
       timeStepMicros: 0,
@@ -209,9 +268,11 @@ export class Scenario {
     const log = this.#log;
     return {
       messages: this.#messages,
-      acknowledged: log === undefined || this.setting.byCalls
-        ? this.#acknowledged
-        : Math.max(this.#acknowledged, log.durableOffset),
+      acknowledged: Math.max(
+        this.#acknowledged,
+        this.#shown,
+        log === undefined || this.setting.byCalls ? 0 : log.durableOffset,
+      ),
       firstAtLeast: this.#first,
       removable: this.#removable,
     };
@@ -220,14 +281,26 @@ export class Scenario {
   /** Opens the log. */
   async open(): Promise<void> {
     tell(this.#storage, "open");
-    this.#log = openOn(this.disk, this.setting, this.#storage);
+    const log = this.#log = openOn(this.disk, this.setting, this.#storage);
+    if (!this.#blocking) this.#tail = this.#follow(log).catch(() => {});
     await this.#rest();
+  }
+
+  /** Notes what a durable tail is given: it must survive whatever comes. */
+  async #follow(log: Log): Promise<void> {
+    const { nextOffset: from } = log;
+    const tail = this.#hooks.tail?.(log, from) ??
+      log.tail({ from, durable: true });
+    for await (using batch of tail) {
+      if (log === this.#log) this.#shown = batch.nextOffset;
+    }
   }
 
   /** Whether a step can be taken. */
   allows(step: Step): boolean {
     if (this.poisoned) return false;
     if (this.#log === undefined) return step === "reopen";
+    if (step === "wait") return !this.#blocking;
     return step !== "truncate" || this.#log.stats().segments > 1;
   }
 
@@ -253,6 +326,7 @@ export class Scenario {
     this.#log = undefined;
     // It may be poisoned, or its disk gone.
     await log?.close().catch(() => {});
+    await this.#tail;
   }
 
   get #blocking(): boolean {
@@ -266,13 +340,34 @@ export class Scenario {
 
   async #take(step: Step, log: Log | undefined): Promise<void> {
     const lengths = this.setting.lengths(step);
-    if (lengths.length > 0) this.#append(log!, lengths);
     switch (step) {
-      case "flush":
+      case "append singles":
+      case "append across":
+        for (const length of lengths) this.#append(log!, length);
+        return;
+      case "append batch":
+        return this.#appendBatch(log!, lengths);
+      case "append durable":
+        for (const length of lengths) {
+          this.#append(log!, length);
+          if (this.#blocking) log!.flushSync();
+          else await log!.whenDurable(log!.nextOffset - 1);
+          this.#acknowledged = this.#messages.length;
+        }
+        return;
       case "roll":
+        for (const length of lengths) this.#appendBatch(log!, [length]);
+        return await this.#flush(log!, "none");
+      case "flush":
         return await this.#flush(log!, "none");
       case "flush durable":
         await this.#flush(log!, "data");
+        this.#acknowledged = this.#messages.length;
+        return;
+      case "wait":
+        await this.disk.delay(FLUSH_AFTER_MS);
+        await this.#rest();
+        assertEquals(log!.durableOffset, log!.nextOffset, "flushed in time");
         this.#acknowledged = this.#messages.length;
         return;
       case "truncate":
@@ -289,14 +384,20 @@ export class Scenario {
     }
   }
 
-  #append(log: Log, lengths: readonly number[]): void {
+  #append(log: Log, length: number): void {
+    this.#messages.push(appendSingle(log, SALTS[0]!, length));
+  }
+
+  #appendBatch(log: Log, lengths: readonly number[]): void {
     const next = this.#messages.length;
-    const first = log.appendBatch(
-      lengths.map((length, i) => payload(SALTS[0]! + next + i, length)),
+    const payloads = lengths.map((length, i) =>
+      payload(SALTS[0]! + next + i, length)
     );
+    const first = this.#hooks.appendBatch?.(log, payloads) ??
+      log.appendBatch(payloads);
     assertEquals(first, next, "the next offset");
-    for (const length of lengths) {
-      this.#messages.push({ salt: SALTS[0]!, length });
+    for (const [i, length] of lengths.entries()) {
+      this.#messages.push({ salt: SALTS[0]!, length, begins: i === 0 });
     }
   }
 

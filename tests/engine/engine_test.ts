@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import {
   engine,
   FLAGS,
+  isEngineIdle,
   OPERATION,
   type Operation,
   OperationError,
@@ -194,7 +195,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "Engine.settleSync() blocks until all is over, and the promises settle in a later turn",
+    "Engine.settleSync() blocks until all is over, and settles the promises before it returns",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -216,7 +217,7 @@ Deno.test({
       assertEquals(engine().pending, 0);
       assertEquals(settled, before);
       await Promise.resolve();
-      assertEquals(settled, before, "not before the next turn");
+      assertEquals(settled, 6000, "with the end of the caller's turn");
       // A handle may be closed now; what is submitted next is not mixed up with what is over.
       results.push(
         engine().submit(operation(OPERATION.SYNC_DATA, file.handle)),
@@ -224,6 +225,77 @@ Deno.test({
       assertEquals(await Promise.all(results), results.map(() => 0));
     }
     engine().settleSync();
+  },
+});
+
+Deno.test({
+  name:
+    "Engine.settleSync() within the settling of an operation settles those that are over, too",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    using file = new Adopted(`${directory.path}/nested`);
+    const start = (settle: (status: number) => void) =>
+      engine().start({
+        ...operation(OPERATION.SYNC_DATA, file.handle),
+        settle,
+      });
+    for (const isBlocking of [false, true]) {
+      const over: string[] = [];
+      const { promise, resolve } = Promise.withResolvers<void>();
+      start(() => {
+        over.push("first");
+        start(() => over.push("begun within"));
+        engine().runSync(operation(OPERATION.TRUNCATE, file.handle, 1));
+        engine().settleSync();
+        over.push("end of first");
+        // What this begins is in flight when the settling ends.
+        start(() => {
+          over.push("last");
+          resolve();
+        });
+      });
+      start(() => over.push("second"));
+      if (isBlocking) {
+        engine().settleSync();
+        assertEquals(engine().pending, 1);
+        assertEquals(over.length, 4);
+      }
+      await promise;
+      assertEquals(over.toSorted(), [
+        "begun within",
+        "end of first",
+        "first",
+        "last",
+        "second",
+      ]);
+      // Both had been started before the first of them was settled.
+      assertEquals(over.at(-1), "last");
+      assert(over.indexOf("begun within") < over.indexOf("end of first"));
+    }
+  },
+});
+
+Deno.test({
+  name: "Engine.isIdle tells whether everything is over, and was told",
+  ignore: !FILES,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    using file = new Adopted(`${directory.path}/idle`);
+    assert(engine().isIdle);
+    const seen: boolean[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    engine().start({
+      ...operation(OPERATION.SYNC_DATA, file.handle),
+      settle: () => {
+        seen.push(engine().isIdle);
+        resolve();
+      },
+    });
+    assertEquals(engine().isIdle, false);
+    await promise;
+    assertEquals(seen, [true]);
+    assertEquals(isEngineIdle(), true);
   },
 });
 

@@ -149,3 +149,29 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "DiskStorage.isIdle() says no while the thread must not wait",
+  ignore: !ALL,
+  async fn() {
+    for (const wait of ["bounded", "reaper"]) {
+      const output = await outcome(
+        `
+        const storage = new DiskStorage();
+        const idle = [storage.isIdle()];
+        configureEngine({ wait: ${JSON.stringify(wait)} });
+        idle.push(storage.isIdle());
+        using file = storage.openSync(Deno.args[0] + "/file", { write: true, create: true });
+        idle.push(storage.isIdle());
+        const syncing = file.sync();
+        idle.push(storage.isIdle());
+        await syncing;
+        idle.push(storage.isIdle());
+        console.log(idle.map(Number).join(""));
+        `,
+        {},
+      );
+      assertEquals(output, wait === "bounded" ? "11101\n" : "10000\n");
+    }
+  },
+});

@@ -11,7 +11,7 @@ export const PRELUDE = `
   module("../../lib/engine/mod.ts")
 };
   import { BufferPool } from ${module("../../lib/pool/mod.ts")};
-  import { DirectFile } from ${module("../../lib/storage/mod.ts")};
+  import { DirectFile, DiskStorage } from ${module("../../lib/storage/mod.ts")};
   import { Adopted } from ${module("./files.ts")};
   const operation = (code, file) => ({ code, flags: 0, file, loan: undefined, start: 0, position: 0, length: 0 });
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -27,24 +27,27 @@ import {
   flipped,
   indexOf,
   joined,
+  LEFT_OPEN,
   make,
-  MARK,
   on,
   patched,
   placeOn,
   reopened,
+  TIME,
   withLog,
 } from "./recovery_support.ts";
 
 const LOG = `${segment(0)}.log`;
 const INDEX = `${segment(0)}.index`;
 
-/** A segment of 44 MiB: messages of 16 KiB. */
+/** A segment of 44 MiB: batches of 16 KiB. */
 const BIG_LENGTHS = Array.from({ length: 2816 }, () => 16 * KIB - HEADER);
 const BIG = make(0, BIG_LENGTHS);
 const BIG_END = BIG.log.length;
-/** On a disk, with a mark: copies share their blocks. */
-const BIG_DISK = diskWith({ ...filesOf(BIG), ...MARK });
+/** On a disk, left open: copies share their blocks. */
+const BIG_DISK = diskWith({ ...LEFT_OPEN, [LOG]: BIG.log, [INDEX]: BIG.index });
+/** Bytes from one index entry to the next. */
+const STEP = 64 * KIB;
 
 /** The big segment with other bytes in its index. */
 function withIndex(index: Uint8Array): SimulatedDisk {
@@ -66,56 +69,56 @@ function recovery(place: SimulatedPlace) {
   });
 }
 
-Deno.test("Opening, rule 1: entries older than the last 16 MiB are believed, 16 MiB are walked", () =>
+Deno.test("Log.open() believes entries 16 MiB before the last one, and scans the rest", () =>
   on(BIG_DISK.crashState("none"), (place) => {
     const report = recovery(place);
-    assertEquals(report.trustedEntries, (BIG_END - 16 * MIB) / (16 * KIB));
-    assertEquals(report.walkedBytes, 16 * MIB);
+    assertEquals(report.trustedPosition, BIG_END - STEP - 16 * MIB);
+    assertEquals(report.scannedBytes, 16 * MIB + STEP);
     const read = bytesRead(place.storage, ".log");
-    // A message that a block cuts off is read again with the next one.
+    // A batch that a block cuts off is read again with the next one.
     assert(read >= 16 * MIB && read < 17.5 * MIB, `${read} bytes read`);
     const index = bytesRead(place.storage, ".index");
     assert(index < 128 * KIB, `${index} bytes of the index read`);
   }));
 
-Deno.test("Opening, rule 1: with the last checkpoint 16 MiB before the end, 32 MiB are walked, not more", () => {
-  const entries = (BIG_END - 16 * MIB) / (16 * KIB);
+Deno.test("Log.open() scans 32 MiB, not more, with the last checkpoint 16 MiB before the end", () => {
+  const entries = (BIG_END - 16 * MIB) / STEP;
   // The rest of its last block as it was written: zeros.
   const padded = patched(
-    BIG.index.slice(0, 16 * entries),
-    16 * entries,
-    new Uint8Array(16 * 100),
+    BIG.index.slice(0, 24 * entries),
+    24 * entries,
+    new Uint8Array(24 * 100),
   );
   return on(withIndex(padded), (place) => {
     const report = recovery(place);
-    assertEquals(report.walkedBytes, 32 * MIB);
+    assertEquals(report.scannedBytes, 32 * MIB + STEP);
     const read = bytesRead(place.storage, ".log");
     assert(read >= 32 * MIB && read < 34.5 * MIB, `${read} bytes read`);
     assertEquals(place.bytes(INDEX), BIG.index);
   });
 });
 
-Deno.test("Opening, rule 1: prepared zeros are looked at for 32 MiB, once", () => {
+Deno.test("Log.open() looks at prepared zeros as far as a checkpoint and a batch reach, once", () => {
   const disk = BIG_DISK.crashState("none");
-  disk.poke(`/log/${LOG}`, BIG_END + 64 * MIB - 1, new Uint8Array(1));
+  disk.poke(`/log/${LOG}`, BIG_END + 128 * MIB - 1, new Uint8Array(1));
   return on(disk, (place) => {
     const report = recovery(place);
-    assertEquals(report.cutBytes, 64 * MIB);
-    assertEquals(report.kept, false);
+    assertEquals(report.cutBytes, 128 * MIB);
+    assertEquals(report.isKept, false);
     const read = bytesRead(place.storage, ".log");
-    assert(read < 51 * MIB, `${read} bytes read`);
+    assert(read < (16 + 16 + 64 + 4) * MIB, `${read} bytes read`);
     assertEquals(place.bytes(LOG).length, BIG_END);
   });
 });
 
-Deno.test("Opening, rule 1: crash after crash, no more than 32 MiB are walked", async () => {
+Deno.test("Log.open() scans no more than 32 MiB, crash after crash", async () => {
   // The worst case to begin with: nothing in the index for 16 MiB.
-  let disk = withIndex(BIG.index.slice(0, (BIG_END - 16 * MIB) / KIB));
+  let disk = withIndex(BIG.index.slice(0, 24 * (BIG_END - 16 * MIB) / STEP));
   for (let round = 0; round < 4; round++) {
     const place = new SimulatedPlace(disk);
     const log = openLogSync(place);
     const [report] = log.stats().opening.recovered;
-    assert(report!.walkedBytes <= 32 * MIB, `${report!.walkedBytes} walked`);
+    assert(report!.scannedBytes <= 32 * MIB + STEP, `${report!.scannedBytes}`);
     appendSome(log, 1, 1000);
     await log.flush();
     // Its pool goes with it.
@@ -127,9 +130,9 @@ Deno.test("Opening, rule 1: crash after crash, no more than 32 MiB are walked", 
     }));
 });
 
-Deno.test("Opening, rule 1: what lies in the believed part is not looked at: damage there is found by reading", () => {
+Deno.test("Log.open() does not look at the believed part: damage there is found by reading", () => {
   const disk = BIG_DISK.crashState("none");
-  disk.flipBit(`/log/${LOG}`, 3 * MIB + 100, 1);
+  disk.flipBit(`/log/${LOG}`, 3 * MIB + 500, 1);
   return on(disk, async (place) => {
     const log = await openLog(place);
     assertEquals(log.nextOffset, BIG_LENGTHS.length);
@@ -141,40 +144,41 @@ Deno.test("Opening, rule 1: what lies in the believed part is not looked at: dam
   });
 });
 
-Deno.test("Opening, rule 1: without an index all is walked, and the index written anew", async () => {
+Deno.test("Log.open() scans everything without an index, and writes the index again", async () => {
   for (
-    const files of [{ ...filesOf(BIG), [INDEX]: new Uint8Array(0) }, {
-      [LOG]: BIG.log,
-    }]
+    const files of [
+      { [LOG]: BIG.log, [INDEX]: new Uint8Array(0) },
+      { [LOG]: BIG.log },
+    ]
   ) {
-    await on(diskWith({ ...files, ...MARK }), (place) => {
+    await on(diskWith({ ...LEFT_OPEN, ...files }), (place) => {
       const report = recovery(place);
-      assertEquals(report.walkedBytes, BIG_END);
-      assertEquals(report.rebuiltEntries, BIG_LENGTHS.length);
+      assertEquals(report.scannedBytes, BIG_END);
+      assertEquals(report.rebuiltEntries, BIG_END / STEP);
       assertEquals(place.bytes(INDEX), BIG.index);
     });
   }
 });
 
-Deno.test("Opening, rule 1: a message larger than 16 MiB is walked whole, and no more before it", () => {
+Deno.test("Log.open() scans a batch larger than 16 MiB whole, and no more before it", () => {
   const lengths = [...Array.from({ length: 24 }, () => MIB), 20 * MIB, 10];
   const made = make(0, lengths);
-  return on({ ...filesOf(made), ...MARK }, (place) => {
+  return on({ ...filesOf(made), ...LEFT_OPEN }, (place) => {
     withLog(place, (log) => {
       const [report] = log.stats().opening.recovered;
-      assertEquals(report!.trustedEntries, 24);
-      assertEquals(report!.rebuiltEntries, 2);
+      assertEquals(report!.trustedPosition, made.starts[24]);
+      assertEquals(report!.rebuiltEntries, 0);
       assertMade(drainSync(log, { from: 24 }), 24, lengths.slice(24));
     });
   });
 });
 
-Deno.test("Opening, rule 1: a header of zeros is the end, wherever it lies in a block", async () => {
-  for (const length of [0, 1, 3900, 3968, 4031, 4032, 4033, 8000]) {
-    for (const zeros of [1, 63, 64, 65, 4096, 70_000]) {
+Deno.test("Log.open() takes a header of zeros for the end, wherever it lies in a block", async () => {
+  for (const length of [0, 1, 3400, 3437, 3438, 3439, 3500, 3600, 8000]) {
+    for (const zeros of [1, 255, 256, 257, 4096, 70_000]) {
       const made = make(0, [50, length]);
       const log = joined(made.log, new Uint8Array(zeros));
-      await on({ [LOG]: log, [INDEX]: made.index, ...MARK }, (place) => {
+      await on({ [LOG]: log, [INDEX]: made.index, ...LEFT_OPEN }, (place) => {
         withLog(place, (log) => {
           const [report] = log.stats().opening.recovered;
           assertEquals([report!.end, report!.cutBytes], [
@@ -189,35 +193,38 @@ Deno.test("Opening, rule 1: a header of zeros is the end, wherever it lies in a 
   }
 });
 
-Deno.test("Opening, rule 1: a segment of nothing but zeros is empty", () =>
+Deno.test("Log.open() takes a segment of nothing but zeros for empty", () =>
   on(
-    { [LOG]: new Uint8Array(MIB), [INDEX]: new Uint8Array(4096), ...MARK },
+    { [LOG]: new Uint8Array(MIB), [INDEX]: new Uint8Array(0), ...LEFT_OPEN },
     (place) => {
       withLog(place, (log) => assertEquals(log.append("a"), 0));
       assertEquals(reopened(place).length, 1);
     },
   ));
 
-/** Opens a segment with this index, by a mark unsealed: whatever it says, all messages are there and the index is right afterwards. */
+/**
+ * Opens a segment with this index that was left open: whatever it says, all messages are there and
+ * the index is right afterwards.
+ */
 async function assertNotBelieved(
   index: Uint8Array,
   what: string,
 ): Promise<void> {
-  await on({ [LOG]: SMALL.log, [INDEX]: index, ...MARK }, (place) => {
+  await on({ [LOG]: SMALL.log, [INDEX]: index, ...LEFT_OPEN }, (place) => {
     assertMade(reopened(place), 0, SMALL_LENGTHS, what);
     assertEquals(place.bytes(INDEX), SMALL.index, what);
-    assertEquals(place.names(), [INDEX, LOG], what);
+    assertEquals(place.names(), [INDEX, LOG, "meta"], what);
   });
 }
 
-Deno.test("Opening, rule 1: no bit of the index of a short segment is believed", async () => {
+Deno.test("Log.open() believes no bit of the index of a short segment", async () => {
   for (let bit = 0; bit < 8 * SMALL.index.length; bit++) {
     const index = flipped(SMALL.index, bit >> 3, bit % 8);
     await assertNotBelieved(index, `bit ${bit}`);
   }
 });
 
-Deno.test("Opening, rule 1: an index of any length is not believed for what is in the last 16 MiB", async () => {
+Deno.test("Log.open() mends an index of any length", async () => {
   const longer = joined(SMALL.index, new Uint8Array(40).fill(0xff));
   for (let length = 0; length <= longer.length; length++) {
     await assertNotBelieved(longer.slice(0, length), `${length} bytes`);
@@ -226,52 +233,64 @@ Deno.test("Opening, rule 1: an index of any length is not believed for what is i
 
 const SIZE = SMALL.log.length;
 const GARBAGE: Record<string, Uint8Array> = {
-  "entries behind the log's end": joined(
-    SMALL.index,
-    indexOf([[8, SIZE + 100, 1], [9, SIZE + 200, 1], [10, SIZE + 64 * MIB, 1]]),
-  ),
-  "an entry at the greatest position": joined(
-    SMALL.index,
-    indexOf([[8, 2 ** 32 - 1, 1]]),
-  ),
-  "entries 100 MiB apart": joined(
-    SMALL.index,
-    indexOf([[8, 100 * MIB, 1], [9, 200 * MIB, 1], [10, 300 * MIB, 1]]),
-  ),
-  "a damaged entry among many behind the log's end": joined(
-    SMALL.index,
-    indexOf(Array.from({ length: 200 }, (_, i) => [
-      8 + i + (i === 100 ? 1 : 0),
-      SIZE + (i + 1) * MIB,
-      1,
-    ])),
-  ),
   "numbers of another segment": indexOf(
-    SMALL_LENGTHS.map((_, i) => [i + 1, SMALL.starts[i + 1]!, 1]),
+    SMALL_LENGTHS.map((_, i) => [i + 8, TIME, SMALL.starts[i]!]),
   ),
-  "huge timestamps": SMALL.index.map((byte, i) => i % 16 < 8 ? byte : 0xff),
+  "huge timestamps": SMALL.index.map((byte, i) =>
+    i % 24 < 8 || i % 24 >= 16 ? byte : 0xff
+  ),
   "the greatest timestamp that is a number": indexOf(
     SMALL_LENGTHS.map((
       _,
       i,
-    ) => [i, SMALL.starts[i + 1]!, Number.MAX_SAFE_INTEGER]),
+    ) => [i, Number.MAX_SAFE_INTEGER, SMALL.starts[i]!]),
   ),
-  "start positions instead of ends": indexOf(
-    SMALL_LENGTHS.map((_, i) => [i, SMALL.starts[i]!, 1]),
+  "end positions instead of starts": indexOf(
+    SMALL_LENGTHS.slice(1).map((_, i) => [i, TIME, SMALL.starts[i + 1]!]),
   ),
   "nothing but ones": new Uint8Array(1000).fill(0xff),
   "text": new TextEncoder().encode("This is no index. ".repeat(100)),
   "zeros": new Uint8Array(4096),
-  "entries of 24 bytes": new Uint8Array(24 * 8).map((_, i) =>
-    SMALL.index[i % 24] ?? 0
+  "the entries of Iggy up to 0.8": Uint8Array.from(
+    SMALL_LENGTHS.flatMap((_, i) => [
+      ...new Uint8Array(
+        new Uint32Array([i, SMALL.starts[i + 1]!, 1, 1]).buffer,
+      ),
+    ]),
   ),
 };
 
+/** Indexes that vouch for bytes which the log does not have. */
+const BEYOND: Record<string, Uint8Array> = {
+  "entries after the log's end": indexOf([
+    [0, TIME, 0],
+    [8, TIME, SIZE],
+    [9, TIME, SIZE + 400],
+  ]),
+  "an entry just at the log's end": indexOf([[0, TIME, 0], [8, TIME, SIZE]]),
+  "an entry at the greatest position": indexOf([[8, TIME, 2 ** 53 - 1]]),
+  "entries 100 MiB apart": indexOf([
+    [0, TIME, 0],
+    [8, TIME, 100 * MIB],
+    [9, TIME, 200 * MIB],
+  ]),
+};
+
+for (const [name, index] of Object.entries(BEYOND)) {
+  Deno.test(`Log.open() refuses a log with ${name} in its index, and changes nothing`, () =>
+    on({ [LOG]: SMALL.log, [INDEX]: index, ...LEFT_OPEN }, (place) => {
+      const before = place.storage.hash();
+      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      assertEquals([error.kind, error.position], ["index", SIZE]);
+      assertEquals(place.storage.hash(), before);
+    }));
+}
+
 for (const [name, index] of Object.entries(GARBAGE)) {
-  Deno.test(`Opening, rule 1: an index with ${name} is not believed`, async () => {
+  Deno.test(`Log.open() does not believe an index with ${name}`, async () => {
     await assertNotBelieved(index, name);
     // Nor is its time.
-    await on({ [LOG]: SMALL.log, [INDEX]: index, ...MARK }, (place) => {
+    await on({ [LOG]: SMALL.log, [INDEX]: index, ...LEFT_OPEN }, (place) => {
       place.storage.timeMicros = 5_000_000_000_000_000;
       withLog(place, (log) => appendSome(log, 1, 10));
       const last = reopened(place).at(-1)!;
@@ -283,28 +302,23 @@ for (const [name, index] of Object.entries(GARBAGE)) {
   });
 }
 
-Deno.test("Opening, rule 1: wrong entries in the believed part of an index only make the walk longer", async () => {
+Deno.test("Log.open() scans more, and mends the index, with wrong entries in the believed part", async () => {
   const random = new SeededRandom(4711);
-  const believed = (BIG_END - 16 * MIB) / (16 * KIB);
+  const believed = (BIG_END - STEP - 16 * MIB) / STEP;
   const cases: [string, (index: Uint8Array) => void][] = [];
   const set = (i: number, at: number, value: number) => (index: Uint8Array) =>
-    new DataView(index.buffer).setUint32(16 * i + at, value, true);
-  // The one that the walk would begin at.
-  for (const off of [-64, -1, 1, 64, 16 * KIB, -16 * KIB]) {
+    new DataView(index.buffer).setUint32(24 * i + at, value, true);
+  // The one that the scan would begin at.
+  for (const off of [-304, -1, 1, 304, 16 * KIB, -16 * KIB]) {
     cases.push([
       `position ${off} off`,
-      set(believed - 1, 4, believed * 16 * KIB + off),
+      set(believed, 16, believed * STEP + off),
     ]);
   }
-  cases.push(["position 0", set(believed - 1, 4, 0)]);
-  cases.push(["number", set(believed - 1, 0, 5)]);
-  cases.push(["all positions", (index) => {
-    for (let i = 0; i < 2816; i++) set(i, 4, 16 * KIB * i + 9000)(index);
-  }]);
-  cases.push(["positions of others", (index) => {
-    for (let i = 0; i < 1700; i++) set(i, 4, 16 * KIB * (i + 2))(index);
-  }]);
-  cases.push(["zeros in the middle", (index) => index.fill(0, 8000, 16_000)]);
+  cases.push(["position 0", set(believed, 16, 0)]);
+  cases.push(["offset", set(believed, 0, 4 * believed + 1)]);
+  cases.push(["time", set(believed, 8, 7)]);
+  cases.push(["zeros in the middle", (index) => index.fill(0, 8000, 9600)]);
   cases.push(["noise", (index) => {
     for (let i = 0; i < 500; i++) {
       index[random.below(index.length)] = random.next();
@@ -315,8 +329,8 @@ Deno.test("Opening, rule 1: wrong entries in the believed part of an index only 
     spoil(index);
     await on(withIndex(index), (place) => {
       const report = recovery(place);
-      assertEquals([report.end, report.kept], [BIG_END, false], name);
-      assertEquals(place.names(), [INDEX, LOG], name);
+      assertEquals([report.end, report.isKept], [BIG_END, false], name);
+      assertEquals(place.names(), [INDEX, LOG, "meta"], name);
       withLog(place, (log) => {
         for (const from of [0, 900, 1791, 1792, 2815]) {
           const [first] = drainSync(log, { from, count: 1 });
@@ -327,21 +341,8 @@ Deno.test("Opening, rule 1: wrong entries in the believed part of an index only 
   }
 });
 
-Deno.test("Opening, rule 1: an entry behind the end of a long log does not make the last 16 MiB believed", () => {
-  const index = joined(BIG.index, indexOf([[2816, BIG_END + 64 * MIB, 1]]));
-  const disk = withIndex(index);
-  disk.flipBit(`/log/${LOG}`, BIG_END - 1000, 3);
-  return on(disk, (place) => {
-    withLog(place, (log) => {
-      const [report] = log.stats().opening.recovered;
-      assertEquals(report!.walkedBytes, 16 * MIB - 16 * KIB);
-      assertEquals(log.nextOffset, BIG_LENGTHS.length - 1);
-    });
-  });
-});
-
-Deno.test("Opening, rule 1: a crash during recovery does not make the next walk longer", async () => {
-  const disk = withIndex(BIG.index.slice(0, (BIG_END - 16 * MIB) / KIB));
+Deno.test("Log.open(): a crash during recovery does not make the next scan longer", async () => {
+  const disk = withIndex(BIG.index.slice(0, 24 * (BIG_END - 16 * MIB) / STEP));
   await eachCrash(
     disk,
     (place) => openLogSync(place),
@@ -350,42 +351,36 @@ Deno.test("Opening, rule 1: a crash during recovery does not make the next walk 
       const log = openLogSync(placeOn(left));
       const [report] = log.stats().opening.recovered;
       assert(
-        report!.walkedBytes <= 32 * MIB,
-        `${what}: ${report!.walkedBytes} walked`,
+        report!.scannedBytes <= 32 * MIB + STEP,
+        `${what}: ${report!.scannedBytes} scanned`,
       );
       log.closeSync();
     },
   );
 });
 
-Deno.test("Opening, rule 1: a log that ends long before what its index says was synced is CorruptSegment, nothing is changed", async () => {
-  // 100 MiB in the index, entry by entry, and 10 MiB in the log.
-  const disk = withIndex(
-    indexOf(Array.from({ length: 6400 }, (_, i) => [i, (i + 1) * 16 * KIB, 1])),
-  );
+Deno.test("Log.open() refuses a log that ends long before what its index says was synced, and changes nothing", async () => {
+  const disk = withIndex(BIG.index);
   disk.removeSync(`/log/${LOG}`);
   disk.poke(`/log/${LOG}`, 0, BIG.log.subarray(0, 10 * MIB + 5));
   await on(disk, (place) => {
     const before = disk.hash();
     const error = assertThrows(() => openLogSync(place), CorruptSegment);
-    assertEquals([error.kind, error.position, error.offset], [
-      "index",
-      10 * MIB + 5,
-      640,
-    ]);
+    assertEquals([error.kind, error.position], ["index", 10 * MIB + 5]);
     assertEquals(disk.hash(), before);
   });
 });
 
-Deno.test("Opening, rule 1: both versions read the same", () =>
+Deno.test("Log.open() and Log.openSync() do the same", () =>
   on(BIG_DISK.crashState("none"), async (place) => {
     const other = new SimulatedPlace(BIG_DISK.crashState("none"));
     await (await openLog(place)).close();
     openLogSync(other).closeSync();
+    // Blocks that are read ahead are of another size.
     const told = (disk: SimulatedDisk) =>
-      disk.trace.map(({ kind, path, position, length }) =>
-        [kind, path, position, length].join()
-      );
+      disk.trace.filter(({ kind }) => kind !== "read").map((
+        { kind, path, position, length },
+      ) => [kind, path, position, length].join());
     assertEquals(told(place.storage), told(other.storage));
     assertEquals(place.storage.hash(), other.storage.hash());
     other.pool.close();

@@ -5,26 +5,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { LogReader, verifyLogSync } from "../../lib/log/mod.ts";
 import { CorruptSegment } from "../../lib/segment/mod.ts";
-import {
-  appendSome,
-  drainSync,
-  KIB,
-  lines,
-  onEachPlace,
-  openLog,
-  openLogSync,
-  segment,
-} from "./support.ts";
+import { drainSync, KIB, openLogSync, segment } from "./support.ts";
 import {
   assertMade,
-  diskWith,
   filesOf,
   flipped,
   joined,
   LEFT_OPEN,
   make,
   on,
-  reopened,
   withLog,
 } from "./recovery_support.ts";
 

@@ -1,4 +1,7 @@
-/** Opening reads the partly filled last blocks, which the writer then writes again: what is in them must be what the disk holds. */
+/**
+ * Opening reads the partly filled last blocks, which the writer then writes again: what is in them
+ * must be what the disk holds.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import type { PooledBuffer } from "../../lib/pool/mod.ts";

@@ -42,7 +42,10 @@ const PARTS: readonly Part[] = ["whole", "empty", "missing"];
 /** What a log must hold: messages from one offset up to another; or what is wrong with it. */
 type Outcome = { from: number; to: number } | CorruptSegment["kind"];
 
-/** What the format says of a segment with these files, of three. The first offset is 0, or 3 where `isTruncated`. */
+/**
+ * What the format says of a segment with these files, of three. The first offset is 0, or 3 where
+ * `isTruncated`.
+ */
 function expected(
   which: 0 | 1 | 2,
   log: Part,

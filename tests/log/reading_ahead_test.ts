@@ -27,6 +27,7 @@ import {
   DIR,
   diskWith,
   filesOf,
+  LEFT_OPEN,
   make,
   on,
   OWNER,
@@ -302,7 +303,7 @@ Deno.test("recovery reads at most 32 MiB of the log, however much was prepared, 
       const disk = diskWith({
         [`${segment(0)}.log`]: bytes,
         [`${segment(0)}.index`]: cut(indexed),
-        ...OWNER,
+        ...LEFT_OPEN,
       });
       const place = placeOn(disk);
       const log = sync ? openLogSync(place) : await openLog(place);
@@ -322,7 +323,7 @@ Deno.test("recovery looks at all of a log whose index lacks more than a checkpoi
   const disk = diskWith({
     [`${segment(0)}.log`]: bytes,
     [`${segment(0)}.index`]: made.index.slice(0, 16 * 2),
-    ...OWNER,
+    ...LEFT_OPEN,
   });
   const before = disk.hash();
   try {

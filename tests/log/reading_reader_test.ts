@@ -1,9 +1,10 @@
 /**
- * `LogReader` beside a writer: whole messages, in order, or an error where there is damage:
- * docs/format.md#read-whole-batches, docs/format.md#read-range.
+ * `LogReader` beside a writer: whole batches, in order, or an error where there is damage:
+ * docs/format.md#read-whole-batches, docs/format.md#read-not-yet, docs/format.md#read-classify,
+ * docs/format.md#read-range, docs/format.md#read-replaced, docs/format.md#read-owner-retry.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Log, LogReader } from "../../lib/log/mod.ts";
+import { Log, LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
 import { CorruptSegment } from "../../lib/segment/mod.ts";
 import { Locked } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
@@ -11,7 +12,6 @@ import {
   appendSome,
   drain,
   drainSync,
-  HEADER,
   KIB,
   MIB,
   onEachPlace,
@@ -31,9 +31,11 @@ import {
   filesOf,
   flipped,
   joined,
+  LEFT_OPEN,
   make,
+  metaFile,
   on,
-  OWNER,
+  ownerFile,
   placeOn,
 } from "./recovery_support.ts";
 
@@ -61,6 +63,11 @@ onEachPlace(
     await log.close();
     assertMade(await drain(reader), 0, lengths);
     assertEquals(await drain(reader, { from: 50 }), []);
+    const error = await assertRejects(
+      () => drain(reader, { from: 51 }),
+      OffsetOutOfRange,
+    );
+    assertEquals([error.firstOffset, error.nextOffset], [0, 50]);
   },
 );
 
@@ -78,7 +85,10 @@ Deno.test("LogReader: a place without a log is NotFound that says what a log loo
     assertThrows(() => drainSync(reader), Deno.errors.NotFound);
   }));
 
-/** Appends, flushes, rolls and truncates at random, several flushes in flight, until it has done enough; then closes. */
+/**
+ * Appends, flushes, rolls and truncates at random, several flushes in flight, until it has done
+ * enough; then closes.
+ */
 async function write(
   log: Log,
   random: SeededRandom,
@@ -135,7 +145,7 @@ Deno.test("LogReader: beside a writer, whatever is in flight, it reads a prefix 
         }
       } catch (error) {
         // Truncated meanwhile; anything else is wrong.
-        if ((error as Error).name !== "OffsetOutOfRange") {
+        if (!(error instanceof OffsetOutOfRange)) {
           throw new Error(`seed ${seed}`, { cause: error });
         }
         assert(log.firstOffset > offset);
@@ -167,15 +177,14 @@ Deno.test("LogReader: what a writer writes and closes between a read and the loo
       file.truncateSync(MIB);
       file.closeSync();
     }
-    let lists = 0;
-    disk.onOperation(({ kind }) => {
-      // The second look is for the segments behind, the third for the mark.
-      if (kind !== "list" || ++lists !== 3) return;
+    let looks = 0;
+    disk.onOperation(({ kind, path }) => {
+      if (kind !== "open" || path !== `${DIR}/writer` || ++looks > 1) return;
       appendSome(log, 3, 1000);
       log.closeSync();
     });
     const read = drainSync(readerOf(place));
-    assert(lists >= 3);
+    assert(looks >= 1);
     assertEquals(read.length, 6);
   }
 });
@@ -190,7 +199,7 @@ Deno.test("LogReader: a message half written when it is read is read again", asy
         new Uint8Array(60_000),
       ),
       [`${segment(0)}.index`]: new Uint8Array(0),
-      ...OWNER,
+      ...LEFT_OPEN,
     });
     const place = placeOn(disk);
     // The lock is a writer's.
@@ -229,89 +238,185 @@ function outcome(
   }
 }
 
+const OTHER = "ffffffff-ffff-4fff-8fff-ffffffffffff";
 const LENGTHS = [100, 3000, 5000, 10];
 const MADE = make(0, LENGTHS);
 const { starts } = MADE;
 
+const NAME = `${segment(0)}.log`;
+
 function damagedAt(position: number, log = MADE.log): Files {
-  return {
-    ...filesOf(MADE),
-    [`${segment(0)}.log`]: flipped(log, position),
-    ...OWNER,
-  };
+  return { ...filesOf(MADE), ...LEFT_OPEN, [NAME]: flipped(log, position) };
 }
 
 /** The error, which must be damage at this message. */
-function assertDamage(error: Error | undefined, message: number): void {
-  assert(error instanceof CorruptSegment, String(error));
+function assertDamage(
+  error: Error | undefined,
+  message: number,
+  what = "",
+): void {
+  assert(error instanceof CorruptSegment, `${what}: ${error}`);
   const { position, offset, path } = error as CorruptSegment;
-  assertEquals([position, offset], [starts[message], message]);
-  assertEquals(path, `${DIR}/${segment(0)}.log`);
+  assertEquals([position, offset], [starts[message], message], what);
+  assertEquals(path, `${DIR}/${NAME}`, what);
 }
 
-Deno.test("LogReader: a bad message with valid ones behind it is damage, with a writer and without", () => {
-  for (const locked of [false, true]) {
-    for (const bad of [0, 1, 2]) {
-      const { count, error } = outcome(damagedAt(starts[bad]! + 70), locked);
-      assertEquals(count, bad);
-      assertDamage(error, bad);
+Deno.test("LogReader: a bad batch is damage below the durable offset, and not yet written above it, whatever follows", () => {
+  for (const isLocked of [false, true]) {
+    for (let durable = 0; durable <= 4; durable++) {
+      for (let bad = 0; bad < 4; bad++) {
+        const files = {
+          ...damagedAt(starts[bad]! + 310),
+          writer: ownerFile(durable),
+        };
+        const what = `${isLocked}, durable ${durable}, bad ${bad}`;
+        const { count, error } = outcome(files, isLocked);
+        assertEquals(count, bad, what);
+        // Without a writer the index is evidence as well: of the first batch here.
+        const isVouched = bad < durable || !isLocked && bad === 0;
+        if (isVouched) assertDamage(error, bad, what);
+        else assertEquals(error, undefined, what);
+      }
     }
   }
 });
 
-Deno.test("LogReader: a bad message behind which nothing is valid is not yet there while a writer holds the lock, and damage without one", () => {
-  assertEquals(outcome(damagedAt(starts[3]! + 70), true), {
-    count: 3,
-    error: undefined,
-  });
-  const { count, error } = outcome(damagedAt(starts[3]! + 70), false);
-  assertEquals(count, 3);
-  assertDamage(error, 3);
+Deno.test("LogReader: a bad batch of a closed log is damage", () => {
+  for (let bad = 0; bad < 4; bad++) {
+    const files = { ...filesOf(MADE), ...damagedAt(starts[bad]! + 310) };
+    delete files["writer"];
+    const { count, error } = outcome(files, false);
+    assertEquals(count, bad);
+    assertDamage(error, bad);
+  }
+  for (const zeros of [1, 256, 100_000]) {
+    const log = joined(MADE.log, new Uint8Array(zeros));
+    const { count, error } = outcome({ ...filesOf(MADE), [NAME]: log }, false);
+    assertEquals(count, 4);
+    assertDamage(error, 4);
+  }
 });
 
-Deno.test("LogReader: zeros or half a message at the end are the end, writer or not; with a valid message behind them they are damage without one", () => {
-  const name = `${segment(0)}.log`;
-  for (const locked of [false, true]) {
+Deno.test("LogReader: zeros or half a batch at the end are the end, writer or not", () => {
+  for (const isLocked of [false, true]) {
     for (const zeros of [1, 64, 100_000]) {
       const files = {
         ...filesOf(MADE),
-        [name]: joined(MADE.log, new Uint8Array(zeros)),
-        ...OWNER,
+        ...LEFT_OPEN,
+        [NAME]: joined(MADE.log, new Uint8Array(zeros)),
       };
-      assertEquals(outcome(files, locked), { count: 4, error: undefined });
+      assertEquals(outcome(files, isLocked), { count: 4, error: undefined });
     }
     for (let length = starts[3]! + 1; length < starts[4]!; length++) {
       const files = {
         ...filesOf(MADE),
-        [name]: MADE.log.slice(0, length),
-        ...OWNER,
+        ...LEFT_OPEN,
+        [NAME]: MADE.log.slice(0, length),
       };
-      assertEquals(outcome(files, locked), { count: 3, error: undefined });
+      assertEquals(outcome(files, isLocked), { count: 3, error: undefined });
     }
+    // A writer fills holes, and opening cuts them.
     const hole = MADE.log.slice().fill(0, starts[1], starts[2]);
-    const { count, error } = outcome({
-      ...filesOf(MADE),
-      [name]: hole,
-      ...OWNER,
-    }, locked);
-    assertEquals(count, 1);
-    // A writer fills holes: its later blocks may come first.
-    if (locked) assertEquals(error, undefined);
-    else assertDamage(error, 1);
+    const files = { ...filesOf(MADE), ...LEFT_OPEN, [NAME]: hole };
+    assertEquals(outcome(files, isLocked), { count: 1, error: undefined });
   }
 });
 
-Deno.test("LogReader: a large valid message behind a bad one is noticed", () => {
-  for (const length of [MIB - HEADER + 1, 3 * MIB, 20 * MIB]) {
-    const made = make(0, [100, 0, length]);
-    const files = {
-      ...filesOf(made),
-      [`${segment(0)}.log`]: flipped(made.log, made.starts[1]! + 40),
-      ...OWNER,
-    };
-    const { count, error } = outcome(files, true);
-    assertEquals(count, 1);
-    assert(error instanceof CorruptSegment, `${length}: ${error}`);
+Deno.test("LogReader: a bad batch that a dead writer cannot have left is damage", () => {
+  const made = make(0, [100, 17 * MIB, 10]);
+  const log = flipped(made.log, made.starts[1]! + 400);
+  const files = { ...filesOf(made), ...LEFT_OPEN, [NAME]: log };
+  assertEquals(outcome(files, true), { count: 1, error: undefined });
+  const { count, error } = outcome(files, false);
+  assertEquals(count, 1);
+  assert(error instanceof CorruptSegment);
+});
+
+Deno.test("LogReader: an owner file in transition is read again", () => {
+  const place = placeOn(diskWith({
+    ...damagedAt(starts[1]! + 310),
+    writer: flipped(ownerFile(4), 56),
+  }));
+  const disk = place.storage;
+  const lock = disk.lock(DIR)!;
+  let looks = 0;
+  disk.onOperation(({ kind, path }) => {
+    if (kind !== "open" || path !== `${DIR}/writer` || ++looks !== 2) return;
+    disk.poke(`${DIR}/writer`, 0, ownerFile(4));
+  });
+  assertThrows(() => drainSync(readerOf(place)), CorruptSegment);
+  assert(looks >= 2);
+  lock.release();
+});
+
+Deno.test("LogReader: unpaired files and segments below the first offset, as the format has them", () => {
+  const second = make(4, LENGTHS);
+  const all = { ...filesOf(MADE, second) };
+  const log = (first: number) => `${segment(first)}.log`;
+  const index = (first: number) => `${segment(first)}.index`;
+  const empty = new Uint8Array(0);
+  const without = (...names: string[]): Files =>
+    Object.fromEntries(
+      Object.entries(all).filter(([name]) => !names.includes(name)),
+    );
+  const cases: [Files, count: number, kind?: CorruptSegment["kind"]][] = [
+    [all, 8],
+    [without("meta"), 8],
+    [without(index(0)), 8],
+    [without(index(0), index(4)), 8],
+    [without(index(4)), 8],
+    [{ ...all, [log(8)]: empty }, 8],
+    [{ ...all, [index(8)]: empty }, 8],
+    [{ ...all, [log(8)]: empty, [index(8)]: empty }, 8],
+    [{ ...all, [index(8)]: second.index }, 8, "missing"],
+    [without(log(4)), 4, "missing"],
+    [without(log(0)), 0, "missing"],
+    [{ ...all, [log(0)]: empty }, 0, "gap"],
+    [filesOf(MADE, make(5, LENGTHS)), 4, "gap"],
+    [{ ...filesOf(second), meta: all["meta"]! }, 0, "gap"],
+    [{ meta: all["meta"]! }, 0, "missing"],
+    [{ ...all, meta: metaFile(4) }, 4],
+    [{ ...without(log(0)), meta: metaFile(4) }, 4],
+    [{ ...without(index(0)), meta: metaFile(4) }, 4],
+    [{ ...all, [`${log(8)}.tmp`]: empty, [`${segment(4)}.0.0.cut`]: empty }, 8],
+  ];
+  for (const [i, [files, expected, kind]] of cases.entries()) {
+    for (const writer of [undefined, ownerFile()]) {
+      const { count, error } = outcome(
+        { ...files, ...writer && { writer } },
+        false,
+      );
+      const what = `case ${i}: ${error}`;
+      assertEquals(count, expected, what);
+      assertEquals((error as CorruptSegment | undefined)?.kind, kind, what);
+    }
+  }
+});
+
+Deno.test("LogReader.tail() ends with an error when another log takes the place, or its file loses its name", async () => {
+  const cases: ((disk: SimulatedDisk) => void)[] = [
+    (disk) => disk.poke(`${DIR}/meta`, 0, metaFile(0, { identity: OTHER })),
+    (disk) => {
+      disk.removeSync(`${DIR}/${NAME}`);
+      disk.removeSync(`${DIR}/${segment(0)}.index`);
+    },
+    (disk) => disk.removeSync(`${DIR}/meta`),
+  ];
+  for (const change of cases) {
+    await on({ ...filesOf(MADE), ...LEFT_OPEN }, async (place) => {
+      const lock = place.storage.lock(DIR)!;
+      const tail = readerOf(place).tail();
+      for (let seen = 0; seen < 4;) {
+        using batch = (await tail.next()).value!;
+        seen += batch.count;
+      }
+      const next = tail.next();
+      change(place.storage);
+      const before = place.storage.now();
+      await assertRejects(() => next);
+      assert(place.storage.now() - before < 5_000_000);
+      lock.release();
+    });
   }
 });
 
@@ -319,8 +424,7 @@ Deno.test("LogReader: a damaged sealed segment is damage, with a writer and with
   const last = make(4, LENGTHS);
   for (const locked of [false, true]) {
     for (const bad of [0, 1, 2, 3]) {
-      const files = { ...damagedAt(starts[bad]! + 70), ...filesOf(last) };
-      files[`${segment(0)}.log`] = flipped(MADE.log, starts[bad]! + 70);
+      const files = { ...filesOf(last), ...damagedAt(starts[bad]! + 310) };
       const { count, error } = outcome(files, locked);
       assertEquals(count, bad);
       assertDamage(error, bad);
@@ -329,9 +433,9 @@ Deno.test("LogReader: a damaged sealed segment is damage, with a writer and with
 });
 
 Deno.test("LogReader: looking for a writer does not keep one away", async () => {
-  // A dead writer's mark and a torn tail: every reading asks for the lock for a moment.
-  const place = placeOn(diskWith(damagedAt(starts[3]! + 70)));
-  await assertRejects(() => drain(readerOf(place)), CorruptSegment);
+  // A dead writer's owner file and a torn tail: every reading asks for the lock for a moment.
+  const place = placeOn(diskWith(damagedAt(starts[3]! + 310)));
+  assertEquals((await drain(readerOf(place))).length, 3);
   const log = openLogSync(place);
   assertEquals(log.nextOffset, 3);
   log.closeSync();

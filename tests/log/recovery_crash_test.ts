@@ -165,7 +165,8 @@ Deno.test("Log.open(): crash after crash during recovery, the end is the same", 
 });
 
 Deno.test("Log.open() recovers on a full disk, and the log can be emptied and closed", () => {
-  // Every block of it is taken, except those of the new owner file, of what is kept, and of index entries.
+  // Every block of it is taken, except those of the new owner file, of what is kept, and of index
+  // entries.
   const files = {
     ...filesOf(FIRST, SECOND),
     [LAST]: THIRD.log.slice(0, -10),

@@ -31,7 +31,8 @@ const INDEX = `${segment(0)}.index`;
 const BLOCK = 4096 - HEADER;
 
 Deno.test("Log.open(): an old block after the cut does not come back when a new message ends where it starts", () => {
-  // A is durable; X and M were written and never acknowledged; of them the power cut left M and the size.
+  // A is durable; X and M were written and never acknowledged; of them the power cut left M and the
+  // size.
   const first = placeOn(new SimulatedDisk());
   const log = openLogSync(first);
   appendSome(log, 1, BLOCK);
@@ -111,7 +112,10 @@ Deno.test("Log.open() cuts the log to its end, and syncs, before the first appen
   });
 });
 
-/** The operations that concern a segment's files, as `kind extension`, up to and including the first of a kind. */
+/**
+ * The operations that concern a segment's files, as `kind extension`, up to and including the first
+ * of a kind.
+ */
 function before(disk: SimulatedDisk, kind: string, path: string): string[] {
   const end = disk.trace.findIndex((each) =>
     each.kind === kind && each.path === path

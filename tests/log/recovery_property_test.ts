@@ -1,10 +1,13 @@
-/** Random histories of a log on a disk that loses its power: nothing acknowledged is lost, nothing appears that was not appended. */
+/**
+ * Random histories of a log on a disk that loses its power: nothing acknowledged is lost, nothing
+ * appears that was not appended.
+ */
 import { assert, assertEquals } from "@std/assert";
 import type { Log, LogOptions } from "../../lib/log/mod.ts";
 import { Backpressure } from "../../lib/segment/mod.ts";
 import type { Durability } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
-import { openLog, openLogSync, payload } from "./support.ts";
+import { HEADER, openLog, openLogSync, payload } from "./support.ts";
 import { assertBytes, isCrash, placeOn } from "./recovery_support.ts";
 
 /** A message as it was appended. */
@@ -51,20 +54,21 @@ class History {
     return {
       payload: payload(1000 + this.#made++, length),
       id: random.fill(new Uint8Array(16)),
-      originTimestamp: random.next(),
+      // A batch spans at most 71 minutes of producer time.
+      originTimestamp: random.next() % 2 ** 31,
     };
   }
 
   #length(): number {
     const { random } = this;
     // A life of whole blocks: what a cut leaves behind is where new messages end.
-    if (this.blocks) return 4096 - 64;
+    if (this.blocks) return 4096 - HEADER;
     switch (random.below(6)) {
       case 0:
         return 0;
       // The message ends where a block does, or nearly.
       case 1:
-        return 4096 - 64 - random.below(2);
+        return 4096 - HEADER - random.below(2);
       case 2:
         return random.below(20_000);
       default:
@@ -83,7 +87,10 @@ class History {
     }
   }
 
-  /** Compares a log that was opened again, and takes what it lost as forgotten. Returns the lengths of that. */
+  /**
+   * Compares a log that was opened again, and takes what it lost as forgotten. Returns the lengths
+   * of that.
+   */
   async check(log: Log): Promise<number[]> {
     const { messages } = this;
     const { firstOffset, nextOffset } = log;
@@ -122,7 +129,10 @@ class History {
   }
 }
 
-/** Does things to a log until the disk crashes or enough was done; all that was begun has ended then. */
+/**
+ * Does things to a log until the disk crashes or enough was done; all that was begun has ended
+ * then.
+ */
 async function live(
   history: History,
   log: Log,
@@ -267,8 +277,8 @@ async function runAgain(seed: number): Promise<void> {
     { length: 2 + random.below(6) },
     () =>
       history.blocks
-        ? 4096 - 64
-        : [4096 - 64, 8192 - 64, 500, 6000][random.below(4)]!,
+        ? 4096 - HEADER
+        : [4096 - HEADER, 8192 - HEADER, 500, 6000][random.below(4)]!,
   );
   let disk = new SimulatedDisk({ seed });
   for (let round = 0; round < 5; round++) {

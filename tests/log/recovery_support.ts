@@ -1,5 +1,6 @@
 /**
- * What the tests of opening, recovery and reading share: segments made byte by byte, disks that hold them, and what must be found there.
+ * What the tests of opening, recovery and reading share: segments made byte by byte, disks that
+ * hold them, and what must be found there.
  *
  * @module
  */
@@ -48,7 +49,10 @@ export interface Made {
 /** The files of a log's directory by name. */
 export type Files = Record<string, Uint8Array>;
 
-/** A segment of batches with one message each, with payloads of these lengths: `payload(offset, length)`. */
+/**
+ * A segment of batches with one message each, with payloads of these lengths: `payload(offset,
+ * length)`.
+ */
 export function make(
   firstOffset: number,
   lengths: readonly number[],
@@ -123,7 +127,10 @@ export function ownerFile(
   return file;
 }
 
-/** The owner file of a writer that did not close, which vouches for nothing, and the `meta` of a log that starts at 0. */
+/**
+ * The owner file of a writer that did not close, which vouches for nothing, and the `meta` of a log
+ * that starts at 0.
+ */
 export const LEFT_OPEN: Files = { meta: metaFile(0), writer: ownerFile() };
 
 /** A disk that holds the files, all durable. */
@@ -141,7 +148,8 @@ export function diskWith(
 let shared = testPool();
 
 /**
- * A place on a disk whose memory is shared by all such places: for tests that open logs by the thousand. What a crash leaves leased is
+ * A place on a disk whose memory is shared by all such places: for tests that open logs by the
+ * thousand. What a crash leaves leased is
  * left behind from time to time.
  */
 export function placeOn(disk: SimulatedDisk): SimulatedPlace {
@@ -289,7 +297,10 @@ export function bytesRead(disk: SimulatedDisk, suffix: string): number {
   );
 }
 
-/** Runs something on copies of a disk that crash before the first, the second, … operation, until it ends without; gives each with what a choice left of it. */
+/**
+ * Runs something on copies of a disk that crash before the first, the second, … operation, until it
+ * ends without; gives each with what a choice left of it.
+ */
 export async function eachCrash(
   disk: SimulatedDisk,
   run: (place: SimulatedPlace) => Promise<unknown> | unknown,
@@ -325,7 +336,10 @@ export function isCrash(error: unknown): boolean {
   return false;
 }
 
-/** Writes a file in the way of a program that syncs nothing: its bytes are in the page cache, its name too. */
+/**
+ * Writes a file in the way of a program that syncs nothing: its bytes are in the page cache, its
+ * name too.
+ */
 export function writeUnsynced(
   place: { storage: Storage; pool: SimulatedPlace["pool"] },
   path: string,

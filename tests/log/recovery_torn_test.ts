@@ -53,7 +53,10 @@ assert(SIZE > 4096 && MADE.starts[7]! < 4096);
 const wholeUpTo = (position: number) =>
   MADE.starts.slice(1).filter((end) => end <= position).length;
 
-/** Opens a log with this `.log` and an empty index; checks what is left of it, what was kept, and that it goes on from there. */
+/**
+ * Opens a log with this `.log` and an empty index; checks what is left of it, what was kept, and
+ * that it goes on from there.
+ */
 function assertCut(log: Uint8Array, count: number, what: string): void {
   const files = { ...LEFT_OPEN, [LOG]: log, [INDEX]: new Uint8Array(0) };
   const place = placeOn(diskWith(files));
@@ -238,7 +241,10 @@ Deno.test("Log.open() without room for what it would cut is NoSpace, and changes
   }
 });
 
-/** A segment: a batch, a damaged region of so many bytes, a valid batch with a payload of that length. */
+/**
+ * A segment: a batch, a damaged region of so many bytes, a valid batch with a payload of that
+ * length.
+ */
 function damagedRegion(
   region: number,
   behind: number,

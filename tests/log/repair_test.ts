@@ -50,7 +50,9 @@ function faults(place: Place): unknown[] {
   return [...verifyLogSync(place.dir, options(place))];
 }
 
-/** Plans, checks that planning changed nothing, repairs, and checks that what was said came true. */
+/**
+ * Plans, checks that planning changed nothing, repairs, and checks that what was said came true.
+ */
 function repaired(place: Place, what: string): RepairPlan {
   const disk = place.storage as SimulatedDisk;
   const before = contents(place);

@@ -1,5 +1,6 @@
 /**
- * What the tests of logs and segments share: places to run on, ways in and out of a log, and a storage that watches another one.
+ * What the tests of logs and segments share: places to run on, ways in and out of a log, and a
+ * storage that watches another one.
  *
  * @module
  */
@@ -39,7 +40,8 @@ export function testPool(options: BufferPoolOptions = {}): BufferPool {
 }
 
 /**
- * Runs a part of a test at a place of its own, which is removed afterwards; nothing may be leased from its pool then.
+ * Runs a part of a test at a place of its own, which is removed afterwards; nothing may be leased
+ * from its pool then.
  *
  * Not `using`: what disposal throws would hide why the test failed.
  */
@@ -144,7 +146,10 @@ export function onEachPlace(
   }
 }
 
-/** Opens the log of a place: small blocks, nothing prepared, no waiting for a lock, unless told otherwise. */
+/**
+ * Opens the log of a place: small blocks, nothing prepared, no waiting for a lock, unless told
+ * otherwise.
+ */
 export function openLog(place: Place, options: LogOptions = {}): Promise<Log> {
   return Log.open(place.dir, settings(place, options));
 }
@@ -219,7 +224,10 @@ export function payload(seed: number, length: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Appends `count` messages of `length` bytes, the payload of offset *i* being `payload(i, length)`; returns the offset of the last one. */
+/**
+ * Appends `count` messages of `length` bytes, the payload of offset *i* being `payload(i, length)`;
+ * returns the offset of the last one.
+ */
 export function appendSome(log: Log, count: number, length: number): number {
   let offset = -1;
   for (let i = 0; i < count; i++) {
@@ -262,7 +270,10 @@ export function batchesOf(bytes: Uint8Array): PlainBatch[] {
   return batches;
 }
 
-/** The entries in the bytes of an `.index`, up to a second one of zeros or the end: offset, timestamp, position. */
+/**
+ * The entries in the bytes of an `.index`, up to a second one of zeros or the end: offset,
+ * timestamp, position.
+ */
 export function entriesOf(bytes: Uint8Array): [number, number, number][] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const entries: [number, number, number][] = [];
@@ -276,7 +287,10 @@ export function entriesOf(bytes: Uint8Array): [number, number, number][] {
   return entries;
 }
 
-/** What is wrong with the files of a log that was closed: nothing, in the order of the format's rules. */
+/**
+ * What is wrong with the files of a log that was closed: nothing, in the order of the format's
+ * rules.
+ */
 export function faultsOfClosed(place: Place): string[] {
   const faults: string[] = [];
   // What recovery kept beside a segment is not one of the log's files.
@@ -329,7 +343,10 @@ export function sparse(
   return entries;
 }
 
-/** Operations of a simulated disk as short lines, such as `write 0.log 0+4096 data`; of the ones named only. */
+/**
+ * Operations of a simulated disk as short lines, such as `write 0.log 0+4096 data`; of the ones
+ * named only.
+ */
 export function lines(
   disk: SimulatedDisk,
   from = 0,
@@ -361,7 +378,10 @@ function brief(path: string): string {
   return path.replace(/^.*\/0{0,19}(\d+\.)/, "$1");
 }
 
-/** Waits until a simulated disk was idle for some turns of the event loop: turns, not milliseconds, for tests that wait by the thousand. */
+/**
+ * Waits until a simulated disk was idle for some turns of the event loop: turns, not milliseconds,
+ * for tests that wait by the thousand.
+ */
 export async function quiet(disk: SimulatedDisk): Promise<void> {
   for (let idle = 0; idle < 20;) {
     const before = disk.trace.length;

@@ -249,16 +249,16 @@ Deno.test("verifyLog() finds zeros at the end of a closed log, wrong entries, an
     [`5.log torn ${SECOND.log.length}+500 8`],
   );
   assertEquals(await briefly({ ...SOUND, [index]: bytes.subarray(0, 20) }), [
-    "5.index index 0+20 0",
+    "5.index index 0+20 5",
   ]);
   assertEquals(
     await briefly({ ...SOUND, [index]: joined(bytes, new Uint8Array(24)) }),
-    ["5.index index 24+24 0"],
+    ["5.index index 24+24 5"],
   );
   // A log that came back shorter than its index says.
   const more = indexOf([[5, TIME + 5, 0], [8, TIME + 8, SECOND.log.length]]);
   assertEquals(await briefly({ ...SOUND, [index]: more }), [
-    "5.index index 24+24 0",
+    "5.index index 24+24 5",
   ]);
   const back = make(5, [1, 1], () => 5);
   assertEquals(await briefly(filesOf(FIRST, back)), [

@@ -9,6 +9,7 @@ import {
   at,
   batchesOf,
   faultsOfClosed,
+  HEADER,
   KIB,
   openLog,
   payload,
@@ -150,12 +151,12 @@ Deno.test("write-blocks: blocks of one flush are in flight together, the shared 
 Deno.test("write-blocks: the last block is written again, identical up to the old end", async () => {
   await at(new WatchedPlace(), async (place) => {
     const log = await openLog(place);
-    for (let i = 0; i < 30; i++) {
+    for (let i = 0; i < 12; i++) {
       log.append(payload(i, 10 + i));
       await log.flush();
     }
     const writes = place.storage.logWrites;
-    assertEquals(writes.length, 30);
+    assertEquals(writes.length, 12);
     let end = 0;
     for (const [i, { position, bytes }] of writes.entries()) {
       assertEquals([position, bytes.length], [0, 4096]);
@@ -163,7 +164,7 @@ Deno.test("write-blocks: the last block is written again, identical up to the ol
         const before = writes[i - 1]!.bytes.subarray(0, end);
         assertEquals(bytes.subarray(0, end), before);
       }
-      end += 64 + 10 + i;
+      end += HEADER + 10 + i;
       assert(bytes.subarray(end).every((byte) => byte === 0));
     }
     await log.close();
@@ -206,8 +207,9 @@ for (const mode of ["async", "sync"]) {
             write.zeros ? turns(4) : undefined;
         }
         const log = await openLog(place, { prepareBytes: 1500 * KIB });
-        for (let i = 0; i < 24; i++) {
-          log.append(payload(i, (i * 79_199) % 700_000));
+        // Small flushes, so that preparing begins, and now and then one that goes beyond what is prepared.
+        for (let i = 0; i < 60; i++) {
+          log.append(payload(i, i % 20 < 14 ? (i * 79_199) % 5000 : 90_000));
           if (mode === "sync") log.flushSync();
           // Preparing begins behind a flush that does not block only.
           if (mode === "async" || i % 2 === 0) await log.flush();

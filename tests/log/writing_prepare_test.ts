@@ -3,15 +3,16 @@
  * docs/format.md#write-prepare.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Operation } from "@basalt/io/testing";
-import type { Log } from "../../lib/log/mod.ts";
+import type { Operation, SimulatedDisk } from "@basalt/io/testing";
+import { type Log, NoSpace } from "@basalt/io";
 import {
   appendSome,
   at,
-  batchesOf,
   DiskPlace,
   drain,
+  batchesOf,
   faultsOfClosed,
+  HEADER,
   KIB,
   lines,
   MIB,
@@ -29,7 +30,7 @@ import { FILES } from "../permissions.ts";
 const LOG = `${segment(0)}.log`;
 const INDEX = `${segment(0)}.index`;
 
-/** Fails unless the log's file has zeros behind its data, and returns its length. */
+/** Fails unless the log's file has zeros after its data, and returns its length. */
 function lengthAhead(place: Place): number {
   const bytes = place.bytes(LOG);
   const end = batchesOf(bytes).at(-1)?.end ?? 0;
@@ -47,25 +48,40 @@ async function prepared(log: Log): Promise<number> {
   }
 }
 
+/** Makes small messages durable, one by one, with time to prepare after each. */
+async function appendSmall(
+  log: Log,
+  disk: SimulatedDisk,
+  count: number,
+  length = 1000,
+): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await log.appendDurable(payload(log.nextOffset, length));
+    await quiet(disk);
+  }
+}
+
 Deno.test("write-prepare: while open the log is longer than its data, by zeros, and is cut at close", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { prepareBytes: 3 * MIB });
-    appendSome(log, 3, 1000);
-    await log.flush();
-    await quiet(place.storage);
-    assertEquals(lengthAhead(place), 3 * MIB + 4 * KIB);
-    assertEquals(log.stats().preparedBytes, 3 * MIB + 4 * KIB - 3 * 1064);
-    // Half of the window is used before more is prepared.
-    log.append(payload(3, MIB));
-    await log.flush();
-    await quiet(place.storage);
-    assertEquals(lengthAhead(place), 3 * MIB + 4 * KIB);
-    log.append(payload(4, MIB));
-    await log.flush();
-    await quiet(place.storage);
-    assert(lengthAhead(place) >= 5 * MIB);
+    await appendSmall(log, place.storage, 3);
+    assertEquals(place.bytes(LOG).length, 4 * KIB, "not for the first flushes");
+    await appendSmall(log, place.storage, 1);
+    const end = 4 * (HEADER + 1000);
+    assertEquals(lengthAhead(place), 8 * KIB + 64 * KIB);
+    assertEquals(log.stats().preparedBytes, 72 * KIB - end);
+    // Three quarters of the window are used before more is prepared, and then twice as much.
+    const start = place.storage.trace.length;
+    while (log.stats().preparedBytes > 22 * KIB) {
+      await appendSmall(log, place.storage, 1);
+    }
+    assertEquals(lines(place.storage, start, ["preallocate"]), []);
+    await appendSmall(log, place.storage, 6);
+    assert(log.stats().preparedBytes > 110 * KIB);
+    lengthAhead(place);
+    const count = log.nextOffset;
     await log.close();
-    assertEquals(place.bytes(LOG).length, 3 * 1064 + 2 * (MIB + 64));
+    assertEquals(place.bytes(LOG).length, count * (HEADER + 1000));
     assertEquals(faultsOfClosed(place), []);
   });
 });
@@ -79,110 +95,175 @@ Deno.test(
     for (const mode of ["async", "sync"]) {
       await at(new DiskPlace(), async (place) => {
         const log = await openLog(place, { prepareBytes: 4 * MIB });
-        const last = appendSome(log, 3, 1000);
-        await log.whenDurable(last);
-        const ahead = await prepared(log);
+        for (let i = 0; i < 8; i++) {
+          await log.appendDurable(payload(log.nextOffset, 1000));
+          await prepared(log);
+        }
         if (!log.capabilities.copyOnWrite) {
-          assert(ahead >= 4 * MIB - 4 * KIB);
-          assertEquals(lengthAhead(place), 4 * MIB + 4 * KIB);
+          assert(log.stats().preparedBytes >= 48 * KIB);
+          assert(lengthAhead(place) > 64 * KIB);
         }
         appendSome(log, 5, 100_000);
         if (mode === "sync") log.closeSync();
         else await log.close();
-        assertEquals(place.bytes(LOG).length, 3 * 1064 + 5 * 100_064);
+        const bytes = place.bytes(LOG);
+        assertEquals(batchesOf(bytes).at(-1)!.end, bytes.length);
         assertEquals(faultsOfClosed(place), []);
       });
     }
   },
 );
 
-Deno.test("write-prepare: preparing is done in steps of at most 1 MiB", async () => {
+Deno.test("write-prepare: a log that is written fast prepares up to its largest window, in steps of at most 256 KiB", async () => {
   await at(new SimulatedPlace(), async (place) => {
-    const log = await openLog(place, { prepareBytes: 5 * MIB + 12 * KIB });
-    appendSome(log, 1, 10);
-    const start = place.storage.trace.length;
-    await log.flush();
-    await quiet(place.storage);
-    assertEquals(lines(place.storage, start).slice(1), [
-      `preallocate 0.log 4096+${5 * MIB + 12 * KIB}`,
-      ...[0, 1, 2, 3, 4].map((i) =>
-        `write 0.log ${4096 + i * MIB}+${MIB} none`
-      ),
-      `write 0.log ${4096 + 5 * MIB}+12288 none`,
-    ]);
+    const disk = place.storage;
+    const log = await openLog(place, {
+      prepareBytes: MIB,
+      blockBytes: 64 * KIB,
+    });
+    await appendSmall(log, disk, 200, 20_000);
+    const windows = disk.trace.filter(({ kind }) => kind === "preallocate")
+      .map(({ length }) => length!);
+    assert(windows[0]! <= 64 * KIB && windows.length > 4, windows.join());
+    windows.forEach((length, i) => {
+      // What is left of the window before is a part of the next.
+      assert(i === 0 || i > 4 || length > 1.5 * windows[i - 1]!, windows.join());
+      assert(length <= MIB, windows.join());
+    });
+    assert(windows.at(-1)! > 512 * KIB, windows.join());
+    for (const { kind, length, path } of disk.trace) {
+      if (kind !== "write" || !path.endsWith(".log")) continue;
+      assert(length! <= 256 * KIB, `a write of ${length}`);
+    }
     await log.close();
+    assertEquals(faultsOfClosed(place), []);
   });
 });
 
-Deno.test("write-prepare: no step of preparing begins while a flush waits", async () => {
-  for (let turns = 0; turns < 12; turns++) {
-    await at(new SimulatedPlace({ seed: turns }), async (place) => {
-      const disk = place.storage;
-      const log = await openLog(place, { prepareBytes: 8 * MIB });
-      appendSome(log, 1, 10);
-      await log.flush();
-      for (let turn = 0; turn < turns; turn++) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-      }
-      const begun: string[] = [];
-      disk.onOperation((operation) => {
-        const waiting = log.durableOffset < log.nextOffset;
-        if (waiting && prepares(operation)) begun.push(operation.kind);
+Deno.test("write-prepare: a log that gets a message a minute prepares at most 1 MiB, whatever it may", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const disk = place.storage;
+    const log = await openLog(place, {
+      prepareBytes: 64 * MIB,
+      blockBytes: 64 * KIB,
+    });
+    // First so fast that its windows grow, then slowly.
+    await appendSmall(log, disk, 300, 30_000);
+    let most = 0;
+    for (let i = 0; i < 400; i++) {
+      disk.timeMicros += 60_000_000;
+      const start = disk.trace.length;
+      await appendSmall(log, disk, 1, 30_000);
+      const windows = disk.trace.slice(start)
+        .filter(({ kind }) => kind === "preallocate");
+      for (const { length } of windows) most = Math.max(most, length!);
+    }
+    assert(most > 0 && most <= MIB, `${most}`);
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  });
+});
+
+Deno.test("write-prepare: nothing is prepared for large flushes, nor for flushes that are not durable", async () => {
+  for (const [length, durability] of [[200_000, "data"], [100, "none"]] as const) {
+    await at(new SimulatedPlace(), async (place) => {
+      const log = await openLog(place, {
+        prepareBytes: 64 * MIB,
+        blockBytes: 256 * KIB,
       });
-      appendSome(log, 1, 10);
-      await log.flush();
-      assertEquals(begun, [], `after ${turns} turns`);
+      for (let i = 0; i < 20; i++) {
+        appendSome(log, 1, length);
+        await log.flush({ durability });
+        await quiet(place.storage);
+      }
+      assertEquals(lines(place.storage, 0, ["preallocate"]), []);
       await log.close();
+      assertEquals(faultsOfClosed(place), []);
     });
   }
 });
 
-Deno.test("write-prepare: nothing is prepared behind the end of a segment", async () => {
+Deno.test("write-prepare: no step of preparing begins while a flush waits", async () => {
+  for (let turns = 0; turns < 8; turns++) {
+    await at(new SimulatedPlace({ seed: turns }), async (place) => {
+      const disk = place.storage;
+      const log = await openLog(place, { prepareBytes: 8 * MIB });
+      // Windows of some MiB, so that preparing takes many steps.
+      await appendSmall(log, disk, 60, 40_000);
+      const begun: string[] = [];
+      let steps = 0;
+      disk.onOperation((operation) => {
+        if (!prepares(operation)) return;
+        steps++;
+        if (log.durableOffset < log.nextOffset) begun.push(operation.kind);
+      });
+      for (let i = 0; i < 60; i++) {
+        appendSome(log, 1, 40_000);
+        await log.flush();
+        for (let turn = 0; turn < turns; turn++) {
+          await new Promise((resolve) => setTimeout(resolve, 0));
+        }
+      }
+      assertEquals(begun, [], `after ${turns} turns`);
+      assert(turns < 3 || steps > 0, "nothing was prepared");
+      await log.close();
+      assertEquals(faultsOfClosed(place), []);
+    });
+  }
+});
+
+Deno.test("write-prepare: nothing is prepared beyond the end of a segment", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, {
       prepareBytes: 4 * MIB,
-      segmentBytes: 6 * MIB,
+      segmentBytes: 200 * KIB,
     });
-    for (let i = 0; i < 5; i++) {
-      appendSome(log, 1, MIB);
-      await log.flush();
-      await quiet(place.storage);
-      assert(lengthAhead(place) <= 6 * MIB);
+    let most = 0;
+    while (log.stats().rolls === 0) {
+      most = Math.max(most, lengthAhead(place));
+      await appendSmall(log, place.storage, 1, 3000);
+      if (log.stats().rolls === 0) {
+        assert(place.bytes(LOG).length <= 200 * KIB);
+      }
     }
-    assertEquals(lengthAhead(place), 6 * MIB);
+    assertEquals(most, 200 * KIB);
     await log.close();
+    assertEquals(faultsOfClosed(place), []);
   });
 });
 
 /** Whether an operation prepares: it allocates, or writes a step of zeros. */
 function prepares({ kind, path, length }: Operation): boolean {
   return kind === "preallocate" ||
-    kind === "write" && path.endsWith(".log") && length === MIB;
+    kind === "write" && path.endsWith(".log") && length! >= 56 * KIB;
 }
 
 for (const kind of ["preallocate", "write"] as const) {
   for (const error of ["ENOSPC", "EDQUOT", "EIO", "EOPNOTSUPP"]) {
-    Deno.test(`write-prepare: ${error} in a ${kind} that prepares fails nothing`, async () => {
+    Deno.test(`write-prepare: ${error} in a ${kind} that prepares fails nothing, and gives the space back`, async () => {
       await at(new SimulatedPlace(), async (place) => {
+        const disk = place.storage;
+        const log = await openLog(place, { prepareBytes: 4 * MIB });
+        await appendSmall(log, disk, 3, 3000);
         let failed = 0;
-        place.storage.onOperation((operation) => {
+        disk.onOperation((operation) => {
           if (operation.kind !== kind || !prepares(operation)) return;
           failed++;
           return { error };
         });
-        const log = await openLog(place, { prepareBytes: 4 * MIB });
-        for (let i = 0; i < 10; i++) {
-          await log.appendDurable(payload(i, 5000));
-          await quiet(place.storage);
-        }
+        await appendSmall(log, disk, 1, 3000);
+        assertEquals(failed, 1);
+        const end = batchesOf(place.bytes(LOG)).at(-1)!.end;
+        assertEquals(place.bytes(LOG).length, Math.ceil(end / 4096) * 4096);
+        await appendSmall(log, disk, 10, 3000);
         assertEquals(failed, 1, "it is not tried again");
-        assertEquals(log.durableOffset, 10);
+        assertEquals(log.durableOffset, 14);
         await log.close();
         assertEquals(faultsOfClosed(place), []);
         const again = await openLog(place);
         assertEquals(
           (await drain(again)).map((each) => each.payload),
-          Array.from({ length: 10 }, (_, i) => payload(i, 5000)),
+          Array.from({ length: 14 }, (_, i) => payload(i, 3000)),
         );
         await again.close();
       });
@@ -195,7 +276,10 @@ Deno.test("write-prepare: a disk that is too small for the window takes messages
     new SimulatedPlace({ sizeBytes: 64 * KIB }),
     async (place) => {
       const log = await openLog(place, { prepareBytes: 4 * MIB });
-      for (let i = 0; i < 10; i++) await log.appendDurable(payload(i, 3000));
+      for (let i = 0; i < 10; i++) {
+        await log.appendDurable(payload(i, 3000));
+        await quiet(place.storage);
+      }
       assertEquals(log.durableOffset, 10);
       await log.close();
       assertEquals(faultsOfClosed(place), []);
@@ -205,9 +289,13 @@ Deno.test("write-prepare: a disk that is too small for the window takes messages
 
 Deno.test("write-prepare: no memory for zeros fails nothing", async () => {
   const place = new SimulatedPlace();
-  const pool = testPool({ limitBytes: 512 * KIB, atLimit: "fail" });
+  const pool = testPool({ limitBytes: 160 * KIB, atLimit: "fail" });
   try {
-    const log = await openLog(place, { pool, prepareBytes: 4 * MIB });
+    const log = await openLog(place, {
+      pool,
+      prepareBytes: 4 * MIB,
+      tailBytes: 0,
+    });
     for (let i = 0; i < 10; i++) {
       await log.appendDurable(payload(i, 5000));
       await quiet(place.storage);
@@ -231,10 +319,8 @@ for (
   Deno.test(`write-prepare: nothing is prepared ${what}`, async () => {
     await at(new SimulatedPlace(disk), async (place) => {
       const log = await openLog(place, { prepareBytes });
-      appendSome(log, 10, 1000);
-      await log.flush();
-      await quiet(place.storage);
-      assertEquals(place.bytes(LOG).length, 12 * KIB);
+      await appendSmall(log, place.storage, 10);
+      assertEquals(place.bytes(LOG).length, 16 * KIB);
       assertEquals(lines(place.storage, 0, ["preallocate"]), []);
       await log.close();
       assertEquals(faultsOfClosed(place), []);
@@ -263,7 +349,7 @@ Deno.test("write-prepare: the index is never prepared", async () => {
     assert(log.stats().rolls > 1);
     await log.close();
     assertEquals(faultsOfClosed(place), []);
-    assertEquals(place.bytes(INDEX).length % 16, 0);
+    assertEquals(place.bytes(INDEX).length % 24, 0);
   });
 });
 
@@ -272,19 +358,21 @@ Deno.test("write-prepare: blocking calls and closing work at every moment of a p
     for (const end of ["flush", "close"]) {
       await at(new SimulatedPlace({ seed: turns }), async (place) => {
         const log = openLogSync(place, { prepareBytes: 3 * MIB });
-        appendSome(log, 1, 10);
+        await appendSmall(log, place.storage, 60, 40_000);
+        appendSome(log, 1, 40_000);
         await log.flush();
         for (let turn = 0; turn < turns; turn++) {
           await new Promise((resolve) => setTimeout(resolve, 0));
         }
         appendSome(log, 1, 1_500_000);
+        const count = 62 + (end === "flush" ? 1 : 0);
         if (end === "flush") {
           log.flushSync();
           await quiet(place.storage);
           appendSome(log, 1, 100);
           await log.flush();
-          assertEquals(batchesOf(place.bytes(LOG)).length, 3);
         }
+        assertEquals(log.nextOffset, count);
         log.closeSync();
         assertEquals(faultsOfClosed(place), []);
         await quiet(place.storage);
@@ -327,12 +415,61 @@ Deno.test("write-prepare: nothing is prepared behind a checkpoint for which ther
     // It is nobody's failure: what is acknowledged stays so, and appending goes on.
     assertEquals(log.durableOffset, 13);
     heal();
-    appendSome(log, 1, 100);
-    await log.flush();
-    await quiet(disk);
-    assertEquals(log.durableOffset, 14);
-    assert(log.stats().preparedBytes > 2 * MIB, "prepared again");
+    await appendSmall(log, disk, 6, 100);
+    assertEquals(log.durableOffset, 19);
+    assert(log.stats().preparedBytes > 50 * KIB, "prepared again");
     await log.close();
     assertEquals(faultsOfClosed(place), []);
   });
 });
+
+for (const mode of ["async", "sync"]) {
+  Deno.test(`write-give-back: closing cuts prepared space before it writes anything else, ${mode}`, async () => {
+    await at(new SimulatedPlace(), async (place) => {
+      const log = await openLog(place, { prepareBytes: MIB });
+      await appendSmall(log, place.storage, 6);
+      assert(log.stats().preparedBytes > 50 * KIB);
+      const start = place.storage.trace.length;
+      if (mode === "sync") log.closeSync();
+      else await log.close();
+      const changes = lines(place.storage, start, ["truncate", "write"]);
+      assertEquals(changes.slice(0, 2), [
+        `truncate 0.log ${6 * (HEADER + 1000)}`,
+        "write 0.index 0+4096 none",
+      ]);
+    });
+  });
+
+  Deno.test(`write-give-back: a full disk gets prepared space back, from a write and from a checkpoint, ${mode}`, async () => {
+    for (const what of [".log", ".index"]) {
+      await at(new SimulatedPlace(), async (place) => {
+        const disk = place.storage;
+        const log = await openLog(place, { prepareBytes: MIB });
+        await appendSmall(log, disk, 30, 20_000);
+        assert(log.stats().preparedBytes > 100 * KIB);
+        const heal = disk.onOperation(({ kind, path }) =>
+          kind === "write" && path.endsWith(what)
+            ? { error: "ENOSPC" }
+            : undefined
+        );
+        appendSome(log, what === ".log" ? 1 : 13, what === ".log" ? 100 : MIB);
+        if (mode === "sync") {
+          try {
+            log.flushSync();
+          } catch (error) {
+            assert(error instanceof NoSpace);
+          }
+        } else {
+          await log.flush().catch((error) => assert(error instanceof NoSpace));
+          await quiet(disk);
+        }
+        assert(log.stats().preparedBytes < 4 * KIB);
+        const end = batchesOf(place.bytes(LOG)).at(-1)!.end;
+        assertEquals(place.bytes(LOG).length, Math.ceil(end / 4096) * 4096);
+        heal();
+        await log.close();
+        assertEquals(faultsOfClosed(place), []);
+      });
+    }
+  });
+}

@@ -8,9 +8,13 @@ import { Log, Poisoned } from "@basalt/io";
 import {
   appendSome,
   at,
+  BATCH,
   batchesOf,
   drain,
+  entriesOf,
   faultsOfClosed,
+  FRAME,
+  HEADER,
   KIB,
   lines,
   onEachPlace,
@@ -19,18 +23,19 @@ import {
   type Place,
   segment,
   SimulatedPlace,
+  sparse,
 } from "./support.ts";
 
-/** The operations of a roll from offset 3 on, and of the flush in the new segment. */
-const ROLL = [
-  // What is left of the old segment, and its index.
-  "write 0.log 0+4096 data",
-  "write 0.index 0+4096 none",
-  "sync 0.index data",
-  "truncate 0.log 3192",
-  "truncate 0.index 48",
+/** The operations of a roll from offset 3, after the old segment's blocks are written. */
+const SEAL_AND_CREATE = [
+  "truncate 0.log 3400",
   "sync 0.log full",
+  "write 0.index 0+4096 none",
+  "truncate 0.index 24",
   "sync 0.index full",
+  // Whether they are there from an earlier attempt.
+  "open 3.log",
+  "open 3.index",
   "open 3.log.tmp",
   "open 3.index.tmp",
   "rename 3.log.tmp 3.log",
@@ -38,6 +43,11 @@ const ROLL = [
   "syncDirectory /log",
   "open 3.log",
   "open 3.index",
+];
+/** The operations of a roll from offset 3, and of the flush in the new segment. */
+const ROLL = [
+  "write 0.log 0+4096 none",
+  ...SEAL_AND_CREATE,
   "write 3.log 0+4096 data",
 ];
 
@@ -55,8 +65,9 @@ for (const mode of ["async", "sync"]) {
           assert(files.includes(`/log/${segment(3)}.log`));
           assert(files.includes(`/log/${segment(3)}.index`));
         }
-        const begun = lines(disk, start).length;
-        assertEquals(log.durableOffset, begun < 2 ? 0 : 3);
+        if (kind === "write" && path.endsWith("0.index")) {
+          assertEquals(log.durableOffset, 3);
+        }
       });
       if (mode === "sync") log.flushSync();
       else await log.flush();
@@ -78,8 +89,7 @@ for (const mode of ["async", "sync"]) {
       if (mode === "sync") log.flushSync({ durability: "none" });
       else await log.flush({ durability: "none" });
       assertEquals(lines(disk, start), [
-        "sync 0.log data",
-        ...ROLL.slice(1, -1),
+        ...SEAL_AND_CREATE,
         "write 3.log 0+4096 none",
       ]);
       assertEquals(log.durableOffset, 3);
@@ -106,35 +116,33 @@ for (const mode of ["async", "sync"]) {
         "makeDirectory /a/b/log",
         "syncDirectory /a/b",
       ]);
-      const creation = made.slice(made.indexOf("open 0.log.tmp"));
-      assertEquals(creation.slice(0, 7), [
-        "open 0.log.tmp",
-        "open 0.index.tmp",
-        "rename 0.log.tmp 0.log",
-        "rename 0.index.tmp 0.index",
-        `syncDirectory ${dir}`,
-        "open 0.log",
-        "open 0.index",
-      ]);
-      // The mark is durable before the first append.
-      assertEquals(made.slice(-3).map((line) => line.split(" ").slice(0, 2)), [
-        ["truncate", `${dir}/writer`],
-        ["sync", `${dir}/writer`],
-        ["syncDirectory", dir],
-      ]);
-      assert(disk.crashState("none").files().includes(`${dir}/writer`));
-      assert(
-        disk.crashState("none").files().includes(`${dir}/${segment(0)}.log`),
-      );
+      const at = (line: string) => {
+        assert(made.includes(line), line);
+        return made.indexOf(line);
+      };
+      // The names of the segment are durable before `meta` gets its name, and both before the owner file is complete.
+      const named = [
+        at("rename 0.log.tmp 0.log"),
+        at("rename 0.index.tmp 0.index"),
+      ];
+      const synced = at(`syncDirectory ${dir}`);
+      const meta = at(`rename ${dir}/meta.tmp ${dir}/meta`);
+      const owner = at(`rename ${dir}/writer.tmp ${dir}/writer`);
+      assert(Math.max(...named) < synced && synced < Math.min(meta, owner));
+      const end = made.lastIndexOf(`syncDirectory ${dir}`);
+      assert(end > Math.max(meta, owner));
+      const all = ["meta", "writer", `${segment(0)}.index`, `${segment(0)}.log`]
+        .map((name) => `${dir}/${name}`).sort();
+      assertEquals(disk.crashState("none").files(), all);
       await log.close();
       assertEquals(lines(disk).slice(-2), [
         `remove ${dir}/writer`,
         `syncDirectory ${dir}`,
       ]);
-      assertEquals(disk.crashState("none").files(), [
-        `${dir}/${segment(0)}.index`,
-        `${dir}/${segment(0)}.log`,
-      ]);
+      assertEquals(
+        disk.crashState("none").files(),
+        all.filter((path) => !path.endsWith("writer")),
+      );
     });
   });
 }
@@ -208,7 +216,7 @@ for (const mode of ["async", "sync"]) {
       async (log) => mode === "sync" ? log.flushSync() : await log.flush(),
     );
     // Those of closing come behind.
-    assert(count > ROLL.length, `${count}`);
+    assert(count >= ROLL.length, `${count}`);
   });
 
   Deno.test(`write-roll: a crash before every operation of three rolls in one flush loses nothing, ${mode}`, async () => {
@@ -230,7 +238,7 @@ for (const mode of ["async", "sync"]) {
       },
       async (log) => mode === "sync" ? log.closeSync() : await log.close(),
     );
-    assert(count > ROLL.length, `${count}`);
+    assert(count >= ROLL.length, `${count}`);
   });
 }
 
@@ -291,18 +299,24 @@ Deno.test("write-roll: a second crash before every operation of opening after a 
 onEachPlace(
   "write-roll: a segment ends before the message that would exceed its size, and a larger one gets its own",
   async (place) => {
-    const sizes = [400, 400, 400, 5000, 100, 2000, 896, 1, 895, 64, 832, 1024];
+    const sizes = [
+      ...[400, 400, 400, 5000, 100, 2000, 896, 1, 895, 64, 832],
+      // The first fills a segment to the byte, the second would exceed it by one.
+      ...[2 * KIB - HEADER, 848, 2 * KIB - HEADER - 848 - FRAME + 1, 1024],
+    ];
     const log = await openLog(place, { segmentBytes: 2 * KIB });
     for (const size of sizes) log.append(payload(0, size));
     await log.flush();
     const firsts: number[] = [0];
     let bytes = 0;
     sizes.forEach((size, i) => {
-      if (bytes > 0 && bytes + 64 + size > 2 * KIB) {
+      // Within one batch for each segment.
+      if (bytes > 0 && bytes + FRAME + size > 2 * KIB) {
         firsts.push(i);
         bytes = 0;
       }
-      bytes += 64 + size;
+      if (bytes === 0) bytes = BATCH;
+      bytes += FRAME + size;
     });
     assertEquals(
       place.names().filter((name) => name.endsWith(".log")),
@@ -318,7 +332,9 @@ onEachPlace(
 /** All segments of a place hold what they should, the unsealed one aside. */
 function sealed(place: Place): number[] {
   return place.names().filter((name) => name.endsWith(".log")).slice(0, -1)
-    .map((name) => batchesOf(place.bytes(name)).length);
+    .map((name) =>
+      batchesOf(place.bytes(name)).reduce((sum, { count }) => sum + count, 0)
+    );
 }
 
 onEachPlace(
@@ -333,10 +349,19 @@ onEachPlace(
       if (i % 4 === 0) await log.flush();
     }
     await log.flush();
-    assertEquals(sealed(place), [7, 7, 7, 7]);
-    for (const first of [0, 7, 14, 21]) {
-      assertEquals(place.bytes(`${segment(first)}.log`).length, 7 * 1064);
-      assertEquals(place.bytes(`${segment(first)}.index`).length, 7 * 16);
+    const counts = sealed(place);
+    assert(counts.length > 3, counts.join());
+    let first = 0;
+    for (const count of counts) {
+      const bytes = place.bytes(`${segment(first)}.log`);
+      const batches = batchesOf(bytes);
+      assertEquals(batches.at(-1)!.end, bytes.length);
+      assert(bytes.length > 6 * KIB && bytes.length <= 8 * KIB);
+      assertEquals(
+        entriesOf(place.bytes(`${segment(first)}.index`)),
+        sparse(batches),
+      );
+      first += count;
     }
     await log.close();
     assertEquals(faultsOfClosed(place), []);
@@ -359,7 +384,9 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
         });
         if (mode === "sync") assertThrows(() => log.flushSync(), Poisoned);
         else await assertRejects(() => log.flush(), Poisoned);
-        assertEquals(log.durableOffset, 3);
+        // Cutting the file comes before the sync.
+        const durable = kind === "truncate" ? 0 : 3;
+        assertEquals(log.durableOffset, durable);
         await log.close().catch(() => {});
         assertEquals(lines(disk, failed), []);
         const again = await openLog(place);
@@ -367,6 +394,54 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
         await again.close();
         assertEquals(faultsOfClosed(place), []);
       });
+    }
+  });
+}
+
+for (const mode of ["async", "sync"]) {
+  Deno.test(`write-create-fails: what the system refuses when a segment is made poisons nothing, and the next flush goes on, ${mode}`, async () => {
+    for (
+      const code of ["EMFILE", "ENFILE", "ENOSPC", "ENOMEM", "EACCES", "EROFS"]
+    ) {
+      for (
+        const [kind, ending] of [
+          ["open", "3.log.tmp"],
+          ["open", "3.index.tmp"],
+          ["rename", "3.log.tmp"],
+          ["rename", "3.index.tmp"],
+          ["open", "3.index"],
+        ] as const
+      ) {
+        await at(new SimulatedPlace(), async (place) => {
+          const disk = place.storage;
+          const log = await openLog(place, { segmentBytes: 4 * KIB });
+          appendSome(log, 5, 1000);
+          const remove = disk.onOperation((operation) => {
+            const { path } = operation;
+            if (operation.kind !== kind || !path.endsWith(ending)) return;
+            return { error: code };
+          });
+          for (let attempt = 0; attempt < 2; attempt++) {
+            const error = (mode === "sync"
+              ? assertThrows(() => log.flushSync())
+              : await assertRejects(() => log.flush())) as { code: string };
+            assertEquals(error.code, code, `${kind} ${ending}`);
+            assertEquals([log.nextOffset, log.durableOffset], [5, 3]);
+            assertEquals(disk.openFiles, 4, "files stay open");
+          }
+          // Nothing of it keeps the log from taking messages.
+          assertEquals(appendSome(log, 1, 1000), 5);
+          remove();
+          if (mode === "sync") log.flushSync();
+          else await log.flush();
+          assertEquals(log.durableOffset, 6);
+          await log.close();
+          assertEquals(faultsOfClosed(place), []);
+          const again = await openLog(place);
+          assertEquals((await drain(again)).length, 6);
+          await again.close();
+        });
+      }
     }
   });
 }

@@ -381,13 +381,31 @@ Deno.test("recoverSegment() refuses a valid batch farther than 16 MiB after a ba
 });
 
 Deno.test("recoverSegment() refuses a tail that is longer than a checkpoint and a batch", async () => {
-  const made = makeSingles(0, [100]);
-  const log = concat([made.log, zeros(81 * MIB)]);
-  log[log.length - 1] = 1;
-  await assertRefused({ log, index: zeros(0) }, 0, {
-    position: made.log.length,
-    kind: "torn",
-  });
+  const made = makeSingles(0, [
+    100,
+    ...Array.from({ length: 20 }, () => 99_000),
+  ]);
+  const [first] = made.batches;
+  const checkpoint = made.batches[2]!.position;
+  const end = made.log.length;
+  // Without an index, the tail counts from its start. With one, from where the next entry would be.
+  const cases: [index: Uint8Array, position: number][] = [
+    [zeros(0), end + 80 * MIB],
+    [indexOf([first!]), checkpoint + 80 * MIB],
+  ];
+  for (const [index, position] of cases) {
+    const log = concat([made.log, zeros(position + 1 - end)]);
+    log[position - 1] = 1;
+    await place({ log, index }, async (placed) => {
+      const asked: Asked[] = [];
+      const found = await ways[1]!.run(recover(placed, 0, 0, asked));
+      assertRecovered(placed, found, made, 21, sparse(made));
+      assertEquals(asked[1]!.slice(0, 2), ["keep", end]);
+      assert(asked[1]![2]! >= position);
+    });
+    log[position] = 1;
+    await assertRefused({ log, index }, 0, { position: end, kind: "torn" });
+  }
 });
 
 Deno.test("recoverSegment() cuts a torn batch of 64 MiB after another one that has no entry", async () => {
@@ -410,15 +428,35 @@ Deno.test("recoverSegment() cuts a torn batch of 64 MiB after another one that h
 Deno.test("recoverSegment() doubts an index whose entries name no batch, and writes it again", async () => {
   const made = large(40 * MIB);
   const entries = sparse(made);
+  const shifted = entries.map((entry, i) =>
+    i > 0 ? { ...entry, position: entry.position + 8 } : entry
+  );
   const spoilt = entries.map((entry, i) =>
     i % 3 === 1 ? { ...entry, position: entry.position + 8 } : entry
   );
   for (const { name, run } of ways) {
-    await place({ log: made.log, index: indexOf(spoilt) }, async (placed) => {
-      const found = await run(recover(placed, 0));
-      assertRecovered(placed, found, made, made.batches.length, entries, name);
-    });
+    for (const index of [spoilt, shifted]) {
+      await place({ log: made.log, index: indexOf(index) }, async (placed) => {
+        const found = await run(recover(placed, 0));
+        assertRecovered(
+          placed,
+          found,
+          made,
+          made.batches.length,
+          entries,
+          name,
+        );
+      });
+    }
   }
+  // What it vouches for is not there, whatever else is wrong with it.
+  const log = made.log.slice();
+  const bad = made.batches[200]!;
+  log[bad.position + 400]! ^= 1;
+  await assertRefused({ log, index: indexOf(shifted) }, 0, {
+    position: bad.position,
+    kind: "frame checksum",
+  });
   // But where it says more than the log has, the log is damaged.
   const more = [...spoilt, {
     ...spoilt.at(-1)!,
@@ -446,6 +484,21 @@ Deno.test("recoverSegment() goes on without entries for which there is no room",
       },
     );
   }
+});
+
+Deno.test("recoverSegment() leaves no entry after those that are right where there was no room", async () => {
+  const made = large(40 * MIB);
+  await place({ log: made.log, index: zeros(0) }, async (placed) => {
+    placed.disk.onOperation(({ kind, numberOfKind }) =>
+      kind === "write" && numberOfKind === 2 ? { error: "ENOSPC" } : undefined
+    );
+    const found = await ways[0]!.run(recover(placed, 0));
+    assertRecovered(placed, found, made, made.batches.length, []);
+    assertEquals(
+      writes(placed).filter(({ kind }) => kind === "write").length,
+      2,
+    );
+  });
 });
 
 Deno.test("recoverSegment() changes nothing where a tail cannot be salvaged", async () => {

@@ -70,6 +70,10 @@ Deno.test("readSealedEnd() finds the end without a right index", async () => {
       ...last,
       timestamp: last.timestamp + 1,
     }]),
+    indexOf([
+      ...entries.slice(0, -1),
+      { ...last, timestamp: last.timestamp - 1 },
+    ]),
     indexOf([...entries, { ...last, position: 5 }]),
     zeros(240),
   ];

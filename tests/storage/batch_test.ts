@@ -391,3 +391,26 @@ Deno.test({
     assertEquals([file.stats().errors, file.stats().resizes], [0, 4]);
   },
 });
+
+Deno.test(
+  "DirectFile.closeSync() ends a batch with its sync",
+  { ignore: !FILES },
+  async () => {
+    using dir = new TemporaryDirectory();
+    using pool = new BufferPool();
+    const file = DirectFile.openSync(`${dir.path}/x`, {
+      write: true,
+      createNew: true,
+    });
+    using block = pool.acquireSync(4096, { zeroed: true }).freeze();
+    const items = [0, 4096, 8192].map((position) => ({
+      buffer: block,
+      position,
+    }));
+    const writing = file.writeMany(items, { durability: "data" });
+    file.closeSync();
+    assertEquals(file.stats().syncs, 1);
+    assertEquals(file.stats().inFlight, 0);
+    assertEquals(await writing, 12288);
+  },
+);

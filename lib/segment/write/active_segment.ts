@@ -182,7 +182,11 @@ export class ActiveSegment {
     }
     yield* this.#preparer.yieldTo(roundUp(last.end, physicalBlock));
     const results = yield* together(writes);
-    this.#checkWrites(results);
+    const full = this.#checkWrites(results);
+    if (full !== undefined) {
+      yield* this.#preparer.release(this.#writtenEnd);
+      throw this.#withDurableOffset(full);
+    }
     for (const block of group) {
       for (const { offset, position } of block.indexed) {
         this.#index.push({ offset, position, timestamp: block.timestamp });
@@ -194,7 +198,10 @@ export class ActiveSegment {
     if (flag !== "none") this.#markSynced();
   }
 
-  #checkWrites(results: readonly PromiseSettledResult<number>[]): void {
+  /** Returns the first failure for want of room; throws if there was another. */
+  #checkWrites(
+    results: readonly PromiseSettledResult<number>[],
+  ): NoSpace | undefined {
     let full: NoSpace | undefined;
     for (const result of results) {
       if (result.status === "fulfilled") continue;
@@ -203,7 +210,7 @@ export class ActiveSegment {
       }
       full ??= result.reason;
     }
-    if (full !== undefined) throw this.#withDurableOffset(full);
+    return full;
   }
 
   /**
@@ -240,8 +247,9 @@ export class ActiveSegment {
       yield* this.#index.write();
       yield* this.#indexFile.sync("data");
     } catch (error) {
-      if (error instanceof NoSpace) throw this.#withDurableOffset(error);
-      throw this.#poisoned(error);
+      if (!(error instanceof NoSpace)) throw this.#poisoned(error);
+      yield* this.#preparer.release(this.#writtenEnd);
+      throw this.#withDurableOffset(error);
     }
     this.#checkpointEnd = this.#writtenEnd;
   }

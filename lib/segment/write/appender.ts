@@ -185,11 +185,6 @@ export class Appender implements Committable {
     return this.#isClosed;
   }
 
-  /** Whether an asynchronous flush is in flight. */
-  get isBusy(): boolean {
-    return this.#commit.isBusy;
-  }
-
   get stats(): GroupCommitStats {
     return this.#commit.stats;
   }
@@ -320,6 +315,12 @@ export class Appender implements Committable {
     return this.#commit.exclusively(task);
   }
 
+  /** Runs a computation while the caller waits; a flush in flight is finished first. */
+  exclusivelySync<T>(task: () => Task<T>): T {
+    this.#commit.finishSync();
+    return driveSync(task());
+  }
+
   /**
    * Makes everything durable and ends the appender. Closing twice does nothing.
    *
@@ -362,6 +363,7 @@ export class Appender implements Committable {
         yield* this.writeAll("data");
         yield* this.#active.seal();
       } catch (error) {
+        if (error instanceof Poisoned) this.#setPoison(error);
         failure = error;
       }
     }

@@ -1,4 +1,4 @@
-import { drive, driveSync, type Task } from "../../base/mod.ts";
+import { Driver, driveSync, type Task, together } from "../../base/mod.ts";
 import type { Durability } from "../../storage/mod.ts";
 import { wrongDurability } from "../checks.ts";
 import { Histogram, type HistogramSnapshot } from "../histogram.ts";
@@ -123,11 +123,13 @@ export class GroupCommit {
   #aborted = 0;
   /** The flushes that are wanted or in flight, as one promise that never rejects. */
   #running: Promise<void> | undefined;
-  /** Whether one is in flight: until then a blocking caller may go first. */
-  #inFlight = false;
+  /** What is in flight: until something is, a blocking caller may go first; then it finishes that before. */
+  #driver: { finishSync(): unknown } | undefined;
   /** The preparing that runs between flushes. */
   #preparing: Promise<void> | undefined;
   #isClosed = false;
+  /** Whether closing is over, so that nothing may be touched any more. */
+  #isOver = false;
   /** How many were told of the last flush. */
   #told = 0;
   /** When the last turn of the event loop ended, in microseconds. */
@@ -154,11 +156,6 @@ export class GroupCommit {
     };
   }
 
-  /** Whether a flush is in flight. */
-  get isBusy(): boolean {
-    return this.#inFlight;
-  }
-
   /** Writes everything appended so far. Resolves when it has the durability. */
   flush(durability: Durability): Promise<void> {
     if (this.#isClosed) return Promise.reject(this.#closedError("flush"));
@@ -175,25 +172,31 @@ export class GroupCommit {
     this.#want(durability);
   }
 
-  /** Writes everything appended so far while the caller waits; serves all who wait for a flush that has not begun. */
+  /**
+   * Writes everything appended so far while the caller waits; a flush in flight is finished first.
+   *
+   * @throws {TypeError} If what is in flight cannot be finished blocking.
+   */
   flushSync(durability: Durability): void {
-    this.#refuseInFlight("flush");
     const wrong = wrongDurability(this.#target.path, durability);
     if (wrong !== undefined) throw wrong;
+    this.finishSync();
     const group = this.#gather(durability);
     try {
       driveSync(this.#target.writeAll(group.durability));
       this.#succeeded(group);
     } catch (error) {
-      this.#failed(group, error);
+      this.#failed(group, error, true);
       throw error;
     }
-    if (!this.#target.isCheckpointDue) return;
-    try {
-      driveSync(this.#target.checkpoint());
-    } catch {
-      // Poison stays, and without room the next flush tries again: the caller's flush was done.
-    }
+    if (this.#target.isCheckpointDue) driveSync(this.#checkpointTask());
+  }
+
+  /** Finishes what is in flight while the caller waits. */
+  finishSync(): void {
+    const driver = this.#driver;
+    driver?.finishSync();
+    this.#driver = undefined;
   }
 
   /**
@@ -252,16 +255,13 @@ export class GroupCommit {
   /** Runs a computation while no flush is in flight; flushes wait for it. */
   async exclusively<T>(task: () => Task<T>): Promise<T> {
     while (this.#running !== undefined) await this.#running;
-    this.#inFlight = true;
-    const work = drive(task());
-    this.#running = work.then(() => {}, () => {});
-    try {
-      return await work;
-    } finally {
-      this.#inFlight = false;
-      this.#running = undefined;
-      if (this.#wanted !== undefined) this.#want(this.#wanted);
-    }
+    const work = this.#drive(together([task()]));
+    this.#running = work.then(() => {});
+    const [result] = await work;
+    this.#running = undefined;
+    if (this.#wanted !== undefined) this.#want(this.#wanted);
+    if (result!.status === "rejected") throw result!.reason;
+    return result!.value;
   }
 
   /** Waits until no flush and no preparing is in flight; nothing starts after this. */
@@ -271,10 +271,10 @@ export class GroupCommit {
     await this.#preparing;
   }
 
-  /** Lets nothing start any more; nothing may be in flight. */
+  /** Finishes what is in flight; nothing starts after this. */
   closeSync(): void {
-    this.#refuseInFlight("close");
-    this.#isClosed = true;
+    this.finishSync();
+    this.#isClosed = this.#isOver = true;
   }
 
   /** After closing: tells all who still wait that everything is durable, or that it failed. */
@@ -286,13 +286,6 @@ export class GroupCommit {
     }
     this.#wake();
     this.#rejectWaiters(failure, Infinity);
-  }
-
-  #refuseInFlight(action: "flush" | "close"): void {
-    if (!this.#inFlight) return;
-    throw new TypeError(
-      `Cannot ${action} '${this.#target.path}' blocking while an asynchronous flush is in flight: await ${action}() instead`,
-    );
   }
 
   #closedError(action: string): Error {
@@ -334,7 +327,7 @@ export class GroupCommit {
     if (isAlone && turnMicros < MAX_TURN_MICROS) await undefined;
     else await this.#turn();
     let hasFailed = false;
-    while (this.#wanted !== undefined) {
+    while (this.#wanted !== undefined && !this.#isOver) {
       hasFailed = !await this.#flushGroup(isAlone);
       if (this.#target.isCheckpointDue && !await this.#checkpoint()) {
         hasFailed = true;
@@ -344,7 +337,7 @@ export class GroupCommit {
     }
     this.#running = undefined;
     // A failed write or sync is followed by nothing, and a full disk has no room to prepare.
-    if (!hasFailed) this.#preparing ??= this.#prepare();
+    if (!hasFailed && !this.#isOver) this.#preparing ??= this.#prepare();
   }
 
   /** Runs one flush and tells its group. Resolves to whether it did not fail. */
@@ -354,41 +347,60 @@ export class GroupCommit {
       this.#callers.length === 0;
     const isInPlace = isLone && inPlace.allows;
     const group = this.#gather("none");
-    const flushing = this.#target.writeAll(group.durability);
+    if (!isInPlace) return await this.#drive(this.#flushTask(group, isLone));
+    this.#inPlaceFlushes++;
+    const hasSucceeded = driveSync(this.#flushTask(group, false));
+    inPlace.written(this.#target.now() - group.startedAtMicros, true);
+    return hasSucceeded;
+  }
+
+  /** Writes a group and tells it; returns whether it did not fail. */
+  *#flushTask(group: Group, isLone: boolean): Task<boolean> {
     try {
-      if (isInPlace) driveSync(flushing);
-      else {
-        this.#inFlight = true;
-        await drive(flushing);
-      }
-      if (isLone) {
-        inPlace.written(this.#target.now() - group.startedAtMicros, isInPlace);
-        if (isInPlace) this.#inPlaceFlushes++;
-      }
-      this.#succeeded(group);
-      return true;
+      yield* this.#target.writeAll(group.durability);
     } catch (error) {
       this.#failed(group, error);
       return false;
-    } finally {
-      this.#inFlight = false;
     }
+    if (isLone) {
+      const micros = this.#target.now() - group.startedAtMicros;
+      this.#target.inPlace.written(micros, false);
+    }
+    this.#succeeded(group);
+    return true;
   }
 
   /** Takes a checkpoint once all who waited for the flush could go on; a blocking caller may do it first. Resolves to whether it did not fail. */
   async #checkpoint(): Promise<boolean> {
     await this.#turn();
-    if (!this.#target.isCheckpointDue) return true;
-    this.#inFlight = true;
+    if (this.#isOver || !this.#target.isCheckpointDue) return true;
+    return await this.#drive(this.#checkpointTask());
+  }
+
+  /** Takes a checkpoint; returns whether it did not fail. */
+  *#checkpointTask(): Task<boolean> {
     try {
-      await drive(this.#target.checkpoint());
+      yield* this.#target.checkpoint();
       return true;
     } catch {
       // Nobody waits for it: poison stays, and after `NoSpace` the next flush tries again.
       return false;
-    } finally {
-      this.#inFlight = false;
     }
+  }
+
+  /** Runs a task that does not fail so that a blocking caller can finish it. */
+  #drive<T>(task: Task<T>): Promise<T> {
+    let isOver = false;
+    const driver = new Driver((function* () {
+      try {
+        return yield* task;
+      } finally {
+        isOver = true;
+      }
+    })());
+    if (isOver) return driver.promise;
+    this.#driver = driver;
+    return driver.promise.finally(() => this.#driver = undefined);
   }
 
   /** Waits for a turn of the event loop, so that all who were woken together join the same flush. */
@@ -434,8 +446,8 @@ export class GroupCommit {
     this.#count(group);
   }
 
-  #failed(group: Group, error: unknown): void {
-    const isUnseen = group.callers.length === 0 &&
+  #failed(group: Group, error: unknown, isThrown = false): void {
+    const isUnseen = !isThrown && group.callers.length === 0 &&
       this.#waiters.length === this.#aborted;
     for (const caller of group.callers) caller.reject(error);
     // Some of the group may be durable all the same.

@@ -17,8 +17,6 @@ export interface PreparerOptions {
 
 /** Bytes of zeros in one write: small, because a flush may have to wait for it. */
 const STEP_BYTES = 256 * 1024;
-/** A window takes at most this part of the space that is free on the filesystem. */
-const FREE_SHARE = 1 / 64;
 
 /**
  * Allocates a window ahead of the data and writes it with zeros; {@linkcode PreparePolicy} says when and how far.
@@ -77,8 +75,9 @@ export class Preparer {
     if (
       this.#isOff || this.#inFlight !== undefined || this.#end >= this.#limit
     ) return false;
+    const { physicalBlock } = this.#file.capabilities;
     return this.#end < this.#allocatedEnd ||
-      this.#policy.wants(this.#end - dataEnd);
+      this.#policy.wants(this.#end - roundUp(dataEnd, physicalBlock));
   }
 
   /** Prepares a window ahead of `dataEnd`, or until `isPaused()` says that a flush waits. */
@@ -100,28 +99,27 @@ export class Preparer {
 
   async #step(run: () => Promise<void>): Promise<void> {
     if (this.#inFlight !== undefined || this.#isOff) return;
-    this.#inFlight = run().catch(() => {
-      this.#isOff = true;
-    });
+    this.#inFlight = run().catch(() => this.#giveBack());
     await this.#inFlight;
     this.#inFlight = undefined;
+  }
+
+  /** Ends the preparing after a failure. Part of a range may have been allocated: what has no zeros yet goes. */
+  async #giveBack(): Promise<void> {
+    this.#isOff = true;
+    await this.#file.file.truncate(this.#end).catch(() => {});
+    this.#allocatedEnd = this.#end;
   }
 
   /** Allocates up to `target`; where the device writes zeros by itself, nothing is left to do. */
   async #allocate(target: number): Promise<void> {
     const { file } = this.#file;
     const start = this.#end;
-    try {
-      const isZeroed = await file.preallocate(start, target - start, {
-        zeroed: true,
-      });
-      if (isZeroed && this.#end === start) this.#end = target;
-      this.#allocatedEnd = Math.max(this.#allocatedEnd, target);
-    } catch (error) {
-      // Part of the range may have been allocated.
-      await file.truncate(this.#end).catch(() => {});
-      throw error;
-    }
+    const isZeroed = await file.preallocate(start, target - start, {
+      zeroed: true,
+    });
+    if (isZeroed && this.#end === start) this.#end = target;
+    this.#allocatedEnd = Math.max(this.#allocatedEnd, target);
   }
 
   /** Writes some of the zeros that are missing. They go to where no data lies. */
@@ -141,6 +139,20 @@ export class Preparer {
     }
     this.#end = Math.max(this.#end, end);
     this.#allocatedEnd = Math.max(this.#allocatedEnd, end);
+  }
+
+  /** Gives the space after `dataEnd` back to a full disk; what fails here is not needed by anything. */
+  *release(dataEnd: number): Task<void> {
+    if (this.#inFlight !== undefined) yield* this.#waitFor(this.#inFlight);
+    const end = roundUp(dataEnd, this.#file.capabilities.physicalBlock);
+    if (this.#allocatedEnd <= end) return;
+    try {
+      yield* this.#file.truncate(end);
+    } catch {
+      return;
+    }
+    this.#end = this.#allocatedEnd = end;
+    this.#dropZeros();
   }
 
   /** Ends the preparing and waits for the step in flight. */

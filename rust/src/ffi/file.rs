@@ -42,6 +42,15 @@ exports! {
         })
     }
 
+    /// How many bytes an unprivileged user can still allocate on the filesystem of a file, -1 if it
+    /// does not count them. `out`: f64[1].
+    fn basalt_file_free_bytes(file: u32, out: Buffer) {
+        // SAFETY: the caller passes a view of one number and waits.
+        let Some(out) = (unsafe { view::<f64>(out, 1) }) else { return BAD_ARGUMENT };
+        let free = files::get(file).and_then(|file| probe::free_bytes(file.descriptor()));
+        code(free.map(|free| out[0] = free.map_or(-1.0, |bytes| bytes as f64)))
+    }
+
     /// Pages in the page cache of a range (a length of 0: to the end). `out`: f64[5], see `probe::cached_pages`.
     fn basalt_file_cachestat(file: u32, position: f64, length: f64, out: Buffer) {
         // SAFETY: the caller passes a view of 5 numbers and waits.
