@@ -7,7 +7,17 @@ import {
   importFromIggySync,
 } from "../../lib/iggy/mod.ts";
 import { answeredHeaders, headersOf, idText } from "./messages.ts";
-import { recorded, SKIPPED, WITHOUT_SEGMENTS } from "./segments.ts";
+import {
+  BATCHES_SKIPPED,
+  batchServerWrote,
+  WITHOUT_BATCH_SEGMENTS,
+} from "./batch_segments.ts";
+import {
+  type Answer,
+  serverWrote,
+  SKIPPED,
+  WITHOUT_SEGMENTS,
+} from "./segments.ts";
 import { logNames, readBatches, readDirectory, testPool } from "./support.ts";
 
 const RECORDED = [
@@ -26,8 +36,10 @@ for (const [format, name, count] of RECORDED) {
   ) {
     Deno.test({
       name:
-        `${way}() gives the messages of a server's segments '${name}' of Iggy ${format} as it answered them${SKIPPED}`,
-      ignore: WITHOUT_SEGMENTS,
+        `${way}() gives the messages of a server's segments '${name}' of Iggy ${format} as it answered them${
+          format === "0.8" ? SKIPPED : BATCHES_SKIPPED
+        }`,
+      ignore: format === "0.8" ? WITHOUT_SEGMENTS : WITHOUT_BATCH_SEGMENTS,
       fn: async () => {
         const [source, answers] = recorded(format, name);
         const dir = Deno.makeTempDirSync({ prefix: "basalt_iggy_" });
@@ -78,6 +90,19 @@ for (const [format, name, count] of RECORDED) {
       },
     });
   }
+}
+
+/** Returns the directory of the segments of a format and a name, and what the server answered. */
+function recorded(
+  format: "0.8" | "0.9",
+  name: string,
+): [source: URL, answers: Answer[]] {
+  if (format === "0.8") return serverWrote(name);
+  const [source, answers] = batchServerWrote(name);
+  return [
+    source,
+    answers.map(({ header, ...rest }) => ({ ...header, ...rest })),
+  ];
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -30,7 +30,6 @@ import {
   LEFT_OPEN,
   make,
   on,
-  OWNER,
   placeOn,
 } from "./recovery_support.ts";
 
