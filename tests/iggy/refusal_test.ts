@@ -495,6 +495,39 @@ for (const [what, refusal] of Object.entries(IMPORT)) {
   });
 }
 
+for (const format of ["0.9", "0.8"] as const) {
+  Deno.test(`importFromIggy() refuses a partition of Iggy ${format} with any bit flipped`, async () => {
+    const files = (await partitions())[format];
+    const { storage, pool } = place();
+    putAll(storage, "/p", files);
+    const options = { storage, pool };
+    const total = 8 * logNames(files)
+      .reduce((sum, name) => sum + files.get(name)!.length, 0);
+    // A step that is coprime to 8 reaches each bit of a byte, and 1000 of them all fields.
+    const step = Math.floor(total / 1000) | 1;
+    for (let bit = 0; bit < total; bit += step) {
+      let at = bit;
+      const name = logNames(files).find((name) => {
+        const bits = 8 * files.get(name)!.length;
+        if (at < bits) return true;
+        at -= bits;
+        return false;
+      })!;
+      const flip = () => storage.flipBit(`/p/${name}`, at >> 3, at & 7);
+      flip();
+      await assertRejects(
+        () => importFromIggy("/p", "/taken", { ...options, dryRun: true }),
+        Error,
+        name.slice(0, 20),
+        `bit ${at} of ${name}`,
+      );
+      flip();
+    }
+    const { messages } = await importFromIggy("/p", "/taken", options);
+    assertEquals(messages, COUNT);
+  });
+}
+
 Deno.test("importFromIggy() makes a log that begins where a server deleted segments", async () => {
   const files = (await partitions())["0.8"];
   for (const kind of ["log", "index"]) files.delete(`${FIRST}.${kind}`);

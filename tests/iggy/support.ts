@@ -229,8 +229,8 @@ export function fieldsOf(message: Message) {
 }
 
 /** A pool for a test. */
-export function testPool(): BufferPool {
-  return new BufferPool({ limitBytes: 512 * MIB, onWarning: () => {} });
+export function testPool({ limitBytes = 512 * MIB } = {}): BufferPool {
+  return new BufferPool({ limitBytes, onWarning: () => {} });
 }
 
 /** Puts files on a simulated disk, durably. */

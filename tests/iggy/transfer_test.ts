@@ -399,6 +399,11 @@ Deno.test("exportToIggy() and importFromIggy() refuse arguments out of range and
     exportToIggy("/log", "/x/partitions/3", { ...options, partition: 4 }),
     "must be 3",
   );
+  const small = testPool({ limitBytes: 16 * MIB });
+  await bad(
+    exportToIggy("/log", "/p", { ...options, pool: small }),
+    "'pool' must have a limit of at least",
+  );
   await bad(
     importFromIggy("/p", "/t", { ...options, tornTail: "no" as "cut" }),
     "'tornTail' must be",
