@@ -1,5 +1,6 @@
 //! Gathering and expanding: round trips, where batches end, and what is refused.
 
+use iggy_binary_protocol::batch::decode_batch_slice;
 use proptest::prelude::*;
 
 use super::{TIME, message, run};
@@ -95,6 +96,36 @@ proptest! {
         let (target, index, back) = expanded(&batches, first);
         prop_assert_eq!((target, index), (source, entries));
         prop_assert_eq!(back.batch_count, progress.batch_count);
+    }
+
+    #[test]
+    fn iggy_decodes_gathered_batches_of_any_partition(
+        partition in 0u64..=MAX_SAFE_INTEGER,
+        parts in prop::collection::vec((0u64..2, any::<u128>(), 0u64..1 << 34, 0usize..300), 1..40),
+    ) {
+        let (mut time, mut source) = (TIME, Vec::new());
+        for (i, (step, id, origin, length)) in parts.iter().enumerate() {
+            time += step;
+            source.extend(message(*id, i as u64, (time, *origin), &vec![i as u8; *length], &[]));
+        }
+        let (mut batches, progress, _) = gathered(&source, true, 0);
+        let end = batches.len();
+        prop_assert_eq!(restamp(&mut batches, 0..end, partition, false), Some(0));
+        let (mut at, mut count) = (0, 0);
+        for _ in 0..progress.batch_count {
+            let decoded = decode_batch_slice(&batches[at..]).expect("what Iggy accepts");
+            prop_assert_eq!(decoded.header.partition_id, partition);
+            prop_assert_eq!(decoded.header.base_offset, count as u64);
+            for frame in &decoded {
+                let (_, id, origin, length) = parts[count];
+                let time = decoded.header.origin_timestamp + u64::from(frame.header.timestamp_delta);
+                prop_assert_eq!((frame.header.id, time), (id, origin));
+                prop_assert_eq!(frame.payload, &vec![count as u8; length]);
+                count += 1;
+            }
+            at += decoded.header.total_size();
+        }
+        prop_assert_eq!((at, count), (end, parts.len()));
     }
 
     #[test]
