@@ -1,7 +1,6 @@
-import type { Command } from "npm:commander@14.0.0";
+import { type Command, InvalidArgumentError } from "npm:commander@14.0.0";
 import type {
-  handOver,
-  takeOver,
+  PartitionAddress,
   TransferOptions,
   TransferReport,
 } from "../iggy/mod.ts";
@@ -9,86 +8,138 @@ import { jsonOption, wholeNumber } from "./command.ts";
 import type { Console } from "./console.ts";
 import { formatBytes } from "./terminal.ts";
 
-interface Options {
-  iggy: string;
-  stream: number | string;
-  topic: number | string;
-  partition: number;
-  yes?: true;
+/** The options that both commands have. */
+export interface TransferFlags {
+  /** The partition's directory. */
+  dir?: string;
+  /** The server's data directory. */
+  iggy?: string;
+  /** The stream's name or id. */
+  stream?: number | string;
+  /** The topic's name or id. */
+  topic?: number | string;
+  /** The partition's id. */
+  partition?: number;
+  /** Change nothing. */
+  dryRun?: true;
+  /** Report as JSON. */
   json?: true;
 }
 
 /** What the help of both commands says. */
 export const TRANSFER_NOTES: readonly string[] = [
-  "Without --yes everything is checked and told, and nothing is changed. What is copied stays where it was;\nan interrupted copy is completed by the same command.",
-  "--iggy is the server's 'system.path': what Iggy 0.7.3 to 0.8 leaves there. The server must not be running: whoever has\na file of the partition open is noticed, a server that starts meanwhile is not. Streams and topics go by\nname, or by id: digits are an id. Files belong to who runs this: the server must be allowed to write them.",
+  "Everything is verified while it is copied. What is copied stays where it was, nothing gets its name before all of\nit is durable, and an interrupted copy is completed by the same command.",
+  "A partition is given by its directory, or by --iggy (the server's 'system.path'), --stream and --topic. Streams and\ntopics of Iggy up to 0.8 go by name or by id, digits are an id; those of Iggy 0.9 go by id. The server must not be\nrunning: a process with a file of the partition open is noticed, a server that starts meanwhile is not.",
 ];
 
-/** Adds to a command what handing over and taking over have in common. */
-export function transferCommand(
-  made: Command,
-  transfer: typeof handOver | typeof takeOver,
-  console: Console,
-): Command {
+/** Adds to a command what both have in common. */
+export function transferOptions(made: Command, flag: string): Command {
   return made
-    .requiredOption("--iggy <directory>", "the server's data directory")
-    .requiredOption("--stream <stream>", "the stream's name or id", address)
-    .requiredOption("--topic <topic>", "the topic's name or id", address)
-    .option("--partition <id>", "the partition's id", wholeNumber, 0)
-    .option("--yes", "do it")
-    .addOption(jsonOption("report as JSON"))
-    .action((dir: string, options: Options) =>
-      run(dir, options, transfer, console)
-    );
+    .option(`--${flag} <directory>`, "the partition's directory")
+    .option("--iggy <directory>", "the server's data directory")
+    .option("--stream <stream>", "the stream's name or id", address)
+    .option("--topic <topic>", "the topic's name or id", address)
+    .option("--partition <id>", "the partition's id", wholeNumber)
+    .option("--dry-run", "verify and tell, but change nothing")
+    .addOption(jsonOption("report as JSON"));
 }
 
 function address(text: string): number | string {
   return /^\d+$/.test(text) ? wholeNumber(text) : text;
 }
 
-async function run(
-  dir: string,
-  options: Options,
-  transfer: typeof handOver | typeof takeOver,
+/**
+ * Returns the partition that the options name.
+ *
+ * @throws {InvalidArgumentError} If they name none, or two.
+ */
+export function partitionOf(
+  made: Command,
+  flag: string,
+  flags: TransferFlags,
+): string | PartitionAddress {
+  const { dir, iggy, stream, topic, partition } = flags;
+  const isAddress = iggy !== undefined && stream !== undefined &&
+    topic !== undefined && dir === undefined;
+  if (isAddress) {
+    return {
+      dataDirectory: iggy,
+      stream,
+      topic,
+      ...(partition === undefined ? {} : { partition }),
+    };
+  }
+  const isPath = dir !== undefined && iggy === undefined &&
+    stream === undefined && topic === undefined;
+  if (isPath) return dir;
+  return made.error(
+    `error: give --${flag}, or --iggy with --stream and --topic`,
+    { exitCode: 2, code: "commander.invalidArgument" },
+  );
+}
+
+/** Returns the options of the library for those of the command. */
+export function settingsOf(
+  flags: TransferFlags,
   console: Console,
-): Promise<void> {
-  const { iggy, stream, topic, partition, yes, json } = options;
-  const settings: TransferOptions = {
-    dataDirectory: iggy,
-    stream,
-    topic,
-    partition,
-    dryRun: !yes,
+): TransferOptions {
+  return {
+    dryRun: flags.dryRun === true,
     onProgress: ({ bytes, totalBytes }) =>
       console.progress(() =>
-        `verifying ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`
+        `copied ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`
       ),
   };
-  const report = await transfer(dir, settings);
-  if (json) return console.json(report);
+}
+
+/** Shows a report. */
+export function show(
+  report: TransferReport,
+  flags: TransferFlags,
+  console: Console,
+): void {
+  if (flags.json) return console.json(report);
   for (const line of inWords(report)) console.line(line);
   console.line(
-    report.done ? "Done." : "Nothing was changed: the same with --yes does it.",
+    report.isDone
+      ? "Done."
+      : "Nothing was changed: the same without --dry-run does it.",
   );
 }
 
 function inWords(report: TransferReport): string[] {
-  const { stream, topic, firstOffset, nextOffset, files, replaces } = report;
-  const there = files.filter((file) => file.there).length;
+  const { firstOffset, nextOffset, splits, files } = report;
+  const there = files.filter(({ wasThere }) => wasThere).length;
+  const format = report.format ?? "0.9, without messages";
   return [
     `from       ${report.from}`,
     `to         ${report.to}`,
-    `partition  ${report.partition} of topic ${topic.id} ('${topic.name}'), stream ${stream.id} ('${stream.name}'), Iggy ${report.serverVersion}`,
-    `messages   ${
-      nextOffset - firstOffset
-    }, offsets from ${firstOffset} up to, not including, ${nextOffset}, all verified`,
-    `to copy    ${files.length - there} files, ${
-      formatBytes(report.copiedBytes)
-    }${there > 0 ? `; ${there} are there already` : ""}`,
-    ...replaces.map((name) => `replaces   ${name}, which is empty`),
+    `partition  ${report.partition}, Iggy ${format}`,
+    `messages   ${report.messages}, offsets [${firstOffset}, ${nextOffset}), all verified`,
+    `batches    ${report.batches}`,
+    `segments   ${report.segments}, ${formatBytes(report.bytesWritten)}${
+      there > 0 ? `; ${there} files were there already` : ""
+    }`,
+    ...counted(splits.batchesByLength, "batches split at 1 MiB"),
+    ...counted(splits.batchesByTime, "batches split for their producer times"),
+    ...counted(splits.segments, "segments split at 1 GiB"),
+    ...counted(report.producersRemoved, "producer sections removed"),
+    ...counted(report.zerosCut, "bytes of zeros after the data left out"),
+    ...counted(report.tornBytesCut, "bytes of a torn tail left out"),
+    ...report.replaces.map((name) => `replaces   ${name}, which is empty`),
     ...report.leaves.map((name) => `stays      ${name}`),
     ...report.consumerOffsets.map(({ kind, id, offset }) =>
       `stored     ${kind} ${id} has come to offset ${offset}`
     ),
   ];
+}
+
+function counted(count: number, what: string): string[] {
+  return count === 0 ? [] : [`note       ${count} ${what}`];
+}
+
+/** Parses the name of a format. */
+export function formatName(text: string): "0.9" | "0.8" {
+  if (text === "0.9" || text === "0.8") return text;
+  throw new InvalidArgumentError("Give 0.9 or 0.8.");
 }

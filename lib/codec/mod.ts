@@ -30,6 +30,8 @@ export { layPayloads } from "./lay.ts";
 export type { Laid, LayRun } from "./lay.ts";
 export { readFrame } from "./message.ts";
 export type { Message } from "./message.ts";
+export { restamp } from "./restamp.ts";
+export type { RestampOptions } from "./restamp.ts";
 export { BatchScan, STOP } from "./scan.ts";
 export type { Stop } from "./scan.ts";
 export {

@@ -1,38 +1,26 @@
 import type { Task } from "../base/mod.ts";
-import {
-  closeSegment,
-  join,
-  listDirectory,
-  type Listing,
-  openSegment,
-  readMark,
-  Verification,
-  type VerifyOptions,
-} from "../log/mod.ts";
-import { CorruptSegment, sealedExtent } from "../segment/mod.ts";
+import { join, readOwner } from "../log/mod.ts";
 import {
   describeOwner,
   DiskStorage,
   isOpenElsewhere,
   Locked,
 } from "../storage/mod.ts";
+import { listDirectory, type Listing } from "./directory.ts";
 import type { Place } from "./files.ts";
-import { fileNames } from "./transfer.ts";
 
 /**
- * Does something while nobody can open the log in a directory for writing.
+ * Runs a task while no writer can open the log in a directory.
  *
  * @throws {Locked} If a writer has it open.
  */
 export function* withLock<T>(
-  { storage, pool }: Place,
+  place: Place,
   dir: string,
   task: () => Task<T>,
 ): Task<T> {
-  const lock = storage.lock(dir);
-  if (lock === undefined) {
-    throw new Locked(dir, yield* readMark(storage, dir, pool));
-  }
+  const lock = place.storage.lock(dir);
+  if (lock === undefined) throw new Locked(dir, yield* readOwner(dir, place));
   try {
     return yield* task();
   } finally {
@@ -43,15 +31,15 @@ export function* withLock<T>(
 /**
  * Refuses a log that its writer did not close.
  *
- * @throws {Deno.errors.Busy} If the mark of a writer is there.
+ * @throws {Deno.errors.Busy} If its owner file is there.
  */
 export function* refuseUnclosed(
-  { storage, pool }: Place,
+  place: Place,
   dir: string,
   listing: Listing,
 ): Task<void> {
-  if (!listing.marked) return;
-  const owner = yield* readMark(storage, dir, pool);
+  if (!listing.hasOwner) return;
+  const owner = yield* readOwner(dir, place);
   const who = owner === undefined ? "an unknown process" : describeOwner(owner);
   throw new Deno.errors.Busy(
     `Cannot copy '${dir}': its writer (${who}) did not close it: open it with 'Log.open', which recovers it, and close it`,
@@ -59,7 +47,8 @@ export function* refuseUnclosed(
 }
 
 /**
- * Refuses a partition of which somebody has a file open: a running server has those of every partition's last segment.
+ * Refuses a partition of which another process has a file open: a running server has those of every
+ * last segment.
  *
  * @throws {Locked} If so.
  * @throws {Unsupported} If the kernel does not tell.
@@ -67,50 +56,15 @@ export function* refuseUnclosed(
 export function* refuseServed(
   { storage }: Place,
   partition: string,
-  listing: Listing,
 ): Task<void> {
-  // Nobody else has a simulated disk's files.
+  // No other process has a simulated disk's files.
   if (!(storage.storage instanceof DiskStorage)) return;
-  for (const name of fileNames(listing)) {
+  const { names } = yield* listDirectory(storage, partition);
+  for (const name of names) {
     if (!(yield* isOpenElsewhere(join(partition, name)))) continue;
     throw new Locked(
       partition,
       `whoever has '${name}' open (a running Iggy server: stop it first)`,
     );
-  }
-}
-
-/**
- * Reads a closed log whole: every message, every index entry. Answers the offset behind its last message.
- *
- * @throws {CorruptSegment} With the first thing that is wrong.
- * @throws {Deno.errors.NotFound} If there is no log.
- */
-export function* proveSound(
-  { storage, pool }: Place,
-  dir: string,
-  onProgress: VerifyOptions["onProgress"],
-): Task<number> {
-  const verification = new Verification(dir, {
-    storage: storage.storage,
-    pool,
-    ...(onProgress === undefined ? {} : { onProgress }),
-  });
-  yield* verification.run();
-  for (const { kind, message, ...place } of verification.faults) {
-    // A server's clock may go back, and neither a server nor a log minds; files that are none of the log's stay behind.
-    if (kind === "timestamp" || kind === "name") continue;
-    const own = kind === "overlap" ? "gap" : kind;
-    throw new CorruptSegment(message, { ...place, kind: own });
-  }
-  const { firstOffset } = (yield* listDirectory(storage, dir)).segments.at(-1)!;
-  const files = yield* openSegment(storage, dir, firstOffset, { write: false });
-  try {
-    const extent = yield* sealedExtent(files, pool);
-    if (extent !== undefined) return firstOffset + extent.count;
-    // It was sound a moment ago.
-    throw new Locked(dir, "whoever is changing it");
-  } finally {
-    yield* closeSegment(files);
   }
 }

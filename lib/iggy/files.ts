@@ -30,6 +30,21 @@ export function* sizeOf(file: TaskFile): Task<number> {
   return yield* file.size();
 }
 
+/** Returns bytes of an open file that lie within it. */
+export function* readAt(
+  place: Place,
+  file: TaskFile,
+  position: number,
+  length: number,
+): Task<Uint8Array<ArrayBuffer>> {
+  const unit = file.capabilities.readOffsetAlignment;
+  const start = position - position % unit;
+  const end = Math.ceil((position + length) / unit) * unit;
+  using buffer = yield* acquire(place.pool, Math.max(4096, end - start));
+  yield* file.read(buffer, start, { length: end - start });
+  return buffer.bytes.slice(position - start, position - start + length);
+}
+
 /** All bytes of a small file; `undefined` if there is none. */
 export function* readSmall(
   place: Place,

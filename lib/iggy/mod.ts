@@ -1,23 +1,26 @@
 /**
- * Logs for an Apache Iggy server, and from one: a server of 0.7.3 to 0.8 keeps a partition in the same files as this library keeps a log.
+ * Logs for an Apache Iggy server, and from one: batches of Iggy 0.9 and later are those of a log,
+ * and messages of Iggy from 0.7.3 to 0.8 are converted.
  *
- * @example What a hand-over would do
+ * @example What an export would do
  * ```ts
- * import { handOver } from "@basalt/io/iggy";
+ * import { exportToIggy } from "@basalt/io/iggy";
  *
- * const plan = () => handOver("/data/log", {
- *   dataDirectory: "/srv/iggy/local_data",
- *   stream: "orders",
- *   topic: "eu",
- *   dryRun: true,
- * });
+ * const plan = () => exportToIggy(
+ *   "/data/log",
+ *   "/srv/iggy/local_data/streams/0/topics/0/partitions/0",
+ *   { dryRun: true },
+ * );
  * ```
  *
  * @module
  */
-export { handOver, handOverSync } from "./hand_over.ts";
-export type { TransferOptions } from "./copy_log.ts";
-export type { ConsumerOffset, PartitionAddress } from "./partition.ts";
-export type { TransferReport } from "./report.ts";
-export { takeOver, takeOverSync } from "./take_over.ts";
-export type { TransferredFile } from "./transfer.ts";
+export type { ConsumerOffset } from "./consumer_offsets.ts";
+export { exportToIggy, exportToIggySync } from "./export.ts";
+export type { ExportOptions } from "./export.ts";
+export type { IggyFormat } from "./format.ts";
+export { importFromIggy, importFromIggySync } from "./import.ts";
+export type { ImportOptions } from "./import.ts";
+export type { TransferOptions, TransferProgress } from "./options.ts";
+export type { PartitionAddress } from "./partition.ts";
+export type { Splits, TransferredFile, TransferReport } from "./report.ts";

@@ -1,6 +1,8 @@
 import type { Task } from "../base/mod.ts";
 import { join } from "../log/mod.ts";
 import { Unsupported } from "../native/mod.ts";
+import { pathString } from "../storage/mod.ts";
+import type { IggyFormat } from "./format.ts";
 import { listIfThere, type Place, readSmall } from "./files.ts";
 import { find, readStateLog } from "./state_log.ts";
 import { COMPATIBLE_VERSIONS, isCompatible, readVersion } from "./version.ts";
@@ -9,53 +11,132 @@ import { COMPATIBLE_VERSIONS, isCompatible, readVersion } from "./version.ts";
 export interface PartitionAddress {
   /** The server's data directory: `system.path` of its configuration. */
   dataDirectory: string;
-  /** The stream: its id as a number, or its name. */
+  /**
+   * The stream: its id as a number, or its name, which Iggy 0.9 keeps where only the server reads
+   * it.
+   */
   stream: number | string;
-  /** The topic: its id as a number, or its name. */
+  /** The topic: its id as a number, or its name, likewise. */
   topic: number | string;
   /** The partition's id, counted from 0. @default {0} */
   partition?: number;
-}
-
-/** How far a consumer or a group of consumers has come, as the server stored it. */
-export interface ConsumerOffset {
-  /** Which of the two. */
-  kind: "consumer" | "group";
-  /** Its id. */
-  id: number;
-  /** The offset of the last message that it has done with. */
-  offset: number;
 }
 
 /** A partition that was found. */
 export interface Partition {
   /** Its directory. */
   path: string;
-  /** The version of the server that last started on the data directory. */
-  version: string;
-  /** The stream's id and name. */
-  stream: { id: number; name: string };
-  /** The topic's id and name. */
-  topic: { id: number; name: string };
-  /** The partition's id. */
+  /** Its number. */
   id: number;
-  /** What consumers stored. */
-  consumerOffsets: ConsumerOffset[];
+  /** The format of the server, as far as its data directory tells. */
+  format: IggyFormat | undefined;
 }
 
 /**
- * Finds a partition in a server's data directory.
+ * Finds a partition by its directory, or by its address in a server's data directory.
  *
- * @throws {Unsupported} If the directory is none of a server, or of one with another format, or is encrypted.
- * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names those that there are.
+ * @param number The number that a directory has whose path does not tell.
+ * @throws {Unsupported} If the data directory is none of a server, of a version with another
+ * format, or encrypted.
+ * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names
+ * those that there are.
+ * @throws {RangeError} If `number` is not the one in the path.
  */
 export function* findPartition(
+  place: Place,
+  action: string,
+  target: string | URL | PartitionAddress,
+  number: number | undefined,
+): Task<Partition> {
+  const isAddress = typeof target === "object" && target !== null &&
+    !(target instanceof URL);
+  if (!isAddress) {
+    const path = pathString(action, target);
+    return yield* partitionAt(place, action, path, number);
+  }
+  const { dataDirectory } = target;
+  const format = yield* dataFormat(place, dataDirectory);
+  if (format === "0.9") return yield* findByNumbers(place, target);
+  return yield* findByNames(place, target);
+}
+
+/**
+ * Returns the partition with a directory of its own; its path tells the number where a server made
+ * it.
+ */
+function* partitionAt(
+  place: Place,
+  action: string,
+  path: string,
+  number: number | undefined,
+): Task<Partition> {
+  const own = /(?:^|\/)partitions\/(\d+)\/*$/.exec(path);
+  const id = own === null ? number ?? 0 : Number(own[1]);
+  if (number !== undefined && number !== id) {
+    throw new RangeError(
+      `Cannot ${action} as 'partition' must be ${id}, the number in '${path}': received ${number}`,
+    );
+  }
+  const whole = /^(.*)\/streams\/\d+\/topics\/\d+\/partitions\/\d+\/*$/.exec(
+    path,
+  );
+  if (whole === null) return { path, id, format: undefined };
+  const names = (yield* listIfThere(place, whole[1]!)).map(({ name }) => name);
+  const isServer = names.includes("metadata") || names.includes("state");
+  const format = isServer ? yield* dataFormat(place, whole[1]!) : undefined;
+  return { path, id, format };
+}
+
+/** Returns the format of a data directory. */
+function* dataFormat(place: Place, dataDirectory: string): Task<IggyFormat> {
+  const names = (yield* listIfThere(place, dataDirectory)).map(({ name }) =>
+    name
+  );
+  // From 0.9 the metadata is a journal of its own.
+  if (names.includes("metadata")) return "0.9";
+  yield* checkVersion(place, dataDirectory);
+  yield* refuseEncrypted(place, dataDirectory);
+  return "0.8";
+}
+
+/**
+ * Finds a partition of Iggy 0.9, whose metadata only the server reads: by the numbers in the names
+ * of directories.
+ */
+function* findByNumbers(
+  place: Place,
+  { dataDirectory, stream, topic, partition = 0 }: PartitionAddress,
+): Task<Partition> {
+  if (typeof stream !== "number" || typeof topic !== "number") {
+    throw new Unsupported(
+      `Cannot find stream ${JSON.stringify(stream)}, topic ${
+        JSON.stringify(topic)
+      } in '${dataDirectory}'`,
+      {
+        found:
+          "names, and the metadata of Iggy 0.9, which only the server reads",
+        needed: "the ids of the stream and the topic",
+      },
+    );
+  }
+  const path = join(
+    dataDirectory,
+    `streams/${stream}/topics/${topic}/partitions/${partition}`,
+  );
+  if ((yield* listIfThere(place, path)).length === 0) {
+    throw new Deno.errors.NotFound(
+      `No partition ${partition} in topic ${topic} of stream ${stream} of '${dataDirectory}': '${path}' is missing or empty`,
+    );
+  }
+  return { path, id: partition, format: "0.9" };
+}
+
+/** Finds a partition of Iggy up to 0.8 by its log of commands. */
+function* findByNames(
   place: Place,
   address: PartitionAddress,
 ): Task<Partition> {
   const { dataDirectory } = address;
-  const version = yield* checkVersion(place, dataDirectory);
-  yield* refuseEncrypted(place, dataDirectory);
   const statePath = join(dataDirectory, "state/log");
   const state = yield* readSmall(place, statePath);
   const streams = readStateLog(state ?? new Uint8Array(0), statePath);
@@ -85,17 +166,7 @@ export function* findPartition(
     dataDirectory,
     `streams/${streamId}/topics/${topicId}/partitions/${id}`,
   );
-  return {
-    path,
-    version,
-    stream: { id: streamId, name: stream.name },
-    topic: { id: topicId, name: topic.name },
-    id,
-    consumerOffsets: [
-      ...yield* storedOffsets(place, path, "consumer"),
-      ...yield* storedOffsets(place, path, "group"),
-    ],
-  };
+  return { path, id, format: "0.8" };
 }
 
 function resolve<T extends { name: string }>(
@@ -116,36 +187,22 @@ function resolve<T extends { name: string }>(
   );
 }
 
-/** Refuses what is not the data directory of a server with this project's format. */
-function* checkVersion(place: Place, dataDirectory: string): Task<string> {
-  const refuse = (found: string, cause?: unknown): never => {
+/** Refuses what is not the data directory of a server up to 0.8 whose format is known. */
+function* checkVersion(place: Place, dataDirectory: string): Task<void> {
+  const refuse = (found: string): never => {
     throw new Unsupported(
       `Cannot use '${dataDirectory}' as an Iggy server's data directory`,
-      {
-        found,
-        needed: `what ${COMPATIBLE_VERSIONS} leaves there`,
-        ...(cause === undefined ? {} : { cause }),
-      },
+      { found, needed: `what ${COMPATIBLE_VERSIONS} or 0.9 leaves there` },
     );
   };
-  const names = (yield* listIfThere(place, dataDirectory)).map(({ name }) =>
-    name
-  );
-  // From 0.9 on the metadata is a journal of its own, and partitions have another format.
-  if (names.includes("metadata")) {
-    refuse(
-      "Iggy 0.9 or later: it has 'metadata', and segments of another format",
-    );
-  }
   const path = join(dataDirectory, "state/info");
   const info = yield* readSmall(place, path);
-  if (info === undefined) return refuse("no 'state/info'");
+  if (info === undefined) return refuse("no 'state/info' and no 'metadata'");
   const version = readVersion(info);
   if (version === undefined) {
     return refuse(`a 'state/info' that states no version`);
   }
   if (!isCompatible(version)) refuse(`Iggy ${version}`);
-  return version;
 }
 
 /** Payloads of a server with encryption are no messages of anybody else. */
@@ -159,25 +216,4 @@ function* refuseEncrypted(place: Place, dataDirectory: string): Task<void> {
     found: "a server that encrypts payloads",
     needed: "one without: 'system.encryption.enabled = false'",
   });
-}
-
-function* storedOffsets(
-  place: Place,
-  partition: string,
-  kind: "consumer" | "group",
-): Task<ConsumerOffset[]> {
-  const dir = join(partition, `offsets/${kind}s`);
-  const offsets: ConsumerOffset[] = [];
-  for (const { name, isFile } of yield* listIfThere(place, dir)) {
-    if (!isFile || !/^\d+$/.test(name)) continue;
-    const bytes = yield* readSmall(place, join(dir, name));
-    if (bytes === undefined || bytes.length < 8) continue;
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    offsets.push({
-      kind,
-      id: Number(name),
-      offset: Number(view.getBigUint64(0, true)),
-    });
-  }
-  return offsets.sort((a, b) => a.id - b.id);
 }

@@ -22,7 +22,10 @@ export interface IggyTopic {
   partitions: Set<number>;
 }
 
-/** Bytes of an entry before its context: index, term, leader, version, flags, time, user, checksum, length of the context. */
+/**
+ * Bytes of an entry before its context: index, term, leader, version, flags, time, user, checksum,
+ * length of the context.
+ */
 const HEADER_BYTES = 56;
 
 const COMMAND = {
@@ -121,7 +124,8 @@ function apply(
       const count = command.uint32();
       const last = Math.max(0, ...partitions);
       for (let i = 0; i < count; i++) {
-        // The server counts on from the last one, or from 0 where there is none: the first is 1 then.
+        // The server counts on from the last one, or from 0 where there is none: the first is 1
+        // then.
         if (code === COMMAND.CREATE_PARTITIONS) partitions.add(last + 1 + i);
         else partitions.delete(last - i);
       }

@@ -1,164 +1,223 @@
 import type { Task } from "../base/mod.ts";
+import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
+import { refuseServed, refuseUnclosed, withLock } from "./checks.ts";
+import { Conversion, holdsOthers } from "./conversion.ts";
+import type { BatchSource } from "./convert_batches.ts";
+import { corrupt } from "./damage.ts";
 import {
-  join,
   listDirectory,
+  type ListedSegment,
   type Listing,
-  segmentName,
-  syncDirectory,
-  TEMPORARY_SUFFIX,
-} from "../log/mod.ts";
-import { copyRange, haveEqualBytes, type TaskStorage } from "../storage/mod.ts";
+} from "./directory.ts";
 import { type Place, sizeOf, withFile } from "./files.ts";
+import type { TransferOptions } from "./options.ts";
+import { noCounts, type TransferReport } from "./report.ts";
 
-/** A file that belongs to the log. */
-export interface TransferredFile {
-  /** Its name, the same in both directories. */
-  name: string;
-  /** Its size in bytes. */
-  byteLength: number;
-  /** Whether the target had it already: an earlier transfer was interrupted. */
-  there: boolean;
+/** What is to be copied, and where. */
+export interface Transfer {
+  /** The directory that is read. */
+  from: string;
+  /** The directory that gets the copy. */
+  to: string;
+  /** The partition among the two. */
+  partitionPath: string;
+  /** Segments of the source, in their order. */
+  segments: readonly ListedSegment[];
+  /** What the caller asked for. */
+  options: TransferOptions;
+  /** Cut a torn tail. */
+  cutsTornTail: boolean;
+  /** Whether the segments of the target have the names of those of the source. */
+  keepsNames: boolean;
+  /** Converts a segment; returns the append time of its last batch. */
+  convert(conversion: Conversion, source: BatchSource): Task<number>;
 }
 
-/** What moves from one directory to another. */
-export interface Transfer {
-  /** Where the log is; it stays as it is. */
-  from: string;
-  /** Where it goes. */
-  to: string;
-  /** The offset of its first message. */
-  firstOffset: number;
-  /** The log's files. */
-  files: TransferredFile[];
-  /** Empty files in the target that give way: what a server makes for a new partition. */
+/** What was copied. */
+export interface Transferred {
+  /** The files and what was counted. */
+  conversion: Conversion;
+  /** Empty files that gave way. */
   replaces: string[];
-  /** Names in the source that are none of the log's, and stay behind. */
-  leaves: string[];
-  /** Names in the target that an interrupted transfer left unfinished. */
-  unfinished: string[];
 }
 
 /**
- * Compares what is to be copied with what is there.
+ * Converts all segments under temporary names, and gives them their names when all of them are
+ * durable.
  *
- * @throws {Deno.errors.AlreadyExists} If the target holds messages that are not the log's.
+ * First all indexes get their names, then the logs in their order: after a crash a log's directory
+ * has indexes without their logs, which `Log.open` refuses, and a server finds the first messages.
+ * The same call completes it. After a failure the temporary files are removed.
  */
-export function* planTransfer(
+export function* runTransfer(
   place: Place,
-  { from, to }: { from: string; to: string },
-  source: Listing,
-  target: Listing,
-): Task<Transfer> {
-  const files: TransferredFile[] = [];
-  for (const name of fileNames(source)) {
-    const byteLength = yield* withFile(place, join(from, name), {}, sizeOf);
-    files.push({ name, byteLength, there: false });
-  }
-  const replaces: string[] = [];
-  for (const name of fileNames(target)) {
-    const path = join(to, name);
-    const mine = files.find((file) => file.name === name);
-    const size = yield* withFile(place, path, {}, sizeOf);
-    if (mine !== undefined && mine.byteLength === size) {
-      mine.there = yield* haveSameContent(place, join(from, name), path);
-      if (mine.there) continue;
+  transfer: Transfer,
+): Task<Transferred> {
+  const { to, options } = transfer;
+  if (options.dryRun === true) return yield* convertAll(place, transfer);
+  yield* place.storage.makeDirectory(to);
+  return yield* withLock(place, to, () => convertAll(place, transfer));
+}
+
+function* convertAll(place: Place, transfer: Transfer): Task<Transferred> {
+  const { to, segments, options, partitionPath } = transfer;
+  const isDry = options.dryRun === true;
+  const target = yield* listDirectory(place.storage, to);
+  const isServed = partitionPath === to;
+  yield* refuseUnclosed(place, to, target);
+  yield* refuseServed(place, partitionPath);
+  const existing = yield* fillings(place, to, target);
+  if (transfer.keepsNames) refuseOthers(to, existing, namesOf(segments));
+  const conversion = new Conversion({
+    place,
+    to,
+    existing: target.names,
+    isDry,
+    isLog: isServed,
+    cutsTornTail: transfer.cutsTornTail,
+    onProgress: yield* progressOf(place, transfer),
+  }, noCounts(segments[0]!.firstOffset));
+  try {
+    if (!isDry) {
+      for (const name of target.temporary) {
+        yield* place.storage.remove(join(to, name));
+      }
     }
-    if (size > 0) {
+    yield* convertSegments(transfer, conversion);
+    const made = new Map(conversion.files.map((file) => [file.name, file]));
+    refuseOthers(to, existing, new Set(made.keys()));
+    if (target.hasMeta && conversion.files.some((file) => !file.wasThere)) {
       throw new Deno.errors.AlreadyExists(
-        `Cannot copy '${from}' to '${to}': '${name}' there has ${size} bytes that are none of this log's: only into an empty directory or partition`,
+        `Cannot copy to '${to}': it is a log with other messages: only into an empty partition or directory`,
       );
     }
-    replaces.push(name);
+    const replaces = [...existing.keys()].filter((name) =>
+      made.get(name)?.wasThere !== true
+    );
+    if (!isDry) {
+      yield* refuseServed(place, partitionPath);
+      yield* install(place, to, conversion, replaces);
+    }
+    return { conversion, replaces };
+  } catch (error) {
+    yield* conversion.undo();
+    throw error;
   }
-  return {
-    from,
-    to,
-    firstOffset: source.segments[0]?.firstOffset ?? 0,
-    files,
-    replaces,
-    leaves: source.foreign.filter((name) => name !== "offsets"),
-    unfinished: target.temporary,
-  };
 }
 
-function* haveSameContent(
-  place: Place,
-  a: string,
-  b: string,
-): Task<boolean> {
-  return yield* withFile(
-    place,
-    a,
-    {},
-    (mine) =>
-      withFile(
-        place,
-        b,
-        {},
-        (other) => haveEqualBytes(mine, other, place.pool),
-      ),
-  );
+function* convertSegments(
+  { segments, convert }: Transfer,
+  conversion: Conversion,
+): Task<void> {
+  let minTimestamp = 0;
+  for (const [i, segment] of segments.entries()) {
+    const { nextOffset } = conversion.counts;
+    if (segment.firstOffset !== nextOffset) {
+      throw corrupt(
+        ["gap", `the segment before it ends before offset ${nextOffset}`],
+        { path: segment.logPath, position: 0, offset: nextOffset },
+      );
+    }
+    const isLast = i === segments.length - 1;
+    const source = { segment, isLast, minTimestamp };
+    minTimestamp = yield* convert(conversion, source);
+  }
 }
 
 /**
- * Copies the files: under temporary names, then all indexes get their names, then the logs in their order.
- *
- * So whoever opens the target after a crash finds no log, or indexes whose logs are missing, which is `CorruptSegment`; a server finds the first messages only. Doing it again completes it.
+ * Gives the files their names: indexes first, then logs in their order, each durable before the
+ * next.
  */
-export function* runTransfer(place: Place, transfer: Transfer): Task<void> {
-  const { storage, pool } = place;
-  const { from, to, files, replaces, unfinished } = transfer;
-  for (const name of unfinished) yield* remove(storage, join(to, name));
-  const missing = files.filter((file) => !file.there);
-  for (const { name, byteLength } of missing) {
-    const copy = join(to, name + TEMPORARY_SUFFIX);
-    yield* withFile(place, join(from, name), {}, (source) =>
-      withFile(
-        place,
-        copy,
-        { write: true, create: true },
-        (target) => copyRange(source, target, pool, 0, byteLength),
-      ));
+function* install(
+  place: Place,
+  to: string,
+  { files }: Conversion,
+  replaces: readonly string[],
+): Task<void> {
+  const { storage } = place;
+  const missing = files.filter((file) => !file.wasThere);
+  for (const { name, wasThere } of files) {
+    if (wasThere) yield* storage.remove(join(to, name + TEMPORARY_SUFFIX));
   }
-  yield* syncDirectory(storage, to);
+  yield* storage.syncDirectory(to);
   for (const name of replaces) {
-    if (missing.some((file) => file.name === name)) continue;
-    yield* remove(storage, join(to, name));
+    const isReplaced = missing.some((file) => file.name === name);
+    if (!isReplaced) yield* storage.remove(join(to, name));
   }
-  const [logs, indexes] = [".log", ".index"].map((kind) =>
-    missing.filter(({ name }) => name.endsWith(kind))
-  );
-  for (const { name } of indexes!) yield* rename(storage, to, name);
-  yield* syncDirectory(storage, to);
-  for (const { name } of logs!) {
-    yield* rename(storage, to, name);
-    yield* syncDirectory(storage, to);
+  const rename = (name: string) =>
+    storage.rename(join(to, name + TEMPORARY_SUFFIX), join(to, name));
+  for (const { name } of missing) {
+    if (name.endsWith(".index")) yield* rename(name);
   }
-}
-
-/** Lists a log's directory; one that is missing is empty. */
-export function* listIfMade(storage: TaskStorage, dir: string): Task<Listing> {
-  try {
-    return yield* listDirectory(storage, dir);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { segments: [], temporary: [], marked: false, foreign: [] };
+  yield* storage.syncDirectory(to);
+  for (const { name } of missing) {
+    if (!name.endsWith(".log")) continue;
+    yield* rename(name);
+    yield* storage.syncDirectory(to);
   }
 }
 
-/** The names of the segments' files, in the order of their offsets. */
-export function fileNames(listing: Listing): string[] {
-  return listing.segments.flatMap(({ firstOffset, log, index }) => [
-    ...(index ? [`${segmentName(firstOffset)}.index`] : []),
-    ...(log ? [`${segmentName(firstOffset)}.log`] : []),
-  ]);
+/** Returns the sizes of the segment files that are there. */
+function* fillings(
+  place: Place,
+  dir: string,
+  { names }: Listing,
+): Task<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for (const name of names) {
+    sizes.set(name, yield* withFile(place, join(dir, name), {}, sizeOf));
+  }
+  return sizes;
 }
 
-function* remove(storage: TaskStorage, path: string): Task<void> {
-  yield* storage.remove(path);
+/** Refuses files with bytes whose names the copy does not have. */
+function refuseOthers(
+  to: string,
+  existing: ReadonlyMap<string, number>,
+  names: ReadonlySet<string>,
+): void {
+  for (const [name, size] of existing) {
+    if (size > 0 && !names.has(name)) throw holdsOthers(to, name, size);
+  }
 }
 
-function* rename(storage: TaskStorage, dir: string, name: string): Task<void> {
-  const [from, to] = [join(dir, name + TEMPORARY_SUFFIX), join(dir, name)];
-  yield* storage.rename(from, to);
+function namesOf(segments: readonly ListedSegment[]): Set<string> {
+  return new Set(segments.flatMap(({ firstOffset }) => {
+    const name = segmentName(firstOffset);
+    return [`${name}.log`, `${name}.index`];
+  }));
+}
+
+function* progressOf(
+  place: Place,
+  { segments, options: { onProgress } }: Transfer,
+): Task<((bytes: number) => void) | undefined> {
+  if (onProgress === undefined) return undefined;
+  let [bytes, totalBytes] = [0, 0];
+  for (const { logPath } of segments) {
+    totalBytes += yield* withFile(place, logPath, {}, sizeOf);
+  }
+  return (more) => onProgress({ bytes: bytes += more, totalBytes });
+}
+
+/** Puts together what the reports of both directions share. */
+export function reportOf(
+  ends: { from: string; to: string },
+  segments: readonly ListedSegment[],
+  { conversion, replaces }: Transferred,
+  options: TransferOptions,
+): Omit<
+  TransferReport,
+  "format" | "partition" | "leaves" | "consumerOffsets"
+> {
+  const isDone = options.dryRun !== true;
+  return {
+    isDone,
+    ...ends,
+    firstOffset: segments[0]!.firstOffset,
+    ...conversion.counts,
+    segments: conversion.segments,
+    files: isDone ? conversion.files : [],
+    replaces,
+  };
 }

@@ -1,4 +1,7 @@
-/** The version in a server's `state/info`, such as `"0.8.1-edge.1"`; `undefined` if the bytes are no such file. */
+/**
+ * The version in a server's `state/info`, such as `"0.8.1-edge.1"`; `undefined` if the bytes are no
+ * such file.
+ */
 export function readVersion(bytes: Uint8Array): string | undefined {
   // MessagePack: an array of the version (an array of its text and a hash) and of migrations.
   if (bytes[0] !== 0x92 || bytes[1] !== 0x92) return undefined;
@@ -9,7 +12,10 @@ export function readVersion(bytes: Uint8Array): string | undefined {
   return parse(version) === undefined ? undefined : version;
 }
 
-/** Whether a server of this version writes partitions in this project's format: from 0.7.3 on, below 0.9. */
+/**
+ * Whether a server of this version writes partitions in this project's format: from 0.7.3 on, below
+ * 0.9.
+ */
 export function isCompatible(version: string): boolean {
   const [major, minor, patch] = parse(version) ?? [0, 0, 0];
   return major === 0 && (minor === 8 || minor === 7 && patch >= 3);

@@ -54,28 +54,33 @@ export const SYMBOLS = {
     ],
     result: status,
   },
-
-  basalt_legacy_spread: {
-    parameters: [
-      "buffer", // source
-      "u32", // source_length
-      "buffer", // lengths
-      "u32", // lengths_count
-      "buffer", // bytes
-      "u32", // bytes_length
-      "buffer", // records
-      "u32", // records_length
-      "buffer", // context
-    ],
-    result: status,
-  },
-  basalt_legacy_stamp: {
+  basalt_restamp: {
     parameters: [
       "buffer", // bytes
       "u32", // bytes_length
       "u32", // start
-      "buffer", // records
-      "u32", // count
+      "f64", // partition_id
+      "u32", // keeps_producers
+    ],
+    result: status,
+  },
+
+  basalt_legacy_gather: {
+    parameters: [
+      "buffer", // source
+      "u32", // source_length
+      "buffer", // target
+      "u32", // target_length
+      "buffer", // context
+    ],
+    result: status,
+  },
+  basalt_legacy_expand: {
+    parameters: [
+      "buffer", // source
+      "u32", // source_length
+      "buffer", // target
+      "u32", // target_length
       "buffer", // index
       "u32", // index_length
       "buffer", // context

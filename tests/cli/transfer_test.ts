@@ -1,79 +1,124 @@
-/** `basalt hand-over` and `basalt take-over`. */
+/** `basalt export` and `basalt import`. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import { dataDirectory, writeFiles } from "../iggy/data_directory.ts";
 import { ALL } from "../permissions.ts";
 import { basalt, Directory } from "./support.ts";
 
+const PARTITION = "streams/0/topics/0/partitions/0";
+const FIRST = "00000000000000000000.log";
+
+/** Writes a log with ten messages in two batches. */
+async function writeLog(path: string): Promise<void> {
+  await using log = await Log.open(path, { prepareBytes: 0 });
+  for (let i = 0; i < 10; i++) {
+    log.append(`message ${i}`);
+    if (i === 4) await log.flush();
+  }
+}
+
+const ALL_MESSAGES = Array.from({ length: 10 }, (_, i) => `message ${i}`)
+  .join("");
+
 Deno.test({
   name:
-    "basalt hand-over and take-over tell what they would do, do it with --yes, and refuse with exit code 1",
+    "basalt export and import tell what they would do with --dry-run, do it, and refuse with exit code 1",
   ignore: !ALL,
   fn: async () => {
     using dir = new Directory();
     const [log, server, taken] = ["log", "server", "taken"].map((name) =>
       dir.file(name)
-    );
-    {
-      await using made = await Log.open(log!, { prepareBytes: 0 });
-      for (let i = 0; i < 10; i++) made.append(`message ${i}`);
-    }
-    writeFiles(server!, dataDirectory("0.8.1"));
-    const partition = `${server}/streams/0/topics/0/partitions/0`;
-    const address = ["--iggy", server!, "--stream", "s", "--topic", "0"];
+    ) as [string, string, string];
+    await writeLog(log);
+    writeFiles(server, dataDirectory("0.8.1"));
+    const partition = `${server}/${PARTITION}`;
+    const address = ["--iggy", server, "--stream", "s", "--topic", "0"];
+    const old = [...address, "--format", "0.8"];
 
-    const plan = await basalt(["hand-over", log!, ...address]);
+    const plan = await basalt(["export", log, ...old, "--dry-run"]);
     assertEquals([plan.code, plan.errors], [0, ""]);
     for (
       const part of [
         `from       ${log}\n`,
         `to         ${partition}\n`,
-        "topic 0 ('t'), stream 0 ('s'), Iggy 0.8.1\n",
-        "messages   10, offsets from 0 up to, not including, 10",
+        "partition  0, Iggy 0.8\n",
+        "messages   10, offsets [0, 10), all verified\n",
         "replaces   00000000000000000000.log, which is empty\n",
         "stored     consumer 7 has come to offset 3\n",
-        "Nothing was changed: the same with --yes does it.\n",
+        "Nothing was changed: the same without --dry-run does it.\n",
       ]
     ) assertStringIncludes(plan.out, part);
-    assertEquals(
-      Deno.statSync(`${partition}/00000000000000000000.log`).size,
-      0,
-    );
+    assertEquals(Deno.statSync(`${partition}/${FIRST}`).size, 0);
 
-    const refused = await basalt([
-      "hand-over",
-      log!,
-      ...address,
-      "--partition",
-      "4",
-    ]);
+    const refused = await basalt(["export", log, ...address]);
     assertEquals([refused.code, refused.out], [1, ""]);
-    assertStringIncludes(refused.errors, "No partition 4 in topic 0 ('t')");
+    assertStringIncludes(refused.errors, "the data directory of Iggy 0.8");
+    const missing = await basalt(["export", log, ...old, "--partition", "4"]);
+    assertEquals([missing.code, missing.out], [1, ""]);
+    assertStringIncludes(missing.errors, "No partition 4 in topic 0 ('t')");
 
-    const done = await basalt(["hand-over", log!, ...address, "--yes"]);
+    const done = await basalt(["export", log, ...old]);
     assertEquals([done.code, done.errors], [0, ""]);
     assertStringIncludes(done.out, "Done.\n");
 
-    const report = await basalt(["take-over", taken!, ...address, "--json"]);
-    assertEquals(JSON.parse(report.out).done, false);
-    assertEquals(
-      (await basalt(["take-over", taken!, ...address, "--yes"])).code,
-      0,
-    );
-    const read = await basalt(["read", taken!, "--raw"]);
-    assertEquals(
-      read.out,
-      Array.from({ length: 10 }, (_, i) => `message ${i}`).join(""),
-    );
+    const report = await basalt([
+      "import",
+      taken,
+      ...address,
+      "--dry-run",
+      "--json",
+    ]);
+    const { isDone, format } = JSON.parse(report.out);
+    assertEquals([isDone, format], [false, "0.8"]);
+    assertEquals((await basalt(["import", taken, ...address])).code, 0);
+    const read = await basalt(["read", taken, "--raw"]);
+    assertEquals(read.out, ALL_MESSAGES);
+  },
+});
 
+Deno.test({
+  name:
+    "basalt export and import take the directory of a partition of Iggy 0.9",
+  ignore: !ALL,
+  fn: async () => {
+    using dir = new Directory();
+    const [log, taken] = [dir.file("log"), dir.file("taken")];
+    const partition = dir.file(PARTITION);
+    await writeLog(log);
+    const done = await basalt(["export", log, "--to", partition]);
+    assertEquals([done.code, done.errors], [0, ""]);
+    assertStringIncludes(done.out, "partition  0, Iggy 0.9\n");
+
+    const path = `${partition}/${FIRST}`;
+    Deno.truncateSync(path, Deno.statSync(path).size - 1);
+    Deno.removeSync(path.replace(".log", ".index"));
+    const torn = await basalt(["import", taken, "--from", partition]);
+    assertEquals([torn.code, torn.out], [1, ""]);
+    for (const part of [path, "--cut-torn-tail"]) {
+      assertStringIncludes(torn.errors, part);
+    }
+    assertEquals((await basalt(["export", log, "--to", taken])).code, 0);
+    const again = dir.file("again");
+    const whole = await basalt(["import", again, "--from", taken]);
+    assertEquals([whole.code, whole.errors], [0, ""]);
+    const read = await basalt(["read", again, "--raw"]);
+    assertEquals(read.out, ALL_MESSAGES);
+  },
+});
+
+Deno.test({
+  name: "basalt export and import end with exit code 2 without one partition",
+  ignore: !ALL,
+  fn: async () => {
     for (
-      const args of [["hand-over", log!], [
-        "take-over",
-        taken!,
-        ...address,
-        "--partition",
-        "x",
-      ]]
+      const args of [
+        ["export", "log"],
+        ["export", "log", "--iggy", "x", "--stream", "0"],
+        ["export", "log", "--to", "p", "--stream", "0"],
+        ["export", "log", "--to", "p", "--format", "0.7"],
+        ["import", "log"],
+        ["import", "log", "--from", "p", "--partition", "x"],
+      ]
     ) {
       assertEquals((await basalt(args)).code, 2, args.join(" "));
     }

@@ -1,5 +1,5 @@
 /** The vectors of the format (`docs/format.md`). */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import {
   batchBaseOffsetAt,
   batchCountAt,
@@ -18,6 +18,7 @@ import {
   parseUuid,
   readFrame,
   readIndexEntry,
+  restamp,
   seal,
   STOP,
   writeIndexEntry,
@@ -144,4 +145,19 @@ Deno.test("readIndexEntry() and writeIndexEntry() agree with the index of the ve
     writeIndexEntry(bytes, i, entry);
   });
   assertEquals(bytes.toHex(), INDEX);
+});
+
+Deno.test("restamp() makes the batch without a producer of the one with it, and restores a partition", () => {
+  const bytes = joined([PRODUCED, SECOND]);
+  assertEquals(restamp(bytes, 0, 0), 1);
+  assertEquals(bytes, BOTH);
+  const kept = PRODUCED.slice();
+  assertEquals(restamp(kept, 0, 7, { keepsProducers: true }), 0);
+  assertEquals(new BatchScan().run(kept, 0, 0), 2);
+  assertEquals(kept.subarray(256), PRODUCED.subarray(256));
+  assertEquals(restamp(kept, 0, 0, { keepsProducers: true }), 0);
+  assertEquals(kept, PRODUCED);
+  assertThrows(() => restamp(kept, 1, 0), Error, "basalt_restamp");
+  assertThrows(() => restamp(kept, 0, -1), RangeError, "'partitionId'");
+  assertThrows(() => restamp(kept, 636, 0), RangeError, "'start'");
 });

@@ -1,7 +1,12 @@
-/** A server's data directory, as far as the library looks into it, made without a server: tests with a real one hold it to the truth. */
+/**
+ * A server's data directory, as far as the library looks into it, made without a server: tests with
+ * a real one hold it to the truth.
+ */
 import type { SimulatedDisk } from "@basalt/io/testing";
 
-/** Bytes of fields: a number is a byte, `[value, size]` a little-endian integer, a text its UTF-8. */
+/**
+ * Bytes of fields: a number is a byte, `[value, size]` a little-endian integer, a text its UTF-8.
+ */
 function bytes(...fields: (number | [number, number] | string | Uint8Array)[]) {
   const out: number[] = [];
   for (const field of fields) {
@@ -54,12 +59,17 @@ export function stateInfo(version: string): Uint8Array {
   return bytes(0x92, 0x92, 0xa0 + version.length, version, 0xa1, "0", 0x90);
 }
 
-/** The files of a data directory with stream `s`, topic `t` and one empty partition. */
+/**
+ * The files of a data directory with stream `s`, topic `t` and one empty partition; without names
+ * for version `"0.9"`.
+ */
 export function dataDirectory(version = "0.8.0"): Record<string, Uint8Array> {
   const partition = "streams/0/topics/0/partitions/0";
   return {
-    "state/info": stateInfo(version),
-    "state/log": stateLog("s", "t", 1),
+    ...(version === "0.9" ? { "metadata/journal.wal": new Uint8Array(8) } : {
+      "state/info": stateInfo(version),
+      "state/log": stateLog("s", "t", 1),
+    }),
     [`${partition}/00000000000000000000.log`]: new Uint8Array(0),
     [`${partition}/00000000000000000000.index`]: new Uint8Array(0),
     [`${partition}/offsets/consumers/7`]: bytes([3, 8]),

@@ -1,6 +1,6 @@
 /**
- * Starts a real Iggy server for tests: `bin/iggy-server` in the directory that `BASALT_IGGY_DIR` names.
- * It listens on free loopback ports and has a data directory of its own.
+ * Starts a real Iggy server for tests: `bin/iggy-server` in the directory that `BASALT_IGGY_DIR`
+ * names. It listens on free loopback ports and has a data directory of its own.
  *
  * @module
  */
@@ -28,7 +28,10 @@ export interface ServerMessage {
   }[];
 }
 
-/** Returns the directory with the recorded segments: `BASALT_IGGY_DIR`, or the one beside the checkout. */
+/**
+ * Returns the directory with the recorded segments: `BASALT_IGGY_DIR`, or the one beside the
+ * checkout.
+ */
 export function iggyDirectory(): string {
   return Deno.env.get("BASALT_IGGY_DIR") ??
     new URL("../../../shared/iggy", import.meta.url).pathname;
@@ -78,7 +81,10 @@ function executable(dir: string): string {
   return copy;
 }
 
-/** What a test has of Iggy: a data directory, and a server on it now and then. All of it is gone when the test ends. */
+/**
+ * What a test has of Iggy: a data directory, and a server on it now and then. All of it is gone
+ * when the test ends.
+ */
 export class Iggy implements AsyncDisposable {
   readonly #dir = Deno.makeTempDirSync({ prefix: "basalt_iggy_" });
   readonly #binary = executable(this.#dir);

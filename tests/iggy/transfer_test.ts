@@ -1,427 +1,411 @@
-/** Handing logs over and taking them over, without a server: refusals, and crashes in between. */
+/**
+ * Exports and imports without a server: what they do and report, round trips, and the largest
+ * shapes.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SimulatedDisk } from "@basalt/io/testing";
+import fc from "fast-check";
 import {
-  assert,
-  assertEquals,
-  assertInstanceOf,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
-import type { SimulatedDisk } from "@basalt/io/testing";
-import {
-  handOver,
-  handOverSync,
-  takeOver,
-  takeOverSync,
+  exportToIggy,
+  exportToIggySync,
+  importFromIggy,
+  importFromIggySync,
 } from "../../lib/iggy/mod.ts";
-import { Log } from "../../lib/log/mod.ts";
-import { Unsupported } from "../../lib/native/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
-import { Locked } from "../../lib/storage/mod.ts";
-import { FILES } from "../permissions.ts";
-import { eachCrash } from "../log/recovery_support.ts";
+import { dataDirectory, putFiles } from "./data_directory.ts";
 import {
-  appendSome,
-  at,
-  DiskPlace,
-  drainSync,
+  concat,
+  fieldsOf,
+  type Files,
   KIB,
-  openLogSync,
-  type Place,
-  SimulatedPlace,
-} from "../log/support.ts";
-import { dataDirectory, putFiles, writeFiles } from "./data_directory.ts";
+  logNames,
+  type MadeBatch,
+  makeLog,
+  makeSimpleLog,
+  MIB,
+  payload,
+  putAll,
+  readBatches,
+  readLegacy,
+  segmentFiles,
+  testPool,
+  TIME,
+} from "./support.ts";
+import { written } from "../codec/legacy/naive.ts";
 
-const SERVER = "/server";
-const PARTITION = `${SERVER}/streams/0/topics/0/partitions/0`;
-const ADDRESS = { dataDirectory: SERVER, stream: "s", topic: "t" };
+const PARTITION = "/server/streams/0/topics/0/partitions/0";
 const COUNT = 60;
-/** Three segments: enough for crashes. */
-const FEW = 40;
+const LOG = makeSimpleLog(COUNT);
+const PARTITION_BYTES = [...LOG.values()]
+  .reduce((sum, { length }) => sum + length, 0);
 
-/** A disk with a closed log of some segments, and a server's data directory. */
-function prepared(count = COUNT): SimulatedPlace {
-  const place = new SimulatedPlace();
-  const log = openLogSync(place, { segmentBytes: 8 * KIB });
-  appendSome(log, count, 400);
-  log.closeSync();
-  putFiles(place.storage, SERVER, dataDirectory());
-  return place;
+function place(version: string, log: Files = LOG) {
+  const storage = new SimulatedDisk();
+  putAll(storage, "/log", log);
+  putFiles(storage, "/server", dataDirectory(version));
+  return { storage, pool: testPool() };
 }
 
-/** Files in a directory, and their bytes. */
-function contents(disk: SimulatedDisk, dir: string): Map<string, Uint8Array> {
-  return new Map(
-    [...disk.snapshot()].filter(([path]) =>
-      path.startsWith(`${dir}/`) &&
-      /^\d{20}\.(log|index)/.test(path.slice(dir.length + 1))
-    ).map(([path, bytes]) => [path.slice(dir.length + 1), bytes]),
-  );
-}
-
-for (
-  const [name, run] of [
-    ["handOver", handOver],
-    ["handOverSync", handOverSync],
-  ] as const
-) {
-  Deno.test(`${name}() puts a log's files into the empty partition, says so before it does, and leaves the log`, () =>
-    at(prepared(), async (place) => {
-      const { storage, pool, dir } = place;
-      const before = storage.hash();
-      const log = contents(storage, dir);
-      assert(log.size > 6);
-      const options = { ...ADDRESS, storage, pool };
-      const plan = await run(dir, { ...options, dryRun: true });
-      assertEquals(storage.hash(), before);
-      assertEquals({ ...plan, files: [] }, {
-        done: false,
-        from: dir,
-        to: PARTITION,
-        serverVersion: "0.8.0",
-        stream: { id: 0, name: "s" },
-        topic: { id: 0, name: "t" },
-        partition: 0,
-        firstOffset: 0,
-        nextOffset: COUNT,
-        files: [],
-        copiedBytes: [...log.values()].reduce(
-          (sum, { length }) => sum + length,
-          0,
-        ),
-        replaces: ["00000000000000000000.index", "00000000000000000000.log"],
-        leaves: [],
-        consumerOffsets: [{ kind: "consumer", id: 7, offset: 3 }],
-      });
-      assertEquals(
-        plan.files.map((
-          { name, byteLength, there },
-        ) => [name, byteLength, there]),
-        [...log].map(([name, { length }]) => [name, length, false]),
-      );
-      assertEquals(await run(dir, options), { ...plan, done: true });
-      assertEquals(contents(storage, PARTITION), log);
-      assertEquals(contents(storage, dir), log);
-      // Once more: everything is there.
-      const again = await run(dir, options);
-      assertEquals([again.copiedBytes, again.replaces], [0, []]);
-      assertEquals(contents(storage, PARTITION), log);
-    }));
-}
-
-for (
-  const [name, run] of [
-    ["takeOver", takeOver],
-    ["takeOverSync", takeOverSync],
-  ] as const
-) {
-  Deno.test(`${name}() makes a partition a log, which goes on`, () =>
-    at(prepared(), async (place) => {
-      const { storage, pool, dir } = place;
-      const options = { ...ADDRESS, storage, pool };
-      await handOver(dir, options);
-      const before = contents(storage, PARTITION);
-      const plan = await run("/taken/log", { ...options, dryRun: true });
-      assertEquals(plan.consumerOffsets.length, 1);
-      assertEquals(contents(storage, "/taken/log").size, 0);
-      const done = await run("/taken/log", options);
-      assertEquals([done.done, done.nextOffset], [true, COUNT]);
-      assertEquals(contents(storage, "/taken/log"), before);
-      assertEquals(contents(storage, PARTITION), before);
-      using log = Log.openSync("/taken/log", {
-        storage,
-        pool,
-        prepareBytes: 0,
-      });
-      assertEquals(log.stats().opening.recovered, []);
-      assertEquals(log.append("more"), COUNT);
-    }));
-}
-
-Deno.test("a crash while a log is handed over leaves the server a whole beginning of it, and doing it again completes it", async () => {
-  const { storage: disk, dir, pool } = prepared(FEW);
-  const whole = contents(disk, dir);
-  const names = [...whole.keys()];
-  let states = 0;
-  const operations = await eachCrash(
-    disk,
-    (place) =>
-      handOver(dir, { ...ADDRESS, storage: place.storage, pool: place.pool }),
-    ["none", "all", "random"],
-    async (left, what) => {
-      states++;
-      const found = contents(left, PARTITION);
-      // A server looks at `.log` only: those that are there follow one another from the first, each whole and with its index.
-      const logs = [...found.keys()].filter((name) => name.endsWith(".log"))
-        .filter((name) => found.get(name)!.length > 0);
-      const expected = names.filter((name) => name.endsWith(".log"));
-      assertEquals(logs, expected.slice(0, logs.length), what);
-      for (const name of logs) {
-        const index = name.replace(".log", ".index");
-        assertEquals(found.get(name), whole.get(name), what);
-        assertEquals(found.get(index), whole.get(index), what);
-      }
-      await handOver(dir, { ...ADDRESS, storage: left, pool });
-      assertEquals(contents(left, PARTITION), whole, what);
-      assertEquals(contents(left, dir), whole, what);
-    },
-  );
-  console.log(`${operations} operations, ${states} states`);
-  pool.close();
-});
-
-Deno.test("a crash while a log is taken over leaves nothing that opens as a part of it, and doing it again completes it", async () => {
-  const { storage: disk, dir, pool } = prepared(FEW);
-  await handOver(dir, { ...ADDRESS, storage: disk, pool });
-  const whole = contents(disk, PARTITION);
-  let states = 0;
-  const operations = await eachCrash(
-    disk,
-    (place) =>
-      takeOver("/taken", {
-        ...ADDRESS,
-        storage: place.storage,
-        pool: place.pool,
-      }),
-    ["none", "all", "random"],
-    async (left, what) => {
-      states++;
-      const copy = left.crashState("all");
-      try {
-        using log = Log.openSync("/taken", {
-          storage: copy,
-          pool,
-          prepareBytes: 0,
-          create: false,
-        });
-        const { length } = drainSync(log);
-        assert(length === 0 || length === FEW, `${what}: ${length} messages`);
-      } catch (error) {
-        assert(
-          error instanceof CorruptSegment && error.kind === "missing" ||
-            error instanceof Deno.errors.NotFound,
-          `${what}: ${error}`,
-        );
-      }
-      await takeOver("/taken", { ...ADDRESS, storage: left, pool });
-      assertEquals(contents(left, "/taken"), whole, what);
-    },
-  );
-  console.log(`${operations} operations, ${states} states`);
-  pool.close();
-});
-
-/** What is refused: how the place is spoiled, and what the error must be and say. */
-const REFUSALS: Record<string, {
-  spoil(place: SimulatedPlace): void;
-  address?: Partial<typeof ADDRESS> & { partition?: number };
-  error: new (...args: never[]) => Error;
-  says: string[];
-}> = {
-  "a directory of Iggy 0.9": {
-    spoil: ({ storage }) =>
-      storage.poke(`${SERVER}/metadata/journal.wal`, 0, new Uint8Array(1)),
-    error: Unsupported,
-    says: [`'${SERVER}'`, "Iggy 0.9", "needed what Iggy 0.7.3 to 0.8 leaves"],
-  },
-  "a directory that states version 0.9": {
-    spoil: ({ storage }) => {
-      storage.removeSync(`${SERVER}/state/info`);
-      putFiles(storage, SERVER, {
-        "state/info": dataDirectory("0.9.0-edge.5")["state/info"]!,
-      });
-    },
-    error: Unsupported,
-    says: ["found Iggy 0.9.0-edge.5"],
-  },
-  "a directory of an older server": {
-    spoil: ({ storage }) => {
-      storage.removeSync(`${SERVER}/state/info`);
-      putFiles(storage, SERVER, {
-        "state/info": dataDirectory("0.7.2")["state/info"]!,
-      });
-    },
-    error: Unsupported,
-    says: ["found Iggy 0.7.2"],
-  },
-  "a directory that is none of a server": {
-    spoil: () => {},
-    address: { dataDirectory: "/elsewhere" },
-    error: Unsupported,
-    says: ["'/elsewhere'", "no 'state/info'"],
-  },
-  "a version file of garbage": {
-    spoil: ({ storage }) =>
-      storage.poke(`${SERVER}/state/info`, 0, new Uint8Array(40).fill(0xff)),
-    error: Unsupported,
-    says: ["a 'state/info' that states no version"],
-  },
-  "a state log that is cut off": {
-    spoil: ({ storage }) => {
-      const bytes = storage.peek(`${SERVER}/state/log`);
-      storage.removeSync(`${SERVER}/state/log`);
-      storage.poke(`${SERVER}/state/log`, 0, bytes.subarray(0, -1));
-    },
-    error: Unsupported,
-    says: [`'${SERVER}/state/log'`, "an entry at byte"],
-  },
-  "an encrypted server": {
-    spoil: ({ storage }) =>
-      storage.poke(
-        `${SERVER}/runtime/current_config.toml`,
-        0,
-        new TextEncoder().encode(
-          '[system]\n\n[system.encryption]\nenabled = true\nkey = ""\n',
-        ),
-      ),
-    error: Unsupported,
-    says: ["encrypts payloads"],
-  },
-  "a stream that is not there": {
-    spoil: () => {},
-    address: { stream: "orders" },
-    error: Deno.errors.NotFound,
-    says: ['No stream "orders"', `'${SERVER}'`, "there are 0 ('s')"],
-  },
-  "a topic that is not there": {
-    spoil: () => {},
-    address: { topic: "T" },
-    error: Deno.errors.NotFound,
-    says: ['No topic "T"', "stream 0 ('s')", "there are 0 ('t')"],
-  },
-  "a partition that is not there": {
-    spoil: () => {},
-    address: { partition: 1 },
-    error: Deno.errors.NotFound,
-    says: ["No partition 1 in topic 0 ('t')", "there are 0"],
-  },
-  "a partition with messages": {
-    spoil: ({ storage }) =>
-      storage.poke(
-        `${PARTITION}/00000000000000000000.log`,
-        0,
-        new Uint8Array(69),
-      ),
-    error: Deno.errors.AlreadyExists,
-    says: [PARTITION, "'00000000000000000000.log' there has 69 bytes"],
-  },
-  "a log that was not closed": {
-    spoil: ({ storage, dir }) =>
-      storage.poke(
-        `${dir}/writer`,
-        0,
-        new TextEncoder().encode("4711 1700000000000000\n"),
-      ),
-    error: Deno.errors.Busy,
-    says: ["'/log'", "process 4711", "Log.open"],
-  },
-  "a log that is damaged": {
-    spoil: ({ storage, dir }) =>
-      storage.flipBit(`${dir}/00000000000000000000.log`, 1000, 3),
-    error: CorruptSegment,
-    says: ["/log/00000000000000000000.log", "checksum"],
-  },
-  "a log of which one index entry is wrong": {
-    spoil: ({ storage, dir }) =>
-      storage.flipBit(`${dir}/00000000000000000000.index`, 16 * 3 + 4, 3),
-    error: CorruptSegment,
-    says: ["/log/00000000000000000000.index", "the entry does not agree"],
-  },
-  "an index whose last entry, of the last segment, is zeros": {
-    spoil: ({ storage, dir }) => {
-      const last = storage.files().filter((path) =>
-        path.startsWith(dir) && path.endsWith(".index")
-      ).at(-1)!;
-      storage.poke(last, 0, new Uint8Array(16));
-    },
-    error: CorruptSegment,
-    says: [".index", "the entry does not agree"],
-  },
-  "a directory without a log": {
-    spoil: ({ storage, dir }) => {
-      for (const path of storage.files()) {
-        if (path.startsWith(`${dir}/`)) storage.removeSync(path);
-      }
-    },
-    error: Deno.errors.NotFound,
-    says: ["'/log'"],
-  },
+const COMMON = {
+  splits: { batchesByLength: 0, batchesByTime: 0, segments: 0 },
+  producersRemoved: 0,
+  zerosCut: 0,
+  tornBytesCut: 0,
 };
 
 for (
-  const [what, { spoil, address, error, says }] of Object.entries(REFUSALS)
+  const [name, run] of [
+    ["exportToIggy", exportToIggy],
+    ["exportToIggySync", exportToIggySync],
+  ] as const
 ) {
-  Deno.test(`handOver() refuses ${what}, and changes nothing`, () =>
-    at(prepared(), async (place) => {
-      spoil(place);
-      const { storage, pool, dir } = place;
-      const before = storage.hash();
-      const thrown = await assertRejects(() =>
-        handOver(dir, { ...ADDRESS, ...address, storage, pool })
-      );
-      assertInstanceOf(thrown, error, String(thrown));
-      for (const part of says) assertStringIncludes(thrown.message, part);
-      assertEquals(storage.hash(), before);
-    }));
+  Deno.test(`${name}() fills the empty partition, says so before it does, and leaves the log`, async () => {
+    const options = place("0.9");
+    const { storage } = options;
+    const before = storage.hash();
+    const plan = await run("/log", PARTITION, { ...options, dryRun: true });
+    assertEquals(storage.hash(), before);
+    assertEquals(plan, {
+      ...COMMON,
+      isDone: false,
+      from: "/log",
+      to: PARTITION,
+      format: "0.9",
+      partition: 0,
+      firstOffset: 0,
+      nextOffset: COUNT,
+      messages: COUNT,
+      batches: COUNT / 4,
+      segments: 3,
+      bytesRead: logNames(LOG).reduce(
+        (n, each) => n + LOG.get(each)!.length,
+        0,
+      ),
+      bytesWritten: PARTITION_BYTES,
+      files: [],
+      replaces: ["00000000000000000000.index", "00000000000000000000.log"],
+      leaves: [],
+      consumerOffsets: [{ kind: "consumer", id: 7, offset: 3 }],
+    });
+    const done = await run("/log", PARTITION, options);
+    assertEquals(done, {
+      ...plan,
+      isDone: true,
+      files: [...LOG].map(([name, { length }]) => ({
+        name,
+        byteLength: length,
+        wasThere: false,
+      })),
+    });
+    assertEquals(segmentFiles(storage, PARTITION), LOG);
+    assertEquals(segmentFiles(storage, "/log"), LOG);
+    // Once more: everything is there.
+    const again = await run("/log", PARTITION, options);
+    assertEquals(again.files.every(({ wasThere }) => wasThere), true);
+    assertEquals(again.replaces, []);
+    assertEquals(segmentFiles(storage, PARTITION), LOG);
+  });
 }
 
-Deno.test("handOver() refuses a log that a writer has open, takeOver() a directory that one has open", () =>
-  at(prepared(), async (place) => {
-    const { storage, pool, dir } = place;
-    const options = { ...ADDRESS, storage, pool };
-    await handOver(dir, options);
-    using _log = openLogSync(place);
-    const before = storage.hash();
-    const refused = await assertRejects(() => handOver(dir, options), Locked);
-    assertStringIncludes(refused.message, `process ${Deno.pid}`);
-    await assertRejects(() => takeOver(dir, options), Deno.errors.Busy);
-    assertEquals(storage.hash(), before);
-  }));
+Deno.test("exportToIggy() finds a partition of Iggy 0.8 by names, of 0.9 by numbers", async () => {
+  const old = place("0.8.1");
+  const address = { dataDirectory: "/server", stream: "s", topic: "t" };
+  const { to } = await exportToIggy("/log", address, { ...old, format: "0.8" });
+  assertEquals(to, PARTITION);
+  const recent = place("0.9");
+  const numbers = { dataDirectory: "/server", stream: 0, topic: 0 };
+  assertEquals((await exportToIggy("/log", numbers, recent)).to, PARTITION);
+  const taken = await importFromIggy(numbers, "/taken", recent);
+  assertEquals([taken.format, taken.messages], ["0.9", COUNT]);
+});
 
-Deno.test("takeOver() refuses a directory with other messages", () =>
-  at(prepared(), async (place) => {
-    const { storage, pool, dir } = place;
-    const options = { ...ADDRESS, storage, pool };
-    await handOver(dir, options);
-    {
-      using log = openLogSync(place);
-      log.append("one more");
+Deno.test("exportToIggy() writes the partition's number into every batch, and importFromIggy() 0", async () => {
+  const options = place("0.9");
+  const { storage } = options;
+  for (const number of [0, 7, 2 ** 32 - 1]) {
+    const report = await exportToIggy("/log", `/p${number}`, {
+      ...options,
+      partition: number,
+    });
+    assertEquals(report.partition, number);
+    const files = segmentFiles(storage, `/p${number}`);
+    for (const name of logNames(files)) {
+      const view = new DataView(files.get(name)!.buffer);
+      assertEquals(view.getBigUint64(0, true), BigInt(number));
     }
-    const before = storage.hash();
-    const refused = await assertRejects(
-      () => takeOver(dir, options),
-      Deno.errors.AlreadyExists,
+    assertEquals(
+      readBatches(files).map(fieldsOf),
+      readBatches(LOG).map(fieldsOf),
     );
-    assertStringIncludes(refused.message, "none of this log's");
-    assertEquals(storage.hash(), before);
-  }));
+    await importFromIggy(`/p${number}`, `/taken${number}`, options);
+    assertEquals(segmentFiles(storage, `/taken${number}`), LOG);
+  }
+  const { partition } = await exportToIggy("/log", "/x/partitions/3", options);
+  assertEquals(partition, 3);
+});
 
-Deno.test({
-  name: "handOver() refuses a partition of which anybody has a file open",
-  ignore: !FILES,
-  fn: () =>
-    at(new DiskPlace() as Place, async (place) => {
-      const { storage, pool, dir } = place;
-      {
-        using log = openLogSync({ ...place, dir: `${dir}/log` } as Place);
-        appendSome(log, 3, 100);
-      }
-      const server = `${dir}/server`;
-      writeFiles(server, dataDirectory());
-      const options = { ...ADDRESS, dataDirectory: server, storage, pool };
-      const path =
-        `${server}/streams/0/topics/0/partitions/0/00000000000000000000.index`;
-      {
-        using _reader = Deno.openSync(path);
-        const refused = await assertRejects(
-          () => handOver(`${dir}/log`, { ...options, dryRun: true }),
-          Locked,
-        );
-        assertStringIncludes(
-          refused.message,
-          "whoever has '00000000000000000000.index' open (a running Iggy server",
-        );
-      }
-      const { done } = await handOver(`${dir}/log`, options);
-      assertEquals(done, true);
+Deno.test("exportToIggy() removes producer sections, and importFromIggy() keeps them", async () => {
+  const log = new Map(LOG);
+  const name = logNames(log)[0]!;
+  const bytes = Uint8Array.from(log.get(name)!);
+  // A producer section needs another checksum, which restamping while keeping it makes.
+  bytes.set([1, 0, 0, 0, 9], 52);
+  const { restamp } = await import("../../lib/codec/mod.ts");
+  restamp(bytes, 0, 0, { keepsProducers: true });
+  log.set(name, bytes);
+  const options = place("0.9", log);
+  const taken = await importFromIggy("/log", "/taken", options);
+  assertEquals(taken.producersRemoved, 0);
+  assertEquals(segmentFiles(options.storage, "/taken"), log);
+  const report = await exportToIggy("/log", PARTITION, options);
+  assertEquals(report.producersRemoved, 1);
+  assertEquals(segmentFiles(options.storage, PARTITION), LOG);
+});
+
+Deno.test("exportToIggy() cuts zeros after the data", async () => {
+  const options = place("0.9");
+  const { storage } = options;
+  const last = logNames(LOG).at(-1)!;
+  const length = LOG.get(last)!.length;
+  for (const more of [1, 255, 256, 5 * MIB]) {
+    storage.poke(`/log/${last}`, length, new Uint8Array(more));
+    const report = await exportToIggy("/log", `/p${more}`, options);
+    assertEquals(report.zerosCut, more);
+    assertEquals(segmentFiles(storage, `/p${more}`), LOG);
+  }
+});
+
+Deno.test("exportToIggy() and importFromIggy() keep an empty last segment, and a first offset", async () => {
+  const log = makeSimpleLog(20, { firstOffset: 1000 });
+  log.set("00000000000000001020.log", new Uint8Array(0));
+  log.set("00000000000000001020.index", new Uint8Array(0));
+  const options = place("0.9", log);
+  const { storage } = options;
+  for (const format of ["0.9", "0.8"] as const) {
+    const report = await exportToIggy("/log", `/p${format}`, {
+      ...options,
+      format,
+    });
+    assertEquals([report.firstOffset, report.nextOffset], [1000, 1020]);
+    const taken = await importFromIggy(`/p${format}`, `/t${format}`, options);
+    assertEquals([taken.format, taken.firstOffset], [format, 1000]);
+    assertEquals(segmentFiles(storage, `/t${format}`), log);
+  }
+});
+
+Deno.test("importFromIggy() of a partition without messages makes an empty log", async () => {
+  const options = place("0.9");
+  const report = await importFromIggy(PARTITION, "/taken", options);
+  assertEquals([report.format, report.messages], [undefined, 0]);
+  const files = segmentFiles(options.storage, "/taken");
+  assertEquals([...files.values()].map(({ length }) => length), [0, 0]);
+});
+
+Deno.test("exportToIggy() splits a segment that would be too long for Iggy 0.8, at a batch", async () => {
+  const options = place("0.9");
+  const report = await exportToIggy("/log", "/p", {
+    ...options,
+    format: "0.8",
+    segmentBytes: 4000,
+  });
+  const files = segmentFiles(options.storage, "/p");
+  const messages = readLegacy(files);
+  assertEquals(messages.map(fieldsOf), readBatches(LOG).map(fieldsOf));
+  assertEquals(report.segments, logNames(files).length);
+  assertEquals(report.splits.segments, report.segments - 3);
+  assert(report.splits.segments > 2);
+  for (const name of logNames(files).slice(0, -1)) {
+    assert(files.get(name)!.length < 4000 + 4 * 464, name);
+  }
+  const back = await importFromIggy("/p", "/taken", options);
+  assertEquals(back.batches, report.batches);
+  assertEquals(
+    readBatches(segmentFiles(options.storage, "/taken")).map(fieldsOf),
+    messages.map(fieldsOf),
+  );
+});
+
+Deno.test("importFromIggy() gathers equal times into batches of at most 1 MiB and 71 minutes, and says which it split", async () => {
+  const parts: Uint8Array[] = [];
+  const add = (bytes: number, timestamp: number, origin: number) =>
+    parts.push(written({
+      id: new Uint8Array(16).fill(1),
+      offset: BigInt(parts.length),
+      timestamp: BigInt(timestamp),
+      origin: BigInt(origin),
+      payload: payload(parts.length, bytes),
+      headers: new Uint8Array(0),
+    }));
+  for (let i = 0; i < 5; i++) add(300 * KIB, TIME, TIME);
+  add(10, TIME + 1, TIME);
+  add(10, TIME + 1, TIME - 2 ** 32);
+  add(2 * MIB, TIME + 2, TIME);
+  const options = place("0.9", new Map());
+  putAll(
+    options.storage,
+    "/p",
+    new Map([["00000000000000000000.log", concat(parts)]]),
+  );
+  const report = await importFromIggy("/p", "/taken", options);
+  assertEquals(report.batches, 5);
+  assertEquals(report.splits, {
+    batchesByLength: 1,
+    batchesByTime: 1,
+    segments: 0,
+  });
+  const files = segmentFiles(options.storage, "/taken");
+  const messages = readBatches(files);
+  assertEquals(
+    messages.map(({ timestamp }) => timestamp - TIME),
+    [0, 0, 0, 0, 0, 1, 1, 2],
+  );
+  assertEquals(messages[6]!.originTimestamp, TIME - 2 ** 32);
+  const target = "/back";
+  await exportToIggy("/taken", target, { ...options, format: "0.8" });
+  const back = segmentFiles(options.storage, target);
+  assertEquals(back.get("00000000000000000000.log"), concat(parts));
+});
+
+Deno.test("exportToIggy() and importFromIggy() take batches and messages that are longer than a block", async () => {
+  const batches: MadeBatch[] = [
+    { step: 1, messages: [{ payload: payload(0, 100) }] },
+    { step: 1, messages: [{ payload: payload(1, 7 * MIB) }] },
+    {
+      step: 1,
+      messages: Array.from(
+        { length: 9 },
+        (_, i) => ({ payload: payload(2 + i, MIB + i) }),
+      ),
+    },
+    { step: 1, messages: [{ payload: new Uint8Array(0) }] },
+  ];
+  const log = makeLog([batches]);
+  const options = place("0.9", log);
+  const { storage } = options;
+  await exportToIggy("/log", "/p", options);
+  assertEquals(same(segmentFiles(storage, "/p"), log), true);
+  await exportToIggy("/log", "/old", { ...options, format: "0.8" });
+  const old = segmentFiles(storage, "/old");
+  assertEquals(readLegacy(old).length, 12);
+  const report = await importFromIggy("/old", "/taken", options);
+  assertEquals(report.splits.batchesByLength, 8);
+  await exportToIggy("/taken", "/again", { ...options, format: "0.8" });
+  assertEquals(same(segmentFiles(storage, "/again"), old), true);
+});
+
+function same(a: Files, b: Files): boolean {
+  return a.size === b.size && [...a].every(([name, bytes]) => {
+    const other = b.get(name);
+    return other?.length === bytes.length &&
+      bytes.every((byte, i) => byte === other[i]);
+  });
+}
+
+const message = fc.record({
+  payload: fc.uint8Array({ maxLength: 300 }),
+  headers: fc.dictionary(
+    fc.string({ minLength: 1, maxLength: 5, unit: "grapheme-ascii" }),
+    fc.oneof(
+      fc.string({ minLength: 1, maxLength: 9 }),
+      fc.double(),
+      fc.boolean(),
+    ),
+    { maxKeys: 3 },
+  ).map((headers) => Object.fromEntries(Object.entries(headers))),
+  id: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+  origin: fc.integer({ min: TIME - 2 ** 31, max: TIME + 2 ** 31 - 1 }),
+});
+const segments = fc.array(
+  fc.array(
+    fc.record({
+      step: fc.nat({ max: 2 }),
+      messages: fc.array(message, { minLength: 1, maxLength: 6 }),
     }),
+    { minLength: 1, maxLength: 8 },
+  ),
+  { minLength: 1, maxLength: 4 },
+);
+
+Deno.test("a log keeps its bytes through Iggy 0.9, and its messages through Iggy 0.8", async () => {
+  const pool = testPool();
+  await fc.assert(
+    fc.asyncProperty(
+      segments,
+      fc.nat({ max: 2 ** 40 }),
+      fc.nat({ max: 9 }),
+      fc.integer({ min: 1, max: 5000 }),
+      async (made, firstOffset, partition, segmentBytes) => {
+        const log = makeLog(made, { firstOffset });
+        const storage = new SimulatedDisk();
+        const options = { storage, pool };
+        putAll(storage, "/log", log);
+        exportToIggySync("/log", "/new", { ...options, partition });
+        importFromIggySync("/new", "/taken", options);
+        assertEquals(segmentFiles(storage, "/taken"), log);
+        exportToIggySync("/log", "/old", {
+          ...options,
+          format: "0.8",
+          segmentBytes,
+        });
+        const expected = readBatches(log).map(fieldsOf);
+        const old = segmentFiles(storage, "/old");
+        assertEquals(readLegacy(old).map(fieldsOf), expected);
+        importFromIggySync("/old", "/gathered", options);
+        const gathered = segmentFiles(storage, "/gathered");
+        assertEquals(readBatches(gathered).map(fieldsOf), expected);
+        exportToIggySync("/gathered", "/back", { ...options, format: "0.8" });
+        const back = segmentFiles(storage, "/back");
+        assertEquals(concatLogs(back), concatLogs(old));
+        await Promise.resolve();
+      },
+    ),
+    { numRuns: 60 },
+  );
+  pool.close();
+});
+
+function concatLogs(files: Files): Uint8Array {
+  return concat(logNames(files).map((name) => files.get(name)!));
+}
+
+Deno.test("exportToIggy() tells of progress", async () => {
+  const options = place("0.9");
+  const seen: [number, number][] = [];
+  const { bytesRead } = await exportToIggy("/log", PARTITION, {
+    ...options,
+    onProgress: ({ bytes, totalBytes }) => seen.push([bytes, totalBytes]),
+  });
+  assertEquals(seen.at(-1), [bytesRead, bytesRead]);
+  assertEquals(seen.length, 3);
+});
+
+Deno.test("exportToIggy() and importFromIggy() refuse arguments out of range and name them", async () => {
+  const options = place("0.9");
+  const bad = async (run: Promise<unknown>, text: string) => {
+    await assertRejects(() => run, Error, text);
+  };
+  await bad(
+    exportToIggy("/log", "/p", { ...options, format: "0.7" as "0.8" }),
+    "'format' must be",
+  );
+  await bad(
+    exportToIggy("/log", "/p", { ...options, segmentBytes: 2 ** 31 }),
+    "'segmentBytes'",
+  );
+  await bad(
+    exportToIggy("/log", "/p", { ...options, partition: -1 }),
+    "'partition'",
+  );
+  await bad(
+    exportToIggy("/log", "/x/partitions/3", { ...options, partition: 4 }),
+    "must be 3",
+  );
+  const small = testPool({ limitBytes: 16 * MIB });
+  await bad(
+    exportToIggy("/log", "/p", { ...options, pool: small }),
+    "'pool' must have a limit of at least",
+  );
+  await bad(
+    importFromIggy("/p", "/t", { ...options, tornTail: "no" as "cut" }),
+    "'tornTail' must be",
+  );
 });

@@ -1,7 +1,7 @@
 /** Wrong arguments, as plain JavaScript may pass them: an error of the right class that names the argument, what it got and what would be right; nothing is made. */
 import { assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
-import { handOver, takeOver } from "../../lib/iggy/mod.ts";
+import { exportToIggy, importFromIggy } from "../../lib/iggy/mod.ts";
 import {
   inspectLog,
   inspectLogSync,
@@ -67,8 +67,16 @@ for (
     ["verifyLog", "verify log", verifyLog],
     ["planRepair", "repair log", planRepair],
     ["repairLog", "repair log", repairLog],
-    ["handOver", "hand over log", handOver],
-    ["takeOver", "take over log", takeOver],
+    [
+      "exportToIggy",
+      "export log",
+      (path, options) => exportToIggy(path, "/p", options),
+    ],
+    [
+      "importFromIggy",
+      "import partition",
+      (path, options) => importFromIggy(path, "/l", options),
+    ],
     ["probePath", "probe", probePath],
   ] as [string, string, (path: string, options: Anything) => unknown][]
 ) {
@@ -128,15 +136,8 @@ CASES["Log.open() with a storage that is none"] = [
   TypeError,
   /^Cannot open log as 'storage' must be a Storage, such as a DiskStorage$/,
 ];
-CASES["handOver() with a pool that is none"] = [
-  ({ options }) =>
-    handOver("/log", {
-      ...options,
-      dataDirectory: "/x",
-      stream: 0,
-      topic: 0,
-      pool: 5,
-    }),
+CASES["exportToIggy() with a pool that is none"] = [
+  ({ options }) => exportToIggy("/log", "/p", { ...options, pool: 5 }),
   TypeError,
   /'pool' must be a BufferPool: received number$/,
 ];

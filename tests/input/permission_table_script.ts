@@ -24,10 +24,10 @@ import {
   verifyLogSync,
 } from "../../mod.ts";
 import {
-  handOver,
-  handOverSync,
-  takeOver,
-  takeOverSync,
+  exportToIggy,
+  exportToIggySync,
+  importFromIggy,
+  importFromIggySync,
 } from "../../lib/iggy/mod.ts";
 import { isOpenElsewhere } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
@@ -380,12 +380,12 @@ for (
   const [log, iggy] of [["in", "in"], ["in", "out"], ["out", "in"]] as const
 ) {
   for (const dryRun of [true, false]) {
-    const options = (at: At) => ({
+    const address = (at: At) => ({
       dataDirectory: at(`${iggy}/iggy`),
       stream: "s",
       topic: "t",
-      dryRun,
     });
+    const given = { dryRun, format: "0.8" } as const;
     const undo = (at: At) => {
       if (dryRun) return;
       for (const { name } of Deno.readDirSync(at(`${iggy}/${PARTITION}`))) {
@@ -403,17 +403,17 @@ for (
       if (!dryRun) writeLog(at(`${iggy}/${PARTITION}`));
     };
     add(
-      `handOver${suffix}`,
+      `exportToIggy${suffix}`,
       paths,
       handing,
-      (at) => handOver(at(`${log}/log`), options(at)),
+      (at) => exportToIggy(at(`${log}/log`), address(at), given),
       { changes, undo },
     );
     add(
-      `handOverSync${suffix}`,
+      `exportToIggySync${suffix}`,
       paths,
       handing,
-      (at) => handOverSync(at(`${log}/log`), options(at)),
+      (at) => exportToIggySync(at(`${log}/log`), address(at), given),
       { changes, undo },
     );
     const taken = `${log}/taken`;
@@ -426,17 +426,17 @@ for (
       if (!dryRun) Deno.removeSync(at(taken), { recursive: true });
     };
     add(
-      `takeOver${suffix}`,
+      `importFromIggy${suffix}`,
       [taken, `${iggy}/iggy`],
       taking,
-      (at) => takeOver(at(taken), options(at)),
+      (at) => importFromIggy(address(at), at(taken), { dryRun }),
       { changes, undo: untake },
     );
     add(
-      `takeOverSync${suffix}`,
+      `importFromIggySync${suffix}`,
       [taken, `${iggy}/iggy`],
       taking,
-      (at) => takeOverSync(at(taken), options(at)),
+      (at) => importFromIggySync(address(at), at(taken), { dryRun }),
       { changes, undo: untake },
     );
   }

@@ -81,16 +81,6 @@ const NOT_CITED_YET: readonly string[] = [
   "assume-sync",
   "assume-names",
   "assume-memory",
-  "iggy-partition",
-  "iggy-no-zeros",
-  "iggy-index-optional",
-  "iggy-producer",
-  "iggy-offsets",
-  "old-index",
-  "old-offsets",
-  "old-segment-size",
-  "old-import",
-  "old-told-apart",
 ];
 
 interface CitingFile {

@@ -6,21 +6,25 @@ const MAX_INT32 = 0x7fff_ffff;
 export interface FoundMessage {
   /** Where the first valid message starts in the bytes; `undefined` if there is none. */
   position: number | undefined;
-  /** The first message before that position which may be valid but ends behind the bytes, so that only more of them can tell: where it starts, and its length. */
+  /**
+   * The first message before that position which may be valid but ends behind the bytes, so that
+   * only more of them can tell: where it starts, and its length.
+   */
   beyond: { position: number; length: number } | undefined;
 }
 
 /**
- * Searches damaged bytes for a message: the position of the first one at or behind `start`, at any byte, whose offset lies
- * in [`minOffset`, `maxOffset`], whose reserved field is 0, whose lengths are within the format's, that lies wholly inside
- * the bytes and whose checksum is right. One valid message in 10^13 is passed over: one whose checksum has 6 or more bytes
- * of 0, as sparse data has them everywhere.
+ * Searches damaged bytes for a message: the position of the first one at or behind `start`, at any
+ * byte, whose offset lies in [`minOffset`, `maxOffset`], whose reserved field is 0, whose lengths
+ * are within the format's, that lies wholly inside the bytes and whose checksum is right. One valid
+ * message in 10^13 is passed over: one whose checksum has 6 or more bytes of 0, as sparse data has
+ * them everywhere.
  *
- * It looks at some GB/s of random bytes or zeros. Bytes made to look like headers of long messages cost a hash of each
- * such length, so bound the bytes where they are somebody else's.
+ * It looks at some GB/s of random bytes or zeros. Bytes made to look like headers of long messages
+ * cost a hash of each such length, so bound the bytes where they are somebody else's.
  *
- * @throws {RangeError} If `start` lies behind the bytes, an offset is no integer from 0 to `Number.MAX_SAFE_INTEGER`,
- * `minOffset` is above `maxOffset`, or there are 2^31 bytes or more.
+ * @throws {RangeError} If `start` lies behind the bytes, an offset is no integer from 0 to
+ * `Number.MAX_SAFE_INTEGER`, `minOffset` is above `maxOffset`, or there are 2^31 bytes or more.
  */
 export function findMessage(
   bytes: Uint8Array<ArrayBuffer>,

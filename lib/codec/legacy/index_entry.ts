@@ -1,8 +1,6 @@
 /** Bytes of an index entry; entry number i describes the segment's message number i. */
 export const INDEX_ENTRY_BYTES = 16;
 
-const MAX_UINT32 = 0xffff_ffff;
-
 /** What the index says of a message. */
 export interface IndexEntry {
   /** The message's number in its segment: its offset less the segment's first offset. */
@@ -16,7 +14,8 @@ export interface IndexEntry {
 /**
  * Reads entry number `i` of an index.
  *
- * @throws {RangeError} If there is no such entry, or its timestamp is above `Number.MAX_SAFE_INTEGER`.
+ * @throws {RangeError} If there is no such entry, or its timestamp is above
+ * `Number.MAX_SAFE_INTEGER`.
  */
 export function readIndexEntry(bytes: Uint8Array, i: number): IndexEntry {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -28,34 +27,11 @@ export function readIndexEntry(bytes: Uint8Array, i: number): IndexEntry {
 }
 
 /**
- * Writes entry number `i` of an index.
- *
- * @throws {RangeError} If the bytes have no room for it, or a field is no integer of its range.
- */
-export function writeIndexEntry(
-  bytes: Uint8Array,
-  i: number,
-  entry: IndexEntry,
-): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { relativeOffset, position, timestamp } = entry;
-  check("relativeOffset", relativeOffset, MAX_UINT32);
-  check("position", position, MAX_UINT32);
-  check("timestamp", timestamp, Number.MAX_SAFE_INTEGER);
-  const at = i * INDEX_ENTRY_BYTES;
-  // The last field first: it fails where there is no room, and nothing is written then.
-  view.setUint32(at + 12, Math.floor(timestamp / 2 ** 32), true);
-  view.setUint32(at + 8, timestamp % 2 ** 32, true);
-  view.setUint32(at + 4, position, true);
-  view.setUint32(at, relativeOffset, true);
-}
-
-/**
  * The relative offset in entry number `i`.
  *
  * @throws {RangeError} If there is no such entry.
  */
-export function indexRelativeOffset(view: DataView, i: number): number {
+function indexRelativeOffset(view: DataView, i: number): number {
   return view.getUint32(i * INDEX_ENTRY_BYTES, true);
 }
 
@@ -64,16 +40,17 @@ export function indexRelativeOffset(view: DataView, i: number): number {
  *
  * @throws {RangeError} If there is no such entry.
  */
-export function indexPosition(view: DataView, i: number): number {
+function indexPosition(view: DataView, i: number): number {
   return view.getUint32(i * INDEX_ENTRY_BYTES + 4, true);
 }
 
 /**
  * The timestamp in entry number `i`, in microseconds since the Unix epoch.
  *
- * @throws {RangeError} If there is no such entry, or its timestamp is above `Number.MAX_SAFE_INTEGER`.
+ * @throws {RangeError} If there is no such entry, or its timestamp is above
+ * `Number.MAX_SAFE_INTEGER`.
  */
-export function indexTimestamp(view: DataView, i: number): number {
+function indexTimestamp(view: DataView, i: number): number {
   const at = i * INDEX_ENTRY_BYTES + 8;
   const value = view.getUint32(at + 4, true) * 2 ** 32 +
     view.getUint32(at, true);
@@ -83,12 +60,4 @@ export function indexTimestamp(view: DataView, i: number): number {
     );
   }
   return value;
-}
-
-function check(name: keyof IndexEntry, value: number, max: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(
-      `Cannot write index entry as '${name}' must be an integer from 0 to ${max}: received ${value}`,
-    );
-  }
 }

@@ -9,14 +9,15 @@ import {
 } from "./header.ts";
 
 /**
- * A message that lies in `bytes` and was found good by a scan, which also told its lengths; they are not taken from the
- * bytes a second time.
+ * A message that lies in `bytes` and was found good by a scan, which also told its lengths; they
+ * are not taken from the bytes a second time.
  *
  * @param start Where its header starts.
  * @param payloadLength Bytes of the payload.
  * @param totalLength Bytes of the header, the payload and the user headers.
- * @throws {RangeError} If the message does not lie within the bytes, or is shorter than its header and payload. Reading a
- * field later throws a `RangeError` or `TypeError` once the bytes' buffer was dropped.
+ * @throws {RangeError} If the message does not lie within the bytes, or is shorter than its header
+ * and payload. Reading a field later throws a `RangeError` or `TypeError` once the bytes' buffer
+ * was dropped.
  */
 export function readMessage(
   bytes: Uint8Array<ArrayBuffer>,

@@ -3,32 +3,15 @@
  *
  * @module
  */
+export { EXPAND_STOP, Expansion } from "./expand.ts";
+export type { ExpandStop } from "./expand.ts";
 export { findMessage } from "./find.ts";
 export type { FoundMessage } from "./find.ts";
-export {
-  HEADER_BYTES,
-  idAt,
-  messageOffsetAt,
-  originTimestampAt,
-  payloadLengthAt,
-  putId,
-  putOriginTimestamp,
-  timestampAt,
-  userHeadersLengthAt,
-} from "./header.ts";
-export {
-  INDEX_ENTRY_BYTES,
-  indexPosition,
-  indexRelativeOffset,
-  indexTimestamp,
-  readIndexEntry,
-  writeIndexEntry,
-} from "./index_entry.ts";
+export { GATHER_STOP, Gathering } from "./gather.ts";
+export type { GatherStop } from "./gather.ts";
+export { HEADER_BYTES } from "./header.ts";
+export { INDEX_ENTRY_BYTES, readIndexEntry } from "./index_entry.ts";
 export type { IndexEntry } from "./index_entry.ts";
 export { readMessage } from "./message.ts";
 export { MessageScan, STOP } from "./scan.ts";
 export type { Stop } from "./scan.ts";
-export { spread } from "./spread.ts";
-export type { Spread, SpreadRun } from "./spread.ts";
-export { stamp } from "./stamp.ts";
-export type { StampRun } from "./stamp.ts";

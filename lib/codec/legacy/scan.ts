@@ -1,12 +1,18 @@
 import { checked, native } from "../../native/mod.ts";
 
-/** Why a scan ended: the numbers that the native side gives (`rust/src/codec/scan.rs`). A message is checked for zeros, lengths, reserved field, offset, being whole, checksum, in this order. */
+/**
+ * Why a scan ended: the numbers that the native side gives (`rust/src/codec/scan.rs`). A message is
+ * checked for zeros, lengths, reserved field, offset, being whole, checksum, in this order.
+ */
 export const STOP = {
   /** The bytes are used up exactly. */
   END: 0,
   /** The last message is not wholly there, see {@linkcode MessageScan.neededBytes}. */
   PARTIAL: 1,
-  /** A header of zeros, or nothing but zeros in the last bytes, too few for a header: nothing was written there. */
+  /**
+   * A header of zeros, or nothing but zeros in the last bytes, too few for a header: nothing was
+   * written there.
+   */
   ZEROS: 2,
   /** The payload or the user headers are longer than the format allows. */
   LENGTH: 3,
@@ -26,8 +32,8 @@ export type Stop = typeof STOP[keyof typeof STOP];
 const MAX_UINT32 = 0xffff_ffff;
 
 /**
- * Checks messages that lie back to back, in one native call for a block, and holds what was found: one object, with its
- * arrays, for many blocks.
+ * Checks messages that lie back to back, in one native call for a block, and holds what was found:
+ * one object, with its arrays, for many blocks.
  */
 export class MessageScan {
   readonly #allocate: (words: number) => Uint32Array<ArrayBuffer>;
@@ -44,7 +50,8 @@ export class MessageScan {
    * Makes the arrays.
    *
    * @param capacity Messages that they hold at first; they grow as needed.
-   * @param allocate Where they come from: an array of so many words. The one before is in use until the run ends.
+   * @param allocate Where they come from: an array of so many words. The one before is in use until
+   * the run ends.
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
   constructor(
@@ -76,17 +83,26 @@ export class MessageScan {
     return this.#count;
   }
 
-  /** Where each good message starts in the bytes; the entry number `count` is where the last one ends. The next run overwrites or replaces the array. */
+  /**
+   * Where each good message starts in the bytes; the entry number `count` is where the last one
+   * ends. The next run overwrites or replaces the array.
+   */
   get starts(): Uint32Array<ArrayBuffer> {
     return this.#starts;
   }
 
-  /** The length of each good message's payload, in bytes. The next run overwrites or replaces the array. */
+  /**
+   * The length of each good message's payload, in bytes. The next run overwrites or replaces the
+   * array.
+   */
   get lengths(): Uint32Array<ArrayBuffer> {
     return this.#lengths;
   }
 
-  /** Where the last good message ends (the run's start if there is none): where the reason to stop lies. */
+  /**
+   * Where the last good message ends (the run's start if there is none): where the reason to stop
+   * lies.
+   */
   get end(): number {
     return this.#end;
   }
@@ -96,7 +112,10 @@ export class MessageScan {
     return this.#stop;
   }
 
-  /** After `STOP.PARTIAL`: how many bytes from `end` on would decide more, that is the whole message where its header is there, else a header. Otherwise 0. */
+  /**
+   * After `STOP.PARTIAL`: how many bytes from `end` on would decide more, that is the whole message
+   * where its header is there, else a header. Otherwise 0.
+   */
   get neededBytes(): number {
     return this.#neededBytes;
   }
@@ -104,7 +123,8 @@ export class MessageScan {
   /**
    * Checks messages from `start` on; its results replace those of the run before.
    *
-   * @param expectedOffset What the first message's offset must be; each further one is greater by 1.
+   * @param expectedOffset What the first message's offset must be; each further one is greater by
+   * 1.
    * @param maxCount The most messages to find; all where it is left out.
    * @returns The number of good messages.
    * @throws {RangeError} If `start` lies behind the bytes, or a number is no integer of its range.

@@ -10,6 +10,7 @@ mod lay;
 mod layout;
 pub mod legacy;
 mod records;
+mod restamp;
 mod scan;
 mod seal;
 
@@ -19,6 +20,7 @@ pub use layout::{
     BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES,
 };
 pub use records::{RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN};
+pub use restamp::restamp;
 pub use scan::{Progress, Results, Stop, scan};
 pub use seal::{Run, SEAL_CONTEXT_BYTES, seal};
 

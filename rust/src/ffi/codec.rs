@@ -142,6 +142,19 @@ exports! {
         out.copy_from_slice(&[found.valid.map_or(NONE, |at| at as f64), beyond[0], beyond[1]]);
         0
     }
+
+    /// Writes `partition_id`, and checksums that fit it, into the valid batches that fill `bytes` from `start`.
+    ///
+    /// Producer sections are removed unless `keeps_producers` is 1. Returns the number of batches that lost one, or
+    /// `BAD_ARGUMENT`, with the batches before the first invalid one restamped.
+    fn basalt_restamp(bytes: Buffer, bytes_length: u32, start: u32, partition_id: f64, keeps_producers: u32) {
+        let bytes_length = bytes_length as usize;
+        // SAFETY: a view that JavaScript passed to this call and waits for, of the length that `restamp.ts` checked.
+        let Some(bytes) = (unsafe { view::<u8>(bytes, bytes_length) }) else { return BAD_ARGUMENT };
+        let Some(partition_id) = whole(partition_id, MAX_SAFE_INTEGER) else { return BAD_ARGUMENT };
+        let removed = codec::restamp(bytes, start as usize..bytes_length, partition_id, keeps_producers != 0);
+        removed.map_or(BAD_ARGUMENT, |removed| removed as Status)
+    }
 }
 
 /// Reads the numbers of a scan's context.

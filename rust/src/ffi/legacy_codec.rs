@@ -1,79 +1,106 @@
 //! Exports of the legacy codec: bulk work over messages with a header each.
 
 use super::{Buffer, disjoint, exports, view};
-use crate::codec::legacy::{self as codec, CONTEXT_BYTES, Context, MAX_SAFE_INTEGER, whole};
+use crate::codec::legacy::{
+    self as codec, ExpandStop, Expanded, GatherStop, Gathered, MAX_SAFE_INTEGER, Segment, whole,
+};
 use crate::status::{BAD_ARGUMENT, Status};
 
+/// Numbers in the context of a conversion.
+const CONTEXT_NUMBERS: usize = 10;
+/// Reason to stop that no scan has.
+const TARGET_FULL: u64 = 9;
+
 exports! {
-    /// Copies payloads that lie back to back in `source` into `bytes`, each behind room for a header, as many as fit.
+    /// Gathers the messages in `source` into batches, which it writes to `target`.
     ///
-    /// `lengths`: `u32[lengths_count]`. `records`: `u32[records_length]`, see [`codec::spread`]. `context`: `u32[8]` = where
-    /// the first payload lies in `source`, its number in `lengths`, where its message starts in `bytes`, its first word in
-    /// `records`; then, written, where the next payload lies in `source`, where the next message starts in `bytes`, 0, 0.
-    /// Answers the number of payloads, or `BAD_ARGUMENT`, some of them copied.
-    fn basalt_legacy_spread(
+    /// `context`: `f64[10]`. Read: where the next message lies in `source` and the next batch in
+    /// `target`, the offset of the next message, the lowest timestamp, whether no message follows
+    /// the source (1 or 0). Written: the first four, then the numbers of messages, of batches, of
+    /// batches split by length and by time, the reason to stop ([`codec::Stop`], or 9: `target` is
+    /// full), and how many bytes it needs. Returns 0, or `BAD_ARGUMENT`.
+    fn basalt_legacy_gather(
         source: Buffer, source_length: u32,
-        lengths: Buffer, lengths_count: u32,
-        bytes: Buffer, bytes_length: u32,
-        records: Buffer, records_length: u32,
+        target: Buffer, target_length: u32,
         context: Buffer,
     ) {
-        let (source_length, bytes_length) = (source_length as usize, bytes_length as usize);
-        let (lengths_count, records_length) = (lengths_count as usize, records_length as usize);
-        if !disjoint([
-            (source, source_length), (lengths, 4 * lengths_count), (bytes, bytes_length),
-            (records, 4 * records_length), (context, 32),
-        ]) {
+        let (source_length, target_length) = (source_length as usize, target_length as usize);
+        if !disjoint([(source, source_length), (target, target_length), (context, 8 * CONTEXT_NUMBERS)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `spread.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `gather.ts` checked; no two of them overlap.
         let views = unsafe {
-            (
-                view::<u8>(source, source_length), view::<u32>(lengths, lengths_count), view::<u8>(bytes, bytes_length),
-                view::<u32>(records, records_length), view::<u32>(context, 8),
-            )
+            (view::<u8>(source, source_length), view::<u8>(target, target_length), view(context, CONTEXT_NUMBERS))
         };
-        let (Some(source), Some(lengths), Some(bytes), Some(records), Some(context)) = views else { return BAD_ARGUMENT };
-        let [source_start, first, start, record] = [0, 1, 2, 3].map(|i| context[i] as usize);
-        let (Some(source), Some(lengths), Some(records)) =
-            (source.get(source_start..), lengths.get(first..), records.get_mut(record..)) else { return BAD_ARGUMENT };
-        let Some(done) = codec::spread(source, lengths, bytes, start, records) else { return BAD_ARGUMENT };
-        context[4..].copy_from_slice(&[(source_start + done.source_end) as u32, done.end as u32, 0, 0]);
-        done.count as Status
+        let (Some(source), Some(target), Some(context)) = views else { return BAD_ARGUMENT };
+        let Some((mut progress, is_end)) = gathered(context) else { return BAD_ARGUMENT };
+        let Some(stop) = codec::gather(source, is_end, target, &mut progress) else { return BAD_ARGUMENT };
+        let (stop, needed) = match stop {
+            GatherStop::Source(stop, needed) => (stop as u64, needed),
+            GatherStop::TargetFull(needed) => (TARGET_FULL, needed),
+        };
+        let Gathered { source_end, target_end, next_offset, last_timestamp, count, batch_count, .. } = progress;
+        let [by_length, by_time] = [progress.split_by_length, progress.split_by_time];
+        let numbers = [
+            source_end as u64, target_end as u64, next_offset, last_timestamp, count as u64, batch_count as u64,
+            by_length as u64, by_time as u64, stop, needed as u64,
+        ];
+        context.copy_from_slice(&numbers.map(|number| number as f64));
+        0
     }
 
-    /// Writes headers, checksums and index entries of the run of `count` messages that lies in `bytes` from `start`:
-    /// for each, 64 bytes of room for the header, payload, encoded user headers.
+    /// Expands the batches in `source`, which a scan has found valid, into messages in `target` and
+    /// entries in `index`.
     ///
-    /// `records`: `u32[2 * count]`, payload length, and user headers' length with the flags. `context`: 64 bytes, see
-    /// [`Context::parse`]. Answers 0, or `BAD_ARGUMENT`, nothing written.
-    fn basalt_legacy_stamp(
-        bytes: Buffer, bytes_length: u32, start: u32,
-        records: Buffer, count: u32,
+    /// `context`: `f64[10]`. Read: where the next batch lies in `source` and the next message in
+    /// `target`, its position in the segment, the segment's first offset, and the position from
+    /// which no batch begins. Written: the first three, then at 5 the numbers of messages and
+    /// batches, the reason to stop (0: no more source, 1: the limit, 2: no room, 3: a position
+    /// above `u32`), and the bytes and messages of the next batch. Returns 0, or `BAD_ARGUMENT`.
+    fn basalt_legacy_expand(
+        source: Buffer, source_length: u32,
+        target: Buffer, target_length: u32,
         index: Buffer, index_length: u32,
         context: Buffer,
     ) {
-        let (bytes_length, index_length) = (bytes_length as usize, index_length as usize);
-        let words = 2 * count as usize;
-        if !disjoint([(bytes, bytes_length), (records, 4 * words), (index, index_length), (context, CONTEXT_BYTES)]) {
+        let [source_length, target_length, index_length] =
+            [source_length, target_length, index_length].map(|length| length as usize);
+        if !disjoint([
+            (source, source_length), (target, target_length), (index, index_length), (context, 8 * CONTEXT_NUMBERS),
+        ]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `stamp.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `expand.ts` checked; no two of them overlap.
         let views = unsafe {
-            (view(bytes, bytes_length), view(records, words), view(index, index_length), view(context, CONTEXT_BYTES))
+            (
+                view::<u8>(source, source_length), view::<u8>(target, target_length), view::<u8>(index, index_length),
+                view(context, CONTEXT_NUMBERS),
+            )
         };
-        let (Some(bytes), Some(records), Some(index), Some(context)) = views else { return BAD_ARGUMENT };
-        let Some(context) = context.first_chunk().and_then(Context::parse) else { return BAD_ARGUMENT };
-        codec::stamp(bytes, start as usize, records, index, &context).map_or(BAD_ARGUMENT, |()| 0)
+        let (Some(source), Some(target), Some(index), Some(context)) = views else { return BAD_ARGUMENT };
+        let Some((mut progress, segment)) = expanded(context) else { return BAD_ARGUMENT };
+        let Some(stop) = codec::expand(source, segment, target, index, &mut progress) else { return BAD_ARGUMENT };
+        let (stop, bytes, messages) = match stop {
+            ExpandStop::End => (0, 0, 0),
+            ExpandStop::Limit => (1, 0, 0),
+            ExpandStop::Full(bytes, messages) => (2, bytes, messages),
+            ExpandStop::Position => (3, 0, 0),
+        };
+        let Expanded { source_end, target_end, position, count, batch_count } = progress;
+        context[..3].copy_from_slice(&[source_end as f64, target_end as f64, position as f64]);
+        context[5..].copy_from_slice(&[count, batch_count, stop, bytes, messages].map(|number| number as f64));
+        0
     }
 
-    /// Checks the messages in `bytes` from `start` on, at most `max_count`, the first with the offset `expected_offset`.
+    /// Checks the messages in `bytes` from `start` on, at most `max_count`, the first with the
+    /// offset `expected_offset`.
     ///
-    /// `starts`: `u32[max_count + 1]`, where each good one starts, and where the last ends. `lengths`: `u32[max_count]`,
-    /// the payloads' lengths. `out`: `u32[4]` = end of the last good one, reason to stop ([`codec::Stop`]), bytes needed
-    /// from there on, 0. Answers the number of good messages.
+    /// `starts`: `u32[max_count + 1]`, where each good one starts, and where the last ends.
+    /// `lengths`: `u32[max_count]`, the payloads' lengths. `out`: `u32[4]` = end of the last good
+    /// one, reason to stop ([`codec::Stop`]), bytes needed from there on, 0. Answers the number of
+    /// good messages.
     fn basalt_legacy_scan(
         bytes: Buffer, bytes_length: u32, start: u32,
         expected_offset: f64, max_count: u32,
@@ -83,8 +110,8 @@ exports! {
         if !disjoint([(bytes, bytes_length), (starts, 4 * (max_count + 1)), (lengths, 4 * max_count), (out, 16)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `scan.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `scan.ts` checked; no two of them overlap.
         let views = unsafe {
             (view::<u8>(bytes, bytes_length), view(starts, max_count + 1), view(lengths, max_count), view(out, 4))
         };
@@ -101,9 +128,9 @@ exports! {
     /// Position of the first valid message in `bytes` at or behind `start` whose offset lies in
     /// [`min_offset`, `max_offset`]; `bytes_length`, where no message can start, if there is none.
     ///
-    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status. `out`: `u32[2]`, of the first message before
-    /// that position that may be valid but ends behind the bytes, the position and the length; `bytes_length` and 0 if
-    /// there is none.
+    /// `bytes_length` is at most 2^31 - 1, so that every answer is a status. `out`: `u32[2]`, of
+    /// the first message before that position that may be valid but ends behind the bytes, the
+    /// position and the length; `bytes_length` and 0 if there is none.
     fn basalt_legacy_find(
         bytes: Buffer, bytes_length: u32, start: u32,
         min_offset: f64, max_offset: f64,
@@ -113,8 +140,8 @@ exports! {
         if !disjoint([(bytes, bytes_length as usize), (out, 8)]) {
             return BAD_ARGUMENT;
         }
-        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that `find.ts` checked;
-        // no two of them overlap.
+        // SAFETY: views that JavaScript passed to this call and waits for, of the lengths that
+        // `find.ts` checked; no two of them overlap.
         let views = unsafe { (view::<u8>(bytes, bytes_length as usize), view::<u32>(out, 2)) };
         let (Some(bytes), Some(out)) = views else { return BAD_ARGUMENT };
         let (Some(min), Some(max)) = (whole(min_offset, MAX_SAFE_INTEGER), whole(max_offset, MAX_SAFE_INTEGER)) else {
@@ -128,4 +155,36 @@ exports! {
         out.copy_from_slice(&[at as u32, length as u32]);
         found.valid.map_or(none, |at| at as Status)
     }
+}
+
+/// Reads the numbers of a context of `basalt_legacy_gather`.
+fn gathered(context: &[f64]) -> Option<(Gathered, bool)> {
+    let progress = Gathered {
+        source_end: whole(context[0], u32::MAX.into())? as usize,
+        target_end: whole(context[1], u32::MAX.into())? as usize,
+        // One more than a message can have: the next offset after the very last one.
+        next_offset: whole(context[2], MAX_SAFE_INTEGER + 1)?,
+        last_timestamp: whole(context[3], MAX_SAFE_INTEGER)?,
+        count: 0,
+        batch_count: 0,
+        split_by_length: 0,
+        split_by_time: 0,
+    };
+    Some((progress, context[4] != 0.0))
+}
+
+/// Reads the numbers of a context of `basalt_legacy_expand`.
+fn expanded(context: &[f64]) -> Option<(Expanded, Segment)> {
+    let progress = Expanded {
+        source_end: whole(context[0], u32::MAX.into())? as usize,
+        target_end: whole(context[1], u32::MAX.into())? as usize,
+        position: whole(context[2], u32::MAX.into())?,
+        count: 0,
+        batch_count: 0,
+    };
+    let segment = Segment {
+        first_offset: whole(context[3], MAX_SAFE_INTEGER)?,
+        limit: whole(context[4], u32::MAX.into())?,
+    };
+    Some((progress, segment))
 }

@@ -1,22 +1,17 @@
 /** The vectors of the format. */
 import { assertEquals } from "@std/assert";
+import { BatchScan } from "../../../lib/codec/mod.ts";
 import {
+  EXPAND_STOP,
+  Expansion,
+  GATHER_STOP,
+  Gathering,
   MessageScan,
-  putId,
-  putOriginTimestamp,
   readIndexEntry,
   readMessage,
-  stamp,
   STOP,
 } from "../../../lib/codec/legacy/mod.ts";
-import {
-  encodeUserHeaders,
-  parseUuid,
-  RECORD_ID_GIVEN,
-  RECORD_ORIGIN_GIVEN,
-} from "../../../lib/codec/mod.ts";
-import { counting, joined, TIME } from "./naive.ts";
-import { xxh3 } from "../xxh3.ts";
+import { counting, TIME, written } from "./naive.ts";
 
 const MESSAGE_A =
   "b77a21d43666c84901000000000000000000000000000000000000000000000000401e18240a0600ff3f1e18240a06000000000005000000000000000000000068656c6c6f";
@@ -41,41 +36,23 @@ const CHECKSUMS: readonly [payloadLength: number, checksum: string][] = [
   [65536, "67f42f1c57f8e5eb"],
 ];
 
-const FLAGS = RECORD_ID_GIVEN + RECORD_ORIGIN_GIVEN;
-
-Deno.test("stamp() makes messages A and B and their index, byte for byte", () => {
-  const headers = encodeUserHeaders([{
-    key: { kind: "string", value: "k" },
-    value: { kind: "uint32", value: 42 },
-  }]);
-  const room = new Uint8Array(64);
-  const encoder = new TextEncoder();
-  const bytes = joined([
-    room,
-    encoder.encode("hello"),
-    room,
-    encoder.encode("world!!"),
-    headers,
-  ]);
-  putId(bytes, 0, Uint8Array.of(1, ...new Uint8Array(15)));
-  putId(bytes, 69, parseUuid("00112233-4455-4677-8899-aabbccddeeff"));
-  putOriginTimestamp(bytes, 0, TIME - 1);
-  putOriginTimestamp(bytes, 69, TIME - 1);
-  const index = new Uint8Array(32);
-  stamp({
-    bytes,
-    start: 0,
-    records: Uint32Array.of(5, FLAGS, 7, headers.length + FLAGS),
-    count: 2,
-    index,
-    firstOffset: 0,
-    timestamp: TIME,
-    relativeOffset: 0,
-    position: 0,
-    seed: new Uint8Array(32),
-  });
-  assertEquals(bytes.subarray(0, 69).toHex(), MESSAGE_A);
-  assertEquals(bytes.subarray(69).toHex(), MESSAGE_B);
+Deno.test("Gathering and Expansion keep messages A and B and their index, byte for byte", () => {
+  const source = Uint8Array.fromHex(MESSAGE_A + MESSAGE_B);
+  const batch = new Uint8Array(1000);
+  const gathering = new Gathering(0, 0);
+  gathering.run(source, 0, true, batch);
+  assertEquals(gathering.stop, GATHER_STOP.END);
+  assertEquals(gathering.batchCount, 1);
+  assertEquals(gathering.targetEnd, 379);
+  // The batch of the format's vectors, from its origin timestamp up: the producer times differ.
+  const bytes = batch.subarray(0, gathering.targetEnd);
+  assertEquals(new BatchScan().run(bytes, 0, 0), 2);
+  const expansion = new Expansion();
+  expansion.begin(0, 1000);
+  const [target, index] = [new Uint8Array(155), new Uint8Array(32)];
+  expansion.run(bytes, 0, target, index);
+  assertEquals(expansion.stop, EXPAND_STOP.END);
+  assertEquals(target.toHex(), MESSAGE_A + MESSAGE_B);
   assertEquals(index.toHex(), INDEX);
 });
 
@@ -116,26 +93,18 @@ Deno.test("readIndexEntry() reads the index of A and B", () => {
   });
 });
 
-Deno.test("stamp() takes every path of XXH3 as the vectors say, and as the specification reads", () => {
+Deno.test("MessageScan takes every path of XXH3 as the vectors say, and as the specification reads", () => {
   for (const [length, checksum] of CHECKSUMS) {
-    const bytes = joined([new Uint8Array(64), counting(length)]);
-    putId(bytes, 0, Uint8Array.of(0x2a, ...new Uint8Array(15)));
-    putOriginTimestamp(bytes, 0, TIME - 1);
-    stamp({
-      bytes,
-      start: 0,
-      records: Uint32Array.of(length, FLAGS),
-      count: 1,
-      index: new Uint8Array(16),
-      firstOffset: 7,
-      timestamp: TIME,
-      relativeOffset: 0,
-      position: 0,
-      seed: new Uint8Array(32),
+    const bytes = written({
+      id: Uint8Array.of(0x2a, ...new Uint8Array(15)),
+      offset: 7n,
+      timestamp: BigInt(TIME),
+      origin: BigInt(TIME - 1),
+      payload: counting(length),
+      headers: new Uint8Array(0),
     });
     const found = new DataView(bytes.buffer).getBigUint64(0, true);
     assertEquals(found.toString(16).padStart(16, "0"), checksum);
-    assertEquals(found, xxh3(bytes.subarray(8)), `payload of ${length}`);
-    assertEquals(new MessageScan().run(bytes, 0, 7), 1);
+    assertEquals(new MessageScan().run(bytes, 0, 7), 1, `payload of ${length}`);
   }
 });

@@ -9,23 +9,25 @@ use super::header::{HEADER_BYTES, Header, RESERVED, checksum, u64_at, zeros};
 pub struct Found {
     /// Position of the first valid message.
     pub valid: Option<usize>,
-    /// Position and length of the first message before it that may be valid but ends behind the bytes: its header is
-    /// plausible, and only more bytes can tell.
+    /// Position and length of the first message before it that may be valid but ends behind the
+    /// bytes: its header is plausible, and only more bytes can tell.
     pub beyond: Option<(usize, usize)>,
 }
 
-/// Searches for the first valid message at or behind `start`, at any byte, whose offset lies in `offsets`.
+/// Searches for the first valid message at or behind `start`, at any byte, whose offset lies in
+/// `offsets`.
 ///
-/// Valid: reserved is 0, the lengths are plausible, it lies wholly inside the bytes and its checksum is right. One
-/// message in 10^13 is passed over, see [`believable`]. Bytes made to look like headers of long messages cost a hash of
-/// each such length, so the caller bounds the bytes.
+/// Valid: reserved is 0, the lengths are plausible, it lies wholly inside the bytes and its
+/// checksum is right. One message in 10^13 is passed over, see [`believable`]. Bytes made to look
+/// like headers of long messages cost a hash of each such length, so the caller bounds the bytes.
 pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     let mut found = Found::default();
     let mut at = start;
     while at.checked_add(HEADER_BYTES).is_some_and(|end| end <= bytes.len()) {
         let reserved = u64_at(bytes, at + RESERVED);
         if reserved != 0 {
-            // No header whose reserved field covers this word's last byte that is not 0 can be good.
+            // No header whose reserved field covers this word's last byte that is not 0 can be
+            // good.
             at += 8 - reserved.leading_zeros() as usize / 8;
             continue;
         }
@@ -33,7 +35,8 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
         if header.checksum == 0 {
             let run = zeros(bytes, at);
             if run >= HEADER_BYTES {
-                // A header of zeros is no message, and every one that starts before the run's last 63 bytes is one.
+                // A header of zeros is no message, and every one that starts before the run's last
+                // 63 bytes is one.
                 at += run - HEADER_BYTES + 1;
                 continue;
             }
@@ -56,8 +59,9 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
 
 /// Whether fewer than 6 of the checksum's 8 bytes are 0.
 ///
-/// A right one has more with a probability of 28 / 2^48. Sparse data, such as arrays of small numbers, is full of headers
-/// of long messages, and almost all of them have such a checksum: hashing them would take time in the square of the bytes.
+/// A right one has more with a probability of 28 / 2^48. Sparse data, such as arrays of small
+/// numbers, is full of headers of long messages, and almost all of them have such a checksum:
+/// hashing them would take time in the square of the bytes.
 fn believable(checksum: u64) -> bool {
     checksum.to_le_bytes().iter().filter(|byte| **byte == 0).count() < 6
 }

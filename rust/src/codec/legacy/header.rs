@@ -30,7 +30,8 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 /// The checksum that belongs into a whole message: XXH3-64 of everything after that field.
 ///
-/// Inlined into the loops that call it: saving and restoring registers is a tenth of the hash of a short message.
+/// Inlined into the loops that call it: saving and restoring registers is a tenth of the hash of a
+/// short message.
 #[inline(always)]
 pub(super) fn checksum(message: &[u8]) -> u64 {
     XxHash3_64::oneshot(&message[ID..])

@@ -1,21 +1,22 @@
 //! The format of Apache Iggy up to 0.8: one header per message.
 //!
-//! A message is a header of 64 bytes, its payload, its user headers; messages lie back to back. All integers are
-//! little-endian. The header: checksum (XXH3-64 of all that follows it), id (16 bytes), offset, timestamp, origin
-//! timestamp, length of the user headers (u32), length of the payload (u32), reserved (0).
+//! A message is a header of 64 bytes, its payload, its user headers; messages lie back to back. All
+//! integers are little-endian. The header: checksum (XXH3-64 of all that follows it), id (16
+//! bytes), offset, timestamp, origin timestamp, length of the user headers (u32), length of the
+//! payload (u32), reserved (0).
 
+mod expand;
 mod find;
+mod gather;
 mod header;
 mod scan;
-mod spread;
-mod stamp;
 
 pub use super::{MAX_SAFE_INTEGER, whole};
+pub use expand::{ExpandStop, Expanded, INDEX_ENTRY_BYTES, Segment, expand};
 pub use find::{Found, find};
+pub use gather::{GatherStop, Gathered, MAX_GATHERED_BYTES, gather};
 pub use header::{HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES};
 pub use scan::{Outcome, Stop, scan};
-pub use spread::{Spread, spread};
-pub use stamp::{CONTEXT_BYTES, Context, INDEX_ENTRY_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, stamp};
 
 #[cfg(test)]
 mod tests;

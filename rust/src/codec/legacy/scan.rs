@@ -11,7 +11,8 @@ pub enum Stop {
     End = 0,
     /// The last message is not wholly there.
     Partial = 1,
-    /// A header of zeros, or nothing but zeros in the last bytes, too few for a header: nothing was written there.
+    /// A header of zeros, or nothing but zeros in the last bytes, too few for a header: nothing was
+    /// written there.
     Zeros = 2,
     /// A length above its maximum.
     Length = 3,
@@ -23,6 +24,9 @@ pub enum Stop {
     Checksum = 6,
     /// There is no room for more results; the bytes behind were not looked at.
     Full = 7,
+    /// The append time is below that of the message before, or above [`MAX_SAFE_INTEGER`]; a scan
+    /// does not look at it.
+    Timestamp = 8,
 }
 
 /// Where and why a scan ended.
@@ -38,10 +42,12 @@ pub struct Outcome {
     pub needed: usize,
 }
 
-/// Checks the messages that lie back to back from `start` on, the first with the offset `expected_offset`.
+/// Checks the messages that lie back to back from `start` on, the first with the offset
+/// `expected_offset`.
 ///
-/// Writes where each good one starts and, behind the last, where it ends, into `starts` (one longer than `lengths`),
-/// and the lengths of the payloads into `lengths`. `None` where `start` lies behind the bytes, or the arrays do not match.
+/// Writes where each good one starts and, behind the last, where it ends, into `starts` (one longer
+/// than `lengths`), and the lengths of the payloads into `lengths`. `None` where `start` lies
+/// behind the bytes, or the arrays do not match.
 pub fn scan(
     bytes: &[u8],
     start: usize,
@@ -79,9 +85,10 @@ pub fn scan(
     })
 }
 
-/// Checks the message at the start of `rest`: its total and payload length, or why it is not good and what it needs.
+/// Checks the message at the start of `rest`: its total and payload length, or why it is not good
+/// and what it needs.
 #[inline]
-fn check(rest: &[u8], expected_offset: u64) -> Result<(usize, u32), (Stop, usize)> {
+pub(super) fn check(rest: &[u8], expected_offset: u64) -> Result<(usize, u32), (Stop, usize)> {
     if rest.len() < HEADER_BYTES {
         let empty = zeros(rest, 0) == rest.len();
         return Err(if empty {

@@ -1,5 +1,7 @@
 //! Properties against a parser written as plainly as the format's table, and the format's vectors.
 
+mod conversion;
+
 use proptest::prelude::*;
 use twox_hash::XxHash3_64;
 
@@ -41,122 +43,7 @@ fn stop(bytes: &[u8], offset: u64) -> (usize, Stop, usize) {
     (outcome.count, outcome.stop, outcome.needed)
 }
 
-fn context() -> Context {
-    Context {
-        first_offset: 7,
-        timestamp: TIME,
-        relative_offset: 3,
-        position: 1000,
-        seed: [5; 32],
-    }
-}
-
-/// Payload, user headers, id if given, origin timestamp if given.
-type Record = (Vec<u8>, Vec<u8>, Option<u128>, Option<u64>);
-
-fn record() -> impl Strategy<Value = Record> {
-    let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
-    let id = prop_oneof![Just(None), Just(Some(0)), any::<u128>().prop_map(Some)];
-    (bytes(600), bytes(40), id, any::<Option<u64>>())
-}
-
-/// Lays out a run with room for headers (full of rubbish where nothing is given), and its records.
-fn laid_out(start: usize, records: &[Record]) -> (Vec<u8>, Vec<u32>) {
-    let (mut bytes, mut words) = (vec![0xee; start], Vec::new());
-    for (payload, user_headers, id, origin) in records {
-        let mut header = [0xdd; HEADER_BYTES];
-        let mut word = user_headers.len() as u32;
-        if let Some(id) = id {
-            header[8..24].copy_from_slice(&id.to_le_bytes());
-            word |= RECORD_ID_GIVEN;
-        }
-        if let Some(origin) = origin {
-            header[40..48].copy_from_slice(&origin.to_le_bytes());
-            word |= RECORD_ORIGIN_GIVEN;
-        }
-        words.extend([payload.len() as u32, word]);
-        bytes.extend(header);
-        bytes.extend(payload);
-        bytes.extend(user_headers);
-    }
-    (bytes, words)
-}
-
 proptest! {
-    #[test]
-    fn spread_lays_out_what_fits_and_no_more(
-        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..12),
-        start in 0usize..100, room in 0usize..3000, most in 0usize..14,
-    ) {
-        let lengths: Vec<u32> = payloads.iter().map(|payload| payload.len() as u32).collect();
-        let (mut bytes, mut records) = (vec![0xee; start + room], vec![9; 2 * most]);
-        let (mut expected, mut words, mut end, mut taken) = (bytes.clone(), records.clone(), start, 0);
-        let mut count = 0;
-        for payload in payloads.iter().take(most) {
-            let at = end + HEADER_BYTES;
-            if at + payload.len() > bytes.len() {
-                break;
-            }
-            expected[at..at + payload.len()].copy_from_slice(payload);
-            words[2 * count..2 * count + 2].copy_from_slice(&[payload.len() as u32, 0]);
-            (count, end, taken) = (count + 1, at + payload.len(), taken + payload.len());
-        }
-        let done = spread(&payloads.concat(), &lengths, &mut bytes, start, &mut records);
-        prop_assert_eq!(done, Some(Spread { count, source_end: taken, end }));
-        prop_assert_eq!((bytes, records), (expected, words));
-    }
-}
-
-#[test]
-fn spread_refuses_lengths_beyond_the_source_and_the_maximum() {
-    let (mut bytes, mut records) = ([0; 400], [0; 4]);
-    let mut run = |lengths: &[u32], start| spread(&[1; 30], lengths, &mut bytes, start, &mut records);
-    assert!(run(&[10, 20], 0).is_some() && run(&[], 400).is_some());
-    assert_eq!(
-        (run(&[10, 21], 0), run(&[31], 0), run(&[u32::MAX], 0)),
-        (None, None, None)
-    );
-    assert_eq!((run(&[MAX_PAYLOAD_BYTES + 1], 0), run(&[], 401)), (None, None));
-}
-
-proptest! {
-    #[test]
-    fn stamp_writes_what_the_naive_writer_writes(
-        start in 0usize..100, records in prop::collection::vec(record(), 0..12), room in 0usize..40,
-    ) {
-        let (mut bytes, words) = laid_out(start, &records);
-        bytes.extend(vec![0xcc; room]);
-        let mut index = vec![0xbb; records.len() * INDEX_ENTRY_BYTES + room];
-        prop_assert_eq!(stamp(&mut bytes, start, &words, &mut index, &context()), Some(()));
-
-        let (mut expected, mut entries) = (vec![0xee; start], Vec::new());
-        for (i, (payload, user_headers, id, origin)) in records.iter().enumerate() {
-            // A random id is taken as it is, after a look at its version and variant.
-            let at = expected.len();
-            let written = u128::from_le_bytes(bytes[at + 8..at + 24].try_into().unwrap());
-            let given = id.filter(|id| *id != 0);
-            if given.is_none() {
-                prop_assert_eq!((bytes[at + 14] >> 4, bytes[at + 16] >> 6), (4, 2));
-            }
-            let times = (TIME, origin.unwrap_or(TIME));
-            expected.extend(message(given.unwrap_or(written), 7 + i as u64, times, payload, user_headers));
-            entries.extend((3 + i as u32).to_le_bytes());
-            entries.extend((1000 + (expected.len() - start) as u32).to_le_bytes());
-            entries.extend(TIME.to_le_bytes());
-        }
-        expected.extend(vec![0xcc; room]);
-        entries.extend(vec![0xbb; room]);
-        prop_assert_eq!(&bytes, &expected);
-        prop_assert_eq!(&index, &entries);
-
-        let (outcome, starts, lengths) = scanned(&bytes[..bytes.len() - room], start, 7, records.len());
-        let end = bytes.len() - room;
-        prop_assert_eq!(outcome, Outcome { count: records.len(), end, stop: Stop::End, needed: 0 });
-        let naive: Vec<u32> = records.iter().map(|record| record.0.len() as u32).collect();
-        prop_assert_eq!(lengths, naive);
-        prop_assert_eq!((starts[0] as usize, starts[records.len()] as usize), (start, end));
-    }
-
     #[test]
     fn find_agrees_with_trying_every_position(
         start in 0usize..300, noise in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 0..300),
@@ -213,13 +100,8 @@ fn checksums_are_those_of_the_format() {
     ];
     for (length, expected) in vectors {
         let payload: Vec<u8> = (0..length).map(|i: u32| (i % 251) as u8).collect();
-        let mut bytes = vec![0; HEADER_BYTES];
-        bytes[8] = 0x2a;
-        bytes[40..48].copy_from_slice(&(TIME - 1).to_le_bytes());
-        bytes.extend(payload);
-        let words = [length, RECORD_ID_GIVEN | RECORD_ORIGIN_GIVEN];
-        let mut index = [0; INDEX_ENTRY_BYTES];
-        stamp(&mut bytes, 0, &words, &mut index, &context()).expect("fits");
+        let bytes = message(0x2a, 7, (TIME, TIME - 1), &payload, &[]);
+        assert_eq!(scanned(&bytes, 0, 7, 1).0.count, 1);
         assert_eq!(
             u64::from_le_bytes(bytes[..8].try_into().unwrap()),
             expected,
@@ -321,101 +203,12 @@ fn a_scan_is_full_only_with_bytes_left() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_and_nothing_written() {
-    let good = context();
-    let refused = |length: usize, start: usize, words: &[u32], index: usize, context: &Context| {
-        // Zeros cost nothing until they are touched, so the large ones are not read through.
-        let (mut bytes, mut entries) = (vec![0; length], vec![0; index]);
-        let done = stamp(&mut bytes, start, words, &mut entries, context);
-        assert!(done.is_some() || bytes.iter().take(200).chain(&entries).all(|byte| *byte == 0));
-        done.is_none()
-    };
-    assert!(!refused(74 + 64, 0, &[10, 0, 0, 0], 32, &good));
-    assert!(refused(74 + 63, 0, &[10, 0, 0, 0], 32, &good));
-    assert!(refused(74 + 64, 1, &[10, 0, 0, 0], 32, &good));
-    assert!(refused(74 + 64, usize::MAX, &[], 0, &good));
-    assert!(refused(74 + 64, 0, &[10, 0, 0, 0], 31, &good));
-    assert!(refused(1 << 27, 0, &[64_000_001, 0], 16, &good));
-    assert!(refused(1 << 20, 0, &[0, 100_001], 16, &good));
-    assert!(!refused(1 << 20, 0, &[0, 100_000], 16, &good));
-    assert!(
-        refused(1 << 30, 0, &[0, 1 << 29], 16, &good),
-        "an unknown flag is a length too large"
-    );
-    let at_end = |position| Context {
-        position,
-        ..good.clone()
-    };
-    assert!(!refused(64, 0, &[0, 0], 16, &at_end((1 << 32) - 65)));
-    assert!(refused(64, 0, &[0, 0], 16, &at_end((1 << 32) - 64)));
-    let offset = |first_offset| Context {
-        first_offset,
-        ..good.clone()
-    };
-    assert!(!refused(64, 0, &[0, 0], 16, &offset(MAX_SAFE_INTEGER)));
-    assert!(refused(128, 0, &[0, 0, 0, 0], 32, &offset(MAX_SAFE_INTEGER)));
-    let number = |relative_offset| Context {
-        relative_offset,
-        ..good.clone()
-    };
-    assert!(!refused(64, 0, &[0, 0], 16, &number((1 << 32) - 1)));
-    assert!(refused(128, 0, &[0, 0, 0, 0], 32, &number((1 << 32) - 1)));
-}
-
-#[test]
-fn a_context_holds_integers_only() {
-    let parse = |numbers: [f64; 4]| {
-        let mut bytes = [9; CONTEXT_BYTES];
-        for (i, number) in numbers.iter().enumerate() {
-            bytes[8 * i..8 * i + 8].copy_from_slice(&number.to_le_bytes());
-        }
-        Context::parse(&bytes).map(|context| (context.first_offset, context.timestamp, context.seed))
-    };
-    let most = MAX_SAFE_INTEGER as f64;
-    assert_eq!(parse([most, 2.0, 3.0, 4.0]), Some((MAX_SAFE_INTEGER, 2, [9; 32])));
-    for bad in [-1.0, 0.5, f64::NAN, f64::INFINITY, most + 1.0] {
-        for place in 0..4 {
-            let mut numbers = [0.0; 4];
-            numbers[place] = bad;
-            assert_eq!(parse(numbers), None, "{bad} at {place}");
-        }
-    }
-    assert_eq!(parse([0.0, 0.0, 4_294_967_296.0, 0.0]), None);
-    assert_eq!(parse([0.0, 0.0, 0.0, 4_294_967_296.0]), None);
-}
-
-#[test]
-fn ids_differ_within_a_run_and_between_seeds() {
-    let ids = |seed: u8| {
-        let (mut bytes, mut index) = (vec![0; 640], [0; 160]);
-        stamp(
-            &mut bytes,
-            0,
-            &[0; 20],
-            &mut index,
-            &Context {
-                seed: [seed; 32],
-                ..context()
-            },
-        )
-        .expect("fits");
-        bytes
-            .chunks(64)
-            .map(|header| header[8..24].to_vec())
-            .collect::<Vec<_>>()
-    };
-    let all = [ids(1), ids(2)].concat();
-    let distinct: std::collections::HashSet<_> = all.iter().collect();
-    assert_eq!(distinct.len(), 20);
-    assert_eq!(ids(1), ids(1));
-}
-
-#[test]
 fn find_passes_over_zeros_and_false_headers() {
     let good = run(9, &[vec![3; 20]]);
     let bare = run(9, &[Vec::new()]);
     for before in 0..100 {
-        // Behind zeros, and behind bytes of which the last ones cover the reserved field of an earlier start.
+        // Behind zeros, and behind bytes of which the last ones cover the reserved field of an
+        // earlier start.
         for filler in [0, 1] {
             let bytes = [vec![filler; before], bare.clone()].concat();
             assert_eq!(find(&bytes, 0, 9..=9).valid, Some(before));

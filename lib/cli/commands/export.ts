@@ -1,0 +1,63 @@
+import type { Command } from "npm:commander@14.0.0";
+import { exportToIggy, type IggyFormat } from "../../iggy/mod.ts";
+import { command } from "../command.ts";
+import type { Console } from "../console.ts";
+import {
+  formatName,
+  partitionOf,
+  settingsOf,
+  show,
+  TRANSFER_NOTES,
+  type TransferFlags,
+  transferOptions,
+} from "../transfer.ts";
+
+interface Flags extends TransferFlags {
+  to?: string;
+  format: IggyFormat;
+}
+
+/** `basalt export`: a closed log into a stopped Iggy server's partition. */
+export function exportLog(console: Console): Command {
+  const made = command(
+    "export",
+    "Copy a closed log into an empty partition of a stopped Iggy server.",
+    {
+      notes: [
+        ...TRANSFER_NOTES,
+        "Create the stream and the topic with the server first, and stop it. The files belong to the user of this command:\nthe server must be allowed to write them.",
+      ],
+      examples: [
+        [
+          "basalt export data/log --to local_data/streams/0/topics/0/partitions/0 --dry-run",
+          "verify, and tell what would be done",
+        ],
+        [
+          "basalt export data/log --iggy local_data --stream 0 --topic 0",
+          "do it; then start the server",
+        ],
+        [
+          "basalt export data/log --iggy local_data --stream orders --topic eu --format 0.8",
+          "the same for a server up to 0.8",
+        ],
+      ],
+    },
+  ).argument("<dir>", "the log's directory");
+  return transferOptions(made, "to")
+    .option("--format <version>", "the server's format", formatName, "0.9")
+    .action(async (dir: string, flags: Flags) => {
+      const { to, format, partition } = flags;
+      const target = partitionOf(made, "to", {
+        ...flags,
+        ...(to === undefined ? {} : { dir: to }),
+      });
+      const report = await exportToIggy(dir, target, {
+        ...settingsOf(flags, console),
+        format,
+        ...(partition === undefined || typeof target !== "string"
+          ? {}
+          : { partition }),
+      });
+      show(report, flags, console);
+    });
+}

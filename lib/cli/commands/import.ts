@@ -1,0 +1,61 @@
+import type { Command } from "npm:commander@14.0.0";
+import { importFromIggy } from "../../iggy/mod.ts";
+import { command } from "../command.ts";
+import type { Console } from "../console.ts";
+import {
+  partitionOf,
+  settingsOf,
+  show,
+  TRANSFER_NOTES,
+  type TransferFlags,
+  transferOptions,
+} from "../transfer.ts";
+
+interface Flags extends TransferFlags {
+  from?: string;
+  cutTornTail?: true;
+}
+
+/** `basalt import`: a stopped Iggy server's partition as a log. */
+export function importLog(console: Console): Command {
+  const made = command(
+    "import",
+    "Copy a partition of a stopped Iggy server into a directory, as a log.",
+    {
+      notes: [
+        ...TRANSFER_NOTES,
+        "The format is detected. What consumers stored is told, not copied.",
+      ],
+      examples: [
+        [
+          "basalt import data/log --from local_data/streams/0/topics/0/partitions/0",
+          "make data/log of it",
+        ],
+        [
+          "basalt import data/log --iggy local_data --stream orders --topic eu --dry-run --json",
+          "what would be done, for another program",
+        ],
+      ],
+    },
+  ).argument(
+    "<dir>",
+    "the directory that becomes a log; made if there is none",
+  );
+  return transferOptions(made, "from")
+    .option(
+      "--cut-torn-tail",
+      "leave out what a killed server left after its last whole message",
+    )
+    .action(async (dir: string, flags: Flags) => {
+      const { from, cutTornTail } = flags;
+      const source = partitionOf(made, "from", {
+        ...flags,
+        ...(from === undefined ? {} : { dir: from }),
+      });
+      const report = await importFromIggy(source, dir, {
+        ...settingsOf(flags, console),
+        tornTail: cutTornTail ? "cut" : "refuse",
+      });
+      show(report, flags, console);
+    });
+}

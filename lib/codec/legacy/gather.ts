@@ -1,0 +1,124 @@
+import { checked, native } from "../../native/mod.ts";
+import { check, MAX_UINT32 } from "../_checks.ts";
+import { STOP, type Stop } from "./scan.ts";
+
+/** Why gathering stopped: what a scan knows, and two reasons of its own. */
+export const GATHER_STOP = {
+  ...STOP,
+  /** The append time is below that of the message before, or above `Number.MAX_SAFE_INTEGER`. */
+  TIMESTAMP: 8,
+  /** The target has no room for the next batch, see {@linkcode Gathering.neededBytes}. */
+  TARGET_FULL: 9,
+} as const;
+
+/** One of the numbers in {@linkcode GATHER_STOP}. */
+export type GatherStop = Stop | 8 | 9;
+
+const LAST = 4;
+
+/**
+ * Turns the messages of a segment into batches, block after block (`docs/format.md#old-import`).
+ *
+ * Where a batch ends does not depend on the blocks.
+ */
+export class Gathering {
+  readonly #context = new Float64Array(10);
+
+  /**
+   * Starts with the first message of a segment.
+   *
+   * @param minTimestamp Append time that the first message must have at least.
+   */
+  constructor(nextOffset: number, minTimestamp: number) {
+    const task = "gather messages";
+    check(task, "nextOffset", nextOffset, Number.MAX_SAFE_INTEGER + 1);
+    check(task, "minTimestamp", minTimestamp, Number.MAX_SAFE_INTEGER);
+    this.#context[2] = nextOffset;
+    this.#context[3] = minTimestamp;
+  }
+
+  /** Where the first message that is not in a batch yet begins in the source. */
+  get sourceEnd(): number {
+    return this.#context[0]!;
+  }
+
+  /** Where the last batch ends in the target. */
+  get targetEnd(): number {
+    return this.#context[1]!;
+  }
+
+  /** Offset of the next message. */
+  get nextOffset(): number {
+    return this.#context[2]!;
+  }
+
+  /** Append time of the last message. */
+  get lastTimestamp(): number {
+    return this.#context[3]!;
+  }
+
+  /** Number of messages of the last run. */
+  get count(): number {
+    return this.#context[4]!;
+  }
+
+  /** Number of batches of the last run. */
+  get batchCount(): number {
+    return this.#context[5]!;
+  }
+
+  /** Number of its batches that end within equal timestamps because of their length. */
+  get splitByLength(): number {
+    return this.#context[6]!;
+  }
+
+  /**
+   * Number of its batches that end within equal timestamps because producer times lie too far
+   * apart.
+   */
+  get splitByTime(): number {
+    return this.#context[7]!;
+  }
+
+  /** Why the last run stopped. */
+  get stop(): GatherStop {
+    return this.#context[8]! as GatherStop;
+  }
+
+  /**
+   * After `PARTIAL` how many bytes from `sourceEnd` would decide more; after `TARGET_FULL` the
+   * length of the next batch.
+   */
+  get neededBytes(): number {
+    return this.#context[9]!;
+  }
+
+  /**
+   * Checks the messages in `source` from `start`, and writes their batches to `target` from its
+   * beginning.
+   *
+   * @param isEnd Whether no message follows the source. Otherwise its last batch waits for more.
+   */
+  run(
+    source: Uint8Array<ArrayBuffer>,
+    start: number,
+    isEnd: boolean,
+    target: Uint8Array<ArrayBuffer>,
+  ): void {
+    const task = "gather messages";
+    check(task, "source.length", source.length, MAX_UINT32);
+    check(task, "target.length", target.length, MAX_UINT32);
+    check(task, "start", start, source.length);
+    this.#context[0] = start;
+    this.#context[1] = 0;
+    this.#context[LAST] = isEnd ? 1 : 0;
+    const status = native().basalt_legacy_gather(
+      source,
+      source.length,
+      target,
+      target.length,
+      this.#context,
+    );
+    checked(status, "basalt_legacy_gather");
+  }
+}

@@ -1,0 +1,39 @@
+import { checked, native } from "../native/mod.ts";
+import { check, MAX_UINT32 } from "./_checks.ts";
+
+/** How to restamp batches. */
+export interface RestampOptions {
+  /**
+   * Keep producer sections, which Iggy 0.9 refuses (`docs/format.md#iggy-producer`). @default
+   * {false}
+   */
+  keepsProducers?: boolean;
+}
+
+/**
+ * Writes a partition, and batch checksums that fit it, into valid batches that lie back to back
+ * from `start` to the end of the bytes. Frames stay as they are.
+ *
+ * @returns The number of batches whose producer section was removed.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Error} If the bytes are not batches; those before the first other place were restamped.
+ */
+export function restamp(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  partitionId: number,
+  options: RestampOptions = {},
+): number {
+  const task = "restamp batches";
+  check(task, "bytes.length", bytes.length, MAX_UINT32);
+  check(task, "start", start, bytes.length);
+  check(task, "partitionId", partitionId, Number.MAX_SAFE_INTEGER);
+  const status = native().basalt_restamp(
+    bytes,
+    bytes.length,
+    start,
+    partitionId,
+    options.keepsProducers === true ? 1 : 0,
+  );
+  return checked(status, "basalt_restamp");
+}

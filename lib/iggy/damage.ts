@@ -1,0 +1,66 @@
+import { STOP, type Stop as BatchStop } from "../codec/mod.ts";
+import { GATHER_STOP, type GatherStop } from "../codec/legacy/mod.ts";
+import { type CorruptionKind, CorruptSegment } from "../segment/mod.ts";
+
+/** What is wrong at a place: the kind of a {@linkcode CorruptSegment}, and words. */
+export type Damage = readonly [kind: CorruptionKind, text: string];
+
+const BATCH_DAMAGE: Readonly<Partial<Record<BatchStop, Damage>>> = {
+  [STOP.PARTIAL]: ["torn", "the last batch is cut off"],
+  [STOP.ZEROS]: ["torn", "zeros where a batch should be"],
+  [STOP.LENGTH]: ["length", "a length is out of its bounds"],
+  [STOP.RESERVED]: ["reserved", "reserved bytes of the batch header are not 0"],
+  [STOP.COUNT]: ["count", "the frames do not fill the batch"],
+  [STOP.OFFSET]: ["offset", "the batch has another offset"],
+  [STOP.TIMESTAMP]: [
+    "timestamp",
+    "the batch is older than the one before it, which a log must not have",
+  ],
+  [STOP.FRAME_CHECKSUM]: [
+    "frame checksum",
+    "the checksum of a message does not match",
+  ],
+  [STOP.BATCH_CHECKSUM]: [
+    "batch checksum",
+    "the checksum of the batch does not match",
+  ],
+};
+
+const MESSAGE_DAMAGE: Readonly<Partial<Record<GatherStop, Damage>>> = {
+  [GATHER_STOP.PARTIAL]: ["torn", "the last message is cut off"],
+  [GATHER_STOP.ZEROS]: ["torn", "zeros where a message should be"],
+  [GATHER_STOP.LENGTH]: ["length", "a length is above its maximum"],
+  [GATHER_STOP.RESERVED]: ["reserved", "the reserved field is not 0"],
+  [GATHER_STOP.OFFSET]: ["offset", "the message has another offset"],
+  [GATHER_STOP.CHECKSUM]: [
+    "frame checksum",
+    "the checksum of the message does not match",
+  ],
+  [GATHER_STOP.TIMESTAMP]: [
+    "timestamp",
+    "the message is older than the one before it, which a log must not have",
+  ],
+};
+
+/** Returns what a scan of batches stopped at. */
+export function batchDamage(stop: BatchStop): Damage {
+  return BATCH_DAMAGE[stop] ?? ["torn", "the data ends early"];
+}
+
+/** Returns what a scan of messages with a header each stopped at. */
+export function messageDamage(stop: GatherStop): Damage {
+  return MESSAGE_DAMAGE[stop] ?? ["torn", "the data ends early"];
+}
+
+/** Makes the error for a damaged segment, with what the caller can do about it. */
+export function corrupt(
+  [kind, text]: Damage,
+  place: { path: string; position: number; offset: number },
+  advice?: string,
+): CorruptSegment {
+  const message = advice === undefined ? text : `${text}: ${advice}`;
+  return new CorruptSegment(message, {
+    ...place,
+    kind,
+  });
+}

@@ -1,0 +1,102 @@
+import type { Task } from "../base/mod.ts";
+import {
+  join,
+  listDirectory as listLog,
+  type Listing as LogListing,
+  segmentName,
+} from "../log/mod.ts";
+import type { TaskStorage } from "../storage/mod.ts";
+import { corrupt } from "./damage.ts";
+
+/** A segment, as a directory lists it. */
+export interface ListedSegment {
+  /** The offset in its names. */
+  firstOffset: number;
+  /** Path of the `.log`. */
+  logPath: string;
+  /** Path of the `.index`; `undefined` if there is none (`docs/format.md#iggy-index-optional`). */
+  indexPath: string | undefined;
+}
+
+/** What lies in a directory of segments. */
+export interface Listing {
+  /** Names of all segment files, in their order. */
+  names: string[];
+  /** Segment files that an interrupted transfer left unfinished. */
+  temporary: string[];
+  /** Whether a writer has the log open, or did not close it. */
+  hasOwner: boolean;
+  /** Whether the directory is a log that was opened before. */
+  hasMeta: boolean;
+  /** All other names. */
+  others: string[];
+}
+
+/**
+ * Lists a directory; a missing one is empty.
+ *
+ * @throws {Deno.errors.NotSupported} If a segment's name is not that of a regular file.
+ */
+export function* listDirectory(
+  storage: TaskStorage,
+  dir: string,
+): Task<Listing> {
+  const listing = yield* listIfMade(storage, dir);
+  const { segments = [], temporary = [], odd = [] } = listing;
+  for (const { name, found } of odd) {
+    throw new Deno.errors.NotSupported(
+      `Cannot use '${dir}': '${name}' is ${found}`,
+    );
+  }
+  return {
+    names: segments.flatMap(({ firstOffset, log, index }) => [
+      ...(index ? [`${segmentName(firstOffset)}.index`] : []),
+      ...(log ? [`${segmentName(firstOffset)}.log`] : []),
+    ]),
+    temporary: temporary.filter((name) => /^\d{20}\./.test(name)),
+    hasOwner: listing.hasOwner ?? false,
+    hasMeta: listing.hasMeta ?? false,
+    others: [...listing.cut ?? [], ...listing.foreign ?? []],
+  };
+}
+
+function* listIfMade(
+  storage: TaskStorage,
+  dir: string,
+): Task<Partial<LogListing>> {
+  try {
+    return yield* listLog(storage, dir);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  }
+}
+
+/**
+ * Returns the segments of a source in the order of their offsets.
+ *
+ * @throws {Deno.errors.NotFound} If there is none.
+ * @throws {CorruptSegment} If an `.index` has no `.log`.
+ */
+export function segmentsOf(dir: string, { names }: Listing): ListedSegment[] {
+  const segments: ListedSegment[] = [];
+  for (const name of names) {
+    const [digits, kind] = name.split(".") as [string, string];
+    const firstOffset = Number(digits);
+    if (kind === "index") {
+      if (names.includes(`${digits}.log`)) continue;
+      const place = { path: join(dir, name), position: 0, offset: firstOffset };
+      throw corrupt(["missing", "its '.log' is missing"], place);
+    }
+    const indexName = `${digits}.index`;
+    segments.push({
+      firstOffset,
+      logPath: join(dir, name),
+      indexPath: names.includes(indexName) ? join(dir, indexName) : undefined,
+    });
+  }
+  if (segments.length > 0) return segments;
+  throw new Deno.errors.NotFound(
+    `No segment in '${dir}': there must be files such as 00000000000000000000.log`,
+  );
+}

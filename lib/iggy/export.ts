@@ -1,0 +1,159 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
+import { Unsupported } from "../native/mod.ts";
+import { checkInteger, pathString } from "../storage/mod.ts";
+import { refuseUnclosed, withLock } from "./checks.ts";
+import { readConsumerOffsets } from "./consumer_offsets.ts";
+import { copySegment, expandSegment } from "./convert_batches.ts";
+import { listDirectory, segmentsOf } from "./directory.ts";
+import type { Place } from "./files.ts";
+import type { IggyFormat } from "./format.ts";
+import { placeOf, type TransferOptions } from "./options.ts";
+import {
+  findPartition,
+  type Partition,
+  type PartitionAddress,
+} from "./partition.ts";
+import type { TransferReport } from "./report.ts";
+import { reportOf, runTransfer } from "./transfer.ts";
+
+/** How to export a log. */
+export interface ExportOptions extends TransferOptions {
+  /** The format of the server. @default {"0.9"} */
+  format?: IggyFormat;
+  /** The partition's number, where the path of its directory does not tell it. @default {0} */
+  partition?: number;
+  /**
+   * With the format `"0.8"`: a segment is followed by another one when it has this many bytes; at
+   * most 1 GiB. @default {1 GiB}
+   */
+  segmentBytes?: number;
+}
+
+const ACTION = "export log";
+/** See `docs/format.md#old-segment-size`. */
+const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
+
+/**
+ * Copies a closed log into an empty partition of a stopped Iggy server, which continues it when it
+ * starts. The log stays as it is.
+ *
+ * Every batch is verified while it is copied. Nothing gets its name in the partition before all of
+ * it is durable; after a crash the same call completes the copy, and after a failure nothing is
+ * left. The files belong to the user of this program: the server must be allowed to write them.
+ *
+ * With the format `"0.9"` the batches are copied with the partition's number in their headers; with
+ * `"0.8"` each message gets a header of its own.
+ *
+ * @param logDir The log's directory.
+ * @param target The partition's directory, or its address in the server's data directory.
+ * @throws {Locked} If a writer has the log open, or a server the partition.
+ * @throws {Deno.errors.Busy} If the log was not closed.
+ * @throws {CorruptSegment} If the log is damaged: the error has the file and the position.
+ * @throws {Unsupported} If the server's data directory has another format, or is encrypted; or if
+ * the kernel does not tell which files are open.
+ * @throws {Deno.errors.NotFound} If there is no such log, stream, topic or partition.
+ * @throws {Deno.errors.AlreadyExists} If the partition holds other messages.
+ *
+ * @example Without a log
+ * ```ts
+ * import { exportToIggy } from "@basalt/io/iggy";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * await assertRejects(
+ *   () => exportToIggy(`${dir}/log`, `${dir}/streams/0/topics/0/partitions/0`),
+ *   Deno.errors.NotFound,
+ * );
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export function exportToIggy(
+  logDir: string | URL,
+  target: string | URL | PartitionAddress,
+  options: ExportOptions = {},
+): Promise<TransferReport> {
+  return drive(exporting(logDir, target, options));
+}
+
+/** Sync version of {@linkcode exportToIggy}. */
+export function exportToIggySync(
+  logDir: string | URL,
+  target: string | URL | PartitionAddress,
+  options: ExportOptions = {},
+): TransferReport {
+  return driveSync(exporting(logDir, target, options));
+}
+
+function* exporting(
+  logDir: string | URL,
+  target: string | URL | PartitionAddress,
+  options: ExportOptions,
+): Task<TransferReport> {
+  const dir = pathString(ACTION, logDir);
+  const { format = "0.9", segmentBytes = MAX_SEGMENT_BYTES } = options;
+  if (format !== "0.9" && format !== "0.8") {
+    throw new TypeError(
+      `Cannot ${ACTION} as 'format' must be "0.9" or "0.8": received ${
+        JSON.stringify(format)
+      }`,
+    );
+  }
+  const segment = { action: ACTION, name: "segmentBytes" };
+  checkInteger(segment, segmentBytes, 1, MAX_SEGMENT_BYTES);
+  if (options.partition !== undefined) {
+    checkInteger({ action: ACTION, name: "partition" }, options.partition);
+  }
+  const place = placeOf(ACTION, options);
+  const partition = yield* findPartition(
+    place,
+    ACTION,
+    target,
+    options.partition,
+  );
+  if (partition.format !== undefined && partition.format !== format) {
+    throw new Unsupported(`Cannot export to '${partition.path}'`, {
+      found: `the data directory of Iggy ${partition.format}`,
+      needed: `one of Iggy ${format}, or 'format: "${partition.format}"'`,
+    });
+  }
+  const complete = { ...options, format, segmentBytes };
+  return yield* withLock(
+    place,
+    dir,
+    () => exportLocked(place, dir, partition, complete),
+  );
+}
+
+/** Exports while no writer can open the log. */
+function* exportLocked(
+  place: Place,
+  dir: string,
+  partition: Partition,
+  options: ExportOptions & { format: IggyFormat; segmentBytes: number },
+): Task<TransferReport> {
+  const { format, segmentBytes } = options;
+  const source = yield* listDirectory(place.storage, dir);
+  yield* refuseUnclosed(place, dir, source);
+  const segments = segmentsOf(dir, source);
+  const transferred = yield* runTransfer(place, {
+    from: dir,
+    to: partition.path,
+    partitionPath: partition.path,
+    segments,
+    options,
+    cutsTornTail: false,
+    keepsNames: format === "0.9",
+    convert: (conversion, source) =>
+      format === "0.9"
+        ? copySegment(conversion, source, partition.id, false)
+        : expandSegment(conversion, source, segmentBytes),
+  });
+  const ends = { from: dir, to: partition.path };
+  return {
+    ...reportOf(ends, segments, transferred, options),
+    format,
+    partition: partition.id,
+    leaves: source.others,
+    consumerOffsets: yield* readConsumerOffsets(place, partition.path),
+  };
+}

@@ -1,0 +1,117 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
+import { pathString } from "../storage/mod.ts";
+import { refuseServed, refuseUnclosed } from "./checks.ts";
+import { readConsumerOffsets } from "./consumer_offsets.ts";
+import { copySegment } from "./convert_batches.ts";
+import { gatherSegment } from "./convert_messages.ts";
+import { listDirectory, segmentsOf } from "./directory.ts";
+import { detectFormat } from "./format.ts";
+import { placeOf, type TransferOptions } from "./options.ts";
+import { findPartition, type PartitionAddress } from "./partition.ts";
+import type { TransferReport } from "./report.ts";
+import { reportOf, runTransfer } from "./transfer.ts";
+
+/** How to import a partition. */
+export interface ImportOptions extends TransferOptions {
+  /**
+   * What to do with bytes after the last whole message, which a server leaves that was killed while
+   * it wrote. Only a tail after which no valid message follows is ever cut.
+   *
+   * @default {"refuse"}
+   */
+  tornTail?: "refuse" | "cut";
+}
+
+const ACTION = "import partition";
+
+/**
+ * Copies a partition of a stopped Iggy server into a directory of its own, as a closed log, which
+ * `Log.open` continues. The partition stays as it is. The format is detected.
+ *
+ * Every message is verified while it is copied. Consecutive messages of Iggy up to 0.8 with equal
+ * append times become a batch. A partition whose first segments were deleted becomes a log whose
+ * first offset is not 0. Consumer offsets are told in the report, and not copied.
+ *
+ * @param source The partition's directory, or its address in the server's data directory.
+ * @param logDir The directory that becomes a log; made if there is none, empty otherwise.
+ * @throws {Locked} If a server has the partition open, or a writer the directory.
+ * @throws {CorruptSegment} If the partition is damaged, or was not closed well: the error has the
+ * file, the position and what to do.
+ * @throws {Unsupported} If the files have neither format, the server is encrypted or of another
+ * version; or if the kernel does not tell which files are open.
+ * @throws {Deno.errors.NotFound} If there is no such partition.
+ * @throws {Deno.errors.AlreadyExists} If the directory holds other messages.
+ *
+ * @example Without a partition
+ * ```ts
+ * import { importFromIggy } from "@basalt/io/iggy";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * await assertRejects(
+ *   () => importFromIggy(`${dir}/streams/0/topics/0/partitions/0`, `${dir}/log`),
+ *   Deno.errors.NotFound,
+ * );
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export function importFromIggy(
+  source: string | URL | PartitionAddress,
+  logDir: string | URL,
+  options: ImportOptions = {},
+): Promise<TransferReport> {
+  return drive(importing(source, logDir, options));
+}
+
+/** Sync version of {@linkcode importFromIggy}. */
+export function importFromIggySync(
+  source: string | URL | PartitionAddress,
+  logDir: string | URL,
+  options: ImportOptions = {},
+): TransferReport {
+  return driveSync(importing(source, logDir, options));
+}
+
+function* importing(
+  source: string | URL | PartitionAddress,
+  logDir: string | URL,
+  options: ImportOptions,
+): Task<TransferReport> {
+  const dir = pathString(ACTION, logDir);
+  const { tornTail = "refuse" } = options;
+  if (tornTail !== "refuse" && tornTail !== "cut") {
+    throw new TypeError(
+      `Cannot ${ACTION} as 'tornTail' must be "refuse" or "cut": received ${
+        JSON.stringify(tornTail)
+      }`,
+    );
+  }
+  const place = placeOf(ACTION, options);
+  const partition = yield* findPartition(place, ACTION, source, undefined);
+  const { path, id } = partition;
+  const listing = yield* listDirectory(place.storage, path);
+  const segments = segmentsOf(path, listing);
+  yield* refuseUnclosed(place, path, listing);
+  yield* refuseServed(place, path);
+  const format = yield* detectFormat(place, segments);
+  const transferred = yield* runTransfer(place, {
+    from: path,
+    to: dir,
+    partitionPath: path,
+    segments,
+    options,
+    cutsTornTail: tornTail === "cut",
+    keepsNames: true,
+    convert: (conversion, source) =>
+      format === "0.8"
+        ? gatherSegment(conversion, source)
+        : copySegment(conversion, source, 0, true),
+  });
+  return {
+    ...reportOf({ from: path, to: dir }, segments, transferred, options),
+    format,
+    partition: id,
+    leaves: [...listing.temporary, ...listing.others],
+    consumerOffsets: yield* readConsumerOffsets(place, path),
+  };
+}

@@ -1,0 +1,52 @@
+import { BufferPool } from "../pool/mod.ts";
+import { checkPool } from "../segment/mod.ts";
+import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
+import type { Place } from "./files.ts";
+
+/**
+ * A copy would wait forever for blocks of a pool with less: a window, two files, and what it
+ * compares.
+ */
+const NEEDED_BYTES = 32 * 1024 * 1024;
+
+/** How far a transfer has come. */
+export interface TransferProgress {
+  /** Bytes of the source that were read, checked and converted. */
+  bytes: number;
+  /** Bytes of the source's `.log` files. */
+  totalBytes: number;
+}
+
+/** How to copy, in both directions. */
+export interface TransferOptions {
+  /** Where blocks come from: 32 MiB, more for longer batches. @default {BufferPool.default()} */
+  pool?: BufferPool;
+  /** Where the files are. @default {new DiskStorage()} */
+  storage?: Storage;
+  /**
+   * Read and check everything and say what would be done, but change nothing. What the target has
+   * is compared by size only. @default {false}
+   */
+  dryRun?: boolean;
+  /** Told after every block how far the copy has come. */
+  onProgress?: (progress: TransferProgress) => void;
+}
+
+/** Returns where the files are and where blocks come from. */
+export function placeOf(action: string, options: TransferOptions): Place {
+  const { pool = BufferPool.default() } = options;
+  checkPool(action, pool);
+  const { limitBytes } = pool.stats();
+  if (limitBytes < NEEDED_BYTES) {
+    throw new RangeError(
+      `Cannot ${action} as 'pool' must have a limit of at least ${NEEDED_BYTES} bytes: received ${limitBytes}`,
+    );
+  }
+  const storage = options.storage ?? new DiskStorage({ pool });
+  if (typeof storage.openSync === "function") {
+    return { pool, storage: new TaskStorage(storage) };
+  }
+  throw new TypeError(
+    `Cannot ${action} as 'storage' must be a Storage, such as a DiskStorage`,
+  );
+}
