@@ -30,6 +30,8 @@ export interface EnumerationOptions {
   readonly depth: number;
   /** All subsets of so many unsynced units; of more, as many are drawn, beside those of one and those without one. */
   readonly exhaustiveUnits: number;
+  /** Whether a moment with more unsynced units is checked at all. @default {true} */
+  readonly isSampled?: boolean;
   readonly seed: number;
   /** The rule that is broken, if any. */
   readonly mutant?: Mutant;
@@ -210,7 +212,9 @@ export class Enumeration {
     }
     this.counts.points++;
     const count = disk.unsyncedUnits().length;
-    const drawn = count > this.#options.exhaustiveUnits;
+    const { exhaustiveUnits, isSampled = true } = this.#options;
+    const drawn = count > exhaustiveUnits;
+    if (drawn && !isSampled) return;
     // What was not begun, or only read, leaves the same states as the moment before.
     const isNew = this.#isNewKey(
       `${disk.crashHash()} ${keyOf(point.expected)}`,

@@ -51,29 +51,24 @@ const modes: Record<string, () => Promise<unknown>> = {
     }
     const durable = log.durableOffset;
     const twice = await thrown(() => log.flush());
-    const closing = await thrown(() => log.close());
     const reader = await readAll(new LogReader(path, { pool }), bytes);
     const appended = log.append(payload(log.nextOffset, bytes));
     Deno.removeSync(filler);
     await log.flush();
     const { durableOffset, nextOffset } = log;
     const own = await readAll(log, bytes);
-    await log.close();
-    await using again = await Log.open(path, { pool, prepareBytes: 0 });
+    while ((await thrown(() => log.flush())).name === "no error") {
+      for (let i = 0; i < 8; i++) log.append(payload(log.nextOffset, bytes));
+    }
+    const closing = await thrown(() => log.close());
+    const reopened = await readAll(new LogReader(path, { pool }), bytes);
     return {
       failure,
       durable,
       twice,
       closing,
       reader,
-      afterwards: {
-        appended,
-        durableOffset,
-        nextOffset,
-        own,
-        reopened: await readAll(again, bytes),
-        recovered: again.stats().opening.recovered,
-      },
+      afterwards: { appended, durableOffset, nextOffset, own, reopened },
     };
   },
 

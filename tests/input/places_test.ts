@@ -146,6 +146,6 @@ Deno.test({
       });
     }
     assertEquals(Deno.readFileSync(`${path}/00000000000000000000.log`), bytes);
-    assertEquals([...Deno.readDirSync(path)].length, 2);
+    assertEquals([...Deno.readDirSync(path)].length, 3);
   },
 });

@@ -373,8 +373,8 @@ export class Appender implements Committable {
         yield* this.writeAll("data");
         yield* this.#active.seal();
       } catch (error) {
-        if (error instanceof Poisoned) this.#setPoison(error);
-        failure = error;
+        failure = yield* this.#syncAfter(error);
+        if (failure instanceof Poisoned) this.#setPoison(failure);
       }
     }
     this.#commit.finish(failure);
@@ -386,6 +386,17 @@ export class Appender implements Committable {
       yield* this.#owner.closed(failure === undefined);
     }
     if (failure !== undefined) throw failure;
+  }
+
+  /** Makes what a full disk still took durable. Returns the error for the rest. */
+  *#syncAfter(error: unknown): Task<unknown> {
+    if (!(error instanceof NoSpace)) return error;
+    try {
+      yield* this.#active.sync("data");
+      return error.withDurableOffset(this.durableOffset);
+    } catch (failure) {
+      return failure;
+    }
   }
 
   #discard(): void {
