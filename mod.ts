@@ -146,6 +146,7 @@ export type {
   LogInspection,
   LogOptions,
   LogReaderOptions,
+  LogReadOptions,
   LogStats,
   OpeningForecast,
   OpeningReport,

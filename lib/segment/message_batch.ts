@@ -5,7 +5,6 @@ import {
   type Message,
   readFrame,
 } from "../codec/mod.ts";
-import type { IndexEntry } from "../codec/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 
 /** What a {@linkcode MessageBatch} is made of. */
@@ -206,7 +205,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /** Returns what an index entry says of batch `k`. @internal */
-  batch(k: number): IndexEntry {
+  batch(k: number): { offset: number; timestamp: number; position: number } {
     const { buffer, start, position, batchStarts, batchFirsts } = this.#parts;
     const header = batchStarts[k]!;
     return {

@@ -7,7 +7,7 @@ import type {
   WriteOptions,
 } from "../../lib/storage/mod.ts";
 import { PassingFile, PassingStorage } from "./passing_storage.ts";
-import { HEADER } from "./support.ts";
+import { batchesOf } from "./support.ts";
 
 /** A write or a sync of a `.log`, in the order of beginnings and ends. */
 interface Traced {
@@ -144,17 +144,13 @@ class TracedFile extends PassingFile {
   }
 }
 
-/** The messages in the bytes of a `.log`, from its beginning up to where one is not whole. */
+/** The messages in the bytes of a `.log`, each with the bytes of its batch, up to a batch that is not whole. */
 function* messagesIn(
   bytes: Uint8Array,
 ): Generator<{ offset: number; start: number; end: number }> {
-  const view = new DataView(bytes.buffer);
-  for (let start = 0; start + HEADER <= bytes.length;) {
-    if (view.getBigUint64(start, true) === 0n) return;
-    const end = start + HEADER + view.getUint32(start + 48, true) +
-      view.getUint32(start + 52, true);
-    if (end > bytes.length) return;
-    yield { offset: Number(view.getBigUint64(start + 24, true)), start, end };
-    start = end;
+  for (const { offset, count, position, end } of batchesOf(bytes)) {
+    for (let i = 0; i < count; i++) {
+      yield { offset: offset + i, start: position, end };
+    }
   }
 }

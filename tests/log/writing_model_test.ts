@@ -6,16 +6,19 @@ import { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import {
   at,
+  BATCH,
+  batchesOf,
   DiskPlace,
   drain,
   drainSync,
   faultsOfClosed,
-  HEADER,
+  FRAME,
   KIB,
   openLog,
   openLogSync,
   payload,
   type Place,
+  type PlainBatch,
   type Read,
   SimulatedPlace,
 } from "./support.ts";
@@ -77,45 +80,70 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ kind: "pause" as const }) },
 );
 
-/** What a log should be: its messages' sizes, and where its segments begin. */
+/** What one call appended. */
+interface Unit {
+  first: number;
+  count: number;
+  isBatch: boolean;
+}
+
+/** What a log should be: its messages' sizes, and the calls that appended them. */
 class Model {
   firstOffset = 0;
   /** The size of each payload by offset. */
   readonly sizes: number[] = [];
-  /** The segments that there are: first offset, bytes. */
-  segments = [{ first: 0, bytes: 0 }];
+  readonly units: Unit[] = [];
 
   get nextOffset(): number {
     return this.sizes.length;
   }
 
-  append(size: number): void {
-    const bytes = HEADER + size;
-    const last = this.segments.at(-1)!;
-    if (last.bytes > 0 && last.bytes + bytes > SEGMENT_BYTES) this.#roll();
-    this.segments.at(-1)!.bytes += bytes;
-    this.sizes.push(size);
-  }
-
-  batch(sizes: readonly number[]): void {
-    const total = sizes.reduce((sum, size) => sum + HEADER + size, 0);
-    const last = this.segments.at(-1)!;
-    const whole = last.bytes === 0 || last.bytes + total <= SEGMENT_BYTES;
-    if (!whole && total <= SEGMENT_BYTES) this.#roll();
-    for (const size of sizes) this.append(size);
+  append(sizes: readonly number[], isBatch: boolean): void {
+    this.units.push({ first: this.nextOffset, count: sizes.length, isBatch });
+    this.sizes.push(...sizes);
   }
 
   /** The log was flushed before: all segments but the last can go. */
-  truncate(offset: number): number {
-    while (this.segments.length > 1 && this.segments[1]!.first <= offset) {
-      this.segments.shift();
-    }
-    return this.firstOffset = this.segments[0]!.first;
+  truncate(place: Place, offset: number): number {
+    const firsts = segmentsOf(place).map(({ first }) => first);
+    return this.firstOffset = firsts.findLast((first) => first <= offset) ??
+      this.firstOffset;
   }
 
-  #roll(): void {
-    this.segments.push({ first: this.nextOffset, bytes: 0 });
+  /** Bytes of the frames of messages. */
+  frames(from: number, to: number): number {
+    return this.sizes.slice(from, to)
+      .reduce((sum, size) => sum + FRAME + size, 0);
   }
+}
+
+/** The segments of a place with their batches. */
+function segmentsOf(place: Place): { first: number; batches: PlainBatch[] }[] {
+  return place.names().filter((name) => name.endsWith(".log")).map((name) => ({
+    first: Number(name.slice(0, -4)),
+    batches: batchesOf(place.bytes(name)),
+  }));
+}
+
+/** Checks the files of a log that was closed: batches are those of the calls, and a segment ends only where it must. */
+function checkFiles(model: Model, place: Place): void {
+  assertEquals(faultsOfClosed(place), []);
+  const segments = segmentsOf(place);
+  const batches = segments.flatMap(({ batches }) => batches);
+  for (const { first, count, isBatch } of model.units) {
+    if (!isBatch || first < model.firstOffset) continue;
+    const batch = batches.find(({ offset }) => offset === first);
+    assertEquals(batch?.count, count, `the batch at ${first}`);
+  }
+  segments.forEach(({ first, batches }, i) => {
+    const end = batches.at(-1)?.end ?? 0;
+    assert(end <= SEGMENT_BYTES || batches.length === 1, `${first}: ${end}`);
+    const next = segments[i + 1];
+    if (next === undefined) return;
+    const unit = model.units.find((each) => each.first === next.first)!;
+    const frames = model.frames(unit.first, unit.first + unit.count);
+    assert(end + BATCH + frames > SEGMENT_BYTES, `${first} ends at ${end}`);
+  });
 }
 
 /** Checks what was read: all messages from the first offset up to, not including, `end`. */
@@ -138,9 +166,11 @@ function checkState(model: Model, log: Log): void {
   assert(log.writtenOffset <= log.nextOffset);
   const { appendedMessages, pendingBytes } = log.stats();
   assert(appendedMessages <= model.nextOffset);
-  const pending = model.sizes.slice(log.writtenOffset)
-    .reduce((sum, size) => sum + HEADER + size, 0);
-  assertEquals(pendingBytes, pending);
+  // At least one batch header, and one for each message at most.
+  const count = model.nextOffset - log.writtenOffset;
+  const frames = model.frames(log.writtenOffset, model.nextOffset);
+  assert(pendingBytes >= frames + (count > 0 ? BATCH : 0), `${pendingBytes}`);
+  assert(pendingBytes <= frames + count * BATCH, `${pendingBytes}`);
 }
 
 /** Appends the payloads of the next offsets; `undefined` if there is no room. */
@@ -159,8 +189,7 @@ function tryAppend(
     if (!(error instanceof Backpressure)) throw error;
     return false;
   }
-  if (batch) model.batch(sizes);
-  else model.append(sizes[0]!);
+  model.append(sizes, batch);
   return true;
 }
 
@@ -202,7 +231,8 @@ async function runAsync(place: Place, calls: readonly Call[]): Promise<void> {
       case "truncate": {
         await log.flush();
         const offset = Math.floor(each.part * log.nextOffset);
-        assertEquals(await log.truncateBefore(offset), model.truncate(offset));
+        const first = model.truncate(place, offset);
+        assertEquals(await log.truncateBefore(offset), first);
         break;
       }
       case "reopen":
@@ -221,9 +251,9 @@ async function runAsync(place: Place, calls: readonly Call[]): Promise<void> {
   checkRead(model, await drain(log), log.writtenOffset);
   await log.flush();
   checkRead(model, await drain(log), model.nextOffset);
-  assertEquals(log.stats().segments, model.segments.length);
+  assertEquals(log.stats().segments, segmentsOf(place).length);
   await log.close();
-  assertEquals(faultsOfClosed(place), []);
+  checkFiles(model, place);
 }
 
 function runSync(place: Place, calls: readonly Call[]): void {
@@ -248,7 +278,8 @@ function runSync(place: Place, calls: readonly Call[]): void {
       case "truncate": {
         log.flushSync();
         const offset = Math.floor(each.part * log.nextOffset);
-        assertEquals(log.truncateBeforeSync(offset), model.truncate(offset));
+        const first = model.truncate(place, offset);
+        assertEquals(log.truncateBeforeSync(offset), first);
         break;
       }
       case "reopen":
@@ -263,9 +294,9 @@ function runSync(place: Place, calls: readonly Call[]): void {
   }
   log.flushSync();
   checkRead(model, drainSync(log), model.nextOffset);
-  assertEquals(log.stats().segments, model.segments.length);
+  assertEquals(log.stats().segments, segmentsOf(place).length);
   log.closeSync();
-  assertEquals(faultsOfClosed(place), []);
+  checkFiles(model, place);
 }
 
 const calls = fc.array(call, { minLength: 1, maxLength: 60 });
@@ -379,8 +410,13 @@ Deno.test("Log: a power cut at any moment of random calls loses nothing that was
             const { firstOffset, nextOffset } = log;
             assert(nextOffset >= durable && nextOffset <= model.nextOffset);
             assert(firstOffset >= model.firstOffset && firstOffset <= durable);
-            const found = Object.assign(new Model(), model, { firstOffset });
+            const found = Object.assign(new Model(), model, { firstOffset }) as Model;
             checkRead(found, await drain(log), nextOffset);
+            // A batch is there whole or not at all.
+            const half = model.units.find(({ first, count, isBatch }) =>
+              isBatch && first < nextOffset && first + count > nextOffset
+            );
+            assertEquals(half, undefined, `ends at ${nextOffset}`);
             assertEquals(await log.appendDurable("next"), nextOffset);
             await log.close();
             assertEquals(faultsOfClosed(place), []);

@@ -111,6 +111,8 @@ export class WriteMemory implements AppendTarget {
   #indexedPosition: number | undefined;
   /** Bytes of a block that is begun now. */
   #blockBytes: number;
+  /** Bytes of the block that the pool refused last; 0 if one was begun since. */
+  #refusedBytes = 0;
   /** Bytes of sealed blocks since the log was opened. */
   #sealedBytes = 0;
   /** Bytes of those that are in the file. */
@@ -153,9 +155,9 @@ export class WriteMemory implements AppendTarget {
     return this.#sealed.length > 0;
   }
 
-  /** Bytes of the block that the next message would begin. */
+  /** Bytes of the block that the next message would begin, or that the last one needed when the pool had no room. */
   get nextBlockBytes(): number {
-    return this.#blockBytes;
+    return Math.max(this.#blockBytes, this.#refusedBytes);
   }
 
   append(payload: Uint8Array | string, options?: AppendOptions): number {
@@ -361,6 +363,7 @@ export class WriteMemory implements AppendTarget {
     const block = new WriteBlock(buffer, place, 0);
     block.limit = this.#limitOf(block, size);
     this.#open = block;
+    this.#refusedBytes = 0;
     this.#options.onBlock();
     return block;
   }
@@ -407,6 +410,7 @@ export class WriteMemory implements AppendTarget {
       return pool.acquireSync(bytes);
     } catch (error) {
       if (!(error instanceof PoolLimit)) throw error;
+      this.#refusedBytes = bytes;
       throw this.#pressure(bytes, error);
     }
   }
