@@ -79,25 +79,33 @@ function loseEachBlock(disk: SimulatedDisk, vouched: number): Outcome {
   return outcome;
 }
 
-Deno.test("Log.open refuses to cut below the published durable offset, and changes nothing then", {
-  ignore: !FILES,
-}, () => {
-  const disk = made();
-  const { refused, cut, whole } = loseEachBlock(disk, PUBLISHED);
-  assertEquals(cut, 0);
-  assert(refused > 40 && whole > 10, `${refused} refused, ${whole} whole`);
-  // The same recovery without the owner's durable offset: the test notices.
-  const mutant = loseEachBlock(without(disk, OWNER), PUBLISHED);
-  assert(mutant.cut > 10, "mutant: below the published durable offset");
-});
+Deno.test(
+  "Log.open refuses to cut below the published durable offset, and changes nothing then",
+  {
+    ignore: !FILES,
+  },
+  () => {
+    const disk = made();
+    const { refused, cut, whole } = loseEachBlock(disk, PUBLISHED);
+    assertEquals(cut, 0);
+    assert(refused > 40 && whole > 10, `${refused} refused, ${whole} whole`);
+    // The same recovery without the owner's durable offset: the test notices.
+    const mutant = loseEachBlock(without(disk, OWNER), PUBLISHED);
+    assert(mutant.cut > 10, "mutant: below the published durable offset");
+  },
+);
 
-Deno.test("Log.open refuses to cut below a plausible index entry, and changes nothing then", {
-  ignore: !FILES,
-}, () => {
-  const disk = without(made(), OWNER);
-  const { refused, cut, whole } = loseEachBlock(disk, INDEXED);
-  assertEquals(cut, 0);
-  assert(refused > 25 && whole > 10, `${refused} refused, ${whole} whole`);
-  const mutant = loseEachBlock(without(disk, INDEX), INDEXED);
-  assert(mutant.cut > 10, "mutant: below a plausible index entry");
-});
+Deno.test(
+  "Log.open refuses to cut below a plausible index entry, and changes nothing then",
+  {
+    ignore: !FILES,
+  },
+  () => {
+    const disk = without(made(), OWNER);
+    const { refused, cut, whole } = loseEachBlock(disk, INDEXED);
+    assertEquals(cut, 0);
+    assert(refused > 25 && whole > 10, `${refused} refused, ${whole} whole`);
+    const mutant = loseEachBlock(without(disk, INDEX), INDEXED);
+    assert(mutant.cut > 10, "mutant: below a plausible index entry");
+  },
+);

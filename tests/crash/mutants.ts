@@ -94,6 +94,8 @@ class MutantFile extends PassingFile {
   readonly #rules: Rules;
   /** Whether it was cut. */
   cut = false;
+  /** Whether a write of this step carried its durability itself. */
+  isCarried = false;
   /** Whether it has bytes that no sync covers. */
   isUnsynced = false;
   /** Syncs that were put off. */
@@ -211,10 +213,14 @@ export const MUTANTS: readonly Mutant[] = [
   }),
   // The last write carries its durability itself, though what lies in front of it was not synced.
   mutant("a batch is acknowledged before the one in front of it", {
-    durability: (file, asked) =>
-      file.isLog && file.storage.phase === "flush durable" ? "data" : asked,
+    durability(file, asked) {
+      if (!file.isLog || file.storage.phase !== "flush durable") return asked;
+      file.isCarried = true;
+      return "data";
+    },
     sync(file, _durability, go) {
-      if (!file.isLog || file.storage.phase !== "flush durable") go();
+      if (!file.isCarried) go();
+      file.isCarried = false;
     },
   }),
   // The earlier one, which no sync was waited for, completes last.

@@ -7,7 +7,14 @@ import { findBatch } from "../../lib/codec/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import { assertBytes, DIR } from "../log/recovery_support.ts";
-import { BATCH, drainSync, FRAME, HEADER, payload, segment } from "../log/support.ts";
+import {
+  BATCH,
+  drainSync,
+  FRAME,
+  HEADER,
+  payload,
+  segment,
+} from "../log/support.ts";
 import { concat, makeBatch, TIME } from "../segment/made_segment.ts";
 import { MUTANTS } from "./mutants.ts";
 import { openOn, small, tell, type Wrap } from "./scenario.ts";
@@ -96,31 +103,37 @@ function assertRead(
 
 for (const claimed of [1, 2]) {
   const outer = nested(claimed);
-  Deno.test(`Log.open of a torn payload that is batches from offset ${claimed} gives none of them`, {
-    ignore: !FILES,
-  }, () => {
-    const ends = [0, 0, 0];
-    /** States in which a search for the next valid batch finds one in the payload. */
-    let found = 0;
-    const states = eachTorn(outer, (left) => {
-      const bytes = left.peek(LOG);
-      const end = recover(left, outer);
-      ends[end]!++;
-      if (end === 2) return;
-      const { position } = findBatch(bytes, BLOCK, claimed, claimed + NESTED);
-      if (position !== undefined) found++;
-    });
-    assertEquals(ends[2], 1, "the whole batch is there");
-    assertEquals(ends[1], states - 1);
-    // A recovery that went on at the next valid batch would take them.
-    assert(found > 10, "mutant: recovery goes on after the stop");
-  });
+  Deno.test(
+    `Log.open of a torn payload that is batches from offset ${claimed} gives none of them`,
+    {
+      ignore: !FILES,
+    },
+    () => {
+      const ends = [0, 0, 0];
+      /** States in which a search for the next valid batch finds one in the payload. */
+      let found = 0;
+      const states = eachTorn(outer, (left) => {
+        const bytes = left.peek(LOG);
+        const end = recover(left, outer);
+        ends[end]!++;
+        if (end === 2) return;
+        const { position } = findBatch(bytes, BLOCK, claimed, claimed + NESTED);
+        if (position !== undefined) found++;
+      });
+      assertEquals(ends[2], 1, "the whole batch is there");
+      assertEquals(ends[1], states - 1);
+      // A recovery that went on at the next valid batch would take them.
+      assert(found > 10, "mutant: recovery goes on after the stop");
+    },
+  );
 }
 
 Deno.test("mutant: recovery does not cut, and the payload's batches fit on", {
   ignore: !FILES,
 }, () => {
-  const { wrap } = MUTANTS.find(({ name }) => name === "recovery does not cut")!;
+  const { wrap } = MUTANTS.find(({ name }) =>
+    name === "recovery does not cut"
+  )!;
   const outer = nested(2);
   assertThrows(() => {
     eachTorn(outer, (left) => void recover(left, outer, wrap));

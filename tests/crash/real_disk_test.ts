@@ -86,7 +86,10 @@ Deno.test({
         // A batch each.
         for (let i = 0; i < 100; i++) log.appendBatch([payload(i, 1000)]);
         await log.flush();
-        Deno.truncateSync(`${dir}/${segment(0)}.log`, 50 * (HEADER + 1000) + 500);
+        Deno.truncateSync(
+          `${dir}/${segment(0)}.log`,
+          50 * (HEADER + 1000) + 500,
+        );
         let offset = 0;
         await assertRejects(async () => {
           for await (using batch of log.read()) {

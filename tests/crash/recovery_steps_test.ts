@@ -4,7 +4,13 @@ import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import { eachCrash } from "../log/recovery_support.ts";
 import { checkFiles, checkLog } from "./check.ts";
-import { type Expected, openOn, Scenario, small, type Step } from "./scenario.ts";
+import {
+  type Expected,
+  openOn,
+  Scenario,
+  small,
+  type Step,
+} from "./scenario.ts";
 
 const SETTING = small(512);
 

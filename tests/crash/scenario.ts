@@ -127,7 +127,8 @@ export const LONG: Setting = {
   blockBytes: 4 * 1024 * 1024,
   physicalBlock: 4096,
   segmentBytes: 256 * 1024 * 1024,
-  lengths: (step) => step === "roll" ? [9, 9, 9, 9].map((mib) => mib * MIB) : [],
+  lengths: (step) =>
+    step === "roll" ? [9, 9, 9, 9].map((mib) => mib * MIB) : [],
 };
 
 /** A log whose index has more entries than one of its blocks holds: each message is a batch of its own. */
@@ -147,7 +148,9 @@ export function settingNamed(name: string): Setting {
     ...blocks.map((bytes) => preparing(bytes)),
     ...blocks.map((bytes) => preparing(bytes, true)),
   ];
-  const found = [...all, LONG, INDEXED].find((setting) => setting.name === name);
+  const found = [...all, LONG, INDEXED].find((setting) =>
+    setting.name === name
+  );
   if (found === undefined) throw new Error(`No setting is named '${name}'`);
   return found;
 }

@@ -43,8 +43,10 @@ export function makeBatch(
   { life, number }: Author,
   count: number,
 ): Uint8Array<ArrayBuffer>[] {
-  return Array.from({ length: count }, (_, i) =>
-    makePayload({ life, number: number + i, following: count - 1 - i })
+  return Array.from(
+    { length: count },
+    (_, i) =>
+      makePayload({ life, number: number + i, following: count - 1 - i }),
   );
 }
 
