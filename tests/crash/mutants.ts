@@ -215,11 +215,11 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("a batch is acknowledged before the one in front of it", {
     durability(file, asked) {
       if (!file.isLog || file.storage.phase !== "flush durable") return asked;
-      file.isCarried = true;
+      file.isCarried = asked === "none";
       return "data";
     },
     sync(file, _durability, go) {
-      if (!file.isCarried) go();
+      if (file.storage.phase !== "flush durable" || !file.isCarried) go();
       file.isCarried = false;
     },
   }),

@@ -230,7 +230,11 @@ Deno.test("a failed read ahead shows at its place: all messages before it are ha
         Error,
         "EIO",
       );
-      assertEquals(read, Math.floor(failed / (HEADER + 1000)), `read ${failing}`);
+      assertEquals(
+        read,
+        Math.floor(failed / (HEADER + 1000)),
+        `read ${failing}`,
+      );
     });
   }
 });

@@ -3,12 +3,7 @@
  * docs/format.md#read-whole-batches, docs/format.md#read-durable.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  type Log,
-  type MessageBatch,
-  NoSpace,
-  Poisoned,
-} from "@basalt/io";
+import { type Log, type MessageBatch, NoSpace, Poisoned } from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
@@ -187,7 +182,9 @@ Deno.test("Log.tail({ durable }) sees from memory only what is synced", async ()
     for (let i = 0; i < 5; i++) {
       appendSome(log, 2, 1000);
       await log.flush({ durability: "none" });
-      while (offset < log.nextOffset) offset = await take(written, offset, 1000);
+      while (offset < log.nextOffset) {
+        offset = await take(written, offset, 1000);
+      }
       await quiet(disk);
       assertEquals([given, log.durableOffset], [0, 0]);
     }

@@ -51,8 +51,10 @@ async function checkEnded(
 
 const FULL: [string, (operation: Operation) => boolean][] = [
   ["the log", ({ kind, path }) => kind === "write" && path.endsWith(".log")],
-  ["a new segment", ({ kind, path }) =>
-    kind === "open" && path.endsWith(".tmp")],
+  [
+    "a new segment",
+    ({ kind, path }) => kind === "open" && path.endsWith(".tmp"),
+  ],
   ["everything", ({ kind }) => kind === "write" || kind === "open"],
 ];
 

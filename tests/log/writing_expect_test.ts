@@ -72,7 +72,10 @@ onEachPlace(
         const before = state(log, place.pool);
         assertThrows(() => log.append("x", { expect }), RangeError, "'expect'");
         assertThrows(() => log.appendBatch(["x"], { expect }), RangeError);
-        await assertRejects(() => log.appendDurable("x", { expect }), RangeError);
+        await assertRejects(
+          () => log.appendDurable("x", { expect }),
+          RangeError,
+        );
         assertEquals(state(log, place.pool), before);
       }
     }
@@ -111,30 +114,38 @@ Deno.test("Log.append({ expect }): of writers that race for an offset one wins, 
   });
 });
 
-onEachPlace("Log.appendBatch() is one batch, whatever its size and form", async (place) => {
-  const log = await openLog(place, { blockBytes: 8 * KIB, segmentBytes: MIB });
-  const sizes = [[1], [2000, 3000], [10, 20, 30, 9000, 40], [700_000, 5]];
-  const firsts: number[] = [];
-  for (const lengths of sizes) {
-    log.append("between");
-    const list = lengths.map((length, i) => payload(i, length));
-    firsts.push(log.appendBatch(list));
-    const bytes = new Uint8Array(lengths.reduce((sum, each) => sum + each, 0));
-    firsts.push(log.appendBatch({ bytes, lengths }));
-    firsts.push(log.appendBatch(lengths.map((length) => "x".repeat(length))));
-  }
-  await log.close();
-  const batches = place.names().filter((name) => name.endsWith(".log"))
-    .flatMap((name) => batchesOf(place.bytes(name)));
-  for (const [i, first] of firsts.entries()) {
-    const lengths = sizes[Math.floor(i / 3)]!;
-    const batch = batches.find(({ offset }) => offset === first)!;
-    assertEquals(batch.count, lengths.length);
-    const total = lengths.reduce((sum, each) => sum + FRAME + each, BATCH);
-    assertEquals(batch.end - batch.position, total);
-  }
-  assertEquals(faultsOfClosed(place), []);
-});
+onEachPlace(
+  "Log.appendBatch() is one batch, whatever its size and form",
+  async (place) => {
+    const log = await openLog(place, {
+      blockBytes: 8 * KIB,
+      segmentBytes: MIB,
+    });
+    const sizes = [[1], [2000, 3000], [10, 20, 30, 9000, 40], [700_000, 5]];
+    const firsts: number[] = [];
+    for (const lengths of sizes) {
+      log.append("between");
+      const list = lengths.map((length, i) => payload(i, length));
+      firsts.push(log.appendBatch(list));
+      const bytes = new Uint8Array(
+        lengths.reduce((sum, each) => sum + each, 0),
+      );
+      firsts.push(log.appendBatch({ bytes, lengths }));
+      firsts.push(log.appendBatch(lengths.map((length) => "x".repeat(length))));
+    }
+    await log.close();
+    const batches = place.names().filter((name) => name.endsWith(".log"))
+      .flatMap((name) => batchesOf(place.bytes(name)));
+    for (const [i, first] of firsts.entries()) {
+      const lengths = sizes[Math.floor(i / 3)]!;
+      const batch = batches.find(({ offset }) => offset === first)!;
+      assertEquals(batch.count, lengths.length);
+      const total = lengths.reduce((sum, each) => sum + FRAME + each, BATCH);
+      assertEquals(batch.end - batch.position, total);
+    }
+    assertEquals(faultsOfClosed(place), []);
+  },
+);
 
 Deno.test("Log.append() gathers at most 1 MiB in a batch, and one larger message makes one of its own", async () => {
   await at(new SimulatedPlace(), async (place) => {
@@ -191,44 +202,50 @@ Deno.test("Log.append() begins another batch where producer times are too far ap
   });
 });
 
-onEachPlace("Log.messages() and for-of over a batch give the messages one by one", async (place) => {
-  const log = await openLog(place, { segmentBytes: 16 * KIB });
-  const texts = Array.from({ length: 100 }, (_, i) => `${i} käse ${"x".repeat(i * 7)}`);
-  log.appendBatch(texts.slice(0, 50));
-  for (const text of texts.slice(50)) log.append(text);
-  await log.flush();
-  const seen: string[] = [];
-  for await (using batch of log.read()) {
-    let i = 0;
-    for (const message of batch) {
-      assertEquals(message.offset, batch.firstOffset + i);
-      assertEquals(message.payload, batch.payload(i));
-      assertEquals(message.text(), batch.text(i++));
-      seen.push(message.text());
+onEachPlace(
+  "Log.messages() and for-of over a batch give the messages one by one",
+  async (place) => {
+    const log = await openLog(place, { segmentBytes: 16 * KIB });
+    const texts = Array.from(
+      { length: 100 },
+      (_, i) => `${i} käse ${"x".repeat(i * 7)}`,
+    );
+    log.appendBatch(texts.slice(0, 50));
+    for (const text of texts.slice(50)) log.append(text);
+    await log.flush();
+    const seen: string[] = [];
+    for await (using batch of log.read()) {
+      let i = 0;
+      for (const message of batch) {
+        assertEquals(message.offset, batch.firstOffset + i);
+        assertEquals(message.payload, batch.payload(i));
+        assertEquals(message.text(), batch.text(i++));
+        seen.push(message.text());
+      }
+      assertEquals(i, batch.count);
     }
-    assertEquals(i, batch.count);
-  }
-  assertEquals(seen, texts);
-  const { inUseBytes } = place.pool.stats();
-  let next = 7;
-  for await (const message of log.messages({ from: 7, count: 60 })) {
-    assertEquals([message.offset, message.text()], [next, texts[next++]]);
-  }
-  assertEquals(next, 67);
-  // Left half way, it gives everything back.
-  for await (const message of log.messages()) if (message.offset === 3) break;
-  assertEquals(place.pool.stats().inUseBytes, inUseBytes);
-  // Following what is written later.
-  const following = (async () => {
-    const offsets: number[] = [];
-    for await (const message of log.messages({ from: 98, follow: true })) {
-      offsets.push(message.offset);
-      if (message.offset === 101) break;
+    assertEquals(seen, texts);
+    const { inUseBytes } = place.pool.stats();
+    let next = 7;
+    for await (const message of log.messages({ from: 7, count: 60 })) {
+      assertEquals([message.offset, message.text()], [next, texts[next++]]);
     }
-    return offsets;
-  })();
-  log.appendBatch(["later", "last"]);
-  await log.flush();
-  assertEquals(await following, [98, 99, 100, 101]);
-  await log.close();
-});
+    assertEquals(next, 67);
+    // Left half way, it gives everything back.
+    for await (const message of log.messages()) if (message.offset === 3) break;
+    assertEquals(place.pool.stats().inUseBytes, inUseBytes);
+    // Following what is written later.
+    const following = (async () => {
+      const offsets: number[] = [];
+      for await (const message of log.messages({ from: 98, follow: true })) {
+        offsets.push(message.offset);
+        if (message.offset === 101) break;
+      }
+      return offsets;
+    })();
+    log.appendBatch(["later", "last"]);
+    await log.flush();
+    assertEquals(await following, [98, 99, 100, 101]);
+    await log.close();
+  },
+);

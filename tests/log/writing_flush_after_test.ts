@@ -83,7 +83,12 @@ Deno.test("LogOptions.flushAfterMs 0 flushes nothing by itself", async () => {
   });
 });
 
-for (const [what, end] of [["flush", 2], ["flushSync", 2], ["close", 2], ["closeSync", 2]] as const) {
+for (
+  const [what, end] of [["flush", 2], ["flushSync", 2], ["close", 2], [
+    "closeSync",
+    2,
+  ]] as const
+) {
   Deno.test(`LogOptions.flushAfterMs: ${what}() clears the timer`, async () => {
     await at(still(), async (place) => {
       const log = await openLog(place, { flushAfterMs: 100 });
@@ -158,7 +163,8 @@ Deno.test("LogOptions.flushAfterMs: a flush that poisons shows in every later ca
 });
 
 Deno.test({
-  name: "Log: a test that ends with `using log` leaves no timer and no operation",
+  name:
+    "Log: a test that ends with `using log` leaves no timer and no operation",
   ignore: !FILES,
   sanitizeOps: true,
   sanitizeResources: true,

@@ -410,7 +410,9 @@ Deno.test("Log: a power cut at any moment of random calls loses nothing that was
             const { firstOffset, nextOffset } = log;
             assert(nextOffset >= durable && nextOffset <= model.nextOffset);
             assert(firstOffset >= model.firstOffset && firstOffset <= durable);
-            const found = Object.assign(new Model(), model, { firstOffset }) as Model;
+            const found = Object.assign(new Model(), model, {
+              firstOffset,
+            }) as Model;
             checkRead(found, await drain(log), nextOffset);
             // A batch is there whole or not at all.
             const half = model.units.find(({ first, count, isBatch }) =>

@@ -425,7 +425,9 @@ for (const mode of ["async", "sync"]) {
           });
           for (let attempt = 0; attempt < 2; attempt++) {
             const error = (mode === "sync"
-              ? assertThrows(() => log.flushSync())
+              ? assertThrows(() =>
+                log.flushSync()
+              )
               : await assertRejects(() => log.flush())) as { code: string };
             assertEquals(error.code, code, `${kind} ${ending}`);
             assertEquals([log.nextOffset, log.durableOffset], [5, 3]);

@@ -3,9 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import {
   appendSome,
   at,
+  batchesOf,
   drain,
   faultsOfClosed,
-  batchesOf,
   KIB,
   onEachPlace,
   openLog,
