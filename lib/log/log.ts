@@ -568,10 +568,9 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** The owner file of a log that was not closed well stays: the next writer recovers. */
   *#closed(isClean: boolean): Task<void> {
-    const { owner, meta } = this.#opened;
+    const { owner } = this.#opened;
     forgetAtExit(this);
     try {
-      yield* meta.close();
       if (isClean) yield* owner.remove();
       else yield* owner.close();
     } finally {

@@ -175,7 +175,7 @@ export function* createMeta(
 }
 
 /**
- * Opens the `meta` of a log for writing.
+ * Makes the `meta` of a log ready for writing.
  *
  * On a disk with larger physical blocks than its slots, it is replaced first: one write could
  * damage both slots.
@@ -187,33 +187,23 @@ export function* openMeta(
   known?: MetaRecord,
 ): Task<LogMeta> {
   const { storage, dir } = place;
-  let record = known ?? (yield* readMeta(place));
-  const options = { write: true };
-  let file = yield* storage.open(metaPath(dir), options);
-  try {
-    if (record !== undefined && record.slotBytes < blockBytesOf(file)) {
-      yield* file.close();
-      yield* createMeta(place, record);
-      record = yield* readMeta(place);
-      file = yield* storage.open(metaPath(dir), options);
-    }
-    return new LogMeta(place, file, record!);
-  } catch (error) {
-    yield* file.close();
-    throw error;
-  }
+  const record = known ?? (yield* readMeta(place));
+  const file = yield* storage.openNow(metaPath(dir), { write: true });
+  const blockBytes = blockBytesOf(file);
+  yield* file.close();
+  if (record!.slotBytes >= blockBytes) return new LogMeta(place, record!);
+  yield* createMeta(place, record!);
+  return new LogMeta(place, (yield* readMeta(place))!);
 }
 
-/** Holds the `meta` of a log that is open for writing. */
+/** Holds what the `meta` of a log says that is open for writing. The file is open only while it is written. */
 export class LogMeta {
   readonly #place: LogPlace;
-  readonly #file: TaskFile;
   #record: MetaRecord;
 
   /** @internal Use {@linkcode openMeta}. */
-  constructor(place: LogPlace, file: TaskFile, record: MetaRecord) {
+  constructor(place: LogPlace, record: MetaRecord) {
     this.#place = place;
-    this.#file = file;
     this.#record = record;
   }
 
@@ -233,12 +223,18 @@ export class LogMeta {
    * `docs/format.md#meta-turns`
    */
   *setFirstOffset(firstOffset: number): Task<void> {
+    const { storage, dir, pool } = this.#place;
     const { slotBytes, sequence } = this.#record;
     const next = { ...this.#record, firstOffset, sequence: sequence + 1 };
-    using block = yield* acquire(this.#place.pool, slotBytes, { zeroed: true });
+    using block = yield* acquire(pool, slotBytes, { zeroed: true });
     encodeSlot(block.bytes, next);
-    const position = next.sequence % 2 * slotBytes;
-    yield* writeBlock(this.#file, block, position, slotBytes);
+    const file = yield* storage.openNow(metaPath(dir), { write: true });
+    try {
+      const position = next.sequence % 2 * slotBytes;
+      yield* writeBlock(file, block, position, slotBytes);
+    } finally {
+      yield* file.close();
+    }
     this.#record = next;
   }
 
@@ -260,10 +256,5 @@ export class LogMeta {
           : `the log there has identity ${found.identity}`
       }`,
     );
-  }
-
-  /** Closes the file. */
-  *close(): Task<void> {
-    yield* this.#file.close();
   }
 }

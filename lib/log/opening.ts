@@ -135,11 +135,10 @@ export function openLog(
  * recovered.
  */
 export function* closeOpened(
-  { files, meta, owner }: OpenedLog,
+  { files, owner }: OpenedLog,
   isClean: boolean,
 ): Task<void> {
   yield* closeSegment(files);
-  yield* meta.close();
   yield* (isClean ? owner.remove() : owner.close());
 }
 
@@ -427,7 +426,6 @@ class Opening {
       makeIdentity(storage);
     const generation = (before?.generation ?? 0) + 1;
     let prepared: PreparedOwnerFile | undefined;
-    let meta: LogMeta | undefined;
     let owner: OwnerFile | undefined;
     try {
       const fields = { identity, generation, durableOffset };
@@ -445,14 +443,13 @@ class Opening {
       }
       yield* runAll(preparing);
       if (this.#meta === undefined) yield* nameMeta(place);
-      meta = yield* openMeta(place, this.#meta);
+      const meta = yield* openMeta(place, this.#meta);
       owner = yield* nameOwnerFile(place, prepared!);
       yield* storage.syncDirectory(dir);
       return { meta, owner };
     } catch (error) {
       prepared?.block.drop();
       if (owner !== undefined) yield* owner.close();
-      if (meta !== undefined) yield* meta.close();
       throw error;
     }
   }

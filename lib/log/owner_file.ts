@@ -133,8 +133,7 @@ export function* nameOwnerFile(
   const path = ownerPath(dir);
   try {
     yield* nameFile(storage, path);
-    const file = yield* storage.open(path, { write: true });
-    return new OwnerFile(place, file, block, record);
+    return new OwnerFile(place, block, record);
   } catch (error) {
     block.drop();
     throw error;
@@ -171,7 +170,8 @@ function encode(bytes: Uint8Array, record: OwnerRecord): void {
 /** Holds the owner file of a log that this process writes. */
 export class OwnerFile {
   readonly #place: LogPlace;
-  readonly #file: TaskFile;
+  /** Open from the first time that something is published: a log that is hardly written has no descriptor for it. */
+  #file: TaskFile | undefined;
   /** Leased for the writer's life, so that publishing never waits for memory. */
   readonly #block: PooledBuffer;
   #record: OwnerRecord;
@@ -179,12 +179,10 @@ export class OwnerFile {
   /** @internal Use {@linkcode createOwnerFile}. */
   constructor(
     place: LogPlace,
-    file: TaskFile,
     block: PooledBuffer,
     record: OwnerRecord,
   ) {
     this.#place = place;
-    this.#file = file;
     this.#block = block;
     this.#record = record;
   }
@@ -204,8 +202,27 @@ export class OwnerFile {
     if (durableOffset <= this.#record.durableOffset) return;
     const record = { ...this.#record, durableOffset };
     encode(this.#block.bytes, record);
+    this.#file ??= yield* this.#open();
     yield* this.#file.write(this.#block, 0);
     this.#record = record;
+  }
+
+  *#open(): Task<TaskFile> {
+    const path = ownerPath(this.#place.dir);
+    yield* this.#refuseOther(`Cannot write '${path}'`);
+    return yield* this.#place.storage.openNow(path, { write: true });
+  }
+
+  /** Refuses the file of another opening under its name. */
+  *#refuseOther(what: string): Task<void> {
+    const found = yield* readOwnerFile(this.#place);
+    const { identity, generation } = this.#record;
+    const isOther = typeof found === "object" &&
+      (found.identity !== identity || found.generation !== generation);
+    if (!isOther) return;
+    throw new Deno.errors.BadResource(
+      `${what} as it is the owner file of another opening: '${this.#place.dir}' was moved or replaced`,
+    );
   }
 
   /**
@@ -216,25 +233,17 @@ export class OwnerFile {
    */
   *remove(): Task<void> {
     const { storage, dir } = this.#place;
-    const { path } = this.#file;
+    const path = ownerPath(dir);
     yield* this.close();
-    const found = yield* readOwnerFile(this.#place);
-    const { identity, generation } = this.#record;
-    const isOther = typeof found === "object" &&
-      (found.identity !== identity || found.generation !== generation);
-    if (isOther) {
-      throw new Deno.errors.BadResource(
-        `Cannot remove '${path}' as it is the owner file of another opening: '${dir}' was moved or replaced`,
-      );
-    }
-    yield* storage.remove(path);
+    yield* this.#refuseOther(`Cannot remove '${path}'`);
+    yield* storage.removeNow(path);
     yield* storage.syncDirectory(dir);
   }
 
   /** Leaves the file: the next opening recovers the log. */
   *close(): Task<void> {
     this.#block.drop();
-    yield* this.#file.close();
+    if (this.#file !== undefined) yield* this.#file.close();
   }
 }
 

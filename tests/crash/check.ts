@@ -6,7 +6,10 @@ import { assertBytes, DIR, placeOn } from "../log/recovery_support.ts";
 import { faultsOfClosed, payload } from "../log/support.ts";
 import type { Expected } from "./scenario.ts";
 
-/** Compares a log that was opened with what it must hold: everything acknowledged, and of the rest a prefix of whole batches, bit for bit. */
+/**
+ * Compares a log that was opened with what it must hold: everything acknowledged, and of the
+ * rest a prefix of whole batches, bit for bit.
+ */
 export function checkLog(log: Log, expected: Expected): void {
   const { messages, acknowledged, firstAtLeast, removable } = expected;
   const { firstOffset, nextOffset, durableOffset } = log;
@@ -54,7 +57,10 @@ export function checkLog(log: Log, expected: Expected): void {
   assertEquals(begins, expectedBegins, "where batches begin");
 }
 
-/** Compares the files of a log that was closed with one another: names, sizes, offsets, every index entry; plainly, and by the log's own verification. */
+/**
+ * Compares the files of a log that was closed with one another: names, sizes, offsets, every
+ * index entry; plainly, and by the log's own verification.
+ */
 export function checkFiles(disk: SimulatedDisk): void {
   const place = placeOn(disk);
   assertEquals(faultsOfClosed(place), []);

@@ -7,12 +7,12 @@ export interface CrashState {
   readonly setting: string;
   /** The name of the rule that is broken, if any. */
   readonly mutant: string | undefined;
-  /** The number of the sync behind the first opening that fails, if any. */
+  /** The number of the sync after the first opening that fails, if any. */
   readonly failingSync: number | undefined;
   readonly seed: number;
-  /** What was done behind the first opening; the power fails in the last one. */
+  /** What was done after the first opening; the power fails in the last one. */
   readonly steps: readonly Step[];
-  /** The operation of the last step that had begun, from 1; behind them, its end. */
+  /** The operation of the last step that had begun, from 1; after them, its end. */
   readonly point: number;
   /** The unsynced units that are left: unit *i* if bit *i* is set. */
   readonly left: bigint;

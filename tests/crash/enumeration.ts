@@ -1,5 +1,6 @@
 /**
- * Every state of the disk that a power cut may leave while a log lives, each opened, checked, written on, crashed and opened again.
+ * Every state of the disk that a power cut may leave while a log lives, each opened, checked,
+ * written on, crashed and opened again.
  *
  * @module
  */
@@ -28,14 +29,17 @@ export interface EnumerationOptions {
   readonly steps: readonly Step[];
   /** At most so many steps a scenario. */
   readonly depth: number;
-  /** All subsets of so many unsynced units; of more, as many are drawn, beside those of one and those without one. */
+  /**
+   * All subsets of so many unsynced units; of more, as many are drawn, beside those of one and
+   * those without one.
+   */
   readonly exhaustiveUnits: number;
   /** Whether a moment with more unsynced units is checked at all. @default {true} */
   readonly isSampled?: boolean;
   readonly seed: number;
   /** The rule that is broken, if any. */
   readonly mutant?: Mutant;
-  /** The number of the sync behind the first opening that fails, from 1. */
+  /** The number of the sync after the first opening that fails, from 1. */
   readonly failingSync?: number;
 }
 
@@ -43,7 +47,10 @@ export interface EnumerationOptions {
 export interface Counts {
   /** Sequences of steps. */
   scenarios: number;
-  /** Sequences that were not made longer: an earlier one closed, or was killed, with the same on the disk. */
+  /**
+   * Sequences that were not made longer: an earlier one closed, or was killed, with the same on
+   * the disk.
+   */
   merged: number;
   /** Moments at which the power failed. */
   points: number;
@@ -87,7 +94,7 @@ interface Point {
   readonly disk: SimulatedDisk;
   readonly expected: Expected;
   readonly steps: readonly Step[];
-  /** The number of the operation within the last step, from 1; behind them, the end. */
+  /** The number of the operation within the last step, from 1; after them, the end. */
   readonly number: number;
   readonly operation: string;
 }
@@ -109,7 +116,10 @@ export class Enumeration {
   readonly #seen = new Set<string>();
   /** The only state to be checked, where one is replayed. */
   #only: Pick<CrashState, "point" | "left"> | undefined;
-  /** Why it ends: not thrown where it happens, for that is in the middle of an operation of the log, which would take it for its disk's failure. */
+  /**
+   * Why it ends: not thrown where it happens, for that is in the middle of an operation of the
+   * log, which would take it for its disk's failure.
+   */
   #ended: Error | undefined;
 
   constructor(options: EnumerationOptions) {
@@ -145,7 +155,10 @@ export class Enumeration {
     throw new Error("The scenario ends before the state that is replayed");
   }
 
-  /** Crashes in the last of some steps, wherever it can; the ones before have had their turn. Returns whether longer sequences are worth while. */
+  /**
+   * Crashes in the last of some steps, wherever it can; the ones before have had their turn.
+   * Returns whether longer sequences are worth while.
+   */
   async #scenario(steps: readonly Step[]): Promise<boolean> {
     const { setting, seed, failingSync, mutant } = this.#options;
     const scenario = new Scenario(setting, this.#wrap, seed, mutant?.hooks);
@@ -190,9 +203,11 @@ export class Enumeration {
   }
 
   /**
-   * Whether an earlier sequence ended with its process, and left the next one the same disk: what can follow was seen behind that.
+   * Whether an earlier sequence ended with its process, and left the next one the same disk:
+   * what can follow was seen after that.
    *
-   * All that a log knows when it is opened is on the disk; in the middle of its life nobody can tell two of them to be alike.
+   * All that a log knows when it is opened is on the disk; in the middle of its life two of them
+   * cannot be told to be alike.
    */
   #beganBefore(scenario: Scenario): boolean {
     const { leftBehind, expected } = scenario;
@@ -228,7 +243,10 @@ export class Enumeration {
     for (const left of choices) this.#state(point, left);
   }
 
-  /** None and all of some units, one and all but one (of many units, of some of them), and subsets by chance. */
+  /**
+   * None and all of some units, one and all but one (of many units, of some of them), and
+   * subsets by chance.
+   */
   *#someOf(count: number): Generator<bigint> {
     const all = (1n << BigInt(count)) - 1n;
     yield 0n;
@@ -271,7 +289,8 @@ export class Enumeration {
     if (!this.#isNew(after, expected)) return;
     this.counts.images++;
     try {
-      // One of the moments of recovery, another one for each state, and the same when it is replayed.
+      // One of the moments of recovery, another one for each state, and the same when it is
+      // replayed.
       const text = `${steps} ${number} ${left} ${this.#options.seed}`;
       const [low] = hashText(NO_HASH, text);
       this.#recover(after, expected, low % MOMENTS);
@@ -310,7 +329,8 @@ export class Enumeration {
     stop();
     try {
       checkLog(log, expected);
-      // Below what was found nothing is in doubt any more: a second power cut during recovery must not take it.
+      // Below what was found nothing is in doubt any more: a second power cut during recovery
+      // must not take it.
       if (this.#isNew(left, expected)) this.#goOn(left, expected, log, storage);
     } finally {
       tell(storage, "close");
@@ -323,7 +343,10 @@ export class Enumeration {
     }
   }
 
-  /** Appends what was lost in batches of the same sizes, so that what is left of it would fit on; crashes, and looks again. */
+  /**
+   * Appends what was lost in batches of the same sizes, so that what is left of it would fit on;
+   * crashes, and looks again.
+   */
   #goOn(
     disk: SimulatedDisk,
     expected: Expected,
@@ -356,7 +379,7 @@ export class Enumeration {
       for (const [i, length] of lengths.entries()) {
         now.push({ salt: SALTS[1]!, length, begins: i === 0 });
       }
-      // The first is acknowledged by itself, where what was lost may lie behind it.
+      // The first is acknowledged by itself, where what was lost may follow it.
       if (i === 0) {
         log.flushSync();
         crash("none");

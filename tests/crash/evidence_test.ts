@@ -1,5 +1,7 @@
 /**
- * What the index and the owner file vouch for is never cut, and an opening that is refused changes nothing:
+ * Loses each block of a log in turn: what the index and the owner file vouch for is never cut.
+ *
+ * An opening that is refused changes nothing. The rules:
  * docs/format.md#open-torn-tail, docs/format.md#open-durable-offset, docs/format.md#index-evidence,
  * docs/format.md#open-corrupt.
  */

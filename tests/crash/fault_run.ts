@@ -1,5 +1,6 @@
 /**
- * A log, or a reader of one, on a disk of which one operation fails, or all from one on: what is called, what it answers, and what must hold afterwards.
+ * A log, or a reader of one, on a disk of which one operation fails, or all from one on: what is
+ * called, what it answers, and what must hold afterwards.
  *
  * @module
  */
@@ -93,7 +94,8 @@ export class FaultRun {
         sticky && operation.number > number;
       if (!here) return;
       this.#hit ??= operation;
-      // A wrong bit of a write is damage, which `verify` is for; a read of nothing before the end of the file is none of a kernel's answers.
+      // A wrong bit of a write is damage, which `verify` is for; a read of nothing before the
+      // end of the file is none of a kernel's answers.
       const { kind } = operation;
       const other = fault.flipBit !== undefined && kind === "write" ||
         fault.shortBytes === 0 && kind === "read";
@@ -184,7 +186,10 @@ export class FaultRun {
     });
   }
 
-  /** Reads what is in the files, from a log that is open or from outside; what is read must be right. */
+  /**
+   * Reads what is in the files, from a log that is open or from outside; what is read must be
+   * right.
+   */
   async read(from: "log" | "reader"): Promise<void> {
     const { disk: storage, pool } = this;
     const source = from === "log"
@@ -203,11 +208,14 @@ export class FaultRun {
           offset++;
         }
       }
-      assertEquals(offset, written, "reading ends early, and nobody says so");
+      assertEquals(offset, written, "reading ends early, without an error");
     });
   }
 
-  /** Follows the log in the background until it is closed or fails; told to `leave`, until the first batch. */
+  /**
+   * Follows the log in the background until it is closed or fails; told to `leave`, until the
+   * first batch.
+   */
   tail(
     { durable, leave = false }: { durable: boolean; leave?: boolean },
   ): void {
@@ -225,7 +233,7 @@ export class FaultRun {
         assert(offset <= end(), `given up to ${offset}, before ${end()}`);
         if (leave) return;
       }
-      assertEquals(offset, end(), "it ends early, and nobody says so");
+      assertEquals(offset, end(), "it ends early, without an error");
       this.#tailsClosed++;
     };
     const judge = (error: unknown) => {
@@ -255,7 +263,7 @@ export class FaultRun {
   async finish(): Promise<void> {
     this.#disarm();
     const { log, disk, pool } = this;
-    // Poison ends them, nobody has to close for it.
+    // Poison ends them, closing is not needed for it.
     if (this.#poison !== undefined) await this.#tailsEnded();
     if (log !== undefined) {
       this.acknowledged = Math.max(this.acknowledged, log.durableOffset);
@@ -298,7 +306,7 @@ export class FaultRun {
     if (this.#wrong.length > 0) throw this.#wrong[0];
   }
 
-  /** Whether the fault is one that nobody notices. */
+  /** Whether the fault must not be noticed. */
   #mustSucceed(): boolean {
     const { fault, sticky } = this.#failure;
     if (fault.latencyMs !== undefined) return true;
@@ -308,7 +316,10 @@ export class FaultRun {
       REPEATED.includes(this.#hit.kind);
   }
 
-  /** After it was told that it is poisoned, nobody asked the disk to change anything; closing apart, which only ends files. */
+  /**
+   * Once the log is known to be poisoned, it does not ask the disk to change anything; closing
+   * apart, which only ends files.
+   */
   #checkPoison(): void {
     if (this.#poison === undefined) return;
     const later = this.disk.trace.slice(this.#poisonedAt)

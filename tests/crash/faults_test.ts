@@ -1,4 +1,7 @@
-/** Every call of the disk fails in turn, once and from then on: the documented error or none, nothing acknowledged lost, nothing leaked, nothing hangs. */
+/**
+ * Every call of the disk fails in turn, once and from then on: the documented error or none,
+ * nothing acknowledged lost, nothing leaked, nothing hangs.
+ */
 import { assert } from "@std/assert";
 import { type Fault, SimulatedDisk } from "@basalt/io/testing";
 import { Log } from "../../lib/log/mod.ts";
@@ -52,7 +55,10 @@ function held(lengths: readonly number[]): Message[] {
 /** Three segments, closed. */
 const CLOSED = [5000, 5000, 5000, 5000, 300];
 const closed = written(CLOSED).crashState("all");
-/** A first message that was acknowledged; of what followed, a part in the middle did not reach the disk. */
+/**
+ * A first message that was acknowledged; of what followed, a part in the middle did not reach
+ * the disk.
+ */
 const TORN = [100, 3000, 3000, 3000];
 const torn = written(
   TORN,

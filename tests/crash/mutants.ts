@@ -1,5 +1,6 @@
 /**
- * Storages that break one rule each, as a log that breaks it would: what it asks for reaches the disk in another order, or not at all.
+ * Storages that break one rule each, as a log that breaks it would: what it asks for reaches the
+ * disk in another order, or not at all.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * A payload that is encoded batches, torn at every block: no message of it ever becomes one of the log.
+ * Tears a payload that is encoded batches at every block: none of them ever joins the log.
+ *
  * docs/format.md#read-whole-batches, docs/format.md#open-cut-before-append
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -26,7 +27,11 @@ const SETTING = { ...small(BLOCK), segmentBytes: 64 * 1024 };
 const LOG = `${DIR}/${segment(0)}.log`;
 const NESTED = 6;
 
-/** Batches of a block each, which begin where blocks do if the payload belongs to a batch that does; the first one claims an offset. */
+/**
+ * Makes a payload of batches that fill a block each, and lie in blocks if its own batch does.
+ *
+ * The first one claims an offset, the others follow it.
+ */
 function nested(firstOffset: number): Uint8Array<ArrayBuffer> {
   const batches = Array.from(
     { length: NESTED },
@@ -35,7 +40,7 @@ function nested(firstOffset: number): Uint8Array<ArrayBuffer> {
   return concat([new Uint8Array(BLOCK - BATCH - FRAME).fill(1), ...batches]);
 }
 
-/** Calls a function with every disk that a power cut may leave while the payload is written as the second batch. */
+/** Writes the payload as the second batch, and checks every disk that a power cut may leave. */
 function eachTorn(
   outer: Uint8Array,
   check: (left: SimulatedDisk, mask: bigint) => void,
@@ -59,7 +64,10 @@ function eachTorn(
   return 2 ** count;
 }
 
-/** Opens a torn disk, appends where the payload's batches would fit on, loses power again, and looks what is there. */
+/**
+ * Opens a torn disk, appends where the payload's batches would fit on, loses power again, and
+ * looks what is there.
+ */
 function recover(
   left: SimulatedDisk,
   outer: Uint8Array,

@@ -1,4 +1,7 @@
-/** Real disks under a log: filesystems filled to the brim and mounted read-only, large sectors, a file that somebody cuts. */
+/**
+ * Real disks under a log: filesystems filled to the brim and mounted read-only, large sectors, a
+ * file that is cut under the log.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptSegment, Log } from "@basalt/io";
 import { canMount } from "../machine.ts";
@@ -76,7 +79,7 @@ for (const { name, logicalBlock, shell } of DISKS) {
 }
 
 Deno.test({
-  name: "a log that somebody cuts while it is open gives no wrong message",
+  name: "a log that is cut while it is open gives no wrong message",
   ignore: !FILES,
   async fn() {
     for (const direct of ["prefer", "never"] as const) {

@@ -1,4 +1,4 @@
-/** A second power cut at every step of recovery: docs/format.md#open-crash-again. */
+/** Cuts the power at every step of recovery: docs/format.md#open-crash-again. */
 import { assert } from "@std/assert";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
@@ -28,7 +28,7 @@ const LIVES: readonly (readonly Step[])[] = [
 /** So many disks are drawn of those that a power cut may leave at one moment. */
 const DRAWN = 10;
 
-/** The disks that a power cut leaves at each operation of the last step, some of each. */
+/** Returns disks that a power cut may leave at each operation of the last step. */
 async function images(
   steps: readonly Step[],
 ): Promise<[SimulatedDisk, Expected][]> {

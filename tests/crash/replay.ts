@@ -4,7 +4,10 @@ import { Enumeration } from "./enumeration.ts";
 import { MUTANTS } from "./mutants.ts";
 import { settingNamed, STEPS } from "./scenario.ts";
 
-/** Replays what a failure printed: the whole command, or the value of its variable. Throws what is broken. */
+/**
+ * Replays what a failure printed: the whole command, or the value of its variable. Throws what
+ * is broken.
+ */
 export async function replay(printed: string): Promise<void> {
   const [text] = printed.match(/\{.*\}/) ?? [printed];
   const state = crashState(text);

@@ -1,4 +1,4 @@
-/** The line that a broken state prints, as somebody types it. */
+/** Replays the line that a broken state prints. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ALL, FILES } from "../permissions.ts";
 import { REPLAY } from "./crash_state.ts";
@@ -43,7 +43,8 @@ if (asked !== undefined) {
             BrokenState,
           );
           assertEquals(again.message, message);
-          // It is the subset that breaks it, not the moment: nothing left is a disk before the step.
+          // It is the subset that breaks it, not the moment: nothing left is a disk before the
+          // step.
           await replay(message.replace(/"left":"0b1+0*"/, '"left":"0b0"'));
         }
       },

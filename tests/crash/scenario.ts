@@ -1,5 +1,6 @@
 /**
- * A log lives through a sequence of steps on a simulated disk; what it appended, acknowledged and may have removed is written down beside it.
+ * A log lives through a sequence of steps on a simulated disk; what it appended, acknowledged
+ * and may have removed is written down beside it.
  *
  * @module
  */
@@ -50,13 +51,21 @@ export interface Setting {
   readonly segmentBytes: number;
   /** Which form of the log's operations is called. @default {"sync"} */
   readonly mode?: "async" | "sync";
-  /** Whether only calls that returned acknowledge, and not the log's own durable offset: for storages that lie to it. */
+  /**
+   * Whether only calls that returned acknowledge, and not the log's own durable offset: for
+   * storages that lie to it.
+   */
   readonly byCalls?: boolean;
-  /** How far ahead the log prepares its file; in the background, so by the form that does not block. @default {0} */
+  /**
+   * How far ahead the log prepares its file; in the background, so by the form that does not
+   * block. @default {0}
+   */
   readonly prepareBytes?: number;
   /** Whether the device writes the zeros by itself. @default {false} */
   readonly writesZeros?: boolean;
-  /** Messages of `append durable`, each awaited: a log prepares its file after four. @default {1} */
+  /**
+   * Messages of `append durable`, each awaited: a log prepares its file after four. @default {1}
+   */
   readonly durableAppends?: number;
   /** The payloads that a step appends: one by one, or in one batch. */
   lengths(step: Step): readonly number[];
@@ -101,7 +110,10 @@ export function small(
   };
 }
 
-/** The same with a log that prepares its file: in the background, so by the form that does not block. */
+/**
+ * The same with a log that prepares its file: in the background, so by the form that does not
+ * block.
+ */
 export function preparing(blockBytes: number, writesZeros = false): Setting {
   const prepareBytes = 4 * blockBytes;
   return small(blockBytes, {
@@ -120,7 +132,10 @@ export interface Between extends Storage {
   finish(): void;
 }
 
-/** A log of more than two checkpoints: not all of it is scanned when it is opened, and durable offsets are published. */
+/**
+ * A log of more than two checkpoints: not all of it is scanned when it is opened, and durable
+ * offsets are published.
+ */
 export const LONG: Setting = {
   name: "36 MiB",
   byCalls: true,
@@ -131,7 +146,10 @@ export const LONG: Setting = {
     step === "roll" ? [9, 9, 9, 9].map((mib) => mib * MIB) : [],
 };
 
-/** A log whose index has more entries than one of its blocks holds: each message is a batch of its own. */
+/**
+ * A log whose index has more entries than one of its blocks holds: each message is a batch of
+ * its own.
+ */
 export const INDEXED: Setting = {
   name: "1.5 MiB",
   blockBytes: 512,
@@ -168,7 +186,10 @@ export type Wrap = (disk: SimulatedDisk) => Between | SimulatedDisk;
 
 /** What a log on a disk must hold. */
 export interface Expected {
-  /** The payload's lengths by offset; the payload of offset `i` is `payload(salt + i, length)` with the salt of its life. */
+  /**
+   * The payload's lengths by offset; the payload of offset `i` is `payload(salt + i, length)`
+   * with the salt of its life.
+   */
   readonly messages: readonly Message[];
   /** Messages below it are durable. */
   readonly acknowledged: number;
@@ -219,7 +240,9 @@ function appendSingle(log: Log, salt: number, length: number): Message {
   return { salt, length, begins: true };
 }
 
-/** What a test does in the place of a log's own methods: a rule that is broken above the storage. */
+/**
+ * What a test does in the place of a log's own methods: a rule that is broken above the storage.
+ */
 export interface Hooks {
   /** Instead of `log.appendBatch`. */
   appendBatch?(log: Log, payloads: Uint8Array[]): number;
@@ -247,7 +270,10 @@ export class Scenario {
   #tail: Promise<void> = Promise.resolve();
   /** Whether the log failed and takes no more steps. */
   poisoned = false;
-  /** What the last process left, if the next one has not begun or did nothing but open it: the disk, and whether it was opened. */
+  /**
+   * What the last process left, if the next one has not begun or did nothing but open it: the
+   * disk, and whether it was opened.
+   */
   leftBehind: string | undefined;
 
   constructor(setting: Setting, wrap: Wrap, seed: number, hooks: Hooks = {}) {

@@ -1,4 +1,4 @@
-/** A wrong rule of recovery: of a batch that a power cut tore, it takes the messages that are whole. */
+/** Takes the whole messages of a torn batch, which is a wrong rule of recovery. */
 import {
   BATCH_HEADER_BYTES,
   batchBaseOffsetAt,
@@ -13,7 +13,10 @@ import type { SimulatedDisk } from "@basalt/io/testing";
 import { xxh3 } from "../codec/xxh3.ts";
 import { makeBatch } from "../segment/made_segment.ts";
 
-/** Writes the whole messages of the first torn batch of a `.log` in its place, as a batch of their own. */
+/**
+ * Writes the whole messages of the first torn batch of a `.log` in its place, as a batch of
+ * their own.
+ */
 export function takeTornBatch(disk: SimulatedDisk, path: string): void {
   const bytes = disk.peek(path);
   const firstOffset = Number(path.slice(path.lastIndexOf("/") + 1, -4));

@@ -28,7 +28,10 @@ interface Tally {
   broken: unknown[];
 }
 
-/** Opens a disk with an unreadable block: what was acknowledged is there, or somebody says so. */
+/**
+ * Opens a disk with an unreadable block: what was acknowledged is there, or an error says that
+ * it is not.
+ */
 function check(left: SimulatedDisk, expected: Expected, tally: Tally): void {
   tally.states++;
   try {

@@ -192,6 +192,18 @@ Deno.test("Log.tail({ durable }) sees from memory only what is synced", async ()
     await next;
     assert(given > 0 && given <= log.durableOffset);
     for (; given < 10;) given = await take(durable, given, 1000);
+    // What is in memory already, and not synced, is not there for it either.
+    appendSome(log, 2, 1000);
+    await log.flush({ durability: "none" });
+    let isGiven = false;
+    const last = take(durable, 10, 1000).then((end) => {
+      isGiven = true;
+      return end;
+    });
+    await quiet(disk);
+    assertEquals(isGiven, false);
+    await log.flush();
+    assertEquals(await last, 12);
     for (const tail of [durable, written]) await tail.return!();
     await log.close();
   });
@@ -222,6 +234,7 @@ for (const failing of ["write", "sync"] as const) {
       const early = follow(log, true);
       appendSome(log, 3, 1000);
       await log.flush();
+      const { tailBytes } = log.stats();
       // Written, not durable: in memory for tails.
       appendSome(log, 3, 1000);
       await log.flush({ durability: "none" });
@@ -233,6 +246,7 @@ for (const failing of ["write", "sync"] as const) {
       );
       const poison = await assertRejects(() => log.flush(), Poisoned);
       assertEquals(poison.durableOffset, 3);
+      assertEquals(log.stats().tailBytes, tailBytes);
       for (const late of [early, follow(log, true)]) {
         assertEquals(await late, { end: 3, error: poison });
       }

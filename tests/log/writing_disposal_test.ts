@@ -1,5 +1,11 @@
 /** Closing and disposal always end a log, whatever the disk does: docs/format.md#write-no-space, docs/format.md#lock. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { type Log, NoSpace, Poisoned } from "@basalt/io";
 import type { Operation, SimulatedDisk } from "@basalt/io/testing";
 import {
@@ -82,8 +88,8 @@ for (const mode of ["using", "await using"]) {
             },
           );
           durable = used!.durableOffset;
-          assert(error instanceof NoSpace, `${error}`);
-          assertEquals(error.durableOffset, durable);
+          assertInstanceOf(error, NoSpace);
+          assertEquals((error as NoSpace).durableOffset, durable);
           assert(durable >= 2);
           // It is closed, though it failed.
           assertThrows(() => used!.append("x"), Deno.errors.BadResource);

@@ -10,7 +10,6 @@ import {
   drain,
   faultsOfClosed,
   FRAME,
-  HEADER,
   KIB,
   MIB,
   onEachPlace,

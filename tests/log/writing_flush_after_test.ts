@@ -1,7 +1,7 @@
 /** What nobody waits for is flushed after `flushAfterMs`. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { NoSpace, Poisoned } from "@basalt/io";
-import { SimulatedDisk } from "@basalt/io/testing";
+import type { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import {
   appendSome,
@@ -116,8 +116,10 @@ Deno.test("LogOptions.flushAfterMs: poison clears the timer", async () => {
     );
     await assertRejects(() => log.flush(), Poisoned);
     const { length } = disk.trace;
+    const { flushes } = log.stats();
     await pass(disk, 10_000);
     assertEquals(lines(disk, length), []);
+    assertEquals(log.stats().flushes, flushes);
     await assertRejects(() => log.close(), Poisoned);
   });
 });

@@ -431,7 +431,7 @@ for (const mode of ["async", "sync"]) {
               : await assertRejects(() => log.flush())) as { code: string };
             assertEquals(error.code, code, `${kind} ${ending}`);
             assertEquals([log.nextOffset, log.durableOffset], [5, 3]);
-            assertEquals(disk.openFiles, 4, "files stay open");
+            assertEquals(disk.openFiles, 2, "files stay open");
           }
           // Nothing of it keeps the log from taking messages.
           assertEquals(appendSome(log, 1, 1000), 5);

@@ -38,6 +38,7 @@ for (const mode of ["async", "sync"]) {
       assertEquals(lines(place.storage, start), [
         // It looks whether its directory is still there.
         "open /log/meta",
+        "open /log/meta",
         "write /log/meta 4096+4096 data",
         "remove 0.log",
         "remove 0.index",

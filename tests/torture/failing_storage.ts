@@ -1,4 +1,7 @@
-/** A storage of which one operation fails, or one and all that follow: before it is carried out, or after it was. */
+/**
+ * A storage of which one operation fails, or one and all that follow: before it is carried out,
+ * or after it was.
+ */
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import {
   type BufferRange,
@@ -52,7 +55,7 @@ export class FailingStorage extends PassingStorage {
     const spared = sticky ? count < number : count !== number;
     if (spared || this.#healed) return await operation();
     this.failed++;
-    // A file that was opened would stay so: nobody has it to close it.
+    // A file that was opened would stay so: no caller has it to close it.
     if (done && syscall !== "open") await operation();
     throw this.#error(syscall, path);
   }

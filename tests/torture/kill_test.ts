@@ -1,4 +1,7 @@
-/** Writers that are really killed. What reached the kernel survives them: this shows locks, recovery and order, not power cuts. */
+/**
+ * Writers that are really killed. What reached the kernel survives them: this shows locks,
+ * recovery and order, not power cuts.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import { TorturedLog } from "./tortured_log.ts";

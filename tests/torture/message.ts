@@ -1,11 +1,16 @@
-/** Messages that tell who appended them: a reader needs no memory of what was written to check every byte. */
+/**
+ * Messages that tell who appended them: a reader needs no memory of what was written to check
+ * every byte.
+ */
 import { SeededRandom } from "@basalt/io/testing";
 
 /** Who appended a message: the number of the life, and of the message in it. */
 export interface Author {
   life: number;
   number: number;
-  /** How many messages of its batch follow it: a batch is there whole or not at all. @default {0} */
+  /**
+   * How many messages of its batch follow it: a batch is there whole or not at all. @default {0}
+   */
   following?: number;
 }
 
@@ -17,7 +22,8 @@ export const PAYLOAD_LIMIT = AUTHOR_BYTES + 60_000;
 /**
  * The payload of an author's message, mostly short, now and then larger than a block.
  *
- * @param place Where it is made, from the front, {@linkcode PAYLOAD_LIMIT} bytes; an array of its own if not given.
+ * @param place Where it is made, from the front, {@linkcode PAYLOAD_LIMIT} bytes; an array of
+ * its own if not given.
  */
 export function makePayload(
   { life, number, following = 0 }: Author,

@@ -1,5 +1,6 @@
 /**
- * Mixed load for a while, and what the process holds meanwhile: `DIR MINUTES`, with `--v8-flags=--expose-gc`. Prints one line of JSON, a `SoakReport`.
+ * Mixed load for a while, and what the process holds meanwhile: `DIR MINUTES`, with
+ * `--v8-flags=--expose-gc`. Prints one line of JSON, a `SoakReport`.
  * A process of its own, for a test runner and its type checker hold more than the load does.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -10,7 +11,10 @@ import { SeededRandom } from "@basalt/io/testing";
 import { authorOf, makePayload, PAYLOAD_LIMIT } from "./message.ts";
 
 const MIB = 1024 * 1024;
-/** When what is reachable is measured for the first time, of the whole: every part of the program has run by then. */
+/**
+ * When what is reachable is measured for the first time, of the whole: every part of the program
+ * has run by then.
+ */
 const FIRST_LOOK = 0.15;
 
 /** What the process holds at a moment. */
@@ -20,9 +24,14 @@ export interface Sample {
   rssMib: number;
   /** Of that, the heap of JavaScript with its garbage, */
   heapMib: number;
-  /** the blocks of the pools, leased and free (mapped: what was not touched yet is not resident), */
+  /**
+   * the blocks of the pools, leased and free (mapped: what was not touched yet is not resident),
+   */
   poolsMib: number;
-  /** and the pages of the programs and libraries themselves, which the kernel takes away and reads again as it likes. */
+  /**
+   * and the pages of the programs and libraries themselves, which the kernel takes away and
+   * reads again as it likes.
+   */
   programMib: number;
   descriptors: number;
   threads: number;
@@ -36,7 +45,10 @@ export interface SoakReport {
   churned: number;
   /** One a second. */
   samples: Sample[];
-  /** What is reachable in the heap of JavaScript, early and at the end, both after a full collection. */
+  /**
+   * What is reachable in the heap of JavaScript, early and at the end, both after a full
+   * collection.
+   */
   reachableMib: [early: number, late: number];
   /** What is leased of the pools, with everything closed. */
   leasedBytes: number;
@@ -65,7 +77,10 @@ class Load {
   readonly log: Log;
   readonly #file: DirectFile;
   readonly #random = new SeededRandom(1);
-  /** Appending copies the payload at once, so one place does for all: the garbage is Basalt's alone. */
+  /**
+   * Appending copies the payload at once, so one place does for all: the garbage is Basalt's
+   * alone.
+   */
   readonly #place = new Uint8Array(PAYLOAD_LIMIT);
   #number = 0;
   ended = false;

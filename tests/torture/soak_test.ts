@@ -1,18 +1,29 @@
-/** Mixed load for a while: what a process holds must not grow. Minutes are given by BASALT_SOAK_MINUTES; a quarter of one if not. */
+/**
+ * Mixed load for a while: what a process holds must not grow. Minutes are given by
+ * BASALT_SOAK_MINUTES; a quarter of one if not.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import type { Sample, SoakReport } from "./soak_program.ts";
 
 const MINUTES = Number(ALL ? Deno.env.get("BASALT_SOAK_MINUTES") ?? 0.25 : 0);
-/** So much of a run is warm-up: code is compiled, pools and heaps take the size that the load needs. */
+/**
+ * So much of a run is warm-up: code is compiled, pools and heaps take the size that the load
+ * needs.
+ */
 const WARM_UP = 0.2;
 /** More than this a minute is growth; a run of seconds sees the collector's waves instead. */
 const MAX_SLOPE_MIB = MINUTES >= 5 ? 1 : 100;
-/** What is reachable may grow by so much: compiled code and tables that settle. An object left behind by every buffer or message would be more. */
+/**
+ * What is reachable may grow by so much: compiled code and tables that settle. An object left
+ * behind by every buffer or message would be more.
+ */
 const MAX_REACHABLE_MIB = 2;
 /**
- * V8 starts with a young generation of a megabyte and doubles it, up to these 16 MiB (three times), whenever enough survives a collection: with it resident
- * memory goes up in steps of 6, 12 and 24 MiB, for minutes, whatever the program does. At its full size from the start, what still rises is the program's.
+ * V8 starts with a young generation of a megabyte and doubles it, up to these 16 MiB (three
+ * times), whenever enough survives a collection: with it resident
+ * memory goes up in steps of 6, 12 and 24 MiB, for minutes, whatever the program does. At its
+ * full size from the start, what still rises is the program's.
  */
 const V8_FLAGS =
   "--expose-gc,--min-semi-space-size=16,--max-semi-space-size=16";

@@ -1,4 +1,7 @@
-/** A log in a directory whose writers are killed and whose storage fails, and what must be true of it. */
+/**
+ * A log in a directory whose writers are killed and whose storage fails, and what must be true
+ * of it.
+ */
 import { Log } from "../../lib/log/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { Poisoned } from "../../lib/segment/mod.ts";
@@ -60,7 +63,10 @@ export class TorturedLog {
     this.#random = new SeededRandom(seed);
   }
 
-  /** One life of a writer and its end; the log is then opened and compared, or left to the next writer as it is. */
+  /**
+   * One life of a writer and its end; the log is then opened and compared, or left to the next
+   * writer as it is.
+   */
   async kill(): Promise<void> {
     const random = this.#random;
     const moment: Moment = random.chance(0.6)
@@ -73,7 +79,10 @@ export class TorturedLog {
     if (random.chance(0.7)) await this.compare();
   }
 
-  /** One life of a writer in this process, whose storage fails at some operation; then the log is opened and compared. */
+  /**
+   * One life of a writer in this process, whose storage fails at some operation; then the log is
+   * opened and compared.
+   */
   async fail(): Promise<void> {
     const random = this.#random;
     const plan: FaultPlan = {

@@ -1,5 +1,6 @@
 /**
- * Writes a log with several appenders until it is killed. Each line that it prints is a fact for its parent:
+ * Writes a log with several appenders until it is killed. Each line that it prints is a fact for
+ * its parent:
  *
  * - `recover`: it is about to open the log
  * - `open N`: it has, and the next offset is N
@@ -7,7 +8,8 @@
  * - `truncate OFFSET`: messages below may vanish from now on
  * - `close`, `closed`: it is about to close the log, and it has
  *
- * Arguments: the directory, the number of this life, after how many acknowledgements it closes the log and opens it again (0: never).
+ * Arguments: the directory, the number of this life, after how many acknowledgements it closes
+ * the log and opens it again (0: never).
  */
 import { Log } from "../../lib/log/mod.ts";
 import { SeededRandom } from "@basalt/io/testing";
@@ -47,7 +49,7 @@ async function session(): Promise<void> {
         ? log.append(makePayload({ life, number: mine }))
         : log.appendBatch(makeBatch({ life, number: number - count }, count)) +
           count - 1;
-      // Some lie in the file, or only in memory, behind what is waited for.
+      // Some lie in the file, or only in memory, after what is waited for.
       if (random.chance(0.1)) {
         log.append(makePayload({ life, number: number++ }));
         if (random.chance(0.5)) await log.flush({ durability: "none" });

@@ -273,11 +273,21 @@ export class ActiveSegment {
     try {
       yield* this.#preparer.stop();
       yield* this.#log.truncate(this.#writtenEnd);
-      yield* this.#log.sync("full");
-      if (this.#syncedEnd < this.#writtenEnd) this.#markSynced();
+      const isDurable = this.#syncedEnd === this.#writtenEnd;
+      if (!isDurable) {
+        yield* this.#log.sync("full");
+        this.#markSynced();
+      }
       yield* this.#writeIndexIfRoom();
       yield* this.#indexFile.truncate(this.#index.writtenEnd);
-      yield* this.#indexFile.sync("full");
+      // Side by side they share a commit of the filesystem's journal.
+      const files = isDurable
+        ? [this.#log, this.#indexFile]
+        : [this.#indexFile];
+      const results = yield* together(files.map((file) => file.sync("full")));
+      for (const each of results) {
+        if (each.status === "rejected") throw each.reason;
+      }
     } catch (error) {
       if (error instanceof NoSpace) throw this.#withDurableOffset(error);
       throw this.#poisoned(error);
