@@ -652,6 +652,8 @@ export class Log implements AsyncDisposable, Disposable {
     return {
       isEnd: (offset) => offset >= this.#readableOffset(durable),
       batchAt: (offset) => {
+        // What was truncated is refused by the reading of the files.
+        if (offset < this.firstOffset) return undefined;
         const block = hotTail.find(offset);
         if (block === undefined) return undefined;
         const end = this.#readableOffset(durable);

@@ -64,10 +64,7 @@ function eachTorn(
   return 2 ** count;
 }
 
-/**
- * Opens a torn disk, appends where the payload's batches would fit on, loses power again, and
- * looks what is there.
- */
+/** Recovers a torn disk, appends so that the payload's batches would follow, and crashes again. */
 function recover(
   left: SimulatedDisk,
   outer: Uint8Array,

@@ -349,7 +349,6 @@ Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRange, which s
     // A tail that reads from memory is not overtaken before that is given up.
     const log = await openLog(place, {
       segmentBytes: 10 * KIB,
-      tailBytes: 0,
     });
     for (const source of [log, readerOf(place)] as const) {
       const from = log.nextOffset;
