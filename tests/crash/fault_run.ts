@@ -398,7 +398,9 @@ export class FaultRun {
       return;
     }
     const wrong = fault.flipBit !== undefined || fault.shortBytes === 0;
-    if (error instanceof CorruptSegment && wrong && !writing) return;
+    // Truncating reads `meta`.
+    const isRead = !writing || name === "truncate";
+    if (error instanceof CorruptSegment && wrong && isRead) return;
     if (told.code === code && code !== undefined && name !== "append") {
       if (name === "close") this.#closed();
       return;

@@ -279,8 +279,13 @@ export const MUTANTS: readonly Mutant[] = [
       const { storage } = file;
       const isLate = storage.phase === "truncate" &&
         file.path.endsWith("/meta");
-      if (isLate) storage.late.push(() => file.put(write));
-      else go();
+      if (!isLate) return go();
+      storage.late.push(() => {
+        // The log has closed its own file by then.
+        const again = storage.openSync(file.path, { write: true });
+        (again as MutantFile).put(write);
+        again.closeSync();
+      });
     },
     finish(storage) {
       for (const go of storage.late.splice(0)) go();

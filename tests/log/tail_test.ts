@@ -346,10 +346,7 @@ Deno.test("a checkpoint in the background that fails ends the tails with the poi
 
 Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRange, which says where the log begins", async () => {
   await on(new SimulatedDisk(), async (place) => {
-    // A tail that reads from memory is not overtaken before that is given up.
-    const log = await openLog(place, {
-      segmentBytes: 10 * KIB,
-    });
+    const log = await openLog(place, { segmentBytes: 10 * KIB });
     for (const source of [log, readerOf(place)] as const) {
       const from = log.nextOffset;
       appendSome(log, 30, 936);
