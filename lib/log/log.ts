@@ -128,6 +128,7 @@ export class Log implements AsyncDisposable, Disposable {
         random: (bytes) => storage.random(bytes),
         after: (delayMs, run) => storage.storage.after(delayMs, run),
         isIdle: () => storage.storage.isIdle?.() ?? false,
+        pause: () => storage.storage.pause?.(),
       },
       active: this.#activeSegment(firstOffset, opened.files, state),
       start: {

@@ -106,6 +106,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
         random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
         after: () => ({ cancel() {} }),
         isIdle: () => false,
+        pause: () => undefined,
       },
       active: new ActiveSegment({
         path,

@@ -181,6 +181,9 @@ export class OverlayStorage implements Storage {
   isIdle(): boolean {
     return this.#below.isIdle();
   }
+  async pause(): Promise<void> {
+    await this.#below.storage.pause?.();
+  }
   lock(): StorageLock {
     return { release: () => {} };
   }

@@ -214,6 +214,11 @@ export interface Storage {
    * wake-ups. A storage without this method is taken to say no.
    */
   isIdle?(): boolean;
+  /**
+   * Lets the runtime look for what others wait for, such as the sockets of a server. A program that blocks again
+   * and again calls it now and then, because promises and immediates alone keep a runtime from looking.
+   */
+  pause?(): Promise<void>;
   /** Microseconds since the Unix epoch, UTC. */
   now(): number;
   /** A view filled with random bytes, the same one that was given. */

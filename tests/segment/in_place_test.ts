@@ -3,7 +3,7 @@ import { InPlacePolicy } from "../../lib/segment/write/in_place.ts";
 
 /** A policy that has seen `count` durable writes of `micros` each. */
 function trained(count: number, micros: number): InPlacePolicy {
-  const policy = new InPlacePolicy(() => true);
+  const policy = new InPlacePolicy(() => true, () => 0);
   for (let i = 0; i < count; i++) policy.written(micros, false);
   return policy;
 }
@@ -36,7 +36,7 @@ Deno.test("InPlacePolicy notices after one write in place that the device became
 
 Deno.test("InPlacePolicy allows nothing while the storage has other operations in flight", () => {
   let isIdle = false;
-  const policy = new InPlacePolicy(() => isIdle);
+  const policy = new InPlacePolicy(() => isIdle, () => 0);
   for (let i = 0; i < 100; i++) policy.written(200, false);
   assertEquals(policy.allows, false);
   isIdle = true;
@@ -44,11 +44,36 @@ Deno.test("InPlacePolicy allows nothing while the storage has other operations i
 });
 
 Deno.test("InPlacePolicy allows nothing while other work takes more than 5 % of the time", () => {
-  const policy = trained(100, 200);
-  // Each millisecond a turn of the event loop of 200 us: somebody else's work.
-  for (let i = 0; i < 20; i++) policy.turned(200, 1000);
-  assertEquals(policy.allows, false);
-  // Turns of 5 us are empty.
-  for (let i = 0; i < 200; i++) policy.turned(5, 1000);
+  let now = 0;
+  const policy = new InPlacePolicy(() => true, () => now);
+  for (let i = 0; i < 100; i++) policy.written(200, false);
+  /** Pauses every 2 ms of which each takes so long. */
+  const pause = (count: number, micros: number): void => {
+    for (let i = 0; i < count; i++) {
+      now += 2000;
+      policy.paused(micros);
+    }
+  };
+  pause(100, 60);
   assertEquals(policy.allows, true);
+  // In each, somebody else has 240 us.
+  pause(40, 300);
+  assertEquals(policy.allows, false);
+  pause(300, 65);
+  assertEquals(policy.allows, true);
+});
+
+Deno.test("InPlacePolicy.isPauseDue says so after 1 ms, and later where a pause takes long", () => {
+  let now = 0;
+  const policy = new InPlacePolicy(() => true, () => now);
+  policy.paused(20);
+  now += 999;
+  assertEquals(policy.isPauseDue, false);
+  now += 1;
+  assertEquals(policy.isPauseDue, true);
+  for (let i = 0; i < 20_000; i++) policy.paused(140);
+  now += 3000;
+  assertEquals(policy.isPauseDue, false);
+  now += 1200;
+  assertEquals(policy.isPauseDue, true);
 });

@@ -37,6 +37,8 @@ export interface AppenderClock {
   after(delayMs: number, run: () => void): StorageTimer;
   /** Whether no operation is in flight, and the program's thread may wait. */
   isIdle(): boolean;
+  /** Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind. */
+  pause(): Promise<void> | undefined;
 }
 
 /** What an {@linkcode Appender} is made of. */
@@ -107,7 +109,10 @@ export class Appender implements Committable {
   /** Resolves when all who waited for room before have had their turn. */
   #turn: Promise<void> = Promise.resolve();
   #waitingForRoom = 0;
+  /** Looks at `#unsyncedSince`. It is not cancelled by a flush, which would cost each lone append a new one. */
   #timer: StorageTimer | undefined;
+  /** A time before the oldest append that is not durable, in microseconds; `undefined` if all are. */
+  #unsyncedSince: number | undefined;
   readonly #removeReclaimer: () => void;
   /** Syncs of segments that were rolled. */
   #syncs = 0;
@@ -118,7 +123,10 @@ export class Appender implements Committable {
     this.#options = options;
     this.#owner = options.owner;
     this.#active = active;
-    this.inPlace = new InPlacePolicy(() => clock.isIdle());
+    this.inPlace = new InPlacePolicy(
+      () => clock.isIdle(),
+      () => clock.now(),
+    );
     this.hotTail = new HotTail(options.tailBytes);
     this.#memory = new WriteMemory({
       pool,
@@ -192,6 +200,10 @@ export class Appender implements Committable {
 
   now(): number {
     return this.#options.clock.now();
+  }
+
+  pause(): Promise<void> | undefined {
+    return this.#options.clock.pause();
   }
 
   /** Appends a message in memory and returns its offset. When it throws, nothing has changed. */
@@ -421,10 +433,22 @@ export class Appender implements Committable {
   /** The first message of a block was appended, and before it perhaps the last of another. */
   #onBlock(): void {
     if (this.#memory.isBlockFull) this.#commit.kick("none");
-    const { flushAfterMs, clock } = this.#options;
-    if (flushAfterMs === 0 || this.#timer !== undefined) return;
-    this.#timer = clock.after(flushAfterMs, () => {
+    const { flushAfterMs } = this.#options;
+    if (flushAfterMs === 0) return;
+    this.#unsyncedSince ??= this.now();
+    if (this.#timer === undefined) this.#lookAfter(flushAfterMs);
+  }
+
+  /** Looks later whether something waits that nobody asks for, and writes it when its time has come. */
+  #lookAfter(delayMs: number): void {
+    this.#timer = this.#options.clock.after(delayMs, () => {
       this.#timer = undefined;
+      const since = this.#unsyncedSince;
+      if (since === undefined) return;
+      const waitedMs = Math.max(0, this.now() - since) / 1000;
+      const leftMs = this.#options.flushAfterMs - waitedMs;
+      if (leftMs > 1) return this.#lookAfter(Math.ceil(leftMs));
+      this.#unsyncedSince = undefined;
       this.#commit.kick("data");
     });
   }
@@ -435,6 +459,7 @@ export class Appender implements Committable {
 
   *writeAll(durability: Durability): Task<void> {
     if (this.#poison !== undefined) throw this.#poison;
+    const startedAt = this.now();
     this.#memory.seal();
     this.#queue.push(...this.#memory.take());
     try {
@@ -446,9 +471,9 @@ export class Appender implements Committable {
     } finally {
       this.#owner.changed();
     }
-    if (durability !== "none" && this.#memory.pendingBytes === 0) {
-      this.#timer?.cancel();
-      this.#timer = undefined;
+    if (durability !== "none") {
+      const isAllDurable = this.#memory.pendingBytes === 0;
+      this.#unsyncedSince = isAllDurable ? undefined : startedAt;
     }
   }
 

@@ -25,8 +25,8 @@ import type { InPlacePolicy } from "./in_place.ts";
  * physical block may be the last one of that flush. An acknowledgement waits for everything in front of it:
  * blocks are written in order of groups, and `durableOffset` rises only when all bytes below it are synced.
  *
- * Who is alone. An appender that was the only one told of the last flush, and waits again, is flushed at once,
- * without a turn of the event loop for others to join; where `InPlacePolicy` allows it, by a blocking write.
+ * Who is alone. When all that were told of the last flush wait again, one appender or 64, they are flushed at
+ * once, without a turn of the event loop for others to join; where `InPlacePolicy` allows it, by a blocking write.
  *
  * What a failure means.
  *   NoSpace          nothing is lost: blocks stay in memory, everybody who asked is told, the next flush
@@ -49,7 +49,9 @@ export interface Committable {
   readonly durableOffset: number;
   /** Whether a checkpoint is due: it comes after a flush, when everybody who asked for that was told. */
   readonly isCheckpointDue: boolean;
-  /** Whether a lone durable append may be written on this thread. */
+  /** Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind. */
+  pause(): Promise<void> | undefined;
+  /** Whether a durable flush may be written on this thread. */
   readonly inPlace: InPlacePolicy;
   /** Writes what is in memory and, unless told `"none"`, makes it durable. */
   writeAll(durability: Durability): Task<void>;
@@ -106,9 +108,6 @@ interface Group {
   startedAtMicros: number;
 }
 
-/** For at most this long, in microseconds, flushes of a lone appender follow each other without a turn of the event loop. */
-const MAX_TURN_MICROS = 1000;
-
 const STRENGTH: Record<Durability, number> = { none: 0, data: 1, full: 2 };
 
 /** Serves all who wait for durability by one flush at a time. */
@@ -134,8 +133,6 @@ export class GroupCommit {
   #isOver = false;
   /** How many were told of the last flush. */
   #told = 0;
-  /** When the last turn of the event loop ended, in microseconds. */
-  #turnedAtMicros = 0;
   #flushes = 0;
   #inPlaceFlushes = 0;
   #flushedMessages = 0;
@@ -333,8 +330,8 @@ export class GroupCommit {
         continue;
       }
       if (this.#wanted === undefined) break;
-      const turnMicros = this.#target.now() - this.#turnedAtMicros;
-      if (!this.#isLone || turnMicros >= MAX_TURN_MICROS) await this.#turn();
+      if (!this.#areAllBack) await this.#turn();
+      else if (this.#target.inPlace.isPauseDue) await this.#pause();
       let hasFailed = !await this.#flushGroup();
       if (this.#target.isCheckpointDue && !await this.#checkpoint()) {
         hasFailed = true;
@@ -345,10 +342,14 @@ export class GroupCommit {
     this.#running = undefined;
   }
 
-  /** Whether the one call that waits was the only one told of the last flush. */
-  get #isLone(): boolean {
-    return this.#told === 1 && this.#waiters.length === 1 &&
-      this.#callers.length === 0;
+  /**
+   * Whether as many calls wait as were told of the last flush: one appender that is alone, or a number of them that
+   * wait for each other's flush. Then a turn of the event loop would bring nobody else, and the program has
+   * nothing to do but to wait.
+   */
+  get #areAllBack(): boolean {
+    const waiting = this.#waiters.length - this.#aborted + this.#callers.length;
+    return waiting > 0 && waiting === this.#told;
   }
 
   /** Runs one flush and tells its group. Resolves to whether it did not fail. */
@@ -356,25 +357,31 @@ export class GroupCommit {
     // A blocking caller may have done it meanwhile.
     if (this.#wanted === undefined || this.#isOver) return true;
     const { inPlace } = this.#target;
-    const isLone = this.#isLone;
-    const isInPlace = isLone && inPlace.allows;
+    const areAllBack = this.#areAllBack;
+    const isInPlace = areAllBack && inPlace.allows;
     const group = this.#gather("none");
-    if (!isInPlace) return await this.#drive(this.#flushTask(group, isLone));
+    if (!isInPlace) {
+      return await this.#drive(this.#flushTask(group, areAllBack));
+    }
     this.#inPlaceFlushes++;
     const hasSucceeded = driveSync(this.#flushTask(group, false));
     inPlace.written(this.#target.now() - group.startedAtMicros, true);
     return hasSucceeded;
   }
 
-  /** Writes a group and tells it; returns whether it did not fail. */
-  *#flushTask(group: Group, isLone: boolean): Task<boolean> {
+  /**
+   * Writes a group and tells it; returns whether it did not fail.
+   *
+   * @param isMeasured Whether its time tells of the device alone.
+   */
+  *#flushTask(group: Group, isMeasured: boolean): Task<boolean> {
     try {
       yield* this.#target.writeAll(group.durability);
     } catch (error) {
       this.#failed(group, error);
       return false;
     }
-    if (isLone) {
+    if (isMeasured) {
       const micros = this.#target.now() - group.startedAtMicros;
       this.#target.inPlace.written(micros, false);
     }
@@ -417,16 +424,14 @@ export class GroupCommit {
 
   /** Waits for a turn of the event loop, so that all who were woken together join the same flush. */
   #turn(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets others run, and measures how long they do. */
+  async #pause(): Promise<void> {
     const startMicros = this.#target.now();
-    return new Promise((resolve) =>
-      setImmediate(() => {
-        const now = this.#target.now();
-        const { inPlace } = this.#target;
-        inPlace.turned(now - startMicros, startMicros - this.#turnedAtMicros);
-        this.#turnedAtMicros = now;
-        resolve();
-      })
-    );
+    await (this.#target.pause() ?? this.#turn());
+    this.#target.inPlace.paused(this.#target.now() - startMicros);
   }
 
   /** Prepares the file ahead, a step at least; it ends as soon as a flush is wanted. */
