@@ -437,7 +437,10 @@ export class GroupCommit {
   /** Prepares the file ahead, a step at least; it ends as soon as a flush is wanted. */
   #prepare(): Promise<void> | undefined {
     return this.#target
-      .prepare(() => this.#wanted !== undefined || this.#isClosed)
+      .prepare(() =>
+        this.#wanted !== undefined || this.#driver !== undefined ||
+        this.#isClosed
+      )
       ?.then(() => this.#preparing = undefined);
   }
 
