@@ -8,7 +8,7 @@ import type { Task } from "../base/mod.ts";
 import { formatUuid, parseUuid } from "../codec/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
 import { CorruptSegment } from "../segment/mod.ts";
-import type { TaskFile, TaskStorage } from "../storage/mod.ts";
+import type { TaskStorage } from "../storage/mod.ts";
 import { metaPath } from "./directory.ts";
 import {
   blockBytesOf,

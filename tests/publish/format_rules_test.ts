@@ -44,7 +44,6 @@ const NOT_CITED_YET: readonly string[] = [
   "owner-update",
   "write-give-back",
   "write-create-fails",
-  "open-keep-no-space",
   "open-segment-writer",
   "read-mapping",
   "assume-sync",
