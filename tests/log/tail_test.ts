@@ -385,10 +385,15 @@ Deno.test("LogReader.tail() looks less and less often while nothing comes, and f
     while (disk.timeMicros - began < 10_000_000 && !over) {
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
+    // On a busy machine much more of the simulated time passes in a turn.
+    const seconds = (disk.timeMicros - began) / 1_000_000;
     const looks = disk.trace.slice(before).filter(({ kind, path }) =>
       kind === "read" && path.endsWith(".log")
     ).length;
-    assert(looks > 50 && looks < 130, `${looks} looks in 10 s`);
+    assert(
+      looks > 5 * seconds && looks < 30 + 10 * seconds,
+      `${looks} looks in ${seconds} s`,
+    );
     // The writer says that what is not there is durable.
     disk.poke(`${place.dir}/writer`, 0, ownerFile(3));
     assertEquals(
