@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fork;
@@ -107,18 +107,22 @@ const MAX_DESCRIPTORS: RawFd = 1 << 20;
 ///
 /// Any thread may close it and give the number to something else at any time, so this is a hint: [`adopt_at`] looks again.
 pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Status> {
+    /// The number that was found last. It is free again once its file was adopted, so the next file often gets it.
+    static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
     let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
     let next = probe::lowest_free()?.min(limit);
-    // The runtime took the lowest free number a moment ago: it is the last one in use, unless others open and close.
-    (0..next)
-        .rev()
+    // Otherwise the runtime took the lowest free number a moment ago: the last one in use, unless others open and close.
+    let found = std::iter::once(LAST_FOUND.load(Ordering::Relaxed))
+        .chain((0..next).rev())
         .chain(next..limit)
         .find(|&fd| {
             // The position last: asking for it waits for who reads or writes there.
             probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
                 && probe::position(fd) == Ok(position)
         })
-        .ok_or(-libc::ENOENT)
+        .ok_or(-libc::ENOENT)?;
+    LAST_FOUND.store(found, Ordering::Relaxed);
+    Ok(found)
 }
 
 /// Adopts `fd` if it stands at `position`, and else answers `-ENOENT`: what shares its position with a descriptor is the same open file.
