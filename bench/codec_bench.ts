@@ -1,5 +1,6 @@
 /**
- * The codec beside a plain copy of the same bytes: 1 MiB of messages with 100 bytes and 1 KiB of payload each, in one batch.
+ * The codec beside a plain copy of the same bytes: 1 MiB of messages with 100 bytes and 1 KiB of
+ * payload each, in one batch.
  *
  * Run with `deno bench --allow-ffi --allow-read bench/codec_bench.ts`.
  */

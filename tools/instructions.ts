@@ -1,7 +1,9 @@
 /**
- * Counts the instructions of the native hot paths with callgrind and compares them with the committed figures: no load of the machine changes them.
+ * Counts the instructions of the native hot paths with callgrind and compares them with the
+ * committed figures: no load of the machine changes them.
  *
- * A path is run twice, the second time with more repeats; the difference is the path alone. `--update` writes the figures anew.
+ * A path is run twice, the second time with more repeats; the difference is the path alone.
+ * `--update` writes the figures anew.
  */
 import { available, ROOT, run } from "./run.ts";
 
@@ -66,7 +68,9 @@ async function measure(): Promise<Figures> {
   return figures;
 }
 
-/** Counts, prints and compares; answers whether no path takes more than its figure and the margin. */
+/**
+ * Counts, prints and compares; answers whether no path takes more than its figure and the margin.
+ */
 export async function checkInstructions(): Promise<boolean> {
   const committed = JSON.parse(Deno.readTextFileSync(FIGURES)) as Figures;
   const counted = await measure();

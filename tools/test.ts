@@ -1,7 +1,9 @@
 /**
- * `deno task test`: every check of the project, in parts, with the time that each took, and one closing line for all of them.
+ * `deno task test`: every check of the project, in parts, with the time that each took, and one
+ * closing line for all of them.
  *
- * Arguments are names of parts; without any, all run but those that take long: `--long` runs these, and only them.
+ * Arguments are names of parts; without any, all run but those that take long: `--long` runs these,
+ * and only them.
  */
 import { checkInstructions, instructionsObstacle } from "./instructions.ts";
 import {
@@ -21,7 +23,9 @@ interface Part {
   name: string;
   /** Whether it takes too long to be run each time. */
   long?: true;
-  /** Whether it runs beside the parts behind it: one that computes for minutes and measures no time. */
+  /**
+   * Whether it runs beside the parts behind it: one that computes for minutes and measures no time.
+   */
   aside?: true;
   run(): Promise<Counts>;
 }
@@ -144,7 +148,8 @@ const PARTS: Part[] = [
             "rust/target/loom",
             "loom",
           ],
-          // Almost all defects show with two or three preemptions; without the bound a model runs for hours (loom's documentation).
+          // Almost all defects show with two or three preemptions; without the bound a model runs
+          // for hours (loom's documentation).
           { env: { RUSTFLAGS: "--cfg loom", LOOM_MAX_PREEMPTIONS: "3" } },
         ),
       ),
@@ -301,7 +306,10 @@ function entryPoints(): string[] {
   return Object.values(exports);
 }
 
-/** Tests that must not be skipped in CI: a line each; `#` begins a comment. Elsewhere what they need may be missing. */
+/**
+ * Tests that must not be skipped in CI: a line each; `#` begins a comment. Elsewhere what they need
+ * may be missing.
+ */
 function required(): string[] {
   if (Deno.env.get("CI") === undefined) return [];
   return Deno.readTextFileSync(`${ROOT}tests/required.txt`).split("\n")

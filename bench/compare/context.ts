@@ -1,4 +1,7 @@
-/** What every comparison works with: a directory of its own, prewritten files, child processes, progress; and cleaning up after all of it. */
+/**
+ * What every comparison works with: a directory of its own, prewritten files, child processes,
+ * progress; and cleaning up after all of it.
+ */
 import { BufferPool, DirectFile } from "../../mod.ts";
 import { Progress } from "../../lib/cli/terminal.ts";
 import type { CompareOptions } from "./options.ts";
@@ -81,7 +84,8 @@ export class Context {
   }
 
   /**
-   * A file of random bytes that was written past the page cache and synced: every block of it is on the disk, none in memory.
+   * A file of random bytes that was written past the page cache and synced: every block of it is on
+   * the disk, none in memory.
    * The same name gives the same file.
    */
   async file(name: string, fullBytes: number): Promise<string> {
@@ -123,7 +127,10 @@ export class Context {
     return child;
   }
 
-  /** Runs a program to its end and answers what it printed. @throws {Error} If it fails, with what it said. */
+  /**
+   * Runs a program to its end and answers what it printed. @throws {Error} If it fails, with what
+   * it said.
+   */
   async run(
     command: string,
     args: readonly string[],

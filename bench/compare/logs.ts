@@ -16,7 +16,9 @@ export async function newLog(
 /** How often a log is asked whether it still prepares, in milliseconds. */
 const POLL_MS = 100;
 
-/** Waits until the log prepares no more space ahead: that would be in the way of whoever runs next. */
+/**
+ * Waits until the log prepares no more space ahead: that would be in the way of whoever runs next.
+ */
 export async function settled(log: Log): Promise<void> {
   let before = -1;
   for (;;) {
@@ -49,7 +51,9 @@ export async function appendWhenReady(
   }
 }
 
-/** A log of messages of one size, so many bytes with their headers, closed; answers its directory. */
+/**
+ * A log of messages of one size, so many bytes with their headers, closed; answers its directory.
+ */
 export async function writtenLog(
   context: Context,
   name: string,

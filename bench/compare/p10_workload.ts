@@ -154,7 +154,10 @@ async function produceAll(
   };
 }
 
-/** Reads the logs at the same time, verified; bytes are those of the payloads, as iggy-bench counts them. */
+/**
+ * Reads the logs at the same time, verified; bytes are those of the payloads, as iggy-bench counts
+ * them.
+ */
 async function consumeAll(
   dirs: readonly string[],
   pool: BufferPool,

@@ -1,4 +1,7 @@
-/** P11: what it takes beside time: CPU per GB, pages in the page cache, memory over ten million messages. */
+/**
+ * P11: what it takes beside time: CPU per GB, pages in the page cache, memory over ten million
+ * messages.
+ */
 import { BufferPool, DirectFile, LogReader } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { readDirect, touchedBuffers, writeDirect } from "./direct.ts";
@@ -12,10 +15,13 @@ import { scan } from "./p08_scan.ts";
 import { DATA_BYTES, MIB } from "./sizes.ts";
 
 const DEPTH = 8;
-/** Ten million messages in this time: slowly enough that a slope in MiB a minute means something. */
+/**
+ * Ten million messages in this time: slowly enough that a slope in MiB a minute means something.
+ */
 const STEADY_MS = 120_000;
 /**
- * V8's young generation at its full size from the start: else it doubles up to there in the course of minutes, in steps of up to 24 MiB, also of programs
+ * V8's young generation at its full size from the start: else it doubles up to there in the course
+ * of minutes, in steps of up to 24 MiB, also of programs
  * that keep nothing, and the slope is that of the steps.
  */
 const STEADY_HEAP = [

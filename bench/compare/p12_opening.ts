@@ -1,4 +1,7 @@
-/** P12: opening a segment of 1 GiB whose writer was killed: with its index, and without; and what a sealed segment adds. */
+/**
+ * P12: opening a segment of 1 GiB whose writer was killed: with its index, and without; and what a
+ * sealed segment adds.
+ */
 import { BufferPool, Log } from "../../mod.ts";
 import { formatBytes } from "../../lib/cli/terminal.ts";
 import type { Context } from "./context.ts";
@@ -64,7 +67,10 @@ export async function p12(context: Context): Promise<Row[]> {
   ];
 }
 
-/** How many openings are timed for one value: each takes some syncs, which vary more than what is looked for. */
+/**
+ * How many openings are timed for one value: each takes some syncs, which vary more than what is
+ * looked for.
+ */
 const OPENINGS = 11;
 
 /** What a sealed segment of 1 GiB adds to opening, by the difference to a log without it. */

@@ -6,7 +6,8 @@ import { type EngineSettings, mayWaitInPlace, useSettings } from "./options.ts";
 let instance: Engine | undefined;
 
 /**
- * The engine of this isolate, chosen and made at first use. It keeps the process alive only while an operation is in flight.
+ * The engine of this isolate, chosen and made at first use. It keeps the process alive only while
+ * an operation is in flight.
  *
  * @throws {Unsupported} If one was asked for that the system refuses.
  */

@@ -16,7 +16,8 @@ export interface Engine {
   readonly isIdle: boolean;
 
   /**
-   * Starts an operation. Any number may be started: what is beyond the bound of the engine waits, in order. Operations in flight run in any order.
+   * Starts an operation. Any number may be started: what is beyond the bound of the engine waits,
+   * in order. Operations in flight run in any order.
    *
    * @throws {RangeError} If a number of the operation is out of its range; then it is not started.
    */
@@ -42,7 +43,8 @@ export interface Engine {
   /**
    * Runs operations while the caller waits, many at a time, in any order.
    *
-   * @param over Called for each when all are over, in the order of `operations`: its status, and the bytes that it moved.
+   * @param over Called for each when all are over, in the order of `operations`: its status, and
+   *   the bytes that it moved.
    * @throws {RangeError} If a number of an operation is out of its range; then none is run.
    */
   runBatchSync(

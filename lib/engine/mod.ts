@@ -1,5 +1,6 @@
 /**
- * Operations in flight: starting them, hearing of their end, and running them in place. It knows files by handle and memory by loan only.
+ * Operations in flight: starting them, hearing of their end, and running them in place. It knows
+ * files by handle and memory by loan only.
  *
  * @module
  */

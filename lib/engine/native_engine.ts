@@ -32,15 +32,20 @@ const BATCH = 256;
 /** A budget that is none. */
 const NO_LIMIT = 0xffff_ffff;
 /**
- * From this many operations in flight on, more than one completion is waited for: a third, so that the device never runs dry. At depth 32 an eighth gives 0.81
- * of fio at 7.5 us of processor time an operation, a quarter 0.90 at 4.9, a third 0.94 at 4.6, half 0.89 at 4.4.
+ * From this many operations in flight on, more than one completion is waited for: a third, so that
+ * the device never runs dry. At depth 32 an eighth gives 0.81
+ * of fio at 7.5 us of processor time an operation, a quarter 0.90 at 4.9, a third 0.94 at 4.6, half
+ * 0.89 at 4.4.
  */
 const MANY = 6;
 /** How long a read that blocks may spin. */
 const SPIN_MS = 0.1;
 /** How often it looks for its completion before it looks at the clock. */
 const LOOKS = 16;
-/** How long one call of the reaper waits: it delays the end of a worker that is terminated, and costs a wake-up when it is over. */
+/**
+ * How long one call of the reaper waits: it delays the end of a worker that is terminated, and
+ * costs a wake-up when it is over.
+ */
 const REAPER_MS = 1000;
 /** While the reaper has not said that it runs the loop looks by timer, after these times. */
 const LOOK_MS = { first: 1, last: 16 } as const;
@@ -48,12 +53,17 @@ const LOOK_MS = { first: 1, last: 16 } as const;
 const STUCK_MS = 50;
 
 /**
- * Operations run by the library: one class over its ring, its threads and its calls in place, which take the same words.
+ * Operations run by the library: one class over its ring, its threads and its calls in place, which
+ * take the same words.
  *
- * What is started in a turn of the event loop goes to the library by one call at its end (`#flush`). While the program has no other work that call also waits for
- * completions, as long as it pays ({@linkcode Patience}), and settles them (`#wait`): what continues starts the next operations, and a turn of the event loop,
- * 2 to 5 us, is had every 500 us only, for timers and sockets that come all the same. Else the next turn waits (`#pump`), or nobody does: while the program
- * has other work, and for what takes longer, there is the reaper, a thread of the runtime that waits for the ring or the threads.
+ * What is started in a turn of the event loop goes to the library by one call at its end
+ * (`#flush`). While the program has no other work that call also waits for
+ * completions, as long as it pays ({@linkcode Patience}), and settles them (`#wait`): what
+ * continues starts the next operations, and a turn of the event loop,
+ * 2 to 5 us, is had every 500 us only, for timers and sockets that come all the same. Else the next
+ * turn waits (`#pump`), or nobody does: while the program
+ * has other work, and for what takes longer, there is the reaper, a thread of the runtime that
+ * waits for the ring or the threads.
  */
 export class NativeEngine implements Engine {
   /** How operations in flight are run. */
@@ -79,7 +89,10 @@ export class NativeEngine implements Engine {
   /** Tags that are not in use are the first `#freeTags` ones here. */
   readonly #tags: Uint32Array;
   #freeTags: number;
-  /** The line of those that wait for a place: empty unless all tags are in use. `#lineStart` of them have been taken. */
+  /**
+   * The line of those that wait for a place: empty unless all tags are in use. `#lineStart` of them
+   * have been taken.
+   */
   #line: Flight[] = [];
   #lineStart = 0;
   /**
@@ -103,7 +116,9 @@ export class NativeEngine implements Engine {
   #movedAt = 0;
   /** When the last turn began, in milliseconds. */
   #turnedAt = 0;
-  /** How many operations were settled together the last time: as many may be about to begin others. */
+  /**
+   * How many operations were settled together the last time: as many may be about to begin others.
+   */
   #settled = 0;
   /** Whether the reaper was asked to wait and has not come back. */
   #reaping = false;
@@ -118,7 +133,10 @@ export class NativeEngine implements Engine {
     if (this.#queued > 0 && !this.#wait()) this.#flush();
   };
   readonly #pumpTask = () => this.#pump();
-  /** Runs when everything has run that continues after what the pump settled, and before timers and sockets. */
+  /**
+   * Runs when everything has run that continues after what the pump settled, and before timers and
+   * sockets.
+   */
   readonly #ownTask = () => this.#others.own(performance.now());
 
   /**
@@ -227,7 +245,10 @@ export class NativeEngine implements Engine {
     return moved(operation, status, this.#completions[2]!);
   }
 
-  /** Runs a read in the ring; looks for its completion without sleeping at first. What else is over is settled in a later turn. */
+  /**
+   * Runs a read in the ring; looks for its completion without sleeping at first. What else is over
+   * is settled in a later turn.
+   */
   #spin(operation: Operation): number {
     const own: Flight = { ...operation, settle: () => {} };
     this.#begin(own);
@@ -327,12 +348,16 @@ export class NativeEngine implements Engine {
     this.#pumpLater();
   }
 
-  /** Gives the library what was started and waits in the same call, unless somebody else needs the thread. Answers whether it did. */
+  /**
+   * Gives the library what was started and waits in the same call, unless somebody else needs the
+   * thread. Answers whether it did.
+   */
   #wait(): boolean {
     // Each of those that were settled together may be about to start another.
     const all = this.#queued >= this.#settled && this.#isSettled;
     if (!all || this.#reaping) return false;
-    // After a write others may gather in the next turn, as a log's group does: it would have to wait for whatever was started before, the space prepared ahead.
+    // After a write others may gather in the next turn, as a log's group does: it would have to
+    // wait for whatever was started before, the space prepared ahead.
     const lone = this.#settled === 1 && this.#inFlight === 1 &&
       this.#others.shortTurns;
     if (!lone && !this.#patience.onlyReads) return false;
@@ -389,14 +414,19 @@ export class NativeEngine implements Engine {
     return checked(count, "engine_turn");
   }
 
-  /** One call; puts what is over among what is to be settled. Answers how many operations are over. */
+  /**
+   * One call; puts what is over among what is to be settled. Answers how many operations are over.
+   */
   #turn(min: number, budgetMicros: number, start?: number): number {
     const count = this.#call(BATCH, min, budgetMicros, start);
     this.#take(count);
     return count;
   }
 
-  /** Puts so many operations, which the last call told to be over, among those to be settled; their places are free. */
+  /**
+   * Puts so many operations, which the last call told to be over, among those to be settled; their
+   * places are free.
+   */
   #take(count: number): void {
     const words = this.#completions;
     const now = this.#calledAt = performance.now();
@@ -423,7 +453,10 @@ export class NativeEngine implements Engine {
     setImmediate(this.#ownTask);
   }
 
-  /** Waits for completions as long as it pays, settles them, and sees to it that somebody hears of the others. */
+  /**
+   * Waits for completions as long as it pays, settles them, and sees to it that somebody hears of
+   * the others.
+   */
   #pump(): void {
     this.#pumping = false;
     const now = this.#turnedAt = performance.now();
@@ -441,7 +474,8 @@ export class NativeEngine implements Engine {
       : this.#turn(min, Math.ceil(Math.min(left, most)));
     this.#settleOver();
     if (this.#inFlight === 0) return;
-    // What continues after a completion starts more as a rule: one look for all before the reaper is asked.
+    // What continues after a completion starts more as a rule: one look for all before the reaper
+    // is asked.
     const waited = (this.#calledAt - this.#movedAt) * 1000;
     if (count > 0 || settled || waited < patience) this.#pumpLater();
     else this.#reap();
@@ -450,7 +484,8 @@ export class NativeEngine implements Engine {
   /** Settles what is over, unless the reaper is about to come back. */
   #settleOver(): boolean {
     if (this.#isSettled) return false;
-    // The library has woken the reaper, as nothing is in flight any more: no promise settles with a call of the runtime left behind,
+    // The library has woken the reaper, as nothing is in flight any more: no promise settles with a
+    // call of the runtime left behind,
     // unless that is stuck.
     const stuck = this.#calledAt - this.#askedAt > STUCK_MS;
     if (

@@ -16,7 +16,9 @@ export const OPERATION = {
   TRUNCATE: 6,
 } as const;
 
-/** How an operation goes about it; a kernel or filesystem that lacks a flag answers `EOPNOTSUPP`. */
+/**
+ * How an operation goes about it; a kernel or filesystem that lacks a flag answers `EOPNOTSUPP`.
+ */
 export const FLAGS = {
   /** `RWF_DSYNC`: a write completes when its bytes survive a power cut. Linux 4.7. */
   DSYNC: 1,
@@ -24,7 +26,10 @@ export const FLAGS = {
   SYNC: 2,
   /** `RWF_DONTCACHE`: pages are dropped from the page cache when done. Linux 6.14. */
   DONTCACHE: 4,
-  /** `FALLOC_FL_WRITE_ZEROES`: the space is zeros that are written, if kernel (Linux 6.17), filesystem and device can; the operation gives 1 then, else 0. */
+  /**
+   * `FALLOC_FL_WRITE_ZEROES`: the space is zeros that are written, if kernel (Linux 6.17),
+   * filesystem and device can; the operation gives 1 then, else 0.
+   */
   ZEROED: 8,
 } as const;
 
@@ -36,7 +41,10 @@ export interface Operation {
   flags: number;
   /** The handle of an adopted file (`basalt_file_adopt`). */
   file: number;
-  /** The memory of a read or write. Whoever submits the operation ends the loan, after the completion. */
+  /**
+   * The memory of a read or write. Whoever submits the operation ends the loan, after the
+   * completion.
+   */
   loan: Loan | undefined;
   /** The first byte of the loan to move; 0 without one. */
   start: number;

@@ -1,6 +1,9 @@
 import { environment } from "../native/mod.ts";
 
-/** How operations in flight are run: by a ring shared with the kernel (io_uring), by threads of the library, or each in place. */
+/**
+ * How operations in flight are run: by a ring shared with the kernel (io_uring), by threads of the
+ * library, or each in place.
+ */
 export type EngineKind = "uring" | "threads" | "plain";
 
 /** Every kind, the one that is tried first in front. */
@@ -9,23 +12,29 @@ export const ENGINE_KINDS = ["uring", "threads", "plain"] as const;
 /** How asynchronous operations are run. */
 export interface EngineOptions {
   /**
-   * Which engine. `"auto"` is `"uring"` where the system allows it, else `"threads"`. One that is named and refused is an error at the first use.
+   * Which engine. `"auto"` is `"uring"` where the system allows it, else `"threads"`. One that is
+   * named and refused is an error at the first use.
    *
-   * `"plain"` runs each operation in place when the turn of the event loop ends: nothing is in flight, everything else waits.
+   * `"plain"` runs each operation in place when the turn of the event loop ends: nothing is in
+   * flight, everything else waits.
    *
    * @default {the variable BASALT_ENGINE, if reading it is permitted; else "auto"}
    */
   kind?: EngineKind | "auto";
   /**
-   * How the program's thread hears of completions. `"bounded"`: it waits for them in the kernel while the program has no other work; when it
-   * notices some it waits at most 100 us at a time, and soon not at all. `"reaper"`: it never waits; one thread of the runtime does, and wakes it, for about 30 us more each time.
+   * How the program's thread hears of completions. `"bounded"`: it waits for them in the kernel
+   * while the program has no other work; when it
+   * notices some it waits at most 100 us at a time, and soon not at all. `"reaper"`: it never
+   * waits; one thread of the runtime does, and wakes it, for about 30 us more each time.
    *
    * @default {"bounded"}
    */
   wait?: "bounded" | "reaper";
   /**
-   * Whether reads that block (`readSync`) look for their completion for up to 100 us without sleeping. It takes about a quarter off a read of 60 us, and half
-   * as much processor time again. Nothing spins while a write or a sync is in flight. For `"uring"` only.
+   * Whether reads that block (`readSync`) look for their completion for up to 100 us without
+   * sleeping. It takes about a quarter off a read of 60 us, and half
+   * as much processor time again. Nothing spins while a write or a sync is in flight. For `"uring"`
+   * only.
    *
    * @default {false}
    */
@@ -45,7 +54,8 @@ let settings: EngineSettings | undefined;
 let used = false;
 
 /**
- * Chooses how this isolate runs its operations: once, before the first file is opened. A worker chooses for itself.
+ * Chooses how this isolate runs its operations: once, before the first file is opened. A worker
+ * chooses for itself.
  *
  * @throws {TypeError} If an option is wrong, or if the engine is in use.
  *

@@ -14,7 +14,10 @@ export interface FollowOptions extends ReadOptions {
 
 /** What a tail of one's own log may be told. */
 export interface TailOptions extends FollowOptions {
-  /** Give messages when they survive a power cut, not already when they are in the file. @default {false} */
+  /**
+   * Give messages when they survive a power cut, not already when they are in the file.
+   * @default {false}
+   */
   durable?: boolean;
 }
 
@@ -30,7 +33,8 @@ export interface StreamOptions extends ReaderStreamOptions, TailOptions {}
 const DONE = { done: true, value: undefined } as const;
 
 /**
- * Batches as an asynchronous iterator that can be left at any time: leaving ends the wait for more, and a batch that comes too late is dropped.
+ * Batches as an asynchronous iterator that can be left at any time: leaving ends the wait for more,
+ * and a batch that comes too late is dropped.
  *
  * @param make Makes the pass, which ends its waits by the signal that it is given.
  */
@@ -78,7 +82,10 @@ export function leavable(
   };
 }
 
-/** Batches as a stream that asks for one only when it is read from; cancelling it gives everything back. */
+/**
+ * Batches as a stream that asks for one only when it is read from; cancelling it gives everything
+ * back.
+ */
 export function streamOf(
   batches: AsyncIterableIterator<MessageBatch>,
 ): ReadableStream<MessageBatch> {

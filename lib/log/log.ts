@@ -61,7 +61,8 @@ const LOCK_LOOKS = 3;
 /**
  * Appends to and reads a log: a directory of segments, of which this is the one writer.
  *
- * `append` puts a message into memory and returns its offset; `whenDurable` resolves when it survives a
+ * `append` puts a message into memory and returns its offset; `whenDurable` resolves when it
+ * survives a
  * power cut. All who wait at the same time are served by one flush.
  *
  * @example Append, wait for durability, read back
@@ -92,7 +93,9 @@ export class Log implements AsyncDisposable, Disposable {
   readonly #opened: OpenedLog;
   readonly #appender: Appender;
   #sealed: SealedSegment[];
-  /** Segments that were truncated away and may still be on the disk, because removing them failed. */
+  /**
+   * Segments that were truncated away and may still be on the disk, because removing them failed.
+   */
   #removing: SealedSegment[] = [];
   /** Wakes tails when messages were written or became durable, and at the end. */
   readonly #changed = new Wakeup();
@@ -181,7 +184,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Does what {@linkcode Log.open} does while the caller waits, but does not wait for another writer's lock.
+   * Does what {@linkcode Log.open} does while the caller waits, but does not wait for another
+   * writer's lock.
    *
    * @throws {Locked} If another writer has it open.
    * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
@@ -234,13 +238,15 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Appends a message in memory and returns its offset. The payload is copied: it is free for other use at once.
+   * Appends a message in memory and returns its offset. The payload is copied: it is free for other
+   * use at once.
    *
    * @param payload Bytes, or text that is stored as UTF-8; at most 64 000 000 bytes.
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
    * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
-   * @throws {NoSpace} If the disk was full when messages were written that nobody waited for; once for each time.
+   * @throws {NoSpace} If the disk was full when messages were written that nobody waited for; once
+   *   for each time.
    * @throws {Poisoned} If a write or sync failed before.
    *
    * Whatever it throws, nothing has changed.
@@ -250,11 +256,15 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Appends messages in memory as one batch and returns the offset of the first. After a crash all of them are there, or none.
+   * Appends messages in memory as one batch and returns the offset of the first. After a crash all
+   * of them are there, or none.
    *
-   * @param payloads An array of bytes or text, or all payloads back to back in one buffer with their lengths, which is the cheapest.
-   * @throws {RangeError} If there is no message, a part of one is too large, the batch is above 64 MiB, or the lengths do not add up to the bytes.
-   * @throws {OffsetConflictError} If the first message would not get the offset that `expect` names.
+   * @param payloads An array of bytes or text, or all payloads back to back in one buffer with
+   *   their lengths, which is the cheapest.
+   * @throws {RangeError} If there is no message, a part of one is too large, the batch is above 64
+   *   MiB, or the lengths do not add up to the bytes.
+   * @throws {OffsetConflictError} If the first message would not get the offset that `expect`
+   *   names.
    * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
    * @throws {NoSpace} As {@linkcode Log.append} does.
    * @throws {Poisoned} If a write or sync failed before.
@@ -283,7 +293,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Appends a message and resolves to its offset when it is durable. Without room in memory it waits in turn for it.
+   * Appends a message and resolves to its offset when it is durable. Without room in memory it
+   * waits in turn for it.
    *
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
@@ -302,7 +313,8 @@ export class Log implements AsyncDisposable, Disposable {
    *
    * @throws {RangeError} If no message has that offset yet.
    * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes them.
-   * @throws {Poisoned} If a write or sync failed: opening the log again tells whether the message is there.
+   * @throws {Poisoned} If a write or sync failed: opening the log again tells whether the message
+   *   is there.
    */
   whenDurable(
     offset: number,
@@ -312,8 +324,10 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Resolves when there is room in memory for another block of messages. Awaited now and then while appending, it
-   * gives the event loop the turns that writing needs, so that blocks are written while others are filled.
+   * Resolves when there is room in memory for another block of messages. Awaited now and then while
+   * appending, it
+   * gives the event loop the turns that writing needs, so that blocks are written while others are
+   * filled.
    *
    * @throws {NoSpace} If the disk is full: the messages that take the room cannot be written.
    * @throws {Poisoned} If a write or sync failed.
@@ -332,23 +346,29 @@ export class Log implements AsyncDisposable, Disposable {
   /**
    * Writes everything appended so far; durably, unless told `"none"`.
    *
-   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the same bytes.
+   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the
+   *   same bytes.
    * @throws {Poisoned} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
     return this.#appender.flush(options.durability);
   }
 
-  /** Does what {@linkcode Log.flush} does while the caller waits; a flush in flight is finished first. */
+  /**
+   * Does what {@linkcode Log.flush} does while the caller waits; a flush in flight is finished
+   * first.
+   */
   flushSync(options: { durability?: Durability } = {}): void {
     this.#appender.flushSync(options.durability);
   }
 
   /**
-   * The messages that were written, in batches that are the caller's to drop. It ends where the data ends; what is still in memory needs a `flush` first.
+   * The messages that were written, in batches that are the caller's to drop. It ends where the
+   * data ends; what is still in memory needs a `flush` first.
    *
    * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   *   out.
    */
   read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
     return iterate(this.#pass(options));
@@ -360,7 +380,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The messages of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, one by one. A message is valid
+   * The messages of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, one by
+   * one. A message is valid
    * until the next one is asked for.
    *
    * @example Reading text
@@ -385,14 +406,22 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The messages that were written, and then those that are written later, as soon as they are in the file or, if told `durable`, survive a power cut. One batch has all that came meanwhile.
+   * The messages that were written, and then those that are written later, as soon as they are in
+   * the file or, if told `durable`, survive a power cut. One batch has all that came meanwhile.
    *
-   * What this isolate wrote a moment ago comes from memory, up to `tailBytes`; the log wakes the tail, nothing is polled. What is still in memory only is written by a flush, which a tail does not ask for; and a durable tail waits until messages are made durable.
-   * It ends by its `signal`, by leaving the loop, after `count` or `maxBytes`, and when the log is closed: everything that was written is given first. A log that is poisoned ends it with the same error.
+   * What this isolate wrote a moment ago comes from memory, up to `tailBytes`; the log wakes the
+   * tail, nothing is polled. What is still in memory only is written by a flush, which a tail does
+   * not ask for; and a durable tail waits until messages are made durable.
+   * It ends by its `signal`, by leaving the loop, after `count` or `maxBytes`, and when the log is
+   * closed: everything that was written is given first. A log that is poisoned ends it with the
+   * same error.
    *
-   * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one; also if what is next was truncated away.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed out.
-   * @throws {Poisoned} If a write or sync failed, after all that was written before; of a durable tail after all that is durable.
+   * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one; also if
+   *   what is next was truncated away.
+   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   *   out.
+   * @throws {Poisoned} If a write or sync failed, after all that was written before; of a durable
+   *   tail after all that is durable.
    *
    * @example Following a log
    * ```ts
@@ -419,7 +448,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a stream. A batch is read when the consumer asks for it; cancelling gives everything back.
+   * The batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a
+   * stream. A batch is read when the consumer asks for it; cancelling gives everything back.
    *
    * It is a default stream: a byte stream would detach the batches' memory. Drop each batch.
    *
@@ -450,7 +480,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Removes the segments of which every message lies below `offset`, oldest first; the one being written stays. Resolves to the new first offset.
+   * Removes the segments of which every message lies below `offset`, oldest first; the one being
+   * written stays. Resolves to the new first offset.
    *
    * @throws {RangeError} If `offset` is no offset of the log.
    */
@@ -483,11 +514,14 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Makes everything durable, cuts the files to their data, closes them and gives the lock back. Closing twice does nothing.
+   * Makes everything durable, cuts the files to their data, closes them and gives the lock back.
+   * Closing twice does nothing.
    *
-   * It always ends the log. When it rejects, what is not durable is lost, and the next opening recovers the rest.
+   * It always ends the log. When it rejects, what is not durable is lost, and the next opening
+   * recovers the rest.
    *
-   * @throws {NoSpace} If the disk is full; to try again instead, call {@linkcode Log.flush} before closing.
+   * @throws {NoSpace} If the disk is full; to try again instead, call {@linkcode Log.flush} before
+   *   closing.
    * @throws {Poisoned} If a write or sync failed.
    */
   close(): Promise<void> {

@@ -14,19 +14,40 @@ export interface LogReaderOptions {
 export interface LogOptions extends LogReaderOptions {
   /** Make the directory, and its missing parents, if there is none. @default {true} */
   create?: boolean;
-  /** A segment is closed before it would exceed this many bytes; a larger message gets one of its own. @default {1 GiB} */
+  /**
+   * A segment is closed before it would exceed this many bytes; a larger message gets one of its
+   * own. @default {1 GiB}
+   */
   segmentBytes?: number;
-  /** Bytes of a block of messages in memory; a whole one is written as soon as the disk is free. @default {1 MiB} */
+  /**
+   * Bytes of a block of messages in memory; a whole one is written as soon as the disk is free.
+   * @default {1 MiB}
+   */
   blockBytes?: number;
-  /** Bytes of messages that may wait in memory before `append` throws `Backpressure`. @default {64 MiB} */
+  /**
+   * Bytes of messages that may wait in memory before `append` throws `Backpressure`.
+   * @default {64 MiB}
+   */
   bufferBytes?: number;
-  /** How far ahead of the data to allocate and zero the file at most, in bytes; less where less is of use; 0 for not at all. @default {64 MiB} */
+  /**
+   * How far ahead of the data to allocate and zero the file at most, in bytes; less where less is
+   * of use; 0 for not at all. @default {64 MiB}
+   */
   prepareBytes?: number;
-  /** Bytes of what was written last to keep in memory for tails of this log; 0 for none. @default {8 MiB} */
+  /**
+   * Bytes of what was written last to keep in memory for tails of this log; 0 for none.
+   * @default {8 MiB}
+   */
   tailBytes?: number;
-  /** When what was appended is written and synced at the latest, in milliseconds after the append, also if nobody asks; 0 for never. @default {1000} */
+  /**
+   * When what was appended is written and synced at the latest, in milliseconds after the append,
+   * also if nobody asks; 0 for never. @default {1000}
+   */
   flushAfterMs?: number;
-  /** How long to wait for another writer's lock, in milliseconds: a killed owner's may live until its last operation ends. @default {2000} */
+  /**
+   * How long to wait for another writer's lock, in milliseconds: a killed owner's may live until
+   * its last operation ends. @default {2000}
+   */
   lockTimeoutMs?: number;
 }
 

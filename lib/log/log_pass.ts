@@ -37,7 +37,8 @@ export interface SegmentSource {
   /** The offset up to which messages can be read now; `undefined` where only reading tells. */
   nextOffset(): number | undefined;
   /**
-   * Judges the stop of an unbounded segment; `sealed` if a later one exists, so that nothing more will be written there.
+   * Judges the stop of an unbounded segment; `sealed` if a later one exists, so that nothing more
+   * will be written there.
    *
    * @returns Whether to read on: `false` is the end.
    * @throws {CorruptSegment} If it is damage.
@@ -62,9 +63,15 @@ export interface HotSource {
   isEnd(offset: number): boolean;
 }
 
-/** How a reading goes on at the end of the data; both computations wait, and can only be driven with promises. */
+/**
+ * How a reading goes on at the end of the data; both computations wait, and can only be driven with
+ * promises.
+ */
 export interface Follow {
-  /** Waits where a stop means no more than that nothing was written there yet; `false` if it must be looked into. */
+  /**
+   * Waits where a stop means no more than that nothing was written there yet; `false` if it must be
+   * looked into.
+   */
   pause(stop: ScanStop, attempt: number): Task<boolean>;
   /** Waits for messages from `offset` on; `false` if there will be none. */
   more(offset: number, attempt: number): Task<boolean>;
@@ -143,7 +150,10 @@ export class LogPass implements BatchPass {
     }
   }
 
-  /** The next messages, if they are still in memory; at the end of the data it waits. `undefined` if the files must be read. */
+  /**
+   * The next messages, if they are still in memory; at the end of the data it waits. `undefined` if
+   * the files must be read.
+   */
   *#readHot(): Task<MessageBatch | "again" | "over" | undefined> {
     const { hot, follow } = this.#source;
     if (hot === undefined || follow === undefined || this.#options.since) {
@@ -213,7 +223,10 @@ export class LogPass implements BatchPass {
     this.#current = { files, pass, firstOffset };
   }
 
-  /** The offset to begin with: the one asked for, or the first of the segment in which the time asked for may lie. */
+  /**
+   * The offset to begin with: the one asked for, or the first of the segment in which the time
+   * asked for may lie.
+   */
   *#first(segments: readonly ReadableSegment[]): Task<number> {
     const first = segments[0]!.firstOffset;
     const { from = first, since } = this.#options;

@@ -13,7 +13,10 @@ export interface LogStats {
   flushes: number;
   /** Messages that flushes made durable. */
   flushedMessages: number;
-  /** How long flushes took, in microseconds, those that failed included: from gathering the messages to their durability, if that was asked for. */
+  /**
+   * How long flushes took, in microseconds, those that failed included: from gathering the messages
+   * to their durability, if that was asked for.
+   */
   flushMicros: HistogramSnapshot;
   /** How many messages a flush made durable, of those that made any: the size of the groups. */
   groupMessages: HistogramSnapshot;

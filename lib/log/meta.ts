@@ -196,7 +196,10 @@ export function* openMeta(
   return new LogMeta(place, (yield* readMeta(place))!);
 }
 
-/** Holds what the `meta` of a log says that is open for writing. The file is open only while it is written. */
+/**
+ * Holds what the `meta` of a log says that is open for writing. The file is open only while it is
+ * written.
+ */
 export class LogMeta {
   readonly #place: LogPlace;
   #record: MetaRecord;

@@ -4,7 +4,8 @@ const flushes = new Map<object, () => void>();
 /**
  * Flushes a log at the end of the program if it is still open then.
  *
- * The runtime tells of the end (`unload`) when the event loop is empty and on `Deno.exit`, not when a signal, a
+ * The runtime tells of the end (`unload`) when the event loop is empty and on `Deno.exit`, not when
+ * a signal, a
  * panic or `Worker.terminate` ends the program.
  *
  * @param flush Writes and syncs what is in memory while the caller waits; throws if it cannot.

@@ -102,8 +102,8 @@ export interface PreparedOwnerFile {
 }
 
 /**
- * Writes the owner file of this process under its temporary name, durably. {@linkcode
- * nameOwnerFile} gives it its name.
+ * Writes the owner file of this process under its temporary name, durably.
+ * {@linkcode nameOwnerFile} gives it its name.
  */
 export function* prepareOwnerFile(
   { storage, dir, pool }: LogPlace,
@@ -170,7 +170,10 @@ function encode(bytes: Uint8Array, record: OwnerRecord): void {
 /** Holds the owner file of a log that this process writes. */
 export class OwnerFile {
   readonly #place: LogPlace;
-  /** Open from the first time that something is published: a log that is hardly written has no descriptor for it. */
+  /**
+   * Open from the first time that something is published: a log that is hardly written has no
+   * descriptor for it.
+   */
   #file: TaskFile | undefined;
   /** Leased for the writer's life, so that publishing never waits for memory. */
   readonly #block: PooledBuffer;

@@ -1,7 +1,8 @@
 /**
  * The symbol table: every export of the library, with the C names of its parameters.
  *
- * Only `u32`, `i32`, `f64` and `buffer` cross the border: no 64-bit integers (a number there falls off V8's fast path) and no addresses.
+ * Only `u32`, `i32`, `f64` and `buffer` cross the border: no 64-bit integers (a number there falls
+ * off V8's fast path) and no addresses.
  */
 import { STATUS } from "./status.ts";
 import { VERSION } from "./version.ts";
@@ -244,7 +245,10 @@ export const SYMBOLS = {
 /** The typed functions over {@linkcode SYMBOLS}. */
 export type NativeFunctions = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** FNV-1a over the version, the status codes and the signatures, as `rust/src/ffi/abi.rs` computes it over its own. */
+/**
+ * FNV-1a over the version, the status codes and the signatures, as `rust/src/ffi/abi.rs` computes
+ * it over its own.
+ */
 export function abiNumber(
   version: string = VERSION,
   statuses: Readonly<Record<string, number>> = STATUS,

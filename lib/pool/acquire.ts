@@ -5,7 +5,8 @@ import { PoolLimit } from "./pool_limit.ts";
 import type { PooledBuffer } from "./pooled_buffer.ts";
 
 /**
- * Leases memory as a task: at once where there is room, so that no step is needed. At the limit it waits as
+ * Leases memory as a task: at once where there is room, so that no step is needed. At the limit it
+ * waits as
  * {@linkcode BufferPool.acquire} does; the blocking version never waits.
  */
 export function* acquire(

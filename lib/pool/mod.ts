@@ -1,5 +1,6 @@
 /**
- * Who owns which memory, and when: the pool, its buffers, and the loans by which memory reaches I/O.
+ * Who owns which memory, and when: the pool, its buffers, and the loans by which memory reaches
+ * I/O.
  *
  * @module
  */

@@ -45,10 +45,13 @@ class Attachment implements AttachOptions {
 }
 
 /**
- * Memory for I/O: blocks of 28 sizes, aligned to 4096 bytes, on huge pages where the system allows, within one limit that is never exceeded.
+ * Memory for I/O: blocks of 28 sizes, aligned to 4096 bytes, on huge pages where the system allows,
+ * within one limit that is never exceeded.
  *
- * A request takes the smallest size that fits. At the limit, free blocks of other sizes are given up first; what happens then is the option `atLimit`.
- * Several workers can use one pool by its number: {@linkcode BufferPool.attach}. A worker that ends gives its blocks back.
+ * A request takes the smallest size that fits. At the limit, free blocks of other sizes are given
+ * up first; what happens then is the option `atLimit`.
+ * Several workers can use one pool by its number: {@linkcode BufferPool.attach}. A worker that ends
+ * gives its blocks back.
  *
  * @example A pool of 64 MiB
  * ```ts
@@ -86,7 +89,10 @@ export class BufferPool implements Disposable {
   /** Give up memory that can be done without. */
   readonly #reclaimers = new Set<() => boolean>();
 
-  /** The pool that is shared by all who ask for none of their own: made at first use, with the default settings. */
+  /**
+   * The pool that is shared by all who ask for none of their own: made at first use, with the
+   * default settings.
+   */
   static default(): BufferPool {
     const shared = BufferPool.#default;
     if (shared !== undefined && !shared.#ledger.closed) return shared;
@@ -94,7 +100,8 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Joins a pool by its number, usually that of another worker. Each attachment is closed by itself.
+   * Joins a pool by its number, usually that of another worker. Each attachment is closed by
+   * itself.
    *
    * @throws {RangeError} If there is no pool of that number (any more), or an option is wrong.
    */
@@ -106,7 +113,8 @@ export class BufferPool implements Disposable {
   /**
    * Makes a pool.
    *
-   * @throws {RangeError} If an option is wrong; the message says which, what it was, and what would do.
+   * @throws {RangeError} If an option is wrong; the message says which, what it was, and what would
+   *   do.
    * @throws {Unsupported} Where the native library cannot run.
    */
   constructor(options: BufferPoolOptions = {}) {
@@ -185,11 +193,13 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Leases memory of at least `length` bytes, 0 to 512 MiB. At the limit it waits its turn if the pool is so set, first come, first served; memory that
+   * Leases memory of at least `length` bytes, 0 to 512 MiB. At the limit it waits its turn if the
+   * pool is so set, first come, first served; memory that
    * this isolate drops is passed on at once, of other workers' it hears within 5 ms.
    *
    * @throws {RangeError} If the length is out of range.
-   * @throws {PoolLimit} At the limit, if `atLimit` is `"fail"`, or if the pool could never give so much.
+   * @throws {PoolLimit} At the limit, if `atLimit` is `"fail"`, or if the pool could never give so
+   *   much.
    * @throws {TypeError} If the pool is closed.
    */
   async acquire(
@@ -217,7 +227,8 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Leases memory as {@linkcode BufferPool.acquire}, but never waits, and takes nothing before those who do.
+   * Leases memory as {@linkcode BufferPool.acquire}, but never waits, and takes nothing before
+   * those who do.
    *
    * @throws {RangeError} If the length is out of range.
    * @throws {PoolLimit} At the limit, unless `atLimit` is `"external"`, and while requests wait.
@@ -240,14 +251,18 @@ export class BufferPool implements Disposable {
   /**
    * Lends memory to an operation in flight; whoever runs it calls `end()` on completion.
    *
-   * A pooled buffer is lent as a whole to one operation: until the loan ends its views are empty and every use of it is a `TypeError`. The range may go up
-   * to its capacity, for devices transfer whole sectors. A frozen buffer may be lent many times, for reading only, and its view stays.
+   * A pooled buffer is lent as a whole to one operation: until the loan ends its views are empty
+   * and every use of it is a `TypeError`. The range may go up
+   * to its capacity, for devices transfer whole sectors. A frozen buffer may be lent many times,
+   * for reading only, and its view stays.
    *
    * @param start The first byte, counted from the buffer's. 0 if not given.
    * @param length Bytes; to the end of the bytes in use if not given.
-   * @param access What the operation does with the memory: `"read"` it (to write a file) or `"write"` to it (to read a file). `"write"` if not given, for a frozen buffer `"read"`.
+   * @param access What the operation does with the memory: `"read"` it (to write a file) or
+   *   `"write"` to it (to read a file). `"write"` if not given, for a frozen buffer `"read"`.
    * @throws {RangeError} If the range is not within the buffer.
-   * @throws {TypeError} If the buffer is another pool's, dropped, lent, held, or plain memory, or if it is frozen and would be written to.
+   * @throws {TypeError} If the buffer is another pool's, dropped, lent, held, or plain memory, or
+   *   if it is frozen and would be written to.
    */
   lend(
     buffer: PooledBuffer | FrozenBuffer,
@@ -273,7 +288,8 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Registers a holder of memory that can be done without, such as a cache: `release` gives it up, and returns
+   * Registers a holder of memory that can be done without, such as a cache: `release` gives it up,
+   * and returns
    * whether there was any, before a request at the limit waits or fails.
    *
    * @returns Takes the registration back.
@@ -297,19 +313,26 @@ export class BufferPool implements Disposable {
     return formatReport(this.id, this.stats());
   }
 
-  /** Unmaps the blocks that are free. @returns The bytes that were given up. @throws {TypeError} If the pool is closed. */
+  /**
+   * Unmaps the blocks that are free. @returns The bytes that were given up. @throws {TypeError} If
+   * the pool is closed.
+   */
   trim(): number {
     this.#checkOpen("trim pool");
     return this.#ledger.trim();
   }
 
-  /** The leases of this isolate that were found forgotten, oldest first, the last 1000; none unless `trackLeaks` is set. */
+  /**
+   * The leases of this isolate that were found forgotten, oldest first, the last 1000; none unless
+   * `trackLeaks` is set.
+   */
   leaks(): LeakReport[] {
     return [...this.#ledger.leaks];
   }
 
   /**
-   * Leaves the pool: requests that wait are rejected with a `TypeError`, later ones fail. Buffers that are leased can be used and dropped as before. When all
+   * Leaves the pool: requests that wait are rejected with a `TypeError`, later ones fail. Buffers
+   * that are leased can be used and dropped as before. When all
    * have left, free memory is unmapped. Closing twice does nothing.
    */
   close(): void {

@@ -85,7 +85,10 @@ export interface RecoveryOptions extends SegmentFiles {
   durableOffset: number;
   /** Called before anything is changed: a crash after this must be recovered from, too. */
   begin(): Task<void>;
-  /** Copies the bytes `[from, to)` of the log elsewhere, durably, before they are cut because of `stop`. */
+  /**
+   * Copies the bytes `[from, to)` of the log elsewhere, durably, before they are cut because of
+   * `stop`.
+   */
   keep(from: number, to: number, stop: ScanStop): Task<void>;
 }
 

@@ -28,12 +28,14 @@ export interface SegmentWriterOptions {
   /** The `.index`, open for reading and writing; the writer closes it. */
   index: StorageFile;
   /**
-   * The `.writer`, open for reading and writing; the writer closes it. While it is not empty, the segment was not
+   * The `.writer`, open for reading and writing; the writer closes it. While it is not empty, the
+   * segment was not
    * closed, and a torn tail may be cut. Without it, a segment that was not closed is refused.
    */
   owner?: StorageFile;
   /**
-   * An empty file, open for reading and writing, that takes what recovery cuts, unless that is zeros; it stays the
+   * An empty file, open for reading and writing, that takes what recovery cuts, unless that is
+   * zeros; it stays the
    * caller's. Without it, such a torn tail is refused.
    */
   cut?: StorageFile;
@@ -43,7 +45,10 @@ export interface SegmentWriterOptions {
   pool?: BufferPool;
   /** Bytes of a block at most. @default {1 MiB} */
   blockBytes?: number;
-  /** Bytes of messages that may wait in memory before `append` throws `Backpressure`. @default {64 MiB} */
+  /**
+   * Bytes of messages that may wait in memory before `append` throws `Backpressure`.
+   * @default {64 MiB}
+   */
   bufferBytes?: number;
   /** How far ahead of the data to prepare at most, in bytes; 0 for not at all. @default {0} */
   prepareBytes?: number;
@@ -54,9 +59,11 @@ export interface SegmentWriterOptions {
 }
 
 /**
- * Writes one segment by itself: files that are open for reading and writing, which the writer closes.
+ * Writes one segment by itself: files that are open for reading and writing, which the writer
+ * closes.
  *
- * It follows the rules of the log: group commit, poison, no message lost once acknowledged. Names, directories and
+ * It follows the rules of the log: group commit, poison, no message lost once acknowledged. Names,
+ * directories and
  * locks are the caller's.
  *
  * @example Writing a segment
@@ -131,10 +138,12 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Makes a writer over files: empty ones, or those of a segment, which is recovered if it was not closed.
+   * Makes a writer over files: empty ones, or those of a segment, which is recovered if it was not
+   * closed.
    * When it throws, the files stay open, and the caller's.
    *
-   * @throws {CorruptSegment} If more than a torn tail is damaged, or there is no owner file and the segment was not closed.
+   * @throws {CorruptSegment} If more than a torn tail is damaged, or there is no owner file and the
+   *   segment was not closed.
    */
   static async create(options: SegmentWriterOptions): Promise<SegmentWriter> {
     return await drive(SegmentWriter.#create(options));
@@ -202,7 +211,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   /**
    * Appends a message in memory and returns its offset.
    *
-   * @throws {RangeError} If the message, or the segment with it, would be too large; nothing has changed then.
+   * @throws {RangeError} If the message, or the segment with it, would be too large; nothing has
+   *   changed then.
    * @throws {Backpressure} If there is no room in memory; nothing has changed then.
    * @throws {Poisoned} If a write or sync failed before.
    */
@@ -210,7 +220,10 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     return this.#appender.append(payload, options);
   }
 
-  /** Appends messages in memory as one batch and returns the offset of the first; throws as {@linkcode SegmentWriter.append} does. */
+  /**
+   * Appends messages in memory as one batch and returns the offset of the first; throws as
+   * {@linkcode SegmentWriter.append} does.
+   */
   appendBatch(
     payloads: readonly (Uint8Array | string)[] | FlatPayloads,
     options?: ExpectOptions,
@@ -229,7 +242,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   /**
    * Writes everything appended so far.
    *
-   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the same bytes.
+   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the
+   *   same bytes.
    * @throws {Poisoned} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
@@ -242,7 +256,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Makes everything durable, cuts the files to their data and closes them, whatever fails. Closing twice does nothing.
+   * Makes everything durable, cuts the files to their data and closes them, whatever fails. Closing
+   * twice does nothing.
    *
    * @throws {NoSpace} If the disk is full: what is not durable is lost.
    * @throws {Poisoned} If a write or sync failed.

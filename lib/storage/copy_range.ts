@@ -6,7 +6,8 @@ import type { TaskFile } from "./task_file.ts";
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * Copies the bytes `[start, end)` of a file to the beginning of another one, cuts that one behind them, and makes it durable.
+ * Copies the bytes `[start, end)` of a file to the beginning of another one, cuts that one behind
+ * them, and makes it durable.
  *
  * @param start A multiple of the physical block of both.
  */

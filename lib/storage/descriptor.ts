@@ -13,14 +13,18 @@ export interface OpenHow {
   readonly direct?: boolean;
   /** A directory, and nothing else (`O_DIRECTORY`). */
   readonly directory?: boolean;
-  /** The file is made: `"new"` where it must not be there yet (`O_EXCL`), `"missing"` where it may be. */
+  /**
+   * The file is made: `"new"` where it must not be there yet (`O_EXCL`), `"missing"` where it may
+   * be.
+   */
   readonly make?: "new" | "missing";
   /** Permission bits of a file that is made. */
   readonly mode?: number;
 }
 
 /**
- * Opens a path through Deno, which checks the permissions, and gives the library a duplicate of the descriptor. Never waits for the other end of a FIFO.
+ * Opens a path through Deno, which checks the permissions, and gives the library a duplicate of the
+ * descriptor. Never waits for the other end of a FIFO.
  *
  * @returns The library's number of the file; `basalt_file_close` ends it.
  */

@@ -80,12 +80,16 @@ const PAGE_BYTES = 4096;
 const MAX_ZEROED_BYTES = 16 * 1024;
 
 /**
- * A file whose bytes go between pooled buffers and the device without a copy and, in the direct tier, without the page cache.
+ * A file whose bytes go between pooled buffers and the device without a copy and, in the direct
+ * tier, without the page cache.
  *
- * Operations name their positions, so any number may be in flight. A buffer is lent while its operation runs: nobody can touch it then.
- * {@linkcode DirectFile.capabilities} tells which tier the file got, why, and what positions and lengths must be a multiple of.
+ * Operations name their positions, so any number may be in flight. A buffer is lent while its
+ * operation runs: nobody can touch it then.
+ * {@linkcode DirectFile.capabilities} tells which tier the file got, why, and what positions and
+ * lengths must be a multiple of.
  *
- * Opening checks the permissions of `Deno.open`: the path goes through Deno, the library sees the descriptor only.
+ * Opening checks the permissions of `Deno.open`: the path goes through Deno, the library sees the
+ * descriptor only.
  *
  * @example Writing and reading a block
  * ```ts
@@ -125,7 +129,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   readonly #whenClosed: (() => void)[] = [];
   /** The operations as tasks, once they were asked for. */
   #tasks: FileTasks | undefined;
-  /** The page that a cut at no multiple of it left in the page cache, by its position: the kernel zeroes its rest there. */
+  /**
+   * The page that a cut at no multiple of it left in the page cache, by its position: the kernel
+   * zeroes its rest there.
+   */
   #cutPage: number | undefined;
 
   private constructor(
@@ -146,14 +153,17 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens a regular file, or a block device, whose size is fixed: a write behind its end is `NoSpace`.
+   * Opens a regular file, or a block device, whose size is fixed: a write behind its end is
+   * `NoSpace`.
    *
    * @throws {TypeError} If options contradict each other, or the path holds a NUL byte.
    * @throws {RangeError} If `mode` has other bits than those of permissions.
    * @throws {Deno.errors.NotCapable} If `Deno.open` would not be permitted.
-   * @throws {Deno.errors.NotFound} If there is no such file, and none is to be made; other errors of `open(2)` likewise by their class.
+   * @throws {Deno.errors.NotFound} If there is no such file, and none is to be made; other errors
+   *   of `open(2)` likewise by their class.
    * @throws {Deno.errors.IsADirectory} If it is a directory.
-   * @throws {Unsupported} If it is another thing than a regular file or a block device, or `direct: "require"` is not possible: nothing is left behind.
+   * @throws {Unsupported} If it is another thing than a regular file or a block device, or `direct:
+   *   "require"` is not possible: nothing is left behind.
    */
   static open(
     path: string | URL,
@@ -180,7 +190,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return new DirectFile(path, request, opened, options.pool);
   }
 
-  /** Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at the end of the file. */
+  /**
+   * Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at
+   * the end of the file.
+   */
   read(
     buffer: PooledBuffer,
     position: number,
@@ -221,9 +234,11 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Reads any range: rounded out to what the file asks for and cut to what was asked for, without a copy.
+   * Reads any range: rounded out to what the file asks for and cut to what was asked for, without a
+   * copy.
    *
-   * The buffer that it resolves to is the caller's. It is shorter than `length` only at the end of the file, and empty behind it; no byte beyond what was read can be reached through it.
+   * The buffer that it resolves to is the caller's. It is shorter than `length` only at the end of
+   * the file, and empty behind it; no byte beyond what was read can be reached through it.
    *
    * @param length Bytes, from 1 to 512 MiB less the rounding.
    * @throws {PoolLimit} If the pool's limit leaves no room, as the pool's `atLimit` says.
@@ -257,12 +272,15 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Reads many ranges at once, of any position and length: rounded out to what the file asks for, neighbours by one read, all into one block of the pool.
+   * Reads many ranges at once, of any position and length: rounded out to what the file asks for,
+   * neighbours by one read, all into one block of the pool.
    *
-   * The frozen buffers come in the order of `ranges`. Each is shorter than its range only at the end of the file, and empty behind it.
+   * The frozen buffers come in the order of `ranges`. Each is shorter than its range only at the
+   * end of the file, and empty behind it.
    * They share the block: it goes back to the pool when all of them are dropped.
    *
-   * @param ranges Where to read; they may overlap. Rounded out, with what is read for nothing, at most 512 MiB together.
+   * @param ranges Where to read; they may overlap. Rounded out, with what is read for nothing, at
+   *   most 512 MiB together.
    * @throws {PoolLimit} If the pool's limit leaves no room, as the pool's `atLimit` says.
    *
    * @example Two records and the bytes between them, with one read
@@ -299,11 +317,14 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Writes many ranges at once, in any order; ranges of the file that overlap end up as either. Resolves to the bytes written, when all are.
+   * Writes many ranges at once, in any order; ranges of the file that overlap end up as either.
+   * Resolves to the bytes written, when all are.
    *
-   * Durability is had by one sync after the last write. If a write fails the others are done all the same, and nothing is known to be durable.
+   * Durability is had by one sync after the last write. If a write fails the others are done all
+   * the same, and nothing is known to be durable.
    *
-   * @throws {NoSpace} If the disk or the quota is full, with the bytes that the first write without room has written.
+   * @throws {NoSpace} If the disk or the quota is full, with the bytes that the first write without
+   *   room has written.
    *
    * @example Blocks that become durable together
    * ```ts
@@ -336,7 +357,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return driveSync(this.#writeMany(items, options));
   }
 
-  /** Makes everything that was written durable: `fdatasync(2)` for `"data"` (if not told otherwise), `fsync(2)` for `"full"`. */
+  /**
+   * Makes everything that was written durable: `fdatasync(2)` for `"data"` (if not told otherwise),
+   * `fsync(2)` for `"full"`.
+   */
   // deno-lint-ignore require-await -- a wrong durability rejects, too
   async sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
     return this.#command(this.#syncKind(durability), 0);
@@ -358,9 +382,11 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Allocates disk space for a range of any position and length; the size grows to its end (`fallocate(2)`). Without `zeroed` what reading gives is not changed.
+   * Allocates disk space for a range of any position and length; the size grows to its end
+   * (`fallocate(2)`). Without `zeroed` what reading gives is not changed.
    *
-   * Resolves to whether zeros were written: with `zeroed`, where kernel (Linux 6.17), filesystem and device can (`FALLOC_FL_WRITE_ZEROES`). Elsewhere the space
+   * Resolves to whether zeros were written: with `zeroed`, where kernel (Linux 6.17), filesystem
+   * and device can (`FALLOC_FL_WRITE_ZEROES`). Elsewhere the space
    * is allocated all the same.
    *
    * @throws {NoSpace} If there is not as much.
@@ -407,9 +433,11 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Proves that reading bypasses the page cache: reads a block that is not in it, and looks whether it is now (`cachestat(2)`, Linux 6.5).
+   * Proves that reading bypasses the page cache: reads a block that is not in it, and looks whether
+   * it is now (`cachestat(2)`, Linux 6.5).
    *
-   * The counts are of the whole file. Pages that others left in the cache by reading or writing it in another way are counted, but prove nothing.
+   * The counts are of the whole file. Pages that others left in the cache by reading or writing it
+   * in another way are counted, but prove nothing.
    *
    * @throws {Unsupported} If the kernel has no `cachestat(2)`.
    *
@@ -475,7 +503,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     this.#operations.settleSync();
   }
 
-  /** Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does nothing. */
+  /**
+   * Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does
+   * nothing.
+   */
   close(): Promise<void> {
     return this.#closing ??= this.#finish();
   }
@@ -710,7 +741,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     this.#checkCommand(ALLOCATE, position, length);
     const request = command(ALLOCATE, position, length);
     if (zeroed) request.flags = FLAGS.ZEROED;
-    // One operation also where zeros are refused: whoever blocks until it is over must not meet a second one.
+    // One operation also where zeros are refused: whoever blocks until it is over must not meet a
+    // second one.
     return (yield* this.#operations.one(request)) === 1;
   }
 
@@ -884,7 +916,10 @@ function command(kind: Kind, position = 0, length = 0): Request {
   return { kind, flags: 0, loan: undefined, start: 0, position, length };
 }
 
-/** Overwrites what lies between what was read: an earlier owner's bytes can be reached through any view of the block. */
+/**
+ * Overwrites what lies between what was read: an earlier owner's bytes can be reached through any
+ * view of the block.
+ */
 function clear(
   buffer: PooledBuffer,
   runs: readonly Run[],
@@ -902,7 +937,10 @@ function clear(
   buffer.truncate(length);
 }
 
-/** Sees to it that nothing behind the first `length` bytes can be reached through a buffer: an earlier owner's bytes may lie there. */
+/**
+ * Sees to it that nothing behind the first `length` bytes can be reached through a buffer: an
+ * earlier owner's bytes may lie there.
+ */
 function bounded(buffer: PooledBuffer, length: number): PooledBuffer {
   const tail = buffer.capacity - length;
   if (tail > MAX_ZEROED_BYTES && length > 0) {

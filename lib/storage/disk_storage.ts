@@ -48,7 +48,8 @@ const TURNS_OF_A_PAUSE = 64;
 const WOULD_BLOCK = -11;
 
 /**
- * The disks of this machine, as a {@linkcode Storage}: every path goes through Deno, and needs the permissions of Deno's own functions.
+ * The disks of this machine, as a {@linkcode Storage}: every path goes through Deno, and needs the
+ * permissions of Deno's own functions.
  *
  * @example A durable file in a new directory
  * ```ts
@@ -71,7 +72,10 @@ const WOULD_BLOCK = -11;
  */
 export class DiskStorage implements Storage {
   readonly #files: Pick<DirectFileOptions, "direct" | "pool">;
-  /** The last millisecond that {@linkcode DiskStorage.now} saw, and where the steady clock stood then. */
+  /**
+   * The last millisecond that {@linkcode DiskStorage.now} saw, and where the steady clock stood
+   * then.
+   */
   #millisecond = 0;
   #steady = 0;
 
@@ -88,7 +92,10 @@ export class DiskStorage implements Storage {
     this.#files = pool === undefined ? { direct } : { direct, pool };
   }
 
-  /** Opens a file, for reading too if not told otherwise. Errors are those of {@linkcode DirectFile.open}. */
+  /**
+   * Opens a file, for reading too if not told otherwise. Errors are those of
+   * {@linkcode DirectFile.open}.
+   */
   open(path: string, options: StorageOpenOptions = {}): Promise<DirectFile> {
     return DirectFile.open(path, this.#fileOptions(options));
   }
@@ -102,7 +109,10 @@ export class DiskStorage implements Storage {
     return { ...this.#files, ...storageOptions(options) };
   }
 
-  /** Gives a file another name in the same filesystem, replacing a file that has it. Not durable until the directory is synced. */
+  /**
+   * Gives a file another name in the same filesystem, replacing a file that has it. Not durable
+   * until the directory is synced.
+   */
   rename(from: string, to: string): Promise<void> {
     return drive(renaming(from, to));
   }
@@ -112,7 +122,10 @@ export class DiskStorage implements Storage {
     driveSync(renaming(from, to));
   }
 
-  /** Removes a file (or an empty directory, as `Deno.remove` does). Not durable until the directory is synced. */
+  /**
+   * Removes a file (or an empty directory, as `Deno.remove` does). Not durable until the directory
+   * is synced.
+   */
   remove(path: string): Promise<void> {
     return drive(removing(path));
   }
@@ -133,10 +146,13 @@ export class DiskStorage implements Storage {
   }
 
   /**
-   * Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made.
-   * The name of one that is there is synced, too, if reading its parent is permitted: who made it may not have lived to do so.
+   * Makes a directory and its missing parents, and syncs the directories that hold new names.
+   * Resolves to whether it was made.
+   * The name of one that is there is synced, too, if reading its parent is permitted: who made it
+   * may not have lived to do so.
    *
-   * Syncing opens the first parent that existed before: its reading must be permitted, or nothing is made.
+   * Syncing opens the first parent that existed before: its reading must be permitted, or nothing
+   * is made.
    *
    * @throws {Deno.errors.NotADirectory} If something else has that name.
    */
@@ -160,7 +176,8 @@ export class DiskStorage implements Storage {
   }
 
   /**
-   * Takes the exclusive lock of a directory (`flock(2)` on its own descriptor) without waiting; `undefined` while another holds it, in this process or another.
+   * Takes the exclusive lock of a directory (`flock(2)` on its own descriptor) without waiting;
+   * `undefined` while another holds it, in this process or another.
    *
    * It ends when it is released, or with the process.
    */
@@ -275,7 +292,8 @@ export class DiskStorage implements Storage {
   /**
    * Microseconds since the Unix epoch, UTC, as the system's clock has them: it may be set back.
    *
-   * Below the millisecond that `Date.now` gives, the steady clock counts from when the millisecond was first seen.
+   * Below the millisecond that `Date.now` gives, the steady clock counts from when the millisecond
+   * was first seen.
    */
   now(): number {
     const millisecond = Date.now();
@@ -345,7 +363,8 @@ function* listing(where: string): Task<StorageEntry[]> {
 }
 
 /**
- * Makes a directory, after its parents where they are missing; each name is synced as soon as it is there.
+ * Makes a directory, after its parents where they are missing; each name is synced as soon as it is
+ * there.
  *
  * The parent is opened first: who may not sync it makes nothing.
  */
@@ -375,7 +394,10 @@ function* makingDirectory(where: string): Task<boolean> {
   }
 }
 
-/** Makes the name of a directory durable that is there: who made it may have been killed before it was. Where its parent is out of reach, it was not made here. */
+/**
+ * Makes the name of a directory durable that is there: who made it may have been killed before it
+ * was. Where its parent is out of reach, it was not made here.
+ */
 function* syncName(path: string): Task<void> {
   const parent = parentOf(path);
   if (!isPermitted("read", parent)) return;

@@ -38,7 +38,9 @@ export interface Request {
   kind: Kind;
   /** `FLAGS` of the engine. */
   flags: number;
-  /** The memory of a read or write; whoever made the request ends the loan unless told otherwise. */
+  /**
+   * The memory of a read or write; whoever made the request ends the loan unless told otherwise.
+   */
   loan: Loan | undefined;
   /** The first byte within the loan. */
   start: number;
@@ -46,7 +48,10 @@ export interface Request {
   length: number;
 }
 
-/** Records of operations that are over, for the next ones: an operation in flight costs its promise and no more. */
+/**
+ * Records of operations that are over, for the next ones: an operation in flight costs its promise
+ * and no more.
+ */
 const spare: FileFlight[] = [];
 /** The most records that are kept. */
 const MAX_SPARE = 1024;
@@ -140,7 +145,9 @@ class Outcomes {
   }
 }
 
-/** Runs the operations of one adopted file: counts them, ends their loans and makes their errors. */
+/**
+ * Runs the operations of one adopted file: counts them, ends their loans and makes their errors.
+ */
 export class FileOperations {
   readonly counters: FileCounters = fileCounters();
   readonly #file: number;
@@ -157,7 +164,8 @@ export class FileOperations {
   /**
    * Starts an operation; `resolve` gets the bytes that it moved.
    *
-   * @param endsLoan Whether the loan ends with it, also when it cannot be started; else it stays the caller's.
+   * @param endsLoan Whether the loan ends with it, also when it cannot be started; else it stays
+   *   the caller's.
    */
   start(
     { kind, flags, loan, start, position, length }: Request,
@@ -230,7 +238,10 @@ export class FileOperations {
     });
   }
 
-  /** Runs operations side by side; gives the bytes that each moved, when all are over, or throws the error of the first that failed. Their loans stay the caller's. */
+  /**
+   * Runs operations side by side; gives the bytes that each moved, when all are over, or throws the
+   * error of the first that failed. Their loans stay the caller's.
+   */
   many(requests: readonly Request[]): Task<number[]> {
     return begunStep({
       kind: "transfers",

@@ -1,5 +1,6 @@
 /**
- * Files and directories: the interfaces that the rooms above see, the disk behind them, and what a file can do and why.
+ * Files and directories: the interfaces that the rooms above see, the disk behind them, and what a
+ * file can do and why.
  *
  * @module
  */

@@ -15,20 +15,27 @@ const NOT_FOUND = -2;
 /**
  * Opens with `Deno.open`, and finds the descriptor behind the `Deno.FsFile`.
  *
- * `Deno.open` has no flags, and would wait at a FIFO. So only what is known to be a regular file or a directory is opened, or a file that this call makes.
- * It waits all the same, as `Deno.open` itself does and without `O_NONBLOCK`, for two others: for who puts a FIFO there between the look and the opening,
- * which takes the right to write the directory; and for who holds a lease on the file (`fcntl(2)`, file servers do) and has `/proc/sys/fs/lease-break-time`
- * seconds, 45, to give it back, where failing at once would be an error that means nothing to the caller. `DirectFile.open` waits in a thread of the runtime.
+ * `Deno.open` has no flags, and would wait at a FIFO. So only what is known to be a regular file or
+ * a directory is opened, or a file that this call makes.
+ * It waits all the same, as `Deno.open` itself does and without `O_NONBLOCK`, for two others: for
+ * who puts a FIFO there between the look and the opening,
+ * which takes the right to write the directory; and for who holds a lease on the file (`fcntl(2)`,
+ * file servers do) and has `/proc/sys/fs/lease-break-time`
+ * seconds, 45, to give it back, where failing at once would be an error that means nothing to the
+ * caller. `DirectFile.open` waits in a thread of the runtime.
  *
- * @returns The library's number of the file; `undefined`, with nothing done, for anything else: also where the permissions to look are missing.
+ * @returns The library's number of the file; `undefined`, with nothing done, for anything else:
+ *   also where the permissions to look are missing.
  */
 export function* openByDeno(
   path: string,
   how: OpenHow,
 ): Task<number | undefined> {
-  // A link to what is not there yet, which cannot be told from a link to a FIFO that comes meanwhile.
+  // A link to what is not there yet, which cannot be told from a link to a FIFO that comes
+  // meanwhile.
   if (how.make === "missing") return undefined;
-  // Before, nobody confirms what setting O_DIRECT on an open file is worth: some filesystems look at the flag of open(2) only.
+  // Before, nobody confirms what setting O_DIRECT on an open file is worth: some filesystems look
+  // at the flag of open(2) only.
   if (how.direct && !isAtLeast(kernelRelease(), 6, 1)) return undefined;
   if (!isPermitted("read", path)) return undefined;
   if (how.write && !isPermitted("write", path)) return undefined;
@@ -48,7 +55,8 @@ export function* openByDeno(
     throw adapted(error, "open", path);
   }
   try {
-    // By the path: `FsFile.stat` wants the permission to read where a link leads, which opening does not. Another file by now is just not found.
+    // By the path: `FsFile.stat` wants the permission to read where a link leads, which opening
+    // does not. Another file by now is just not found.
     expected ??= yield* look(path, how);
     const adopted = expected === undefined
       ? NOT_FOUND
@@ -68,7 +76,8 @@ export function* openByDeno(
 /**
  * Whether it is permitted already: nobody is asked for what `Deno.open` would not ask for.
  *
- * The runtime keeps what it answered for each path that it was asked about, for ever (600 bytes): so it is asked about everything, then about the directory,
+ * The runtime keeps what it answered for each path that it was asked about, for ever (600 bytes):
+ * so it is asked about everything, then about the directory,
  * and about the path only where these do not settle it.
  */
 export function isPermitted(name: "read" | "write", path: string): boolean {
@@ -95,11 +104,14 @@ function* look(path: string, how: OpenHow): Task<Deno.FileInfo | undefined> {
 /**
  * Gives the library a duplicate of an open file's descriptor, whose number nobody tells.
  *
- * The position belongs to the open file: two descriptors that both follow when it is set to one random place after the other are of the same. The second look is
- * at the duplicate, so it does not matter what other threads open and close meanwhile. Where the position is left makes no difference: every transfer has its own.
+ * The position belongs to the open file: two descriptors that both follow when it is set to one
+ * random place after the other are of the same. The second look is
+ * at the duplicate, so it does not matter what other threads open and close meanwhile. Where the
+ * position is left makes no difference: every transfer has its own.
  *
  * @param expected The file that it should be.
- * @returns The library's number of it; {@linkcode NOT_FOUND} if it is another file, or its position does not follow; or why it was not adopted.
+ * @returns The library's number of it; {@linkcode NOT_FOUND} if it is another file, or its position
+ *   does not follow; or why it was not adopted.
  */
 function adoptFile(
   file: Deno.FsFile,

@@ -3,7 +3,10 @@ import { checked, native, nodeModule } from "../native/mod.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapted } from "./errors.ts";
 
-/** Opens with any flags and for anything: `node:fs` passes them on, checks the permissions as Deno does, and gives a descriptor. But it takes 23 ms to load. */
+/**
+ * Opens with any flags and for anything: `node:fs` passes them on, checks the permissions as Deno
+ * does, and gives a descriptor. But it takes 23 ms to load.
+ */
 export function* openByNode(path: string, how: OpenHow): Task<number> {
   const { closeSync, open, openSync } = nodeModule("node:fs");
   const flags = flagsOf(how);

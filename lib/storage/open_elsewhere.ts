@@ -7,9 +7,11 @@ const EACCES = -13;
 const EINVAL = -22;
 
 /**
- * Whether anybody else has a file open, in whatever process or container of this kernel. Only a write lease tells (`fcntl(2)`, `F_SETLEASE`); it is given back at once.
+ * Whether anybody else has a file open, in whatever process or container of this kernel. Only a
+ * write lease tells (`fcntl(2)`, `F_SETLEASE`); it is given back at once.
  *
- * @throws {Unsupported} If the kernel does not tell: the filesystem has no leases, or the file is another user's.
+ * @throws {Unsupported} If the kernel does not tell: the filesystem has no leases, or the file is
+ *   another user's.
  */
 export function* isOpenElsewhere(where: string): Task<boolean> {
   const path = pathString("look who has a file open", where);

@@ -58,7 +58,8 @@ const S_IFBLK = 0o060000;
 /**
  * Opens a regular file or a block device in the best tier that was asked for.
  *
- * @throws {Unsupported} If the file is neither, or `"require"` finds no direct tier: a file that this call made is removed again.
+ * @throws {Unsupported} If the file is neither, or `"require"` finds no direct tier: a file that
+ *   this call made is removed again.
  */
 export function* openFile(
   path: string,
@@ -197,7 +198,10 @@ function* openOrMake(
   return { file, made: false };
 }
 
-/** What the kernel tells of a file, which must be one with positions: a regular one or a block device. */
+/**
+ * What the kernel tells of a file, which must be one with positions: a regular one or a block
+ * device.
+ */
 function probeSupported(file: number, path: string): FileProbe {
   const probe = probeFile(file, path);
   const kind = probe.mode & S_IFMT;
@@ -287,7 +291,10 @@ function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
   });
 }
 
-/** Removes a file that this call made; what cannot be removed stays, the error that led here counts more. */
+/**
+ * Removes a file that this call made; what cannot be removed stays, the error that led here counts
+ * more.
+ */
 function* removeAgain(path: string): Task<void> {
   try {
     yield* denoRemove(path);

@@ -38,7 +38,8 @@ interface Node {
 }
 
 /**
- * What lies in another storage, with changes that are kept in memory: what a computation would do there can be seen, and nothing is changed.
+ * What lies in another storage, with changes that are kept in memory: what a computation would do
+ * there can be seen, and nothing is changed.
  *
  * Nothing is synced or locked.
  */
@@ -354,7 +355,10 @@ class OverlayFile implements StorageFile {
 
 function nothing(): void {}
 
-/** Writes are kept in pages of this size: whoever writes to a log writes whole physical blocks, so that no page is ever half known. */
+/**
+ * Writes are kept in pages of this size: whoever writes to a log writes whole physical blocks, so
+ * that no page is ever half known.
+ */
 function pageBytes({ capabilities }: Node): number {
   return capabilities.physicalBlock;
 }

@@ -1,5 +1,6 @@
 /**
- * What another implementation of `Storage` shares with the disk, so that both check and fail alike: for `lib/testing`, and no part of the public API.
+ * What another implementation of `Storage` shares with the disk, so that both check and fail alike:
+ * for `lib/testing`, and no part of the public API.
  *
  * @module
  */

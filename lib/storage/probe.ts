@@ -13,7 +13,10 @@ export interface FileProbe {
   readonly memoryAlignment: number;
   /** `stx_dio_offset_align`; 0 where direct I/O is not possible. */
   readonly offsetAlignment: number;
-  /** `stx_dio_read_offset_align` where it is known and not 0 (0 means: as for writes), else `stx_dio_offset_align`. */
+  /**
+   * `stx_dio_read_offset_align` where it is known and not 0 (0 means: as for writes), else
+   * `stx_dio_offset_align`.
+   */
   readonly readOffsetAlignment: number;
   /** The major number of the device. */
   readonly deviceMajor: number;
@@ -31,7 +34,10 @@ export interface FileProbe {
   readonly links: number;
   /** Allocated units of 512 bytes. */
   readonly blocks: number;
-  /** The physical block of a block device; `undefined` for other files, whose descriptor does not tell. */
+  /**
+   * The physical block of a block device; `undefined` for other files, whose descriptor does not
+   * tell.
+   */
   readonly physicalBlock: number | undefined;
 }
 
@@ -107,13 +113,17 @@ export type DirectSupport =
   }
   | { readonly possible: false; readonly reason: string };
 
-/** What direct I/O needs at most on the kernels that do not tell: pages, and blocks of all common devices. */
+/**
+ * What direct I/O needs at most on the kernels that do not tell: pages, and blocks of all common
+ * devices.
+ */
 const ASSUMED_ALIGNMENT = 4096;
 
 /**
  * Judges whether `O_DIRECT` on a file, which `open(2)` accepted, means what it says.
  *
- * Some filesystems accept the flag and use the page cache all the same, so `STATX_DIOALIGN` must confirm it (Linux 6.1). Older kernels are believed.
+ * Some filesystems accept the flag and use the page cache all the same, so `STATX_DIOALIGN` must
+ * confirm it (Linux 6.1). Older kernels are believed.
  *
  * @param release The kernel's release.
  */

@@ -7,11 +7,13 @@ import { pathString } from "./paths.ts";
 import { TaskFile } from "./task_file.ts";
 
 /**
- * What files can do at a place, and why: the file itself, or a new one in the directory, which is removed again.
+ * What files can do at a place, and why: the file itself, or a new one in the directory, which is
+ * removed again.
  *
  * A file is opened for reading; a directory must be writable.
  *
- * @throws {Deno.errors.NotFound} If there is nothing at the path; other errors are those of {@linkcode DirectFile.open}.
+ * @throws {Deno.errors.NotFound} If there is nothing at the path; other errors are those of
+ *   {@linkcode DirectFile.open}.
  *
  * @example Whether a directory's disk takes direct I/O
  * ```ts

@@ -28,7 +28,10 @@ export interface WriteOptions extends BufferRange {
 
 /** What an allocation may be told. */
 export interface PreallocateOptions {
-  /** Whether the range shall be zeros that are written, where the system can do that by itself. What was there before is lost. @default {false} */
+  /**
+   * Whether the range shall be zeros that are written, where the system can do that by itself. What
+   * was there before is lost. @default {false}
+   */
   zeroed?: boolean;
 }
 
@@ -49,7 +52,8 @@ export interface StorageOpenOptions {
 /**
  * An open file: operations at explicit positions, in bytes, each with a blocking version.
  *
- * Positions, lengths and the start within the buffer must suit {@linkcode Capabilities}; what does not is a `RangeError` that names the nearest right values.
+ * Positions, lengths and the start within the buffer must suit {@linkcode Capabilities}; what does
+ * not is a `RangeError` that names the nearest right values.
  */
 export interface StorageFile {
   /** Where it was opened. */
@@ -57,7 +61,10 @@ export interface StorageFile {
   /** What the file can do, and why. */
   readonly capabilities: Capabilities;
 
-  /** Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at the end of the file. */
+  /**
+   * Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at
+   * the end of the file.
+   */
   read(
     buffer: PooledBuffer,
     position: number,
@@ -90,9 +97,11 @@ export interface StorageFile {
   truncateSync(length: number): void;
 
   /**
-   * Allocates disk space for a range; the size grows to its end. `NotSupported` where the filesystem cannot. Without `zeroed` what reading gives is not changed.
+   * Allocates disk space for a range; the size grows to its end. `NotSupported` where the
+   * filesystem cannot. Without `zeroed` what reading gives is not changed.
    *
-   * Resolves to whether zeros were written: with `zeroed`, where the storage can do that at once. Elsewhere the space is allocated all the same.
+   * Resolves to whether zeros were written: with `zeroed`, where the storage can do that at once.
+   * Elsewhere the space is allocated all the same.
    */
   preallocate(
     position: number,
@@ -157,9 +166,11 @@ export interface StorageLock {
 }
 
 /**
- * A place for files, and the only clock and source of randomness of the rooms above: a disk, or a simulation of one.
+ * A place for files, and the only clock and source of randomness of the rooms above: a disk, or a
+ * simulation of one.
  *
- * Paths are strings in the form of the platform. Errors of the system are the `Deno.errors` classes with `code`, `syscall` and `path`.
+ * Paths are strings in the form of the platform. Errors of the system are the `Deno.errors` classes
+ * with `code`, `syscall` and `path`.
  */
 export interface Storage {
   /** Opens a file. */
@@ -167,7 +178,10 @@ export interface Storage {
   /** The blocking version of {@linkcode Storage.open}. */
   openSync(path: string, options?: StorageOpenOptions): StorageFile;
 
-  /** Gives a file another name in the same filesystem, replacing a file that has it. Not durable until the directory is synced. */
+  /**
+   * Gives a file another name in the same filesystem, replacing a file that has it. Not durable
+   * until the directory is synced.
+   */
   rename(from: string, to: string): Promise<void>;
   /** The blocking version of {@linkcode Storage.rename}. */
   renameSync(from: string, to: string): void;
@@ -182,7 +196,10 @@ export interface Storage {
   /** The blocking version of {@linkcode Storage.list}. */
   listSync(path: string): StorageEntry[];
 
-  /** Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made. */
+  /**
+   * Makes a directory and its missing parents, and syncs the directories that hold new names.
+   * Resolves to whether it was made.
+   */
   makeDirectory(path: string): Promise<boolean>;
   /** The blocking version of {@linkcode Storage.makeDirectory}. */
   makeDirectorySync(path: string): boolean;
@@ -192,7 +209,10 @@ export interface Storage {
   /** The blocking version of {@linkcode Storage.syncDirectory}. */
   syncDirectorySync(path: string): void;
 
-  /** Takes the exclusive lock of a directory (`flock(2)`) without waiting; `undefined` while another holds it. */
+  /**
+   * Takes the exclusive lock of a directory (`flock(2)`) without waiting; `undefined` while another
+   * holds it.
+   */
   lock(path: string): StorageLock | undefined;
 
   /** Waits, at most 2^31 - 1 ms; the storage's own time passes. */
@@ -215,8 +235,10 @@ export interface Storage {
    */
   isIdle?(): boolean;
   /**
-   * Lets the runtime look for what others wait for, such as the sockets of a server. A program that blocks again
-   * and again calls it now and then, because promises and immediates alone keep a runtime from looking.
+   * Lets the runtime look for what others wait for, such as the sockets of a server. A program that
+   * blocks again
+   * and again calls it now and then, because promises and immediates alone keep a runtime from
+   * looking.
    */
   pause?(): Promise<void>;
   /** Microseconds since the Unix epoch, UTC. */

@@ -56,13 +56,19 @@ export interface Task<T> {
   readonly owner?: unknown;
   /** What it is writing: a power cut meanwhile may leave any of it. */
   readonly writes?: { readonly inode: Inode; readonly units: FileUnit[] };
-  /** Whether the memory is as it was; asked in manual mode, at the moment of completion. Throws what is wrong. */
+  /**
+   * Whether the memory is as it was; asked in manual mode, at the moment of completion. Throws what
+   * is wrong.
+   */
   check?(): void;
   /** Carries it out. */
   effect(fault: Fault): T;
   /** The error for a code that the plan of faults asks for, and what it does to the disk. */
   fail(code: string): unknown;
-  /** What is to be done next to finish what was asked for, in place of giving this outcome; the task that follows is released instead of this one. */
+  /**
+   * What is to be done next to finish what was asked for, in place of giving this outcome; the task
+   * that follows is released instead of this one.
+   */
   follow?(outcome: Outcome<T>): Task<T> | undefined;
   /** It is over, in whatever way: called once. */
   release?(): void;
@@ -80,7 +86,10 @@ interface Listed {
 /** How probable it is that a unit survives, in random crashes: one of these for each crash. */
 const SURVIVAL = [1 / 8, 1 / 2, 7 / 8];
 
-/** The state behind a simulated disk and its files: names, time, operations in flight, and who may fail what. */
+/**
+ * The state behind a simulated disk and its files: names, time, operations in flight, and who may
+ * fail what.
+ */
 export class Machine {
   readonly settings: MachineSettings;
   readonly clock: SimulatedClock;
@@ -275,7 +284,10 @@ export class Machine {
     return this.#listed().map((each) => each.shown);
   }
 
-  /** The names and contents after a power cut, or as they are for a process that comes after this one. */
+  /**
+   * The names and contents after a power cut, or as they are for a process that comes after this
+   * one.
+   */
   namesAfter(choice: CrashChoice, unreadable?: ReadonlySet<number>): Names {
     const listed = this.#listed();
     const chosen = this.#chosen(choice, listed);
@@ -308,7 +320,10 @@ export class Machine {
     return this.names.crashHash(sum, (node) => numbers.get(node) ?? -1);
   }
 
-  /** The names and contents as the next process finds them: nothing is lost, and nothing more is durable. */
+  /**
+   * The names and contents as the next process finds them: nothing is lost, and nothing more is
+   * durable.
+   */
   namesKept(): Names {
     return this.names.clone(memoized((inode) => inode.clone()));
   }
@@ -339,7 +354,10 @@ export class Machine {
     }
   }
 
-  /** Numbers an operation, shows it to the hooks, and lets it in; a task that does not get in is released. */
+  /**
+   * Numbers an operation, shows it to the hooks, and lets it in; a task that does not get in is
+   * released.
+   */
   #admit(
     task: Task<unknown>,
     blocking: boolean,

@@ -1,5 +1,6 @@
 /**
- * For tests of programs that must not lose anything: a disk in memory that loses its power, fails as planned, and repeats itself exactly.
+ * For tests of programs that must not lose anything: a disk in memory that loses its power, fails
+ * as planned, and repeats itself exactly.
  *
  * @example A program against every power cut
  * ```ts

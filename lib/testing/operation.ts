@@ -46,7 +46,10 @@ export interface Operation extends OperationDetails {
 export interface TracedOperation extends Operation {
   /** When it began, in microseconds of the disk's clock. */
   readonly beganMicros: number;
-  /** How manieth to complete it was, from 1; `undefined` while it is in flight, and for ever if the disk crashed. */
+  /**
+   * How manieth to complete it was, from 1; `undefined` while it is in flight, and for ever if the
+   * disk crashed.
+   */
   completion: number | undefined;
   /** `"done"`, or the code or name of the error. */
   outcome: string | undefined;
@@ -57,18 +60,29 @@ export interface Fault {
   /**
    * The kernel's name of the error that it fails with, such as `"EIO"`.
    *
-   * As by a file of the disk, a read, write, truncate or preallocate is repeated after `EINTR`, and after `EAGAIN` 100 times, a millisecond apart; each time is an operation of its own. A sync never is.
+   * As by a file of the disk, a read, write, truncate or preallocate is repeated after `EINTR`, and
+   * after `EAGAIN` 100 times, a millisecond apart; each time is an operation of its own. A sync
+   * never is.
    *
-   * After a failed sync what was unsynced may or may not survive a power cut, whatever later syncs say (as on Linux); the same goes for the bytes of a write that failed with `EIO`.
+   * After a failed sync what was unsynced may or may not survive a power cut, whatever later syncs
+   * say (as on Linux); the same goes for the bytes of a write that failed with `EIO`.
    */
   error?: string;
-  /** The power fails during the operation: it throws `SimulatedCrash`, and the disk refuses everything after. What it was changing is among the unsynced units. */
+  /**
+   * The power fails during the operation: it throws `SimulatedCrash`, and the disk refuses
+   * everything after. What it was changing is among the unsynced units.
+   */
   crash?: boolean;
   /**
-   * Of a read or a write: a transfer of so many bytes, and no error. What is left is asked for in a further operation, as by a file of the disk; a write of 0 bytes is `EIO`, a read of 0 bytes the end of the file.
+   * Of a read or a write: a transfer of so many bytes, and no error. What is left is asked for in a
+   * further operation, as by a file of the disk; a write of 0 bytes is `EIO`, a read of 0 bytes the
+   * end of the file.
    */
   shortBytes?: number;
-  /** Of a read or a write: this bit of what was transferred is wrong, and nobody says so; bit 0 is the lowest of the first byte. */
+  /**
+   * Of a read or a write: this bit of what was transferred is wrong, and nobody says so; bit 0 is
+   * the lowest of the first byte.
+   */
   flipBit?: number;
   /** Of a write: where in the file its bytes end up instead, and nobody says so. In bytes. */
   misdirectTo?: number;

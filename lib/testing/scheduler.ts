@@ -23,9 +23,11 @@ export interface InFlight {
 }
 
 /**
- * Completes operations in later turns of the event loop, one a turn, in an order that the seed decides.
+ * Completes operations in later turns of the event loop, one a turn, in an order that the seed
+ * decides.
  *
- * A turn comes when everything that could run has run. If all that is left waits for its time, the clock jumps to the earliest: nothing takes real time.
+ * A turn comes when everything that could run has run. If all that is left waits for its time, the
+ * clock jumps to the earliest: nothing takes real time.
  */
 export class Scheduler {
   readonly #random: SeededRandom;
@@ -73,7 +75,10 @@ export class Scheduler {
     this.#timers.delete(operation);
   }
 
-  /** Completes an operation now; who waits for it is told in a later turn. Answers `false` if there is none. */
+  /**
+   * Completes an operation now; who waits for it is told in a later turn. Answers `false` if there
+   * is none.
+   */
   completeNumber(number: number): boolean {
     const found = this.inFlight.find((each) => each.number === number);
     if (found !== undefined) this.#complete(found);

@@ -38,9 +38,15 @@ import { makeFile, type SimulatedFile } from "./simulated_file.ts";
 import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
-/** What a {@linkcode SimulatedDisk} is like; the capabilities are those of every file, a real disk's if not told otherwise. */
+/**
+ * What a {@linkcode SimulatedDisk} is like; the capabilities are those of every file, a real disk's
+ * if not told otherwise.
+ */
 export interface SimulatedDiskOptions extends Partial<Capabilities> {
-  /** What everything random is made from: the same seed and the same calls give the same disk. @default {0} */
+  /**
+   * What everything random is made from: the same seed and the same calls give the same disk.
+   * @default {0}
+   */
   seed?: number;
   /** The unit that a power cut leaves whole or not at all, in bytes. @default {4096} */
   blockBytes?: number;
@@ -51,20 +57,27 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
   /** How much time passes at each `now()`, in microseconds. @default {1} */
   timeStepMicros?: number;
   /**
-   * Operations that do not block stay in flight until the test completes them ({@linkcode SimulatedDisk.complete}), and reads and writes are checked then: that the lent memory did not change meanwhile,
-   * that no two writes in flight overlap, that position, length and memory are aligned. What is not so fails with `SimulatedMisuse`.
+   * Operations that do not block stay in flight until the test completes them ({@linkcode
+   * SimulatedDisk.complete}), and reads and writes are checked then: that the lent memory did not
+   * change meanwhile,
+   * that no two writes in flight overlap, that position, length and memory are aligned. What is not
+   * so fails with `SimulatedMisuse`.
    *
    * @default {false}
    */
   manual?: boolean;
   /**
-   * A random power cut leaves some of the blocks unreadable that were being written, whatever was in them before: reading them is `EIO` until they are written whole. Which ones, the disk tells ({@linkcode SimulatedDisk.unreadableBlocks}).
+   * A random power cut leaves some of the blocks unreadable that were being written, whatever was
+   * in them before: reading them is `EIO` until they are written whole. Which ones, the disk tells
+   * ({@linkcode SimulatedDisk.unreadableBlocks}).
    *
    * @default {false}
    */
   unreadable?: boolean;
   /**
-   * The device writes zeros by itself (`preallocate` with `zeroed` gives `true`). A power cut before they are synced may have left any of their blocks, and the size by itself, as of a write.
+   * The device writes zeros by itself (`preallocate` with `zeroed` gives `true`). A power cut
+   * before they are synced may have left any of their blocks, and the size by itself, as of a
+   * write.
    *
    * @default {false}
    */
@@ -100,13 +113,18 @@ export interface FailAtOptions {
 }
 
 /**
- * A disk in memory that loses its power when it is told to, fails as planned, and does the same again for the same seed.
+ * A disk in memory that loses its power when it is told to, fails as planned, and does the same
+ * again for the same seed.
  *
- * It promises what a disk promises and no more. After a power cut any subset of what was not synced is there: each block of a write, each change of a file's size, each change of a name is there
- * or not by itself. A write with durability makes its own bytes durable and the size that they need, `sync` all of its file that was written when it began, `syncDirectory` the names in a directory.
+ * It promises what a disk promises and no more. After a power cut any subset of what was not synced
+ * is there: each block of a write, each change of a file's size, each change of a name is there
+ * or not by itself. A write with durability makes its own bytes durable and the size that they
+ * need, `sync` all of its file that was written when it began, `syncDirectory` the names in a
+ * directory.
  * Operations in flight complete in any order; syncing a file does not make its name durable.
  *
- * Paths are followed as the kernel does, relative ones from the root; there are no links and no permissions, and directories keep their names.
+ * Paths are followed as the kernel does, relative ones from the root; there are no links and no
+ * permissions, and directories keep their names.
  *
  * @example What a power cut leaves
  * ```ts
@@ -219,7 +237,10 @@ export class SimulatedDisk implements Storage {
     return this.#machine.runSync(this.#opening(path, options));
   }
 
-  /** Gives a file another name, replacing a file that has it; directories keep theirs. Not durable until the directory is synced, of two directories both. */
+  /**
+   * Gives a file another name, replacing a file that has it; directories keep theirs. Not durable
+   * until the directory is synced, of two directories both.
+   */
   // deno-lint-ignore require-await -- as for opening
   async rename(from: string, to: string): Promise<void> {
     return this.#machine.run(this.#renaming(from, to));
@@ -252,7 +273,10 @@ export class SimulatedDisk implements Storage {
     return this.#machine.runSync(this.#listing(path));
   }
 
-  /** Makes a directory and its missing parents, and syncs the directories that hold new names. Resolves to whether it was made. */
+  /**
+   * Makes a directory and its missing parents, and syncs the directories that hold new names.
+   * Resolves to whether it was made.
+   */
   async makeDirectory(path: string): Promise<boolean> {
     const { missing, isMade } = this.#missing(path);
     const there = deepest(path, missing);
@@ -312,7 +336,10 @@ export class SimulatedDisk implements Storage {
     });
   }
 
-  /** Takes the exclusive lock of a directory without waiting; `undefined` while another holds it. It ends when it is released, or with the process. */
+  /**
+   * Takes the exclusive lock of a directory without waiting; `undefined` while another holds it. It
+   * ends when it is released, or with the process.
+   */
   lock(where: string): StorageLock | undefined {
     const path = pathString("lock directory", where);
     const at = absolute(path);
@@ -336,7 +363,10 @@ export class SimulatedDisk implements Storage {
     });
   }
 
-  /** Waits: resolves in a later turn, when the disk's clock has come that far; rejects with the signal's reason when it is aborted. */
+  /**
+   * Waits: resolves in a later turn, when the disk's clock has come that far; rejects with the
+   * signal's reason when it is aborted.
+   */
   delay(
     durationMs: number,
     options: { signal?: AbortSignal } = {},
@@ -406,8 +436,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Returns whether no operation of the disk is in flight and {@linkcode
-   * SimulatedDisk.mayWaitInPlace} is set.
+   * Returns whether no operation of the disk is in flight and
+   * {@linkcode SimulatedDisk.mayWaitInPlace} is set.
    */
   isIdle(): boolean {
     return this.mayWaitInPlace && this.#machine.scheduler.isIdle;
@@ -460,20 +490,28 @@ export class SimulatedDisk implements Storage {
     this.#machine.clock.micros = value;
   }
 
-  /** Whether the disk has crashed: it refuses everything but closing, and another crash of the same state. */
+  /**
+   * Whether the disk has crashed: it refuses everything but closing, and another crash of the same
+   * state.
+   */
   get crashed(): boolean {
     return this.#machine.dead;
   }
 
-  /** Every operation that was asked for, in order, with what became of it; it grows while the disk is used. */
+  /**
+   * Every operation that was asked for, in order, with what became of it; it grows while the disk
+   * is used.
+   */
   get trace(): readonly Readonly<TracedOperation>[] {
     return this.#machine.trace;
   }
 
   /**
-   * Calls a function before each operation, after those added earlier; what it returns goes wrong. Hooks do not outlive a crash.
+   * Calls a function before each operation, after those added earlier; what it returns goes wrong.
+   * Hooks do not outlive a crash.
    *
-   * While it runs, the operation counts as begun: {@linkcode SimulatedDisk.crashState} then may leave any part of a write.
+   * While it runs, the operation counts as begun: {@linkcode SimulatedDisk.crashState} then may
+   * leave any part of a write.
    *
    * @returns Takes the hook away again.
    *
@@ -556,7 +594,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Completes the operation in flight that has this number; who waits for it is told in a later turn of the event loop.
+   * Completes the operation in flight that has this number; who waits for it is told in a later
+   * turn of the event loop.
    *
    * @throws {RangeError} If it is not in flight.
    *
@@ -593,7 +632,10 @@ export class SimulatedDisk implements Storage {
     );
   }
 
-  /** Completes every operation in flight, in the order in which they began, and those that follow from them. */
+  /**
+   * Completes every operation in flight, in the order in which they began, and those that follow
+   * from them.
+   */
   completeAll(): void {
     for (;;) {
       const [next] = this.inFlight;
@@ -602,19 +644,26 @@ export class SimulatedDisk implements Storage {
     }
   }
 
-  /** What a power cut now may leave behind or not, each by itself: *n* units make 2^n states. Their numbers are their places in this list. */
+  /**
+   * What a power cut now may leave behind or not, each by itself: *n* units make 2^n states. Their
+   * numbers are their places in this list.
+   */
   unsyncedUnits(): UnsyncedUnit[] {
     return this.#machine.unsynced();
   }
 
   /**
-   * The power fails: from now on every operation on this disk, its files and its locks rejects with `SimulatedCrash`.
+   * The power fails: from now on every operation on this disk, its files and its locks rejects with
+   * `SimulatedCrash`.
    *
    * May be called again, for another choice from the same moment.
    *
    * @param choice What of the unsynced units is left. @default {"random"}
-   * @param unreadable The numbers of the units of kind `"block"` whose block is unreadable afterwards. @default {none; some by chance if the choice is `"random"` and the disk was made so}
-   * @returns The disk after the next start: all that it holds is durable, its clock goes on, its seed is made from this one's.
+   * @param unreadable The numbers of the units of kind `"block"` whose block is unreadable
+   *   afterwards.
+   *   @default {none; some by chance if the choice is `"random"` and the disk was made so}
+   * @returns The disk after the next start: all that it holds is durable, its clock goes on, its
+   *   seed is made from this one's.
    */
   crash(
     choice: CrashChoice = "random",
@@ -654,9 +703,11 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * The process is killed: its handles and locks are gone, and of its operations in flight any may have been done.
+   * The process is killed: its handles and locks are gone, and of its operations in flight any may
+   * have been done.
    *
-   * @returns The disk as the next process finds it: all that was written is there, and still unsynced.
+   * @returns The disk as the next process finds it: all that was written is there, and still
+   *   unsynced.
    */
   kill(): SimulatedDisk {
     this.#machine.killProcess();
@@ -681,7 +732,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Changes bytes behind everybody's back, durably and without a call; makes the file and its directories where they are missing, and the file longer where it ends before.
+   * Changes bytes behind everybody's back, durably and without a call; makes the file and its
+   * directories where they are missing, and the file longer where it ends before.
    */
   poke(path: string, position: number, bytes: Uint8Array): void {
     const action = `poke '${path}'`;
@@ -713,7 +765,10 @@ export class SimulatedDisk implements Storage {
     return new Map(this.files().map((path) => [path, this.peek(path)]));
   }
 
-  /** Stands for all names and contents, in 16 hexadecimal digits: two disks that hold the same have the same. It is quick: a block is hashed once. */
+  /**
+   * Stands for all names and contents, in 16 hexadecimal digits: two disks that hold the same have
+   * the same. It is quick: a block is hashed once.
+   */
   hash(): string {
     const { names } = this.#machine;
     let sum = NO_HASH;
@@ -726,7 +781,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Stands for everything that a power cut now may leave, in 16 hexadecimal digits: where it is the same, so is {@linkcode SimulatedDisk.crashState} for each choice.
+   * Stands for everything that a power cut now may leave, in 16 hexadecimal digits: where it is the
+   * same, so is {@linkcode SimulatedDisk.crashState} for each choice.
    *
    * @example Reading adds no state
    * ```ts
@@ -794,7 +850,8 @@ export class SimulatedDisk implements Storage {
         const { names } = this.#machine;
         let { at, name, node, slashed } = names.locate(path, "open");
         if (request.createNew || makes && node === undefined) {
-          // In the kernel's order: only a directory may have a slash behind its name, and this makes none.
+          // In the kernel's order: only a directory may have a slash behind its name, and this
+          // makes none.
           if (isName(name) && slashed) throw failure("EISDIR", "open", path);
           if (node !== undefined) throw failure("EEXIST", "open", path);
           checkName(name, "open", path);
@@ -891,7 +948,10 @@ export class SimulatedDisk implements Storage {
     };
   }
 
-  /** The directories to be made so that a path is one, from the root, and whether that makes the path itself. */
+  /**
+   * The directories to be made so that a path is one, from the root, and whether that makes the
+   * path itself.
+   */
   #missing(where: string): { missing: string[]; isMade: boolean } {
     this.#machine.checkAlive();
     const missing: string[] = [];
@@ -965,7 +1025,9 @@ export class SimulatedDisk implements Storage {
   }
 }
 
-/** What a disk is like that was told nothing: sectors of 512 bytes on blocks of 4096, as most are. */
+/**
+ * What a disk is like that was told nothing: sectors of 512 bytes on blocks of 4096, as most are.
+ */
 const CAPABILITIES: Capabilities = {
   tier: "direct",
   tierReason: "simulated",

@@ -38,9 +38,11 @@ export let makeFile: (
 ) => SimulatedFile;
 
 /**
- * An open file of a `SimulatedDisk`: memory is lent, arguments are checked and errors are made as for a file of the disk.
+ * An open file of a `SimulatedDisk`: memory is lent, arguments are checked and errors are made as
+ * for a file of the disk.
  *
- * Operations that do not block complete in later turns of the event loop, in an order that the disk's seed decides.
+ * Operations that do not block complete in later turns of the event loop, in an order that the
+ * disk's seed decides.
  *
  * @example What a power cut leaves of a write without durability
  * ```ts
@@ -95,7 +97,10 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     machine.open.add(inode);
   }
 
-  /** Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at the end of the file. */
+  /**
+   * Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at
+   * the end of the file.
+   */
   // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
   async read(
     buffer: PooledBuffer,
@@ -160,9 +165,11 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Takes space for a range of any position and length; the size grows to its end. Without `zeroed` what reading gives is not changed.
+   * Takes space for a range of any position and length; the size grows to its end. Without `zeroed`
+   * what reading gives is not changed.
    *
-   * Resolves to whether zeros were written: with `zeroed`, where the disk was made so that its device does that by itself (`writesZeros`).
+   * Resolves to whether zeros were written: with `zeroed`, where the disk was made so that its
+   * device does that by itself (`writesZeros`).
    *
    * @throws {NoSpace} If there is not as much.
    */
@@ -209,7 +216,10 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     this.#machine.scheduler.settleOwn(this);
   }
 
-  /** Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does nothing, and neither does closing after a crash. */
+  /**
+   * Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does
+   * nothing, and neither does closing after a crash.
+   */
   close(): Promise<void> {
     return this.#closing ??= this.#finish();
   }

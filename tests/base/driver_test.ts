@@ -10,7 +10,10 @@ import {
 } from "../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 
-/** Completes operations when it is told to, in a queue that may be settled while it is being settled. */
+/**
+ * Completes operations when it is told to, in a queue that may be settled while it is being
+ * settled.
+ */
 class Device {
   readonly inFlight: (() => void)[] = [];
 

@@ -1,4 +1,7 @@
-/** Random sequences of calls, in both forms: a simulated disk answers what the disk answers, to the letter of each message. */
+/**
+ * Random sequences of calls, in both forms: a simulated disk answers what the disk answers, to the
+ * letter of each message.
+ */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { StorageFile } from "../../lib/storage/mod.ts";

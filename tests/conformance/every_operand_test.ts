@@ -1,4 +1,7 @@
-/** Every operation of a file, with every kind of operand: the same answer and the same contents afterwards, to the letter. */
+/**
+ * Every operation of a file, with every kind of operand: the same answer and the same contents
+ * afterwards, to the letter.
+ */
 import { assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import type { StorageFile } from "../../lib/storage/mod.ts";

@@ -1,4 +1,7 @@
-/** Every call that takes a path, with every form that a path can have: the same answer and the same names afterwards, to the letter. */
+/**
+ * Every call that takes a path, with every form that a path can have: the same answer and the same
+ * names afterwards, to the letter.
+ */
 import { assertEquals } from "@std/assert";
 import {
   type Answer,
@@ -11,7 +14,10 @@ import {
 /** One byte more than a name may have. */
 const LONG = "x".repeat(256);
 
-/** From the directory of the case: `a` is a file, `d` an empty directory, `e` one that holds the file `f`; `n`, `x` and `z` are not there. */
+/**
+ * From the directory of the case: `a` is a file, `d` an empty directory, `e` one that holds the
+ * file `f`; `n`, `x` and `z` are not there.
+ */
 const PATHS: readonly string[] = [
   "",
   "/",

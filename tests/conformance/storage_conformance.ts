@@ -234,7 +234,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
         2 * UNIT,
       );
       assertEquals(runs(buffer.bytes), [[9, 2 * UNIT], [2, UNIT], [3, UNIT]]);
-      // Behind the end of the file the rest of the range is anybody's guess: a direct read leaves zeros there.
+      // Behind the end of the file the rest of the range is anybody's guess: a direct read leaves
+      // zeros there.
       buffer.bytes.fill(9);
       assertEquals(
         await subject.call(file, "read", buffer, UNIT, { length: 2 * UNIT }),

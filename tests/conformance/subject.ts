@@ -86,7 +86,10 @@ export class Subject implements Disposable {
     return await answer as Result<T, K>;
   }
 
-  /** Calls an operation in the form under test; errors are answers, too. A promise may be rejected, but the call must not throw. */
+  /**
+   * Calls an operation in the form under test; errors are answers, too. A promise may be rejected,
+   * but the call must not throw.
+   */
   ask<T, K extends Paired<T> & string>(
     target: T,
     operation: K,
@@ -170,7 +173,10 @@ export const DISKS: readonly SubjectKind[] = FILES
   ? [disk("prefer"), disk("never")]
   : [];
 
-/** One disk for each form of the calls: what is true of every path and operand, and takes its time, is asked once of each. */
+/**
+ * One disk for each form of the calls: what is true of every path and operand, and takes its time,
+ * is asked once of each.
+ */
 export const PAIRS: readonly (readonly [SubjectKind, Mode])[] = DISKS.map((
   kind,
   i,

@@ -174,7 +174,8 @@ Deno.test({
     using file = new Adopted(`${directory.path}/order`);
     const order: number[] = [];
     const places = Number(/at most (\d+)/.exec(engine().reason)![1]);
-    // Refused operations end when they are started, so that the order of rejections is the order of starting.
+    // Refused operations end when they are started, so that the order of rejections is the order of
+    // starting.
     const valid = Array.from(
       { length: places },
       () => engine().submit(operation(OPERATION.SYNC_DATA, file.handle)),

@@ -17,7 +17,10 @@ export const PRELUDE = `
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 `;
 
-/** Makes `io_uring_setup(2)` fail with EPERM on this thread from now on, as a container's seccomp profile does. */
+/**
+ * Makes `io_uring_setup(2)` fail with EPERM on this thread from now on, as a container's seccomp
+ * profile does.
+ */
 export const REFUSE_RINGS = `
   const { symbols: { prctl } } = Deno.dlopen("libc.so.6", {
     prctl: { parameters: ["i32", "u64", "buffer", "u64", "u64"], result: "i32" },

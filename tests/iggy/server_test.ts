@@ -22,7 +22,10 @@ async function messagesOf(log: Log) {
   return all;
 }
 
-/** Writes a log whose first segments were removed, so that the server's empty first one must give way. */
+/**
+ * Writes a log whose first segments were removed, so that the server's empty first one must give
+ * way.
+ */
 async function writeLog(path: string, pool: ReturnType<typeof testPool>) {
   await using log = await Log.open(path, { pool, segmentBytes: 64 * KIB });
   for (let i = 0; i < 500; i++) {

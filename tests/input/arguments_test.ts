@@ -1,4 +1,7 @@
-/** Wrong arguments, as plain JavaScript may pass them: an error of the right class that names the argument, what it got and what would be right; nothing is made. */
+/**
+ * Wrong arguments, as plain JavaScript may pass them: an error of the right class that names the
+ * argument, what it got and what would be right; nothing is made.
+ */
 import { assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { exportToIggy, importFromIggy } from "../../lib/iggy/mod.ts";

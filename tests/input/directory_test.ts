@@ -1,4 +1,7 @@
-/** Directories of logs that somebody spoiled, as a reader sees them: all good messages, then an error that names the culprit; nothing is changed. */
+/**
+ * Directories of logs that somebody spoiled, as a reader sees them: all good messages, then an
+ * error that names the culprit; nothing is changed.
+ */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { LogReader } from "../../lib/log/mod.ts";
@@ -17,7 +20,10 @@ const DIR = "/log";
 const path = (first: number, kind: string): string =>
   `${DIR}/${segment(first)}.${kind}`;
 
-/** A case: how the directory is spoiled, how many messages are read before the error, and what the error is and says. */
+/**
+ * A case: how the directory is spoiled, how many messages are read before the error, and what the
+ * error is and says.
+ */
 interface Case {
   spoil(disk: SimulatedDisk, firsts: number[]): void;
   /** Which segment the reading stops at; all messages before it are good. */

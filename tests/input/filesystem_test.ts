@@ -1,4 +1,7 @@
-/** Logs on filesystems that a new user may meet: full, read-only, in memory, with blocks of 4096 bytes. Each in a mount namespace that ends with its process. */
+/**
+ * Logs on filesystems that a new user may meet: full, read-only, in memory, with blocks of 4096
+ * bytes. Each in a mount namespace that ends with its process.
+ */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { runScript } from "../storage/subprocess.ts";
@@ -58,7 +61,8 @@ Deno.test({
       durable,
     ]);
     assert((durable as unknown as number) > 50);
-    // A flush that failed may have written a part: what can be read is a beginning, and all that is durable.
+    // A flush that failed may have written a part: what can be read is a beginning, and all that is
+    // durable.
     assert((reader as unknown as number) >= (durable as unknown as number));
     const { appended, durableOffset, nextOffset, own, reopened } =
       afterwards as Record<string, number>;

@@ -1,7 +1,9 @@
 /**
- * Every public call that takes a path, beside what Deno's own functions answer there; prints both answers of each, as JSON.
+ * Every public call that takes a path, beside what Deno's own functions answer there; prints both
+ * answers of each, as JSON.
  *
- * The argument is a directory with three equal trees: Deno's functions run in `deno`, a call that Deno permits and that changes something in `free`,
+ * The argument is a directory with three equal trees: Deno's functions run in `deno`, a call that
+ * Deno permits and that changes something in `free`,
  * all others in `kept`, which must stay as it is.
  */
 import { drive, driveSync } from "../../lib/base/mod.ts";

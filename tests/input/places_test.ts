@@ -1,4 +1,7 @@
-/** Paths where no log can be, and permissions without which there is none: a typed error that names the path; nothing is changed. */
+/**
+ * Paths where no log can be, and permissions without which there is none: a typed error that names
+ * the path; nothing is changed.
+ */
 import {
   assertEquals,
   assertInstanceOf,
@@ -10,7 +13,10 @@ import { payload, testPool } from "../log/support.ts";
 import { runScript } from "../storage/subprocess.ts";
 import { TemporaryDirectory } from "../storage/tiers.ts";
 
-/** Paths below a directory (or absolute ones), the class of the error when a log is opened there, and when one is read. */
+/**
+ * Paths below a directory (or absolute ones), the class of the error when a log is opened there,
+ * and when one is read.
+ */
 const PLACES: [
   path: string,
   opening: new (message: string) => Error,

@@ -1,4 +1,7 @@
-/** A directory that an Iggy server up to 0.8 wrote is no log: docs/format.md#old-told-apart, docs/format.md#open-refuse-foreign. */
+/**
+ * A directory that an Iggy server up to 0.8 wrote is no log: docs/format.md#old-told-apart,
+ * docs/format.md#open-refuse-foreign.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log } from "@basalt/io";
 import { serverWrote, SKIPPED, WITHOUT_SEGMENTS } from "../iggy/segments.ts";

@@ -1,5 +1,6 @@
 /**
- * Asks a server of this machine `count` times, one after the other, and prints how long each answer took, in
+ * Asks a server of this machine `count` times, one after the other, and prints how long each answer
+ * took, in
  * milliseconds, as JSON.
  */
 const [url, count] = Deno.args;

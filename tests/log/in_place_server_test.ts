@@ -4,7 +4,9 @@ import { Log } from "../../lib/log/mod.ts";
 import { ALL } from "../permissions.ts";
 
 const REQUESTS = 300;
-/** What the appender may add to the server's 99th percentile: far more than a quiet machine shows. */
+/**
+ * What the appender may add to the server's 99th percentile: far more than a quiet machine shows.
+ */
 const MAX_ADDED_MS = 60;
 
 /** Returns the 99th percentile of the answers that another process got, in milliseconds. */

@@ -1,4 +1,7 @@
-/** A storage, and its files, that hand everything on: for tests that watch or change some of the operations. */
+/**
+ * A storage, and its files, that hand everything on: for tests that watch or change some of the
+ * operations.
+ */
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import type {
   BufferRange,

@@ -1,5 +1,6 @@
 /**
- * Appends to a log and ends without closing it. It prints `durable N` after the first messages, which it made durable; three more are
+ * Appends to a log and ends without closing it. It prints `durable N` after the first messages,
+ * which it made durable; three more are
  * in memory only when it ends.
  *
  * Arguments: the directory, how to end.

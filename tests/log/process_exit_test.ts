@@ -4,7 +4,10 @@ import { Log } from "@basalt/io";
 import { ALL } from "../permissions.ts";
 import { drain } from "./support.ts";
 
-/** How a program ends, and what of its log is there then: two messages were durable, three in memory. */
+/**
+ * How a program ends, and what of its log is there then: two messages were durable, three in
+ * memory.
+ */
 const ENDS: {
   end: string;
   signal?: Deno.Signal;

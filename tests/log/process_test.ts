@@ -111,7 +111,9 @@ async function withLog<T>(
   }
 }
 
-/** Reads from an offset to the end, which it answers; every message must be the one with its offset. */
+/**
+ * Reads from an offset to the end, which it answers; every message must be the one with its offset.
+ */
 async function readFrom(
   source: Log | LogReader,
   from: number,

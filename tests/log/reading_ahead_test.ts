@@ -1,4 +1,7 @@
-/** Reading ahead: what is in flight, what is read how often, what becomes of it where memory, patience or the disk end. */
+/**
+ * Reading ahead: what is in flight, what is read how often, what becomes of it where memory,
+ * patience or the disk end.
+ */
 import { drive } from "../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LogReader } from "../../lib/log/mod.ts";

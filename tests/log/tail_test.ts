@@ -1,4 +1,6 @@
-/** Tails and streams: messages as they come, beside a writer in the isolate and in another process. */
+/**
+ * Tails and streams: messages as they come, beside a writer in the isolate and in another process.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Log, LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
 import { type MessageBatch, Poisoned } from "../../lib/segment/mod.ts";

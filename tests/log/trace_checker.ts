@@ -1,4 +1,7 @@
-/** Checks, over a record of what a log asked of its storage, that every acknowledgement comes after what makes it true. */
+/**
+ * Checks, over a record of what a log asked of its storage, that every acknowledgement comes after
+ * what makes it true.
+ */
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import type {
   Durability,
@@ -51,7 +54,10 @@ export class TracedStorage extends PassingStorage {
     if (traced !== undefined) traced.ended = ++this.#clock;
   }
 
-  /** The offsets of messages that are durable by what was written and synced up to now: each whole, in bytes that a completed durable write, or a sync that began after their write, covers. */
+  /**
+   * The offsets of messages that are durable by what was written and synced up to now: each whole,
+   * in bytes that a completed durable write, or a sync that began after their write, covers.
+   */
   durableOffsets(): Set<number> {
     const offsets = new Set<number>();
     for (const path of new Set(this.#trace.map((each) => each.path))) {
@@ -144,7 +150,10 @@ class TracedFile extends PassingFile {
   }
 }
 
-/** The messages in the bytes of a `.log`, each with the bytes of its batch, up to a batch that is not whole. */
+/**
+ * The messages in the bytes of a `.log`, each with the bytes of its batch, up to a batch that is
+ * not whole.
+ */
 function* messagesIn(
   bytes: Uint8Array,
 ): Generator<{ offset: number; start: number; end: number }> {

@@ -1,4 +1,7 @@
-/** The quick way and the checked way of `append`, and the forms of a batch, against a model that looks at everything each time. */
+/**
+ * The quick way and the checked way of `append`, and the forms of a batch, against a model that
+ * looks at everything each time.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {

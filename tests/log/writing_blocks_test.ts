@@ -46,7 +46,8 @@ function checkData(write: Written, whole: Uint8Array, ends: Set<number>): void {
   while (same < rest.length && bytes[same] === rest[same]) same++;
   const padding = bytes.subarray(same);
   assert(padding.every((byte) => byte === 0), "zeros behind the data");
-  // Where the data of this write ends, a message does: zeros of a payload may be equal to the padding.
+  // Where the data of this write ends, a message does: zeros of a payload may be equal to the
+  // padding.
   if (padding.length === 0) return;
   let end = same;
   while (end > 0 && !ends.has(position + end)) end--;
@@ -207,7 +208,8 @@ for (const mode of ["async", "sync"]) {
             write.zeros ? turns(4) : undefined;
         }
         const log = await openLog(place, { prepareBytes: 1500 * KIB });
-        // Small flushes, so that preparing begins, and now and then one that goes beyond what is prepared.
+        // Small flushes, so that preparing begins, and now and then one that goes beyond what is
+        // prepared.
         for (let i = 0; i < 60; i++) {
           log.append(payload(i, i % 20 < 14 ? (i * 79_199) % 5000 : 90_000));
           if (mode === "sync") log.flushSync();

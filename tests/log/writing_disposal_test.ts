@@ -1,4 +1,7 @@
-/** Closing and disposal always end a log, whatever the disk does: docs/format.md#write-no-space, docs/format.md#lock. */
+/**
+ * Closing and disposal always end a log, whatever the disk does: docs/format.md#write-no-space,
+ * docs/format.md#lock.
+ */
 import {
   assert,
   assertEquals,
@@ -39,7 +42,9 @@ async function disposed(
   }
 }
 
-/** Checks that nothing of a log that was closed is left in the process, and opens it again at once. */
+/**
+ * Checks that nothing of a log that was closed is left in the process, and opens it again at once.
+ */
 async function checkEnded(
   place: SimulatedPlace,
   label: string,

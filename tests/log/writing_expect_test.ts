@@ -1,4 +1,7 @@
-/** Appending only at an offset that is expected, and one `appendBatch` is one batch: docs/format.md#batch-atomic, docs/format.md#batch-size. */
+/**
+ * Appending only at an offset that is expected, and one `appendBatch` is one batch:
+ * docs/format.md#batch-atomic, docs/format.md#batch-size.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Log, OffsetConflictError } from "@basalt/io";
 import type { BufferPool } from "../../lib/pool/mod.ts";

@@ -1,4 +1,7 @@
-/** Lone durable appends are written on the program's thread where the device is fast: lib/segment/write/in_place.ts. */
+/**
+ * Lone durable appends are written on the program's thread where the device is fast:
+ * lib/segment/write/in_place.ts.
+ */
 import { assert, assertEquals } from "@std/assert";
 import type { Log } from "@basalt/io";
 import {

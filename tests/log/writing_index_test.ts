@@ -28,7 +28,10 @@ import {
 const CHECKPOINT = 16 * MIB;
 const LOG = `${segment(0)}.log`;
 
-/** Fails when an index entry is written before the log bytes that it describes would survive a power cut. */
+/**
+ * Fails when an index entry is written before the log bytes that it describes would survive a power
+ * cut.
+ */
 function watchIndex(place: WatchedPlace): { checked: number } {
   const count = { checked: 0 };
   place.storage.onWrite = ({ path, position, bytes }) => {
@@ -188,7 +191,8 @@ Deno.test("write-checkpoint: a batch above 16 MiB has a checkpoint before and af
     const log = await openLog(place, { bufferBytes: 256 * MIB });
     sizes.forEach((size, i) => log.append(payload(i, size)));
     await log.flush({ durability: "none" });
-    // The checkpoint after the last one comes when the flush was answered; the next flush waits for it.
+    // The checkpoint after the last one comes when the flush was answered; the next flush waits for
+    // it.
     await log.flush({ durability: "none" });
     const { batches, checkpoints } = followed;
     const above = batches.filter(({ position, end }) =>

@@ -125,7 +125,10 @@ function segmentsOf(place: Place): { first: number; batches: PlainBatch[] }[] {
   }));
 }
 
-/** Checks the files of a log that was closed: batches are those of the calls, and a segment ends only where it must. */
+/**
+ * Checks the files of a log that was closed: batches are those of the calls, and a segment ends
+ * only where it must.
+ */
 function checkFiles(model: Model, place: Place): void {
   assertEquals(faultsOfClosed(place), []);
   const segments = segmentsOf(place);

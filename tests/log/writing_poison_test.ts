@@ -43,7 +43,10 @@ async function told(promise: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Fails the changing operation of this number, counted from now, unless disarmed; the result tells whether it came to that. */
+/**
+ * Fails the changing operation of this number, counted from now, unless disarmed; the result tells
+ * whether it came to that.
+ */
 function failNext(
   disk: SimulatedDisk,
   number: number,
@@ -95,7 +98,9 @@ async function answers(log: Log, offset: number): Promise<unknown[]> {
   return all;
 }
 
-/** Checks that the log of a disk begins with the messages of a test, at least or exactly so many. */
+/**
+ * Checks that the log of a disk begins with the messages of a test, at least or exactly so many.
+ */
 async function checkKept(
   disk: SimulatedDisk,
   least: number,

@@ -122,7 +122,8 @@ for (const mode of ["async", "sync"]) {
         assert(made.includes(line), line);
         return made.indexOf(line);
       };
-      // The names of the segment are durable before `meta` gets its name, and both before the owner file is complete.
+      // The names of the segment are durable before `meta` gets its name, and both before the owner
+      // file is complete.
       const named = [
         at("rename 0.log.tmp 0.log"),
         at("rename 0.index.tmp 0.index"),
@@ -179,7 +180,10 @@ async function checkAfter(
   });
 }
 
-/** Runs `act` again and again, with a crash before the first, the second, … operation, until none is left. */
+/**
+ * Runs `act` again and again, with a crash before the first, the second, … operation, until none is
+ * left.
+ */
 async function crashEverywhere(
   prepare: (log: Log) => Promise<void> | void,
   act: (log: Log) => Promise<void> | void,

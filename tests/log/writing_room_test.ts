@@ -1,4 +1,7 @@
-/** Who waits for room: `appendDurable` and `ready()` in turn, with little memory and a pool at its limit. */
+/**
+ * Who waits for room: `appendDurable` and `ready()` in turn, with little memory and a pool at its
+ * limit.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Backpressure, type Log } from "@basalt/io";
 import {

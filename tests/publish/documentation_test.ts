@@ -1,4 +1,7 @@
-/** What JSR scores of a package's documentation, and that whoever looks a name up finds how to use it. */
+/**
+ * What JSR scores of a package's documentation, and that whoever looks a name up finds how to use
+ * it.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import { headingAnchors, ruleAnchors } from "./anchors.ts";

@@ -104,7 +104,8 @@ Deno.test({
     "log, segment and codec read no clock and no randomness but the storage's",
   ignore: !ALL,
   fn: () => {
-    // The steady clock is for statistics. A segment by itself has no storage: these are its defaults.
+    // The steady clock is for statistics. A segment by itself has no storage: these are its
+    // defaults.
     const standalone = "lib/segment/segment_writer.ts";
     const said =
       /^(?!\s*(?:\*|\/\/)).*(?:Date\.now|Math\.random|randomUUID|getRandomValues)\(/m;

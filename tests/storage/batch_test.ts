@@ -329,7 +329,8 @@ for (const name of Object.keys(WRITES)) {
         "durability",
       );
       assertEquals(file.sizeSync(), 0, "nothing was written");
-      // Beyond what a disk's filesystem holds: the first item fails, the second one is written all the same.
+      // Beyond what a disk's filesystem holds: the first item fails, the second one is written all
+      // the same.
       if (file.capabilities.filesystem !== "tmpfs") {
         const error = await assertRejects(() =>
           WRITES[name]!(file, items(2 ** 52, 8192), { durability: "data" })

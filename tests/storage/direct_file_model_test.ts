@@ -182,7 +182,8 @@ async function run(
         ? file.readAtSync(position, length)
         : await file.readAt(position, length);
       assertEquals(buffer.bytes.slice(), model.read(position, length));
-      // All that can be reached is the file's, or zeros: nothing of the buffers that were written or read before.
+      // All that can be reached is the file's, or zeros: nothing of the buffers that were written
+      // or read before.
       const reachable = new Uint8Array(buffer.bytes.buffer);
       const ahead = buffer.bytes.byteOffset;
       assertEquals(ahead, 0);

@@ -1,4 +1,7 @@
-/** Opens what a program usually opens, and a few other things, where Node's modules cannot be had; prints how each ended. */
+/**
+ * Opens what a program usually opens, and a few other things, where Node's modules cannot be had;
+ * prints how each ended.
+ */
 import { driveSync } from "../../lib/base/mod.ts";
 import { DirectFile, DiskStorage } from "../../lib/storage/mod.ts";
 import { isOpenElsewhere } from "../../lib/storage/open_elsewhere.ts";

@@ -1,4 +1,7 @@
-/** What a simulated device is like: how long it takes, whether it is idle, and what is done in place. */
+/**
+ * What a simulated device is like: how long it takes, whether it is idle, and what is done in
+ * place.
+ */
 import { Driver, driveSync, inPlace, type Task } from "../../lib/base/mod.ts";
 import { TaskFile, TaskStorage } from "../../lib/storage/mod.ts";
 import { SimulatedCrash, SimulatedDisk } from "../../lib/testing/mod.ts";

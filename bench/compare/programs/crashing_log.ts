@@ -1,4 +1,7 @@
-/** Opens a log, says how long that took, and waits to be killed: `open DIR` or `write DIR BYTES`, which fills the log first. */
+/**
+ * Opens a log, says how long that took, and waits to be killed: `open DIR` or `write DIR BYTES`,
+ * which fills the log first.
+ */
 import { BufferPool, DirectFile, Log, LogReader } from "../../../mod.ts";
 import { touchedBuffers } from "../direct.ts";
 import { appendWhenReady } from "../logs.ts";

@@ -1,4 +1,7 @@
-/** Programs that a comparison runs in a process of their own; each prints its result as one line of JSON. */
+/**
+ * Programs that a comparison runs in a process of their own; each prints its result as one line of
+ * JSON.
+ */
 import type { Context } from "../context.ts";
 
 /** The arguments of Deno for a program of this directory. */
@@ -25,7 +28,10 @@ export async function runProgram<Result>(
   return JSON.parse(output) as Result;
 }
 
-/** Starts a program, answers the first line that it prints, and kills it then: it had no time to end well. */
+/**
+ * Starts a program, answers the first line that it prints, and kills it then: it had no time to end
+ * well.
+ */
 export async function runAndKill<Result>(
   context: Context,
   name: string,

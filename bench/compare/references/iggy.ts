@@ -1,4 +1,7 @@
-/** A real Iggy server and its own benchmark, if they are there: in the directory that `BASALT_IGGY_DIR` names. */
+/**
+ * A real Iggy server and its own benchmark, if they are there: in the directory that
+ * `BASALT_IGGY_DIR` names.
+ */
 import type { Context } from "../context.ts";
 import type { Measured } from "../measure.ts";
 
@@ -133,7 +136,10 @@ function freeAddress(): string {
 const RESULT =
   /(\w+) Results: Total throughput: ([\d.]+) MB\/s.*?p50 latency: ([\d.]+) ms.*?p99 latency: ([\d.]+) ms.*?total time: ([\d.]+) s/g;
 
-/** Throughput is bytes by the whole time, not the moving average that it prints: `MB/s` times the time are the bytes that it counted. */
+/**
+ * Throughput is bytes by the whole time, not the moving average that it prints: `MB/s` times the
+ * time are the bytes that it counted.
+ */
 function result(
   output: string,
   actors: "Producers" | "Consumers",

@@ -1,4 +1,6 @@
-/** The stores as peers of appenders: each repeats its puts, in this process or in one of its own. */
+/**
+ * The stores as peers of appenders: each repeats its puts, in this process or in one of its own.
+ */
 import type { Context } from "../context.ts";
 import { repeated, type Repetition } from "../durable.ts";
 import type { Measured } from "../measure.ts";

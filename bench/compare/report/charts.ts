@@ -1,4 +1,7 @@
-/** Charts of the page, drawn as SVG when the report is made: the page needs no network and no script. */
+/**
+ * Charts of the page, drawn as SVG when the report is made: the page needs no network and no
+ * script.
+ */
 import * as Plot from "npm:@observablehq/plot@0.6.17";
 import { parseHTML } from "npm:linkedom@0.18.12";
 import { BUCKET_MS, formatMicros, PERCENTILES } from "../measure.ts";
@@ -35,7 +38,10 @@ function svg(options: Plot.PlotOptions): string {
   return chart.outerHTML;
 }
 
-/** 1, 2 and 5 of each power of ten: a logarithmic axis of Plot's own leaves most of them without a number. */
+/**
+ * 1, 2 and 5 of each power of ten: a logarithmic axis of Plot's own leaves most of them without a
+ * number.
+ */
 const TICKS: readonly number[] = Array.from(
   { length: 14 },
   (_, i) => [1, 2, 5].map((step) => Number(`${step}e${i - 5}`)),

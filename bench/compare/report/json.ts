@@ -2,7 +2,10 @@
 import type { Machine } from "../machine.ts";
 import { isMet, median, type Row, type Verdict } from "../row.ts";
 
-/** The report of `--json`: `goal`, `met` are null without a goal, `met` also where the goals do not hold. */
+/**
+ * The report of `--json`: `goal`, `met` are null without a goal, `met` also where the goals do not
+ * hold.
+ */
 export function jsonReport(
   machine: Machine,
   rows: readonly Row[],

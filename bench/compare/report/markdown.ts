@@ -6,7 +6,10 @@ import { markdownTable } from "./table.ts";
 const BEGIN = "<!-- table: begin -->";
 const END = "<!-- table: end -->";
 
-/** Writes the machine and the table to a file: between its markers if it has them, else as the whole of it. */
+/**
+ * Writes the machine and the table to a file: between its markers if it has them, else as the whole
+ * of it.
+ */
 export function writeMarkdown(
   path: string,
   machine: Machine,

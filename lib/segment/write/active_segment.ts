@@ -39,7 +39,8 @@ export interface ActiveSegmentOptions {
 }
 
 /**
- * The segment that is written: brings sealed blocks to the disk, and decides when to sync and when to write the index.
+ * The segment that is written: brings sealed blocks to the disk, and decides when to sync and when
+ * to write the index.
  *
  * Not for concurrent use: one of its computations runs at a time, which `GroupCommit` sees to.
  */
@@ -121,7 +122,8 @@ export class ActiveSegment {
    * Writes blocks, all of this segment, and calls `onWritten` for each that is in the file.
    *
    * @param durability What the last write may carry itself; `sync` does the rest.
-   * @throws {NoSpace} If the disk is full: blocks for which `onWritten` was not called can be written again.
+   * @throws {NoSpace} If the disk is full: blocks for which `onWritten` was not called can be
+   *   written again.
    * @throws {Poisoned} If a write or sync failed.
    */
   *write(
@@ -150,7 +152,10 @@ export class ActiveSegment {
       this.#writtenEnd - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
   }
 
-  /** Which blocks may be written before the next checkpoint: from `first` up to the returned number; none if one is due. */
+  /**
+   * Which blocks may be written before the next checkpoint: from `first` up to the returned number;
+   * none if one is due.
+   */
   #groupEnd(blocks: readonly WriteBlock[], first: number): number {
     const limit = this.#checkpointEnd + CHECKPOINT_BYTES;
     let end = first;
@@ -160,7 +165,10 @@ export class ActiveSegment {
     return this.#writtenEnd > this.#checkpointEnd ? first : first + 1;
   }
 
-  /** Writes blocks side by side; only a single write that covers everything unsynced can carry the durability itself. */
+  /**
+   * Writes blocks side by side; only a single write that covers everything unsynced can carry the
+   * durability itself.
+   */
   *#writeGroup(
     group: readonly WriteBlock[],
     durability: Durability,
@@ -172,7 +180,8 @@ export class ActiveSegment {
     const last = group.at(-1)!;
     const writes: Task<number>[] = [];
     for (const block of group) {
-      // The next block begins with this one's partly filled last physical block: two writes in flight must not overlap.
+      // The next block begins with this one's partly filled last physical block: two writes in
+      // flight must not overlap.
       const length = block === last
         ? roundUp(block.fill, physicalBlock)
         : roundDown(block.fill, physicalBlock);
@@ -263,7 +272,8 @@ export class ActiveSegment {
   }
 
   /**
-   * Gives prepared space back, then syncs the log and writes the index: after this the segment is sealed.
+   * Gives prepared space back, then syncs the log and writes the index: after this the segment is
+   * sealed.
    *
    * @throws {NoSpace} If the disk is full: it can be tried again.
    * @throws {Poisoned} If an operation failed.

@@ -37,7 +37,9 @@ export interface AppenderClock {
   after(delayMs: number, run: () => void): StorageTimer;
   /** Whether no operation is in flight, and the program's thread may wait. */
   isIdle(): boolean;
-  /** Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind. */
+  /**
+   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
+   */
   pause(): Promise<void> | undefined;
 }
 
@@ -71,7 +73,10 @@ export interface AppenderOptions {
 
 /** What surrounds an {@linkcode Appender}: a log with its directory, or two files. */
 export interface AppenderOwner {
-  /** Makes the segment that begins at an offset; left out if there is only one. When it throws, nothing was made that counts. */
+  /**
+   * Makes the segment that begins at an offset; left out if there is only one. When it throws,
+   * nothing was made that counts.
+   */
   next?(firstOffset: number): Task<ActiveSegment>;
   /** Called when a segment was sealed and the next one took its place. */
   rolled(old: ActiveSegment, next: ActiveSegment): void;
@@ -109,9 +114,14 @@ export class Appender implements Committable {
   /** Resolves when all who waited for room before have had their turn. */
   #turn: Promise<void> = Promise.resolve();
   #waitingForRoom = 0;
-  /** Looks at `#unsyncedSince`. It is not cancelled by a flush, which would cost each lone append a new one. */
+  /**
+   * Looks at `#unsyncedSince`. It is not cancelled by a flush, which would cost each lone append a
+   * new one.
+   */
   #timer: StorageTimer | undefined;
-  /** A time before the oldest append that is not durable, in microseconds; `undefined` if all are. */
+  /**
+   * A time before the oldest append that is not durable, in microseconds; `undefined` if all are.
+   */
   #unsyncedSince: number | undefined;
   readonly #removeReclaimer: () => void;
   /** Syncs of segments that were rolled. */
@@ -211,7 +221,10 @@ export class Appender implements Committable {
     return this.#target.append(payload, options);
   }
 
-  /** Appends messages in memory as one batch and returns the offset of the first. When it throws, nothing has changed. */
+  /**
+   * Appends messages in memory as one batch and returns the offset of the first. When it throws,
+   * nothing has changed.
+   */
   appendBatch(
     payloads: readonly (Uint8Array | string)[] | FlatPayloads,
     options?: ExpectOptions,
@@ -219,7 +232,10 @@ export class Appender implements Committable {
     return this.#target.appendBatch(payloads, options);
   }
 
-  /** Appends a message, waiting in turn for room if there is none, and resolves to its offset when it is durable. */
+  /**
+   * Appends a message, waiting in turn for room if there is none, and resolves to its offset when
+   * it is durable.
+   */
   appendDurable(
     payload: Uint8Array | string,
     options?: AppendOptions & { signal?: AbortSignal },
@@ -439,7 +455,9 @@ export class Appender implements Committable {
     if (this.#timer === undefined) this.#lookAfter(flushAfterMs);
   }
 
-  /** Looks later whether something waits that nobody asks for, and writes it when its time has come. */
+  /**
+   * Looks later whether something waits that nobody asks for, and writes it when its time has come.
+   */
   #lookAfter(delayMs: number): void {
     this.#timer = this.#options.clock.after(delayMs, () => {
       this.#timer = undefined;
@@ -578,7 +596,10 @@ const CREATE_FAILURES = [
   "EROFS",
 ];
 
-/** Whether an error of making a segment left nothing behind. What a failed sync leaves is unknown, whatever its reason. */
+/**
+ * Whether an error of making a segment left nothing behind. What a failed sync leaves is unknown,
+ * whatever its reason.
+ */
 function isCreateFailure(error: unknown): boolean {
   const { code, syscall } = error as { code?: string; syscall?: string };
   return code !== undefined && CREATE_FAILURES.includes(code) &&

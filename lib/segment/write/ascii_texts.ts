@@ -1,7 +1,8 @@
 const ENCODER = new TextEncoder();
 
 /**
- * Encodes texts of a list, from number `first` on and as many as `lengths` counts, to the start of `target`, back to back; notes how many bytes
+ * Encodes texts of a list, from number `first` on and as many as `lengths` counts, to the start of
+ * `target`, back to back; notes how many bytes
  * each has. Ends early where `target` is full.
  *
  * @returns How many; 0 if one of them is no string or not ASCII, or the first does not fit.

@@ -18,22 +18,31 @@ import type { InPlacePolicy } from "./in_place.ts";
  *   checkpoint       when 12 MiB of log have no index yet: sync, write the index, sync that
  *   prepare          zeros ahead of the data, while nothing else is wanted
  *
- * One flush is in flight at a time; the next one gathers meanwhile. So the number of syncs follows the disk,
+ * One flush is in flight at a time; the next one gathers meanwhile. So the number of syncs follows
+ * the disk,
  * not the number of appenders: 64 that wait together cost one.
  *
- * What a flush waits for. The write of a block begins when the flush before it is over, because its first
- * physical block may be the last one of that flush. An acknowledgement waits for everything in front of it:
- * blocks are written in order of groups, and `durableOffset` rises only when all bytes below it are synced.
+ * What a flush waits for. The write of a block begins when the flush before it is over, because its
+ * first
+ * physical block may be the last one of that flush. An acknowledgement waits for everything in
+ * front of it:
+ * blocks are written in order of groups, and `durableOffset` rises only when all bytes below it are
+ * synced.
  *
- * Who is alone. When all that were told of the last flush wait again, one appender or 64, they are flushed at
- * once, without a turn of the event loop for others to join; where `InPlacePolicy` allows it, by a blocking write.
+ * Who is alone. When all that were told of the last flush wait again, one appender or 64, they are
+ * flushed at
+ * once, without a turn of the event loop for others to join; where `InPlacePolicy` allows it, by a
+ * blocking write.
  *
  * What a failure means.
- *   NoSpace          nothing is lost: blocks stay in memory, everybody who asked is told, the next flush
+ *   NoSpace          nothing is lost: blocks stay in memory, everybody who asked is told, the next
+ * flush
  *                    writes the same bytes
  *   no next segment  the same: nothing was written
- *   anything else    the log is poisoned: what of the group reached the disk is unknown until it is opened
- *                    again. Everybody who waits is told with the durable offset; no sync is repeated, because
+ *   anything else    the log is poisoned: what of the group reached the disk is unknown until it is
+ * opened
+ *                    again. Everybody who waits is told with the durable offset; no sync is
+ * repeated, because
  *                    after a failed one the kernel may report success for data that it dropped.
  */
 
@@ -47,9 +56,14 @@ export interface Committable {
   readonly nextOffset: number;
   /** Messages below this offset are durable. */
   readonly durableOffset: number;
-  /** Whether a checkpoint is due: it comes after a flush, when everybody who asked for that was told. */
+  /**
+   * Whether a checkpoint is due: it comes after a flush, when everybody who asked for that was
+   * told.
+   */
   readonly isCheckpointDue: boolean;
-  /** Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind. */
+  /**
+   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
+   */
   pause(): Promise<void> | undefined;
   /** Whether a durable flush may be written on this thread. */
   readonly inPlace: InPlacePolicy;
@@ -124,7 +138,10 @@ export class GroupCommit {
   readonly #exclusive: (() => Promise<void>)[] = [];
   /** The flushes that are wanted or in flight, as one promise that never rejects. */
   #running: Promise<void> | undefined;
-  /** What is in flight: until something is, a blocking caller may go first; then it finishes that before. */
+  /**
+   * What is in flight: until something is, a blocking caller may go first; then it finishes that
+   * before.
+   */
   #driver: { finishSync(): unknown } | undefined;
   /** The preparing that runs between flushes. */
   #preparing: Promise<void> | undefined;
@@ -229,7 +246,8 @@ export class GroupCommit {
     signal: AbortSignal | undefined,
   ): Promise<T> {
     this.#want("data");
-    // One promise for each, resolved by hand: 90 ns, where an `async` function in between takes 300 more.
+    // One promise for each, resolved by hand: 90 ns, where an `async` function in between takes 300
+    // more.
     return new Promise<T>((resolve, reject) => {
       const waiter: Waiter = {
         offset,
@@ -293,7 +311,10 @@ export class GroupCommit {
     );
   }
 
-  /** An aborted waiter stays in the list until its turn: taking it out would cost the length of the list. */
+  /**
+   * An aborted waiter stays in the list until its turn: taking it out would cost the length of the
+   * list.
+   */
   #abortable(waiter: Waiter, signal: AbortSignal): void {
     const { resolve, reject } = waiter;
     const abort = (): void => {
@@ -343,8 +364,10 @@ export class GroupCommit {
   }
 
   /**
-   * Whether as many calls wait as were told of the last flush: one appender that is alone, or a number of them that
-   * wait for each other's flush. Then a turn of the event loop would bring nobody else, and the program has
+   * Whether as many calls wait as were told of the last flush: one appender that is alone, or a
+   * number of them that
+   * wait for each other's flush. Then a turn of the event loop would bring nobody else, and the
+   * program has
    * nothing to do but to wait.
    */
   get #areAllBack(): boolean {
@@ -389,7 +412,10 @@ export class GroupCommit {
     return true;
   }
 
-  /** Takes a checkpoint once all who waited for the flush could go on; a blocking caller may do it first. Resolves to whether it did not fail. */
+  /**
+   * Takes a checkpoint once all who waited for the flush could go on; a blocking caller may do it
+   * first. Resolves to whether it did not fail.
+   */
   async #checkpoint(): Promise<boolean> {
     await this.#turn();
     if (this.#isOver || !this.#target.isCheckpointDue) return true;
@@ -422,7 +448,9 @@ export class GroupCommit {
     return driver.promise.finally(() => this.#driver = undefined);
   }
 
-  /** Waits for a turn of the event loop, so that all who were woken together join the same flush. */
+  /**
+   * Waits for a turn of the event loop, so that all who were woken together join the same flush.
+   */
   #turn(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));
   }

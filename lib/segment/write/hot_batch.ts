@@ -5,7 +5,10 @@ import type { HotBlock } from "./hot_tail.ts";
 /** Where the messages of a block lie: found once, shared by all tails. */
 const layouts = new WeakMap<HotBlock, BatchScan>();
 
-/** Returns the messages of a hot block from `offset`, as a batch that holds the block until it is dropped. */
+/**
+ * Returns the messages of a hot block from `offset`, as a batch that holds the block until it is
+ * dropped.
+ */
 export function hotBatch(block: HotBlock, offset: number): MessageBatch {
   const { buffer, start, end, position, firstOffset } = block;
   let layout = layouts.get(block);

@@ -21,7 +21,8 @@ export interface HotBlock {
 }
 
 /**
- * Keeps what was written last in memory, so that tails of the same isolate need not read it from the disk.
+ * Keeps what was written last in memory, so that tails of the same isolate need not read it from
+ * the disk.
  *
  * Blocks are frozen: any number of tails share one. The oldest go first, when there are more than
  * `maxBytes`, and all when the pool is short.
@@ -95,7 +96,10 @@ export class HotTail {
     }
   }
 
-  /** Gives all memory up; what is being read stays until its readers are done. Returns whether there was any. */
+  /**
+   * Gives all memory up; what is being read stays until its readers are done. Returns whether there
+   * was any.
+   */
   clear(): boolean {
     const blocks = this.#blocks.splice(0);
     for (const block of blocks) block.buffer.drop();

@@ -2,9 +2,15 @@
 const WINDOW = 128;
 /** So many must be known before one is made in place: a log's first writes are not typical. */
 const LEAST_SAMPLES = 32;
-/** At most one of the window may have taken longer than this: the bound of the device's p99, in microseconds. */
+/**
+ * At most one of the window may have taken longer than this: the bound of the device's p99, in
+ * microseconds.
+ */
 const MAX_MICROS = 1000;
-/** Between two pauses writes follow each other for this long, in microseconds, and for longer where pauses are dear. */
+/**
+ * Between two pauses writes follow each other for this long, in microseconds, and for longer where
+ * pauses are dear.
+ */
 const STRETCH_MICROS = { least: 1000, most: 10_000 } as const;
 /** The share of the time that pauses may take. */
 const PAUSE_SHARE = 0.035;
@@ -18,15 +24,19 @@ const LOAD_WEIGHT = 1 / 32;
 /**
  * Decides whether a durable flush may be written on the program's own thread.
  *
- * Handing a write to a ring or a thread costs two wake-ups, 5 to 100 us each. While all appenders wait for it and
- * the program has nothing else to do, its thread waits in the kernel anyway, so the write itself may be made
+ * Handing a write to a ring or a thread costs two wake-ups, 5 to 100 us each. While all appenders
+ * wait for it and
+ * the program has nothing else to do, its thread waits in the kernel anyway, so the write itself
+ * may be made
  * there. The price: nothing else runs during the write. So it is made in place only while
  * - the storage has no other operation in flight, and lets the thread wait (`isIdle`),
- * - other work took at most 5 % of the recent time: after every 1 to 10 ms there is a pause, in which others can
+ * - other work took at most 5 % of the recent time: after every 1 to 10 ms there is a pause, in
+ *   which others can
  *   run, and what it takes beyond the usual is their work,
  * - at most one of the last 128 durable writes took longer than 1 ms, and at least 32 are known.
  *
- * A device that becomes slow is noticed after one write, and then needs 32 fast ones to be trusted again. A
+ * A device that becomes slow is noticed after one write, and then needs 32 fast ones to be trusted
+ * again. A
  * device that hangs blocks the thread for that one write.
  */
 export class InPlacePolicy {
@@ -43,7 +53,10 @@ export class InPlacePolicy {
   /** The share of the recent time that other work took. */
   #load = 0;
 
-  /** @param isIdle Whether the storage has no operation in flight and lets the program's thread wait. */
+  /**
+   * @param isIdle Whether the storage has no operation in flight and lets the program's thread
+   * wait.
+   */
   constructor(isIdle: () => boolean, now: () => number) {
     this.#isIdle = isIdle;
     this.#now = now;

@@ -17,14 +17,18 @@ export interface IndexState {
 }
 
 /**
- * Writes the entries of an `.index` file in whole physical blocks; the last one is written again as it fills.
+ * Writes the entries of an `.index` file in whole physical blocks; the last one is written again as
+ * it fills.
  *
  * Entries wait in memory for a checkpoint, so the file describes only durable bytes of the log.
  */
 export class IndexWriter implements Disposable {
   readonly #file: TaskFile;
   readonly #physicalBlock: number;
-  /** Leased for the writer's life, so that a checkpoint never waits for memory. It begins with the file's partly filled last block. */
+  /**
+   * Leased for the writer's life, so that a checkpoint never waits for memory. It begins with the
+   * file's partly filled last block.
+   */
   readonly #block: PooledBuffer;
   /** Where the block's first byte goes. */
   #position: number;
@@ -58,7 +62,10 @@ export class IndexWriter implements Disposable {
     this.#pending.push(entry);
   }
 
-  /** Writes all entries, without a sync. When a write fails, they stay and the next call writes the same bytes. */
+  /**
+   * Writes all entries, without a sync. When a write fails, they stay and the next call writes the
+   * same bytes.
+   */
   *write(): Task<void> {
     while (this.#pending.length > 0 || this.#isDirty) {
       this.#gather();

@@ -1,5 +1,6 @@
 /**
- * The message would not get the offset that the caller expected: somebody else has appended. Nothing was appended.
+ * The message would not get the offset that the caller expected: somebody else has appended.
+ * Nothing was appended.
  *
  * @example Two writers of one account
  * ```ts

@@ -135,7 +135,10 @@ function listBatch(payloads: readonly (Uint8Array | string)[]): PayloadBatch {
   );
 }
 
-/** Strings of ASCII, encoded many by one call: each unit is a byte. `undefined` if others are among them. */
+/**
+ * Strings of ASCII, encoded many by one call: each unit is a byte. `undefined` if others are among
+ * them.
+ */
 function asciiBatch(
   texts: readonly string[],
   lengths: Uint32Array<ArrayBuffer>,

@@ -12,7 +12,8 @@ import { MAX_OFFSET } from "../layout.ts";
 /** What an append may demand. */
 export interface ExpectOptions {
   /**
-   * The offset that the message, or the first one of a batch, must get; otherwise nothing is appended and
+   * The offset that the message, or the first one of a batch, must get; otherwise nothing is
+   * appended and
    * `OffsetConflictError` is thrown. @default {any}
    */
   expect?: number;
@@ -22,7 +23,10 @@ export interface ExpectOptions {
 export interface AppendOptions extends ExpectOptions {
   /** The message's id: the text of a UUID, or 16 bytes. @default {a random UUID v4} */
   id?: string | Uint8Array;
-  /** When the producer made the message: microseconds since the Unix epoch, or a date. @default {the append time} */
+  /**
+   * When the producer made the message: microseconds since the Unix epoch, or a date.
+   * @default {the append time}
+   */
   originTimestamp?: number | Date;
   /** User headers, or their encoding. @default {none} */
   userHeaders?: UserHeadersInit | Uint8Array;

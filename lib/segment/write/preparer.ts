@@ -21,9 +21,11 @@ const MIN_FREE_WINDOWS = 64;
 const STEP_BYTES = 256 * 1024;
 
 /**
- * Allocates a window ahead of the data and writes it with zeros; {@linkcode PreparePolicy} says when and how far.
+ * Allocates a window ahead of the data and writes it with zeros; {@linkcode PreparePolicy} says
+ * when and how far.
  *
- * Failing to prepare never fails anything: the file gets its old size back, with its old blocks, and nothing more is prepared.
+ * Failing to prepare never fails anything: the file gets its old size back, with its old blocks,
+ * and nothing more is prepared.
  */
 export class Preparer {
   readonly #file: TaskFile;
@@ -82,7 +84,10 @@ export class Preparer {
       this.#policy.wants(this.#end - roundUp(dataEnd, physicalBlock));
   }
 
-  /** Prepares a window ahead of `dataEnd`, or at least a step of it, until `isPaused()` says that a flush waits. */
+  /**
+   * Prepares a window ahead of `dataEnd`, or at least a step of it, until `isPaused()` says that a
+   * flush waits.
+   */
   async run(dataEnd: number, isPaused: () => boolean): Promise<void> {
     const isAllocated = this.#end < this.#allocatedEnd;
     if (!isAllocated) {
@@ -120,7 +125,10 @@ export class Preparer {
     this.#inFlight = undefined;
   }
 
-  /** Ends the preparing after a failure. Part of a range may have been allocated: what has no zeros yet goes. */
+  /**
+   * Ends the preparing after a failure. Part of a range may have been allocated: what has no zeros
+   * yet goes.
+   */
   async #giveBack(): Promise<void> {
     this.#isOff = true;
     await this.#file.file.truncate(this.#end).catch(() => {});
@@ -147,7 +155,9 @@ export class Preparer {
     this.#end = Math.max(this.#end, start + length);
   }
 
-  /** Makes sure that no step in flight overlaps a write up to `end`; data lies up to there from now. */
+  /**
+   * Makes sure that no step in flight overlaps a write up to `end`; data lies up to there from now.
+   */
   *yieldTo(end: number): Task<void> {
     const inFlight = this.#inFlight;
     if (inFlight !== undefined && end > this.#end) {
@@ -157,7 +167,9 @@ export class Preparer {
     this.#allocatedEnd = Math.max(this.#allocatedEnd, end);
   }
 
-  /** Gives the space after `dataEnd` back to a full disk; what fails here is not needed by anything. */
+  /**
+   * Gives the space after `dataEnd` back to a full disk; what fails here is not needed by anything.
+   */
   *release(dataEnd: number): Task<void> {
     if (this.#inFlight !== undefined) yield* this.#waitFor(this.#inFlight);
     const end = roundUp(dataEnd, this.#file.capabilities.physicalBlock);

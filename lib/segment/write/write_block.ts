@@ -43,9 +43,12 @@ const joinedLengths = new Uint32Array(1024);
 /**
  * Gathers batches in one block of pooled memory, in the form in which they are written.
  *
- * The block is slotted. Batches grow up from its beginning: room for the batch header, then for each
- * message room for the frame header, the payload and the user headers. A record for each message, two
- * words with its lengths, grows down from the block's end. Sealing fills in all headers and checksums by
+ * The block is slotted. Batches grow up from its beginning: room for the batch header, then for
+ * each
+ * message room for the frame header, the payload and the user headers. A record for each message,
+ * two
+ * words with its lengths, grows down from the block's end. Sealing fills in all headers and
+ * checksums by
  * one native call, and needs nothing but the block. Only the part with the batches is written.
  */
 export class WriteBlock {
@@ -55,7 +58,10 @@ export class WriteBlock {
   readonly segmentOffset: number;
   /** Where the block's first byte goes in the `.log`. */
   readonly position: number;
-  /** Bytes at the beginning that an earlier block holds, too: the physical block that is written again. */
+  /**
+   * Bytes at the beginning that an earlier block holds, too: the physical block that is written
+   * again.
+   */
   readonly prefix: number;
   /** The offset of its first message. */
   readonly firstOffset: number;
@@ -70,7 +76,9 @@ export class WriteBlock {
   #limit: number;
   /** Where the open batch ends at the latest; 0 if the next message begins another batch. */
   #batchLimit = 0;
-  /** The same for what {@linkcode WriteBlock.add} takes: 0 if each message must be checked first. */
+  /**
+   * The same for what {@linkcode WriteBlock.add} takes: 0 if each message must be checked first.
+   */
   #plainLimit = 0;
   #fill: number;
   /** Where the lowest record begins. */
@@ -79,7 +87,9 @@ export class WriteBlock {
   /** What the next record begins with: `RECORD_BATCH_START` after a batch was opened. */
   #flags = 0;
 
-  /** Takes a leased block. `limit` is where batches end at the latest, in bytes from its beginning. */
+  /**
+   * Takes a leased block. `limit` is where batches end at the latest, in bytes from its beginning.
+   */
   constructor(buffer: PooledBuffer, place: WriteBlockPlace, limit: number) {
     this.buffer = buffer;
     this.segmentOffset = place.segmentOffset;
@@ -134,7 +144,9 @@ export class WriteBlock {
     this.#limit = limit;
   }
 
-  /** Whether `count` messages of `frameBytes` in all fit, in the open batch or in one of their own. */
+  /**
+   * Whether `count` messages of `frameBytes` in all fit, in the open batch or in one of their own.
+   */
   fits(frameBytes: number, count: number, inOpenBatch: boolean): boolean {
     const header = inOpenBatch ? 0 : BATCH_HEADER_BYTES;
     const end = this.#fill + header + frameBytes;
@@ -168,7 +180,8 @@ export class WriteBlock {
   /**
    * Adds a message that is only a payload to the open batch.
    *
-   * @returns Its offset; -1, with nothing changed, if there is no open batch, it does not fit, or it must be checked first.
+   * @returns Its offset; -1, with nothing changed, if there is no open batch, it does not fit, or
+   *   it must be checked first.
    */
   add(payload: Uint8Array | string): number {
     const start = this.#fill + FRAME_HEADER_BYTES;
@@ -286,7 +299,8 @@ export class WriteBlock {
   }
 
   /**
-   * Adds payloads that lie back to back in `source`, from number `first` of `lengths`, as many as fit.
+   * Adds payloads that lie back to back in `source`, from number `first` of `lengths`, as many as
+   * fit.
    *
    * @returns How many.
    */
@@ -327,7 +341,8 @@ export class WriteBlock {
   }
 
   /**
-   * Writes all headers and checksums, and zeros to the end of the last physical block. Nothing is added after this.
+   * Writes all headers and checksums, and zeros to the end of the last physical block. Nothing is
+   * added after this.
    *
    * @param timestamp The append time in microseconds.
    * @param seed 32 random bytes, from which the ids of messages without one are drawn.

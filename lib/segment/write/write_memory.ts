@@ -79,15 +79,21 @@ interface TimeSpan {
   max: number;
 }
 
-/** Times of producers in one batch lie at most this far apart, in microseconds: they are stored in 32 bits. */
+/**
+ * Times of producers in one batch lie at most this far apart, in microseconds: they are stored in
+ * 32 bits.
+ */
 const MAX_TIME_SPAN_MICROS = 2 ** 32 - 1;
 
 /**
  * The messages of a log that no flush has taken yet, in blocks.
  *
- * A payload is copied once, to its final place behind room for its header. Single messages gather in an open
- * batch; a batch that was appended as one stays one. It is decided here where a segment ends; the files
- * follow when a flush comes to a block of the next one. A block that is full is sealed at once, the last one
+ * A payload is copied once, to its final place behind room for its header. Single messages gather
+ * in an open
+ * batch; a batch that was appended as one stays one. It is decided here where a segment ends; the
+ * files
+ * follow when a flush comes to a block of the next one. A block that is full is sealed at once, the
+ * last one
  * by the flush.
  */
 export class WriteMemory implements AppendTarget {
@@ -155,7 +161,10 @@ export class WriteMemory implements AppendTarget {
     return this.#sealed.length > 0;
   }
 
-  /** Bytes of the block that the next message would begin, or that the last one needed when the pool had no room. */
+  /**
+   * Bytes of the block that the next message would begin, or that the last one needed when the pool
+   * had no room.
+   */
   get nextBlockBytes(): number {
     return Math.max(this.#blockBytes, this.#refusedBytes);
   }
@@ -312,7 +321,8 @@ export class WriteMemory implements AppendTarget {
   }
 
   /**
-   * Returns the open block with room for a batch of `frameBytes`, begun if there is none. When it throws, nothing has changed.
+   * Returns the open block with room for a batch of `frameBytes`, begun if there is none. When it
+   * throws, nothing has changed.
    *
    * @throws {Backpressure} If there is no room in memory.
    */
@@ -368,7 +378,10 @@ export class WriteMemory implements AppendTarget {
     return block;
   }
 
-  /** Where batches end in a block at the latest, counted from its beginning; at least one of `size` bytes fits into an empty one. */
+  /**
+   * Where batches end in a block at the latest, counted from its beginning; at least one of `size`
+   * bytes fits into an empty one.
+   */
   #limitOf(block: WriteBlock, size: number): number {
     const { bufferBytes, segmentBytes } = this.#options;
     const inBuffer = block.fill + bufferBytes -
