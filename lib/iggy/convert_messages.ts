@@ -125,7 +125,7 @@ function* readIndexEnd(
 }
 
 /** Whether the last entry of a dense index names a message after the last valid one. */
-// deno-lint-ignore require-yield
+// deno-lint-ignore require-yield -- the one for batches reads the index, this one has it already
 function* vouchesForMore(
   index: IndexEnd | undefined,
   end: number,

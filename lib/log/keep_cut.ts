@@ -1,11 +1,8 @@
 import type { Task } from "../base/mod.ts";
-import { acquire, type BufferPool } from "../pool/mod.ts";
-import type { TaskFile, TaskStorage } from "../storage/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
+import { copyRange, type TaskFile, type TaskStorage } from "../storage/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 import { nameFile, prepareFile } from "./temporary_file.ts";
-
-/** Bytes that are copied at a time. */
-const BLOCK_BYTES = 1024 * 1024;
 
 /**
  * Copies the bytes `[from, to)` of a `.log` to `<segment>.<from>.<n>.cut` beside it, durably,
@@ -28,7 +25,7 @@ export function* keepCut(
   yield* prepareFile(
     storage,
     path,
-    (copy) => copyBytes(log, copy, pool, from, to),
+    (copy) => copyRange(log, copy, pool, from, to),
   );
   // Only a whole copy gets the name.
   yield* nameFile(storage, path);
@@ -52,31 +49,4 @@ export function* freeCutPath(
     if (taken.has(name) || taken.has(name + TEMPORARY_SUFFIX)) continue;
     return join(dir, name);
   }
-}
-
-/** Copies bytes to the beginning of an empty file and makes them durable. */
-function* copyBytes(
-  from: TaskFile,
-  to: TaskFile,
-  pool: BufferPool,
-  start: number,
-  end: number,
-): Task<void> {
-  const unit = Math.max(
-    from.capabilities.readOffsetAlignment,
-    to.capabilities.physicalBlock,
-  );
-  // Reads begin at a multiple of the block, writes at 0: what is read is moved by the difference.
-  const shift = start % unit;
-  using buffer = yield* acquire(pool, BLOCK_BYTES + unit);
-  for (let at = start; at < end; at += BLOCK_BYTES) {
-    const read = yield* from.read(buffer, at - shift);
-    const bytes = buffer.bytes;
-    bytes.fill(0, read);
-    bytes.copyWithin(0, shift);
-    const length = Math.min(BLOCK_BYTES, Math.ceil((end - at) / unit) * unit);
-    yield* to.write(buffer, at - start, { length });
-  }
-  yield* to.truncate(end - start);
-  yield* to.sync("full");
 }

@@ -71,7 +71,7 @@ export function classifyName(name: string): NameClass {
 }
 
 /** Whether a name is that of bytes which recovery or repair took out of the log. */
-export function isCutName(name: string): boolean {
+function isCutName(name: string): boolean {
   return /^\d{20}\.(\d+|index)\.\d+\.cut$/.test(name);
 }
 

@@ -140,24 +140,6 @@ export function* nameOwnerFile(
   }
 }
 
-/** Makes the owner file of this process, in the place of an earlier one, durably. */
-export function* createOwnerFile(
-  place: LogPlace,
-  fields: Pick<OwnerRecord, "identity" | "generation" | "durableOffset">,
-): Task<OwnerFile> {
-  const owner = yield* nameOwnerFile(
-    place,
-    yield* prepareOwnerFile(place, fields),
-  );
-  try {
-    yield* place.storage.syncDirectory(place.dir);
-    return owner;
-  } catch (error) {
-    yield* owner.close();
-    throw error;
-  }
-}
-
 function encode(bytes: Uint8Array, record: OwnerRecord): void {
   bytes.set(parseUuid(record.identity), IDENTITY);
   writeUint64(bytes, GENERATION, record.generation);
@@ -179,7 +161,7 @@ export class OwnerFile {
   readonly #block: PooledBuffer;
   #record: OwnerRecord;
 
-  /** @internal Use {@linkcode createOwnerFile}. */
+  /** @internal Use {@linkcode nameOwnerFile}. */
   constructor(
     place: LogPlace,
     block: PooledBuffer,

@@ -47,7 +47,7 @@ function* openNew(storage: TaskStorage, path: string): Task<TaskFile> {
 /**
  * Removes a file if that is possible: why it is not is of no interest beside the failure before it.
  */
-export function* removeQuietly(
+function* removeQuietly(
   storage: TaskStorage,
   path: string,
 ): Task<void> {

@@ -8,7 +8,7 @@ import {
 } from "../storage/mod.ts";
 import { checkSegment } from "./checks.ts";
 import { corruption } from "./segment_scan.ts";
-import { MAX_SEGMENT_BYTES, roundDown } from "./layout.ts";
+import { MAX_SEGMENT_BYTES } from "./layout.ts";
 import { recoverSegment, type RecoveryReport } from "./recovery.ts";
 import { sealedState } from "./sealed.ts";
 import {
@@ -181,8 +181,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       *keep(from, to, stop): Task<void> {
         const { cut, log } = options;
         if (cut === undefined) throw corruption(log.path, stop);
-        const start = roundDown(from, log.capabilities.physicalBlock);
-        yield* copyRange(files.log, new TaskFile(cut), pool, start, to);
+        yield* copyRange(files.log, new TaskFile(cut), pool, from, to);
       },
     });
     return new SegmentWriter(options, files, state, report);

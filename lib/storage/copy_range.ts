@@ -6,10 +6,8 @@ import type { TaskFile } from "./task_file.ts";
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * Copies the bytes `[start, end)` of a file to the beginning of another one, cuts that one behind
- * them, and makes it durable.
- *
- * @param start A multiple of the physical block of both.
+ * Copies the bytes `[start, end)` of a file to the beginning of an empty one, and makes them
+ * durable.
  */
 export function* copyRange(
   from: TaskFile,
@@ -22,12 +20,16 @@ export function* copyRange(
     from.capabilities.readOffsetAlignment,
     to.capabilities.physicalBlock,
   );
-  using buffer = yield* acquire(pool, BLOCK_BYTES);
+  // Reads begin at a multiple of the block, writes at 0: what is read is moved by the difference.
+  const shift = start % unit;
+  using buffer = yield* acquire(pool, BLOCK_BYTES + unit);
   for (let at = start; at < end; at += BLOCK_BYTES) {
-    const range = { length: Math.min(BLOCK_BYTES, alignUp(end - at, unit)) };
-    const read = yield* from.read(buffer, at, range);
-    buffer.bytes.fill(0, read, range.length);
-    yield* to.write(buffer, at - start, range);
+    const read = yield* from.read(buffer, at - shift);
+    const bytes = buffer.bytes;
+    bytes.fill(0, read);
+    bytes.copyWithin(0, shift);
+    const length = Math.min(BLOCK_BYTES, alignUp(end - at, unit));
+    yield* to.write(buffer, at - start, { length });
   }
   yield* to.truncate(end - start);
   yield* to.sync("full");

@@ -225,3 +225,18 @@ Deno.test("write-remove: closing while a truncation runs serves those who wait f
     assertEquals(place.names()[0], `${segment(9)}.index`);
   });
 });
+
+Deno.test("Log.truncateBefore() gets its turn between the flushes of appenders that never stop", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    const log = await logOf(place, 11);
+    let isOver = false;
+    const appending = [1, 2].map(async () => {
+      while (!isOver) await log.appendDurable(payload(0, 10));
+    });
+    assertEquals(await log.truncateBefore(8), 6);
+    isOver = true;
+    await Promise.all(appending);
+    await log.close();
+    assertEquals(faultsOfClosed(place), []);
+  });
+});

@@ -1,4 +1,8 @@
-import { BATCH_HEADER_BYTES, RECORD_BYTES } from "../../codec/mod.ts";
+import {
+  BATCH_HEADER_BYTES,
+  MAX_BATCH_BYTES,
+  RECORD_BYTES,
+} from "../../codec/mod.ts";
 import {
   type BufferPool,
   type PooledBuffer,
@@ -310,7 +314,7 @@ export class WriteMemory implements AppendTarget {
 
   /** Whether a block of messages after `offset` cannot run out of offsets. */
   #isPlain(offset: number): boolean {
-    return offset < MAX_OFFSET - this.#options.blockBytes;
+    return offset < MAX_OFFSET - 2 * MAX_BATCH_BYTES;
   }
 
   #checkOffsets(count: number): void {
