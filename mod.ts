@@ -23,7 +23,7 @@
  *
  * @module
  */
-export { loadLibrary, Unsupported } from "./lib/native/mod.ts";
+export { loadLibrary, UnsupportedError } from "./lib/native/mod.ts";
 export type {
   LibraryOrigin,
   LoadedLibrary,
@@ -38,7 +38,7 @@ export {
   FrozenBuffer,
   Loan,
   PooledBuffer,
-  PoolLimit,
+  PoolLimitError,
   SIZE_CLASSES,
 } from "./lib/pool/mod.ts";
 export type {
@@ -56,8 +56,8 @@ export type {
 export {
   DirectFile,
   DiskStorage,
-  Locked,
-  NoSpace,
+  LockedError,
+  NoSpaceError,
   probePath,
   probePathSync,
 } from "./lib/storage/mod.ts";
@@ -102,11 +102,11 @@ export type {
   UserHeadersInit,
 } from "./lib/codec/mod.ts";
 export {
-  Backpressure,
-  CorruptSegment,
+  BackpressureError,
+  CorruptSegmentError,
   MessageBatch,
   OffsetConflictError,
-  Poisoned,
+  PoisonedError,
   SegmentReader,
   SegmentWriter,
 } from "./lib/segment/mod.ts";
@@ -130,12 +130,12 @@ export {
   inspectLogSync,
   Log,
   LogReader,
-  OffsetOutOfRange,
+  OffsetOutOfRangeError,
   planRepair,
   planRepairSync,
   repairLog,
   repairLogSync,
-  RepairOutdated,
+  RepairOutdatedError,
   verifyLog,
   verifyLogSync,
 } from "./lib/log/mod.ts";

@@ -1,5 +1,5 @@
 /** Logs that several comparisons append to. */
-import { Backpressure, type BufferPool, Log } from "../../mod.ts";
+import { BackpressureError, type BufferPool, Log } from "../../mod.ts";
 import type { LogOptions } from "../../mod.ts";
 import type { Context } from "./context.ts";
 
@@ -45,7 +45,7 @@ export async function appendWhenReady(
       accepted?.();
       return first;
     } catch (error) {
-      if (!(error instanceof Backpressure)) throw error;
+      if (!(error instanceof BackpressureError)) throw error;
       await log.ready();
     }
   }

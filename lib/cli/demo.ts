@@ -1,4 +1,4 @@
-import { Unsupported } from "../native/mod.ts";
+import { UnsupportedError } from "../native/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
 import type { MessageBatch } from "../segment/mod.ts";
 import { type Capabilities, DirectFile } from "../storage/mod.ts";
@@ -198,7 +198,7 @@ function cachedPagesOf(path: string): number {
   try {
     return file.verifyDirectSync().cachedPages;
   } catch (error) {
-    if (error instanceof Unsupported) return NaN;
+    if (error instanceof UnsupportedError) return NaN;
     throw error;
   }
 }

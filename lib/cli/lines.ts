@@ -1,6 +1,6 @@
 import { MAX_PAYLOAD_BYTES } from "../codec/mod.ts";
 import type { Log } from "../log/mod.ts";
-import { Backpressure } from "../segment/mod.ts";
+import { BackpressureError } from "../segment/mod.ts";
 
 /** The byte that ends a line of text. */
 export const NEWLINE = 0x0a;
@@ -11,9 +11,9 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 const NEAR_BYTES = 64;
 
 /** A line is longer than a message may be. */
-export class LineTooLong extends RangeError {
-  /** `"LineTooLong"`. */
-  override readonly name: string = "LineTooLong";
+export class LineTooLongError extends RangeError {
+  /** `"LineTooLongError"`. */
+  override readonly name: string = "LineTooLongError";
   /** The line's number, from 1. */
   readonly line: number;
 
@@ -67,7 +67,7 @@ export class LineSplitter {
   /**
    * The lines that `count` more bytes complete, about {@linkcode BATCH_BYTES} at a time.
    *
-   * @throws {LineTooLong} At the first one that is longer than a message may be, after those before it; also when its end is not there yet.
+   * @throws {LineTooLongError} At the first one that is longer than a message may be, after those before it; also when its end is not there yet.
    */
   *push(count: number): Generator<Lines> {
     let from = this.#end;
@@ -83,7 +83,7 @@ export class LineSplitter {
         if (lines > 0) yield this.#take(begin, lines);
         lines = 0;
       }
-      if (tooLong) throw new LineTooLong(this.#line, end - begin);
+      if (tooLong) throw new LineTooLongError(this.#line, end - begin);
       if (!whole) return;
       this.#measured(lines++, end - begin);
       begin = from = end;
@@ -129,7 +129,7 @@ export class LineSplitter {
 /**
  * The lines of a file, about {@linkcode BATCH_BYTES} at a time; the last one may have no terminator.
  *
- * @throws {LineTooLong} If a line is longer than a message may be.
+ * @throws {LineTooLongError} If a line is longer than a message may be.
  */
 export function* readLines(
   file: Deno.FsFile,
@@ -152,7 +152,7 @@ export async function appendLines(log: Log, lines: Lines): Promise<void> {
       log.appendBatch(lines);
       return;
     } catch (error) {
-      if (!(error instanceof Backpressure)) throw error;
+      if (!(error instanceof BackpressureError)) throw error;
     }
     await log.ready();
   }

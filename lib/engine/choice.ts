@@ -1,4 +1,4 @@
-import { errnoName, Unsupported } from "../native/mod.ts";
+import { errnoName, UnsupportedError } from "../native/mod.ts";
 import type { Engine } from "./engine.ts";
 import { NativeEngine } from "./native_engine.ts";
 import { type EngineSettings, mayWaitInPlace, useSettings } from "./options.ts";
@@ -9,7 +9,7 @@ let instance: Engine | undefined;
  * The engine of this isolate, chosen and made at first use. It keeps the process alive only while
  * an operation is in flight.
  *
- * @throws {Unsupported} If one was asked for that the system refuses.
+ * @throws {UnsupportedError} If one was asked for that the system refuses.
  */
 export function engine(): Engine {
   return instance ??= choose(useSettings());
@@ -30,7 +30,7 @@ function choose(settings: EngineSettings): Engine {
     const threads = NativeEngine.open("threads", refusal, settings);
     if (typeof threads !== "number") return threads;
   }
-  throw new Unsupported(`Cannot use the engine '${first}' ${forcedBy}`, {
+  throw new UnsupportedError(`Cannot use the engine '${first}' ${forcedBy}`, {
     found: refusal,
     needed: 'a system that allows it, or the kind "auto"',
   });

@@ -4,7 +4,7 @@ import {
   describeOwner,
   DiskStorage,
   isOpenElsewhere,
-  Locked,
+  LockedError,
 } from "../storage/mod.ts";
 import { listDirectory, type Listing } from "./directory.ts";
 import type { Place } from "./files.ts";
@@ -12,7 +12,7 @@ import type { Place } from "./files.ts";
 /**
  * Runs a task while no writer can open the log in a directory.
  *
- * @throws {Locked} If a writer has it open.
+ * @throws {LockedError} If a writer has it open.
  */
 export function* withLock<T>(
   place: Place,
@@ -20,7 +20,9 @@ export function* withLock<T>(
   task: () => Task<T>,
 ): Task<T> {
   const lock = place.storage.lock(dir);
-  if (lock === undefined) throw new Locked(dir, yield* readOwner(dir, place));
+  if (lock === undefined) {
+    throw new LockedError(dir, yield* readOwner(dir, place));
+  }
   try {
     return yield* task();
   } finally {
@@ -50,8 +52,8 @@ export function* refuseUnclosed(
  * Refuses a partition of which another process has a file open: a running server has those of every
  * last segment.
  *
- * @throws {Locked} If so.
- * @throws {Unsupported} If the kernel does not tell.
+ * @throws {LockedError} If so.
+ * @throws {UnsupportedError} If the kernel does not tell.
  */
 export function* refuseServed(
   { storage }: Place,
@@ -62,7 +64,7 @@ export function* refuseServed(
   const { names } = yield* listDirectory(storage, partition);
   for (const name of names) {
     if (!(yield* isOpenElsewhere(join(partition, name)))) continue;
-    throw new Locked(
+    throw new LockedError(
       partition,
       `whoever has '${name}' open (a running Iggy server: stop it first)`,
     );

@@ -134,7 +134,7 @@ export class Conversion {
    *
    * Nothing after the data is copied (`docs/format.md#iggy-no-zeros`).
    *
-   * @throws {CorruptSegment} For damage, and for a torn tail that is not to be cut.
+   * @throws {CorruptSegmentError} For damage, and for a torn tail that is not to be cut.
    */
   *endSource(source: {
     segment: ListedSegment;

@@ -1,8 +1,8 @@
 import { STOP, type Stop as BatchStop } from "../codec/mod.ts";
 import { GATHER_STOP, type GatherStop } from "../codec/legacy/mod.ts";
-import { type CorruptionKind, CorruptSegment } from "../segment/mod.ts";
+import { type CorruptionKind, CorruptSegmentError } from "../segment/mod.ts";
 
-/** What is wrong at a place: the kind of a {@linkcode CorruptSegment}, and words. */
+/** What is wrong at a place: the kind of a {@linkcode CorruptSegmentError}, and words. */
 export type Damage = readonly [kind: CorruptionKind, text: string];
 
 const BATCH_DAMAGE: Readonly<Partial<Record<BatchStop, Damage>>> = {
@@ -57,9 +57,9 @@ export function corrupt(
   [kind, text]: Damage,
   place: { path: string; position: number; offset: number },
   advice?: string,
-): CorruptSegment {
+): CorruptSegmentError {
   const message = advice === undefined ? text : `${text}: ${advice}`;
-  return new CorruptSegment(message, {
+  return new CorruptSegmentError(message, {
     ...place,
     kind,
   });

@@ -76,7 +76,7 @@ function* listIfMade(
  * Returns the segments of a source in the order of their offsets.
  *
  * @throws {Deno.errors.NotFound} If there is none.
- * @throws {CorruptSegment} If an `.index` has no `.log`.
+ * @throws {CorruptSegmentError} If an `.index` has no `.log`.
  */
 export function segmentsOf(dir: string, { names }: Listing): ListedSegment[] {
   const segments: ListedSegment[] = [];

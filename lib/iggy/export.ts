@@ -1,5 +1,5 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
-import { Unsupported } from "../native/mod.ts";
+import { UnsupportedError } from "../native/mod.ts";
 import { checkInteger, pathString } from "../storage/mod.ts";
 import { refuseUnclosed, withLock } from "./checks.ts";
 import { readConsumerOffsets } from "./consumer_offsets.ts";
@@ -46,10 +46,10 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  *
  * @param logDir The log's directory.
  * @param target The partition's directory, or its address in the server's data directory.
- * @throws {Locked} If a writer has the log open, or a server the partition.
+ * @throws {LockedError} If a writer has the log open, or a server the partition.
  * @throws {Deno.errors.Busy} If the log was not closed.
- * @throws {CorruptSegment} If the log is damaged: the error has the file and the position.
- * @throws {Unsupported} If the server's data directory has another format, or is encrypted; or if
+ * @throws {CorruptSegmentError} If the log is damaged: the error has the file and the position.
+ * @throws {UnsupportedError} If the server's data directory has another format, or is encrypted; or if
  * the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such log, stream, topic or partition.
  * @throws {Deno.errors.AlreadyExists} If the partition holds other messages.
@@ -111,7 +111,7 @@ function* exporting(
     options.partition,
   );
   if (partition.format !== undefined && partition.format !== format) {
-    throw new Unsupported(`Cannot export to '${partition.path}'`, {
+    throw new UnsupportedError(`Cannot export to '${partition.path}'`, {
       found: `the data directory of Iggy ${partition.format}`,
       needed: `one of Iggy ${format}, or 'format: "${partition.format}"'`,
     });

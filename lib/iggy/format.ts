@@ -1,6 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import { MessageScan, STOP as MESSAGE_STOP } from "../codec/legacy/mod.ts";
-import { Unsupported } from "../native/mod.ts";
+import { UnsupportedError } from "../native/mod.ts";
 import { BatchReader, MAX_READ_BYTES } from "./batch_reader.ts";
 import { batchDamage, messageDamage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
@@ -22,7 +22,7 @@ const PROBE_BYTES = 64 * 1024;
  * Tells the format of a partition by trying (`docs/format.md#old-told-apart`); `undefined` if it
  * holds no message.
  *
- * @throws {Unsupported} If the first segment with bytes begins with neither a valid batch nor a
+ * @throws {UnsupportedError} If the first segment with bytes begins with neither a valid batch nor a
  * valid message.
  */
 export function* detectFormat(
@@ -42,7 +42,7 @@ export function* detectFormat(
       using messages = open();
       const message = yield* tryMessage(messages, segment.firstOffset);
       if (message === undefined) return "0.8";
-      throw new Unsupported(`Cannot import '${segment.logPath}'`, {
+      throw new UnsupportedError(`Cannot import '${segment.logPath}'`, {
         found:
           `neither a batch of Iggy 0.9 at its beginning (${batch}) nor a message of Iggy up to 0.8 (${message})`,
         needed: "a segment of either format",

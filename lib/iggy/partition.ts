@@ -1,6 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import { join } from "../log/mod.ts";
-import { Unsupported } from "../native/mod.ts";
+import { UnsupportedError } from "../native/mod.ts";
 import { pathString } from "../storage/mod.ts";
 import type { IggyFormat } from "./format.ts";
 import { listIfThere, type Place, readSmall } from "./files.ts";
@@ -36,7 +36,7 @@ export interface Partition {
  * Finds a partition by its directory, or by its address in a server's data directory.
  *
  * @param number The number that a directory has whose path does not tell.
- * @throws {Unsupported} If the data directory is none of a server, of a version with another
+ * @throws {UnsupportedError} If the data directory is none of a server, of a version with another
  * format, or encrypted.
  * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names
  * those that there are.
@@ -108,7 +108,7 @@ function* findByNumbers(
   { dataDirectory, stream, topic, partition = 0 }: PartitionAddress,
 ): Task<Partition> {
   if (typeof stream !== "number" || typeof topic !== "number") {
-    throw new Unsupported(
+    throw new UnsupportedError(
       `Cannot find stream ${JSON.stringify(stream)}, topic ${
         JSON.stringify(topic)
       } in '${dataDirectory}'`,
@@ -190,7 +190,7 @@ function resolve<T extends { name: string }>(
 /** Refuses what is not the data directory of a server up to 0.8 whose format is known. */
 function* checkVersion(place: Place, dataDirectory: string): Task<void> {
   const refuse = (found: string): never => {
-    throw new Unsupported(
+    throw new UnsupportedError(
       `Cannot use '${dataDirectory}' as an Iggy server's data directory`,
       { found, needed: `what ${COMPATIBLE_VERSIONS} or 0.9 leaves there` },
     );
@@ -212,7 +212,7 @@ function* refuseEncrypted(place: Place, dataDirectory: string): Task<void> {
   if (config === undefined) return;
   const text = new TextDecoder().decode(config);
   if (!/^\[system\.encryption\]\s+enabled = true$/m.test(text)) return;
-  throw new Unsupported(`Cannot use '${dataDirectory}'`, {
+  throw new UnsupportedError(`Cannot use '${dataDirectory}'`, {
     found: "a server that encrypts payloads",
     needed: "one without: 'system.encryption.enabled = false'",
   });

@@ -31,7 +31,7 @@ export class SparseIndexCheck {
   /**
    * Compares the entries for the batches that a reader has in its window.
    *
-   * @throws {CorruptSegment} If an entry does not name one of them.
+   * @throws {CorruptSegmentError} If an entry does not name one of them.
    */
   *check(reader: BatchReader): Task<void> {
     const { scan, window } = reader;
@@ -63,7 +63,7 @@ export class SparseIndexCheck {
   /**
    * Makes sure that no entry is left.
    *
-   * @throws {CorruptSegment} If there is one.
+   * @throws {CorruptSegmentError} If there is one.
    */
   *finish(): Task<void> {
     const entry = yield* this.#peek();

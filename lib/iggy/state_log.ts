@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Unsupported } from "../native/mod.ts";
+import { UnsupportedError } from "../native/mod.ts";
 import { COMPATIBLE_VERSIONS } from "./version.ts";
 
 /** A stream, as the commands left it. */
@@ -45,7 +45,7 @@ const TOPIC_SETTINGS_BYTES = 18;
 /**
  * Replays the commands; other commands than those about streams, topics and partitions are skipped.
  *
- * @throws {Unsupported} If it is cut off, encrypted, or written by a server of another version.
+ * @throws {UnsupportedError} If it is cut off, encrypted, or written by a server of another version.
  */
 export function readStateLog(
   bytes: Uint8Array,
@@ -65,12 +65,15 @@ export function readStateLog(
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new Unsupported(`Cannot read the streams and topics in '${path}'`, {
-      found:
-        `an entry at byte ${at} of ${bytes.length} that is none (${error.message})`,
-      needed: `whole entries of ${COMPATIBLE_VERSIONS}, not encrypted`,
-      cause: error,
-    });
+    throw new UnsupportedError(
+      `Cannot read the streams and topics in '${path}'`,
+      {
+        found:
+          `an entry at byte ${at} of ${bytes.length} that is none (${error.message})`,
+        needed: `whole entries of ${COMPATIBLE_VERSIONS}, not encrypted`,
+        cause: error,
+      },
+    );
   }
   return streams;
 }

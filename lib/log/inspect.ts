@@ -1,12 +1,12 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import {
-  CorruptSegment,
+  CorruptSegmentError,
   IndexLookup,
   MessageBatch,
   type SegmentFiles,
   SegmentScan,
 } from "../segment/mod.ts";
-import { absolutePath, Locked } from "../storage/mod.ts";
+import { absolutePath, LockedError } from "../storage/mod.ts";
 import {
   filesOf,
   listDirectory,
@@ -160,7 +160,7 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
   const owner = listing.hasOwner ? yield* ownerIfKnown(place) : undefined;
   const tried = inMemory(place);
   const opening: OpeningForecast = locked
-    ? { possible: false, error: new Locked(dir, holderOf(owner)) }
+    ? { possible: false, error: new LockedError(dir, holderOf(owner)) }
     : yield* forecast(tried);
   // As opening would leave it: what a crash left is not data.
   const view = opening.possible ? tried : place;
@@ -226,7 +226,7 @@ function* ownerIfKnown(
 }
 
 function isRefused(error: unknown): boolean {
-  return error instanceof CorruptSegment ||
+  return error instanceof CorruptSegmentError ||
     error instanceof Deno.errors.NotSupported;
 }
 

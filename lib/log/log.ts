@@ -20,8 +20,8 @@ import {
   absolutePath,
   type Capabilities,
   type Durability,
-  Locked,
-  NoSpace,
+  LockedError,
+  NoSpaceError,
   type StorageLock,
 } from "../storage/mod.ts";
 import { createSegment, removeSegments } from "./directory.ts";
@@ -150,8 +150,8 @@ export class Log implements AsyncDisposable, Disposable {
   /**
    * Opens a log for writing, recovers it if it was not closed, and makes it if there is none.
    *
-   * @throws {Locked} If another writer has it open, after `lockTimeoutMs`.
-   * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
+   * @throws {LockedError} If another writer has it open, after `lockTimeoutMs`.
+   * @throws {CorruptSegmentError} If more than a torn tail is damaged: nothing was changed.
    * @throws {RangeError} If an option is out of its range.
    */
   static async open(
@@ -173,7 +173,7 @@ export class Log implements AsyncDisposable, Disposable {
       lock = storage.lock(dir);
     }
     if (lock === undefined) {
-      throw new Locked(dir, await drive(readOwner(dir, complete)));
+      throw new LockedError(dir, await drive(readOwner(dir, complete)));
     }
     try {
       return new Log(dir, complete, lock, await drive(openLog(dir, complete)));
@@ -187,8 +187,8 @@ export class Log implements AsyncDisposable, Disposable {
    * Does what {@linkcode Log.open} does while the caller waits, but does not wait for another
    * writer's lock.
    *
-   * @throws {Locked} If another writer has it open.
-   * @throws {CorruptSegment} If more than a torn tail is damaged: nothing was changed.
+   * @throws {LockedError} If another writer has it open.
+   * @throws {CorruptSegmentError} If more than a torn tail is damaged: nothing was changed.
    */
   static openSync(path: string | URL, options: LogOptions = {}): Log {
     const dir = absolutePath("open log", path);
@@ -202,7 +202,7 @@ export class Log implements AsyncDisposable, Disposable {
       lock = storage.lock(dir);
     }
     if (lock === undefined) {
-      throw new Locked(dir, driveSync(readOwner(dir, complete)));
+      throw new LockedError(dir, driveSync(readOwner(dir, complete)));
     }
     try {
       return new Log(dir, complete, lock, driveSync(openLog(dir, complete)));
@@ -244,10 +244,10 @@ export class Log implements AsyncDisposable, Disposable {
    * @param payload Bytes, or text that is stored as UTF-8; at most 64 000 000 bytes.
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
-   * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
-   * @throws {NoSpace} If the disk was full when messages were written that nobody waited for; once
+   * @throws {BackpressureError} If there is no room in memory: wait for {@linkcode Log.ready}.
+   * @throws {NoSpaceError} If the disk was full when messages were written that nobody waited for; once
    *   for each time.
-   * @throws {Poisoned} If a write or sync failed before.
+   * @throws {PoisonedError} If a write or sync failed before.
    *
    * Whatever it throws, nothing has changed.
    */
@@ -265,9 +265,9 @@ export class Log implements AsyncDisposable, Disposable {
    *   MiB, or the lengths do not add up to the bytes.
    * @throws {OffsetConflictError} If the first message would not get the offset that `expect`
    *   names.
-   * @throws {Backpressure} If there is no room in memory: wait for {@linkcode Log.ready}.
-   * @throws {NoSpace} As {@linkcode Log.append} does.
-   * @throws {Poisoned} If a write or sync failed before.
+   * @throws {BackpressureError} If there is no room in memory: wait for {@linkcode Log.ready}.
+   * @throws {NoSpaceError} As {@linkcode Log.append} does.
+   * @throws {PoisonedError} If a write or sync failed before.
    *
    * @example Lines of a text, which lie back to back already
    * ```ts
@@ -298,8 +298,8 @@ export class Log implements AsyncDisposable, Disposable {
    *
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
-   * @throws {NoSpace} If the disk is full: the message stays in memory, the next flush writes it.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {NoSpaceError} If the disk is full: the message stays in memory, the next flush writes it.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   appendDurable(
     payload: Uint8Array | string,
@@ -312,8 +312,8 @@ export class Log implements AsyncDisposable, Disposable {
    * Resolves when the message at `offset`, and so every one before it, survives a power cut.
    *
    * @throws {RangeError} If no message has that offset yet.
-   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes them.
-   * @throws {Poisoned} If a write or sync failed: opening the log again tells whether the message
+   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes them.
+   * @throws {PoisonedError} If a write or sync failed: opening the log again tells whether the message
    *   is there.
    */
   whenDurable(
@@ -329,8 +329,8 @@ export class Log implements AsyncDisposable, Disposable {
    * gives the event loop the turns that writing needs, so that blocks are written while others are
    * filled.
    *
-   * @throws {NoSpace} If the disk is full: the messages that take the room cannot be written.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {NoSpaceError} If the disk is full: the messages that take the room cannot be written.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   async ready(options?: { signal?: AbortSignal }): Promise<void> {
     options?.signal?.throwIfAborted();
@@ -346,9 +346,9 @@ export class Log implements AsyncDisposable, Disposable {
   /**
    * Writes everything appended so far; durably, unless told `"none"`.
    *
-   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the
+   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes the
    *   same bytes.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
     return this.#appender.flush(options.durability);
@@ -366,8 +366,8 @@ export class Log implements AsyncDisposable, Disposable {
    * The messages that were written, in batches that are the caller's to drop. It ends where the
    * data ends; what is still in memory needs a `flush` first.
    *
-   * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one.
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
    *   out.
    */
   read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
@@ -416,11 +416,11 @@ export class Log implements AsyncDisposable, Disposable {
    * closed: everything that was written is given first. A log that is poisoned ends it with the
    * same error.
    *
-   * @throws {OffsetOutOfRange} If `from` is below the first offset, or above the next one; also if
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one; also if
    *   what is next was truncated away.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
    *   out.
-   * @throws {Poisoned} If a write or sync failed, after all that was written before; of a durable
+   * @throws {PoisonedError} If a write or sync failed, after all that was written before; of a durable
    *   tail after all that is durable.
    *
    * @example Following a log
@@ -520,9 +520,9 @@ export class Log implements AsyncDisposable, Disposable {
    * It always ends the log. When it rejects, what is not durable is lost, and the next opening
    * recovers the rest.
    *
-   * @throws {NoSpace} If the disk is full; to try again instead, call {@linkcode Log.flush} before
+   * @throws {NoSpaceError} If the disk is full; to try again instead, call {@linkcode Log.flush} before
    *   closing.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   close(): Promise<void> {
     return this.#appender.close();
@@ -774,7 +774,9 @@ function asNoSpace(
   path: string,
   durableOffset: number,
 ): unknown {
-  if (error instanceof NoSpace) return error.withDurableOffset(durableOffset);
+  if (error instanceof NoSpaceError) {
+    return error.withDurableOffset(durableOffset);
+  }
   const { code, syscall = "open" } = error as {
     code?: string;
     syscall?: string;
@@ -782,7 +784,7 @@ function asNoSpace(
   if (code !== "ENOSPC" && code !== "EDQUOT") return error;
   // What a failed sync leaves is unknown, whatever its reason: it is not repeated.
   if (syscall === "fsync") return error;
-  return new NoSpace(
+  return new NoSpaceError(
     { code, syscall, path, requestedBytes: 0, writtenBytes: 0, durableOffset },
     { cause: error },
   );

@@ -25,7 +25,7 @@ export interface LogOptions extends LogReaderOptions {
    */
   blockBytes?: number;
   /**
-   * Bytes of messages that may wait in memory before `append` throws `Backpressure`.
+   * Bytes of messages that may wait in memory before `append` throws `BackpressureError`.
    * @default {64 MiB}
    */
   bufferBytes?: number;

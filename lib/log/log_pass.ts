@@ -14,7 +14,7 @@ import {
   SegmentScan,
 } from "../segment/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
-import { OffsetOutOfRange } from "./offset_out_of_range.ts";
+import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 import { closeSegment, openSegment } from "./segment_files.ts";
 
 /** How often a segment that vanished before it was opened is looked for again. */
@@ -41,7 +41,7 @@ export interface SegmentSource {
    * will be written there.
    *
    * @returns Whether to read on: `false` is the end.
-   * @throws {CorruptSegment} If it is damage.
+   * @throws {CorruptSegmentError} If it is damage.
    */
   judge(
     files: SegmentFiles,
@@ -113,8 +113,8 @@ export class LogPass implements BatchPass {
   /**
    * The next batch, which is the caller's; `undefined` at the end.
    *
-   * @throws {OffsetOutOfRange} If the first offset asked for is not in the log.
-   * @throws {CorruptSegment} If a segment is damaged.
+   * @throws {OffsetOutOfRangeError} If the first offset asked for is not in the log.
+   * @throws {CorruptSegmentError} If a segment is damaged.
    */
   *next(): Task<MessageBatch | undefined> {
     for (;;) {
@@ -193,7 +193,7 @@ export class LogPass implements BatchPass {
   #checkHeld(offset: number, segments: readonly ReadableSegment[]): void {
     const first = segments[0]!.firstOffset;
     if (offset >= first) return;
-    throw new OffsetOutOfRange(
+    throw new OffsetOutOfRangeError(
       this.#dir,
       offset,
       first,
@@ -232,7 +232,7 @@ export class LogPass implements BatchPass {
     const { from = first, since } = this.#options;
     const next = this.#source.nextOffset();
     if (from < first || next !== undefined && from > next) {
-      throw new OffsetOutOfRange(this.#dir, from, first, next);
+      throw new OffsetOutOfRangeError(this.#dir, from, first, next);
     }
     if (since === undefined) return from;
     // The last segment that begins before the time: the message may be in it, and in none before.

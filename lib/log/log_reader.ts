@@ -82,8 +82,8 @@ export class LogReader {
    * The messages that are in the files, in batches that are the caller's to drop. It ends where the
    * data ends.
    *
-   * @throws {OffsetOutOfRange} If `from` is below the first offset of the log, or after its end.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log, or after its end.
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
    * out.
    */
   read(options: LogReadOptions = {}): AsyncIterableIterator<MessageBatch> {
@@ -98,9 +98,9 @@ export class LogReader {
    * comes. It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when
    * the log is closed, for the next writer goes on where that one ended.
    *
-   * @throws {OffsetOutOfRange} If `from` is below the first offset of the log; also if what is next
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log; also if what is next
    * was truncated away.
-   * @throws {CorruptSegment} At the first message that is damaged, after all before it were handed
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
    * out.
    *
    * @example The next message

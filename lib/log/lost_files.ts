@@ -3,12 +3,15 @@
  *
  * @module
  */
-import { CorruptSegment } from "../segment/mod.ts";
+import { CorruptSegmentError } from "../segment/mod.ts";
 import { segmentPath } from "./names.ts";
 
 /** Returns the error for a log of which no segment is there. */
-export function lostSegments(dir: string, firstOffset: number): CorruptSegment {
-  return new CorruptSegment("no segment of the log is there", {
+export function lostSegments(
+  dir: string,
+  firstOffset: number,
+): CorruptSegmentError {
+  return new CorruptSegmentError("no segment of the log is there", {
     path: segmentPath(dir, firstOffset, "log"),
     position: 0,
     offset: firstOffset,
@@ -17,8 +20,11 @@ export function lostSegments(dir: string, firstOffset: number): CorruptSegment {
 }
 
 /** Returns the error for an `.index` whose `.log` is missing. */
-export function missingLog(dir: string, firstOffset: number): CorruptSegment {
-  return new CorruptSegment("its '.log' is missing", {
+export function missingLog(
+  dir: string,
+  firstOffset: number,
+): CorruptSegmentError {
+  return new CorruptSegmentError("its '.log' is missing", {
     path: segmentPath(dir, firstOffset, "index"),
     position: 0,
     offset: firstOffset,
@@ -31,8 +37,8 @@ export function missingBefore(
   dir: string,
   firstOffset: number,
   start: number,
-): CorruptSegment {
-  return new CorruptSegment(
+): CorruptSegmentError {
+  return new CorruptSegmentError(
     `messages ${start} to ${firstOffset - 1} are missing before it`,
     {
       path: segmentPath(dir, firstOffset, "log"),

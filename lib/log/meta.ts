@@ -7,7 +7,7 @@
 import type { Task } from "../base/mod.ts";
 import { formatUuid, parseUuid } from "../codec/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
-import { CorruptSegment } from "../segment/mod.ts";
+import { CorruptSegmentError } from "../segment/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
 import { metaPath } from "./directory.ts";
 import {
@@ -72,7 +72,7 @@ export function makeIdentity(storage: TaskStorage): string {
  * Reads `meta`; `undefined` if there is none.
  *
  * @param durably Whether to sync it first: what is done because of it must not outlive it.
- * @throws {CorruptSegment} If no slot is valid.
+ * @throws {CorruptSegmentError} If no slot is valid.
  * @throws {Deno.errors.NotSupported} If a valid slot is of another version.
  */
 export function* readMeta(
@@ -128,9 +128,9 @@ function readSlot(slot: Uint8Array, path: string): MetaRecord | undefined {
   return { identity, firstOffset, sequence, slotBytes: slot.length };
 }
 
-function damagedMeta(path: string, message: string): CorruptSegment {
+function damagedMeta(path: string, message: string): CorruptSegmentError {
   const fields = { path, position: 0, offset: 0, kind: "meta" } as const;
-  return new CorruptSegment(message, fields);
+  return new CorruptSegmentError(message, fields);
 }
 
 /** Writes a slot's record into zeros. */

@@ -26,7 +26,7 @@ export type { LogReadOptions } from "./log_reader.ts";
 export type { LogStats } from "./log_stats.ts";
 export type { LogIdentity, MetaRecord } from "./meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
-export { OffsetOutOfRange } from "./offset_out_of_range.ts";
+export { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 export type { OpeningReport } from "./opening.ts";
 export { isLocked, readOwner } from "./owner_file.ts";
 export type { OwnerRecord } from "./owner_file.ts";
@@ -37,7 +37,7 @@ export {
   repairLogSync,
 } from "./repair.ts";
 export type { RepairOptions } from "./repair.ts";
-export { RepairOutdated } from "./repair_plan.ts";
+export { RepairOutdatedError } from "./repair_plan.ts";
 export type { RepairPlan, RepairStep } from "./repair_plan.ts";
 export { closeSegment, openSegment } from "./segment_files.ts";
 export { Verification, verifyLog, verifyLogSync } from "./verify.ts";

@@ -1,6 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import {
-  CorruptSegment,
+  CorruptSegmentError,
   readSealedEnd,
   recoverSegment,
   type RecoveryReport,
@@ -9,7 +9,7 @@ import {
   type SegmentFiles,
   type SegmentState,
 } from "../segment/mod.ts";
-import { NoSpace } from "../storage/mod.ts";
+import { NoSpaceError } from "../storage/mod.ts";
 import {
   createPair,
   filesOf,
@@ -114,12 +114,12 @@ export interface OpenedLog {
 /**
  * Puts a log's directory in order: the lock on it must be held. `docs/format.md#opening`
  *
- * @throws {CorruptSegment} If more than a torn tail is damaged, or segments do not follow each
+ * @throws {CorruptSegmentError} If more than a torn tail is damaged, or segments do not follow each
  * other.
  * @throws {Deno.errors.InvalidData} If the directory holds something else than a log, or a file of
  * another log.
  * @throws {Deno.errors.NotSupported} If a file is of a later version.
- * @throws {NoSpace} If there is no room to keep what would be cut.
+ * @throws {NoSpaceError} If there is no room to keep what would be cut.
  *
  * Whatever of these it throws, nothing has changed.
  */
@@ -265,7 +265,7 @@ class Opening {
   ): Task<SealedEnd> {
     const end = yield* this.#end(segment);
     if (end.nextOffset === next.firstOffset) return end;
-    throw new CorruptSegment(
+    throw new CorruptSegmentError(
       `the next segment begins at offset ${next.firstOffset}`,
       {
         path: segmentPath(this.#place.dir, segment.firstOffset, "log"),
@@ -322,7 +322,7 @@ class Opening {
   /** A log that ends below its first offset has lost the segment that holds it. */
   #refuseShort({ firstOffset }: ListedSegment, end: SealedEnd): void {
     if (end.nextOffset >= this.#start) return;
-    throw new CorruptSegment(
+    throw new CorruptSegmentError(
       `the log starts at offset ${this.#start}, which is not there`,
       {
         path: segmentPath(this.#place.dir, firstOffset, "log"),
@@ -380,7 +380,7 @@ class Opening {
       yield* this.#rebuild(firstOffset);
       return true;
     } catch (error) {
-      if (error instanceof NoSpace) return false;
+      if (error instanceof NoSpaceError) return false;
       throw error;
     }
   }

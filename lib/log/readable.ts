@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import type { CorruptSegment } from "../segment/mod.ts";
+import type { CorruptSegmentError } from "../segment/mod.ts";
 import {
   listDirectory,
   type ListedSegment,
@@ -28,7 +28,7 @@ export interface Readable {
   /** Segments with a `.log`, in the order of their offsets. */
   segments: ListedSegment[];
   /** Why those after them cannot be read: reading on would leave messages out. */
-  lost: CorruptSegment | undefined;
+  lost: CorruptSegmentError | undefined;
 }
 
 /** Looks at the segments of a log that another process may be writing, again and again. */

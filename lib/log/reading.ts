@@ -2,7 +2,7 @@ import type { Task } from "../base/mod.ts";
 import {
   checkIndexEnd,
   corruption,
-  CorruptSegment,
+  CorruptSegmentError,
   type ScanStop,
   type SegmentFiles,
 } from "../segment/mod.ts";
@@ -10,7 +10,7 @@ import { listDirectory } from "./directory.ts";
 import type { ReadableSegment } from "./log_pass.ts";
 import type { LogPlace } from "./meta.ts";
 import { parseSegmentName } from "./names.ts";
-import { OffsetOutOfRange } from "./offset_out_of_range.ts";
+import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 import { isLocked, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { type Readable, ReadableSegments } from "./readable.ts";
 import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
@@ -67,7 +67,7 @@ export class Reading {
    *
    * @param isSealed Whether a later segment exists.
    * @returns Whether to read here again; `false` at the end of the data.
-   * @throws {CorruptSegment} If it is damage.
+   * @throws {CorruptSegmentError} If it is damage.
    */
   *classify(
     files: SegmentFiles,
@@ -156,7 +156,7 @@ export class Reading {
     const { segments } = this.#found;
     if (this.#from! > offset) {
       const first = segments[0]!.firstOffset;
-      throw new OffsetOutOfRange(dir, this.#from!, first, offset);
+      throw new OffsetOutOfRangeError(dir, this.#from!, first, offset);
     }
     const { hasOwner } = yield* listDirectory(storage, dir);
     if (hasOwner) return;
@@ -165,7 +165,7 @@ export class Reading {
   }
 
   /** Returns the error for a stop in a segment that has a later one. */
-  *#corruption(path: string, stop: ScanStop): Task<CorruptSegment> {
+  *#corruption(path: string, stop: ScanStop): Task<CorruptSegmentError> {
     if (stop.reason !== "end") return corruption(path, stop);
     const { storage, dir } = this.#place;
     const { segments } = yield* listDirectory(storage, dir);
@@ -173,7 +173,7 @@ export class Reading {
     const next = segments.find((each) => each.firstOffset > own.firstOffset);
     if (next === undefined) return corruption(path, stop);
     const { position, offset } = stop;
-    return new CorruptSegment(
+    return new CorruptSegmentError(
       `the next segment begins at offset ${next.firstOffset}`,
       { path, position, offset, kind: "gap" },
     );

@@ -1,13 +1,13 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import {
-  CorruptSegment,
+  CorruptSegmentError,
   IndexCheck,
   isZero,
   MessageBatch,
   Resync,
   type ScanStop,
 } from "../segment/mod.ts";
-import { absolutePath, Locked, type TaskFile } from "../storage/mod.ts";
+import { absolutePath, LockedError, type TaskFile } from "../storage/mod.ts";
 import {
   createPair,
   filesOf,
@@ -34,7 +34,7 @@ import { segmentPath } from "./names.ts";
 import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
 import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
 import {
-  RepairOutdated,
+  RepairOutdatedError,
   type RepairPlan,
   type RepairStep,
 } from "./repair_plan.ts";
@@ -58,7 +58,7 @@ export interface RepairOptions extends LogReaderOptions {
  * A log is what its first segment and those that follow without a gap hold, up to the first bad
  * message. What is behind that is cut, and kept beside the log. Every message is read.
  *
- * @throws {Locked} If a writer has the log open.
+ * @throws {LockedError} If a writer has the log open.
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
  * @example Repairing a damaged log
@@ -106,8 +106,8 @@ export function planRepairSync(
  *
  * @param plan What {@linkcode planRepair} told.
  * @returns What was done.
- * @throws {RepairOutdated} If the log is not any more what the plan was made for.
- * @throws {Locked} If a writer has the log open.
+ * @throws {RepairOutdatedError} If the log is not any more what the plan was made for.
+ * @throws {LockedError} If a writer has the log open.
  *
  * @example A sound log stays as it is
  * ```ts
@@ -159,7 +159,7 @@ function exclusively<T>(
   return function* (): Task<T> {
     const lock = storage.lock(dir);
     if (lock === undefined) {
-      throw new Locked(dir, yield* readOwner(dir, complete));
+      throw new LockedError(dir, yield* readOwner(dir, complete));
     }
     try {
       return yield* task({ storage, dir, pool, onRead });
@@ -181,7 +181,7 @@ function repairing(
   return exclusively(path, options, function* (place): Task<RepairPlan> {
     const now = yield* planning(place);
     if (JSON.stringify(now) !== JSON.stringify(plan)) {
-      throw new RepairOutdated(place.dir, now);
+      throw new RepairOutdatedError(place.dir, now);
     }
     return now.needed ? yield* new Repair(place).run() : now;
   });
@@ -281,7 +281,7 @@ class Repair {
     try {
       meta = yield* readMeta(this.#place);
     } catch (error) {
-      if (!(error instanceof CorruptSegment)) throw error;
+      if (!(error instanceof CorruptSegmentError)) throw error;
       isDamaged = true;
     }
     const start = startOf(segments, meta?.firstOffset);
@@ -378,7 +378,7 @@ class Repair {
       this.#place.onRead(report.scannedBytes);
       return true;
     } catch (error) {
-      if (error instanceof CorruptSegment) return false;
+      if (error instanceof CorruptSegmentError) return false;
       throw error;
     }
   }

@@ -82,7 +82,7 @@ export interface RepairPlan {
  *
  * @example A plan for what the log was before
  * ```ts
- * import { Log, planRepair, repairLog, RepairOutdated } from "@basalt/io";
+ * import { Log, planRepair, repairLog, RepairOutdatedError } from "@basalt/io";
  * import { assertRejects } from "@std/assert";
  *
  * const dir = Deno.makeTempDirSync();
@@ -95,13 +95,13 @@ export interface RepairPlan {
  *   await using log = await Log.open(dir);
  *   log.append("two");
  * }
- * await assertRejects(() => repairLog(dir, plan), RepairOutdated);
+ * await assertRejects(() => repairLog(dir, plan), RepairOutdatedError);
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */
-export class RepairOutdated extends Error {
-  /** `"RepairOutdated"`. */
-  override readonly name: string = "RepairOutdated";
+export class RepairOutdatedError extends Error {
+  /** `"RepairOutdatedError"`. */
+  override readonly name: string = "RepairOutdatedError";
   /** The directory. */
   readonly path: string;
   /** What would be done now. */

@@ -20,7 +20,7 @@ export interface RebuiltIndex {
  *
  * The new name is durable when the directory is synced.
  *
- * @throws {CorruptSegment} If the log holds anything but whole, valid batches: the segment stays as
+ * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches: the segment stays as
  * it was.
  */
 export function* replaceIndex(

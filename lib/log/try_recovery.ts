@@ -31,7 +31,7 @@ export function vouchedOffset(
  * Recovers the last segment of a log that was not closed, with all changes kept in memory: what the
  * next writer will do.
  *
- * @throws {CorruptSegment} If recovery refuses the segment.
+ * @throws {CorruptSegmentError} If recovery refuses the segment.
  */
 export function* tryRecovery(
   place: LogPlace,

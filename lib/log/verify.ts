@@ -1,7 +1,7 @@
 import { stream, streamSync, type Task } from "../base/mod.ts";
 import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import {
-  CorruptSegment,
+  CorruptSegmentError,
   describeStop,
   IndexCheck,
   isZero,
@@ -250,7 +250,7 @@ export class Verification {
 
   /** Reports what is wrong with `meta` or the owner file. */
   #record(kind: "meta" | "owner", path: string, error: unknown): void {
-    const isFault = error instanceof CorruptSegment ||
+    const isFault = error instanceof CorruptSegmentError ||
       error instanceof Deno.errors.NotSupported ||
       error instanceof Deno.errors.InvalidData;
     if (!isFault) throw error;
@@ -394,7 +394,7 @@ export class Verification {
       yield* tryRecovery(this.#place, segment, this.#durableOffset);
       return true;
     } catch (error) {
-      if (error instanceof CorruptSegment) return false;
+      if (error instanceof CorruptSegmentError) return false;
       throw error;
     }
   }
@@ -460,7 +460,7 @@ export class Verification {
   }
 
   /** Reports what an error of opening or reading says. */
-  #error(error: CorruptSegment): void {
+  #error(error: CorruptSegmentError): void {
     const { path, position, offset, kind, message } = error;
     this.#report(path, position, 0, { kind, offset, message });
   }

@@ -5,7 +5,7 @@ import { isLoaded, isSameLibrary, withMemoryFile } from "./libc.ts";
 import { nodeModule } from "./node_module.ts";
 import { type Opened, openLibrary } from "./open_library.ts";
 import type { NativeFunctions } from "./symbols.ts";
-import { Unsupported } from "./unsupported.ts";
+import { UnsupportedError } from "./unsupported_error.ts";
 import { VERSION } from "./version.ts";
 
 /**
@@ -61,7 +61,7 @@ export function native(): NativeFunctions {
  *
  * Needs `--allow-ffi`. Nobody is ever asked for a permission: what is not permitted is not tried.
  *
- * @throws {Unsupported} If the platform is another one, no library that fits was found (`tried` says where), or `path` names another one than is loaded.
+ * @throws {UnsupportedError} If the platform is another one, no library that fits was found (`tried` says where), or `path` names another one than is loaded.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
  * @throws {TypeError} If `path` is no path.
  *
@@ -76,7 +76,7 @@ export function native(): NativeFunctions {
 export function loadLibrary(options: LoadLibraryOptions = {}): LoadedLibrary {
   const path = options.path === undefined ? undefined : filePath(options.path);
   if (loaded !== undefined && path !== undefined && path !== loaded.file) {
-    throw new Unsupported(`Cannot load the library '${path}'`, {
+    throw new UnsupportedError(`Cannot load the library '${path}'`, {
       found: `'${loaded.file}', loaded before`,
       needed: "the same one, or this call before the first use",
     });
@@ -104,7 +104,7 @@ function loadNamed(origin: "option" | "environment", file: string): Loaded {
   const opened = openLibrary(file);
   if ("functions" in opened) return { origin, file, ...opened };
   const source = origin === "option" ? "'path'" : "BASALT_LIBRARY";
-  throw new Unsupported(`Cannot load the library '${file}' (${source})`, {
+  throw new UnsupportedError(`Cannot load the library '${file}' (${source})`, {
     found: opened.reason,
     needed: `a library of Basalt ${VERSION}: ${BUILD}`,
   });
@@ -125,7 +125,7 @@ function loadBuild(tried: string[]): Loaded | undefined {
   const opened = openLibrary(file);
   if ("functions" in opened) return { origin: "build", file, ...opened };
   if (!opened.absent) {
-    throw new Unsupported(`Cannot load the library '${file}'`, {
+    throw new UnsupportedError(`Cannot load the library '${file}'`, {
       found: opened.reason,
       needed: `a build of Basalt ${VERSION}: ${BUILD}`,
     });
@@ -215,7 +215,7 @@ function attempt(
 }
 
 function nothing(tried: string[]): never {
-  throw new Unsupported("Cannot load Basalt's library", {
+  throw new UnsupportedError("Cannot load Basalt's library", {
     found: `none for ${Deno.build.target}`,
     needed:
       `a path in BASALT_LIBRARY, or in a checkout a build beside the module (${BUILD})`,
@@ -228,7 +228,7 @@ function checkPlatform(): void {
   const known = os === "linux" && (env ?? "gnu") === "gnu" &&
     (arch === "x86_64" || arch === "aarch64");
   if (known) return;
-  throw new Unsupported("Cannot load Basalt's library", {
+  throw new UnsupportedError("Cannot load Basalt's library", {
     found: target,
     needed: "Linux with glibc 2.27 or later on x86_64 or aarch64",
   });

@@ -16,6 +16,6 @@ export { nativeBuffer } from "./memory.ts";
 export { nodeModule } from "./node_module.ts";
 export { STATUS } from "./status.ts";
 export type { NativeFunctions } from "./symbols.ts";
-export { Unsupported } from "./unsupported.ts";
-export type { UnsupportedFields } from "./unsupported.ts";
+export { UnsupportedError } from "./unsupported_error.ts";
+export type { UnsupportedFields } from "./unsupported_error.ts";
 export { VERSION } from "./version.ts";

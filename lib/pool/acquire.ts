@@ -1,7 +1,7 @@
 import { step, type Task } from "../base/mod.ts";
 import type { AcquireOptions } from "./options.ts";
 import type { BufferPool } from "./pool.ts";
-import { PoolLimit } from "./pool_limit.ts";
+import { PoolLimitError } from "./pool_limit_error.ts";
 import type { PooledBuffer } from "./pooled_buffer.ts";
 
 /**
@@ -18,7 +18,7 @@ export function* acquire(
   try {
     return pool.acquireSync(bytes, options);
   } catch (error) {
-    if (!(error instanceof PoolLimit)) throw error;
+    if (!(error instanceof PoolLimitError)) throw error;
     const refuse = (): never => {
       throw error;
     };

@@ -8,8 +8,8 @@ export { acquire } from "./acquire.ts";
 export { FrozenBuffer } from "./frozen_buffer.ts";
 export { Loan } from "./loan.ts";
 export { BufferPool } from "./pool.ts";
-export { PoolLimit } from "./pool_limit.ts";
-export type { PoolLimitFields } from "./pool_limit.ts";
+export { PoolLimitError } from "./pool_limit_error.ts";
+export type { PoolLimitFields } from "./pool_limit_error.ts";
 export type {
   AcquireOptions,
   AcquireSyncOptions,

@@ -1,8 +1,8 @@
 /**
  * What happens to a request that the limit leaves no room for.
  *
- * - `"wait"`: `acquire` waits its turn; `acquireSync` throws `PoolLimit`.
- * - `"fail"`: both fail with `PoolLimit`.
+ * - `"wait"`: `acquire` waits its turn; `acquireSync` throws `PoolLimitError`.
+ * - `"fail"`: both fail with `PoolLimitError`.
  * - `"external"`: both take memory beyond the limit, counted apart and unmapped when it is dropped.
  */
 export type AtLimit = "wait" | "fail" | "external";

@@ -10,7 +10,7 @@ import type {
   AttachOptions,
   BufferPoolOptions,
 } from "./options.ts";
-import { PoolLimit } from "./pool_limit.ts";
+import { PoolLimitError } from "./pool_limit_error.ts";
 import {
   growth,
   lendPooledBuffer,
@@ -115,7 +115,7 @@ export class BufferPool implements Disposable {
    *
    * @throws {RangeError} If an option is wrong; the message says which, what it was, and what would
    *   do.
-   * @throws {Unsupported} Where the native library cannot run.
+   * @throws {UnsupportedError} Where the native library cannot run.
    */
   constructor(options: BufferPoolOptions = {}) {
     const { atLimit = "wait", trackLeaks = false, onWarning = warn } = options;
@@ -198,7 +198,7 @@ export class BufferPool implements Disposable {
    * this isolate drops is passed on at once, of other workers' it hears within 5 ms.
    *
    * @throws {RangeError} If the length is out of range.
-   * @throws {PoolLimit} At the limit, if `atLimit` is `"fail"`, or if the pool could never give so
+   * @throws {PoolLimitError} At the limit, if `atLimit` is `"fail"`, or if the pool could never give so
    *   much.
    * @throws {TypeError} If the pool is closed.
    */
@@ -231,7 +231,7 @@ export class BufferPool implements Disposable {
    * those who do.
    *
    * @throws {RangeError} If the length is out of range.
-   * @throws {PoolLimit} At the limit, unless `atLimit` is `"external"`, and while requests wait.
+   * @throws {PoolLimitError} At the limit, unless `atLimit` is `"external"`, and while requests wait.
    * @throws {TypeError} If the pool is closed.
    */
   acquireSync(length: number, options?: AcquireSyncOptions): PooledBuffer {
@@ -429,11 +429,11 @@ export class BufferPool implements Disposable {
     throw this.#limitError(length, action);
   }
 
-  #limitError(length: number, action: string): PoolLimit {
+  #limitError(length: number, action: string): PoolLimitError {
     const { mappedBytes, inUseBytes, quarantinedBytes } = this.stats();
     const { limitBytes } = this;
     const waiting = this.#queue.size;
-    return new PoolLimit(
+    return new PoolLimitError(
       `Cannot ${action} buffer of ${length} bytes as ${
         waiting > 0
           ? `${waiting} ${

@@ -295,7 +295,7 @@ export class PooledBuffer implements Disposable {
    * Adds bytes, or a string as UTF-8, after the last byte; the memory moves where there is no room (see {@linkcode PooledBuffer.reserve}).
    *
    * @returns The position of the first byte that was added.
-   * @throws {PoolLimit} If the memory must move and the limit leaves no room; nothing was added then.
+   * @throws {PoolLimitError} If the memory must move and the limit leaves no room; nothing was added then.
    *
    * @example From empty
    * ```ts
@@ -339,7 +339,7 @@ export class PooledBuffer implements Disposable {
    * Makes room for so many bytes more than `length`. Where the memory has it, nothing happens; else the bytes in use are copied to a larger block and
    * views become empty, which statistics count as resized. The larger block is taken before those who wait for memory: its owner can then finish.
    *
-   * @throws {PoolLimit} If the memory must move and the limit leaves no room.
+   * @throws {PoolLimitError} If the memory must move and the limit leaves no room.
    * @throws {TypeError} If the buffer is lent, or held for a promise and must move.
    */
   reserve(additionalBytes: number): void {
@@ -364,7 +364,7 @@ export class PooledBuffer implements Disposable {
   /**
    * Makes the buffer shorter or longer; bytes that it gains are zeros. The memory moves where the capacity does not suffice.
    *
-   * @throws {PoolLimit} If the memory must move and the limit leaves no room.
+   * @throws {PoolLimitError} If the memory must move and the limit leaves no room.
    */
   resize(length: number): void {
     let region = this.#checked("resize");

@@ -1,6 +1,10 @@
 import { step, type Task } from "../base/mod.ts";
 import { MAX_BATCH_BYTES } from "../codec/mod.ts";
-import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
+import {
+  type BufferPool,
+  type PooledBuffer,
+  PoolLimitError,
+} from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
@@ -498,7 +502,7 @@ export class BlockReader {
     try {
       return this.#pool.acquireSync(bytes);
     } catch (error) {
-      if (error instanceof PoolLimit) return undefined;
+      if (error instanceof PoolLimitError) return undefined;
       throw error;
     }
   }

@@ -4,15 +4,18 @@
  * @module
  */
 export type { IndexEntry, Message } from "../codec/mod.ts";
-export { Backpressure } from "./backpressure.ts";
-export type { BackpressureFields } from "./backpressure.ts";
+export { BackpressureError } from "./backpressure_error.ts";
+export type { BackpressureFields } from "./backpressure_error.ts";
 export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
 export { findBatchAfter, hasBatchAfter } from "./batch_search.ts";
 export type { BatchPlace } from "./batch_search.ts";
 export { RESTART_BYTES } from "./block_reader.ts";
 export { checkPool } from "./checks.ts";
-export { CorruptSegment } from "./corrupt_segment.ts";
-export type { CorruptionFields, CorruptionKind } from "./corrupt_segment.ts";
+export { CorruptSegmentError } from "./corrupt_segment_error.ts";
+export type {
+  CorruptionFields,
+  CorruptionKind,
+} from "./corrupt_segment_error.ts";
 export type { HistogramSnapshot } from "./histogram.ts";
 export { IndexCheck } from "./index_check.ts";
 export type { WrongEntries } from "./index_check.ts";
@@ -29,7 +32,7 @@ export {
   roundUp,
 } from "./layout.ts";
 export { MessageBatch } from "./message_batch.ts";
-export { Poisoned } from "./poisoned.ts";
+export { PoisonedError } from "./poisoned_error.ts";
 export { checkReadOptions, ReadLimit } from "./read_options.ts";
 export type { ReadOptions } from "./read_options.ts";
 export { recoverSegment } from "./recovery.ts";
@@ -67,7 +70,7 @@ export type {
 export type { GroupCommitStats } from "./write/group_commit.ts";
 export { hotBatch } from "./write/hot_batch.ts";
 export type { HotBlock } from "./write/hot_tail.ts";
-export { OffsetConflictError } from "./write/offset_conflict.ts";
+export { OffsetConflictError } from "./write/offset_conflict_error.ts";
 export { payloadBatch } from "./write/payload_batch.ts";
 export type { FlatPayloads, PayloadBatch } from "./write/payload_batch.ts";
 export { prepareMessage } from "./write/prepared_message.ts";

@@ -1,4 +1,8 @@
-import { type BufferPool, type PooledBuffer, PoolLimit } from "../pool/mod.ts";
+import {
+  type BufferPool,
+  type PooledBuffer,
+  PoolLimitError,
+} from "../pool/mod.ts";
 
 /**
  * Makes arrays in memory of a pool, so that a reader makes no garbage; plain ones where the pool
@@ -25,7 +29,7 @@ export class PooledArrays {
       const { bytes } = buffer;
       return new Uint32Array(bytes.buffer, bytes.byteOffset, words);
     } catch (error) {
-      if (!(error instanceof PoolLimit)) throw error;
+      if (!(error instanceof PoolLimitError)) throw error;
       this.#buffers.push(undefined);
       return new Uint32Array(words);
     }

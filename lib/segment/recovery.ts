@@ -7,10 +7,10 @@ import {
   MAX_BATCH_BYTES,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { NoSpace, type TaskFile } from "../storage/mod.ts";
+import { NoSpaceError, type TaskFile } from "../storage/mod.ts";
 import { hasBatchAfter } from "./batch_search.ts";
 import { BlockReader, RESTART_BYTES } from "./block_reader.ts";
-import { CorruptSegment } from "./corrupt_segment.ts";
+import { CorruptSegmentError } from "./corrupt_segment_error.ts";
 import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
 import { CHECKPOINT_BYTES, roundUp } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
@@ -103,7 +103,7 @@ export interface Recovered {
 /**
  * Finds the end of a segment that was not closed, cuts what follows, and returns where to go on.
  *
- * @throws {CorruptSegment} If more than a torn tail is damaged; nothing was changed then.
+ * @throws {CorruptSegmentError} If more than a torn tail is damaged; nothing was changed then.
  */
 export function* recoverSegment(options: RecoveryOptions): Task<Recovered> {
   return yield* new Recovery(options).run();
@@ -208,7 +208,7 @@ class Recovery {
     if (end === undefined || end <= this.#size) return;
     const missing = recent.find(({ position }) => position >= this.#size) ??
       last!.entry;
-    throw new CorruptSegment(
+    throw new CorruptSegmentError(
       `it has ${this.#size} bytes, but its index describes a batch at ${
         last!.entry.position
       } that was synced`,
@@ -303,7 +303,7 @@ class Recovery {
    * Decides whether what follows the stop is a torn tail, which may be cut.
    *
    * @returns Where the bytes end that must be salvaged first; `undefined` if there are only zeros.
-   * @throws {CorruptSegment} If a crash cannot have left it.
+   * @throws {CorruptSegmentError} If a crash cannot have left it.
    */
   *#classifyTail(scanned: Scanned): Task<number | undefined> {
     const { log, pool } = this.#options;
@@ -423,7 +423,7 @@ class Recovery {
     try {
       yield* writer.write();
     } catch (error) {
-      if (!(error instanceof NoSpace)) throw error;
+      if (!(error instanceof NoSpaceError)) throw error;
       yield* index.truncate(end);
       yield* index.sync("full");
       return false;

@@ -5,8 +5,8 @@ import {
   INDEX_ENTRY_BYTES,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import { NoSpace, type TaskFile } from "../storage/mod.ts";
-import { CorruptSegment } from "./corrupt_segment.ts";
+import { NoSpaceError, type TaskFile } from "../storage/mod.ts";
+import { CorruptSegmentError } from "./corrupt_segment_error.ts";
 import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { corruption, type ScanStop, SegmentScan } from "./segment_scan.ts";
@@ -36,7 +36,7 @@ export interface SealedEnd {
  *
  * Every batch from there to the end of the file is verified.
  *
- * @throws {CorruptSegment} If the file does not end with its last batch, or the index describes
+ * @throws {CorruptSegmentError} If the file does not end with its last batch, or the index describes
  * more than it holds.
  */
 export function* readSealedEnd(
@@ -65,7 +65,7 @@ export function* readSealedEnd(
 /**
  * Checks that an `.index` describes nothing at or beyond the end of its log.
  *
- * @throws {CorruptSegment} If it does: the log came back shorter than it was.
+ * @throws {CorruptSegmentError} If it does: the log came back shorter than it was.
  */
 export function* checkIndexEnd(
   files: SegmentFiles,
@@ -100,7 +100,7 @@ export function* sealedState(
     try {
       yield* rebuildIndex(files, pool, firstOffset);
     } catch (error) {
-      if (!(error instanceof NoSpace)) throw error;
+      if (!(error instanceof NoSpaceError)) throw error;
       // The index is a cache: it goes on from here.
       yield* index.truncate(0);
     }
@@ -131,7 +131,7 @@ export interface RebuiltIndex {
  * Writes the index of a sealed segment into an empty file, from a scan of its whole log, and syncs
  * it.
  *
- * @throws {CorruptSegment} If the log holds anything but whole, valid batches.
+ * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches.
  */
 export function* rebuildIndex(
   files: SegmentFiles,
@@ -169,7 +169,7 @@ export function* rebuildIndex(
  * Verifies a log from the batch that an entry names to its end; `undefined` if that batch is not
  * there.
  *
- * @throws {CorruptSegment} If the log is damaged after that batch.
+ * @throws {CorruptSegmentError} If the log is damaged after that batch.
  */
 function* scanFrom(
   log: TaskFile,
@@ -222,7 +222,7 @@ function* scanAll(
 /**
  * Gives all messages that follow to `take`, or drops them.
  *
- * @throws {CorruptSegment} If there is anything but valid batches up to `size`.
+ * @throws {CorruptSegmentError} If there is anything but valid batches up to `size`.
  */
 function* scanToEnd(
   scan: SegmentScan,
@@ -249,7 +249,7 @@ function refuseShort(
   if (last === undefined) return;
   const { position, offset } = last.entry;
   if (position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES <= end) return;
-  throw new CorruptSegment(
+  throw new CorruptSegmentError(
     `it has ${end} bytes, but its index describes a batch at ${position} that was synced`,
     { path, position: end, offset, kind: "index" },
   );

@@ -78,7 +78,7 @@ export class SegmentPass {
   /**
    * Returns the next messages, which are the caller's; or why there are none.
    *
-   * @throws {CorruptSegment} If the segment is damaged, as far as it is bounded.
+   * @throws {CorruptSegmentError} If the segment is damaged, as far as it is bounded.
    */
   *next(): Task<MessageBatch | ScanStop> {
     const { log, bound } = this.#options;

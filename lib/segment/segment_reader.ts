@@ -73,7 +73,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /**
    * Reads the messages, in batches that are the caller's to drop.
    *
-   * @throws {CorruptSegment} At the first batch that is damaged, after all before it were handed
+   * @throws {CorruptSegmentError} At the first batch that is damaged, after all before it were handed
    * out; also at the end if the index describes more than the log holds.
    */
   read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {

@@ -13,7 +13,10 @@ import {
   type BlockReaderOptions,
   type Piece,
 } from "./block_reader.ts";
-import { type CorruptionKind, CorruptSegment } from "./corrupt_segment.ts";
+import {
+  type CorruptionKind,
+  CorruptSegmentError,
+} from "./corrupt_segment_error.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { PooledArrays } from "./pooled_arrays.ts";
 
@@ -89,10 +92,10 @@ export function describeStop(
 }
 
 /** Returns the error for a stop where everything up to the bound was written. */
-export function corruption(path: string, stop: ScanStop): CorruptSegment {
+export function corruption(path: string, stop: ScanStop): CorruptSegmentError {
   const { position, offset } = stop;
   const { kind, message } = describeStop(stop);
-  return new CorruptSegment(message, { path, position, offset, kind });
+  return new CorruptSegmentError(message, { path, position, offset, kind });
 }
 
 /** How a {@linkcode SegmentScan} reads. */

@@ -46,7 +46,7 @@ export interface SegmentWriterOptions {
   /** Bytes of a block at most. @default {1 MiB} */
   blockBytes?: number;
   /**
-   * Bytes of messages that may wait in memory before `append` throws `Backpressure`.
+   * Bytes of messages that may wait in memory before `append` throws `BackpressureError`.
    * @default {64 MiB}
    */
   bufferBytes?: number;
@@ -142,7 +142,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * closed.
    * When it throws, the files stay open, and the caller's.
    *
-   * @throws {CorruptSegment} If more than a torn tail is damaged, or there is no owner file and the
+   * @throws {CorruptSegmentError} If more than a torn tail is damaged, or there is no owner file and the
    *   segment was not closed.
    */
   static async create(options: SegmentWriterOptions): Promise<SegmentWriter> {
@@ -212,8 +212,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    *
    * @throws {RangeError} If the message, or the segment with it, would be too large; nothing has
    *   changed then.
-   * @throws {Backpressure} If there is no room in memory; nothing has changed then.
-   * @throws {Poisoned} If a write or sync failed before.
+   * @throws {BackpressureError} If there is no room in memory; nothing has changed then.
+   * @throws {PoisonedError} If a write or sync failed before.
    */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
     return this.#appender.append(payload, options);
@@ -241,9 +241,9 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   /**
    * Writes everything appended so far.
    *
-   * @throws {NoSpace} If the disk is full: the messages stay in memory, the next flush writes the
+   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes the
    *   same bytes.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
     return this.#appender.flush(options.durability);
@@ -258,8 +258,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * Makes everything durable, cuts the files to their data and closes them, whatever fails. Closing
    * twice does nothing.
    *
-   * @throws {NoSpace} If the disk is full: what is not durable is lost.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {NoSpaceError} If the disk is full: what is not durable is lost.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   close(): Promise<void> {
     return this.#appender.close();

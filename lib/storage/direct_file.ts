@@ -154,7 +154,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /**
    * Opens a regular file, or a block device, whose size is fixed: a write behind its end is
-   * `NoSpace`.
+   * `NoSpaceError`.
    *
    * @throws {TypeError} If options contradict each other, or the path holds a NUL byte.
    * @throws {RangeError} If `mode` has other bits than those of permissions.
@@ -162,7 +162,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * @throws {Deno.errors.NotFound} If there is no such file, and none is to be made; other errors
    *   of `open(2)` likewise by their class.
    * @throws {Deno.errors.IsADirectory} If it is a directory.
-   * @throws {Unsupported} If it is another thing than a regular file or a block device, or `direct:
+   * @throws {UnsupportedError} If it is another thing than a regular file or a block device, or `direct:
    *   "require"` is not possible: nothing is left behind.
    */
   static open(
@@ -214,7 +214,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   /**
    * Writes a range of `buffer` at `position`, all of it. Resolves to the bytes written.
    *
-   * @throws {NoSpace} If the disk or the quota is full, with the bytes that were written.
+   * @throws {NoSpaceError} If the disk or the quota is full, with the bytes that were written.
    */
   write(
     buffer: PooledBuffer | FrozenBuffer,
@@ -241,7 +241,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * the file, and empty behind it; no byte beyond what was read can be reached through it.
    *
    * @param length Bytes, from 1 to 512 MiB less the rounding.
-   * @throws {PoolLimit} If the pool's limit leaves no room, as the pool's `atLimit` says.
+   * @throws {PoolLimitError} If the pool's limit leaves no room, as the pool's `atLimit` says.
    *
    * @example At the end of a file
    * ```ts
@@ -281,7 +281,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * @param ranges Where to read; they may overlap. Rounded out, with what is read for nothing, at
    *   most 512 MiB together.
-   * @throws {PoolLimit} If the pool's limit leaves no room, as the pool's `atLimit` says.
+   * @throws {PoolLimitError} If the pool's limit leaves no room, as the pool's `atLimit` says.
    *
    * @example Two records and the bytes between them, with one read
    * ```ts
@@ -323,7 +323,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * Durability is had by one sync after the last write. If a write fails the others are done all
    * the same, and nothing is known to be durable.
    *
-   * @throws {NoSpace} If the disk or the quota is full, with the bytes that the first write without
+   * @throws {NoSpaceError} If the disk or the quota is full, with the bytes that the first write without
    *   room has written.
    *
    * @example Blocks that become durable together
@@ -389,7 +389,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * and device can (`FALLOC_FL_WRITE_ZEROES`). Elsewhere the space
    * is allocated all the same.
    *
-   * @throws {NoSpace} If there is not as much.
+   * @throws {NoSpaceError} If there is not as much.
    * @throws {Deno.errors.NotSupported} If the filesystem cannot.
    */
   preallocate(
@@ -439,7 +439,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * The counts are of the whole file. Pages that others left in the cache by reading or writing it
    * in another way are counted, but prove nothing.
    *
-   * @throws {Unsupported} If the kernel has no `cachestat(2)`.
+   * @throws {UnsupportedError} If the kernel has no `cachestat(2)`.
    *
    * @example Looking for oneself
    * ```ts

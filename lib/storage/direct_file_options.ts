@@ -4,7 +4,7 @@ import type { StorageOpenOptions } from "./storage.ts";
 /**
  * Whether a file must bypass the page cache.
  *
- * - `"require"`: opening fails with `Unsupported` where it cannot.
+ * - `"require"`: opening fails with `UnsupportedError` where it cannot.
  * - `"prefer"`: the best {@linkcode Tier} that the file offers.
  * - `"never"`: through the page cache.
  */

@@ -1,6 +1,6 @@
 import { OperationError } from "../engine/mod.ts";
 import { errnoName, STATUS, statusError, systemError } from "../native/mod.ts";
-import { NoSpace } from "./no_space.ts";
+import { NoSpaceError } from "./no_space_error.ts";
 
 /** What helps with an error of the system, by its code and the call. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -40,7 +40,7 @@ export function failure(
 }
 
 /**
- * What to throw for an operation that the engine could not do: {@linkcode NoSpace} for a write or an allocation without room, a system error for the rest.
+ * What to throw for an operation that the engine could not do: {@linkcode NoSpaceError} for a write or an allocation without room, a system error for the rest.
  *
  * @param requestedBytes How many bytes it was about.
  */
@@ -56,7 +56,7 @@ export function operationFailure(
   const code = errnoName(-status);
   const grows = syscall === "write" || syscall === "fallocate";
   if (grows && (code === "ENOSPC" || code === "EDQUOT")) {
-    return new NoSpace({
+    return new NoSpaceError({
       code,
       syscall,
       path,

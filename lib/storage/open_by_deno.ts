@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { checked, native, Unsupported } from "../native/mod.ts";
+import { checked, native, UnsupportedError } from "../native/mod.ts";
 import { denoOpen, denoStat } from "./deno_calls.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapted, codeOf } from "./errors.ts";
@@ -63,7 +63,7 @@ export function* openByDeno(
       : adoptFile(file, expected, how.direct);
     if (adopted !== NOT_FOUND) return checked(adopted, "open", path);
     if (how.make === undefined) return undefined;
-    throw new Unsupported(`Cannot open '${path}'`, {
+    throw new UnsupportedError(`Cannot open '${path}'`, {
       found:
         "a file that was replaced, or does not keep the position that it is set to",
       needed: "a regular file",

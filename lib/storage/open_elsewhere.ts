@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { native, statusError, Unsupported } from "../native/mod.ts";
+import { native, statusError, UnsupportedError } from "../native/mod.ts";
 import { closeDescriptor, openDescriptor } from "./descriptor.ts";
 import { pathString } from "./paths.ts";
 
@@ -10,7 +10,7 @@ const EINVAL = -22;
  * Whether anybody else has a file open, in whatever process or container of this kernel. Only a
  * write lease tells (`fcntl(2)`, `F_SETLEASE`); it is given back at once.
  *
- * @throws {Unsupported} If the kernel does not tell: the filesystem has no leases, or the file is
+ * @throws {UnsupportedError} If the kernel does not tell: the filesystem has no leases, or the file is
  *   another user's.
  */
 export function* isOpenElsewhere(where: string): Task<boolean> {
@@ -22,14 +22,17 @@ export function* isOpenElsewhere(where: string): Task<boolean> {
     if (status !== EACCES && status !== EINVAL) {
       throw statusError(status, "fcntl", path);
     }
-    throw new Unsupported(`Cannot tell whether anybody has '${path}' open`, {
-      found: status === EACCES
-        ? "a file of another user"
-        : "a filesystem without leases",
-      needed: status === EACCES
-        ? "its owner, or root"
-        : "a local filesystem such as ext4, xfs or btrfs",
-    });
+    throw new UnsupportedError(
+      `Cannot tell whether anybody has '${path}' open`,
+      {
+        found: status === EACCES
+          ? "a file of another user"
+          : "a filesystem without leases",
+        needed: status === EACCES
+          ? "its owner, or root"
+          : "a local filesystem such as ext4, xfs or btrfs",
+      },
+    );
   } finally {
     closeDescriptor(file);
   }

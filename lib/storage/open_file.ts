@@ -1,6 +1,11 @@
 import type { Task } from "../base/mod.ts";
 import { engine } from "../engine/mod.ts";
-import { errnoName, native, systemError, Unsupported } from "../native/mod.ts";
+import {
+  errnoName,
+  native,
+  systemError,
+  UnsupportedError,
+} from "../native/mod.ts";
 import type { Capabilities, Tier } from "./capabilities.ts";
 import { denoRemove } from "./deno_calls.ts";
 import { closeDescriptor, openDescriptor, type OpenHow } from "./descriptor.ts";
@@ -58,7 +63,7 @@ const S_IFBLK = 0o060000;
 /**
  * Opens a regular file or a block device in the best tier that was asked for.
  *
- * @throws {Unsupported} If the file is neither, or `"require"` finds no direct tier: a file that
+ * @throws {UnsupportedError} If the file is neither, or `"require"` finds no direct tier: a file that
  *   this call made is removed again.
  */
 export function* openFile(
@@ -89,15 +94,18 @@ export function* openFile(
       throw systemError("EBUSY", "open", path, "it was replaced meanwhile");
     }
     if (request.direct === "require") {
-      throw new Unsupported(`Cannot open '${path}' with direct: "require"`, {
-        found: refusal!.reason,
-        needed: "a file that can be read and written past the page cache",
-      });
+      throw new UnsupportedError(
+        `Cannot open '${path}' with direct: "require"`,
+        {
+          found: refusal!.reason,
+          needed: "a file that can be read and written past the page cache",
+        },
+      );
     }
     return yield* finish(file, path, request, probe, cachedWay(file, refusal));
   } catch (error) {
     closeDescriptor(file);
-    if (made && error instanceof Unsupported) yield* removeAgain(path);
+    if (made && error instanceof UnsupportedError) yield* removeAgain(path);
     throw error;
   }
 }
@@ -209,7 +217,7 @@ function probeSupported(file: number, path: string): FileProbe {
   if (kind === S_IFDIR) {
     throw systemError("EISDIR", "open", path, "a regular file is needed");
   }
-  throw new Unsupported(`Cannot open '${path}'`, {
+  throw new UnsupportedError(`Cannot open '${path}'`, {
     found: kindOf(probe.mode),
     needed: "a regular file or a block device",
   });

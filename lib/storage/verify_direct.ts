@@ -1,4 +1,4 @@
-import { errnoName, Unsupported } from "../native/mod.ts";
+import { errnoName, UnsupportedError } from "../native/mod.ts";
 import { failure } from "./errors.ts";
 import { type CachedPages, cachedPages, kernelRelease } from "./probe.ts";
 
@@ -24,7 +24,7 @@ export function countPages(
   if (typeof pages !== "number") return pages;
   const code = errnoName(-pages);
   if (code === "ENOSYS") {
-    throw new Unsupported(`Cannot verify '${path}'`, {
+    throw new UnsupportedError(`Cannot verify '${path}'`, {
       found: `Linux ${kernelRelease()}`,
       needed: "Linux 6.5 for cachestat(2)",
     });

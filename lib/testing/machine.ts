@@ -15,7 +15,7 @@ import { SeededRandom } from "./random.ts";
 import { type InFlight, Scheduler } from "./scheduler.ts";
 import { SimulatedClock } from "./simulated_clock.ts";
 import { hashNumbers, NO_HASH, type StateHash } from "./state_hash.ts";
-import { SimulatedCrash } from "./simulated_crash.ts";
+import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
 /** What a machine is made of. */
@@ -209,7 +209,7 @@ export class Machine {
   /** Begins a task, and tells its outcome when it is over. */
   #begin<T>(task: Task<T>, tell: (outcome: Outcome<T>) => void): void {
     const { record, fault } = this.#admit(task, false);
-    const interrupted = { error: new SimulatedCrash() };
+    const interrupted = { error: new SimulatedCrashError() };
     let outcome: Outcome<T> | undefined;
     const inFlight: InFlight = {
       owner: task.owner,
@@ -244,7 +244,7 @@ export class Machine {
 
   /** Refuses what is asked of a disk that has crashed. */
   checkAlive(): void {
-    if (this.#dead) throw new SimulatedCrash();
+    if (this.#dead) throw new SimulatedCrashError();
   }
 
   /** The power fails. */

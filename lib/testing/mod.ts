@@ -5,7 +5,7 @@
  * @example A program against every power cut
  * ```ts
  * import type { Storage } from "@basalt/io";
- * import { SimulatedCrash, SimulatedDisk } from "@basalt/io/testing";
+ * import { SimulatedCrashError, SimulatedDisk } from "@basalt/io/testing";
  * import { assertEquals } from "@std/assert";
  *
  * function publish(storage: Storage): void {
@@ -22,7 +22,7 @@
  *     assertEquals(disk.crash("none").files(), ["/current"]);
  *     break;
  *   } catch (error) {
- *     if (!(error instanceof SimulatedCrash)) throw error;
+ *     if (!(error instanceof SimulatedCrashError)) throw error;
  *     const left = disk.crash("random").files();
  *     assertEquals(left.length <= 1, true);
  *   }
@@ -41,7 +41,7 @@ export type {
   TracedOperation,
 } from "./operation.ts";
 export { SeededRandom } from "./random.ts";
-export { SimulatedCrash } from "./simulated_crash.ts";
+export { SimulatedCrashError } from "./simulated_crash_error.ts";
 export { SimulatedDisk } from "./simulated_disk.ts";
 export type {
   FailAtOptions,
@@ -49,6 +49,6 @@ export type {
   UnreadableBlock,
 } from "./simulated_disk.ts";
 export { SimulatedFile } from "./simulated_file.ts";
-export { SimulatedMisuse } from "./simulated_misuse.ts";
-export type { MisuseDetails, MisuseReason } from "./simulated_misuse.ts";
+export { SimulatedMisuseError } from "./simulated_misuse_error.ts";
+export type { MisuseDetails, MisuseReason } from "./simulated_misuse_error.ts";
 export type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";

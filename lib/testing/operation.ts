@@ -69,7 +69,7 @@ export interface Fault {
    */
   error?: string;
   /**
-   * The power fails during the operation: it throws `SimulatedCrash`, and the disk refuses
+   * The power fails during the operation: it throws `SimulatedCrashError`, and the disk refuses
    * everything after. What it was changing is among the unsynced units.
    */
   crash?: boolean;

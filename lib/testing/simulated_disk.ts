@@ -33,7 +33,7 @@ import type {
   TracedOperation,
 } from "./operation.ts";
 import type { InFlight } from "./scheduler.ts";
-import { SimulatedCrash } from "./simulated_crash.ts";
+import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import { makeFile, type SimulatedFile } from "./simulated_file.ts";
 import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
@@ -61,7 +61,7 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
    * SimulatedDisk.complete}), and reads and writes are checked then: that the lent memory did not
    * change meanwhile,
    * that no two writes in flight overlap, that position, length and memory are aligned. What is not
-   * so fails with `SimulatedMisuse`.
+   * so fails with `SimulatedMisuseError`.
    *
    * @default {false}
    */
@@ -389,7 +389,7 @@ export class SimulatedDisk implements Storage {
         cancel: () => {},
         settle: () => {
           signal?.removeEventListener("abort", abort);
-          if (this.#machine.dead) reject(new SimulatedCrash());
+          if (this.#machine.dead) reject(new SimulatedCrashError());
           else resolve();
         },
       };
@@ -654,7 +654,7 @@ export class SimulatedDisk implements Storage {
 
   /**
    * The power fails: from now on every operation on this disk, its files and its locks rejects with
-   * `SimulatedCrash`.
+   * `SimulatedCrashError`.
    *
    * May be called again, for another choice from the same moment.
    *

@@ -122,7 +122,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   /**
    * Writes a range of `buffer` at `position`, all of it. Resolves to the bytes written.
    *
-   * @throws {NoSpace} If the disk is full, with the bytes that were written.
+   * @throws {NoSpaceError} If the disk is full, with the bytes that were written.
    */
   // deno-lint-ignore require-await -- as for reading
   async write(
@@ -171,7 +171,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    * Resolves to whether zeros were written: with `zeroed`, where the disk was made so that its
    * device does that by itself (`writesZeros`).
    *
-   * @throws {NoSpace} If there is not as much.
+   * @throws {NoSpaceError} If there is not as much.
    */
   // deno-lint-ignore require-await -- as for reading
   async preallocate(

@@ -1,10 +1,17 @@
 import type { Loan } from "../pool/mod.ts";
-import { type Capabilities, type Durability, NoSpace } from "../storage/mod.ts";
+import {
+  type Capabilities,
+  type Durability,
+  NoSpaceError,
+} from "../storage/mod.ts";
 import { failure } from "../storage/parts.ts";
 import { type FileUnit, type Inode, sizeUnit, writeUnits } from "./inode.ts";
 import type { Machine, Outcome, Task } from "./machine.ts";
 import type { Fault } from "./operation.ts";
-import { type MisuseReason, SimulatedMisuse } from "./simulated_misuse.ts";
+import {
+  type MisuseReason,
+  SimulatedMisuseError,
+} from "./simulated_misuse_error.ts";
 
 /** How large a file can be: as on ext4 with blocks of 4096 bytes. */
 export const MAX_FILE_BYTES = 2 ** 44 - 4096;
@@ -181,8 +188,14 @@ export function noSpace(
   requestedBytes: number,
   writtenBytes: number,
   code: "ENOSPC" | "EDQUOT" = "ENOSPC",
-): NoSpace {
-  return new NoSpace({ code, syscall, path, requestedBytes, writtenBytes });
+): NoSpaceError {
+  return new NoSpaceError({
+    code,
+    syscall,
+    path,
+    requestedBytes,
+    writtenBytes,
+  });
 }
 
 /** Where a transfer of which `done` bytes were moved goes on: where position and memory suit the device. */
@@ -296,9 +309,9 @@ function misuse(
   kind: "read" | "write",
   { owner, position, loan }: Transfer,
   reason: MisuseReason,
-): SimulatedMisuse {
+): SimulatedMisuseError {
   const { path } = owner;
-  return new SimulatedMisuse(kind, {
+  return new SimulatedMisuseError(kind, {
     path,
     position,
     length: loan.length,

@@ -6,7 +6,7 @@
  * docs/format.md#open-corrupt.
  */
 import { assert, assertEquals } from "@std/assert";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import { assertBytes, DIR } from "../log/recovery_support.ts";
@@ -73,7 +73,7 @@ function loseEachBlock(disk: SimulatedDisk, vouched: number): Outcome {
       if (read.length < vouched) outcome.cut++;
       else outcome.whole++;
     } catch (error) {
-      if (!(error instanceof CorruptSegment)) throw error;
+      if (!(error instanceof CorruptSegmentError)) throw error;
       assertEquals(`${left.hash()} ${left.crashHash()}`, before, "changed");
       outcome.refused++;
     }

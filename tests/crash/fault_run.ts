@@ -8,8 +8,8 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { setImmediate } from "node:timers";
 import { Log, LogReader } from "../../lib/log/mod.ts";
 import type { BufferPool } from "../../lib/pool/mod.ts";
-import { CorruptSegment, Poisoned } from "../../lib/segment/mod.ts";
-import { type Durability, NoSpace } from "../../lib/storage/mod.ts";
+import { CorruptSegmentError, PoisonedError } from "../../lib/segment/mod.ts";
+import { type Durability, NoSpaceError } from "../../lib/storage/mod.ts";
 import type {
   Fault,
   Operation,
@@ -64,7 +64,7 @@ export class FaultRun {
   /** The operation that failed first. */
   #hit: Operation | undefined;
   #first = 0;
-  #poison: Poisoned | undefined;
+  #poison: PoisonedError | undefined;
   /** How many operations had begun when the log was known to be poisoned. */
   #poisonedAt = Infinity;
   /** What was in flight then: it may be repeated. */
@@ -240,7 +240,7 @@ export class FaultRun {
       this.#errors++;
       this.#judge("tail", error);
       // All that was written before is given first.
-      if (error instanceof Poisoned) assertEquals(offset, end());
+      if (error instanceof PoisonedError) assertEquals(offset, end());
     };
     this.#tails.push(
       follow().catch(judge).catch((error) => void this.#wrong.push(error)),
@@ -273,7 +273,7 @@ export class FaultRun {
         this.acknowledged = this.messages.length;
       } catch (error) {
         assert(
-          error === this.#poison || !(error instanceof NoSpace),
+          error === this.#poison || !(error instanceof NoSpaceError),
           `${error}`,
         );
       }
@@ -379,7 +379,7 @@ export class FaultRun {
     const code = fault.shortBytes === 0 ? "EIO" : fault.error;
     const told = error as Error & { code?: string };
     const writing = !["open", "read", "tail"].includes(name);
-    if (error instanceof Poisoned && (writing || name === "tail")) {
+    if (error instanceof PoisonedError && (writing || name === "tail")) {
       if (writing) assertEquals(error.durableOffset, this.log!.durableOffset);
       this.#poison ??= error;
       assertStrictEquals(error, this.#poison, "another poison");
@@ -390,7 +390,7 @@ export class FaultRun {
       if (name === "close") this.#closed();
       return;
     }
-    if (error instanceof NoSpace && code === "ENOSPC") {
+    if (error instanceof NoSpaceError && code === "ENOSPC") {
       if (writing && name !== "truncate") {
         assertEquals(error.durableOffset, this.log!.durableOffset);
       }
@@ -400,7 +400,7 @@ export class FaultRun {
     const wrong = fault.flipBit !== undefined || fault.shortBytes === 0;
     // Truncating reads `meta`.
     const isRead = !writing || name === "truncate";
-    if (error instanceof CorruptSegment && wrong && isRead) return;
+    if (error instanceof CorruptSegmentError && wrong && isRead) return;
     if (told.code === code && code !== undefined && name !== "append") {
       if (name === "close") this.#closed();
       return;

@@ -3,7 +3,7 @@
  * goes on where it is mounted read-only.
  */
 import { BufferPool, DiskStorage, Log, LogReader, verifyLog } from "@basalt/io";
-import { NoSpace } from "../../lib/storage/mod.ts";
+import { NoSpaceError } from "../../lib/storage/mod.ts";
 import { payload } from "../log/support.ts";
 
 const dir = Deno.args[0]!;
@@ -70,7 +70,7 @@ for (let i = 0; full === undefined && i < 2000; i++) {
     full = error;
   }
 }
-const noSpace = full instanceof NoSpace
+const noSpace = full instanceof NoSpaceError
   ? { code: full.code, exact: full.durableOffset === log.durableOffset }
   : String(full);
 const durable = log.durableOffset;

@@ -3,7 +3,7 @@
  * file that is cut under the log.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CorruptSegment, Log } from "@basalt/io";
+import { CorruptSegmentError, Log } from "@basalt/io";
 import { canMount } from "../machine.ts";
 import { FILES } from "../permissions.ts";
 import { at, DiskPlace, HEADER, payload, segment } from "../log/support.ts";
@@ -64,7 +64,7 @@ for (const { name, logicalBlock, shell } of DISKS) {
       ) as Record<string, unknown>;
       const { noSpace, again, pending, total, read, faults } = found;
       assertEquals(noSpace, { code: "ENOSPC", exact: true });
-      assertEquals([again, read, faults], ["NoSpace", total, 0]);
+      assertEquals([again, read, faults], ["NoSpaceError", total, 0]);
       assertEquals(found["logicalBlock"], logicalBlock);
       assertEquals(found["readOnly"], {
         success: true,
@@ -100,7 +100,7 @@ Deno.test({
               assertEquals(batch.payload(i), payload(offset, 1000));
             }
           }
-        }, CorruptSegment);
+        }, CorruptSegmentError);
         assertEquals(offset, 50);
         await log.close();
       });

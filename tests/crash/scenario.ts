@@ -6,7 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
-import { type MessageBatch, Poisoned } from "../../lib/segment/mod.ts";
+import { type MessageBatch, PoisonedError } from "../../lib/segment/mod.ts";
 import type { Durability, Storage } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { DIR, placeOn } from "../log/recovery_support.ts";
@@ -343,7 +343,7 @@ export class Scenario {
     } catch (error) {
       const { code } = error as { code?: string };
       const failed = step === "reopen" && code === "EIO";
-      if (!failed && !(error instanceof Poisoned)) throw error;
+      if (!failed && !(error instanceof PoisonedError)) throw error;
       this.#acknowledged = this.expected.acknowledged;
       this.poisoned = true;
     }

@@ -4,7 +4,7 @@
  */
 import { assert } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { FILES } from "../permissions.ts";
 import { checkLog } from "./check.ts";
 import {
@@ -44,7 +44,7 @@ function check(left: SimulatedDisk, expected: Expected, tally: Tally): void {
     tally.whole++;
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === "EIO" || error instanceof CorruptSegment) tally.told++;
+    if (code === "EIO" || error instanceof CorruptSegmentError) tally.told++;
     else tally.broken.push(error);
   }
 }

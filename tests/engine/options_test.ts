@@ -94,7 +94,7 @@ Deno.test({
       { env },
     );
     const line =
-      "Unsupported io_uring is refused (EPERM: by kernel.io_uring_disabled or the sandbox)\n";
+      "UnsupportedError io_uring is refused (EPERM: by kernel.io_uring_disabled or the sandbox)\n";
     assertEquals(forced, line + line);
   },
 });

@@ -7,7 +7,7 @@ import {
   importFromIggy,
 } from "../../lib/iggy/mod.ts";
 import { Log } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { dataDirectory, putFiles } from "./data_directory.ts";
 import {
   eachCrash,
@@ -114,7 +114,7 @@ async function opensWholeOrNotAtAll(
     const count = log.nextOffset - log.firstOffset;
     assert(count === 0 || count === 52, `${what}: ${count} messages`);
   } catch (error) {
-    const isRefused = error instanceof CorruptSegment &&
+    const isRefused = error instanceof CorruptSegmentError &&
         error.kind === "missing" ||
       error instanceof Deno.errors.NotFound;
     assert(isRefused, `${what}: ${error}`);

@@ -13,9 +13,9 @@ import {
   importFromIggy,
   type PartitionAddress,
 } from "../../lib/iggy/mod.ts";
-import { Unsupported } from "../../lib/native/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
-import { DiskStorage, Locked } from "../../lib/storage/mod.ts";
+import { UnsupportedError } from "../../lib/native/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
+import { DiskStorage, LockedError } from "../../lib/storage/mod.ts";
 import { xxh3 } from "../codec/xxh3.ts";
 import { FILES } from "../permissions.ts";
 import { dataDirectory, putFiles, writeFiles } from "./data_directory.ts";
@@ -78,14 +78,14 @@ const EXPORT: Record<string, Refusal> = {
   "the directory of a server of 0.9 in the format of 0.8": {
     spoil: () => {},
     version: "0.9",
-    error: Unsupported,
+    error: UnsupportedError,
     says: ["the data directory of Iggy 0.9", "one of Iggy 0.8"],
   },
   "the directory of a server of 0.8 in the format of 0.9": {
     spoil: () => {},
     options: { format: "0.9" },
     target: PARTITION,
-    error: Unsupported,
+    error: UnsupportedError,
     says: ["the data directory of Iggy 0.8", 'format: "0.8"'],
   },
   "names in the directory of a server of 0.9": {
@@ -93,7 +93,7 @@ const EXPORT: Record<string, Refusal> = {
     version: "0.9",
     target: BY_NAME,
     options: { format: "0.9" },
-    error: Unsupported,
+    error: UnsupportedError,
     says: ['stream "s"', "the ids of the stream and the topic"],
   },
   "a partition that a server of 0.9 does not have": {
@@ -111,7 +111,7 @@ const EXPORT: Record<string, Refusal> = {
         `${SERVER}/state/info`,
         dataDirectory("0.9.0-edge.5")["state/info"]!,
       ),
-    error: Unsupported,
+    error: UnsupportedError,
     says: ["found Iggy 0.9.0-edge.5"],
   },
   "a directory of an older server": {
@@ -121,19 +121,19 @@ const EXPORT: Record<string, Refusal> = {
         `${SERVER}/state/info`,
         dataDirectory("0.7.2")["state/info"]!,
       ),
-    error: Unsupported,
+    error: UnsupportedError,
     says: ["found Iggy 0.7.2"],
   },
   "a directory that is none of a server": {
     spoil: () => {},
     target: { ...BY_NAME, dataDirectory: "/elsewhere" },
-    error: Unsupported,
+    error: UnsupportedError,
     says: ["'/elsewhere'", "no 'state/info'"],
   },
   "a version file of garbage": {
     spoil: (storage) =>
       storage.poke(`${SERVER}/state/info`, 0, new Uint8Array(40).fill(0xff)),
-    error: Unsupported,
+    error: UnsupportedError,
     says: ["a 'state/info' that states no version"],
   },
   "a state log that is cut off": {
@@ -142,7 +142,7 @@ const EXPORT: Record<string, Refusal> = {
       replace(storage, path, storage.peek(path).subarray(0, -1));
     },
     target: BY_NAME,
-    error: Unsupported,
+    error: UnsupportedError,
     says: [`'${SERVER}/state/log'`, "an entry at byte"],
   },
   "an encrypted server": {
@@ -154,7 +154,7 @@ const EXPORT: Record<string, Refusal> = {
           '[system]\n\n[system.encryption]\nenabled = true\nkey = ""\n',
         ),
       ),
-    error: Unsupported,
+    error: UnsupportedError,
     says: ["encrypts payloads"],
   },
   "a stream that is not there": {
@@ -214,7 +214,7 @@ const EXPORT: Record<string, Refusal> = {
   },
   "a log with a damaged batch": {
     spoil: (storage) => storage.flipBit(`/log/${LAST}.log`, 1000, 3),
-    error: CorruptSegment,
+    error: CorruptSegmentError,
     says: [`/log/${LAST}.log`, "at byte 0", "checksum"],
   },
   "a log whose last batch is cut off": {
@@ -222,7 +222,7 @@ const EXPORT: Record<string, Refusal> = {
       const path = `/log/${LAST}.log`;
       replace(storage, path, storage.peek(path).subarray(0, -1));
     },
-    error: CorruptSegment,
+    error: CorruptSegmentError,
     says: [`/log/${LAST}.log`, "the last batch is cut off"],
   },
   "a log with zeros in a segment that is not the last": {
@@ -232,7 +232,7 @@ const EXPORT: Record<string, Refusal> = {
       bytes.fill(0, bytes.length - 2048);
       storage.poke(path, 0, bytes);
     },
-    error: CorruptSegment,
+    error: CorruptSegmentError,
     says: [`/log/${FIRST}.log`],
   },
   "a log without one of its segments": {
@@ -242,22 +242,22 @@ const EXPORT: Record<string, Refusal> = {
         `/log/${logNames(LOG)[1]!.replace(".log", ".index")}`,
       );
     },
-    error: CorruptSegment,
+    error: CorruptSegmentError,
     says: [`/log/${LAST}.log`, "ends before offset 20"],
   },
   "a log of which an index entry is wrong": {
     spoil: (storage) => storage.flipBit(`/log/${LAST}.index`, 16, 3),
-    error: CorruptSegment,
+    error: CorruptSegmentError,
     says: [`/log/${LAST}.index`, "the entry does not agree"],
   },
   "a log whose index vouches for more": {
     spoil: (storage) => replace(storage, `/log/${LAST}.log`, new Uint8Array(0)),
-    error: CorruptSegment,
+    error: CorruptSegmentError,
     says: [`/log/${LAST}.log`, "its index vouches for more messages"],
   },
   "an index without its log": {
     spoil: (storage) => storage.removeSync(`/log/${LAST}.log`),
-    error: CorruptSegment,
+    error: CorruptSegmentError,
     says: [`/log/${LAST}.index`, "its '.log' is missing"],
   },
   "a directory without a log": {
@@ -443,7 +443,7 @@ const IMPORT: Record<string, ImportRefusal> = {
   "files of neither format": {
     format: "0.9",
     spoil: (files) => files.get(`${FIRST}.log`)!.fill(0x4b, 0, 300),
-    error: Unsupported,
+    error: UnsupportedError,
     says: [
       "neither a batch of Iggy 0.9",
       "reserved bytes of the batch header are not 0",
@@ -462,7 +462,7 @@ const IMPORT: Record<string, ImportRefusal> = {
 
 for (const [what, refusal] of Object.entries(IMPORT)) {
   Deno.test(`importFromIggy() refuses ${what} of Iggy ${refusal.format}, and says what to do`, async () => {
-    const { format, spoil, error = CorruptSegment, says } = refusal;
+    const { format, spoil, error = CorruptSegmentError, says } = refusal;
     const files = (await partitions())[format];
     spoil(files);
     const { storage, pool } = place();
@@ -543,8 +543,8 @@ Deno.test("exportToIggy() refuses a log, and importFromIggy() a directory, that 
   await exportToIggy("/log", "/p", options);
   const lock = storage.lock("/log")!;
   const before = storage.hash();
-  await assertRejects(() => exportToIggy("/log", "/q", options), Locked);
-  await assertRejects(() => importFromIggy("/p", "/log", options), Locked);
+  await assertRejects(() => exportToIggy("/log", "/q", options), LockedError);
+  await assertRejects(() => importFromIggy("/p", "/log", options), LockedError);
   lock.release();
   storage.poke("/log/writer", 0, ownerFile());
   const busy = await assertRejects(
@@ -574,7 +574,7 @@ Deno.test({
         const refused = await assertRejects(
           () =>
             exportToIggy(`${dir}/log`, target, { ...options, dryRun: true }),
-          Locked,
+          LockedError,
         );
         assertStringIncludes(
           refused.message,

@@ -4,7 +4,7 @@ import { exportToIggy, importFromIggy } from "../../lib/iggy/mod.ts";
 import { readStateLog } from "../../lib/iggy/state_log.ts";
 import { readVersion } from "../../lib/iggy/version.ts";
 import { Log } from "../../lib/log/mod.ts";
-import { Locked } from "../../lib/storage/mod.ts";
+import { LockedError } from "../../lib/storage/mod.ts";
 import { answered, comparable } from "./messages.ts";
 import { Iggy, WITHOUT_SERVER } from "./server.ts";
 import { KIB, payload, testPool } from "./support.ts";
@@ -56,9 +56,12 @@ Deno.test({
       await iggy.createTopic("eu", { partitions: 2 });
       await iggy.append([{ payload: payload(1, 10) }]);
       await iggy.storeOffset(7, 0);
-      const running = await assertRejects(() => give(address), Locked);
+      const running = await assertRejects(() => give(address), LockedError);
       assertStringIncludes(running.message, "a running Iggy server");
-      await assertRejects(() => importFromIggy(address, `${dir}/no`), Locked);
+      await assertRejects(
+        () => importFromIggy(address, `${dir}/no`),
+        LockedError,
+      );
       await iggy.stop();
 
       await assertRejects(() => give(server), Deno.errors.AlreadyExists);

@@ -18,7 +18,7 @@ import {
   STOP as MESSAGE_STOP,
 } from "../../lib/codec/legacy/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { SimulatedCrash, type SimulatedDisk } from "@basalt/io/testing";
+import { SimulatedCrashError, type SimulatedDisk } from "@basalt/io/testing";
 import { laidOut } from "../codec/block.ts";
 
 export const KIB = 1024;
@@ -288,7 +288,7 @@ export async function eachCrash(
 
 function isCrash(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
-    if (each instanceof SimulatedCrash) return true;
+    if (each instanceof SimulatedCrashError) return true;
   }
   return false;
 }

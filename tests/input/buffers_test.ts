@@ -1,7 +1,7 @@
 /** Buffers that no file can take, and pools that have no room or are closed, as a log meets them. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, LogReader } from "../../lib/log/mod.ts";
-import { PoolLimit } from "../../lib/pool/mod.ts";
+import { PoolLimitError } from "../../lib/pool/mod.ts";
 import { DiskStorage } from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
 import {
@@ -61,7 +61,7 @@ for (
         Log.open(dir, { storage, pool, prepareBytes: 0 })
       );
       if (name === "too small") {
-        assert(thrown instanceof PoolLimit, String(thrown));
+        assert(thrown instanceof PoolLimitError, String(thrown));
         assertEquals(pool.stats().inUseBytes, 0);
       } else {assert(
           /pool is closed/.test((thrown as Error).message),

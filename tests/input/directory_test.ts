@@ -5,7 +5,10 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { LogReader } from "../../lib/log/mod.ts";
-import { type CorruptionKind, CorruptSegment } from "../../lib/segment/mod.ts";
+import {
+  type CorruptionKind,
+  CorruptSegmentError,
+} from "../../lib/segment/mod.ts";
 import {
   appendSome,
   at,
@@ -179,7 +182,7 @@ for (const [name, { spoil, until, error }] of Object.entries(CASES)) {
         assertEquals(count, until === undefined ? COUNT : firsts.at(until));
         if (error === undefined) assertEquals(thrown, undefined);
         else {
-          if (!(thrown instanceof CorruptSegment)) throw thrown;
+          if (!(thrown instanceof CorruptSegmentError)) throw thrown;
           assertEquals(
             [thrown.kind, thrown.path],
             [error.kind, error.file(firsts)],

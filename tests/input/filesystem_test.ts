@@ -42,7 +42,7 @@ const TMPFS = "mount -t tmpfs -o size=16m none $0/mount";
 
 Deno.test({
   name:
-    "a log on a disk that fills up: NoSpace with the durable offset, nothing acknowledged is lost, and it goes on when there is room",
+    "a log on a disk that fills up: NoSpaceError with the durable offset, nothing acknowledged is lost, and it goes on when there is room",
   ignore: !canMount(MOUNT_POINT + EXT4),
   fn: async () => {
     using dir = new TemporaryDirectory();
@@ -52,7 +52,7 @@ Deno.test({
         reader: unknown;
       };
     for (const error of [failure, twice, closing]) {
-      assertEquals([error!.name, error!.code], ["NoSpace", "ENOSPC"]);
+      assertEquals([error!.name, error!.code], ["NoSpaceError", "ENOSPC"]);
       assertStringIncludes(error!.path as string, `${dir.path}/mount/log`);
       assertStringIncludes(error!.message as string, error!.path as string);
     }

@@ -1,7 +1,7 @@
 /** Uses a log on a filesystem of its own as a new user would, and prints what became of it. */
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { Log, LogReader } from "../../lib/log/mod.ts";
-import { DirectFile, type NoSpace } from "../../lib/storage/mod.ts";
+import { DirectFile, type NoSpaceError } from "../../lib/storage/mod.ts";
 import { KIB, MIB, payload } from "../log/support.ts";
 
 const [mode, dir] = Deno.args as [string, string];
@@ -13,7 +13,7 @@ async function thrown(call: () => unknown): Promise<Record<string, unknown>> {
     await call();
   } catch (error) {
     const { name, message } = error as Error;
-    return { ...(error as NoSpace), name, message };
+    return { ...(error as NoSpaceError), name, message };
   }
   return { name: "no error" };
 }

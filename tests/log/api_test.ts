@@ -6,7 +6,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import { Backpressure, type Log, PoolLimit } from "@basalt/io";
+import { BackpressureError, type Log, PoolLimitError } from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";
 import type { BufferPool } from "../../lib/pool/mod.ts";
 import type { AppendOptions } from "../../lib/segment/mod.ts";
@@ -393,8 +393,8 @@ Deno.test("Log.appendBatch() appends all or nothing where the pool has no room h
           assertEquals(log.nextOffset, nextOffset + batch.length);
           await log.flush();
         } catch (error) {
-          if (!(error instanceof Backpressure)) throw error;
-          assert(error.cause instanceof PoolLimit);
+          if (!(error instanceof BackpressureError)) throw error;
+          assert(error.cause instanceof PoolLimitError);
           refused++;
           assertEquals(everything(log, pool), before);
         }
@@ -644,7 +644,7 @@ onEachPlace(
 
 // Memory
 
-Deno.test("Log.append() throws Backpressure above bufferBytes with nothing changed, and ready() waits for room", async () => {
+Deno.test("Log.append() throws BackpressureError above bufferBytes with nothing changed, and ready() waits for room", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { bufferBytes: 16 * KIB });
     let refused = 0;
@@ -656,7 +656,7 @@ Deno.test("Log.append() throws Backpressure above bufferBytes with nothing chang
           log.append(bytes);
           break;
         } catch (error) {
-          if (!(error instanceof Backpressure)) throw error;
+          if (!(error instanceof BackpressureError)) throw error;
           refused++;
           assertEquals(everything(log, place.pool), before);
           await log.ready();
@@ -673,9 +673,17 @@ Deno.test("Log.append() throws Backpressure above bufferBytes with nothing chang
     // One message above the bound by itself is taken when nothing waits.
     const large = payload(0, 40 * KIB);
     log.append(large);
-    assertRefused(log, place.pool, () => log.append("x"), Backpressure);
-    assertRefused(log, place.pool, () => log.appendBatch(["x"]), Backpressure);
-    const error = assertThrows(() => log.appendBatch(["x", "y"]), Backpressure);
+    assertRefused(log, place.pool, () => log.append("x"), BackpressureError);
+    assertRefused(
+      log,
+      place.pool,
+      () => log.appendBatch(["x"]),
+      BackpressureError,
+    );
+    const error = assertThrows(
+      () => log.appendBatch(["x", "y"]),
+      BackpressureError,
+    );
     const { requestedBytes, pendingBytes, bufferBytes, cause } = error;
     assertEquals([requestedBytes, pendingBytes, bufferBytes, cause], [
       BATCH + 2 * (FRAME + 1),
@@ -693,7 +701,7 @@ Deno.test("Log.append() throws Backpressure above bufferBytes with nothing chang
 });
 
 for (const atLimit of ["wait", "fail"] as const) {
-  Deno.test(`Log: a pool without room gives Backpressure with nothing changed, and ready() writes what takes it, atLimit "${atLimit}"`, async () => {
+  Deno.test(`Log: a pool without room gives BackpressureError with nothing changed, and ready() writes what takes it, atLimit "${atLimit}"`, async () => {
     const place = new SimulatedPlace();
     // One block for messages beside that of the index.
     for (const limitBytes of [72 * KIB, 80 * KIB, 128 * KIB]) {
@@ -712,9 +720,9 @@ for (const atLimit of ["wait", "fail"] as const) {
               log.append(payload(i, 1100));
               break;
             } catch (error) {
-              if (!(error instanceof Backpressure)) throw error;
+              if (!(error instanceof BackpressureError)) throw error;
               const { cause, pendingBytes, bufferBytes } = error;
-              assert(cause instanceof PoolLimit);
+              assert(cause instanceof PoolLimitError);
               assertEquals(cause!.limitBytes, limitBytes);
               assertEquals(error.requestedBytes, cause!.requestedBytes);
               assertEquals(pendingBytes, log.stats().pendingBytes);
@@ -748,10 +756,10 @@ Deno.test("Log.ready() waits for memory that others have, in turn, until its sig
       try {
         for (;;) others.push(pool.acquireSync(free));
       } catch (error) {
-        if (!(error instanceof PoolLimit)) throw error;
+        if (!(error instanceof PoolLimitError)) throw error;
       }
     }
-    assertRefused(log, pool, () => log.append("x"), Backpressure);
+    assertRefused(log, pool, () => log.append("x"), BackpressureError);
     const controller = new AbortController();
     const aborted = log.ready({ signal: controller.signal });
     const ready = log.ready();

@@ -6,7 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { INDEX_ENTRY_BYTES } from "../../lib/codec/mod.ts";
 import { LogReader, verifyLogSync } from "../../lib/log/mod.ts";
 import type { MessageBatch } from "../../lib/segment/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { payload, segment, type SimulatedPlace } from "./support.ts";
 import { openLogSync } from "./support.ts";
 import {
@@ -67,7 +67,7 @@ function bitsAt(name: string, position: number): number[] {
 /** Takes messages until they end, or the log is found damaged: each is the one that was written. */
 function read(batches: Iterable<MessageBatch>): {
   count: number;
-  error: CorruptSegment | undefined;
+  error: CorruptSegmentError | undefined;
 } {
   let count = 0;
   try {
@@ -78,7 +78,7 @@ function read(batches: Iterable<MessageBatch>): {
       }
     }
   } catch (error) {
-    if (!(error instanceof CorruptSegment)) throw error;
+    if (!(error instanceof CorruptSegmentError)) throw error;
     return { count, error };
   }
   return { count, error: undefined };
@@ -123,7 +123,7 @@ function check({ name, bytes, position }: Damage, what: string): void {
 }
 
 function assertPlace(
-  error: CorruptSegment,
+  error: CorruptSegmentError,
   name: string,
   position: number,
   offset: number,
@@ -152,7 +152,7 @@ function checkOpening(
     read(log.readSync());
     log.closeSync();
   } catch (error) {
-    if (!(error instanceof CorruptSegment)) throw error;
+    if (!(error instanceof CorruptSegmentError)) throw error;
     refused = true;
   }
   const sealed = !damaged.startsWith(segment(LAST.firstOffset));

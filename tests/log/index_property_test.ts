@@ -6,7 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { INDEX_ENTRY_BYTES } from "../../lib/codec/mod.ts";
 import { Log, LogReader, verifyLogSync } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import {
@@ -100,7 +100,7 @@ function sound(run: () => void): boolean {
     run();
     return true;
   } catch (error) {
-    if (error instanceof CorruptSegment) return false;
+    if (error instanceof CorruptSegmentError) return false;
     throw error;
   }
 }

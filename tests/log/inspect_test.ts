@@ -5,8 +5,8 @@ import {
   type LogInspection,
   type OpeningReport,
 } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
-import { Locked } from "../../lib/storage/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
+import { LockedError } from "../../lib/storage/mod.ts";
 import { MIB, openLogSync, type Place, segment } from "./support.ts";
 import {
   type Files,
@@ -143,9 +143,9 @@ Deno.test("inspectLog() tells data from prepared space, and who has the log", as
   await on(damaged, (place) => {
     const { opening, segments } = inspected(place);
     if (opening.possible) throw new Error("it opens");
-    assert(opening.error instanceof CorruptSegment);
+    assert(opening.error instanceof CorruptSegmentError);
     assertEquals(
-      (opening.error as CorruptSegment).position,
+      (opening.error as CorruptSegmentError).position,
       FIRST.starts[1],
     );
     const { nextOffset, dataBytes, preparedBytes } = segments[0]!;
@@ -182,7 +182,7 @@ Deno.test("inspectLog() tells data from prepared space, and who has the log", as
     const log = openLogSync(place, { prepareBytes: MIB });
     const { opening, locked, closed, owner, nextOffset } = inspected(place);
     assertEquals([locked, closed, opening.possible], [true, false, false]);
-    assert(!opening.possible && opening.error instanceof Locked);
+    assert(!opening.possible && opening.error instanceof LockedError);
     assert(typeof owner === "object" && owner.pid === Deno.pid);
     assertEquals(nextOffset, 5);
     log.closeSync();

@@ -4,7 +4,7 @@
  * docs/format.md#open-no-index, docs/format.md#end-of-data.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
@@ -136,7 +136,7 @@ Deno.test("Log.open() does not look at the believed part: damage there is found 
   return on(disk, async (place) => {
     const log = await openLog(place);
     assertEquals(log.nextOffset, BIG_LENGTHS.length);
-    const error = assertThrows(() => drainSync(log), CorruptSegment);
+    const error = assertThrows(() => drainSync(log), CorruptSegmentError);
     assertEquals(error.position, 3 * MIB);
     assertEquals(error.offset, 3 * 64);
     assertMade(drainSync(log, { from: 2800 }), 2800, BIG_LENGTHS.slice(2800));
@@ -280,7 +280,7 @@ for (const [name, index] of Object.entries(BEYOND)) {
   Deno.test(`Log.open() refuses a log with ${name} in its index, and changes nothing`, () =>
     on({ [LOG]: SMALL.log, [INDEX]: index, ...LEFT_OPEN }, (place) => {
       const before = place.storage.hash();
-      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
       assertEquals([error.kind, error.position], ["index", SIZE]);
       assertEquals(place.storage.hash(), before);
     }));
@@ -365,7 +365,7 @@ Deno.test("Log.open() refuses a log that ends long before what its index says wa
   disk.poke(`/log/${LOG}`, 0, BIG.log.subarray(0, 10 * MIB + 5));
   await on(disk, (place) => {
     const before = disk.hash();
-    const error = assertThrows(() => openLogSync(place), CorruptSegment);
+    const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
     assertEquals([error.kind, error.position], ["index", 10 * MIB + 5]);
     assertEquals(disk.hash(), before);
   });

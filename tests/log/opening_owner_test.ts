@@ -15,8 +15,8 @@ import {
   repairLogSync,
   verifyLogSync,
 } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
-import { Locked } from "../../lib/storage/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
+import { LockedError } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { xxh3 } from "../codec/xxh3.ts";
 import {
@@ -105,7 +105,7 @@ onEachPlace(
     // A random UUID v4.
     const bytes = parseUuid(identity);
     assertEquals([bytes[6]! >> 4, bytes[8]! >> 6], [4, 2]);
-    const error = await assertRejects(() => openLog(place), Locked);
+    const error = await assertRejects(() => openLog(place), LockedError);
     assertEquals([error.pid, error.since], [Deno.pid, startedAt]);
     appendSome(log, 3, 10);
     await log.close();
@@ -180,7 +180,7 @@ Deno.test("Log.open() refuses a log that ends below its published durable offset
   for (const writer of [ownerFile(7), ownerFile(1000)]) {
     await on({ ...FILES, writer }, (place) => {
       const before = place.storage.hash();
-      assertThrows(() => openLogSync(place), CorruptSegment);
+      assertThrows(() => openLogSync(place), CorruptSegmentError);
       const options = { storage: place.storage, pool: place.pool };
       const faults = [...verifyLogSync(place.dir, options)];
       assertEquals(faults.map(({ kind, offset }) => [kind, offset]), [
@@ -304,11 +304,11 @@ Deno.test("Log.open() refuses a damaged meta, and repair makes it again", async 
     await on({ ...FILES, meta }, (place) => {
       const before = place.storage.hash();
       const options = { storage: place.storage, pool: place.pool };
-      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
       assertEquals([error.kind, error.path], ["meta", "/log/meta"], String(i));
       assertThrows(
         () => drainSync(new LogReader(place.dir, options)),
-        CorruptSegment,
+        CorruptSegmentError,
       );
       assertEquals(
         [...verifyLogSync(place.dir, options)].map(({ kind }) => kind),

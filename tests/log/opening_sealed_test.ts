@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { LogReader, verifyLogSync } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { drainSync, KIB, openLogSync, segment } from "./support.ts";
 import {
   assertMade,
@@ -116,7 +116,7 @@ Deno.test("Log.open() refuses a closed log that does not end with its last batch
     else files[`${name}.index`] = index;
     await on(files, (place) => {
       const before = place.storage.hash();
-      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
       assertEquals([error.position, error.offset], [starts[k], k]);
       assertEquals(place.storage.hash(), before);
     });
@@ -130,13 +130,13 @@ Deno.test("Log.open() refuses a closed log that is shorter than its index says",
     const log = made.log.subarray(0, made.starts[messages]);
     await on({ ...filesOf(made), [`${name}.log`]: log }, (place) => {
       const before = place.storage.hash();
-      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
       assertEquals([error.kind, error.path], ["index", `/log/${name}.log`]);
       assertEquals(place.storage.hash(), before);
       const options = { storage: place.storage, pool: place.pool };
       assertThrows(
         () => drainSync(new LogReader(place.dir, options)),
-        CorruptSegment,
+        CorruptSegmentError,
       );
       const faults = [...verifyLogSync(place.dir, options)];
       assertEquals(faults.map(({ kind }) => kind), ["index"]);
@@ -208,13 +208,16 @@ Deno.test("Log.open() refuses a damaged sealed segment whose index is missing, a
     for (const writer of [undefined, LEFT_OPEN["writer"]!]) {
       await on({ ...files, ...writer && { writer } }, (place) => {
         const before = place.storage.hash();
-        const error = assertThrows(() => openLogSync(place), CorruptSegment);
+        const error = assertThrows(
+          () => openLogSync(place),
+          CorruptSegmentError,
+        );
         assertEquals(error.path, `/log/${segment(300)}.log`);
         assertEquals(error.position, starts[k]);
         assertEquals(error.offset, 300 + k);
         assertEquals(place.storage.hash(), before);
         // And the lock is free again.
-        assertThrows(() => openLogSync(place), CorruptSegment);
+        assertThrows(() => openLogSync(place), CorruptSegmentError);
       });
     }
   }

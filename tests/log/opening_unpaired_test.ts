@@ -10,7 +10,7 @@ import {
   planRepairSync,
   verifyLogSync,
 } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import {
   appendSome,
   drainSync,
@@ -40,7 +40,7 @@ type Part = "whole" | "empty" | "missing";
 const PARTS: readonly Part[] = ["whole", "empty", "missing"];
 
 /** What a log must hold: messages from one offset up to another; or what is wrong with it. */
-type Outcome = { from: number; to: number } | CorruptSegment["kind"];
+type Outcome = { from: number; to: number } | CorruptSegmentError["kind"];
 
 /**
  * What the format says of a segment with these files, of three. The first offset is 0, or 3 where
@@ -80,7 +80,7 @@ for (const which of [0, 1, 2] as const) {
             ...isTruncated ? ["first offset 3"] : [],
           ].join(", ");
           const told = typeof outcome === "string"
-            ? `CorruptSegment (${outcome})`
+            ? `CorruptSegmentError (${outcome})`
             : `offsets ${outcome.from} to ${outcome.to}`;
           Deno.test(`Log.open() of a ${name}: ${told}`, () => {
             const files: Files = {
@@ -106,7 +106,7 @@ for (const which of [0, 1, 2] as const) {
 function check(place: SimulatedPlace, outcome: Outcome): void {
   if (typeof outcome === "string") {
     const before = place.storage.hash();
-    const error = assertThrows(() => openLogSync(place), CorruptSegment);
+    const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
     assertEquals(error.kind, outcome);
     assertEquals(place.storage.hash(), before);
     return;
@@ -137,10 +137,10 @@ Deno.test("Log.open() of a directory with one empty file of any first offset is 
   }
 });
 
-Deno.test("Log.open() of an .index with entries alone is CorruptSegment that names it", () =>
+Deno.test("Log.open() of an .index with entries alone is CorruptSegmentError that names it", () =>
   on({ [`${segment(3)}.index`]: SEGMENTS[1]!.index }, (place) => {
     const before = place.storage.hash();
-    const error = assertThrows(() => openLogSync(place), CorruptSegment);
+    const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
     assertEquals(error.kind, "missing");
     assertEquals(error.offset, 3);
     assert(error.path.endsWith(`${segment(3)}.index`));
@@ -259,7 +259,10 @@ Deno.test("Log.open() refuses gaps and overlaps between segments, and changes no
     for (const files of [renamed, filesOf(...made)]) {
       await on(files, (place) => {
         const before = place.storage.hash();
-        const error = assertThrows(() => openLogSync(place), CorruptSegment);
+        const error = assertThrows(
+          () => openLogSync(place),
+          CorruptSegmentError,
+        );
         assertEquals(error.kind, "gap");
         assertEquals(error.path, `/log/${segment(first!)}.log`);
         assertEquals(error.offset, first! + 3);
@@ -283,7 +286,7 @@ Deno.test("Log.open() refuses a log whose first segments are gone, and one witho
   ) {
     await on(files, (place) => {
       const before = place.storage.hash();
-      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
       assertEquals(error.kind, kind);
       assertEquals(place.storage.hash(), before);
     });

@@ -1,7 +1,7 @@
 /** Several processes at one log, on a real disk: docs/format.md#lock, docs/format.md#lock-wait. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, type LogOptions, LogReader } from "../../lib/log/mod.ts";
-import { DiskStorage, Locked } from "../../lib/storage/mod.ts";
+import { DiskStorage, LockedError } from "../../lib/storage/mod.ts";
 import { ALL } from "../permissions.ts";
 import { processPayload } from "./process_payload.ts";
 import { assertBytes } from "./recovery_support.ts";
@@ -129,7 +129,7 @@ async function readFrom(
 }
 
 processTest(
-  "two processes wanting to write: the second is Locked, which names the first, and its turn comes",
+  "two processes wanting to write: the second is LockedError, which names the first, and its turn comes",
   async (dir) => {
     await using first = new Writer(dir, "hold");
     await first.until("open");
@@ -137,7 +137,7 @@ processTest(
       const before = performance.now();
       const error = await assertRejects(
         () => Log.open(dir, { lockTimeoutMs }),
-        Locked,
+        LockedError,
       );
       const tookMs = performance.now() - before;
       assert(
@@ -151,7 +151,7 @@ processTest(
       );
       assert(Math.abs(Date.now() - error.since! / 1000) < 60_000);
     }
-    const sync = assertThrows(() => Log.openSync(dir), Locked);
+    const sync = assertThrows(() => Log.openSync(dir), LockedError);
     assertEquals(sync.pid, first.pid);
     // Reading needs no lock.
     assertEquals(await readFrom(new LogReader(dir), 0), 0);
@@ -168,12 +168,12 @@ processTest(
 );
 
 processTest(
-  "a second log in the same process is Locked too, and a closed one gives the lock back",
+  "a second log in the same process is LockedError too, and a closed one gives the lock back",
   async (dir) => {
     await withLog(dir, {}, async () => {
       const error = await assertRejects(
         () => Log.open(dir, { lockTimeoutMs: 50 }),
-        Locked,
+        LockedError,
       );
       assertEquals([error.path, error.pid], [dir, Deno.pid]);
     });

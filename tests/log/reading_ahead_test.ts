@@ -336,7 +336,7 @@ Deno.test("recovery looks at all of a log whose index lacks more than a checkpoi
     openLogSync(placeOn(disk)).closeSync();
     throw new Error("opened");
   } catch (error) {
-    assertEquals((error as Error).name, "CorruptSegment");
+    assertEquals((error as Error).name, "CorruptSegmentError");
   }
   assertEquals(disk.hash(), before);
 });

@@ -1,8 +1,8 @@
 /** Reading against a naive model: a list of all messages. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
+import { LogReader, OffsetOutOfRangeError } from "../../lib/log/mod.ts";
 import {
-  CorruptSegment,
+  CorruptSegmentError,
   type ReadOptions,
   SegmentReader,
 } from "../../lib/segment/mod.ts";
@@ -427,19 +427,19 @@ async function until(
 async function damaged(
   from: Readable,
   what: string,
-): Promise<{ read: number[]; error: CorruptSegment }> {
+): Promise<{ read: number[]; error: CorruptSegmentError }> {
   const { read, error } = await until(from);
-  if (error instanceof CorruptSegment) return { read, error };
+  if (error instanceof CorruptSegmentError) return { read, error };
   throw new Error(`not corrupt, ${what}`, { cause: error });
 }
 
-Deno.test("an offset below the first or above the next is OffsetOutOfRange, which says what there is", () =>
+Deno.test("an offset below the first or above the next is OffsetOutOfRangeError, which says what there is", () =>
   on(filesOf(...SEGMENTS), async (place) => {
     const log = openLogSync(place);
     for (const from of [0, FIRST - 1, END + 1, Number.MAX_SAFE_INTEGER]) {
       const error = await assertRejects(
         () => drain(log, { from }),
-        OffsetOutOfRange,
+        OffsetOutOfRangeError,
       );
       const { path, offset, firstOffset, nextOffset } = error;
       assertEquals([path, offset, firstOffset, nextOffset], [
@@ -448,7 +448,7 @@ Deno.test("an offset below the first or above the next is OffsetOutOfRange, whic
         FIRST,
         END,
       ]);
-      assertThrows(() => drainSync(log, { from }), OffsetOutOfRange);
+      assertThrows(() => drainSync(log, { from }), OffsetOutOfRangeError);
     }
     assertEquals(drainSync(log, { from: END }), []);
     const reader = new LogReader(DIR, {
@@ -458,7 +458,7 @@ Deno.test("an offset below the first or above the next is OffsetOutOfRange, whic
     for (const from of [0, FIRST - 1]) {
       const error = await assertRejects(
         () => drain(reader, { from }),
-        OffsetOutOfRange,
+        OffsetOutOfRangeError,
       );
       assertEquals([error.offset, error.firstOffset], [from, FIRST]);
       // A reader does not know where the log ends.
@@ -469,7 +469,7 @@ Deno.test("an offset below the first or above the next is OffsetOutOfRange, whic
 
 for (const kind of ["Log", "LogReader"] as const) {
   onEachPlace(
-    `${kind}: truncation while reading is OffsetOutOfRange at the first message that is gone`,
+    `${kind}: truncation while reading is OffsetOutOfRangeError at the first message that is gone`,
     async (place) => {
       const log = await openLog(place, { segmentBytes: 10 * KIB });
       appendSome(log, 60, 936);
@@ -487,7 +487,7 @@ for (const kind of ["Log", "LogReader"] as const) {
           if (read.length === 2) await log.truncateBefore(35);
         }
       };
-      const error = await assertRejects(reading, OffsetOutOfRange);
+      const error = await assertRejects(reading, OffsetOutOfRangeError);
       const { firstOffset } = log;
       assert(firstOffset > 20 && firstOffset <= 35);
       // What was being read is read to its end.
@@ -502,7 +502,7 @@ for (const kind of ["Log", "LogReader"] as const) {
   );
 }
 
-Deno.test("a flipped byte anywhere in a sealed segment: everything before is handed out, then CorruptSegment says where", async () => {
+Deno.test("a flipped byte anywhere in a sealed segment: everything before is handed out, then CorruptSegmentError says where", async () => {
   const lengths = [0, 50, 10, 200, 0, 70];
   const parts = [0, 6, 12].map((first) => make(first, lengths));
   const disk = diskWith(filesOf(...parts));
@@ -527,14 +527,14 @@ Deno.test("a flipped byte anywhere in a sealed segment: everything before is han
       const behind = await until(source, { from: 12 });
       assertEquals([behind.read.length, behind.error], [6, undefined]);
     }
-    assertThrows(() => drainSync(log), CorruptSegment);
+    assertThrows(() => drainSync(log), CorruptSegmentError);
     disk.flipBit(path, at, at % 8);
   }
   assertEquals((await until(reader)).read.length, 18);
   log.closeSync();
 });
 
-Deno.test("a sealed segment that lost its end is CorruptSegment where the data ends, at a message's end too", async () => {
+Deno.test("a sealed segment that lost its end is CorruptSegmentError where the data ends, at a message's end too", async () => {
   const lengths = [0, 50, 10, 200];
   const parts = [0, 4, 8].map((first) => make(first, lengths));
   for (let length = 0; length < parts[1]!.log.length; length += 3) {

@@ -4,9 +4,9 @@
  * docs/format.md#read-range, docs/format.md#read-replaced, docs/format.md#read-owner-retry.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Log, LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
-import { Locked } from "../../lib/storage/mod.ts";
+import { Log, LogReader, OffsetOutOfRangeError } from "../../lib/log/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
+import { LockedError } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
@@ -65,7 +65,7 @@ onEachPlace(
     assertEquals(await drain(reader, { from: 50 }), []);
     const error = await assertRejects(
       () => drain(reader, { from: 51 }),
-      OffsetOutOfRange,
+      OffsetOutOfRangeError,
     );
     assertEquals([error.firstOffset, error.nextOffset], [0, 50]);
   },
@@ -145,7 +145,7 @@ Deno.test("LogReader: beside a writer, whatever is in flight, it reads a prefix 
         }
       } catch (error) {
         // Truncated meanwhile; anything else is wrong.
-        if (!(error instanceof OffsetOutOfRange)) {
+        if (!(error instanceof OffsetOutOfRangeError)) {
           throw new Error(`seed ${seed}`, { cause: error });
         }
         assert(log.firstOffset > offset);
@@ -255,8 +255,8 @@ function assertDamage(
   message: number,
   what = "",
 ): void {
-  assert(error instanceof CorruptSegment, `${what}: ${error}`);
-  const { position, offset, path } = error as CorruptSegment;
+  assert(error instanceof CorruptSegmentError, `${what}: ${error}`);
+  const { position, offset, path } = error as CorruptSegmentError;
   assertEquals([position, offset], [starts[message], message], what);
   assertEquals(path, `${DIR}/${NAME}`, what);
 }
@@ -329,7 +329,7 @@ Deno.test("LogReader: a bad batch that a dead writer cannot have left is damage"
   assertEquals(outcome(files, true), { count: 1, error: undefined });
   const { count, error } = outcome(files, false);
   assertEquals(count, 1);
-  assert(error instanceof CorruptSegment);
+  assert(error instanceof CorruptSegmentError);
 });
 
 Deno.test("LogReader: an owner file in transition is read again", () => {
@@ -344,7 +344,7 @@ Deno.test("LogReader: an owner file in transition is read again", () => {
     if (kind !== "open" || path !== `${DIR}/writer` || ++looks !== 2) return;
     disk.poke(`${DIR}/writer`, 0, ownerFile(4));
   });
-  assertThrows(() => drainSync(readerOf(place)), CorruptSegment);
+  assertThrows(() => drainSync(readerOf(place)), CorruptSegmentError);
   assert(looks >= 2);
   lock.release();
 });
@@ -412,7 +412,7 @@ Deno.test("LogReader: unpaired files and segments below the first offset, as the
     Object.fromEntries(
       Object.entries(all).filter(([name]) => !names.includes(name)),
     );
-  const cases: [Files, count: number, kind?: CorruptSegment["kind"]][] = [
+  const cases: [Files, count: number, kind?: CorruptSegmentError["kind"]][] = [
     [all, 8],
     [without("meta"), 8],
     [without(index(0)), 8],
@@ -441,7 +441,11 @@ Deno.test("LogReader: unpaired files and segments below the first offset, as the
       );
       const what = `case ${i}: ${error}`;
       assertEquals(count, expected, what);
-      assertEquals((error as CorruptSegment | undefined)?.kind, kind, what);
+      assertEquals(
+        (error as CorruptSegmentError | undefined)?.kind,
+        kind,
+        what,
+      );
     }
   }
 });
@@ -513,7 +517,7 @@ Deno.test("Log.openSync() outlasts the instant for which a reader has the lock, 
   Log.openSync(DIR, { storage: looked, pool }).closeSync();
   const writer = new Looked(place.storage);
   writer.leftMs = 1000;
-  assertThrows(() => Log.openSync(DIR, { storage: writer, pool }), Locked);
+  assertThrows(() => Log.openSync(DIR, { storage: writer, pool }), LockedError);
   assertEquals(writer.leftMs, 997);
   writer.held.release();
 });

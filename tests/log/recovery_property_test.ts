@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { Log, LogOptions } from "../../lib/log/mod.ts";
-import { Backpressure } from "../../lib/segment/mod.ts";
+import { BackpressureError } from "../../lib/segment/mod.ts";
 import type { Durability } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import { HEADER, openLog, openLogSync, payload } from "./support.ts";
@@ -83,7 +83,7 @@ class History {
       assertEquals(offset, this.messages.length);
       this.messages.push(message);
     } catch (error) {
-      if (!(error instanceof Backpressure)) throw error;
+      if (!(error instanceof BackpressureError)) throw error;
     }
   }
 

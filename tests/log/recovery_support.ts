@@ -10,7 +10,7 @@ import type { Log, LogOptions } from "../../lib/log/mod.ts";
 import type { Storage } from "../../lib/storage/mod.ts";
 import {
   type CrashChoice,
-  SimulatedCrash,
+  SimulatedCrashError,
   SimulatedDisk,
   type SimulatedDiskOptions,
 } from "@basalt/io/testing";
@@ -331,7 +331,7 @@ export async function eachCrash(
 /** Whether an error is that of a disk that crashed, or comes of it. */
 export function isCrash(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
-    if (each instanceof SimulatedCrash) return true;
+    if (each instanceof SimulatedCrashError) return true;
   }
   return false;
 }

@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { LogReader, planRepairSync } from "../../lib/log/mod.ts";
-import { CorruptSegment } from "../../lib/segment/mod.ts";
-import { NoSpace } from "../../lib/storage/mod.ts";
+import { CorruptSegmentError } from "../../lib/segment/mod.ts";
+import { NoSpaceError } from "../../lib/storage/mod.ts";
 import {
   appendSome,
   drainSync,
@@ -157,7 +157,10 @@ Deno.test("Log.open() refuses to cut what an index entry or the durable offset v
           assertMade(reopened(place), 0, LENGTHS.slice(0, count), what);
           return;
         }
-        const error = assertThrows(() => openLogSync(place), CorruptSegment);
+        const error = assertThrows(
+          () => openLogSync(place),
+          CorruptSegmentError,
+        );
         assertEquals([error.position, error.offset], [
           MADE.starts[count],
           count,
@@ -166,7 +169,7 @@ Deno.test("Log.open() refuses to cut what an index entry or the durable offset v
         // A reader and repair agree.
         const options = { storage: place.storage, pool: place.pool };
         const reader = new LogReader(DIR, options);
-        assertThrows(() => drainSync(reader), CorruptSegment);
+        assertThrows(() => drainSync(reader), CorruptSegmentError);
         const plan = planRepairSync(DIR, options);
         assertEquals([plan.steps[0]?.action, plan.nextOffset], ["cut", count]);
         assertEquals(place.storage.hash(), before, what);
@@ -219,7 +222,7 @@ Deno.test("Log.open() makes what it keeps durable before it cuts anything", () =
   place.pool.close();
 });
 
-Deno.test("Log.open() without room for what it would cut is NoSpace, and changes nothing", async () => {
+Deno.test("Log.open() without room for what it would cut is NoSpaceError, and changes nothing", async () => {
   const files = {
     ...LEFT_OPEN,
     [LOG]: flipped(MADE.log, 500),
@@ -235,7 +238,7 @@ Deno.test("Log.open() without room for what it would cut is NoSpace, and changes
           : undefined
       );
       const error = assertThrows(() => openLogSync(place), Error);
-      if (kind === "write") assert(error instanceof NoSpace);
+      if (kind === "write") assert(error instanceof NoSpaceError);
       assertEquals(place.storage.hash(), before, kind);
     });
   }
@@ -270,7 +273,10 @@ Deno.test("Log.open() keeps a valid batch 16 MiB after the bad one, and refuses 
       const { files } = damagedRegion(16 * MIB + more, behind);
       await on(files, async (place) => {
         const before = place.storage.hash();
-        const error = assertThrows(() => openLogSync(place), CorruptSegment);
+        const error = assertThrows(
+          () => openLogSync(place),
+          CorruptSegmentError,
+        );
         assertEquals(error.path, `${DIR}/${LOG}`);
         assertEquals([error.position, error.offset, error.kind], [
           354,
@@ -278,7 +284,7 @@ Deno.test("Log.open() keeps a valid batch 16 MiB after the bad one, and refuses 
           "frame checksum",
         ]);
         assertEquals(place.storage.hash(), before);
-        await assertRejects(() => openLog(place), CorruptSegment);
+        await assertRejects(() => openLog(place), CorruptSegmentError);
         assertEquals(place.storage.hash(), before);
       });
     }
@@ -299,7 +305,7 @@ Deno.test("Log.open() refuses a hole of zeros farther than 16 MiB before a valid
     };
     await on(files, (place) => {
       const before = place.storage.hash();
-      const error = assertThrows(() => openLogSync(place), CorruptSegment);
+      const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
       assertEquals([error.position, error.offset], [22 * MIB, 22]);
       assertEquals(place.storage.hash(), before);
     });
@@ -338,7 +344,7 @@ Deno.test("Log.open() refuses a large batch farther than 16 MiB after the torn p
     const { files } = damagedRegion(16 * MIB + 1000, length);
     await on(files, (place) => {
       const before = place.storage.hash();
-      assertThrows(() => openLogSync(place), CorruptSegment);
+      assertThrows(() => openLogSync(place), CorruptSegmentError);
       assertEquals(place.storage.hash(), before);
     });
   }

@@ -4,7 +4,7 @@ import {
   DiskStorage,
   Log,
   LogReader,
-  Poisoned,
+  PoisonedError,
 } from "../../mod.ts";
 import { limit } from "../native/address_limit.ts";
 import { PassingStorage } from "./passing_storage.ts";
@@ -55,12 +55,12 @@ async function done(name: string, call: () => unknown): Promise<boolean> {
     await call();
     return true;
   } catch (error) {
-    const reason = error instanceof Poisoned ? error.cause : error;
+    const reason = error instanceof PoisonedError ? error.cause : error;
     const { code, syscall } = reason as { code?: string; syscall?: string };
     if (refused !== "memory" || code !== "ENOMEM" || syscall !== "mmap") {
       throw error;
     }
-    errors.push(error instanceof Poisoned ? `${name}, poisoned` : name);
+    errors.push(error instanceof PoisonedError ? `${name}, poisoned` : name);
     return false;
   }
 }

@@ -4,11 +4,11 @@ import {
   planRepairSync,
   repairLog,
   repairLogSync,
-  RepairOutdated,
+  RepairOutdatedError,
   type RepairPlan,
   verifyLogSync,
 } from "../../lib/log/mod.ts";
-import { Locked } from "../../lib/storage/mod.ts";
+import { LockedError } from "../../lib/storage/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import {
   assertBytes,
@@ -323,7 +323,7 @@ Deno.test("repairLog() refuses a plan for another state of the log, and the log 
     const before = contents(place);
     const error = await assertRejects(
       () => repairLog(place.dir, plan, options(place)),
-      RepairOutdated,
+      RepairOutdatedError,
     );
     assertEquals(contents(place), before);
     assertEquals(
@@ -331,8 +331,11 @@ Deno.test("repairLog() refuses a plan for another state of the log, and the log 
       error.plan,
     );
     const log = openLogSync(place);
-    assertThrows(() => planRepairSync(place.dir, options(place)), Locked);
-    assertThrows(() => repairLogSync(place.dir, plan, options(place)), Locked);
+    assertThrows(() => planRepairSync(place.dir, options(place)), LockedError);
+    assertThrows(
+      () => repairLogSync(place.dir, plan, options(place)),
+      LockedError,
+    );
     log.closeSync();
   });
 });

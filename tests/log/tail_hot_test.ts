@@ -3,7 +3,12 @@
  * docs/format.md#read-whole-batches, docs/format.md#read-durable.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Log, type MessageBatch, NoSpace, Poisoned } from "@basalt/io";
+import {
+  type Log,
+  type MessageBatch,
+  NoSpaceError,
+  PoisonedError,
+} from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
@@ -227,7 +232,7 @@ async function follow(
 }
 
 for (const failing of ["write", "sync"] as const) {
-  Deno.test(`Log.tail({ durable }) ends with Poisoned at the durable offset after a failed ${failing}, and shows nothing above it`, async () => {
+  Deno.test(`Log.tail({ durable }) ends with PoisonedError at the durable offset after a failed ${failing}, and shows nothing above it`, async () => {
     const disk = new SimulatedDisk();
     await at(new SimulatedPlace(disk), async (place) => {
       const log = await openLog(place);
@@ -244,7 +249,7 @@ for (const failing of ["write", "sync"] as const) {
       const heal = disk.onOperation(({ kind }) =>
         kind === failing ? { error: "EIO" } : undefined
       );
-      const poison = await assertRejects(() => log.flush(), Poisoned);
+      const poison = await assertRejects(() => log.flush(), PoisonedError);
       assertEquals(poison.durableOffset, 3);
       assertEquals(log.stats().tailBytes, tailBytes);
       for (const late of [early, follow(log, true)]) {
@@ -254,7 +259,7 @@ for (const failing of ["write", "sync"] as const) {
       assertEquals(error, poison);
       // A tail that is not durable may have seen what was written, and nothing that was not.
       assert(end === 6 || failing === "sync" && end === 9, `${end}`);
-      await assertRejects(() => log.close(), Poisoned);
+      await assertRejects(() => log.close(), PoisonedError);
       heal();
       const again = await openLog(place);
       assertEquals(again.stats().tailBytes, 0);
@@ -282,7 +287,7 @@ Deno.test("Log.tail() shows nothing that a full disk did not take, and goes on w
       return end;
     });
     for (let attempt = 0; attempt < 3; attempt++) {
-      await assertRejects(() => log.flush(), NoSpace);
+      await assertRejects(() => log.flush(), NoSpaceError);
       await quiet(disk);
       assertEquals(given, 0);
     }

@@ -2,8 +2,12 @@
  * Tails and streams: messages as they come, beside a writer in the isolate and in another process.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Log, LogReader, OffsetOutOfRange } from "../../lib/log/mod.ts";
-import { type MessageBatch, Poisoned } from "../../lib/segment/mod.ts";
+import {
+  type Log,
+  LogReader,
+  OffsetOutOfRangeError,
+} from "../../lib/log/mod.ts";
+import { type MessageBatch, PoisonedError } from "../../lib/segment/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import { ALL } from "../permissions.ts";
 import {
@@ -265,16 +269,16 @@ Deno.test("a tail of a log whose disk fails gives what was written, then the log
     let read = 0;
     const tailing = assertRejects(async () => {
       for await (using batch of log.tail()) read += batch.count;
-    }, Poisoned);
+    }, PoisonedError);
     await quiet(disk);
     assertEquals(read, 3);
     appendSome(log, 1, 100);
     disk.onOperation(({ kind, path }) =>
       kind === "write" && path.endsWith(".log") ? { error: "EIO" } : undefined
     );
-    await assertRejects(() => log.flush(), Poisoned);
+    await assertRejects(() => log.flush(), PoisonedError);
     await tailing;
-    await assertRejects(() => log.close(), Poisoned);
+    await assertRejects(() => log.close(), PoisonedError);
   });
 });
 
@@ -335,18 +339,21 @@ Deno.test("a checkpoint in the background that fails ends the tails with the poi
       assert(failedAt !== undefined, "no checkpoint");
       const changes = lines(disk, failedAt, ["write", "sync", "preallocate"]);
       assertEquals(changes, []);
-      const poison = await assertRejects(() => log.flush(), Poisoned);
+      const poison = await assertRejects(() => log.flush(), PoisonedError);
       assertEquals(poison.durableOffset, 13);
       assertEquals(told, [
         { offset: 13, error: poison },
         { offset: 13, error: poison },
       ]);
-      assertEquals(await assertRejects(() => log.close(), Poisoned), poison);
+      assertEquals(
+        await assertRejects(() => log.close(), PoisonedError),
+        poison,
+      );
     });
   }
 });
 
-Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRange, which says where the log begins", async () => {
+Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRangeError, which says where the log begins", async () => {
   await on(new SimulatedDisk(), async (place) => {
     const log = await openLog(place, { segmentBytes: 10 * KIB });
     for (const source of [log, readerOf(place)] as const) {
@@ -360,7 +367,7 @@ Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRange, which s
       const first = await log.truncateBefore(log.nextOffset);
       const error = await assertRejects(async () => {
         for (;;) (await tail.next()).value!.drop();
-      }, OffsetOutOfRange);
+      }, OffsetOutOfRangeError);
       assertEquals(error.firstOffset, first);
     }
     await log.close();
@@ -402,7 +409,7 @@ Deno.test("LogReader.tail() looks less and less often while nothing comes, and f
       (await next.catch((error) =>
         error
       )).name,
-      "CorruptSegment",
+      "CorruptSegmentError",
     );
     lock.release();
   });

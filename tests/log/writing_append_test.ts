@@ -5,10 +5,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
-  Backpressure,
+  BackpressureError,
   type FlatPayloads,
   type Log,
-  Poisoned,
+  PoisonedError,
 } from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";
 import {
@@ -151,7 +151,7 @@ Deno.test("Log.append() and appendBatch(), in whatever form, do what a model doe
             try {
               offset = appended(log, call);
             } catch (error) {
-              if (!(error instanceof Backpressure)) throw error;
+              if (!(error instanceof BackpressureError)) throw error;
             }
             if (offset === undefined) {
               assert(!mustTake, `refused with ${pending} bytes pending`);
@@ -210,7 +210,7 @@ Deno.test("Log.appendBatch() where only the first payloads fit into the block, o
       // The block has room for both, the buffer for the first of them.
       const [small, large] = [payloads[0]!, payloads[2]!.slice(0, 2000)];
       const before = log.stats();
-      assertThrows(() => log.appendBatch([small, large]), Backpressure);
+      assertThrows(() => log.appendBatch([small, large]), BackpressureError);
       assertEquals(log.stats(), before);
       await log.flush();
       log.append("next");
@@ -260,12 +260,12 @@ Deno.test("Log.append() refuses at once what is poisoned or closing, also where 
       log.append("behind the flush");
       return { error: "EIO" };
     });
-    await assertRejects(() => log.flush(), Poisoned);
+    await assertRejects(() => log.flush(), PoisonedError);
     disarm();
     const { nextOffset } = log;
     for (const payload of ["text", new Uint8Array(10)]) {
-      assertThrows(() => log.append(payload), Poisoned);
-      assertThrows(() => log.appendBatch([payload]), Poisoned);
+      assertThrows(() => log.append(payload), PoisonedError);
+      assertThrows(() => log.appendBatch([payload]), PoisonedError);
     }
     assertEquals(log.nextOffset, nextOffset);
     await log.close().catch(() => {});

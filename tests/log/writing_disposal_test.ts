@@ -9,7 +9,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { type Log, NoSpace, Poisoned } from "@basalt/io";
+import { type Log, NoSpaceError, PoisonedError } from "@basalt/io";
 import type { Operation, SimulatedDisk } from "@basalt/io/testing";
 import {
   appendSome,
@@ -71,7 +71,7 @@ const FULL: [string, (operation: Operation) => boolean][] = [
 
 for (const mode of ["using", "await using"]) {
   for (const [what, hits] of FULL) {
-    Deno.test(`Log: \`${mode}\` on a disk without room for ${what} ends the log with NoSpace, which names the durable offset`, async () => {
+    Deno.test(`Log: \`${mode}\` on a disk without room for ${what} ends the log with NoSpaceError, which names the durable offset`, async () => {
       for (const flushed of [true, false]) {
         await at(new SimulatedPlace(), async (place) => {
           let heal = () => {};
@@ -89,12 +89,12 @@ for (const mode of ["using", "await using"]) {
                 hits(operation) ? { error: "ENOSPC" } : undefined
               );
               appendSome(log, 5, 1000);
-              if (flushed) await assertRejects(() => log.flush(), NoSpace);
+              if (flushed) await assertRejects(() => log.flush(), NoSpaceError);
             },
           );
           durable = used!.durableOffset;
-          assertInstanceOf(error, NoSpace);
-          assertEquals((error as NoSpace).durableOffset, durable);
+          assertInstanceOf(error, NoSpaceError);
+          assertEquals((error as NoSpaceError).durableOffset, durable);
           assert(durable >= 2);
           // It is closed, though it failed.
           assertThrows(() => used!.append("x"), Deno.errors.BadResource);
@@ -135,7 +135,7 @@ for (const mode of ["using", "await using"]) {
           kind === "write" ? { error: "EIO" } : undefined
         );
         appendSome(log, 1, 1000);
-        poison = await assertRejects(() => log.flush(), Poisoned);
+        poison = await assertRejects(() => log.flush(), PoisonedError);
       });
       heal();
       assertEquals(error, poison);
@@ -208,7 +208,7 @@ Deno.test("Log.close() that failed is not tried again, and flush() before it is"
         : undefined
     );
     // Who wants to try again flushes first.
-    await assertRejects(() => log.flush(), NoSpace);
+    await assertRejects(() => log.flush(), NoSpaceError);
     heal();
     await log.flush();
     await log.close();
@@ -231,11 +231,13 @@ Deno.test("Log.close() rejects those who wait for what is lost", async () => {
         log.flush(),
         log.appendDurable("x"),
       ]);
-      if (mode === "sync") assertThrows(() => log.closeSync(), NoSpace);
-      else await assertRejects(() => log.close(), NoSpace);
+      if (mode === "sync") assertThrows(() => log.closeSync(), NoSpaceError);
+      else await assertRejects(() => log.close(), NoSpaceError);
       for (const outcome of await outcomes) {
         assertEquals(outcome.status, "rejected");
-        assert((outcome as PromiseRejectedResult).reason instanceof NoSpace);
+        assert(
+          (outcome as PromiseRejectedResult).reason instanceof NoSpaceError,
+        );
       }
       assertEquals(place.storage.openFiles, 0);
     });

@@ -1,6 +1,6 @@
 /** What nobody waits for is flushed after `flushAfterMs`. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { NoSpace, Poisoned } from "@basalt/io";
+import { NoSpaceError, PoisonedError } from "@basalt/io";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import {
@@ -114,13 +114,13 @@ Deno.test("LogOptions.flushAfterMs: poison clears the timer", async () => {
     disk.onOperation(({ kind }) =>
       kind === "write" ? { error: "EIO" } : undefined
     );
-    await assertRejects(() => log.flush(), Poisoned);
+    await assertRejects(() => log.flush(), PoisonedError);
     const { length } = disk.trace;
     const { flushes } = log.stats();
     await pass(disk, 10_000);
     assertEquals(lines(disk, length), []);
     assertEquals(log.stats().flushes, flushes);
-    await assertRejects(() => log.close(), Poisoned);
+    await assertRejects(() => log.close(), PoisonedError);
   });
 });
 
@@ -134,7 +134,7 @@ Deno.test("LogOptions.flushAfterMs: a flush that fails is told once, by the next
     appendSome(log, 2, 100);
     await pass(disk, 200);
     assertEquals([log.nextOffset, log.durableOffset], [2, 0]);
-    const error = assertThrows(() => log.append("x"), NoSpace);
+    const error = assertThrows(() => log.append("x"), NoSpaceError);
     assertEquals([error.durableOffset, log.nextOffset], [0, 2]);
     assertEquals(appendSome(log, 1, 100), 2);
     heal();
@@ -157,10 +157,10 @@ Deno.test("LogOptions.flushAfterMs: a flush that poisons shows in every later ca
     appendSome(log, 2, 100);
     await pass(disk, 200);
     for (let i = 0; i < 3; i++) {
-      assertThrows(() => log.append("x"), Poisoned);
-      assertThrows(() => log.appendBatch(["x"]), Poisoned);
+      assertThrows(() => log.append("x"), PoisonedError);
+      assertThrows(() => log.appendBatch(["x"]), PoisonedError);
     }
-    await assertRejects(() => log.close(), Poisoned);
+    await assertRejects(() => log.close(), PoisonedError);
   });
 });
 

@@ -3,7 +3,7 @@
  * docs/format.md#write-ack, docs/format.md#write-index-after-log, docs/format.md#write-checkpoint.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Poisoned } from "@basalt/io";
+import { PoisonedError } from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";
 import {
   at,
@@ -232,9 +232,9 @@ for (const error of [undefined, "ENOSPC", "EIO"]) {
       assertEquals(order.slice(0, 2).sort(), ["flush", "whenDurable"]);
       assertEquals(order[2], "index");
       if (error === "EIO") {
-        assertThrows(() => log.append("behind"), Poisoned);
+        assertThrows(() => log.append("behind"), PoisonedError);
         disarm();
-        await assertRejects(() => log.close(), Poisoned);
+        await assertRejects(() => log.close(), PoisonedError);
         return;
       }
       log.append("behind");

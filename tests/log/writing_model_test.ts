@@ -1,7 +1,7 @@
 /** Random calls of a log against a list of messages. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Backpressure, type Log } from "@basalt/io";
+import { BackpressureError, type Log } from "@basalt/io";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
 import {
@@ -189,7 +189,7 @@ function tryAppend(
     const offset = batch ? log.appendBatch(payloads) : log.append(payloads[0]!);
     assertEquals(offset, first);
   } catch (error) {
-    if (!(error instanceof Backpressure)) throw error;
+    if (!(error instanceof BackpressureError)) throw error;
     return false;
   }
   model.append(sizes, batch);

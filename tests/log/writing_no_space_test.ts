@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Operation } from "@basalt/io/testing";
-import { type Log, NoSpace } from "@basalt/io";
+import { type Log, NoSpaceError } from "@basalt/io";
 import {
   appendSome,
   at,
@@ -27,10 +27,10 @@ async function expectFull(
   log: Log,
   mode: string,
   act: "flush" | "close" = "flush",
-): Promise<NoSpace> {
+): Promise<NoSpaceError> {
   return mode === "sync"
-    ? assertThrows(() => log[`${act}Sync`](), NoSpace)
-    : await assertRejects(() => log[act](), NoSpace);
+    ? assertThrows(() => log[`${act}Sync`](), NoSpaceError)
+    : await assertRejects(() => log[act](), NoSpaceError);
 }
 
 /** Checks all messages of a log that is open, then closes it and checks its files. */
@@ -74,7 +74,7 @@ for (const mode of ["async", "sync"]) {
           const before = place.storage.writes.length;
           const waiting = mode === "sync" ? undefined : assertRejects(
             () => log.whenDurable(2),
-            NoSpace,
+            NoSpaceError,
           );
           const error = await expectFull(log, mode);
           await waiting;
@@ -113,7 +113,7 @@ for (const mode of ["async", "sync"]) {
           if (mode === "sync") log.flushSync();
           else await log.flush();
         } catch (error) {
-          if (!(error instanceof NoSpace)) throw error;
+          if (!(error instanceof NoSpaceError)) throw error;
           assertEquals(error.durableOffset, log.durableOffset);
           failures++;
         }
@@ -224,7 +224,7 @@ Deno.test("write-no-space: a small disk that is full goes on after a truncation,
       try {
         await log.flush();
       } catch (error) {
-        if (!(error instanceof NoSpace)) throw error;
+        if (!(error instanceof NoSpaceError)) throw error;
         failures++;
         await log.truncateBefore(
           Math.max(log.firstOffset, log.nextOffset - 40),
@@ -273,7 +273,7 @@ Deno.test("write-no-space: a power cut on a full disk keeps what was acknowledge
           log = await openLog(place);
         } catch (error) {
           // No room to keep a torn tail: docs/format.md#open-keep-no-space.
-          if (!(error instanceof NoSpace)) throw error;
+          if (!(error instanceof NoSpaceError)) throw error;
           assertEquals([...after.snapshot().keys()], [...before.keys()]);
           // If what had no room is only the owner file, a tail of zeros may have been cut.
           const isCopy = error.path.includes(".cut");

@@ -10,7 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { OperationKind, SimulatedDisk } from "@basalt/io/testing";
-import { type Log, Poisoned, type SystemErrorFields } from "@basalt/io";
+import { type Log, PoisonedError, type SystemErrorFields } from "@basalt/io";
 import {
   appendSome,
   at,
@@ -173,7 +173,7 @@ for (const mode of ["async", "sync"]) {
               return undefined;
             }
             failed.add(fault.operation.replace(/ .*\./, " "));
-            if (!(error instanceof Poisoned)) throw error;
+            if (!(error instanceof PoisonedError)) throw error;
             const { durableOffset, nextOffset } = log;
             assertEquals(error.durableOffset, durableOffset, label());
             assertEquals((error.cause as { code: string }).code, "EIO");
@@ -242,7 +242,7 @@ for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
           const outcome = mode === "sync"
             ? assertThrows(() => log.flushSync())
             : await told(log.flush());
-          assertInstanceOf(outcome, Poisoned, `${kind} ${ending}`);
+          assertInstanceOf(outcome, PoisonedError, `${kind} ${ending}`);
           for (const answer of await answers(log, 3)) {
             assertStrictEquals(answer, outcome);
           }
@@ -265,7 +265,7 @@ Deno.test("write-poison: a failure that nobody waits for shows in the next call"
     // A whole block: it is written although nobody asked.
     appendSome(log, 3, 5000);
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const error = assertThrows(() => log.append("x"), Poisoned);
+    const error = assertThrows(() => log.append("x"), PoisonedError);
     assertEquals([error.path, error.durableOffset], [place.dir, 1]);
     const { code, path } = error.cause as SystemErrorFields;
     assertEquals([code, path], ["EIO", `${place.dir}/${"0".repeat(20)}.log`]);
@@ -285,7 +285,7 @@ Deno.test("write-poison: what was written before a poisoned flush can still be r
       if (kind === "sync" || kind === "write") return { error: "EIO" };
     });
     appendSome(log, 5, 2500);
-    assertInstanceOf(await told(log.flush()), Poisoned);
+    assertInstanceOf(await told(log.flush()), PoisonedError);
     remove();
     assertEquals((await drain(log)).length, 5);
     await log.close().catch(() => {});

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Operation, SimulatedDisk } from "@basalt/io/testing";
-import { type Log, NoSpace } from "@basalt/io";
+import { type Log, NoSpaceError } from "@basalt/io";
 import {
   appendSome,
   at,
@@ -459,10 +459,12 @@ for (const mode of ["async", "sync"]) {
           try {
             log.flushSync();
           } catch (error) {
-            assert(error instanceof NoSpace);
+            assert(error instanceof NoSpaceError);
           }
         } else {
-          await log.flush().catch((error) => assert(error instanceof NoSpace));
+          await log.flush().catch((error) =>
+            assert(error instanceof NoSpaceError)
+          );
           await quiet(disk);
         }
         assert(log.stats().preparedBytes < 4 * KIB);

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type CrashChoice, SimulatedDisk } from "@basalt/io/testing";
-import { Log, Poisoned } from "@basalt/io";
+import { Log, PoisonedError } from "@basalt/io";
 import {
   appendSome,
   at,
@@ -388,8 +388,8 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
           remove();
           return { error: "EIO" };
         });
-        if (mode === "sync") assertThrows(() => log.flushSync(), Poisoned);
-        else await assertRejects(() => log.flush(), Poisoned);
+        if (mode === "sync") assertThrows(() => log.flushSync(), PoisonedError);
+        else await assertRejects(() => log.flush(), PoisonedError);
         // Cutting the file comes before the sync.
         const durable = kind === "truncate" ? 0 : 3;
         assertEquals(log.durableOffset, durable);

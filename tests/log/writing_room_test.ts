@@ -3,7 +3,7 @@
  * limit.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Backpressure, type Log } from "@basalt/io";
+import { BackpressureError, type Log } from "@basalt/io";
 import {
   at,
   drain,
@@ -79,7 +79,7 @@ for (const atLimit of ["wait", "fail"] as const) {
   }
 }
 
-Deno.test("Log.appendDurable() waits where append() throws Backpressure, ends by its signal, and the others go on in order", async () => {
+Deno.test("Log.appendDurable() waits where append() throws BackpressureError, ends by its signal, and the others go on in order", async () => {
   await at(new SimulatedPlace({ manual: true }), async (place) => {
     const disk = place.storage;
     const opening = openLog(place, { bufferBytes: 4 * KIB });
@@ -94,7 +94,7 @@ Deno.test("Log.appendDurable() waits where append() throws Backpressure, ends by
     };
     await complete(() => log !== undefined);
     const first = log!.appendDurable(payload(0, 3500));
-    assertThrows(() => log!.append(payload(1, 3500)), Backpressure);
+    assertThrows(() => log!.append(payload(1, 3500)), BackpressureError);
     const controller = new AbortController();
     const { signal } = controller;
     const order: number[] = [];
@@ -151,7 +151,7 @@ Deno.test("Log.ready() with a pool at its limit does not spin: timers run, and i
     try {
       for (;;) rest.push(pool.acquireSync(4 * KIB));
     } catch { /* Nothing is left. */ }
-    assertThrows(() => log.append("x"), Backpressure);
+    assertThrows(() => log.append("x"), BackpressureError);
     let ready = false;
     const waiting = log.ready().then(() => ready = true);
     let ticks = 0;
@@ -183,7 +183,7 @@ async function produce(log: Log, count: number, size: number): Promise<void> {
         log.append(payload(i, size));
         break;
       } catch (error) {
-        if (!(error instanceof Backpressure)) throw error;
+        if (!(error instanceof BackpressureError)) throw error;
         await log.ready();
       }
     }

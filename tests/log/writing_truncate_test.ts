@@ -1,7 +1,7 @@
 /** `truncateBefore` removes whole segments, oldest first: docs/format.md#write-remove. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type CrashChoice, SimulatedDisk } from "@basalt/io/testing";
-import { type Log, OffsetOutOfRange } from "@basalt/io";
+import { type Log, OffsetOutOfRangeError } from "@basalt/io";
 import {
   appendSome,
   at,
@@ -81,7 +81,7 @@ for (const mode of ["async", "sync"]) {
           Array.from({ length: 11 - first }, (_, i) => first + i),
         );
       }
-      await assertRejects(() => drain(log, { from: 8 }), OffsetOutOfRange);
+      await assertRejects(() => drain(log, { from: 8 }), OffsetOutOfRangeError);
       await log.flush();
       assertEquals((await drain(log)).length, 4);
       await log.close();

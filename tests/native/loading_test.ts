@@ -54,7 +54,7 @@ test("a library that does not fit is refused with what it is and what would do, 
   const outcomes = await load(ROOT.slice(0, -1), { paths });
   for (const [i, [path, found]] of cases.entries()) {
     const { error, ...outcome } = outcomes[i]!;
-    assertEquals(error, "Unsupported", path);
+    assertEquals(error, "UnsupportedError", path);
     assert(found.test(outcome.found!), `${path}: ${outcome.found}`);
     assertStringIncludes(outcome.message!, path);
     assertStringIncludes(outcome.needed!, BUILD);
@@ -77,7 +77,7 @@ test("BASALT_LIBRARY is taken where it may be read, and nothing else then", asyn
   const [unread] = await load(dir, { env: { BASALT_LIBRARY: text } });
   assertEquals(unread!.origin, "memory");
   const [wrong] = await load(dir, { flags, env: { BASALT_LIBRARY: text } });
-  assertEquals(wrong!.error, "Unsupported");
+  assertEquals(wrong!.error, "UnsupportedError");
   assertStringIncludes(wrong!.message!, `'${text}' (BASALT_LIBRARY)`);
 });
 
@@ -86,7 +86,7 @@ test("without any library the error names the platform, each place and the comma
   const [outcome] = await load(dir);
   const { error, found, needed, tried } = outcome!;
   assertEquals([error, found], [
-    "Unsupported",
+    "UnsupportedError",
     `none for ${Deno.build.target}`,
   ]);
   assertStringIncludes(needed!, BUILD);
@@ -103,7 +103,7 @@ test("a build beside the module that does not fit is an error, not a reason to l
   const build = `${dir}/rust/target/release/libbasalt.so`;
   Deno.writeTextFileSync(build, "no library");
   const [outcome] = await load(dir);
-  assertEquals(outcome!.error, "Unsupported");
+  assertEquals(outcome!.error, "UnsupportedError");
   assertStringIncludes(outcome!.message!, build);
   Deno.copyFileSync(LIBRARY, build);
   assertEquals(await load(dir), [{ origin: "build", file: build }]);
@@ -122,7 +122,7 @@ test("on other platforms importing works and the first use says what is needed",
   for (const build of others) {
     const [outcome] = await load(ROOT.slice(0, -1), { build });
     const { error, found, needed } = outcome!;
-    assertEquals([error, found], ["Unsupported", build.target]);
+    assertEquals([error, found], ["UnsupportedError", build.target]);
     assertStringIncludes(needed!, "Linux with glibc 2.27");
   }
 });
@@ -200,7 +200,7 @@ test("an embedded copy of another version, or a damaged one, is refused with the
   copyPackage(root, Deno.readFileSync(other));
   const [outcome] = await load(root);
   const { error, tried } = outcome!;
-  assertEquals(error, "Unsupported");
+  assertEquals(error, "UnsupportedError");
   assertStringIncludes(tried!.at(-1)!, "its ABI number is 1, not");
 
   const module = [...Deno.readDirSync(`${root}/lib/native/embedded`)][0]!;

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { BufferPool, PoolLimit } from "../../lib/pool/mod.ts";
+import { BufferPool, PoolLimitError } from "../../lib/pool/mod.ts";
 
 const decoder = new TextDecoder();
 
@@ -100,7 +100,7 @@ Deno.test("PooledBuffer.reserve() moves only where it must", () => {
   }
 });
 
-Deno.test("PooledBuffer growth at the limit throws PoolLimit and changes nothing", () => {
+Deno.test("PooledBuffer growth at the limit throws PoolLimitError and changes nothing", () => {
   using pool = new BufferPool({ limitBytes: 8192, onWarning() {} });
   using buffer = pool.acquireSync(4096);
   const view = buffer.bytes.fill(3);
@@ -111,10 +111,10 @@ Deno.test("PooledBuffer growth at the limit throws PoolLimit and changes nothing
       () => buffer.resize(4097),
     ]
   ) {
-    const error = assertThrows(grow, PoolLimit) as PoolLimit;
+    const error = assertThrows(grow, PoolLimitError) as PoolLimitError;
     assertEquals(
       [error.limitBytes, error.requestedBytes, error.name],
-      [8192, 4097, "PoolLimit"],
+      [8192, 4097, "PoolLimitError"],
     );
     assertEquals([buffer.length, view.length, buffer.capacity], [
       4096,

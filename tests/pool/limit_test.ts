@@ -2,13 +2,13 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   BufferPool,
   type PooledBuffer,
-  PoolLimit,
+  PoolLimitError,
 } from "../../lib/pool/mod.ts";
 
 const KIB = 1024;
 const quiet = { onWarning() {} };
 
-Deno.test("atLimit 'fail': both versions fail with PoolLimit and its figures", async () => {
+Deno.test("atLimit 'fail': both versions fail with PoolLimitError and its figures", async () => {
   using pool = new BufferPool({
     limitBytes: 16 * KIB,
     atLimit: "fail",
@@ -18,10 +18,10 @@ Deno.test("atLimit 'fail': both versions fail with PoolLimit and its figures", a
   using second = pool.acquireSync(4 * KIB);
   const thrown = assertThrows(
     () => pool.acquireSync(4097),
-    PoolLimit,
-  ) as PoolLimit;
+    PoolLimitError,
+  ) as PoolLimitError;
   assertEquals([thrown.name, thrown.limitBytes, thrown.requestedBytes], [
-    "PoolLimit",
+    "PoolLimitError",
     16 * KIB,
     4097,
   ]);
@@ -31,7 +31,7 @@ Deno.test("atLimit 'fail': both versions fail with PoolLimit and its figures", a
     thrown.message,
     "Cannot acquire buffer of 4097 bytes as the pool's limit is reached: 'limitBytes' is 16384, 12288 bytes are in use",
   );
-  await assertRejects(() => pool.acquire(4097), PoolLimit);
+  await assertRejects(() => pool.acquire(4097), PoolLimitError);
   using third = await pool.acquire(4096);
   assertEquals(first.length + second.length + third.length, 16 * KIB);
 });
@@ -69,7 +69,7 @@ Deno.test("atLimit 'external': memory beyond the limit is known as such and ends
 Deno.test("atLimit 'wait': acquireSync() throws, acquire() waits for a return", async () => {
   using pool = new BufferPool({ limitBytes: 4 * KIB, ...quiet });
   const first = pool.acquireSync(1);
-  assertThrows(() => pool.acquireSync(1), PoolLimit);
+  assertThrows(() => pool.acquireSync(1), PoolLimitError);
   const waiting = pool.acquire(100);
   assertEquals(pool.stats().waiting, 1);
   first.drop();
@@ -100,12 +100,12 @@ Deno.test("atLimit 'wait': requests are served first come, first served, and nob
   held[0]!.drop(); // Room for the small ones, but they come later.
   await delay(20);
   assertEquals([order, pool.stats().waiting], [[], 4]);
-  const refused = assertThrows(() => pool.acquireSync(1), PoolLimit);
+  const refused = assertThrows(() => pool.acquireSync(1), PoolLimitError);
   assertEquals(
     (refused as Error).message,
     "Cannot acquire buffer of 1 bytes as 4 requests wait before it",
   );
-  assertEquals((refused as PoolLimit).waiting, 4);
+  assertEquals((refused as PoolLimitError).waiting, 4);
   const late = request("late", 1);
   held[1]!.drop();
   (await large).drop();
@@ -163,9 +163,9 @@ Deno.test("BufferPool.acquire(): aborting a large request at the head serves the
   assertEquals(held.length, served.length);
 });
 
-Deno.test("BufferPool.acquire() for more than the pool could ever give is a PoolLimit at once", async () => {
+Deno.test("BufferPool.acquire() for more than the pool could ever give is a PoolLimitError at once", async () => {
   using pool = new BufferPool({ limitBytes: 12 * KIB, ...quiet });
-  await assertRejects(() => pool.acquire(8 * KIB + 1), PoolLimit);
+  await assertRejects(() => pool.acquire(8 * KIB + 1), PoolLimitError);
   // What is quarantined never comes back.
   const lost = pool.acquireSync(4 * KIB);
   lost.bytes.buffer.transfer();
@@ -173,7 +173,7 @@ Deno.test("BufferPool.acquire() for more than the pool could ever give is a Pool
   (await pool.acquire(8 * KIB)).drop();
   const more = pool.acquireSync(4 * KIB);
   more.bytes.buffer.transfer();
-  const waiting = assertRejects(() => pool.acquire(8 * KIB), PoolLimit);
+  const waiting = assertRejects(() => pool.acquire(8 * KIB), PoolLimitError);
   more.drop(); // Now it can never be served.
   await waiting;
   assertEquals(pool.stats().waiting, 0);
@@ -214,7 +214,7 @@ Deno.test("a pool warns once that its limit was reached", async () => {
       try {
         pool.acquireSync(1).drop();
       } catch (error) {
-        assert(error instanceof PoolLimit);
+        assert(error instanceof PoolLimitError);
       }
     }
     if (atLimit === "wait") {

@@ -6,7 +6,7 @@ import {
   type FrozenBuffer,
   type Loan,
   type PooledBuffer,
-  PoolLimit,
+  PoolLimitError,
   SIZE_CLASSES,
 } from "../../lib/pool/mod.ts";
 
@@ -245,7 +245,7 @@ function grow(
   if (needed <= each.buffer.capacity) return act();
   const block = model.take(needed, each.block.size === 0 && needed < 4096);
   if (block === null) {
-    assertThrows(act, PoolLimit);
+    assertThrows(act, PoolLimitError);
     return;
   }
   act();
@@ -282,7 +282,7 @@ function acquire(model: Model, length: number, plain: boolean): void {
   const block = model.take(length, plain);
   const act = () => model.pool.acquireSync(length, { aligned: !plain, zeroed });
   if (block === null) {
-    assertThrows(act, PoolLimit);
+    assertThrows(act, PoolLimitError);
     return;
   }
   const buffer = act();

@@ -5,7 +5,7 @@ import {
   FrozenBuffer,
   type Loan,
   PooledBuffer,
-  PoolLimit,
+  PoolLimitError,
 } from "../../lib/pool/mod.ts";
 
 const BLOCK = 4096;
@@ -181,7 +181,8 @@ async function run(names: readonly string[]): Promise<void> {
     try {
       ACTIONS[name]!(world, world.handles.at(-1));
     } catch (error) {
-      const clear = error instanceof TypeError || error instanceof PoolLimit;
+      const clear = error instanceof TypeError ||
+        error instanceof PoolLimitError;
       if (!clear) throw error;
     }
     // Those who wait for memory are served in a later turn.

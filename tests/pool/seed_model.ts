@@ -1,12 +1,12 @@
 import {
   BufferPool,
   type PooledBuffer,
-  PoolLimit,
+  PoolLimitError,
 } from "../../lib/pool/mod.ts";
 
 /** What the checks of `seed_test.ts` ask of a pool: that of the seed as well as ours. */
 export interface Subject {
-  /** Leases memory; throws `PoolLimit` where the pool refuses. */
+  /** Leases memory; throws `PoolLimitError` where the pool refuses. */
   acquire(length: number, aligned?: boolean): SubjectBuffer;
   /** Waits for its turn where the pool can. */
   wait(length: number): Promise<SubjectBuffer>;
@@ -249,4 +249,4 @@ function wrap(pool: BufferPool, buffer: PooledBuffer): SubjectBuffer {
   };
 }
 
-export { PoolLimit };
+export { PoolLimitError };

@@ -10,7 +10,7 @@ import {
 import { BufferPool } from "../../lib/pool/mod.ts";
 import {
   OurPool,
-  PoolLimit,
+  PoolLimitError,
   SeedPool,
   type Subject,
   type SubjectBuffer,
@@ -84,7 +84,7 @@ Deno.test("one counter, one atomic step; at the limit the caller chooses: wait, 
       try {
         pool.acquire(1);
       } catch (error) {
-        if (!(error instanceof PoolLimit)) throw error;
+        if (!(error instanceof PoolLimitError)) throw error;
         for (const each of held) each.drop();
         return Promise.resolve();
       }

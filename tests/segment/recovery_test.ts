@@ -3,13 +3,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { INDEX_ENTRY_BYTES } from "../../lib/codec/mod.ts";
 import {
   CHECKPOINT_BYTES,
-  CorruptSegment,
+  CorruptSegmentError,
   INDEX_INTERVAL_BYTES,
   type Recovered,
   recoverSegment,
 } from "../../lib/segment/mod.ts";
-import { NoSpace } from "../../lib/storage/mod.ts";
-import { SeededRandom, SimulatedCrash } from "../../lib/testing/mod.ts";
+import { NoSpaceError } from "../../lib/storage/mod.ts";
+import { SeededRandom, SimulatedCrashError } from "../../lib/testing/mod.ts";
 import type { Task } from "../../lib/base/mod.ts";
 import {
   concat,
@@ -109,7 +109,7 @@ function assertRecovered(
 async function assertRefused(
   files: { log: Uint8Array; index: Uint8Array },
   firstOffset: number,
-  expected: Partial<CorruptSegment>,
+  expected: Partial<CorruptSegmentError>,
   durableOffset = 0,
 ): Promise<void> {
   for (const { name, run } of ways) {
@@ -117,9 +117,9 @@ async function assertRefused(
       const asked: Asked[] = [];
       const error = await assertRejects(
         () => run(recover(placed, firstOffset, durableOffset, asked)),
-        CorruptSegment,
-      ) as unknown as CorruptSegment;
-      const fields = Object.keys(expected) as (keyof CorruptSegment)[];
+        CorruptSegmentError,
+      ) as unknown as CorruptSegmentError;
+      const fields = Object.keys(expected) as (keyof CorruptSegmentError)[];
       for (const field of fields) {
         assertEquals(error[field], expected[field], `${name}: ${field}`);
       }
@@ -517,7 +517,7 @@ Deno.test("recoverSegment() changes nothing where a tail cannot be salvaged", as
             *begin(): Task<void> {},
             // deno-lint-ignore require-yield
             *keep(): Task<void> {
-              throw new NoSpace({
+              throw new NoSpaceError({
                 code: "ENOSPC",
                 syscall: "pwrite",
                 path: "/copy",
@@ -526,7 +526,7 @@ Deno.test("recoverSegment() changes nothing where a tail cannot be salvaged", as
               });
             },
           })),
-        NoSpace,
+        NoSpaceError,
       );
       assertEquals(writes(placed), []);
     });
@@ -628,7 +628,7 @@ Deno.test("recoverSegment() ends at the same log when it crashes anywhere", asyn
         await ways[1]!.run(recover(placed, 0));
         isDone = true;
       } catch (error) {
-        if (!(error instanceof SimulatedCrash)) throw error;
+        if (!(error instanceof SimulatedCrashError)) throw error;
       }
       for (const choice of ["none", "all", "random"] as const) {
         const left = placed.disk.crash(choice);
@@ -649,7 +649,7 @@ Deno.test("recoverSegment() ends at the same log when it crashes anywhere", asyn
       }
     }).catch((error) => {
       // Files of a disk that lost its power cannot be closed.
-      if (!(error instanceof SimulatedCrash)) throw error;
+      if (!(error instanceof SimulatedCrashError)) throw error;
     });
     if (isDone) break;
     assert(number < 100);

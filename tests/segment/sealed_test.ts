@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { INDEX_ENTRY_BYTES } from "../../lib/codec/mod.ts";
 import {
   checkIndexEnd,
-  CorruptSegment,
+  CorruptSegmentError,
   INDEX_INTERVAL_BYTES,
   readSealedEnd,
   rebuildIndex,
@@ -126,12 +126,12 @@ Deno.test("readSealedEnd() refuses zeros at the end, a missing part, and entries
         async ({ files, pool, disk }) => {
           const error = await assertRejects(
             () => run(readSealedEnd(files, pool, 7)),
-            CorruptSegment,
+            CorruptSegmentError,
           );
-          assertEquals((error as CorruptSegment).kind, kind);
+          assertEquals((error as CorruptSegmentError).kind, kind);
           await assertRejects(
             () => run(sealedState(files, pool, 7)),
-            CorruptSegment,
+            CorruptSegmentError,
           );
           assertEquals(
             disk.trace.filter(({ kind }) =>
@@ -156,7 +156,7 @@ Deno.test("checkIndexEnd() refuses an index that goes on after the log", async (
         for (const end of [last.position, entries[2]!.position, 0]) {
           await assertRejects(
             () => run(checkIndexEnd(files, pool, 7, end)),
-            CorruptSegment,
+            CorruptSegmentError,
           );
         }
       },
@@ -196,7 +196,7 @@ Deno.test("rebuildIndex() writes the entries that the writer would", async () =>
     await place({ log: torn, index: zeros(0) }, async ({ files, pool }) => {
       await assertRejects(
         () => run(rebuildIndex(files, pool, 7)),
-        CorruptSegment,
+        CorruptSegmentError,
       );
     });
   }
@@ -231,8 +231,11 @@ Deno.test("SegmentReader reads a closed segment, and refuses one that came back 
     194,
   ]);
   const at = entries.at(-1)!.position;
-  await assertRejects(() => read(made.log.slice(0, at)), CorruptSegment);
-  await assertRejects(() => read(concat([made.log, zeros(1)])), CorruptSegment);
+  await assertRejects(() => read(made.log.slice(0, at)), CorruptSegmentError);
+  await assertRejects(
+    () => read(concat([made.log, zeros(1)])),
+    CorruptSegmentError,
+  );
   assertEquals(await read(made.log.slice(0, at), { count: 3 }), [7, 8, 9]);
 });
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Task } from "../../lib/base/mod.ts";
 import type { IndexEntry } from "../../lib/codec/mod.ts";
 import {
-  CorruptSegment,
+  CorruptSegmentError,
   type KnownPlace,
   MessageBatch,
   type ReadStart,
@@ -201,8 +201,8 @@ Deno.test("SegmentPass takes what is not whole below its bound for damage, and r
         assertEquals([stop.reason, stop.position], [reason, position]);
         const error = await assertRejects(
           () => run(readAll(placed, made.firstOffset, { bound })),
-          CorruptSegment,
-        ) as unknown as CorruptSegment;
+          CorruptSegmentError,
+        ) as unknown as CorruptSegmentError;
         assertEquals(error.position, position);
       });
     }

@@ -8,10 +8,10 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import {
-  Backpressure,
-  CorruptSegment,
-  NoSpace,
-  Poisoned,
+  BackpressureError,
+  CorruptSegmentError,
+  NoSpaceError,
+  PoisonedError,
   SegmentReader,
   SegmentWriter,
 } from "@basalt/io";
@@ -192,7 +192,7 @@ onEachPlace(
   },
 );
 
-Deno.test("SegmentReader hands out what is good before it throws CorruptSegment", async () => {
+Deno.test("SegmentReader hands out what is good before it throws CorruptSegmentError", async () => {
   await at(new SimulatedPlace(), async (place) => {
     {
       await using writer = await create(place);
@@ -210,7 +210,7 @@ Deno.test("SegmentReader hands out what is good before it throws CorruptSegment"
           seen.push(batch.offset(i) - FIRST);
         }
       }
-    }, CorruptSegment);
+    }, CorruptSegmentError);
     assertEquals(seen, [0, 1, 2, 3, 4, 5, 6]);
     assertEquals(
       [error.kind, error.position, error.offset],
@@ -235,7 +235,7 @@ Deno.test("SegmentWriter.create() that finds damage changes nothing, and leaves 
       const before = place.storage.hash();
       const error = await assertRejects(
         () => SegmentWriter.create(given),
-        CorruptSegment,
+        CorruptSegmentError,
       );
       assertEquals([error.position, error.offset], [7 * LENGTH, FIRST + 7]);
       assertEquals(place.storage.hash(), before);
@@ -312,7 +312,7 @@ for (const mode of ["async", "sync"]) {
           const error = await assertRejects(async () => {
             await flush(writer);
             await close(writer);
-          }, Poisoned);
+          }, PoisonedError);
           const durable = writer.durableOffset;
           assertEquals([error.path, error.durableOffset], [
             `${place.dir}/${LOG}`,
@@ -326,7 +326,10 @@ for (const mode of ["async", "sync"]) {
               await assertRejects(() => writer.flush()),
               error,
             );
-            await assertRejects(() => writer.whenDurable(durable), Poisoned);
+            await assertRejects(
+              () => writer.whenDurable(durable),
+              PoisonedError,
+            );
             await close(writer).catch((each) =>
               assertStrictEquals(each, error)
             );
@@ -358,7 +361,7 @@ for (const mode of ["async", "sync"]) {
       });
       for (let i = 0; i < 7; i++) writer.append(payload(i, 1000));
       for (let attempt = 0; attempt < 2; attempt++) {
-        const error = await assertRejects(() => flush(writer), NoSpace);
+        const error = await assertRejects(() => flush(writer), NoSpaceError);
         assertEquals(error.durableOffset, FIRST);
       }
       writer.append(payload(7, 1000));
@@ -386,13 +389,13 @@ Deno.test("SegmentWriter: closing twice, and calls after it", async () => {
   });
 });
 
-Deno.test("SegmentWriter.append() throws Backpressure and changes nothing, and refuses what exceeds a segment", async () => {
+Deno.test("SegmentWriter.append() throws BackpressureError and changes nothing, and refuses what exceeds a segment", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const writer = await create(place, { bufferBytes: 10 * KIB });
     while (writer.byteLength < 9 * KIB) writer.append(payload(0, 1000));
     const { nextOffset, byteLength } = writer;
     const { inUseBytes } = place.pool.stats();
-    assertThrows(() => writer.append(payload(0, 2000)), Backpressure);
+    assertThrows(() => writer.append(payload(0, 2000)), BackpressureError);
     assertThrows(() => writer.append(new Uint8Array(64_000_001)), RangeError);
     assertEquals([writer.nextOffset, writer.byteLength], [
       nextOffset,
@@ -429,9 +432,9 @@ Deno.test("SegmentWriter.create() refuses a torn tail that is not all zeros with
     const given = settings(after, {});
     const error = await assertRejects(
       () => SegmentWriter.create(given),
-      CorruptSegment,
+      CorruptSegmentError,
     );
-    assertEquals((error as CorruptSegment).offset, FIRST + 1);
+    assertEquals((error as CorruptSegmentError).offset, FIRST + 1);
     for (const file of [given.log, given.index, given.owner!]) file.closeSync();
   });
 });

@@ -2,9 +2,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { BatchScan, readFrame, STOP } from "../../lib/codec/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { Backpressure } from "../../lib/segment/backpressure.ts";
+import { BackpressureError } from "../../lib/segment/backpressure_error.ts";
 import { INDEX_INTERVAL_BYTES } from "../../lib/segment/layout.ts";
-import { OffsetConflictError } from "../../lib/segment/write/offset_conflict.ts";
+import { OffsetConflictError } from "../../lib/segment/write/offset_conflict_error.ts";
 import { Timeline } from "../../lib/segment/write/timeline.ts";
 import type { WriteBlock } from "../../lib/segment/write/write_block.ts";
 import {
@@ -250,7 +250,7 @@ Deno.test("WriteMemory keeps single messages that gather within 1 MiB a batch", 
   memory.discard();
 });
 
-Deno.test("WriteMemory throws Backpressure before bufferBytes are exceeded, and takes any size when nothing waits", () => {
+Deno.test("WriteMemory throws BackpressureError before bufferBytes are exceeded, and takes any size when nothing waits", () => {
   using pool = new BufferPool();
   const memory = memoryOf(pool, { bufferBytes: 64 * KIB });
   const payload = new Uint8Array(10_000).fill(1);
@@ -258,7 +258,7 @@ Deno.test("WriteMemory throws Backpressure before bufferBytes are exceeded, and 
     try {
       memory.append(payload);
     } catch (error) {
-      assert(error instanceof Backpressure);
+      assert(error instanceof BackpressureError);
       break;
     }
     assert(memory.pendingBytes <= 64 * KIB);
@@ -271,7 +271,7 @@ Deno.test("WriteMemory throws Backpressure before bufferBytes are exceeded, and 
   }
   assertEquals(memory.pendingBytes, 0);
   assertEquals(memory.append(new Uint8Array(200_000)), 6);
-  assertThrows(() => memory.append(payload), Backpressure);
+  assertThrows(() => memory.append(payload), BackpressureError);
   memory.discard();
   assertEquals(pool.stats().inUseBytes, 0);
 });

@@ -174,7 +174,7 @@ for (const name of Object.keys(READS)) {
         length: 4096,
       }));
       const error = await assertRejects(() => READS[name]!(file, far));
-      assertEquals((error as Error).name, "PoolLimit");
+      assertEquals((error as Error).name, "PoolLimitError");
       assertEquals(pool.stats().inUseBytes, 0);
       file.closeSync();
       await assertRejects(() => READS[name]!(file, [fine]), Error, "closed");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { DirectFile, NoSpace } from "../../lib/storage/mod.ts";
+import { DirectFile, NoSpaceError } from "../../lib/storage/mod.ts";
 import { ALL } from "../permissions.ts";
 import { TemporaryDirectory, TestPool } from "./tiers.ts";
 
@@ -90,8 +90,8 @@ for (const sector of [512, 4096]) {
         );
         const full = await assertRejects(
           () => file.write(buffer, BYTES - 4096),
-          NoSpace,
-        ) as NoSpace;
+          NoSpaceError,
+        ) as NoSpaceError;
         assertEquals([full.writtenBytes, full.requestedBytes], [4096, 8192]);
         await assertRejects(() => file.truncate(0), Error, "EINVAL");
         await assertRejects(() => file.preallocate(0, 4096), Error);

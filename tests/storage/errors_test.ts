@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { OperationError } from "../../lib/engine/mod.ts";
 import { adapted, operationFailure } from "../../lib/storage/errors.ts";
-import { Locked, NoSpace } from "../../lib/storage/mod.ts";
+import { LockedError, NoSpaceError } from "../../lib/storage/mod.ts";
 
 const [EIO, ENOSPC, EDQUOT] = [5, 28, 122];
 const WRITE = 2;
 
-Deno.test("operationFailure() gives NoSpace for a write without room, with what was written", () => {
+Deno.test("operationFailure() gives NoSpaceError for a write without room, with what was written", () => {
   for (
     const [errno, code] of [[ENOSPC, "ENOSPC"], [EDQUOT, "EDQUOT"]] as const
   ) {
@@ -16,11 +16,11 @@ Deno.test("operationFailure() gives NoSpace for a write without room, with what 
       "a.log",
       8192,
     );
-    assertInstanceOf(error, NoSpace);
+    assertInstanceOf(error, NoSpaceError);
     assertEquals(
-      { ...(error as NoSpace) },
+      { ...(error as NoSpaceError) },
       {
-        name: "NoSpace",
+        name: "NoSpaceError",
         code,
         syscall: "write",
         path: "a.log",
@@ -28,19 +28,19 @@ Deno.test("operationFailure() gives NoSpace for a write without room, with what 
         writtenBytes: 4096,
       },
     );
-    const { message } = error as NoSpace;
+    const { message } = error as NoSpaceError;
     assert(message.endsWith("wrote 4096 of 8192 bytes"), message);
   }
 });
 
-Deno.test("operationFailure() gives no NoSpace for a sync: what was written is unknown then", () => {
+Deno.test("operationFailure() gives no NoSpaceError for a sync: what was written is unknown then", () => {
   const error = operationFailure(
     new OperationError(3, -ENOSPC, 0),
     "fdatasync",
     "a.log",
     0,
   );
-  assert(!(error instanceof NoSpace));
+  assert(!(error instanceof NoSpaceError));
   assertEquals((error as { code?: string }).code, "ENOSPC");
 });
 
@@ -93,8 +93,8 @@ Deno.test("adapted() leaves a refused permission and errors of other kinds as th
   ) assertEquals(adapted(error, "open", "a"), error);
 });
 
-Deno.test("NoSpace.withDurableOffset() is the same error with the offset, and its cause", () => {
-  const error = new NoSpace({
+Deno.test("NoSpaceError.withDurableOffset() is the same error with the offset, and its cause", () => {
+  const error = new NoSpaceError({
     code: "ENOSPC",
     syscall: "write",
     path: "a.log",
@@ -107,22 +107,22 @@ Deno.test("NoSpace.withDurableOffset() is the same error with the offset, and it
   assert(told.message.endsWith("durable up to offset 42"), told.message);
 });
 
-Deno.test("Locked names the directory and the owner", () => {
+Deno.test("LockedError names the directory and the owner", () => {
   const since = Date.UTC(2026, 0, 2) * 1000;
-  const error = new Locked("/data", { pid: 7, since });
+  const error = new LockedError("/data", { pid: 7, since });
   assertEquals([error.path, error.pid, error.since], ["/data", 7, since]);
   assertEquals(
     error.message,
     "Cannot lock '/data': process 7, since 2026-01-02T00:00:00.000Z, holds it",
   );
-  const other = new Locked("/data", "whoever has 'a.log' open");
+  const other = new LockedError("/data", "whoever has 'a.log' open");
   assertEquals([other.pid, other.since], [undefined, undefined]);
   assertEquals(
     other.message,
     "Cannot lock '/data': whoever has 'a.log' open holds it",
   );
   assertEquals(
-    new Locked("/data").message,
+    new LockedError("/data").message,
     "Cannot lock '/data': another process or log holds it",
   );
 });

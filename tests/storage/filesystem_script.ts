@@ -5,7 +5,7 @@ import {
   closeDescriptor,
   openDescriptor,
 } from "../../lib/storage/descriptor.ts";
-import { DirectFile, type NoSpace } from "../../lib/storage/mod.ts";
+import { DirectFile, type NoSpaceError } from "../../lib/storage/mod.ts";
 import { countPages } from "../../lib/storage/verify_direct.ts";
 
 const dir = Deno.args[0]!;
@@ -13,7 +13,7 @@ const results: Record<string, unknown> = {};
 const pool = new BufferPool();
 
 function fields(error: unknown): Record<string, unknown> {
-  return { ...(error as NoSpace) };
+  return { ...(error as NoSpaceError) };
 }
 
 /** Pages of a file in the page cache. */

@@ -32,7 +32,7 @@ const JOURNAL = [
 ].join(" && ");
 
 Deno.test(
-  "DirectFile gives NoSpace with what was written, and goes on when there is room",
+  "DirectFile gives NoSpaceError with what was written, and goes on when there is room",
   { ignore: !canMount(SMALL) },
   async () => {
     using dir = new TemporaryDirectory();
@@ -42,7 +42,7 @@ Deno.test(
     ) as Record<string, Record<string, unknown>>;
     assertEquals(noSpace, {
       async: {
-        name: "NoSpace",
+        name: "NoSpaceError",
         code: "ENOSPC",
         syscall: "write",
         path: `${dir.path}/full`,
@@ -50,7 +50,7 @@ Deno.test(
         writtenBytes: 65536,
       },
       sync: {
-        name: "NoSpace",
+        name: "NoSpaceError",
         code: "ENOSPC",
         syscall: "write",
         path: `${dir.path}/full`,
@@ -60,7 +60,7 @@ Deno.test(
       stats: { bytesWritten: 65536, errors: 2 },
     });
     assertEquals(allocation, {
-      name: "NoSpace",
+      name: "NoSpaceError",
       code: "ENOSPC",
       syscall: "fallocate",
       path: `${dir.path}/full`,
@@ -87,7 +87,7 @@ Deno.test(
       ),
       prefer!.tierReason as string,
     );
-    assertEquals([require!.error, require!.left], ["Unsupported", false]);
+    assertEquals([require!.error, require!.left], ["UnsupportedError", false]);
   },
 );
 
@@ -107,7 +107,7 @@ Deno.test(
       ),
       prefer!.tierReason as string,
     );
-    assertEquals([require!.error, require!.left], ["Unsupported", false]);
+    assertEquals([require!.error, require!.left], ["UnsupportedError", false]);
     if (prefer!.tier === "uncached") {
       assertEquals(uncached, {
         equal: true,

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { native, Unsupported } from "../../lib/native/mod.ts";
+import { native, UnsupportedError } from "../../lib/native/mod.ts";
 import { DirectFile, type DirectFileOptions } from "../../lib/storage/mod.ts";
 import { ALL, FILES } from "../permissions.ts";
 import {
@@ -143,7 +143,7 @@ Deno.test(
       assertEquals(written.constructor, Deno.errors.IsADirectory);
       const device = await failure("/dev/null", options);
       assertEquals([device.constructor, device.found], [
-        Unsupported,
+        UnsupportedError,
         "a character device",
       ]);
     }
@@ -156,7 +156,10 @@ Deno.test(
       }] as DirectFileOptions[]
     ) {
       const error = await failure(fifo, options);
-      assertEquals([error.constructor, error.found], [Unsupported, "a FIFO"]);
+      assertEquals([error.constructor, error.found], [
+        UnsupportedError,
+        "a FIFO",
+      ]);
     }
     const unread = await failure(fifo, { write: true });
     assert(
@@ -330,7 +333,7 @@ Deno.test(
       ...options,
       direct: "require",
     });
-    assert(error instanceof Unsupported);
+    assert(error instanceof UnsupportedError);
     const found = String(error.found);
     assert(/tmpfs|O_DIRECT/.test(found), found);
     assert(

@@ -6,8 +6,8 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { NoSpace } from "../../lib/storage/mod.ts";
-import { SimulatedCrash, SimulatedDisk } from "../../lib/testing/mod.ts";
+import { NoSpaceError } from "../../lib/storage/mod.ts";
+import { SimulatedCrashError, SimulatedDisk } from "../../lib/testing/mod.ts";
 import {
   assertStates,
   blocks,
@@ -138,7 +138,7 @@ Deno.test("crash: zeros that the device failed to write may be there, whatever i
   using file = disk.openSync("/a", { write: true });
   assertThrows(
     () => file.preallocateSync(0, 3 * UNIT, { zeroed: true }),
-    NoSpace,
+    NoSpaceError,
   );
   assertEquals(disk.unsyncedUnits(), []);
   disk.failAt(2, { error: "EIO" }, { kind: "preallocate" });
@@ -291,7 +291,7 @@ Deno.test("crash: a directory that was made is durable with its parents, and one
   disk.onOperation(({ kind }) =>
     kind === "syncDirectory" ? { crash: true } : undefined
   );
-  assertThrows(() => disk.makeDirectorySync("/x/y"), SimulatedCrash);
+  assertThrows(() => disk.makeDirectorySync("/x/y"), SimulatedCrashError);
   assertStates(disk, (after) => after.listSync("/").map((each) => each.name), [[
     "a",
     "x",
@@ -316,7 +316,7 @@ Deno.test("crash: a write in flight leaves any subset of its blocks, though it w
   block.bytes.fill(2);
   const late = assertRejects(
     () => file.write(block, 0, { durability: "data" }),
-    SimulatedCrash,
+    SimulatedCrashError,
   );
   assertEquals(blocks(disk.crash(0b01n), "/a"), [2, 1]);
   assertEquals(blocks(disk.crash(0b10n), "/a"), [1, 2]);
@@ -382,8 +382,8 @@ Deno.test("crash: the crashed disk refuses everything but closing, and what was 
   const writing = file.write(block, 0);
   const waiting = disk.delay(1000);
   const crashed = [
-    assertRejects(() => writing, SimulatedCrash),
-    assertRejects(() => waiting, SimulatedCrash),
+    assertRejects(() => writing, SimulatedCrashError),
+    assertRejects(() => waiting, SimulatedCrashError),
   ];
   const after = disk.crash("none");
   assertEquals(disk.crashed, true);
@@ -406,11 +406,11 @@ Deno.test("crash: the crashed disk refuses everything but closing, and what was 
       () => disk.delay(1),
     ]
   ) {
-    await assertRejects(call, SimulatedCrash);
+    await assertRejects(call, SimulatedCrashError);
   }
-  assertThrows(() => disk.lock("/"), SimulatedCrash);
-  assertThrows(() => disk.delaySync(1), SimulatedCrash);
-  assertThrows(() => file.writeSync(block, 0), SimulatedCrash);
+  assertThrows(() => disk.lock("/"), SimulatedCrashError);
+  assertThrows(() => disk.delaySync(1), SimulatedCrashError);
+  assertThrows(() => file.writeSync(block, 0), SimulatedCrashError);
   assertEquals(block.getUint8(0), 1);
   lock.release();
   file.closeSync();
@@ -486,7 +486,7 @@ Deno.test("kill: everything written is there and still unsynced, locks are free,
   assertEquals(blocks(after, "/a"), [1, 1]);
   assertEquals(blocks(after.crashState("none"), "/a"), []);
   assert(after.lock("/") !== undefined);
-  await assertRejects(() => file.read(block, 0), SimulatedCrash);
+  await assertRejects(() => file.read(block, 0), SimulatedCrashError);
   using again = after.openSync("/a", { write: true });
   again.syncSync();
   assertEquals(blocks(after.crash("none"), "/a"), [1, 1]);
@@ -501,7 +501,7 @@ Deno.test("kill: an operation in flight was done, or not", async () => {
     const file = makeFile(disk, "/a");
     using block = pool.filled(1);
     const writing = file.write(block, 0, { durability: "data" });
-    const dead = assertRejects(() => writing, SimulatedCrash);
+    const dead = assertRejects(() => writing, SimulatedCrashError);
     found.add(String(blocks(disk.kill(), "/a")));
     await dead;
     await file.close();

@@ -4,7 +4,7 @@
  */
 import { Driver, driveSync, inPlace, type Task } from "../../lib/base/mod.ts";
 import { TaskFile, TaskStorage } from "../../lib/storage/mod.ts";
-import { SimulatedCrash, SimulatedDisk } from "../../lib/testing/mod.ts";
+import { SimulatedCrashError, SimulatedDisk } from "../../lib/testing/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { makeFile, TestPool, UNIT } from "./support.ts";
 
@@ -152,9 +152,9 @@ Deno.test("operations in place are in the trace, in order, and crash as others d
       disk.failAt(number, { crash: true });
       const driver = new Driver(flush(disk, pool));
       if (isFinished) {
-        assertThrows(() => driver.finishSync(), SimulatedCrash);
+        assertThrows(() => driver.finishSync(), SimulatedCrashError);
       }
-      await assertRejects(() => driver.promise, SimulatedCrash);
+      await assertRejects(() => driver.promise, SimulatedCrashError);
       assertEquals(disk.trace.length, number);
       const left = disk.crash("none").files();
       assertEquals(
@@ -172,14 +172,14 @@ Deno.test("operations in place are in the trace, in order, and crash as others d
   }
 });
 
-Deno.test("a crash ends a task that waits, and finishing it throws SimulatedCrash", async () => {
+Deno.test("a crash ends a task that waits, and finishing it throws SimulatedCrashError", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/old", 0, new Uint8Array(1));
   const driver = new Driver(flush(disk, pool));
   const other = new Driver(inPlace("nothing", () => 1));
   disk.crash();
-  assertThrows(() => driver.finishSync(), SimulatedCrash);
+  assertThrows(() => driver.finishSync(), SimulatedCrashError);
   assertEquals(other.finishSync(), 1);
-  await assertRejects(() => driver.promise, SimulatedCrash);
+  await assertRejects(() => driver.promise, SimulatedCrashError);
 });

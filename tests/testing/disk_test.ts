@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import {
   SeededRandom,
-  SimulatedCrash,
+  SimulatedCrashError,
   SimulatedDisk,
   type SimulatedDiskOptions,
 } from "../../lib/testing/mod.ts";
@@ -154,7 +154,7 @@ Deno.test("after() never runs once the disk has crashed, and is refused then", a
   await turns();
   assertEquals(ran, []);
   timer.cancel();
-  assertThrows(() => disk.after(1, () => {}), SimulatedCrash);
+  assertThrows(() => disk.after(1, () => {}), SimulatedCrashError);
 });
 
 Deno.test("after() does not change what a seed decides for operations", async () => {

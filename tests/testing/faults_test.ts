@@ -1,9 +1,9 @@
 /** Hooks, faults and the record of operations. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { NoSpace } from "../../lib/storage/mod.ts";
+import { NoSpaceError } from "../../lib/storage/mod.ts";
 import {
   type Operation,
-  SimulatedCrash,
+  SimulatedCrashError,
   SimulatedDisk,
 } from "../../lib/testing/mod.ts";
 import {
@@ -156,12 +156,12 @@ Deno.test("a fault's error is the one that the kernel's would be, for every oper
   assertEquals(disk.files(), ["/a"]);
   assertEquals(block.getUint8(0), 1);
   for (code of ["ENOSPC", "EDQUOT"]) {
-    const error = assertThrows(() => file.writeSync(block, 0), NoSpace);
+    const error = assertThrows(() => file.writeSync(block, 0), NoSpaceError);
     assertEquals(
       [error.code, error.requestedBytes, error.writtenBytes],
       [code as "ENOSPC", UNIT, 0],
     );
-    assertThrows(() => file.preallocateSync(0, 1), NoSpace);
+    assertThrows(() => file.preallocateSync(0, 1), NoSpaceError);
   }
   code = "EROFS";
   assertThrows(() => file.writeSync(block, 0), Error, "EROFS: read-only");
@@ -177,11 +177,17 @@ Deno.test("a fault of a power cut leaves a write's blocks in doubt, and ends the
     disk.failAt(1, { crash: true }, { kind: "write" });
     const options = { durability: "data" } as const;
     if (blocking) {
-      assertThrows(() => file.writeSync(block, 0, options), SimulatedCrash);
+      assertThrows(
+        () => file.writeSync(block, 0, options),
+        SimulatedCrashError,
+      );
     } else {
-      await assertRejects(() => file.write(block, 0, options), SimulatedCrash);
+      await assertRejects(
+        () => file.write(block, 0, options),
+        SimulatedCrashError,
+      );
     }
-    assertThrows(() => disk.listSync("/"), SimulatedCrash);
+    assertThrows(() => disk.listSync("/"), SimulatedCrashError);
     assertEquals(countStates(disk, (after) => blocks(after, "/a")), 5);
     block.drop();
     file.closeSync();
@@ -311,7 +317,7 @@ Deno.test("ENOSPC: a write stops where the space ends and says how much it wrote
   using file = makeFile(disk, "/a");
   using two = pool.filled(1, 2 * UNIT);
   file.writeSync(two, 0);
-  const full = assertThrows(() => file.writeSync(two, 2 * UNIT), NoSpace);
+  const full = assertThrows(() => file.writeSync(two, 2 * UNIT), NoSpaceError);
   assertEquals(
     [full.code, full.syscall, full.path, full.requestedBytes],
     ["ENOSPC", "write", "/a", 2 * UNIT],
@@ -320,12 +326,15 @@ Deno.test("ENOSPC: a write stops where the space ends and says how much it wrote
   assertEquals(blocks(disk, "/a"), [1, 1, 1]);
   // Rewriting takes no space.
   assertEquals(file.writeSync(two, UNIT), 2 * UNIT);
-  const nothing = assertThrows(() => file.writeSync(two, 3 * UNIT), NoSpace);
+  const nothing = assertThrows(
+    () => file.writeSync(two, 3 * UNIT),
+    NoSpaceError,
+  );
   assertEquals(nothing.writtenBytes, 0);
   assertEquals(file.sizeSync(), 3 * UNIT);
   const allocation = assertThrows(
     () => file.preallocateSync(0, 4 * UNIT),
-    NoSpace,
+    NoSpaceError,
   );
   assertEquals(allocation.syscall, "fallocate");
   assertEquals(file.sizeSync(), 3 * UNIT);
@@ -333,13 +342,13 @@ Deno.test("ENOSPC: a write stops where the space ends and says how much it wrote
   // What is allocated ahead is there to be written.
   file.preallocateSync(UNIT, UNIT);
   using other = disk.openSync("/b", { write: true, create: true });
-  const shared = assertThrows(() => other.writeSync(two, 0), NoSpace);
+  const shared = assertThrows(() => other.writeSync(two, 0), NoSpaceError);
   assertEquals(shared.writtenBytes, UNIT);
   using one = pool.filled(2);
   file.writeSync(one, UNIT);
   // A removed file keeps its space while it is open.
   disk.removeSync("/b");
-  assertThrows(() => file.writeSync(two, UNIT), NoSpace);
+  assertThrows(() => file.writeSync(two, UNIT), NoSpaceError);
   other.closeSync();
   assertEquals(file.writeSync(two, UNIT), 2 * UNIT);
 });

@@ -1,6 +1,10 @@
 /** Transfers that are interrupted, short, spoiled, misdirected, parked and misused. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Fault, SimulatedDisk, SimulatedMisuse } from "@basalt/io/testing";
+import {
+  type Fault,
+  SimulatedDisk,
+  SimulatedMisuseError,
+} from "@basalt/io/testing";
 import { blocks, makeFile, TestPool, UNIT } from "./support.ts";
 
 /** A disk with a file of three blocks, and the same in a buffer. */
@@ -194,8 +198,8 @@ Deno.test("manual mode: what changes memory in flight, or writes twice at once, 
   using frozen = buffer.freeze();
   const reason = async (writing: Promise<unknown>) => {
     disk.completeAll();
-    const error = await assertRejects(() => writing, SimulatedMisuse);
-    return (error as SimulatedMisuse).reason;
+    const error = await assertRejects(() => writing, SimulatedMisuseError);
+    return (error as SimulatedMisuseError).reason;
   };
   const changed = file.write(frozen, 0);
   frozen.bytes[5] = 9;

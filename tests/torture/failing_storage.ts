@@ -5,7 +5,7 @@
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import {
   type BufferRange,
-  NoSpace,
+  NoSpaceError,
   type Storage,
   type StorageEntry,
   type StorageFile,
@@ -64,7 +64,7 @@ export class FailingStorage extends PassingStorage {
     const { code } = this.#plan;
     if (code === "ENOSPC" && (syscall === "write" || syscall === "fallocate")) {
       const bytes = { requestedBytes: 4096, writtenBytes: 0 };
-      return new NoSpace({ code, syscall, path, ...bytes });
+      return new NoSpaceError({ code, syscall, path, ...bytes });
     }
     const error = new Error(`${code}: made to fail, ${syscall} '${path}'`);
     return Object.assign(error, { code, syscall, path });

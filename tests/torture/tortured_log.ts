@@ -4,8 +4,8 @@
  */
 import { Log } from "../../lib/log/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { Poisoned } from "../../lib/segment/mod.ts";
-import { DiskStorage, NoSpace } from "../../lib/storage/mod.ts";
+import { PoisonedError } from "../../lib/segment/mod.ts";
+import { DiskStorage, NoSpaceError } from "../../lib/storage/mod.ts";
 import { SeededRandom } from "@basalt/io/testing";
 import { FailingStorage, type FaultPlan } from "./failing_storage.ts";
 import { type Author, authorOf, makeBatch } from "./message.ts";
@@ -98,7 +98,8 @@ export class TorturedLog {
       await this.#write(++this.#life, storage);
     } catch (error) {
       const { code } = error as { code?: unknown };
-      const known = error instanceof Poisoned || error instanceof NoSpace ||
+      const known = error instanceof PoisonedError ||
+        error instanceof NoSpaceError ||
         code === plan.code;
       if (!known) {
         this.figures.wrongs.push(`${JSON.stringify(plan)} led to ${error}`);
@@ -222,7 +223,7 @@ export class TorturedLog {
     outcomes.push(flushed);
     // With room again, nothing that was appended is lost.
     const isFull = flushed.status === "rejected" &&
-      flushed.reason instanceof NoSpace;
+      flushed.reason instanceof NoSpaceError;
     if (isFull) storage.heal();
     await log.close();
     for (const outcome of outcomes) {

@@ -7,7 +7,7 @@ import { Interrupted, Interruption } from "../interruption.ts";
 import {
   appendLines,
   LineSplitter,
-  LineTooLong,
+  LineTooLongError,
   NEWLINE,
   readLines,
 } from "../lines.ts";
@@ -92,7 +92,7 @@ async function ingestFile(
     const count = log.durableOffset - first;
     throw new Error(
       `${
-        error instanceof LineTooLong
+        error instanceof LineTooLongError
           ? `'${source.name}': ${error.message}`
           : (error as Error).message
       }. ${
@@ -173,7 +173,7 @@ function standardInput(console: Console): Source {
 /**
  * Opens a file; a regular one is searched for a line that no message can hold.
  *
- * @throws {LineTooLong} If there is one.
+ * @throws {LineTooLongError} If there is one.
  */
 function openSource(path: string, terminator: number): Source {
   const { isDirectory, isFile, size } = Deno.statSync(path);
@@ -189,7 +189,7 @@ function openSource(path: string, terminator: number): Source {
         /* its length is checked */
       }
     } catch (error) {
-      if (!(error instanceof LineTooLong)) throw error;
+      if (!(error instanceof LineTooLongError)) throw error;
       throw new Error(`'${path}': ${error.message}. Nothing was appended`, {
         cause: error,
       });

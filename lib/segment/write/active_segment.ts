@@ -3,7 +3,7 @@ import type { BufferPool } from "../../pool/mod.ts";
 import {
   type Capabilities,
   type Durability,
-  NoSpace,
+  NoSpaceError,
   type TaskFile,
 } from "../../storage/mod.ts";
 import {
@@ -12,7 +12,7 @@ import {
   roundDown,
   roundUp,
 } from "../layout.ts";
-import { Poisoned } from "../poisoned.ts";
+import { PoisonedError } from "../poisoned_error.ts";
 import type { SegmentFiles, SegmentState } from "../segment_state.ts";
 import { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./preparer.ts";
@@ -20,7 +20,7 @@ import type { WriteBlock } from "./write_block.ts";
 
 /** What an {@linkcode ActiveSegment} is made of. */
 export interface ActiveSegmentOptions {
-  /** What {@linkcode Poisoned} names. */
+  /** What {@linkcode PoisonedError} names. */
   path: string;
   /** The offset of the first message. */
   firstOffset: number;
@@ -59,7 +59,7 @@ export class ActiveSegment {
   #durableOffset: number;
   /** Where the data ended at the last checkpoint. */
   #checkpointEnd: number;
-  #poison: Poisoned | undefined;
+  #poison: PoisonedError | undefined;
   #syncs = 0;
 
   constructor(options: ActiveSegmentOptions) {
@@ -114,7 +114,7 @@ export class ActiveSegment {
   }
 
   /** Why nothing more can be written, if so. */
-  get poison(): Poisoned | undefined {
+  get poison(): PoisonedError | undefined {
     return this.#poison;
   }
 
@@ -122,9 +122,9 @@ export class ActiveSegment {
    * Writes blocks, all of this segment, and calls `onWritten` for each that is in the file.
    *
    * @param durability What the last write may carry itself; `sync` does the rest.
-   * @throws {NoSpace} If the disk is full: blocks for which `onWritten` was not called can be
+   * @throws {NoSpaceError} If the disk is full: blocks for which `onWritten` was not called can be
    *   written again.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   *write(
     blocks: readonly WriteBlock[],
@@ -210,11 +210,11 @@ export class ActiveSegment {
   /** Returns the first failure for want of room; throws if there was another. */
   #checkWrites(
     results: readonly PromiseSettledResult<number>[],
-  ): NoSpace | undefined {
-    let full: NoSpace | undefined;
+  ): NoSpaceError | undefined {
+    let full: NoSpaceError | undefined;
     for (const result of results) {
       if (result.status === "fulfilled") continue;
-      if (!(result.reason instanceof NoSpace)) {
+      if (!(result.reason instanceof NoSpaceError)) {
         throw this.#poisoned(result.reason);
       }
       full ??= result.reason;
@@ -225,7 +225,7 @@ export class ActiveSegment {
   /**
    * Makes everything that was written durable.
    *
-   * @throws {Poisoned} If the sync failed.
+   * @throws {PoisonedError} If the sync failed.
    */
   *sync(durability: Exclude<Durability, "none">): Task<void> {
     if (this.#syncedEnd === this.#writtenEnd) return;
@@ -246,8 +246,8 @@ export class ActiveSegment {
   /**
    * Syncs the log, then writes and syncs the index.
    *
-   * @throws {NoSpace} If the disk is full: the next checkpoint writes the same entries.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {NoSpaceError} If the disk is full: the next checkpoint writes the same entries.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   *checkpoint(): Task<void> {
     this.#refusePoisoned();
@@ -256,7 +256,7 @@ export class ActiveSegment {
       yield* this.#index.write();
       yield* this.#indexFile.sync("data");
     } catch (error) {
-      if (!(error instanceof NoSpace)) throw this.#poisoned(error);
+      if (!(error instanceof NoSpaceError)) throw this.#poisoned(error);
       yield* this.#preparer.release(this.#writtenEnd);
       throw this.#withDurableOffset(error);
     }
@@ -275,8 +275,8 @@ export class ActiveSegment {
    * Gives prepared space back, then syncs the log and writes the index: after this the segment is
    * sealed.
    *
-   * @throws {NoSpace} If the disk is full: it can be tried again.
-   * @throws {Poisoned} If an operation failed.
+   * @throws {NoSpaceError} If the disk is full: it can be tried again.
+   * @throws {PoisonedError} If an operation failed.
    */
   *seal(): Task<void> {
     this.#refusePoisoned();
@@ -299,7 +299,7 @@ export class ActiveSegment {
         if (each.status === "rejected") throw each.reason;
       }
     } catch (error) {
-      if (error instanceof NoSpace) throw this.#withDurableOffset(error);
+      if (error instanceof NoSpaceError) throw this.#withDurableOffset(error);
       throw this.#poisoned(error);
     }
   }
@@ -309,7 +309,7 @@ export class ActiveSegment {
     try {
       yield* this.#index.write();
     } catch (error) {
-      if (!(error instanceof NoSpace)) throw error;
+      if (!(error instanceof NoSpaceError)) throw error;
     }
   }
 
@@ -325,16 +325,16 @@ export class ActiveSegment {
     if (this.#poison !== undefined) throw this.#poison;
   }
 
-  #poisoned(cause: unknown): Poisoned {
-    if (cause instanceof Poisoned) return cause;
-    return this.#poison ??= new Poisoned(
+  #poisoned(cause: unknown): PoisonedError {
+    if (cause instanceof PoisonedError) return cause;
+    return this.#poison ??= new PoisonedError(
       this.#path,
       this.#durableOffset,
       cause,
     );
   }
 
-  #withDurableOffset(error: NoSpace): NoSpace {
+  #withDurableOffset(error: NoSpaceError): NoSpaceError {
     return error.withDurableOffset(this.#durableOffset);
   }
 }

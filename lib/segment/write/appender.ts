@@ -1,13 +1,13 @@
 import { drive, driveSync, type Task } from "../../base/mod.ts";
-import { type BufferPool, PoolLimit } from "../../pool/mod.ts";
+import { type BufferPool, PoolLimitError } from "../../pool/mod.ts";
 import {
   type Durability,
-  NoSpace,
+  NoSpaceError,
   type StorageTimer,
 } from "../../storage/mod.ts";
-import { Backpressure } from "../backpressure.ts";
+import { BackpressureError } from "../backpressure_error.ts";
 import { roundUp } from "../layout.ts";
-import { Poisoned } from "../poisoned.ts";
+import { PoisonedError } from "../poisoned_error.ts";
 import type { ActiveSegment } from "./active_segment.ts";
 import {
   type Committable,
@@ -108,7 +108,7 @@ export class Appender implements Committable {
   #target: AppendTarget;
   /** Blocks that a flush took and did not write yet. */
   #queue: WriteBlock[] = [];
-  #poison: Poisoned | undefined;
+  #poison: PoisonedError | undefined;
   #closing: Promise<void> | undefined;
   #isClosed = false;
   /** Resolves when all who waited for room before have had their turn. */
@@ -195,7 +195,7 @@ export class Appender implements Committable {
   }
 
   /** Why nothing more can be written, if so. */
-  get poison(): Poisoned | undefined {
+  get poison(): PoisonedError | undefined {
     return this.#poison;
   }
 
@@ -247,14 +247,14 @@ export class Appender implements Committable {
         return this.#commit.appended(this.append(payload, options), signal);
       }
     } catch (error) {
-      if (!(error instanceof Backpressure)) return Promise.reject(error);
+      if (!(error instanceof BackpressureError)) return Promise.reject(error);
     }
     return this.#inTurn(signal, async () => {
       for (;;) {
         try {
           return this.append(payload, options);
         } catch (error) {
-          if (!(error instanceof Backpressure)) throw error;
+          if (!(error instanceof BackpressureError)) throw error;
           await this.#makeRoom(error.requestedBytes, signal);
         }
       }
@@ -310,7 +310,7 @@ export class Appender implements Committable {
       this.#memory.offer(pool.acquireSync(length));
       return;
     } catch (error) {
-      if (!(error instanceof PoolLimit)) throw error;
+      if (!(error instanceof PoolLimitError)) throw error;
     }
     // The memory may be this log's own.
     if (this.pendingBytes > 0) await this.#flushForRoom(signal);
@@ -359,8 +359,8 @@ export class Appender implements Committable {
   /**
    * Makes everything durable and ends the appender. Closing twice does nothing.
    *
-   * @throws {NoSpace} If the disk is full: what is not durable is lost.
-   * @throws {Poisoned} If a write or sync failed.
+   * @throws {NoSpaceError} If the disk is full: what is not durable is lost.
+   * @throws {PoisonedError} If a write or sync failed.
    */
   close(): Promise<void> {
     if (!this.#isClosed) this.#closing = this.#closeOnce();
@@ -402,7 +402,7 @@ export class Appender implements Committable {
         yield* this.#active.seal();
       } catch (error) {
         failure = yield* this.#syncAfter(error);
-        if (failure instanceof Poisoned) this.#setPoison(failure);
+        if (failure instanceof PoisonedError) this.#setPoison(failure);
       }
     }
     this.#commit.finish(failure);
@@ -418,7 +418,7 @@ export class Appender implements Committable {
 
   /** Makes what a full disk still took durable. Returns the error for the rest. */
   *#syncAfter(error: unknown): Task<unknown> {
-    if (!(error instanceof NoSpace)) return error;
+    if (!(error instanceof NoSpaceError)) return error;
     try {
       yield* this.#active.sync("data");
       return error.withDurableOffset(this.durableOffset);
@@ -568,9 +568,9 @@ export class Appender implements Committable {
   }
 
   #setPoison(error: unknown): void {
-    this.#poison ??= error instanceof Poisoned
+    this.#poison ??= error instanceof PoisonedError
       ? error
-      : new Poisoned(this.path, this.durableOffset, error);
+      : new PoisonedError(this.path, this.durableOffset, error);
     this.#timer?.cancel();
     this.hotTail.dropFrom(this.durableOffset);
     if (!this.#isClosed) {
@@ -608,7 +608,7 @@ function isCreateFailure(error: unknown): boolean {
 
 /** Whether after an error nothing is lost and the next flush can try again. */
 function isHarmless(error: unknown): boolean {
-  return error instanceof NoSpace || error instanceof PoolLimit;
+  return error instanceof NoSpaceError || error instanceof PoolLimitError;
 }
 
 /** Waits for a promise, or until a signal is aborted. */

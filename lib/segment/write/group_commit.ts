@@ -2,7 +2,7 @@ import { Driver, driveSync, type Task, together } from "../../base/mod.ts";
 import type { Durability } from "../../storage/mod.ts";
 import { wrongDurability } from "../checks.ts";
 import { Histogram, type HistogramSnapshot } from "../histogram.ts";
-import { Poisoned } from "../poisoned.ts";
+import { PoisonedError } from "../poisoned_error.ts";
 import type { InPlacePolicy } from "./in_place.ts";
 
 /*
@@ -35,7 +35,7 @@ import type { InPlacePolicy } from "./in_place.ts";
  * blocking write.
  *
  * What a failure means.
- *   NoSpace          nothing is lost: blocks stay in memory, everybody who asked is told, the next
+ *   NoSpaceError          nothing is lost: blocks stay in memory, everybody who asked is told, the next
  * flush
  *                    writes the same bytes
  *   no next segment  the same: nothing was written
@@ -428,7 +428,7 @@ export class GroupCommit {
       yield* this.#target.checkpoint();
       return true;
     } catch {
-      // Nobody waits for it: poison stays, and after `NoSpace` the next flush tries again.
+      // Nobody waits for it: poison stays, and after `NoSpaceError` the next flush tries again.
       return false;
     }
   }
@@ -500,7 +500,7 @@ export class GroupCommit {
     for (const caller of group.callers) caller.reject(error);
     // Some of the group may be durable all the same.
     this.#count(group);
-    const below = error instanceof Poisoned ? Infinity : group.end;
+    const below = error instanceof PoisonedError ? Infinity : group.end;
     this.#rejectWaiters(error, below);
     if (isUnseen) this.#target.failedUnseen(error);
   }

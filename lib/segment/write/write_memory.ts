@@ -6,9 +6,9 @@ import {
 import {
   type BufferPool,
   type PooledBuffer,
-  PoolLimit,
+  PoolLimitError,
 } from "../../pool/mod.ts";
-import { Backpressure } from "../backpressure.ts";
+import { BackpressureError } from "../backpressure_error.ts";
 import {
   CHECKPOINT_BYTES,
   INDEX_INTERVAL_BYTES,
@@ -17,7 +17,7 @@ import {
   roundDown,
   roundUp,
 } from "../layout.ts";
-import { checkExpected } from "./offset_conflict.ts";
+import { checkExpected } from "./offset_conflict_error.ts";
 import { type FlatPayloads, payloadBatch } from "./payload_batch.ts";
 import {
   type AppendOptions,
@@ -328,7 +328,7 @@ export class WriteMemory implements AppendTarget {
    * Returns the open block with room for a batch of `frameBytes`, begun if there is none. When it
    * throws, nothing has changed.
    *
-   * @throws {Backpressure} If there is no room in memory.
+   * @throws {BackpressureError} If there is no room in memory.
    */
   #blockFor(frameBytes: number, count: number): WriteBlock {
     this.#checkOffsets(count);
@@ -426,16 +426,16 @@ export class WriteMemory implements AppendTarget {
     try {
       return pool.acquireSync(bytes);
     } catch (error) {
-      if (!(error instanceof PoolLimit)) throw error;
+      if (!(error instanceof PoolLimitError)) throw error;
       this.#refusedBytes = bytes;
       throw this.#pressure(bytes, error);
     }
   }
 
-  #pressure(requestedBytes: number, cause?: PoolLimit): Backpressure {
+  #pressure(requestedBytes: number, cause?: PoolLimitError): BackpressureError {
     const { bufferBytes } = this.#options;
     const { pendingBytes } = this;
-    return new Backpressure({
+    return new BackpressureError({
       requestedBytes,
       pendingBytes,
       bufferBytes,

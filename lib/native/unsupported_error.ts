@@ -1,4 +1,4 @@
-/** What an {@linkcode Unsupported} is made from. */
+/** What an {@linkcode UnsupportedError} is made from. */
 export interface UnsupportedFields {
   /** What was found here. */
   found: string;
@@ -15,16 +15,16 @@ export interface UnsupportedFields {
  *
  * @example Telling it apart
  * ```ts
- * import { Unsupported } from "@basalt/io";
+ * import { UnsupportedError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new Unsupported("Cannot open the library", { found: "windows", needed: "linux" });
+ * const error = new UnsupportedError("Cannot open the library", { found: "windows", needed: "linux" });
  * assertEquals(error.found, "windows");
  * ```
  */
-export class Unsupported extends Error {
-  /** `"Unsupported"`. */
-  override readonly name: string = "Unsupported";
+export class UnsupportedError extends Error {
+  /** `"UnsupportedError"`. */
+  override readonly name: string = "UnsupportedError";
   /** What was found here. */
   readonly found: string;
   /** What would be needed. */

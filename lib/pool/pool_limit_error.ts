@@ -1,4 +1,4 @@
-/** What a {@linkcode PoolLimit} says in figures. */
+/** What a {@linkcode PoolLimitError} says in figures. */
 export interface PoolLimitFields {
   /** The pool's limit in bytes. */
   limitBytes: number;
@@ -17,18 +17,18 @@ export interface PoolLimitFields {
  *
  * @example Acting on it
  * ```ts
- * import { BufferPool, PoolLimit } from "@basalt/io";
+ * import { BufferPool, PoolLimitError } from "@basalt/io";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
  * using pool = new BufferPool({ limitBytes: 4096 });
  * using first = pool.acquireSync(4096);
- * const error = assertThrows(() => pool.acquireSync(1), PoolLimit);
- * assertEquals((error as PoolLimit).limitBytes, first.length);
+ * const error = assertThrows(() => pool.acquireSync(1), PoolLimitError);
+ * assertEquals((error as PoolLimitError).limitBytes, first.length);
  * ```
  */
-export class PoolLimit extends Error implements PoolLimitFields {
-  /** `"PoolLimit"`. */
-  override readonly name: string = "PoolLimit";
+export class PoolLimitError extends Error implements PoolLimitFields {
+  /** `"PoolLimitError"`. */
+  override readonly name: string = "PoolLimitError";
   /** The pool's limit in bytes. */
   readonly limitBytes: number;
   /** Bytes that the pool had mapped. */

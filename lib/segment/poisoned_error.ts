@@ -8,7 +8,7 @@
  *
  * @example A disk that fails
  * ```ts
- * import { Log, Poisoned } from "@basalt/io";
+ * import { Log, PoisonedError } from "@basalt/io";
  * import { SimulatedDisk } from "@basalt/io/testing";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
@@ -18,14 +18,14 @@
  * storage.onOperation(({ kind }) =>
  *   kind === "write" ? { error: "EIO" } : undefined
  * );
- * const error = await assertRejects(() => log.appendDurable("lost?"), Poisoned);
- * assertEquals((error as Poisoned).durableOffset, 1);
+ * const error = await assertRejects(() => log.appendDurable("lost?"), PoisonedError);
+ * assertEquals((error as PoisonedError).durableOffset, 1);
  * await log.close().catch(() => {});
  * ```
  */
-export class Poisoned extends Error {
-  /** `"Poisoned"`. */
-  override readonly name: string = "Poisoned";
+export class PoisonedError extends Error {
+  /** `"PoisonedError"`. */
+  override readonly name: string = "PoisonedError";
   /**
    * The log's directory; of a segment by itself its `.log`.
    *

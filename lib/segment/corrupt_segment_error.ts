@@ -36,18 +36,18 @@ export interface CorruptionFields {
  *
  * @example Fields
  * ```ts
- * import { CorruptSegment } from "@basalt/io";
+ * import { CorruptSegmentError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new CorruptSegment("bad checksum", {
+ * const error = new CorruptSegmentError("bad checksum", {
  *   path: "00000000000000000000.log", position: 379, offset: 1, kind: "batch checksum",
  * });
  * assertEquals(error.position, 379);
  * ```
  */
-export class CorruptSegment extends Error implements CorruptionFields {
-  /** `"CorruptSegment"`. */
-  override readonly name: string = "CorruptSegment";
+export class CorruptSegmentError extends Error implements CorruptionFields {
+  /** `"CorruptSegmentError"`. */
+  override readonly name: string = "CorruptSegmentError";
   /** The file. */
   readonly path: string;
   /** The byte in the file at which the bad part begins. */

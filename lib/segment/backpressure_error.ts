@@ -1,6 +1,6 @@
-import type { PoolLimit } from "../pool/mod.ts";
+import type { PoolLimitError } from "../pool/mod.ts";
 
-/** What a {@linkcode Backpressure} says in figures. */
+/** What a {@linkcode BackpressureError} says in figures. */
 export interface BackpressureFields {
   /**
    * Bytes of the messages that were to be appended; of the block for them, where the pool gave
@@ -12,7 +12,7 @@ export interface BackpressureFields {
   /** How many may wait: the option of that name. */
   bufferBytes: number;
   /** Why the pool gave no block, where `bufferBytes` would have left room. */
-  cause?: PoolLimit;
+  cause?: PoolLimitError;
 }
 
 /**
@@ -21,7 +21,7 @@ export interface BackpressureFields {
  *
  * @example Appending faster than the disk takes it
  * ```ts
- * import { Backpressure, Log } from "@basalt/io";
+ * import { BackpressureError, Log } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
  * const dir = Deno.makeTempDirSync();
@@ -32,7 +32,7 @@ export interface BackpressureFields {
  *       log.append(new Uint8Array(10_000));
  *       i++;
  *     } catch (error) {
- *       if (!(error instanceof Backpressure)) throw error;
+ *       if (!(error instanceof BackpressureError)) throw error;
  *       await log.ready();
  *     }
  *   }
@@ -41,9 +41,9 @@ export interface BackpressureFields {
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */
-export class Backpressure extends Error implements BackpressureFields {
-  /** `"Backpressure"`. */
-  override readonly name: string = "Backpressure";
+export class BackpressureError extends Error implements BackpressureFields {
+  /** `"BackpressureError"`. */
+  override readonly name: string = "BackpressureError";
   /**
    * Bytes of the messages that were to be appended; of the block for them, where the pool gave
    * none.
@@ -54,7 +54,7 @@ export class Backpressure extends Error implements BackpressureFields {
   /** How many may wait: the option of that name. */
   readonly bufferBytes: number;
   /** Why the pool gave no block, where `bufferBytes` would have left room. */
-  declare readonly cause?: PoolLimit;
+  declare readonly cause?: PoolLimitError;
 
   /** Makes the error; the fields are in the message. */
   constructor(fields: BackpressureFields) {

@@ -3,18 +3,18 @@
  *
  * @example Going on with what a power cut left
  * ```ts
- * import { SimulatedCrash, SimulatedDisk } from "@basalt/io/testing";
+ * import { SimulatedCrashError, SimulatedDisk } from "@basalt/io/testing";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
  * const disk = new SimulatedDisk({ seed: 1 });
  * const after = disk.crash("none");
- * assertThrows(() => disk.listSync("/"), SimulatedCrash);
+ * assertThrows(() => disk.listSync("/"), SimulatedCrashError);
  * assertEquals(after.listSync("/"), []);
  * ```
  */
-export class SimulatedCrash extends Error {
-  /** `"SimulatedCrash"`. */
-  override readonly name: string = "SimulatedCrash";
+export class SimulatedCrashError extends Error {
+  /** `"SimulatedCrashError"`. */
+  override readonly name: string = "SimulatedCrashError";
 
   /** Makes the error. */
   constructor(message = "The simulated disk has crashed") {

@@ -11,10 +11,10 @@ export interface LockOwner {
  *
  * @example What it tells
  * ```ts
- * import { Locked } from "@basalt/io";
+ * import { LockedError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new Locked("/data/log", { pid: 4711, since: 1700000000000000 });
+ * const error = new LockedError("/data/log", { pid: 4711, since: 1700000000000000 });
  * assertEquals(error.pid, 4711);
  * assertEquals(
  *   error.message,
@@ -22,9 +22,9 @@ export interface LockOwner {
  * );
  * ```
  */
-export class Locked extends Error {
-  /** `"Locked"`. */
-  override readonly name: string = "Locked";
+export class LockedError extends Error {
+  /** `"LockedError"`. */
+  override readonly name: string = "LockedError";
   /** The directory. */
   readonly path: string;
   /** The number of the process that holds it; `undefined` if it is not known. */

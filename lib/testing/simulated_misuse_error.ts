@@ -1,7 +1,7 @@
 /** What a program did to an operation that was in flight. */
 export type MisuseReason = "changed" | "overlap" | "misaligned";
 
-/** What {@linkcode SimulatedMisuse} was about. */
+/** What {@linkcode SimulatedMisuseError} was about. */
 export interface MisuseDetails {
   /** The file. */
   path: string;
@@ -25,7 +25,7 @@ const WORDS: Record<MisuseReason, string> = {
  * @example Memory that changed in flight
  * ```ts
  * import { BufferPool } from "@basalt/io";
- * import { SimulatedDisk, SimulatedMisuse } from "@basalt/io/testing";
+ * import { SimulatedDisk, SimulatedMisuseError } from "@basalt/io/testing";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * using pool = new BufferPool();
@@ -35,14 +35,14 @@ const WORDS: Record<MisuseReason, string> = {
  * const writing = file.write(frozen, 0);
  * frozen.bytes[0] = 1; // a frozen buffer must not be written to
  * disk.completeAll();
- * const misuse = await assertRejects(() => writing, SimulatedMisuse);
- * assertEquals((misuse as SimulatedMisuse).reason, "changed");
+ * const misuse = await assertRejects(() => writing, SimulatedMisuseError);
+ * assertEquals((misuse as SimulatedMisuseError).reason, "changed");
  * file.closeSync();
  * ```
  */
-export class SimulatedMisuse extends Error implements MisuseDetails {
-  /** `"SimulatedMisuse"`. */
-  override readonly name: string = "SimulatedMisuse";
+export class SimulatedMisuseError extends Error implements MisuseDetails {
+  /** `"SimulatedMisuseError"`. */
+  override readonly name: string = "SimulatedMisuseError";
   /** The file. */
   readonly path: string;
   /** The first byte of the transfer in the file. */

@@ -3,7 +3,7 @@
  *
  * @example Reading what is not there
  * ```ts
- * import { Log, OffsetOutOfRange } from "@basalt/io";
+ * import { Log, OffsetOutOfRangeError } from "@basalt/io";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const dir = Deno.makeTempDirSync();
@@ -12,16 +12,16 @@
  *   await log.appendDurable("the only one");
  *   const error = await assertRejects(
  *     () => Array.fromAsync(log.read({ from: 7 })),
- *     OffsetOutOfRange,
- *   ) as OffsetOutOfRange;
+ *     OffsetOutOfRangeError,
+ *   ) as OffsetOutOfRangeError;
  *   assertEquals([error.firstOffset, error.nextOffset], [0, 1]);
  * }
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */
-export class OffsetOutOfRange extends RangeError {
-  /** `"OffsetOutOfRange"`. */
-  override readonly name: string = "OffsetOutOfRange";
+export class OffsetOutOfRangeError extends RangeError {
+  /** `"OffsetOutOfRangeError"`. */
+  override readonly name: string = "OffsetOutOfRangeError";
   /** The directory of the log. */
   readonly path: string;
   /** The offset that was asked for. */

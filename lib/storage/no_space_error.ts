@@ -1,4 +1,4 @@
-/** What a {@linkcode NoSpace} carries. */
+/** What a {@linkcode NoSpaceError} carries. */
 export interface NoSpaceFields {
   /** `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. */
   code: "ENOSPC" | "EDQUOT";
@@ -19,16 +19,16 @@ export interface NoSpaceFields {
  *
  * @example What it tells
  * ```ts
- * import { NoSpace } from "@basalt/io";
+ * import { NoSpaceError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new NoSpace({ code: "ENOSPC", syscall: "write", path: "0.log", requestedBytes: 8192, writtenBytes: 4096 });
+ * const error = new NoSpaceError({ code: "ENOSPC", syscall: "write", path: "0.log", requestedBytes: 8192, writtenBytes: 4096 });
  * assertEquals(error.message, "ENOSPC: no space left on device, write '0.log': wrote 4096 of 8192 bytes");
  * ```
  */
-export class NoSpace extends Error implements NoSpaceFields {
-  /** `"NoSpace"`. */
-  override readonly name: string = "NoSpace";
+export class NoSpaceError extends Error implements NoSpaceFields {
+  /** `"NoSpaceError"`. */
+  override readonly name: string = "NoSpaceError";
   /** `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. */
   readonly code: "ENOSPC" | "EDQUOT";
   /** The system call that failed. */
@@ -56,8 +56,8 @@ export class NoSpace extends Error implements NoSpaceFields {
   }
 
   /** The same error, told by a log that knows what of it is durable; this one is its `cause`. */
-  withDurableOffset(durableOffset: number): NoSpace {
-    return new NoSpace({ ...this, durableOffset }, { cause: this });
+  withDurableOffset(durableOffset: number): NoSpaceError {
+    return new NoSpaceError({ ...this, durableOffset }, { cause: this });
   }
 }
 
