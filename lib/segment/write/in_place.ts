@@ -1,12 +1,13 @@
-/** Durable writes that are remembered. */
+/** Durable writes of each way that are remembered. */
 const WINDOW = 128;
-/** So many must be known before one is made in place: a log's first writes are not typical. */
+/** A write is made in place only after this many are known: a log's first ones are not typical. */
 const LEAST_SAMPLES = 32;
-/**
- * At most one of the window may have taken longer than this: the bound of the device's p99, in
- * microseconds.
- */
+/** The bound of the device's p99, in microseconds. */
 const MAX_MICROS = 1000;
+/** One write of this many is tried in place where the engine's latencies do not tell. */
+const LEAST_TRIAL_GAP = 8;
+/** The same after trials that were slow. */
+const MOST_TRIAL_GAP = 1024;
 /**
  * Between two pauses writes follow each other for this long, in microseconds, and for longer where
  * pauses are dear.
@@ -16,38 +17,74 @@ const STRETCH_MICROS = { least: 1000, most: 10_000 } as const;
 const PAUSE_SHARE = 0.035;
 /** The share of the time that other work on the thread may take. */
 const MAX_LOAD = 0.05;
-/** What a pause may take beyond the usual without other work in it, in microseconds. */
+/** A pause without other work in it takes at most this much longer than usual, in microseconds. */
 const JITTER_MICROS = 30;
-/** What a pause counts for in the load. */
+/** The weight of a pause in the load. */
 const LOAD_WEIGHT = 1 / 32;
+
+/** The last latencies of one way to write. */
+class Latencies {
+  readonly #micros = new Float64Array(WINDOW);
+  /** Latencies noted since the last reset. */
+  count = 0;
+  /** Those of the window that are above the bound. */
+  slow = 0;
+
+  note(micros: number): void {
+    const at = this.count++ % WINDOW;
+    if (this.count > WINDOW && this.#micros[at]! > MAX_MICROS) this.slow--;
+    this.#micros[at] = micros;
+    if (micros > MAX_MICROS) this.slow++;
+  }
+
+  reset(): void {
+    this.count = this.slow = 0;
+  }
+
+  /** Whether their p99 is known to be below the bound. */
+  get areFast(): boolean {
+    return this.count >= LEAST_SAMPLES && this.slow <= 1;
+  }
+
+  /** Whether at least half of them are below the bound, of enough. */
+  get areMostlyFast(): boolean {
+    return this.count >= LEAST_SAMPLES &&
+      2 * this.slow <= Math.min(this.count, WINDOW);
+  }
+}
 
 /**
  * Decides whether a durable flush may be written on the program's own thread.
  *
  * Handing a write to a ring or a thread costs two wake-ups, 5 to 100 us each. While all appenders
- * wait for it and
- * the program has nothing else to do, its thread waits in the kernel anyway, so the write itself
- * may be made
- * there. The price: nothing else runs during the write. So it is made in place only while
+ * wait for it and the program has nothing else to do, its thread waits in the kernel anyway, so the
+ * write itself may be made there. The price: nothing else runs during the write. So it is made in
+ * place only while
  * - the storage has no other operation in flight, and lets the thread wait (`isIdle`),
  * - other work took at most 5 % of the recent time: after every 1 to 10 ms there is a pause, in
- *   which others can
- *   run, and what it takes beyond the usual is their work,
- * - at most one of the last 128 durable writes took longer than 1 ms, and at least 32 are known.
+ *   which others can run, and what it takes beyond the usual is their work,
+ * - the device's p99 is below 1 ms: at most one of the last 128 writes took longer, and at least 32
+ *   are known.
  *
- * A device that becomes slow is noticed after one write, and then needs 32 fast ones to be trusted
- * again. A
- * device that hangs blocks the thread for that one write.
+ * The latency of a write by the engine is that of the device and of two wake-ups. Where wake-ups
+ * are slow now and then, it says too little of the device. If at least half of those writes are
+ * fast, one of eight is tried in place, and 32 of these tell.
+ *
+ * A device that becomes slow is noticed after one write. After that, 32 writes by the engine come
+ * first, and trials become rarer each time. A device that hangs blocks the thread for one write.
  */
 export class InPlacePolicy {
   readonly #isIdle: () => boolean;
   /** The storage's clock, in microseconds. */
   readonly #now: () => number;
-  /** The last latencies in microseconds, as a ring. */
-  readonly #latencies = new Float64Array(WINDOW);
-  #count = 0;
-  #slow = 0;
-  /** What a pause takes without other work in it, about; 0 before the first. */
+  readonly #byEngine = new Latencies();
+  readonly #inPlace = new Latencies();
+  /** Writes by the engine since the last one in place. */
+  #sinceTrial = 0;
+  #trialGap = LEAST_TRIAL_GAP;
+  /** Whether writes in place were slow, so that only trials tell. */
+  #needsTrials = false;
+  /** The usual duration of a pause without other work in it; 0 before the first. */
   #pauseMicros = 0;
   #pausedAt = 0;
   /** The share of the recent time that other work took. */
@@ -55,7 +92,7 @@ export class InPlacePolicy {
 
   /**
    * @param isIdle Whether the storage has no operation in flight and lets the program's thread
-   * wait.
+   *   wait.
    */
   constructor(isIdle: () => boolean, now: () => number) {
     this.#isIdle = isIdle;
@@ -64,23 +101,33 @@ export class InPlacePolicy {
 
   /** Whether the next durable flush may be written in place. */
   get allows(): boolean {
-    return this.#count >= LEAST_SAMPLES && this.#slow <= 1 &&
-      this.#load <= MAX_LOAD && this.#isIdle();
+    if (this.#load > MAX_LOAD || !this.#isIdle()) return false;
+    if (!this.#byEngine.areMostlyFast) return false;
+    if (this.#inPlace.areFast) return true;
+    if (this.#byEngine.areFast && !this.#needsTrials) return true;
+    return this.#sinceTrial >= this.#trialGap;
   }
 
-  /** Notes how long a durable write took that nothing else was in flight with. */
+  /** Notes how long a durable write took during which nothing else was in flight. */
   written(micros: number, wasInPlace: boolean): void {
-    if (wasInPlace && micros > MAX_MICROS) {
-      this.#count = this.#slow = 0;
+    if (!wasInPlace) {
+      this.#byEngine.note(micros);
+      this.#sinceTrial++;
       return;
     }
-    const at = this.#count % WINDOW;
-    if (this.#count >= WINDOW && this.#latencies[at]! > MAX_MICROS) {
-      this.#slow--;
+    this.#sinceTrial = 0;
+    this.#inPlace.note(micros);
+    const areFast = this.#inPlace.areFast;
+    if (areFast) {
+      this.#needsTrials = false;
+      this.#trialGap = LEAST_TRIAL_GAP;
     }
-    this.#latencies[at] = micros;
-    if (micros > MAX_MICROS) this.#slow++;
-    this.#count++;
+    if (micros <= MAX_MICROS) return;
+    this.#byEngine.reset();
+    if (areFast) return;
+    this.#inPlace.reset();
+    this.#needsTrials = true;
+    this.#trialGap = Math.min(2 * this.#trialGap, MOST_TRIAL_GAP);
   }
 
   /** Whether writes have followed each other for as long as others can wait. */
