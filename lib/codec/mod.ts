@@ -35,11 +35,13 @@ export type { RestampOptions } from "./restamp.ts";
 export { BatchScan, STOP } from "./scan.ts";
 export type { Stop } from "./scan.ts";
 export {
+  putSealContext,
   RECORD_BATCH_START,
   RECORD_BYTES,
   RECORD_ID_GIVEN,
   RECORD_ORIGIN_GIVEN,
   seal,
+  SEAL_CONTEXT_BYTES,
 } from "./seal.ts";
 export type { SealRun } from "./seal.ts";
 export {

@@ -50,12 +50,36 @@ export interface SealRun {
   partitionId?: number;
 }
 
-// The native call reads and writes it before it returns, so one is enough: five numbers, the
-// answer, the seed.
-const context = new Float64Array(10);
-const contextBytes = new Uint8Array(context.buffer);
+/** Bytes of the context of a native call that seals: five numbers, its result, the seed. */
+export const SEAL_CONTEXT_BYTES = 80;
 const END = 5;
 const SEED = 48;
+
+// The native call reads and writes it before it returns, so one is enough.
+const context = new Uint8Array(SEAL_CONTEXT_BYTES);
+const contextNumbers = new Float64Array(context.buffer);
+
+/**
+ * Writes what a block is to be sealed with at a multiple of 8 in the buffer of `bytes`, for a thread
+ * of the library that seals it later. The run's `bytes` are not part of it.
+ */
+export function putSealContext(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  run: Omit<SealRun, "bytes">,
+): void {
+  const numbers = new Float64Array(bytes.buffer, bytes.byteOffset + start, 5);
+  putNumbers(numbers, run);
+  bytes.set(run.seed, start + SEED);
+}
+
+function putNumbers(numbers: Float64Array, run: Omit<SealRun, "bytes">): void {
+  numbers[0] = run.start;
+  numbers[1] = run.count;
+  numbers[2] = run.baseOffset;
+  numbers[3] = run.baseTimestamp;
+  numbers[4] = run.partitionId ?? 0;
+}
 
 /**
  * Writes the frame headers and batch headers of all messages in a write block, in one native call.
@@ -75,16 +99,12 @@ export function seal(run: SealRun): number {
   ) {
     throw explained(run);
   }
-  context[0] = run.start;
-  context[1] = run.count;
-  context[2] = run.baseOffset;
-  context[3] = run.baseTimestamp;
-  context[4] = run.partitionId ?? 0;
-  contextBytes.set(seed, SEED);
-  const status = native().basalt_seal(bytes, bytes.length, contextBytes);
+  putNumbers(contextNumbers, run);
+  context.set(seed, SEED);
+  const status = native().basalt_seal(bytes, bytes.length, context);
   if (status === STATUS.BAD_ARGUMENT) throw explained(run);
   checked(status, "basalt_seal");
-  return context[END]!;
+  return contextNumbers[END]!;
 }
 
 /** Returns the error for a run that was refused: the first thing that is wrong with it. */

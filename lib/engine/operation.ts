@@ -14,6 +14,11 @@ export const OPERATION = {
   ALLOCATE: 5,
   /** `ftruncate(2)`: the position is the new size. */
   TRUNCATE: 6,
+  /**
+   * Seals the write block that is the loan, then `pwritev2(2)` of its first `length` bytes. A thread
+   * of the library does both. The last 80 bytes of the loan are the context of `basalt_seal`.
+   */
+  SEAL_WRITE: 7,
 } as const;
 
 /**
@@ -50,7 +55,7 @@ export interface Operation {
   start: number;
   /** Bytes from the beginning of the file; the new size for `TRUNCATE`. */
   position: number;
-  /** Bytes: how much of the loan to move, or to allocate. */
+  /** Bytes to move, or to allocate. */
   length: number;
 }
 
@@ -86,7 +91,8 @@ export function checkOperation(operation: Operation): void {
       `Cannot start operation as 'length' must be an integer from 0 to 2^53 - 1: received ${length}`,
     );
   }
-  if (code !== OPERATION.READ && code !== OPERATION.WRITE) return;
+  const { READ, WRITE, SEAL_WRITE } = OPERATION;
+  if (code !== READ && code !== WRITE && code !== SEAL_WRITE) return;
   if (loan === undefined) {
     throw new TypeError(
       "Cannot start operation as 'loan' is missing: a read or write needs memory",
@@ -131,8 +137,10 @@ export function encodeOperation(
     words[at + 2] = loan.poolId;
     words[at + 3] = loan.slot;
     words[at + 4] = loan.start + operation.start;
-    words[at + 5] = length;
+    const isSealed = operation.code === OPERATION.SEAL_WRITE;
+    words[at + 5] = isSealed ? loan.length : length;
     words[at + 9] = loan.generation;
-    words[at + 10] = words[at + 11] = 0;
+    words[at + 10] = isSealed ? length : 0;
+    words[at + 11] = 0;
   }
 }

@@ -138,7 +138,6 @@ export class Log implements AsyncDisposable, Disposable {
         segmentOffset: firstOffset,
         nextOffset: state.nextOffset,
         end: state.end,
-        tail: state.tail,
         indexedPosition: state.indexedPosition,
       },
       lastTimestamp: state.lastTimestamp,

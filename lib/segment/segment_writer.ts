@@ -129,7 +129,6 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
         segmentOffset: firstOffset,
         nextOffset: state.nextOffset,
         end: state.end,
-        tail: state.tail,
         indexedPosition: state.indexedPosition,
       },
       lastTimestamp: state.lastTimestamp,

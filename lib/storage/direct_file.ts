@@ -29,6 +29,7 @@ import {
   type Kind,
   READ,
   type Request,
+  SEAL_WRITE,
   SYNC_DATA,
   SYNC_FULL,
   TRUNCATE,
@@ -561,6 +562,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
         this.#transferring(READ, buffer, position, range),
       write: (buffer, position, options = NOTHING) =>
         this.#transferring(WRITE, buffer, position, options),
+      sealAndWrite: (buffer, position, options) =>
+        this.#transferring(SEAL_WRITE, buffer, position, options),
       sync: (durability = "data") =>
         this.#commanding("sync", () => this.#syncKind(durability), 0),
       truncate: (length) =>
@@ -818,7 +821,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   ): Request {
     const flags = this.#flags(kind, range);
     const loan = this.#lend(kind, buffer, position, range);
-    const { length } = loan;
+    const length = kind === SEAL_WRITE ? range.length! : loan.length;
     return { kind, flags, loan, start: 0, position, length };
   }
 
@@ -845,7 +848,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   ): Loan {
     this.#checkMay(kind);
     return lendRange(
-      kind === READ ? "read" : "write",
+      kind === READ ? "read" : kind === WRITE ? "write" : "seal",
       this.path,
       this.capabilities,
       buffer,

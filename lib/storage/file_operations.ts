@@ -28,6 +28,8 @@ function kind(
 
 export const READ: Kind = kind(OPERATION.READ, "read", "reads");
 export const WRITE: Kind = kind(OPERATION.WRITE, "write", "writes");
+/** Seals a write block first. */
+export const SEAL_WRITE: Kind = kind(OPERATION.SEAL_WRITE, "write", "writes");
 export const SYNC_DATA: Kind = kind(OPERATION.SYNC_DATA, "fdatasync", "syncs");
 export const SYNC_FULL: Kind = kind(OPERATION.SYNC_FULL, "fsync", "syncs");
 export const TRUNCATE: Kind = kind(OPERATION.TRUNCATE, "ftruncate", "resizes");
@@ -303,7 +305,7 @@ export class FileOperations {
   /** Counts the bytes that an operation moved. */
   #moved(kind: Kind, bytes: number): number {
     if (kind === READ) this.counters.bytesRead += bytes;
-    else if (kind === WRITE) this.counters.bytesWritten += bytes;
+    else if (kind.counter === "writes") this.counters.bytesWritten += bytes;
     return bytes;
   }
 

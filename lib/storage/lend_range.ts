@@ -5,14 +5,14 @@ import type { BufferRange } from "./storage.ts";
 
 /** Checks everything about the range of a read or write, then lends it: the same for a file of the disk and of a simulation. */
 export function lendRange(
-  kind: "read" | "write",
+  kind: "read" | "write" | "seal",
   path: string,
   capabilities: Capabilities,
   buffer: PooledBuffer | FrozenBuffer,
   position: number,
   range: BufferRange,
 ): Loan {
-  const action = `${kind} '${path}'`;
+  const action = `${kind === "read" ? "read" : "write"} '${path}'`;
   if (!(buffer instanceof PooledBuffer || buffer instanceof FrozenBuffer)) {
     throw new TypeError(
       `Cannot ${action} as 'buffer' must be a buffer of a pool (BufferPool.acquire): received ${
@@ -37,14 +37,22 @@ export function lendRange(
   const { start = 0, length = whole - start } = range;
   checkInteger({ action, name: "position" }, position);
   checkInteger({ action, name: "start" }, start, 0, Math.max(0, whole - 1));
-  checkInteger({ action, name: "length" }, length, 1, whole - start);
+  const least = kind === "seal" ? 0 : 1;
+  checkInteger({ action, name: "length" }, length, least, whole - start);
   const most = Number.MAX_SAFE_INTEGER - length;
   checkInteger({ action, name: "position" }, position, 0, most);
   checkAligned({ action, name: "position" }, position, alignment, 0, most);
   const room = whole - start;
-  checkAligned({ action, name: "length" }, length, alignment, 1, room);
-  const access = kind === "read" ? "write" : "read";
-  const loan = buffer.pool.lend(buffer, start, length, access);
+  checkAligned({ action, name: "length" }, length, alignment, least, room);
+  // Sealing changes the block, and reads all of it.
+  const loan = kind === "seal"
+    ? buffer.pool.lend(buffer, 0, whole, "write")
+    : buffer.pool.lend(
+      buffer,
+      start,
+      length,
+      kind === "read" ? "write" : "read",
+    );
   // Blocks begin at multiples of 4096 or more, so the place within one tells the alignment.
   if (loan.start % capabilities.memoryAlignment === 0) return loan;
   loan.end();

@@ -18,6 +18,13 @@ import type {
  */
 export const fileTasks: unique symbol = Symbol("basalt.fileTasks");
 
+/** How to write a block that is sealed first. */
+export interface SealWriteOptions {
+  /** Bytes to write from the beginning of the block; 0 only seals it. */
+  length: number;
+  durability: Durability;
+}
+
 /**
  * The operations of a {@linkcode StorageFile} as tasks; arguments are checked when a task starts.
  */
@@ -31,6 +38,15 @@ export interface FileTasks {
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
     options?: WriteOptions,
+  ): Task<number>;
+  /**
+   * Seals the write block that `buffer` is, then writes its beginning, on a thread of the library.
+   * The end of the block is the context of `basalt_seal`. A simulated file has no such thread.
+   */
+  sealAndWrite?(
+    buffer: PooledBuffer,
+    position: number,
+    options: SealWriteOptions,
   ): Task<number>;
   sync(durability?: Exclude<Durability, "none">): Task<void>;
   truncate(length: number): Task<void>;

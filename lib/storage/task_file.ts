@@ -1,7 +1,11 @@
 import { step, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { type FileTasks, tasksOfFile } from "./own_tasks.ts";
+import {
+  type FileTasks,
+  type SealWriteOptions,
+  tasksOfFile,
+} from "./own_tasks.ts";
 import type {
   BufferRange,
   Durability,
@@ -69,6 +73,26 @@ export class TaskFile {
       () => file.writeSync(buffer, position, options),
       "write",
     );
+  }
+
+  /**
+   * Whether {@linkcode TaskFile.sealAndWrite} can be used: the file writes by threads of the
+   * library.
+   */
+  get seals(): boolean {
+    return this.#own?.sealAndWrite !== undefined;
+  }
+
+  /**
+   * Seals the write block that `buffer` is, then writes its beginning at `position`; returns the
+   * bytes written. A block whose operation was begun is sealed, also if the write failed.
+   */
+  sealAndWrite(
+    buffer: PooledBuffer,
+    position: number,
+    options: SealWriteOptions,
+  ): Task<number> {
+    return this.#own!.sealAndWrite!(buffer, position, options);
   }
 
   /** Makes everything that was written durable. */

@@ -17,7 +17,6 @@ const START = {
   segmentOffset: 0,
   nextOffset: 0,
   end: 0,
-  tail: new Uint8Array(0),
   indexedPosition: undefined,
 };
 
@@ -48,14 +47,12 @@ class Segments {
     const { segmentOffset, position, fill } = block;
     const file = this.files.get(segmentOffset) ?? new Uint8Array(0);
     assert(position <= file.length, "a hole before a block");
-    assertEquals(
-      block.bytes.slice(0, block.prefix),
-      file.slice(position),
-      "the prefix differs",
-    );
+    assertEquals(position + block.prefix, file.length, "another prefix");
+    block.putPrefix(file.subarray(position));
+    block.seal(512);
     const grown = new Uint8Array(position + fill);
     grown.set(file);
-    grown.set(block.bytes.subarray(0, fill), position);
+    grown.set(block.buffer.bytes.subarray(0, fill), position);
     this.files.set(segmentOffset, grown);
     const entries = this.indexed.get(segmentOffset) ?? [];
     for (const each of block.indexed) {
@@ -154,7 +151,7 @@ Deno.test("WriteMemory makes segments that hold what was appended, batches whole
         const text = (size: number) =>
           `${n++}:${"é".repeat(n % 3)}${"x".repeat(size)}`;
         const flushAll = () => {
-          memory.seal();
+          memory.finish();
           for (const block of memory.take()) {
             memory.written(block);
             segments.write(block);
@@ -235,7 +232,7 @@ Deno.test("WriteMemory keeps single messages that gather within 1 MiB a batch", 
   const memory = memoryOf(pool, { blockBytes: 8 * KIB * KIB });
   const payload = new Uint8Array(100_000).fill(1);
   for (let i = 0; i < 40; i++) memory.append(payload);
-  memory.seal();
+  memory.finish();
   const segments = new Segments();
   for (const block of memory.take()) segments.write(block);
   const bytes = segments.files.get(0)! as Uint8Array<ArrayBuffer>;
@@ -264,7 +261,7 @@ Deno.test("WriteMemory throws BackpressureError before bufferBytes are exceeded,
     assert(memory.pendingBytes <= 64 * KIB);
   }
   assert(memory.pendingBytes > 50_000);
-  memory.seal();
+  memory.finish();
   for (const block of memory.take()) {
     memory.written(block);
     block.buffer.drop();

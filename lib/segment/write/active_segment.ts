@@ -18,6 +18,12 @@ import { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./preparer.ts";
 import type { WriteBlock } from "./write_block.ts";
 
+/**
+ * A block of this many bytes is sealed by a thread of the library: hashing takes longer than waking
+ * the thread.
+ */
+const THREAD_SEAL_BYTES = 64 * 1024;
+
 /** What an {@linkcode ActiveSegment} is made of. */
 export interface ActiveSegmentOptions {
   /** What {@linkcode PoisonedError} names. */
@@ -53,6 +59,8 @@ export class ActiveSegment {
   readonly #indexFile: TaskFile;
   readonly #index: IndexWriter;
   readonly #preparer: Preparer;
+  /** The bytes of the partly filled last physical block that was written. */
+  readonly #tail: Uint8Array<ArrayBuffer>;
   #writtenEnd: number;
   #writtenOffset: number;
   #syncedEnd: number;
@@ -71,6 +79,8 @@ export class ActiveSegment {
     this.#index = new IndexWriter(files.index, pool, state.index);
     this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
     this.#writtenOffset = this.#durableOffset = state.nextOffset;
+    this.#tail = new Uint8Array(files.log.capabilities.physicalBlock);
+    this.#tail.set(state.tail);
     this.#preparer = new Preparer(files.log, pool, state.end, {
       maxBytes: options.prepareBytes,
       limit: options.segmentBytes,
@@ -179,6 +189,7 @@ export class ActiveSegment {
     const flag = isCarried ? durability : "none";
     const last = group.at(-1)!;
     const writes: Task<number>[] = [];
+    const isSealedLater = yield* this.#sealGroup(group);
     for (const block of group) {
       // The next block begins with this one's partly filled last physical block: two writes in
       // flight must not overlap.
@@ -186,11 +197,17 @@ export class ActiveSegment {
         ? roundUp(block.fill, physicalBlock)
         : roundDown(block.fill, physicalBlock);
       if (length === 0) continue;
+      const { buffer, position } = block;
       const options = { length, durability: flag };
-      writes.push(this.#log.write(block.buffer, block.position, options));
+      writes.push(
+        isSealedLater
+          ? this.#log.sealAndWrite(buffer, position, options)
+          : this.#log.write(buffer, position, options),
+      );
     }
     yield* this.#preparer.yieldTo(roundUp(last.end, physicalBlock));
     const results = yield* together(writes);
+    if (isSealedLater) last.isSealed = true;
     const full = this.#checkWrites(results);
     if (full !== undefined) {
       yield* this.#preparer.release(this.#writtenEnd);
@@ -204,7 +221,41 @@ export class ActiveSegment {
     this.#preparer.flushed(last.end - this.#writtenEnd, durability !== "none");
     this.#writtenEnd = last.end;
     this.#writtenOffset = last.nextOffset;
+    this.#tail.set(last.tail(physicalBlock));
     if (flag !== "none") this.#markSynced();
+  }
+
+  /**
+   * Seals the blocks of a group, and fills in the beginning of each from the end of the one before.
+   *
+   * @returns Whether the only block is left to be sealed by the thread that writes it.
+   */
+  *#sealGroup(group: readonly WriteBlock[]): Task<boolean> {
+    const { physicalBlock } = this.#log.capabilities;
+    const large = group.filter((block) =>
+      !block.isSealed && this.#log.seals &&
+      block.byteLength >= THREAD_SEAL_BYTES
+    );
+    for (const block of large) block.putSealContext();
+    if (large.length === 1 && group.length === 1) {
+      large[0]!.putPrefix(this.#tail);
+      return true;
+    }
+    const options = { length: 0, durability: "none" } as const;
+    const results = yield* together(
+      large.map(({ buffer, position }) =>
+        this.#log.sealAndWrite(buffer, position, options)
+      ),
+    );
+    this.#checkWrites(results);
+    for (const block of large) block.sealed(physicalBlock);
+    let tail = this.#tail;
+    for (const block of group) {
+      block.putPrefix(tail);
+      if (!block.isSealed) block.seal(physicalBlock);
+      tail = block.tail(physicalBlock);
+    }
+    return false;
   }
 
   /** Returns the first failure for want of room; throws if there was another. */

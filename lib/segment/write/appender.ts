@@ -478,7 +478,7 @@ export class Appender implements Committable {
   *writeAll(durability: Durability): Task<void> {
     if (this.#poison !== undefined) throw this.#poison;
     const startedAt = this.now();
-    this.#memory.seal();
+    this.#memory.finish();
     this.#queue.push(...this.#memory.take());
     try {
       yield* this.#writeQueue(durability);

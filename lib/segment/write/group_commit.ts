@@ -8,42 +8,40 @@ import type { InPlacePolicy } from "./in_place.ts";
 /*
  * The write path.
  *
- *   append           copies the payload into the open block, behind room for its frame header
- *   block is full    it is sealed (headers, checksums), and a flush without durability is wanted
- *   flush            gathers everybody who asked since the last one began
- *     seal           the open block, so the group ends here
- *     write          all sealed blocks, side by side; no two in flight share a physical block
- *     sync           unless one write carried the durability itself (RWF_DSYNC)
- *     tell           everybody whose message is durable now
- *   checkpoint       when 12 MiB of log have no index yet: sync, write the index, sync that
- *   prepare          zeros ahead of the data, while nothing else is wanted
+ *   append       copies the payload into the open block, after room for its frame header
+ *   block full   is finished: the next message begins another block, a flush without durability is
+ *                wanted
+ *   flush        gathers all calls since the last one began
+ *     finish     the open block: the group ends here
+ *     seal       each block of the group: headers and checksums. A block of 64 KiB or more is sealed
+ *                by a thread of the library: one block in the operation that writes it, several
+ *                side by side before they are written
+ *     write      all blocks, side by side; no two in flight share a physical block
+ *     sync       unless one write carried the durability itself (RWF_DSYNC)
+ *     tell       all calls whose messages are durable now
+ *   checkpoint   when 12 MiB of log have no index yet: sync, write the index, sync that
+ *   prepare      zeros ahead of the data, while nothing else is wanted
  *
  * One flush is in flight at a time; the next one gathers meanwhile. So the number of syncs follows
- * the disk,
- * not the number of appenders: 64 that wait together cost one.
+ * the disk, not the number of appenders: 64 that wait together cost one.
  *
  * What a flush waits for. The write of a block begins when the flush before it is over, because its
- * first
- * physical block may be the last one of that flush. An acknowledgement waits for everything in
- * front of it:
- * blocks are written in order of groups, and `durableOffset` rises only when all bytes below it are
- * synced.
+ * first physical block may be the last one of that flush. An acknowledgement waits for everything
+ * before it: blocks are written in order of groups, and `durableOffset` rises only when all bytes
+ * below it are synced.
  *
- * Who is alone. When all that were told of the last flush wait again, one appender or 64, they are
- * flushed at
- * once, without a turn of the event loop for others to join; where `InPlacePolicy` allows it, by a
- * blocking write.
+ * When an appender is alone. When all calls that were told of the last flush wait again, one
+ * appender or 64, they are flushed at once, without a turn of the event loop for others to join.
+ * Where `InPlacePolicy` allows it, that is a blocking write.
  *
  * What a failure means.
- *   NoSpaceError          nothing is lost: blocks stay in memory, everybody who asked is told, the next
- * flush
- *                    writes the same bytes
- *   no next segment  the same: nothing was written
- *   anything else    the log is poisoned: what of the group reached the disk is unknown until it is
- * opened
- *                    again. Everybody who waits is told with the durable offset; no sync is
- * repeated, because
- *                    after a failed one the kernel may report success for data that it dropped.
+ *   NoSpaceError      nothing is lost: blocks stay in memory, the callers are told, the next flush
+ *                     writes the same bytes
+ *   no next segment   the same: nothing was written
+ *   anything else     the log is poisoned: it is unknown until the next opening what of the group
+ *                     reached the disk. All callers are told, with the durable offset. No sync is
+ *                     repeated: after a failed one the kernel may report success for data that it
+ *                     dropped.
  */
 
 /** What a {@linkcode GroupCommit} writes. */

@@ -4,15 +4,18 @@ import {
   layPayloads,
   putFrameId,
   putFrameOrigin,
+  putSealContext,
   RECORD_BATCH_START,
   RECORD_BYTES,
   RECORD_ID_GIVEN,
   RECORD_ORIGIN_GIVEN,
   seal,
+  SEAL_CONTEXT_BYTES,
+  type SealRun,
 } from "../../codec/mod.ts";
 import type { PooledBuffer } from "../../pool/mod.ts";
 import { encodeAscii } from "./ascii_texts.ts";
-import { roundUp } from "../layout.ts";
+import { roundDown, roundUp } from "../layout.ts";
 import type { PreparedMessage } from "./prepared_message.ts";
 
 /** Where a write block goes. */
@@ -47,12 +50,12 @@ const joinedLengths = new Uint32Array(1024);
  * each
  * message room for the frame header, the payload and the user headers. A record for each message,
  * two
- * words with its lengths, grows down from the block's end. Sealing fills in all headers and
- * checksums by
- * one native call, and needs nothing but the block. Only the part with the batches is written.
+ * words with its lengths, grows down from the room for the sealing context at the block's end.
+ * Sealing fills in all headers and checksums by one native call, and needs nothing but the block: a
+ * thread of the library can do it. Only the part with the batches is written.
  */
 export class WriteBlock {
-  /** The block. It begins with bytes that are in the file already, up to `prefix`. */
+  /** The block. */
   readonly buffer: PooledBuffer;
   /** The offset of the first message of its segment. */
   readonly segmentOffset: number;
@@ -60,15 +63,18 @@ export class WriteBlock {
   readonly position: number;
   /**
    * Bytes at the beginning that an earlier block holds, too: the physical block that is written
-   * again.
+   * again. They are filled in when the block is written.
    */
   readonly prefix: number;
   /** The offset of its first message. */
   readonly firstOffset: number;
   /** Batches that get an index entry. */
   readonly indexed: IndexedBatch[] = [];
-  /** The append time of all its batches in microseconds, once it is sealed. */
-  timestamp = 0;
+  /** Whether its headers and checksums are there. */
+  isSealed = false;
+
+  /** How to seal it; `undefined` until it is finished. */
+  #run: Omit<SealRun, "bytes"> | undefined;
 
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array<ArrayBuffer>;
@@ -96,8 +102,9 @@ export class WriteBlock {
     this.position = place.position;
     this.prefix = place.prefix;
     this.firstOffset = place.firstOffset;
-    this.#bytes = buffer.bytes;
-    const { byteOffset, length } = this.#bytes;
+    const length = buffer.length - SEAL_CONTEXT_BYTES;
+    this.#bytes = buffer.bytes.subarray(0, length);
+    const { byteOffset } = this.#bytes;
     this.#words = new Uint32Array(this.#bytes.buffer, byteOffset, length / 4);
     this.#fill = place.prefix;
     this.#recordsStart = length;
@@ -129,9 +136,9 @@ export class WriteBlock {
     return this.firstOffset + this.#count;
   }
 
-  /** The block's bytes, while it is being filled. */
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes;
+  /** The append time of all its batches in microseconds, once it is finished. */
+  get timestamp(): number {
+    return this.#run!.baseTimestamp;
   }
 
   /** Whether a batch is open to which single messages can be added. */
@@ -341,27 +348,48 @@ export class WriteBlock {
   }
 
   /**
-   * Writes all headers and checksums, and zeros to the end of the last physical block. Nothing is
-   * added after this.
+   * Finishes the block: nothing is added after this.
    *
-   * @param timestamp The append time in microseconds.
+   * @param baseTimestamp The append time in microseconds.
    * @param seed 32 random bytes, from which the ids of messages without one are drawn.
    */
-  seal(
-    timestamp: number,
-    seed: Uint8Array<ArrayBuffer>,
-    physicalBlock: number,
-  ): void {
-    seal({
-      bytes: this.#bytes,
+  finish(baseTimestamp: number, seed: Uint8Array<ArrayBuffer>): void {
+    this.endBatch();
+    this.#run = {
       start: this.prefix,
       count: this.#count,
       baseOffset: this.firstOffset,
-      baseTimestamp: timestamp,
+      baseTimestamp,
       seed,
-    });
-    this.timestamp = timestamp;
-    this.endBatch();
-    this.#bytes.fill(0, this.#fill, roundUp(this.#fill, physicalBlock));
+    };
+  }
+
+  /** Writes all headers and checksums, and zeros to the end of the last physical block. */
+  seal(physicalBlock: number): void {
+    const bytes = this.#bytes;
+    seal({ bytes, ...this.#run! });
+    this.sealed(physicalBlock);
+  }
+
+  /** Notes that it is sealed, and fills its last physical block with zeros. */
+  sealed(physicalBlock: number): void {
+    this.buffer.bytes.fill(0, this.#fill, roundUp(this.#fill, physicalBlock));
+    this.isSealed = true;
+  }
+
+  /** Puts down what a thread of the library needs to seal the block. */
+  putSealContext(): void {
+    putSealContext(this.buffer.bytes, this.#bytes.length, this.#run!);
+  }
+
+  /** Fills in the beginning from the end of the block before it. */
+  putPrefix(tail: Uint8Array): void {
+    if (this.prefix > 0) this.buffer.bytes.set(tail.subarray(0, this.prefix));
+  }
+
+  /** The bytes of its partly filled last physical block, once it is sealed. */
+  tail(physicalBlock: number): Uint8Array<ArrayBuffer> {
+    const start = roundDown(this.#fill, physicalBlock);
+    return this.buffer.bytes.subarray(start, this.#fill);
   }
 }

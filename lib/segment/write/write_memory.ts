@@ -2,6 +2,7 @@ import {
   BATCH_HEADER_BYTES,
   MAX_BATCH_BYTES,
   RECORD_BYTES,
+  SEAL_CONTEXT_BYTES,
 } from "../../codec/mod.ts";
 import {
   type BufferPool,
@@ -14,7 +15,6 @@ import {
   INDEX_INTERVAL_BYTES,
   MAX_GATHERED_BYTES,
   MAX_OFFSET,
-  roundDown,
   roundUp,
 } from "../layout.ts";
 import { checkExpected } from "./offset_conflict_error.ts";
@@ -68,8 +68,6 @@ export interface WriteStart {
   nextOffset: number;
   /** Where the segment's data ends, in bytes. */
   end: number;
-  /** What the `.log` holds from the last multiple of the physical block to `end`. */
-  tail: Uint8Array;
   /** Where the last batch with an index entry begins; `undefined` if the segment has none. */
   indexedPosition: number | undefined;
 }
@@ -96,17 +94,11 @@ const MAX_TIME_SPAN_MICROS = 2 ** 32 - 1;
  * in an open
  * batch; a batch that was appended as one stays one. It is decided here where a segment ends; the
  * files
- * follow when a flush comes to a block of the next one. A block that is full is sealed at once, the
- * last one
- * by the flush.
+ * follow when a flush comes to a block of the next one, and seals what it writes.
  */
 export class WriteMemory implements AppendTarget {
   readonly #options: WriteMemoryOptions;
-  readonly #seed = new Uint8Array(32);
-  /** The partly filled last physical block of what was sealed: its first `#tailLength` bytes. */
-  readonly #tail: Uint8Array<ArrayBuffer>;
-  #tailLength: number;
-  #sealed: WriteBlock[] = [];
+  #finished: WriteBlock[] = [];
   #open: WriteBlock | undefined;
   /** Producer times in the open batch; `undefined` if none is given. */
   #times: TimeSpan | undefined;
@@ -123,16 +115,13 @@ export class WriteMemory implements AppendTarget {
   #blockBytes: number;
   /** Bytes of the block that the pool refused last; 0 if one was begun since. */
   #refusedBytes = 0;
-  /** Bytes of sealed blocks since the log was opened. */
-  #sealedBytes = 0;
+  /** Bytes of finished blocks since the log was opened. */
+  #finishedBytes = 0;
   /** Bytes of those that are in the file. */
   #writtenBytes = 0;
 
   constructor(options: WriteMemoryOptions, start: WriteStart) {
     this.#options = options;
-    this.#tail = new Uint8Array(options.physicalBlock);
-    this.#tail.set(start.tail);
-    this.#tailLength = start.tail.length;
     this.#segmentOffset = start.segmentOffset;
     this.#nextOffset = start.nextOffset;
     this.#end = start.end;
@@ -152,7 +141,7 @@ export class WriteMemory implements AppendTarget {
 
   /** Bytes of batches that were appended since the log was opened. */
   get appendedBytes(): number {
-    return this.#sealedBytes + (this.#open?.byteLength ?? 0);
+    return this.#finishedBytes + (this.#open?.byteLength ?? 0);
   }
 
   /** Bytes of batches that are in memory and not in the file. */
@@ -162,7 +151,7 @@ export class WriteMemory implements AppendTarget {
 
   /** Whether a whole block waits to be written. */
   get isBlockFull(): boolean {
-    return this.#sealed.length > 0;
+    return this.#finished.length > 0;
   }
 
   /**
@@ -208,17 +197,14 @@ export class WriteMemory implements AppendTarget {
     return first;
   }
 
-  /** Seals what is open: the flush that begins takes it. */
-  seal(): void {
+  /** Finishes the open block: the flush that begins takes it. */
+  finish(): void {
     const block = this.#open;
     if (block === undefined) return;
-    const { physicalBlock, random, timeline } = this.#options;
-    block.seal(timeline.next(), random(this.#seed), physicalBlock);
-    const tailStart = roundDown(block.fill, physicalBlock);
-    this.#tailLength = block.fill - tailStart;
-    this.#tail.set(block.bytes.subarray(tailStart, block.fill));
-    this.#sealed.push(block);
-    this.#sealedBytes += block.byteLength;
+    const { random, timeline } = this.#options;
+    block.finish(timeline.next(), random(new Uint8Array(32)));
+    this.#finished.push(block);
+    this.#finishedBytes += block.byteLength;
     this.#end = block.end;
     this.#nextOffset = block.nextOffset;
     this.#open = undefined;
@@ -227,10 +213,10 @@ export class WriteMemory implements AppendTarget {
     }
   }
 
-  /** Takes the blocks that are sealed, in order, for a flush to write. */
+  /** Takes the blocks that are finished, in order, for a flush to write. */
   take(): WriteBlock[] {
-    const blocks = this.#sealed;
-    this.#sealed = [];
+    const blocks = this.#finished;
+    this.#finished = [];
     return blocks;
   }
 
@@ -354,9 +340,10 @@ export class WriteMemory implements AppendTarget {
       );
     }
     const prefix = isNext ? 0 : end % this.#options.physicalBlock;
-    const buffer = this.#acquire(prefix + size + count * RECORD_BYTES);
+    const bytes = prefix + size + count * RECORD_BYTES + SEAL_CONTEXT_BYTES;
+    const buffer = this.#acquire(bytes);
     this.#grow();
-    this.seal();
+    this.finish();
     return this.#begin(buffer, isNext, size);
   }
 
@@ -364,14 +351,14 @@ export class WriteMemory implements AppendTarget {
   #begin(buffer: PooledBuffer, isNext: boolean, size: number): WriteBlock {
     if (isNext) {
       this.#segmentOffset = this.#nextOffset;
-      this.#end = this.#tailLength = 0;
+      this.#end = 0;
       this.#indexedPosition = undefined;
     }
-    buffer.bytes.set(this.#tail.subarray(0, this.#tailLength));
+    const prefix = this.#end % this.#options.physicalBlock;
     const place = {
       segmentOffset: this.#segmentOffset,
-      position: this.#end - this.#tailLength,
-      prefix: this.#tailLength,
+      position: this.#end - prefix,
+      prefix,
       firstOffset: this.#nextOffset,
     };
     const block = new WriteBlock(buffer, place, 0);
@@ -389,7 +376,7 @@ export class WriteMemory implements AppendTarget {
   #limitOf(block: WriteBlock, size: number): number {
     const { bufferBytes, segmentBytes } = this.#options;
     const inBuffer = block.fill + bufferBytes -
-      (this.#sealedBytes + block.byteLength - this.#writtenBytes);
+      (this.#finishedBytes + block.byteLength - this.#writtenBytes);
     const inSegment = segmentBytes - block.position;
     const limit = Math.min(
       inBuffer,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::bell::Bell;
 use super::entry::{Completion, Entry, Operation, completion, decode};
 use super::port::{self, Port};
-use super::threads::{self, Job, MAX_THREADS};
+use super::threads::{self, End, Job, MAX_THREADS};
 use super::uring::{self, BATCH_DEPTH, Ring};
 use super::{fork, plain};
 use crate::status::{BAD_ARGUMENT, Status};
@@ -183,8 +183,7 @@ fn begin(
     match operation {
         Ok(operation) => run(Job {
             operation,
-            tag,
-            port: port.clone(),
+            end: End::Port(port.clone(), tag),
         }),
         Err(status) => port.complete(completion(tag, plain::failed(status))),
     }

@@ -7,7 +7,8 @@ use std::ffi::c_int;
 use std::sync::Arc;
 
 /// Words of an entry: `[0]` opcode | flags << 8, `[1]` file, `[2]` pool, `[3]` slot, `[4]` start within the block, `[5]` length,
-/// `[6]` position, low, `[7]` position, high, `[8]` tag, `[9]` generation of the slot, `[10]` length of an allocation, low, `[11]` its high word.
+/// `[6]` position, low, `[7]` position, high, `[8]` tag, `[9]` generation of the slot, `[10]` length of an allocation, low, `[11]` its high
+/// word. Of a `SealWrite` `[10]` is how much of the block to write.
 pub type Entry = [u32; 12];
 
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
@@ -51,6 +52,8 @@ pub enum Kind {
     Allocate,
     /// `ftruncate(2)` to the position.
     Truncate,
+    /// Seals the write block in the loan, then writes its beginning by `pwritev2(2)`.
+    SealWrite,
 }
 
 /// An entry, checked, with all that it needs to run on any thread.
@@ -61,11 +64,11 @@ pub struct Operation {
     pub flags: u32,
     /// The file: its descriptor stays open until the operation is dropped.
     pub file: Arc<File>,
-    /// The memory of a read or write, and of nothing else.
+    /// The memory of a read or write, the block of a `SealWrite`; nothing else has one.
     pub loan: Option<Loan>,
     /// Where in the file, or its new size.
     pub position: u64,
-    /// The bytes of an allocation.
+    /// Bytes to move or to allocate.
     pub length: u64,
 }
 
@@ -83,7 +86,7 @@ impl Operation {
     /// The transfer without its first `from` bytes; an operation without memory has none.
     pub fn rest(&self, from: usize) -> Result<Rest, i32> {
         let loan = self.loan.as_ref().ok_or(libc::EFAULT)?;
-        let length = loan.len().checked_sub(from).ok_or(libc::EFAULT)?;
+        let length = (self.length as usize).checked_sub(from).ok_or(libc::EFAULT)?;
         Ok(Rest {
             memory: loan.as_ptr().wrapping_add(from),
             length,
@@ -113,20 +116,20 @@ pub fn decode(entry: &Entry) -> Result<Operation, Status> {
         4 => (Kind::SyncFull, 0),
         5 => (Kind::Allocate, ZEROED),
         6 => (Kind::Truncate, 0),
+        7 => (Kind::SealWrite, DSYNC | SYNC | DONTCACHE),
         _ => return Err(BAD_ARGUMENT),
     };
     let flags = entry[0] >> 8;
-    let moves = matches!(kind, Kind::Read | Kind::Write);
+    let moves = matches!(kind, Kind::Read | Kind::Write | Kind::SealWrite);
     let position = wide(entry[6], entry[7]);
-    let length = if moves {
-        u64::from(entry[5])
-    } else {
-        wide(entry[10], entry[11])
+    let length = match kind {
+        Kind::Read | Kind::Write => u64::from(entry[5]),
+        _ => wide(entry[10], entry[11]),
     };
     if flags & !allowed != 0
         || position > MAX_POSITION
         || length > MAX_POSITION - position
-        || (moves && entry[5] > MAX_LENGTH)
+        || (moves && (entry[5] > MAX_LENGTH || length > u64::from(entry[5])))
     {
         return Err(BAD_ARGUMENT);
     }
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_not_an_operation_is_refused() {
-        for opcode in [0, 7, 255] {
+        for opcode in [0, 8, 255] {
             assert_eq!(status([opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), BAD_ARGUMENT);
         }
         for (opcode, flags) in [
@@ -201,6 +204,7 @@ mod tests {
             (5, 0),
             (5, ZEROED),
             (6, 0),
+            (7, DSYNC | SYNC | DONTCACHE),
         ] {
             assert_eq!(
                 status([opcode | flags << 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
@@ -223,6 +227,10 @@ mod tests {
         assert_eq!(status([2, 0, 0, 0, 0, 0, 0, high, 0, 0, 0, 0]), NO_SUCH_HANDLE);
         assert_eq!(status([2, 0, 0, 0, 0, 1, 0, high, 0, 0, 0, 0]), BAD_ARGUMENT);
         assert_eq!(status([6, 0, 0, 0, 0, 0, 1, high, 0, 0, 0, 0]), BAD_ARGUMENT);
+        // No more of a block is written than was lent.
+        assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4096, 0]), NO_SUCH_HANDLE);
+        assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4097, 0]), BAD_ARGUMENT);
+        assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 1]), BAD_ARGUMENT);
         assert_eq!(
             status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 0, 1]),
             NO_SUCH_HANDLE

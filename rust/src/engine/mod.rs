@@ -6,6 +6,7 @@
 //! | `files` | adopted descriptors by handle |
 //! | `progress` | what each answer of the kernel means for an operation |
 //! | `plain` | runs one operation on the calling thread |
+//! | `sealing` | seals a block before it is written, on one of our threads |
 //! | `uring` | operations in a ring shared with the kernel |
 //! | `bell` | what wakes the thread that waits for a ring |
 //! | `queue` | jobs between the submitters and our threads |
@@ -26,6 +27,7 @@ mod port;
 pub mod ports;
 mod progress;
 mod queue;
+mod sealing;
 mod sync;
 mod threads;
 mod uring;

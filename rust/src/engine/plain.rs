@@ -5,10 +5,16 @@ use std::os::fd::RawFd;
 
 use super::entry::{Kind, Operation, Outcome, allocation_mode};
 use super::progress::{Errno, Next, PAUSE, Progress};
+use super::sealing;
 use crate::status::Status;
 
 /// Runs an operation to its end.
 pub fn execute(operation: &Operation) -> Outcome {
+    if operation.kind == Kind::SealWrite
+        && let Err(status) = sealing::seal(operation)
+    {
+        return failed(status);
+    }
     let mut progress = Progress::of(operation);
     let mut next = progress.begin();
     loop {
@@ -33,7 +39,7 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
             // SAFETY: the range is within the loan, which keeps its memory mapped and lent to this operation alone while it exists.
             unsafe { read_at(fd, rest.memory, rest.length, rest.position, flags) }
         }
-        Kind::Write => {
+        Kind::Write | Kind::SealWrite => {
             let rest = operation.rest(from)?;
             // SAFETY: the range is within the loan, which keeps its memory mapped while it exists; what is lent for writing
             // to a file is not written to by anybody.

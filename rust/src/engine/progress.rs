@@ -50,14 +50,14 @@ impl Progress {
     pub fn of(operation: &Operation) -> Progress {
         let direction = match operation.kind {
             Kind::Read => Some(Direction::Read),
-            Kind::Write => Some(Direction::Write),
+            Kind::Write | Kind::SealWrite => Some(Direction::Write),
             _ => None,
         };
         Progress {
             direction,
             // A sync that failed is never repeated, for whatever reason: the kernel may have forgotten by then what it could not write.
             repeats: !matches!(operation.kind, Kind::SyncData | Kind::SyncFull),
-            length: operation.loan.as_ref().map_or(0, |loan| loan.len()),
+            length: operation.length as usize,
             alignment: operation.file.alignment(),
             done: 0,
             again: 0,

@@ -11,6 +11,7 @@ use super::entry::{Operation, completion};
 use super::plain;
 use super::port::Port;
 use super::queue::Queue;
+use super::sealing::Handoff;
 use crate::status::PANIC;
 
 /// The most threads. 16 reach 0.85 of what one kernel ring does at depth 32, 8 reach 0.69; 32 are no better.
@@ -24,18 +25,26 @@ const STACK_BYTES: usize = 128 << 10;
 pub struct Job {
     /// What to run.
     pub operation: Operation,
-    /// Names the operation in its completion.
-    pub tag: u32,
-    /// Where it was begun.
-    pub port: Arc<Port>,
+    /// Where its end is reported.
+    pub end: End,
+}
+
+/// Where the end of an operation is reported.
+pub enum End {
+    /// To the port where it was begun, by its tag.
+    Port(Arc<Port>, u32),
+    /// To the ring that waits for it.
+    Ring(Arc<Handoff>),
 }
 
 impl Job {
     /// Runs it here, and reports its end.
     pub fn run(self) {
-        let Job { operation, tag, port } = self;
-        // Nobody would hear of it, so it need not be done: a port ends with its isolate.
-        if port.is_closed() {
+        let Job { operation, end } = self;
+        // A port ends with its isolate: nothing would hear of the operation, so it is left undone.
+        if let End::Port(port, _) = &end
+            && port.is_closed()
+        {
             drop(operation);
             port.abandon();
             return;
@@ -43,7 +52,11 @@ impl Job {
         let outcome = catch_unwind(AssertUnwindSafe(|| plain::execute(&operation)));
         // The loan and the file before the completion: who sees it may take the block or expect the descriptor closed.
         drop(operation);
-        port.complete(completion(tag, outcome.unwrap_or(plain::failed(PANIC))));
+        let outcome = outcome.unwrap_or(plain::failed(PANIC));
+        match end {
+            End::Port(port, tag) => port.complete(completion(tag, outcome)),
+            End::Ring(handoff) => handoff.complete(outcome),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use super::bell::Bell;
 use super::entry::{Completion, Entry, Kind, Operation, Outcome, allocation_mode, completion, decode};
 use super::plain;
 use super::progress::{Next, PAUSE, Progress};
+use super::sealing::Handoff;
+use super::threads::{self, End, Job};
 use crate::status::{BAD_ARGUMENT, Status};
 
 /// Entries of the submission queue.
@@ -46,11 +48,34 @@ pub enum Mode {
 }
 
 /// An operation between its beginning and its completion.
-struct Flight {
-    operation: Operation,
-    progress: Progress,
-    /// Whether it needs a pause before its next call.
-    pauses: bool,
+enum Flight {
+    /// By calls of the ring.
+    Calls {
+        operation: Operation,
+        progress: Progress,
+        /// Whether it needs a pause before its next call.
+        pauses: bool,
+    },
+    /// By one of our threads.
+    Thread(Arc<Handoff>),
+}
+
+impl Flight {
+    /// Enters what the kernel gave back for its last call.
+    fn answer(&mut self, result: i32) -> Next {
+        match self {
+            Flight::Calls { progress, pauses, .. } => {
+                if std::mem::take(pauses) {
+                    return Next::Call;
+                }
+                let next = progress.answer(answer(result));
+                *pauses = next == Next::CallLater;
+                next
+            }
+            // A poll that was interrupted is made again.
+            Flight::Thread(handoff) => handoff.outcome().map_or(Next::Call, Next::Over),
+        }
+    }
 }
 
 /// A ring with the operations in flight in it.
@@ -89,6 +114,7 @@ impl Ring {
             opcode::Fallocate::CODE,
             opcode::Timeout::CODE,
             opcode::AsyncCancel::CODE,
+            opcode::PollAdd::CODE,
         ];
         let params = ring.params();
         if !params.is_feature_ext_arg()
@@ -156,15 +182,27 @@ impl Ring {
             // Mostly a change of metadata in memory: a way through another thread would cost more than it saves.
             return Some(plain::execute(&operation));
         }
-        let progress = Progress::of(&operation);
-        if let Next::Over(outcome) = progress.begin() {
-            return Some(outcome);
-        }
-        self.flights[tag as usize] = Some(Flight {
-            operation,
-            progress,
-            pauses: false,
-        });
+        let flight = if operation.kind == Kind::SealWrite {
+            let handoff = match Handoff::new(self.bell.clone()) {
+                Ok(handoff) => handoff,
+                // No descriptor for the event: it is done here.
+                Err(_) => return Some(plain::execute(&operation)),
+            };
+            let end = End::Ring(handoff.clone());
+            threads::submit(Job { operation, end });
+            Flight::Thread(handoff)
+        } else {
+            let progress = Progress::of(&operation);
+            if let Next::Over(outcome) = progress.begin() {
+                return Some(outcome);
+            }
+            Flight::Calls {
+                operation,
+                progress,
+                pauses: false,
+            }
+        };
+        self.flights[tag as usize] = Some(flight);
         self.waiting.push_back(tag);
         None
     }
@@ -316,12 +354,16 @@ impl Ring {
             self.waiting.pop_front();
             return true;
         };
-        let entry = if flight.pauses {
-            opcode::Timeout::new(&raw const TIMEOUT)
+        let entry = match flight {
+            Flight::Calls { pauses: true, .. } => opcode::Timeout::new(&raw const TIMEOUT)
                 .build()
-                .user_data(u64::from(tag) | PAUSED)
-        } else {
-            call(flight).user_data(tag.into())
+                .user_data(u64::from(tag) | PAUSED),
+            Flight::Calls {
+                operation, progress, ..
+            } => call(operation, progress).user_data(tag.into()),
+            Flight::Thread(handoff) => opcode::PollAdd::new(Fd(handoff.descriptor()), libc::POLLIN as u32)
+                .build()
+                .user_data(tag.into()),
         };
         // SAFETY: memory and file of the call stay in `flights` until its completion was taken from the queue, and `flights` itself
         // outlives the ring: see `end`.
@@ -345,17 +387,11 @@ impl Ring {
             let Some(flight) = self.flights.get_mut(tag as usize).and_then(Option::as_mut) else {
                 continue;
             };
-            let next = if flight.pauses {
-                flight.pauses = false;
-                Next::Call
-            } else {
-                flight.progress.answer(answer(entry.result()))
-            };
+            let next = flight.answer(entry.result());
             let outcome = match next {
                 Next::Over(outcome) => outcome,
                 _ if self.ending => plain::failed(-libc::ECANCELED),
                 Next::Call | Next::CallLater => {
-                    flight.pauses = next == Next::CallLater;
                     self.waiting.push_back(tag);
                     continue;
                 }
@@ -398,13 +434,12 @@ impl Ring {
 static TIMEOUT: Timespec = Timespec::new().nsec(PAUSE.as_nanos() as u32);
 
 /// The kernel's entry for an operation's next call.
-fn call(flight: &Flight) -> squeue::Entry {
-    let operation = &flight.operation;
+fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
     let fd = Fd(operation.file.descriptor());
     match operation.kind {
-        Kind::Read | Kind::Write => {
+        Kind::Read | Kind::Write | Kind::SealWrite => {
             // `decode` gives each of them its memory, and `Progress` stays within it.
-            let Ok(rest) = operation.rest(flight.progress.from()) else {
+            let Ok(rest) = operation.rest(progress.from()) else {
                 return opcode::Nop::new().build();
             };
             // At most `MAX_LENGTH`, as `decode` saw to.
@@ -425,7 +460,7 @@ fn call(flight: &Flight) -> squeue::Entry {
         Kind::SyncFull => opcode::Fsync::new(fd).build(),
         Kind::Allocate => opcode::Fallocate::new(fd, operation.length)
             .offset(operation.position)
-            .mode(allocation_mode(flight.progress.zeroes()))
+            .mode(allocation_mode(progress.zeroes()))
             .build(),
         Kind::Truncate => opcode::Ftruncate::new(fd, operation.position).build(),
     }

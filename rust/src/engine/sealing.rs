@@ -1,0 +1,68 @@
+//! Sealing a write block as the first part of an operation that writes it.
+//!
+//! Hashing a large block takes about as long as copying it into memory did. On one of our threads it
+//! overlaps with the program and with the disk.
+
+use std::sync::{Arc, OnceLock};
+
+use super::bell::Bell;
+use super::entry::{Operation, Outcome};
+use crate::codec::{self, Run, SEAL_CONTEXT_BYTES};
+use crate::status::{BAD_ARGUMENT, Status};
+
+/// Seals the block of a `SealWrite` and fills what is written after its last batch with zeros.
+///
+/// The block is the whole loan. Its last [`SEAL_CONTEXT_BYTES`] say what to seal it with.
+pub fn seal(operation: &Operation) -> Result<(), Status> {
+    let loan = operation.loan.as_ref().ok_or(BAD_ARGUMENT)?;
+    // SAFETY: the loan keeps its memory mapped, and it was lent to be written to by this operation
+    // alone: nothing else holds a reference into it until the operation is over.
+    let memory = unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) };
+    let (block, context) = memory
+        .split_last_chunk_mut::<SEAL_CONTEXT_BYTES>()
+        .ok_or(BAD_ARGUMENT)?;
+    let run = Run::parse(context).ok_or(BAD_ARGUMENT)?;
+    let end = codec::seal(block, &run).ok_or(BAD_ARGUMENT)?;
+    // Nothing to fill where the block is only sealed.
+    if let Some(rest) = memory.get_mut(end..operation.length as usize) {
+        rest.fill(0);
+    }
+    Ok(())
+}
+
+/// An operation that one of our threads runs for a ring, which waits for the event.
+pub struct Handoff {
+    event: Bell,
+    /// The ring's own: the kernel does not count it up for a poll that another event ends.
+    ring: Arc<Bell>,
+    outcome: OnceLock<Outcome>,
+}
+
+impl Handoff {
+    /// A handoff that is not over.
+    pub fn new(ring: Arc<Bell>) -> Result<Arc<Handoff>, Status> {
+        Ok(Arc::new(Handoff {
+            event: Bell::new()?,
+            ring,
+            outcome: OnceLock::new(),
+        }))
+    }
+
+    /// What to poll: it is readable once the operation is over.
+    pub fn descriptor(&self) -> std::os::fd::RawFd {
+        self.event.descriptor()
+    }
+
+    /// Ends it; the loan and the file of the operation were given back before.
+    pub fn complete(&self, outcome: Outcome) {
+        // The one job of this handoff calls it once.
+        let _ = self.outcome.set(outcome);
+        self.event.ring();
+        self.ring.ring();
+    }
+
+    /// How the operation ended; `None` before that.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.get().copied()
+    }
+}

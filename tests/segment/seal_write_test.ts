@@ -1,0 +1,72 @@
+import { assert, assertEquals } from "@std/assert";
+import { BufferPool, DirectFile, SegmentWriter } from "../../mod.ts";
+import { PassingFile } from "../log/passing_storage.ts";
+
+/** Payload bytes of the batches that one flush writes. */
+const FLUSHES = [[100], [70_000], [300_000], [70_000, 500], [
+  300_000,
+  200_000,
+  10,
+  900_000,
+]];
+
+/** Appends the same to a segment each time, and returns what its files hold. */
+async function written(
+  pool: BufferPool,
+  isOwn: boolean,
+  mode: "async" | "sync",
+): Promise<{ log: Uint8Array; index: Uint8Array }> {
+  const dir = Deno.makeTempDirSync();
+  try {
+    const open = (name: string) =>
+      DirectFile.openSync(`${dir}/${name}`, {
+        read: true,
+        write: true,
+        createNew: true,
+      });
+    const own = { log: open("log"), index: open("index") };
+    const files = isOwn
+      ? own
+      : { log: new PassingFile(own.log), index: new PassingFile(own.index) };
+    let now = 1_700_000_000_000_000;
+    let random = 0;
+    const writer = await SegmentWriter.create({
+      ...files,
+      pool,
+      firstOffset: 0,
+      now: () => now++,
+      random: (bytes) => bytes.fill(++random),
+    });
+    for (const sizes of FLUSHES) {
+      for (const size of sizes) {
+        const payloads = Array.from(
+          { length: 10 },
+          (_, i) => new Uint8Array(Math.ceil(size / 10)).fill(i + size),
+        );
+        writer.appendBatch(payloads);
+      }
+      if (mode === "sync") writer.flushSync();
+      else await writer.flush();
+    }
+    if (mode === "sync") writer.closeSync();
+    else await writer.close();
+    return {
+      log: Deno.readFileSync(`${dir}/log`),
+      index: Deno.readFileSync(`${dir}/index`),
+    };
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
+for (const mode of ["async", "sync"] as const) {
+  Deno.test(`SegmentWriter writes the same bytes where a thread seals large blocks (${mode})`, async () => {
+    using pool = new BufferPool();
+    const byProgram = await written(pool, false, mode);
+    const byThread = await written(pool, true, mode);
+    assertEquals(byThread.log, byProgram.log);
+    assertEquals(byThread.index, byProgram.index);
+    assert(byProgram.log.length > 1_500_000);
+    assertEquals(pool.stats().inUseBytes, 0);
+  });
+}
