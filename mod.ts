@@ -114,8 +114,8 @@ export type {
   AppendOptions,
   BackpressureFields,
   CorruptionFields,
-  CorruptionKind,
   ExpectOptions,
+  FaultKind,
   FlatPayloads,
   HistogramSnapshot,
   ReadOptions,
@@ -140,7 +140,6 @@ export {
   verifyLogSync,
 } from "./lib/log/mod.ts";
 export type {
-  FaultKind,
   FollowOptions,
   LogFault,
   LogInspection,

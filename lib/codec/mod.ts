@@ -32,8 +32,7 @@ export { readFrame } from "./message.ts";
 export type { Message } from "./message.ts";
 export { restamp } from "./restamp.ts";
 export type { RestampOptions } from "./restamp.ts";
-export { BatchScan, STOP } from "./scan.ts";
-export type { Stop } from "./scan.ts";
+export { BatchScan } from "./scan.ts";
 export {
   putSealContext,
   RECORD_BATCH_START,
@@ -44,6 +43,8 @@ export {
   SEAL_CONTEXT_BYTES,
 } from "./seal.ts";
 export type { SealRun } from "./seal.ts";
+export { describeStop } from "./stop_reason.ts";
+export type { StopReason } from "./stop_reason.ts";
 export {
   INDEX_ENTRY_BYTES,
   isPlausibleEntry,

@@ -1,44 +1,12 @@
 import { checked, native } from "../native/mod.ts";
 import { check, MAX_UINT32 } from "./_checks.ts";
+import { type StopReason, stopReasonOf } from "./stop_reason.ts";
 
 /**
- * Why a scan stopped: the numbers that the native side gives (`rust/src/codec/scan.rs`). The header
- * of a batch is checked first, for its length, reserved bytes, count, offset and timestamp; then
- * whether the batch is wholly there; then its frames in their order; then its checksum.
+ * The number in Rust of a stop because the results are full: {@linkcode BatchScan.run} makes room
+ * and goes on.
  */
-export const STOP = {
-  /** The bytes are used up exactly. */
-  END: 0,
-  /**
-   * The batch is not wholly there, see {@linkcode BatchScan.neededBytes}; what is there is
-   * plausible.
-   */
-  PARTIAL: 1,
-  /** A header of 256 zeros, or nothing but zeros in fewer bytes: nothing was written there. */
-  ZEROS: 2,
-  /** The length of the batch, of a payload or of user headers is out of its bounds. */
-  LENGTH: 3,
-  /** Reserved bytes, the flags or the producer section of the batch header are wrong. */
-  RESERVED: 4,
-  /** The frames do not tile the batch, are out of order, or there are none. */
-  COUNT: 5,
-  /** The base offset is not the expected one, or an offset is above `Number.MAX_SAFE_INTEGER`. */
-  OFFSET: 6,
-  /** The append time is below that of the batch before, or above `Number.MAX_SAFE_INTEGER`. */
-  TIMESTAMP: 7,
-  /** The checksum of a frame is wrong. */
-  FRAME_CHECKSUM: 8,
-  /** The checksum of the batch is wrong. */
-  BATCH_CHECKSUM: 9,
-  /**
-   * The results are full. {@linkcode BatchScan.run} makes room and goes on, so it never ends with
-   * this.
-   */
-  FULL: 10,
-} as const;
-
-/** One of the numbers in {@linkcode STOP}. */
-export type Stop = typeof STOP[keyof typeof STOP];
+const FULL = 10;
 
 /** Words of the results for each message: four arrays of the same length. */
 const RESULT_WORDS = 4;
@@ -55,6 +23,10 @@ const NEEDED = 6;
 /**
  * Checks batches that lie back to back, in one native call for a block, and holds what was found:
  * one object, with its arrays, for many blocks. Only messages of valid batches are found.
+ *
+ * The header of a batch is checked first, for its length, reserved bytes, count, offset and
+ * timestamp; then whether the batch is wholly there; then its frames in their order; then its
+ * checksum.
  */
 export class BatchScan {
   readonly #allocate: (words: number) => Uint32Array<ArrayBuffer>;
@@ -147,13 +119,13 @@ export class BatchScan {
     return this.#context[END]!;
   }
 
-  /** Why the run ended: one of {@linkcode STOP}. */
-  get stop(): Stop {
-    return this.#context[STOPPED]! as Stop;
+  /** Why the run ended. */
+  get stop(): StopReason {
+    return stopReasonOf(this.#context[STOPPED]!);
   }
 
   /**
-   * After `STOP.PARTIAL`: how many bytes from `end` would decide more, the batch if its header is
+   * After `"partial"`: how many bytes from `end` would decide more, the batch if its header is
    * there, else a header. Otherwise 0.
    */
   get neededBytes(): number {
@@ -212,7 +184,7 @@ export class BatchScan {
         context,
       );
       checked(status, "basalt_scan");
-      if (this.stop !== STOP.FULL) return this.count;
+      if (context[STOPPED] !== FULL) return this.count;
       this.#take(Math.max(2 * this.#capacity, this.count + context[NEEDED]!));
     }
   }

@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { BATCH_HEADER_BYTES, BatchScan, STOP } from "../codec/mod.ts";
+import { BATCH_HEADER_BYTES, BatchScan } from "../codec/mod.ts";
 import type { FileWindow } from "./file_window.ts";
 
 /** No batch is longer: the longest that a pool has memory for. */
@@ -52,7 +52,7 @@ export class BatchReader {
   #neededBytes(): number {
     const { window, scan } = this;
     const rest = window.end - scan.end;
-    if (scan.stop === STOP.PARTIAL) {
+    if (scan.stop === "partial") {
       const position = window.position + scan.end - window.start;
       const isThere = position + scan.neededBytes <= window.size;
       return isThere && scan.neededBytes <= MAX_READ_BYTES
@@ -60,8 +60,8 @@ export class BatchReader {
         : 0;
     }
     // Zeros at the end of a window may be the beginning of a header.
-    const isOpen = scan.stop === STOP.END ||
-      scan.stop === STOP.ZEROS && rest < BATCH_HEADER_BYTES;
+    const isOpen = scan.stop === "end" ||
+      scan.stop === "zeros" && rest < BATCH_HEADER_BYTES;
     return isOpen ? BATCH_HEADER_BYTES : 0;
   }
 }

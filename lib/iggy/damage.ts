@@ -1,30 +1,13 @@
-import { STOP, type Stop as BatchStop } from "../codec/mod.ts";
+import { describeStop, type StopReason } from "../codec/mod.ts";
 import { GATHER_STOP, type GatherStop } from "../codec/legacy/mod.ts";
-import { type CorruptionKind, CorruptSegmentError } from "../segment/mod.ts";
+import {
+  CorruptSegmentError,
+  type FaultKind,
+  faultKindOf,
+} from "../segment/mod.ts";
 
 /** What is wrong at a place: the kind of a {@linkcode CorruptSegmentError}, and words. */
-export type Damage = readonly [kind: CorruptionKind, text: string];
-
-const BATCH_DAMAGE: Readonly<Partial<Record<BatchStop, Damage>>> = {
-  [STOP.PARTIAL]: ["torn", "the last batch is cut off"],
-  [STOP.ZEROS]: ["torn", "zeros where a batch should be"],
-  [STOP.LENGTH]: ["length", "a length is out of its bounds"],
-  [STOP.RESERVED]: ["reserved", "reserved bytes of the batch header are not 0"],
-  [STOP.COUNT]: ["count", "the frames do not fill the batch"],
-  [STOP.OFFSET]: ["offset", "the batch has another offset"],
-  [STOP.TIMESTAMP]: [
-    "timestamp",
-    "the batch is older than the one before it, which a log must not have",
-  ],
-  [STOP.FRAME_CHECKSUM]: [
-    "frame checksum",
-    "the checksum of a message does not match",
-  ],
-  [STOP.BATCH_CHECKSUM]: [
-    "batch checksum",
-    "the checksum of the batch does not match",
-  ],
-};
+export type Damage = readonly [kind: FaultKind, text: string];
 
 const MESSAGE_DAMAGE: Readonly<Partial<Record<GatherStop, Damage>>> = {
   [GATHER_STOP.PARTIAL]: ["torn", "the last message is cut off"],
@@ -43,8 +26,8 @@ const MESSAGE_DAMAGE: Readonly<Partial<Record<GatherStop, Damage>>> = {
 };
 
 /** Returns what a scan of batches stopped at. */
-export function batchDamage(stop: BatchStop): Damage {
-  return BATCH_DAMAGE[stop] ?? ["torn", "the data ends early"];
+export function batchDamage(stop: StopReason): Damage {
+  return [faultKindOf(stop), describeStop(stop)];
 }
 
 /** Returns what a scan of messages with a header each stopped at. */

@@ -1,20 +1,4 @@
-import type { CorruptionKind } from "../segment/mod.ts";
-
-/**
- * What is wrong with a log: as with one segment ({@linkcode CorruptionKind}), and
- *
- * - `"name"`: a file with the name of one of the log's is not a regular file, or a name only looks
- *   like one of them;
- * - `"overlap"`: a segment begins before the one in front of it ends;
- * - `"meta"`: `meta` is damaged;
- * - `"owner"`: the owner file is that of another log.
- */
-export type FaultKind =
-  | CorruptionKind
-  | "name"
-  | "overlap"
-  | "meta"
-  | "owner";
+import type { FaultKind } from "../segment/mod.ts";
 
 /** Something in a log's directory that its writer never left there. */
 export interface LogFault {

@@ -33,7 +33,7 @@ export function* refuseForeignLog(
     throw new Deno.errors.InvalidData(
       `No log of Basalt's in '${dir}': '${path}' starts with ${
         describeStart(start, firstOffset)
-      }, where a batch (${describeStop(first).message}) or zeros must be`,
+      }, where a batch (${describeStop(first.reason)}) or zeros must be`,
     );
   } finally {
     yield* scan.close();

@@ -5,7 +5,7 @@
  */
 export { listDirectory } from "./directory.ts";
 export type { ListedSegment, Listing, OddName } from "./directory.ts";
-export type { FaultKind, LogFault } from "./fault.ts";
+export type { LogFault } from "./fault.ts";
 export { inspectLog, inspectLogSync } from "./inspect.ts";
 export type {
   LogInspection,

@@ -3,6 +3,8 @@ import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import {
   CorruptSegmentError,
   describeStop,
+  type FaultKind,
+  faultKindOf,
   IndexCheck,
   isZero,
   MessageBatch,
@@ -22,7 +24,7 @@ import {
   splitSegments,
   startOf,
 } from "./directory.ts";
-import type { FaultKind, LogFault } from "./fault.ts";
+import type { LogFault } from "./fault.ts";
 import {
   type CompleteReaderOptions,
   completeReaderOptions,
@@ -450,7 +452,8 @@ export class Verification {
     const { position, offset } = stop;
     // The batch is valid but for its time, which is reported when it is read.
     if (stop.reason === "timestamp" && end === position) return;
-    const { kind, message } = describeStop(stop);
+    const kind = faultKindOf(stop.reason);
+    const message = describeStop(stop.reason);
     this.#report(path, position, end - position, {
       offset,
       kind,

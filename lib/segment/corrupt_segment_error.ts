@@ -1,22 +1,42 @@
-import type { StopReason } from "./segment_scan.ts";
+import { describeStop, type StopReason } from "../codec/mod.ts";
+import type { ScanStop } from "./segment_scan.ts";
 
 /**
- * What is wrong with a segment.
+ * What is wrong with a log or one of its segments.
  *
  * - `"torn"`: the data ends early, with zeros, or within a batch.
  * - `"index"`: the index does not agree with the log.
  * - `"gap"`: messages are missing between two segments.
+ * - `"overlap"`: a segment begins before the one in front of it ends.
  * - `"missing"`: a file is missing.
+ * - `"name"`: a file with the name of one of the log's is not a regular file, or a name only looks
+ *   like one of them.
  * - `"meta"`: the file `meta` is damaged, or the segments that it is about are gone.
- * - otherwise: what is wrong with the batch.
+ * - `"owner"`: the owner file is that of another log.
+ * - otherwise: what is wrong with a batch.
  */
-export type CorruptionKind =
+export type FaultKind =
   | Exclude<StopReason, "end" | "zeros" | "partial">
   | "torn"
   | "index"
   | "gap"
+  | "overlap"
   | "missing"
-  | "meta";
+  | "name"
+  | "meta"
+  | "owner";
+
+/** Returns what a stop is where more batches should be. */
+export function faultKindOf(reason: StopReason): FaultKind {
+  switch (reason) {
+    case "end":
+    case "zeros":
+    case "partial":
+      return "torn";
+    default:
+      return reason;
+  }
+}
 
 /** Where a segment is damaged. */
 export interface CorruptionFields {
@@ -27,7 +47,7 @@ export interface CorruptionFields {
   /** The offset of the message that should be there. */
   offset: number;
   /** What is wrong. */
-  kind: CorruptionKind;
+  kind: FaultKind;
 }
 
 /**
@@ -55,7 +75,7 @@ export class CorruptSegmentError extends Error implements CorruptionFields {
   /** The offset of the message that should be there. */
   readonly offset: number;
   /** What is wrong. */
-  readonly kind: CorruptionKind;
+  readonly kind: FaultKind;
 
   /** Makes the error; the fields are added to the message. */
   constructor(message: string, fields: CorruptionFields) {
@@ -67,4 +87,16 @@ export class CorruptSegmentError extends Error implements CorruptionFields {
     this.offset = fields.offset;
     this.kind = fields.kind;
   }
+}
+
+/** Returns the error for a stop where everything up to the bound was written. */
+export function corruption(path: string, stop: ScanStop): CorruptSegmentError {
+  const { reason, position, offset } = stop;
+  const kind = faultKindOf(reason);
+  return new CorruptSegmentError(describeStop(reason), {
+    path,
+    position,
+    offset,
+    kind,
+  });
 }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-export type { IndexEntry, Message } from "../codec/mod.ts";
+export { describeStop } from "../codec/mod.ts";
+export type { IndexEntry, Message, StopReason } from "../codec/mod.ts";
 export { BackpressureError } from "./backpressure_error.ts";
 export type { BackpressureFields } from "./backpressure_error.ts";
 export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
@@ -11,11 +12,12 @@ export { findBatchAfter, hasBatchAfter } from "./batch_search.ts";
 export type { BatchPlace } from "./batch_search.ts";
 export { RESTART_BYTES } from "./block_reader.ts";
 export { checkPool } from "./checks.ts";
-export { CorruptSegmentError } from "./corrupt_segment_error.ts";
-export type {
-  CorruptionFields,
-  CorruptionKind,
+export {
+  corruption,
+  CorruptSegmentError,
+  faultKindOf,
 } from "./corrupt_segment_error.ts";
+export type { CorruptionFields, FaultKind } from "./corrupt_segment_error.ts";
 export type { HistogramSnapshot } from "./histogram.ts";
 export { IndexCheck } from "./index_check.ts";
 export type { WrongEntries } from "./index_check.ts";
@@ -49,12 +51,8 @@ export { SegmentPass } from "./segment_pass.ts";
 export type { KnownPlace, ReadStart } from "./segment_pass.ts";
 export { SegmentReader } from "./segment_reader.ts";
 export type { SegmentReaderOptions } from "./segment_reader.ts";
-export { corruption, describeStop, SegmentScan } from "./segment_scan.ts";
-export type {
-  ScanStop,
-  SegmentScanOptions,
-  StopReason,
-} from "./segment_scan.ts";
+export { SegmentScan } from "./segment_scan.ts";
+export type { ScanStop, SegmentScanOptions } from "./segment_scan.ts";
 export { emptyState } from "./segment_state.ts";
 export type { SegmentFiles, SegmentState } from "./segment_state.ts";
 export { SegmentWriter } from "./segment_writer.ts";

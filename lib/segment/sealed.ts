@@ -6,10 +6,10 @@ import {
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { NoSpaceError, type TaskFile } from "../storage/mod.ts";
-import { CorruptSegmentError } from "./corrupt_segment_error.ts";
+import { corruption, CorruptSegmentError } from "./corrupt_segment_error.ts";
 import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { corruption, type ScanStop, SegmentScan } from "./segment_scan.ts";
+import { type ScanStop, SegmentScan } from "./segment_scan.ts";
 import type { SegmentFiles, SegmentState } from "./segment_state.ts";
 import { SparseIndex } from "./sparse_index.ts";
 import { readIndexState, readTail } from "./tail.ts";

@@ -4,7 +4,8 @@ import type { BufferPool } from "../pool/mod.ts";
 import { READ_AHEAD_BYTES } from "./block_reader.ts";
 import { IndexLookup } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { corruption, type ScanStop, SegmentScan } from "./segment_scan.ts";
+import { corruption } from "./corrupt_segment_error.ts";
+import { type ScanStop, SegmentScan } from "./segment_scan.ts";
 import type { SegmentFiles } from "./segment_state.ts";
 
 /** Where reading begins. */

@@ -3,9 +3,8 @@ import {
   BATCH_HEADER_BYTES,
   BatchScan,
   FRAME_HEADER_BYTES,
-  STOP,
+  type StopReason,
 } from "../codec/mod.ts";
-import type { Stop } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
@@ -13,89 +12,17 @@ import {
   type BlockReaderOptions,
   type Piece,
 } from "./block_reader.ts";
-import {
-  type CorruptionKind,
-  CorruptSegmentError,
-} from "./corrupt_segment_error.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { PooledArrays } from "./pooled_arrays.ts";
 
-/**
- * Why a scan gave no messages.
- *
- * - `"end"`: everything up to the bound was read.
- * - `"zeros"`: a header of zeros. Nothing was written here yet.
- * - `"partial"`: the batch ends after the bound.
- * - otherwise: what is wrong with the batch.
- */
-export type StopReason =
-  | "end"
-  | "zeros"
-  | "partial"
-  | "length"
-  | "reserved"
-  | "count"
-  | "offset"
-  | "timestamp"
-  | "frame checksum"
-  | "batch checksum";
-
 /** Where and why a scan gave no messages. */
 export interface ScanStop {
-  /** Why. */
+  /** Why; `"end"` where everything up to the bound was read. */
   reason: StopReason;
   /** Where the batch begins in the file, in bytes. */
   position: number;
   /** The offset that its first message should have. */
   offset: number;
-}
-
-const REASONS: Readonly<Record<Stop, StopReason>> = {
-  [STOP.END]: "end",
-  [STOP.PARTIAL]: "partial",
-  [STOP.ZEROS]: "zeros",
-  [STOP.LENGTH]: "length",
-  [STOP.RESERVED]: "reserved",
-  [STOP.COUNT]: "count",
-  [STOP.OFFSET]: "offset",
-  [STOP.TIMESTAMP]: "timestamp",
-  [STOP.FRAME_CHECKSUM]: "frame checksum",
-  [STOP.BATCH_CHECKSUM]: "batch checksum",
-  // A scan makes room for its results and goes on.
-  [STOP.FULL]: "end",
-};
-
-const DESCRIPTIONS: Readonly<Record<StopReason, string>> = {
-  "end": "the data ends early",
-  "zeros": "zeros where a batch should be",
-  "partial": "the last batch is cut off",
-  "length": "a length is out of its bounds",
-  "reserved": "reserved bytes of the batch header are not 0",
-  "count": "the frames do not fill the batch",
-  "offset": "the batch has another offset",
-  "timestamp": "the batch is older than the one before it",
-  "frame checksum": "the checksum of a message does not match",
-  "batch checksum": "the checksum of the batch does not match",
-};
-
-/**
- * Returns what a stop means where everything up to the bound was written: anything but the end is
- * damage.
- */
-export function describeStop(
-  { reason }: ScanStop,
-): { kind: CorruptionKind; message: string } {
-  const kind = reason === "end" || reason === "zeros" || reason === "partial"
-    ? "torn"
-    : reason;
-  return { kind, message: DESCRIPTIONS[reason] };
-}
-
-/** Returns the error for a stop where everything up to the bound was written. */
-export function corruption(path: string, stop: ScanStop): CorruptSegmentError {
-  const { position, offset } = stop;
-  const { kind, message } = describeStop(stop);
-  return new CorruptSegmentError(message, { path, position, offset, kind });
 }
 
 /** How a {@linkcode SegmentScan} reads. */
@@ -183,7 +110,7 @@ export class SegmentScan {
       // The rest of the batch is in the next block, or was written since.
       const hasMore = this.#isPartial(bound) &&
         (!piece.last || piece.bound < bound);
-      if (!hasMore) return this.#stop(REASONS[stop]);
+      if (!hasMore) return this.#stop(stop);
     }
     return this.#stop("end");
   }
@@ -208,7 +135,7 @@ export class SegmentScan {
     this.#offset += count;
     this.#lastTimestamp = scan.lastTimestamp;
     const isPartial = this.#isPartial(bound);
-    const isGood = scan.stop === STOP.END || isPartial;
+    const isGood = scan.stop === "end" || isPartial;
     if (isGood && !last || this.#keepBad) {
       const needed = isPartial ? scan.neededBytes : 0;
       this.blocks.keep(piece, start + scan.end, needed);
@@ -235,7 +162,7 @@ export class SegmentScan {
   /** Whether the last scan ended in a batch that may end at or before `bound`. */
   #isPartial(bound: number): boolean {
     const { stop, neededBytes } = this.#scan!;
-    return stop === STOP.PARTIAL && this.#position + neededBytes <= bound;
+    return stop === "partial" && this.#position + neededBytes <= bound;
   }
 
   #stop(reason: StopReason): ScanStop {

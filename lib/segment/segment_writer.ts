@@ -7,7 +7,7 @@ import {
   TaskFile,
 } from "../storage/mod.ts";
 import { checkSegment } from "./checks.ts";
-import { corruption } from "./segment_scan.ts";
+import { corruption } from "./corrupt_segment_error.ts";
 import { MAX_SEGMENT_BYTES } from "./layout.ts";
 import { recoverSegment, type RecoveryReport } from "./recovery.ts";
 import { sealedState } from "./sealed.ts";

@@ -7,7 +7,6 @@ import {
   batchTimestampAt,
   FRAME_HEADER_BYTES,
   framePayloadLengthAt,
-  STOP,
 } from "../../lib/codec/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { xxh3 } from "../codec/xxh3.ts";
@@ -23,7 +22,7 @@ export function takeTornBatch(disk: SimulatedDisk, path: string): void {
   const scan = new BatchScan(256);
   scan.run(bytes, 0, firstOffset);
   const { end, stop } = scan;
-  if (stop === STOP.END || stop === STOP.ZEROS) return;
+  if (stop === "end" || stop === "zeros") return;
   if (end + BATCH_HEADER_BYTES > bytes.length) return;
   const payloads = wholePayloads(bytes, end);
   if (payloads.length === 0) return;

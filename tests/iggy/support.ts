@@ -8,7 +8,6 @@ import {
   type Message,
   readFrame,
   seal,
-  STOP,
   type UserHeadersInit,
   writeIndexEntry,
 } from "../../lib/codec/mod.ts";
@@ -158,7 +157,7 @@ export function readBatches(files: Files): Message[] {
     const first = Number(name.slice(0, 20));
     if (next >= 0) assertEquals(first, next, name);
     scan.run(bytes, 0, first, time);
-    assertEquals([scan.stop, scan.end], [STOP.END, bytes.length], name);
+    assertEquals([scan.stop, scan.end], ["end", bytes.length], name);
     for (let batch = 0; batch < scan.batchCount; batch++) {
       const end = batch + 1 < scan.batchCount
         ? scan.batchFirsts[batch + 1]!

@@ -5,10 +5,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { LogReader } from "../../lib/log/mod.ts";
-import {
-  type CorruptionKind,
-  CorruptSegmentError,
-} from "../../lib/segment/mod.ts";
+import { CorruptSegmentError, type FaultKind } from "../../lib/segment/mod.ts";
 import {
   appendSome,
   at,
@@ -32,7 +29,7 @@ interface Case {
   /** Which segment the reading stops at; all messages before it are good. */
   until?: number;
   error?: {
-    kind: CorruptionKind;
+    kind: FaultKind;
     file(firsts: number[]): string;
     says(firsts: number[]): string;
   };

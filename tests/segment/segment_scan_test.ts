@@ -260,7 +260,7 @@ Deno.test("SegmentScan says why it stopped, and describes it", async () => {
         assertEquals(stop, { reason, position: second!.position, offset: 8 });
         const error = corruption("/0.log", stop);
         assertEquals(error.kind, reason === "zeros" ? "torn" : reason);
-        assert(error.message.endsWith(describeStop(stop).message));
+        assert(error.message.endsWith(describeStop(stop.reason)));
       });
     }
   }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { BatchScan, readFrame, STOP } from "../../lib/codec/mod.ts";
+import { BatchScan, readFrame } from "../../lib/codec/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { BackpressureError } from "../../lib/segment/backpressure_error.ts";
 import { INDEX_INTERVAL_BYTES } from "../../lib/segment/layout.ts";
@@ -80,7 +80,7 @@ function parse(segments: Segments): Written[] {
     assertEquals(segmentOffset, expected, "segments follow each other");
     const scan = new BatchScan();
     scan.run(bytes as Uint8Array<ArrayBuffer>, 0, segmentOffset);
-    assertEquals(scan.stop, STOP.END);
+    assertEquals(scan.stop, "end");
     const entries: [number, number][] = [];
     for (let i = 0, batch = -1; i < scan.count; i++) {
       if (scan.batchFirsts[batch + 1] === i) batch++;
