@@ -10,7 +10,7 @@ import {
   segmentFileName,
   segmentPath,
 } from "./names.ts";
-import { openIfThere, openSegment } from "./segment_files.ts";
+import { openIfThere, openSegment, sizeAt } from "./segment_files.ts";
 import { nameFile, prepareFile } from "./temporary_file.ts";
 
 /** A segment's files, as the directory lists them. */
@@ -21,6 +21,8 @@ export interface ListedSegment {
   log: boolean;
   /** Whether there is an `.index`. */
   index: boolean;
+  /** The size of an `.index` that is alone, in bytes. */
+  indexBytes?: number;
 }
 
 /** What lies in a log's directory. */
@@ -80,10 +82,24 @@ export function* listDirectory(
     else if (found.class === "owner") listing.hasOwner = true;
     else listing[found.class].push(name);
   }
-  listing.segments = [...byOffset.values()].sort((a, b) =>
-    a.firstOffset - b.firstOffset
-  );
+  for (const segment of byOffset.values()) {
+    if (yield* isThere(storage, dir, segment)) listing.segments.push(segment);
+  }
+  listing.segments.sort((a, b) => a.firstOffset - b.firstOffset);
   return listing;
+}
+
+/** Looks how long an `.index` is that is alone; returns `false` if it is gone since the listing. */
+function* isThere(
+  storage: TaskStorage,
+  dir: string,
+  segment: ListedSegment,
+): Task<boolean> {
+  if (segment.log) return true;
+  const path = segmentPath(dir, segment.firstOffset, "index");
+  const bytes = yield* sizeAt(storage, path);
+  if (bytes !== undefined) segment.indexBytes = bytes;
+  return bytes !== undefined;
 }
 
 function isOwnName(what: string): boolean {
@@ -120,47 +136,6 @@ export function refuseNoLog(dir: string, listing: Listing): void {
   throw new Deno.errors.NotFound(
     `No segment of a log in '${dir}': a log has files such as 00000000000000000000.log`,
   );
-}
-
-/** The segments of a log, told apart by its first offset. */
-export interface SplitSegments {
-  /** Segments and single files wholly below the first offset: what an interrupted removal left. */
-  below: ListedSegment[];
-  /** The others, in order. */
-  kept: ListedSegment[];
-}
-
-/**
- * Returns the offset at which a log starts, as far as names tell: the one in `meta`, or that of the
- * oldest `.log`.
- *
- * An `.index` alone cannot start a log, unless there is nothing else.
- */
-export function startOf(
-  segments: readonly ListedSegment[],
-  firstOffset: number | undefined,
-): number {
-  const oldest = segments.find((each) => each.log) ?? segments[0];
-  return firstOffset ?? oldest?.firstOffset ?? 0;
-}
-
-/** Tells segments of the log from those wholly below its first offset. */
-export function splitSegments(
-  segments: readonly ListedSegment[],
-  firstOffset: number,
-): SplitSegments {
-  // The segment that holds the first offset is the last one with a log that starts at or below it.
-  const holder = segments.findLastIndex((each) =>
-    each.log && each.firstOffset <= firstOffset
-  );
-  const below: ListedSegment[] = [];
-  const kept: ListedSegment[] = [];
-  segments.forEach((each, i) => {
-    const isBelow = i < holder ||
-      each.firstOffset < firstOffset && i !== holder;
-    (isBelow ? below : kept).push(each);
-  });
-  return { below, kept };
 }
 
 /**

@@ -7,14 +7,13 @@ import {
   SegmentScan,
 } from "../segment/mod.ts";
 import { absolutePath, LockedError } from "../storage/mod.ts";
+import { classifySegments } from "./classify.ts";
 import {
   filesOf,
   listDirectory,
   type ListedSegment,
   type Listing,
   refuseNoLog,
-  splitSegments,
-  startOf,
 } from "./directory.ts";
 import { completeOptions, type LogReaderOptions } from "./log_options.ts";
 import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
@@ -164,8 +163,11 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
     : yield* forecast(tried);
   // As opening would leave it: what a crash left is not data.
   const view = opening.possible ? tried : place;
-  const start = startOf(listing.segments, meta?.firstOffset);
-  const { kept, below } = splitSegments(listing.segments, start);
+  const { start, kept, below } = classifySegments(
+    dir,
+    listing,
+    meta?.firstOffset,
+  );
   const segments: SegmentInspection[] = [];
   const isOdd = listing.odd.length > 0;
   for (const segment of kept) {

@@ -10,6 +10,7 @@ import {
   type SegmentState,
 } from "../segment/mod.ts";
 import { NoSpaceError } from "../storage/mod.ts";
+import { classifySegments } from "./classify.ts";
 import {
   createPair,
   filesOf,
@@ -20,13 +21,10 @@ import {
   ownerPath,
   refuseOddNames,
   removeFiles,
-  splitSegments,
-  startOf,
 } from "./directory.ts";
 import { refuseForeignLog } from "./foreign_log.ts";
 import { keepCut } from "./keep_cut.ts";
 import type { CompleteLogOptions } from "./log_options.ts";
-import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
 import {
   type LogMeta,
   type LogPlace,
@@ -47,7 +45,7 @@ import {
   readOwnerFile,
 } from "./owner_file.ts";
 import { replaceIndex } from "./replace_index.ts";
-import { closeSegment, openSegment, runAll, sizeAt } from "./segment_files.ts";
+import { closeSegment, openSegment, runAll } from "./segment_files.ts";
 import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /*
@@ -224,38 +222,21 @@ class Opening {
     this.#meta = yield* readMeta(place);
     this.#owner = yield* readOwnerFile(place);
     refuseOtherOwner(dir, this.#meta, this.#owner);
-    const start = this.#start = startOf(
-      listing.segments,
+    const { start, below, kept, faults: [fault] } = classifySegments(
+      dir,
+      listing,
       this.#meta?.firstOffset,
     );
-    const { below, kept } = splitSegments(listing.segments, start);
+    if (fault !== undefined) throw fault;
+    this.#start = start;
     this.#below = below;
-    if (kept.length === 0) {
-      if (listing.hasMeta || listing.hasOwner) throw lostSegments(dir, start);
+    const [oldest] = kept;
+    if (oldest === undefined) {
       return [{ firstOffset: start, log: false, index: false }];
     }
-    yield* this.#refuseUnpaired(kept);
-    const [oldest] = kept;
-    if (oldest!.firstOffset > start) {
-      throw missingBefore(dir, oldest!.firstOffset, start);
-    }
-    const isImported = this.#meta === undefined && oldest!.log;
-    if (isImported) yield* refuseForeignLog(place, oldest!.firstOffset);
+    const isImported = this.#meta === undefined && oldest.log;
+    if (isImported) yield* refuseForeignLog(place, oldest.firstOffset);
     return kept;
-  }
-
-  /**
-   * An `.index` without its `.log` is what making a segment left only if it is empty and the last.
-   */
-  *#refuseUnpaired(kept: readonly ListedSegment[]): Task<void> {
-    const { storage, dir } = this.#place;
-    for (const segment of kept) {
-      if (segment.log) continue;
-      const path = segmentPath(dir, segment.firstOffset, "index");
-      const isLast = segment === kept.at(-1);
-      if (isLast && (yield* sizeAt(storage, path)) === 0) continue;
-      throw missingLog(dir, segment.firstOffset);
-    }
   }
 
   /** Reads the end of a segment that has a later one, which must start there. */

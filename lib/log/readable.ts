@@ -1,18 +1,14 @@
 import type { Task } from "../base/mod.ts";
 import type { CorruptSegmentError } from "../segment/mod.ts";
+import { classifySegments } from "./classify.ts";
 import {
   listDirectory,
   type ListedSegment,
   type Listing,
   refuseNoLog,
   refuseOddNames,
-  splitSegments,
-  startOf,
 } from "./directory.ts";
 import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
-import { segmentPath } from "./names.ts";
-import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
-import { sizeAt } from "./segment_files.ts";
 
 /**
  * How often a directory is listed before a file counts as lost: a listing that a removal overtakes
@@ -72,35 +68,13 @@ export class ReadableSegments {
   }
 
   *#split(listing: Listing): Task<Readable> {
-    const { dir } = this.#place;
     const { firstOffset } = (yield* this.#metaOf(listing)) ?? {};
-    const start = startOf(listing.segments, firstOffset);
-    const { kept } = splitSegments(listing.segments, start);
-    const segments: ListedSegment[] = [];
-    const [oldest] = kept;
-    if (oldest === undefined) {
-      const lost = listing.hasMeta ? lostSegments(dir, start) : undefined;
-      return { segments, lost };
-    }
-    if (oldest.firstOffset > start) {
-      return { segments, lost: missingBefore(dir, oldest.firstOffset, start) };
-    }
-    for (const segment of kept) {
-      if (segment.log) segments.push(segment);
-      else if (
-        segment !== kept.at(-1) || !(yield* this.#isEmptyIndex(segment))
-      ) {
-        return { segments, lost: missingLog(dir, segment.firstOffset) };
-      }
-    }
-    return { segments, lost: undefined };
-  }
-
-  *#isEmptyIndex({ firstOffset }: ListedSegment): Task<boolean> {
-    const { storage, dir } = this.#place;
-    const path = segmentPath(dir, firstOffset, "index");
-    // `undefined`: it is gone since it was listed.
-    return (yield* sizeAt(storage, path)) === 0;
+    const { readable, faults: [lost] } = classifySegments(
+      this.#place.dir,
+      listing,
+      firstOffset,
+    );
+    return { segments: readable, lost };
   }
 
   /** What `meta` says, read after the listing: what it says is at least as new. */

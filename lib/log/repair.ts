@@ -8,18 +8,18 @@ import {
   type ScanStop,
 } from "../segment/mod.ts";
 import { absolutePath, LockedError, type TaskFile } from "../storage/mod.ts";
+import { type ClassifiedSegment, classifySegments } from "./classify.ts";
 import {
   createPair,
   filesOf,
   listDirectory,
   type ListedSegment,
+  type Listing,
   metaPath,
   ownerPath,
   refuseNoLog,
   refuseOddNames,
   removeFiles,
-  splitSegments,
-  startOf,
 } from "./directory.ts";
 import { freeCutPath, keepCut } from "./keep_cut.ts";
 import { completeOptions, type LogReaderOptions } from "./log_options.ts";
@@ -39,7 +39,7 @@ import {
   type RepairStep,
 } from "./repair_plan.ts";
 import { replaceIndex } from "./replace_index.ts";
-import { openIfThere, sizeAt } from "./segment_files.ts";
+import { openIfThere } from "./segment_files.ts";
 import { inMemory, tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How to repair a log. */
@@ -224,8 +224,8 @@ class Repair {
     refuseNoLog(dir, listing);
     refuseOddNames(dir, listing);
     this.#owner = yield* readOwnerFile(this.#place);
-    const start = yield* this.#meta(listing.segments);
-    const { kept } = splitSegments(listing.segments, start);
+    const start = yield* this.#meta(listing);
+    const { kept } = classifySegments(dir, listing, start);
     const left = yield* this.#segments(kept);
     const isLog = listing.hasMeta || listing.hasOwner;
     if (left === 0 && isLog) yield* this.#startAgain(start);
@@ -274,7 +274,7 @@ class Repair {
    * Replaces a `meta` that is damaged, or that starts before the oldest segment; returns where the
    * log starts.
    */
-  *#meta(segments: readonly ListedSegment[]): Task<number> {
+  *#meta(listing: Listing): Task<number> {
     const { storage, dir } = this.#place;
     let meta: MetaRecord | undefined;
     let isDamaged = false;
@@ -284,9 +284,8 @@ class Repair {
       if (!(error instanceof CorruptSegmentError)) throw error;
       isDamaged = true;
     }
-    const start = startOf(segments, meta?.firstOffset);
-    const oldest = splitSegments(segments, start).kept
-      .find((each) => each.log)?.firstOffset ?? start;
+    const { start, kept } = classifySegments(dir, listing, meta?.firstOffset);
+    const oldest = kept.find((each) => each.log)?.firstOffset ?? start;
     if (!isDamaged && (meta === undefined || oldest <= start)) return start;
     const owner = typeof this.#owner === "object" ? this.#owner : undefined;
     const identity = meta?.identity ?? owner?.identity ?? makeIdentity(storage);
@@ -313,7 +312,7 @@ class Repair {
   /**
    * Follows the log from segment to segment; what does not follow leaves it. Returns how many stay.
    */
-  *#segments(segments: readonly ListedSegment[]): Task<number> {
+  *#segments(segments: readonly ClassifiedSegment[]): Task<number> {
     let left = 0;
     /** Where the next segment must start; `undefined` once the run has ended. */
     let expected = segments.find((each) => each.log)?.firstOffset ??
@@ -327,17 +326,10 @@ class Repair {
         continue;
       }
       // Opening completes a segment that was being made.
-      const isBegun = isNext && isLast && (yield* this.#isEmptyIndex(segment));
-      if (isBegun) left++;
+      if (isNext && segment.class === "begun") left++;
       else yield* this.#setAside(segment);
     }
     return left;
-  }
-
-  *#isEmptyIndex({ firstOffset }: ListedSegment): Task<boolean> {
-    const { storage, dir } = this.#place;
-    const path = segmentPath(dir, firstOffset, "index");
-    return (yield* sizeAt(storage, path)) === 0;
   }
 
   /** Makes a segment whole; returns the offset after it, or `undefined` if the log ends in it. */

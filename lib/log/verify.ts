@@ -13,6 +13,7 @@ import {
   type WrongEntries,
 } from "../segment/mod.ts";
 import { absolutePath, type TaskFile } from "../storage/mod.ts";
+import { type ClassifiedSegments, classifySegments } from "./classify.ts";
 import {
   listDirectory,
   type ListedSegment,
@@ -21,8 +22,6 @@ import {
   oddName,
   ownerPath,
   refuseNoLog,
-  splitSegments,
-  startOf,
 } from "./directory.ts";
 import type { LogFault } from "./fault.ts";
 import {
@@ -30,7 +29,6 @@ import {
   completeReaderOptions,
   type LogReaderOptions,
 } from "./log_options.ts";
-import { lostSegments, missingBefore } from "./lost_files.ts";
 import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
 import { join, type SegmentFileKind, segmentPath } from "./names.ts";
 import { refuseOtherOwner } from "./opening.ts";
@@ -161,33 +159,25 @@ export class Verification {
     // read.
     const { meta, owner } = yield* this.#records(listing);
     this.#durableOffset = vouchedOffset(owner);
-    const start = startOf(listing.segments, meta?.firstOffset);
-    const { kept } = splitSegments(listing.segments, start);
-    yield* this.#measure(kept);
+    const found = classifySegments(this.#dir, listing, meta?.firstOffset);
+    yield* this.#measure(found.kept);
     const isOpen = listing.hasOwner || locked;
     const ending = !isOpen ? "sealed" : locked ? "written" : "left";
-    yield* this.#segments(kept, start, ending, listing.hasMeta);
+    yield* this.#segments(found, ending);
     this.#onProgress?.(this.#progress);
   }
 
   *#segments(
-    kept: readonly ListedSegment[],
-    start: number,
+    { start, kept, faults }: ClassifiedSegments,
     ending: Ending,
-    hasMeta: boolean,
   ): Task<void> {
-    if (kept.length === 0 && hasMeta) {
-      this.#error(lostSegments(this.#dir, start));
-    }
+    for (const fault of faults) this.#error(fault);
     let expected: number | undefined = start;
     for (const [i, segment] of kept.entries()) {
       const isLast = i === kept.length - 1;
-      if (!segment.log) {
-        yield* this.#unpaired(segment, isLast);
-        continue;
-      }
-      if (i === 0) this.#beginning(segment, start);
-      else if (expected !== undefined) this.#follows(segment, expected);
+      if (segment.class !== "segment") continue;
+      // What is missing before the first one was reported.
+      if (i > 0 && expected !== undefined) this.#follows(segment, expected);
       // Undefined also where its writer removed it meanwhile.
       expected = yield* this.#segment(segment, isLast ? ending : "sealed");
     }
@@ -257,24 +247,6 @@ export class Verification {
       error instanceof Deno.errors.InvalidData;
     if (!isFault) throw error;
     this.#report(path, 0, 0, { kind, offset: 0, message: error.message });
-  }
-
-  /** An `.index` without its `.log`: making a segment leaves an empty one at the end. */
-  *#unpaired(segment: ListedSegment, isLast: boolean): Task<void> {
-    const { storage } = this.#options;
-    const size = yield* sizeAt(storage, this.#path(segment, "index"));
-    if (size === undefined || isLast && size === 0) return;
-    this.#report(this.#path(segment, "log"), 0, 0, {
-      kind: "missing",
-      offset: segment.firstOffset,
-      message: "there is an '.index' without it",
-    });
-  }
-
-  /** The first segment must hold the first offset. */
-  #beginning({ firstOffset }: ListedSegment, start: number): void {
-    if (firstOffset <= start) return;
-    this.#error(missingBefore(this.#dir, firstOffset, start));
   }
 
   /** A segment must start where the one before it ends. */

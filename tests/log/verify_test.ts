@@ -198,7 +198,7 @@ Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", 
   // The index is a cache.
   assertEquals(await briefly(without(index(0))), []);
   assertEquals(await briefly({ ...SOUND, [index(5)]: empty }), []);
-  assertEquals(await briefly(without(log(5))), ["5.log missing 0+0 5"]);
+  assertEquals(await briefly(without(log(5))), ["5.index missing 0+0 5"]);
   assertEquals(await briefly(without(log(0))), [
     "0.log missing 0+0 0",
     "5.log gap 0+0 0",

@@ -1,0 +1,90 @@
+/**
+ * Tells what the files of a log's segments mean, as `docs/format.md#unpaired-and-odd-files` lists
+ * it: opening, readers, verification, repair and inspection take it from here.
+ *
+ * @module
+ */
+import type { CorruptSegmentError } from "../segment/mod.ts";
+import type { ListedSegment, Listing } from "./directory.ts";
+import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
+
+/** What the files of a segment mean that is not below the first offset. */
+export type SegmentClass =
+  /** A segment of the log; opening writes its `.index` again if that is missing. */
+  | "segment"
+  /** An empty `.index` alone at the end: a crash interrupted the creation of the segment. */
+  | "begun"
+  /** An `.index` alone otherwise: the messages of its `.log` are missing. */
+  | "lost";
+
+/** A segment's files, and what they mean. */
+export interface ClassifiedSegment extends ListedSegment {
+  /** What they mean. */
+  class: SegmentClass;
+}
+
+/** What the names in a directory say of a log. */
+export interface ClassifiedSegments {
+  /** Where the log starts: the offset in `meta`, or that of the oldest `.log`. */
+  start: number;
+  /** Files wholly below that offset: an interrupted removal left them. */
+  below: ListedSegment[];
+  /** The others, in order. */
+  kept: ClassifiedSegment[];
+  /** Segments that can be read one after the other: those of `kept` before the first fault. */
+  readable: ListedSegment[];
+  /** What is missing, as the names tell, in order. */
+  faults: CorruptSegmentError[];
+}
+
+/**
+ * Classifies the segments of a listing.
+ *
+ * @param firstOffset The first offset in `meta`; `undefined` without one. An `.index` alone cannot
+ *   start a log then, unless there is nothing else.
+ */
+export function classifySegments(
+  dir: string,
+  { segments, hasMeta, hasOwner }: Listing,
+  firstOffset: number | undefined,
+): ClassifiedSegments {
+  const oldest = segments.find((each) => each.log) ?? segments[0];
+  const start = firstOffset ?? oldest?.firstOffset ?? 0;
+  // The segment that holds the first offset is the last one with a log that starts at or below it.
+  const holder = segments.findLastIndex((each) =>
+    each.log && each.firstOffset <= start
+  );
+  const below: ListedSegment[] = [];
+  const kept: ClassifiedSegment[] = [];
+  segments.forEach((each, i) => {
+    const isBelow = i < holder || each.firstOffset < start && i !== holder;
+    if (isBelow) below.push(each);
+    else {kept.push({
+        ...each,
+        class: classOf(each, i === segments.length - 1),
+      });}
+  });
+  const faults: CorruptSegmentError[] = [];
+  const [first] = kept;
+  if (first === undefined) {
+    if (hasMeta || hasOwner) faults.push(lostSegments(dir, start));
+  } else if (first.firstOffset > start) {
+    faults.push(missingBefore(dir, first.firstOffset, start));
+  }
+  const readable: ListedSegment[] = [];
+  for (const each of kept) {
+    if (each.class === "lost") faults.push(missingLog(dir, each.firstOffset));
+    else if (each.class === "segment" && faults.length === 0) {
+      readable.push(each);
+    }
+  }
+  return { start, below, kept, readable, faults };
+}
+
+function classOf(
+  { log, indexBytes }: ListedSegment,
+  isLast: boolean,
+): SegmentClass {
+  if (log) return "segment";
+  return isLast && indexBytes === 0 ? "begun" : "lost";
+}
