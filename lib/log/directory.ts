@@ -66,7 +66,7 @@ export function* listDirectory(
     foreign: [],
   };
   const byOffset = new Map<number, ListedSegment>();
-  for (const { name, isFile, isDirectory } of yield* storage.list(dir)) {
+  for (const { name, isFile, isDirectory } of yield* storage.listNow(dir)) {
     const found = classifyName(name);
     if (!isFile && isOwnName(found.class)) {
       const what = isDirectory ? "a directory" : "a link or a special file";
@@ -151,23 +151,27 @@ export function* createSegment(
   dir: string,
   firstOffset: number,
 ): Task<SegmentFiles> {
-  yield* createPair(storage, dir, { firstOffset, log: false, index: false });
+  const segment = { firstOffset, log: false, index: false };
+  for (const kind of ["log", "index"] as const) {
+    const path = segmentPath(dir, firstOffset, kind);
+    segment[kind] = yield* isEmptyThere(storage, path);
+  }
+  yield* createPair(storage, dir, segment);
   yield* storage.syncDirectory(dir);
   return yield* openSegment(storage, dir, firstOffset, { write: true });
 }
 
-/** Makes the files of a segment that were not listed, empty, without making their names durable. */
+/**
+ * Makes the files of a segment that were not listed, empty, without making their names durable.
+ */
 export function* createPair(
   storage: TaskStorage,
   dir: string,
   segment: ListedSegment,
 ): Task<void> {
-  const missing: string[] = [];
-  for (const kind of ["log", "index"] as const) {
-    if (segment[kind]) continue;
-    const path = segmentPath(dir, segment.firstOffset, kind);
-    if (!(yield* isEmptyThere(storage, path))) missing.push(path);
-  }
+  const missing = (["log", "index"] as const)
+    .filter((kind) => !segment[kind])
+    .map((kind) => segmentPath(dir, segment.firstOffset, kind));
   for (const path of missing) yield* prepareFile(storage, path, leaveEmpty);
   for (const path of missing) yield* nameFile(storage, path);
 }
@@ -208,7 +212,6 @@ export function* removeSegments(
   const count = sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
   if (count === 0) return 0;
   const first = sealed[count - 1]!.nextOffset;
-  yield* meta.refuseReplaced();
   if (first > meta.firstOffset) yield* meta.setFirstOffset(first);
   const files = sealed.slice(0, count).flatMap(({ firstOffset }) =>
     filesOf({ firstOffset, log: true, index: true })

@@ -44,6 +44,7 @@ import {
   type SegmentSource,
 } from "./log_pass.ts";
 import type { LogStats } from "./log_stats.ts";
+import { refuseMoved } from "./held_directory.ts";
 import { messagesOf } from "./messages.ts";
 import { flushAtExit, forgetAtExit } from "./open_logs.ts";
 import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
@@ -562,7 +563,7 @@ export class Log implements AsyncDisposable, Disposable {
 
   *#next(firstOffset: number): Task<ActiveSegment> {
     try {
-      yield* this.#opened.meta.refuseReplaced();
+      refuseMoved(this.#lock, this.path, "begin a segment of log");
       const files = yield* createSegment(
         this.#options.storage,
         this.path,
@@ -605,8 +606,11 @@ export class Log implements AsyncDisposable, Disposable {
     const { owner } = this.#opened;
     forgetAtExit(this);
     try {
-      if (isClean) yield* owner.remove();
-      else yield* owner.close();
+      yield* owner.close();
+      if (isClean) {
+        refuseMoved(this.#lock, this.path, "close log");
+        yield* owner.remove();
+      }
     } finally {
       this.#lock.release();
       this.#isEnded = true;
@@ -633,6 +637,7 @@ export class Log implements AsyncDisposable, Disposable {
       this.#sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
     this.#removing.push(...this.#sealed.splice(0, count));
     if (this.#removing.length === 0) return this.firstOffset;
+    refuseMoved(this.#lock, this.path, "truncate log");
     yield* removeSegments(
       this.#options.storage,
       this.path,
@@ -722,6 +727,7 @@ export class Log implements AsyncDisposable, Disposable {
 
   // deno-lint-ignore require-yield -- the writer knows its segments without asking the disk
   *#segments(durable: boolean): Task<readonly ReadableSegment[]> {
+    if (!this.#isEnded) refuseMoved(this.#lock, this.path, "read log");
     const { active } = this.#appender;
     const all = this.#sealed.map((
       { firstOffset, byteLength },

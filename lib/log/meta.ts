@@ -48,6 +48,8 @@ export interface MetaRecord extends LogIdentity {
   sequence: number;
   /** The distance between the two slots, in bytes. */
   slotBytes: number;
+  /** The physical block of the disk that it lies on now, in bytes, and at least 4096. */
+  blockBytes: number;
 }
 
 /** Where a log is. */
@@ -88,7 +90,9 @@ export function* readMeta(
     const record = isPossibleSize(size)
       ? newestSlot(yield* readStart(file, pool, size), path)
       : undefined;
-    if (record !== undefined) return record;
+    if (record !== undefined) {
+      return { ...record, blockBytes: blockBytesOf(file) };
+    }
   } finally {
     yield* file.close();
   }
@@ -101,8 +105,11 @@ function isPossibleSize(size: number): boolean {
     Number.isInteger(Math.log2(slotBytes));
 }
 
+/** What a slot says. */
+type Slot = Omit<MetaRecord, "blockBytes">;
+
 /** The valid slot with the higher sequence number. */
-function newestSlot(bytes: Uint8Array, path: string): MetaRecord | undefined {
+function newestSlot(bytes: Uint8Array, path: string): Slot | undefined {
   const slotBytes = bytes.length / 2;
   const slots = [0, slotBytes]
     .map((at) => readSlot(bytes.subarray(at, at + slotBytes), path))
@@ -115,7 +122,7 @@ function newestSlot(bytes: Uint8Array, path: string): MetaRecord | undefined {
   return newest;
 }
 
-function readSlot(slot: Uint8Array, path: string): MetaRecord | undefined {
+function readSlot(slot: Uint8Array, path: string): Slot | undefined {
   if (!isValidRecord(slot, LAYOUT, path)) return undefined;
   const view = new DataView(slot.buffer, slot.byteOffset, slot.byteLength);
   const sequence = readUint64(slot, SEQUENCE);
@@ -134,7 +141,7 @@ function damagedMeta(path: string, message: string): CorruptSegmentError {
 }
 
 /** Writes a slot's record into zeros. */
-function encodeSlot(bytes: Uint8Array, record: MetaRecord): void {
+function encodeSlot(bytes: Uint8Array, record: Slot): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   bytes.set(parseUuid(record.identity), IDENTITY);
   view.setUint32(SLOT_BYTES, record.slotBytes, true);
@@ -149,13 +156,21 @@ function encodeSlot(bytes: Uint8Array, record: MetaRecord): void {
 export function prepareMeta(
   { storage, dir, pool }: LogPlace,
   { identity, firstOffset }: LogIdentity,
-): Task<void> {
+): Task<MetaRecord> {
   return prepareFile(storage, metaPath(dir), function* (file) {
-    const slotBytes = blockBytesOf(file);
-    const length = 2 * slotBytes;
+    const blockBytes = blockBytesOf(file);
+    const length = 2 * blockBytes;
+    const record: MetaRecord = {
+      identity,
+      firstOffset,
+      sequence: 0,
+      slotBytes: blockBytes,
+      blockBytes,
+    };
     using block = yield* acquire(pool, length, { zeroed: true });
-    encodeSlot(block.bytes, { identity, firstOffset, sequence: 0, slotBytes });
+    encodeSlot(block.bytes, record);
     yield* writeBlock(file, block, 0, length);
+    return record;
   });
 }
 
@@ -168,10 +183,11 @@ export function nameMeta({ storage, dir }: LogPlace): Task<void> {
 export function* createMeta(
   place: LogPlace,
   identity: LogIdentity,
-): Task<void> {
-  yield* prepareMeta(place, identity);
+): Task<MetaRecord> {
+  const record = yield* prepareMeta(place, identity);
   yield* nameMeta(place);
   yield* place.storage.syncDirectory(place.dir);
+  return record;
 }
 
 /**
@@ -180,20 +196,14 @@ export function* createMeta(
  * On a disk with larger physical blocks than its slots, it is replaced first: one write could
  * damage both slots.
  *
- * @throws {Deno.errors.NotFound} If there is none.
+ * @param record What it says.
  */
-export function* openMeta(
-  place: LogPlace,
-  known?: MetaRecord,
-): Task<LogMeta> {
-  const { storage, dir } = place;
-  const record = known ?? (yield* readMeta(place));
-  const file = yield* storage.openNow(metaPath(dir), { write: true });
-  const blockBytes = blockBytesOf(file);
-  yield* file.close();
-  if (record!.slotBytes >= blockBytes) return new LogMeta(place, record!);
-  yield* createMeta(place, record!);
-  return new LogMeta(place, (yield* readMeta(place))!);
+export function* openMeta(place: LogPlace, record: MetaRecord): Task<LogMeta> {
+  const isSafe = record.slotBytes >= record.blockBytes;
+  return new LogMeta(
+    place,
+    isSafe ? record : yield* createMeta(place, record),
+  );
 }
 
 /**
@@ -239,25 +249,5 @@ export class LogMeta {
       yield* file.close();
     }
     this.#record = next;
-  }
-
-  /**
-   * Refuses a path that leads to another log by now: names must not be made or removed there.
-   *
-   * `docs/format.md#open-directory`
-   *
-   * @throws {Deno.errors.BadResource} If the directory was moved or replaced.
-   */
-  *refuseReplaced(): Task<void> {
-    const { dir } = this.#place;
-    const found = yield* readMeta(this.#place);
-    if (found?.identity === this.identity) return;
-    throw new Deno.errors.BadResource(
-      `Cannot go on writing log '${dir}': the directory was moved or replaced, ${
-        found === undefined
-          ? "no log is there"
-          : `the log there has identity ${found.identity}`
-      }`,
-    );
   }
 }

@@ -219,8 +219,8 @@ class Opening {
     const { storage, dir } = place;
     const listing = this.#listing = yield* listDirectory(storage, dir);
     refuseOddNames(dir, listing);
-    this.#meta = yield* readMeta(place);
-    this.#owner = yield* readOwnerFile(place);
+    if (listing.hasMeta) this.#meta = yield* readMeta(place);
+    if (listing.hasOwner) this.#owner = yield* readOwnerFile(place);
     refuseOtherOwner(dir, this.#meta, this.#owner);
     const { start, below, kept, faults: [fault] } = classifySegments(
       dir,
@@ -406,31 +406,32 @@ class Opening {
     const identity = this.#meta?.identity ?? before?.identity ??
       makeIdentity(storage);
     const generation = (before?.generation ?? 0) + 1;
+    let record = this.#meta;
     let prepared: PreparedOwnerFile | undefined;
-    let owner: OwnerFile | undefined;
-    try {
-      const fields = { identity, generation, durableOffset };
-      const preparing = [
+    const preparing = [
+      function* (): Task<void> {
+        const fields = { identity, generation, durableOffset };
+        prepared = yield* prepareOwnerFile(place, fields);
+      }(),
+    ];
+    if (record === undefined) {
+      preparing.push(
         function* (): Task<void> {
-          prepared = yield* prepareOwnerFile(place, fields);
+          record = yield* prepareMeta(place, { identity, firstOffset });
         }(),
-      ];
-      if (this.#meta === undefined) {
         // The names of segments come before that of `meta`: one without a segment has lost it.
-        preparing.push(
-          prepareMeta(place, { identity, firstOffset }),
-          storage.syncDirectory(dir),
-        );
-      }
+        storage.syncDirectory(dir),
+      );
+    }
+    try {
       yield* runAll(preparing);
       if (this.#meta === undefined) yield* nameMeta(place);
-      const meta = yield* openMeta(place, this.#meta);
-      owner = yield* nameOwnerFile(place, prepared!);
+      const meta = yield* openMeta(place, record!);
+      const owner = yield* nameOwnerFile(place, prepared!);
       yield* storage.syncDirectory(dir);
       return { meta, owner };
     } catch (error) {
       prepared?.block.drop();
-      if (owner !== undefined) yield* owner.close();
       throw error;
     }
   }

@@ -124,20 +124,17 @@ export function* prepareOwnerFile(
   });
 }
 
-/** Gives a prepared owner file its name, which is durable when the directory is synced. */
+/**
+ * Gives a prepared owner file its name, which is durable when the directory is synced. The block is
+ * the caller's if it fails.
+ */
 export function* nameOwnerFile(
   place: LogPlace,
   { record, block }: PreparedOwnerFile,
 ): Task<OwnerFile> {
   const { storage, dir } = place;
-  const path = ownerPath(dir);
-  try {
-    yield* nameFile(storage, path);
-    return new OwnerFile(place, block, record);
-  } catch (error) {
-    block.drop();
-    throw error;
-  }
+  yield* nameFile(storage, ownerPath(dir));
+  return new OwnerFile(place, block, record);
 }
 
 function encode(bytes: Uint8Array, record: OwnerRecord): void {
@@ -206,15 +203,15 @@ export class OwnerFile {
       (found.identity !== identity || found.generation !== generation);
     if (!isOther) return;
     throw new Deno.errors.BadResource(
-      `${what} as it is the owner file of another opening: '${this.#place.dir}' was moved or replaced`,
+      `${what} as it is the owner file of another opening: a writer that does not see this one's lock has the log open`,
     );
   }
 
   /**
    * Removes the file, durably: the log is closed.
    *
-   * @throws {Deno.errors.BadResource} If the file of another opening has its name: the directory
-   * was moved or replaced.
+   * @throws {Deno.errors.BadResource} If the file of another opening has its name: another writer
+   * did not see this one's lock, for example through another mount.
    */
   *remove(): Task<void> {
     const { storage, dir } = this.#place;

@@ -69,7 +69,7 @@ export function* readStart(
 ): Task<Uint8Array> {
   const unit = file.capabilities.readOffsetAlignment;
   using buffer = yield* acquire(pool, Math.ceil(length / unit) * unit);
-  const read = yield* file.read(buffer, 0);
+  const read = yield* file.readNow(buffer, 0);
   return buffer.bytes.slice(0, Math.min(read, length));
 }
 

@@ -15,6 +15,7 @@ import {
   type PooledBuffer,
 } from "../pool/mod.ts";
 import { alignDown, alignUp, checkInteger } from "./alignment.ts";
+import { isAtPath } from "./at_path.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { closeDescriptor } from "./descriptor.ts";
 import {
@@ -494,6 +495,27 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     // The name of a device lies on a filesystem, its bytes do not.
     if (this.capabilities.filesystem === "none") return undefined;
     return freeBytes(this.#file, this.path);
+  }
+
+  /**
+   * Returns whether the path where it was opened still leads to this file: it was neither removed
+   * nor replaced.
+   *
+   * @example A file that was removed
+   * ```ts
+   * import { DirectFile } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = Deno.makeTempFileSync();
+   * using file = DirectFile.openSync(path);
+   * assertEquals(file.isAtPath(), true);
+   * Deno.removeSync(path);
+   * assertEquals(file.isAtPath(), false);
+   * ```
+   */
+  isAtPath(): boolean {
+    this.#checkOpen("statx");
+    return isAtPath(this.#file, this.path);
   }
 
   /**

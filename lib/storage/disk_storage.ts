@@ -1,4 +1,4 @@
-import { drive, driveSync, type Task } from "../base/mod.ts";
+import { drive, driveSync, type Task, together } from "../base/mod.ts";
 import { isEngineIdle } from "../engine/mod.ts";
 import { native, statusError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
@@ -9,6 +9,7 @@ import {
   denoRename,
   denoStat,
 } from "./deno_calls.ts";
+import { isAtPath } from "./at_path.ts";
 import { closeDescriptor, openDirectory } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import {
@@ -191,6 +192,7 @@ export class DiskStorage implements Storage {
     }
     let held = true;
     return {
+      isAtPath: () => held && isAtPath(file, path),
       release(): void {
         if (held) closeDescriptor(file);
         held = false;
@@ -371,27 +373,44 @@ function* listing(where: string): Task<StorageEntry[]> {
 function* makingDirectory(where: string): Task<boolean> {
   const path = pathString("make directory", where);
   const parent = parentOf(path);
-  let opened: number | undefined;
-  if (yield* isDirectoryThere(path)) yield* syncName(path);
-  else {
-    try {
-      opened = yield* openDirectory(parent);
-      yield* syncName(parent);
-    } catch (error) {
-      if (codeOf(error) !== "ENOENT" || parent === path) throw error;
-      yield* makingDirectory(parent);
-      opened = yield* openDirectory(parent);
-    }
+  if (yield* isDirectoryThere(path)) {
+    yield* syncName(path);
+    return yield* makeOneIn(undefined, path);
+  }
+  let opened: number;
+  const tasks: Task<unknown>[] = [];
+  try {
+    opened = yield* openDirectory(parent);
+    tasks.push(syncName(parent));
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT" || parent === path) throw error;
+    yield* makingDirectory(parent);
+    opened = yield* openDirectory(parent);
   }
   try {
-    const made = yield* makeOne(path);
-    if (made && opened !== undefined) yield* runOn(opened, parent, SYNC_FULL);
-    // It was there, and is gone.
-    else if (made) yield* syncingDirectory(parent);
-    return made;
+    // Side by side: syncs of one filesystem share a commit of its journal.
+    const results = yield* together([makeOneIn(opened, path), ...tasks]);
+    for (const each of results) {
+      if (each.status === "rejected") throw each.reason;
+    }
+    return (results[0] as PromiseFulfilledResult<boolean>).value;
   } finally {
-    if (opened !== undefined) closeDescriptor(opened);
+    closeDescriptor(opened);
   }
+}
+
+/** Makes one directory in its open parent, durably; `false` if it is there. */
+function* makeOneIn(
+  opened: number | undefined,
+  path: string,
+): Task<boolean> {
+  const parent = parentOf(path);
+  const isMade = yield* makeOne(path);
+  if (!isMade) return false;
+  // Without a descriptor: it was there, and is gone.
+  if (opened === undefined) yield* syncingDirectory(parent);
+  else yield* runOn(opened, parent, SYNC_FULL);
+  return true;
 }
 
 /**

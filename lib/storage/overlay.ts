@@ -186,7 +186,7 @@ export class OverlayStorage implements Storage {
     await this.#below.storage.pause?.();
   }
   lock(): StorageLock {
-    return { release: () => {} };
+    return { isAtPath: () => true, release: () => {} };
   }
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
     return this.#below.storage.delay(durationMs, options);

@@ -130,6 +130,12 @@ export interface StorageFile {
   freeBytes?(): number | undefined;
 
   /**
+   * Returns whether the path where it was opened still leads to this file: it was neither removed
+   * nor replaced. A storage without this method does not tell.
+   */
+  isAtPath?(): boolean;
+
+  /**
    * Blocks until the operations of this file are over that were in flight.
    *
    * Their promises are resolved when it returns, so what waits for them continues as soon as the
@@ -161,6 +167,11 @@ export interface StorageTimer {
 
 /** A lock on a directory, held until it is released or its process ends. */
 export interface StorageLock {
+  /**
+   * Returns whether the path still leads to the directory that is locked: it was neither moved nor
+   * replaced.
+   */
+  isAtPath(): boolean;
   /** Gives the lock up; releasing twice does nothing. */
   release(): void;
 }

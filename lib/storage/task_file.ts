@@ -1,4 +1,4 @@
-import { step, type Task } from "../base/mod.ts";
+import { inPlace, step, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import {
@@ -56,6 +56,15 @@ export class TaskFile {
       () => file.readSync(buffer, position, range),
       "read",
     );
+  }
+
+  /**
+   * Fills `buffer` from `position` in place, also when driven with promises: for a block or two,
+   * which take less than the way through a ring or a thread.
+   */
+  readNow(buffer: PooledBuffer, position: number): Task<number> {
+    const { file } = this;
+    return inPlace("read", () => file.readSync(buffer, position));
   }
 
   /** Writes a range of `buffer` at `position`; returns the bytes written. */
@@ -147,6 +156,11 @@ export class TaskFile {
    */
   freeBytes(): number | undefined {
     return this.file.freeBytes?.();
+  }
+
+  /** Returns whether its path still leads to this file; `true` where the storage does not tell. */
+  isAtPath(): boolean {
+    return this.file.isAtPath?.() ?? true;
   }
 
   /**

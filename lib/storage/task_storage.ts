@@ -95,6 +95,15 @@ export class TaskStorage {
     );
   }
 
+  /**
+   * Lists the entries of a directory in place, also when driven with promises: where that saves the
+   * way through a thread of the runtime.
+   */
+  listNow(path: string): Task<StorageEntry[]> {
+    const { storage } = this;
+    return inPlace("list", () => storage.listSync(path));
+  }
+
   /** Makes a directory and its missing parents; returns whether it was made. */
   makeDirectory(path: string): Task<boolean> {
     const { storage } = this;

@@ -351,6 +351,8 @@ export class SimulatedDisk implements Storage {
         this.#checkDirectory("open", path);
         if (locks.has(at)) return undefined;
         const lock: StorageLock = {
+          // Directories are not renamed here; one that was removed took its lock along.
+          isAtPath: () => locks.get(at) === lock,
           release(): void {
             // By now another directory may have the name, and its own lock.
             if (locks.get(at) === lock) locks.delete(at);

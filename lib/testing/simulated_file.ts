@@ -20,6 +20,7 @@ import {
 import { blocksOf } from "./contents.ts";
 import { type FileUnit, type Inode, sizeUnit, zeroUnits } from "./inode.ts";
 import type { Machine, Task } from "./machine.ts";
+import { absolute } from "./names.ts";
 import {
   MAX_FILE_BYTES,
   noSpace,
@@ -206,6 +207,11 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   freeBytes(): number {
     this.#checkOpen("fstatfs");
     return this.#machine.freeBlocks() * this.#machine.settings.blockBytes;
+  }
+
+  /** Returns whether the path where it was opened still leads to this file. */
+  isAtPath(): boolean {
+    return this.#machine.names.get(absolute(this.path)) === this.#inode;
   }
 
   /**

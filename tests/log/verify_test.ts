@@ -200,7 +200,7 @@ Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", 
   assertEquals(await briefly({ ...SOUND, [index(5)]: empty }), []);
   assertEquals(await briefly(without(log(5))), ["5.index missing 0+0 5"]);
   assertEquals(await briefly(without(log(0))), [
-    "0.log missing 0+0 0",
+    "0.index missing 0+0 0",
     "5.log gap 0+0 0",
   ]);
   // What a truncation, or making a segment, left.
@@ -209,7 +209,7 @@ Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", 
   assertEquals(await briefly({ ...SOUND, [log(8)]: empty }), []);
   assertEquals(await briefly({ ...SOUND, [index(8)]: empty }), []);
   assertEquals(await briefly({ ...SOUND, [index(8)]: SECOND.index }), [
-    "8.log missing 0+0 8",
+    "8.index missing 0+0 8",
   ]);
   // Empty, and not the last.
   const { [log(0)]: _, ...rest } = without(index(0));

@@ -33,8 +33,6 @@ const SEAL_AND_CREATE = [
   "write 0.index 0+4096 none",
   "truncate 0.index 24",
   "sync 0.index full",
-  // Whether the path still leads to this log.
-  "open /log/meta",
   // Whether they are there from an earlier attempt.
   "open 3.log",
   "open 3.index",

@@ -36,8 +36,6 @@ for (const mode of ["async", "sync"]) {
         : await log.truncateBefore(8);
       assertEquals(first, 6);
       assertEquals(lines(place.storage, start), [
-        // It looks whether its directory is still there.
-        "open /log/meta",
         "open /log/meta",
         "write /log/meta 4096+4096 data",
         "remove 0.log",

@@ -372,6 +372,22 @@ export class ActiveSegment {
     yield* this.#indexFile.close();
   }
 
+  /**
+   * Refuses files that lost their names: what is written to them is gone when they are closed.
+   *
+   * @throws {PoisonedError} If a file was removed or replaced.
+   */
+  checkNames(): void {
+    for (const file of [this.#log, this.#indexFile]) {
+      if (file.isAtPath()) continue;
+      throw this.#poisoned(
+        new Deno.errors.BadResource(
+          `Cannot go on writing '${file.path}': it was removed, moved or replaced`,
+        ),
+      );
+    }
+  }
+
   #refusePoisoned(): void {
     if (this.#poison !== undefined) throw this.#poison;
   }

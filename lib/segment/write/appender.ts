@@ -27,6 +27,9 @@ import {
 } from "./write_memory.ts";
 import type { WriteBlock } from "./write_block.ts";
 
+/** While something is written, the files' names are looked at this often, in microseconds. */
+const NAMES_MICROS = 1_000_000;
+
 /** The clock and the randomness of an {@linkcode Appender}: those of a storage. */
 export interface AppenderClock {
   /** Microseconds since the Unix epoch. */
@@ -126,6 +129,8 @@ export class Appender implements Committable {
   readonly #removeReclaimer: () => void;
   /** Syncs of segments that were rolled. */
   #syncs = 0;
+  /** When a flush looked at the files' names, in microseconds; 0 before the first. */
+  #namesSeenAt = 0;
 
   constructor(options: AppenderOptions) {
     const { clock, active, pool } = options;
@@ -399,6 +404,7 @@ export class Appender implements Committable {
     if (failure === undefined) {
       try {
         yield* this.writeAll("data");
+        this.#active.checkNames();
         yield* this.#active.seal();
       } catch (error) {
         failure = yield* this.#syncAfter(error);
@@ -481,6 +487,10 @@ export class Appender implements Committable {
     this.#memory.finish();
     this.#queue.push(...this.#memory.take());
     try {
+      if (Math.abs(startedAt - this.#namesSeenAt) >= NAMES_MICROS) {
+        this.#namesSeenAt = startedAt;
+        this.#active.checkNames();
+      }
       yield* this.#writeQueue(durability);
     } catch (error) {
       if (error instanceof NothingWritten) throw error.reason;
@@ -525,6 +535,7 @@ export class Appender implements Committable {
   /** Seals the active segment and goes on in the next one. */
   *#roll(firstOffset: number): Task<void> {
     const old = this.#active;
+    this.#active.checkNames();
     yield* old.seal();
     let next: ActiveSegment;
     try {
@@ -540,6 +551,7 @@ export class Appender implements Committable {
 
   *checkpoint(): Task<void> {
     try {
+      this.#active.checkNames();
       yield* this.#active.checkpoint();
     } catch (error) {
       if (!isHarmless(error)) this.#setPoison(error);
