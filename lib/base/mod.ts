@@ -1,8 +1,9 @@
 /**
- * Helpers that several rooms need: computations that run with promises or blocking.
+ * Helpers that several rooms need: computations that run with promises or blocking, and signals.
  *
  * @module
  */
+export { onAbort } from "./abort.ts";
 export {
   type BegunStep,
   begunStep,

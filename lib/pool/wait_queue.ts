@@ -1,88 +1,130 @@
-/** How often a queue looks for memory that another isolate or a native thread gave back, in milliseconds. */
+import { onAbort } from "../base/mod.ts";
+
+/** Polling interval for memory that another isolate or a native thread returned. */
 const POLL_MS = 5;
 
-/** A request that waits. */
+/** A request that waits, linked to its neighbours: it can leave from anywhere at the same cost. */
 interface Waiter<T> {
-  /** Tries to serve the request; `null` when there is no room yet. */
+  /** Tries to serve the request; returns `null` when there is no room yet. */
   readonly attempt: () => T | null;
   readonly resolve: (value: T) => void;
   readonly reject: (reason: unknown) => void;
   readonly signal: AbortSignal | undefined;
-  readonly onAbort: (() => void) | undefined;
+  /** Ends listening to the signal. */
+  unlisten: (() => void) | undefined;
+  before: Waiter<T> | undefined;
+  after: Waiter<T> | undefined;
+  isGone: boolean;
 }
 
 /** Requests that wait for memory, served in the order in which they came. */
 export class WaitQueue<T> {
-  /** A set keeps the order, and lets one leave from the middle. */
-  readonly #waiters = new Set<Waiter<T>>();
-  readonly #onChange: (waiting: boolean) => void;
+  readonly #onChange: (isWaiting: boolean) => void;
+  #first: Waiter<T> | undefined;
+  #last: Waiter<T> | undefined;
+  #size = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #serving = false;
+  #isServing = false;
 
-  /** Makes an empty queue; `onChange` is told when it stops or begins to be empty. */
-  constructor(onChange: (waiting: boolean) => void) {
+  /** Makes an empty queue; `onChange` is called when it stops or begins to be empty. */
+  constructor(onChange: (isWaiting: boolean) => void) {
     this.#onChange = onChange;
   }
 
   /** Requests that wait. */
   get size(): number {
-    return this.#waiters.size;
+    return this.#size;
   }
 
-  /** Joins the queue. Rejects with the signal's reason when it is aborted, and with what `attempt` throws. */
+  /**
+   * Joins the queue. Rejects with the signal's reason when it is aborted, and with what `attempt`
+   * throws.
+   */
   wait(attempt: () => T | null, signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
-      const onAbort = signal === undefined ? undefined : () => {
-        this.#leave(waiter);
-        reject(signal.reason);
-        // The next in line may ask for less.
-        this.serve();
+      const waiter: Waiter<T> = {
+        attempt,
+        resolve,
+        reject,
+        signal,
+        unlisten: undefined,
+        before: this.#last,
+        after: undefined,
+        isGone: false,
       };
-      const waiter: Waiter<T> = { attempt, resolve, reject, signal, onAbort };
-      if (onAbort !== undefined) {
-        signal!.addEventListener("abort", onAbort, { once: true });
+      if (signal !== undefined) {
+        waiter.unlisten = onAbort(signal, () => this.#aborted(waiter));
       }
-      this.#waiters.add(waiter);
-      if (this.#waiters.size === 1) this.#onChange(true);
+      if (this.#last === undefined) this.#first = waiter;
+      else this.#last.after = waiter;
+      this.#last = waiter;
+      if (++this.#size === 1) this.#onChange(true);
       this.#arm();
     });
   }
 
   /** Serves requests from the head as far as there is room. */
   serve(): void {
-    if (this.#serving) return;
-    this.#serving = true;
+    if (this.#isServing) return;
+    this.#isServing = true;
     try {
-      for (const waiter of this.#waiters) {
-        try {
-          const value = waiter.attempt();
-          if (value === null) break;
-          this.#leave(waiter);
-          waiter.resolve(value);
-        } catch (error) {
-          this.#leave(waiter);
-          waiter.reject(error);
-        }
-      }
+      for (
+        let waiter = this.#first;
+        waiter !== undefined;
+        waiter = this.#first
+      ) if (!this.#serve(waiter)) break;
     } finally {
-      this.#serving = false;
+      this.#isServing = false;
     }
+  }
+
+  /** Serves or rejects the request at the head. Returns whether it left. */
+  #serve(waiter: Waiter<T>): boolean {
+    const { signal } = waiter;
+    // One signal may end all of them: those at the head leave together, without an attempt each.
+    if (signal?.aborted) {
+      this.#leave(waiter);
+      waiter.reject(signal.reason);
+      return true;
+    }
+    try {
+      const value = waiter.attempt();
+      if (value === null) return false;
+      this.#leave(waiter);
+      waiter.resolve(value);
+    } catch (error) {
+      this.#leave(waiter);
+      waiter.reject(error);
+    }
+    return true;
   }
 
   /** Rejects every request. */
   clear(reason: unknown): void {
-    for (const waiter of this.#waiters) {
+    for (let waiter = this.#first; waiter !== undefined; waiter = this.#first) {
       this.#leave(waiter);
       waiter.reject(reason);
     }
   }
 
+  #aborted(waiter: Waiter<T>): void {
+    if (waiter.isGone) return;
+    const isHead = waiter === this.#first;
+    this.#leave(waiter);
+    waiter.reject(waiter.signal!.reason);
+    // The next in line may ask for less.
+    if (isHead) this.serve();
+  }
+
   #leave(waiter: Waiter<T>): void {
-    this.#waiters.delete(waiter);
-    if (waiter.onAbort !== undefined) {
-      waiter.signal!.removeEventListener("abort", waiter.onAbort);
-    }
-    if (this.#waiters.size > 0) return;
+    const { before, after } = waiter;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    waiter.isGone = true;
+    waiter.unlisten?.();
+    if (--this.#size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#onChange(false);
@@ -92,7 +134,7 @@ export class WaitQueue<T> {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.serve();
-      if (this.#waiters.size > 0) this.#arm();
+      if (this.#size > 0) this.#arm();
     }, POLL_MS);
   }
 }

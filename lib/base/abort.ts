@@ -1,0 +1,37 @@
+/** One listener of a signal, and the callbacks that it serves. */
+interface Shared {
+  readonly callbacks: Set<() => void>;
+  readonly listener: () => void;
+}
+
+const sharedBySignal = new WeakMap<AbortSignal, Shared>();
+
+/**
+ * Calls `callback`, a function of its own, when a signal is aborted that is not yet.
+ *
+ * All callbacks of a signal share one listener. The runtime searches the listeners of a signal to
+ * add or to remove one, so that a listener for each of `n` waiters costs `n * n` steps.
+ *
+ * @returns A function that ends it.
+ */
+export function onAbort(signal: AbortSignal, callback: () => void): () => void {
+  let shared = sharedBySignal.get(signal);
+  if (shared === undefined) {
+    const callbacks = new Set<() => void>();
+    const listener = (): void => {
+      sharedBySignal.delete(signal);
+      for (const each of callbacks) each();
+    };
+    shared = { callbacks, listener };
+    sharedBySignal.set(signal, shared);
+    signal.addEventListener("abort", listener, { once: true });
+  }
+  const { callbacks, listener } = shared;
+  callbacks.add(callback);
+  return () => {
+    if (!callbacks.delete(callback) || callbacks.size > 0) return;
+    // A listener that is left would keep the timer of `AbortSignal.timeout` alive.
+    sharedBySignal.delete(signal);
+    signal.removeEventListener("abort", listener);
+  };
+}
