@@ -30,11 +30,11 @@ for (const [name, length] of [["4 KiB", 4096], ["1 MiB", 1024 ** 2]] as const) {
     },
   });
   Deno.bench({
-    name: `acquireSync, putUint32, drop, ${name}`,
+    name: `acquireSync, view, drop, ${name}`,
     group: name,
     fn() {
       const buffer = pool.acquireSync(length);
-      buffer.putUint32(0, 1);
+      buffer.view.setUint32(0, 1, true);
       buffer.drop();
     },
   });

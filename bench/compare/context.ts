@@ -107,7 +107,7 @@ export class Context {
       for (let position = 0; position < bytes; position += MIB) {
         this.show(`writing ${name}: ${position / MIB} of ${bytes / MIB} MiB`);
         // Told apart, so that no device can keep one block for all.
-        block.putUint32(0, position / MIB);
+        block.view.setUint32(0, position / MIB, true);
         await file.write(block, position);
       }
       await file.sync("full");

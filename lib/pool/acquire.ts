@@ -5,9 +5,9 @@ import { PoolLimitError } from "./pool_limit_error.ts";
 import type { PooledBuffer } from "./pooled_buffer.ts";
 
 /**
- * Leases memory as a task: at once where there is room, so that no step is needed. At the limit it
- * waits as
- * {@linkcode BufferPool.acquire} does; the blocking version never waits.
+ * Leases memory as a task: at once where there is room, so that no step is needed.
+ *
+ * At the limit it waits as {@linkcode BufferPool.acquire} does; the blocking version never waits.
  */
 export function* acquire(
   pool: BufferPool,

@@ -1,29 +1,16 @@
 import { checkInteger } from "./checks.ts";
-import { hold } from "./hold.ts";
-import { type Loan, makeLoan } from "./loan.ts";
+import type { LeaseToken } from "./lease.ts";
+import { LEND, Loan } from "./loan.ts";
 import type { BufferPool } from "./pool.ts";
-import type { Anchor } from "./region.ts";
-
-/** Makes the first holder of frozen memory: internal to the pool. */
-export let makeFrozenBuffer: (
-  pool: BufferPool,
-  anchor: Anchor,
-  start: number,
-  length: number,
-) => FrozenBuffer;
-
-/** Lends a range of a frozen buffer for reading: internal to the pool. */
-export let lendFrozenBuffer: (
-  buffer: FrozenBuffer,
-  start: number,
-  length: number | undefined,
-) => Loan;
 
 /**
- * Shared memory that is no longer written: made by `PooledBuffer.freeze()`. Slices are holders of the same bytes, without a copy; when the last holder
- * is dropped, the block goes back to the pool and every view of it becomes empty.
+ * Shares memory that is no longer written: made by `PooledBuffer.freeze()`.
  *
- * JavaScript has no read-only views: writing through `bytes` is misuse that spoils the bytes for the other holders.
+ * Slices are holders of the same bytes, without a copy. When the last holder is dropped, the block
+ * goes back to the pool and every view of it becomes empty.
+ *
+ * JavaScript has no read-only views: writing through `bytes` or `view` is misuse that spoils the
+ * bytes for the other holders.
  *
  * @example Two holders
  * ```ts
@@ -45,79 +32,90 @@ export class FrozenBuffer implements Disposable {
   /** The pool that the memory belongs to. */
   readonly pool: BufferPool;
   /** `null` once this holder is dropped. */
-  #anchor: Anchor | null;
-  /** The first byte, counted from the region's. */
+  #token: LeaseToken | null;
+  /** The first byte, counted from the lease's. */
   readonly #start: number;
   readonly #length: number;
   #bytes: Uint8Array<ArrayBuffer> | null = null;
-  #lost = false;
+  #view: DataView<ArrayBuffer> | null = null;
+  #isLost = false;
 
-  static {
-    makeFrozenBuffer = (pool, anchor, start, length) =>
-      new FrozenBuffer(pool, anchor, start, length);
-    lendFrozenBuffer = (buffer, start, length) => buffer.#lend(start, length);
-  }
-
-  private constructor(
+  /**
+   * Takes over a holder of a lease.
+   *
+   * @internal
+   */
+  constructor(
     pool: BufferPool,
-    anchor: Anchor,
+    token: LeaseToken,
     start: number,
     length: number,
   ) {
     this.pool = pool;
-    this.#anchor = anchor;
+    this.#token = token;
     this.#start = start;
     this.#length = length;
   }
 
-  /** Who has the memory: `"frozen"` until this holder is dropped. */
+  /** The owner of the memory: `"frozen"` until this holder is dropped. */
   get state(): "frozen" | "dropped" | "lost" {
-    if (this.#anchor !== null) return "frozen";
-    return this.#lost ? "lost" : "dropped";
+    if (this.#token !== null) return "frozen";
+    return this.#isLost ? "lost" : "dropped";
   }
 
   /** Bytes. @throws {TypeError} If this holder was dropped. */
   get length(): number {
-    if (this.#anchor === null) this.#refuse("read 'length' of");
+    if (this.#token === null) this.#refuse("read 'length' of");
     return this.#length;
   }
 
   /**
    * The bytes, not to be written.
    *
-   * @throws {TypeError} If this holder was dropped, or someone detached the view: the memory is lost then.
+   * @throws {TypeError} If this holder was dropped, or if somebody detached a view: the memory is
+   *   lost then.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    const anchor = this.#anchor;
+    const token = this.#token;
     const bytes = this.#bytes;
     // A detached view has no length.
-    if (anchor !== null && bytes !== null && bytes.length !== 0) return bytes;
-    const { region } = this.#use("use");
-    const buffer = region.open();
-    region.exposed = true;
+    if (token !== null && bytes !== null && bytes.length !== 0) return bytes;
+    const buffer = this.#use("use").lease.expose();
     return this.#bytes = new Uint8Array(buffer, this.#start, this.#length);
   }
 
   /**
-   * Another holder of the bytes from `start` to `end`, without a copy.
+   * The same bytes as a `DataView`, for numbers.
+   *
+   * @throws {TypeError} If this holder was dropped, or if somebody detached a view: the memory is
+   *   lost then.
+   */
+  get view(): DataView<ArrayBuffer> {
+    const { buffer, byteOffset, length } = this.bytes;
+    if (this.#view !== null && length !== 0) return this.#view;
+    return this.#view = new DataView(buffer, byteOffset, length);
+  }
+
+  /**
+   * Makes another holder of the bytes from `start` to `end`, without a copy.
    *
    * @throws {RangeError} If the range is not within `[0, length]`.
    * @throws {TypeError} If this holder was dropped.
    */
   slice(start = 0, end: number = this.length): FrozenBuffer {
-    const anchor = this.#use("slice");
+    const token = this.#use("slice");
     checkInteger("slice buffer", "start", start, 0, this.#length);
     checkInteger("slice buffer", "end", end, start, this.#length);
-    anchor.region.holders++;
+    token.lease.holders++;
     return new FrozenBuffer(
       this.pool,
-      anchor,
+      token,
       this.#start + start,
       end - start,
     );
   }
 
-  /** Another holder of the same bytes. @throws {TypeError} If this holder was dropped. */
+  /** Makes another holder of the same bytes. @throws {TypeError} If this holder was dropped. */
   retain(): FrozenBuffer {
     return this.slice();
   }
@@ -128,15 +126,19 @@ export class FrozenBuffer implements Disposable {
    * @returns A promise that settles as the given one.
    */
   hold<T>(promise: Promise<T>): Promise<T> {
-    return hold(this.#use("hold"), promise);
+    const token = this.#use("hold");
+    return token.lease.hold(token, promise);
   }
 
-  /** Ends this holder; with the last one, and the last loan and promise, the memory goes back to the pool. Dropping again does nothing. */
+  /**
+   * Ends this holder; with the last one, and the last loan and promise, the memory goes back to the
+   * pool. Dropping again does nothing.
+   */
   drop(): void {
-    const anchor = this.#anchor;
-    if (anchor === null) return;
-    this.#anchor = this.#bytes = null;
-    anchor.region.drop(anchor);
+    const token = this.#token;
+    if (token === null) return;
+    this.#token = this.#bytes = this.#view = null;
+    token.lease.drop(token);
   }
 
   /** The same as {@linkcode FrozenBuffer.drop}. */
@@ -144,38 +146,46 @@ export class FrozenBuffer implements Disposable {
     this.drop();
   }
 
-  #lend(start: number, length: number | undefined): Loan {
-    const anchor = this.#use("lend");
-    if (anchor.region.block === null) {
+  /**
+   * Lends a range, for reading only.
+   *
+   * @internal
+   */
+  [LEND](
+    start: number,
+    length: number | undefined,
+    access: "read" | "write" = "read",
+  ): Loan {
+    if (access === "write") {
       throw new TypeError(
-        "Cannot lend buffer as it is plain memory: acquire it without 'aligned: false'",
+        "Cannot lend buffer to be written to: the buffer is frozen",
       );
     }
+    const token = this.#use("lend");
     checkInteger("lend buffer", "start", start, 0, this.#length);
     const count = length ?? this.#length - start;
     checkInteger("lend buffer", "length", count, 0, this.#length - start);
-    anchor.region.pins++;
-    return makeLoan(anchor, this.#start + start, count, "read");
+    return new Loan(token, this.#start + start, count, access);
   }
 
-  /** The anchor, unless this holder was dropped or someone detached the view. */
-  #use(action: string): Anchor {
-    const anchor = this.#anchor;
-    if (anchor === null) this.#refuse(action);
-    const { region } = anchor;
-    if (region.anchor !== null || region.stolen) {
-      this.#anchor = this.#bytes = null;
-      this.#lost = true;
-      region.lose(anchor);
+  /** The token, unless this holder was dropped or somebody detached the view. */
+  #use(action: string): LeaseToken {
+    const token = this.#token;
+    if (token === null) this.#refuse(action);
+    const { lease } = token;
+    if (lease.state !== "frozen" || lease.isStolen) {
+      this.#token = this.#bytes = this.#view = null;
+      this.#isLost = true;
+      lease.lose(token);
       this.#refuse(action);
     }
-    return anchor;
+    return token;
   }
 
   #refuse(action: string): never {
     throw new TypeError(
       `Cannot ${action} buffer: ${
-        this.#lost
+        this.#isLost
           ? "its view was detached by someone else (transfer or postMessage), and its memory is lost to the pool"
           : "the buffer was dropped"
       }`,

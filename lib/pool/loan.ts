@@ -1,22 +1,18 @@
 import { nativeBuffer } from "../native/mod.ts";
-import type { Anchor } from "./region.ts";
+import type { LeaseToken } from "./lease.ts";
 
-/** Loans whose bytes are in use: they live until they end, for a view of theirs could outlive them. */
+/** The method of a buffer by which {@linkcode BufferPool.lend} lends a range of it. */
+export const LEND: unique symbol = Symbol("lend");
+
+/** Loans whose bytes are in use: they live until they end, for a view could outlive them. */
 const viewed = new Set<Loan>();
 
-/** Makes a loan of bytes that the caller has pinned: internal to the pool. */
-export let makeLoan: (
-  anchor: Anchor,
-  start: number,
-  length: number,
-  access: "read" | "write",
-) => Loan;
-
 /**
- * Memory that is lent to an operation in flight: the only way by which a pool's memory reaches I/O.
+ * Lends memory to an operation in flight: the only way by which a pool's memory reaches I/O.
  *
- * It names the bytes for native code by pool, slot, generation, start and length (no address), and shows them as a private view to a simulation.
- * {@linkcode BufferPool.lend} makes it; whoever asked for it calls {@linkcode Loan.end} when the operation is complete.
+ * It names the bytes for native code by pool, slot, generation, start and length (no address), and
+ * shows them as a private view to a simulation. {@linkcode BufferPool.lend} makes it; its caller
+ * calls {@linkcode Loan.end} when the operation is complete.
  *
  * @example Lending and getting back
  * ```ts
@@ -32,7 +28,7 @@ export let makeLoan: (
  * assertThrows(() => buffer.bytes, TypeError, "lent to an operation in flight");
  * loan.bytes[0] = 7;
  * loan.end();
- * assertEquals(buffer.getUint8(0), 7);
+ * assertEquals(buffer.bytes[0], 7);
  * ```
  */
 export class Loan {
@@ -48,64 +44,73 @@ export class Loan {
   readonly length: number;
   /** What the operation does with the memory. */
   readonly access: "read" | "write";
-  #anchor: Anchor | null;
+  #token: LeaseToken | null;
   #bytes: Uint8Array<ArrayBuffer> | null = null;
 
-  static {
-    makeLoan = (anchor, start, length, access) =>
-      new Loan(anchor, start, length, access);
-  }
-
-  private constructor(
-    anchor: Anchor,
+  /**
+   * Pins a range of a lease, counted from its first byte.
+   *
+   * @throws {TypeError} If the lease is plain memory.
+   * @internal
+   */
+  constructor(
+    token: LeaseToken,
     start: number,
     length: number,
     access: "read" | "write",
   ) {
-    const { region } = anchor;
-    const block = region.block!;
-    this.#anchor = anchor;
-    this.poolId = region.ledger.id;
+    const { lease } = token;
+    const { block } = lease;
+    if (block === null) {
+      throw new TypeError(
+        "Cannot lend buffer as it is plain memory: acquire it without 'aligned: false'",
+      );
+    }
+    lease.pins++;
+    this.#token = token;
+    this.poolId = lease.pool.id;
     this.slot = block.slot;
     this.generation = block.generation;
-    this.start = region.start + start;
+    this.start = lease.start + start;
     this.length = length;
     this.access = access;
   }
 
   /**
-   * A view of the lent bytes that nobody else has; empty once the loan ends.
+   * The lent bytes as a view of the operation's own; empty once the loan ends.
    *
    * @throws {TypeError} If the loan has ended.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     if (this.#bytes !== null) return this.#bytes;
-    if (this.#anchor === null) {
+    if (this.#token === null) {
       throw new TypeError("Cannot use loan: it has ended");
     }
     if (this.length === 0) return this.#bytes = new Uint8Array(0);
-    const { low, high } = this.#anchor.region.block!;
+    const { low, high } = this.#token.lease.block!;
     viewed.add(this);
     return this.#bytes = new Uint8Array(
       nativeBuffer([low, high], this.start, this.length),
     );
   }
 
-  /** Ends the loan: the memory is its owner's again, or the pool's if the owner has dropped it. Ending twice does nothing. */
+  /**
+   * Ends the loan: the memory is its owner's again, or the pool's if the owner has dropped it.
+   * Ending twice does nothing.
+   */
   end(): void {
-    const anchor = this.#anchor;
-    if (anchor === null) return;
-    this.#anchor = null;
-    const { region } = anchor;
+    const token = this.#token;
+    if (token === null) return;
+    this.#token = null;
+    const { lease } = token;
     const bytes = this.#bytes;
     if (bytes !== null && this.length > 0) {
-      this.#bytes = null;
       viewed.delete(this);
-      if (bytes.buffer.detached) region.block!.lost = true;
+      if (bytes.buffer.detached) lease.block!.isLost = true;
       else bytes.buffer.transfer(0);
     }
     this.#bytes = null;
-    region.lent = false;
-    region.unpin(anchor);
+    if (lease.state === "lent") lease.state = "leased";
+    lease.unpin(token);
   }
 }

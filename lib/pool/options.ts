@@ -13,15 +13,27 @@ export interface AttachOptions {
   atLimit?: AtLimit;
   /** Remember where each lease was taken, and report those that were forgotten. @default {false} */
   trackLeaks?: boolean;
-  /** Told once when the limit is reached for the first time, and of every lease that was forgotten if they are tracked. `console.warn` if not given. */
+  /**
+   * Called once when the limit is reached for the first time, and of every lease that was forgotten
+   * if they are tracked. `console.warn` if not given.
+   */
   onWarning?: (message: string) => void;
 }
 
 /** How to make a pool. */
 export interface BufferPoolOptions extends AttachOptions {
-  /** Keep blocks that come back; without, each block is mapped when it is acquired and unmapped when it is dropped. @default {true} */
+  /**
+   * Keep blocks that come back; without, each block is mapped when it is acquired and unmapped when
+   * it is dropped.
+   *
+   * @default {true}
+   */
   enabled?: boolean;
-  /** The most memory that the pool maps, in bytes, whether free or in use; from 4096 to 2^53. @default {4 GiB} */
+  /**
+   * The most memory that the pool maps, in bytes, whether free or in use; from 4096 to 2^53.
+   *
+   * @default {4 GiB}
+   */
   limitBytes?: number;
   /** The most free blocks that are kept of each size; from 0 to 2^32 - 1. @default {8192} */
   bucketCapacity?: number;
@@ -29,9 +41,18 @@ export interface BufferPoolOptions extends AttachOptions {
 
 /** What a request may ask for. */
 export interface AcquireSyncOptions {
-  /** Whether the memory must begin at a multiple of 4096; without, fewer than 4096 bytes are plain memory that cannot be lent to I/O. @default {true} */
+  /**
+   * Whether the memory must begin at a multiple of 4096; without, fewer than 4096 bytes are plain
+   * memory that cannot be lent to I/O.
+   *
+   * @default {true}
+   */
   aligned?: boolean;
-  /** Whether the bytes must be zeros; without, they are what an earlier owner left. @default {false} */
+  /**
+   * Whether the bytes must be zeros; without, they are what an earlier owner left.
+   *
+   * @default {false}
+   */
   zeroed?: boolean;
 }
 

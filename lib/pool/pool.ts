@@ -1,8 +1,7 @@
-import { checked, native } from "../native/mod.ts";
 import { checkInteger, checkLength, shown } from "./checks.ts";
-import { type FrozenBuffer, lendFrozenBuffer } from "./frozen_buffer.ts";
-import { COUNTER, Ledger, neverFits } from "./ledger.ts";
-import type { Loan } from "./loan.ts";
+import type { FrozenBuffer } from "./frozen_buffer.ts";
+import type { Lease, LeaseToken } from "./lease.ts";
+import { LEND, type Loan } from "./loan.ts";
 import type {
   AcquireOptions,
   AcquireSyncOptions,
@@ -10,28 +9,19 @@ import type {
   AttachOptions,
   BufferPoolOptions,
 } from "./options.ts";
+import { PoolHandle, type PoolSettings } from "./pool_handle.ts";
 import { PoolLimitError } from "./pool_limit_error.ts";
-import {
-  growth,
-  lendPooledBuffer,
-  makePooledBuffer,
-  PooledBuffer,
-} from "./pooled_buffer.ts";
-import {
-  decodeStats,
-  type LeakReport,
-  type PoolStats,
-  STATS_COUNT,
-} from "./pool_stats.ts";
-import type { Anchor } from "./region.ts";
+import { COUNTER, decodeStats, QUARANTINED_BYTES } from "./pool_stats.ts";
+import type { LeakReport, PoolStats } from "./pool_stats.ts";
+import { GROW, PooledBuffer } from "./pooled_buffer.ts";
 import { formatReport } from "./report.ts";
-import { BLOCK_ALIGNMENT } from "./size_class.ts";
+import { BLOCK_ALIGNMENT, classBytes } from "./size_class.ts";
 import { WaitQueue } from "./wait_queue.ts";
 
 const DEFAULT_LIMIT_BYTES = 4 * 1024 ** 3;
 const DEFAULT_BUCKET_CAPACITY = 8192;
 
-/** A pool that exists already, for the constructor. */
+/** Names a pool that exists already, for the constructor. */
 class Attachment implements AttachOptions {
   declare readonly atLimit?: AtLimit;
   declare readonly trackLeaks?: boolean;
@@ -81,21 +71,21 @@ export class BufferPool implements Disposable {
   readonly bucketCapacity: number;
   /** What happens at the limit, in this isolate. */
   readonly atLimit: AtLimit;
-  readonly #ledger: Ledger;
+  readonly #handle: PoolHandle;
   readonly #queue: WaitQueue<PooledBuffer>;
   readonly #onWarning: (message: string) => void;
   #warned = false;
-  #waiting = false;
-  /** Give up memory that can be done without. */
+  #isWaiting = false;
+  /** Functions that give up memory that can be done without. */
   readonly #reclaimers = new Set<() => boolean>();
 
   /**
-   * The pool that is shared by all who ask for none of their own: made at first use, with the
+   * Returns the pool that everything uses that is given no other: made at first use, with the
    * default settings.
    */
   static default(): BufferPool {
     const shared = BufferPool.#default;
-    if (shared !== undefined && !shared.#ledger.closed) return shared;
+    if (shared !== undefined && !shared.#handle.isClosed) return shared;
     return BufferPool.#default = new BufferPool();
   }
 
@@ -135,71 +125,30 @@ export class BufferPool implements Disposable {
     }
     this.atLimit = atLimit;
     this.#onWarning = onWarning;
-    if (options instanceof Attachment) {
-      const out = new Float64Array(3);
-      const status = native().basalt_pool_attach(
-        options.id,
-        new Uint8Array(out.buffer),
-      );
-      if (status !== 0) {
-        throw new RangeError(
-          `Cannot attach to pool as 'id' must be the number of an open pool: received ${options.id}`,
-        );
-      }
-      this.id = options.id;
-      this.enabled = out[0] === 1;
-      this.limitBytes = out[1]!;
-      this.bucketCapacity = out[2]!;
-    } else {
-      const {
-        enabled = true,
-        limitBytes = DEFAULT_LIMIT_BYTES,
-        bucketCapacity = DEFAULT_BUCKET_CAPACITY,
-      } = options;
-      checkInteger(
-        "create pool",
-        "limitBytes",
-        limitBytes,
-        BLOCK_ALIGNMENT,
-        2 ** 53,
-      );
-      checkInteger(
-        "create pool",
-        "bucketCapacity",
-        bucketCapacity,
-        0,
-        0xffffffff,
-      );
-      this.enabled = Boolean(enabled);
-      this.limitBytes = limitBytes;
-      this.bucketCapacity = bucketCapacity;
-      this.id = checked(
-        native().basalt_pool_open(
-          this.enabled ? 1 : 0,
-          limitBytes,
-          bucketCapacity,
-        ),
-        "basalt_pool_open",
-      );
-    }
-    this.#ledger = new Ledger(this.id, this.enabled, Boolean(trackLeaks));
-    this.#ledger.onLeak = (message) => this.#onWarning(message);
+    const onLeak = trackLeaks ? onWarning : null;
+    this.#handle = options instanceof Attachment
+      ? attach(options.id, onLeak)
+      : PoolHandle.open(checkedSettings(options), onLeak);
+    this.id = this.#handle.id;
+    this.enabled = this.#handle.settings.enabled;
+    this.limitBytes = this.#handle.settings.limitBytes;
+    this.bucketCapacity = this.#handle.settings.bucketCapacity;
     const serve = (): void => this.#queue.serve();
-    this.#queue = new WaitQueue((waiting) => {
-      this.#waiting = waiting;
-      this.#ledger.onReturn = waiting ? serve : null;
+    this.#queue = new WaitQueue((isWaiting) => {
+      this.#isWaiting = isWaiting;
+      this.#handle.onReturn = isWaiting ? serve : null;
     });
-    growth.set(this, (length) => this.#take(length, "grow"));
   }
 
   /**
-   * Leases memory of at least `length` bytes, 0 to 512 MiB. At the limit it waits its turn if the
-   * pool is so set, first come, first served; memory that
-   * this isolate drops is passed on at once, of other workers' it hears within 5 ms.
+   * Leases memory of at least `length` bytes, 0 to 512 MiB.
+   *
+   * At the limit it waits its turn if the pool is so set, first come, first served. Memory that
+   * this isolate drops is passed on at once; memory of other workers is noticed within 5 ms.
    *
    * @throws {RangeError} If the length is out of range.
-   * @throws {PoolLimitError} At the limit, if `atLimit` is `"fail"`, or if the pool could never give so
-   *   much.
+   * @throws {PoolLimitError} At the limit, if `atLimit` is `"fail"`, or for more than the pool could
+   *   ever give.
    * @throws {TypeError} If the pool is closed.
    */
   async acquire(
@@ -210,14 +159,14 @@ export class BufferPool implements Disposable {
     signal?.throwIfAborted();
     this.#check(length);
     if (this.#isPlain(length, options)) return this.#plain(length);
-    if (!this.#waiting) {
+    if (!this.#isWaiting) {
       const buffer = this.#attempt(length, options);
       if (buffer !== null) return buffer;
     }
     if (this.atLimit !== "wait") return this.#atLimitSync(length, options);
     this.#warnAtLimit();
     this.#refuseImpossible(length);
-    this.#ledger.count(COUNTER.WAITS, 1);
+    this.#handle.count(COUNTER.WAITS, 1);
     const attempt = (): PooledBuffer | null => {
       const buffer = this.#attempt(length, options);
       if (buffer === null) this.#refuseImpossible(length);
@@ -228,33 +177,34 @@ export class BufferPool implements Disposable {
 
   /**
    * Leases memory as {@linkcode BufferPool.acquire}, but never waits, and takes nothing before
-   * those who do.
+   * requests that wait.
    *
    * @throws {RangeError} If the length is out of range.
-   * @throws {PoolLimitError} At the limit, unless `atLimit` is `"external"`, and while requests wait.
+   * @throws {PoolLimitError} At the limit, unless `atLimit` is `"external"`, and while requests
+   *   wait.
    * @throws {TypeError} If the pool is closed.
    */
   acquireSync(length: number, options?: AcquireSyncOptions): PooledBuffer {
     this.#check(length);
     if (options === undefined) {
-      if (!this.#waiting) {
-        const anchor = this.#lease(length);
-        if (anchor !== null) return makePooledBuffer(this, anchor, length);
+      if (!this.#isWaiting) {
+        const token = this.#lease(length);
+        if (token !== null) return new PooledBuffer(this, token, length);
       }
       return this.#atLimitSync(length, options);
     }
     if (this.#isPlain(length, options)) return this.#plain(length);
-    return (this.#waiting ? null : this.#attempt(length, options)) ??
+    return (this.#isWaiting ? null : this.#attempt(length, options)) ??
       this.#atLimitSync(length, options);
   }
 
   /**
-   * Lends memory to an operation in flight; whoever runs it calls `end()` on completion.
+   * Lends memory to an operation in flight; the caller ends the loan on completion.
    *
    * A pooled buffer is lent as a whole to one operation: until the loan ends its views are empty
-   * and every use of it is a `TypeError`. The range may go up
-   * to its capacity, for devices transfer whole sectors. A frozen buffer may be lent many times,
-   * for reading only, and its view stays.
+   * and every use of it is a `TypeError`. The range may go up to its capacity, because devices
+   * transfer whole sectors. A frozen buffer may be lent many times, for reading only, and its views
+   * stay.
    *
    * @param start The first byte, counted from the buffer's. 0 if not given.
    * @param length Bytes; to the end of the bytes in use if not given.
@@ -276,23 +226,14 @@ export class BufferPool implements Disposable {
         `Cannot lend buffer as it belongs to another pool: received one of pool ${buffer.pool.id}, this is pool ${this.id}`,
       );
     }
-    if (buffer instanceof PooledBuffer) {
-      return lendPooledBuffer(buffer, start, length, access ?? "write");
-    }
-    if (access === "write") {
-      throw new TypeError(
-        "Cannot lend buffer to be written to: the buffer is frozen",
-      );
-    }
-    return lendFrozenBuffer(buffer, start, length);
+    return buffer[LEND](start, length, access);
   }
 
   /**
-   * Registers a holder of memory that can be done without, such as a cache: `release` gives it up,
-   * and returns
-   * whether there was any, before a request at the limit waits or fails.
+   * Registers a holder of memory that can be done without, such as a cache: `release` gives it up
+   * before a request at the limit waits or fails, and returns whether there was any.
    *
-   * @returns Takes the registration back.
+   * @returns A function that ends the registration.
    * @internal
    */
   addReclaimer(release: () => boolean): () => void {
@@ -300,15 +241,13 @@ export class BufferPool implements Disposable {
     return () => this.#reclaimers.delete(release);
   }
 
-  /** The figures of this moment. @throws {TypeError} If the pool is closed. */
+  /** Returns the figures of this moment. @throws {TypeError} If the pool is closed. */
   stats(): PoolStats {
     this.#checkOpen("read statistics");
-    const values = new Float64Array(STATS_COUNT);
-    this.#ledger.stats(values);
-    return decodeStats(values, this.#queue.size);
+    return decodeStats(this.#handle.stats(), this.#queue.size);
   }
 
-  /** The figures as a table for people. @throws {TypeError} If the pool is closed. */
+  /** Returns the figures as a table for people. @throws {TypeError} If the pool is closed. */
   report(): string {
     return formatReport(this.id, this.stats());
   }
@@ -319,28 +258,29 @@ export class BufferPool implements Disposable {
    */
   trim(): number {
     this.#checkOpen("trim pool");
-    return this.#ledger.trim();
+    return this.#handle.trim();
   }
 
   /**
-   * The leases of this isolate that were found forgotten, oldest first, the last 1000; none unless
-   * `trackLeaks` is set.
+   * Returns the last 1000 leases of this isolate that were found forgotten, oldest first; none
+   * unless `trackLeaks` is set.
    */
   leaks(): LeakReport[] {
-    return [...this.#ledger.leaks];
+    return [...this.#handle.leaks];
   }
 
   /**
-   * Leaves the pool: requests that wait are rejected with a `TypeError`, later ones fail. Buffers
-   * that are leased can be used and dropped as before. When all
-   * have left, free memory is unmapped. Closing twice does nothing.
+   * Leaves the pool: requests that wait are rejected with a `TypeError`, later ones fail.
+   *
+   * Buffers that are leased can be used and dropped as before. When all isolates have left, free
+   * memory is unmapped. Closing twice does nothing.
    */
   close(): void {
-    if (this.#ledger.closed) return;
+    if (this.#handle.isClosed) return;
     this.#queue.clear(
       new TypeError("Cannot acquire buffer: the pool was closed"),
     );
-    this.#ledger.close();
+    this.#handle.close();
   }
 
   /** The same as {@linkcode BufferPool.close}. */
@@ -359,7 +299,7 @@ export class BufferPool implements Disposable {
   }
 
   #checkOpen(action: string): void {
-    if (!this.#ledger.closed) return;
+    if (!this.#handle.isClosed) return;
     throw new TypeError(`Cannot ${action}: the pool is closed`);
   }
 
@@ -368,7 +308,7 @@ export class BufferPool implements Disposable {
   }
 
   #plain(length: number): PooledBuffer {
-    return makePooledBuffer(this, this.#ledger.leasePlain(length), length);
+    return new PooledBuffer(this, this.#handle.leasePlain(length), length);
   }
 
   /** Leases within the limit; `null` when there is no room. */
@@ -376,14 +316,14 @@ export class BufferPool implements Disposable {
     length: number,
     options: AcquireSyncOptions | undefined,
   ): PooledBuffer | null {
-    const anchor = this.#lease(length);
-    return anchor === null ? null : this.#wrap(anchor, length, options);
+    const token = this.#lease(length);
+    return token === null ? null : this.#wrap(token, length, options);
   }
 
   /** Leases within the limit; where there is no room, what can be given up is given up first. */
-  #lease(length: number): Anchor | null {
-    return this.#ledger.lease(length, 0) ??
-      (this.#reclaim() ? this.#ledger.lease(length, 0) : null);
+  #lease(length: number): LeaseToken | null {
+    return this.#handle.lease(length, 0) ??
+      (this.#reclaim() ? this.#handle.lease(length, 0) : null);
   }
 
   /** Has all holders of memory that can be done without give it up. Returns whether one did. */
@@ -396,17 +336,17 @@ export class BufferPool implements Disposable {
   }
 
   #wrap(
-    anchor: Anchor,
+    token: LeaseToken,
     length: number,
     options: AcquireSyncOptions | undefined,
   ): PooledBuffer {
-    if (options?.zeroed === true && !this.#ledger.fresh) {
-      new Uint8Array(anchor.region.open(), 0, length).fill(0);
+    if (options?.zeroed === true && !this.#handle.isFresh) {
+      new Uint8Array(token.lease.open(), 0, length).fill(0);
     }
-    return makePooledBuffer(this, anchor, length);
+    return new PooledBuffer(this, token, length);
   }
 
-  /** What a request gets that found no room and does not wait. */
+  /** Serves a request that found no room and does not wait. */
   #atLimitSync(
     length: number,
     options: AcquireSyncOptions | undefined,
@@ -414,17 +354,30 @@ export class BufferPool implements Disposable {
     return this.#wrap(this.#beyond(length, "acquire"), length, options);
   }
 
-  /** Leases memory for a buffer that grows, also before requests that wait. */
-  #take(length: number, action: string): Anchor {
-    this.#checkOpen(`${action} buffer`);
-    return this.#lease(length) ?? this.#beyond(length, action);
+  /**
+   * Leases larger memory for a buffer, also before requests that wait.
+   *
+   * @internal
+   */
+  [GROW](from: Lease, length: number): LeaseToken {
+    let token: LeaseToken;
+    if (from.block === null && length < BLOCK_ALIGNMENT) {
+      // Plain memory doubles: it has no classes that make growing rare.
+      const doubled = Math.min(2 * from.capacity, BLOCK_ALIGNMENT - 1);
+      token = this.#handle.leasePlain(Math.max(length, doubled));
+    } else {
+      this.#checkOpen("grow buffer");
+      token = this.#lease(length) ?? this.#beyond(length, "grow");
+    }
+    this.#handle.count(COUNTER.RESIZED, 1);
+    return token;
   }
 
-  #beyond(length: number, action: string): Anchor {
+  #beyond(length: number, action: string): LeaseToken {
     this.#warnAtLimit();
     if (this.atLimit === "external") {
-      const anchor = this.#ledger.lease(length, 1);
-      if (anchor !== null) return anchor;
+      const token = this.#handle.lease(length, 1);
+      if (token !== null) return token;
     }
     throw this.#limitError(length, action);
   }
@@ -447,10 +400,10 @@ export class BufferPool implements Disposable {
     );
   }
 
+  /** Refuses what there will never be room for: quarantined memory does not come back. */
   #refuseImpossible(length: number): void {
-    // Quarantined memory never comes back.
-    const { quarantinedBytes } = this.stats();
-    if (neverFits(length, this.limitBytes, quarantinedBytes)) {
+    const quarantinedBytes = this.#handle.stats()[QUARANTINED_BYTES]!;
+    if (classBytes(length) > this.limitBytes - quarantinedBytes) {
       throw this.#limitError(length, "acquire");
     }
   }
@@ -469,7 +422,31 @@ export class BufferPool implements Disposable {
   }
 }
 
+function attach(
+  id: number,
+  onLeak: ((message: string) => void) | null,
+): PoolHandle {
+  const handle = PoolHandle.attach(id, onLeak);
+  if (handle !== undefined) return handle;
+  throw new RangeError(
+    `Cannot attach to pool as 'id' must be the number of an open pool: received ${id}`,
+  );
+}
+
+function checkedSettings(options: BufferPoolOptions): PoolSettings {
+  const {
+    enabled = true,
+    limitBytes = DEFAULT_LIMIT_BYTES,
+    bucketCapacity = DEFAULT_BUCKET_CAPACITY,
+  } = options;
+  const check = (name: string, value: number, min: number, max: number): void =>
+    checkInteger("create pool", name, value, min, max);
+  check("limitBytes", limitBytes, BLOCK_ALIGNMENT, 2 ** 53);
+  check("bucketCapacity", bucketCapacity, 0, 0xffffffff);
+  return { enabled: Boolean(enabled), limitBytes, bucketCapacity };
+}
+
 function warn(message: string): void {
-  // deno-lint-ignore no-console -- what a program gets that gave no `onWarning`
+  // deno-lint-ignore no-console -- the default of `onWarning`
   console.warn(message);
 }

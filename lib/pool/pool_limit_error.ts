@@ -4,7 +4,9 @@ export interface PoolLimitFields {
   limitBytes: number;
   /** Bytes that the pool had mapped. */
   mappedBytes: number;
-  /** Bytes of the blocks in use; the others that were mapped were lost, or could not be given up. */
+  /**
+   * Bytes of the blocks in use; the others that were mapped were lost, or could not be given up.
+   */
   inUseBytes: number;
   /** Requests that wait before this one. */
   waiting: number;
@@ -33,7 +35,9 @@ export class PoolLimitError extends Error implements PoolLimitFields {
   readonly limitBytes: number;
   /** Bytes that the pool had mapped. */
   readonly mappedBytes: number;
-  /** Bytes of the blocks in use; the others that were mapped were lost, or could not be given up. */
+  /**
+   * Bytes of the blocks in use; the others that were mapped were lost, or could not be given up.
+   */
   readonly inUseBytes: number;
   /** Requests that wait before this one. */
   readonly waiting: number;

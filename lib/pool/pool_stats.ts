@@ -20,7 +20,10 @@ export interface PoolClassStats {
   readonly dropped: number;
 }
 
-/** Figures of a pool at one moment, over all isolates that use it. Without other users they are exact; beside them each figure is, but not their sum. */
+/**
+ * Figures of a pool at one moment, over all isolates that use it. Without other users they are
+ * exact; beside them each figure is, but not their sum.
+ */
 export interface PoolStats {
   /** The limit in bytes. */
   readonly limitBytes: number;
@@ -34,7 +37,10 @@ export interface PoolStats {
   readonly freeBytes: number;
   /** Bytes mapped beyond the limit. */
   readonly externalBytes: number;
-  /** Bytes of blocks that are lost for ever, because someone else detached their view; they count as mapped. */
+  /**
+   * Bytes of blocks that are lost for ever, because someone else detached their view; they count as
+   * mapped.
+   */
   readonly quarantinedBytes: number;
   /** Blocks of workers that ended, which wait for their last completion. */
   readonly orphanedBlocks: number;
@@ -76,6 +82,18 @@ export interface LeakReport {
   readonly stack: string;
 }
 
+/** The counters of `basalt_pool_count`: events that only JavaScript sees. */
+export const COUNTER = {
+  RESIZED: 0,
+  FROZEN: 1,
+  LEAKED: 2,
+  PLAIN_IN_USE: 3,
+  PLAIN_ACQUIRED: 4,
+  WAITS: 5,
+} as const;
+
+/** The position of `quarantinedBytes` among the values of `basalt_pool_stats`. */
+export const QUARANTINED_BYTES = 6;
 const TOTALS = 20;
 const PER_CLASS = 7;
 
@@ -95,7 +113,7 @@ export function decodeStats(
     inUseBytes: at(3),
     freeBytes: at(4),
     externalBytes: at(5),
-    quarantinedBytes: at(6),
+    quarantinedBytes: at(QUARANTINED_BYTES),
     orphanedBlocks: at(7),
     resized: at(8),
     frozen: at(9),

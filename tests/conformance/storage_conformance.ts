@@ -364,10 +364,10 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       const again = await answerOf(() => file.write(buffer, UNIT));
       assertEquals("error" in again && again.error, "TypeError");
       assertEquals(await writing, UNIT);
-      assertEquals(buffer.getUint8(UNIT - 1), 5);
+      assertEquals(buffer.bytes[UNIT - 1], 5);
       const failing = await answerOf(() => file.read(buffer, -UNIT));
       assertEquals("error" in failing && failing.error, "RangeError");
-      assertEquals(buffer.getUint8(0), 5);
+      assertEquals(buffer.bytes[0], 5);
       await subject.call(file, "close");
     },
   },

@@ -24,4 +24,4 @@ using pool = new BufferPool();
 using buffer = pool.acquireSync(1024 ** 2);
 buffer.bytes.fill(7);
 await loadAndEnd();
-console.log("alive", buffer.getUint8(1024 ** 2 - 1));
+console.log("alive", buffer.bytes[1024 ** 2 - 1]);

@@ -154,13 +154,13 @@ const ON_LIVE: Record<string, (model: Model, each: Live, n: number) => void> = {
   },
   put(_, each, n) {
     if (each.bytes.length < 4) {
-      assertThrows(() => each.buffer.putUint32(0, n), RangeError);
+      assertThrows(() => each.buffer.view.setUint32(0, n, true), RangeError);
       return;
     }
     const position = n % (each.bytes.length - 3);
-    each.buffer.putUint32(position, n);
+    each.buffer.view.setUint32(position, n, true);
     each.bytes.splice(position, 4, ...new Uint8Array(Uint32Array.of(n).buffer));
-    assertEquals(each.buffer.getUint32(position), n);
+    assertEquals(each.buffer.view.getUint32(position, true), n);
   },
   append(model, each, n) {
     const added = model.pattern(n % 9000);

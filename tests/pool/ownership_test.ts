@@ -15,28 +15,7 @@ import {
 /** Every use of the memory of a pooled buffer of at least 8 bytes. */
 const USES: Record<string, (buffer: PooledBuffer) => unknown> = {
   bytes: (buffer) => buffer.bytes,
-  putUint8: (buffer) => buffer.putUint8(0, 1),
-  putUint16: (buffer) => buffer.putUint16(0, 1),
-  putUint32: (buffer) => buffer.putUint32(0, 1),
-  putUint64: (buffer) => buffer.putUint64(0, 1),
-  putBigUint64: (buffer) => buffer.putBigUint64(0, 1n),
-  putInt8: (buffer) => buffer.putInt8(0, 1),
-  putInt16: (buffer) => buffer.putInt16(0, 1),
-  putInt32: (buffer) => buffer.putInt32(0, 1),
-  putBigInt64: (buffer) => buffer.putBigInt64(0, 1n),
-  putFloat32: (buffer) => buffer.putFloat32(0, 1),
-  putFloat64: (buffer) => buffer.putFloat64(0, 1),
-  getUint8: (buffer) => buffer.getUint8(0),
-  getUint16: (buffer) => buffer.getUint16(0),
-  getUint32: (buffer) => buffer.getUint32(0),
-  getUint64: (buffer) => buffer.getUint64(0),
-  getBigUint64: (buffer) => buffer.getBigUint64(0),
-  getInt8: (buffer) => buffer.getInt8(0),
-  getInt16: (buffer) => buffer.getInt16(0),
-  getInt32: (buffer) => buffer.getInt32(0),
-  getBigInt64: (buffer) => buffer.getBigInt64(0),
-  getFloat32: (buffer) => buffer.getFloat32(0),
-  getFloat64: (buffer) => buffer.getFloat64(0),
+  view: (buffer) => buffer.view,
   append: (buffer) => buffer.append("x"),
   "append nothing": (buffer) => buffer.append(""),
   reserve: (buffer) => buffer.reserve(1),
@@ -175,7 +154,7 @@ Deno.test("PooledBuffer lent twice, frozen, split or moved while lent: TypeError
   ) assertThrows(use, TypeError, "is lent to an operation in flight");
   loan.bytes.fill(8);
   loan.end();
-  assertEquals(buffer.getUint8(99), 8);
+  assertEquals(buffer.bytes[99], 8);
 });
 
 Deno.test("BufferPool.lend() refuses a buffer of another pool", () => {
@@ -308,7 +287,7 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
     rest.bytes.fill(2);
     assertThrows(() => head.bytes, TypeError, "detached by someone else");
     assertEquals(pool.stats().quarantinedBytes, 0);
-    assertEquals(rest.getUint8(0), 2);
+    assertEquals(rest.bytes[0], 2);
     rest.drop();
     assertLost(pool, stolen);
   });
@@ -450,7 +429,7 @@ Deno.test("halves split, freeze, lend and grow by themselves", () => {
   assertEquals([loan.start, loan.length], [2048, 1024]);
   a.append("more");
   assertEquals([a.length, a.capacity], [1028, 4096]);
-  assertEquals([a.getUint8(0), frozen.bytes[0], loan.bytes[0], d.getUint8(0)], [
+  assertEquals([a.bytes[0], frozen.bytes[0], loan.bytes[0], d.bytes[0]], [
     0,
     1,
     2,

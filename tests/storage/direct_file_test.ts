@@ -162,7 +162,7 @@ for (const { name, options, directory } of PLACES) {
       assertEquals(Deno.readFileSync(path), new Uint8Array(8192).fill(9));
       assertEquals(await write, 8192);
       assertEquals(file.stats().inFlight, 0);
-      assertEquals(block.getUint8(0), 9);
+      assertEquals(block.bytes[0], 9);
       file.closeSync();
       await file.close();
     },

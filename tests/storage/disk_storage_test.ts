@@ -24,7 +24,7 @@ Deno.test(
       block.bytes.fill(1);
       await file.write(block, 0);
       using read = await file.readAt(5, 1);
-      assertEquals([read.pool, read.getUint8(0)], [pool, 1]);
+      assertEquals([read.pool, read.bytes[0]], [pool, 1]);
     }
     assertEquals(
       Deno.statSync(dir.file("x")).mode! & 0o777,

@@ -411,7 +411,7 @@ Deno.test("crash: the crashed disk refuses everything but closing, and what was 
   assertThrows(() => disk.lock("/"), SimulatedCrashError);
   assertThrows(() => disk.delaySync(1), SimulatedCrashError);
   assertThrows(() => file.writeSync(block, 0), SimulatedCrashError);
-  assertEquals(block.getUint8(0), 1);
+  assertEquals(block.bytes[0], 1);
   lock.release();
   file.closeSync();
   await file.close();

@@ -154,7 +154,7 @@ Deno.test("a fault's error is the one that the kernel's would be, for every oper
     }
   }
   assertEquals(disk.files(), ["/a"]);
-  assertEquals(block.getUint8(0), 1);
+  assertEquals(block.bytes[0], 1);
   for (code of ["ENOSPC", "EDQUOT"]) {
     const error = assertThrows(() => file.writeSync(block, 0), NoSpaceError);
     assertEquals(
@@ -242,7 +242,7 @@ Deno.test("a flipped bit is wrong in what was read, once, and not on the disk", 
   disk.failAt(1, { flipBit: 8 * 100 + 3 }, { kind: "read" });
   file.readSync(block, 0);
   assertEquals(block.bytes.findIndex((byte) => byte !== 0xff), 100);
-  assertEquals(block.getUint8(100), 0xf7);
+  assertEquals(block.bytes[100], 0xf7);
   file.readSync(block, 0);
   assertEquals(block.bytes.findIndex((byte) => byte !== 0xff), -1);
   // Behind what was read there is nothing to flip.

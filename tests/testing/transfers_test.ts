@@ -102,7 +102,7 @@ for (const mode of ["async", "sync"] as const) {
     };
     disk.failAt(1, { shortBytes: UNIT }, { kind: "read" });
     assertEquals(await read(), 3 * UNIT);
-    assertEquals([0, 1, 2].map((i) => buffer.getUint8(i * UNIT)), [1, 2, 3]);
+    assertEquals([0, 1, 2].map((i) => buffer.bytes[i * UNIT]), [1, 2, 3]);
     assertEquals(asked(disk).slice(1), [
       `read 0+${3 * UNIT}`,
       `read ${UNIT}+${2 * UNIT}`,
