@@ -57,6 +57,37 @@ function imports({ path, text }: Source): string[] {
     .map((pathname) => pathname.slice(1));
 }
 
+/** What a source imports or re-exports of this package and needs at run time: not types alone. */
+function valueImports({ path, text }: Source): string[] {
+  const statements = text.matchAll(
+    /^(?:import|export) (?!type\b)([^;"]*?) from "(\.[^"]+)";/gm,
+  );
+  return [...statements].filter(([, names]) =>
+    !/^\{(?:\s*type [^,}]+,?)+\s*\}$/.test(names!)
+  ).map(([, , specifier]) =>
+    new URL(specifier!, `file:///${path}`).pathname.slice(1)
+  );
+}
+
+/** A way from a file back to itself, if there is one. */
+function circle(
+  start: string,
+  edges: ReadonlyMap<string, readonly string[]>,
+): string[] | undefined {
+  const seen = new Set<string>();
+  const search = (path: string[]): string[] | undefined => {
+    for (const next of edges.get(path.at(-1)!) ?? []) {
+      if (next === start) return [...path, next];
+      if (seen.has(next)) continue;
+      seen.add(next);
+      const found = search([...path, next]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  return search([start]);
+}
+
 function below(room: string): readonly string[] {
   if (room === "testing") return TESTING;
   const floor = FLOORS.findIndex((rooms) => rooms.includes(room));
@@ -83,6 +114,22 @@ Deno.test({
     }
     assertEquals(wrong, []);
     assertEquals(looked > 500, true);
+  },
+});
+
+Deno.test({
+  // Types alone may refer to each other, as a buffer and its pool do: nothing is loaded for them.
+  name: "no file imports itself by way of others",
+  ignore: !ALL,
+  fn: () => {
+    const edges = new Map(
+      sources().map((source) => [source.path, valueImports(source)]),
+    );
+    const circles = [...edges.keys()]
+      .map((path) => circle(path, edges)?.join(" > "))
+      .filter((found) => found !== undefined);
+    assertEquals(circles, []);
+    assertEquals([...edges.values()].flat().length > 400, true);
   },
 });
 
