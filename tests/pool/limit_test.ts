@@ -163,6 +163,43 @@ Deno.test("BufferPool.acquire(): aborting a large request at the head serves the
   assertEquals(held.length, served.length);
 });
 
+for (const others of ["none", "one at the head", "every second"]) {
+  Deno.test(`BufferPool.acquire() of 100,000 that one signal aborts leaves the queue at once, waiting by another signal: ${others}`, async () => {
+    using pool = new BufferPool({ limitBytes: 4 * KIB, ...quiet });
+    const held = pool.acquireSync(1);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const kept: Promise<PooledBuffer>[] = [];
+    const aborted: Promise<void>[] = [];
+    const began = performance.now();
+    for (let i = 0; i < 100_000; i++) {
+      if (
+        others === "every second" || others === "one at the head" && i === 0
+      ) {
+        kept.push(pool.acquire(1));
+      }
+      aborted.push(
+        pool.acquire(1, { signal }).then(unexpected, (reason) => {
+          if (reason !== signal.reason) throw reason;
+        }),
+      );
+    }
+    controller.abort();
+    assertEquals(pool.stats().waiting, kept.length);
+    await Promise.all(aborted);
+    held.drop();
+    let served = 0;
+    for (const each of kept) {
+      (await each).drop();
+      served++;
+    }
+    const tookMs = performance.now() - began;
+    assertEquals([served, pool.stats().waiting], [kept.length, 0]);
+    // A step for each pair takes minutes.
+    assert(tookMs < 20_000, `${tookMs} ms`);
+  });
+}
+
 Deno.test("BufferPool.acquire() for more than the pool could ever give is a PoolLimitError at once", async () => {
   using pool = new BufferPool({ limitBytes: 12 * KIB, ...quiet });
   await assertRejects(() => pool.acquire(8 * KIB + 1), PoolLimitError);
@@ -235,6 +272,10 @@ Deno.test("a pool warns once that its limit was reached", async () => {
     ]);
   }
 });
+
+function unexpected(): never {
+  throw new Error("A request that was aborted was served");
+}
 
 function delay(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs));
