@@ -4,7 +4,7 @@
  * It ends with one line, `N kills, M faults, A acknowledged, L lost`, and exits with 1 if anything was lost or wrong. A killed process loses nothing that reached
  * the kernel: this shows locks, recovery and order on this filesystem, not power cuts; those are what the simulated disk is for.
  */
-import { Command, InvalidArgumentError } from "npm:commander@14.0.0";
+import { Command, InvalidArgumentError } from "commander";
 import { Progress } from "../lib/cli/terminal.ts";
 import { TorturedLog } from "../tests/torture/tortured_log.ts";
 

@@ -1,5 +1,5 @@
 /** W7: the demo's ingest: every line of a text is a message. */
-import { demonstrate, type Demonstration } from "../../lib/cli/demo.ts";
+import { demonstrate, type Demonstration } from "../demo.ts";
 import type { Context } from "./context.ts";
 import { type Measured, THROUGHPUT } from "./measure.ts";
 import { atLeast, compareSides, type Row } from "./row.ts";

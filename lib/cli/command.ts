@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from "npm:commander@14.0.0";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { Console } from "./console.ts";
 
 /** Makes a command for one run. A file of `commands/` exports one, and `commands.ts` lists it. */

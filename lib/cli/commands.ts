@@ -1,5 +1,4 @@
 import type { MakeCommand } from "./command.ts";
-import { demo } from "./commands/demo.ts";
 import { exportLog } from "./commands/export.ts";
 import { importLog } from "./commands/import.ts";
 import { ingest } from "./commands/ingest.ts";
@@ -19,5 +18,4 @@ export const COMMANDS: readonly MakeCommand[] = [
   probe,
   exportLog,
   importLog,
-  demo,
 ];

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "npm:commander@14.0.0";
+import { Command, CommanderError } from "commander";
 import project from "../../deno.json" with { type: "json" };
 import { COMMANDS } from "./commands.ts";
 import type { Console } from "./console.ts";

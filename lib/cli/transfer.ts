@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "npm:commander@14.0.0";
+import { type Command, InvalidArgumentError } from "commander";
 import type {
   PartitionAddress,
   TransferOptions,

@@ -113,7 +113,7 @@ Deno.test(
       ],
       [["read", "a", "--raw", "--json"], 2, /cannot be used with/],
       [["--help"], 0, /ingest access\.log/],
-      ...["ingest", "read", "inspect", "verify", "repair", "probe", "demo"].map(
+      ...["ingest", "read", "inspect", "verify", "repair", "probe"].map(
         (
           name,
         ): Case => [[name, "--help"], 0, /Examples:/],

@@ -116,3 +116,34 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "the tasks take paths of the directory in which they are called, and print their help",
+  { ignore: !ALL },
+  async () => {
+    using dir = new Directory();
+    Deno.mkdirSync(dir.file("below"));
+    Deno.writeTextFileSync(dir.file("below/input"), "a\nb\n");
+    const task = async (...args: string[]): Promise<string> => {
+      const config = new URL("../../deno.json", import.meta.url).pathname;
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["task", "--quiet", "--config", config, ...args],
+        cwd: dir.file("below"),
+        stdin: "null",
+        // npm sets it for what it runs, and Deno where it is not set.
+        env: { INIT_CWD: dir.file("below") },
+      }).output();
+      const text = new TextDecoder();
+      assertEquals(code, 0, text.decode(stderr));
+      return text.decode(stdout);
+    };
+    const said = await task("basalt", "ingest", "input", "--into", "../log");
+    assert(said.startsWith("2 messages of 4 B from 'input' durable"), said);
+    assert(Deno.statSync(dir.file("log")).isDirectory);
+    for (const name of ["test", "compare", "embed", "demo", "torture"]) {
+      const help = await task(name, "--help");
+      assert(/^Usage: (deno task )?\w+ \[/.test(help), help);
+    }
+    assertEquals([...Deno.readDirSync(dir.file("below"))].length, 1);
+  },
+);

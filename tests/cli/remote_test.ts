@@ -1,5 +1,6 @@
 /** The program from a server, as `deno run jsr:@basalt/io/cli` gets it. */
 import { assertEquals } from "@std/assert";
+import project from "../../deno.json" with { type: "json" };
 import { ALL } from "../permissions.ts";
 import { Directory } from "./support.ts";
 
@@ -10,6 +11,19 @@ const TYPES: Readonly<Record<string, string>> = {
   ts: "text/typescript",
   json: "application/json",
 };
+
+const PACKAGES = Object.entries<string>(
+  project.imports,
+).filter(([, target]) => target.startsWith("npm:"));
+
+/** Replaces the names of the import map, as `deno publish` does. */
+function unfurled(text: string): string {
+  return PACKAGES.reduce(
+    (text, [name, target]) =>
+      text.replaceAll(`from "${name}";`, `from "${target}";`),
+    text,
+  );
+}
 
 /** Where Deno keeps packages of npm. */
 async function packages(): Promise<string> {
@@ -36,8 +50,10 @@ Deno.test(
         return new Response(null, { status: 404 });
       }
       try {
-        const bytes = await Deno.readFile(`${ROOT}${pathname.slice(1)}`);
-        return new Response(bytes, { headers: { "content-type": type } });
+        const text = await Deno.readTextFile(`${ROOT}${pathname.slice(1)}`);
+        return new Response(unfurled(text), {
+          headers: { "content-type": type },
+        });
       } catch {
         return new Response(null, { status: 404 });
       }
@@ -82,7 +98,6 @@ Deno.test(
       },
     );
     assertEquals(await basalt("read", "log", "--raw"), "one\ntwo");
-    const { version } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
-    assertEquals(await basalt("--version"), `${version}\n`);
+    assertEquals(await basalt("--version"), `${project.version}\n`);
   },
 );

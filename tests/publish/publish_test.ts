@@ -1,6 +1,7 @@
 /** The package as a user gets it: the files that would be published, from a server, without the checkout and without a toolchain. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { hasProgram } from "../machine.ts";
+import { ALL } from "../permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const decoder = new TextDecoder();
@@ -22,6 +23,87 @@ async function run(
   assert(success, `${command} ${args.join(" ")}: ${output}`);
   return output;
 }
+
+/** Copies the checkout without what was built. */
+function copyCheckout(to: string): void {
+  const copy = (name: string): void => {
+    Deno.mkdirSync(`${to}/${name}`, { recursive: true });
+    for (const entry of Deno.readDirSync(ROOT + name)) {
+      const path = name + entry.name;
+      if (/^(\.git|rust\/target|lib\/native\/embedded)$/.test(path)) continue;
+      if (entry.isDirectory) copy(`${path}/`);
+      else Deno.copyFileSync(ROOT + path, `${to}/${path}`);
+    }
+  };
+  copy("");
+}
+
+/** A `cargo` that builds for x86-64 and fails for everything else. */
+const CARGO = `#!/bin/sh
+case "$*" in
+*--version*) exit 0 ;;
+*x86_64*) dir=rust/target/embed/x86_64-unknown-linux-gnu/release ;;
+*) exit 101 ;;
+esac
+mkdir -p "$dir" && echo library > "$dir/libbasalt.so"
+`;
+
+Deno.test(
+  "deno task embed fails when a target failed, and then deno publish fails",
+  { ignore: !ALL },
+  async () => {
+    const dir = Deno.makeTempDirSync();
+    try {
+      const checkout = `${dir}/checkout`;
+      copyCheckout(checkout);
+      Deno.mkdirSync(`${dir}/bin`);
+      const programs = { cargo: CARGO, "cargo-zigbuild": CARGO };
+      for (const [name, text] of Object.entries(programs)) {
+        Deno.writeTextFileSync(`${dir}/bin/${name}`, text, { mode: 0o755 });
+      }
+      // Where Rust keeps the standard library of a target.
+      Deno.writeTextFileSync(`${dir}/bin/rustc`, "#!/bin/sh\necho /\n", {
+        mode: 0o755,
+      });
+      const deno = async (...args: string[]): Promise<string> => {
+        const { code, stdout, stderr } = await new Deno.Command(
+          Deno.execPath(),
+          {
+            args,
+            cwd: checkout,
+            stdin: "null",
+            env: {
+              NO_COLOR: "1",
+              PATH: `${dir}/bin:${Deno.env.get("PATH")}`,
+            },
+          },
+        ).output();
+        return `${code}: ${decoder.decode(stdout)}${decoder.decode(stderr)}`;
+      };
+      const publish = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
+      const embed = ["task", "embed"];
+      const missing = "lib/native/embedded/mod.ts";
+
+      assertStringIncludes(await deno(...publish), missing);
+      const whole = await deno(...embed, "x86_64-unknown-linux-gnu");
+      assert(whole.startsWith("0: "), whole);
+      const published = await deno(...publish);
+      assert(published.startsWith("0: "), published);
+
+      const failed = await deno(...embed);
+      assert(failed.startsWith("1: "), failed);
+      assertStringIncludes(failed, "aarch64-unknown-linux-gnu cannot be built");
+      const refused = await deno(...publish);
+      assert(refused.startsWith("1: "), refused);
+      assertStringIncludes(refused, missing);
+
+      const unknown = await deno(...embed, "riscv");
+      assert(unknown.startsWith("2: "), unknown);
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
+    }
+  },
+);
 
 /** Copies what `deno publish` would publish; gives the names. */
 async function publish(to: string): Promise<string[]> {
@@ -107,7 +189,14 @@ Deno.test(
     try {
       const names = await publish(published);
       assert(names.includes("mod.ts") && names.includes("rust/build.rs"));
-      assert(!names.some((name) => /^(tests|tools|bench)\//.test(name)));
+      assert(!names.some((name) => /^(tests|tools)\/|\/demo/.test(name)));
+      // The package's page resolves a relative link in the package, unless a repository is linked.
+      const readme = Deno.readTextFileSync(`${ROOT}README.md`);
+      const links = [...readme.matchAll(/\]\(([^)#]*)[^)]*\)/g)]
+        .map(([, target]) => target!)
+        .filter((target) => target !== "" && !/^https?:/.test(target));
+      assert(links.length > 5);
+      assertEquals(links.filter((target) => !names.includes(target)), []);
       Deno.copyFileSync(
         new URL("program.ts", import.meta.url),
         `${work}/main.ts`,

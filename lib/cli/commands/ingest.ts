@@ -1,4 +1,4 @@
-import type { Command } from "npm:commander@14.0.0";
+import type { Command } from "commander";
 import { MAX_PAYLOAD_BYTES } from "../../codec/mod.ts";
 import { Log } from "../../log/mod.ts";
 import { command, jsonOption } from "../command.ts";

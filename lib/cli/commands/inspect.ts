@@ -1,4 +1,4 @@
-import type { Command } from "npm:commander@14.0.0";
+import type { Command } from "commander";
 import {
   inspectLog,
   type LogInspection,

@@ -1,4 +1,4 @@
-import type { Command } from "npm:commander@14.0.0";
+import type { Command } from "commander";
 import { type Capabilities, probePath } from "../../storage/mod.ts";
 import { command, jsonOption } from "../command.ts";
 import type { Console } from "../console.ts";

@@ -1,4 +1,4 @@
-import { type Command, Option } from "npm:commander@14.0.0";
+import { type Command, Option } from "commander";
 import type { Message } from "../../codec/mod.ts";
 import { LogReader } from "../../log/mod.ts";
 import type { MessageBatch, ReadOptions } from "../../segment/mod.ts";

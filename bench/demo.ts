@@ -1,10 +1,10 @@
-import { UnsupportedError } from "../native/mod.ts";
-import { BufferPool } from "../pool/mod.ts";
-import type { MessageBatch } from "../segment/mod.ts";
-import { type Capabilities, DirectFile } from "../storage/mod.ts";
-import { Log } from "../log/mod.ts";
-import { appendLines, type Lines, readLines } from "./lines.ts";
-import { formatBytes, formatTable } from "./terminal.ts";
+import { UnsupportedError } from "../lib/native/mod.ts";
+import { BufferPool } from "../lib/pool/mod.ts";
+import type { MessageBatch } from "../lib/segment/mod.ts";
+import { type Capabilities, DirectFile } from "../lib/storage/mod.ts";
+import { Log } from "../lib/log/mod.ts";
+import { appendLines, type Lines, readLines } from "../lib/cli/lines.ts";
+import { formatBytes, formatTable } from "../lib/cli/terminal.ts";
 
 const MIB = 1024 * 1024;
 /** Without a file, the checkout's text is repeated up to this size. */
@@ -205,7 +205,7 @@ function cachedPagesOf(path: string): number {
 
 /** Repeats the text files of the checkout into one file. */
 function makeSample(path: string): string {
-  const root = new URL("../../", import.meta.url);
+  const root = new URL("../", import.meta.url);
   if (root.protocol !== "file:") {
     throw new Error(
       "Give a file: this is no checkout whose text could be used",
