@@ -2,7 +2,13 @@ import { type Command, Option } from "commander";
 import type { Message } from "../../codec/mod.ts";
 import { LogReader } from "../../log/mod.ts";
 import type { MessageBatch, ReadOptions } from "../../segment/mod.ts";
-import { command, jsonOption, time, wholeNumber } from "../command.ts";
+import {
+  command,
+  jsonOption,
+  time,
+  TIME_FORMS,
+  wholeNumber,
+} from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatTime } from "../terminal.ts";
 
@@ -37,6 +43,10 @@ export function read(console: Console): Command {
           "basalt read data/log --since 2026-11-24T16:00:00Z --json",
           "what was appended since then, for another program",
         ],
+        [
+          "basalt read data/log --since 15m",
+          "the messages of the last 15 minutes",
+        ],
       ],
     },
   )
@@ -48,7 +58,7 @@ export function read(console: Console): Command {
     .addOption(
       new Option(
         "--since <time>",
-        "skip messages appended before this date, or these microseconds since the Unix epoch",
+        `skip messages appended before this time: ${TIME_FORMS}`,
       ).argParser(time),
     )
     .option("--count <n>", "at most so many messages", wholeNumber)
