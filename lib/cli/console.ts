@@ -1,4 +1,12 @@
-import { type ByteSink, Progress, writeAll } from "./terminal.ts";
+import { DescriptorWriter } from "../native/mod.ts";
+import {
+  type ByteSink,
+  Progress,
+  retryDelayMs,
+  terminalColumns,
+  writeAll,
+  writeSome,
+} from "./terminal.ts";
 
 /** What a command reads and writes: the process's own streams, or a test's. */
 export interface Streams {
@@ -8,18 +16,43 @@ export interface Streams {
   readonly output: ByteSink;
   /** Standard error. */
   readonly errors: ByteSink;
-  /** Whether somebody watches standard error: progress is for them. */
+  /** Whether standard error is a terminal: progress is shown there. */
   readonly interactive: boolean;
+  /** The columns of that terminal; `undefined` where they are not known. @default {80} */
+  columns?(): number | undefined;
 }
 
 /** The process's own streams. */
-export function processStreams(): Streams {
-  return {
-    input: Deno.stdin,
-    output: Deno.stdout,
-    errors: Deno.stderr,
-    interactive: Deno.stderr.isTerminal(),
-  };
+export class ProcessStreams implements Streams, Disposable {
+  readonly input: Streams["input"] = { read: readInput };
+  readonly output: ByteSink & Partial<Disposable>;
+  readonly errors: ByteSink = Deno.stderr;
+  readonly interactive: boolean = Deno.stderr.isTerminal();
+  readonly columns = terminalColumns;
+
+  constructor() {
+    const { state } = Deno.permissions.querySync({ name: "ffi" });
+    this.output = state === "granted" && Deno.build.os === "linux"
+      ? new DescriptorWriter(1)
+      : Deno.stdout;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.output !== Deno.stdout) this.output[Symbol.dispose]?.();
+  }
+}
+
+/** Reads standard input, which another program may have made non-blocking. */
+async function readInput(bytes: Uint8Array): Promise<number | null> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await Deno.stdin.read(bytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      const delayMs = retryDelayMs(tries);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
 }
 
 /** Bytes that are gathered before they are written: a system call for each message would take longer than the message. */
@@ -39,7 +72,8 @@ export class Console {
 
   constructor(streams: Streams) {
     this.streams = streams;
-    this.#progress = new Progress(streams.errors, streams.interactive);
+    const { errors, interactive, columns = () => undefined } = streams;
+    this.#progress = new Progress(errors, interactive, columns);
   }
 
   /** Writes bytes to standard output; they go out with {@linkcode Console.flush} at the latest. */
@@ -60,18 +94,29 @@ export class Console {
     this.line(JSON.stringify(value, replaced));
   }
 
-  /** Writes out what was gathered. */
+  /** Writes out what was gathered. What a failure left is kept. */
   flush(): void {
     this.endProgress();
-    const length = this.#fill;
-    this.#fill = 0;
-    writeAll(this.#output, this.#buffer.subarray(0, length));
+    const end = this.#fill;
+    let at = 0;
+    try {
+      while (at < end) {
+        at += writeSome(this.#output, this.#buffer.subarray(at, end));
+      }
+    } finally {
+      this.#buffer.copyWithin(0, at, end);
+      this.#fill = end - at;
+    }
   }
 
-  /** Writes a line of text to standard error. */
+  /** Writes a line of text to standard error; where that is gone, the exit code says it alone. */
   error(text: string): void {
     this.endProgress();
-    writeAll(this.streams.errors, ENCODER.encode(`${text}\n`));
+    try {
+      writeAll(this.streams.errors, ENCODER.encode(`${text}\n`));
+    } catch {
+      // There is no other place to tell it.
+    }
   }
 
   /** Shows what is being done, not too often, and only where somebody watches. */

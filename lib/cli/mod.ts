@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Console, processStreams, type Streams } from "./console.ts";
+import { Console, ProcessStreams, type Streams } from "./console.ts";
 import { run } from "./run.ts";
 import type { ByteSink } from "./terminal.ts";
 
@@ -24,9 +24,11 @@ import type { ByteSink } from "./terminal.ts";
  */
 export async function main(
   args: readonly string[],
-  streams: Streams = processStreams(),
+  streams?: Streams,
 ): Promise<number> {
-  return await run(args, new Console(streams));
+  if (streams !== undefined) return await run(args, new Console(streams));
+  using own = new ProcessStreams();
+  return await run(args, new Console(own));
 }
 
 export type { ByteSink, Streams };

@@ -65,25 +65,25 @@ function pathOf(command: Command): string {
     : `${pathOf(command.parent)} ${command.name()}`;
 }
 
-/** Tells what went wrong, and answers the exit code. */
+/** Tells what went wrong, and returns the exit code. */
 function concluded(error: unknown, console: Console): number {
-  // Whoever read the output wanted no more of it.
+  // The program that read the output wanted no more of it.
   if (error instanceof Deno.errors.BrokenPipe) return 0;
   try {
     console.flush();
-    if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? 0 : WRONG_USE;
-    }
-    if (error instanceof Interrupted) {
-      console.error(error.message);
-      return INTERRUPTED;
-    }
-    console.error(
-      `basalt: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return FAILED;
   } catch (failure) {
     if (failure instanceof Deno.errors.BrokenPipe) return FAILED;
-    throw failure;
+    error = failure;
   }
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? 0 : WRONG_USE;
+  }
+  if (error instanceof Interrupted) {
+    console.error(error.message);
+    return INTERRUPTED;
+  }
+  console.error(
+    `basalt: ${error instanceof Error ? error.message : String(error)}`,
+  );
+  return FAILED;
 }

@@ -1,52 +1,121 @@
 /** How often the progress line changes, in milliseconds. */
 const PROGRESS_MS = 100;
+/** Columns of a terminal that does not tell them. */
+const COLUMNS = 80;
 const ENCODER = new TextEncoder();
 
 /** A stream that takes bytes at once. */
 export interface ByteSink {
-  /** Writes some of the bytes, and answers how many. */
+  /** Writes some of the bytes, and returns how many. */
   writeSync(bytes: Uint8Array): number;
+}
+
+/**
+ * Writes some of the bytes and returns how many. A stream that another program made non-blocking is
+ * waited for.
+ */
+export function writeSome(to: ByteSink, bytes: Uint8Array): number {
+  for (let tries = 0;; tries++) {
+    try {
+      return to.writeSync(bytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      sleepSync(retryDelayMs(tries));
+    }
+  }
 }
 
 /** Writes all of the bytes. */
 export function writeAll(to: ByteSink, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+  for (let at = 0; at < bytes.length;) at += writeSome(to, bytes.subarray(at));
 }
 
-/** A progress line on the terminal; silent where standard error is none. */
+/** How long to wait before a stream is tried again that had no room, or nothing to read. */
+export function retryDelayMs(tries: number): number {
+  return Math.min(50, 2 ** tries);
+}
+
+/** Waits as a blocking write does: nothing else runs meanwhile. */
+function sleepSync(delayMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
+}
+
+/** Returns the columns of the process's terminal; `undefined` where there is none. */
+export function terminalColumns(): number | undefined {
+  try {
+    return Deno.consoleSize().columns || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A progress line on the terminal; silent where standard error is not a terminal. It is decoration:
+ * where the terminal does not take it, it is left out.
+ */
 export class Progress {
   readonly #to: ByteSink;
-  readonly #interactive: boolean;
+  readonly #columns: () => number | undefined;
+  #isInteractive: boolean;
   /** When the line was written last. */
   #shownAt = 0;
-  #shown = false;
+  #isShown = false;
 
   constructor(
     to: ByteSink = Deno.stderr,
-    interactive: boolean = Deno.stderr.isTerminal(),
+    isInteractive: boolean = Deno.stderr.isTerminal(),
+    columns: () => number | undefined = terminalColumns,
   ) {
     this.#to = to;
-    this.#interactive = interactive;
+    this.#isInteractive = isInteractive;
+    this.#columns = columns;
   }
 
   /** Shows what is being done, not too often. */
   show(text: string | (() => string)): void {
     const now = performance.now();
-    if (!this.#interactive || now - this.#shownAt < PROGRESS_MS) return;
+    if (!this.#isInteractive || now - this.#shownAt < PROGRESS_MS) return;
     this.#shownAt = now;
-    this.#shown = true;
-    this.#write(typeof text === "string" ? text : text());
+    this.#isShown = true;
+    const line = typeof text === "string" ? text : text();
+    // A full line would leave the cursor in the next one on some terminals.
+    this.#write(cutToWidth(line, (this.#columns() ?? COLUMNS) - 1));
   }
 
   /** Clears the line. */
   end(): void {
-    if (this.#shown) this.#write("");
-    this.#shown = false;
+    if (this.#isShown) this.#write("");
+    this.#isShown = false;
   }
 
   #write(text: string): void {
-    writeAll(this.#to, ENCODER.encode(`\r\x1b[K${text}`));
+    try {
+      this.#to.writeSync(ENCODER.encode(`\r\x1b[K${text}`));
+    } catch (error) {
+      // A terminal that is gone does not come back.
+      this.#isInteractive = error instanceof Deno.errors.WouldBlock;
+    }
   }
+}
+
+/** Ranges of characters that take two columns in a terminal, with some among them that take one. */
+const WIDE =
+  /[\u1100-\u115f\u2300-\u27bf\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe0f-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16000}-\u{3ffff}\p{Extended_Pictographic}]/u;
+const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
+const SEGMENTER = new Intl.Segmenter();
+
+/** Cuts text to columns of a terminal, with an ellipsis for the rest; control characters become `?`. */
+export function cutToWidth(text: string, columns: number): string {
+  const shown = text.replace(CONTROL, "?");
+  /** The length of what leaves a column for the ellipsis. */
+  let cut = 0;
+  let width = 0;
+  for (const { segment, index } of SEGMENTER.segment(shown)) {
+    if (width < columns) cut = index;
+    width += WIDE.test(segment) ? 2 : 1;
+    if (width > columns) return `${shown.slice(0, cut)}…`;
+  }
+  return shown;
 }
 
 /** A number of things, which have the plural in "s". */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { DescriptorWriter } from "./descriptor_writer.ts";
 export { environment } from "./environment.ts";
 export { checked, errnoName, statusError, systemError } from "./errors.ts";
 export type { SystemErrorFields } from "./errors.ts";
