@@ -1,9 +1,12 @@
 /** What the machine has: tests that need more are ignored, and named in `required.txt`. */
 import { ALL } from "./permissions.ts";
 
-/** Whether a program is installed. */
-export function hasProgram(name: string): boolean {
-  return succeeds(name, ["--version"]);
+/** Whether a program is installed; `args` come before `--version`. */
+export function hasProgram(
+  name: string,
+  args: readonly string[] = [],
+): boolean {
+  return succeeds(name, [...args, "--version"]);
 }
 
 /** Whether a shell command that mounts something in the directory `$0` works here: it needs privileges, and programs that may be missing. */

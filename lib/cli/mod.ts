@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkPlatform } from "../native/mod.ts";
 import { Console, ProcessStreams, type Streams } from "./console.ts";
 import { run } from "./run.ts";
 import type { ByteSink } from "./terminal.ts";
@@ -26,6 +27,7 @@ export async function main(
   args: readonly string[],
   streams?: Streams,
 ): Promise<number> {
+  checkPlatform();
   if (streams !== undefined) return await run(args, new Console(streams));
   using own = new ProcessStreams();
   return await run(args, new Console(own));
@@ -33,4 +35,7 @@ export async function main(
 
 export type { ByteSink, Streams };
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  checkPlatform(); // `Deno` may be missing.
+  Deno.exit(await main(Deno.args));
+}

@@ -12,13 +12,15 @@ const MASK = (1n << 64n) - 1n;
 const PRIME64_1 = 0x9E3779B185EBCA87n;
 
 /** The part of the default secret that inputs of up to 128 bytes need. */
+const SECRET_HEX =
+  "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671f" +
+  "cb79e64eccc0e578825ad07dccff7221b8084674f743248ee03590e6813a264c" +
+  "3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8" +
+  "a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364";
+// Not by `fromHex`, which a runtime that only imports this may not have.
 const SECRET = new DataView(
-  Uint8Array.fromHex(
-    "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671f" +
-      "cb79e64eccc0e578825ad07dccff7221b8084674f743248ee03590e6813a264c" +
-      "3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8" +
-      "a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364",
-  ).buffer,
+  new Uint8Array(SECRET_HEX.match(/../g)!.map((pair) => parseInt(pair, 16)))
+    .buffer,
 );
 
 /** Returns the checksum of 17 to 128 bytes. */

@@ -38,24 +38,27 @@ const ERRNO: Readonly<Record<number, readonly [code: string, text: string]>> = {
   125: ["ECANCELED", "operation cancelled"],
 };
 
-/** The class that Deno's own operations throw for a code; plain `Error` for the rest, as Deno does. */
-const CLASSES: Readonly<Record<string, new (message: string) => Error>> = {
-  EPERM: Deno.errors.PermissionDenied,
-  EACCES: Deno.errors.PermissionDenied,
-  ENOENT: Deno.errors.NotFound,
-  EEXIST: Deno.errors.AlreadyExists,
-  EINTR: Deno.errors.Interrupted,
-  EAGAIN: Deno.errors.WouldBlock,
-  EBADF: Deno.errors.BadResource,
-  EBUSY: Deno.errors.Busy,
-  ETXTBSY: Deno.errors.Busy,
-  EPIPE: Deno.errors.BrokenPipe,
-  ETIMEDOUT: Deno.errors.TimedOut,
-  ENOTDIR: Deno.errors.NotADirectory,
-  EISDIR: Deno.errors.IsADirectory,
-  ELOOP: Deno.errors.FilesystemLoop,
-  EOPNOTSUPP: Deno.errors.NotSupported,
-  ENOSYS: Deno.errors.NotSupported,
+/**
+ * The class of `Deno.errors` that Deno's own operations throw for a code; plain `Error` for the
+ * rest, as Deno does. By name: importing this module must not need `Deno`.
+ */
+const CLASSES: Readonly<Record<string, keyof typeof Deno.errors>> = {
+  EPERM: "PermissionDenied",
+  EACCES: "PermissionDenied",
+  ENOENT: "NotFound",
+  EEXIST: "AlreadyExists",
+  EINTR: "Interrupted",
+  EAGAIN: "WouldBlock",
+  EBADF: "BadResource",
+  EBUSY: "Busy",
+  ETXTBSY: "Busy",
+  EPIPE: "BrokenPipe",
+  ETIMEDOUT: "TimedOut",
+  ENOTDIR: "NotADirectory",
+  EISDIR: "IsADirectory",
+  ELOOP: "FilesystemLoop",
+  EOPNOTSUPP: "NotSupported",
+  ENOSYS: "NotSupported",
 };
 
 /** What a system error carries beside its message, as Deno's own errors do. */
@@ -90,7 +93,8 @@ export function systemError(
     "unknown error";
   const where = path === undefined ? "" : ` '${path}'`;
   const more = detail === undefined ? "" : `: ${detail}`;
-  const error = new (CLASSES[name] ?? Error)(
+  const className = CLASSES[name];
+  const error = new (className === undefined ? Error : Deno.errors[className])(
     `${name}: ${text}, ${syscall}${where}${more}`,
   );
   return Object.assign(error, {

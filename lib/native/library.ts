@@ -223,15 +223,32 @@ function nothing(tried: string[]): never {
   });
 }
 
-function checkPlatform(): void {
+/**
+ * Checks that this is Deno on a platform that the library is built for.
+ *
+ * @throws {UnsupportedError} If it is not.
+ */
+export function checkPlatform(): void {
+  if (typeof Deno === "undefined") unsupported(runtimeName());
   const { os, arch, env, target } = Deno.build;
   const known = os === "linux" && (env ?? "gnu") === "gnu" &&
     (arch === "x86_64" || arch === "aarch64");
-  if (known) return;
+  if (!known) unsupported(target);
+}
+
+function unsupported(found: string): never {
   throw new UnsupportedError("Cannot load Basalt's library", {
-    found: target,
-    needed: "Linux with glibc 2.27 or later on x86_64 or aarch64",
+    found,
+    needed: "Deno on Linux with glibc 2.27 or later on x86_64 or aarch64",
   });
+}
+
+/** A name and version such as "Node.js/24", as runtimes and browsers tell it. */
+function runtimeName(): string {
+  const { navigator, process } = globalThis;
+  if (navigator?.userAgent !== undefined) return navigator.userAgent;
+  const version = process?.versions?.node;
+  return version === undefined ? "another runtime" : `Node.js/${version}`;
 }
 
 /** Memory that the library owns is viewed through `Deno.UnsafePointerView`, which a list of paths does not permit. */

@@ -1,3 +1,4 @@
+import { checkPlatform } from "../native/mod.ts";
 import { drive, driveSync, step, type Task } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { denoRemove, denoStat } from "./deno_calls.ts";
@@ -36,6 +37,7 @@ export function probePathSync(path: string | URL): Capabilities {
 }
 
 function* probing(where: string | URL): Task<Capabilities> {
+  checkPlatform();
   const path = pathString("probe", where);
   let isDirectory: boolean;
   try {
