@@ -239,7 +239,6 @@ const PARTS: Part[] = [
         "--doc",
         "mod.ts",
         "lib",
-        "README.md",
         "docs",
       ]),
   },

@@ -104,11 +104,25 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the README begins with an example that runs",
+  name: "README.md begins with an example that prints what the page says",
   ignore: !ALL,
-  fn: () => {
+  fn: async () => {
     const readme = Deno.readTextFileSync(`${ROOT}README.md`);
-    assert(/^```ts\nimport \{.*\} from "@basalt\/io";/m.test(readme));
+    const [, code, printed] =
+      /```ts\n([^]*?)```\n\n```text\n([^]*?)```/.exec(readme) ?? [];
+    const dir = Deno.makeTempDirSync();
+    try {
+      Deno.writeTextFileSync(`${dir}/main.ts`, code!);
+      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-q", "-A", `--config=${ROOT}deno.json`, "main.ts"],
+        cwd: dir,
+        env: { NO_COLOR: "1" },
+      }).output();
+      const text = new TextDecoder();
+      assertEquals(text.decode(stdout), printed, text.decode(stderr));
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
+    }
   },
 });
 
