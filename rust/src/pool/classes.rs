@@ -3,7 +3,7 @@
 const KIB: u32 = 1024;
 const MIB: u32 = 1024 * KIB;
 
-/// How many classes there are.
+/// Number of classes.
 pub const CLASS_COUNT: usize = 28;
 
 /// Bytes of a block of each class, ascending.
@@ -41,7 +41,7 @@ pub const CLASS_BYTES: [u32; CLASS_COUNT] = [
 /// Bytes of the largest block.
 pub const MAX_BLOCK_BYTES: u32 = CLASS_BYTES[CLASS_COUNT - 1];
 
-/// Bytes of an arena, and what it is aligned to: a huge page of x86-64, and of aarch64 with 4 KiB pages.
+/// Bytes and alignment of an arena: a huge page of x86-64, and of aarch64 with 4 KiB pages.
 pub const ARENA_BYTES: u32 = 2 * MIB;
 
 /// For lengths above `2^i`, up to `2^(i + 1)`: the first class that may fit.
@@ -57,7 +57,7 @@ const FIRST: [u8; 30] = {
     first
 };
 
-/// The smallest class whose blocks hold `length` bytes; `None` above [`MAX_BLOCK_BYTES`].
+/// Returns the smallest class whose blocks hold `length` bytes; `None` above [`MAX_BLOCK_BYTES`].
 pub fn class_of(length: u32) -> Option<usize> {
     if length > MAX_BLOCK_BYTES {
         return None;
@@ -70,50 +70,11 @@ pub fn class_of(length: u32) -> Option<usize> {
     Some(class)
 }
 
-/// How many blocks of a class to map for so many bytes; a larger block has a mapping of its own.
+/// Returns how many blocks of a class `bytes` hold, at least 1: a larger block has a mapping of its
+/// own.
 pub fn blocks_in(bytes: u32, class: usize) -> u32 {
     (bytes / CLASS_BYTES[class]).max(1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn class_of_is_the_smallest_that_fits() {
-        assert_eq!(class_of(0), Some(0));
-        for (class, &bytes) in CLASS_BYTES.iter().enumerate() {
-            for length in [bytes - 1, bytes] {
-                assert_eq!(class_of(length), Some(class), "{length}");
-            }
-            assert_eq!(
-                class_of(bytes + 1),
-                (class + 1 < CLASS_COUNT).then_some(class + 1),
-                "{}",
-                bytes + 1
-            );
-        }
-        for bits in 0..30 {
-            for length in [(1u32 << bits) - 1, 1 << bits, (1 << bits) + 1] {
-                let naive = CLASS_BYTES.iter().position(|&bytes| bytes >= length);
-                assert_eq!(class_of(length), naive, "{length}");
-            }
-        }
-        assert_eq!(class_of(u32::MAX), None);
-    }
-
-    #[test]
-    fn classes_ascend_in_whole_pages() {
-        assert!(CLASS_BYTES.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(CLASS_BYTES.iter().all(|bytes| bytes % 4096 == 0));
-        assert_eq!(MAX_BLOCK_BYTES, 536_870_912);
-    }
-
-    #[test]
-    fn arenas_hold_whole_blocks() {
-        assert_eq!(blocks_in(ARENA_BYTES, 0), 512);
-        assert_eq!(blocks_in(ARENA_BYTES, class_of(768 * KIB).unwrap()), 2);
-        assert_eq!(blocks_in(ARENA_BYTES, class_of(3 * MIB / 2).unwrap()), 1);
-        assert_eq!(blocks_in(ARENA_BYTES, CLASS_COUNT - 1), 1);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! A range of a block that an operation may touch.
+//! A range of a block that an operation may access.
 
 use std::fmt;
 use std::ptr;
@@ -8,8 +8,10 @@ use super::pool::Pool;
 use super::slots::OwnerId;
 use crate::status::Status;
 
-/// Bytes of a leased block, lent to an operation: valid until this is dropped, whatever becomes of the lease or of the
-/// thread that made it. Several loans of one block may overlap; who lends it decides what may be written meanwhile.
+/// Bytes of a leased block, lent to an operation.
+///
+/// They are valid until this is dropped, whatever becomes of the lease or of the thread that made
+/// it. Several loans of one block may overlap; the lender decides what may be written meanwhile.
 pub struct Loan {
     pool: Arc<Pool>,
     slot: u32,
@@ -17,10 +19,10 @@ pub struct Loan {
     len: usize,
 }
 
-// SAFETY: the memory belongs to no thread, and the loan keeps it mapped and out of the free blocks wherever it is; ending
-// it uses atomics and the pool's lock only.
+// SAFETY: the memory belongs to no thread, and the loan keeps it mapped and out of the free blocks
+// wherever it is; ending it uses atomics and the pool's lock only.
 unsafe impl Send for Loan {}
-// SAFETY: a shared loan only answers its address and length.
+// SAFETY: a shared loan only returns its address and length.
 unsafe impl Sync for Loan {}
 
 impl Loan {

@@ -1,15 +1,18 @@
-//! Memory from the kernel: mapping, unmapping, discarding and, with the `guard` feature, making it untouchable.
+//! Memory from the kernel: mapping, unmapping, discarding and, with the `guard` feature, making it
+//! inaccessible.
 //!
-//! Addresses are numbers here, for they travel through tables and to JavaScript; their provenance is exposed where they
-//! are made ([`map`]) and taken up where they are used.
+//! Addresses are numbers here, for they travel through tables and to JavaScript; their provenance
+//! is exposed where they are made ([`map`]) and taken up where they are used.
 
 use std::ptr;
 
 use crate::status::{Status, last_errno};
 
-/// Maps `bytes` of zeros, readable and writable, at a multiple of `align`; huge pages where the system has them.
+/// Maps `bytes` of zeros, readable and writable, at a multiple of `align`; huge pages where the
+/// system has them.
 ///
-/// `align` is a power of two of at least a page; `bytes` is a multiple of a page. Fails with the kernel's `-ENOMEM`.
+/// `align` is a power of two of at least a page; `bytes` is a multiple of a page. Fails with the
+/// kernel's `-ENOMEM`.
 pub fn map(bytes: usize, align: usize) -> Result<usize, Status> {
     debug_assert!(bytes > 0 && align.is_power_of_two());
     // Kernels since 6.7 align large mappings by themselves.
@@ -19,11 +22,13 @@ pub fn map(bytes: usize, align: usize) -> Result<usize, Status> {
         start = map_within(bytes, align)?;
     }
     let memory = ptr::with_exposed_provenance_mut(start);
-    // SAFETY: the range was just mapped here and nothing else knows it; both calls leave its contents as they are. Where
-    // they fail (no huge pages in this kernel) the memory is as good, only slower.
+    // SAFETY: the range was just mapped here and nothing else knows it; both calls leave its
+    // contents as they are. Where they fail (no huge pages in this kernel) the memory is as good,
+    // only slower.
     unsafe {
         libc::madvise(memory, bytes, libc::MADV_HUGEPAGE);
-        // A fork while the device writes into a private mapping loses the data on older kernels (open(2), NOTES).
+        // A fork while the device writes into a private mapping loses the data on older kernels
+        // (open(2), NOTES).
         libc::madvise(memory, bytes, libc::MADV_DONTFORK);
     }
     Ok(start)
@@ -36,7 +41,7 @@ fn map_within(bytes: usize, align: usize) -> Result<usize, Status> {
     let aligned = start.next_multiple_of(align);
     let head = aligned - start;
     let tail = total - bytes - head;
-    // A remainder that cannot be cut off (too many mappings) stays: addresses only, for nobody touches it.
+    // A remainder that cannot be cut off (too many mappings) stays: it takes addresses only.
     if head > 0 {
         let _ = unmap(start, head);
     }
@@ -65,28 +70,32 @@ fn map_anywhere(bytes: usize) -> Result<usize, Status> {
     }
 }
 
-/// Unmaps memory from [`map`], whole or in part. Fails with `-ENOMEM` where a hole would be one mapping too many for the
-/// process (`vm.max_map_count`); then nothing has changed.
+/// Unmaps memory from [`map`], whole or in part. Fails with `-ENOMEM` where a hole would be one
+/// mapping too many for the process (`vm.max_map_count`); then nothing has changed.
 ///
 /// The caller is the only one that still knows the range: no block in it is leased or lent.
 pub fn unmap(start: usize, bytes: usize) -> Result<(), Status> {
-    // SAFETY: the range comes from `map` and the caller owns all of it, so no reference into it is alive.
+    // SAFETY: the range comes from `map` and the caller owns all of it, so no reference into it is
+    // alive.
     let result = unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), bytes) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
-/// Touches the pages of a range, which keep what they hold; whether the kernel did (`MADV_POPULATE_WRITE`, Linux 5.14).
+/// Populates the pages of a range, whose contents stay (`MADV_POPULATE_WRITE`, Linux 5.14); returns
+/// whether the kernel did.
 ///
-/// Nobody unmaps the range meanwhile. Blocks that a guard build has made untouchable are refused.
+/// The range stays mapped meanwhile. Blocks that a guard build has made inaccessible are refused.
 pub fn populate(start: usize, bytes: usize) -> bool {
     let memory = ptr::with_exposed_provenance_mut(start);
     // SAFETY: the range comes from `map` and is still mapped; populating it changes no byte.
     unsafe { libc::madvise(memory, bytes, libc::MADV_POPULATE_WRITE) == 0 }
 }
 
-/// Gives the pages of a range back but keeps its addresses: it reads as zeros again. The caller owns the range, as above.
+/// Gives the pages of a range back but keeps its addresses: it reads as zeros again. The caller
+/// owns the range.
 pub fn discard(start: usize, bytes: usize) {
-    // SAFETY: the range comes from `map` and the caller owns all of it, so nobody depends on its contents.
+    // SAFETY: the range comes from `map` and the caller owns all of it, so nothing depends on its
+    // contents.
     unsafe {
         libc::madvise(
             ptr::with_exposed_provenance_mut(start),
@@ -96,7 +105,7 @@ pub fn discard(start: usize, bytes: usize) {
     };
 }
 
-/// Makes a free block untouchable. A refusal (too many mappings) leaves it as it was.
+/// Makes a free block inaccessible. A refusal (too many mappings) leaves it as it was.
 #[cfg(feature = "guard")]
 pub fn protect(start: usize, bytes: usize) {
     // SAFETY: the range comes from `map` and is a free block, so no reference into it is alive.
@@ -123,38 +132,4 @@ pub fn unprotect(_start: usize, _bytes: usize) -> Result<(), Status> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HUGE: usize = 2 << 20;
-
-    #[test]
-    fn map_is_aligned_and_zero_and_ends_where_it_should() {
-        for bytes in [4096, 12288, HUGE - 4096, HUGE, 3 * HUGE] {
-            for align in [4096, HUGE] {
-                for start in [map(bytes, align).unwrap(), map_within(bytes, align).unwrap()] {
-                    assert_eq!(start % align, 0);
-                    let memory = ptr::with_exposed_provenance_mut::<u8>(start);
-                    // SAFETY: just mapped, `bytes` long, ours alone.
-                    let memory = unsafe { std::slice::from_raw_parts_mut(memory, bytes) };
-                    assert!(memory.iter().all(|&byte| byte == 0));
-                    memory.fill(1);
-                    unmap(start, bytes).unwrap();
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn discard_leaves_zeros() {
-        let start = map(8192, 4096).unwrap();
-        let memory = ptr::with_exposed_provenance_mut::<u8>(start);
-        // SAFETY: just mapped, two pages long, ours alone; volatile, since the kernel changes it in between.
-        unsafe {
-            memory.write_volatile(7);
-            discard(start, 8192);
-            assert_eq!(memory.read_volatile(), 0);
-        }
-        unmap(start, 8192).unwrap();
-    }
-}
+mod tests;

@@ -1,28 +1,27 @@
 //! The pool: page-aligned memory in 28 sizes, under one limit, with an owner for each block.
 //!
-//! A *block* is a slot in its pool's table. It is free (in a thread's magazine or the stack of its class), leased (by the thread that acquired it),
-//! lent (leased, with loans to operations in flight), orphaned (its lease ended, a loan did not) or quarantined (in use for
-//! ever). The functions below find a pool by its number and act as the calling thread.
+//! A *block* is a slot in its pool's table. It is free (in a thread's magazine or the stack of its
+//! class), leased (by the thread that acquired it), lent (leased, with loans to pending
+//! operations), orphaned (its lease ended, a loan did not) or quarantined (in use for ever). The
+//! functions below find a pool by its number and act as the calling thread.
 //!
 //! | file | its job |
 //! |---|---|
 //! | `sync` | the atomics, exchanged for loom's when it explores the interleavings |
 //! | `classes` | the 28 sizes |
 //! | `mapping` | memory from the kernel |
-//! | `ahead` | touching it before it is needed |
-//! | `budget` | the limit: one counter, one atomic step |
+//! | `prefault` | populates memory before it is used |
+//! | `quota` | the limit: one counter, one atomic step |
 //! | `stack` | free blocks of one class |
 //! | `magazine` | free blocks and figures of one thread |
-//! | `slots` | the table of blocks, and who holds each |
+//! | `slots` | the table of blocks, and the holder of each |
 //! | `pool` | acquire, release, loans: the hot paths |
-//! | `supply` | mapping, reclaiming and giving up: the slow paths |
+//! | `refill` | mapping, reclaiming and giving up: the slow paths |
 //! | `owner` | what a thread holds, given back when it ends |
 //! | `registry` | pools by number |
-//! | `loan` | a range that an operation may touch |
+//! | `loan` | a range that an operation may access |
 //! | `stats` | figures that add up |
 
-mod ahead;
-mod budget;
 mod classes;
 mod loan;
 mod magazine;
@@ -30,11 +29,13 @@ mod mapping;
 mod owner;
 #[allow(clippy::module_inception)]
 mod pool;
+mod prefault;
+mod quota;
+mod refill;
 mod registry;
 mod slots;
 mod stack;
 mod stats;
-mod supply;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -49,7 +50,7 @@ pub use stats::{CLASS_FIELDS, ClassStats, POOL_FIELDS, Stats};
 use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
 use pool::Attach;
 
-/// Makes a pool with one attachment, the calling thread's; its number is 1 or more.
+/// Makes a pool with one attachment, the calling thread's; returns its number, which is positive.
 pub fn open(settings: Settings) -> Result<u32, Status> {
     let pool = registry::add(settings).ok_or(TABLE_FULL)?;
     let number = pool.number();
@@ -68,13 +69,16 @@ pub fn attach(number: u32) -> Result<Settings, Status> {
     Ok(settings)
 }
 
-/// Takes one of the calling thread's attachments back. At the pool's last one its free blocks are unmapped and those in
-/// use will be when they return; the number dies when none is in use.
+/// Takes one of the calling thread's attachments back.
+///
+/// With the pool's last attachment its free blocks are unmapped; those in use are unmapped when
+/// they return. The number is removed when no block is in use.
 pub fn close(number: u32) -> Result<(), Status> {
     owner::leave(number)
 }
 
-/// Leases a block of at least `length` bytes to the calling thread; with `may_be_external`, beyond the limit if need be.
+/// Leases a block of at least `length` bytes to the calling thread; with `may_be_external`, beyond
+/// the limit if need be.
 #[inline(always)]
 pub fn acquire(number: u32, length: u32, may_be_external: bool) -> Result<Lease, Status> {
     owner::with_member(number, |member, owner| {
@@ -83,7 +87,8 @@ pub fn acquire(number: u32, length: u32, may_be_external: bool) -> Result<Lease,
     })
 }
 
-/// Ends the calling thread's lease; with loans pending, the block comes back when the last one ends.
+/// Ends the calling thread's lease; with loans pending, the block comes back when the last one
+/// ends.
 #[inline(always)]
 pub fn release(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
     owner::with_member(number, |member, owner| {
@@ -92,13 +97,14 @@ pub fn release(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
     })
 }
 
-/// Keeps a block that the calling thread leases in use for ever: somebody else can still reach its memory.
+/// Keeps a block that the calling thread leases in use for ever, because its memory can still be
+/// reached elsewhere.
 pub fn quarantine(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
     owner::with_pool(number, |pool, owner| pool.quarantine(owner, slot, generation))
 }
 
-/// Lends `length` bytes from `start` of a block that the calling thread leases; the bytes stay valid until the [`Loan`] is
-/// dropped, which any thread may do, even after the owner's end.
+/// Lends `length` bytes from `start` of a block that the calling thread leases; the bytes stay
+/// valid until the [`Loan`] is dropped, which any thread may do, even after the owner's end.
 pub fn lend(number: u32, slot: u32, generation: u32, start: u32, length: u32) -> Result<Loan, Status> {
     owner::with_pool(number, |pool, owner| {
         Loan::new(Arc::clone(pool), owner, slot, generation, start, length)
@@ -113,7 +119,7 @@ pub fn count(number: u32, counter: Counter, delta: i32) -> Result<(), Status> {
     })
 }
 
-/// The pool's figures now.
+/// Returns the pool's figures.
 pub fn stats(number: u32) -> Result<Stats, Status> {
     owner::with_pool(number, |pool, _| {
         if pool.is_dead() {
@@ -124,7 +130,7 @@ pub fn stats(number: u32) -> Result<Stats, Status> {
     })
 }
 
-/// Gives all free blocks back to the system; the bytes given up.
+/// Gives all free blocks back to the system; returns their bytes.
 pub fn trim(number: u32) -> Result<u64, Status> {
     owner::with_pool(number, |pool, _| {
         if pool.is_dead() {

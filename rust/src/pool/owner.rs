@@ -1,4 +1,4 @@
-//! What a thread has to do with pools: its id, and what must be given back when it ends.
+//! A thread as a user of pools: its id, and its memberships, which end with it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -15,20 +15,21 @@ thread_local! {
     static OWNER: Owner = Owner::new();
 }
 
-/// The calling thread. A JavaScript isolate stays on one thread, and a worker's thread ends with it, also when it is
-/// terminated; then this is dropped.
+/// The calling thread. A JavaScript isolate stays on one thread, and a worker's thread ends with
+/// it, also when it is terminated; then this is dropped.
 struct Owner {
     id: OwnerId,
     /// The pools that this thread has named, the last one first.
     pools: RefCell<Vec<Membership>>,
 }
 
-/// What a thread has to do with one pool.
+/// A thread's use of one pool.
 pub struct Membership {
     pub pool: Arc<Pool>,
-    /// The thread's own free blocks, while it has attachments: so the pool is open as long as there is a magazine.
+    /// The thread's own free blocks, while it has attachments. So the pool is open as long as there
+    /// is a magazine.
     pub magazine: Option<Arc<Magazine>>,
-    /// How many of the pool's attachments are this thread's.
+    /// This thread's attachments to the pool.
     attachments: u32,
 }
 
@@ -41,7 +42,7 @@ impl Owner {
         }
     }
 
-    /// Brings the membership of the pool to the front, making one if there is none.
+    /// Moves the membership of the pool to the front, and makes it if it does not exist.
     #[cold]
     fn promote(&self, number: u32) -> Result<(), Status> {
         let pools = &mut *self.pools.borrow_mut();
@@ -67,7 +68,7 @@ impl Owner {
 }
 
 impl Membership {
-    /// Whether nothing of the pool can be this thread's any more.
+    /// Whether the thread can no longer hold anything of the pool.
     fn is_over(&self) -> bool {
         self.attachments == 0 && self.pool.is_dead() && self.pool.in_use_blocks() == 0
     }
@@ -91,7 +92,8 @@ impl Drop for Owner {
     }
 }
 
-/// Calls `act` with the pool of that number and the calling thread's id. `act` must not come back here.
+/// Calls `act` with the pool of that number and the calling thread's id. `act` must not call this
+/// again.
 #[inline(always)]
 pub fn with_pool<T>(
     number: u32,
@@ -100,8 +102,8 @@ pub fn with_pool<T>(
     with_member(number, |member, owner| act(&member.pool, owner))
 }
 
-/// Calls `act` with what the calling thread has to do with the pool of that number, and the thread's id. `act` must not come
-/// back here.
+/// Calls `act` with the calling thread's membership of the pool, and the thread's id. `act` must
+/// not call this again.
 #[inline(always)]
 pub fn with_member<T>(
     number: u32,
@@ -121,7 +123,7 @@ pub fn with_member<T>(
     })
 }
 
-/// Remembers that one of the pool's attachments is the calling thread's.
+/// Records that one of the pool's attachments is the calling thread's.
 pub fn join(pool: Arc<Pool>) -> Result<(), Status> {
     let attached = with_owner(|owner| {
         owner.promote(pool.number())?;
@@ -136,7 +138,7 @@ pub fn join(pool: Arc<Pool>) -> Result<(), Status> {
     attached.inspect_err(|_| pool.detach(1))
 }
 
-/// Gives one of the calling thread's attachments back; it must have one.
+/// Gives one of the calling thread's attachments back.
 pub fn leave(number: u32) -> Result<(), Status> {
     let pool = with_owner(|owner| {
         owner.promote(number)?;
@@ -155,7 +157,8 @@ pub fn leave(number: u32) -> Result<(), Status> {
     Ok(())
 }
 
-/// The calling thread as an owner; while the thread is ending it owns nothing any more.
+/// Calls `act` with the calling thread's owner; while the thread is ending it owns nothing any
+/// more.
 #[inline(always)]
 fn with_owner<T>(act: impl FnOnce(&Owner) -> Result<T, Status>) -> Result<T, Status> {
     OWNER.try_with(act).unwrap_or(Err(NOT_OWNER))

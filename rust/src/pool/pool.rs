@@ -1,22 +1,23 @@
-//! Acquire, release and loans: the paths that are taken all the time, without a lock.
+//! Acquire, release and loans: the hot paths, which take no lock.
 
 use std::sync::{Arc, Mutex};
 
-use super::budget::Budget;
 use super::classes::{CLASS_COUNT, class_of};
 use super::magazine::Magazine;
 use super::mapping;
+use super::quota::Quota;
+use super::refill::Refill;
 use super::registry;
 use super::slots::{Holder, MAX_LOANS, OwnerId, Slot, SlotTable, State};
 use super::stack::FreeStack;
-use super::supply::Supply;
 use super::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence, lock};
 use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL};
 
 /// How a pool behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Whether free blocks are kept. Otherwise each acquire maps a block, and each release unmaps it.
+    /// Whether free blocks are kept. Otherwise each acquire maps a block, and each release unmaps
+    /// it.
     pub enabled: bool,
     /// The most bytes that are ever mapped, free or in use, external blocks apart.
     pub limit_bytes: u64,
@@ -29,13 +30,13 @@ pub struct Settings {
 pub struct Lease {
     /// Its number in the pool.
     pub slot: u32,
-    /// Together with the slot, which mapping it is.
+    /// Identifies the mapping, together with the slot.
     pub generation: u32,
-    /// Bytes: its class.
+    /// Bytes of its class.
     pub capacity: u32,
     /// Whether it is beyond the limit.
     pub external: bool,
-    /// Whether its memory was never used: all zeros.
+    /// Whether its memory was never used and is all zeros.
     pub fresh: bool,
     /// Address of its first byte.
     pub address: usize,
@@ -74,10 +75,10 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// How many there are.
+    /// Number of counters.
     pub const COUNT: usize = 6;
 
-    /// The counter with that number.
+    /// Returns the counter with that number.
     pub fn from_number(number: u32) -> Option<Self> {
         use Counter::{Frozen, Leaked, PlainAcquired, PlainInUse, Resized, Waits};
         [Resized, Frozen, Leaked, PlainInUse, PlainAcquired, Waits]
@@ -86,14 +87,14 @@ impl Counter {
     }
 }
 
-/// A class's free blocks and figures; on cache lines of its own.
+/// Free blocks and figures of a class, on cache lines of their own.
 #[repr(align(128))]
 pub(super) struct Bucket {
     pub free: FreeStack,
     /// Leases of blocks within the limit, beside those that the magazines count.
     pub acquired: AtomicU64,
-    /// Ends of leases that brought the block back, beside those that the magazines count; counted before the block is free, so that acquired - returned
-    /// never shows more in use than there is.
+    /// Ends of leases that brought the block back, beside those that the magazines count. Counted
+    /// before the block is free, so that acquired - returned never shows more in use than there is.
     pub returned: AtomicU64,
     /// Blocks within the limit that will never come back.
     pub quarantined: AtomicU64,
@@ -126,17 +127,17 @@ pub(super) enum Attach {
     Closed,
 }
 
-/// Blocks under one limit. The functions of [`super`] find it by its number.
+/// Holds blocks under one limit. The functions of [`super`] find it by its number.
 pub struct Pool {
     number: u32,
     settings: Settings,
-    pub(super) budget: Budget,
+    pub(super) quota: Quota,
     pub(super) buckets: [Bucket; CLASS_COUNT],
     pub(super) slots: SlotTable,
-    pub(super) supply: Mutex<Supply>,
-    /// Those of the threads that are attached. Locked after `supply` where both are.
+    pub(super) refill: Mutex<Refill>,
+    /// Magazines of the attached threads. Locked after `refill` where both are.
     pub(super) magazines: Mutex<Vec<Arc<Magazine>>>,
-    /// How many there are: so many places of each class are theirs.
+    /// Number of magazines; each may hold one free block of each class.
     pub(super) magazine_count: AtomicU32,
     /// Bytes mapped beyond the limit.
     pub(super) external_bytes: AtomicU64,
@@ -144,22 +145,22 @@ pub struct Pool {
     pub(super) orphaned: AtomicU32,
     pub(super) events: [AtomicI64; Counter::COUNT],
     attachments: Mutex<u32>,
-    /// No attachment is left: nothing is kept any more.
+    /// No attachment is left, so no free block is kept.
     closed: AtomicBool,
-    /// Closed, and nothing in use.
+    /// The pool is closed and nothing is in use.
     dead: AtomicBool,
 }
 
 impl Pool {
-    /// A pool with one attachment.
+    /// Makes a pool with one attachment.
     pub(super) fn new(number: u32, settings: Settings) -> Self {
         Self {
             number,
             settings,
-            budget: Budget::new(settings.limit_bytes),
+            quota: Quota::new(settings.limit_bytes),
             buckets: std::array::from_fn(|_| Bucket::new()),
             slots: SlotTable::new(),
-            supply: Mutex::new(Supply::new()),
+            refill: Mutex::new(Refill::new()),
             magazines: Mutex::new(Vec::new()),
             magazine_count: AtomicU32::new(0),
             external_bytes: AtomicU64::new(0),
@@ -188,7 +189,7 @@ impl Pool {
         self.dead.load(Ordering::Relaxed)
     }
 
-    /// How many free blocks the stack of a class may keep now.
+    /// Returns how many free blocks the stack of a class may keep now.
     pub(super) fn kept(&self) -> u32 {
         if self.settings.enabled && !self.is_closed() {
             let theirs = self.magazine_count.load(Ordering::Relaxed);
@@ -211,7 +212,7 @@ impl Pool {
         *lock(&self.attachments)
     }
 
-    /// Some attachments less; at none, the pool closes.
+    /// Takes attachments away; the pool closes with the last one.
     pub(super) fn detach(&self, count: u32) {
         {
             let mut attachments = lock(&self.attachments);
@@ -225,10 +226,10 @@ impl Pool {
         self.die_if_unused();
     }
 
-    /// A closed pool's number goes when nothing is in use.
+    /// Removes the number of a closed pool when nothing is in use.
     #[cold]
     pub(super) fn die_if_unused(&self) {
-        // Pairs with itself on other threads: of two that return the last blocks, one sees both counted.
+        // Pairs with itself on other threads: of two that return the last blocks, one sees both.
         fence(Ordering::SeqCst);
         if self.is_closed() && self.in_use_blocks() == 0 {
             self.dead.store(true, Ordering::Relaxed);
@@ -238,7 +239,8 @@ impl Pool {
 
     /// Leases a block of at least `length` bytes to `owner`, whose magazine it is.
     ///
-    /// Inlined up to the export, for a [`Lease`] that is handed over in memory costs a stall, a third of the whole.
+    /// Inlined up to the export: a [`Lease`] that is passed in memory costs a stall, a third of the
+    /// whole.
     #[inline(always)]
     pub(super) fn acquire(
         &self,
@@ -262,7 +264,7 @@ impl Pool {
         self.acquire_shared(owner, magazine, class, may_be_external)
     }
 
-    /// The same where the magazine has nothing.
+    /// Does the same where the magazine has no block.
     #[inline(never)]
     fn acquire_shared(
         &self,
@@ -277,7 +279,7 @@ impl Pool {
         let bucket = &self.buckets[class];
         let (number, external) = match bucket.free.pop(&self.slots) {
             Some(number) => (number, false),
-            None => self.supply(class, may_be_external)?,
+            None => self.refill(class, may_be_external)?,
         };
         match magazine {
             Some(magazine) if !external => magazine.count_acquired(class),
@@ -294,7 +296,7 @@ impl Pool {
         self.lease(owner, slot, Lease::of(number, slot))
     }
 
-    /// Leases a free block that nobody else knows and that is counted as acquired.
+    /// Leases a free block that no other thread knows and that is counted as acquired.
     #[inline(always)]
     fn lease(&self, owner: OwnerId, slot: &Slot, lease: Lease) -> Result<Lease, Status> {
         if let Err(status) = mapping::unprotect(lease.address, lease.capacity as usize) {
@@ -302,13 +304,13 @@ impl Pool {
             return Err(status);
         }
         if lease.fresh {
-            slot.wear();
+            slot.mark_used();
         }
         slot.set_holder(Holder::leased(owner));
         Ok(lease)
     }
 
-    /// The slot that a caller names.
+    /// Returns the slot that a caller names.
     fn slot(&self, number: u32, generation: u32) -> Result<&Slot, Status> {
         self.slots
             .get(number)
@@ -328,7 +330,7 @@ impl Pool {
         if slot.holder() != Holder::leased(owner) {
             return self.release_lent(owner, number, slot);
         }
-        // Without loans nobody but this thread changes it.
+        // Without loans only this thread changes it.
         slot.set_holder(Holder::FREE);
         if let Some(magazine) = magazine
             && !slot.is_external()
@@ -337,7 +339,8 @@ impl Pool {
             magazine.count_returned(class);
             if magazine.len(class) == 0 {
                 mapping::protect(slot.address(), slot.bytes() as usize);
-                // Only this thread fills the place; and while it has a magazine it is attached, so the pool stays open.
+                // Only this thread fills its magazine. It is attached as long as it has one, so the
+                // pool stays open.
                 magazine.put(class, number);
             } else {
                 self.put_back(number, slot);
@@ -348,7 +351,7 @@ impl Pool {
         Ok(())
     }
 
-    /// The same for a block that has loans, or is not the caller's.
+    /// Does the same for a block that has loans, or is not the caller's.
     #[cold]
     fn release_lent(&self, owner: OwnerId, number: u32, slot: &Slot) -> Result<(), Status> {
         if !slot.holder().is_leased_by(owner) {
@@ -370,7 +373,8 @@ impl Pool {
                 Holder::FREE
             };
             if orphan {
-                // Before the exchange, for the last loan may end, and count it off, right after.
+                // Before the exchange, because the last loan may end, and count it off, right
+                // after.
                 self.orphaned.fetch_add(1, Ordering::Relaxed);
             }
             match slot.exchange_holder(holder, next) {
@@ -415,7 +419,7 @@ impl Pool {
         Err(NOT_OWNER)
     }
 
-    /// One loan more for `owner`'s block; answers the address of its byte `start`.
+    /// Adds a loan of `owner`'s block; returns the address of its byte `start`.
     pub(super) fn add_loan(
         &self,
         owner: OwnerId,
@@ -440,19 +444,19 @@ impl Pool {
         Ok(slot.address() + start as usize)
     }
 
-    /// One loan less; the last one of an orphan frees it. On any thread.
+    /// Ends a loan, on any thread; the last one of an orphan frees it.
     pub(super) fn end_loan(&self, number: u32) {
         let slot = self.slots.at(number);
         let before = slot.end_loan();
         if before.state() == State::Orphaned && before.loans() == 1 {
             self.orphaned.fetch_sub(1, Ordering::Relaxed);
-            // An orphan gets no new loans, so nobody else knows it any more.
+            // An orphan gets no new loans, so no other thread knows it any more.
             slot.set_holder(Holder::FREE);
             self.give_back(number, slot);
         }
     }
 
-    /// A lease has ended and nobody holds the block: its memory is free again.
+    /// Counts the end of a lease and keeps or unmaps the block, which has no holder.
     #[inline(never)]
     fn give_back(&self, number: u32, slot: &Slot) {
         let bucket = &self.buckets[slot.class()];
@@ -468,14 +472,15 @@ impl Pool {
         }
     }
 
-    /// Keeps a free block for the next one who asks, or unmaps it.
+    /// Keeps a free block for the next acquire, or unmaps it.
     #[inline(never)]
     pub(super) fn put_back(&self, number: u32, slot: &Slot) {
         let kept = if slot.is_external() { 0 } else { self.kept() };
         if kept > 0 {
             mapping::protect(slot.address(), slot.bytes() as usize);
             if self.buckets[slot.class()].free.push(&self.slots, number, kept) {
-                // The pool may have closed, and emptied its stacks, just before the push: see `FreeStack::push`.
+                // The pool may have closed, and emptied its stacks, just before the push: see
+                // `FreeStack::push`.
                 if self.is_closed() {
                     self.trim();
                 }

@@ -1,4 +1,4 @@
-//! The table of a pool's blocks, and who holds each.
+//! The table of a pool's blocks, and the holder of each.
 
 use std::sync::OnceLock;
 
@@ -28,8 +28,8 @@ pub enum State {
 
 /// A slot's holder: `owner << 32 | state << 28 | loans`, so that all three change in one step.
 ///
-/// Only the owner's thread moves a block out of `Leased` and makes loans; any thread ends loans. So a word that reads
-/// "leased by me, no loans" on the owner's thread cannot change under it.
+/// Only the owner's thread moves a block out of `Leased` and makes loans; any thread ends loans. So
+/// a word that reads "leased by me, no loans" on the owner's thread cannot change under it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Holder(u64);
 
@@ -86,9 +86,10 @@ pub struct Slot {
     link: AtomicU64,
     /// Address of the first byte; written only while the slot is vacant.
     address: AtomicU64,
-    /// Changes whenever the mapping goes, so that whoever remembers the old one can tell.
+    /// Changes whenever the mapping goes, so that a stale reference can be recognised.
     generation: AtomicU32,
-    /// `class | FRESH | EXTERNAL`; written while the slot is vacant, and by who takes the block out of the stack.
+    /// `class | FRESH | EXTERNAL`; written while the slot is vacant, and by the thread that takes
+    /// the block.
     kind: AtomicU32,
 }
 
@@ -106,7 +107,8 @@ impl Slot {
     /// Gives a vacant slot its memory, all zeros.
     pub fn fill(&self, address: usize, class: usize, external: bool) {
         debug_assert!(self.holder().state() == State::Vacant);
-        // Relaxed: what others learn about a block reaches them through the stack or the pool's lock.
+        // Relaxed: what others learn about a block reaches them through the stack or the pool's
+        // lock.
         self.address.store(address as u64, Ordering::Relaxed);
         let external = if external { EXTERNAL } else { 0 };
         self.kind
@@ -114,7 +116,7 @@ impl Slot {
         self.set_holder(Holder::FREE);
     }
 
-    /// The memory of the block goes; whoever remembers its generation can tell.
+    /// Takes the memory of the block away, and changes its generation.
     pub fn vacate(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
         self.set_holder(Holder::VACANT);
@@ -140,28 +142,29 @@ impl Slot {
         self.kind.load(Ordering::Relaxed) & EXTERNAL != 0
     }
 
-    /// Whether nobody has used the memory since it was mapped.
+    /// Whether the memory was not used since it was mapped.
     pub fn is_fresh(&self) -> bool {
         self.kind.load(Ordering::Relaxed) & FRESH != 0
     }
 
-    /// The memory is about to be used. The caller owns the block.
-    pub fn wear(&self) {
+    /// Marks the memory as used. The caller owns the block.
+    pub fn mark_used(&self) {
         let kind = self.kind.load(Ordering::Relaxed);
         self.kind.store(kind & !FRESH, Ordering::Relaxed);
     }
 
-    /// The holder now. Acquires what the threads that ended loans released.
+    /// Returns the holder. Acquires what the threads that ended loans released.
     pub fn holder(&self) -> Holder {
         Holder(self.holder.load(Ordering::Acquire))
     }
 
-    /// Sets the holder of a block that nobody else can change now. Released for `holder` on other threads.
+    /// Sets the holder of a block that no other thread can change now. Released for `holder` on
+    /// other threads.
     pub fn set_holder(&self, holder: Holder) {
         self.holder.store(holder.0, Ordering::Release);
     }
 
-    /// Replaces the holder if it is still `from`; otherwise answers the one found.
+    /// Replaces the holder if it is still `from`; otherwise returns the one found.
     pub fn exchange_holder(&self, from: Holder, to: Holder) -> Result<(), Holder> {
         self.holder
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
@@ -169,13 +172,14 @@ impl Slot {
             .map_err(Holder)
     }
 
-    /// One loan more; the caller is the owner and has checked [`MAX_LOANS`].
+    /// Adds a loan; the caller is the owner and has checked [`MAX_LOANS`].
     pub fn add_loan(&self) {
         self.holder.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One loan less; answers the holder before. Releases what was done with the memory during the loan, and acquires
-    /// what was done during the other loans, for the one that frees the block.
+    /// Ends a loan and returns the holder before. Releases what was done with the memory during the
+    /// loan, and acquires what was done during the other loans, for the thread that frees the
+    /// block.
     pub fn end_loan(&self) -> Holder {
         let before = Holder(self.holder.fetch_sub(1, Ordering::AcqRel));
         debug_assert!(before.loans() > 0);
@@ -190,12 +194,13 @@ const SEGMENTS: usize = 25;
 /// The most slots of a pool: 2^31 - 64, which is all of 8 TiB in the smallest blocks.
 pub const MAX_SLOTS: u32 = ((1 << SEGMENTS) - 1) * FIRST_SEGMENT;
 
-/// An array that grows by segments and never moves: a slot's reference is valid for as long as the table is.
+/// An array that grows by segments and never moves: a slot's reference is valid for as long as the
+/// table is.
 pub struct SlotTable {
     segments: [OnceLock<Box<[Slot]>>; SEGMENTS],
 }
 
-/// The segment of a slot, and its place there.
+/// Returns the segment of a slot, and its index there.
 #[inline]
 fn place(slot: u32) -> (usize, usize) {
     let shifted = slot + FIRST_SEGMENT;
@@ -210,7 +215,7 @@ impl SlotTable {
         }
     }
 
-    /// The slot with that number, if the table has grown so far.
+    /// Returns the slot with that number, if the table has grown so far.
     #[inline]
     pub fn get(&self, slot: u32) -> Option<&Slot> {
         if slot >= MAX_SLOTS {
@@ -220,7 +225,7 @@ impl SlotTable {
         self.segments[segment].get()?.get(index)
     }
 
-    /// The slot that the pool itself knows by that number.
+    /// Returns the slot of a number that the pool itself made.
     #[inline]
     pub fn at(&self, slot: u32) -> &Slot {
         let (segment, index) = place(slot);
@@ -228,7 +233,7 @@ impl SlotTable {
         &self.segments[segment].get().expect("a slot of this table")[index]
     }
 
-    /// Makes sure that `slot` exists. The caller holds the pool's lock.
+    /// Grows the table until `slot` exists. The caller holds the pool's lock.
     pub fn grow(&self, slot: u32) -> Result<(), Status> {
         if slot >= MAX_SLOTS {
             return Err(TABLE_FULL);
@@ -244,7 +249,7 @@ impl SlotTable {
         Ok(())
     }
 
-    /// All slots, with their numbers.
+    /// Iterates over all slots with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
         let made = self.segments.iter().map_while(|segment| segment.get());
         (0..).zip(made.flat_map(|segment| segment.iter()))
@@ -259,64 +264,4 @@ impl Links for SlotTable {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_follow_each_other() {
-        let mut expected = (0, 0);
-        for slot in 0..5000 {
-            assert_eq!(place(slot), expected, "{slot}");
-            expected.1 += 1;
-            if expected.1 == (FIRST_SEGMENT as usize) << expected.0 {
-                expected = (expected.0 + 1, 0);
-            }
-        }
-        let last = (FIRST_SEGMENT as usize) << (SEGMENTS - 1);
-        assert_eq!(place(MAX_SLOTS - 1), (SEGMENTS - 1, last - 1));
-    }
-
-    #[test]
-    fn table_keeps_references_valid_while_it_grows() {
-        let table = SlotTable::new();
-        assert!(table.get(0).is_none() && table.get(u32::MAX).is_none());
-        table.grow(0).unwrap();
-        let first = table.at(0);
-        first.fill(4096, 3, false);
-        for slot in 0..1000 {
-            table.grow(slot).unwrap();
-        }
-        assert!(std::ptr::eq(first, table.at(0)));
-        assert_eq!(
-            table.iter().nth(700).map(|(number, slot)| (number, slot.class())),
-            Some((700, 0))
-        );
-        assert_eq!(table.iter().next().map(|(_, slot)| slot.class()), Some(3));
-        assert_eq!(table.grow(MAX_SLOTS), Err(TABLE_FULL));
-    }
-
-    #[test]
-    fn holder_keeps_its_three_parts_apart() {
-        let slot = Slot::new();
-        slot.fill(8192, 27, true);
-        assert!(slot.is_external() && slot.is_fresh());
-        slot.wear();
-        assert!(slot.is_external() && !slot.is_fresh());
-        assert_eq!((slot.class(), slot.bytes()), (27, 512 << 20));
-        let owner = OwnerId(u32::MAX);
-        slot.set_holder(Holder::leased(owner));
-        slot.add_loan();
-        slot.add_loan();
-        assert!(slot.holder().is_leased_by(owner) && !slot.holder().is_leased_by(OwnerId(1)));
-        assert_eq!(slot.holder().loans(), 2);
-        let orphan = slot.holder().without_owner(State::Orphaned);
-        assert!(slot.exchange_holder(Holder::FREE, orphan).is_err());
-        assert!(slot.exchange_holder(slot.holder(), orphan).is_ok());
-        assert_eq!((slot.end_loan().loans(), slot.holder().loans()), (2, 1));
-        assert_eq!(slot.holder().state(), State::Orphaned);
-        let generation = slot.generation();
-        slot.set_holder(Holder::FREE);
-        slot.vacate();
-        assert!(slot.generation() != generation && slot.holder().state() == State::Vacant);
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! Figures that add up: acquired = returned + quarantined + in use, and mapped = in use + quarantined + free.
+//! Figures that add up: acquired = returned + quarantined + in use, and mapped = in use +
+//! quarantined + free.
 //!
 //! While other threads acquire and release, the parts of a snapshot are moments apart.
 
@@ -14,18 +15,19 @@ pub const POOL_FIELDS: usize = 20;
 /// Values of each class.
 pub const CLASS_FIELDS: usize = 7;
 
-/// A pool's figures at one moment. Blocks beyond the limit are only in the fields that say "external".
+/// A pool's figures at one moment. Blocks beyond the limit are only in the fields that say
+/// "external".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stats {
     pub limit_bytes: u64,
     pub mapped_bytes: u64,
     pub peak_mapped_bytes: u64,
-    /// Leased, lent or orphaned.
+    /// Bytes leased, lent or orphaned.
     pub in_use_bytes: u64,
     pub free_bytes: u64,
-    /// Beyond the limit, quarantined ones included.
+    /// Bytes beyond the limit, quarantined ones included.
     pub external_bytes: u64,
-    /// Within the limit, in use for ever.
+    /// Bytes within the limit, in use for ever.
     pub quarantined_bytes: u64,
     /// Blocks whose lease ended before their loans.
     pub orphaned: u64,
@@ -86,9 +88,9 @@ impl Pool {
         let external =
             |field: fn(&Bucket) -> &AtomicU64| self.buckets.iter().map(|bucket| read(field(bucket))).sum();
         Stats {
-            limit_bytes: self.budget.limit(),
-            mapped_bytes: self.budget.used(),
-            peak_mapped_bytes: self.budget.peak(),
+            limit_bytes: self.quota.limit(),
+            mapped_bytes: self.quota.used(),
+            peak_mapped_bytes: self.quota.peak(),
             in_use_bytes: sum(|class| class.in_use * class.bytes),
             free_bytes: sum(|class| class.free * class.bytes),
             external_bytes: read(&self.external_bytes),
@@ -114,7 +116,7 @@ impl Pool {
                     .map(|magazine| theirs(magazine, class))
                     .sum::<u64>()
         };
-        // Acquired first: what is acquired and returned after that shows as returned only, never as too much in use.
+        // Acquired first: a later lease shows as returned only, never as too much in use.
         let acquired = of_all(&bucket.acquired, Magazine::acquired);
         let returned = of_all(&bucket.returned, Magazine::returned);
         let quarantined = read(&bucket.quarantined);
@@ -134,7 +136,8 @@ impl Pool {
 }
 
 impl Stats {
-    /// All figures in the order of the C interface: [`POOL_FIELDS`], then [`CLASS_FIELDS`] for each class.
+    /// Returns all figures in the order of the C interface: [`POOL_FIELDS`], then [`CLASS_FIELDS`]
+    /// for each class.
     pub fn values(&self) -> impl Iterator<Item = f64> + '_ {
         let bytes = [
             self.limit_bytes,

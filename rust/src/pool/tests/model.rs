@@ -299,7 +299,8 @@ impl Model {
         }
     }
 
-    /// The pool has ended the lease; the model checked nothing after that, for the memory may be gone.
+    /// The pool has ended the lease; the model checked nothing after that, for the memory may be
+    /// gone.
     fn end_lease(&mut self, i: usize) {
         if self.blocks[i].loans.is_empty() {
             self.forget(i);

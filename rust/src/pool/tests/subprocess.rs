@@ -37,10 +37,11 @@ fn pool() -> Pool {
     )
 }
 
-/// With the `guard` feature a touch of a free block kills the process; without it the very same touch does not.
+/// With the `guard` feature a touch of a free block kills the process; without it the very same
+/// touch does not.
 #[test]
-fn touch_of_a_free_block_kills_under_guard() {
-    let Some(output) = child("touch_of_a_free_block_kills_under_guard") else {
+fn access_to_a_free_block_kills_under_guard() {
+    let Some(output) = child("access_to_a_free_block_kills_under_guard") else {
         let pool = pool();
         let magazine = pool.magazine();
         let lease = pool.acquire(ME, magazine.as_deref(), 4096, false).unwrap();
@@ -50,7 +51,8 @@ fn touch_of_a_free_block_kills_under_guard() {
         println!("leased: alive");
         pool.release(ME, magazine.as_deref(), lease.slot, lease.generation)
             .unwrap();
-        // SAFETY: none but the guard's: the block is free, yet mapped, and nobody else is in this process.
+        // SAFETY: none but the guard's: the block is free, yet mapped, and nobody else is in this
+        // process.
         unsafe { byte.read_volatile() };
         println!("free: alive");
         let again = pool.acquire(ME, magazine.as_deref(), 4096, false).unwrap();
@@ -68,8 +70,8 @@ fn touch_of_a_free_block_kills_under_guard() {
     assert_eq!(text.contains("free: alive"), !killed, "{output:?}");
 }
 
-/// Where the process may have no more mappings, a block in the middle of an arena cannot be unmapped: its memory goes back
-/// all the same, and its addresses are used again.
+/// Where the process may have no more mappings, a block in the middle of an arena cannot be
+/// unmapped: its memory goes back all the same, and its addresses are used again.
 #[cfg(not(feature = "guard"))]
 #[test]
 fn memory_goes_back_when_mappings_run_out() {

@@ -96,7 +96,8 @@ fn fight(number: u32, limit: u64, held: &AtomicU64, seed: u64) -> u64 {
     refused
 }
 
-/// As long as what is in use leaves room, nobody is refused, whatever moves between the classes meanwhile.
+/// As long as what is in use leaves room, nobody is refused, whatever moves between the classes
+/// meanwhile.
 #[test]
 fn nobody_is_refused_what_is_free() {
     const THREADS: u64 = 4;

@@ -1,0 +1,34 @@
+use super::*;
+
+const HUGE: usize = 2 << 20;
+
+#[test]
+fn map_is_aligned_and_zero_and_ends_where_it_should() {
+    for bytes in [4096, 12288, HUGE - 4096, HUGE, 3 * HUGE] {
+        for align in [4096, HUGE] {
+            for start in [map(bytes, align).unwrap(), map_within(bytes, align).unwrap()] {
+                assert_eq!(start % align, 0);
+                let memory = ptr::with_exposed_provenance_mut::<u8>(start);
+                // SAFETY: just mapped, `bytes` long, ours alone.
+                let memory = unsafe { std::slice::from_raw_parts_mut(memory, bytes) };
+                assert!(memory.iter().all(|&byte| byte == 0));
+                memory.fill(1);
+                unmap(start, bytes).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn discard_leaves_zeros() {
+    let start = map(8192, 4096).unwrap();
+    let memory = ptr::with_exposed_provenance_mut::<u8>(start);
+    // SAFETY: just mapped, two pages long, ours alone; volatile, since the kernel changes it in
+    // between.
+    unsafe {
+        memory.write_volatile(7);
+        discard(start, 8192);
+        assert_eq!(memory.read_volatile(), 0);
+    }
+    unmap(start, 8192).unwrap();
+}

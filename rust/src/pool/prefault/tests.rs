@@ -1,0 +1,46 @@
+use super::*;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+const PAGE: usize = 4096;
+
+fn resident(start: usize, bytes: usize) -> bool {
+    let mut pages = vec![0_u8; bytes / PAGE];
+    // SAFETY: the vector has a byte for each page; the kernel only looks at the range.
+    let status = unsafe { libc::mincore(ptr::with_exposed_provenance_mut(start), bytes, pages.as_mut_ptr()) };
+    status == 0 && pages.iter().all(|page| page & 1 == 1)
+}
+
+#[test]
+fn start_populates_memory_and_cancel_stops_that() {
+    let bytes = 4 * STEP_BYTES;
+    let start = mapping::map(bytes, STEP_BYTES).unwrap();
+    super::start(start, bytes);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !resident(start, bytes) {
+        assert!(Instant::now() < deadline, "nothing populates the memory");
+        thread::sleep(Duration::from_millis(1));
+    }
+    mapping::unmap(start, bytes).unwrap();
+
+    // Whatever the thread has done by then, nothing happens to the range from there on.
+    for round in 0..50 {
+        let start = mapping::map(bytes, STEP_BYTES).unwrap();
+        super::start(start, bytes);
+        if round % 2 == 0 {
+            thread::yield_now();
+        }
+        let middle = start + STEP_BYTES;
+        cancel(middle, STEP_BYTES);
+        mapping::discard(middle, STEP_BYTES);
+        thread::sleep(Duration::from_millis(1));
+        assert!(!resident(middle, PAGE));
+        cancel(start, bytes);
+        mapping::unmap(start, bytes).unwrap();
+    }
+    assert!(
+        lock(&RANGES)
+            .iter()
+            .all(|&(from, to)| to <= start || start + bytes <= from)
+    );
+}
