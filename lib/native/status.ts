@@ -1,4 +1,4 @@
-/** The codes that an export answers instead of a value: the list of `rust/src/status.rs`. */
+/** The codes that an export returns instead of a value, as in the list of `rust/src/status.rs`. */
 export const STATUS = {
   PANIC: -5000,
   BAD_ARGUMENT: -5001,

@@ -7,7 +7,7 @@
 import { STATUS } from "./status.ts";
 import { VERSION } from "./version.ts";
 
-/** Every export answers a status: a value of zero or more, or a negative code (`status.ts`). */
+/** Every export returns a status: a value of zero or more, or a negative code (`status.ts`). */
 const status = "i32";
 
 /** The exports by room, in the order of the Rust files, which the ABI number depends on. */
@@ -117,22 +117,22 @@ export const SYMBOLS = {
     parameters: ["u32", /* kind */ "buffer" /* out */],
     result: status,
   },
-  basalt_engine_close: { parameters: ["u32" /* port */], result: status },
+  basalt_engine_close: { parameters: ["u32" /* backend */], result: status },
   basalt_engine_turn: {
     parameters: [
-      "u32", // port
+      "u32", // backend
       "buffer", // entries
       "u32", // entry_count
       "buffer", // out
       "u32", // capacity
       "u32", // min
-      "u32", // budget_micros
+      "u32", // limit_micros
     ],
     result: status,
   },
   basalt_engine_batch: {
     parameters: [
-      "u32", // port
+      "u32", // backend
       "buffer", // entries
       "u32", // entry_count
       "buffer", // out
@@ -144,15 +144,15 @@ export const SYMBOLS = {
     result: status,
   },
   basalt_engine_arm: {
-    parameters: ["u32", /* port */ "u32" /* on */],
+    parameters: ["u32", /* backend */ "u32" /* on */],
     result: status,
   },
   basalt_engine_wait: {
-    parameters: ["u32", /* port */ "u32" /* timeout_ms */],
+    parameters: ["u32", /* backend */ "u32" /* timeout_ms */],
     result: status,
     nonblocking: true,
   },
-  basalt_engine_waits: { parameters: ["u32" /* port */], result: status },
+  basalt_engine_waits: { parameters: ["u32" /* backend */], result: status },
 
   basalt_file_adopt: { parameters: ["i32" /* fd */], result: status },
   basalt_file_find: {

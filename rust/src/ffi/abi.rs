@@ -4,10 +4,10 @@ use super::{codec, engine, exports, file, legacy_codec, pool};
 use crate::status::NAMES;
 
 exports! {
-    /// The low 31 bits of FNV-1a over the version, the status codes and the signatures of all exports: it changes when any
-    /// of them does.
-    fn basalt_abi() {
-        (ABI & 0x7fff_ffff) as i32
+    /// Returns the low 31 bits of FNV-1a over the version, the status codes and the signatures of
+    /// all exports: it changes when any of them does.
+    safe fn basalt_abi() {
+        Ok(ABI & 0x7fff_ffff)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The exports. Each is one line over a room of the library, checks its arguments, and never unwinds.
+//! The exports: each checks its arguments, calls one room of the library, and never unwinds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::status::{PANIC, Status};
+use crate::status::{BAD_ARGUMENT, PANIC, Status};
 
 mod abi;
 mod codec;
@@ -10,79 +10,232 @@ mod engine;
 mod file;
 mod legacy_codec;
 mod pool;
+#[cfg(test)]
+mod tests;
 
-/// A `"buffer"` of Deno's: the address of a view's first byte, or null for an empty or detached one.
-pub type Buffer = *mut u8;
+/// A `"buffer"` of Deno's that an export reads: the address of a view's first byte, or null for an
+/// empty or detached view.
+pub type Read = *const u8;
 
-/// Runs `body`; a panic becomes [`PANIC`], for unwinding into the caller would end the process.
-fn guarded(body: impl FnOnce() -> Status) -> Status {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(PANIC)
+/// A `"buffer"` of Deno's that an export writes to, and may read.
+pub type Write = *mut u8;
+
+/// A value that an export returns.
+trait Value {
+    /// Returns the value as it crosses the border: zero or more.
+    fn word(self) -> i32;
+}
+
+impl Value for () {
+    fn word(self) -> i32 {
+        0
+    }
+}
+
+impl Value for bool {
+    fn word(self) -> i32 {
+        self.into()
+    }
+}
+
+impl Value for u32 {
+    fn word(self) -> i32 {
+        debug_assert!(i32::try_from(self).is_ok());
+        self as i32
+    }
+}
+
+impl Value for usize {
+    fn word(self) -> i32 {
+        debug_assert!(i32::try_from(self).is_ok());
+        self as i32
+    }
+}
+
+/// Runs the body of an export; a panic becomes [`PANIC`], because unwinding into the caller would
+/// end the process.
+#[inline(always)]
+fn guarded<T: Value>(body: impl FnOnce() -> Result<T, Status>) -> i32 {
+    let result = catch_unwind(AssertUnwindSafe(|| body().map(Value::word)));
+    result.unwrap_or(Err(PANIC)).unwrap_or_else(|status| status)
 }
 
 /// Declares the exports of a room and, beside them, their signatures as text for the ABI number.
 ///
-/// Parameters are `u32`, `i32`, `f64` or `Buffer`; every export answers a [`Status`].
+/// A parameter is `u32`, `i32`, `f64`, `Read[T; len]` or `Write[T; len]`: a buffer of `len` values
+/// of `T`, which `len` may compute from the other parameters. The body sees a buffer as a slice and
+/// returns `Result<impl Value, Status>`. An export with buffers is an `unsafe fn`.
 macro_rules! exports {
-    ($($(#[$meta:meta])* fn $name:ident($($param:ident: $kind:ident),* $(,)?) $body:block)+) => {
-        $(
-            $(#[$meta])*
-            #[unsafe(no_mangle)]
-            pub extern "C" fn $name($($param: $kind),*) -> crate::status::Status {
-                crate::ffi::guarded(move || $body)
-            }
-        )+
+    ($($(#[$meta:meta])* $safety:ident fn $name:ident(
+        $($param:ident: $kind:ident $([$element:ident; $len:expr])?),* $(,)?
+    ) $body:block)+) => {
+        $($crate::ffi::export! {
+            $safety $(#[$meta])* $name($($param: $kind $([$element; $len])?),*) $body
+        })+
         /// `name(kind,…);` for each export of this file, in order.
-        pub const SIGNATURES: &str = concat!($(stringify!($name), "(", $(stringify!($kind), ",",)* ");"),+);
+        pub const SIGNATURES: &str =
+            concat!($(stringify!($name), "(", $($crate::ffi::kind!($kind), ",",)* ");"),+);
     };
 }
-pub(crate) use exports;
 
-/// The caller's view as a slice; `None` when it is null although `len` is not 0.
+/// Declares one export; see [`exports`].
+macro_rules! export {
+    (safe $(#[$meta:meta])* $name:ident($($param:ident: $kind:ident),*) $body:block) => {
+        $(#[$meta])*
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $name($($param: $kind),*) -> i32 {
+            $crate::ffi::guarded(move || $body)
+        }
+    };
+    (unsafe $(#[$meta:meta])* $name:ident(
+        $($param:ident: $kind:ident $([$element:ident; $len:expr])?),*
+    ) $body:block) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        /// Until the call returns:
+        $($(#[doc = concat!(
+            "- `", stringify!($param), "` is null or valid for ", $crate::ffi::accesses!($kind), " of `",
+            stringify!($len), "` values of `", stringify!($element), "`;",
+        )])?)*
+        /// - no other thread writes to these ranges, or reads those that are written.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($param: $crate::ffi::parameter!($kind)),*) -> i32 {
+            $crate::ffi::guarded(move || {
+                let ranges = [$($($crate::ffi::Range::$kind(
+                    $param.addr(), ($len as usize).saturating_mul(size_of::<$element>()),
+                ),)?)*];
+                $crate::ffi::check_ranges(ranges)?;
+                $($(
+                    // SAFETY: the caller's promise; no range that is written overlaps another one.
+                    let $param = unsafe { $crate::ffi::slice!($kind, $element, $param, $len) }?;
+                )?)*
+                $body
+            })
+        }
+    };
+}
+
+/// The name of a kind of parameter in `lib/native/symbols.ts`.
+macro_rules! kind {
+    (Read) => {
+        "buffer"
+    };
+    (Write) => {
+        "buffer"
+    };
+    ($scalar:ident) => {
+        stringify!($scalar)
+    };
+}
+
+/// The type of a parameter.
+macro_rules! parameter {
+    (Read) => {
+        $crate::ffi::Read
+    };
+    (Write) => {
+        $crate::ffi::Write
+    };
+    ($scalar:ident) => {
+        $scalar
+    };
+}
+
+/// What an export does with a buffer, for its documentation.
+macro_rules! accesses {
+    (Read) => {
+        "reads"
+    };
+    (Write) => {
+        "reads and writes"
+    };
+}
+
+/// The slice of a buffer.
+macro_rules! slice {
+    (Read, $element:ident, $param:ident, $len:expr) => {
+        $crate::ffi::view::<$element>($param, $len as usize)
+    };
+    (Write, $element:ident, $param:ident, $len:expr) => {
+        $crate::ffi::view_mut::<$element>($param, $len as usize)
+    };
+}
+
+pub(crate) use {accesses, export, exports, kind, parameter, slice};
+
+/// Returns the caller's view as a shared slice; `BAD_ARGUMENT` if it is not aligned, or null
+/// although `len` is not 0.
 ///
 /// # Safety
-/// `buffer` is null or valid for reads and writes of `len` values of `T` until the call ends, aligned for `T`,
-/// and nothing else touches it meanwhile: a view that JavaScript passed to a call that it waits for.
-unsafe fn view<'a, T>(buffer: Buffer, len: usize) -> Option<&'a mut [T]> {
+/// - `buffer` is null or valid for reads of `len` values of `T` for `'a`;
+/// - nothing writes to them for `'a`.
+unsafe fn view<'a, T>(buffer: Read, len: usize) -> Result<&'a [T], Status> {
     if len == 0 {
-        return Some(&mut []);
+        return Ok(&[]);
     }
-    if buffer.is_null() || !(buffer as usize).is_multiple_of(align_of::<T>()) {
-        return None;
-    }
-    // SAFETY: not null and aligned, checked above; valid and unshared for `len` values, the caller's promise.
-    Some(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) })
+    check_address::<T>(buffer.addr(), len)?;
+    // SAFETY: not null and aligned, checked above; the rest is the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(buffer.cast(), len) })
 }
 
-/// Whether no two of the regions (address and bytes) share a byte: there must be no two `&mut` to one.
-fn disjoint<const N: usize>(mut regions: [(Buffer, usize); N]) -> bool {
-    regions.sort_unstable();
-    regions
-        .windows(2)
-        .all(|pair| pair[0].1 <= pair[1].0 as usize - pair[0].0 as usize)
+/// Returns the caller's view as an exclusive slice; `BAD_ARGUMENT` if it is not aligned, or null
+/// although `len` is not 0.
+///
+/// # Safety
+/// - `buffer` is null or valid for reads and writes of `len` values of `T` for `'a`;
+/// - nothing else accesses them for `'a`.
+unsafe fn view_mut<'a, T>(buffer: Write, len: usize) -> Result<&'a mut [T], Status> {
+    if len == 0 {
+        return Ok(&mut []);
+    }
+    check_address::<T>(buffer.addr(), len)?;
+    // SAFETY: not null and aligned, checked above; the rest is the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_becomes_a_status() {
-        assert_eq!(guarded(|| 7), 7);
-        assert_eq!(guarded(|| panic!("expected here")), PANIC);
-        let empty: &[Status] = std::hint::black_box(&[]);
-        assert_eq!(guarded(|| empty[3]), PANIC);
+/// Refuses an address that no slice can have.
+fn check_address<T>(address: usize, len: usize) -> Result<(), Status> {
+    debug_assert!(
+        len <= isize::MAX as usize / size_of::<T>(),
+        "longer than any allocation"
+    );
+    debug_assert!(
+        address.checked_add(len * size_of::<T>()).is_some(),
+        "wraps around"
+    );
+    if address == 0 || !address.is_multiple_of(align_of::<T>()) {
+        return Err(BAD_ARGUMENT);
     }
+    Ok(())
+}
 
-    #[test]
-    fn a_view_is_refused_where_it_is_null_or_not_aligned() {
-        let mut words = [0u32; 4];
-        let start: Buffer = words.as_mut_ptr().cast();
-        // SAFETY: null, not aligned or empty views are not touched; the last one lies within `words`, which nobody else uses.
-        unsafe {
-            assert!(view::<u32>(std::ptr::null_mut(), 1).is_none());
-            assert!(view::<u32>(start.add(1), 1).is_none());
-            assert_eq!(view::<u32>(std::ptr::null_mut(), 0), Some(&mut [][..]));
-            assert_eq!(view::<u32>(start.add(4), 3).map(|words| words.len()), Some(3));
+/// Address and bytes of a buffer.
+enum Range {
+    Read(usize, usize),
+    Write(usize, usize),
+}
+
+/// Refuses ranges that overlap one that is written: there must be no other reference to it.
+fn check_ranges<const N: usize>(ranges: [Range; N]) -> Result<(), Status> {
+    let mut ranges = ranges.map(|range| match range {
+        Range::Read(start, bytes) => (start, bytes, false),
+        Range::Write(start, bytes) => (start, bytes, true),
+    });
+    ranges.sort_unstable();
+    // Where the ranges seen so far end, and where those of them that are written do.
+    let (mut end, mut written_end) = (0, 0);
+    for (start, bytes, writes) in ranges {
+        if bytes == 0 {
+            continue;
+        }
+        if start < written_end || writes && start < end {
+            return Err(BAD_ARGUMENT);
+        }
+        end = end.max(start.saturating_add(bytes));
+        if writes {
+            written_end = end;
         }
     }
+    Ok(())
 }

@@ -37,8 +37,7 @@ fn pool() -> Pool {
     )
 }
 
-/// With the `guard` feature a touch of a free block kills the process; without it the very same
-/// touch does not.
+/// With the `guard` feature an access to a free block kills the process; without it the same access does not.
 #[test]
 fn access_to_a_free_block_kills_under_guard() {
     let Some(output) = child("access_to_a_free_block_kills_under_guard") else {
