@@ -5,6 +5,9 @@
 pub mod codec;
 pub mod engine;
 pub mod ffi;
+mod fork;
+mod handles;
 pub mod pool;
 pub mod probe;
 pub mod status;
+mod thread;

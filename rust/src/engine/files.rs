@@ -1,23 +1,15 @@
 //! Descriptors that were adopted, by handle.
-//!
-//! A handle is `generation << 16 | index`: positive as an `i32`, and not the same again before its index was used 32,767 times more,
-//! which takes as many rounds through at least [`MIN_FREE`] others.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::fork;
+use crate::fork;
+use crate::handles::HandleTable;
 use crate::probe;
-use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL, last_errno};
+use crate::status::{Status, last_errno};
+use crate::thread::{self, OwnerId};
 
-/// The most files at a time: an index has 16 bits.
-const MAX_FILES: usize = 1 << 16;
-/// An index is used again only when so many are free, or when there is no other.
-const MIN_FREE: usize = 1024;
-/// Generations go from 1 to this: 15 bits, so that a handle is a positive `i32`.
-const MAX_GENERATION: u32 = (1 << 15) - 1;
 /// What direct transfers are taken to be multiples of where the kernel does not say: the smallest sector.
 const SMALLEST_SECTOR: u32 = 512;
 
@@ -73,26 +65,17 @@ impl File {
     }
 }
 
-struct Place {
-    generation: u32,
-    /// The thread that adopted the file: its end is the file's.
-    owner: u64,
-    file: Option<Arc<File>>,
-}
+/// The files by handle, each of the thread that adopted it.
+static FILES: HandleTable<File> = HandleTable::new();
 
-struct Table {
-    places: Vec<Place>,
-    /// Indices without a file, the one that became free first in front.
-    free: VecDeque<u16>,
-}
+/// The files of one thread. Its end closes those that it left open, because an isolate that is
+/// terminated closes nothing itself.
+pub struct OpenFiles(pub OwnerId);
 
-static TABLE: Mutex<Table> = Mutex::new(Table {
-    places: Vec::new(),
-    free: VecDeque::new(),
-});
-
-fn table() -> MutexGuard<'static, Table> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for OpenFiles {
+    fn drop(&mut self) {
+        FILES.remove_owned(self.0);
+    }
 }
 
 /// Makes a file of a duplicate of `fd`, which stays the caller's. Answers the handle.
@@ -142,7 +125,7 @@ pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
 /// Adopts a duplicate of `fd` if it passes: the duplicate is looked at, since it is nobody else's.
 fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Status>) -> Result<u32, Status> {
     fork::check()?;
-    let owner = OWNER.try_with(|owner| owner.0).map_err(|_| NOT_OWNER)?;
+    let owner = thread::with(|thread| Ok(thread.id))?;
     if fd < 0 {
         return Err(-libc::EBADF);
     }
@@ -154,97 +137,27 @@ fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Status>) -> Result
     // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
     let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
     pass(duplicate.as_raw_fd())?;
-    table().insert(owner, Arc::new(File::new(duplicate)?))
+    let file = File::new(duplicate)?;
+    FILES.insert(owner, |_| file).map(|(handle, _)| handle)
 }
 
-/// The file of a handle.
+/// Returns the file of a handle.
 pub fn get(handle: u32) -> Result<Arc<File>, Status> {
-    fork::check()?;
-    table()
-        .place(handle)
-        .and_then(|place| place.file.clone())
-        .ok_or(NO_SUCH_HANDLE)
+    FILES.get(handle)
 }
 
-/// Ends a handle; the descriptor is closed at once, or with the last operation in flight.
+/// Ends a handle; the descriptor is closed at once, or with the last pending operation.
 pub fn close(handle: u32) -> Result<(), Status> {
-    fork::check()?;
-    // The lock is let go first: closing may take long.
-    let file = table().remove(handle).ok_or(NO_SUCH_HANDLE)?;
-    drop(file);
-    Ok(())
-}
-
-impl Table {
-    fn place(&mut self, handle: u32) -> Option<&mut Place> {
-        let place = self.places.get_mut((handle & 0xffff) as usize)?;
-        (place.generation == handle >> 16).then_some(place)
-    }
-
-    fn insert(&mut self, owner: u64, file: Arc<File>) -> Result<u32, Status> {
-        let index = if self.places.len() < MAX_FILES && self.free.len() < MIN_FREE {
-            self.places.push(Place {
-                generation: 0,
-                owner,
-                file: None,
-            });
-            self.places.len() - 1
-        } else {
-            usize::from(self.free.pop_front().ok_or(TABLE_FULL)?)
-        };
-        let place = &mut self.places[index];
-        place.generation = if place.generation == MAX_GENERATION {
-            1
-        } else {
-            place.generation + 1
-        };
-        place.owner = owner;
-        place.file = Some(file);
-        Ok(place.generation << 16 | index as u32)
-    }
-
-    fn remove(&mut self, handle: u32) -> Option<Arc<File>> {
-        let file = self.place(handle)?.file.take()?;
-        self.free.push_back((handle & 0xffff) as u16);
-        Some(file)
-    }
-}
-
-/// The calling thread's number among those that adopt files. Its end closes what it left open: an isolate that is terminated closes nothing itself.
-struct Owner(u64);
-
-thread_local! {
-    static OWNER: Owner = {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Owner(NEXT.fetch_add(1, Ordering::Relaxed))
-    };
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        if fork::forked() {
-            return;
-        }
-        let mut left = Vec::new();
-        let mut table = table();
-        for index in 0..table.places.len() {
-            let place = &table.places[index];
-            if place.owner == self.0 && place.file.is_some() {
-                let handle = place.generation << 16 | index as u32;
-                left.extend(table.remove(handle));
-            }
-        }
-        // Unlocked before the files are: closing may take long.
-        drop(table);
-        drop(left);
-    }
+    FILES.remove(handle).map(drop)
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::status::NO_SUCH_HANDLE;
     use std::os::fd::IntoRawFd;
     use std::os::unix::net::UnixStream;
+    use std::sync::atomic::AtomicU64;
 
     /// A file without a name, adopted; the descriptor it was adopted from is closed.
     pub fn temporary(flags: i32) -> (u32, Arc<File>) {
@@ -417,66 +330,6 @@ pub mod tests {
         }
         assert_eq!(adopt(-1), Err(-libc::EBADF));
         assert_eq!(adopt(i32::MAX), Err(-libc::EBADF));
-    }
-
-    #[test]
-    fn handles_do_not_come_back() {
-        let (read, _write) = UnixStream::pair().unwrap();
-        let mut seen = std::collections::HashSet::new();
-        for _ in 0..5000 {
-            let handle = adopt(read.as_raw_fd()).unwrap();
-            assert!(seen.insert(handle));
-            close(handle).unwrap();
-        }
-    }
-
-    #[test]
-    fn an_index_rests_before_it_is_used_again() {
-        let file = Arc::new(File {
-            fd: UnixStream::pair().unwrap().0.into(),
-            alignment: None,
-        });
-        let mut table = Table {
-            places: Vec::new(),
-            free: VecDeque::new(),
-        };
-        let mut handles = Vec::new();
-        for _ in 0..3 * MIN_FREE {
-            let handle = table.insert(1, file.clone()).unwrap();
-            assert!(table.remove(handle).is_some());
-            handles.push(handle);
-        }
-        let indices: Vec<u32> = handles.iter().map(|handle| handle & 0xffff).collect();
-        for window in indices.windows(MIN_FREE) {
-            assert_eq!(
-                window.iter().collect::<std::collections::HashSet<_>>().len(),
-                MIN_FREE
-            );
-        }
-        assert_eq!(table.places.len(), MIN_FREE);
-    }
-
-    #[test]
-    fn a_full_table_says_so_and_recovers() {
-        let file = Arc::new(File {
-            fd: UnixStream::pair().unwrap().0.into(),
-            alignment: None,
-        });
-        let mut table = Table {
-            places: Vec::new(),
-            free: VecDeque::new(),
-        };
-        let handles: Vec<u32> = (0..MAX_FILES)
-            .map(|_| table.insert(1, file.clone()).unwrap())
-            .collect();
-        assert_eq!(table.insert(1, file.clone()), Err(TABLE_FULL));
-        assert!(table.remove(handles[77]).is_some());
-        let again = table.insert(1, file.clone()).unwrap();
-        assert_eq!(again & 0xffff, 77);
-        assert!(table.place(handles[77]).is_none());
-        assert!(table.remove(again).is_some());
-        table.places[77].generation = MAX_GENERATION;
-        assert_eq!(table.insert(1, file).unwrap(), 1 << 16 | 77);
     }
 
     #[test]

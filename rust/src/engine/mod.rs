@@ -13,18 +13,16 @@
 //! | `threads` | our threads |
 //! | `port` | completions of one isolate, from our threads |
 //! | `driver` | a ring, or threads, or the calling thread: what an isolate's operations are run by |
-//! | `ports` | the drivers by number |
-//! | `fork` | keeps a forked child from waiting for threads that it does not have |
+//! | `backends` | the drivers by number |
 //! | `sync` | mutexes and condition variables, loom's in its tests |
 
+pub mod backends;
 mod bell;
 mod driver;
 pub mod entry;
 pub mod files;
-mod fork;
 pub mod plain;
 mod port;
-pub mod ports;
 mod progress;
 mod queue;
 mod sealing;
@@ -32,5 +30,8 @@ mod sync;
 mod threads;
 mod uring;
 
+pub use backends::OpenBackends;
 pub use driver::{Facts, Kind};
-pub use fork::check as check_fork;
+pub use files::OpenFiles;
+
+use crate::fork;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exports;
 use crate::engine::entry::{Completion, Entry, completion};
-use crate::engine::{Kind, ports};
+use crate::engine::{Kind, backends};
 
 /// Stands for a wait without a limit.
 const NO_LIMIT: u32 = u32::MAX;
@@ -16,14 +16,14 @@ exports! {
     /// `out`: the highest number of pending operations, then the highest number of threads or the
     /// mode of the ring.
     unsafe fn basalt_engine_open(kind: u32, out: Write[u32; 2]) {
-        let (number, facts) = ports::open(Kind::try_from(kind)?)?;
+        let (number, facts) = backends::open(Kind::try_from(kind)?)?;
         out.copy_from_slice(&[facts.max_operations, facts.detail]);
         Ok(number)
     }
 
     /// Closes a backend of the calling thread and drops the completions of pending operations.
     safe fn basalt_engine_close(backend: u32) {
-        ports::close(backend)
+        backends::close(backend)
     }
 
     /// Begins the operations of `entries` (see `engine::entry`), waits for `min` completions but no
@@ -36,7 +36,7 @@ exports! {
         min: u32, limit_micros: u32,
     ) {
         let limit = (limit_micros != NO_LIMIT).then(|| Duration::from_micros(limit_micros.into()));
-        ports::turn(backend, entries, out, min as usize, limit)
+        backends::turn(backend, entries, out, min as usize, limit)
     }
 
     /// Runs operations to their end, many at a time. `out`: their completions in the order of
@@ -46,13 +46,13 @@ exports! {
         entries: Read[Entry; entry_count], entry_count: u32,
         out: Write[Completion; entry_count],
     ) {
-        ports::batch(backend, entries, out)
+        backends::batch(backend, entries, out)
     }
 
     /// Runs an operation to its end on the calling thread and returns its status. `out`: its
     /// completion.
     unsafe fn basalt_engine_run(entry: Read[Entry; 1], out: Write[Completion; 1]) {
-        let outcome = ports::run(&entry[0]);
+        let outcome = backends::run(&entry[0]);
         out[0] = completion(entry[0][8], outcome);
         match outcome.status {
             0 => Ok(()),
@@ -63,17 +63,17 @@ exports! {
     /// Prepares for `basalt_engine_wait` (1), or ends that (0). Returns the number of completions
     /// that are ready: with one there is nothing to wait for.
     safe fn basalt_engine_arm(backend: u32, on: u32) {
-        ports::arm(backend, on != 0)
+        backends::arm(backend, on != 0)
     }
 
     /// Waits, on any thread, for a completion, until no operation is pending, or for the end of the
     /// backend or of the time.
     safe fn basalt_engine_wait(backend: u32, timeout_ms: u32) {
-        ports::wait(backend, Duration::from_millis(timeout_ms.into()))
+        backends::wait(backend, Duration::from_millis(timeout_ms.into()))
     }
 
     /// Returns how many calls of `basalt_engine_wait` have begun to wait, modulo 2^31.
     safe fn basalt_engine_waits(backend: u32) {
-        Ok(ports::waits(backend)? & 0x7fff_ffff)
+        Ok(backends::waits(backend)? & 0x7fff_ffff)
     }
 }

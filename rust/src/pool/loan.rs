@@ -5,8 +5,8 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::pool::Pool;
-use super::slots::OwnerId;
 use crate::status::Status;
+use crate::thread::OwnerId;
 
 /// Bytes of a leased block, lent to an operation.
 ///

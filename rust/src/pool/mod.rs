@@ -18,7 +18,6 @@
 //! | `pool` | acquire, release, loans: the hot paths |
 //! | `refill` | mapping, reclaiming and giving up: the slow paths |
 //! | `owner` | what a thread holds, given back when it ends |
-//! | `registry` | pools by number |
 //! | `loan` | a range that an operation may access |
 //! | `stats` | figures that add up |
 
@@ -32,7 +31,6 @@ mod pool;
 mod prefault;
 mod quota;
 mod refill;
-mod registry;
 mod slots;
 mod stack;
 mod stats;
@@ -44,23 +42,28 @@ use std::sync::Arc;
 
 pub use classes::{CLASS_BYTES, CLASS_COUNT, MAX_BLOCK_BYTES, class_of};
 pub use loan::Loan;
+pub use owner::Memberships;
 pub use pool::{Counter, Lease, Pool, Settings};
 pub use stats::{CLASS_FIELDS, ClassStats, POOL_FIELDS, Stats};
 
-use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
+use crate::handles::HandleTable;
+use crate::status::{NO_SUCH_HANDLE, Status};
+use crate::thread::OwnerId;
 use pool::Attach;
+
+/// The pools by number.
+static POOLS: HandleTable<Pool> = HandleTable::new();
 
 /// Makes a pool with one attachment, the calling thread's; returns its number, which is positive.
 pub fn open(settings: Settings) -> Result<u32, Status> {
-    let pool = registry::add(settings).ok_or(TABLE_FULL)?;
-    let number = pool.number();
+    let (number, pool) = POOLS.insert(OwnerId::NONE, |number| Pool::new(number, settings))?;
     owner::join(pool)?;
     Ok(number)
 }
 
 /// Joins the pool with that number, for the calling thread.
 pub fn attach(number: u32) -> Result<Settings, Status> {
-    let pool = registry::find(number).ok_or(NO_SUCH_HANDLE)?;
+    let pool = POOLS.get(number)?;
     if pool.attach() == Attach::Closed {
         return Err(NO_SUCH_HANDLE);
     }

@@ -1,26 +1,19 @@
-//! A thread as a user of pools: its id, and its memberships, which end with it.
+//! A thread as a user of pools: its memberships, which end with it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
-// Not the pool's `sync`: this one is a static, and lives outside of what loom explores.
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::POOLS;
 use super::magazine::Magazine;
 use super::pool::Pool;
-use super::registry;
-use super::slots::OwnerId;
-use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, Status};
+use crate::fork;
+use crate::status::{NO_SUCH_HANDLE, Status};
+use crate::thread::{self, OwnerId};
 
-thread_local! {
-    static OWNER: Owner = Owner::new();
-}
-
-/// The calling thread. A JavaScript isolate stays on one thread, and a worker's thread ends with
-/// it, also when it is terminated; then this is dropped.
-struct Owner {
-    id: OwnerId,
-    /// The pools that this thread has named, the last one first.
-    pools: RefCell<Vec<Membership>>,
+/// The pools that one thread has named; the last one is in front.
+pub struct Memberships {
+    owner: OwnerId,
+    all: RefCell<Vec<Membership>>,
 }
 
 /// A thread's use of one pool.
@@ -33,36 +26,33 @@ pub struct Membership {
     attachments: u32,
 }
 
-impl Owner {
-    fn new() -> Self {
-        static LAST: AtomicU32 = AtomicU32::new(0);
+impl Memberships {
+    /// Makes an empty list.
+    pub fn new(owner: OwnerId) -> Self {
         Self {
-            id: OwnerId(LAST.fetch_add(1, Ordering::Relaxed) + 1),
-            pools: RefCell::new(Vec::new()),
+            owner,
+            all: RefCell::new(Vec::new()),
         }
     }
 
     /// Moves the membership of the pool to the front, and makes it if it does not exist.
     #[cold]
     fn promote(&self, number: u32) -> Result<(), Status> {
-        let pools = &mut *self.pools.borrow_mut();
-        let place = match pools
-            .iter()
-            .position(|membership| membership.pool.number() == number)
-        {
-            Some(place) => place,
+        let all = &mut *self.all.borrow_mut();
+        let index = match all.iter().position(|member| member.pool.number() == number) {
+            Some(index) => index,
             None => {
-                let pool = registry::find(number).ok_or(NO_SUCH_HANDLE)?;
-                pools.retain(|membership| !membership.is_over());
-                pools.push(Membership {
+                let pool = POOLS.get(number)?;
+                all.retain(|member| !member.is_over());
+                all.push(Membership {
                     pool,
                     magazine: None,
                     attachments: 0,
                 });
-                pools.len() - 1
+                all.len() - 1
             }
         };
-        pools.swap(0, place);
+        all.swap(0, index);
         Ok(())
     }
 }
@@ -80,11 +70,14 @@ impl Membership {
     }
 }
 
-impl Drop for Owner {
+impl Drop for Memberships {
     fn drop(&mut self) {
-        for mut member in self.pools.take() {
+        if fork::forked() {
+            return;
+        }
+        for mut member in self.all.take() {
             member.retire();
-            member.pool.end_owner(self.id);
+            member.pool.end_owner(self.owner);
             if member.attachments > 0 {
                 member.pool.detach(member.attachments);
             }
@@ -109,25 +102,21 @@ pub fn with_member<T>(
     number: u32,
     act: impl FnOnce(&Membership, OwnerId) -> Result<T, Status>,
 ) -> Result<T, Status> {
-    with_owner(|owner| {
-        if owner
-            .pools
-            .borrow()
-            .first()
-            .is_none_or(|first| first.pool.number() != number)
-        {
-            owner.promote(number)?;
+    thread::with(|thread| {
+        let pools = &thread.pools;
+        let is_first = |first: &Membership| first.pool.number() == number;
+        if !pools.all.borrow().first().is_some_and(is_first) {
+            pools.promote(number)?;
         }
-        let pools = owner.pools.borrow();
-        act(pools.first().ok_or(NO_SUCH_HANDLE)?, owner.id)
+        act(pools.all.borrow().first().ok_or(NO_SUCH_HANDLE)?, thread.id)
     })
 }
 
 /// Records that one of the pool's attachments is the calling thread's.
 pub fn join(pool: Arc<Pool>) -> Result<(), Status> {
-    let attached = with_owner(|owner| {
-        owner.promote(pool.number())?;
-        if let Some(first) = owner.pools.borrow_mut().first_mut() {
+    let attached = thread::with(|thread| {
+        thread.pools.promote(pool.number())?;
+        if let Some(first) = thread.pools.all.borrow_mut().first_mut() {
             first.attachments += 1;
             if first.magazine.is_none() {
                 first.magazine = first.pool.magazine();
@@ -140,13 +129,11 @@ pub fn join(pool: Arc<Pool>) -> Result<(), Status> {
 
 /// Gives one of the calling thread's attachments back.
 pub fn leave(number: u32) -> Result<(), Status> {
-    let pool = with_owner(|owner| {
-        owner.promote(number)?;
-        let mut pools = owner.pools.borrow_mut();
-        let first = pools
-            .first_mut()
-            .filter(|first| first.attachments > 0)
-            .ok_or(NO_SUCH_HANDLE)?;
+    let pool = thread::with(|thread| {
+        thread.pools.promote(number)?;
+        let mut all = thread.pools.all.borrow_mut();
+        let attached = all.first_mut().filter(|first| first.attachments > 0);
+        let first = attached.ok_or(NO_SUCH_HANDLE)?;
         first.attachments -= 1;
         if first.attachments == 0 {
             first.retire();
@@ -155,11 +142,4 @@ pub fn leave(number: u32) -> Result<(), Status> {
     })?;
     pool.detach(1);
     Ok(())
-}
-
-/// Calls `act` with the calling thread's owner; while the thread is ending it owns nothing any
-/// more.
-#[inline(always)]
-fn with_owner<T>(act: impl FnOnce(&Owner) -> Result<T, Status>) -> Result<T, Status> {
-    OWNER.try_with(act).unwrap_or(Err(NOT_OWNER))
 }

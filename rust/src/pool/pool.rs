@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::POOLS;
 use super::classes::{CLASS_COUNT, class_of};
 use super::magazine::Magazine;
 use super::mapping;
 use super::quota::Quota;
 use super::refill::Refill;
-use super::registry;
-use super::slots::{Holder, MAX_LOANS, OwnerId, Slot, SlotTable, State};
+use super::slots::{Holder, MAX_LOANS, Slot, SlotTable, State};
 use super::stack::FreeStack;
 use super::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence, lock};
 use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL};
+use crate::thread::OwnerId;
 
 /// How a pool behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,9 +232,9 @@ impl Pool {
     pub(super) fn die_if_unused(&self) {
         // Pairs with itself on other threads: of two that return the last blocks, one sees both.
         fence(Ordering::SeqCst);
-        if self.is_closed() && self.in_use_blocks() == 0 {
-            self.dead.store(true, Ordering::Relaxed);
-            registry::remove(self.number);
+        if self.is_closed() && self.in_use_blocks() == 0 && !self.dead.swap(true, Ordering::Relaxed) {
+            // Its memory is unmapped here if this was the last reference.
+            drop(POOLS.remove(self.number));
         }
     }
 

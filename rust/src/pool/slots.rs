@@ -6,10 +6,7 @@ use super::classes::CLASS_BYTES;
 use super::stack::Links;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::status::{Status, TABLE_FULL};
-
-/// A thread that acquires, by a number that no other thread of the process ever had; never 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OwnerId(pub u32);
+use crate::thread::OwnerId;
 
 /// What a block is, apart from its loans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,5 @@
 use crate::pool::pool::{Pool, Settings};
-use crate::pool::slots::OwnerId;
+use crate::thread::OwnerId;
 
 /// A refusal needs proof: no room, and no free block that the search for one may have missed.
 #[test]

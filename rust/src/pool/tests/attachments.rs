@@ -27,7 +27,7 @@ fn closed_pool_keeps_nothing_and_its_number_dies_with_the_last_block() {
     pool::release(number, lease.slot, lease.generation).unwrap();
     assert_eq!(pool::stats(number), Err(NO_SUCH_HANDLE));
     assert_eq!(pool::trim(number), Err(NO_SUCH_HANDLE));
-    assert!(pool::registry::find(number).is_none());
+    assert!(pool::POOLS.get(number).is_err());
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn attachments_of_a_thread_end_with_it() {
     .join()
     .unwrap();
     assert_eq!(pool::attach(number), Err(NO_SUCH_HANDLE));
-    assert!(pool::registry::find(number).is_none());
+    assert!(pool::POOLS.get(number).is_err());
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn numbers_that_no_pool_has_are_refused() {
 fn nothing_stays_mapped_when_closing_meets_a_release() {
     for round in 0..2000 {
         let number = pool::open(settings(MIB, 8192)).unwrap();
-        let found = pool::registry::find(number).unwrap();
+        let found = pool::POOLS.get(number).unwrap();
         let start = Arc::new(Barrier::new(2));
         let other = {
             let start = Arc::clone(&start);
@@ -97,6 +97,6 @@ fn nothing_stays_mapped_when_closing_meets_a_release() {
         pool::close(number).unwrap();
         other.join().unwrap();
         assert_eq!(found.stats().mapped_bytes, 0);
-        assert!(found.is_dead() && pool::registry::find(number).is_none());
+        assert!(found.is_dead() && pool::POOLS.get(number).is_err());
     }
 }

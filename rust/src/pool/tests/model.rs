@@ -11,8 +11,8 @@ use crate::pool::Loan;
 use crate::pool::classes::{CLASS_BYTES, CLASS_COUNT};
 use crate::pool::magazine::Magazine;
 use crate::pool::pool::{Lease, Pool, Settings};
-use crate::pool::slots::OwnerId;
 use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER, POOL_LIMIT};
+use crate::thread::OwnerId;
 
 #[derive(Clone, Debug)]
 enum Call {

@@ -3,9 +3,9 @@
 use super::{MIB, settings};
 use crate::pool::classes::{CLASS_BYTES, CLASS_COUNT, class_of};
 use crate::pool::pool::{Counter, Lease, Pool};
-use crate::pool::slots::OwnerId;
 use crate::pool::stats::{CLASS_FIELDS, POOL_FIELDS};
 use crate::status::{NO_SUCH_HANDLE, POOL_LIMIT};
+use crate::thread::OwnerId;
 
 const ME: OwnerId = OwnerId(1);
 

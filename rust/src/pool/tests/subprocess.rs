@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::ptr;
 
 use crate::pool::pool::{Pool, Settings};
-use crate::pool::slots::OwnerId;
+use crate::thread::OwnerId;
 
 const ROLE: &str = "BASALT_TEST_CHILD";
 const ME: OwnerId = OwnerId(1);

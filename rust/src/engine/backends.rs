@@ -1,107 +1,74 @@
-//! The drivers by number, each belonging to the thread that opened it.
+//! The backends by number, each belonging to the thread that opened it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::driver::{Driver, Facts, Kind, Watch};
 use super::entry::{Completion, Entry, Outcome, decode};
-use super::{fork, plain};
-use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL};
+use super::plain;
+use crate::fork;
+use crate::handles::HandleTable;
+use crate::status::{NOT_OWNER, Status};
+use crate::thread;
 
-/// The most ports at a time.
-const MAX_PORTS: usize = 4096;
+/// The backends as other threads see them.
+static WATCHES: HandleTable<Watch> = HandleTable::new();
 
-struct Table {
-    ports: BTreeMap<u32, Arc<Watch>>,
-    /// Numbers are not used again.
-    last: u32,
-}
+/// The backends of one thread, as a rule one, found without a lock. They end with the thread, whose
+/// isolate may be terminated.
+#[derive(Default)]
+pub struct OpenBackends(RefCell<Vec<(u32, Driver)>>);
 
-static TABLE: Mutex<Table> = Mutex::new(Table {
-    ports: BTreeMap::new(),
-    last: 0,
-});
-
-fn table() -> MutexGuard<'static, Table> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The drivers of the calling thread: one, as a rule, found without a lock. They end with the thread, whose isolate may be gone without a word.
-struct Mine(RefCell<Vec<(u32, Driver)>>);
-
-thread_local! {
-    static MINE: Mine = const { Mine(RefCell::new(Vec::new())) };
-}
-
-impl Drop for Mine {
+impl Drop for OpenBackends {
     fn drop(&mut self) {
         for (number, driver) in self.0.get_mut().drain(..) {
-            if !fork::forked() {
-                table().ports.remove(&number);
-            }
+            drop(WATCHES.remove(number));
             driver.end_with_thread();
         }
     }
 }
 
-/// Opens a port of the calling thread. Answers its number, positive as an `i32`, and what there is to know of it.
+/// Opens a backend of the calling thread. Returns its number and what is known of it.
 pub fn open(kind: Kind) -> Result<(u32, Facts), Status> {
     fork::check()?;
-    MINE.try_with(|mine| {
+    thread::with(|thread| {
         let driver = Driver::new(kind)?;
         let facts = driver.facts();
-        let mut table = table();
-        if table.ports.len() >= MAX_PORTS || table.last >= i32::MAX as u32 {
-            return Err(TABLE_FULL);
-        }
-        table.last += 1;
-        let number = table.last;
-        table.ports.insert(number, Arc::new(driver.watch()));
-        mine.0.borrow_mut().push((number, driver));
+        let (number, _) = WATCHES.insert(thread.id, |_| driver.watch())?;
+        thread.backends.0.borrow_mut().push((number, driver));
         Ok((number, facts))
     })
-    .unwrap_or(Err(NOT_OWNER))
 }
 
-/// Does something with a port of the calling thread.
-fn mine<T>(number: u32, act: impl FnOnce(&mut Driver) -> Result<T, Status>) -> Result<T, Status> {
+/// Calls `act` with a backend of the calling thread.
+fn own<T>(number: u32, act: impl FnOnce(&mut Driver) -> Result<T, Status>) -> Result<T, Status> {
     fork::check()?;
-    let done = MINE.try_with(|mine| {
-        let mut mine = mine.0.borrow_mut();
-        let found = mine.iter_mut().find(|(each, _)| *each == number);
-        found.map(|(_, driver)| act(driver))
-    });
-    match done {
-        Ok(Some(result)) => result,
-        _ => any(number).and(Err(NOT_OWNER)),
-    }
+    thread::with(|thread| {
+        let mut backends = thread.backends.0.borrow_mut();
+        match backends.iter_mut().find(|(each, _)| *each == number) {
+            Some((_, driver)) => act(driver),
+            None => WATCHES.get(number).and(Err(NOT_OWNER)),
+        }
+    })
 }
 
-/// A port, whoever's it is.
-fn any(number: u32) -> Result<Arc<Watch>, Status> {
-    fork::check()?;
-    table().ports.get(&number).cloned().ok_or(NO_SUCH_HANDLE)
-}
-
-/// Ends a port of the calling thread. What is in flight gives back what it holds when it is over, what has not begun is not begun any more.
+/// Closes a backend of the calling thread. A pending operation gives back what it holds when it is
+/// over; an operation that has not begun is not begun any more.
 pub fn close(number: u32) -> Result<(), Status> {
-    mine(number, |_| Ok(()))?;
-    table().ports.remove(&number);
-    // It was found there just now, so the thread's own list is still alive.
-    let driver = MINE.try_with(|mine| {
-        let mut mine = mine.0.borrow_mut();
-        let place = mine.iter().position(|(each, _)| *each == number)?;
-        Some(mine.swap_remove(place).1)
-    });
-    if let Ok(Some(driver)) = driver {
+    own(number, |_| Ok(()))?;
+    let driver = thread::with(|thread| {
+        let mut backends = thread.backends.0.borrow_mut();
+        Ok(backends.extract_if(.., |(each, _)| *each == number).next())
+    })?;
+    drop(WATCHES.remove(number)?);
+    if let Some((_, driver)) = driver {
         driver.end();
     }
     Ok(())
 }
 
-/// Begins operations, waits for some and takes completions: see [`Driver::turn`]. Memory is lent and files are held from now to the completion.
+/// Begins operations, waits for some and takes completions: see [`Driver::turn`]. Memory is lent and
+/// files are held from now to the completion.
 pub fn turn(
     number: u32,
     entries: &[Entry],
@@ -109,27 +76,27 @@ pub fn turn(
     min: usize,
     budget: Option<Duration>,
 ) -> Result<usize, Status> {
-    mine(number, |driver| driver.turn(entries, out, min, budget))
+    own(number, |driver| driver.turn(entries, out, min, budget))
 }
 
 /// Runs operations to their end, many at a time: see [`Driver::batch`].
 pub fn batch(number: u32, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
-    mine(number, |driver| driver.batch(entries, out))
+    own(number, |driver| driver.batch(entries, out))
 }
 
 /// Prepares for [`wait`], or ends that: see [`Driver::arm`].
 pub fn arm(number: u32, on: bool) -> Result<usize, Status> {
-    mine(number, |driver| driver.arm(on))
+    own(number, |driver| driver.arm(on))
 }
 
 /// Waits, on whichever thread, for a completion: see [`Watch::wait`].
 pub fn wait(number: u32, timeout: Duration) -> Result<(), Status> {
-    any(number).map(|watch| watch.wait(timeout))
+    WATCHES.get(number).map(|watch| watch.wait(timeout))
 }
 
 /// How many calls of [`wait`] have come as far as waiting.
 pub fn waits(number: u32) -> Result<u32, Status> {
-    any(number).map(|watch| watch.waits())
+    WATCHES.get(number).map(|watch| watch.waits())
 }
 
 /// Runs an operation on the calling thread.
@@ -146,7 +113,8 @@ mod tests {
     use crate::engine::entry::DSYNC;
     use crate::engine::files::{self, tests::temporary};
     use crate::pool;
-    use crate::status::BAD_ARGUMENT;
+    use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE};
+    use std::sync::Arc;
 
     /// The kinds that this system has; io_uring may be refused.
     fn kinds() -> Vec<Kind> {
@@ -341,11 +309,11 @@ mod tests {
             let theirs = std::thread::spawn(move || {
                 assert_eq!(arm(port, false), Err(NOT_OWNER));
                 assert_eq!(close(port), Err(NOT_OWNER));
-                assert!(any(port).is_ok());
+                assert!(WATCHES.get(port).is_ok());
                 open(kind)
             });
             let theirs = theirs.join().unwrap();
-            assert_eq!(any(theirs).err(), Some(NO_SUCH_HANDLE));
+            assert_eq!(WATCHES.get(theirs).err(), Some(NO_SUCH_HANDLE));
             close(port).unwrap();
         }
     }
@@ -386,7 +354,7 @@ mod tests {
             })
             .join()
             .unwrap();
-            assert_eq!(any(port).err(), Some(NO_SUCH_HANDLE));
+            assert_eq!(WATCHES.get(port).err(), Some(NO_SUCH_HANDLE));
             eventually(|| Arc::strong_count(&file) == 1);
         }
     }
@@ -637,16 +605,14 @@ mod tests {
                     && super::open(kind).err() == dead
                     && arm(port, true).err() == dead
                     && close(port).err() == dead
-                    && any(port).err() == dead
+                    && WATCHES.get(port).err() == dead
                     && files::get(handle).err() == dead
                     && files::close(handle).err() == dead
                     && run(&without_memory(3, handle, 0, 1)).status == -libc::EOWNERDEAD;
                 // As the end of the child's thread does: nothing of the ring may be touched.
-                let _ = MINE.try_with(|mine| {
-                    mine.0
-                        .borrow_mut()
-                        .drain(..)
-                        .for_each(|(_, driver)| driver.end_with_thread());
+                let _ = thread::with(|thread| {
+                    drop(OpenBackends(RefCell::new(thread.backends.0.take())));
+                    Ok(())
                 });
                 // SAFETY: ends the child at once.
                 unsafe { libc::_exit(if refused { 0 } else { 1 }) };

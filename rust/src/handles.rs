@@ -1,0 +1,119 @@
+//! Objects by handle: one kind of table for pools, backends and files.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::fork;
+use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
+use crate::thread::OwnerId;
+
+/// The highest number of handles at a time: an index has 16 bits.
+const MAX_HANDLES: usize = 1 << 16;
+/// An index is used again only when so many are free, or when there is no other.
+const MIN_FREE: usize = 1024;
+/// Generations go from 1 to this: 15 bits, so that a handle is a positive `i32`.
+const MAX_GENERATION: u32 = (1 << 15) - 1;
+
+/// Finds shared objects by handle.
+///
+/// A handle is `generation << 16 | index`: positive as an `i32`. It comes again only after its
+/// index was used 32,767 times more, which takes as many rounds through [`MIN_FREE`] others.
+/// A forked child is refused, because the lock may stay locked there.
+pub struct HandleTable<T> {
+    places: Mutex<Places<T>>,
+}
+
+struct Places<T> {
+    all: Vec<Place<T>>,
+    /// Indices without an object; the one that became free first is in front.
+    free: VecDeque<u16>,
+}
+
+struct Place<T> {
+    generation: u32,
+    owner: OwnerId,
+    object: Option<Arc<T>>,
+}
+
+impl<T> HandleTable<T> {
+    /// Makes an empty table.
+    pub const fn new() -> Self {
+        let places = Places {
+            all: Vec::new(),
+            free: VecDeque::new(),
+        };
+        Self {
+            places: Mutex::new(places),
+        }
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Places<T>>, Status> {
+        fork::check()?;
+        // A panic of another holder changes nothing: the places are valid between any two steps.
+        Ok(self.places.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds the object that `make` gives for its handle; returns both.
+    pub fn insert(&self, owner: OwnerId, make: impl FnOnce(u32) -> T) -> Result<(u32, Arc<T>), Status> {
+        let places = &mut *self.lock()?;
+        let index = if places.all.len() < MAX_HANDLES && places.free.len() < MIN_FREE {
+            places.all.push(Place {
+                generation: 0,
+                owner,
+                object: None,
+            });
+            places.all.len() - 1
+        } else {
+            usize::from(places.free.pop_front().ok_or(TABLE_FULL)?)
+        };
+        let place = &mut places.all[index];
+        place.generation = place.generation % MAX_GENERATION + 1;
+        place.owner = owner;
+        let handle = place.generation << 16 | index as u32;
+        let object = Arc::new(make(handle));
+        place.object = Some(Arc::clone(&object));
+        Ok((handle, object))
+    }
+
+    /// Returns the object of a handle.
+    pub fn get(&self, handle: u32) -> Result<Arc<T>, Status> {
+        let object = self.lock()?.place(handle).and_then(|place| place.object.clone());
+        object.ok_or(NO_SUCH_HANDLE)
+    }
+
+    /// Ends a handle and returns its object, which the caller drops without the lock.
+    pub fn remove(&self, handle: u32) -> Result<Arc<T>, Status> {
+        self.lock()?.take(handle).ok_or(NO_SUCH_HANDLE)
+    }
+
+    /// Ends all handles of a thread.
+    pub fn remove_owned(&self, owner: OwnerId) {
+        let Ok(mut places) = self.lock() else { return };
+        let is_owned = |place: &Place<T>| place.owner == owner && place.object.is_some();
+        let handles: Vec<u32> = (0..)
+            .zip(&places.all)
+            .filter(|(_, place)| is_owned(place))
+            .map(|(index, place)| place.generation << 16 | index)
+            .collect();
+        let objects: Vec<_> = handles.into_iter().map(|handle| places.take(handle)).collect();
+        // Unlocked before the objects are dropped, which may take long.
+        drop(places);
+        drop(objects);
+    }
+}
+
+impl<T> Places<T> {
+    fn place(&mut self, handle: u32) -> Option<&mut Place<T>> {
+        let place = self.all.get_mut((handle & 0xffff) as usize)?;
+        (place.generation == handle >> 16).then_some(place)
+    }
+
+    fn take(&mut self, handle: u32) -> Option<Arc<T>> {
+        let object = self.place(handle)?.object.take()?;
+        self.free.push_back(handle as u16);
+        Some(object)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+use std::collections::HashSet;
+
+use super::*;
+
+const ME: OwnerId = OwnerId(1);
+
+#[test]
+fn get_finds_an_object_until_it_is_removed() {
+    let table = HandleTable::new();
+    let (handle, object) = table.insert(ME, |handle| handle + 1).unwrap();
+    assert!(i32::try_from(handle).is_ok_and(|handle| handle > 0));
+    assert_eq!(*object, handle + 1);
+    assert_eq!(table.get(handle), Ok(Arc::clone(&object)));
+    assert_eq!(table.remove(handle), Ok(object));
+    assert_eq!(table.get(handle), Err(NO_SUCH_HANDLE));
+    assert_eq!(table.remove(handle), Err(NO_SUCH_HANDLE));
+}
+
+#[test]
+fn get_refuses_numbers_that_are_no_handles() {
+    let table = HandleTable::new();
+    let refused = |table: &HandleTable<()>| {
+        for handle in [0, 1, 0xffff, 1 << 16 | 0xffff, u32::MAX] {
+            assert_eq!(table.get(handle), Err(NO_SUCH_HANDLE));
+        }
+    };
+    refused(&table);
+    table.insert(ME, |_| ()).unwrap();
+    refused(&table);
+}
+
+#[test]
+fn insert_lets_an_index_rest_before_it_is_used_again() {
+    let table = HandleTable::new();
+    let mut handles = Vec::new();
+    for _ in 0..3 * MIN_FREE {
+        let (handle, _) = table.insert(ME, |_| ()).unwrap();
+        table.remove(handle).unwrap();
+        handles.push(handle);
+    }
+    assert_eq!(handles.iter().collect::<HashSet<_>>().len(), handles.len());
+    let indices: Vec<u32> = handles.iter().map(|handle| handle & 0xffff).collect();
+    for window in indices.windows(MIN_FREE) {
+        assert_eq!(window.iter().collect::<HashSet<_>>().len(), MIN_FREE);
+    }
+    assert_eq!(table.lock().unwrap().all.len(), MIN_FREE);
+}
+
+#[test]
+fn insert_refuses_when_the_table_is_full_and_recovers() {
+    let table = HandleTable::new();
+    let insert = || table.insert(ME, |_| ()).map(|(handle, _)| handle);
+    let handles: Vec<u32> = (0..MAX_HANDLES).map(|_| insert().unwrap()).collect();
+    assert_eq!(insert(), Err(TABLE_FULL));
+    table.remove(handles[77]).unwrap();
+    let again = insert().unwrap();
+    assert_eq!(again & 0xffff, 77);
+    assert!(table.get(handles[77]).is_err());
+    table.remove(again).unwrap();
+    table.lock().unwrap().all[77].generation = MAX_GENERATION;
+    assert_eq!(insert(), Ok(1 << 16 | 77));
+}
+
+#[test]
+fn remove_owned_ends_the_handles_of_one_thread() {
+    let table = HandleTable::new();
+    let handles: Vec<u32> = (0..10)
+        .map(|i| table.insert(OwnerId(1 + i % 2), |_| i).unwrap().0)
+        .collect();
+    table.remove_owned(OwnerId(2));
+    for (i, handle) in (0..).zip(handles) {
+        assert_eq!(table.get(handle).ok(), (i % 2 == 0).then(|| Arc::new(i)));
+    }
+}
