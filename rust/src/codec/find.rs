@@ -8,8 +8,8 @@
 //! ```text
 //! window = [at, at + 184)
 //! loop
-//!     x = last byte of the window that is not 0     // random bytes: found in the first word that is read
-//!     if there is one: at = x + 1                    // no run of 184 zeros includes x
+//!     x = last byte of the window that is not 0   // random bytes: in the first word that is read
+//!     if there is one: at = x + 1                  // no run of 184 zeros includes x
 //!     else: try the 24 candidates; at = end of the run
 //! ```
 //!

@@ -10,7 +10,7 @@ use super::layout::{
 use super::records::{RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, Record};
 use super::{MAX_SAFE_INTEGER, whole};
 
-/// Bytes of a [`Run`] as it crosses the border: five numbers, room for the answer, the seed.
+/// Bytes of a [`Run`] as it crosses the border: five numbers, room for the result, the seed.
 pub const SEAL_CONTEXT_BYTES: usize = 80;
 const SEED: usize = 48;
 

@@ -2,9 +2,8 @@
 
 use super::codec::offsets;
 use super::exports;
-use crate::codec::legacy::{
-    self as codec, ExpandStop, Expanded, GatherStop, Gathered, MAX_SAFE_INTEGER, Segment, whole,
-};
+use crate::codec::legacy::{self as codec, ExpandStop, Expanded, GatherStop, Gathered, Segment};
+use crate::codec::{MAX_SAFE_INTEGER, whole};
 use crate::status::BAD_ARGUMENT;
 
 /// Reason to stop that no scan has.

@@ -39,8 +39,7 @@ pub enum ExpandStop {
     End,
     /// The next batch belongs to another segment.
     Limit,
-    /// The target or the index has no room for the next batch, which has so many bytes and
-    /// messages.
+    /// The target or the index has no room for the next batch; its bytes and its messages.
     Full(usize, usize),
     /// The positions of the next batch do not fit a u32.
     Position,

@@ -2,19 +2,20 @@
 
 use std::ops::RangeInclusive;
 
-use super::header::{HEADER_BYTES, Header, RESERVED, checksum, u64_at, zeros};
+use super::header::{HEADER_BYTES, Header, RESERVED, checksum};
+use crate::codec::layout::{u64_at, zeros};
 
 /// What a search found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Position of the first valid message.
     pub valid: Option<usize>,
-    /// Position and length of the first message before it that may be valid but ends behind the
+    /// Position and length of the first message before it that may be valid but ends after the
     /// bytes: its header is plausible, and only more bytes can tell.
     pub beyond: Option<(usize, usize)>,
 }
 
-/// Searches for the first valid message at or behind `start`, at any byte, whose offset lies in
+/// Searches for the first valid message at or after `start`, at any byte, whose offset lies in
 /// `offsets`.
 ///
 /// Valid: reserved is 0, the lengths are plausible, it lies wholly inside the bytes and its

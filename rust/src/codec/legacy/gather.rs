@@ -6,11 +6,11 @@
 //! on the blocks in which the source is read.
 
 use super::MAX_SAFE_INTEGER;
+use super::header::USER_HEADERS_LENGTH;
 use super::header::{HEADER_BYTES, ID, OFFSET, ORIGIN_TIMESTAMP, PAYLOAD_LENGTH, TIMESTAMP};
-use super::header::{USER_HEADERS_LENGTH, u32_at, u64_at};
 use super::scan::{Stop, check};
 use crate::codec::batch_hash::{BatchHash, frame_checksum};
-use crate::codec::layout::{BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, batch, frame, put};
+use crate::codec::layout::{BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, batch, frame, put, u32_at, u64_at};
 
 /// A batch of more than one message is at most this long, in bytes.
 pub const MAX_GATHERED_BYTES: usize = 1 << 20;
@@ -41,7 +41,7 @@ pub struct Gathered {
 pub enum GatherStop {
     /// As a scan stops. `Partial` also stands for a batch that more messages may belong to.
     Source(Stop, usize),
-    /// The target has no room for the next batch, which has so many bytes.
+    /// The target has no room for the next batch; its bytes.
     TargetFull(usize),
 }
 

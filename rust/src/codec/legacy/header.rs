@@ -2,13 +2,10 @@
 
 use twox_hash::XxHash3_64;
 
+use crate::codec::layout::{MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES, u32_at, u64_at};
+
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 64;
-/// The longest payload.
-pub const MAX_PAYLOAD_BYTES: u32 = 64_000_000;
-/// The longest encoded user headers.
-pub const MAX_USER_HEADERS_BYTES: u32 = 100_000;
-
 pub(super) const CHECKSUM: usize = 0;
 pub(super) const ID: usize = 8;
 pub(super) const OFFSET: usize = 24;
@@ -18,17 +15,7 @@ pub(super) const USER_HEADERS_LENGTH: usize = 48;
 pub(super) const PAYLOAD_LENGTH: usize = 52;
 pub(super) const RESERVED: usize = 56;
 
-/// The `u32` at `at`; panics outside the bytes.
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
-}
-
-/// The `u64` at `at`; panics outside the bytes.
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
-}
-
-/// The checksum that belongs into a whole message: XXH3-64 of everything after that field.
+/// Returns the checksum that a whole message must have: XXH3-64 of everything after that field.
 ///
 /// Inlined into the loops that call it: saving and restoring registers is a tenth of the hash of a
 /// short message.
@@ -71,15 +58,4 @@ impl Header {
     pub fn total(&self) -> usize {
         HEADER_BYTES + self.payload_length as usize + self.user_headers_length as usize
     }
-}
-
-/// How many bytes from `at` on are zero.
-pub(super) fn zeros(bytes: &[u8], at: usize) -> usize {
-    let rest = &bytes[at..];
-    // Whole groups first: the compiler turns their test into wide instructions.
-    let groups = rest
-        .chunks_exact(64)
-        .take_while(|group| group.iter().fold(0, |any, byte| any | byte) == 0)
-        .count();
-    groups * 64 + rest[groups * 64..].iter().take_while(|byte| **byte == 0).count()
 }

@@ -11,11 +11,11 @@ mod gather;
 mod header;
 mod scan;
 
-pub use super::{MAX_SAFE_INTEGER, whole};
+pub use super::{MAX_PAYLOAD_BYTES, MAX_SAFE_INTEGER, MAX_USER_HEADERS_BYTES};
 pub use expand::{ExpandStop, Expanded, INDEX_ENTRY_BYTES, Segment, expand};
 pub use find::{Found, find};
 pub use gather::{GatherStop, Gathered, MAX_GATHERED_BYTES, gather};
-pub use header::{HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES};
+pub use header::HEADER_BYTES;
 pub use scan::{Outcome, Stop, scan};
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Scanning: which messages of a block are good, and why the first other one is not.
 
 use super::MAX_SAFE_INTEGER;
-use super::header::{HEADER_BYTES, Header, checksum, zeros};
+use super::header::{HEADER_BYTES, Header, checksum};
+use crate::codec::layout::are_zeros;
 
 /// Why a scan ended; the numbers cross the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum Stop {
     Offset = 5,
     /// The checksum is wrong.
     Checksum = 6,
-    /// There is no room for more results; the bytes behind were not looked at.
+    /// There is no room for more results; later bytes were not checked.
     Full = 7,
     /// The append time is below that of the message before, or above [`MAX_SAFE_INTEGER`]; a scan
     /// does not look at it.
@@ -42,12 +43,12 @@ pub struct Outcome {
     pub needed: usize,
 }
 
-/// Checks the messages that lie back to back from `start` on, the first with the offset
+/// Checks the messages that lie back to back from `start`, the first with the offset
 /// `expected_offset`.
 ///
-/// Writes where each good one starts and, behind the last, where it ends, into `starts` (one longer
-/// than `lengths`), and the lengths of the payloads into `lengths`. `None` where `start` lies
-/// behind the bytes, or the arrays do not match.
+/// Writes where each good one starts and, after the last, where it ends, into `starts` (one longer
+/// than `lengths`), and the lengths of the payloads into `lengths`. Returns `None` where `start`
+/// lies after the bytes, or the arrays do not match.
 pub fn scan(
     bytes: &[u8],
     start: usize,
@@ -90,8 +91,7 @@ pub fn scan(
 #[inline]
 pub(super) fn check(rest: &[u8], expected_offset: u64) -> Result<(usize, u32), (Stop, usize)> {
     if rest.len() < HEADER_BYTES {
-        let empty = zeros(rest, 0) == rest.len();
-        return Err(if empty {
+        return Err(if are_zeros(rest) {
             (Stop::Zeros, 0)
         } else {
             (Stop::Partial, HEADER_BYTES)
@@ -99,7 +99,7 @@ pub(super) fn check(rest: &[u8], expected_offset: u64) -> Result<(usize, u32), (
     }
     let header = Header::at(rest, 0);
     // A checksum of 0 is rare enough to spare the others the look at all 64 bytes.
-    if header.checksum == 0 && zeros(&rest[..HEADER_BYTES], 0) == HEADER_BYTES {
+    if header.checksum == 0 && are_zeros(&rest[..HEADER_BYTES]) {
         return Err((Stop::Zeros, 0));
     }
     if !header.lengths_plausible() {
