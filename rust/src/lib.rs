@@ -9,5 +9,7 @@ mod fork;
 mod handles;
 pub mod pool;
 pub mod probe;
+#[cfg(test)]
+mod seccomp;
 pub mod status;
 mod thread;
