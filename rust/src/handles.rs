@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::fork;
+use crate::process;
 use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
 use crate::thread::OwnerId;
 
@@ -48,7 +48,7 @@ impl<T> HandleTable<T> {
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Places<T>>, Status> {
-        fork::check()?;
+        process::check()?;
         // A panic of another holder changes nothing: the places are valid between any two steps.
         Ok(self.places.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -5,11 +5,11 @@
 pub mod codec;
 pub mod engine;
 pub mod ffi;
-mod fork;
 mod handles;
 pub mod pool;
 pub mod probe;
-#[cfg(test)]
-mod seccomp;
+mod process;
 pub mod status;
+#[cfg(test)]
+mod testing;
 mod thread;

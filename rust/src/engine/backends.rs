@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::driver::{Driver, Facts, Kind, Watch};
 use super::entry::{Completion, Entry, Outcome, decode};
 use super::plain;
-use crate::fork;
 use crate::handles::HandleTable;
+use crate::process;
 use crate::status::{NOT_OWNER, Status};
 use crate::thread;
 
@@ -30,7 +30,7 @@ impl Drop for OpenBackends {
 
 /// Opens a backend of the calling thread. Returns its number and what is known of it.
 pub fn open(kind: Kind) -> Result<(u32, Facts), Status> {
-    fork::check()?;
+    process::check()?;
     thread::with(|thread| {
         let driver = Driver::new(kind)?;
         let facts = driver.facts();
@@ -42,7 +42,7 @@ pub fn open(kind: Kind) -> Result<(u32, Facts), Status> {
 
 /// Calls `act` with a backend of the calling thread.
 fn own<T>(number: u32, act: impl FnOnce(&mut Driver) -> Result<T, Status>) -> Result<T, Status> {
-    fork::check()?;
+    process::check()?;
     thread::with(|thread| {
         let mut backends = thread.backends.0.borrow_mut();
         match backends.iter_mut().find(|(each, _)| *each == number) {
@@ -114,6 +114,7 @@ mod tests {
     use crate::engine::files::{self, tests::temporary};
     use crate::pool;
     use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE};
+    use crate::testing::child;
     use std::sync::Arc;
 
     /// The kinds that this system has; io_uring may be refused.
@@ -588,6 +589,60 @@ mod tests {
             files::close(handle).unwrap();
             close(port).unwrap();
             pool::close(memory).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
+        const NAME: &str = "an_operation_beyond_the_file_size_limit_fails_and_ends_no_process";
+        const LIMIT: u32 = 1 << 20;
+        if let Some(output) = child(&format!("engine::backends::tests::{NAME}")) {
+            assert!(output.status.success(), "{output:?}");
+            return;
+        }
+        let limit = libc::rlimit {
+            rlim_cur: LIMIT.into(),
+            rlim_max: LIMIT.into(),
+        };
+        // SAFETY: the limit outlives the call.
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
+        assert_eq!(set, 0);
+        for kind in kinds() {
+            for direct in [0, libc::O_DIRECT] {
+                let port = open(kind);
+                let memory = open_pool();
+                let (handle, file) = temporary(direct);
+                let lease = pool::acquire(memory, 2 * LIMIT, false).unwrap();
+                let write = |position| transfer(2, handle, memory, &lease, position, LIMIT, 0);
+                submit(port, &write(4096)).unwrap();
+                let [[_, status, transferred, _]] = settled(port)[..] else {
+                    panic!("one operation")
+                };
+                assert_eq!(
+                    (status as Status, transferred),
+                    (-libc::EFBIG, LIMIT - 4096),
+                    "{kind:?}"
+                );
+                assert_eq!(status_of(port, &write(LIMIT)), -libc::EFBIG, "{kind:?}");
+                assert_eq!(run(&write(LIMIT)).status, -libc::EFBIG);
+                let size = without_memory(6, handle, LIMIT + 1, 0);
+                assert_eq!(status_of(port, &size), -libc::EFBIG, "{kind:?}");
+                let mut allocation = without_memory(5, handle, LIMIT, 0);
+                allocation[10] = 4096;
+                let status = status_of(port, &allocation);
+                assert!(
+                    [-libc::EFBIG, -libc::EOPNOTSUPP].contains(&status),
+                    "{kind:?} {status}"
+                );
+                assert_eq!(
+                    crate::probe::file(file.descriptor()).unwrap()[0],
+                    f64::from(LIMIT)
+                );
+                files::close(handle).unwrap();
+                close(port).unwrap();
+                pool::release(memory, lease.slot, lease.generation).unwrap();
+                pool::close(memory).unwrap();
+            }
         }
     }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::bell::Bell;
 use super::entry::{Completion, Entry, Operation, completion, decode};
+use super::plain;
 use super::port::{self, Port};
 use super::threads::{self, End, Job, MAX_THREADS};
 use super::uring::{self, BATCH_DEPTH, Ring};
-use super::{fork, plain};
+use crate::process;
 use crate::status::{BAD_ARGUMENT, Status};
 
 /// Which one; the numbers are those of `lib/engine/native_engine.ts`.
@@ -164,7 +165,7 @@ impl Driver {
     pub fn end_with_thread(self) {
         // SAFETY: two questions that touch no memory.
         let ends_process = unsafe { libc::getpid() == libc::gettid() };
-        if fork::forked() || ends_process {
+        if process::forked() || ends_process {
             std::mem::forget(self);
         } else {
             self.end();

@@ -4,9 +4,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use crate::fork;
 use crate::handles::HandleTable;
 use crate::probe;
+use crate::process;
 use crate::status::{Status, last_errno};
 use crate::thread::{self, OwnerId};
 
@@ -124,7 +124,7 @@ pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
 
 /// Adopts a duplicate of `fd` if it passes: the duplicate is looked at, since it is nobody else's.
 fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Status>) -> Result<u32, Status> {
-    fork::check()?;
+    process::check()?;
     let owner = thread::with(|thread| Ok(thread.id))?;
     if fd < 0 {
         return Err(-libc::EBADF);

@@ -33,5 +33,3 @@ mod uring;
 pub use backends::OpenBackends;
 pub use driver::{Facts, Kind};
 pub use files::OpenFiles;
-
-use crate::fork;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::POOLS;
 use super::magazine::Magazine;
 use super::pool::Pool;
-use crate::fork;
+use crate::process;
 use crate::status::{NO_SUCH_HANDLE, Status};
 use crate::thread::{self, OwnerId};
 
@@ -72,7 +72,7 @@ impl Membership {
 
 impl Drop for Memberships {
     fn drop(&mut self) {
-        if fork::forked() {
+        if process::forked() {
             return;
         }
         for mut member in self.all.take() {

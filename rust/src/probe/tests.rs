@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::files::tests::temporary;
-use crate::seccomp::refuse;
+use crate::testing::refuse;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 

@@ -1,30 +1,13 @@
 //! Tests that end or exhaust their process: each runs itself again in a child.
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
 use std::ptr;
 
 use crate::pool::pool::{Pool, Settings};
+use crate::testing::child;
 use crate::thread::OwnerId;
 
-const ROLE: &str = "BASALT_TEST_CHILD";
 const ME: OwnerId = OwnerId(1);
-
-/// The child's output, or `None` in the child itself.
-fn child(test: &str) -> Option<Output> {
-    if std::env::var_os(ROLE).is_some() {
-        return None;
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args([
-            "--exact",
-            &format!("pool::tests::subprocess::{test}"),
-            "--nocapture",
-        ])
-        .env(ROLE, "1");
-    Some(command.output().unwrap())
-}
 
 fn pool() -> Pool {
     Pool::new(
@@ -40,7 +23,7 @@ fn pool() -> Pool {
 /// With the `guard` feature an access to a free block kills the process; without it the same access does not.
 #[test]
 fn access_to_a_free_block_kills_under_guard() {
-    let Some(output) = child("access_to_a_free_block_kills_under_guard") else {
+    let Some(output) = child("pool::tests::subprocess::access_to_a_free_block_kills_under_guard") else {
         let pool = pool();
         let magazine = pool.magazine();
         let lease = pool.acquire(ME, magazine.as_deref(), 4096, false).unwrap();
@@ -78,7 +61,7 @@ fn memory_goes_back_when_mappings_run_out() {
         // Its allocator needs mappings of its own, and ends a process that has none left.
         return;
     }
-    let Some(output) = child("memory_goes_back_when_mappings_run_out") else {
+    let Some(output) = child("pool::tests::subprocess::memory_goes_back_when_mappings_run_out") else {
         let pool = pool();
         let leases: Vec<_> = (0..512)
             .map(|_| pool.acquire(ME, None, 4096, false).unwrap())

@@ -1,4 +1,18 @@
-//! Filters of system calls, as container runtimes set them.
+//! Helpers of tests: filters of system calls, as container runtimes set them, and child processes.
+
+use std::process::{Command, Output};
+
+/// Runs a test, by its path, again in a child process and returns its output; `None` in the child
+/// itself.
+pub fn child(test: &str) -> Option<Output> {
+    const ROLE: &str = "BASALT_TEST_CHILD";
+    if std::env::var_os(ROLE).is_some() {
+        return None;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(ROLE, "1");
+    Some(command.output().unwrap())
+}
 
 /// Has the kernel refuse system calls of the calling thread, and of threads that it starts, with
 /// `errno`.
