@@ -1,7 +1,8 @@
-//! The native hot paths, each as often as it is told, for a tool that counts instructions: `hot_paths PATH REPEATS`.
+//! The native hot paths, each as often as it is told, for a tool that counts instructions:
+//! `hot_paths PATH REPEATS`.
 //!
-//! Nothing is timed. What a path needs is made first, and made the same way for any number of repeats, so that the difference
-//! between two runs is the path alone.
+//! Nothing is timed. What a path needs is made first, and made the same way for any number of
+//! repeats, so that the difference between two runs is the path alone.
 
 use std::fs::File;
 use std::hint::black_box;

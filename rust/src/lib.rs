@@ -1,6 +1,7 @@
 //! The native core of Basalt: memory, system calls on descriptors, bytes in bulk.
 //!
-//! Nothing here knows JavaScript's types, sees a path or reads a clock; `ffi` holds the only exports.
+//! Nothing here knows JavaScript's types, sees a path or reads a clock; `ffi` holds the only
+//! exports.
 
 pub mod codec;
 pub mod engine;

@@ -1,5 +1,6 @@
 #![no_main]
-//! Finding a batch in any bytes, as a reader does that goes on after what is undecided: it finds the first valid one.
+//! Finding a batch in any bytes, as a reader does that goes on after what is undecided: it finds
+//! the first valid one.
 
 use basalt::codec::find;
 use libfuzzer_sys::fuzz_target;
@@ -29,7 +30,8 @@ fuzz_target!(|input: (u16, u16, u64, u64, &[u8])| {
         };
         assert!(at >= from && at < found.valid.unwrap_or(bytes.len()) && length >= 304);
         if at as u64 + length <= bytes.len() as u64 {
-            // It gave up on this one, which may be valid; otherwise a valid one would be the answer.
+            // It gave up on this one, which may be valid; otherwise a valid one would be the
+            // answer.
             assert_eq!(found.valid, None);
             if valid(at).is_some() {
                 break Some(at);

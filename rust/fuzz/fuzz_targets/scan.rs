@@ -1,5 +1,6 @@
 #![no_main]
-//! Scanning any bytes: what is called valid is valid by the naive model, and it stops at the first that is not.
+//! Scanning any bytes: what is called valid is valid by the naive model, and it stops at the first
+//! that is not.
 
 use basalt::codec::{MAX_SAFE_INTEGER, Progress, Results, Stop, scan};
 use libfuzzer_sys::fuzz_target;
