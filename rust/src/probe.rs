@@ -3,7 +3,7 @@
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-use crate::status::{Status, last_errno};
+use crate::status::Errno;
 
 /// `STATX_DIO_READ_ALIGN` of `linux/stat.h`, Linux 6.16; the libc crate lacks it.
 const STATX_DIO_READ_ALIGN: u32 = 0x0002_0000;
@@ -35,30 +35,30 @@ pub struct DirectAlignment {
 }
 
 /// Returns the flags of an open file: access mode, `O_DIRECT` and the rest (`F_GETFL`).
-pub fn descriptor_flags(fd: RawFd) -> Result<i32, Status> {
+pub fn descriptor_flags(fd: RawFd) -> Result<i32, Errno> {
     // SAFETY: a question about a number; it touches no memory.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    if flags < 0 { Err(last_errno()) } else { Ok(flags) }
+    if flags < 0 { Err(Errno::last()) } else { Ok(flags) }
 }
 
 /// Adds flags to those of an open file; `-EINVAL` for an `O_DIRECT` that its filesystem does not
 /// have.
-pub fn set_flags(fd: RawFd, flags: i32) -> Result<(), Status> {
+pub fn set_flags(fd: RawFd, flags: i32) -> Result<(), Errno> {
     let flags = descriptor_flags(fd)? | flags;
     // SAFETY: changes flags of an open file; it touches no memory.
     let result = unsafe { libc::fcntl(fd, libc::F_SETFL, flags) };
-    if result < 0 { Err(last_errno()) } else { Ok(()) }
+    if result < 0 { Err(Errno::last()) } else { Ok(()) }
 }
 
 /// Returns the position of an open file.
-pub fn position(fd: RawFd) -> Result<u64, Status> {
+pub fn position(fd: RawFd) -> Result<u64, Errno> {
     // SAFETY: a question about a number; it touches no memory, and moves nothing by 0 bytes.
     let position = unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) };
-    u64::try_from(position).map_err(|_| last_errno())
+    u64::try_from(position).map_err(|_| Errno::last())
 }
 
 /// Identifies a file by `st_dev` and `st_ino`.
-pub fn identity(fd: RawFd) -> Result<(u64, u64), Status> {
+pub fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
     let stat = statx(fd)?;
     Ok((
         libc::makedev(stat.stx_dev_major, stat.stx_dev_minor),
@@ -67,11 +67,11 @@ pub fn identity(fd: RawFd) -> Result<(u64, u64), Status> {
 }
 
 /// Returns the lowest number that is no descriptor, which the next one will have.
-pub fn lowest_free() -> Result<RawFd, Status> {
+pub fn lowest_free() -> Result<RawFd, Errno> {
     // SAFETY: makes a descriptor; it touches no memory.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
     if fd < 0 {
-        return Err(last_errno());
+        return Err(Errno::last());
     }
     // SAFETY: the kernel made it for us just now, and nothing else knows of it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -79,20 +79,20 @@ pub fn lowest_free() -> Result<RawFd, Status> {
 }
 
 /// Returns the first number that no descriptor of this process can have.
-pub fn descriptor_limit() -> Result<RawFd, Status> {
+pub fn descriptor_limit() -> Result<RawFd, Errno> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: `limit` has room for what the kernel writes.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
-        return Err(last_errno());
+        return Err(Errno::last());
     }
     Ok(RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX))
 }
 
 /// Returns the alignment that direct I/O on this file needs.
-pub fn direct_alignment(fd: RawFd) -> Result<DirectAlignment, Status> {
+pub fn direct_alignment(fd: RawFd) -> Result<DirectAlignment, Errno> {
     Ok(alignment_of(&statx(fd)?))
 }
 
@@ -114,7 +114,7 @@ fn alignment_of(stat: &libc::statx) -> DirectAlignment {
     }
 }
 
-fn statx(fd: RawFd) -> Result<libc::statx, Status> {
+fn statx(fd: RawFd) -> Result<libc::statx, Errno> {
     // SAFETY: the structure is plain integers, for which zeros are values.
     let mut stat: libc::statx = unsafe { MaybeUninit::zeroed().assume_init() };
     let mask = libc::STATX_BASIC_STATS | libc::STATX_DIOALIGN | STATX_DIO_READ_ALIGN;
@@ -130,27 +130,27 @@ fn statx(fd: RawFd) -> Result<libc::statx, Status> {
             &raw mut stat,
         )
     };
-    match last_errno() {
+    match Errno::last() {
         _ if result >= 0 => Ok(stat),
-        status if is_refused(status) => fstat(fd),
-        status => Err(status),
+        errno if is_refused(errno) => fstat(fd),
+        errno => Err(errno),
     }
 }
 
 /// Whether a system call does not exist here, or a filter of system calls refuses it. Old container
 /// runtimes refuse what they do not know with `EPERM`.
-fn is_refused(status: Status) -> bool {
-    status == -libc::ENOSYS || status == -libc::EPERM
+pub fn is_refused(Errno(number): Errno) -> bool {
+    matches!(number, libc::ENOSYS | libc::EPERM)
 }
 
 /// Fills the fields of `statx(2)` that `fstat(2)` knows.
-fn fstat(fd: RawFd) -> Result<libc::statx, Status> {
+fn fstat(fd: RawFd) -> Result<libc::statx, Errno> {
     // SAFETY: both structures are plain integers, for which zeros are values.
     let (mut from, mut stat): (libc::stat, libc::statx) = unsafe { MaybeUninit::zeroed().assume_init() };
     // By number, as above: this symbol came with glibc 2.33.
     // SAFETY: `from` has room for what the kernel writes.
     if unsafe { libc::syscall(libc::SYS_fstat, fd, &raw mut from) } < 0 {
-        return Err(last_errno());
+        return Err(Errno::last());
     }
     stat.stx_mask = libc::STATX_BASIC_STATS;
     stat.stx_size = from.st_size as u64;
@@ -173,7 +173,7 @@ fn fstat(fd: RawFd) -> Result<libc::statx, Status> {
 ///
 /// The last one is 0 except for a block device. Its size and device are its own, not those of its
 /// name.
-pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
+pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Errno> {
     let stat = statx(fd)?;
     let flags = descriptor_flags(fd)?;
     let system = filesystem(fd)?;
@@ -212,18 +212,18 @@ pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Status> {
 
 /// Returns how many bytes an unprivileged user can still allocate on the filesystem of a file;
 /// `None` if it does not count its blocks.
-pub fn free_bytes(fd: RawFd) -> Result<Option<u64>, Status> {
+pub fn free_bytes(fd: RawFd) -> Result<Option<u64>, Errno> {
     let system = filesystem(fd)?;
     let block = u64::try_from(system.f_frsize).unwrap_or(0);
     let counts = system.f_blocks > 0 && block > 0;
     Ok(counts.then(|| system.f_bavail.saturating_mul(block)))
 }
 
-fn filesystem(fd: RawFd) -> Result<libc::statfs, Status> {
+fn filesystem(fd: RawFd) -> Result<libc::statfs, Errno> {
     let mut system = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: `system` has room for what the kernel writes.
     if unsafe { libc::fstatfs(fd, system.as_mut_ptr()) } < 0 {
-        return Err(last_errno());
+        return Err(Errno::last());
     }
     // SAFETY: zeroed, then filled by the call; plain integers.
     Ok(unsafe { system.assume_init() })
@@ -236,7 +236,7 @@ struct BlockDevice {
 }
 
 /// Asks a block device for what `statx(2)` does not tell.
-fn block_device(fd: RawFd) -> Result<BlockDevice, Status> {
+fn block_device(fd: RawFd) -> Result<BlockDevice, Errno> {
     /// `linux/fs.h`: `_IOR(0x12, 114, size_t)` and `_IO(0x12, 123)`; the libc crate lacks them.
     const BLKGETSIZE64: libc::Ioctl = 0x8008_1272;
     const BLKPBSZGET: libc::Ioctl = 0x127b;
@@ -250,7 +250,7 @@ fn block_device(fd: RawFd) -> Result<BlockDevice, Status> {
         ]
     };
     if results.iter().any(|&result| result < 0) {
-        return Err(last_errno());
+        return Err(Errno::last());
     }
     Ok(BlockDevice {
         bytes,
@@ -263,31 +263,31 @@ fn block_device(fd: RawFd) -> Result<BlockDevice, Status> {
 ///
 /// `cachestat(2)` of Linux 6.5; `-ENOSYS` where it is missing or refused. A length of 0 goes to the
 /// end of the file.
-pub fn cached_pages(fd: RawFd, position: u64, length: u64) -> Result<[f64; CACHE_VALUES], Status> {
+pub fn cached_pages(fd: RawFd, position: u64, length: u64) -> Result<[f64; CACHE_VALUES], Errno> {
     let range = [position, length];
     let mut pages = [0u64; CACHE_VALUES];
     // SAFETY: `struct cachestat_range` is two, `struct cachestat` five 64-bit words; both outlive
     // the call.
     let result = unsafe { libc::syscall(SYS_CACHESTAT, fd, range.as_ptr(), pages.as_mut_ptr(), 0u32) };
-    match last_errno() {
+    match Errno::last() {
         _ if result >= 0 => Ok(pages.map(|count| count as f64)),
-        status if is_refused(status) => Err(-libc::ENOSYS),
-        status => Err(status),
+        errno if is_refused(errno) => Err(Errno(libc::ENOSYS)),
+        errno => Err(errno),
     }
 }
 
 /// Asks the kernel to drop the clean pages of a file from `position` to its end
 /// (`POSIX_FADV_DONTNEED`).
-pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Status> {
+pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Errno> {
     // SAFETY: touches no memory of ours; a position is below 2^53, so that no sign is lost.
     match unsafe { libc::posix_fadvise(fd, position as libc::off_t, 0, libc::POSIX_FADV_DONTNEED) } {
         0 => Ok(()),
-        errno => Err(-errno),
+        number => Err(Errno(number)),
     }
 }
 
 /// Whether reads of this file can use `RWF_DONTCACHE` (Linux 6.14, and the filesystem must agree).
-pub fn uncached_reads(fd: RawFd) -> Result<bool, Status> {
+pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
     // Beyond the end of any file: nothing is read, but the flag is checked first.
     const BEYOND: libc::off_t = 1 << 52;
     let mut byte = 0u8;
@@ -299,10 +299,10 @@ pub fn uncached_reads(fd: RawFd) -> Result<bool, Status> {
     if unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, libc::RWF_DONTCACHE) } >= 0 {
         return Ok(true);
     }
-    match last_errno() {
-        status if is_refused(status) => Ok(false),
-        status if status == -libc::EOPNOTSUPP || status == -libc::EINVAL => Ok(false),
-        status => Err(status),
+    match Errno::last() {
+        errno if is_refused(errno) => Ok(false),
+        Errno(libc::EOPNOTSUPP | libc::EINVAL) => Ok(false),
+        errno => Err(errno),
     }
 }
 
@@ -310,11 +310,11 @@ pub fn uncached_reads(fd: RawFd) -> Result<bool, Status> {
 /// `-EWOULDBLOCK` while another open file has it.
 ///
 /// It belongs to the open file and all its duplicates, and ends with the last of them.
-pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Status> {
+pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
     let kind = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
     // SAFETY: touches no memory.
     if unsafe { libc::flock(fd, kind | libc::LOCK_NB) } < 0 {
-        Err(last_errno())
+        Err(Errno::last())
     } else {
         Ok(())
     }
@@ -325,11 +325,11 @@ pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Status> {
 /// Only then a write lease (`fcntl(2)`, `F_SETLEASE`) is granted; it is given back at once. The
 /// kernel asks for the file's owner or `CAP_LEASE` (`EACCES`), and for a filesystem that has leases
 /// (`EINVAL`).
-pub fn is_sole_opener(fd: RawFd) -> Result<bool, Status> {
+pub fn is_sole_opener(fd: RawFd) -> Result<bool, Errno> {
     match take_lease(fd) {
         Ok(()) => end_lease(fd).map(|()| true),
-        Err(status) if status == -libc::EAGAIN => Ok(false),
-        Err(status) => Err(status),
+        Err(Errno(libc::EAGAIN)) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -338,23 +338,23 @@ pub fn is_sole_opener(fd: RawFd) -> Result<bool, Status> {
 /// A process that opens it meanwhile waits, and the kernel sends this process a signal. `SIGURG` is
 /// ignored by default; `SIGIO`, the signal that is sent otherwise, ends the process. The end of a
 /// lease resets the signal.
-fn take_lease(fd: RawFd) -> Result<(), Status> {
+fn take_lease(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: sets a number of the open file; it touches no memory.
     if unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) } < 0 {
-        return Err(last_errno());
+        return Err(Errno::last());
     }
     set_lease(fd, libc::F_WRLCK)
 }
 
 /// Gives a lease back.
-fn end_lease(fd: RawFd) -> Result<(), Status> {
+fn end_lease(fd: RawFd) -> Result<(), Errno> {
     set_lease(fd, libc::F_UNLCK)
 }
 
-fn set_lease(fd: RawFd, kind: i32) -> Result<(), Status> {
+fn set_lease(fd: RawFd, kind: i32) -> Result<(), Errno> {
     // SAFETY: touches no memory.
     if unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) } < 0 {
-        Err(last_errno())
+        Err(Errno::last())
     } else {
         Ok(())
     }
@@ -362,11 +362,11 @@ fn set_lease(fd: RawFd, kind: i32) -> Result<(), Status> {
 
 /// Writes the kernel's release (`uname(2)`), such as `6.18.0-generic`, as far as `out` has room;
 /// returns the bytes written.
-pub fn kernel_release(out: &mut [u8]) -> Result<usize, Status> {
+pub fn kernel_release(out: &mut [u8]) -> Result<usize, Errno> {
     let mut name = MaybeUninit::<libc::utsname>::zeroed();
     // SAFETY: `name` has room for what the kernel writes.
     if unsafe { libc::uname(name.as_mut_ptr()) } < 0 {
-        return Err(last_errno());
+        return Err(Errno::last());
     }
     // SAFETY: zeroed, then filled by the call; plain bytes.
     let name = unsafe { name.assume_init() };

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::status::Status;
+use crate::status::Errno;
 
 /// Set in a child, by the handler, before anything else of ours can run there.
 static FORKED: AtomicBool = AtomicBool::new(false);
@@ -24,10 +24,10 @@ extern "C" fn ignore(_: c_int) {}
 /// Refuses to go on in a forked child, with `-EOWNERDEAD`; elsewhere prepares the process.
 ///
 /// Every function that takes a lock of the engine or of a handle table calls this first.
-pub fn check() -> Result<(), Status> {
+pub fn check() -> Result<(), Errno> {
     static PREPARED: Once = Once::new();
     if forked() {
-        return Err(-libc::EOWNERDEAD);
+        return Err(Errno(libc::EOWNERDEAD));
     }
     PREPARED.call_once(|| {
         // SAFETY: the handler only stores to an atomic, and its code stays mapped: the library is

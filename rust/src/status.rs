@@ -1,14 +1,47 @@
-//! What an exported function answers: a value of zero or more, or a negative code.
-//!
-//! Codes from -4095 to -1 are the kernel's `errno`, negated; ours lie below. `lib/native/status.ts` has the same list.
+//! Failures: error numbers of the kernel, and the codes that an export returns.
 
-/// An answer for JavaScript: a value that is not negative, or one of the codes below.
-pub type Status = i32;
+use std::io;
+
+/// An error number of the kernel, which is positive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// Returns the calling thread's `errno`.
+    pub fn last() -> Self {
+        Self::of(&io::Error::last_os_error())
+    }
+
+    /// Returns the number of a system error, `EIO` of any other.
+    pub fn of(error: &io::Error) -> Self {
+        Self(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+/// The reason why an export failed, as it crosses the border.
+///
+/// Codes from -4095 to -1 are error numbers of the kernel, negated; Basalt's own are below.
+/// `lib/native/status.ts` has the same list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status(i32);
+
+impl Status {
+    /// Returns the code, which is negative.
+    pub const fn code(self) -> i32 {
+        self.0
+    }
+}
+
+impl From<Errno> for Status {
+    fn from(Errno(number): Errno) -> Self {
+        Self(-number)
+    }
+}
 
 /// Declares the codes, and lists them for the ABI number.
 macro_rules! statuses {
     ($($(#[$meta:meta])* $name:ident = $value:literal;)+) => {
-        $($(#[$meta])* pub const $name: Status = $value;)+
+        $($(#[$meta])* pub const $name: Status = Status($value);)+
         /// `NAME=value;` for each code, in order.
         pub const NAMES: &str = concat!($(stringify!($name), "=", $value, ";"),+);
     };
@@ -21,17 +54,10 @@ statuses! {
     BAD_ARGUMENT = -5001;
     /// The limit of the pool leaves no room for the request.
     POOL_LIMIT = -5002;
-    /// No pool, block, file or port has that number (any more).
+    /// No pool, block, file or backend has that number (any more).
     NO_SUCH_HANDLE = -5003;
-    /// The block belongs to another thread, or is not leased.
+    /// The block or backend belongs to another thread, or the block is not leased.
     NOT_OWNER = -5004;
-    /// A table is full: too many pools, files, ports or operations.
+    /// A table is full: too many pools, files, backends or operations.
     TABLE_FULL = -5005;
-}
-
-/// The calling thread's `errno`, negated.
-pub fn last_errno() -> Status {
-    -std::io::Error::last_os_error()
-        .raw_os_error()
-        .unwrap_or(libc::EIO)
 }

@@ -113,7 +113,7 @@ mod tests {
     use crate::engine::entry::DSYNC;
     use crate::engine::files::{self, tests::temporary};
     use crate::pool;
-    use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE};
+    use crate::status::{BAD_ARGUMENT, Errno, NO_SUCH_HANDLE};
     use crate::testing::child;
     use std::sync::Arc;
 
@@ -151,9 +151,9 @@ mod tests {
         }
     }
 
-    fn status_of(number: u32, entry: &Entry) -> Status {
+    fn status_of(number: u32, entry: &Entry) -> i32 {
         submit(number, entry).unwrap();
-        settled(number)[0][1] as Status
+        settled(number)[0][1] as i32
     }
 
     #[test]
@@ -192,8 +192,11 @@ mod tests {
     fn what_cannot_be_begun_is_completed_with_the_reason_and_a_port_that_is_none_refused() {
         for kind in kinds() {
             let port = open(kind);
-            assert_eq!(status_of(port, &without_memory(3, 0, 0, 0)), NO_SUCH_HANDLE);
-            assert_eq!(status_of(port, &without_memory(9, 0, 0, 0)), BAD_ARGUMENT);
+            assert_eq!(
+                status_of(port, &without_memory(3, 0, 0, 0)),
+                NO_SUCH_HANDLE.code()
+            );
+            assert_eq!(status_of(port, &without_memory(9, 0, 0, 0)), BAD_ARGUMENT.code());
             assert_eq!(submit(0, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
             assert_eq!(run(&without_memory(3, 0, 0, 0)), plain::failed(NO_SUCH_HANDLE));
             assert_eq!(
@@ -288,7 +291,7 @@ mod tests {
             batch(port, &entries, &mut out).unwrap();
             for (index, completion) in (0..).zip(&out) {
                 let status = match index {
-                    _ if index % 11 == 0 => NO_SUCH_HANDLE,
+                    _ if index % 11 == 0 => NO_SUCH_HANDLE.code(),
                     _ if index % 7 == 0 => -libc::EINVAL,
                     _ => 0,
                 };
@@ -574,18 +577,18 @@ mod tests {
             let entry = transfer(2, handle, memory, &lease, 0, 4096, 0);
             let refused = std::thread::spawn(move || {
                 pool::attach(memory).unwrap();
-                (status_of(open(kind), &entry), run(&entry).status)
+                (status_of(open(kind), &entry), run(&entry).result)
             });
-            assert_eq!(refused.join().unwrap(), (NOT_OWNER, NOT_OWNER));
+            assert_eq!(refused.join().unwrap(), (NOT_OWNER.code(), Err(NOT_OWNER)));
             assert_eq!(
                 run(&entry),
                 Outcome {
-                    status: 0,
+                    result: Ok(()),
                     transferred: 4096
                 }
             );
             pool::release(memory, lease.slot, lease.generation).unwrap();
-            assert!(run(&entry).status < 0);
+            assert!(run(&entry).result.is_err());
             files::close(handle).unwrap();
             close(port).unwrap();
             pool::close(memory).unwrap();
@@ -619,12 +622,12 @@ mod tests {
                     panic!("one operation")
                 };
                 assert_eq!(
-                    (status as Status, transferred),
+                    (status as i32, transferred),
                     (-libc::EFBIG, LIMIT - 4096),
                     "{kind:?}"
                 );
                 assert_eq!(status_of(port, &write(LIMIT)), -libc::EFBIG, "{kind:?}");
-                assert_eq!(run(&write(LIMIT)).status, -libc::EFBIG);
+                assert_eq!(run(&write(LIMIT)).result, Err(Errno(libc::EFBIG).into()));
                 let size = without_memory(6, handle, LIMIT + 1, 0);
                 assert_eq!(status_of(port, &size), -libc::EFBIG, "{kind:?}");
                 let mut allocation = without_memory(5, handle, LIMIT, 0);
@@ -652,7 +655,7 @@ mod tests {
             let port = open(kind);
             let (handle, _file) = temporary(0);
             submit(port, &without_memory(3, handle, 0, 0)).unwrap();
-            let dead = Some(-libc::EOWNERDEAD);
+            let dead = Some(Status::from(Errno(libc::EOWNERDEAD)));
             // SAFETY: the child only calls what is made for it, and leaves without running the parent's destructors.
             let child = unsafe { libc::fork() };
             if child == 0 {
@@ -663,7 +666,7 @@ mod tests {
                     && WATCHES.get(port).err() == dead
                     && files::get(handle).err() == dead
                     && files::close(handle).err() == dead
-                    && run(&without_memory(3, handle, 0, 1)).status == -libc::EOWNERDEAD;
+                    && run(&without_memory(3, handle, 0, 1)).result.err() == dead;
                 // As the end of the child's thread does: nothing of the ring may be touched.
                 let _ = thread::with(|thread| {
                     drop(OpenBackends(RefCell::new(thread.backends.0.take())));

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use crate::status::{Status, last_errno};
+use crate::status::Errno;
 
 /// An `eventfd(2)`: the ring counts it up for each completion while it is armed.
 pub struct Bell {
@@ -12,11 +12,11 @@ pub struct Bell {
 
 impl Bell {
     /// A silent bell.
-    pub fn new() -> Result<Bell, Status> {
+    pub fn new() -> Result<Bell, Errno> {
         // SAFETY: touches no memory.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
-            return Err(last_errno());
+            return Err(Errno::last());
         }
         // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };

@@ -98,7 +98,7 @@ impl Driver {
                 for entry in entries {
                     ring.begin(entry[8], decode(entry))?;
                 }
-                ring.turn(out, min, budget)
+                Ok(ring.turn(out, min, budget)?)
             }
             Driver::Jobs(port, run) => {
                 for entry in entries {
@@ -115,7 +115,7 @@ impl Driver {
     /// Runs the operations of `entries` to their end; `out` has a place for each. Others may complete meanwhile; they are collected later.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
         let run = match self {
-            Driver::Ring(ring) => return ring.batch(entries, out),
+            Driver::Ring(ring) => return Ok(ring.batch(entries, out)?),
             Driver::Jobs(_, run) => *run,
         };
         let port = Arc::<Port>::default();
@@ -141,7 +141,7 @@ impl Driver {
     /// Prepares for a wait on another thread, or ends it. Answers how many completions are there already.
     pub fn arm(&mut self, on: bool) -> Result<usize, Status> {
         match self {
-            Driver::Ring(ring) if on => ring.arm(),
+            Driver::Ring(ring) if on => Ok(ring.arm()?),
             Driver::Ring(ring) => {
                 ring.disarm();
                 Ok(0)

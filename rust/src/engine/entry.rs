@@ -2,7 +2,7 @@
 
 use crate::engine::files::{self, File};
 use crate::pool::{self, Loan};
-use crate::status::{BAD_ARGUMENT, Status};
+use crate::status::{BAD_ARGUMENT, Errno, Status};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -84,9 +84,11 @@ pub struct Rest {
 
 impl Operation {
     /// The transfer without its first `from` bytes; an operation without memory has none.
-    pub fn rest(&self, from: usize) -> Result<Rest, i32> {
-        let loan = self.loan.as_ref().ok_or(libc::EFAULT)?;
-        let length = (self.length as usize).checked_sub(from).ok_or(libc::EFAULT)?;
+    pub fn rest(&self, from: usize) -> Result<Rest, Errno> {
+        let loan = self.loan.as_ref().ok_or(Errno(libc::EFAULT))?;
+        let length = (self.length as usize)
+            .checked_sub(from)
+            .ok_or(Errno(libc::EFAULT))?;
         Ok(Rest {
             memory: loan.as_ptr().wrapping_add(from),
             length,
@@ -154,14 +156,15 @@ fn wide(low: u32, high: u32) -> u64 {
 
 /// The words that report an outcome.
 pub fn completion(tag: u32, outcome: Outcome) -> Completion {
-    [tag, outcome.status as u32, outcome.transferred, 0]
+    let status = outcome.result.map_or_else(Status::code, |()| 0);
+    [tag, status as u32, outcome.transferred, 0]
 }
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Outcome {
-    /// 0, or why it failed.
-    pub status: Status,
+    /// The reason of a failure.
+    pub result: Result<(), Status>,
     /// Bytes read or written, also of an operation that failed after some; 1 for an allocation that wrote zeros.
     pub transferred: u32,
 }
@@ -172,7 +175,7 @@ mod tests {
     use crate::status::NO_SUCH_HANDLE;
 
     fn status(entry: Entry) -> Status {
-        decode(&entry).map(|_| 0).unwrap_or_else(|status| status)
+        decode(&entry).err().expect("no entry here has a file")
     }
 
     #[test]
@@ -247,7 +250,7 @@ mod tests {
         let words = completion(
             7,
             Outcome {
-                status: -libc::ENOSPC,
+                result: Err(Errno(libc::ENOSPC).into()),
                 transferred: 4096,
             },
         );

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use crate::handles::HandleTable;
 use crate::probe;
 use crate::process;
-use crate::status::{Status, last_errno};
+use crate::status::{Errno, Status};
 use crate::thread::{self, OwnerId};
 
 /// What direct transfers are taken to be multiples of where the kernel does not say: the smallest sector.
@@ -29,7 +29,7 @@ pub struct Alignment {
 }
 
 impl File {
-    fn new(fd: OwnedFd) -> Result<File, Status> {
+    fn new(fd: OwnedFd) -> Result<File, Errno> {
         let direct = probe::descriptor_flags(fd.as_raw_fd())? & libc::O_DIRECT != 0;
         let alignment = direct.then(|| {
             let direct = probe::direct_alignment(fd.as_raw_fd()).unwrap_or_default();
@@ -89,7 +89,7 @@ const MAX_DESCRIPTORS: RawFd = 1 << 20;
 /// Looks for the descriptor of the file `(device, inode)` that stands at `position`: the runtime opened it, and does not tell its number.
 ///
 /// Any thread may close it and give the number to something else at any time, so this is a hint: [`adopt_at`] looks again.
-pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Status> {
+pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     /// The number that was found last. It is free again once its file was adopted, so the next file often gets it.
     static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
     let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
@@ -103,7 +103,7 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Status> {
             probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
                 && probe::position(fd) == Ok(position)
         })
-        .ok_or(-libc::ENOENT)?;
+        .ok_or(Errno(libc::ENOENT))?;
     LAST_FOUND.store(found, Ordering::Relaxed);
     Ok(found)
 }
@@ -116,23 +116,23 @@ pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     let flags = libc::O_NONBLOCK | if direct { libc::O_DIRECT } else { 0 };
     adopt_if(fd, |duplicate| {
         if probe::position(duplicate)? != position {
-            return Err(-libc::ENOENT);
+            return Err(Errno(libc::ENOENT));
         }
         probe::set_flags(duplicate, flags)
     })
 }
 
 /// Adopts a duplicate of `fd` if it passes: the duplicate is looked at, since it is nobody else's.
-fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Status>) -> Result<u32, Status> {
+fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result<u32, Status> {
     process::check()?;
     let owner = thread::with(|thread| Ok(thread.id))?;
     if fd < 0 {
-        return Err(-libc::EBADF);
+        return Err(Errno(libc::EBADF).into());
     }
     // SAFETY: duplicating touches no memory; a number that is no descriptor is EBADF.
     let duplicate = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
     if duplicate < 0 {
-        return Err(last_errno());
+        return Err(Errno::last().into());
     }
     // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
     let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
@@ -218,7 +218,7 @@ pub mod tests {
         files
     }
 
-    fn find_at(file: &std::fs::File, position: u64) -> Result<RawFd, Status> {
+    fn find_at(file: &std::fs::File, position: u64) -> Result<RawFd, Errno> {
         use std::os::unix::fs::MetadataExt;
         let metadata = file.metadata().unwrap();
         find(metadata.dev() as f64, metadata.ino() as f64, position)
@@ -238,8 +238,8 @@ pub mod tests {
         for (i, file) in files.iter().enumerate() {
             assert_eq!(find_at(file, 1000 + i as u64), Ok(file.as_raw_fd()));
         }
-        assert_eq!(find_at(&files[0], 999), Err(-libc::ENOENT));
-        assert_eq!(find_at(&other[0], 1006), Err(-libc::ENOENT));
+        assert_eq!(find_at(&files[0], 999), Err(Errno(libc::ENOENT)));
+        assert_eq!(find_at(&other[0], 1006), Err(Errno(libc::ENOENT)));
     }
 
     #[test]
@@ -248,10 +248,16 @@ pub mod tests {
         seek(&files[0], 5);
         let fd = files[0].as_raw_fd();
         let (socket, _other) = UnixStream::pair().unwrap();
-        assert_eq!(adopt_at(socket.as_raw_fd(), 5, false), Err(-libc::ESPIPE));
-        assert_eq!(adopt_at(files[1].as_raw_fd(), 5, false), Err(-libc::ENOENT));
-        assert_eq!(adopt_at(fd, 6, false), Err(-libc::ENOENT));
-        assert_eq!(adopt_at(-1, 5, false), Err(-libc::EBADF));
+        assert_eq!(
+            adopt_at(socket.as_raw_fd(), 5, false),
+            Err(Errno(libc::ESPIPE).into())
+        );
+        assert_eq!(
+            adopt_at(files[1].as_raw_fd(), 5, false),
+            Err(Errno(libc::ENOENT).into())
+        );
+        assert_eq!(adopt_at(fd, 6, false), Err(Errno(libc::ENOENT).into()));
+        assert_eq!(adopt_at(-1, 5, false), Err(Errno(libc::EBADF).into()));
         let handle = adopt_at(fd, 5, false).unwrap();
         let adopted = get(handle).unwrap();
         assert_ne!(adopted.descriptor(), fd);
@@ -271,7 +277,7 @@ pub mod tests {
         // SAFETY: the path is a C string that outlives the call.
         let direct = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_DIRECT | libc::O_CLOEXEC) };
         if direct < 0 {
-            assert_eq!(adopt_at(fd, 0, true), Err(-libc::EINVAL));
+            assert_eq!(adopt_at(fd, 0, true), Err(Errno(libc::EINVAL).into()));
             return;
         }
         // SAFETY: opened above, and nobody else's.
@@ -280,7 +286,7 @@ pub mod tests {
         assert!(get(handle).unwrap().alignment().is_some());
         close(handle).unwrap();
         let (read, _write) = std::io::pipe().unwrap();
-        assert_eq!(probe::position(read.as_raw_fd()), Err(-libc::ESPIPE));
+        assert_eq!(probe::position(read.as_raw_fd()), Err(Errno(libc::ESPIPE)));
     }
 
     #[test]
@@ -328,8 +334,8 @@ pub mod tests {
         for handle in [0, 1, 0xffff, 1 << 16 | 0xffff, u32::MAX] {
             assert_eq!(get(handle).err(), Some(NO_SUCH_HANDLE));
         }
-        assert_eq!(adopt(-1), Err(-libc::EBADF));
-        assert_eq!(adopt(i32::MAX), Err(-libc::EBADF));
+        assert_eq!(adopt(-1), Err(Errno(libc::EBADF).into()));
+        assert_eq!(adopt(i32::MAX), Err(Errno(libc::EBADF).into()));
     }
 
     #[test]

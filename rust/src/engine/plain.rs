@@ -4,9 +4,9 @@ use std::ffi::c_int;
 use std::os::fd::RawFd;
 
 use super::entry::{Kind, Operation, Outcome, allocation_mode};
-use super::progress::{Errno, Next, PAUSE, Progress};
+use super::progress::{Next, PAUSE, Progress};
 use super::sealing;
-use crate::status::Status;
+use crate::status::{Errno, Status};
 
 /// Runs an operation to its end.
 pub fn execute(operation: &Operation) -> Outcome {
@@ -61,7 +61,7 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
 
 /// What a system call answered: its value, or the calling thread's `errno`.
 fn answer(result: isize) -> Result<usize, Errno> {
-    usize::try_from(result).map_err(|_| -crate::status::last_errno())
+    usize::try_from(result).map_err(|_| Errno::last())
 }
 
 /// One `preadv2(2)`, or `pread(2)` without flags.
@@ -115,7 +115,7 @@ unsafe fn write_at(
 /// The status of an operation that could not be run at all.
 pub fn failed(status: Status) -> Outcome {
     Outcome {
-        status,
+        result: Err(status),
         transferred: 0,
     }
 }
@@ -126,8 +126,14 @@ mod tests {
     use crate::engine::entry::{DONTCACHE, DSYNC, SYNC, ZEROED};
     use crate::engine::files::{self, tests::temporary};
 
-    fn outcome(status: Status, transferred: u32) -> Outcome {
-        Outcome { status, transferred }
+    /// The outcome with this error number, 0 for none.
+    fn outcome(number: i32, transferred: u32) -> Outcome {
+        let result = if number == 0 {
+            Ok(())
+        } else {
+            Err(Errno(number).into())
+        };
+        Outcome { result, transferred }
     }
 
     fn operation(kind: Kind, flags: u32, handle: u32, position: u64, length: u64) -> Operation {
@@ -162,20 +168,20 @@ mod tests {
         assert_eq!(without_memory(Kind::Truncate, handle, 5000, 0), outcome(0, 0));
         assert_eq!(size()[0], 5000.0);
         let allocated = without_memory(Kind::Allocate, handle, 4096, 1 << 20);
-        if allocated.status != -libc::EOPNOTSUPP {
+        if allocated != outcome(libc::EOPNOTSUPP, 0) {
             assert_eq!(allocated, outcome(0, 0));
             assert_eq!(size()[0], f64::from(4096 + (1 << 20)));
             assert!(size()[14] * 512.0 >= f64::from(1 << 20));
         }
         // Whether the system writes zeros or not, the space is there.
         let zeroed = execute(&operation(Kind::Allocate, ZEROED, handle, 0, 8192));
-        if allocated.status == 0 {
-            assert_eq!(zeroed.status, 0);
+        if allocated.result.is_ok() {
+            assert_eq!(zeroed.result, Ok(()));
             assert!(zeroed.transferred <= 1);
         }
         assert_eq!(
             without_memory(Kind::Allocate, handle, 0, 0),
-            outcome(-libc::EINVAL, 0)
+            outcome(libc::EINVAL, 0)
         );
         assert_eq!(without_memory(Kind::SyncData, handle, 0, 0), outcome(0, 0));
         assert_eq!(without_memory(Kind::SyncFull, handle, 0, 0), outcome(0, 0));
@@ -190,11 +196,11 @@ mod tests {
         let handle = files::adopt(read.as_raw_fd()).unwrap();
         assert_eq!(
             without_memory(Kind::SyncData, handle, 0, 0),
-            outcome(-libc::EINVAL, 0)
+            outcome(libc::EINVAL, 0)
         );
         assert_eq!(
             without_memory(Kind::Truncate, handle, 0, 0),
-            outcome(-libc::EINVAL, 0)
+            outcome(libc::EINVAL, 0)
         );
         files::close(handle).unwrap();
     }

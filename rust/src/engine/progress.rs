@@ -2,15 +2,12 @@
 
 use super::entry::{Kind, Operation, Outcome, ZEROED};
 use super::files::Alignment;
-use crate::status::Status;
+use crate::status::{Errno, Status};
 
 /// How often an operation that meets EAGAIN is tried again, with a pause of [`PAUSE`] before each.
 const MAX_AGAIN: u32 = 100;
 /// A millisecond: long enough for a device's queue to have a place again.
 pub const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
-
-/// An `errno` value.
-pub type Errno = i32;
 
 /// What an operation needs after an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,7 +70,7 @@ impl Progress {
     /// What it needs first.
     pub fn begin(&self) -> Next {
         if self.direction.is_some() && self.length == 0 {
-            self.over(0)
+            self.over(Ok(()))
         } else {
             Next::Call
         }
@@ -91,19 +88,19 @@ impl Progress {
     /// Enters the answer of a call: the bytes that it moved from [`Progress::from`] on, or why it failed.
     pub fn answer(&mut self, answer: Result<usize, Errno>) -> Next {
         match (answer, self.direction) {
-            (Ok(_), None) => self.over(0),
+            (Ok(_), None) => self.over(Ok(())),
             // The kernel, the filesystem or the device does not write zeros: the space alone is had, within the same operation.
-            (Err(libc::EOPNOTSUPP), None) if self.zeroes => {
+            (Err(Errno(libc::EOPNOTSUPP)), None) if self.zeroes => {
                 self.zeroes = false;
                 Next::Call
             }
             (Ok(moved), Some(direction)) => self.moved(moved, direction),
-            (Err(libc::EINTR), _) if self.repeats => Next::Call,
-            (Err(libc::EAGAIN), _) if self.repeats && self.again < MAX_AGAIN => {
+            (Err(Errno(libc::EINTR)), _) if self.repeats => Next::Call,
+            (Err(Errno(libc::EAGAIN)), _) if self.repeats && self.again < MAX_AGAIN => {
                 self.again += 1;
                 Next::CallLater
             }
-            (Err(errno), _) => self.over(-errno),
+            (Err(errno), _) => self.over(Err(errno)),
         }
     }
 
@@ -112,8 +109,8 @@ impl Progress {
         if end <= self.done {
             // Nothing more is there to be read; a write that gets no further never will.
             return self.over(match direction {
-                Direction::Read => 0,
-                Direction::Write => -libc::EIO,
+                Direction::Read => Ok(()),
+                Direction::Write => Err(Errno(libc::EIO)),
             });
         }
         self.done = end.min(self.length);
@@ -121,16 +118,17 @@ impl Progress {
         let sector = self.alignment.map_or(1, |alignment| alignment.read as usize);
         let cut = direction == Direction::Read && !self.done.is_multiple_of(sector);
         if self.done == self.length || cut {
-            self.over(0)
+            self.over(Ok(()))
         } else {
             Next::Call
         }
     }
 
-    fn over(&self, status: Status) -> Next {
+    fn over(&self, result: Result<(), Errno>) -> Next {
         // An allocation tells by 1 that zeros were written.
-        let transferred = self.done as u32 + u32::from(status == 0 && self.zeroes);
-        Next::Over(Outcome { status, transferred })
+        let transferred = self.done as u32 + u32::from(result.is_ok() && self.zeroes);
+        let result = result.map_err(Status::from);
+        Next::Over(Outcome { result, transferred })
     }
 }
 
@@ -170,8 +168,14 @@ mod tests {
         }
     }
 
-    fn outcome(status: Status, transferred: u32) -> Outcome {
-        Outcome { status, transferred }
+    /// The outcome with this error number, 0 for none.
+    fn outcome(number: i32, transferred: u32) -> Outcome {
+        let result = if number == 0 {
+            Ok(())
+        } else {
+            Err(Errno(number).into())
+        };
+        Outcome { result, transferred }
     }
 
     const SECTOR: Option<Alignment> = Some(Alignment {
@@ -203,40 +207,40 @@ mod tests {
         assert_eq!(scripted(100, None, Direction::Read, &[Ok(0)]).0, outcome(0, 0));
         assert_eq!(
             scripted(100, None, Direction::Write, &[Ok(60), Ok(0)]).0,
-            outcome(-libc::EIO, 60)
+            outcome(libc::EIO, 60)
         );
         assert_eq!(
             scripted(100, None, Direction::Write, &[Ok(0)]).0,
-            outcome(-libc::EIO, 0)
+            outcome(libc::EIO, 0)
         );
     }
 
     #[test]
     fn an_error_tells_how_much_was_moved_before() {
-        let script = [Ok(4096), Ok(512), Err(libc::ENOSPC)];
+        let script = [Ok(4096), Ok(512), Err(Errno(libc::ENOSPC))];
         assert_eq!(
             scripted(8192, SECTOR, Direction::Write, &script).0,
-            outcome(-libc::ENOSPC, 4608)
+            outcome(libc::ENOSPC, 4608)
         );
     }
 
     #[test]
     fn interruptions_are_repeated_and_a_busy_device_only_so_often() {
         let script = [
-            Err(libc::EINTR),
+            Err(Errno(libc::EINTR)),
             Ok(1),
-            Err(libc::EINTR),
-            Err(libc::EAGAIN),
+            Err(Errno(libc::EINTR)),
+            Err(Errno(libc::EAGAIN)),
             Ok(1),
         ];
         assert_eq!(
             scripted(2, None, Direction::Read, &script),
             (outcome(0, 2), vec![0, 0, 1, 1, 1])
         );
-        let busy = vec![Err(libc::EAGAIN); MAX_AGAIN as usize + 1];
+        let busy = vec![Err(Errno(libc::EAGAIN)); MAX_AGAIN as usize + 1];
         assert_eq!(
             scripted(2, None, Direction::Write, &busy).0,
-            outcome(-libc::EAGAIN, 0)
+            outcome(libc::EAGAIN, 0)
         );
     }
 
@@ -271,7 +275,7 @@ mod tests {
         let write = [Ok(700), Ok(188)];
         assert_eq!(
             scripted(8192, SECTOR, Direction::Write, &write),
-            (outcome(-libc::EIO, 700), vec![0, 512])
+            (outcome(libc::EIO, 700), vec![0, 512])
         );
     }
 
@@ -289,8 +293,8 @@ mod tests {
                     zeroes: false,
                 };
                 assert_eq!(progress.begin(), Next::Call);
-                let next = progress.answer(Err(errno));
-                assert_eq!(next == Next::Over(outcome(-errno, 0)), !repeats);
+                let next = progress.answer(Err(Errno(errno)));
+                assert_eq!(next == Next::Over(outcome(errno, 0)), !repeats);
                 assert_eq!(progress.answer(Ok(0)), Next::Over(outcome(0, 0)));
             }
         }
@@ -311,14 +315,14 @@ mod tests {
         assert!(progress.zeroes());
         assert_eq!(progress.answer(Ok(0)), Next::Over(outcome(0, 1)), "zeros");
         let mut progress = begun();
-        assert_eq!(progress.answer(Err(libc::EOPNOTSUPP)), Next::Call);
+        assert_eq!(progress.answer(Err(Errno(libc::EOPNOTSUPP))), Next::Call);
         assert!(!progress.zeroes());
         assert_eq!(progress.answer(Ok(0)), Next::Over(outcome(0, 0)), "space alone");
-        let refused = progress.answer(Err(libc::EOPNOTSUPP));
-        assert_eq!(refused, Next::Over(outcome(-libc::EOPNOTSUPP, 0)));
+        let refused = progress.answer(Err(Errno(libc::EOPNOTSUPP)));
+        assert_eq!(refused, Next::Over(outcome(libc::EOPNOTSUPP, 0)));
         assert_eq!(
-            begun().answer(Err(libc::ENOSPC)),
-            Next::Over(outcome(-libc::ENOSPC, 0))
+            begun().answer(Err(Errno(libc::ENOSPC))),
+            Next::Over(outcome(libc::ENOSPC, 0))
         );
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::bell::Bell;
 use super::entry::{Operation, Outcome};
 use crate::codec::{self, Run, SEAL_CONTEXT_BYTES};
-use crate::status::{BAD_ARGUMENT, Status};
+use crate::status::{BAD_ARGUMENT, Errno, Status};
 
 /// Seals the block of a `SealWrite` and fills what is written after its last batch with zeros.
 ///
@@ -40,7 +40,7 @@ pub struct Handoff {
 
 impl Handoff {
     /// A handoff that is not over.
-    pub fn new(ring: Arc<Bell>) -> Result<Arc<Handoff>, Status> {
+    pub fn new(ring: Arc<Bell>) -> Result<Arc<Handoff>, Errno> {
         Ok(Arc::new(Handoff {
             event: Bell::new()?,
             ring,

@@ -17,7 +17,7 @@ use super::plain;
 use super::progress::{Next, PAUSE, Progress};
 use super::sealing::Handoff;
 use super::threads::{self, End, Job};
-use crate::status::{BAD_ARGUMENT, Status};
+use crate::status::{BAD_ARGUMENT, Errno, Status};
 
 /// Entries of the submission queue.
 const ENTRIES: u32 = 256;
@@ -103,10 +103,12 @@ pub struct Ring {
 
 impl Ring {
     /// A ring of the calling thread; the status says why the system refuses it.
-    pub fn new() -> Result<Ring, Status> {
+    pub fn new() -> Result<Ring, Errno> {
         let (ring, mode) = build()?;
         let mut probe = Probe::new();
-        ring.submitter().register_probe(&mut probe).map_err(status_of)?;
+        ring.submitter()
+            .register_probe(&mut probe)
+            .map_err(|error| Errno::of(&error))?;
         let needed = [
             opcode::Read::CODE,
             opcode::Write::CODE,
@@ -121,12 +123,12 @@ impl Ring {
             || !params.is_feature_nodrop()
             || !needed.iter().all(|code| probe.is_supported(*code))
         {
-            return Err(-libc::EOPNOTSUPP);
+            return Err(Errno(libc::EOPNOTSUPP));
         }
         let bell = Arc::new(Bell::new()?);
         ring.submitter()
             .register_eventfd(bell.descriptor())
-            .map_err(status_of)?;
+            .map_err(|error| Errno::of(&error))?;
         let mut flights = Vec::new();
         flights.resize_with(MAX_OPERATIONS + BATCH_DEPTH, || None);
         let mut ring = Ring {
@@ -214,7 +216,7 @@ impl Ring {
         out: &mut [Completion],
         min: usize,
         budget: Option<Duration>,
-    ) -> Result<usize, Status> {
+    ) -> Result<usize, Errno> {
         let mut count = 0;
         while count < out.len() {
             let Some(completion) = self.ready.pop_front() else {
@@ -249,7 +251,7 @@ impl Ring {
 
     /// Runs operations to their end, [`BATCH_DEPTH`] at a time; `out` has a place for each. What else completes meanwhile is kept for
     /// the next turn.
-    pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
+    pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Errno> {
         let mut free: Vec<u32> = (0..BATCH_DEPTH as u32).collect();
         let mut places = [0; BATCH_DEPTH];
         let mut next = 0;
@@ -280,7 +282,7 @@ impl Ring {
     }
 
     /// Lets completions ring the bell. Answers how many are there already: then there is nothing to wait for.
-    pub fn arm(&mut self) -> Result<usize, Status> {
+    pub fn arm(&mut self) -> Result<usize, Errno> {
         self.armed = true;
         self.ring.completion().enable_eventfd();
         // Only after that a look: what came before did not ring, what comes now does.
@@ -295,7 +297,7 @@ impl Ring {
     }
 
     /// Has the kernel work off what is deferred.
-    fn peek(&self) -> Result<(), Status> {
+    fn peek(&self) -> Result<(), Errno> {
         // SAFETY: no entries, no argument: only completions are posted.
         let result = unsafe {
             self.ring
@@ -306,7 +308,7 @@ impl Ring {
     }
 
     /// Gives the kernel all calls that wait, then waits for completions.
-    fn enter(&mut self, min: usize, budget: Option<Duration>) -> Result<(), Status> {
+    fn enter(&mut self, min: usize, budget: Option<Duration>) -> Result<(), Errno> {
         loop {
             for _ in 0..CHUNK {
                 if !self.push() {
@@ -390,7 +392,7 @@ impl Ring {
             let next = flight.answer(entry.result());
             let outcome = match next {
                 Next::Over(outcome) => outcome,
-                _ if self.ending => plain::failed(-libc::ECANCELED),
+                _ if self.ending => plain::failed(Errno(libc::ECANCELED).into()),
                 Next::Call | Next::CallLater => {
                     self.waiting.push_back(tag);
                     continue;
@@ -467,8 +469,8 @@ fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
 }
 
 /// Makes a ring with the best flags that the kernel knows.
-fn build() -> Result<(IoUring, Mode), Status> {
-    let mut last = -libc::ENOSYS;
+fn build() -> Result<(IoUring, Mode), Errno> {
+    let mut last = Errno(libc::ENOSYS);
     for mode in [Mode::Deferred, Mode::Cooperative, Mode::Plain] {
         let mut builder = IoUring::builder();
         builder.dontfork().setup_cqsize(MAX_OPERATIONS as u32);
@@ -483,25 +485,21 @@ fn build() -> Result<(IoUring, Mode), Status> {
         match builder.build(ENTRIES) {
             Ok(ring) => return Ok((ring, mode)),
             // EINVAL: a flag that this kernel does not know.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = -libc::EINVAL,
-            Err(error) => return Err(status_of(error)),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = Errno(libc::EINVAL),
+            Err(error) => return Err(Errno::of(&error)),
         }
     }
     Err(last)
 }
 
-fn answer(result: i32) -> Result<usize, i32> {
-    usize::try_from(result).map_err(|_| -result)
+fn answer(result: i32) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno(-result))
 }
 
 /// Errors of entering that are over by the next time: the wait timed out or met a signal, or memory or room for completions is short.
-fn passing(error: std::io::Error) -> Result<(), Status> {
+fn passing(error: std::io::Error) -> Result<(), Errno> {
     match error.raw_os_error() {
         Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
-        _ => Err(status_of(error)),
+        _ => Err(Errno::of(&error)),
     }
-}
-
-fn status_of(error: std::io::Error) -> Status {
-    -error.raw_os_error().unwrap_or(libc::EIO)
 }

@@ -54,10 +54,7 @@ exports! {
     unsafe fn basalt_engine_run(entry: Read[Entry; 1], out: Write[Completion; 1]) {
         let outcome = backends::run(&entry[0]);
         out[0] = completion(entry[0][8], outcome);
-        match outcome.status {
-            0 => Ok(()),
-            status => Err(status),
-        }
+        outcome.result
     }
 
     /// Prepares for `basalt_engine_wait` (1), or ends that (0). Returns the number of completions

@@ -58,28 +58,28 @@ exports! {
     /// the kernel does.
     safe fn basalt_file_drop_cached(file: u32, position: f64) {
         let position = offset(position)?;
-        probe::drop_cached(files::get(file)?.descriptor(), position)
+        Ok(probe::drop_cached(files::get(file)?.descriptor(), position)?)
     }
 
     /// Whether reads can use `RWF_DONTCACHE`: 1 or 0.
     safe fn basalt_file_probe_uncached(file: u32) {
-        probe::uncached_reads(files::get(file)?.descriptor())
+        Ok(probe::uncached_reads(files::get(file)?.descriptor())?)
     }
 
     /// Takes the file's lock, exclusive (1) or shared (0), without waiting; returns `-EWOULDBLOCK`
     /// while another open file has it.
     safe fn basalt_file_lock(file: u32, exclusive: u32) {
-        probe::lock(files::get(file)?.descriptor(), exclusive != 0)
+        Ok(probe::lock(files::get(file)?.descriptor(), exclusive != 0)?)
     }
 
     /// Whether the file is open nowhere else: 1 or 0.
     safe fn basalt_file_is_sole_opener(file: u32) {
-        probe::is_sole_opener(files::get(file)?.descriptor())
+        Ok(probe::is_sole_opener(files::get(file)?.descriptor())?)
     }
 
     /// Writes the kernel's release as text and returns the number of bytes.
     unsafe fn basalt_kernel_release(out: Write[u8; out_length], out_length: u32) {
-        probe::kernel_release(out)
+        Ok(probe::kernel_release(out)?)
     }
 }
 

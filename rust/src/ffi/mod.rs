@@ -57,7 +57,7 @@ impl Value for usize {
 #[inline(always)]
 fn guarded<T: Value>(body: impl FnOnce() -> Result<T, Status>) -> i32 {
     let result = catch_unwind(AssertUnwindSafe(|| body().map(Value::word)));
-    result.unwrap_or(Err(PANIC)).unwrap_or_else(|status| status)
+    result.unwrap_or(Err(PANIC)).unwrap_or_else(Status::code)
 }
 
 /// Declares the exports of a room and, beside them, their signatures as text for the ABI number.

@@ -6,14 +6,14 @@
 
 use std::ptr;
 
-use crate::status::{Status, last_errno};
+use crate::status::Errno;
 
 /// Maps `bytes` of zeros, readable and writable, at a multiple of `align`; huge pages where the
 /// system has them.
 ///
 /// `align` is a power of two of at least a page; `bytes` is a multiple of a page. Fails with the
 /// kernel's `-ENOMEM`.
-pub fn map(bytes: usize, align: usize) -> Result<usize, Status> {
+pub fn map(bytes: usize, align: usize) -> Result<usize, Errno> {
     debug_assert!(bytes > 0 && align.is_power_of_two());
     // Kernels since 6.7 align large mappings by themselves.
     let mut start = map_anywhere(bytes)?;
@@ -35,7 +35,7 @@ pub fn map(bytes: usize, align: usize) -> Result<usize, Status> {
 }
 
 /// Maps at least `align` too much and gives both ends back.
-fn map_within(bytes: usize, align: usize) -> Result<usize, Status> {
+fn map_within(bytes: usize, align: usize) -> Result<usize, Errno> {
     let total = bytes + align;
     let start = map_anywhere(total)?;
     let aligned = start.next_multiple_of(align);
@@ -51,7 +51,7 @@ fn map_within(bytes: usize, align: usize) -> Result<usize, Status> {
     Ok(aligned)
 }
 
-fn map_anywhere(bytes: usize) -> Result<usize, Status> {
+fn map_anywhere(bytes: usize) -> Result<usize, Errno> {
     // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing.
     let memory = unsafe {
         libc::mmap(
@@ -64,7 +64,7 @@ fn map_anywhere(bytes: usize) -> Result<usize, Status> {
         )
     };
     if memory == libc::MAP_FAILED {
-        Err(last_errno())
+        Err(Errno::last())
     } else {
         Ok(memory.expose_provenance())
     }
@@ -74,11 +74,11 @@ fn map_anywhere(bytes: usize) -> Result<usize, Status> {
 /// mapping too many for the process (`vm.max_map_count`); then nothing has changed.
 ///
 /// The caller is the only one that still knows the range: no block in it is leased or lent.
-pub fn unmap(start: usize, bytes: usize) -> Result<(), Status> {
+pub fn unmap(start: usize, bytes: usize) -> Result<(), Errno> {
     // SAFETY: the range comes from `map` and the caller owns all of it, so no reference into it is
     // alive.
     let result = unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), bytes) };
-    if result == 0 { Ok(()) } else { Err(last_errno()) }
+    if result == 0 { Ok(()) } else { Err(Errno::last()) }
 }
 
 /// Populates the pages of a range, whose contents stay (`MADV_POPULATE_WRITE`, Linux 5.14); returns
@@ -114,11 +114,11 @@ pub fn protect(start: usize, bytes: usize) {
 
 /// Makes a block usable again, as it was before [`protect`].
 #[cfg(feature = "guard")]
-pub fn unprotect(start: usize, bytes: usize) -> Result<(), Status> {
+pub fn unprotect(start: usize, bytes: usize) -> Result<(), Errno> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: the range comes from `map`; more access than before breaks nothing.
     let result = unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), bytes, access) };
-    if result == 0 { Ok(()) } else { Err(last_errno()) }
+    if result == 0 { Ok(()) } else { Err(Errno::last()) }
 }
 
 /// Without the `guard` feature, free blocks stay as they are.
@@ -127,7 +127,7 @@ pub fn protect(_start: usize, _bytes: usize) {}
 
 /// Without the `guard` feature, blocks are always usable.
 #[cfg(not(feature = "guard"))]
-pub fn unprotect(_start: usize, _bytes: usize) -> Result<(), Status> {
+pub fn unprotect(_start: usize, _bytes: usize) -> Result<(), Errno> {
     Ok(())
 }
 

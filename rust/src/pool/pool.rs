@@ -300,9 +300,9 @@ impl Pool {
     /// Leases a free block that no other thread knows and that is counted as acquired.
     #[inline(always)]
     fn lease(&self, owner: OwnerId, slot: &Slot, lease: Lease) -> Result<Lease, Status> {
-        if let Err(status) = mapping::unprotect(lease.address, lease.capacity as usize) {
+        if let Err(errno) = mapping::unprotect(lease.address, lease.capacity as usize) {
             self.give_back(lease.slot, slot);
-            return Err(status);
+            return Err(errno.into());
         }
         if lease.fresh {
             slot.mark_used();

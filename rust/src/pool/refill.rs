@@ -10,7 +10,7 @@ use super::prefault;
 use super::slots::Slot;
 use super::stack::Version;
 use super::sync::{Ordering, lock};
-use crate::status::{NO_SUCH_HANDLE, POOL_LIMIT, Status};
+use crate::status::{Errno, NO_SUCH_HANDLE, POOL_LIMIT, Status};
 
 /// How many times the mapping for a class doubles: 2, 4, 8 MiB. A caller that needs many blocks
 /// finds most of them populated.
@@ -205,10 +205,10 @@ impl Pool {
         self.spend(bytes);
         let start = match self.map_or_trim(refill, bytes, ARENA_BYTES as usize) {
             Ok(start) => start,
-            Err(status) => {
+            Err(errno) => {
                 self.quota.give(bytes as u64);
                 refill.vacant.extend(numbers);
-                return Err(status);
+                return Err(errno.into());
             }
         };
         for (i, &number) in numbers.iter().enumerate() {
@@ -246,9 +246,9 @@ impl Pool {
                 self.external_bytes.fetch_add(u64::from(bytes), Ordering::Relaxed);
                 Ok(number)
             }
-            Err(status) => {
+            Err(errno) => {
                 refill.vacant.push(number);
-                Err(status)
+                Err(errno.into())
             }
         }
     }
@@ -260,12 +260,12 @@ impl Pool {
     }
 
     /// Maps memory; if the system has no more, gives up all free blocks and tries once more.
-    fn map_or_trim(&self, refill: &mut Refill, bytes: usize, align: usize) -> Result<usize, Status> {
-        mapping::map(bytes, align).or_else(|status| {
+    fn map_or_trim(&self, refill: &mut Refill, bytes: usize, align: usize) -> Result<usize, Errno> {
+        mapping::map(bytes, align).or_else(|errno| {
             if self.give_up_free(refill) > 0 {
                 mapping::map(bytes, align)
             } else {
-                Err(status)
+                Err(errno)
             }
         })
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::classes::CLASS_BYTES;
 use super::stack::Links;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::status::{Status, TABLE_FULL};
+use crate::status::{Errno, Status, TABLE_FULL};
 use crate::thread::OwnerId;
 
 /// What a block is, apart from its loans.
@@ -239,7 +239,7 @@ impl SlotTable {
         if self.segments[segment].get().is_none() {
             let count = (FIRST_SEGMENT as usize) << segment;
             let mut slots = Vec::new();
-            slots.try_reserve_exact(count).map_err(|_| -libc::ENOMEM)?;
+            slots.try_reserve_exact(count).map_err(|_| Errno(libc::ENOMEM))?;
             slots.resize_with(count, Slot::new);
             let _ = self.segments[segment].set(slots.into_boxed_slice());
         }

@@ -17,9 +17,9 @@ fn file_agrees_with_fstat_where_a_filter_refuses_statx() {
         expected[2..6].fill(0.0);
         assert_eq!(super::file(fd), Ok(expected));
         assert_eq!(super::identity(fd), Ok(identity));
-        assert_eq!(cached_pages(fd, 0, 0), Err(-libc::ENOSYS));
+        assert_eq!(cached_pages(fd, 0, 0), Err(Errno(libc::ENOSYS)));
         assert_eq!(uncached_reads(fd), Ok(false));
-        assert_eq!(super::file(-1), Err(-libc::EBADF));
+        assert_eq!(super::file(-1), Err(Errno(libc::EBADF)));
         crate::engine::files::close(handle).unwrap();
     })
     .join()
@@ -69,7 +69,7 @@ fn cached_pages_counts_what_was_written_through_the_cache() {
     assert_eq!(written, bytes.len() as isize);
     match cached_pages(fd, 0, 0) {
         Ok(pages) => assert_eq!(pages[0], 3.0),
-        Err(status) => assert_eq!(status, -libc::ENOSYS),
+        Err(errno) => assert_eq!(errno, Errno(libc::ENOSYS)),
     }
     if let Ok(pages) = cached_pages(fd, 4096, 4096) {
         assert_eq!(pages[0], 1.0);
@@ -81,7 +81,7 @@ fn cached_pages_counts_what_was_written_through_the_cache() {
 fn uncached_reads_is_refused_for_what_cannot_read() {
     let (handle, file) = temporary(0);
     assert!(uncached_reads(file.descriptor()).is_ok());
-    assert_eq!(uncached_reads(-1), Err(-libc::EBADF));
+    assert_eq!(uncached_reads(-1), Err(Errno(libc::EBADF)));
     crate::engine::files::close(handle).unwrap();
 }
 
@@ -92,11 +92,11 @@ fn a_lock_is_refused_to_another_opening() {
     let other = other.as_raw_fd();
     lock(file.descriptor(), true).unwrap();
     lock(file.descriptor(), true).unwrap();
-    assert_eq!(lock(other, true), Err(-libc::EWOULDBLOCK));
-    assert_eq!(lock(other, false), Err(-libc::EWOULDBLOCK));
+    assert_eq!(lock(other, true), Err(Errno(libc::EWOULDBLOCK)));
+    assert_eq!(lock(other, false), Err(Errno(libc::EWOULDBLOCK)));
     lock(file.descriptor(), false).unwrap();
     lock(other, false).unwrap();
-    assert_eq!(lock(other, true), Err(-libc::EWOULDBLOCK));
+    assert_eq!(lock(other, true), Err(Errno(libc::EWOULDBLOCK)));
     crate::engine::files::close(handle).unwrap();
 }
 

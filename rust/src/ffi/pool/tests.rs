@@ -29,7 +29,7 @@ fn open_refuses_limits_that_make_no_sense() {
         4096.5,
         MAX_LIMIT_BYTES as f64 * 2.0,
     ] {
-        assert_eq!(basalt_pool_open(1, limit, 1), BAD_ARGUMENT, "{limit}");
+        assert_eq!(basalt_pool_open(1, limit, 1), BAD_ARGUMENT.code(), "{limit}");
     }
 }
 
@@ -41,11 +41,11 @@ fn exports_return_what_the_table_says() {
     let mut settings = [0f64; 3];
     assert_eq!(attach(pool, Some(&mut settings)), 0);
     assert_eq!(settings, [1.0, 16384.0, 2.0]);
-    assert_eq!(attach(pool, None), BAD_ARGUMENT);
+    assert_eq!(attach(pool, None), BAD_ARGUMENT.code());
 
     let mut address = [0u32; 2];
     assert_eq!(lease_address(Some(&mut address)), 0);
-    assert_eq!(lease_address(None), BAD_ARGUMENT);
+    assert_eq!(lease_address(None), BAD_ARGUMENT.code());
     let described = (u64::from(address[0]) | u64::from(address[1]) << 32) as usize;
     let described = std::ptr::with_exposed_provenance::<[u32; 8]>(described);
     let acquire = |length, external| {
@@ -60,13 +60,13 @@ fn exports_return_what_the_table_says() {
         (0, 16384, FRESH, 0, 0)
     );
     assert!(address != 0 && address % 4096 == 0);
-    assert_eq!(acquire(1, 0).0, POOL_LIMIT);
+    assert_eq!(acquire(1, 0).0, POOL_LIMIT.code());
     let (status, external) = acquire(1, 1);
     assert_eq!((status, external[2], external[3]), (0, 4096, EXTERNAL | FRESH));
-    assert_eq!(acquire(MAX_BLOCK_BYTES + 1, 0).0, BAD_ARGUMENT);
+    assert_eq!(acquire(MAX_BLOCK_BYTES + 1, 0).0, BAD_ARGUMENT.code());
 
     assert_eq!(basalt_pool_count(pool, 2, 3), 0);
-    assert_eq!(basalt_pool_count(pool, 6, 1), BAD_ARGUMENT);
+    assert_eq!(basalt_pool_count(pool, 6, 1), BAD_ARGUMENT.code());
     let mut figures = [-1f64; 220];
     assert_eq!(stats(pool, &mut figures), 216);
     assert_eq!(
@@ -83,12 +83,18 @@ fn exports_return_what_the_table_says() {
     assert_eq!(stats(pool, &mut figures[..5]), 5);
 
     assert_eq!(basalt_pool_release(pool, first[0], first[1]), 0);
-    assert_eq!(basalt_pool_release(pool, first[0], first[1]), NOT_OWNER);
+    assert_eq!(basalt_pool_release(pool, first[0], first[1]), NOT_OWNER.code());
     assert_eq!(basalt_pool_trim(pool), 16);
-    assert_eq!(basalt_pool_release(pool, first[0], first[1]), NO_SUCH_HANDLE);
+    assert_eq!(
+        basalt_pool_release(pool, first[0], first[1]),
+        NO_SUCH_HANDLE.code()
+    );
     assert_eq!(basalt_pool_quarantine(pool, external[0], external[1]), 0);
-    assert_eq!(basalt_pool_quarantine(pool, external[0], external[1]), NOT_OWNER);
+    assert_eq!(
+        basalt_pool_quarantine(pool, external[0], external[1]),
+        NOT_OWNER.code()
+    );
     assert_eq!((basalt_pool_close(pool), basalt_pool_close(pool)), (0, 0));
-    assert_eq!(basalt_pool_close(pool), NO_SUCH_HANDLE);
-    assert_eq!(basalt_pool_trim(pool), NO_SUCH_HANDLE);
+    assert_eq!(basalt_pool_close(pool), NO_SUCH_HANDLE.code());
+    assert_eq!(basalt_pool_trim(pool), NO_SUCH_HANDLE.code());
 }
