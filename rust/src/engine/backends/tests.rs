@@ -1,0 +1,573 @@
+use super::*;
+use crate::engine::entry::DSYNC;
+use crate::engine::files::{self, tests::temporary};
+use crate::pool;
+use crate::status::{BAD_ARGUMENT, Errno, NO_SUCH_HANDLE};
+use crate::testing::child;
+use std::sync::Arc;
+
+/// The kinds that this system has; io_uring may be refused.
+fn kinds() -> Vec<Kind> {
+    [Kind::Threads, Kind::Uring, Kind::Plain]
+        .into_iter()
+        .filter(|kind| Driver::new(*kind).map(Driver::end).is_ok())
+        .collect()
+}
+
+fn open(kind: Kind) -> u32 {
+    super::open(kind).unwrap().0
+}
+
+fn without_memory(opcode: u32, file: u32, position: u32, tag: u32) -> Entry {
+    [opcode, file, 0, 0, 0, 0, position, 0, tag, 0, 0, 0]
+}
+
+fn submit(number: u32, entry: &Entry) -> Result<(), Status> {
+    turn(number, &[*entry], &mut [], 0, Some(Duration::ZERO)).map(|count| assert_eq!(count, 0))
+}
+
+/// All completions, waited for until nothing is in flight.
+fn settled(number: u32) -> Vec<Completion> {
+    let mut all = Vec::new();
+    loop {
+        let mut out = [[0; 4]; 300];
+        let count = turn(number, &[], &mut out, 300, None).unwrap();
+        all.extend_from_slice(&out[..count]);
+        if count == 0 {
+            all.sort_unstable();
+            return all;
+        }
+    }
+}
+
+fn status_of(number: u32, entry: &Entry) -> i32 {
+    submit(number, entry).unwrap();
+    settled(number)[0][1] as i32
+}
+
+#[test]
+fn many_operations_of_many_threads_are_each_completed_once() {
+    let kinds = kinds();
+    let threads = kinds.iter().cycle().take(2 * kinds.len()).map(|&kind| {
+        std::thread::spawn(move || {
+            let port = open(kind);
+            let (handle, file) = temporary(0);
+            for round in 0..4 {
+                for tag in 0..500 {
+                    // Every tenth one fails: a file cannot be allocated for a length of 0.
+                    let opcode = if tag % 10 == 0 { 5 } else { 6 };
+                    submit(port, &without_memory(opcode, handle, round * 1000, tag)).unwrap();
+                }
+                let expected: Vec<Completion> = (0..500)
+                    .map(|tag| [tag, if tag % 10 == 0 { -libc::EINVAL as u32 } else { 0 }, 0, 0])
+                    .collect();
+                assert_eq!(settled(port), expected);
+                assert_eq!(
+                    crate::probe::file(file.descriptor()).unwrap()[0],
+                    f64::from(round * 1000)
+                );
+            }
+            files::close(handle).unwrap();
+            close(port).unwrap();
+        })
+    });
+    threads
+        .collect::<Vec<_>>()
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn what_cannot_be_begun_is_completed_with_the_reason_and_a_port_that_is_none_refused() {
+    for kind in kinds() {
+        let port = open(kind);
+        assert_eq!(
+            status_of(port, &without_memory(3, 0, 0, 0)),
+            NO_SUCH_HANDLE.code()
+        );
+        assert_eq!(status_of(port, &without_memory(9, 0, 0, 0)), BAD_ARGUMENT.code());
+        assert_eq!(submit(0, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
+        assert_eq!(run(&without_memory(3, 0, 0, 0)), plain::failed(NO_SUCH_HANDLE));
+        assert_eq!(
+            turn(port, &[], &mut [[0; 4]], 1, None),
+            Ok(0),
+            "nothing was left in flight"
+        );
+        close(port).unwrap();
+        assert_eq!(submit(port, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
+        assert_eq!(close(port), Err(NO_SUCH_HANDLE));
+    }
+}
+
+#[test]
+fn a_turn_waits_for_as_many_as_it_is_told_and_no_longer_than_its_budget() {
+    for kind in kinds() {
+        let port = open(kind);
+        let (handle, _file) = temporary(0);
+        let entries: Vec<Entry> = (0..8).map(|tag| without_memory(4, handle, 0, tag)).collect();
+        let mut out = [[0; 4]; 8];
+        assert_eq!(turn(port, &entries, &mut out[..8], 8, None), Ok(8), "{kind:?}");
+        let none = turn(port, &[], &mut out, 8, Some(Duration::from_micros(100)));
+        assert_eq!(none, Ok(0), "nothing is in flight");
+        assert_eq!(
+            turn(port, &entries, &mut out[..3], 8, None),
+            Ok(3),
+            "as many as fit"
+        );
+        assert_eq!(settled(port).len(), 5);
+        files::close(handle).unwrap();
+        close(port).unwrap();
+    }
+}
+
+#[test]
+fn a_wait_on_another_thread_ends_with_a_completion_with_the_port_and_when_nothing_is_in_flight() {
+    for kind in kinds() {
+        let port = open(kind);
+        let (handle, _file) = temporary(0);
+        let waiter = |port| {
+            let before = waits(port).unwrap();
+            let waiter = std::thread::spawn(move || {
+                let begin = std::time::Instant::now();
+                wait(port, Duration::from_secs(60)).unwrap();
+                begin.elapsed() < Duration::from_secs(30)
+            });
+            while waits(port).unwrap() == before {
+                std::thread::yield_now();
+            }
+            waiter
+        };
+        for _ in 0..50 {
+            submit(port, &without_memory(4, handle, 0, 7)).unwrap();
+            if arm(port, true).unwrap() == 0 {
+                assert!(waiter(port).join().unwrap(), "{kind:?}");
+            }
+            arm(port, false).unwrap();
+            assert_eq!(settled(port), [[7, 0, 0, 0]]);
+            // Taken by somebody else: there is nothing to wait for any more.
+            submit(port, &without_memory(4, handle, 0, 8)).unwrap();
+            if arm(port, true).unwrap() == 0 {
+                let waiter = waiter(port);
+                assert_eq!(settled(port), [[8, 0, 0, 0]]);
+                assert!(waiter.join().unwrap(), "{kind:?}");
+            } else {
+                settled(port);
+            }
+            arm(port, false).unwrap();
+        }
+        files::close(handle).unwrap();
+        close(port).unwrap();
+    }
+}
+
+#[test]
+fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
+    for kind in kinds() {
+        let port = open(kind);
+        let (handle, file) = temporary(0);
+        for tag in 0..100 {
+            submit(port, &without_memory(4, handle, 0, tag)).unwrap();
+        }
+        // Every seventh has no length to allocate, every eleventh no file.
+        let entries: Vec<Entry> = (0..500)
+            .map(|tag| {
+                let mut entry = without_memory(5, if tag % 11 == 0 { 0 } else { handle }, tag, tag + 7);
+                entry[10] = u32::from(tag % 7 != 0);
+                entry
+            })
+            .collect();
+        let mut out = vec![[0; 4]; entries.len()];
+        batch(port, &entries, &mut out).unwrap();
+        for (index, completion) in (0..).zip(&out) {
+            let status = match index {
+                _ if index % 11 == 0 => NO_SUCH_HANDLE.code(),
+                _ if index % 7 == 0 => -libc::EINVAL,
+                _ => 0,
+            };
+            assert_eq!(*completion, [index + 7, status as u32, 0, 0], "{kind:?}");
+        }
+        assert_eq!(crate::probe::file(file.descriptor()).unwrap()[0], 500.0);
+        let others = settled(port);
+        assert_eq!(others.len(), 100);
+        assert!((0..).zip(&others).all(|(tag, each)| *each == [tag, 0, 0, 0]));
+        files::close(handle).unwrap();
+        close(port).unwrap();
+    }
+}
+
+#[test]
+fn a_port_is_its_threads_and_ends_with_it() {
+    for kind in kinds() {
+        let port = open(kind);
+        let theirs = std::thread::spawn(move || {
+            assert_eq!(arm(port, false), Err(NOT_OWNER));
+            assert_eq!(close(port), Err(NOT_OWNER));
+            assert!(WATCHES.get(port).is_ok());
+            open(kind)
+        });
+        let theirs = theirs.join().unwrap();
+        assert_eq!(WATCHES.get(theirs).err(), Some(NO_SUCH_HANDLE));
+        close(port).unwrap();
+    }
+}
+
+#[test]
+fn a_file_closed_while_in_flight_is_open_until_the_last_operation_is_over() {
+    for kind in kinds() {
+        let port = open(kind);
+        let (handle, file) = temporary(0);
+        for tag in 0..200 {
+            submit(
+                port,
+                &without_memory(if tag % 2 == 0 { 6 } else { 4 }, handle, tag, tag),
+            )
+            .unwrap();
+        }
+        files::close(handle).unwrap();
+        assert!(settled(port).iter().all(|completion| completion[1] == 0));
+        assert_eq!(
+            Arc::strong_count(&file),
+            1,
+            "no operation holds it after its completion"
+        );
+        close(port).unwrap();
+    }
+}
+
+#[test]
+fn a_thread_that_ends_with_operations_in_flight_leaves_nothing_behind() {
+    for kind in kinds() {
+        let (port, file) = std::thread::spawn(move || {
+            let port = open(kind);
+            let (handle, file) = temporary(0);
+            for tag in 0..500 {
+                submit(port, &without_memory(4, handle, 0, tag)).unwrap();
+            }
+            (port, file)
+        })
+        .join()
+        .unwrap();
+        assert_eq!(WATCHES.get(port).err(), Some(NO_SUCH_HANDLE));
+        eventually(|| Arc::strong_count(&file) == 1);
+    }
+}
+
+/// What must become true within a minute.
+fn eventually(mut condition: impl FnMut() -> bool) {
+    for _ in 0..6000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("an operation still holds something");
+}
+
+fn transfer(
+    opcode: u32,
+    file: u32,
+    pool: u32,
+    lease: &pool::Lease,
+    position: u32,
+    length: u32,
+    tag: u32,
+) -> Entry {
+    [
+        opcode,
+        file,
+        pool,
+        lease.slot,
+        0,
+        length,
+        position,
+        0,
+        tag,
+        lease.generation,
+        0,
+        0,
+    ]
+}
+
+fn open_pool() -> u32 {
+    pool::open(pool::Settings {
+        enabled: true,
+        limit_bytes: 1 << 30,
+        bucket_capacity: 64,
+    })
+    .unwrap()
+}
+
+#[test]
+fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
+    const LENGTH: u32 = 100_000;
+    for kind in kinds() {
+        let port = open(kind);
+        let memory = open_pool();
+        let (handle, _file) = temporary(0);
+        let lease = pool::acquire(memory, 2 * LENGTH, false).unwrap();
+        let bytes = |length: u32| {
+            let loan = pool::lend(memory, lease.slot, lease.generation, 0, length).unwrap();
+            // SAFETY: the lease keeps the bytes mapped, and no operation is in flight while the slice is used.
+            unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }
+        };
+        for round in 0..20u8 {
+            let expected: Vec<u8> = (0..=255u8)
+                .cycle()
+                .skip(round.into())
+                .take(LENGTH as usize)
+                .collect();
+            bytes(LENGTH).copy_from_slice(&expected);
+            submit(port, &transfer(2, handle, memory, &lease, 777, LENGTH, 1)).unwrap();
+            assert_eq!(settled(port), [[1, 0, LENGTH, 0]]);
+            bytes(2 * LENGTH).fill(0xee);
+            submit(port, &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2)).unwrap();
+            assert_eq!(settled(port), [[2, 0, LENGTH, 0]]);
+            assert_eq!(bytes(LENGTH), expected);
+            assert!(
+                bytes(2 * LENGTH)[LENGTH as usize..]
+                    .iter()
+                    .all(|byte| *byte == 0xee)
+            );
+        }
+        pool::release(memory, lease.slot, lease.generation).unwrap();
+        files::close(handle).unwrap();
+        close(port).unwrap();
+        pool::close(memory).unwrap();
+    }
+}
+
+#[test]
+fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
+    for kind in kinds() {
+        for direct in [0, libc::O_DIRECT] {
+            let memory = open_pool();
+            let file = std::thread::spawn(move || {
+                pool::attach(memory).unwrap();
+                let port = open(kind);
+                let (handle, file) = temporary(direct);
+                let entries: Vec<Entry> = (0..64)
+                    .map(|tag| {
+                        let lease = pool::acquire(memory, 1 << 16, false).unwrap();
+                        transfer(2 | DSYNC << 8, handle, memory, &lease, tag << 16, 1 << 16, tag)
+                    })
+                    .collect();
+                turn(port, &entries, &mut [], 0, None).unwrap();
+                file
+            })
+            .join()
+            .unwrap();
+            eventually(|| Arc::strong_count(&file) == 1 && pool::stats(memory).unwrap().in_use_bytes == 0);
+            pool::close(memory).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
+    const LENGTH: u32 = 1 << 20;
+    let kinds = kinds();
+    if !kinds.contains(&Kind::Uring) {
+        return;
+    }
+    let memory = open_pool();
+    let fill = move |lease: &pool::Lease, byte: u8| {
+        let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
+        // SAFETY: the lease keeps the bytes mapped; that nothing else touches them is what is tested.
+        unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }.fill(byte);
+    };
+    for _ in 0..4 {
+        let file = std::thread::spawn(move || {
+            pool::attach(memory).unwrap();
+            let port = open(Kind::Uring);
+            let (handle, file) = temporary(libc::O_DIRECT);
+            let entries: Vec<Entry> = (0..16)
+                .map(|tag| {
+                    let lease = pool::acquire(memory, LENGTH, false).unwrap();
+                    fill(&lease, 0x11);
+                    transfer(2, handle, memory, &lease, tag * LENGTH, LENGTH, tag)
+                })
+                .collect();
+            turn(port, &entries, &mut [], 0, None).unwrap();
+            file
+        })
+        .join()
+        .unwrap();
+        assert_eq!(Arc::strong_count(&file), 1, "all is over when the thread is");
+        let next: Vec<pool::Lease> = (0..16)
+            .map(|_| pool::acquire(memory, LENGTH, false).unwrap())
+            .collect();
+        next.iter().for_each(|lease| fill(lease, 0xee));
+        let mut bytes = vec![0u8; 16 * LENGTH as usize];
+        let back = next.iter().zip(bytes.chunks_mut(LENGTH as usize)).enumerate();
+        for (index, (lease, chunk)) in back {
+            let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
+            // SAFETY: the range is lent for this; a direct read needs its alignment.
+            let read = unsafe {
+                plain::read_at(
+                    file.descriptor(),
+                    loan.as_ptr(),
+                    loan.len(),
+                    index as u64 * u64::from(LENGTH),
+                    0,
+                )
+            };
+            // SAFETY: the read is over.
+            chunk.copy_from_slice(unsafe { std::slice::from_raw_parts(loan.as_ptr(), loan.len()) });
+            chunk[read.unwrap()..].fill(0);
+        }
+        assert!(
+            bytes.iter().all(|byte| *byte == 0x11 || *byte == 0),
+            "the next owner's bytes"
+        );
+        for lease in next {
+            pool::release(memory, lease.slot, lease.generation).unwrap();
+        }
+    }
+    pool::close(memory).unwrap();
+}
+
+#[test]
+fn a_thread_that_ends_cancels_what_would_never_end() {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    if !kinds().contains(&Kind::Uring) {
+        return;
+    }
+    let memory = open_pool();
+    let (read, _write) = UnixStream::pair().unwrap();
+    let handle = files::adopt(read.as_raw_fd()).unwrap();
+    std::thread::spawn(move || {
+        pool::attach(memory).unwrap();
+        let port = open(Kind::Uring);
+        for tag in 0..4 {
+            let lease = pool::acquire(memory, 4096, false).unwrap();
+            submit(port, &transfer(1, handle, memory, &lease, 0, 4096, tag)).unwrap();
+        }
+        let none = turn(port, &[], &mut [[0; 4]], 1, Some(Duration::from_micros(100)));
+        assert_eq!(none, Ok(0), "nobody writes");
+    })
+    .join()
+    .unwrap();
+    assert_eq!(pool::stats(memory).unwrap().in_use_bytes, 0);
+    files::close(handle).unwrap();
+    pool::close(memory).unwrap();
+}
+
+#[test]
+fn a_range_beyond_the_block_and_a_block_of_another_thread_are_refused() {
+    for kind in kinds() {
+        let memory = open_pool();
+        let port = open(kind);
+        let (handle, _file) = temporary(0);
+        let lease = pool::acquire(memory, 4096, false).unwrap();
+        assert!(status_of(port, &transfer(2, handle, memory, &lease, 0, 4097, 0)) < 0);
+        let entry = transfer(2, handle, memory, &lease, 0, 4096, 0);
+        let refused = std::thread::spawn(move || {
+            pool::attach(memory).unwrap();
+            (status_of(open(kind), &entry), run(&entry).result)
+        });
+        assert_eq!(refused.join().unwrap(), (NOT_OWNER.code(), Err(NOT_OWNER)));
+        assert_eq!(
+            run(&entry),
+            Outcome {
+                result: Ok(()),
+                transferred: 4096
+            }
+        );
+        pool::release(memory, lease.slot, lease.generation).unwrap();
+        assert!(run(&entry).result.is_err());
+        files::close(handle).unwrap();
+        close(port).unwrap();
+        pool::close(memory).unwrap();
+    }
+}
+
+#[test]
+fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
+    const NAME: &str = "an_operation_beyond_the_file_size_limit_fails_and_ends_no_process";
+    const LIMIT: u32 = 1 << 20;
+    if let Some(output) = child(&format!("engine::backends::tests::{NAME}")) {
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    let limit = libc::rlimit {
+        rlim_cur: LIMIT.into(),
+        rlim_max: LIMIT.into(),
+    };
+    // SAFETY: the limit outlives the call.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
+    assert_eq!(set, 0);
+    for kind in kinds() {
+        for direct in [0, libc::O_DIRECT] {
+            let port = open(kind);
+            let memory = open_pool();
+            let (handle, file) = temporary(direct);
+            let lease = pool::acquire(memory, 2 * LIMIT, false).unwrap();
+            let write = |position| transfer(2, handle, memory, &lease, position, LIMIT, 0);
+            submit(port, &write(4096)).unwrap();
+            let [[_, status, transferred, _]] = settled(port)[..] else {
+                panic!("one operation")
+            };
+            assert_eq!(
+                (status as i32, transferred),
+                (-libc::EFBIG, LIMIT - 4096),
+                "{kind:?}"
+            );
+            assert_eq!(status_of(port, &write(LIMIT)), -libc::EFBIG, "{kind:?}");
+            assert_eq!(run(&write(LIMIT)).result, Err(Errno(libc::EFBIG).into()));
+            let size = without_memory(6, handle, LIMIT + 1, 0);
+            assert_eq!(status_of(port, &size), -libc::EFBIG, "{kind:?}");
+            let mut allocation = without_memory(5, handle, LIMIT, 0);
+            allocation[10] = 4096;
+            let status = status_of(port, &allocation);
+            assert!(
+                [-libc::EFBIG, -libc::EOPNOTSUPP].contains(&status),
+                "{kind:?} {status}"
+            );
+            assert_eq!(
+                crate::probe::file(file.descriptor()).unwrap()[0],
+                f64::from(LIMIT)
+            );
+            files::close(handle).unwrap();
+            close(port).unwrap();
+            pool::release(memory, lease.slot, lease.generation).unwrap();
+            pool::close(memory).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_forked_child_is_refused_and_does_not_hang() {
+    for kind in kinds() {
+        let port = open(kind);
+        let (handle, _file) = temporary(0);
+        submit(port, &without_memory(3, handle, 0, 0)).unwrap();
+        let dead = Some(Status::from(Errno(libc::EOWNERDEAD)));
+        // SAFETY: the child only calls what is made for it, and leaves without running the parent's destructors.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let refused = submit(port, &without_memory(3, handle, 0, 1)).err() == dead
+                && super::open(kind).err() == dead
+                && arm(port, true).err() == dead
+                && close(port).err() == dead
+                && WATCHES.get(port).err() == dead
+                && files::get(handle).err() == dead
+                && files::close(handle).err() == dead
+                && run(&without_memory(3, handle, 0, 1)).result.err() == dead;
+            // As the end of the child's thread does: nothing of the ring may be touched.
+            let _ = thread::with(|thread| {
+                drop(OpenBackends(RefCell::new(thread.backends.0.take())));
+                Ok(())
+            });
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(if refused { 0 } else { 1 }) };
+        }
+        let mut status = -1;
+        // SAFETY: `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+        assert_eq!(settled(port), [[0; 4]]);
+        files::close(handle).unwrap();
+        close(port).unwrap();
+    }
+}

@@ -1,0 +1,85 @@
+use super::*;
+use crate::status::NO_SUCH_HANDLE;
+
+fn status(entry: Entry) -> Status {
+    decode(&entry).err().expect("no entry here has a file")
+}
+
+#[test]
+fn what_is_not_an_operation_is_refused() {
+    for opcode in [0, 8, 255] {
+        assert_eq!(status([opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), BAD_ARGUMENT);
+    }
+    for (opcode, flags) in [
+        (1, DSYNC),
+        (1, SYNC),
+        (2, 8),
+        (3, DSYNC),
+        (4, SYNC),
+        (5, DONTCACHE),
+        (3, ZEROED),
+        (6, 1),
+    ] {
+        assert_eq!(
+            status([opcode | flags << 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            BAD_ARGUMENT
+        );
+    }
+    // Valid but for the file.
+    for (opcode, flags) in [
+        (1, DONTCACHE),
+        (2, 7),
+        (3, 0),
+        (4, 0),
+        (5, 0),
+        (5, ZEROED),
+        (6, 0),
+        (7, DSYNC | SYNC | DONTCACHE),
+    ] {
+        assert_eq!(
+            status([opcode | flags << 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            NO_SUCH_HANDLE
+        );
+    }
+}
+
+#[test]
+fn lengths_and_positions_are_bounded() {
+    let high = 1 << 21; // 2^53
+    assert_eq!(
+        status([2, 0, 0, 0, 0, MAX_LENGTH, 0, 0, 0, 0, 0, 0]),
+        NO_SUCH_HANDLE
+    );
+    assert_eq!(
+        status([2, 0, 0, 0, 0, MAX_LENGTH + 1, 0, 0, 0, 0, 0, 0]),
+        BAD_ARGUMENT
+    );
+    assert_eq!(status([2, 0, 0, 0, 0, 0, 0, high, 0, 0, 0, 0]), NO_SUCH_HANDLE);
+    assert_eq!(status([2, 0, 0, 0, 0, 1, 0, high, 0, 0, 0, 0]), BAD_ARGUMENT);
+    assert_eq!(status([6, 0, 0, 0, 0, 0, 1, high, 0, 0, 0, 0]), BAD_ARGUMENT);
+    // No more of a block is written than was lent.
+    assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4096, 0]), NO_SUCH_HANDLE);
+    assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4097, 0]), BAD_ARGUMENT);
+    assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 1]), BAD_ARGUMENT);
+    assert_eq!(
+        status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 0, 1]),
+        NO_SUCH_HANDLE
+    );
+    assert_eq!(status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 1, 1]), BAD_ARGUMENT);
+    assert_eq!(
+        status([5, 0, 0, 0, 0, 0, 0, 0, 0, 0, u32::MAX, u32::MAX]),
+        BAD_ARGUMENT
+    );
+}
+
+#[test]
+fn a_completion_carries_the_status_as_a_signed_word() {
+    let words = completion(
+        7,
+        Outcome {
+            result: Err(Errno(libc::ENOSPC).into()),
+            transferred: 4096,
+        },
+    );
+    assert_eq!(words, [7, (-28i32) as u32, 4096, 0]);
+}

@@ -1,0 +1,99 @@
+use super::*;
+use crate::engine::entry::{DONTCACHE, DSYNC, SYNC, ZEROED};
+use crate::engine::files::{self, tests::temporary};
+
+/// The outcome with this error number, 0 for none.
+fn outcome(number: i32, transferred: u32) -> Outcome {
+    let result = if number == 0 {
+        Ok(())
+    } else {
+        Err(Errno(number).into())
+    };
+    Outcome { result, transferred }
+}
+
+fn operation(kind: Kind, flags: u32, handle: u32, position: u64, length: u64) -> Operation {
+    Operation {
+        kind,
+        flags,
+        file: files::get(handle).unwrap(),
+        loan: None,
+        position,
+        length,
+    }
+}
+
+fn without_memory(kind: Kind, handle: u32, position: u64, length: u64) -> Outcome {
+    execute(&operation(kind, 0, handle, position, length))
+}
+
+#[test]
+fn flags_are_the_kernels() {
+    let (handle, _file) = temporary(0);
+    let flagged = |flags| operation(Kind::Allocate, flags, handle, 0, 1);
+    assert_eq!(flagged(0).rwf(), 0);
+    assert_eq!(flagged(DSYNC | SYNC | DONTCACHE).rwf(), 0x2 | 0x4 | 0x80);
+    assert_eq!((allocation_mode(false), allocation_mode(true)), (0, 0x80));
+    files::close(handle).unwrap();
+}
+
+#[test]
+fn sizes_allocation_and_syncs_reach_the_file() {
+    let (handle, file) = temporary(0);
+    let size = || crate::probe::file(file.descriptor()).unwrap();
+    assert_eq!(without_memory(Kind::Truncate, handle, 5000, 0), outcome(0, 0));
+    assert_eq!(size()[0], 5000.0);
+    let allocated = without_memory(Kind::Allocate, handle, 4096, 1 << 20);
+    if allocated != outcome(libc::EOPNOTSUPP, 0) {
+        assert_eq!(allocated, outcome(0, 0));
+        assert_eq!(size()[0], f64::from(4096 + (1 << 20)));
+        assert!(size()[14] * 512.0 >= f64::from(1 << 20));
+    }
+    // Whether the system writes zeros or not, the space is there.
+    let zeroed = execute(&operation(Kind::Allocate, ZEROED, handle, 0, 8192));
+    if allocated.result.is_ok() {
+        assert_eq!(zeroed.result, Ok(()));
+        assert!(zeroed.transferred <= 1);
+    }
+    assert_eq!(
+        without_memory(Kind::Allocate, handle, 0, 0),
+        outcome(libc::EINVAL, 0)
+    );
+    assert_eq!(without_memory(Kind::SyncData, handle, 0, 0), outcome(0, 0));
+    assert_eq!(without_memory(Kind::SyncFull, handle, 0, 0), outcome(0, 0));
+    files::close(handle).unwrap();
+}
+
+#[test]
+fn a_socket_cannot_be_synced() {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    let (read, _write) = UnixStream::pair().unwrap();
+    let handle = files::adopt(read.as_raw_fd()).unwrap();
+    assert_eq!(
+        without_memory(Kind::SyncData, handle, 0, 0),
+        outcome(libc::EINVAL, 0)
+    );
+    assert_eq!(
+        without_memory(Kind::Truncate, handle, 0, 0),
+        outcome(libc::EINVAL, 0)
+    );
+    files::close(handle).unwrap();
+}
+
+#[test]
+fn bytes_written_at_a_position_are_read_back() {
+    let (handle, file) = temporary(0);
+    let fd = file.descriptor();
+    let bytes: Vec<u8> = (0..=255).collect();
+    for flags in [0, libc::RWF_DSYNC, libc::RWF_SYNC] {
+        // SAFETY: the vectors outlive the calls.
+        unsafe {
+            assert_eq!(write_at(fd, bytes.as_ptr(), 256, 1000, flags), Ok(256));
+            let mut back = vec![0u8; 300];
+            assert_eq!(read_at(fd, back.as_mut_ptr(), 300, 1000, 0), Ok(256));
+            assert_eq!(back[..256], bytes);
+        }
+    }
+    files::close(handle).unwrap();
+}

@@ -1,0 +1,30 @@
+use super::*;
+use loom::sync::Arc;
+
+/// Two submitters, threads started as the queue asks: every job is taken, however they interleave.
+#[test]
+fn no_job_is_left() {
+    loom::model(|| {
+        let queue = Arc::new(Queue::new(1));
+        let submit = |queue: &Arc<Queue<u32>>, job| {
+            let start = queue.push(job);
+            start.then(|| {
+                let queue = queue.clone();
+                // The one thread takes both jobs, then would wait for ever; so it takes just two.
+                loom::thread::spawn(move || {
+                    queue.next(Duration::MAX).unwrap() + queue.next(Duration::MAX).unwrap()
+                })
+            })
+        };
+        let other = {
+            let queue = queue.clone();
+            loom::thread::spawn(move || submit(&queue, 2))
+        };
+        let mine = submit(&queue, 1);
+        let taker = match (mine, other.join().unwrap()) {
+            (Some(taker), None) | (None, Some(taker)) => taker,
+            _ => panic!("one thread for a limit of one"),
+        };
+        assert_eq!(taker.join().unwrap(), 3);
+    });
+}
