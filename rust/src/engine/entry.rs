@@ -56,6 +56,13 @@ pub enum Kind {
     SealWrite,
 }
 
+impl Kind {
+    /// Whether it moves bytes between memory and the file.
+    pub fn moves_bytes(self) -> bool {
+        matches!(self, Kind::Read | Kind::Write | Kind::SealWrite)
+    }
+}
+
 /// An entry, checked, with all that it needs to run on any thread.
 pub struct Operation {
     /// What to do.
@@ -95,18 +102,6 @@ impl Operation {
             position: self.position + from as u64,
         })
     }
-
-    /// The flags of `preadv2(2)` and `pwritev2(2)`.
-    pub fn rwf(&self) -> c_int {
-        let each = [
-            (DSYNC, libc::RWF_DSYNC),
-            (SYNC, libc::RWF_SYNC),
-            (DONTCACHE, libc::RWF_DONTCACHE),
-        ];
-        each.iter()
-            .filter(|(flag, _)| self.flags & flag != 0)
-            .fold(0, |all, (_, rwf)| all | rwf)
-    }
 }
 
 /// Checks an entry and takes what it needs. Called on the thread that owns the block.
@@ -122,7 +117,7 @@ pub fn decode(entry: &Entry) -> Result<Operation, Status> {
         _ => return Err(BAD_ARGUMENT),
     };
     let flags = entry[0] >> 8;
-    let moves = matches!(kind, Kind::Read | Kind::Write | Kind::SealWrite);
+    let moves = kind.moves_bytes();
     let position = wide(entry[6], entry[7]);
     let length = match kind {
         Kind::Read | Kind::Write => u64::from(entry[5]),

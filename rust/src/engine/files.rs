@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use crate::handles::HandleTable;
 use crate::probe;
@@ -17,6 +17,8 @@ const SMALLEST_SECTOR: u32 = 512;
 pub struct File {
     fd: OwnedFd,
     alignment: Option<Alignment>,
+    /// Flags of operations that the system refuses for this file.
+    refused_flags: AtomicU32,
 }
 
 /// What a direct file's transfers must suit, in bytes.
@@ -51,12 +53,21 @@ impl File {
                 resume: write.max(read).max(known(direct.memory)),
             }
         });
-        Ok(File { fd, alignment })
+        Ok(File {
+            fd,
+            alignment,
+            refused_flags: AtomicU32::new(0),
+        })
     }
 
     /// The descriptor; valid as long as this is borrowed.
     pub fn descriptor(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+
+    /// Flags of operations that the system refuses for this file, as far as it was asked.
+    pub fn refused_flags(&self) -> &AtomicU32 {
+        &self.refused_flags
     }
 
     /// Set for a file that was opened with `O_DIRECT`.

@@ -23,7 +23,7 @@ pub fn execute(operation: &Operation) -> Outcome {
             Next::Call => {}
             Next::CallLater => std::thread::sleep(PAUSE),
         }
-        next = progress.answer(call(operation, &progress));
+        next = progress.answer(call(operation, &progress), operation.file.refused_flags());
     }
 }
 
@@ -31,9 +31,9 @@ pub fn execute(operation: &Operation) -> Outcome {
 fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
     let from = progress.from();
     let fd = operation.file.descriptor();
-    let flags = operation.rwf();
+    let flags = progress.rwf();
     let (position, length) = (operation.position as libc::off_t, operation.length as libc::off_t);
-    match operation.kind {
+    match progress.kind() {
         Kind::Read => {
             let rest = operation.rest(from)?;
             // SAFETY: the range is within the loan, which keeps its memory mapped and lent to this operation alone while it exists.

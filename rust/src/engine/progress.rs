@@ -1,15 +1,21 @@
-//! How far an operation has come, and what each answer of the kernel means for it: the same rules for system calls and for a ring.
+//! How far an operation has come, and what each result of the kernel means for it: the same rules
+//! for system calls and for a ring.
 
-use super::entry::{Kind, Operation, Outcome, ZEROED};
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::entry::{DONTCACHE, DSYNC, Kind, Operation, Outcome, SYNC, ZEROED};
 use super::files::Alignment;
+use crate::probe;
 use crate::status::{Errno, Status};
 
 /// How often an operation that meets EAGAIN is tried again, with a pause of [`PAUSE`] before each.
 const MAX_AGAIN: u32 = 100;
-/// A millisecond: long enough for a device's queue to have a place again.
-pub const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+/// A millisecond: long enough for a device's queue to have room again.
+pub const PAUSE: Duration = Duration::from_millis(1);
 
-/// What an operation needs after an answer.
+/// The next step of an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Next {
     /// A call for what is left, which begins at [`Progress::from`].
@@ -20,56 +26,73 @@ pub enum Next {
     Over(Outcome),
 }
 
-/// Which way bytes go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Direction {
-    Read,
-    Write,
-}
-
-/// What was done of an operation.
+/// The finished part of an operation.
 pub struct Progress {
-    /// `None` for an operation that moves no bytes.
-    direction: Option<Direction>,
-    /// Whether a call that was interrupted or found no room is made again.
-    repeats: bool,
+    /// The next call: the operation's own, or the sync that stands in for a refused flag.
+    kind: Kind,
+    /// Flags of the next call.
+    flags: u32,
+    /// The sync that follows the transfer, because its flag was refused.
+    sync: Option<Kind>,
     length: usize,
     alignment: Option<Alignment>,
     done: usize,
-    /// Answers of EAGAIN so far.
+    /// Number of results EAGAIN.
     again: u32,
-    /// Whether an allocation asks for zeros: until the system refuses.
-    zeroes: bool,
 }
 
 impl Progress {
-    /// An operation of which nothing is done.
+    /// Begins an operation.
     pub fn of(operation: &Operation) -> Progress {
-        let direction = match operation.kind {
-            Kind::Read => Some(Direction::Read),
-            Kind::Write | Kind::SealWrite => Some(Direction::Write),
-            _ => None,
-        };
-        Progress {
-            direction,
-            // A sync that failed is never repeated, for whatever reason: the kernel may have forgotten by then what it could not write.
-            repeats: !matches!(operation.kind, Kind::SyncData | Kind::SyncFull),
+        let mut progress = Progress {
+            kind: operation.kind,
+            flags: operation.flags,
+            sync: None,
             length: operation.length as usize,
             alignment: operation.file.alignment(),
             done: 0,
             again: 0,
-            zeroes: operation.flags & ZEROED != 0,
+        };
+        progress.drop_flags(operation.file.refused_flags().load(Ordering::Relaxed));
+        progress
+    }
+
+    /// Goes on without flags that the system refuses: a sync after the transfer stands in for
+    /// [`DSYNC`] and [`SYNC`]; [`DONTCACHE`] and [`ZEROED`] are only wishes.
+    fn drop_flags(&mut self, refused: u32) {
+        let refused = self.flags & refused;
+        self.flags -= refused;
+        if refused & SYNC != 0 {
+            self.sync = Some(Kind::SyncFull);
+        } else if refused & DSYNC != 0 {
+            self.sync = Some(Kind::SyncData);
         }
+    }
+
+    /// What the next call does.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The flags of `preadv2(2)` and `pwritev2(2)`.
+    pub fn rwf(&self) -> c_int {
+        let each = [
+            (DSYNC, libc::RWF_DSYNC),
+            (SYNC, libc::RWF_SYNC),
+            (DONTCACHE, libc::RWF_DONTCACHE),
+        ];
+        let set = each.iter().filter(|(flag, _)| self.flags & flag != 0);
+        set.fold(0, |all, (_, rwf)| all | rwf)
     }
 
     /// Whether an allocation's next call asks for zeros.
     pub fn zeroes(&self) -> bool {
-        self.zeroes
+        self.flags & ZEROED != 0
     }
 
-    /// What it needs first.
+    /// Returns the first step.
     pub fn begin(&self) -> Next {
-        if self.direction.is_some() && self.length == 0 {
+        if self.kind.moves_bytes() && self.length == 0 {
             self.over(Ok(()))
         } else {
             Next::Call
@@ -78,55 +101,66 @@ impl Progress {
 
     /// Where the next call begins, in bytes from the operation's beginning.
     ///
-    /// A direct file's transfer is continued where position and memory suit the device; the bytes between there and the end of
-    /// the last transfer are moved a second time, to the same place.
+    /// A direct file's transfer is continued where position and memory suit the device. The bytes
+    /// between there and the end of the last transfer are moved again, to the same place.
     pub fn from(&self) -> usize {
         let resume = self.alignment.map_or(1, |alignment| alignment.resume as usize);
         self.done - self.done % resume
     }
 
-    /// Enters the answer of a call: the bytes that it moved from [`Progress::from`] on, or why it failed.
-    pub fn answer(&mut self, answer: Result<usize, Errno>) -> Next {
-        match (answer, self.direction) {
-            (Ok(_), None) => self.over(Ok(())),
-            // The kernel, the filesystem or the device does not write zeros: the space alone is had, within the same operation.
-            (Err(Errno(libc::EOPNOTSUPP)), None) if self.zeroes => {
-                self.zeroes = false;
+    /// Enters the result of a call: the bytes that it moved from [`Progress::from`], or why it
+    /// failed. Flags that the system refuses are added to `refused`, the file's.
+    pub fn answer(&mut self, result: Result<usize, Errno>, refused: &AtomicU32) -> Next {
+        let errno = match result {
+            Ok(moved) if self.kind.moves_bytes() => return self.moved(moved),
+            Ok(_) => return self.over(Ok(())),
+            Err(errno) => errno,
+        };
+        let syncs = matches!(self.kind, Kind::SyncData | Kind::SyncFull);
+        match errno {
+            // The kernel, a filter of system calls, the filesystem or the device.
+            errno if self.flags != 0 && (errno == Errno(libc::EOPNOTSUPP) || probe::is_refused(errno)) => {
+                refused.fetch_or(self.flags, Ordering::Relaxed);
+                self.drop_flags(self.flags);
                 Next::Call
             }
-            (Ok(moved), Some(direction)) => self.moved(moved, direction),
-            (Err(Errno(libc::EINTR)), _) if self.repeats => Next::Call,
-            (Err(Errno(libc::EAGAIN)), _) if self.repeats && self.again < MAX_AGAIN => {
+            // Of a sync, too: the kernel keeps an error of writing until it has reported it.
+            Errno(libc::EINTR) => Next::Call,
+            // No other failure of a sync is repeated: what could not be written may be forgotten.
+            Errno(libc::EAGAIN) if !syncs && self.again < MAX_AGAIN => {
                 self.again += 1;
                 Next::CallLater
             }
-            (Err(errno), _) => self.over(Err(errno)),
+            errno => self.over(Err(errno)),
         }
     }
 
-    fn moved(&mut self, moved: usize, direction: Direction) -> Next {
+    fn moved(&mut self, moved: usize) -> Next {
+        let reads = self.kind == Kind::Read;
         let end = self.from() + moved;
         if end <= self.done {
-            // Nothing more is there to be read; a write that gets no further never will.
-            return self.over(match direction {
-                Direction::Read => Ok(()),
-                Direction::Write => Err(Errno(libc::EIO)),
-            });
+            // The end of the file, or a write that gets no further and never will.
+            return self.over(if reads { Ok(()) } else { Err(Errno(libc::EIO)) });
         }
         self.done = end.min(self.length);
         // The device gives whole sectors: only the end of the file cuts one.
         let sector = self.alignment.map_or(1, |alignment| alignment.read as usize);
-        let cut = direction == Direction::Read && !self.done.is_multiple_of(sector);
-        if self.done == self.length || cut {
-            self.over(Ok(()))
-        } else {
-            Next::Call
+        let cut = reads && !self.done.is_multiple_of(sector);
+        if self.done < self.length && !cut {
+            return Next::Call;
+        }
+        match self.sync.take() {
+            Some(kind) => {
+                self.kind = kind;
+                Next::Call
+            }
+            None => self.over(Ok(())),
         }
     }
 
     fn over(&self, result: Result<(), Errno>) -> Next {
         // An allocation tells by 1 that zeros were written.
-        let transferred = self.done as u32 + u32::from(result.is_ok() && self.zeroes);
+        let transferred = self.done as u32 + u32::from(result.is_ok() && self.zeroes());
         let result = result.map_err(Status::from);
         Next::Over(Outcome { result, transferred })
     }

@@ -64,11 +64,15 @@ impl Flight {
     /// Enters what the kernel gave back for its last call.
     fn answer(&mut self, result: i32) -> Next {
         match self {
-            Flight::Calls { progress, pauses, .. } => {
+            Flight::Calls {
+                operation,
+                progress,
+                pauses,
+            } => {
                 if std::mem::take(pauses) {
                     return Next::Call;
                 }
-                let next = progress.answer(answer(result));
+                let next = progress.answer(answer(result), operation.file.refused_flags());
                 *pauses = next == Next::CallLater;
                 next
             }
@@ -438,7 +442,7 @@ static TIMEOUT: Timespec = Timespec::new().nsec(PAUSE.as_nanos() as u32);
 /// The kernel's entry for an operation's next call.
 fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
     let fd = Fd(operation.file.descriptor());
-    match operation.kind {
+    match progress.kind() {
         Kind::Read | Kind::Write | Kind::SealWrite => {
             // `decode` gives each of them its memory, and `Progress` stays within it.
             let Ok(rest) = operation.rest(progress.from()) else {
@@ -446,15 +450,15 @@ fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
             };
             // At most `MAX_LENGTH`, as `decode` saw to.
             let length = rest.length as u32;
-            if operation.kind == Kind::Read {
+            if progress.kind() == Kind::Read {
                 opcode::Read::new(fd, rest.memory, length)
                     .offset(rest.position)
-                    .rw_flags(operation.rwf())
+                    .rw_flags(progress.rwf())
                     .build()
             } else {
                 opcode::Write::new(fd, rest.memory, length)
                     .offset(rest.position)
-                    .rw_flags(operation.rwf())
+                    .rw_flags(progress.rwf())
                     .build()
             }
         }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::engine::entry::{DONTCACHE, DSYNC, SYNC, ZEROED};
 use crate::engine::files::{self, tests::temporary};
+use crate::pool;
+use crate::testing::refuse;
 
 /// The outcome with this error number, 0 for none.
 fn outcome(number: i32, transferred: u32) -> Outcome {
@@ -30,7 +32,7 @@ fn without_memory(kind: Kind, handle: u32, position: u64, length: u64) -> Outcom
 #[test]
 fn flags_are_the_kernels() {
     let (handle, _file) = temporary(0);
-    let flagged = |flags| operation(Kind::Allocate, flags, handle, 0, 1);
+    let flagged = |flags| Progress::of(&operation(Kind::Write, flags, handle, 0, 1));
     assert_eq!(flagged(0).rwf(), 0);
     assert_eq!(flagged(DSYNC | SYNC | DONTCACHE).rwf(), 0x2 | 0x4 | 0x80);
     assert_eq!((allocation_mode(false), allocation_mode(true)), (0, 0x80));
@@ -96,4 +98,40 @@ fn bytes_written_at_a_position_are_read_back() {
         }
     }
     files::close(handle).unwrap();
+}
+
+#[test]
+fn execute_syncs_durable_writes_where_pwritev2_is_refused() {
+    for errno in [libc::EOPNOTSUPP, libc::EPERM, libc::ENOSYS] {
+        std::thread::spawn(move || {
+            let memory = pool::open(pool::Settings {
+                enabled: true,
+                limit_bytes: 1 << 20,
+                bucket_capacity: 64,
+            })
+            .unwrap();
+            let lease = pool::acquire(memory, 4096, false).unwrap();
+            let (handle, file) = temporary(0);
+            let write = |flags| {
+                let loan = pool::lend(memory, lease.slot, lease.generation, 0, 4096).unwrap();
+                execute(&Operation {
+                    loan: Some(loan),
+                    ..operation(Kind::Write, flags, handle, 0, 4096)
+                })
+            };
+            let refused = || file.refused_flags().load(std::sync::atomic::Ordering::Relaxed);
+            refuse(&[libc::SYS_pwritev2], errno);
+            assert_eq!((write(DSYNC), refused()), (outcome(0, 4096), DSYNC));
+            assert_eq!((write(SYNC), refused()), (outcome(0, 4096), DSYNC | SYNC));
+            // The syncs are made: here they fail.
+            refuse(&[libc::SYS_fdatasync], libc::EIO);
+            assert_eq!(write(DSYNC), outcome(libc::EIO, 4096));
+            refuse(&[libc::SYS_fsync], libc::EDQUOT);
+            assert_eq!(write(SYNC), outcome(libc::EDQUOT, 4096));
+            assert_eq!(write(0), outcome(0, 4096));
+            files::close(handle).unwrap();
+        })
+        .join()
+        .unwrap();
+    }
 }
