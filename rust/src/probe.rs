@@ -18,6 +18,8 @@ const F_SETSIG: i32 = 10;
 /// `cachestat(2)`, on every architecture.
 const SYS_CACHESTAT: libc::c_long = 451;
 
+/// Index of the mask of known alignments among the values of [`file`].
+pub const KNOWN_VALUE: usize = 5;
 /// Number of values of [`file`].
 pub const FILE_VALUES: usize = 16;
 /// Number of values of [`cached_pages`].

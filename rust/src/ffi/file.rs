@@ -1,11 +1,16 @@
 //! Exports for descriptors: adopting, closing, locking and questions about what they can do.
 
+use std::sync::atomic::Ordering;
+
 use super::exports;
 use crate::codec::whole;
-use crate::engine::entry::MAX_POSITION;
+use crate::engine::entry::{DSYNC, MAX_POSITION, SYNC};
 use crate::engine::files;
-use crate::probe::{self, CACHE_VALUES, FILE_VALUES};
+use crate::probe::{self, CACHE_VALUES, FILE_VALUES, KNOWN_VALUE};
 use crate::status::{BAD_ARGUMENT, Status};
+
+/// A bit of the mask at [`KNOWN_VALUE`].
+const DURABLE_FLAG_REFUSED: f64 = 4.0;
 
 exports! {
     /// Duplicates a descriptor, which stays the caller's, and returns the handle of the duplicate.
@@ -32,8 +37,15 @@ exports! {
     }
 
     /// Describes a file by the values of `probe::file`, as many as fit, and returns their number.
+    ///
+    /// 4 in the mask of known alignments says that a durable write of this file was refused its
+    /// flag, and was written and synced instead.
     unsafe fn basalt_file_probe(file: u32, out: Write[f64; FILE_VALUES.min(out_count as usize)], out_count: u32) {
-        let values = probe::file(files::get(file)?.descriptor())?;
+        let file = files::get(file)?;
+        let mut values = probe::file(file.descriptor())?;
+        if file.refused_flags().load(Ordering::Relaxed) & (DSYNC | SYNC) != 0 {
+            values[KNOWN_VALUE] += DURABLE_FLAG_REFUSED;
+        }
         out.copy_from_slice(&values[..out.len()]);
         Ok(out.len())
     }
