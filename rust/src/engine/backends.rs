@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use super::driver::{Driver, Facts, Kind, Watch};
+use super::backend::{Backend, Facts, Kind, Watch};
 use super::entry::{Completion, Entry, Outcome, decode};
 use super::plain;
 use crate::handles::HandleTable;
@@ -17,13 +17,13 @@ static WATCHES: HandleTable<Watch> = HandleTable::new();
 /// The backends of one thread, as a rule one, found without a lock. They end with the thread, whose
 /// isolate may be terminated.
 #[derive(Default)]
-pub struct OpenBackends(RefCell<Vec<(u32, Driver)>>);
+pub struct OpenBackends(RefCell<Vec<(u32, Backend)>>);
 
 impl Drop for OpenBackends {
     fn drop(&mut self) {
-        for (number, driver) in self.0.get_mut().drain(..) {
+        for (number, backend) in self.0.get_mut().drain(..) {
             drop(WATCHES.remove(number));
-            driver.end_with_thread();
+            backend.end_with_thread();
         }
     }
 }
@@ -32,21 +32,21 @@ impl Drop for OpenBackends {
 pub fn open(kind: Kind) -> Result<(u32, Facts), Status> {
     process::check()?;
     thread::with(|thread| {
-        let driver = Driver::new(kind)?;
-        let facts = driver.facts();
-        let (number, _) = WATCHES.insert(thread.id, |_| driver.watch())?;
-        thread.backends.0.borrow_mut().push((number, driver));
+        let backend = Backend::new(kind)?;
+        let facts = backend.facts();
+        let (number, _) = WATCHES.insert(thread.id, |_| backend.watch())?;
+        thread.backends.0.borrow_mut().push((number, backend));
         Ok((number, facts))
     })
 }
 
 /// Calls `act` with a backend of the calling thread.
-fn own<T>(number: u32, act: impl FnOnce(&mut Driver) -> Result<T, Status>) -> Result<T, Status> {
+fn own<T>(number: u32, act: impl FnOnce(&mut Backend) -> Result<T, Status>) -> Result<T, Status> {
     process::check()?;
     thread::with(|thread| {
         let mut backends = thread.backends.0.borrow_mut();
         match backends.iter_mut().find(|(each, _)| *each == number) {
-            Some((_, driver)) => act(driver),
+            Some((_, backend)) => act(backend),
             None => WATCHES.get(number).and(Err(NOT_OWNER)),
         }
     })
@@ -56,19 +56,19 @@ fn own<T>(number: u32, act: impl FnOnce(&mut Driver) -> Result<T, Status>) -> Re
 /// over; an operation that has not begun is not begun any more.
 pub fn close(number: u32) -> Result<(), Status> {
     own(number, |_| Ok(()))?;
-    let driver = thread::with(|thread| {
+    let backend = thread::with(|thread| {
         let mut backends = thread.backends.0.borrow_mut();
         Ok(backends.extract_if(.., |(each, _)| *each == number).next())
     })?;
     drop(WATCHES.remove(number)?);
-    if let Some((_, driver)) = driver {
-        driver.end();
+    if let Some((_, backend)) = backend {
+        backend.end();
     }
     Ok(())
 }
 
-/// Begins operations, waits for some and takes completions: see [`Driver::turn`]. Memory is lent and
-/// files are held from now to the completion.
+/// Begins operations, waits for some and takes completions: see [`Backend::turn`]. Memory is lent
+/// and files are held from now to the completion.
 pub fn turn(
     number: u32,
     entries: &[Entry],
@@ -76,17 +76,17 @@ pub fn turn(
     min: usize,
     budget: Option<Duration>,
 ) -> Result<usize, Status> {
-    own(number, |driver| driver.turn(entries, out, min, budget))
+    own(number, |backend| backend.turn(entries, out, min, budget))
 }
 
-/// Runs operations to their end, many at a time: see [`Driver::batch`].
+/// Runs operations to their end, many at a time: see [`Backend::batch`].
 pub fn batch(number: u32, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
-    own(number, |driver| driver.batch(entries, out))
+    own(number, |backend| backend.batch(entries, out))
 }
 
-/// Prepares for [`wait`], or ends that: see [`Driver::arm`].
+/// Prepares for [`wait`], or ends that: see [`Backend::arm`].
 pub fn arm(number: u32, on: bool) -> Result<usize, Status> {
-    own(number, |driver| driver.arm(on))
+    own(number, |backend| backend.arm(on))
 }
 
 /// Waits, on whichever thread, for a completion: see [`Watch::wait`].

@@ -6,15 +6,17 @@ use crate::status::{BAD_ARGUMENT, Errno, Status};
 use std::ffi::c_int;
 use std::sync::Arc;
 
-/// Words of an entry: `[0]` opcode | flags << 8, `[1]` file, `[2]` pool, `[3]` slot, `[4]` start within the block, `[5]` length,
-/// `[6]` position, low, `[7]` position, high, `[8]` tag, `[9]` generation of the slot, `[10]` length of an allocation, low, `[11]` its high
-/// word. Of a `SealWrite` `[10]` is how much of the block to write.
+/// Words of an entry: `[0]` opcode | flags << 8, `[1]` file, `[2]` pool, `[3]` slot, `[4]` start
+/// within the block, `[5]` length, `[6]` position, low, `[7]` position, high, `[8]` tag, `[9]`
+/// generation of the slot, `[10]` length of an allocation, low, `[11]` its high word. Of a
+/// `SealWrite` `[10]` is how much of the block to write.
 pub type Entry = [u32; 12];
 
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
 pub type Completion = [u32; 4];
 
-/// The most bytes that one operation moves: what one `pread(2)` moves at most, rounded down to any page.
+/// The most bytes that one operation moves: what one `pread(2)` moves at most, rounded down to any
+/// page.
 pub const MAX_LENGTH: u32 = 0x7fff_f000;
 
 /// The end of all positions: above 2^53 JavaScript's numbers are not exact.
@@ -39,7 +41,7 @@ pub fn allocation_mode(zeroes: bool) -> c_int {
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum Op {
     /// `preadv2(2)` into the loan.
     Read,
     /// `pwritev2(2)` from the loan.
@@ -56,18 +58,18 @@ pub enum Kind {
     SealWrite,
 }
 
-impl Kind {
+impl Op {
     /// Whether it moves bytes between memory and the file.
     pub fn moves_bytes(self) -> bool {
-        matches!(self, Kind::Read | Kind::Write | Kind::SealWrite)
+        matches!(self, Op::Read | Op::Write | Op::SealWrite)
     }
 }
 
 /// An entry, checked, with all that it needs to run on any thread.
 pub struct Operation {
     /// What to do.
-    pub kind: Kind,
-    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`]; only those that suit the kind.
+    pub op: Op,
+    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`]; only those that suit the op.
     pub flags: u32,
     /// The file: its descriptor stays open until the operation is dropped.
     pub file: Arc<File>,
@@ -106,21 +108,21 @@ impl Operation {
 
 /// Checks an entry and takes what it needs. Called on the thread that owns the block.
 pub fn decode(entry: &Entry) -> Result<Operation, Status> {
-    let (kind, allowed) = match entry[0] & 0xff {
-        1 => (Kind::Read, DONTCACHE),
-        2 => (Kind::Write, DSYNC | SYNC | DONTCACHE),
-        3 => (Kind::SyncData, 0),
-        4 => (Kind::SyncFull, 0),
-        5 => (Kind::Allocate, ZEROED),
-        6 => (Kind::Truncate, 0),
-        7 => (Kind::SealWrite, DSYNC | SYNC | DONTCACHE),
+    let (op, allowed) = match entry[0] & 0xff {
+        1 => (Op::Read, DONTCACHE),
+        2 => (Op::Write, DSYNC | SYNC | DONTCACHE),
+        3 => (Op::SyncData, 0),
+        4 => (Op::SyncFull, 0),
+        5 => (Op::Allocate, ZEROED),
+        6 => (Op::Truncate, 0),
+        7 => (Op::SealWrite, DSYNC | SYNC | DONTCACHE),
         _ => return Err(BAD_ARGUMENT),
     };
     let flags = entry[0] >> 8;
-    let moves = kind.moves_bytes();
+    let moves = op.moves_bytes();
     let position = wide(entry[6], entry[7]);
-    let length = match kind {
-        Kind::Read | Kind::Write => u64::from(entry[5]),
+    let length = match op {
+        Op::Read | Op::Write => u64::from(entry[5]),
         _ => wide(entry[10], entry[11]),
     };
     if flags & !allowed != 0
@@ -136,7 +138,7 @@ pub fn decode(entry: &Entry) -> Result<Operation, Status> {
         false => None,
     };
     Ok(Operation {
-        kind,
+        op,
         flags,
         file,
         loan,
@@ -160,7 +162,8 @@ pub fn completion(tag: u32, outcome: Outcome) -> Completion {
 pub struct Outcome {
     /// The reason of a failure.
     pub result: Result<(), Status>,
-    /// Bytes read or written, also of an operation that failed after some; 1 for an allocation that wrote zeros.
+    /// Bytes read or written, also of an operation that failed after some; 1 for an allocation that
+    /// wrote zeros.
     pub transferred: u32,
 }
 

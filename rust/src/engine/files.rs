@@ -10,7 +10,8 @@ use crate::process;
 use crate::status::{Errno, Status};
 use crate::thread::{self, OwnerId};
 
-/// What direct transfers are taken to be multiples of where the kernel does not say: the smallest sector.
+/// What direct transfers are taken to be multiples of where the kernel does not say: the smallest
+/// sector.
 const SMALLEST_SECTOR: u32 = 512;
 
 /// An open descriptor of ours; closed when the last operation on it is over.
@@ -94,18 +95,23 @@ pub fn adopt(fd: RawFd) -> Result<u32, Status> {
     adopt_if(fd, |_| Ok(()))
 }
 
-/// How many numbers are looked at, a tenth of a second's work: the kernel's own limit if nobody raised it (`/proc/sys/fs/nr_open`), as some do to a thousand times as many.
+/// How many numbers are looked at, a tenth of a second's work: the kernel's own limit if nobody
+/// raised it (`/proc/sys/fs/nr_open`), as some do to a thousand times as many.
 const MAX_DESCRIPTORS: RawFd = 1 << 20;
 
-/// Looks for the descriptor of the file `(device, inode)` that stands at `position`: the runtime opened it, and does not tell its number.
+/// Looks for the descriptor of the file `(device, inode)` that stands at `position`: the runtime
+/// opened it, and does not tell its number.
 ///
-/// Any thread may close it and give the number to something else at any time, so this is a hint: [`adopt_at`] looks again.
+/// Any thread may close it and give the number to something else at any time, so this is a hint:
+/// [`adopt_at`] looks again.
 pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
-    /// The number that was found last. It is free again once its file was adopted, so the next file often gets it.
+    /// The number that was found last. It is free again once its file was adopted, so the next file
+    /// often gets it.
     static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
     let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
     let next = probe::lowest_free()?.min(limit);
-    // Otherwise the runtime took the lowest free number a moment ago: the last one in use, unless others open and close.
+    // Otherwise the runtime took the lowest free number a moment ago: the last one in use, unless
+    // others open and close.
     let found = std::iter::once(LAST_FOUND.load(Ordering::Relaxed))
         .chain((0..next).rev())
         .chain(next..limit)
@@ -119,10 +125,12 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     Ok(found)
 }
 
-/// Adopts `fd` if it stands at `position`, and else answers `-ENOENT`: what shares its position with a descriptor is the same open file.
+/// Adopts `fd` if it stands at `position`, and else answers `-ENOENT`: what shares its position
+/// with a descriptor is the same open file.
 ///
-/// It gets the flags that `open(2)` could not be given: `O_NONBLOCK`, without which io_uring leaves every transfer of a file in memory (tmpfs) to a
-/// thread of the kernel, behind others that wait for a slow disk; and, with `direct`, `O_DIRECT`, or `-EINVAL` tells that its filesystem refuses.
+/// It gets the flags that `open(2)` could not be given: `O_NONBLOCK`, without which io_uring leaves
+/// every transfer of a file in memory (tmpfs) to a thread of the kernel, behind others that wait
+/// for a slow disk; and, with `direct`, `O_DIRECT`, or `-EINVAL` tells that its filesystem refuses.
 pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     let flags = libc::O_NONBLOCK | if direct { libc::O_DIRECT } else { 0 };
     adopt_if(fd, |duplicate| {

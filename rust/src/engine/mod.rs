@@ -1,4 +1,4 @@
-//! Operations on files: what one is, running it in place, and keeping many in flight.
+//! Operations on files: what one is, running it in place, and keeping many pending.
 //!
 //! | file | its job |
 //! |---|---|
@@ -12,24 +12,24 @@
 //! | `queue` | jobs between the submitters and our threads |
 //! | `threads` | our threads |
 //! | `port` | completions of one isolate, from our threads |
-//! | `driver` | a ring, or threads, or the calling thread: what an isolate's operations are run by |
-//! | `backends` | the drivers by number |
+//! | `backend` | a ring, or threads, or the calling thread: what an isolate's operations are run by |
+//! | `backends` | the backends by number |
 //! | `sync` | mutexes and condition variables, loom's in its tests |
 
+mod backend;
 pub mod backends;
-mod bell;
-mod driver;
+mod completion_queue;
 pub mod entry;
+mod event_fd;
 pub mod files;
+mod job_queue;
 pub mod plain;
-mod port;
 mod progress;
-mod queue;
 mod sealing;
 mod sync;
 mod threads;
 mod uring;
 
+pub use backend::{Facts, Kind};
 pub use backends::OpenBackends;
-pub use driver::{Facts, Kind};
 pub use files::OpenFiles;

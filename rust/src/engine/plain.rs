@@ -3,14 +3,14 @@
 use std::ffi::c_int;
 use std::os::fd::RawFd;
 
-use super::entry::{Kind, Operation, Outcome, allocation_mode};
+use super::entry::{Op, Operation, Outcome, allocation_mode};
 use super::progress::{Next, PAUSE, Progress};
 use super::sealing;
 use crate::status::{Errno, Status};
 
 /// Runs an operation to its end.
 pub fn execute(operation: &Operation) -> Outcome {
-    if operation.kind == Kind::SealWrite
+    if operation.op == Op::SealWrite
         && let Err(status) = sealing::seal(operation)
     {
         return failed(status);
@@ -23,7 +23,7 @@ pub fn execute(operation: &Operation) -> Outcome {
             Next::Call => {}
             Next::CallLater => std::thread::sleep(PAUSE),
         }
-        next = progress.answer(call(operation, &progress), operation.file.refused_flags());
+        next = progress.advance(call(operation, &progress), operation.file.refused_flags());
     }
 }
 
@@ -33,41 +33,44 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
     let fd = operation.file.descriptor();
     let flags = progress.rwf();
     let (position, length) = (operation.position as libc::off_t, operation.length as libc::off_t);
-    match progress.kind() {
-        Kind::Read => {
+    match progress.op() {
+        Op::Read => {
             let rest = operation.rest(from)?;
-            // SAFETY: the range is within the loan, which keeps its memory mapped and lent to this operation alone while it exists.
+            // SAFETY: the range is within the loan, which keeps its memory mapped and lent to this
+            // operation alone while it exists.
             unsafe { read_at(fd, rest.memory, rest.length, rest.position, flags) }
         }
-        Kind::Write | Kind::SealWrite => {
+        Op::Write | Op::SealWrite => {
             let rest = operation.rest(from)?;
-            // SAFETY: the range is within the loan, which keeps its memory mapped while it exists; what is lent for writing
-            // to a file is not written to by anybody.
+            // SAFETY: the range is within the loan, which keeps its memory mapped while it exists;
+            // what is lent for writing to a file is not written to by anybody.
             unsafe { write_at(fd, rest.memory, rest.length, rest.position, flags) }
         }
         // SAFETY: syncing touches no memory of ours.
-        Kind::SyncData => answer(unsafe { libc::fdatasync(fd) } as isize),
+        Op::SyncData => result_of(unsafe { libc::fdatasync(fd) } as isize),
         // SAFETY: as above.
-        Kind::SyncFull => answer(unsafe { libc::fsync(fd) } as isize),
-        Kind::Allocate => {
+        Op::SyncFull => result_of(unsafe { libc::fsync(fd) } as isize),
+        Op::Allocate => {
             let mode = allocation_mode(progress.zeroes());
-            // SAFETY: touches no memory of ours; `decode` keeps both numbers below 2^53, so that no sign is lost.
-            answer(unsafe { libc::fallocate(fd, mode, position, length) } as isize)
+            // SAFETY: touches no memory of ours; `decode` keeps both numbers below 2^53, so that no
+            // sign is lost.
+            result_of(unsafe { libc::fallocate(fd, mode, position, length) } as isize)
         }
         // SAFETY: touches no memory of ours; the position is below 2^53.
-        Kind::Truncate => answer(unsafe { libc::ftruncate(fd, position) } as isize),
+        Op::Truncate => result_of(unsafe { libc::ftruncate(fd, position) } as isize),
     }
 }
 
 /// What a system call answered: its value, or the calling thread's `errno`.
-fn answer(result: isize) -> Result<usize, Errno> {
+fn result_of(result: isize) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno::last())
 }
 
 /// One `preadv2(2)`, or `pread(2)` without flags.
 ///
 /// # Safety
-/// `memory` is valid for writes of `length` bytes, and nothing else touches them until this returns.
+/// `memory` is valid for writes of `length` bytes, and nothing else touches them until this
+/// returns.
 pub(super) unsafe fn read_at(
     fd: RawFd,
     memory: *mut u8,
@@ -78,14 +81,14 @@ pub(super) unsafe fn read_at(
     let position = position as libc::off_t;
     if flags == 0 {
         // SAFETY: the caller's promise.
-        return answer(unsafe { libc::pread(fd, memory.cast(), length, position) });
+        return result_of(unsafe { libc::pread(fd, memory.cast(), length, position) });
     }
     let vector = libc::iovec {
         iov_base: memory.cast(),
         iov_len: length,
     };
     // SAFETY: the caller's promise; the vector outlives the call.
-    answer(unsafe { libc::preadv2(fd, &raw const vector, 1, position, flags) })
+    result_of(unsafe { libc::preadv2(fd, &raw const vector, 1, position, flags) })
 }
 
 /// One `pwritev2(2)`, or `pwrite(2)` without flags.
@@ -102,14 +105,15 @@ unsafe fn write_at(
     let position = position as libc::off_t;
     if flags == 0 {
         // SAFETY: the caller's promise.
-        return answer(unsafe { libc::pwrite(fd, memory.cast(), length, position) });
+        return result_of(unsafe { libc::pwrite(fd, memory.cast(), length, position) });
     }
     let vector = libc::iovec {
         iov_base: memory.cast_mut().cast(),
         iov_len: length,
     };
-    // SAFETY: the caller's promise; the kernel only reads through a vector that is written to a file.
-    answer(unsafe { libc::pwritev2(fd, &raw const vector, 1, position, flags) })
+    // SAFETY: the caller's promise; the kernel only reads through a vector that is written to a
+    // file.
+    result_of(unsafe { libc::pwritev2(fd, &raw const vector, 1, position, flags) })
 }
 
 /// The status of an operation that could not be run at all.

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::entry::{DONTCACHE, DSYNC, Kind, Operation, Outcome, SYNC, ZEROED};
+use super::entry::{DONTCACHE, DSYNC, Op, Operation, Outcome, SYNC, ZEROED};
 use super::files::Alignment;
 use crate::probe;
 use crate::status::{Errno, Status};
@@ -29,11 +29,11 @@ pub enum Next {
 /// The finished part of an operation.
 pub struct Progress {
     /// The next call: the operation's own, or the sync that stands in for a refused flag.
-    kind: Kind,
+    op: Op,
     /// Flags of the next call.
     flags: u32,
     /// The sync that follows the transfer, because its flag was refused.
-    sync: Option<Kind>,
+    sync: Option<Op>,
     length: usize,
     alignment: Option<Alignment>,
     done: usize,
@@ -45,7 +45,7 @@ impl Progress {
     /// Begins an operation.
     pub fn of(operation: &Operation) -> Progress {
         let mut progress = Progress {
-            kind: operation.kind,
+            op: operation.op,
             flags: operation.flags,
             sync: None,
             length: operation.length as usize,
@@ -63,15 +63,15 @@ impl Progress {
         let refused = self.flags & refused;
         self.flags -= refused;
         if refused & SYNC != 0 {
-            self.sync = Some(Kind::SyncFull);
+            self.sync = Some(Op::SyncFull);
         } else if refused & DSYNC != 0 {
-            self.sync = Some(Kind::SyncData);
+            self.sync = Some(Op::SyncData);
         }
     }
 
     /// What the next call does.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    pub fn op(&self) -> Op {
+        self.op
     }
 
     /// The flags of `preadv2(2)` and `pwritev2(2)`.
@@ -92,7 +92,7 @@ impl Progress {
 
     /// Returns the first step.
     pub fn begin(&self) -> Next {
-        if self.kind.moves_bytes() && self.length == 0 {
+        if self.op.moves_bytes() && self.length == 0 {
             self.over(Ok(()))
         } else {
             Next::Call
@@ -110,13 +110,13 @@ impl Progress {
 
     /// Enters the result of a call: the bytes that it moved from [`Progress::from`], or why it
     /// failed. Flags that the system refuses are added to `refused`, the file's.
-    pub fn answer(&mut self, result: Result<usize, Errno>, refused: &AtomicU32) -> Next {
+    pub fn advance(&mut self, result: Result<usize, Errno>, refused: &AtomicU32) -> Next {
         let errno = match result {
-            Ok(moved) if self.kind.moves_bytes() => return self.moved(moved),
+            Ok(moved) if self.op.moves_bytes() => return self.moved(moved),
             Ok(_) => return self.over(Ok(())),
             Err(errno) => errno,
         };
-        let syncs = matches!(self.kind, Kind::SyncData | Kind::SyncFull);
+        let syncs = matches!(self.op, Op::SyncData | Op::SyncFull);
         match errno {
             // The kernel, a filter of system calls, the filesystem or the device.
             errno if self.flags != 0 && (errno == Errno(libc::EOPNOTSUPP) || probe::is_refused(errno)) => {
@@ -136,7 +136,7 @@ impl Progress {
     }
 
     fn moved(&mut self, moved: usize) -> Next {
-        let reads = self.kind == Kind::Read;
+        let reads = self.op == Op::Read;
         let end = self.from() + moved;
         if end <= self.done {
             // The end of the file, or a write that gets no further and never will.
@@ -150,8 +150,8 @@ impl Progress {
             return Next::Call;
         }
         match self.sync.take() {
-            Some(kind) => {
-                self.kind = kind;
+            Some(op) => {
+                self.op = op;
                 Next::Call
             }
             None => self.over(Ok(())),

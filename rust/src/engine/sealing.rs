@@ -1,12 +1,12 @@
 //! Sealing a write block as the first part of an operation that writes it.
 //!
-//! Hashing a large block takes about as long as copying it into memory did. On one of our threads it
-//! overlaps with the program and with the disk.
+//! Hashing a large block takes about as long as copying it into memory did. On one of our threads
+//! it overlaps with the program and with the disk.
 
 use std::sync::{Arc, OnceLock};
 
-use super::bell::Bell;
 use super::entry::{Operation, Outcome};
+use super::event_fd::EventFd;
 use crate::codec::{self, Run, SEAL_CONTEXT_BYTES};
 use crate::status::{BAD_ARGUMENT, Errno, Status};
 
@@ -32,17 +32,17 @@ pub fn seal(operation: &Operation) -> Result<(), Status> {
 
 /// An operation that one of our threads runs for a ring, which waits for the event.
 pub struct Handoff {
-    event: Bell,
+    event: EventFd,
     /// The ring's own: the kernel does not count it up for a poll that another event ends.
-    ring: Arc<Bell>,
+    ring: Arc<EventFd>,
     outcome: OnceLock<Outcome>,
 }
 
 impl Handoff {
     /// A handoff that is not over.
-    pub fn new(ring: Arc<Bell>) -> Result<Arc<Handoff>, Errno> {
+    pub fn new(ring: Arc<EventFd>) -> Result<Arc<Handoff>, Errno> {
         Ok(Arc::new(Handoff {
-            event: Bell::new()?,
+            event: EventFd::new()?,
             ring,
             outcome: OnceLock::new(),
         }))
@@ -57,8 +57,8 @@ impl Handoff {
     pub fn complete(&self, outcome: Outcome) {
         // The one job of this handoff calls it once.
         let _ = self.outcome.set(outcome);
-        self.event.ring();
-        self.ring.ring();
+        self.event.signal();
+        self.ring.signal();
     }
 
     /// How the operation ended; `None` before that.

@@ -1,4 +1,5 @@
-//! The primitives of `queue` and `port`: the standard library's, or loom's, which tries every interleaving.
+//! The primitives of `queue` and `port`: the standard library's, or loom's, which tries every
+//! interleaving.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -8,7 +9,8 @@ pub use loom::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// Locks. A panic of another holder changes nothing: each section under these locks leaves its state valid at every step.
+/// Locks. A panic of another holder changes nothing: each section under these locks leaves its
+/// state valid at every step.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,20 +1,21 @@
 //! Our own threads: one pool for the process, started as work comes, ended when it stays away.
 //!
-//! The runtime's blocking threads would do, but one call there for each operation costs 2.6 to 7 times the processor time,
-//! and what the program itself runs on them would stop our I/O.
+//! The runtime's blocking threads would do, but one call there for each operation costs 2.6 to 7
+//! times the processor time, and what the program itself runs on them would stop our I/O.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::completion_queue::CompletionQueue;
 use super::entry::{Operation, completion};
+use super::job_queue::JobQueue;
 use super::plain;
-use super::port::Port;
-use super::queue::Queue;
 use super::sealing::Handoff;
 use crate::status::PANIC;
 
-/// The most threads. 16 reach 0.85 of what one kernel ring does at depth 32, 8 reach 0.69; 32 are no better.
+/// The most threads. 16 reach 0.85 of what one kernel ring does at depth 32, 8 reach 0.69; 32 are
+/// no better.
 pub const MAX_THREADS: usize = 16;
 /// How long a thread stays without work.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,8 +32,8 @@ pub struct Job {
 
 /// Where the end of an operation is reported.
 pub enum End {
-    /// To the port where it was begun, by its tag.
-    Port(Arc<Port>, u32),
+    /// To the queue where it was begun, by its tag.
+    Queue(Arc<CompletionQueue>, u32),
     /// To the ring that waits for it.
     Ring(Arc<Handoff>),
 }
@@ -41,41 +42,43 @@ impl Job {
     /// Runs it here, and reports its end.
     pub fn run(self) {
         let Job { operation, end } = self;
-        // A port ends with its isolate: nothing would hear of the operation, so it is left undone.
-        if let End::Port(port, _) = &end
-            && port.is_closed()
+        // A queue ends with its isolate: nothing would hear of the operation, so it is left undone.
+        if let End::Queue(queue, _) = &end
+            && queue.is_closed()
         {
             drop(operation);
-            port.abandon();
+            queue.abandon();
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| plain::execute(&operation)));
-        // The loan and the file before the completion: who sees it may take the block or expect the descriptor closed.
+        // The loan and the file before the completion: who sees it may take the block or expect the
+        // descriptor closed.
         drop(operation);
         let outcome = outcome.unwrap_or(plain::failed(PANIC));
         match end {
-            End::Port(port, tag) => port.complete(completion(tag, outcome)),
+            End::Queue(queue, tag) => queue.complete(completion(tag, outcome)),
             End::Ring(handoff) => handoff.complete(outcome),
         }
     }
 }
 
-fn queue() -> &'static Queue<Job> {
-    static QUEUE: OnceLock<Queue<Job>> = OnceLock::new();
-    QUEUE.get_or_init(|| Queue::new(MAX_THREADS))
+fn jobs() -> &'static JobQueue<Job> {
+    static QUEUE: OnceLock<JobQueue<Job>> = OnceLock::new();
+    QUEUE.get_or_init(|| JobQueue::new(MAX_THREADS))
 }
 
-/// Gives a job to the threads. Where the system refuses even one thread, it is run here, before this returns.
+/// Gives a job to the threads. Where the system refuses even one thread, it is run here, before
+/// this returns.
 pub fn submit(job: Job) {
-    if queue().push(job) && start().is_err() {
-        queue().not_started().into_iter().for_each(Job::run);
+    if jobs().push(job) && start().is_err() {
+        jobs().not_started().into_iter().for_each(Job::run);
     }
 }
 
 fn start() -> std::io::Result<()> {
     let body = || {
         block_signals();
-        while let Some(job) = queue().next(PATIENCE) {
+        while let Some(job) = jobs().next(PATIENCE) {
             job.run();
         }
     };
@@ -89,7 +92,8 @@ fn start() -> std::io::Result<()> {
 /// Leaves signals to the program's threads, so that none interrupts a system call here.
 fn block_signals() {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is filled before it is used; a null old set is allowed. This changes the calling thread only, which is ours.
+    // SAFETY: the set is filled before it is used; a null old set is allowed. This changes the
+    // calling thread only, which is ours.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());

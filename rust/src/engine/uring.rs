@@ -1,7 +1,8 @@
-//! Operations in flight in a ring that is shared with the kernel.
+//! Operations pending in a ring that is shared with the kernel.
 //!
-//! The ring is made, entered and ended by one thread, the isolate's: completions are then worked off when that thread asks for them
-//! (`SINGLE_ISSUER | DEFER_TASKRUN`; 1.04 of a native loop where other rings reach 0.71 to 0.90), and no lock is on the way.
+//! The ring is made, entered and ended by one thread, the isolate's: completions are then worked
+//! off when that thread asks for them (`SINGLE_ISSUER | DEFER_TASKRUN`; 1.04 of a native loop where
+//! other rings reach 0.71 to 0.90), and no lock is on the way.
 
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
@@ -11,8 +12,8 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, Probe, opcode, squeue};
 
-use super::bell::Bell;
-use super::entry::{Completion, Entry, Kind, Operation, Outcome, allocation_mode, completion, decode};
+use super::entry::{Completion, Entry, Op, Operation, Outcome, allocation_mode, completion, decode};
+use super::event_fd::EventFd;
 use super::plain;
 use super::progress::{Next, PAUSE, Progress};
 use super::sealing::Handoff;
@@ -21,14 +22,16 @@ use crate::status::{BAD_ARGUMENT, Errno, Status};
 
 /// Entries of the submission queue.
 const ENTRIES: u32 = 256;
-/// The most operations in flight: the completion queue holds them all.
+/// The most operations pending: the completion queue holds them all.
 pub const MAX_OPERATIONS: usize = 4 * ENTRIES as usize;
-/// How many entries are given to the kernel at a time: the device begins with the first ones while the others are made. All 32 of a
-/// batch at once reach 0.85 of fio, pieces of 2 to 4 0.91 to 1.0.
+/// How many entries are given to the kernel at a time: the device begins with the first ones while
+/// the others are made. All 32 of a batch at once reach 0.85 of fio, pieces of 2 to 4 0.91 to 1.0.
 const CHUNK: usize = 4;
-/// How many operations of a batch are in flight at a time: who gives a batch has all of them to give. 32 reach 0.93 of what 128 do.
+/// How many operations of a batch are pending at a time: who gives a batch has all of them to give.
+/// 32 reach 0.93 of what 128 do.
 pub const BATCH_DEPTH: usize = 128;
-/// How many of them are waited for before new ones are begun: to take turns with the device, one by one, costs as much as to wait for all.
+/// How many of them are waited for before new ones are begun: to take turns with the device, one by
+/// one, costs as much as to wait for all.
 const BATCH_MIN: usize = 32;
 
 /// Marks, in what the kernel gives back, the pause before another try.
@@ -48,7 +51,7 @@ pub enum Mode {
 }
 
 /// An operation between its beginning and its completion.
-enum Flight {
+enum PendingOperation {
     /// By calls of the ring.
     Calls {
         operation: Operation,
@@ -60,11 +63,11 @@ enum Flight {
     Thread(Arc<Handoff>),
 }
 
-impl Flight {
+impl PendingOperation {
     /// Enters what the kernel gave back for its last call.
-    fn answer(&mut self, result: i32) -> Next {
+    fn advance(&mut self, result: i32) -> Next {
         match self {
-            Flight::Calls {
+            PendingOperation::Calls {
                 operation,
                 progress,
                 pauses,
@@ -72,34 +75,35 @@ impl Flight {
                 if std::mem::take(pauses) {
                     return Next::Call;
                 }
-                let next = progress.answer(answer(result), operation.file.refused_flags());
+                let next = progress.advance(result_of(result), operation.file.refused_flags());
                 *pauses = next == Next::CallLater;
                 next
             }
             // A poll that was interrupted is made again.
-            Flight::Thread(handoff) => handoff.outcome().map_or(Next::Call, Next::Over),
+            PendingOperation::Thread(handoff) => handoff.outcome().map_or(Next::Call, Next::Over),
         }
     }
 }
 
-/// A ring with the operations in flight in it.
+/// A ring with the operations pending in it.
 ///
-/// Each operation's memory and file stay here until the kernel has told that it is done with them. What cannot be waited for is leaked.
+/// Each operation's memory and file stay here until the kernel has told that it is done with them.
+/// What cannot be waited for is leaked.
 pub struct Ring {
     ring: ManuallyDrop<IoUring>,
     mode: Mode,
     /// Whether the kernel has `IORING_OP_FTRUNCATE` (Linux 6.9).
     truncates: bool,
-    bell: Arc<Bell>,
+    event: Arc<EventFd>,
     /// By tag; those of a batch come after those of the isolate.
-    flights: ManuallyDrop<Vec<Option<Flight>>>,
-    /// Flights whose next call is not in the submission queue yet.
+    pending: ManuallyDrop<Vec<Option<PendingOperation>>>,
+    /// Pending operations whose next call is not in the submission queue yet.
     waiting: VecDeque<u32>,
     /// Calls in the submission queue or with the kernel.
     in_kernel: usize,
     /// Completions that nobody has taken yet.
     ready: VecDeque<Completion>,
-    /// Whether completions ring the bell.
+    /// Whether completions ring the event.
     armed: bool,
     /// Nothing is called again.
     ending: bool,
@@ -129,18 +133,18 @@ impl Ring {
         {
             return Err(Errno(libc::EOPNOTSUPP));
         }
-        let bell = Arc::new(Bell::new()?);
+        let event = Arc::new(EventFd::new()?);
         ring.submitter()
-            .register_eventfd(bell.descriptor())
+            .register_eventfd(event.descriptor())
             .map_err(|error| Errno::of(&error))?;
-        let mut flights = Vec::new();
-        flights.resize_with(MAX_OPERATIONS + BATCH_DEPTH, || None);
+        let mut pending = Vec::new();
+        pending.resize_with(MAX_OPERATIONS + BATCH_DEPTH, || None);
         let mut ring = Ring {
             ring: ManuallyDrop::new(ring),
             mode,
             truncates: probe.is_supported(opcode::Ftruncate::CODE),
-            bell,
-            flights: ManuallyDrop::new(flights),
+            event,
+            pending: ManuallyDrop::new(pending),
             waiting: VecDeque::with_capacity(MAX_OPERATIONS + BATCH_DEPTH),
             in_kernel: 0,
             ready: VecDeque::with_capacity(MAX_OPERATIONS),
@@ -157,18 +161,19 @@ impl Ring {
     }
 
     /// What wakes whoever waits for this ring on another thread.
-    pub fn bell(&self) -> Arc<Bell> {
-        self.bell.clone()
+    pub fn event(&self) -> Arc<EventFd> {
+        self.event.clone()
     }
 
     /// Operations whose completion is not there yet.
-    fn in_flight(&self) -> usize {
+    fn pending_count(&self) -> usize {
         self.in_kernel + self.waiting.len()
     }
 
-    /// Begins an operation of the isolate; its tag must not be in use. An operation that was refused is completed at once.
+    /// Begins an operation of the isolate; its tag must not be in use. An operation that was
+    /// refused is completed at once.
     pub fn begin(&mut self, tag: u32, operation: Result<Operation, Status>) -> Result<(), Status> {
-        match self.flights.get(tag as usize) {
+        match self.pending.get(tag as usize) {
             Some(None) if (tag as usize) < MAX_OPERATIONS => {}
             _ => return Err(BAD_ARGUMENT),
         }
@@ -184,37 +189,38 @@ impl Ring {
             Ok(operation) => operation,
             Err(status) => return Some(plain::failed(status)),
         };
-        if operation.kind == Kind::Truncate && !self.truncates {
-            // Mostly a change of metadata in memory: a way through another thread would cost more than it saves.
+        if operation.op == Op::Truncate && !self.truncates {
+            // Mostly a change of metadata in memory: a way through another thread would cost more
+            // than it saves.
             return Some(plain::execute(&operation));
         }
-        let flight = if operation.kind == Kind::SealWrite {
-            let handoff = match Handoff::new(self.bell.clone()) {
+        let pending = if operation.op == Op::SealWrite {
+            let handoff = match Handoff::new(self.event.clone()) {
                 Ok(handoff) => handoff,
                 // No descriptor for the event: it is done here.
                 Err(_) => return Some(plain::execute(&operation)),
             };
             let end = End::Ring(handoff.clone());
             threads::submit(Job { operation, end });
-            Flight::Thread(handoff)
+            PendingOperation::Thread(handoff)
         } else {
             let progress = Progress::of(&operation);
             if let Next::Over(outcome) = progress.begin() {
                 return Some(outcome);
             }
-            Flight::Calls {
+            PendingOperation::Calls {
                 operation,
                 progress,
                 pauses: false,
             }
         };
-        self.flights[tag as usize] = Some(flight);
+        self.pending[tag as usize] = Some(pending);
         self.waiting.push_back(tag);
         None
     }
 
-    /// Gives the kernel what was begun, waits for `min` completions but no longer than `budget` (`None`: as long as it takes), and takes
-    /// as many as fit. Answers how many.
+    /// Gives the kernel what was begun, waits for `min` completions but no longer than `budget`
+    /// (`None`: as long as it takes), and takes as many as fit. Answers how many.
     pub fn turn(
         &mut self,
         out: &mut [Completion],
@@ -239,22 +245,23 @@ impl Ring {
                 out[count] = completion(tag, outcome);
                 count += 1;
             }
-            // What the kernel gave back may have been parts only. They go on at once; a budget is not begun a second time.
-            if budget.is_some() || count >= min || self.in_flight() == 0 {
+            // What the kernel gave back may have been parts only. They go on at once; a budget is
+            // not begun a second time.
+            if budget.is_some() || count >= min || self.pending_count() == 0 {
                 break;
             }
         }
         if !self.waiting.is_empty() {
             self.enter(0, None)?;
         }
-        if self.armed && self.in_flight() == 0 && self.ready.is_empty() {
-            self.bell.ring();
+        if self.armed && self.pending_count() == 0 && self.ready.is_empty() {
+            self.event.signal();
         }
         Ok(count)
     }
 
-    /// Runs operations to their end, [`BATCH_DEPTH`] at a time; `out` has a place for each. What else completes meanwhile is kept for
-    /// the next turn.
+    /// Runs operations to their end, [`BATCH_DEPTH`] at a time; `out` has a place for each. What
+    /// else completes meanwhile is kept for the next turn.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Errno> {
         let mut free: Vec<u32> = (0..BATCH_DEPTH as u32).collect();
         let mut places = [0; BATCH_DEPTH];
@@ -270,8 +277,8 @@ impl Ring {
                 }
                 next += 1;
             }
-            let in_flight = BATCH_DEPTH - free.len();
-            self.enter(BATCH_MIN.min(in_flight), None)?;
+            let begun = BATCH_DEPTH - free.len();
+            self.enter(BATCH_MIN.min(begun), None)?;
             while let Some((tag, outcome)) = self.next_over() {
                 match (tag as usize).checked_sub(MAX_OPERATIONS) {
                     Some(place) => {
@@ -285,7 +292,8 @@ impl Ring {
         Ok(())
     }
 
-    /// Lets completions ring the bell. Answers how many are there already: then there is nothing to wait for.
+    /// Lets completions ring the event. Answers how many are there already: then there is nothing
+    /// to wait for.
     pub fn arm(&mut self) -> Result<usize, Errno> {
         self.armed = true;
         self.ring.completion().enable_eventfd();
@@ -294,7 +302,8 @@ impl Ring {
         Ok(self.ready.len() + self.ring.completion().len())
     }
 
-    /// Lets completions come quietly: each would cost a system call's worth of counting for nothing.
+    /// Lets completions come quietly: each would cost a system call's worth of counting for
+    /// nothing.
     pub fn disarm(&mut self) {
         self.armed = false;
         self.ring.completion().disable_eventfd();
@@ -351,28 +360,31 @@ impl Ring {
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
     }
 
-    /// Moves the first call that waits into the submission queue; `false` if there is none, or no room.
+    /// Moves the first call that waits into the submission queue; `false` if there is none, or no
+    /// room.
     fn push(&mut self) -> bool {
         let Some(tag) = self.waiting.front().copied() else {
             return false;
         };
-        let Some(flight) = &mut self.flights[tag as usize] else {
+        let Some(pending) = &mut self.pending[tag as usize] else {
             self.waiting.pop_front();
             return true;
         };
-        let entry = match flight {
-            Flight::Calls { pauses: true, .. } => opcode::Timeout::new(&raw const TIMEOUT)
+        let entry = match pending {
+            PendingOperation::Calls { pauses: true, .. } => opcode::Timeout::new(&raw const TIMEOUT)
                 .build()
                 .user_data(u64::from(tag) | PAUSED),
-            Flight::Calls {
+            PendingOperation::Calls {
                 operation, progress, ..
             } => call(operation, progress).user_data(tag.into()),
-            Flight::Thread(handoff) => opcode::PollAdd::new(Fd(handoff.descriptor()), libc::POLLIN as u32)
-                .build()
-                .user_data(tag.into()),
+            PendingOperation::Thread(handoff) => {
+                opcode::PollAdd::new(Fd(handoff.descriptor()), libc::POLLIN as u32)
+                    .build()
+                    .user_data(tag.into())
+            }
         };
-        // SAFETY: memory and file of the call stay in `flights` until its completion was taken from the queue, and `flights` itself
-        // outlives the ring: see `end`.
+        // SAFETY: memory and file of the call stay in `pending` until its completion was taken from
+        // the queue, and `pending` itself outlives the ring: see `end`.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
             return false;
         }
@@ -381,7 +393,8 @@ impl Ring {
         true
     }
 
-    /// Takes completions of calls until one ends an operation; its memory and file are given back first.
+    /// Takes completions of calls until one ends an operation; its memory and file are given back
+    /// first.
     fn next_over(&mut self) -> Option<(u32, Outcome)> {
         loop {
             let entry = self.ring.completion().next()?;
@@ -390,10 +403,10 @@ impl Ring {
                 continue;
             }
             let tag = entry.user_data() as u32;
-            let Some(flight) = self.flights.get_mut(tag as usize).and_then(Option::as_mut) else {
+            let Some(pending) = self.pending.get_mut(tag as usize).and_then(Option::as_mut) else {
                 continue;
             };
-            let next = flight.answer(entry.result());
+            let next = pending.advance(entry.result());
             let outcome = match next {
                 Next::Over(outcome) => outcome,
                 _ if self.ending => plain::failed(Errno(libc::ECANCELED).into()),
@@ -402,22 +415,24 @@ impl Ring {
                     continue;
                 }
             };
-            self.flights[tag as usize] = None;
+            self.pending[tag as usize] = None;
             return Some((tag, outcome));
         }
     }
 
-    /// Ends the ring: what the kernel has not begun is cancelled, the rest waited for, for until then the kernel may write to the memory.
+    /// Ends the ring: what the kernel has not begun is cancelled, the rest waited for, for until
+    /// then the kernel may write to the memory.
     pub fn end(mut self) {
         self.ending = true;
         for tag in std::mem::take(&mut self.waiting) {
-            self.flights[tag as usize] = None;
+            self.pending[tag as usize] = None;
         }
         if self.in_kernel > 0 {
             let cancel = opcode::AsyncCancel2::new(CancelBuilder::any().all())
                 .build()
                 .user_data(CANCEL);
-            // SAFETY: the entry refers to no memory. If there is no room it is left out: everything is waited for all the same.
+            // SAFETY: the entry refers to no memory. If there is no room it is left out: everything
+            // is waited for all the same.
             self.in_kernel += usize::from(unsafe { self.ring.submission().push(&cancel) }.is_ok());
         }
         while self.in_kernel > 0 {
@@ -429,10 +444,10 @@ impl Ring {
         }
         // SAFETY: nothing is in the kernel, and neither field is used again: `self` ends here.
         unsafe {
-            ManuallyDrop::drop(&mut self.flights);
+            ManuallyDrop::drop(&mut self.pending);
             ManuallyDrop::drop(&mut self.ring);
         }
-        self.bell.ring();
+        self.event.signal();
     }
 }
 
@@ -442,15 +457,15 @@ static TIMEOUT: Timespec = Timespec::new().nsec(PAUSE.as_nanos() as u32);
 /// The kernel's entry for an operation's next call.
 fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
     let fd = Fd(operation.file.descriptor());
-    match progress.kind() {
-        Kind::Read | Kind::Write | Kind::SealWrite => {
+    match progress.op() {
+        Op::Read | Op::Write | Op::SealWrite => {
             // `decode` gives each of them its memory, and `Progress` stays within it.
             let Ok(rest) = operation.rest(progress.from()) else {
                 return opcode::Nop::new().build();
             };
             // At most `MAX_LENGTH`, as `decode` saw to.
             let length = rest.length as u32;
-            if progress.kind() == Kind::Read {
+            if progress.op() == Op::Read {
                 opcode::Read::new(fd, rest.memory, length)
                     .offset(rest.position)
                     .rw_flags(progress.rwf())
@@ -462,13 +477,13 @@ fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
                     .build()
             }
         }
-        Kind::SyncData => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
-        Kind::SyncFull => opcode::Fsync::new(fd).build(),
-        Kind::Allocate => opcode::Fallocate::new(fd, operation.length)
+        Op::SyncData => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
+        Op::SyncFull => opcode::Fsync::new(fd).build(),
+        Op::Allocate => opcode::Fallocate::new(fd, operation.length)
             .offset(operation.position)
             .mode(allocation_mode(progress.zeroes()))
             .build(),
-        Kind::Truncate => opcode::Ftruncate::new(fd, operation.position).build(),
+        Op::Truncate => opcode::Ftruncate::new(fd, operation.position).build(),
     }
 }
 
@@ -496,11 +511,12 @@ fn build() -> Result<(IoUring, Mode), Errno> {
     Err(last)
 }
 
-fn answer(result: i32) -> Result<usize, Errno> {
+fn result_of(result: i32) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno(-result))
 }
 
-/// Errors of entering that are over by the next time: the wait timed out or met a signal, or memory or room for completions is short.
+/// Errors of entering that are over by the next time: the wait timed out or met a signal, or memory
+/// or room for completions is short.
 fn passing(error: std::io::Error) -> Result<(), Errno> {
     match error.raw_os_error() {
         Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),

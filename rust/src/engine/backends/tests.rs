@@ -10,7 +10,7 @@ use std::sync::Arc;
 fn kinds() -> Vec<Kind> {
     [Kind::Threads, Kind::Uring, Kind::Plain]
         .into_iter()
-        .filter(|kind| Driver::new(*kind).map(Driver::end).is_ok())
+        .filter(|kind| Backend::new(*kind).map(Backend::end).is_ok())
         .collect()
 }
 
@@ -26,7 +26,7 @@ fn submit(number: u32, entry: &Entry) -> Result<(), Status> {
     turn(number, &[*entry], &mut [], 0, Some(Duration::ZERO)).map(|count| assert_eq!(count, 0))
 }
 
-/// All completions, waited for until nothing is in flight.
+/// All completions, waited for until nothing is pending.
 fn settled(number: u32) -> Vec<Completion> {
     let mut all = Vec::new();
     loop {
@@ -50,25 +50,25 @@ fn many_operations_of_many_threads_are_each_completed_once() {
     let kinds = kinds();
     let threads = kinds.iter().cycle().take(2 * kinds.len()).map(|&kind| {
         std::thread::spawn(move || {
-            let port = open(kind);
+            let backend = open(kind);
             let (handle, file) = temporary(0);
             for round in 0..4 {
                 for tag in 0..500 {
                     // Every tenth one fails: a file cannot be allocated for a length of 0.
                     let opcode = if tag % 10 == 0 { 5 } else { 6 };
-                    submit(port, &without_memory(opcode, handle, round * 1000, tag)).unwrap();
+                    submit(backend, &without_memory(opcode, handle, round * 1000, tag)).unwrap();
                 }
                 let expected: Vec<Completion> = (0..500)
                     .map(|tag| [tag, if tag % 10 == 0 { -libc::EINVAL as u32 } else { 0 }, 0, 0])
                     .collect();
-                assert_eq!(settled(port), expected);
+                assert_eq!(settled(backend), expected);
                 assert_eq!(
                     crate::probe::file(file.descriptor()).unwrap()[0],
                     f64::from(round * 1000)
                 );
             }
             files::close(handle).unwrap();
-            close(port).unwrap();
+            close(backend).unwrap();
         })
     });
     threads
@@ -80,93 +80,96 @@ fn many_operations_of_many_threads_are_each_completed_once() {
 #[test]
 fn what_cannot_be_begun_is_completed_with_the_reason_and_a_port_that_is_none_refused() {
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         assert_eq!(
-            status_of(port, &without_memory(3, 0, 0, 0)),
+            status_of(backend, &without_memory(3, 0, 0, 0)),
             NO_SUCH_HANDLE.code()
         );
-        assert_eq!(status_of(port, &without_memory(9, 0, 0, 0)), BAD_ARGUMENT.code());
+        assert_eq!(
+            status_of(backend, &without_memory(9, 0, 0, 0)),
+            BAD_ARGUMENT.code()
+        );
         assert_eq!(submit(0, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
         assert_eq!(run(&without_memory(3, 0, 0, 0)), plain::failed(NO_SUCH_HANDLE));
         assert_eq!(
-            turn(port, &[], &mut [[0; 4]], 1, None),
+            turn(backend, &[], &mut [[0; 4]], 1, None),
             Ok(0),
-            "nothing was left in flight"
+            "nothing was left pending"
         );
-        close(port).unwrap();
-        assert_eq!(submit(port, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
-        assert_eq!(close(port), Err(NO_SUCH_HANDLE));
+        close(backend).unwrap();
+        assert_eq!(submit(backend, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
+        assert_eq!(close(backend), Err(NO_SUCH_HANDLE));
     }
 }
 
 #[test]
 fn a_turn_waits_for_as_many_as_it_is_told_and_no_longer_than_its_budget() {
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         let (handle, _file) = temporary(0);
         let entries: Vec<Entry> = (0..8).map(|tag| without_memory(4, handle, 0, tag)).collect();
         let mut out = [[0; 4]; 8];
-        assert_eq!(turn(port, &entries, &mut out[..8], 8, None), Ok(8), "{kind:?}");
-        let none = turn(port, &[], &mut out, 8, Some(Duration::from_micros(100)));
-        assert_eq!(none, Ok(0), "nothing is in flight");
+        assert_eq!(turn(backend, &entries, &mut out[..8], 8, None), Ok(8), "{kind:?}");
+        let none = turn(backend, &[], &mut out, 8, Some(Duration::from_micros(100)));
+        assert_eq!(none, Ok(0), "nothing is pending");
         assert_eq!(
-            turn(port, &entries, &mut out[..3], 8, None),
+            turn(backend, &entries, &mut out[..3], 8, None),
             Ok(3),
             "as many as fit"
         );
-        assert_eq!(settled(port).len(), 5);
+        assert_eq!(settled(backend).len(), 5);
         files::close(handle).unwrap();
-        close(port).unwrap();
+        close(backend).unwrap();
     }
 }
 
 #[test]
 fn a_wait_on_another_thread_ends_with_a_completion_with_the_port_and_when_nothing_is_in_flight() {
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         let (handle, _file) = temporary(0);
-        let waiter = |port| {
-            let before = waits(port).unwrap();
+        let waiter = |backend| {
+            let before = waits(backend).unwrap();
             let waiter = std::thread::spawn(move || {
                 let begin = std::time::Instant::now();
-                wait(port, Duration::from_secs(60)).unwrap();
+                wait(backend, Duration::from_secs(60)).unwrap();
                 begin.elapsed() < Duration::from_secs(30)
             });
-            while waits(port).unwrap() == before {
+            while waits(backend).unwrap() == before {
                 std::thread::yield_now();
             }
             waiter
         };
         for _ in 0..50 {
-            submit(port, &without_memory(4, handle, 0, 7)).unwrap();
-            if arm(port, true).unwrap() == 0 {
-                assert!(waiter(port).join().unwrap(), "{kind:?}");
+            submit(backend, &without_memory(4, handle, 0, 7)).unwrap();
+            if arm(backend, true).unwrap() == 0 {
+                assert!(waiter(backend).join().unwrap(), "{kind:?}");
             }
-            arm(port, false).unwrap();
-            assert_eq!(settled(port), [[7, 0, 0, 0]]);
+            arm(backend, false).unwrap();
+            assert_eq!(settled(backend), [[7, 0, 0, 0]]);
             // Taken by somebody else: there is nothing to wait for any more.
-            submit(port, &without_memory(4, handle, 0, 8)).unwrap();
-            if arm(port, true).unwrap() == 0 {
-                let waiter = waiter(port);
-                assert_eq!(settled(port), [[8, 0, 0, 0]]);
+            submit(backend, &without_memory(4, handle, 0, 8)).unwrap();
+            if arm(backend, true).unwrap() == 0 {
+                let waiter = waiter(backend);
+                assert_eq!(settled(backend), [[8, 0, 0, 0]]);
                 assert!(waiter.join().unwrap(), "{kind:?}");
             } else {
-                settled(port);
+                settled(backend);
             }
-            arm(port, false).unwrap();
+            arm(backend, false).unwrap();
         }
         files::close(handle).unwrap();
-        close(port).unwrap();
+        close(backend).unwrap();
     }
 }
 
 #[test]
 fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         let (handle, file) = temporary(0);
         for tag in 0..100 {
-            submit(port, &without_memory(4, handle, 0, tag)).unwrap();
+            submit(backend, &without_memory(4, handle, 0, tag)).unwrap();
         }
         // Every seventh has no length to allocate, every eleventh no file.
         let entries: Vec<Entry> = (0..500)
@@ -177,7 +180,7 @@ fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
             })
             .collect();
         let mut out = vec![[0; 4]; entries.len()];
-        batch(port, &entries, &mut out).unwrap();
+        batch(backend, &entries, &mut out).unwrap();
         for (index, completion) in (0..).zip(&out) {
             let status = match index {
                 _ if index % 11 == 0 => NO_SUCH_HANDLE.code(),
@@ -187,67 +190,67 @@ fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
             assert_eq!(*completion, [index + 7, status as u32, 0, 0], "{kind:?}");
         }
         assert_eq!(crate::probe::file(file.descriptor()).unwrap()[0], 500.0);
-        let others = settled(port);
+        let others = settled(backend);
         assert_eq!(others.len(), 100);
         assert!((0..).zip(&others).all(|(tag, each)| *each == [tag, 0, 0, 0]));
         files::close(handle).unwrap();
-        close(port).unwrap();
+        close(backend).unwrap();
     }
 }
 
 #[test]
 fn a_port_is_its_threads_and_ends_with_it() {
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         let theirs = std::thread::spawn(move || {
-            assert_eq!(arm(port, false), Err(NOT_OWNER));
-            assert_eq!(close(port), Err(NOT_OWNER));
-            assert!(WATCHES.get(port).is_ok());
+            assert_eq!(arm(backend, false), Err(NOT_OWNER));
+            assert_eq!(close(backend), Err(NOT_OWNER));
+            assert!(WATCHES.get(backend).is_ok());
             open(kind)
         });
         let theirs = theirs.join().unwrap();
         assert_eq!(WATCHES.get(theirs).err(), Some(NO_SUCH_HANDLE));
-        close(port).unwrap();
+        close(backend).unwrap();
     }
 }
 
 #[test]
 fn a_file_closed_while_in_flight_is_open_until_the_last_operation_is_over() {
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         let (handle, file) = temporary(0);
         for tag in 0..200 {
             submit(
-                port,
+                backend,
                 &without_memory(if tag % 2 == 0 { 6 } else { 4 }, handle, tag, tag),
             )
             .unwrap();
         }
         files::close(handle).unwrap();
-        assert!(settled(port).iter().all(|completion| completion[1] == 0));
+        assert!(settled(backend).iter().all(|completion| completion[1] == 0));
         assert_eq!(
             Arc::strong_count(&file),
             1,
             "no operation holds it after its completion"
         );
-        close(port).unwrap();
+        close(backend).unwrap();
     }
 }
 
 #[test]
 fn a_thread_that_ends_with_operations_in_flight_leaves_nothing_behind() {
     for kind in kinds() {
-        let (port, file) = std::thread::spawn(move || {
-            let port = open(kind);
+        let (backend, file) = std::thread::spawn(move || {
+            let backend = open(kind);
             let (handle, file) = temporary(0);
             for tag in 0..500 {
-                submit(port, &without_memory(4, handle, 0, tag)).unwrap();
+                submit(backend, &without_memory(4, handle, 0, tag)).unwrap();
             }
-            (port, file)
+            (backend, file)
         })
         .join()
         .unwrap();
-        assert_eq!(WATCHES.get(port).err(), Some(NO_SUCH_HANDLE));
+        assert_eq!(WATCHES.get(backend).err(), Some(NO_SUCH_HANDLE));
         eventually(|| Arc::strong_count(&file) == 1);
     }
 }
@@ -301,13 +304,14 @@ fn open_pool() -> u32 {
 fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
     const LENGTH: u32 = 100_000;
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         let memory = open_pool();
         let (handle, _file) = temporary(0);
         let lease = pool::acquire(memory, 2 * LENGTH, false).unwrap();
         let bytes = |length: u32| {
             let loan = pool::lend(memory, lease.slot, lease.generation, 0, length).unwrap();
-            // SAFETY: the lease keeps the bytes mapped, and no operation is in flight while the slice is used.
+            // SAFETY: the lease keeps the bytes mapped, and no operation is pending while the slice
+            // is used.
             unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }
         };
         for round in 0..20u8 {
@@ -317,11 +321,11 @@ fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
                 .take(LENGTH as usize)
                 .collect();
             bytes(LENGTH).copy_from_slice(&expected);
-            submit(port, &transfer(2, handle, memory, &lease, 777, LENGTH, 1)).unwrap();
-            assert_eq!(settled(port), [[1, 0, LENGTH, 0]]);
+            submit(backend, &transfer(2, handle, memory, &lease, 777, LENGTH, 1)).unwrap();
+            assert_eq!(settled(backend), [[1, 0, LENGTH, 0]]);
             bytes(2 * LENGTH).fill(0xee);
-            submit(port, &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2)).unwrap();
-            assert_eq!(settled(port), [[2, 0, LENGTH, 0]]);
+            submit(backend, &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2)).unwrap();
+            assert_eq!(settled(backend), [[2, 0, LENGTH, 0]]);
             assert_eq!(bytes(LENGTH), expected);
             assert!(
                 bytes(2 * LENGTH)[LENGTH as usize..]
@@ -331,7 +335,7 @@ fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
         }
         pool::release(memory, lease.slot, lease.generation).unwrap();
         files::close(handle).unwrap();
-        close(port).unwrap();
+        close(backend).unwrap();
         pool::close(memory).unwrap();
     }
 }
@@ -343,7 +347,7 @@ fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
             let memory = open_pool();
             let file = std::thread::spawn(move || {
                 pool::attach(memory).unwrap();
-                let port = open(kind);
+                let backend = open(kind);
                 let (handle, file) = temporary(direct);
                 let entries: Vec<Entry> = (0..64)
                     .map(|tag| {
@@ -351,7 +355,7 @@ fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
                         transfer(2 | DSYNC << 8, handle, memory, &lease, tag << 16, 1 << 16, tag)
                     })
                     .collect();
-                turn(port, &entries, &mut [], 0, None).unwrap();
+                turn(backend, &entries, &mut [], 0, None).unwrap();
                 file
             })
             .join()
@@ -372,13 +376,14 @@ fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
     let memory = open_pool();
     let fill = move |lease: &pool::Lease, byte: u8| {
         let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
-        // SAFETY: the lease keeps the bytes mapped; that nothing else touches them is what is tested.
+        // SAFETY: the lease keeps the bytes mapped; that nothing else touches them is what is
+        // tested.
         unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }.fill(byte);
     };
     for _ in 0..4 {
         let file = std::thread::spawn(move || {
             pool::attach(memory).unwrap();
-            let port = open(Kind::Uring);
+            let backend = open(Kind::Uring);
             let (handle, file) = temporary(libc::O_DIRECT);
             let entries: Vec<Entry> = (0..16)
                 .map(|tag| {
@@ -387,7 +392,7 @@ fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
                     transfer(2, handle, memory, &lease, tag * LENGTH, LENGTH, tag)
                 })
                 .collect();
-            turn(port, &entries, &mut [], 0, None).unwrap();
+            turn(backend, &entries, &mut [], 0, None).unwrap();
             file
         })
         .join()
@@ -438,12 +443,12 @@ fn a_thread_that_ends_cancels_what_would_never_end() {
     let handle = files::adopt(read.as_raw_fd()).unwrap();
     std::thread::spawn(move || {
         pool::attach(memory).unwrap();
-        let port = open(Kind::Uring);
+        let backend = open(Kind::Uring);
         for tag in 0..4 {
             let lease = pool::acquire(memory, 4096, false).unwrap();
-            submit(port, &transfer(1, handle, memory, &lease, 0, 4096, tag)).unwrap();
+            submit(backend, &transfer(1, handle, memory, &lease, 0, 4096, tag)).unwrap();
         }
-        let none = turn(port, &[], &mut [[0; 4]], 1, Some(Duration::from_micros(100)));
+        let none = turn(backend, &[], &mut [[0; 4]], 1, Some(Duration::from_micros(100)));
         assert_eq!(none, Ok(0), "nobody writes");
     })
     .join()
@@ -457,10 +462,10 @@ fn a_thread_that_ends_cancels_what_would_never_end() {
 fn a_range_beyond_the_block_and_a_block_of_another_thread_are_refused() {
     for kind in kinds() {
         let memory = open_pool();
-        let port = open(kind);
+        let backend = open(kind);
         let (handle, _file) = temporary(0);
         let lease = pool::acquire(memory, 4096, false).unwrap();
-        assert!(status_of(port, &transfer(2, handle, memory, &lease, 0, 4097, 0)) < 0);
+        assert!(status_of(backend, &transfer(2, handle, memory, &lease, 0, 4097, 0)) < 0);
         let entry = transfer(2, handle, memory, &lease, 0, 4096, 0);
         let refused = std::thread::spawn(move || {
             pool::attach(memory).unwrap();
@@ -477,7 +482,7 @@ fn a_range_beyond_the_block_and_a_block_of_another_thread_are_refused() {
         pool::release(memory, lease.slot, lease.generation).unwrap();
         assert!(run(&entry).result.is_err());
         files::close(handle).unwrap();
-        close(port).unwrap();
+        close(backend).unwrap();
         pool::close(memory).unwrap();
     }
 }
@@ -499,13 +504,13 @@ fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
     assert_eq!(set, 0);
     for kind in kinds() {
         for direct in [0, libc::O_DIRECT] {
-            let port = open(kind);
+            let backend = open(kind);
             let memory = open_pool();
             let (handle, file) = temporary(direct);
             let lease = pool::acquire(memory, 2 * LIMIT, false).unwrap();
             let write = |position| transfer(2, handle, memory, &lease, position, LIMIT, 0);
-            submit(port, &write(4096)).unwrap();
-            let [[_, status, transferred, _]] = settled(port)[..] else {
+            submit(backend, &write(4096)).unwrap();
+            let [[_, status, transferred, _]] = settled(backend)[..] else {
                 panic!("one operation")
             };
             assert_eq!(
@@ -513,13 +518,13 @@ fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
                 (-libc::EFBIG, LIMIT - 4096),
                 "{kind:?}"
             );
-            assert_eq!(status_of(port, &write(LIMIT)), -libc::EFBIG, "{kind:?}");
+            assert_eq!(status_of(backend, &write(LIMIT)), -libc::EFBIG, "{kind:?}");
             assert_eq!(run(&write(LIMIT)).result, Err(Errno(libc::EFBIG).into()));
             let size = without_memory(6, handle, LIMIT + 1, 0);
-            assert_eq!(status_of(port, &size), -libc::EFBIG, "{kind:?}");
+            assert_eq!(status_of(backend, &size), -libc::EFBIG, "{kind:?}");
             let mut allocation = without_memory(5, handle, LIMIT, 0);
             allocation[10] = 4096;
-            let status = status_of(port, &allocation);
+            let status = status_of(backend, &allocation);
             assert!(
                 [-libc::EFBIG, -libc::EOPNOTSUPP].contains(&status),
                 "{kind:?} {status}"
@@ -529,7 +534,7 @@ fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
                 f64::from(LIMIT)
             );
             files::close(handle).unwrap();
-            close(port).unwrap();
+            close(backend).unwrap();
             pool::release(memory, lease.slot, lease.generation).unwrap();
             pool::close(memory).unwrap();
         }
@@ -539,18 +544,19 @@ fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
 #[test]
 fn a_forked_child_is_refused_and_does_not_hang() {
     for kind in kinds() {
-        let port = open(kind);
+        let backend = open(kind);
         let (handle, _file) = temporary(0);
-        submit(port, &without_memory(3, handle, 0, 0)).unwrap();
+        submit(backend, &without_memory(3, handle, 0, 0)).unwrap();
         let dead = Some(Status::from(Errno(libc::EOWNERDEAD)));
-        // SAFETY: the child only calls what is made for it, and leaves without running the parent's destructors.
+        // SAFETY: the child only calls what is made for it, and leaves without running the parent's
+        // destructors.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let refused = submit(port, &without_memory(3, handle, 0, 1)).err() == dead
+            let refused = submit(backend, &without_memory(3, handle, 0, 1)).err() == dead
                 && super::open(kind).err() == dead
-                && arm(port, true).err() == dead
-                && close(port).err() == dead
-                && WATCHES.get(port).err() == dead
+                && arm(backend, true).err() == dead
+                && close(backend).err() == dead
+                && WATCHES.get(backend).err() == dead
                 && files::get(handle).err() == dead
                 && files::close(handle).err() == dead
                 && run(&without_memory(3, handle, 0, 1)).result.err() == dead;
@@ -566,8 +572,8 @@ fn a_forked_child_is_refused_and_does_not_hang() {
         // SAFETY: `status` outlives the call.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert_eq!(status, 0);
-        assert_eq!(settled(port), [[0; 4]]);
+        assert_eq!(settled(backend), [[0; 4]]);
         files::close(handle).unwrap();
-        close(port).unwrap();
+        close(backend).unwrap();
     }
 }

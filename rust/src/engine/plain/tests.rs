@@ -14,9 +14,9 @@ fn outcome(number: i32, transferred: u32) -> Outcome {
     Outcome { result, transferred }
 }
 
-fn operation(kind: Kind, flags: u32, handle: u32, position: u64, length: u64) -> Operation {
+fn operation(op: Op, flags: u32, handle: u32, position: u64, length: u64) -> Operation {
     Operation {
-        kind,
+        op,
         flags,
         file: files::get(handle).unwrap(),
         loan: None,
@@ -25,14 +25,14 @@ fn operation(kind: Kind, flags: u32, handle: u32, position: u64, length: u64) ->
     }
 }
 
-fn without_memory(kind: Kind, handle: u32, position: u64, length: u64) -> Outcome {
-    execute(&operation(kind, 0, handle, position, length))
+fn without_memory(op: Op, handle: u32, position: u64, length: u64) -> Outcome {
+    execute(&operation(op, 0, handle, position, length))
 }
 
 #[test]
 fn flags_are_the_kernels() {
     let (handle, _file) = temporary(0);
-    let flagged = |flags| Progress::of(&operation(Kind::Write, flags, handle, 0, 1));
+    let flagged = |flags| Progress::of(&operation(Op::Write, flags, handle, 0, 1));
     assert_eq!(flagged(0).rwf(), 0);
     assert_eq!(flagged(DSYNC | SYNC | DONTCACHE).rwf(), 0x2 | 0x4 | 0x80);
     assert_eq!((allocation_mode(false), allocation_mode(true)), (0, 0x80));
@@ -43,26 +43,26 @@ fn flags_are_the_kernels() {
 fn sizes_allocation_and_syncs_reach_the_file() {
     let (handle, file) = temporary(0);
     let size = || crate::probe::file(file.descriptor()).unwrap();
-    assert_eq!(without_memory(Kind::Truncate, handle, 5000, 0), outcome(0, 0));
+    assert_eq!(without_memory(Op::Truncate, handle, 5000, 0), outcome(0, 0));
     assert_eq!(size()[0], 5000.0);
-    let allocated = without_memory(Kind::Allocate, handle, 4096, 1 << 20);
+    let allocated = without_memory(Op::Allocate, handle, 4096, 1 << 20);
     if allocated != outcome(libc::EOPNOTSUPP, 0) {
         assert_eq!(allocated, outcome(0, 0));
         assert_eq!(size()[0], f64::from(4096 + (1 << 20)));
         assert!(size()[14] * 512.0 >= f64::from(1 << 20));
     }
     // Whether the system writes zeros or not, the space is there.
-    let zeroed = execute(&operation(Kind::Allocate, ZEROED, handle, 0, 8192));
+    let zeroed = execute(&operation(Op::Allocate, ZEROED, handle, 0, 8192));
     if allocated.result.is_ok() {
         assert_eq!(zeroed.result, Ok(()));
         assert!(zeroed.transferred <= 1);
     }
     assert_eq!(
-        without_memory(Kind::Allocate, handle, 0, 0),
+        without_memory(Op::Allocate, handle, 0, 0),
         outcome(libc::EINVAL, 0)
     );
-    assert_eq!(without_memory(Kind::SyncData, handle, 0, 0), outcome(0, 0));
-    assert_eq!(without_memory(Kind::SyncFull, handle, 0, 0), outcome(0, 0));
+    assert_eq!(without_memory(Op::SyncData, handle, 0, 0), outcome(0, 0));
+    assert_eq!(without_memory(Op::SyncFull, handle, 0, 0), outcome(0, 0));
     files::close(handle).unwrap();
 }
 
@@ -73,11 +73,11 @@ fn a_socket_cannot_be_synced() {
     let (read, _write) = UnixStream::pair().unwrap();
     let handle = files::adopt(read.as_raw_fd()).unwrap();
     assert_eq!(
-        without_memory(Kind::SyncData, handle, 0, 0),
+        without_memory(Op::SyncData, handle, 0, 0),
         outcome(libc::EINVAL, 0)
     );
     assert_eq!(
-        without_memory(Kind::Truncate, handle, 0, 0),
+        without_memory(Op::Truncate, handle, 0, 0),
         outcome(libc::EINVAL, 0)
     );
     files::close(handle).unwrap();
@@ -116,7 +116,7 @@ fn execute_syncs_durable_writes_where_pwritev2_is_refused() {
                 let loan = pool::lend(memory, lease.slot, lease.generation, 0, 4096).unwrap();
                 execute(&Operation {
                     loan: Some(loan),
-                    ..operation(Kind::Write, flags, handle, 0, 4096)
+                    ..operation(Op::Write, flags, handle, 0, 4096)
                 })
             };
             let refused = || file.refused_flags().load(std::sync::atomic::Ordering::Relaxed);

@@ -3,9 +3,9 @@ use super::*;
 static NO_FILE: AtomicU32 = AtomicU32::new(0);
 
 /// The begun operation of a byte.
-fn begun(kind: Kind, flags: u32) -> Progress {
+fn begun(op: Op, flags: u32) -> Progress {
     Progress {
-        kind,
+        op,
         flags,
         sync: None,
         length: 1,
@@ -19,13 +19,13 @@ fn begun(kind: Kind, flags: u32) -> Progress {
 fn scripted(
     length: usize,
     alignment: Option<Alignment>,
-    kind: Kind,
+    op: Op,
     script: &[Result<usize, Errno>],
 ) -> (Outcome, Vec<usize>) {
     let mut progress = Progress {
         length,
         alignment,
-        ..begun(kind, 0)
+        ..begun(op, 0)
     };
     let mut starts = Vec::new();
     let mut next = progress.begin();
@@ -37,7 +37,7 @@ fn scripted(
             }
             Next::Call | Next::CallLater => {
                 starts.push(progress.from());
-                next = progress.answer(script[starts.len() - 1], &NO_FILE);
+                next = progress.advance(script[starts.len() - 1], &NO_FILE);
             }
         }
     }
@@ -64,37 +64,31 @@ const COARSE_MEMORY: Option<Alignment> = Some(Alignment {
 
 #[test]
 fn short_transfers_are_continued() {
-    for kind in [Kind::Read, Kind::Write] {
+    for op in [Op::Read, Op::Write] {
         assert_eq!(
-            scripted(100, None, kind, &[Ok(1), Ok(98), Ok(1)]),
+            scripted(100, None, op, &[Ok(1), Ok(98), Ok(1)]),
             (outcome(0, 100), vec![0, 1, 99])
         );
-        assert_eq!(scripted(0, None, kind, &[]), (outcome(0, 0), vec![]));
+        assert_eq!(scripted(0, None, op, &[]), (outcome(0, 0), vec![]));
     }
 }
 
 #[test]
 fn a_read_ends_with_the_file_and_a_write_of_nothing_is_an_error() {
+    assert_eq!(scripted(100, None, Op::Read, &[Ok(60), Ok(0)]).0, outcome(0, 60));
+    assert_eq!(scripted(100, None, Op::Read, &[Ok(0)]).0, outcome(0, 0));
     assert_eq!(
-        scripted(100, None, Kind::Read, &[Ok(60), Ok(0)]).0,
-        outcome(0, 60)
-    );
-    assert_eq!(scripted(100, None, Kind::Read, &[Ok(0)]).0, outcome(0, 0));
-    assert_eq!(
-        scripted(100, None, Kind::Write, &[Ok(60), Ok(0)]).0,
+        scripted(100, None, Op::Write, &[Ok(60), Ok(0)]).0,
         outcome(libc::EIO, 60)
     );
-    assert_eq!(
-        scripted(100, None, Kind::Write, &[Ok(0)]).0,
-        outcome(libc::EIO, 0)
-    );
+    assert_eq!(scripted(100, None, Op::Write, &[Ok(0)]).0, outcome(libc::EIO, 0));
 }
 
 #[test]
 fn an_error_tells_how_much_was_moved_before() {
     let script = [Ok(4096), Ok(512), Err(Errno(libc::ENOSPC))];
     assert_eq!(
-        scripted(8192, SECTOR, Kind::Write, &script).0,
+        scripted(8192, SECTOR, Op::Write, &script).0,
         outcome(libc::ENOSPC, 4608)
     );
 }
@@ -109,22 +103,22 @@ fn interruptions_are_repeated_and_a_busy_device_only_so_often() {
         Ok(1),
     ];
     assert_eq!(
-        scripted(2, None, Kind::Read, &script),
+        scripted(2, None, Op::Read, &script),
         (outcome(0, 2), vec![0, 0, 1, 1, 1])
     );
     let busy = vec![Err(Errno(libc::EAGAIN)); MAX_AGAIN as usize + 1];
-    assert_eq!(scripted(2, None, Kind::Write, &busy).0, outcome(libc::EAGAIN, 0));
+    assert_eq!(scripted(2, None, Op::Write, &busy).0, outcome(libc::EAGAIN, 0));
 }
 
 #[test]
 fn a_direct_read_that_cuts_a_sector_is_the_end_of_the_file() {
-    assert_eq!(scripted(8192, SECTOR, Kind::Read, &[Ok(600)]).0, outcome(0, 600));
+    assert_eq!(scripted(8192, SECTOR, Op::Read, &[Ok(600)]).0, outcome(0, 600));
     assert_eq!(
-        scripted(8192, SECTOR, Kind::Read, &[Ok(1024), Ok(0)]),
+        scripted(8192, SECTOR, Op::Read, &[Ok(1024), Ok(0)]),
         (outcome(0, 1024), vec![0, 1024])
     );
     assert_eq!(
-        scripted(8192, SECTOR, Kind::Read, &[Ok(1024), Ok(1)]).0,
+        scripted(8192, SECTOR, Op::Read, &[Ok(1024), Ok(1)]).0,
         outcome(0, 1025)
     );
 }
@@ -133,102 +127,102 @@ fn a_direct_read_that_cuts_a_sector_is_the_end_of_the_file() {
 fn a_direct_transfer_is_continued_where_memory_suits_too() {
     let read = [Ok(4096 + 512), Ok(1024), Ok(4096)];
     assert_eq!(
-        scripted(8192, COARSE_MEMORY, Kind::Read, &read),
+        scripted(8192, COARSE_MEMORY, Op::Read, &read),
         (outcome(0, 8192), vec![0, 4096, 4096])
     );
     // The second call gets no further: that is the end.
     assert_eq!(
-        scripted(8192, COARSE_MEMORY, Kind::Read, &[Ok(4608), Ok(512)]),
+        scripted(8192, COARSE_MEMORY, Op::Read, &[Ok(4608), Ok(512)]),
         (outcome(0, 4608), vec![0, 4096])
     );
     let write = [Ok(700), Ok(188)];
     assert_eq!(
-        scripted(8192, SECTOR, Kind::Write, &write),
+        scripted(8192, SECTOR, Op::Write, &write),
         (outcome(libc::EIO, 700), vec![0, 512])
     );
 }
 
 #[test]
-fn answer_repeats_interrupted_syncs_and_no_other_failed_ones() {
-    for kind in [Kind::SyncData, Kind::SyncFull, Kind::Allocate, Kind::Truncate] {
-        let syncs = matches!(kind, Kind::SyncData | Kind::SyncFull);
-        let mut progress = begun(kind, 0);
+fn advance_repeats_interrupted_syncs_and_no_other_failed_ones() {
+    for op in [Op::SyncData, Op::SyncFull, Op::Allocate, Op::Truncate] {
+        let syncs = matches!(op, Op::SyncData | Op::SyncFull);
+        let mut progress = begun(op, 0);
         assert_eq!(progress.begin(), Next::Call);
-        assert_eq!(progress.answer(Err(Errno(libc::EINTR)), &NO_FILE), Next::Call);
-        let next = progress.answer(Err(Errno(libc::EAGAIN)), &NO_FILE);
+        assert_eq!(progress.advance(Err(Errno(libc::EINTR)), &NO_FILE), Next::Call);
+        let next = progress.advance(Err(Errno(libc::EAGAIN)), &NO_FILE);
         assert_eq!(next == Next::Over(outcome(libc::EAGAIN, 0)), syncs);
-        assert_eq!(progress.answer(Ok(0), &NO_FILE), Next::Over(outcome(0, 0)));
+        assert_eq!(progress.advance(Ok(0), &NO_FILE), Next::Over(outcome(0, 0)));
         assert_eq!(
-            progress.answer(Err(Errno(libc::EIO)), &NO_FILE),
+            progress.advance(Err(Errno(libc::EIO)), &NO_FILE),
             Next::Over(outcome(libc::EIO, 0))
         );
     }
 }
 
 #[test]
-fn answer_goes_on_without_zeros_that_cannot_be_written() {
+fn advance_goes_on_without_zeros_that_cannot_be_written() {
     let refused = AtomicU32::new(0);
-    let mut progress = begun(Kind::Allocate, ZEROED);
+    let mut progress = begun(Op::Allocate, ZEROED);
     assert!(progress.zeroes());
     assert_eq!(
-        progress.answer(Ok(0), &refused),
+        progress.advance(Ok(0), &refused),
         Next::Over(outcome(0, 1)),
         "zeros"
     );
-    let failed = progress.answer(Err(Errno(libc::ENOSPC)), &refused);
+    let failed = progress.advance(Err(Errno(libc::ENOSPC)), &refused);
     assert_eq!(failed, Next::Over(outcome(libc::ENOSPC, 0)));
     assert_eq!(refused.load(Ordering::Relaxed), 0);
     let unsupported = Err(Errno(libc::EOPNOTSUPP));
-    assert_eq!(progress.answer(unsupported, &refused), Next::Call);
+    assert_eq!(progress.advance(unsupported, &refused), Next::Call);
     assert!(!progress.zeroes());
     assert_eq!(refused.load(Ordering::Relaxed), ZEROED);
     assert_eq!(
-        progress.answer(Ok(0), &refused),
+        progress.advance(Ok(0), &refused),
         Next::Over(outcome(0, 0)),
         "space alone"
     );
     assert_eq!(
-        progress.answer(unsupported, &refused),
+        progress.advance(unsupported, &refused),
         Next::Over(outcome(libc::EOPNOTSUPP, 0))
     );
 }
 
 #[test]
-fn answer_syncs_after_a_write_whose_flag_is_refused() {
+fn advance_syncs_after_a_write_whose_flag_is_refused() {
     for number in [libc::EOPNOTSUPP, libc::EPERM, libc::ENOSYS] {
         for (flags, sync) in [
-            (DSYNC, Kind::SyncData),
-            (SYNC | DONTCACHE, Kind::SyncFull),
-            (DSYNC | SYNC, Kind::SyncFull),
+            (DSYNC, Op::SyncData),
+            (SYNC | DONTCACHE, Op::SyncFull),
+            (DSYNC | SYNC, Op::SyncFull),
         ] {
             let refused = AtomicU32::new(0);
-            let mut progress = begun(Kind::Write, flags);
+            let mut progress = begun(Op::Write, flags);
             assert_ne!(progress.rwf(), 0);
-            assert_eq!(progress.answer(Err(Errno(number)), &refused), Next::Call);
-            assert_eq!((progress.kind(), progress.rwf()), (Kind::Write, 0));
+            assert_eq!(progress.advance(Err(Errno(number)), &refused), Next::Call);
+            assert_eq!((progress.op(), progress.rwf()), (Op::Write, 0));
             assert_eq!(refused.load(Ordering::Relaxed), flags);
-            assert_eq!(progress.answer(Ok(1), &refused), Next::Call);
-            assert_eq!(progress.kind(), sync);
-            assert_eq!(progress.answer(Err(Errno(libc::EINTR)), &refused), Next::Call);
-            let failed = progress.answer(Err(Errno(libc::EIO)), &refused);
+            assert_eq!(progress.advance(Ok(1), &refused), Next::Call);
+            assert_eq!(progress.op(), sync);
+            assert_eq!(progress.advance(Err(Errno(libc::EINTR)), &refused), Next::Call);
+            let failed = progress.advance(Err(Errno(libc::EIO)), &refused);
             assert_eq!(failed, Next::Over(outcome(libc::EIO, 1)));
-            assert_eq!(progress.answer(Ok(0), &refused), Next::Over(outcome(0, 1)));
+            assert_eq!(progress.advance(Ok(0), &refused), Next::Over(outcome(0, 1)));
         }
     }
     let refused = AtomicU32::new(0);
-    let mut progress = begun(Kind::Read, DONTCACHE);
+    let mut progress = begun(Op::Read, DONTCACHE);
     assert_eq!(
-        progress.answer(Err(Errno(libc::EOPNOTSUPP)), &refused),
+        progress.advance(Err(Errno(libc::EOPNOTSUPP)), &refused),
         Next::Call
     );
-    assert_eq!(progress.answer(Ok(1), &refused), Next::Over(outcome(0, 1)));
+    assert_eq!(progress.advance(Ok(1), &refused), Next::Over(outcome(0, 1)));
 }
 
 #[test]
-fn answer_reports_a_refusal_that_no_flag_explains() {
+fn advance_reports_a_refusal_that_no_flag_explains() {
     for number in [libc::EOPNOTSUPP, libc::EPERM, libc::ENOSYS] {
         let refused = AtomicU32::new(0);
-        let next = begun(Kind::Write, 0).answer(Err(Errno(number)), &refused);
+        let next = begun(Op::Write, 0).advance(Err(Errno(number)), &refused);
         assert_eq!(next, Next::Over(outcome(number, 0)));
         assert_eq!(refused.load(Ordering::Relaxed), 0);
     }

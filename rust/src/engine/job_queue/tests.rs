@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_thread_is_asked_for_only_while_none_is_free_and_the_limit_allows() {
-    let queue = Queue::new(2);
+    let queue = JobQueue::new(2);
     assert!(queue.push(1));
     assert!(queue.push(2));
     assert!(!queue.push(3));
@@ -16,7 +16,7 @@ fn a_thread_is_asked_for_only_while_none_is_free_and_the_limit_allows() {
 
 #[test]
 fn jobs_without_any_thread_come_back() {
-    let queue = Queue::new(2);
+    let queue = JobQueue::new(2);
     assert!(queue.push(1));
     assert!(queue.push(2));
     assert_eq!(queue.not_started(), [], "the other one will take them");
@@ -27,7 +27,7 @@ fn jobs_without_any_thread_come_back() {
 
 #[test]
 fn an_idle_thread_is_woken_instead() {
-    let queue = std::sync::Arc::new(Queue::new(8));
+    let queue = std::sync::Arc::new(JobQueue::new(8));
     assert!(queue.push(1));
     let taker = {
         let queue = queue.clone();
@@ -42,7 +42,7 @@ fn an_idle_thread_is_woken_instead() {
 
 #[test]
 fn an_idle_thread_counts_for_one_job_only() {
-    let queue = Queue::new(2);
+    let queue = JobQueue::new(2);
     // A thread that was told of a job and has not run since.
     let mut state = lock(&queue.state);
     (state.threads, state.idle) = (1, 1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::sync::{Condvar, Mutex, lock, wait_while};
 
 /// A queue of jobs, taken in order, with a count of the threads that take them.
-pub struct Queue<J> {
+pub struct JobQueue<J> {
     state: Mutex<State<J>>,
     /// Told once for each job that an idle thread is to take.
     filled: Condvar,
@@ -21,23 +21,23 @@ struct State<J> {
     idle: usize,
 }
 
-impl<J> Queue<J> {
+impl<J> JobQueue<J> {
     /// An empty queue for so many threads at most.
-    pub fn new(max_threads: usize) -> Queue<J> {
+    pub fn new(max_threads: usize) -> JobQueue<J> {
         let state = State {
             jobs: VecDeque::new(),
             threads: 0,
             idle: 0,
         };
-        Queue {
+        JobQueue {
             state: Mutex::new(state),
             filled: Condvar::new(),
             max_threads,
         }
     }
 
-    /// Adds a job. `true` asks the caller to start a thread, counted already: it calls `next` until that is `None`;
-    /// if it cannot be started, the caller says so by `not_started`.
+    /// Adds a job. `true` asks the caller to start a thread, counted already: it calls `next` until
+    /// that is `None`; if it cannot be started, the caller says so by `not_started`.
     pub fn push(&self, job: J) -> bool {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
@@ -45,14 +45,15 @@ impl<J> Queue<J> {
             self.filled.notify_one();
             return false;
         }
-        // Idle threads, if there are any, were each told of an earlier job; a busy one takes this job when it is done.
+        // Idle threads, if there are any, were each told of an earlier job; a busy one takes this
+        // job when it is done.
         let start = state.threads < self.max_threads;
         state.threads += usize::from(start);
         start
     }
 
-    /// Takes the count of a thread back that could not be started. When no other is left to take the jobs, they are answered
-    /// for the caller to run itself.
+    /// Takes the count of a thread back that could not be started. When no other is left to take
+    /// the jobs, they are answered for the caller to run itself.
     pub fn not_started(&self) -> VecDeque<J> {
         let mut state = lock(&self.state);
         state.threads -= 1;
@@ -63,7 +64,8 @@ impl<J> Queue<J> {
         }
     }
 
-    /// The next job, waited for; `None` when there was nothing to do for `patience`: the calling thread is no longer counted and ends.
+    /// The next job, waited for; `None` when there was nothing to do for `patience`: the calling
+    /// thread is no longer counted and ends.
     pub fn next(&self, patience: Duration) -> Option<J> {
         let mut state = lock(&self.state);
         state.idle += 1;

@@ -7,14 +7,14 @@ use super::entry::Completion;
 use super::sync::{Condvar, Mutex, lock, wait_while};
 use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
 
-/// The most operations of a port that are not collected yet.
+/// The most operations of a queue that are not collected yet.
 pub const MAX_OPERATIONS: usize = 4096;
 
 /// The completions of one isolate's operations.
 #[derive(Default)]
-pub struct Port {
+pub struct CompletionQueue {
     state: Mutex<State>,
-    /// Told of whatever ends a wait: a completion, nothing being in flight any more, the port's end.
+    /// Told of whatever ends a wait: a completion, nothing being pending any more, the queue's end.
     changed: Condvar,
 }
 
@@ -22,21 +22,21 @@ pub struct Port {
 struct State {
     ready: VecDeque<Completion>,
     /// Operations begun whose completion is not in `ready` yet.
-    in_flight: usize,
+    pending: usize,
     closed: bool,
 }
 
-impl Port {
+impl CompletionQueue {
     /// Counts an operation, which must be completed exactly once.
     pub fn begin(&self) -> Result<(), Status> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(NO_SUCH_HANDLE);
         }
-        if state.in_flight + state.ready.len() >= MAX_OPERATIONS {
+        if state.pending + state.ready.len() >= MAX_OPERATIONS {
             return Err(TABLE_FULL);
         }
-        state.in_flight += 1;
+        state.pending += 1;
         Ok(())
     }
 
@@ -47,14 +47,15 @@ impl Port {
 
     /// Takes a `begin` back.
     pub fn abandon(&self) {
-        lock(&self.state).in_flight -= 1;
+        lock(&self.state).pending -= 1;
         self.changed.notify_all();
     }
 
-    /// Ends an operation; what it held must be released before. Nobody hears of it when the port is closed.
+    /// Ends an operation; what it held must be released before. Nobody hears of it when the queue
+    /// is closed.
     pub fn complete(&self, completion: Completion) {
         let mut state = lock(&self.state);
-        state.in_flight -= 1;
+        state.pending -= 1;
         if !state.closed {
             state.ready.push_back(completion);
         }
@@ -70,16 +71,18 @@ impl Port {
             *place = completion;
         }
         drop(state);
-        // A wait for a completion that was taken here has nothing to wait for if it was the last one.
+        // A wait for a completion that was taken here has nothing to wait for if it was the last
+        // one.
         self.changed.notify_all();
         count
     }
 
-    /// Waits until `min` completions are ready, nothing is in flight, or the time is over. Answers how many are ready.
+    /// Waits until `min` completions are ready, nothing is pending, or the time is over. Answers
+    /// how many are ready.
     pub fn wait(&self, min: usize, timeout: Duration) -> Result<usize, Status> {
         let state = lock(&self.state);
         let state = wait_while(&self.changed, state, timeout, |state| {
-            !state.closed && state.ready.len() < min && state.in_flight > 0
+            !state.closed && state.ready.len() < min && state.pending > 0
         });
         if state.closed {
             Err(NO_SUCH_HANDLE)
@@ -88,7 +91,7 @@ impl Port {
         }
     }
 
-    /// Ends the port: waits end, completions are dropped, those to come as well.
+    /// Ends the queue: waits end, completions are dropped, those to come as well.
     pub fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
@@ -97,7 +100,7 @@ impl Port {
         self.changed.notify_all();
     }
 
-    /// Whether the port has ended.
+    /// Whether the queue has ended.
     pub fn is_closed(&self) -> bool {
         lock(&self.state).closed
     }

@@ -5,8 +5,8 @@ use loom::sync::Arc;
 #[test]
 fn no_job_is_left() {
     loom::model(|| {
-        let queue = Arc::new(Queue::new(1));
-        let submit = |queue: &Arc<Queue<u32>>, job| {
+        let queue = Arc::new(JobQueue::new(1));
+        let submit = |queue: &Arc<JobQueue<u32>>, job| {
             let start = queue.push(job);
             start.then(|| {
                 let queue = queue.clone();

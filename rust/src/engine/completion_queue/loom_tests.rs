@@ -4,19 +4,19 @@ use loom::sync::Arc;
 #[test]
 fn each_wait_ends_and_each_completion_is_collected_once() {
     loom::model(|| {
-        let port = Arc::new(Port::default());
+        let queue = Arc::new(CompletionQueue::default());
         let threads: Vec<_> = (0..2)
             .map(|tag| {
-                port.begin().unwrap();
-                let port = port.clone();
-                loom::thread::spawn(move || port.complete([tag, 0, 0, 0]))
+                queue.begin().unwrap();
+                let queue = queue.clone();
+                loom::thread::spawn(move || queue.complete([tag, 0, 0, 0]))
             })
             .collect();
         let mut seen = Vec::new();
         while seen.len() < 2 {
-            assert!(port.wait(1, Duration::MAX).unwrap() > 0);
+            assert!(queue.wait(1, Duration::MAX).unwrap() > 0);
             let mut out = [[9; 4]; 2];
-            let count = port.collect(&mut out);
+            let count = queue.collect(&mut out);
             seen.extend(out[..count].iter().map(|completion| completion[0]));
         }
         seen.sort_unstable();
@@ -31,20 +31,20 @@ fn each_wait_ends_and_each_completion_is_collected_once() {
 fn a_waiting_thread_is_not_forgotten_when_its_completion_is_taken_or_the_port_ends() {
     for close in [false, true] {
         loom::model(move || {
-            let port = Arc::new(Port::default());
-            port.begin().unwrap();
+            let queue = Arc::new(CompletionQueue::default());
+            queue.begin().unwrap();
             let waiter = {
-                let port = port.clone();
-                loom::thread::spawn(move || port.wait(1, Duration::MAX))
+                let queue = queue.clone();
+                loom::thread::spawn(move || queue.wait(1, Duration::MAX))
             };
             let worker = {
-                let port = port.clone();
-                loom::thread::spawn(move || port.complete([0; 4]))
+                let queue = queue.clone();
+                loom::thread::spawn(move || queue.complete([0; 4]))
             };
             if close {
-                port.close();
+                queue.close();
             } else {
-                port.collect(&mut [[0; 4]; 1]);
+                queue.collect(&mut [[0; 4]; 1]);
             }
             waiter.join().unwrap().ok();
             worker.join().unwrap();

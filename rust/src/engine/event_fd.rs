@@ -6,13 +6,13 @@ use std::time::Duration;
 use crate::status::Errno;
 
 /// An `eventfd(2)`: the ring counts it up for each completion while it is armed.
-pub struct Bell {
+pub struct EventFd {
     fd: OwnedFd,
 }
 
-impl Bell {
-    /// A silent bell.
-    pub fn new() -> Result<Bell, Errno> {
+impl EventFd {
+    /// A silent event.
+    pub fn new() -> Result<EventFd, Errno> {
         // SAFETY: touches no memory.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
@@ -20,7 +20,7 @@ impl Bell {
         }
         // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Bell { fd })
+        Ok(EventFd { fd })
     }
 
     /// The descriptor; valid as long as this is borrowed.
@@ -29,9 +29,10 @@ impl Bell {
     }
 
     /// Ends the wait under way, or the next one.
-    pub fn ring(&self) {
+    pub fn signal(&self) {
         let one = 1u64;
-        // SAFETY: reads 8 bytes of a local. It fails only when the counter is full, and then it rings already.
+        // SAFETY: reads 8 bytes of a local. It fails only when the counter is full, and then it
+        // rings already.
         unsafe { libc::write(self.fd.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
@@ -60,18 +61,18 @@ mod tests {
 
     #[test]
     fn a_ring_before_or_during_the_wait_ends_it_and_only_once() {
-        let bell = Arc::new(Bell::new().unwrap());
-        bell.ring();
-        bell.ring();
-        bell.wait(Duration::MAX);
+        let event = Arc::new(EventFd::new().unwrap());
+        event.signal();
+        event.signal();
+        event.wait(Duration::MAX);
         let begin = Instant::now();
-        bell.wait(Duration::from_millis(20));
+        event.wait(Duration::from_millis(20));
         assert!(begin.elapsed() >= Duration::from_millis(20), "it was silenced");
         let waiter = {
-            let bell = bell.clone();
-            std::thread::spawn(move || bell.wait(Duration::MAX))
+            let event = event.clone();
+            std::thread::spawn(move || event.wait(Duration::MAX))
         };
-        bell.ring();
+        event.signal();
         waiter.join().unwrap();
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::bell::Bell;
+use super::completion_queue::{self, CompletionQueue};
 use super::entry::{Completion, Entry, Operation, completion, decode};
+use super::event_fd::EventFd;
 use super::plain;
-use super::port::{self, Port};
 use super::threads::{self, End, Job, MAX_THREADS};
 use super::uring::{self, BATCH_DEPTH, Ring};
 use crate::process;
@@ -35,7 +35,7 @@ impl TryFrom<u32> for Kind {
     }
 }
 
-/// What there is to know of a driver.
+/// What there is to know of a backend.
 pub struct Facts {
     /// The most operations that are begun and not collected.
     pub max_operations: u32,
@@ -44,28 +44,28 @@ pub struct Facts {
 }
 
 /// Runs operations and keeps their completions.
-pub enum Driver {
+pub enum Backend {
     /// By a ring of the calling thread.
     Ring(Box<Ring>),
     /// By what a job is given to.
-    Jobs(Arc<Port>, fn(Job)),
+    Jobs(Arc<CompletionQueue>, fn(Job)),
 }
 
-impl Driver {
-    /// A driver of the calling thread; the status says why the system refuses it.
-    pub fn new(kind: Kind) -> Result<Driver, Status> {
+impl Backend {
+    /// A backend of the calling thread; the status says why the system refuses it.
+    pub fn new(kind: Kind) -> Result<Backend, Status> {
         Ok(match kind {
-            Kind::Uring => Driver::Ring(Box::new(Ring::new()?)),
-            Kind::Threads => Driver::Jobs(Arc::default(), threads::submit),
-            Kind::Plain => Driver::Jobs(Arc::default(), Job::run),
+            Kind::Uring => Backend::Ring(Box::new(Ring::new()?)),
+            Kind::Threads => Backend::Jobs(Arc::default(), threads::submit),
+            Kind::Plain => Backend::Jobs(Arc::default(), Job::run),
         })
     }
 
     /// What there is to know of it.
     pub fn facts(&self) -> Facts {
         let (max_operations, detail) = match self {
-            Driver::Ring(ring) => (uring::MAX_OPERATIONS, ring.mode() as u32),
-            Driver::Jobs(..) => (port::MAX_OPERATIONS, MAX_THREADS as u32),
+            Backend::Ring(ring) => (uring::MAX_OPERATIONS, ring.mode() as u32),
+            Backend::Jobs(..) => (completion_queue::MAX_OPERATIONS, MAX_THREADS as u32),
         };
         Facts {
             max_operations: max_operations as u32,
@@ -78,14 +78,15 @@ impl Driver {
         Watch {
             waits: AtomicU32::new(0),
             source: match self {
-                Driver::Ring(ring) => Source::Bell(ring.bell()),
-                Driver::Jobs(port, _) => Source::Port(port.clone()),
+                Backend::Ring(ring) => Source::EventFd(ring.event()),
+                Backend::Jobs(queue, _) => Source::Queue(queue.clone()),
             },
         }
     }
 
-    /// Begins the operations of `entries`, each with its tag, then waits for `min` completions but no longer than `budget` (`None`: as long
-    /// as it takes), and takes as many as fit. Answers how many. An entry that is refused is completed with the reason.
+    /// Begins the operations of `entries`, each with its tag, then waits for `min` completions but
+    /// no longer than `budget` (`None`: as long as it takes), and takes as many as fit. Answers how
+    /// many. An entry that is refused is completed with the reason.
     pub fn turn(
         &mut self,
         entries: &[Entry],
@@ -94,40 +95,41 @@ impl Driver {
         budget: Option<Duration>,
     ) -> Result<usize, Status> {
         match self {
-            Driver::Ring(ring) => {
+            Backend::Ring(ring) => {
                 for entry in entries {
                     ring.begin(entry[8], decode(entry))?;
                 }
                 Ok(ring.turn(out, min, budget)?)
             }
-            Driver::Jobs(port, run) => {
+            Backend::Jobs(queue, run) => {
                 for entry in entries {
-                    begin(port, entry[8], decode(entry), *run)?;
+                    begin(queue, entry[8], decode(entry), *run)?;
                 }
                 if min > 0 {
-                    port.wait(min, budget.unwrap_or(Duration::MAX))?;
+                    queue.wait(min, budget.unwrap_or(Duration::MAX))?;
                 }
-                Ok(port.collect(out))
+                Ok(queue.collect(out))
             }
         }
     }
 
-    /// Runs the operations of `entries` to their end; `out` has a place for each. Others may complete meanwhile; they are collected later.
+    /// Runs the operations of `entries` to their end; `out` has a place for each. Others may
+    /// complete meanwhile; they are collected later.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
         let run = match self {
-            Driver::Ring(ring) => return Ok(ring.batch(entries, out)?),
-            Driver::Jobs(_, run) => *run,
+            Backend::Ring(ring) => return Ok(ring.batch(entries, out)?),
+            Backend::Jobs(_, run) => *run,
         };
-        let port = Arc::<Port>::default();
+        let queue = Arc::<CompletionQueue>::default();
         let (mut begun, mut over) = (0, 0);
         while over < entries.len() {
             while begun < entries.len() && begun - over < BATCH_DEPTH {
-                begin(&port, begun as u32, decode(&entries[begun]), run)?;
+                begin(&queue, begun as u32, decode(&entries[begun]), run)?;
                 begun += 1;
             }
-            port.wait(1, Duration::MAX)?;
+            queue.wait(1, Duration::MAX)?;
             let mut some = [[0; 4]; BATCH_DEPTH];
-            let count = port.collect(&mut some);
+            let count = queue.collect(&mut some);
             for [index, rest @ ..] in &some[..count] {
                 let [status, transferred, last] = *rest;
                 let index = *index as usize;
@@ -138,30 +140,31 @@ impl Driver {
         Ok(())
     }
 
-    /// Prepares for a wait on another thread, or ends it. Answers how many completions are there already.
+    /// Prepares for a wait on another thread, or ends it. Answers how many completions are there
+    /// already.
     pub fn arm(&mut self, on: bool) -> Result<usize, Status> {
         match self {
-            Driver::Ring(ring) if on => Ok(ring.arm()?),
-            Driver::Ring(ring) => {
+            Backend::Ring(ring) if on => Ok(ring.arm()?),
+            Backend::Ring(ring) => {
                 ring.disarm();
                 Ok(0)
             }
-            // A wait for a port looks first itself.
-            Driver::Jobs(port, _) => Ok(port.ready()),
+            // A wait for a queue looks first itself.
+            Backend::Jobs(queue, _) => Ok(queue.ready()),
         }
     }
 
-    /// Ends it. The memory and files of what is in flight are given back after the last completion: a ring waits for that, our threads do
-    /// it later. What has not begun is not begun any more.
+    /// Ends it. The memory and files of what is pending are given back after the last completion: a
+    /// ring waits for that, our threads do it later. What has not begun is not begun any more.
     pub fn end(self) {
         match self {
-            Driver::Ring(ring) => ring.end(),
-            Driver::Jobs(port, _) => port.close(),
+            Backend::Ring(ring) => ring.end(),
+            Backend::Jobs(queue, _) => queue.close(),
         }
     }
 
-    /// Ends it with the calling thread. A forked child has neither the ring nor the threads, and the end of the process is the end of
-    /// its memory: nobody need wait for the device then.
+    /// Ends it with the calling thread. A forked child has neither the ring nor the threads, and
+    /// the end of the process is the end of its memory: nobody need wait for the device then.
     pub fn end_with_thread(self) {
         // SAFETY: two questions that touch no memory.
         let ends_process = unsafe { libc::getpid() == libc::gettid() };
@@ -175,23 +178,23 @@ impl Driver {
 
 /// Gives an operation to what runs it; one that was refused is completed at once.
 fn begin(
-    port: &Arc<Port>,
+    queue: &Arc<CompletionQueue>,
     tag: u32,
     operation: Result<Operation, Status>,
     run: fn(Job),
 ) -> Result<(), Status> {
-    port.begin()?;
+    queue.begin()?;
     match operation {
         Ok(operation) => run(Job {
             operation,
-            end: End::Port(port.clone(), tag),
+            end: End::Queue(queue.clone(), tag),
         }),
-        Err(status) => port.complete(completion(tag, plain::failed(status))),
+        Err(status) => queue.complete(completion(tag, plain::failed(status))),
     }
     Ok(())
 }
 
-/// A driver as other threads see it.
+/// A backend as other threads see it.
 pub struct Watch {
     /// How many waits have begun.
     waits: AtomicU32,
@@ -199,19 +202,20 @@ pub struct Watch {
 }
 
 enum Source {
-    Bell(Arc<Bell>),
-    Port(Arc<Port>),
+    EventFd(Arc<EventFd>),
+    Queue(Arc<CompletionQueue>),
 }
 
 impl Watch {
-    /// Waits, on whichever thread, for a completion, for nothing being in flight, or for the end of the driver or of the time.
+    /// Waits, on whichever thread, for a completion, for nothing being pending, or for the end of
+    /// the backend or of the time.
     pub fn wait(&self, timeout: Duration) {
         // Relaxed: it only tells whether a thread came as far as here.
         self.waits.fetch_add(1, Ordering::Relaxed);
         match &self.source {
-            Source::Bell(bell) => bell.wait(timeout),
-            // A port that is closed has nothing to say.
-            Source::Port(port) => drop(port.wait(1, timeout)),
+            Source::EventFd(event) => event.wait(timeout),
+            // A queue that is closed has nothing to say.
+            Source::Queue(queue) => drop(queue.wait(1, timeout)),
         }
     }
 
