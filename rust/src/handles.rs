@@ -9,7 +9,7 @@ use crate::thread::OwnerId;
 
 /// The highest number of handles at a time: an index has 16 bits.
 const MAX_HANDLES: usize = 1 << 16;
-/// An index is used again only when so many are free, or when there is no other.
+/// An index is used again only when this many are free, or when there is no other.
 const MIN_FREE: usize = 1024;
 /// Generations go from 1 to this: 15 bits, so that a handle is a positive `i32`.
 const MAX_GENERATION: u32 = (1 << 15) - 1;

@@ -1,4 +1,4 @@
-//! What runs the operations of one isolate: a ring, our threads, or the isolate's own thread.
+//! Backends of an isolate's operations: a ring, our threads, or the isolate's own thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use super::uring::{self, BATCH_DEPTH, Ring};
 use crate::process;
 use crate::status::{BAD_ARGUMENT, Status};
 
-/// Which one; the numbers are those of `lib/engine/native_engine.ts`.
+/// Kind of a backend; the numbers are those of `lib/engine/native_engine.ts`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// Our threads.
@@ -35,11 +35,11 @@ impl TryFrom<u32> for Kind {
     }
 }
 
-/// What there is to know of a backend.
+/// Facts about a backend.
 pub struct Facts {
-    /// The most operations that are begun and not collected.
+    /// Highest number of operations that are begun and not collected.
     pub max_operations: u32,
-    /// The most threads, or the mode of the ring.
+    /// Highest number of threads, or the mode of the ring.
     pub detail: u32,
 }
 
@@ -47,12 +47,12 @@ pub struct Facts {
 pub enum Backend {
     /// By a ring of the calling thread.
     Ring(Box<Ring>),
-    /// By what a job is given to.
+    /// By a function that takes jobs.
     Jobs(Arc<CompletionQueue>, fn(Job)),
 }
 
 impl Backend {
-    /// A backend of the calling thread; the status says why the system refuses it.
+    /// Makes a backend of the calling thread; the status says why the system refuses it.
     pub fn new(kind: Kind) -> Result<Backend, Status> {
         Ok(match kind {
             Kind::Uring => Backend::Ring(Box::new(Ring::new()?)),
@@ -61,7 +61,7 @@ impl Backend {
         })
     }
 
-    /// What there is to know of it.
+    /// Returns the facts about it.
     pub fn facts(&self) -> Facts {
         let (max_operations, detail) = match self {
             Backend::Ring(ring) => (uring::MAX_OPERATIONS, ring.mode() as u32),
@@ -73,7 +73,7 @@ impl Backend {
         }
     }
 
-    /// What other threads may do with it: wait.
+    /// Returns the part that other threads may use: waiting.
     pub fn watch(&self) -> Watch {
         Watch {
             waits: AtomicU32::new(0),
@@ -84,37 +84,38 @@ impl Backend {
         }
     }
 
-    /// Begins the operations of `entries`, each with its tag, then waits for `min` completions but
-    /// no longer than `budget` (`None`: as long as it takes), and takes as many as fit. Answers how
-    /// many. An entry that is refused is completed with the reason.
+    /// Begins the operations of `entries`, waits for `min` completions but no longer than `limit`
+    /// (`None`: without a limit), takes as many as fit and returns their number.
+    ///
+    /// An entry that is refused is completed with the reason.
     pub fn turn(
         &mut self,
         entries: &[Entry],
         out: &mut [Completion],
         min: usize,
-        budget: Option<Duration>,
+        limit: Option<Duration>,
     ) -> Result<usize, Status> {
         match self {
             Backend::Ring(ring) => {
                 for entry in entries {
                     ring.begin(entry[8], decode(entry))?;
                 }
-                Ok(ring.turn(out, min, budget)?)
+                Ok(ring.turn(out, min, limit)?)
             }
             Backend::Jobs(queue, run) => {
                 for entry in entries {
                     begin(queue, entry[8], decode(entry), *run)?;
                 }
                 if min > 0 {
-                    queue.wait(min, budget.unwrap_or(Duration::MAX))?;
+                    queue.wait(min, limit.unwrap_or(Duration::MAX))?;
                 }
                 Ok(queue.collect(out))
             }
         }
     }
 
-    /// Runs the operations of `entries` to their end; `out` has a place for each. Others may
-    /// complete meanwhile; they are collected later.
+    /// Runs the operations of `entries` to their end; `out` has room for all completions. Other
+    /// operations that complete meanwhile are collected later.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
         let run = match self {
             Backend::Ring(ring) => return Ok(ring.batch(entries, out)?),
@@ -140,8 +141,7 @@ impl Backend {
         Ok(())
     }
 
-    /// Prepares for a wait on another thread, or ends it. Answers how many completions are there
-    /// already.
+    /// Prepares for a wait on another thread, or ends it. Returns the number of ready completions.
     pub fn arm(&mut self, on: bool) -> Result<usize, Status> {
         match self {
             Backend::Ring(ring) if on => Ok(ring.arm()?),
@@ -149,13 +149,13 @@ impl Backend {
                 ring.disarm();
                 Ok(0)
             }
-            // A wait for a queue looks first itself.
+            // A wait for a queue checks it first.
             Backend::Jobs(queue, _) => Ok(queue.ready()),
         }
     }
 
-    /// Ends it. The memory and files of what is pending are given back after the last completion: a
-    /// ring waits for that, our threads do it later. What has not begun is not begun any more.
+    /// Ends it. Pending operations give their memory and files back with their completions: a ring
+    /// waits for that, our threads do it later. Operations that have not begun are dropped.
     pub fn end(self) {
         match self {
             Backend::Ring(ring) => ring.end(),
@@ -163,10 +163,12 @@ impl Backend {
         }
     }
 
-    /// Ends it with the calling thread. A forked child has neither the ring nor the threads, and
-    /// the end of the process is the end of its memory: nobody need wait for the device then.
+    /// Ends it with the calling thread.
+    ///
+    /// A forked child has neither the ring nor the threads. The end of the process is the end of
+    /// its memory, so it need not wait for the device.
     pub fn end_with_thread(self) {
-        // SAFETY: two questions that touch no memory.
+        // SAFETY: both access no memory.
         let ends_process = unsafe { libc::getpid() == libc::gettid() };
         if process::forked() || ends_process {
             std::mem::forget(self);
@@ -176,7 +178,7 @@ impl Backend {
     }
 }
 
-/// Gives an operation to what runs it; one that was refused is completed at once.
+/// Gives an operation to `run`; completes an operation that was refused.
 fn begin(
     queue: &Arc<CompletionQueue>,
     tag: u32,
@@ -196,7 +198,7 @@ fn begin(
 
 /// A backend as other threads see it.
 pub struct Watch {
-    /// How many waits have begun.
+    /// Number of waits that have begun.
     waits: AtomicU32,
     source: Source,
 }
@@ -207,19 +209,19 @@ enum Source {
 }
 
 impl Watch {
-    /// Waits, on whichever thread, for a completion, for nothing being pending, or for the end of
-    /// the backend or of the time.
+    /// Waits, on any thread, for a completion, until no operation is pending, or for the end of the
+    /// backend or of the time.
     pub fn wait(&self, timeout: Duration) {
-        // Relaxed: it only tells whether a thread came as far as here.
+        // Relaxed: it only tells whether a thread came this far.
         self.waits.fetch_add(1, Ordering::Relaxed);
         match &self.source {
             Source::EventFd(event) => event.wait(timeout),
-            // A queue that is closed has nothing to say.
+            // A closed queue ends the wait.
             Source::Queue(queue) => drop(queue.wait(1, timeout)),
         }
     }
 
-    /// How many waits have begun.
+    /// Number of waits that have begun.
     pub fn waits(&self) -> u32 {
         self.waits.load(Ordering::Relaxed)
     }

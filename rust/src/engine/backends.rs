@@ -14,8 +14,8 @@ use crate::thread;
 /// The backends as other threads see them.
 static WATCHES: HandleTable<Watch> = HandleTable::new();
 
-/// The backends of one thread, as a rule one, found without a lock. They end with the thread, whose
-/// isolate may be terminated.
+/// Backends of one thread, usually a single one, found without a lock. They end with the thread,
+/// whose isolate may be terminated.
 #[derive(Default)]
 pub struct OpenBackends(RefCell<Vec<(u32, Backend)>>);
 
@@ -52,8 +52,7 @@ fn own<T>(number: u32, act: impl FnOnce(&mut Backend) -> Result<T, Status>) -> R
     })
 }
 
-/// Closes a backend of the calling thread. A pending operation gives back what it holds when it is
-/// over; an operation that has not begun is not begun any more.
+/// Closes a backend of the calling thread: see [`Backend::end`].
 pub fn close(number: u32) -> Result<(), Status> {
     own(number, |_| Ok(()))?;
     let backend = thread::with(|thread| {
@@ -67,16 +66,17 @@ pub fn close(number: u32) -> Result<(), Status> {
     Ok(())
 }
 
-/// Begins operations, waits for some and takes completions: see [`Backend::turn`]. Memory is lent
-/// and files are held from now to the completion.
+/// Begins operations, waits for some and takes completions: see [`Backend::turn`].
+///
+/// Memory is lent and files are held from now to the completion.
 pub fn turn(
     number: u32,
     entries: &[Entry],
     out: &mut [Completion],
     min: usize,
-    budget: Option<Duration>,
+    limit: Option<Duration>,
 ) -> Result<usize, Status> {
-    own(number, |backend| backend.turn(entries, out, min, budget))
+    own(number, |backend| backend.turn(entries, out, min, limit))
 }
 
 /// Runs operations to their end, many at a time: see [`Backend::batch`].
@@ -89,12 +89,12 @@ pub fn arm(number: u32, on: bool) -> Result<usize, Status> {
     own(number, |backend| backend.arm(on))
 }
 
-/// Waits, on whichever thread, for a completion: see [`Watch::wait`].
+/// Waits, on any thread, for a completion: see [`Watch::wait`].
 pub fn wait(number: u32, timeout: Duration) -> Result<(), Status> {
     WATCHES.get(number).map(|watch| watch.wait(timeout))
 }
 
-/// How many calls of [`wait`] have come as far as waiting.
+/// Returns how many calls of [`wait`] have begun to wait.
 pub fn waits(number: u32) -> Result<u32, Status> {
     WATCHES.get(number).map(|watch| watch.waits())
 }

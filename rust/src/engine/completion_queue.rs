@@ -1,4 +1,4 @@
-//! Where an isolate's completions gather until it collects them.
+//! Completions of one isolate's operations, until it collects them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use super::entry::Completion;
 use super::sync::{Condvar, Mutex, lock, wait_while};
 use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
 
-/// The most operations of a queue that are not collected yet.
+/// Highest number of operations of a queue that are not collected yet.
 pub const MAX_OPERATIONS: usize = 4096;
 
-/// The completions of one isolate's operations.
+/// Collects the completions of one isolate's operations.
 #[derive(Default)]
 pub struct CompletionQueue {
     state: Mutex<State>,
-    /// Told of whatever ends a wait: a completion, nothing being pending any more, the queue's end.
+    /// Notified of a completion, of the end of the last pending operation, and of the queue's end.
     changed: Condvar,
 }
 
@@ -40,7 +40,7 @@ impl CompletionQueue {
         Ok(())
     }
 
-    /// How many completions are ready.
+    /// Returns the number of ready completions.
     pub fn ready(&self) -> usize {
         lock(&self.state).ready.len()
     }
@@ -51,8 +51,8 @@ impl CompletionQueue {
         self.changed.notify_all();
     }
 
-    /// Ends an operation; what it held must be released before. Nobody hears of it when the queue
-    /// is closed.
+    /// Ends an operation, whose memory and file were released before. A closed queue drops the
+    /// completion.
     pub fn complete(&self, completion: Completion) {
         let mut state = lock(&self.state);
         state.pending -= 1;
@@ -71,14 +71,13 @@ impl CompletionQueue {
             *place = completion;
         }
         drop(state);
-        // A wait for a completion that was taken here has nothing to wait for if it was the last
-        // one.
+        // A wait for the completion that was taken here ends if it was the last one.
         self.changed.notify_all();
         count
     }
 
-    /// Waits until `min` completions are ready, nothing is pending, or the time is over. Answers
-    /// how many are ready.
+    /// Waits until `min` completions are ready, no operation is pending, or the time is over.
+    /// Returns the number of ready completions.
     pub fn wait(&self, min: usize, timeout: Duration) -> Result<usize, Status> {
         let state = lock(&self.state);
         let state = wait_while(&self.changed, state, timeout, |state| {
@@ -91,7 +90,7 @@ impl CompletionQueue {
         }
     }
 
-    /// Ends the queue: waits end, completions are dropped, those to come as well.
+    /// Ends the queue: waits end, and all completions are dropped, also later ones.
     pub fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;

@@ -15,7 +15,7 @@ pub type Entry = [u32; 12];
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
 pub type Completion = [u32; 4];
 
-/// The most bytes that one operation moves: what one `pread(2)` moves at most, rounded down to any
+/// Highest number of bytes that one operation moves: the limit of `pread(2)`, rounded down to any
 /// page.
 pub const MAX_LENGTH: u32 = 0x7fff_f000;
 
@@ -28,18 +28,18 @@ pub const DSYNC: u32 = 1;
 pub const SYNC: u32 = 2;
 /// `RWF_DONTCACHE`, Linux 6.14.
 pub const DONTCACHE: u32 = 4;
-/// `FALLOC_FL_WRITE_ZEROES`, Linux 6.17, where it can be had.
+/// `FALLOC_FL_WRITE_ZEROES`, Linux 6.17, where it is supported.
 pub const ZEROED: u32 = 8;
 
 /// `FALLOC_FL_WRITE_ZEROES` of `linux/falloc.h`; the libc crate lacks it.
 const FALLOC_FL_WRITE_ZEROES: c_int = 0x80;
 
-/// The mode of `fallocate(2)`.
+/// Returns the mode of `fallocate(2)`.
 pub fn allocation_mode(zeroes: bool) -> c_int {
     if zeroes { FALLOC_FL_WRITE_ZEROES } else { 0 }
 }
 
-/// What an operation does.
+/// The action of an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Op {
     /// `preadv2(2)` into the loan.
@@ -65,34 +65,35 @@ impl Op {
     }
 }
 
-/// An entry, checked, with all that it needs to run on any thread.
+/// A checked entry with everything that it needs to run on any thread.
 pub struct Operation {
     /// What to do.
     pub op: Op,
-    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`]; only those that suit the op.
+    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`], as far as the op has them.
     pub flags: u32,
     /// The file: its descriptor stays open until the operation is dropped.
     pub file: Arc<File>,
     /// The memory of a read or write, the block of a `SealWrite`; nothing else has one.
     pub loan: Option<Loan>,
-    /// Where in the file, or its new size.
+    /// Position in the file, or its new size.
     pub position: u64,
     /// Bytes to move or to allocate.
     pub length: u64,
 }
 
-/// What is left of a transfer.
+/// The rest of a transfer.
 pub struct Rest {
     /// Its first byte in memory; valid while the operation's loan is.
     pub memory: *mut u8,
     /// Bytes, at most [`MAX_LENGTH`].
     pub length: usize,
-    /// Where in the file.
+    /// Position in the file.
     pub position: u64,
 }
 
 impl Operation {
-    /// The transfer without its first `from` bytes; an operation without memory has none.
+    /// Returns the transfer without its first `from` bytes; `EFAULT` for an operation without
+    /// memory.
     pub fn rest(&self, from: usize) -> Result<Rest, Errno> {
         let loan = self.loan.as_ref().ok_or(Errno(libc::EFAULT))?;
         let length = (self.length as usize)
@@ -151,13 +152,13 @@ fn wide(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// The words that report an outcome.
+/// Returns the words that report an outcome.
 pub fn completion(tag: u32, outcome: Outcome) -> Completion {
     let status = outcome.result.map_or_else(Status::code, |()| 0);
     [tag, status as u32, outcome.transferred, 0]
 }
 
-/// How an operation ended.
+/// The end of an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Outcome {
     /// The reason of a failure.

@@ -1,17 +1,17 @@
-//! What wakes the one thread that waits for a ring's completions on behalf of its isolate.
+//! The event that wakes a thread that waits for a ring's completions.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use crate::status::Errno;
 
-/// An `eventfd(2)`: the ring counts it up for each completion while it is armed.
+/// An `eventfd(2)`, which an armed ring signals with each completion.
 pub struct EventFd {
     fd: OwnedFd,
 }
 
 impl EventFd {
-    /// A silent event.
+    /// Makes an event that is not signalled.
     pub fn new() -> Result<EventFd, Errno> {
         // SAFETY: touches no memory.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -23,7 +23,7 @@ impl EventFd {
         Ok(EventFd { fd })
     }
 
-    /// The descriptor; valid as long as this is borrowed.
+    /// Returns the descriptor, which is valid as long as this is borrowed.
     pub fn descriptor(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
@@ -31,12 +31,13 @@ impl EventFd {
     /// Ends the wait under way, or the next one.
     pub fn signal(&self) {
         let one = 1u64;
-        // SAFETY: reads 8 bytes of a local. It fails only when the counter is full, and then it
-        // rings already.
+        // SAFETY: reads 8 bytes of a local. It fails only when the counter is full, and then the
+        // event is signalled already.
         unsafe { libc::write(self.fd.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    /// Waits until it rings or the time is over, and silences it. A signal ends the wait, too.
+    /// Waits until it is signalled or the time is over, and resets it. A POSIX signal ends the
+    /// wait, too.
     pub fn wait(&self, timeout: Duration) {
         let mut poll = libc::pollfd {
             fd: self.fd.as_raw_fd(),

@@ -10,8 +10,7 @@ use crate::process;
 use crate::status::{Errno, Status};
 use crate::thread::{self, OwnerId};
 
-/// What direct transfers are taken to be multiples of where the kernel does not say: the smallest
-/// sector.
+/// Assumed unit of direct transfers where the kernel does not tell it: the smallest sector.
 const SMALLEST_SECTOR: u32 = 512;
 
 /// An open descriptor of ours; closed when the last operation on it is over.
@@ -22,12 +21,12 @@ pub struct File {
     refused_flags: AtomicU32,
 }
 
-/// What a direct file's transfers must suit, in bytes.
+/// Alignment of a direct file's transfers, in bytes.
 #[derive(Clone, Copy)]
 pub struct Alignment {
-    /// What a read that is not at the end of the file ends at a multiple of.
+    /// Unit of the end of a read that is not at the end of the file.
     pub read: u32,
-    /// Where a transfer can be continued: suits position and memory.
+    /// Unit of positions where a transfer can be continued; it suits the memory, too.
     pub resume: u32,
 }
 
@@ -61,17 +60,17 @@ impl File {
         })
     }
 
-    /// The descriptor; valid as long as this is borrowed.
+    /// Returns the descriptor, which is valid as long as this is borrowed.
     pub fn descriptor(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Flags of operations that the system refuses for this file, as far as it was asked.
+    /// Returns the flags of operations that the system has refused for this file.
     pub fn refused_flags(&self) -> &AtomicU32 {
         &self.refused_flags
     }
 
-    /// Set for a file that was opened with `O_DIRECT`.
+    /// Returns the alignment of a file that was opened with `O_DIRECT`.
     pub fn alignment(&self) -> Option<Alignment> {
         self.alignment
     }
@@ -80,7 +79,7 @@ impl File {
 /// The files by handle, each of the thread that adopted it.
 static FILES: HandleTable<File> = HandleTable::new();
 
-/// The files of one thread. Its end closes those that it left open, because an isolate that is
+/// Files of one thread. Its end closes those that it left open, because an isolate that is
 /// terminated closes nothing itself.
 pub struct OpenFiles(pub OwnerId);
 
@@ -90,22 +89,22 @@ impl Drop for OpenFiles {
     }
 }
 
-/// Makes a file of a duplicate of `fd`, which stays the caller's. Answers the handle.
+/// Makes a file of a duplicate of `fd`, which stays the caller's; returns the handle.
 pub fn adopt(fd: RawFd) -> Result<u32, Status> {
     adopt_if(fd, |_| Ok(()))
 }
 
-/// How many numbers are looked at, a tenth of a second's work: the kernel's own limit if nobody
-/// raised it (`/proc/sys/fs/nr_open`), as some do to a thousand times as many.
+/// Highest number of descriptors that are looked at, a tenth of a second's work: the default of
+/// `/proc/sys/fs/nr_open`, which some raise a thousandfold.
 const MAX_DESCRIPTORS: RawFd = 1 << 20;
 
-/// Looks for the descriptor of the file `(device, inode)` that stands at `position`: the runtime
+/// Searches the descriptor of the file `(device, inode)` that stands at `position`. The runtime
 /// opened it, and does not tell its number.
 ///
 /// Any thread may close it and give the number to something else at any time, so this is a hint:
 /// [`adopt_at`] looks again.
 pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
-    /// The number that was found last. It is free again once its file was adopted, so the next file
+    /// The last number that was found. It is free again once its file was adopted, so the next file
     /// often gets it.
     static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
     let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
@@ -116,7 +115,7 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
         .chain((0..next).rev())
         .chain(next..limit)
         .find(|&fd| {
-            // The position last: asking for it waits for who reads or writes there.
+            // The position last: asking for it waits for a transfer that uses it.
             probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
                 && probe::position(fd) == Ok(position)
         })
@@ -125,12 +124,12 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     Ok(found)
 }
 
-/// Adopts `fd` if it stands at `position`, and else answers `-ENOENT`: what shares its position
-/// with a descriptor is the same open file.
+/// Adopts `fd` if it stands at `position`, and else returns `-ENOENT`: descriptors that share a
+/// position are the same open file.
 ///
-/// It gets the flags that `open(2)` could not be given: `O_NONBLOCK`, without which io_uring leaves
-/// every transfer of a file in memory (tmpfs) to a thread of the kernel, behind others that wait
-/// for a slow disk; and, with `direct`, `O_DIRECT`, or `-EINVAL` tells that its filesystem refuses.
+/// It gets the flags that `open(2)` could not be given. Without `O_NONBLOCK`, io_uring leaves every
+/// transfer of a file in memory (tmpfs) to a thread of the kernel, after others that wait for a
+/// slow disk. With `direct` it gets `O_DIRECT`; `-EINVAL` tells that its filesystem refuses.
 pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     let flags = libc::O_NONBLOCK | if direct { libc::O_DIRECT } else { 0 };
     adopt_if(fd, |duplicate| {
@@ -141,7 +140,8 @@ pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     })
 }
 
-/// Adopts a duplicate of `fd` if it passes: the duplicate is looked at, since it is nobody else's.
+/// Adopts a duplicate of `fd` if it passes. The duplicate is checked, because nothing else can
+/// close it.
 fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result<u32, Status> {
     process::check()?;
     let owner = thread::with(|thread| Ok(thread.id))?;

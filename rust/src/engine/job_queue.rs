@@ -1,4 +1,4 @@
-//! Jobs on their way to our threads, and how many threads that takes.
+//! Jobs for our threads, and the number of threads.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use super::sync::{Condvar, Mutex, lock, wait_while};
 /// A queue of jobs, taken in order, with a count of the threads that take them.
 pub struct JobQueue<J> {
     state: Mutex<State<J>>,
-    /// Told once for each job that an idle thread is to take.
+    /// Notified once for each job that an idle thread is to take.
     filled: Condvar,
     max_threads: usize,
 }
 
 struct State<J> {
     jobs: VecDeque<J>,
-    /// Threads that are between their start and `next` answering `None`; at most `max_threads`.
+    /// Threads between their start and the end of `next` by `None`; at most `max_threads`.
     threads: usize,
     /// Of these, the threads that wait in `next`.
     idle: usize,
 }
 
 impl<J> JobQueue<J> {
-    /// An empty queue for so many threads at most.
+    /// Makes an empty queue for at most `max_threads` threads.
     pub fn new(max_threads: usize) -> JobQueue<J> {
         let state = State {
             jobs: VecDeque::new(),
@@ -36,8 +36,8 @@ impl<J> JobQueue<J> {
         }
     }
 
-    /// Adds a job. `true` asks the caller to start a thread, counted already: it calls `next` until
-    /// that is `None`; if it cannot be started, the caller says so by `not_started`.
+    /// Adds a job. `true` asks the caller to start a thread, which is counted already and calls
+    /// `next` until that is `None`. If it cannot be started, the caller says so by `not_started`.
     pub fn push(&self, job: J) -> bool {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
@@ -52,8 +52,8 @@ impl<J> JobQueue<J> {
         start
     }
 
-    /// Takes the count of a thread back that could not be started. When no other is left to take
-    /// the jobs, they are answered for the caller to run itself.
+    /// Takes the count of a thread back that could not be started. Returns the jobs, for the caller
+    /// to run, if no other thread is left to take them.
     pub fn not_started(&self) -> VecDeque<J> {
         let mut state = lock(&self.state);
         state.threads -= 1;
@@ -64,12 +64,12 @@ impl<J> JobQueue<J> {
         }
     }
 
-    /// The next job, waited for; `None` when there was nothing to do for `patience`: the calling
-    /// thread is no longer counted and ends.
-    pub fn next(&self, patience: Duration) -> Option<J> {
+    /// Waits for the next job. `None` when there was no job for `timeout`: the calling thread is no
+    /// longer counted and ends.
+    pub fn next(&self, timeout: Duration) -> Option<J> {
         let mut state = lock(&self.state);
         state.idle += 1;
-        state = wait_while(&self.filled, state, patience, |state| state.jobs.is_empty());
+        state = wait_while(&self.filled, state, timeout, |state| state.jobs.is_empty());
         state.idle -= 1;
         let job = state.jobs.pop_front();
         state.threads -= usize::from(job.is_none());

@@ -1,18 +1,18 @@
-//! Operations on files: what one is, running it in place, and keeping many pending.
+//! Operations on files: running one in place, and keeping many pending.
 //!
 //! | file | its job |
 //! |---|---|
 //! | `entry` | the words of an entry and of a completion; what a valid operation is |
 //! | `files` | adopted descriptors by handle |
-//! | `progress` | what each answer of the kernel means for an operation |
+//! | `progress` | what each result of the kernel means for an operation |
 //! | `plain` | runs one operation on the calling thread |
 //! | `sealing` | seals a block before it is written, on one of our threads |
 //! | `uring` | operations in a ring shared with the kernel |
-//! | `bell` | what wakes the thread that waits for a ring |
-//! | `queue` | jobs between the submitters and our threads |
+//! | `event_fd` | wakes the thread that waits for a ring |
+//! | `job_queue` | jobs between the submitters and our threads |
 //! | `threads` | our threads |
-//! | `port` | completions of one isolate, from our threads |
-//! | `backend` | a ring, or threads, or the calling thread: what an isolate's operations are run by |
+//! | `completion_queue` | completions of one isolate, from our threads |
+//! | `backend` | runs an isolate's operations: a ring, threads, or the calling thread |
 //! | `backends` | the backends by number |
 //! | `sync` | mutexes and condition variables, loom's in its tests |
 

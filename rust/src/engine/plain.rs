@@ -27,7 +27,7 @@ pub fn execute(operation: &Operation) -> Outcome {
     }
 }
 
-/// The next system call of an operation.
+/// Makes the next system call of an operation.
 fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
     let from = progress.from();
     let fd = operation.file.descriptor();
@@ -43,34 +43,34 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
         Op::Write | Op::SealWrite => {
             let rest = operation.rest(from)?;
             // SAFETY: the range is within the loan, which keeps its memory mapped while it exists;
-            // what is lent for writing to a file is not written to by anybody.
+            // nothing writes to memory that is lent for writing to a file.
             unsafe { write_at(fd, rest.memory, rest.length, rest.position, flags) }
         }
-        // SAFETY: syncing touches no memory of ours.
+        // SAFETY: syncing accesses no memory of ours.
         Op::SyncData => result_of(unsafe { libc::fdatasync(fd) } as isize),
         // SAFETY: as above.
         Op::SyncFull => result_of(unsafe { libc::fsync(fd) } as isize),
         Op::Allocate => {
             let mode = allocation_mode(progress.zeroes());
-            // SAFETY: touches no memory of ours; `decode` keeps both numbers below 2^53, so that no
-            // sign is lost.
+            // SAFETY: accesses no memory of ours; `decode` keeps both numbers below 2^53, so that
+            // no sign is lost.
             result_of(unsafe { libc::fallocate(fd, mode, position, length) } as isize)
         }
-        // SAFETY: touches no memory of ours; the position is below 2^53.
+        // SAFETY: accesses no memory of ours; the position is below 2^53.
         Op::Truncate => result_of(unsafe { libc::ftruncate(fd, position) } as isize),
     }
 }
 
-/// What a system call answered: its value, or the calling thread's `errno`.
+/// Returns the value of a system call, or the calling thread's `errno`.
 fn result_of(result: isize) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno::last())
 }
 
-/// One `preadv2(2)`, or `pread(2)` without flags.
+/// Calls `preadv2(2)`, or `pread(2)` without flags.
 ///
 /// # Safety
-/// `memory` is valid for writes of `length` bytes, and nothing else touches them until this
-/// returns.
+/// - `memory` is valid for writes of `length` bytes until this returns;
+/// - nothing else accesses them until then.
 pub(super) unsafe fn read_at(
     fd: RawFd,
     memory: *mut u8,
@@ -91,10 +91,11 @@ pub(super) unsafe fn read_at(
     result_of(unsafe { libc::preadv2(fd, &raw const vector, 1, position, flags) })
 }
 
-/// One `pwritev2(2)`, or `pwrite(2)` without flags.
+/// Calls `pwritev2(2)`, or `pwrite(2)` without flags.
 ///
 /// # Safety
-/// `memory` is valid for reads of `length` bytes, and nothing writes to them until this returns.
+/// - `memory` is valid for reads of `length` bytes until this returns;
+/// - nothing writes to them until then.
 unsafe fn write_at(
     fd: RawFd,
     memory: *const u8,
@@ -116,7 +117,7 @@ unsafe fn write_at(
     result_of(unsafe { libc::pwritev2(fd, &raw const vector, 1, position, flags) })
 }
 
-/// The status of an operation that could not be run at all.
+/// Returns the outcome of an operation that could not be run at all.
 pub fn failed(status: Status) -> Outcome {
     Outcome {
         result: Err(status),

@@ -1,7 +1,7 @@
 //! Sealing a write block as the first part of an operation that writes it.
 //!
-//! Hashing a large block takes about as long as copying it into memory did. On one of our threads
-//! it overlaps with the program and with the disk.
+//! Hashing a large block takes about as long as filling it. On one of our threads it overlaps with
+//! the program and with the disk.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,9 +10,9 @@ use super::event_fd::EventFd;
 use crate::codec::{self, Run, SEAL_CONTEXT_BYTES};
 use crate::status::{BAD_ARGUMENT, Errno, Status};
 
-/// Seals the block of a `SealWrite` and fills what is written after its last batch with zeros.
+/// Seals the block of a `SealWrite`, and fills the rest that is written with zeros.
 ///
-/// The block is the whole loan. Its last [`SEAL_CONTEXT_BYTES`] say what to seal it with.
+/// The block is the whole loan. Its last [`SEAL_CONTEXT_BYTES`] are the context of the seal.
 pub fn seal(operation: &Operation) -> Result<(), Status> {
     let loan = operation.loan.as_ref().ok_or(BAD_ARGUMENT)?;
     // SAFETY: the loan keeps its memory mapped, and it was lent to be written to by this operation
@@ -33,13 +33,13 @@ pub fn seal(operation: &Operation) -> Result<(), Status> {
 /// An operation that one of our threads runs for a ring, which waits for the event.
 pub struct Handoff {
     event: EventFd,
-    /// The ring's own: the kernel does not count it up for a poll that another event ends.
+    /// The ring's own event: the kernel does not signal it for a poll that another event ends.
     ring: Arc<EventFd>,
     outcome: OnceLock<Outcome>,
 }
 
 impl Handoff {
-    /// A handoff that is not over.
+    /// Makes a handoff that is not over.
     pub fn new(ring: Arc<EventFd>) -> Result<Arc<Handoff>, Errno> {
         Ok(Arc::new(Handoff {
             event: EventFd::new()?,
@@ -48,7 +48,7 @@ impl Handoff {
         }))
     }
 
-    /// What to poll: it is readable once the operation is over.
+    /// Returns the descriptor to poll: it is readable once the operation is over.
     pub fn descriptor(&self) -> std::os::fd::RawFd {
         self.event.descriptor()
     }
@@ -61,7 +61,7 @@ impl Handoff {
         self.ring.signal();
     }
 
-    /// How the operation ended; `None` before that.
+    /// Returns the end of the operation; `None` before that.
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome.get().copied()
     }

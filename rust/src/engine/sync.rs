@@ -1,5 +1,5 @@
-//! The primitives of `queue` and `port`: the standard library's, or loom's, which tries every
-//! interleaving.
+//! The primitives of `job_queue` and `completion_queue`: the standard library's, or loom's, which
+//! tries every interleaving.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub fn wait_while<'a, T>(
             .unwrap_or_else(PoisonError::into_inner)
             .0
     }
-    // Loom knows no time: a wait that nobody ends is a deadlock, and reported.
+    // Loom knows no time: a wait that nothing ends is a deadlock, and reported.
     #[cfg(loom)]
     {
         let _ = timeout;

@@ -1,7 +1,7 @@
-//! Our own threads: one pool for the process, started as work comes, ended when it stays away.
+//! Our own threads: one pool for the process, started as jobs come, ended when none come.
 //!
-//! The runtime's blocking threads would do, but one call there for each operation costs 2.6 to 7
-//! times the processor time, and what the program itself runs on them would stop our I/O.
+//! The runtime's blocking threads would do. But a call there for each operation costs several times
+//! the processor time, and other work of the program on them would stop our I/O.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -14,17 +14,16 @@ use super::plain;
 use super::sealing::Handoff;
 use crate::status::PANIC;
 
-/// The most threads. 16 reach 0.85 of what one kernel ring does at depth 32, 8 reach 0.69; 32 are
-/// no better.
+/// Highest number of threads: more than 16 are no faster.
 pub const MAX_THREADS: usize = 16;
-/// How long a thread stays without work.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A thread's stack: it makes system calls and no deep ones of its own.
+/// Time that a thread waits for a job before it ends.
+const IDLE_LIMIT: Duration = Duration::from_secs(10);
+/// A thread's stack, which has no deep calls.
 const STACK_BYTES: usize = 128 << 10;
 
-/// An operation under way, and where its end is reported.
+/// An operation, and where its end is reported.
 pub struct Job {
-    /// What to run.
+    /// The operation to run.
     pub operation: Operation,
     /// Where its end is reported.
     pub end: End,
@@ -51,8 +50,8 @@ impl Job {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| plain::execute(&operation)));
-        // The loan and the file before the completion: who sees it may take the block or expect the
-        // descriptor closed.
+        // The loan and the file before the completion: then the block may be taken and the
+        // descriptor must be closed.
         drop(operation);
         let outcome = outcome.unwrap_or(plain::failed(PANIC));
         match end {
@@ -67,8 +66,7 @@ fn jobs() -> &'static JobQueue<Job> {
     QUEUE.get_or_init(|| JobQueue::new(MAX_THREADS))
 }
 
-/// Gives a job to the threads. Where the system refuses even one thread, it is run here, before
-/// this returns.
+/// Gives a job to the threads. If the system refuses even one thread, it runs here.
 pub fn submit(job: Job) {
     if jobs().push(job) && start().is_err() {
         jobs().not_started().into_iter().for_each(Job::run);
@@ -78,7 +76,7 @@ pub fn submit(job: Job) {
 fn start() -> std::io::Result<()> {
     let body = || {
         block_signals();
-        while let Some(job) = jobs().next(PATIENCE) {
+        while let Some(job) = jobs().next(IDLE_LIMIT) {
             job.run();
         }
     };

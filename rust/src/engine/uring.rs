@@ -1,8 +1,8 @@
 //! Operations pending in a ring that is shared with the kernel.
 //!
-//! The ring is made, entered and ended by one thread, the isolate's: completions are then worked
-//! off when that thread asks for them (`SINGLE_ISSUER | DEFER_TASKRUN`; 1.04 of a native loop where
-//! other rings reach 0.71 to 0.90), and no lock is on the way.
+//! One thread, the isolate's, makes, enters and ends the ring, without a lock. Completions are
+//! processed when that thread asks for them (`SINGLE_ISSUER | DEFER_TASKRUN`), which is the fastest
+//! way.
 
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
@@ -22,19 +22,18 @@ use crate::status::{BAD_ARGUMENT, Errno, Status};
 
 /// Entries of the submission queue.
 const ENTRIES: u32 = 256;
-/// The most operations pending: the completion queue holds them all.
+/// Highest number of pending operations: the completion queue holds them all.
 pub const MAX_OPERATIONS: usize = 4 * ENTRIES as usize;
-/// How many entries are given to the kernel at a time: the device begins with the first ones while
-/// the others are made. All 32 of a batch at once reach 0.85 of fio, pieces of 2 to 4 0.91 to 1.0.
+/// Number of entries that are given to the kernel at a time. The device begins with the first ones
+/// while the others are made.
 const CHUNK: usize = 4;
-/// How many operations of a batch are pending at a time: who gives a batch has all of them to give.
-/// 32 reach 0.93 of what 128 do.
+/// Number of operations of a batch that are pending at a time.
 pub const BATCH_DEPTH: usize = 128;
-/// How many of them are waited for before new ones are begun: to take turns with the device, one by
-/// one, costs as much as to wait for all.
+/// Number of them that a wait takes before new ones are begun. Turns with the device, one by one,
+/// cost as much as waiting for all.
 const BATCH_MIN: usize = 32;
 
-/// Marks, in what the kernel gives back, the pause before another try.
+/// Marks the pause before another try in the data of a completion.
 const PAUSED: u64 = 1 << 32;
 /// Marks the cancellation of everything.
 const CANCEL: u64 = u64::MAX;
@@ -95,22 +94,22 @@ pub struct Ring {
     /// Whether the kernel has `IORING_OP_FTRUNCATE` (Linux 6.9).
     truncates: bool,
     event: Arc<EventFd>,
-    /// By tag; those of a batch come after those of the isolate.
+    /// By tag; the operations of a batch come after those of the isolate.
     pending: ManuallyDrop<Vec<Option<PendingOperation>>>,
     /// Pending operations whose next call is not in the submission queue yet.
     waiting: VecDeque<u32>,
     /// Calls in the submission queue or with the kernel.
     in_kernel: usize,
-    /// Completions that nobody has taken yet.
+    /// Completions that are not taken yet.
     ready: VecDeque<Completion>,
-    /// Whether completions ring the event.
+    /// Whether completions signal the event.
     armed: bool,
-    /// Nothing is called again.
+    /// No call is repeated.
     ending: bool,
 }
 
 impl Ring {
-    /// A ring of the calling thread; the status says why the system refuses it.
+    /// Makes a ring of the calling thread; the error says why the system refuses it.
     pub fn new() -> Result<Ring, Errno> {
         let (ring, mode) = build()?;
         let mut probe = Probe::new();
@@ -160,12 +159,12 @@ impl Ring {
         self.mode
     }
 
-    /// What wakes whoever waits for this ring on another thread.
+    /// Returns the event that wakes another thread that waits for this ring.
     pub fn event(&self) -> Arc<EventFd> {
         self.event.clone()
     }
 
-    /// Operations whose completion is not there yet.
+    /// Number of operations without a completion.
     fn pending_count(&self) -> usize {
         self.in_kernel + self.waiting.len()
     }
@@ -183,21 +182,21 @@ impl Ring {
         Ok(())
     }
 
-    /// Puts an operation in its free place; answers how it ended if it is over already.
+    /// Puts an operation in its free place; returns its end if it is over already.
     fn launch(&mut self, tag: u32, operation: Result<Operation, Status>) -> Option<Outcome> {
         let operation = match operation {
             Ok(operation) => operation,
             Err(status) => return Some(plain::failed(status)),
         };
         if operation.op == Op::Truncate && !self.truncates {
-            // Mostly a change of metadata in memory: a way through another thread would cost more
-            // than it saves.
+            // Mostly a change of metadata in memory, for which another thread would cost more than
+            // it saves.
             return Some(plain::execute(&operation));
         }
         let pending = if operation.op == Op::SealWrite {
             let handoff = match Handoff::new(self.event.clone()) {
                 Ok(handoff) => handoff,
-                // No descriptor for the event: it is done here.
+                // No descriptor for the event: it runs here.
                 Err(_) => return Some(plain::execute(&operation)),
             };
             let end = End::Ring(handoff.clone());
@@ -219,13 +218,13 @@ impl Ring {
         None
     }
 
-    /// Gives the kernel what was begun, waits for `min` completions but no longer than `budget`
-    /// (`None`: as long as it takes), and takes as many as fit. Answers how many.
+    /// Gives the kernel the operations that were begun, waits for `min` completions but no longer
+    /// than `limit` (`None`: without a limit), takes as many as fit and returns their number.
     pub fn turn(
         &mut self,
         out: &mut [Completion],
         min: usize,
-        budget: Option<Duration>,
+        limit: Option<Duration>,
     ) -> Result<usize, Errno> {
         let mut count = 0;
         while count < out.len() {
@@ -237,7 +236,7 @@ impl Ring {
         }
         let min = min.min(out.len());
         loop {
-            self.enter(min.saturating_sub(count), budget)?;
+            self.enter(min.saturating_sub(count), limit)?;
             while count < out.len() {
                 let Some((tag, outcome)) = self.next_over() else {
                     break;
@@ -245,9 +244,9 @@ impl Ring {
                 out[count] = completion(tag, outcome);
                 count += 1;
             }
-            // What the kernel gave back may have been parts only. They go on at once; a budget is
-            // not begun a second time.
-            if budget.is_some() || count >= min || self.pending_count() == 0 {
+            // The kernel may have completed parts only. They go on at once; a limit is not begun
+            // again.
+            if limit.is_some() || count >= min || self.pending_count() == 0 {
                 break;
             }
         }
@@ -260,8 +259,8 @@ impl Ring {
         Ok(count)
     }
 
-    /// Runs operations to their end, [`BATCH_DEPTH`] at a time; `out` has a place for each. What
-    /// else completes meanwhile is kept for the next turn.
+    /// Runs operations to their end, [`BATCH_DEPTH`] at a time; `out` has room for all completions.
+    /// Other completions are kept for the next turn.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Errno> {
         let mut free: Vec<u32> = (0..BATCH_DEPTH as u32).collect();
         let mut places = [0; BATCH_DEPTH];
@@ -292,24 +291,23 @@ impl Ring {
         Ok(())
     }
 
-    /// Lets completions ring the event. Answers how many are there already: then there is nothing
-    /// to wait for.
+    /// Lets completions signal the event. Returns the number of ready completions: with one there
+    /// is nothing to wait for.
     pub fn arm(&mut self) -> Result<usize, Errno> {
         self.armed = true;
         self.ring.completion().enable_eventfd();
-        // Only after that a look: what came before did not ring, what comes now does.
+        // Check only after that: earlier completions did not signal, later ones do.
         self.peek()?;
         Ok(self.ready.len() + self.ring.completion().len())
     }
 
-    /// Lets completions come quietly: each would cost a system call's worth of counting for
-    /// nothing.
+    /// Lets completions come without a signal, which costs about a system call.
     pub fn disarm(&mut self) {
         self.armed = false;
         self.ring.completion().disable_eventfd();
     }
 
-    /// Has the kernel work off what is deferred.
+    /// Has the kernel process deferred completions.
     fn peek(&self) -> Result<(), Errno> {
         // SAFETY: no entries, no argument: only completions are posted.
         let result = unsafe {
@@ -317,11 +315,11 @@ impl Ring {
                 .submitter()
                 .enter::<libc::sigset_t>(0, 0, EnterFlags::GETEVENTS.bits(), None)
         };
-        result.map(|_| ()).or_else(passing)
+        result.map(|_| ()).or_else(ignore_transient)
     }
 
     /// Gives the kernel all calls that wait, then waits for completions.
-    fn enter(&mut self, min: usize, budget: Option<Duration>) -> Result<(), Errno> {
+    fn enter(&mut self, min: usize, limit: Option<Duration>) -> Result<(), Errno> {
         loop {
             for _ in 0..CHUNK {
                 if !self.push() {
@@ -331,9 +329,9 @@ impl Ring {
             if self.waiting.is_empty() {
                 break;
             }
-            self.ring.submit().map(|_| ()).or_else(passing)?;
+            self.ring.submit().map(|_| ()).or_else(ignore_transient)?;
             if self.ring.submission().len() >= CHUNK {
-                // The kernel takes nothing at the moment: what is complete must be taken first.
+                // The kernel takes nothing at the moment: ready completions must be taken first.
                 break;
             }
         }
@@ -341,7 +339,7 @@ impl Ring {
         if self.ring.completion().len() >= min {
             min = 0;
         }
-        let timespec = budget.map(Timespec::from);
+        let timespec = limit.map(Timespec::from);
         let result = match &timespec {
             Some(timespec) if min > 0 => {
                 let args = SubmitArgs::new().timespec(timespec);
@@ -351,17 +349,17 @@ impl Ring {
             _ if self.wants_entering() => self.ring.submit(),
             _ => Ok(0),
         };
-        result.map(|_| ()).or_else(passing)
+        result.map(|_| ()).or_else(ignore_transient)
     }
 
-    /// Whether the kernel has something to take or to give that it does not by itself.
+    /// Whether the kernel has entries to take or completions to give for which it must be entered.
     fn wants_entering(&mut self) -> bool {
         let queue = self.ring.submission();
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
     }
 
-    /// Moves the first call that waits into the submission queue; `false` if there is none, or no
-    /// room.
+    /// Moves the first waiting call into the submission queue; `false` if no call waits, or there
+    /// is no room.
     fn push(&mut self) -> bool {
         let Some(tag) = self.waiting.front().copied() else {
             return false;
@@ -383,8 +381,8 @@ impl Ring {
                     .user_data(tag.into())
             }
         };
-        // SAFETY: memory and file of the call stay in `pending` until its completion was taken from
-        // the queue, and `pending` itself outlives the ring: see `end`.
+        // SAFETY: memory and file of the call stay in `pending` until its completion is taken from
+        // the queue, and `pending` outlives the ring: see `end`.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
             return false;
         }
@@ -420,8 +418,8 @@ impl Ring {
         }
     }
 
-    /// Ends the ring: what the kernel has not begun is cancelled, the rest waited for, for until
-    /// then the kernel may write to the memory.
+    /// Ends the ring. Calls that the kernel has not begun are cancelled; the others are waited for,
+    /// because the kernel may write to their memory.
     pub fn end(mut self) {
         self.ending = true;
         for tag in std::mem::take(&mut self.waiting) {
@@ -431,13 +429,12 @@ impl Ring {
             let cancel = opcode::AsyncCancel2::new(CancelBuilder::any().all())
                 .build()
                 .user_data(CANCEL);
-            // SAFETY: the entry refers to no memory. If there is no room it is left out: everything
-            // is waited for all the same.
+            // SAFETY: the entry refers to no memory. Without room for it, the calls are waited for.
             self.in_kernel += usize::from(unsafe { self.ring.submission().push(&cancel) }.is_ok());
         }
         while self.in_kernel > 0 {
             if self.enter(1, None).is_err() {
-                // Nobody can tell any more what the kernel still uses: nothing is given back.
+                // The kernel may still use the memory: nothing is given back.
                 return;
             }
             while self.next_over().is_some() {}
@@ -451,10 +448,10 @@ impl Ring {
     }
 }
 
-/// How long a call that met EAGAIN pauses; the kernel copies it.
+/// The pause of a call that met EAGAIN; the kernel copies it.
 static TIMEOUT: Timespec = Timespec::new().nsec(PAUSE.as_nanos() as u32);
 
-/// The kernel's entry for an operation's next call.
+/// Makes the kernel's entry for an operation's next call.
 fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
     let fd = Fd(operation.file.descriptor());
     match progress.op() {
@@ -463,7 +460,7 @@ fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
             let Ok(rest) = operation.rest(progress.from()) else {
                 return opcode::Nop::new().build();
             };
-            // At most `MAX_LENGTH`, as `decode` saw to.
+            // `decode` refuses more than `MAX_LENGTH`.
             let length = rest.length as u32;
             if progress.op() == Op::Read {
                 opcode::Read::new(fd, rest.memory, length)
@@ -515,9 +512,9 @@ fn result_of(result: i32) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno(-result))
 }
 
-/// Errors of entering that are over by the next time: the wait timed out or met a signal, or memory
-/// or room for completions is short.
-fn passing(error: std::io::Error) -> Result<(), Errno> {
+/// Ignores errors that another try may not meet: the wait timed out or met a signal, or memory or
+/// room for completions is short.
+fn ignore_transient(error: std::io::Error) -> Result<(), Errno> {
     match error.raw_os_error() {
         Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
         _ => Err(Errno::of(&error)),

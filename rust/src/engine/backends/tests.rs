@@ -147,7 +147,7 @@ fn a_wait_on_another_thread_ends_with_a_completion_with_the_port_and_when_nothin
             }
             arm(backend, false).unwrap();
             assert_eq!(settled(backend), [[7, 0, 0, 0]]);
-            // Taken by somebody else: there is nothing to wait for any more.
+            // Taken by this thread: there is nothing to wait for any more.
             submit(backend, &without_memory(4, handle, 0, 8)).unwrap();
             if arm(backend, true).unwrap() == 0 {
                 let waiter = waiter(backend);

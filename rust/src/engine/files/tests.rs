@@ -42,7 +42,7 @@ fn an_adopted_descriptor_is_a_duplicate_that_a_program_started_does_not_get() {
     close(handle).unwrap();
 }
 
-/// A named file with so many descriptors of their own, as a runtime has it; removed at once.
+/// A named file with `count` descriptors of their own, as a runtime has it; removed at once.
 fn opened(count: usize) -> Vec<std::fs::File> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -125,7 +125,7 @@ fn an_adopted_descriptor_is_made_direct_or_refused_as_open_does() {
         assert_eq!(adopt_at(fd, 0, true), Err(Errno(libc::EINVAL).into()));
         return;
     }
-    // SAFETY: opened above, and nobody else's.
+    // SAFETY: opened above, and nothing else knows it.
     drop(unsafe { OwnedFd::from_raw_fd(direct) });
     let handle = adopt_at(fd, 0, true).unwrap();
     assert!(get(handle).unwrap().alignment().is_some());
