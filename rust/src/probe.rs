@@ -3,7 +3,7 @@
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-use crate::status::Errno;
+use crate::status::{Errno, checked};
 
 /// `STATX_DIO_READ_ALIGN` of `linux/stat.h`, Linux 6.16; the libc crate lacks it.
 const STATX_DIO_READ_ALIGN: u32 = 0x0002_0000;
@@ -40,7 +40,7 @@ pub struct DirectAlignment {
 pub fn descriptor_flags(fd: RawFd) -> Result<i32, Errno> {
     // SAFETY: a question about a number; it touches no memory.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    if flags < 0 { Err(Errno::last()) } else { Ok(flags) }
+    checked(flags).map(|_| flags)
 }
 
 /// Adds flags to those of an open file; `-EINVAL` for an `O_DIRECT` that its filesystem does not
@@ -48,15 +48,13 @@ pub fn descriptor_flags(fd: RawFd) -> Result<i32, Errno> {
 pub fn set_flags(fd: RawFd, flags: i32) -> Result<(), Errno> {
     let flags = descriptor_flags(fd)? | flags;
     // SAFETY: changes flags of an open file; it touches no memory.
-    let result = unsafe { libc::fcntl(fd, libc::F_SETFL, flags) };
-    if result < 0 { Err(Errno::last()) } else { Ok(()) }
+    checked(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
 /// Returns the position of an open file.
 pub fn position(fd: RawFd) -> Result<u64, Errno> {
     // SAFETY: a question about a number; it touches no memory, and moves nothing by 0 bytes.
-    let position = unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) };
-    u64::try_from(position).map_err(|_| Errno::last())
+    checked(unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }).map(|position| position as u64)
 }
 
 /// Identifies a file by `st_dev` and `st_ino`.
@@ -71,10 +69,7 @@ pub fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
 /// Returns the lowest number that is no descriptor, which the next one will have.
 pub fn lowest_free() -> Result<RawFd, Errno> {
     // SAFETY: makes a descriptor; it touches no memory.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(Errno::last());
-    }
+    let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })? as RawFd;
     // SAFETY: the kernel made it for us just now, and nothing else knows of it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(fd)
@@ -87,9 +82,7 @@ pub fn descriptor_limit() -> Result<RawFd, Errno> {
         rlim_max: 0,
     };
     // SAFETY: `limit` has room for what the kernel writes.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
-        return Err(Errno::last());
-    }
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
     Ok(RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX))
 }
 
@@ -132,10 +125,9 @@ fn statx(fd: RawFd) -> Result<libc::statx, Errno> {
             &raw mut stat,
         )
     };
-    match Errno::last() {
-        _ if result >= 0 => Ok(stat),
-        errno if is_refused(errno) => fstat(fd),
-        errno => Err(errno),
+    match checked(result) {
+        Err(errno) if is_refused(errno) => fstat(fd),
+        result => result.map(|_| stat),
     }
 }
 
@@ -151,9 +143,7 @@ fn fstat(fd: RawFd) -> Result<libc::statx, Errno> {
     let (mut from, mut stat): (libc::stat, libc::statx) = unsafe { MaybeUninit::zeroed().assume_init() };
     // By number, as above: this symbol came with glibc 2.33.
     // SAFETY: `from` has room for what the kernel writes.
-    if unsafe { libc::syscall(libc::SYS_fstat, fd, &raw mut from) } < 0 {
-        return Err(Errno::last());
-    }
+    checked(unsafe { libc::syscall(libc::SYS_fstat, fd, &raw mut from) })?;
     stat.stx_mask = libc::STATX_BASIC_STATS;
     stat.stx_size = from.st_size as u64;
     stat.stx_blksize = from.st_blksize as u32;
@@ -224,9 +214,7 @@ pub fn free_bytes(fd: RawFd) -> Result<Option<u64>, Errno> {
 fn filesystem(fd: RawFd) -> Result<libc::statfs, Errno> {
     let mut system = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: `system` has room for what the kernel writes.
-    if unsafe { libc::fstatfs(fd, system.as_mut_ptr()) } < 0 {
-        return Err(Errno::last());
-    }
+    checked(unsafe { libc::fstatfs(fd, system.as_mut_ptr()) })?;
     // SAFETY: zeroed, then filled by the call; plain integers.
     Ok(unsafe { system.assume_init() })
 }
@@ -244,16 +232,10 @@ fn block_device(fd: RawFd) -> Result<BlockDevice, Errno> {
     const BLKPBSZGET: libc::Ioctl = 0x127b;
     let mut bytes = 0u64;
     let mut physical_block = 0u32;
-    // SAFETY: the first writes 64, the second 32 bits, each where there is room for them.
-    let results = unsafe {
-        [
-            libc::ioctl(fd, BLKGETSIZE64, &raw mut bytes),
-            libc::ioctl(fd, BLKPBSZGET, &raw mut physical_block),
-        ]
-    };
-    if results.iter().any(|&result| result < 0) {
-        return Err(Errno::last());
-    }
+    // SAFETY: writes 64 bits where there is room for them.
+    checked(unsafe { libc::ioctl(fd, BLKGETSIZE64, &raw mut bytes) })?;
+    // SAFETY: writes 32 bits where there is room for them.
+    checked(unsafe { libc::ioctl(fd, BLKPBSZGET, &raw mut physical_block) })?;
     Ok(BlockDevice {
         bytes,
         physical_block,
@@ -271,10 +253,9 @@ pub fn cached_pages(fd: RawFd, position: u64, length: u64) -> Result<[f64; CACHE
     // SAFETY: `struct cachestat_range` is two, `struct cachestat` five 64-bit words; both outlive
     // the call.
     let result = unsafe { libc::syscall(SYS_CACHESTAT, fd, range.as_ptr(), pages.as_mut_ptr(), 0u32) };
-    match Errno::last() {
-        _ if result >= 0 => Ok(pages.map(|count| count as f64)),
-        errno if is_refused(errno) => Err(Errno(libc::ENOSYS)),
-        errno => Err(errno),
+    match checked(result) {
+        Err(errno) if is_refused(errno) => Err(Errno(libc::ENOSYS)),
+        result => result.map(|_| pages.map(|count| count as f64)),
     }
 }
 
@@ -298,13 +279,10 @@ pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
         iov_len: 1,
     };
     // SAFETY: the vector is of one writable byte, borrowed by nothing else; both outlive the call.
-    if unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, libc::RWF_DONTCACHE) } >= 0 {
-        return Ok(true);
-    }
-    match Errno::last() {
-        errno if is_refused(errno) => Ok(false),
-        Errno(libc::EOPNOTSUPP | libc::EINVAL) => Ok(false),
-        errno => Err(errno),
+    match checked(unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, libc::RWF_DONTCACHE) }) {
+        Err(errno) if is_refused(errno) => Ok(false),
+        Err(Errno(libc::EOPNOTSUPP | libc::EINVAL)) => Ok(false),
+        result => result.map(|_| true),
     }
 }
 
@@ -315,11 +293,7 @@ pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
 pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
     let kind = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
     // SAFETY: touches no memory.
-    if unsafe { libc::flock(fd, kind | libc::LOCK_NB) } < 0 {
-        Err(Errno::last())
-    } else {
-        Ok(())
-    }
+    checked(unsafe { libc::flock(fd, kind | libc::LOCK_NB) }).map(drop)
 }
 
 /// Whether the file is open nowhere else, in any process or container of this kernel.
@@ -342,9 +316,7 @@ pub fn is_sole_opener(fd: RawFd) -> Result<bool, Errno> {
 /// lease resets the signal.
 fn take_lease(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: sets a number of the open file; it touches no memory.
-    if unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) } < 0 {
-        return Err(Errno::last());
-    }
+    checked(unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) })?;
     set_lease(fd, libc::F_WRLCK)
 }
 
@@ -355,11 +327,7 @@ fn end_lease(fd: RawFd) -> Result<(), Errno> {
 
 fn set_lease(fd: RawFd, kind: i32) -> Result<(), Errno> {
     // SAFETY: touches no memory.
-    if unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) } < 0 {
-        Err(Errno::last())
-    } else {
-        Ok(())
-    }
+    checked(unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) }).map(drop)
 }
 
 /// Writes the kernel's release (`uname(2)`), such as `6.18.0-generic`, as far as `out` has room;
@@ -367,9 +335,7 @@ fn set_lease(fd: RawFd, kind: i32) -> Result<(), Errno> {
 pub fn kernel_release(out: &mut [u8]) -> Result<usize, Errno> {
     let mut name = MaybeUninit::<libc::utsname>::zeroed();
     // SAFETY: `name` has room for what the kernel writes.
-    if unsafe { libc::uname(name.as_mut_ptr()) } < 0 {
-        return Err(Errno::last());
-    }
+    checked(unsafe { libc::uname(name.as_mut_ptr()) })?;
     // SAFETY: zeroed, then filled by the call; plain bytes.
     let name = unsafe { name.assume_init() };
     let text = name

@@ -18,6 +18,11 @@ impl Errno {
     }
 }
 
+/// Returns the value of a system call, or the calling thread's `errno` if it is negative.
+pub fn checked(result: impl TryInto<usize>) -> Result<usize, Errno> {
+    result.try_into().map_err(|_| Errno::last())
+}
+
 /// The reason why an export failed, as it crosses the border.
 ///
 /// Codes from -4095 to -1 are error numbers of the kernel, negated; Basalt's own are below.

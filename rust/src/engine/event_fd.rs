@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use crate::status::Errno;
+use crate::status::{Errno, checked};
 
 /// An `eventfd(2)`, which an armed ring signals with each completion.
 pub struct EventFd {
@@ -14,10 +14,7 @@ impl EventFd {
     /// Makes an event that is not signalled.
     pub fn new() -> Result<EventFd, Errno> {
         // SAFETY: touches no memory.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(Errno::last());
-        }
+        let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })? as RawFd;
         // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(EventFd { fd })

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use crate::handles::HandleTable;
 use crate::probe;
 use crate::process;
-use crate::status::{Errno, Status};
+use crate::status::{Errno, Status, checked};
 use crate::thread::{self, OwnerId};
 
 /// Assumed unit of direct transfers where the kernel does not tell it: the smallest sector.
@@ -149,10 +149,7 @@ fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result<
         return Err(Errno(libc::EBADF).into());
     }
     // SAFETY: duplicating touches no memory; a number that is no descriptor is EBADF.
-    let duplicate = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
-    if duplicate < 0 {
-        return Err(Errno::last().into());
-    }
+    let duplicate = checked(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })? as RawFd;
     // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
     let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
     pass(duplicate.as_raw_fd())?;

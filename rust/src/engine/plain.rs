@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use super::entry::{Op, Operation, Outcome, allocation_mode};
 use super::progress::{Next, PAUSE, Progress};
 use super::sealing;
-use crate::status::{Errno, Status};
+use crate::status::{Errno, Status, checked};
 
 /// Runs an operation to its end.
 pub fn execute(operation: &Operation) -> Outcome {
@@ -47,23 +47,18 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
             unsafe { write_at(fd, rest.memory, rest.length, rest.position, flags) }
         }
         // SAFETY: syncing accesses no memory of ours.
-        Op::SyncData => result_of(unsafe { libc::fdatasync(fd) } as isize),
+        Op::SyncData => checked(unsafe { libc::fdatasync(fd) }),
         // SAFETY: as above.
-        Op::SyncFull => result_of(unsafe { libc::fsync(fd) } as isize),
+        Op::SyncFull => checked(unsafe { libc::fsync(fd) }),
         Op::Allocate => {
             let mode = allocation_mode(progress.zeroes());
             // SAFETY: accesses no memory of ours; `decode` keeps both numbers below 2^53, so that
             // no sign is lost.
-            result_of(unsafe { libc::fallocate(fd, mode, position, length) } as isize)
+            checked(unsafe { libc::fallocate(fd, mode, position, length) })
         }
         // SAFETY: accesses no memory of ours; the position is below 2^53.
-        Op::Truncate => result_of(unsafe { libc::ftruncate(fd, position) } as isize),
+        Op::Truncate => checked(unsafe { libc::ftruncate(fd, position) }),
     }
-}
-
-/// Returns the value of a system call, or the calling thread's `errno`.
-fn result_of(result: isize) -> Result<usize, Errno> {
-    usize::try_from(result).map_err(|_| Errno::last())
 }
 
 /// Calls `preadv2(2)`, or `pread(2)` without flags.
@@ -81,14 +76,14 @@ pub(super) unsafe fn read_at(
     let position = position as libc::off_t;
     if flags == 0 {
         // SAFETY: the caller's promise.
-        return result_of(unsafe { libc::pread(fd, memory.cast(), length, position) });
+        return checked(unsafe { libc::pread(fd, memory.cast(), length, position) });
     }
     let vector = libc::iovec {
         iov_base: memory.cast(),
         iov_len: length,
     };
     // SAFETY: the caller's promise; the vector outlives the call.
-    result_of(unsafe { libc::preadv2(fd, &raw const vector, 1, position, flags) })
+    checked(unsafe { libc::preadv2(fd, &raw const vector, 1, position, flags) })
 }
 
 /// Calls `pwritev2(2)`, or `pwrite(2)` without flags.
@@ -106,7 +101,7 @@ unsafe fn write_at(
     let position = position as libc::off_t;
     if flags == 0 {
         // SAFETY: the caller's promise.
-        return result_of(unsafe { libc::pwrite(fd, memory.cast(), length, position) });
+        return checked(unsafe { libc::pwrite(fd, memory.cast(), length, position) });
     }
     let vector = libc::iovec {
         iov_base: memory.cast_mut().cast(),
@@ -114,7 +109,7 @@ unsafe fn write_at(
     };
     // SAFETY: the caller's promise; the kernel only reads through a vector that is written to a
     // file.
-    result_of(unsafe { libc::pwritev2(fd, &raw const vector, 1, position, flags) })
+    checked(unsafe { libc::pwritev2(fd, &raw const vector, 1, position, flags) })
 }
 
 /// Returns the outcome of an operation that could not be run at all.

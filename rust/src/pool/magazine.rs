@@ -11,11 +11,13 @@ use super::sync::{AtomicU64, Ordering};
 /// The blocks are free like those in the stacks: they count, and the holder of the pool's lock may
 /// take them ([`steal`](Self::steal)). After Bonwick and Adams, "Magazines and Vmem" (2001). One
 /// round is enough here, because the stack costs no lock either.
+#[derive(Default)]
 #[repr(align(128))]
 pub struct Magazine {
     rounds: [Round; CLASS_COUNT],
 }
 
+#[derive(Default)]
 struct Round {
     /// `tag << 32 | slot + 1`, or `tag << 32` when empty. Only the owner makes an empty one full,
     /// with the next tag; any thread may make a full one empty, which keeps the tag.
@@ -48,16 +50,6 @@ fn emptied(word: u64) -> u64 {
 }
 
 impl Magazine {
-    pub fn new() -> Self {
-        Self {
-            rounds: std::array::from_fn(|_| Round {
-                block: AtomicU64::new(0),
-                acquired: AtomicU64::new(0),
-                returned: AtomicU64::new(0),
-            }),
-        }
-    }
-
     /// Returns the owner's block of the class. It can still be stolen, but its slot does not change
     /// before that.
     #[inline]

@@ -6,7 +6,7 @@
 
 use std::ptr;
 
-use crate::status::Errno;
+use crate::status::{Errno, checked};
 
 /// Maps `bytes` of zeros, readable and writable, at a multiple of `align`; huge pages where the
 /// system has them.
@@ -77,8 +77,7 @@ fn map_anywhere(bytes: usize) -> Result<usize, Errno> {
 pub fn unmap(start: usize, bytes: usize) -> Result<(), Errno> {
     // SAFETY: the range comes from `map` and the caller owns all of it, so no reference into it is
     // alive.
-    let result = unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), bytes) };
-    if result == 0 { Ok(()) } else { Err(Errno::last()) }
+    checked(unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), bytes) }).map(drop)
 }
 
 /// Populates the pages of a range, whose contents stay (`MADV_POPULATE_WRITE`, Linux 5.14); returns
@@ -117,8 +116,7 @@ pub fn protect(start: usize, bytes: usize) {
 pub fn unprotect(start: usize, bytes: usize) -> Result<(), Errno> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: the range comes from `map`; more access than before breaks nothing.
-    let result = unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), bytes, access) };
-    if result == 0 { Ok(()) } else { Err(Errno::last()) }
+    checked(unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), bytes, access) }).map(drop)
 }
 
 /// Without the `guard` feature, free blocks stay as they are.

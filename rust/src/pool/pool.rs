@@ -89,6 +89,7 @@ impl Counter {
 }
 
 /// Free blocks and figures of a class, on cache lines of their own.
+#[derive(Default)]
 #[repr(align(128))]
 pub(super) struct Bucket {
     pub free: FreeStack,
@@ -104,21 +105,6 @@ pub(super) struct Bucket {
     pub external_acquired: AtomicU64,
     pub external_returned: AtomicU64,
     pub external_quarantined: AtomicU64,
-}
-
-impl Bucket {
-    fn new() -> Self {
-        Self {
-            free: FreeStack::new(),
-            acquired: AtomicU64::new(0),
-            returned: AtomicU64::new(0),
-            quarantined: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            external_acquired: AtomicU64::new(0),
-            external_returned: AtomicU64::new(0),
-            external_quarantined: AtomicU64::new(0),
-        }
-    }
 }
 
 /// Whether [`Pool::attach`] found the pool open.
@@ -159,14 +145,14 @@ impl Pool {
             number,
             settings,
             quota: Quota::new(settings.limit_bytes),
-            buckets: std::array::from_fn(|_| Bucket::new()),
-            slots: SlotTable::new(),
-            refill: Mutex::new(Refill::new()),
-            magazines: Mutex::new(Vec::new()),
+            buckets: Default::default(),
+            slots: SlotTable::default(),
+            refill: Mutex::default(),
+            magazines: Mutex::default(),
             magazine_count: AtomicU32::new(0),
             external_bytes: AtomicU64::new(0),
             orphaned: AtomicU32::new(0),
-            events: std::array::from_fn(|_| AtomicI64::new(0)),
+            events: Default::default(),
             attachments: Mutex::new(1),
             closed: AtomicBool::new(false),
             dead: AtomicBool::new(false),

@@ -18,6 +18,7 @@ const DOUBLINGS: u32 = 2;
 
 /// State that the pool's lock protects. Memory is mapped, and counted as mapped, only under that
 /// lock.
+#[derive(Default)]
 pub struct Refill {
     /// Slots that were made so far.
     made: u32,
@@ -28,17 +29,6 @@ pub struct Refill {
     decommitted: [Vec<u32>; CLASS_COUNT],
     /// Number of mappings made for each class.
     mappings: [u32; CLASS_COUNT],
-}
-
-impl Refill {
-    pub fn new() -> Self {
-        Self {
-            made: 0,
-            vacant: Vec::new(),
-            decommitted: [const { Vec::new() }; CLASS_COUNT],
-            mappings: [0; CLASS_COUNT],
-        }
-    }
 }
 
 impl Pool {
@@ -126,7 +116,7 @@ impl Pool {
         if self.kept() <= count {
             return None;
         }
-        let magazine = Arc::new(Magazine::new());
+        let magazine = Arc::new(Magazine::default());
         magazines.push(Arc::clone(&magazine));
         self.magazine_count.store(count, Ordering::Relaxed);
         drop(magazines);

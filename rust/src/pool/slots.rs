@@ -193,6 +193,7 @@ pub const MAX_SLOTS: u32 = ((1 << SEGMENTS) - 1) * FIRST_SEGMENT;
 
 /// An array that grows by segments and never moves: a slot's reference is valid for as long as the
 /// table is.
+#[derive(Default)]
 pub struct SlotTable {
     segments: [OnceLock<Box<[Slot]>>; SEGMENTS],
 }
@@ -206,12 +207,6 @@ fn place(slot: u32) -> (usize, usize) {
 }
 
 impl SlotTable {
-    pub fn new() -> Self {
-        Self {
-            segments: [const { OnceLock::new() }; SEGMENTS],
-        }
-    }
-
     /// Returns the slot with that number, if the table has grown so far.
     #[inline]
     pub fn get(&self, slot: u32) -> Option<&Slot> {

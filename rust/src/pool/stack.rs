@@ -12,6 +12,7 @@ pub trait Links {
 ///
 /// A link is `depth << 32 | next + 1`, where `depth` counts the slot itself and all below it: so
 /// the depth of the stack stands in the link of its top, and costs no counter of its own.
+#[derive(Default)]
 pub struct FreeStack {
     /// `tag << 32 | top + 1`, or `tag << 32` when empty. The tag changes with every push and pop,
     /// so a head that was read is replaced only if nothing happened in between (ABA), bar 2^32
@@ -37,12 +38,6 @@ fn successor(head: u64, top: u32) -> u64 {
 }
 
 impl FreeStack {
-    pub fn new() -> Self {
-        Self {
-            head: AtomicU64::new(0),
-        }
-    }
-
     /// Puts `slot`, which the caller owns, on top; `false` if `capacity` or more are there already.
     ///
     /// The exchange of the head releases what the caller did to the slot and its memory, for

@@ -15,7 +15,7 @@ struct Shared {
 impl Shared {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            magazine: Magazine::new(),
+            magazine: Magazine::default(),
             memory: (0..2).map(|_| loom::cell::UnsafeCell::new(0)).collect(),
             found: AtomicU64::new(0),
         })

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn magazine_holds_one_block_of_each_class() {
-    let magazine = Magazine::new();
+    let magazine = Magazine::default();
     assert_eq!((magazine.pull(3), magazine.steal(3)), (None, None));
     assert!(magazine.put(3, 0) && magazine.put(4, 7) && !magazine.put(3, 1));
     assert_eq!((magazine.len(3), magazine.len(4), magazine.len(5)), (1, 1, 0));
@@ -14,7 +14,7 @@ fn magazine_holds_one_block_of_each_class() {
 
 #[test]
 fn version_tells_that_a_block_was_put_and_taken() {
-    let magazine = Magazine::new();
+    let magazine = Magazine::default();
     let before = magazine.version(0);
     magazine.put(0, 1);
     magazine.pull(0);

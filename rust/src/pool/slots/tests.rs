@@ -16,7 +16,7 @@ fn places_follow_each_other() {
 
 #[test]
 fn table_keeps_references_valid_while_it_grows() {
-    let table = SlotTable::new();
+    let table = SlotTable::default();
     assert!(table.get(0).is_none() && table.get(u32::MAX).is_none());
     table.grow(0).unwrap();
     let first = table.at(0);

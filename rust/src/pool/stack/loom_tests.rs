@@ -16,7 +16,7 @@ struct Shared {
 impl Shared {
     fn new(slots: u32, free: u32) -> Arc<Self> {
         let shared = Self {
-            stack: FreeStack::new(),
+            stack: FreeStack::default(),
             links: TestLinks::new(slots),
             owners: (0..slots).map(|_| AtomicU64::new(0)).collect(),
             memory: (0..slots).map(|_| loom::cell::UnsafeCell::new(0)).collect(),
