@@ -28,21 +28,15 @@ impl Quota {
 
     /// Takes `bytes` if there is room for them.
     pub fn try_take(&self, bytes: u64) -> bool {
-        let mut used = self.used.load(Ordering::Relaxed);
-        loop {
-            if bytes > self.limit - used {
-                return false;
-            }
-            match self
-                .used
-                .compare_exchange_weak(used, used + bytes, Ordering::Relaxed, Ordering::Relaxed)
-            {
-                Ok(_) => break,
-                Err(now) => used = now,
-            }
+        let taken = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                (bytes <= self.limit - used).then_some(used + bytes)
+            });
+        if let Ok(before) = taken {
+            self.peak.fetch_max(before + bytes, Ordering::Relaxed);
         }
-        self.peak.fetch_max(used + bytes, Ordering::Relaxed);
-        true
+        taken.is_ok()
     }
 
     /// Gives back what was taken.

@@ -78,21 +78,15 @@ impl FreeStack {
     #[inline]
     pub fn pop(&self, links: &impl Links) -> Option<u32> {
         // Acquires what the push of the top released: its link, and the slot itself.
-        let mut head = self.head.load(Ordering::SeqCst);
-        loop {
-            let top = index(head)?;
-            // Another thread may have taken the top and be writing its link; then the head has
-            // changed and this is unused.
-            let below = links.link(top).load(Ordering::Relaxed) as u32;
-            let next = successor(head, below);
-            match self
-                .head
-                .compare_exchange_weak(head, next, Ordering::SeqCst, Ordering::SeqCst)
-            {
-                Ok(_) => return Some(top),
-                Err(now) => head = now,
-            }
-        }
+        let popped = self
+            .head
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |head| {
+                // Another thread may have taken the top and be writing its link; then the head has
+                // changed and this is unused.
+                let below = links.link(index(head)?).load(Ordering::Relaxed) as u32;
+                Some(successor(head, below))
+            });
+        popped.ok().and_then(index)
     }
 
     /// Returns the number of slots in it; exact while no other thread pushes or pops.
