@@ -136,6 +136,8 @@ export {
   repairLog,
   repairLogSync,
   RepairOutdatedError,
+  salvageLog,
+  salvageLogSync,
   verifyLog,
   verifyLogSync,
 } from "./lib/log/mod.ts";
@@ -154,6 +156,7 @@ export type {
   RepairOptions,
   RepairPlan,
   RepairStep,
+  SalvageOptions,
   SegmentInspection,
   StreamOptions,
   TailOptions,

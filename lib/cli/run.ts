@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { CorruptSegmentError } from "../segment/mod.ts";
 import project from "../../deno.json" with { type: "json" };
 import { COMMANDS } from "./commands.ts";
 import type { Console } from "./console.ts";
@@ -85,5 +86,18 @@ function concluded(error: unknown, console: Console): number {
   console.error(
     `basalt: ${error instanceof Error ? error.message : String(error)}`,
   );
+  if (isDamage(error)) console.error(ADVICE);
   return FAILED;
+}
+
+/** What a user can do about a damaged log. */
+const ADVICE = [
+  "basalt verify names every fault of the log, basalt repair says what making it whole would",
+  "lose, and basalt read --skip-damaged prints all messages that are whole.",
+].join("\n");
+
+/** Whether an error, or what caused it, is damage of a log. */
+function isDamage(error: unknown): boolean {
+  return error instanceof CorruptSegmentError ||
+    error instanceof Error && isDamage(error.cause);
 }

@@ -39,6 +39,8 @@ export {
 export type { RepairOptions } from "./repair.ts";
 export { RepairOutdatedError } from "./repair_plan.ts";
 export type { RepairPlan, RepairStep } from "./repair_plan.ts";
+export { salvageLog, salvageLogSync } from "./salvage.ts";
+export type { SalvageOptions } from "./salvage.ts";
 export { closeSegment, openSegment } from "./segment_files.ts";
 export { Verification, verifyLog, verifyLogSync } from "./verify.ts";
 export type { VerifyOptions, VerifyProgress } from "./verify.ts";

@@ -75,6 +75,13 @@ function isCutName(name: string): boolean {
   return /^\d{20}\.(\d+|index)\.\d+\.cut$/.test(name);
 }
 
+/** Returns the segment of which a `.cut` file holds bytes; 0 where its name does not tell. */
+export function cutFirstOffset(name: string): number {
+  const match = /^(\d{20})\.\d+\.\d+\.cut$/.exec(name);
+  const firstOffset = Number(match?.[1] ?? 0);
+  return Number.isSafeInteger(firstOffset) ? firstOffset : 0;
+}
+
 /** Whether a path is that of bytes which are taken out of a log, complete or not. */
 export function isCutPath(path: string): boolean {
   return path.endsWith(".cut") || path.endsWith(`.cut${TEMPORARY_SUFFIX}`);

@@ -36,6 +36,12 @@ export interface BatchSearchOptions {
   size: number;
   /** Where the last range ends. */
   to: number;
+  /**
+   * Batches with offsets above this one do not count.
+   *
+   * @default {the one that messages without payload would reach}
+   */
+  maxOffset?: number | undefined;
 }
 
 /** Looks for valid batches in damaged bytes, range after range, and reads each byte once. */
@@ -47,11 +53,10 @@ export class BatchSearch {
 
   constructor(options: BatchSearchOptions) {
     const { minOffset, size, to } = options;
+    const maxOffset = options.maxOffset ??
+      minOffset + Math.ceil(size / FRAME_HEADER_BYTES);
     this.#options = options;
-    this.#offsets = [
-      minOffset,
-      Math.min(minOffset + Math.ceil(size / FRAME_HEADER_BYTES), MAX_OFFSET),
-    ];
+    this.#offsets = [minOffset, Math.min(maxOffset, MAX_OFFSET)];
     this.#end = Math.min(size, to + BATCH_HEADER_BYTES - 1);
   }
 
@@ -146,8 +151,8 @@ export function* hasBatchAfter(
 }
 
 /**
- * Returns the first valid batch with an offset of at least `minOffset` that begins in `[from, to)`
- * of a `.log`.
+ * Returns the first valid batch with an offset from `minOffset` to `maxOffset` that begins in
+ * `[from, to)` of a `.log`.
  */
 export function* findBatchAfter(
   log: TaskFile,
@@ -155,11 +160,12 @@ export function* findBatchAfter(
   from: number,
   to: number,
   minOffset: number,
+  maxOffset?: number,
 ): Task<BatchPlace | undefined> {
   const size = yield* log.size();
   const blocks = new BlockReader(log, pool, from);
   try {
-    const options = { log, pool, blocks, minOffset, size, to };
+    const options = { log, pool, blocks, minOffset, size, to, maxOffset };
     return yield* new BatchSearch(options).first(from, to);
   } finally {
     yield* blocks.close();

@@ -21,6 +21,13 @@ export interface ResyncOptions {
   firstOffset: number;
   /** Up to which byte the log is read. */
   bound: number;
+  /**
+   * The offset that a message may have at most; to be given for bytes that do not begin with
+   * `firstOffset`.
+   *
+   * @default {the one that messages without payload would reach}
+   */
+  maxOffset?: number;
 }
 
 /**
@@ -66,14 +73,21 @@ export class Resync {
 
   /** Returns the first valid messages after a stop; `undefined` if there are none. */
   *#resume(stop: ScanStop): Task<MessageBatch | ScanStop | undefined> {
-    const { log, pool, bound } = this.#options;
+    const { log, pool, bound, maxOffset } = this.#options;
     const stated = yield* this.#statedEnd(stop);
     if (stated !== undefined) {
       const next = yield* this.#moveTo(stated);
       if (next instanceof MessageBatch) return next;
     }
     const { position, offset } = stop;
-    const found = yield* findBatchAfter(log, pool, position, bound, offset);
+    const found = yield* findBatchAfter(
+      log,
+      pool,
+      position,
+      bound,
+      offset,
+      maxOffset,
+    );
     return found && (yield* this.#moveTo(found));
   }
 

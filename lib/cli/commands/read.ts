@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Message } from "../../codec/mod.ts";
-import { LogReader } from "../../log/mod.ts";
+import { type LogFault, LogReader, salvageLog } from "../../log/mod.ts";
 import type { MessageBatch, ReadOptions } from "../../segment/mod.ts";
 import {
   command,
@@ -21,6 +21,7 @@ const PREVIEW_TEXT = new TextDecoder();
 interface Options extends ReadOptions {
   raw?: true;
   json?: true;
+  skipDamaged?: true;
 }
 
 /** `basalt read`: messages of a log, also of one that is being written. */
@@ -31,7 +32,8 @@ export function read(console: Console): Command {
     {
       notes: [
         'With --json a line for each message: "text" holds the payload if it is UTF-8, else "base64" does;\ntimes are microseconds since the Unix epoch.',
-        "It ends where the data ends. A damaged message ends it with exit code 1, after all before it.",
+        "It ends where the data ends. A damaged message ends it with exit code 1, after all before it;\nwith --skip-damaged it goes on, and standard error says what was left out.",
+        "FILE.log or FILE.cut, instead of a directory, prints what is whole in that file of a log: a .cut\nfile holds what recovery or repair took out of the log.",
       ],
       examples: [
         [
@@ -44,13 +46,21 @@ export function read(console: Console): Command {
           "what was appended since then, for another program",
         ],
         [
+          "basalt read data/log --skip-damaged --raw > rescued",
+          "all that is whole in a damaged log",
+        ],
+        [
+          "basalt read data/log/00000000000000000000.4096.0.cut",
+          "what was cut from a log",
+        ],
+        [
           "basalt read data/log --since 15m",
           "the messages of the last 15 minutes",
         ],
       ],
     },
   )
-    .argument("<dir>", "the log's directory")
+    .argument("<dir>", "the log's directory, or a .log or .cut file in it")
     .addOption(
       new Option("--from <offset>", "begin with the message at this offset")
         .argParser(wholeNumber).conflicts("since"),
@@ -67,20 +77,47 @@ export function read(console: Console): Command {
         .conflicts("json"),
     )
     .addOption(jsonOption("a JSON object for each message"))
+    .option(
+      "--skip-damaged",
+      "go on after what is damaged; exit code 1 if something was left out",
+    )
     .action((dir: string, options: Options) => readLog(dir, options, console));
 }
 
 async function readLog(
-  dir: string,
-  { raw, json, ...options }: Options,
+  path: string,
+  { raw, json, skipDamaged, ...options }: Options,
   console: Console,
 ): Promise<void> {
   const print = raw ? printRaw : json ? printJson : printLine;
-  for await (using batch of new LogReader(dir).read(options)) {
+  const batches = skipDamaged || /\.(log|cut|index)$/.test(path) && isFile(path)
+    ? salvageLog(path, {
+      ...options,
+      onSkipped: (fault) => {
+        console.exitCode = 1;
+        console.flush();
+        console.error(inWords(fault));
+      },
+    })
+    : new LogReader(path).read(options);
+  for await (using batch of batches) {
     for (let i = 0; i < batch.count; i++) print(batch, i, console);
     // What was read is shown before what comes next may fail, or wait.
     console.flush();
   }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function inWords({ path, position, byteLength, message }: LogFault): string {
+  const bytes = byteLength === 0 ? "" : ` and ${byteLength} bytes from there`;
+  return `skipped ${path}: byte ${position}${bytes}: ${message}`;
 }
 
 function printRaw(batch: MessageBatch, i: number, console: Console): void {

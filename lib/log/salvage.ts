@@ -1,0 +1,325 @@
+import type { Task } from "../base/mod.ts";
+import {
+  type BatchPass,
+  checkReadOptions,
+  CorruptSegmentError,
+  describeStop,
+  faultKindOf,
+  isZero,
+  iterate,
+  iterateSync,
+  MAX_OFFSET,
+  MessageBatch,
+  ReadLimit,
+  type ReadOptions,
+  Resync,
+  type ScanStop,
+} from "../segment/mod.ts";
+import { absolutePath, type TaskFile } from "../storage/mod.ts";
+import { classifySegments } from "./classify.ts";
+import { listDirectory, oddName, refuseNoLog } from "./directory.ts";
+import type { LogFault } from "./fault.ts";
+import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
+import { readMeta } from "./meta.ts";
+import {
+  cutFirstOffset,
+  isCutPath,
+  join,
+  parseSegmentName,
+  segmentPath,
+} from "./names.ts";
+import { isLocked } from "./owner_file.ts";
+import { openIfThere } from "./segment_files.ts";
+
+/** What to read of a damaged log. */
+export interface SalvageOptions
+  extends LogReaderOptions, Omit<ReadOptions, "readAheadBytes"> {
+  /** Called for everything that is left out, when it is. */
+  onSkipped?: (fault: LogFault) => void;
+}
+
+/**
+ * Reads all messages of a log that are whole, and goes on after those that are not. It takes no lock
+ * and changes nothing.
+ *
+ * The path is the log's directory, or one of its files: a `.log`, or a `.cut` with what recovery or
+ * repair took out of one. Messages whose offset came before are left out.
+ *
+ * @throws {Deno.errors.NotFound} If there is no log in the directory.
+ *
+ * @example What is left of a damaged log
+ * ```ts
+ * import { Log, salvageLog } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   for (const text of ["one", "two", "three"]) await log.appendDurable(text);
+ * }
+ * const path = `${dir}/00000000000000000000.log`;
+ * const bytes = Deno.readFileSync(path);
+ * const second = 256 + 48 + 3; // where the batch of "two" begins
+ * bytes.set([0], second + 256 + 48);
+ * Deno.writeFileSync(path, bytes);
+ *
+ * const texts: string[] = [];
+ * const skipped: number[] = [];
+ * const onSkipped = ({ position }: { position: number }) => skipped.push(position);
+ * for await (using batch of salvageLog(dir, { onSkipped })) {
+ *   for (const message of batch) texts.push(message.text());
+ * }
+ * assertEquals(texts, ["one", "three"]);
+ * assertEquals(skipped, [second]);
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export function salvageLog(
+  path: string | URL,
+  options: SalvageOptions = {},
+): AsyncIterableIterator<MessageBatch> {
+  return iterate(salvaging(path, options));
+}
+
+/** Does what {@linkcode salvageLog} does while the caller waits. */
+export function salvageLogSync(
+  path: string | URL,
+  options: SalvageOptions = {},
+): IterableIterator<MessageBatch> {
+  return iterateSync(salvaging(path, options));
+}
+
+function salvaging(path: string | URL, options: SalvageOptions): BatchPass {
+  const absolute = absolutePath("salvage log", path);
+  checkReadOptions(options);
+  return new Salvage(absolute, options);
+}
+
+/** A file that is read, and what is known of the offsets in it. */
+interface Part {
+  path: string;
+  firstOffset: number;
+  maxOffset?: number;
+  /** Whether a writer may have prepared zeros after its data, and may be writing there. */
+  isActive: boolean;
+}
+
+/** Reads the files one after the other. */
+class Salvage implements BatchPass {
+  readonly #path: string;
+  readonly #options: SalvageOptions;
+  readonly #limit: ReadLimit;
+  readonly #place: ReturnType<typeof completeReaderOptions>;
+  /** What is still to be read; `undefined` before the first file was looked for. */
+  #parts: Part[] | undefined;
+  #hasWriter = false;
+  #part: Part | undefined;
+  #file: TaskFile | undefined;
+  #resync: Resync | undefined;
+  #bound = 0;
+  /** The offset that the next message should have. */
+  #nextOffset: number | undefined;
+
+  constructor(path: string, options: SalvageOptions) {
+    this.#path = path;
+    this.#options = options;
+    this.#limit = new ReadLimit(options);
+    this.#place = completeReaderOptions(options);
+  }
+
+  *next(): Task<MessageBatch | undefined> {
+    let stop: ScanStop | undefined;
+    while (!this.#limit.reached) {
+      if (this.#resync === undefined && !(yield* this.#openNext())) break;
+      const next = yield* this.#resync!.next();
+      if (!(next instanceof MessageBatch)) {
+        if (next.reason !== "end") stop = next;
+        else {
+          yield* this.#finish(stop);
+          stop = undefined;
+        }
+        continue;
+      }
+      if (stop !== undefined) {
+        this.#damaged(stop, next.position, next.firstOffset);
+      }
+      stop = undefined;
+      const batch = this.#wanted(next);
+      const limited = batch && this.#limit.apply(batch);
+      if (limited !== undefined) return limited;
+    }
+    return undefined;
+  }
+
+  *close(): Task<void> {
+    yield* this.#resync?.close() ?? nothing();
+    yield* this.#file?.close() ?? nothing();
+  }
+
+  /** Opens the next file that is there. */
+  *#openNext(): Task<boolean> {
+    this.#parts ??= yield* this.#find();
+    for (;;) {
+      const part = this.#part = this.#parts.shift();
+      if (part === undefined) return false;
+      const { storage, pool } = this.#place;
+      const log = this.#file = yield* openIfThere(storage, part.path);
+      if (log === undefined) continue;
+      const bound = this.#bound = yield* log.size();
+      this.#resync = new Resync({ log, pool, ...part, bound });
+      return true;
+    }
+  }
+
+  /** Reports what lies after the last message of a file, and closes it. */
+  *#finish(stop: ScanStop | undefined): Task<void> {
+    if (stop !== undefined && !(yield* this.#isRoom(stop))) {
+      this.#damaged(stop, this.#bound);
+    }
+    yield* this.close();
+    this.#resync = this.#file = undefined;
+  }
+
+  /** Whether nothing was written after the last message, or a writer is writing it. */
+  *#isRoom({ reason, position }: ScanStop): Task<boolean> {
+    if (!this.#part!.isActive) return false;
+    if (this.#hasWriter) return true;
+    const { pool } = this.#place;
+    return reason === "zeros" &&
+      (yield* isZero(this.#file!, pool, position, this.#bound));
+  }
+
+  /** Returns the files to read. */
+  *#find(): Task<Part[]> {
+    const name = this.#path.slice(this.#path.lastIndexOf("/") + 1);
+    const segment = parseSegmentName(name);
+    if (segment?.kind === "log") {
+      const { firstOffset } = segment;
+      return [{ path: this.#path, firstOffset, isActive: true }];
+    }
+    if (/\.index(\.\d+\.cut)?$/.test(name)) {
+      throw new Deno.errors.InvalidData(
+        `Cannot read messages of '${this.#path}': it holds index entries, its '.log' the messages`,
+      );
+    }
+    if (isCutPath(name)) {
+      // It begins anywhere in the segment, so that its messages may have any offset from there.
+      const bounds = {
+        firstOffset: cutFirstOffset(name),
+        maxOffset: MAX_OFFSET,
+      };
+      return [{ path: this.#path, ...bounds, isActive: false }];
+    }
+    return yield* this.#findSegments();
+  }
+
+  *#findSegments(): Task<Part[]> {
+    const { storage } = this.#place;
+    const dir = this.#path;
+    this.#hasWriter = isLocked(storage, dir);
+    const listing = yield* listDirectory(storage, dir);
+    refuseNoLog(dir, listing);
+    for (const odd of listing.odd) {
+      this.#report(join(dir, odd.name), {
+        kind: "name",
+        message: oddName(dir, odd).message,
+      });
+    }
+    const { start, kept, faults } = classifySegments(
+      dir,
+      listing,
+      listing.hasMeta ? yield* this.#firstOffset() : undefined,
+    );
+    this.#nextOffset = start;
+    for (const fault of faults) {
+      // A gap is told when the segment after it is read.
+      if (fault.kind !== "gap") this.#report(fault.path, fault);
+    }
+    return kept.filter((each) => each.log).map(({ firstOffset }, i, all) => ({
+      path: segmentPath(dir, firstOffset, "log"),
+      firstOffset,
+      isActive: listing.hasOwner && i === all.length - 1,
+    }));
+  }
+
+  /** The first offset in `meta`, where that can be read. */
+  *#firstOffset(): Task<number | undefined> {
+    try {
+      const place = { ...this.#place, dir: this.#path };
+      return (yield* readMeta(place))?.firstOffset;
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError)) throw error;
+      this.#report(error.path, error);
+      return undefined;
+    }
+  }
+
+  /** Returns what of a batch is asked for and did not come before; drops the rest. */
+  #wanted(batch: MessageBatch): MessageBatch | undefined {
+    const { path } = this.#part!;
+    const expected = this.#nextOffset ?? batch.firstOffset;
+    if (batch.firstOffset > expected) {
+      this.#report(path, {
+        kind: "gap",
+        position: batch.position,
+        offset: expected,
+        message: `${range(expected, batch.firstOffset)} missing`,
+      });
+    }
+    this.#nextOffset = Math.max(expected, batch.nextOffset);
+    const { from = 0, since = 0 } = this.#options;
+    const first = Math.max(
+      from - batch.firstOffset,
+      expected - batch.firstOffset,
+      since > 0 ? batch.firstSince(since) : 0,
+    );
+    if (first <= 0) return batch;
+    if (first < batch.count) return batch.narrow(first, batch.count);
+    batch.drop();
+    return undefined;
+  }
+
+  /** Reports bytes that are left out; `resumedAt` is the offset of the message after them. */
+  #damaged(stop: ScanStop, end: number, resumedAt?: number): void {
+    const { position, offset } = stop;
+    // The batch after it is whole: what is missing is told as a gap.
+    if (end === position) return;
+    const message = describeStop(stop.reason);
+    const isKnown = resumedAt !== undefined && this.#nextOffset !== undefined;
+    const missing = isKnown && resumedAt > this.#nextOffset!
+      ? `; ${range(this.#nextOffset!, resumedAt)} left out`
+      : "";
+    if (isKnown) this.#nextOffset = Math.max(this.#nextOffset!, resumedAt);
+    this.#report(this.#part!.path, {
+      kind: faultKindOf(stop.reason),
+      message: message + missing,
+      position,
+      byteLength: end - position,
+      offset,
+    });
+  }
+
+  #report(
+    path: string,
+    fault: Pick<LogFault, "kind" | "message"> & Partial<LogFault>,
+  ): void {
+    const { kind, message, position = 0, byteLength = 0, offset = 0 } = fault;
+    this.#options.onSkipped?.({
+      path,
+      position,
+      byteLength,
+      offset,
+      kind,
+      message,
+    });
+  }
+}
+
+/** Messages `[from, to)` in words, with their verb. */
+function range(from: number, to: number): string {
+  return to === from + 1
+    ? `message ${from} is`
+    : `messages ${from} to ${to - 1} are`;
+}
+
+function* nothing(): Task<void> {}
