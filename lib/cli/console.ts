@@ -1,4 +1,4 @@
-import { DescriptorWriter } from "../native/mod.ts";
+import { DescriptorWriter, nodeModule } from "../native/mod.ts";
 import {
   type ByteSink,
   Progress,
@@ -12,6 +12,8 @@ import {
 export interface Streams {
   /** Standard input. */
   readonly input: Pick<typeof Deno.stdin, "read">;
+  /** Which file standard input is, if it is one. */
+  inputFile?(): { dev: number; ino: number } | undefined;
   /** Standard output: bytes go out at once. */
   readonly output: ByteSink;
   /** Standard error. */
@@ -29,6 +31,7 @@ export class ProcessStreams implements Streams, Disposable {
   readonly errors: ByteSink = Deno.stderr;
   readonly interactive: boolean = Deno.stderr.isTerminal();
   readonly columns = terminalColumns;
+  readonly inputFile = standardInputFile;
 
   constructor() {
     const { state } = Deno.permissions.querySync({ name: "ffi" });
@@ -39,6 +42,15 @@ export class ProcessStreams implements Streams, Disposable {
 
   [Symbol.dispose](): void {
     if (this.output !== Deno.stdout) this.output[Symbol.dispose]?.();
+  }
+}
+
+function standardInputFile(): { dev: number; ino: number } | undefined {
+  try {
+    const found = nodeModule("node:fs").fstatSync(0);
+    return found.isFile() ? found : undefined;
+  } catch {
+    return undefined;
   }
 }
 

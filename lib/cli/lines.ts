@@ -90,6 +90,11 @@ export class LineSplitter {
     }
   }
 
+  /** The bytes of the last line, where its terminator did not come yet. */
+  get restBytes(): number {
+    return this.#end - this.#start;
+  }
+
   /** The last line, where it has no terminator. */
   *rest(): Generator<Lines> {
     const length = this.#end - this.#start;

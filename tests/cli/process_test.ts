@@ -66,7 +66,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       for (let i = 0; i < messages; i++) expected += line(i);
       assert(out === expected, "the lines are those that were fed");
       assertEquals((await basalt(["verify", log])).code, 0);
-      console.log(`${messages} messages before ${signal}`);
+      assert(/ To go on: the same command with --resume 0\n$/.test(said), said);
+      // All lines once more, as one would give them to go on.
+      let all = "";
+      for (let i = 0; i < messages + 1000; i++) all += line(i);
+      Deno.writeTextFileSync(dir.file("all"), all);
+      const resumed = await basalt(
+        ["ingest", dir.file("all"), "--into", log, "--resume", "0", "--json"],
+      );
+      assertEquals(JSON.parse(resumed.out).messages, 1000, resumed.errors);
+      assert((await basalt(["read", log, "--raw"])).out === all);
     },
   );
 }

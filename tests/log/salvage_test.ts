@@ -53,9 +53,9 @@ async function salvage(
     }
   }
   const blocking: Message[] = [];
-  for (using batch of salvageLogSync(path, options)) {
-    for (let i = 0; i < batch.count; i++) {
-      blocking.push({ offset: batch.offset(i), text: batch.text(i) });
+  for (using part of salvageLogSync(path, options)) {
+    for (let i = 0; i < part.count; i++) {
+      blocking.push({ offset: part.offset(i), text: part.text(i) });
     }
   }
   assertEquals(blocking, messages);

@@ -1,11 +1,14 @@
 import type { Command } from "commander";
 import { MAX_PAYLOAD_BYTES } from "../../codec/mod.ts";
 import { Log } from "../../log/mod.ts";
-import { command, jsonOption } from "../command.ts";
+import { NoSpaceError } from "../../storage/mod.ts";
+import { command, jsonOption, wholeNumber } from "../command.ts";
 import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
+import { LineSkipper, ResumeError } from "../line_skipper.ts";
 import {
   appendLines,
+  type Lines,
   LineSplitter,
   LineTooLongError,
   NEWLINE,
@@ -16,9 +19,13 @@ import { formatBytes, formatCount } from "../terminal.ts";
 /** How long a line of a stream waits for more of them before it is made durable, in milliseconds. */
 const FLUSH_MS = 100;
 
+/** How long to wait before a full disk is tried again, in milliseconds. */
+const FULL_DISK_MS = 500;
+
 interface Options {
   into: string;
   null?: true;
+  resume?: number;
   json?: true;
 }
 
@@ -41,13 +48,18 @@ export function ingest(console: Console): Command {
       notes: [
         "The log is made if there is none. What is reported as appended survives a power cut.",
         `A line above ${MAX_PAYLOAD_BYTES} bytes is refused with its number: in a file before anything is\nappended, in a stream (standard input, a pipe) when it comes: the lines before it are\nin the log then, and the last line of the report says how many they are.`,
-        "Ctrl-C ends in order: what was read so far is made durable, and the log is closed.",
+        "Ctrl-C ends in order: the lines that were read so far are made durable, and the log is closed. Half a line is\ndropped, and the report says so. The report ends with what --resume needs to go on without duplicates.",
+        "While the disk is full, standard input waits; a file ends with exit code 1.",
       ],
       examples: [
         ["basalt ingest access.log --into data/log", "a message for each line"],
         [
           "tail -F access.log | basalt ingest - --into data/log",
           "lines as they come, durable within a fraction of a second",
+        ],
+        [
+          "basalt ingest access.log --into data/log --resume 0",
+          "go on where an ingest into a new log was interrupted",
         ],
         [
           "find . -print0 | basalt ingest - --null --into data/names",
@@ -59,6 +71,11 @@ export function ingest(console: Console): Command {
     .argument("<file>", "the file, or - for standard input")
     .requiredOption("--into <dir>", "the log's directory")
     .option("--null", "lines end with a NUL byte, not with a newline")
+    .option(
+      "--resume <offset>",
+      "skip the lines that the log holds already, the first of them at this offset",
+      wholeNumber,
+    )
     .addOption(jsonOption("report as JSON"))
     .action((file: string, options: Options) =>
       ingestFile(file, options, console)
@@ -70,89 +87,239 @@ async function ingestFile(
   options: Options,
   console: Console,
 ): Promise<void> {
+  refuseOwnFile(file, options.into, console);
   const terminator = options.null ? 0 : NEWLINE;
   const source = file === "-"
     ? standardInput(console)
     : openSource(file, terminator);
   using interruption = new Interruption();
-  let log: Log | undefined;
-  let first = 0;
-  let bytes: number;
   try {
-    log = await Log.open(options.into);
-    first = log.nextOffset;
-    try {
-      bytes = await appendAll(log, source, terminator, interruption, console);
-    } finally {
-      // Also what came before a failure: it was read, and it is whole.
-      await log.close();
-    }
-  } catch (error) {
-    if (log === undefined) throw error;
-    const count = log.durableOffset - first;
-    throw new Error(
-      `${
-        error instanceof LineTooLongError
-          ? `'${source.name}': ${error.message}`
-          : (error as Error).message
-      }. ${
-        formatCount(count, "message")
-      } of '${source.name}' durable in '${options.into}', from offset ${first} on`,
-      { cause: error },
-    );
+    const log = await Log.open(options.into);
+    await new Ingestion(log, source, interruption, console).run(options);
   } finally {
     if (!interruption.signal.aborted) source.close();
   }
-  const messages = log.nextOffset - first;
-  const result = { messages, bytes, firstOffset: first, path: options.into };
-  const text = `${formatCount(messages, "message")} of ${
-    formatBytes(bytes)
-  } from '${source.name}' durable in '${options.into}', from offset ${first} on`;
-  if (interruption.signal.aborted) {
-    throw new Interrupted(`Interrupted: ${text}`);
-  }
-  if (options.json) console.json(result);
-  else console.line(text);
 }
 
-/** Appends until the end or the interruption; answers the bytes appended. */
-async function appendAll(
-  log: Log,
-  source: Source,
-  terminator: number,
-  interruption: Interruption,
-  console: Console,
-): Promise<number> {
-  const splitter = new LineSplitter(terminator);
-  let bytes = 0;
-  using _ = source.size === undefined ? new LiveFlush(log) : undefined;
-  for (;;) {
-    const read = await interruption.orElse(source.read(splitter.room()));
-    if (read === undefined) return bytes;
-    const lines = read === null ? splitter.rest() : splitter.push(read);
-    for (const part of lines) {
-      await appendLines(log, part);
-      bytes += part.bytes.length;
-      console.progress(() => progress(bytes, source));
+/**
+ * Refuses a file of the log itself, or in its directory: what is appended would be read again.
+ *
+ * @throws {Deno.errors.InvalidData} If it is one.
+ */
+function refuseOwnFile(file: string, into: string, console: Console): void {
+  let isOwn: boolean;
+  try {
+    isOwn = file === "-"
+      ? hasFile(into, console.streams.inputFile?.())
+      : parentOf(Deno.realPathSync(file)) === Deno.realPathSync(into) ||
+        hasFile(into, Deno.statSync(file));
+  } catch {
+    // There is no such directory yet, or opening says what is wrong.
+    return;
+  }
+  if (!isOwn) return;
+  const name = file === "-" ? "standard input" : `'${file}'`;
+  throw new Deno.errors.InvalidData(
+    `Cannot ingest ${name} into '${into}': it is a file in the log's directory`,
+  );
+}
+
+/** Whether a directory holds a file, by whatever name. */
+function hasFile(
+  dir: string,
+  file: { dev: number; ino: number | null; nlink?: number | null } | undefined,
+): boolean {
+  if (file === undefined || file.nlink === 1) return false;
+  return [...Deno.readDirSync(dir)].some(({ name }) => {
+    const { dev, ino } = Deno.lstatSync(`${dir}/${name}`);
+    return dev === file.dev && ino === file.ino;
+  });
+}
+
+/** Appends a source's lines to a log, and reports. */
+class Ingestion {
+  readonly #log: Log;
+  readonly #source: Source;
+  readonly #interruption: Interruption;
+  readonly #console: Console;
+  /** The offset that the first line got. */
+  readonly #first: number;
+  /** Bytes of lines that were appended. */
+  #bytes = 0;
+  /** Whether the disk was full at the last flush. */
+  #isFull = false;
+
+  constructor(
+    log: Log,
+    source: Source,
+    interruption: Interruption,
+    console: Console,
+  ) {
+    this.#log = log;
+    this.#source = source;
+    this.#interruption = interruption;
+    this.#console = console;
+    this.#first = log.nextOffset;
+  }
+
+  /** Appends everything, closes the log, and says what it holds then. */
+  async run({ into, null: isNull, resume, json }: Options): Promise<void> {
+    const log = this.#log;
+    const splitter = new LineSplitter(isNull ? 0 : NEWLINE);
+    const name = this.#source.name;
+    try {
+      try {
+        const skipper = resume === undefined
+          ? undefined
+          : await LineSkipper.open(log, resume, name);
+        await this.#appendAll(splitter, skipper);
+        await this.#settle();
+      } finally {
+        // Also what came before a failure: it was read, and it is whole.
+        await log.close();
+      }
+    } catch (error) {
+      if (error instanceof ResumeError) throw error;
+      const { message } = error as Error;
+      const text = error instanceof LineTooLongError
+        ? `'${name}': ${message}`
+        : message;
+      throw new Error(
+        `${text}. ${this.#durable(log.durableOffset, into)}${
+          resumption(resume ?? this.#first)
+        }`,
+        { cause: error },
+      );
     }
-    if (read === null) return bytes;
+    const text = this.#durable(log.nextOffset, into, this.#bytes);
+    if (this.#interruption.signal.aborted) {
+      const rest = splitter.restBytes;
+      const dropped = rest === 0
+        ? ""
+        : `; ${formatBytes(rest)} of a line without its end dropped`;
+      throw new Interrupted(
+        `Interrupted: ${text}${dropped}${resumption(resume ?? this.#first)}`,
+      );
+    }
+    if (json) {
+      this.#console.json({
+        messages: log.nextOffset - this.#first,
+        bytes: this.#bytes,
+        firstOffset: this.#first,
+        path: into,
+      });
+    } else this.#console.line(text);
+  }
+
+  #durable(end: number, into: string, bytes?: number): string {
+    const first = this.#first;
+    const count = formatCount(end - first, "message");
+    const of = bytes === undefined ? "of" : `of ${formatBytes(bytes)} from`;
+    return `${count} ${of} '${this.#source.name}' durable in '${into}', from offset ${first} on`;
+  }
+
+  /** Appends until the end or the interruption. */
+  async #appendAll(
+    splitter: LineSplitter,
+    skipper: LineSkipper | undefined,
+  ): Promise<void> {
+    const source = this.#source;
+    using _ = source.size === undefined
+      ? new Repeated(FLUSH_MS, () => this.#flushWaiting())
+      : undefined;
+    for (;;) {
+      const read = await this.#interruption.orElse(
+        source.read(splitter.room()),
+      );
+      if (read === undefined) return;
+      const lines = read === null ? splitter.rest() : splitter.push(read);
+      for (const part of lines) {
+        const rest = skipper === undefined ? part : skipper.skip(part);
+        if (rest !== undefined) await this.#append(rest);
+      }
+      if (read !== null) continue;
+      skipper?.finish();
+      return;
+    }
+  }
+
+  async #append(lines: Lines): Promise<void> {
+    await this.#whenRoom(() => appendLines(this.#log, lines));
+    this.#bytes += lines.bytes.length;
+    this.#console.progress(() => progress(this.#bytes, this.#source));
+  }
+
+  /** Makes the rest of a stream durable before closing, which does not wait for a full disk. */
+  async #settle(): Promise<void> {
+    if (this.#source.size !== undefined) return;
+    await this.#whenRoom(() => this.#log.flush());
+  }
+
+  /** Makes lines of a stream durable while it waits for more. */
+  #flushWaiting(): void {
+    if (this.#log.durableOffset === this.#log.nextOffset) return;
+    this.#log.flush().then(
+      () => this.#sayRoom(),
+      // Another failure comes back from the next append, or from closing.
+      (error) => error instanceof NoSpaceError && this.#sayFull(error),
+    );
+  }
+
+  /** Waits for room on a full disk with the lines of a stream, which may not be had again. */
+  async #whenRoom(work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        await work();
+        return this.#sayRoom();
+      } catch (error) {
+        const waits = error instanceof NoSpaceError &&
+          this.#source.size === undefined &&
+          !this.#interruption.signal.aborted;
+        if (!waits) throw error;
+        this.#sayFull(error);
+      }
+      await this.#interruption.orElse(delay(FULL_DISK_MS));
+    }
+  }
+
+  #sayFull({ message }: NoSpaceError): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#console.error(
+      `${message}. Waiting for room; Ctrl-C ends, and drops what is not durable`,
+    );
+  }
+
+  #sayRoom(): void {
+    if (this.#isFull) this.#console.error("There is room again");
+    this.#isFull = false;
   }
 }
 
-/** Makes lines of a stream durable while it waits for more. */
-class LiveFlush implements Disposable {
+/** How to go on after an ingest that was cut short. */
+function resumption(offset: number): string {
+  return `. To go on: the same command with --resume ${offset}`;
+}
+
+function delay(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}
+
+/** Runs a function again and again. */
+class Repeated implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
 
-  constructor(log: Log) {
-    this.#timer = setInterval(() => {
-      // A failure comes back from the next append, or from closing.
-      if (log.durableOffset < log.nextOffset) log.flush().catch(() => {});
-    }, FLUSH_MS);
+  constructor(periodMs: number, run: () => void) {
+    this.#timer = setInterval(run, periodMs);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
 }
 
 function progress(bytes: number, { name, size }: Source): string {
