@@ -1,3 +1,5 @@
+import { onAbort } from "../base/mod.ts";
+
 /** Tells those who wait that there may be something new. */
 export class Wakeup {
   readonly #waiters = new Set<() => void>();
@@ -7,14 +9,13 @@ export class Wakeup {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const done = (): void => {
-        signal.removeEventListener("abort", abort);
+        unlisten();
         resolve();
       };
-      const abort = (): void => {
+      const unlisten = onAbort(signal, () => {
         this.#waiters.delete(done);
         reject(signal.reason);
-      };
-      signal.addEventListener("abort", abort, { once: true });
+      });
       this.#waiters.add(done);
     });
   }

@@ -1,4 +1,4 @@
-import { drive, driveSync, type Task, together } from "../base/mod.ts";
+import { drive, driveSync, onAbort, type Task, together } from "../base/mod.ts";
 import { isEngineIdle } from "../engine/mod.ts";
 import { native, statusError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
@@ -209,15 +209,14 @@ export class DiskStorage implements Storage {
     return new Promise((resolve, reject) => {
       checkDelay(durationMs);
       if (signal?.aborted) return reject(signal.reason);
-      const abort = () => {
-        clearTimeout(timer);
-        reject(signal!.reason);
-      };
       const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", abort);
+        unlisten?.();
         resolve();
       }, durationMs);
-      signal?.addEventListener("abort", abort, { once: true });
+      const unlisten = signal && onAbort(signal, () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      });
     });
   }
 

@@ -1,4 +1,4 @@
-import { begunStep, type Task as StepTask } from "../base/mod.ts";
+import { begunStep, onAbort, type Task as StepTask } from "../base/mod.ts";
 import type {
   Capabilities,
   Storage,
@@ -379,10 +379,6 @@ export class SimulatedDisk implements Storage {
       this.#machine.checkAlive();
       checkDelay(durationMs);
       if (signal?.aborted) return reject(signal.reason);
-      const abort = () => {
-        scheduler.withdraw(waiting);
-        reject(signal!.reason);
-      };
       const waiting: InFlight = {
         owner: undefined,
         parks: false,
@@ -390,12 +386,15 @@ export class SimulatedDisk implements Storage {
         complete: () => {},
         cancel: () => {},
         settle: () => {
-          signal?.removeEventListener("abort", abort);
+          unlisten?.();
           if (this.#machine.dead) reject(new SimulatedCrashError());
           else resolve();
         },
       };
-      signal?.addEventListener("abort", abort, { once: true });
+      const unlisten = signal && onAbort(signal, () => {
+        scheduler.withdraw(waiting);
+        reject(signal.reason);
+      });
       scheduler.begin(waiting);
     });
   }

@@ -1,4 +1,4 @@
-import { drive, driveSync, type Task } from "../../base/mod.ts";
+import { drive, driveSync, onAbort, type Task } from "../../base/mod.ts";
 import { type BufferPool, PoolLimitError } from "../../pool/mod.ts";
 import {
   type Durability,
@@ -631,10 +631,7 @@ function abortable<T>(
   if (signal === undefined) return promise;
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() =>
-      signal.removeEventListener("abort", abort)
-    );
+    const unlisten = onAbort(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(unlisten);
   });
 }

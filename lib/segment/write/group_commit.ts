@@ -1,4 +1,10 @@
-import { Driver, driveSync, type Task, together } from "../../base/mod.ts";
+import {
+  Driver,
+  driveSync,
+  onAbort,
+  type Task,
+  together,
+} from "../../base/mod.ts";
 import type { Durability } from "../../storage/mod.ts";
 import { wrongDurability } from "../checks.ts";
 import { Histogram, type HistogramSnapshot } from "../histogram.ts";
@@ -129,7 +135,7 @@ export class GroupCommit {
   #wanted: Durability | undefined;
   /** The calls that are told of the flush being gathered. */
   #callers: Caller[] = [];
-  /** Calls that wait, ascending by offset, as they nearly always come. */
+  /** Calls that wait, in the order in which they came. */
   #waiters: Waiter[] = [];
   #aborted = 0;
   /** Computations that run before the next flush. */
@@ -255,16 +261,8 @@ export class GroupCommit {
         reject,
       };
       if (signal !== undefined) this.#abortable(waiter, signal);
-      this.#enqueue(waiter);
+      this.#waiters.push(waiter);
     });
-  }
-
-  #enqueue(waiter: Waiter): void {
-    const waiters = this.#waiters;
-    let at = waiters.length;
-    while (at > 0 && waiters[at - 1]!.offset > waiter.offset) at--;
-    if (at === waiters.length) waiters.push(waiter);
-    else waiters.splice(at, 0, waiter);
   }
 
   /** Runs a computation between two flushes. */
@@ -315,18 +313,17 @@ export class GroupCommit {
    */
   #abortable(waiter: Waiter, signal: AbortSignal): void {
     const { resolve, reject } = waiter;
-    const abort = (): void => {
+    const unlisten = onAbort(signal, () => {
       waiter.isAborted = true;
       this.#aborted++;
       reject(signal.reason);
-    };
-    signal.addEventListener("abort", abort, { once: true });
+    });
     waiter.resolve = (value) => {
-      signal.removeEventListener("abort", abort);
+      unlisten();
       resolve(value);
     };
     waiter.reject = (reason) => {
-      signal.removeEventListener("abort", abort);
+      unlisten();
       reject(reason);
     };
   }
@@ -510,7 +507,8 @@ export class GroupCommit {
     this.#flushMicros.record(
       Math.max(0, this.#target.now() - group.startedAtMicros),
     );
-    if (messages > 0) this.#groupMessages.record(messages);
+    if (messages === 0) return;
+    this.#groupMessages.record(messages);
     this.#wake();
   }
 
@@ -531,13 +529,17 @@ export class GroupCommit {
 
   /** Takes the waiters for messages below an offset out of the list. */
   #taken(below: number): Waiter[] {
-    const waiters = this.#waiters;
-    let count = 0;
-    while (count < waiters.length && waiters[count]!.offset < below) {
-      if (waiters[count++]!.isAborted) this.#aborted--;
+    // A flush serves all that came before it began, so that each waiter is looked at about twice.
+    const taken: Waiter[] = [];
+    const left: Waiter[] = [];
+    for (const waiter of this.#waiters) {
+      if (waiter.offset >= below) left.push(waiter);
+      else {
+        taken.push(waiter);
+        if (waiter.isAborted) this.#aborted--;
+      }
     }
-    if (count < waiters.length) return waiters.splice(0, count);
-    this.#waiters = [];
-    return waiters;
+    this.#waiters = left;
+    return taken;
   }
 }
