@@ -38,7 +38,7 @@ import { endOfNonZero, isZero } from "./zeros.ts";
  * batch from it is verified, also those that L vouches for: a disk may lose what it acknowledged,
  * and an entry may be damaged and still be plausible.
  *
- *     sync both files                          bytes may be in the page cache only
+ *     sync both files, and the owner file's name    bytes may be in the page cache only
  *     read the index: B and L
  *     if the log ends before the batch at L: refuse
  *     scan from B to the first batch that is not valid, and compare it with the entries
@@ -46,7 +46,7 @@ import { endOfNonZero, isZero } from "./zeros.ts";
  *         scan from 0 and write the index again
  *     if the scan stopped at or before L, or below the durable offset: refuse
  *     if what follows is neither zeros nor a torn tail: refuse
- *     begin; salvage the tail; cut the index, then the log; write missing entries
+ *     salvage the tail; cut the index, then the log; write missing entries
  *
  * A torn tail cannot be long. C, where the last checkpoint was taken, is at or after L. A batch
  * that begins an index interval or more after L would have got an entry by a checkpoint after it.
@@ -83,7 +83,10 @@ export interface RecoveryOptions extends SegmentFiles {
   firstOffset: number;
   /** The durable offset that the last writer published; 0 if it is not known. */
   durableOffset: number;
-  /** Called before anything is changed: a crash after this must be recovered from, too. */
+  /**
+   * Makes durable what says that the segment must be recovered; runs beside the first syncs, before
+   * anything is changed.
+   */
   begin(): Task<void>;
   /**
    * Copies the bytes `[from, to)` of the log elsewhere, durably, before they are cut because of
@@ -152,8 +155,9 @@ class Recovery {
   }
 
   *run(): Task<Recovered> {
-    const { log, index } = this.#options;
-    yield* syncAll(log, index);
+    const { log, index, begin } = this.#options;
+    // Side by side they share a commit of the filesystem's journal.
+    yield* all([log.sync("full"), index.sync("full"), begin()]);
     this.#size = yield* log.size();
     this.#evidence = yield* this.#readEvidence();
     this.#refuseShort();
@@ -375,9 +379,6 @@ class Recovery {
       ? 0
       : (last.number + 1) * INDEX_ENTRY_BYTES;
     const indexSize = yield* index.size();
-    if (end < this.#size || trustedEnd < indexSize || missing.length > 0) {
-      yield* this.#options.begin();
-    }
     if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd, stop);
     // The index first: no entry may ever describe what is not there any more.
     yield* cut(index, trustedEnd, indexSize);
@@ -488,9 +489,9 @@ function* cut(file: TaskFile, length: number, size: number): Task<void> {
   yield* file.sync("full");
 }
 
-/** Syncs files side by side: on one filesystem they share a commit of its journal. */
-function* syncAll(...files: TaskFile[]): Task<void> {
-  const results = yield* together(files.map((file) => file.sync("full")));
+/** Runs tasks side by side; throws the first failure when all have ended. */
+function* all(tasks: readonly Task<void>[]): Task<void> {
+  const results = yield* together(tasks);
   for (const each of results) {
     if (each.status === "rejected") throw each.reason;
   }

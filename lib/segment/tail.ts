@@ -25,7 +25,7 @@ export function* readTail(
   using buffer = yield* acquire(pool, unit);
   let before: Uint8Array | undefined;
   for (let attempt = 0; attempt < TAIL_ATTEMPTS; attempt++) {
-    const read = yield* file.read(buffer, start, { length: unit });
+    const read = yield* file.readNow(buffer, start, { length: unit });
     // What is missing would be written back as whatever the memory held.
     if (start + read < end) {
       throw new Deno.errors.UnexpectedEof(

@@ -59,12 +59,16 @@ export class TaskFile {
   }
 
   /**
-   * Fills `buffer` from `position` in place, also when driven with promises: for a block or two,
+   * Fills a range of `buffer` from `position` in place, also when driven with promises: for a block or two,
    * which take less than the way through a ring or a thread.
    */
-  readNow(buffer: PooledBuffer, position: number): Task<number> {
+  readNow(
+    buffer: PooledBuffer,
+    position: number,
+    range?: BufferRange,
+  ): Task<number> {
     const { file } = this;
-    return inPlace("read", () => file.readSync(buffer, position));
+    return inPlace("read", () => file.readSync(buffer, position, range));
   }
 
   /** Writes a range of `buffer` at `position`; returns the bytes written. */
