@@ -546,7 +546,7 @@ export class Log implements AsyncDisposable, Disposable {
   /** What the appender needs of a log: its segments' files, its owner file, its lock. */
   #owner(): AppenderOwner {
     return {
-      next: (firstOffset) => this.#next(firstOffset),
+      next: (firstOffset, before) => this.#next(firstOffset, before),
       rolled: (old, next) => {
         this.#sealed.push({
           firstOffset: old.firstOffset,
@@ -561,7 +561,7 @@ export class Log implements AsyncDisposable, Disposable {
     };
   }
 
-  *#next(firstOffset: number): Task<ActiveSegment> {
+  *#next(firstOffset: number, before: ActiveSegment): Task<ActiveSegment> {
     try {
       refuseMoved(this.#lock, this.path, "begin a segment of log");
       const files = yield* createSegment(
@@ -569,7 +569,8 @@ export class Log implements AsyncDisposable, Disposable {
         this.path,
         firstOffset,
       );
-      return this.#activeSegment(firstOffset, files, emptyState(firstOffset));
+      const state = emptyState(firstOffset);
+      return this.#activeSegment(firstOffset, files, state, before);
     } catch (error) {
       throw asNoSpace(error, this.path, this.durableOffset);
     }
@@ -579,6 +580,7 @@ export class Log implements AsyncDisposable, Disposable {
     firstOffset: number,
     files: SegmentFiles,
     state: SegmentState,
+    before?: ActiveSegment,
   ): ActiveSegment {
     const { pool, prepareBytes, segmentBytes, storage } = this.#options;
     return new ActiveSegment({
@@ -586,6 +588,7 @@ export class Log implements AsyncDisposable, Disposable {
       firstOffset,
       files,
       state,
+      before,
       pool,
       prepareBytes,
       segmentBytes,

@@ -34,6 +34,8 @@ export interface ActiveSegmentOptions {
   files: SegmentFiles;
   /** What they hold. */
   state: SegmentState;
+  /** The segment before it, which is sealed: what this one needs of memory is taken from it. */
+  before?: ActiveSegment | undefined;
   /** Where blocks come from. */
   pool: BufferPool;
   /** The largest window to prepare ahead, in bytes; 0 for none. */
@@ -71,12 +73,17 @@ export class ActiveSegment {
   #syncs = 0;
 
   constructor(options: ActiveSegmentOptions) {
-    const { files, pool, state, firstOffset } = options;
+    const { before, files, pool, state, firstOffset } = options;
     this.firstOffset = firstOffset;
     this.#path = options.path;
     this.#log = files.log;
     this.#indexFile = files.index;
-    this.#index = new IndexWriter(files.index, pool, state.index);
+    this.#index = new IndexWriter(
+      files.index,
+      pool,
+      state.index,
+      before === undefined ? undefined : before.#index,
+    );
     this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
     this.#writtenOffset = this.#durableOffset = state.nextOffset;
     this.#tail = new Uint8Array(files.log.capabilities.physicalBlock);

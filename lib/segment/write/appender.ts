@@ -80,7 +80,7 @@ export interface AppenderOwner {
    * Makes the segment that begins at an offset; left out if there is only one. When it throws,
    * nothing was made that counts.
    */
-  next?(firstOffset: number): Task<ActiveSegment>;
+  next?(firstOffset: number, before: ActiveSegment): Task<ActiveSegment>;
   /** Called when a segment was sealed and the next one took its place. */
   rolled(old: ActiveSegment, next: ActiveSegment): void;
   /** Called when messages were written, became durable, or will not any more. */
@@ -539,7 +539,7 @@ export class Appender implements Committable {
     yield* old.seal();
     let next: ActiveSegment;
     try {
-      next = yield* this.#owner.next!(firstOffset);
+      next = yield* this.#owner.next!(firstOffset, old);
     } catch (error) {
       throw isCreateFailure(error) ? new NothingWritten(error) : error;
     }

@@ -24,6 +24,7 @@ export interface IndexState {
  */
 export class IndexWriter implements Disposable {
   readonly #file: TaskFile;
+  #hasBlock = true;
   readonly #physicalBlock: number;
   /**
    * Leased for the writer's life, so that a checkpoint never waits for memory. It begins with the
@@ -41,11 +42,24 @@ export class IndexWriter implements Disposable {
   /** Up to where the file holds whole entries. */
   #writtenEnd: number;
 
-  constructor(file: TaskFile, pool: BufferPool, { end, tail }: IndexState) {
+  /**
+   * Takes the block of the writer `before`, if there is one: that writes nothing more. So a log at
+   * the pool's limit can go on in another segment.
+   */
+  constructor(
+    file: TaskFile,
+    pool: BufferPool,
+    { end, tail }: IndexState,
+    before?: IndexWriter,
+  ) {
     this.#file = file;
     this.#physicalBlock = file.capabilities.physicalBlock;
     const bytes = Math.max(BLOCK_BYTES, 2 * this.#physicalBlock);
-    this.#block = pool.acquireSync(bytes, { zeroed: true });
+    if (before !== undefined && before.#block.length === bytes) {
+      this.#block = before.#block;
+      this.#block.bytes.fill(0);
+      before.#hasBlock = false;
+    } else this.#block = pool.acquireSync(bytes, { zeroed: true });
     this.#block.bytes.set(tail);
     this.#fill = tail.length;
     this.#position = end - tail.length;
@@ -106,6 +120,6 @@ export class IndexWriter implements Disposable {
 
   /** Gives the block back. */
   [Symbol.dispose](): void {
-    this.#block.drop();
+    if (this.#hasBlock) this.#block.drop();
   }
 }
