@@ -81,7 +81,7 @@ export class PoolHandle implements LeasePool {
     return new PoolHandle(id, settings, onLeak);
   }
 
-  /** Joins a pool by its number; `undefined` if there is none. */
+  /** Joins a pool by its number. Returns `undefined` if no open pool has it. */
   static attach(
     id: number,
     onLeak: ((message: string) => void) | null,
