@@ -37,6 +37,14 @@ export interface Message {
   readonly userHeaders: UserHeader[];
   /** Decodes the payload as UTF-8; bytes that are none become U+FFFD. */
   text(): string;
+  /**
+   * Parses the payload as JSON.
+   *
+   * @throws {SyntaxError} If it is none.
+   */
+  json(): unknown;
+  /** Returns the message with memory of its own, which outlives what it lies in. */
+  copy(): Message;
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -129,6 +137,22 @@ class FrameView implements Message {
 
   text(): string {
     return decodeText(this.payload);
+  }
+
+  json(): unknown {
+    return JSON.parse(this.text());
+  }
+
+  copy(): Message {
+    const header = this.#batchStart + BATCH_HEADER_BYTES;
+    const length = this.#end - this.#start;
+    const bytes = new Uint8Array(BATCH_HEADER_BYTES + length);
+    bytes.set(this.#bytes.subarray(this.#batchStart, header));
+    bytes.set(
+      this.#bytes.subarray(this.#start, this.#end),
+      BATCH_HEADER_BYTES,
+    );
+    return readFrame(bytes, BATCH_HEADER_BYTES, 0);
   }
 
   /** What `console.log` shows: the fields, which lie in the prototype. */

@@ -1,8 +1,6 @@
-import type { Task } from "../base/mod.ts";
 import {
-  type BatchPass,
-  iterate,
-  type MessageBatch,
+  BatchIterator,
+  type BatchSource,
   type ReadOptions,
 } from "../segment/mod.ts";
 
@@ -30,64 +28,20 @@ export interface ReaderStreamOptions extends FollowOptions {
 /** What a stream of one's own log may be told. */
 export interface StreamOptions extends ReaderStreamOptions, TailOptions {}
 
-const DONE = { done: true, value: undefined } as const;
-
 /**
- * Batches as an asynchronous iterator that can be left at any time: leaving ends the wait for more,
- * and a batch that comes too late is dropped.
+ * Makes an iterator that can be left at any time, which ends the waits of its source.
  *
- * @param make Makes the pass, which ends its waits by the signal that it is given.
+ * @param make Makes the source, which ends its waits by the signal that it is given.
+ * @param givesAway Whether batches are the consumer's to drop.
  */
 export function leavable(
-  make: (signal: AbortSignal) => BatchPass,
+  make: (signal: AbortSignal) => BatchSource,
   signal: AbortSignal | undefined,
-): AsyncIterableIterator<MessageBatch> {
+  givesAway = false,
+): BatchIterator {
   const leaving = new AbortController();
   const either = signal === undefined
     ? leaving.signal
     : AbortSignal.any([leaving.signal, signal]);
-  const pass = make(either);
-  const inner = iterate({
-    *next(): Task<MessageBatch | undefined> {
-      either.throwIfAborted();
-      return yield* pass.next();
-    },
-    close: () => pass.close(),
-  });
-  const { signal: left } = leaving;
-  const leave = async (): Promise<typeof DONE> => {
-    leaving.abort();
-    await inner.return();
-    return DONE;
-  };
-  return {
-    async next() {
-      try {
-        const next = await inner.next();
-        if (!left.aborted) return next;
-        next.value?.drop();
-      } catch (error) {
-        if (error !== left.reason) throw error;
-      }
-      return DONE;
-    },
-    return: leave,
-    async throw(reason) {
-      await leave();
-      throw reason;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
-
-/**
- * Batches as a stream that asks for one only when it is read from; cancelling it gives everything
- * back.
- */
-export function streamOf(
-  batches: AsyncIterableIterator<MessageBatch>,
-): ReadableStream<MessageBatch> {
-  return ReadableStream.from(batches);
+  return new BatchIterator(make(either), { leaving, signal, givesAway });
 }

@@ -1,15 +1,15 @@
-import { drive, driveSync, step, type Task } from "../base/mod.ts";
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import {
   ActiveSegment,
   Appender,
   type AppenderOwner,
   type AppendOptions,
+  BatchIterator,
   emptyState,
   type ExpectOptions,
   type FlatPayloads,
-  hotBatch,
-  iterate,
   iterateSync,
+  type LogIterator,
   type Message,
   type MessageBatch,
   type ReadOptions,
@@ -25,31 +25,21 @@ import {
   type StorageLock,
 } from "../storage/mod.ts";
 import { createSegment, removeSegments } from "./directory.ts";
-import {
-  leavable,
-  streamOf,
-  type StreamOptions,
-  type TailOptions,
-} from "./following.ts";
+import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
 import {
   type CompleteLogOptions,
   completeOptions,
   type LogOptions,
 } from "./log_options.ts";
-import {
-  type Follow,
-  type HotSource,
-  LogPass,
-  type ReadableSegment,
-  type SegmentSource,
-} from "./log_pass.ts";
+import { LogScan } from "./log_scan.ts";
 import type { LogStats } from "./log_stats.ts";
 import { refuseMoved } from "./held_directory.ts";
-import { messagesOf } from "./messages.ts";
+import { MessageIterator } from "./messages.ts";
 import { flushAtExit, forgetAtExit } from "./open_logs.ts";
 import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
+import { type OwnLog, OwnSegments } from "./own_segments.ts";
 import { readOwner } from "./owner_file.ts";
-import { Wakeup } from "./wakeup.ts";
+import { Signal } from "./signal.ts";
 
 /** How often another writer's lock is tried, in milliseconds. */
 const LOCK_POLL_MS = 20;
@@ -99,7 +89,7 @@ export class Log implements AsyncDisposable, Disposable {
    */
   #removing: SealedSegment[] = [];
   /** Wakes tails when messages were written or became durable, and at the end. */
-  readonly #changed = new Wakeup();
+  readonly #changed = new Signal();
   /** Whether closing is over: nothing more will be written. */
   #isEnded = false;
   #rolls = 0;
@@ -109,6 +99,8 @@ export class Log implements AsyncDisposable, Disposable {
   #publishedOffset: number;
   /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
   #turnBytes = 0;
+  /** What is told to those who read. */
+  readonly #own: OwnLog;
 
   private constructor(
     path: string,
@@ -144,6 +136,7 @@ export class Log implements AsyncDisposable, Disposable {
       lastTimestamp: state.lastTimestamp,
       owner: this.#owner(),
     });
+    this.#own = this.#ownLog();
     flushAtExit(this, () => this.#flushAtExit());
   }
 
@@ -370,13 +363,13 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
    *   out.
    */
-  read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
-    return iterate(this.#pass(options));
+  read(options: ReadOptions = {}): LogIterator<MessageBatch> {
+    return new BatchIterator(this.#scan(options));
   }
 
   /** Does what {@linkcode Log.read} does while the caller waits. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
-    return iterateSync(this.#pass(options));
+    return iterateSync(this.#scan(options));
   }
 
   /**
@@ -401,8 +394,8 @@ export class Log implements AsyncDisposable, Disposable {
    * Deno.removeSync(dir, { recursive: true });
    * ```
    */
-  messages(options: StreamOptions = {}): AsyncIterableIterator<Message> {
-    return messagesOf(this.#leavable(options, options.follow ?? false));
+  messages(options: StreamOptions = {}): LogIterator<Message> {
+    return new MessageIterator(this.#leavable(options));
   }
 
   /**
@@ -443,8 +436,8 @@ export class Log implements AsyncDisposable, Disposable {
    * Deno.removeSync(dir, { recursive: true });
    * ```
    */
-  tail(options: TailOptions = {}): AsyncIterableIterator<MessageBatch> {
-    return this.#leavable(options, true);
+  tail(options: TailOptions = {}): LogIterator<MessageBatch> {
+    return this.#leavable({ ...options, follow: true });
   }
 
   /**
@@ -476,7 +469,7 @@ export class Log implements AsyncDisposable, Disposable {
    * ```
    */
   stream(options: StreamOptions = {}): ReadableStream<MessageBatch> {
-    return streamOf(this.#leavable(options, options.follow ?? false));
+    return ReadableStream.from(this.#leavable(options, true));
   }
 
   /**
@@ -555,9 +548,32 @@ export class Log implements AsyncDisposable, Disposable {
         });
         this.#rolls++;
       },
-      changed: () => this.#changed.wake(),
+      changed: () => this.#changed.fire(),
       checkpoint: () => this.#publish(),
       closed: (isClean) => this.#closed(isClean),
+    };
+  }
+
+  /** What those who read need of a log. */
+  #ownLog(): OwnLog {
+    // deno-lint-ignore no-this-alias -- getters have a `this` of their own
+    const log = this;
+    return {
+      path: log.path,
+      appender: log.#appender,
+      changed: log.#changed,
+      get firstOffset() {
+        return log.firstOffset;
+      },
+      get sealed() {
+        return log.#sealed;
+      },
+      get isEnded() {
+        return log.#isEnded;
+      },
+      checkHeld: () => {
+        if (!log.#isEnded) refuseMoved(log.#lock, log.path, "read log");
+      },
     };
   }
 
@@ -617,7 +633,7 @@ export class Log implements AsyncDisposable, Disposable {
     } finally {
       this.#lock.release();
       this.#isEnded = true;
-      this.#changed.wake();
+      this.#changed.fire();
     }
   }
 
@@ -652,99 +668,27 @@ export class Log implements AsyncDisposable, Disposable {
     return this.firstOffset;
   }
 
-  #leavable(
-    options: StreamOptions,
-    follow: boolean,
-  ): AsyncIterableIterator<MessageBatch> {
+  #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {
+    const { durable, follow = false, signal } = options;
+    const make = (signal: AbortSignal) =>
+      this.#scan(options, durable, signal, follow);
+    return leavable(make, signal, givesAway);
+  }
+
+  #scan(
+    options: ReadOptions,
+    durable = false,
+    signal?: AbortSignal,
+    follow = false,
+  ): LogScan {
     this.#checkOpen("read");
-    const { durable = false, signal } = options;
-    return leavable((signal) => {
-      const more = follow ? this.#follow(durable, signal) : undefined;
-      return this.#pass(options, { durable, signal, follow: more });
-    }, signal);
-  }
-
-  /** Waits for what is written, or durable; this isolate writes it, so nothing is polled. */
-  #follow(durable: boolean, signal: AbortSignal): Follow {
-    const wait = async (offset: number): Promise<boolean> => {
-      for (;;) {
-        if (this.#readableOffset(durable) > offset) return true;
-        const { poison } = this.#appender;
-        if (poison !== undefined) throw poison;
-        if (this.#isEnded) return false;
-        await this.#changed.wait(signal);
-      }
-    };
-    return {
-      // deno-lint-ignore require-yield -- there is nothing to wait for
-      *pause(): Task<boolean> {
-        return false;
-      },
-      more: (offset) => step(() => wait(offset), asynchronousOnly),
-    };
-  }
-
-  /** Messages below this offset may be read. */
-  #readableOffset(durable: boolean): number {
-    return durable ? this.durableOffset : this.writtenOffset;
-  }
-
-  #hotSource(durable: boolean): HotSource {
-    const { hotTail } = this.#appender;
-    return {
-      isEnd: (offset) => offset >= this.#readableOffset(durable),
-      batchAt: (offset) => {
-        // What was truncated is refused by the reading of the files.
-        if (offset < this.firstOffset) return undefined;
-        const block = hotTail.find(offset);
-        if (block === undefined) return undefined;
-        const end = this.#readableOffset(durable);
-        return block.nextOffset <= end ? hotBatch(block, offset) : undefined;
-      },
-    };
-  }
-
-  #pass(options: ReadOptions, how: PassOptions = {}): LogPass {
-    this.#checkOpen("read");
-    const { durable = false, follow } = how;
     const { storage, pool } = this.#options;
-    const source: SegmentSource = {
-      segments: () => this.#segments(durable),
-      nextOffset: () => this.nextOffset,
-      // deno-lint-ignore require-yield -- what lies below the bound was written: any stop there is damage already
-      *judge(): Task<boolean> {
-        return false;
-      },
-    };
-    if (follow !== undefined) {
-      source.follow = follow;
-      source.hot = this.#hotSource(durable);
-    }
-    return new LogPass(
-      { storage, dir: this.path, pool },
-      source,
-      options,
-      how.signal,
-    );
-  }
-
-  // deno-lint-ignore require-yield -- the writer knows its segments without asking the disk
-  *#segments(durable: boolean): Task<readonly ReadableSegment[]> {
-    if (!this.#isEnded) refuseMoved(this.#lock, this.path, "read log");
-    const { active } = this.#appender;
-    const all = this.#sealed.map((
-      { firstOffset, byteLength },
-    ): ReadableSegment => ({
-      firstOffset,
-      bound: () => byteLength,
-    }));
-    const { writtenOffset: offset, writtenEnd: position, firstOffset } = active;
-    all.push({
-      firstOffset,
-      bound: () => durable ? active.syncedEnd : active.writtenEnd,
-      known: { offset, position },
+    const source = new OwnSegments(this.#own, {
+      durable,
+      follow: follow ? signal : undefined,
     });
-    return all;
+    const place = { storage, dir: this.path, pool };
+    return new LogScan(place, source, options, signal);
   }
 
   #checkOpen(action: string): void {
@@ -763,17 +707,6 @@ export class Log implements AsyncDisposable, Disposable {
       `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${this.nextOffset}: received ${offset}`,
     );
   }
-}
-
-/** How a pass reads, beside what the caller wants of it. */
-interface PassOptions {
-  durable?: boolean;
-  signal?: AbortSignal;
-  follow?: Follow | undefined;
-}
-
-function asynchronousOnly(): never {
-  throw new TypeError("Cannot wait for messages blocking");
 }
 
 /** Turns what a full disk says when a file is made into what it says when one is written. */

@@ -1,39 +1,22 @@
-import type { Task } from "../base/mod.ts";
 import {
-  iterate,
+  BatchIterator,
   iterateSync,
+  type LogIterator,
+  type Message,
   type MessageBatch,
   type ReadOptions,
 } from "../segment/mod.ts";
-import type { BatchPass } from "../segment/mod.ts";
 import { absolutePath } from "../storage/mod.ts";
-import { DurablePass } from "./durable_pass.ts";
-import {
-  leavable,
-  streamOf,
-  type StreamOptions,
-  type TailOptions,
-} from "./following.ts";
+import { DirectoryChanges } from "./directory_changes.ts";
+import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
+import { ForeignSegments } from "./foreign_segments.ts";
 import {
   type CompleteReaderOptions,
   completeReaderOptions,
   type LogReaderOptions,
 } from "./log_options.ts";
-import { type Follow, LogPass, type SegmentSource } from "./log_pass.ts";
-import {
-  ATTEMPTS,
-  durableOffsetOf,
-  FIRST_DELAY_MS,
-  Reading,
-} from "./reading.ts";
-
-/** Upper bound of the polling delay of a tail. */
-const MAX_DELAY_MS = 100;
-/**
- * Classify an incomplete batch after this many polls. Do it twice, because a closing writer may
- * still complete it after the first.
- */
-const CLASSIFY_EVERY = 64;
+import { LogScan } from "./log_scan.ts";
+import { MessageIterator } from "./messages.ts";
 
 /** What to read of a log that another process may be writing. */
 export interface LogReadOptions extends ReadOptions {
@@ -86,8 +69,8 @@ export class LogReader {
    * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
    * out.
    */
-  read(options: LogReadOptions = {}): AsyncIterableIterator<MessageBatch> {
-    return iterate(this.#pass(options));
+  read(options: LogReadOptions = {}): LogIterator<MessageBatch> {
+    return new BatchIterator(this.#scan(options));
   }
 
   /**
@@ -121,8 +104,35 @@ export class LogReader {
    * Deno.removeSync(dir, { recursive: true });
    * ```
    */
-  tail(options: TailOptions = {}): AsyncIterableIterator<MessageBatch> {
-    return this.#leavable(options, true);
+  tail(options: TailOptions = {}): LogIterator<MessageBatch> {
+    return this.#leavable({ ...options, follow: true });
+  }
+
+  /**
+   * The messages of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
+   * LogReader.tail}, one by one. A message is valid until the next one is asked for; `copy()` makes
+   * it last.
+   *
+   * @example What another process wrote, as JSON
+   * ```ts
+   * import { Log, LogReader } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   await log.appendDurable(JSON.stringify({ amount: 7 }));
+   * }
+   * let sum = 0;
+   * for await (const message of new LogReader(dir).messages()) {
+   *   sum += (message.json() as { amount: number }).amount;
+   * }
+   * assertEquals(sum, 7);
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  messages(options: StreamOptions = {}): LogIterator<Message> {
+    return new MessageIterator(this.#leavable(options));
   }
 
   /**
@@ -147,73 +157,32 @@ export class LogReader {
    * ```
    */
   stream(options: StreamOptions = {}): ReadableStream<MessageBatch> {
-    return streamOf(this.#leavable(options, options.follow ?? false));
+    return ReadableStream.from(this.#leavable(options, true));
   }
 
   /** The blocking version of {@linkcode LogReader.read}. */
   readSync(options: LogReadOptions = {}): IterableIterator<MessageBatch> {
-    return iterateSync(this.#pass(options));
+    return iterateSync(this.#scan(options));
   }
 
-  #leavable(
-    options: TailOptions,
-    follow: boolean,
-  ): AsyncIterableIterator<MessageBatch> {
-    return leavable((signal) => {
-      const more = follow ? this.#follow(signal) : undefined;
-      return this.#pass(options, signal, more);
-    }, options.signal);
+  #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {
+    const { follow = false, signal } = options;
+    const make = (signal: AbortSignal) => this.#scan(options, signal, follow);
+    return leavable(make, signal, givesAway);
   }
 
-  /** Looks again, less and less often while there is nothing. */
-  #follow(signal: AbortSignal): Follow {
-    const { storage } = this.#options;
-    function* wait(attempt: number): Task<boolean> {
-      const ms = Math.min(FIRST_DELAY_MS * 2 ** attempt, MAX_DELAY_MS);
-      yield* storage.delay(ms, { signal });
-      return true;
-    }
-    return {
-      *pause({ reason }, attempt): Task<boolean> {
-        // There may be a next segment.
-        if (reason === "end") return false;
-        // Room for what is written next; whether it is damage is asked now and then, for that reads
-        // what lies after it.
-        const isUnwritten = reason === "zeros" || reason === "partial";
-        const isAsked = attempt <= ATTEMPTS
-          ? !isUnwritten
-          : attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2;
-        return !isAsked && (yield* wait(attempt));
-      },
-      more: (_offset, attempt) => wait(attempt),
-    };
-  }
-
-  #pass(
+  #scan(
     options: LogReadOptions,
     signal?: AbortSignal,
-    follow?: Follow,
-  ): BatchPass {
+    follow = false,
+  ): LogScan {
     const { storage, pool } = this.#options;
     const place = { storage, dir: this.path, pool };
-    const passOf = (options: ReadOptions): BatchPass => {
-      const from = follow ? undefined : options.from ?? 0;
-      const reading = new Reading(place, from);
-      const source: SegmentSource = {
-        segments: () => reading.segments(),
-        nextOffset: () => undefined,
-        judge: (files, stop, attempt, sealed) =>
-          reading.classify(files, stop, attempt, sealed),
-      };
-      if (follow !== undefined) source.follow = follow;
-      return new LogPass(place, source, options, signal);
-    };
-    if (options.durable !== true) return passOf(options);
-    return new DurablePass({
-      options,
-      passOf,
-      durableOffset: () => durableOffsetOf(place),
-      wait: follow && ((offset, attempt) => follow.more(offset, attempt)),
-    });
+    const changes = follow
+      ? new DirectoryChanges(storage, this.path, signal!)
+      : undefined;
+    const { from = 0, durable = false } = options;
+    const source = new ForeignSegments(place, { from, durable, changes });
+    return new LogScan(place, source, options, signal);
   }
 }

@@ -1,10 +1,95 @@
-import type { Message, MessageBatch } from "../segment/mod.ts";
+import type {
+  BatchIterator,
+  LogIterator,
+  Message,
+  MessageBatch,
+} from "../segment/mod.ts";
 
-/** Messages one by one, of batches that are dropped when the next one is asked for. */
-export async function* messagesOf(
-  batches: AsyncIterableIterator<MessageBatch>,
-): AsyncGenerator<Message, void, void> {
-  for await (using batch of batches) {
-    for (const message of batch) yield message;
+const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
+
+/**
+ * Iterates over messages. Each is valid until the next one is asked for, or the iterator is left;
+ * `copy()` makes it last.
+ *
+ * Calls of `next` are served in their order, also when they are made before the one before has
+ * resolved.
+ */
+export class MessageIterator implements LogIterator<Message> {
+  readonly #batches: BatchIterator;
+  #batch: MessageBatch | undefined;
+  /** The number of the next message in the batch. */
+  #number = 0;
+  /** The calls that are being served, as one promise that never rejects, and how many. */
+  #running: Promise<unknown> = Promise.resolve();
+  #pending = 0;
+
+  /** @internal */
+  constructor(batches: BatchIterator) {
+    this.#batches = batches;
+  }
+
+  get caughtUp(): Promise<void> {
+    return this.#batches.caughtUp;
+  }
+
+  reached(
+    offset: number,
+    options?: { signal?: AbortSignal },
+  ): Promise<void> {
+    return this.#batches.reached(offset, options);
+  }
+
+  next(): Promise<IteratorResult<Message, void>> {
+    const batch = this.#batch;
+    const isHere = batch !== undefined && this.#number < batch.count;
+    if (isHere && this.#pending === 0) {
+      return Promise.resolve(this.#message(batch));
+    }
+    this.#pending++;
+    const next = this.#running.then(() => this.#next());
+    this.#running = next.catch(() => {});
+    return next;
+  }
+
+  async return(): Promise<IteratorReturnResult<void>> {
+    this.#batch = undefined;
+    await this.#batches.return();
+    return DONE;
+  }
+
+  async throw(reason?: unknown): Promise<IteratorReturnResult<void>> {
+    await this.return();
+    throw reason;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  async #next(): Promise<IteratorResult<Message, void>> {
+    try {
+      const batch = this.#batch;
+      if (batch !== undefined && this.#number < batch.count) {
+        return this.#message(batch);
+      }
+      this.#batch = undefined;
+      const next = await this.#batches.next();
+      if (next.done) return DONE;
+      this.#batch = next.value;
+      this.#number = 0;
+      return this.#message(next.value);
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  #message(batch: MessageBatch): IteratorYieldResult<Message> {
+    const number = this.#number++;
+    if (number > 0) this.#batches.advance(batch.firstOffset + number);
+    return { done: false, value: batch.message(number) };
   }
 }

@@ -14,22 +14,39 @@ export function* openSegment(
   firstOffset: number,
   options: { write: boolean },
 ): Task<SegmentFiles> {
-  const path = segmentPath(dir, firstOffset, "index");
-  const log = yield* storage.openNow(
-    segmentPath(dir, firstOffset, "log"),
-    options,
-  );
+  const { write } = options;
+  const log = yield* openSegmentLog(storage, dir, firstOffset, write);
   try {
-    if (options.write) {
-      return { log, index: yield* storage.openNow(path, options) };
-    }
-    const index = (yield* openIfThere(storage, path)) ??
-      (yield* openInMemory(storage, path));
+    const path = segmentPath(dir, firstOffset, "index");
+    const index = write
+      ? yield* storage.openNow(path, options)
+      : yield* openIndex(storage, dir, firstOffset);
     return { log, index };
   } catch (error) {
     yield* log.close();
     throw error;
   }
+}
+
+/** Opens the `.log` of a segment. */
+export function openSegmentLog(
+  storage: TaskStorage,
+  dir: string,
+  firstOffset: number,
+  write = false,
+): Task<TaskFile> {
+  return storage.openNow(segmentPath(dir, firstOffset, "log"), { write });
+}
+
+/** Opens the `.index` of a segment for reading; a missing one is an empty one in memory. */
+export function* openIndex(
+  storage: TaskStorage,
+  dir: string,
+  firstOffset: number,
+): Task<TaskFile> {
+  const path = segmentPath(dir, firstOffset, "index");
+  return (yield* openIfThere(storage, path)) ??
+    (yield* openInMemory(storage, path));
 }
 
 /** Closes the two files of a segment. */

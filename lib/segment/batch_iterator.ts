@@ -1,40 +1,190 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import type { MessageBatch } from "./message_batch.ts";
+import { Progress } from "./_progress.ts";
 
 /** Gives batches of messages, one after the other. */
-export interface BatchPass {
+export interface BatchSource {
   /** Returns the next batch, which is the caller's; `undefined` at the end. */
   next(): Task<MessageBatch | undefined>;
   /** Closes the files. */
   close(): Task<void>;
+  /** Called once `next` was called for more than was there at the start. */
+  onCaughtUp?: () => void;
 }
 
-/** Iterates over batches; files are closed at the end, on an error, and when the loop is left. */
-export async function* iterate(
-  pass: BatchPass,
-): AsyncGenerator<MessageBatch, void, void> {
-  try {
-    for (;;) {
-      const batch = await drive(pass.next());
-      if (batch === undefined) return;
-      yield batch;
+/** How a {@linkcode BatchIterator} ends, and whose its batches are. */
+export interface BatchIteratorOptions {
+  /** Ends the waits of the source; aborted when the iterator is left. */
+  leaving?: AbortController;
+  /** The caller's signal, which ends the waits of the source as well. */
+  signal?: AbortSignal | undefined;
+  /** Whether batches are the consumer's to drop. @default {false} */
+  givesAway?: boolean;
+}
+
+/**
+ * Iterates over what a log holds, and tells how far the consumer has come.
+ *
+ * A consumer that keeps a view of its own, such as balances by account, learns by `caughtUp` when
+ * the view has all that there was, and by `reached` when it has a message that was just appended.
+ */
+export interface LogIterator<T>
+  extends AsyncIterableIterator<T, void, void>, AsyncDisposable {
+  /**
+   * Resolves when the consumer is done with all that was there at the start, that is, asks for
+   * more. Rejects if the iteration ends before.
+   */
+  readonly caughtUp: Promise<void>;
+  /**
+   * Resolves when the consumer is done with the message at `offset`, that is, has asked for a later
+   * one. Rejects if the iteration ends before, with its error if it has one.
+   *
+   * @throws {RangeError} If `offset` is no offset.
+   */
+  reached(offset: number, options?: { signal?: AbortSignal }): Promise<void>;
+  /** Ends the iteration: closes the files, and ends the wait for more. */
+  return(): Promise<IteratorReturnResult<void>>;
+}
+
+const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
+
+/**
+ * Iterates over batches. Each is valid until the next one is asked for, or the iterator is left;
+ * `keep()` makes it last.
+ *
+ * Calls of `next` are served in their order, also when they are made before the one before has
+ * resolved: a call ends all batches that were given before it was made. Files are closed at the end,
+ * on an error, and when the iterator is left, which also ends its wait for more.
+ */
+export class BatchIterator implements LogIterator<MessageBatch> {
+  readonly #source: BatchSource;
+  readonly #leaving: AbortController | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #givesAway: boolean;
+  readonly #progress = new Progress();
+  /** The calls that are being served, as one promise that never rejects. */
+  #running: Promise<unknown> = Promise.resolve();
+  /** Batches that the consumer has. */
+  #given: MessageBatch[] = [];
+  #isOver = false;
+
+  /** @internal */
+  constructor(source: BatchSource, options: BatchIteratorOptions = {}) {
+    this.#source = source;
+    this.#leaving = options.leaving;
+    this.#signal = options.signal;
+    this.#givesAway = options.givesAway ?? false;
+    source.onCaughtUp = () => this.#progress.catchUp();
+  }
+
+  get caughtUp(): Promise<void> {
+    return this.#progress.caughtUp;
+  }
+
+  reached(
+    offset: number,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    return this.#progress.reached(offset, options.signal);
+  }
+
+  /** The consumer is done with all messages below an offset. @internal */
+  advance(offset: number): void {
+    this.#progress.advance(offset);
+  }
+
+  next(): Promise<IteratorResult<MessageBatch, void>> {
+    this.#dropGiven();
+    const next = this.#running.then(() => this.#next());
+    this.#running = next.catch(() => {});
+    return next;
+  }
+
+  async return(): Promise<IteratorReturnResult<void>> {
+    this.#leaving?.abort();
+    this.#dropGiven();
+    await this.#running;
+    // Of calls that were under way.
+    this.#dropGiven();
+    await this.#end(this.#leftError());
+    return DONE;
+  }
+
+  async throw(reason?: unknown): Promise<IteratorReturnResult<void>> {
+    await this.return();
+    throw reason;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #dropGiven(): void {
+    for (const batch of this.#given.splice(0)) {
+      this.#progress.advance(batch.nextOffset);
+      batch.drop();
     }
-  } finally {
-    await drive(pass.close());
+  }
+
+  async #next(): Promise<IteratorResult<MessageBatch, void>> {
+    if (this.#isOver) return DONE;
+    try {
+      this.#signal?.throwIfAborted();
+      const batch = await drive(this.#source.next());
+      if (batch === undefined) {
+        this.#progress.catchUp();
+        await this.#end(this.#leftError());
+        return DONE;
+      }
+      if (!this.#isLeft) {
+        if (!this.#givesAway) this.#given.push(batch);
+        return { done: false, value: batch };
+      }
+      batch.drop();
+    } catch (error) {
+      await this.#end(error);
+      if (!this.#isLeft || error !== this.#leaving!.signal.reason) throw error;
+    }
+    return DONE;
+  }
+
+  get #isLeft(): boolean {
+    return this.#leaving?.signal.aborted ?? false;
+  }
+
+  async #end(reason: unknown): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#progress.end(reason);
+    await drive(this.#source.close());
+  }
+
+  /** What those are told who wait for more than the consumer took. */
+  #leftError(): Error {
+    return new Deno.errors.Interrupted(
+      "Cannot wait for a message as the iteration has ended before it",
+    );
   }
 }
 
-/** The blocking version of {@linkcode iterate}. */
+/** The blocking version of {@linkcode BatchIterator}. */
 export function* iterateSync(
-  pass: BatchPass,
+  source: BatchSource,
 ): Generator<MessageBatch, void, void> {
+  let batch: MessageBatch | undefined;
   try {
     for (;;) {
-      const batch = driveSync(pass.next());
+      batch = driveSync(source.next());
       if (batch === undefined) return;
       yield batch;
+      batch.drop();
     }
   } finally {
-    driveSync(pass.close());
+    batch?.drop();
+    driveSync(source.close());
   }
 }

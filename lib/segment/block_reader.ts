@@ -203,12 +203,19 @@ export class BlockReader {
       if (this.#cut) this.#moveTo(this.#position);
     }
     const head = this.#queue[0];
-    const block = head !== undefined && this.#keptLength > 0 &&
+    const merged = head !== undefined && this.#keptLength > 0 &&
         (this.#keptLength > head.room ||
           this.#needed > this.#keptLength + head.length)
       ? yield* this.#merge(bound)
-      : yield* this.#take(bound);
-    return this.#piece(block);
+      : undefined;
+    if (merged !== undefined) return this.#piece(merged);
+    // Not by a task of its own: each generator that a batch passes costs time.
+    yield {
+      kind: "read",
+      run: () => this.#fill(bound),
+      runSync: () => this.#fillSync(bound),
+    };
+    return this.#piece(this.#shift());
   }
 
   /**
@@ -306,12 +313,6 @@ export class BlockReader {
     return { buffer, start: 0, end, position, bound, last: true };
   }
 
-  /** Returns the next block, complete. */
-  *#take(bound: number): Task<Block> {
-    yield* step(() => this.#fill(bound), () => this.#fillSync(bound));
-    return this.#shift();
-  }
-
   /** Takes the first block, which is complete, from the queue. */
   #shift(): Block {
     const block = this.#queue.shift()!;
@@ -385,9 +386,10 @@ export class BlockReader {
 
   /**
    * Makes one block of what the kept bytes need: blocks in the queue are copied, what is missing
-   * after them is read to its place.
+   * after them is read to its place. Returns `undefined`, and gives everything back, where there is
+   * no memory for it.
    */
-  *#merge(bound: number): Task<Block> {
+  *#merge(bound: number): Task<Block | undefined> {
     const room = roundUp(this.#keptLength, this.#alignment);
     const missing = this.#needed - this.#keptLength;
     const first = this.#queue[0]!.position;
@@ -404,7 +406,7 @@ export class BlockReader {
     if (buffer === undefined) {
       // With everything given back, its turn for as much comes.
       this.#moveTo(this.#position);
-      return yield* this.#take(bound);
+      return undefined;
     }
     const merged: Block = {
       buffer,

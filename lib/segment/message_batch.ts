@@ -40,11 +40,19 @@ export interface MessageBatchParts {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** The block and the arrays of a batch, and how many batches have them. */
+interface Lease {
+  readonly buffer: PooledBuffer | FrozenBuffer;
+  readonly arrays: PooledBuffer | undefined;
+  holders: number;
+}
+
 /**
  * Holds verified messages of one block, in the order of their offsets.
  *
- * Payloads are views into the block: no copy, and empty once the batch is dropped. The batch owns
- * its block: end it with `drop()` or `using`. Its messages may come from several batches of the
+ * Payloads are views into the block, without a copy. A batch that an iterator gave is valid until
+ * the next one is asked for, or the iterator is left; {@linkcode MessageBatch.keep} makes it last.
+ * `drop()` and `using` give the block back sooner. The messages may come from several batches of the
  * format.
  *
  * @example Payloads without a copy
@@ -87,13 +95,17 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   readonly position: number;
 
   readonly #parts: MessageBatchParts;
+  /** `undefined` once the batch is dropped. */
+  #lease: Lease | undefined;
   readonly #firstNumber: number;
   /** The batch that the last call asked for. */
   #lastBatch = 0;
 
-  /** Takes the block. @internal */
-  constructor(parts: MessageBatchParts) {
+  /** Takes the block, or shares the lease of another batch. @internal */
+  constructor(parts: MessageBatchParts, lease?: Lease) {
+    const { buffer, arrays } = parts;
     this.#parts = parts;
+    this.#lease = lease ?? { buffer, arrays, holders: 1 };
     this.#firstNumber = parts.firstNumber ?? 0;
     this.position = parts.position;
     this.firstOffset = parts.firstOffset;
@@ -110,8 +122,8 @@ export class MessageBatch implements Disposable, Iterable<Message> {
 
   /** The bytes of the messages and of the batch headers before and between them. */
   get bytes(): Uint8Array<ArrayBuffer> {
-    const { buffer, start, end } = this.#parts;
-    return buffer.bytes.subarray(start, end);
+    const { start, end } = this.#parts;
+    return this.#block.subarray(start, end);
   }
 
   /** Returns the offset of message `i`. */
@@ -121,15 +133,16 @@ export class MessageBatch implements Disposable, Iterable<Message> {
 
   /** Returns the append time of message `i`, in microseconds since the Unix epoch. */
   timestamp(i: number): number {
-    const { buffer, start, batchStarts } = this.#parts;
+    const { start, batchStarts } = this.#parts;
+    const bytes = this.#block;
     const batch = this.#batchOf(this.#checked(i));
-    return batchTimestampAt(buffer.bytes, start + batchStarts[batch]!);
+    return batchTimestampAt(bytes, start + batchStarts[batch]!);
   }
 
   /** Returns the payload of message `i`: a view into the block, empty once the batch is dropped. */
   payload(i: number): Uint8Array<ArrayBuffer> {
-    const { buffer, start } = this.#parts;
-    const { bytes } = buffer;
+    const { start } = this.#parts;
+    const bytes = this.#block;
     const at = start + this.starts[this.#checked(i)]! + FRAME_HEADER_BYTES;
     // Half the price of `subarray`.
     return new Uint8Array(
@@ -146,10 +159,11 @@ export class MessageBatch implements Disposable, Iterable<Message> {
 
   /** Returns message `i` with all its parts; the payload is a view into the block. */
   message(i: number): Message {
-    const { buffer, start, batchStarts } = this.#parts;
+    const { start, batchStarts } = this.#parts;
+    const bytes = this.#block;
     const frame = start + this.starts[this.#checked(i)]!;
     return readFrame(
-      buffer.bytes,
+      bytes,
       frame,
       start + batchStarts[this.#batchOf(i)]!,
     );
@@ -160,10 +174,58 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     for (let i = 0; i < this.count; i++) yield this.message(i);
   }
 
-  /** Gives the block back; views of payloads become empty. Dropping twice does nothing. */
+  /** Parses the payload of message `i` as JSON. */
+  json(i: number): unknown {
+    return JSON.parse(this.text(i));
+  }
+
+  /**
+   * Returns a batch of the same messages that is the caller's to drop: it stays valid when this one
+   * ends. Nothing is copied.
+   *
+   * @example Every tenth batch, to the end
+   * ```ts
+   * import { Log } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   log.append("hello");
+   *   await log.flush();
+   *   const batches = log.read();
+   *   const { value } = await batches.next();
+   *   using kept = value!.keep();
+   *   await batches.next(); // ends `value`
+   *   assertEquals(kept.text(0), "hello");
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  keep(): MessageBatch {
+    const lease = this.#leased("keep");
+    lease.holders++;
+    return new MessageBatch(this.#parts, lease);
+  }
+
+  /**
+   * Keeps the memory until a promise settles, also if the batch ends before: for asynchronous
+   * functions of the runtime that read its bytes. Settles as that promise.
+   */
+  hold<T>(promise: Promise<T>): Promise<T> {
+    return this.#leased("hold").buffer.hold(promise);
+  }
+
+  /**
+   * Gives the block back, unless another batch keeps it; views of payloads become empty. Dropping
+   * twice does nothing.
+   */
   drop(): void {
-    this.#parts.buffer.drop();
-    this.#parts.arrays?.drop();
+    const lease = this.#lease;
+    this.#lease = undefined;
+    if (lease === undefined || --lease.holders > 0) return;
+    lease.buffer.drop();
+    lease.arrays?.drop();
   }
 
   /** The same as {@linkcode MessageBatch.drop}. */
@@ -185,6 +247,8 @@ export class MessageBatch implements Disposable, Iterable<Message> {
       );
     }
     const parts = this.#parts;
+    const lease = this.#leased("narrow");
+    this.#lease = undefined;
     const firstBatch = this.#batchOf(from);
     const endBatch = this.#batchOf(to - 1) + 1;
     return new MessageBatch({
@@ -196,7 +260,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
       batchStarts: parts.batchStarts.subarray(firstBatch, endBatch),
       batchFirsts: parts.batchFirsts.subarray(firstBatch, endBatch),
       firstNumber: this.#firstNumber + from,
-    });
+    }, lease);
   }
 
   /** Number of batches of the format that hold the messages. @internal */
@@ -206,13 +270,20 @@ export class MessageBatch implements Disposable, Iterable<Message> {
 
   /** Returns what an index entry says of batch `k`. @internal */
   batch(k: number): { offset: number; timestamp: number; position: number } {
-    const { buffer, start, position, batchStarts, batchFirsts } = this.#parts;
+    const { start, position, batchStarts, batchFirsts } = this.#parts;
+    const bytes = this.#block;
     const header = batchStarts[k]!;
     return {
       offset: this.firstOffset + batchFirsts[k]! - this.#firstNumber,
-      timestamp: batchTimestampAt(buffer.bytes, start + header),
+      timestamp: batchTimestampAt(bytes, start + header),
       position: position + header,
     };
+  }
+
+  /** Returns where the batch of the format begins that holds message `i`. @internal */
+  placeOf(i: number): { offset: number; position: number } {
+    const { offset, position } = this.batch(this.#batchOf(this.#checked(i)));
+    return { offset, position };
   }
 
   /** Where the last message ends in the `.log`, in bytes. @internal */
@@ -245,6 +316,19 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     }
     if (low === this.batchCount) return this.count;
     return Math.max(0, this.#parts.batchFirsts[low]! - this.#firstNumber);
+  }
+
+  /** The bytes of the block. */
+  get #block(): Uint8Array<ArrayBuffer> {
+    return this.#leased("use").buffer.bytes;
+  }
+
+  /** The lease, unless the batch is dropped. */
+  #leased(action: string): Lease {
+    if (this.#lease !== undefined) return this.#lease;
+    throw new TypeError(
+      `Cannot ${action} the batch from offset ${this.firstOffset}: it was dropped, at the latest when the next one was asked for; 'keep()' makes a batch last`,
+    );
   }
 
   /** Where message `i` ends in the bytes. */

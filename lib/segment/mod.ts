@@ -7,7 +7,12 @@ export { describeStop } from "../codec/mod.ts";
 export type { IndexEntry, Message, StopReason } from "../codec/mod.ts";
 export { BackpressureError } from "./backpressure_error.ts";
 export type { BackpressureFields } from "./backpressure_error.ts";
-export { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
+export { BatchIterator, iterateSync } from "./batch_iterator.ts";
+export type {
+  BatchIteratorOptions,
+  BatchSource,
+  LogIterator,
+} from "./batch_iterator.ts";
 export { findBatchAfter, hasBatchAfter } from "./batch_search.ts";
 export type { BatchPlace } from "./batch_search.ts";
 export { RESTART_BYTES } from "./block_reader.ts";
@@ -35,7 +40,7 @@ export {
 } from "./layout.ts";
 export { MessageBatch } from "./message_batch.ts";
 export { PoisonedError } from "./poisoned_error.ts";
-export { checkReadOptions, ReadLimit } from "./read_options.ts";
+export { checkReadOptions, Selection } from "./read_options.ts";
 export type { ReadOptions } from "./read_options.ts";
 export { recoverSegment } from "./recovery.ts";
 export type { Recovered, RecoveryOptions, RecoveryReport } from "./recovery.ts";
@@ -47,12 +52,17 @@ export {
   sealedState,
 } from "./sealed.ts";
 export type { RebuiltIndex, SealedEnd } from "./sealed.ts";
-export { SegmentPass } from "./segment_pass.ts";
-export type { KnownPlace, ReadStart } from "./segment_pass.ts";
+export { seek } from "./seek.ts";
+export type { ReadStart, SeekHint, SeekOptions } from "./seek.ts";
 export { SegmentReader } from "./segment_reader.ts";
 export type { SegmentReaderOptions } from "./segment_reader.ts";
 export { SegmentScan } from "./segment_scan.ts";
-export type { ScanStop, SegmentScanOptions } from "./segment_scan.ts";
+export type {
+  IndexClaim,
+  ScanStart,
+  ScanStop,
+  SegmentScanOptions,
+} from "./segment_scan.ts";
 export { emptyState } from "./segment_state.ts";
 export type { SegmentFiles, SegmentState } from "./segment_state.ts";
 export { SegmentWriter } from "./segment_writer.ts";

@@ -1,6 +1,6 @@
-import type { ReadStart } from "./segment_pass.ts";
 import { MAX_OFFSET } from "./layout.ts";
 import type { MessageBatch } from "./message_batch.ts";
+import type { ReadStart } from "./seek.ts";
 
 /** What to read, and how much of it. */
 export interface ReadOptions extends ReadStart {
@@ -48,52 +48,73 @@ export function checkReadOptions(options: ReadOptions): void {
   }
 }
 
-/** Cuts batches to the count and the bytes that were asked for. */
-export class ReadLimit {
+/** Cuts batches to the messages that were asked for. */
+export class Selection {
+  /** Messages below it are not wanted. */
+  #from: number;
+  /** Messages before this time are not wanted, until one is. */
+  #since: number;
   #count: number;
   #bytes: number;
-  #first = true;
+  #isFirst = true;
 
+  /** @throws {RangeError} If an option is out of its range. */
   constructor(options: ReadOptions) {
+    checkReadOptions(options);
+    this.#from = options.from ?? 0;
+    this.#since = options.since ?? 0;
     this.#count = options.count ?? Infinity;
     this.#bytes = options.maxBytes ?? Infinity;
   }
 
   /** Whether nothing more is wanted. */
-  get reached(): boolean {
-    return this.#count <= 0 || this.#bytes <= 0 && !this.#first;
+  get isOver(): boolean {
+    return this.#count <= 0 || this.#bytes <= 0 && !this.#isFirst;
   }
 
   /**
-   * Returns as much of the batch as is wanted; `undefined`, and the batch dropped, if that is
-   * nothing.
+   * Returns the messages of the batch that are wanted; `undefined`, and the batch dropped, if there
+   * are none. What was selected is not wanted again.
    */
-  apply(batch: MessageBatch): MessageBatch | undefined {
-    const wanted = this.#wanted(batch);
-    if (wanted === 0) {
-      this.#bytes = 0;
+  select(batch: MessageBatch): MessageBatch | undefined {
+    const first = this.#first(batch);
+    const end = first + this.#wanted(batch, first);
+    if (end === first) {
+      // A message that did not fit ends the reading, also if a later one would.
+      if (first < batch.count) this.#bytes = 0;
       batch.drop();
       return undefined;
     }
-    this.#first = false;
-    this.#count -= wanted;
-    this.#bytes -= batch.bytesBetween(0, wanted);
-    // A message that did not fit ends the reading, also if a later one would.
-    if (wanted < batch.count) this.#bytes = 0;
-    return wanted === batch.count ? batch : batch.narrow(0, wanted);
+    this.#isFirst = false;
+    this.#since = 0;
+    this.#from = batch.firstOffset + end;
+    this.#count -= end - first;
+    this.#bytes -= batch.bytesBetween(first, end);
+    if (end < batch.count) this.#bytes = 0;
+    return end - first === batch.count ? batch : batch.narrow(first, end);
   }
 
-  /** Returns how many messages of the batch are wanted. */
-  #wanted(batch: MessageBatch): number {
-    const most = Math.min(batch.count, this.#count);
-    if (batch.bytesBetween(0, most) <= this.#bytes) return most;
+  /** Returns the number of the first message that is not before the start. */
+  #first(batch: MessageBatch): number {
+    const first = Math.max(0, this.#from - batch.firstOffset);
+    if (this.#since === 0 || first >= batch.count) {
+      return Math.min(first, batch.count);
+    }
+    return Math.max(first, batch.firstSince(this.#since));
+  }
+
+  /** Returns how many messages of the batch are wanted, from `first`. */
+  #wanted(batch: MessageBatch, first: number): number {
+    const most = Math.min(batch.count - first, this.#count);
+    if (batch.bytesBetween(first, first + most) <= this.#bytes) return most;
     let low = 0;
     let high = most;
     while (low + 1 < high) {
       const middle = (low + high) >> 1;
-      if (batch.bytesBetween(0, middle) <= this.#bytes) low = middle;
-      else high = middle;
+      if (batch.bytesBetween(first, first + middle) <= this.#bytes) {
+        low = middle;
+      } else high = middle;
     }
-    return this.#first ? Math.max(low, 1) : low;
+    return this.#isFirst ? Math.max(low, 1) : low;
   }
 }

@@ -1,16 +1,19 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
 import { type StorageFile, TaskFile } from "../storage/mod.ts";
-import { type BatchPass, iterate, iterateSync } from "./batch_iterator.ts";
+import {
+  BatchIterator,
+  type BatchSource,
+  iterateSync,
+  type LogIterator,
+} from "./batch_iterator.ts";
 import { checkSegment } from "./checks.ts";
 import { MessageBatch } from "./message_batch.ts";
-import {
-  checkReadOptions,
-  ReadLimit,
-  type ReadOptions,
-} from "./read_options.ts";
+import { corruption } from "./corrupt_segment_error.ts";
+import { type ReadOptions, Selection } from "./read_options.ts";
 import { checkIndexEnd } from "./sealed.ts";
-import { SegmentPass } from "./segment_pass.ts";
+import { seek } from "./seek.ts";
+import { SegmentScan } from "./segment_scan.ts";
 import type { SegmentFiles } from "./segment_state.ts";
 
 /** What a {@linkcode SegmentReader} is made of. */
@@ -76,41 +79,22 @@ export class SegmentReader implements Disposable, AsyncDisposable {
    * @throws {CorruptSegmentError} At the first batch that is damaged, after all before it were handed
    * out; also at the end if the index describes more than the log holds.
    */
-  read(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
-    return iterate(this.#pass(options));
+  read(options: ReadOptions = {}): LogIterator<MessageBatch> {
+    return new BatchIterator(this.#source(options));
   }
 
   /** The blocking version of {@linkcode SegmentReader.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
-    return iterateSync(this.#pass(options));
+    return iterateSync(this.#source(options));
   }
 
-  #pass(options: ReadOptions): BatchPass {
-    checkReadOptions(options);
-    const files = this.#files;
-    const pool = this.#pool;
-    const { firstOffset } = this;
-    const limit = new ReadLimit(options);
-    let size: number | undefined;
-    const pass = new SegmentPass({
-      ...files,
-      pool,
-      firstOffset,
-      start: options,
-      readAheadBytes: options.readAheadBytes,
-      bound: () => size!,
-    });
-    return {
-      *next(): Task<MessageBatch | undefined> {
-        size ??= yield* files.log.size();
-        if (limit.reached) return undefined;
-        const next = yield* pass.next();
-        if (next instanceof MessageBatch) return limit.apply(next);
-        yield* checkIndexEnd(files, pool, firstOffset, size);
-        return undefined;
-      },
-      close: () => pass.close(),
-    };
+  #source(options: ReadOptions): BatchSource {
+    return new SegmentSource(
+      this.#files,
+      this.#pool,
+      this.firstOffset,
+      options,
+    );
   }
 
   /** Closes both files. */
@@ -136,5 +120,71 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /** The same as {@linkcode SegmentReader.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+}
+
+/** Gives what a closed segment holds up to the size that its `.log` has at first. */
+class SegmentSource implements BatchSource {
+  readonly #files: SegmentFiles;
+  readonly #pool: BufferPool;
+  readonly #firstOffset: number;
+  readonly #options: ReadOptions;
+  readonly #selection: Selection;
+  #scan: SegmentScan | undefined;
+  #size = 0;
+
+  constructor(
+    files: SegmentFiles,
+    pool: BufferPool,
+    firstOffset: number,
+    options: ReadOptions,
+  ) {
+    this.#files = files;
+    this.#pool = pool;
+    this.#firstOffset = firstOffset;
+    this.#options = options;
+    this.#selection = new Selection(options);
+  }
+
+  *next(): Task<MessageBatch | undefined> {
+    const { log } = this.#files;
+    while (!this.#selection.isOver) {
+      const scan = this.#scan ??= yield* this.#open();
+      const next = yield* scan.next(this.#size);
+      if (!(next instanceof MessageBatch)) {
+        // The file may also end before the bytes that it held.
+        const isEarly = next.reason !== "end" || next.position < this.#size;
+        if (isEarly) throw corruption(log.path, next);
+        yield* checkIndexEnd(
+          this.#files,
+          this.#pool,
+          this.#firstOffset,
+          this.#size,
+        );
+        return undefined;
+      }
+      const selected = this.#selection.select(next);
+      if (selected !== undefined) return selected;
+    }
+    return undefined;
+  }
+
+  *close(): Task<void> {
+    if (this.#scan !== undefined) yield* this.#scan.close();
+  }
+
+  *#open(): Task<SegmentScan> {
+    const { log } = this.#files;
+    const size = this.#size = yield* log.size();
+    const { readAheadBytes } = this.#options;
+    const { position, offset, claim } = yield* seek(
+      this.#files,
+      this.#options,
+      { pool: this.#pool, firstOffset: this.#firstOffset, bound: size },
+    );
+    return new SegmentScan(log, this.#pool, position, offset, {
+      claim,
+      ...readAheadBytes !== undefined && { readAheadBytes },
+    });
   }
 }

@@ -25,10 +25,30 @@ export interface ScanStop {
   offset: number;
 }
 
+/** Where a scan begins. */
+export interface ScanStart {
+  /** Where a batch begins in the `.log`, or will, in bytes. */
+  position: number;
+  /** The offset of its first message. */
+  offset: number;
+  /** What an index claims of it; left out where there is no doubt. */
+  claim?: IndexClaim;
+}
+
+/** An index entry that a scan has to prove (`docs/format.md#index-seek`). */
+export interface IndexClaim {
+  /** The append time of the batch, in microseconds. */
+  timestamp: number;
+  /** The offset of the segment's first message: the scan begins there if the claim is wrong. */
+  firstOffset: number;
+}
+
 /** How a {@linkcode SegmentScan} reads. */
 export interface SegmentScanOptions extends BlockReaderOptions {
   /** The append time that the first batch must have at least, in microseconds. @default {0} */
   minTimestamp?: number;
+  /** What the index claims of the first batch. @default {nothing} */
+  claim?: IndexClaim | undefined;
   /**
    * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch for a caller that goes on
    * from there. Otherwise the next call reads them again.
@@ -54,6 +74,8 @@ export class SegmentScan {
   #position: number;
   #offset: number;
   #lastTimestamp: number;
+  /** What the first batch still has to prove. */
+  #claim: IndexClaim | undefined;
 
   /** @param position Where the batch with `offset` begins, in bytes. */
   constructor(
@@ -63,12 +85,14 @@ export class SegmentScan {
     offset: number,
     options: SegmentScanOptions = {},
   ) {
+    const { claim } = options;
     this.blocks = new BlockReader(file, pool, position, options);
     this.#keepBad = options.keepBad ?? false;
     this.#arrays = new PooledArrays(pool);
     this.#position = position;
     this.#offset = offset;
-    this.#lastTimestamp = options.minTimestamp ?? 0;
+    this.#claim = claim;
+    this.#lastTimestamp = claim?.timestamp ?? options.minTimestamp ?? 0;
   }
 
   /** Where the next batch begins, in bytes. */
@@ -94,35 +118,64 @@ export class SegmentScan {
    * none.
    */
   *next(bound: number): Task<MessageBatch | ScanStop> {
-    const { blocks } = this;
-    while (this.#position < bound) {
-      const piece = yield* blocks.next(bound);
-      let batch: MessageBatch | undefined;
-      try {
-        batch = this.#take(piece, bound);
-      } catch (error) {
-        piece.buffer.drop();
-        throw error;
+    for (;;) {
+      let reason: StopReason = "end";
+      if (this.#position < bound) {
+        const piece = yield* this.blocks.next(bound);
+        const batch = this.#take(piece, bound);
+        if (batch !== undefined && this.#isAsClaimed(batch)) return batch;
+        // The rest of the batch is in the next block, or was written since.
+        const hasMore = batch === undefined && this.#isPartial(bound) &&
+          (!piece.last || piece.bound < bound);
+        if (hasMore) continue;
+        batch?.drop();
+        reason = this.#scan!.stop;
       }
-      if (batch !== undefined) return batch;
-      piece.buffer.drop();
-      const { stop } = this.#scan!;
-      // The rest of the batch is in the next block, or was written since.
-      const hasMore = this.#isPartial(bound) &&
-        (!piece.last || piece.bound < bound);
-      if (!hasMore) return this.#stop(stop);
+      const claim = this.#claim;
+      if (claim === undefined) {
+        return { reason, position: this.#position, offset: this.#offset };
+      }
+      this.restart({ position: 0, offset: claim.firstOffset });
     }
-    return this.#stop("end");
+  }
+
+  /** Goes on from another place, and reads it again. */
+  restart({ position, offset, claim }: ScanStart): void {
+    this.#position = position;
+    this.#offset = offset;
+    this.#claim = claim;
+    this.#lastTimestamp = claim?.timestamp ?? 0;
+    this.blocks.restart(position);
   }
 
   /** Gives memory back and waits for the reads in flight; batches that were returned stay valid. */
-  *close(): Task<void> {
+  close(): Task<void> {
     this.#arrays.drop();
-    yield* this.blocks.close();
+    return this.blocks.close();
   }
 
-  /** Returns the messages of a piece; `undefined` if there are none. */
+  /** Whether the first batch proves what the index claims of it. */
+  #isAsClaimed(batch: MessageBatch): boolean {
+    const claim = this.#claim;
+    if (claim === undefined) return true;
+    if (batch.batch(0).timestamp !== claim.timestamp) return false;
+    this.#claim = undefined;
+    return true;
+  }
+
+  /** Returns the messages of a piece; `undefined`, and the piece dropped, if there are none. */
   #take(piece: Piece, bound: number): MessageBatch | undefined {
+    let batch: MessageBatch | undefined;
+    try {
+      batch = this.#verify(piece, bound);
+      return batch;
+    } finally {
+      if (batch === undefined) piece.buffer.drop();
+    }
+  }
+
+  /** Returns the messages of the valid batches of a piece; `undefined` if there are none. */
+  #verify(piece: Piece, bound: number): MessageBatch | undefined {
     const { buffer, start, end, position, last } = piece;
     const bytes = buffer.bytes.subarray(start, end);
     // Each block gets arrays of its own: they belong to its messages.
@@ -163,10 +216,6 @@ export class SegmentScan {
   #isPartial(bound: number): boolean {
     const { stop, neededBytes } = this.#scan!;
     return stop === "partial" && this.#position + neededBytes <= bound;
-  }
-
-  #stop(reason: StopReason): ScanStop {
-    return { reason, position: this.#position, offset: this.#offset };
   }
 }
 

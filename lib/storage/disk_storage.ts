@@ -23,12 +23,14 @@ import { runOn, SYNC_FULL } from "./file_operations.ts";
 import { isPermitted } from "./open_by_deno.ts";
 import { type StorageTasks, storageTasks } from "./own_tasks.ts";
 import { parentOf, pathString } from "./paths.ts";
+import { watchDirectory } from "./watch.ts";
 import type {
   Storage,
   StorageEntry,
   StorageLock,
   StorageOpenOptions,
   StorageTimer,
+  StorageWatch,
 } from "./storage.ts";
 
 /** How a {@linkcode DiskStorage} opens its files. */
@@ -107,7 +109,11 @@ export class DiskStorage implements Storage {
   }
 
   #fileOptions(options: StorageOpenOptions): DirectFileOptions {
-    return { ...this.#files, ...storageOptions(options) };
+    const { cached = false, ...others } = options;
+    const files = cached
+      ? { ...this.#files, direct: "never" as const }
+      : this.#files;
+    return { ...files, ...storageOptions(others) };
   }
 
   /**
@@ -198,6 +204,35 @@ export class DiskStorage implements Storage {
         held = false;
       },
     };
+  }
+
+  /**
+   * Calls a function after each change of a file in a directory, or of the names in it: then with
+   * `true`. It takes inotify(7), and needs the permission to read the directory.
+   *
+   * @returns `undefined` where the system does not tell of all changes: on filesystems that other
+   *   machines write, or when no instance of inotify is left.
+   *
+   * @example One change
+   * ```ts
+   * import { DiskStorage } from "@basalt/io";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * const changed = Promise.withResolvers<boolean>();
+   * const watch = new DiskStorage().watch(dir, changed.resolve);
+   * if (watch !== undefined) {
+   *   Deno.writeTextFileSync(`${dir}/a`, "hello");
+   *   await changed.promise;
+   *   watch.close();
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  watch(
+    path: string,
+    onChange: (areNamesNew: boolean) => void,
+  ): StorageWatch | undefined {
+    return watchDirectory(path, onChange);
   }
 
   /** Waits; rejects with the signal's reason when it is aborted. */

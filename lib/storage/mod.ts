@@ -33,6 +33,7 @@ export type {
   StorageLock,
   StorageOpenOptions,
   StorageTimer,
+  StorageWatch,
   WriteOptions,
 } from "./storage.ts";
 export type {

@@ -47,6 +47,13 @@ export interface StorageOpenOptions {
   createNew?: boolean;
   /** Permission bits of a file that is made, less the umask. @default {0o640} */
   mode?: number;
+  /**
+   * Go through the page cache, where processes see each other's writes at once: for a small file
+   * that is written often and synced by nobody.
+   *
+   * @default {false}
+   */
+  cached?: boolean;
 }
 
 /**
@@ -165,6 +172,12 @@ export interface StorageTimer {
   cancel(): void;
 }
 
+/** What {@linkcode Storage.watch} began. */
+export interface StorageWatch {
+  /** Ends it: no more calls; closing twice does nothing. */
+  close(): void;
+}
+
 /** A lock on a directory, held until it is released or its process ends. */
 export interface StorageLock {
   /**
@@ -225,6 +238,18 @@ export interface Storage {
    * holds it.
    */
   lock(path: string): StorageLock | undefined;
+
+  /**
+   * Calls a function, in turns of its own, after each change that any process makes to a file in a
+   * directory, or to the names in it: then with `true`.
+   *
+   * Returns `undefined` where the system does not tell of all changes; a storage without this method
+   * is taken to do so. Until it is closed, the process is kept alive.
+   */
+  watch?(
+    path: string,
+    onChange: (areNamesNew: boolean) => void,
+  ): StorageWatch | undefined;
 
   /** Waits, at most 2^31 - 1 ms; the storage's own time passes. */
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void>;

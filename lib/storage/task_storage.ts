@@ -6,6 +6,7 @@ import type {
   StorageLock,
   StorageOpenOptions,
   StorageTimer,
+  StorageWatch,
 } from "./storage.ts";
 import { TaskFile } from "./task_file.ts";
 
@@ -150,6 +151,14 @@ export class TaskStorage {
   /** Takes the exclusive lock of a directory; `undefined` while another holds it. */
   lock(path: string): StorageLock | undefined {
     return this.storage.lock(path);
+  }
+
+  /** Calls a function after each change in a directory; `undefined` where that is not possible. */
+  watch(
+    path: string,
+    onChange: (areNamesNew: boolean) => void,
+  ): StorageWatch | undefined {
+    return this.storage.watch?.(path, onChange);
   }
 
   /** Runs a function once, after some time of the storage's own clock. */

@@ -15,7 +15,9 @@ export function idText(decimal: string): string {
 }
 
 /** User headers as texts, in an order of their own: a server's answer has none. */
-export function headersOf(message: Message): string[] {
+export function headersOf(
+  message: Pick<Message, "userHeaders">,
+): string[] {
   return message.userHeaders.map((header) => {
     // Kind, length, bytes; kind, length, bytes.
     const bytes = encodeUserHeaders([header]);

@@ -193,9 +193,12 @@ function checkEntries(
   }
 }
 
+/** A message as import reads it. */
+type LegacyMessage = ReturnType<typeof readMessage>;
+
 /** Reads all messages of a partition of Iggy 0.8, and its dense indexes. */
-export function readLegacy(files: Files): Message[] {
-  const messages: Message[] = [];
+export function readLegacy(files: Files): LegacyMessage[] {
+  const messages: LegacyMessage[] = [];
   for (const name of logNames(files)) {
     const bytes = files.get(name)!;
     const scan = new MessageScan();
@@ -221,7 +224,7 @@ export function readLegacy(files: Files): Message[] {
 }
 
 /** Fields of a message that every format keeps. */
-export function fieldsOf(message: Message) {
+export function fieldsOf(message: LegacyMessage) {
   const { offset, id, timestamp, originTimestamp, payload } = message;
   const headers = message.userHeaders;
   return { offset, id, timestamp, originTimestamp, payload, headers };

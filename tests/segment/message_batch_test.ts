@@ -6,7 +6,7 @@ import {
   FRAME_HEADER_BYTES,
 } from "../../lib/codec/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { MessageBatch, ReadLimit, SegmentScan } from "../../lib/segment/mod.ts";
+import { MessageBatch, SegmentScan, Selection } from "../../lib/segment/mod.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
   type Made,
@@ -194,7 +194,7 @@ Deno.test("MessageBatch lies in frozen memory that others hold as well", () => {
   assertEquals(pool.stats().inUseBytes, 0);
 });
 
-Deno.test("ReadLimit counts the bytes of frames", async () => {
+Deno.test("Selection counts the bytes of frames", async () => {
   await place({ log: made.log, index: zeros(0) }, (placed) => {
     const sizes = flat.map(({ payload }) =>
       FRAME_HEADER_BYTES + payload.length
@@ -205,8 +205,8 @@ Deno.test("ReadLimit counts the bytes of frames", async () => {
       maxBytes += 17
     ) {
       for (const count of [1, 5, 100]) {
-        const limit = new ReadLimit({ maxBytes, count });
-        using batch = limit.apply(read(placed, made));
+        const selection = new Selection({ maxBytes, count });
+        using batch = selection.select(read(placed, made));
         let [wanted, sum] = [0, 0];
         while (
           wanted < Math.min(count, 13) &&
@@ -219,7 +219,7 @@ Deno.test("ReadLimit counts the bytes of frames", async () => {
         );
         if (batch !== undefined) assertBatch(batch, 0, wanted);
         assertEquals(
-          limit.reached,
+          selection.isOver,
           wanted < 13 || sum >= maxBytes || count <= wanted,
         );
       }

@@ -8,6 +8,9 @@ import {
   timestampAt,
 } from "./header.ts";
 
+/** A message as import reads it: it lies in the file's bytes. */
+type LegacyMessage = Omit<Message, "json" | "copy">;
+
 /**
  * A message that lies in `bytes` and was found good by a scan, which also told its lengths; they
  * are not taken from the bytes a second time.
@@ -24,7 +27,7 @@ export function readMessage(
   start: number,
   payloadLength: number,
   totalLength: number,
-): Message {
+): LegacyMessage {
   if (
     !(start >= 0 && start + totalLength <= bytes.length && payloadLength >= 0 &&
       HEADER_BYTES + payloadLength <= totalLength)
@@ -36,7 +39,7 @@ export function readMessage(
   return new MessageView(bytes, start, payloadLength, totalLength);
 }
 
-class MessageView implements Message {
+class MessageView implements LegacyMessage {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #start: number;
   readonly #payloadEnd: number;

@@ -3,11 +3,14 @@ import type { Task } from "../../lib/base/mod.ts";
 import type { IndexEntry } from "../../lib/codec/mod.ts";
 import {
   CorruptSegmentError,
-  type KnownPlace,
   MessageBatch,
   type ReadStart,
   type ScanStop,
-  SegmentPass,
+  seek,
+  type SeekHint,
+  SegmentReader,
+  SegmentScan,
+  Selection,
 } from "../../lib/segment/mod.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
@@ -24,38 +27,36 @@ import {
   zeros,
 } from "./made_segment.ts";
 
-interface PassTest {
+interface SeekTest {
   start?: ReadStart;
   bound?: number;
-  known?: KnownPlace;
+  hint?: SeekHint;
 }
 
 function* readAll(
   { files, pool }: Placed,
   firstOffset: number,
-  { start = {}, bound, known }: PassTest,
+  { start = {}, bound, hint }: SeekTest,
 ): Task<{ offsets: number[]; stop: ScanStop }> {
-  const pass = new SegmentPass({
-    ...files,
-    pool,
-    firstOffset,
-    start,
-    bound: bound === undefined ? undefined : () => bound,
-    known,
-  });
+  const found = yield* seek(files, start, { pool, firstOffset, bound, hint });
+  const { position, offset, claim } = found;
+  const scan = new SegmentScan(files.log, pool, position, offset, { claim });
+  const selection = new Selection(start);
+  const end = bound ?? (yield* files.log.size());
   const offsets: number[] = [];
   try {
     for (;;) {
-      const next = yield* pass.next();
+      const next = yield* scan.next(end);
       if (!(next instanceof MessageBatch)) return { offsets, stop: next };
-      using batch = next;
+      using batch = selection.select(next);
+      if (batch === undefined) continue;
       for (let i = 0; i < batch.count; i++) {
         offsets.push(batch.offset(i));
         assertEquals(batch.message(i).offset, batch.offset(i));
       }
     }
   } finally {
-    yield* pass.close();
+    yield* scan.close();
   }
 }
 
@@ -82,7 +83,7 @@ function wanted(made: Made, { from = 0, since = 0 }: ReadStart): number[] {
   );
 }
 
-Deno.test("SegmentPass begins where it was asked to, with any index", async () => {
+Deno.test("seek() and SegmentScan begin where they were asked to, with any index", async () => {
   for (let seed = 0; seed < 12; seed++) {
     const random = new SeededRandom(seed);
     const made = randomSegment(random, 2 * MIB);
@@ -116,9 +117,9 @@ Deno.test("SegmentPass begins where it was asked to, with any index", async () =
           if (random.chance(0.5)) {
             start.since = batch.timestamp + random.below(3) - 1;
           }
-          const test: PassTest = { start, bound: made.log.length };
+          const test: SeekTest = { start, bound: made.log.length };
           if (random.chance(0.3)) {
-            test.known = batches[random.below(batches.length)]!;
+            test.hint = batches[random.below(batches.length)]!;
           }
           for (const { name, run } of ways) {
             const { offsets, stop } = await run(
@@ -135,7 +136,7 @@ Deno.test("SegmentPass begins where it was asked to, with any index", async () =
   }
 });
 
-Deno.test("SegmentPass reads little of a segment whose end is asked for", async () => {
+Deno.test("seek() reads little of a segment whose end is asked for", async () => {
   const made = randomSegment(new SeededRandom(1), 12 * MIB);
   const index = indexOf(made.batches.filter((_, i) => i % 5 === 0));
   const last = made.batches.at(-3)!;
@@ -161,7 +162,7 @@ Deno.test("SegmentPass reads little of a segment whose end is asked for", async 
   }
 });
 
-Deno.test("SegmentPass believes no entry at or after its bound", async () => {
+Deno.test("seek() believes no entry at or after its bound", async () => {
   const made = randomSegment(new SeededRandom(4), 4 * MIB);
   const bound = made.batches.at(-10)!;
   await place({ log: made.log, index: made.index() }, async (placed) => {
@@ -177,39 +178,43 @@ Deno.test("SegmentPass believes no entry at or after its bound", async () => {
   });
 });
 
-Deno.test("SegmentPass takes what is not whole below its bound for damage, and returns it without one", async () => {
+Deno.test("SegmentReader takes what is not whole for damage", async () => {
   const made = randomSegment(new SeededRandom(2), MIB);
   const { length } = made.log;
   const last = made.batches.at(-1)!;
   const spoilt = made.log.slice();
   spoilt[last.position + 10] = 77;
-  const cases: [
-    log: Uint8Array,
-    bound: number,
-    reason: string,
-    position: number,
-  ][] = [
-    [concat([made.log, zeros(9000)]), length + 9000, "zeros", length],
-    [made.log, length + 1, "end", length],
-    [made.log.slice(0, -5), length - 5, "partial", last.position],
-    [spoilt, length, "offset", last.position],
+  const cases: [log: Uint8Array, reason: string, position: number][] = [
+    [concat([made.log, zeros(9000)]), "zeros", length],
+    [made.log.slice(0, -5), "partial", last.position],
+    [spoilt, "offset", last.position],
   ];
-  for (const [log, bound, reason, position] of cases) {
+  for (const [log, reason, position] of cases) {
     for (const { run } of ways) {
       await place({ log, index: zeros(0) }, async (placed) => {
-        const { stop } = await run(readAll(placed, made.firstOffset, {}));
+        const { firstOffset } = made;
+        const { stop } = await run(readAll(placed, firstOffset, {}));
         assertEquals([stop.reason, stop.position], [reason, position]);
+        const { files, pool } = placed;
+        const reader = new SegmentReader({
+          log: files.log.file,
+          index: files.index.file,
+          firstOffset,
+          pool,
+        });
         const error = await assertRejects(
-          () => run(readAll(placed, made.firstOffset, { bound })),
+          async () => {
+            for await (const _ of reader.read());
+          },
           CorruptSegmentError,
-        ) as unknown as CorruptSegmentError;
+        );
         assertEquals(error.position, position);
       });
     }
   }
 });
 
-Deno.test("SegmentPass believes an entry only if a batch with its offset and time is there", async () => {
+Deno.test("SegmentScan believes an entry only if a batch with its offset and time is there", async () => {
   const made = randomSegment(new SeededRandom(3), MIB);
   const [entry] = made.batches.slice(20);
   const { offset, timestamp, position } = entry!;

@@ -1,0 +1,78 @@
+import { step, type Task } from "../base/mod.ts";
+import type { StorageWatch, TaskStorage } from "../storage/mod.ts";
+import { Signal } from "./signal.ts";
+
+/**
+ * Waits for changes in the directory of a log that another process writes: the system tells of them
+ * where it can, elsewhere the caller looks again after a while.
+ *
+ * A change that comes while the caller looks ends its next wait at once.
+ */
+export class DirectoryChanges {
+  /** Whether names in the directory may have changed since this was set to `false`. */
+  areNamesNew = true;
+
+  readonly #storage: TaskStorage;
+  readonly #dir: string;
+  readonly #signal: AbortSignal;
+  readonly #changed = new Signal();
+  #watch: StorageWatch | undefined;
+  #isChanged = false;
+
+  /** @param signal Ends each wait. */
+  constructor(storage: TaskStorage, dir: string, signal: AbortSignal) {
+    this.#storage = storage;
+    this.#dir = dir;
+    this.#signal = signal;
+  }
+
+  /** Whether the system tells of changes. */
+  get isNotified(): boolean {
+    return this.#watch !== undefined;
+  }
+
+  /** Asks the system to tell of changes from here on. */
+  watch(): void {
+    this.#watch = this.#storage.watch(this.#dir, (areNamesNew) => {
+      if (areNamesNew) this.areNamesNew = true;
+      this.#isChanged = true;
+      this.#changed.fire();
+    });
+  }
+
+  /** Waits for a change, at most so long where that is given; returns whether there was one. */
+  *wait(delayMs: number | undefined): Task<boolean> {
+    if (this.#watch === undefined) {
+      this.areNamesNew = true;
+      yield* this.#storage.delay(delayMs!, { signal: this.#signal });
+      return false;
+    }
+    return yield* step(() => this.#wait(delayMs), asynchronousOnly);
+  }
+
+  /** Ends the watch: from here on the caller looks again. */
+  close(): void {
+    this.#watch?.close();
+    this.#watch = undefined;
+  }
+
+  async #wait(delayMs: number | undefined): Promise<boolean> {
+    this.#signal.throwIfAborted();
+    const timer = delayMs === undefined || this.#isChanged
+      ? undefined
+      : this.#storage.after(delayMs, () => this.#changed.fire());
+    try {
+      if (!this.#isChanged) await this.#changed.wait(this.#signal);
+    } finally {
+      timer?.cancel();
+    }
+    const isChanged = this.#isChanged;
+    this.#isChanged = false;
+    return isChanged;
+  }
+}
+
+/** A caller that blocks could not be woken. */
+function asynchronousOnly(): never {
+  throw new TypeError("Cannot wait for messages blocking");
+}

@@ -1,0 +1,395 @@
+import type { Task } from "../base/mod.ts";
+import {
+  checkIndexEnd,
+  corruption,
+  CorruptSegmentError,
+  type ScanStop,
+} from "../segment/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
+import { ownerPath } from "./directory.ts";
+import type { DirectoryChanges } from "./directory_changes.ts";
+import {
+  lastUpTo,
+  type OpenSegment,
+  type ReadableSegment,
+  type Resumption,
+  type SegmentSource,
+} from "./log_scan.ts";
+import type { LogPlace } from "./meta.ts";
+import { segmentPath } from "./names.ts";
+import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
+import { isLocked, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+import { type Readable, ReadableSegments } from "./readable.ts";
+import { openIndex, sizeAt } from "./segment_files.ts";
+import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
+
+/** How often a bad batch is read again before it is classified. */
+const ATTEMPTS = 8;
+/** The wait before the first repetition; it doubles. */
+const FIRST_DELAY_MS = 1;
+/** Upper bound of the polling delay. */
+const MAX_DELAY_MS = 100;
+/**
+ * Classify an incomplete batch after this many polls. Do it twice, because a closing writer may
+ * still complete it after the first.
+ */
+const CLASSIFY_EVERY = 64;
+/**
+ * Where the system tells of changes: look again so long after the last one, and classify an
+ * incomplete batch then. After that nothing wakes the reader but a change.
+ */
+const LAST_LOOKS_MS = [50, 100];
+/** How often the names in the directory are checked at most, while the end of the data is known. */
+const LIST_EVERY_MICROS = 1_000_000;
+/** How often an owner file in transition is read again. */
+const RECORD_ATTEMPTS = 4;
+
+/** Whether a log is being written, was left by a writer that died, or was closed. */
+type WriterState = "writing" | "dead" | "none";
+
+/** What the owner file and the lock say of a log's writer. */
+interface Writer {
+  state: WriterState;
+  /** Messages below it are durable, as the writer published. */
+  durableOffset: number;
+}
+
+/** How the segments are read. */
+export interface ForeignSegmentsOptions {
+  /** The offset that was asked for. */
+  from: number;
+  /** Give durable messages only, as far as the writer has told. */
+  durable: boolean;
+  /** Waits for later messages; without it, the reading ends where the data ends. */
+  changes: DirectoryChanges | undefined;
+}
+
+/**
+ * The segments of a log that another process may be writing: lists its directory, and tells damage
+ * from what is not written yet.
+ *
+ * The directory is listed at the start, and again when the end of what is known was reached. So the
+ * cost of a listing does not come with each segment.
+ */
+export class ForeignSegments implements SegmentSource {
+  readonly #place: LogPlace;
+  readonly #readable: ReadableSegments;
+  readonly #from: number;
+  readonly #durable: boolean;
+  readonly #changes: DirectoryChanges | undefined;
+  /** What the last listing found, and what was found since after it. */
+  #found: Readable = { segments: [], lost: undefined };
+  #listedAtMicros = -Infinity;
+  /** Messages below it are durable, as the writer published. */
+  #durableOffset = 0;
+  /** How often the reader looked since messages came or the system told of a change. */
+  #looks = 0;
+  /** Whether an offset that is not durable was looked for. */
+  #isChecked = false;
+  /** Whether the last look at this position found no writer. */
+  #isQuiet = false;
+  onCaughtUp?: () => void;
+
+  constructor(place: LogPlace, options: ForeignSegmentsOptions) {
+    this.#place = place;
+    this.#readable = new ReadableSegments(place);
+    this.#from = options.from;
+    this.#durable = options.durable;
+    this.#changes = options.changes;
+  }
+
+  *segments(): Task<readonly ReadableSegment[]> {
+    const changes = this.#changes;
+    // Before the first listing, so that no change after it goes unseen.
+    if (changes !== undefined && this.#listedAtMicros === -Infinity) {
+      changes.watch();
+    }
+    if (changes !== undefined) changes.areNamesNew = false;
+    this.#listedAtMicros = this.#place.storage.now();
+    const { segments, lost } = this.#found = yield* this.#readable.list();
+    if (lost !== undefined && segments.length === 0) throw lost;
+    return segments;
+  }
+
+  find(offset: number): ReadableSegment {
+    const segment = lastUpTo(this.#found.segments, offset);
+    if (segment !== undefined) return { firstOffset: segment.firstOffset };
+    throw this.#outOfRange(offset);
+  }
+
+  checkStart(offset: number): void {
+    if (offset < this.#found.segments[0]!.firstOffset) {
+      throw this.#outOfRange(offset);
+    }
+  }
+
+  *resume(
+    current: OpenSegment,
+    stop: ScanStop,
+    _bound: number,
+    attempt: number,
+  ): Task<Resumption> {
+    if (attempt === 0) this.#looks = 0;
+    if (this.#hasNext(current, stop)) return "next";
+    const changes = this.#changes;
+    if (changes !== undefined) {
+      if (yield* this.#finds(current, stop)) return "next";
+      if (!this.#isLookDue(current, stop, attempt)) {
+        return yield* this.#again(changes);
+      }
+    }
+    yield* this.segments();
+    if (this.#hasNext(current, stop)) return "next";
+    this.checkStart(stop.offset);
+    if (yield* this.#classify(current, stop, attempt)) return "again";
+    if (changes !== undefined) return yield* this.#again(changes);
+    if (this.#from > stop.offset) {
+      throw this.#outOfRange(this.#from, stop.offset);
+    }
+    return "end";
+  }
+
+  /** Waits until the message at `offset` is durable, where that was asked for. */
+  *ahead(offset: number): Task<"files" | "end"> {
+    while (this.#durable && offset >= this.#durableOffset) {
+      this.#durableOffset = yield* durableOffsetOf(this.#place);
+      if (offset < this.#durableOffset) break;
+      if (this.#changes === undefined) {
+        // Whether the log has such an offset at all is seen in the files.
+        const isUnchecked = offset > this.#durableOffset && !this.#isChecked;
+        this.#isChecked = true;
+        return isUnchecked ? "files" : "end";
+      }
+      yield* this.#again(this.#changes);
+    }
+    return "files";
+  }
+
+  *end(): Task<number> {
+    if (!this.#durable) return Infinity;
+    // The log was closed when that was asked; a writer may have opened it since.
+    if (this.#durableOffset === Infinity) {
+      this.#durableOffset = yield* durableOffsetOf(this.#place);
+    }
+    return this.#durableOffset;
+  }
+
+  close(): void {
+    this.#changes?.close();
+  }
+
+  /** Whether a segment that is known goes on where the one that is read ends. */
+  #hasNext({ segment }: OpenSegment, { offset }: ScanStop): boolean {
+    return offset > segment.firstOffset &&
+      lastUpTo(this.#found.segments, offset)?.firstOffset === offset;
+  }
+
+  /** Looks for a segment that was made after the last listing; returns whether there is one. */
+  *#finds(
+    { segment }: OpenSegment,
+    { reason, offset }: ScanStop,
+  ): Task<boolean> {
+    const isLast = this.#isLast(segment);
+    if (reason !== "end" || !isLast || offset === segment.firstOffset) {
+      return false;
+    }
+    const { storage, dir } = this.#place;
+    const path = segmentPath(dir, offset, "log");
+    if ((yield* sizeAt(storage, path)) === undefined) return false;
+    this.#found.segments.push({ firstOffset: offset, log: true, index: true });
+    return true;
+  }
+
+  #isLast({ firstOffset }: ReadableSegment): boolean {
+    return this.#found.segments.at(-1)!.firstOffset === firstOffset;
+  }
+
+  /**
+   * Whether a tail that stopped must find out what that means, which lists the directory and may
+   * read what comes after the stop. Otherwise it waits.
+   */
+  #isLookDue(
+    { segment }: OpenSegment,
+    { reason }: ScanStop,
+    attempt: number,
+  ): boolean {
+    const { areNamesNew, isNotified } = this.#changes!;
+    const age = this.#place.storage.now() - this.#listedAtMicros;
+    if (areNamesNew && Math.abs(age) >= LIST_EVERY_MICROS) return true;
+    if (!this.#isLast(segment)) return true;
+    switch (reason) {
+      case "end":
+        return false;
+      case "zeros":
+      case "partial":
+        return attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2 ||
+          isNotified && this.#looks > 0 && this.#looks <= LAST_LOOKS_MS.length;
+      default:
+        return attempt <= ATTEMPTS ||
+          attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2;
+    }
+  }
+
+  /** Waits for a change, or for the time to look again. */
+  *#again(changes: DirectoryChanges): Task<"again"> {
+    this.onCaughtUp?.();
+    const looks = this.#looks++;
+    const namesMs = changes.areNamesNew ? LIST_EVERY_MICROS / 1000 : undefined;
+    const delayMs = changes.isNotified
+      ? LAST_LOOKS_MS[looks] ?? namesMs
+      : Math.min(FIRST_DELAY_MS * 2 ** looks, MAX_DELAY_MS);
+    if (yield* changes.wait(delayMs)) this.#looks = 0;
+    return "again";
+  }
+
+  /**
+   * Tells what a stop means. `docs/format.md#read-not-yet`
+   *
+   * @returns Whether to read here again; `false` at the end of the data.
+   * @throws {CorruptSegmentError} If it is damage.
+   */
+  *#classify(
+    current: OpenSegment,
+    stop: ScanStop,
+    attempt: number,
+  ): Task<boolean> {
+    const { log, segment } = current;
+    this.#checkName(segment, log);
+    const isSealed = !this.#isLast(segment);
+    const { lost } = this.#found;
+    if (stop.reason === "end" && !isSealed) {
+      if (lost !== undefined) throw lost;
+      if (this.#changes === undefined) yield* this.#checkEnd(log, stop);
+      return false;
+    }
+    const writer = yield* this.#writer();
+    // What was read may have been the last write of one that closed since: only what is read now
+    // counts.
+    const isAgain = writer.state !== "writing" &&
+      !(this.#isQuiet && attempt > 0);
+    this.#isQuiet = writer.state !== "writing";
+    if (isAgain) return true;
+    const mustBeWhole = isSealed || lost !== undefined;
+    return yield* this.#classifyBad(
+      current,
+      stop,
+      attempt,
+      mustBeWhole,
+      writer,
+    );
+  }
+
+  *#classifyBad(
+    { log: { path }, segment }: OpenSegment,
+    stop: ScanStop,
+    attempt: number,
+    mustBeWhole: boolean,
+    { state, durableOffset }: Writer,
+  ): Task<boolean> {
+    const isUnwritten = stop.reason === "zeros" || stop.reason === "partial";
+    const isWritten = mustBeWhole || stop.offset < durableOffset;
+    const isWriting = state === "writing";
+    if (isWriting && isUnwritten && !isWritten) return false;
+    // Bytes that were read before the durable offset was published may be older than it.
+    if ((isWriting || mustBeWhole) && attempt < ATTEMPTS) {
+      yield* this.#place.storage.delay(FIRST_DELAY_MS * 2 ** attempt);
+      return true;
+    }
+    if (mustBeWhole) throw this.#corruption(path, segment, stop);
+    if (isWriting && !isWritten) return false;
+    if (state !== "dead") throw corruption(path, stop);
+    if ((yield* this.#recoveredEnd(durableOffset)) <= stop.offset) return false;
+    if (attempt < ATTEMPTS) return true;
+    throw corruption(path, stop);
+  }
+
+  /** Returns the offset at which the next writer will go on. */
+  *#recoveredEnd(durableOffset: number): Task<number> {
+    const last = this.#found.segments.at(-1)!;
+    const { state } = yield* tryRecovery(this.#place, last, durableOffset);
+    return state.nextOffset;
+  }
+
+  /** Refuses to go on in a file that has lost its name: nothing will be written to it any more. */
+  #checkName({ firstOffset }: ReadableSegment, { path }: TaskFile): void {
+    const { segments, lost } = this.#found;
+    if (lastUpTo(segments, firstOffset)?.firstOffset === firstOffset) return;
+    throw lost ?? new Deno.errors.BadResource(
+      `Cannot read on in '${path}': the file has lost its name`,
+    );
+  }
+
+  /**
+   * Refuses a closed log that is shorter than its index says.
+   */
+  *#checkEnd(log: TaskFile, { position }: ScanStop): Task<void> {
+    const { storage, dir, pool } = this.#place;
+    if ((yield* sizeAt(storage, ownerPath(dir))) !== undefined) return;
+    const { firstOffset } = this.#found.segments.at(-1)!;
+    const index = yield* openIndex(storage, dir, firstOffset);
+    try {
+      yield* checkIndexEnd({ log, index }, pool, firstOffset, position);
+    } finally {
+      yield* index.close();
+    }
+  }
+
+  /** Returns the error for a stop in a segment that has a later one. */
+  #corruption(
+    path: string,
+    { firstOffset }: ReadableSegment,
+    stop: ScanStop,
+  ): CorruptSegmentError {
+    const { reason, position, offset } = stop;
+    const next = this.#found.segments
+      .find((each) => each.firstOffset > firstOffset);
+    if (reason !== "end" || next === undefined) return corruption(path, stop);
+    return new CorruptSegmentError(
+      `the next segment begins at offset ${next.firstOffset}`,
+      { path, position, offset, kind: "gap" },
+    );
+  }
+
+  #outOfRange(offset: number, nextOffset?: number): OffsetOutOfRangeError {
+    const { firstOffset } = this.#found.segments[0]!;
+    return new OffsetOutOfRangeError(
+      this.#place.dir,
+      offset,
+      firstOffset,
+      nextOffset,
+    );
+  }
+
+  /** Returns what the owner file and the lock say. */
+  *#writer(): Task<Writer> {
+    const record = yield* readOwnerRecord(this.#place);
+    if (record === undefined) return { state: "none", durableOffset: 0 };
+    const { storage, dir } = this.#place;
+    const state = isLocked(storage, dir) ? "writing" : "dead";
+    return { state, durableOffset: vouchedOffset(record) };
+  }
+}
+
+/**
+ * Reads the owner file, again if it seems to be in transition (docs/format.md#read-owner-retry).
+ */
+function* readOwnerRecord(
+  place: LogPlace,
+): Task<OwnerRecord | "invalid" | undefined> {
+  for (let attempt = 0;; attempt++) {
+    const record = yield* readOwnerFile(place);
+    if (record !== "invalid" || attempt === RECORD_ATTEMPTS) return record;
+    yield* place.storage.delay(FIRST_DELAY_MS);
+  }
+}
+
+/**
+ * Returns the offset below which the messages of a log are durable, as far as its writer has told.
+ *
+ * `docs/format.md#read-durable`
+ */
+function* durableOffsetOf(place: LogPlace): Task<number> {
+  const record = yield* readOwnerRecord(place);
+  // A log that was closed is durable to its end.
+  return record === undefined ? Infinity : vouchedOffset(record);
+}

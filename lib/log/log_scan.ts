@@ -1,0 +1,323 @@
+import type { Task } from "../base/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
+import {
+  type BatchSource,
+  MessageBatch,
+  type ReadOptions,
+  RESTART_BYTES,
+  type ScanStart,
+  type ScanStop,
+  seek,
+  type SeekHint,
+  SegmentScan,
+  Selection,
+} from "../segment/mod.ts";
+import type { TaskFile, TaskStorage } from "../storage/mod.ts";
+import { openIndex, openSegmentLog } from "./segment_files.ts";
+
+/** How often a segment that vanished before it was opened is looked for again. */
+const MAX_ATTEMPTS = 3;
+
+/** A segment that can be read. */
+export interface ReadableSegment {
+  /** The offset of its first message. */
+  firstOffset: number;
+  /** Up to which byte its `.log` may be read, as of now; left out where only its size tells. */
+  bound?: () => number;
+  /** A place where a message begins, or will, if one is known. */
+  hint?: SeekHint;
+}
+
+/** The segment that a scan reads. */
+export interface OpenSegment {
+  /** What is known of it. */
+  readonly segment: ReadableSegment;
+  /** Its `.log`. */
+  readonly log: TaskFile;
+  readonly scan: SegmentScan;
+  /** The size of the `.log` when it was asked for last, in bytes. */
+  size: number;
+}
+
+/** How a scan goes on after a stop: here, in the next segment, or not at all. */
+export type Resumption = "again" | "next" | "end";
+
+/** Tells a {@linkcode LogScan} which segments there are, and what a stop in one means. */
+export interface SegmentSource {
+  /**
+   * Returns the segments in the order of their offsets, at least one. Called once at the start, and
+   * again when one was not there any more.
+   */
+  segments(): Task<readonly ReadableSegment[]>;
+  /**
+   * Returns the segment that holds the message at `offset`, or will.
+   *
+   * @throws {OffsetOutOfRangeError} If that was truncated away.
+   */
+  find(offset: number): ReadableSegment;
+  /**
+   * Checks the offset to begin with.
+   *
+   * @throws {OffsetOutOfRangeError} If it is not in the log.
+   */
+  checkStart(offset: number): void;
+  /**
+   * Called before the message at `offset` is read: returns messages that are in memory, `"files"`
+   * to read on in the files, or `"end"`.
+   */
+  ahead(offset: number): Task<MessageBatch | "files" | "end">;
+  /**
+   * Returns the offset below which messages may be handed out; called after they were read. Left
+   * out where all may.
+   */
+  end?(): Task<number>;
+  /**
+   * Tells how to go on after a stop, and waits where more may come.
+   *
+   * @param bound Up to which byte the segment was read.
+   * @param attempt How many stops there were since the last messages.
+   * @throws {CorruptSegmentError} If it is damage.
+   * @throws {OffsetOutOfRangeError} If what is next was truncated away.
+   */
+  resume(
+    current: OpenSegment,
+    stop: ScanStop,
+    bound: number,
+    attempt: number,
+  ): Task<Resumption>;
+  /** Ends what the source waits with. */
+  close?(): void;
+  /** Called before the source waits, and once all was read that was there at the start. */
+  onCaughtUp?: () => void;
+}
+
+/** Where a log is, and what it is read with. */
+export interface ScanPlace {
+  storage: TaskStorage;
+  dir: string;
+  pool: BufferPool;
+}
+
+/** Reads a log from segment to segment, in verified batches. */
+export class LogScan implements BatchSource {
+  onCaughtUp?: () => void;
+  readonly #place: ScanPlace;
+  readonly #source: SegmentSource;
+  readonly #options: ReadOptions;
+  readonly #selection: Selection;
+  readonly #signal: AbortSignal | undefined;
+  #current: OpenSegment | undefined;
+  /** The offset to go on from. */
+  #offset: number | undefined;
+  /** How many stops there were since the last messages. */
+  #attempt = 0;
+
+  constructor(
+    place: ScanPlace,
+    source: SegmentSource,
+    options: ReadOptions,
+    signal?: AbortSignal,
+  ) {
+    this.#place = place;
+    this.#source = source;
+    this.#options = options;
+    this.#selection = new Selection(options);
+    this.#signal = signal;
+    source.onCaughtUp = () => this.onCaughtUp?.();
+  }
+
+  /**
+   * Returns the next batch, which is the caller's; `undefined` at the end.
+   *
+   * @throws {OffsetOutOfRangeError} If the first offset asked for is not in the log.
+   * @throws {CorruptSegmentError} If a segment is damaged.
+   */
+  *next(): Task<MessageBatch | undefined> {
+    const source = this.#source;
+    while (!this.#selection.isOver) {
+      const offset = this.#offset ??= yield* this.#start();
+      const ahead = yield* source.ahead(offset);
+      if (ahead === "end") return undefined;
+      let batch: MessageBatch | undefined;
+      if (ahead instanceof MessageBatch) {
+        if (this.#current !== undefined) yield* this.#closeSegment();
+        batch = ahead;
+      } else {
+        const current = this.#current ??= yield* this.#open(offset);
+        const bound = current.segment.bound?.() ?? current.size;
+        const next = yield* current.scan.next(bound);
+        if (!(next instanceof MessageBatch)) {
+          if (yield* this.#stopped(current, next, bound)) continue;
+          return undefined;
+        }
+        const end = source.end && (yield* source.end());
+        batch = end === undefined ? next : cut(current.scan, next, end);
+      }
+      this.#attempt = 0;
+      if (batch === undefined) continue;
+      this.#offset = batch.nextOffset;
+      const selected = this.#selection.select(batch);
+      if (selected !== undefined) return selected;
+    }
+    return undefined;
+  }
+
+  /** Closes the files. */
+  *close(): Task<void> {
+    this.#source.close?.();
+    yield* this.#closeSegment();
+  }
+
+  /** Goes on after a stop; returns whether there may be more. */
+  *#stopped(
+    current: OpenSegment,
+    stop: ScanStop,
+    bound: number,
+  ): Task<boolean> {
+    this.#offset = stop.offset;
+    const { log, segment, size } = current;
+    if (segment.bound === undefined) {
+      current.size = yield* log.size();
+      const isOpen = stop.reason === "end" || stop.reason === "partial";
+      if (isOpen && current.size > size) return true;
+    }
+    const attempt = this.#attempt++;
+    const how = yield* this.#source.resume(current, stop, bound, attempt);
+    if (how === "next") yield* this.#closeSegment();
+    return how !== "end";
+  }
+
+  /** Opens the segment that holds the message at `offset`. */
+  *#open(offset: number): Task<OpenSegment> {
+    for (let attempt = 0;; attempt++) {
+      const segment = this.#source.find(offset);
+      try {
+        return yield* this.#openSegment(segment, offset);
+      } catch (error) {
+        // Truncated since: what there is now tells.
+        const isGone = error instanceof Deno.errors.NotFound;
+        if (!isGone || attempt === MAX_ATTEMPTS) throw error;
+        yield* this.#source.segments();
+      }
+    }
+  }
+
+  *#openSegment(
+    segment: ReadableSegment,
+    offset: number,
+  ): Task<OpenSegment> {
+    const { storage, dir, pool } = this.#place;
+    const { since, readAheadBytes } = this.#options;
+    const { firstOffset, bound, hint } = segment;
+    const log = yield* openSegmentLog(storage, dir, firstOffset);
+    try {
+      let start: ScanStart = { offset: firstOffset, position: 0 };
+      if (offset > firstOffset || since !== undefined) {
+        // The offset asked for may lie in a segment that is made later.
+        const from = Math.max(offset, this.#options.from ?? 0);
+        const index = yield* openIndex(storage, dir, firstOffset);
+        try {
+          start = yield* seek(
+            { log, index },
+            since === undefined ? { from } : { from, since },
+            { pool, firstOffset, bound: bound?.(), hint },
+          );
+        } finally {
+          yield* index.close();
+        }
+      }
+      const scan = new SegmentScan(log, pool, start.position, start.offset, {
+        claim: start.claim,
+        ...readAheadBytes !== undefined && { readAheadBytes },
+        signal: this.#signal,
+      });
+      const size = bound === undefined ? yield* log.size() : 0;
+      return { segment, log, scan, size };
+    } catch (error) {
+      yield* log.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Returns the offset to begin with: the one asked for, or the first of the segment in which the
+   * time asked for may lie.
+   */
+  *#start(): Task<number> {
+    const segments = yield* this.#source.segments();
+    const first = segments[0]!.firstOffset;
+    const { from = first, since } = this.#options;
+    this.#source.checkStart(from);
+    if (since === undefined) return from;
+    // The last segment that begins before the time: the message may be in it, and in none before.
+    let low = 0;
+    let high = segments.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const time = yield* this.#firstTimestamp(segments[middle]!);
+      if (time !== undefined && time < since) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(from, segments[Math.max(0, low - 1)]!.firstOffset);
+  }
+
+  /** Returns the time of a segment's first message, which is verified: an index may be wrong. */
+  *#firstTimestamp(
+    { firstOffset, bound }: ReadableSegment,
+  ): Task<number | undefined> {
+    const { storage, dir, pool } = this.#place;
+    const log = yield* openSegmentLog(storage, dir, firstOffset);
+    const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
+    const scan = new SegmentScan(log, pool, 0, firstOffset, options);
+    try {
+      const first = yield* scan.next(bound?.() ?? (yield* log.size()));
+      if (!(first instanceof MessageBatch)) return undefined;
+      using batch = first;
+      return batch.timestamp(0);
+    } finally {
+      yield* scan.close();
+      yield* log.close();
+    }
+  }
+
+  *#closeSegment(): Task<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    if (current === undefined) return;
+    yield* current.scan.close();
+    yield* current.log.close();
+  }
+}
+
+/**
+ * Returns the messages of a batch below `end`; `undefined`, and the batch dropped, if there are
+ * none. The rest is read again later: until then, another message may take its place.
+ */
+function cut(
+  scan: SegmentScan,
+  batch: MessageBatch,
+  end: number,
+): MessageBatch | undefined {
+  const { firstOffset, nextOffset } = batch;
+  if (nextOffset <= end) return batch;
+  const count = Math.max(0, end - firstOffset);
+  scan.restart(batch.placeOf(count));
+  if (count > 0) return batch.narrow(0, count);
+  batch.drop();
+  return undefined;
+}
+
+/** Returns the last of the segments that begins at or before `offset`; `undefined` if none does. */
+export function lastUpTo<T extends { firstOffset: number }>(
+  segments: readonly T[],
+  offset: number,
+): T | undefined {
+  let low = 0;
+  let high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (segments[middle]!.firstOffset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return segments[low - 1];
+}

@@ -1,0 +1,175 @@
+import { step, type Task } from "../base/mod.ts";
+import {
+  type Appender,
+  corruption,
+  hotBatch,
+  type MessageBatch,
+  type ScanStop,
+} from "../segment/mod.ts";
+import {
+  lastUpTo,
+  type OpenSegment,
+  type ReadableSegment,
+  type Resumption,
+  type SegmentSource,
+} from "./log_scan.ts";
+import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
+import type { SealedSegment } from "./opening.ts";
+import type { Signal } from "./signal.ts";
+
+/** What a log tells of the segments that it writes. */
+export interface OwnLog {
+  /** Its directory. */
+  readonly path: string;
+  /** Appends to the last segment. */
+  readonly appender: Appender;
+  /** The offset of its first message. */
+  readonly firstOffset: number;
+  /** Its other segments, in order. */
+  readonly sealed: readonly SealedSegment[];
+  /** Fires when messages were written or became durable, and at the end. */
+  readonly changed: Signal;
+  /** Whether nothing more will be written. */
+  readonly isEnded: boolean;
+  /** Refuses to read by a path that does not lead to the log any more. */
+  checkHeld(): void;
+}
+
+/** How the segments are read. */
+export interface OwnSegmentsOptions {
+  /** Give durable messages only. */
+  durable: boolean;
+  /** Ends the wait for later messages; without it, the reading ends where the data ends. */
+  follow: AbortSignal | undefined;
+}
+
+/**
+ * The segments of a log that this isolate writes: it knows them without asking the disk, and nothing
+ * is polled.
+ */
+export class OwnSegments implements SegmentSource {
+  readonly #log: OwnLog;
+  readonly #durable: boolean;
+  readonly #follow: AbortSignal | undefined;
+  /** The end of what could be read at the start. */
+  readonly #startEnd: number;
+  onCaughtUp?: () => void;
+
+  constructor(log: OwnLog, { durable, follow }: OwnSegmentsOptions) {
+    this.#log = log;
+    this.#durable = durable;
+    this.#follow = follow;
+    this.#startEnd = this.#readableOffset;
+  }
+
+  // deno-lint-ignore require-yield -- the writer knows its segments without asking the disk
+  *segments(): Task<readonly ReadableSegment[]> {
+    this.#log.checkHeld();
+    const all: ReadableSegment[] = this.#log.sealed.map(readable);
+    all.push(this.#active());
+    return all;
+  }
+
+  find(offset: number): ReadableSegment {
+    this.#log.checkHeld();
+    this.#checkFirst(offset);
+    const { appender, sealed } = this.#log;
+    if (offset >= appender.active.firstOffset) return this.#active();
+    return readable(lastUpTo(sealed, offset)!);
+  }
+
+  checkStart(offset: number): void {
+    this.#checkFirst(offset);
+    if (offset > this.#log.appender.nextOffset) throw this.#outOfRange(offset);
+  }
+
+  /** Takes what was written last from memory; at the end of the data it waits. */
+  *ahead(offset: number): Task<MessageBatch | "files" | "end"> {
+    if (this.#follow === undefined) return "files";
+    if (offset >= this.#startEnd) this.onCaughtUp?.();
+    for (;;) {
+      const batch = this.#hotBatch(offset);
+      if (batch !== undefined) return batch;
+      if (offset < this.#readableOffset) return "files";
+      if (!(yield* this.#more(offset))) return "end";
+    }
+  }
+
+  *resume(
+    { log, segment }: OpenSegment,
+    stop: ScanStop,
+    bound: number,
+  ): Task<Resumption> {
+    const { offset, position, reason } = stop;
+    // All up to the bound was written. The file may also end before the bytes that it held.
+    if (reason !== "end" || position < bound) throw corruption(log.path, stop);
+    if (this.find(offset).firstOffset > segment.firstOffset) return "next";
+    if (this.#follow === undefined) return "end";
+    return (yield* this.#more(offset)) ? "again" : "end";
+  }
+
+  /** Messages below this offset may be read. */
+  get #readableOffset(): number {
+    const { durableOffset, writtenOffset } = this.#log.appender;
+    return this.#durable ? durableOffset : writtenOffset;
+  }
+
+  #active(): ReadableSegment {
+    const { active } = this.#log.appender;
+    const { firstOffset, writtenOffset: offset, writtenEnd: position } = active;
+    return {
+      firstOffset,
+      bound: () => this.#durable ? active.syncedEnd : active.writtenEnd,
+      hint: { offset, position },
+    };
+  }
+
+  #hotBatch(offset: number): MessageBatch | undefined {
+    const { appender, firstOffset } = this.#log;
+    // What was truncated is refused by the reading of the files.
+    if (offset < firstOffset) return undefined;
+    const block = appender.hotTail.find(offset);
+    const isReadable = block !== undefined &&
+      block.nextOffset <= this.#readableOffset;
+    return isReadable ? hotBatch(block, offset) : undefined;
+  }
+
+  /** Waits for a message at `offset`; returns `false` if there will be none. */
+  #more(offset: number): Task<boolean> {
+    return step(() => this.#waitFor(offset), asynchronousOnly);
+  }
+
+  async #waitFor(offset: number): Promise<boolean> {
+    const { appender, changed } = this.#log;
+    for (;;) {
+      if (this.#readableOffset > offset) return true;
+      if (appender.poison !== undefined) throw appender.poison;
+      if (this.#log.isEnded) return false;
+      await changed.wait(this.#follow!);
+    }
+  }
+
+  /** Refuses an offset that was truncated away, also while the messages before it were read. */
+  #checkFirst(offset: number): void {
+    if (offset < this.#log.firstOffset) throw this.#outOfRange(offset);
+  }
+
+  #outOfRange(offset: number): OffsetOutOfRangeError {
+    const { path, firstOffset, appender } = this.#log;
+    return new OffsetOutOfRangeError(
+      path,
+      offset,
+      firstOffset,
+      appender.nextOffset,
+    );
+  }
+}
+
+function readable({ firstOffset, byteLength }: SealedSegment): ReadableSegment {
+  return { firstOffset, bound: () => byteLength };
+}
+
+/** A caller that blocks could not be woken. */
+export function asynchronousOnly(): never {
+  throw new TypeError("Cannot wait for messages blocking");
+}

@@ -1,0 +1,52 @@
+import type { Task } from "../base/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
+import { IndexLookup } from "./index_lookup.ts";
+import type { ScanStart } from "./segment_scan.ts";
+import type { SegmentFiles } from "./segment_state.ts";
+
+/** Where reading begins. */
+export interface ReadStart {
+  /** The first offset to read. @default {the first of the log} */
+  from?: number;
+  /** Skip messages appended before this time, in microseconds since the Unix epoch. @default {0} */
+  since?: number;
+}
+
+/** A place where a batch begins, or will, as the writer of a segment knows. */
+export interface SeekHint {
+  /** The offset of its first message. */
+  offset: number;
+  /** Where it begins in the `.log`, in bytes. */
+  position: number;
+}
+
+/** What {@linkcode seek} may use. */
+export interface SeekOptions {
+  /** Where memory comes from. */
+  pool: BufferPool;
+  /** The offset of the segment's first message. */
+  firstOffset: number;
+  /** Index entries at or after this position do not count. @default {Infinity} */
+  bound?: number | undefined;
+  /** A place that is right. */
+  hint?: SeekHint | undefined;
+}
+
+/** Finds the last place in a segment before which nothing is wanted: by the hint, or the index. */
+export function* seek(
+  { index }: SegmentFiles,
+  { from = 0, since = 0 }: ReadStart,
+  { pool, firstOffset, bound = Infinity, hint }: SeekOptions,
+): Task<ScanStart> {
+  const beginning = { offset: firstOffset, position: 0 };
+  if (from <= firstOffset && since <= 0) return beginning;
+  if (hint !== undefined && from >= hint.offset) return hint;
+  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  const found = yield* lookup.findLast(({ offset, timestamp, position }) =>
+    position < bound && (offset <= from || timestamp < since)
+  );
+  // At the beginning there is nothing to prove.
+  if (found === undefined || found.entry.position === 0) return beginning;
+  const { offset, position, timestamp } = found.entry;
+  return { offset, position, claim: { timestamp, firstOffset } };
+}
