@@ -154,6 +154,7 @@ export type {
   OpeningForecast,
   OpeningReport,
   OwnerRecord,
+  ReaderStats,
   ReaderStreamOptions,
   RepairOptions,
   RepairPlan,

@@ -2,6 +2,18 @@ import { step, type Task } from "../base/mod.ts";
 import type { StorageWatch, TaskStorage } from "../storage/mod.ts";
 import { Signal } from "./signal.ts";
 
+/** What a reader does to learn of messages that another process writes. */
+export interface ReaderStats {
+  /** Readings that follow the log now: tails, and streams and messages with `follow`. */
+  tails: number;
+  /** Those of them that the system tells of changes (inotify); the others poll. */
+  notifiedTails: number;
+  /** How often tails looked for messages after they had waited. */
+  looks: number;
+  /** How often the directory was listed. */
+  listings: number;
+}
+
 /**
  * Waits for changes in the directory of a log that another process writes: the system tells of them
  * where it can, elsewhere the caller looks again after a while.
@@ -15,15 +27,23 @@ export class DirectoryChanges {
   readonly #storage: TaskStorage;
   readonly #dir: string;
   readonly #signal: AbortSignal;
+  readonly #stats: ReaderStats;
   readonly #changed = new Signal();
   #watch: StorageWatch | undefined;
   #isChanged = false;
+  #isOpen = false;
 
   /** @param signal Ends each wait. */
-  constructor(storage: TaskStorage, dir: string, signal: AbortSignal) {
+  constructor(
+    storage: TaskStorage,
+    dir: string,
+    signal: AbortSignal,
+    stats: ReaderStats,
+  ) {
     this.#storage = storage;
     this.#dir = dir;
     this.#signal = signal;
+    this.#stats = stats;
   }
 
   /** Whether the system tells of changes. */
@@ -33,11 +53,14 @@ export class DirectoryChanges {
 
   /** Asks the system to tell of changes from here on. */
   watch(): void {
+    this.#isOpen = true;
+    this.#stats.tails++;
     this.#watch = this.#storage.watch(this.#dir, (areNamesNew) => {
       if (areNamesNew) this.areNamesNew = true;
       this.#isChanged = true;
       this.#changed.fire();
     });
+    if (this.isNotified) this.#stats.notifiedTails++;
   }
 
   /** Waits for a change, at most so long where that is given; returns whether there was one. */
@@ -45,14 +68,25 @@ export class DirectoryChanges {
     if (this.#watch === undefined) {
       this.areNamesNew = true;
       yield* this.#storage.delay(delayMs!, { signal: this.#signal });
+      this.#stats.looks++;
       return false;
     }
-    return yield* step(() => this.#wait(delayMs), asynchronousOnly);
+    const isChanged = yield* step(
+      () => this.#wait(delayMs),
+      asynchronousOnly,
+    );
+    this.#stats.looks++;
+    return isChanged;
   }
 
-  /** Ends the watch: from here on the caller looks again. */
+  /** Ends the watch. */
   close(): void {
-    this.#watch?.close();
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#stats.tails--;
+    if (this.#watch === undefined) return;
+    this.#stats.notifiedTails--;
+    this.#watch.close();
     this.#watch = undefined;
   }
 

@@ -7,7 +7,7 @@ import {
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { ownerPath } from "./directory.ts";
-import type { DirectoryChanges } from "./directory_changes.ts";
+import type { DirectoryChanges, ReaderStats } from "./directory_changes.ts";
 import {
   lastUpTo,
   type OpenSegment,
@@ -62,6 +62,8 @@ export interface ForeignSegmentsOptions {
   durable: boolean;
   /** Waits for later messages; without it, the reading ends where the data ends. */
   changes: DirectoryChanges | undefined;
+  /** Counts listings. */
+  stats: ReaderStats;
 }
 
 /**
@@ -77,6 +79,7 @@ export class ForeignSegments implements SegmentSource {
   readonly #from: number;
   readonly #durable: boolean;
   readonly #changes: DirectoryChanges | undefined;
+  readonly #stats: ReaderStats;
   /** What the last listing found, and what was found since after it. */
   #found: Readable = { segments: [], lost: undefined };
   #listedAtMicros = -Infinity;
@@ -96,6 +99,7 @@ export class ForeignSegments implements SegmentSource {
     this.#from = options.from;
     this.#durable = options.durable;
     this.#changes = options.changes;
+    this.#stats = options.stats;
   }
 
   *segments(): Task<readonly ReadableSegment[]> {
@@ -106,6 +110,7 @@ export class ForeignSegments implements SegmentSource {
     }
     if (changes !== undefined) changes.areNamesNew = false;
     this.#listedAtMicros = this.#place.storage.now();
+    this.#stats.listings++;
     const { segments, lost } = this.#found = yield* this.#readable.list();
     if (lost !== undefined && segments.length === 0) throw lost;
     return segments;

@@ -25,6 +25,7 @@ import {
   type StorageLock,
 } from "../storage/mod.ts";
 import { createSegment, removeSegments } from "./directory.ts";
+import { DurablePublisher } from "./durable_publisher.ts";
 import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
 import {
   type CompleteLogOptions,
@@ -95,8 +96,8 @@ export class Log implements AsyncDisposable, Disposable {
   #rolls = 0;
   /** The next offset when the log was opened. */
   readonly #openedAt: number;
-  /** The durable offset that other processes were told last. */
-  #publishedOffset: number;
+  /** Tells other processes, and the next opening, what is durable. */
+  readonly #publisher: DurablePublisher;
   /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
   #turnBytes = 0;
   /** What is told to those who read. */
@@ -115,7 +116,7 @@ export class Log implements AsyncDisposable, Disposable {
     this.#lock = lock;
     this.#opened = opened;
     this.#sealed = opened.sealed;
-    this.#openedAt = this.#publishedOffset = state.nextOffset;
+    this.#openedAt = state.nextOffset;
     this.#appender = new Appender({
       ...options,
       path,
@@ -135,6 +136,12 @@ export class Log implements AsyncDisposable, Disposable {
       },
       lastTimestamp: state.lastTimestamp,
       owner: this.#owner(),
+    });
+    this.#publisher = new DurablePublisher({
+      owner: opened.owner,
+      storage,
+      durableOffset: () => this.durableOffset,
+      mayBlock: () => this.#appender.inPlace.allows,
     });
     this.#own = this.#ownLog();
     flushAtExit(this, () => this.#flushAtExit());
@@ -549,7 +556,8 @@ export class Log implements AsyncDisposable, Disposable {
         this.#rolls++;
       },
       changed: () => this.#changed.fire(),
-      checkpoint: () => this.#publish(),
+      flushed: () => this.#publisher.flushed(),
+      checkpoint: () => this.#publisher.publish(),
       closed: (isClean) => this.#closed(isClean),
     };
   }
@@ -612,19 +620,12 @@ export class Log implements AsyncDisposable, Disposable {
     });
   }
 
-  /** Tells other processes, and the next opening, what is durable. */
-  *#publish(): Task<void> {
-    const { durableOffset } = this;
-    if (durableOffset === this.#publishedOffset) return;
-    yield* this.#opened.owner.publish(durableOffset);
-    this.#publishedOffset = durableOffset;
-  }
-
   /** The owner file of a log that was not closed well stays: the next writer recovers. */
   *#closed(isClean: boolean): Task<void> {
     const { owner } = this.#opened;
     forgetAtExit(this);
     try {
+      yield* this.#publisher.close();
       yield* owner.close();
       if (isClean) {
         refuseMoved(this.#lock, this.path, "close log");

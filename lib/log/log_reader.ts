@@ -7,7 +7,7 @@ import {
   type ReadOptions,
 } from "../segment/mod.ts";
 import { absolutePath } from "../storage/mod.ts";
-import { DirectoryChanges } from "./directory_changes.ts";
+import { DirectoryChanges, type ReaderStats } from "./directory_changes.ts";
 import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
 import { ForeignSegments } from "./foreign_segments.ts";
 import {
@@ -54,6 +54,12 @@ export class LogReader {
   readonly path: string;
 
   readonly #options: CompleteReaderOptions;
+  readonly #stats: ReaderStats = {
+    tails: 0,
+    notifiedTails: 0,
+    looks: 0,
+    listings: 0,
+  };
 
   /** Nothing is opened before something is read. */
   constructor(path: string | URL, options: LogReaderOptions = {}) {
@@ -165,6 +171,11 @@ export class LogReader {
     return iterateSync(this.#scan(options));
   }
 
+  /** Returns the figures of this moment. */
+  stats(): ReaderStats {
+    return { ...this.#stats };
+  }
+
   #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {
     const { follow = false, signal } = options;
     const make = (signal: AbortSignal) => this.#scan(options, signal, follow);
@@ -179,10 +190,16 @@ export class LogReader {
     const { storage, pool } = this.#options;
     const place = { storage, dir: this.path, pool };
     const changes = follow
-      ? new DirectoryChanges(storage, this.path, signal!)
+      ? new DirectoryChanges(storage, this.path, signal!, this.#stats)
       : undefined;
     const { from = 0, durable = false } = options;
-    const source = new ForeignSegments(place, { from, durable, changes });
+    const stats = this.#stats;
+    const source = new ForeignSegments(place, {
+      from,
+      durable,
+      changes,
+      stats,
+    });
     return new LogScan(place, source, options, signal);
   }
 }

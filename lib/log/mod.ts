@@ -21,6 +21,7 @@ export type {
   StreamOptions,
   TailOptions,
 } from "./following.ts";
+export type { ReaderStats } from "./directory_changes.ts";
 export { LogReader } from "./log_reader.ts";
 export type { LogReadOptions } from "./log_reader.ts";
 export type { LogStats } from "./log_stats.ts";

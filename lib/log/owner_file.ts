@@ -57,7 +57,7 @@ export function* readOwnerFile(
   { storage, dir, pool }: LogPlace,
 ): Task<OwnerRecord | "invalid" | undefined> {
   const path = ownerPath(dir);
-  const file = yield* openIfThere(storage, path);
+  const file = yield* openIfThere(storage, path, { cached: true });
   if (file === undefined) return undefined;
   try {
     const bytes = yield* readStart(file, pool, RECORD_BYTES);
@@ -177,8 +177,8 @@ export class OwnerFile {
   /**
    * Tells other processes, and the next opening, that every message below an offset is durable.
    *
-   * Call it after the sync that made it true. The write is not synced: an earlier durable offset is
-   * true as well.
+   * Call it after the sync that made it true. The write goes to the page cache and is not synced: an
+   * earlier durable offset is true as well.
    */
   *publish(durableOffset: number): Task<void> {
     if (durableOffset <= this.#record.durableOffset) return;
@@ -192,7 +192,8 @@ export class OwnerFile {
   *#open(): Task<TaskFile> {
     const path = ownerPath(this.#place.dir);
     yield* this.#refuseOther(`Cannot write '${path}'`);
-    return yield* this.#place.storage.openNow(path, { write: true });
+    const options = { write: true, cached: true };
+    return yield* this.#place.storage.openNow(path, options);
   }
 
   /** Refuses the file of another opening under its name. */

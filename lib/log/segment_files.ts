@@ -1,6 +1,11 @@
 import { type Task, together } from "../base/mod.ts";
 import type { SegmentFiles } from "../segment/mod.ts";
-import { OverlayStorage, type TaskFile, TaskStorage } from "../storage/mod.ts";
+import {
+  OverlayStorage,
+  type StorageOpenOptions,
+  type TaskFile,
+  TaskStorage,
+} from "../storage/mod.ts";
 import { segmentPath } from "./names.ts";
 
 /**
@@ -58,9 +63,10 @@ export function* closeSegment(files: SegmentFiles): Task<void> {
 export function* openIfThere(
   storage: TaskStorage,
   path: string,
+  options: StorageOpenOptions = {},
 ): Task<TaskFile | undefined> {
   try {
-    return yield* storage.openNow(path);
+    return yield* storage.openNow(path, options);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

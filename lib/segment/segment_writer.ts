@@ -292,6 +292,8 @@ class FilesOwner implements AppenderOwner {
 
   changed(): void {}
 
+  flushed(): void {}
+
   *checkpoint(): Task<void> {}
 
   *closed(isClean: boolean): Task<void> {

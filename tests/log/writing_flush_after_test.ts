@@ -96,7 +96,10 @@ for (
       await log[what]();
       const { length } = place.storage.trace;
       await pass(place.storage, 10_000);
-      assertEquals(lines(place.storage, length), []);
+      // But for the durable offset, which is published later.
+      const others = lines(place.storage, length)
+        .filter((line) => !line.includes("/writer"));
+      assertEquals(others, []);
       assertEquals([log.durableOffset, log.stats().flushes], [
         end,
         what.startsWith("flush") ? 1 : 0,

@@ -85,7 +85,9 @@ export interface AppenderOwner {
   rolled(old: ActiveSegment, next: ActiveSegment): void;
   /** Called when messages were written, became durable, or will not any more. */
   changed(): void;
-  /** Called after each checkpoint. A failure is not reported, because nothing depends on it. */
+  /** Called after each flush, when all who waited for it could go on. */
+  flushed(): void;
+  /** Called after each checkpoint; it must not fail. */
   checkpoint(): Task<void>;
   /** Called at the end of closing, whatever happened: `isClean` if everything was sealed. */
   closed(isClean: boolean): Task<void>;
@@ -559,11 +561,11 @@ export class Appender implements Committable {
     } finally {
       this.#owner.changed();
     }
-    try {
-      yield* this.#owner.checkpoint();
-    } catch {
-      // What is published is evidence for the next opening: less of it is no loss.
-    }
+    yield* this.#owner.checkpoint();
+  }
+
+  flushed(): void {
+    this.#owner.flushed();
   }
 
   prepare(isPaused: () => boolean): Promise<void> | undefined {

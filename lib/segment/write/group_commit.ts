@@ -73,6 +73,8 @@ export interface Committable {
   readonly inPlace: InPlacePolicy;
   /** Writes what is in memory and, unless told `"none"`, makes it durable. */
   writeAll(durability: Durability): Task<void>;
+  /** Called after each flush, when all who waited for it could go on. */
+  flushed(): void;
   /** Syncs the log and writes its index. */
   checkpoint(): Task<void>;
   /** Prepares the file ahead, until `isPaused()`; `undefined` if there is nothing to do. */
@@ -209,6 +211,7 @@ export class GroupCommit {
       this.#failed(group, error, true);
       throw error;
     }
+    this.#target.flushed();
     if (this.#target.isCheckpointDue) driveSync(this.#checkpointTask());
   }
 
@@ -349,6 +352,7 @@ export class GroupCommit {
       if (!this.#areAllBack) await this.#turn();
       else if (this.#target.inPlace.isPauseDue) await this.#pause();
       let hasFailed = !await this.#flushGroup();
+      this.#target.flushed();
       if (this.#target.isCheckpointDue && !await this.#checkpoint()) {
         hasFailed = true;
       }

@@ -1,0 +1,86 @@
+import { Driver, driveSync, step, type Task } from "../base/mod.ts";
+import type { StorageTimer, TaskStorage } from "../storage/mod.ts";
+import type { OwnerFile } from "./owner_file.ts";
+
+/** The durable offset is published this often at most. */
+const INTERVAL_MS = 1;
+
+/** What a {@linkcode DurablePublisher} publishes, and how. */
+export interface DurablePublisherOptions {
+  owner: OwnerFile;
+  storage: TaskStorage;
+  /** Returns the durable offset of now. */
+  durableOffset(): number;
+  /** Whether the program's thread may wait for a write now. */
+  mayBlock(): boolean;
+}
+
+/**
+ * Publishes the durable offset of a log soon after it rose: at once, but for what comes within a
+ * millisecond, which is published together.
+ *
+ * Publishing is one write into the page cache, a few microseconds. Nothing waits for it, and a
+ * failure is not reported: an earlier durable offset is true as well.
+ */
+export class DurablePublisher {
+  readonly #options: DurablePublisherOptions;
+  #publishedAtMicros: number;
+  #timer: StorageTimer | undefined;
+  /** Whether a write is in flight, and what drives it, unless a checkpoint does. */
+  #isBusy = false;
+  #driver: Driver<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: DurablePublisherOptions) {
+    this.#options = options;
+    this.#publishedAtMicros = options.storage.now();
+  }
+
+  /** Publishes what is durable now, at the latest after a millisecond. */
+  flushed(): void {
+    const { owner, storage, durableOffset, mayBlock } = this.#options;
+    const isNew = durableOffset() > owner.record.durableOffset;
+    if (!isNew || this.#isBusy || this.#isClosed) return;
+    try {
+      const sinceMs = (storage.now() - this.#publishedAtMicros) / 1000;
+      // The clock may have been set back.
+      if (sinceMs >= 0 && sinceMs < INTERVAL_MS) {
+        this.#timer ??= storage.after(INTERVAL_MS, () => {
+          this.#timer = undefined;
+          this.flushed();
+        });
+      } else if (mayBlock()) driveSync(this.publish());
+      else {
+        const driver = new Driver(this.publish());
+        if (this.#isBusy) this.#driver = driver;
+      }
+    } catch {
+      // A storage that has ended.
+    }
+  }
+
+  /** Publishes what is durable now; it does not fail. */
+  *publish(): Task<void> {
+    const { owner, storage, durableOffset } = this.#options;
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      yield* owner.publish(durableOffset());
+      this.#publishedAtMicros = storage.now();
+    } catch {
+      // Readers wait for the next one.
+    } finally {
+      this.#isBusy = false;
+      this.#driver = undefined;
+    }
+  }
+
+  /** Ends it after a write in flight. */
+  *close(): Task<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    const driver = this.#driver;
+    if (driver === undefined) return;
+    yield* step(() => driver.promise, () => driver.finishSync());
+  }
+}
