@@ -1,19 +1,18 @@
 import type { Task } from "../base/mod.ts";
 import {
-  type BatchPass,
-  checkReadOptions,
+  BatchIterator,
+  type BatchSource,
   CorruptSegmentError,
   describeStop,
   faultKindOf,
   isZero,
-  iterate,
   iterateSync,
   MAX_OFFSET,
   MessageBatch,
-  ReadLimit,
   type ReadOptions,
   Resync,
   type ScanStop,
+  Selection,
 } from "../segment/mod.ts";
 import { absolutePath, type TaskFile } from "../storage/mod.ts";
 import { classifySegments } from "./classify.ts";
@@ -78,7 +77,7 @@ export function salvageLog(
   path: string | URL,
   options: SalvageOptions = {},
 ): AsyncIterableIterator<MessageBatch> {
-  return iterate(salvaging(path, options));
+  return new BatchIterator(salvaging(path, options));
 }
 
 /** Does what {@linkcode salvageLog} does while the caller waits. */
@@ -89,10 +88,8 @@ export function salvageLogSync(
   return iterateSync(salvaging(path, options));
 }
 
-function salvaging(path: string | URL, options: SalvageOptions): BatchPass {
-  const absolute = absolutePath("salvage log", path);
-  checkReadOptions(options);
-  return new Salvage(absolute, options);
+function salvaging(path: string | URL, options: SalvageOptions): BatchSource {
+  return new Salvage(absolutePath("salvage log", path), options);
 }
 
 /** A file that is read, and what is known of the offsets in it. */
@@ -105,10 +102,10 @@ interface Part {
 }
 
 /** Reads the files one after the other. */
-class Salvage implements BatchPass {
+class Salvage implements BatchSource {
   readonly #path: string;
   readonly #options: SalvageOptions;
-  readonly #limit: ReadLimit;
+  readonly #selection: Selection;
   readonly #place: ReturnType<typeof completeReaderOptions>;
   /** What is still to be read; `undefined` before the first file was looked for. */
   #parts: Part[] | undefined;
@@ -123,13 +120,13 @@ class Salvage implements BatchPass {
   constructor(path: string, options: SalvageOptions) {
     this.#path = path;
     this.#options = options;
-    this.#limit = new ReadLimit(options);
+    this.#selection = new Selection(options);
     this.#place = completeReaderOptions(options);
   }
 
   *next(): Task<MessageBatch | undefined> {
     let stop: ScanStop | undefined;
-    while (!this.#limit.reached) {
+    while (!this.#selection.isOver) {
       if (this.#resync === undefined && !(yield* this.#openNext())) break;
       const next = yield* this.#resync!.next();
       if (!(next instanceof MessageBatch)) {
@@ -144,9 +141,9 @@ class Salvage implements BatchPass {
         this.#damaged(stop, next.position, next.firstOffset);
       }
       stop = undefined;
-      const batch = this.#wanted(next);
-      const limited = batch && this.#limit.apply(batch);
-      if (limited !== undefined) return limited;
+      const batch = this.#withoutRepeated(next);
+      const selected = batch && this.#selection.select(batch);
+      if (selected !== undefined) return selected;
     }
     return undefined;
   }
@@ -254,8 +251,8 @@ class Salvage implements BatchPass {
     }
   }
 
-  /** Returns what of a batch is asked for and did not come before; drops the rest. */
-  #wanted(batch: MessageBatch): MessageBatch | undefined {
+  /** Returns what of a batch did not come before; drops the rest. */
+  #withoutRepeated(batch: MessageBatch): MessageBatch | undefined {
     const { path } = this.#part!;
     const expected = this.#nextOffset ?? batch.firstOffset;
     if (batch.firstOffset > expected) {
@@ -267,12 +264,7 @@ class Salvage implements BatchPass {
       });
     }
     this.#nextOffset = Math.max(expected, batch.nextOffset);
-    const { from = 0, since = 0 } = this.#options;
-    const first = Math.max(
-      from - batch.firstOffset,
-      expected - batch.firstOffset,
-      since > 0 ? batch.firstSince(since) : 0,
-    );
+    const first = expected - batch.firstOffset;
     if (first <= 0) return batch;
     if (first < batch.count) return batch.narrow(first, batch.count);
     batch.drop();
