@@ -7,16 +7,16 @@ use crate::process;
 use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
 use crate::thread::OwnerId;
 
-/// The highest number of handles at a time: an index has 16 bits.
-const MAX_HANDLES: usize = 1 << 16;
+/// The highest number of handles at a time: 16 bits tell which one, from 1.
+const MAX_HANDLES: usize = (1 << 16) - 1;
 /// An index is used again only when this many are free, or when there is no other.
 const MIN_FREE: usize = 1024;
-/// Generations go from 1 to this: 15 bits, so that a handle is a positive `i32`.
+/// Generations go from 0 to this: 15 bits, so that a handle is a positive `i32`.
 const MAX_GENERATION: u32 = (1 << 15) - 1;
 
 /// Finds shared objects by handle.
 ///
-/// A handle is `generation << 16 | index`: positive as an `i32`. It comes again only after its
+/// A handle is `generation << 16 | index + 1`: positive as an `i32`. It comes again only after its
 /// index was used 32,767 times more, which takes as many rounds through [`MIN_FREE`] others.
 /// A forked child is refused, because the lock may stay locked there.
 pub struct HandleTable<T> {
@@ -58,7 +58,7 @@ impl<T> HandleTable<T> {
         let places = &mut *self.lock()?;
         let index = if places.all.len() < MAX_HANDLES && places.free.len() < MIN_FREE {
             places.all.push(Place {
-                generation: 0,
+                generation: MAX_GENERATION,
                 owner,
                 object: None,
             });
@@ -67,9 +67,9 @@ impl<T> HandleTable<T> {
             usize::from(places.free.pop_front().ok_or(TABLE_FULL)?)
         };
         let place = &mut places.all[index];
-        place.generation = place.generation % MAX_GENERATION + 1;
+        place.generation = (place.generation + 1) & MAX_GENERATION;
         place.owner = owner;
-        let handle = place.generation << 16 | index as u32;
+        let handle = place.handle(index);
         let object = Arc::new(make(handle));
         place.object = Some(Arc::clone(&object));
         Ok((handle, object))
@@ -93,7 +93,7 @@ impl<T> HandleTable<T> {
         let handles: Vec<u32> = (0..)
             .zip(&places.all)
             .filter(|(_, place)| is_owned(place))
-            .map(|(index, place)| place.generation << 16 | index)
+            .map(|(index, place)| place.handle(index))
             .collect();
         let objects: Vec<_> = handles.into_iter().map(|handle| places.take(handle)).collect();
         // Unlocked before the objects are dropped, which may take long.
@@ -102,15 +102,26 @@ impl<T> HandleTable<T> {
     }
 }
 
+/// Returns the index of a handle; `None` for a number that is no handle.
+fn index_of(handle: u32) -> Option<usize> {
+    (handle as usize & 0xffff).checked_sub(1)
+}
+
+impl<T> Place<T> {
+    fn handle(&self, index: usize) -> u32 {
+        self.generation << 16 | (index + 1) as u32
+    }
+}
+
 impl<T> Places<T> {
     fn place(&mut self, handle: u32) -> Option<&mut Place<T>> {
-        let place = self.all.get_mut((handle & 0xffff) as usize)?;
+        let place = self.all.get_mut(index_of(handle)?)?;
         (place.generation == handle >> 16).then_some(place)
     }
 
     fn take(&mut self, handle: u32) -> Option<Arc<T>> {
         let object = self.place(handle)?.object.take()?;
-        self.free.push_back(handle as u16);
+        self.free.push_back(index_of(handle)? as u16);
         Some(object)
     }
 }

@@ -11,6 +11,6 @@ pub mod pool;
 pub mod probe;
 mod process;
 pub mod status;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod testing;
 mod thread;
