@@ -83,6 +83,11 @@ export interface LogInspection {
   dataBytes: number;
   /** Bytes of space that was prepared for messages to come, or that a crash left. */
   preparedBytes: number;
+  /**
+   * How far the clock of this machine is behind the last message, in microseconds; 0 if it is not.
+   * Until it has caught up, all messages get the time of that one.
+   */
+  clockBehindMicros: number;
   /** Whether a writer has it open now. */
   locked: boolean;
   /** Whether it was closed well: no writer has it open, or left its owner file. */
@@ -184,12 +189,22 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
     byteLength: sum((each) => (each.logBytes ?? 0) + (each.indexBytes ?? 0)),
     dataBytes: sum((each) => each.dataBytes),
     preparedBytes: sum((each) => each.preparedBytes),
+    clockBehindMicros: clockBehind(storage.now(), segments),
     locked,
     closed: !locked && !listing.hasOwner,
     owner,
     opening,
     ...namesIn(listing, below),
   };
+}
+
+/** How far the clock is behind the last message. */
+function clockBehind(
+  nowMicros: number,
+  segments: readonly SegmentInspection[],
+): number {
+  const last = segments.findLast((each) => each.lastTimestamp !== undefined);
+  return Math.max(0, (last?.lastTimestamp ?? 0) - nowMicros);
 }
 
 /** The names in a directory that are not those of segments. */

@@ -509,6 +509,7 @@ export class Log implements AsyncDisposable, Disposable {
       segments: this.#sealed.length + 1,
       preparedBytes: appender.active.preparedBytes,
       tailBytes: appender.hotTail.bytes,
+      clockBehindMicros: appender.clockBehindMicros,
       opening: this.#opened.report,
     };
   }

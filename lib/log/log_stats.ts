@@ -34,6 +34,12 @@ export interface LogStats {
   preparedBytes: number;
   /** Bytes of what was written last that are in memory for tails. */
   tailBytes: number;
+  /**
+   * How far the clock is behind the last timestamp of the log, in microseconds; 0 as long as the
+   * clock only goes forward. A clock that jumped ahead, and was set right again, leaves it above 0:
+   * until it has caught up, all messages get that last timestamp.
+   */
+  clockBehindMicros: number;
   /** What opening found and did. */
   opening: OpeningReport;
 }

@@ -47,6 +47,7 @@ Deno.test("inspectLog() of a closed log tells its segments, and that opening doe
     [`${segment(2)}.0.0.cut`]: new Uint8Array(1),
   }, (place) => {
     const dataBytes = FIRST.log.length + LAST.log.length;
+    place.storage.timeMicros = TIME + 4;
     assertEquals(inspected(place), {
       path: "/log",
       identity: IDENTITY,
@@ -77,6 +78,7 @@ Deno.test("inspectLog() of a closed log tells its segments, and that opening doe
       byteLength: dataBytes + 48,
       dataBytes,
       preparedBytes: 0,
+      clockBehindMicros: 0,
       locked: false,
       closed: true,
       owner: undefined,
@@ -193,5 +195,14 @@ Deno.test("inspectLog() tells data from prepared space, and who has the log", as
       () => inspectLog(place.dir, options),
       Deno.errors.NotFound,
     );
+  });
+});
+
+Deno.test("inspectLog() tells how far the clock is behind the last message", async () => {
+  await on(SOUND, (place) => {
+    // The clock was an hour ahead when the last message was appended.
+    // Asking for the time lets a microsecond pass.
+    place.storage.timeMicros = TIME + 3 - 3_600_000_000;
+    assertEquals(inspected(place).clockBehindMicros, 3_600_000_000);
   });
 });

@@ -184,3 +184,21 @@ onEachPlace(
     assertEquals(batchesOf(place.bytes(`${segment(0)}.log`)).length, 5);
   },
 );
+
+Deno.test("Log.stats() tells how far a clock that jumped ahead fixed the times of messages", async () => {
+  await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
+    const disk = place.storage;
+    const behind: number[] = [];
+    let log = await openLog(place);
+    for (const time of [100, 110, 5000, 120, 130, 6000]) {
+      disk.timeMicros = NOON + time;
+      await log.appendDurable("x");
+      behind.push(log.stats().clockBehindMicros);
+      await log.close();
+      log = await openLog(place);
+      assertEquals(log.stats().clockBehindMicros, behind.at(-1));
+    }
+    assertEquals(behind, [0, 0, 0, 4880, 4870, 0]);
+    await log.close();
+  });
+});

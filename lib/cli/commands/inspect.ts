@@ -51,6 +51,7 @@ function inWords(log: LogInspection): string {
       formatBytes(log.dataBytes)
     } of data in ${formatCount(segments.length, "segment")}${prepared(log)}`,
     `opening ${forecast(log.opening)}`,
+    ...clock(log),
   ];
   for (
     const [names, what] of [
@@ -66,10 +67,25 @@ function inWords(log: LogInspection): string {
   return lines.join("\n");
 }
 
-function prepared({ preparedBytes }: LogInspection): string {
-  return preparedBytes === 0
-    ? ""
-    : `, and ${formatBytes(preparedBytes)} after the data`;
+function prepared({ preparedBytes, locked }: LogInspection): string {
+  if (preparedBytes === 0) return "";
+  const what = locked ? "prepared for messages to come" : "after the data";
+  return `, and ${formatBytes(preparedBytes)} ${what}`;
+}
+
+/** Tells that the clock was ahead once, and fixed the times of the messages to come. */
+function clock({ clockBehindMicros, segments }: LogInspection): string[] {
+  // Less may be the clock of another machine.
+  if (clockBehindMicros < 1e6) return [];
+  const last = segments.findLast((each) => each.lastTimestamp !== undefined);
+  const seconds = Math.round(clockBehindMicros / 1e6);
+  return [
+    `the last message is ${
+      formatCount(seconds, "second")
+    } ahead of the clock: until ${
+      formatTime(last!.lastTimestamp!)
+    }, all messages get that time`,
+  ];
 }
 
 function state({ locked, closed, owner }: LogInspection): string {

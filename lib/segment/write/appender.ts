@@ -196,6 +196,11 @@ export class Appender implements Committable {
     return this.#memory.pendingBytes;
   }
 
+  /** How far the clock is behind the last timestamp, in microseconds. */
+  get clockBehindMicros(): number {
+    return this.#memory.clockBehindMicros;
+  }
+
   /** How often messages were made durable. */
   get syncs(): number {
     return this.#syncs + this.#active.syncs;

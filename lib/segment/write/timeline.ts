@@ -9,6 +9,14 @@ export class Timeline {
     this.#lastMicros = lastMicros;
   }
 
+  /**
+   * How far the clock is behind the last timestamp, in microseconds; 0 if it is not. Until it has
+   * caught up, all messages get that timestamp.
+   */
+  get clockBehindMicros(): number {
+    return Math.max(0, this.#lastMicros - this.#now());
+  }
+
   /** Returns the time for the batches that are sealed now, in microseconds since the Unix epoch. */
   next(): number {
     return this.#lastMicros = Math.max(this.#now(), this.#lastMicros);

@@ -144,6 +144,11 @@ export class WriteMemory implements AppendTarget {
     return this.#finishedBytes + (this.#open?.byteLength ?? 0);
   }
 
+  /** How far the clock is behind the last timestamp, in microseconds. */
+  get clockBehindMicros(): number {
+    return this.#options.timeline.clockBehindMicros;
+  }
+
   /** Bytes of batches that are in memory and not in the file. */
   get pendingBytes(): number {
     return this.appendedBytes - this.#writtenBytes;
