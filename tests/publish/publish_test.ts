@@ -145,12 +145,15 @@ function serve(directory: string): Deno.HttpServer<Deno.NetAddr> {
   });
 }
 
-/** The flags that the README says are all that a program with files in `data` needs. */
-function documentedFlags(): string[] {
+/**
+ * The flags that the README says are all that a program with files in `data` needs: where that is
+ * there, and where it is made.
+ */
+function documentedFlags(isThere = true): string[] {
   const readme = Deno.readTextFileSync(`${ROOT}README.md`);
-  const [, flags] = /^deno run (.+) main\.ts$/m.exec(readme) ?? [];
-  assert(flags !== undefined, "README.md names no command");
-  return flags!.split(" ");
+  const commands = [...readme.matchAll(/^deno run (.+) main\.ts$/gm)];
+  assertEquals(commands.length, 2);
+  return commands[isThere ? 0 : 1]![1]!.split(" ");
 }
 
 /** What hides the checkout from a command: an empty filesystem over it, where this machine lets us mount one. */
@@ -205,7 +208,11 @@ Deno.test(
       await using server = serve(published);
       const host = `127.0.0.1:${server.addr.port}`;
       const cache = `${home}/.cache/basalt`;
-      const program = async (flags: string[]): Promise<unknown> => {
+      const start = async (
+        flags: string[],
+        main: string,
+        data: string,
+      ): Promise<string> => {
         const [command, ...args] = [
           ...hidden,
           Deno.execPath(),
@@ -215,15 +222,18 @@ Deno.test(
           // A server of our own is not among the hosts that Deno imports from unasked, as jsr.io is.
           `--allow-import=${host}`,
           ...flags,
-          "main.ts",
+          main,
           `http://${host}/mod.ts`,
-          "data",
+          data,
         ];
-        const output = await run(command!, args, {
+        return await run(command!, args, {
           cwd: work,
           clearEnv: true,
           env: { HOME: home, DENO_DIR: `${home}/deno`, PATH: "/usr/bin:/bin" },
         });
+      };
+      const program = async (flags: string[]): Promise<unknown> => {
+        const output = await start(flags, "main.ts", "data");
         Deno.removeSync(`${work}/data/blocks`);
         return JSON.parse(output);
       };
@@ -257,6 +267,29 @@ Deno.test(
         }
         assertEquals([...Deno.readDirSync(cache)].length, 1);
       });
+
+      await t.step(
+        "with what the README names, in a directory that is not there",
+        async () => {
+          const log = new URL("first_log.ts", import.meta.url);
+          Deno.copyFileSync(log, `${work}/first_log.ts`);
+          const flags = documentedFlags(false);
+          Deno.removeSync(`${work}/data`);
+          for (const missing of flags) {
+            const less = flags.filter((flag) => flag !== missing);
+            const failed = await start(less, "first_log.ts", "data").then(
+              () => "",
+              String,
+            );
+            assertStringIncludes(failed, "NotCapable", missing);
+          }
+          const names = [...Deno.readDirSync(work)].map(({ name }) => name);
+          assertEquals(names.sort(), ["first_log.ts", "main.ts"]);
+          assertEquals(await start(flags, "first_log.ts", "data"), "1\n");
+          Deno.removeSync(`${work}/data`, { recursive: true });
+          Deno.mkdirSync(`${work}/data`);
+        },
+      );
 
       await t.step("less than the README names is refused", async () => {
         for (const missing of documentedFlags()) {
