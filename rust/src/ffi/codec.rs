@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::exports;
-use crate::codec::{self, Layout, MAX_SAFE_INTEGER, Progress, Results, Run, SEAL_CONTEXT_BYTES, whole};
+use crate::codec::{self, Layout, MAX_SAFE_INTEGER, Progress, Results, Run};
+use crate::codec::{SEAL_CONTEXT_BYTES, whole};
 use crate::status::{BAD_ARGUMENT, Status};
 
 /// Words that a scan has for each message: its start, its length, and the start and first message
@@ -28,11 +29,14 @@ exports! {
         bytes: Write[u8; bytes_length], bytes_length: u32,
         context: Write[u32; 8],
     ) {
-        let [source_start, first, start, end, record_count] = [0, 1, 2, 3, 4].map(|i| context[i] as usize);
+        let numbers = [0, 1, 2, 3, 4].map(|i| context[i] as usize);
+        let [source_start, first, start, end, record_count] = numbers;
         let source = source.get(source_start..).ok_or(BAD_ARGUMENT)?;
         let lengths = lengths.get(first..).ok_or(BAD_ARGUMENT)?;
-        let laid = codec::lay(source, lengths, bytes, Layout { start, end, record_count }).ok_or(BAD_ARGUMENT)?;
-        context[5..].copy_from_slice(&[(source_start + laid.source_end) as u32, laid.end as u32, 0]);
+        let layout = Layout { start, end, record_count };
+        let laid = codec::lay(source, lengths, bytes, layout).ok_or(BAD_ARGUMENT)?;
+        let source_end = source_start + laid.source_end;
+        context[5..].copy_from_slice(&[source_end as u32, laid.end as u32, 0]);
         Ok(laid.count)
     }
 
@@ -71,7 +75,8 @@ exports! {
         let mut results = Results { starts, lengths, batch_starts, batch_firsts };
         let (stop, needed) = codec::scan(bytes, &mut progress, &mut results).ok_or(BAD_ARGUMENT)?;
         let Progress { end, next_offset, last_timestamp, count, batch_count } = progress;
-        let numbers = [end as u64, next_offset, last_timestamp, count as u64, batch_count as u64, stop as u64];
+        let [end, count, batch_count] = [end, count, batch_count].map(|number| number as u64);
+        let numbers = [end, next_offset, last_timestamp, count, batch_count, stop as u64];
         context[..6].copy_from_slice(&numbers.map(|number| number as f64));
         context[6] = needed.min(MAX_SAFE_INTEGER) as f64;
         Ok(())

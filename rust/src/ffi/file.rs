@@ -40,7 +40,10 @@ exports! {
     ///
     /// 4 in the mask of known alignments says that a durable write of this file was refused its
     /// flag, and was written and synced instead.
-    unsafe fn basalt_file_probe(file: u32, out: Write[f64; FILE_VALUES.min(out_count as usize)], out_count: u32) {
+    unsafe fn basalt_file_probe(
+        file: u32,
+        out: Write[f64; FILE_VALUES.min(out_count as usize)], out_count: u32,
+    ) {
         let file = files::get(file)?;
         let mut values = probe::file(file.descriptor())?;
         if file.refused_flags().load(Ordering::Relaxed) & (DSYNC | SYNC) != 0 {
@@ -60,9 +63,13 @@ exports! {
 
     /// Counts the pages of a range in the page cache (a length of 0: to the end), see
     /// `probe::cached_pages`.
-    unsafe fn basalt_file_cachestat(file: u32, position: f64, length: f64, out: Write[f64; CACHE_VALUES]) {
+    unsafe fn basalt_file_cachestat(
+        file: u32, position: f64, length: f64,
+        out: Write[f64; CACHE_VALUES],
+    ) {
         let (position, length) = (offset(position)?, offset(length)?);
-        out.copy_from_slice(&probe::cached_pages(files::get(file)?.descriptor(), position, length)?);
+        let file = files::get(file)?;
+        out.copy_from_slice(&probe::cached_pages(file.descriptor(), position, length)?);
         Ok(())
     }
 

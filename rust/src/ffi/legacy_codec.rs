@@ -23,15 +23,16 @@ exports! {
         context: Write[f64; 10],
     ) {
         let (mut progress, is_end) = gathered(context).ok_or(BAD_ARGUMENT)?;
-        let (stop, needed) = match codec::gather(source, is_end, target, &mut progress).ok_or(BAD_ARGUMENT)? {
+        let stop = codec::gather(source, is_end, target, &mut progress).ok_or(BAD_ARGUMENT)?;
+        let (stop, needed) = match stop {
             GatherStop::Source(stop, needed) => (stop as u64, needed),
             GatherStop::TargetFull(needed) => (TARGET_FULL, needed),
         };
-        let Gathered { source_end, target_end, next_offset, last_timestamp, count, batch_count, .. } = progress;
-        let [by_length, by_time] = [progress.split_by_length, progress.split_by_time];
+        let Gathered { next_offset, last_timestamp, split_by_length, split_by_time, .. } = progress;
         let numbers = [
-            source_end as u64, target_end as u64, next_offset, last_timestamp, count as u64, batch_count as u64,
-            by_length as u64, by_time as u64, stop, needed as u64,
+            progress.source_end as u64, progress.target_end as u64, next_offset, last_timestamp,
+            progress.count as u64, progress.batch_count as u64,
+            split_by_length as u64, split_by_time as u64, stop, needed as u64,
         ];
         context.copy_from_slice(&numbers.map(|number| number as f64));
         Ok(())
@@ -52,7 +53,8 @@ exports! {
         context: Write[f64; 10],
     ) {
         let (mut progress, segment) = expanded(context).ok_or(BAD_ARGUMENT)?;
-        let stop = codec::expand(source, segment, target, index, &mut progress).ok_or(BAD_ARGUMENT)?;
+        let stop = codec::expand(source, segment, target, index, &mut progress);
+        let stop = stop.ok_or(BAD_ARGUMENT)?;
         let (stop, bytes, messages) = match stop {
             ExpandStop::End => (0, 0, 0),
             ExpandStop::Limit => (1, 0, 0),
@@ -61,7 +63,8 @@ exports! {
         };
         let Expanded { source_end, target_end, position, count, batch_count } = progress;
         context[..3].copy_from_slice(&[source_end as f64, target_end as f64, position as f64]);
-        context[5..].copy_from_slice(&[count, batch_count, stop, bytes, messages].map(|number| number as f64));
+        let numbers = [count, batch_count, stop, bytes, messages];
+        context[5..].copy_from_slice(&numbers.map(|number| number as f64));
         Ok(())
     }
 
@@ -74,13 +77,15 @@ exports! {
     unsafe fn basalt_legacy_scan(
         bytes: Read[u8; bytes_length], bytes_length: u32, start: u32,
         expected_offset: f64, max_count: u32,
-        starts: Write[u32; max_count as usize + 1], lengths: Write[u32; max_count], out: Write[u32; 4],
+        starts: Write[u32; max_count as usize + 1], lengths: Write[u32; max_count],
+        out: Write[u32; 4],
     ) {
         // One more than a message can have: the offset expected after the very last one.
         let expected_offset = whole(expected_offset, MAX_SAFE_INTEGER + 1).ok_or(BAD_ARGUMENT)?;
-        let outcome = codec::scan(bytes, start as usize, expected_offset, starts, lengths).ok_or(BAD_ARGUMENT)?;
-        out.copy_from_slice(&[outcome.end as u32, outcome.stop as u32, outcome.needed as u32, 0]);
-        Ok(outcome.count)
+        let outcome = codec::scan(bytes, start as usize, expected_offset, starts, lengths);
+        let codec::Outcome { count, end, stop, needed } = outcome.ok_or(BAD_ARGUMENT)?;
+        out.copy_from_slice(&[end as u32, stop as u32, needed as u32, 0]);
+        Ok(count)
     }
 
     /// Returns the position of the first valid message in `bytes` at or after `start` whose offset

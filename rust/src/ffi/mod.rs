@@ -95,8 +95,8 @@ macro_rules! export {
         /// # Safety
         /// Until the call returns:
         $($(#[doc = concat!(
-            "- `", stringify!($param), "` is null or valid for ", $crate::ffi::accesses!($kind), " of `",
-            stringify!($len), "` values of `", stringify!($element), "`;",
+            "- `", stringify!($param), "` is null or valid for ",
+            $crate::ffi::accesses!($kind), " of `", stringify!($len), "` values of `", stringify!($element), "`;",
         )])?)*
         /// - no other thread writes to these ranges, or reads those that are written.
         #[unsafe(no_mangle)]

@@ -31,7 +31,7 @@ impl Quota {
         let taken = self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                (bytes <= self.limit - used).then_some(used + bytes)
+                (bytes <= self.limit - used).then(|| used + bytes)
             });
         if let Ok(before) = taken {
             self.peak.fetch_max(before + bytes, Ordering::Relaxed);

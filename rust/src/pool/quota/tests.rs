@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn budget_takes_up_to_the_limit() {
+fn try_take_takes_up_to_the_limit() {
     let quota = Quota::new(10);
     assert!(quota.try_take(4) && quota.try_take(6));
     assert!(!quota.try_take(1));
