@@ -14,7 +14,7 @@ import type { EngineKind, EngineSettings } from "./options.ts";
 import { OtherWork } from "./other_work.ts";
 import { classOf, Patience } from "./patience.ts";
 
-/** The numbers of the kinds in `rust/src/engine/driver.rs`. */
+/** The numbers of the kinds in `rust/src/engine/backend.rs`. */
 const KINDS: Readonly<Record<EngineKind, number>> = {
   threads: 1,
   uring: 2,
