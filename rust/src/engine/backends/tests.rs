@@ -78,7 +78,7 @@ fn many_operations_of_many_threads_are_each_completed_once() {
 }
 
 #[test]
-fn what_cannot_be_begun_is_completed_with_the_reason_and_a_port_that_is_none_refused() {
+fn what_cannot_be_begun_is_completed_with_the_reason_and_an_unknown_backend_refused() {
     for kind in kinds() {
         let backend = open(kind);
         assert_eq!(
@@ -124,7 +124,7 @@ fn a_turn_waits_for_as_many_as_it_is_told_and_no_longer_than_its_budget() {
 }
 
 #[test]
-fn a_wait_on_another_thread_ends_with_a_completion_with_the_port_and_when_nothing_is_in_flight() {
+fn a_wait_on_another_thread_ends_with_a_completion_with_the_backend_and_when_nothing_is_pending() {
     for kind in kinds() {
         let backend = open(kind);
         let (handle, _file) = temporary(0);
@@ -199,7 +199,7 @@ fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
 }
 
 #[test]
-fn a_port_is_its_threads_and_ends_with_it() {
+fn a_backend_is_its_threads_and_ends_with_it() {
     for kind in kinds() {
         let backend = open(kind);
         let theirs = std::thread::spawn(move || {

@@ -28,7 +28,7 @@ fn each_wait_ends_and_each_completion_is_collected_once() {
 }
 
 #[test]
-fn a_waiting_thread_is_not_forgotten_when_its_completion_is_taken_or_the_port_ends() {
+fn a_waiting_thread_is_not_forgotten_when_its_completion_is_taken_or_the_queue_ends() {
     for close in [false, true] {
         loom::model(move || {
             let queue = Arc::new(CompletionQueue::default());
