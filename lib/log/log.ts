@@ -534,14 +534,17 @@ export class Log implements AsyncDisposable, Disposable {
     this.#appender.closeSync();
   }
 
-  /** The same as {@linkcode Log.close}. */
+  /**
+   * Does what {@linkcode Log.close} does, but does not throw an error again that a caller was given
+   * before.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+    await this.#appender.dispose();
   }
 
-  /** The same as {@linkcode Log.closeSync}. */
+  /** The blocking version of `[Symbol.asyncDispose]`. */
   [Symbol.dispose](): void {
-    this.closeSync();
+    this.#appender.disposeSync();
   }
 
   /** What the appender needs of a log: its segments' files, its owner file, its lock. */

@@ -269,14 +269,17 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     this.#appender.closeSync();
   }
 
-  /** The same as {@linkcode SegmentWriter.close}. */
+  /**
+   * Does what {@linkcode SegmentWriter.close} does, but does not throw an error again that a caller was given
+   * before.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+    await this.#appender.dispose();
   }
 
-  /** The same as {@linkcode SegmentWriter.closeSync}. */
+  /** The blocking version of `[Symbol.asyncDispose]`. */
   [Symbol.dispose](): void {
-    this.closeSync();
+    this.#appender.disposeSync();
   }
 }
 

@@ -114,6 +114,10 @@ export class Appender implements Committable {
   /** Blocks that a flush took and did not write yet. */
   #queue: WriteBlock[] = [];
   #poison: PoisonedError | undefined;
+  /** Whether a caller was given the poison. */
+  #isPoisonTold = false;
+  /** A caller was told that messages below this offset could not be made durable. */
+  #toldEnd = 0;
   #closing: Promise<void> | undefined;
   #isClosed = false;
   /** Resolves when all who waited for room before have had their turn. */
@@ -340,14 +344,14 @@ export class Appender implements Committable {
   /** Resolves when the message at `offset` is durable. */
   whenDurable(offset: number, signal?: AbortSignal): Promise<void> {
     if (this.#poison !== undefined && offset >= this.durableOffset) {
-      return Promise.reject(this.#poison);
+      return Promise.reject(this.#tellPoison());
     }
     return this.#commit.whenDurable(offset, signal);
   }
 
   /** Writes everything appended so far. Resolves when it has the durability. */
   flush(durability: Durability = "data"): Promise<void> {
-    if (this.#poison !== undefined) return Promise.reject(this.#poison);
+    if (this.#poison !== undefined) return Promise.reject(this.#tellPoison());
     return this.#commit.flush(durability);
   }
 
@@ -395,6 +399,39 @@ export class Appender implements Committable {
     this.#commit.closeSync();
     this.#refuse();
     driveSync(this.#end());
+  }
+
+  /**
+   * Closes at the end of a `using` block: an error that a caller was given before is not thrown
+   * again.
+   */
+  async dispose(): Promise<void> {
+    try {
+      await this.close();
+    } catch (error) {
+      if (!this.#isTold(error)) throw error;
+    }
+  }
+
+  /** Does what {@linkcode Appender.dispose} does while the caller waits. */
+  disposeSync(): void {
+    try {
+      this.closeSync();
+    } catch (error) {
+      if (!this.#isTold(error)) throw error;
+    }
+  }
+
+  /** Whether a caller knows of the failure of closing, for all messages that are lost by it. */
+  #isTold(error: unknown): boolean {
+    if (error === this.#poison) return this.#isPoisonTold;
+    return error instanceof NoSpaceError && this.#toldEnd >= this.nextOffset;
+  }
+
+  /** Returns the poison for a caller. */
+  #tellPoison(): PoisonedError | undefined {
+    this.#isPoisonTold = true;
+    return this.#poison;
   }
 
   /** From here on appends are refused. */
@@ -449,7 +486,7 @@ export class Appender implements Committable {
 
   /** Throws if nothing can be appended any more. */
   check(action: string): void {
-    if (this.#poison !== undefined) throw this.#poison;
+    if (this.#poison !== undefined) throw this.#tellPoison();
     if (this.#isClosed) throw this.#closedError(action);
   }
 
@@ -580,10 +617,17 @@ export class Appender implements Committable {
   /** The next append tells what a flush in the background could tell nobody. */
   failedUnseen(error: unknown): void {
     if (this.#poison !== undefined || this.#isClosed) return;
+    const end = this.nextOffset;
     this.#target = new RefusingTarget(() => {
       this.#target = this.#memory;
+      this.failedSeen(end);
       return error;
     });
+  }
+
+  failedSeen(end: number): void {
+    this.#toldEnd = end;
+    this.#isPoisonTold = this.#poison !== undefined;
   }
 
   #setPoison(error: unknown): void {
@@ -593,7 +637,7 @@ export class Appender implements Committable {
     this.#timer?.cancel();
     this.hotTail.dropFrom(this.durableOffset);
     if (!this.#isClosed) {
-      this.#target = new RefusingTarget(() => this.#poison);
+      this.#target = new RefusingTarget(() => this.#tellPoison());
     }
   }
 }

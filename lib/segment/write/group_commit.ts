@@ -81,6 +81,8 @@ export interface Committable {
   prepare(isPaused: () => boolean): Promise<void> | undefined;
   /** Called with the failure of a flush that nobody waits for. */
   failedUnseen(error: unknown): void;
+  /** Called when the failure of a flush of all messages below `end` was given to a caller. */
+  failedSeen(end: number): void;
 }
 
 /** A call that waits for a message to be durable. */
@@ -502,6 +504,7 @@ export class GroupCommit {
     const below = error instanceof PoisonedError ? Infinity : group.end;
     this.#rejectWaiters(error, below);
     if (isUnseen) this.#target.failedUnseen(error);
+    else this.#target.failedSeen(group.end);
   }
 
   #count(group: Group): void {
