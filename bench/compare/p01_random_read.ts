@@ -4,7 +4,6 @@ import type { Context } from "./context.ts";
 import { readInPlace } from "./direct.ts";
 import { RATE } from "./measure.ts";
 import { fio, hasFio } from "./references/fio.ts";
-import { Isolate } from "./isolate.ts";
 import { rounds } from "./rounds.ts";
 import { atLeast, compareSides, type Row } from "./row.ts";
 import { DATA_BYTES, READ_BYTES } from "./sizes.ts";
@@ -15,7 +14,6 @@ export async function p01(context: Context): Promise<Row[]> {
   const path = await context.file("data", DATA_BYTES);
   using pool = new BufferPool();
   using file = DirectFile.openSync(path, { pool });
-  using spinning = new Isolate({ spin: true });
   const runs = await rounds(context, "P1", 1500, {
     sync: (ms) => readInPlace(file, pool, ms),
     fio: (ms) =>
@@ -27,7 +25,6 @@ export async function p01(context: Context): Promise<Row[]> {
         engine: "psync",
         ms,
       }),
-    spin: (ms) => spinning.run("readInPlace", path, ms),
   });
   const theirs = { name: "fio psync", runs: runs.fio };
   return [
@@ -35,16 +32,6 @@ export async function p01(context: Context): Promise<Row[]> {
       { id: "P1.sync", name: "4 KiB random read, sync", goal: atLeast(1) },
       RATE,
       { name: "Basalt", runs: runs.sync },
-      theirs,
-    ),
-    compareSides(
-      {
-        id: "P1.spin",
-        name: "4 KiB random read, sync, spinning",
-        goal: atLeast(1.3),
-      },
-      RATE,
-      { name: "Basalt", runs: runs.spin },
       theirs,
     ),
   ];

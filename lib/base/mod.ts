@@ -10,6 +10,7 @@ export {
   drive,
   Driver,
   driveSync,
+  driveWith,
   inPlace,
   type Step,
   step,

@@ -4,12 +4,12 @@
  * @module
  */
 
-/** A step that ends by itself, in its forms. */
+/** A step that ends by itself, in its forms: it has `run` or `begin`. */
 export interface Step<T> {
   /** What it does, in a word, for messages. */
   readonly kind?: string;
   /** Starts it. */
-  run(): Promise<T>;
+  run?(): Promise<T>;
   /** Runs it while the caller waits. */
   runSync(): T;
   /**
@@ -30,9 +30,8 @@ export interface Step<T> {
 }
 
 /** The forms of a step that can be finished while it is in flight. */
-export interface BegunStep<T> extends Omit<Step<T>, "run" | "runSync"> {
+export interface BegunStep<T> extends Omit<Step<T>, "run"> {
   readonly kind: string;
-  runSync(): T;
   begin(
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
@@ -55,7 +54,7 @@ export function* step<T>(
 
 /** Wraps a call that tells its end by a callback, and its sync version, as a task. */
 export function* begunStep<T>(forms: BegunStep<T>): Task<T> {
-  return (yield new Begun(forms) as Step<unknown>) as T;
+  return (yield forms as Step<unknown>) as T;
 }
 
 /** Wraps a sync call that is short enough to run in place, whoever drives it, as a task. */
@@ -65,38 +64,6 @@ export function inPlace<T>(kind: string, runSync: () => T): Task<T> {
     runSync,
     begin: (resolve) => resolve(runSync()),
   });
-}
-
-/** A step whose promise is made from its callbacks. */
-class Begun<T> implements Step<T> {
-  readonly #forms: BegunStep<T>;
-
-  constructor(forms: BegunStep<T>) {
-    this.#forms = forms;
-  }
-
-  get kind(): string {
-    return this.#forms.kind;
-  }
-
-  run(): Promise<T> {
-    return new Promise((resolve, reject) => this.#forms.begin(resolve, reject));
-  }
-
-  runSync(): T {
-    return this.#forms.runSync();
-  }
-
-  begin(
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-  ): void {
-    this.#forms.begin(resolve, reject);
-  }
-
-  settleSync(): void {
-    this.#forms.settleSync?.();
-  }
 }
 
 /**
@@ -131,10 +98,6 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
     this.#tasks = tasks;
   }
 
-  run(): Promise<PromiseSettledResult<T>[]> {
-    return new Promise((resolve) => this.begin(resolve));
-  }
-
   runSync(): PromiseSettledResult<T>[] {
     return this.#tasks.map((each) => driveSync(settled(each)));
   }
@@ -154,7 +117,7 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
         (reason) => enter(i, { status: "rejected", reason }),
       )
     );
-    for (const run of this.#runs) run.start();
+    for (const run of this.#runs) run.advance();
   }
 
   /** Why they cannot be finished now, if so. */
@@ -189,7 +152,7 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
  * step is in flight (`#step`);
  * the outcome of a step is there and the generator has not seen it (`#isReady`); all is over
  * (`#isOver`).
- * A completion that comes while the generator runs is only noted: the loop in `#advance` sees it.
+ * A completion that comes while the generator runs is only noted: the loop in `advance` sees it.
  * So the stack stays flat, and the generator is never
  * entered twice.
  */
@@ -219,10 +182,6 @@ class Run<T> {
     this.#reject = reject;
   }
 
-  start(): void {
-    this.#advance();
-  }
-
   /** Why it cannot be finished now, if so. */
   get obstacle(): string | undefined {
     if (this.#isOver) return undefined;
@@ -245,7 +204,7 @@ class Run<T> {
   release(): void {
     this.#holds--;
     if (this.#step instanceof Together) this.#step.release();
-    this.#advance();
+    this.advance();
   }
 
   /**
@@ -293,7 +252,7 @@ class Run<T> {
   }
 
   /** Goes on until a step is in flight, or all is over. */
-  #advance(): void {
+  advance(): void {
     if (this.#isRunning || this.#holds > 0) return;
     this.#isRunning = true;
     while (this.#isReady) if (this.#resume()) this.#beginStep();
@@ -333,7 +292,7 @@ class Run<T> {
     const reject = (error: unknown) => this.#over(ordinal, true, error);
     try {
       if (step.begin !== undefined) step.begin(resolve, reject);
-      else Promise.resolve(step.run()).then(resolve, reject);
+      else Promise.resolve(step.run!()).then(resolve, reject);
     } catch (error) {
       reject(error);
     }
@@ -355,7 +314,7 @@ class Run<T> {
     this.#isReady = true;
     this.#hasFailed = hasFailed;
     this.#outcome = outcome;
-    this.#advance();
+    this.advance();
   }
 }
 
@@ -376,7 +335,7 @@ export class Driver<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.promise = promise;
     this.#run = new Run(task, resolve, reject);
-    this.#run.start();
+    this.#run.advance();
   }
 
   /**
@@ -402,9 +361,19 @@ function nothing(): void {}
 
 /** Drives a task with promises. */
 export function drive<T>(task: Task<T>): Promise<T> {
-  return new Promise((resolve, reject) =>
-    new Run(task, resolve, reject).start()
-  );
+  return new Promise((resolve, reject) => driveWith(task, resolve, reject));
+}
+
+/**
+ * Drives a task, and calls one of both functions when it is over: at once with the end of its last
+ * step.
+ */
+export function driveWith<T>(
+  task: Task<T>,
+  resolve: (value: T) => void,
+  reject: (error: unknown) => void,
+): void {
+  new Run(task, resolve, reject).advance();
 }
 
 /** Drives a task to its end while the caller waits. */
@@ -460,7 +429,8 @@ async function advance<T>(
 ): Promise<IteratorResult<Step<unknown>, T>> {
   let value: unknown;
   try {
-    value = await step.run();
+    value = await (step.run?.() ??
+      new Promise((resolve, reject) => step.begin!(resolve, reject)));
   } catch (error) {
     return task.throw(error);
   }

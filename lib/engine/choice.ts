@@ -1,6 +1,5 @@
 import { errnoName, UnsupportedError } from "../native/mod.ts";
-import type { Engine } from "./engine.ts";
-import { NativeEngine } from "./native_engine.ts";
+import { Engine } from "./engine.ts";
 import { type EngineSettings, mayWaitInPlace, useSettings } from "./options.ts";
 
 let instance: Engine | undefined;
@@ -23,11 +22,11 @@ export function isEngineIdle(): boolean {
 function choose(settings: EngineSettings): Engine {
   const { kind, forcedBy } = settings;
   const first = kind === "auto" ? "uring" : kind;
-  const made = NativeEngine.open(first, forcedBy, settings);
+  const made = Engine.open(first, forcedBy, settings);
   if (typeof made !== "number") return made;
   const refusal = `io_uring is refused (${errnoName(-made)}: ${why(made)})`;
   if (kind === "auto") {
-    const threads = NativeEngine.open("threads", refusal, settings);
+    const threads = Engine.open("threads", refusal, settings);
     if (typeof threads !== "number") return threads;
   }
   throw new UnsupportedError(`Cannot use the engine '${first}' ${forcedBy}`, {

@@ -1,62 +1,290 @@
-import type { Flight, Operation } from "./operation.ts";
-import type { EngineKind } from "./options.ts";
+import { checked, native } from "../native/mod.ts";
+import type { PendingOperation } from "./operation.ts";
+import type { EngineKind, EngineSettings } from "./options.ts";
+import { Reaper } from "./reaper.ts";
+import { BATCH, NO_LIMIT, Submission } from "./submission.ts";
+import { WaitPolicy } from "./wait_policy.ts";
 
-/** Runs operations, in flight or in place. */
-export interface Engine {
+/*
+ * The life of an operation, and who waits for it.
+ *
+ *   start ──> in line ──> queued ──> with the library ──> over ──> owner told
+ *               │  a tag is free │  end of the turn   │ collected │
+ *
+ *   in line           all tags are in use
+ *   queued            encoded; goes to the library with the next call, at the end of the turn of
+ *                     the event loop, or at once when 256 are queued
+ *   with the library  the ring, a thread, or a call in place runs it and holds its memory and file
+ *   over              has its outcome, and waits until the operations before it are told
+ *
+ *   The engine as a whole:
+ *
+ *             start                           owners told, nothing in flight
+ *   idle ───────────────> submitting <──────────────────────────┐
+ *    ^                        │                                 │
+ *    │                        v                                 │
+ *    │      ┌──────────── deciding <───────────────────┐        │
+ *    │      │ wait            │ poll             │ reap │        │
+ *    │      v                 v                  v      │        │
+ *    │   this thread       the next turn      the reaper ┘       │
+ *    │   waits in the      of the event       waits on a         │
+ *    │   kernel            loop decides       thread of the      │
+ *    │      │              again              runtime            │
+ *    │      └────────┬────────┴────────────────┘                │
+ *    │               v                                           │
+ *    └────────── telling ─────────────────────────────────────────┘
+ *
+ * Deciding is `WaitPolicy.decide`, at the end of a turn in which operations were started
+ * (`#flushTask`) and in turns of the engine's own (`#pumpTask`). A call that submits may wait, too:
+ * what continues after its completions starts the next operations without a turn of the event loop,
+ * which timers and sockets get every 500 us all the same.
+ */
+
+/** The numbers of the kinds in `rust/src/engine`. */
+const KINDS: Readonly<Record<EngineKind, number>> = {
+  threads: 1,
+  uring: 2,
+  plain: 3,
+};
+/** How completions reach a ring's queue, by the number of its mode. */
+const RING_MODES = [
+  "whenever the kernel is entered",
+  "when the thread enters the kernel",
+  "when the thread asks for them",
+];
+
+/**
+ * Runs operations, in flight or in place: by the library's ring, its threads or its calls in place,
+ * which take the same words.
+ */
+export class Engine {
   /** How operations in flight are run. */
   readonly kind: EngineKind;
-  /** Why it is this one, in words. */
+  /** Why it is this kind, in words. */
   readonly reason: string;
+
+  readonly #policy: WaitPolicy;
+  readonly #submission: Submission;
+  readonly #reaper: Reaper;
+  /** Whether the task that flushes is due. */
+  #isFlushDue = false;
+  /** Whether the task that pumps is due. */
+  #isPumpDue = false;
+
+  /**
+   * Opens a port of the library for this isolate; it ends with the isolate's thread.
+   *
+   * @param why Why it is this kind, in words; may be empty.
+   * @returns The engine, or the negative status with which the system refuses it.
+   */
+  static open(
+    kind: EngineKind,
+    why: string,
+    settings: EngineSettings,
+  ): Engine | number {
+    const facts = new Uint32Array(2);
+    const port = native().basalt_engine_open(KINDS[kind], facts);
+    if (port < 0 && kind === "uring") return port;
+    checked(port, "engine_open");
+    return new Engine(kind, why, settings, port, facts);
+  }
+
+  private constructor(
+    kind: EngineKind,
+    why: string,
+    settings: EngineSettings,
+    port: number,
+    [limit, detail]: Uint32Array,
+  ) {
+    this.kind = kind;
+    const how = {
+      uring: `io_uring, completions come ${RING_MODES[detail!]}`,
+      threads: `system calls on up to ${detail} threads of the library`,
+      plain: "system calls in place",
+    }[kind];
+    this.reason = `${
+      why === "" ? "" : `${why}: `
+    }${how}, at most ${limit} operations in flight`;
+    this.#policy = new WaitPolicy(settings);
+    this.#submission = new Submission(native(), port, limit!, this.#policy);
+    this.#reaper = new Reaper(
+      native(),
+      port,
+      () => this.#reaped(),
+      () => this.#look(),
+    );
+  }
+
   /** Operations that have not completed, those that wait for a place included. */
-  readonly pending: number;
-  /**
-   * Whether nothing is pending, everything that is over was told, and the program's thread may wait
-   * in place.
-   */
-  readonly isIdle: boolean;
+  get pending(): number {
+    return this.#submission.pendingCount;
+  }
 
   /**
-   * Starts an operation. Any number may be started: what is beyond the bound of the engine waits,
-   * in order. Operations in flight run in any order.
-   *
-   * @throws {RangeError} If a number of the operation is out of its range; then it is not started.
+   * Whether nothing is pending, all owners were told, and the program's thread may wait in place.
    */
-  start(flight: Flight): void;
+  get isIdle(): boolean {
+    return this.#policy.mayWait && this.pending === 0 && !this.hasUntold;
+  }
+
+  /** Operations that go to the library with the next call. */
+  get queuedCount(): number {
+    return this.#submission.queuedCount;
+  }
+
+  /** Operations that are with the library or queued. */
+  get inFlightCount(): number {
+    return this.#submission.inFlightCount;
+  }
+
+  /** Whether operations are over of which the owners were not told yet. */
+  get hasUntold(): boolean {
+    return this.#submission.overCount > 0;
+  }
+
+  /** Whether the reaper waits. */
+  get isReaping(): boolean {
+    return this.#reaper.isWaiting;
+  }
 
   /**
-   * Starts an operation. Resolves to the bytes read or written, 0 for other operations.
+   * Starts an operation; its owner is told when it is over.
    *
-   * @throws {OperationError} (rejects) If it fails.
-   * @throws {RangeError} (rejects) If a number of the operation is out of its range.
+   * Any number may be started: what is beyond the bound of the engine waits, in order. Operations
+   * in flight run in any order.
    */
-  submit(operation: Operation): Promise<number>;
+  start(operation: PendingOperation): void {
+    this.#submission.add(operation);
+    if (this.#submission.queuedCount >= BATCH) this.#flush();
+    else if (!this.#isFlushDue) {
+      this.#isFlushDue = true;
+      queueMicrotask(this.#flushTask);
+    }
+  }
 
   /**
-   * Runs an operation while the caller waits; others may be in flight meanwhile.
-   *
-   * @returns The bytes read or written, 0 for other operations.
-   * @throws {OperationError} If it fails.
-   * @throws {RangeError} If a number of the operation is out of its range.
+   * Runs an operation while the caller waits, and sets its outcome. Others may be in flight
+   * meanwhile.
    */
-  runSync(operation: Operation): number;
+  runSync(operation: PendingOperation): void {
+    if (this.#submission.queuedCount > 0) this.#flush();
+    this.#submission.runSync(operation);
+  }
 
   /**
-   * Runs operations while the caller waits, many at a time, in any order.
-   *
-   * @param over Called for each when all are over, in the order of `operations`: its status, and
-   *   the bytes that it moved.
-   * @throws {RangeError} If a number of an operation is out of its range; then none is run.
+   * Runs operations while the caller waits, many at a time and in any order, and sets their
+   * outcomes.
    */
-  runBatchSync(
-    operations: readonly Operation[],
-    over: (index: number, status: number, transferred: number) => void,
-  ): void;
+  runBatchSync(operations: readonly PendingOperation[]): void {
+    if (this.#submission.queuedCount > 0) this.#flush();
+    this.#submission.runBatchSync(operations);
+  }
 
   /**
-   * Blocks until what is in flight or waits is over, and settles it before it returns: what waits
-   * for its promises continues in later turns.
+   * Blocks until nothing is in flight and nothing waits, and tells all owners before it returns:
+   * what waits for their promises continues in later turns.
    *
-   * What the settling starts is in flight then. It may be called while an operation is settled.
+   * What the owners start is in flight then. It may be called while an owner is told.
    */
-  settleSync(): void;
+  settleSync(): void {
+    while (this.pending > 0) this.#submission.turn(BATCH, NO_LIMIT);
+    if (this.hasUntold) {
+      this.#tellAll();
+      // What follows is the caller's.
+      this.#policy.own(performance.now());
+    }
+    // The reaper is waiting still: the library has woken it, and its call of the runtime ends soon.
+    if (this.pending > 0) this.#pumpLater();
+  }
+
+  /** Gives the library what was started in this turn, and waits for it if that pays. */
+  readonly #flushTask = (): void => {
+    this.#isFlushDue = false;
+    if (this.queuedCount === 0) return;
+    const now = performance.now();
+    if (this.#policy.decide(this, now) === "wait") {
+      this.#submission.turn(this.#policy.min, this.#policy.waitMicros, now);
+      this.#tell();
+    } else {
+      // Nothing is taken back: the next turn of the event loop does that.
+      this.#submission.turn(0, 0, now, 0);
+    }
+    this.#pumpLater();
+  };
+
+  /** Gives the library what was started; takes nothing back. */
+  #flush(): void {
+    this.#submission.turn(0, 0, performance.now(), 0);
+    this.#pumpLater();
+  }
+
+  #pumpLater(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    setImmediate(this.#pumpTask);
+    setImmediate(this.#ownTask);
+  }
+
+  /** Looks for completions in a turn of its own, as long as the policy does not leave that to the reaper. */
+  readonly #pumpTask = (): void => {
+    this.#isPumpDue = false;
+    const now = performance.now();
+    this.#policy.turned(now);
+    this.#tell();
+    // What the owners started goes to the library at the end of this turn, which waits if it pays;
+    // what got a tag from the line goes there now.
+    if (this.inFlightCount === 0) return;
+    if (this.#isFlushDue && this.queuedCount > 0) return;
+    const decision = this.#policy.decide(this, now);
+    const count = decision === "wait"
+      ? this.#submission.turn(this.#policy.min, this.#policy.waitMicros, now)
+      : this.#submission.turn(0, 0, now);
+    this.#tell();
+    if (this.inFlightCount === 0) return;
+    if (decision === "reap" && count === 0) this.#reap();
+    else this.#pumpLater();
+  };
+
+  /**
+   * Runs after everything that continues after what the pump told, and before timers and sockets.
+   */
+  readonly #ownTask = (): void => this.#policy.own(performance.now());
+
+  #reap(): void {
+    if (!this.#reaper.start()) this.#pumpLater();
+  }
+
+  #reaped(): void {
+    if (this.#submission.turn(0, 0) === 0) this.#policy.reaped();
+    this.#tell();
+    if (this.inFlightCount > 0) this.#pumpLater();
+  }
+
+  #look(): boolean {
+    this.#submission.turn(0, 0);
+    this.#tell();
+    if (this.queuedCount > 0) this.#pumpLater();
+    return this.inFlightCount > 0;
+  }
+
+  /**
+   * Tells the owners of what is over, unless the reaper is about to come back: no promise resolves
+   * while a call of the runtime is left behind.
+   */
+  #tell(): void {
+    if (!this.hasUntold) return;
+    if (
+      this.pending === 0 && this.#reaper.isReturning(this.#policy.calledAt)
+    ) return;
+    this.#tellAll();
+  }
+
+  /** Tells the owners of what is over, in order; also while another one is told. */
+  #tellAll(): void {
+    this.#policy.telling(this.#submission.overCount);
+    let operation: PendingOperation | undefined;
+    while ((operation = this.#submission.next()) !== undefined) {
+      operation.owner!.completed(operation);
+    }
+  }
 }

@@ -6,8 +6,13 @@
  */
 export { engine, isEngineIdle } from "./choice.ts";
 export type { Engine } from "./engine.ts";
-export { FLAGS, OPERATION } from "./operation.ts";
-export type { Flight, Operation } from "./operation.ts";
-export { OperationError } from "./operation_error.ts";
+export {
+  FLAGS,
+  OPERATION,
+  PendingOperation,
+  recycleOperation,
+  takeOperation,
+} from "./operation.ts";
+export type { OperationKind, OperationOwner } from "./operation.ts";
 export { configureEngine } from "./options.ts";
 export type { EngineKind, EngineOptions } from "./options.ts";

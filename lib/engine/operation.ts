@@ -1,28 +1,46 @@
 import type { Loan } from "../pool/mod.ts";
 
-/** What an operation does: the opcodes of `rust/src/engine/entry.rs`. */
+/** A kind of operation. */
+export interface OperationKind {
+  /** The opcode of `rust/src/engine/entry.rs`. */
+  readonly code: number;
+  /** The system call, as errors name it. */
+  readonly syscall: string;
+  /** What it counts as. */
+  readonly counter: "reads" | "writes" | "syncs" | "resizes";
+}
+
+function kind(
+  code: number,
+  syscall: string,
+  counter: OperationKind["counter"],
+): OperationKind {
+  return { code, syscall, counter };
+}
+
+/** Every kind of operation. */
 export const OPERATION = {
   /** `preadv2(2)` into the loan; short only at the end of the file. */
-  READ: 1,
+  READ: kind(1, "read", "reads"),
   /** `pwritev2(2)` of the whole loan. */
-  WRITE: 2,
+  WRITE: kind(2, "write", "writes"),
   /** `fdatasync(2)`. */
-  SYNC_DATA: 3,
+  SYNC_DATA: kind(3, "fdatasync", "syncs"),
   /** `fsync(2)`. */
-  SYNC_FULL: 4,
+  SYNC_FULL: kind(4, "fsync", "syncs"),
   /** `fallocate(2)`: space for a range; the size grows to its end. */
-  ALLOCATE: 5,
+  ALLOCATE: kind(5, "fallocate", "resizes"),
   /** `ftruncate(2)`: the position is the new size. */
-  TRUNCATE: 6,
+  TRUNCATE: kind(6, "ftruncate", "resizes"),
   /**
    * Seals the write block that is the loan, then `pwritev2(2)` of its first `length` bytes. A thread
    * of the library does both. The last 80 bytes of the loan are the context of `basalt_seal`.
    */
-  SEAL_WRITE: 7,
+  SEAL_WRITE: kind(7, "write", "writes"),
 } as const;
 
 /**
- * How an operation goes about it; a kernel or filesystem that lacks a flag answers `EOPNOTSUPP`.
+ * Modifiers of an operation. A kernel or filesystem that lacks one fails it with `EOPNOTSUPP`.
  */
 export const FLAGS = {
   /** `RWF_DSYNC`: a write completes when its bytes survive a power cut. Linux 4.7. */
@@ -33,79 +51,79 @@ export const FLAGS = {
   DONTCACHE: 4,
   /**
    * `FALLOC_FL_WRITE_ZEROES`: the space is zeros that are written, if kernel (Linux 6.17),
-   * filesystem and device can; the operation gives 1 then, else 0.
+   * filesystem and device can; the operation transfers 1 then, else 0.
    */
   ZEROED: 8,
 } as const;
 
-/** One operation on one file. */
-export interface Operation {
-  /** One of {@linkcode OPERATION}. */
-  code: number;
-  /** {@linkcode FLAGS} that suit the code, added up. */
-  flags: number;
+/**
+ * One operation on one file, from the caller's arguments to its outcome.
+ *
+ * The same record is filled in by the file, encoded for the library, kept while the operation is in
+ * flight, and given back to its owner with the outcome. The engine checks nothing of it: the file
+ * has checked the arguments, and the library checks what memory safety depends on.
+ */
+export class PendingOperation {
+  /** What it does. */
+  kind: OperationKind = OPERATION.READ;
+  /** {@linkcode FLAGS} that suit the kind, added up. */
+  flags = 0;
   /** The handle of an adopted file (`basalt_file_adopt`). */
-  file: number;
-  /**
-   * The memory of a read or write. Whoever submits the operation ends the loan, after the
-   * completion.
-   */
+  file = 0;
+  /** The memory of a read or write. The owner ends the loan after the completion. */
   loan: Loan | undefined;
   /** The first byte of the loan to move; 0 without one. */
-  start: number;
+  start = 0;
   /** Bytes from the beginning of the file; the new size for `TRUNCATE`. */
-  position: number;
+  position = 0;
   /** Bytes to move, or to allocate. */
-  length: number;
+  length = 0;
+
+  /** Called when it is over; not needed for an operation that runs in place. */
+  owner: OperationOwner | undefined;
+  /** For the owner: called with the bytes that were moved. */
+  resolve: (bytes: number) => void = nothing;
+  /** For the owner: called with the error. */
+  reject: (error: unknown) => void = nothing;
+
+  /** The outcome: 0, a negated `errno`, or one of `STATUS`. */
+  status = 0;
+  /** The outcome: bytes read or written, also by an operation that failed after some. */
+  transferred = 0;
 }
 
-/** An operation, and who is told when it is over. */
-export interface Flight extends Operation {
+/** The maker of a {@linkcode PendingOperation}. */
+export interface OperationOwner {
   /**
-   * Called once, in a turn of its own or within a call that blocks until it is over
-   * (`Engine.settleSync`); must not throw.
-   *
-   * It may start operations, run them in place, and settle others.
-   *
-   * @param status 0, or why it failed, negative.
-   * @param transferred Bytes read or written, also by an operation that failed after some.
+   * Receives an operation that is over, once, in a turn of its own or within a call that blocks
+   * until it is over (`Engine.settleSync`). Must not throw.
    */
-  settle(status: number, transferred: number): void;
+  completed(operation: PendingOperation): void;
+}
+
+function nothing(): void {}
+
+/** Records that are not in use: an operation in flight costs its promise and no more. */
+const spare: PendingOperation[] = [];
+/** The most records that are kept. */
+const MAX_SPARE = 1024;
+
+/** Takes a record; all its fields but the outcome are the caller's to set. */
+export function takeOperation(): PendingOperation {
+  return spare.pop() ?? new PendingOperation();
+}
+
+/** Gives a record back that is over, and that nobody refers to any more. */
+export function recycleOperation(operation: PendingOperation): void {
+  operation.loan = operation.owner = undefined;
+  operation.resolve = operation.reject = nothing;
+  if (spare.length < MAX_SPARE) spare.push(operation);
 }
 
 /** Words of an entry. */
 export const ENTRY_WORDS = 12;
 /** Words of a completion: tag, status, bytes transferred, 0. */
 export const COMPLETION_WORDS = 4;
-
-/** Refuses what the words of an entry cannot say: they would be cut without a word. */
-export function checkOperation(operation: Operation): void {
-  const { code, loan, start, position, length } = operation;
-  if (!Number.isSafeInteger(position) || position < 0) {
-    throw new RangeError(
-      `Cannot start operation as 'position' must be an integer from 0 to 2^53 - 1: received ${position}`,
-    );
-  }
-  if (!Number.isSafeInteger(length) || length < 0) {
-    throw new RangeError(
-      `Cannot start operation as 'length' must be an integer from 0 to 2^53 - 1: received ${length}`,
-    );
-  }
-  const { READ, WRITE, SEAL_WRITE } = OPERATION;
-  if (code !== READ && code !== WRITE && code !== SEAL_WRITE) return;
-  if (loan === undefined) {
-    throw new TypeError(
-      "Cannot start operation as 'loan' is missing: a read or write needs memory",
-    );
-  }
-  if (
-    !Number.isSafeInteger(start) || start < 0 || length > loan.length - start
-  ) {
-    throw new RangeError(
-      `Cannot start operation as 'start' and 'length' must lie within the ${loan.length} bytes of the loan: received ${start} and ${length}`,
-    );
-  }
-}
 
 /**
  * Writes an operation as the words that `rust/src/engine/entry.rs` reads.
@@ -115,11 +133,11 @@ export function checkOperation(operation: Operation): void {
 export function encodeOperation(
   words: Uint32Array,
   at: number,
-  operation: Operation,
+  operation: PendingOperation,
   tag: number,
 ): void {
   const { loan, position, length } = operation;
-  words[at] = operation.code | operation.flags << 8;
+  words[at] = operation.kind.code | operation.flags << 8;
   words[at + 1] = operation.file;
   words[at + 6] = position;
   words[at + 7] = position / 0x1_0000_0000;
@@ -137,7 +155,7 @@ export function encodeOperation(
     words[at + 2] = loan.poolId;
     words[at + 3] = loan.slot;
     words[at + 4] = loan.start + operation.start;
-    const isSealed = operation.code === OPERATION.SEAL_WRITE;
+    const isSealed = operation.kind === OPERATION.SEAL_WRITE;
     words[at + 5] = isSealed ? loan.length : length;
     words[at + 9] = loan.generation;
     words[at + 10] = isSealed ? length : 0;

@@ -30,15 +30,6 @@ export interface EngineOptions {
    * @default {"bounded"}
    */
   wait?: "bounded" | "reaper";
-  /**
-   * Whether reads that block (`readSync`) look for their completion for up to 100 us without
-   * sleeping. It takes about a quarter off a read of 60 us, and half
-   * as much processor time again. Nothing spins while a write or a sync is in flight. For `"uring"`
-   * only.
-   *
-   * @default {false}
-   */
-  spin?: boolean;
 }
 
 /** Options with every default filled in. */
@@ -47,7 +38,6 @@ export interface EngineSettings {
   /** Who asked for the kind, in words; empty if nobody did. */
   readonly forcedBy: string;
   readonly wait: "bounded" | "reaper";
-  readonly spin: boolean;
 }
 
 let settings: EngineSettings | undefined;
@@ -74,7 +64,7 @@ let used = false;
  * ```
  */
 export function configureEngine(options: EngineOptions): void {
-  const { kind, wait = "bounded", spin = false } = options;
+  const { kind, wait = "bounded" } = options;
   if (used) {
     throw new TypeError(
       "Cannot configure engine as it is in use: call configureEngine before the first file is opened",
@@ -82,12 +72,10 @@ export function configureEngine(options: EngineOptions): void {
   }
   check("kind", kind, [undefined, "auto", ...ENGINE_KINDS]);
   check("wait", wait, ["bounded", "reaper"]);
-  check("spin", spin, [true, false]);
   settings = {
     kind: kind ?? "auto",
     forcedBy: kind === undefined ? "" : "asked for by configureEngine",
     wait,
-    spin,
   };
 }
 
@@ -98,8 +86,7 @@ export function mayWaitInPlace(): boolean {
 
 /** The settings, from now on fixed. */
 export function useSettings(): EngineSettings {
-  const chosen = settings ??
-    { kind: "auto", forcedBy: "", wait: "bounded", spin: false };
+  const chosen = settings ?? { kind: "auto", forcedBy: "", wait: "bounded" };
   const named = chosen.forcedBy === ""
     ? environment("BASALT_ENGINE")
     : undefined;

@@ -1,54 +1,23 @@
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import {
-  begunStep,
-  drive,
-  driveSync,
-  inPlace,
-  type Task,
-} from "../base/mod.ts";
-import { FLAGS } from "../engine/mod.ts";
-import { native, systemError } from "../native/mod.ts";
-import {
-  acquire,
   BufferPool,
   type FrozenBuffer,
-  type Loan,
   type PooledBuffer,
 } from "../pool/mod.ts";
-import { alignDown, alignUp, checkInteger } from "./alignment.ts";
 import { isAtPath } from "./at_path.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { closeDescriptor } from "./descriptor.ts";
-import {
-  type DirectFileOptions,
-  type OpenRequest,
-  openRequest,
-} from "./direct_file_options.ts";
-import { closedError } from "./errors.ts";
-import {
-  ALLOCATE,
-  FileOperations,
-  type Kind,
-  READ,
-  type Request,
-  SEAL_WRITE,
-  SYNC_DATA,
-  SYNC_FULL,
-  TRUNCATE,
-  WRITE,
-} from "./file_operations.ts";
-import { type FileStat, fileStat } from "./file_stat.ts";
+import { CheckedOperations } from "./checked_operations.ts";
+import { type DirectFileOptions, openRequest } from "./direct_file_options.ts";
+import { type FileCallbacks, fileCallbacks } from "./file_callbacks.ts";
+import type { FileStat } from "./file_stat.ts";
 import type { FileStats } from "./file_stats.ts";
-import { lendRange } from "./lend_range.ts";
-import { type OpenedFile, openFile } from "./open_file.ts";
-import { type FileTasks, fileTasks } from "./own_tasks.ts";
+import { readRanges, writeRanges } from "./many_ranges.ts";
+import { OpenDescriptor } from "./open_descriptor.ts";
+import { openFile } from "./open_file.ts";
 import { pathString } from "./paths.ts";
-import { freeBytes, probeFile } from "./probe.ts";
-import {
-  type FileRange,
-  MAX_READ_BYTES,
-  planReads,
-  type Run,
-} from "./read_plan.ts";
+import { freeBytes } from "./probe.ts";
+import type { FileRange } from "./read_plan.ts";
+import { readRange } from "./read_range.ts";
 import type {
   BufferRange,
   Durability,
@@ -62,33 +31,18 @@ import type {
   ReadManyOptions,
   WriteItem,
 } from "./transfer_options.ts";
-import { countPages, type DirectProof, findUncached } from "./verify_direct.ts";
+import { type DirectProof, proveDirect } from "./verify_direct.ts";
 
 /** Nothing said: an options object that is not made anew for each call. */
 const NOTHING = {};
-/** About as many bytes as a disk moves in the time that another operation costs. */
-const GAP_BYTES = 16 * 1024;
-
-/** The flags of a write by the durability that is asked for. */
-const WRITE_FLAGS: Readonly<Record<Durability, number>> = {
-  none: 0,
-  data: FLAGS.DSYNC,
-  full: FLAGS.SYNC,
-};
-
-/** The unit of the page cache, or less of one. */
-const PAGE_BYTES = 4096;
-/** A tail that is longer is cut off the block, a shorter one filled with zeros: about as dear. */
-const MAX_ZEROED_BYTES = 16 * 1024;
 
 /**
  * A file whose bytes go between pooled buffers and the device without a copy and, in the direct
  * tier, without the page cache.
  *
  * Operations name their positions, so any number may be in flight. A buffer is lent while its
- * operation runs: nobody can touch it then.
- * {@linkcode DirectFile.capabilities} tells which tier the file got, why, and what positions and
- * lengths must be a multiple of.
+ * operation runs: nobody can touch it then. {@linkcode DirectFile.capabilities} tells which tier the
+ * file got, why, and what positions and lengths must be a multiple of.
  *
  * Opening checks the permissions of `Deno.open`: the path goes through Deno, the library sees the
  * descriptor only.
@@ -117,41 +71,16 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   /** What the file can do, and why; fixed at opening. */
   readonly capabilities: Capabilities;
 
-  readonly #file: number;
-  readonly #request: OpenRequest;
-  readonly #operations: FileOperations;
-  /** `FLAGS.DONTCACHE` in the uncached tier, else 0. */
-  readonly #tierFlags: number;
-  #pool: BufferPool | undefined;
-  /** Set when closing begins: nothing starts after that. */
-  #closing: Promise<void> | undefined;
-  /** Whether the descriptor is gone. */
-  #closed = false;
-  /** Called when the descriptor is gone. */
-  readonly #whenClosed: (() => void)[] = [];
-  /** The operations as tasks, once they were asked for. */
-  #tasks: FileTasks | undefined;
-  /**
-   * The page that a cut at no multiple of it left in the page cache, by its position: the kernel
-   * zeroes its rest there.
-   */
-  #cutPage: number | undefined;
+  readonly #open: OpenDescriptor;
+  readonly #tasks: TaskFile;
+  readonly #pool: BufferPool | undefined;
 
-  private constructor(
-    path: string,
-    request: OpenRequest,
-    opened: OpenedFile,
-    pool: BufferPool | undefined,
-  ) {
-    this.path = path;
-    this.capabilities = opened.capabilities;
-    this.#request = request;
-    this.#file = opened.file;
-    this.#operations = new FileOperations(opened.file, path);
+  private constructor(open: OpenDescriptor, pool: BufferPool | undefined) {
+    this.path = open.checked.path;
+    this.capabilities = open.checked.capabilities;
+    this.#open = open;
+    this.#tasks = new TaskFile(this);
     this.#pool = pool;
-    this.#tierFlags = opened.capabilities.tier === "uncached"
-      ? FLAGS.DONTCACHE
-      : 0;
   }
 
   /**
@@ -171,7 +100,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     path: string | URL,
     options: DirectFileOptions = {},
   ): Promise<DirectFile> {
-    return drive(DirectFile.#open(path, options));
+    return drive(DirectFile.#opening(path, options));
   }
 
   /** The blocking version of {@linkcode DirectFile.open}. */
@@ -179,17 +108,18 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     path: string | URL,
     options: DirectFileOptions = {},
   ): DirectFile {
-    return driveSync(DirectFile.#open(path, options));
+    return driveSync(DirectFile.#opening(path, options));
   }
 
-  static *#open(
+  static *#opening(
     where: string | URL,
     options: DirectFileOptions,
   ): Task<DirectFile> {
     const path = pathString("open file", where);
     const request = openRequest(options);
     const opened = yield* openFile(path, request);
-    return new DirectFile(path, request, opened, options.pool);
+    const checked = new CheckedOperations(path, request, opened);
+    return new DirectFile(new OpenDescriptor(checked), options.pool);
   }
 
   /**
@@ -201,7 +131,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: BufferRange = NOTHING,
   ): Promise<number> {
-    return this.#transfer(READ, buffer, position, range);
+    return new Promise((resolve, reject) =>
+      this.#open.read(buffer, position, range, resolve, reject)
+    );
   }
 
   /** The blocking version of {@linkcode DirectFile.read}. */
@@ -210,7 +142,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: BufferRange = NOTHING,
   ): number {
-    return this.#transferSync(READ, buffer, position, range);
+    return this.#open.readSync(buffer, position, range);
   }
 
   /**
@@ -223,7 +155,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     options: WriteOptions = NOTHING,
   ): Promise<number> {
-    return this.#transfer(WRITE, buffer, position, options);
+    return new Promise((resolve, reject) =>
+      this.#open.write(buffer, position, options, resolve, reject)
+    );
   }
 
   /** The blocking version of {@linkcode DirectFile.write}. */
@@ -232,7 +166,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     options: WriteOptions = NOTHING,
   ): number {
-    return this.#transferSync(WRITE, buffer, position, options);
+    return this.#open.writeSync(buffer, position, options);
   }
 
   /**
@@ -278,8 +212,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * neighbours by one read, all into one block of the pool.
    *
    * The frozen buffers come in the order of `ranges`. Each is shorter than its range only at the
-   * end of the file, and empty behind it.
-   * They share the block: it goes back to the pool when all of them are dropped.
+   * end of the file, and empty behind it. They share the block: it goes back to the pool when all
+   * of them are dropped.
    *
    * @param ranges Where to read; they may overlap. Rounded out, with what is read for nothing, at
    *   most 512 MiB together.
@@ -307,7 +241,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     ranges: readonly FileRange[],
     options: ReadManyOptions = {},
   ): Promise<FrozenBuffer[]> {
-    return drive(this.#readMany(ranges, options));
+    return drive(readRanges(this.#open, this.#pool, ranges, options));
   }
 
   /** The blocking version of {@linkcode DirectFile.readMany}: one call, 128 reads in flight. */
@@ -315,7 +249,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     ranges: readonly FileRange[],
     options: Omit<ReadManyOptions, "signal"> = {},
   ): FrozenBuffer[] {
-    return driveSync(this.#readMany(ranges, options));
+    return driveSync(readRanges(this.#open, this.#pool, ranges, options));
   }
 
   /**
@@ -348,7 +282,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability"> = {},
   ): Promise<number> {
-    return drive(this.#writeMany(items, options));
+    return drive(writeRanges(this.#open, items, options));
   }
 
   /** The blocking version of {@linkcode DirectFile.writeMany}: one call, 128 writes in flight. */
@@ -356,31 +290,34 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability"> = {},
   ): number {
-    return driveSync(this.#writeMany(items, options));
+    return driveSync(writeRanges(this.#open, items, options));
   }
 
   /**
    * Makes everything that was written durable: `fdatasync(2)` for `"data"` (if not told otherwise),
    * `fsync(2)` for `"full"`.
    */
-  // deno-lint-ignore require-await -- a wrong durability rejects, too
-  async sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
-    return this.#command(this.#syncKind(durability), 0);
+  sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.#open.sync(durability, resolve, reject)
+    );
   }
 
   /** The blocking version of {@linkcode DirectFile.sync}. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
-    this.#commandSync(this.#syncKind(durability), 0);
+    this.#open.syncSync(durability);
   }
 
   /** Sets the size in bytes, which may be any; new bytes are zeros (`ftruncate(2)`). */
   truncate(length: number): Promise<void> {
-    return this.#command(TRUNCATE, length);
+    return new Promise((resolve, reject) =>
+      this.#open.truncate(length, resolve, reject)
+    );
   }
 
   /** The blocking version of {@linkcode DirectFile.truncate}. */
   truncateSync(length: number): void {
-    this.#commandSync(TRUNCATE, length);
+    this.#open.truncateSync(length);
   }
 
   /**
@@ -388,8 +325,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * (`fallocate(2)`). Without `zeroed` what reading gives is not changed.
    *
    * Resolves to whether zeros were written: with `zeroed`, where kernel (Linux 6.17), filesystem
-   * and device can (`FALLOC_FL_WRITE_ZEROES`). Elsewhere the space
-   * is allocated all the same.
+   * and device can (`FALLOC_FL_WRITE_ZEROES`). Elsewhere the space is allocated all the same.
    *
    * @throws {NoSpaceError} If there is not as much.
    * @throws {Deno.errors.NotSupported} If the filesystem cannot.
@@ -399,7 +335,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options: PreallocateOptions = {},
   ): Promise<boolean> {
-    return drive(this.#preallocate(position, length, options));
+    return new Promise((resolve, reject) =>
+      this.#open.preallocate(position, length, options, resolve, reject)
+    );
   }
 
   /** The blocking version of {@linkcode DirectFile.preallocate}. */
@@ -408,13 +346,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options: PreallocateOptions = {},
   ): boolean {
-    return driveSync(this.#preallocate(position, length, options));
+    return this.#open.preallocateSync(position, length, options);
   }
 
   /** The size in bytes. */
-  // deno-lint-ignore require-await -- the kernel knows it: nothing to wait for
-  async size(): Promise<number> {
-    return this.sizeSync();
+  size(): Promise<number> {
+    return new Promise((resolve) => this.#open.size(resolve));
   }
 
   /** The blocking version of {@linkcode DirectFile.size}. */
@@ -423,15 +360,13 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /** What the filesystem records of the file. */
-  // deno-lint-ignore require-await -- as for the size
-  async stat(): Promise<FileStat> {
-    return this.statSync();
+  stat(): Promise<FileStat> {
+    return new Promise((resolve) => resolve(this.statSync()));
   }
 
   /** The blocking version of {@linkcode DirectFile.stat}. */
   statSync(): FileStat {
-    this.#checkOpen("statx");
-    return fileStat(probeFile(this.#file, this.path));
+    return this.#open.statSync();
   }
 
   /**
@@ -470,7 +405,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** What the file did since it was opened; may be asked after closing, too. */
   stats(): FileStats {
-    return { ...this.#operations.counters };
+    return { ...this.#open.counters };
   }
 
   /**
@@ -491,10 +426,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   freeBytes(): number | undefined {
-    this.#checkOpen("fstatfs");
+    this.#open.checked.checkOpen("fstatfs");
     // The name of a device lies on a filesystem, its bytes do not.
     if (this.capabilities.filesystem === "none") return undefined;
-    return freeBytes(this.#file, this.path);
+    return freeBytes(this.#open.checked.file, this.path);
   }
 
   /**
@@ -514,8 +449,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   isAtPath(): boolean {
-    this.#checkOpen("statx");
-    return isAtPath(this.#file, this.path);
+    this.#open.checked.checkOpen("statx");
+    return isAtPath(this.#open.checked.file, this.path);
   }
 
   /**
@@ -523,7 +458,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * promises are resolved when it returns.
    */
   settleSync(): void {
-    this.#operations.settleSync();
+    this.#open.settleSync();
   }
 
   /**
@@ -531,7 +466,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * nothing.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#finish();
+    return this.#open.closed();
   }
 
   /**
@@ -539,12 +474,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * are over.
    */
   closeSync(): void {
-    if (this.#closed) return;
-    this.#closing ??= Promise.resolve();
-    this.settleSync();
-    // A batch has a sync that follows its writes; else nothing starts any more.
-    this.settleSync();
-    this.#end();
+    this.#open.closeSync();
   }
 
   /** Closes the file, as {@linkcode DirectFile.closeSync} does. */
@@ -557,56 +487,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.close();
   }
 
-  async #finish(): Promise<void> {
-    if (this.#operations.counters.inFlight > 0) {
-      await this.#operations.idle();
-      // One turn later all who wait for those operations have heard of them.
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
-    this.#end();
-  }
-
-  #end(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#cutPage !== undefined) {
-      // Clean after a sync; what is dirty stays, so nothing can be lost, and nothing depends on it.
-      native().basalt_file_drop_cached(this.#file, this.#cutPage);
-    }
-    closeDescriptor(this.#file);
-    for (const tell of this.#whenClosed.splice(0)) tell();
-  }
-
-  /** @internal The operations as tasks. */
-  get [fileTasks](): FileTasks {
-    return this.#tasks ??= {
-      read: (buffer, position, range = NOTHING) =>
-        this.#transferring(READ, buffer, position, range),
-      write: (buffer, position, options = NOTHING) =>
-        this.#transferring(WRITE, buffer, position, options),
-      sealAndWrite: (buffer, position, options) =>
-        this.#transferring(SEAL_WRITE, buffer, position, options),
-      sync: (durability = "data") =>
-        this.#commanding("sync", () => this.#syncKind(durability), 0),
-      truncate: (length) =>
-        this.#commanding("truncate", () => TRUNCATE, length),
-      preallocate: (position, length, options = NOTHING) =>
-        this.#preallocate(position, length, options),
-      size: () => inPlace("size", () => this.sizeSync()),
-      close: () =>
-        begunStep({
-          kind: "close",
-          begin: (resolve, reject) => this.#beginClose(resolve, reject),
-          runSync: () => this.closeSync(),
-          settleSync: () => this.closeSync(),
-        }),
-    };
-  }
-
-  #beginClose(resolve: () => void, reject: (error: unknown) => void): void {
-    if (this.#closed) return resolve();
-    this.#whenClosed.push(resolve);
-    this.close().catch(reject);
+  /** @internal The operations with callbacks. */
+  get [fileCallbacks](): FileCallbacks {
+    return this.#open;
   }
 
   *#readAt(
@@ -614,369 +497,17 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options: ReadAtOptions,
   ): Task<PooledBuffer> {
-    this.#checkMay(READ);
-    const unit = this.capabilities.readOffsetAlignment;
-    const action = `read '${this.path}'`;
-    checkInteger({ action, name: "position" }, position);
-    const first = alignDown(position, unit);
-    const skipped = position - first;
-    const most = Math.min(
-      MAX_READ_BYTES - skipped,
-      alignDown(Number.MAX_SAFE_INTEGER, unit) - position,
-    );
-    checkInteger({ action, name: "length" }, length, 1, most);
-    const rounded = alignUp(skipped + length, unit);
-    const pool = this.#pool ??= BufferPool.default();
-    let buffer = yield* acquire(pool, rounded, options);
-    try {
-      const got = yield* new TaskFile(this).read(buffer, first);
-      const end = Math.min(got, skipped + length);
-      // What lies ahead of the range was not asked for: without a range nothing stays reachable.
-      if (end <= skipped) return bounded(buffer, 0);
-      buffer = bounded(buffer, got);
-      if (skipped > 0) buffer.splitTo(skipped).drop();
-      buffer.truncate(end - skipped);
-      return buffer;
-    } catch (error) {
-      buffer.drop();
-      throw error;
-    }
+    this.#open.checked.checkReadable();
+    const pool = this.#pool ?? BufferPool.default();
+    return yield* readRange(this.#tasks, pool, position, length, options);
   }
 
   *#verifyDirect(): Task<DirectProof> {
-    this.#checkMay(READ);
-    const { tier, readOffsetAlignment } = this.capabilities;
-    const count = (position: number, length: number) =>
-      countPages(this.#file, this.path, position, length);
-    const proof = (direct: boolean, reason: string): DirectProof => ({
-      direct,
-      reason,
-      ...count(0, 0),
-    });
-    // Asked first, so that a kernel without cachestat fails before anything is read.
-    count(0, 0);
-    const size = this.sizeSync();
-    if (size === 0) {
-      return proof(false, "the file is empty: there is no block to read");
-    }
-    const unit = Math.max(4096, readOffsetAlignment);
-    const position = findUncached(this.#file, this.path, size, unit);
-    const buffer = yield* this.#readAt(position ?? 0, unit, {});
-    buffer.drop();
-    if (position === undefined) {
-      return proof(
-        false,
-        "every block that was looked at is in the page cache already: another way of reading or writing left it there",
-      );
-    }
-    const { cachedPages } = count(position, unit);
-    const what =
-      `the block at ${position} was not in the page cache, and after reading it`;
-    if (cachedPages > 0) return proof(false, `${what} is`);
-    if (tier !== "direct") {
-      return proof(
-        false,
-        `${what} is not there any more, but the tier is ${tier}`,
-      );
-    }
-    return proof(true, `${what} still is not`);
-  }
-
-  *#readMany(
-    ranges: readonly FileRange[],
-    { gapBytes = GAP_BYTES, ...options }: ReadManyOptions,
-  ): Task<FrozenBuffer[]> {
-    this.#checkMay(READ);
-    const action = `read '${this.path}'`;
-    const { runs, runOf, bytes } = planReads(
-      action,
-      ranges,
-      this.capabilities,
-      gapBytes,
-    );
-    if (runs.length === 0) return [];
-    const pool = this.#pool ??= BufferPool.default();
-    const buffer = yield* acquire(pool, bytes, options);
-    try {
-      this.#checkMay(READ);
-      const loan = pool.lend(buffer, 0, bytes, "write");
-      let got: number[];
-      try {
-        got = yield* this.#operations.many(runs.map((run): Request => ({
-          kind: READ,
-          flags: this.#tierFlags,
-          loan,
-          ...run,
-        })));
-      } finally {
-        loan.end();
-      }
-      clear(buffer, runs, got);
-      const frozen = buffer.freeze();
-      const parts = ranges.map(({ position, length }, i) => {
-        const run = runs[runOf[i]!]!;
-        const from = position - run.position;
-        const to = Math.max(from, Math.min(from + length, got[runOf[i]!]!));
-        return frozen.slice(run.start + from, run.start + to);
-      });
-      frozen.drop();
-      return parts;
-    } catch (error) {
-      buffer.drop();
-      throw error;
-    }
-  }
-
-  *#writeMany(
-    items: readonly WriteItem[],
-    options: Pick<WriteOptions, "durability">,
-  ): Task<number> {
-    const { durability = "none" } = options;
-    const whole = items.length > 1;
-    // One write waits for itself; many wait for one sync, not each for its own.
-    const flags = this.#flags(WRITE, whole ? NOTHING : options);
-    const sync = whole && durability !== "none"
-      ? this.#syncKind(durability)
-      : undefined;
-    this.#checkMay(WRITE);
-    const requests: Request[] = [];
-    try {
-      for (const { buffer, position, ...range } of items) {
-        const loan = this.#lend(WRITE, buffer, position, range);
-        const { length } = loan;
-        requests.push({ kind: WRITE, flags, loan, start: 0, position, length });
-      }
-      const written = yield* this.#operations.many(requests);
-      if (sync !== undefined) {
-        // `close` waits for this batch; `closeSync` has ended it.
-        if (this.#closed) throw closedError(sync.syscall, this.path);
-        yield* this.#operations.one(command(sync));
-      }
-      return written.reduce((sum, bytes) => sum + bytes, 0);
-    } finally {
-      for (const { loan } of requests) loan!.end();
-    }
-  }
-
-  *#preallocate(
-    position: number,
-    length: number,
-    { zeroed = false }: PreallocateOptions,
-  ): Task<boolean> {
-    this.#checkCommand(ALLOCATE, position, length);
-    const request = command(ALLOCATE, position, length);
-    if (zeroed) request.flags = FLAGS.ZEROED;
-    // One operation also where zeros are refused: whoever blocks until it is over must not meet a
-    // second one.
-    return (yield* this.#operations.one(request)) === 1;
-  }
-
-  /** A read or a write as a task. Lends the range while it runs. */
-  #transferring(
-    kind: Kind,
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    range: WriteOptions,
-  ): Task<number> {
-    return begunStep({
-      kind: kind.syscall,
-      begin: (resolve, reject) =>
-        this.#operations.start(
-          this.#transferOf(kind, buffer, position, range),
-          resolve,
-          reject,
-          true,
-        ),
-      runSync: () => this.#transferSync(kind, buffer, position, range),
-      settleSync: () => this.settleSync(),
-    });
-  }
-
-  /** An operation without memory as a task. */
-  #commanding(name: string, kindOf: () => Kind, position: number): Task<void> {
-    return begunStep<void>({
-      kind: name,
-      begin: (resolve, reject) => {
-        const kind = kindOf();
-        this.#checkCommand(kind, position, 0);
-        const request = command(kind, position);
-        this.#operations.start(request, () => resolve(), reject, false);
-      },
-      runSync: () => this.#commandSync(kindOf(), position),
-      settleSync: () => this.settleSync(),
-    });
-  }
-
-  /** A read or a write. Lends the range while it runs. */
-  #transfer(
-    kind: Kind,
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    range: WriteOptions,
-  ): Promise<number> {
-    // What is thrown here rejects the promise.
-    return new Promise((resolve, reject) => {
-      const request = this.#transferOf(kind, buffer, position, range);
-      this.#operations.start(request, resolve, reject, true);
-    });
-  }
-
-  #transferSync(
-    kind: Kind,
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    range: WriteOptions,
-  ): number {
-    const request = this.#transferOf(kind, buffer, position, range);
-    try {
-      return this.#operations.runSync(request);
-    } finally {
-      request.loan!.end();
-    }
-  }
-
-  #transferOf(
-    kind: Kind,
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    range: WriteOptions,
-  ): Request {
-    const flags = this.#flags(kind, range);
-    const loan = this.#lend(kind, buffer, position, range);
-    const length = kind === SEAL_WRITE ? range.length! : loan.length;
-    return { kind, flags, loan, start: 0, position, length };
-  }
-
-  /** An operation without memory; of a truncate `position` is the new size. */
-  #command(kind: Kind, position: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#checkCommand(kind, position, 0);
-      const request = command(kind, position);
-      this.#operations.start(request, () => resolve(), reject, false);
-    });
-  }
-
-  #commandSync(kind: Kind, position: number): void {
-    this.#checkCommand(kind, position, 0);
-    this.#operations.runSync(command(kind, position));
-  }
-
-  /** Checks everything about a read or write, then lends its range. */
-  #lend(
-    kind: Kind,
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    range: BufferRange,
-  ): Loan {
-    this.#checkMay(kind);
-    return lendRange(
-      kind === READ ? "read" : kind === WRITE ? "write" : "seal",
-      this.path,
-      this.capabilities,
-      buffer,
-      position,
-      range,
+    this.#open.checked.checkReadable();
+    return yield* proveDirect(
+      this.#open.checked,
+      this.sizeSync(),
+      (position, length) => this.#readAt(position, length, {}),
     );
   }
-
-  #checkCommand(kind: Kind, position: number, length: number): void {
-    this.#checkMay(kind);
-    const action = `${kind.syscall} '${this.path}'`;
-    if (kind === TRUNCATE) {
-      checkInteger({ action, name: "length" }, position);
-      const page = alignDown(position, PAGE_BYTES);
-      if (page < position && this.capabilities.tier === "direct") {
-        this.#cutPage = Math.min(this.#cutPage ?? page, page);
-      }
-    } else if (kind === ALLOCATE) {
-      checkInteger({ action, name: "position" }, position);
-      const most = Number.MAX_SAFE_INTEGER - position;
-      checkInteger({ action, name: "length" }, length, 1, most);
-    }
-  }
-
-  #checkMay(kind: Kind): void {
-    const { syscall } = kind;
-    this.#checkOpen(syscall);
-    const needed = kind === READ
-      ? "read"
-      : kind.counter === "syncs"
-      ? undefined
-      : "write";
-    if (needed !== undefined && !this.#request[needed]) {
-      const advice = `the file was not opened with '${needed}: true'`;
-      throw systemError("EBADF", syscall, this.path, advice);
-    }
-  }
-
-  #checkOpen(syscall: string): void {
-    if (this.#closing !== undefined) throw closedError(syscall, this.path);
-  }
-
-  #syncKind(durability: Exclude<Durability, "none">): Kind {
-    if (durability === "data") return SYNC_DATA;
-    if (durability === "full") return SYNC_FULL;
-    throw this.#wrongDurability("sync", '"data" or "full"', durability);
-  }
-
-  #flags(kind: Kind, options: WriteOptions): number {
-    if (kind === READ) return this.#tierFlags;
-    const { durability = "none" } = options;
-    const flags = WRITE_FLAGS[durability];
-    if (flags !== undefined) return flags | this.#tierFlags;
-    const right = '"none", "data" or "full"';
-    throw this.#wrongDurability("write", right, durability);
-  }
-
-  #wrongDurability(action: string, right: string, value: unknown): TypeError {
-    const shown = typeof value === "string" ? `"${value}"` : typeof value;
-    return new TypeError(
-      `Cannot ${action} '${this.path}' as 'durability' must be ${right}: received ${shown}`,
-    );
-  }
-}
-
-/** An operation without memory. */
-function command(kind: Kind, position = 0, length = 0): Request {
-  return { kind, flags: 0, loan: undefined, start: 0, position, length };
-}
-
-/**
- * Overwrites what lies between what was read: an earlier owner's bytes can be reached through any
- * view of the block.
- */
-function clear(
-  buffer: PooledBuffer,
-  runs: readonly Run[],
-  got: readonly number[],
-): void {
-  const { capacity, length } = buffer;
-  buffer.resize(capacity);
-  const { bytes } = buffer;
-  let end = 0;
-  runs.forEach((run, i) => {
-    bytes.fill(0, end, run.start);
-    end = run.start + got[i]!;
-  });
-  bytes.fill(0, end);
-  buffer.truncate(length);
-}
-
-/**
- * Sees to it that nothing behind the first `length` bytes can be reached through a buffer: an
- * earlier owner's bytes may lie there.
- */
-function bounded(buffer: PooledBuffer, length: number): PooledBuffer {
-  const tail = buffer.capacity - length;
-  if (tail > MAX_ZEROED_BYTES && length > 0) {
-    const head = buffer.splitTo(length);
-    buffer.drop();
-    return head;
-  }
-  buffer.truncate(length);
-  if (tail > 0) {
-    buffer.resize(length + tail);
-    buffer.truncate(length);
-  }
-  return buffer;
 }

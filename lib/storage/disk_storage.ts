@@ -1,5 +1,5 @@
 import { drive, driveSync, onAbort, type Task, together } from "../base/mod.ts";
-import { isEngineIdle } from "../engine/mod.ts";
+import { isEngineIdle, OPERATION } from "../engine/mod.ts";
 import { native, statusError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
@@ -19,9 +19,9 @@ import {
 } from "./direct_file_options.ts";
 import { checkDelay } from "./duration.ts";
 import { adapted, codeOf, failure } from "./errors.ts";
-import { runOn, SYNC_FULL } from "./file_operations.ts";
+import { type StorageTasks, storageTasks } from "./file_callbacks.ts";
 import { isPermitted } from "./open_by_deno.ts";
-import { type StorageTasks, storageTasks } from "./own_tasks.ts";
+import { runOn } from "./open_descriptor.ts";
 import { parentOf, pathString } from "./paths.ts";
 import { watchDirectory } from "./watch.ts";
 import type {
@@ -443,7 +443,7 @@ function* makeOneIn(
   if (!isMade) return false;
   // Without a descriptor: it was there, and is gone.
   if (opened === undefined) yield* syncingDirectory(parent);
-  else yield* runOn(opened, parent, SYNC_FULL);
+  else yield* runOn(opened, parent, OPERATION.SYNC_FULL);
   return true;
 }
 
@@ -509,7 +509,7 @@ function* syncingDirectoryNow(where: string): Task<void> {
 /** Syncs a directory and ends its descriptor. */
 function* syncOpened(file: number, path: string): Task<void> {
   try {
-    yield* runOn(file, path, SYNC_FULL);
+    yield* runOn(file, path, OPERATION.SYNC_FULL);
   } finally {
     closeDescriptor(file);
   }

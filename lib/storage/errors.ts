@@ -1,4 +1,4 @@
-import { OperationError } from "../engine/mod.ts";
+import { OPERATION, type PendingOperation } from "../engine/mod.ts";
 import { errnoName, STATUS, statusError, systemError } from "../native/mod.ts";
 import { NoSpaceError } from "./no_space_error.ts";
 
@@ -40,27 +40,26 @@ export function failure(
 }
 
 /**
- * What to throw for an operation that the engine could not do: {@linkcode NoSpaceError} for a write or an allocation without room, a system error for the rest.
- *
- * @param requestedBytes How many bytes it was about.
+ * Returns the error for an operation that failed: {@linkcode NoSpaceError} for a write or an
+ * allocation without room, a system error for the rest.
  */
 export function operationFailure(
-  error: unknown,
-  syscall: string,
+  { kind, length, status, transferred }: Pick<
+    PendingOperation,
+    "kind" | "length" | "status" | "transferred"
+  >,
   path: string,
-  requestedBytes: number,
-): unknown {
-  if (!(error instanceof OperationError)) return error;
-  const { status, transferred } = error;
+): Error {
+  const { syscall } = kind;
   if (status <= STATUS.PANIC) return statusError(status, syscall, path);
   const code = errnoName(-status);
-  const grows = syscall === "write" || syscall === "fallocate";
+  const grows = kind.counter === "writes" || kind === OPERATION.ALLOCATE;
   if (grows && (code === "ENOSPC" || code === "EDQUOT")) {
     return new NoSpaceError({
       code,
       syscall,
       path,
-      requestedBytes,
+      requestedBytes: length,
       writtenBytes: transferred,
     });
   }

@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { engine } from "../engine/mod.ts";
+import { engine, OPERATION } from "../engine/mod.ts";
 import {
   errnoName,
   native,
@@ -11,7 +11,7 @@ import { denoRemove } from "./deno_calls.ts";
 import { closeDescriptor, openDescriptor, type OpenHow } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
 import { codeOf } from "./errors.ts";
-import { runOn, TRUNCATE } from "./file_operations.ts";
+import { runOn } from "./open_descriptor.ts";
 import { isCopyOnWrite } from "./filesystems.ts";
 import { deviceBlocks } from "./physical_block.ts";
 import {
@@ -266,7 +266,7 @@ function* finish(
   way: Way,
 ): Task<OpenedFile> {
   if (request.truncate && probe.sizeBytes > 0) {
-    yield* runOn(file, path, TRUNCATE);
+    yield* runOn(file, path, OPERATION.TRUNCATE);
   }
   return { file, capabilities: capabilitiesOf(probe, way) };
 }

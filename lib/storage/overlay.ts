@@ -1,13 +1,19 @@
-import { drive, driveSync, inPlace, type Task } from "../base/mod.ts";
+import {
+  drive,
+  driveSync,
+  driveWith,
+  inPlace,
+  type Task,
+} from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { failure } from "./errors.ts";
 import {
-  type FileTasks,
-  fileTasks,
+  type FileCallbacks,
+  fileCallbacks,
   type StorageTasks,
   storageTasks,
-} from "./own_tasks.ts";
+} from "./file_callbacks.ts";
 import type {
   BufferRange,
   Storage,
@@ -177,7 +183,7 @@ export class OverlayStorage implements Storage {
   syncDirectorySync(): void {}
   /** @internal The operations as tasks. */
   get [storageTasks](): StorageTasks {
-    return { syncDirectory: () => inPlace("syncDirectory", nothing) };
+    return { syncDirectory: () => inPlace("syncDirectory", () => {}) };
   }
   isIdle(): boolean {
     return this.#below.isIdle();
@@ -336,24 +342,28 @@ class OverlayFile implements StorageFile {
     this.#below?.file.closeSync();
   }
 
-  /** @internal The operations as tasks. */
-  get [fileTasks](): FileTasks {
+  /** @internal The operations with callbacks. */
+  get [fileCallbacks](): FileCallbacks {
     return {
-      read: (buffer, position, range) => this.#read(buffer, position, range),
-      write: (buffer, position, options) =>
-        inPlace("write", () => this.writeSync(buffer, position, options)),
-      sync: () => inPlace("sync", nothing),
-      truncate: (length) =>
-        inPlace("truncate", () => this.truncateSync(length)),
-      preallocate: (position, length) =>
-        inPlace("preallocate", () => this.preallocateSync(position, length)),
-      size: () => inPlace("size", () => this.sizeSync()),
-      close: () => this.#below?.close() ?? inPlace("close", nothing),
+      read: (buffer, position, range, ...told) =>
+        driveWith(this.#read(buffer, position, range), ...told),
+      write: (buffer, position, options, resolve) =>
+        resolve(this.writeSync(buffer, position, options)),
+      sync: (_, resolve) => resolve(),
+      truncate: (length, resolve) => {
+        this.truncateSync(length);
+        resolve();
+      },
+      preallocate: (position, length, _, resolve) =>
+        resolve(this.preallocateSync(position, length)),
+      size: (resolve) => resolve(this.sizeSync()),
+      close: (resolve, reject) => {
+        if (this.#below === undefined) resolve();
+        else driveWith(this.#below.close(), resolve, reject);
+      },
     };
   }
 }
-
-function nothing(): void {}
 
 /**
  * Writes are kept in pages of this size: whoever writes to a log writes whole physical blocks, so

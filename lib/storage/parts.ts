@@ -10,6 +10,6 @@ export type { OpenRequest } from "./direct_file_options.ts";
 export { checkDelay } from "./duration.ts";
 export { closedError, failure } from "./errors.ts";
 export { lendRange } from "./lend_range.ts";
-export { fileTasks, storageTasks } from "./own_tasks.ts";
-export type { FileTasks, StorageTasks } from "./own_tasks.ts";
+export { fileCallbacks, storageTasks } from "./file_callbacks.ts";
+export type { FileCallbacks, StorageTasks } from "./file_callbacks.ts";
 export { parentOf, pathString } from "./paths.ts";

@@ -1,11 +1,12 @@
-import { inPlace, step, type Task } from "../base/mod.ts";
+import { begunStep, inPlace, step, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import {
-  type FileTasks,
+  callbacksOfFile,
+  type FileCallbacks,
+  type Reject,
   type SealWriteOptions,
-  tasksOfFile,
-} from "./own_tasks.ts";
+} from "./file_callbacks.ts";
 import type {
   BufferRange,
   Durability,
@@ -13,6 +14,9 @@ import type {
   StorageFile,
   WriteOptions,
 } from "./storage.ts";
+
+/** Nothing said: an options object that is not made anew for each call. */
+const NOTHING = {};
 
 /**
  * Gives each operation of a {@linkcode StorageFile} once, as a task: with promises or blocking.
@@ -23,12 +27,12 @@ import type {
 export class TaskFile {
   /** The file. */
   readonly file: StorageFile;
-  readonly #own: FileTasks | undefined;
+  readonly #own: FileCallbacks | undefined;
 
   /** Wraps an open file, which the caller still closes. */
   constructor(file: StorageFile) {
     this.file = file;
-    this.#own = tasksOfFile(file);
+    this.#own = callbacksOfFile(file);
   }
 
   /** Where the file was opened. */
@@ -45,46 +49,41 @@ export class TaskFile {
   read(
     buffer: PooledBuffer,
     position: number,
-    range?: BufferRange,
+    range: BufferRange = NOTHING,
   ): Task<number> {
-    if (this.#own !== undefined) {
-      return this.#own.read(buffer, position, range);
-    }
-    const { file } = this;
-    return step(
-      () => file.read(buffer, position, range),
-      () => file.readSync(buffer, position, range),
+    return this.#task(
       "read",
+      (resolve, reject) =>
+        this.#own!.read(buffer, position, range, resolve, reject),
+      () => this.file.read(buffer, position, range),
+      () => this.file.readSync(buffer, position, range),
     );
   }
 
   /**
-   * Fills a range of `buffer` from `position` in place, also when driven with promises: for a block or two,
-   * which take less than the way through a ring or a thread.
+   * Fills a range of `buffer` from `position` in place, also when driven with promises: for a block
+   * or two, which take less than the way through a ring or a thread.
    */
   readNow(
     buffer: PooledBuffer,
     position: number,
     range?: BufferRange,
   ): Task<number> {
-    const { file } = this;
-    return inPlace("read", () => file.readSync(buffer, position, range));
+    return inPlace("read", () => this.file.readSync(buffer, position, range));
   }
 
   /** Writes a range of `buffer` at `position`; returns the bytes written. */
   write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options?: WriteOptions,
+    options: WriteOptions = NOTHING,
   ): Task<number> {
-    if (this.#own !== undefined) {
-      return this.#own.write(buffer, position, options);
-    }
-    const { file } = this;
-    return step(
-      () => file.write(buffer, position, options),
-      () => file.writeSync(buffer, position, options),
+    return this.#task(
       "write",
+      (resolve, reject) =>
+        this.#own!.write(buffer, position, options, resolve, reject),
+      () => this.file.write(buffer, position, options),
+      () => this.file.writeSync(buffer, position, options),
     );
   }
 
@@ -105,28 +104,32 @@ export class TaskFile {
     position: number,
     options: SealWriteOptions,
   ): Task<number> {
-    return this.#own!.sealAndWrite!(buffer, position, options);
+    return begunStep({
+      kind: "write",
+      begin: (resolve, reject) =>
+        this.#own!.sealAndWrite!(buffer, position, options, resolve, reject),
+      runSync: () => this.#own!.sealAndWriteSync!(buffer, position, options),
+      settleSync: () => this.settleSync(),
+    });
   }
 
   /** Makes everything that was written durable. */
-  sync(durability?: Exclude<Durability, "none">): Task<void> {
-    if (this.#own !== undefined) return this.#own.sync(durability);
-    const { file } = this;
-    return step(
-      () => file.sync(durability),
-      () => file.syncSync(durability),
+  sync(durability: Exclude<Durability, "none"> = "data"): Task<void> {
+    return this.#task<void>(
       "sync",
+      (resolve, reject) => this.#own!.sync(durability, resolve, reject),
+      () => this.file.sync(durability),
+      () => this.file.syncSync(durability),
     );
   }
 
   /** Sets the size in bytes; new bytes are zeros. */
   truncate(length: number): Task<void> {
-    if (this.#own !== undefined) return this.#own.truncate(length);
-    const { file } = this;
-    return step(
-      () => file.truncate(length),
-      () => file.truncateSync(length),
+    return this.#task<void>(
       "truncate",
+      (resolve, reject) => this.#own!.truncate(length, resolve, reject),
+      () => this.file.truncate(length),
+      () => this.file.truncateSync(length),
     );
   }
 
@@ -134,24 +137,25 @@ export class TaskFile {
   preallocate(
     position: number,
     length: number,
-    options?: PreallocateOptions,
+    options: PreallocateOptions = NOTHING,
   ): Task<boolean> {
-    if (this.#own !== undefined) {
-      return this.#own.preallocate(position, length, options);
-    }
-    const { file } = this;
-    return step(
-      () => file.preallocate(position, length, options),
-      () => file.preallocateSync(position, length, options),
+    return this.#task(
       "preallocate",
+      (resolve, reject) =>
+        this.#own!.preallocate(position, length, options, resolve, reject),
+      () => this.file.preallocate(position, length, options),
+      () => this.file.preallocateSync(position, length, options),
     );
   }
 
   /** Returns the size in bytes. */
   size(): Task<number> {
-    if (this.#own !== undefined) return this.#own.size();
-    const { file } = this;
-    return step(() => file.size(), () => file.sizeSync(), "size");
+    return this.#task(
+      "size",
+      (resolve, reject) => this.#own!.size(resolve, reject),
+      () => this.file.size(),
+      () => this.file.sizeSync(),
+    );
   }
 
   /**
@@ -177,8 +181,24 @@ export class TaskFile {
 
   /** Ends the file after its operations in flight. */
   close(): Task<void> {
-    if (this.#own !== undefined) return this.#own.close();
-    const { file } = this;
-    return step(() => file.close(), () => file.closeSync(), "close");
+    return this.#task<void>(
+      "close",
+      (resolve, reject) => this.#own!.close(resolve, reject),
+      () => this.file.close(),
+      () => this.file.closeSync(),
+      () => this.file.closeSync(),
+    );
+  }
+
+  /** One operation as a task, in the forms that the file has. */
+  #task<T>(
+    kind: string,
+    begin: (resolve: (value: T) => void, reject: Reject) => void,
+    run: () => Promise<T>,
+    runSync: () => T,
+    settleSync: () => void = () => this.file.settleSync(),
+  ): Task<T> {
+    if (this.#own === undefined) return step(run, runSync, kind);
+    return begunStep({ kind, begin, runSync, settleSync });
   }
 }

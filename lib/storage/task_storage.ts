@@ -1,5 +1,5 @@
 import { inPlace, step, type Task } from "../base/mod.ts";
-import { type StorageTasks, tasksOfStorage } from "./own_tasks.ts";
+import { type StorageTasks, tasksOfStorage } from "./file_callbacks.ts";
 import type {
   Storage,
   StorageEntry,

@@ -1,4 +1,3 @@
-import { begunStep, type Task as StepTask } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type {
   BufferRange,
@@ -12,8 +11,8 @@ import {
   checkInteger,
   closedError,
   failure,
-  type FileTasks,
-  fileTasks,
+  type FileCallbacks,
+  fileCallbacks,
   lendRange,
   type OpenRequest,
 } from "../storage/parts.ts";
@@ -262,44 +261,31 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     for (const tell of this.#whenClosed.splice(0)) tell();
   }
 
-  /** @internal The operations as tasks. */
-  get [fileTasks](): FileTasks {
+  /** @internal The operations with callbacks. */
+  get [fileCallbacks](): FileCallbacks {
     return {
-      read: (buffer, position, range = {}) =>
-        this.#begun("read", () => this.#reading(buffer, position, range)),
-      write: (buffer, position, options = {}) =>
-        this.#begun("write", () => this.#writing(buffer, position, options)),
-      sync: (durability = "data") =>
-        this.#begun("sync", () => this.#syncing(durability)),
-      truncate: (length) =>
-        this.#begun("truncate", () => this.#truncating(length)),
-      preallocate: (position, length, options = {}) =>
-        this.#begun(
-          "preallocate",
-          () => this.#preallocating(position, length, options),
-        ),
-      size: () => this.#begun("size", () => this.#sizing()),
-      close: () =>
-        begunStep({
-          kind: "close",
-          begin: (resolve, reject) => this.#beginClose(resolve, reject),
-          runSync: () => this.closeSync(),
-          settleSync: () => this.closeSync(),
-        }),
+      read: (buffer, position, range, ...told) =>
+        this.#begin(this.#reading(buffer, position, range), ...told),
+      write: (buffer, position, options, ...told) =>
+        this.#begin(this.#writing(buffer, position, options), ...told),
+      sync: (durability, ...told) =>
+        this.#begin(this.#syncing(durability), ...told),
+      truncate: (length, ...told) =>
+        this.#begin(this.#truncating(length), ...told),
+      preallocate: (position, length, options, ...told) =>
+        this.#begin(this.#preallocating(position, length, options), ...told),
+      size: (...told) => this.#begin(this.#sizing(), ...told),
+      close: (...told) => this.#beginClose(...told),
     };
   }
 
-  #begun<T>(kind: string, make: () => Task<T>): StepTask<T> {
-    return begunStep({
-      kind,
-      begin: (resolve, reject) => {
-        const task = make();
-        this.#inFlight++;
-        this.#machine.begin(this.#counted(task), resolve, reject);
-      },
-      runSync: () => this.#runSync(make()),
-      settleSync: () => this.settleSync(),
-    });
+  #begin<T>(
+    task: Task<T>,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    this.#inFlight++;
+    this.#machine.begin(this.#counted(task), resolve, reject);
   }
 
   #beginClose(resolve: () => void, reject: (error: unknown) => void): void {

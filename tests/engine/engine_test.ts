@@ -5,21 +5,18 @@ import {
   FLAGS,
   isEngineIdle,
   OPERATION,
-  type Operation,
-  OperationError,
+  type PendingOperation,
 } from "../../lib/engine/mod.ts";
 import { native, STATUS } from "../../lib/native/mod.ts";
 import { FILES } from "../permissions.ts";
 import { Adopted, TemporaryDirectory } from "./files.ts";
-
-function operation(
-  code: number,
-  file: number,
-  position = 0,
-  length = 0,
-): Operation {
-  return { code, flags: 0, file, loan: undefined, start: 0, position, length };
-}
+import {
+  operation,
+  OperationFailed,
+  runSync,
+  start,
+  submit,
+} from "./operations.ts";
 
 Deno.test("engine() is one object and says why it is what it is", () => {
   assert(engine() === engine());
@@ -37,42 +34,29 @@ Deno.test("engine() is one object and says why it is what it is", () => {
   assertEquals(engine().pending, 0);
 });
 
-Deno.test("engine() refuses numbers that the words of an entry would cut", async () => {
-  for (const bad of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
-    for (
-      const each of [
-        operation(OPERATION.TRUNCATE, 0, bad),
-        operation(OPERATION.ALLOCATE, 0, 0, bad),
-      ]
-    ) {
-      assertThrows(() => engine().runSync(each), RangeError, `${bad}`);
-      await assertRejects(() => engine().submit(each), RangeError, `${bad}`);
-    }
-  }
-  const read = operation(OPERATION.READ, 0);
-  assertThrows(() => engine().runSync(read), TypeError, "'loan' is missing");
-  assertEquals(engine().pending, 0);
-});
-
 Deno.test("engine() names a handle, opcode or flag that is none", async () => {
-  const cases: [Operation, number, string][] = [
+  const cases: [PendingOperation, number, string][] = [
     [
       operation(OPERATION.SYNC_DATA, 0),
       STATUS.NO_SUCH_HANDLE,
       "NO_SUCH_HANDLE",
     ],
-    [operation(77, 0), STATUS.BAD_ARGUMENT, "BAD_ARGUMENT"],
     [
-      { ...operation(OPERATION.SYNC_FULL, 0), flags: FLAGS.SYNC },
+      operation({ ...OPERATION.READ, code: 77 }, 0),
+      STATUS.BAD_ARGUMENT,
+      "BAD_ARGUMENT",
+    ],
+    [
+      operation(OPERATION.SYNC_FULL, 0, { flags: FLAGS.SYNC }),
       STATUS.BAD_ARGUMENT,
       "BAD_ARGUMENT",
     ],
   ];
   for (const [each, status, code] of cases) {
-    const thrown = assertThrows(() => engine().runSync(each), OperationError);
+    const thrown = assertThrows(() => runSync(each), OperationFailed);
     const rejected = await assertRejects(
-      () => engine().submit(each),
-      OperationError,
+      () => submit(each),
+      OperationFailed,
     );
     for (const error of [thrown, rejected]) {
       assertEquals(
@@ -95,19 +79,26 @@ Deno.test({
     const large = 2 ** 33 + 5;
     for (
       const run of [
-        (each: Operation) => engine().submit(each),
-        (each: Operation) => Promise.resolve(engine().runSync(each)),
+        (each: PendingOperation) => submit(each),
+        (each: PendingOperation) => Promise.resolve(runSync(each)),
       ]
     ) {
       assertEquals(
-        await run(operation(OPERATION.TRUNCATE, file.handle, large)),
+        await run(
+          operation(OPERATION.TRUNCATE, file.handle, { position: large }),
+        ),
         0,
       );
       assertEquals(size(), large);
-      await run(operation(OPERATION.TRUNCATE, file.handle, 0));
+      await run(operation(OPERATION.TRUNCATE, file.handle));
       assertEquals(size(), 0);
       assertEquals(
-        await run(operation(OPERATION.ALLOCATE, file.handle, 4096, 8192)),
+        await run(
+          operation(OPERATION.ALLOCATE, file.handle, {
+            position: 4096,
+            length: 8192,
+          }),
+        ),
         0,
       );
       assertEquals(size(), 12288);
@@ -123,17 +114,17 @@ Deno.test({
   async fn() {
     using directory = new TemporaryDirectory();
     using file = new Adopted(`${directory.path}/read_only`, constants.O_RDONLY);
-    const cases: [Operation, string][] = [
-      [operation(OPERATION.TRUNCATE, file.handle, 1), "EINVAL"],
-      [operation(OPERATION.ALLOCATE, file.handle, 0, 4096), "EBADF"],
+    const cases: [PendingOperation, string][] = [
+      [operation(OPERATION.TRUNCATE, file.handle, { position: 1 }), "EINVAL"],
+      [operation(OPERATION.ALLOCATE, file.handle, { length: 4096 }), "EBADF"],
     ];
     for (const [each, code] of cases) {
       const rejected = await assertRejects(
-        () => engine().submit(each),
-        OperationError,
+        () => submit(each),
+        OperationFailed,
         code,
       );
-      const thrown = assertThrows(() => engine().runSync(each), OperationError);
+      const thrown = assertThrows(() => runSync(each), OperationFailed);
       assertEquals([rejected.code, thrown.code], [code, code]);
       assertEquals(rejected.status, thrown.status);
     }
@@ -149,11 +140,11 @@ Deno.test({
     const results = Array.from(
       { length: 10_000 },
       (_, i) =>
-        engine().submit(
+        submit(
           // Every seventh fails: there is nothing to allocate.
           i % 7 === 0
-            ? operation(OPERATION.ALLOCATE, file.handle, 0, 0)
-            : operation(OPERATION.TRUNCATE, file.handle, i),
+            ? operation(OPERATION.ALLOCATE, file.handle)
+            : operation(OPERATION.TRUNCATE, file.handle, { position: i }),
         ),
     );
     assertEquals(engine().pending, 10_000);
@@ -178,12 +169,12 @@ Deno.test({
     // starting.
     const valid = Array.from(
       { length: places },
-      () => engine().submit(operation(OPERATION.SYNC_DATA, file.handle)),
+      () => submit(operation(OPERATION.SYNC_DATA, file.handle)),
     );
     const refused = Array.from(
       { length: 100 },
       (_, i) =>
-        engine().submit(operation(OPERATION.SYNC_DATA, 0)).catch(() => {
+        submit(operation(OPERATION.SYNC_DATA, 0)).catch(() => {
           order.push(i);
         }),
     );
@@ -205,8 +196,10 @@ Deno.test({
     for (const warm of [false, true]) {
       let settled = 0;
       const results = Array.from({ length: 6000 }, (_, i) =>
-        engine().submit(
-          operation(OPERATION.TRUNCATE, file.handle, 4096 + i % 2),
+        submit(
+          operation(OPERATION.TRUNCATE, file.handle, {
+            position: 4096 + i % 2,
+          }),
         ).then((value) => {
           settled++;
           return value;
@@ -221,7 +214,7 @@ Deno.test({
       assertEquals(settled, 6000, "with the end of the caller's turn");
       // A handle may be closed now; what is submitted next is not mixed up with what is over.
       results.push(
-        engine().submit(operation(OPERATION.SYNC_DATA, file.handle)),
+        submit(operation(OPERATION.SYNC_DATA, file.handle)),
       );
       assertEquals(await Promise.all(results), results.map(() => 0));
     }
@@ -236,27 +229,24 @@ Deno.test({
   async fn() {
     using directory = new TemporaryDirectory();
     using file = new Adopted(`${directory.path}/nested`);
-    const start = (settle: (status: number) => void) =>
-      engine().start({
-        ...operation(OPERATION.SYNC_DATA, file.handle),
-        settle,
-      });
+    const sync = (told: () => void) =>
+      start(operation(OPERATION.SYNC_DATA, file.handle), told);
     for (const isBlocking of [false, true]) {
       const over: string[] = [];
       const { promise, resolve } = Promise.withResolvers<void>();
-      start(() => {
+      sync(() => {
         over.push("first");
-        start(() => over.push("begun within"));
-        engine().runSync(operation(OPERATION.TRUNCATE, file.handle, 1));
+        sync(() => over.push("begun within"));
+        runSync(operation(OPERATION.TRUNCATE, file.handle, { position: 1 }));
         engine().settleSync();
         over.push("end of first");
         // What this begins is in flight when the settling ends.
-        start(() => {
+        sync(() => {
           over.push("last");
           resolve();
         });
       });
-      start(() => over.push("second"));
+      sync(() => over.push("second"));
       if (isBlocking) {
         engine().settleSync();
         assertEquals(engine().pending, 1);
@@ -286,12 +276,9 @@ Deno.test({
     assert(engine().isIdle);
     const seen: boolean[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
-    engine().start({
-      ...operation(OPERATION.SYNC_DATA, file.handle),
-      settle: () => {
-        seen.push(engine().isIdle);
-        resolve();
-      },
+    start(operation(OPERATION.SYNC_DATA, file.handle), () => {
+      seen.push(engine().isIdle);
+      resolve();
     });
     assertEquals(engine().isIdle, false);
     await promise;
@@ -311,9 +298,9 @@ Deno.test({
     const results: Promise<number>[] = [];
     for (let i = 1; i <= 200; i++) {
       results.push(
-        engine().submit(operation(OPERATION.SYNC_FULL, other.handle)),
+        submit(operation(OPERATION.SYNC_FULL, other.handle)),
       );
-      engine().runSync(operation(OPERATION.TRUNCATE, file.handle, i));
+      runSync(operation(OPERATION.TRUNCATE, file.handle, { position: i }));
       assertEquals(Deno.statSync(path).size, i);
     }
     assertEquals(await Promise.all(results), results.map(() => 0));
@@ -328,15 +315,15 @@ Deno.test({
     const file = new Adopted(`${directory.path}/closed`);
     const results = Array.from(
       { length: 300 },
-      () => engine().submit(operation(OPERATION.SYNC_FULL, file.handle)),
+      () => submit(operation(OPERATION.SYNC_FULL, file.handle)),
     );
     // They reach the library at the end of the turn, and hold the file from then on.
     await Promise.resolve();
     file[Symbol.dispose]();
     assertEquals(await Promise.all(results), results.map(() => 0));
     await assertRejects(
-      () => engine().submit(operation(OPERATION.SYNC_FULL, file.handle)),
-      OperationError,
+      () => submit(operation(OPERATION.SYNC_FULL, file.handle)),
+      OperationFailed,
       "NO_SUCH_HANDLE",
     );
     assertEquals(

@@ -13,7 +13,7 @@ Deno.test({
       `
       const file = new Adopted(Deno.args[0] + "/file");
       for (let i = 0; i < 50; i++) {
-        engine().submit(operation(OPERATION.SYNC_FULL, file.handle)).then(() => {
+        submit(operation(OPERATION.SYNC_FULL, file.handle)).then(() => {
           if (i === 49) setTimeout(() => console.log("done"));
         });
       }
@@ -35,7 +35,7 @@ Deno.test({
       const file = new Adopted(Deno.args[0] + "/file");
       const begin = performance.now();
       addEventListener("unload", () => console.log(performance.now() - begin < 700));
-      for (let i = 0; i < 50; i++) engine().submit(operation(OPERATION.SYNC_FULL, file.handle));
+      for (let i = 0; i < 50; i++) submit(operation(OPERATION.SYNC_FULL, file.handle));
       await new Promise((resolve) => setTimeout(resolve, 1));
       engine().settleSync();
       `,
@@ -57,14 +57,14 @@ Deno.test({
       worker,
       PRELUDE + `
       const file = new Adopted(${JSON.stringify(`${directory.path}/worker`)});
-      for (let i = 0; i < 2000; i++) engine().submit(operation(OPERATION.SYNC_FULL, file.handle));
+      for (let i = 0; i < 2000; i++) submit(operation(OPERATION.SYNC_FULL, file.handle));
       postMessage("started");
       `,
     );
     const { output, success } = await run(
       `
       const file = new Adopted(Deno.args[0] + "/file");
-      const mine = Array.from({ length: 200 }, () => engine().submit(operation(OPERATION.SYNC_FULL, file.handle)));
+      const mine = Array.from({ length: 200 }, () => submit(operation(OPERATION.SYNC_FULL, file.handle)));
       for (let round = 0; round < 3; round++) {
         const worker = new Worker("file://" + Deno.args[0] + "/worker.js", { type: "module" });
         await new Promise((resolve, reject) => {

@@ -13,7 +13,7 @@ export const PRELUDE = `
   import { BufferPool } from ${module("../../lib/pool/mod.ts")};
   import { DirectFile, DiskStorage } from ${module("../../lib/storage/mod.ts")};
   import { Adopted } from ${module("./files.ts")};
-  const operation = (code, file) => ({ code, flags: 0, file, loan: undefined, start: 0, position: 0, length: 0 });
+  import { operation, runSync, submit } from ${module("./operations.ts")};
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 `;
 

@@ -4,21 +4,21 @@ import {
   engine,
   FLAGS,
   OPERATION,
-  type Operation,
-  OperationError,
+  type OperationKind,
+  type PendingOperation,
 } from "../../lib/engine/mod.ts";
-import { native } from "../../lib/native/mod.ts";
+import { native, STATUS } from "../../lib/native/mod.ts";
 import { BufferPool, type PooledBuffer } from "../../lib/pool/mod.ts";
 import { FILES } from "../permissions.ts";
 import { Adopted, pattern, TemporaryDirectory } from "./files.ts";
+import { operation, OperationFailed, runSync, submit } from "./operations.ts";
 
 const O_DIRECT = (constants as unknown as { O_DIRECT: number }).O_DIRECT;
 
 /** How an operation is run: in flight or in place. */
-const WAYS: Record<string, (operation: Operation) => Promise<number>> = {
-  submit: (operation) => engine().submit(operation),
-  runSync: (operation) =>
-    new Promise((resolve) => resolve(engine().runSync(operation))),
+const WAYS: Record<string, (operation: PendingOperation) => Promise<number>> = {
+  start: submit,
+  runSync: (operation) => new Promise((resolve) => resolve(runSync(operation))),
 };
 
 /** Moves bytes as the storage does: lends, runs, ends the loan. */
@@ -26,26 +26,19 @@ async function transfer(
   way: keyof typeof WAYS,
   pool: BufferPool,
   buffer: PooledBuffer,
-  request: { code: number; file: number; position: number } & {
+  request: { kind: OperationKind; file: number; position: number } & {
     flags?: number;
     start?: number;
     length?: number;
   },
 ): Promise<number> {
-  const { code, file, position, flags = 0, start = 0 } = request;
+  const { kind, file, position, flags = 0, start = 0 } = request;
   const length = request.length ?? buffer.length - start;
-  const access = code === OPERATION.READ ? "write" : "read";
+  const access = kind === OPERATION.READ ? "write" : "read";
   const loan = pool.lend(buffer, start, length, access);
   try {
-    return await WAYS[way]!({
-      code,
-      flags,
-      file,
-      loan,
-      start: 0,
-      position,
-      length,
-    });
+    const fields = { flags, loan, position, length };
+    return await WAYS[way]!(operation(kind, file, fields));
   } finally {
     loan.end();
   }
@@ -68,7 +61,7 @@ for (const way of Object.keys(WAYS)) {
           using out = pool.acquireSync(20_000);
           out.bytes.set(expected, 5_000);
           const written = await transfer(way, pool, out, {
-            code: OPERATION.WRITE,
+            kind: OPERATION.WRITE,
             file: file.handle,
             position,
             flags,
@@ -78,7 +71,7 @@ for (const way of Object.keys(WAYS)) {
           assertEquals(written, 10_000);
           using back = pool.acquireSync(20_000, { zeroed: true });
           const read = await transfer(way, pool, back, {
-            code: OPERATION.READ,
+            kind: OPERATION.READ,
             file: file.handle,
             position,
             start: 100,
@@ -119,7 +112,7 @@ for (const way of Object.keys(WAYS)) {
             using buffer = pool.acquireSync(65_536);
             buffer.bytes.fill(0xaa);
             const read = await transfer(way, pool, buffer, {
-              code: OPERATION.READ,
+              kind: OPERATION.READ,
               file: file.handle,
               position,
             });
@@ -143,20 +136,20 @@ for (const way of Object.keys(WAYS)) {
       using writing = new Adopted(path, constants.O_WRONLY);
       using full = new Adopted("/dev/full", constants.O_WRONLY);
       using buffer = pool.acquireSync(8192);
-      const cases: [number, Adopted, string][] = [
+      const cases: [OperationKind, Adopted, string][] = [
         [OPERATION.WRITE, reading, "EBADF"],
         [OPERATION.READ, writing, "EBADF"],
         [OPERATION.WRITE, full, "ENOSPC"],
       ];
-      for (const [code, file, expected] of cases) {
+      for (const [kind, file, expected] of cases) {
         const error = await assertRejects(
           () =>
             transfer(way, pool, buffer, {
-              code,
+              kind,
               file: file.handle,
               position: 0,
             }),
-          OperationError,
+          OperationFailed,
           expected,
         );
         assertEquals([error.code, error.transferred], [expected, 0]);
@@ -166,7 +159,8 @@ for (const way of Object.keys(WAYS)) {
   });
 
   Deno.test({
-    name: `Engine.${way}() refuses a loan that is over, and a length beyond it`,
+    name:
+      `Engine.${way}() refuses a loan that is over, and a length beyond the block`,
     ignore: !FILES,
     async fn() {
       using pool = new BufferPool();
@@ -174,22 +168,19 @@ for (const way of Object.keys(WAYS)) {
       using file = new Adopted(`${directory.path}/loans`);
       const buffer = pool.acquireSync(8192);
       const loan = pool.lend(buffer, 0, 4096, "read");
-      const write = {
-        code: OPERATION.WRITE,
-        flags: 0,
-        file: file.handle,
-        loan,
-        start: 0,
-        position: 0,
-        length: 4097,
-      };
-      await assertRejects(() => WAYS[way]!(write), RangeError, "4097");
+      const write = (length: number) =>
+        operation(OPERATION.WRITE, file.handle, { loan, length });
+      const beyond = await assertRejects(
+        () => WAYS[way]!(write(1 << 20)),
+        OperationFailed,
+      );
+      assertEquals(beyond.status, STATUS.BAD_ARGUMENT);
       loan.end();
       buffer.drop();
       pool.trim();
       const error = await assertRejects(
-        () => WAYS[way]!({ ...write, length: 4096 }),
-        OperationError,
+        () => WAYS[way]!(write(4096)),
+        OperationFailed,
       );
       assert(
         ["NO_SUCH_HANDLE", "NOT_OWNER"].includes(error.code),
@@ -200,7 +191,7 @@ for (const way of Object.keys(WAYS)) {
 }
 
 Deno.test({
-  name: "Engine.submit() reads 10,000 blocks at once, each into its own buffer",
+  name: "Engine.start() reads 10,000 blocks at once, each into its own buffer",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool();
@@ -213,8 +204,8 @@ Deno.test({
     await Promise.all(
       Array.from({ length: 10_000 }, async (_, i) => {
         using buffer = pool.acquireSync(64, { aligned: true });
-        const read = await transfer("submit", pool, buffer, {
-          code: OPERATION.READ,
+        const read = await transfer("start", pool, buffer, {
+          kind: OPERATION.READ,
           file: file.handle,
           position: position(i),
         });
@@ -229,7 +220,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Engine.submit() keeps a buffer alive that everybody else has dropped",
+  name: "Engine.start() keeps a buffer alive that everybody else has dropped",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool({ limitBytes: 1 << 20, onWarning: () => {} });
@@ -240,8 +231,8 @@ Deno.test({
     const results = Array.from({ length: 16 }, (_, i) => {
       const buffer = pool.acquireSync(65_536);
       buffer.bytes.set(expected);
-      const done = transfer("submit", pool, buffer, {
-        code: OPERATION.WRITE,
+      const done = transfer("start", pool, buffer, {
+        kind: OPERATION.WRITE,
         file: file.handle,
         position: i * 65_536,
         flags: FLAGS.DSYNC,
@@ -259,7 +250,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Engine.submit() writes uncached where the system can",
+  name: "Engine.start() writes uncached where the system can",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool();
@@ -270,13 +261,13 @@ Deno.test({
     buffer.bytes.set(pattern(1 << 20));
     const can = native().basalt_file_probe_uncached(file.handle);
     const write = () =>
-      transfer("submit", pool, buffer, {
-        code: OPERATION.WRITE,
+      transfer("start", pool, buffer, {
+        kind: OPERATION.WRITE,
         file: file.handle,
         position: 0,
         flags: FLAGS.DONTCACHE,
       });
     if (can === 1) assertEquals(await write(), 1 << 20);
-    else await assertRejects(write, OperationError, "EOPNOTSUPP");
+    else await assertRejects(write, OperationFailed, "EOPNOTSUPP");
   },
 });

@@ -1,20 +1,18 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { OperationError } from "../../lib/engine/mod.ts";
+import { OPERATION } from "../../lib/engine/mod.ts";
 import { adapted, operationFailure } from "../../lib/storage/errors.ts";
 import { LockedError, NoSpaceError } from "../../lib/storage/mod.ts";
 
 const [EIO, ENOSPC, EDQUOT] = [5, 28, 122];
-const WRITE = 2;
+const { SYNC_DATA, WRITE } = OPERATION;
 
 Deno.test("operationFailure() gives NoSpaceError for a write without room, with what was written", () => {
   for (
     const [errno, code] of [[ENOSPC, "ENOSPC"], [EDQUOT, "EDQUOT"]] as const
   ) {
     const error = operationFailure(
-      new OperationError(WRITE, -errno, 4096),
-      "write",
+      { kind: WRITE, status: -errno, transferred: 4096, length: 8192 },
       "a.log",
-      8192,
     );
     assertInstanceOf(error, NoSpaceError);
     assertEquals(
@@ -35,10 +33,8 @@ Deno.test("operationFailure() gives NoSpaceError for a write without room, with 
 
 Deno.test("operationFailure() gives no NoSpaceError for a sync: what was written is unknown then", () => {
   const error = operationFailure(
-    new OperationError(3, -ENOSPC, 0),
-    "fdatasync",
+    { kind: SYNC_DATA, status: -ENOSPC, transferred: 0, length: 0 },
     "a.log",
-    0,
   );
   assert(!(error instanceof NoSpaceError));
   assertEquals((error as { code?: string }).code, "ENOSPC");
@@ -46,10 +42,8 @@ Deno.test("operationFailure() gives no NoSpaceError for a sync: what was written
 
 Deno.test("operationFailure() gives a system error with code, syscall, path and advice", () => {
   const error = operationFailure(
-    new OperationError(WRITE, -EIO, 0),
-    "write",
+    { kind: WRITE, status: -EIO, transferred: 0, length: 1 },
     "a.log",
-    1,
   ) as
     & Error
     & Record<string, unknown>;
@@ -59,11 +53,6 @@ Deno.test("operationFailure() gives a system error with code, syscall, path and 
     "a.log",
   ]);
   assert(error.message.includes("what it stored is unknown"), error.message);
-});
-
-Deno.test("operationFailure() leaves other errors alone", () => {
-  const error = new RangeError("x");
-  assertEquals(operationFailure(error, "write", "a.log", 1), error);
 });
 
 Deno.test("adapted() makes errors of node:fs those of Deno, with code, syscall and path", () => {

@@ -9,7 +9,6 @@ import {
 import {
   readByTasks,
   readDirect,
-  readInPlace,
   touchedBuffers,
   writeDirect,
 } from "../direct.ts";
@@ -26,11 +25,6 @@ const logs = new Map<string, Log>();
 let server: LoadedServer | undefined;
 
 const actions = {
-  /** P1. */
-  readInPlace(path: string, ms: number): Measured {
-    using file = DirectFile.openSync(path, { pool });
-    return readInPlace(file, pool, ms);
-  },
   /** P2. */
   async readByTasks(
     path: string,

@@ -13,7 +13,7 @@ use super::uring::{self, BATCH_DEPTH, Ring};
 use crate::process;
 use crate::status::{BAD_ARGUMENT, Status};
 
-/// Kind of a backend; the numbers are those of `lib/engine/native_engine.ts`.
+/// Kind of a backend; the numbers are those of `lib/engine/engine.ts`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// Our threads.

@@ -1,0 +1,169 @@
+import { EventLoopLoad } from "./event_loop_load.ts";
+import type { OperationKind } from "./operation.ts";
+import type { EngineSettings } from "./options.ts";
+import { WaitBudget } from "./wait_budget.ts";
+
+/**
+ * From this many operations in flight, a wait is for a third of them instead of for one, so that
+ * the program takes fewer turns and the device never runs dry.
+ */
+const MANY = 6;
+
+/**
+ * What to do about the operations in flight:
+ *
+ * - `"wait"`: call the library, and let the thread wait in the kernel for completions,
+ * - `"poll"`: call the library without waiting,
+ * - `"reap"`: poll, and leave the waiting to the reaper.
+ */
+export type Decision = "wait" | "poll" | "reap";
+
+/** The facts that a decision depends on. */
+export interface Situation {
+  /** Operations that go to the library with the next call. */
+  readonly queuedCount: number;
+  /** Operations that are with the library or queued. */
+  readonly inFlightCount: number;
+  /** Whether operations are over of which the owners were not told yet. */
+  readonly hasUntold: boolean;
+  /** Whether the reaper waits. */
+  readonly isReaping: boolean;
+}
+
+/**
+ * Decides how the program hears of completions, from the load of the event loop, the latencies of
+ * the operations and the options. It is told of all that happens, and knows no ring.
+ *
+ * All times are those of `performance.now()`, in milliseconds.
+ */
+export class WaitPolicy {
+  /** After a decision to wait: for how many completions. */
+  min = 1;
+  /** After a decision to wait: for how many microseconds at most. */
+  waitMicros = 0;
+
+  readonly #mayWait: boolean;
+  readonly #budget = new WaitBudget();
+  readonly #load = new EventLoopLoad();
+  /** When the library was last called. */
+  #calledAt = 0;
+  /** When an operation last began or completed. */
+  #movedAt = 0;
+  /** When the last turn of the event loop began. */
+  #turnedAt = 0;
+  /** How many owners were told together the last time: as many may start the next operations. */
+  #toldCount = 0;
+  /** Whether owners were told since the turn began. */
+  #hasTold = false;
+
+  constructor({ wait }: Pick<EngineSettings, "wait">) {
+    this.#mayWait = wait === "bounded";
+  }
+
+  /** Whether the program's thread may wait at all. */
+  get mayWait(): boolean {
+    return this.#mayWait;
+  }
+
+  /** When the library was last called. */
+  get calledAt(): number {
+    return this.#calledAt;
+  }
+
+  /** Notes that an operation was started. */
+  started(kind: OperationKind): void {
+    this.#budget.begin(kind);
+  }
+
+  /** Notes that started operations are given to the library. */
+  submitted(now: number): void {
+    this.#movedAt = this.#calledAt = now;
+  }
+
+  /** Notes that an operation is over, and how long it took. */
+  ended(kind: OperationKind, latencyMicros: number): void {
+    this.#budget.end(kind, latencyMicros);
+  }
+
+  /** Notes that a call of the library has returned with so many completions. */
+  returned(now: number, completionCount: number): void {
+    this.#calledAt = now;
+    this.#load.own(now);
+    if (completionCount > 0) this.#movedAt = now;
+  }
+
+  /** Notes that owners are about to be told, and run. */
+  telling(count: number): void {
+    this.#toldCount = count;
+    this.#hasTold = true;
+    this.#load.continues();
+  }
+
+  /** Notes that everything until now was the engine's work, or followed from a completion. */
+  own(now: number): void {
+    this.#load.own(now);
+  }
+
+  /** Notes that the reaper came back, so that the wait begins from here. */
+  reaped(): void {
+    this.#movedAt = this.#calledAt;
+  }
+
+  /** Notes that a turn of the event loop begins. */
+  turned(now: number): void {
+    this.#load.turn(now, this.#calledAt);
+    this.#turnedAt = now;
+    this.#hasTold = false;
+  }
+
+  /**
+   * Decides what to do now: at the end of a turn in which operations were started (`queuedCount` is
+   * not 0), or in a turn of the engine's own.
+   */
+  decide(situation: Situation, now: number): Decision {
+    const { inFlightCount } = situation;
+    if (situation.queuedCount > 0) {
+      if (!this.#mayJoin(situation)) return "poll";
+      const leftMicros = this.#stretchMicros(now) -
+        (now - this.#turnedAt) * 1000;
+      return this.#wait(inFlightCount, leftMicros, 0) ? "wait" : "poll";
+    }
+    // Its continuations start more as a rule.
+    if (this.#hasTold) return "poll";
+    const waitedMicros = (now - this.#movedAt) * 1000;
+    const stretchMicros = this.#stretchMicros(now);
+    return this.#wait(inFlightCount, stretchMicros, waitedMicros)
+      ? "wait"
+      : "reap";
+  }
+
+  /**
+   * Whether the call that gives started operations to the library may wait for them: all that will
+   * be started is there, and the thread is wanted for nothing else.
+   */
+  #mayJoin(situation: Situation): boolean {
+    const { hasUntold, inFlightCount, isReaping, queuedCount } = situation;
+    if (isReaping || hasUntold || queuedCount < this.#toldCount) return false;
+    // After a write others may gather in the next turn, as a log's group does: it would have to
+    // wait for whatever was started before, such as the space prepared ahead.
+    const isAlone = this.#toldCount === 1 && inFlightCount === 1;
+    return isAlone && this.#load.areTurnsShort || this.#budget.hasOnlyReads;
+  }
+
+  #stretchMicros(now: number): number {
+    return this.#mayWait ? this.#load.stretchMicros(now) : 0;
+  }
+
+  /** Sets how long to wait; returns whether that is at all. */
+  #wait(
+    inFlightCount: number,
+    stretchMicros: number,
+    waitedMicros: number,
+  ): boolean {
+    if (stretchMicros <= 0) return false;
+    this.min = inFlightCount < MANY ? 1 : inFlightCount / 3 | 0;
+    const leftMicros = this.#budget.micros(this.min) - waitedMicros;
+    this.waitMicros = Math.ceil(Math.min(stretchMicros, leftMicros));
+    return this.waitMicros > 0;
+  }
+}

@@ -1,0 +1,48 @@
+/** How the thread's waiting gives way to what else the program does. */
+import { assert, assertEquals } from "@std/assert";
+import { EventLoopLoad } from "../../lib/engine/event_loop_load.ts";
+
+/** A turn of the event loop that ends at `now`, with so many milliseconds of other work in it. */
+function turn(load: EventLoopLoad, now: number, otherMs: number): void {
+  load.own(now - otherMs);
+  load.turn(now, now - otherMs);
+}
+
+Deno.test("EventLoopLoad lets a thread wait that nobody else needs, and less after one turn with other work", () => {
+  const load = new EventLoopLoad();
+  for (let now = 1; now < 50; now++) turn(load, now, 0.005);
+  assertEquals(load.stretchMicros(50), 500);
+  turn(load, 50, 0.2);
+  assertEquals(load.stretchMicros(50), 100);
+  assertEquals(load.stretchMicros(80), 500, "it is forgotten");
+});
+
+Deno.test("EventLoopLoad stops waiting while there is other work all the time, tries again ever less often, and goes on when it is over", () => {
+  const load = new EventLoopLoad();
+  let waits = 0;
+  const tries: number[] = [];
+  for (let now = 0; now < 5000; now += 2) {
+    const before = waits;
+    if (load.stretchMicros(now) > 0) waits++;
+    if (waits > before) tries.push(now);
+    turn(load, now, 0.2);
+  }
+  assert(waits < 5000 / 2 / 50, `${waits} turns waited`);
+  const gaps = tries.slice(1).map((at, i) => at - tries[i]!);
+  assert(Math.max(...gaps) > 500 && Math.max(...gaps) < 1000, String(gaps));
+  for (let now = 5000; now < 6000; now += 2) turn(load, now, 0.005);
+  assertEquals(load.stretchMicros(6000), 500);
+});
+
+Deno.test("EventLoopLoad does not count what continues after a completion", () => {
+  const load = new EventLoopLoad();
+  for (let now = 1; now < 100; now++) {
+    load.own(now - 0.9);
+    load.continues();
+    load.turn(now, now - 0.9);
+  }
+  assertEquals(load.stretchMicros(100), 500);
+  assert(!load.areTurnsShort, "but the turns were long");
+  for (let now = 100; now < 108; now++) turn(load, now, 0.005);
+  assert(load.areTurnsShort);
+});
