@@ -1,6 +1,6 @@
 import { drive, driveSync, onAbort, type Task, together } from "../base/mod.ts";
 import { isEngineIdle, OPERATION } from "../engine/mod.ts";
-import { native, statusError } from "../native/mod.ts";
+import { native, statusError, UnsupportedError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
   denoMkdir,
@@ -443,13 +443,13 @@ function* makeOneIn(
   if (!isMade) return false;
   // Without a descriptor: it was there, and is gone.
   if (opened === undefined) yield* syncingDirectory(parent);
-  else yield* runOn(opened, parent, OPERATION.SYNC_FULL);
+  else yield* syncEntries(opened, parent);
   return true;
 }
 
 /**
- * Makes the name of a directory durable that is there: who made it may have been killed before it
- * was. Where its parent is out of reach, it was not made here.
+ * Makes the name of a directory durable that is there: its maker may have been killed before it was.
+ * Where its parent is out of reach, or has no sync, it was not made by this library.
  */
 function* syncName(path: string): Task<void> {
   const parent = parentOf(path);
@@ -457,9 +457,9 @@ function* syncName(path: string): Task<void> {
   try {
     yield* syncingDirectory(parent);
   } catch (error) {
-    const refused = error instanceof Deno.errors.NotCapable ||
-      codeOf(error) === "EACCES";
-    if (!refused) throw error;
+    const isRefused = error instanceof Deno.errors.NotCapable ||
+      error instanceof UnsupportedError || codeOf(error) === "EACCES";
+    if (!isRefused) throw error;
   }
 }
 
@@ -506,10 +506,27 @@ function* syncingDirectoryNow(where: string): Task<void> {
   yield* syncOpened(driveSync(openDirectory(path)), path);
 }
 
+/**
+ * Syncs a directory.
+ *
+ * @throws {UnsupportedError} If its filesystem has no sync of directories.
+ */
+function* syncEntries(file: number, path: string): Task<void> {
+  try {
+    yield* runOn(file, path, OPERATION.SYNC_FULL);
+  } catch (error) {
+    if (codeOf(error) !== "EINVAL") throw error;
+    throw new UnsupportedError(`Cannot sync directory '${path}'`, {
+      found: "a filesystem whose directories have no fsync(2)",
+      needed: "one that makes names durable, such as ext4, xfs or btrfs",
+    });
+  }
+}
+
 /** Syncs a directory and ends its descriptor. */
 function* syncOpened(file: number, path: string): Task<void> {
   try {
-    yield* runOn(file, path, OPERATION.SYNC_FULL);
+    yield* syncEntries(file, path);
   } finally {
     closeDescriptor(file);
   }

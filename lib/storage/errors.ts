@@ -8,6 +8,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EFBIG: "the position lies beyond what the filesystem or RLIMIT_FSIZE allows",
   EROFS: "the filesystem is mounted read-only",
   EMFILE: "raise RLIMIT_NOFILE or close files",
+  ENOSPC: "no space is left, or no inodes: see df and df -i",
   "open ENXIO":
     "it is a FIFO that nobody reads, a socket, or a device that is gone: a regular file is needed",
   "write EINVAL":
@@ -17,7 +18,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   "fallocate EOPNOTSUPP": "the filesystem cannot allocate ahead",
   "cachestat ENOSYS": "Linux 6.5 is needed",
   "cachestat EPERM":
-    "since Linux 6.13 it is for the file's owner, and for who may write it",
+    "since Linux 6.13 it is for the file's owner, and for who may write it; some sandboxes refuse it to everybody",
 };
 
 /**

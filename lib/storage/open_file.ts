@@ -292,6 +292,7 @@ function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
       (tier === "direct" ? offsetAlignment : blocks.physical),
     physicalBlock: blocks.physical,
     physicalBlockReason: blocks.reason,
+    durableWrites: probe.syncsApart ? "fdatasync" : "RWF_DSYNC",
     filesystem: probe.filesystem,
     copyOnWrite: isCopyOnWrite(probe.filesystem),
     engine: kind,

@@ -383,6 +383,7 @@ const IN_MEMORY: Capabilities = Object.freeze({
   logicalBlock: PAGE_BYTES,
   physicalBlock: PAGE_BYTES,
   physicalBlockReason: "kept in memory",
+  durableWrites: "RWF_DSYNC",
   filesystem: "none",
   copyOnWrite: false,
   engine: "plain",

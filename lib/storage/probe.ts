@@ -18,6 +18,8 @@ export interface FileProbe {
    * `stx_dio_offset_align`.
    */
   readonly readOffsetAlignment: number;
+  /** Whether a durable write is a write and a sync after it, because its flag is refused. */
+  readonly syncsApart: boolean;
   /** The major number of the device. */
   readonly deviceMajor: number;
   /** The minor number of the device. */
@@ -61,6 +63,7 @@ export function probeFile(file: number, path: string): FileProbe {
     memoryAlignment: values[2]!,
     offsetAlignment: values[3]!,
     readOffsetAlignment: readKnown ? values[4]! : values[3]!,
+    syncsApart: (known & 4) !== 0,
     deviceMajor: values[6]!,
     deviceMinor: values[7]!,
     // The name of a device lies on a filesystem, its bytes do not.

@@ -1039,6 +1039,7 @@ const CAPABILITIES: Capabilities = {
   logicalBlock: 512,
   physicalBlock: 4096,
   physicalBlockReason: "simulated",
+  durableWrites: "RWF_DSYNC",
   filesystem: "simulated",
   copyOnWrite: false,
   engine: "plain",
