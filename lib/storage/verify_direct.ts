@@ -75,8 +75,8 @@ export function countPages(
   const code = errnoName(-pages);
   if (code === "ENOSYS") {
     throw new UnsupportedError(`Cannot verify '${path}'`, {
-      found: `Linux ${kernelRelease()}`,
-      needed: "Linux 6.5 for cachestat(2)",
+      found: `Linux ${kernelRelease()} or a sandbox without cachestat(2)`,
+      needed: "Linux 6.5, and a sandbox that permits it",
     });
   }
   throw failure(code, "cachestat", path);

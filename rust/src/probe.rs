@@ -269,6 +269,28 @@ pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Errno> {
     }
 }
 
+/// Whether durable writes may carry their flag: a read and a write that move nothing are refused
+/// where the kernel, an emulator or a filter of system calls refuses it to all files.
+pub fn has_durable_writes(fd: RawFd) -> bool {
+    /// A position beyond the end of any file: nothing is read there, but the flag is judged first.
+    const BEYOND: libc::off_t = 1 << 52;
+    let mut byte = 0u8;
+    let mut vector = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    // SAFETY: the vector is of one writable byte, borrowed by nothing else; both outlive the call.
+    let read = checked(unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, libc::RWF_DSYNC) });
+    vector.iov_len = 0;
+    // SAFETY: as above; no byte is written.
+    let written = checked(unsafe { libc::pwritev2(fd, &raw const vector, 1, 0, libc::RWF_DSYNC) });
+    let errors = [read.err(), written.err()];
+    !errors
+        .into_iter()
+        .flatten()
+        .any(|errno| errno == Errno(libc::EOPNOTSUPP) || is_refused(errno))
+}
+
 /// Whether reads of this file can use `RWF_DONTCACHE` (Linux 6.14, and the filesystem must agree).
 pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
     // Beyond the end of any file: nothing is read, but the flag is checked first.

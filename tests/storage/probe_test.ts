@@ -11,6 +11,7 @@ const probe: FileProbe = {
   sizeBytes: 0,
   blockBytes: 4096,
   directKnown: true,
+  syncsApart: false,
   memoryAlignment: 4,
   offsetAlignment: 4096,
   readOffsetAlignment: 512,

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
+use super::entry::{DSYNC, SYNC};
 use crate::handles::HandleTable;
 use crate::probe;
 use crate::process;
@@ -32,7 +33,14 @@ pub struct Alignment {
 
 impl File {
     fn new(fd: OwnedFd) -> Result<File, Errno> {
-        let direct = probe::descriptor_flags(fd.as_raw_fd())? & libc::O_DIRECT != 0;
+        let flags = probe::descriptor_flags(fd.as_raw_fd())?;
+        let direct = flags & libc::O_DIRECT != 0;
+        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
+        let refused_flags = if writes && !probe::has_durable_writes(fd.as_raw_fd()) {
+            DSYNC | SYNC
+        } else {
+            0
+        };
         let alignment = direct.then(|| {
             let direct = probe::direct_alignment(fd.as_raw_fd()).unwrap_or_default();
             let known = |value: u32| {
@@ -56,7 +64,7 @@ impl File {
         Ok(File {
             fd,
             alignment,
-            refused_flags: AtomicU32::new(0),
+            refused_flags: AtomicU32::new(refused_flags),
         })
     }
 
@@ -83,9 +91,16 @@ static FILES: HandleTable<File> = HandleTable::new();
 /// terminated closes nothing itself.
 pub struct OpenFiles(pub OwnerId);
 
+impl OpenFiles {
+    /// Closes all of them.
+    pub fn end(&self) {
+        FILES.remove_owned(self.0);
+    }
+}
+
 impl Drop for OpenFiles {
     fn drop(&mut self) {
-        FILES.remove_owned(self.0);
+        self.end();
     }
 }
 
