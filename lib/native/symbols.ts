@@ -13,6 +13,10 @@ const status = "i32";
 /** The exports by room, in the order of the Rust files, which the ABI number depends on. */
 export const SYMBOLS = {
   basalt_abi: { parameters: [], result: status },
+  basalt_isolate_begin: {
+    parameters: ["u32", /* low */ "u32" /* high */],
+    result: status,
+  },
 
   basalt_lay: {
     parameters: [

@@ -1,9 +1,11 @@
 //! A thread as a user of the library: its id, and what ends with it.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::engine::{OpenBackends, OpenFiles};
 use crate::pool::Memberships;
+use crate::process;
 use crate::status::{NOT_OWNER, Status};
 
 /// A thread, by a number that no other thread of the process ever had; never 0.
@@ -19,20 +21,22 @@ impl OwnerId {
 ///
 /// A JavaScript isolate stays on one thread, and a worker's thread ends with it, also when it is
 /// terminated. Then this is dropped, field by field: pending operations end first, then the files
-/// close, then blocks go back to their pools.
+/// close, then blocks go back to their pools. A thread that goes on, as under `deno run --watch`,
+/// does the same when its next isolate begins: see [`begin_isolate`].
 pub struct Thread {
     pub backends: OpenBackends,
-    // Held for its end only.
-    _files: OpenFiles,
+    files: OpenFiles,
     pub pools: Memberships,
     pub id: OwnerId,
+    /// The isolate that uses the library on this thread; 0 before the first.
+    isolate: Cell<u64>,
 }
 
 thread_local! {
     static THREAD: Thread = {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let id = OwnerId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        Thread { backends: OpenBackends::default(), _files: OpenFiles(id), pools: Memberships::new(id), id }
+        Thread { backends: OpenBackends::default(), files: OpenFiles(id), pools: Memberships::new(id), id, isolate: Cell::new(0) }
     };
 }
 
@@ -41,4 +45,52 @@ thread_local! {
 #[inline(always)]
 pub fn with<T>(act: impl FnOnce(&Thread) -> Result<T, Status>) -> Result<T, Status> {
     THREAD.try_with(act).unwrap_or(Err(NOT_OWNER))
+}
+
+/// Notes that an isolate uses the library on the calling thread.
+///
+/// A thread runs one isolate at a time, so that an earlier one is gone. What it left is ended:
+/// pending operations first, then files with their locks, then blocks. Returns whether there was one.
+pub fn begin_isolate(isolate: u64) -> Result<bool, Status> {
+    process::check()?;
+    with(|thread| {
+        let earlier = thread.isolate.replace(isolate);
+        let is_next = earlier != 0 && earlier != isolate;
+        if is_next {
+            thread.backends.end();
+            thread.files.end();
+            thread.pools.end();
+        }
+        Ok(is_next)
+    })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::engine::files::{self, tests::temporary};
+    use crate::pool;
+    use crate::status::NO_SUCH_HANDLE;
+
+    #[test]
+    fn the_next_isolate_of_a_thread_ends_what_an_earlier_one_left() {
+        std::thread::spawn(|| {
+            assert_eq!(begin_isolate(1), Ok(false));
+            let (handle, _file) = temporary(0);
+            let settings = pool::Settings {
+                enabled: true,
+                limit_bytes: 1 << 20,
+                bucket_capacity: 1,
+            };
+            let memory = pool::open(settings).unwrap();
+            pool::acquire(memory, 4096, false).unwrap();
+            assert_eq!(begin_isolate(1), Ok(false), "another copy of the module");
+            assert!(files::get(handle).is_ok());
+            assert_eq!(begin_isolate(2), Ok(true));
+            assert_eq!(files::get(handle).err(), Some(NO_SUCH_HANDLE));
+            assert!(pool::acquire(memory, 4096, false).is_err());
+        })
+        .join()
+        .unwrap();
+    }
 }

@@ -163,6 +163,14 @@ impl Backend {
         }
     }
 
+    /// Ends it with an isolate whose thread goes on, after its pending operations.
+    pub fn end_with_isolate(self) {
+        if let Backend::Jobs(queue, _) = &self {
+            queue.wait(usize::MAX, Duration::MAX).ok();
+        }
+        self.end();
+    }
+
     /// Ends it with the calling thread.
     ///
     /// A forked child has neither the ring nor the threads. The end of the process is the end of

@@ -19,6 +19,16 @@ static WATCHES: HandleTable<Watch> = HandleTable::new();
 #[derive(Default)]
 pub struct OpenBackends(RefCell<Vec<(u32, Backend)>>);
 
+impl OpenBackends {
+    /// Ends all of them, after their pending operations.
+    pub fn end(&self) {
+        for (number, backend) in self.0.take() {
+            drop(WATCHES.remove(number));
+            backend.end_with_isolate();
+        }
+    }
+}
+
 impl Drop for OpenBackends {
     fn drop(&mut self) {
         for (number, backend) in self.0.get_mut().drain(..) {

@@ -2,12 +2,19 @@
 
 use super::{codec, engine, exports, file, legacy_codec, pool};
 use crate::status::NAMES;
+use crate::thread;
 
 exports! {
     /// Returns the low 31 bits of FNV-1a over the version, the status codes and the signatures of
     /// all exports: it changes when any of them does.
     safe fn basalt_abi() {
         Ok(ABI & 0x7fff_ffff)
+    }
+
+    /// Notes that the isolate with this random number uses the library on the calling thread, and
+    /// ends what an earlier isolate of the thread left. Returns whether there was one.
+    safe fn basalt_isolate_begin(low: u32, high: u32) {
+        thread::begin_isolate(u64::from(high) << 32 | u64::from(low))
     }
 }
 

@@ -70,17 +70,23 @@ impl Membership {
     }
 }
 
-impl Drop for Memberships {
-    fn drop(&mut self) {
-        if process::forked() {
-            return;
-        }
+impl Memberships {
+    /// Gives back everything that the thread holds.
+    pub fn end(&self) {
         for mut member in self.all.take() {
             member.retire();
             member.pool.end_owner(self.owner);
             if member.attachments > 0 {
                 member.pool.detach(member.attachments);
             }
+        }
+    }
+}
+
+impl Drop for Memberships {
+    fn drop(&mut self) {
+        if !process::forked() {
+            self.end();
         }
     }
 }

@@ -1,0 +1,83 @@
+/** An isolate that ends while its thread lives on, as the runtime's watchers restart programs. */
+import { assert, assertEquals } from "@std/assert";
+import { ALL } from "../permissions.ts";
+import { TemporaryDirectory } from "./files.ts";
+import { module } from "./program.ts";
+
+const RESTARTS = 10;
+
+/** A program that leaves a log open, with writes in flight, when it is restarted. */
+const program = (round: number) => `
+  import { BufferPool, Log } from ${module("../../mod.ts")};
+  const round = ${round};
+  const log = await Log.open(${"Deno.env.get('LOG')"});
+  await log.appendDurable("round " + round);
+  const leaked = new BufferPool().acquireSync(1 << 20);
+  const fds = [...Deno.readDirSync("/proc/self/fd")].length;
+  console.log("ready", round, log.nextOffset, fds, leaked.length);
+  // Not awaited: in flight at the end.
+  for (let i = 0; i < 4; i++) log.appendBatch([new Uint8Array(1 << 16)]);
+  log.flush().catch(() => {});
+  setInterval(() => {}, 1000);
+  export default { fetch: () => new Response("ok") };
+`;
+
+/** Starts a watched program and restarts it; returns what each start printed. */
+async function restarts(args: string[], dir: string): Promise<number[][]> {
+  const file = `${dir}/main.ts`;
+  Deno.writeTextFileSync(file, program(0));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args, "-A", "--no-check", file],
+    env: { LOG: `${dir}/log`, NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const starts: number[][] = [];
+  const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
+  let output = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    output += text;
+    const ready = [...output.matchAll(/^ready (.*)\n/gm)];
+    if (ready.length === starts.length) continue;
+    starts.push(ready[starts.length]![1]!.split(" ").map(Number));
+    if (starts.length > RESTARTS) break;
+    // The watcher begins to look once the program runs.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    Deno.writeTextFileSync(file, program(starts.length));
+  }
+  clearTimeout(timer);
+  child.kill("SIGKILL");
+  await child.status;
+  return starts;
+}
+
+for (
+  const args of [
+    ["run", "--watch"],
+    ["run", "--watch-hmr"],
+    ["serve", "--watch", "--host=127.0.0.1", "--port=0"],
+  ]
+) {
+  Deno.test({
+    name: `deno ${
+      args.slice(0, 2).join(" ")
+    }: a log that is left open is free again with the next isolate, ten times, and no descriptor is left`,
+    ignore: !ALL,
+    async fn() {
+      using directory = new TemporaryDirectory();
+      const starts = await restarts(args, directory.path);
+      assertEquals(starts.map(([round]) => round), [
+        ...Array(RESTARTS + 1).keys(),
+      ]);
+      let offset = 0;
+      for (const [, next] of starts) {
+        assert(next! > offset, "what was durable before the restart is there");
+        offset = next!;
+      }
+      const [, , fds] = starts[1]!;
+      const [, , lastFds] = starts.at(-1)!;
+      assert(lastFds! <= fds! + 2, `${fds} descriptors, then ${lastFds}`);
+    },
+  });
+}
