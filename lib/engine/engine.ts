@@ -1,4 +1,4 @@
-import { checked, native } from "../native/mod.ts";
+import { beforeIsolateEnds, checked, native } from "../native/mod.ts";
 import type { PendingOperation } from "./operation.ts";
 import type { EngineKind, EngineSettings } from "./options.ts";
 import { Reaper } from "./reaper.ts";
@@ -70,6 +70,8 @@ export class Engine {
   #isFlushDue = false;
   /** Whether the task that pumps is due. */
   #isPumpDue = false;
+  /** Whether the isolate ends: the library has ended its part, and nothing is called any more. */
+  #hasEnded = false;
 
   /**
    * Opens a port of the library for this isolate; it ends with the isolate's thread.
@@ -113,6 +115,11 @@ export class Engine {
       () => this.#reaped(),
       () => this.#look(),
     );
+    beforeIsolateEnds(() => {
+      this.settleSync();
+      this.#hasEnded = true;
+      this.#reaper.end();
+    });
   }
 
   /** Operations that have not completed, those that wait for a place included. */
@@ -154,6 +161,7 @@ export class Engine {
    * in flight run in any order.
    */
   start(operation: PendingOperation): void {
+    if (this.#hasEnded) return;
     this.#submission.add(operation);
     if (this.#submission.queuedCount >= BATCH) this.#flush();
     else if (!this.#isFlushDue) {
@@ -187,6 +195,7 @@ export class Engine {
    * What the owners start is in flight then. It may be called while an owner is told.
    */
   settleSync(): void {
+    if (this.#hasEnded) return;
     while (this.pending > 0) this.#submission.turn(BATCH, NO_LIMIT);
     if (this.hasUntold) {
       this.#tellAll();
@@ -200,7 +209,7 @@ export class Engine {
   /** Gives the library what was started in this turn, and waits for it if that pays. */
   readonly #flushTask = (): void => {
     this.#isFlushDue = false;
-    if (this.queuedCount === 0) return;
+    if (this.queuedCount === 0 || this.#hasEnded) return;
     const now = performance.now();
     if (this.#policy.decide(this, now) === "wait") {
       this.#submission.turn(this.#policy.min, this.#policy.waitMicros, now);
@@ -228,6 +237,7 @@ export class Engine {
   /** Looks for completions in a turn of its own, as long as the policy does not leave that to the reaper. */
   readonly #pumpTask = (): void => {
     this.#isPumpDue = false;
+    if (this.#hasEnded) return;
     const now = performance.now();
     this.#policy.turned(now);
     this.#tell();

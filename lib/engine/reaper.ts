@@ -25,6 +25,7 @@ export class Reaper {
   #waitCount = 0;
   #askedAt = 0;
   #isWaiting = false;
+  #hasEnded = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -82,7 +83,14 @@ export class Reaper {
     return this.#native.basalt_engine_waits(this.#port) === this.#waitCount;
   }
 
+  /** Ends it: nobody hears of the wait in flight. */
+  end(): void {
+    this.#hasEnded = true;
+    clearTimeout(this.#timer);
+  }
+
   #done(status: number): void {
+    if (this.#hasEnded) return;
     this.#isWaiting = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;

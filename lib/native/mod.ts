@@ -7,6 +7,7 @@ export { DescriptorWriter } from "./descriptor_writer.ts";
 export { environment } from "./environment.ts";
 export { checked, errnoName, statusError, systemError } from "./errors.ts";
 export type { SystemErrorFields } from "./errors.ts";
+export { beforeIsolateEnds } from "./isolate.ts";
 export { checkPlatform, loadLibrary, native } from "./library.ts";
 export type {
   LibraryOrigin,

@@ -1,4 +1,4 @@
-import { checked } from "./errors.ts";
+import { beginIsolate } from "./isolate.ts";
 import { abiNumber, type NativeFunctions, SYMBOLS } from "./symbols.ts";
 
 /** A library that was opened, or why a file is none that can be used. */
@@ -32,19 +32,6 @@ export function openLibrary(file: string): Opened {
   }
   opened.close();
   return { absent: false, reason: otherVersion(abi) };
-}
-
-/** Names the random number of this isolate, which all copies of this module in it share. */
-const ISOLATE = Symbol.for("basalt.isolate");
-
-/**
- * Tells the library which isolate uses it on this thread. It ends what an earlier isolate of the
- * thread left, as `deno run --watch` does with each restart: operations, locks, files and memory.
- */
-function beginIsolate(functions: NativeFunctions): void {
-  const globals = globalThis as { [ISOLATE]?: Uint32Array };
-  const id = globals[ISOLATE] ??= crypto.getRandomValues(new Uint32Array(2));
-  checked(functions.basalt_isolate_begin(id[0]!, id[1]!), "isolate_begin");
 }
 
 /** What is wrong with a file that did not load with all symbols: the answer of the first export tells. */

@@ -81,3 +81,37 @@ for (
     },
   });
 }
+
+Deno.test({
+  name:
+    "deno test: a log that one file leaves open is free again for the next files",
+  ignore: !ALL,
+  async fn() {
+    using directory = new TemporaryDirectory();
+    const dir = directory.path;
+    const source = (file: number) => `
+      import { Log } from ${module("../../mod.ts")};
+      const options = { sanitizeOps: false, sanitizeResources: false };
+      Deno.test("file ${file}", options, async () => {
+        const log = await Log.open(${JSON.stringify(`${dir}/log`)});
+        await log.appendDurable("file ${file}");
+        if (log.nextOffset <= ${file}) throw new Error(String(log.nextOffset));
+        for (let i = 0; i < 4; i++) log.appendBatch([new Uint8Array(1 << 16)]);
+        log.flush().catch(() => {});
+      });
+    `;
+    const files = Array.from({ length: 5 }, (_, i) => `${dir}/${i}_test.ts`);
+    files.forEach((file, i) => Deno.writeTextFileSync(file, source(i)));
+    const { success, stdout, stderr } = await new Deno.Command(
+      Deno.execPath(),
+      {
+        args: ["test", "-A", "--no-check", ...files],
+        env: { NO_COLOR: "1" },
+        stdin: "null",
+        signal: AbortSignal.timeout(120_000),
+      },
+    ).output();
+    const text = new TextDecoder();
+    assert(success, text.decode(stdout) + text.decode(stderr));
+  },
+});
