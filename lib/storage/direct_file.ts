@@ -72,14 +72,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   readonly capabilities: Capabilities;
 
   readonly #open: OpenDescriptor;
-  readonly #tasks: TaskFile;
   readonly #pool: BufferPool | undefined;
 
   private constructor(open: OpenDescriptor, pool: BufferPool | undefined) {
     this.path = open.checked.path;
     this.capabilities = open.checked.capabilities;
     this.#open = open;
-    this.#tasks = new TaskFile(this);
     this.#pool = pool;
   }
 
@@ -186,11 +184,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeFileSync(path, new Uint8Array(600).fill(1));
-   * {
-   *   using file = DirectFile.openSync(path);
-   *   using rest = file.readAtSync(100, 600);
-   *   assertEquals(rest.length, 500);
-   * }
+   * using file = DirectFile.openSync(path);
+   * using rest = file.readAtSync(100, 600);
+   * assertEquals(rest.length, 500);
    * Deno.removeSync(path);
    * ```
    */
@@ -226,14 +222,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeTextFileSync(path, "first, something else, second");
-   * {
-   *   using file = DirectFile.openSync(path);
-   *   const records = await file.readMany([{ position: 23, length: 6 }, { position: 0, length: 5 }]);
-   *   const text = new TextDecoder();
-   *   assertEquals(records.map((each) => text.decode(each.bytes)), ["second", "first"]);
-   *   assertEquals(file.stats().reads, 1);
-   *   records.forEach((each) => each.drop());
-   * }
+   * using file = DirectFile.openSync(path);
+   * const records = await file.readMany([{ position: 23, length: 6 }, { position: 0, length: 5 }]);
+   * const text = new TextDecoder();
+   * assertEquals(records.map((each) => text.decode(each.bytes)), ["second", "first"]);
+   * assertEquals(file.stats().reads, 1);
+   * records.forEach((each) => each.drop());
    * Deno.removeSync(path);
    * ```
    */
@@ -385,12 +379,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * const path = Deno.makeTempFileSync();
    * Deno.writeFileSync(path, new Uint8Array(8192));
-   * {
-   *   using file = DirectFile.openSync(path, { direct: "never" });
-   *   const proof = file.verifyDirectSync();
-   *   assertEquals(proof.direct, false);
-   *   console.log(`${proof.cachedPages} pages in the cache: ${proof.reason}`);
-   * }
+   * using file = DirectFile.openSync(path, { direct: "never" });
+   * const proof = file.verifyDirectSync();
+   * assertEquals(proof.direct, false);
+   * console.log(`${proof.cachedPages} pages in the cache: ${proof.reason}`);
    * Deno.removeSync(path);
    * ```
    */
@@ -417,11 +409,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * import { DirectFile } from "@basalt/io";
    *
    * const path = Deno.makeTempFileSync();
-   * {
-   *   using file = DirectFile.openSync(path);
-   *   const free = file.freeBytes();
-   *   if (free !== undefined && free < 64 * 2 ** 20) console.log("the disk is nearly full");
-   * }
+   * using file = DirectFile.openSync(path);
+   * const free = file.freeBytes();
+   * if (free !== undefined && free < 64 * 2 ** 20) console.log("the disk is nearly full");
    * Deno.removeSync(path);
    * ```
    */
@@ -443,7 +433,6 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * const path = Deno.makeTempFileSync();
    * using file = DirectFile.openSync(path);
-   * assertEquals(file.isAtPath(), true);
    * Deno.removeSync(path);
    * assertEquals(file.isAtPath(), false);
    * ```
@@ -469,10 +458,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#open.closed();
   }
 
-  /**
-   * The blocking version of {@linkcode DirectFile.close}: it waits until the operations in flight
-   * are over.
-   */
+  /** The blocking version of {@linkcode DirectFile.close}. */
   closeSync(): void {
     this.#open.closeSync();
   }
@@ -499,14 +485,13 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   ): Task<PooledBuffer> {
     this.#open.checked.checkReadable();
     const pool = this.#pool ?? BufferPool.default();
-    return yield* readRange(this.#tasks, pool, position, length, options);
+    const file = new TaskFile(this);
+    return yield* readRange(file, pool, position, length, options);
   }
 
-  *#verifyDirect(): Task<DirectProof> {
-    this.#open.checked.checkReadable();
-    return yield* proveDirect(
-      this.#open.checked,
-      this.sizeSync(),
+  #verifyDirect(): Task<DirectProof> {
+    return proveDirect(
+      this.#open,
       (position, length) => this.#readAt(position, length, {}),
     );
   }

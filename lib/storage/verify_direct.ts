@@ -2,7 +2,8 @@ import type { Task } from "../base/mod.ts";
 import { errnoName, UnsupportedError } from "../native/mod.ts";
 import type { PooledBuffer } from "../pool/mod.ts";
 import { failure } from "./errors.ts";
-import type { CheckedOperations } from "./checked_operations.ts";
+import type { OpenDescriptor } from "./open_descriptor.ts";
+
 import { type CachedPages, cachedPages, kernelRelease } from "./probe.ts";
 
 /** What {@linkcode DirectFile.verifyDirect} found. */
@@ -26,10 +27,11 @@ const MIN_BLOCK_BYTES = 4096;
  * @param readBlock Reads a range of the file.
  */
 export function* proveDirect(
-  { capabilities, file, path }: CheckedOperations,
-  sizeBytes: number,
+  descriptor: OpenDescriptor,
   readBlock: (position: number, length: number) => Task<PooledBuffer>,
 ): Task<DirectProof> {
+  descriptor.checked.checkReadable();
+  const { capabilities, file, path } = descriptor.checked;
   const { tier, readOffsetAlignment } = capabilities;
   const proof = (direct: boolean, reason: string): DirectProof => ({
     direct,
@@ -38,6 +40,7 @@ export function* proveDirect(
   });
   // Asked first, so that a kernel without cachestat fails before anything is read.
   countPages(file, path, 0, 0);
+  const { size: sizeBytes } = descriptor.statSync();
   if (sizeBytes === 0) {
     return proof(false, "the file is empty: there is no block to read");
   }
