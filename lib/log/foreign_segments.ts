@@ -161,6 +161,7 @@ export class ForeignSegments implements SegmentSource {
       if (offset < this.#durableOffset) break;
       if (this.#changes === undefined) {
         // Whether the log has such an offset at all is seen in the files.
+        if (offset < this.#from) return "files";
         const isUnchecked = offset > this.#durableOffset && !this.#isChecked;
         this.#isChecked = true;
         return isUnchecked ? "files" : "end";

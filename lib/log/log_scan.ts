@@ -150,8 +150,13 @@ export class LogScan implements BatchSource {
           if (yield* this.#stopped(current, next, bound)) continue;
           return undefined;
         }
-        const end = source.end && (yield* source.end());
+        const { from = 0 } = this.#options;
+        // What is before the start is not given.
+        const end = next.nextOffset <= from
+          ? undefined
+          : source.end && (yield* source.end());
         batch = end === undefined ? next : cut(current.scan, next, end);
+        if (batch === undefined) this.#offset = Math.max(offset, from);
       }
       this.#attempt = 0;
       if (batch === undefined) continue;

@@ -146,8 +146,9 @@ export class BatchIterator implements LogIterator<MessageBatch> {
       }
       batch.drop();
     } catch (error) {
-      await this.#end(error);
-      if (!this.#isLeft || error !== this.#leaving!.signal.reason) throw error;
+      const wasLeft = this.#isLeft && error === this.#leaving!.signal.reason;
+      await this.#end(wasLeft ? this.#leftError() : error);
+      if (!wasLeft) throw error;
     }
     return DONE;
   }

@@ -387,7 +387,7 @@ Deno.test("LogReader.tail() with 'durable' follows what the writer publishes, ac
   appendSome(first, 3, 100);
   await first.close();
   await take(3);
-  const second = await openLog(place);
+  const second = await openLog(place, { flushAfterMs: 0 });
   appendSome(second, 2, 100);
   await second.flush({ durability: "none" });
   let isOver = false;
@@ -396,9 +396,10 @@ Deno.test("LogReader.tail() with 'durable' follows what the writer publishes, ac
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
   assertEquals([isOver, seen], [false, [0, 1, 2]]);
-  await second.close();
+  await second.flush();
   await more;
   assertEquals(seen, [0, 1, 2, 3, 4]);
+  await second.close();
   await tail.return!();
 });
 
