@@ -19,6 +19,7 @@ export interface ReaderStats {
  * where it can, elsewhere the caller looks again after a while.
  *
  * A change that comes while the caller looks ends its next wait at once.
+ * `docs/format.md#read-changes`
  */
 export class DirectoryChanges {
   /** Whether names in the directory may have changed since this was set to `false`. */

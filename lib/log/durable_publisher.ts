@@ -21,6 +21,7 @@ export interface DurablePublisherOptions {
  *
  * Publishing is one write into the page cache, a few microseconds. Nothing waits for it, and a
  * failure is not reported: an earlier durable offset is true as well.
+ * `docs/format.md#owner-update`
  */
 export class DurablePublisher {
   readonly #options: DurablePublisherOptions;

@@ -71,7 +71,7 @@ export interface ForeignSegmentsOptions {
  * from what is not written yet.
  *
  * The directory is listed at the start, and again when the end of what is known was reached. So the
- * cost of a listing does not come with each segment.
+ * cost of a listing does not come with each segment. `docs/format.md#read-listing`
  */
 export class ForeignSegments implements SegmentSource {
   readonly #place: LogPlace;

@@ -363,8 +363,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The messages that were written, in batches that are the caller's to drop. It ends where the
-   * data ends; what is still in memory needs a `flush` first.
+   * Returns the messages that were written, in batches: each is valid until the next one is asked
+   * for, unless kept. It ends where the data ends; what is still in memory needs a `flush` first.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one.
    * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
@@ -380,9 +380,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The messages of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, one by
-   * one. A message is valid
-   * until the next one is asked for.
+   * Returns the messages of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail},
+   * one by one. A message is valid until the next one is asked for; `copy()` makes it last.
    *
    * @example Reading text
    * ```ts
@@ -406,8 +405,9 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The messages that were written, and then those that are written later, as soon as they are in
-   * the file or, if told `durable`, survive a power cut. One batch has all that came meanwhile.
+   * Returns the messages that were written, and then those that are written later, as soon as they
+   * are in the file or, if told `durable`, survive a power cut. One batch has all that came
+   * meanwhile; it is valid until the next one is asked for, unless kept.
    *
    * What this isolate wrote a moment ago comes from memory, up to `tailBytes`; the log wakes the
    * tail, nothing is polled. What is still in memory only is written by a flush, which a tail does
@@ -448,7 +448,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a
+   * Returns the batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a
    * stream. A batch is read when the consumer asks for it; cancelling gives everything back.
    *
    * It is a default stream: a byte stream would detach the batches' memory. Drop each batch.

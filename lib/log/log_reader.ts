@@ -68,8 +68,8 @@ export class LogReader {
   }
 
   /**
-   * The messages that are in the files, in batches that are the caller's to drop. It ends where the
-   * data ends.
+   * Returns the messages that are in the files, in batches: each is valid until the next one is
+   * asked for, unless kept. It ends where the data ends.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log, or after its end.
    * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
@@ -80,12 +80,14 @@ export class LogReader {
   }
 
   /**
-   * The messages that are in the files, and then those that are written later. One batch has all
-   * that came meanwhile.
+   * Returns the messages that are in the files, and then those that are written later. One batch
+   * has all that came meanwhile; it is valid until the next one is asked for, unless kept.
    *
-   * At the end of the data it looks again, after 1 ms at first, after 100 ms at most while nothing
-   * comes. It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when
-   * the log is closed, for the next writer goes on where that one ended.
+   * At the end of the data the system tells it of changes (inotify), so that nothing runs while
+   * nothing is written. Where the system cannot, it looks again: after 1 ms at first, and every
+   * 100 ms while nothing comes. {@linkcode LogReader.stats} tells which.
+   * It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when the log
+   * is closed, for the next writer goes on where that one ended. From above the end it waits.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log; also if what is next
    * was truncated away.
@@ -115,7 +117,7 @@ export class LogReader {
   }
 
   /**
-   * The messages of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
+   * Returns the messages of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
    * LogReader.tail}, one by one. A message is valid until the next one is asked for; `copy()` makes
    * it last.
    *
@@ -142,7 +144,7 @@ export class LogReader {
   }
 
   /**
-   * The batches of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
+   * Returns the batches of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
    * LogReader.tail}, as a stream. A batch is read when somebody asks for it, not before; cancelling
    * gives everything back. Drop each batch.
    *
