@@ -18,7 +18,7 @@ import {
 import type { LogPlace } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
-import { isLocked, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { type Readable, ReadableSegments } from "./readable.ts";
 import { openIndex, sizeAt } from "./segment_files.ts";
 import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
@@ -371,7 +371,7 @@ export class ForeignSegments implements SegmentSource {
     const record = yield* readOwnerRecord(this.#place);
     if (record === undefined) return { state: "none", durableOffset: 0 };
     const { storage, dir } = this.#place;
-    const state = isLocked(storage, dir) ? "writing" : "dead";
+    const state = storage.isLocked(dir) ? "writing" : "dead";
     return { state, durableOffset: vouchedOffset(record) };
   }
 }

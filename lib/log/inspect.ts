@@ -19,12 +19,7 @@ import { completeOptions, type LogReaderOptions } from "./log_options.ts";
 import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { closeOpened, type OpeningReport, openLog } from "./opening.ts";
-import {
-  asLockOwner,
-  isLocked,
-  type OwnerRecord,
-  readOwnerFile,
-} from "./owner_file.ts";
+import { asLockOwner, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { closeSegment, openSegment, sizeAt } from "./segment_files.ts";
 import { inMemory } from "./try_recovery.ts";
 
@@ -157,15 +152,22 @@ function inspecting(
 
 function* inspectPlace(place: LogPlace): Task<LogInspection> {
   const { storage, dir } = place;
-  const locked = isLocked(storage, dir);
+  let locked = storage.isLocked(dir);
   const listing = yield* listDirectory(storage, dir);
   refuseNoLog(dir, listing);
   const meta = listing.hasMeta ? yield* metaIfRight(place) : undefined;
-  const owner = listing.hasOwner ? yield* ownerIfKnown(place) : undefined;
+  let owner = listing.hasOwner ? yield* ownerIfKnown(place) : undefined;
   const tried = inMemory(place);
-  const opening: OpeningForecast = locked
+  let opening: OpeningForecast = locked
     ? { possible: false, error: new LockedError(dir, holderOf(owner)) }
     : yield* forecast(tried);
+  if (!opening.possible && !locked && storage.isLocked(dir)) {
+    // What the forecast met is the work of a writer that came meanwhile.
+    locked = true;
+    owner = yield* ownerIfKnown(place);
+    const error = new LockedError(dir, holderOf(owner));
+    opening = { possible: false, error };
+  }
   // As opening would leave it: what a crash left is not data.
   const view = opening.possible ? tried : place;
   const { start, kept, below } = classifySegments(

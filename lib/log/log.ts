@@ -45,8 +45,8 @@ import { Signal } from "./signal.ts";
 /** How often another writer's lock is tried, in milliseconds. */
 const LOCK_POLL_MS = 20;
 /**
- * `openSync` tries this often, 1 ms apart: a reader takes the lock for an instant, to find out
- * whether there is a writer.
+ * `openSync` tries this often, 1 ms apart: on filesystems without open file description locks, a
+ * reader takes the lock for an instant, to find out whether there is a writer.
  */
 const LOCK_LOOKS = 3;
 

@@ -29,7 +29,7 @@ export type { LogIdentity, MetaRecord } from "./meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 export { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 export type { OpeningReport } from "./opening.ts";
-export { isLocked, readOwner } from "./owner_file.ts";
+export { readOwner } from "./owner_file.ts";
 export type { OwnerRecord } from "./owner_file.ts";
 export {
   planRepair,

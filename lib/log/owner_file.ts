@@ -7,7 +7,7 @@
 import type { Task } from "../base/mod.ts";
 import { formatUuid, parseUuid } from "../codec/mod.ts";
 import { acquire, type PooledBuffer } from "../pool/mod.ts";
-import type { LockOwner, TaskFile, TaskStorage } from "../storage/mod.ts";
+import type { LockOwner, TaskFile } from "../storage/mod.ts";
 import { ownerPath } from "./directory.ts";
 import type { CompleteReaderOptions } from "./log_options.ts";
 import type { LogPlace } from "./meta.ts";
@@ -228,11 +228,4 @@ export class OwnerFile {
     this.#block.drop();
     if (this.#file !== undefined) yield* this.#file.close();
   }
-}
-
-/** Whether a writer has a log open now: it holds the lock. */
-export function isLocked(storage: TaskStorage, dir: string): boolean {
-  const lock = storage.lock(dir);
-  lock?.release();
-  return lock === undefined;
 }

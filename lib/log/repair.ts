@@ -56,9 +56,10 @@ export interface RepairOptions extends LogReaderOptions {
  * run, with all changes kept in memory. Nothing is changed.
  *
  * A log is what its first segment and those that follow without a gap hold, up to the first bad
- * message. What is behind that is cut, and kept beside the log. Every message is read.
+ * message. What is behind that is cut, and kept beside the log. Every message is read. No lock is
+ * taken: a plan keeps no writer out.
  *
- * @throws {LockedError} If a writer has the log open.
+ * @throws {LockedError} If a writer has the log open, or opened it meanwhile.
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
  * @example Repairing a damaged log
@@ -87,7 +88,7 @@ export function planRepair(
   path: string | URL,
   options: RepairOptions = {},
 ): Promise<RepairPlan> {
-  return drive(exclusively(path, options, planning));
+  return drive(planningBesideWriters(path, options));
 }
 
 /** The blocking version of {@linkcode planRepair}. */
@@ -95,7 +96,7 @@ export function planRepairSync(
   path: string | URL,
   options: RepairOptions = {},
 ): RepairPlan {
-  return driveSync(exclusively(path, options, planning));
+  return driveSync(planningBesideWriters(path, options));
 }
 
 /**
@@ -146,26 +147,36 @@ interface RepairPlace extends LogPlace {
   onRead: (bytes: number) => void;
 }
 
-/** Runs something under the log's lock. */
-function exclusively<T>(
+function placeOf(path: string | URL, options: RepairOptions): RepairPlace {
+  const dir = absolutePath("repair log", path);
+  const { storage, pool } = completeOptions(options);
+  const { onRead = () => {} } = options;
+  return { storage, dir, pool, onRead };
+}
+
+function* lockedError(place: RepairPlace): Task<LockedError> {
+  return new LockedError(place.dir, yield* readOwner(place.dir, place));
+}
+
+/** Plans, and refuses the plan where a writer had the log open before it was complete. */
+function planningBesideWriters(
   path: string | URL,
   options: RepairOptions,
-  task: (place: RepairPlace) => Task<T>,
-): Task<T> {
-  const dir = absolutePath("repair log", path);
-  const complete = completeOptions(options);
-  const { storage, pool } = complete;
-  const { onRead = () => {} } = options;
-  return function* (): Task<T> {
-    const lock = storage.lock(dir);
-    if (lock === undefined) {
-      throw new LockedError(dir, yield* readOwner(dir, complete));
-    }
+): Task<RepairPlan> {
+  const place = placeOf(path, options);
+  const isWritten = (): boolean => place.storage.isLocked(place.dir);
+  return function* (): Task<RepairPlan> {
+    if (isWritten()) throw yield* lockedError(place);
+    let plan: RepairPlan;
     try {
-      return yield* task({ storage, dir, pool, onRead });
-    } finally {
-      lock.release();
+      plan = yield* planning(place);
+    } catch (error) {
+      // A log that changes while it is read shows faults that it does not have.
+      if (isWritten()) throw yield* lockedError(place);
+      throw error;
     }
+    if (isWritten()) throw yield* lockedError(place);
+    return plan;
   }();
 }
 
@@ -178,13 +189,20 @@ function repairing(
   plan: RepairPlan,
   options: RepairOptions,
 ): Task<RepairPlan> {
-  return exclusively(path, options, function* (place): Task<RepairPlan> {
-    const now = yield* planning(place);
-    if (JSON.stringify(now) !== JSON.stringify(plan)) {
-      throw new RepairOutdatedError(place.dir, now);
+  const place = placeOf(path, options);
+  return function* (): Task<RepairPlan> {
+    const lock = place.storage.lock(place.dir);
+    if (lock === undefined) throw yield* lockedError(place);
+    try {
+      const now = yield* planning(place);
+      if (JSON.stringify(now) !== JSON.stringify(plan)) {
+        throw new RepairOutdatedError(place.dir, now);
+      }
+      return now.needed ? yield* new Repair(place).run() : now;
+    } finally {
+      lock.release();
     }
-    return now.needed ? yield* new Repair(place).run() : now;
-  });
+  }();
 }
 
 /*

@@ -27,7 +27,6 @@ import {
   parseSegmentName,
   segmentPath,
 } from "./names.ts";
-import { isLocked } from "./owner_file.ts";
 import { openIfThere } from "./segment_files.ts";
 
 /** What to read of a damaged log. */
@@ -213,7 +212,7 @@ class Salvage implements BatchSource {
   *#findSegments(): Task<Part[]> {
     const { storage } = this.#place;
     const dir = this.#path;
-    this.#hasWriter = isLocked(storage, dir);
+    this.#hasWriter = storage.isLocked(dir);
     const listing = yield* listDirectory(storage, dir);
     refuseNoLog(dir, listing);
     for (const odd of listing.odd) {

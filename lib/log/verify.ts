@@ -32,7 +32,7 @@ import {
 import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
 import { join, type SegmentFileKind, segmentPath } from "./names.ts";
 import { refuseOtherOwner } from "./opening.ts";
-import { isLocked, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { openIfThere, sizeAt } from "./segment_files.ts";
 import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
@@ -137,6 +137,8 @@ export class Verification {
   #lastTimestamp = 0;
   /** Messages below this offset are durable, as the owner file says. */
   #durableOffset = 0;
+  /** How the last segment must end, as the last look told. */
+  #ending: Ending = "sealed";
 
   constructor(dir: string, options: VerifyOptions) {
     this.#dir = dir;
@@ -151,7 +153,7 @@ export class Verification {
   /** Verifies everything. */
   *run(): Task<void> {
     const { storage } = this.#options;
-    const locked = isLocked(storage, this.#dir);
+    const locked = storage.isLocked(this.#dir);
     const listing = yield* listDirectory(storage, this.#dir);
     refuseNoLog(this.#dir, listing);
     this.#names(listing);
@@ -161,16 +163,12 @@ export class Verification {
     this.#durableOffset = vouchedOffset(owner);
     const found = classifySegments(this.#dir, listing, meta?.firstOffset);
     yield* this.#measure(found.kept);
-    const isOpen = listing.hasOwner || locked;
-    const ending = !isOpen ? "sealed" : locked ? "written" : "left";
-    yield* this.#segments(found, ending);
+    this.#ending = locked ? "written" : listing.hasOwner ? "left" : "sealed";
+    yield* this.#segments(found);
     this.#onProgress?.(this.#progress);
   }
 
-  *#segments(
-    { start, kept, faults }: ClassifiedSegments,
-    ending: Ending,
-  ): Task<void> {
+  *#segments({ start, kept, faults }: ClassifiedSegments): Task<void> {
     for (const fault of faults) this.#error(fault);
     let expected: number | undefined = start;
     for (const [i, segment] of kept.entries()) {
@@ -179,13 +177,14 @@ export class Verification {
       // What is missing before the first one was reported.
       if (i > 0 && expected !== undefined) this.#follows(segment, expected);
       // Undefined also where its writer removed it meanwhile.
-      expected = yield* this.#segment(segment, isLast ? ending : "sealed");
+      expected = yield* this.#segment(segment, isLast);
     }
     // A torn tail was reported, with what is missing.
     const isDurableThere = expected === undefined ||
       expected >= Math.max(start, this.#durableOffset);
     const last = kept.at(-1);
-    if (isDurableThere || last === undefined || ending === "written") return;
+    if (isDurableThere || last === undefined) return;
+    if (this.#ending === "written" || (yield* this.#looksDifferent())) return;
     const durable = Math.max(start, this.#durableOffset);
     this.#report(this.#path(last, "log"), 0, 0, {
       kind: "gap",
@@ -277,7 +276,7 @@ export class Verification {
   /** Verifies a segment; returns the offset after its last message, as far as that is known. */
   *#segment(
     segment: ListedSegment,
-    ending: Ending,
+    isLast: boolean,
   ): Task<number | undefined> {
     const { storage } = this.#options;
     const files: TaskFile[] = [];
@@ -289,25 +288,26 @@ export class Verification {
         ? yield* openIfThere(storage, this.#path(segment, "index"))
         : undefined;
       if (index !== undefined) files.push(index);
-      return yield* this.#pair(segment, log, index, ending);
+      return yield* this.#pair(segment, log, index, isLast);
     } finally {
       for (const file of files) yield* file.close();
     }
   }
 
   *#pair(
-    segment: ListedSegment,
+    { firstOffset }: ListedSegment,
     log: TaskFile,
     index: TaskFile | undefined,
-    ending: Ending,
+    isLast: boolean,
   ): Task<number | undefined> {
-    const { firstOffset } = segment;
     const { pool } = this.#options;
-    const isOpen = ending !== "sealed";
-    const bound = yield* log.size();
+    const isOpen = isLast && this.#ending !== "sealed";
+    const segment = { log, pool, firstOffset };
+    // The log may grow while it is read: only these bytes count.
+    let bound = yield* log.size();
     using check = index &&
       (yield* IndexCheck.open(index, pool, { isOpen }));
-    const resync = new Resync({ log, pool, firstOffset, bound });
+    let resync = new Resync({ ...segment, bound });
     try {
       let stop: ScanStop | undefined;
       let nextOffset = firstOffset;
@@ -327,21 +327,24 @@ export class Verification {
           end = batch.endPosition;
           this.#advance(batch.count, end - batch.batch(0).position);
         } else if (next.reason === "end") break;
-        else if (ending === "written" && next.offset >= this.#durableOffset) {
-          return next.offset;
-        } else stop = next;
+        else if (isLast && (yield* this.#looksDifferent())) {
+          // A writer came or went, and what was read may be from before: it is read again.
+          yield* resync.close();
+          bound = yield* log.size();
+          resync = new Resync({ ...segment, bound, start: next });
+        } else if (isLast && this.#isNotYet(next)) return next.offset;
+        else stop = next;
       }
       if (stop !== undefined) {
-        const isRoom = ending === "left" && stop.reason === "zeros" &&
+        const isRoom = isLast && this.#ending === "left" &&
+          stop.reason === "zeros" &&
           (yield* isZero(log, pool, stop.position, bound));
         if (!isRoom) {
-          return yield* this.#tail(segment, log.path, stop, bound, ending);
+          return yield* this.#tail(firstOffset, log.path, stop, bound, isLast);
         }
       }
-      if (check && ending !== "written") {
-        const wrong = yield* check.rest(end);
-        this.#entries(index!.path, firstOffset, wrong);
-        if (!isOpen) yield* this.#indexSize(index!, firstOffset);
+      if (check && !(isLast && this.#ending === "written")) {
+        yield* this.#rest(firstOffset, index!, check, end, isLast);
       }
       return nextOffset;
     } finally {
@@ -349,21 +352,65 @@ export class Verification {
     }
   }
 
+  /** Whether a stop in the last segment may be what its writer has not written yet. */
+  #isNotYet({ offset }: ScanStop): boolean {
+    return this.#ending === "written" && offset >= this.#durableOffset;
+  }
+
+  /** Looks for the writer again; returns whether one came or went since the last look. */
+  *#looksDifferent(): Task<boolean> {
+    const before = this.#ending;
+    // What a writer had not written yet is no fault either if it closed the log since.
+    if (before === "written") return false;
+    yield* this.#look();
+    return this.#ending !== before;
+  }
+
+  /** Looks whether there is a writer, and up to where it vouches for the log. */
+  *#look(): Task<void> {
+    const { storage } = this.#options;
+    const isLocked = storage.isLocked(this.#dir);
+    const listing = yield* listDirectory(storage, this.#dir);
+    const owner = listing.hasOwner
+      ? yield* readOwnerFile(this.#place)
+      : undefined;
+    this.#durableOffset = Math.max(this.#durableOffset, vouchedOffset(owner));
+    this.#ending = isLocked ? "written" : listing.hasOwner ? "left" : "sealed";
+  }
+
+  /** Compares the entries after the last batch, and the size of the index. */
+  *#rest(
+    firstOffset: number,
+    index: TaskFile,
+    check: IndexCheck,
+    end: number,
+    isLast: boolean,
+  ): Task<void> {
+    const wrong = yield* check.rest(end);
+    // A writer that came meanwhile may have added them.
+    if (wrong.length > 0 && isLast && (yield* this.#looksDifferent())) return;
+    this.#entries(index.path, firstOffset, wrong);
+    const isOpen = isLast && this.#ending !== "sealed";
+    if (!isOpen) yield* this.#indexSize(index, firstOffset);
+  }
+
   /** Reports a bad batch after which there is no valid one. */
   *#tail(
-    segment: ListedSegment,
+    firstOffset: number,
     path: string,
     stop: ScanStop,
     bound: number,
-    ending: Ending,
+    isLast: boolean,
   ): Task<undefined> {
-    const isCut = ending === "left" && (yield* this.#isCut(segment));
+    const isCut = isLast && this.#ending === "left" &&
+      (yield* this.#isCut(firstOffset));
     this.#damage(path, stop, bound, isCut ? "; opening cuts it" : "");
     return undefined;
   }
 
   /** Whether opening cuts what a dead writer left, rather than refuse it. */
-  *#isCut(segment: ListedSegment): Task<boolean> {
+  *#isCut(firstOffset: number): Task<boolean> {
+    const segment = { firstOffset, log: true, index: true };
     try {
       yield* tryRecovery(this.#place, segment, this.#durableOffset);
       return true;

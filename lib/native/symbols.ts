@@ -197,6 +197,10 @@ export const SYMBOLS = {
     parameters: ["u32", /* file */ "u32" /* exclusive */],
     result: status,
   },
+  basalt_file_is_locked: {
+    parameters: ["u32" /* file */],
+    result: status,
+  },
   basalt_file_is_sole_opener: {
     parameters: ["u32" /* file */],
     result: status,

@@ -22,6 +22,18 @@ export interface BatchPlace {
   offset: number;
 }
 
+/** Which batches {@linkcode findBatchAfter} looks for. */
+export interface BatchRange {
+  /**
+   * The offset that a message may have at most.
+   *
+   * @default {the one that messages without payload would reach}
+   */
+  maxOffset?: number | undefined;
+  /** Where a batch ends at the latest, in bytes. @default {the size of the file now} */
+  bound?: number;
+}
+
 /** What a {@linkcode BatchSearch} looks for, and where. */
 export interface BatchSearchOptions {
   /** The `.log`. */
@@ -151,8 +163,8 @@ export function* hasBatchAfter(
 }
 
 /**
- * Returns the first valid batch with an offset from `minOffset` to `maxOffset` that begins in
- * `[from, to)` of a `.log`.
+ * Returns the first valid batch with an offset from `minOffset` that begins in `[from, to)` of a
+ * `.log`.
  */
 export function* findBatchAfter(
   log: TaskFile,
@@ -160,13 +172,14 @@ export function* findBatchAfter(
   from: number,
   to: number,
   minOffset: number,
-  maxOffset?: number,
+  options: BatchRange = {},
 ): Task<BatchPlace | undefined> {
-  const size = yield* log.size();
+  const { maxOffset, bound } = options;
+  const size = bound ?? (yield* log.size());
   const blocks = new BlockReader(log, pool, from);
   try {
-    const options = { log, pool, blocks, minOffset, size, to, maxOffset };
-    return yield* new BatchSearch(options).first(from, to);
+    const search = { log, pool, blocks, minOffset, size, to, maxOffset };
+    return yield* new BatchSearch(search).first(from, to);
   } finally {
     yield* blocks.close();
   }

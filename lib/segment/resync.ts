@@ -28,6 +28,8 @@ export interface ResyncOptions {
    * @default {the one that messages without payload would reach}
    */
   maxOffset?: number;
+  /** Where the first batch begins that is read. @default {the beginning of the segment} */
+  start?: BatchPlace;
 }
 
 /**
@@ -41,10 +43,13 @@ export class Resync {
   readonly #options: ResyncOptions;
   #scan: SegmentScan;
   #stop: ScanStop | undefined;
+  /** Where the last batch begins that a search found; -1 before the first. */
+  #searched = -1;
 
   constructor(options: ResyncOptions) {
     this.#options = options;
-    this.#scan = this.#scanFrom({ position: 0, offset: options.firstOffset });
+    const { firstOffset, start } = options;
+    this.#scan = this.#scanFrom(start ?? { position: 0, offset: firstOffset });
   }
 
   /** Returns the next messages, which are the caller's; or why there are none here. */
@@ -80,15 +85,13 @@ export class Resync {
       if (next instanceof MessageBatch) return next;
     }
     const { position, offset } = stop;
-    const found = yield* findBatchAfter(
-      log,
-      pool,
-      position,
-      bound,
-      offset,
-      maxOffset,
-    );
-    return found && (yield* this.#moveTo(found));
+    // Each search begins after the one before, whatever the file gives when it is read again.
+    const from = Math.max(position, this.#searched + 1);
+    const range = { maxOffset, bound };
+    const found = yield* findBatchAfter(log, pool, from, bound, offset, range);
+    if (found === undefined) return undefined;
+    this.#searched = found.position;
+    return yield* this.#moveTo(found);
   }
 
   *#moveTo(place: BatchPlace): Task<MessageBatch | ScanStop> {

@@ -235,6 +235,39 @@ export class DiskStorage implements Storage {
     return watchDirectory(path, onChange);
   }
 
+  /**
+   * Returns whether the lock of a directory is held, in this process or another, without taking it.
+   *
+   * On a filesystem without open file description locks it tries to take it, for an instant.
+   *
+   * @example Whether a program has a log open
+   * ```ts
+   * import { DiskStorage } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * const storage = new DiskStorage();
+   * const lock = storage.lock(dir);
+   * assertEquals(storage.isLocked(dir), true);
+   * lock?.release();
+   * assertEquals(storage.isLocked(dir), false);
+   * Deno.removeSync(dir);
+   * ```
+   */
+  isLocked(path: string): boolean {
+    const where = pathString("look at lock of directory", path);
+    const file = driveSync(openDirectory(where));
+    try {
+      const status = native().basalt_file_is_locked(file);
+      if (status >= 0) return status === 1;
+    } finally {
+      closeDescriptor(file);
+    }
+    const lock = this.lock(path);
+    lock?.release();
+    return lock === undefined;
+  }
+
   /** Waits; rejects with the signal's reason when it is aborted. */
   delay(
     durationMs: number,

@@ -194,6 +194,9 @@ export class OverlayStorage implements Storage {
   lock(): StorageLock {
     return { isAtPath: () => true, release: () => {} };
   }
+  isLocked(path: string): boolean {
+    return this.#below.isLocked(path);
+  }
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
     return this.#below.storage.delay(durationMs, options);
   }

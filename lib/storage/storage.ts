@@ -238,6 +238,11 @@ export interface Storage {
    * holds it.
    */
   lock(path: string): StorageLock | undefined;
+  /**
+   * Returns whether the lock of a directory is held, in this process or another, without taking it:
+   * a look keeps nobody out.
+   */
+  isLocked(path: string): boolean;
 
   /**
    * Calls a function, in turns of its own, after each change that any process makes to a file in a

@@ -153,6 +153,11 @@ export class TaskStorage {
     return this.storage.lock(path);
   }
 
+  /** Returns whether the lock of a directory is held, without taking it. */
+  isLocked(path: string): boolean {
+    return this.storage.isLocked(path);
+  }
+
   /** Calls a function after each change in a directory; `undefined` where that is not possible. */
   watch(
     path: string,

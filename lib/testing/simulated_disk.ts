@@ -365,6 +365,21 @@ export class SimulatedDisk implements Storage {
     });
   }
 
+  /** Returns whether the lock of a directory is held, without taking it. */
+  isLocked(where: string): boolean {
+    const path = pathString("look at lock of directory", where);
+    const at = absolute(path);
+    return this.#machine.runSync({
+      kind: "lock",
+      path: at,
+      effect: () => {
+        this.#checkDirectory("open", path);
+        return this.#machine.locks.has(at);
+      },
+      fail: (code) => failure(code, "fcntl", path),
+    });
+  }
+
   /**
    * Waits: resolves in a later turn, when the disk's clock has come that far; rejects with the
    * signal's reason when it is aborted.

@@ -12,6 +12,10 @@ const STATX_DIO_READ_ALIGN: u32 = 0x0002_0000;
 const READ_OFFSET_ALIGN: usize = offset_of!(libc::statx, stx_dio_offset_align) + 4 + 8 + 3 * 4;
 const _: () = assert!(READ_OFFSET_ALIGN == 0xb4 && READ_OFFSET_ALIGN + 4 <= size_of::<libc::statx>());
 
+/// Commands for open file description locks (`fcntl(2)`), Linux 3.15.
+const F_OFD_GETLK: i32 = 36;
+const F_OFD_SETLK: i32 = 37;
+
 /// Sets the signal that an open file sends (`fcntl(2)`); the libc crate lacks it.
 const F_SETSIG: i32 = 10;
 
@@ -315,7 +319,32 @@ pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
 pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
     let kind = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
     // SAFETY: touches no memory.
-    checked(unsafe { libc::flock(fd, kind | libc::LOCK_NB) }).map(drop)
+    checked(unsafe { libc::flock(fd, kind | libc::LOCK_NB) })?;
+    if exclusive {
+        // Where the filesystem has no such locks, `is_locked` fails as well.
+        let _ = ofd_lock(fd, F_OFD_SETLK, libc::F_RDLCK);
+    }
+    Ok(())
+}
+
+/// Returns whether an exclusive lock is held on the file, without taking one.
+///
+/// The kernel does not tell who holds a `flock(2)`. So the holder also has a shared open file
+/// description lock (`fcntl(2)`), with which a lock for writing would conflict; both end together.
+pub fn is_locked(fd: RawFd) -> Result<bool, Errno> {
+    let found = ofd_lock(fd, F_OFD_GETLK, libc::F_WRLCK)?;
+    Ok(found != libc::F_UNLCK)
+}
+
+/// Sets a lock on the whole file, or asks for one that conflicts with it; returns its type.
+fn ofd_lock(fd: RawFd, command: i32, kind: i32) -> Result<i32, Errno> {
+    // SAFETY: zeros are a valid `flock`: the whole file, and no process, as open file description
+    // locks ask for.
+    let mut lock: libc::flock = unsafe { MaybeUninit::zeroed().assume_init() };
+    lock.l_type = kind as libc::c_short;
+    // SAFETY: the kernel reads and writes `lock`, which lives until it returns.
+    checked(unsafe { libc::fcntl(fd, command, &raw mut lock) })?;
+    Ok(i32::from(lock.l_type))
 }
 
 /// Whether the file is open nowhere else, in any process or container of this kernel.

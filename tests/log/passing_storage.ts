@@ -69,6 +69,9 @@ export class PassingStorage implements Storage {
   lock(path: string): StorageLock | undefined {
     return this.inner.lock(path);
   }
+  isLocked(path: string): boolean {
+    return this.inner.isLocked(path);
+  }
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
     return this.inner.delay(durationMs, options);
   }

@@ -91,6 +91,11 @@ exports! {
         Ok(probe::lock(files::get(file)?.descriptor(), exclusive != 0)?)
     }
 
+    /// Whether an exclusive lock is held on the file, without taking one: 1 or 0.
+    safe fn basalt_file_is_locked(file: u32) {
+        Ok(probe::is_locked(files::get(file)?.descriptor())?)
+    }
+
     /// Whether the file is open nowhere else: 1 or 0.
     safe fn basalt_file_is_sole_opener(file: u32) {
         Ok(probe::is_sole_opener(files::get(file)?.descriptor())?)
