@@ -12,7 +12,10 @@ import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
 export type SegmentClass =
   /** A segment of the log; opening writes its `.index` again if that is missing. */
   | "segment"
-  /** An empty `.index` alone at the end: a crash interrupted the creation of the segment. */
+  /**
+   * An empty `.index` alone at the end of a log that was not closed: a crash interrupted the
+   * creation of the segment.
+   */
   | "begun"
   /** An `.index` alone otherwise: the messages of its `.log` are missing. */
   | "lost";
@@ -54,15 +57,17 @@ export function classifySegments(
   const holder = segments.findLastIndex((each) =>
     each.log && each.firstOffset <= start
   );
+  // A log that was closed is complete: `meta` and the owner file come after the first segment.
+  const isUnfinished = hasOwner || !hasMeta;
   const below: ListedSegment[] = [];
   const kept: ClassifiedSegment[] = [];
   segments.forEach((each, i) => {
     const isBelow = i < holder || each.firstOffset < start && i !== holder;
     if (isBelow) below.push(each);
-    else {kept.push({
-        ...each,
-        class: classOf(each, i === segments.length - 1),
-      });}
+    else {
+      const isLast = i === segments.length - 1;
+      kept.push({ ...each, class: classOf(each, isLast && isUnfinished) });
+    }
   });
   const faults: CorruptSegmentError[] = [];
   const [first] = kept;
@@ -83,8 +88,8 @@ export function classifySegments(
 
 function classOf(
   { log, indexBytes }: ListedSegment,
-  isLast: boolean,
+  mayBeBegun: boolean,
 ): SegmentClass {
   if (log) return "segment";
-  return isLast && indexBytes === 0 ? "begun" : "lost";
+  return mayBeBegun && indexBytes === 0 ? "begun" : "lost";
 }

@@ -8,6 +8,7 @@ import {
   sealedState,
   type SegmentFiles,
   type SegmentState,
+  verifySealed,
 } from "../segment/mod.ts";
 import { NoSpaceError } from "../storage/mod.ts";
 import { classifySegments } from "./classify.ts";
@@ -271,6 +272,8 @@ class Opening {
       }
       const end = yield* readSealedEnd(files, pool, firstOffset);
       if (!segment.index || !end.isIndexRight) {
+        // Writing it again reads everything, and must not find damage when files were changed.
+        yield* verifySealed(files, pool, firstOffset);
         this.#wrongIndexes.push(firstOffset);
       }
       return end;

@@ -343,8 +343,10 @@ class Repair {
         left++;
         continue;
       }
-      // Opening completes a segment that was being made.
-      if (isNext && segment.class === "begun") left++;
+      // Opening completes a segment that was being made, unless its messages were durable.
+      const isBegun = isNext && segment.class === "begun" &&
+        (this.#owner === undefined || (yield* this.#isRecoverable(segment)));
+      if (isBegun) left++;
       else yield* this.#setAside(segment);
     }
     return left;

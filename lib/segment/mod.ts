@@ -50,6 +50,7 @@ export {
   readSealedEnd,
   rebuildIndex,
   sealedState,
+  verifySealed,
 } from "./sealed.ts";
 export type { RebuiltIndex, SealedEnd } from "./sealed.ts";
 export { seek } from "./seek.ts";

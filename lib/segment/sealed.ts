@@ -63,6 +63,20 @@ export function* readSealedEnd(
 }
 
 /**
+ * Verifies every batch of a sealed segment, so that nothing can be wrong when its index is written
+ * again.
+ *
+ * @throws {CorruptSegmentError} If the file holds anything but whole, valid batches.
+ */
+export function* verifySealed(
+  { log }: SegmentFiles,
+  pool: BufferPool,
+  firstOffset: number,
+): Task<void> {
+  yield* scanAll(log, pool, firstOffset, yield* log.size());
+}
+
+/**
  * Checks that an `.index` describes nothing at or beyond the end of its log.
  *
  * @throws {CorruptSegmentError} If it does: the log came back shorter than it was.

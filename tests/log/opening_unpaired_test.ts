@@ -51,6 +51,7 @@ function expected(
   log: Part,
   index: Part,
   isTruncated: boolean,
+  isLeftOpen: boolean,
 ): Outcome {
   if (which === 0 && isTruncated) return { from: 3, to: 9 };
   const from = isTruncated ? 3 : 0;
@@ -58,7 +59,8 @@ function expected(
   const isGone = log === "missing" && index === "missing";
   if (which === 2) {
     // Just made, or its index describes what its log does not have.
-    if (log === "missing" && index === "whole") return "missing";
+    const isBegun = index === "empty" && isLeftOpen;
+    if (log === "missing" && index !== "missing" && !isBegun) return "missing";
     return index === "whole" ? "index" : { from, to: 6 };
   }
   // The log starts with it, or it is in the middle.
@@ -71,7 +73,7 @@ for (const which of [0, 1, 2] as const) {
     for (const index of PARTS) {
       for (const isLeftOpen of [false, true]) {
         for (const isTruncated of [false, true]) {
-          const outcome = expected(which, log, index, isTruncated);
+          const outcome = expected(which, log, index, isTruncated, isLeftOpen);
           const name = [
             `${["first", "middle", "last"][which]} segment`,
             `.log ${log}`,

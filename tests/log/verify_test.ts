@@ -207,7 +207,11 @@ Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", 
   assertEquals(await briefly({ ...without(log(0)), meta: metaFile(5) }), []);
   assertEquals(await briefly({ ...without(index(0)), meta: metaFile(5) }), []);
   assertEquals(await briefly({ ...SOUND, [log(8)]: empty }), []);
-  assertEquals(await briefly({ ...SOUND, [index(8)]: empty }), []);
+  assertEquals(await briefly({ ...SOUND, [index(8)]: empty }), [
+    "8.index missing 0+0 8",
+  ]);
+  const begun = { ...SOUND, [index(8)]: empty, writer: ownerFile(8) };
+  assertEquals(await briefly(begun), []);
   assertEquals(await briefly({ ...SOUND, [index(8)]: SECOND.index }), [
     "8.index missing 0+0 8",
   ]);
