@@ -128,6 +128,7 @@ export type {
   StopReason,
 } from "./lib/segment/mod.ts";
 export {
+  Cursor,
   inspectLog,
   inspectLogSync,
   Log,
@@ -144,6 +145,13 @@ export {
   verifyLogSync,
 } from "./lib/log/mod.ts";
 export type {
+  CommitOptions,
+  CursorInfo,
+  CursorLag,
+  CursorMessageOptions,
+  CursorOptions,
+  CursorReadOptions,
+  CursorTarget,
   FollowOptions,
   LogFault,
   LogInspection,

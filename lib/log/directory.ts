@@ -4,6 +4,7 @@ import type { TaskStorage } from "../storage/mod.ts";
 import type { LogMeta } from "./meta.ts";
 import {
   classifyName,
+  CURSORS_NAME,
   join,
   META_NAME,
   OWNER_NAME,
@@ -67,6 +68,7 @@ export function* listDirectory(
   };
   const byOffset = new Map<number, ListedSegment>();
   for (const { name, isFile, isDirectory } of yield* storage.listNow(dir)) {
+    if (isDirectory && name === CURSORS_NAME) continue;
     const found = classifyName(name);
     if (!isFile && isOwnName(found.class)) {
       const what = isDirectory ? "a directory" : "a link or a special file";

@@ -394,7 +394,7 @@ function* readOwnerRecord(
  *
  * `docs/format.md#read-durable`
  */
-function* durableOffsetOf(place: LogPlace): Task<number> {
+export function* durableOffsetOf(place: LogPlace): Task<number> {
   const record = yield* readOwnerRecord(place);
   // A log that was closed is durable to its end.
   return record === undefined ? Infinity : vouchedOffset(record);

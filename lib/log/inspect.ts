@@ -301,7 +301,7 @@ function* inspectSegment(
   }
 }
 
-type SegmentData = Pick<
+export type SegmentData = Pick<
   SegmentInspection,
   "nextOffset" | "dataBytes" | "firstTimestamp" | "lastTimestamp"
 >;
@@ -319,7 +319,7 @@ function nothingAt(
 }
 
 /** What a segment holds up to its first bad batch after the last one that its index names. */
-function* dataOf(
+export function* dataOf(
   files: SegmentFiles,
   { pool }: LogPlace,
   firstOffset: number,

@@ -24,6 +24,13 @@ import {
   NoSpaceError,
   type StorageLock,
 } from "../storage/mod.ts";
+import type { Cursor } from "./cursor/cursor.ts";
+import type { CursorSource } from "./cursor/cursor_source.ts";
+import {
+  type CursorInfo,
+  type CursorOptions,
+  LogCursors,
+} from "./cursor/log_cursors.ts";
 import { createSegment, removeSegments } from "./directory.ts";
 import { DurablePublisher } from "./durable_publisher.ts";
 import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
@@ -84,6 +91,7 @@ export class Log implements AsyncDisposable, Disposable {
   readonly #lock: StorageLock;
   readonly #opened: OpenedLog;
   readonly #appender: Appender;
+  readonly #cursors: LogCursors;
   #sealed: SealedSegment[];
   /**
    * Segments that were truncated away and may still be on the disk, because removing them failed.
@@ -144,6 +152,7 @@ export class Log implements AsyncDisposable, Disposable {
       mayBlock: () => this.#appender.inPlace.allows,
     });
     this.#own = this.#ownLog();
+    this.#cursors = new LogCursors(this.#cursorSource());
     flushAtExit(this, () => this.#flushAtExit());
   }
 
@@ -480,6 +489,51 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
+   * Opens a cursor of the log, and makes it if there is none: it remembers durably how far its
+   * consumer has come.
+   *
+   * @param name 1 to 255 of the characters `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`; not `.` or `..`.
+   * @throws {LockedError} If another has it open, after `lockTimeoutMs`: it names the process.
+   * @throws {OffsetOutOfRangeError} If it is new, and `from` is no durable offset of the log.
+   * @throws {Deno.errors.InvalidData} If its file is damaged.
+   */
+  // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
+  async cursor(name: string, options?: CursorOptions): Promise<Cursor> {
+    this.#checkOpen("open a cursor");
+    return this.#cursors.cursor(name, options);
+  }
+
+  /** Does what {@linkcode Log.cursor} does while the caller waits, but not for another's lock. */
+  cursorSync(name: string, options?: CursorOptions): Cursor {
+    this.#checkOpen("open a cursor");
+    return this.#cursors.cursorSync(name, options);
+  }
+
+  /** Lists the cursors of the log by name, whoever has them open. */
+  cursors(): Promise<CursorInfo[]> {
+    return drive(this.#cursors.list());
+  }
+
+  /** Does what {@linkcode Log.cursors} does while the caller waits. */
+  cursorsSync(): CursorInfo[] {
+    return driveSync(this.#cursors.list());
+  }
+
+  /**
+   * Deletes a cursor durably, whoever has it open: its owner's next commit is an error. Resolves to
+   * whether there was one.
+   */
+  // deno-lint-ignore require-await -- as for opening one
+  async deleteCursor(name: string): Promise<boolean> {
+    return drive(this.#cursors.delete(name));
+  }
+
+  /** Does what {@linkcode Log.deleteCursor} does while the caller waits. */
+  deleteCursorSync(name: string): boolean {
+    return driveSync(this.#cursors.delete(name));
+  }
+
+  /**
    * Removes the segments of which every message lies below `offset`, oldest first; the one being
    * written stays. Resolves to the new first offset.
    *
@@ -696,6 +750,35 @@ export class Log implements AsyncDisposable, Disposable {
     return new LogScan(place, source, options, signal);
   }
 
+  #cursorSource(): CursorSource {
+    const { storage, pool } = this.#options;
+    // The writer knows its log without asking the disk.
+    const durableEnd = () => ready(this.durableOffset);
+    return {
+      place: { storage, dir: this.path, pool },
+      tail: (from, signal) => {
+        const options = { from, durable: true };
+        return this.tail(
+          signal === undefined ? options : { ...options, signal },
+        );
+      },
+      read: (from) => {
+        const count = Math.max(0, this.durableOffset - from);
+        return this.read({ from, count });
+      },
+      end: durableEnd,
+      durableEnd,
+      knownEnd: () => this.durableOffset,
+      segments: () => {
+        const { firstOffset, durableOffset, syncedEnd } = this.#appender.active;
+        return ready([
+          ...this.#sealed,
+          { firstOffset, nextOffset: durableOffset, byteLength: syncedEnd },
+        ]);
+      },
+    };
+  }
+
   #checkOpen(action: string): void {
     if (!this.#appender.isClosed) return;
     throw new Deno.errors.BadResource(
@@ -712,6 +795,12 @@ export class Log implements AsyncDisposable, Disposable {
       `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${this.nextOffset}: received ${offset}`,
     );
   }
+}
+
+/** A task that is over at once. */
+// deno-lint-ignore require-yield -- there is nothing to wait for
+function* ready<T>(value: T): Task<T> {
+  return value;
 }
 
 /** Turns what a full disk says when a file is made into what it says when one is written. */

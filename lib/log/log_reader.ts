@@ -1,3 +1,4 @@
+import { drive, driveSync } from "../base/mod.ts";
 import {
   BatchIterator,
   iterateSync,
@@ -7,6 +8,13 @@ import {
   type ReadOptions,
 } from "../segment/mod.ts";
 import { absolutePath } from "../storage/mod.ts";
+import type { Cursor } from "./cursor/cursor.ts";
+import {
+  type CursorInfo,
+  type CursorOptions,
+  LogCursors,
+} from "./cursor/log_cursors.ts";
+import { ReaderSource } from "./cursor/reader_source.ts";
 import { DirectoryChanges, type ReaderStats } from "./directory_changes.ts";
 import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
 import { ForeignSegments } from "./foreign_segments.ts";
@@ -173,9 +181,75 @@ export class LogReader {
     return iterateSync(this.#scan(options));
   }
 
+  /**
+   * Opens a cursor of the log, and makes it if there is none, as {@linkcode Log.cursor} does: a
+   * consumer may be another process than the writer. It writes into the log's directory `cursors`.
+   *
+   * @throws {LockedError} If another has it open, after `lockTimeoutMs`: it names the process.
+   * @throws {OffsetOutOfRangeError} If it is new, and `from` is no durable offset of the log.
+   * @throws {Deno.errors.InvalidData} If its file is damaged.
+   *
+   * @example A consumer beside the writer
+   * ```ts
+   * import { Log, LogReader } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   await log.appendDurable("hello");
+   * }
+   * await using cursor = await new LogReader(dir).cursor("audit", { follow: false });
+   * for await (using batch of cursor) await cursor.commit(batch.nextOffset);
+   * assertEquals(cursor.position, 1);
+   * await cursor.close();
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  cursor(name: string, options?: CursorOptions): Promise<Cursor> {
+    return this.#cursors.cursor(name, options);
+  }
+
+  /**
+   * Does what {@linkcode LogReader.cursor} does while the caller waits, but not for another's lock.
+   */
+  cursorSync(name: string, options?: CursorOptions): Cursor {
+    return this.#cursors.cursorSync(name, options);
+  }
+
+  /** Lists the cursors of the log by name, whoever has them open. */
+  cursors(): Promise<CursorInfo[]> {
+    return drive(this.#cursors.list());
+  }
+
+  /** Does what {@linkcode LogReader.cursors} does while the caller waits. */
+  cursorsSync(): CursorInfo[] {
+    return driveSync(this.#cursors.list());
+  }
+
+  /**
+   * Deletes a cursor durably, whoever has it open: its owner's next commit is an error. Resolves to
+   * whether there was one.
+   */
+  // deno-lint-ignore require-await -- what is wrong with the name rejects, too
+  async deleteCursor(name: string): Promise<boolean> {
+    return drive(this.#cursors.delete(name));
+  }
+
+  /** Does what {@linkcode LogReader.deleteCursor} does while the caller waits. */
+  deleteCursorSync(name: string): boolean {
+    return driveSync(this.#cursors.delete(name));
+  }
+
   /** Returns the figures of this moment. */
   stats(): ReaderStats {
     return { ...this.#stats };
+  }
+
+  get #cursors(): LogCursors {
+    const { storage, pool } = this.#options;
+    const place = { storage, dir: this.path, pool };
+    return new LogCursors(new ReaderSource(place, this));
   }
 
   #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {

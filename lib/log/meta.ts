@@ -12,27 +12,17 @@ import type { TaskStorage } from "../storage/mod.ts";
 import { metaPath } from "./directory.ts";
 import {
   blockBytesOf,
-  isValidRecord,
-  readStart,
   readUint64,
-  sealRecord,
   writeBlock,
   writeUint64,
 } from "./record_file.ts";
 import { openIfThere } from "./segment_files.ts";
+import { readSlots, sealSlot, type Slot, slotPosition } from "./slots.ts";
 import { nameFile, prepareFile } from "./temporary_file.ts";
 
 const LAYOUT = { magic: "BASALTMT", checksumAt: 48 };
-const SLOT_BYTES = 12;
-const SEQUENCE = 16;
 const IDENTITY = 24;
 const FIRST_OFFSET = 40;
-/** The bytes of a slot that are not padding. */
-const RECORD_BYTES = 56;
-
-const MIN_SLOT_BYTES = 4096;
-/** The physical block of no disk is larger. */
-const MAX_SLOT_BYTES = 1024 * 1024;
 
 /** What a log is, whatever its segments hold. */
 export interface LogIdentity {
@@ -43,11 +33,7 @@ export interface LogIdentity {
 }
 
 /** What the newest valid slot of a `meta` says. */
-export interface MetaRecord extends LogIdentity {
-  /** The number of the write that made it. */
-  sequence: number;
-  /** The distance between the two slots, in bytes. */
-  slotBytes: number;
+export interface MetaRecord extends LogIdentity, Slot {
   /** The physical block of the disk that it lies on now, in bytes, and at least 4096. */
   blockBytes: number;
 }
@@ -86,53 +72,23 @@ export function* readMeta(
   if (file === undefined) return undefined;
   try {
     if (durably) yield* file.sync("full");
-    const size = yield* file.size();
-    const record = isPossibleSize(size)
-      ? newestSlot(yield* readStart(file, pool, size), path)
-      : undefined;
-    if (record !== undefined) {
-      return { ...record, blockBytes: blockBytesOf(file) };
+    const [newest, other] = yield* readSlots(file, pool, LAYOUT, decode);
+    if (newest === undefined) {
+      throw damagedMeta(path, "neither of its two slots is valid");
     }
+    if (other !== undefined && other.identity !== newest.identity) {
+      throw damagedMeta(path, "its two slots have different identities");
+    }
+    return { ...newest, blockBytes: blockBytesOf(file) };
   } finally {
     yield* file.close();
   }
-  throw damagedMeta(path, "neither of its two slots is valid");
 }
 
-function isPossibleSize(size: number): boolean {
-  const slotBytes = size / 2;
-  return slotBytes >= MIN_SLOT_BYTES && slotBytes <= MAX_SLOT_BYTES &&
-    Number.isInteger(Math.log2(slotBytes));
-}
-
-/** What a slot says. */
-type Slot = Omit<MetaRecord, "blockBytes">;
-
-/** The valid slot with the higher sequence number. */
-function newestSlot(bytes: Uint8Array, path: string): Slot | undefined {
-  const slotBytes = bytes.length / 2;
-  const slots = [0, slotBytes]
-    .map((at) => readSlot(bytes.subarray(at, at + slotBytes), path))
-    .filter((each) => each !== undefined)
-    .sort((a, b) => b.sequence - a.sequence);
-  const [newest, other] = slots;
-  if (other !== undefined && other.identity !== newest!.identity) {
-    throw damagedMeta(path, "its two slots have different identities");
-  }
-  return newest;
-}
-
-function readSlot(slot: Uint8Array, path: string): Slot | undefined {
-  if (!isValidRecord(slot, LAYOUT, path)) return undefined;
-  const view = new DataView(slot.buffer, slot.byteOffset, slot.byteLength);
-  const sequence = readUint64(slot, SEQUENCE);
+function decode(slot: Uint8Array): LogIdentity | undefined {
   const firstOffset = readUint64(slot, FIRST_OFFSET);
-  if (
-    view.getUint32(SLOT_BYTES, true) !== slot.length ||
-    sequence === undefined || firstOffset === undefined
-  ) return undefined;
-  const identity = formatUuid(slot, IDENTITY);
-  return { identity, firstOffset, sequence, slotBytes: slot.length };
+  if (firstOffset === undefined) return undefined;
+  return { identity: formatUuid(slot, IDENTITY), firstOffset };
 }
 
 function damagedMeta(path: string, message: string): CorruptSegmentError {
@@ -141,13 +97,10 @@ function damagedMeta(path: string, message: string): CorruptSegmentError {
 }
 
 /** Writes a slot's record into zeros. */
-function encodeSlot(bytes: Uint8Array, record: Slot): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function encodeSlot(bytes: Uint8Array, record: LogIdentity & Slot): void {
   bytes.set(parseUuid(record.identity), IDENTITY);
-  view.setUint32(SLOT_BYTES, record.slotBytes, true);
-  writeUint64(bytes, SEQUENCE, record.sequence);
   writeUint64(bytes, FIRST_OFFSET, record.firstOffset);
-  sealRecord(bytes.subarray(0, RECORD_BYTES), LAYOUT);
+  sealSlot(bytes, LAYOUT, record);
 }
 
 /**
@@ -243,8 +196,7 @@ export class LogMeta {
     encodeSlot(block.bytes, next);
     const file = yield* storage.openNow(metaPath(dir), { write: true });
     try {
-      const position = next.sequence % 2 * slotBytes;
-      yield* writeBlock(file, block, position, slotBytes);
+      yield* writeBlock(file, block, slotPosition(next), slotBytes);
     } finally {
       yield* file.close();
     }

@@ -3,6 +3,15 @@
  *
  * @module
  */
+export { Cursor } from "./cursor/cursor.ts";
+export type {
+  CommitOptions,
+  CursorMessageOptions,
+  CursorReadOptions,
+  CursorTarget,
+} from "./cursor/cursor.ts";
+export type { CursorLag } from "./cursor/cursor_source.ts";
+export type { CursorInfo, CursorOptions } from "./cursor/log_cursors.ts";
 export { listDirectory } from "./directory.ts";
 export type { ListedSegment, Listing, OddName } from "./directory.ts";
 export type { LogFault } from "./fault.ts";

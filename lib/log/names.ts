@@ -10,6 +10,9 @@ export const META_NAME = "meta";
 /** Says that a writer has the log open, or did not close it. */
 export const OWNER_NAME = "writer";
 
+/** The directory with the files of cursors. */
+export const CURSORS_NAME = "cursors";
+
 /**
  * Ends the name of a file that is not complete yet; it is never `.log`, because a server reads
  * every such file.

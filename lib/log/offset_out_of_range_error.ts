@@ -37,9 +37,10 @@ export class OffsetOutOfRangeError extends RangeError {
     offset: number,
     firstOffset: number,
     nextOffset?: number,
+    action = "read from",
   ) {
     super(
-      `Cannot read from offset ${offset}: log '${path}' holds offsets from ${firstOffset}${
+      `Cannot ${action} offset ${offset}: log '${path}' holds offsets from ${firstOffset}${
         nextOffset === undefined ? "" : ` up to, not including, ${nextOffset}`
       }`,
     );

@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { native } from "../native/mod.ts";
+import { checked, native } from "../native/mod.ts";
 import { openByDeno } from "./open_by_deno.ts";
 import { openByNode } from "./open_by_node.ts";
 
@@ -42,4 +42,18 @@ export function openDirectory(path: string): Task<number> {
 /** Ends an adopted file. */
 export function closeDescriptor(file: number): void {
   native().basalt_file_close(file);
+}
+
+/** The status of `flock(2)` while another holds the lock: `-EWOULDBLOCK`. */
+const WOULD_BLOCK = -11;
+
+/**
+ * Takes the exclusive lock of what a descriptor is open on (`flock(2)`) without waiting; returns
+ * whether no other descriptor held it.
+ */
+export function lockDescriptor(file: number, path: string): boolean {
+  const status = native().basalt_file_lock(file, 1);
+  if (status === WOULD_BLOCK) return false;
+  checked(status, "flock", path);
+  return true;
 }

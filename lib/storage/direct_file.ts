@@ -8,6 +8,7 @@ import { isAtPath } from "./at_path.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { CheckedOperations } from "./checked_operations.ts";
 import { type DirectFileOptions, openRequest } from "./direct_file_options.ts";
+import { lockDescriptor } from "./descriptor.ts";
 import { type FileCallbacks, fileCallbacks } from "./file_callbacks.ts";
 import type { FileStat } from "./file_stat.ts";
 import type { FileStats } from "./file_stats.ts";
@@ -351,6 +352,36 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   /** The blocking version of {@linkcode DirectFile.size}. */
   sizeSync(): number {
     return this.statSync().size;
+  }
+
+  /**
+   * Takes the exclusive lock of the file (`flock(2)`) without waiting. Returns whether no other
+   * open file held it.
+   *
+   * It ends when the file is closed, or with the process.
+   *
+   * @example Two open files, one lock
+   * ```ts
+   * import { DirectFile } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = Deno.makeTempFileSync();
+   * {
+   *   using first = DirectFile.openSync(path);
+   *   using second = DirectFile.openSync(path);
+   *   assertEquals([first.lock(), second.lock()], [true, false]);
+   * }
+   * Deno.removeSync(path);
+   * ```
+   */
+  lock(): boolean {
+    this.#open.checked.checkOpen("flock");
+    return lockDescriptor(this.#open.checked.file, this.path);
+  }
+
+  /** Returns whether the file still has a name: it was not removed, and no other replaced it. */
+  isNamed(): boolean {
+    return this.statSync().links > 0;
   }
 
   /** What the filesystem records of the file. */

@@ -1,6 +1,6 @@
 import { drive, driveSync, onAbort, type Task, together } from "../base/mod.ts";
 import { isEngineIdle, OPERATION } from "../engine/mod.ts";
-import { native, statusError, UnsupportedError } from "../native/mod.ts";
+import { native, UnsupportedError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
   denoMkdir,
@@ -10,7 +10,11 @@ import {
   denoStat,
 } from "./deno_calls.ts";
 import { isAtPath } from "./at_path.ts";
-import { closeDescriptor, openDirectory } from "./descriptor.ts";
+import {
+  closeDescriptor,
+  lockDescriptor,
+  openDirectory,
+} from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import {
   type DirectFileOptions,
@@ -46,9 +50,6 @@ const MAX_RANDOM_BYTES = 65_536;
 
 /** While there are tasks, the runtime's scheduler (tokio) looks for I/O at every 61st of them. */
 const TURNS_OF_A_PAUSE = 64;
-
-/** The status of `flock(2)` while another holds the lock: `-EWOULDBLOCK`. */
-const WOULD_BLOCK = -11;
 
 /**
  * The disks of this machine, as a {@linkcode Storage}: every path goes through Deno, and needs the
@@ -190,13 +191,13 @@ export class DiskStorage implements Storage {
    */
   lock(path: string): StorageLock | undefined {
     const file = driveSync(openDirectory(pathString("lock directory", path)));
-    const status = native().basalt_file_lock(file, 1);
-    if (status < 0) {
-      closeDescriptor(file);
-      if (status === WOULD_BLOCK) return undefined;
-      throw statusError(status, "flock", path);
+    let held = false;
+    try {
+      held = lockDescriptor(file, path);
+    } finally {
+      if (!held) closeDescriptor(file);
     }
-    let held = true;
+    if (!held) return undefined;
     return {
       isAtPath: () => held && isAtPath(file, path),
       release(): void {

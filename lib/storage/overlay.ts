@@ -335,6 +335,12 @@ class OverlayFile implements StorageFile {
   freeBytes(): number | undefined {
     return this.#below?.freeBytes();
   }
+  lock(): boolean {
+    return true;
+  }
+  isNamed(): boolean {
+    return true;
+  }
   settleSync(): void {
     this.#below?.settleSync();
   }

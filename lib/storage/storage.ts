@@ -143,6 +143,17 @@ export interface StorageFile {
   isAtPath?(): boolean;
 
   /**
+   * Takes the exclusive lock of the file (`flock(2)`) without waiting. Returns whether no other
+   * open file held it.
+   *
+   * It ends when the file is closed, or with the process.
+   */
+  lock?(): boolean;
+
+  /** Returns whether the file still has a name: it was not removed, and no other replaced it. */
+  isNamed?(): boolean;
+
+  /**
    * Blocks until the operations of this file are over that were in flight.
    *
    * Their promises are resolved when it returns, so what waits for them continues as soon as the

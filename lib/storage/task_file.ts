@@ -40,6 +40,33 @@ export class TaskFile {
     return this.file.path;
   }
 
+  /**
+   * Takes the exclusive lock of the file without waiting; returns whether no other open file held
+   * it.
+   *
+   * @throws {Deno.errors.NotSupported} If the storage cannot lock files.
+   */
+  lock(): boolean {
+    return this.#able("lock");
+  }
+
+  /**
+   * Returns whether the file still has a name.
+   *
+   * @throws {Deno.errors.NotSupported} If the storage cannot tell.
+   */
+  isNamed(): boolean {
+    return this.#able("isNamed");
+  }
+
+  #able(method: "lock" | "isNamed"): boolean {
+    const { file } = this;
+    if (file[method] !== undefined) return file[method]();
+    throw new Deno.errors.NotSupported(
+      `Cannot use '${this.path}': files of this storage have no '${method}'`,
+    );
+  }
+
   /** What the file can do, and why. */
   get capabilities(): Capabilities {
     return this.file.capabilities;

@@ -39,6 +39,8 @@ export class Inode {
   path: string;
   /** Handles that are open. */
   handles = 0;
+  /** The open file that holds its lock. */
+  lockedBy: object | undefined;
   /** What reading gives. */
   readonly current: Contents;
   /** What is durable, but for the settled units. */

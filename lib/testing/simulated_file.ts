@@ -214,6 +214,28 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
+   * Takes the exclusive lock of the file without waiting. Returns whether no other open file held
+   * it.
+   */
+  lock(): boolean {
+    this.#checkOpen("flock");
+    const inode = this.#inode;
+    return this.#runSync({
+      kind: "lock",
+      path: inode.path,
+      owner: this,
+      effect: () => (inode.lockedBy ??= this) === this,
+      fail: (code) => failure(code, "flock", this.path),
+    });
+  }
+
+  /** Returns whether the file still has a name. */
+  isNamed(): boolean {
+    this.#checkOpen("statx");
+    return this.#machine.names.get(this.#inode.path) === this.#inode;
+  }
+
+  /**
    * Completes the operations of this file that are in flight; their promises are resolved when it
    * returns.
    */
@@ -257,6 +279,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #end(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#inode.lockedBy === this) this.#inode.lockedBy = undefined;
     if (--this.#inode.handles === 0) this.#machine.open.delete(this.#inode);
     for (const tell of this.#whenClosed.splice(0)) tell();
   }

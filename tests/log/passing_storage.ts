@@ -155,6 +155,12 @@ export class PassingFile implements StorageFile {
   sizeSync(): number {
     return this.inner.sizeSync();
   }
+  lock(): boolean {
+    return this.inner.lock!();
+  }
+  isNamed(): boolean {
+    return this.inner.isNamed!();
+  }
   settleSync(): void {
     this.inner.settleSync();
   }

@@ -38,8 +38,6 @@ const NOT_CITED_YET: readonly string[] = [
   "headers-order",
   "index-beyond-end",
   "meta-slots",
-  "meta-locate",
-  "meta-valid",
   "owner-size",
   "write-give-back",
   "write-create-fails",

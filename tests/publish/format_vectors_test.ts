@@ -120,7 +120,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "docs/format.md: records of meta and writer have the checksums it states",
+    "docs/format.md: records of meta, cursors and writer have the checksums it states",
   ignore: !FILES,
   fn: () => {
     const all = vectors(Deno.readTextFileSync(PAGE));
@@ -128,6 +128,7 @@ Deno.test({
       const [start, length] of [
         ["`meta` slot", 56],
         ["The next one", 56],
+        ["Slot of a cursor", 56],
         ["Owner file", 72],
       ] as const
     ) {

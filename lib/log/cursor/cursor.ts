@@ -1,0 +1,547 @@
+import { drive, Driver, driveSync, type Task } from "../../base/mod.ts";
+import {
+  InPlacePolicy,
+  type Message,
+  type MessageBatch,
+} from "../../segment/mod.ts";
+import type { StorageTimer } from "../../storage/mod.ts";
+import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
+import { flushAtExit, forgetAtExit } from "../open_logs.ts";
+import type { CursorFile } from "./cursor_file.ts";
+import { CursorIteration } from "./cursor_iteration.ts";
+import { checkTarget, firstOffsetOf, offsetOf } from "./cursor_position.ts";
+import { type CursorLag, type CursorSource, lagAt } from "./cursor_source.ts";
+
+/** A commit that is not durable by itself is written after this time: within a second. */
+const LAZY_MS = 500;
+
+/** Where a cursor starts, or goes to: an offset, the first message, or the next one to come. */
+export type CursorTarget = number | "first" | "next";
+
+/** How to read by a cursor. */
+export interface CursorReadOptions {
+  /** Go on with what becomes durable later. @default {what the cursor was told, or `true`} */
+  follow?: boolean;
+  /** Ends the reading: what waits, or the next call, rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** How to read messages by a cursor. */
+export interface CursorMessageOptions extends CursorReadOptions {
+  /**
+   * Commit each message when the next one is asked for; written within a second, and at close.
+   * @default {false}
+   */
+  autoCommit?: boolean;
+}
+
+/** What a commit may be told. */
+export interface CommitOptions {
+  /**
+   * Resolve when the position survives a power cut. With `false` it is written within a second, and
+   * at close. @default {true}
+   */
+  durable?: boolean;
+}
+
+/** A call that waits for its commit. */
+interface Waiter {
+  offset: number;
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+/**
+ * Reads a log from where its consumer left off, and keeps that position durably.
+ *
+ * A message is given again after a crash until it was committed: at least once. One owner has a
+ * cursor at a time, in this process or another; any number of cursors may read a log. It sees only
+ * messages that are durable. It costs a descriptor and a block of memory.
+ *
+ * @example A consumer that goes on where it stopped
+ * ```ts
+ * import { Log } from "@basalt/io";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   log.appendBatch(["one", "two"]);
+ *   await log.flush();
+ *   const seen: string[] = [];
+ *   for (let run = 0; run < 2; run++) {
+ *     await using cursor = await log.cursor("billing", { follow: false });
+ *     for await (using batch of cursor) {
+ *       for (const message of batch) seen.push(message.text());
+ *       await cursor.commit(batch.nextOffset);
+ *     }
+ *   }
+ *   assertEquals(seen, ["one", "two"]);
+ * }
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export class Cursor
+  implements AsyncIterable<MessageBatch>, AsyncDisposable, Disposable {
+  /** Its name. */
+  readonly name: string;
+
+  readonly #source: CursorSource;
+  readonly #file: CursorFile;
+  readonly #follow: boolean;
+  readonly #onClosed: (cursor: Cursor) => void;
+  readonly #inPlace: InPlacePolicy;
+  readonly #iterations = new Set<CursorIteration>();
+  /** Commits that wait for the next write. */
+  #waiters: Waiter[] = [];
+  /** Seeks that wait for their turn, before the next write. */
+  readonly #seeks: (() => Promise<void>)[] = [];
+  /** The writes that are wanted or in flight, as one promise that never rejects. */
+  #running: Promise<void> | undefined;
+  /** What is in flight: a caller that blocks finishes it first. */
+  #driver: { finishSync(): unknown } | undefined;
+  /** How many were told of the last write. */
+  #told = 0;
+  /** The offset that is committed, but not written yet. */
+  #lazy: number | undefined;
+  #timer: StorageTimer | undefined;
+  /** Why the last write in the background failed: the next commit tells. */
+  #failure: unknown;
+  /** Durable messages below it were seen. */
+  #seenEnd = 0;
+  #closing: Promise<void> | undefined;
+  #isClosed = false;
+
+  /** @internal Use `log.cursor()`. */
+  constructor(
+    source: CursorSource,
+    name: string,
+    file: CursorFile,
+    follow: boolean,
+    onClosed: (cursor: Cursor) => void,
+  ) {
+    const { storage } = source.place;
+    this.name = name;
+    this.#source = source;
+    this.#file = file;
+    this.#follow = follow;
+    this.#onClosed = onClosed;
+    this.#inPlace = new InPlacePolicy(
+      () => storage.isIdle(),
+      () => storage.now(),
+    );
+    flushAtExit(this, () => this.#writeLazySync());
+  }
+
+  /** The committed position: the offset of the first message that is not. It is durable. */
+  get position(): number {
+    return this.#file.offset;
+  }
+
+  /** How far the committed position is behind the durable messages of the log. */
+  lag(): Promise<CursorLag> {
+    return drive(lagAt(this.#source, this.position));
+  }
+
+  /** Does what {@linkcode Cursor.lag} does while the caller waits. */
+  lagSync(): CursorLag {
+    return driveSync(lagAt(this.#source, this.position));
+  }
+
+  /** The batches of {@linkcode Cursor.batches}, as the cursor was told to follow. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<MessageBatch> {
+    return this.batches();
+  }
+
+  /**
+   * The durable messages from the committed position on, in batches that are the caller's to drop.
+   *
+   * It follows what becomes durable later, unless told otherwise. A {@linkcode Cursor.seek} moves
+   * it; it ends when the cursor is closed.
+   *
+   * @throws {OffsetOutOfRangeError} If the position is below the first offset of the log, because
+   *   retention passed it, or above its end, because another state of the log was restored:
+   *   {@linkcode Cursor.seek} goes on.
+   */
+  batches(
+    options: CursorReadOptions = {},
+  ): AsyncIterableIterator<MessageBatch> {
+    this.#checkOpen("read");
+    const { follow = this.#follow, signal } = options;
+    const iteration = new CursorIteration({
+      open: () => {
+        const open = () => {
+          const from = this.position;
+          return follow
+            ? this.#source.tail(from, signal)
+            : this.#source.read(from);
+        };
+        if (this.position <= this.#knownEnd) return open();
+        return drive(this.#checkEnd()).then(open);
+      },
+      saw: (offset) => this.#seenEnd = Math.max(this.#seenEnd, offset),
+      ended: () => this.#iterations.delete(iteration),
+    }, signal);
+    this.#iterations.add(iteration);
+    return iteration;
+  }
+
+  /**
+   * The messages of {@linkcode Cursor.batches}, one by one. A message is valid until the next one
+   * is asked for.
+   *
+   * @example Commit each message when the next one is asked for
+   * ```ts
+   * import { Log } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir);
+   *   log.appendBatch(["one", "two"]);
+   *   await log.flush();
+   *   const cursor = await log.cursor("mail");
+   *   const messages = cursor.messages({ autoCommit: true, follow: false });
+   *   for await (const message of messages) assertEquals(message.text().length, 3);
+   *   await cursor.close();
+   *   assertEquals(cursor.position, 2);
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  async *messages(
+    options: CursorMessageOptions = {},
+  ): AsyncGenerator<Message, void, void> {
+    const { autoCommit = false } = options;
+    const batches = this.batches(options) as CursorIteration;
+    for await (using batch of batches) {
+      const { moves } = batches;
+      for (const message of batch) {
+        const { offset } = message;
+        yield message;
+        if (batches.moves !== moves) break;
+        if (autoCommit) await this.commit(offset + 1, { durable: false });
+      }
+    }
+  }
+
+  /**
+   * Commits all messages below an offset; resolves when that survives a power cut.
+   *
+   * All commits that wait at the same time are one write. It never goes back: an offset below the
+   * position changes nothing.
+   *
+   * @param offset The offset of the first message that is not done yet, such as `batch.nextOffset`.
+   * @throws {OffsetOutOfRangeError} If it is above the durable messages of the log, or the position
+   *   itself is.
+   * @throws {Deno.errors.BadResource} If the cursor was deleted, or is closed.
+   */
+  commit(offset: number, options: CommitOptions = {}): Promise<void> {
+    try {
+      this.#checkCommit(offset);
+      if (offset > this.#knownEnd || this.position > this.#knownEnd) {
+        return this.#commitChecked(offset, options);
+      }
+      return this.#commit(offset, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Does what {@linkcode Cursor.commit} does while the caller waits. */
+  commitSync(offset: number): void {
+    this.#checkCommit(offset);
+    driveSync(this.#checkDurable(offset));
+    this.#finishSync();
+    driveSync(this.#write(offset));
+  }
+
+  /**
+   * Moves the position, also back: how a consumer replays. It is durable when it resolves; readings
+   * of the cursor go on from there.
+   *
+   * @throws {OffsetOutOfRangeError} If the log does not hold that offset.
+   */
+  seek(target: CursorTarget): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#checkOpen("seek");
+      checkTarget("seek", "target", target);
+      this.#seeks.push(() =>
+        this.#drive(this.#seek(target)).then(resolve, reject)
+      );
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Does what {@linkcode Cursor.seek} does while the caller waits. */
+  seekSync(target: CursorTarget): void {
+    this.#checkOpen("seek");
+    checkTarget("seek", "target", target);
+    this.#finishSync();
+    driveSync(this.#seek(target));
+  }
+
+  /**
+   * Writes what was committed, ends readings, and gives the cursor to its next owner. Closing twice
+   * does nothing.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** Does what {@linkcode Cursor.close} does while the caller waits. */
+  closeSync(): void {
+    if (this.#closing !== undefined) return;
+    this.#finishSync();
+    this.#begunClosing();
+    this.#closing = Promise.resolve();
+    for (const each of this.#iterations) each.return().catch(() => {});
+    this.#writeWaitersSync();
+    driveSync(this.#end());
+  }
+
+  /** The same as {@linkcode Cursor.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The same as {@linkcode Cursor.closeSync}. */
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  get #knownEnd(): number {
+    return Math.max(this.#seenEnd, this.#source.knownEnd());
+  }
+
+  #checkOpen(action: string): void {
+    if (!this.#isClosed) return;
+    throw new Deno.errors.BadResource(
+      `Cannot ${action} by cursor '${this.name}' of log '${this.#source.place.dir}': it is closed`,
+    );
+  }
+
+  #checkCommit(offset: number): void {
+    this.#checkOpen("commit");
+    if (Number.isSafeInteger(offset) && offset >= 0) return;
+    throw new RangeError(
+      `Cannot commit as 'offset' must be an integer from 0: received ${offset}`,
+    );
+  }
+
+  /** Refuses an offset that is not durable, and every offset while the position is above the end. */
+  *#checkDurable(offset: number): Task<void> {
+    yield* this.#checkEnd();
+    if (offset <= this.#knownEnd) return;
+    const end = yield* this.#source.durableEnd();
+    this.#seenEnd = Math.max(this.#seenEnd, end);
+    if (offset <= end) return;
+    const { place } = this.#source;
+    const first = yield* firstOffsetOf(place);
+    throw new OffsetOutOfRangeError(place.dir, offset, first, end, "commit");
+  }
+
+  /** Refuses a position above the end of the log. `docs/format.md#cursor-above` */
+  *#checkEnd(): Task<void> {
+    const { position } = this;
+    if (position <= this.#knownEnd) return;
+    const { place } = this.#source;
+    const end = yield* this.#source.end();
+    if (position <= end) return;
+    const first = yield* firstOffsetOf(place);
+    throw new OffsetOutOfRangeError(place.dir, position, first, end);
+  }
+
+  async #commitChecked(offset: number, options: CommitOptions): Promise<void> {
+    await drive(this.#checkDurable(offset));
+    this.#checkOpen("commit");
+    await this.#commit(offset, options);
+  }
+
+  #commit(
+    offset: number,
+    { durable = true }: CommitOptions,
+  ): Promise<void> {
+    if (!durable) {
+      this.#commitLazily(offset);
+      return Promise.resolve();
+    }
+    if (offset <= this.position) {
+      this.#file.refuseDeleted("commit");
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ offset, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  #commitLazily(offset: number): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
+    if (offset <= Math.max(this.position, this.#lazy ?? 0)) return;
+    this.#lazy = offset;
+    this.#timer ??= this.#source.place.storage.after(LAZY_MS, () => {
+      this.#timer = undefined;
+      if (this.#lazy === undefined || this.#isClosed) return;
+      this.#waiters.push({
+        offset: this.#lazy,
+        resolve: () => {},
+        reject: (reason) => this.#failure = reason,
+      });
+      this.#running ??= this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    // The call that wants the write is in the list then.
+    await undefined;
+    for (;;) {
+      const seek = this.#seeks.shift();
+      if (seek !== undefined) {
+        await seek();
+        continue;
+      }
+      if (this.#waiters.length === 0) break;
+      const areAllBack = this.#waiters.length === this.#told;
+      if (!areAllBack) await new Promise((resolve) => setImmediate(resolve));
+      else if (this.#inPlace.isPauseDue) await this.#pause();
+      await this.#writeGroup(areAllBack);
+    }
+    this.#running = undefined;
+  }
+
+  /** Lets others run, and measures how long they do. */
+  async #pause(): Promise<void> {
+    const { storage } = this.#source.place;
+    const startMicros = storage.now();
+    await (storage.storage.pause?.() ??
+      new Promise((resolve) => setImmediate(resolve)));
+    this.#inPlace.paused(storage.now() - startMicros);
+  }
+
+  /**
+   * Writes for all who wait now. One that is alone is written in place where the log's own policy
+   * would do so.
+   */
+  async #writeGroup(areAllBack: boolean): Promise<void> {
+    const group = this.#takeWaiters();
+    if (group.length === 0) return;
+    const { storage } = this.#source.place;
+    const startMicros = storage.now();
+    const isInPlace = areAllBack && this.#inPlace.allows;
+    const write = this.#write(highest(group));
+    try {
+      if (isInPlace) driveSync(write);
+      else await this.#drive(write);
+      if (areAllBack) {
+        this.#inPlace.written(storage.now() - startMicros, isInPlace);
+      }
+      for (const { resolve } of group) resolve();
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    }
+  }
+
+  #takeWaiters(): Waiter[] {
+    const group = this.#waiters;
+    this.#waiters = [];
+    this.#told = group.length;
+    return group;
+  }
+
+  #writeWaitersSync(): void {
+    const group = this.#takeWaiters();
+    if (group.length === 0) return;
+    try {
+      driveSync(this.#write(highest(group)));
+      for (const { resolve } of group) resolve();
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    }
+  }
+
+  /** Drives a task so that a caller that blocks can finish it. */
+  #drive<T>(task: Task<T>): Promise<T> {
+    const driver = new Driver(task);
+    this.#driver = driver;
+    return driver.promise.finally(() => {
+      if (this.#driver === driver) this.#driver = undefined;
+    });
+  }
+
+  #finishSync(): void {
+    const driver = this.#driver;
+    this.#driver = undefined;
+    try {
+      driver?.finishSync();
+    } catch (error) {
+      // Its own caller is told of its failure; that it cannot be finished is this caller's.
+      if (error instanceof TypeError) throw error;
+    }
+  }
+
+  /** Makes an offset, or a later one that was committed lazily, durable. */
+  *#write(offset: number): Task<void> {
+    const target = Math.max(offset, this.#lazy ?? 0);
+    if (target <= this.position) this.#file.refuseDeleted("commit");
+    else yield* this.#file.write(target);
+    if ((this.#lazy ?? 0) <= target) this.#lazy = undefined;
+  }
+
+  /** `docs/format.md#cursor-first` */
+  *#seek(target: CursorTarget): Task<void> {
+    const { place } = this.#source;
+    const before = this.position;
+    for (;;) {
+      const offset = yield* offsetOf(this.#source, target);
+      this.#lazy = undefined;
+      yield* this.#file.write(offset);
+      const first = yield* firstOffsetOf(place);
+      if (offset >= first) break;
+      if (target === "first") continue;
+      yield* this.#file.write(before);
+      throw new OffsetOutOfRangeError(place.dir, offset, first);
+    }
+    for (const iteration of this.#iterations) iteration.move();
+  }
+
+  #begunClosing(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    forgetAtExit(this);
+  }
+
+  async #close(): Promise<void> {
+    this.#begunClosing();
+    const iterations = [...this.#iterations];
+    await Promise.all(iterations.map((each) => each.return()));
+    while (this.#running !== undefined) await this.#running;
+    await drive(this.#end());
+  }
+
+  *#end(): Task<void> {
+    try {
+      if (this.#lazy !== undefined) yield* this.#write(this.#lazy);
+    } finally {
+      this.#onClosed(this);
+      yield* this.#file.close();
+    }
+  }
+
+  /** The program ends and did not close the cursor: what is not written is given again. */
+  #writeLazySync(): void {
+    if (this.#lazy === undefined) return;
+    try {
+      this.#finishSync();
+      driveSync(this.#write(this.#lazy));
+    } catch {
+      // At least once is what was promised.
+    }
+  }
+}
+
+function highest(group: readonly Waiter[]): number {
+  return group.reduce((most, { offset }) => Math.max(most, offset), 0);
+}

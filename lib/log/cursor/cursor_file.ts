@@ -1,0 +1,386 @@
+/**
+ * Files of cursors in the directory `cursors` of a log (`docs/format.md#cursors`).
+ *
+ * @module
+ */
+import type { Task } from "../../base/mod.ts";
+import { acquire, type PooledBuffer } from "../../pool/mod.ts";
+import type { LockOwner, TaskFile } from "../../storage/mod.ts";
+import { recordChecksum } from "../checksum.ts";
+import type { LogPlace } from "../meta.ts";
+import { CURSORS_NAME, join, TEMPORARY_SUFFIX } from "../names.ts";
+import {
+  blockBytesOf,
+  readUint64,
+  writeBlock,
+  writeUint64,
+} from "../record_file.ts";
+import { openIfThere } from "../segment_files.ts";
+import { readSlots, sealSlot, type Slot, slotPosition } from "../slots.ts";
+import { prepareFile } from "../temporary_file.ts";
+
+const LAYOUT = { magic: "BASALTCR", checksumAt: 48 };
+const OFFSET = 24;
+const PID = 32;
+const SINCE = 40;
+
+const MAX_NAME_BYTES = 255;
+
+/**
+ * A slot that another process is writing may be read half done; the other slot is right then. Of a
+ * file with one valid slot it is read this often again.
+ */
+const READ_ATTEMPTS = 3;
+
+/** What a cursor's file says. */
+export interface CursorState {
+  /** The offset of the first message that the cursor's owner has not committed. */
+  offset: number;
+  /** The process that has the cursor open, or had it open last. */
+  owner: LockOwner;
+}
+
+/** What the slot that counts says. */
+export interface CursorRecord extends CursorState, Slot {}
+
+/** Returns the directory of the cursors of a log. */
+export function cursorsPath(dir: string): string {
+  return join(dir, CURSORS_NAME);
+}
+
+/** Returns the path of a cursor's file. */
+export function cursorPath(dir: string, name: string): string {
+  return join(cursorsPath(dir), name);
+}
+
+/** Whether a text may be the name of a cursor. `docs/format.md#cursor-name` */
+export function isCursorName(name: string): boolean {
+  return /^[A-Za-z0-9._-]+$/.test(name) && name.length <= MAX_NAME_BYTES &&
+    name !== "." && name !== "..";
+}
+
+/**
+ * Checks the name of a cursor.
+ *
+ * @throws {TypeError} If it is not one.
+ */
+export function checkCursorName(name: string): void {
+  if (typeof name === "string" && isCursorName(name)) return;
+  throw new TypeError(
+    `Cannot use cursor as 'name' must be 1 to 255 of the characters A-Z, a-z, 0-9, '.', '_' and '-', and not '.' or '..': received ${
+      typeof name === "string" ? JSON.stringify(name) : typeof name
+    }`,
+  );
+}
+
+/** Lists the names of a log's cursors, in order. */
+export function* listCursors({ storage, dir }: LogPlace): Task<string[]> {
+  try {
+    const entries = yield* storage.listNow(cursorsPath(dir));
+    return entries.map(({ name }) => name).filter(isCursorName);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/**
+ * Reads a cursor's file; `undefined` if there is none, or if it is being made.
+ *
+ * @throws {Deno.errors.InvalidData} If it is damaged.
+ * @throws {Deno.errors.NotSupported} If it is of another version.
+ */
+export function* readCursor(
+  { storage, dir, pool }: LogPlace,
+  name: string,
+): Task<CursorRecord | undefined> {
+  const path = cursorPath(dir, name);
+  const file = yield* openIfThere(storage, path);
+  if (file === undefined) return undefined;
+  try {
+    return yield* readRecord(file, { storage, dir, pool });
+  } finally {
+    yield* file.close();
+  }
+}
+
+/** Reads an open file; `undefined` if it is empty: being made, or left by a crash. */
+function* readRecord(
+  file: TaskFile,
+  { pool }: LogPlace,
+): Task<CursorRecord | undefined> {
+  for (let attempt = 1;; attempt++) {
+    const [newest] = yield* readSlots(file, pool, LAYOUT, decode);
+    if (newest !== undefined) return newest;
+    if ((yield* file.size()) === 0) return undefined;
+    if (attempt < READ_ATTEMPTS) continue;
+    throw new Deno.errors.InvalidData(
+      `Cannot use '${file.path}' as the file of a cursor: neither of its two slots is valid`,
+    );
+  }
+}
+
+function decode(slot: Uint8Array): CursorState | undefined {
+  const offset = readUint64(slot, OFFSET);
+  const pid = readUint64(slot, PID);
+  const since = readUint64(slot, SINCE);
+  if (offset === undefined || pid === undefined || since === undefined) {
+    return undefined;
+  }
+  return { offset, owner: { pid, since } };
+}
+
+function encode(bytes: Uint8Array, record: CursorRecord): void {
+  const { offset, owner } = record;
+  writeUint64(bytes, OFFSET, offset);
+  writeUint64(bytes, PID, owner.pid);
+  writeUint64(bytes, SINCE, owner.since);
+  sealSlot(bytes, LAYOUT, record);
+}
+
+/** A cursor as its file says. */
+export interface StoredCursor extends CursorState {
+  /** Its name. */
+  name: string;
+}
+
+/**
+ * Reads the files of all cursors of a log.
+ *
+ * @throws If one cannot be read: what it needs is not known then.
+ */
+export function* readCursors(place: LogPlace): Task<StoredCursor[]> {
+  const cursors: StoredCursor[] = [];
+  for (const name of yield* listCursors(place)) {
+    const record = yield* readCursor(place, name);
+    if (record === undefined) continue;
+    const { offset, owner } = record;
+    cursors.push({ name, offset, owner });
+  }
+  return cursors;
+}
+
+/** Whether a process has a cursor open now; `false` if there is none. */
+export function* isCursorLocked(
+  { storage, dir }: LogPlace,
+  name: string,
+): Task<boolean> {
+  const file = yield* openIfThere(storage, cursorPath(dir, name));
+  if (file === undefined) return false;
+  try {
+    return !file.lock();
+  } finally {
+    yield* file.close();
+  }
+}
+
+/** Removes a cursor's file, durably; returns whether there was one. */
+export function* removeCursor(
+  { storage, dir }: LogPlace,
+  name: string,
+): Task<boolean> {
+  try {
+    yield* storage.removeNow(cursorPath(dir, name));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  yield* storage.syncDirectory(cursorsPath(dir));
+  return true;
+}
+
+/** What opening the file of a cursor found. */
+export interface OpenedCursor {
+  /** The file, locked. */
+  file: CursorFile;
+  /** Whether it was made. */
+  isNew: boolean;
+}
+
+/**
+ * Opens the file of a cursor and takes its lock; `undefined` while another has it.
+ *
+ * `docs/format.md#cursor-create`
+ *
+ * @param first Returns the offset of a new cursor.
+ */
+export function* openCursorFile(
+  place: LogPlace,
+  name: string,
+  first: () => Task<number>,
+): Task<OpenedCursor | undefined> {
+  const { storage, dir } = place;
+  const path = cursorPath(dir, name);
+  const owner = { pid: Deno.pid, since: storage.now() };
+  let isNew = false;
+  for (;;) {
+    const file = yield* openOrMake(place, path);
+    let isKept = false;
+    try {
+      if (!file.lock()) return undefined;
+      // Deleted, or replaced, since it was opened: docs/format.md#cursor-lock
+      if (!file.isNamed()) continue;
+      const record = yield* readRecord(file, place);
+      const slotBytes = blockBytesOf(file);
+      if (record === undefined) {
+        const offset = yield* first();
+        yield* replace(place, name, { offset, owner, sequence: 0, slotBytes });
+        isNew = true;
+      } else if (record.slotBytes < slotBytes) {
+        yield* replace(place, name, { ...record, slotBytes });
+      } else {
+        isKept = true;
+        const opened = yield* CursorFile.claim(
+          place,
+          name,
+          file,
+          record,
+          owner,
+        );
+        return { file: opened, isNew };
+      }
+    } finally {
+      if (!isKept) yield* file.close();
+    }
+  }
+}
+
+function* openOrMake(
+  { storage, dir }: LogPlace,
+  path: string,
+): Task<TaskFile> {
+  const options = { write: true, create: true };
+  try {
+    return yield* storage.openNow(path, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  yield* storage.makeDirectory(cursorsPath(dir));
+  return yield* storage.openNow(path, options);
+}
+
+/**
+ * Puts a complete file in the place of an empty one, or of one with smaller slots, durably. The
+ * lock of the file that goes must be held.
+ */
+function* replace(
+  { storage, dir, pool }: LogPlace,
+  name: string,
+  record: CursorRecord,
+): Task<void> {
+  const hidden = join(cursorsPath(dir), `~${hashOf(name)}`);
+  yield* prepareFile(storage, hidden, function* (file) {
+    const length = 2 * record.slotBytes;
+    using block = yield* acquire(pool, length, { zeroed: true });
+    encode(block.bytes.subarray(slotPosition(record)), record);
+    yield* writeBlock(file, block, 0, length);
+  });
+  yield* storage.renameNow(hidden + TEMPORARY_SUFFIX, cursorPath(dir, name));
+  yield* storage.syncDirectory(cursorsPath(dir));
+}
+
+/** Returns a short text for a name: with a suffix, the name itself might be too long. */
+function hashOf(name: string): string {
+  const bytes = new TextEncoder().encode(name);
+  let hash = 0n;
+  for (let at = 0; at < bytes.length; at += 64) {
+    const piece = new Uint8Array(72);
+    piece.set(bytes.subarray(at, at + 64));
+    new DataView(piece.buffer).setBigUint64(64, hash, true);
+    hash = recordChecksum(piece);
+  }
+  return hash.toString(16).padStart(16, "0");
+}
+
+/** Holds the file of a cursor, open and locked, and writes it. */
+export class CursorFile {
+  readonly #place: LogPlace;
+  readonly #name: string;
+  readonly #file: TaskFile;
+  /** One slot. Leased for the cursor's life, so that a commit never waits for memory. */
+  readonly #block: PooledBuffer;
+  #record: CursorRecord;
+
+  private constructor(
+    place: LogPlace,
+    name: string,
+    file: TaskFile,
+    block: PooledBuffer,
+    record: CursorRecord,
+  ) {
+    this.#place = place;
+    this.#name = name;
+    this.#file = file;
+    this.#block = block;
+    this.#record = record;
+  }
+
+  /** Takes over an open file, whose lock is held, and writes into it who has it. */
+  static *claim(
+    place: LogPlace,
+    name: string,
+    file: TaskFile,
+    record: CursorRecord,
+    owner: LockOwner,
+  ): Task<CursorFile> {
+    let block: PooledBuffer | undefined;
+    try {
+      const { slotBytes } = record;
+      block = yield* acquire(place.pool, slotBytes, { zeroed: true });
+      const claimed = new CursorFile(place, name, file, block, {
+        ...record,
+        owner,
+      });
+      const { pid, since } = record.owner;
+      const isOwn = pid === owner.pid && since === owner.since;
+      if (!isOwn) yield* claimed.write(record.offset);
+      return claimed;
+    } catch (error) {
+      block?.drop();
+      yield* file.close();
+      throw error;
+    }
+  }
+
+  /** The offset that a power cut leaves. */
+  get offset(): number {
+    return this.#record.offset;
+  }
+
+  /**
+   * Refuses a cursor that was deleted.
+   *
+   * @throws {Deno.errors.BadResource} If the file has lost its name.
+   */
+  refuseDeleted(action: string): void {
+    if (this.#file.isNamed()) return;
+    throw new Deno.errors.BadResource(
+      `Cannot ${action} as cursor '${this.#name}' of log '${this.#place.dir}' was deleted`,
+    );
+  }
+
+  /**
+   * Writes an offset, durably. After a failure the next attempt writes the same slot again.
+   *
+   * `docs/format.md#cursor-turns`
+   */
+  *write(offset: number): Task<void> {
+    this.refuseDeleted("commit");
+    const record = this.#record;
+    const next = { ...record, offset, sequence: record.sequence + 1 };
+    encode(this.#block.bytes, next);
+    yield* writeBlock(
+      this.#file,
+      this.#block,
+      slotPosition(next),
+      next.slotBytes,
+    );
+    this.#record = next;
+  }
+
+  /** Closes the file, which gives its lock back. */
+  *close(): Task<void> {
+    this.#block.drop();
+    yield* this.#file.close();
+  }
+}
