@@ -1,7 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import type { SegmentFiles } from "../segment/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
-import type { LogMeta } from "./meta.ts";
 import {
   classifyName,
   CURSORS_NAME,
@@ -193,34 +192,6 @@ function* isEmptyThere(storage: TaskStorage, path: string): Task<boolean> {
   } finally {
     yield* file.close();
   }
-}
-
-/**
- * Removes segments from the front of a log: first its first offset is raised durably, then the
- * files go.
- *
- * It may be repeated after a failure. `docs/format.md#write-remove`
- *
- * @param sealed The sealed segments of the log, in order.
- * @returns How many of them lie wholly below `offset`, and were removed.
- */
-export function* removeSegments(
-  storage: TaskStorage,
-  dir: string,
-  meta: LogMeta,
-  sealed: readonly { firstOffset: number; nextOffset: number }[],
-  offset: number,
-): Task<number> {
-  const count = sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
-  if (count === 0) return 0;
-  const first = sealed[count - 1]!.nextOffset;
-  if (first > meta.firstOffset) yield* meta.setFirstOffset(first);
-  const files = sealed.slice(0, count).flatMap(({ firstOffset }) =>
-    filesOf({ firstOffset, log: true, index: true })
-  );
-  yield* removeFiles(storage, files.map((name) => join(dir, name)));
-  yield* storage.syncDirectory(dir);
-  return count;
 }
 
 /** Removes files, without making that durable; one that is gone already is no fault. */

@@ -31,7 +31,7 @@ import {
   type CursorOptions,
   LogCursors,
 } from "./cursor/log_cursors.ts";
-import { createSegment, removeSegments } from "./directory.ts";
+import { createSegment } from "./directory.ts";
 import { DurablePublisher } from "./durable_publisher.ts";
 import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
 import {
@@ -47,6 +47,9 @@ import { flushAtExit, forgetAtExit } from "./open_logs.ts";
 import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
 import { type OwnLog, OwnSegments } from "./own_segments.ts";
 import { readOwner } from "./owner_file.ts";
+import { checkRetain, type RetainNowOptions } from "./retain/plan.ts";
+import { Retainer } from "./retain/retainer.ts";
+import { firstTimestampOf, type RetentionReport } from "./retain/retention.ts";
 import { Signal } from "./signal.ts";
 
 /** How often another writer's lock is tried, in milliseconds. */
@@ -92,11 +95,10 @@ export class Log implements AsyncDisposable, Disposable {
   readonly #opened: OpenedLog;
   readonly #appender: Appender;
   readonly #cursors: LogCursors;
-  #sealed: SealedSegment[];
-  /**
-   * Segments that were truncated away and may still be on the disk, because removing them failed.
-   */
-  #removing: SealedSegment[] = [];
+  readonly #retainer: Retainer;
+  readonly #sealed: SealedSegment[];
+  /** The append time of the first message of a segment, in microseconds. */
+  #beganAt: { firstOffset: number; micros: number } | undefined;
   /** Wakes tails when messages were written or became durable, and at the end. */
   readonly #changed = new Signal();
   /** Whether closing is over: nothing more will be written. */
@@ -153,6 +155,7 @@ export class Log implements AsyncDisposable, Disposable {
     });
     this.#own = this.#ownLog();
     this.#cursors = new LogCursors(this.#cursorSource());
+    this.#retainer = this.#makeRetainer();
     flushAtExit(this, () => this.#flushAtExit());
   }
 
@@ -541,13 +544,55 @@ export class Log implements AsyncDisposable, Disposable {
    */
   async truncateBefore(offset: number): Promise<number> {
     this.#checkTruncation(offset);
-    return await this.#appender.exclusively(() => this.#truncateBefore(offset));
+    const { removals } = this.#retainer;
+    return await removals.run(() => this.#retainer.truncateBefore(offset));
   }
 
   /** Does what {@linkcode Log.truncateBefore} does while the caller waits. */
   truncateBeforeSync(offset: number): number {
     this.#checkTruncation(offset);
-    return this.#appender.exclusivelySync(() => this.#truncateBefore(offset));
+    const { removals } = this.#retainer;
+    return removals.runSync(() => this.#retainer.truncateBefore(offset));
+  }
+
+  /**
+   * Removes the first segments that the log need not keep, at once: those that exceed `bytes` or
+   * are older than `ageMs`. Without options, as the log was told when it was opened, which it also
+   * does by itself after each roll and once a minute.
+   *
+   * A segment that a cursor still needs stays, and so do those after it, unless the log is above
+   * `hardBytes`. The segment that is written always stays. When it rejects before the first file is
+   * gone, nothing has changed.
+   *
+   * @throws {RangeError} If a bound is out of its range.
+   *
+   * @example What is read by all consumers may go
+   * ```ts
+   * import { Log } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * {
+   *   await using log = await Log.open(dir, { segmentBytes: 4096 });
+   *   for (let i = 0; i < 10; i++) await log.appendDurable(new Uint8Array(1000));
+   *   await using cursor = await log.cursor("billing", { from: 4 });
+   *   const { firstOffset } = await log.retain({ bytes: 0 });
+   *   assertEquals([firstOffset, cursor.position], [3, 4]);
+   * }
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  async retain(options?: RetainNowOptions): Promise<RetentionReport> {
+    const wanted = this.#checkRetain(options);
+    const { removals } = this.#retainer;
+    return await removals.run(() => this.#retainer.retain(wanted));
+  }
+
+  /** Does what {@linkcode Log.retain} does while the caller waits. */
+  retainSync(options?: RetainNowOptions): RetentionReport {
+    const wanted = this.#checkRetain(options);
+    const { removals } = this.#retainer;
+    return removals.runSync(() => this.#retainer.retain(wanted));
   }
 
   /** Returns the figures of this moment. */
@@ -564,6 +609,7 @@ export class Log implements AsyncDisposable, Disposable {
       preparedBytes: appender.active.preparedBytes,
       tailBytes: appender.hotTail.bytes,
       clockBehindMicros: appender.clockBehindMicros,
+      retention: this.#retainer.stats,
       opening: this.#opened.report,
     };
   }
@@ -612,6 +658,7 @@ export class Log implements AsyncDisposable, Disposable {
           byteLength: old.writtenEnd,
         });
         this.#rolls++;
+        this.#retainer.rolled();
       },
       changed: () => this.#changed.fire(),
       flushed: () => this.#publisher.flushed(),
@@ -683,6 +730,7 @@ export class Log implements AsyncDisposable, Disposable {
     const { owner } = this.#opened;
     forgetAtExit(this);
     try {
+      yield* this.#retainer.stop();
       yield* this.#publisher.close();
       yield* owner.close();
       if (isClean) {
@@ -710,21 +758,46 @@ export class Log implements AsyncDisposable, Disposable {
     }
   }
 
-  *#truncateBefore(offset: number): Task<number> {
-    const count =
-      this.#sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
-    this.#removing.push(...this.#sealed.splice(0, count));
-    if (this.#removing.length === 0) return this.firstOffset;
-    refuseMoved(this.#lock, this.path, "truncate log");
-    yield* removeSegments(
-      this.#options.storage,
-      this.path,
-      this.#opened.meta,
-      this.#removing,
-      this.firstOffset,
-    );
-    this.#removing = [];
-    return this.firstOffset;
+  #makeRetainer(): Retainer {
+    const { storage, pool, retain, rollMs } = this.#options;
+    const appender = this.#appender;
+    return new Retainer({
+      place: { storage, dir: this.path, pool },
+      meta: this.#opened.meta,
+      sealed: this.#sealed,
+      activeBytes: () => appender.active.writtenEnd,
+      firstOffset: () => this.firstOffset,
+      refuseMoved: () => refuseMoved(this.#lock, this.path, "truncate log"),
+    }, {
+      storage,
+      retain,
+      rollMs,
+      isFlushAwaited: () => appender.isAwaited,
+      isOver: () => appender.isClosed || appender.poison !== undefined,
+      rollIfOld: () => this.#rollIfOld(),
+    });
+  }
+
+  /** Ends the segment that is written if its first message is older than `rollMs`. */
+  async #rollIfOld(): Promise<void> {
+    const { rollMs, storage, pool } = this.#options;
+    const { firstOffset, writtenEnd } = this.#appender.active;
+    if (rollMs === 0 || writtenEnd === 0) return;
+    if (this.#beganAt?.firstOffset !== firstOffset) {
+      const place = { storage, dir: this.path, pool };
+      const micros = await drive(
+        firstTimestampOf(place, firstOffset, writtenEnd),
+      );
+      this.#beganAt = { firstOffset, micros };
+    }
+    if (storage.now() - this.#beganAt.micros < rollMs * 1000) return;
+    await this.#appender.exclusively(() => this.#appender.roll(firstOffset));
+  }
+
+  #checkRetain(options = this.#options.retain): RetainNowOptions {
+    this.#appender.check("retain");
+    checkRetain("retain", options);
+    return options;
   }
 
   #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {

@@ -1,6 +1,7 @@
 import { BufferPool } from "../pool/mod.ts";
 import { checkPool, MAX_SEGMENT_BYTES } from "../segment/mod.ts";
 import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
+import { checkRetain, type RetainOptions } from "./retain/plan.ts";
 
 /** How to open a log for reading. */
 export interface LogReaderOptions {
@@ -45,6 +46,17 @@ export interface LogOptions extends LogReaderOptions {
    */
   flushAfterMs?: number;
   /**
+   * What the log forgets by itself: after a roll and once a minute, its first segments while it is
+   * larger than `bytes`, or when their last message is older than `ageMs`. Never what a cursor
+   * needs, unless the log is above `hardBytes`. @default {nothing}
+   */
+  retain?: RetainOptions;
+  /**
+   * A segment is also closed when its first message is older than this, in milliseconds, so that a
+   * log that is hardly written forgets by age; 0 for never. @default {0}
+   */
+  rollMs?: number;
+  /**
    * How long to wait for another writer's lock, in milliseconds: a killed owner's may live until
    * its last operation ends. @default {2000}
    */
@@ -74,6 +86,7 @@ const RANGES = {
   prepareBytes: [0, MAX_SEGMENT_BYTES],
   tailBytes: [0, Number.MAX_SAFE_INTEGER],
   flushAfterMs: [0, 2 ** 31 - 1],
+  rollMs: [0, 2 ** 31 - 1],
   lockTimeoutMs: [0, 2 ** 31 - 1],
 } as const;
 
@@ -92,6 +105,8 @@ export function completeOptions(options: LogOptions): CompleteLogOptions {
     prepareBytes: options.prepareBytes ?? 64 * MIB,
     tailBytes: options.tailBytes ?? 8 * MIB,
     flushAfterMs: options.flushAfterMs ?? 1000,
+    retain: options.retain ?? {},
+    rollMs: options.rollMs ?? 0,
     lockTimeoutMs: options.lockTimeoutMs ?? 2000,
   };
   for (const [name, [min, max]] of Object.entries(RANGES)) {
@@ -101,6 +116,7 @@ export function completeOptions(options: LogOptions): CompleteLogOptions {
       `Cannot open log as '${name}' must be an integer from ${min} to ${max}: received ${value}`,
     );
   }
+  checkRetain("open log", complete.retain);
   if (complete.blockBytes % (4 * KIB) !== 0) {
     throw new RangeError(
       `Cannot open log as 'blockBytes' must be a multiple of 4096: received ${complete.blockBytes}`,

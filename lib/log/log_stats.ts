@@ -1,5 +1,6 @@
 import type { HistogramSnapshot } from "../segment/mod.ts";
 import type { OpeningReport } from "./opening.ts";
+import type { RetentionStats } from "./retain/retainer.ts";
 
 /** A log's figures at one moment. */
 export interface LogStats {
@@ -40,6 +41,8 @@ export interface LogStats {
    * until it has caught up, all messages get that last timestamp.
    */
   clockBehindMicros: number;
+  /** What retention did. */
+  retention: RetentionStats;
   /** What opening found and did. */
   opening: OpeningReport;
 }

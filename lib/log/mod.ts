@@ -51,6 +51,10 @@ export { RepairOutdatedError } from "./repair_plan.ts";
 export type { RepairPlan, RepairStep } from "./repair_plan.ts";
 export { salvageLog, salvageLogSync } from "./salvage.ts";
 export type { SalvageOptions } from "./salvage.ts";
+
+export type { RetainNowOptions, RetainOptions } from "./retain/plan.ts";
+export type { RetentionReport } from "./retain/retention.ts";
+export type { RetentionStats } from "./retain/retainer.ts";
 export { closeSegment, openSegment } from "./segment_files.ts";
 export { Verification, verifyLog, verifyLogSync } from "./verify.ts";
 export type { VerifyOptions, VerifyProgress } from "./verify.ts";

@@ -1,4 +1,4 @@
-import { inPlace, step, type Task } from "../base/mod.ts";
+import { begunStep, inPlace, step, type Task } from "../base/mod.ts";
 import { type StorageTasks, tasksOfStorage } from "./file_callbacks.ts";
 import type {
   Storage,
@@ -94,6 +94,30 @@ export class TaskStorage {
       () => storage.listSync(path),
       "list",
     );
+  }
+
+  /**
+   * Removes a file without blocking the thread; a caller that blocks meanwhile removes it itself.
+   */
+  removeBeside(path: string): Task<void> {
+    const { storage } = this;
+    let settle = (): void => {};
+    return begunStep<void>({
+      kind: "remove",
+      begin: (resolve, reject) => {
+        storage.remove(path).then(resolve, reject);
+        settle = () => {
+          try {
+            storage.removeSync(path);
+            resolve();
+          } catch (error) {
+            reject(error);
+          }
+        };
+      },
+      runSync: () => storage.removeSync(path),
+      settleSync: () => settle(),
+    });
   }
 
   /**

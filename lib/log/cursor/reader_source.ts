@@ -52,7 +52,10 @@ export class ReaderSource implements CursorSource {
   *durableEnd(): Task<number> {
     const published = yield* durableOffsetOf(this.place);
     // A log that was closed is durable to its end.
-    return published === Infinity ? yield* this.end() : published;
+    if (published === Infinity) return yield* this.end();
+    // What was removed was durable.
+    const meta = yield* readMeta(this.place);
+    return Math.max(published, meta?.firstOffset ?? 0);
   }
 
   *segments(from: number): Task<readonly CountedSegment[]> {

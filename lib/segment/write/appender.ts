@@ -210,6 +210,11 @@ export class Appender implements Committable {
     return this.#syncs + this.#active.syncs;
   }
 
+  /** Whether a call waits for a flush, or for durability. */
+  get isAwaited(): boolean {
+    return this.#commit.isAwaited;
+  }
+
   /** Why nothing more can be written, if so. */
   get poison(): PoisonedError | undefined {
     return this.#poison;
@@ -591,6 +596,28 @@ export class Appender implements Committable {
     this.#syncs += old.syncs;
     this.#owner.rolled(old, next);
     yield* old.close();
+  }
+
+  /**
+   * Writes everything, seals the active segment and goes on in the next one, if it is still the one
+   * that begins at `firstOffset` and holds messages. Run it while no flush is in flight.
+   */
+  *roll(firstOffset: number): Task<void> {
+    this.check("roll");
+    const active = this.#active;
+    if (active.firstOffset !== firstOffset || active.writtenEnd === 0) return;
+    const next = this.#memory.endSegment();
+    yield* this.writeAll("data");
+    if (this.#active.firstOffset === next) return;
+    try {
+      yield* this.#roll(next);
+    } catch (error) {
+      if (error instanceof NothingWritten) throw error.reason;
+      if (!isHarmless(error)) this.#setPoison(error);
+      throw this.#poison ?? error;
+    } finally {
+      this.#owner.changed();
+    }
   }
 
   *checkpoint(): Task<void> {

@@ -180,6 +180,11 @@ export class GroupCommit {
     };
   }
 
+  /** Whether a call waits for a flush, or for durability. */
+  get isAwaited(): boolean {
+    return this.#waiters.length > this.#aborted || this.#callers.length > 0;
+  }
+
   /** Writes everything appended so far. Resolves when it has the durability. */
   flush(durability: Durability): Promise<void> {
     if (this.#isClosed) return Promise.reject(this.#closedError("flush"));

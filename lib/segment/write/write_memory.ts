@@ -218,6 +218,22 @@ export class WriteMemory implements AppendTarget {
     }
   }
 
+  /**
+   * Finishes what is open, and lets the next message begin another segment. Returns the offset of
+   * its first message.
+   */
+  endSegment(): number {
+    this.finish();
+    if (this.#end > 0) this.#beginSegment();
+    return this.#segmentOffset;
+  }
+
+  #beginSegment(): void {
+    this.#segmentOffset = this.#nextOffset;
+    this.#end = 0;
+    this.#indexedPosition = undefined;
+  }
+
   /** Takes the blocks that are finished, in order, for a flush to write. */
   take(): WriteBlock[] {
     const blocks = this.#finished;
@@ -354,11 +370,7 @@ export class WriteMemory implements AppendTarget {
 
   /** Begins a block, in the next segment if told so. */
   #begin(buffer: PooledBuffer, isNext: boolean, size: number): WriteBlock {
-    if (isNext) {
-      this.#segmentOffset = this.#nextOffset;
-      this.#end = 0;
-      this.#indexedPosition = undefined;
-    }
+    if (isNext) this.#beginSegment();
     const prefix = this.#end % this.#options.physicalBlock;
     const place = {
       segmentOffset: this.#segmentOffset,

@@ -1,0 +1,125 @@
+import type { Task } from "../../base/mod.ts";
+
+/** Which messages a log may forget; a segment goes when one of these holds. */
+export interface RetainOptions {
+  /** The log is larger than this many bytes. @default {no limit} */
+  bytes?: number;
+  /** The last message of the segment is older than this, in milliseconds. @default {no limit} */
+  ageMs?: number;
+  /**
+   * The log is larger than this many bytes: the segment goes even if a cursor still needs it. The
+   * cursor's next read tells its consumer. @default {no limit}
+   */
+  hardBytes?: number;
+}
+
+/** {@linkcode RetainOptions}, and what can be asked for once. */
+export interface RetainNowOptions extends RetainOptions {
+  /** Every message of the segment lies below this offset. @default {none} */
+  before?: number;
+}
+
+/** A segment that may be removed. */
+export interface RetainedSegment {
+  /** The offset of its first message. */
+  firstOffset: number;
+  /** The offset after its last message. */
+  nextOffset: number;
+  /** Bytes of its messages. */
+  byteLength: number;
+}
+
+/** What is needed to decide. */
+export interface RetainFacts {
+  /** The segments that are not written any more, in order. */
+  sealed: readonly RetainedSegment[];
+  /** Bytes of messages of the segment that is written. */
+  activeBytes: number;
+  /** The positions of all cursors. */
+  cursors: readonly { name: string; offset: number }[];
+  /** Now, in microseconds since the Unix epoch. */
+  now: number;
+  /** Returns the append time of the last message of a segment, in microseconds. */
+  lastTimestamp(segment: RetainedSegment): Task<number>;
+}
+
+/** What retention removes. */
+export interface RetainPlan {
+  /** How many of the first segments. */
+  count: number;
+  /** Their bytes. */
+  bytes: number;
+  /** The names of the cursors that still need one of them. */
+  passed: string[];
+}
+
+/**
+ * Decides which segments to remove: leading ones only, and none that a cursor needs, unless the log
+ * is above `hardBytes`.
+ *
+ * A cursor below the first offset was passed before and holds nothing.
+ */
+export function* planRetention(
+  facts: RetainFacts,
+  options: RetainNowOptions,
+): Task<RetainPlan> {
+  const { sealed, cursors, activeBytes } = facts;
+  const { hardBytes = Infinity } = options;
+  const first = sealed[0]?.firstOffset ?? 0;
+  const passed = new Set<string>();
+  let count = 0;
+  let bytes = 0;
+  let total = activeBytes;
+  for (const { byteLength } of sealed) total += byteLength;
+  for (const segment of sealed) {
+    const needing = cursors.filter(({ offset }) =>
+      offset >= first && offset < segment.nextOffset
+    );
+    const isHard = total > hardBytes;
+    const isRemoved = isHard ||
+      needing.length === 0 &&
+        (yield* isUnwanted(facts, options, segment, total));
+    if (!isRemoved) break;
+    for (const { name } of needing) passed.add(name);
+    count++;
+    bytes += segment.byteLength;
+    total -= segment.byteLength;
+  }
+  return { count, bytes, passed: [...passed].sort() };
+}
+
+function* isUnwanted(
+  facts: RetainFacts,
+  { bytes = Infinity, ageMs, before = 0 }: RetainNowOptions,
+  segment: RetainedSegment,
+  total: number,
+): Task<boolean> {
+  if (total > bytes || segment.nextOffset <= before) return true;
+  if (ageMs === undefined) return false;
+  // A time in the future keeps the segment until it has passed.
+  return facts.now - (yield* facts.lastTimestamp(segment)) > ageMs * 1000;
+}
+
+const NAMES = ["bytes", "ageMs", "hardBytes", "before"] as const;
+
+/**
+ * Checks what to retain.
+ *
+ * @throws {RangeError} If a bound is out of its range.
+ */
+export function checkRetain(action: string, options: RetainNowOptions): void {
+  for (const name of NAMES) {
+    const value = options[name];
+    if (value === undefined || Number.isSafeInteger(value) && value >= 0) {
+      continue;
+    }
+    throw new RangeError(
+      `Cannot ${action} as '${name}' must be an integer from 0: received ${value}`,
+    );
+  }
+}
+
+/** Whether nothing is asked for. */
+export function isRetainEmpty(options: RetainNowOptions): boolean {
+  return NAMES.every((name) => options[name] === undefined);
+}

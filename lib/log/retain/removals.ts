@@ -1,0 +1,80 @@
+import { begunStep, Driver, driveSync, type Task } from "../../base/mod.ts";
+
+/**
+ * Runs computations that remove segments, one at a time, beside flushes. A caller that blocks
+ * finishes the one in flight.
+ */
+export class Removals {
+  #driver: { finishSync(): unknown } | undefined;
+  /** Those that wait and the one in flight, as one promise that never rejects. */
+  #last: Promise<void> | undefined;
+  readonly #path: string;
+  #isClosed = false;
+
+  /** @param path The log, for errors. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Runs a computation after those before. */
+  run<T>(task: () => Task<T>): Promise<T> {
+    const running = this.#last?.then(() => this.#start(task)) ??
+      this.#start(task);
+    const last = running.then(() => {}, () => {}).then(() => {
+      if (this.#last === last) this.#last = undefined;
+    });
+    this.#last = last;
+    return running;
+  }
+
+  /** Runs a computation while the caller waits. */
+  runSync<T>(task: () => Task<T>): T {
+    this.finishSync();
+    return driveSync(task());
+  }
+
+  // deno-lint-ignore require-await -- that it is closed rejects, too
+  async #start<T>(task: () => Task<T>): Promise<T> {
+    if (this.#isClosed) {
+      throw new Deno.errors.BadResource(
+        `Cannot remove segments of log '${this.#path}': it is closed`,
+      );
+    }
+    const driver = new Driver(task());
+    this.#driver = driver;
+    return driver.promise.finally(() => {
+      if (this.#driver === driver) this.#driver = undefined;
+    });
+  }
+
+  /** Finishes what is in flight while the caller waits. */
+  finishSync(): void {
+    const driver = this.#driver;
+    this.#driver = undefined;
+    try {
+      driver?.finishSync();
+    } catch (error) {
+      // Its failure is its own caller's; that it cannot be finished is this one's.
+      if (error instanceof TypeError) throw error;
+    }
+  }
+
+  /** Lets nothing begin any more, and waits until nothing is in flight. */
+  close(): Task<void> {
+    this.#isClosed = true;
+    let done = (): void => {};
+    return begunStep<void>({
+      kind: "removal",
+      begin: (resolve) => {
+        done = resolve;
+        if (this.#last === undefined) resolve();
+        else this.#last.then(resolve);
+      },
+      runSync: () => this.finishSync(),
+      settleSync: () => {
+        this.finishSync();
+        done();
+      },
+    });
+  }
+}
