@@ -609,6 +609,11 @@ export class Log implements AsyncDisposable, Disposable {
       preparedBytes: appender.active.preparedBytes,
       tailBytes: appender.hotTail.bytes,
       clockBehindMicros: appender.clockBehindMicros,
+      cursors: [...this.#cursors.open].map(({ name, position }) => ({
+        name,
+        position,
+        lagMessages: Math.max(0, this.durableOffset - position),
+      })),
       retention: this.#retainer.stats,
       opening: this.#opened.report,
     };

@@ -2,6 +2,16 @@ import type { HistogramSnapshot } from "../segment/mod.ts";
 import type { OpeningReport } from "./opening.ts";
 import type { RetentionStats } from "./retain/retainer.ts";
 
+/** A cursor that a log has open. */
+export interface OpenCursor {
+  /** Its name. */
+  name: string;
+  /** The committed position. */
+  position: number;
+  /** Durable messages that are not committed. */
+  lagMessages: number;
+}
+
 /** A log's figures at one moment. */
 export interface LogStats {
   /** Messages appended since the log was opened. */
@@ -41,6 +51,8 @@ export interface LogStats {
    * until it has caught up, all messages get that last timestamp.
    */
   clockBehindMicros: number;
+  /** The cursors that this log has open. */
+  cursors: readonly OpenCursor[];
   /** What retention did. */
   retention: RetentionStats;
   /** What opening found and did. */

@@ -33,7 +33,8 @@ export type {
 export type { ReaderStats } from "./directory_changes.ts";
 export { LogReader } from "./log_reader.ts";
 export type { LogReadOptions } from "./log_reader.ts";
-export type { LogStats } from "./log_stats.ts";
+export { directoryMetrics, metricsText } from "./metrics.ts";
+export type { LogStats, OpenCursor } from "./log_stats.ts";
 export type { LogIdentity, MetaRecord } from "./meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 export { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
@@ -53,6 +54,7 @@ export { salvageLog, salvageLogSync } from "./salvage.ts";
 export type { SalvageOptions } from "./salvage.ts";
 
 export type { RetainNowOptions, RetainOptions } from "./retain/plan.ts";
+export { previewRetention } from "./retain/preview.ts";
 export type { RetentionReport } from "./retain/retention.ts";
 export type { RetentionStats } from "./retain/retainer.ts";
 export { closeSegment, openSegment } from "./segment_files.ts";

@@ -8,6 +8,7 @@ import {
 } from "../../log/mod.ts";
 import { describeOwner } from "../../storage/mod.ts";
 import { command, jsonOption } from "../command.ts";
+import { consumersInWords, inspectConsumers } from "../consumers.ts";
 import type { Console } from "../console.ts";
 import {
   formatBytes,
@@ -35,8 +36,12 @@ export function inspect(console: Console): Command {
     .addOption(jsonOption("one JSON object"))
     .action(async (dir: string, options: { json?: true }) => {
       const inspection = await inspectLog(dir);
-      if (options.json) console.json(inspection);
-      else console.line(inWords(inspection));
+      const consumers = await inspectConsumers(dir);
+      if (options.json) console.json({ ...inspection, ...consumers });
+      else {
+        console.line(inWords(inspection));
+        for (const line of consumersInWords(consumers)) console.line(line);
+      }
     });
 }
 

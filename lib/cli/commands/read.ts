@@ -1,7 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Message } from "../../codec/mod.ts";
-import { type LogFault, LogReader, salvageLog } from "../../log/mod.ts";
-import type { MessageBatch, ReadOptions } from "../../segment/mod.ts";
+import {
+  type Cursor,
+  type LogFault,
+  LogReader,
+  type LogReadOptions,
+  salvageLog,
+} from "../../log/mod.ts";
+import type { MessageBatch } from "../../segment/mod.ts";
 import {
   command,
   jsonOption,
@@ -18,7 +24,9 @@ const PREVIEW = 80;
 const TEXT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const PREVIEW_TEXT = new TextDecoder();
 
-interface Options extends ReadOptions {
+interface Options extends LogReadOptions {
+  cursor?: string;
+  commit?: true;
   raw?: true;
   json?: true;
   skipDamaged?: true;
@@ -42,6 +50,10 @@ export function read(console: Console): Command {
         ],
         ["basalt read data/log --raw > copy", "the bytes that were ingested"],
         [
+          "basalt read data/log --cursor billing --commit --json",
+          "what no such reading has printed before",
+        ],
+        [
           "basalt read data/log --since 2026-11-24T16:00:00Z --json",
           "what was appended since then, for another program",
         ],
@@ -63,7 +75,7 @@ export function read(console: Console): Command {
     .argument("<dir>", "the log's directory, or a .log or .cut file in it")
     .addOption(
       new Option("--from <offset>", "begin with the message at this offset")
-        .argParser(wholeNumber).conflicts("since"),
+        .argParser(wholeNumber).conflicts(["since", "cursor"]),
     )
     .addOption(
       new Option(
@@ -71,6 +83,13 @@ export function read(console: Console): Command {
         `skip messages appended before this time: ${TIME_FORMS}`,
       ).argParser(time),
     )
+    .addOption(
+      new Option(
+        "--cursor <name>",
+        "begin where this cursor is; print only what survives a power cut",
+      ).conflicts(["since", "skipDamaged"]),
+    )
+    .option("--commit", "commit what was printed to the cursor")
     .option("--count <n>", "at most so many messages", wholeNumber)
     .addOption(
       new Option("--raw", "payloads alone, one behind the other, byte by byte")
@@ -86,24 +105,55 @@ export function read(console: Console): Command {
 
 async function readLog(
   path: string,
-  { raw, json, skipDamaged, ...options }: Options,
+  { raw, json, skipDamaged, cursor: name, commit, ...options }: Options,
   console: Console,
 ): Promise<void> {
-  const print = raw ? printRaw : json ? printJson : printLine;
-  const batches = skipDamaged || /\.(log|cut|index)$/.test(path) && isFile(path)
-    ? salvageLog(path, {
-      ...options,
-      onSkipped: (fault) => {
-        console.exitCode = 1;
-        console.flush();
-        console.error(inWords(fault));
-      },
-    })
-    : new LogReader(path).read(options);
+  const reader = new LogReader(path);
+  await using cursor = name === undefined
+    ? undefined
+    : await reader.cursor(name);
+  const batches = cursor?.batches({ follow: false }) ??
+    (skipDamaged || /\.(log|cut|index)$/.test(path) && isFile(path)
+      ? salvageLog(path, {
+        ...options,
+        onSkipped: (fault) => {
+          console.exitCode = 1;
+          console.flush();
+          console.error(inWords(fault));
+        },
+      })
+      : reader.read(options));
+  const print = printerOf({ raw, json });
+  const { count } = options;
+  await printAll(batches, { print, count, cursor: commit && cursor }, console);
+}
+
+/** How to print batches. */
+export interface PrintOptions {
+  /** Prints a message. */
+  print: Printer;
+  /** At most so many messages. */
+  count: number | undefined;
+  /** To which what was printed is committed. */
+  cursor: Cursor | undefined;
+}
+
+/** Prints batches up to a count, and drops them. */
+export async function printAll(
+  batches: AsyncIterableIterator<MessageBatch>,
+  { print, count = Infinity, cursor }: PrintOptions,
+  console: Console,
+): Promise<void> {
+  let left = count;
+  if (left === 0) return;
   for await (using batch of batches) {
-    for (let i = 0; i < batch.count; i++) print(batch, i, console);
+    const printed = Math.min(batch.count, left);
+    for (let i = 0; i < printed; i++) print(batch, i, console);
     // What was read is shown before what comes next may fail, or wait.
     console.flush();
+    await cursor?.commit(batch.firstOffset + printed);
+    left -= printed;
+    if (left === 0) return;
   }
 }
 
@@ -118,6 +168,20 @@ function isFile(path: string): boolean {
 function inWords({ path, position, byteLength, message }: LogFault): string {
   const bytes = byteLength === 0 ? "" : ` and ${byteLength} bytes from there`;
   return `skipped ${path}: byte ${position}${bytes}: ${message}`;
+}
+
+/** Prints a message of a batch. */
+export type Printer = (
+  batch: MessageBatch,
+  i: number,
+  console: Console,
+) => void;
+
+/** Returns what prints messages as the options say. */
+export function printerOf(
+  { raw, json }: { raw?: true | undefined; json?: true | undefined },
+): Printer {
+  return raw ? printRaw : json ? printJson : printLine;
 }
 
 function printRaw(batch: MessageBatch, i: number, console: Console): void {

@@ -1,0 +1,66 @@
+import type { Command } from "npm:commander@14.0.0";
+import { type CursorInfo, LogReader } from "../../log/mod.ts";
+import { describeOwner } from "../../storage/mod.ts";
+import { command, jsonOption } from "../command.ts";
+import type { Console } from "../console.ts";
+import { formatBytes, formatTable } from "../terminal.ts";
+
+interface Options {
+  delete?: string;
+  json?: true;
+}
+
+/** `basalt cursors`: how far the consumers of a log have come. */
+export function cursors(console: Console): Command {
+  return command(
+    "cursors",
+    "Tell how far each cursor of a log has come, how much is left, and which process has it open.",
+    {
+      notes: [
+        "The bytes of the lag are estimated. A cursor that is deleted holds nothing back any more; its owner's next commit fails.",
+      ],
+      examples: [
+        ["basalt cursors data/log", "a table of the cursors"],
+        ["basalt cursors data/log --delete billing", "forgetting one"],
+      ],
+    },
+  )
+    .argument("<dir>", "the log's directory")
+    .option("--delete <name>", "delete this cursor")
+    .addOption(jsonOption("a JSON object for each cursor"))
+    .action((dir: string, options: Options) => show(dir, options, console));
+}
+
+async function show(
+  dir: string,
+  { delete: name, json }: Options,
+  console: Console,
+): Promise<void> {
+  const reader = new LogReader(dir);
+  if (name !== undefined && !await reader.deleteCursor(name)) {
+    throw new Deno.errors.NotFound(`No cursor '${name}' of log '${dir}'`);
+  }
+  const found = await reader.cursors();
+  if (json) {
+    for (const each of found) console.json(each);
+  } else {
+    console.line(found.length === 0 ? "no cursors" : cursorTable(found));
+  }
+}
+
+/** The cursors as a table. */
+export function cursorTable(cursors: readonly CursorInfo[]): string {
+  return formatTable(
+    [
+      ["cursor", "position", "lag", "bytes", "owner"],
+      ...cursors.map(({ name, position, lag, locked, owner }) => [
+        name,
+        String(position),
+        String(lag.messages),
+        formatBytes(lag.bytes),
+        `${locked ? "open by" : "last open by"} ${describeOwner(owner)}`,
+      ]),
+    ],
+    ["left", "right", "right", "right", "left"],
+  );
+}

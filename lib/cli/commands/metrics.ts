@@ -1,0 +1,27 @@
+import type { Command } from "npm:commander@14.0.0";
+import { directoryMetrics } from "../../log/mod.ts";
+import { command } from "../command.ts";
+import type { Console } from "../console.ts";
+
+/** `basalt metrics`: figures of a log for Prometheus. */
+export function metrics(console: Console): Command {
+  return command(
+    "metrics",
+    "Print the figures of a log and its cursors in the text format of Prometheus.",
+    {
+      notes: [
+        "They are what the files tell. A program serves more of its own log by metricsText().",
+      ],
+      examples: [
+        [
+          "basalt metrics data/log > /var/lib/node_exporter/log.prom",
+          "for the textfile collector",
+        ],
+      ],
+    },
+  )
+    .argument("<dir>", "the log's directory")
+    .action(async (dir: string) =>
+      console.write(new TextEncoder().encode(await directoryMetrics(dir)))
+    );
+}
