@@ -23,6 +23,7 @@ import {
   LockedError,
   NoSpaceError,
   type StorageLock,
+  type StorageTimer,
 } from "../storage/mod.ts";
 import type { Cursor } from "./cursor/cursor.ts";
 import type { CursorSource } from "./cursor/cursor_source.ts";
@@ -33,6 +34,7 @@ import {
 } from "./cursor/log_cursors.ts";
 import { createSegment } from "./directory.ts";
 import { DurablePublisher } from "./durable_publisher.ts";
+import { loadEventsSoon, publish } from "./events.ts";
 import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
 import {
   type CompleteLogOptions,
@@ -101,6 +103,8 @@ export class Log implements AsyncDisposable, Disposable {
   #beganAt: { firstOffset: number; micros: number } | undefined;
   /** Wakes tails when messages were written or became durable, and at the end. */
   readonly #changed = new Signal();
+  /** Loads the channels of events, if they were not. */
+  readonly #loading: StorageTimer | undefined;
   /** Whether closing is over: nothing more will be written. */
   #isEnded = false;
   #rolls = 0;
@@ -157,6 +161,11 @@ export class Log implements AsyncDisposable, Disposable {
     this.#cursors = new LogCursors(this.#cursorSource());
     this.#retainer = this.#makeRetainer();
     flushAtExit(this, () => this.#flushAtExit());
+    this.#loading = loadEventsSoon(storage);
+    const { report } = opened;
+    if (report.recovered.length > 0 || report.removed.length > 0) {
+      publish("basalt:recovery", () => ({ log: path, report }));
+    }
   }
 
   /**
@@ -663,10 +672,25 @@ export class Log implements AsyncDisposable, Disposable {
           byteLength: old.writtenEnd,
         });
         this.#rolls++;
+        publish("basalt:roll", () => ({
+          log: this.path,
+          firstOffset: old.firstOffset,
+          nextOffset: next.firstOffset,
+          byteLength: old.writtenEnd,
+        }));
         this.#retainer.rolled();
       },
       changed: () => this.#changed.fire(),
       flushed: () => this.#publisher.flushed(),
+      counted: (messages, durationMicros) =>
+        publish("basalt:flush", () => ({
+          log: this.path,
+          durableOffset: this.durableOffset,
+          messages,
+          durationMicros,
+        })),
+      poisoned: (error) =>
+        publish("basalt:poison", () => ({ log: this.path, error })),
       checkpoint: () => this.#publisher.publish(),
       closed: (isClean) => this.#closed(isClean),
     };
@@ -734,6 +758,7 @@ export class Log implements AsyncDisposable, Disposable {
   *#closed(isClean: boolean): Task<void> {
     const { owner } = this.#opened;
     forgetAtExit(this);
+    this.#loading?.cancel();
     try {
       yield* this.#retainer.stop();
       yield* this.#publisher.close();

@@ -14,6 +14,16 @@ export type { CursorLag } from "./cursor/cursor_source.ts";
 export type { CursorInfo, CursorOptions } from "./cursor/log_cursors.ts";
 export { listDirectory } from "./directory.ts";
 export type { ListedSegment, Listing, OddName } from "./directory.ts";
+export { loadEvents } from "./events.ts";
+export type {
+  CursorEvent,
+  FlushEvent,
+  LogEvents,
+  PoisonEvent,
+  RecoveryEvent,
+  RetainEvent,
+  RollEvent,
+} from "./events.ts";
 export type { LogFault } from "./fault.ts";
 export { inspectLog, inspectLogSync } from "./inspect.ts";
 export type {

@@ -5,6 +5,7 @@ import {
   type MessageBatch,
 } from "../../segment/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
+import { type CursorEvent, publish } from "../events.ts";
 import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { flushAtExit, forgetAtExit } from "../open_logs.ts";
 import type { CursorFile } from "./cursor_file.ts";
@@ -131,6 +132,7 @@ export class Cursor
       () => storage.now(),
     );
     flushAtExit(this, () => this.#writeLazySync());
+    this.#tell("opened");
   }
 
   /** The committed position: the offset of the first message that is not. It is durable. */
@@ -388,7 +390,10 @@ export class Cursor
       this.#waiters.push({
         offset: this.#lazy,
         resolve: () => {},
-        reject: (reason) => this.#failure = reason,
+        reject: (reason) => {
+          this.#failure = reason;
+          this.#tell("failed", reason as Error);
+        },
       });
       this.#running ??= this.#run();
     });
@@ -486,7 +491,10 @@ export class Cursor
   *#write(offset: number): Task<void> {
     const target = Math.max(offset, this.#lazy ?? 0);
     if (target <= this.position) this.#file.refuseDeleted("commit");
-    else yield* this.#file.write(target);
+    else {
+      yield* this.#file.write(target);
+      this.#tell("committed");
+    }
     if ((this.#lazy ?? 0) <= target) this.#lazy = undefined;
   }
 
@@ -504,7 +512,18 @@ export class Cursor
       yield* this.#file.write(before);
       throw new OffsetOutOfRangeError(place.dir, offset, first);
     }
+    this.#tell("moved");
     for (const iteration of this.#iterations) iteration.move();
+  }
+
+  #tell(action: CursorEvent["action"], error?: Error): void {
+    publish("basalt:cursor", () => ({
+      log: this.#source.place.dir,
+      cursor: this.name,
+      action,
+      position: this.position,
+      error,
+    }));
   }
 
   #begunClosing(): void {
@@ -526,6 +545,7 @@ export class Cursor
       if (this.#lazy !== undefined) yield* this.#write(this.#lazy);
     } finally {
       this.#onClosed(this);
+      this.#tell("closed");
       yield* this.#file.close();
     }
   }

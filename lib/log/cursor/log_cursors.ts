@@ -1,5 +1,6 @@
 import { drive, driveSync, type Task } from "../../base/mod.ts";
 import { LockedError, type LockOwner } from "../../storage/mod.ts";
+import { publish } from "../events.ts";
 import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { Cursor, type CursorTarget } from "./cursor.ts";
 import {
@@ -107,7 +108,21 @@ export class LogCursors {
   /** Deletes a cursor, whoever has it open; returns whether there was one. */
   delete(name: string): Task<boolean> {
     checkCursorName(name);
-    return removeCursor(this.#source.place, name);
+    return this.#delete(name);
+  }
+
+  *#delete(name: string): Task<boolean> {
+    const { place } = this.#source;
+    const isThere = yield* removeCursor(place, name);
+    if (!isThere) return false;
+    publish("basalt:cursor", () => ({
+      log: place.dir,
+      cursor: name,
+      action: "deleted",
+      position: undefined,
+      error: undefined,
+    }));
+    return true;
   }
 
   *#locked(name: string): Task<LockedError> {

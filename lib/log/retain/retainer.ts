@@ -1,5 +1,6 @@
 import type { Task } from "../../base/mod.ts";
 import type { StorageTimer, TaskStorage } from "../../storage/mod.ts";
+import { publish } from "../events.ts";
 import { isRetainEmpty, type RetainOptions } from "./plan.ts";
 import { Removals } from "./removals.ts";
 import {
@@ -50,6 +51,7 @@ export interface RetainerOptions {
 /** Runs retention after a roll and once a minute, and counts what it does. */
 export class Retainer {
   readonly #options: RetainerOptions;
+  readonly #path: string;
   readonly #retention: Retention;
   readonly #removals: Removals;
   readonly #stats: RetentionStats = {
@@ -66,6 +68,7 @@ export class Retainer {
 
   constructor(log: RetainedLog, options: RetainerOptions) {
     this.#options = options;
+    this.#path = log.place.dir;
     this.#retention = new Retention(log);
     this.#removals = new Removals(log.place.dir);
     if (!isRetainEmpty(options.retain) || options.rollMs > 0) this.#wait();
@@ -91,12 +94,27 @@ export class Retainer {
       stats.removedBytes += report.removedBytes;
       stats.passedCursors += report.passedCursors.length;
       stats.failure = undefined;
+      if (report.removedSegments > 0) this.#tell(report, undefined);
+      for (const cursor of report.passedCursors) {
+        publish("basalt:cursor", () => ({
+          log: this.#path,
+          cursor,
+          action: "passed",
+          position: undefined,
+          error: undefined,
+        }));
+      }
       return report;
     } catch (error) {
       stats.failures++;
       stats.failure = error as Error;
+      this.#tell(undefined, error as Error);
       throw error;
     }
+  }
+
+  #tell(report: RetentionReport | undefined, error: Error | undefined): void {
+    publish("basalt:retain", () => ({ log: this.#path, report, error }));
   }
 
   /** Removes the segments of which every message lies below an offset. */

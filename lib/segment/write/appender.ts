@@ -83,6 +83,10 @@ export interface AppenderOwner {
   next?(firstOffset: number, before: ActiveSegment): Task<ActiveSegment>;
   /** Called when a segment was sealed and the next one took its place. */
   rolled(old: ActiveSegment, next: ActiveSegment): void;
+  /** Called after each flush with the messages that it made durable, and how long it took. */
+  counted?(messages: number, micros: number): void;
+  /** Called once, when nothing more can be written. */
+  poisoned?(error: PoisonedError): void;
   /** Called when messages were written, became durable, or will not any more. */
   changed(): void;
   /** Called after each flush, when all who waited for it could go on. */
@@ -641,6 +645,10 @@ export class Appender implements Committable {
     return this.#active.prepare(isPaused);
   }
 
+  counted(messages: number, micros: number): void {
+    this.#owner.counted?.(messages, micros);
+  }
+
   /** The next append tells what a flush in the background could tell nobody. */
   failedUnseen(error: unknown): void {
     if (this.#poison !== undefined || this.#isClosed) return;
@@ -658,9 +666,12 @@ export class Appender implements Committable {
   }
 
   #setPoison(error: unknown): void {
-    this.#poison ??= error instanceof PoisonedError
-      ? error
-      : new PoisonedError(this.path, this.durableOffset, error);
+    if (this.#poison === undefined) {
+      this.#poison = error instanceof PoisonedError
+        ? error
+        : new PoisonedError(this.path, this.durableOffset, error);
+      this.#owner.poisoned?.(this.#poison);
+    }
     this.#timer?.cancel();
     this.hotTail.dropFrom(this.durableOffset);
     if (!this.#isClosed) {

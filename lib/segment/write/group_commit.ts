@@ -79,6 +79,8 @@ export interface Committable {
   checkpoint(): Task<void>;
   /** Prepares the file ahead, until `isPaused()`; `undefined` if there is nothing to do. */
   prepare(isPaused: () => boolean): Promise<void> | undefined;
+  /** Called after each flush with the messages that it made durable, and how long it took. */
+  counted(messages: number, micros: number): void;
   /** Called with the failure of a flush that nobody waits for. */
   failedUnseen(error: unknown): void;
   /** Called when the failure of a flush of all messages below `end` was given to a caller. */
@@ -516,12 +518,13 @@ export class GroupCommit {
     const messages = this.#target.durableOffset - group.before;
     this.#flushes++;
     this.#flushedMessages += messages;
-    this.#flushMicros.record(
-      Math.max(0, this.#target.now() - group.startedAtMicros),
-    );
-    if (messages === 0) return;
-    this.#groupMessages.record(messages);
-    this.#wake();
+    const micros = Math.max(0, this.#target.now() - group.startedAtMicros);
+    this.#flushMicros.record(micros);
+    if (messages > 0) {
+      this.#groupMessages.record(messages);
+      this.#wake();
+    }
+    this.#target.counted(messages, micros);
   }
 
   /** Wakes all whose message is durable. */

@@ -1,0 +1,154 @@
+/**
+ * What a log tells on the channels of `node:diagnostics_channel`.
+ *
+ * @module
+ */
+import type { Channel } from "node:diagnostics_channel";
+import { nodeModule } from "../native/mod.ts";
+import type { PoisonedError } from "../segment/mod.ts";
+import type { StorageTimer, TaskStorage } from "../storage/mod.ts";
+import type { OpeningReport } from "./opening.ts";
+import type { RetentionReport } from "./retain/retention.ts";
+
+/** A flush is over (`basalt:flush`). */
+export interface FlushEvent {
+  /** The directory of the log. */
+  log: string;
+  /** Messages below it survive a power cut. */
+  durableOffset: number;
+  /** Messages that the flush made durable. */
+  messages: number;
+  /** How long it took, in microseconds. */
+  durationMicros: number;
+}
+
+/** A segment was closed, and the next one begun (`basalt:roll`). */
+export interface RollEvent {
+  /** The directory of the log. */
+  log: string;
+  /** The first offset of the segment that was closed. */
+  firstOffset: number;
+  /** The first offset of the next one. */
+  nextOffset: number;
+  /** Bytes of the messages in the closed one. */
+  byteLength: number;
+}
+
+/** Retention removed segments, or failed (`basalt:retain`). */
+export interface RetainEvent {
+  /** The directory of the log. */
+  log: string;
+  /** What was removed; `undefined` if it failed. */
+  report: RetentionReport | undefined;
+  /** Why it failed, if so. */
+  error: Error | undefined;
+}
+
+/** A write or a sync failed: nothing more can be written (`basalt:poison`). */
+export interface PoisonEvent {
+  /** The directory of the log. */
+  log: string;
+  /** What later calls get. */
+  error: PoisonedError;
+}
+
+/** Opening recovered a log, or removed what an earlier writer left (`basalt:recovery`). */
+export interface RecoveryEvent {
+  /** The directory of the log. */
+  log: string;
+  /** What was found and done. */
+  report: OpeningReport;
+}
+
+/** Something happened to a cursor (`basalt:cursor`). */
+export interface CursorEvent {
+  /** The directory of the log. */
+  log: string;
+  /** The name of the cursor. */
+  cursor: string;
+  /** `"passed"`: retention removed what it needed; `"failed"`: a lazy commit was not written. */
+  action:
+    | "opened"
+    | "committed"
+    | "moved"
+    | "closed"
+    | "deleted"
+    | "passed"
+    | "failed";
+  /** The committed position; `undefined` where it is not known. */
+  position: number | undefined;
+  /** Why it failed, if so. */
+  error: Error | undefined;
+}
+
+/** The events by the name of their channel. */
+export interface LogEvents {
+  /** A flush is over. */
+  "basalt:flush": FlushEvent;
+  /** A segment was closed. */
+  "basalt:roll": RollEvent;
+  /** Retention removed segments, or failed. */
+  "basalt:retain": RetainEvent;
+  /** Nothing more can be written. */
+  "basalt:poison": PoisonEvent;
+  /** Opening recovered a log. */
+  "basalt:recovery": RecoveryEvent;
+  /** Something happened to a cursor. */
+  "basalt:cursor": CursorEvent;
+}
+
+type EventName = keyof LogEvents;
+
+const NAMES: readonly EventName[] = [
+  "basalt:flush",
+  "basalt:roll",
+  "basalt:retain",
+  "basalt:poison",
+  "basalt:recovery",
+  "basalt:cursor",
+];
+
+/** The module takes 12 ms to load: it is loaded so long after a log was opened, in milliseconds. */
+const LOAD_AFTER_MS = 50;
+/** Events that are held until then. */
+const MAX_HELD = 1024;
+
+let channels: Record<EventName, Channel> | undefined;
+let held: [EventName, unknown][] = [];
+
+/**
+ * Publishes an event. Without a subscriber that is one property read.
+ *
+ * Events of the first moments are held until the channels are loaded.
+ */
+export function publish<N extends EventName>(
+  name: N,
+  make: () => LogEvents[N],
+): void {
+  if (channels === undefined) {
+    if (held.length < MAX_HELD) held.push([name, make()]);
+    return;
+  }
+  const channel = channels[name];
+  if (channel.hasSubscribers) channel.publish(make());
+}
+
+/** Loads the channels soon, unless they are; cancelling the timer takes that back. */
+export function loadEventsSoon(storage: TaskStorage): StorageTimer | undefined {
+  if (channels !== undefined) return undefined;
+  return storage.after(LOAD_AFTER_MS, loadEvents);
+}
+
+/** Loads the channels, and publishes what was held. */
+export function loadEvents(): void {
+  if (channels !== undefined) return;
+  const { channel } = nodeModule("node:diagnostics_channel");
+  channels = Object.fromEntries(
+    NAMES.map((name) => [name, channel(name)]),
+  ) as Record<EventName, Channel>;
+  const before = held;
+  held = [];
+  for (const [name, event] of before) {
+    if (channels[name].hasSubscribers) channels[name].publish(event);
+  }
+}
