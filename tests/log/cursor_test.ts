@@ -39,10 +39,10 @@ async function consume(cursor: Cursor): Promise<number[]> {
   return offsets;
 }
 
-/** The next write fails, once. */
+/** The next write of a cursor fails, once. */
 function failNextWrite(disk: SimulatedDisk): void {
-  const remove = disk.onOperation(({ kind }) => {
-    if (kind !== "write") return;
+  const remove = disk.onOperation(({ kind, path }) => {
+    if (kind !== "write" || !path.includes("/cursors/")) return;
     remove();
     return { error: "EIO" };
   });
@@ -547,6 +547,8 @@ Deno.test({
     await at(new DiskPlace(), async (place) => {
       await using log = await withMessages(place, 3);
       const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      // The log publishes what is durable.
+      await new Promise((resolve) => setTimeout(resolve, 100));
       const before = count();
       const bytes = place.pool.stats().inUseBytes;
       const cursors = await Promise.all(

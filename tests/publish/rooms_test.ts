@@ -7,7 +7,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 /** From the top; a room imports those below it. Rooms in one row do not know each other. */
 const FLOORS: readonly (readonly string[])[] = [
   ["cli"],
-  ["iggy"],
+  ["iggy", "otel"],
   ["log"],
   ["segment"],
   ["codec", "storage"],
