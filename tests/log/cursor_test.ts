@@ -419,6 +419,23 @@ Deno.test("Cursor.commit serves all who wait by one write", async () => {
   });
 });
 
+/** docs/format.md#cursor-turns */
+Deno.test("Cursor.commit writes the two slots in turn, also across owners", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    await using log = await withMessages(place, 10);
+    for (let owner = 0; owner < 3; owner++) {
+      await using cursor = await log.cursor("a");
+      await cursor.commit(cursor.position + 1);
+      await cursor.commit(cursor.position + 1);
+    }
+    const positions = place.storage.trace.filter(({ kind, path }) =>
+      kind === "write" && path.endsWith("/cursors/a")
+    ).map(({ position }) => position);
+    assertEquals(positions.length, 8);
+    assertEquals(positions, positions.map((_, i) => i % 2 ? 0 : 4096));
+  });
+});
+
 Deno.test("Cursor.commit without durability is written within a second, or at close", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
