@@ -27,6 +27,7 @@ import { w08 } from "./w08_written_bytes.ts";
 import { w09 } from "./w09_many_logs.ts";
 import { w10 } from "./w10_opening.ts";
 import { w11 } from "./w11_append.ts";
+import { w12 } from "./w12_cursors.ts";
 
 /** In the order of the table. */
 export const COMPARISONS: Readonly<
@@ -57,6 +58,7 @@ export const COMPARISONS: Readonly<
   W9: w09,
   W10: w10,
   W11: w11,
+  W12: w12,
 };
 
 /** What was asked for, in order. */

@@ -3,16 +3,60 @@
  *
  * @module
  */
-import type {
-  Attributes,
-  BatchObservableResult,
-  Meter,
-  Observable,
-} from "@opentelemetry/api";
 import type { Channel } from "node:diagnostics_channel";
 import { type FlushEvent, loadEvents, type Log } from "../log/mod.ts";
 import { nodeModule } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
+
+/** Values by name that tell series of one instrument apart. */
+export type Attributes = Record<string, string>;
+
+/** How an instrument describes itself. */
+export interface InstrumentDescription {
+  /** What it measures. */
+  description: string;
+  /** The unit, such as `"By"`. */
+  unit: string;
+}
+
+/** An instrument that is read when it is collected. */
+// deno-lint-ignore ban-types -- only its maker knows more of it
+export type Observable = {};
+
+/** Takes the values of one moment. */
+export interface ObservableResult {
+  /** Notes the value of an instrument. */
+  observe(metric: Observable, value: number, attributes?: Attributes): void;
+}
+
+/** The part of a meter of `npm:@opentelemetry/api@1` that is needed here. */
+export interface Meter {
+  /** Makes a gauge. */
+  createObservableGauge(
+    name: string,
+    options: InstrumentDescription,
+  ): Observable;
+  /** Makes a counter. */
+  createObservableCounter(
+    name: string,
+    options: InstrumentDescription,
+  ): Observable;
+  /** Makes a histogram. */
+  createHistogram(
+    name: string,
+    options: InstrumentDescription,
+  ): { record(value: number, attributes?: Attributes): void };
+  /** Reads instruments by one call when they are collected. */
+  addBatchObservableCallback(
+    callback: (result: ObservableResult) => void,
+    observables: Observable[],
+  ): void;
+  /** Ends that. */
+  removeBatchObservableCallback(
+    callback: (result: ObservableResult) => void,
+    observables: Observable[],
+  ): void;
+}
 
 /** What to observe. */
 export interface InstrumentOptions {
@@ -79,7 +123,7 @@ function counter(name: string, unit: string, description: string): Instrument {
  *
  * @example A log under observation
  * ```ts
- * import { metrics } from "@opentelemetry/api";
+ * import { metrics } from "npm:@opentelemetry/api@1.10.0";
  * import { BufferPool, Log } from "@basalt/io";
  * import { instrument } from "@basalt/io/otel";
  *
@@ -123,7 +167,7 @@ type Made<T> = { readonly [K in keyof T]: Observable };
 function readLog(
   log: Log,
   made: Made<typeof LOG_INSTRUMENTS>,
-  result: BatchObservableResult,
+  result: ObservableResult,
 ): void {
   const stats = log.stats();
   const attributes = attributesOf(log);
@@ -150,7 +194,7 @@ function attributesOf(log: Log): Attributes {
 function observe<T extends Record<string, Instrument>>(
   meter: Meter,
   instruments: T,
-  read: (made: Made<T>, result: BatchObservableResult) => void,
+  read: (made: Made<T>, result: ObservableResult) => void,
 ): () => void {
   const made = Object.fromEntries(
     Object.entries(instruments).map(([key, each]) => {
@@ -161,7 +205,7 @@ function observe<T extends Record<string, Instrument>>(
       return [key, make.call(meter, name, { description, unit })];
     }),
   ) as unknown as Made<T>;
-  const callback = (result: BatchObservableResult) => read(made, result);
+  const callback = (result: ObservableResult) => read(made, result);
   const all: Observable[] = Object.values(made);
   meter.addBatchObservableCallback(callback, all);
   return () => meter.removeBatchObservableCallback(callback, all);
