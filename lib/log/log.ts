@@ -233,6 +233,11 @@ export class Log implements AsyncDisposable, Disposable {
     }
   }
 
+  /** The identity of the log: a UUID that no other log has. */
+  get identity(): string {
+    return this.#opened.meta.identity;
+  }
+
   /** The offset of the first message that the log holds. */
   get firstOffset(): number {
     return this.#sealed[0]?.firstOffset ?? this.#appender.active.firstOffset;

@@ -1,4 +1,4 @@
-import { drive, driveSync } from "../base/mod.ts";
+import { drive, driveSync, type Task } from "../base/mod.ts";
 import {
   BatchIterator,
   iterateSync,
@@ -25,6 +25,7 @@ import {
 } from "./log_options.ts";
 import { LogScan } from "./log_scan.ts";
 import { MessageIterator } from "./messages.ts";
+import { type LogPlace, readMeta } from "./meta.ts";
 
 /** What to read of a log that another process may be writing. */
 export interface LogReadOptions extends ReadOptions {
@@ -241,6 +242,16 @@ export class LogReader {
     return driveSync(this.#cursors.delete(name));
   }
 
+  /**
+   * The identity of the log, read when it is asked for: a UUID that no other log has.
+   *
+   * It rejects with `Deno.errors.NotFound` if there is no log in the directory.
+   */
+  get identity(): Promise<string> {
+    const { storage, pool } = this.#options;
+    return drive(identityOf({ storage, dir: this.path, pool }));
+  }
+
   /** Returns the figures of this moment. */
   stats(): ReaderStats {
     return { ...this.#stats };
@@ -278,4 +289,12 @@ export class LogReader {
     });
     return new LogScan(place, source, options, signal);
   }
+}
+
+function* identityOf(place: LogPlace): Task<string> {
+  const meta = yield* readMeta(place);
+  if (meta !== undefined) return meta.identity;
+  throw new Deno.errors.NotFound(
+    `Cannot read the identity of log '${place.dir}': there is no log, or it has no 'meta' yet`,
+  );
 }
