@@ -7,7 +7,8 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 /** From the top; a room imports those below it. Rooms in one row do not know each other. */
 const FLOORS: readonly (readonly string[])[] = [
   ["cli"],
-  ["iggy", "otel"],
+  ["iggy", "jetstream", "otel"],
+  ["ship"],
   ["log"],
   ["segment"],
   ["codec", "storage"],

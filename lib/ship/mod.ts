@@ -1,0 +1,18 @@
+/**
+ * A log's durable messages on their way to another system, each stored there once.
+ *
+ * The system is a {@linkcode Sink}, which knows what it has. `@basalt/io/jetstream` has one for
+ * NATS JetStream.
+ *
+ * @module
+ */
+export type { ShipEvent } from "./_events.ts";
+export { pull } from "./pull.ts";
+export type { PullOptions, PullReport } from "./pull.ts";
+export { ship, Shipping } from "./ship.ts";
+export type { ShipOptions, ShippingStats } from "./ship.ts";
+export type { ShippableLog, ShippingCursor } from "./shippable_log.ts";
+export { ShippingError } from "./shipping_error.ts";
+export type { ShippingErrorReason } from "./shipping_error.ts";
+export type { ShippedLog, Sink } from "./sink.ts";
+export type { ResumePoint, Source, SourceMessage } from "./source.ts";

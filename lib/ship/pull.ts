@@ -1,0 +1,199 @@
+import type { UserHeader, UserHeadersInit } from "../codec/mod.ts";
+import type { Log } from "../log/mod.ts";
+import { Backoff } from "./_backoff.ts";
+import { ShippingError } from "./shipping_error.ts";
+import type { ResumePoint, Source, SourceMessage } from "./source.ts";
+
+/** The user header with the position of a message that has no offset of a log. */
+const SEQUENCE_HEADER = "Basalt-Source-Sequence";
+
+/** How to pull messages. */
+export interface PullOptions {
+  /**
+   * Go on with messages that come later, until the signal is aborted; failures of the source are
+   * then followed by other attempts. @default {false}
+   */
+  follow?: boolean;
+  /** Ends the pulling: what was pulled is made durable. */
+  signal?: AbortSignal;
+  /** Is told the next offset of the log now and then. */
+  onProgress?: (nextOffset: number) => void;
+}
+
+/** What was pulled. */
+export interface PullReport {
+  /** Messages appended. */
+  messages: number;
+  /** The offset of the first one. */
+  firstOffset: number;
+  /** The offset after the last one. */
+  nextOffset: number;
+}
+
+/**
+ * Appends the messages of a source to a log, and makes them durable.
+ *
+ * A message that was shipped from a log gets the offset that it had there; others get the next
+ * one. Pulling again goes on after the last message of the log: for that, a message without an
+ * offset gets the user header `Basalt-Source-Sequence`.
+ *
+ * @throws {ShippingError} If a message is missing, or is of another log than the one before it.
+ *
+ * @example From memory
+ * ```ts
+ * import { Log } from "@basalt/io";
+ * import { pull, type Source } from "@basalt/io/ship";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const source: Source = {
+ *   async *messages({ nextOffset }) {
+ *     if (nextOffset === 0) yield { payload: new Uint8Array(3), offset: 0 };
+ *   },
+ * };
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   assertEquals((await pull(source, log)).messages, 1);
+ *   assertEquals((await pull(source, log)).messages, 0);
+ * }
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export async function pull(
+  source: Source,
+  log: Log,
+  options: PullOptions = {},
+): Promise<PullReport> {
+  const { follow = false, signal = new AbortController().signal } = options;
+  const backoff = new Backoff();
+  const firstOffset = log.nextOffset;
+  while (!signal.aborted) {
+    const before = log.nextOffset;
+    try {
+      await pullOnce(source, log, options, signal);
+      break;
+    } catch (error) {
+      if (signal.aborted) break;
+      if (!follow || !(error instanceof SourceFailure)) throw unwrapped(error);
+      if (log.nextOffset > before) backoff.reset();
+      await backoff.wait(signal).catch(() => {});
+    }
+  }
+  await log.flush();
+  const { nextOffset } = log;
+  return { messages: nextOffset - firstOffset, firstOffset, nextOffset };
+}
+
+/** A failure of the source, which may pass. */
+class SourceFailure {
+  readonly error: unknown;
+  constructor(error: unknown) {
+    this.error = error;
+  }
+}
+
+function unwrapped(error: unknown): unknown {
+  return error instanceof SourceFailure ? error.error : error;
+}
+
+async function pullOnce(
+  source: Source,
+  log: Log,
+  { follow = false, onProgress }: PullOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const from = await resumePoint(log);
+  const messages = ofSource(source.messages(from, { follow, signal }));
+  let identity: string | undefined;
+  for await (const message of messages) {
+    identity = checkLog(message, identity);
+    await append(log, message);
+    onProgress?.(log.nextOffset);
+  }
+}
+
+/** Finds where the log ends, in the source's terms. */
+async function resumePoint(log: Log): Promise<ResumePoint> {
+  const { nextOffset, firstOffset } = log;
+  let sequence: number | undefined;
+  if (nextOffset > firstOffset) {
+    // The last message may be in memory only.
+    await log.flush();
+    for await (using batch of log.read({ from: nextOffset - 1 })) {
+      const { userHeaders } = batch.message(batch.count - 1);
+      const header = userHeaders.find(({ key }) =>
+        key.value === SEQUENCE_HEADER
+      );
+      if (header !== undefined) sequence = Number(header.value.value);
+    }
+  }
+  return { nextOffset, sequence };
+}
+
+/** Tells failures of the source from those of the log. */
+async function* ofSource(
+  messages: AsyncIterable<SourceMessage>,
+): AsyncGenerator<SourceMessage, void, void> {
+  const iterator = messages[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      let result: IteratorResult<SourceMessage>;
+      try {
+        result = await iterator.next();
+      } catch (error) {
+        throw error instanceof ShippingError ? error : new SourceFailure(error);
+      }
+      if (result.done) return;
+      yield result.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+/** Refuses messages of two logs in one. */
+function checkLog(
+  { log, offset }: SourceMessage,
+  before: string | undefined,
+): string | undefined {
+  if (log === undefined || before === undefined || log === before) {
+    return log ?? before;
+  }
+  throw new ShippingError(
+    "other log",
+    `Cannot pull offset ${offset}: it is of log ${log}, and the message before it of log ${before}`,
+  );
+}
+
+async function append(log: Log, message: SourceMessage): Promise<void> {
+  const { payload, offset, userHeaders } = message;
+  if (offset !== undefined && offset !== log.nextOffset) {
+    throw new ShippingError(
+      "gap",
+      `Cannot pull offset ${offset} into log '${log.path}': its next offset is ${log.nextOffset}`,
+    );
+  }
+  await log.ready();
+  const headers = offset === undefined
+    ? withSequence(userHeaders, message.sequence)
+    : userHeaders;
+  log.append(payload, {
+    ...offset === undefined ? {} : { expect: offset },
+    ...headers === undefined ? {} : { userHeaders: headers },
+  });
+}
+
+function withSequence(
+  headers: UserHeadersInit = [],
+  sequence: number | undefined,
+): UserHeadersInit {
+  if (sequence === undefined) return headers;
+  const added: UserHeader = {
+    key: { kind: "string", value: SEQUENCE_HEADER },
+    value: { kind: "uint64", value: BigInt(sequence) },
+  };
+  return Array.isArray(headers) ? [...headers, added] : {
+    ...headers,
+    [SEQUENCE_HEADER]: added.value,
+  };
+}
