@@ -1,0 +1,153 @@
+import {
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+  type StoredMsg,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { ClosedConnectionError, type NatsConnection } from "@nats-io/nats-core";
+import { ShippingError } from "../ship/mod.ts";
+import { CODE } from "./_api_error.ts";
+import { orAborted } from "./_signal.ts";
+import { takesIn } from "./_subject.ts";
+
+/** Which messages of which stream. */
+export interface JetStreamAddress {
+  /** The name of the stream. */
+  stream: string;
+  /** The subject of the messages: one log's alone. */
+  subject: string;
+}
+
+/** How often a missing stream is looked for: a cluster that starts may not know its streams yet. */
+const LOOKS = 3;
+/** The delay between two looks, in milliseconds. */
+const LOOK_DELAY_MS = 500;
+
+/** Asks the servers about one subject of a stream. */
+export class StreamView {
+  readonly address: JetStreamAddress;
+  readonly #connection: NatsConnection;
+  readonly #timeoutMs: number;
+  #manager: JetStreamManager | undefined;
+
+  constructor(
+    connection: NatsConnection,
+    address: JetStreamAddress,
+    timeoutMs: number,
+  ) {
+    this.#connection = connection;
+    this.address = address;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Returns the configuration of the stream.
+   *
+   * @throws {ShippingError} If there is none, or it does not have the subject.
+   */
+  async config(signal: AbortSignal): Promise<StreamConfig> {
+    const { stream, subject } = this.address;
+    const { config } = await this.#asked(
+      (manager) => manager.streams.info(stream),
+      signal,
+    );
+    if (config.subjects?.some((each) => takesIn(each, subject))) return config;
+    throw new ShippingError(
+      "unfit",
+      `Stream '${stream}' does not store subject '${subject}': its subjects are ${
+        config.subjects?.map((each) => `'${each}'`).join(", ") || "none"
+      }`,
+    );
+  }
+
+  /** Returns the last message of the subject; `undefined` if there is none. */
+  last(signal: AbortSignal): Promise<StoredMsg | undefined> {
+    return this.#message({ last_by_subj: this.address.subject }, signal);
+  }
+
+  /** Returns the first message of the subject from a sequence; `undefined` if there is none. */
+  firstFrom(
+    sequence: number,
+    signal: AbortSignal,
+  ): Promise<StoredMsg | undefined> {
+    const { subject } = this.address;
+    const query = { seq: sequence, next_by_subj: subject };
+    return this.#message(query, signal);
+  }
+
+  async #message(
+    query: { last_by_subj: string } | { seq: number; next_by_subj: string },
+    signal: AbortSignal,
+  ): Promise<StoredMsg | undefined> {
+    const { stream } = this.address;
+    const found = await this.#asked(
+      (manager) => manager.streams.getMessage(stream, query),
+      signal,
+    );
+    return found ?? undefined;
+  }
+
+  /** Asks, again if the stream is not known. */
+  async #asked<T>(
+    ask: (manager: JetStreamManager) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    this.#manager ??= await jetstreamManager(this.#connection, {
+      timeout: this.#timeoutMs,
+      checkAPI: false,
+    });
+    for (let look = 1;; look++) {
+      try {
+        return await orAborted(ask(this.#manager), signal);
+      } catch (error) {
+        refuseClosed(this.#connection, error);
+        const isMissing = error instanceof JetStreamApiError &&
+          error.code === CODE.STREAM_NOT_FOUND;
+        if (!isMissing) throw error;
+        if (look === LOOKS) {
+          throw new ShippingError(
+            "gone",
+            `There is no stream '${this.address.stream}'`,
+            { cause: error },
+          );
+        }
+      }
+      await orAborted(
+        new Promise((resolve) => setTimeout(resolve, LOOK_DELAY_MS)),
+        signal,
+      );
+    }
+  }
+}
+
+/**
+ * Refuses to go on with a connection that was closed.
+ *
+ * @throws {ShippingError} If it was.
+ */
+export function refuseClosed(connection: NatsConnection, error: unknown): void {
+  if (!connection.isClosed()) return;
+  const cause = error instanceof ClosedConnectionError ? "" : `: ${error}`;
+  throw new ShippingError(
+    "gone",
+    `The connection to NATS was closed${cause}. A program at the edge connects with maxReconnectAttempts: -1`,
+    { cause: error },
+  );
+}
+
+/**
+ * Names what of a stream's configuration can remove the last message of a subject, by which a
+ * shipper knows where to go on.
+ */
+export function losses(config: StreamConfig): string[] {
+  const { retention, max_age, max_msgs, max_bytes, discard } = config;
+  const found: string[] = [];
+  if (retention !== "limits") found.push(`retention is "${retention}"`);
+  if (max_age > 0) found.push(`max_age is ${max_age / 1e9} s`);
+  if (discard === "old" && max_msgs > 0) found.push(`max_msgs is ${max_msgs}`);
+  if (discard === "old" && max_bytes > 0) {
+    found.push(`max_bytes is ${max_bytes}`);
+  }
+  return found;
+}

@@ -1,0 +1,153 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+import type { JetStreamConnection } from "./connection.ts";
+import type { MessageBatch } from "../segment/mod.ts";
+import { type ShippedLog, ShippingError, type Sink } from "../ship/mod.ts";
+import { CODE, PublishError } from "./_api_error.ts";
+import { LOG_HEADER, OFFSET_HEADER, offsetOf } from "./_headers.ts";
+import { Publisher } from "./_publisher.ts";
+import {
+  type JetStreamAddress,
+  losses,
+  refuseClosed,
+  StreamView,
+} from "./_stream.ts";
+import { checkSubject } from "./_subject.ts";
+
+/** How to ship to a stream. */
+export interface JetStreamSinkOptions extends JetStreamAddress {
+  /** How long a request may take, in milliseconds. @default {5000} */
+  timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 5000;
+
+/**
+ * Makes a destination of one subject of a JetStream stream, for `ship`.
+ *
+ * A message keeps its payload. User headers that are text or numbers become NATS headers, beside
+ * `Nats-Msg-Id`, `Basalt-Log` and `Basalt-Offset`. The first message of an atomic batch carries
+ * the sequence that the last message of the subject must have: a second shipper is refused, also
+ * outside the duplicate window. Where the stream has no atomic batches (`allow_atomic`, from NATS
+ * 2.12), each message carries it, and one is in flight.
+ *
+ * @param connection Stays the caller's. It should try to reconnect for ever
+ * (`maxReconnectAttempts: -1`) and notice a silent server soon (`pingInterval`).
+ * @throws {TypeError} If the subject has wildcards, or the stream no name.
+ *
+ * @example A log at the edge
+ * ```ts
+ * import { Log } from "@basalt/io";
+ * import { jetStreamSink } from "@basalt/io/jetstream";
+ * import { ship } from "@basalt/io/ship";
+ * import { connect } from "npm:@nats-io/transport-node@3.4.0";
+ *
+ * async function run(): Promise<void> {
+ *   await using connection = await connect({
+ *     servers: "nats://127.0.0.1:4222",
+ *     maxReconnectAttempts: -1,
+ *     pingInterval: 5000,
+ *   });
+ *   await using log = await Log.open("data/log");
+ *   const sink = jetStreamSink(connection, { stream: "edge", subject: "edge.7" });
+ *   await using shipping = ship(log, sink, { cursor: "jetstream" });
+ *   await shipping.done;
+ * }
+ * ```
+ */
+export function jetStreamSink(
+  connection: JetStreamConnection,
+  options: JetStreamSinkOptions,
+): Sink {
+  const { stream, subject, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  checkAddress({ stream, subject });
+  return new JetStreamSink(
+    connection as NatsConnection,
+    { stream, subject },
+    timeoutMs,
+  );
+}
+
+/** Checks the names of a stream and a subject. */
+export function checkAddress({ stream, subject }: JetStreamAddress): void {
+  checkSubject(subject);
+  if (typeof stream === "string" && /^[^\s.*>/\\]+$/.test(stream)) return;
+  throw new TypeError(
+    `Cannot use stream ${
+      Deno.inspect(stream)
+    }: it must be a name without white space and . * > / \\`,
+  );
+}
+
+class JetStreamSink implements Sink {
+  readonly #connection: NatsConnection;
+  readonly #view: StreamView;
+  readonly #publisher: Publisher;
+
+  constructor(
+    connection: NatsConnection,
+    address: JetStreamAddress,
+    timeoutMs: number,
+  ) {
+    this.#connection = connection;
+    this.#view = new StreamView(connection, address, timeoutMs);
+    this.#publisher = new Publisher(connection, address, timeoutMs);
+  }
+
+  async next(signal: AbortSignal, log: ShippedLog): Promise<number> {
+    const { stream, subject } = this.#view.address;
+    const config = await this.#view.config(signal);
+    for (const loss of losses(config)) {
+      log.warn(
+        `Stream '${stream}' can remove the last message of subject '${subject}' (${loss}): shipping then cannot go on by itself`,
+      );
+    }
+    const isAtomic = config.allow_atomic === true;
+    if (!isAtomic) {
+      log.warn(
+        `Stream '${stream}' does not have 'allow_atomic' (NATS 2.12 or later): one message is in flight at a time`,
+      );
+    }
+    const last = await this.#view.last(signal);
+    this.#publisher.start({
+      lastSequence: last?.seq ?? 0,
+      isAtomic,
+      maxMessageBytes: config.max_msg_size,
+    });
+    if (last === undefined) return 0;
+    const offset = offsetOf(last.header);
+    const identity = last.header.get(LOG_HEADER);
+    if (offset === undefined || identity === "") {
+      throw new ShippingError(
+        "other log",
+        `The last message of subject '${subject}' (sequence ${last.seq} of stream '${stream}') was not shipped from a log: it has no ${OFFSET_HEADER}`,
+      );
+    }
+    if (identity !== log.identity) {
+      throw new ShippingError(
+        "other log",
+        `Subject '${subject}' of stream '${stream}' holds log ${identity}, and log '${log.path}' is ${log.identity}: a log made anew needs a subject of its own`,
+      );
+    }
+    return offset + 1;
+  }
+
+  async send(
+    batch: MessageBatch,
+    signal: AbortSignal,
+    log: ShippedLog,
+  ): Promise<void> {
+    try {
+      await this.#publisher.publish(batch, log, signal);
+    } catch (error) {
+      refuseClosed(this.#connection, error);
+      const isTooLarge = error instanceof PublishError &&
+        error.code === CODE.MESSAGE_TOO_LARGE;
+      if (!isTooLarge) throw error;
+      throw new ShippingError(
+        "too large",
+        `Stream '${this.#view.address.stream}' refuses a message of offsets [${batch.firstOffset}, ${batch.nextOffset}): ${error.message}`,
+        { cause: error },
+      );
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { DeliverPolicy, jetstream, type JsMsg } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/nats-core";
+import type { JetStreamConnection } from "./connection.ts";
+import type { ResumePoint, Source, SourceMessage } from "../ship/mod.ts";
+import { LOG_HEADER, offsetOf, userHeadersOf } from "./_headers.ts";
+import { type JetStreamAddress, refuseClosed, StreamView } from "./_stream.ts";
+import { checkAddress } from "./sink.ts";
+
+/** How to pull from a stream. */
+export interface JetStreamSourceOptions extends JetStreamAddress {
+  /** How long a request may take, in milliseconds. @default {5000} */
+  timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 5000;
+/** Messages that the server may send before they were appended. */
+const MAX_MESSAGES = 2000;
+
+/**
+ * Makes a source of one subject of a JetStream stream, for `pull`: the way back of what was
+ * shipped, and the way to the edge for other messages.
+ *
+ * NATS headers become user headers of text, except those that begin with `Nats-` or `Basalt-`.
+ *
+ * @param connection Stays the caller's.
+ * @throws {TypeError} If the subject has wildcards, or the stream no name.
+ *
+ * @example Restoring a log
+ * ```ts
+ * import { Log } from "@basalt/io";
+ * import { jetStreamSource } from "@basalt/io/jetstream";
+ * import { pull } from "@basalt/io/ship";
+ * import { connect } from "npm:@nats-io/transport-node@3.4.0";
+ *
+ * async function restore(): Promise<number> {
+ *   await using connection = await connect({ servers: "nats://127.0.0.1:4222" });
+ *   await using log = await Log.open("data/restored");
+ *   const source = jetStreamSource(connection, { stream: "edge", subject: "edge.7" });
+ *   return (await pull(source, log)).messages;
+ * }
+ * ```
+ */
+export function jetStreamSource(
+  connection: JetStreamConnection,
+  options: JetStreamSourceOptions,
+): Source {
+  const { stream, subject, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  checkAddress({ stream, subject });
+  const client = connection as NatsConnection;
+  const view = new StreamView(client, { stream, subject }, timeoutMs);
+  return {
+    messages: (from, { follow, signal }) =>
+      messages(client, view, from, follow, signal),
+  };
+}
+
+async function* messages(
+  connection: NatsConnection,
+  view: StreamView,
+  from: ResumePoint,
+  follow: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<SourceMessage, void, void> {
+  const { stream, subject } = view.address;
+  await view.config(signal);
+  const last = await view.last(signal);
+  if (last === undefined && !follow) return;
+  const start = await startOf(view, from, last?.seq ?? 0, signal);
+  if (!follow && start > last!.seq) return;
+  const consumer = await jetstream(connection).consumers.get(stream, {
+    filter_subjects: subject,
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: start,
+  });
+  const arriving = await consumer.consume({
+    max_messages: MAX_MESSAGES,
+    abort_on_missing_resource: true,
+  });
+  const abort = (): void => arriving.stop();
+  signal.addEventListener("abort", abort);
+  const closed = connection.closed().then((error) =>
+    arriving.stop(error ?? undefined)
+  );
+  closed.catch(() => {});
+  try {
+    for await (const message of arriving) {
+      signal.throwIfAborted();
+      yield asSourceMessage(message);
+      if (!follow && message.seq >= last!.seq) return;
+    }
+    signal.throwIfAborted();
+    refuseClosed(connection, new Error("it ended while messages were pulled"));
+  } finally {
+    signal.removeEventListener("abort", abort);
+    await arriving.close();
+  }
+}
+
+function asSourceMessage({ data, headers, seq }: JsMsg): SourceMessage {
+  const offset = offsetOf(headers);
+  const userHeaders = userHeadersOf(headers);
+  return {
+    payload: data,
+    ...userHeaders.length === 0 ? {} : { userHeaders },
+    ...offset === undefined
+      ? { sequence: seq }
+      : { offset, log: headers!.get(LOG_HEADER) },
+  };
+}
+
+/** Finds the sequence at which to go on: that of the first message that the log does not have. */
+async function startOf(
+  view: StreamView,
+  { nextOffset, sequence }: ResumePoint,
+  lastSequence: number,
+  signal: AbortSignal,
+): Promise<number> {
+  if (sequence !== undefined) return sequence + 1;
+  if (nextOffset === 0) return 1;
+  // Offsets rise with sequences: the first message at or after `nextOffset`.
+  let low = 1;
+  let high = lastSequence + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const found = await view.firstFrom(middle, signal);
+    const offset = offsetOf(found?.header);
+    if (found === undefined || offset === undefined || offset >= nextOffset) {
+      high = middle;
+    } else {
+      low = found.seq + 1;
+    }
+  }
+  return low;
+}
