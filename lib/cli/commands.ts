@@ -6,9 +6,11 @@ import { ingest } from "./commands/ingest.ts";
 import { inspect } from "./commands/inspect.ts";
 import { metrics } from "./commands/metrics.ts";
 import { probe } from "./commands/probe.ts";
+import { pull } from "./commands/pull.ts";
 import { read } from "./commands/read.ts";
 import { repair } from "./commands/repair.ts";
 import { retain } from "./commands/retain.ts";
+import { ship } from "./commands/ship.ts";
 import { tail } from "./commands/tail.ts";
 import { verify } from "./commands/verify.ts";
 
@@ -26,4 +28,6 @@ export const COMMANDS: readonly MakeCommand[] = [
   probe,
   exportLog,
   importLog,
+  ship,
+  pull,
 ];

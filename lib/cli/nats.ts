@@ -1,0 +1,153 @@
+/**
+ * What `basalt ship` and `basalt pull` share: options, and a connection to NATS.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type {
+  ConnectionOptions,
+  NatsConnection,
+} from "@nats-io/transport-node";
+import { jsonOption } from "./command.ts";
+import type { Console } from "./console.ts";
+
+/** How long the first connection may take, in milliseconds. */
+const CONNECT_MS = 5000;
+/** A silent server is left after two pings without an answer. */
+const PING_INTERVAL_MS = 5000;
+/** The delay before a server that cannot be reached is tried again, in milliseconds. */
+const RETRY_MS = 1000;
+
+/** The options that both commands have. */
+export interface NatsFlags {
+  /** The name of the stream. */
+  stream: string;
+  /** The subject. */
+  subject: string;
+  /** A file with credentials (JWT and seed). */
+  creds?: string;
+  /** The name of the user. */
+  user?: string;
+  /** A file with the user's password. */
+  passwordFile?: string;
+  /** A file with certificates of authorities. */
+  tlsCa?: string;
+  /** A file with the certificate of the client. */
+  tlsCert?: string;
+  /** A file with the key of that certificate. */
+  tlsKey?: string;
+  /** Report as JSON. */
+  json?: true;
+}
+
+/** What the help of both commands says. */
+export const NATS_NOTES: readonly string[] = [
+  "Several servers of a cluster are given with commas. --allow-net must allow them. TLS is used where the server\nrequires it.",
+];
+
+/** Adds to a command what both have in common. */
+export function natsOptions(made: Command): Command {
+  return made
+    .requiredOption("--stream <name>", "the stream")
+    .requiredOption("--subject <subject>", "the subject: one log's alone")
+    .option("--creds <file>", "credentials of the user: JWT and seed")
+    .option("--user <name>", "the user's name, with --password-file")
+    .option("--password-file <file>", "the file that holds the password")
+    .option("--tls-ca <file>", "certificates of the authorities to trust")
+    .option("--tls-cert <file>", "the client's certificate")
+    .option("--tls-key <file>", "the key of the client's certificate")
+    .addOption(jsonOption("report as JSON"));
+}
+
+/** How to connect. */
+export interface ConnectSettings {
+  /** Addresses, with commas between them. */
+  servers: string;
+  /** Whether to wait for servers that cannot be reached. */
+  waits: boolean;
+  /** Ends the waiting. */
+  signal: AbortSignal;
+}
+
+/**
+ * Connects to NATS; `undefined` if the signal was aborted first.
+ *
+ * @throws If the servers refuse the user or, without waiting, cannot be reached.
+ */
+export async function connectNats(
+  flags: NatsFlags,
+  { servers, waits, signal }: ConnectSettings,
+  console: Console,
+): Promise<NatsConnection | undefined> {
+  const { connect } = await import("@nats-io/transport-node");
+  globalThis.addEventListener("error", ignoreReset);
+  const options = await connectionOptions(flags, servers);
+  let lastMessage = "";
+  while (!signal.aborted) {
+    try {
+      return await connect(options);
+    } catch (error) {
+      const { name, message } = error as Error;
+      const isRefused = name === "AuthorizationError" ||
+        name === "InvalidArgumentError" || name === "NotCapable";
+      const text = `Cannot connect to NATS at '${servers}': ${message}`;
+      if (isRefused || !waits) throw new Error(text, { cause: error });
+      if (message !== lastMessage) console.error(`basalt: ${text}. Waiting`);
+      lastMessage = message;
+    }
+    await delay(RETRY_MS, signal);
+  }
+  return undefined;
+}
+
+/**
+ * Deno may tell of the reset of a socket that the client has already left, for example when the
+ * server refuses the user: nothing else could catch that, and it would end the process.
+ */
+function ignoreReset(event: ErrorEvent): void {
+  if (event.error?.code === "ECONNRESET") event.preventDefault();
+}
+
+async function connectionOptions(
+  flags: NatsFlags,
+  servers: string,
+): Promise<ConnectionOptions> {
+  const { creds, user, passwordFile, tlsCa, tlsCert, tlsKey } = flags;
+  const options: ConnectionOptions = {
+    servers: servers.split(","),
+    name: "basalt",
+    maxReconnectAttempts: -1,
+    timeout: CONNECT_MS,
+    pingInterval: PING_INTERVAL_MS,
+  };
+  if (creds !== undefined) {
+    const { credsAuthenticator } = await import(
+      "@nats-io/transport-node"
+    );
+    options.authenticator = credsAuthenticator(Deno.readFileSync(creds));
+  }
+  if (user !== undefined) options.user = user;
+  if (passwordFile !== undefined) {
+    options.pass = Deno.readTextFileSync(passwordFile).trimEnd();
+  }
+  const tls = {
+    ...tlsCa === undefined ? {} : { caFile: tlsCa },
+    ...tlsCert === undefined ? {} : { certFile: tlsCert },
+    ...tlsKey === undefined ? {} : { keyFile: tlsKey },
+  };
+  if (Object.keys(tls).length > 0) options.tls = tls;
+  return options;
+}
+
+/** Resolves after a while, or when the signal is aborted. */
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
