@@ -269,6 +269,19 @@ const PARTS: Part[] = [
       }),
   },
   {
+    name: "shipping",
+    long: true,
+    run: () =>
+      denoTest(["--allow-all", "tests/jetstream", "tests/ship"], {
+        env: {
+          BASALT_SHIPPER_KILLS: "3000",
+          BASALT_LEADER_KILLS: "300",
+          BASALT_OUTAGE_MS: "30000",
+          BASALT_SHIP_MESSAGES: "10000000",
+        },
+      }),
+  },
+  {
     name: "crash-states",
     long: true,
     run: () =>
