@@ -28,6 +28,7 @@ import { w09 } from "./w09_many_logs.ts";
 import { w10 } from "./w10_opening.ts";
 import { w11 } from "./w11_append.ts";
 import { w12 } from "./w12_cursors.ts";
+import { w13 } from "./w13_ship.ts";
 
 /** In the order of the table. */
 export const COMPARISONS: Readonly<
@@ -59,6 +60,7 @@ export const COMPARISONS: Readonly<
   W10: w10,
   W11: w11,
   W12: w12,
+  W13: w13,
 };
 
 /** What was asked for, in order. */
