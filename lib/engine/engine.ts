@@ -40,7 +40,7 @@ import { WaitPolicy } from "./wait_policy.ts";
  * which timers and sockets get every 500 us all the same.
  */
 
-/** The numbers of the kinds in `rust/src/engine`. */
+/** The numbers of the kinds in `rust/src/engine/backend.rs`. */
 const KINDS: Readonly<Record<EngineKind, number>> = {
   threads: 1,
   uring: 2,
