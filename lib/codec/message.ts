@@ -40,7 +40,7 @@ export interface Message {
   /**
    * Parses the payload as JSON.
    *
-   * @throws {SyntaxError} If it is none.
+   * @throws {SyntaxError} If it is not JSON.
    */
   json(): unknown;
   /** Returns the message with memory of its own, which outlives what it lies in. */

@@ -16,7 +16,7 @@ export class Progress {
   #end: { reason: unknown } | undefined;
 
   constructor() {
-    // Nobody has to look.
+    // A rejection that no caller looks at is no error of the program.
     this.#caughtUp.promise.catch(() => {});
   }
 
