@@ -57,9 +57,9 @@ export {
   repairLog,
   repairLogSync,
 } from "./repair.ts";
-export type { RepairOptions } from "./repair.ts";
-export { RepairOutdatedError } from "./repair_plan.ts";
-export type { RepairPlan, RepairStep } from "./repair_plan.ts";
+export type { RepairOptions, RepairPlanOptions } from "./repair.ts";
+export { RepairChoiceError, RepairOutdatedError } from "./repair_plan.ts";
+export type { RepairKeep, RepairPlan, RepairStep } from "./repair_plan.ts";
 export { salvageLog, salvageLogSync } from "./salvage.ts";
 export type { SalvageOptions } from "./salvage.ts";
 

@@ -34,6 +34,8 @@ import { segmentPath } from "./names.ts";
 import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
 import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
 import {
+  RepairChoiceError,
+  type RepairKeep,
   RepairOutdatedError,
   type RepairPlan,
   type RepairStep,
@@ -51,6 +53,16 @@ export interface RepairOptions extends LogReaderOptions {
   onRead?: (bytes: number) => void;
 }
 
+/** How to plan a repair. */
+export interface RepairPlanOptions extends RepairOptions {
+  /**
+   * Which segments to keep where they do not connect; the others leave the log.
+   *
+   * @default {none: a {@linkcode RepairChoiceError} tells what each choice costs}
+   */
+  keep?: RepairKeep;
+}
+
 /**
  * Tells what {@linkcode repairLog} would do to a log, and what the log would lose: the repair is
  * run, with all changes kept in memory. Nothing is changed.
@@ -60,6 +72,7 @@ export interface RepairOptions extends LogReaderOptions {
  * taken: a plan keeps no writer out.
  *
  * @throws {LockedError} If a writer has the log open, or opened it meanwhile.
+ * @throws {RepairChoiceError} If segments do not connect, and `keep` does not say which to keep.
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
  * @example Repairing a damaged log
@@ -86,7 +99,7 @@ export interface RepairOptions extends LogReaderOptions {
  */
 export function planRepair(
   path: string | URL,
-  options: RepairOptions = {},
+  options: RepairPlanOptions = {},
 ): Promise<RepairPlan> {
   return drive(planningBesideWriters(path, options));
 }
@@ -94,7 +107,7 @@ export function planRepair(
 /** The blocking version of {@linkcode planRepair}. */
 export function planRepairSync(
   path: string | URL,
-  options: RepairOptions = {},
+  options: RepairPlanOptions = {},
 ): RepairPlan {
   return driveSync(planningBesideWriters(path, options));
 }
@@ -161,7 +174,7 @@ function* lockedError(place: RepairPlace): Task<LockedError> {
 /** Plans, and refuses the plan where a writer had the log open before it was complete. */
 function planningBesideWriters(
   path: string | URL,
-  options: RepairOptions,
+  options: RepairPlanOptions,
 ): Task<RepairPlan> {
   const place = placeOf(path, options);
   const isWritten = (): boolean => place.storage.isLocked(place.dir);
@@ -169,7 +182,7 @@ function planningBesideWriters(
     if (isWritten()) throw yield* lockedError(place);
     let plan: RepairPlan;
     try {
-      plan = yield* planning(place);
+      plan = yield* planning(place, options.keep);
     } catch (error) {
       // A log that changes while it is read shows faults that it does not have.
       if (isWritten()) throw yield* lockedError(place);
@@ -180,8 +193,17 @@ function planningBesideWriters(
   }();
 }
 
-function planning(place: RepairPlace): Task<RepairPlan> {
-  return new Repair({ ...place, ...inMemory(place) }).run();
+function* planning(
+  place: RepairPlace,
+  keep: RepairKeep | undefined,
+): Task<RepairPlan> {
+  const inMind = (keep: RepairKeep): Task<RepairPlan> =>
+    new Repair({ ...place, ...inMemory(place) }, keep).run();
+  const plan = yield* inMind(keep ?? "oldest");
+  const isChoice = keep === undefined &&
+    plan.steps.some((each) => each.action === "setAside" && each.messages > 0);
+  if (!isChoice) return plan;
+  throw new RepairChoiceError(place.dir, plan, yield* inMind("newest"));
 }
 
 function repairing(
@@ -194,11 +216,11 @@ function repairing(
     const lock = place.storage.lock(place.dir);
     if (lock === undefined) throw yield* lockedError(place);
     try {
-      const now = yield* planning(place);
+      const now = yield* planning(place, plan.keep);
       if (JSON.stringify(now) !== JSON.stringify(plan)) {
         throw new RepairOutdatedError(place.dir, now);
       }
-      return now.needed ? yield* new Repair(place).run() : now;
+      return now.needed ? yield* new Repair(place, plan.keep).run() : now;
     } finally {
       lock.release();
     }
@@ -210,6 +232,7 @@ function repairing(
  * first segment:
  *
  *   refuse odd names; replace a damaged `meta`, or one whose first segments are gone
+ *   to keep the newest: set aside what comes before the last run, and raise the first offset
  *   for each segment that starts where the run ends:
  *       the last one, if recovery would accept it: leave it to opening
  *       else: salvage what follows the first bad batch; cut it; write a wrong index again; the run
@@ -225,14 +248,17 @@ class Repair {
   readonly #place: RepairPlace;
   readonly #steps: RepairStep[] = [];
   #owner: OwnerRecord | "invalid" | undefined;
+  #identity = "";
   /**
    * Whether the owner file must go before opening: what it says of the end of the log is not true
    * any more.
    */
   #isEndChanged = false;
+  readonly #keep: RepairKeep;
 
-  constructor(place: RepairPlace) {
+  constructor(place: RepairPlace, keep: RepairKeep) {
     this.#place = place;
+    this.#keep = keep;
   }
 
   /** Repairs everything. */
@@ -244,7 +270,8 @@ class Repair {
     this.#owner = yield* readOwnerFile(this.#place);
     const start = yield* this.#meta(listing);
     const { kept } = classifySegments(dir, listing, start);
-    const left = yield* this.#segments(kept);
+    const run = this.#keep === "newest" ? yield* this.#newest(kept) : kept;
+    const left = yield* this.#segments(run);
     const isLog = listing.hasMeta || listing.hasOwner;
     if (left === 0 && isLog) yield* this.#startAgain(start);
     if (this.#isEndChanged && listing.hasOwner) {
@@ -278,6 +305,7 @@ class Repair {
     }
     return {
       path: this.#place.dir,
+      keep: this.#keep,
       needed,
       steps,
       lostMessages,
@@ -304,17 +332,57 @@ class Repair {
     }
     const { start, kept } = classifySegments(dir, listing, meta?.firstOffset);
     const oldest = kept.find((each) => each.log)?.firstOffset ?? start;
-    if (!isDamaged && (meta === undefined || oldest <= start)) return start;
     const owner = typeof this.#owner === "object" ? this.#owner : undefined;
-    const identity = meta?.identity ?? owner?.identity ?? makeIdentity(storage);
-    const firstOffset = Math.max(oldest, start);
-    yield* createMeta(this.#place, { identity, firstOffset });
-    this.#steps.push({
-      action: "replaceMeta",
-      path: metaPath(dir),
-      firstOffset,
-    });
+    this.#identity = meta?.identity ?? owner?.identity ?? makeIdentity(storage);
+    if (!isDamaged && (meta === undefined || oldest <= start)) return start;
+    return yield* this.#replaceMeta(Math.max(oldest, start));
+  }
+
+  *#replaceMeta(firstOffset: number): Task<number> {
+    const path = metaPath(this.#place.dir);
+    yield* createMeta(this.#place, { identity: this.#identity, firstOffset });
+    this.#steps.push({ action: "replaceMeta", path, firstOffset });
     return firstOffset;
+  }
+
+  /**
+   * Takes what comes before the newest connected segments out of the log; returns these and what
+   * comes after them.
+   */
+  *#newest(
+    segments: readonly ClassifiedSegment[],
+  ): Task<readonly ClassifiedSegment[]> {
+    const first = yield* this.#newestRun(segments);
+    if (first === 0) return segments;
+    // Before `meta` is raised: opening removes what is whole and below its first offset.
+    for (const each of segments.slice(0, first)) {
+      yield* this.#takeOut(each);
+    }
+    yield* this.#replaceMeta(segments[first]!.firstOffset);
+    return segments.slice(first);
+  }
+
+  /** Returns where the newest connected segments begin of which the last begins with a message. */
+  *#newestRun(segments: readonly ClassifiedSegment[]): Task<number> {
+    let first = segments.length - 1;
+    for (; first > 0; first--) {
+      const { log, firstOffset } = segments[first]!;
+      if (!log) continue;
+      const { nextOffset } = yield* this.#scanLog(firstOffset);
+      if (nextOffset > firstOffset) break;
+    }
+    for (; first > 0; first--) {
+      const { log, firstOffset } = segments[first - 1]!;
+      if (!log) break;
+      const { stop, nextOffset } = yield* this.#scanLog(firstOffset);
+      const isNext = nextOffset === segments[first]!.firstOffset;
+      if (stop !== undefined || !isNext) break;
+    }
+    return Math.max(0, first);
+  }
+
+  #scanLog(firstOffset: number): Task<Scanned> {
+    return this.#scan({ firstOffset, log: true, index: false });
   }
 
   /** Gives a log of which no segment is there an empty one, whose names opening makes durable. */
@@ -447,11 +515,16 @@ class Repair {
     }
   }
 
-  /** Gives a segment's files other names: they leave the log and keep their bytes. */
+  /** Takes out a segment at or after the end of the log. */
   *#setAside(segment: ListedSegment): Task<void> {
+    this.#isEndChanged = true;
+    yield* this.#takeOut(segment);
+  }
+
+  /** Gives a segment's files other names: they leave the log and keep their bytes. */
+  *#takeOut(segment: ListedSegment): Task<void> {
     const { storage, dir } = this.#place;
     const { firstOffset } = segment;
-    this.#isEndChanged = true;
     const messages = segment.log ? yield* this.#count(segment) : 0;
     // The log first: an index without one is refused, not taken for a whole segment.
     for (const name of filesOf(segment)) {
@@ -477,7 +550,7 @@ class Repair {
   /** Counts the valid messages of a segment. */
   *#count(segment: ListedSegment): Task<number> {
     const { firstOffset } = segment;
-    const found = yield* this.#scan({ ...segment, index: false });
+    const found = yield* this.#scanLog(firstOffset);
     return found.nextOffset - firstOffset + found.messages;
   }
 

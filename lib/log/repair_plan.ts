@@ -54,10 +54,15 @@ export type RepairStep =
     firstOffset: number;
   };
 
+/** Which segments a repair keeps where they do not connect: those at the beginning, or at the end. */
+export type RepairKeep = "oldest" | "newest";
+
 /** What repairing a log does, and what the log loses by it. */
 export interface RepairPlan {
   /** The directory. */
   path: string;
+  /** Which segments are kept where they do not connect. */
+  keep: RepairKeep;
   /** Whether there is anything to do. */
   needed: boolean;
   /** What is done, in this order. */
@@ -115,4 +120,53 @@ export class RepairOutdatedError extends Error {
     this.path = path;
     this.plan = plan;
   }
+}
+
+/**
+ * The segments of a log do not connect, and both parts hold messages: what to keep must be said
+ * (`keep`). Nothing was done.
+ *
+ * @example A segment in the middle is lost
+ * ```ts
+ * import { Log, planRepair, RepairChoiceError } from "@basalt/io";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir, { segmentBytes: 1024 });
+ *   for (let i = 0; i < 4; i++) log.append(new Uint8Array(700));
+ * }
+ * Deno.removeSync(`${dir}/00000000000000000001.log`);
+ * const { oldest, newest } = await assertRejects(() => planRepair(dir), RepairChoiceError);
+ * assertEquals([oldest.lostMessages, newest.lostMessages], [2, 1]);
+ * const plan = await planRepair(dir, { keep: "newest" });
+ * assertEquals([plan.firstOffset, plan.nextOffset], [2, 4]);
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
+ */
+export class RepairChoiceError extends Error {
+  /** `"RepairChoiceError"`. */
+  override readonly name: string = "RepairChoiceError";
+  /** The directory. */
+  readonly path: string;
+  /** What is done with `keep: "oldest"`. */
+  readonly oldest: RepairPlan;
+  /** What is done with `keep: "newest"`. */
+  readonly newest: RepairPlan;
+
+  /** Makes the error. */
+  constructor(path: string, oldest: RepairPlan, newest: RepairPlan) {
+    super(
+      `Cannot repair '${path}' without a choice as its segments do not connect: keep the oldest (${
+        told(oldest)
+      }) or the newest (${told(newest)})`,
+    );
+    this.path = path;
+    this.oldest = oldest;
+    this.newest = newest;
+  }
+}
+
+function told({ firstOffset, nextOffset, lostMessages }: RepairPlan): string {
+  return `offsets ${firstOffset} up to, not including, ${nextOffset}; ${lostMessages} valid messages are lost`;
 }

@@ -267,7 +267,7 @@ Deno.test(
         [["ingest", input, "--into", log], 1, says],
         [["verify", log], 1, new RegExp(`${log}/0+.*byte 0`)],
         [["inspect", log], 0, /opening would be refused/],
-        [["repair", log], 1, /Nothing was changed: add --yes/],
+        [["repair", log, "--keep", "oldest"], 1, /Nothing was changed/],
       );
     }
     const before = logs.map(([name]) => contents(dir.file(name)));
@@ -275,7 +275,11 @@ Deno.test(
     assertEquals(logs.map(([name]) => contents(dir.file(name))), before);
     await check(
       logs.flatMap(([name]): Case[] => [
-        [["repair", dir.file(name), "--yes", "--json"], 0, /"done":true/],
+        [
+          ["repair", dir.file(name), "--keep", "oldest", "--yes", "--json"],
+          0,
+          /"done":true/,
+        ],
         [["verify", dir.file(name)], 0, /is sound/],
         [["ingest", input, "--into", dir.file(name)], 0, /1 message of/],
       ]),

@@ -6,6 +6,7 @@ import {
   repairLogSync,
   RepairOutdatedError,
   type RepairPlan,
+  type RepairPlanOptions,
   verifyLogSync,
 } from "../../lib/log/mod.ts";
 import { LockedError } from "../../lib/storage/mod.ts";
@@ -42,6 +43,11 @@ const PARTS = [
 ];
 const SOUND = filesOf(...PARTS);
 
+/** How the log of a place is planned: what segments connect with the first one is kept. */
+function planOptions(place: Place): RepairPlanOptions {
+  return { ...options(place), keep: "oldest" };
+}
+
 function options(place: Place) {
   return { storage: place.storage, pool: place.pool };
 }
@@ -56,7 +62,7 @@ function faults(place: Place): unknown[] {
 function repaired(place: Place, what: string): RepairPlan {
   const disk = place.storage as SimulatedDisk;
   const before = contents(place);
-  const plan = planRepairSync(place.dir, options(place));
+  const plan = planRepairSync(place.dir, planOptions(place));
   assertEquals(contents(place), before, `${what}: planning`);
   assertEquals(repairLogSync(place.dir, plan, options(place)), plan, what);
   assertEquals(faults(place), [], what);
@@ -67,7 +73,7 @@ function repaired(place: Place, what: string): RepairPlan {
     if (step.kept === undefined) assert(lost.every((byte) => byte === 0));
     else assertBytes(disk.peek(step.kept), lost, `${what}: kept`);
   }
-  const again = planRepairSync(place.dir, options(place));
+  const again = planRepairSync(place.dir, planOptions(place));
   assertEquals([again.needed, again.steps], [false, []], what);
   return plan;
 }
@@ -250,19 +256,19 @@ Deno.test("repairLog() closes a log that was left open, as opening would", async
 Deno.test("repairLog() that crashes anywhere can be done again, and loses no more than was told", async () => {
   const name = `${segment(0)}.log`;
   const damaged: Files = { ...SOUND, [name]: flipped(SOUND[name]!, 700) };
-  const told = planRepairSync("/log", options(placeOn(diskWith(damaged))));
+  const told = planRepairSync("/log", planOptions(placeOn(diskWith(damaged))));
   assertEquals(told.nextOffset, 2);
   let states = 0;
   const points = await eachCrash(
     diskWith(damaged),
     (place) => {
-      const plan = planRepairSync(place.dir, options(place));
+      const plan = planRepairSync(place.dir, planOptions(place));
       repairLogSync(place.dir, plan, options(place));
     },
     ["none", "all"],
     (left, what) => {
       const place = placeOn(left);
-      const plan = planRepairSync(place.dir, options(place));
+      const plan = planRepairSync(place.dir, planOptions(place));
       repairLogSync(place.dir, plan, options(place));
       assertEquals(faults(place), [], what);
       assertMade(reopened(place), 0, ALL.slice(0, told.nextOffset), what);
@@ -289,7 +295,7 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
 Deno.test("repairLog() syncs what leaves the log before its name changes, or before it is cut", async () => {
   const name = `${segment(0)}.log`;
   await on({ ...SOUND, [name]: flipped(SOUND[name]!, 700) }, (place) => {
-    const plan = planRepairSync(place.dir, options(place));
+    const plan = planRepairSync(place.dir, planOptions(place));
     const before = place.storage.trace.length;
     repairLogSync(place.dir, plan, options(place));
     const done = lines(place.storage, before);
@@ -318,7 +324,7 @@ Deno.test("repairLog() syncs what leaves the log before its name changes, or bef
 Deno.test("repairLog() refuses a plan for another state of the log, and the log of a writer", async () => {
   const name = `${segment(0)}.log`;
   await on({ ...SOUND, [name]: flipped(SOUND[name]!, 700) }, async (place) => {
-    const plan = await planRepair(place.dir, options(place));
+    const plan = await planRepair(place.dir, planOptions(place));
     place.storage.poke(`${place.dir}/${name}`, 0, flipped(SOUND[name]!, 60));
     const before = contents(place);
     const error = await assertRejects(
@@ -331,7 +337,10 @@ Deno.test("repairLog() refuses a plan for another state of the log, and the log 
       error.plan,
     );
     const log = openLogSync(place);
-    assertThrows(() => planRepairSync(place.dir, options(place)), LockedError);
+    assertThrows(
+      () => planRepairSync(place.dir, planOptions(place)),
+      LockedError,
+    );
     assertThrows(
       () => repairLogSync(place.dir, plan, options(place)),
       LockedError,

@@ -1,6 +1,7 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import {
   planRepair,
+  type RepairKeep,
   repairLog,
   type RepairPlan,
   type RepairStep,
@@ -11,6 +12,7 @@ import { formatBytes, formatCount } from "../terminal.ts";
 import { doings } from "./inspect.ts";
 
 interface Options {
+  keep?: RepairKeep;
   yes?: true;
   json?: true;
 }
@@ -32,6 +34,12 @@ export function repair(console: Console): Command {
     },
   )
     .argument("<dir>", "the log's directory")
+    .addOption(
+      new Option(
+        "--keep <part>",
+        "which segments to keep where they do not connect",
+      ).choices(["oldest", "newest"]),
+    )
     .option("--yes", "do it")
     .addOption(
       jsonOption(
@@ -45,7 +53,7 @@ export function repair(console: Console): Command {
 
 async function repairDirectory(
   dir: string,
-  { yes, json }: Options,
+  { keep, yes, json }: Options,
   console: Console,
 ): Promise<void> {
   let bytes = 0;
@@ -53,7 +61,7 @@ async function repairDirectory(
     bytes += more;
     console.progress(() => `reading '${dir}': ${formatBytes(bytes)}`);
   };
-  const plan = await planRepair(dir, { onRead });
+  const plan = await planRepair(dir, { onRead, ...keep && { keep } });
   if (!json) console.line(inWords(plan));
   console.flush();
   const done = yes === true && plan.needed;
