@@ -413,14 +413,16 @@ Deno.test("LogReader: unpaired files and segments below the first offset, as the
     Object.fromEntries(
       Object.entries(all).filter(([name]) => !names.includes(name)),
     );
-  const cases: [Files, count: number, kind?: CorruptSegmentError["kind"]][] = [
+  type Kind = CorruptSegmentError["kind"];
+  /** Files, messages, the kind of the error, and that of a closed log where it differs. */
+  const cases: [Files, number, (Kind | undefined)?, Kind?][] = [
     [all, 8],
     [without("meta"), 8],
     [without(index(0)), 8],
     [without(index(0), index(4)), 8],
     [without(index(4)), 8],
     [{ ...all, [log(8)]: empty }, 8],
-    [{ ...all, [index(8)]: empty }, 8],
+    [{ ...all, [index(8)]: empty }, 8, undefined, "missing"],
     [{ ...all, [log(8)]: empty, [index(8)]: empty }, 8],
     [{ ...all, [index(8)]: second.index }, 8, "missing"],
     [without(log(4)), 4, "missing"],
@@ -434,7 +436,7 @@ Deno.test("LogReader: unpaired files and segments below the first offset, as the
     [{ ...without(index(0)), meta: metaFile(4) }, 4],
     [{ ...all, [`${log(8)}.tmp`]: empty, [`${segment(4)}.0.0.cut`]: empty }, 8],
   ];
-  for (const [i, [files, expected, kind]] of cases.entries()) {
+  for (const [i, [files, expected, kind, closed]] of cases.entries()) {
     for (const writer of [undefined, ownerFile()]) {
       const { count, error } = outcome(
         { ...files, ...writer && { writer } },
@@ -444,7 +446,7 @@ Deno.test("LogReader: unpaired files and segments below the first offset, as the
       assertEquals(count, expected, what);
       assertEquals(
         (error as CorruptSegmentError | undefined)?.kind,
-        kind,
+        writer === undefined ? closed ?? kind : kind,
         what,
       );
     }
