@@ -210,6 +210,21 @@ export function metricsText(log: Log): string {
  * writes it.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
+ *
+ * @example What a file for a collector holds
+ * ```ts
+ * import { directoryMetrics, Log } from "@basalt/io";
+ * import { assert } from "@std/assert";
+ *
+ * const dir = Deno.makeTempDirSync();
+ * {
+ *   await using log = await Log.open(dir);
+ *   await log.appendDurable("hello");
+ * }
+ * const text = await directoryMetrics(dir);
+ * assert(text.includes(`basalt_log_next_offset{log="${dir}"} 1\n`));
+ * Deno.removeSync(dir, { recursive: true });
+ * ```
  */
 export async function directoryMetrics(
   path: string | URL,
