@@ -5,7 +5,7 @@
  * @module
  */
 import type { Task } from "../base/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
+import { acquire, type BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
   isValidRecord,
@@ -50,12 +50,45 @@ export function* readSlots<T>(
   const isPossible = slotBytes >= MIN_SLOT_BYTES &&
     slotBytes <= MAX_SLOT_BYTES && Number.isInteger(Math.log2(slotBytes));
   if (!isPossible) return [];
-  const bytes = yield* readStart(file, pool, size);
-  return [0, slotBytes]
-    .map((at) => bytes.subarray(at, at + slotBytes))
+  const slots = yield* readBoth(file, pool, slotBytes);
+  return slots
     .map((slot) => decodeSlot(slot, layout, decode, file.path))
     .filter((each) => each !== undefined)
     .sort((a, b) => b.sequence - a.sequence);
+}
+
+/** Reads both slots; one that the device cannot read, because a power cut tore it, is left out. */
+function* readBoth(
+  file: TaskFile,
+  pool: BufferPool,
+  slotBytes: number,
+): Task<Uint8Array[]> {
+  try {
+    const bytes = yield* readStart(file, pool, 2 * slotBytes);
+    return [bytes.subarray(0, slotBytes), bytes.subarray(slotBytes)];
+  } catch (error) {
+    const slots: Uint8Array[] = [];
+    for (const position of [0, slotBytes]) {
+      try {
+        slots.push(yield* readSlot(file, pool, position, slotBytes));
+      } catch {
+        // The other one counts.
+      }
+    }
+    if (slots.length > 0) return slots;
+    throw error;
+  }
+}
+
+function* readSlot(
+  file: TaskFile,
+  pool: BufferPool,
+  position: number,
+  slotBytes: number,
+): Task<Uint8Array> {
+  using buffer = yield* acquire(pool, slotBytes);
+  yield* file.read(buffer, position);
+  return buffer.bytes.slice(0, slotBytes);
 }
 
 /** `docs/format.md#meta-valid` */

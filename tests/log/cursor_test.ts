@@ -493,6 +493,31 @@ Deno.test("Cursor.commit can be tried again after a failed write", async () => {
   });
 });
 
+/** docs/format.md#cursor-turns */
+Deno.test("Log.cursor goes on by one slot while the device cannot read the other", async () => {
+  await at(new SimulatedPlace(), async (place) => {
+    await using log = await withMessages(place, 10);
+    {
+      await using cursor = await log.cursor("a");
+      await cursor.commit(1);
+      await cursor.commit(2);
+    }
+    const positions = [0, 4096].map((bad) => {
+      const stop = place.storage.onOperation(
+        ({ kind, path, position = 0, length = 0 }) => {
+          if (kind !== "read" || !path.endsWith("/cursors/a")) return;
+          const isHit = position <= bad && bad < position + length;
+          return isHit ? { error: "EIO" } : undefined;
+        },
+      );
+      const [found] = log.cursorsSync();
+      stop();
+      return found!.position;
+    });
+    assertEquals(positions.toSorted(), [1, 2]);
+  });
+});
+
 /** docs/format.md#cursor-damaged */
 Deno.test("Log.cursor refuses a damaged file, and one torn slot does no harm", async () => {
   await at(new SimulatedPlace(), async (place) => {

@@ -132,7 +132,7 @@ async function readLog(
 export interface PrintOptions {
   /** Prints a message. */
   print: Printer;
-  /** At most so many messages. */
+  /** Upper bound of the number of messages; all if left out. */
   count: number | undefined;
   /** To which what was printed is committed. */
   cursor: Cursor | undefined;
