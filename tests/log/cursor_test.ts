@@ -221,6 +221,24 @@ onEachPlace("Cursor.seek moves a reading that is under way", async (place) => {
   await batches.return!();
 });
 
+onEachPlace(
+  "Cursor.seek is not undone by a commit that was asked for before",
+  async (place) => {
+    await using log = await withMessages(place, 10);
+    await using cursor = await log.cursor("a");
+    await Promise.all([cursor.commit(8), cursor.seek(2), cursor.commit(4)]);
+    assertEquals(cursor.position, 4);
+    const commit = cursor.commit(9);
+    cursor.seekSync("first");
+    await commit;
+    assertEquals(cursor.position, 0);
+    await cursor.commit(5, { durable: false });
+    await cursor.seek(1);
+    await cursor.close();
+    assertEquals(cursor.position, 1);
+  },
+);
+
 onEachPlace("Cursor has one owner at a time", async (place) => {
   await using log = await withMessages(place, 3);
   await using first = await log.cursor("a");

@@ -268,9 +268,12 @@ export class Cursor
     return new Promise((resolve, reject) => {
       this.#checkOpen("seek");
       checkTarget("seek", "target", target);
-      this.#seeks.push(() =>
-        this.#drive(this.#seek(target)).then(resolve, reject)
-      );
+      // Commits that were asked for before it must not undo it.
+      const before = this.#takeWaiters();
+      this.#seeks.push(async () => {
+        await this.#writeGroup(before, false);
+        await this.#drive(this.#seek(target)).then(resolve, reject);
+      });
       this.#running ??= this.#run();
     });
   }
@@ -280,6 +283,7 @@ export class Cursor
     this.#checkOpen("seek");
     checkTarget("seek", "target", target);
     this.#finishSync();
+    this.#writeWaitersSync();
     driveSync(this.#seek(target));
   }
 
@@ -412,7 +416,7 @@ export class Cursor
       const areAllBack = this.#waiters.length === this.#told;
       if (!areAllBack) await new Promise((resolve) => setImmediate(resolve));
       else if (this.#inPlace.isPauseDue) await this.#pause();
-      await this.#writeGroup(areAllBack);
+      await this.#writeGroup(this.#takeWaiters(), areAllBack);
     }
     this.#running = undefined;
   }
@@ -430,8 +434,10 @@ export class Cursor
    * Writes for all who wait now. One that is alone is written in place where the log's own policy
    * would do so.
    */
-  async #writeGroup(areAllBack: boolean): Promise<void> {
-    const group = this.#takeWaiters();
+  async #writeGroup(
+    group: readonly Waiter[],
+    areAllBack: boolean,
+  ): Promise<void> {
     if (group.length === 0) return;
     const { storage } = this.#source.place;
     const startMicros = storage.now();
