@@ -8,7 +8,7 @@ import {
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { loadEvents, Log, type LogEvents } from "../../lib/log/mod.ts";
 import { PoisonedError } from "../../lib/segment/mod.ts";
-import { FILES } from "../permissions.ts";
+import { ALL } from "../permissions.ts";
 import {
   appendSome,
   at,
@@ -134,7 +134,7 @@ Deno.test("LogEvents tell of poison, of failures and of recovery", async () => {
 
 Deno.test({
   name: "LogEvents reach a subscriber of a program that loads no module for it",
-  ignore: !FILES,
+  ignore: !ALL,
   async fn() {
     const place = new DiskPlace();
     const script = `
