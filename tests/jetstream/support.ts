@@ -49,6 +49,18 @@ export async function until(
   }
 }
 
+/** Asks again while the servers are electing a leader. */
+async function eventually<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === 100) throw error;
+      await sleep(100);
+    }
+  }
+}
+
 /** A stream for one test; it takes `NAME.>` and atomic batches. */
 export async function makeStream(
   nats: Nats,
@@ -80,14 +92,16 @@ export async function storedIn(
   take: (message: Stored) => void,
 ): Promise<number> {
   const manager = await jetstreamManager(connection, { checkAPI: false });
-  const last = await manager.streams.getMessage(stream, {
-    last_by_subj: subject,
-  });
+  const last = await eventually(() =>
+    manager.streams.getMessage(stream, { last_by_subj: subject })
+  );
   if (last === null) return 0;
-  const consumer = await jetstream(connection).consumers.get(stream, {
-    filter_subjects: subject,
-    deliver_policy: DeliverPolicy.All,
-  });
+  const consumer = await eventually(() =>
+    jetstream(connection).consumers.get(stream, {
+      filter_subjects: subject,
+      deliver_policy: DeliverPolicy.All,
+    })
+  );
   const messages = await consumer.consume({ max_messages: 2000 });
   let count = 0;
   for await (const { data, headers, seq } of messages) {
