@@ -22,7 +22,7 @@ export interface PublisherStart {
   maxMessageBytes: number;
 }
 
-/** A message on its way: headers, and payload that nobody else changes. */
+/** A message on its way: headers, and a copy of the payload. */
 interface Outgoing {
   offset: number;
   headers: MsgHdrs;

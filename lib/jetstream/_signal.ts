@@ -3,7 +3,7 @@ export async function orAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
-  // A rejection after the abort is nobody's.
+  // A rejection after the abort is not reported.
   promise.catch(() => {});
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();

@@ -125,7 +125,7 @@ class JetStreamSink implements Sink {
     if (identity !== log.identity) {
       throw new ShippingError(
         "other log",
-        `Subject '${subject}' of stream '${stream}' holds log ${identity}, and log '${log.path}' is ${log.identity}: a log made anew needs a subject of its own`,
+        `Subject '${subject}' of stream '${stream}' holds log ${identity}, and log '${log.path}' is ${log.identity}: a log that was made again needs a subject of its own`,
       );
     }
     return offset + 1;

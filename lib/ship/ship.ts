@@ -24,7 +24,7 @@ export interface ShipOptions {
   follow?: boolean;
   /**
    * `"cursor"` goes on at the cursor where the destination has less than what it acknowledged: its
-   * retention removed messages, or it was made anew. Messages below the cursor are not shipped
+   * retention removed messages, or it was made again. Messages below the cursor are not shipped
    * again; the last ones above it may be stored twice after a crash.
    *
    * @default {"destination"}
@@ -146,18 +146,15 @@ class SinkFailure {
  * ```
  */
 export class Shipping implements AsyncDisposable {
-  /**
-   * Resolves when shipping has ended: it was closed, the log was, or its end was reached without
-   * `follow`. Rejects with what ended it otherwise.
-   */
-  readonly done: Promise<void>;
-
   readonly #log: ShippableLog;
   readonly #sink: Sink;
   readonly #options: ShipOptions;
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff();
   readonly #rate = new Rate();
+  readonly #done: Promise<void>;
+  /** Whether the caller learns by `done` what ended it. */
+  #isDoneWatched = false;
   #state: ShippingStats["state"] = "shipping";
   /** The first offset that the destination does not have, as it said last. */
   #next: number | undefined;
@@ -176,12 +173,20 @@ export class Shipping implements AsyncDisposable {
     this.#log = log;
     this.#sink = sink;
     this.#options = options;
-    this.done = this.#run().finally(() => this.#state = "ended");
-    // Also `close` reports it.
-    this.done.then(
+    this.#done = this.#run().finally(() => this.#state = "ended");
+    this.#done.then(
       () => this.#tell("ended"),
       (error) => this.#tell("ended", { error }),
     );
+  }
+
+  /**
+   * Resolves when shipping has ended: it was closed, the log was, or its end was reached without
+   * `follow`. Rejects with what ended it otherwise.
+   */
+  get done(): Promise<void> {
+    this.#isDoneWatched = true;
+    return this.#done;
   }
 
   /** Returns the figures of this moment. */
@@ -223,12 +228,19 @@ export class Shipping implements AsyncDisposable {
    */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.done;
+    await this.#done;
   }
 
-  /** The same as {@linkcode Shipping.close}. */
+  /**
+   * Does what {@linkcode Shipping.close} does, but does not throw an error again that
+   * {@linkcode Shipping.done} has told.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+    try {
+      await this.close();
+    } catch (error) {
+      if (!this.#isDoneWatched) throw error;
+    }
   }
 
   async #run(): Promise<void> {
@@ -344,7 +356,7 @@ export class Shipping implements AsyncDisposable {
     const { cursor } = this.#options;
     throw new ShippingError(
       "empty",
-      `Cannot ship log '${this.#log.path}': the destination has no message, but cursor '${cursor}' is at offset ${position}. It was emptied, made anew, or never had the first messages of the log; resumeFrom: "cursor" goes on at ${position}`,
+      `Cannot ship log '${this.#log.path}': the destination has no message, but cursor '${cursor}' is at offset ${position}. It was emptied, made again, or never had the first messages of the log; resumeFrom: "cursor" goes on at ${position}`,
     );
   }
 

@@ -149,7 +149,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       ]);
     },
 
-    async "refuses a log that was made anew, and messages that are not from a log"(
+    async "refuses a log that was made again, and messages that are not from a log"(
       { nats, connection },
       log,
     ) {
@@ -186,7 +186,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       assertStringIncludes(unfit.message, "'unfit.>'");
     },
 
-    async "refuses a stream that was deleted and made anew, and goes on from the cursor if told so"(
+    async "refuses a stream that was deleted and made again, and goes on from the cursor if told so"(
       { nats, connection },
       log,
     ) {

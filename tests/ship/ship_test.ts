@@ -299,7 +299,7 @@ Deno.test("ship() ends when another shipper writes to the destination again and 
     const sink = new MemorySink();
     let others = 0;
     sink.before = (batch) => {
-      // Somebody else was faster.
+      // Another shipper was faster.
       sink.texts.push(...texts(batch.count + 1, batch.firstOffset));
       others++;
       throw new Error("fenced");
@@ -321,6 +321,19 @@ Deno.test("ship() ends with the error of the log, not with another attempt", () 
     await using _ = await log.cursor("memory");
     const shipping = ship(log, new MemorySink(), { cursor: "memory" });
     await assertRejects(() => shipping.done, LockedError);
+  }));
+
+Deno.test("Shipping throws what ended it at the end of its block, unless `done` has told it", () =>
+  at(new SimulatedPlace(), async (place) => {
+    await using log = await openLog(place);
+    await using _ = await log.cursor("memory");
+    const options = { cursor: "memory" };
+    const use = async (told: boolean) => {
+      await using shipping = ship(log, new MemorySink(), options);
+      if (told) await assertRejects(() => shipping.done, LockedError);
+    };
+    await use(true);
+    await assertRejects(() => use(false), LockedError);
   }));
 
 Deno.test("ship() refuses options that are out of range", () =>
