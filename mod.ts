@@ -36,7 +36,6 @@ export type { EngineKind, EngineOptions } from "./lib/engine/mod.ts";
 export {
   BufferPool,
   FrozenBuffer,
-  Loan,
   PooledBuffer,
   PoolLimitError,
   SIZE_CLASSES,
@@ -55,7 +54,6 @@ export type {
 } from "./lib/pool/mod.ts";
 export {
   DirectFile,
-  DiskStorage,
   LockedError,
   NoSpaceError,
   probePath,
@@ -68,7 +66,6 @@ export type {
   DirectFileOptions,
   DirectMode,
   DirectProof,
-  DiskStorageOptions,
   Durability,
   FileRange,
   FileStat,
@@ -78,13 +75,6 @@ export type {
   PreallocateOptions,
   ReadAtOptions,
   ReadManyOptions,
-  Storage,
-  StorageEntry,
-  StorageFile,
-  StorageLock,
-  StorageOpenOptions,
-  StorageTimer,
-  StorageWatch,
   Tier,
   WriteItem,
   WriteOptions,
@@ -108,8 +98,6 @@ export {
   MessageBatch,
   OffsetConflictError,
   PoisonedError,
-  SegmentReader,
-  SegmentWriter,
 } from "./lib/segment/mod.ts";
 export type {
   AppendOptions,
@@ -123,8 +111,6 @@ export type {
   ReadOptions,
   ReadStart,
   RecoveryReport,
-  SegmentReaderOptions,
-  SegmentWriterOptions,
   StopReason,
 } from "./lib/segment/mod.ts";
 export {

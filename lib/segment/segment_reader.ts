@@ -33,7 +33,8 @@ export interface SegmentReaderOptions {
  *
  * @example Reading a segment
  * ```ts
- * import { DiskStorage, SegmentReader, SegmentWriter } from "@basalt/io";
+ * import { DiskStorage } from "@basalt/io/storage";
+ * import { SegmentReader, SegmentWriter } from "@basalt/io/segment";
  * import { assertEquals } from "@std/assert";
  *
  * const dir = Deno.makeTempDirSync();

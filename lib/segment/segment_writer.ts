@@ -68,7 +68,8 @@ export interface SegmentWriterOptions {
  *
  * @example Writing a segment
  * ```ts
- * import { DiskStorage, SegmentWriter } from "@basalt/io";
+ * import { DiskStorage } from "@basalt/io/storage";
+ * import { SegmentWriter } from "@basalt/io/segment";
  * import { assertEquals } from "@std/assert";
  *
  * const dir = Deno.makeTempDirSync();

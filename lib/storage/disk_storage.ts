@@ -57,7 +57,8 @@ const TURNS_OF_A_PAUSE = 64;
  *
  * @example A durable file in a new directory
  * ```ts
- * import { BufferPool, DiskStorage } from "@basalt/io";
+ * import { BufferPool } from "@basalt/io";
+ * import { DiskStorage } from "@basalt/io/storage";
  * import { assertEquals } from "@std/assert";
  *
  * const dir = Deno.makeTempDirSync();
@@ -216,7 +217,7 @@ export class DiskStorage implements Storage {
    *
    * @example One change
    * ```ts
-   * import { DiskStorage } from "@basalt/io";
+   * import { DiskStorage } from "@basalt/io/storage";
    *
    * const dir = Deno.makeTempDirSync();
    * const changed = Promise.withResolvers<boolean>();
@@ -243,7 +244,7 @@ export class DiskStorage implements Storage {
    *
    * @example Whether a program has a log open
    * ```ts
-   * import { DiskStorage } from "@basalt/io";
+   * import { DiskStorage } from "@basalt/io/storage";
    * import { assertEquals } from "@std/assert";
    *
    * const dir = Deno.makeTempDirSync();
@@ -304,7 +305,7 @@ export class DiskStorage implements Storage {
    *
    * @example A call that is taken back
    * ```ts
-   * import { DiskStorage } from "@basalt/io";
+   * import { DiskStorage } from "@basalt/io/storage";
    *
    * const storage = new DiskStorage();
    * const timer = storage.after(1000, () => console.log("idle for a second"));
@@ -324,7 +325,7 @@ export class DiskStorage implements Storage {
    *
    * @example Whether a blocking write would keep others waiting
    * ```ts
-   * import { DiskStorage } from "@basalt/io";
+   * import { DiskStorage } from "@basalt/io/storage";
    * import { assert } from "@std/assert";
    *
    * assert(new DiskStorage().isIdle());
@@ -339,7 +340,7 @@ export class DiskStorage implements Storage {
    *
    * @example Between two blocking writes
    * ```ts
-   * import { DiskStorage } from "@basalt/io";
+   * import { DiskStorage } from "@basalt/io/storage";
    *
    * await new DiskStorage().pause();
    * ```

@@ -4,7 +4,7 @@
  *
  * @example A program against every power cut
  * ```ts
- * import type { Storage } from "@basalt/io";
+ * import type { Storage } from "@basalt/io/storage";
  * import { SimulatedCrashError, SimulatedDisk } from "@basalt/io/testing";
  * import { assertEquals } from "@std/assert";
  *

@@ -2,7 +2,8 @@
  * Fills the filesystem of a directory to the brim with a log, and prints what became of it. Then
  * goes on where it is mounted read-only.
  */
-import { BufferPool, DiskStorage, Log, LogReader, verifyLog } from "@basalt/io";
+import { BufferPool, Log, LogReader, verifyLog } from "@basalt/io";
+import { DiskStorage } from "@basalt/io/storage";
 import { NoSpaceError } from "../../lib/storage/mod.ts";
 import { payload } from "../log/support.ts";
 

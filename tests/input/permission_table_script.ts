@@ -9,7 +9,6 @@
 import { drive, driveSync } from "../../lib/base/mod.ts";
 import {
   DirectFile,
-  DiskStorage,
   inspectLog,
   inspectLogSync,
   loadLibrary,
@@ -25,6 +24,7 @@ import {
   verifyLog,
   verifyLogSync,
 } from "../../mod.ts";
+import { DiskStorage } from "../../storage.ts";
 import {
   exportToIggy,
   exportToIggySync,

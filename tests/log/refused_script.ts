@@ -1,11 +1,6 @@
 /** The life of a log on a disk whose system refuses what it is told to: prints what was answered, and what is on the disk. */
-import {
-  BufferPool,
-  DiskStorage,
-  Log,
-  LogReader,
-  PoisonedError,
-} from "../../mod.ts";
+import { BufferPool, Log, LogReader, PoisonedError } from "../../mod.ts";
+import { DiskStorage } from "../../storage.ts";
 import { limit } from "../native/address_limit.ts";
 import { PassingStorage } from "./passing_storage.ts";
 import { assertBytes } from "./recovery_support.ts";

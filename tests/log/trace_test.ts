@@ -1,6 +1,7 @@
 /** On the real engine: for every acknowledgement, a completed durable write or sync covers the bytes. */
 import { assert, assertEquals } from "@std/assert";
-import { DiskStorage, Log } from "@basalt/io";
+import { Log } from "@basalt/io";
+import { DiskStorage } from "@basalt/io/storage";
 import { SeededRandom } from "@basalt/io/testing";
 import type { PooledBuffer } from "../../lib/pool/mod.ts";
 import type { StorageFile, WriteOptions } from "../../lib/storage/mod.ts";

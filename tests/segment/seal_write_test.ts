@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { BufferPool, DirectFile, SegmentWriter } from "../../mod.ts";
+import { BufferPool, DirectFile } from "../../mod.ts";
+import { SegmentWriter } from "../../segment.ts";
 import { PassingFile } from "../log/passing_storage.ts";
 
 /** Payload bytes of the batches that one flush writes. */

@@ -12,9 +12,8 @@ import {
   CorruptSegmentError,
   NoSpaceError,
   PoisonedError,
-  SegmentReader,
-  SegmentWriter,
 } from "@basalt/io";
+import { SegmentReader, SegmentWriter } from "@basalt/io/segment";
 import type { SegmentWriterOptions } from "../../lib/segment/mod.ts";
 import type { StorageFile } from "../../lib/storage/mod.ts";
 import {
