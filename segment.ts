@@ -12,17 +12,18 @@
  * import { assertEquals } from "@std/assert";
  *
  * const dir = Deno.makeTempDirSync();
- * const options = { read: true, write: true, create: true };
+ * const open = (options: { write?: true; create?: true }) => ({
+ *   log: DirectFile.openSync(`${dir}/log`, { read: true, ...options }),
+ *   index: DirectFile.openSync(`${dir}/index`, { read: true, ...options }),
+ *   firstOffset: 0,
+ * });
  * {
- *   using log = DirectFile.openSync(`${dir}/log`, options);
- *   using index = DirectFile.openSync(`${dir}/index`, options);
- *   await using writer = await SegmentWriter.create({ log, index, firstOffset: 0 });
+ *   await using writer = await SegmentWriter.create(open({ write: true, create: true }));
  *   assertEquals(writer.append("hello"), 0);
  * }
  * {
- *   using log = DirectFile.openSync(`${dir}/log`, { read: true });
- *   const reader = new SegmentReader({ log, firstOffset: 0 });
- *   for await (using batch of reader.read()) assertEquals(batch.text(0), "hello");
+ *   await using reader = new SegmentReader(open({}));
+ *   for await (const batch of reader.read()) assertEquals(batch.text(0), "hello");
  * }
  * Deno.removeSync(dir, { recursive: true });
  * ```

@@ -5,27 +5,30 @@
  * clocks, locks and random numbers. {@linkcode DiskStorage} is the one for disks; `@basalt/io/testing`
  * has one that cuts the power.
  *
- * @example A storage that counts the files that are opened
+ * @example A storage that counts the syncs of directories
  * ```ts
  * import { Log } from "@basalt/io";
- * import { DiskStorage, type StorageFile, type StorageOpenOptions } from "@basalt/io/storage";
- * import { assert } from "@std/assert";
+ * import { DiskStorage } from "@basalt/io/storage";
  *
  * class CountingStorage extends DiskStorage {
- *   opened = 0;
- *   override open(path: string, options?: StorageOpenOptions): Promise<StorageFile> {
- *     this.opened++;
- *     return super.open(path, options);
+ *   syncs = 0;
+ *   override syncDirectory(path: string): Promise<void> {
+ *     this.syncs++;
+ *     return super.syncDirectory(path);
+ *   }
+ *   override syncDirectorySync(path: string): void {
+ *     this.syncs++;
+ *     super.syncDirectorySync(path);
  *   }
  * }
  *
  * const dir = Deno.makeTempDirSync();
  * const storage = new CountingStorage();
  * {
- *   await using log = await Log.open(dir, { storage });
+ *   await using log = await Log.open(`${dir}/log`, { storage });
  *   await log.appendDurable("hello");
  * }
- * assert(storage.opened > 0);
+ * console.log(storage.syncs);
  * Deno.removeSync(dir, { recursive: true });
  * ```
  *

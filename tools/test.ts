@@ -196,7 +196,16 @@ const PARTS: Part[] = [
     name: "check",
     run: async () =>
       verdict(
-        await run(DENO, ["check", "mod.ts", "lib", "tests", "bench", "tools"]),
+        await run(DENO, [
+          "check",
+          "mod.ts",
+          "segment.ts",
+          "storage.ts",
+          "lib",
+          "tests",
+          "bench",
+          "tools",
+        ]),
       ),
   },
   {
@@ -238,6 +247,8 @@ const PARTS: Part[] = [
         "--allow-all",
         "--doc",
         "mod.ts",
+        "segment.ts",
+        "storage.ts",
         "lib",
         "docs",
       ]),
