@@ -173,6 +173,7 @@ export class Log implements AsyncDisposable, Disposable {
    *
    * @throws {LockedError} If another writer has it open, after `lockTimeoutMs`.
    * @throws {CorruptSegmentError} If more than a torn tail is damaged: nothing was changed.
+   * @throws {Deno.errors.BadResource} If the directory was moved or replaced meanwhile.
    * @throws {RangeError} If an option is out of its range.
    */
   static async open(
@@ -197,7 +198,8 @@ export class Log implements AsyncDisposable, Disposable {
       throw new LockedError(dir, await drive(readOwner(dir, complete)));
     }
     try {
-      return new Log(dir, complete, lock, await drive(openLog(dir, complete)));
+      const opened = await drive(openLog(dir, complete, lock));
+      return new Log(dir, complete, lock, opened);
     } catch (error) {
       lock.release();
       throw error;
@@ -210,6 +212,7 @@ export class Log implements AsyncDisposable, Disposable {
    *
    * @throws {LockedError} If another writer has it open.
    * @throws {CorruptSegmentError} If more than a torn tail is damaged: nothing was changed.
+   * @throws {Deno.errors.BadResource} If the directory was moved or replaced meanwhile.
    */
   static openSync(path: string | URL, options: LogOptions = {}): Log {
     const dir = absolutePath("open log", path);
@@ -226,7 +229,8 @@ export class Log implements AsyncDisposable, Disposable {
       throw new LockedError(dir, driveSync(readOwner(dir, complete)));
     }
     try {
-      return new Log(dir, complete, lock, driveSync(openLog(dir, complete)));
+      const opened = driveSync(openLog(dir, complete, lock));
+      return new Log(dir, complete, lock, opened);
     } catch (error) {
       lock.release();
       throw error;

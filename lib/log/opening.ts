@@ -10,7 +10,7 @@ import {
   type SegmentState,
   verifySealed,
 } from "../segment/mod.ts";
-import { NoSpaceError } from "../storage/mod.ts";
+import { NoSpaceError, type StorageLock } from "../storage/mod.ts";
 import { classifySegments } from "./classify.ts";
 import {
   createPair,
@@ -24,6 +24,7 @@ import {
   removeFiles,
 } from "./directory.ts";
 import { refuseForeignLog } from "./foreign_log.ts";
+import { refuseMoved } from "./held_directory.ts";
 import { keepCut } from "./keep_cut.ts";
 import type { CompleteLogOptions } from "./log_options.ts";
 import {
@@ -60,6 +61,7 @@ import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
  *   for each segment but the last: read its end; the next one must start there
  *   if there is no owner file: the last segment ends with its last batch, or is refused
  *   else: recover the last segment, which looks at everything before it cuts
+ *   check that the path still leads to the locked directory
  *   -- from here on only a failing disk ends it --
  *   remove temporary files and what an interrupted removal left
  *   write lost and wrong indexes again; make the missing file of the last pair
@@ -113,6 +115,8 @@ export interface OpenedLog {
 /**
  * Puts a log's directory in order: the lock on it must be held. `docs/format.md#opening`
  *
+ * @param lock The lock; left out where changes stay in memory.
+ * @throws {Deno.errors.BadResource} If the path does not lead to the locked directory any more.
  * @throws {CorruptSegmentError} If more than a torn tail is damaged, or segments do not follow each
  * other.
  * @throws {Deno.errors.InvalidData} If the directory holds something else than a log, or a file of
@@ -125,8 +129,9 @@ export interface OpenedLog {
 export function openLog(
   dir: string,
   { storage, pool }: CompleteLogOptions,
+  lock?: StorageLock,
 ): Task<OpenedLog> {
-  return new Opening({ storage, dir, pool }).run();
+  return new Opening({ storage, dir, pool }, lock).run();
 }
 
 /**
@@ -144,11 +149,12 @@ export function* closeOpened(
 /** One opening. */
 class Opening {
   readonly #place: LogPlace;
+  readonly #lock: StorageLock | undefined;
   readonly #recovered: RecoveryReport[] = [];
   readonly #kept: string[] = [];
   readonly #removed: string[] = [];
   /** Segments whose index is lost or wrong. */
-  readonly #wrongIndexes: number[] = [];
+  readonly #wrongIndexes = new Set<number>();
   #listing!: Listing;
   #meta: MetaRecord | undefined;
   #owner: OwnerRecord | "invalid" | undefined;
@@ -156,8 +162,9 @@ class Opening {
   /** Where the log starts. */
   #start = 0;
 
-  constructor(place: LogPlace) {
+  constructor(place: LogPlace, lock: StorageLock | undefined) {
     this.#place = place;
+    this.#lock = lock;
   }
 
   *run(): Task<OpenedLog> {
@@ -182,10 +189,11 @@ class Opening {
         before?.lastTimestamp ?? 0,
       );
       for (const { firstOffset } of sealed) {
-        if (this.#wrongIndexes.includes(firstOffset)) {
+        if (this.#wrongIndexes.has(firstOffset)) {
           yield* this.#rebuildIfRoom(firstOffset);
         }
       }
+      this.#refuseMoved();
       yield* this.#clean();
       const first = segments[0]!.firstOffset;
       const { meta, owner } = yield* this.#own(first, state.nextOffset);
@@ -201,6 +209,12 @@ class Opening {
   /** The log must not end below this offset. */
   get #vouched(): number {
     return Math.max(this.#start, vouchedOffset(this.#owner));
+  }
+
+  /** Called before changes: what was looked at must be the directory that is locked. */
+  #refuseMoved(): void {
+    if (this.#lock === undefined) return;
+    refuseMoved(this.#lock, this.#place.dir, "open log");
   }
 
   #report(): OpeningReport {
@@ -274,7 +288,7 @@ class Opening {
       if (!segment.index || !end.isIndexRight) {
         // Writing it again reads everything, and must not find damage when files were changed.
         yield* verifySealed(files, pool, firstOffset);
-        this.#wrongIndexes.push(firstOffset);
+        this.#wrongIndexes.add(firstOffset);
       }
       return end;
     } finally {
@@ -288,7 +302,8 @@ class Opening {
     const { firstOffset } = last;
     let { index } = last;
     if (last.log) this.#refuseShort(last, yield* this.#end(last, false));
-    if (this.#wrongIndexes.includes(firstOffset)) {
+    this.#refuseMoved();
+    if (this.#wrongIndexes.has(firstOffset)) {
       index = (yield* this.#rebuildIfRoom(firstOffset)) || index;
     }
     yield* createPair(storage, dir, { ...last, index });
@@ -331,6 +346,8 @@ class Opening {
     const { storage, dir, pool } = this.#place;
     const { firstOffset } = last;
     const kept = this.#kept;
+    const refuseMoved = (): void => this.#refuseMoved();
+    refuseMoved();
     yield* createPair(storage, dir, last);
     const files = yield* openSegment(storage, dir, firstOffset, {
       write: true,
@@ -343,6 +360,7 @@ class Opening {
         durableOffset: this.#vouched,
         // The owner file that says that the log must be recovered may not have a durable name yet.
         begin: () => storage.syncDirectory(dir),
+        beforeChange: refuseMoved,
         *keep(from, to): Task<void> {
           const { log } = files;
           kept.push(

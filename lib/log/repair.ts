@@ -31,6 +31,7 @@ import {
   readMeta,
 } from "./meta.ts";
 import { segmentPath } from "./names.ts";
+import { refuseMoved } from "./held_directory.ts";
 import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
 import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
 import {
@@ -122,6 +123,7 @@ export function planRepairSync(
  * @returns What was done.
  * @throws {RepairOutdatedError} If the log is not any more what the plan was made for.
  * @throws {LockedError} If a writer has the log open.
+ * @throws {Deno.errors.BadResource} If the directory was moved or replaced meanwhile.
  *
  * @example A sound log stays as it is
  * ```ts
@@ -220,6 +222,7 @@ function repairing(
       if (JSON.stringify(now) !== JSON.stringify(plan)) {
         throw new RepairOutdatedError(place.dir, now);
       }
+      refuseMoved(lock, place.dir, "repair log");
       return now.needed ? yield* new Repair(place, plan.keep).run() : now;
     } finally {
       lock.release();

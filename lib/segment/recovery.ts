@@ -88,6 +88,8 @@ export interface RecoveryOptions extends SegmentFiles {
    * anything is changed.
    */
   begin(): Task<void>;
+  /** Called once, when all is decided and nothing is changed; what it throws ends the recovery. */
+  beforeChange?(): void;
   /**
    * Copies the bytes `[from, to)` of the log elsewhere, durably, before they are cut because of
    * `stop`.
@@ -379,6 +381,7 @@ class Recovery {
       ? 0
       : (last.number + 1) * INDEX_ENTRY_BYTES;
     const indexSize = yield* index.size();
+    this.#options.beforeChange?.();
     if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd, stop);
     // The index first: no entry may ever describe what is not there any more.
     yield* cut(index, trustedEnd, indexSize);

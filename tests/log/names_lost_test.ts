@@ -5,7 +5,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, LogReader, verifyLogSync } from "../../lib/log/mod.ts";
 import { PoisonedError } from "../../lib/segment/mod.ts";
+import type {
+  Storage,
+  StorageFile,
+  StorageOpenOptions,
+} from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
+import { PassingStorage } from "./passing_storage.ts";
 import {
   at,
   DiskPlace,
@@ -136,6 +142,107 @@ Deno.test(
       assertEquals([...Deno.readDirSync(`${place.dir}/elsewhere`)], []);
     }),
 );
+
+/** Does something once, before a file is opened for which `isIt` holds. */
+class OpeningHook extends PassingStorage {
+  readonly #isIt: (path: string) => boolean;
+  #run: (() => void) | undefined;
+
+  constructor(
+    inner: Storage,
+    isIt: (path: string) => boolean,
+    run: () => void,
+  ) {
+    super(inner);
+    this.#isIt = isIt;
+    this.#run = run;
+  }
+
+  override async open(
+    path: string,
+    options?: StorageOpenOptions,
+  ): Promise<StorageFile> {
+    this.#pass(path);
+    return await super.open(path, options);
+  }
+
+  override openSync(path: string, options?: StorageOpenOptions): StorageFile {
+    this.#pass(path);
+    return super.openSync(path, options);
+  }
+
+  #pass(path: string): void {
+    const run = this.#run;
+    if (run === undefined || !this.#isIt(path)) return;
+    this.#run = undefined;
+    run();
+  }
+}
+
+for (const state of ["closed", "not closed", "new"]) {
+  for (const mode of ["async", "sync"]) {
+    Deno.test(
+      `Log.open() of a log that is ${state} changes nothing where the directory is replaced after it was locked, ${mode}`,
+      {
+        ignore: !FILES,
+      },
+      () =>
+        at(new DiskPlace(), async (place) => {
+          const [dir, other] = [`${place.dir}/a`, `${place.dir}/b`];
+          if (state === "new") Deno.mkdirSync(dir);
+          else await (await threeSegments(dir, place)).close();
+          await (await threeSegments(other, place)).close();
+          // Garbage that a recovery would cut, and names that an opening removes.
+          const last = `${dir}/00000000000000000002.log`;
+          if (state === "not closed") {
+            Deno.writeFileSync(last, new Uint8Array(100).fill(7), {
+              append: true,
+            });
+            Deno.writeFileSync(`${dir}/writer`, new Uint8Array(4096));
+          }
+          for (const each of [dir, other]) {
+            Deno.writeFileSync(`${each}/new.tmp`, new Uint8Array(1));
+          }
+          const copied = `${place.dir}/copied`;
+          Deno.mkdirSync(copied);
+          for (const { name } of Deno.readDirSync(dir)) {
+            Deno.copyFileSync(`${dir}/${name}`, `${copied}/${name}`);
+          }
+          for (const successor of [copied, other]) {
+            const before = [contents(dir), contents(successor)];
+            const move = (): void => {
+              Deno.renameSync(dir, `${dir}.moved`);
+              Deno.renameSync(successor, dir);
+            };
+            const storage = new OpeningHook(
+              place.storage,
+              // A new log has no file yet: the first one that it makes is too late.
+              (path) => path.startsWith(`${dir}/`),
+              move,
+            );
+            if (state === "new") {
+              const list = storage.listSync.bind(storage);
+              storage.listSync = (path) => {
+                const found = list(path);
+                if (path === dir) move();
+                return found;
+              };
+              storage.list = (path) => Promise.resolve(storage.listSync(path));
+            }
+            const options = { ...OPTIONS, storage, pool: place.pool };
+            const error = mode === "sync"
+              ? assertThrows(() => Log.openSync(dir, options))
+              : await assertRejects(() => Log.open(dir, options));
+            assert(error instanceof Deno.errors.BadResource, String(error));
+            assert(/open log .* moved or replaced/.test(error.message));
+            assertEquals([contents(`${dir}.moved`), contents(dir)], before);
+            Deno.renameSync(dir, successor);
+            Deno.renameSync(`${dir}.moved`, dir);
+          }
+        }),
+    );
+  }
+}
 
 /** What somebody does to the files of a log that is being written. */
 const REMOVALS: Record<string, (dir: string) => void> = {
