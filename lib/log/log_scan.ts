@@ -249,10 +249,29 @@ export class LogScan implements BatchSource {
    * time asked for may lie.
    */
   *#start(): Task<number> {
-    const segments = yield* this.#source.segments();
-    const first = segments[0]!.firstOffset;
-    const { from = first, since } = this.#options;
-    this.#source.checkStart(from);
+    let before: number | undefined;
+    for (;;) {
+      const segments = yield* this.#source.segments();
+      const first = segments[0]!.firstOffset;
+      const { from = first } = this.#options;
+      this.#source.checkStart(from);
+      try {
+        return yield* this.#startIn(segments, from);
+      } catch (error) {
+        // Truncated since: what there is now tells.
+        const isGone = error instanceof Deno.errors.NotFound;
+        if (!isGone || first === before) throw error;
+        before = first;
+      }
+    }
+  }
+
+  /** Returns the offset to begin with, at least `from`. */
+  *#startIn(
+    segments: readonly ReadableSegment[],
+    from: number,
+  ): Task<number> {
+    const { since } = this.#options;
     if (since === undefined) return from;
     // The last segment that begins before the time: the message may be in it, and in none before.
     let low = 0;

@@ -6,7 +6,9 @@ import {
   type ReadOptions,
   SegmentReader,
 } from "../../lib/segment/mod.ts";
+import type { StorageFile, StorageOpenOptions } from "../../lib/storage/mod.ts";
 import { SeededRandom } from "@basalt/io/testing";
+import { PassingStorage } from "./passing_storage.ts";
 import {
   appendSome,
   at,
@@ -466,6 +468,68 @@ Deno.test("an offset below the first or above the next is OffsetOutOfRangeError,
     }
     log.closeSync();
   }));
+
+/** Does something each time before a `.log` is opened. */
+class BeforeLogs extends PassingStorage {
+  before = (): void => {};
+
+  override async open(
+    path: string,
+    options?: StorageOpenOptions,
+  ): Promise<StorageFile> {
+    if (path.endsWith(".log")) this.before();
+    return await super.open(path, options);
+  }
+
+  override openSync(path: string, options?: StorageOpenOptions): StorageFile {
+    if (path.endsWith(".log")) this.before();
+    return super.openSync(path, options);
+  }
+}
+
+for (const kind of ["Log", "LogReader"] as const) {
+  onEachPlace(
+    `${kind}: reading since a time goes on where segments are truncated before they are opened`,
+    async (place) => {
+      const storage = new BeforeLogs(place.storage);
+      const log = await openLog(
+        Object.create(place, { storage: { value: storage } }),
+        { segmentBytes: 4 * KIB, tailBytes: 0 },
+      );
+      appendSome(log, 60, 936);
+      await log.flush();
+      const { pool } = place;
+      const source = kind === "Log"
+        ? log
+        : new LogReader(place.dir, { storage, pool });
+      let truncations = 0;
+      storage.before = () => {
+        if (truncations++ > 4) return;
+        const { before } = storage;
+        storage.before = () => {};
+        log.truncateBeforeSync(log.firstOffset + 6);
+        storage.before = before;
+      };
+      const found = await drain(source, { since: 1 });
+      assert(log.firstOffset >= 20, "nothing was truncated");
+      assertEquals(
+        found.map(({ offset }) => offset),
+        Array.from(
+          { length: 60 - log.firstOffset },
+          (_, i) => log.firstOffset + i,
+        ),
+      );
+      // The start was asked for, and is gone.
+      truncations = 0;
+      const from = log.firstOffset;
+      await assertRejects(
+        () => drain(source, { since: 1, from }),
+        OffsetOutOfRangeError,
+      );
+      await log.close();
+    },
+  );
+}
 
 for (const kind of ["Log", "LogReader"] as const) {
   onEachPlace(
