@@ -71,6 +71,7 @@ export type {
   FileStat,
   FileStats,
   LockOwner,
+  NoSpaceCode,
   NoSpaceFields,
   PreallocateOptions,
   ReadAtOptions,

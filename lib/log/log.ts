@@ -20,6 +20,7 @@ import {
   absolutePath,
   type Capabilities,
   type Durability,
+  isNoSpaceCode,
   LockedError,
   NoSpaceError,
   type StorageLock,
@@ -928,7 +929,7 @@ function asNoSpace(
     code?: string;
     syscall?: string;
   };
-  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  if (!isNoSpaceCode(code)) return error;
   // What a failed sync leaves is unknown, whatever its reason: it is not repeated.
   if (syscall === "fsync") return error;
   return new NoSpaceError(

@@ -1,11 +1,11 @@
 import { OPERATION, type PendingOperation } from "../engine/mod.ts";
 import { errnoName, STATUS, statusError, systemError } from "../native/mod.ts";
-import { NoSpaceError } from "./no_space_error.ts";
+import { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";
 
 /** What helps with an error of the system, by its code and the call. */
 const ADVICE: Readonly<Record<string, string>> = {
   EIO: "the device failed, what it stored is unknown",
-  EFBIG: "the position lies beyond what the filesystem or RLIMIT_FSIZE allows",
+  EFBIG: "the size lies beyond what the filesystem or RLIMIT_FSIZE allows",
   EROFS: "the filesystem is mounted read-only",
   EMFILE: "raise RLIMIT_NOFILE or close files",
   ENOSPC: "no space is left, or no inodes: see df and df -i",
@@ -55,7 +55,7 @@ export function operationFailure(
   if (status <= STATUS.PANIC) return statusError(status, syscall, path);
   const code = errnoName(-status);
   const grows = kind.counter === "writes" || kind === OPERATION.ALLOCATE;
-  if (grows && (code === "ENOSPC" || code === "EDQUOT")) {
+  if (grows && isNoSpaceCode(code)) {
     return new NoSpaceError({
       code,
       syscall,

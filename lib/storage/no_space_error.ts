@@ -1,7 +1,25 @@
+/** What each code means, in words. */
+const TEXTS = {
+  ENOSPC: "no space left on device",
+  EDQUOT: "disk quota exceeded",
+  EFBIG: "file too large for RLIMIT_FSIZE or the filesystem",
+} as const;
+
+/** The codes of the kernel that mean that a file cannot grow. */
+export type NoSpaceCode = keyof typeof TEXTS;
+
+/** Whether a code of the kernel means that a file cannot grow. */
+export function isNoSpaceCode(code: string | undefined): code is NoSpaceCode {
+  return code !== undefined && Object.hasOwn(TEXTS, code);
+}
+
 /** What a {@linkcode NoSpaceError} carries. */
 export interface NoSpaceFields {
-  /** `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. */
-  code: "ENOSPC" | "EDQUOT";
+  /**
+   * `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. `"EFBIG"`: the file is as
+   * large as `RLIMIT_FSIZE` or the filesystem allows.
+   */
+  code: NoSpaceCode;
   /** The system call that failed. */
   syscall: string;
   /** The file that was to grow. */
@@ -15,7 +33,10 @@ export interface NoSpaceFields {
 }
 
 /**
- * The disk, or the quota of its user, is full. Make room and write the same bytes again: nothing else is wrong with the file.
+ * There is no room for what was to be written: the disk is full, or the quota of its user, or the
+ * file may not grow further.
+ *
+ * Make room and write the same bytes again: nothing else is wrong with the file.
  *
  * @example What it tells
  * ```ts
@@ -29,8 +50,11 @@ export interface NoSpaceFields {
 export class NoSpaceError extends Error implements NoSpaceFields {
   /** `"NoSpaceError"`. */
   override readonly name: string = "NoSpaceError";
-  /** `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. */
-  readonly code: "ENOSPC" | "EDQUOT";
+  /**
+   * `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. `"EFBIG"`: the file is as
+   * large as `RLIMIT_FSIZE` or the filesystem allows.
+   */
+  readonly code: NoSpaceCode;
   /** The system call that failed. */
   readonly syscall: string;
   /** The file that was to grow. */
@@ -64,9 +88,7 @@ export class NoSpaceError extends Error implements NoSpaceFields {
 function message(fields: NoSpaceFields): string {
   const { code, syscall, path, requestedBytes, writtenBytes, durableOffset } =
     fields;
-  const text = code === "ENOSPC"
-    ? "no space left on device"
-    : "disk quota exceeded";
+  const text = TEXTS[code];
   const durable = durableOffset === undefined
     ? ""
     : `, durable up to offset ${durableOffset}`;

@@ -1,11 +1,12 @@
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
-import type {
-  BufferRange,
-  Capabilities,
-  Durability,
-  PreallocateOptions,
-  StorageFile,
-  WriteOptions,
+import {
+  type BufferRange,
+  type Capabilities,
+  type Durability,
+  isNoSpaceCode,
+  type PreallocateOptions,
+  type StorageFile,
+  type WriteOptions,
 } from "../storage/mod.ts";
 import {
   checkInteger,
@@ -428,7 +429,9 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       owner: this,
       ...(units === undefined ? {} : { writes: { inode, units } }),
       effect: () => {
-        this.#checkSize("fallocate", end);
+        if (end > MAX_FILE_BYTES) {
+          throw noSpace("fallocate", this.path, length, 0, "EFBIG");
+        }
         this.#checkSpace(position, length);
         inode.apply(units ?? [sizeUnit("preallocate", length, position)]);
         return units !== undefined;
@@ -436,7 +439,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       fail: (code) => {
         // What a device has of zeros that it failed to write is anybody's guess.
         if (code === "EIO" && units !== undefined) inode.doubt(units);
-        return code === "ENOSPC" || code === "EDQUOT"
+        return isNoSpaceCode(code)
           ? noSpace("fallocate", this.path, length, 0, code)
           : failure(code, "fallocate", this.path);
       },

@@ -2,6 +2,8 @@ import type { Loan } from "../pool/mod.ts";
 import {
   type Capabilities,
   type Durability,
+  isNoSpaceCode,
+  type NoSpaceCode,
   NoSpaceError,
 } from "../storage/mod.ts";
 import { failure } from "../storage/parts.ts";
@@ -142,7 +144,9 @@ export function writeTask(
     effect: (fault) => {
       // The kernel writes what a file has room for, and refuses the rest when it is asked for.
       const room = MAX_FILE_BYTES - position;
-      if (room <= 0) throw failure("EFBIG", "write", owner.path);
+      if (room <= 0) {
+        throw noSpace("write", owner.path, loan.length, done, "EFBIG");
+      }
       const moved = Math.min(fault.shortBytes ?? length, length, room);
       if (moved === 0) {
         inode.doubt(all);
@@ -164,7 +168,7 @@ export function writeTask(
     fail: (code) => {
       // What a device has of a write that it failed is anybody's guess.
       if (code === "EIO") inode.doubt(all);
-      return code === "ENOSPC" || code === "EDQUOT"
+      return isNoSpaceCode(code)
         ? noSpace("write", owner.path, loan.length, done, code)
         : failure(code, "write", owner.path);
     },
@@ -187,7 +191,7 @@ export function noSpace(
   path: string,
   requestedBytes: number,
   writtenBytes: number,
-  code: "ENOSPC" | "EDQUOT" = "ENOSPC",
+  code: NoSpaceCode = "ENOSPC",
 ): NoSpaceError {
   return new NoSpaceError({
     code,
@@ -231,7 +235,7 @@ function write(
   durability: Durability,
 ): number {
   if (position + length > MAX_FILE_BYTES) {
-    throw failure("EFBIG", "write", owner.path);
+    throw noSpace("write", owner.path, length, from, "EFBIG");
   }
   const fitting = fittingUnits(machine, inode, units);
   const written = fitting.reduce(

@@ -58,7 +58,7 @@ function plainly(writes: readonly Written[]): [string, number, Uint8Array][] {
 }
 
 for (const mode of ["async", "sync"]) {
-  for (const code of ["ENOSPC", "EDQUOT"] as const) {
+  for (const code of ["ENOSPC", "EDQUOT", "EFBIG"] as const) {
     Deno.test(`write-no-space: ${code} from any write of a flush keeps the messages, and the next flush writes the same bytes, ${mode}`, async () => {
       // A flush of one write, and one of several, of which each may fail.
       for (const [messages, failing] of [[1, 1], [9, 1], [9, 2], [9, 4]]) {
@@ -169,7 +169,7 @@ for (const mode of ["async", "sync"]) {
         ({ kind, path }) => kind === "rename" && path.endsWith("index.tmp"),
       ],
     ];
-    for (const code of ["ENOSPC", "EDQUOT"] as const) {
+    for (const code of ["ENOSPC", "EDQUOT", "EFBIG"] as const) {
       for (const [what, hits] of places) {
         await at(new SimulatedPlace(), async (place) => {
           const log = await openLog(place, { segmentBytes: 4 * KIB });

@@ -241,7 +241,7 @@ function prepares({ kind, path, length }: Operation): boolean {
 }
 
 for (const kind of ["preallocate", "write"] as const) {
-  for (const error of ["ENOSPC", "EDQUOT", "EIO", "EOPNOTSUPP"]) {
+  for (const error of ["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EOPNOTSUPP"]) {
     Deno.test(`write-prepare: ${error} in a ${kind} that prepares fails nothing, and gives the space back`, async () => {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;

@@ -3,12 +3,15 @@ import { OPERATION } from "../../lib/engine/mod.ts";
 import { adapted, operationFailure } from "../../lib/storage/errors.ts";
 import { LockedError, NoSpaceError } from "../../lib/storage/mod.ts";
 
-const [EIO, ENOSPC, EDQUOT] = [5, 28, 122];
+const [EIO, EFBIG, ENOSPC, EDQUOT] = [5, 27, 28, 122];
 const { SYNC_DATA, WRITE } = OPERATION;
 
 Deno.test("operationFailure() gives NoSpaceError for a write without room, with what was written", () => {
   for (
-    const [errno, code] of [[ENOSPC, "ENOSPC"], [EDQUOT, "EDQUOT"]] as const
+    const [errno, code] of [[ENOSPC, "ENOSPC"], [EDQUOT, "EDQUOT"], [
+      EFBIG,
+      "EFBIG",
+    ]] as const
   ) {
     const error = operationFailure(
       { kind: WRITE, status: -errno, transferred: 4096, length: 8192 },

@@ -155,7 +155,7 @@ Deno.test("a fault's error is the one that the kernel's would be, for every oper
   }
   assertEquals(disk.files(), ["/a"]);
   assertEquals(block.bytes[0], 1);
-  for (code of ["ENOSPC", "EDQUOT"]) {
+  for (code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
     const error = assertThrows(() => file.writeSync(block, 0), NoSpaceError);
     assertEquals(
       [error.code, error.requestedBytes, error.writtenBytes],

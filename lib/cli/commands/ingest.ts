@@ -273,7 +273,7 @@ class Ingestion {
         return this.#sayRoom();
       } catch (error) {
         const waits = error instanceof NoSpaceError &&
-          this.#source.size === undefined &&
+          error.code !== "EFBIG" && this.#source.size === undefined &&
           !this.#interruption.signal.aborted;
         if (!waits) throw error;
         this.#sayFull(error);
