@@ -1,9 +1,17 @@
 import type { Task } from "../base/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
-import { alignUp } from "./alignment.ts";
+import { alignDown, alignUp } from "./alignment.ts";
 import type { TaskFile } from "./task_file.ts";
 
+/** Bytes of the one block that is used; less where the pool is small. */
 const BLOCK_BYTES = 1024 * 1024;
+const MIN_BLOCK_BYTES = 64 * 1024;
+
+/** Returns how many bytes to lease: at least two units. */
+function blockBytes({ limitBytes }: BufferPool, unit: number): number {
+  const bytes = Math.min(BLOCK_BYTES, alignDown(limitBytes / 8, unit));
+  return Math.max(bytes, alignUp(MIN_BLOCK_BYTES, 2 * unit));
+}
 
 /**
  * Copies the bytes `[start, end)` of a file to the beginning of an empty one, and makes them
@@ -22,13 +30,14 @@ export function* copyRange(
   );
   // Reads begin at a multiple of the block, writes at 0: what is read is moved by the difference.
   const shift = start % unit;
-  using buffer = yield* acquire(pool, BLOCK_BYTES + unit);
-  for (let at = start; at < end; at += BLOCK_BYTES) {
+  using buffer = yield* acquire(pool, blockBytes(pool, unit));
+  const step = buffer.length - unit;
+  for (let at = start; at < end; at += step) {
     const read = yield* from.read(buffer, at - shift);
     const bytes = buffer.bytes;
     bytes.fill(0, read);
     bytes.copyWithin(0, shift);
-    const length = Math.min(BLOCK_BYTES, alignUp(end - at, unit));
+    const length = Math.min(step, alignUp(end - at, unit));
     yield* to.write(buffer, at - start, { length });
   }
   yield* to.truncate(end - start);
@@ -43,21 +52,29 @@ export function* haveEqualBytes(
 ): Task<boolean> {
   const size = yield* a.size();
   if (size !== (yield* b.size())) return false;
-  using mine = yield* acquire(pool, BLOCK_BYTES);
-  using other = yield* acquire(pool, BLOCK_BYTES);
-  for (let at = 0; at < size; at += BLOCK_BYTES) {
-    const [read, also] = [
-      yield* a.read(mine, at),
-      yield* b.read(other, at),
-    ];
-    if (read !== also || !sameBytes(mine.bytes, other.bytes, read)) {
-      return false;
-    }
+  const unit = Math.max(
+    a.capabilities.readOffsetAlignment,
+    b.capabilities.readOffsetAlignment,
+  );
+  // One block for both: no caller waits for memory while it holds some.
+  using buffer = yield* acquire(pool, blockBytes(pool, unit));
+  const step = alignDown(buffer.length / 2, unit);
+  const [mine, other] = [{ start: 0, length: step }, {
+    start: step,
+    length: step,
+  }];
+  for (let at = 0; at < size; at += step) {
+    const read = yield* a.read(buffer, at, mine);
+    const also = yield* b.read(buffer, at, other);
+    const bytes = buffer.bytes;
+    const isEqual = read === also &&
+      sameBytes(bytes.subarray(0, read), bytes.subarray(step, step + read));
+    if (!isEqual) return false;
   }
   return true;
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array, length: number): boolean {
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return false;
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
