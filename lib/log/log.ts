@@ -13,7 +13,6 @@ import {
   type Message,
   type MessageBatch,
   type ReadOptions,
-  type SegmentFiles,
   type SegmentState,
 } from "../segment/mod.ts";
 import {
@@ -142,7 +141,7 @@ export class Log implements AsyncDisposable, Disposable {
         isIdle: () => storage.storage.isIdle?.() ?? false,
         pause: () => storage.storage.pause?.(),
       },
-      active: this.#activeSegment(firstOffset, opened.files, state),
+      active: this.#activeSegment(firstOffset, opened, state),
       start: {
         segmentOffset: firstOffset,
         nextOffset: state.nextOffset,
@@ -737,8 +736,10 @@ export class Log implements AsyncDisposable, Disposable {
         this.path,
         firstOffset,
       );
+      const { pool } = this.#options;
+      const index = yield* before.nextIndex(files.index, pool);
       const state = emptyState(firstOffset);
-      return this.#activeSegment(firstOffset, files, state, before);
+      return this.#activeSegment(firstOffset, { files, index }, state);
     } catch (error) {
       throw asNoSpace(error, this.path, this.durableOffset);
     }
@@ -746,17 +747,16 @@ export class Log implements AsyncDisposable, Disposable {
 
   #activeSegment(
     firstOffset: number,
-    files: SegmentFiles,
+    { files, index }: Pick<OpenedLog, "files" | "index">,
     state: SegmentState,
-    before?: ActiveSegment,
   ): ActiveSegment {
     const { pool, prepareBytes, segmentBytes, storage } = this.#options;
     return new ActiveSegment({
       path: this.path,
       firstOffset,
       files,
+      index,
       state,
-      before,
       pool,
       prepareBytes,
       segmentBytes,

@@ -1,6 +1,7 @@
 import type { Task } from "../base/mod.ts";
 import {
   CorruptSegmentError,
+  IndexWriter,
   readSealedEnd,
   recoverSegment,
   type RecoveryReport,
@@ -100,6 +101,8 @@ export interface OpenedLog {
   sealed: SealedSegment[];
   /** The files of the last one, open. */
   files: SegmentFiles;
+  /** Writes its `.index`. */
+  index: IndexWriter;
   /** Its first offset. */
   firstOffset: number;
   /** What its files hold. */
@@ -139,9 +142,10 @@ export function openLog(
  * recovered.
  */
 export function* closeOpened(
-  { files, owner }: OpenedLog,
+  { files, index, owner }: OpenedLog,
   isClean: boolean,
 ): Task<void> {
+  index[Symbol.dispose]();
   yield* closeSegment(files);
   yield* (isClean ? owner.remove() : owner.close());
 }
@@ -182,6 +186,7 @@ class Opening {
       ? yield* this.#closedLast(last)
       : yield* this.#recoveredLast(last);
     const { files, state } = opened;
+    let index: IndexWriter | undefined;
     try {
       // An empty segment goes on from the time of the one before it.
       state.lastTimestamp = Math.max(
@@ -193,14 +198,17 @@ class Opening {
           yield* this.#rebuildIfRoom(firstOffset);
         }
       }
+      const { pool } = this.#place;
+      index = yield* IndexWriter.open(files.index, pool, state.index);
       this.#refuseMoved();
       yield* this.#clean();
       const first = segments[0]!.firstOffset;
       const { meta, owner } = yield* this.#own(first, state.nextOffset);
       const { firstOffset } = last;
       const report = this.#report();
-      return { sealed, files, firstOffset, state, meta, owner, report };
+      return { sealed, files, index, firstOffset, state, meta, owner, report };
     } catch (error) {
+      index?.[Symbol.dispose]();
       yield* closeSegment(files);
       throw error;
     }

@@ -20,6 +20,15 @@ const BLOCK_BYTES = 1024 * 1024;
  */
 const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
 
+/**
+ * Bytes of a usual block at least, whatever the pool's limit: half of it is the room in front of
+ * the data.
+ */
+const MIN_BLOCK_BYTES = 128 * 1024;
+
+/** A usual block takes this part of the pool's limit at most. */
+const BLOCKS_PER_POOL = 8;
+
 /** A block is as long as this many of the largest recent batches. */
 const BATCHES_PER_BLOCK = 8;
 
@@ -38,7 +47,10 @@ const HEADROOM_BYTES = 64 * 1024;
  */
 const MAX_HEADROOM_BYTES = 2 * 1024 * 1024;
 
-/** What the first read after a restart asks for at most: there may be nothing new. */
+/**
+ * What the first read after a restart asks for at most, because there may be nothing new, and a
+ * read at the pool's limit.
+ */
 export const RESTART_BYTES: number = 64 * 1024;
 
 /** How many bytes of a file are read ahead if nothing else was asked for. */
@@ -129,6 +141,8 @@ export class BlockReader {
   readonly #pool: BufferPool;
   readonly #unit: number;
   readonly #limit: number;
+  /** Bytes of a block at least, the room in front of its data included. */
+  readonly #usualBlock: number;
   /** Bytes of a block at most. */
   readonly #maxBlock: number;
   readonly #aheadBound: number;
@@ -169,9 +183,14 @@ export class BlockReader {
       options.readAheadBytes ?? READ_AHEAD_BYTES,
       pool.limitBytes / 4,
     );
+    const share = pool.limitBytes / BLOCKS_PER_POOL;
+    this.#usualBlock = Math.max(
+      MIN_BLOCK_BYTES,
+      Math.min(BLOCK_BYTES, roundDown(share, ROOM_ALIGNMENT)),
+    );
     this.#maxBlock = Math.max(
-      BLOCK_BYTES,
-      Math.min(MAX_BLOCK_BYTES, roundDown(pool.limitBytes / 8, BLOCK_BYTES)),
+      this.#usualBlock,
+      Math.min(MAX_BLOCK_BYTES, roundDown(share, BLOCK_BYTES)),
     );
     this.#aheadBound = options.aheadBound ?? Infinity;
     this.#signal = options.signal;
@@ -476,12 +495,12 @@ export class BlockReader {
 
   /** Bytes of the next block, room included, if nothing else limits it. */
   #blockBytes(isAhead: boolean): number {
-    if (this.#typical <= HEADROOM_BYTES) return BLOCK_BYTES;
+    if (this.#typical <= HEADROOM_BYTES) return this.#usualBlock;
     const most = isAhead
       ? Math.min(this.#maxBlock, this.#limit)
       : this.#maxBlock;
     const wanted = roundUp(BATCHES_PER_BLOCK * this.#typical, BLOCK_BYTES);
-    return Math.max(Math.min(wanted, most), this.#typical + BLOCK_BYTES);
+    return Math.max(Math.min(wanted, most), this.#typical + this.#usualBlock);
   }
 
   #within(room: number, length: number, bound: number): Plan {
@@ -490,13 +509,13 @@ export class BlockReader {
   }
 
   /**
-   * The same with no memory held, so that waiting for some holds up no other reader, and with as
-   * much as it takes.
+   * The same with no memory held, so that waiting for some holds up no other reader, and with no
+   * more than a reader needs: at the limit a small block is free sooner, and leaves room for others.
    */
   #planAlone(bound: number): Plan {
     this.#moveTo(this.#position);
     const batch = this.#position + this.#needed - this.#next;
-    const usual = Math.min(BLOCK_BYTES - HEADROOM_BYTES, this.#firstBytes);
+    const usual = Math.min(RESTART_BYTES, this.#firstBytes);
     return this.#within(0, Math.max(batch, usual, this.#unit), bound);
   }
 

@@ -14,8 +14,8 @@ import { roundDown, roundUp } from "./layout.ts";
 /** Bytes that a search reads at a time: it ends in the same block several times. */
 const SEARCH_BYTES = 4096;
 
-/** Bytes that reading all entries reads at a time. */
-const SWEEP_BYTES = 256 * 1024;
+/** Bytes that reading all entries reads at a time: what is added to align them fits 128 KiB. */
+const SWEEP_BYTES = 120 * 1024;
 
 /** An entry and its number in the index. */
 export interface NumberedEntry {

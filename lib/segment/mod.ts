@@ -70,6 +70,7 @@ export { SegmentWriter } from "./segment_writer.ts";
 export type { SegmentWriterOptions } from "./segment_writer.ts";
 export { readTail } from "./tail.ts";
 export { ActiveSegment } from "./write/active_segment.ts";
+export { IndexWriter } from "./write/index_writer.ts";
 export { Appender } from "./write/appender.ts";
 export type {
   AppenderClock,

@@ -418,7 +418,7 @@ class Recovery {
    */
   *#writeEntries(end: number, entries: readonly IndexEntry[]): Task<boolean> {
     const { index, pool } = this.#options;
-    using writer = new IndexWriter(
+    using writer = yield* IndexWriter.open(
       index,
       pool,
       yield* readIndexState(index, pool, end),

@@ -156,7 +156,7 @@ export function* rebuildIndex(
   const size = yield* log.size();
   const scan = new SegmentScan(log, pool, 0, firstOffset);
   const sparse = new SparseIndex(undefined);
-  using writer = new IndexWriter(index, pool, {
+  using writer = yield* IndexWriter.open(index, pool, {
     end: 0,
     tail: new Uint8Array(0),
   });

@@ -1,5 +1,5 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
-import { BufferPool } from "../pool/mod.ts";
+import { acquire, BufferPool } from "../pool/mod.ts";
 import {
   copyRange,
   type Durability,
@@ -18,6 +18,7 @@ import {
 } from "./segment_state.ts";
 import { ActiveSegment } from "./write/active_segment.ts";
 import { Appender, type AppenderOwner } from "./write/appender.ts";
+import { IndexWriter } from "./write/index_writer.ts";
 import type { FlatPayloads } from "./write/payload_batch.ts";
 import type { AppendOptions, ExpectOptions } from "./write/prepared_message.ts";
 
@@ -93,6 +94,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   private constructor(
     options: SegmentWriterOptions,
     files: SegmentFiles,
+    index: IndexWriter,
     state: SegmentState,
     recovery: RecoveryReport | undefined,
   ) {
@@ -120,6 +122,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
         path,
         firstOffset,
         files,
+        index,
         state,
         pool,
         prepareBytes: options.prepareBytes ?? 0,
@@ -170,7 +173,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
         ? emptyState(firstOffset)
         : yield* sealedState(files, pool, firstOffset);
       if (ownerFile) yield* markOpen(ownerFile, pool);
-      return new SegmentWriter(options, files, state, undefined);
+      const index = yield* IndexWriter.open(files.index, pool, state.index);
+      return new SegmentWriter(options, files, index, state, undefined);
     }
     const { state, report } = yield* recoverSegment({
       ...files,
@@ -184,7 +188,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
         yield* copyRange(files.log, new TaskFile(cut), pool, from, to);
       },
     });
-    return new SegmentWriter(options, files, state, report);
+    const index = yield* IndexWriter.open(files.index, pool, state.index);
+    return new SegmentWriter(options, files, index, state, report);
   }
 
   /** The offset of the first message. */
@@ -316,9 +321,8 @@ class FilesOwner implements AppenderOwner {
 
 /** Makes an owner file say that the segment is open, durably. */
 function* markOpen(file: TaskFile, pool: BufferPool): Task<void> {
-  using block = pool.acquireSync(file.capabilities.physicalBlock, {
-    zeroed: true,
-  });
+  const { physicalBlock } = file.capabilities;
+  using block = yield* acquire(pool, physicalBlock, { zeroed: true });
   new TextEncoder().encodeInto(`${Deno.pid}\n`, block.bytes);
   yield* file.write(block, 0, { durability: "full" });
 }

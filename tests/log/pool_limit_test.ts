@@ -2,14 +2,22 @@
  * A pool at its limit: any mix of logs, producers, tails and readers makes progress on any pool
  * that holds one block for each.
  */
-import { assertEquals } from "@std/assert";
-import { BackpressureError, type BufferPool, type Log } from "@basalt/io";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  BackpressureError,
+  type BufferPool,
+  type Log,
+  PoolLimitError,
+} from "@basalt/io";
 import fc from "fast-check";
 import {
   at,
+  faultsOfClosed,
   KIB,
   openLog,
+  openLogSync,
   payload,
+  type Place,
   SimulatedPlace,
   testPool,
 } from "./support.ts";
@@ -74,6 +82,14 @@ async function consume({ log, total }: Run, how: Reading): Promise<void> {
   }
 }
 
+/** Writes a log and closes it, with the memory of another pool. */
+async function fill(place: Place, bytes: number): Promise<void> {
+  await using log = await openLog(place);
+  for (let written = 0; written < bytes; written += 3000) {
+    await append(log, 3000);
+  }
+}
+
 /** Takes all that is left of a pool, and gives it back block by block. */
 async function hog(pool: BufferPool): Promise<void> {
   const held = [];
@@ -131,9 +147,10 @@ async function run(
     bufferBytes: number;
     segmentBytes: number;
     hogs: boolean;
+    beforeBytes: number;
   },
 ): Promise<void> {
-  const { hogs, ...logOptions } = options;
+  const { hogs, beforeBytes, ...logOptions } = options;
   const count = logs.reduce(
     (sum, each) => sum + each.readers.length,
     logs.length,
@@ -142,12 +159,22 @@ async function run(
   const limitBytes = logs.length * await heldBytes() + count * BLOCK_BYTES;
   const pool = testPool({ limitBytes });
   try {
+    const places: Place[] = logs.map((_, i) =>
+      Object.create(place, { dir: { value: `/log${i}` } })
+    );
+    for (const each of places) await fill(each, beforeBytes);
+    const opening: Promise<void>[] = [];
     const opened: Run[] = [];
+    // Openings wait at the limit, too.
+    if (hogs) opening.push(hog(pool));
     for (const [i, { producers }] of logs.entries()) {
-      const own = Object.create(place, { dir: { value: `/log${i}` } });
-      const log = await openLog(own, { pool, ...logOptions });
-      opened.push({ log, total: producers.length * PER_PRODUCER });
+      opening.push((async () => {
+        const log = await openLog(places[i]!, { pool, ...logOptions });
+        const total = log.nextOffset + producers.length * PER_PRODUCER;
+        opened[i] = { log, total };
+      })());
     }
+    await ended(opening, () => pool.report());
     const work = logs.flatMap(({ producers, readers }, i) => [
       ...producers.map((how) => produce(opened[i]!, how)),
       ...readers.map((how) => consume(opened[i]!, how)),
@@ -171,9 +198,45 @@ Deno.test("BufferPool at its limit: any mix of logs, producers, tails and reader
         bufferBytes: fc.constantFrom(4 * KIB, 64 * KIB),
         segmentBytes: fc.constantFrom(16 * KIB, 1024 * KIB),
         hogs: fc.boolean(),
+        beforeBytes: fc.constantFrom(0, 200 * KIB, 700 * KIB),
       }),
       run,
     ),
     { numRuns: 40 },
   );
 });
+
+for (const state of ["new", "closed", "not closed"]) {
+  Deno.test(`Log.open() of a log that is ${state} waits for memory at the pool's limit, openSync() throws and holds nothing`, async () => {
+    await at(new SimulatedPlace(), async (place) => {
+      if (state !== "new") await fill(place, 20_000);
+      if (state === "not closed") {
+        const dir = `${place.dir}/writer`;
+        place.storage.openSync(dir, { write: true, create: true }).closeSync();
+      }
+      using pool = testPool({ limitBytes: 1024 * KIB });
+      const held = [];
+      try {
+        for (;;) held.push(pool.acquireSync(4 * KIB));
+      } catch (error) {
+        assert(error instanceof PoolLimitError);
+      }
+      assertThrows(() => openLogSync(place, { pool }), PoolLimitError);
+      let log: Log | undefined;
+      const opening = openLog(place, { pool }).then((opened) => log = opened);
+      // One more block at a time: wherever the opening stops for want of one, it goes on.
+      for (const each of held) {
+        assertEquals(log, undefined);
+        each.drop();
+        for (let i = 0; i < 50; i++) await new Promise((r) => setTimeout(r, 0));
+        if (log !== undefined) break;
+        assertThrows(() => openLogSync(place, { pool }));
+      }
+      for (const each of held) each.drop();
+      await ended([opening], () => pool.report());
+      await log!.close();
+      assertEquals(pool.stats().inUseBytes, 0);
+      assertEquals(faultsOfClosed(place), []);
+    });
+  });
+}

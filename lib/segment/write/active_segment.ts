@@ -14,7 +14,7 @@ import {
 } from "../layout.ts";
 import { PoisonedError } from "../poisoned_error.ts";
 import type { SegmentFiles, SegmentState } from "../segment_state.ts";
-import { IndexWriter } from "./index_writer.ts";
+import type { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./preparer.ts";
 import type { WriteBlock } from "./write_block.ts";
 
@@ -34,8 +34,8 @@ export interface ActiveSegmentOptions {
   files: SegmentFiles;
   /** What they hold. */
   state: SegmentState;
-  /** The segment before it, which is sealed: what this one needs of memory is taken from it. */
-  before?: ActiveSegment | undefined;
+  /** Writes the `.index`. */
+  index: IndexWriter;
   /** Where blocks come from. */
   pool: BufferPool;
   /** The largest window to prepare ahead, in bytes; 0 for none. */
@@ -73,17 +73,12 @@ export class ActiveSegment {
   #syncs = 0;
 
   constructor(options: ActiveSegmentOptions) {
-    const { before, files, pool, state, firstOffset } = options;
+    const { files, index, pool, state, firstOffset } = options;
     this.firstOffset = firstOffset;
     this.#path = options.path;
     this.#log = files.log;
     this.#indexFile = files.index;
-    this.#index = new IndexWriter(
-      files.index,
-      pool,
-      state.index,
-      before === undefined ? undefined : before.#index,
-    );
+    this.#index = index;
     this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
     this.#writtenOffset = this.#durableOffset = state.nextOffset;
     this.#tail = new Uint8Array(files.log.capabilities.physicalBlock);
@@ -93,6 +88,11 @@ export class ActiveSegment {
       limit: options.segmentBytes,
       now: options.now,
     });
+  }
+
+  /** Makes the writer of the next segment's index, with the memory of this one, which is sealed. */
+  nextIndex(file: TaskFile, pool: BufferPool): Task<IndexWriter> {
+    return this.#index.next(file, pool);
   }
 
   /** Messages below this offset can be read from the file. */

@@ -1,7 +1,7 @@
 import { INDEX_ENTRY_BYTES, writeIndexEntry } from "../../codec/mod.ts";
 import type { IndexEntry } from "../../codec/mod.ts";
 import type { Task } from "../../base/mod.ts";
-import type { BufferPool, PooledBuffer } from "../../pool/mod.ts";
+import { acquire, type BufferPool, type PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { roundDown, roundUp } from "../layout.ts";
 
@@ -42,28 +42,43 @@ export class IndexWriter implements Disposable {
   /** Up to where the file holds whole entries. */
   #writtenEnd: number;
 
-  /**
-   * Takes the block of the writer `before`, if there is one: that writes nothing more. So a log at
-   * the pool's limit can go on in another segment.
-   */
-  constructor(
+  /** Takes a block of zeros. */
+  private constructor(
     file: TaskFile,
-    pool: BufferPool,
+    block: PooledBuffer,
     { end, tail }: IndexState,
-    before?: IndexWriter,
   ) {
     this.#file = file;
     this.#physicalBlock = file.capabilities.physicalBlock;
-    const bytes = Math.max(BLOCK_BYTES, 2 * this.#physicalBlock);
-    if (before !== undefined && before.#block.length === bytes) {
-      this.#block = before.#block;
-      this.#block.bytes.fill(0);
-      before.#hasBlock = false;
-    } else this.#block = pool.acquireSync(bytes, { zeroed: true });
+    this.#block = block;
     this.#block.bytes.set(tail);
     this.#fill = tail.length;
     this.#position = end - tail.length;
     this.#writtenEnd = end;
+  }
+
+  /** Makes a writer; at the pool's limit it waits for its block. */
+  static *open(
+    file: TaskFile,
+    pool: BufferPool,
+    state: IndexState,
+  ): Task<IndexWriter> {
+    const block = yield* acquire(pool, blockBytesOf(file), { zeroed: true });
+    return new IndexWriter(file, block, state);
+  }
+
+  /**
+   * Makes the writer of the next index, which is empty, with the block of this one, which writes
+   * nothing more. So a log at the pool's limit can go on in another segment.
+   */
+  *next(file: TaskFile, pool: BufferPool): Task<IndexWriter> {
+    const state = { end: 0, tail: new Uint8Array(0) };
+    if (this.#block.length !== blockBytesOf(file)) {
+      return yield* IndexWriter.open(file, pool, state);
+    }
+    this.#block.bytes.fill(0);
+    this.#hasBlock = false;
+    return new IndexWriter(file, this.#block, state);
   }
 
   /** Up to where the file holds whole entries, in bytes. */
@@ -122,4 +137,8 @@ export class IndexWriter implements Disposable {
   [Symbol.dispose](): void {
     if (this.#hasBlock) this.#block.drop();
   }
+}
+
+function blockBytesOf(file: TaskFile): number {
+  return Math.max(BLOCK_BYTES, 2 * file.capabilities.physicalBlock);
 }
