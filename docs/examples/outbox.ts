@@ -1,0 +1,40 @@
+/** Orders that reach NATS JetStream once each, also while the network is down. */
+import { Log } from "@basalt/io";
+import { jetStreamSink } from "@basalt/io/jetstream";
+import { ship } from "@basalt/io/ship";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+
+const [servers = "127.0.0.1:4222"] = Deno.args;
+await using connection = await connect({
+  servers,
+  maxReconnectAttempts: -1, // for as long as it takes
+});
+const manager = await jetstreamManager(connection);
+await manager.streams.add({
+  name: "orders",
+  subjects: ["orders.>"],
+  allow_atomic: true, // batches are stored whole
+});
+
+await using log = await Log.open("data/orders");
+const sink = jetStreamSink(connection, {
+  stream: "orders",
+  subject: "orders.shop1", // of this log alone
+});
+await using shipping = ship(log, sink, { cursor: "jetstream" });
+
+/** Accepts an order. It does not wait for the network. */
+async function order(item: string): Promise<number> {
+  return await log.appendDurable(JSON.stringify({ item }));
+}
+
+let last = 0;
+for (const item of ["tea", "milk", "sugar"]) last = await order(item);
+
+// A server would go on; this program waits until all is there.
+while ((shipping.stats().nextOffset ?? 0) <= last) {
+  await new Promise((resolve) => setTimeout(resolve, 10));
+}
+const { state } = await manager.streams.info("orders");
+console.log(`${state.messages} orders are in the stream`);
