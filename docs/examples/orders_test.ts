@@ -1,5 +1,6 @@
 /** Does our program keep its promise if the power goes at any moment? */
-import { BufferPool, Log, type Storage } from "@basalt/io";
+import { BufferPool, Log } from "@basalt/io";
+import type { Storage } from "@basalt/io/storage";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { assert } from "@std/assert";
 

@@ -93,10 +93,12 @@ Deno.test({
     }
     assert(Object.keys(fields).length >= 9);
     const text = Deno.readTextFileSync(`${ROOT}docs/errors.md`);
-    const rows = text.matchAll(/^\| `(\w+)` +\|[^|]*\|([^|]*)\|/gm);
-    const told = [...rows].map(([, name, cell]) => [
+    const sections = text.matchAll(
+      /^### `(\w+)`\n\n[^#]*?^- Fields: ([^]*?)^- Remedy: /gm,
+    );
+    const told = [...sections].map(([, name, listed]) => [
       name,
-      [...cell!.matchAll(/`(\w+)`/g)].map(([, field]) => field!)
+      [...listed!.matchAll(/`(\w+)`/g)].map(([, field]) => field!)
         .filter((each) => each !== "cause").sort(),
     ]);
     assertEquals(Object.fromEntries(told), fields);
