@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type {
+  CarriedCursor,
+  CursorNames,
   PartitionAddress,
   TransferOptions,
   TransferReport,
@@ -128,10 +130,30 @@ function inWords(report: TransferReport): string[] {
     ...counted(report.tornBytesCut, "bytes of a torn tail left out"),
     ...report.replaces.map((name) => `replaces   ${name}, which is empty`),
     ...report.leaves.map((name) => `stays      ${name}`),
-    ...report.consumerOffsets.map(({ kind, id, offset }) =>
-      `stored     ${kind} ${id} has come to offset ${offset}`
-    ),
+    ...report.cursors.map(carriedInWords),
+    ...strangers(report),
   ];
+}
+
+function carriedInWords(
+  { cursor, kind, id, position, sourcePosition, wasThere }: CarriedCursor,
+): string {
+  const moved = position === sourcePosition
+    ? ""
+    : `; it was at ${sourcePosition}, where there is no message`;
+  const there = wasThere ? "; it was there already" : "";
+  return `cursor     ${cursor} at offset ${position} is ${kind} ${id}${moved}${there}`;
+}
+
+/** Offsets in the target of an export that no cursor accounts for. */
+function strangers({ cursors, consumerOffsets }: TransferReport): string[] {
+  return consumerOffsets
+    .filter(({ kind, id }) =>
+      !cursors.some((each) => each.kind === kind && each.id === id)
+    )
+    .map(({ kind, id, offset }) =>
+      `stored     ${kind} ${id} has come to offset ${offset}`
+    );
 }
 
 function counted(count: number, what: string): string[] {
@@ -142,4 +164,19 @@ function counted(count: number, what: string): string[] {
 export function formatName(text: string): "0.9" | "0.8" {
   if (text === "0.9" || text === "0.8") return text;
   throw new InvalidArgumentError("Give 0.9 or 0.8.");
+}
+
+/** Parses an id and the name of a cursor, and adds them to those before. */
+export function cursorName(
+  text: string,
+  before: CursorNames = {},
+): CursorNames {
+  const [, id, name] = /^(\d+)=(.+)$/.exec(text) ?? [];
+  if (id === undefined || name === undefined) {
+    throw new InvalidArgumentError("Give an id and a cursor: 1=billing.");
+  }
+  if (Number(id) in before) {
+    throw new InvalidArgumentError(`Give id ${id} once.`);
+  }
+  return { ...before, [Number(id)]: name };
 }

@@ -1,17 +1,25 @@
-/**
- * How far consumers have come, as a server stores it. Cursors of a log are not converted yet: what
- * makes consumer offsets of cursors, and cursors of consumer offsets, belongs here.
- *
- * @module
- */
 import type { Task } from "../base/mod.ts";
-import { join } from "../log/mod.ts";
+import { join, TEMPORARY_SUFFIX } from "../log/mod.ts";
 import { listIfThere, type Place, readSmall } from "./files.ts";
+import type { IggyFormat } from "./format.ts";
+import { offsetChecksum } from "./offset_checksum.ts";
+import { Output } from "./output.ts";
 
-/** How far a consumer or a group of consumers has come, as the server stored it. */
+/** Iggy numbers consumers and groups of consumers by u32. */
+export const MAX_CONSUMER_ID: number = 2 ** 32 - 1;
+/** The largest file of an offset, with its checksum. */
+const CHECKED_BYTES = 16;
+const PLAIN_BYTES = 8;
+/** The shortest memory of a file. */
+const OUTPUT_BYTES = 4096;
+
+/** A consumer, or a group of consumers. */
+export type ConsumerKind = "consumer" | "group";
+
+/** How far a consumer or a group of consumers has come, as the server stores it. */
 export interface ConsumerOffset {
   /** Which of the two. */
-  kind: "consumer" | "group";
+  kind: ConsumerKind;
   /** Its id. */
   id: number;
   /** The offset of the last message that it has done with. */
@@ -20,7 +28,9 @@ export interface ConsumerOffset {
 
 /**
  * Reads the consumer offsets of a partition: files of 8 bytes up to Iggy 0.8
- * (`docs/format.md#old-offsets`), of 16 later (`docs/format.md#iggy-offsets`).
+ * (`docs/format.md#old-offsets`), of 16 later (`docs/format.md#iggy-offsets`), which accepts both.
+ *
+ * @throws {Deno.errors.InvalidData} If a file is damaged: it is named, with what to do.
  */
 export function* readConsumerOffsets(
   place: Place,
@@ -28,17 +38,91 @@ export function* readConsumerOffsets(
 ): Task<ConsumerOffset[]> {
   const offsets: ConsumerOffset[] = [];
   for (const kind of ["consumer", "group"] as const) {
-    const dir = join(partition, `offsets/${kind}s`);
+    const dir = directoryOf(partition, kind);
     const found: ConsumerOffset[] = [];
     for (const { name, isFile } of yield* listIfThere(place, dir)) {
-      if (!isFile || !/^\d+$/.test(name)) continue;
-      const bytes = yield* readSmall(place, join(dir, name));
-      if (bytes === undefined || bytes.length < 8) continue;
-      const view = new DataView(bytes.buffer, bytes.byteOffset);
-      const offset = Number(view.getBigUint64(0, true));
-      found.push({ kind, id: Number(name), offset });
+      const id = Number(name);
+      if (!isFile || !/^\d+$/.test(name) || id > MAX_CONSUMER_ID) continue;
+      const path = join(dir, name);
+      const bytes = yield* readSmall(place, path);
+      if (bytes === undefined) continue;
+      found.push({ kind, id, offset: decode(bytes, path) });
     }
     offsets.push(...found.sort((a, b) => a.id - b.id));
   }
   return offsets;
+}
+
+/** Writes a consumer offset under a temporary name, and renames it, durably. */
+export function* writeConsumerOffset(
+  place: Place,
+  partition: string,
+  { kind, id, offset }: ConsumerOffset,
+  format: IggyFormat,
+): Task<void> {
+  const { storage } = place;
+  const dir = directoryOf(partition, kind);
+  const path = join(dir, `${id}`);
+  yield* storage.makeDirectory(dir);
+  const temporary = path + TEMPORARY_SUFFIX;
+  yield* removeIfThere(place, temporary);
+  const output = yield* Output.create(place, temporary, {
+    bytes: OUTPUT_BYTES,
+    isDry: false,
+  });
+  try {
+    output.append(encode(offset, format));
+    yield* output.finish();
+  } finally {
+    yield* output.close();
+  }
+  yield* storage.rename(temporary, path);
+  yield* storage.syncDirectory(dir);
+}
+
+function directoryOf(partition: string, kind: ConsumerKind): string {
+  return join(partition, `offsets/${kind}s`);
+}
+
+function encode(offset: number, format: IggyFormat): Uint8Array {
+  const isChecked = format === "0.9";
+  const bytes = new Uint8Array(isChecked ? CHECKED_BYTES : PLAIN_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(offset), true);
+  if (isChecked) {
+    const checksum = offsetChecksum(bytes.subarray(0, PLAIN_BYTES));
+    view.setBigUint64(PLAIN_BYTES, checksum, true);
+  }
+  return bytes;
+}
+
+function decode(bytes: Uint8Array, path: string): number {
+  const { length } = bytes;
+  if (length !== PLAIN_BYTES && length !== CHECKED_BYTES) {
+    throw damaged(path, `it has ${length} bytes, and not 8 or 16`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  const offset = Number(view.getBigUint64(0, true));
+  if (length === CHECKED_BYTES) {
+    const checksum = offsetChecksum(bytes.subarray(0, PLAIN_BYTES));
+    if (view.getBigUint64(PLAIN_BYTES, true) !== checksum) {
+      throw damaged(path, "the checksum at byte 8 does not match");
+    }
+  }
+  if (Number.isSafeInteger(offset)) return offset;
+  throw damaged(path, "the offset at byte 0 is above 2^53 - 1");
+}
+
+function damaged(path: string, what: string): Error {
+  return new Deno.errors.InvalidData(
+    `Cannot use '${path}' as a consumer offset: ${what}. Remove the file: its consumer then starts at the first message`,
+  );
+}
+
+function* removeIfThere({ storage }: Place, path: string): Task<void> {
+  try {
+    yield* storage.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }

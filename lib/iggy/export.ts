@@ -1,6 +1,12 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
 import { checkInteger, pathString } from "../storage/mod.ts";
+import {
+  checkConsumerIds,
+  type CursorNames,
+  findCursors,
+  planOffsets,
+} from "./carried_cursors.ts";
 import { refuseUnclosed, withLock } from "./checks.ts";
 import { readConsumerOffsets } from "./consumer_offsets.ts";
 import { copySegment, expandSegment } from "./convert_batches.ts";
@@ -27,6 +33,15 @@ export interface ExportOptions extends TransferOptions {
    * most 1 GiB. @default {1 GiB}
    */
   segmentBytes?: number;
+  /**
+   * The cursors that become offsets of consumers, by the ids of these: `{ 1: "billing" }`. A server
+   * numbers a consumer that has a name by a hash of it.
+   *
+   * @default {{}}
+   */
+  consumers?: CursorNames;
+  /** The same for groups of consumers. @default {{}} */
+  groups?: CursorNames;
 }
 
 const ACTION = "export log";
@@ -44,6 +59,8 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * With the format `"0.9"` the batches are copied with the partition's number in their headers; with
  * `"0.8"` each message gets a header of its own.
  *
+ * Cursors that are named become consumer offsets: such a consumer goes on where the cursor stopped.
+ *
  * @param logDir The log's directory.
  * @param target The partition's directory, or its address in the server's data directory.
  * @throws {LockedError} If a writer has the log open, or a server the partition.
@@ -51,8 +68,9 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * @throws {CorruptSegmentError} If the log is damaged: the error has the file and the position.
  * @throws {UnsupportedError} If the server's data directory has another format, or is encrypted; or if
  * the kernel does not tell which files are open.
- * @throws {Deno.errors.NotFound} If there is no such log, stream, topic or partition.
- * @throws {Deno.errors.AlreadyExists} If the partition holds other messages.
+ * @throws {Deno.errors.NotFound} If there is no such log, cursor, stream, topic or partition.
+ * @throws {Deno.errors.AlreadyExists} If the partition holds other messages, or another offset of a
+ * consumer.
  *
  * @example Without a log
  * ```ts
@@ -91,6 +109,7 @@ function* exporting(
 ): Task<TransferReport> {
   const dir = pathString(ACTION, logDir);
   const { format = "0.9", segmentBytes = MAX_SEGMENT_BYTES } = options;
+  const { consumers = {}, groups = {} } = options;
   if (format !== "0.9" && format !== "0.8") {
     throw new TypeError(
       `Cannot ${ACTION} as 'format' must be "0.9" or "0.8": received ${
@@ -103,6 +122,8 @@ function* exporting(
   if (options.partition !== undefined) {
     checkInteger({ action: ACTION, name: "partition" }, options.partition);
   }
+  checkConsumerIds(ACTION, "consumers", consumers);
+  checkConsumerIds(ACTION, "groups", groups);
   const place = placeOf(ACTION, options);
   const partition = yield* findPartition(
     place,
@@ -116,7 +137,7 @@ function* exporting(
       needed: `one of Iggy ${format}, or 'format: "${partition.format}"'`,
     });
   }
-  const complete = { ...options, format, segmentBytes };
+  const complete = { ...options, format, segmentBytes, consumers, groups };
   return yield* withLock(
     place,
     dir,
@@ -124,17 +145,28 @@ function* exporting(
   );
 }
 
+/** What an export is told, complete. */
+type CompleteOptions =
+  & ExportOptions
+  & Required<
+    Pick<ExportOptions, "format" | "segmentBytes" | "consumers" | "groups">
+  >;
+
 /** Exports while no writer can open the log. */
 function* exportLocked(
   place: Place,
   dir: string,
   partition: Partition,
-  options: ExportOptions & { format: IggyFormat; segmentBytes: number },
+  options: CompleteOptions,
 ): Task<TransferReport> {
-  const { format, segmentBytes } = options;
+  const { format, segmentBytes, consumers, groups } = options;
   const source = yield* listDirectory(place.storage, dir);
   yield* refuseUnclosed(place, dir, source);
   const segments = segmentsOf(dir, source);
+  const log = { ...place, dir };
+  const { wanted, others } = yield* findCursors(log, consumers, groups);
+  const stored = yield* readConsumerOffsets(place, partition.path);
+  const target = { place, partition: partition.path, format };
   const transferred = yield* runTransfer(place, {
     from: dir,
     to: partition.path,
@@ -143,6 +175,9 @@ function* exportLocked(
     options,
     cutsTornTail: false,
     keepsNames: format === "0.9",
+    carry: function* (range) {
+      return planOffsets(target, wanted, stored, range);
+    },
     convert: (conversion, source) =>
       format === "0.9"
         ? copySegment(conversion, source, partition.id, false)
@@ -153,7 +188,7 @@ function* exportLocked(
     ...reportOf(ends, segments, transferred, options),
     format,
     partition: partition.id,
-    leaves: source.others,
-    consumerOffsets: yield* readConsumerOffsets(place, partition.path),
+    leaves: [...source.others, ...others.map((name) => `cursors/${name}`)],
+    consumerOffsets: stored,
   };
 }

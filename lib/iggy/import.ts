@@ -1,5 +1,6 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import { pathString } from "../storage/mod.ts";
+import { planCursors } from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed } from "./checks.ts";
 import { readConsumerOffsets } from "./consumer_offsets.ts";
 import { copySegment } from "./convert_batches.ts";
@@ -30,17 +31,19 @@ const ACTION = "import partition";
  *
  * Every message is verified while it is copied. Consecutive messages of Iggy up to 0.8 with equal
  * append times become a batch. A partition whose first segments were deleted becomes a log whose
- * first offset is not 0. Consumer offsets are told in the report, and not copied.
+ * first offset is not 0. Consumer offsets become cursors: `consumer-7` and `group-2`.
  *
  * @param source The partition's directory, or its address in the server's data directory.
  * @param logDir The directory that becomes a log; made if there is none, empty otherwise.
  * @throws {LockedError} If a server has the partition open, or a writer the directory.
  * @throws {CorruptSegmentError} If the partition is damaged, or was not closed well: the error has the
  * file, the position and what to do.
+ * @throws {Deno.errors.InvalidData} If a consumer offset is damaged: the error has the file and what
+ * to do.
  * @throws {UnsupportedError} If the files have neither format, the server is encrypted or of another
  * version; or if the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such partition.
- * @throws {Deno.errors.AlreadyExists} If the directory holds other messages.
+ * @throws {Deno.errors.AlreadyExists} If the directory holds other messages or cursors.
  *
  * @example Without a partition
  * ```ts
@@ -94,6 +97,7 @@ function* importing(
   yield* refuseUnclosed(place, path, listing);
   yield* refuseServed(place, path);
   const format = yield* detectFormat(place, segments);
+  const stored = yield* readConsumerOffsets(place, path);
   const transferred = yield* runTransfer(place, {
     from: path,
     to: dir,
@@ -102,6 +106,8 @@ function* importing(
     options,
     cutsTornTail: tornTail === "cut",
     keepsNames: true,
+    carry: (range, { hasMeta }) =>
+      planCursors({ ...place, dir }, hasMeta, stored, range),
     convert: (conversion, source) =>
       format === "0.8"
         ? gatherSegment(conversion, source)
@@ -112,6 +118,6 @@ function* importing(
     format,
     partition: id,
     leaves: [...listing.temporary, ...listing.others],
-    consumerOffsets: yield* readConsumerOffsets(place, path),
+    consumerOffsets: stored,
   };
 }

@@ -15,7 +15,8 @@
  *
  * @module
  */
-export type { ConsumerOffset } from "./consumer_offsets.ts";
+export type { CarriedCursor, CursorNames } from "./carried_cursors.ts";
+export type { ConsumerKind, ConsumerOffset } from "./consumer_offsets.ts";
 export { exportToIggy, exportToIggySync } from "./export.ts";
 export type { ExportOptions } from "./export.ts";
 export type { IggyFormat } from "./format.ts";

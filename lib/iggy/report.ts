@@ -1,3 +1,4 @@
+import type { CarriedCursor } from "./carried_cursors.ts";
 import type { ConsumerOffset } from "./consumer_offsets.ts";
 import type { IggyFormat } from "./format.ts";
 
@@ -61,7 +62,9 @@ export interface TransferReport {
   replaces: readonly string[];
   /** Names in the source that are no segments, and stay behind. */
   leaves: readonly string[];
-  /** How far consumers have come in the partition. They are told, not copied. */
+  /** The cursors of the log that are consumers of the partition, in both directions. */
+  cursors: readonly CarriedCursor[];
+  /** How far consumers had come in the partition before: a server stored it. */
   consumerOffsets: readonly ConsumerOffset[];
 }
 

@@ -1,5 +1,10 @@
 import type { Task } from "../base/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
+import type {
+  CarriedCursor,
+  Carrying,
+  OffsetRange,
+} from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed, withLock } from "./checks.ts";
 import { Conversion, holdsOthers } from "./conversion.ts";
 import type { BatchSource } from "./convert_batches.ts";
@@ -29,6 +34,8 @@ export interface Transfer {
   cutsTornTail: boolean;
   /** Whether the segments of the target have the names of those of the source. */
   keepsNames: boolean;
+  /** Finds out what becomes of consumers and cursors, when the messages are known. */
+  carry(range: OffsetRange, target: Listing): Task<Carrying>;
   /** Converts a segment; returns the append time of its last batch. */
   convert(conversion: Conversion, source: BatchSource): Task<number>;
 }
@@ -39,15 +46,17 @@ export interface Transferred {
   conversion: Conversion;
   /** Empty files that gave way. */
   replaces: string[];
+  /** The cursors that became consumers, or the other way. */
+  cursors: readonly CarriedCursor[];
 }
 
 /**
  * Converts all segments under temporary names, and gives them their names when all of them are
  * durable.
  *
- * First all indexes get their names, then the logs in their order: after a crash a log's directory
- * has indexes without their logs, which `Log.open` refuses, and a server finds the first messages.
- * The same call completes it. After a failure the temporary files are removed.
+ * First all indexes get their names, then consumers and cursors are written, then the logs get their
+ * names, in their order: after a crash a log's directory has indexes without their logs, which
+ * `Log.open` refuses, and a server finds the first messages. The same call completes it. After a failure the temporary files are removed.
  */
 export function* runTransfer(
   place: Place,
@@ -94,11 +103,14 @@ function* convertAll(place: Place, transfer: Transfer): Task<Transferred> {
     const replaces = [...existing.keys()].filter((name) =>
       made.get(name)?.wasThere !== true
     );
+    const { nextOffset } = conversion.counts;
+    const range = { firstOffset: segments[0]!.firstOffset, nextOffset };
+    const carrying = yield* transfer.carry(range, target);
     if (!isDry) {
       yield* refuseServed(place, partitionPath);
-      yield* install(place, to, conversion, replaces);
+      yield* install(place, to, conversion, { replaces, carrying });
     }
-    return { conversion, replaces };
+    return { conversion, replaces, cursors: carrying.cursors };
   } catch (error) {
     yield* conversion.undo();
     throw error;
@@ -126,13 +138,13 @@ function* convertSegments(
 
 /**
  * Gives the files their names: indexes first, then logs in their order, each durable before the
- * next.
+ * next. Consumers and cursors are there before the logs.
  */
 function* install(
   place: Place,
   to: string,
   { files }: Conversion,
-  replaces: readonly string[],
+  { replaces, carrying }: { replaces: readonly string[]; carrying: Carrying },
 ): Task<void> {
   const { storage } = place;
   const missing = files.filter((file) => !file.wasThere);
@@ -150,6 +162,7 @@ function* install(
     if (name.endsWith(".index")) yield* rename(name);
   }
   yield* storage.syncDirectory(to);
+  yield* carrying.install();
   for (const { name } of missing) {
     if (!name.endsWith(".log")) continue;
     yield* rename(name);
@@ -204,7 +217,7 @@ function* progressOf(
 export function reportOf(
   ends: { from: string; to: string },
   segments: readonly ListedSegment[],
-  { conversion, replaces }: Transferred,
+  { conversion, replaces, cursors }: Transferred,
   options: TransferOptions,
 ): Omit<
   TransferReport,
@@ -219,5 +232,6 @@ export function reportOf(
     segments: conversion.segments,
     files: isDone ? conversion.files : [],
     replaces,
+    cursors,
   };
 }

@@ -10,6 +10,8 @@ export type {
   CursorReadOptions,
   CursorTarget,
 } from "./cursor/cursor.ts";
+export { makeCursor, readCursors } from "./cursor/cursor_file.ts";
+export type { StoredCursor } from "./cursor/cursor_file.ts";
 export type { CursorLag } from "./cursor/cursor_source.ts";
 export type { CursorInfo, CursorOptions } from "./cursor/log_cursors.ts";
 export { listDirectory } from "./directory.ts";
@@ -45,7 +47,7 @@ export { LogReader } from "./log_reader.ts";
 export type { LogReadOptions } from "./log_reader.ts";
 export { directoryMetrics, metricsText } from "./metrics.ts";
 export type { LogStats, OpenCursor } from "./log_stats.ts";
-export type { LogIdentity, MetaRecord } from "./meta.ts";
+export type { LogIdentity, LogPlace, MetaRecord } from "./meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 export { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 export type { OpeningReport } from "./opening.ts";

@@ -107,6 +107,58 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "basalt export --consumer stores cursors, and basalt import brings them",
+  ignore: !ALL,
+  fn: async () => {
+    using dir = new Directory();
+    const [log, taken] = [dir.file("log"), dir.file("taken")];
+    const partition = dir.file(PARTITION);
+    await writeLog(log);
+    {
+      await using opened = await Log.open(log);
+      for (const [name, from] of [["billing", 4], ["audit", 10]] as const) {
+        await using _cursor = await opened.cursor(name, { from });
+      }
+    }
+    const consumers = ["--consumer", "1=billing", "--group", "2=audit"];
+    const args = ["export", log, "--to", partition, ...consumers];
+    const done = await basalt([...args, "--consumer", "9=audit"]);
+    assertEquals([done.code, done.errors], [0, ""]);
+    for (
+      const line of [
+        "cursor     billing at offset 4 is consumer 1\n",
+        "cursor     audit at offset 10 is consumer 9\n",
+        "cursor     audit at offset 10 is group 2\n",
+      ]
+    ) assertStringIncludes(done.out, line);
+    assertEquals(Deno.statSync(`${partition}/offsets/consumers/1`).size, 16);
+    const imported = await basalt(["import", taken, "--from", partition]);
+    assertEquals([imported.code, imported.errors], [0, ""]);
+    assertStringIncludes(
+      imported.out,
+      "cursor     consumer-1 at offset 4 is consumer 1\n",
+    );
+    {
+      await using opened = await Log.open(taken);
+      const cursors = await opened.cursors();
+      assertEquals(cursors.map(({ name, position }) => [name, position]), [
+        ["consumer-1", 4],
+        ["consumer-9", 10],
+        ["group-2", 10],
+      ]);
+    }
+    const missing = await basalt([...args, "--consumer", "3=x"]);
+    assertEquals([missing.code, missing.out], [1, ""]);
+    assertStringIncludes(missing.errors, "there are 'audit', 'billing'");
+    for (const bad of ["billing", "x=billing", "1=audit"]) {
+      const { code } = await basalt([...args, "--consumer", bad]);
+      assertEquals(code, 2, bad);
+    }
+  },
+});
+
+Deno.test({
   name: "basalt export and import end with exit code 2 without one partition",
   ignore: !ALL,
   fn: async () => {

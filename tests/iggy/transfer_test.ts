@@ -84,6 +84,7 @@ for (
       files: [],
       replaces: ["00000000000000000000.index", "00000000000000000000.log"],
       leaves: [],
+      cursors: [],
       consumerOffsets: [{ kind: "consumer", id: 7, offset: 3 }],
     });
     const done = await run("/log", PARTITION, options);

@@ -1,8 +1,13 @@
 import type { Command } from "commander";
-import { exportToIggy, type IggyFormat } from "../../iggy/mod.ts";
+import {
+  type CursorNames,
+  exportToIggy,
+  type IggyFormat,
+} from "../../iggy/mod.ts";
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import {
+  cursorName,
   formatName,
   partitionOf,
   settingsOf,
@@ -15,6 +20,8 @@ import {
 interface Flags extends TransferFlags {
   to?: string;
   format: IggyFormat;
+  consumer?: CursorNames;
+  group?: CursorNames;
 }
 
 /** `basalt export`: a closed log into a stopped Iggy server's partition. */
@@ -40,13 +47,27 @@ export function exportLog(console: Console): Command {
           "basalt export data/log --iggy local_data --stream orders --topic eu --format 0.8",
           "the same for a server up to 0.8",
         ],
+        [
+          "basalt export data/log --iggy local_data --stream 0 --topic 0 --consumer 1=billing",
+          "let consumer 1 go on where cursor billing stopped",
+        ],
       ],
     },
   ).argument("<dir>", "the log's directory");
   return transferOptions(made, "to")
     .option("--format <version>", "the server's format", formatName, "0.9")
+    .option(
+      "--consumer <id=cursor>",
+      "store a cursor's position as that of a consumer; may be repeated",
+      cursorName,
+    )
+    .option(
+      "--group <id=cursor>",
+      "the same for a group of consumers",
+      cursorName,
+    )
     .action(async (dir: string, flags: Flags) => {
-      const { to, format, partition } = flags;
+      const { to, format, partition, consumer, group } = flags;
       const target = partitionOf(made, "to", {
         ...flags,
         ...(to === undefined ? {} : { dir: to }),
@@ -54,6 +75,8 @@ export function exportLog(console: Console): Command {
       const report = await exportToIggy(dir, target, {
         ...settingsOf(flags, console),
         format,
+        consumers: consumer ?? {},
+        groups: group ?? {},
         ...(partition === undefined || typeof target !== "string"
           ? {}
           : { partition }),

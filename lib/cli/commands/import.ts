@@ -24,7 +24,7 @@ export function importLog(console: Console): Command {
     {
       notes: [
         ...TRANSFER_NOTES,
-        "The format is detected. What consumers stored is told, not copied.",
+        "The format is detected. Consumers and groups that the server knows become cursors: consumer-7, group-2.",
       ],
       examples: [
         [

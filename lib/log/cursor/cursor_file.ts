@@ -5,7 +5,11 @@
  */
 import type { Task } from "../../base/mod.ts";
 import { acquire, type PooledBuffer } from "../../pool/mod.ts";
-import type { LockOwner, TaskFile } from "../../storage/mod.ts";
+import {
+  LockedError,
+  type LockOwner,
+  type TaskFile,
+} from "../../storage/mod.ts";
 import { recordChecksum } from "../checksum.ts";
 import type { LogPlace } from "../meta.ts";
 import { CURSORS_NAME, join, TEMPORARY_SUFFIX } from "../names.ts";
@@ -243,6 +247,26 @@ export function* openCursorFile(
       if (!isKept) yield* file.close();
     }
   }
+}
+
+/**
+ * Makes a cursor at an offset, durably; one that is there stays as it is.
+ *
+ * @throws {LockedError} If another process has it open.
+ */
+export function* makeCursor(
+  place: LogPlace,
+  name: string,
+  offset: number,
+): Task<void> {
+  const opened = yield* openCursorFile(place, name, function* () {
+    return offset;
+  });
+  if (opened === undefined) {
+    const record = yield* readCursor(place, name);
+    throw new LockedError(cursorPath(place.dir, name), record?.owner);
+  }
+  yield* opened.file.close();
 }
 
 function* openOrMake(

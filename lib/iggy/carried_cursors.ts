@@ -1,0 +1,218 @@
+/**
+ * Cursors of a log as consumer offsets of a partition, and the way back.
+ *
+ * A cursor holds the offset of the first message that its consumer has not done with; Iggy stores
+ * the offset of the last one that it has. So a cursor at 0 has no file in a partition. A position
+ * outside the messages that are copied moves to the nearest end of them, as a server moves it.
+ *
+ * @module
+ */
+import type { Task } from "../base/mod.ts";
+import {
+  type LogPlace,
+  makeCursor,
+  readCursors,
+  type StoredCursor,
+} from "../log/mod.ts";
+import {
+  type ConsumerKind,
+  type ConsumerOffset,
+  MAX_CONSUMER_ID,
+  writeConsumerOffset,
+} from "./consumer_offsets.ts";
+import type { Place } from "./files.ts";
+import type { IggyFormat } from "./format.ts";
+
+/** A cursor of the log, and the consumer of the partition that is the same. */
+export interface CarriedCursor {
+  /** The cursor's name. */
+  cursor: string;
+  /** Whether it stands for a consumer or a group of consumers. */
+  kind: ConsumerKind;
+  /** Id of the consumer or the group. */
+  id: number;
+  /** Where it was in the source: the offset of the first message that is not done with. */
+  sourcePosition: number;
+  /** Where it is in the target: differs where the source has no such message. */
+  position: number;
+  /** Whether the target had it already. A cursor that moved since then stays where it is. */
+  wasThere: boolean;
+}
+
+/** Offsets of the messages that are copied. */
+export interface OffsetRange {
+  /** The first one. */
+  firstOffset: number;
+  /** The one after the last. */
+  nextOffset: number;
+}
+
+/** What becomes of consumers, as it was found out before anything is written. */
+export interface Carrying {
+  /** The cursors and their consumers. */
+  cursors: readonly CarriedCursor[];
+  /** Writes those that the target does not have, durably. */
+  install(): Task<void>;
+}
+
+/** Names of cursors by the ids of consumers, or of groups. */
+export type CursorNames = Readonly<Record<number, string>>;
+
+/**
+ * Checks the ids that an export is told.
+ *
+ * @throws {RangeError} If a key is no id.
+ */
+export function checkConsumerIds(
+  action: string,
+  option: "consumers" | "groups",
+  names: CursorNames,
+): void {
+  for (const key of Object.keys(names)) {
+    const id = Number(key);
+    if (/^\d+$/.test(key) && id <= MAX_CONSUMER_ID) continue;
+    throw new RangeError(
+      `Cannot ${action} as the keys of '${option}' must be ids from 0 to ${MAX_CONSUMER_ID}: received ${
+        JSON.stringify(key)
+      }`,
+    );
+  }
+}
+
+/** A cursor that an export shall make a consumer offset of. */
+export interface WantedCursor extends StoredCursor {
+  /** Consumer or group. */
+  kind: ConsumerKind;
+  /** Its id. */
+  id: number;
+}
+
+/**
+ * Finds the cursors that an export is told to make consumer offsets of.
+ *
+ * @returns Them, and the names of the log's other cursors.
+ * @throws {Deno.errors.NotFound} If the log has no cursor of a name: those that it has are named.
+ */
+export function* findCursors(
+  place: LogPlace,
+  consumers: CursorNames,
+  groups: CursorNames,
+): Task<{ wanted: WantedCursor[]; others: string[] }> {
+  const stored = yield* readCursors(place);
+  const wanted: WantedCursor[] = [];
+  for (const [kind, names] of [["consumer", consumers], ["group", groups]]) {
+    for (const [key, name] of Object.entries(names as CursorNames)) {
+      const found = stored.find((cursor) => cursor.name === name);
+      if (found === undefined) throw noCursor(place.dir, name, stored);
+      const id = Number(key);
+      wanted.push({ ...found, kind: kind as ConsumerKind, id });
+    }
+  }
+  const others = stored.map(({ name }) => name)
+    .filter((name) => !wanted.some((each) => each.name === name));
+  return { wanted, others };
+}
+
+function noCursor(
+  dir: string,
+  name: string,
+  stored: readonly StoredCursor[],
+): Error {
+  const there = stored.map((cursor) => `'${cursor.name}'`).join(", ");
+  return new Deno.errors.NotFound(
+    `No cursor ${JSON.stringify(name)} in log '${dir}': there are ${
+      there || "none"
+    }`,
+  );
+}
+
+/**
+ * Plans the consumer offsets of cursors.
+ *
+ * @throws {Deno.errors.AlreadyExists} If the partition has another offset of one of them.
+ */
+export function planOffsets(
+  target: { place: Place; partition: string; format: IggyFormat },
+  wanted: readonly WantedCursor[],
+  stored: readonly ConsumerOffset[],
+  range: OffsetRange,
+): Carrying {
+  const { place, partition, format } = target;
+  const cursors = wanted.map(({ name, kind, id, offset }): CarriedCursor => {
+    const position = within(range, offset);
+    const there = stored.find((each) => each.kind === kind && each.id === id);
+    if (there !== undefined && there.offset !== position - 1) {
+      throw new Deno.errors.AlreadyExists(
+        `Cannot copy to '${partition}': ${kind} ${id} has come to offset ${there.offset} there, and cursor '${name}' to ${
+          position - 1
+        }: remove 'offsets/${kind}s/${id}' if that is out of date`,
+      );
+    }
+    const wasThere = there !== undefined;
+    return {
+      cursor: name,
+      kind,
+      id,
+      sourcePosition: offset,
+      position,
+      wasThere,
+    };
+  });
+  return {
+    cursors,
+    *install() {
+      for (const { kind, id, position, wasThere } of cursors) {
+        if (wasThere || position === 0) continue;
+        const offset = { kind, id, offset: position - 1 };
+        yield* writeConsumerOffset(place, partition, offset, format);
+      }
+    },
+  };
+}
+
+/**
+ * Plans the cursors of consumer offsets: `consumer-<id>` and `group-<id>`.
+ *
+ * @param isUsed Whether the log was opened since an earlier import: its cursors stay where they are.
+ * @throws {Deno.errors.AlreadyExists} If the directory has another cursor of a name.
+ */
+export function* planCursors(
+  target: LogPlace,
+  isUsed: boolean,
+  stored: readonly ConsumerOffset[],
+  range: OffsetRange,
+): Task<Carrying> {
+  const existing = yield* readCursors(target);
+  const cursors = stored.map(({ kind, id, offset }): CarriedCursor => {
+    const cursor = `${kind}-${id}`;
+    const expected = within(range, offset + 1);
+    const there = existing.find(({ name }) => name === cursor);
+    const position = there?.offset ?? expected;
+    if (position !== expected && !isUsed) {
+      throw new Deno.errors.AlreadyExists(
+        `Cannot copy to '${target.dir}': its cursor '${cursor}' is at ${position}, and ${kind} ${id} of the partition at ${expected}: remove 'cursors/${cursor}' if that is out of date`,
+      );
+    }
+    const wasThere = there !== undefined;
+    return {
+      cursor,
+      kind,
+      id,
+      sourcePosition: offset + 1,
+      position,
+      wasThere,
+    };
+  });
+  return {
+    cursors,
+    *install() {
+      for (const { cursor, position, wasThere } of cursors) {
+        if (!wasThere) yield* makeCursor(target, cursor, position);
+      }
+    },
+  };
+}
+
+function within({ firstOffset, nextOffset }: OffsetRange, at: number): number {
+  return Math.min(Math.max(at, firstOffset), nextOffset);
+}
