@@ -1,2 +1,2 @@
 /** The version of this package; part of the ABI number, so that another version's library is told apart. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
