@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "npm:commander@14.0.0";
+import { InvalidArgumentError } from "commander";
 
 const BYTES: Readonly<Record<string, number>> = {
   "": 1,

@@ -404,7 +404,8 @@ class Repair {
   *#segments(segments: readonly ClassifiedSegment[]): Task<number> {
     let left = 0;
     /** Where the next segment must start; `undefined` once the run has ended. */
-    let expected = segments.find((each) => each.log)?.firstOffset ??
+    let expected: number | undefined = segments.find((each) => each.log)
+      ?.firstOffset ??
       segments[0]?.firstOffset;
     for (const [i, segment] of segments.entries()) {
       const isLast = i === segments.length - 1;

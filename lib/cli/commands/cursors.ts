@@ -1,4 +1,4 @@
-import type { Command } from "npm:commander@14.0.0";
+import type { Command } from "commander";
 import { type CursorInfo, LogReader } from "../../log/mod.ts";
 import { describeOwner } from "../../storage/mod.ts";
 import { command, jsonOption } from "../command.ts";

@@ -1,4 +1,4 @@
-import type { Command } from "npm:commander@14.0.0";
+import type { Command } from "commander";
 import { directoryMetrics } from "../../log/mod.ts";
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";

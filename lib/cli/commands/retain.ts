@@ -1,4 +1,4 @@
-import type { Command } from "npm:commander@14.0.0";
+import type { Command } from "commander";
 import { Log, previewRetention, type RetentionReport } from "../../log/mod.ts";
 import { bytes, duration } from "../amounts.ts";
 import { command, jsonOption, wholeNumber } from "../command.ts";

@@ -1,4 +1,4 @@
-import { type Command, Option } from "npm:commander@14.0.0";
+import { type Command, Option } from "commander";
 import { inspectLog, LogReader } from "../../log/mod.ts";
 import {
   command,
