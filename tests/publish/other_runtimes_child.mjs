@@ -7,6 +7,7 @@ const load = (name) => import(`file://${directory}/${name}.mjs`);
 const basalt = await load("mod");
 const iggy = await load("iggy");
 const cli = await load("cli");
+const storage = await load("storage");
 const testing = await load("testing");
 
 const uses = {
@@ -17,7 +18,8 @@ const uses = {
   "BufferPool.attach": () => basalt.BufferPool.attach(1),
   "DirectFile.open": () => basalt.DirectFile.open("file"),
   "DirectFile.openSync": () => basalt.DirectFile.openSync("/file"),
-  DiskStorage: () => new basalt.DiskStorage().openSync("/file", { read: true }),
+  DiskStorage: () =>
+    new storage.DiskStorage().openSync("/file", { read: true }),
   inspectLog: () => basalt.inspectLog("log"),
   verifyLog: () => basalt.verifyLog("/log").next(),
   planRepair: () => basalt.planRepair("/log"),
