@@ -2,27 +2,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
+import { publish, ROOT, run, withoutCheckout } from "./support.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
 const decoder = new TextDecoder();
-
-/** Runs a command; gives what it printed on both streams. */
-async function run(
-  command: string,
-  args: string[],
-  options: Deno.CommandOptions = {},
-): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    cwd: ROOT,
-    stdin: "null",
-    ...options,
-    env: { NO_COLOR: "1", ...options.env },
-  }).output();
-  const output = decoder.decode(stdout) + decoder.decode(stderr);
-  assert(success, `${command} ${args.join(" ")}: ${output}`);
-  return output;
-}
 
 /** Copies the checkout without what was built. */
 function copyCheckout(to: string): void {
@@ -105,26 +87,6 @@ Deno.test(
   },
 );
 
-/** Copies what `deno publish` would publish; gives the names. */
-async function publish(to: string): Promise<string[]> {
-  await run(Deno.execPath(), ["task", "embed", Deno.build.target]);
-  const listed = await run(Deno.execPath(), [
-    "publish",
-    "--dry-run",
-    "--allow-dirty",
-    "--no-check",
-  ]);
-  const names = [...listed.matchAll(/^ +(file:\S+) \(/gm)].map(([, url]) =>
-    decodeURIComponent(new URL(url!).pathname).slice(ROOT.length)
-  );
-  for (const name of names) {
-    const path = `${to}/${name}`;
-    Deno.mkdirSync(path.replace(/\/[^/]*$/, ""), { recursive: true });
-    Deno.copyFileSync(`${ROOT}${name}`, path);
-  }
-  return names;
-}
-
 /** Serves a directory on the loopback interface. */
 function serve(directory: string): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({
@@ -154,28 +116,6 @@ function documentedFlags(isThere = true): string[] {
   const commands = [...readme.matchAll(/^deno run (.+) main\.ts$/gm)];
   assertEquals(commands.length, 2);
   return commands[isThere ? 0 : 1]![1]!.split(" ");
-}
-
-/** What hides the checkout from a command: an empty filesystem over it, where this machine lets us mount one. */
-async function withoutCheckout(): Promise<string[]> {
-  const hide = [
-    "unshare",
-    "--mount",
-    "sh",
-    "-c",
-    'mount -t tmpfs none "$0" && exec "$@"',
-    ROOT,
-  ];
-  try {
-    const [command, ...args] = [...hide, "true"];
-    const { success } = await new Deno.Command(command!, {
-      args,
-      stderr: "null",
-    }).output();
-    return success ? hide : [];
-  } catch {
-    return [];
-  }
 }
 
 Deno.test(

@@ -1,0 +1,66 @@
+/** What the tests of the published package share. */
+import { assert } from "@std/assert";
+import { publishedNames } from "../../tools/release.ts";
+
+export const ROOT: string = new URL("../../", import.meta.url).pathname;
+
+/** Runs a command; returns what it printed on both streams. */
+export async function run(
+  command: string,
+  args: string[],
+  options: Deno.CommandOptions = {},
+): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, {
+    args,
+    cwd: ROOT,
+    stdin: "null",
+    ...options,
+    env: { NO_COLOR: "1", ...options.env },
+  }).output();
+  const output = new TextDecoder().decode(stdout) +
+    new TextDecoder().decode(stderr);
+  assert(success, `${command} ${args.join(" ")}: ${output}`);
+  return output;
+}
+
+/**
+ * Copies what `deno publish` would publish, with the library for this platform; returns the names.
+ */
+export async function publish(to: string): Promise<string[]> {
+  await run(Deno.execPath(), ["task", "embed", Deno.build.target]);
+  const names = await publishedNames();
+  for (const name of names) {
+    const path = `${to}/${name}`;
+    Deno.mkdirSync(path.replace(/\/[^/]*$/, ""), { recursive: true });
+    Deno.copyFileSync(`${ROOT}${name}`, path);
+  }
+  return names;
+}
+
+/**
+ * Returns what hides the checkout from a command, an empty filesystem over it, and the network;
+ * nothing where this machine does not let us.
+ */
+export async function withoutCheckout(
+  { network = true } = {},
+): Promise<string[]> {
+  const hide = [
+    "unshare",
+    "--mount",
+    ...(network ? [] : ["--net"]),
+    "sh",
+    "-c",
+    'mount -t tmpfs none "$0" && exec "$@"',
+    ROOT,
+  ];
+  try {
+    const [command, ...args] = [...hide, "true"];
+    const { success } = await new Deno.Command(command!, {
+      args,
+      stderr: "null",
+    }).output();
+    return success ? hide : [];
+  } catch {
+    return [];
+  }
+}
