@@ -2,7 +2,8 @@
  * What a log stands on, and what another storage for logs must do.
  *
  * {@linkcode Storage} and {@linkcode StorageFile} are the only way in which a log reaches files,
- * clocks, locks and random numbers. {@linkcode DiskStorage} is the one for disks; `@basalt/io/testing`
+ * clocks, locks and random numbers. {@linkcode DiskStorage} is the one for disks;
+ * `@basalt/io/testing`
  * has one that cuts the power.
  *
  * @example A storage that counts the syncs of directories

@@ -1,4 +1,7 @@
-/** Messages of 100 bytes into a log's memory, beside as many calls of `Deno.FsFile.writeSync`: 10 000 messages an iteration. Flushing is not timed. */
+/**
+ * Messages of 100 bytes into a log's memory, beside as many calls of `Deno.FsFile.writeSync`: 10
+ * 000 messages an iteration. Flushing is not timed.
+ */
 import { BufferPool, Log } from "../mod.ts";
 
 const COUNT = 10_000;

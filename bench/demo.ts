@@ -39,7 +39,8 @@ export interface Demonstration {
 }
 
 /**
- * Appends every line of a file to a log, closes, reopens, reads everything back verified and compares; then writes the same bytes through `Deno.FsFile`.
+ * Appends every line of a file to a log, closes, reopens, reads everything back verified and
+ * compares; then writes the same bytes through `Deno.FsFile`.
  *
  * @param input The file; without one, the checkout's own text is repeated.
  * @param dir An empty directory to work in.
@@ -97,7 +98,9 @@ async function logRun(
   };
 }
 
-/** Reads the whole log and compares it with the input; answers the seconds that the reading took. */
+/**
+ * Reads the whole log and compares it with the input; answers the seconds that the reading took.
+ */
 async function compare(
   log: Log,
   input: string,
@@ -142,7 +145,10 @@ function* eachLine(parts: Iterable<Lines>): Generator<Uint8Array> {
   }
 }
 
-/** The log's bytes once more, through Deno's own files: as many syncs as the log made, evenly spread. */
+/**
+ * The log's bytes once more, through Deno's own files: as many syncs as the log made, evenly
+ * spread.
+ */
 function fileRun(dir: string, path: string, ours: LogRun): Written {
   const bytes = new Uint8Array(MIB);
   using file = Deno.openSync(path, { write: true, createNew: true });
@@ -192,7 +198,9 @@ function countCachedPages(dir: string): number {
   return pages;
 }
 
-/** Pages of a file in the page cache (`cachestat(2)`, Linux 6.5); NaN where the kernel cannot tell. */
+/**
+ * Pages of a file in the page cache (`cachestat(2)`, Linux 6.5); NaN where the kernel cannot tell.
+ */
 function cachedPagesOf(path: string): number {
   using file = DirectFile.openSync(path);
   try {

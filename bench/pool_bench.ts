@@ -1,4 +1,6 @@
-/** What a lease costs in JavaScript, beside memory of V8's own: `deno bench -A bench/pool_bench.ts`. */
+/**
+ * What a lease costs in JavaScript, beside memory of V8's own: `deno bench -A bench/pool_bench.ts`.
+ */
 import { BufferPool } from "../lib/pool/mod.ts";
 
 const pool = new BufferPool();

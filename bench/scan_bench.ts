@@ -1,4 +1,7 @@
-/** Reading a log of 32 MiB, every checksum verified and every payload touched, beside reading its file through the page cache. */
+/**
+ * Reading a log of 32 MiB, every checksum verified and every payload touched, beside reading its
+ * file through the page cache.
+ */
 import { BufferPool, Log, LogReader } from "../mod.ts";
 
 const PAYLOAD_BYTES = 1000;

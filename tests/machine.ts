@@ -9,7 +9,10 @@ export function hasProgram(
   return succeeds(name, [...args, "--version"]);
 }
 
-/** Whether a shell command that mounts something in the directory `$0` works here: it needs privileges, and programs that may be missing. */
+/**
+ * Whether a shell command that mounts something in the directory `$0` works here: it needs
+ * privileges, and programs that may be missing.
+ */
 export function canMount(mount: string): boolean {
   if (!ALL) return false;
   const dir = Deno.makeTempDirSync({ prefix: "basalt_mount_" });

@@ -1,4 +1,7 @@
-/** What the run was permitted: tests that need more are ignored, so that `deno test --allow-ffi` passes alone. */
+/**
+ * What the run was permitted: tests that need more are ignored, so that `deno test --allow-ffi`
+ * passes alone.
+ */
 function granted(name: "read" | "write" | "run" | "sys" | "env"): boolean {
   return Deno.permissions.querySync({ name }).state === "granted";
 }

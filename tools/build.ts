@@ -1,7 +1,10 @@
 /** Building Rust crates where they are used. */
 import { ROOT } from "./run.ts";
 
-/** Builds a crate of the checkout, optimized; cargo knows best what is out of date. Answers whether it could: `undefined` if cargo is not installed. */
+/**
+ * Builds a crate of the checkout, optimized; cargo knows best what is out of date. Answers whether
+ * it could: `undefined` if cargo is not installed.
+ */
 export function buildCrate(directory: string): boolean | undefined {
   try {
     return new Deno.Command("cargo", {

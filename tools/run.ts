@@ -82,7 +82,10 @@ export function verdict(finished: Finished): Counts {
     : { passed: 0, failed: 1, skipped: 0 };
 }
 
-/** Adds up the lines `test result: … N passed; N failed; N ignored` of cargo. A run that failed without a failed test counts as one. */
+/**
+ * Adds up the lines `test result: … N passed; N failed; N ignored` of cargo. A run that failed
+ * without a failed test counts as one.
+ */
 export function cargoCounts(finished: Finished): Counts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const lines = finished.output.matchAll(
@@ -110,7 +113,10 @@ export function denoCounts(finished: Finished): Counts {
   return orFailed(counts, finished);
 }
 
-/** The names of the tests that `deno test` ran, with whether it ignored them; without what a name says of the reason. */
+/**
+ * The names of the tests that `deno test` ran, with whether it ignored them; without what a name
+ * says of the reason.
+ */
 export function testsOf(finished: Finished): Map<string, boolean> {
   const lines = finished.output.matchAll(
     /^(.+?)(?: \(skipped: .*\))? \.\.\. (ok|FAILED|ignored)/gm,

@@ -1,8 +1,11 @@
 /**
- * `deno task torture [--minutes N] [--seed S] DIR`: kills writers of a log and fails operations under others, on the disk and filesystem of `DIR`, for a while.
+ * `deno task torture [--minutes N] [--seed S] DIR`: kills writers of a log and fails operations
+ * under others, on the disk and filesystem of `DIR`, for a while.
  *
- * It ends with one line, `N kills, M faults, A acknowledged, L lost`, and exits with 1 if anything was lost or wrong. A killed process loses nothing that reached
- * the kernel: this shows locks, recovery and order on this filesystem, not power cuts; those are what the simulated disk is for.
+ * It ends with one line, `N kills, M faults, A acknowledged, L lost`, and exits with 1 if anything
+ * was lost or wrong. A killed process loses nothing that reached
+ * the kernel: this shows locks, recovery and order on this filesystem, not power cuts; those are
+ * what the simulated disk is for.
  */
 import { Command, InvalidArgumentError } from "commander";
 import { Progress } from "../lib/cli/terminal.ts";

@@ -80,7 +80,10 @@ export async function readByTasks(
 /** Ranges of one batch. */
 const BATCH = 1024;
 
-/** Reads 4 KiB at random positions for so long, many with one call. A latency would be that of a batch: there is none. */
+/**
+ * Reads 4 KiB at random positions for so long, many with one call. A latency would be that of a
+ * batch: there is none.
+ */
 export async function readInBatches(
   file: DirectFile,
   how: "async" | "sync",
@@ -113,7 +116,10 @@ export type Transfer<Memory> = (
   position: number,
 ) => Promise<unknown>;
 
-/** Goes through a file in order, again and again for so long, 1 MiB at a time, as many operations in flight as there are memories. */
+/**
+ * Goes through a file in order, again and again for so long, 1 MiB at a time, as many operations in
+ * flight as there are memories.
+ */
 export async function sequentially<Memory>(
   sizeBytes: number,
   memories: readonly Memory[],

@@ -5,7 +5,10 @@ import type { Actions } from "./programs/isolate_worker.ts";
 /** What the worker answers. */
 export type Reply = { readonly value: unknown } | { readonly error: unknown };
 
-/** A worker that runs its operations as it was told, and does what it is asked, one thing after another. */
+/**
+ * A worker that runs its operations as it was told, and does what it is asked, one thing after
+ * another.
+ */
 export class Isolate implements Disposable {
   readonly #worker = new Worker(
     new URL("programs/isolate_worker.ts", import.meta.url),

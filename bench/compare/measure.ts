@@ -40,7 +40,10 @@ export interface Measured {
   series?: readonly number[];
 }
 
-/** Latencies of any number of actors in one histogram, to three digits, from a nanosecond to ten minutes. */
+/**
+ * Latencies of any number of actors in one histogram, to three digits, from a nanosecond to ten
+ * minutes.
+ */
 export class Latencies {
   readonly #nanoseconds: Histogram = build({
     lowestDiscernibleValue: 1,
@@ -84,7 +87,10 @@ export class Series {
   }
 }
 
-/** Seconds and processor seconds of this process from a start: all its threads, those of the library and of the ring included. */
+/**
+ * Seconds and processor seconds of this process from a start: all its threads, those of the library
+ * and of the ring included.
+ */
 export class Stopwatch {
   #cpu = process.cpuUsage();
   #start = performance.now();

@@ -1,4 +1,7 @@
-/** P2: 4 KiB random reads, many in flight: one batch, and tasks that each await their own read, beside fio at the same depth. */
+/**
+ * P2: 4 KiB random reads, many in flight: one batch, and tasks that each await their own read,
+ * beside fio at the same depth.
+ */
 import { BufferPool, DirectFile } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { readByTasks, readInBatches } from "./direct.ts";

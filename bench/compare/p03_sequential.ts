@@ -1,4 +1,7 @@
-/** P3: 1 MiB at a time, in order, eight in flight: reading and writing a prewritten file. What was written is synced at the end, on each side. */
+/**
+ * P3: 1 MiB at a time, in order, eight in flight: reading and writing a prewritten file. What was
+ * written is synced at the end, on each side.
+ */
 import { BufferPool, type PooledBuffer } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { readDirect, touchedBuffers, writeDirect } from "./direct.ts";

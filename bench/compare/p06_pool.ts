@@ -1,4 +1,6 @@
-/** P6: leases of the pool: in Rust beside `iggy_common`'s, in JavaScript beside memory of V8's own. */
+/**
+ * P6: leases of the pool: in Rust beside `iggy_common`'s, in JavaScript beside memory of V8's own.
+ */
 import { BufferPool } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { formatMicros, type Measured, TIME } from "./measure.ts";
@@ -62,7 +64,10 @@ async function inRust(context: Context): Promise<Row[]> {
   return rows;
 }
 
-/** Nanoseconds of a split alone, a value for each pair: it is bookkeeping in JavaScript, there is no native call to count. */
+/**
+ * Nanoseconds of a split alone, a value for each pair: it is bookkeeping in JavaScript, there is no
+ * native call to count.
+ */
 function splits(context: Context): number[] {
   using pool = new BufferPool();
   const one = (count: number): number => {

@@ -1,4 +1,7 @@
-/** P8: reading a log, every checksum verified and every payload's first byte touched, beside fio reading the same file. */
+/**
+ * P8: reading a log, every checksum verified and every payload's first byte touched, beside fio
+ * reading the same file.
+ */
 import { BufferPool, LogReader } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { writtenLog } from "./logs.ts";

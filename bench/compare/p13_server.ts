@@ -1,4 +1,7 @@
-/** P13: how fast a `Deno.serve` answers while a log in the same process takes all that it can, beside the same load through `Deno.FsFile`. */
+/**
+ * P13: how fast a `Deno.serve` answers while a log in the same process takes all that it can,
+ * beside the same load through `Deno.FsFile`.
+ */
 import type { EngineOptions } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { Isolate } from "./isolate.ts";
@@ -58,7 +61,9 @@ export async function p13(context: Context): Promise<Row[]> {
   ];
 }
 
-/** Serves for so long under a load; latencies are those of the requests, bytes those of the load. */
+/**
+ * Serves for so long under a load; latencies are those of the requests, bytes those of the load.
+ */
 async function served(
   context: Context,
   load: Load,

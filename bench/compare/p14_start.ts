@@ -1,4 +1,7 @@
-/** P14: from starting a program to the first byte that it read, library loading included, beside an empty program. */
+/**
+ * P14: from starting a program to the first byte that it read, library loading included, beside an
+ * empty program.
+ */
 import type { Context } from "./context.ts";
 import { programArguments } from "./programs/run.ts";
 import { atMost, median, ownFigure, type Row } from "./row.ts";

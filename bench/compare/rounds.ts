@@ -1,4 +1,7 @@
-/** The order of measuring: every side once, then every side again. What drifts (the disk, its neighbours) meets all of them alike. */
+/**
+ * The order of measuring: every side once, then every side again. What drifts (the disk, its
+ * neighbours) meets all of them alike.
+ */
 import type { Context } from "./context.ts";
 import type { Measured } from "./measure.ts";
 
@@ -10,7 +13,10 @@ export type Runs<Sides extends Record<string, Run>> = {
   [Name in keyof Sides]: Awaited<ReturnType<NonNullable<Sides[Name]>>>[];
 };
 
-/** A twentieth of a run, before the first round, gets code compiled, memory touched and files opened. */
+/**
+ * A twentieth of a run, before the first round, gets code compiled, memory touched and files
+ * opened.
+ */
 const WARM_UP = 0.05;
 
 /** Runs all sides in turn, as many rounds as there are pairs, and answers the runs of each. */

@@ -53,7 +53,9 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
   h: 60 * 60,
   d: 24 * 60 * 60,
 };
-/** Microseconds since the Unix epoch, from 2001 to 2286: no seconds, and no date without hyphens. */
+/**
+ * Microseconds since the Unix epoch, from 2001 to 2286: no seconds, and no date without hyphens.
+ */
 const MICROSECONDS = /^\d{16}$/;
 
 /** The forms that {@linkcode time} takes, for the help of an option. */

@@ -67,7 +67,10 @@ async function readInput(bytes: Uint8Array): Promise<number | null> {
   }
 }
 
-/** Bytes that are gathered before they are written: a system call for each message would take longer than the message. */
+/**
+ * Bytes that are gathered before they are written: a system call for each message would take longer
+ * than the message.
+ */
 const BUFFER_BYTES = 256 * 1024;
 const ENCODER = new TextEncoder();
 

@@ -4,7 +4,10 @@ export class Interrupted extends Error {
   override readonly name: string = "Interrupted";
 }
 
-/** Listens for Ctrl-C while a command runs that must end in order. The second one ends the process at once. */
+/**
+ * Listens for Ctrl-C while a command runs that must end in order. The second one ends the process
+ * at once.
+ */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = (): void => {

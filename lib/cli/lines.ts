@@ -7,7 +7,10 @@ export const NEWLINE = 0x0a;
 /** Bytes of lines that are handed out, and appended, at a time. */
 const BATCH_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 4 * 1024 * 1024;
-/** The end of a line is looked for byte by byte so far, and by `indexOf` from there on, which is dear to begin with. */
+/**
+ * The end of a line is looked for byte by byte so far, and by `indexOf` from there on, which is
+ * dear to begin with.
+ */
 const NEAR_BYTES = 64;
 
 /** A line is longer than a message may be. */
@@ -35,7 +38,8 @@ export interface Lines {
 }
 
 /**
- * Cuts bytes into lines: what is read goes into {@linkcode LineSplitter.room}, and the lines that it completes lie in views that are valid until the next call of that.
+ * Cuts bytes into lines: what is read goes into {@linkcode LineSplitter.room}, and the lines that
+ * it completes lie in views that are valid until the next call of that.
  */
 export class LineSplitter {
   readonly #terminator: number;
@@ -67,7 +71,8 @@ export class LineSplitter {
   /**
    * The lines that `count` more bytes complete, about {@linkcode BATCH_BYTES} at a time.
    *
-   * @throws {LineTooLongError} At the first one that is longer than a message may be, after those before it; also when its end is not there yet.
+   * @throws {LineTooLongError} At the first one that is longer than a message may be, after those
+   *   before it; also when its end is not there yet.
    */
   *push(count: number): Generator<Lines> {
     let from = this.#end;
@@ -132,7 +137,8 @@ export class LineSplitter {
 }
 
 /**
- * The lines of a file, about {@linkcode BATCH_BYTES} at a time; the last one may have no terminator.
+ * The lines of a file, about {@linkcode BATCH_BYTES} at a time; the last one may have no
+ * terminator.
  *
  * @throws {LineTooLongError} If a line is longer than a message may be.
  */
@@ -149,7 +155,10 @@ export function* readLines(
   yield* splitter.rest();
 }
 
-/** Appends lines, waiting for room in memory where there is none; what was appended before is written meanwhile. */
+/**
+ * Appends lines, waiting for room in memory where there is none; what was appended before is
+ * written meanwhile.
+ */
 export async function appendLines(log: Log, lines: Lines): Promise<void> {
   await log.ready();
   for (;;) {

@@ -104,7 +104,9 @@ const WIDE =
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
 const SEGMENTER = new Intl.Segmenter();
 
-/** Cuts text to columns of a terminal, with an ellipsis for the rest; control characters become `?`. */
+/**
+ * Cuts text to columns of a terminal, with an ellipsis for the rest; control characters become `?`.
+ */
 export function cutToWidth(text: string, columns: number): string {
   const shown = text.replace(CONTROL, "?");
   /** The length of what leaves a column for the ellipsis. */
@@ -151,7 +153,10 @@ export function formatTable(
   ).join("\n");
 }
 
-/** A time in microseconds since the Unix epoch as ISO 8601, to the microsecond; as a number where no date can show it. */
+/**
+ * A time in microseconds since the Unix epoch as ISO 8601, to the microsecond; as a number where no
+ * date can show it.
+ */
 export function formatTime(micros: number): string {
   const ms = Math.floor(micros / 1000);
   if (ms > 8.64e15) return String(micros);

@@ -1,5 +1,6 @@
 /**
- * A typed value of at most 255 bytes: a key or a value of a user header. Integers of 64 bits and more are `bigint`, all
+ * A typed value of at most 255 bytes: a key or a value of a user header. Integers of 64 bits and
+ * more are `bigint`, all
  * other numbers `number`.
  */
 export type HeaderField =
@@ -248,7 +249,10 @@ function utf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Decodes a field in which {@linkcode fieldFault} found nothing wrong. The result shares no memory with `bytes`. */
+/**
+ * Decodes a field in which {@linkcode fieldFault} found nothing wrong. The result shares no memory
+ * with `bytes`.
+ */
 export function decodeField(code: number, bytes: Uint8Array): HeaderField {
   const [kind, size] = KINDS[code - 1]!;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -3,7 +3,8 @@
  *
  * - `"end"`: the bytes are used up exactly.
  * - `"partial"`: the batch ends after the bytes; what is there of it is plausible.
- * - `"zeros"`: a header of 256 zeros, or nothing but zeros in fewer bytes: nothing was written there.
+ * - `"zeros"`: a header of 256 zeros, or nothing but zeros in fewer bytes: nothing was written
+ *   there.
  * - `"length"`: the length of the batch, of a payload or of user headers is out of its bounds.
  * - `"reserved"`: reserved bytes, the flags or the producer section of the header are wrong.
  * - `"count"`: the frames do not fill the batch, are out of order, or there are none.

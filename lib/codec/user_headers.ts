@@ -18,8 +18,10 @@ export interface UserHeader {
 }
 
 /**
- * User headers as a program gives them: a list, or for convenience an object. An object's keys become keys of the kind
- * `"string"`; of its values, a string becomes a `"string"`, a number always a `"float64"`, a boolean a `"bool"`, a bigint
+ * User headers as a program gives them: a list, or for convenience an object. An object's keys
+ * become keys of the kind
+ * `"string"`; of its values, a string becomes a `"string"`, a number always a `"float64"`, a
+ * boolean a `"bool"`, a bigint
  * always an `"int64"`, a `Uint8Array` a `"raw"`, and a {@linkcode HeaderField} stays what it is.
  */
 export type UserHeadersInit =
@@ -35,12 +37,15 @@ export type UserHeadersInit =
 const FRAME_BYTES = 10;
 
 /**
- * Encodes user headers as the format has them: sorted by the kind and then the bytes of the key. Of a key that is there
+ * Encodes user headers as the format has them: sorted by the kind and then the bytes of the key. Of
+ * a key that is there
  * twice the last value counts.
  *
  * @returns The bytes; none for no headers.
- * @throws {TypeError} If a kind is unknown, or a value is not of its kind's type; the message names the header.
- * @throws {RangeError} If a value is out of its kind's range, a key or value has no or more than 255 bytes, or all
+ * @throws {TypeError} If a kind is unknown, or a value is not of its kind's type; the message names
+ *   the header.
+ * @throws {RangeError} If a value is out of its kind's range, a key or value has no or more than
+ *   255 bytes, or all
  * together have more than 100 000 bytes.
  *
  * @example Usage
@@ -144,10 +149,12 @@ function compare(a: EncodedField, b: EncodedField): number {
 }
 
 /**
- * Decodes user headers, in the order of the bytes. Of a key that is there twice the last value counts, in the first one's
+ * Decodes user headers, in the order of the bytes. Of a key that is there twice the last value
+ * counts, in the first one's
  * place. The result shares no memory with the bytes.
  *
- * @throws {Deno.errors.InvalidData} If they are not encoded as the format demands; the message says where and why.
+ * @throws {Deno.errors.InvalidData} If they are not encoded as the format demands; the message says
+ *   where and why.
  *
  * @example Usage
  * ```ts

@@ -2,7 +2,8 @@ const PATTERN =
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * The 16 bytes of a UUID text such as `"00112233-4455-4677-8899-aabbccddeeff"`, in the order of the text (RFC 9562); any
+ * The 16 bytes of a UUID text such as `"00112233-4455-4677-8899-aabbccddeeff"`, in the order of the
+ * text (RFC 9562); any
  * version, in either case.
  *
  * @throws {SyntaxError} If the text is no UUID.

@@ -6,7 +6,7 @@ import { BATCH, NO_LIMIT, Submission } from "./submission.ts";
 import { WaitPolicy } from "./wait_policy.ts";
 
 /*
- * The life of an operation, and who waits for it.
+ * The life of an operation, and which thread waits for it.
  *
  *   start ──> in line ──> queued ──> with the library ──> over ──> owner told
  *               │  a tag is free │  end of the turn   │ collected │
@@ -234,7 +234,10 @@ export class Engine {
     setImmediate(this.#ownTask);
   }
 
-  /** Looks for completions in a turn of its own, as long as the policy does not leave that to the reaper. */
+  /**
+   * Looks for completions in a turn of its own, as long as the policy does not leave that to the
+   * reaper.
+   */
   readonly #pumpTask = (): void => {
     this.#isPumpDue = false;
     if (this.#hasEnded) return;

@@ -33,7 +33,8 @@ export const OPERATION = {
   /** `ftruncate(2)`: the position is the new size. */
   TRUNCATE: kind(6, "ftruncate", "resizes"),
   /**
-   * Seals the write block that is the loan, then `pwritev2(2)` of its first `length` bytes. A thread
+   * Seals the write block that is the loan, then `pwritev2(2)` of its first `length` bytes. A
+   * thread
    * of the library does both. The last 80 bytes of the loan are the context of `basalt_seal`.
    */
   SEAL_WRITE: kind(7, "write", "writes"),

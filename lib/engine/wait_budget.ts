@@ -7,7 +7,9 @@ const WEIGHT = 1 / 8;
  * class before anything was measured.
  */
 const LEAST_MICROS = 100;
-/** A completion that is further away is left to the reaper: waiting would only hold up the program. */
+/**
+ * A completion that is further away is left to the reaper: waiting would only hold up the program.
+ */
 const MOST_MICROS = 500;
 /** A wait lasts up to this many times the average latency. */
 const FACTOR = 3;

@@ -85,7 +85,7 @@ export class WaitPolicy {
     this.#budget.end(kind, latencyMicros);
   }
 
-  /** Notes that a call of the library has returned with so many completions. */
+  /** Notes that a call of the library has returned with a number of completions. */
   returned(now: number, completionCount: number): void {
     this.#calledAt = now;
     this.#load.own(now);

@@ -173,7 +173,8 @@ export function planOffsets(
 /**
  * Plans the cursors of consumer offsets: `consumer-<id>` and `group-<id>`.
  *
- * @param isUsed Whether the log was opened since an earlier import: its cursors stay where they are.
+ * @param isUsed Whether the log was opened since an earlier import: its cursors stay where they
+ *   are.
  * @throws {Deno.errors.AlreadyExists} If the directory has another cursor of a name.
  */
 export function* planCursors(

@@ -66,7 +66,8 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * @throws {LockedError} If a writer has the log open, or a server the partition.
  * @throws {Deno.errors.Busy} If the log was not closed.
  * @throws {CorruptSegmentError} If the log is damaged: the error has the file and the position.
- * @throws {UnsupportedError} If the server's data directory has another format, or is encrypted; or if
+ * @throws {UnsupportedError} If the server's data directory has another format, or is encrypted; or
+ *   if
  * the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such log, cursor, stream, topic or partition.
  * @throws {Deno.errors.AlreadyExists} If the partition holds other messages, or another offset of a

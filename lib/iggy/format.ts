@@ -22,7 +22,8 @@ const PROBE_BYTES = 64 * 1024;
  * Tells the format of a partition by trying (`docs/format.md#old-told-apart`); `undefined` if it
  * holds no message.
  *
- * @throws {UnsupportedError} If the first segment with bytes begins with neither a valid batch nor a
+ * @throws {UnsupportedError} If the first segment with bytes begins with neither a valid batch nor
+ *   a
  * valid message.
  */
 export function* detectFormat(

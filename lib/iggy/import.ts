@@ -36,11 +36,14 @@ const ACTION = "import partition";
  * @param source The partition's directory, or its address in the server's data directory.
  * @param logDir The directory that becomes a log; made if there is none, empty otherwise.
  * @throws {LockedError} If a server has the partition open, or a writer the directory.
- * @throws {CorruptSegmentError} If the partition is damaged, or was not closed well: the error has the
+ * @throws {CorruptSegmentError} If the partition is damaged, or was not closed well: the error has
+ *   the
  * file, the position and what to do.
- * @throws {Deno.errors.InvalidData} If a consumer offset is damaged: the error has the file and what
+ * @throws {Deno.errors.InvalidData} If a consumer offset is damaged: the error has the file and
+ *   what
  * to do.
- * @throws {UnsupportedError} If the files have neither format, the server is encrypted or of another
+ * @throws {UnsupportedError} If the files have neither format, the server is encrypted or of
+ *   another
  * version; or if the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such partition.
  * @throws {Deno.errors.AlreadyExists} If the directory holds other messages or cursors.

@@ -36,7 +36,8 @@ export interface Partition {
  * Finds a partition by its directory, or by its address in a server's data directory.
  *
  * @param number The number that a directory has whose path does not tell.
- * @throws {UnsupportedError} If the data directory is none of a server, of a version with another
+ * @throws {UnsupportedError} If the data directory is not that of a server, is of a version with
+ *   another
  * format, or encrypted.
  * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names
  * those that there are.

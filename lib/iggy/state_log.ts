@@ -45,7 +45,8 @@ const TOPIC_SETTINGS_BYTES = 18;
 /**
  * Replays the commands; other commands than those about streams, topics and partitions are skipped.
  *
- * @throws {UnsupportedError} If it is cut off, encrypted, or written by a server of another version.
+ * @throws {UnsupportedError} If it is cut off, encrypted, or written by a server of another
+ *   version.
  */
 export function readStateLog(
   bytes: Uint8Array,
@@ -69,7 +70,7 @@ export function readStateLog(
       `Cannot read the streams and topics in '${path}'`,
       {
         found:
-          `an entry at byte ${at} of ${bytes.length} that is none (${error.message})`,
+          `an invalid entry at byte ${at} of ${bytes.length} (${error.message})`,
         needed: `whole entries of ${COMPATIBLE_VERSIONS}, not encrypted`,
         cause: error,
       },

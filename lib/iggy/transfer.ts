@@ -54,9 +54,11 @@ export interface Transferred {
  * Converts all segments under temporary names, and gives them their names when all of them are
  * durable.
  *
- * First all indexes get their names, then consumers and cursors are written, then the logs get their
+ * First all indexes get their names, then consumers and cursors are written, then the logs get
+ * their
  * names, in their order: after a crash a log's directory has indexes without their logs, which
- * `Log.open` refuses, and a server finds the first messages. The same call completes it. After a failure the temporary files are removed.
+ * `Log.open` refuses, and a server finds the first messages. The same call completes it. After a
+ * failure the temporary files are removed.
  */
 export function* runTransfer(
   place: Place,

@@ -275,7 +275,8 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
    * @throws {BackpressureError} If there is no room in memory: wait for {@linkcode Log.ready}.
-   * @throws {NoSpaceError} If the disk was full when messages were written that nobody waited for; once
+   * @throws {NoSpaceError} If the disk was full when messages were written that nobody waited for;
+   *   once
    *   for each time.
    * @throws {PoisonedError} If a write or sync failed before.
    *
@@ -328,7 +329,8 @@ export class Log implements AsyncDisposable, Disposable {
    *
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
-   * @throws {NoSpaceError} If the disk is full: the message stays in memory, the next flush writes it.
+   * @throws {NoSpaceError} If the disk is full: the message stays in memory, the next flush writes
+   *   it.
    * @throws {PoisonedError} If a write or sync failed.
    */
   appendDurable(
@@ -342,8 +344,10 @@ export class Log implements AsyncDisposable, Disposable {
    * Resolves when the message at `offset`, and so every one before it, survives a power cut.
    *
    * @throws {RangeError} If no message has that offset yet.
-   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes them.
-   * @throws {PoisonedError} If a write or sync failed: opening the log again tells whether the message
+   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes
+   *   them.
+   * @throws {PoisonedError} If a write or sync failed: opening the log again tells whether the
+   *   message
    *   is there.
    */
   whenDurable(
@@ -376,7 +380,8 @@ export class Log implements AsyncDisposable, Disposable {
   /**
    * Writes everything appended so far; durably, unless told `"none"`.
    *
-   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes the
+   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes
+   *   the
    *   same bytes.
    * @throws {PoisonedError} If a write or sync failed.
    */
@@ -397,7 +402,8 @@ export class Log implements AsyncDisposable, Disposable {
    * for, unless kept. It ends where the data ends; what is still in memory needs a `flush` first.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
+   *   handed
    *   out.
    */
   read(options: ReadOptions = {}): LogIterator<MessageBatch> {
@@ -446,11 +452,14 @@ export class Log implements AsyncDisposable, Disposable {
    * closed: everything that was written is given first. A log that is poisoned ends it with the
    * same error.
    *
-   * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one; also if
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one;
+   *   also if
    *   what is next was truncated away.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
+   *   handed
    *   out.
-   * @throws {PoisonedError} If a write or sync failed, after all that was written before; of a durable
+   * @throws {PoisonedError} If a write or sync failed, after all that was written before; of a
+   *   durable
    *   tail after all that is durable.
    *
    * @example Following a log
@@ -478,7 +487,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Returns the batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail}, as a
+   * Returns the batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail},
+   * as a
    * stream. A batch is read when the consumer asks for it; cancelling gives everything back.
    *
    * It is a default stream: a byte stream would detach the batches' memory. Drop each batch.
@@ -644,7 +654,8 @@ export class Log implements AsyncDisposable, Disposable {
    * It always ends the log. When it rejects, what is not durable is lost, and the next opening
    * recovers the rest.
    *
-   * @throws {NoSpaceError} If the disk is full; to try again instead, call {@linkcode Log.flush} before
+   * @throws {NoSpaceError} If the disk is full; to try again instead, call {@linkcode Log.flush}
+   *   before
    *   closing.
    * @throws {PoisonedError} If a write or sync failed.
    */

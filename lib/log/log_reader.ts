@@ -80,8 +80,10 @@ export class LogReader {
    * Returns the messages that are in the files, in batches: each is valid until the next one is
    * asked for, unless kept. It ends where the data ends.
    *
-   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log, or after its end.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log, or after its
+   *   end.
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
+   *   handed
    * out.
    */
   read(options: LogReadOptions = {}): LogIterator<MessageBatch> {
@@ -98,9 +100,11 @@ export class LogReader {
    * It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when the log
    * is closed, for the next writer goes on where that one ended. From above the end it waits.
    *
-   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log; also if what is next
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log; also if what is
+   *   next
    * was truncated away.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were handed
+   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
+   *   handed
    * out.
    *
    * @example The next message

@@ -44,7 +44,8 @@ export interface OwnSegmentsOptions {
 }
 
 /**
- * The segments of a log that this isolate writes: it knows them without asking the disk, and nothing
+ * The segments of a log that this isolate writes: it knows them without asking the disk, and
+ * nothing
  * is polled.
  */
 export class OwnSegments implements SegmentSource {

@@ -54,7 +54,9 @@ export type RepairStep =
     firstOffset: number;
   };
 
-/** Which segments a repair keeps where they do not connect: those at the beginning, or at the end. */
+/**
+ * Which segments a repair keeps where they do not connect: those at the beginning, or at the end.
+ */
 export type RepairKeep = "oldest" | "newest";
 
 /** What repairing a log does, and what the log loses by it. */

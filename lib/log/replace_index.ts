@@ -20,7 +20,8 @@ export interface RebuiltIndex {
  *
  * The new name is durable when the directory is synced.
  *
- * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches: the segment stays as
+ * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches: the segment
+ *   stays as
  * it was.
  */
 export function* replaceIndex(

@@ -37,7 +37,8 @@ export interface SalvageOptions
 }
 
 /**
- * Reads all messages of a log that are whole, and goes on after those that are not. It takes no lock
+ * Reads all messages of a log that are whole, and goes on after those that are not. It takes no
+ * lock
  * and changes nothing.
  *
  * The path is the log's directory, or one of its files: a `.log`, or a `.cut` with what recovery or

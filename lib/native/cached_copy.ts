@@ -26,7 +26,8 @@ export function isPermitted(path: string): boolean {
 }
 
 /**
- * The path of a copy of the library in a directory that is the user's alone; written if it is not there, verified if it is.
+ * The path of a copy of the library in a directory that is the user's alone; written if it is not
+ * there, verified if it is.
  *
  * @throws {Error} If the directory is not private, or cannot be written.
  */
@@ -70,7 +71,9 @@ function isThere(
   }
 }
 
-/** Another name first: no process ever sees a part of it, and one that runs the old file keeps it. */
+/**
+ * Another name first: no process ever sees a part of it, and one that runs the old file keeps it.
+ */
 function write(path: string, bytes: Uint8Array): void {
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {

@@ -11,7 +11,8 @@ const WRITE = {
 /**
  * Writes to a descriptor of the process by `write(2)`.
  *
- * `Deno.stdout` keeps a part of what it is given before it fails, so that a caller cannot tell where
+ * `Deno.stdout` keeps a part of what it is given before it fails, so that a caller cannot tell
+ * where
  * to go on. Here nothing was written when a call throws.
  */
 export class DescriptorWriter implements Disposable {

@@ -1,6 +1,8 @@
 import { nodeModule } from "./node_module.ts";
 
-/** A library inside a module: what `deno task embed` generates for each platform, in `embedded/`. */
+/**
+ * A library inside a module: what `deno task embed` generates for each platform, in `embedded/`.
+ */
 export interface EmbeddedLibrary {
   /** SHA-256 of the library, in hexadecimal. */
   readonly sha256: string;
@@ -13,7 +15,8 @@ export interface EmbeddedLibrary {
 /**
  * The copy for this platform; `undefined` where none was generated.
  *
- * Its text is loaded with this module, since only that can be waited for: the library itself is loaded at its first use, which may be in a synchronous function.
+ * Its text is loaded with this module, since only that can be waited for: the library itself is
+ * loaded at its first use, which may be in a synchronous function.
  */
 export const EMBEDDED: EmbeddedLibrary | undefined = await importEmbedded();
 

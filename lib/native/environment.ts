@@ -1,4 +1,7 @@
-/** A variable of the environment; `undefined` where it is empty or reading it is not permitted: nobody is asked. */
+/**
+ * A variable of the environment; `undefined` where it is empty or reading it is not permitted:
+ * nobody is asked.
+ */
 export function environment(name: string): string | undefined {
   const permission = Deno.permissions.querySync({
     name: "env",

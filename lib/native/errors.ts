@@ -77,7 +77,8 @@ export function errnoName(errno: number): string {
 }
 
 /**
- * Makes the error for a system call that failed: the `Deno.errors` class that Deno itself would use, with `code`, `syscall` and `path`.
+ * Makes the error for a system call that failed: the `Deno.errors` class that Deno itself would
+ * use, with `code`, `syscall` and `path`.
  *
  * @param code The kernel's name of the error, or its number.
  * @param detail Advice or circumstances, added to the message.

@@ -1,4 +1,7 @@
-/** What loading needs of the C library before there is a library of our own; apart, since each symbol that is opened costs time. */
+/**
+ * What loading needs of the C library before there is a library of our own; apart, since each
+ * symbol that is opened costs time.
+ */
 const USER = {
   geteuid: { parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -51,7 +54,10 @@ export function isLoaded(soname: string): boolean {
   );
 }
 
-/** Whether two names, of files or libraries, are of one library that is in the process: the loader has one handle for each. */
+/**
+ * Whether two names, of files or libraries, are of one library that is in the process: the loader
+ * has one handle for each.
+ */
 export function isSameLibrary(a: string, b: string): boolean {
   return withLibrary("libdl.so.2", LOADER, ({ dlopen }) => {
     const handles = [a, b].map((name) => dlopen(cString(name), NOTHING_NEW));
@@ -60,7 +66,8 @@ export function isSameLibrary(a: string, b: string): boolean {
 }
 
 /**
- * Runs `use` with the path of a file in memory (`memfd_create(2)`) that nobody can change; the file ends with the call, but for mappings.
+ * Runs `use` with the path of a file in memory (`memfd_create(2)`) that nobody can change; the file
+ * ends with the call, but for mappings.
  *
  * @throws {Error} If the kernel gives none.
  */

@@ -36,7 +36,10 @@ export interface LoadedLibrary {
 
 /** Which library to load. */
 export interface LoadLibraryOptions {
-  /** The file, and no other is tried. Without it, the first of: `BASALT_LIBRARY`, a local build, the copy inside the package. */
+  /**
+   * The file, and no other is tried. Without it, the first of: `BASALT_LIBRARY`, a local build, the
+   * copy inside the package.
+   */
   path?: string | URL;
 }
 
@@ -51,17 +54,22 @@ const SONAME = `libbasalt-${VERSION}.so`;
 
 let loaded: Loaded | undefined;
 
-/** The library's functions, loaded at the first call and kept for the life of the process: closing a library that a thread still runs crashes. */
+/**
+ * The library's functions, loaded at the first call and kept for the life of the process: closing a
+ * library that a thread still runs crashes.
+ */
 export function native(): NativeFunctions {
   return (loaded ??= load()).functions;
 }
 
 /**
- * Loads the native library, which otherwise happens at the first use of anything that needs it; tells where it came from.
+ * Loads the native library, which otherwise happens at the first use of anything that needs it;
+ * tells where it came from.
  *
  * Needs `--allow-ffi`. Nobody is ever asked for a permission: what is not permitted is not tried.
  *
- * @throws {UnsupportedError} If the platform is another one, no library that fits was found (`tried` says where), or `path` names another one than is loaded.
+ * @throws {UnsupportedError} If the platform is another one, no library that fits was found
+ *   (`tried` says where), or `path` names another one than is loaded.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
  * @throws {TypeError} If `path` is no path.
  *
@@ -135,7 +143,8 @@ function loadBuild(tried: string[]): Loaded | undefined {
 }
 
 /**
- * The copy inside the package. All isolates of a process use one library, since pools are shared by number: the one that was first.
+ * The copy inside the package. All isolates of a process use one library, since pools are shared by
+ * number: the one that was first.
  */
 function loadEmbedded(tried: string[]): Loaded | undefined {
   if (EMBEDDED === undefined) {
@@ -187,7 +196,10 @@ function loadInMemory(
   });
 }
 
-/** Opens a copy, or the one that another isolate was faster to load: the loader knows the first by the library's name. */
+/**
+ * Opens a copy, or the one that another isolate was faster to load: the loader knows the first by
+ * the library's name.
+ */
 function openFirst(path: string): Opened {
   const opened = openLibrary(path);
   if (!("functions" in opened) || isSameLibrary(path, SONAME)) return opened;
@@ -251,7 +263,10 @@ function runtimeName(): string {
   return version === undefined ? "another runtime" : `Node.js/${version}`;
 }
 
-/** Memory that the library owns is viewed through `Deno.UnsafePointerView`, which a list of paths does not permit. */
+/**
+ * Memory that the library owns is viewed through `Deno.UnsafePointerView`, which a list of paths
+ * does not permit.
+ */
 function checkPermission(): void {
   if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") return;
   throw new Deno.errors.NotCapable(

@@ -1,5 +1,6 @@
 /**
- * The only room that says `Deno.dlopen` or `Deno.Unsafe*`: the symbol table, loading, and what a status means.
+ * The only room that says `Deno.dlopen` or `Deno.Unsafe*`: the symbol table, loading, and what a
+ * status means.
  *
  * @module
  */

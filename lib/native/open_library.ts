@@ -15,7 +15,10 @@ const ABI = {
   basalt_abi: { parameters: [], result: "i32", optional: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** Opens a file, or what the loader finds by a name, as this version's library. It is never closed: a thread may be running in it. */
+/**
+ * Opens a file, or what the loader finds by a name, as this version's library. It is never closed:
+ * a thread may be running in it.
+ */
 export function openLibrary(file: string): Opened {
   let opened: Deno.DynamicLibrary<typeof SYMBOLS>;
   try {
@@ -34,7 +37,10 @@ export function openLibrary(file: string): Opened {
   return { absent: false, reason: otherVersion(abi) };
 }
 
-/** What is wrong with a file that did not load with all symbols: the answer of the first export tells. */
+/**
+ * What is wrong with a file that did not load with all symbols: the answer of the first export
+ * tells.
+ */
 function diagnose(file: string, error: Error): Opened {
   let abi: number | undefined;
   try {

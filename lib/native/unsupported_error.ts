@@ -18,7 +18,8 @@ export interface UnsupportedFields {
  * import { UnsupportedError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new UnsupportedError("Cannot open the library", { found: "windows", needed: "linux" });
+ * const error = new UnsupportedError("Cannot open the library", { found: "windows", needed: "linux"
+ * });
  * assertEquals(error.found, "windows");
  * ```
  */
@@ -29,7 +30,9 @@ export class UnsupportedError extends Error {
   readonly found: string;
   /** What would be needed. */
   readonly needed: string;
-  /** Each place that was tried, with the reason why it did not do; empty where there was no choice. */
+  /**
+   * Each place that was tried, with the reason why it did not do; empty where there was no choice.
+   */
   readonly tried: readonly string[];
 
   /** Makes the error; the fields also end the message. */

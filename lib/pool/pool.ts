@@ -147,7 +147,8 @@ export class BufferPool implements Disposable {
    * this isolate drops is passed on at once; memory of other workers is noticed within 5 ms.
    *
    * @throws {RangeError} If the length is out of range.
-   * @throws {PoolLimitError} At the limit, if `atLimit` is `"fail"`, or for more than the pool could
+   * @throws {PoolLimitError} At the limit, if `atLimit` is `"fail"`, or for more than the pool
+   *   could
    *   ever give.
    * @throws {TypeError} If the pool is closed.
    */

@@ -53,7 +53,8 @@ const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
  * `keep()` makes it last.
  *
  * Calls of `next` are served in their order, also when they are made before the one before has
- * resolved: a call ends all batches that were given before it was made. Files are closed at the end,
+ * resolved: a call ends all batches that were given before it was made. Files are closed at the
+ * end,
  * on an error, and when the iterator is left, which also ends its wait for more.
  */
 export class BatchIterator implements LogIterator<MessageBatch> {

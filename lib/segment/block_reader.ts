@@ -510,7 +510,8 @@ export class BlockReader {
 
   /**
    * The same with no memory held, so that waiting for some holds up no other reader, and with no
-   * more than a reader needs: at the limit a small block is free sooner, and leaves room for others.
+   * more than a reader needs: at the limit a small block is free sooner, and leaves room for
+   * others.
    */
   #planAlone(bound: number): Plan {
     this.#moveTo(this.#position);

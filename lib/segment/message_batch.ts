@@ -52,7 +52,8 @@ interface Lease {
  *
  * Payloads are views into the block, without a copy. A batch that an iterator gave is valid until
  * the next one is asked for, or the iterator is left; {@linkcode MessageBatch.keep} makes it last.
- * `drop()` and `using` give the block back sooner. The messages may come from several batches of the
+ * `drop()` and `using` give the block back sooner. The messages may come from several batches of
+ * the
  * format.
  *
  * @example Payloads without a copy

@@ -36,7 +36,8 @@ export interface SealedEnd {
  *
  * Every batch from there to the end of the file is verified.
  *
- * @throws {CorruptSegmentError} If the file does not end with its last batch, or the index describes
+ * @throws {CorruptSegmentError} If the file does not end with its last batch, or the index
+ *   describes
  * more than it holds.
  */
 export function* readSealedEnd(

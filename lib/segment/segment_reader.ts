@@ -77,7 +77,8 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /**
    * Reads the messages, in batches: each is valid until the next one is asked for, unless kept.
    *
-   * @throws {CorruptSegmentError} At the first batch that is damaged, after all before it were handed
+   * @throws {CorruptSegmentError} At the first batch that is damaged, after all before it were
+   *   handed
    * out; also at the end if the index describes more than the log holds.
    */
   read(options: ReadOptions = {}): LogIterator<MessageBatch> {

@@ -75,8 +75,10 @@ export interface SegmentWriterOptions {
  *
  * const dir = Deno.makeTempDirSync();
  * const storage = new DiskStorage();
- * const log = storage.openSync(`${dir}/00000000000000000000.log`, { write: true, createNew: true });
- * const index = storage.openSync(`${dir}/00000000000000000000.index`, { write: true, createNew: true });
+ * const log = storage.openSync(`${dir}/00000000000000000000.log`, { write: true, createNew: true
+ * });
+ * const index = storage.openSync(`${dir}/00000000000000000000.index`, { write: true, createNew:
+ * true });
  *
  * await using writer = await SegmentWriter.create({ log, index, firstOffset: 0 });
  * const offset = writer.append("hello");
@@ -145,7 +147,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * closed.
    * When it throws, the files stay open, and the caller's.
    *
-   * @throws {CorruptSegmentError} If more than a torn tail is damaged, or there is no owner file and the
+   * @throws {CorruptSegmentError} If more than a torn tail is damaged, or there is no owner file
+   *   and the
    *   segment was not closed.
    */
   static async create(options: SegmentWriterOptions): Promise<SegmentWriter> {
@@ -246,7 +249,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   /**
    * Writes everything appended so far.
    *
-   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes the
+   * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes
+   *   the
    *   same bytes.
    * @throws {PoisonedError} If a write or sync failed.
    */
@@ -276,7 +280,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Does what {@linkcode SegmentWriter.close} does, but does not throw an error again that a caller was given
+   * Does what {@linkcode SegmentWriter.close} does, but does not throw an error again that a caller
+   * was given
    * before.
    */
   async [Symbol.asyncDispose](): Promise<void> {

@@ -30,13 +30,20 @@ export interface Capabilities {
   /** Where the physical block comes from, in words. */
   readonly physicalBlockReason: string;
   /**
-   * How a durable write is made: by a write that carries the durability (`RWF_DSYNC`), or, where the
+   * How a durable write is made: by a write that carries the durability (`RWF_DSYNC`), or, where
+   * the
    * system refuses that, by a write and `fdatasync(2)` or `fsync(2)` after it.
    */
   readonly durableWrites: "RWF_DSYNC" | "fdatasync";
-  /** The filesystem's name, such as `"ext4"`; its magic number in hexadecimal where it is not known, `"none"` for a block device. */
+  /**
+   * The filesystem's name, such as `"ext4"`; its magic number in hexadecimal where it is not known,
+   * `"none"` for a block device.
+   */
   readonly filesystem: string;
-  /** Whether rewriting a block moves it (btrfs, bcachefs, zfs): preparing space ahead gains nothing there. */
+  /**
+   * Whether rewriting a block moves it (btrfs, bcachefs, zfs): preparing space ahead gains nothing
+   * there.
+   */
   readonly copyOnWrite: boolean;
   /** The engine of the asynchronous operations. */
   readonly engine: EngineKind;

@@ -42,7 +42,8 @@ const NOTHING = {};
  * tier, without the page cache.
  *
  * Operations name their positions, so any number may be in flight. A buffer is lent while its
- * operation runs: nobody can touch it then. {@linkcode DirectFile.capabilities} tells which tier the
+ * operation runs: nobody can touch it then. {@linkcode DirectFile.capabilities} tells which tier
+ * the
  * file got, why, and what positions and lengths must be a multiple of.
  *
  * Opening checks the permissions of `Deno.open`: the path goes through Deno, the library sees the
@@ -55,7 +56,8 @@ const NOTHING = {};
  *
  * const dir = Deno.makeTempDirSync();
  * {
- *   await using file = await DirectFile.open(`${dir}/blocks`, { read: true, write: true, createNew: true });
+ *   await using file = await DirectFile.open(`${dir}/blocks`, { read: true, write: true, createNew:
+ *   true });
  *   using block = await BufferPool.default().acquire(4096);
  *   block.bytes.fill(7);
  *   await file.write(block, 0, { durability: "data" });
@@ -92,7 +94,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * @throws {Deno.errors.NotFound} If there is no such file, and none is to be made; other errors
    *   of `open(2)` likewise by their class.
    * @throws {Deno.errors.IsADirectory} If it is a directory.
-   * @throws {UnsupportedError} If it is another thing than a regular file or a block device, or `direct:
+   * @throws {UnsupportedError} If it is another thing than a regular file or a block device, or
+   *   `direct:
    *   "require"` is not possible: nothing is left behind.
    */
   static open(
@@ -254,7 +257,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * Durability is had by one sync after the last write. If a write fails the others are done all
    * the same, and nothing is known to be durable.
    *
-   * @throws {NoSpaceError} If the disk or the quota is full, with the bytes that the first write without
+   * @throws {NoSpaceError} If the disk or the quota is full, with the bytes that the first write
+   *   without
    *   room has written.
    *
    * @example Blocks that become durable together

@@ -10,7 +10,10 @@ import type { StorageOpenOptions } from "./storage.ts";
  */
 export type DirectMode = "require" | "prefer" | "never";
 
-/** How to open a {@linkcode DirectFile}: the names and defaults of `Deno.OpenOptions`, but for `append`: positions are explicit. */
+/**
+ * How to open a {@linkcode DirectFile}: the names and defaults of `Deno.OpenOptions`, but for
+ * `append`: positions are explicit.
+ */
 export interface DirectFileOptions {
   /** Open for reading. @default {true unless `write` is} */
   read?: boolean;
@@ -41,7 +44,10 @@ export interface OpenRequest {
   readonly direct: DirectMode;
 }
 
-/** The options of a storage's file with the defaults that differ from those of `Deno.open`; an option that is `undefined` was not given. */
+/**
+ * The options of a storage's file with the defaults that differ from those of `Deno.open`; an
+ * option that is `undefined` was not given.
+ */
 export function storageOptions<T extends StorageOpenOptions>(options: T): T {
   const { read = true, mode = 0o640 } = options;
   return { ...options, read, mode };

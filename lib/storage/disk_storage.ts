@@ -483,7 +483,8 @@ function* makeOneIn(
 }
 
 /**
- * Makes the name of a directory durable that is there: its maker may have been killed before it was.
+ * Makes the name of a directory durable that is there: its maker may have been killed before it
+ * was.
  * Where its parent is out of reach, or has no sync, it was not made by this library.
  */
 function* syncName(path: string): Task<void> {

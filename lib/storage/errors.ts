@@ -73,7 +73,8 @@ export function closedError(syscall: string, path: string): Error {
 }
 
 /**
- * Makes errors of `node:fs` and of Deno alike: the `Deno.errors` class with `code`, `syscall` and `path`.
+ * Makes errors of `node:fs` and of Deno alike: the `Deno.errors` class with `code`, `syscall` and
+ * `path`.
  *
  * A refused permission, and what is no error of the system, stays as it is.
  */
@@ -86,7 +87,10 @@ export function adapted(error: unknown, syscall: string, path: string): Error {
   return failure(code, syscall, path);
 }
 
-/** The kernel's name of an error that `node:fs` or Deno threw; `undefined` for errors of other kinds (`ERR_INVALID_ARG_VALUE`). */
+/**
+ * The kernel's name of an error that `node:fs` or Deno threw; `undefined` for errors of other kinds
+ * (`ERR_INVALID_ARG_VALUE`).
+ */
 export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | undefined)?.code;
   if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return undefined;

@@ -3,7 +3,10 @@ import { checkAligned, checkInteger } from "./alignment.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { BufferRange } from "./storage.ts";
 
-/** Checks everything about the range of a read or write, then lends it: the same for a file of the disk and of a simulation. */
+/**
+ * Checks everything about the range of a read or write, then lends it: the same for a file of the
+ * disk and of a simulation.
+ */
 export function lendRange(
   kind: "read" | "write" | "seal",
   path: string,

@@ -43,8 +43,10 @@ export interface NoSpaceFields {
  * import { NoSpaceError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new NoSpaceError({ code: "ENOSPC", syscall: "write", path: "0.log", requestedBytes: 8192, writtenBytes: 4096 });
- * assertEquals(error.message, "ENOSPC: no space left on device, write '0.log': wrote 4096 of 8192 bytes");
+ * const error = new NoSpaceError({ code: "ENOSPC", syscall: "write", path: "0.log", requestedBytes:
+ * 8192, writtenBytes: 4096 });
+ * assertEquals(error.message, "ENOSPC: no space left on device, write '0.log': wrote 4096 of 8192
+ * bytes");
  * ```
  */
 export class NoSpaceError extends Error implements NoSpaceFields {

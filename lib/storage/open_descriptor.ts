@@ -259,7 +259,9 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
     for (const tell of this.#whenClosed.splice(0)) tell();
   }
 
-  /** Makes a sync that follows writes of a batch: `close` waits for it, `closeSync` has ended it. */
+  /**
+   * Makes a sync that follows writes of a batch: `close` waits for it, `closeSync` has ended it.
+   */
   *syncAfter(durability: Exclude<Durability, "none">): Task<void> {
     yield* this.many([this.checked.syncing(durability, this.#isClosed)]);
   }

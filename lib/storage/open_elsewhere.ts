@@ -10,7 +10,8 @@ const EINVAL = -22;
  * Whether anybody else has a file open, in whatever process or container of this kernel. Only a
  * write lease tells (`fcntl(2)`, `F_SETLEASE`); it is given back at once.
  *
- * @throws {UnsupportedError} If the kernel does not tell: the filesystem has no leases, or the file is
+ * @throws {UnsupportedError} If the kernel does not tell: the filesystem has no leases, or the file
+ *   is
  *   another user's.
  */
 export function* isOpenElsewhere(where: string): Task<boolean> {

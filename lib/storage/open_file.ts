@@ -63,7 +63,8 @@ const S_IFBLK = 0o060000;
 /**
  * Opens a regular file or a block device in the best tier that was asked for.
  *
- * @throws {UnsupportedError} If the file is neither, or `"require"` finds no direct tier: a file that
+ * @throws {UnsupportedError} If the file is neither, or `"require"` finds no direct tier: a file
+ *   that
  *   this call made is removed again.
  */
 export function* openFile(

@@ -8,17 +8,22 @@ export interface DeviceBlocks {
   readonly reason: string;
 }
 
-/** What is assumed where nobody tells: flash pages and disk sectors of today, and pages of memory. */
+/**
+ * What is assumed where nobody tells: flash pages and disk sectors of today, and pages of memory.
+ */
 const ASSUMED_BYTES = 4096;
 
 /** Devices whose files were read: their blocks do not change while the system runs. */
 const known = new Map<string, DeviceBlocks>();
 
 /**
- * The blocks of a device, from `/sys/dev/block` (`sysfs-block`, the `queue` of the device or, for a partition, of its disk).
+ * The blocks of a device, from `/sys/dev/block` (`sysfs-block`, the `queue` of the device or, for a
+ * partition, of its disk).
  *
- * The kernel tells it nowhere else: `statx(2)` knows the logical block, `BLKPBSZGET` wants the device's descriptor.
- * Deno reads `/sys` with all permissions only (`--allow-all`); nobody is prompted, without them 4096 is assumed.
+ * The kernel tells it nowhere else: `statx(2)` knows the logical block, `BLKPBSZGET` wants the
+ * device's descriptor.
+ * Deno reads `/sys` with all permissions only (`--allow-all`); nobody is prompted, without them
+ * 4096 is assumed.
  *
  * @param leastBytes A unit that is known from elsewhere: the physical block is not below it.
  */

@@ -11,7 +11,10 @@ export interface FileRange {
 
 /** The longest block of the pool: what one read can give at most. */
 export const MAX_READ_BYTES: number = 512 * 1024 * 1024;
-/** A read that neighbours were merged into grows no longer than this: several in flight are faster than one that is longer. */
+/**
+ * A read that neighbours were merged into grows no longer than this: several in flight are faster
+ * than one that is longer.
+ */
 const MAX_RUN_BYTES = 1024 * 1024;
 
 /** One read that covers some of the ranges, rounded out to what the file asks for. */

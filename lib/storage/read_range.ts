@@ -47,7 +47,8 @@ export function* readRange(
 }
 
 /**
- * Sees to it that nothing after the first `length` bytes can be reached through a buffer: an earlier
+ * Sees to it that nothing after the first `length` bytes can be reached through a buffer: an
+ * earlier
  * owner's bytes may lie there.
  */
 function bounded(buffer: PooledBuffer, length: number): PooledBuffer {

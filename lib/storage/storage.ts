@@ -259,7 +259,8 @@ export interface Storage {
    * Calls a function, in turns of its own, after each change that any process makes to a file in a
    * directory, or to the names in it: then with `true`.
    *
-   * Returns `undefined` where the system does not tell of all changes; a storage without this method
+   * Returns `undefined` where the system does not tell of all changes; a storage without this
+   * method
    * is taken to do so. Until it is closed, the process is kept alive.
    */
   watch?(

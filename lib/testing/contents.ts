@@ -6,7 +6,8 @@ import {
 } from "./state_hash.ts";
 
 /**
- * The bytes of a file: a size, and blocks that are never changed in place, so that images share them.
+ * The bytes of a file: a size, and blocks that are never changed in place, so that images share
+ * them.
  *
  * A block that is not in the map is zeros that take no space.
  */
@@ -101,7 +102,10 @@ export class Contents {
     return all;
   }
 
-  /** Changes a part of one block, which may lie beyond the size; `bytes` must not be changed afterwards. */
+  /**
+   * Changes a part of one block, which may lie beyond the size; `bytes` must not be changed
+   * afterwards.
+   */
   patch(block: number, start: number, bytes: Uint8Array): void {
     if (bytes.length === this.blockBytes) {
       this.#unreadable.delete(block);
@@ -147,7 +151,10 @@ export class Contents {
     this.grow(position + length);
   }
 
-  /** Stands for the size and the bytes: the same for the same contents, wherever zeros take space or not. */
+  /**
+   * Stands for the size and the bytes: the same for the same contents, wherever zeros take space or
+   * not.
+   */
   hash(): StateHash {
     let sum = hashNumbers(NO_HASH, this.#size, ...this.unreadable());
     const [low, high] = hashBytes(zeros(this.blockBytes));

@@ -132,7 +132,9 @@ export class Inode {
     for (const unit of units) unit.abandoned = true;
   }
 
-  /** The contents after a power cut that left units, those in flight among them, as their fate was. */
+  /**
+   * The contents after a power cut that left units, those in flight among them, as their fate was.
+   */
   replay(
     fate: (unit: FileUnit) => Fate,
     inFlight: readonly FileUnit[],
@@ -145,7 +147,8 @@ export class Inode {
         contents.spoil(unit.block);
       }
     }
-    // Bytes that were written behind the end, without the size that they need, are not part of the file.
+    // Bytes that were written behind the end, without the size that they need, are not part of the
+    // file.
     contents.cut(contents.size);
     return contents;
   }

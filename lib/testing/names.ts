@@ -3,7 +3,10 @@ import type { Inode } from "./inode.ts";
 import { hashText, type StateHash } from "./state_hash.ts";
 import { UnitList } from "./unit_list.ts";
 
-/** The kernel's greatest lengths of a name and of a path, in bytes, the path's with its NUL (`limits.h`). */
+/**
+ * The kernel's greatest lengths of a name and of a path, in bytes, the path's with its NUL
+ * (`limits.h`).
+ */
 const NAME_MAX = 255;
 const PATH_MAX = 4096;
 
@@ -85,7 +88,8 @@ export class Names {
   }
 
   /**
-   * Goes along a path as the kernel does, part by part, up to the directory that holds the last one (`path_resolution(7)`).
+   * Goes along a path as the kernel does, part by part, up to the directory that holds the last one
+   * (`path_resolution(7)`).
    *
    * @param more What is there, too.
    */
@@ -200,7 +204,9 @@ export class Names {
     return names;
   }
 
-  /** Stands for all tables that {@linkcode Names.replay} can give; nodes by what `numberOf` says. */
+  /**
+   * Stands for all tables that {@linkcode Names.replay} can give; nodes by what `numberOf` says.
+   */
   crashHash(before: StateHash, numberOf: (node: Node) => number): StateHash {
     let sum = before;
     for (const path of [...this.#base.keys()].sort()) {
@@ -282,7 +288,8 @@ function applyName(names: Map<string, Node>, unit: NameUnit): void {
     names.delete(unit.path);
     return;
   }
-  // A file has one name: a rename that is durable while an earlier one is not moves it from where it was.
+  // A file has one name: a rename that is durable while an earlier one is not moves it from where
+  // it was.
   for (const [path, node] of names) {
     if (node !== DIRECTORY && node === unit.node) names.delete(path);
   }

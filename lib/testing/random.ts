@@ -2,7 +2,8 @@
 const GOLDEN = 0x9e3779b9;
 
 /**
- * Random numbers that one seed reproduces: sfc32, seeded by splitmix32. Good for tests, not for secrets.
+ * Random numbers that one seed reproduces: sfc32, seeded by splitmix32. Good for tests, not for
+ * secrets.
  *
  * @example The same seed, the same numbers
  * ```ts

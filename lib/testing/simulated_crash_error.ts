@@ -1,5 +1,6 @@
 /**
- * The simulated machine lost its power, or the process was killed: the disk that throws this refuses everything from now on.
+ * The simulated machine lost its power, or the process was killed: the disk that throws this
+ * refuses everything from now on.
  *
  * @example Going on with what a power cut left
  * ```ts

@@ -20,7 +20,8 @@ const WORDS: Record<MisuseReason, string> = {
 };
 
 /**
- * A read or a write in manual mode was not what it must be when it completed: the program that began it is wrong.
+ * A read or a write in manual mode was not what it must be when it completed: the program that
+ * began it is wrong.
  *
  * @example Memory that changed in flight
  * ```ts

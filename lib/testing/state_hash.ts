@@ -1,4 +1,6 @@
-/** 64 bits as two words: enough to tell millions of states apart, not meant against an adversary. */
+/**
+ * 64 bits as two words: enough to tell millions of states apart, not meant against an adversary.
+ */
 export type StateHash = readonly [low: number, high: number];
 
 /** Where a hash begins. */

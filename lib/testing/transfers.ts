@@ -18,7 +18,10 @@ import {
 /** How large a file can be: as on ext4 with blocks of 4096 bytes. */
 export const MAX_FILE_BYTES = 2 ** 44 - 4096;
 
-/** How often an operation that meets EAGAIN is repeated, and how long after: as a file of the disk does. */
+/**
+ * How often an operation that meets EAGAIN is repeated, and how long after: as a file of the disk
+ * does.
+ */
 const MAX_AGAIN = 100;
 const PAUSE_MS = 1;
 
@@ -202,7 +205,10 @@ export function noSpace(
   });
 }
 
-/** Where a transfer of which `done` bytes were moved goes on: where position and memory suit the device. */
+/**
+ * Where a transfer of which `done` bytes were moved goes on: where position and memory suit the
+ * device.
+ */
 function resumed({ owner }: Transfer, done: number): number {
   const { offsetAlignment, memoryAlignment } = owner.capabilities;
   return done - done % Math.max(offsetAlignment, memoryAlignment);
@@ -244,7 +250,8 @@ function write(
   );
   const carried = [...fitting];
   const end = position + written;
-  // The size that durable bytes need is durable with them, also where an unsynced operation made it.
+  // The size that durable bytes need is durable with them, also where an unsynced operation made
+  // it.
   if (written > 0 && (durability !== "none" || end > inode.current.size)) {
     carried.push(sizeUnit("size", end));
   }

@@ -9,7 +9,8 @@ use std::hint::black_box;
 use std::os::fd::AsRawFd;
 
 use basalt::codec::{
-    self, BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, Progress, RECORD_BATCH_START, RECORD_BYTES, Results,
+    self, BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, Progress, RECORD_BATCH_START, RECORD_BYTES,
+    Results,
 };
 use basalt::engine::entry::{self, Entry};
 use basalt::engine::files;
@@ -79,7 +80,8 @@ fn seal(repeats: usize) {
 
 fn scan(repeats: usize) {
     let block = Block::new();
-    let [mut starts, mut lengths, mut batch_starts, mut batch_firsts] = [0; 4].map(|_| vec![0; MESSAGES]);
+    let [mut starts, mut lengths, mut batch_starts, mut batch_firsts] =
+        [0; 4].map(|_| vec![0; MESSAGES]);
     let mut results = Results {
         starts: &mut starts,
         lengths: &mut lengths,
@@ -143,6 +145,8 @@ fn decode(repeats: usize) {
     ];
     for _ in 0..repeats {
         // The loan ends with the operation.
-        drop(black_box(entry::decode(black_box(&words)).expect("an operation")));
+        drop(black_box(
+            entry::decode(black_box(&words)).expect("an operation"),
+        ));
     }
 }

@@ -54,7 +54,11 @@ impl<T> HandleTable<T> {
     }
 
     /// Adds the object that `make` gives for its handle; returns both.
-    pub fn insert(&self, owner: OwnerId, make: impl FnOnce(u32) -> T) -> Result<(u32, Arc<T>), Status> {
+    pub fn insert(
+        &self,
+        owner: OwnerId,
+        make: impl FnOnce(u32) -> T,
+    ) -> Result<(u32, Arc<T>), Status> {
         let places = &mut *self.lock()?;
         let index = if places.all.len() < MAX_HANDLES && places.free.len() < MIN_FREE {
             places.all.push(Place {
@@ -77,7 +81,10 @@ impl<T> HandleTable<T> {
 
     /// Returns the object of a handle.
     pub fn get(&self, handle: u32) -> Result<Arc<T>, Status> {
-        let object = self.lock()?.place(handle).and_then(|place| place.object.clone());
+        let object = self
+            .lock()?
+            .place(handle)
+            .and_then(|place| place.object.clone());
         object.ok_or(NO_SUCH_HANDLE)
     }
 
@@ -95,7 +102,10 @@ impl<T> HandleTable<T> {
             .filter(|(_, place)| is_owned(place))
             .map(|(index, place)| place.handle(index))
             .collect();
-        let objects: Vec<_> = handles.into_iter().map(|handle| places.take(handle)).collect();
+        let objects: Vec<_> = handles
+            .into_iter()
+            .map(|handle| places.take(handle))
+            .collect();
         // Unlocked before the objects are dropped, which may take long.
         drop(places);
         drop(objects);

@@ -10,7 +10,8 @@ const STATX_DIO_READ_ALIGN: u32 = 0x0002_0000;
 /// Offset of `stx_dio_read_offset_align`: after two words of alignment, the subvolume and three
 /// words about atomic writes.
 const READ_OFFSET_ALIGN: usize = offset_of!(libc::statx, stx_dio_offset_align) + 4 + 8 + 3 * 4;
-const _: () = assert!(READ_OFFSET_ALIGN == 0xb4 && READ_OFFSET_ALIGN + 4 <= size_of::<libc::statx>());
+const _: () =
+    assert!(READ_OFFSET_ALIGN == 0xb4 && READ_OFFSET_ALIGN + 4 <= size_of::<libc::statx>());
 
 /// Commands for open file description locks (`fcntl(2)`), Linux 3.15.
 const F_OFD_GETLK: i32 = 36;
@@ -144,7 +145,8 @@ pub fn is_refused(Errno(number): Errno) -> bool {
 /// Fills the fields of `statx(2)` that `fstat(2)` knows.
 fn fstat(fd: RawFd) -> Result<libc::statx, Errno> {
     // SAFETY: both structures are plain integers, for which zeros are values.
-    let (mut from, mut stat): (libc::stat, libc::statx) = unsafe { MaybeUninit::zeroed().assume_init() };
+    let (mut from, mut stat): (libc::stat, libc::statx) =
+        unsafe { MaybeUninit::zeroed().assume_init() };
     // By number, as above: this symbol came with glibc 2.33.
     // SAFETY: `from` has room for what the kernel writes.
     checked(unsafe { libc::syscall(libc::SYS_fstat, fd, &raw mut from) })?;
@@ -156,7 +158,8 @@ fn fstat(fd: RawFd) -> Result<libc::statx, Errno> {
     stat.stx_ino = from.st_ino;
     stat.stx_blocks = from.st_blocks as u64;
     (stat.stx_dev_major, stat.stx_dev_minor) = (libc::major(from.st_dev), libc::minor(from.st_dev));
-    (stat.stx_rdev_major, stat.stx_rdev_minor) = (libc::major(from.st_rdev), libc::minor(from.st_rdev));
+    (stat.stx_rdev_major, stat.stx_rdev_minor) =
+        (libc::major(from.st_rdev), libc::minor(from.st_rdev));
     stat.stx_mtime.tv_sec = from.st_mtime;
     stat.stx_mtime.tv_nsec = from.st_mtime_nsec as u32;
     Ok(stat)
@@ -256,7 +259,8 @@ pub fn cached_pages(fd: RawFd, position: u64, length: u64) -> Result<[f64; CACHE
     let mut pages = [0u64; CACHE_VALUES];
     // SAFETY: `struct cachestat_range` is two, `struct cachestat` five 64-bit words; both outlive
     // the call.
-    let result = unsafe { libc::syscall(SYS_CACHESTAT, fd, range.as_ptr(), pages.as_mut_ptr(), 0u32) };
+    let result =
+        unsafe { libc::syscall(SYS_CACHESTAT, fd, range.as_ptr(), pages.as_mut_ptr(), 0u32) };
     match checked(result) {
         Err(errno) if is_refused(errno) => Err(Errno(libc::ENOSYS)),
         result => result.map(|_| pages.map(|count| count as f64)),
@@ -267,7 +271,8 @@ pub fn cached_pages(fd: RawFd, position: u64, length: u64) -> Result<[f64; CACHE
 /// (`POSIX_FADV_DONTNEED`).
 pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Errno> {
     // SAFETY: touches no memory of ours; a position is below 2^53, so that no sign is lost.
-    match unsafe { libc::posix_fadvise(fd, position as libc::off_t, 0, libc::POSIX_FADV_DONTNEED) } {
+    match unsafe { libc::posix_fadvise(fd, position as libc::off_t, 0, libc::POSIX_FADV_DONTNEED) }
+    {
         0 => Ok(()),
         number => Err(Errno(number)),
     }
@@ -317,7 +322,11 @@ pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
 ///
 /// It belongs to the open file and all its duplicates, and ends with the last of them.
 pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
-    let kind = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+    let kind = if exclusive {
+        libc::LOCK_EX
+    } else {
+        libc::LOCK_SH
+    };
     // SAFETY: touches no memory.
     checked(unsafe { libc::flock(fd, kind | libc::LOCK_NB) })?;
     if exclusive {

@@ -1,6 +1,9 @@
 //! Helpers of tests: filters of system calls, as container runtimes set them, and child processes.
 
-#![cfg_attr(loom, expect(dead_code, reason = "the tests that use it are no models"))]
+#![cfg_attr(
+    loom,
+    expect(dead_code, reason = "the tests that use it are no models")
+)]
 
 use std::process::{Command, Output};
 
@@ -12,7 +15,9 @@ pub fn child(test: &str) -> Option<Output> {
         return None;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]).env(ROLE, "1");
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(ROLE, "1");
     Some(command.output().unwrap())
 }
 
@@ -39,7 +44,10 @@ pub fn refuse(calls: &[libc::c_long], errno: i32) {
             libc::SECCOMP_RET_ERRNO | errno as u32,
         ));
     }
-    program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
+    program.push(statement(
+        libc::BPF_RET | libc::BPF_K,
+        libc::SECCOMP_RET_ALLOW,
+    ));
     let program = libc::sock_fprog {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
@@ -49,6 +57,9 @@ pub fn refuse(calls: &[libc::c_long], errno: i32) {
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         let mode = libc::SECCOMP_MODE_FILTER;
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
+        assert_eq!(
+            libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program),
+            0
+        );
     }
 }

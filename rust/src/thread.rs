@@ -36,7 +36,13 @@ thread_local! {
     static THREAD: Thread = {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let id = OwnerId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        Thread { backends: OpenBackends::default(), files: OpenFiles(id), pools: Memberships::new(id), id, isolate: Cell::new(0) }
+        Thread {
+            backends: OpenBackends::default(),
+            files: OpenFiles(id),
+            pools: Memberships::new(id),
+            id,
+            isolate: Cell::new(0),
+        }
     };
 }
 
@@ -50,7 +56,8 @@ pub fn with<T>(act: impl FnOnce(&Thread) -> Result<T, Status>) -> Result<T, Stat
 /// Notes that an isolate uses the library on the calling thread.
 ///
 /// A thread runs one isolate at a time, so that an earlier one is gone. What it left is ended:
-/// pending operations first, then files with their locks, then blocks. Returns whether there was one.
+/// pending operations first, then files with their locks, then blocks. Returns whether there was
+/// one.
 pub fn begin_isolate(isolate: u64) -> Result<bool, Status> {
     process::check()?;
     with(|thread| {

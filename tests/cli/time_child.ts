@@ -1,4 +1,6 @@
-/** Parses each argument as a time; prints the microseconds, or `null` for what is refused, as JSON. */
+/**
+ * Parses each argument as a time; prints the microseconds, or `null` for what is refused, as JSON.
+ */
 import { time } from "../../lib/cli/command.ts";
 
 console.log(JSON.stringify(Deno.args.map((text) => {

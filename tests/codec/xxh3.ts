@@ -1,4 +1,7 @@
-/** XXH3-64 as its specification reads, for inputs of 17 bytes and more: slow, and independent of the library's. */
+/**
+ * XXH3-64 as its specification reads, for inputs of 17 bytes and more: slow, and independent of the
+ * library's.
+ */
 
 const MASK = (1n << 64n) - 1n;
 const PRIME32_1 = 0x9E3779B1n;

@@ -1,4 +1,7 @@
-/** Where a simulated disk does not answer like a disk, and must not: each difference with its reason. */
+/**
+ * Where a simulated disk does not answer like a disk, and must not: each difference with its
+ * reason.
+ */
 import { assertEquals } from "@std/assert";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 import { DISKS, simulatedLike, type Subject } from "./subject.ts";

@@ -1,7 +1,10 @@
 import { checked, native } from "../../lib/native/mod.ts";
 import { closeSync, constants, openSync } from "node:fs";
 
-/** Opens a file as the storage does: through Deno, then a duplicate of the descriptor for the library. */
+/**
+ * Opens a file as the storage does: through Deno, then a duplicate of the descriptor for the
+ * library.
+ */
 export class Adopted implements Disposable {
   readonly handle: number;
 

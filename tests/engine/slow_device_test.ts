@@ -1,7 +1,9 @@
 /**
- * A device that does not answer for a while: an ext4 on a loop device, frozen (`fsfreeze(8)`), takes no write until it is thawed.
+ * A device that does not answer for a while: an ext4 on a loop device, frozen (`fsfreeze(8)`),
+ * takes no write until it is thawed.
  *
- * It is mounted in a mount namespace of the program, and ends with it. A watchdog thaws it in any case.
+ * It is mounted in a mount namespace of the program, and ends with it. A watchdog thaws it in any
+ * case.
  */
 import { assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
@@ -30,7 +32,10 @@ const FREEZER = `
   const open = (pool, name = "data") => DirectFile.openSync(mount + "/" + name, { read: true, write: true, create: true, direct: "require", pool });
 `;
 
-/** Whether a filesystem can be frozen here: it takes privileges, loop devices and programs that may be missing. */
+/**
+ * Whether a filesystem can be frozen here: it takes privileges, loop devices and programs that may
+ * be missing.
+ */
 function possible(): boolean {
   if (!ALL) return false;
   using directory = new TemporaryDirectory();

@@ -2,7 +2,10 @@
 import { ALL } from "../permissions.ts";
 import { iggyDirectory, type ServerMessage } from "./server.ts";
 
-/** A line of an `.ndjson`: what the server answered for a message. Numbers above 2^53 are in strings there. */
+/**
+ * A line of an `.ndjson`: what the server answered for a message. Numbers above 2^53 are in strings
+ * there.
+ */
 export interface Answer {
   offset: number;
   id: string;

@@ -1,4 +1,6 @@
-/** Buffers that no file can take, and pools that have no room or are closed, as a log meets them. */
+/**
+ * Buffers that no file can take, and pools that have no room or are closed, as a log meets them.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, LogReader } from "../../lib/log/mod.ts";
 import { PoolLimitError } from "../../lib/pool/mod.ts";

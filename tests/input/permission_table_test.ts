@@ -1,4 +1,7 @@
-/** Nobody gets in: every public call that takes a path answers as Deno's own functions do, whatever permission is missing, and what is refused has touched nothing. */
+/**
+ * Nobody gets in: every public call that takes a path answers as Deno's own functions do, whatever
+ * permission is missing, and what is refused has touched nothing.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { Log, planRepairSync } from "../../lib/log/mod.ts";
 import { dataDirectory, writeFiles } from "../iggy/data_directory.ts";
@@ -17,7 +20,10 @@ const LEAST_REFUSED = 4700;
 /** Runs a command without a umask. */
 const NO_UMASK = ["sh", "-c", 'umask 0; exec "$@"', "sh"];
 
-/** Files, logs and a server's data directory, and links between what a process may touch (`in`) and what it may not. */
+/**
+ * Files, logs and a server's data directory, and links between what a process may touch (`in`) and
+ * what it may not.
+ */
 function makeTree(tree: string): void {
   const pool = testPool();
   for (const [here, there] of [["in", "out"], ["out", "in"]] as const) {

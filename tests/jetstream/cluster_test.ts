@@ -63,7 +63,9 @@ interface Parts {
   address: { stream: string; subject: string };
 }
 
-/** Ships a log that a producer appends to, while something happens; then everything must be there. */
+/**
+ * Ships a log that a producer appends to, while something happens; then everything must be there.
+ */
 async function shipMeanwhile(
   parts: Parts,
   happens: (shipping: Shipping, producer: Producer) => Promise<void>,

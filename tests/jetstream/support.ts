@@ -119,7 +119,9 @@ export async function storedIn(
   return count;
 }
 
-/** Checks that a subject holds a log's messages `[from, to)`: each once, in order, with its bytes. */
+/**
+ * Checks that a subject holds a log's messages `[from, to)`: each once, in order, with its bytes.
+ */
 export async function assertStored(
   connection: NatsConnection,
   address: { stream: string; subject: string },

@@ -1,4 +1,7 @@
-/** Wide ratios that only a mistake can miss: the fastest of several tries on each side, far from what is usual. */
+/**
+ * Wide ratios that only a mistake can miss: the fastest of several tries on each side, far from
+ * what is usual.
+ */
 import { assertEquals } from "@std/assert";
 import { BufferPool, Log } from "@basalt/io";
 import { FILES } from "../permissions.ts";

@@ -1,4 +1,7 @@
-/** No byte of a block's earlier owner reaches a disk or a reader: padding is zeros, views end where reading ended. */
+/**
+ * No byte of a block's earlier owner reaches a disk or a reader: padding is zeros, views end where
+ * reading ended.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { Log, LogReader } from "../../lib/log/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";

@@ -1,4 +1,6 @@
-/** Iterators of batches and messages: how long what they give is valid, and how far they have come. */
+/**
+ * Iterators of batches and messages: how long what they give is valid, and how far they have come.
+ */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { LogReader, OffsetOutOfRangeError } from "../../lib/log/mod.ts";
 import type { LogIterator, MessageBatch } from "../../lib/segment/mod.ts";

@@ -18,7 +18,8 @@ Deno.test("Appending with the pool on is not slower than with it off", {
       logs.push(await Log.open(dir, { pool, prepareBytes: 0 }));
     }
     const times: [on: number[], off: number[]] = [[], []];
-    // Only appending is timed; in turns, and the best of each, so that what else the machine does counts for neither.
+    // Only appending is timed; in turns, and the best of each, so that what else the machine does
+    // counts for neither.
     for (let round = 0; round < 12; round++) {
       for (const [i, log] of logs.entries()) {
         const start = performance.now();

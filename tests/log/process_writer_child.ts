@@ -1,5 +1,6 @@
 /**
- * Writes a log until it is killed, or until its standard input says to close. It prints a line for each thing that happened:
+ * Writes a log until it is killed, or until its standard input says to close. It prints a line for
+ * each thing that happened:
  * `open N` with the next offset, `ack N` with the durable offset, `closed`.
  *
  * Arguments: the directory, `write` or `hold`, the tier (`prefer` or `never`), bytes of a segment.

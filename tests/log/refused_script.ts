@@ -1,4 +1,7 @@
-/** The life of a log on a disk whose system refuses what it is told to: prints what was answered, and what is on the disk. */
+/**
+ * The life of a log on a disk whose system refuses what it is told to: prints what was answered,
+ * and what is on the disk.
+ */
 import { BufferPool, Log, LogReader, PoisonedError } from "../../mod.ts";
 import { DiskStorage } from "../../storage.ts";
 import { limit } from "../native/address_limit.ts";
@@ -9,7 +12,9 @@ import { payload } from "./support.ts";
 const [root, refused, size] = Deno.args as [string, string, string];
 const LENGTH = Number(size);
 const MESSAGES = LENGTH > 1 << 20 ? 4 : 12;
-/** What the process may take beside what it has, in bytes: enough for V8, threads and two messages. */
+/**
+ * What the process may take beside what it has, in bytes: enough for V8, threads and two messages.
+ */
 const HEADROOM = 40 * 1024 * 1024 + 2 * LENGTH;
 
 /** The same bytes in every run: a clock that stands, and ids by their number. */

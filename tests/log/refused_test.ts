@@ -1,4 +1,7 @@
-/** Systems that refuse a ring or memory: a log that is written, rolled, closed, recovered and read gives the same bytes, or says what was refused. */
+/**
+ * Systems that refuse a ring or memory: a log that is written, rolled, closed, recovered and read
+ * gives the same bytes, or says what was refused.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { REFUSE_RINGS } from "../engine/program.ts";
 import { ALL } from "../permissions.ts";

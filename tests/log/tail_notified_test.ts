@@ -1,5 +1,6 @@
 /**
- * Tails of another process's log: the system tells them of changes, nothing wakes them while nothing
+ * Tails of another process's log: the system tells them of changes, nothing wakes them while
+ * nothing
  * is written, and durable tails give what is durable while the writer lives.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";

@@ -1,4 +1,7 @@
-/** On the real engine: for every acknowledgement, a completed durable write or sync covers the bytes. */
+/**
+ * On the real engine: for every acknowledgement, a completed durable write or sync covers the
+ * bytes.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { Log } from "@basalt/io";
 import { DiskStorage } from "@basalt/io/storage";
@@ -31,7 +34,10 @@ class ForgetfulFile extends PassingFile {
   override syncSync(): void {}
 }
 
-/** Appends and waits in many ways; calls `acknowledged` with the offset below which all is, whenever it is told. */
+/**
+ * Appends and waits in many ways; calls `acknowledged` with the offset below which all is, whenever
+ * it is told.
+ */
 async function live(
   log: Log,
   random: SeededRandom,

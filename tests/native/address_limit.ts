@@ -6,7 +6,9 @@ const libc = Deno.dlopen("libc.so.6", {
 });
 const old = new BigUint64Array(2);
 libc.symbols.getrlimit(RLIMIT_AS, old);
-/** Lets the process have so many bytes more than it has now; without a number, as many as before. */
+/**
+ * Lets the process have so many bytes more than it has now; without a number, as many as before.
+ */
 export function limit(more?: number): void {
   const pages = Number(Deno.readTextFileSync("/proc/self/statm").split(" ")[0]);
   const bytes = more === undefined ? old[0]! : BigInt(pages * 4096 + more);

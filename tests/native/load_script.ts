@@ -1,4 +1,7 @@
-/** Loads the library of the package in the first argument as the second says; prints the outcome of each attempt. */
+/**
+ * Loads the library of the package in the first argument as the second says; prints the outcome of
+ * each attempt.
+ */
 const [root, json] = Deno.args;
 const { paths, build, worker, race } = JSON.parse(json!);
 if (build) {

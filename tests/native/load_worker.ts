@@ -1,4 +1,7 @@
-/** Attaches to a pool by its number, or makes one; posts where the library came from, and the pool's limit and number. */
+/**
+ * Attaches to a pool by its number, or makes one; posts where the library came from, and the pool's
+ * limit and number.
+ */
 addEventListener("message", async (event) => {
   const { root, id, gate, count } = (event as MessageEvent).data;
   const { BufferPool, loadLibrary } = await import(`${root}/mod.ts`);

@@ -1,4 +1,7 @@
-/** Refuses this process more addresses than it has (`RLIMIT_AS`), and asks for memory; prints what came of it. */
+/**
+ * Refuses this process more addresses than it has (`RLIMIT_AS`), and asks for memory; prints what
+ * came of it.
+ */
 import { BufferPool } from "../../mod.ts";
 import { limit } from "./address_limit.ts";
 

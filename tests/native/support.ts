@@ -36,7 +36,10 @@ export class Scratch implements Disposable {
   }
 }
 
-/** Copies the package's sources, without a build beside them; with a library inside, where one is given. */
+/**
+ * Copies the package's sources, without a build beside them; with a library inside, where one is
+ * given.
+ */
 export function copyPackage(to: string, embedded?: Uint8Array): void {
   copy(`${ROOT}lib`, `${to}/lib`);
   Deno.copyFileSync(`${ROOT}mod.ts`, `${to}/mod.ts`);
@@ -55,7 +58,9 @@ function copy(from: string, to: string): void {
   }
 }
 
-/** Loads the library of a package in another process, once for each path; none stands for no path. */
+/**
+ * Loads the library of a package in another process, once for each path; none stands for no path.
+ */
 export async function load(
   root: string,
   options: {

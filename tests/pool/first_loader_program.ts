@@ -1,4 +1,7 @@
-/** A worker loads the library before anybody else, makes a pool, and is terminated; then this thread loads it and uses that pool. */
+/**
+ * A worker loads the library before anybody else, makes a pool, and is terminated; then this thread
+ * loads it and uses that pool.
+ */
 const source = `
   const { BufferPool } = await import(${
   JSON.stringify(new URL("../../lib/pool/mod.ts", import.meta.url).href)

@@ -1,4 +1,6 @@
-/** What the garbage collector gives back, and what it must not; run with `--v8-flags=--expose-gc`. */
+/**
+ * What the garbage collector gives back, and what it must not; run with `--v8-flags=--expose-gc`.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   BufferPool,
@@ -12,7 +14,10 @@ const gc = (globalThis as { gc?: () => void }).gc;
 /** Whether the collector can be asked to run. */
 export const CAN_COLLECT: boolean = gc !== undefined;
 
-/** Lets the collector and its callbacks run until something holds; callbacks never run inside synchronous code. */
+/**
+ * Lets the collector and its callbacks run until something holds; callbacks never run inside
+ * synchronous code.
+ */
 async function collectUntil(holds: () => boolean): Promise<void> {
   for (let round = 0; round < 50; round++) {
     gc!();

@@ -1,4 +1,6 @@
-/** Runs the cases of `forgotten_cases.ts` and prints by name what went wrong, `null` if nothing did. */
+/**
+ * Runs the cases of `forgotten_cases.ts` and prints by name what went wrong, `null` if nothing did.
+ */
 import { CASES } from "./forgotten_cases.ts";
 
 const outcomes: Record<string, string | null> = {};

@@ -1,4 +1,7 @@
-/** Touches a block, after its release if the argument is `freed`: behind the pool's back, as only a defect could. */
+/**
+ * Touches a block, after its release if the argument is `freed`: behind the pool's back, as only a
+ * defect could.
+ */
 import { native, nativeBuffer } from "../../lib/native/mod.ts";
 
 const library = native();

@@ -1,4 +1,7 @@
-/** The misuse tests under a library whose free blocks are unreadable: a touch of memory that nobody owns would kill them. */
+/**
+ * The misuse tests under a library whose free blocks are unreadable: a touch of memory that nobody
+ * owns would kill them.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 

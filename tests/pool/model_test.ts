@@ -1,4 +1,7 @@
-/** Random sequences of calls against a naive model: what succeeds, what the bytes are, and what the figures say. */
+/**
+ * Random sequences of calls against a naive model: what succeeds, what the bytes are, and what the
+ * figures say.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {

@@ -1,4 +1,7 @@
-/** Every order of up to five calls on buffers: nobody ever sees another owner's bytes, and all memory comes back or is known to be lost. */
+/**
+ * Every order of up to five calls on buffers: nobody ever sees another owner's bytes, and all
+ * memory comes back or is known to be lost.
+ */
 import { assert, assertEquals } from "@std/assert";
 import {
   BufferPool,

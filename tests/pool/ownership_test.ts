@@ -1,4 +1,7 @@
-/** Every misuse of a buffer is a clear error, and no order of calls gives two owners the same memory. */
+/**
+ * Every misuse of a buffer is a clear error, and no order of calls gives two owners the same
+ * memory.
+ */
 import {
   assert,
   assertEquals,

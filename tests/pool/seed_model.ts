@@ -43,7 +43,10 @@ export interface SubjectBuffer {
 
 const CLASS_KIB = [4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 1536, 2048];
 
-/** The rules of the seed's pool, as its source has them; memory is plain arrays, and only counted where content does not matter. */
+/**
+ * The rules of the seed's pool, as its source has them; memory is plain arrays, and only counted
+ * where content does not matter.
+ */
 export class SeedPool implements Subject {
   readonly #limitBytes: number;
   readonly #classes = CLASS_KIB.map((kib) => ({

@@ -1,5 +1,6 @@
 /**
- * What the seed's pool gets wrong and ours does not: each test bears the words of the design's table, and its check fails against a model of the seed's rule.
+ * What the seed's pool gets wrong and ours does not: each test bears the words of the design's
+ * table, and its check fails against a model of the seed's rule.
  */
 import {
   assert,
@@ -232,7 +233,8 @@ Deno.test("append with the pool on is never slower than off, tested as a ratio",
       } else new Uint8Array(128 * KIB).set(payload);
     }, () => {}];
   };
-  // Far below 1, so that noise cannot trip it; the seed, which loses every frozen block, allocates as if it had no pool.
+  // Far below 1, so that noise cannot trip it; the seed, which loses every frozen block, allocates
+  // as if it had no pool.
   const limit = 0.5;
   const ratio = ratioOf(ours(true), ours(false));
   assert(ratio < limit, `on / off is ${ratio}`);
@@ -240,7 +242,10 @@ Deno.test("append with the pool on is never slower than off, tested as a ratio",
   assert(seeds >= limit, `The seed's on / off is ${seeds}`);
 });
 
-/** The time of one by that of the other: the best of rounds that take turns, for what else the machine does only adds. */
+/**
+ * The time of one by that of the other: the best of rounds that take turns, for what else the
+ * machine does only adds.
+ */
 function ratioOf(
   [one, closeOne]: [append: () => void, close: () => void],
   [other, closeOther]: [append: () => void, close: () => void],

@@ -1,4 +1,6 @@
-/** The programs of docs/examples, which docs/guide.md quotes: each runs as a reader would run it. */
+/**
+ * The programs of docs/examples, which docs/guide.md quotes: each runs as a reader would run it.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { LogReader } from "@basalt/io";
 import { Nats, SERVERS } from "../jetstream/server.ts";

@@ -1,4 +1,6 @@
-/** What a user's first program does: acquire, write, read, drop; prints where the library came from. */
+/**
+ * What a user's first program does: acquire, write, read, drop; prints where the library came from.
+ */
 const [module, directory] = Deno.args;
 const { BufferPool, DirectFile, loadLibrary } = await import(module!);
 const { SimulatedDisk } = await import(

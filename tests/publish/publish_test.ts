@@ -1,4 +1,7 @@
-/** The package as a user gets it: the files that would be published, from a server, without the checkout and without a toolchain. */
+/**
+ * The package as a user gets it: the files that would be published, from a server, without the
+ * checkout and without a toolchain.
+ */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
@@ -159,7 +162,8 @@ Deno.test(
           "run",
           "--no-prompt",
           "--quiet",
-          // A server of our own is not among the hosts that Deno imports from unasked, as jsr.io is.
+          // A server of our own is not among the hosts that Deno imports from unasked, as jsr.io
+          // is.
           `--allow-import=${host}`,
           ...flags,
           main,

@@ -220,7 +220,9 @@ async function moveTo(log: Log, offset: number): Promise<void> {
   await cursor.commit(offset);
 }
 
-/** Ships a log of ten messages, of which the first `truncated` segments are gone, to a destination. */
+/**
+ * Ships a log of ten messages, of which the first `truncated` segments are gone, to a destination.
+ */
 async function refused(
   options: {
     has: number;

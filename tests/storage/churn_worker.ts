@@ -1,4 +1,7 @@
-/** A worker that opens and closes files as fast as it can, so that numbers of descriptors change hands. */
+/**
+ * A worker that opens and closes files as fast as it can, so that numbers of descriptors change
+ * hands.
+ */
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 self.onmessage = ({ data: paths }: MessageEvent<string[]>) => {

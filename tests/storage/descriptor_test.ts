@@ -1,4 +1,7 @@
-/** How a path becomes a descriptor of the library: the right one, whatever else happens in the process, and without Node where that can be. */
+/**
+ * How a path becomes a descriptor of the library: the right one, whatever else happens in the
+ * process, and without Node where that can be.
+ */
 import { assertEquals } from "@std/assert";
 import { DirectFile } from "../../lib/storage/mod.ts";
 import { ALL, FILES } from "../permissions.ts";

@@ -1,10 +1,15 @@
-/** Filesystems that the machine has not mounted: in a mount namespace of a process of their own, which ends with it. */
+/**
+ * Filesystems that the machine has not mounted: in a mount namespace of a process of their own,
+ * which ends with it.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { runScript } from "./subprocess.ts";
 import { TemporaryDirectory } from "./tiers.ts";
 
-/** Runs the script on a filesystem mounted by a shell command, which finds the directory in `$0`. */
+/**
+ * Runs the script on a filesystem mounted by a shell command, which finds the directory in `$0`.
+ */
 async function onMount(
   mount: string,
   dir: string,
@@ -21,7 +26,10 @@ async function onMount(
 
 const SMALL = "mount -t tmpfs -o size=64k none $0";
 const RAMFS = "mount -t ramfs none $0";
-/** Where data goes through the journal ext4 cannot be direct; `cold` was never read since it was mounted. */
+/**
+ * Where data goes through the journal ext4 cannot be direct; `cold` was never read since it was
+ * mounted.
+ */
 const JOURNAL = [
   "mkdir $0/mount $0/content",
   "head -c 65536 /dev/zero | tr '\\0' '\\7' > $0/content/cold",

@@ -1,4 +1,7 @@
-/** Opens files with Deno and with Basalt, and prints how each ended: for a process with fewer permissions. */
+/**
+ * Opens files with Deno and with Basalt, and prints how each ended: for a process with fewer
+ * permissions.
+ */
 import { DirectFile, DiskStorage } from "../../lib/storage/mod.ts";
 
 const [dir] = Deno.args as [string];

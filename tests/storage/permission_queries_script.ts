@@ -1,4 +1,7 @@
-/** Opens many files of the directory that it is given; prints about which paths there or above the runtime was asked. */
+/**
+ * Opens many files of the directory that it is given; prints about which paths there or above the
+ * runtime was asked.
+ */
 import { DirectFile } from "../../lib/storage/mod.ts";
 
 const [dir] = Deno.args;

@@ -1,4 +1,7 @@
-/** A worker that keeps eight direct transfers in flight on a shared pool, checks every byte, and tells how far it is. */
+/**
+ * A worker that keeps eight direct transfers in flight on a shared pool, checks every byte, and
+ * tells how far it is.
+ */
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 import { BufferPool } from "../../lib/pool/mod.ts";

@@ -1,4 +1,7 @@
-/** Random sequences of operations and power cuts against the naive disk, and against the rule by which a program must live. */
+/**
+ * Random sequences of operations and power cuts against the naive disk, and against the rule by
+ * which a program must live.
+ */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { BufferPool } from "../../lib/pool/mod.ts";

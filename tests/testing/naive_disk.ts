@@ -1,4 +1,7 @@
-/** What a disk may look like after a power cut, as plain as can be: a list of everything that happened, carried out again from nothing. */
+/**
+ * What a disk may look like after a power cut, as plain as can be: a list of everything that
+ * happened, carried out again from nothing.
+ */
 
 /** By what those who choose know a unit: nothing that the disk under test could make up. */
 export interface UnitKey {

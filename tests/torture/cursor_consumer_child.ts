@@ -1,5 +1,6 @@
 /**
- * Consumes a log by a cursor until it is killed: prints `give FROM TO` before each batch is handled,
+ * Consumes a log by a cursor until it is killed: prints `give FROM TO` before each batch is
+ * handled,
  * and `done OFFSET` after each commit.
  */
 import { LogReader } from "../../lib/log/mod.ts";

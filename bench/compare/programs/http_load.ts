@@ -1,4 +1,7 @@
-/** Sends requests at a rate, whether or not the earlier ones were answered, and prints the latencies, counted from when each was due: `URL RATE MS`. */
+/**
+ * Sends requests at a rate, whether or not the earlier ones were answered, and prints the
+ * latencies, counted from when each was due: `URL RATE MS`.
+ */
 import { Latencies, type Measured } from "../measure.ts";
 
 const [url, rate, ms] = Deno.args;

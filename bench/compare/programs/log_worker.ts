@@ -1,4 +1,7 @@
-/** A worker that fills a log: told where, it opens it; told to go, it appends for so long and flushes; told to close, it does. It answers each. */
+/**
+ * A worker that fills a log: told where, it opens it; told to go, it appends for so long and
+ * flushes; told to close, it does. It answers each.
+ */
 import { BufferPool, Log } from "../../../mod.ts";
 import { appendWhenReady } from "../logs.ts";
 

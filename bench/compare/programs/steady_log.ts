@@ -1,4 +1,7 @@
-/** Appends messages of 100 bytes evenly over a time, and samples its resident memory: `DIR MESSAGES MS`. */
+/**
+ * Appends messages of 100 bytes evenly over a time, and samples its resident memory: `DIR MESSAGES
+ * MS`.
+ */
 import { Log } from "../../../mod.ts";
 
 const BATCH = 1000;

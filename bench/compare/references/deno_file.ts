@@ -5,7 +5,10 @@ import { MIB } from "../sizes.ts";
 /** What is written between two syncs, and read without a look at the clock. */
 const PASS_BYTES = 256 * MIB;
 
-/** Goes through the first {@linkcode PASS_BYTES} of a file, again and again for so long: a pass is over when its bytes are. */
+/**
+ * Goes through the first {@linkcode PASS_BYTES} of a file, again and again for so long: a pass is
+ * over when its bytes are.
+ */
 async function passes(
   path: string,
   ms: number,

@@ -11,7 +11,9 @@ export interface FioJob {
   readonly depth: number;
   readonly engine: "psync" | "io_uring";
   readonly ms: number;
-  /** Whether its buffers lie on huge pages, as Basalt's do; its default is malloc, which gets none. */
+  /**
+   * Whether its buffers lie on huge pages, as Basalt's do; its default is malloc, which gets none.
+   */
   readonly huge?: boolean;
   /** Whether to keep a throughput curve. */
   readonly series?: boolean;
@@ -39,7 +41,10 @@ export async function hasFio(context: Context, what: string): Promise<boolean> {
   return found;
 }
 
-/** How fio gets huge pages here: reserved ones if there are, else transparent ones that glibc asks for; named in the table. */
+/**
+ * How fio gets huge pages here: reserved ones if there are, else transparent ones that glibc asks
+ * for; named in the table.
+ */
 export function hugePages(): { name: string; how: "mmaphuge" | "thp" } {
   const free = /HugePages_Free:\s+(\d+)/.exec(
     Deno.readTextFileSync("/proc/meminfo"),
@@ -52,7 +57,10 @@ export function hugePages(): { name: string; how: "mmaphuge" | "thp" } {
 
 let logs = 0;
 
-/** Runs a job. Its CPU time is fio's own account of its thread; latency is from submission to completion. */
+/**
+ * Runs a job. Its CPU time is fio's own account of its thread; latency is from submission to
+ * completion.
+ */
 export async function fio(context: Context, job: FioJob): Promise<Measured> {
   const huge = job.huge === true ? hugePages().how : undefined;
   const log = job.series === true ? context.path(`fio-${logs++}`) : undefined;

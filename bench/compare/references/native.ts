@@ -16,7 +16,10 @@ export function hasNative(context: Context, what: string): boolean {
   return built;
 }
 
-/** Writes blocks over a prewritten file, each durable before the next, by `pwritev2(RWF_DSYNC)` past the page cache. */
+/**
+ * Writes blocks over a prewritten file, each durable before the next, by `pwritev2(RWF_DSYNC)` past
+ * the page cache.
+ */
 export async function nativeDsync(
   context: Context,
   file: string,

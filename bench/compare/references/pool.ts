@@ -1,11 +1,17 @@
-/** `iggy_common`'s pool as a reference, in one process with Basalt's: the crate `bench/pool_reference`, if it is there. */
+/**
+ * `iggy_common`'s pool as a reference, in one process with Basalt's: the crate
+ * `bench/pool_reference`, if it is there.
+ */
 import { buildCrate } from "../../../tools/build.ts";
 import { ROOT } from "../../../tools/run.ts";
 import type { Context } from "../context.ts";
 
 const CRATE = "bench/pool_reference";
 
-/** A line that the program prints: medians of its pairs, and the spread of their ratios; null where a side has no such call. */
+/**
+ * A line that the program prints: medians of its pairs, and the spread of their ratios; null where
+ * a side has no such call.
+ */
 export interface PoolLine {
   readonly name: string;
   readonly ours_ns: number | null;

@@ -1,8 +1,10 @@
-//! Loops of plain system calls that Basalt is compared with. What was measured is printed as a line of JSON.
+//! Loops of plain system calls that Basalt is compared with. What was measured is printed as a line
+//! of JSON.
 //!
 //! | arguments | what |
 //! |---|---|
-//! | `dsync FILE BLOCK_BYTES MS PERCENTILES` | writes blocks in order over a file that exists, each by `pwritev2(RWF_DSYNC)` past the page cache |
+//! | `dsync FILE BLOCK_BYTES MS PERCENTILES` | writes blocks in order over a file that exists, each
+//! by `pwritev2(RWF_DSYNC)` past the page cache |
 //! | `drop FILE` | takes the pages of a file out of the page cache |
 //!
 //! `PERCENTILES` are numbers with colons between them.
@@ -80,7 +82,9 @@ fn write_durably(file: &File, memory: &Memory, position: u64) -> io::Result<()> 
         iov_len: memory.len(),
     };
     // SAFETY: the vector names memory that lives until the call returns.
-    let written = unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position as i64, libc::RWF_DSYNC) };
+    let position = position as i64;
+    let written =
+        unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position, libc::RWF_DSYNC) };
     match written {
         -1 => Err(io::Error::last_os_error()),
         written if written as usize == memory.len() => Ok(()),

@@ -9,7 +9,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Maps `len` bytes and writes to each of them: the first touch of a page is no part of what is measured.
+    /// Maps `len` bytes and writes to each of them: the first touch of a page is no part of what is
+    /// measured.
     pub fn touched(len: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;

@@ -1,10 +1,14 @@
-//! Basalt's pool beside `iggy_common`'s `PooledBuffer`, in one process, turn by turn: `pool_reference PATH_OF_LIBBASALT`.
+//! Basalt's pool beside `iggy_common`'s `PooledBuffer`, in one process, turn by turn:
+//! `pool_reference PATH_OF_LIBBASALT`.
 //!
-//! Basalt is measured as JavaScript calls it, through the exports of the library as it ships; its figures hold the border of C.
-//! A buffer of Basalt's is frozen and split by bookkeeping in JavaScript: of that only the native calls are here, which for
+//! Basalt is measured as JavaScript calls it, through the exports of the library as it ships; its
+//! figures hold the border of C.
+//! A buffer of Basalt's is frozen and split by bookkeeping in JavaScript: of that only the native
+//! calls are here, which for
 //! splitting are none. What the whole costs in JavaScript is in `pool_bench.ts`.
 //!
-//! Prints a line of JSON for each row: `{ "name", "ours_ns", "theirs_ns", "ratio", "min", "max" }`, medians over the pairs.
+//! Prints a line of JSON for each row: `{ "name", "ours_ns", "theirs_ns", "ratio", "min", "max" }`,
+//! medians over the pairs.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -13,7 +17,8 @@ use iggy_common::{IggyByteSize, MemoryPool, MemoryPoolConfigOther, PooledBuffer}
 use libloading::{Library, Symbol};
 
 const PAIRS: usize = 9;
-/// A side of a pair is the median of so many turns, taken alternately: a turn is over before the scheduler interferes, as a rule.
+/// A side of a pair is the median of so many turns, taken alternately: a turn is over before the
+/// scheduler interferes, as a rule.
 const TURNS: usize = 31;
 const FROZEN: u32 = 1;
 

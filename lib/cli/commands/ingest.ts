@@ -16,7 +16,9 @@ import {
 } from "../lines.ts";
 import { formatBytes, formatCount } from "../terminal.ts";
 
-/** How long a line of a stream waits for more of them before it is made durable, in milliseconds. */
+/**
+ * How long a line of a stream waits for more of them before it is made durable, in milliseconds.
+ */
 const FLUSH_MS = 100;
 
 /** How long to wait before a full disk is tried again, in milliseconds. */

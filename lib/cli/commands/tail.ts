@@ -60,7 +60,7 @@ export function tail(console: Console): Command {
         .conflicts("durable"),
     )
     .option("--commit", "commit what was printed to the cursor")
-    .option("--count <n>", "end after so many messages", wholeNumber)
+    .option("--count <n>", "end after <n> messages", wholeNumber)
     .option("--durable", "only messages that survive a power cut")
     .addOption(
       new Option("--raw", "payloads alone, one after the other, byte by byte")

@@ -335,7 +335,9 @@ export class Cursor
     );
   }
 
-  /** Refuses an offset that is not durable, and every offset while the position is above the end. */
+  /**
+   * Refuses an offset that is not durable, and every offset while the position is above the end.
+   */
   *#checkDurable(offset: number): Task<void> {
     yield* this.#checkEnd();
     if (offset <= this.#knownEnd) return;

@@ -19,7 +19,8 @@ import type { InPlacePolicy } from "./in_place.ts";
  *                wanted
  *   flush        gathers all calls since the last one began
  *     finish     the open block: the group ends here
- *     seal       each block of the group: headers and checksums. A block of 64 KiB or more is sealed
+ *     seal       each block of the group: headers and checksums. A block of 64 KiB or more is
+ *     sealed
  *                by a thread of the library: one block in the operation that writes it, several
  *                side by side before they are written
  *     write      all blocks, side by side; no two in flight share a physical block

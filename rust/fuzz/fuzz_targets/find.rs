@@ -17,7 +17,8 @@ fuzz_target!(|input: (u16, u16, u64, u64, &[u8])| {
     let bytes = &mut bytes.to_vec()[..];
     naive::repair(bytes, repaired, 2);
     let offsets = a.min(b)..=a.max(b);
-    let valid = |at: usize| naive::batch(bytes, at).filter(|batch| offsets.contains(&batch.base_offset));
+    let valid =
+        |at: usize| naive::batch(bytes, at).filter(|batch| offsets.contains(&batch.base_offset));
     let expected = (start..bytes.len()).find(|at| valid(*at).is_some());
     let mut from = start;
     let first = loop {

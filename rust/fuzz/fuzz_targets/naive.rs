@@ -56,8 +56,9 @@ pub fn repair(bytes: &mut [u8], mut at: usize, count: u8) {
             if frame + FRAME_HEADER > length {
                 break;
             }
-            let end =
-                frame + FRAME_HEADER + (number(batch, frame + 32, 4) + number(batch, frame + 36, 4)) as usize;
+            let end = frame
+                + FRAME_HEADER
+                + (number(batch, frame + 32, 4) + number(batch, frame + 36, 4)) as usize;
             let Some(whole) = batch.get_mut(frame..end) else {
                 break;
             };
@@ -115,7 +116,8 @@ pub fn batch(bytes: &[u8], at: usize) -> Option<Batch> {
         checksums.extend(&header[..8]);
         frame = end;
     }
-    let is_good = frame == batch.len() && batch_checksum(header, &checksums) == number(header, 40, 8);
+    let is_good =
+        frame == batch.len() && batch_checksum(header, &checksums) == number(header, 40, 8);
     is_good.then_some(Batch {
         length: batch.len(),
         base_offset,

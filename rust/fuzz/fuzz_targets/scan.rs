@@ -14,7 +14,8 @@ fuzz_target!(|input: (u16, u64, u64, u8, u8, &[u8])| {
     let (offset, timestamp) = (offset & MAX_SAFE_INTEGER, timestamp & MAX_SAFE_INTEGER);
     let bytes = &mut bytes.to_vec()[..];
     naive::repair(bytes, start, repaired);
-    let [mut starts, mut lengths, mut batch_starts, mut batch_firsts] = [0; 4].map(|_| vec![0; room]);
+    let [mut starts, mut lengths, mut batch_starts, mut batch_firsts] =
+        [0; 4].map(|_| vec![0; room]);
     let mut results = Results {
         starts: &mut starts,
         lengths: &mut lengths,
@@ -34,12 +35,16 @@ fuzz_target!(|input: (u16, u64, u64, u8, u8, &[u8])| {
     };
     let (mut at, mut count, mut last) = (start, 0, timestamp);
     let good = |at: usize, count: usize, last: u64| {
-        naive::batch(bytes, at)
-            .filter(|batch| batch.base_offset == offset + count as u64 && batch.base_timestamp >= last)
+        naive::batch(bytes, at).filter(|batch| {
+            batch.base_offset == offset + count as u64 && batch.base_timestamp >= last
+        })
     };
     for i in 0..progress.batch_count {
         let batch = good(at, count, last).expect("a valid batch");
-        assert_eq!((batch_starts[i] as usize, batch_firsts[i] as usize), (at, count));
+        assert_eq!(
+            (batch_starts[i] as usize, batch_firsts[i] as usize),
+            (at, count)
+        );
         for (frame, payload) in &batch.frames {
             assert_eq!(
                 (starts[count] as usize, lengths[count] as usize),

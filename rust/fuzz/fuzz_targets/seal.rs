@@ -2,7 +2,9 @@
 //! Sealing any block: refused as a whole, or batches that are valid by the naive model and hold
 //! what was laid out.
 
-use basalt::codec::{RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, Run, seal};
+use basalt::codec::{
+    RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, Run, seal,
+};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "naive.rs"]

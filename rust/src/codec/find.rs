@@ -25,7 +25,9 @@ use std::ops::{Range, RangeInclusive};
 
 use super::MAX_SAFE_INTEGER;
 use super::batch_hash::{BatchHash, frame_checksum};
-use super::layout::{BATCH_HEADER_BYTES, BatchHeader, FRAME_HEADER_BYTES, FrameHeader, batch, zeros};
+use super::layout::{
+    BATCH_HEADER_BYTES, BatchHeader, FRAME_HEADER_BYTES, FrameHeader, batch, zeros,
+};
 
 /// Bytes of zeros at the end of a header.
 const ZERO_BYTES: usize = BATCH_HEADER_BYTES - batch::RESERVED;
@@ -208,7 +210,8 @@ impl Search<'_> {
     fn test_payloads(&mut self, rest: &[u8], header: &BatchHeader) -> Verdict {
         let mut frames = &rest[BATCH_HEADER_BYTES..header.length as usize];
         for index in 0..header.message_count {
-            let frame_header = FrameHeader::parse(frames, index).expect("a frame that was tested before");
+            let frame_header =
+                FrameHeader::parse(frames, index).expect("a frame that was tested before");
             if !self.spend(frame_header.length as u64) {
                 return Verdict::Undecided(header.length);
             }

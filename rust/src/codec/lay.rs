@@ -61,7 +61,12 @@ pub fn lay(source: &[u8], lengths: &[u32], block: &mut [u8], layout: Layout) -> 
 }
 
 /// Counts the payloads that fit.
-fn fitting(source_length: usize, lengths: &[u32], layout: Layout, records_end: usize) -> Option<Laid> {
+fn fitting(
+    source_length: usize,
+    lengths: &[u32],
+    layout: Layout,
+    records_end: usize,
+) -> Option<Laid> {
     let mut laid = Laid {
         count: 0,
         source_end: 0,

@@ -17,7 +17,8 @@ mod seal;
 pub use find::{Found, find};
 pub use lay::{Laid, Layout, lay};
 pub use layout::{
-    BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES,
+    BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES,
+    MAX_USER_HEADERS_BYTES,
 };
 pub use records::{RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN};
 pub use restamp::restamp;

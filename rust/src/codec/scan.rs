@@ -65,7 +65,11 @@ pub struct Results<'a> {
 /// Returns the reason to stop, and for [`Stop::Partial`] how many bytes from `progress.end` would
 /// decide more, for [`Stop::Full`] the number of messages in the next batch, else 0. Returns `None`
 /// where `progress` does not fit the bytes or the results.
-pub fn scan(bytes: &[u8], progress: &mut Progress, results: &mut Results<'_>) -> Option<(Stop, u64)> {
+pub fn scan(
+    bytes: &[u8],
+    progress: &mut Progress,
+    results: &mut Results<'_>,
+) -> Option<(Stop, u64)> {
     let fits = progress.end <= bytes.len()
         && u32::try_from(bytes.len()).is_ok()
         && results.starts.len() == results.lengths.len()

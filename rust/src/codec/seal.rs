@@ -7,7 +7,9 @@ use super::batch_hash::{BatchHash, frame_checksum};
 use super::layout::{
     BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, MAX_BATCH_BYTES, are_zeros, batch, frame, put, u64_at,
 };
-use super::records::{RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, Record};
+use super::records::{
+    RECORD_BATCH_START, RECORD_BYTES, RECORD_ID_GIVEN, RECORD_ORIGIN_GIVEN, Record,
+};
 use super::{MAX_SAFE_INTEGER, whole};
 
 /// Bytes of a [`Run`] as it crosses the border: five numbers, room for the result, the seed.
@@ -54,7 +56,9 @@ impl Run {
 /// frame. Returns `None`, with nothing written, where the messages do not fit or a number is out of
 /// its range.
 pub fn seal(block: &mut [u8], run: &Run) -> Option<usize> {
-    let frames_end = block.len().checked_sub(run.count.checked_mul(RECORD_BYTES)?)?;
+    let frames_end = block
+        .len()
+        .checked_sub(run.count.checked_mul(RECORD_BYTES)?)?;
     let fits = block.len().is_multiple_of(RECORD_BYTES)
         && run.start <= frames_end
         && run.base_timestamp <= MAX_SAFE_INTEGER
@@ -70,9 +74,11 @@ pub fn seal(block: &mut [u8], run: &Run) -> Option<usize> {
         hash: BatchHash::new(),
         run,
     };
-    let (mut rest, mut left, mut base_offset) = (&mut frames[run.start..end], &records[..], run.base_offset);
+    let (mut rest, mut left, mut base_offset) =
+        (&mut frames[run.start..end], &records[..], run.base_offset);
     while !left.is_empty() {
-        let plan = Plan::new(rest, left, run.base_timestamp).expect("a batch that was planned before");
+        let plan =
+            Plan::new(rest, left, run.base_timestamp).expect("a batch that was planned before");
         let (this, later) = rest.split_at_mut(plan.length);
         sealer.write(this, left, &plan, base_offset);
         rest = later;
@@ -155,7 +161,9 @@ struct Sealer<'a> {
 
 impl Sealer<'_> {
     fn write(&mut self, whole: &mut [u8], records: &[u8], plan: &Plan, base_offset: u64) {
-        let (header, mut frames) = whole.split_first_chunk_mut().expect("room for a batch header");
+        let (header, mut frames) = whole
+            .split_first_chunk_mut()
+            .expect("room for a batch header");
         self.write_batch_header(header, plan, base_offset);
         self.hash.start(header, false);
         for (index, record) in Record::all(records).take(plan.count).enumerate() {
@@ -167,7 +175,12 @@ impl Sealer<'_> {
         put(header, batch::CHECKSUM, self.hash.finish());
     }
 
-    fn write_batch_header(&self, header: &mut [u8; BATCH_HEADER_BYTES], plan: &Plan, base_offset: u64) {
+    fn write_batch_header(
+        &self,
+        header: &mut [u8; BATCH_HEADER_BYTES],
+        plan: &Plan,
+        base_offset: u64,
+    ) {
         *header = [0; BATCH_HEADER_BYTES];
         put(header, batch::PARTITION_ID, self.run.partition_id);
         put(header, batch::BASE_OFFSET, base_offset);
@@ -179,7 +192,13 @@ impl Sealer<'_> {
     }
 
     #[inline]
-    fn write_frame(&mut self, whole: &mut [u8], record: Record, index: u32, origin_timestamp: u64) -> u64 {
+    fn write_frame(
+        &mut self,
+        whole: &mut [u8],
+        record: Record,
+        index: u32,
+        origin_timestamp: u64,
+    ) -> u64 {
         let header: &mut [u8; FRAME_HEADER_BYTES] = whole.first_chunk_mut().expect("48 bytes");
         let time = producer_time(header, record, self.run.base_timestamp);
         if !record.has(RECORD_ID_GIVEN) || are_zeros(&header[frame::ID..frame::OFFSET_DELTA]) {
@@ -195,7 +214,8 @@ impl Sealer<'_> {
             frame::OFFSET_DELTA,
             timestamp_delta << 32 | u64::from(index),
         );
-        let lengths = u64::from(record.payload_length) << 32 | u64::from(record.user_headers_length());
+        let lengths =
+            u64::from(record.payload_length) << 32 | u64::from(record.user_headers_length());
         put(header, frame::USER_HEADERS_LENGTH, lengths);
         put(header, frame::RESERVED, 0);
         let checksum = frame_checksum(whole);

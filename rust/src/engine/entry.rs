@@ -135,7 +135,9 @@ pub fn decode(entry: &Entry) -> Result<Operation, Status> {
     }
     let file = files::get(entry[1])?;
     let loan = match moves {
-        true => Some(pool::lend(entry[2], entry[3], entry[9], entry[4], entry[5])?),
+        true => Some(pool::lend(
+            entry[2], entry[3], entry[9], entry[4], entry[5],
+        )?),
         false => None,
     };
     Ok(Operation {

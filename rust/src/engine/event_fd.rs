@@ -14,7 +14,8 @@ impl EventFd {
     /// Makes an event that is not signalled.
     pub fn new() -> Result<EventFd, Errno> {
         // SAFETY: touches no memory.
-        let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })? as RawFd;
+        let fd =
+            checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })? as RawFd;
         // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(EventFd { fd })
@@ -65,7 +66,10 @@ mod tests {
         event.wait(Duration::MAX);
         let begin = Instant::now();
         event.wait(Duration::from_millis(20));
-        assert!(begin.elapsed() >= Duration::from_millis(20), "it was silenced");
+        assert!(
+            begin.elapsed() >= Duration::from_millis(20),
+            "it was silenced"
+        );
         let waiter = {
             let event = event.clone();
             std::thread::spawn(move || event.wait(Duration::MAX))

@@ -32,7 +32,10 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
     let from = progress.from();
     let fd = operation.file.descriptor();
     let flags = progress.rwf();
-    let (position, length) = (operation.position as libc::off_t, operation.length as libc::off_t);
+    let (position, length) = (
+        operation.position as libc::off_t,
+        operation.length as libc::off_t,
+    );
     match progress.op() {
         Op::Read => {
             let rest = operation.rest(from)?;

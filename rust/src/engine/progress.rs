@@ -104,7 +104,9 @@ impl Progress {
     /// A direct file's transfer is continued where position and memory suit the device. The bytes
     /// between there and the end of the last transfer are moved again, to the same place.
     pub fn from(&self) -> usize {
-        let resume = self.alignment.map_or(1, |alignment| alignment.resume as usize);
+        let resume = self
+            .alignment
+            .map_or(1, |alignment| alignment.resume as usize);
         self.done - self.done % resume
     }
 
@@ -119,7 +121,10 @@ impl Progress {
         let syncs = matches!(self.op, Op::SyncData | Op::SyncFull);
         match errno {
             // The kernel, a filter of system calls, the filesystem or the device.
-            errno if self.flags != 0 && (errno == Errno(libc::EOPNOTSUPP) || probe::is_refused(errno)) => {
+            errno
+                if self.flags != 0
+                    && (errno == Errno(libc::EOPNOTSUPP) || probe::is_refused(errno)) =>
+            {
                 refused.fetch_or(self.flags, Ordering::Relaxed);
                 self.drop_flags(self.flags);
                 Next::Call
@@ -144,7 +149,9 @@ impl Progress {
         }
         self.done = end.min(self.length);
         // The device gives whole sectors: only the end of the file cuts one.
-        let sector = self.alignment.map_or(1, |alignment| alignment.read as usize);
+        let sector = self
+            .alignment
+            .map_or(1, |alignment| alignment.read as usize);
         let cut = reads && !self.done.is_multiple_of(sector);
         if self.done < self.length && !cut {
             return Next::Call;
@@ -162,7 +169,10 @@ impl Progress {
         // An allocation tells by 1 that zeros were written.
         let transferred = self.done as u32 + u32::from(result.is_ok() && self.zeroes());
         let result = result.map_err(Status::from);
-        Next::Over(Outcome { result, transferred })
+        Next::Over(Outcome {
+            result,
+            transferred,
+        })
     }
 }
 

@@ -12,7 +12,9 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, Probe, opcode, squeue};
 
-use super::entry::{Completion, Entry, Op, Operation, Outcome, allocation_mode, completion, decode};
+use super::entry::{
+    Completion, Entry, Op, Operation, Outcome, allocation_mode, completion, decode,
+};
 use super::event_fd::EventFd;
 use super::plain;
 use super::progress::{Next, PAUSE, Progress};
@@ -369,11 +371,15 @@ impl Ring {
             return true;
         };
         let entry = match pending {
-            PendingOperation::Calls { pauses: true, .. } => opcode::Timeout::new(&raw const TIMEOUT)
-                .build()
-                .user_data(u64::from(tag) | PAUSED),
+            PendingOperation::Calls { pauses: true, .. } => {
+                opcode::Timeout::new(&raw const TIMEOUT)
+                    .build()
+                    .user_data(u64::from(tag) | PAUSED)
+            }
             PendingOperation::Calls {
-                operation, progress, ..
+                operation,
+                progress,
+                ..
             } => call(operation, progress).user_data(tag.into()),
             PendingOperation::Thread(handoff) => {
                 opcode::PollAdd::new(Fd(handoff.descriptor()), libc::POLLIN as u32)

@@ -89,7 +89,10 @@ fn view_refuses_what_is_null_or_not_aligned() {
         assert_eq!(view::<u32>(start.add(1), 1), Err(BAD_ARGUMENT));
         assert_eq!(view_mut::<u32>(start.add(1), 1), Err(BAD_ARGUMENT));
         assert_eq!(view::<u32>(std::ptr::null(), 0), Ok(&[][..]));
-        assert_eq!(view_mut::<u32>(start.add(4), 3).map(|words| words.len()), Ok(3));
+        assert_eq!(
+            view_mut::<u32>(start.add(4), 3).map(|words| words.len()),
+            Ok(3)
+        );
         assert_eq!(view::<u32>(start.add(4), 3).map(|words| words.len()), Ok(3));
     }
 }

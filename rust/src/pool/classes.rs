@@ -49,7 +49,8 @@ const FIRST: [u8; 30] = {
     let mut first = [0; 30];
     let mut bits = 0;
     while bits < 30 {
-        while first[bits] < CLASS_COUNT as u8 - 1 && CLASS_BYTES[first[bits] as usize] <= 1 << bits {
+        while first[bits] < CLASS_COUNT as u8 - 1 && CLASS_BYTES[first[bits] as usize] <= 1 << bits
+        {
             first[bits] += 1;
         }
         bits += 1;

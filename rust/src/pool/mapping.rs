@@ -108,7 +108,13 @@ pub fn discard(start: usize, bytes: usize) {
 #[cfg(feature = "guard")]
 pub fn protect(start: usize, bytes: usize) {
     // SAFETY: the range comes from `map` and is a free block, so no reference into it is alive.
-    unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), bytes, libc::PROT_NONE) };
+    unsafe {
+        libc::mprotect(
+            ptr::with_exposed_provenance_mut(start),
+            bytes,
+            libc::PROT_NONE,
+        )
+    };
 }
 
 /// Makes a block usable again, as it was before [`protect`].
@@ -116,7 +122,8 @@ pub fn protect(start: usize, bytes: usize) {
 pub fn unprotect(start: usize, bytes: usize) -> Result<(), Errno> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: the range comes from `map`; more access than before breaks nothing.
-    checked(unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), bytes, access) }).map(drop)
+    checked(unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), bytes, access) })
+        .map(drop)
 }
 
 /// Without the `guard` feature, free blocks stay as they are.

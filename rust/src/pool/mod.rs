@@ -86,7 +86,9 @@ pub fn close(number: u32) -> Result<(), Status> {
 pub fn acquire(number: u32, length: u32, may_be_external: bool) -> Result<Lease, Status> {
     owner::with_member(number, |member, owner| {
         let magazine = member.magazine.as_deref();
-        member.pool.acquire(owner, magazine, length, may_be_external)
+        member
+            .pool
+            .acquire(owner, magazine, length, may_be_external)
     })
 }
 
@@ -103,12 +105,20 @@ pub fn release(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
 /// Keeps a block that the calling thread leases in use for ever, because its memory can still be
 /// reached elsewhere.
 pub fn quarantine(number: u32, slot: u32, generation: u32) -> Result<(), Status> {
-    owner::with_pool(number, |pool, owner| pool.quarantine(owner, slot, generation))
+    owner::with_pool(number, |pool, owner| {
+        pool.quarantine(owner, slot, generation)
+    })
 }
 
 /// Lends `length` bytes from `start` of a block that the calling thread leases; the bytes stay
 /// valid until the [`Loan`] is dropped, which any thread may do, even after the owner's end.
-pub fn lend(number: u32, slot: u32, generation: u32, start: u32, length: u32) -> Result<Loan, Status> {
+pub fn lend(
+    number: u32,
+    slot: u32,
+    generation: u32,
+    start: u32,
+    length: u32,
+) -> Result<Loan, Status> {
     owner::with_pool(number, |pool, owner| {
         Loan::new(Arc::clone(pool), owner, slot, generation, start, length)
     })

@@ -218,7 +218,8 @@ impl Pool {
     pub(super) fn die_if_unused(&self) {
         // Pairs with itself on other threads: of two that return the last blocks, one sees both.
         fence(Ordering::SeqCst);
-        if self.is_closed() && self.in_use_blocks() == 0 && !self.dead.swap(true, Ordering::Relaxed) {
+        if self.is_closed() && self.in_use_blocks() == 0 && !self.dead.swap(true, Ordering::Relaxed)
+        {
             // Its memory is unmapped here if this was the last reference.
             drop(POOLS.remove(self.number));
         }
@@ -384,7 +385,12 @@ impl Pool {
         }
     }
 
-    pub(super) fn quarantine(&self, owner: OwnerId, number: u32, generation: u32) -> Result<(), Status> {
+    pub(super) fn quarantine(
+        &self,
+        owner: OwnerId,
+        number: u32,
+        generation: u32,
+    ) -> Result<(), Status> {
         let slot = self.slot(number, generation)?;
         let mut holder = slot.holder();
         while holder.is_leased_by(owner) {
@@ -465,7 +471,10 @@ impl Pool {
         let kept = if slot.is_external() { 0 } else { self.kept() };
         if kept > 0 {
             mapping::protect(slot.address(), slot.bytes() as usize);
-            if self.buckets[slot.class()].free.push(&self.slots, number, kept) {
+            if self.buckets[slot.class()]
+                .free
+                .push(&self.slots, number, kept)
+            {
                 // The pool may have closed, and emptied its stacks, just before the push: see
                 // `FreeStack::push`.
                 if self.is_closed() {

@@ -25,7 +25,9 @@ pub fn start(start: usize, bytes: usize) {
     if ranges.len() > 1 {
         return;
     }
-    let thread = thread::Builder::new().name("basalt-prefault".into()).spawn(run);
+    let thread = thread::Builder::new()
+        .name("basalt-prefault".into())
+        .spawn(run);
     if thread.is_err() {
         // The first access populates the memory.
         ranges.clear();

@@ -37,7 +37,11 @@ impl Pool {
     /// Returns [`POOL_LIMIT`] if the limit leaves no room even when all free blocks are given up.
     #[cold]
     #[inline(never)]
-    pub(super) fn refill(&self, class: usize, may_be_external: bool) -> Result<(u32, bool), Status> {
+    pub(super) fn refill(
+        &self,
+        class: usize,
+        may_be_external: bool,
+    ) -> Result<(u32, bool), Status> {
         let refill = &mut *lock(&self.refill);
         let block = u64::from(CLASS_BYTES[class]);
         loop {
@@ -68,7 +72,8 @@ impl Pool {
             std::hint::spin_loop();
         }
         if may_be_external {
-            self.map_external(refill, class).map(|number| (number, true))
+            self.map_external(refill, class)
+                .map(|number| (number, true))
         } else {
             Err(POOL_LIMIT)
         }
@@ -90,7 +95,9 @@ impl Pool {
         let magazines = lock(&self.magazines);
         let versions = || {
             (0..CLASS_COUNT).flat_map(|class| {
-                let own = magazines.iter().map(move |magazine| magazine.version(class));
+                let own = magazines
+                    .iter()
+                    .map(move |magazine| magazine.version(class));
                 own.chain([self.buckets[class].free.version()])
             })
         };
@@ -123,7 +130,9 @@ impl Pool {
         // The magazine keeps one block of each class that the stack no longer keeps.
         let full = |bucket: &&Bucket| bucket.free.len(&self.slots) > self.kept();
         let last = self.buckets.iter().filter(full);
-        let excess = last.filter_map(|bucket| bucket.free.pop(&self.slots)).collect();
+        let excess = last
+            .filter_map(|bucket| bucket.free.pop(&self.slots))
+            .collect();
         self.give_up(refill, excess);
         Some(magazine)
     }
@@ -208,7 +217,10 @@ impl Pool {
         let mut excess = Vec::new();
         for &number in numbers[1..].iter().rev() {
             mapping::protect(self.slots.at(number).address(), block);
-            if !self.buckets[class].free.push(&self.slots, number, self.kept()) {
+            if !self.buckets[class]
+                .free
+                .push(&self.slots, number, self.kept())
+            {
                 excess.push(number);
             }
         }
@@ -233,7 +245,8 @@ impl Pool {
         match self.map_or_trim(refill, bytes as usize, align as usize) {
             Ok(start) => {
                 self.slots.at(number).fill(start, class, true);
-                self.external_bytes.fetch_add(u64::from(bytes), Ordering::Relaxed);
+                self.external_bytes
+                    .fetch_add(u64::from(bytes), Ordering::Relaxed);
                 Ok(number)
             }
             Err(errno) => {

@@ -203,7 +203,10 @@ pub struct SlotTable {
 fn place(slot: u32) -> (usize, usize) {
     let shifted = slot + FIRST_SEGMENT;
     let segment = shifted.ilog2() - FIRST_SEGMENT.ilog2();
-    (segment as usize, (shifted - (FIRST_SEGMENT << segment)) as usize)
+    (
+        segment as usize,
+        (shifted - (FIRST_SEGMENT << segment)) as usize,
+    )
 }
 
 impl SlotTable {
@@ -234,7 +237,9 @@ impl SlotTable {
         if self.segments[segment].get().is_none() {
             let count = (FIRST_SEGMENT as usize) << segment;
             let mut slots = Vec::new();
-            slots.try_reserve_exact(count).map_err(|_| Errno(libc::ENOMEM))?;
+            slots
+                .try_reserve_exact(count)
+                .map_err(|_| Errno(libc::ENOMEM))?;
             slots.resize_with(count, Slot::new);
             let _ = self.segments[segment].set(slots.into_boxed_slice());
         }

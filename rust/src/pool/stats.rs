@@ -85,8 +85,9 @@ impl Pool {
             std::array::from_fn(|class| self.class_stats(class, &magazines))
         };
         let sum = |field: fn(&ClassStats) -> u64| classes.iter().map(field).sum();
-        let external =
-            |field: fn(&Bucket) -> &AtomicU64| self.buckets.iter().map(|bucket| read(field(bucket))).sum();
+        let external = |field: fn(&Bucket) -> &AtomicU64| {
+            self.buckets.iter().map(|bucket| read(field(bucket))).sum()
+        };
         Stats {
             limit_bytes: self.quota.limit(),
             mapped_bytes: self.quota.used(),

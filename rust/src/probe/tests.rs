@@ -12,7 +12,10 @@ fn file_agrees_with_fstat_where_a_filter_refuses_statx() {
         std::fs::write(format!("/proc/self/fd/{fd}"), [7; 9000]).unwrap();
         let mut expected = super::file(fd).unwrap();
         let identity = super::identity(fd).unwrap();
-        refuse(&[libc::SYS_statx, SYS_CACHESTAT, libc::SYS_preadv2], libc::EPERM);
+        refuse(
+            &[libc::SYS_statx, SYS_CACHESTAT, libc::SYS_preadv2],
+            libc::EPERM,
+        );
         // The alignment of direct I/O is not known then.
         expected[2..6].fill(0.0);
         assert_eq!(super::file(fd), Ok(expected));

@@ -71,7 +71,8 @@ pub fn expand(
         let header = BatchHeader::parse(header_bytes).ok()?;
         let whole = rest.get(..header.length.try_into().ok()?)?;
         let count = header.message_count as usize;
-        let expanded = whole.len() - BATCH_HEADER_BYTES + count * (HEADER_BYTES - FRAME_HEADER_BYTES);
+        let expanded =
+            whole.len() - BATCH_HEADER_BYTES + count * (HEADER_BYTES - FRAME_HEADER_BYTES);
         if progress.position + expanded as u64 > u32::MAX.into() {
             return Some(ExpandStop::Position);
         }
@@ -115,7 +116,8 @@ fn write(
     for (number, entry) in entries.enumerate() {
         let length = FrameHeader::parse(frames, number as u32).ok()?.length;
         let (from, later) = frames.split_at_checked(length)?;
-        let (message, after) = rest.split_at_mut_checked(length - FRAME_HEADER_BYTES + HEADER_BYTES)?;
+        let (message, after) =
+            rest.split_at_mut_checked(length - FRAME_HEADER_BYTES + HEADER_BYTES)?;
         let offset = header.base_offset + number as u64;
         let delta = u32_at(from, frame::OFFSET_DELTA + 4);
         message[ID..OFFSET].copy_from_slice(&from[frame::ID..frame::OFFSET_DELTA]);

@@ -24,7 +24,10 @@ pub struct Found {
 pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     let mut found = Found::default();
     let mut at = start;
-    while at.checked_add(HEADER_BYTES).is_some_and(|end| end <= bytes.len()) {
+    while at
+        .checked_add(HEADER_BYTES)
+        .is_some_and(|end| end <= bytes.len())
+    {
         let reserved = u64_at(bytes, at + RESERVED);
         if reserved != 0 {
             // No header whose reserved field covers this word's last byte that is not 0 can be
@@ -42,7 +45,10 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
                 continue;
             }
         }
-        if offsets.contains(&header.offset) && header.lengths_plausible() && believable(header.checksum) {
+        if offsets.contains(&header.offset)
+            && header.lengths_plausible()
+            && believable(header.checksum)
+        {
             let total = header.total();
             match bytes.get(at..at + total) {
                 None => found.beyond = found.beyond.or(Some((at, total))),
@@ -64,5 +70,10 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
 /// numbers, is full of headers of long messages, and almost all of them have such a checksum:
 /// hashing them would take time in the square of the bytes.
 fn believable(checksum: u64) -> bool {
-    checksum.to_le_bytes().iter().filter(|byte| **byte == 0).count() < 6
+    checksum
+        .to_le_bytes()
+        .iter()
+        .filter(|byte| **byte == 0)
+        .count()
+        < 6
 }

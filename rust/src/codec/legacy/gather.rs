@@ -10,7 +10,9 @@ use super::header::USER_HEADERS_LENGTH;
 use super::header::{HEADER_BYTES, ID, OFFSET, ORIGIN_TIMESTAMP, PAYLOAD_LENGTH, TIMESTAMP};
 use super::scan::{Stop, check};
 use crate::codec::batch_hash::{BatchHash, frame_checksum};
-use crate::codec::layout::{BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, batch, frame, put, u32_at, u64_at};
+use crate::codec::layout::{
+    BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, batch, frame, put, u32_at, u64_at,
+};
 
 /// A batch of more than one message is at most this long, in bytes.
 pub const MAX_GATHERED_BYTES: usize = 1 << 20;
@@ -50,7 +52,12 @@ pub enum GatherStop {
 ///
 /// `is_end` says that no message follows the source. Returns `None` where `progress` lies outside
 /// the bytes.
-pub fn gather(source: &[u8], is_end: bool, target: &mut [u8], progress: &mut Gathered) -> Option<GatherStop> {
+pub fn gather(
+    source: &[u8],
+    is_end: bool,
+    target: &mut [u8],
+    progress: &mut Gathered,
+) -> Option<GatherStop> {
     if progress.source_end > source.len() || progress.target_end > target.len() {
         return None;
     }
@@ -64,7 +71,12 @@ pub fn gather(source: &[u8], is_end: bool, target: &mut [u8], progress: &mut Gat
         let Some(room) = target[progress.target_end..].get_mut(..run.batch_length) else {
             return Some(GatherStop::TargetFull(run.batch_length));
         };
-        run.write(&rest[..run.source_length], room, progress.next_offset, &mut hash);
+        run.write(
+            &rest[..run.source_length],
+            room,
+            progress.next_offset,
+            &mut hash,
+        );
         progress.source_end += run.source_length;
         progress.target_end += run.batch_length;
         progress.next_offset += run.count as u64;
@@ -123,9 +135,14 @@ impl Run {
             let length = match check(message, expected) {
                 Ok((length, _)) => length,
                 Err((Stop::Partial, needed)) if run.count > 0 && !is_end => {
-                    return Err(GatherStop::Source(Stop::Partial, run.source_length + needed));
+                    return Err(GatherStop::Source(
+                        Stop::Partial,
+                        run.source_length + needed,
+                    ));
                 }
-                Err((stop, needed)) if run.count == 0 => return Err(GatherStop::Source(stop, needed)),
+                Err((stop, needed)) if run.count == 0 => {
+                    return Err(GatherStop::Source(stop, needed));
+                }
                 Err(_) => return Ok(run),
             };
             let timestamp = u64_at(message, TIMESTAMP);

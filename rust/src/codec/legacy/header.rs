@@ -50,7 +50,8 @@ impl Header {
     /// Whether neither length is above its maximum.
     #[inline]
     pub fn lengths_plausible(&self) -> bool {
-        self.payload_length <= MAX_PAYLOAD_BYTES && self.user_headers_length <= MAX_USER_HEADERS_BYTES
+        self.payload_length <= MAX_PAYLOAD_BYTES
+            && self.user_headers_length <= MAX_USER_HEADERS_BYTES
     }
 
     /// Bytes of the whole message; at most 2^33, so it never wraps.

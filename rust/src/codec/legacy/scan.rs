@@ -56,7 +56,10 @@ pub fn scan(
     starts: &mut [u32],
     lengths: &mut [u32],
 ) -> Option<Outcome> {
-    if start > bytes.len() || u32::try_from(bytes.len()).is_err() || starts.len() != lengths.len() + 1 {
+    if start > bytes.len()
+        || u32::try_from(bytes.len()).is_err()
+        || starts.len() != lengths.len() + 1
+    {
         return None;
     }
     let mut count = 0;

@@ -10,7 +10,13 @@ use super::*;
 const TIME: u64 = 1_700_000_000_000_000;
 
 /// A message as the table of the format reads, field by field.
-fn message(id: u128, offset: u64, times: (u64, u64), payload: &[u8], user_headers: &[u8]) -> Vec<u8> {
+fn message(
+    id: u128,
+    offset: u64,
+    times: (u64, u64),
+    payload: &[u8],
+    user_headers: &[u8],
+) -> Vec<u8> {
     let mut rest = id.to_le_bytes().to_vec();
     rest.extend(offset.to_le_bytes());
     rest.extend(times.0.to_le_bytes());
@@ -28,13 +34,27 @@ fn message(id: u128, offset: u64, times: (u64, u64), payload: &[u8], user_header
 fn run(first_offset: u64, payloads: &[Vec<u8>]) -> Vec<u8> {
     let messages = payloads.iter().enumerate();
     messages
-        .flat_map(|(i, payload)| message(i as u128 + 1, first_offset + i as u64, (TIME, 9), payload, &[]))
+        .flat_map(|(i, payload)| {
+            message(
+                i as u128 + 1,
+                first_offset + i as u64,
+                (TIME, 9),
+                payload,
+                &[],
+            )
+        })
         .collect()
 }
 
-fn scanned(bytes: &[u8], start: usize, offset: u64, max_count: usize) -> (Outcome, Vec<u32>, Vec<u32>) {
+fn scanned(
+    bytes: &[u8],
+    start: usize,
+    offset: u64,
+    max_count: usize,
+) -> (Outcome, Vec<u32>, Vec<u32>) {
     let (mut starts, mut lengths) = (vec![u32::MAX; max_count + 1], vec![u32::MAX; max_count]);
-    let outcome = scan(bytes, start, offset, &mut starts, &mut lengths).expect("arguments in range");
+    let outcome =
+        scan(bytes, start, offset, &mut starts, &mut lengths).expect("arguments in range");
     (outcome, starts, lengths)
 }
 
@@ -46,7 +66,8 @@ fn stop(bytes: &[u8], offset: u64) -> (usize, Stop, usize) {
 proptest! {
     #[test]
     fn find_agrees_with_trying_every_position(
-        start in 0usize..300, noise in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 0..300),
+        start in 0usize..300,
+        noise in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 0..300),
         cut in 0usize..40, damaged in any::<bool>(), range in (0u64..4, 0u64..4),
     ) {
         let mut bytes = noise.clone();
@@ -56,7 +77,8 @@ proptest! {
         }
         bytes.truncate(bytes.len() - cut);
         let offsets = range.0..=range.0 + range.1;
-        let naive = (start..bytes.len()).find(|&at| valid(&bytes[at..]).is_some_and(|offset| offsets.contains(&offset)));
+        let naive = (start..bytes.len())
+            .find(|&at| valid(&bytes[at..]).is_some_and(|offset| offsets.contains(&offset)));
         prop_assert_eq!(find(&bytes, start, offsets).valid, naive);
     }
 }
@@ -121,7 +143,11 @@ fn every_flipped_bit_is_found() {
             bytes[at] ^= 1 << bit;
             let (outcome, ..) = scanned(&bytes, 0, 5, 8);
             let before = ends.iter().filter(|end| **end <= at).count();
-            assert_eq!(outcome.count, before, "byte {at}, bit {bit}: {:?}", outcome.stop);
+            assert_eq!(
+                outcome.count, before,
+                "byte {at}, bit {bit}: {:?}",
+                outcome.stop
+            );
             assert_ne!(outcome.stop, Stop::End);
         }
     }
@@ -170,7 +196,10 @@ fn the_first_reason_in_order_is_the_one_given() {
         (0, Stop::Reserved, 0)
     );
     assert_eq!(stop(&with(&[(56, reserved)]), 5), (0, Stop::Reserved, 0));
-    assert_eq!(stop(&with(&[(48, most), (24, offset)]), 5), (0, Stop::Offset, 0));
+    assert_eq!(
+        stop(&with(&[(48, most), (24, offset)]), 5),
+        (0, Stop::Offset, 0)
+    );
     assert_eq!(
         stop(&with(&[(48, most)]), 5),
         (0, Stop::Partial, 64 + 10 + 100_000)
@@ -289,7 +318,10 @@ fn find_hashes_no_sparse_checksum() {
 fn offsets_end_where_numbers_do() {
     let bytes = run(MAX_SAFE_INTEGER, &[vec![1], vec![2]]);
     assert_eq!(stop(&bytes, MAX_SAFE_INTEGER), (1, Stop::Offset, 0));
-    assert_eq!(stop(&bytes[65..], MAX_SAFE_INTEGER + 1), (0, Stop::Offset, 0));
+    assert_eq!(
+        stop(&bytes[65..], MAX_SAFE_INTEGER + 1),
+        (0, Stop::Offset, 0)
+    );
 }
 
 #[test]

@@ -71,7 +71,10 @@ fn undecided(bytes: &[u8], offsets: &RangeInclusive<u64>) -> Option<u64> {
         && is_zero(72, 256)
         && is_zero(53, 56)
         && is_zero(66, 68)
-        && (flags == 1 && number(56, 8) < 1 << 63 && number(64, 2) < 1 << 15 && number(68, 4) < 1 << 31
+        && (flags == 1
+            && number(56, 8) < 1 << 63
+            && number(64, 2) < 1 << 15
+            && number(68, 4) < 1 << 31
             || flags == 0 && is_zero(56, 72));
     if !is_plausible {
         return None;
@@ -180,7 +183,11 @@ fn find_sees_headers_whose_zeros_begin_at_any_byte() {
         };
         for filler in [0, 1] {
             let bytes = [&[filler; 70][..], &batch.write()].concat();
-            assert_eq!(find(&bytes, 0, ALL).valid, Some(70), "{count} with {producer:?}");
+            assert_eq!(
+                find(&bytes, 0, ALL).valid,
+                Some(70),
+                "{count} with {producer:?}"
+            );
         }
     }
 }
@@ -211,7 +218,13 @@ fn find_tells_of_a_batch_that_ends_after_the_bytes() {
     let beyond = |at| Some((at, long.len() as u64));
     let valid = Some(512);
     // A header is no frame: the second refutes the first, and what follows refutes the second.
-    assert_eq!(find(&cut, 0, 9..=20), Found { valid, beyond: None });
+    assert_eq!(
+        find(&cut, 0, 9..=20),
+        Found {
+            valid,
+            beyond: None
+        }
+    );
     let cut = &cut[..512];
     assert_eq!(
         find(cut, 0, 9..=20),

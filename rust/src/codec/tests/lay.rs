@@ -18,9 +18,11 @@ proptest! {
         let mut laid = Laid { count: 0, source_end: 0, end: start };
         for payload in &payloads {
             let at = laid.end + 48;
-            let record = (length - RECORD_BYTES * record_count).checked_sub(RECORD_BYTES * (laid.count + 1));
+            let room = length - RECORD_BYTES * record_count;
+            let record = room.checked_sub(RECORD_BYTES * (laid.count + 1));
             let end = at + payload.len();
-            let Some(record) = record.filter(|record| end <= layout.end && end <= *record) else { break };
+            let fits = |record: &usize| end <= layout.end && end <= *record;
+            let Some(record) = record.filter(fits) else { break };
             expected[at..end].copy_from_slice(payload);
             expected[record..record + 4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
             expected[record + 4..record + 8].fill(0);

@@ -69,7 +69,10 @@ impl Batch {
     }
 
     pub fn write(&self) -> Vec<u8> {
-        let frames: Vec<Vec<u8>> = (0..).zip(&self.frames).map(|(i, frame)| frame.write(i)).collect();
+        let frames: Vec<Vec<u8>> = (0..)
+            .zip(&self.frames)
+            .map(|(i, frame)| frame.write(i))
+            .collect();
         self.write_around(&frames)
     }
 
@@ -126,5 +129,9 @@ pub fn valid(bytes: &[u8]) -> Option<(usize, u64, u64)> {
         && are_good
         && last <= MAX_SAFE_INTEGER
         && header.base_timestamp <= MAX_SAFE_INTEGER;
-    is_good.then_some((header.total_size(), header.base_offset, header.base_timestamp))
+    is_good.then_some((
+        header.total_size(),
+        header.base_offset,
+        header.base_timestamp,
+    ))
 }

@@ -89,9 +89,8 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
     );
     prop::collection::vec(batch, 0..5).prop_map(|parts| {
         let (mut base_offset, mut base_timestamp) = (5, TIME);
-        let batches = parts
-            .into_iter()
-            .map(|(partition_id, origin_timestamp, later, producer, frames)| {
+        let batches = parts.into_iter().map(
+            |(partition_id, origin_timestamp, later, producer, frames)| {
                 base_timestamp += later;
                 let batch = Batch {
                     partition_id,
@@ -103,14 +102,17 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
                 };
                 base_offset += batch.frames.len() as u64;
                 batch
-            });
+            },
+        );
         batches.collect()
     })
 }
 
 proptest! {
     #[test]
-    fn scan_finds_every_batch_and_where_its_frames_are(batches in batches(), before in 0usize..40, room in 0usize..30) {
+    fn scan_finds_every_batch_and_where_its_frames_are(
+        batches in batches(), before in 0usize..40, room in 0usize..30,
+    ) {
         let mut bytes = vec![0xee; before];
         let (mut starts, mut lengths) = (Vec::new(), Vec::new());
         let (mut batch_starts, mut batch_firsts) = (Vec::new(), Vec::new());
@@ -165,10 +167,13 @@ proptest! {
             if is_repaired {
                 repair(&mut bytes);
             }
-            let found = scanned_from(&bytes, self::at(0, batch.base_offset, batch.base_timestamp), 8);
+            let from = self::at(0, batch.base_offset, batch.base_timestamp);
+            let found = scanned_from(&bytes, from, 8);
             let accepted = valid(&bytes);
             let expected = accepted.is_some_and(|(length, base_offset, base_timestamp)| {
-                length == bytes.len() && base_offset == batch.base_offset && base_timestamp >= batch.base_timestamp
+                length == bytes.len()
+                    && base_offset == batch.base_offset
+                    && base_timestamp >= batch.base_timestamp
             });
             prop_assert_eq!(found.stop == Stop::End, expected, "byte {} is {}: {:?}", at, value, found.stop);
             if found.stop == Stop::End {
@@ -180,7 +185,9 @@ proptest! {
 
 /// Makes the checksums of a batch right, as far as its lengths lead.
 pub fn repair(bytes: &mut [u8]) {
-    let number = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let number = |bytes: &[u8], at: usize| {
+        u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+    };
     let mut hashed = [&bytes[..40], &bytes[48..52]].concat();
     if bytes[52] == 1 {
         hashed.extend([&[1], &bytes[56..66], &bytes[68..72]].concat());
@@ -223,7 +230,9 @@ fn scan_finds_every_flipped_bit() {
             );
             assert!(!matches!(found.stop, Stop::End | Stop::Full));
             if at >= first.len() {
-                assert!(decode_batch_slice(&bytes[first.len()..]).is_err() || at < first.len() + 24);
+                assert!(
+                    decode_batch_slice(&bytes[first.len()..]).is_err() || at < first.len() + 24
+                );
             }
         }
     }
@@ -288,13 +297,20 @@ fn scan_tells_the_reasons_of_a_batch_header_in_their_order() {
     let length = |length: u64| length.to_le_bytes();
     let (short, least, most) = (length(303), length(352), length(256 + 2 * 64_100_048));
     let (less, more) = (length(351), length(256 + 2 * 64_100_048 + 1));
-    let (reserved, offset, early): (&[u8], &[u8], [u8; 8]) = (&[1], &[6], (TIME - 11).to_le_bytes());
+    let (reserved, offset, early): (&[u8], &[u8], [u8; 8]) =
+        (&[1], &[6], (TIME - 11).to_le_bytes());
     let no_count: &[u8] = &[0; 4];
     assert_eq!(stop_with(&[(0, &[0; 256])]), (Stop::Zeros, 0));
-    assert_eq!(stop_with(&[(32, &short), (72, reserved)]), (Stop::Length, 0));
+    assert_eq!(
+        stop_with(&[(32, &short), (72, reserved)]),
+        (Stop::Length, 0)
+    );
     assert_eq!(stop_with(&[(32, &[0; 8])]), (Stop::Length, 0));
     for at in (53..56).chain(72..256) {
-        assert_eq!(stop_with(&[(at, reserved), (48, no_count)]), (Stop::Reserved, 0));
+        assert_eq!(
+            stop_with(&[(at, reserved), (48, no_count)]),
+            (Stop::Reserved, 0)
+        );
     }
     assert_eq!(stop_with(&[(48, no_count), (8, offset)]), (Stop::Count, 0));
     assert_eq!(stop_with(&[(32, &more), (8, offset)]), (Stop::Length, 0));
@@ -302,12 +318,18 @@ fn scan_tells_the_reasons_of_a_batch_header_in_their_order() {
     assert_eq!(stop_with(&[(32, &less), (8, offset)]), (Stop::Count, 0));
     assert_eq!(stop_with(&[(32, &least), (8, offset)]), (Stop::Offset, 0));
     assert_eq!(stop_with(&[(8, offset), (16, &early)]), (Stop::Offset, 0));
-    assert_eq!(stop_with(&[(16, &early), (32, &most)]), (Stop::Timestamp, 0));
+    assert_eq!(
+        stop_with(&[(16, &early), (32, &most)]),
+        (Stop::Timestamp, 0)
+    );
     assert_eq!(
         stop_with(&[(16, &length(MAX_SAFE_INTEGER + 1))]),
         (Stop::Timestamp, 0)
     );
-    assert_eq!(stop_with(&[(16, &length(TIME - 10))]), (Stop::BatchChecksum, 0));
+    assert_eq!(
+        stop_with(&[(16, &length(TIME - 10))]),
+        (Stop::BatchChecksum, 0)
+    );
 }
 
 #[test]
@@ -371,9 +393,17 @@ fn scan_calls_a_batch_partial_only_if_its_visible_frames_are_plausible() {
         second[256 + 58 + at] = value;
         for length in 256..bytes.len() {
             let stop = scanned(&first[..length], 5, 8).stop;
-            assert_eq!(stop == Stop::Partial, length < 304, "{length} bytes: {stop:?}");
+            assert_eq!(
+                stop == Stop::Partial,
+                length < 304,
+                "{length} bytes: {stop:?}"
+            );
             let stop = scanned(&second[..length], 5, 8).stop;
-            assert_eq!(stop == Stop::Partial, length < 362, "{length} bytes: {stop:?}");
+            assert_eq!(
+                stop == Stop::Partial,
+                length < 362,
+                "{length} bytes: {stop:?}"
+            );
         }
     }
     // Frames that end before or after the batch does, by its own length.
@@ -448,8 +478,26 @@ fn scan_refuses_progress_and_results_that_do_not_fit() {
     assert_eq!(tried(progress, [1; 4]), Some(Stop::End));
     assert_eq!(tried(progress, [0; 4]), Some(Stop::Full));
     assert_eq!(tried(progress, [1, 1, 0, 0]), Some(Stop::Full));
-    assert_eq!(tried(Progress { count: 1, ..progress }, [1; 4]), Some(Stop::Full));
-    assert_eq!(tried(Progress { count: 2, ..progress }, [1; 4]), None);
+    assert_eq!(
+        tried(
+            Progress {
+                count: 1,
+                ..progress
+            },
+            [1; 4]
+        ),
+        Some(Stop::Full)
+    );
+    assert_eq!(
+        tried(
+            Progress {
+                count: 2,
+                ..progress
+            },
+            [1; 4]
+        ),
+        None
+    );
     assert_eq!(
         tried(
             Progress {

@@ -140,8 +140,10 @@ proptest! {
             prop_assert_eq!(decoded.header.partition_id, 3);
             prop_assert_eq!(decoded.header.producer, None);
             for (frame, view) in batch.frames.iter().zip(&decoded) {
-                prop_assert_eq!((&frame.payload[..], &frame.user_headers[..]), (view.payload, view.user_headers));
-                prop_assert_eq!((frame.id, frame.timestamp_delta), (view.header.id, view.header.timestamp_delta));
+                prop_assert_eq!(&frame.payload[..], view.payload);
+                prop_assert_eq!(&frame.user_headers[..], view.user_headers);
+                prop_assert_eq!(frame.id, view.header.id);
+                prop_assert_eq!(frame.timestamp_delta, view.header.timestamp_delta);
             }
             prop_assert_eq!(decoded.iter().count(), batch.frames.len());
             at_batch += decoded.header.total_size();
@@ -186,11 +188,17 @@ fn block(length: usize, records: &[[u32; 2]]) -> Vec<u8> {
 fn seal_refuses_frames_that_reach_into_the_records() {
     let start = RECORD_BATCH_START;
     // 256 + 2 * 48 + 8 bytes of frames, 16 of records.
-    assert_eq!(sealed(block(376, &[[4, start], [4, 0]]), &run(0, 2)), Some(360));
+    assert_eq!(
+        sealed(block(376, &[[4, start], [4, 0]]), &run(0, 2)),
+        Some(360)
+    );
     assert_eq!(sealed(block(376, &[[4, start], [5, 0]]), &run(0, 2)), None);
     assert_eq!(sealed(block(376, &[[4, start], [4, 1]]), &run(0, 2)), None);
     assert_eq!(sealed(block(376, &[[4, start], [4, 0]]), &run(1, 2)), None);
-    assert_eq!(sealed(block(376, &[[4, start], [4, start]]), &run(0, 2)), None);
+    assert_eq!(
+        sealed(block(376, &[[4, start], [4, start]]), &run(0, 2)),
+        None
+    );
     assert_eq!(sealed(block(376, &[[0, start]]), &run(368, 1)), None);
     assert_eq!(sealed(block(376, &[[0, start]]), &run(369, 1)), None);
     assert_eq!(sealed(block(376, &[]), &run(usize::MAX, 0)), None);
@@ -227,7 +235,10 @@ fn seal_refuses_lengths_above_their_maxima_and_unknown_flags() {
 fn seal_refuses_a_batch_above_64_mib() {
     let most = (64 << 20) - 64_000_000 - 256 - 2 * 48;
     let two = |second, flags| {
-        let mut bytes = block(70_000_000, &[[64_000_000, RECORD_BATCH_START], [second, flags]]);
+        let mut bytes = block(
+            70_000_000,
+            &[[64_000_000, RECORD_BATCH_START], [second, flags]],
+        );
         seal(&mut bytes, &run(0, 2))
     };
     assert_eq!(two(most, 0), Some(64 << 20));
@@ -313,7 +324,15 @@ fn a_run_holds_integers_only() {
         for (i, number) in numbers.iter().enumerate() {
             bytes[8 * i..8 * i + 8].copy_from_slice(&number.to_le_bytes());
         }
-        Run::parse(&bytes).map(|run| (run.start, run.count, run.base_offset, run.partition_id, run.seed))
+        Run::parse(&bytes).map(|run| {
+            (
+                run.start,
+                run.count,
+                run.base_offset,
+                run.partition_id,
+                run.seed,
+            )
+        })
     };
     let most = MAX_SAFE_INTEGER as f64;
     assert_eq!(

@@ -48,13 +48,19 @@ fn scan_accepts_the_vectors() {
     let (first, produced, second) = (first().write(), produced.write(), second.write());
     assert_eq!(checksum(&first, 256), 0xb9bf_bddb_9ea5_5c8e);
     assert_eq!(checksum(&first, 309), 0xc1e6_0f9f_4c3f_40f0);
-    assert_eq!((checksum(&first, 40), first.len()), (0xe5bc_231e_842b_b6c6, 379));
+    assert_eq!(
+        (checksum(&first, 40), first.len()),
+        (0xe5bc_231e_842b_b6c6, 379)
+    );
     assert_eq!(checksum(&produced, 40), 0x938f_1da6_273e_7299);
     assert_eq!(
         (checksum(&second, 40), second.len()),
         (0x51f8_9854_70d8_f1ab, 304)
     );
-    for bytes in [[&first[..], &second].concat(), [&produced[..], &second].concat()] {
+    for bytes in [
+        [&first[..], &second].concat(),
+        [&produced[..], &second].concat(),
+    ] {
         assert_eq!(valid(&bytes), Some((379, 0, TIME)));
         assert_eq!(scanned(&bytes, 0, 8).stop, Stop::End);
     }
@@ -62,5 +68,8 @@ fn scan_accepts_the_vectors() {
 
 #[test]
 fn the_hash_makes_the_checksum_of_a_consumer_offset() {
-    assert_eq!(XxHash3_64::oneshot(&114u64.to_le_bytes()), 0xf4d7_d6b8_ed18_f825);
+    assert_eq!(
+        XxHash3_64::oneshot(&114u64.to_le_bytes()),
+        0xf4d7_d6b8_ed18_f825
+    );
 }

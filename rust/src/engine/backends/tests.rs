@@ -59,7 +59,18 @@ fn many_operations_of_many_threads_are_each_completed_once() {
                     submit(backend, &without_memory(opcode, handle, round * 1000, tag)).unwrap();
                 }
                 let expected: Vec<Completion> = (0..500)
-                    .map(|tag| [tag, if tag % 10 == 0 { -libc::EINVAL as u32 } else { 0 }, 0, 0])
+                    .map(|tag| {
+                        [
+                            tag,
+                            if tag % 10 == 0 {
+                                -libc::EINVAL as u32
+                            } else {
+                                0
+                            },
+                            0,
+                            0,
+                        ]
+                    })
                     .collect();
                 assert_eq!(settled(backend), expected);
                 assert_eq!(
@@ -90,14 +101,20 @@ fn what_cannot_be_begun_is_completed_with_the_reason_and_an_unknown_backend_refu
             BAD_ARGUMENT.code()
         );
         assert_eq!(submit(0, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
-        assert_eq!(run(&without_memory(3, 0, 0, 0)), plain::failed(NO_SUCH_HANDLE));
+        assert_eq!(
+            run(&without_memory(3, 0, 0, 0)),
+            plain::failed(NO_SUCH_HANDLE)
+        );
         assert_eq!(
             turn(backend, &[], &mut [[0; 4]], 1, None),
             Ok(0),
             "nothing was left pending"
         );
         close(backend).unwrap();
-        assert_eq!(submit(backend, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
+        assert_eq!(
+            submit(backend, &without_memory(3, 0, 0, 0)),
+            Err(NO_SUCH_HANDLE)
+        );
         assert_eq!(close(backend), Err(NO_SUCH_HANDLE));
     }
 }
@@ -107,9 +124,15 @@ fn a_turn_waits_for_as_many_as_it_is_told_and_no_longer_than_its_budget() {
     for kind in kinds() {
         let backend = open(kind);
         let (handle, _file) = temporary(0);
-        let entries: Vec<Entry> = (0..8).map(|tag| without_memory(4, handle, 0, tag)).collect();
+        let entries: Vec<Entry> = (0..8)
+            .map(|tag| without_memory(4, handle, 0, tag))
+            .collect();
         let mut out = [[0; 4]; 8];
-        assert_eq!(turn(backend, &entries, &mut out[..8], 8, None), Ok(8), "{kind:?}");
+        assert_eq!(
+            turn(backend, &entries, &mut out[..8], 8, None),
+            Ok(8),
+            "{kind:?}"
+        );
         let none = turn(backend, &[], &mut out, 8, Some(Duration::from_micros(100)));
         assert_eq!(none, Ok(0), "nothing is pending");
         assert_eq!(
@@ -174,7 +197,8 @@ fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
         // Every seventh has no length to allocate, every eleventh no file.
         let entries: Vec<Entry> = (0..500)
             .map(|tag| {
-                let mut entry = without_memory(5, if tag % 11 == 0 { 0 } else { handle }, tag, tag + 7);
+                let mut entry =
+                    without_memory(5, if tag % 11 == 0 { 0 } else { handle }, tag, tag + 7);
                 entry[10] = u32::from(tag % 7 != 0);
                 entry
             })
@@ -192,7 +216,11 @@ fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
         assert_eq!(crate::probe::file(file.descriptor()).unwrap()[0], 500.0);
         let others = settled(backend);
         assert_eq!(others.len(), 100);
-        assert!((0..).zip(&others).all(|(tag, each)| *each == [tag, 0, 0, 0]));
+        assert!(
+            (0..)
+                .zip(&others)
+                .all(|(tag, each)| *each == [tag, 0, 0, 0])
+        );
         files::close(handle).unwrap();
         close(backend).unwrap();
     }
@@ -321,10 +349,18 @@ fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
                 .take(LENGTH as usize)
                 .collect();
             bytes(LENGTH).copy_from_slice(&expected);
-            submit(backend, &transfer(2, handle, memory, &lease, 777, LENGTH, 1)).unwrap();
+            submit(
+                backend,
+                &transfer(2, handle, memory, &lease, 777, LENGTH, 1),
+            )
+            .unwrap();
             assert_eq!(settled(backend), [[1, 0, LENGTH, 0]]);
             bytes(2 * LENGTH).fill(0xee);
-            submit(backend, &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2)).unwrap();
+            submit(
+                backend,
+                &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2),
+            )
+            .unwrap();
             assert_eq!(settled(backend), [[2, 0, LENGTH, 0]]);
             assert_eq!(bytes(LENGTH), expected);
             assert!(
@@ -352,7 +388,15 @@ fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
                 let entries: Vec<Entry> = (0..64)
                     .map(|tag| {
                         let lease = pool::acquire(memory, 1 << 16, false).unwrap();
-                        transfer(2 | DSYNC << 8, handle, memory, &lease, tag << 16, 1 << 16, tag)
+                        transfer(
+                            2 | DSYNC << 8,
+                            handle,
+                            memory,
+                            &lease,
+                            tag << 16,
+                            1 << 16,
+                            tag,
+                        )
                     })
                     .collect();
                 turn(backend, &entries, &mut [], 0, None).unwrap();
@@ -360,7 +404,9 @@ fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
             })
             .join()
             .unwrap();
-            eventually(|| Arc::strong_count(&file) == 1 && pool::stats(memory).unwrap().in_use_bytes == 0);
+            eventually(|| {
+                Arc::strong_count(&file) == 1 && pool::stats(memory).unwrap().in_use_bytes == 0
+            });
             pool::close(memory).unwrap();
         }
     }
@@ -397,13 +443,20 @@ fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
         })
         .join()
         .unwrap();
-        assert_eq!(Arc::strong_count(&file), 1, "all is over when the thread is");
+        assert_eq!(
+            Arc::strong_count(&file),
+            1,
+            "all is over when the thread is"
+        );
         let next: Vec<pool::Lease> = (0..16)
             .map(|_| pool::acquire(memory, LENGTH, false).unwrap())
             .collect();
         next.iter().for_each(|lease| fill(lease, 0xee));
         let mut bytes = vec![0u8; 16 * LENGTH as usize];
-        let back = next.iter().zip(bytes.chunks_mut(LENGTH as usize)).enumerate();
+        let back = next
+            .iter()
+            .zip(bytes.chunks_mut(LENGTH as usize))
+            .enumerate();
         for (index, (lease, chunk)) in back {
             let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
             // SAFETY: the range is lent for this; a direct read needs its alignment.
@@ -448,7 +501,13 @@ fn a_thread_that_ends_cancels_what_would_never_end() {
             let lease = pool::acquire(memory, 4096, false).unwrap();
             submit(backend, &transfer(1, handle, memory, &lease, 0, 4096, tag)).unwrap();
         }
-        let none = turn(backend, &[], &mut [[0; 4]], 1, Some(Duration::from_micros(100)));
+        let none = turn(
+            backend,
+            &[],
+            &mut [[0; 4]],
+            1,
+            Some(Duration::from_micros(100)),
+        );
         assert_eq!(none, Ok(0), "nobody writes");
     })
     .join()

@@ -8,7 +8,10 @@ fn status(entry: Entry) -> Status {
 #[test]
 fn what_is_not_an_operation_is_refused() {
     for opcode in [0, 8, 255] {
-        assert_eq!(status([opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), BAD_ARGUMENT);
+        assert_eq!(
+            status([opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            BAD_ARGUMENT
+        );
     }
     for (opcode, flags) in [
         (1, DSYNC),
@@ -54,18 +57,39 @@ fn lengths_and_positions_are_bounded() {
         status([2, 0, 0, 0, 0, MAX_LENGTH + 1, 0, 0, 0, 0, 0, 0]),
         BAD_ARGUMENT
     );
-    assert_eq!(status([2, 0, 0, 0, 0, 0, 0, high, 0, 0, 0, 0]), NO_SUCH_HANDLE);
-    assert_eq!(status([2, 0, 0, 0, 0, 1, 0, high, 0, 0, 0, 0]), BAD_ARGUMENT);
-    assert_eq!(status([6, 0, 0, 0, 0, 0, 1, high, 0, 0, 0, 0]), BAD_ARGUMENT);
+    assert_eq!(
+        status([2, 0, 0, 0, 0, 0, 0, high, 0, 0, 0, 0]),
+        NO_SUCH_HANDLE
+    );
+    assert_eq!(
+        status([2, 0, 0, 0, 0, 1, 0, high, 0, 0, 0, 0]),
+        BAD_ARGUMENT
+    );
+    assert_eq!(
+        status([6, 0, 0, 0, 0, 0, 1, high, 0, 0, 0, 0]),
+        BAD_ARGUMENT
+    );
     // No more of a block is written than was lent.
-    assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4096, 0]), NO_SUCH_HANDLE);
-    assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4097, 0]), BAD_ARGUMENT);
-    assert_eq!(status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 1]), BAD_ARGUMENT);
+    assert_eq!(
+        status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4096, 0]),
+        NO_SUCH_HANDLE
+    );
+    assert_eq!(
+        status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 4097, 0]),
+        BAD_ARGUMENT
+    );
+    assert_eq!(
+        status([7, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 1]),
+        BAD_ARGUMENT
+    );
     assert_eq!(
         status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 0, 1]),
         NO_SUCH_HANDLE
     );
-    assert_eq!(status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 1, 1]), BAD_ARGUMENT);
+    assert_eq!(
+        status([5, 0, 0, 0, 0, 0, 0, high - 1, 0, 0, 1, 1]),
+        BAD_ARGUMENT
+    );
     assert_eq!(
         status([5, 0, 0, 0, 0, 0, 0, 0, 0, 0, u32::MAX, u32::MAX]),
         BAD_ARGUMENT

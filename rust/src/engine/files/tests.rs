@@ -108,7 +108,10 @@ fn a_descriptor_is_adopted_only_where_it_stands_where_it_should() {
     assert_ne!(adopted.descriptor(), fd);
     assert_eq!(probe::identity(adopted.descriptor()), probe::identity(fd));
     let flags = probe::descriptor_flags(adopted.descriptor()).unwrap();
-    assert_eq!(flags & (libc::O_NONBLOCK | libc::O_DIRECT), libc::O_NONBLOCK);
+    assert_eq!(
+        flags & (libc::O_NONBLOCK | libc::O_DIRECT),
+        libc::O_NONBLOCK
+    );
     assert!(adopted.alignment().is_none());
     close(handle).unwrap();
 }
@@ -120,7 +123,12 @@ fn an_adopted_descriptor_is_made_direct_or_refused_as_open_does() {
     // The same file by the path of its descriptor: here the flag goes to open(2).
     let path = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).unwrap();
     // SAFETY: the path is a C string that outlives the call.
-    let direct = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_DIRECT | libc::O_CLOEXEC) };
+    let direct = unsafe {
+        libc::open(
+            path.as_ptr(),
+            libc::O_RDWR | libc::O_DIRECT | libc::O_CLOEXEC,
+        )
+    };
     if direct < 0 {
         assert_eq!(adopt_at(fd, 0, true), Err(Errno(libc::EINVAL).into()));
         return;
@@ -188,7 +196,9 @@ fn a_thread_that_ends_closes_its_files_and_no_others() {
     let (read, write) = UnixStream::pair().unwrap();
     let kept = adopt(read.as_raw_fd()).unwrap();
     let fd = write.into_raw_fd();
-    let handle = std::thread::spawn(move || adopt(fd).unwrap()).join().unwrap();
+    let handle = std::thread::spawn(move || adopt(fd).unwrap())
+        .join()
+        .unwrap();
     assert_eq!(get(handle).err(), Some(NO_SUCH_HANDLE));
     // SAFETY: ours from `into_raw_fd`, not used after this.
     unsafe { libc::close(fd) };

@@ -11,7 +11,10 @@ fn outcome(number: i32, transferred: u32) -> Outcome {
     } else {
         Err(Errno(number).into())
     };
-    Outcome { result, transferred }
+    Outcome {
+        result,
+        transferred,
+    }
 }
 
 fn operation(op: Op, flags: u32, handle: u32, position: u64, length: u64) -> Operation {
@@ -119,7 +122,10 @@ fn execute_syncs_durable_writes_where_pwritev2_is_refused() {
                     ..operation(Op::Write, flags, handle, 0, 4096)
                 })
             };
-            let refused = || file.refused_flags().load(std::sync::atomic::Ordering::Relaxed);
+            let refused = || {
+                file.refused_flags()
+                    .load(std::sync::atomic::Ordering::Relaxed)
+            };
             refuse(&[libc::SYS_pwritev2], errno);
             assert_eq!((write(DSYNC), refused()), (outcome(0, 4096), DSYNC));
             assert_eq!((write(SYNC), refused()), (outcome(0, 4096), DSYNC | SYNC));

@@ -50,7 +50,10 @@ fn outcome(number: i32, transferred: u32) -> Outcome {
     } else {
         Err(Errno(number).into())
     };
-    Outcome { result, transferred }
+    Outcome {
+        result,
+        transferred,
+    }
 }
 
 const SECTOR: Option<Alignment> = Some(Alignment {
@@ -75,13 +78,19 @@ fn short_transfers_are_continued() {
 
 #[test]
 fn a_read_ends_with_the_file_and_a_write_of_nothing_is_an_error() {
-    assert_eq!(scripted(100, None, Op::Read, &[Ok(60), Ok(0)]).0, outcome(0, 60));
+    assert_eq!(
+        scripted(100, None, Op::Read, &[Ok(60), Ok(0)]).0,
+        outcome(0, 60)
+    );
     assert_eq!(scripted(100, None, Op::Read, &[Ok(0)]).0, outcome(0, 0));
     assert_eq!(
         scripted(100, None, Op::Write, &[Ok(60), Ok(0)]).0,
         outcome(libc::EIO, 60)
     );
-    assert_eq!(scripted(100, None, Op::Write, &[Ok(0)]).0, outcome(libc::EIO, 0));
+    assert_eq!(
+        scripted(100, None, Op::Write, &[Ok(0)]).0,
+        outcome(libc::EIO, 0)
+    );
 }
 
 #[test]
@@ -107,12 +116,18 @@ fn interruptions_are_repeated_and_a_busy_device_only_so_often() {
         (outcome(0, 2), vec![0, 0, 1, 1, 1])
     );
     let busy = vec![Err(Errno(libc::EAGAIN)); MAX_AGAIN as usize + 1];
-    assert_eq!(scripted(2, None, Op::Write, &busy).0, outcome(libc::EAGAIN, 0));
+    assert_eq!(
+        scripted(2, None, Op::Write, &busy).0,
+        outcome(libc::EAGAIN, 0)
+    );
 }
 
 #[test]
 fn a_direct_read_that_cuts_a_sector_is_the_end_of_the_file() {
-    assert_eq!(scripted(8192, SECTOR, Op::Read, &[Ok(600)]).0, outcome(0, 600));
+    assert_eq!(
+        scripted(8192, SECTOR, Op::Read, &[Ok(600)]).0,
+        outcome(0, 600)
+    );
     assert_eq!(
         scripted(8192, SECTOR, Op::Read, &[Ok(1024), Ok(0)]),
         (outcome(0, 1024), vec![0, 1024])
@@ -148,7 +163,10 @@ fn advance_repeats_interrupted_syncs_and_no_other_failed_ones() {
         let syncs = matches!(op, Op::SyncData | Op::SyncFull);
         let mut progress = begun(op, 0);
         assert_eq!(progress.begin(), Next::Call);
-        assert_eq!(progress.advance(Err(Errno(libc::EINTR)), &NO_FILE), Next::Call);
+        assert_eq!(
+            progress.advance(Err(Errno(libc::EINTR)), &NO_FILE),
+            Next::Call
+        );
         let next = progress.advance(Err(Errno(libc::EAGAIN)), &NO_FILE);
         assert_eq!(next == Next::Over(outcome(libc::EAGAIN, 0)), syncs);
         assert_eq!(progress.advance(Ok(0), &NO_FILE), Next::Over(outcome(0, 0)));
@@ -203,7 +221,10 @@ fn advance_syncs_after_a_write_whose_flag_is_refused() {
             assert_eq!(refused.load(Ordering::Relaxed), flags);
             assert_eq!(progress.advance(Ok(1), &refused), Next::Call);
             assert_eq!(progress.op(), sync);
-            assert_eq!(progress.advance(Err(Errno(libc::EINTR)), &refused), Next::Call);
+            assert_eq!(
+                progress.advance(Err(Errno(libc::EINTR)), &refused),
+                Next::Call
+            );
             let failed = progress.advance(Err(Errno(libc::EIO)), &refused);
             assert_eq!(failed, Next::Over(outcome(libc::EIO, 1)));
             assert_eq!(progress.advance(Ok(0), &refused), Next::Over(outcome(0, 1)));

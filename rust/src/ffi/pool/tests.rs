@@ -29,7 +29,11 @@ fn open_refuses_limits_that_make_no_sense() {
         4096.5,
         MAX_LIMIT_BYTES as f64 * 2.0,
     ] {
-        assert_eq!(basalt_pool_open(1, limit, 1), BAD_ARGUMENT.code(), "{limit}");
+        assert_eq!(
+            basalt_pool_open(1, limit, 1),
+            BAD_ARGUMENT.code(),
+            "{limit}"
+        );
     }
 }
 
@@ -62,7 +66,10 @@ fn exports_return_what_the_table_says() {
     assert!(address != 0 && address % 4096 == 0);
     assert_eq!(acquire(1, 0).0, POOL_LIMIT.code());
     let (status, external) = acquire(1, 1);
-    assert_eq!((status, external[2], external[3]), (0, 4096, EXTERNAL | FRESH));
+    assert_eq!(
+        (status, external[2], external[3]),
+        (0, 4096, EXTERNAL | FRESH)
+    );
     assert_eq!(acquire(MAX_BLOCK_BYTES + 1, 0).0, BAD_ARGUMENT.code());
 
     assert_eq!(basalt_pool_count(pool, 2, 3), 0);
@@ -83,7 +90,10 @@ fn exports_return_what_the_table_says() {
     assert_eq!(stats(pool, &mut figures[..5]), 5);
 
     assert_eq!(basalt_pool_release(pool, first[0], first[1]), 0);
-    assert_eq!(basalt_pool_release(pool, first[0], first[1]), NOT_OWNER.code());
+    assert_eq!(
+        basalt_pool_release(pool, first[0], first[1]),
+        NOT_OWNER.code()
+    );
     assert_eq!(basalt_pool_trim(pool), 16);
     assert_eq!(
         basalt_pool_release(pool, first[0], first[1]),

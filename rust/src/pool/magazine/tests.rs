@@ -5,7 +5,10 @@ fn magazine_holds_one_block_of_each_class() {
     let magazine = Magazine::default();
     assert_eq!((magazine.pull(3), magazine.steal(3)), (None, None));
     assert!(magazine.put(3, 0) && magazine.put(4, 7) && !magazine.put(3, 1));
-    assert_eq!((magazine.len(3), magazine.len(4), magazine.len(5)), (1, 1, 0));
+    assert_eq!(
+        (magazine.len(3), magazine.len(4), magazine.len(5)),
+        (1, 1, 0)
+    );
     assert_eq!((magazine.pull(3), magazine.pull(3)), (Some(0), None));
     assert_eq!((magazine.steal(4), magazine.pull(4)), (Some(7), None));
     assert!(magazine.put(4, u32::MAX - 1));

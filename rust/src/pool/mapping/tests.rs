@@ -6,7 +6,10 @@ const HUGE: usize = 2 << 20;
 fn map_is_aligned_and_zero_and_ends_where_it_should() {
     for bytes in [4096, 12288, HUGE - 4096, HUGE, 3 * HUGE] {
         for align in [4096, HUGE] {
-            for start in [map(bytes, align).unwrap(), map_within(bytes, align).unwrap()] {
+            for start in [
+                map(bytes, align).unwrap(),
+                map_within(bytes, align).unwrap(),
+            ] {
                 assert_eq!(start % align, 0);
                 let memory = ptr::with_exposed_provenance_mut::<u8>(start);
                 // SAFETY: just mapped, `bytes` long, ours alone.

@@ -7,7 +7,13 @@ const PAGE: usize = 4096;
 fn resident(start: usize, bytes: usize) -> bool {
     let mut pages = vec![0_u8; bytes / PAGE];
     // SAFETY: the vector has a byte for each page; the kernel only looks at the range.
-    let status = unsafe { libc::mincore(ptr::with_exposed_provenance_mut(start), bytes, pages.as_mut_ptr()) };
+    let status = unsafe {
+        libc::mincore(
+            ptr::with_exposed_provenance_mut(start),
+            bytes,
+            pages.as_mut_ptr(),
+        )
+    };
     status == 0 && pages.iter().all(|page| page & 1 == 1)
 }
 

@@ -17,7 +17,8 @@ fn pool_is_exhausted_only_when_nothing_is_free() {
     let leases = [(); 2].map(|()| pool.acquire(me, None, 4096, false).unwrap());
     assert!(pool.is_exhausted(4096) && !pool.is_exhausted(0));
     for lease in leases {
-        pool.release(me, None, lease.slot, lease.generation).unwrap();
+        pool.release(me, None, lease.slot, lease.generation)
+            .unwrap();
         assert!(!pool.is_exhausted(4096));
     }
 }

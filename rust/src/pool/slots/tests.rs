@@ -26,7 +26,10 @@ fn table_keeps_references_valid_while_it_grows() {
     }
     assert!(std::ptr::eq(first, table.at(0)));
     assert_eq!(
-        table.iter().nth(700).map(|(number, slot)| (number, slot.class())),
+        table
+            .iter()
+            .nth(700)
+            .map(|(number, slot)| (number, slot.class())),
         Some((700, 0))
     );
     assert_eq!(table.iter().next().map(|(_, slot)| slot.class()), Some(3));

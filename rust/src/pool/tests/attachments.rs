@@ -62,10 +62,16 @@ fn numbers_that_no_pool_has_are_refused() {
     let number = pool::open(settings(MIB, 8192)).unwrap();
     let lease = pool::acquire(number, 4096, false).unwrap();
     for slot in [lease.slot + 100_000, u32::MAX] {
-        assert_eq!(pool::release(number, slot, lease.generation), Err(NO_SUCH_HANDLE));
+        assert_eq!(
+            pool::release(number, slot, lease.generation),
+            Err(NO_SUCH_HANDLE)
+        );
     }
     let free = lease.slot + 1;
-    assert_eq!(pool::release(number, free, lease.generation), Err(NOT_OWNER));
+    assert_eq!(
+        pool::release(number, free, lease.generation),
+        Err(NOT_OWNER)
+    );
     assert_eq!(
         pool::lend(number, lease.slot, lease.generation, u32::MAX, 2).err(),
         Some(BAD_ARGUMENT)

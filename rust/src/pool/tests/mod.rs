@@ -48,7 +48,10 @@ fn stamps(lease: &Lease) -> impl Iterator<Item = *mut u64> {
 /// What all snapshots keep while nothing else runs.
 pub fn assert_adds_up(stats: &Stats) {
     for class in &stats.classes {
-        assert_eq!(class.acquired - class.returned - class.quarantined, class.in_use);
+        assert_eq!(
+            class.acquired - class.returned - class.quarantined,
+            class.in_use
+        );
     }
     assert_eq!(
         stats.mapped_bytes,
@@ -56,11 +59,19 @@ pub fn assert_adds_up(stats: &Stats) {
     );
     assert_eq!(
         stats.acquired,
-        stats.classes.iter().map(|class| class.acquired).sum::<u64>()
+        stats
+            .classes
+            .iter()
+            .map(|class| class.acquired)
+            .sum::<u64>()
     );
     assert_eq!(
         stats.returned,
-        stats.classes.iter().map(|class| class.returned).sum::<u64>()
+        stats
+            .classes
+            .iter()
+            .map(|class| class.returned)
+            .sum::<u64>()
     );
     assert_eq!(
         stats.dropped,

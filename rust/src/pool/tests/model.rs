@@ -71,16 +71,30 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         ),
         (
             1,
-            any::<usize>().prop_map(|pick| Call::Quarantine { pick }).boxed(),
+            any::<usize>()
+                .prop_map(|pick| Call::Quarantine { pick })
+                .boxed(),
         ),
         (
             4,
             (any::<usize>(), range)
-                .prop_map(|(pick, (start, length))| Call::Lend { pick, start, length })
+                .prop_map(|(pick, (start, length))| Call::Lend {
+                    pick,
+                    start,
+                    length,
+                })
                 .boxed(),
         ),
-        (4, any::<usize>().prop_map(|pick| Call::EndLoan { pick }).boxed()),
-        (1, owner().prop_map(|owner| Call::EndOwner { owner }).boxed()),
+        (
+            4,
+            any::<usize>()
+                .prop_map(|pick| Call::EndLoan { pick })
+                .boxed(),
+        ),
+        (
+            1,
+            owner().prop_map(|owner| Call::EndOwner { owner }).boxed(),
+        ),
         (1, Just(Call::Trim).boxed()),
     ]);
     prop::collection::vec(call, 1..120)
@@ -157,7 +171,11 @@ impl Model {
             } => self.acquire(owner, length, external),
             Call::Release { pick, owner } => self.release(pick % count, owner),
             Call::Quarantine { pick } => self.quarantine(pick % count),
-            Call::Lend { pick, start, length } => self.lend(pick % count, start, length),
+            Call::Lend {
+                pick,
+                start,
+                length,
+            } => self.lend(pick % count, start, length),
             Call::EndLoan { pick } => self.end_loan(pick % count),
             Call::EndOwner { owner } => {
                 if let Some(magazine) = self.magazines[owner as usize - 1].take() {
@@ -190,7 +208,10 @@ impl Model {
             return assert_eq!(result, Err(POOL_LIMIT));
         }
         let lease = result.expect("there is room");
-        assert_eq!((lease.external, lease.capacity), (!fits, CLASS_BYTES[class]));
+        assert_eq!(
+            (lease.external, lease.capacity),
+            (!fits, CLASS_BYTES[class])
+        );
         assert_eq!(lease.address % PAGE, 0);
         if lease.fresh {
             assert_stamped(&lease, 0);
@@ -213,7 +234,9 @@ impl Model {
     }
 
     fn release(&mut self, i: usize, owner: u32) {
-        let Some(block) = self.blocks.get(i) else { return };
+        let Some(block) = self.blocks.get(i) else {
+            return;
+        };
         let (slot, generation) = (block.lease.slot, block.lease.generation);
         let release = |generation| {
             self.pool
@@ -323,8 +346,13 @@ impl Model {
     fn check(&mut self) {
         let stats = self.pool.stats();
         self.peak = self.peak.max(stats.mapped_bytes);
-        assert!(stats.mapped_bytes <= self.settings.limit_bytes && self.in_use() <= stats.mapped_bytes);
-        assert!(stats.peak_mapped_bytes >= self.peak && stats.peak_mapped_bytes <= self.settings.limit_bytes);
+        assert!(
+            stats.mapped_bytes <= self.settings.limit_bytes && self.in_use() <= stats.mapped_bytes
+        );
+        assert!(
+            stats.peak_mapped_bytes >= self.peak
+                && stats.peak_mapped_bytes <= self.settings.limit_bytes
+        );
         assert_adds_up(&stats);
         for (class, (found, counts)) in stats.classes.iter().zip(&self.counts).enumerate() {
             assert_eq!(found.acquired, counts.acquired, "{class}");
@@ -340,7 +368,11 @@ impl Model {
             } else {
                 0
             };
-            assert!(found.free <= kept, "{class}: {} free, {kept} kept", found.free);
+            assert!(
+                found.free <= kept,
+                "{class}: {} free, {kept} kept",
+                found.free
+            );
         }
         let orphaned = self
             .blocks
@@ -370,7 +402,11 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn pool_does_what_the_naive_model_does(

@@ -17,7 +17,8 @@ fn acquire_gives_free_blocks_of_other_classes_up_before_it_refuses() {
         .collect();
     assert_eq!(pool.acquire(ME, None, 4096, false), Err(POOL_LIMIT));
     for lease in &small {
-        pool.release(ME, None, lease.slot, lease.generation).unwrap();
+        pool.release(ME, None, lease.slot, lease.generation)
+            .unwrap();
     }
     assert_eq!(pool.stats().free_bytes, MIB);
     let large = pool.acquire(ME, None, MIB as u32, false).unwrap();
@@ -26,7 +27,8 @@ fn acquire_gives_free_blocks_of_other_classes_up_before_it_refuses() {
         pool.release(ME, None, small[0].slot, small[0].generation),
         Err(NO_SUCH_HANDLE)
     );
-    pool.release(ME, None, large.slot, large.generation).unwrap();
+    pool.release(ME, None, large.slot, large.generation)
+        .unwrap();
     assert!(pool.acquire(ME, None, 1, false).is_ok());
 }
 
@@ -37,7 +39,8 @@ fn reclaim_takes_no_more_than_is_missing_where_it_can() {
         .map(|bytes| pool.acquire(ME, None, bytes as u32, false).unwrap())
         .into();
     for lease in &leases {
-        pool.release(ME, None, lease.slot, lease.generation).unwrap();
+        pool.release(ME, None, lease.slot, lease.generation)
+            .unwrap();
     }
     pool.acquire(ME, None, 6 * MIB as u32, false).unwrap();
     // 6 MiB: the 4 MiB block and then, for the rest, the smallest that is larger.
@@ -49,7 +52,8 @@ fn generation_changes_when_the_mapping_goes_and_only_then() {
     let pool = Pool::new(0, settings(MIB, 8192));
     let first = pool.acquire(ME, None, 4096, false).unwrap();
     assert!(first.fresh);
-    pool.release(ME, None, first.slot, first.generation).unwrap();
+    pool.release(ME, None, first.slot, first.generation)
+        .unwrap();
     let again = pool.acquire(ME, None, 4096, false).unwrap();
     assert_eq!(
         again,
@@ -58,7 +62,8 @@ fn generation_changes_when_the_mapping_goes_and_only_then() {
             ..first
         }
     );
-    pool.release(ME, None, again.slot, again.generation).unwrap();
+    pool.release(ME, None, again.slot, again.generation)
+        .unwrap();
     pool.trim();
     for _ in 0..256 {
         let lease = pool.acquire(ME, None, 4096, false).unwrap();
@@ -72,7 +77,8 @@ fn arenas_are_aligned_to_huge_pages() {
     for bytes in &CLASS_BYTES[..CLASS_COUNT - 8] {
         let lease = pool.acquire(ME, None, *bytes, false).unwrap();
         assert_eq!(lease.address % (2 << 20), 0, "{bytes}");
-        pool.release(ME, None, lease.slot, lease.generation).unwrap();
+        pool.release(ME, None, lease.slot, lease.generation)
+            .unwrap();
         pool.trim();
     }
 }
@@ -82,7 +88,8 @@ fn largest_class_is_leased_and_comes_back() {
     let pool = Pool::new(0, settings(1 << 53, 8192));
     let lease = pool.acquire(ME, None, 512 << 20, false).unwrap();
     assert_eq!(lease.capacity, 512 << 20);
-    pool.release(ME, None, lease.slot, lease.generation).unwrap();
+    pool.release(ME, None, lease.slot, lease.generation)
+        .unwrap();
     assert_eq!(pool.trim(), 512 << 20);
 }
 

@@ -20,10 +20,12 @@ fn pool() -> Pool {
     )
 }
 
-/// With the `guard` feature an access to a free block kills the process; without it the same access does not.
+/// With the `guard` feature an access to a free block kills the process; without it the same access
+/// does not.
 #[test]
 fn access_to_a_free_block_kills_under_guard() {
-    let Some(output) = child("pool::tests::subprocess::access_to_a_free_block_kills_under_guard") else {
+    let Some(output) = child("pool::tests::subprocess::access_to_a_free_block_kills_under_guard")
+    else {
         let pool = pool();
         let magazine = pool.magazine();
         let lease = pool.acquire(ME, magazine.as_deref(), 4096, false).unwrap();
@@ -61,7 +63,8 @@ fn memory_goes_back_when_mappings_run_out() {
         // Its allocator needs mappings of its own, and ends a process that has none left.
         return;
     }
-    let Some(output) = child("pool::tests::subprocess::memory_goes_back_when_mappings_run_out") else {
+    let Some(output) = child("pool::tests::subprocess::memory_goes_back_when_mappings_run_out")
+    else {
         let pool = pool();
         let leases: Vec<_> = (0..512)
             .map(|_| pool.acquire(ME, None, 4096, false).unwrap())
@@ -69,7 +72,8 @@ fn memory_goes_back_when_mappings_run_out() {
         for lease in leases.iter().step_by(2) {
             // SAFETY: the block is leased.
             unsafe { ptr::with_exposed_provenance_mut::<u8>(lease.address).write_volatile(1) };
-            pool.release(ME, None, lease.slot, lease.generation).unwrap();
+            pool.release(ME, None, lease.slot, lease.generation)
+                .unwrap();
         }
         let mappings = exhaust_mappings();
         assert_eq!(pool.trim(), 1 << 20);

@@ -41,7 +41,10 @@ fn limit_holds_under_threads() {
             })
         })
         .collect();
-    let refused: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    let refused: u64 = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .sum();
     assert!(refused > 0, "the limit was never reached");
     let stats = pool::stats(number).unwrap();
     assert_eq!((stats.in_use_bytes, stats.orphaned), (0, 0));
@@ -60,7 +63,9 @@ fn fight(number: u32, limit: u64, held: &AtomicU64, seed: u64) -> u64 {
         let give_back = mine.len() > 8 || random.below(5) < 2;
         match (!give_back).then(|| pool::acquire(number, bytes, false)) {
             Some(Ok(lease)) => {
-                assert!(held.fetch_add(u64::from(bytes), Ordering::SeqCst) + u64::from(bytes) <= limit);
+                assert!(
+                    held.fetch_add(u64::from(bytes), Ordering::SeqCst) + u64::from(bytes) <= limit
+                );
                 let tag = seed << 32 | round;
                 stamp(&lease, tag);
                 let lend = || pool::lend(number, lease.slot, lease.generation, 0, bytes).unwrap();
@@ -90,7 +95,9 @@ fn fight(number: u32, limit: u64, held: &AtomicU64, seed: u64) -> u64 {
     }
     // What is still leased comes back with the end of the thread.
     held.fetch_sub(
-        mine.iter().map(|(lease, ..)| u64::from(lease.capacity)).sum(),
+        mine.iter()
+            .map(|(lease, ..)| u64::from(lease.capacity))
+            .sum(),
         Ordering::SeqCst,
     );
     refused
@@ -112,7 +119,8 @@ fn nobody_is_refused_what_is_free() {
                 let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 for _ in 0..4000 {
                     let bytes = CLASS_BYTES[random.below(largest as u64 + 1) as usize];
-                    let lease = pool::acquire(number, bytes, false).expect("each holds one at a time");
+                    let lease =
+                        pool::acquire(number, bytes, false).expect("each holds one at a time");
                     pool::release(number, lease.slot, lease.generation).unwrap();
                 }
             })
@@ -130,7 +138,9 @@ fn block_belongs_to_the_thread_that_acquired_it() {
     let number = pool::open(settings(MIB, 8192)).unwrap();
     let lease = pool::acquire(number, 4096, false).unwrap();
     let others: [Result<(), Status>; 3] = thread::spawn(move || {
-        let Lease { slot, generation, .. } = lease;
+        let Lease {
+            slot, generation, ..
+        } = lease;
         let loan = pool::lend(number, slot, generation, 0, 1);
         [
             pool::release(number, slot, generation),

@@ -24,7 +24,8 @@ fn start(offset: u64) -> Gathered {
 
 fn gathered(source: &[u8], is_end: bool, offset: u64) -> (Vec<u8>, Gathered, GatherStop) {
     let (mut target, mut progress) = (vec![0xee; ROOM], start(offset));
-    let stop = gather(source, is_end, &mut target, &mut progress).expect("progress within the bytes");
+    let stop =
+        gather(source, is_end, &mut target, &mut progress).expect("progress within the bytes");
     target.truncate(progress.target_end);
     (target, progress, stop)
 }
@@ -78,14 +79,18 @@ proptest! {
     fn messages_come_back_byte_for_byte(
         first in 0u64..1000,
         parts in prop::collection::vec(
-            (0u64..2, any::<u128>(), 0u64..1 << 34, prop::collection::vec(any::<u8>(), 0..400), 0usize..60),
+            (
+                0u64..2, any::<u128>(), 0u64..1 << 34,
+                prop::collection::vec(any::<u8>(), 0..400), 0usize..60,
+            ),
             0..40,
         ),
     ) {
         let (mut time, mut source, mut entries) = (TIME, Vec::new(), Vec::new());
         for (i, (step, id, origin, payload, headers)) in parts.iter().enumerate() {
             time += step;
-            source.extend(message(*id, first + i as u64, (time, *origin), payload, &vec![9; *headers]));
+            let headers = vec![9; *headers];
+            source.extend(message(*id, first + i as u64, (time, *origin), payload, &headers));
             entries.extend((i as u32).to_le_bytes());
             entries.extend((source.len() as u32).to_le_bytes());
             entries.extend(time.to_le_bytes());
@@ -118,7 +123,8 @@ proptest! {
             prop_assert_eq!(decoded.header.base_offset, count as u64);
             for frame in &decoded {
                 let (_, id, origin, length) = parts[count];
-                let time = decoded.header.origin_timestamp + u64::from(frame.header.timestamp_delta);
+                let delta = u64::from(frame.header.timestamp_delta);
+                let time = decoded.header.origin_timestamp + delta;
                 prop_assert_eq!((frame.header.id, time), (id, origin));
                 prop_assert_eq!(frame.payload, &vec![count as u8; length]);
                 count += 1;
@@ -169,7 +175,12 @@ fn a_batch_ends_at_its_limits_and_says_why() {
     ]
     .concat();
     assert_eq!(gathered(&near, true, 0).1.batch_count, 1);
-    assert_eq!(gathered(&run(0, &[vec![1; 2 << 20]]), true, 0).1.batch_count, 1);
+    assert_eq!(
+        gathered(&run(0, &[vec![1; 2 << 20]]), true, 0)
+            .1
+            .batch_count,
+        1
+    );
 }
 
 #[test]
@@ -179,7 +190,10 @@ fn gathering_stops_at_the_first_invalid_message() {
         let mut bytes = good.clone();
         bytes[at] ^= 1;
         let (batches, progress, stop) = gathered(&bytes, true, 3);
-        assert_eq!(progress.count, [74, 158].iter().filter(|end| **end <= at).count());
+        assert_eq!(
+            progress.count,
+            [74, 158].iter().filter(|end| **end <= at).count()
+        );
         assert_eq!(scanned(&batches, 3).1, progress.count);
         assert_ne!(stop, GatherStop::Source(Stop::End, 0));
     }
