@@ -3,8 +3,7 @@
 //!
 //! | arguments | what |
 //! |---|---|
-//! | `dsync FILE BLOCK_BYTES MS PERCENTILES` | writes blocks in order over a file that exists, each
-//! by `pwritev2(RWF_DSYNC)` past the page cache |
+//! | `dsync FILE BLOCK_BYTES MS PERCENTILES` | writes blocks in order over a file that exists, each by `pwritev2(RWF_DSYNC)` past the page cache |
 //! | `drop FILE` | takes the pages of a file out of the page cache |
 //!
 //! `PERCENTILES` are numbers with colons between them.
