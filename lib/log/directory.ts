@@ -119,11 +119,22 @@ export function refuseOddNames(dir: string, { odd }: Listing): void {
 
 /** Returns the error for a name of the log's own on anything but a regular file. */
 export function oddName(dir: string, { name, found }: OddName): Error {
+  return oddFile(join(dir, name), found);
+}
+
+function oddFile(path: string, found: string): Error {
   return new Deno.errors.InvalidData(
-    `Cannot use '${
-      join(dir, name)
-    }' as a file of a log: it must be a regular file, but is ${found}`,
+    `Cannot use '${path}' as a file of a log: it must be a regular file, but is ${found}`,
   );
+}
+
+/**
+ * Refuses a name that is a symbolic link: what it leads to is not the log's.
+ *
+ * @throws {Deno.errors.InvalidData} If it is one.
+ */
+export function refuseLink(storage: TaskStorage, path: string): void {
+  if (storage.isLink(path)) throw oddFile(path, "a symbolic link");
 }
 
 /**

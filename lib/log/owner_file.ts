@@ -8,7 +8,7 @@ import type { Task } from "../base/mod.ts";
 import { formatUuid, parseUuid } from "../codec/mod.ts";
 import { acquire, type PooledBuffer } from "../pool/mod.ts";
 import type { LockOwner, TaskFile } from "../storage/mod.ts";
-import { ownerPath } from "./directory.ts";
+import { ownerPath, refuseLink } from "./directory.ts";
 import type { CompleteReaderOptions } from "./log_options.ts";
 import type { LogPlace } from "./meta.ts";
 import {
@@ -51,12 +51,14 @@ export interface OwnerRecord {
  *
  * `"invalid"` still says that the log was not closed, but vouches for nothing.
  *
+ * @throws {Deno.errors.InvalidData} If its name is a symbolic link.
  * @throws {Deno.errors.NotSupported} If the record is valid, but of another version.
  */
 export function* readOwnerFile(
   { storage, dir, pool }: LogPlace,
 ): Task<OwnerRecord | "invalid" | undefined> {
   const path = ownerPath(dir);
+  refuseLink(storage, path);
   const file = yield* openIfThere(storage, path, { cached: true });
   if (file === undefined) return undefined;
   try {
@@ -84,6 +86,7 @@ export function* readOwner(
   dir: string,
   { storage, pool }: CompleteReaderOptions,
 ): Task<LockOwner | undefined> {
+  if (storage.isLink(ownerPath(dir))) return undefined;
   const record = yield* readOwnerFile({ storage, dir, pool });
   return typeof record === "object" ? asLockOwner(record) : undefined;
 }

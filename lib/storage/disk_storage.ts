@@ -209,6 +209,33 @@ export class DiskStorage implements Storage {
   }
 
   /**
+   * Returns whether a name is a symbolic link, wherever it leads; `false` if there is none, and
+   * where looking is not permitted.
+   *
+   * @example A link
+   * ```ts
+   * import { DiskStorage } from "@basalt/io";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const dir = Deno.makeTempDirSync();
+   * Deno.symlinkSync("nowhere", `${dir}/link`);
+   * const storage = new DiskStorage();
+   * assertEquals([`${dir}/link`, dir].map((path) => storage.isLink(path)), [true, false]);
+   * Deno.removeSync(dir, { recursive: true });
+   * ```
+   */
+  isLink(path: string): boolean {
+    try {
+      return Deno.lstatSync(path).isSymlink;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) return false;
+      const code = codeOf(error);
+      if (code === "ENOENT" || code === "ENOTDIR") return false;
+      throw adapted(error, "lstat", path);
+    }
+  }
+
+  /**
    * Calls a function after each change of a file in a directory, or of the names in it: then with
    * `true`. It takes inotify(7), and needs the permission to read the directory.
    *

@@ -197,6 +197,9 @@ export class OverlayStorage implements Storage {
   isLocked(path: string): boolean {
     return this.#below.isLocked(path);
   }
+  isLink(path: string): boolean {
+    return this.#below.isLink(path);
+  }
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void> {
     return this.#below.storage.delay(durationMs, options);
   }

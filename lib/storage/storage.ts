@@ -256,6 +256,12 @@ export interface Storage {
   isLocked(path: string): boolean;
 
   /**
+   * Returns whether a name is a symbolic link, wherever it leads. A storage without this method has
+   * no links.
+   */
+  isLink?(path: string): boolean;
+
+  /**
    * Calls a function, in turns of its own, after each change that any process makes to a file in a
    * directory, or to the names in it: then with `true`.
    *

@@ -182,6 +182,11 @@ export class TaskStorage {
     return this.storage.isLocked(path);
   }
 
+  /** Returns whether a name is a symbolic link; `false` where the storage has none. */
+  isLink(path: string): boolean {
+    return this.storage.isLink?.(path) ?? false;
+  }
+
   /** Calls a function after each change in a directory; `undefined` where that is not possible. */
   watch(
     path: string,

@@ -11,6 +11,7 @@ import {
   type TaskFile,
 } from "../../storage/mod.ts";
 import { recordChecksum } from "../checksum.ts";
+import { refuseLink } from "../directory.ts";
 import type { LogPlace } from "../meta.ts";
 import { CURSORS_NAME, join, TEMPORARY_SUFFIX } from "../names.ts";
 import {
@@ -99,6 +100,7 @@ export function* readCursor(
   name: string,
 ): Task<CursorRecord | undefined> {
   const path = cursorPath(dir, name);
+  refuseLink(storage, path);
   const file = yield* openIfThere(storage, path);
   if (file === undefined) return undefined;
   try {
@@ -274,6 +276,7 @@ function* openOrMake(
   path: string,
 ): Task<TaskFile> {
   const options = { write: true, create: true };
+  refuseLink(storage, path);
   try {
     return yield* storage.openNow(path, options);
   } catch (error) {
