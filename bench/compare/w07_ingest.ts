@@ -1,6 +1,6 @@
-/** W7: the demo's ingest: every line of a text is a message. */
-import { demonstrate, type Demonstration } from "../demo.ts";
+/** W7: ingest: every line of a text is a message. */
 import type { Context } from "./context.ts";
+import { ingest, type IngestRun } from "./ingest_run.ts";
 import { type Measured, THROUGHPUT } from "./measure.ts";
 import { atLeast, compareSides, type Row } from "./row.ts";
 import { MIB } from "./sizes.ts";
@@ -13,13 +13,13 @@ const LONGEST = 50;
 /** Measures W7. */
 export async function w07(context: Context): Promise<Row[]> {
   const input = writeLines(context, context.bytes(INPUT_BYTES));
-  const runs: Demonstration[] = [];
+  const runs: IngestRun[] = [];
   for (let pair = 0; pair <= context.pairs; pair++) {
     const what = pair === 0 ? "warm-up" : `${pair} of ${context.pairs}`;
     const dir = context.path("ingest");
     Deno.mkdirSync(dir);
     // It writes the log, reads it back, and writes a file of as many bytes with as many syncs.
-    const run = await demonstrate(
+    const run = await ingest(
       input,
       dir,
       (text) => context.show(`W7: ${what}, ${text}`),
@@ -28,7 +28,7 @@ export async function w07(context: Context): Promise<Row[]> {
     if (pair > 0) runs.push(run);
   }
   Deno.removeSync(input);
-  const moved = ({ basalt }: Demonstration, seconds: number): Measured => ({
+  const moved = ({ basalt }: IngestRun, seconds: number): Measured => ({
     seconds,
     operations: basalt.messages,
     bytes: basalt.logBytes,
@@ -37,7 +37,7 @@ export async function w07(context: Context): Promise<Row[]> {
     compareSides(
       {
         id: "W7.ingest",
-        name: "the demo's ingest, lines of 35 B, log bytes",
+        name: "ingest, lines of 35 B, log bytes",
         goal: atLeast(0.9),
       },
       THROUGHPUT,

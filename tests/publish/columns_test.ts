@@ -39,7 +39,7 @@ function withoutLinks(line: string, isCode: boolean): string {
 
 /** A string, a regular expression, an address and the row of a table are not broken. */
 function withoutTexts(line: string): string {
-  if (/^\s*(\*|//[/!]) \|/.test(line)) return "";
+  if (/^\s*(\*|\/\/[/!]) \|/.test(line)) return "";
   const texts =
     /`[^`]*`?|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\/\^?(?:[^/\\]|\\.)*\/[a-z]*|https?:\S+/g;
   return [...line].length <= COLUMNS ? "" : line.replaceAll(texts, "");

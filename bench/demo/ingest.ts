@@ -1,0 +1,146 @@
+/** Lines of a text into a log, a file and a database; all of them are durable at the end. */
+import { appendLines } from "../../lib/cli/lines.ts";
+import { Log } from "../../lib/log/mod.ts";
+import type { BufferPool } from "../../lib/pool/mod.ts";
+import { openSqlite } from "../compare/references/sqlite.ts";
+import { writeWhole } from "../compare/references/synced_file.ts";
+import type { Part } from "./sample.ts";
+import { type Rate, type Stage, until } from "./stage.ts";
+
+/** No side writes more, so that the disk does not fill up. */
+const LARGEST_BYTES = 512 * 1024 * 1024;
+
+/** What the stage of the lines gave. */
+export interface Ingest {
+  rates: Rate[];
+  /** Lines of the log that were read back and were those that were written. */
+  comparedLines: number;
+  readSeconds: number;
+  /** How the bytes of the log reach the device. */
+  tier: string;
+}
+
+/** Measures the three, one after the other. */
+export async function ingest(
+  stage: Stage,
+  pool: BufferPool,
+  sample: readonly Part[],
+): Promise<Ingest> {
+  const basalt = await intoLog(stage, pool, sample);
+  const file = await intoFile(stage, sample);
+  const sqlite = await intoSqlite(stage, sample);
+  return { ...basalt, rates: [basalt.rate, file, sqlite] };
+}
+
+/**
+ * Writes parts until the time is over, and makes them durable. Tells how many lines a second that
+ * were.
+ */
+async function lines(
+  stage: Stage,
+  name: string,
+  sample: readonly Part[],
+  write: (part: Part) => Promise<unknown> | void,
+  finish: () => Promise<unknown>,
+): Promise<Rate & { parts: number }> {
+  let parts = 0;
+  let count = 0;
+  let bytes = 0;
+  const seconds = await until(stage, async () => {
+    const part = sample[parts++ % sample.length]!;
+    await write(part);
+    count += part.lengths.length;
+    bytes += part.bytes.length;
+    stage.show(`${name}: ${count} lines`);
+    return bytes < LARGEST_BYTES;
+  });
+  const start = performance.now();
+  await finish();
+  const total = seconds + (performance.now() - start) / 1000;
+  return { name, perSecond: count / total, parts };
+}
+
+async function intoLog(
+  stage: Stage,
+  pool: BufferPool,
+  sample: readonly Part[],
+): Promise<Omit<Ingest, "rates"> & { rate: Rate }> {
+  using dir = stage.directory();
+  const log = await Log.open(dir.path, { pool });
+  const { parts, ...rate } = await lines(
+    stage,
+    "Basalt",
+    sample,
+    (part) => appendLines(log, part),
+    () => log.flush(),
+  );
+  await log.close();
+  await using again = await Log.open(dir.path, { pool });
+  const { comparedLines, readSeconds } = await compare(again, sample, parts);
+  return { rate, comparedLines, readSeconds, tier: again.capabilities.tier };
+}
+
+/** Reads the log and compares each message with its line. */
+async function compare(
+  log: Log,
+  sample: readonly Part[],
+  parts: number,
+): Promise<Pick<Ingest, "comparedLines" | "readSeconds">> {
+  let part = 0;
+  let line = 0;
+  let comparedLines = 0;
+  const start = performance.now();
+  for await (using batch of log.read()) {
+    for (let i = 0; i < batch.count; i++) {
+      const expected = sample[part % sample.length]!;
+      if (
+        part >= parts || !isEqual(batch.payload(i), expected.payloads[line]!)
+      ) {
+        throw new Error(`Message ${comparedLines} is not the line that it was`);
+      }
+      comparedLines++;
+      if (++line === expected.lengths.length) [part, line] = [part + 1, 0];
+    }
+  }
+  if (part < parts) throw new Error("The log ends before its lines");
+  return { comparedLines, readSeconds: (performance.now() - start) / 1000 };
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+async function intoFile(
+  stage: Stage,
+  sample: readonly Part[],
+): Promise<Rate> {
+  using dir = stage.directory();
+  using file = Deno.openSync(`${dir.path}/file`, { write: true, create: true });
+  const { name, perSecond } = await lines(
+    stage,
+    "Deno.FsFile",
+    sample,
+    ({ bytes }) => writeWhole(file, bytes),
+    () => file.syncData(),
+  );
+  return { name, perSecond };
+}
+
+/** Each part is a transaction. */
+async function intoSqlite(
+  stage: Stage,
+  sample: readonly Part[],
+): Promise<Rate> {
+  using dir = stage.directory();
+  await using database = await openSqlite(dir.path);
+  const { name, perSecond } = await lines(
+    stage,
+    "node:sqlite",
+    sample,
+    ({ payloads }) => database.putMany(payloads),
+    () => Promise.resolve(), // each transaction is durable
+  );
+  return { name, perSecond };
+}

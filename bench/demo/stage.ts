@@ -1,0 +1,43 @@
+/** What the parts of the demonstration share. */
+
+/** How fast one side was. */
+export interface Rate {
+  name: string;
+  perSecond: number;
+}
+
+/** Where and how long the demonstration runs, and where it shows what it does. */
+export interface Stage {
+  /** How long each side is measured, in milliseconds. */
+  readonly sideMs: number;
+  /** Makes an empty directory, which is removed at the end of its block. */
+  directory(): { readonly path: string } & Disposable;
+  /** The process that is running for the demonstration, if there is one. */
+  child?: Deno.ChildProcess | undefined;
+  /** Shows what is being done. */
+  show(text: string): void;
+}
+
+/** How often the event loop gets its turn, for Ctrl-C. */
+const TURN_MS = 50;
+
+/**
+ * Repeats a step until the time of a side is over, or the step returns `false`.
+ *
+ * @returns The seconds that it took.
+ */
+export async function until(
+  { sideMs }: Stage,
+  step: () => Promise<boolean>,
+): Promise<number> {
+  const start = performance.now();
+  let turn = start;
+  for (;;) {
+    const goesOn = await step();
+    const now = performance.now();
+    if (!goesOn || now - start >= sideMs) return (now - start) / 1000;
+    if (now - turn < TURN_MS) continue;
+    turn = now;
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
