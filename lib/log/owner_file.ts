@@ -200,7 +200,7 @@ export class OwnerFile {
     return yield* this.#place.storage.openNow(path, options);
   }
 
-  /** Refuses the file of another opening under its name. */
+  /** Refuses the file of another opening under its name. `docs/format.md#open-two-mounts` */
   *#refuseOther(what: string): Task<void> {
     const found = yield* readOwnerFile(this.#place);
     const { identity, generation } = this.#record;
