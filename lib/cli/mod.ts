@@ -1,6 +1,17 @@
 /**
  * The command-line program: `deno run --allow-ffi --allow-read --allow-write jsr:@basalt/io/cli`.
  *
+ * `deno install --global --name basalt` with the same permissions makes a command of it; in a
+ * checkout, with `--config deno.json` and `lib/cli/mod.ts`.
+ *
+ * @example A command in this process
+ * ```ts
+ * import { main } from "@basalt/io/cli";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await main(["--help"]), 0);
+ * ```
+ *
  * @module
  */
 import { checkPlatform } from "../native/mod.ts";

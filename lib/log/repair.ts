@@ -59,7 +59,7 @@ export interface RepairPlanOptions extends RepairOptions {
   /**
    * Which segments to keep where they do not connect; the others leave the log.
    *
-   * @default {none: a {@linkcode RepairChoiceError} tells what each choice costs}
+   * @default {undefined: an error, `RepairChoiceError`, tells what each choice costs}
    */
   keep?: RepairKeep;
 }

@@ -1,6 +1,16 @@
 /**
  * Figures of logs and pools for OpenTelemetry.
  *
+ * @example The figures of a log
+ * ```ts
+ * import { metrics } from "npm:@opentelemetry/api@1.10.0";
+ * import type { Log } from "@basalt/io";
+ * import { instrument } from "@basalt/io/otel";
+ *
+ * const observe = (log: Log): Disposable =>
+ *   instrument({ meter: metrics.getMeter("my-service"), log });
+ * ```
+ *
  * @module
  */
 import type { Channel } from "node:diagnostics_channel";

@@ -102,7 +102,11 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   /** The batch that the last call asked for. */
   #lastBatch = 0;
 
-  /** Takes the block, or shares the lease of another batch. @internal */
+  /**
+   * Takes the block, or shares the lease of another batch.
+   *
+   * @internal
+   */
   constructor(parts: MessageBatchParts, lease?: Lease) {
     const { buffer, arrays } = parts;
     this.#parts = parts;

@@ -4,6 +4,17 @@
  * The system is a {@linkcode Sink}, which knows what it has. `@basalt/io/jetstream` has one for
  * NATS JetStream.
  *
+ * @example Shipping a log to its end
+ * ```ts
+ * import type { Log } from "@basalt/io";
+ * import { ship, type Sink } from "@basalt/io/ship";
+ *
+ * async function shipAll(log: Log, sink: Sink): Promise<void> {
+ *   await using shipping = ship(log, sink, { cursor: "backup", follow: false });
+ *   await shipping.done;
+ * }
+ * ```
+ *
  * @module
  */
 export type { ShipEvent } from "./_events.ts";
