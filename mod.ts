@@ -1,9 +1,23 @@
 /**
- * Basalt: aligned memory, direct files and durable segments for Deno on Linux.
+ * Basalt: a durable, append-only log for Deno on direct I/O, and the files and memory it stands on.
  *
- * - {@linkcode BufferPool} leases page-aligned memory whose owner is always visible.
- * - {@linkcode DirectFile} reads and writes that memory past the page cache, and can prove it.
  * - {@linkcode Log} keeps messages in segments that survive a power cut once they are acknowledged.
+ *   {@linkcode LogReader} reads a log that another process writes, {@linkcode LogIterator} goes
+ *   through its batches, {@linkcode MessageBatch} and {@linkcode Message} are what it finds.
+ * - {@linkcode Cursor} remembers where a consumer is, {@linkcode RetainOptions} say what is
+ *   forgotten, and {@linkcode previewRetention} tells what that would be.
+ * - {@linkcode inspectLog}, {@linkcode verifyLog}, {@linkcode planRepair}, {@linkcode repairLog}
+ *   and {@linkcode salvageLog} help where a disk was damaged.
+ * - {@linkcode LogStats}, {@linkcode LogEvents} and {@linkcode metricsText} show what happens.
+ * - {@linkcode DirectFile} reads and writes memory past the page cache, and can prove it;
+ *   {@linkcode probePath} tells what files at a path can do.
+ * - {@linkcode BufferPool} leases that memory, page-aligned, as a {@linkcode PooledBuffer} whose
+ *   owner is always visible, or a {@linkcode FrozenBuffer} that is shared.
+ * - {@linkcode configureEngine} and {@linkcode loadLibrary} choose how operations run, and by which
+ *   library.
+ *
+ * Errors of Basalt are classes whose names end in `Error`, with fields; those of the system are
+ * classes of `Deno.errors`.
  *
  * @example A log that survives a power cut
  * ```ts
