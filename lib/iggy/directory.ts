@@ -75,10 +75,16 @@ function* listIfMade(
 /**
  * Returns the segments of a source in the order of their offsets.
  *
+ * @param advice What to do with an `.index` alone before the first `.log`, which a deletion leaves
+ * that was interrupted.
  * @throws {Deno.errors.NotFound} If there is none.
  * @throws {CorruptSegmentError} If an `.index` has no `.log`.
  */
-export function segmentsOf(dir: string, { names }: Listing): ListedSegment[] {
+export function segmentsOf(
+  dir: string,
+  { names }: Listing,
+  advice: string,
+): ListedSegment[] {
   const segments: ListedSegment[] = [];
   for (const name of names) {
     const [digits, kind] = name.split(".") as [string, string];
@@ -86,7 +92,10 @@ export function segmentsOf(dir: string, { names }: Listing): ListedSegment[] {
     if (kind === "index") {
       if (names.includes(`${digits}.log`)) continue;
       const place = { path: join(dir, name), position: 0, offset: firstOffset };
-      throw corrupt(["missing", "its '.log' is missing"], place);
+      const isFirst = segments.length === 0 &&
+        names.some((other) => other.endsWith(".log"));
+      const damage = ["missing", "its '.log' is missing"] as const;
+      throw corrupt(damage, place, isFirst ? advice : undefined);
     }
     const indexName = `${digits}.index`;
     segments.push({

@@ -45,6 +45,8 @@ export interface ExportOptions extends TransferOptions {
 }
 
 const ACTION = "export log";
+const LEFT_INDEX =
+  "a removal of the first segments was interrupted: open the log with 'Log.open', which completes it, and close it";
 /** See `docs/format.md#old-segment-size`. */
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
@@ -163,7 +165,7 @@ function* exportLocked(
   const { format, segmentBytes, consumers, groups } = options;
   const source = yield* listDirectory(place.storage, dir);
   yield* refuseUnclosed(place, dir, source);
-  const segments = segmentsOf(dir, source);
+  const segments = segmentsOf(dir, source, LEFT_INDEX);
   const log = { ...place, dir };
   const { wanted, others } = yield* findCursors(log, consumers, groups);
   const stored = yield* readConsumerOffsets(place, partition.path);

@@ -24,6 +24,8 @@ export interface ImportOptions extends TransferOptions {
 }
 
 const ACTION = "import partition";
+const LEFT_INDEX =
+  "its server was killed while it deleted the first segments: remove the file";
 
 /**
  * Copies a partition of a stopped Iggy server into a directory of its own, as a closed log, which
@@ -96,7 +98,7 @@ function* importing(
   const partition = yield* findPartition(place, ACTION, source, undefined);
   const { path, id } = partition;
   const listing = yield* listDirectory(place.storage, path);
-  const segments = segmentsOf(path, listing);
+  const segments = segmentsOf(path, listing, LEFT_INDEX);
   yield* refuseUnclosed(place, path, listing);
   yield* refuseServed(place, path);
   const format = yield* detectFormat(place, segments);

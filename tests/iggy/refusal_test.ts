@@ -14,6 +14,7 @@ import {
   type PartitionAddress,
 } from "../../lib/iggy/mod.ts";
 import { UnsupportedError } from "../../lib/native/mod.ts";
+import { Log } from "../../lib/log/mod.ts";
 import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { DiskStorage, LockedError } from "../../lib/storage/mod.ts";
 import { xxh3 } from "../codec/xxh3.ts";
@@ -440,6 +441,16 @@ const IMPORT: Record<string, ImportRefusal> = {
     says: [last("index"), "the entry does not agree", "remove the file"],
     withoutIndex: true,
   },
+  "the index of a deleted first segment": {
+    format: "0.9",
+    spoil: (files) => files.delete(`${FIRST}.log`),
+    says: [`${FIRST}.index`, "its '.log' is missing", "remove the file"],
+  },
+  "the index of the last segment without its log": {
+    format: "0.9",
+    spoil: (files) => files.delete(last("log")),
+    says: [last("index"), "its '.log' is missing"],
+  },
   "files of neither format": {
     format: "0.9",
     spoil: (files) => files.get(`${FIRST}.log`)!.fill(0x4b, 0, 300),
@@ -528,14 +539,18 @@ for (const format of ["0.9", "0.8"] as const) {
   });
 }
 
-Deno.test("importFromIggy() makes a log that begins where a server deleted segments", async () => {
-  const files = (await partitions())["0.8"];
-  for (const kind of ["log", "index"]) files.delete(`${FIRST}.${kind}`);
-  const { storage, pool } = place();
-  putAll(storage, "/p", files);
-  const report = await importFromIggy("/p", "/taken", { storage, pool });
-  assertEquals([report.firstOffset, report.messages], [20, 40]);
-});
+for (const format of ["0.9", "0.8"] as const) {
+  Deno.test(`importFromIggy() makes a log that begins where a server of Iggy ${format} deleted segments`, async () => {
+    const files = (await partitions())[format];
+    for (const kind of ["log", "index"]) files.delete(`${FIRST}.${kind}`);
+    const { storage, pool } = place();
+    putAll(storage, "/p", files);
+    const report = await importFromIggy("/p", "/taken", { storage, pool });
+    assertEquals([report.firstOffset, report.messages], [20, 40]);
+    await using log = await Log.open("/taken", { storage, pool });
+    assertEquals([log.firstOffset, log.append("more")], [20, 60]);
+  });
+}
 
 Deno.test("exportToIggy() refuses a log, and importFromIggy() a directory, that a writer has open", async () => {
   const { storage, pool } = place();
