@@ -81,6 +81,10 @@ Deno.test({
       const first = await importFromIggy(server, `${dir}/first`, { pool });
       const stored = { kind: "consumer", id: 7, offset: 0 } as const;
       assertEquals(first.consumerOffsets, [stored]);
+      assertEquals(
+        first.cursors.map(({ cursor, position }) => [cursor, position]),
+        [["consumer-7", 1]],
+      );
       const taken = await importFromIggy(address, `${dir}/taken`, { pool });
       assertEquals([taken.firstOffset, taken.nextOffset], [firstOffset, 520]);
       await using log = await Log.open(`${dir}/taken`, { pool });
