@@ -15,7 +15,9 @@ import { p12 } from "./p12_opening.ts";
 import { p13 } from "./p13_server.ts";
 import { p14 } from "./p14_start.ts";
 import { p15 } from "./p15_workers.ts";
+import { r01 } from "./r01_readers.ts";
 import type { Row } from "./row.ts";
+import { s01, s02, s03, s04, s05 } from "./s_segments.ts";
 import { w01 } from "./w01_lone_append.ts";
 import { w02 } from "./w02_group_commit.ts";
 import { w03 } from "./w03_batches.ts";
@@ -61,6 +63,12 @@ export const COMPARISONS: Readonly<
   W11: w11,
   W12: w12,
   W13: w13,
+  S1: s01,
+  S2: s02,
+  S3: s03,
+  S4: s04,
+  S5: s05,
+  R1: r01,
 };
 
 /** What was asked for, in order. */
