@@ -1,4 +1,7 @@
-/** `deno task demo [FILE]`: the case for Basalt, in ten seconds, on the disk of the caller's directory. */
+/**
+ * `deno task demo [FILE]`: the case for Basalt, in ten seconds, on the disk of the caller's
+ * directory.
+ */
 import { Command } from "commander";
 import {
   type ByteSink,
