@@ -19,7 +19,7 @@ async function takeOrders(
 Deno.test("takeOrders keeps each promised order through a power cut", async () => {
   for (let seed = 1; seed <= 50; seed++) {
     using pool = new BufferPool();
-    // The same seed gives the same run.
+    // The same seed loses the same parts.
     const disk = new SimulatedDisk({ seed });
     const promised: number[] = [];
     const running = takeOrders(disk, pool, promised);
