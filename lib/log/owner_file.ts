@@ -213,7 +213,7 @@ export class OwnerFile {
   }
 
   /**
-   * Removes the file, durably: the log is closed.
+   * Removes the file, durably: the log is closed. One that is gone already is no fault.
    *
    * @throws {Deno.errors.BadResource} If the file of another opening has its name: another writer
    * did not see this one's lock, for example through another mount.
@@ -223,7 +223,11 @@ export class OwnerFile {
     const path = ownerPath(dir);
     yield* this.close();
     yield* this.#refuseOther(`Cannot remove '${path}'`);
-    yield* storage.removeNow(path);
+    try {
+      yield* storage.removeNow(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
     yield* storage.syncDirectory(dir);
   }
 

@@ -328,3 +328,16 @@ Deno.test("Log.truncateBefore() of segments that somebody removed succeeds", () 
     await log.close();
     assertEquals(faultsOfClosed(place), []);
   }));
+
+for (const mode of ["async", "sync"]) {
+  Deno.test(`Log.close() of a log whose owner file somebody removed succeeds, ${mode}`, () =>
+    at(new SimulatedPlace(), async (place) => {
+      const log = await Log.open(place.dir, { ...place, ...OPTIONS });
+      for (let i = 0; i < 4; i++) await log.appendDurable(PAYLOAD);
+      place.storage.removeSync(`${place.dir}/writer`);
+      for (let i = 0; i < 4; i++) await log.appendDurable(PAYLOAD);
+      if (mode === "sync") log.closeSync();
+      else await log.close();
+      assertEquals(faultsOfClosed(place), []);
+    }));
+}
