@@ -18,7 +18,9 @@ export interface UnsupportedFields {
  * import { UnsupportedError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new UnsupportedError("Cannot open the library", { found: "windows", needed: "linux"
+ * const error = new UnsupportedError("Cannot open the library", {
+ *   found: "windows",
+ *   needed: "linux",
  * });
  * assertEquals(error.found, "windows");
  * ```

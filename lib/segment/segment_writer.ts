@@ -75,15 +75,17 @@ export interface SegmentWriterOptions {
  *
  * const dir = Deno.makeTempDirSync();
  * const storage = new DiskStorage();
- * const log = storage.openSync(`${dir}/00000000000000000000.log`, { write: true, createNew: true
- * });
- * const index = storage.openSync(`${dir}/00000000000000000000.index`, { write: true, createNew:
- * true });
+ * const open = (name: string) =>
+ *   storage.openSync(`${dir}/${name}`, { write: true, createNew: true });
+ * const log = open("00000000000000000000.log");
+ * const index = open("00000000000000000000.index");
  *
- * await using writer = await SegmentWriter.create({ log, index, firstOffset: 0 });
- * const offset = writer.append("hello");
- * await writer.whenDurable(offset);
- * assertEquals(writer.durableOffset, 1);
+ * {
+ *   await using writer = await SegmentWriter.create({ log, index, firstOffset: 0 });
+ *   const offset = writer.append("hello");
+ *   await writer.whenDurable(offset);
+ *   assertEquals(writer.durableOffset, 1);
+ * }
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */

@@ -56,8 +56,11 @@ const NOTHING = {};
  *
  * const dir = Deno.makeTempDirSync();
  * {
- *   await using file = await DirectFile.open(`${dir}/blocks`, { read: true, write: true, createNew:
- *   true });
+ *   await using file = await DirectFile.open(`${dir}/blocks`, {
+ *     read: true,
+ *     write: true,
+ *     createNew: true,
+ *   });
  *   using block = await BufferPool.default().acquire(4096);
  *   block.bytes.fill(7);
  *   await file.write(block, 0, { durability: "data" });

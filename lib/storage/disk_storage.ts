@@ -214,7 +214,7 @@ export class DiskStorage implements Storage {
    *
    * @example A link
    * ```ts
-   * import { DiskStorage } from "@basalt/io";
+   * import { DiskStorage } from "@basalt/io/storage";
    * import { assertEquals } from "@std/assert";
    *
    * const dir = Deno.makeTempDirSync();

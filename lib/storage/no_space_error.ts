@@ -1,12 +1,12 @@
 /** What each code means, in words. */
-const TEXTS = {
+const TEXTS: Readonly<Record<NoSpaceCode, string>> = {
   ENOSPC: "no space left on device",
   EDQUOT: "disk quota exceeded",
   EFBIG: "file too large for RLIMIT_FSIZE or the filesystem",
-} as const;
+};
 
 /** The codes of the kernel that mean that a file cannot grow. */
-export type NoSpaceCode = keyof typeof TEXTS;
+export type NoSpaceCode = "ENOSPC" | "EDQUOT" | "EFBIG";
 
 /** Whether a code of the kernel means that a file cannot grow. */
 export function isNoSpaceCode(code: string | undefined): code is NoSpaceCode {
@@ -43,10 +43,17 @@ export interface NoSpaceFields {
  * import { NoSpaceError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new NoSpaceError({ code: "ENOSPC", syscall: "write", path: "0.log", requestedBytes:
- * 8192, writtenBytes: 4096 });
- * assertEquals(error.message, "ENOSPC: no space left on device, write '0.log': wrote 4096 of 8192
- * bytes");
+ * const error = new NoSpaceError({
+ *   code: "ENOSPC",
+ *   syscall: "write",
+ *   path: "0.log",
+ *   requestedBytes: 8192,
+ *   writtenBytes: 4096,
+ * });
+ * assertEquals(
+ *   error.message,
+ *   "ENOSPC: no space left on device, write '0.log': wrote 4096 of 8192 bytes",
+ * );
  * ```
  */
 export class NoSpaceError extends Error implements NoSpaceFields {
