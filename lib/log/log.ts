@@ -184,7 +184,9 @@ export class Log implements AsyncDisposable, Disposable {
     const complete = completeOptions(options);
     const { create, lockTimeoutMs } = complete;
     const { storage } = complete.storage;
-    if (create) await storage.makeDirectory(dir);
+    const naming = create
+      ? await drive(complete.storage.placeDirectory(dir))
+      : [];
     let lock = storage.lock(dir);
     for (
       let waitedMs = 0;
@@ -198,7 +200,7 @@ export class Log implements AsyncDisposable, Disposable {
       throw new LockedError(dir, await drive(readOwner(dir, complete)));
     }
     try {
-      const opened = await drive(openLog(dir, complete, lock));
+      const opened = await drive(openLog(dir, complete, lock, naming));
       return new Log(dir, complete, lock, opened);
     } catch (error) {
       lock.release();
@@ -219,7 +221,9 @@ export class Log implements AsyncDisposable, Disposable {
     const complete = completeOptions(options);
     const { create } = complete;
     const { storage } = complete.storage;
-    if (create) storage.makeDirectorySync(dir);
+    const naming = create
+      ? driveSync(complete.storage.placeDirectory(dir))
+      : [];
     let lock = storage.lock(dir);
     for (let look = 0; lock === undefined && look < LOCK_LOOKS; look++) {
       storage.delaySync(1);
@@ -229,7 +233,7 @@ export class Log implements AsyncDisposable, Disposable {
       throw new LockedError(dir, driveSync(readOwner(dir, complete)));
     }
     try {
-      const opened = driveSync(openLog(dir, complete, lock));
+      const opened = driveSync(openLog(dir, complete, lock, naming));
       return new Log(dir, complete, lock, opened);
     } catch (error) {
       lock.release();
@@ -772,6 +776,7 @@ export class Log implements AsyncDisposable, Disposable {
       prepareBytes,
       segmentBytes,
       now: () => storage.now(),
+      isIdle: () => storage.isIdle(),
     });
   }
 

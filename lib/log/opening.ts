@@ -119,6 +119,7 @@ export interface OpenedLog {
  * Puts a log's directory in order: the lock on it must be held. `docs/format.md#opening`
  *
  * @param lock The lock; left out where changes stay in memory.
+ * @param naming Syncs that make the directory's own name durable; they run beside others.
  * @throws {Deno.errors.BadResource} If the path does not lead to the locked directory any more.
  * @throws {CorruptSegmentError} If more than a torn tail is damaged, or segments do not follow each
  * other.
@@ -133,8 +134,9 @@ export function openLog(
   dir: string,
   { storage, pool }: CompleteLogOptions,
   lock?: StorageLock,
+  naming: readonly Task<void>[] = [],
 ): Task<OpenedLog> {
-  return new Opening({ storage, dir, pool }, lock).run();
+  return new Opening({ storage, dir, pool }, lock, naming).run();
 }
 
 /**
@@ -154,6 +156,7 @@ export function* closeOpened(
 class Opening {
   readonly #place: LogPlace;
   readonly #lock: StorageLock | undefined;
+  readonly #naming: readonly Task<void>[];
   readonly #recovered: RecoveryReport[] = [];
   readonly #kept: string[] = [];
   readonly #removed: string[] = [];
@@ -166,9 +169,14 @@ class Opening {
   /** Where the log starts. */
   #start = 0;
 
-  constructor(place: LogPlace, lock: StorageLock | undefined) {
+  constructor(
+    place: LogPlace,
+    lock: StorageLock | undefined,
+    naming: readonly Task<void>[],
+  ) {
     this.#place = place;
     this.#lock = lock;
+    this.#naming = naming;
   }
 
   *run(): Task<OpenedLog> {
@@ -438,6 +446,7 @@ class Opening {
     let record = this.#meta;
     let prepared: PreparedOwnerFile | undefined;
     const preparing = [
+      ...this.#naming,
       function* (): Task<void> {
         const fields = { identity, generation, durableOffset };
         prepared = yield* prepareOwnerFile(place, fields);

@@ -132,6 +132,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
         prepareBytes: options.prepareBytes ?? 0,
         segmentBytes: MAX_SEGMENT_BYTES,
         now,
+        isIdle: () => false,
       }),
       start: {
         segmentOffset: firstOffset,

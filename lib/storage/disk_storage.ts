@@ -495,6 +495,31 @@ function* makingDirectory(where: string): Task<boolean> {
   }
 }
 
+/**
+ * Makes a directory in place, after its parents where they are missing; returns the syncs of its
+ * name that are left to do.
+ */
+function* placingDirectory(where: string): Task<Task<void>[]> {
+  const path = pathString("make directory", where);
+  const parent = parentOf(path);
+  if (driveSync(isDirectoryThere(path))) {
+    return [syncName(path, syncingDirectoryNow)];
+  }
+  try {
+    // Nothing is made that cannot be synced.
+    closeDescriptor(driveSync(openDirectory(parent)));
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+    yield* makingDirectory(path);
+    return [];
+  }
+  driveSync(makeOne(path));
+  return [
+    syncingDirectoryNow(parent),
+    syncName(parent, syncingDirectoryNow),
+  ];
+}
+
 /** Makes one directory in its open parent, durably; `false` if it is there. */
 function* makeOneIn(
   opened: number | undefined,
@@ -514,11 +539,11 @@ function* makeOneIn(
  * was.
  * Where its parent is out of reach, or has no sync, it was not made by this library.
  */
-function* syncName(path: string): Task<void> {
+function* syncName(path: string, sync = syncingDirectory): Task<void> {
   const parent = parentOf(path);
   if (!isPermitted("read", parent)) return;
   try {
-    yield* syncingDirectory(parent);
+    yield* sync(parent);
   } catch (error) {
     const isRefused = error instanceof Deno.errors.NotCapable ||
       error instanceof UnsupportedError || codeOf(error) === "EACCES";
@@ -595,4 +620,7 @@ function* syncOpened(file: number, path: string): Task<void> {
   }
 }
 
-const DISK_TASKS: StorageTasks = { syncDirectory: syncingDirectoryNow };
+const DISK_TASKS: StorageTasks = {
+  syncDirectory: syncingDirectoryNow,
+  placeDirectory: placingDirectory,
+};

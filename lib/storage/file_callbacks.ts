@@ -97,6 +97,8 @@ export const storageTasks: unique symbol = Symbol("basalt.storageTasks");
  */
 export interface StorageTasks {
   syncDirectory(path: string): Task<void>;
+  /** Makes a directory in place; returns the syncs that make its name durable. */
+  placeDirectory?(path: string): Task<Task<void>[]>;
 }
 
 /** The tasks of a storage of this library; `undefined` for another one. */

@@ -115,6 +115,21 @@ export class TaskFile {
   }
 
   /**
+   * Writes a range of `buffer` at `position` in place, also when driven with promises: for a block
+   * or two that need not be durable yet.
+   */
+  writeNow(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options?: BufferRange,
+  ): Task<number> {
+    return inPlace(
+      "write",
+      () => this.file.writeSync(buffer, position, options),
+    );
+  }
+
+  /**
    * Whether {@linkcode TaskFile.sealAndWrite} can be used: the file writes by threads of the
    * library.
    */
@@ -158,6 +173,14 @@ export class TaskFile {
       () => this.file.truncate(length),
       () => this.file.truncateSync(length),
     );
+  }
+
+  /**
+   * Sets the size in bytes in place, also when driven with promises: where only a block or two are
+   * freed.
+   */
+  truncateNow(length: number): Task<void> {
+    return inPlace("truncate", () => this.file.truncateSync(length));
   }
 
   /** Allocates disk space for a range; returns whether zeros were written. */

@@ -140,6 +140,18 @@ export class TaskStorage {
   }
 
   /**
+   * Makes a directory and its missing parents; returns the syncs that are left to do, in any order,
+   * until its name is durable.
+   */
+  *placeDirectory(path: string): Task<Task<void>[]> {
+    if (this.#own?.placeDirectory !== undefined) {
+      return yield* this.#own.placeDirectory(path);
+    }
+    yield* this.makeDirectory(path);
+    return [];
+  }
+
+  /**
    * Makes the names in a directory durable.
    *
    * The directory is opened in place, the sync is an operation in flight.

@@ -44,6 +44,8 @@ export interface ActiveSegmentOptions {
   segmentBytes: number;
   /** The storage's clock, in microseconds. */
   now(): number;
+  /** Whether the storage has nothing in flight and lets the thread wait in place. */
+  isIdle(): boolean;
 }
 
 /**
@@ -57,6 +59,7 @@ export class ActiveSegment {
   readonly firstOffset: number;
 
   readonly #path: string;
+  readonly #isIdle: () => boolean;
   readonly #log: TaskFile;
   readonly #indexFile: TaskFile;
   readonly #index: IndexWriter;
@@ -76,6 +79,7 @@ export class ActiveSegment {
     const { files, index, pool, state, firstOffset } = options;
     this.firstOffset = firstOffset;
     this.#path = options.path;
+    this.#isIdle = options.isIdle;
     this.#log = files.log;
     this.#indexFile = files.index;
     this.#index = index;
@@ -340,14 +344,14 @@ export class ActiveSegment {
     this.#refusePoisoned();
     try {
       yield* this.#preparer.stop();
-      yield* this.#log.truncate(this.#writtenEnd);
+      yield* this.#cut();
       const isDurable = this.#syncedEnd === this.#writtenEnd;
       if (!isDurable) {
         yield* this.#log.sync("full");
         this.#markSynced();
       }
       yield* this.#writeIndexIfRoom();
-      yield* this.#indexFile.truncate(this.#index.writtenEnd);
+      yield* this.#indexFile.truncateNow(this.#index.writtenEnd);
       // Side by side they share a commit of the filesystem's journal.
       const files = isDurable
         ? [this.#log, this.#indexFile]
@@ -362,10 +366,18 @@ export class ActiveSegment {
     }
   }
 
+  /** Cuts the log to its data. */
+  #cut(): Task<void> {
+    const end = this.#writtenEnd;
+    return this.#preparer.hasPrepared(end)
+      ? this.#log.truncate(end)
+      : this.#log.truncateNow(end);
+  }
+
   /** Writes the last entries. Without room for them the index is shorter, and as right as any. */
   *#writeIndexIfRoom(): Task<void> {
     try {
-      yield* this.#index.write();
+      yield* this.#index.write(this.#isIdle());
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw error;
     }

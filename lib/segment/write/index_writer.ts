@@ -94,12 +94,16 @@ export class IndexWriter implements Disposable {
   /**
    * Writes all entries, without a sync. When a write fails, they stay and the next call writes the
    * same bytes.
+   *
+   * @param isInPlace Whether the program's thread may wait for the writes.
    */
-  *write(): Task<void> {
+  *write(isInPlace = false): Task<void> {
     while (this.#pending.length > 0 || this.#isDirty) {
       this.#gather();
       const length = roundUp(this.#fill, this.#physicalBlock);
-      yield* this.#file.write(this.#block, this.#position, { length });
+      yield* isInPlace
+        ? this.#file.writeNow(this.#block, this.#position, { length })
+        : this.#file.write(this.#block, this.#position, { length });
       this.#isDirty = false;
       this.#writtenEnd = this.#position + this.#fill;
       this.#keepTail();

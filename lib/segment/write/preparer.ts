@@ -69,6 +69,12 @@ export class Preparer {
     return this.#end;
   }
 
+  /** Whether blocks are allocated after `dataEnd`. */
+  hasPrepared(dataEnd: number): boolean {
+    const { physicalBlock } = this.#file.capabilities;
+    return this.#allocatedEnd > roundUp(dataEnd, physicalBlock);
+  }
+
   /** Notes a flush that was written. */
   flushed(bytes: number, isDurable: boolean): void {
     this.#policy.flushed(bytes, isDurable);
