@@ -182,13 +182,19 @@ export class Retention {
   *#removeLeftover(): Task<void> {
     const { storage, dir } = this.#log.place;
     if (this.#leftover.length === 0) return;
-    for (let path; (path = this.#leftover[0]) !== undefined;) {
-      try {
-        yield* storage.removeBeside(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
+    let count = 0;
+    try {
+      for (const path of this.#leftover) {
+        try {
+          yield* storage.removeBeside(path);
+        } catch (error) {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        }
+        count++;
       }
-      this.#leftover.shift();
+    } finally {
+      // At once: taking each from the front would move all the others.
+      this.#leftover.splice(0, count);
     }
     yield* storage.syncDirectory(dir);
   }
