@@ -149,14 +149,16 @@ function encode(bytes: Uint8Array, record: OwnerRecord): void {
   sealRecord(bytes.subarray(0, RECORD_BYTES), LAYOUT);
 }
 
+/** The file stays open where it is published again within this time, in microseconds. */
+const OFTEN_MICROS = 1_000_000;
+
 /** Holds the owner file of a log that this process writes. */
 export class OwnerFile {
   readonly #place: LogPlace;
-  /**
-   * Open from the first time that something is published: a log that is hardly written has no
-   * descriptor for it.
-   */
+  /** Open while it is written often: a log that is hardly written has no descriptor for it. */
   #file: TaskFile | undefined;
+  /** When something was published last, in microseconds of the storage's clock. */
+  #publishedAtMicros = -Infinity;
   /** Leased for the writer's life, so that publishing never waits for memory. */
   readonly #block: PooledBuffer;
   #record: OwnerRecord;
@@ -188,9 +190,13 @@ export class OwnerFile {
     if (durableOffset <= this.#record.durableOffset) return;
     const record = { ...this.#record, durableOffset };
     encode(this.#block.bytes, record);
-    this.#file ??= yield* this.#open();
-    yield* this.#file.write(this.#block, 0);
+    const file = this.#file ??= yield* this.#open();
+    yield* file.write(this.#block, 0);
     this.#record = record;
+    const now = this.#place.storage.now();
+    const isOften = now - this.#publishedAtMicros < OFTEN_MICROS;
+    this.#publishedAtMicros = now;
+    if (!isOften) yield* this.#closeFile();
   }
 
   *#open(): Task<TaskFile> {
@@ -234,6 +240,12 @@ export class OwnerFile {
   /** Leaves the file: the next opening recovers the log. */
   *close(): Task<void> {
     this.#block.drop();
-    if (this.#file !== undefined) yield* this.#file.close();
+    yield* this.#closeFile();
+  }
+
+  *#closeFile(): Task<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    if (file !== undefined) yield* file.close();
   }
 }

@@ -3,7 +3,7 @@ import { available } from "../../../tools/run.ts";
 
 /** System calls that make bytes durable. Only their start counts: `-f` may print the end apart. */
 const SYNC =
-  /\b(?:fsync|fdatasync|sync_file_range|syncfs)\(|\bmsync\(.*MS_SYNC|\bpwritev2\(.*RWF_D?SYNC/;
+  /\b(?:fsync|fdatasync|sync_file_range|syncfs)\(|\bmsync\(.*MS_SYNC|\bpwritev2\((?!.*iov_len=0\}\]).*RWF_D?SYNC/;
 const CALLS = "fsync,fdatasync,sync_file_range,syncfs,msync,pwritev2";
 
 /** Why syncs cannot be counted here; `undefined` if they can. */

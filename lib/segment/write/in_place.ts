@@ -21,6 +21,10 @@ const MAX_LOAD = 0.05;
 const JITTER_MICROS = 30;
 /** The weight of a pause in the load. */
 const LOAD_WEIGHT = 1 / 32;
+/** The shortest of this many pauses is where the usual one begins. */
+const FIRST_PAUSES = 64;
+/** How far a pause moves the usual one, as a share of it. */
+const USUAL_STEP = 1 / 512;
 
 /** The last latencies of one way to write. */
 class Latencies {
@@ -84,8 +88,9 @@ export class InPlacePolicy {
   #trialGap = LEAST_TRIAL_GAP;
   /** Whether writes in place were slow, so that only trials tell. */
   #needsTrials = false;
-  /** The usual duration of a pause without other work in it; 0 before the first. */
+  /** The usual duration of a pause, about its lower quartile; 0 before the first. */
   #pauseMicros = 0;
+  #pauses = 0;
   #pausedAt = 0;
   /** The share of the recent time that other work took. */
   #load = 0;
@@ -144,9 +149,12 @@ export class InPlacePolicy {
     const now = this.#now();
     const totalMicros = Math.max(now - this.#pausedAt, 1);
     this.#pausedAt = now;
-    this.#pauseMicros = usual === 0
-      ? micros
-      : Math.min(micros, usual + (micros - usual) / 1024);
+    if (this.#pauses++ < FIRST_PAUSES) {
+      this.#pauseMicros = usual === 0 ? micros : Math.min(usual, micros);
+    } else {
+      // A quarter of the pauses is shorter where both directions balance.
+      this.#pauseMicros += USUAL_STEP * usual * (micros > usual ? 1 : -3);
+    }
     const otherMicros = Math.max(0, micros - usual - JITTER_MICROS);
     const other = usual === 0 ? 0 : Math.min(1, otherMicros / totalMicros);
     this.#load += LOAD_WEIGHT * (other - this.#load);
