@@ -19,8 +19,8 @@ import { Preparer } from "./preparer.ts";
 import type { WriteBlock } from "./write_block.ts";
 
 /**
- * A block of this many bytes is sealed by a thread of the library: hashing takes longer than waking
- * the thread.
+ * A block of this many bytes may be sealed by a thread of the library: hashing takes longer than
+ * waking the thread.
  */
 const THREAD_SEAL_BYTES = 64 * 1024;
 
@@ -200,7 +200,7 @@ export class ActiveSegment {
     const flag = isCarried ? durability : "none";
     const last = group.at(-1)!;
     const writes: Task<number>[] = [];
-    const isSealedLater = yield* this.#sealGroup(group);
+    const isByThread = this.#sealGroup(group, durability);
     for (const block of group) {
       // The next block begins with this one's partly filled last physical block: two writes in
       // flight must not overlap.
@@ -211,14 +211,14 @@ export class ActiveSegment {
       const { buffer, position } = block;
       const options = { length, durability: flag };
       writes.push(
-        isSealedLater
+        isByThread
           ? this.#log.sealAndWrite(buffer, position, options)
           : this.#log.write(buffer, position, options),
       );
     }
     yield* this.#preparer.yieldTo(roundUp(last.end, physicalBlock));
     const results = yield* together(writes);
-    if (isSealedLater) last.isSealed = true;
+    if (isByThread) last.isSealed = true;
     const full = this.#checkWrites(results);
     if (full !== undefined) {
       yield* this.#preparer.release(this.#writtenEnd);
@@ -239,34 +239,27 @@ export class ActiveSegment {
   /**
    * Seals the blocks of a group, and fills in the beginning of each from the end of the one before.
    *
-   * @returns Whether the only block is left to be sealed by the thread that writes it.
+   * A single large block that nobody waits for is left to the thread that writes it: the program is
+   * busy filling the next one. An appender that waits would wait for that thread to wake, too.
+   *
+   * @returns Whether the only block is sealed by the thread that writes it.
    */
-  *#sealGroup(group: readonly WriteBlock[]): Task<boolean> {
+  #sealGroup(group: readonly WriteBlock[], durability: Durability): boolean {
     const { physicalBlock } = this.#log.capabilities;
-    const large = group.filter((block) =>
-      !block.isSealed && this.#log.seals &&
-      block.byteLength >= THREAD_SEAL_BYTES
-    );
-    for (const block of large) block.putSealContext();
-    if (large.length === 1 && group.length === 1) {
-      large[0]!.putPrefix(this.#tail);
-      return true;
-    }
-    const options = { length: 0, durability: "none" } as const;
-    const results = yield* together(
-      large.map(({ buffer, position }) =>
-        this.#log.sealAndWrite(buffer, position, options)
-      ),
-    );
-    this.#checkWrites(results);
-    for (const block of large) block.sealed(physicalBlock);
+    const [first] = group;
+    const isByThread = durability === "none" && group.length === 1 &&
+      !first!.isSealed && first!.byteLength >= THREAD_SEAL_BYTES &&
+      this.#log.seals;
     let tail = this.#tail;
     for (const block of group) {
       block.putPrefix(tail);
-      if (!block.isSealed) block.seal(physicalBlock);
-      tail = block.tail(physicalBlock);
+      if (isByThread) block.putSealContext();
+      else {
+        if (!block.isSealed) block.seal(physicalBlock);
+        tail = block.tail(physicalBlock);
+      }
     }
-    return false;
+    return isByThread;
   }
 
   /** Returns the first failure for want of room; throws if there was another. */

@@ -19,10 +19,9 @@ import type { InPlacePolicy } from "./in_place.ts";
  *                wanted
  *   flush        gathers all calls since the last one began
  *     finish     the open block: the group ends here
- *     seal       each block of the group: headers and checksums. A block of 64 KiB or more is
- *     sealed
- *                by a thread of the library: one block in the operation that writes it, several
- *                side by side before they are written
+ *     seal       each block of the group: headers and checksums. A single block of 64 KiB or more
+ *                for which no call waits is sealed by a thread of the library, in the operation
+ *                that writes it
  *     write      all blocks, side by side; no two in flight share a physical block
  *     sync       unless one write carried the durability itself (RWF_DSYNC)
  *     tell       all calls whose messages are durable now

@@ -368,11 +368,6 @@ export class WriteBlock {
   seal(physicalBlock: number): void {
     const bytes = this.#bytes;
     seal({ bytes, ...this.#run! });
-    this.sealed(physicalBlock);
-  }
-
-  /** Notes that it is sealed, and fills its last physical block with zeros. */
-  sealed(physicalBlock: number): void {
     this.buffer.bytes.fill(0, this.#fill, roundUp(this.#fill, physicalBlock));
     this.isSealed = true;
   }
