@@ -49,8 +49,8 @@ async function written(
         );
         writer.appendBatch(payloads);
       }
-      if (mode === "sync") writer.flushSync(durability);
-      else await writer.flush(durability);
+      if (mode === "sync") writer.flushSync({ durability });
+      else await writer.flush({ durability });
     }
     if (mode === "sync") writer.closeSync();
     else await writer.close();
