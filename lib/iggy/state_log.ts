@@ -69,8 +69,7 @@ export function readStateLog(
     throw new UnsupportedError(
       `Cannot read the streams and topics in '${path}'`,
       {
-        found:
-          `an invalid entry at byte ${at} of ${bytes.length} (${error.message})`,
+        found: `an entry at byte ${at} of ${bytes.length} (${error.message})`,
         needed: `whole entries of ${COMPATIBLE_VERSIONS}, not encrypted`,
         cause: error,
       },

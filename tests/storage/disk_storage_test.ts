@@ -256,7 +256,7 @@ Deno.test("DiskStorage.delay() waits, and ends with its signal", async () => {
 Deno.test("DiskStorage.after() does not keep the process alive", {
   ignore: !ALL,
 }, async () => {
-  const module = new URL("../../mod.ts", import.meta.url);
+  const module = new URL("../../storage.ts", import.meta.url);
   const program = `import { DiskStorage } from "${module}";
     new DiskStorage().after(60_000, () => console.log("ran"));
     console.log("end");`;
