@@ -383,20 +383,13 @@ class Recovery {
     const indexSize = yield* index.size();
     this.#options.beforeChange?.();
     if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd, stop);
-    // The index first: no entry may ever describe what is not there any more. Zeros describe
-    // nothing.
-    const isRestZero = isIndexRight && trustedEnd < indexSize &&
-      (yield* isZero(index, pool, trustedEnd, indexSize));
-    if (!isRestZero) yield* cut(index, trustedEnd, indexSize);
-    if (end < this.#size) yield* log.truncate(end);
-    // Entries describe bytes that are durable already, so both files are synced side by side.
-    const indexEnd = yield* this.#writeEntries(trustedEnd, missing);
-    if (isRestZero && missing.length === 0) yield* index.truncate(indexEnd);
-    const syncs: Task<void>[] = [];
-    if (end < this.#size) syncs.push(log.sync("full"));
-    if (isRestZero || missing.length > 0) syncs.push(index.sync("full"));
-    yield* all(syncs);
-    const isWritten = missing.length === 0 || indexEnd > trustedEnd;
+    // The index first: no entry may ever describe what is not there any more.
+    yield* cut(index, trustedEnd, indexSize);
+    yield* cut(log, end, this.#size);
+    const isWritten = missing.length === 0 ||
+      (yield* this.#writeEntries(trustedEnd, missing));
+    const indexEnd = trustedEnd +
+      (isWritten ? missing.length * INDEX_ENTRY_BYTES : 0);
     const state: SegmentState = {
       nextOffset: stop.offset,
       end,
@@ -419,13 +412,11 @@ class Recovery {
   }
 
   /**
-   * Writes entries after those that are right, without a sync, so that the next recovery is as
-   * short.
+   * Writes entries after those that are right, so that the next recovery is as short.
    *
-   * @returns Where the index ends: it is only shorter if the disk is full.
+   * @returns `false` if the disk is full: the index is only shorter then.
    */
-  *#writeEntries(end: number, entries: readonly IndexEntry[]): Task<number> {
-    if (entries.length === 0) return end;
+  *#writeEntries(end: number, entries: readonly IndexEntry[]): Task<boolean> {
     const { index, pool } = this.#options;
     using writer = yield* IndexWriter.open(
       index,
@@ -438,10 +429,12 @@ class Recovery {
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw error;
       yield* index.truncate(end);
-      return end;
+      yield* index.sync("full");
+      return false;
     }
     yield* index.truncate(writer.writtenEnd);
-    return writer.writtenEnd;
+    yield* index.sync("full");
+    return true;
   }
 }
 
