@@ -19,7 +19,7 @@ export const fileCallbacks: unique symbol = Symbol("basalt.fileCallbacks");
 
 /** How to write a block that is sealed first. */
 export interface SealWriteOptions {
-  /** Bytes to write from the beginning of the block; 0 only seals it. */
+  /** Bytes to write from the beginning of the block. */
   length: number;
   durability: Durability;
 }

@@ -40,13 +40,12 @@ export function lendRange(
   const { start = 0, length = whole - start } = range;
   checkInteger({ action, name: "position" }, position);
   checkInteger({ action, name: "start" }, start, 0, Math.max(0, whole - 1));
-  const least = kind === "seal" ? 0 : 1;
-  checkInteger({ action, name: "length" }, length, least, whole - start);
+  checkInteger({ action, name: "length" }, length, 1, whole - start);
   const most = Number.MAX_SAFE_INTEGER - length;
   checkInteger({ action, name: "position" }, position, 0, most);
   checkAligned({ action, name: "position" }, position, alignment, 0, most);
   const room = whole - start;
-  checkAligned({ action, name: "length" }, length, alignment, least, room);
+  checkAligned({ action, name: "length" }, length, alignment, 1, room);
   // Sealing changes the block, and reads all of it.
   const loan = kind === "seal"
     ? buffer.pool.lend(buffer, 0, whole, "write")

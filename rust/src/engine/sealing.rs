@@ -23,10 +23,11 @@ pub fn seal(operation: &Operation) -> Result<(), Status> {
         .ok_or(BAD_ARGUMENT)?;
     let run = Run::parse(context).ok_or(BAD_ARGUMENT)?;
     let end = codec::seal(block, &run).ok_or(BAD_ARGUMENT)?;
-    // Nothing to fill where the block is only sealed.
-    if let Some(rest) = memory.get_mut(end..operation.length as usize) {
-        rest.fill(0);
-    }
+    // What is written ends at or after the last batch.
+    let rest = memory
+        .get_mut(end..operation.length as usize)
+        .ok_or(BAD_ARGUMENT)?;
+    rest.fill(0);
     Ok(())
 }
 
