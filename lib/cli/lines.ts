@@ -7,11 +7,6 @@ export const NEWLINE = 0x0a;
 /** Bytes of lines that are handed out, and appended, at a time. */
 const BATCH_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 4 * 1024 * 1024;
-/**
- * The end of a line is looked for byte by byte so far, and by `indexOf` from there on, which is
- * dear to begin with.
- */
-const NEAR_BYTES = 64;
 
 /** A line is longer than a message may be. */
 export class LineTooLongError extends RangeError {
@@ -44,6 +39,7 @@ export interface Lines {
 export class LineSplitter {
   readonly #terminator: number;
   #bytes = new Uint8Array(CHUNK_BYTES);
+  #words = new Int32Array(this.#bytes.buffer);
   /** Where the first line that was not handed out begins, and where the bytes end. */
   #start = 0;
   #end = 0;
@@ -64,6 +60,7 @@ export class LineSplitter {
       const larger = new Uint8Array(2 * this.#bytes.length);
       larger.set(this.#bytes);
       this.#bytes = larger;
+      this.#words = new Int32Array(larger.buffer);
     }
     return this.#bytes.subarray(this.#end);
   }
@@ -77,21 +74,14 @@ export class LineSplitter {
   *push(count: number): Generator<Lines> {
     let from = this.#end;
     this.#end += count;
-    let lines = 0;
-    let begin = this.#start;
     for (;;) {
-      const at = this.#find(from);
-      const whole = at < this.#end;
-      const end = whole ? at + 1 : this.#end;
-      const tooLong = end - begin > MAX_PAYLOAD_BYTES;
-      if (!whole || tooLong || begin - this.#start >= BATCH_BYTES) {
-        if (lines > 0) yield this.#take(begin, lines);
-        lines = 0;
+      const { lines, end, rest } = this.#measure(from);
+      if (lines > 0) yield this.#take(end, lines);
+      if (rest > MAX_PAYLOAD_BYTES) {
+        throw new LineTooLongError(this.#line, rest);
       }
-      if (tooLong) throw new LineTooLongError(this.#line, end - begin);
-      if (!whole) return;
-      this.#measured(lines++, end - begin);
-      begin = from = end;
+      if (end + rest === this.#end) return;
+      from = end;
     }
   }
 
@@ -104,28 +94,53 @@ export class LineSplitter {
   *rest(): Generator<Lines> {
     const length = this.#end - this.#start;
     if (length === 0) return;
-    this.#measured(0, length);
+    this.#lengths[0] = length;
     yield this.#take(this.#end, 1);
   }
 
-  /** Where the next terminator is; the end of the bytes if there is none. */
-  #find(from: number): number {
-    const bytes = this.#bytes;
-    const near = Math.min(this.#end, from + NEAR_BYTES);
-    for (let at = from; at < near; at++) {
-      if (bytes[at] === this.#terminator) return at;
+  /**
+   * Measures whole lines from `#start`, until they are a batch or the next one is too long. No line
+   * ends before `from`.
+   *
+   * @returns How many, where the last one ends, and the bytes that are known of a next one that is
+   *   too long or not whole.
+   */
+  #measure(from: number): { lines: number; end: number; rest: number } {
+    const bytesEnd = this.#end;
+    const batchEnd = this.#start + BATCH_BYTES;
+    const pattern = this.#terminator * 0x0101_0101;
+    const words = this.#words;
+    let lengths = this.#lengths;
+    let lines = 0;
+    let begin = this.#start;
+    // Four bytes at a time take a third of the time that a loop over bytes does.
+    let unseen = -1 << 8 * (from & 3);
+    for (let at = from & ~3; at < bytesEnd; at += 4) {
+      const word = words[at >> 2]! ^ pattern;
+      // The highest bit of each byte that is a terminator.
+      let found = ~((word & 0x7f7f_7f7f) + 0x7f7f_7f7f | word | 0x7f7f_7f7f) &
+        unseen;
+      unseen = -1;
+      for (; found !== 0; found &= found - 1) {
+        const end = at + (31 - Math.clz32(found & -found) >> 3) + 1;
+        const length = end - begin;
+        if (end > bytesEnd) break;
+        if (begin >= batchEnd) return { lines, end: begin, rest: 0 };
+        if (length > MAX_PAYLOAD_BYTES) {
+          return { lines, end: begin, rest: length };
+        }
+        if (lines === lengths.length) lengths = this.#moreLengths();
+        lengths[lines++] = length;
+        begin = end;
+      }
     }
-    const at = bytes.indexOf(this.#terminator, near);
-    return at < 0 ? this.#end : Math.min(at, this.#end);
+    return { lines, end: begin, rest: bytesEnd - begin };
   }
 
-  #measured(number: number, length: number): void {
-    if (number === this.#lengths.length) {
-      const larger = new Uint32Array(2 * number);
-      larger.set(this.#lengths);
-      this.#lengths = larger;
-    }
-    this.#lengths[number] = length;
+  #moreLengths(): Uint32Array<ArrayBuffer> {
+    const larger = new Uint32Array(2 * this.#lengths.length);
+    larger.set(this.#lengths);
+    return this.#lengths = larger;
   }
 
   #take(end: number, lines: number): Lines {
