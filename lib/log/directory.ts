@@ -1,6 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import type { SegmentFiles } from "../segment/mod.ts";
-import type { TaskStorage } from "../storage/mod.ts";
+import type { TaskFile, TaskStorage } from "../storage/mod.ts";
 import {
   classifyName,
   CURSORS_NAME,
@@ -9,9 +9,10 @@ import {
   OWNER_NAME,
   segmentFileName,
   segmentPath,
+  TEMPORARY_SUFFIX,
 } from "./names.ts";
-import { openIfThere, openSegment, sizeAt } from "./segment_files.ts";
-import { nameFile, prepareFile } from "./temporary_file.ts";
+import { closeSegment, openIfThere, sizeAt } from "./segment_files.ts";
+import { discard, openTemporary } from "./temporary_file.ts";
 
 /** A segment's files, as the directory lists them. */
 export interface ListedSegment {
@@ -151,9 +152,7 @@ export function refuseNoLog(dir: string, listing: Listing): void {
 }
 
 /**
- * Makes the two empty files of a segment and opens them for writing.
- *
- * They are made under temporary names, renamed, and durable when it returns. It may be repeated
+ * Makes the two empty files of a segment, durably, and opens them for writing. It may be repeated
  * after a failure.
  *
  * @throws {Deno.errors.AlreadyExists} If a file with one of the names is there and is not empty.
@@ -168,27 +167,51 @@ export function* createSegment(
     const path = segmentPath(dir, firstOffset, kind);
     segment[kind] = yield* isEmptyThere(storage, path);
   }
-  yield* createPair(storage, dir, segment);
-  yield* storage.syncDirectory(dir);
-  return yield* openSegment(storage, dir, firstOffset, { write: true });
+  const files = yield* openPair(storage, dir, segment);
+  try {
+    yield* storage.syncDirectory(dir);
+  } catch (error) {
+    yield* closeSegment(files);
+    throw error;
+  }
+  return files;
 }
 
 /**
- * Makes the files of a segment that were not listed, empty, without making their names durable.
+ * Opens the files of a segment for writing. Those that were not listed are made under temporary
+ * names and renamed, without making their names durable.
  */
-export function* createPair(
+export function* openPair(
   storage: TaskStorage,
   dir: string,
   segment: ListedSegment,
-): Task<void> {
-  const missing = (["log", "index"] as const)
-    .filter((kind) => !segment[kind])
-    .map((kind) => segmentPath(dir, segment.firstOffset, kind));
-  for (const path of missing) yield* prepareFile(storage, path, leaveEmpty);
-  for (const path of missing) yield* nameFile(storage, path);
+): Task<SegmentFiles> {
+  const options = { write: true };
+  const kinds = ["log", "index"] as const;
+  const pathOf = (kind: "log" | "index") =>
+    segmentPath(dir, segment.firstOffset, kind);
+  const files: TaskFile[] = [];
+  try {
+    for (const kind of kinds) {
+      const file = segment[kind]
+        ? yield* storage.openNow(pathOf(kind), options)
+        : yield* openTemporary(storage, pathOf(kind), options);
+      files.push(file);
+    }
+    for (const [i, kind] of kinds.entries()) {
+      if (segment[kind]) continue;
+      files[i] = yield* storage.renameOpen(files[i]!, pathOf(kind), options);
+    }
+    const [log, index] = files;
+    return { log: log!, index: index! };
+  } catch (error) {
+    for (const file of files) {
+      const isNamed = !file.path.endsWith(TEMPORARY_SUFFIX);
+      yield* isNamed ? file.close() : discard(storage, file);
+    }
+    throw error;
+  }
 }
-
-function* leaveEmpty(): Task<void> {}
 
 /** Whether an empty file has a name already; one that is not empty is refused. */
 function* isEmptyThere(storage: TaskStorage, path: string): Task<boolean> {

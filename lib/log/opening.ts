@@ -1,6 +1,7 @@
 import type { Task } from "../base/mod.ts";
 import {
   CorruptSegmentError,
+  emptyState,
   IndexWriter,
   readSealedEnd,
   recoverSegment,
@@ -14,12 +15,12 @@ import {
 import { NoSpaceError, type StorageLock } from "../storage/mod.ts";
 import { classifySegments } from "./classify.ts";
 import {
-  createPair,
   filesOf,
   listDirectory,
   type ListedSegment,
   type Listing,
   metaPath,
+  openPair,
   ownerPath,
   refuseOddNames,
   removeFiles,
@@ -40,10 +41,8 @@ import {
 } from "./meta.ts";
 import { join, segmentPath } from "./names.ts";
 import {
-  nameOwnerFile,
   type OwnerFile,
   type OwnerRecord,
-  type PreparedOwnerFile,
   prepareOwnerFile,
   readOwnerFile,
 } from "./owner_file.ts";
@@ -322,12 +321,12 @@ class Opening {
     if (this.#wrongIndexes.has(firstOffset)) {
       index = (yield* this.#rebuildIfRoom(firstOffset)) || index;
     }
-    yield* createPair(storage, dir, { ...last, index });
-    const files = yield* openSegment(storage, dir, firstOffset, {
-      write: true,
-    });
+    const files = yield* openPair(storage, dir, { ...last, index });
     try {
-      return { files, state: yield* sealedState(files, pool, firstOffset) };
+      const state = last.log || index
+        ? yield* sealedState(files, pool, firstOffset)
+        : emptyState(firstOffset);
+      return { files, state };
     } catch (error) {
       yield* closeSegment(files);
       throw error;
@@ -364,10 +363,7 @@ class Opening {
     const kept = this.#kept;
     const refuseMoved = (): void => this.#refuseMoved();
     refuseMoved();
-    yield* createPair(storage, dir, last);
-    const files = yield* openSegment(storage, dir, firstOffset, {
-      write: true,
-    });
+    const files = yield* openPair(storage, dir, last);
     try {
       const { state, report } = yield* recoverSegment({
         ...files,
@@ -444,12 +440,12 @@ class Opening {
       makeIdentity(storage);
     const generation = (before?.generation ?? 0) + 1;
     let record = this.#meta;
-    let prepared: PreparedOwnerFile | undefined;
+    let owner: OwnerFile | undefined;
     const preparing = [
       ...this.#naming,
       function* (): Task<void> {
         const fields = { identity, generation, durableOffset };
-        prepared = yield* prepareOwnerFile(place, fields);
+        owner = yield* prepareOwnerFile(place, fields);
       }(),
     ];
     if (record === undefined) {
@@ -465,11 +461,11 @@ class Opening {
       yield* runAll(preparing);
       if (this.#meta === undefined) yield* nameMeta(place);
       const meta = yield* openMeta(place, record!);
-      const owner = yield* nameOwnerFile(place, prepared!);
+      yield* owner!.name();
       yield* storage.syncDirectory(dir);
-      return { meta, owner };
+      return { meta, owner: owner! };
     } catch (error) {
-      prepared?.block.drop();
+      if (owner !== undefined) yield* owner.close();
       throw error;
     }
   }

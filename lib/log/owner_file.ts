@@ -6,7 +6,7 @@
  */
 import type { Task } from "../base/mod.ts";
 import { formatUuid, parseUuid } from "../codec/mod.ts";
-import { acquire, type PooledBuffer } from "../pool/mod.ts";
+import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { LockOwner, TaskFile } from "../storage/mod.ts";
 import { ownerPath, refuseLink } from "./directory.ts";
 import type { CompleteReaderOptions } from "./log_options.ts";
@@ -21,7 +21,7 @@ import {
   writeUint64,
 } from "./record_file.ts";
 import { openIfThere } from "./segment_files.ts";
-import { nameFile, prepareFile } from "./temporary_file.ts";
+import { discard, openTemporary } from "./temporary_file.ts";
 
 const LAYOUT = { magic: "BASALTWR", checksumAt: 64 };
 const IDENTITY = 16;
@@ -62,11 +62,18 @@ export function* readOwnerFile(
   const file = yield* openIfThere(storage, path, { cached: true });
   if (file === undefined) return undefined;
   try {
-    const bytes = yield* readStart(file, pool, RECORD_BYTES);
-    return isValidRecord(bytes, LAYOUT, path) ? decode(bytes) : "invalid";
+    return yield* readRecord(file, pool);
   } finally {
     yield* file.close();
   }
+}
+
+function* readRecord(
+  file: TaskFile,
+  pool: BufferPool,
+): Task<OwnerRecord | "invalid"> {
+  const bytes = yield* readStart(file, pool, RECORD_BYTES);
+  return isValidRecord(bytes, LAYOUT, file.path) ? decode(bytes) : "invalid";
 }
 
 function decode(bytes: Uint8Array): OwnerRecord | "invalid" {
@@ -96,48 +103,35 @@ export function asLockOwner({ pid, startedAt }: OwnerRecord): LockOwner {
   return { pid, since: startedAt };
 }
 
-/** An owner file under its temporary name. */
-export interface PreparedOwnerFile {
-  /** What it says. */
-  record: OwnerRecord;
-  /** One physical block with the record. */
-  block: PooledBuffer;
-}
+/**
+ * How the owner file is written: through the page cache, so that what reads it does not wait for
+ * the disk.
+ */
+const WRITING = { write: true, cached: true };
 
 /**
  * Writes the owner file of this process under its temporary name, durably.
- * {@linkcode nameOwnerFile} gives it its name.
+ * {@linkcode OwnerFile.name} gives it its name.
  */
 export function* prepareOwnerFile(
-  { storage, dir, pool }: LogPlace,
-  fields: Pick<OwnerRecord, "identity" | "generation" | "durableOffset">,
-): Task<PreparedOwnerFile> {
-  const record = { ...fields, pid: Deno.pid, startedAt: storage.now() };
-  return yield* prepareFile(storage, ownerPath(dir), function* (file) {
-    const length = blockBytesOf(file);
-    const block = yield* acquire(pool, length, { zeroed: true });
-    try {
-      encode(block.bytes, record);
-      yield* writeBlock(file, block, 0, length);
-      return { record, block };
-    } catch (error) {
-      block.drop();
-      throw error;
-    }
-  });
-}
-
-/**
- * Gives a prepared owner file its name, which is durable when the directory is synced. The block is
- * the caller's if it fails.
- */
-export function* nameOwnerFile(
   place: LogPlace,
-  { record, block }: PreparedOwnerFile,
+  fields: Pick<OwnerRecord, "identity" | "generation" | "durableOffset">,
 ): Task<OwnerFile> {
-  const { storage, dir } = place;
-  yield* nameFile(storage, ownerPath(dir));
-  return new OwnerFile(place, block, record);
+  const { storage, dir, pool } = place;
+  const record = { ...fields, pid: Deno.pid, startedAt: storage.now() };
+  const file = yield* openTemporary(storage, ownerPath(dir), WRITING);
+  let block: PooledBuffer | undefined;
+  try {
+    const length = blockBytesOf(file);
+    block = yield* acquire(pool, length, { zeroed: true });
+    encode(block.bytes, record);
+    yield* writeBlock(file, block, 0, length);
+    return new OwnerFile(place, file, block, record);
+  } catch (error) {
+    block?.drop();
+    yield* discard(storage, file);
+    throw error;
+  }
 }
 
 function encode(bytes: Uint8Array, record: OwnerRecord): void {
@@ -155,7 +149,10 @@ const OFTEN_MICROS = 1_000_000;
 /** Holds the owner file of a log that this process writes. */
 export class OwnerFile {
   readonly #place: LogPlace;
-  /** Open while it is written often: a log that is hardly written has no descriptor for it. */
+  /**
+   * Open until something is published, and while that happens often: a log that is hardly written
+   * has no descriptor for it.
+   */
   #file: TaskFile | undefined;
   /** When something was published last, in microseconds of the storage's clock. */
   #publishedAtMicros = -Infinity;
@@ -163,13 +160,15 @@ export class OwnerFile {
   readonly #block: PooledBuffer;
   #record: OwnerRecord;
 
-  /** @internal Use {@linkcode nameOwnerFile}. */
+  /** @internal Use {@linkcode prepareOwnerFile}. */
   constructor(
     place: LogPlace,
+    file: TaskFile,
     block: PooledBuffer,
     record: OwnerRecord,
   ) {
     this.#place = place;
+    this.#file = file;
     this.#block = block;
     this.#record = record;
   }
@@ -177,6 +176,13 @@ export class OwnerFile {
   /** What it says. */
   get record(): Readonly<OwnerRecord> {
     return this.#record;
+  }
+
+  /** Gives a prepared file its name, which is durable when the directory is synced. */
+  *name(): Task<void> {
+    const { storage, dir } = this.#place;
+    const file = this.#file!;
+    this.#file = yield* storage.renameOpen(file, ownerPath(dir), WRITING);
   }
 
   /**
@@ -200,21 +206,32 @@ export class OwnerFile {
   }
 
   *#open(): Task<TaskFile> {
-    const path = ownerPath(this.#place.dir);
-    yield* this.#refuseOther(`Cannot write '${path}'`);
-    const options = { write: true, cached: true };
-    return yield* this.#place.storage.openNow(path, options);
+    const { storage, dir, pool } = this.#place;
+    const path = ownerPath(dir);
+    refuseLink(storage, path);
+    const file = yield* storage.openNow(path, WRITING);
+    try {
+      this.#refuseOther(yield* readRecord(file, pool), "write");
+      return file;
+    } catch (error) {
+      yield* file.close();
+      throw error;
+    }
   }
 
   /** Refuses the file of another opening under its name. `docs/format.md#open-two-mounts` */
-  *#refuseOther(what: string): Task<void> {
-    const found = yield* readOwnerFile(this.#place);
+  #refuseOther(
+    found: OwnerRecord | "invalid" | undefined,
+    action: string,
+  ): void {
     const { identity, generation } = this.#record;
     const isOther = typeof found === "object" &&
       (found.identity !== identity || found.generation !== generation);
     if (!isOther) return;
     throw new Deno.errors.BadResource(
-      `${what} as it is the owner file of another opening: a writer that does not see this one's lock has the log open`,
+      `Cannot ${action} '${
+        ownerPath(this.#place.dir)
+      }' as it is the owner file of another opening: a writer that does not see this one's lock has the log open`,
     );
   }
 
@@ -228,7 +245,7 @@ export class OwnerFile {
     const { storage, dir } = this.#place;
     const path = ownerPath(dir);
     yield* this.close();
-    yield* this.#refuseOther(`Cannot remove '${path}'`);
+    this.#refuseOther(yield* readOwnerFile(this.#place), "remove");
     try {
       yield* storage.removeNow(path);
     } catch (error) {

@@ -10,12 +10,12 @@ import {
 import { absolutePath, LockedError, type TaskFile } from "../storage/mod.ts";
 import { type ClassifiedSegment, classifySegments } from "./classify.ts";
 import {
-  createPair,
   filesOf,
   listDirectory,
   type ListedSegment,
   type Listing,
   metaPath,
+  openPair,
   ownerPath,
   refuseNoLog,
   refuseOddNames,
@@ -42,7 +42,7 @@ import {
   type RepairStep,
 } from "./repair_plan.ts";
 import { replaceIndex } from "./replace_index.ts";
-import { openIfThere } from "./segment_files.ts";
+import { closeSegment, openIfThere } from "./segment_files.ts";
 import { inMemory, tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How to repair a log. */
@@ -392,7 +392,7 @@ class Repair {
   *#startAgain(firstOffset: number): Task<void> {
     const { storage, dir } = this.#place;
     const segment = { firstOffset, log: false, index: false };
-    yield* createPair(storage, dir, segment);
+    yield* closeSegment(yield* openPair(storage, dir, segment));
     this.#isEndChanged = true;
     const path = segmentPath(dir, firstOffset, "log");
     this.#steps.push({ action: "createSegment", path, firstOffset });

@@ -1,5 +1,9 @@
 import type { Task } from "../base/mod.ts";
-import type { TaskFile, TaskStorage } from "../storage/mod.ts";
+import type {
+  StorageOpenOptions,
+  TaskFile,
+  TaskStorage,
+} from "../storage/mod.ts";
 import { TEMPORARY_SUFFIX } from "./names.ts";
 
 /**
@@ -15,16 +19,27 @@ export function* prepareFile<T>(
   path: string,
   fill: (file: TaskFile) => Task<T>,
 ): Task<T> {
-  const file = yield* openNew(storage, path + TEMPORARY_SUFFIX);
+  const file = yield* openTemporary(storage, path);
   try {
-    try {
-      return yield* fill(file);
-    } finally {
-      yield* file.close();
-    }
+    const filled = yield* fill(file);
+    yield* file.close();
+    return filled;
   } catch (error) {
-    yield* removeQuietly(storage, path + TEMPORARY_SUFFIX);
+    yield* discard(storage, file);
     throw error;
+  }
+}
+
+/**
+ * Closes and removes a prepared file, if that is possible: why it is not is of no interest beside
+ * the failure before it, and the next opening removes the file.
+ */
+export function* discard(storage: TaskStorage, file: TaskFile): Task<void> {
+  try {
+    yield* file.close();
+    yield* storage.removeNow(file.path);
+  } catch {
+    // See above.
   }
 }
 
@@ -33,27 +48,22 @@ export function* nameFile(storage: TaskStorage, path: string): Task<void> {
   yield* storage.renameNow(path + TEMPORARY_SUFFIX, path);
 }
 
-function* openNew(storage: TaskStorage, path: string): Task<TaskFile> {
-  const options = { write: true, createNew: true };
+/**
+ * Makes a file under the temporary name of a path, and opens it for writing. One that an earlier
+ * attempt left is replaced.
+ */
+export function* openTemporary(
+  storage: TaskStorage,
+  path: string,
+  others: StorageOpenOptions = {},
+): Task<TaskFile> {
+  const temporary = path + TEMPORARY_SUFFIX;
+  const options = { ...others, write: true, createNew: true };
   try {
-    return yield* storage.openNow(path, options);
+    return yield* storage.openNow(temporary, options);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
-  yield* storage.removeNow(path);
-  return yield* storage.openNow(path, options);
-}
-
-/**
- * Removes a file if that is possible: why it is not is of no interest beside the failure before it.
- */
-function* removeQuietly(
-  storage: TaskStorage,
-  path: string,
-): Task<void> {
-  try {
-    yield* storage.removeNow(path);
-  } catch {
-    // The next opening removes it.
-  }
+  yield* storage.removeNow(temporary);
+  return yield* storage.openNow(temporary, options);
 }

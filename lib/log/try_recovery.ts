@@ -5,11 +5,11 @@ import {
   type SegmentState,
 } from "../segment/mod.ts";
 import { OverlayStorage, TaskStorage } from "../storage/mod.ts";
-import { createPair, type ListedSegment } from "./directory.ts";
+import { type ListedSegment, openPair } from "./directory.ts";
 import type { LogPlace } from "./meta.ts";
 import { isCutPath } from "./names.ts";
 import type { OwnerRecord } from "./owner_file.ts";
-import { closeSegment, openSegment } from "./segment_files.ts";
+import { closeSegment } from "./segment_files.ts";
 
 /** Returns a place where all changes are kept in memory. */
 export function inMemory(place: LogPlace): LogPlace {
@@ -40,8 +40,7 @@ export function* tryRecovery(
 ): Task<{ state: SegmentState; report: RecoveryReport }> {
   const { storage, dir, pool } = inMemory(place);
   const { firstOffset } = segment;
-  yield* createPair(storage, dir, segment);
-  const files = yield* openSegment(storage, dir, firstOffset, { write: true });
+  const files = yield* openPair(storage, dir, segment);
   try {
     return yield* recoverSegment({
       ...files,

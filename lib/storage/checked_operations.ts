@@ -37,7 +37,7 @@ const PAGE_BYTES = 4096;
  */
 export class CheckedOperations {
   /** Where the file was opened. */
-  readonly path: string;
+  path: string;
   /** The library's number of the file. */
   readonly file: number;
   readonly capabilities: Capabilities;

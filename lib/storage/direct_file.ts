@@ -72,8 +72,6 @@ const NOTHING = {};
  * ```
  */
 export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
-  /** Where it was opened. */
-  readonly path: string;
   /** What the file can do, and why; fixed at opening. */
   readonly capabilities: Capabilities;
 
@@ -81,10 +79,14 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   readonly #pool: BufferPool | undefined;
 
   private constructor(open: OpenDescriptor, pool: BufferPool | undefined) {
-    this.path = open.checked.path;
     this.capabilities = open.checked.capabilities;
     this.#open = open;
     this.#pool = pool;
+  }
+
+  /** Where it was opened. */
+  get path(): string {
+    return this.#open.checked.path;
   }
 
   /**

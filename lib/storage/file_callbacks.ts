@@ -77,6 +77,8 @@ export interface FileCallbacks {
     reject: Reject,
   ): void;
   size(resolve: (bytes: number) => void, reject: Reject): void;
+  /** Called when the open file was given another name. */
+  renamed?(path: string): void;
   close(resolve: () => void, reject: Reject): void;
 }
 

@@ -217,6 +217,10 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
     if (this.counters.inFlight === 0) this.#whenIdle?.();
   }
 
+  renamed(path: string): void {
+    this.checked.path = path;
+  }
+
   close(resolve: () => void, reject: Reject): void {
     if (this.#isClosed) return resolve();
     this.#whenClosed.push(resolve);

@@ -40,6 +40,13 @@ export class TaskFile {
     return this.file.path;
   }
 
+  /** Takes a new path for the open file; returns whether the file goes on under it. */
+  renamed(path: string): boolean {
+    if (this.#own?.renamed === undefined) return false;
+    this.#own.renamed(path);
+    return true;
+  }
+
   /**
    * Takes the exclusive lock of the file without waiting; returns whether no other open file held
    * it.

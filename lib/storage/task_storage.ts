@@ -68,6 +68,21 @@ export class TaskStorage {
     return inPlace("rename", () => storage.renameSync(from, to));
   }
 
+  /**
+   * Gives an open file another name in place, and returns the file under that name, open: it is
+   * opened again, with `options`, where the storage cannot keep it.
+   */
+  *renameOpen(
+    file: TaskFile,
+    to: string,
+    options: StorageOpenOptions,
+  ): Task<TaskFile> {
+    yield* this.renameNow(file.path, to);
+    if (file.renamed(to)) return file;
+    yield* file.close();
+    return yield* this.openNow(to, options);
+  }
+
   /** Removes a file. */
   remove(path: string): Task<void> {
     const { storage } = this;

@@ -62,8 +62,7 @@ export let makeFile: (
  * ```
  */
 export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
-  /** Where it was opened. */
-  readonly path: string;
+  #path: string;
   /** What the file can do, and why: what the disk was told. */
   readonly capabilities: Capabilities;
   readonly #machine: Machine;
@@ -89,13 +88,18 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     path: string,
     request: OpenRequest,
   ) {
-    this.path = path;
+    this.#path = path;
     this.capabilities = machine.settings.capabilities;
     this.#machine = machine;
     this.#inode = inode;
     this.#request = request;
     inode.handles++;
     machine.open.add(inode);
+  }
+
+  /** Where it was opened. */
+  get path(): string {
+    return this.#path;
   }
 
   /**
@@ -299,6 +303,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       preallocate: (position, length, options, ...told) =>
         this.#begin(this.#preallocating(position, length, options), ...told),
       size: (...told) => this.#begin(this.#sizing(), ...told),
+      renamed: (path) => this.#path = path,
       close: (...told) => this.#beginClose(...told),
     };
   }
