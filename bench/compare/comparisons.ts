@@ -71,10 +71,9 @@ export const COMPARISONS: Readonly<
   R1: r01,
 };
 
-/** What was asked for, in order. */
+/** Returns the comparisons to run, in order. */
 export function wanted({ quick, only }: CompareOptions): string[] {
-  return Object.keys(COMPARISONS).filter((id) =>
-    (only.length === 0 || only.includes(id)) &&
-    (!quick || QUICK_IDS.includes(id))
-  );
+  const ids = Object.keys(COMPARISONS);
+  if (only.length > 0) return ids.filter((id) => only.includes(id));
+  return quick ? [...QUICK_IDS] : ids;
 }

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 export interface CompareOptions {
   /** The directory of the disk to measure. */
   readonly directory: string;
-  /** Two pairs of {@linkcode QUICK_IDS}. */
+  /** Two pairs; of {@linkcode QUICK_IDS} unless {@linkcode CompareOptions.only} names others. */
   readonly quick: boolean;
   /** Names of goals, such as `P3` or `W1`; all if there are none. */
   readonly only: readonly string[];
@@ -16,7 +16,7 @@ export interface CompareOptions {
   readonly markdown?: string | undefined;
 }
 
-/** The goals of `--quick`. */
+/** The goals of `--quick` alone, in the order of the table. */
 export const QUICK_IDS = ["P1", "P3", "W1", "W2", "W3", "W11"];
 
 /** How to call it. */
@@ -25,14 +25,14 @@ export const USAGE =
 
 Compares Basalt with what you could use instead, on the disk that DIR is on.
 
-  --quick          two pairs of ${
+  --quick          two pairs instead of five, of ${
     QUICK_IDS.join(", ")
-  }: indicative, under two minutes
+  } unless --only is given
   --only IDS       only these goals, such as W1 or P1,P9
-  --html FILE      also a page with curves
-  --json FILE      also the rows as JSON
-  --markdown FILE  also the table as Markdown; between its two markers if FILE has them
-  --scale NUMBER   multiplies durations and sizes; below 1 it tries the mechanics only`;
+  --html FILE      also writes a page with curves
+  --json FILE      also writes the rows as JSON
+  --markdown FILE  also writes the table as Markdown, between two markers if FILE has them
+  --scale NUMBER   multiplies durations and sizes; below 1 the figures mean nothing`;
 
 /**
  * Reads the arguments.

@@ -39,6 +39,7 @@ Deno.test({
   fn: () =>
     inDirectory(async (dir) => {
       const { code, stdout, stderr } = await compare(
+        "--quick",
         "--scale",
         "0.01",
         "--only",

@@ -12,12 +12,12 @@ import { cells } from "./table.ts";
 const STYLE = `
 :root {
   color-scheme: light dark;
-  --page: #fff; --text: #1d2129; --muted: #8a919e; --line: #e2e5ea;
+  --page: #fff; --text: #1d2129; --muted: #667080; --line: #e2e5ea;
   --ours: #0b62b5; --theirs: #b5540b; --goal: #1d2129;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --page: #14171c; --text: #e4e7ec; --muted: #7d8593; --line: #2c323c;
+    --page: #14171c; --text: #e4e7ec; --muted: #949cab; --line: #2c323c;
     --ours: #6cb3f5; --theirs: #f0a35e; --goal: #e4e7ec;
   }
 }
@@ -32,6 +32,7 @@ p, ul { margin: 4px 0; }
 ul { padding-left: 20px; }
 svg { max-width: 100%; height: auto; overflow: visible; }
 .scroll { overflow-x: auto; }
+.scroll svg { min-width: 640px; }
 table { border-collapse: collapse; font-size: 13px; line-height: 1.35; }
 th, td {
   padding: 5px 10px 5px 0; text-align: left; vertical-align: top;
@@ -40,7 +41,8 @@ th, td {
 th { white-space: nowrap; }
 td:nth-child(1), td:nth-child(3), td:nth-child(4), td:nth-child(5) { white-space: nowrap; }
 td { font-variant-numeric: tabular-nums; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 20px; }
+td:nth-child(2) { min-width: 160px; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(400px, 100%), 1fr)); gap: 20px; }
 figure { margin: 0; }
 figcaption { font-size: 13px; }
 .ours { color: var(--ours); } .theirs { color: var(--theirs); } .muted { color: var(--muted); }
@@ -61,7 +63,7 @@ export function writeHtml(
     `<tr>${
       values.map((value) => `<${tag}>${escape(value)}</${tag}>`).join("")
     }</tr>`;
-  const open = rows.some(verdict) ? "; an open dot missed it" : "";
+  const open = rows.some(verdict) ? "; an open dot misses it" : "";
   const page = `<!doctype html>
 <html lang="en">
 <head>
@@ -74,7 +76,7 @@ export function writeHtml(
 <h1>Basalt, compared</h1>
 ${list([...machineLines(machine), ...notes])}
 <h2>Ratios</h2>
-<p class="muted">A dot is the median of the pairs, the line their spread, the tick the goal${open}. The axis is logarithmic. bench/README.md says what each row is.</p>
+<p class="muted">A dot is the median of the pairs, the line their spread, the tick the goal${open}. The axis is logarithmic. bench/README.md describes each row.</p>
 <div class="scroll">${ratioChart(rows, verdict)}</div>
 <h2>Table</h2>
 <div class="scroll"><table><thead>${line("th", titles!)}</thead><tbody>
