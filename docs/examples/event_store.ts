@@ -1,17 +1,17 @@
-/** Accounts as events: two withdrawals at the same time cannot both take the last money. */
+/** Accounts as events: two concurrent withdrawals cannot both take the last of the money. */
 import { Log, OffsetConflictError } from "@basalt/io";
 
-/** What happened to an account. */
+/** A deposit, or a withdrawal if the amount is negative. */
 interface Event {
   account: string;
   amount: number;
 }
 
-/** Balances by account, and the events from which they follow. */
+/** Balances by account, derived from the events in the log. */
 class Accounts {
   readonly #log: Log;
   readonly #balances = new Map<string, number>();
-  /** The offset up to which the events are in the balances. */
+  /** Events below this offset are in the balances. */
   #seen = 0;
 
   constructor(log: Log) {
@@ -22,7 +22,7 @@ class Accounts {
   async #catchUp(): Promise<void> {
     await this.#log.flush();
     for await (const message of this.#log.messages({ from: this.#seen })) {
-      if (message.offset < this.#seen) continue; // another call was faster
+      if (message.offset < this.#seen) continue; // another call has applied it
       const { account, amount }: Event = JSON.parse(message.text());
       this.#balances.set(account, this.balance(account) + amount);
       this.#seen = message.offset + 1;
@@ -40,7 +40,7 @@ class Accounts {
       if (this.balance(account) + amount < 0) return false;
       const event: Event = { account, amount };
       try {
-        // Appended only if no event came after those that the decision is made from.
+        // Appended only if no other event has come since the decision.
         await this.#log.appendDurable(JSON.stringify(event), {
           expect: this.#seen,
         });

@@ -1,4 +1,4 @@
-/** Orders that reach NATS JetStream once each, also while the network is down. */
+/** Orders that reach NATS JetStream exactly once, even if the network fails for a while. */
 import { Log } from "@basalt/io";
 import { jetStreamSink } from "@basalt/io/jetstream";
 import { ship } from "@basalt/io/ship";
@@ -8,23 +8,23 @@ import { connect } from "@nats-io/transport-node";
 const [servers = "127.0.0.1:4222"] = Deno.args;
 await using connection = await connect({
   servers,
-  maxReconnectAttempts: -1, // for as long as it takes
+  maxReconnectAttempts: -1, // reconnect forever
 });
 const manager = await jetstreamManager(connection);
 await manager.streams.add({
   name: "orders",
   subjects: ["orders.>"],
-  allow_atomic: true, // batches are stored whole
+  allow_atomic: true, // store batches atomically
 });
 
 await using log = await Log.open("data/orders");
 const sink = jetStreamSink(connection, {
   stream: "orders",
-  subject: "orders.shop1", // of this log alone
+  subject: "orders.shop1", // used by this log only
 });
 await using shipping = ship(log, sink, { cursor: "jetstream" });
 
-/** Accepts an order. It does not wait for the network. */
+/** Accepts an order without waiting for the network. */
 async function order(item: string): Promise<number> {
   return await log.appendDurable(JSON.stringify({ item }));
 }
@@ -32,7 +32,7 @@ async function order(item: string): Promise<number> {
 let last = 0;
 for (const item of ["tea", "milk", "sugar"]) last = await order(item);
 
-// A server would go on; this program waits until all is there.
+// A server would keep running; this program waits until all orders have arrived.
 while ((shipping.stats().nextOffset ?? 0) <= last) {
   await new Promise((resolve) => setTimeout(resolve, 10));
 }

@@ -1,4 +1,4 @@
-/** Session logs of agents over HTTP: clients append, follow, and go on where they were cut off. */
+/** Serves session logs over HTTP: clients append, follow, and resume after a disconnect. */
 import { Log } from "@basalt/io";
 
 const logs = new Map<string, Promise<Log>>();
@@ -10,7 +10,7 @@ function session(id: string): Promise<Log> {
   return log;
 }
 
-/** Gives a session's messages from an offset as server-sent events, and then those to come. */
+/** Streams a session's messages from an offset as server-sent events, then new ones. */
 function events(log: Log, from: number): Response {
   const messages = log.messages({ from, follow: true, durable: true });
   const body = new ReadableStream<string>({
@@ -20,7 +20,7 @@ function events(log: Log, from: number): Response {
       // The client returns the id in `Last-Event-ID` when it connects again.
       controller.enqueue(`id: ${value.offset}\ndata: ${value.text()}\n\n`);
     },
-    async cancel() { // the client is gone
+    async cancel() { // the client has disconnected
       await messages.return();
     },
   });

@@ -1,4 +1,4 @@
-/** A server that ends in order on SIGTERM: each request gets its response, no message is lost. */
+/** A server that shuts down cleanly on SIGTERM: it finishes every request and loses no message. */
 import { Log } from "@basalt/io";
 
 const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
@@ -7,7 +7,7 @@ Deno.addSignalListener("SIGINT", stop);
 
 await using log = await Log.open("data/readings");
 
-/** Handles what clients send, until the signal is aborted. */
+/** Processes messages until the signal is aborted. */
 async function work(signal: AbortSignal): Promise<void> {
   await using cursor = await log.cursor("printer");
   try {
@@ -31,8 +31,8 @@ const server = Deno.serve(
 );
 
 await stopped;
-await server.shutdown(); // takes no new request, and waits for the responses to the others
+await server.shutdown(); // accepts no new requests, and finishes the others
 ending.abort();
 await working;
 console.log(`closing with ${log.durableOffset} messages`);
-// The end of the program closes the log: what was only appended becomes durable now.
+// The end of the program closes the log, which makes the rest durable.

@@ -1,4 +1,4 @@
-/** Jobs that are done at least once each, also when the program dies in the middle. */
+/** Does each job at least once, even if the program dies in between. */
 import { Log } from "@basalt/io";
 
 interface Job {
@@ -7,14 +7,14 @@ interface Job {
 
 let attempts = 0;
 
-/** Sends a mail, and fails now and then, as a server does. */
+/** Sends a mail. Fails at times, as servers do. */
 function send({ to }: Job): Promise<void> {
   if (++attempts === 2) return Promise.reject(new Error("server is busy"));
   console.log(`sent to ${to}`);
   return Promise.resolve();
 }
 
-/** Tries a job until it is done, with longer and longer pauses. */
+/** Retries a job until it succeeds, with growing delays. */
 async function perform(job: Job): Promise<void> {
   for (let delayMs = 10;; delayMs = Math.min(2 * delayMs, 60_000)) {
     try {
@@ -26,9 +26,9 @@ async function perform(job: Job): Promise<void> {
   }
 }
 
-/** Does the jobs from where the last run of the program stopped. */
+/** Does the jobs from where the last run stopped. */
 async function work(log: Log): Promise<void> {
-  // Without `follow: false` it goes on with jobs that are appended later.
+  // Without `follow: false` it would wait for later jobs.
   await using cursor = await log.cursor("mailer", { follow: false });
   for await (using batch of cursor) {
     for (const message of batch) await perform(JSON.parse(message.text()));
