@@ -85,6 +85,7 @@ export type {
   FileStat,
   FileStats,
   LockOwner,
+  NameDurability,
   NoSpaceCode,
   NoSpaceFields,
   PreallocateOptions,

@@ -49,6 +49,8 @@ export type {
   DirectMode,
   DiskStorageOptions,
   Durability,
+  NameDurability,
+  NamesMode,
   PreallocateOptions,
   Storage,
   StorageEntry,

@@ -9,6 +9,16 @@ import type { EngineKind } from "../engine/mod.ts";
  */
 export type Tier = "direct" | "uncached" | "buffered";
 
+/**
+ * Whether syncing a directory makes the names in it survive a power cut.
+ *
+ * - `"durable"`: it does (`fsync(2)` of the directory).
+ * - `"unsynced"`: the filesystem has no `fsync(2)` of directories. A power cut may lose a new file,
+ *   or bring an old name back, whatever was synced.
+ * - `"unknown"`: this process has synced no directory there yet.
+ */
+export type NameDurability = "durable" | "unsynced" | "unknown";
+
 /** What a file can do, each with the reason; lengths in bytes. */
 export interface Capabilities {
   /** How bytes reach the device. */
@@ -30,11 +40,15 @@ export interface Capabilities {
   /** Where the physical block comes from, in words. */
   readonly physicalBlockReason: string;
   /**
-   * How a durable write is made: by a write that carries the durability (`RWF_DSYNC`), or, where
-   * the
+   * How a durable write is made: by a write that carries the durability (`RWF_DSYNC`), or, where the
    * system refuses that, by a write and `fdatasync(2)` or `fsync(2)` after it.
    */
   readonly durableWrites: "RWF_DSYNC" | "fdatasync";
+  /**
+   * Whether names on the file's filesystem survive a power cut: what the last sync of a directory
+   * there showed.
+   */
+  readonly names: NameDurability;
   /**
    * The filesystem's name, such as `"ext4"`; its magic number in hexadecimal where it is not known,
    * `"none"` for a block device.

@@ -1,5 +1,5 @@
 import { drive, driveSync, onAbort, type Task, together } from "../base/mod.ts";
-import { isEngineIdle, OPERATION } from "../engine/mod.ts";
+import { isEngineIdle } from "../engine/mod.ts";
 import { native, UnsupportedError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
@@ -25,8 +25,13 @@ import { checkDelay } from "./duration.ts";
 import { adapted, codeOf, failure } from "./errors.ts";
 import { type StorageTasks, storageTasks } from "./file_callbacks.ts";
 import { isPermitted } from "./open_by_deno.ts";
-import { runOn } from "./open_descriptor.ts";
 import { parentOf, pathString } from "./paths.ts";
+import {
+  type NamesMode,
+  syncEntries,
+  syncingDirectory,
+  syncingDirectoryNow,
+} from "./sync_directory.ts";
 import { watchDirectory } from "./watch.ts";
 import type {
   Storage,
@@ -43,6 +48,8 @@ export interface DiskStorageOptions {
   direct?: DirectMode;
   /** Where {@linkcode DirectFile.readAt} takes its blocks from. @default {BufferPool.default()} */
   pool?: BufferPool;
+  /** Whether the names of files must survive a power cut. @default {"require"} */
+  names?: NamesMode;
 }
 
 /** The most bytes that `crypto.getRandomValues` fills at a time. */
@@ -77,6 +84,8 @@ const TURNS_OF_A_PAUSE = 64;
  */
 export class DiskStorage implements Storage {
   readonly #files: Pick<DirectFileOptions, "direct" | "pool">;
+  readonly #names: NamesMode;
+  readonly #tasks: StorageTasks;
   /**
    * The last millisecond that {@linkcode DiskStorage.now} saw, and where the steady clock stood
    * then.
@@ -86,15 +95,19 @@ export class DiskStorage implements Storage {
 
   /** Makes a storage; nothing is opened yet. */
   constructor(options: DiskStorageOptions = {}) {
-    const { direct = "prefer", pool } = options;
+    const { direct = "prefer", pool, names = "require" } = options;
     if (!["require", "prefer", "never"].includes(direct)) {
-      throw new TypeError(
-        `Cannot create storage as 'direct' must be "require", "prefer" or "never": received ${
-          JSON.stringify(direct)
-        }`,
-      );
+      throw wrong("direct", '"require", "prefer" or "never"', direct);
+    }
+    if (!["require", "prefer"].includes(names)) {
+      throw wrong("names", '"require" or "prefer"', names);
     }
     this.#files = pool === undefined ? { direct } : { direct, pool };
+    this.#names = names;
+    this.#tasks = {
+      syncDirectory: (path) => syncingDirectoryNow(path, names),
+      placeDirectory: (path) => placingDirectory(path, names),
+    };
   }
 
   /**
@@ -166,22 +179,27 @@ export class DiskStorage implements Storage {
    * @throws {Deno.errors.NotADirectory} If something else has that name.
    */
   makeDirectory(path: string): Promise<boolean> {
-    return drive(makingDirectory(path));
+    return drive(makingDirectory(path, this.#names));
   }
 
   /** The blocking version of {@linkcode DiskStorage.makeDirectory}. */
   makeDirectorySync(path: string): boolean {
-    return driveSync(makingDirectory(path));
+    return driveSync(makingDirectory(path, this.#names));
   }
 
-  /** Makes the names in a directory durable: `fsync(2)` of the directory. */
+  /**
+   * Makes the names in a directory durable: `fsync(2)` of the directory.
+   *
+   * @throws {UnsupportedError} If its filesystem has no sync of directories, and the option `names`
+   *   is `"require"`.
+   */
   syncDirectory(path: string): Promise<void> {
-    return drive(syncingDirectory(path));
+    return drive(syncingDirectory(path, this.#names));
   }
 
   /** The blocking version of {@linkcode DiskStorage.syncDirectory}. */
   syncDirectorySync(path: string): void {
-    driveSync(syncingDirectory(path));
+    driveSync(syncingDirectory(path, this.#names));
   }
 
   /**
@@ -384,7 +402,7 @@ export class DiskStorage implements Storage {
 
   /** @internal The operations as tasks. */
   get [storageTasks](): StorageTasks {
-    return DISK_TASKS;
+    return this.#tasks;
   }
 
   /**
@@ -414,6 +432,14 @@ export class DiskStorage implements Storage {
   }
 }
 
+function wrong(name: string, right: string, value: unknown): TypeError {
+  return new TypeError(
+    `Cannot create storage as '${name}' must be ${right}: received ${
+      JSON.stringify(value)
+    }`,
+  );
+}
+
 /** A task whose errors carry the call and the path. */
 function* named<T>(
   syscall: string,
@@ -432,11 +458,7 @@ function* renaming(from: string, to: string): Task<void> {
     pathString("rename file", from),
     pathString("rename file", to),
   ];
-  yield* named(
-    "rename",
-    old,
-    denoRename(old, wanted),
-  );
+  yield* named("rename", old, denoRename(old, wanted));
 }
 
 function* removing(where: string): Task<void> {
@@ -466,26 +488,26 @@ function* listing(where: string): Task<StorageEntry[]> {
  *
  * The parent is opened first: who may not sync it makes nothing.
  */
-function* makingDirectory(where: string): Task<boolean> {
+function* makingDirectory(where: string, names: NamesMode): Task<boolean> {
   const path = pathString("make directory", where);
   const parent = parentOf(path);
   if (yield* isDirectoryThere(path)) {
-    yield* syncName(path);
-    return yield* makeOneIn(undefined, path);
+    yield* syncName(syncingDirectory, path, names);
+    return yield* makeOneIn(undefined, path, names);
   }
   let opened: number;
   const tasks: Task<unknown>[] = [];
   try {
     opened = yield* openDirectory(parent);
-    tasks.push(syncName(parent));
+    tasks.push(syncName(syncingDirectory, parent, names));
   } catch (error) {
     if (codeOf(error) !== "ENOENT" || parent === path) throw error;
-    yield* makingDirectory(parent);
+    yield* makingDirectory(parent, names);
     opened = yield* openDirectory(parent);
   }
   try {
     // Side by side: syncs of one filesystem share a commit of its journal.
-    const results = yield* together([makeOneIn(opened, path), ...tasks]);
+    const results = yield* together([makeOneIn(opened, path, names), ...tasks]);
     for (const each of results) {
       if (each.status === "rejected") throw each.reason;
     }
@@ -499,24 +521,27 @@ function* makingDirectory(where: string): Task<boolean> {
  * Makes a directory in place, after its parents where they are missing; returns the syncs of its
  * name that are left to do.
  */
-function* placingDirectory(where: string): Task<Task<void>[]> {
+function* placingDirectory(
+  where: string,
+  names: NamesMode,
+): Task<Task<void>[]> {
   const path = pathString("make directory", where);
   const parent = parentOf(path);
   if (driveSync(isDirectoryThere(path))) {
-    return [syncName(path, syncingDirectoryNow)];
+    return [syncName(syncingDirectoryNow, path, names)];
   }
   try {
     // Nothing is made that cannot be synced.
     closeDescriptor(driveSync(openDirectory(parent)));
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error;
-    yield* makingDirectory(path);
+    yield* makingDirectory(path, names);
     return [];
   }
   driveSync(makeOne(path));
   return [
-    syncingDirectoryNow(parent),
-    syncName(parent, syncingDirectoryNow),
+    syncingDirectoryNow(parent, names),
+    syncName(syncingDirectoryNow, parent, names),
   ];
 }
 
@@ -524,13 +549,14 @@ function* placingDirectory(where: string): Task<Task<void>[]> {
 function* makeOneIn(
   opened: number | undefined,
   path: string,
+  names: NamesMode,
 ): Task<boolean> {
   const parent = parentOf(path);
   const isMade = yield* makeOne(path);
   if (!isMade) return false;
   // Without a descriptor: it was there, and is gone.
-  if (opened === undefined) yield* syncingDirectory(parent);
-  else yield* syncEntries(opened, parent);
+  if (opened === undefined) yield* syncingDirectory(parent, names);
+  else yield* syncEntries(opened, parent, names);
   return true;
 }
 
@@ -539,11 +565,15 @@ function* makeOneIn(
  * was.
  * Where its parent is out of reach, or has no sync, it was not made by this library.
  */
-function* syncName(path: string, sync = syncingDirectory): Task<void> {
+function* syncName(
+  sync: typeof syncingDirectory,
+  path: string,
+  names: NamesMode,
+): Task<void> {
   const parent = parentOf(path);
   if (!isPermitted("read", parent)) return;
   try {
-    yield* sync(parent);
+    yield* sync(parent, names);
   } catch (error) {
     const isRefused = error instanceof Deno.errors.NotCapable ||
       error instanceof UnsupportedError || codeOf(error) === "EACCES";
@@ -582,45 +612,3 @@ function* isDirectoryThere(path: string): Task<boolean> {
   }
   throw failure("ENOTDIR", "mkdir", path);
 }
-
-function* syncingDirectory(where: string): Task<void> {
-  const path = pathString("sync directory", where);
-  yield* syncOpened(yield* openDirectory(path), path);
-}
-
-/** Opens the directory in place, so that a caller that blocks can finish it at any moment. */
-function* syncingDirectoryNow(where: string): Task<void> {
-  const path = pathString("sync directory", where);
-  yield* syncOpened(driveSync(openDirectory(path)), path);
-}
-
-/**
- * Syncs a directory.
- *
- * @throws {UnsupportedError} If its filesystem has no sync of directories.
- */
-function* syncEntries(file: number, path: string): Task<void> {
-  try {
-    yield* runOn(file, path, OPERATION.SYNC_FULL);
-  } catch (error) {
-    if (codeOf(error) !== "EINVAL") throw error;
-    throw new UnsupportedError(`Cannot sync directory '${path}'`, {
-      found: "a filesystem whose directories have no fsync(2)",
-      needed: "one that makes names durable, such as ext4, xfs or btrfs",
-    });
-  }
-}
-
-/** Syncs a directory and ends its descriptor. */
-function* syncOpened(file: number, path: string): Task<void> {
-  try {
-    yield* syncEntries(file, path);
-  } finally {
-    closeDescriptor(file);
-  }
-}
-
-const DISK_TASKS: StorageTasks = {
-  syncDirectory: syncingDirectoryNow,
-  placeDirectory: placingDirectory,
-};

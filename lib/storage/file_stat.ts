@@ -1,4 +1,4 @@
-import type { FileProbe } from "./probe.ts";
+import { deviceOf, type FileProbe } from "./probe.ts";
 
 /** What the filesystem records of a file (`statx(2)`). */
 export interface FileStat {
@@ -30,6 +30,6 @@ export function fileStat(probe: FileProbe): FileStat {
     mode: probe.mode,
     inode: probe.inode,
     links: probe.links,
-    device: `${probe.deviceMajor}:${probe.deviceMinor}`,
+    device: deviceOf(probe),
   };
 }

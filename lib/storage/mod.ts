@@ -4,7 +4,7 @@
  *
  * @module
  */
-export type { Capabilities, Tier } from "./capabilities.ts";
+export type { Capabilities, NameDurability, Tier } from "./capabilities.ts";
 export { copyRange, haveEqualBytes } from "./copy_range.ts";
 export { DirectFile } from "./direct_file.ts";
 export type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
@@ -41,6 +41,7 @@ export type {
   ReadManyOptions,
   WriteItem,
 } from "./transfer_options.ts";
+export type { NamesMode } from "./sync_directory.ts";
 export { TaskFile } from "./task_file.ts";
 export { TaskStorage } from "./task_storage.ts";
 export type { DirectProof } from "./verify_direct.ts";

@@ -14,6 +14,7 @@ import { codeOf } from "./errors.ts";
 import { runOn } from "./open_descriptor.ts";
 import { isCopyOnWrite } from "./filesystems.ts";
 import { deviceBlocks } from "./physical_block.ts";
+import { namesBeside } from "./sync_directory.ts";
 import {
   directSupport,
   type FileProbe,
@@ -294,6 +295,9 @@ function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
     physicalBlock: blocks.physical,
     physicalBlockReason: blocks.reason,
     durableWrites: probe.syncsApart ? "fdatasync" : "RWF_DSYNC",
+    get names() {
+      return namesBeside(probe);
+    },
     filesystem: probe.filesystem,
     copyOnWrite: isCopyOnWrite(probe.filesystem),
     engine: kind,

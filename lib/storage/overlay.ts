@@ -396,6 +396,7 @@ const IN_MEMORY: Capabilities = Object.freeze({
   physicalBlock: PAGE_BYTES,
   physicalBlockReason: "kept in memory",
   durableWrites: "RWF_DSYNC",
+  names: "unsynced",
   filesystem: "none",
   copyOnWrite: false,
   engine: "plain",

@@ -77,6 +77,11 @@ export function probeFile(file: number, path: string): FileProbe {
   };
 }
 
+/** The device of a file, as `"major:minor"`. */
+export function deviceOf({ deviceMajor, deviceMinor }: FileProbe): string {
+  return `${deviceMajor}:${deviceMinor}`;
+}
+
 const freeOut = new Float64Array(1);
 
 /**

@@ -4,14 +4,17 @@ import type { Capabilities } from "./capabilities.ts";
 import { denoRemove, denoStat } from "./deno_calls.ts";
 import { DirectFile } from "./direct_file.ts";
 import { adapted } from "./errors.ts";
+import { isPermitted } from "./open_by_deno.ts";
 import { pathString } from "./paths.ts";
+import { syncingDirectory } from "./sync_directory.ts";
 import { TaskFile } from "./task_file.ts";
 
 /**
  * What files can do at a place, and why: the file itself, or a new one in the directory, which is
  * removed again.
  *
- * A file is opened for reading; a directory must be writable.
+ * A file is opened for reading; a directory must be writable, and is synced if reading it is
+ * permitted.
  *
  * @throws {Deno.errors.NotFound} If there is nothing at the path; other errors are those of
  *   {@linkcode DirectFile.open}.
@@ -48,7 +51,9 @@ function* probing(where: string | URL): Task<Capabilities> {
   if (!isDirectory) return yield* probingFile(path, {});
   const name = `${path}/.basalt-probe-${crypto.randomUUID()}`;
   try {
-    return yield* probingFile(name, { write: true, createNew: true });
+    const found = yield* probingFile(name, { write: true, createNew: true });
+    if (isPermitted("read", path)) yield* syncingDirectory(path, "prefer");
+    return found;
   } finally {
     yield* removing(name);
   }

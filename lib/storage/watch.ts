@@ -1,7 +1,7 @@
 import { driveSync } from "../base/mod.ts";
 import { closeDescriptor, openDirectory } from "./descriptor.ts";
 import { pathString } from "./paths.ts";
-import { type FileProbe, probeFile } from "./probe.ts";
+import { deviceOf, type FileProbe, probeFile } from "./probe.ts";
 import type { StorageWatch } from "./storage.ts";
 
 /**
@@ -70,9 +70,9 @@ function watchedOf(path: string): Watched | undefined {
   } finally {
     closeDescriptor(file);
   }
-  const { filesystem, deviceMajor, deviceMinor, inode } = probe;
+  const { filesystem, inode } = probe;
   if (!LOCAL.has(filesystem)) return undefined;
-  const id = `${deviceMajor}:${deviceMinor}:${inode}`;
+  const id = `${deviceOf(probe)}:${inode}`;
   const known = watchedById.get(id);
   if (known !== undefined) return known;
   const watcher = Deno.watchFs(path, { recursive: false });

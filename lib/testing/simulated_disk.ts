@@ -1055,6 +1055,7 @@ const CAPABILITIES: Capabilities = {
   physicalBlock: 4096,
   physicalBlockReason: "simulated",
   durableWrites: "RWF_DSYNC",
+  names: "durable",
   filesystem: "simulated",
   copyOnWrite: false,
   engine: "plain",

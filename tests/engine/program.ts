@@ -25,6 +25,7 @@ const CALLS = {
   pwritev2: [328, 287],
   statx: [332, 291],
   cachestat: [451, 451],
+  fsync: [74, 82],
 } as const;
 
 /**

@@ -7,7 +7,7 @@ import { PRELUDE, refuse, run, type RunOptions } from "../engine/program.ts";
 import { canMount } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
 
-const [EPERM, ENOSYS, EOPNOTSUPP] = [1, 38, 95];
+const [EPERM, EINVAL, ENOSYS, EOPNOTSUPP] = [1, 22, 38, 95];
 
 async function outcome(
   source: string,
@@ -182,6 +182,51 @@ Deno.test({
       "'/proc'",
     );
     assert(error.needed.includes("ext4"), error.needed);
+    assert(error.needed.includes('names: "prefer"'), error.needed);
+    new DiskStorage({ names: "prefer" }).syncDirectorySync("/proc");
+    assertThrows(
+      () => new DiskStorage({ names: "never" as "prefer" }),
+      TypeError,
+      "'names' must be",
+    );
+  },
+});
+
+Deno.test({
+  name:
+    "Log.open() where its own directory has no fsync is UnsupportedError, or works and says that names are unsynced",
+  ignore: !ALL,
+  async fn() {
+    const source = `
+      const dir = Deno.args[0];
+      await (await Log.open(dir + "/usual")).close();
+      const usual = await Log.open(dir + "/usual");
+      console.log(usual.capabilities.names);
+      await usual.close();
+      ${refuse(["fsync"], EINVAL)}
+      for (const open of ["open", "openSync"]) {
+        try {
+          await Log[open](dir + "/" + open);
+        } catch (error) {
+          console.log(error.name, error.needed.includes('DiskStorage({ names: "prefer" })'));
+        }
+      }
+      const storage = new DiskStorage({ names: "prefer" });
+      for (const path of [dir + "/a/b", dir + "/a/c"]) {
+        const log = await Log.open(path, { storage });
+        await log.appendDurable("x");
+        console.log(log.capabilities.names, log.durableOffset);
+      }
+      // Closing would sync the files, too.
+      Deno.exit();
+    `;
+    const refused = "UnsupportedError true\n";
+    const accepted = "unsynced 1\n";
+    // A thread that ran before the filter is not filtered: every call is made in place.
+    assertEquals(
+      await outcome(source, { env: { BASALT_ENGINE: "plain" } }),
+      `durable\n${refused.repeat(2)}${accepted.repeat(2)}`,
+    );
   },
 });
 

@@ -28,6 +28,12 @@ export function probe(console: Console): Command {
     });
 }
 
+const NAMES: Readonly<Record<Capabilities["names"], string>> = {
+  durable: "a new file survives a power cut once its directory is synced",
+  unsynced: "directories have no fsync: a power cut may lose a new file",
+  unknown: "no directory was synced",
+};
+
 function table(path: string, found: Capabilities): string {
   return [
     path,
@@ -43,6 +49,7 @@ function table(path: string, found: Capabilities): string {
         String(found.physicalBlock),
         found.physicalBlockReason,
       ],
+      ["names", found.names, NAMES[found.names]],
       ["engine", found.engine, found.engineReason],
       [
         "filesystem",

@@ -1,0 +1,76 @@
+import { driveSync, type Task } from "../base/mod.ts";
+import { OPERATION } from "../engine/mod.ts";
+import { UnsupportedError } from "../native/mod.ts";
+import type { NameDurability } from "./capabilities.ts";
+import { closeDescriptor, openDirectory } from "./descriptor.ts";
+import { codeOf } from "./errors.ts";
+import { runOn } from "./open_descriptor.ts";
+import { pathString } from "./paths.ts";
+import { deviceOf, type FileProbe, probeFile } from "./probe.ts";
+
+/**
+ * Whether the names in a directory must survive a power cut.
+ *
+ * - `"require"`: where a directory has no `fsync(2)`, syncing it fails with `UnsupportedError`.
+ * - `"prefer"`: there, syncing a directory does nothing.
+ */
+export type NamesMode = "require" | "prefer";
+
+/** What the last sync of a directory showed, by device. */
+const namesByDevice = new Map<string, NameDurability>();
+
+/** Returns whether syncing a directory on the device of a file makes names durable. */
+export function namesBeside(probe: FileProbe): NameDurability {
+  return namesByDevice.get(deviceOf(probe)) ?? "unknown";
+}
+
+/** Makes the names in a directory durable. */
+export function* syncingDirectory(where: string, mode: NamesMode): Task<void> {
+  const path = pathString("sync directory", where);
+  yield* syncOpened(yield* openDirectory(path), path, mode);
+}
+
+/** Opens the directory in place, so that a caller that blocks can finish it at any moment. */
+export function* syncingDirectoryNow(
+  where: string,
+  mode: NamesMode,
+): Task<void> {
+  const path = pathString("sync directory", where);
+  yield* syncOpened(driveSync(openDirectory(path)), path, mode);
+}
+
+/** Syncs a directory and ends its descriptor. */
+function* syncOpened(file: number, path: string, mode: NamesMode): Task<void> {
+  try {
+    yield* syncEntries(file, path, mode);
+  } finally {
+    closeDescriptor(file);
+  }
+}
+
+/**
+ * Syncs an open directory.
+ *
+ * @throws {UnsupportedError} If its filesystem has no sync of directories, and names must be
+ *   durable.
+ */
+export function* syncEntries(
+  file: number,
+  path: string,
+  mode: NamesMode,
+): Task<void> {
+  const device = deviceOf(probeFile(file, path));
+  try {
+    yield* runOn(file, path, OPERATION.SYNC_FULL);
+    namesByDevice.set(device, "durable");
+  } catch (error) {
+    if (codeOf(error) !== "EINVAL") throw error;
+    namesByDevice.set(device, "unsynced");
+    if (mode === "prefer") return;
+    throw new UnsupportedError(`Cannot sync directory '${path}'`, {
+      found: "a filesystem whose directories have no fsync(2)",
+      needed: "one that makes names durable, such as ext4, xfs or btrfs; " +
+        'or, if a power cut may lose new files, new DiskStorage({ names: "prefer" })',
+    });
+  }
+}
