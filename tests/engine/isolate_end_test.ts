@@ -5,6 +5,8 @@ import { TemporaryDirectory } from "./files.ts";
 import { module } from "./program.ts";
 
 const RESTARTS = 10;
+/** What each start leases and leaves: ten times as much is far more than the runtime's own noise. */
+const LEAKED_BYTES = 64 * 1024 * 1024;
 
 /** A program that leaves a log open, with writes in flight, when it is restarted. */
 const program = (round: number) => `
@@ -12,9 +14,12 @@ const program = (round: number) => `
   const round = ${round};
   const log = await Log.open(${"Deno.env.get('LOG')"});
   await log.appendDurable("round " + round);
-  const leaked = new BufferPool().acquireSync(1 << 20);
   const fds = [...Deno.readDirSync("/proc/self/fd")].length;
-  console.log("ready", round, log.nextOffset, fds, leaked.length);
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const resident = Number(/RssAnon:\\s+(\\d+) kB/.exec(status)[1]) * 1024;
+  const leaked = new BufferPool().acquireSync(${LEAKED_BYTES});
+  leaked.bytes.fill(1);
+  console.log("ready", round, log.nextOffset, fds, resident);
   // Not awaited: in flight at the end.
   for (let i = 0; i < 4; i++) log.appendBatch([new Uint8Array(1 << 16)]);
   log.flush().catch(() => {});
@@ -62,7 +67,7 @@ for (
   Deno.test({
     name: `deno ${
       args.slice(0, 2).join(" ")
-    }: a log that is left open is free again with the next isolate, ten times, and no descriptor is left`,
+    }: a log that is left open is free again with the next isolate, ten times, and no descriptor and no memory is left`,
     ignore: !ALL,
     async fn() {
       using directory = new TemporaryDirectory();
@@ -75,9 +80,13 @@ for (
         assert(next! > offset, "what was durable before the restart is there");
         offset = next!;
       }
-      const [, , fds] = starts[1]!;
-      const [, , lastFds] = starts.at(-1)!;
+      const [, , fds, resident] = starts[1]!;
+      const [, , lastFds, lastResident] = starts.at(-1)!;
       assert(lastFds! <= fds! + 2, `${fds} descriptors, then ${lastFds}`);
+      assert(
+        lastResident! <= resident! + LEAKED_BYTES,
+        `${resident} bytes resident, then ${lastResident}`,
+      );
     },
   });
 }
