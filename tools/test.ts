@@ -287,7 +287,6 @@ const PARTS: Part[] = [
         env: {
           BASALT_SHIPPER_KILLS: "3000",
           BASALT_LEADER_KILLS: "300",
-          BASALT_OUTAGE_MS: "30000",
           BASALT_SHIP_MESSAGES: "10000000",
         },
       }),

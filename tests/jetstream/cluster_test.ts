@@ -1,7 +1,7 @@
 /**
  * Shipping to three NATS servers, with a stream of three replicas, while processes are killed.
  *
- * `BASALT_SHIPPER_KILLS`, `BASALT_LEADER_KILLS` and `BASALT_OUTAGE_MS` make it longer.
+ * `BASALT_SHIPPER_KILLS` and `BASALT_LEADER_KILLS` make it longer.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -17,9 +17,10 @@ function setting(name: string, otherwise: number): number {
   return Number(ALL ? Deno.env.get(name) ?? otherwise : otherwise);
 }
 
-const SHIPPER_KILLS = setting("BASALT_SHIPPER_KILLS", 24);
-const LEADER_KILLS = setting("BASALT_LEADER_KILLS", 2);
-const OUTAGE_MS = setting("BASALT_OUTAGE_MS", 4000);
+const SHIPPER_KILLS = setting("BASALT_SHIPPER_KILLS", 300);
+const LEADER_KILLS = setting("BASALT_LEADER_KILLS", 30);
+/** Clusters with kills at the same time: most of the time, each of them elects a leader. */
+const CLUSTERS = 3;
 
 /** Appends durably in the background, until it is disposed. */
 class Producer implements AsyncDisposable {
@@ -56,32 +57,62 @@ class Producer implements AsyncDisposable {
   }
 }
 
-interface Parts {
+interface Cluster {
   nats: Nats;
   connection: NatsConnection;
+}
+
+interface Parts extends Cluster {
   dir: string;
   address: { stream: string; subject: string };
 }
 
+async function withCluster<T>(
+  run: (cluster: Cluster) => Promise<T>,
+): Promise<T> {
+  await using nats = await Nats.start({ nodes: 3 });
+  await using connection = await nats.connect();
+  return await run({ nats, connection });
+}
+
+/** Runs something with a stream of its own, and a directory for the log. */
+async function withStream<T>(
+  cluster: Cluster,
+  run: (parts: Parts) => Promise<T>,
+): Promise<T> {
+  const dir = Deno.makeTempDirSync({ prefix: "basalt_ship_" });
+  const stream = `s${crypto.randomUUID().slice(0, 8)}`;
+  const { nats, connection } = cluster;
+  const address = await makeStream(nats, connection, stream);
+  try {
+    return await run({ ...cluster, dir, address });
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
 /**
  * Ships a log that a producer appends to, while something happens; then everything must be there.
+ *
+ * @returns The number of messages.
  */
 async function shipMeanwhile(
   parts: Parts,
   happens: (shipping: Shipping, producer: Producer) => Promise<void>,
-): Promise<void> {
+): Promise<number> {
   const { connection, dir, address } = parts;
   await using log = await Log.open(dir);
   const sink = jetStreamSink(connection, { ...address, timeoutMs: 2000 });
   await using shipping = ship(log, sink, { cursor: "edge" });
   {
-    await using producer = new Producer(log, 5);
+    await using producer = new Producer(log, 10);
     await happens(shipping, producer);
   }
   await until(() => shipping.stats().nextOffset === log.nextOffset, 60_000);
   await replicated(parts);
   const { nextOffset, identity } = log;
   await assertStored(connection, address, identity, nextOffset);
+  return nextOffset;
 }
 
 /** Waits until something more was acknowledged. */
@@ -110,121 +141,158 @@ async function replicated(
   }, 60_000);
 }
 
-/** Kills shippers of a log at random moments, each after the one before it. */
-async function killShippers(parts: Parts, kills: number): Promise<void> {
+/**
+ * Kills shippers of a log at random moments, each after the one before it.
+ *
+ * @returns The number of messages.
+ */
+async function killShippers(parts: Parts, kills: number): Promise<number> {
   const { nats, dir, address } = parts;
   const child = new URL("shipper_child.ts", import.meta.url).pathname;
-  for (let kill = 0; kill < kills; kill++) {
-    await using process = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--no-check",
-        "--allow-all",
-        child,
-        dir,
-        address.stream,
-        address.subject,
-        ...nats.urls,
-      ],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const reader = process.stdout.getReader();
-    await reader.read();
-    // Some before the first message, most amidst them.
-    await sleep(Math.random() ** 2 * 300);
-    process.kill("SIGKILL");
-    await reader.cancel();
+  const shipper = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-check",
+      "--allow-all",
+      child,
+      dir,
+      address.stream,
+      address.subject,
+      ...nats.urls,
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  });
+  {
+    await using log = await Log.open(dir);
+    await using _ = new Producer(log, 10);
+    for (let kill = 0; kill < kills; kill++) {
+      await using process = shipper.spawn();
+      const reader = process.stdout.getReader();
+      await reader.read();
+      // Some before the first message, most amidst them.
+      await sleep(Math.random() ** 2 * 300);
+      process.kill("SIGKILL");
+      await reader.cancel();
+      assertEquals((await process.status).signal, "SIGKILL");
+    }
   }
+  // The last one ships the rest.
+  return await shipMeanwhile(parts, advanced);
 }
 
-Deno.test("jetStreamSink() with three servers", {
-  ignore: SERVERS.current === undefined,
-}, async (t) => {
-  await using nats = await Nats.start({ nodes: 3 });
-  const connection = await nats.connect();
-  const step = (name: string, run: (parts: Parts) => Promise<void>) =>
-    t.step(name, async () => {
-      const dir = Deno.makeTempDirSync({ prefix: "basalt_ship_" });
-      const stream = `s${crypto.randomUUID().slice(0, 8)}`;
-      const address = await makeStream(nats, connection, stream);
-      try {
-        await run({ nats, connection, dir, address });
-      } finally {
-        Deno.removeSync(dir, { recursive: true });
-      }
-    });
-  try {
-    await step(
-      `${SHIPPER_KILLS} shippers killed at random lose nothing and store nothing twice`,
-      async (parts) => {
-        {
-          await using log = await Log.open(parts.dir);
-          await using _ = new Producer(log, 2);
-          await killShippers(parts, SHIPPER_KILLS);
-        }
-        // The last one ships the rest.
-        await shipMeanwhile(parts, advanced);
-      },
+/** Kills the leader of a stream again and again; returns the number of messages. */
+function killLeaders(parts: Parts, kills: number): Promise<number> {
+  const { nats, connection, address } = parts;
+  return shipMeanwhile(parts, async (shipping) => {
+    for (let kill = 0; kill < kills; kill++) {
+      await advanced(shipping);
+      let leader: number | undefined;
+      await until(async () => {
+        leader = await nats.leader(connection, address.stream);
+        return leader !== undefined;
+      });
+      await sleep(Math.random() * 200);
+      await nats.stopNode(leader!);
+      await advanced(shipping);
+      nats.startNode(leader!);
+      await replicated(parts);
+    }
+  });
+}
+
+/** Returns a cluster's share of kills. */
+function share(kills: number, cluster: number): number {
+  return Math.floor((kills + cluster) / CLUSTERS);
+}
+
+const ignore = SERVERS.current === undefined;
+
+Deno.test(
+  `jetStreamSink() loses nothing and stores nothing twice while ${SHIPPER_KILLS} shippers and ${LEADER_KILLS} leaders are killed`,
+  { ignore },
+  async () => {
+    const counts = await Promise.all(
+      Array.from(
+        { length: CLUSTERS },
+        (_, i) =>
+          withCluster((cluster) =>
+            Promise.all([
+              withStream(
+                cluster,
+                (parts) => killShippers(parts, share(SHIPPER_KILLS, i)),
+              ),
+              withStream(
+                cluster,
+                (parts) => killLeaders(parts, share(LEADER_KILLS, i)),
+              ),
+            ])
+          ),
+      ),
     );
-    await step(
-      `the leader of the stream killed ${LEADER_KILLS} times: nothing is lost or stored twice`,
-      (parts) =>
-        shipMeanwhile(parts, async (shipping) => {
-          for (let kill = 0; kill < LEADER_KILLS; kill++) {
-            await advanced(shipping);
-            const { stream } = parts.address;
-            let leader: number | undefined;
-            await until(async () => {
-              leader = await nats.leader(connection, stream);
-              return leader !== undefined;
+    const [shipped, led] = [0, 1].map((i) =>
+      counts.reduce((sum, count) => sum + count[i]!, 0)
+    );
+    console.log(
+      `${SHIPPER_KILLS} shippers killed: ${shipped} messages; ${LEADER_KILLS} leaders killed: ${led} messages`,
+    );
+  },
+);
+
+Deno.test(
+  "jetStreamSink() with three servers",
+  { ignore },
+  (t) =>
+    withCluster(async (cluster) => {
+      const { nats, connection } = cluster;
+      await t.step(
+        "a leader that is paused: another one takes the messages",
+        () =>
+          withStream(cluster, async (parts) => {
+            await shipMeanwhile(parts, async (shipping) => {
+              await advanced(shipping);
+              const leader = await nats.leader(
+                connection,
+                parts.address.stream,
+              );
+              nats.pause(leader!);
+              try {
+                await sleep(2500);
+                await advanced(shipping);
+              } finally {
+                nats.resume(leader!);
+              }
             });
-            await sleep(Math.random() * 200);
-            await nats.stopNode(leader!);
-            await advanced(shipping);
-            nats.startNode(leader!);
-            await replicated(parts);
-          }
-        }),
-    );
-    await step(
-      "a leader that is paused: another one takes the messages",
-      (parts) =>
-        shipMeanwhile(parts, async (shipping) => {
-          await advanced(shipping);
-          const leader = await nats.leader(connection, parts.address.stream);
-          nats.pause(leader!);
-          try {
-            await sleep(2500);
-            await advanced(shipping);
-          } finally {
-            nats.resume(leader!);
-          }
-        }),
-    );
-    await step(
-      `all servers down for ${OUTAGE_MS} ms: nothing is lost, and appending goes on as before`,
-      (parts) =>
-        shipMeanwhile(parts, async (shipping, producer) => {
-          await advanced(shipping);
-          const before = producer.appends;
-          await sleep(OUTAGE_MS / 2);
-          const during = producer.appends;
-          await Promise.all(nats.nodes.map((node) => nats.stopNode(node)));
-          await sleep(OUTAGE_MS);
-          const after = producer.appends;
-          const { state, lagMessages } = shipping.stats();
-          for (const node of nats.nodes) nats.startNode(node);
-          assertEquals(state, "retrying");
-          assert(lagMessages! >= 5 * (after - during) - 5);
-          // Twice the time, and servers that take nothing of the processor.
-          assert(after - during >= during - before, "appends slowed down");
-          await advanced(shipping);
-        }),
-    );
-  } finally {
-    await connection.close();
-  }
-});
+          }),
+      );
+      await t.step(
+        `all servers down for 30 s: nothing is lost, and appending goes on as before`,
+        () =>
+          withStream(cluster, async (parts) => {
+            await shipMeanwhile(parts, async (shipping, producer) => {
+              await advanced(shipping);
+              const ratePerSecond = async (seconds: number) => {
+                const before = producer.appends;
+                await sleep(seconds * 1000);
+                return (producer.appends - before) / seconds;
+              };
+              const before = await ratePerSecond(2);
+              const appends = producer.appends;
+              await Promise.all(nats.nodes.map((node) => nats.stopNode(node)));
+              const during = await ratePerSecond(30);
+              const { state, lagMessages } = shipping.stats();
+              for (const node of nats.nodes) nats.startNode(node);
+              assertEquals(state, "retrying");
+              assert(lagMessages! >= 5 * (producer.appends - appends) - 5);
+              assert(
+                during >= before / 2,
+                `${during} appends/s, and ${before} before`,
+              );
+              await advanced(shipping);
+            });
+          }),
+      );
+    }),
+);
