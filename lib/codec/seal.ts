@@ -60,9 +60,8 @@ const context = new Uint8Array(SEAL_CONTEXT_BYTES);
 const contextNumbers = new Float64Array(context.buffer);
 
 /**
- * Writes what a block is to be sealed with at a multiple of 8 in the buffer of `bytes`, for a
- * thread
- * of the library that seals it later. The run's `bytes` are not part of it.
+ * Writes what a block is sealed with at a multiple of 8 in the buffer of `bytes`, for a thread of
+ * the library that seals it later. The run's `bytes` are not part of it.
  */
 export function putSealContext(
   bytes: Uint8Array<ArrayBuffer>,

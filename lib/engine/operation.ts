@@ -33,11 +33,10 @@ export const OPERATION = {
   /** `ftruncate(2)`: the position is the new size. */
   TRUNCATE: kind(6, "ftruncate", "resizes"),
   /**
-   * Seals the write block that is the loan, then `pwritev2(2)` of its first `length` bytes. A
-   * thread
-   * of the library does both. The last 80 bytes of the loan are the context of `basalt_seal`.
+   * Seals the write block that is the loan, on a thread of the library. The last 80 bytes of the
+   * loan are the context of `basalt_seal`.
    */
-  SEAL_WRITE: kind(7, "write", "writes"),
+  SEAL: kind(7, "write", "writes"),
 } as const;
 
 /**
@@ -156,10 +155,8 @@ export function encodeOperation(
     words[at + 2] = loan.poolId;
     words[at + 3] = loan.slot;
     words[at + 4] = loan.start + operation.start;
-    const isSealed = operation.kind === OPERATION.SEAL_WRITE;
-    words[at + 5] = isSealed ? loan.length : length;
+    words[at + 5] = length;
     words[at + 9] = loan.generation;
-    words[at + 10] = isSealed ? length : 0;
-    words[at + 11] = 0;
+    words[at + 10] = words[at + 11] = 0;
   }
 }

@@ -11,7 +11,6 @@ import { alignDown, checkInteger } from "./alignment.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
 import { closedError } from "./errors.ts";
-import type { SealWriteOptions } from "./file_callbacks.ts";
 import { lendRange } from "./lend_range.ts";
 import type { OpenedFile } from "./open_file.ts";
 import type {
@@ -131,18 +130,11 @@ export class CheckedOperations {
     return this.#make(OPERATION.WRITE, flags, loan, position, loan.length);
   }
 
-  /** Checks a write of a block that is sealed first, and lends the whole block. */
-  sealing(
-    buffer: PooledBuffer,
-    position: number,
-    options: SealWriteOptions,
-  ): PendingOperation {
-    const flags = this.#writeFlags(options);
+  /** Lends a whole block to be sealed. */
+  sealing(buffer: PooledBuffer): PendingOperation {
     this.checkWritable("write");
-    const { path, capabilities: found } = this;
-    const loan = lendRange("seal", path, found, buffer, position, options);
-    const { SEAL_WRITE } = OPERATION;
-    return this.#make(SEAL_WRITE, flags, loan, position, options.length);
+    const loan = buffer.pool.lend(buffer, 0, buffer.length, "write");
+    return this.#make(OPERATION.SEAL, 0, loan, 0, loan.length);
   }
 
   #writeFlags({ durability = "none" }: WriteOptions): number {

@@ -17,13 +17,6 @@ import type {
  */
 export const fileCallbacks: unique symbol = Symbol("basalt.fileCallbacks");
 
-/** How to write a block that is sealed first. */
-export interface SealWriteOptions {
-  /** Bytes to write from the beginning of the block. */
-  length: number;
-  durability: Durability;
-}
-
 /** Called with the error of an operation that failed. */
 export type Reject = (error: unknown) => void;
 
@@ -47,22 +40,10 @@ export interface FileCallbacks {
     reject: Reject,
   ): void;
   /**
-   * Seals the write block that `buffer` is, then writes its beginning, on a thread of the library.
-   * The end of the block is the context of `basalt_seal`. A simulated file has no such thread.
+   * Seals the write block that `buffer` is, on a thread of the library. The end of the block is the
+   * context of `basalt_seal`. A simulated file has no such thread.
    */
-  sealAndWrite?(
-    buffer: PooledBuffer,
-    position: number,
-    options: SealWriteOptions,
-    resolve: (bytes: number) => void,
-    reject: Reject,
-  ): void;
-  /** The sync version of `sealAndWrite`. */
-  sealAndWriteSync?(
-    buffer: PooledBuffer,
-    position: number,
-    options: SealWriteOptions,
-  ): number;
+  seal?(buffer: PooledBuffer, resolve: () => void, reject: Reject): void;
   sync(
     durability: Exclude<Durability, "none">,
     resolve: () => void,

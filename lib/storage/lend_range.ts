@@ -8,14 +8,14 @@ import type { BufferRange } from "./storage.ts";
  * disk and of a simulation.
  */
 export function lendRange(
-  kind: "read" | "write" | "seal",
+  kind: "read" | "write",
   path: string,
   capabilities: Capabilities,
   buffer: PooledBuffer | FrozenBuffer,
   position: number,
   range: BufferRange,
 ): Loan {
-  const action = `${kind === "read" ? "read" : "write"} '${path}'`;
+  const action = `${kind} '${path}'`;
   if (!(buffer instanceof PooledBuffer || buffer instanceof FrozenBuffer)) {
     throw new TypeError(
       `Cannot ${action} as 'buffer' must be a buffer of a pool (BufferPool.acquire): received ${
@@ -46,15 +46,8 @@ export function lendRange(
   checkAligned({ action, name: "position" }, position, alignment, 0, most);
   const room = whole - start;
   checkAligned({ action, name: "length" }, length, alignment, 1, room);
-  // Sealing changes the block, and reads all of it.
-  const loan = kind === "seal"
-    ? buffer.pool.lend(buffer, 0, whole, "write")
-    : buffer.pool.lend(
-      buffer,
-      start,
-      length,
-      kind === "read" ? "write" : "read",
-    );
+  const access = kind === "read" ? "write" : "read";
+  const loan = buffer.pool.lend(buffer, start, length, access);
   // Blocks begin at multiples of 4096 or more, so the place within one tells the alignment.
   if (loan.start % capabilities.memoryAlignment === 0) return loan;
   loan.end();

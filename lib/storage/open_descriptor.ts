@@ -13,11 +13,7 @@ import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { CheckedOperations } from "./checked_operations.ts";
 import { closeDescriptor } from "./descriptor.ts";
 import { operationFailure } from "./errors.ts";
-import type {
-  FileCallbacks,
-  Reject,
-  SealWriteOptions,
-} from "./file_callbacks.ts";
+import type { FileCallbacks, Reject } from "./file_callbacks.ts";
 import { type FileStat, fileStat } from "./file_stat.ts";
 import { type FileCounters, fileCounters } from "./file_stats.ts";
 import { probeFile } from "./probe.ts";
@@ -89,23 +85,9 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
     return this.#runSync(this.checked.writing(buffer, position, options));
   }
 
-  sealAndWrite(
-    buffer: PooledBuffer,
-    position: number,
-    options: SealWriteOptions,
-    resolve: (bytes: number) => void,
-    reject: Reject,
-  ): void {
-    const operation = this.checked.sealing(buffer, position, options);
+  seal(buffer: PooledBuffer, resolve: () => void, reject: Reject): void {
+    const operation = this.checked.sealing(buffer);
     engine().start(this.#owned(operation, resolve, reject));
-  }
-
-  sealAndWriteSync(
-    buffer: PooledBuffer,
-    position: number,
-    options: SealWriteOptions,
-  ): number {
-    return this.#runSync(this.checked.sealing(buffer, position, options));
   }
 
   sync(
@@ -299,7 +281,7 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
   }
 
   #count({ kind }: PendingOperation): void {
-    this.counters[kind.counter]++;
+    if (kind !== OPERATION.SEAL) this.counters[kind.counter]++;
   }
 
   /** Counts what an operation did; returns the error if it failed. */

@@ -5,7 +5,6 @@ import {
   callbacksOfFile,
   type FileCallbacks,
   type Reject,
-  type SealWriteOptions,
 } from "./file_callbacks.ts";
 import type {
   BufferRange,
@@ -136,30 +135,17 @@ export class TaskFile {
     );
   }
 
-  /**
-   * Whether {@linkcode TaskFile.sealAndWrite} can be used: the file writes by threads of the
-   * library.
-   */
+  /** Whether {@linkcode TaskFile.seal} can be used. */
   get seals(): boolean {
-    return this.#own?.sealAndWrite !== undefined;
+    return this.#own?.seal !== undefined;
   }
 
   /**
-   * Seals the write block that `buffer` is, then writes its beginning at `position`; returns the
-   * bytes written. A block whose operation was begun is sealed, also if the write failed.
+   * Starts sealing the write block that `buffer` is, on a thread of the library. One of both
+   * functions is called when that is over.
    */
-  sealAndWrite(
-    buffer: PooledBuffer,
-    position: number,
-    options: SealWriteOptions,
-  ): Task<number> {
-    return begunStep({
-      kind: "write",
-      begin: (resolve, reject) =>
-        this.#own!.sealAndWrite!(buffer, position, options, resolve, reject),
-      runSync: () => this.#own!.sealAndWriteSync!(buffer, position, options),
-      settleSync: () => this.settleSync(),
-    });
+  seal(buffer: PooledBuffer, resolve: () => void, reject: Reject): void {
+    this.#own!.seal!(buffer, resolve, reject);
   }
 
   /** Makes everything that was written durable. */

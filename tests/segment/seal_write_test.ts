@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool, DirectFile } from "../../mod.ts";
+import { fileCallbacks } from "../../lib/storage/file_callbacks.ts";
+import { OpenDescriptor } from "../../lib/storage/open_descriptor.ts";
 import { SegmentWriter } from "../../segment.ts";
 import { ALL } from "../permissions.ts";
 import { PassingFile } from "../log/passing_storage.ts";
@@ -77,6 +79,46 @@ for (const mode of ["async", "sync"] as const) {
       assertEquals(byThread.index, byProgram.index);
       assert(byProgram.log.length > 1_500_000);
       assertEquals(pool.stats().inUseBytes, 0);
+    },
+  );
+}
+
+for (const mode of ["async", "sync"] as const) {
+  Deno.test(
+    `SegmentWriter lets a thread seal a full block while the program goes on (${mode})`,
+    { ignore: !ALL },
+    async () => {
+      using pool = new BufferPool();
+      const files: Uint8Array[] = [];
+      for (const isAwaited of [false, true]) {
+        const path = Deno.makeTempFileSync();
+        const [log, index] = [path, `${path}.index`].map((each) =>
+          DirectFile.openSync(each, { read: true, write: true, create: true })
+        ) as [DirectFile, DirectFile];
+        const callbacks = log[fileCallbacks];
+        let seals = 0;
+        callbacks.seal = (...given) => {
+          seals++;
+          OpenDescriptor.prototype.seal.apply(callbacks, given);
+        };
+        const now = () => 1_700_000_000_000_000;
+        const random = (bytes: Uint8Array<ArrayBuffer>) => bytes.fill(1);
+        const parts = { log, index, pool, firstOffset: 0, now, random };
+        const writer = await SegmentWriter.create(parts);
+        const payloads = Array(10).fill(new Uint8Array(150_000).fill(7));
+        writer.appendBatch(payloads);
+        const durable = isAwaited ? writer.whenDurable(0) : undefined;
+        assertEquals(seals, 0);
+        writer.appendBatch(payloads);
+        assertEquals(seals, isAwaited ? 0 : 1);
+        if (mode === "sync") writer.closeSync();
+        else await writer.close();
+        await durable;
+        files.push(Deno.readFileSync(path));
+        assertEquals(pool.stats().inUseBytes, 0);
+      }
+      assertEquals(files[0], files[1]);
+      assert(files[0]!.length > 3_000_000);
     },
   );
 }

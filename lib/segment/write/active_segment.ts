@@ -18,12 +18,6 @@ import type { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./preparer.ts";
 import type { WriteBlock } from "./write_block.ts";
 
-/**
- * A block of this many bytes may be sealed by a thread of the library: hashing takes longer than
- * waking the thread.
- */
-const THREAD_SEAL_BYTES = 64 * 1024;
-
 /** What an {@linkcode ActiveSegment} is made of. */
 export interface ActiveSegmentOptions {
   /** What {@linkcode PoisonedError} names. */
@@ -200,7 +194,7 @@ export class ActiveSegment {
     const flag = isCarried ? durability : "none";
     const last = group.at(-1)!;
     const writes: Task<number>[] = [];
-    const isByThread = this.#sealGroup(group, durability);
+    yield* this.#sealGroup(group, durability);
     for (const block of group) {
       // The next block begins with this one's partly filled last physical block: two writes in
       // flight must not overlap.
@@ -210,15 +204,10 @@ export class ActiveSegment {
       if (length === 0) continue;
       const { buffer, position } = block;
       const options = { length, durability: flag };
-      writes.push(
-        isByThread
-          ? this.#log.sealAndWrite(buffer, position, options)
-          : this.#log.write(buffer, position, options),
-      );
+      writes.push(this.#log.write(buffer, position, options));
     }
     yield* this.#preparer.yieldTo(roundUp(last.end, physicalBlock));
     const results = yield* together(writes);
-    if (isByThread) last.isSealed = true;
     const full = this.#checkWrites(results);
     if (full !== undefined) {
       yield* this.#preparer.release(this.#writtenEnd);
@@ -236,30 +225,36 @@ export class ActiveSegment {
     if (flag !== "none") this.#markSynced();
   }
 
+  /** Starts sealing a block that is full while the program goes on, if that pays. */
+  sealAhead(block: WriteBlock): void {
+    if (block.isLarge && this.#log.seals) block.sealAhead(this.#log);
+  }
+
   /**
    * Seals the blocks of a group, and fills in the beginning of each from the end of the one before.
    *
-   * A single large block that nobody waits for is left to the thread that writes it: the program is
-   * busy filling the next one. An appender that waits would wait for that thread to wake, too.
-   *
-   * @returns Whether the only block is sealed by the thread that writes it.
+   * Large blocks for which no call waits to be durable are left to threads of the library. An
+   * appender that waits would wait for a thread to wake, too.
    */
-  #sealGroup(group: readonly WriteBlock[], durability: Durability): boolean {
-    const { physicalBlock } = this.#log.capabilities;
-    const [first] = group;
-    const isByThread = durability === "none" && group.length === 1 &&
-      !first!.isSealed && first!.byteLength >= THREAD_SEAL_BYTES &&
-      this.#log.seals;
+  *#sealGroup(
+    group: readonly WriteBlock[],
+    durability: Durability,
+  ): Task<void> {
+    const log = this.#log;
+    const mayThread = durability === "none" && log.seals;
+    const byThread = group.filter((each) =>
+      each.isSealing || mayThread && each.isLarge
+    );
+    if (byThread.length > 0) {
+      yield* together(byThread.map((each) => each.sealByThread(log)));
+    }
+    const { physicalBlock } = log.capabilities;
     let tail = this.#tail;
     for (const block of group) {
       block.putPrefix(tail);
-      if (isByThread) block.putSealContext();
-      else {
-        if (!block.isSealed) block.seal(physicalBlock);
-        tail = block.tail(physicalBlock);
-      }
+      block.seal(physicalBlock);
+      tail = block.tail(physicalBlock);
     }
-    return isByThread;
   }
 
   /** Returns the first failure for want of room; throws if there was another. */

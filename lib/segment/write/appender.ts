@@ -507,7 +507,11 @@ export class Appender implements Committable {
 
   /** The first message of a block was appended, and before it perhaps the last of another. */
   #onBlock(): void {
-    if (this.#memory.isBlockFull) this.#commit.kick("none");
+    const full = this.#memory.lastFull;
+    if (full !== undefined) {
+      if (!this.#commit.isAwaited) this.#active.sealAhead(full);
+      this.#commit.kick("none");
+    }
     const { flushAfterMs } = this.#options;
     if (flushAfterMs === 0) return;
     this.#unsyncedSince ??= this.now();

@@ -16,12 +16,12 @@ import type { InPlacePolicy } from "./in_place.ts";
  *
  *   append       copies the payload into the open block, after room for its frame header
  *   block full   is finished: the next message begins another block, a flush without durability is
- *                wanted
+ *                wanted. From 64 KiB, and while no call waits, a thread of the library seals it
+ *                while the program goes on
  *   flush        gathers all calls since the last one began
  *     finish     the open block: the group ends here
- *     seal       each block of the group: headers and checksums. A single block of 64 KiB or more
- *                for which no call waits is sealed by a thread of the library, in the operation
- *                that writes it
+ *     seal       each block of the group: headers and checksums. Blocks from 64 KiB of a flush
+ *                without durability are sealed by threads of the library
  *     write      all blocks, side by side; no two in flight share a physical block
  *     sync       unless one write carried the durability itself (RWF_DSYNC)
  *     tell       all calls whose messages are durable now
@@ -372,11 +372,9 @@ export class GroupCommit {
   }
 
   /**
-   * Whether as many calls wait as were told of the last flush: one appender that is alone, or a
-   * number of them that
-   * wait for each other's flush. Then a turn of the event loop would bring nobody else, and the
-   * program has
-   * nothing to do but to wait.
+   * Whether as many calls wait as were told of the last flush: one appender that is alone, or
+   * several that wait for each other's flush. Then a turn of the event loop would bring no other,
+   * and the program has nothing to do but to wait.
    */
   get #areAllBack(): boolean {
     const waiting = this.#waiters.length - this.#aborted + this.#callers.length;

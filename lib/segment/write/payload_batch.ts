@@ -194,17 +194,12 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
   checkCount(lengths.length);
   // A copy: what was checked must be what is used, and another thread could write to theirs.
   const checked = new Uint32Array(lengths);
-  let total = 0;
-  let longest = 0;
-  for (let i = 0; i < checked.length; i++) {
-    const length = checked[i]!;
-    total += length;
-    if (length > longest) longest = length;
-  }
   // In an array there can be numbers that the copy cannot hold.
-  if (longest > MAX_PAYLOAD_BYTES || Array.isArray(lengths)) {
+  if (bytes.length > MAX_PAYLOAD_BYTES || Array.isArray(lengths)) {
     checkLengths(checked, lengths);
   }
+  let total = 0;
+  for (let i = 0; i < checked.length; i++) total += checked[i]!;
   if (total !== bytes.length) {
     throw new RangeError(
       `Cannot append batch as 'lengths' must add up to the ${bytes.length} bytes of 'bytes': received ${total}`,

@@ -13,7 +13,9 @@ import {
   SEAL_CONTEXT_BYTES,
   type SealRun,
 } from "../../codec/mod.ts";
+import { begunStep, type Task } from "../../base/mod.ts";
 import type { PooledBuffer } from "../../pool/mod.ts";
+import type { TaskFile } from "../../storage/mod.ts";
 import { encodeAscii } from "./ascii_texts.ts";
 import { roundDown, roundUp } from "../layout.ts";
 import type { PreparedMessage } from "./prepared_message.ts";
@@ -38,6 +40,11 @@ export interface IndexedBatch {
   position: number;
 }
 
+/**
+ * A block of this many bytes may be sealed by a thread of the library: hashing takes longer than
+ * waking the thread.
+ */
+const THREAD_SEAL_BYTES = 64 * 1024;
 const ENCODER = new TextEncoder();
 /** Joined texts are encoded into this and copied from here to their frames. */
 const joined = new Uint8Array(64 * 1024);
@@ -70,11 +77,12 @@ export class WriteBlock {
   readonly firstOffset: number;
   /** Batches that get an index entry. */
   readonly indexed: IndexedBatch[] = [];
-  /** Whether its headers and checksums are there. */
-  isSealed = false;
 
+  #sealing: "no" | "by a thread" | "done" = "no";
+  /** Called when the thread that seals the block is done. */
+  #whenSealed: () => void = () => {};
   /** How to seal it; `undefined` until it is finished. */
-  #run: Omit<SealRun, "bytes"> | undefined;
+  #run: SealRun | undefined;
 
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array<ArrayBuffer>;
@@ -356,6 +364,7 @@ export class WriteBlock {
   finish(baseTimestamp: number, seed: Uint8Array<ArrayBuffer>): void {
     this.endBatch();
     this.#run = {
+      bytes: this.#bytes,
       start: this.prefix,
       count: this.#count,
       baseOffset: this.firstOffset,
@@ -364,17 +373,57 @@ export class WriteBlock {
     };
   }
 
-  /** Writes all headers and checksums, and zeros to the end of the last physical block. */
-  seal(physicalBlock: number): void {
-    const bytes = this.#bytes;
-    seal({ bytes, ...this.#run! });
-    this.buffer.bytes.fill(0, this.#fill, roundUp(this.#fill, physicalBlock));
-    this.isSealed = true;
+  /** Whether a thread of the library may seal it: then that takes longer than waking the thread. */
+  get isLarge(): boolean {
+    return this.byteLength >= THREAD_SEAL_BYTES;
   }
 
-  /** Puts down what a thread of the library needs to seal the block. */
-  putSealContext(): void {
+  /** Whether a thread seals it now: nothing of it can be used. */
+  get isSealing(): boolean {
+    return this.#sealing === "by a thread";
+  }
+
+  /** Starts sealing it by a thread of the library, unless that was done before. */
+  sealAhead(file: TaskFile): void {
+    if (this.#sealing !== "no") return;
     putSealContext(this.buffer.bytes, this.#bytes.length, this.#run!);
+    const over = (sealing: "no" | "done") => () => {
+      this.#sealing = sealing;
+      this.#whenSealed();
+    };
+    this.#sealing = "by a thread";
+    try {
+      file.seal(this.buffer, over("done"), over("no"));
+    } catch {
+      // It is sealed in place then.
+      this.#sealing = "no";
+    }
+  }
+
+  /** Lets a thread seal it and waits for that; a caller that blocks only waits. */
+  sealByThread(file: TaskFile): Task<void> {
+    return begunStep({
+      kind: "seal",
+      begin: (resolve) => {
+        this.sealAhead(file);
+        if (this.isSealing) this.#whenSealed = resolve;
+        else resolve();
+      },
+      runSync: () => {
+        if (this.isSealing) file.settleSync();
+      },
+      settleSync: () => file.settleSync(),
+    });
+  }
+
+  /**
+   * Writes all headers and checksums, unless that was done before, and zeros to the end of the last
+   * physical block.
+   */
+  seal(physicalBlock: number): void {
+    if (this.#sealing !== "done") seal(this.#run!);
+    this.#sealing = "done";
+    this.buffer.bytes.fill(0, this.#fill, roundUp(this.#fill, physicalBlock));
   }
 
   /** Fills in the beginning from the end of the block before it. */

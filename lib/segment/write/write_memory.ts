@@ -154,9 +154,9 @@ export class WriteMemory implements AppendTarget {
     return this.appendedBytes - this.#writtenBytes;
   }
 
-  /** Whether a whole block waits to be written. */
-  get isBlockFull(): boolean {
-    return this.#finished.length > 0;
+  /** The last of the blocks that no flush has taken; `undefined` if there is none. */
+  get lastFull(): WriteBlock | undefined {
+    return this.#finished.at(-1);
   }
 
   /**

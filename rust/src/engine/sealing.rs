@@ -23,6 +23,10 @@ pub fn seal(operation: &Operation) -> Result<(), Status> {
         .ok_or(BAD_ARGUMENT)?;
     let run = Run::parse(context).ok_or(BAD_ARGUMENT)?;
     let end = codec::seal(block, &run).ok_or(BAD_ARGUMENT)?;
+    if operation.length == 0 {
+        // The block is sealed ahead of its write.
+        return Ok(());
+    }
     // What is written ends at or after the last batch.
     let rest = memory
         .get_mut(end..operation.length as usize)
