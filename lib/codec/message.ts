@@ -13,29 +13,29 @@ import { decodeUserHeaders, type UserHeader } from "./user_headers.ts";
 import { formatUuid } from "./uuid.ts";
 
 /**
- * A message. Its fields are read from the bytes that it lies in when they are asked for: take what
- * is to outlive the bytes.
+ * A message. Its fields are read from the batch at each access, so they are valid only as long as
+ * the batch; {@linkcode Message.copy} makes them last.
  */
 export interface Message {
-  /** The offset in the partition. */
+  /** The offset. */
   readonly offset: number;
   /** The id's 16 bytes as the text of a UUID. */
   readonly id: string;
   /** Time of appending, in microseconds since the Unix epoch. */
   readonly timestamp: number;
   /**
-   * The producer's time, in microseconds since the Unix epoch. Any number that its producer chose:
-   * a `RangeError` above `Number.MAX_SAFE_INTEGER`.
+   * The producer's time, in microseconds since the Unix epoch. Its producer may choose any number:
+   * above `Number.MAX_SAFE_INTEGER` it is a `RangeError`.
    */
   readonly originTimestamp: number;
-  /** The payload: a view of the bytes that the message lies in. */
+  /** The payload: a view of the bytes of the batch. */
   readonly payload: Uint8Array<ArrayBuffer>;
   /**
-   * The user headers, decoded again each time; a `Deno.errors.InvalidData` where their encoding is
-   * wrong.
+   * The user headers, decoded at each access; `Deno.errors.InvalidData` if their encoding is
+   * invalid.
    */
   readonly userHeaders: UserHeader[];
-  /** Decodes the payload as UTF-8; bytes that are none become U+FFFD. */
+  /** Decodes the payload as UTF-8; invalid bytes become U+FFFD. */
   text(): string;
   /**
    * Parses the payload as JSON.
@@ -43,7 +43,7 @@ export interface Message {
    * @throws {SyntaxError} If it is not JSON.
    */
   json(): unknown;
-  /** Returns the message with memory of its own, which outlives what it lies in. */
+  /** Returns a copy of the message that outlives the batch. */
   copy(): Message;
 }
 

@@ -18,11 +18,9 @@ export interface UserHeader {
 }
 
 /**
- * User headers as a program gives them: a list, or for convenience an object. An object's keys
- * become keys of the kind
- * `"string"`; of its values, a string becomes a `"string"`, a number always a `"float64"`, a
- * boolean a `"bool"`, a bigint
- * always an `"int64"`, a `Uint8Array` a `"raw"`, and a {@linkcode HeaderField} stays what it is.
+ * User headers as a list, or as an object whose keys have the kind `"string"`. Of its values, a
+ * string becomes a `"string"`, a number a `"float64"`, a boolean a `"bool"`, a bigint an `"int64"`
+ * and a `Uint8Array` a `"raw"`; a {@linkcode HeaderField} is used as it is.
  */
 export type UserHeadersInit =
   | readonly UserHeader[]
@@ -37,16 +35,14 @@ export type UserHeadersInit =
 const FRAME_BYTES = 10;
 
 /**
- * Encodes user headers as the format has them: sorted by the kind and then the bytes of the key. Of
- * a key that is there
- * twice the last value counts.
+ * Encodes user headers, sorted by the kind and then the bytes of the key. If a key occurs twice,
+ * its last value counts.
  *
- * @returns The bytes; none for no headers.
+ * @returns The bytes; empty without headers.
  * @throws {TypeError} If a kind is unknown, or a value is not of its kind's type; the message names
  *   the header.
- * @throws {RangeError} If a value is out of its kind's range, a key or value has no or more than
- *   255 bytes, or all
- * together have more than 100 000 bytes.
+ * @throws {RangeError} If a value is out of the range of its kind, a key or value has 0 or more
+ *   than 255 bytes, or the encoding exceeds 100 000 bytes.
  *
  * @example Usage
  * ```ts
@@ -149,12 +145,10 @@ function compare(a: EncodedField, b: EncodedField): number {
 }
 
 /**
- * Decodes user headers, in the order of the bytes. Of a key that is there twice the last value
- * counts, in the first one's
- * place. The result shares no memory with the bytes.
+ * Decodes user headers, in the order of the bytes. If a key occurs twice, its last value takes the
+ * first position. The result shares no memory with the bytes.
  *
- * @throws {Deno.errors.InvalidData} If they are not encoded as the format demands; the message says
- *   where and why.
+ * @throws {Deno.errors.InvalidData} If the encoding is invalid; the message says where and why.
  *
  * @example Usage
  * ```ts

@@ -2,11 +2,10 @@ const PATTERN =
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * The 16 bytes of a UUID text such as `"00112233-4455-4677-8899-aabbccddeeff"`, in the order of the
- * text (RFC 9562); any
- * version, in either case.
+ * Parses a UUID such as `"00112233-4455-4677-8899-aabbccddeeff"`, of any version and in either
+ * case, into its 16 bytes in the order of the text (RFC 9562).
  *
- * @throws {SyntaxError} If the text is no UUID.
+ * @throws {SyntaxError} If the text is not a UUID.
  *
  * @example Usage
  * ```ts
@@ -30,10 +29,10 @@ export function parseUuid(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The text of the UUID whose 16 bytes start at `start`, in lower case.
+ * Formats the UUID whose 16 bytes begin at `start`, in lower case.
  *
- * @param start In bytes; 0 where it is left out.
- * @throws {RangeError} If fewer than 16 bytes are there.
+ * @param start The first byte; 0 if not given.
+ * @throws {RangeError} If fewer than 16 bytes follow.
  *
  * @example Usage
  * ```ts

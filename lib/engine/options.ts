@@ -1,8 +1,8 @@
 import { environment } from "../native/mod.ts";
 
 /**
- * How operations in flight are run: by a ring shared with the kernel (io_uring), by threads of the
- * library, or each in place.
+ * How operations run: by a ring shared with the kernel (io_uring), by threads of the library, or on
+ * the program's thread.
  */
 export type EngineKind = "uring" | "threads" | "plain";
 
@@ -12,20 +12,19 @@ export const ENGINE_KINDS = ["uring", "threads", "plain"] as const;
 /** How asynchronous operations are run. */
 export interface EngineOptions {
   /**
-   * Which engine. `"auto"` is `"uring"` where the system allows it, else `"threads"`. One that is
-   * named and refused is an error at the first use.
+   * The engine. `"auto"` is `"uring"` where the system allows it, else `"threads"`. If a named
+   * engine is not available, the first use throws.
    *
-   * `"plain"` runs each operation in place when the turn of the event loop ends: nothing is in
-   * flight, everything else waits.
+   * `"plain"` runs each operation on the program's thread at the end of the event loop's turn.
    *
    * @default {the variable BASALT_ENGINE, if reading it is permitted; else "auto"}
    */
   kind?: EngineKind | "auto";
   /**
-   * How the program's thread hears of completions. `"bounded"`: it waits for them in the kernel
-   * while the program has no other work; when it
-   * notices some it waits at most 100 us at a time, and soon not at all. `"reaper"`: it never
-   * waits; one thread of the runtime does, and wakes it, for about 30 us more each time.
+   * How the program's thread learns of completions. `"bounded"`: it waits for them in the kernel
+   * while the program has no other work, and otherwise at most 100 us at a time or not at all.
+   * `"reaper"`: it never waits. A thread of the runtime waits and wakes it, for about 30 us more
+   * per operation.
    *
    * @default {"bounded"}
    */
@@ -44,8 +43,8 @@ let settings: EngineSettings | undefined;
 let used = false;
 
 /**
- * Chooses how this isolate runs its operations: once, before the first file is opened. A worker
- * chooses for itself.
+ * Chooses how this isolate runs its operations. Call it once, before the first file is opened. Each
+ * worker chooses for itself.
  *
  * @throws {TypeError} If an option is wrong, or if the engine is in use.
  *

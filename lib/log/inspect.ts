@@ -23,7 +23,7 @@ import { asLockOwner, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { closeSegment, openSegment, sizeAt } from "./segment_files.ts";
 import { inMemory } from "./try_recovery.ts";
 
-/** A segment as its files are now. */
+/** A segment, as found in its files. */
 export interface SegmentInspection {
   /** The offset of its first message: the number in its name. */
   firstOffset: number;
@@ -33,7 +33,7 @@ export interface SegmentInspection {
   logBytes: number | undefined;
   /** Bytes of whole batches in the `.log`. */
   dataBytes: number;
-  /** Bytes of the `.log` after these: space that its writer prepared, or what a crash left. */
+  /** Bytes of the `.log` after the data: prepared space, or the remains of a crash. */
   preparedBytes: number;
   /** The size of the `.index` in bytes; `undefined` if it is missing. */
   indexBytes: number | undefined;
@@ -49,10 +49,7 @@ export interface SegmentInspection {
   lastTimestamp: number | undefined;
 }
 
-/**
- * What opening a log for writing would do: what it would find and put in order, or the error that
- * it would end with.
- */
+/** What opening a log for writing would do: a report, or the error that it would throw. */
 export type OpeningForecast =
   | { possible: true; report: OpeningReport }
   | { possible: false; error: Error };
@@ -63,13 +60,13 @@ export interface LogInspection {
   path: string;
   /** The identity of the log, a UUID; `undefined` if it has none yet, or if `meta` is damaged. */
   identity: string | undefined;
-  /** Its segments, in order; not those that are wholly below the first offset. */
+  /** Its segments, in order, without those wholly below the first offset. */
   segments: SegmentInspection[];
   /** The offset of the first message. */
   firstOffset: number;
   /**
-   * The offset that the next message gets; of a log that is being written, the one after the last
-   * batch in its files.
+   * The offset of the next message; in a log that is being written, the one after the last batch in
+   * its files.
    */
   nextOffset: number;
   /** Bytes of all files of the segments. */
@@ -85,7 +82,7 @@ export interface LogInspection {
   clockBehindMicros: number;
   /** Whether a writer has it open now. */
   locked: boolean;
-  /** Whether it was closed well: no writer has it open, or left its owner file. */
+  /** Whether it was closed cleanly: no writer has it open, and no owner file is left. */
   closed: boolean;
   /** What the owner file says; `undefined` if there is none, `"invalid"` if it is damaged. */
   owner: OwnerRecord | "invalid" | undefined;
@@ -93,20 +90,20 @@ export interface LogInspection {
   opening: OpeningForecast;
   /** Files that opening removes: incomplete ones, and what an interrupted removal left. */
   temporary: string[];
-  /** Files with what recovery or repair took out of the log. */
+  /** Files with bytes that recovery or repair removed from the log. */
   kept: string[];
-  /** Names of the log's own that are not regular files: opening and reading refuse them. */
+  /** Names of the log's files that are not regular files: opening and reading refuse them. */
   odd: string[];
-  /** Names that are not the log's: they are left alone. */
+  /** Names that do not belong to the log; they are left alone. */
   foreign: string[];
 }
 
 /**
- * Tells what a log's directory holds, and what opening it would do: that is tried on the files with
- * all changes kept in memory. It takes no lock and changes nothing.
+ * Describes a log's directory, and what opening the log would do. Opening is tried with all changes
+ * in memory: no lock is taken and nothing is changed.
  *
- * Sizes are read, the ends of segments, and what recovery would read if the log was not closed. Not
- * all messages are verified: see {@linkcode verifyLog}.
+ * It reads sizes, the ends of segments and, for a log that was not closed, what recovery would
+ * read. {@linkcode verifyLog} verifies all messages.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *

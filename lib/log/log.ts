@@ -627,7 +627,7 @@ export class Log implements AsyncDisposable, Disposable {
     return removals.runSync(() => this.#retainer.retain(wanted));
   }
 
-  /** Returns the figures of this moment. */
+  /** Returns a snapshot of the figures. */
   stats(): LogStats {
     const appender = this.#appender;
     return {

@@ -256,7 +256,7 @@ export class LogReader {
     return drive(identityOf({ storage, dir: this.path, pool }));
   }
 
-  /** Returns the figures of this moment. */
+  /** Returns a snapshot of the figures. */
   stats(): ReaderStats {
     return { ...this.#stats };
   }

@@ -76,12 +76,12 @@ function escaped(value: string): string {
 const LAG = "Durable messages that a cursor has not committed.";
 
 /**
- * Returns the figures of a log that is open here, as text for Prometheus.
+ * Returns the figures of an open log in the text format of Prometheus.
  *
- * Cursors are those that this log has open; {@linkcode directoryMetrics} sees those of other
- * processes.
+ * It includes the cursors that this log has open; {@linkcode directoryMetrics} also includes those
+ * of other processes.
  *
- * @example What a scrape gets
+ * @example The response to a scrape
  * ```ts
  * import { Log, metricsText } from "@basalt/io";
  * import { assert } from "@std/assert";
@@ -206,12 +206,11 @@ export function metricsText(log: Log): string {
 }
 
 /**
- * Returns the figures of a log's directory, as text for Prometheus: what its files tell, whoever
- * writes it.
+ * Returns figures of a log's directory in the text format of Prometheus, read from its files.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *
- * @example What a file for a collector holds
+ * @example A file for a collector
  * ```ts
  * import { directoryMetrics, Log } from "@basalt/io";
  * import { assert } from "@std/assert";

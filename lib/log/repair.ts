@@ -48,8 +48,8 @@ import { inMemory, tryRecovery, vouchedOffset } from "./try_recovery.ts";
 /** How to repair a log. */
 export interface RepairOptions extends LogReaderOptions {
   /**
-   * Called for every block of messages that was read, with its bytes. Repairing reads the log
-   * twice: it plans again, under the lock.
+   * Called for every block of messages that was read, with its bytes. A repair reads the log twice,
+   * because it plans again under the lock.
    */
   onRead?: (bytes: number) => void;
 }
@@ -65,12 +65,11 @@ export interface RepairPlanOptions extends RepairOptions {
 }
 
 /**
- * Tells what {@linkcode repairLog} would do to a log, and what the log would lose: the repair is
- * run, with all changes kept in memory. Nothing is changed.
+ * Plans the repair of a log: what {@linkcode repairLog} will do, and what the log will lose. The
+ * repair runs with all changes in memory, so nothing is changed.
  *
- * A log is what its first segment and those that follow without a gap hold, up to the first bad
- * message. What is behind that is cut, and kept beside the log. Every message is read. No lock is
- * taken: a plan keeps no writer out.
+ * A repaired log has its first segment and those that follow without a gap, up to the first damaged
+ * message. The rest is cut and kept beside the log. Every message is read. No lock is taken.
  *
  * @throws {LockedError} If a writer has the log open, or opened it meanwhile.
  * @throws {RepairChoiceError} If segments do not connect, and `keep` does not say which to keep.
@@ -114,14 +113,14 @@ export function planRepairSync(
 }
 
 /**
- * Does what a plan says, under the log's lock, and leaves the log closed. What leaves the log is
- * kept beside it, durably, before anything is cut.
+ * Repairs a log as planned, under its lock, and leaves it closed. Bytes that leave the log are
+ * first kept beside it, durably.
  *
- * When it is interrupted, nothing more is lost than was told: plan and repair again.
+ * After an interruption, plan and repair again: nothing more is lost than the plan said.
  *
- * @param plan What {@linkcode planRepair} told.
+ * @param plan The result of {@linkcode planRepair}.
  * @returns What was done.
- * @throws {RepairOutdatedError} If the log is not any more what the plan was made for.
+ * @throws {RepairOutdatedError} If the log has changed since the plan was made.
  * @throws {LockedError} If a writer has the log open.
  * @throws {Deno.errors.BadResource} If the directory was moved or replaced meanwhile.
  *

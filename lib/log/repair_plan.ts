@@ -1,6 +1,6 @@
 import type { OpeningReport } from "./opening.ts";
 
-/** One thing that repairing does to a log, beside what opening does by itself. */
+/** A step of a repair, besides those that opening takes anyway. */
 export type RepairStep =
   | {
     /** A `.log` is cut where its first bad batch begins. */
@@ -59,7 +59,7 @@ export type RepairStep =
  */
 export type RepairKeep = "oldest" | "newest";
 
-/** What repairing a log does, and what the log loses by it. */
+/** What a repair does to a log, and what the log loses. */
 export interface RepairPlan {
   /** The directory. */
   path: string;
@@ -67,7 +67,7 @@ export interface RepairPlan {
   keep: RepairKeep;
   /** Whether there is anything to do. */
   needed: boolean;
-  /** What is done, in this order. */
+  /** The steps, in order. */
   steps: RepairStep[];
   /** Valid messages that the log loses; they stay in the files that are kept. */
   lostMessages: number;
@@ -76,7 +76,7 @@ export interface RepairPlan {
    * kept.
    */
   lostBytes: number;
-  /** What opening, which ends the repair, puts in order by itself. */
+  /** What the opening at the end of the repair does. */
   opening: OpeningReport;
   /** The offset of the log's first message, afterwards. */
   firstOffset: number;
@@ -85,9 +85,9 @@ export interface RepairPlan {
 }
 
 /**
- * The log is not any more what the plan was made for: nothing was done.
+ * Reports that the log has changed since the repair was planned. Nothing was done.
  *
- * @example A plan for what the log was before
+ * @example A plan that is out of date
  * ```ts
  * import { Log, planRepair, repairLog, RepairOutdatedError } from "@basalt/io";
  * import { assertRejects } from "@std/assert";
@@ -111,7 +111,7 @@ export class RepairOutdatedError extends Error {
   override readonly name: string = "RepairOutdatedError";
   /** The directory. */
   readonly path: string;
-  /** What would be done now. */
+  /** The plan for the log as it is now. */
   readonly plan: RepairPlan;
 
   /** Makes the error. */
@@ -125,8 +125,8 @@ export class RepairOutdatedError extends Error {
 }
 
 /**
- * The segments of a log do not connect, and both parts hold messages: what to keep must be said
- * (`keep`). Nothing was done.
+ * Reports that the segments of a log do not connect and both parts hold messages, so `keep` must
+ * choose one. Nothing was done.
  *
  * @example A segment in the middle is lost
  * ```ts
@@ -151,9 +151,9 @@ export class RepairChoiceError extends Error {
   override readonly name: string = "RepairChoiceError";
   /** The directory. */
   readonly path: string;
-  /** What is done with `keep: "oldest"`. */
+  /** The plan with `keep: "oldest"`. */
   readonly oldest: RepairPlan;
-  /** What is done with `keep: "newest"`. */
+  /** The plan with `keep: "newest"`. */
   readonly newest: RepairPlan;
 
   /** Makes the error. */

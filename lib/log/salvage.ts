@@ -32,17 +32,15 @@ import { openIfThere } from "./segment_files.ts";
 /** What to read of a damaged log. */
 export interface SalvageOptions
   extends LogReaderOptions, Omit<ReadOptions, "readAheadBytes"> {
-  /** Called for everything that is left out, when it is. */
+  /** Called for each part that is skipped. */
   onSkipped?: (fault: LogFault) => void;
 }
 
 /**
- * Reads all messages of a log that are whole, and goes on after those that are not. It takes no
- * lock
- * and changes nothing.
+ * Reads all intact messages of a log, and skips damaged ones. It takes no lock and changes nothing.
  *
- * The path is the log's directory, or one of its files: a `.log`, or a `.cut` with what recovery or
- * repair took out of one. Messages whose offset came before are left out.
+ * The path is the log's directory, or a `.log` or `.cut` file in it. A message is left out if its
+ * offset was returned before.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *

@@ -38,7 +38,7 @@ import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How far a verification has come. */
 export interface VerifyProgress {
-  /** Messages that were found good. */
+  /** Messages that were valid. */
   messages: number;
   /** Bytes of logs that were read. */
   bytes: number;
@@ -50,20 +50,17 @@ export interface VerifyProgress {
 
 /** How to verify a log. */
 export interface VerifyOptions extends LogReaderOptions {
-  /**
-   * Called for every block that was read, and once at the end. The object is the same each time.
-   */
+  /** Called for every block that was read, and once at the end, with the same object each time. */
   onProgress?: (progress: Readonly<VerifyProgress>) => void;
 }
 
 /**
- * Reads a whole log and returns everything that is wrong with it: every batch, every index entry,
- * names, gaps, overlaps, unpaired files. It goes on after a fault, takes no lock and changes
- * nothing.
+ * Verifies a whole log and returns its faults: every batch, every index entry, names, gaps,
+ * overlaps, unpaired files. It continues after a fault, takes no lock and changes nothing.
  *
- * Of a log that a writer has open, or left open, zeros after the last batch are no fault; a torn
- * tail is one, although opening cuts it. While it is being written, what is not whole at or above
- * the published durable offset is no fault.
+ * In a log that was not closed, zeros after the last batch are not a fault. A torn tail is a fault,
+ * although opening cuts it. While a writer has the log open, incomplete batches at or above the
+ * published durable offset are not a fault.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  *

@@ -37,8 +37,8 @@ export interface LoadedLibrary {
 /** Which library to load. */
 export interface LoadLibraryOptions {
   /**
-   * The file, and no other is tried. Without it, the first of: `BASALT_LIBRARY`, a local build, the
-   * copy inside the package.
+   * The only file to try. Without it, the first of: `BASALT_LIBRARY`, a local build, the copy
+   * inside the package.
    */
   path?: string | URL;
 }
@@ -63,17 +63,17 @@ export function native(): NativeFunctions {
 }
 
 /**
- * Loads the native library, which otherwise happens at the first use of anything that needs it;
- * tells where it came from.
+ * Loads the native library, and returns where it came from. Otherwise it is loaded at its first
+ * use.
  *
- * Needs `--allow-ffi`. Nobody is ever asked for a permission: what is not permitted is not tried.
+ * Needs `--allow-ffi`. It never prompts for a permission, and skips places that are not permitted.
  *
- * @throws {UnsupportedError} If the platform is another one, no library that fits was found
- *   (`tried` says where), or `path` names another one than is loaded.
+ * @throws {UnsupportedError} If the platform is not supported, no suitable library was found
+ *   (`tried` lists the places), or a library other than `path` is loaded already.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
- * @throws {TypeError} If `path` is no path.
+ * @throws {TypeError} If `path` is not a path.
  *
- * @example Loading ahead, so that the first use does not wait for it
+ * @example Loading the library before its first use
  * ```ts
  * import { loadLibrary } from "@basalt/io";
  *

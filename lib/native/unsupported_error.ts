@@ -2,18 +2,18 @@
 export interface UnsupportedFields {
   /** What was found here. */
   found: string;
-  /** What would be needed. */
+  /** What is needed. */
   needed: string;
-  /** Where else it was looked for, and why that did not do. */
+  /** Places that were tried, and why each failed. */
   tried?: readonly string[];
-  /** The error behind it. */
+  /** The underlying error. */
   cause?: unknown;
 }
 
 /**
- * The platform, the library or the kernel cannot do what was asked.
+ * Reports that the platform, the library or the kernel lacks something.
  *
- * @example Telling it apart
+ * @example Fields
  * ```ts
  * import { UnsupportedError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
@@ -30,11 +30,9 @@ export class UnsupportedError extends Error {
   override readonly name: string = "UnsupportedError";
   /** What was found here. */
   readonly found: string;
-  /** What would be needed. */
+  /** What is needed. */
   readonly needed: string;
-  /**
-   * Each place that was tried, with the reason why it did not do; empty where there was no choice.
-   */
+  /** Each place that was tried, with the reason why it failed; empty if there was no choice. */
   readonly tried: readonly string[];
 
   /** Makes the error; the fields also end the message. */

@@ -4,7 +4,7 @@ import { LEND, Loan } from "./loan.ts";
 import type { BufferPool } from "./pool.ts";
 
 /**
- * Shares memory that is no longer written: made by `PooledBuffer.freeze()`.
+ * Shares memory that is no longer written. Made by `PooledBuffer.freeze()`.
  *
  * Slices are holders of the same bytes, without a copy. When the last holder is dropped, the block
  * goes back to the pool and every view of it becomes empty.
@@ -72,8 +72,8 @@ export class FrozenBuffer implements Disposable {
   /**
    * The bytes, not to be written.
    *
-   * @throws {TypeError} If this holder was dropped, or if somebody detached a view: the memory is
-   *   lost then.
+   * @throws {TypeError} If this holder was dropped, or if a view was detached, which loses the
+   *   memory.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     const token = this.#token;
@@ -87,8 +87,8 @@ export class FrozenBuffer implements Disposable {
   /**
    * The same bytes as a `DataView`, for numbers.
    *
-   * @throws {TypeError} If this holder was dropped, or if somebody detached a view: the memory is
-   *   lost then.
+   * @throws {TypeError} If this holder was dropped, or if a view was detached, which loses the
+   *   memory.
    */
   get view(): DataView<ArrayBuffer> {
     const { buffer, byteOffset, length } = this.bytes;
@@ -121,7 +121,7 @@ export class FrozenBuffer implements Disposable {
   }
 
   /**
-   * Keeps the memory until a promise settles, also if the last holder is dropped before.
+   * Keeps the memory until a promise settles, even if the last holder is dropped before.
    *
    * @returns A promise that settles as the given one.
    */

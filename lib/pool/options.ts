@@ -14,8 +14,8 @@ export interface AttachOptions {
   /** Remember where each lease was taken, and report those that were forgotten. @default {false} */
   trackLeaks?: boolean;
   /**
-   * Called once when the limit is reached for the first time, and of every lease that was forgotten
-   * if they are tracked. `console.warn` if not given.
+   * Called when the limit is reached for the first time, and for every forgotten lease if they are
+   * tracked. `console.warn` if not given.
    */
   onWarning?: (message: string) => void;
 }
@@ -23,7 +23,7 @@ export interface AttachOptions {
 /** How to make a pool. */
 export interface BufferPoolOptions extends AttachOptions {
   /**
-   * Keep blocks that come back; without, each block is mapped when it is acquired and unmapped when
+   * Keep returned blocks. With `false`, each block is mapped when it is acquired and unmapped when
    * it is dropped.
    *
    * @default {true}
@@ -39,24 +39,24 @@ export interface BufferPoolOptions extends AttachOptions {
   bucketCapacity?: number;
 }
 
-/** What a request may ask for. */
+/** Options of a request for memory. */
 export interface AcquireSyncOptions {
   /**
-   * Whether the memory must begin at a multiple of 4096; without, fewer than 4096 bytes are plain
-   * memory that cannot be lent to I/O.
+   * Whether the memory must begin at a multiple of 4096. With `false`, fewer than 4096 bytes are
+   * plain memory that cannot be lent to I/O.
    *
    * @default {true}
    */
   aligned?: boolean;
   /**
-   * Whether the bytes must be zeros; without, they are what an earlier owner left.
+   * Whether the bytes must be zeros. Otherwise they may be those of an earlier owner.
    *
    * @default {false}
    */
   zeroed?: boolean;
 }
 
-/** What a request that may wait can ask for. */
+/** Options of a request that may wait. */
 export interface AcquireOptions extends AcquireSyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal;

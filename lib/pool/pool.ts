@@ -35,13 +35,12 @@ class Attachment implements AttachOptions {
 }
 
 /**
- * Memory for I/O: blocks of 28 sizes, aligned to 4096 bytes, on huge pages where the system allows,
- * within one limit that is never exceeded.
+ * Leases memory for I/O: blocks of 28 sizes, aligned to 4096 bytes, on huge pages where the system
+ * allows, within a limit that is never exceeded.
  *
- * A request takes the smallest size that fits. At the limit, free blocks of other sizes are given
- * up first; what happens then is the option `atLimit`.
- * Several workers can use one pool by its number: {@linkcode BufferPool.attach}. A worker that ends
- * gives its blocks back.
+ * A request takes the smallest size that fits. At the limit, free blocks of other sizes are
+ * unmapped first; after that the option `atLimit` decides. Several workers can use one pool by its
+ * number: {@linkcode BufferPool.attach}. A worker that ends gives its blocks back.
  *
  * @example A pool of 64 MiB
  * ```ts
@@ -79,10 +78,7 @@ export class BufferPool implements Disposable {
   /** Functions that give up memory that can be done without. */
   readonly #reclaimers = new Set<() => boolean>();
 
-  /**
-   * Returns the pool that everything uses that is given no other: made at first use, with the
-   * default settings.
-   */
+  /** Returns the default pool, which is made with default settings at its first use. */
   static default(): BufferPool {
     const shared = BufferPool.#default;
     if (shared !== undefined && !shared.#handle.isClosed) return shared;
@@ -93,7 +89,7 @@ export class BufferPool implements Disposable {
    * Joins a pool by its number, usually that of another worker. Each attachment is closed by
    * itself.
    *
-   * @throws {RangeError} If there is no pool of that number (any more), or an option is wrong.
+   * @throws {RangeError} If no pool has that number, or an option is wrong.
    */
   static attach(id: number, options: AttachOptions = {}): BufferPool {
     checkInteger("attach to pool", "id", id, 1, 0x7fffffff);
@@ -143,13 +139,12 @@ export class BufferPool implements Disposable {
   /**
    * Leases memory of at least `length` bytes, 0 to 512 MiB.
    *
-   * At the limit it waits its turn if the pool is so set, first come, first served. Memory that
-   * this isolate drops is passed on at once; memory of other workers is noticed within 5 ms.
+   * At the limit it waits its turn if `atLimit` is `"wait"`. Memory that this isolate drops is
+   * passed on at once, memory of other workers within 5 ms.
    *
    * @throws {RangeError} If the length is out of range.
-   * @throws {PoolLimitError} At the limit, if `atLimit` is `"fail"`, or for more than the pool
-   *   could
-   *   ever give.
+   * @throws {PoolLimitError} At the limit, if `atLimit` is `"fail"`, or if the pool could never
+   *   give that much.
    * @throws {TypeError} If the pool is closed.
    */
   async acquire(
@@ -177,8 +172,8 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Leases memory as {@linkcode BufferPool.acquire}, but never waits, and takes nothing before
-   * requests that wait.
+   * Leases memory as {@linkcode BufferPool.acquire} does, but never waits. Waiting requests come
+   * first.
    *
    * @throws {RangeError} If the length is out of range.
    * @throws {PoolLimitError} At the limit, unless `atLimit` is `"external"`, and while requests
@@ -242,20 +237,20 @@ export class BufferPool implements Disposable {
     return () => this.#reclaimers.delete(release);
   }
 
-  /** Returns the figures of this moment. @throws {TypeError} If the pool is closed. */
+  /** Returns a snapshot of the figures. @throws {TypeError} If the pool is closed. */
   stats(): PoolStats {
     this.#checkOpen("read statistics");
     return decodeStats(this.#handle.stats(), this.#queue.size);
   }
 
-  /** Returns the figures as a table for people. @throws {TypeError} If the pool is closed. */
+  /** Returns the figures as a readable table. @throws {TypeError} If the pool is closed. */
   report(): string {
     return formatReport(this.id, this.stats());
   }
 
   /**
-   * Unmaps the blocks that are free. @returns The bytes that were given up. @throws {TypeError} If
-   * the pool is closed.
+   * Unmaps the free blocks. @returns The bytes that were unmapped. @throws {TypeError} If the pool
+   * is closed.
    */
   trim(): number {
     this.#checkOpen("trim pool");
@@ -263,18 +258,18 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Returns the last 1000 leases of this isolate that were found forgotten, oldest first; none
-   * unless `trackLeaks` is set.
+   * Returns the last 1000 forgotten leases of this isolate, oldest first; empty unless `trackLeaks`
+   * is set.
    */
   leaks(): LeakReport[] {
     return [...this.#handle.leaks];
   }
 
   /**
-   * Leaves the pool: requests that wait are rejected with a `TypeError`, later ones fail.
+   * Detaches from the pool: waiting requests are rejected with a `TypeError`, and later ones fail.
    *
-   * Buffers that are leased can be used and dropped as before. When all isolates have left, free
-   * memory is unmapped. Closing twice does nothing.
+   * Leased buffers can still be used and dropped. When all isolates have detached, free memory is
+   * unmapped. Closing twice does nothing.
    */
   close(): void {
     if (this.#handle.isClosed) return;

@@ -1,4 +1,4 @@
-/** What a {@linkcode PoolLimitError} says in figures. */
+/** The figures of a {@linkcode PoolLimitError}. */
 export interface PoolLimitFields {
   /** The pool's limit in bytes. */
   limitBytes: number;
@@ -10,14 +10,14 @@ export interface PoolLimitFields {
   inUseBytes: number;
   /** Requests that wait before this one. */
   waiting: number;
-  /** Bytes that were asked for. */
+  /** Bytes that were requested. */
   requestedBytes: number;
 }
 
 /**
- * The limit of a pool leaves no room for a request.
+ * Reports that the limit of a pool leaves no room for a request.
  *
- * @example Acting on it
+ * @example At the limit
  * ```ts
  * import { BufferPool, PoolLimitError } from "@basalt/io";
  * import { assertEquals, assertThrows } from "@std/assert";
@@ -41,7 +41,7 @@ export class PoolLimitError extends Error implements PoolLimitFields {
   readonly inUseBytes: number;
   /** Requests that wait before this one. */
   readonly waiting: number;
-  /** Bytes that were asked for. */
+  /** Bytes that were requested. */
   readonly requestedBytes: number;
 
   /** Makes the error. */

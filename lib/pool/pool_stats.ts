@@ -10,7 +10,7 @@ export interface PoolClassStats {
   readonly returned: number;
   /** Blocks in use now: leased, lent, frozen or orphaned. */
   readonly inUse: number;
-  /** Blocks that are lost for ever: acquired, and neither in use nor returned. */
+  /** Lost blocks: acquired, and neither in use nor returned. */
   readonly quarantined: number;
   /** Blocks that are mapped and free. */
   readonly free: number;
@@ -21,8 +21,8 @@ export interface PoolClassStats {
 }
 
 /**
- * Figures of a pool at one moment, over all isolates that use it. Without other users they are
- * exact; beside them each figure is, but not their sum.
+ * Figures of a pool at one moment, over all isolates that use it. While other isolates use the
+ * pool, each figure is exact, but they may not add up.
  */
 export interface PoolStats {
   /** The limit in bytes. */
@@ -37,20 +37,17 @@ export interface PoolStats {
   readonly freeBytes: number;
   /** Bytes mapped beyond the limit. */
   readonly externalBytes: number;
-  /**
-   * Bytes of blocks that are lost for ever, because someone else detached their view; they count as
-   * mapped.
-   */
+  /** Bytes of blocks that are lost because a view of them was detached; they count as mapped. */
   readonly quarantinedBytes: number;
-  /** Blocks of workers that ended, which wait for their last completion. */
+  /** Blocks of workers that have ended, until their last completion. */
   readonly orphanedBlocks: number;
-  /** Times that a buffer moved to a larger block. */
+  /** How often a buffer moved to a larger block. */
   readonly resized: number;
   /** Blocks, and parts of blocks, that are frozen now. */
   readonly frozen: number;
   /** Leases that were forgotten and found by the garbage collector. */
   readonly leaked: number;
-  /** Plain buffers in use now: short ones for which no alignment was asked. */
+  /** Plain buffers in use now: short ones without alignment. */
   readonly plainInUse: number;
   /** Plain buffers acquired since the pool was made. */
   readonly plainAcquired: number;

@@ -12,7 +12,7 @@ import { BLOCK_ALIGNMENT, MAX_LENGTH } from "./size_class.ts";
  * - `"lent"`: an operation in flight.
  * - `"frozen"`: the `FrozenBuffer` that `freeze()` returned.
  * - `"dropped"`: the pool.
- * - `"lost"`: whoever detached the view; the pool never uses the block again.
+ * - `"lost"`: the code that detached a view; the pool never uses the block again.
  */
 export type BufferState = "leased" | "lent" | "frozen" | "dropped" | "lost";
 
@@ -124,10 +124,10 @@ export class PooledBuffer implements Disposable {
 
   /**
    * The bytes in use, `[0, length)`: the same view until the length changes or the memory moves.
-   * They hold what an earlier owner left, unless zeros were asked for.
+   * They may be those of an earlier owner, unless zeros were requested.
    *
-   * @throws {TypeError} If the lease has ended or the buffer is lent, or if somebody detached a
-   *   view: the memory is lost then.
+   * @throws {TypeError} If the lease has ended or the buffer is lent, or if a view was detached,
+   *   which loses the memory.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     const lease = this.#use("use");
@@ -143,8 +143,8 @@ export class PooledBuffer implements Disposable {
   /**
    * The same bytes as a `DataView`, for numbers: the same view as long as `bytes` is.
    *
-   * @throws {TypeError} If the lease has ended or the buffer is lent, or if somebody detached a
-   *   view: the memory is lost then.
+   * @throws {TypeError} If the lease has ended or the buffer is lent, or if a view was detached,
+   *   which loses the memory.
    *
    * @example A number with its byte order
    * ```ts
@@ -293,8 +293,8 @@ export class PooledBuffer implements Disposable {
   }
 
   /**
-   * Makes the bytes in use shareable: from here on this buffer cannot be used, and views of it
-   * become empty.
+   * Makes the bytes in use shareable. This buffer cannot be used afterwards, and its views become
+   * empty.
    *
    * @throws {TypeError} If the buffer is lent or held.
    */
@@ -309,7 +309,7 @@ export class PooledBuffer implements Disposable {
   }
 
   /**
-   * Keeps the memory leased until a promise settles, also if the buffer is dropped before: for
+   * Keeps the memory leased until a promise settles, even if the buffer is dropped before, for
    * asynchronous functions of the runtime that read or fill its bytes. Meanwhile the buffer can be
    * used, but not lent, frozen, split or moved.
    *

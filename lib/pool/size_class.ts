@@ -4,7 +4,7 @@ const MIB = 1024 * KIB;
 /**
  * The sizes of blocks, in bytes, smallest first; a request takes the smallest that fits.
  *
- * @example What a request takes
+ * @example The block of a request
  * ```ts
  * import { BufferPool, SIZE_CLASSES } from "@basalt/io";
  * import { assertEquals } from "@std/assert";

@@ -1,6 +1,6 @@
 import type { PoolLimitError } from "../pool/mod.ts";
 
-/** What a {@linkcode BackpressureError} says in figures. */
+/** The figures of a {@linkcode BackpressureError}. */
 export interface BackpressureFields {
   /**
    * Bytes of the messages that were to be appended; of the block for them, where the pool gave

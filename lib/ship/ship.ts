@@ -189,7 +189,7 @@ export class Shipping implements AsyncDisposable {
     return this.#done;
   }
 
-  /** Returns the figures of this moment. */
+  /** Returns a snapshot of the figures. */
   stats(): ShippingStats {
     const next = this.#next;
     const { durableOffset } = this.#log;

@@ -10,16 +10,15 @@ import { syncingDirectory } from "./sync_directory.ts";
 import { TaskFile } from "./task_file.ts";
 
 /**
- * What files can do at a place, and why: the file itself, or a new one in the directory, which is
- * removed again.
+ * Returns what a file can do, and why. For a directory it makes a file there, and removes it.
  *
  * A file is opened for reading; a directory must be writable, and is synced if reading it is
  * permitted.
  *
- * @throws {Deno.errors.NotFound} If there is nothing at the path; other errors are those of
+ * @throws {Deno.errors.NotFound} If nothing exists at the path; other errors are those of
  *   {@linkcode DirectFile.open}.
  *
- * @example Whether a directory's disk takes direct I/O
+ * @example Whether a disk supports direct I/O
  * ```ts
  * import { probePath } from "@basalt/io";
  * import { assert } from "@std/assert";

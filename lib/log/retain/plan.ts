@@ -1,19 +1,19 @@
 import type { Task } from "../../base/mod.ts";
 
-/** Which messages a log may forget; a segment goes when one of these holds. */
+/** Which segments a log may remove: those for which one of these conditions holds. */
 export interface RetainOptions {
   /** The log is larger than this many bytes. @default {no limit} */
   bytes?: number;
   /** The last message of the segment is older than this, in milliseconds. @default {no limit} */
   ageMs?: number;
   /**
-   * The log is larger than this many bytes: the segment goes even if a cursor still needs it. The
-   * cursor's next read tells its consumer. @default {no limit}
+   * The log is larger than this many bytes. Then the segment is removed even if a cursor needs it,
+   * and the next read of the cursor is an error. @default {no limit}
    */
   hardBytes?: number;
 }
 
-/** {@linkcode RetainOptions}, and what can be asked for once. */
+/** {@linkcode RetainOptions} for one call, with one more condition. */
 export interface RetainNowOptions extends RetainOptions {
   /** Every message of the segment lies below this offset. @default {none} */
   before?: number;

@@ -10,13 +10,13 @@ import { checkRetain, planRetention, type RetainNowOptions } from "./plan.ts";
 import type { RetentionReport } from "./retention.ts";
 
 /**
- * Tells what {@linkcode Log.retain} would remove of a log now. It takes no lock and changes
+ * Returns what {@linkcode Log.retain} would remove from a log now. It takes no lock and changes
  * nothing.
  *
  * @throws {Deno.errors.NotFound} If there is no log in the directory.
  * @throws {Deno.errors.InvalidData} If the file of a cursor is damaged.
  *
- * @example What no cursor needs
+ * @example A log of one segment
  * ```ts
  * import { Log, previewRetention } from "@basalt/io";
  * import { assertEquals } from "@std/assert";

@@ -24,11 +24,11 @@ export interface RetentionStats {
   removedSegments: number;
   /** Bytes of their messages. */
   removedBytes: number;
-  /** Cursors that still needed what it removed, because the log was above `hardBytes`. */
+  /** Cursors that needed a removed segment, because the log was above `hardBytes`. */
   passedCursors: number;
   /** How often it failed, and removed nothing or not all. */
   failures: number;
-  /** Why, if the last run failed. */
+  /** The error of the last run, if it failed. */
   failure: Error | undefined;
 }
 

@@ -36,7 +36,7 @@ export interface RetentionReport {
   removedSegments: number;
   /** Bytes of their messages. */
   removedBytes: number;
-  /** Names of the cursors that needed one of them: the log was above `hardBytes`. */
+  /** Names of the cursors that needed a removed segment, because the log was above `hardBytes`. */
   passedCursors: string[];
 }
 
