@@ -2,11 +2,11 @@ import { step, type Task } from "../base/mod.ts";
 import type { StorageWatch, TaskStorage } from "../storage/mod.ts";
 import { Signal } from "./signal.ts";
 
-/** What a reader does to learn of messages that another process writes. */
+/** How a reader learns of messages that another process writes. */
 export interface ReaderStats {
-  /** Readings that follow the log now: tails, and streams and messages with `follow`. */
+  /** Tails of the log now, including streams and messages with `follow`. */
   tails: number;
-  /** Those of them that the system tells of changes (inotify); the others poll. */
+  /** Tails that inotify wakes; the others poll. */
   notifiedTails: number;
   /** How often tails looked for messages after they had waited. */
   looks: number;

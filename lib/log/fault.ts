@@ -1,6 +1,6 @@
 import type { FaultKind } from "../segment/mod.ts";
 
-/** Something in a log's directory that its writer never left there. */
+/** A fault in a log's directory: something that its writer never left there. */
 export interface LogFault {
   /** The file. */
   path: string;
@@ -12,6 +12,6 @@ export interface LogFault {
   offset: number;
   /** What is wrong. */
   kind: FaultKind;
-  /** The same in words. */
+  /** The fault in words. */
   message: string;
 }

@@ -4,28 +4,28 @@ import {
   type ReadOptions,
 } from "../segment/mod.ts";
 
-/** What a reading that goes on with what is written later may be told. */
+/** Options of a reader that follows a log. */
 export interface FollowOptions extends ReadOptions {
-  /** Ends the reading: what waits, or the next call, rejects with the signal's reason. */
+  /** Ends the reading: the pending or the next call rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** What a tail of one's own log may be told. */
+/** Options of {@linkcode Log.tail}. */
 export interface TailOptions extends FollowOptions {
   /**
-   * Give messages when they survive a power cut, not already when they are in the file.
+   * Return messages only once they survive a power cut.
    * @default {false}
    */
   durable?: boolean;
 }
 
-/** What a stream of another's log may be told. */
+/** Options of a stream of messages. */
 export interface ReaderStreamOptions extends FollowOptions {
-  /** Go on with what is written later, as a tail does. @default {false} */
+  /** Continue with new messages, as a tail does. @default {false} */
   follow?: boolean;
 }
 
-/** What a stream of one's own log may be told. */
+/** Options of {@linkcode Log.messages} and {@linkcode Log.stream}. */
 export interface StreamOptions extends ReaderStreamOptions, TailOptions {}
 
 /**

@@ -56,7 +56,7 @@ interface Writer {
 
 /** How the segments are read. */
 export interface ForeignSegmentsOptions {
-  /** The offset that was asked for. */
+  /** The requested offset. */
   from: number;
   /** Give durable messages only, as far as the writer has told. */
   durable: boolean;

@@ -63,11 +63,10 @@ const LOCK_POLL_MS = 20;
 const LOCK_LOOKS = 3;
 
 /**
- * Appends to and reads a log: a directory of segments, of which this is the one writer.
+ * Writes and reads a log: a directory of segments with one writer.
  *
- * `append` puts a message into memory and returns its offset; `whenDurable` resolves when it
- * survives a
- * power cut. All who wait at the same time are served by one flush.
+ * `append` copies a message into memory and returns its offset; `whenDurable` resolves when it
+ * survives a power cut. One flush serves all calls that wait at the same time.
  *
  * @example Append, wait for durability, read back
  * ```ts
@@ -261,7 +260,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#appender.durableOffset;
   }
 
-  /** Messages below this offset are in the files: what `read` gives. */
+  /** Messages below this offset are in the files, so `read` returns them. */
   get writtenOffset(): number {
     return this.#appender.writtenOffset;
   }
@@ -272,16 +271,15 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Appends a message in memory and returns its offset. The payload is copied: it is free for other
-   * use at once.
+   * Appends a message in memory and returns its offset. The payload is copied, so it can be reused
+   * at once.
    *
    * @param payload Bytes, or text that is stored as UTF-8; at most 64 000 000 bytes.
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
    * @throws {BackpressureError} If there is no room in memory: wait for {@linkcode Log.ready}.
-   * @throws {NoSpaceError} If the disk was full when messages were written that nobody waited for;
-   *   once
-   *   for each time.
+   * @throws {NoSpaceError} If the disk was full during a background flush; once for each such
+   *   flush.
    * @throws {PoisonedError} If a write or sync failed before.
    *
    * Whatever it throws, nothing has changed.
@@ -291,8 +289,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Appends messages in memory as one batch and returns the offset of the first. After a crash all
-   * of them are there, or none.
+   * Appends messages in memory as one batch and returns the offset of the first. The batch is
+   * atomic: after a crash all of its messages exist, or none.
    *
    * @param payloads An array of bytes or text, or all payloads back to back in one buffer with
    *   their lengths, which is the cheapest.
@@ -304,7 +302,7 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {NoSpaceError} As {@linkcode Log.append} does.
    * @throws {PoisonedError} If a write or sync failed before.
    *
-   * @example Lines of a text, which lie back to back already
+   * @example Lines of a text, which already lie back to back
    * ```ts
    * import { Log } from "@basalt/io";
    * import { assertEquals } from "@std/assert";
@@ -328,8 +326,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Appends a message and resolves to its offset when it is durable. Without room in memory it
-   * waits in turn for it.
+   * Appends a message and resolves to its offset when it is durable. If memory is full, it waits
+   * for room.
    *
    * @throws {RangeError} If a part of the message is too large or out of its range.
    * @throws {OffsetConflictError} If the message would not get the offset that `expect` names.
@@ -345,14 +343,13 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Resolves when the message at `offset`, and so every one before it, survives a power cut.
+   * Resolves when the message at `offset` and all messages before it survive a power cut.
    *
    * @throws {RangeError} If no message has that offset yet.
    * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes
    *   them.
    * @throws {PoisonedError} If a write or sync failed: opening the log again tells whether the
-   *   message
-   *   is there.
+   *   message is there.
    */
   whenDurable(
     offset: number,
@@ -362,10 +359,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Resolves when there is room in memory for another block of messages. Awaited now and then while
-   * appending, it
-   * gives the event loop the turns that writing needs, so that blocks are written while others are
-   * filled.
+   * Resolves when memory has room for another block of messages. Await it now and then while
+   * appending, so that blocks are written while others are filled.
    *
    * @throws {NoSpaceError} If the disk is full: the messages that take the room cannot be written.
    * @throws {PoisonedError} If a write or sync failed.
@@ -382,11 +377,10 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Writes everything appended so far; durably, unless told `"none"`.
+   * Writes all appended messages, durably unless `durability` is `"none"`.
    *
    * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes
-   *   the
-   *   same bytes.
+   *   the same bytes.
    * @throws {PoisonedError} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
@@ -402,13 +396,11 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Returns the messages that were written, in batches: each is valid until the next one is asked
-   * for, unless kept. It ends where the data ends; what is still in memory needs a `flush` first.
+   * Returns the written messages in batches, and ends where the data ends. Messages that are only
+   * in memory need a `flush` first. A batch is valid until the next one is requested, unless kept.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
-   *   handed
-   *   out.
+   * @throws {CorruptSegmentError} At the first damaged message, after all messages before it.
    */
   read(options: ReadOptions = {}): LogIterator<MessageBatch> {
     return new BatchIterator(this.#scan(options));
@@ -420,8 +412,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Returns the messages of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail},
-   * one by one. A message is valid until the next one is asked for; `copy()` makes it last.
+   * Returns the messages of {@linkcode Log.read} or, with `follow`, of {@linkcode Log.tail}, one by
+   * one. A message is valid until the next one is requested; `copy()` makes it last.
    *
    * @example Reading text
    * ```ts
@@ -445,26 +437,20 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Returns the messages that were written, and then those that are written later, as soon as they
-   * are in the file or, if told `durable`, survive a power cut. One batch has all that came
-   * meanwhile; it is valid until the next one is asked for, unless kept.
+   * Returns the written messages and then new ones, as soon as they are in the file or, with
+   * `durable`, survive a power cut. A batch has all messages that came in the meantime. It is valid
+   * until the next one is requested, unless kept.
    *
-   * What this isolate wrote a moment ago comes from memory, up to `tailBytes`; the log wakes the
-   * tail, nothing is polled. What is still in memory only is written by a flush, which a tail does
-   * not ask for; and a durable tail waits until messages are made durable.
-   * It ends by its `signal`, by leaving the loop, after `count` or `maxBytes`, and when the log is
-   * closed: everything that was written is given first. A log that is poisoned ends it with the
-   * same error.
+   * The newest messages come from memory, up to `tailBytes`, and the log wakes the tail. A tail
+   * does not start a flush. It ends by its `signal`, at the end of the loop, after `count` or
+   * `maxBytes`, and when the log is closed, after all written messages. A poisoned log ends it with
+   * the same error.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset, or above the next one;
-   *   also if
-   *   what is next was truncated away.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
-   *   handed
-   *   out.
-   * @throws {PoisonedError} If a write or sync failed, after all that was written before; of a
-   *   durable
-   *   tail after all that is durable.
+   *   also if the next message was removed.
+   * @throws {CorruptSegmentError} At the first damaged message, after all messages before it.
+   * @throws {PoisonedError} If a write or sync failed: after all written messages, or for a durable
+   *   tail after all durable ones.
    *
    * @example Following a log
    * ```ts
@@ -491,9 +477,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Returns the batches of {@linkcode Log.read} or, if told to `follow`, of {@linkcode Log.tail},
-   * as a
-   * stream. A batch is read when the consumer asks for it; cancelling gives everything back.
+   * Returns the batches of {@linkcode Log.read} or, with `follow`, of {@linkcode Log.tail}, as a
+   * stream. A batch is read when the consumer requests it; cancelling releases everything.
    *
    * It is a default stream: a byte stream would detach the batches' memory. Drop each batch.
    *
@@ -524,12 +509,13 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Opens a cursor of the log, and makes it if there is none: it remembers durably how far its
-   * consumer has come.
+   * Opens a cursor of the log, and makes it if there is none. A cursor stores the position of its
+   * consumer durably.
    *
    * @param name 1 to 255 of the characters `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`; not `.` or `..`.
-   * @throws {LockedError} If another has it open, after `lockTimeoutMs`: it names the process.
-   * @throws {OffsetOutOfRangeError} If it is new, and `from` is no durable offset of the log.
+   * @throws {LockedError} If another owner has it open, after `lockTimeoutMs`; the error names the
+   *   process.
+   * @throws {OffsetOutOfRangeError} If it is new, and `from` is not a durable offset of the log.
    * @throws {Deno.errors.InvalidData} If its file is damaged.
    */
   // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
@@ -544,7 +530,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#cursors.cursorSync(name, options);
   }
 
-  /** Lists the cursors of the log by name, whoever has them open. */
+  /** Lists all cursors of the log by name. */
   cursors(): Promise<CursorInfo[]> {
     return drive(this.#cursors.list());
   }
@@ -555,8 +541,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Deletes a cursor durably, whoever has it open: its owner's next commit is an error. Resolves to
-   * whether there was one.
+   * Deletes a cursor durably, even while it is open: the next commit of its owner is an error.
+   * Resolves to whether it existed.
    */
   // deno-lint-ignore require-await -- as for opening one
   async deleteCursor(name: string): Promise<boolean> {
@@ -569,10 +555,10 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Removes the segments of which every message lies below `offset`, oldest first; the one being
-   * written stays. Resolves to the new first offset.
+   * Removes the segments that lie wholly below `offset`, oldest first, except the active one.
+   * Resolves to the new first offset.
    *
-   * @throws {RangeError} If `offset` is no offset of the log.
+   * @throws {RangeError} If `offset` is not an offset of the log.
    */
   async truncateBefore(offset: number): Promise<number> {
     this.#checkTruncation(offset);
@@ -588,17 +574,16 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Removes the first segments that the log need not keep, at once: those that exceed `bytes` or
-   * are older than `ageMs`. Without options, as the log was told when it was opened, which it also
-   * does by itself after each roll and once a minute.
+   * Removes the oldest segments that exceed `bytes` or are older than `ageMs`. Without options it
+   * uses those of {@linkcode Log.open}, as the log itself does after each roll and once a minute.
    *
    * A segment that a cursor still needs stays, and so do those after it, unless the log is above
-   * `hardBytes`. The segment that is written always stays. When it rejects before the first file is
-   * gone, nothing has changed.
+   * `hardBytes`. The active segment always stays. If it rejects before the first file is removed,
+   * nothing has changed.
    *
    * @throws {RangeError} If a bound is out of its range.
    *
-   * @example What is read by all consumers may go
+   * @example Removing what all consumers have read
    * ```ts
    * import { Log } from "@basalt/io";
    * import { assertEquals } from "@std/assert";
@@ -652,15 +637,14 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Makes everything durable, cuts the files to their data, closes them and gives the lock back.
+   * Makes everything durable, cuts the files to their data, closes them and releases the lock.
    * Closing twice does nothing.
    *
    * It always ends the log. When it rejects, what is not durable is lost, and the next opening
    * recovers the rest.
    *
    * @throws {NoSpaceError} If the disk is full; to try again instead, call {@linkcode Log.flush}
-   *   before
-   *   closing.
+   *   before closing.
    * @throws {PoisonedError} If a write or sync failed.
    */
   close(): Promise<void> {
@@ -673,8 +657,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Does what {@linkcode Log.close} does, but does not throw an error again that a caller was given
-   * before.
+   * Does what {@linkcode Log.close} does, but does not repeat an error that a caller has received.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#appender.dispose();

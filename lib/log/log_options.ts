@@ -31,34 +31,34 @@ export interface LogOptions extends LogReaderOptions {
    */
   bufferBytes?: number;
   /**
-   * How far ahead of the data to allocate and zero the file at most, in bytes; less where less is
-   * of use; 0 for not at all. @default {64 MiB}
+   * The most to allocate and zero ahead of the data, in bytes. The log prepares less if it needs
+   * less; 0 turns it off. @default {64 MiB}
    */
   prepareBytes?: number;
   /**
-   * Bytes of what was written last to keep in memory for tails of this log; 0 for none.
+   * Bytes of the newest messages to keep in memory for tails of this log; 0 for none.
    * @default {8 MiB}
    */
   tailBytes?: number;
   /**
-   * When what was appended is written and synced at the latest, in milliseconds after the append,
-   * also if nobody asks; 0 for never. @default {1000}
+   * The longest time until an appended message is written and synced, in milliseconds, even if no
+   * call asks for it; 0 for no limit. @default {1000}
    */
   flushAfterMs?: number;
   /**
-   * What the log forgets by itself: after a roll and once a minute, its first segments while it is
-   * larger than `bytes`, or when their last message is older than `ageMs`. Never what a cursor
-   * needs, unless the log is above `hardBytes`. @default {nothing}
+   * Which segments the log removes by itself, after a roll and once a minute: the oldest ones while
+   * it is larger than `bytes`, or if their last message is older than `ageMs`. Segments that a
+   * cursor needs stay, unless the log is above `hardBytes`. @default {nothing}
    */
   retain?: RetainOptions;
   /**
-   * A segment is also closed when its first message is older than this, in milliseconds, so that a
-   * log that is hardly written forgets by age; 0 for never. @default {0}
+   * A segment is also closed when its first message is older than this, in milliseconds, so that
+   * retention by age works in a slow log; 0 for never. @default {0}
    */
   rollMs?: number;
   /**
-   * How long to wait for another writer's lock, in milliseconds: a killed owner's may live until
-   * its last operation ends. @default {2000}
+   * How long to wait for another writer's lock, in milliseconds. The lock of a killed writer may
+   * last until its last operation ends. @default {2000}
    */
   lockTimeoutMs?: number;
 }

@@ -30,8 +30,8 @@ import { type LogPlace, readMeta } from "./meta.ts";
 /** What to read of a log that another process may be writing. */
 export interface LogReadOptions extends ReadOptions {
   /**
-   * Read only messages that survive a power cut, as far as the log's writer has told: after a power
-   * cut, another message may have the offset of one that was not durable.
+   * Read only messages below the published durable offset. After a power cut, another message may
+   * have the offset of one that was not durable.
    *
    * @default {false}
    */
@@ -70,42 +70,36 @@ export class LogReader {
     listings: 0,
   };
 
-  /** Nothing is opened before something is read. */
+  /** Makes a reader, which opens files only when it reads. */
   constructor(path: string | URL, options: LogReaderOptions = {}) {
     this.path = absolutePath("read log", path);
     this.#options = completeReaderOptions(options);
   }
 
   /**
-   * Returns the messages that are in the files, in batches: each is valid until the next one is
-   * asked for, unless kept. It ends where the data ends.
+   * Returns the messages in the files in batches, and ends where the data ends. A batch is valid
+   * until the next one is requested, unless kept.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log, or after its
    *   end.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
-   *   handed
-   * out.
+   * @throws {CorruptSegmentError} At the first damaged message, after all messages before it.
    */
   read(options: LogReadOptions = {}): LogIterator<MessageBatch> {
     return new BatchIterator(this.#scan(options));
   }
 
   /**
-   * Returns the messages that are in the files, and then those that are written later. One batch
-   * has all that came meanwhile; it is valid until the next one is asked for, unless kept.
+   * Returns the messages in the files, and then new ones. A batch has all messages that came in the
+   * meantime. It is valid until the next one is requested, unless kept.
    *
-   * At the end of the data the system tells it of changes (inotify), so that nothing runs while
-   * nothing is written. Where the system cannot, it looks again: after 1 ms at first, and every
-   * 100 ms while nothing comes. {@linkcode LogReader.stats} tells which.
-   * It ends by its `signal`, by leaving the loop, and after `count` or `maxBytes`; not when the log
-   * is closed, for the next writer goes on where that one ended. From above the end it waits.
+   * At the end of the data, inotify wakes it. Where that is not available it polls: after 1 ms at
+   * first, and every 100 ms while idle. {@linkcode LogReader.stats} tells which. It ends by its
+   * `signal`, at the end of the loop, and after `count` or `maxBytes`. It does not end when the log
+   * is closed, because the next writer continues the log. If `from` is above the end, it waits.
    *
-   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log; also if what is
-   *   next
-   * was truncated away.
-   * @throws {CorruptSegmentError} At the first message that is damaged, after all before it were
-   *   handed
-   * out.
+   * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log; also if the
+   *   next message was removed.
+   * @throws {CorruptSegmentError} At the first damaged message, after all messages before it.
    *
    * @example The next message
    * ```ts
@@ -130,9 +124,9 @@ export class LogReader {
   }
 
   /**
-   * Returns the messages of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
-   * LogReader.tail}, one by one. A message is valid until the next one is asked for; `copy()` makes
-   * it last.
+   * Returns the messages of {@linkcode LogReader.read} or, with `follow`, of
+   * {@linkcode LogReader.tail}, one by one. A message is valid until the next one is requested;
+   * `copy()` makes it last.
    *
    * @example What another process wrote, as JSON
    * ```ts
@@ -157,9 +151,9 @@ export class LogReader {
   }
 
   /**
-   * Returns the batches of {@linkcode LogReader.read} or, if told to `follow`, of {@linkcode
-   * LogReader.tail}, as a stream. A batch is read when somebody asks for it, not before; cancelling
-   * gives everything back. Drop each batch.
+   * Returns the batches of {@linkcode LogReader.read} or, with `follow`, of
+   * {@linkcode LogReader.tail}, as a stream. A batch is read when the consumer requests it;
+   * cancelling releases everything. Drop each batch.
    *
    * @example Reading from a stream
    * ```ts
@@ -190,8 +184,9 @@ export class LogReader {
    * Opens a cursor of the log, and makes it if there is none, as {@linkcode Log.cursor} does: a
    * consumer may be another process than the writer. It writes into the log's directory `cursors`.
    *
-   * @throws {LockedError} If another has it open, after `lockTimeoutMs`: it names the process.
-   * @throws {OffsetOutOfRangeError} If it is new, and `from` is no durable offset of the log.
+   * @throws {LockedError} If another owner has it open, after `lockTimeoutMs`; the error names the
+   *   process.
+   * @throws {OffsetOutOfRangeError} If it is new, and `from` is not a durable offset of the log.
    * @throws {Deno.errors.InvalidData} If its file is damaged.
    *
    * @example A consumer beside the writer
@@ -222,7 +217,7 @@ export class LogReader {
     return this.#cursors.cursorSync(name, options);
   }
 
-  /** Lists the cursors of the log by name, whoever has them open. */
+  /** Lists all cursors of the log by name. */
   cursors(): Promise<CursorInfo[]> {
     return drive(this.#cursors.list());
   }
@@ -233,8 +228,8 @@ export class LogReader {
   }
 
   /**
-   * Deletes a cursor durably, whoever has it open: its owner's next commit is an error. Resolves to
-   * whether there was one.
+   * Deletes a cursor durably, even while it is open: the next commit of its owner is an error.
+   * Resolves to whether it existed.
    */
   // deno-lint-ignore require-await -- what is wrong with the name rejects, too
   async deleteCursor(name: string): Promise<boolean> {
@@ -247,7 +242,7 @@ export class LogReader {
   }
 
   /**
-   * The identity of the log, read when it is asked for: a UUID that no other log has.
+   * The identity of the log, a UUID that no other log has, read at each access.
    *
    * It rejects with `Deno.errors.NotFound` if there is no log in the directory.
    */

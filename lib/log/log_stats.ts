@@ -25,30 +25,29 @@ export interface LogStats {
   /** Messages that flushes made durable. */
   flushedMessages: number;
   /**
-   * How long flushes took, in microseconds, those that failed included: from gathering the messages
-   * to their durability, if that was asked for.
+   * Durations of flushes in microseconds, failed ones included: from gathering the messages to
+   * their durability, if requested.
    */
   flushMicros: HistogramSnapshot;
-  /** How many messages a flush made durable, of those that made any: the size of the groups. */
+  /** Messages per flush, of the flushes that made any durable. */
   groupMessages: HistogramSnapshot;
-  /** Flushes of a lone appender that were written on the program's own thread. */
+  /** Flushes that were written on the program's own thread. */
   inPlaceFlushes: number;
-  /** How many calls wait for a flush or for durability now: the depth of the queue. */
+  /** Calls that wait for a flush or for durability now. */
   waiting: number;
-  /** How often messages were made durable: by a sync, or by a write that carries it. */
+  /** How often messages were made durable, by a sync or by a durable write. */
   syncs: number;
   /** Segments that were closed because the next message would have exceeded their size. */
   rolls: number;
-  /** Segments that there are. */
+  /** Segments of the log. */
   segments: number;
   /** Bytes after the data that are allocated and zeroed. */
   preparedBytes: number;
-  /** Bytes of what was written last that are in memory for tails. */
+  /** Bytes of the newest messages in memory for tails. */
   tailBytes: number;
   /**
-   * How far the clock is behind the last timestamp of the log, in microseconds; 0 as long as the
-   * clock only goes forward. A clock that jumped ahead, and was set right again, leaves it above 0:
-   * until it has caught up, all messages get that last timestamp.
+   * How far the clock is behind the last timestamp of the log, in microseconds; 0 unless the clock
+   * was set back. Until it has caught up, all messages get that last timestamp.
    */
   clockBehindMicros: number;
   /** The cursors that this log has open. */

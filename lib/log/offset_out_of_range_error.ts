@@ -1,7 +1,7 @@
 /**
- * The offset asked for is not in the log: it was truncated away, or does not exist yet.
+ * Reports that the log does not hold an offset: it was removed, or does not exist yet.
  *
- * @example Reading what is not there
+ * @example Reading beyond the end
  * ```ts
  * import { Log, OffsetOutOfRangeError } from "@basalt/io";
  * import { assertEquals, assertRejects } from "@std/assert";
@@ -24,7 +24,7 @@ export class OffsetOutOfRangeError extends RangeError {
   override readonly name: string = "OffsetOutOfRangeError";
   /** The directory of the log. */
   readonly path: string;
-  /** The offset that was asked for. */
+  /** The requested offset. */
   readonly offset: number;
   /** The offset of the first message of the log. */
   readonly firstOffset: number;

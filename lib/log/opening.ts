@@ -86,11 +86,11 @@ export interface SealedSegment {
 export interface OpeningReport {
   /** What recovery did, segment by segment; empty after a clean close. */
   recovered: readonly RecoveryReport[];
-  /** Where bytes that recovery cut were kept: they were not all zeros. */
+  /** The `.cut` files of bytes that recovery cut and that were not all zeros. */
   kept: readonly string[];
   /** Names of files that were removed: temporary ones, and what an interrupted removal left. */
   removed: readonly string[];
-  /** Names in the directory that are not the log's; they are left alone. */
+  /** Names in the directory that do not belong to the log; they are left alone. */
   foreign: readonly string[];
 }
 

@@ -32,7 +32,7 @@ const DURABLE_OFFSET = 56;
 /** The bytes of the file that are not padding. */
 const RECORD_BYTES = 72;
 
-/** What an owner file says. */
+/** The contents of an owner file. */
 export interface OwnerRecord {
   /** The identity of the log that is written. */
   identity: string;

@@ -2,16 +2,13 @@ import type { PoolLimitError } from "../pool/mod.ts";
 
 /** The figures of a {@linkcode BackpressureError}. */
 export interface BackpressureFields {
-  /**
-   * Bytes of the messages that were to be appended; of the block for them, where the pool gave
-   * none.
-   */
+  /** Bytes of the messages to append, or of the block for them if the pool gave none. */
   requestedBytes: number;
   /** Bytes of messages that wait in memory to be written. */
   pendingBytes: number;
-  /** How many may wait: the option of that name. */
+  /** The option `bufferBytes`. */
   bufferBytes: number;
-  /** Why the pool gave no block, where `bufferBytes` would have left room. */
+  /** Why the pool gave no block, although `bufferBytes` left room. */
   cause?: PoolLimitError;
 }
 
@@ -44,16 +41,13 @@ export interface BackpressureFields {
 export class BackpressureError extends Error implements BackpressureFields {
   /** `"BackpressureError"`. */
   override readonly name: string = "BackpressureError";
-  /**
-   * Bytes of the messages that were to be appended; of the block for them, where the pool gave
-   * none.
-   */
+  /** Bytes of the messages to append, or of the block for them if the pool gave none. */
   readonly requestedBytes: number;
   /** Bytes of messages that wait in memory to be written. */
   readonly pendingBytes: number;
-  /** How many may wait: the option of that name. */
+  /** The option `bufferBytes`. */
   readonly bufferBytes: number;
-  /** Why the pool gave no block, where `bufferBytes` would have left room. */
+  /** Why the pool gave no block, although `bufferBytes` left room. */
   declare readonly cause?: PoolLimitError;
 
   /** Makes the error; the fields are in the message. */

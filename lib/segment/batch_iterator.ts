@@ -23,23 +23,23 @@ export interface BatchIteratorOptions {
 }
 
 /**
- * Iterates over what a log holds, and tells how far the consumer has come.
+ * Iterates over the messages of a log, and tells how far the consumer has come.
  *
- * A consumer that keeps a view of its own, such as balances by account, learns by `caughtUp` when
- * the view has all that there was, and by `reached` when it has a message that was just appended.
+ * A consumer that builds a view, such as balances by account, can wait until the view has all
+ * earlier messages (`caughtUp`), or a message that was just appended (`reached`).
  */
 export interface LogIterator<T>
   extends AsyncIterableIterator<T, void, void>, AsyncDisposable {
   /**
-   * Resolves when the consumer is done with all that was there at the start, that is, asks for
-   * more. Rejects if the iteration ends before.
+   * Resolves when the consumer has processed all messages that existed at the start, that is,
+   * requests the next one. Rejects if the iteration ends before.
    */
   readonly caughtUp: Promise<void>;
   /**
-   * Resolves when the consumer is done with the message at `offset`, that is, has asked for a later
-   * one. Rejects if the iteration ends before, with its error if it has one.
+   * Resolves when the consumer has processed the message at `offset`, that is, has requested a
+   * later one. Rejects if the iteration ends before, with its error if it has one.
    *
-   * @throws {RangeError} If `offset` is no offset.
+   * @throws {RangeError} If `offset` is not a valid offset.
    */
   reached(offset: number, options?: { signal?: AbortSignal }): Promise<void>;
   /** Ends the iteration: closes the files, and ends the wait for more. */

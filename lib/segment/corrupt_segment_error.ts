@@ -51,8 +51,8 @@ export interface CorruptionFields {
 }
 
 /**
- * Reports bytes in a segment that its writer never wrote there. Reading stops before them, opening
- * changes nothing.
+ * Reports damage: bytes in a segment that its writer never wrote there. Reading stops before them,
+ * and opening changes nothing.
  *
  * @example Fields
  * ```ts

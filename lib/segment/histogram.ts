@@ -1,4 +1,4 @@
-/** What was recorded up to one moment; all zeros if nothing was. */
+/** The values recorded so far; all zeros if there are none. */
 export interface HistogramSnapshot {
   /** Number of values. */
   count: number;

@@ -50,10 +50,9 @@ interface Lease {
 /**
  * Holds verified messages of one block, in the order of their offsets.
  *
- * Payloads are views into the block, without a copy. A batch that an iterator gave is valid until
- * the next one is asked for, or the iterator is left; {@linkcode MessageBatch.keep} makes it last.
- * `drop()` and `using` give the block back sooner. The messages may come from several batches of
- * the
+ * Payloads are views into the block, without a copy. A batch from an iterator is valid until the
+ * next one is requested or the iteration ends; {@linkcode MessageBatch.keep} makes it last.
+ * `drop()` and `using` return the block sooner. Its messages may come from several batches of the
  * format.
  *
  * @example Payloads without a copy
@@ -185,10 +184,10 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /**
-   * Returns a batch of the same messages that is the caller's to drop: it stays valid when this one
-   * ends. Nothing is copied.
+   * Returns a batch of the same messages that stays valid until the caller drops it. Nothing is
+   * copied.
    *
-   * @example Every tenth batch, to the end
+   * @example A batch that outlives the next one
    * ```ts
    * import { Log } from "@basalt/io";
    * import { assertEquals } from "@std/assert";
@@ -214,7 +213,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /**
-   * Keeps the memory until a promise settles, also if the batch ends before: for asynchronous
+   * Keeps the memory until a promise settles, even if the batch ends before, for asynchronous
    * functions of the runtime that read its bytes. Settles as that promise.
    */
   hold<T>(promise: Promise<T>): Promise<T> {
@@ -239,8 +238,8 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /**
-   * Returns the messages `[from, to)` as a batch that takes the block: this one must not be used
-   * any more.
+   * Returns the messages `[from, to)` as a batch that takes over the block. This one must not be
+   * used afterwards.
    *
    * @throws {RangeError} If the range is empty, or not within the batch.
    */

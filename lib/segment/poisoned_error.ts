@@ -1,6 +1,6 @@
 /**
- * Reports that a write or sync of the log failed. What the disk holds from the durable offset is
- * unknown until the log is opened again.
+ * Reports that a write or sync of the log failed. Which messages from the durable offset are on
+ * disk is unknown until the log is opened again.
  *
  * The failed operation is never repeated: after a failed `fsync(2)` Linux may drop the data and
  * report success the next time (Rebello et al., "Can Applications Recover from fsync Failures?",
@@ -27,7 +27,7 @@ export class PoisonedError extends Error {
   /** `"PoisonedError"`. */
   override readonly name: string = "PoisonedError";
   /**
-   * The log's directory; of a segment by itself its `.log`.
+   * The log's directory, or the `.log` of a single segment.
    *
    * The file whose write or sync failed is in the `cause`.
    */
@@ -37,7 +37,7 @@ export class PoisonedError extends Error {
    */
   readonly durableOffset: number;
 
-  /** Makes the error; `cause` is what the system said. */
+  /** Makes the error; `cause` is the error of the system. */
   constructor(path: string, durableOffset: number, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
     super(

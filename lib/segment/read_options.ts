@@ -14,9 +14,8 @@ export interface ReadOptions extends ReadStart {
    */
   maxBytes?: number;
   /**
-   * Bytes of blocks that are read ahead at most, beside the one that is needed. A reader reads
-   * ahead as far as it turns out to need, at most a quarter of the pool's limit, not at all where
-   * the pool has no room, and never if it blocks.
+   * The most to read ahead, in bytes. A reader reads ahead as far as it helps, at most a quarter of
+   * the pool's limit, not if the pool has no room, and never in a sync version.
    *
    * @default {8 MiB}
    */

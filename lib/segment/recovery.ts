@@ -61,7 +61,7 @@ import { endOfNonZero, isZero } from "./zeros.ts";
 export interface RecoveryReport {
   /** The `.log`. */
   path: string;
-  /** Bytes of the log that were believed because of the index. */
+  /** Bytes of the log that were trusted because of the index. */
   trustedPosition: number;
   /** Bytes of the log after them in which every batch was verified. */
   scannedBytes: number;
@@ -69,7 +69,7 @@ export interface RecoveryReport {
   end: number;
   /** Bytes after it that were cut, prepared zeros included. */
   cutBytes: number;
-  /** Whether what was cut was not all zeros, and was salvaged first. */
+  /** Whether the cut bytes were not all zeros, and were saved first. */
   isKept: boolean;
   /** Index entries that were written again. */
   rebuiltEntries: number;

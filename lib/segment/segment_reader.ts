@@ -16,7 +16,7 @@ import { seek } from "./seek.ts";
 import { SegmentScan } from "./segment_scan.ts";
 import type { SegmentFiles } from "./segment_state.ts";
 
-/** What a {@linkcode SegmentReader} is made of. */
+/** Options of a {@linkcode SegmentReader}. */
 export interface SegmentReaderOptions {
   /** The `.log`, open for reading; the reader closes it. */
   log: StorageFile;
@@ -29,7 +29,7 @@ export interface SegmentReaderOptions {
 }
 
 /**
- * Reads one closed segment: every batch is verified before its messages are handed out.
+ * Reads one closed segment, and verifies every batch before it returns its messages.
  *
  * @example Reading a segment
  * ```ts
@@ -63,7 +63,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   readonly #files: SegmentFiles;
   readonly #pool: BufferPool;
 
-  /** Takes two open files, and closes them at the end. */
+  /** Makes a reader of two open files, which it closes at the end. */
   constructor(options: SegmentReaderOptions) {
     checkSegment("read segment", options);
     this.#files = {
@@ -75,11 +75,10 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Reads the messages, in batches: each is valid until the next one is asked for, unless kept.
+   * Reads the messages in batches. A batch is valid until the next one is requested, unless kept.
    *
-   * @throws {CorruptSegmentError} At the first batch that is damaged, after all before it were
-   *   handed
-   * out; also at the end if the index describes more than the log holds.
+   * @throws {CorruptSegmentError} At the first damaged batch, after all messages before it; also at
+   *   the end, if the index describes more than the log holds.
    */
   read(options: ReadOptions = {}): LogIterator<MessageBatch> {
     return new BatchIterator(this.#source(options));

@@ -22,7 +22,7 @@ import { IndexWriter } from "./write/index_writer.ts";
 import type { FlatPayloads } from "./write/payload_batch.ts";
 import type { AppendOptions, ExpectOptions } from "./write/prepared_message.ts";
 
-/** What a {@linkcode SegmentWriter} is made of. */
+/** Options of {@linkcode SegmentWriter.create}. */
 export interface SegmentWriterOptions {
   /** The `.log`, open for reading and writing; the writer closes it. */
   log: StorageFile;
@@ -51,7 +51,7 @@ export interface SegmentWriterOptions {
    * @default {64 MiB}
    */
   bufferBytes?: number;
-  /** How far ahead of the data to prepare at most, in bytes; 0 for not at all. @default {0} */
+  /** The most to prepare ahead of the data, in bytes; 0 turns it off. @default {0} */
   prepareBytes?: number;
   /** Microseconds since the Unix epoch. @default {the system's clock} */
   now?: () => number;
@@ -60,12 +60,10 @@ export interface SegmentWriterOptions {
 }
 
 /**
- * Writes one segment by itself: files that are open for reading and writing, which the writer
- * closes.
+ * Writes a single segment to files that are open for reading and writing, and closes them.
  *
- * It follows the rules of the log: group commit, poison, no message lost once acknowledged. Names,
- * directories and
- * locks are the caller's.
+ * It follows the rules of a log: group commit, poison, and no acknowledged message is lost. Names,
+ * directories and locks are up to the caller.
  *
  * @example Writing a segment
  * ```ts
@@ -146,13 +144,11 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Makes a writer over files: empty ones, or those of a segment, which is recovered if it was not
-   * closed.
-   * When it throws, the files stay open, and the caller's.
+   * Makes a writer of empty files, or of a segment, which is recovered if it was not closed. If it
+   * throws, the files stay open.
    *
    * @throws {CorruptSegmentError} If more than a torn tail is damaged, or there is no owner file
-   *   and the
-   *   segment was not closed.
+   *   and the segment was not closed.
    */
   static async create(options: SegmentWriterOptions): Promise<SegmentWriter> {
     return await drive(SegmentWriter.#create(options));
@@ -283,9 +279,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Does what {@linkcode SegmentWriter.close} does, but does not throw an error again that a caller
-   * was given
-   * before.
+   * Does what {@linkcode SegmentWriter.close} does, but does not repeat an error that a caller has
+   * received.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#appender.dispose();

@@ -5,7 +5,7 @@ import type { ShippableLog } from "./shippable_log.ts";
 export interface BatchOptions {
   /** The offset of the first message. */
   from: number;
-  /** Go on with what becomes durable later. */
+  /** Continue with messages that become durable later. */
   follow: boolean;
   /** Bytes of messages in a batch. */
   maxBytes: number;

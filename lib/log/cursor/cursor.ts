@@ -16,27 +16,30 @@ import { type CursorLag, type CursorSource, lagAt } from "./cursor_source.ts";
 /** A commit that is not durable by itself is written after this time: within a second. */
 const LAZY_MS = 500;
 
-/** Where a cursor starts, or goes to: an offset, the first message, or the next one to come. */
+/** A position for a cursor: an offset, the first message, or the next one that becomes durable. */
 export type CursorTarget = number | "first" | "next";
 
-/** How to read by a cursor. */
+/** Options of {@linkcode Cursor.batches}. */
 export interface CursorReadOptions {
-  /** Go on with what becomes durable later. @default {what the cursor was told, or `true`} */
+  /**
+   * Continue with messages that become durable later. @default {what the cursor was told, or
+   * `true`}
+   */
   follow?: boolean;
-  /** Ends the reading: what waits, or the next call, rejects with the signal's reason. */
+  /** Ends the reading: the pending or the next call rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** How to read messages by a cursor. */
+/** Options of {@linkcode Cursor.messages}. */
 export interface CursorMessageOptions extends CursorReadOptions {
   /**
-   * Commit each message when the next one is asked for; written within a second, and at close.
+   * Commit each message when the next one is requested; written within a second, and at close.
    * @default {false}
    */
   autoCommit?: boolean;
 }
 
-/** What a commit may be told. */
+/** Options of {@linkcode Cursor.commit}. */
 export interface CommitOptions {
   /**
    * Resolve when the position survives a power cut. With `false` it is written within a second, and
@@ -53,13 +56,13 @@ interface Waiter {
 }
 
 /**
- * Reads a log from where its consumer left off, and keeps that position durably.
+ * Reads a log from where its consumer left off, and stores that position durably.
  *
- * A message is given again after a crash until it was committed: at least once. One owner has a
- * cursor at a time, in this process or another; any number of cursors may read a log. It sees only
- * messages that are durable. It costs a descriptor and a block of memory.
+ * Delivery is at least once: after a crash, messages that were not committed are returned again. A
+ * cursor has one owner at a time, in any process; a log may have any number of cursors. A cursor
+ * returns only durable messages, and costs a descriptor and a block of memory.
  *
- * @example A consumer that goes on where it stopped
+ * @example A consumer that resumes
  * ```ts
  * import { Log } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
@@ -189,10 +192,10 @@ export class Cursor
   }
 
   /**
-   * The messages of {@linkcode Cursor.batches}, one by one. A message is valid until the next one
-   * is asked for.
+   * Returns the messages of {@linkcode Cursor.batches}, one by one. A message is valid until the
+   * next one is requested.
    *
-   * @example Commit each message when the next one is asked for
+   * @example Commit each message when the next one is requested
    * ```ts
    * import { Log } from "@basalt/io";
    * import { assertEquals } from "@std/assert";
@@ -230,10 +233,11 @@ export class Cursor
   /**
    * Commits all messages below an offset; resolves when that survives a power cut.
    *
-   * All commits that wait at the same time are one write. It never goes back: an offset below the
-   * position changes nothing.
+   * Commits that wait at the same time share one write. An offset below the position changes
+   * nothing.
    *
-   * @param offset The offset of the first message that is not done yet, such as `batch.nextOffset`.
+   * @param offset The offset of the first message that is not processed yet, such as
+   *   `batch.nextOffset`.
    * @throws {OffsetOutOfRangeError} If it is above the durable messages of the log, or the position
    *   itself is.
    * @throws {Deno.errors.BadResource} If the cursor was deleted, or is closed.
@@ -259,8 +263,8 @@ export class Cursor
   }
 
   /**
-   * Moves the position, also back: how a consumer replays. It is durable when it resolves; readings
-   * of the cursor go on from there.
+   * Moves the position, also backwards to replay. It is durable when it resolves, and readers of
+   * the cursor continue from there.
    *
    * @throws {OffsetOutOfRangeError} If the log does not hold that offset.
    */
@@ -288,8 +292,7 @@ export class Cursor
   }
 
   /**
-   * Writes what was committed, ends readings, and gives the cursor to its next owner. Closing twice
-   * does nothing.
+   * Writes what was committed, ends reading, and releases the cursor. Closing twice does nothing.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();

@@ -2,13 +2,13 @@ import type { Task } from "../../base/mod.ts";
 import type { MessageBatch } from "../../segment/mod.ts";
 import type { LogPlace } from "../meta.ts";
 
-/** How far a cursor is behind. */
+/** How far a cursor lags. */
 export interface CursorLag {
   /** Durable messages that are not committed. */
   messages: number;
   /**
-   * Their bytes, headers included: of the segment that holds the position in proportion to its
-   * messages, of those after it exactly.
+   * Their bytes, headers included. They are exact for later segments, and estimated for the one
+   * that holds the position.
    */
   bytes: number;
 }

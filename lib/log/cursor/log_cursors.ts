@@ -25,25 +25,25 @@ const LOCK_LOOKS = 3;
 export interface CursorOptions {
   /**
    * Where a new cursor starts: an offset, the first message of the log, or the next one that
-   * becomes durable. A cursor that is there goes on at its position. @default {"first"}
+   * becomes durable. An existing cursor continues at its position. @default {"first"}
    */
   from?: CursorTarget;
-  /** Whether reading goes on with what becomes durable later. @default {true} */
+  /** Whether reading continues with messages that become durable later. @default {true} */
   follow?: boolean;
   /**
-   * How long to wait for another owner's lock, in milliseconds: a killed owner's may live until its
-   * last operation ends. @default {2000}
+   * How long to wait for another owner's lock, in milliseconds. The lock of a killed owner may last
+   * until its last operation ends. @default {2000}
    */
   lockTimeoutMs?: number;
 }
 
-/** A cursor of a log, whoever has it open. */
+/** A cursor of a log. */
 export interface CursorInfo {
   /** Its name. */
   name: string;
   /** The committed position. */
   position: number;
-  /** How far it is behind the durable messages of the log. */
+  /** How far it lags behind the durable messages of the log. */
   lag: CursorLag;
   /** Whether a process has it open now. */
   locked: boolean;

@@ -1,5 +1,5 @@
 /**
- * The message would not get the offset that the caller expected: somebody else has appended.
+ * Reports that the message would not get the expected offset, because another call has appended.
  * Nothing was appended.
  *
  * @example Two writers of one account

@@ -9,7 +9,7 @@ import {
 } from "../../codec/mod.ts";
 import { MAX_OFFSET } from "../layout.ts";
 
-/** What an append may demand. */
+/** A condition for an append. */
 export interface ExpectOptions {
   /**
    * The offset that the message, or the first one of a batch, must get; otherwise nothing is
@@ -19,7 +19,7 @@ export interface ExpectOptions {
   expect?: number;
 }
 
-/** What a message may have beside its payload. */
+/** The parts of a message besides its payload. */
 export interface AppendOptions extends ExpectOptions {
   /** The message's id: the text of a UUID, or 16 bytes. @default {a random UUID v4} */
   id?: string | Uint8Array;
