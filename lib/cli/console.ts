@@ -8,11 +8,11 @@ import {
   writeSome,
 } from "./terminal.ts";
 
-/** What a command reads and writes: the process's own streams, or a test's. */
+/** The streams of a command: those of the process, or those of a test. */
 export interface Streams {
   /** Standard input. */
   readonly input: Pick<typeof Deno.stdin, "read">;
-  /** Which file standard input is, if it is one. */
+  /** Identifies the file that is standard input, if it is one. */
   inputFile?(): { dev: number; ino: number } | undefined;
   /** Standard output: bytes go out at once. */
   readonly output: ByteSink;

@@ -1,8 +1,8 @@
 /**
- * The command-line program: `deno run --allow-ffi --allow-read --allow-write jsr:@basalt/io/cli`.
+ * Runs the command line: `deno run --allow-ffi --allow-read --allow-write jsr:@basalt/io/cli`.
  *
- * `deno install --global --name basalt` with the same permissions makes a command of it; in a
- * checkout, with `--config deno.json` and `lib/cli/mod.ts`.
+ * `deno install --global --name basalt` with the same permissions installs it as a command. In a
+ * checkout, add `--config deno.json` and use `lib/cli/mod.ts`.
  *
  * @example A command in this process
  * ```ts
@@ -22,11 +22,11 @@ import type { ByteSink } from "./terminal.ts";
 /**
  * Runs a command.
  *
- * @param args What follows the program's name, such as `["inspect", "/data/log"]`.
- * @param streams Where it reads and writes. @default {the process's own}
+ * @param args The arguments after the program's name, such as `["inspect", "/data/log"]`.
+ * @param streams The streams of the command. @default {the process's own}
  * @returns The exit code: 0 for success, 1 for failure, 2 for wrong use, 130 when interrupted.
  *
- * @example Asking how a command is used
+ * @example The help of a command
  * ```ts
  * import { main } from "@basalt/io/cli";
  * import { assertEquals } from "@std/assert";

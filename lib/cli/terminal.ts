@@ -4,7 +4,7 @@ const PROGRESS_MS = 100;
 const COLUMNS = 80;
 const ENCODER = new TextEncoder();
 
-/** A stream that takes bytes at once. */
+/** A stream that is written synchronously. */
 export interface ByteSink {
   /** Writes some of the bytes, and returns how many. */
   writeSync(bytes: Uint8Array): number;

@@ -23,7 +23,7 @@ import {
 import type { Place } from "./files.ts";
 import type { IggyFormat } from "./format.ts";
 
-/** A cursor of the log, and the consumer of the partition that is the same. */
+/** A cursor of the log, and the corresponding consumer of the partition. */
 export interface CarriedCursor {
   /** The cursor's name. */
   cursor: string;
@@ -31,11 +31,11 @@ export interface CarriedCursor {
   kind: ConsumerKind;
   /** Id of the consumer or the group. */
   id: number;
-  /** Where it was in the source: the offset of the first message that is not done with. */
+  /** Its position in the source: the offset of the first message that is not processed. */
   sourcePosition: number;
-  /** Where it is in the target: differs where the source has no such message. */
+  /** Its position in the target, which differs if the source has no such message. */
   position: number;
-  /** Whether the target had it already. A cursor that moved since then stays where it is. */
+  /** Whether the target had it already. A cursor that has moved since then keeps its position. */
   wasThere: boolean;
 }
 

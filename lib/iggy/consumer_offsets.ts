@@ -16,13 +16,13 @@ const OUTPUT_BYTES = 4096;
 /** A consumer, or a group of consumers. */
 export type ConsumerKind = "consumer" | "group";
 
-/** How far a consumer or a group of consumers has come, as the server stores it. */
+/** The stored offset of a consumer or a group of consumers. */
 export interface ConsumerOffset {
   /** Which of the two. */
   kind: ConsumerKind;
   /** Its id. */
   id: number;
-  /** The offset of the last message that it has done with. */
+  /** The offset of the last message that it has processed. */
   offset: number;
 }
 

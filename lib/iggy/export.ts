@@ -26,16 +26,13 @@ import { reportOf, runTransfer } from "./transfer.ts";
 export interface ExportOptions extends TransferOptions {
   /** The format of the server. @default {"0.9"} */
   format?: IggyFormat;
-  /** The partition's number, where the path of its directory does not tell it. @default {0} */
+  /** The partition's number, if the path of its directory does not contain it. @default {0} */
   partition?: number;
-  /**
-   * With the format `"0.8"`: a segment is followed by another one when it has this many bytes; at
-   * most 1 GiB. @default {1 GiB}
-   */
+  /** With the format `"0.8"`: the size of a segment in bytes; at most 1 GiB. @default {1 GiB} */
   segmentBytes?: number;
   /**
-   * The cursors that become offsets of consumers, by the ids of these: `{ 1: "billing" }`. A server
-   * numbers a consumer that has a name by a hash of it.
+   * The cursors that become consumer offsets, by the ids of the consumers: `{ 1: "billing" }`. For
+   * a consumer with a name, the server uses a hash of the name as the id.
    *
    * @default {{}}
    */
@@ -54,14 +51,14 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * Copies a closed log into an empty partition of a stopped Iggy server, which continues it when it
  * starts. The log stays as it is.
  *
- * Every batch is verified while it is copied. Nothing gets its name in the partition before all of
- * it is durable; after a crash the same call completes the copy, and after a failure nothing is
- * left. The files belong to the user of this program: the server must be allowed to write them.
+ * Every batch is verified while it is copied. A file gets its name in the partition only once it is
+ * durable. After a crash the same call completes the copy; after a failure no file is left. The
+ * files belong to the user of this program, and the server must be able to write them.
  *
  * With the format `"0.9"` the batches are copied with the partition's number in their headers; with
  * `"0.8"` each message gets a header of its own.
  *
- * Cursors that are named become consumer offsets: such a consumer goes on where the cursor stopped.
+ * Named cursors become consumer offsets, so their consumers continue where the cursors stopped.
  *
  * @param logDir The log's directory.
  * @param target The partition's directory, or its address in the server's data directory.
@@ -69,11 +66,10 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * @throws {Deno.errors.Busy} If the log was not closed.
  * @throws {CorruptSegmentError} If the log is damaged: the error has the file and the position.
  * @throws {UnsupportedError} If the server's data directory has another format, or is encrypted; or
- *   if
- * the kernel does not tell which files are open.
+ *   if the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such log, cursor, stream, topic or partition.
  * @throws {Deno.errors.AlreadyExists} If the partition holds other messages, or another offset of a
- * consumer.
+ *   consumer.
  *
  * @example Without a log
  * ```ts

@@ -15,8 +15,8 @@ import { reportOf, runTransfer } from "./transfer.ts";
 /** How to import a partition. */
 export interface ImportOptions extends TransferOptions {
   /**
-   * What to do with bytes after the last whole message, which a server leaves that was killed while
-   * it wrote. Only a tail after which no valid message follows is ever cut.
+   * What to do with bytes after the last whole message, which a server leaves if it is killed while
+   * it writes. A tail is cut only if no valid message follows.
    *
    * @default {"refuse"}
    */

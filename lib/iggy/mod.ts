@@ -1,8 +1,8 @@
 /**
- * Logs for an Apache Iggy server, and from one: batches of Iggy 0.9 and later are those of a log,
- * and messages of Iggy from 0.7.3 to 0.8 are converted.
+ * Exports logs to an Apache Iggy server, and imports partitions as logs. Batches of Iggy 0.9 and
+ * later are those of a log; messages of Iggy 0.7.3 to 0.8 are converted.
  *
- * @example What an export would do
+ * @example Planning an export
  * ```ts
  * import { exportToIggy } from "@basalt/io/iggy";
  *

@@ -24,11 +24,11 @@ export interface TransferOptions {
   /** Where the files are. @default {new DiskStorage()} */
   storage?: Storage;
   /**
-   * Read and check everything and say what would be done, but change nothing. What the target has
-   * is compared by size only. @default {false}
+   * Read and check everything and report what would be done, but change nothing. Existing files of
+   * the target are compared by size only. @default {false}
    */
   dryRun?: boolean;
-  /** Told after every block how far the copy has come. */
+  /** Called after every block with the progress of the copy. */
   onProgress?: (progress: TransferProgress) => void;
 }
 

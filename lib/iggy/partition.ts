@@ -7,16 +7,13 @@ import { listIfThere, type Place, readSmall } from "./files.ts";
 import { find, readStateLog } from "./state_log.ts";
 import { COMPATIBLE_VERSIONS, isCompatible, readVersion } from "./version.ts";
 
-/** Which partition of which server. */
+/** The address of a partition. */
 export interface PartitionAddress {
   /** The server's data directory: `system.path` of its configuration. */
   dataDirectory: string;
-  /**
-   * The stream: its id as a number, or its name, which Iggy 0.9 keeps where only the server reads
-   * it.
-   */
+  /** The stream: its id as a number, or its name. Only the server can read names of Iggy 0.9. */
   stream: number | string;
-  /** The topic: its id as a number, or its name, likewise. */
+  /** The topic: its id as a number, or its name, as for the stream. */
   topic: number | string;
   /** The partition's id, counted from 0. @default {0} */
   partition?: number;

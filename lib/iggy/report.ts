@@ -12,21 +12,21 @@ export interface TransferredFile {
   wasThere: boolean;
 }
 
-/** How many batches, or segments, the other format made smaller, and why. */
+/** How many batches or segments were split for the other format, and why. */
 export interface Splits {
-  /** Batches that end within equal append times, because a gathered batch is at most 1 MiB. */
+  /** Batches split within equal append times, because a gathered batch is at most 1 MiB. */
   batchesByLength: number;
-  /** The same, because the producer times lie more than 2^32 - 1 µs apart. */
+  /** Batches split because the producer times lie more than 2^32 - 1 µs apart. */
   batchesByTime: number;
-  /** Segments that became several, because a segment of Iggy 0.8 is at most 1 GiB and a batch. */
+  /** Segments split because a segment of Iggy 0.8 is at most 1 GiB and one batch. */
   segments: number;
 }
 
-/** What an export or an import does, or did. */
+/** The result of an export or an import, or the plan of one. */
 export interface TransferReport {
   /** Whether it was done; `false` for a `dryRun`. */
   isDone: boolean;
-  /** The directory that was read, and stays as it is. */
+  /** The directory that was read; it does not change. */
   from: string;
   /** The directory that got the copy. */
   to: string;
@@ -48,7 +48,7 @@ export interface TransferReport {
   bytesRead: number;
   /** Bytes of the target's `.log` and `.index` files. */
   bytesWritten: number;
-  /** What the other format made smaller. */
+  /** The batches and segments that were split for the other format. */
   splits: Splits;
   /** Number of batches that lost their producer section, which Iggy 0.9 refuses. */
   producersRemoved: number;
@@ -58,13 +58,13 @@ export interface TransferReport {
   tornBytesCut: number;
   /** The files of the target, in the order of their offsets; empty for a `dryRun`. */
   files: readonly TransferredFile[];
-  /** Empty files in the target that gave way: a server makes them for a new partition. */
+  /** Empty files in the target that were replaced; a server makes them for a new partition. */
   replaces: readonly string[];
-  /** Names in the source that are no segments, and stay behind. */
+  /** Names in the source that are not segments, and are not copied. */
   leaves: readonly string[];
-  /** The cursors of the log that are consumers of the partition, in both directions. */
+  /** The cursors of the log that correspond to consumers of the partition. */
   cursors: readonly CarriedCursor[];
-  /** How far consumers had come in the partition before: a server stored it. */
+  /** The consumer offsets that a server had stored in the partition. */
   consumerOffsets: readonly ConsumerOffset[];
 }
 

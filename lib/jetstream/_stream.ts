@@ -11,11 +11,11 @@ import { CODE } from "./_api_error.ts";
 import { orAborted } from "./_signal.ts";
 import { takesIn } from "./_subject.ts";
 
-/** Which messages of which stream. */
+/** A subject of a stream. */
 export interface JetStreamAddress {
   /** The name of the stream. */
   stream: string;
-  /** The subject of the messages: one log's alone. */
+  /** The subject of the messages, used by one log only. */
   subject: string;
 }
 

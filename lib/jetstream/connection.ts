@@ -1,12 +1,12 @@
 /**
  * A connection of the NATS client: what `connect` of `@nats-io/transport-node` returns.
  *
- * Only what tells such a connection from other objects is named here.
+ * Only the members that identify such a connection are listed here.
  */
 export interface JetStreamConnection {
   /** Whether the connection was closed for good. */
   isClosed(): boolean;
-  /** Resolves when the connection was closed, to the error if there was one. */
+  /** Resolves when the connection is closed, to the error if there is one. */
   closed(): Promise<void | Error>;
   /** Returns the address of the server. */
   getServer(): string;

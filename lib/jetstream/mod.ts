@@ -1,5 +1,5 @@
 /**
- * NATS JetStream as the destination of a log, and as the source of one.
+ * Ships a log to NATS JetStream, and restores it from there.
  *
  * @example Restoring a log from a stream
  * ```ts

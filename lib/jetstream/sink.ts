@@ -24,15 +24,15 @@ const DEFAULT_TIMEOUT_MS = 5000;
 /**
  * Makes a destination of one subject of a JetStream stream, for `ship`.
  *
- * A message keeps its payload. User headers that are text or numbers become NATS headers, beside
- * `Nats-Msg-Id`, `Basalt-Log` and `Basalt-Offset`. The first message of an atomic batch carries
- * the sequence that the last message of the subject must have: a second shipper is refused, also
- * outside the duplicate window. Where the stream has no atomic batches (`allow_atomic`, from NATS
- * 2.12), each message carries it, and one is in flight.
+ * A message keeps its payload. User headers that are text or numbers become NATS headers, besides
+ * `Nats-Msg-Id`, `Basalt-Log` and `Basalt-Offset`. The first message of an atomic batch carries the
+ * expected last sequence of the subject, so a second shipper is refused even outside the duplicate
+ * window. Without atomic batches (`allow_atomic`, NATS 2.12), each message carries it, and one
+ * message is in flight.
  *
- * @param connection Stays the caller's. It should try to reconnect for ever
- * (`maxReconnectAttempts: -1`) and notice a silent server soon (`pingInterval`).
- * @throws {TypeError} If the subject has wildcards, or the stream no name.
+ * @param connection The connection, which the caller closes. It should reconnect forever
+ *   (`maxReconnectAttempts: -1`) and notice a silent server soon (`pingInterval`).
+ * @throws {TypeError} If the subject has wildcards, or the stream has no name.
  *
  * @example A log at the edge
  * ```ts

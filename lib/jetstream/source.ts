@@ -17,13 +17,13 @@ const DEFAULT_TIMEOUT_MS = 5000;
 const MAX_MESSAGES = 2000;
 
 /**
- * Makes a source of one subject of a JetStream stream, for `pull`: the way back of what was
- * shipped, and the way to the edge for other messages.
+ * Makes a source of one subject of a JetStream stream, for `pull`. It restores a shipped log, or
+ * brings other messages into a log.
  *
  * NATS headers become user headers of text, except those that begin with `Nats-` or `Basalt-`.
  *
- * @param connection Stays the caller's.
- * @throws {TypeError} If the subject has wildcards, or the stream no name.
+ * @param connection The connection, which the caller closes.
+ * @throws {TypeError} If the subject has wildcards, or the stream has no name.
  *
  * @example Restoring a log
  * ```ts

@@ -61,7 +61,7 @@ const CLASSES: Readonly<Record<string, keyof typeof Deno.errors>> = {
   ENOSYS: "NotSupported",
 };
 
-/** What a system error carries beside its message, as Deno's own errors do. */
+/** The fields of a system error, as in Deno's own errors. */
 export interface SystemErrorFields {
   /** The kernel's name of the error, such as `"ENOSPC"`. */
   code: string;

@@ -1,4 +1,4 @@
-/** What an {@linkcode UnsupportedError} is made from. */
+/** The fields of an {@linkcode UnsupportedError}. */
 export interface UnsupportedFields {
   /** What was found here. */
   found: string;

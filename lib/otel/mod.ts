@@ -1,5 +1,5 @@
 /**
- * Figures of logs and pools for OpenTelemetry.
+ * Exports figures of logs and pools to OpenTelemetry.
  *
  * @example The figures of a log
  * ```ts
@@ -18,12 +18,12 @@ import { type FlushEvent, loadEvents, type Log } from "../log/mod.ts";
 import { nodeModule } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 
-/** Values by name that tell series of one instrument apart. */
+/** Attributes that distinguish the series of an instrument. */
 export type Attributes = Record<string, string>;
 
 /** How an instrument describes itself. */
 export interface InstrumentDescription {
-  /** What it measures. */
+  /** What the instrument measures. */
   description: string;
   /** The unit, such as `"By"`. */
   unit: string;
@@ -33,13 +33,13 @@ export interface InstrumentDescription {
 // deno-lint-ignore ban-types -- only its maker knows more of it
 export type Observable = {};
 
-/** Takes the values of one moment. */
+/** Takes the values of a collection. */
 export interface ObservableResult {
-  /** Notes the value of an instrument. */
+  /** Records the value of an instrument. */
   observe(metric: Observable, value: number, attributes?: Attributes): void;
 }
 
-/** The part of a meter of `npm:@opentelemetry/api@1` that is needed here. */
+/** The part of a meter of `npm:@opentelemetry/api@1` that Basalt uses. */
 export interface Meter {
   /** Makes a gauge. */
   createObservableGauge(
@@ -56,7 +56,7 @@ export interface Meter {
     name: string,
     options: InstrumentDescription,
   ): { record(value: number, attributes?: Attributes): void };
-  /** Reads instruments by one call when they are collected. */
+  /** Registers a function that reads instruments when they are collected. */
   addBatchObservableCallback(
     callback: (result: ObservableResult) => void,
     observables: Observable[],
@@ -131,7 +131,7 @@ function counter(name: string, unit: string, description: string): Instrument {
  * Gauges and counters are read when they are collected. The durations of flushes are a histogram,
  * `basalt.log.flush.duration` in seconds, recorded after each flush.
  *
- * @example A log under observation
+ * @example Instrumenting a log
  * ```ts
  * import { metrics } from "npm:@opentelemetry/api@1.10.0";
  * import { BufferPool, Log } from "@basalt/io";

@@ -8,13 +8,14 @@ export const LEND: unique symbol = Symbol("lend");
 const viewed = new Set<Loan>();
 
 /**
- * Lends memory to an operation in flight: the only way by which a pool's memory reaches I/O.
+ * A range of memory lent to an operation in flight. All I/O with memory of a pool goes through
+ * loans.
  *
- * It names the bytes for native code by pool, slot, generation, start and length (no address), and
- * shows them as a private view to a simulation. {@linkcode BufferPool.lend} makes it; its caller
- * calls {@linkcode Loan.end} when the operation is complete.
+ * Native code finds the bytes by pool, slot, generation, start and length, without an address; a
+ * simulation by a private view. The caller of {@linkcode BufferPool.lend} calls
+ * {@linkcode Loan.end} when the operation is complete.
  *
- * @example Lending and getting back
+ * @example Lending and returning
  * ```ts
  * import { BufferPool } from "@basalt/io";
  * import { assertEquals, assertThrows } from "@std/assert";
@@ -36,7 +37,7 @@ export class Loan {
   readonly poolId: number;
   /** The number of the block's slot in the pool. */
   readonly slot: number;
-  /** The slot's generation, by which native code recognises a loan that came too late. */
+  /** The slot's generation, by which native code refuses a stale loan. */
   readonly generation: number;
   /** The first byte, counted from the block's. */
   readonly start: number;

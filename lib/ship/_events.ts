@@ -1,21 +1,21 @@
 import { nodeModule } from "../native/mod.ts";
 
-/** Something happened while a log was shipped: on channel `basalt:ship`. */
+/** An event of shipping, on the channel `basalt:ship`. */
 export interface ShipEvent {
   /** The directory of the log. */
   log: string;
   /** The name of the cursor. */
   cursor: string;
   /**
-   * `"started"`: the destination said where to go on; `"failed"`: another attempt follows;
-   * `"warned"`: the operator should know; `"ended"`: it is over, by an error if there is one.
+   * `"started"`: the destination has told where to continue; `"failed"`: a retry follows;
+   * `"warned"`: a warning for the operator; `"ended"`: it is over, by an error if there is one.
    */
   action: "started" | "failed" | "warned" | "ended";
-  /** Messages below this offset are at the destination; `undefined` before it was asked. */
+  /** Messages below this offset are at the destination; `undefined` before it has responded. */
   nextOffset: number | undefined;
   /** Why it failed or ended, if so. */
   error: Error | undefined;
-  /** What the operator should know, if that is the event. */
+  /** The warning for the operator, if there is one. */
   warning: string | undefined;
 }
 

@@ -1,8 +1,8 @@
 /**
- * A log's durable messages on their way to another system, each stored there once.
+ * Ships a log's durable messages to another system, which stores each exactly once.
  *
- * The system is a {@linkcode Sink}, which knows what it has. `@basalt/io/jetstream` has one for
- * NATS JetStream.
+ * The system is a {@linkcode Sink}, which knows what it has stored. `@basalt/io/jetstream` has one
+ * for NATS JetStream.
  *
  * @example Shipping a log to its end
  * ```ts

@@ -10,17 +10,17 @@ const SEQUENCE_HEADER = "Basalt-Source-Sequence";
 /** How to pull messages. */
 export interface PullOptions {
   /**
-   * Go on with messages that come later, until the signal is aborted; failures of the source are
-   * then followed by other attempts. @default {false}
+   * Continue with later messages until the signal is aborted, and retry failures of the source.
+   * @default {false}
    */
   follow?: boolean;
-  /** Ends the pulling: what was pulled is made durable. */
+  /** Ends the pulling. The messages so far are made durable. */
   signal?: AbortSignal;
-  /** Is told the next offset of the log now and then. */
+  /** Called now and then with the next offset of the log. */
   onProgress?: (nextOffset: number) => void;
 }
 
-/** What was pulled. */
+/** The messages that were pulled. */
 export interface PullReport {
   /** Messages appended. */
   messages: number;
@@ -33,11 +33,12 @@ export interface PullReport {
 /**
  * Appends the messages of a source to a log, and makes them durable.
  *
- * A message that was shipped from a log gets the offset that it had there; others get the next
- * one. Pulling again goes on after the last message of the log: for that, a message without an
- * offset gets the user header `Basalt-Source-Sequence`.
+ * A message that was shipped from a log gets the offset that it had there; others get the next one.
+ * Another call continues after the last message of the log. For that, a message without an offset
+ * gets the user header `Basalt-Source-Sequence`.
  *
- * @throws {ShippingError} If a message is missing, or is of another log than the one before it.
+ * @throws {ShippingError} If a message is missing, or belongs to another log than the one before
+ *   it.
  *
  * @example From memory
  * ```ts

@@ -10,50 +10,51 @@ import type { ShippedLog, Sink } from "./sink.ts";
 
 /** How to ship a log. */
 export interface ShipOptions {
-  /** The name of the cursor that remembers what was acknowledged; retention stops at it. */
+  /** The name of the cursor that stores what was acknowledged; retention stops at it. */
   cursor: string;
   /**
-   * Bytes of messages that are read ahead. One `send` gets at most as many, and at most 1 MiB, or
-   * one message. @default {8 MiB}
+   * Bytes of messages to read ahead. One `send` gets at most that and at most 1 MiB, or one larger
+   * message. @default {8 MiB}
    */
   maxBytes?: number;
   /**
-   * Go on with what becomes durable later; else shipping ends at the end of the log.
+   * Continue with messages that become durable later. With `false`, shipping ends at the end of the
+   * log.
    * @default {true}
    */
   follow?: boolean;
   /**
-   * `"cursor"` goes on at the cursor where the destination has less than what it acknowledged: its
-   * retention removed messages, or it was made again. Messages below the cursor are not shipped
-   * again; the last ones above it may be stored twice after a crash.
+   * `"cursor"` continues at the cursor if the destination has lost messages that it acknowledged,
+   * by retention or because it was made again. Messages below the cursor are not shipped again; the
+   * last ones above it may be stored twice after a crash.
    *
    * @default {"destination"}
    */
   resumeFrom?: "destination" | "cursor";
 }
 
-/** What shipping has done, and how it is. */
+/** The figures and the state of shipping. */
 export interface ShippingStats {
   /** What it does now. */
   state: "shipping" | "retrying" | "ended";
-  /** Messages below this offset are at the destination; `undefined` before it was asked. */
+  /** Messages below this offset are at the destination; `undefined` before it has responded. */
   nextOffset: number | undefined;
   /**
-   * Durable messages that are not at the destination; `undefined` before it was asked, and where
-   * another process writes the log: {@linkcode Shipping.lag} tells.
+   * Durable messages that are not at the destination yet; `undefined` before it has responded, and
+   * if another process writes the log ({@linkcode Shipping.lag} tells).
    */
   lagMessages: number | undefined;
   /** Messages that the destination acknowledged. */
   shippedMessages: number;
   /** Their bytes: frame headers, payloads and user headers. */
   shippedBytes: number;
-  /** Messages acknowledged a second, as a mean over the last ten seconds. */
+  /** Messages acknowledged per second, as a mean over the last ten seconds. */
   messagesPerSecond: number;
-  /** Failures that were followed by another attempt. */
+  /** Failures that were retried. */
   retries: number;
-  /** The last failure of the destination, also if it has recovered since. */
+  /** The last failure of the destination, even if it has recovered since. */
   lastError: Error | undefined;
-  /** What the destination wants the operator to know. */
+  /** Warnings of the destination for the operator. */
   warnings: string[];
 }
 
@@ -67,11 +68,11 @@ const MAX_SEND_BYTES = 1024 * 1024;
 const FOREIGN_WRITES = 1;
 
 /**
- * Ships a log's durable messages to a destination, in order, each stored once, until it is closed.
+ * Ships a log's durable messages to a destination in order, exactly once, until it is closed.
  *
- * A slow destination slows reading, never appending: one batch is in flight, and at most `maxBytes`
- * are read ahead. Failures are followed by other attempts, with delays that double up to ten
- * seconds, and are told on the channel `basalt:ship` of `node:diagnostics_channel`.
+ * A slow destination slows down reading, never appending: one batch is in flight, and at most
+ * `maxBytes` are read ahead. Failures are retried, with delays that double up to ten seconds, and
+ * are published on the channel `basalt:ship` of `node:diagnostics_channel`.
  *
  * @param log The log, or a reader of a log that another process writes.
  * @throws {TypeError} If the cursor's name is missing.
@@ -132,9 +133,9 @@ class SinkFailure {
 }
 
 /**
- * A log on its way to a destination. Made by {@linkcode ship}.
+ * The shipping of a log to a destination. Made by {@linkcode ship}.
  *
- * @example Watching and ending it
+ * @example Monitoring and closing it
  * ```ts
  * import type { Shipping } from "@basalt/io/ship";
  *
@@ -181,8 +182,8 @@ export class Shipping implements AsyncDisposable {
   }
 
   /**
-   * Resolves when shipping has ended: it was closed, the log was, or its end was reached without
-   * `follow`. Rejects with what ended it otherwise.
+   * Resolves when shipping has ended: it or the log was closed, or the end was reached without
+   * `follow`. Otherwise rejects with the error that ended it.
    */
   get done(): Promise<void> {
     this.#isDoneWatched = true;
@@ -209,7 +210,8 @@ export class Shipping implements AsyncDisposable {
   }
 
   /**
-   * Returns how many durable messages are not at the destination; `undefined` before it was asked.
+   * Returns how many durable messages are not at the destination yet; `undefined` before it has
+   * responded.
    */
   async lag(): Promise<number | undefined> {
     const { lagMessages } = this.stats();
@@ -221,10 +223,10 @@ export class Shipping implements AsyncDisposable {
   }
 
   /**
-   * Ends the shipping and closes its cursor. What is in flight may still arrive; the destination
-   * knows. Closing twice does nothing.
+   * Ends the shipping and closes its cursor. A batch in flight may still arrive. Closing twice does
+   * nothing.
    *
-   * @throws What ended the shipping before.
+   * @throws The error that ended the shipping before.
    */
   async close(): Promise<void> {
     this.#closing.abort();

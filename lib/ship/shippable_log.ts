@@ -5,20 +5,17 @@ import type { MessageBatch, ReadOptions } from "../segment/mod.ts";
 export interface ShippingCursor extends AsyncDisposable {
   /** Messages below this offset were acknowledged; durable. */
   readonly position: number;
-  /** Returns how many durable messages there are from the position. */
+  /** Returns the number of durable messages from the position. */
   lag(): Promise<{ messages: number }>;
-  /** Remembers a position; within a second, unless it must be durable at once. */
+  /** Stores a position, durably at once or within a second. */
   commit(offset: number, options?: { durable?: boolean }): Promise<void>;
 }
 
-/** What {@linkcode ship} needs of a log: `Log` and `LogReader` have it. */
+/** The part of a log that {@linkcode ship} needs: `Log` and `LogReader` have it. */
 export interface ShippableLog {
   /** The directory. */
   readonly path: string;
-  /**
-   * Messages below this offset are durable; `undefined` if another process writes the log, so that
-   * only reading tells.
-   */
+  /** Messages below this offset are durable; `undefined` if another process writes the log. */
   readonly durableOffset?: number;
   /** The log's identity, a UUID. */
   readonly identity: string | Promise<string>;
@@ -27,10 +24,10 @@ export interface ShippableLog {
     name: string,
     options: { from: "first" },
   ): Promise<ShippingCursor>;
-  /** Reads what is in the files. */
+  /** Reads the messages in the files. */
   read(
     options: ReadOptions & { durable?: boolean },
   ): AsyncIterableIterator<MessageBatch>;
-  /** Reads, and goes on with what is written later. */
+  /** Reads the messages, and continues with new ones. */
   tail(options: TailOptions): AsyncIterableIterator<MessageBatch>;
 }

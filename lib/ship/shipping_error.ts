@@ -21,7 +21,7 @@ export type ShippingErrorReason =
   | "unfit";
 
 /**
- * Shipping or pulling cannot go on: trying again would not help.
+ * Reports that shipping or pulling cannot continue: a retry would not help.
  *
  * @example A destination that was deleted
  * ```ts

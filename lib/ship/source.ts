@@ -6,7 +6,7 @@ export interface SourceMessage {
   payload: Uint8Array;
   /** The user headers, if there are any. */
   userHeaders?: UserHeadersInit;
-  /** The offset in the log that the message was shipped from; left out for other messages. */
+  /** The offset in the log that the message was shipped from, if any. */
   offset?: number;
   /** The identity of that log. */
   log?: string;
@@ -14,7 +14,7 @@ export interface SourceMessage {
   sequence?: number;
 }
 
-/** Where pulling goes on. */
+/** The position from which pulling continues. */
 export interface ResumePoint {
   /** The offset that the next message gets. */
   nextOffset: number;
@@ -23,7 +23,7 @@ export interface ResumePoint {
 }
 
 /**
- * Where {@linkcode pull} takes messages from.
+ * A source of messages for {@linkcode pull}.
  *
  * @example A source in memory
  * ```ts
@@ -41,11 +41,10 @@ export interface ResumePoint {
  */
 export interface Source {
   /**
-   * Gives the messages from a point, in order: up to the last one that there is now or, if told to
-   * `follow`, also those that come later.
+   * Returns the messages from a position in order, up to the last one that exists now or, with
+   * `follow`, also later ones.
    *
-   * A message that was there before the point must not be given; a missing one is found by the
-   * caller.
+   * Messages before the position must not be returned. The caller detects missing ones.
    *
    * @throws {ShippingError} If the source is gone.
    */

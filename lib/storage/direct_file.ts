@@ -42,12 +42,11 @@ const NOTHING = {};
  * tier, without the page cache.
  *
  * Operations name their positions, so any number may be in flight. A buffer is lent while its
- * operation runs: nobody can touch it then. {@linkcode DirectFile.capabilities} tells which tier
- * the
- * file got, why, and what positions and lengths must be a multiple of.
+ * operation runs, and cannot be used meanwhile. {@linkcode DirectFile.capabilities} tells which
+ * tier the file got, why, and what positions and lengths must be a multiple of.
  *
- * Opening checks the permissions of `Deno.open`: the path goes through Deno, the library sees the
- * descriptor only.
+ * Opening needs the permissions of `Deno.open`: Deno opens the path, and the library sees only the
+ * descriptor.
  *
  * @example Writing and reading a block
  * ```ts
@@ -90,8 +89,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens a regular file, or a block device, whose size is fixed: a write behind its end is
-   * `NoSpaceError`.
+   * Opens a regular file or a block device. A block device has a fixed size: a write beyond its end
+   * is `NoSpaceError`.
    *
    * @throws {TypeError} If options contradict each other, or the path holds a NUL byte.
    * @throws {RangeError} If `mode` has other bits than those of permissions.
@@ -99,9 +98,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * @throws {Deno.errors.NotFound} If there is no such file, and none is to be made; other errors
    *   of `open(2)` likewise by their class.
    * @throws {Deno.errors.IsADirectory} If it is a directory.
-   * @throws {UnsupportedError} If it is another thing than a regular file or a block device, or
-   *   `direct:
-   *   "require"` is not possible: nothing is left behind.
+   * @throws {UnsupportedError} If it is neither a regular file nor a block device, or
+   *   `direct: "require"` is not possible. No file is left behind.
    */
   static open(
     path: string | URL,
@@ -177,11 +175,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Reads any range: rounded out to what the file asks for and cut to what was asked for, without a
-   * copy.
+   * Reads any range without a copy, by reading the aligned range around it.
    *
-   * The buffer that it resolves to is the caller's. It is shorter than `length` only at the end of
-   * the file, and empty behind it; no byte beyond what was read can be reached through it.
+   * The caller owns the resulting buffer. It is shorter than `length` only at the end of the file,
+   * and empty beyond the end. No byte outside the range can be reached through it.
    *
    * @param length Bytes, from 1 to 512 MiB less the rounding.
    * @throws {PoolLimitError} If the pool's limit leaves no room, as the pool's `atLimit` says.
@@ -213,15 +210,15 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Reads many ranges at once, of any position and length: rounded out to what the file asks for,
-   * neighbours by one read, all into one block of the pool.
+   * Reads many ranges of any position and length at once, into one block of the pool. Neighbouring
+   * ranges share a read.
    *
    * The frozen buffers come in the order of `ranges`. Each is shorter than its range only at the
-   * end of the file, and empty behind it. They share the block: it goes back to the pool when all
-   * of them are dropped.
+   * end of the file, and empty beyond the end. They share the block, which returns to the pool when
+   * all of them are dropped.
    *
-   * @param ranges Where to read; they may overlap. Rounded out, with what is read for nothing, at
-   *   most 512 MiB together.
+   * @param ranges Where to read; they may overlap. The aligned ranges, including the gaps that are
+   *   read, are at most 512 MiB together.
    * @throws {PoolLimitError} If the pool's limit leaves no room, as the pool's `atLimit` says.
    *
    * @example Two records and the bytes between them, with one read
@@ -256,15 +253,14 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Writes many ranges at once, in any order; ranges of the file that overlap end up as either.
+   * Writes many ranges at once, in any order. Where ranges of the file overlap, either may win.
    * Resolves to the bytes written, when all are.
    *
-   * Durability is had by one sync after the last write. If a write fails the others are done all
-   * the same, and nothing is known to be durable.
+   * One sync after the last write makes them durable. If a write fails, the others still complete,
+   * but none is known to be durable.
    *
-   * @throws {NoSpaceError} If the disk or the quota is full, with the bytes that the first write
-   *   without
-   *   room has written.
+   * @throws {NoSpaceError} If the disk or the quota is full, with the bytes that the first failed
+   *   write has written.
    *
    * @example Blocks that become durable together
    * ```ts
@@ -326,12 +322,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /**
    * Allocates disk space for a range of any position and length; the size grows to its end
-   * (`fallocate(2)`). Without `zeroed` what reading gives is not changed.
+   * (`fallocate(2)`). Without `zeroed`, the contents do not change.
    *
    * Resolves to whether zeros were written: with `zeroed`, where kernel (Linux 6.17), filesystem
    * and device can (`FALLOC_FL_WRITE_ZEROES`). Elsewhere the space is allocated all the same.
    *
-   * @throws {NoSpaceError} If there is not as much.
+   * @throws {NoSpaceError} If there is not enough space.
    * @throws {Deno.errors.NotSupported} If the filesystem cannot.
    */
   preallocate(
@@ -393,7 +389,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.statSync().links > 0;
   }
 
-  /** What the filesystem records of the file. */
+  /** Returns what the filesystem records about the file. */
   stat(): Promise<FileStat> {
     return new Promise((resolve) => resolve(this.statSync()));
   }
@@ -404,15 +400,15 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Proves that reading bypasses the page cache: reads a block that is not in it, and looks whether
-   * it is now (`cachestat(2)`, Linux 6.5).
+   * Proves that reading bypasses the page cache: reads a block that is not cached, and checks that
+   * it still is not (`cachestat(2)`, Linux 6.5).
    *
-   * The counts are of the whole file. Pages that others left in the cache by reading or writing it
-   * in another way are counted, but prove nothing.
+   * The counts are those of the whole file. They include pages that other readers and writers left
+   * in the cache, which prove nothing.
    *
    * @throws {UnsupportedError} If the kernel has no `cachestat(2)`.
    *
-   * @example Looking for oneself
+   * @example A file in the page cache
    * ```ts
    * import { DirectFile } from "@basalt/io";
    * import { assertEquals } from "@std/assert";
@@ -435,7 +431,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return driveSync(this.#verifyDirect());
   }
 
-  /** What the file did since it was opened; may be asked after closing, too. */
+  /** Returns the counters since the file was opened, also after it was closed. */
   stats(): FileStats {
     return { ...this.#open.counters };
   }
@@ -483,7 +479,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Blocks until the operations are over that are in flight (of this isolate, in fact); their
+   * Blocks until the operations in flight have completed (those of the whole isolate). Their
    * promises are resolved when it returns.
    */
   settleSync(): void {
@@ -491,8 +487,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does
-   * nothing.
+   * Closes the file after its operations in flight. No operation may start meanwhile. Closing twice
+   * does nothing.
    */
   close(): Promise<void> {
     return this.#open.closed();

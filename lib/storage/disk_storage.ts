@@ -59,8 +59,8 @@ const MAX_RANDOM_BYTES = 65_536;
 const TURNS_OF_A_PAUSE = 64;
 
 /**
- * The disks of this machine, as a {@linkcode Storage}: every path goes through Deno, and needs the
- * permissions of Deno's own functions.
+ * The disks of this machine as a {@linkcode Storage}. Deno opens every path, with the permissions
+ * of its own functions.
  *
  * @example A durable file in a new directory
  * ```ts
@@ -169,12 +169,10 @@ export class DiskStorage implements Storage {
 
   /**
    * Makes a directory and its missing parents, and syncs the directories that hold new names.
-   * Resolves to whether it was made.
-   * The name of one that is there is synced, too, if reading its parent is permitted: who made it
-   * may not have lived to do so.
+   * Resolves to whether it was made. The name of an existing directory is synced, too, if its
+   * parent may be read, because the process that made it may have been killed before.
    *
-   * Syncing opens the first parent that existed before: its reading must be permitted, or nothing
-   * is made.
+   * Syncing opens the first parent that existed before. It must be readable, or nothing is made.
    *
    * @throws {Deno.errors.NotADirectory} If something else has that name.
    */
@@ -255,10 +253,10 @@ export class DiskStorage implements Storage {
 
   /**
    * Calls a function after each change of a file in a directory, or of the names in it: then with
-   * `true`. It takes inotify(7), and needs the permission to read the directory.
+   * `true`. It uses inotify(7), and needs permission to read the directory.
    *
-   * @returns `undefined` where the system does not tell of all changes: on filesystems that other
-   *   machines write, or when no instance of inotify is left.
+   * @returns `undefined` where the system does not report all changes: on network filesystems, or
+   *   when no instance of inotify is left.
    *
    * @example One change
    * ```ts
@@ -285,7 +283,7 @@ export class DiskStorage implements Storage {
   /**
    * Returns whether the lock of a directory is held, in this process or another, without taking it.
    *
-   * On a filesystem without open file description locks it tries to take it, for an instant.
+   * On a filesystem without open file description locks it takes the lock for an instant.
    *
    * @example Whether a program has a log open
    * ```ts
@@ -348,7 +346,7 @@ export class DiskStorage implements Storage {
    *
    * @throws {RangeError} If `delayMs` is not from 0 to 2^31 - 1.
    *
-   * @example A call that is taken back
+   * @example A call that is cancelled
    * ```ts
    * import { DiskStorage } from "@basalt/io/storage";
    *
@@ -368,7 +366,7 @@ export class DiskStorage implements Storage {
    * Returns whether no file operation of this isolate is in flight and its thread may wait in
    * place, which it may not with `wait: "reaper"`.
    *
-   * @example Whether a blocking write would keep others waiting
+   * @example Whether a blocking write would delay other operations
    * ```ts
    * import { DiskStorage } from "@basalt/io/storage";
    * import { assert } from "@std/assert";
@@ -381,7 +379,7 @@ export class DiskStorage implements Storage {
   }
 
   /**
-   * Lets the runtime look for what others wait for: 64 turns of the event loop, some 120 us.
+   * Lets the runtime serve other work, for 64 turns of the event loop, some 120 us.
    *
    * @example Between two blocking writes
    * ```ts
@@ -406,7 +404,7 @@ export class DiskStorage implements Storage {
   }
 
   /**
-   * Microseconds since the Unix epoch, UTC, as the system's clock has them: it may be set back.
+   * Returns microseconds since the Unix epoch by the system's clock, which may be set back.
    *
    * Below the millisecond that `Date.now` gives, the steady clock counts from when the millisecond
    * was first seen.

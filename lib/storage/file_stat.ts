@@ -1,6 +1,6 @@
 import { deviceOf, type FileProbe } from "./probe.ts";
 
-/** What the filesystem records of a file (`statx(2)`). */
+/** What the filesystem records about a file (`statx(2)`). */
 export interface FileStat {
   /** The size in bytes. */
   readonly size: number;

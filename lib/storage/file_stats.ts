@@ -1,16 +1,16 @@
-/** What a file did since it was opened, counted; failed operations count as started. */
+/** Counters of a file since it was opened. Failed operations count as started. */
 export interface FileStats {
   /** Reads started. */
   readonly reads: number;
   /** Writes started. */
   readonly writes: number;
-  /** Syncs started; durable writes are none. */
+  /** Syncs started, without durable writes. */
   readonly syncs: number;
   /** Truncations and allocations started. */
   readonly resizes: number;
   /** Bytes read. */
   readonly bytesRead: number;
-  /** Bytes written, also by writes that failed after some. */
+  /** Bytes written, including those of failed writes. */
   readonly bytesWritten: number;
   /** Asynchronous operations that have not completed. */
   readonly inFlight: number;

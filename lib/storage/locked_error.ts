@@ -2,14 +2,14 @@
 export interface LockOwner {
   /** The number of the process. */
   pid: number;
-  /** Since when, in microseconds since the Unix epoch. */
+  /** When it took the lock, in microseconds since the Unix epoch. */
   since: number;
 }
 
 /**
- * Another writer holds the lock of a directory.
+ * Reports that another process or isolate holds a lock.
  *
- * @example What it tells
+ * @example Fields and message
  * ```ts
  * import { LockedError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
@@ -29,10 +29,12 @@ export class LockedError extends Error {
   readonly path: string;
   /** The number of the process that holds it; `undefined` if it is not known. */
   readonly pid: number | undefined;
-  /** Since when it does, in microseconds since the Unix epoch; `undefined` if it is not known. */
+  /**
+   * When it took the lock, in microseconds since the Unix epoch; `undefined` if it is not known.
+   */
   readonly since: number | undefined;
 
-  /** Makes the error; the owner is a process, or words for what else is known of it. */
+  /** Makes the error; the owner is a process, or a description of it. */
   constructor(
     path: string,
     owner?: LockOwner | string,

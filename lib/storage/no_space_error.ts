@@ -13,7 +13,7 @@ export function isNoSpaceCode(code: string | undefined): code is NoSpaceCode {
   return code !== undefined && Object.hasOwn(TEXTS, code);
 }
 
-/** What a {@linkcode NoSpaceError} carries. */
+/** The fields of a {@linkcode NoSpaceError}. */
 export interface NoSpaceFields {
   /**
    * `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. `"EFBIG"`: the file is as
@@ -33,12 +33,12 @@ export interface NoSpaceFields {
 }
 
 /**
- * There is no room for what was to be written: the disk is full, or the quota of its user, or the
- * file may not grow further.
+ * Reports that a write had no room: the disk or the quota is full, or the file may not grow
+ * further.
  *
- * Make room and write the same bytes again: nothing else is wrong with the file.
+ * After making room, write the same bytes again: nothing else is wrong with the file.
  *
- * @example What it tells
+ * @example Fields and message
  * ```ts
  * import { NoSpaceError } from "@basalt/io";
  * import { assertEquals } from "@std/assert";
@@ -88,7 +88,7 @@ export class NoSpaceError extends Error implements NoSpaceFields {
     }
   }
 
-  /** The same error, told by a log that knows what of it is durable; this one is its `cause`. */
+  /** Returns the error with the durable offset of a log; this one is its `cause`. */
   withDurableOffset(durableOffset: number): NoSpaceError {
     return new NoSpaceError({ ...this, durableOffset }, { cause: this });
   }

@@ -2,7 +2,7 @@ import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 
 /**
- * How much a write or a sync waits for before it completes.
+ * What a write or a sync has reached when it completes.
  *
  * | value | a write | a sync | on completion |
  * |---|---|---|---|
@@ -12,7 +12,7 @@ import type { Capabilities } from "./capabilities.ts";
  */
 export type Durability = "none" | "data" | "full";
 
-/** Which bytes of a buffer an operation concerns. */
+/** The bytes of a buffer for an operation. */
 export interface BufferRange {
   /** The first byte, counted from the buffer's beginning. @default {0} */
   start?: number;
@@ -20,17 +20,17 @@ export interface BufferRange {
   length?: number;
 }
 
-/** What a write may be told. */
+/** Options of a write. */
 export interface WriteOptions extends BufferRange {
   /** What completion means. @default {"none"} */
   durability?: Durability;
 }
 
-/** What an allocation may be told. */
+/** Options of an allocation. */
 export interface PreallocateOptions {
   /**
-   * Whether the range shall be zeros that are written, where the system can do that by itself. What
-   * was there before is lost. @default {false}
+   * Whether to write zeros, where the device can do that by itself. Earlier contents are lost.
+   * @default {false}
    */
   zeroed?: boolean;
 }
@@ -48,8 +48,8 @@ export interface StorageOpenOptions {
   /** Permission bits of a file that is made, less the umask. @default {0o640} */
   mode?: number;
   /**
-   * Go through the page cache, where processes see each other's writes at once: for a small file
-   * that is written often and synced by nobody.
+   * Go through the page cache, where processes see each other's writes at once, for a small file
+   * that is written often and never synced.
    *
    * @default {false}
    */
@@ -59,8 +59,8 @@ export interface StorageOpenOptions {
 /**
  * An open file: operations at explicit positions, in bytes, each with a blocking version.
  *
- * Positions, lengths and the start within the buffer must suit {@linkcode Capabilities}; what does
- * not is a `RangeError` that names the nearest right values.
+ * Positions, lengths and the start within the buffer must be aligned as {@linkcode Capabilities}
+ * say. Otherwise it is a `RangeError` that names the nearest valid values.
  */
 export interface StorageFile {
   /** Where it was opened. */
@@ -105,7 +105,7 @@ export interface StorageFile {
 
   /**
    * Allocates disk space for a range; the size grows to its end. `NotSupported` where the
-   * filesystem cannot. Without `zeroed` what reading gives is not changed.
+   * filesystem cannot. Without `zeroed`, the contents do not change.
    *
    * Resolves to whether zeros were written: with `zeroed`, where the storage can do that at once.
    * Elsewhere the space is allocated all the same.
@@ -138,7 +138,7 @@ export interface StorageFile {
 
   /**
    * Returns whether the path where it was opened still leads to this file: it was neither removed
-   * nor replaced. A storage without this method does not tell.
+   * nor replaced. Without this method it is not known.
    */
   isAtPath?(): boolean;
 
@@ -154,14 +154,14 @@ export interface StorageFile {
   isNamed?(): boolean;
 
   /**
-   * Blocks until the operations of this file are over that were in flight.
+   * Blocks until the operations of this file in flight have completed.
    *
-   * Their promises are resolved when it returns, so what waits for them continues as soon as the
-   * caller's turn ends.
+   * Their promises are resolved when it returns, so their waiters continue as soon as the caller's
+   * turn ends.
    */
   settleSync(): void;
 
-  /** Ends the file after its operations in flight; closing twice does nothing. */
+  /** Closes the file after its operations in flight. Closing twice does nothing. */
   close(): Promise<void>;
   /** The blocking version of {@linkcode StorageFile.close}. */
   closeSync(): void;
@@ -179,11 +179,11 @@ export interface StorageEntry {
 
 /** A call that {@linkcode Storage.after} will make. */
 export interface StorageTimer {
-  /** Takes the call back; does nothing if it was made, or was cancelled before. */
+  /** Cancels the call; does nothing if it was made or cancelled before. */
   cancel(): void;
 }
 
-/** What {@linkcode Storage.watch} began. */
+/** A watch of a directory, from {@linkcode Storage.watch}. */
 export interface StorageWatch {
   /** Ends it: no more calls; closing twice does nothing. */
   close(): void;
@@ -196,13 +196,13 @@ export interface StorageLock {
    * replaced.
    */
   isAtPath(): boolean;
-  /** Gives the lock up; releasing twice does nothing. */
+  /** Releases the lock; releasing twice does nothing. */
   release(): void;
 }
 
 /**
- * A place for files, and the only clock and source of randomness of the rooms above: a disk, or a
- * simulation of one.
+ * A place for files, and the only clock and source of randomness of a log: a disk, or a simulation
+ * of one.
  *
  * Paths are strings in the form of the platform. Errors of the system are the `Deno.errors` classes
  * with `code`, `syscall` and `path`.
@@ -250,8 +250,7 @@ export interface Storage {
    */
   lock(path: string): StorageLock | undefined;
   /**
-   * Returns whether the lock of a directory is held, in this process or another, without taking it:
-   * a look keeps nobody out.
+   * Returns whether the lock of a directory is held, in this process or another, without taking it.
    */
   isLocked(path: string): boolean;
 
@@ -265,9 +264,8 @@ export interface Storage {
    * Calls a function, in turns of its own, after each change that any process makes to a file in a
    * directory, or to the names in it: then with `true`.
    *
-   * Returns `undefined` where the system does not tell of all changes; a storage without this
-   * method
-   * is taken to do so. Until it is closed, the process is kept alive.
+   * Returns `undefined` where the system does not report all changes, as does a storage without
+   * this method. Until it is closed, it keeps the process alive.
    */
   watch?(
     path: string,
@@ -289,15 +287,13 @@ export interface Storage {
    * Returns whether no operation of this storage is in flight and the program's thread may wait for
    * one in place.
    *
-   * A writer that is alone may then make a durable write by a blocking call, which saves two
-   * wake-ups. A storage without this method is taken to say no.
+   * A lone writer may then make a durable write by a blocking call, which saves two wake-ups. A
+   * storage without this method counts as busy.
    */
   isIdle?(): boolean;
   /**
-   * Lets the runtime look for what others wait for, such as the sockets of a server. A program that
-   * blocks again
-   * and again calls it now and then, because promises and immediates alone keep a runtime from
-   * looking.
+   * Lets the runtime serve other work, such as the sockets of a server. A program that blocks
+   * repeatedly calls it now and then, because promises and immediates alone starve that work.
    */
   pause?(): Promise<void>;
   /** Microseconds since the Unix epoch, UTC. */

@@ -1,16 +1,16 @@
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { BufferRange } from "./storage.ts";
 
-/** What {@linkcode DirectFile.readAt} may be told. */
+/** Options of {@linkcode DirectFile.readAt}. */
 export interface ReadAtOptions {
   /** Ends the wait for a place in the pool. */
   signal?: AbortSignal;
 }
 
-/** What {@linkcode DirectFile.readMany} may be told. */
+/** Options of {@linkcode DirectFile.readMany}. */
 export interface ReadManyOptions extends ReadAtOptions {
   /**
-   * How many bytes between two ranges may be read for nothing, so that one read serves both.
+   * The largest gap in bytes between two ranges that one read may cover.
    * @default {16384}
    */
   gapBytes?: number;

@@ -36,13 +36,13 @@ export interface MachineSettings {
   readonly latency: DeviceLatency;
 }
 
-/** How long a device takes for its operations, in microseconds of the disk's clock. */
+/** Latencies of a device, in microseconds of the disk's clock. */
 export interface DeviceLatency {
   /** A read. @default {0} */
   readonly readMicros?: number;
   /** A write. @default {0} */
   readonly writeMicros?: number;
-  /** A sync of a file or a directory; a write with durability takes as much more. @default {0} */
+  /** A sync of a file or a directory; a durable write takes this in addition. @default {0} */
   readonly syncMicros?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * For tests of programs that must not lose anything: a disk in memory that loses its power, fails
- * as planned, and repeats itself exactly.
+ * A simulated disk for tests of programs that must not lose data: it loses power, fails as planned,
+ * and repeats a run exactly.
  *
  * @example A program against every power cut
  * ```ts

@@ -1,6 +1,6 @@
 import type { Durability } from "../storage/mod.ts";
 
-/** What the disk is asked to do. A blocking call has the kind of the asynchronous one. */
+/** The kinds of operations. A blocking call has the kind of the asynchronous one. */
 export type OperationKind =
   | "open"
   | "read"
@@ -16,7 +16,7 @@ export type OperationKind =
   | "syncDirectory"
   | "lock";
 
-/** What an operation is about, as far as its kind has it. */
+/** Details of an operation, as far as its kind has them. */
 export interface OperationDetails {
   /** The new name of a rename. */
   readonly to?: string;
@@ -28,41 +28,40 @@ export interface OperationDetails {
   readonly durability?: Durability;
 }
 
-/** One call of the disk, as a hook sees it before it is carried out. */
+/** One call of the disk, as a hook sees it before it runs. */
 export interface Operation extends OperationDetails {
-  /** What is to be done. */
+  /** The kind of the operation. */
   readonly kind: OperationKind;
   /** The file or directory; of a rename the old name. */
   readonly path: string;
-  /** How manieth operation of the disk it is, from 1. */
+  /** Ordinal of this operation on the disk, counted from 1. */
   readonly number: number;
-  /** How manieth of its kind it is, from 1. */
+  /** Ordinal among the operations of its kind, counted from 1. */
   readonly numberOfKind: number;
   /** Whether it is the blocking version. */
   readonly blocking: boolean;
 }
 
-/** What became of an operation. */
+/** An operation and its outcome. */
 export interface TracedOperation extends Operation {
   /** When it began, in microseconds of the disk's clock. */
   readonly beganMicros: number;
   /**
-   * How manieth to complete it was, from 1; `undefined` while it is in flight, and for ever if the
-   * disk crashed.
+   * Ordinal of its completion, counted from 1; `undefined` while it is in flight, and after a
+   * crash.
    */
   completion: number | undefined;
   /** `"done"`, or the code or name of the error. */
   outcome: string | undefined;
 }
 
-/** What goes wrong with an operation; several together where that makes sense. */
+/** A fault of an operation; several may be combined. */
 export interface Fault {
   /**
    * The kernel's name of the error that it fails with, such as `"EIO"`.
    *
-   * As by a file of the disk, a read, write, truncate or preallocate is repeated after `EINTR`, and
-   * after `EAGAIN` 100 times, a millisecond apart; each time is an operation of its own. A sync
-   * never is.
+   * As with a real file, a read, write, truncate or preallocate is repeated after `EINTR`, and
+   * after `EAGAIN` 100 times, 1 ms apart. Each attempt is an operation. A sync is never repeated.
    *
    * After a failed sync what was unsynced may or may not survive a power cut, whatever later syncs
    * say (as on Linux); the same goes for the bytes of a write that failed with `EIO`.
@@ -74,23 +73,23 @@ export interface Fault {
    */
   crash?: boolean;
   /**
-   * Of a read or a write: a transfer of so many bytes, and no error. What is left is asked for in a
-   * further operation, as by a file of the disk; a write of 0 bytes is `EIO`, a read of 0 bytes the
-   * end of the file.
+   * Of a read or a write: transfer this many bytes, without an error. A further operation transfers
+   * the rest, as with a real file. A write of 0 bytes is `EIO`, a read of 0 bytes the end of the
+   * file.
    */
   shortBytes?: number;
   /**
-   * Of a read or a write: this bit of what was transferred is wrong, and nobody says so; bit 0 is
-   * the lowest of the first byte.
+   * Of a read or a write: flip this bit of the bytes silently; bit 0 is the lowest of the first
+   * byte.
    */
   flipBit?: number;
-  /** Of a write: where in the file its bytes end up instead, and nobody says so. In bytes. */
+  /** Of a write: the position in bytes at which the bytes silently end up instead. */
   misdirectTo?: number;
-  /** How much longer it takes, in milliseconds of the disk's clock. */
+  /** Additional latency, in milliseconds of the disk's clock. */
   latencyMs?: number;
 }
 
-/** Called before each operation; what it returns goes wrong. */
+/** Called before each operation; injects the fault that it returns. */
 export type OperationHook = (operation: Operation) => Fault | undefined | void;
 
 /** One fault of several: of each kind the first, a crash if any, all latencies. */

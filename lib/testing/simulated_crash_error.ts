@@ -1,8 +1,8 @@
 /**
- * The simulated machine lost its power, or the process was killed: the disk that throws this
- * refuses everything from now on.
+ * Reports that the simulated machine lost power, or that the process was killed. The disk refuses
+ * all further calls.
  *
- * @example Going on with what a power cut left
+ * @example Continuing after a power cut
  * ```ts
  * import { SimulatedCrashError, SimulatedDisk } from "@basalt/io/testing";
  * import { assertEquals, assertThrows } from "@std/assert";

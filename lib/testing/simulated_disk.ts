@@ -39,16 +39,16 @@ import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
 /**
- * What a {@linkcode SimulatedDisk} is like; the capabilities are those of every file, a real disk's
- * if not told otherwise.
+ * Options of a {@linkcode SimulatedDisk}. The capabilities are those of every file; the defaults
+ * are those of a real disk.
  */
 export interface SimulatedDiskOptions extends Partial<Capabilities> {
   /**
-   * What everything random is made from: the same seed and the same calls give the same disk.
+   * The seed of all randomness: the same seed and the same calls give the same disk.
    * @default {0}
    */
   seed?: number;
-  /** The unit that a power cut leaves whole or not at all, in bytes. @default {4096} */
+  /** The unit that a power cut keeps or loses as a whole, in bytes. @default {4096} */
   blockBytes?: number;
   /** Space for contents, in bytes, in whole blocks. @default {16 GiB} */
   sizeBytes?: number;
@@ -57,37 +57,34 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
   /** How much time passes at each `now()`, in microseconds. @default {1} */
   timeStepMicros?: number;
   /**
-   * Operations that do not block stay in flight until the test completes them ({@linkcode
-   * SimulatedDisk.complete}), and reads and writes are checked then: that the lent memory did not
-   * change meanwhile,
-   * that no two writes in flight overlap, that position, length and memory are aligned. What is not
-   * so fails with `SimulatedMisuseError`.
+   * Asynchronous operations stay in flight until the test completes them
+   * ({@linkcode SimulatedDisk.complete}). Reads and writes are then checked: the lent memory did
+   * not change, no two writes in flight overlap, and position, length and memory are aligned.
+   * Otherwise they fail with `SimulatedMisuseError`.
    *
    * @default {false}
    */
   manual?: boolean;
   /**
-   * A random power cut leaves some of the blocks unreadable that were being written, whatever was
-   * in them before: reading them is `EIO` until they are written whole. Which ones, the disk tells
-   * ({@linkcode SimulatedDisk.unreadableBlocks}).
+   * A random power cut leaves some of the blocks that were being written unreadable: reading them
+   * is `EIO` until they are written whole. {@linkcode SimulatedDisk.unreadableBlocks} lists them.
    *
    * @default {false}
    */
   unreadable?: boolean;
   /**
-   * The device writes zeros by itself (`preallocate` with `zeroed` gives `true`). A power cut
-   * before they are synced may have left any of their blocks, and the size by itself, as of a
-   * write.
+   * The device writes zeros by itself (`preallocate` with `zeroed` resolves to `true`). A power cut
+   * before they are synced may keep any of their blocks, and the size, as with a write.
    *
    * @default {false}
    */
   writesZeros?: boolean;
   /**
-   * How long the device takes. The disk's clock shows it: it goes on by so much at a blocking
-   * operation, and to the end of one in flight before that completes.
+   * Latencies of the device. The disk's clock advances by the latency of a blocking operation, and
+   * to the end of an operation in flight before that completes.
    *
-   * Operations in flight overlap: ten writes that begin together are over after the time of one.
-   * May be changed later ({@linkcode SimulatedDisk.latency}).
+   * Operations in flight overlap: ten writes that begin together end after the time of one. May be
+   * changed later ({@linkcode SimulatedDisk.latency}).
    *
    * @default {no time}
    */
@@ -104,7 +101,7 @@ export interface UnreadableBlock {
   length: number;
 }
 
-/** Which operations a number of {@linkcode SimulatedDisk.failAt} counts. */
+/** The operations that {@linkcode SimulatedDisk.failAt} counts. */
 export interface FailAtOptions {
   /** Only those of this kind. @default {all} */
   kind?: OperationKind;
@@ -113,18 +110,18 @@ export interface FailAtOptions {
 }
 
 /**
- * A disk in memory that loses its power when it is told to, fails as planned, and does the same
- * again for the same seed.
+ * A disk in memory that loses power on request, fails as planned, and repeats a run with the same
+ * seed.
  *
- * It promises what a disk promises and no more. After a power cut any subset of what was not synced
- * is there: each block of a write, each change of a file's size, each change of a name is there
- * or not by itself. A write with durability makes its own bytes durable and the size that they
- * need, `sync` all of its file that was written when it began, `syncDirectory` the names in a
- * directory.
- * Operations in flight complete in any order; syncing a file does not make its name durable.
+ * It promises what a disk promises and no more. A power cut keeps any subset of what was not
+ * synced: each block of a write, each change of a file's size and each change of a name,
+ * independently. A durable write makes its own bytes durable, and the size that they need. `sync`
+ * makes durable what was written to its file before it began, `syncDirectory` the names in a
+ * directory. Operations in flight complete in any order; syncing a file does not make its name
+ * durable.
  *
- * Paths are followed as the kernel does, relative ones from the root; there are no links and no
- * permissions, and directories keep their names.
+ * Paths resolve as in the kernel, relative ones from the root. There are no links and no
+ * permissions, and directories cannot be renamed.
  *
  * @example What a power cut leaves
  * ```ts
@@ -171,12 +168,12 @@ export interface FailAtOptions {
  * ```
  */
 export class SimulatedDisk implements Storage {
-  /** What everything random is made from: print it when a test fails. */
+  /** The seed of all randomness: print it when a test fails. */
   readonly seed: number;
   readonly #options: SimulatedDiskOptions;
   readonly #machine: Machine;
   /**
-   * What {@linkcode SimulatedDisk.isIdle} says while nothing is in flight.
+   * What {@linkcode SimulatedDisk.isIdle} returns while nothing is in flight.
    *
    * `false` simulates a program whose thread must not wait.
    */
@@ -337,8 +334,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Takes the exclusive lock of a directory without waiting; `undefined` while another holds it. It
-   * ends when it is released, or with the process.
+   * Takes the exclusive lock of a directory without waiting; `undefined` while another owner holds
+   * it. It ends when it is released, or with the process.
    */
   lock(where: string): StorageLock | undefined {
     const path = pathString("lock directory", where);
@@ -507,29 +504,26 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Whether the disk has crashed: it refuses everything but closing, and another crash of the same
-   * state.
+   * Whether the disk has crashed. It then refuses all calls except closing, and another crash of
+   * the same state.
    */
   get crashed(): boolean {
     return this.#machine.dead;
   }
 
-  /**
-   * Every operation that was asked for, in order, with what became of it; it grows while the disk
-   * is used.
-   */
+  /** Every operation so far, in order, with its outcome; it grows while the disk is used. */
   get trace(): readonly Readonly<TracedOperation>[] {
     return this.#machine.trace;
   }
 
   /**
-   * Calls a function before each operation, after those added earlier; what it returns goes wrong.
-   * Hooks do not outlive a crash.
+   * Calls a function before each operation, after those added earlier, and injects the fault that
+   * it returns. Hooks do not outlive a crash.
    *
    * While it runs, the operation counts as begun: {@linkcode SimulatedDisk.crashState} then may
    * leave any part of a write.
    *
-   * @returns Takes the hook away again.
+   * @returns A function that removes the hook.
    *
    * @example A device that fails every second write
    * ```ts
@@ -547,9 +541,9 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Lets the operation of this number fail, counted from 1 over the life of the disk.
+   * Makes the operation with this ordinal fail, counted from 1 over the life of the disk.
    *
-   * @returns Takes the plan away again.
+   * @returns A function that cancels the plan.
    *
    * @example The third operation
    * ```ts
@@ -577,10 +571,10 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Lets each operation fail with this probability, by the disk's seed.
+   * Makes each operation fail with this probability, by the disk's seed.
    *
    * @param probability From 0 to 1.
-   * @returns Takes the plan away again.
+   * @returns A function that cancels the plan.
    *
    * @example Every tenth write or so
    * ```ts
@@ -610,8 +604,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Completes the operation in flight that has this number; who waits for it is told in a later
-   * turn of the event loop.
+   * Completes the operation in flight that has this number; its promise settles in a later turn of
+   * the event loop.
    *
    * @throws {RangeError} If it is not in flight.
    *
@@ -649,8 +643,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Completes every operation in flight, in the order in which they began, and those that follow
-   * from them.
+   * Completes every operation in flight, in the order in which they began, and the operations that
+   * they start.
    */
   completeAll(): void {
     for (;;) {
@@ -661,25 +655,25 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * What a power cut now may leave behind or not, each by itself: *n* units make 2^n states. Their
-   * numbers are their places in this list.
+   * Returns the units that a power cut now may keep or lose independently: *n* units make 2^n
+   * states. The number of a unit is its index in this list.
    */
   unsyncedUnits(): UnsyncedUnit[] {
     return this.#machine.unsynced();
   }
 
   /**
-   * The power fails: from now on every operation on this disk, its files and its locks rejects with
+   * Cuts the power: from now on every operation on this disk, its files and its locks rejects with
    * `SimulatedCrashError`.
    *
-   * May be called again, for another choice from the same moment.
+   * It may be called again, for another choice at the same moment.
    *
-   * @param choice What of the unsynced units is left. @default {"random"}
+   * @param choice Which unsynced units are kept. @default {"random"}
    * @param unreadable The numbers of the units of kind `"block"` whose block is unreadable
    *   afterwards.
-   *   @default {none; some by chance if the choice is `"random"` and the disk was made so}
-   * @returns The disk after the next start: all that it holds is durable, its clock goes on, its
-   *   seed is made from this one's.
+   * @default {none; some by chance if the choice is `"random"` and the disk was made so}
+   * @returns The disk after the next start: all its contents are durable, its clock continues, and
+   *   its seed is derived from this one's.
    */
   crash(
     choice: CrashChoice = "random",
@@ -689,7 +683,9 @@ export class SimulatedDisk implements Storage {
     return this.crashState(choice, unreadable);
   }
 
-  /** The disk that {@linkcode SimulatedDisk.crash} would give, while this one goes on. */
+  /**
+   * Returns the disk that {@linkcode SimulatedDisk.crash} would return, while this one continues.
+   */
   crashState(
     choice: CrashChoice = "random",
     unreadable?: ReadonlySet<number>,
@@ -719,11 +715,10 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * The process is killed: its handles and locks are gone, and of its operations in flight any may
-   * have been done.
+   * Kills the process: its handles and locks are gone, and any of its operations in flight may have
+   * been done.
    *
-   * @returns The disk as the next process finds it: all that was written is there, and still
-   *   unsynced.
+   * @returns The disk as the next process finds it: all written bytes are there, still unsynced.
    */
   kill(): SimulatedDisk {
     this.#machine.killProcess();
@@ -739,7 +734,7 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * A copy of a file's bytes, as reading gives them; no operation, and no hook is called.
+   * Returns a copy of a file's bytes. It is not an operation, so no hook is called.
    *
    * @throws {Deno.errors.NotFound} If there is no such file.
    */
@@ -748,8 +743,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Changes bytes behind everybody's back, durably and without a call; makes the file and its
-   * directories where they are missing, and the file longer where it ends before.
+   * Changes bytes of a file durably, without an operation. Makes missing directories and the file,
+   * and extends the file if needed.
    */
   poke(path: string, position: number, bytes: Uint8Array): void {
     const action = `poke '${path}'`;
@@ -764,7 +759,7 @@ export class SimulatedDisk implements Storage {
     );
   }
 
-  /** Flips one bit of a file behind everybody's back: bit 0 is the lowest of the byte. */
+  /** Flips one bit of a file, without an operation: bit 0 is the lowest of the byte. */
   flipBit(path: string, position: number, bit: number): void {
     const byte = new Uint8Array(1);
     if (this.#file(path).current.read(position, byte) === 0) {
@@ -782,8 +777,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Stands for all names and contents, in 16 hexadecimal digits: two disks that hold the same have
-   * the same. It is quick: a block is hashed once.
+   * Returns a hash of all names and contents, in 16 hexadecimal digits. It is quick: a block is
+   * hashed once.
    */
   hash(): string {
     const { names } = this.#machine;
@@ -797,8 +792,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Stands for everything that a power cut now may leave, in 16 hexadecimal digits: where it is the
-   * same, so is {@linkcode SimulatedDisk.crashState} for each choice.
+   * Returns a hash of everything that a power cut now may leave, in 16 hexadecimal digits. With the
+   * same hash, {@linkcode SimulatedDisk.crashState} is the same for each choice.
    *
    * @example Reading adds no state
    * ```ts

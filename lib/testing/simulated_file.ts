@@ -39,8 +39,8 @@ export let makeFile: (
 ) => SimulatedFile;
 
 /**
- * An open file of a `SimulatedDisk`: memory is lent, arguments are checked and errors are made as
- * for a file of the disk.
+ * An open file of a `SimulatedDisk`. It lends memory, checks arguments and throws errors as a real
+ * file does.
  *
  * Operations that do not block complete in later turns of the event loop, in an order that the
  * disk's seed decides.
@@ -63,7 +63,7 @@ export let makeFile: (
  */
 export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #path: string;
-  /** What the file can do, and why: what the disk was told. */
+  /** What the file can do, and why, as the options of the disk say. */
   readonly capabilities: Capabilities;
   readonly #machine: Machine;
   readonly #inode: Inode;
@@ -170,13 +170,13 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Takes space for a range of any position and length; the size grows to its end. Without `zeroed`
-   * what reading gives is not changed.
+   * Takes space for a range of any position and length; the size grows to its end. Without
+   * `zeroed`, the contents do not change.
    *
    * Resolves to whether zeros were written: with `zeroed`, where the disk was made so that its
    * device does that by itself (`writesZeros`).
    *
-   * @throws {NoSpaceError} If there is not as much.
+   * @throws {NoSpaceError} If there is not enough space.
    */
   // deno-lint-ignore require-await -- as for reading
   async preallocate(
@@ -249,8 +249,8 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends the file after its operations in flight; nothing may start meanwhile. Closing twice does
-   * nothing, and neither does closing after a crash.
+   * Closes the file after its operations in flight. No operation may start meanwhile. Closing twice
+   * does nothing, and neither does closing after a crash.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#finish();

@@ -1,7 +1,7 @@
-/** What a program did to an operation that was in flight. */
+/** The rule that a program broke while an operation was in flight. */
 export type MisuseReason = "changed" | "overlap" | "misaligned";
 
-/** What {@linkcode SimulatedMisuseError} was about. */
+/** The fields of a {@linkcode SimulatedMisuseError}. */
 export interface MisuseDetails {
   /** The file. */
   path: string;
@@ -9,7 +9,7 @@ export interface MisuseDetails {
   position: number;
   /** Bytes of the transfer. */
   length: number;
-  /** What was wrong. */
+  /** Which rule was broken. */
   reason: MisuseReason;
 }
 
@@ -20,8 +20,8 @@ const WORDS: Record<MisuseReason, string> = {
 };
 
 /**
- * A read or a write in manual mode was not what it must be when it completed: the program that
- * began it is wrong.
+ * Reports a read or a write in manual mode that broke a rule while it was in flight. The program is
+ * wrong.
  *
  * @example Memory that changed in flight
  * ```ts
@@ -50,7 +50,7 @@ export class SimulatedMisuseError extends Error implements MisuseDetails {
   readonly position: number;
   /** Bytes of the transfer. */
   readonly length: number;
-  /** What was wrong. */
+  /** Which rule was broken. */
   readonly reason: MisuseReason;
 
   /** Makes the error. */

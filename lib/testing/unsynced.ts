@@ -1,4 +1,4 @@
-/** What of an operation a power cut may or may not leave behind: one independent choice. */
+/** A part of an operation that a power cut may keep or lose: one independent choice. */
 export interface UnsyncedUnit {
   /**
    * - `"block"`: the part of a write that lies in one block.
@@ -27,7 +27,7 @@ export interface UnsyncedUnit {
 }
 
 /**
- * What of the unsynced units a power cut leaves.
+ * Which unsynced units a power cut keeps.
  *
  * - `"none"`, `"all"`: nothing, everything.
  * - `"random"`: each by itself, by the disk's seed.
