@@ -1,22 +1,23 @@
 /**
- * Basalt: a durable, append-only log for Deno on direct I/O, and the files and memory it stands on.
+ * A durable, append-only log on direct I/O, and the direct files and aligned memory pool that it
+ * is built on.
  *
- * - {@linkcode Log} keeps messages in segments that survive a power cut once they are acknowledged.
- *   {@linkcode LogReader} reads a log that another process writes, {@linkcode LogIterator} goes
- *   through its batches, {@linkcode MessageBatch} and {@linkcode Message} are what it finds.
- * - {@linkcode Cursor} remembers where a consumer is, {@linkcode RetainOptions} say what is
- *   forgotten, and {@linkcode previewRetention} tells what that would be.
+ * - {@linkcode Log} writes and reads a log. {@linkcode LogReader} reads a log that another process
+ *   may be writing. Both return a {@linkcode LogIterator} of {@linkcode MessageBatch} or
+ *   {@linkcode Message}.
+ * - {@linkcode Cursor} stores the position of a consumer. {@linkcode RetainOptions} choose the
+ *   segments that a log removes, and {@linkcode previewRetention} lists them.
  * - {@linkcode inspectLog}, {@linkcode verifyLog}, {@linkcode planRepair}, {@linkcode repairLog}
- *   and {@linkcode salvageLog} help where a disk was damaged.
- * - {@linkcode LogStats}, {@linkcode LogEvents} and {@linkcode metricsText} show what happens.
- * - {@linkcode DirectFile} reads and writes memory past the page cache, and can prove it;
- *   {@linkcode probePath} tells what files at a path can do.
- * - {@linkcode BufferPool} leases that memory, page-aligned, as a {@linkcode PooledBuffer} whose
- *   owner is always visible, or a {@linkcode FrozenBuffer} that is shared.
- * - {@linkcode configureEngine} and {@linkcode loadLibrary} choose how operations run, and by which
+ *   and {@linkcode salvageLog} deal with damaged logs.
+ * - {@linkcode LogStats}, {@linkcode LogEvents} and {@linkcode metricsText} monitor a log.
+ * - {@linkcode DirectFile} reads and writes past the page cache. {@linkcode probePath} tells what
+ *   files at a path can do.
+ * - {@linkcode BufferPool} leases aligned memory as a {@linkcode PooledBuffer}, which can become a
+ *   shared {@linkcode FrozenBuffer}.
+ * - {@linkcode configureEngine} and {@linkcode loadLibrary} choose the engine and the native
  *   library.
  *
- * Errors of Basalt are classes whose names end in `Error`, with fields; those of the system are
+ * Basalt's own errors are classes with fields whose names end in `Error`. System errors are the
  * classes of `Deno.errors`.
  *
  * @example A log that survives a power cut

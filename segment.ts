@@ -1,11 +1,11 @@
 /**
- * One segment of a log, for programs that keep files in a way of their own.
+ * Reads and writes a single segment of a log, for programs that manage files themselves.
  *
  * A segment is two files that the caller opens: the messages and their index. {@linkcode
- * SegmentWriter} appends with group commit, as a log does; {@linkcode SegmentReader} reads and
- * verifies. Names, rolling, locks and cursors are the log's.
+ * SegmentWriter} appends with group commit, as a log does. {@linkcode SegmentReader} reads and
+ * verifies. Names, rolling, locks and cursors are up to the caller.
  *
- * @example Writing and reading one
+ * @example Writing and reading a segment
  * ```ts
  * import { DirectFile } from "@basalt/io";
  * import { SegmentReader, SegmentWriter } from "@basalt/io/segment";

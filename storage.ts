@@ -1,10 +1,8 @@
 /**
- * What a log stands on, and what another storage for logs must do.
+ * The storage of a log: files, clocks, locks and random numbers.
  *
- * {@linkcode Storage} and {@linkcode StorageFile} are the only way in which a log reaches files,
- * clocks, locks and random numbers. {@linkcode DiskStorage} is the one for disks;
- * `@basalt/io/testing`
- * has one that cuts the power.
+ * A log uses {@linkcode Storage} and {@linkcode StorageFile} for all of these. {@linkcode
+ * DiskStorage} implements them for disks, and `SimulatedDisk` of `@basalt/io/testing` for tests.
  *
  * @example A storage that counts the syncs of directories
  * ```ts
