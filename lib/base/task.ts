@@ -405,7 +405,7 @@ export async function* stream<T>(
   }
 }
 
-/** The blocking version of {@linkcode stream}. */
+/** Sync version of {@linkcode stream}. */
 export function* streamSync<T>(
   task: Task<void>,
   results: T[],

@@ -130,7 +130,7 @@ export function inspectLog(
   return drive(inspecting(path, options));
 }
 
-/** Does what {@linkcode inspectLog} does while the caller waits. */
+/** Sync version of {@linkcode inspectLog}. */
 export function inspectLogSync(
   path: string | URL,
   options: LogReaderOptions = {},

@@ -208,8 +208,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Does what {@linkcode Log.open} does while the caller waits, but does not wait for another
-   * writer's lock.
+   * Sync version of {@linkcode Log.open}, which does not wait for another writer's lock.
    *
    * @throws {LockedError} If another writer has it open.
    * @throws {CorruptSegmentError} If more than a torn tail is damaged: nothing was changed.
@@ -387,10 +386,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#appender.flush(options.durability);
   }
 
-  /**
-   * Does what {@linkcode Log.flush} does while the caller waits; a flush in flight is finished
-   * first.
-   */
+  /** Sync version of {@linkcode Log.flush}. It finishes a flush in flight first. */
   flushSync(options: { durability?: Durability } = {}): void {
     this.#appender.flushSync(options.durability);
   }
@@ -406,7 +402,7 @@ export class Log implements AsyncDisposable, Disposable {
     return new BatchIterator(this.#scan(options));
   }
 
-  /** Does what {@linkcode Log.read} does while the caller waits. */
+  /** Sync version of {@linkcode Log.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#scan(options));
   }
@@ -524,7 +520,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#cursors.cursor(name, options);
   }
 
-  /** Does what {@linkcode Log.cursor} does while the caller waits, but not for another's lock. */
+  /** Sync version of {@linkcode Log.cursor}, which does not wait for another owner's lock. */
   cursorSync(name: string, options?: CursorOptions): Cursor {
     this.#checkOpen("open a cursor");
     return this.#cursors.cursorSync(name, options);
@@ -535,7 +531,7 @@ export class Log implements AsyncDisposable, Disposable {
     return drive(this.#cursors.list());
   }
 
-  /** Does what {@linkcode Log.cursors} does while the caller waits. */
+  /** Sync version of {@linkcode Log.cursors}. */
   cursorsSync(): CursorInfo[] {
     return driveSync(this.#cursors.list());
   }
@@ -549,7 +545,7 @@ export class Log implements AsyncDisposable, Disposable {
     return drive(this.#cursors.delete(name));
   }
 
-  /** Does what {@linkcode Log.deleteCursor} does while the caller waits. */
+  /** Sync version of {@linkcode Log.deleteCursor}. */
   deleteCursorSync(name: string): boolean {
     return driveSync(this.#cursors.delete(name));
   }
@@ -566,7 +562,7 @@ export class Log implements AsyncDisposable, Disposable {
     return await removals.run(() => this.#retainer.truncateBefore(offset));
   }
 
-  /** Does what {@linkcode Log.truncateBefore} does while the caller waits. */
+  /** Sync version of {@linkcode Log.truncateBefore}. */
   truncateBeforeSync(offset: number): number {
     this.#checkTruncation(offset);
     const { removals } = this.#retainer;
@@ -605,7 +601,7 @@ export class Log implements AsyncDisposable, Disposable {
     return await removals.run(() => this.#retainer.retain(wanted));
   }
 
-  /** Does what {@linkcode Log.retain} does while the caller waits. */
+  /** Sync version of {@linkcode Log.retain}. */
   retainSync(options?: RetainNowOptions): RetentionReport {
     const wanted = this.#checkRetain(options);
     const { removals } = this.#retainer;
@@ -651,7 +647,7 @@ export class Log implements AsyncDisposable, Disposable {
     return this.#appender.close();
   }
 
-  /** Does what {@linkcode Log.close} does while the caller waits. */
+  /** Sync version of {@linkcode Log.close}. */
   closeSync(): void {
     this.#appender.closeSync();
   }
@@ -663,7 +659,7 @@ export class Log implements AsyncDisposable, Disposable {
     await this.#appender.dispose();
   }
 
-  /** The blocking version of `[Symbol.asyncDispose]`. */
+  /** Sync version of `[Symbol.asyncDispose]`. */
   [Symbol.dispose](): void {
     this.#appender.disposeSync();
   }

@@ -175,7 +175,7 @@ export class LogReader {
     return ReadableStream.from(this.#leavable(options, true));
   }
 
-  /** The blocking version of {@linkcode LogReader.read}. */
+  /** Sync version of {@linkcode LogReader.read}. */
   readSync(options: LogReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#scan(options));
   }
@@ -210,9 +210,7 @@ export class LogReader {
     return this.#cursors.cursor(name, options);
   }
 
-  /**
-   * Does what {@linkcode LogReader.cursor} does while the caller waits, but not for another's lock.
-   */
+  /** Sync version of {@linkcode LogReader.cursor}, which does not wait for another owner's lock. */
   cursorSync(name: string, options?: CursorOptions): Cursor {
     return this.#cursors.cursorSync(name, options);
   }
@@ -222,7 +220,7 @@ export class LogReader {
     return drive(this.#cursors.list());
   }
 
-  /** Does what {@linkcode LogReader.cursors} does while the caller waits. */
+  /** Sync version of {@linkcode LogReader.cursors}. */
   cursorsSync(): CursorInfo[] {
     return driveSync(this.#cursors.list());
   }
@@ -236,7 +234,7 @@ export class LogReader {
     return drive(this.#cursors.delete(name));
   }
 
-  /** Does what {@linkcode LogReader.deleteCursor} does while the caller waits. */
+  /** Sync version of {@linkcode LogReader.deleteCursor}. */
   deleteCursorSync(name: string): boolean {
     return driveSync(this.#cursors.delete(name));
   }

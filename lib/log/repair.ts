@@ -104,7 +104,7 @@ export function planRepair(
   return drive(planningBesideWriters(path, options));
 }
 
-/** The blocking version of {@linkcode planRepair}. */
+/** Sync version of {@linkcode planRepair}. */
 export function planRepairSync(
   path: string | URL,
   options: RepairPlanOptions = {},
@@ -147,7 +147,7 @@ export function repairLog(
   return drive(repairing(path, plan, options));
 }
 
-/** The blocking version of {@linkcode repairLog}. */
+/** Sync version of {@linkcode repairLog}. */
 export function repairLogSync(
   path: string | URL,
   plan: RepairPlan,

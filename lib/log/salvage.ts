@@ -78,7 +78,7 @@ export function salvageLog(
   return new BatchIterator(salvaging(path, options));
 }
 
-/** Does what {@linkcode salvageLog} does while the caller waits. */
+/** Sync version of {@linkcode salvageLog}. */
 export function salvageLogSync(
   path: string | URL,
   options: SalvageOptions = {},

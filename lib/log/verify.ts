@@ -97,7 +97,7 @@ export function verifyLog(
   return stream(verification.run(), verification.faults);
 }
 
-/** Does what {@linkcode verifyLog} does while the caller waits. */
+/** Sync version of {@linkcode verifyLog}. */
 export function verifyLogSync(
   path: string | URL,
   options: VerifyOptions = {},

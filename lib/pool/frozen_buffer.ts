@@ -141,7 +141,7 @@ export class FrozenBuffer implements Disposable {
     token.lease.drop(token);
   }
 
-  /** The same as {@linkcode FrozenBuffer.drop}. */
+  /** Does what {@linkcode FrozenBuffer.drop} does. */
   [Symbol.dispose](): void {
     this.drop();
   }

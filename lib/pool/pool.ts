@@ -279,7 +279,7 @@ export class BufferPool implements Disposable {
     this.#handle.close();
   }
 
-  /** The same as {@linkcode BufferPool.close}. */
+  /** Does what {@linkcode BufferPool.close} does. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -343,7 +343,7 @@ export class PooledBuffer implements Disposable {
     token.lease.drop(token);
   }
 
-  /** The same as {@linkcode PooledBuffer.drop}. */
+  /** Does what {@linkcode PooledBuffer.drop} does. */
   [Symbol.dispose](): void {
     this.drop();
   }

@@ -173,7 +173,7 @@ export class BatchIterator implements LogIterator<MessageBatch> {
   }
 }
 
-/** The blocking version of {@linkcode BatchIterator}. */
+/** Sync version of {@linkcode BatchIterator}. */
 export function* iterateSync(
   source: BatchSource,
 ): Generator<MessageBatch, void, void> {

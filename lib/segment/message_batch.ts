@@ -232,7 +232,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     lease.arrays?.drop();
   }
 
-  /** The same as {@linkcode MessageBatch.drop}. */
+  /** Does what {@linkcode MessageBatch.drop} does. */
   [Symbol.dispose](): void {
     this.drop();
   }

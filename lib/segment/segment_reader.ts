@@ -84,7 +84,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
     return new BatchIterator(this.#source(options));
   }
 
-  /** The blocking version of {@linkcode SegmentReader.read}. */
+  /** Sync version of {@linkcode SegmentReader.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
     return iterateSync(this.#source(options));
   }
@@ -103,7 +103,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
     await drive(this.#close());
   }
 
-  /** The blocking version of {@linkcode SegmentReader.close}. */
+  /** Sync version of {@linkcode SegmentReader.close}. */
   closeSync(): void {
     driveSync(this.#close());
   }
@@ -113,12 +113,12 @@ export class SegmentReader implements Disposable, AsyncDisposable {
     yield* this.#files.index.close();
   }
 
-  /** The same as {@linkcode SegmentReader.closeSync}. */
+  /** Does what {@linkcode SegmentReader.closeSync} does. */
   [Symbol.dispose](): void {
     this.closeSync();
   }
 
-  /** The same as {@linkcode SegmentReader.close}. */
+  /** Does what {@linkcode SegmentReader.close} does. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -154,7 +154,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     return await drive(SegmentWriter.#create(options));
   }
 
-  /** Does what {@linkcode SegmentWriter.create} does while the caller waits. */
+  /** Sync version of {@linkcode SegmentWriter.create}. */
   static createSync(options: SegmentWriterOptions): SegmentWriter {
     return driveSync(SegmentWriter.#create(options));
   }
@@ -257,7 +257,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     return this.#appender.flush(options.durability);
   }
 
-  /** Does what {@linkcode SegmentWriter.flush} does while the caller waits. */
+  /** Sync version of {@linkcode SegmentWriter.flush}. */
   flushSync(options: { durability?: Durability } = {}): void {
     this.#appender.flushSync(options.durability);
   }
@@ -273,7 +273,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     return this.#appender.close();
   }
 
-  /** Does what {@linkcode SegmentWriter.close} does while the caller waits. */
+  /** Sync version of {@linkcode SegmentWriter.close}. */
   closeSync(): void {
     this.#appender.closeSync();
   }
@@ -286,7 +286,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     await this.#appender.dispose();
   }
 
-  /** The blocking version of `[Symbol.asyncDispose]`. */
+  /** Sync version of `[Symbol.asyncDispose]`. */
   [Symbol.dispose](): void {
     this.#appender.disposeSync();
   }

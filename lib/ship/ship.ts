@@ -234,8 +234,8 @@ export class Shipping implements AsyncDisposable {
   }
 
   /**
-   * Does what {@linkcode Shipping.close} does, but does not throw an error again that
-   * {@linkcode Shipping.done} has told.
+   * Does what {@linkcode Shipping.close} does, but does not repeat the error of
+   * {@linkcode Shipping.done}.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     try {

@@ -108,7 +108,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(DirectFile.#opening(path, options));
   }
 
-  /** The blocking version of {@linkcode DirectFile.open}. */
+  /** Sync version of {@linkcode DirectFile.open}. */
   static openSync(
     path: string | URL,
     options: DirectFileOptions = {},
@@ -141,7 +141,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     );
   }
 
-  /** The blocking version of {@linkcode DirectFile.read}. */
+  /** Sync version of {@linkcode DirectFile.read}. */
   readSync(
     buffer: PooledBuffer,
     position: number,
@@ -165,7 +165,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     );
   }
 
-  /** The blocking version of {@linkcode DirectFile.write}. */
+  /** Sync version of {@linkcode DirectFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
@@ -204,7 +204,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#readAt(position, length, options));
   }
 
-  /** The blocking version of {@linkcode DirectFile.readAt}. */
+  /** Sync version of {@linkcode DirectFile.readAt}. */
   readAtSync(position: number, length: number): PooledBuffer {
     return driveSync(this.#readAt(position, length, {}));
   }
@@ -244,7 +244,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(readRanges(this.#open, this.#pool, ranges, options));
   }
 
-  /** The blocking version of {@linkcode DirectFile.readMany}: one call, 128 reads in flight. */
+  /** Sync version of {@linkcode DirectFile.readMany}: one call, 128 reads in flight. */
   readManySync(
     ranges: readonly FileRange[],
     options: Omit<ReadManyOptions, "signal"> = {},
@@ -285,7 +285,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(writeRanges(this.#open, items, options));
   }
 
-  /** The blocking version of {@linkcode DirectFile.writeMany}: one call, 128 writes in flight. */
+  /** Sync version of {@linkcode DirectFile.writeMany}: one call, 128 writes in flight. */
   writeManySync(
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability"> = {},
@@ -303,7 +303,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     );
   }
 
-  /** The blocking version of {@linkcode DirectFile.sync}. */
+  /** Sync version of {@linkcode DirectFile.sync}. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
     this.#open.syncSync(durability);
   }
@@ -315,7 +315,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     );
   }
 
-  /** The blocking version of {@linkcode DirectFile.truncate}. */
+  /** Sync version of {@linkcode DirectFile.truncate}. */
   truncateSync(length: number): void {
     this.#open.truncateSync(length);
   }
@@ -340,7 +340,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     );
   }
 
-  /** The blocking version of {@linkcode DirectFile.preallocate}. */
+  /** Sync version of {@linkcode DirectFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
@@ -354,7 +354,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return new Promise((resolve) => this.#open.size(resolve));
   }
 
-  /** The blocking version of {@linkcode DirectFile.size}. */
+  /** Sync version of {@linkcode DirectFile.size}. */
   sizeSync(): number {
     return this.statSync().size;
   }
@@ -394,7 +394,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return new Promise((resolve) => resolve(this.statSync()));
   }
 
-  /** The blocking version of {@linkcode DirectFile.stat}. */
+  /** Sync version of {@linkcode DirectFile.stat}. */
   statSync(): FileStat {
     return this.#open.statSync();
   }
@@ -426,7 +426,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return drive(this.#verifyDirect());
   }
 
-  /** The blocking version of {@linkcode DirectFile.verifyDirect}. */
+  /** Sync version of {@linkcode DirectFile.verifyDirect}. */
   verifyDirectSync(): DirectProof {
     return driveSync(this.#verifyDirect());
   }
@@ -494,7 +494,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#open.closed();
   }
 
-  /** The blocking version of {@linkcode DirectFile.close}. */
+  /** Sync version of {@linkcode DirectFile.close}. */
   closeSync(): void {
     this.#open.closeSync();
   }

@@ -118,7 +118,7 @@ export class DiskStorage implements Storage {
     return DirectFile.open(path, this.#fileOptions(options));
   }
 
-  /** The blocking version of {@linkcode DiskStorage.open}. */
+  /** Sync version of {@linkcode DiskStorage.open}. */
   openSync(path: string, options: StorageOpenOptions = {}): DirectFile {
     return DirectFile.openSync(path, this.#fileOptions(options));
   }
@@ -139,7 +139,7 @@ export class DiskStorage implements Storage {
     return drive(renaming(from, to));
   }
 
-  /** The blocking version of {@linkcode DiskStorage.rename}. */
+  /** Sync version of {@linkcode DiskStorage.rename}. */
   renameSync(from: string, to: string): void {
     driveSync(renaming(from, to));
   }
@@ -152,7 +152,7 @@ export class DiskStorage implements Storage {
     return drive(removing(path));
   }
 
-  /** The blocking version of {@linkcode DiskStorage.remove}. */
+  /** Sync version of {@linkcode DiskStorage.remove}. */
   removeSync(path: string): void {
     driveSync(removing(path));
   }
@@ -162,7 +162,7 @@ export class DiskStorage implements Storage {
     return drive(listing(path));
   }
 
-  /** The blocking version of {@linkcode DiskStorage.list}. */
+  /** Sync version of {@linkcode DiskStorage.list}. */
   listSync(path: string): StorageEntry[] {
     return driveSync(listing(path));
   }
@@ -180,7 +180,7 @@ export class DiskStorage implements Storage {
     return drive(makingDirectory(path, this.#names));
   }
 
-  /** The blocking version of {@linkcode DiskStorage.makeDirectory}. */
+  /** Sync version of {@linkcode DiskStorage.makeDirectory}. */
   makeDirectorySync(path: string): boolean {
     return driveSync(makingDirectory(path, this.#names));
   }
@@ -195,7 +195,7 @@ export class DiskStorage implements Storage {
     return drive(syncingDirectory(path, this.#names));
   }
 
-  /** The blocking version of {@linkcode DiskStorage.syncDirectory}. */
+  /** Sync version of {@linkcode DiskStorage.syncDirectory}. */
   syncDirectorySync(path: string): void {
     driveSync(syncingDirectory(path, this.#names));
   }
@@ -333,7 +333,7 @@ export class DiskStorage implements Storage {
     });
   }
 
-  /** The blocking version of {@linkcode DiskStorage.delay}: it blocks the thread. */
+  /** Sync version of {@linkcode DiskStorage.delay}: it blocks the thread. */
   delaySync(durationMs: number): void {
     checkDelay(durationMs);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);

@@ -33,7 +33,7 @@ export function probePath(path: string | URL): Promise<Capabilities> {
   return drive(probing(path));
 }
 
-/** The blocking version of {@linkcode probePath}. */
+/** Sync version of {@linkcode probePath}. */
 export function probePathSync(path: string | URL): Capabilities {
   return driveSync(probing(path));
 }

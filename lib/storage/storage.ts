@@ -57,7 +57,7 @@ export interface StorageOpenOptions {
 }
 
 /**
- * An open file: operations at explicit positions, in bytes, each with a blocking version.
+ * An open file: operations at explicit positions, in bytes, each with a sync version.
  *
  * Positions, lengths and the start within the buffer must be aligned as {@linkcode Capabilities}
  * say. Otherwise it is a `RangeError` that names the nearest valid values.
@@ -77,7 +77,7 @@ export interface StorageFile {
     position: number,
     range?: BufferRange,
   ): Promise<number>;
-  /** The blocking version of {@linkcode StorageFile.read}. */
+  /** Sync version of {@linkcode StorageFile.read}. */
   readSync(buffer: PooledBuffer, position: number, range?: BufferRange): number;
 
   /** Writes a range of `buffer` at `position`, all of it. Resolves to the bytes written. */
@@ -86,7 +86,7 @@ export interface StorageFile {
     position: number,
     options?: WriteOptions,
   ): Promise<number>;
-  /** The blocking version of {@linkcode StorageFile.write}. */
+  /** Sync version of {@linkcode StorageFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
@@ -95,12 +95,12 @@ export interface StorageFile {
 
   /** Makes everything that was written durable. `"data"` if not told otherwise. */
   sync(durability?: Exclude<Durability, "none">): Promise<void>;
-  /** The blocking version of {@linkcode StorageFile.sync}. */
+  /** Sync version of {@linkcode StorageFile.sync}. */
   syncSync(durability?: Exclude<Durability, "none">): void;
 
   /** Sets the size in bytes; new bytes are zeros. */
   truncate(length: number): Promise<void>;
-  /** The blocking version of {@linkcode StorageFile.truncate}. */
+  /** Sync version of {@linkcode StorageFile.truncate}. */
   truncateSync(length: number): void;
 
   /**
@@ -115,7 +115,7 @@ export interface StorageFile {
     length: number,
     options?: PreallocateOptions,
   ): Promise<boolean>;
-  /** The blocking version of {@linkcode StorageFile.preallocate}. */
+  /** Sync version of {@linkcode StorageFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
@@ -124,7 +124,7 @@ export interface StorageFile {
 
   /** The size in bytes. */
   size(): Promise<number>;
-  /** The blocking version of {@linkcode StorageFile.size}. */
+  /** Sync version of {@linkcode StorageFile.size}. */
   sizeSync(): number;
 
   /**
@@ -163,7 +163,7 @@ export interface StorageFile {
 
   /** Closes the file after its operations in flight. Closing twice does nothing. */
   close(): Promise<void>;
-  /** The blocking version of {@linkcode StorageFile.close}. */
+  /** Sync version of {@linkcode StorageFile.close}. */
   closeSync(): void;
 }
 
@@ -210,7 +210,7 @@ export interface StorageLock {
 export interface Storage {
   /** Opens a file. */
   open(path: string, options?: StorageOpenOptions): Promise<StorageFile>;
-  /** The blocking version of {@linkcode Storage.open}. */
+  /** Sync version of {@linkcode Storage.open}. */
   openSync(path: string, options?: StorageOpenOptions): StorageFile;
 
   /**
@@ -218,17 +218,17 @@ export interface Storage {
    * until the directory is synced.
    */
   rename(from: string, to: string): Promise<void>;
-  /** The blocking version of {@linkcode Storage.rename}. */
+  /** Sync version of {@linkcode Storage.rename}. */
   renameSync(from: string, to: string): void;
 
   /** Removes a file. Not durable until the directory is synced. */
   remove(path: string): Promise<void>;
-  /** The blocking version of {@linkcode Storage.remove}. */
+  /** Sync version of {@linkcode Storage.remove}. */
   removeSync(path: string): void;
 
   /** The entries of a directory, ordered by name. */
   list(path: string): Promise<StorageEntry[]>;
-  /** The blocking version of {@linkcode Storage.list}. */
+  /** Sync version of {@linkcode Storage.list}. */
   listSync(path: string): StorageEntry[];
 
   /**
@@ -236,12 +236,12 @@ export interface Storage {
    * Resolves to whether it was made.
    */
   makeDirectory(path: string): Promise<boolean>;
-  /** The blocking version of {@linkcode Storage.makeDirectory}. */
+  /** Sync version of {@linkcode Storage.makeDirectory}. */
   makeDirectorySync(path: string): boolean;
 
   /** Makes the names in a directory durable: `fsync(2)` of the directory. */
   syncDirectory(path: string): Promise<void>;
-  /** The blocking version of {@linkcode Storage.syncDirectory}. */
+  /** Sync version of {@linkcode Storage.syncDirectory}. */
   syncDirectorySync(path: string): void;
 
   /**
@@ -274,7 +274,7 @@ export interface Storage {
 
   /** Waits, at most 2^31 - 1 ms; the storage's own time passes. */
   delay(durationMs: number, options?: { signal?: AbortSignal }): Promise<void>;
-  /** The blocking version of {@linkcode Storage.delay}. */
+  /** Sync version of {@linkcode Storage.delay}. */
   delaySync(durationMs: number): void;
   /**
    * Runs a function once, when the storage's own clock has advanced by `delayMs`, unless cancelled.

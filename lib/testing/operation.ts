@@ -38,7 +38,7 @@ export interface Operation extends OperationDetails {
   readonly number: number;
   /** Ordinal among the operations of its kind, counted from 1. */
   readonly numberOfKind: number;
-  /** Whether it is the blocking version. */
+  /** Whether it is the sync version. */
   readonly blocking: boolean;
 }
 

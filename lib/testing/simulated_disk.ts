@@ -229,7 +229,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#opening(path, options));
   }
 
-  /** The blocking version of {@linkcode SimulatedDisk.open}. */
+  /** Sync version of {@linkcode SimulatedDisk.open}. */
   openSync(path: string, options: StorageOpenOptions = {}): SimulatedFile {
     return this.#machine.runSync(this.#opening(path, options));
   }
@@ -243,7 +243,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#renaming(from, to));
   }
 
-  /** The blocking version of {@linkcode SimulatedDisk.rename}. */
+  /** Sync version of {@linkcode SimulatedDisk.rename}. */
   renameSync(from: string, to: string): void {
     this.#machine.runSync(this.#renaming(from, to));
   }
@@ -254,7 +254,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#removing(path));
   }
 
-  /** The blocking version of {@linkcode SimulatedDisk.remove}. */
+  /** Sync version of {@linkcode SimulatedDisk.remove}. */
   removeSync(path: string): void {
     this.#machine.runSync(this.#removing(path));
   }
@@ -265,7 +265,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#listing(path));
   }
 
-  /** The blocking version of {@linkcode SimulatedDisk.list}. */
+  /** Sync version of {@linkcode SimulatedDisk.list}. */
   listSync(path: string): StorageEntry[] {
     return this.#machine.runSync(this.#listing(path));
   }
@@ -285,7 +285,7 @@ export class SimulatedDisk implements Storage {
     return isMade;
   }
 
-  /** The blocking version of {@linkcode SimulatedDisk.makeDirectory}. */
+  /** Sync version of {@linkcode SimulatedDisk.makeDirectory}. */
   makeDirectorySync(path: string): boolean {
     const { missing, isMade } = this.#missing(path);
     const there = deepest(path, missing);
@@ -303,7 +303,7 @@ export class SimulatedDisk implements Storage {
     return this.#machine.run(this.#syncingDirectory(path));
   }
 
-  /** The blocking version of {@linkcode SimulatedDisk.syncDirectory}. */
+  /** Sync version of {@linkcode SimulatedDisk.syncDirectory}. */
   syncDirectorySync(path: string): void {
     this.#machine.runSync(this.#syncingDirectory(path));
   }
@@ -411,7 +411,7 @@ export class SimulatedDisk implements Storage {
     });
   }
 
-  /** The blocking version of {@linkcode SimulatedDisk.delay}: the clock goes on, at once. */
+  /** Sync version of {@linkcode SimulatedDisk.delay}: the clock advances at once. */
   delaySync(durationMs: number): void {
     this.#machine.checkAlive();
     checkDelay(durationMs);

@@ -115,7 +115,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#reading(buffer, position, range));
   }
 
-  /** The blocking version of {@linkcode SimulatedFile.read}. */
+  /** Sync version of {@linkcode SimulatedFile.read}. */
   readSync(
     buffer: PooledBuffer,
     position: number,
@@ -138,7 +138,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#writing(buffer, position, options));
   }
 
-  /** The blocking version of {@linkcode SimulatedFile.write}. */
+  /** Sync version of {@linkcode SimulatedFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
@@ -153,7 +153,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#syncing(durability));
   }
 
-  /** The blocking version of {@linkcode SimulatedFile.sync}. */
+  /** Sync version of {@linkcode SimulatedFile.sync}. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
     this.#runSync(this.#syncing(durability));
   }
@@ -164,7 +164,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#truncating(length));
   }
 
-  /** The blocking version of {@linkcode SimulatedFile.truncate}. */
+  /** Sync version of {@linkcode SimulatedFile.truncate}. */
   truncateSync(length: number): void {
     this.#runSync(this.#truncating(length));
   }
@@ -187,7 +187,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#preallocating(position, length, options));
   }
 
-  /** The blocking version of {@linkcode SimulatedFile.preallocate}. */
+  /** Sync version of {@linkcode SimulatedFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
@@ -202,7 +202,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#run(this.#sizing());
   }
 
-  /** The blocking version of {@linkcode SimulatedFile.size}. */
+  /** Sync version of {@linkcode SimulatedFile.size}. */
   sizeSync(): number {
     return this.#runSync(this.#sizing());
   }
@@ -256,7 +256,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#closing ??= this.#finish();
   }
 
-  /** The blocking version of {@linkcode SimulatedFile.close}. */
+  /** Sync version of {@linkcode SimulatedFile.close}. */
   closeSync(): void {
     if (this.#closed) return;
     this.#closing ??= Promise.resolve();

@@ -148,7 +148,7 @@ export class Cursor
     return drive(lagAt(this.#source, this.position));
   }
 
-  /** Does what {@linkcode Cursor.lag} does while the caller waits. */
+  /** Sync version of {@linkcode Cursor.lag}. */
   lagSync(): CursorLag {
     return driveSync(lagAt(this.#source, this.position));
   }
@@ -254,7 +254,7 @@ export class Cursor
     }
   }
 
-  /** Does what {@linkcode Cursor.commit} does while the caller waits. */
+  /** Sync version of {@linkcode Cursor.commit}. */
   commitSync(offset: number): void {
     this.#checkCommit(offset);
     driveSync(this.#checkDurable(offset));
@@ -282,7 +282,7 @@ export class Cursor
     });
   }
 
-  /** Does what {@linkcode Cursor.seek} does while the caller waits. */
+  /** Sync version of {@linkcode Cursor.seek}. */
   seekSync(target: CursorTarget): void {
     this.#checkOpen("seek");
     checkTarget("seek", "target", target);
@@ -298,7 +298,7 @@ export class Cursor
     return this.#closing ??= this.#close();
   }
 
-  /** Does what {@linkcode Cursor.close} does while the caller waits. */
+  /** Sync version of {@linkcode Cursor.close}. */
   closeSync(): void {
     if (this.#closing !== undefined) return;
     this.#finishSync();
@@ -309,12 +309,12 @@ export class Cursor
     driveSync(this.#end());
   }
 
-  /** The same as {@linkcode Cursor.close}. */
+  /** Does what {@linkcode Cursor.close} does. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  /** The same as {@linkcode Cursor.closeSync}. */
+  /** Does what {@linkcode Cursor.closeSync} does. */
   [Symbol.dispose](): void {
     this.closeSync();
   }

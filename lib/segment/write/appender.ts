@@ -422,7 +422,7 @@ export class Appender implements Committable {
     }
   }
 
-  /** Does what {@linkcode Appender.dispose} does while the caller waits. */
+  /** Sync version of {@linkcode Appender.dispose}. */
   disposeSync(): void {
     try {
       this.closeSync();
