@@ -116,6 +116,7 @@ export class Log implements AsyncDisposable, Disposable {
   /** What is told to those who read. */
   readonly #own: OwnLog;
 
+  /** @ignore */
   private constructor(
     path: string,
     options: CompleteLogOptions,

@@ -40,11 +40,7 @@ export class FrozenBuffer implements Disposable {
   #view: DataView<ArrayBuffer> | null = null;
   #isLost = false;
 
-  /**
-   * Takes over a holder of a lease.
-   *
-   * @internal
-   */
+  /** @ignore Takes over a holder of a lease. */
   constructor(
     pool: BufferPool,
     token: LeaseToken,
@@ -146,11 +142,7 @@ export class FrozenBuffer implements Disposable {
     this.drop();
   }
 
-  /**
-   * Lends a range, for reading only.
-   *
-   * @internal
-   */
+  /** @ignore Lends a range, for reading only. */
   [LEND](
     start: number,
     length: number | undefined,

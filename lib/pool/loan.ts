@@ -52,7 +52,7 @@ export class Loan {
    * Pins a range of a lease, counted from its first byte.
    *
    * @throws {TypeError} If the lease is plain memory.
-   * @internal
+   * @ignore
    */
   constructor(
     token: LeaseToken,

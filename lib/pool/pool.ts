@@ -230,7 +230,7 @@ export class BufferPool implements Disposable {
    * before a request at the limit waits or fails, and returns whether there was any.
    *
    * @returns A function that ends the registration.
-   * @internal
+   * @ignore
    */
   addReclaimer(release: () => boolean): () => void {
     this.#reclaimers.add(release);
@@ -350,11 +350,7 @@ export class BufferPool implements Disposable {
     return this.#wrap(this.#beyond(length, "acquire"), length, options);
   }
 
-  /**
-   * Leases larger memory for a buffer, also before requests that wait.
-   *
-   * @internal
-   */
+  /** @ignore Leases larger memory for a buffer, also before requests that wait. */
   [GROW](from: Lease, length: number): LeaseToken {
     let token: LeaseToken;
     if (from.block === null && length < BLOCK_ALIGNMENT) {

@@ -65,11 +65,7 @@ export class PooledBuffer implements Disposable {
   /** How the lease ended. */
   #end: "frozen" | "dropped" | "lost" = "dropped";
 
-  /**
-   * Takes a lease that has begun.
-   *
-   * @internal
-   */
+  /** @ignore Takes a lease that has begun. */
   constructor(pool: BufferPool, token: LeaseToken, length: number) {
     this.pool = pool;
     this.#token = token;
@@ -348,11 +344,7 @@ export class PooledBuffer implements Disposable {
     this.drop();
   }
 
-  /**
-   * Lends a range that may go up to the capacity.
-   *
-   * @internal
-   */
+  /** @ignore Lends a range that may go up to the capacity. */
   [LEND](
     start: number,
     length: number | undefined,

@@ -101,11 +101,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   /** The batch that the last call asked for. */
   #lastBatch = 0;
 
-  /**
-   * Takes the block, or shares the lease of another batch.
-   *
-   * @internal
-   */
+  /** @ignore Takes the block, or shares the lease of another batch. */
   constructor(parts: MessageBatchParts, lease?: Lease) {
     const { buffer, arrays } = parts;
     this.#parts = parts;
@@ -267,12 +263,12 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     }, lease);
   }
 
-  /** Number of batches of the format that hold the messages. @internal */
+  /** @ignore Number of batches of the format that hold the messages. */
   get batchCount(): number {
     return this.#parts.batchStarts.length;
   }
 
-  /** Returns what an index entry says of batch `k`. @internal */
+  /** @ignore Returns what an index entry says of batch `k`. */
   batch(k: number): { offset: number; timestamp: number; position: number } {
     const { start, position, batchStarts, batchFirsts } = this.#parts;
     const bytes = this.#block;
@@ -284,20 +280,22 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     };
   }
 
-  /** Returns where the batch of the format begins that holds message `i`. @internal */
+  /** @ignore Returns where the batch of the format begins that holds message `i`. */
   placeOf(i: number): { offset: number; position: number } {
     const { offset, position } = this.batch(this.#batchOf(this.#checked(i)));
     return { offset, position };
   }
 
-  /** Where the last message ends in the `.log`, in bytes. @internal */
+  /** @ignore Where the last message ends in the `.log`, in bytes. */
   get endPosition(): number {
     const { start, end, position } = this.#parts;
     return position + end - start;
   }
 
   /**
-   * Returns the bytes of messages `[from, to)`: frame headers, payloads and user headers. @internal
+   * Returns the bytes of messages `[from, to)`: frame headers, payloads and user headers.
+   *
+   * @ignore
    */
   bytesBetween(from: number, to: number): number {
     if (to <= from) return 0;
@@ -308,7 +306,9 @@ export class MessageBatch implements Disposable, Iterable<Message> {
 
   /**
    * Returns the number of the first message that was appended at or after a time; `count` if there
-   * is none. @internal
+   * is none.
+   *
+   * @ignore
    */
   firstSince(micros: number): number {
     let low = 0;

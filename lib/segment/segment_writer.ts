@@ -93,6 +93,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   readonly #appender: Appender;
 
+  /** @ignore */
   private constructor(
     options: SegmentWriterOptions,
     files: SegmentFiles,

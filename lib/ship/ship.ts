@@ -169,7 +169,7 @@ export class Shipping implements AsyncDisposable {
   #lastError: Error | undefined;
   readonly #warnings = new Set<string>();
 
-  /** @internal Use {@linkcode ship}. */
+  /** @ignore Use {@linkcode ship}. */
   constructor(log: ShippableLog, sink: Sink, options: ShipOptions) {
     this.#log = log;
     this.#sink = sink;

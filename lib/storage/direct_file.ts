@@ -77,6 +77,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   readonly #open: OpenDescriptor;
   readonly #pool: BufferPool | undefined;
 
+  /** @ignore */
   private constructor(open: OpenDescriptor, pool: BufferPool | undefined) {
     this.capabilities = open.checked.capabilities;
     this.#open = open;
@@ -509,7 +510,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.close();
   }
 
-  /** @internal The operations with callbacks. */
+  /** @ignore The operations with callbacks. */
   get [fileCallbacks](): FileCallbacks {
     return this.#open;
   }

@@ -398,7 +398,7 @@ export class DiskStorage implements Storage {
     });
   }
 
-  /** @internal The operations as tasks. */
+  /** @ignore The operations as tasks. */
   get [storageTasks](): StorageTasks {
     return this.#tasks;
   }

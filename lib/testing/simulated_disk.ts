@@ -308,7 +308,7 @@ export class SimulatedDisk implements Storage {
     this.#machine.runSync(this.#syncingDirectory(path));
   }
 
-  /** @internal The operations as tasks. */
+  /** @ignore The operations as tasks. */
   get [storageTasks](): StorageTasks {
     return { syncDirectory: (path) => this.#beginningSync(path) };
   }

@@ -82,6 +82,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       new SimulatedFile(machine, inode, path, request);
   }
 
+  /** @ignore */
   private constructor(
     machine: Machine,
     inode: Inode,
@@ -289,7 +290,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     for (const tell of this.#whenClosed.splice(0)) tell();
   }
 
-  /** @internal The operations with callbacks. */
+  /** @ignore The operations with callbacks. */
   get [fileCallbacks](): FileCallbacks {
     return {
       read: (buffer, position, range, ...told) =>

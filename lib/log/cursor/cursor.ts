@@ -116,7 +116,7 @@ export class Cursor
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
-  /** @internal Use `log.cursor()`. */
+  /** @ignore Use `log.cursor()`. */
   constructor(
     source: CursorSource,
     name: string,
