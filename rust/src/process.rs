@@ -44,6 +44,18 @@ pub fn forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
+/// Returns the size in bytes that a write can make a file grow to: `RLIMIT_FSIZE` of the process.
+pub fn file_size_limit() -> u64 {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` has room for what the kernel writes; it is read only where the call did so.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) != 0 {
+            return libc::RLIM_INFINITY;
+        }
+        limit.assume_init().rlim_cur
+    }
+}
+
 /// Lets a write beyond `RLIMIT_FSIZE` fail with `EFBIG`, instead of ending the process by
 /// `SIGXFSZ`.
 ///

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::entry::{DONTCACHE, DSYNC, Op, Operation, Outcome, SYNC, ZEROED};
 use super::files::Alignment;
-use crate::probe;
 use crate::status::{Errno, Status};
+use crate::{probe, process};
 
 /// How often an operation that meets EAGAIN is tried again, with a pause of [`PAUSE`] before each.
 const MAX_AGAIN: u32 = 100;
@@ -35,6 +35,8 @@ pub struct Progress {
     /// The sync that follows the transfer, because its flag was refused.
     sync: Option<Op>,
     length: usize,
+    /// Position in the file after the operation's last byte.
+    end: u64,
     alignment: Option<Alignment>,
     done: usize,
     /// Number of results EAGAIN.
@@ -49,6 +51,7 @@ impl Progress {
             flags: operation.flags,
             sync: None,
             length: operation.length as usize,
+            end: operation.position.saturating_add(operation.length),
             alignment: operation.file.alignment(),
             done: 0,
             again: 0,
@@ -136,7 +139,20 @@ impl Progress {
                 self.again += 1;
                 Next::CallLater
             }
+            // A direct write cannot be cut at a limit within a sector.
+            Errno(libc::EINVAL) => self.over(Err(self.why_stuck(errno))),
             errno => self.over(Err(errno)),
+        }
+    }
+
+    /// Why a call got no further: the limit on the size of a file lies within the write, or else
+    /// `errno`.
+    fn why_stuck(&self, errno: Errno) -> Errno {
+        let writes = self.op.moves_bytes() && self.op != Op::Read;
+        if writes && self.end > process::file_size_limit() {
+            Errno(libc::EFBIG)
+        } else {
+            errno
         }
     }
 
@@ -145,7 +161,11 @@ impl Progress {
         let end = self.from() + moved;
         if end <= self.done {
             // The end of the file, or a write that gets no further and never will.
-            return self.over(if reads { Ok(()) } else { Err(Errno(libc::EIO)) });
+            return self.over(if reads {
+                Ok(())
+            } else {
+                Err(self.why_stuck(Errno(libc::EIO)))
+            });
         }
         self.done = end.min(self.length);
         // The device gives whole sectors: only the end of the file cuts one.

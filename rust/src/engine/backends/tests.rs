@@ -554,13 +554,16 @@ fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
         assert!(output.status.success(), "{output:?}");
         return;
     }
-    let limit = libc::rlimit {
-        rlim_cur: LIMIT.into(),
-        rlim_max: LIMIT.into(),
+    let set_limit = |bytes: u32| {
+        let limit = libc::rlimit {
+            rlim_cur: bytes.into(),
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        // SAFETY: the limit outlives the call.
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
+        assert_eq!(set, 0);
     };
-    // SAFETY: the limit outlives the call.
-    let set = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
-    assert_eq!(set, 0);
+    set_limit(LIMIT);
     for kind in kinds() {
         for direct in [0, libc::O_DIRECT] {
             let backend = open(kind);
@@ -578,6 +581,14 @@ fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
                 "{kind:?}"
             );
             assert_eq!(status_of(backend, &write(LIMIT)), -libc::EFBIG, "{kind:?}");
+            for within_sector in [1, 511, 513] {
+                set_limit(LIMIT - within_sector);
+                let position = LIMIT - 4096;
+                let write = transfer(2, handle, memory, &lease, position, 4096, 0);
+                assert_eq!(status_of(backend, &write), -libc::EFBIG, "{kind:?}");
+                assert_eq!(run(&write).result, Err(Errno(libc::EFBIG).into()));
+            }
+            set_limit(LIMIT);
             assert_eq!(run(&write(LIMIT)).result, Err(Errno(libc::EFBIG).into()));
             let size = without_memory(6, handle, LIMIT + 1, 0);
             assert_eq!(status_of(backend, &size), -libc::EFBIG, "{kind:?}");

@@ -9,6 +9,7 @@ fn begun(op: Op, flags: u32) -> Progress {
         flags,
         sync: None,
         length: 1,
+        end: 1,
         alignment: None,
         done: 0,
         again: 0,
