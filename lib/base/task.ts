@@ -75,17 +75,14 @@ export function* together<T>(
   tasks: readonly Task<T>[],
 ): Task<PromiseSettledResult<T>[]> {
   // The one task that most flushes have is part of the caller's: it costs nothing of its own.
-  if (tasks.length === 1) return [yield* settled(tasks[0]!)];
-  return (yield new Together(tasks)) as PromiseSettledResult<T>[];
-}
-
-/** Runs a task, and returns a failure instead of throwing it. */
-function* settled<T>(task: Task<T>): Task<PromiseSettledResult<T>> {
-  try {
-    return { status: "fulfilled", value: yield* task };
-  } catch (reason) {
-    return { status: "rejected", reason };
+  if (tasks.length === 1) {
+    try {
+      return [{ status: "fulfilled", value: yield* tasks[0]! }];
+    } catch (reason) {
+      return [{ status: "rejected", reason }];
+    }
   }
+  return (yield new Together(tasks)) as PromiseSettledResult<T>[];
 }
 
 /** The step of tasks that run side by side. */
@@ -99,7 +96,7 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
   }
 
   runSync(): PromiseSettledResult<T>[] {
-    return this.#tasks.map((each) => driveSync(settled(each)));
+    return this.#tasks.map((each) => driveSync(together([each]))[0]!);
   }
 
   begin(resolve: (results: PromiseSettledResult<T>[]) => void): void {
@@ -149,12 +146,10 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
  * callbacks.
  *
  * At any time one of these holds: the generator runs or a step is being begun (`#isRunning`); a
- * step is in flight (`#step`);
- * the outcome of a step is there and the generator has not seen it (`#isReady`); all is over
- * (`#isOver`).
- * A completion that comes while the generator runs is only noted: the loop in `advance` sees it.
- * So the stack stays flat, and the generator is never
- * entered twice.
+ * step is in flight (`#step`); the outcome of a step is there and the generator has not seen it
+ * (`#isReady`); all is over (`#isOver`). A completion that comes while the generator runs is only
+ * noted: the loop in `advance` sees it. So the stack stays flat, and the generator is never entered
+ * twice.
  */
 class Run<T> {
   readonly #task: Task<T>;
@@ -180,6 +175,11 @@ class Run<T> {
     this.#task = task;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  /** Whether the task has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** Why it cannot be finished now, if so. */
@@ -325,17 +325,16 @@ function unfinishable(why: string): TypeError {
 /**
  * Drives a task without blocking, so that a caller that blocks can finish it at any moment.
  */
-export class Driver<T> {
+export class Driver<T> extends Run<T> {
   /** Resolves to what the task returns. */
   readonly promise: Promise<T>;
-  readonly #run: Run<T>;
 
   /** Starts a task: it runs up to the first step that does not end at once. */
   constructor(task: Task<T>) {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
+    super(task, resolve, reject);
     this.promise = promise;
-    this.#run = new Run(task, resolve, reject);
-    this.#run.advance();
+    this.advance();
   }
 
   /**
@@ -351,9 +350,9 @@ export class Driver<T> {
    * caller. The task goes on as before.
    */
   finishSync(settle: () => void = nothing): T {
-    this.#run.finish(settle);
+    this.finish(settle);
     this.promise.catch(nothing);
-    return this.#run.result();
+    return this.result();
   }
 }
 

@@ -38,17 +38,17 @@ export class DurablePublisher {
   }
 
   /** Publishes what is durable now, at the latest after a millisecond. */
-  flushed(): void {
+  flushed(nowMicros: number): void {
     const { owner, storage, durableOffset, mayBlock } = this.#options;
     const isNew = durableOffset() > owner.record.durableOffset;
     if (!isNew || this.#isBusy || this.#isClosed) return;
     try {
-      const sinceMs = (storage.now() - this.#publishedAtMicros) / 1000;
+      const sinceMs = (nowMicros - this.#publishedAtMicros) / 1000;
       // The clock may have been set back.
       if (sinceMs >= 0 && sinceMs < INTERVAL_MS) {
         this.#timer ??= storage.after(INTERVAL_MS, () => {
           this.#timer = undefined;
-          this.flushed();
+          this.flushed(storage.now());
         });
       } else if (mayBlock()) driveSync(this.publish());
       else {

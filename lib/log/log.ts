@@ -685,7 +685,7 @@ export class Log implements AsyncDisposable, Disposable {
         this.#retainer.rolled();
       },
       changed: () => this.#changed.fire(),
-      flushed: () => this.#publisher.flushed(),
+      flushed: (nowMicros) => this.#publisher.flushed(nowMicros),
       counted: (messages, durationMicros) =>
         publish("basalt:flush", () => ({
           log: this.path,

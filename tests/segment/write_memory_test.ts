@@ -5,7 +5,6 @@ import { BufferPool } from "../../lib/pool/mod.ts";
 import { BackpressureError } from "../../lib/segment/backpressure_error.ts";
 import { INDEX_INTERVAL_BYTES } from "../../lib/segment/layout.ts";
 import { OffsetConflictError } from "../../lib/segment/write/offset_conflict_error.ts";
-import { Timeline } from "../../lib/segment/write/timeline.ts";
 import type { WriteBlock } from "../../lib/segment/write/write_block.ts";
 import {
   WriteMemory,
@@ -31,7 +30,8 @@ function memoryOf(
     segmentBytes: 2 ** 32 - 1,
     hasNext: true,
     physicalBlock: 512,
-    timeline: new Timeline(() => 1_700_000_000_000_000, 0),
+    now: () => 1_700_000_000_000_000,
+    lastTimestamp: 0,
     random: (bytes) => crypto.getRandomValues(bytes),
     onBlock: () => {},
     ...options,
@@ -311,4 +311,29 @@ Deno.test("WriteMemory refuses a batch above 64 MiB, and one message that no seg
   assertEquals(memory.nextOffset, 1);
   memory.discard();
   assertEquals(pool.stats().inUseBytes, 0);
+});
+
+Deno.test("WriteMemory.finish() gives the time of now, and never one below the last of the log", () => {
+  using pool = new BufferPool();
+  const memory = memoryOf(pool, { now: () => 60, lastTimestamp: 50 });
+  const given = [20, 100, 110, 5, 110, 111].map((now) => {
+    memory.append("a");
+    memory.finish(now);
+    return memory.take()[0]!.timestamp;
+  });
+  assertEquals(given, [50, 100, 110, 110, 110, 111]);
+  assertEquals(memory.clockBehindMicros, 51);
+});
+
+Deno.test("WriteMemory draws a new seed for each block, also where one call gives no more", () => {
+  using pool = new BufferPool();
+  const memory = memoryOf(pool);
+  const segments = new Segments();
+  const count = 100;
+  for (let i = 0; i < count; i++) {
+    memory.append("a");
+    memory.finish();
+  }
+  for (const block of memory.take()) segments.write(block);
+  assertEquals(new Set(parse(segments).map(({ id }) => id)).size, count);
 });

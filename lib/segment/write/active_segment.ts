@@ -59,7 +59,9 @@ export class ActiveSegment {
   readonly #index: IndexWriter;
   readonly #preparer: Preparer;
   /** The bytes of the partly filled last physical block that was written. */
-  readonly #tail: Uint8Array<ArrayBuffer>;
+  #tail: Uint8Array<ArrayBuffer>;
+  /** The same once the write in flight is over. */
+  #nextTail: Uint8Array<ArrayBuffer>;
   #writtenEnd: number;
   #writtenOffset: number;
   #syncedEnd: number;
@@ -79,7 +81,9 @@ export class ActiveSegment {
     this.#index = index;
     this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
     this.#writtenOffset = this.#durableOffset = state.nextOffset;
-    this.#tail = new Uint8Array(files.log.capabilities.physicalBlock);
+    const { physicalBlock } = files.log.capabilities;
+    this.#tail = new Uint8Array(physicalBlock);
+    this.#nextTail = new Uint8Array(physicalBlock);
     this.#tail.set(state.tail);
     this.#preparer = new Preparer(files.log, pool, state.end, {
       maxBytes: options.prepareBytes,
@@ -111,6 +115,11 @@ export class ActiveSegment {
   /** Messages below this offset survive a power cut. */
   get durableOffset(): number {
     return this.#durableOffset;
+  }
+
+  /** Whether everything that was written is durable. */
+  get isSynced(): boolean {
+    return this.#syncedEnd === this.#writtenEnd;
   }
 
   /** How often messages were made durable. */
@@ -189,8 +198,7 @@ export class ActiveSegment {
     durability: Durability,
   ): Task<void> {
     const physicalBlock = this.#log.capabilities.physicalBlock;
-    const isCarried = group.length === 1 &&
-      this.#syncedEnd === this.#writtenEnd;
+    const isCarried = group.length === 1 && this.isSynced;
     const flag = isCarried ? durability : "none";
     const last = group.at(-1)!;
     const writes: Task<number>[] = [];
@@ -221,7 +229,7 @@ export class ActiveSegment {
     this.#preparer.flushed(last.end - this.#writtenEnd, durability !== "none");
     this.#writtenEnd = last.end;
     this.#writtenOffset = last.nextOffset;
-    this.#tail.set(last.tail(physicalBlock));
+    [this.#tail, this.#nextTail] = [this.#nextTail, this.#tail];
     if (flag !== "none") this.#markSynced();
   }
 
@@ -255,6 +263,7 @@ export class ActiveSegment {
       block.seal(physicalBlock);
       tail = block.tail(physicalBlock);
     }
+    this.#nextTail.set(tail);
   }
 
   /** Returns the first failure for want of room; throws if there was another. */
@@ -278,7 +287,7 @@ export class ActiveSegment {
    * @throws {PoisonedError} If the sync failed.
    */
   *sync(durability: Exclude<Durability, "none">): Task<void> {
-    if (this.#syncedEnd === this.#writtenEnd) return;
+    if (this.isSynced) return;
     try {
       yield* this.#log.sync(durability);
     } catch (error) {
@@ -333,7 +342,7 @@ export class ActiveSegment {
     try {
       yield* this.#preparer.stop();
       yield* this.#cut();
-      const isDurable = this.#syncedEnd === this.#writtenEnd;
+      const isDurable = this.isSynced;
       if (!isDurable) {
         yield* this.#log.sync("full");
         this.#markSynced();

@@ -18,7 +18,6 @@ import { HotTail } from "./hot_tail.ts";
 import { InPlacePolicy } from "./in_place.ts";
 import type { FlatPayloads } from "./payload_batch.ts";
 import type { AppendOptions, ExpectOptions } from "./prepared_message.ts";
-import { Timeline } from "./timeline.ts";
 import {
   type AppendTarget,
   RefusingTarget,
@@ -89,8 +88,8 @@ export interface AppenderOwner {
   poisoned?(error: PoisonedError): void;
   /** Called when messages were written, became durable, or will not any more. */
   changed(): void;
-  /** Called after each flush, when all who waited for it could go on. */
-  flushed(): void;
+  /** Called after each flush, when all who waited for it could go on, with the time. */
+  flushed(nowMicros: number): void;
   /** Called after each checkpoint; it must not fail. */
   checkpoint(): Task<void>;
   /** Called at the end of closing, whatever happened: `isClean` if everything was sealed. */
@@ -160,7 +159,8 @@ export class Appender implements Committable {
       segmentBytes: options.segmentBytes,
       hasNext: options.owner.next !== undefined,
       physicalBlock: active.capabilities.physicalBlock,
-      timeline: new Timeline(() => clock.now(), options.lastTimestamp),
+      now: () => clock.now(),
+      lastTimestamp: options.lastTimestamp,
       random: (bytes) => clock.random(bytes),
       onBlock: () => this.#onBlock(),
     }, options.start);
@@ -456,7 +456,7 @@ export class Appender implements Committable {
     let failure: unknown = this.#poison;
     if (failure === undefined) {
       try {
-        yield* this.writeAll("data");
+        yield* this.writeAll("data", this.now());
         this.#active.checkNames();
         yield* this.#active.seal();
       } catch (error) {
@@ -538,14 +538,13 @@ export class Appender implements Committable {
     return this.#active.isCheckpointDue;
   }
 
-  *writeAll(durability: Durability): Task<void> {
+  *writeAll(durability: Durability, nowMicros: number): Task<void> {
     if (this.#poison !== undefined) throw this.#poison;
-    const startedAt = this.now();
-    this.#memory.finish();
+    this.#memory.finish(nowMicros);
     this.#queue.push(...this.#memory.take());
     try {
-      if (Math.abs(startedAt - this.#namesSeenAt) >= NAMES_MICROS) {
-        this.#namesSeenAt = startedAt;
+      if (Math.abs(nowMicros - this.#namesSeenAt) >= NAMES_MICROS) {
+        this.#namesSeenAt = nowMicros;
         this.#active.checkNames();
       }
       yield* this.#writeQueue(durability);
@@ -558,13 +557,12 @@ export class Appender implements Committable {
     }
     if (durability !== "none") {
       const isAllDurable = this.#memory.pendingBytes === 0;
-      this.#unsyncedSince = isAllDurable ? undefined : startedAt;
+      this.#unsyncedSince = isAllDurable ? undefined : nowMicros;
     }
   }
 
   /** Writes what is in the queue now, segment by segment. */
   *#writeQueue(durability: Durability): Task<void> {
-    const onWritten = (block: WriteBlock) => this.#onWritten(block);
     while (this.#queue.length > 0) {
       const { segmentOffset } = this.#queue[0]!;
       if (segmentOffset !== this.#active.firstOffset) {
@@ -577,17 +575,19 @@ export class Appender implements Committable {
       yield* this.#active.write(
         blocks,
         end < 0 ? durability : "none",
-        onWritten,
+        this.#onWritten,
       );
     }
-    if (durability !== "none") yield* this.#active.sync(durability);
+    if (durability !== "none" && !this.#active.isSynced) {
+      yield* this.#active.sync(durability);
+    }
   }
 
-  #onWritten(block: WriteBlock): void {
+  readonly #onWritten = (block: WriteBlock): void => {
     this.#queue.shift();
     this.#memory.written(block);
     this.hotTail.push(block);
-  }
+  };
 
   /** Seals the active segment and goes on in the next one. */
   *#roll(firstOffset: number): Task<void> {
@@ -615,7 +615,7 @@ export class Appender implements Committable {
     const active = this.#active;
     if (active.firstOffset !== firstOffset || active.writtenEnd === 0) return;
     const next = this.#memory.endSegment();
-    yield* this.writeAll("data");
+    yield* this.writeAll("data", this.now());
     if (this.#active.firstOffset === next) return;
     try {
       yield* this.#roll(next);
@@ -641,8 +641,8 @@ export class Appender implements Committable {
     yield* this.#owner.checkpoint();
   }
 
-  flushed(): void {
-    this.#owner.flushed();
+  flushed(nowMicros: number): void {
+    this.#owner.flushed(nowMicros);
   }
 
   prepare(isPaused: () => boolean): Promise<void> | undefined {

@@ -20,6 +20,9 @@ export interface HotBlock {
   readonly bytes: number;
 }
 
+/** Blocks that were given up are taken out of the list this many at a time. */
+const DROPPED = 64;
+
 /**
  * Keeps what was written last in memory, so that tails of the same isolate need not read it from
  * the disk.
@@ -29,7 +32,9 @@ export interface HotBlock {
  */
 export class HotTail {
   readonly #maxBytes: number;
+  /** The blocks from `#first`; what is before it was given up. */
   #blocks: HotBlock[] = [];
+  #first = 0;
   #bytes = 0;
 
   /** @param maxBytes Bytes of pooled memory to keep; 0 for none. */
@@ -63,17 +68,23 @@ export class HotTail {
       bytes,
     });
     this.#bytes += bytes;
-    let count = 0;
     while (this.#bytes > this.#maxBytes) {
-      this.#bytes -= this.#blocks[count++]!.bytes;
+      const old = this.#blocks[this.#first++]!;
+      this.#bytes -= old.bytes;
+      old.buffer.drop();
     }
-    for (const old of this.#blocks.splice(0, count)) old.buffer.drop();
+    if (this.#first >= DROPPED) this.#compact();
+  }
+
+  #compact(): void {
+    this.#blocks.splice(0, this.#first);
+    this.#first = 0;
   }
 
   /** Returns the block with the message at `offset`; `undefined` if it is not in memory. */
   find(offset: number): HotBlock | undefined {
     const blocks = this.#blocks;
-    let low = 0;
+    let low = this.#first;
     let high = blocks.length;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -88,6 +99,7 @@ export class HotTail {
 
   /** Gives up what begins at or after `offset`. */
   dropFrom(offset: number): void {
+    this.#compact();
     const count = this.#blocks.findIndex((block) => block.nextOffset > offset);
     if (count < 0) return;
     for (const block of this.#blocks.splice(count)) {
@@ -101,6 +113,7 @@ export class HotTail {
    * was any.
    */
   clear(): boolean {
+    this.#compact();
     const blocks = this.#blocks.splice(0);
     for (const block of blocks) block.buffer.drop();
     this.#bytes = 0;

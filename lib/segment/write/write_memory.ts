@@ -24,7 +24,6 @@ import {
   type ExpectOptions,
   prepareMessage,
 } from "./prepared_message.ts";
-import type { Timeline } from "./timeline.ts";
 import { WriteBlock } from "./write_block.ts";
 
 /** What messages can be appended to: memory, or what refuses once there is none. */
@@ -52,8 +51,10 @@ export interface WriteMemoryOptions {
   hasNext: boolean;
   /** The physical block of the disk. */
   physicalBlock: number;
-  /** The append times. */
-  timeline: Timeline;
+  /** The storage's clock, in microseconds. */
+  now(): number;
+  /** The last timestamp of the log, in microseconds; 0 for an empty one. */
+  lastTimestamp: number;
   /** Fills a view with random bytes. */
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   /** Called when a block was begun: with it the first message that no flush has taken. */
@@ -74,6 +75,10 @@ export interface WriteStart {
 
 /** The smallest block: what a log that gets a message now and then takes. */
 const LEAST_BLOCK_BYTES = 16 * 1024;
+/** Random bytes from which the ids of one block's messages are drawn. */
+const SEED_BYTES = 32;
+/** Random bytes are asked for this many at a time: each call costs more than many bytes. */
+const RANDOM_BYTES = 1024;
 
 /** The smallest and the largest producer time of a batch. */
 interface TimeSpan {
@@ -90,11 +95,9 @@ const MAX_TIME_SPAN_MICROS = 2 ** 32 - 1;
 /**
  * The messages of a log that no flush has taken yet, in blocks.
  *
- * A payload is copied once, to its final place behind room for its header. Single messages gather
- * in an open
- * batch; a batch that was appended as one stays one. It is decided here where a segment ends; the
- * files
- * follow when a flush comes to a block of the next one, and seals what it writes.
+ * A payload is copied once, to its final place after room for its header. Single messages gather in
+ * an open batch; a batch that was appended as one stays one. It is decided here where a segment
+ * ends; the files follow when a flush comes to a block of the next one.
  */
 export class WriteMemory implements AppendTarget {
   readonly #options: WriteMemoryOptions;
@@ -111,6 +114,11 @@ export class WriteMemory implements AppendTarget {
   /** The offset of the first message after that. */
   #nextOffset: number;
   #indexedPosition: number | undefined;
+  /** The append time of the last block: times never decrease. */
+  #lastMicros: number;
+  /** Random bytes; those from `#seedStart` are not used yet. */
+  #random = new Uint8Array(0);
+  #seedStart = 0;
   /** Bytes of a block that is begun now. */
   #blockBytes: number;
   /** Bytes of the block that the pool refused last; 0 if one was begun since. */
@@ -126,6 +134,7 @@ export class WriteMemory implements AppendTarget {
     this.#nextOffset = start.nextOffset;
     this.#end = start.end;
     this.#indexedPosition = start.indexedPosition;
+    this.#lastMicros = options.lastTimestamp;
     this.#blockBytes = this.#leastBlockBytes;
   }
 
@@ -144,9 +153,12 @@ export class WriteMemory implements AppendTarget {
     return this.#finishedBytes + (this.#open?.byteLength ?? 0);
   }
 
-  /** How far the clock is behind the last timestamp, in microseconds. */
+  /**
+   * How far the clock is behind the last timestamp, in microseconds; 0 if it is not. Until it has
+   * caught up, all messages get that timestamp.
+   */
   get clockBehindMicros(): number {
-    return this.#options.timeline.clockBehindMicros;
+    return Math.max(0, this.#lastMicros - this.#options.now());
   }
 
   /** Bytes of batches that are in memory and not in the file. */
@@ -202,12 +214,13 @@ export class WriteMemory implements AppendTarget {
     return first;
   }
 
-  /** Finishes the open block: the flush that begins takes it. */
-  finish(): void {
+  /** Finishes the open block, with the time of now: the flush that begins takes it. */
+  finish(nowMicros?: number): void {
     const block = this.#open;
     if (block === undefined) return;
-    const { random, timeline } = this.#options;
-    block.finish(timeline.next(), random(new Uint8Array(32)));
+    const micros = nowMicros ?? this.#options.now();
+    this.#lastMicros = Math.max(micros, this.#lastMicros);
+    block.finish(this.#lastMicros, this.#seed());
     this.#finished.push(block);
     this.#finishedBytes += block.byteLength;
     this.#end = block.end;
@@ -216,6 +229,17 @@ export class WriteMemory implements AppendTarget {
     if (8 * block.fill < this.#blockBytes) {
       this.#blockBytes = Math.max(this.#blockBytes / 2, this.#leastBlockBytes);
     }
+  }
+
+  #seed(): Uint8Array<ArrayBuffer> {
+    if (this.#seedStart === this.#random.length) {
+      // Blocks that are not sealed yet refer to the old ones.
+      this.#random = this.#options.random(new Uint8Array(RANDOM_BYTES));
+      this.#seedStart = 0;
+    }
+    const start = this.#seedStart;
+    this.#seedStart += SEED_BYTES;
+    return this.#random.subarray(start, this.#seedStart);
   }
 
   /**
