@@ -1,7 +1,4 @@
-/**
- * What JSR scores of a package's documentation, and that whoever looks a name up finds how to use
- * it.
- */
+/** The documentation of each entry point is complete, as JSR scores it, and its links work. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import { headingAnchors, ruleAnchors } from "./anchors.ts";
@@ -31,7 +28,7 @@ function hasExample({ doc = "", tags = [] }: Documentation): boolean {
 
 Deno.test({
   name:
-    "each entry point is described, each exported class and function has an example, and a sync version its async one's",
+    "each entry point is described, each exported class and function has an example (a sync version that of the async one), and nothing internal is shown",
   ignore: !ALL,
   async fn() {
     const { exports, license } = JSON.parse(
@@ -45,7 +42,10 @@ Deno.test({
       cwd: ROOT,
     }).output();
     assert(success);
-    const { nodes } = JSON.parse(new TextDecoder().decode(stdout));
+    const text = new TextDecoder().decode(stdout);
+    // `deno doc` shows members with this tag, and hides those with `@ignore`.
+    assert(!text.includes('"kind": "internal"'));
+    const { nodes } = JSON.parse(text);
     const modules = Object.values<Module>(nodes);
     assertEquals(modules.length, Object.keys(exports).length);
     const without: string[] = [];
