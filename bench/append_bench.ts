@@ -1,6 +1,6 @@
 /**
- * Messages of 100 bytes into a log's memory, beside as many calls of `Deno.FsFile.writeSync`: 10
- * 000 messages an iteration. Flushing is not timed.
+ * Messages of 100 bytes into a log's memory, beside the same number of `Deno.FsFile.writeSync`
+ * calls: 10 000 messages an iteration. Flushing is not timed.
  */
 import { BufferPool, Log } from "../mod.ts";
 
@@ -23,7 +23,7 @@ const arrays: Uint8Array[] = new Array(BATCH).fill(payload);
 const strings: string[] = new Array(BATCH).fill("a".repeat(PAYLOAD_BYTES));
 const group = `${COUNT} messages of ${PAYLOAD_BYTES} B`;
 
-/** Times an append, and writes what it left in memory behind the clock's back. */
+/** Times an append, and then writes its messages without timing that. */
 function appending(append: () => void) {
   return async (bench: Deno.BenchContext): Promise<void> => {
     bench.start();

@@ -16,7 +16,7 @@ const KILLS = 3;
 
 const program = new Command("demo")
   .description(
-    "Write lines and durable messages to a log, beside Deno.FsFile and node:sqlite; then kill writers, and show that nothing acknowledged is lost.",
+    "Write lines and durable messages to a log, beside Deno.FsFile and node:sqlite. Then kill writers, and show that no acknowledged message is lost.",
   )
   .argument(
     "[FILE]",
@@ -26,7 +26,7 @@ const program = new Command("demo")
   .option("--json", "print the figures as one JSON object")
   .addHelpText(
     "after",
-    "\nEverything is written below the present directory, so that its disk is measured, and removed again.",
+    "\nFiles are written to the current directory, to measure its disk, and removed.",
   )
   .exitOverride(({ exitCode }) => Deno.exit(exitCode === 0 ? 0 : 2))
   .parse(Deno.args, { from: "user" });

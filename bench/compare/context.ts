@@ -1,6 +1,6 @@
 /**
- * What every comparison works with: a directory of its own, prewritten files, child processes,
- * progress; and cleaning up after all of it.
+ * The context of a comparison: a directory, prewritten files, child processes, progress, and their
+ * removal.
  */
 import { BufferPool, DirectFile } from "../../mod.ts";
 import { Progress } from "../../lib/cli/terminal.ts";
@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 const PAIRS = 5;
 const QUICK_PAIRS = 2;
 
-/** A comparison that was not made, and why. */
+/** A comparison that was left out, and why. */
 export interface LeftOut {
   readonly what: string;
   readonly reason: string;
@@ -18,13 +18,13 @@ export interface LeftOut {
 
 /** The surroundings of a run. */
 export class Context {
-  /** A directory of this run's own, on the disk that is measured. */
+  /** The directory of this run, on the disk that is measured. */
   readonly dir: string;
   /** How many times each side runs. */
   readonly pairs: number;
   readonly quick: boolean;
   readonly leftOut: LeftOut[] = [];
-  /** What belongs to the figures: settings of references, measured rates. */
+  /** Notes on the figures: settings of references, measured rates. */
   readonly notes: string[] = [];
 
   readonly #scale: number;
@@ -67,18 +67,18 @@ export class Context {
     this.#progress.end();
   }
 
-  /** Notes what is not compared, once. */
+  /** Notes a comparison that is left out, once. */
   leaveOut(what: string, reason: string): void {
     if (this.leftOut.some((each) => each.what === what)) return;
     this.leftOut.push({ what, reason });
   }
 
-  /** Notes what belongs to the figures, once. */
+  /** Adds a note on the figures, once. */
   note(text: string): void {
     if (!this.notes.includes(text)) this.notes.push(text);
   }
 
-  /** A path in the directory that nothing has yet. */
+  /** Returns an unused path in the directory. */
   path(name: string): string {
     return `${this.dir}/${name}`;
   }
@@ -128,8 +128,7 @@ export class Context {
   }
 
   /**
-   * Runs a program to its end and answers what it printed. @throws {Error} If it fails, with what
-   * it said.
+   * Runs a program to its end and returns its output. @throws {Error} If it fails, with its output.
    */
   async run(
     command: string,

@@ -4,7 +4,7 @@ import { Latencies, type Measured, Series, Stopwatch } from "./measure.ts";
 import { randomPositions } from "./positions.ts";
 import { MIB, READ_BYTES } from "./sizes.ts";
 
-/** Buffers that were touched: the first touch of a page is no part of what is measured. */
+/** Makes buffers and touches them, because the first touch of a page must not be measured. */
 export function touchedBuffers(
   pool: BufferPool,
   count: number,
@@ -17,7 +17,7 @@ export function touchedBuffers(
   });
 }
 
-/** Reads 4 KiB at random positions for so long, each read waited for in place. */
+/** Reads 4 KiB at random positions for a time, with blocking reads. */
 export function readInPlace(
   file: DirectFile,
   pool: BufferPool,
@@ -45,7 +45,7 @@ export function readInPlace(
   };
 }
 
-/** Reads 4 KiB at random positions for so long, by as many tasks, each awaiting its own read. */
+/** Reads 4 KiB at random positions for a time, by several tasks that each await their own read. */
 export async function readByTasks(
   file: DirectFile,
   pool: BufferPool,
@@ -81,8 +81,8 @@ export async function readByTasks(
 const BATCH = 1024;
 
 /**
- * Reads 4 KiB at random positions for so long, many with one call. A latency would be that of a
- * batch: there is none.
+ * Reads 4 KiB at random positions for a time, many with one call. It reports no latency, which
+ * would be that of a batch.
  */
 export async function readInBatches(
   file: DirectFile,
@@ -117,8 +117,8 @@ export type Transfer<Memory> = (
 ) => Promise<unknown>;
 
 /**
- * Goes through a file in order, again and again for so long, 1 MiB at a time, as many operations in
- * flight as there are memories.
+ * Goes through a file in order, repeatedly for a time, 1 MiB at a time, with one operation in
+ * flight for each memory.
  */
 export async function sequentially<Memory>(
   sizeBytes: number,

@@ -7,7 +7,7 @@ import { Latencies, type Measured, Stopwatch } from "./measure.ts";
 export interface Repetition {
   /** For how long, in milliseconds. */
   readonly ms: number;
-  /** How many take steps at the same time, each one after its own. @default {1} */
+  /** Tasks that repeat the step at the same time. @default {1} */
   readonly appenders?: number;
   /** Messages of a step. @default {1} */
   readonly messages?: number;
@@ -46,7 +46,7 @@ export async function repeated(
   };
 }
 
-/** Appends for so long, each appender awaiting the durability of its message before the next. */
+/** Appends for a time; each appender awaits the durability of its message before the next. */
 export async function appendDurably(
   log: Log,
   appenders: number,
@@ -63,7 +63,7 @@ export async function appendDurably(
   return run;
 }
 
-/** Appends for so long, each message flushed in place: the thread waits for the disk. */
+/** Appends for a time, with a blocking flush for each message. */
 export async function appendAndFlush(
   log: Log,
   payloadBytes: number,

@@ -1,4 +1,4 @@
-/** The ingest of W7: lines of a text into a log, and as many bytes into a file. */
+/** The ingest of W7: lines of a text into a log, and the same number of bytes into a file. */
 import { appendLines, type Lines, readLines } from "../../lib/cli/lines.ts";
 import { formatBytes } from "../../lib/cli/terminal.ts";
 import { Log } from "../../lib/log/mod.ts";
@@ -28,7 +28,7 @@ export interface IngestRun {
  *
  * @param input The file.
  * @param dir An empty directory to work in.
- * @param show Told what is being done.
+ * @param show Shows the progress.
  */
 export async function ingest(
   input: string,
@@ -111,8 +111,8 @@ function* eachLine(parts: Iterable<Lines>): Generator<Uint8Array> {
 }
 
 /**
- * Writes the log's bytes once more, through Deno's own files: as many syncs as the log made, evenly
- * spread. Returns the seconds that it took.
+ * Writes the log's bytes again through Deno's own files, with the same number of syncs at even
+ * intervals. Returns the seconds that it took.
  */
 function fileRun(dir: string, path: string, ours: LogRun): number {
   const bytes = new Uint8Array(MIB);

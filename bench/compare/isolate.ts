@@ -2,13 +2,10 @@
 import type { EngineOptions } from "../../mod.ts";
 import type { Actions } from "./programs/isolate_worker.ts";
 
-/** What the worker answers. */
+/** A reply of the worker. */
 export type Reply = { readonly value: unknown } | { readonly error: unknown };
 
-/**
- * A worker that runs its operations as it was told, and does what it is asked, one thing after
- * another.
- */
+/** A worker with engine options of its own, which runs one action at a time. */
 export class Isolate implements Disposable {
   readonly #worker = new Worker(
     new URL("programs/isolate_worker.ts", import.meta.url),

@@ -3,18 +3,18 @@ import { type BufferPool, Log } from "../../mod.ts";
 import { appendWhenReady } from "./logs.ts";
 import { MIB } from "./sizes.ts";
 
-/** What the isolate does beside serving. */
+/** The load of the isolate besides serving. */
 export type Load = "log" | "file" | "none";
 
 const BATCH = 1000;
 const PAYLOAD_BYTES = 1000;
 const MESSAGE_BYTES = 64 + PAYLOAD_BYTES;
-/** A log leaves no more than this unsynced; nor does the file. */
+/** The most that the log and the file leave unsynced. */
 const SYNC_BYTES = 16 * MIB;
-/** What either takes of the disk. */
+/** The most that each takes of the disk. */
 const FILE_BYTES = 256 * MIB;
 
-/** Serves, and writes as fast as it can, until it is stopped. */
+/** Serves and writes at full speed until it is stopped. */
 export class LoadedServer {
   readonly #server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
@@ -31,12 +31,12 @@ export class LoadedServer {
     else this.#bytes = Promise.resolve(0);
   }
 
-  /** Where it listens. */
+  /** The port. */
   get port(): number {
     return this.#server.addr.port;
   }
 
-  /** Stops both; answers the bytes that were written. */
+  /** Stops both, and returns the bytes that were written. */
   async stop(): Promise<number> {
     this.#stopped = true;
     const bytes = await this.#bytes;
@@ -45,7 +45,7 @@ export class LoadedServer {
   }
 }
 
-/** A turn of the event loop, as a program that has other work takes it. */
+/** Waits for a turn of the event loop. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

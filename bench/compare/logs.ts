@@ -13,12 +13,10 @@ export async function newLog(
   return await Log.open(context.path(`log-${count++}`), options);
 }
 
-/** How often a log is asked whether it still prepares, in milliseconds. */
+/** The interval at which a log is asked whether it still prepares, in milliseconds. */
 const POLL_MS = 100;
 
-/**
- * Waits until the log prepares no more space ahead: that would be in the way of whoever runs next.
- */
+/** Waits until the log prepares no more space ahead, which would disturb the next run. */
 export async function settled(log: Log): Promise<void> {
   let before = -1;
   for (;;) {
@@ -52,7 +50,8 @@ export async function appendWhenReady(
 }
 
 /**
- * A log of messages of one size, so many bytes with their headers, closed; answers its directory.
+ * Writes a closed log of messages of one size, with a given number of bytes including headers;
+ * returns its directory.
  */
 export async function writtenLog(
   context: Context,
@@ -74,7 +73,7 @@ export async function writtenLog(
   return path;
 }
 
-/** Batches that are written to see how many bytes one takes. */
+/** Batches that are written to measure the bytes of one. */
 const SAMPLE_BATCHES = 16;
 
 /** Measures the bytes that a batch takes in a log's files, headers included. */

@@ -2,7 +2,7 @@
 import { DirectFile } from "../../mod.ts";
 import type { Context } from "./context.ts";
 
-/** What decides figures. */
+/** The properties of a machine that decide figures. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;

@@ -1,4 +1,4 @@
-/** `deno task compare`: Basalt beside what a user could take instead, on the user's own disk. */
+/** `deno task compare`: Basalt beside its alternatives, on the user's own disk. */
 import { Context } from "./context.ts";
 import { describeMachine, machineLines } from "./machine.ts";
 import { type CompareOptions, compareOptions, USAGE } from "./options.ts";
@@ -9,7 +9,7 @@ import { printedTable } from "./report/table.ts";
 import { COMPARISONS, wanted } from "./comparisons.ts";
 import { holdsAnywhere, type Row } from "./row.ts";
 
-/** Runs what was asked for; answers the exit code: 1 if a comparison failed. */
+/** Runs the comparisons; returns the exit code, which is 1 if one failed. */
 export async function main(args: readonly string[]): Promise<number> {
   let options: CompareOptions;
   try {

@@ -1,4 +1,4 @@
-/** What one run of one side gives, and the figures that are made of it. */
+/** The result of a run of a side, and the figures derived from it. */
 import { build, type Histogram } from "npm:hdr-histogram-js@3.0.1";
 import process from "node:process";
 
@@ -100,7 +100,7 @@ export class Stopwatch {
     return performance.now() - this.#start;
   }
 
-  /** What passed. */
+  /** The elapsed time and processor time. */
   stop(): { seconds: number; cpuSeconds: number } {
     const seconds = this.ms / 1e3;
     const { user, system } = process.cpuUsage(this.#cpu);

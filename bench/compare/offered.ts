@@ -4,7 +4,7 @@ import { median } from "./row.ts";
 import { fileStream, withStreams } from "./streams.ts";
 import { BATCH_BYTES, workUnlimited } from "./workload.ts";
 
-/** What is offered of what `Deno.FsFile` sustains. */
+/** The share of the rate of `Deno.FsFile` that is offered. */
 const SHARE = 0.7;
 const PRODUCERS = 4;
 const RUN_MS = 1500;

@@ -1,7 +1,7 @@
 /** The arguments of `deno task compare`. */
 import { parseArgs } from "node:util";
 
-/** What was asked for. */
+/** The options of a run. */
 export interface CompareOptions {
   /** The directory of the disk to measure. */
   readonly directory: string;

@@ -1,4 +1,4 @@
-/** P1: 4 KiB random reads, one after the other, each waited for in place. */
+/** P1: 4 KiB random reads, one after the other, blocking. */
 import { BufferPool, DirectFile } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { readInPlace } from "./direct.ts";

@@ -9,7 +9,7 @@ import { rounds } from "./rounds.ts";
 import { atMost, compareSides, type Goal, ownFigure, type Row } from "./row.ts";
 import { MIB } from "./sizes.ts";
 
-/** What is taken and given back between two looks at the clock. */
+/** Leases between two readings of the clock. */
 const CHUNK = 500;
 
 /** The rows of `bench/pool_reference`, by the names that it prints. */

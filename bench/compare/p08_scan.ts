@@ -77,7 +77,7 @@ export async function p08(context: Context): Promise<Row[]> {
   return rows;
 }
 
-/** Reads the whole log again and again for so long. */
+/** Reads the whole log repeatedly for a time. */
 export async function scan(reader: LogReader, ms: number): Promise<Measured> {
   const series = new Series();
   const watch = new Stopwatch();

@@ -1,6 +1,6 @@
 /**
- * P13: how fast a `Deno.serve` answers while a log in the same process takes all that it can,
- * beside the same load through `Deno.FsFile`.
+ * P13: the latency of a `Deno.serve` beside a log under full load in the same process, compared
+ * with the same load through `Deno.FsFile`.
  */
 import type { EngineOptions } from "../../mod.ts";
 import type { Context } from "./context.ts";
@@ -48,12 +48,12 @@ export async function p13(context: Context): Promise<Row[]> {
   );
   return [
     row(
-      { id: "P13.p99", name: "p99 of a server's answers beside a full load" },
+      { id: "P13.p99", name: "p99 of a server's responses beside a full load" },
       runs.log,
     ),
     reaper,
     compareSides(
-      { id: "P13.idle", name: "p99 of a server's answers, beside no load" },
+      { id: "P13.idle", name: "p99 of a server's responses, beside no load" },
       P99,
       { name: "Basalt", runs: runs.log },
       { name: "no load", runs: runs.idle },
@@ -61,9 +61,7 @@ export async function p13(context: Context): Promise<Row[]> {
   ];
 }
 
-/**
- * Serves for so long under a load; latencies are those of the requests, bytes those of the load.
- */
+/** Serves for a time under a load; latencies are those of the requests, bytes those of the load. */
 async function served(
   context: Context,
   load: Load,

@@ -29,10 +29,7 @@ export async function p15(context: Context): Promise<Row[]> {
   ];
 }
 
-/**
- * Lets workers fill logs for so long, from the moment when all have opened theirs to the one when
- * all have flushed.
- */
+/** Lets workers fill logs for a time, from when all have opened theirs until all have flushed. */
 async function fill(
   context: Context,
   pool: BufferPool,

@@ -1,4 +1,4 @@
-/** How many positions are drawn ahead: drawing them is no part of what is measured. */
+/** Positions that are drawn ahead, so that drawing them is not measured. */
 const COUNT = 65_536;
 
 /** Random positions within a file at multiples of a block. */

@@ -12,14 +12,14 @@ const MESSAGES = 500;
 const IDLE_MS = 5000;
 /** A tail looks a last time at most a second after the last message. In milliseconds. */
 const SETTLE_MS = 1500;
-/** Looks of an idle tail that the system does not tell of changes, in a second. */
+/** Looks per second of an idle tail without inotify. */
 const POLLED_LOOKS = 10;
 
-/** What one run gives. */
+/** The result of a run. */
 interface Followed {
   /** From durable to delivered, by message. */
   readonly micros: readonly number[];
-  /** Looks of the tail in a second while nothing was written. */
+  /** Looks of the idle tail per second. */
   readonly idleLooks: number;
   readonly isNotified: boolean;
 }
@@ -98,7 +98,7 @@ async function follow(context: Context): Promise<Followed> {
   }
 }
 
-/** Counts the looks of a tail in a second while nothing is written. */
+/** Counts the looks of an idle tail per second. */
 async function looksWhileIdle(reader: LogReader): Promise<number> {
   const pause = (ms: number) =>
     new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -5,7 +5,7 @@
 import type { Context } from "./context.ts";
 import type { Measured } from "./measure.ts";
 
-/** A way to do the same thing, for so many milliseconds. */
+/** A side of a comparison, which runs for a number of milliseconds. */
 export type Run = (ms: number) => Promise<Measured> | Measured;
 
 /** What each side measured, a value for each pair. */
@@ -19,7 +19,7 @@ export type Runs<Sides extends Record<string, Run>> = {
  */
 const WARM_UP = 0.05;
 
-/** Runs all sides in turn, as many rounds as there are pairs, and answers the runs of each. */
+/** Runs all sides in turn, one round for each pair, and returns the runs of each. */
 export async function rounds<Sides extends Record<string, Run>>(
   context: Context,
   title: string,

@@ -6,16 +6,16 @@ import { PERCENTILES } from "./measure.ts";
 export interface Goal {
   readonly relation: "≥" | "≤";
   readonly limit: number;
-  /** As people write it. */
+  /** As it is printed. */
   readonly text: string;
 }
 
-/** At least so much. */
+/** A goal of at least this value. */
 export function atLeast(limit: number): Goal {
   return { relation: "≥", limit, text: `≥ ${limit}` };
 }
 
-/** At most so much; a fraction such as 1/8 may be given by its denominator. */
+/** A goal of at most this value; a fraction such as 1/8 may be given by its denominator. */
 export function atMost(limit: number, denominator = 1): Goal {
   const text = denominator === 1 ? `≤ ${limit}` : `≤ ${limit}/${denominator}`;
   return { relation: "≤", limit: limit / denominator, text };
@@ -46,7 +46,7 @@ export interface Row {
   readonly reference: string;
   /** A value for each pair. */
   readonly values: readonly number[];
-  /** Absolute figures, for people. */
+  /** Absolute figures, as printed. */
   readonly ours: string;
   readonly theirs: string;
   readonly curves?: Curves | undefined;

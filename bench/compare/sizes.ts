@@ -2,7 +2,7 @@
 
 /** A mebibyte. */
 export const MIB: number = 1024 * 1024;
-/** The file that is read: above what a device's cache holds for nothing. */
+/** The file that is read, larger than the cache of a device. */
 export const DATA_BYTES: number = 1024 * MIB;
 /** A small read. */
 export const READ_BYTES = 4096;

@@ -51,7 +51,7 @@ export async function logStream(
   };
 }
 
-/** Receives what a tail gives, a batch of the workload at a time. */
+/** Receives from a tail, a batch of the workload at a time. */
 class TailConsumer {
   readonly #tail: AsyncIterableIterator<MessageBatch>;
   #wanted = 0;
@@ -88,7 +88,7 @@ function checkTouched(touched: number, messages: number): void {
 }
 
 /**
- * Opens a file as a stream of as many bytes.
+ * Opens a file as a stream of the same number of bytes.
  *
  * Its consumers read as far as it is durable, from the page cache. They touch a byte of each
  * message.

@@ -56,7 +56,7 @@ export async function w03(context: Context): Promise<Row[]> {
   ];
 }
 
-/** Fills a new log for so long. */
+/** Fills a new log for a time. */
 async function appendBatches(
   context: Context,
   batch: readonly Uint8Array[],
@@ -77,7 +77,7 @@ async function appendBatches(
   }
 }
 
-/** Fills an empty file for so long. */
+/** Fills an empty file for a time. */
 async function writeBatches(
   file: SyncedFile,
   bytes: number,

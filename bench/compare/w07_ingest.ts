@@ -6,7 +6,7 @@ import { atLeast, compareSides, type Row } from "./row.ts";
 import { MIB } from "./sizes.ts";
 
 const INPUT_BYTES = 64 * MIB;
-/** Lengths of the lines, their ends included: 35 bytes in the mean. */
+/** Lengths of the lines with their ends: 35 bytes on average. */
 const SHORTEST = 20;
 const LONGEST = 50;
 

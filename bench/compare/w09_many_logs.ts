@@ -11,7 +11,7 @@ const PROGRAM = "many_logs.ts";
 const LOGS = 1000;
 /** Logs of the trial that tells what one takes, and of the one whose syncs are counted. */
 const TRIAL_LOGS = 16;
-/** The disk that the logs may take: fewer are opened where 1000 would take more. */
+/** The disk space that the logs may take: fewer are opened if 1000 would take more. */
 const DISK_BYTES = 8192 * MIB;
 /** How long one of the timed runs may take: fewer logs are timed on a slow disk. */
 const TIMED_MS = 3000;
@@ -48,7 +48,7 @@ async function openLogs(
   }
 }
 
-/** What open logs hold. It is a count, the same in each run: one run shows it. */
+/** Measures what open logs hold. It is a count, the same in each run, so one run is enough. */
 function heldRows(held: ManyLogs, count: number): Row[] {
   const figure = (
     id: string,
@@ -96,7 +96,7 @@ function heldRows(held: ManyLogs, count: number): Row[] {
   ];
 }
 
-/** The syncs of a log, and the time beside as many of a file. */
+/** Measures the syncs of a log, and the time beside the same number of a file. */
 async function timeRows(
   context: Context,
   held: ManyLogs,
@@ -170,7 +170,7 @@ async function syncsOfALog(context: Context): Promise<number> {
   return (await counted(TRIAL_LOGS) - await counted(0)) / TRIAL_LOGS;
 }
 
-/** Makes files, then writes and syncs each so often. Returns the milliseconds. */
+/** Makes files, then writes and syncs each a number of times. Returns the milliseconds. */
 function syncFiles(context: Context, count: number, syncs: number): number {
   const dir = context.path("synced");
   Deno.mkdirSync(dir);

@@ -1,4 +1,6 @@
-/** W11: messages of 100 bytes into memory, beside as many calls of `Deno.FsFile.writeSync`. */
+/**
+ * W11: messages of 100 bytes into memory, beside the same number of `Deno.FsFile.writeSync` calls.
+ */
 import type { Log } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { newLog } from "./logs.ts";

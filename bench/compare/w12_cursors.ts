@@ -45,7 +45,7 @@ async function commits(context: Context): Promise<Row[]> {
   ];
 }
 
-/** Commits offset by offset for so long, each commit awaited. */
+/** Commits offset by offset for a time, and awaits each commit. */
 async function commitAlone(
   log: Log,
   cursor: Cursor,
@@ -84,8 +84,8 @@ async function reading(context: Context): Promise<Row[]> {
 }
 
 /**
- * Reads the whole log again and again for so long, and commits on the way. Commits go on beside
- * reading, and are awaited at the end.
+ * Reads the whole log repeatedly for a time, and commits on the way. Commits run beside reading,
+ * and are awaited at the end.
  */
 async function consume(reader: LogReader, ms: number): Promise<Measured> {
   await using cursor = await reader.cursor("consumer");

@@ -30,7 +30,7 @@ export interface Worked extends Measured {
   readonly consumers: Measured;
 }
 
-/** What is asked of the streams. */
+/** The load on the streams. */
 export interface Load {
   /** Producers in all; they share the streams evenly. */
   readonly producers: number;
@@ -105,7 +105,7 @@ export async function work(
   };
 }
 
-/** Bytes that a run without a limit writes at most: a fast disk is not filled. */
+/** The most that a run without a limit writes, so that a fast disk is not filled. */
 const UNLIMITED_BYTES = 2e9;
 
 /**

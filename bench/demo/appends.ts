@@ -47,7 +47,7 @@ async function toLog(stage: Stage, pool: BufferPool): Promise<Rate> {
   return await tasks(stage, "Basalt", () => log.appendDurable(PAYLOAD));
 }
 
-/** One sync serves all tasks that wait, as a careful program would have it. */
+/** One sync serves all tasks that wait, as in a careful program. */
 async function toFile(stage: Stage): Promise<Rate> {
   using dir = stage.directory();
   const file = new SharedFile(

@@ -10,10 +10,10 @@ import { type Rate, type Stage, until } from "./stage.ts";
 /** No side writes more, so that the disk does not fill up. */
 const LARGEST_BYTES = 512 * 1024 * 1024;
 
-/** What the stage of the lines gave. */
+/** The results for the lines. */
 export interface Ingest {
   rates: Rate[];
-  /** Lines of the log that were read back and were those that were written. */
+  /** Lines that were read back from the log and were equal. */
   comparedLines: number;
   readSeconds: number;
   /** How the bytes of the log reach the device. */
@@ -32,10 +32,7 @@ export async function ingest(
   return { ...basalt, rates: [basalt.rate, file, sqlite] };
 }
 
-/**
- * Writes parts until the time is over, and makes them durable. Tells how many lines a second that
- * were.
- */
+/** Writes parts until the time is over, and makes them durable. Returns the lines per second. */
 async function lines(
   stage: Stage,
   name: string,

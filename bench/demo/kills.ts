@@ -1,4 +1,4 @@
-/** Writers that are killed in the middle, and what their logs hold afterwards. */
+/** Kills writers while they append, and checks what their logs hold afterwards. */
 import { Log } from "../../lib/log/mod.ts";
 import type { BufferPool } from "../../lib/pool/mod.ts";
 import type { Stage } from "./stage.ts";
@@ -7,13 +7,13 @@ import { payloadAt } from "./writer_child.ts";
 /** How long a writer appends before it is killed, in milliseconds: shortest and longest. */
 const LIFE_MS = [100, 400] as const;
 
-/** What a killed writer left. */
+/** The log after a writer was killed. */
 export interface Kill {
   /** Messages that it had acknowledged, counted over all writers so far. */
   acknowledged: number;
   /** Messages that the log has. */
   found: number;
-  /** Acknowledged messages that are not there, or are others. */
+  /** Acknowledged messages that are missing or different. */
   lost: number;
 }
 

@@ -58,7 +58,7 @@ export function formatRate(count: number): string {
   return `${count.toFixed(unit === 0 ? 0 : digits)}${units[unit]}`;
 }
 
-/** Says what was read back. */
+/** Describes what was read back. */
 export function formatReading(
   { comparedLines, readSeconds, tier }: Ingest,
   { columns }: Drawing,
@@ -71,7 +71,7 @@ export function formatReading(
   ].flatMap((text) => wrap(text, columns, "  ")).join("\n");
 }
 
-/** Says what a killed writer left. */
+/** Describes the log after a writer was killed. */
 export function formatKill(
   number: number,
   { acknowledged, found, lost }: Kill,

@@ -1,7 +1,7 @@
 /** The lines that the demonstration writes. */
 import { type Lines, readLines } from "../../lib/cli/lines.ts";
 
-/** As much of a text is used; it is repeated as often as needed. */
+/** The most of a text that is used; it is repeated as needed. */
 const SAMPLE_BYTES = 8 * 1024 * 1024;
 const PART_BYTES = 1024 * 1024;
 const TEXT = /\.(ts|rs|md|json|toml|txt)$/;

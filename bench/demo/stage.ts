@@ -1,4 +1,4 @@
-/** What the parts of the demonstration share. */
+/** Parts that the stages of the demonstration share. */
 
 /** How fast one side was. */
 export interface Rate {
@@ -14,11 +14,11 @@ export interface Stage {
   directory(): { readonly path: string } & Disposable;
   /** The process that is running for the demonstration, if there is one. */
   child?: Deno.ChildProcess | undefined;
-  /** Shows what is being done. */
+  /** Shows the progress. */
   show(text: string): void;
 }
 
-/** How often the event loop gets its turn, for Ctrl-C. */
+/** The interval between turns of the event loop, for Ctrl-C. */
 const TURN_MS = 50;
 
 /**

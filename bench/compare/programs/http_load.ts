@@ -1,6 +1,6 @@
 /**
- * Sends requests at a rate, whether or not the earlier ones were answered, and prints the
- * latencies, counted from when each was due: `URL RATE MS`.
+ * Sends requests at a rate, without waiting for earlier responses, and prints the latencies from
+ * when each was due: `URL RATE MS`.
  */
 import { Latencies, type Measured } from "../measure.ts";
 

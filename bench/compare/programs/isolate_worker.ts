@@ -1,4 +1,4 @@
-/** The worker of `isolate.ts`: first it is told its engine, then what to do. */
+/** The worker of `isolate.ts`: it receives its engine first, then actions. */
 import {
   BufferPool,
   configureEngine,
@@ -63,12 +63,12 @@ const actions = {
     }
     return await appendDurably(log, appenders, payloadBytes, ms);
   },
-  /** P13: answers the port. */
+  /** P13: returns the port. */
   startServer(load: Load, path: string): number {
     server = new LoadedServer(load, path, pool);
     return server.port;
   },
-  /** Answers the bytes of the load. */
+  /** Returns the bytes of the load. */
   stopServer(): Promise<number> {
     return server!.stop();
   },
@@ -79,7 +79,7 @@ const actions = {
   },
 };
 
-/** What an isolate can be asked for. */
+/** The actions of an isolate. */
 export type Actions = typeof actions;
 
 /** The worker's side of `postMessage`. */

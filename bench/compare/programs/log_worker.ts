@@ -1,18 +1,18 @@
 /**
- * A worker that fills a log: told where, it opens it; told to go, it appends for so long and
- * flushes; told to close, it does. It answers each.
+ * A worker that fills a log. It opens the log, appends for a time and flushes, and closes the log,
+ * each on request, and replies each time.
  */
 import { BufferPool, Log } from "../../../mod.ts";
 import { appendWhenReady } from "../logs.ts";
 
-/** What a worker is told first. */
+/** The first message to a worker. */
 export interface FillTask {
   readonly dir: string;
   readonly pool: number;
   readonly ms: number;
 }
 
-/** What it did. */
+/** The result of a worker. */
 export interface Filled {
   readonly bytes: number;
   readonly messages: number;

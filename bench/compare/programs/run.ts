@@ -14,7 +14,7 @@ export function programArguments(
   return ["run", "--quiet", "--allow-all", ...flags, path, ...args];
 }
 
-/** Runs a program to its end and answers what it printed. */
+/** Runs a program to its end and returns the row that it printed. */
 export async function runProgram<Result>(
   context: Context,
   name: string,
@@ -29,8 +29,8 @@ export async function runProgram<Result>(
 }
 
 /**
- * Starts a program, answers the first line that it prints, and kills it then: it had no time to end
- * well.
+ * Starts a program, reads the first line that it prints, and kills it before it can end cleanly.
+ * Returns the line.
  */
 export async function runAndKill<Result>(
   context: Context,

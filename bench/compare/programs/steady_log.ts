@@ -6,7 +6,7 @@ import { Log } from "../../../mod.ts";
 
 const BATCH = 1000;
 const SAMPLES = 240;
-/** Small segments, removed behind: the disk need not hold all. */
+/** Small segments, removed as the log grows, so that they do not fill the disk. */
 const SEGMENT_BYTES = 128 * 1024 * 1024;
 
 const [dir, messages, ms] = Deno.args;

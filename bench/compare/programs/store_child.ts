@@ -1,6 +1,5 @@
 /**
- * Keeps a store open and repeats puts as it is told: `STORE DIR`. It prints
- * {@linkcode Introduction},
+ * Keeps a store open and repeats puts on request: `STORE DIR`. It prints {@linkcode Introduction},
  * then reads a {@linkcode Repetition} from each line of its input and prints what was measured.
  */
 import { repeated, type Repetition } from "../durable.ts";

@@ -5,7 +5,7 @@
 import type { Context } from "../context.ts";
 import type { Measured } from "../measure.ts";
 
-/** What the benchmark says of its producers or consumers. */
+/** The benchmark's report on its producers or consumers. */
 export interface IggyResult extends Measured {
   /** Means of the actors' percentiles, in milliseconds: it does not pool them. */
   readonly p50: number;
@@ -40,7 +40,7 @@ function exists(path: string): boolean {
   }
 }
 
-/** A server on loopback ports that nobody uses, with its data in the run's directory. */
+/** A server on unused loopback ports, with its data in the run's directory. */
 export class IggyServer implements AsyncDisposable {
   readonly #context: Context;
   readonly #directory: string;

@@ -18,7 +18,7 @@ interface Level {
   };
 }
 
-/** Opens a database in a directory; it loads in Deno, from the library that the package brings. */
+/** Opens a database in a directory, with the library that the package contains. */
 export async function openLevel(dir: string): Promise<Store> {
   const { ClassicLevel } = await import(SPECIFIER) as Level;
   const database = new ClassicLevel(`${dir}/log`, { valueEncoding: "view" });

@@ -17,7 +17,7 @@ interface Database {
   close(): Promise<void>;
 }
 
-/** Opens a database in a directory; it loads in Deno, from the package's prebuilt library. */
+/** Opens a database in a directory, with the package's prebuilt library. */
 export async function openLmdb(dir: string): Promise<Store> {
   const { open } = await import(SPECIFIER) as Lmdb;
   const database = open({ path: `${dir}/log.mdb`, encoding: "binary" });

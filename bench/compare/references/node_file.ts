@@ -1,7 +1,4 @@
-/**
- * `node:fs` as a reference: `O_DIRECT`, and views that happen to be aligned, for they are blocks of
- * Basalt's pool.
- */
+/** `node:fs` as a reference: `O_DIRECT`, with blocks of Basalt's pool, because they are aligned. */
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { PooledBuffer } from "../../../mod.ts";
@@ -10,8 +7,8 @@ import type { Measured } from "../measure.ts";
 import { MIB } from "../sizes.ts";
 
 /**
- * Reads or writes a file in order, 1 MiB at a time, as many operations in flight as there are
- * buffers; what was written is synced at the end.
+ * Reads or writes a file in order, 1 MiB at a time, with one operation in flight for each buffer,
+ * and syncs at the end.
  */
 export async function nodeFile(
   path: string,

@@ -16,7 +16,7 @@ import {
 /** A store that repeats puts. */
 export interface Peer extends AsyncDisposable {
   readonly name: string;
-  /** Repeats durable puts of payloads of as many bytes. */
+  /** Repeats durable puts of payloads. */
   repeat(repetition: Repetition): Promise<Measured>;
 }
 

@@ -1,4 +1,4 @@
-/** The stores that the W rows compare with, opened as people would open them. */
+/** The stores that the W rows compare with, opened as a user would open them. */
 import type { Context } from "../context.ts";
 import { openLevel } from "./level.ts";
 import { openLmdb } from "./lmdb.ts";
@@ -30,7 +30,7 @@ export type Opened<Name extends StoreName> = Awaited<
   ReturnType<(typeof OPENERS)[Name]>
 >;
 
-/** What a store is called where it cannot be loaded. */
+/** The name of a store that cannot be loaded. */
 export const LABELS: Record<StoreName, string> = {
   file: "Deno.FsFile",
   level: "npm:classic-level",
