@@ -56,7 +56,7 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * files belong to the user of this program, and the server must be able to write them.
  *
  * With the format `"0.9"` the batches are copied with the partition's number in their headers; with
- * `"0.8"` each message gets a header of its own.
+ * `"0.8"` each message gets a header.
  *
  * Named cursors become consumer offsets, so their consumers continue where the cursors stopped.
  *

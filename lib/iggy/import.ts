@@ -28,7 +28,7 @@ const LEFT_INDEX =
   "its server was killed while it deleted the first segments: remove the file";
 
 /**
- * Copies a partition of a stopped Iggy server into a directory of its own, as a closed log, which
+ * Copies a partition of a stopped Iggy server into another directory, as a closed log, which
  * `Log.open` continues. The partition stays as it is. The format is detected.
  *
  * Every message is verified while it is copied. Consecutive messages of Iggy up to 0.8 with equal
@@ -39,14 +39,11 @@ const LEFT_INDEX =
  * @param logDir The directory that becomes a log; made if there is none, empty otherwise.
  * @throws {LockedError} If a server has the partition open, or a writer the directory.
  * @throws {CorruptSegmentError} If the partition is damaged, or was not closed well: the error has
- *   the
- * file, the position and what to do.
+ *   the file, the position and what to do.
  * @throws {Deno.errors.InvalidData} If a consumer offset is damaged: the error has the file and
- *   what
- * to do.
+ *   what to do.
  * @throws {UnsupportedError} If the files have neither format, the server is encrypted or of
- *   another
- * version; or if the kernel does not tell which files are open.
+ *   another version; or if the kernel does not tell which files are open.
  * @throws {Deno.errors.NotFound} If there is no such partition.
  * @throws {Deno.errors.AlreadyExists} If the directory holds other messages or cursors.
  *

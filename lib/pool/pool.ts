@@ -40,7 +40,7 @@ class Attachment implements AttachOptions {
  *
  * A request takes the smallest size that fits. At the limit, free blocks of other sizes are
  * unmapped first; after that the option `atLimit` decides. Several workers can use one pool by its
- * number: {@linkcode BufferPool.attach}. A worker that ends gives its blocks back.
+ * number: {@linkcode BufferPool.attach}. The blocks of a worker return to the pool when it ends.
  *
  * @example A pool of 64 MiB
  * ```ts

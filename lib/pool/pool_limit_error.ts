@@ -4,9 +4,7 @@ export interface PoolLimitFields {
   limitBytes: number;
   /** Bytes that the pool had mapped. */
   mappedBytes: number;
-  /**
-   * Bytes of the blocks in use; the others that were mapped were lost, or could not be given up.
-   */
+  /** Bytes of the blocks in use; the other mapped blocks were lost, or could not be unmapped. */
   inUseBytes: number;
   /** Requests that wait before this one. */
   waiting: number;
@@ -35,9 +33,7 @@ export class PoolLimitError extends Error implements PoolLimitFields {
   readonly limitBytes: number;
   /** Bytes that the pool had mapped. */
   readonly mappedBytes: number;
-  /**
-   * Bytes of the blocks in use; the others that were mapped were lost, or could not be given up.
-   */
+  /** Bytes of the blocks in use; the other mapped blocks were lost, or could not be unmapped. */
   readonly inUseBytes: number;
   /** Requests that wait before this one. */
   readonly waiting: number;

@@ -16,7 +16,7 @@ export interface PoolClassStats {
   readonly free: number;
   /** Blocks beyond the limit that are in use now. */
   readonly externalInUse: number;
-  /** Blocks that were unmapped instead of kept, or given up for others. */
+  /** Blocks that were unmapped instead of kept, also to make room for others. */
   readonly dropped: number;
 }
 
@@ -61,7 +61,7 @@ export interface PoolStats {
   readonly externalAcquired: number;
   /** Leases of these that have ended. */
   readonly externalReturned: number;
-  /** Blocks that were unmapped instead of kept, or given up for others. */
+  /** Blocks that were unmapped instead of kept, also to make room for others. */
   readonly dropped: number;
   /** How many `BufferPool` objects use the pool. */
   readonly attachments: number;

@@ -96,7 +96,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * @throws {TypeError} If options contradict each other, or the path holds a NUL byte.
    * @throws {RangeError} If `mode` has other bits than those of permissions.
    * @throws {Deno.errors.NotCapable} If `Deno.open` would not be permitted.
-   * @throws {Deno.errors.NotFound} If there is no such file, and none is to be made; other errors
+   * @throws {Deno.errors.NotFound} If there is no such file and `create` is not set; other errors
    *   of `open(2)` likewise by their class.
    * @throws {Deno.errors.IsADirectory} If it is a directory.
    * @throws {UnsupportedError} If it is neither a regular file nor a block device, or

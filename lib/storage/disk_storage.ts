@@ -111,7 +111,7 @@ export class DiskStorage implements Storage {
   }
 
   /**
-   * Opens a file, for reading too if not told otherwise. Errors are those of
+   * Opens a file; for reading, too, unless `read` is `false`. Errors are those of
    * {@linkcode DirectFile.open}.
    */
   open(path: string, options: StorageOpenOptions = {}): Promise<DirectFile> {

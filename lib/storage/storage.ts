@@ -261,8 +261,8 @@ export interface Storage {
   isLink?(path: string): boolean;
 
   /**
-   * Calls a function, in turns of its own, after each change that any process makes to a file in a
-   * directory, or to the names in it: then with `true`.
+   * Calls a function in a separate turn after each change that any process makes to a file in a
+   * directory, or to the names in it; then with `true`.
    *
    * Returns `undefined` where the system does not report all changes, as does a storage without
    * this method. Until it is closed, it keeps the process alive.
@@ -279,8 +279,8 @@ export interface Storage {
   /**
    * Runs a function once, when the storage's own clock has advanced by `delayMs`, unless cancelled.
    *
-   * It runs in a turn of its own, never within this call, and does not keep the process alive.
-   * The delay is at most 2^31 - 1 ms.
+   * It runs in a separate turn, never within this call, and does not keep the process alive. The
+   * delay is at most 2^31 - 1 ms.
    */
   after(delayMs: number, run: () => void): StorageTimer;
   /**

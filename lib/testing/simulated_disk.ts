@@ -136,7 +136,7 @@ export interface FailAtOptions {
  * using block = pool.acquireSync(4096, { zeroed: true });
  * file.writeSync(block, 0, { durability: "data" });
  *
- * // The bytes are durable, but nobody synced the directory that holds the name.
+ * // The bytes are durable, but the directory that holds the name was not synced.
  * assertEquals(disk.crashState("none").files(), []);
  * disk.syncDirectorySync("/data");
  * assertEquals(disk.crashState("none").files(), ["/data/a"]);
@@ -220,7 +220,7 @@ export class SimulatedDisk implements Storage {
     });
   }
 
-  /** Opens a file, for reading too if not told otherwise. */
+  /** Opens a file; for reading, too, unless `read` is `false`. */
   // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
   async open(
     path: string,
@@ -421,8 +421,8 @@ export class SimulatedDisk implements Storage {
   /**
    * Runs a function once, when the disk's clock has advanced by `delayMs`, unless it is cancelled.
    *
-   * It runs in a turn of its own. It does not let time pass: the clock advances by delays,
-   * latencies and steps only. After a crash the function never runs.
+   * It runs in a separate turn. It does not let time pass: the clock advances by delays, latencies
+   * and steps only. After a crash the function never runs.
    */
   after(delayMs: number, run: () => void): StorageTimer {
     this.#machine.checkAlive();

@@ -22,7 +22,7 @@ export type CursorTarget = number | "first" | "next";
 /** Options of {@linkcode Cursor.batches}. */
 export interface CursorReadOptions {
   /**
-   * Continue with messages that become durable later. @default {what the cursor was told, or
+   * Continue with messages that become durable later. @default {the option of the cursor, or
    * `true`}
    */
   follow?: boolean;
@@ -138,12 +138,15 @@ export class Cursor
     this.#tell("opened");
   }
 
-  /** The committed position: the offset of the first message that is not. It is durable. */
+  /**
+   * The committed position, which is durable: the offset of the first message that is not
+   * committed.
+   */
   get position(): number {
     return this.#file.offset;
   }
 
-  /** How far the committed position is behind the durable messages of the log. */
+  /** Returns how far the committed position lags behind the durable messages of the log. */
   lag(): Promise<CursorLag> {
     return drive(lagAt(this.#source, this.position));
   }
@@ -153,20 +156,21 @@ export class Cursor
     return driveSync(lagAt(this.#source, this.position));
   }
 
-  /** The batches of {@linkcode Cursor.batches}, as the cursor was told to follow. */
+  /** Returns the batches of {@linkcode Cursor.batches}, with the option `follow` of the cursor. */
   [Symbol.asyncIterator](): AsyncIterableIterator<MessageBatch> {
     return this.batches();
   }
 
   /**
-   * The durable messages from the committed position on, in batches that are the caller's to drop.
+   * Returns the durable messages from the committed position in batches, which the caller must
+   * drop.
    *
-   * It follows what becomes durable later, unless told otherwise. A {@linkcode Cursor.seek} moves
-   * it; it ends when the cursor is closed.
+   * It continues with messages that become durable later, unless `follow` is `false`.
+   * {@linkcode Cursor.seek} moves it, and closing the cursor ends it.
    *
    * @throws {OffsetOutOfRangeError} If the position is below the first offset of the log, because
-   *   retention passed it, or above its end, because another state of the log was restored:
-   *   {@linkcode Cursor.seek} goes on.
+   *   retention passed it, or above its end, because another state of the log was restored: use
+   *   {@linkcode Cursor.seek} to continue.
    */
   batches(
     options: CursorReadOptions = {},

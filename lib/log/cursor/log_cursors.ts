@@ -43,7 +43,7 @@ export interface CursorInfo {
   name: string;
   /** The committed position. */
   position: number;
-  /** How far it lags behind the durable messages of the log. */
+  /** How far it lags. */
   lag: CursorLag;
   /** Whether a process has it open now. */
   locked: boolean;
