@@ -20,7 +20,7 @@ export interface Streams {
   readonly errors: ByteSink;
   /** Whether standard error is a terminal: progress is shown there. */
   readonly interactive: boolean;
-  /** The columns of that terminal; `undefined` where they are not known. @default {80} */
+  /** The columns of that terminal; `undefined` where they are not known. Default: `80`. */
   columns?(): number | undefined;
 }
 

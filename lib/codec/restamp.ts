@@ -4,8 +4,8 @@ import { check, MAX_UINT32 } from "./_checks.ts";
 /** How to restamp batches. */
 export interface RestampOptions {
   /**
-   * Keep producer sections, which Iggy 0.9 refuses (`docs/format.md#iggy-producer`). @default
-   * {false}
+   * Keep producer sections, which Iggy 0.9 refuses (`docs/format.md#iggy-producer`). Default:
+   * `false`.
    */
   keepsProducers?: boolean;
 }

@@ -24,11 +24,11 @@ import { reportOf, runTransfer } from "./transfer.ts";
 
 /** How to export a log. */
 export interface ExportOptions extends TransferOptions {
-  /** The format of the server. @default {"0.9"} */
+  /** The format of the server. Default: `"0.9"`. */
   format?: IggyFormat;
-  /** The partition's number, if the path of its directory does not contain it. @default {0} */
+  /** The partition's number, if the path of its directory does not contain it. Default: `0`. */
   partition?: number;
-  /** With the format `"0.8"`: the size of a segment in bytes; at most 1 GiB. @default {1 GiB} */
+  /** With the format `"0.8"`: the size of a segment in bytes; at most 1 GiB. Default: 1 GiB. */
   segmentBytes?: number;
   /**
    * The cursors that become consumer offsets, by the ids of the consumers: `{ 1: "billing" }`. For
@@ -37,7 +37,7 @@ export interface ExportOptions extends TransferOptions {
    * @default {{}}
    */
   consumers?: CursorNames;
-  /** The same for groups of consumers. @default {{}} */
+  /** The same for groups of consumers. Default: `{}`. */
   groups?: CursorNames;
 }
 

@@ -19,13 +19,13 @@ export interface TransferProgress {
 
 /** How to copy, in both directions. */
 export interface TransferOptions {
-  /** Where blocks come from: 32 MiB, more for longer batches. @default {BufferPool.default()} */
+  /** Where blocks come from: 32 MiB, more for longer batches. Default: `BufferPool.default()`. */
   pool?: BufferPool;
-  /** Where the files are. @default {new DiskStorage()} */
+  /** Where the files are. Default: `new DiskStorage()`. */
   storage?: Storage;
   /**
    * Read and check everything and report what would be done, but change nothing. Existing files of
-   * the target are compared by size only. @default {false}
+   * the target are compared by size only. Default: `false`.
    */
   dryRun?: boolean;
   /** Called after every block with the progress of the copy. */

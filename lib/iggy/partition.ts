@@ -15,7 +15,7 @@ export interface PartitionAddress {
   stream: number | string;
   /** The topic: its id as a number, or its name, as for the stream. */
   topic: number | string;
-  /** The partition's id, counted from 0. @default {0} */
+  /** The partition's id, counted from 0. Default: `0`. */
   partition?: number;
 }
 

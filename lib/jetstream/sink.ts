@@ -15,7 +15,7 @@ import { checkSubject } from "./_subject.ts";
 
 /** How to ship to a stream. */
 export interface JetStreamSinkOptions extends JetStreamAddress {
-  /** How long a request may take, in milliseconds. @default {5000} */
+  /** How long a request may take, in milliseconds. Default: `5000`. */
   timeoutMs?: number;
 }
 

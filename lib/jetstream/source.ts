@@ -8,7 +8,7 @@ import { checkAddress } from "./sink.ts";
 
 /** How to pull from a stream. */
 export interface JetStreamSourceOptions extends JetStreamAddress {
-  /** How long a request may take, in milliseconds. @default {5000} */
+  /** How long a request may take, in milliseconds. Default: `5000`. */
   timeoutMs?: number;
 }
 

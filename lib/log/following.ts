@@ -21,7 +21,7 @@ export interface TailOptions extends FollowOptions {
 
 /** Options of a stream of messages. */
 export interface ReaderStreamOptions extends FollowOptions {
-  /** Continue with new messages, as a tail does. @default {false} */
+  /** Continue with new messages, as a tail does. Default: `false`. */
   follow?: boolean;
 }
 

@@ -5,19 +5,19 @@ import { checkRetain, type RetainOptions } from "./retain/plan.ts";
 
 /** How to open a log for reading. */
 export interface LogReaderOptions {
-  /** Where blocks come from. @default {BufferPool.default()} */
+  /** Where blocks come from. Default: `BufferPool.default()`. */
   pool?: BufferPool;
-  /** Where the files are. @default {new DiskStorage()} */
+  /** Where the files are. Default: `new DiskStorage()`. */
   storage?: Storage;
 }
 
 /** How to open a log for writing. */
 export interface LogOptions extends LogReaderOptions {
-  /** Make the directory, and its missing parents, if there is none. @default {true} */
+  /** Make the directory, and its missing parents, if there is none. Default: `true`. */
   create?: boolean;
   /**
    * A segment is closed before it would exceed this many bytes; a larger message gets one of its
-   * own. @default {1 GiB}
+   * own. Default: 1 GiB.
    */
   segmentBytes?: number;
   /**
@@ -32,7 +32,7 @@ export interface LogOptions extends LogReaderOptions {
   bufferBytes?: number;
   /**
    * The most to allocate and zero ahead of the data, in bytes. The log prepares less if it needs
-   * less; 0 turns it off. @default {64 MiB}
+   * less; 0 turns it off. Default: 64 MiB.
    */
   prepareBytes?: number;
   /**
@@ -42,23 +42,23 @@ export interface LogOptions extends LogReaderOptions {
   tailBytes?: number;
   /**
    * The longest time until an appended message is written and synced, in milliseconds, even if no
-   * call asks for it; 0 for no limit. @default {1000}
+   * call asks for it; 0 for no limit. Default: `1000`.
    */
   flushAfterMs?: number;
   /**
    * Which segments the log removes by itself, after a roll and once a minute: the oldest ones while
    * it is larger than `bytes`, or if their last message is older than `ageMs`. Segments that a
-   * cursor needs stay, unless the log is above `hardBytes`. @default {nothing}
+   * cursor needs stay, unless the log is above `hardBytes`. Default: nothing.
    */
   retain?: RetainOptions;
   /**
    * A segment is also closed when its first message is older than this, in milliseconds, so that
-   * retention by age works in a slow log; 0 for never. @default {0}
+   * retention by age works in a slow log; 0 for never. Default: `0`.
    */
   rollMs?: number;
   /**
    * How long to wait for another writer's lock, in milliseconds. The lock of a killed writer may
-   * last until its last operation ends. @default {2000}
+   * last until its last operation ends. Default: `2000`.
    */
   lockTimeoutMs?: number;
 }

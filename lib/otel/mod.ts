@@ -72,9 +72,9 @@ export interface Meter {
 export interface InstrumentOptions {
   /** Makes the instruments, such as `metrics.getMeter("my-service")`. */
   meter: Meter;
-  /** A log, with the cursors that it has open. @default {none} */
+  /** A log, with the cursors that it has open. Default: none. */
   log?: Log;
-  /** A pool. @default {none} */
+  /** A pool. Default: none. */
   pool?: BufferPool;
 }
 

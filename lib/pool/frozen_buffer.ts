@@ -59,7 +59,10 @@ export class FrozenBuffer implements Disposable {
     return this.#isLost ? "lost" : "dropped";
   }
 
-  /** Bytes. @throws {TypeError} If this holder was dropped. */
+  /**
+   * Bytes.
+   * @throws {TypeError} If this holder was dropped.
+   */
   get length(): number {
     if (this.#token === null) this.#refuse("read 'length' of");
     return this.#length;
@@ -111,7 +114,10 @@ export class FrozenBuffer implements Disposable {
     );
   }
 
-  /** Makes another holder of the same bytes. @throws {TypeError} If this holder was dropped. */
+  /**
+   * Makes another holder of the same bytes.
+   * @throws {TypeError} If this holder was dropped.
+   */
   retain(): FrozenBuffer {
     return this.slice();
   }

@@ -9,9 +9,11 @@ export type AtLimit = "wait" | "fail" | "external";
 
 /** How to attach to a pool: what each isolate decides for itself. */
 export interface AttachOptions {
-  /** What happens at the limit. @default {"wait"} */
+  /** What happens at the limit. Default: `"wait"`. */
   atLimit?: AtLimit;
-  /** Remember where each lease was taken, and report those that were forgotten. @default {false} */
+  /**
+   * Remember where each lease was taken, and report those that were forgotten. Default: `false`.
+   */
   trackLeaks?: boolean;
   /**
    * Called when the limit is reached for the first time, and for every forgotten lease if they are
@@ -35,7 +37,7 @@ export interface BufferPoolOptions extends AttachOptions {
    * @default {4 GiB}
    */
   limitBytes?: number;
-  /** The most free blocks that are kept of each size; from 0 to 2^32 - 1. @default {8192} */
+  /** The most free blocks that are kept of each size; from 0 to 2^32 - 1. Default: `8192`. */
   bucketCapacity?: number;
 }
 

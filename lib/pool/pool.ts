@@ -237,20 +237,27 @@ export class BufferPool implements Disposable {
     return () => this.#reclaimers.delete(release);
   }
 
-  /** Returns a snapshot of the figures. @throws {TypeError} If the pool is closed. */
+  /**
+   * Returns a snapshot of the figures.
+   * @throws {TypeError} If the pool is closed.
+   */
   stats(): PoolStats {
     this.#checkOpen("read statistics");
     return decodeStats(this.#handle.stats(), this.#queue.size);
   }
 
-  /** Returns the figures as a readable table. @throws {TypeError} If the pool is closed. */
+  /**
+   * Returns the figures as a readable table.
+   * @throws {TypeError} If the pool is closed.
+   */
   report(): string {
     return formatReport(this.id, this.stats());
   }
 
   /**
-   * Unmaps the free blocks. @returns The bytes that were unmapped. @throws {TypeError} If the pool
-   * is closed.
+   * Unmaps the free blocks.
+   * @returns The bytes that were unmapped.
+   * @throws {TypeError} If the pool is closed.
    */
   trim(): number {
     this.#checkOpen("trim pool");

@@ -18,7 +18,7 @@ export interface BatchIteratorOptions {
   leaving?: AbortController;
   /** The caller's signal, which ends the waits of the source as well. */
   signal?: AbortSignal | undefined;
-  /** Whether batches are the consumer's to drop. @default {false} */
+  /** Whether batches are the consumer's to drop. Default: `false`. */
   givesAway?: boolean;
 }
 

@@ -30,7 +30,7 @@ export interface BatchRange {
    * @default {the one that messages without payload would reach}
    */
   maxOffset?: number | undefined;
-  /** Where a batch ends at the latest, in bytes. @default {the size of the file now} */
+  /** Where a batch ends at the latest, in bytes. Default: the size of the file now. */
   bound?: number;
 }
 

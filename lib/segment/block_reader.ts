@@ -61,7 +61,7 @@ const ROOM_ALIGNMENT = 4096;
 
 /** How a {@linkcode BlockReader} reads. */
 export interface BlockReaderOptions {
-  /** Bytes of blocks that may be read ahead; 0 for none. @default {8 MiB} */
+  /** Bytes of blocks that may be read ahead; 0 for none. Default: 8 MiB. */
   readAheadBytes?: number;
   /**
    * Nothing is expected from this position: reads there wait until their bytes are needed, and are
@@ -77,7 +77,7 @@ export interface BlockReaderOptions {
    * @default {false}
    */
   eager?: boolean;
-  /** Bytes of the first read at most, unless a batch needs more. @default {1 MiB} */
+  /** Bytes of the first read at most, unless a batch needs more. Default: 1 MiB. */
   firstBytes?: number;
   /** Ends the wait for memory. */
   signal?: AbortSignal | undefined;

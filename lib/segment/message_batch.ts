@@ -32,7 +32,7 @@ export interface MessageBatchParts {
    * MessageBatchParts.firstNumber}.
    */
   batchFirsts: Uint32Array<ArrayBuffer>;
-  /** The number that `batchFirsts` has for the first message. @default {0} */
+  /** The number that `batchFirsts` has for the first message. Default: `0`. */
   firstNumber?: number;
   /** The memory of the arrays, if it belongs to a pool. */
   arrays: PooledBuffer | undefined;

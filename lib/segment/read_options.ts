@@ -4,7 +4,7 @@ import type { ReadStart } from "./seek.ts";
 
 /** What to read, and how much of it. */
 export interface ReadOptions extends ReadStart {
-  /** Read at most this many messages. @default {all} */
+  /** Read at most this many messages. Default: all. */
   count?: number;
   /**
    * Stop before the message that would exceed this many bytes, with frame headers and user headers.

@@ -28,7 +28,7 @@ export interface ResyncOptions {
    * @default {the one that messages without payload would reach}
    */
   maxOffset?: number;
-  /** Where the first batch begins that is read. @default {the beginning of the segment} */
+  /** Where the first batch begins that is read. Default: the beginning of the segment. */
   start?: BatchPlace;
 }
 

@@ -6,9 +6,11 @@ import type { SegmentFiles } from "./segment_state.ts";
 
 /** Where reading begins. */
 export interface ReadStart {
-  /** The first offset to read. @default {the first of the log} */
+  /** The first offset to read. Default: the first of the log. */
   from?: number;
-  /** Skip messages appended before this time, in microseconds since the Unix epoch. @default {0} */
+  /**
+   * Skip messages appended before this time, in microseconds since the Unix epoch. Default: `0`.
+   */
   since?: number;
 }
 
@@ -26,7 +28,7 @@ export interface SeekOptions {
   pool: BufferPool;
   /** The offset of the segment's first message. */
   firstOffset: number;
-  /** Index entries at or after this position do not count. @default {Infinity} */
+  /** Index entries at or after this position do not count. Default: Infinity. */
   bound?: number | undefined;
   /** A place that is right. */
   hint?: SeekHint | undefined;

@@ -24,7 +24,7 @@ export interface SegmentReaderOptions {
   index: StorageFile;
   /** The offset of the first message: the number in the files' name. */
   firstOffset: number;
-  /** Where blocks come from. @default {BufferPool.default()} */
+  /** Where blocks come from. Default: `BufferPool.default()`. */
   pool?: BufferPool;
 }
 

@@ -45,9 +45,9 @@ export interface IndexClaim {
 
 /** How a {@linkcode SegmentScan} reads. */
 export interface SegmentScanOptions extends BlockReaderOptions {
-  /** The append time that the first batch must have at least, in microseconds. @default {0} */
+  /** The append time that the first batch must have at least, in microseconds. Default: `0`. */
   minTimestamp?: number;
-  /** What the index claims of the first batch. @default {nothing} */
+  /** What the index claims of the first batch. Default: nothing. */
   claim?: IndexClaim | undefined;
   /**
    * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch for a caller that goes on

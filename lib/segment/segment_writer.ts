@@ -42,20 +42,20 @@ export interface SegmentWriterOptions {
   cut?: StorageFile;
   /** The offset of the first message: the number in the files' name. */
   firstOffset: number;
-  /** Where blocks come from. @default {BufferPool.default()} */
+  /** Where blocks come from. Default: `BufferPool.default()`. */
   pool?: BufferPool;
-  /** Bytes of a block at most. @default {1 MiB} */
+  /** Bytes of a block at most. Default: 1 MiB. */
   blockBytes?: number;
   /**
    * Bytes of messages that may wait in memory before `append` throws `BackpressureError`.
    * @default {64 MiB}
    */
   bufferBytes?: number;
-  /** The most to prepare ahead of the data, in bytes; 0 turns it off. @default {0} */
+  /** The most to prepare ahead of the data, in bytes; 0 turns it off. Default: `0`. */
   prepareBytes?: number;
-  /** Microseconds since the Unix epoch. @default {the system's clock} */
+  /** Microseconds since the Unix epoch. Default: the system's clock. */
   now?: () => number;
-  /** Fills a view with random bytes. @default {crypto.getRandomValues} */
+  /** Fills a view with random bytes. Default: `crypto.getRandomValues`. */
   random?: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
 }
 

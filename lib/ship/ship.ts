@@ -14,7 +14,7 @@ export interface ShipOptions {
   cursor: string;
   /**
    * Bytes of messages to read ahead. One `send` gets at most that and at most 1 MiB, or one larger
-   * message. @default {8 MiB}
+   * message. Default: 8 MiB.
    */
   maxBytes?: number;
   /**

@@ -15,21 +15,21 @@ export type DirectMode = "require" | "prefer" | "never";
  * `append`: positions are explicit.
  */
 export interface DirectFileOptions {
-  /** Open for reading. @default {true unless `write` is} */
+  /** Open for reading. Default: true unless `write` is. */
   read?: boolean;
-  /** Open for writing. @default {false} */
+  /** Open for writing. Default: `false`. */
   write?: boolean;
-  /** Cut the file to 0 bytes; needs `write`. @default {false} */
+  /** Cut the file to 0 bytes; needs `write`. Default: `false`. */
   truncate?: boolean;
-  /** Make the file if there is none; needs `write`. @default {false} */
+  /** Make the file if there is none; needs `write`. Default: `false`. */
   create?: boolean;
-  /** Make the file, fail with `AlreadyExists` if there is one; needs `write`. @default {false} */
+  /** Make the file, fail with `AlreadyExists` if there is one; needs `write`. Default: `false`. */
   createNew?: boolean;
-  /** Permission bits of a file that is made, less the umask. @default {0o666} */
+  /** Permission bits of a file that is made, less the umask. Default: `0o666`. */
   mode?: number;
-  /** Whether the file must bypass the page cache. @default {"prefer"} */
+  /** Whether the file must bypass the page cache. Default: `"prefer"`. */
   direct?: DirectMode;
-  /** Where {@linkcode DirectFile.readAt} takes its blocks from. @default {BufferPool.default()} */
+  /** Where {@linkcode DirectFile.readAt} takes its blocks from. Default: `BufferPool.default()`. */
   pool?: BufferPool;
 }
 

@@ -44,11 +44,11 @@ import type {
 
 /** How a {@linkcode DiskStorage} opens its files. */
 export interface DiskStorageOptions {
-  /** Whether files must bypass the page cache. @default {"prefer"} */
+  /** Whether files must bypass the page cache. Default: `"prefer"`. */
   direct?: DirectMode;
-  /** Where {@linkcode DirectFile.readAt} takes its blocks from. @default {BufferPool.default()} */
+  /** Where {@linkcode DirectFile.readAt} takes its blocks from. Default: `BufferPool.default()`. */
   pool?: BufferPool;
-  /** Whether the names of files must survive a power cut. @default {"require"} */
+  /** Whether the names of files must survive a power cut. Default: `"require"`. */
   names?: NamesMode;
 }
 

@@ -14,15 +14,15 @@ export type Durability = "none" | "data" | "full";
 
 /** The bytes of a buffer for an operation. */
 export interface BufferRange {
-  /** The first byte, counted from the buffer's beginning. @default {0} */
+  /** The first byte, counted from the buffer's beginning. Default: `0`. */
   start?: number;
-  /** How many bytes. @default {the rest of the buffer} */
+  /** How many bytes. Default: the rest of the buffer. */
   length?: number;
 }
 
 /** Options of a write. */
 export interface WriteOptions extends BufferRange {
-  /** What completion means. @default {"none"} */
+  /** What completion means. Default: `"none"`. */
   durability?: Durability;
 }
 
@@ -37,15 +37,15 @@ export interface PreallocateOptions {
 
 /** How to open a file of a {@linkcode Storage}; the names are those of `Deno.OpenOptions`. */
 export interface StorageOpenOptions {
-  /** Open for reading. @default {true} */
+  /** Open for reading. Default: `true`. */
   read?: boolean;
-  /** Open for writing. @default {false} */
+  /** Open for writing. Default: `false`. */
   write?: boolean;
-  /** Make the file if there is none. @default {false} */
+  /** Make the file if there is none. Default: `false`. */
   create?: boolean;
-  /** Make the file; fail with `AlreadyExists` if there is one. @default {false} */
+  /** Make the file; fail with `AlreadyExists` if there is one. Default: `false`. */
   createNew?: boolean;
-  /** Permission bits of a file that is made, less the umask. @default {0o640} */
+  /** Permission bits of a file that is made, less the umask. Default: `0o640`. */
   mode?: number;
   /**
    * Go through the page cache, where processes see each other's writes at once, for a small file

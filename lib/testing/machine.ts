@@ -38,11 +38,11 @@ export interface MachineSettings {
 
 /** Latencies of a device, in microseconds of the disk's clock. */
 export interface DeviceLatency {
-  /** A read. @default {0} */
+  /** A read. Default: `0`. */
   readonly readMicros?: number;
-  /** A write. @default {0} */
+  /** A write. Default: `0`. */
   readonly writeMicros?: number;
-  /** A sync of a file or a directory; a durable write takes this in addition. @default {0} */
+  /** A sync of a file or a directory; a durable write takes this in addition. Default: `0`. */
   readonly syncMicros?: number;
 }
 

@@ -48,13 +48,15 @@ export interface SimulatedDiskOptions extends Partial<Capabilities> {
    * @default {0}
    */
   seed?: number;
-  /** The unit that a power cut keeps or loses as a whole, in bytes. @default {4096} */
+  /** The unit that a power cut keeps or loses as a whole, in bytes. Default: `4096`. */
   blockBytes?: number;
-  /** Space for contents, in bytes, in whole blocks. @default {16 GiB} */
+  /** Space for contents, in bytes, in whole blocks. Default: 16 GiB. */
   sizeBytes?: number;
-  /** Where the clock begins: microseconds since the Unix epoch. @default {1_700_000_000_000_000} */
+  /**
+   * Where the clock begins: microseconds since the Unix epoch. Default: `1_700_000_000_000_000`.
+   */
   timeMicros?: number;
-  /** How much time passes at each `now()`, in microseconds. @default {1} */
+  /** How much time passes at each `now()`, in microseconds. Default: `1`. */
   timeStepMicros?: number;
   /**
    * Asynchronous operations stay in flight until the test completes them
@@ -103,9 +105,9 @@ export interface UnreadableBlock {
 
 /** The operations that {@linkcode SimulatedDisk.failAt} counts. */
 export interface FailAtOptions {
-  /** Only those of this kind. @default {all} */
+  /** Only those of this kind. Default: all. */
   kind?: OperationKind;
-  /** Also every later one. @default {false} */
+  /** Also every later one. Default: `false`. */
   sticky?: boolean;
 }
 

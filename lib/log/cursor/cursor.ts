@@ -22,8 +22,7 @@ export type CursorTarget = number | "first" | "next";
 /** Options of {@linkcode Cursor.batches}. */
 export interface CursorReadOptions {
   /**
-   * Continue with messages that become durable later. @default {the option of the cursor, or
-   * `true`}
+   * Continue with messages that become durable later. Default: the option of the cursor, or `true`.
    */
   follow?: boolean;
   /** Ends the reading: the pending or the next call rejects with the signal's reason. */
@@ -43,7 +42,7 @@ export interface CursorMessageOptions extends CursorReadOptions {
 export interface CommitOptions {
   /**
    * Resolve when the position survives a power cut. With `false` it is written within a second, and
-   * at close. @default {true}
+   * at close. Default: `true`.
    */
   durable?: boolean;
 }

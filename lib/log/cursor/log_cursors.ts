@@ -25,14 +25,14 @@ const LOCK_LOOKS = 3;
 export interface CursorOptions {
   /**
    * Where a new cursor starts: an offset, the first message of the log, or the next one that
-   * becomes durable. An existing cursor continues at its position. @default {"first"}
+   * becomes durable. An existing cursor continues at its position. Default: `"first"`.
    */
   from?: CursorTarget;
-  /** Whether reading continues with messages that become durable later. @default {true} */
+  /** Whether reading continues with messages that become durable later. Default: `true`. */
   follow?: boolean;
   /**
    * How long to wait for another owner's lock, in milliseconds. The lock of a killed owner may last
-   * until its last operation ends. @default {2000}
+   * until its last operation ends. Default: `2000`.
    */
   lockTimeoutMs?: number;
 }

@@ -2,20 +2,20 @@ import type { Task } from "../../base/mod.ts";
 
 /** Which segments a log may remove: those for which one of these conditions holds. */
 export interface RetainOptions {
-  /** The log is larger than this many bytes. @default {no limit} */
+  /** The log is larger than this many bytes. Default: no limit. */
   bytes?: number;
-  /** The last message of the segment is older than this, in milliseconds. @default {no limit} */
+  /** The last message of the segment is older than this, in milliseconds. Default: no limit. */
   ageMs?: number;
   /**
    * The log is larger than this many bytes. Then the segment is removed even if a cursor needs it,
-   * and the next read of the cursor is an error. @default {no limit}
+   * and the next read of the cursor is an error. Default: no limit.
    */
   hardBytes?: number;
 }
 
 /** {@linkcode RetainOptions} for one call, with one more condition. */
 export interface RetainNowOptions extends RetainOptions {
-  /** Every message of the segment lies below this offset. @default {none} */
+  /** Every message of the segment lies below this offset. Default: none. */
   before?: number;
 }
 

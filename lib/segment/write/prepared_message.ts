@@ -13,22 +13,21 @@ import { MAX_OFFSET } from "../layout.ts";
 export interface ExpectOptions {
   /**
    * The offset that the message, or the first one of a batch, must get; otherwise nothing is
-   * appended and
-   * `OffsetConflictError` is thrown. @default {any}
+   * appended and `OffsetConflictError` is thrown. Default: any.
    */
   expect?: number;
 }
 
 /** The parts of a message besides its payload. */
 export interface AppendOptions extends ExpectOptions {
-  /** The message's id: the text of a UUID, or 16 bytes. @default {a random UUID v4} */
+  /** The message's id: the text of a UUID, or 16 bytes. Default: a random UUID v4. */
   id?: string | Uint8Array;
   /**
    * When the producer made the message: microseconds since the Unix epoch, or a date.
    * @default {the append time}
    */
   originTimestamp?: number | Date;
-  /** User headers, or their encoding. @default {none} */
+  /** User headers, or their encoding. Default: none. */
   userHeaders?: UserHeadersInit | Uint8Array;
 }
 
