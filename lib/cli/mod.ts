@@ -23,7 +23,7 @@ import type { ByteSink } from "./terminal.ts";
  * Runs a command.
  *
  * @param args The arguments after the program's name, such as `["inspect", "/data/log"]`.
- * @param streams The streams of the command. @default {the process's own}
+ * @param streams The streams of the command. Default: the process's own.
  * @returns The exit code: 0 for success, 1 for failure, 2 for wrong use, 130 when interrupted.
  *
  * @example The help of a command

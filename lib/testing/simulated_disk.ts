@@ -670,10 +670,9 @@ export class SimulatedDisk implements Storage {
    *
    * It may be called again, for another choice at the same moment.
    *
-   * @param choice Which unsynced units are kept. @default {"random"}
+   * @param choice Which unsynced units are kept. Default: `"random"`.
    * @param unreadable The numbers of the units of kind `"block"` whose block is unreadable
-   *   afterwards.
-   * @default {none; some by chance if the choice is `"random"` and the disk was made so}
+   *   afterwards. Default: none; with the option `unreadable` and a random choice, some by chance.
    * @returns The disk after the next start: all its contents are durable, its clock continues, and
    *   its seed is derived from this one's.
    */

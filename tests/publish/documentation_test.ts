@@ -45,6 +45,11 @@ Deno.test({
     const text = new TextDecoder().decode(stdout);
     // `deno doc` shows members with this tag, and hides those with `@ignore`.
     assert(!text.includes('"kind": "internal"'));
+    // A tag counts only at the beginning of a line.
+    assertEquals(
+      text.match(/"doc": ".*[^\\n] @(default|throws|returns)\b/g),
+      null,
+    );
     const { nodes } = JSON.parse(text);
     const modules = Object.values<Module>(nodes);
     assertEquals(modules.length, Object.keys(exports).length);
