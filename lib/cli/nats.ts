@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import type { PeerCertificate } from "node:tls";
 import type {
   ConnectionOptions,
   NatsConnection,
@@ -69,10 +70,14 @@ export interface ConnectSettings {
   signal: AbortSignal;
 }
 
+/** Names of errors that pass: those of the client, and those of the system by their codes. */
+const PASSING = /^(ConnectionError|TimeoutError|E(?!RR_)[A-Z]+)$/;
+
 /**
  * Connects to NATS; `undefined` if the signal was aborted first.
  *
- * @throws If the servers refuse the user or, without waiting, cannot be reached.
+ * @throws If the servers refuse the user or have the wrong certificate or, without waiting, cannot
+ *   be reached.
  */
 export async function connectNats(
   flags: NatsFlags,
@@ -87,11 +92,11 @@ export async function connectNats(
     try {
       return await connect(options);
     } catch (error) {
-      const { name, message } = error as Error;
-      const isRefused = name === "AuthorizationError" ||
-        name === "InvalidArgumentError" || name === "NotCapable";
+      const { name, message, code } = error as Error & { code?: string };
       const text = `Cannot connect to NATS at '${servers}': ${message}`;
-      if (isRefused || !waits) throw new Error(text, { cause: error });
+      if (!waits || !PASSING.test(code ?? name)) {
+        throw new Error(text, { cause: error });
+      }
       if (message !== lastMessage) console.error(`basalt: ${text}. Waiting`);
       lastMessage = message;
     }
@@ -113,30 +118,51 @@ async function connectionOptions(
   servers: string,
 ): Promise<ConnectionOptions> {
   const { creds, user, passwordFile, tlsCa, tlsCert, tlsKey } = flags;
+  const hosts = servers.split(",");
   const options: ConnectionOptions = {
-    servers: servers.split(","),
+    servers: hosts,
     name: "basalt",
     maxReconnectAttempts: -1,
     timeout: CONNECT_MS,
     pingInterval: PING_INTERVAL_MS,
   };
   if (creds !== undefined) {
-    const { credsAuthenticator } = await import(
-      "@nats-io/transport-node"
-    );
+    const { credsAuthenticator } = await import("@nats-io/transport-node");
     options.authenticator = credsAuthenticator(Deno.readFileSync(creds));
   }
   if (user !== undefined) options.user = user;
   if (passwordFile !== undefined) {
     options.pass = Deno.readTextFileSync(passwordFile).trimEnd();
   }
-  const tls = {
-    ...tlsCa === undefined ? {} : { caFile: tlsCa },
-    ...tlsCert === undefined ? {} : { certFile: tlsCert },
-    ...tlsKey === undefined ? {} : { keyFile: tlsKey },
-  };
-  if (Object.keys(tls).length > 0) options.tls = tls;
+  if ([tlsCa, tlsCert, tlsKey].some((path) => path !== undefined)) {
+    options.tls = {
+      ...tlsCa !== undefined && { ca: Deno.readTextFileSync(tlsCa) },
+      ...tlsCert !== undefined && { cert: Deno.readTextFileSync(tlsCert) },
+      ...tlsKey !== undefined && { key: Deno.readTextFileSync(tlsKey) },
+      ...await identityCheck(hosts),
+    };
+  }
   return options;
+}
+
+/**
+ * Returns an option of `node:tls` that checks the name in a server's certificate. The default check
+ * does not get the address of a server that has no name, so any of the user's servers will do.
+ */
+async function identityCheck(servers: readonly string[]) {
+  const { checkServerIdentity } = await import("node:tls");
+  const hosts = servers.map((each) =>
+    new URL(each.includes("://") ? each : `nats://${each}`).hostname
+      .replace(/^\[|\]$/g, "")
+  );
+  return {
+    checkServerIdentity(_: string, certificate: PeerCertificate) {
+      const errors = hosts.map((host) =>
+        checkServerIdentity(host, certificate)
+      );
+      return errors.includes(undefined) ? undefined : errors[0];
+    },
+  };
 }
 
 /** Resolves after a while, or when the signal is aborted. */

@@ -71,37 +71,19 @@ Deno.test("basalt ship tells what it is refused, and what it waits for", {
   ignore,
 }, async () => {
   using dir = new Directory();
-  const config = `authorization { user: edge, password: right }`;
-  await using nats = await Nats.start({ config });
-  const connection = await nats.connect({ user: "edge", pass: "right" });
+  await using nats = await Nats.start();
+  const connection = await nats.connect();
   const address = await makeStream(nats, connection, "edge", {
     allow_atomic: false,
   });
   const log = dir.file("log");
   await writeLog(log, 3);
-  Deno.writeTextFileSync(dir.file("right"), "right\n");
-  Deno.writeTextFileSync(dir.file("wrong"), "wrong\n");
-  const ship = (password: string, at = address) =>
-    basalt([
-      "ship",
-      log,
-      ...options("--to", nats, at),
-      "--once",
-      "--user",
-      "edge",
-      "--password-file",
-      dir.file(password),
-    ]);
-  const denied = await ship("wrong");
-  assertEquals(denied.code, 1);
-  assertStringIncludes(
-    denied.errors,
-    `Cannot connect to NATS at '${nats.urls[0]}': Authorization Violation`,
-  );
-  const right = await ship("right");
-  assertEquals(right.code, 0);
-  assertStringIncludes(right.errors, "does not have 'allow_atomic'");
-  const missing = await ship("right", { ...address, stream: "missing" });
+  const ship = (at = address) =>
+    basalt(["ship", log, ...options("--to", nats, at), "--once"]);
+  const slow = await ship();
+  assertEquals(slow.code, 0);
+  assertStringIncludes(slow.errors, "does not have 'allow_atomic'");
+  const missing = await ship({ ...address, stream: "missing" });
   assertEquals(missing.code, 1);
   assertStringIncludes(missing.errors, "basalt: There is no stream 'missing'");
   const { code, errors } = await basalt(["ship", log, "--to", nats.urls[0]!]);
@@ -109,7 +91,7 @@ Deno.test("basalt ship tells what it is refused, and what it waits for", {
   assertStringIncludes(errors, "--stream");
   await connection.close();
   await nats.stopNode(0);
-  const away = await ship("right");
+  const away = await ship();
   assertEquals(away.code, 1);
   assertStringIncludes(away.errors, "connection refused");
 });
