@@ -22,7 +22,7 @@ export interface FlushEvent {
   durationMicros: number;
 }
 
-/** A segment was closed, and the next one begun (`basalt:roll`). */
+/** A segment was closed, and the next one started (`basalt:roll`). */
 export interface RollEvent {
   /** The directory of the log. */
   log: string;
@@ -40,7 +40,7 @@ export interface RetainEvent {
   log: string;
   /** What was removed; `undefined` if it failed. */
   report: RetentionReport | undefined;
-  /** Why it failed, if so. */
+  /** The error, if it failed. */
   error: Error | undefined;
 }
 
@@ -48,7 +48,7 @@ export interface RetainEvent {
 export interface PoisonEvent {
   /** The directory of the log. */
   log: string;
-  /** What later calls get. */
+  /** The error of later calls. */
   error: PoisonedError;
 }
 
@@ -77,7 +77,7 @@ export interface CursorEvent {
     | "failed";
   /** The committed position; `undefined` where it is not known. */
   position: number | undefined;
-  /** Why it failed, if so. */
+  /** The error, if it failed. */
   error: Error | undefined;
 }
 

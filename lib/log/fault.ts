@@ -6,7 +6,7 @@ export interface LogFault {
   path: string;
   /** The byte in the file at which it begins. */
   position: number;
-  /** How many bytes are concerned; 0 where something is missing. */
+  /** The length of the fault in bytes; 0 if something is missing. */
   byteLength: number;
   /** The offset of the message that is there, or should be. */
   offset: number;

@@ -84,7 +84,7 @@ export interface LogInspection {
   locked: boolean;
   /** Whether it was closed cleanly: no writer has it open, and no owner file is left. */
   closed: boolean;
-  /** What the owner file says; `undefined` if there is none, `"invalid"` if it is damaged. */
+  /** The contents of the owner file; `undefined` if there is none, `"invalid"` if it is damaged. */
   owner: OwnerRecord | "invalid" | undefined;
   /** What opening it would do. */
   opening: OpeningForecast;

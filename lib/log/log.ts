@@ -439,7 +439,7 @@ export class Log implements AsyncDisposable, Disposable {
    * until the next one is requested, unless kept.
    *
    * The newest messages come from memory, up to `tailBytes`, and the log wakes the tail. A tail
-   * does not start a flush. It ends by its `signal`, at the end of the loop, after `count` or
+   * does not start a flush. It ends by its `signal`, when the loop is left, after `count` or
    * `maxBytes`, and when the log is closed, after all written messages. A poisoned log ends it with
    * the same error.
    *

@@ -16,12 +16,13 @@ export interface LogOptions extends LogReaderOptions {
   /** Make the directory, and its missing parents, if there is none. Default: `true`. */
   create?: boolean;
   /**
-   * A segment is closed before it would exceed this many bytes; a larger message gets one of its
-   * own. Default: 1 GiB.
+   * A segment is closed before it would exceed this many bytes; a larger message gets a segment for
+   * itself. Default: 1 GiB.
    */
   segmentBytes?: number;
   /**
-   * Bytes of a block of messages in memory; a whole one is written as soon as the disk is free.
+   * The largest block of messages in memory, in bytes; a full block is written as soon as the disk
+   * is free.
    * @default {1 MiB}
    */
   blockBytes?: number;

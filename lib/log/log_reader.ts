@@ -94,7 +94,7 @@ export class LogReader {
    *
    * At the end of the data, inotify wakes it. Where that is not available it polls: after 1 ms at
    * first, and every 100 ms while idle. {@linkcode LogReader.stats} tells which. It ends by its
-   * `signal`, at the end of the loop, and after `count` or `maxBytes`. It does not end when the log
+   * `signal`, when the loop is left, and after `count` or `maxBytes`. It does not end when the log
    * is closed, because the next writer continues the log. If `from` is above the end, it waits.
    *
    * @throws {OffsetOutOfRangeError} If `from` is below the first offset of the log; also if the

@@ -13,13 +13,13 @@ export type RepairStep =
     byteLength: number;
     /** Valid messages among them. */
     messages: number;
-    /** Where these bytes are kept; `undefined` if they are space that was prepared for messages. */
+    /** Where these bytes are kept; `undefined` if they are prepared space. */
     kept: string | undefined;
   }
   | {
     /**
-     * A whole file leaves the log, because what comes before it ends too early, or too late: it
-     * gets another name.
+     * A whole file leaves the log and gets another name, because it does not connect with the part
+     * before it.
      */
     action: "setAside";
     /** The file. */
@@ -38,7 +38,7 @@ export type RepairStep =
     path: string;
   }
   | {
-    /** `meta` is damaged, or starts the log before its oldest segment: it is made again. */
+    /** `meta` is damaged, or its first offset is below the oldest segment: it is written again. */
     action: "replaceMeta";
     /** The `meta`. */
     path: string;
@@ -46,7 +46,7 @@ export type RepairStep =
     firstOffset: number;
   }
   | {
-    /** No segment is left: an empty one is made, so that the log goes on where it started. */
+    /** No segment is left: an empty one is made, so that the log continues at its first offset. */
     action: "createSegment";
     /** The `.log`. */
     path: string;

@@ -60,7 +60,7 @@ export class FrozenBuffer implements Disposable {
   }
 
   /**
-   * Bytes.
+   * The length in bytes.
    * @throws {TypeError} If this holder was dropped.
    */
   get length(): number {

@@ -78,7 +78,7 @@ export class Loan {
   }
 
   /**
-   * The lent bytes as a view of the operation's own; empty once the loan ends.
+   * The lent bytes as a separate view, which is empty once the loan ends.
    *
    * @throws {TypeError} If the loan has ended.
    */
@@ -96,7 +96,7 @@ export class Loan {
   }
 
   /**
-   * Ends the loan: the memory is its owner's again, or the pool's if the owner has dropped it.
+   * Ends the loan: the memory returns to its owner, or to the pool if the owner has dropped it.
    * Ending twice does nothing.
    */
   end(): void {

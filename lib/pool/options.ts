@@ -3,11 +3,12 @@
  *
  * - `"wait"`: `acquire` waits its turn; `acquireSync` throws `PoolLimitError`.
  * - `"fail"`: both fail with `PoolLimitError`.
- * - `"external"`: both take memory beyond the limit, counted apart and unmapped when it is dropped.
+ * - `"external"`: both take memory beyond the limit, which is counted separately and unmapped when
+ *   it is dropped.
  */
 export type AtLimit = "wait" | "fail" | "external";
 
-/** How to attach to a pool: what each isolate decides for itself. */
+/** How an isolate attaches to a pool. */
 export interface AttachOptions {
   /** What happens at the limit. Default: `"wait"`. */
   atLimit?: AtLimit;

@@ -62,7 +62,7 @@ export class BufferPool implements Disposable {
 
   /** The pool's number, by which other workers attach to it. */
   readonly id: number;
-  /** Whether blocks that come back are kept. */
+  /** Whether returned blocks are kept. */
   readonly enabled: boolean;
   /** The most memory that the pool maps, in bytes. */
   readonly limitBytes: number;
@@ -86,8 +86,8 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Joins a pool by its number, usually that of another worker. Each attachment is closed by
-   * itself.
+   * Joins a pool by its number, usually that of another worker. Each attachment is closed
+   * separately.
    *
    * @throws {RangeError} If no pool has that number, or an option is wrong.
    */
@@ -99,8 +99,7 @@ export class BufferPool implements Disposable {
   /**
    * Makes a pool.
    *
-   * @throws {RangeError} If an option is wrong; the message says which, what it was, and what would
-   *   do.
+   * @throws {RangeError} If an option is wrong; the message names it, its value and what is valid.
    * @throws {UnsupportedError} Where the native library cannot run.
    */
   constructor(options: BufferPoolOptions = {}) {

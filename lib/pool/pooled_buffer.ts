@@ -27,8 +27,8 @@ const encoder = new TextEncoder();
  *
  * `length` bytes are in use, of the `capacity` that the memory has. When the lease ends, every view
  * of the bytes becomes empty (length 0). Using the buffer after that is a `TypeError`, dropping it
- * again does nothing. The memory of a forgotten buffer comes back when neither the buffer nor a
- * view of it can be reached any more, at a time that the garbage collector chooses.
+ * again does nothing. The memory of a forgotten buffer returns when neither the buffer nor a view
+ * of it can be reached, at a time that the garbage collector chooses.
  *
  * There is one exception. Bytes that are handed to an asynchronous function of the runtime must
  * stay leased until it settles: see {@linkcode PooledBuffer.hold}. A view must not be transferred
@@ -259,9 +259,9 @@ export class PooledBuffer implements Disposable {
 
   /**
    * Divides the buffer without a copy: the result owns `[0, at)`, this buffer keeps the rest, with
-   * positions from 0. Views become empty and each half makes its own. The block comes back when
-   * both are dropped; a half that is forgotten is found when the other has ended. Plain memory,
-   * less than 4096 bytes, is copied.
+   * positions from 0. Views become empty and each half makes its own. The block returns to the pool
+   * when both are dropped. A forgotten half is found when the other has ended. Plain memory, less
+   * than 4096 bytes, is copied.
    *
    * @throws {RangeError} If `at` is outside `[0, length]`.
    * @throws {TypeError} If the buffer is lent or held.

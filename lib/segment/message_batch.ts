@@ -217,8 +217,8 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /**
-   * Gives the block back, unless another batch keeps it; views of payloads become empty. Dropping
-   * twice does nothing.
+   * Returns the block to the pool, unless another batch keeps it; views of payloads become empty.
+   * Dropping twice does nothing.
    */
   drop(): void {
     const lease = this.#lease;

@@ -35,9 +35,8 @@ export interface SegmentWriterOptions {
    */
   owner?: StorageFile;
   /**
-   * An empty file, open for reading and writing, that takes what recovery cuts, unless that is
-   * zeros; it stays the
-   * caller's. Without it, such a torn tail is refused.
+   * An empty file, open for reading and writing, for the bytes that recovery cuts, unless they are
+   * zeros. The caller closes it. Without it, such a torn tail is refused.
    */
   cut?: StorageFile;
   /** The offset of the first message: the number in the files' name. */
@@ -247,11 +246,10 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Writes everything appended so far.
+   * Writes all appended messages.
    *
    * @throws {NoSpaceError} If the disk is full: the messages stay in memory, the next flush writes
-   *   the
-   *   same bytes.
+   *   the same bytes.
    * @throws {PoisonedError} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {

@@ -15,7 +15,7 @@ export type Tier = "direct" | "uncached" | "buffered";
  * - `"durable"`: it does (`fsync(2)` of the directory).
  * - `"unsynced"`: the filesystem has no `fsync(2)` of directories. A power cut may lose a new file,
  *   or bring an old name back, whatever was synced.
- * - `"unknown"`: this process has synced no directory there yet.
+ * - `"unknown"`: this process has not synced a directory there yet.
  */
 export type NameDurability = "durable" | "unsynced" | "unknown";
 

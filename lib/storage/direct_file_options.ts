@@ -11,8 +11,8 @@ import type { StorageOpenOptions } from "./storage.ts";
 export type DirectMode = "require" | "prefer" | "never";
 
 /**
- * How to open a {@linkcode DirectFile}: the names and defaults of `Deno.OpenOptions`, but for
- * `append`: positions are explicit.
+ * How to open a {@linkcode DirectFile}: the names and defaults of `Deno.OpenOptions`, without
+ * `append`, because positions are explicit.
  */
 export interface DirectFileOptions {
   /** Open for reading. Default: true unless `write` is. */

@@ -209,7 +209,7 @@ export interface CachedPages {
   readonly writebackPages: number;
   /** Pages that were in the cache and left it. */
   readonly evictedPages: number;
-  /** Of those, pages that left it so lately that memory must be scarce. */
+  /** Of those, pages that left it recently, a sign that memory is scarce. */
   readonly recentlyEvictedPages: number;
 }
 

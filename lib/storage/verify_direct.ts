@@ -10,7 +10,7 @@ import { type CachedPages, cachedPages, kernelRelease } from "./probe.ts";
 export interface DirectProof extends CachedPages {
   /** Whether a block that was not in the page cache was read, and is not there after that. */
   readonly direct: boolean;
-  /** What was seen, in words. */
+  /** The observation, in words. */
   readonly reason: string;
 }
 

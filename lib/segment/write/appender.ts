@@ -358,7 +358,7 @@ export class Appender implements Committable {
     return this.#commit.whenDurable(offset, signal);
   }
 
-  /** Writes everything appended so far. Resolves when it has the durability. */
+  /** Writes all appended messages. Resolves when it has the durability. */
   flush(durability: Durability = "data"): Promise<void> {
     if (this.#poison !== undefined) return Promise.reject(this.#tellPoison());
     return this.#commit.flush(durability);

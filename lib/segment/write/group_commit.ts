@@ -195,7 +195,7 @@ export class GroupCommit {
     return this.#waiters.length > this.#aborted || this.#callers.length > 0;
   }
 
-  /** Writes everything appended so far. Resolves when it has the durability. */
+  /** Writes all appended messages. Resolves when it has the durability. */
   flush(durability: Durability): Promise<void> {
     if (this.#isClosed) return Promise.reject(this.#closedError("flush"));
     const wrong = wrongDurability(this.#target.path, durability);
