@@ -43,8 +43,6 @@ export type {
   LibraryOrigin,
   LoadedLibrary,
   LoadLibraryOptions,
-  SystemErrorFields,
-  UnsupportedFields,
 } from "./lib/native/mod.ts";
 export { configureEngine } from "./lib/engine/mod.ts";
 export type { EngineKind, EngineOptions } from "./lib/engine/mod.ts";
@@ -64,7 +62,6 @@ export type {
   BufferState,
   LeakReport,
   PoolClassStats,
-  PoolLimitFields,
   PoolStats,
 } from "./lib/pool/mod.ts";
 export {
@@ -88,7 +85,6 @@ export type {
   LockOwner,
   NameDurability,
   NoSpaceCode,
-  NoSpaceFields,
   PreallocateOptions,
   ReadAtOptions,
   ReadManyOptions,
@@ -118,8 +114,6 @@ export {
 } from "./lib/segment/mod.ts";
 export type {
   AppendOptions,
-  BackpressureFields,
-  CorruptionFields,
   ExpectOptions,
   FaultKind,
   FlatPayloads,

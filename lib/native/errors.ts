@@ -61,16 +61,6 @@ const CLASSES: Readonly<Record<string, keyof typeof Deno.errors>> = {
   ENOSYS: "NotSupported",
 };
 
-/** The fields of a system error, as in Deno's own errors. */
-export interface SystemErrorFields {
-  /** The kernel's name of the error, such as `"ENOSPC"`. */
-  code: string;
-  /** The system call that failed. */
-  syscall: string;
-  /** The file concerned, where there is one. */
-  path?: string;
-}
-
 /** The kernel's name for an `errno` value; `"E<number>"` for one that is not listed. */
 export function errnoName(errno: number): string {
   return ERRNO[errno]?.[0] ?? `E${errno}`;
@@ -88,7 +78,7 @@ export function systemError(
   syscall: string,
   path?: string,
   detail?: string,
-): Error & SystemErrorFields {
+): Error & { code: string; syscall: string; path?: string } {
   const name = typeof code === "number" ? errnoName(code) : code;
   const text = Object.values(ERRNO).find((entry) => entry[0] === name)?.[1] ??
     "unknown error";

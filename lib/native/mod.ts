@@ -7,7 +7,6 @@
 export { DescriptorWriter } from "./descriptor_writer.ts";
 export { environment } from "./environment.ts";
 export { checked, errnoName, statusError, systemError } from "./errors.ts";
-export type { SystemErrorFields } from "./errors.ts";
 export { beforeIsolateEnds } from "./isolate.ts";
 export { checkPlatform, loadLibrary, native } from "./library.ts";
 export type {
@@ -20,5 +19,4 @@ export { nodeModule } from "./node_module.ts";
 export { STATUS } from "./status.ts";
 export type { NativeFunctions } from "./symbols.ts";
 export { UnsupportedError } from "./unsupported_error.ts";
-export type { UnsupportedFields } from "./unsupported_error.ts";
 export { VERSION } from "./version.ts";

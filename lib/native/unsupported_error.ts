@@ -1,15 +1,3 @@
-/** The fields of an {@linkcode UnsupportedError}. */
-export interface UnsupportedFields {
-  /** What was found here. */
-  found: string;
-  /** What is needed. */
-  needed: string;
-  /** Places that were tried, and why each failed. */
-  tried?: readonly string[];
-  /** The underlying error. */
-  cause?: unknown;
-}
-
 /**
  * Reports that the platform, the library or the kernel lacks something.
  *
@@ -36,7 +24,12 @@ export class UnsupportedError extends Error {
   readonly tried: readonly string[];
 
   /** Makes the error; the fields also end the message. */
-  constructor(message: string, fields: UnsupportedFields) {
+  constructor(
+    message: string,
+    fields:
+      & Pick<UnsupportedError, "found" | "needed">
+      & Partial<Pick<UnsupportedError, "tried" | "cause">>,
+  ) {
     const { found, needed, tried = [], cause } = fields;
     const places = tried.map((each) => `\n  tried ${each}`).join("");
     super(

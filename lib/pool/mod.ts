@@ -9,7 +9,6 @@ export { FrozenBuffer } from "./frozen_buffer.ts";
 export { Loan } from "./loan.ts";
 export { BufferPool } from "./pool.ts";
 export { PoolLimitError } from "./pool_limit_error.ts";
-export type { PoolLimitFields } from "./pool_limit_error.ts";
 export type {
   AcquireOptions,
   AcquireSyncOptions,

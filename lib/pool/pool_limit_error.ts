@@ -1,17 +1,3 @@
-/** The figures of a {@linkcode PoolLimitError}. */
-export interface PoolLimitFields {
-  /** The pool's limit in bytes. */
-  limitBytes: number;
-  /** Bytes that the pool had mapped. */
-  mappedBytes: number;
-  /** Bytes of the blocks in use; the other mapped blocks were lost, or could not be unmapped. */
-  inUseBytes: number;
-  /** Requests that wait before this one. */
-  waiting: number;
-  /** Bytes that were requested. */
-  requestedBytes: number;
-}
-
 /**
  * Reports that the limit of a pool leaves no room for a request.
  *
@@ -26,7 +12,7 @@ export interface PoolLimitFields {
  * assertEquals((error as PoolLimitError).limitBytes, first.length);
  * ```
  */
-export class PoolLimitError extends Error implements PoolLimitFields {
+export class PoolLimitError extends Error {
   /** `"PoolLimitError"`. */
   override readonly name: string = "PoolLimitError";
   /** The pool's limit in bytes. */
@@ -41,7 +27,17 @@ export class PoolLimitError extends Error implements PoolLimitFields {
   readonly requestedBytes: number;
 
   /** Makes the error. */
-  constructor(message: string, fields: PoolLimitFields) {
+  constructor(
+    message: string,
+    fields: Pick<
+      PoolLimitError,
+      | "limitBytes"
+      | "mappedBytes"
+      | "inUseBytes"
+      | "waiting"
+      | "requestedBytes"
+    >,
+  ) {
     super(message);
     this.limitBytes = fields.limitBytes;
     this.mappedBytes = fields.mappedBytes;

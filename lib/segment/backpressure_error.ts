@@ -1,17 +1,5 @@
 import type { PoolLimitError } from "../pool/mod.ts";
 
-/** The figures of a {@linkcode BackpressureError}. */
-export interface BackpressureFields {
-  /** Bytes of the messages to append, or of the block for them if the pool gave none. */
-  requestedBytes: number;
-  /** Bytes of messages that wait in memory to be written. */
-  pendingBytes: number;
-  /** The option `bufferBytes`. */
-  bufferBytes: number;
-  /** Why the pool gave no block, although `bufferBytes` left room. */
-  cause?: PoolLimitError;
-}
-
 /**
  * Reports that memory has no room for a message; nothing was appended. Wait for `ready()` and try
  * again.
@@ -38,7 +26,7 @@ export interface BackpressureFields {
  * Deno.removeSync(dir, { recursive: true });
  * ```
  */
-export class BackpressureError extends Error implements BackpressureFields {
+export class BackpressureError extends Error {
   /** `"BackpressureError"`. */
   override readonly name: string = "BackpressureError";
   /** Bytes of the messages to append, or of the block for them if the pool gave none. */
@@ -51,7 +39,12 @@ export class BackpressureError extends Error implements BackpressureFields {
   declare readonly cause?: PoolLimitError;
 
   /** Makes the error; the fields are in the message. */
-  constructor(fields: BackpressureFields) {
+  constructor(
+    fields: Pick<
+      BackpressureError,
+      "requestedBytes" | "pendingBytes" | "bufferBytes" | "cause"
+    >,
+  ) {
     const { requestedBytes, pendingBytes, bufferBytes, cause } = fields;
     const why = cause?.message ??
       `${pendingBytes} bytes wait to be written, with ${requestedBytes} more they would exceed 'bufferBytes', ${bufferBytes}`;

@@ -38,18 +38,6 @@ export function faultKindOf(reason: StopReason): FaultKind {
   }
 }
 
-/** Where a segment is damaged. */
-export interface CorruptionFields {
-  /** The file. */
-  path: string;
-  /** The byte in the file at which the bad part begins. */
-  position: number;
-  /** The offset of the message that should be there. */
-  offset: number;
-  /** What is wrong. */
-  kind: FaultKind;
-}
-
 /**
  * Reports damage: bytes in a segment that its writer never wrote there. Reading stops before them,
  * and opening changes nothing.
@@ -65,7 +53,7 @@ export interface CorruptionFields {
  * assertEquals(error.position, 379);
  * ```
  */
-export class CorruptSegmentError extends Error implements CorruptionFields {
+export class CorruptSegmentError extends Error {
   /** `"CorruptSegmentError"`. */
   override readonly name: string = "CorruptSegmentError";
   /** The file. */
@@ -78,7 +66,10 @@ export class CorruptSegmentError extends Error implements CorruptionFields {
   readonly kind: FaultKind;
 
   /** Makes the error; the fields are added to the message. */
-  constructor(message: string, fields: CorruptionFields) {
+  constructor(
+    message: string,
+    fields: Pick<CorruptSegmentError, "path" | "position" | "offset" | "kind">,
+  ) {
     super(
       `Segment '${fields.path}' is corrupt at byte ${fields.position}, offset ${fields.offset}: ${message}`,
     );

@@ -6,7 +6,6 @@
 export { describeStop } from "../codec/mod.ts";
 export type { IndexEntry, Message, StopReason } from "../codec/mod.ts";
 export { BackpressureError } from "./backpressure_error.ts";
-export type { BackpressureFields } from "./backpressure_error.ts";
 export { BatchIterator, iterateSync } from "./batch_iterator.ts";
 export type {
   BatchIteratorOptions,
@@ -22,7 +21,7 @@ export {
   CorruptSegmentError,
   faultKindOf,
 } from "./corrupt_segment_error.ts";
-export type { CorruptionFields, FaultKind } from "./corrupt_segment_error.ts";
+export type { FaultKind } from "./corrupt_segment_error.ts";
 export type { HistogramSnapshot } from "./histogram.ts";
 export { IndexCheck } from "./index_check.ts";
 export type { WrongEntries } from "./index_check.ts";

@@ -16,7 +16,7 @@ export { checkInteger } from "./alignment.ts";
 export { describeOwner, LockedError } from "./locked_error.ts";
 export type { LockOwner } from "./locked_error.ts";
 export { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";
-export type { NoSpaceCode, NoSpaceFields } from "./no_space_error.ts";
+export type { NoSpaceCode } from "./no_space_error.ts";
 export { isOpenElsewhere } from "./open_elsewhere.ts";
 export { absolutePath, pathString } from "./paths.ts";
 export type { CachedPages } from "./probe.ts";

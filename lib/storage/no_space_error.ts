@@ -13,25 +13,6 @@ export function isNoSpaceCode(code: string | undefined): code is NoSpaceCode {
   return code !== undefined && Object.hasOwn(TEXTS, code);
 }
 
-/** The fields of a {@linkcode NoSpaceError}. */
-export interface NoSpaceFields {
-  /**
-   * `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. `"EFBIG"`: the file is as
-   * large as `RLIMIT_FSIZE` or the filesystem allows.
-   */
-  code: NoSpaceCode;
-  /** The system call that failed. */
-  syscall: string;
-  /** The file that was to grow. */
-  path: string;
-  /** How many bytes were to be written or allocated. */
-  requestedBytes: number;
-  /** How many of them were written before the space ended; 0 for an allocation. */
-  writtenBytes: number;
-  /** The offset after the last durable message, where a log was being written. */
-  durableOffset?: number;
-}
-
 /**
  * Reports that a write had no room: the disk or the quota is full, or the file may not grow
  * further.
@@ -56,7 +37,7 @@ export interface NoSpaceFields {
  * );
  * ```
  */
-export class NoSpaceError extends Error implements NoSpaceFields {
+export class NoSpaceError extends Error {
   /** `"NoSpaceError"`. */
   override readonly name: string = "NoSpaceError";
   /**
@@ -76,30 +57,39 @@ export class NoSpaceError extends Error implements NoSpaceFields {
   declare readonly durableOffset?: number;
 
   /** Makes the error. */
-  constructor(fields: NoSpaceFields, options?: ErrorOptions) {
-    super(message(fields), options);
-    this.code = fields.code;
-    this.syscall = fields.syscall;
-    this.path = fields.path;
-    this.requestedBytes = fields.requestedBytes;
-    this.writtenBytes = fields.writtenBytes;
-    if (fields.durableOffset !== undefined) {
-      this.durableOffset = fields.durableOffset;
-    }
+  constructor(
+    fields: Pick<
+      NoSpaceError,
+      | "code"
+      | "syscall"
+      | "path"
+      | "requestedBytes"
+      | "writtenBytes"
+      | "durableOffset"
+    >,
+    options?: ErrorOptions,
+  ) {
+    const { code, syscall, path, requestedBytes, writtenBytes } = fields;
+    const { durableOffset } = fields;
+    const durable = durableOffset === undefined
+      ? ""
+      : `, durable up to offset ${durableOffset}`;
+    super(
+      `${code}: ${
+        TEXTS[code]
+      }, ${syscall} '${path}': wrote ${writtenBytes} of ${requestedBytes} bytes${durable}`,
+      options,
+    );
+    this.code = code;
+    this.syscall = syscall;
+    this.path = path;
+    this.requestedBytes = requestedBytes;
+    this.writtenBytes = writtenBytes;
+    if (durableOffset !== undefined) this.durableOffset = durableOffset;
   }
 
   /** Returns the error with the durable offset of a log; this one is its `cause`. */
   withDurableOffset(durableOffset: number): NoSpaceError {
     return new NoSpaceError({ ...this, durableOffset }, { cause: this });
   }
-}
-
-function message(fields: NoSpaceFields): string {
-  const { code, syscall, path, requestedBytes, writtenBytes, durableOffset } =
-    fields;
-  const text = TEXTS[code];
-  const durable = durableOffset === undefined
-    ? ""
-    : `, durable up to offset ${durableOffset}`;
-  return `${code}: ${text}, ${syscall} '${path}': wrote ${writtenBytes} of ${requestedBytes} bytes${durable}`;
 }

@@ -50,5 +50,5 @@ export type {
 } from "./simulated_disk.ts";
 export { SimulatedFile } from "./simulated_file.ts";
 export { SimulatedMisuseError } from "./simulated_misuse_error.ts";
-export type { MisuseDetails, MisuseReason } from "./simulated_misuse_error.ts";
+export type { MisuseReason } from "./simulated_misuse_error.ts";
 export type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";

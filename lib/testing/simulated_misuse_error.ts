@@ -1,18 +1,6 @@
 /** The rule that a program broke while an operation was in flight. */
 export type MisuseReason = "changed" | "overlap" | "misaligned";
 
-/** The fields of a {@linkcode SimulatedMisuseError}. */
-export interface MisuseDetails {
-  /** The file. */
-  path: string;
-  /** The first byte of the transfer in the file. */
-  position: number;
-  /** Bytes of the transfer. */
-  length: number;
-  /** Which rule was broken. */
-  reason: MisuseReason;
-}
-
 const WORDS: Record<MisuseReason, string> = {
   changed: "its memory changed while it was in flight",
   overlap: "another write in flight has bytes of the same range",
@@ -41,7 +29,7 @@ const WORDS: Record<MisuseReason, string> = {
  * file.closeSync();
  * ```
  */
-export class SimulatedMisuseError extends Error implements MisuseDetails {
+export class SimulatedMisuseError extends Error {
   /** `"SimulatedMisuseError"`. */
   override readonly name: string = "SimulatedMisuseError";
   /** The file. */
@@ -56,7 +44,10 @@ export class SimulatedMisuseError extends Error implements MisuseDetails {
   /** Makes the error. */
   constructor(
     kind: "read" | "write",
-    { path, position, length, reason }: MisuseDetails,
+    { path, position, length, reason }: Pick<
+      SimulatedMisuseError,
+      "path" | "position" | "length" | "reason"
+    >,
   ) {
     super(
       `Cannot ${kind} '${path}' at ${position}+${length}: ${WORDS[reason]}`,

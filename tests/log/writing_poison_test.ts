@@ -10,7 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { OperationKind, SimulatedDisk } from "@basalt/io/testing";
-import { type Log, PoisonedError, type SystemErrorFields } from "@basalt/io";
+import { type Log, PoisonedError } from "@basalt/io";
 import {
   appendSome,
   at,
@@ -267,7 +267,7 @@ Deno.test("write-poison: a failure that nobody waits for shows in the next call"
     await new Promise((resolve) => setTimeout(resolve, 20));
     const error = assertThrows(() => log.append("x"), PoisonedError);
     assertEquals([error.path, error.durableOffset], [place.dir, 1]);
-    const { code, path } = error.cause as SystemErrorFields;
+    const { code, path } = error.cause as { code: string; path: string };
     assertEquals([code, path], ["EIO", `${place.dir}/${"0".repeat(20)}.log`]);
     assertStrictEquals(await told(log.flush()), error);
     assertStrictEquals(await told(log.close()), error);
