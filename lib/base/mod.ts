@@ -1,9 +1,12 @@
 /**
- * Helpers that several rooms need: computations that run with promises or blocking, and signals.
+ * Helpers that several rooms need: computations that run with promises or blocking, signals, checks
+ * of arguments, and bytes.
  *
  * @module
  */
 export { onAbort } from "./abort.ts";
+export { formatBytes, isZero, roundDown, roundUp, sameBytes } from "./bytes.ts";
+export { checkChoice, checkInteger, shown } from "./checks.ts";
 export {
   type BegunStep,
   begunStep,

@@ -1,3 +1,5 @@
+export { formatBytes } from "../base/mod.ts";
+
 /** How often the progress line changes, in milliseconds. */
 const PROGRESS_MS = 100;
 /** Columns of a terminal that does not tell them. */
@@ -123,17 +125,6 @@ export function cutToWidth(text: string, columns: number): string {
 /** A number of things, which have the plural in "s". */
 export function formatCount(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? "" : "s"}`;
-}
-
-/** Bytes with a binary unit and three digits or so. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let unit = 0;
-  while (bytes >= 1024 && unit < units.length - 1) {
-    bytes /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? bytes : bytes.toFixed(1)} ${units[unit]}`;
 }
 
 /** Rows in columns: the first one to the left, the others to the right, unless told otherwise. */

@@ -1,5 +1,6 @@
+import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
-import { check, MAX_UINT32 } from "./_checks.ts";
+import { MAX_UINT32 } from "./_checks.ts";
 
 /** What {@linkcode findBatch} found. */
 export interface FoundBatch {
@@ -35,10 +36,10 @@ export function findBatch(
   maxOffset: number,
 ): FoundBatch {
   const task = "find batch";
-  check(task, "bytes.length", bytes.length, MAX_UINT32);
-  check(task, "start", start, bytes.length);
-  check(task, "maxOffset", maxOffset, Number.MAX_SAFE_INTEGER);
-  check(task, "minOffset", minOffset, maxOffset);
+  checkInteger(task, "bytes.length", bytes.length, 0, MAX_UINT32);
+  checkInteger(task, "start", start, 0, bytes.length);
+  checkInteger(task, "maxOffset", maxOffset);
+  checkInteger(task, "minOffset", minOffset, 0, maxOffset);
   const status = native().basalt_find(
     bytes,
     bytes.length,

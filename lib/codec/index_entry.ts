@@ -1,4 +1,4 @@
-import { check } from "./_checks.ts";
+import { checkInteger } from "../base/mod.ts";
 import { BATCH_HEADER_BYTES, FRAME_HEADER_BYTES } from "./header.ts";
 
 /** Bytes of an entry of a sparse index. */
@@ -47,9 +47,9 @@ export function writeIndexEntry(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { offset, timestamp, position } = entry;
   const task = "write index entry";
-  check(task, "offset", offset, Number.MAX_SAFE_INTEGER);
-  check(task, "timestamp", timestamp, Number.MAX_SAFE_INTEGER);
-  check(task, "position", position, Number.MAX_SAFE_INTEGER);
+  checkInteger(task, "offset", offset);
+  checkInteger(task, "timestamp", timestamp);
+  checkInteger(task, "position", position);
   const at = i * INDEX_ENTRY_BYTES;
   // The last field first: it fails where there is no room.
   putUint64(view, at + 16, position);

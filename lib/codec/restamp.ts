@@ -1,5 +1,6 @@
+import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
-import { check, MAX_UINT32 } from "./_checks.ts";
+import { MAX_UINT32 } from "./_checks.ts";
 
 /** How to restamp batches. */
 export interface RestampOptions {
@@ -25,9 +26,9 @@ export function restamp(
   options: RestampOptions = {},
 ): number {
   const task = "restamp batches";
-  check(task, "bytes.length", bytes.length, MAX_UINT32);
-  check(task, "start", start, bytes.length);
-  check(task, "partitionId", partitionId, Number.MAX_SAFE_INTEGER);
+  checkInteger(task, "bytes.length", bytes.length, 0, MAX_UINT32);
+  checkInteger(task, "start", start, 0, bytes.length);
+  checkInteger(task, "partitionId", partitionId);
   const status = native().basalt_restamp(
     bytes,
     bytes.length,

@@ -1,5 +1,6 @@
+import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
-import { check, MAX_UINT32 } from "./_checks.ts";
+import { MAX_UINT32 } from "./_checks.ts";
 import { type StopReason, stopReasonOf } from "./stop_reason.ts";
 
 /**
@@ -62,11 +63,7 @@ export class BatchScan {
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
   renew(capacity: number): void {
-    if (!Number.isSafeInteger(capacity) || capacity < 1) {
-      throw new RangeError(
-        `Cannot create scan as 'capacity' must be an integer of at least 1: received ${capacity}`,
-      );
-    }
+    checkInteger("create scan", "capacity", capacity, 1);
     this.#context[COUNT] = 0;
     this.#context[BATCH_COUNT] = 0;
     this.#take(capacity);
@@ -159,16 +156,12 @@ export class BatchScan {
     minTimestamp = 0,
   ): number {
     const task = "scan batches";
-    check(task, "bytes.length", bytes.length, MAX_UINT32);
-    check(task, "start", start, bytes.length);
+    checkInteger(task, "bytes.length", bytes.length, 0, MAX_UINT32);
+    checkInteger(task, "start", start, 0, bytes.length);
     // One more than a message can have: the next offset after the very last one.
-    check(
-      task,
-      "expectedOffset",
-      expectedOffset,
-      Number.MAX_SAFE_INTEGER + 1,
-    );
-    check(task, "minTimestamp", minTimestamp, Number.MAX_SAFE_INTEGER);
+    const most = Number.MAX_SAFE_INTEGER + 1;
+    checkInteger(task, "expectedOffset", expectedOffset, 0, most);
+    checkInteger(task, "minTimestamp", minTimestamp);
     const context = this.#context;
     context[END] = start;
     context[NEXT_OFFSET] = expectedOffset;

@@ -1,5 +1,6 @@
+import { checkInteger } from "../base/mod.ts";
 import { checked, native, STATUS } from "../native/mod.ts";
-import { check, MAX_UINT32 } from "./_checks.ts";
+import { MAX_UINT32 } from "./_checks.ts";
 import {
   BATCH_HEADER_BYTES,
   FRAME_HEADER_BYTES,
@@ -135,11 +136,11 @@ function checkNumbers(run: SealRun): void {
     fail("bytes", "begin at a multiple of 8 in their buffer", byteOffset);
   }
   if (run.seed.length !== 32) fail("seed", "have 32 bytes", run.seed.length);
-  check(task, "start", start, MAX_UINT32);
-  check(task, "count", count, MAX_UINT32);
-  check(task, "baseOffset", baseOffset, Number.MAX_SAFE_INTEGER);
-  check(task, "baseTimestamp", run.baseTimestamp, Number.MAX_SAFE_INTEGER);
-  check(task, "partitionId", partitionId, Number.MAX_SAFE_INTEGER);
+  checkInteger(task, "start", start, 0, MAX_UINT32);
+  checkInteger(task, "count", count, 0, MAX_UINT32);
+  checkInteger(task, "baseOffset", baseOffset);
+  checkInteger(task, "baseTimestamp", run.baseTimestamp);
+  checkInteger(task, "partitionId", partitionId);
   if (baseOffset > Number.MAX_SAFE_INTEGER - count + 1) {
     fail("baseOffset", `leave room for ${count} offsets`, baseOffset);
   }

@@ -1,6 +1,12 @@
-import { drive, driveSync, type Task } from "../base/mod.ts";
+import {
+  checkChoice,
+  checkInteger,
+  drive,
+  driveSync,
+  type Task,
+} from "../base/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
-import { checkInteger, pathString } from "../storage/mod.ts";
+import { pathString } from "../storage/mod.ts";
 import {
   checkConsumerIds,
   type CursorNames,
@@ -109,17 +115,10 @@ function* exporting(
   const dir = pathString(ACTION, logDir);
   const { format = "0.9", segmentBytes = MAX_SEGMENT_BYTES } = options;
   const { consumers = {}, groups = {} } = options;
-  if (format !== "0.9" && format !== "0.8") {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'format' must be "0.9" or "0.8": received ${
-        JSON.stringify(format)
-      }`,
-    );
-  }
-  const segment = { action: ACTION, name: "segmentBytes" };
-  checkInteger(segment, segmentBytes, 1, MAX_SEGMENT_BYTES);
+  checkChoice(ACTION, "format", format, ["0.9", "0.8"]);
+  checkInteger(ACTION, "segmentBytes", segmentBytes, 1, MAX_SEGMENT_BYTES);
   if (options.partition !== undefined) {
-    checkInteger({ action: ACTION, name: "partition" }, options.partition);
+    checkInteger(ACTION, "partition", options.partition);
   }
   checkConsumerIds(ACTION, "consumers", consumers);
   checkConsumerIds(ACTION, "groups", groups);

@@ -1,4 +1,4 @@
-import { drive, driveSync, type Task } from "../base/mod.ts";
+import { checkChoice, drive, driveSync, type Task } from "../base/mod.ts";
 import { pathString } from "../storage/mod.ts";
 import { planCursors } from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed } from "./checks.ts";
@@ -84,13 +84,7 @@ function* importing(
 ): Task<TransferReport> {
   const dir = pathString(ACTION, logDir);
   const { tornTail = "refuse" } = options;
-  if (tornTail !== "refuse" && tornTail !== "cut") {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'tornTail' must be "refuse" or "cut": received ${
-        JSON.stringify(tornTail)
-      }`,
-    );
-  }
+  checkChoice(ACTION, "tornTail", tornTail, ["refuse", "cut"]);
   const place = placeOf(ACTION, options);
   const partition = yield* findPartition(place, ACTION, source, undefined);
   const { path, id } = partition;

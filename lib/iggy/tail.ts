@@ -1,4 +1,4 @@
-import type { Task } from "../base/mod.ts";
+import { isZero, type Task } from "../base/mod.ts";
 import { BATCH_HEADER_BYTES, findBatch } from "../codec/mod.ts";
 import { findMessage } from "../codec/legacy/mod.ts";
 import type { FileWindow } from "./file_window.ts";
@@ -13,10 +13,8 @@ const MAX_LENGTH = 64 * 1024 * 1024 + 1024 * 1024;
 /** Whether a file has nothing but zeros from the start of its window. Consumes the window. */
 export function* hasOnlyZeros(window: FileWindow): Task<boolean> {
   for (;;) {
-    const { bytes } = window;
-    for (let i = window.start; i < window.end; i++) {
-      if (bytes[i] !== 0) return false;
-    }
+    const { bytes, start, end } = window;
+    if (!isZero(bytes.subarray(start, end))) return false;
     window.consumeTo(window.end);
     if (window.isEnd) return true;
     yield* window.fill();

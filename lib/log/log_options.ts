@@ -1,3 +1,4 @@
+import { checkInteger } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
 import { checkPool, MAX_SEGMENT_BYTES } from "../segment/mod.ts";
 import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
@@ -112,10 +113,7 @@ export function completeOptions(options: LogOptions): CompleteLogOptions {
   };
   for (const [name, [min, max]] of Object.entries(RANGES)) {
     const value = complete[name as keyof typeof RANGES];
-    if (Number.isSafeInteger(value) && value >= min && value <= max) continue;
-    throw new RangeError(
-      `Cannot open log as '${name}' must be an integer from ${min} to ${max}: received ${value}`,
-    );
+    checkInteger("open log", name, value, min, max);
   }
   checkRetain("open log", complete.retain);
   if (complete.blockBytes % (4 * KIB) !== 0) {

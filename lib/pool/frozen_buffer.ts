@@ -1,4 +1,4 @@
-import { checkInteger } from "./checks.ts";
+import { checkInteger } from "../base/mod.ts";
 import type { LeaseToken } from "./lease.ts";
 import { LEND, Loan } from "./loan.ts";
 import type { BufferPool } from "./pool.ts";

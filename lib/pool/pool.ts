@@ -1,4 +1,4 @@
-import { checkInteger, checkLength, shown } from "./checks.ts";
+import { checkInteger } from "../base/mod.ts";
 import type { FrozenBuffer } from "./frozen_buffer.ts";
 import type { Lease, LeaseToken } from "./lease.ts";
 import { LEND, type Loan } from "./loan.ts";
@@ -15,7 +15,7 @@ import { COUNTER, decodeStats, QUARANTINED_BYTES } from "./pool_stats.ts";
 import type { LeakReport, PoolStats } from "./pool_stats.ts";
 import { GROW, PooledBuffer } from "./pooled_buffer.ts";
 import { formatReport } from "./report.ts";
-import { BLOCK_ALIGNMENT, classBytes } from "./size_class.ts";
+import { BLOCK_ALIGNMENT, checkLength, classBytes } from "./size_class.ts";
 import { WaitQueue } from "./wait_queue.ts";
 
 const DEFAULT_LIMIT_BYTES = 4 * 1024 ** 3;
@@ -106,16 +106,12 @@ export class BufferPool implements Disposable {
     const { atLimit = "wait", trackLeaks = false, onWarning = warn } = options;
     if (atLimit !== "wait" && atLimit !== "fail" && atLimit !== "external") {
       throw new RangeError(
-        `Cannot create pool as 'atLimit' must be 'wait', 'fail' or 'external': received ${
-          shown(atLimit)
-        }`,
+        `Cannot create pool as 'atLimit' must be 'wait', 'fail' or 'external': received '${atLimit}'`,
       );
     }
     if (typeof onWarning !== "function") {
       throw new RangeError(
-        `Cannot create pool as 'onWarning' must be a function: received ${
-          shown(onWarning)
-        }`,
+        `Cannot create pool as 'onWarning' must be a function: received ${onWarning}`,
       );
     }
     this.atLimit = atLimit;

@@ -1,9 +1,9 @@
-import { checkInteger, checkLength } from "./checks.ts";
+import { checkInteger } from "../base/mod.ts";
 import { FrozenBuffer } from "./frozen_buffer.ts";
 import type { Lease, LeaseToken } from "./lease.ts";
 import { LEND, Loan } from "./loan.ts";
 import type { BufferPool } from "./pool.ts";
-import { BLOCK_ALIGNMENT, MAX_LENGTH } from "./size_class.ts";
+import { BLOCK_ALIGNMENT, checkLength, MAX_LENGTH } from "./size_class.ts";
 
 /**
  * The owner of the memory of a {@linkcode PooledBuffer}.

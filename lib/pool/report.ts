@@ -1,17 +1,5 @@
+import { formatBytes } from "../base/mod.ts";
 import type { PoolStats } from "./pool_stats.ts";
-
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
-
-/** Bytes in the largest unit that keeps the figure at 1 or more, such as `1.5 MiB`. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${Number(value.toFixed(1))} ${UNITS[unit]}`;
-}
 
 /** The figures of a pool as a table; sizes that were never used are left out. */
 export function formatReport(id: number, stats: PoolStats): string {

@@ -1,3 +1,5 @@
+import { checkInteger } from "../base/mod.ts";
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
@@ -30,4 +32,9 @@ export const BLOCK_ALIGNMENT = 4096;
 /** The bytes of the block that a request takes. */
 export function classBytes(length: number): number {
   return SIZE_CLASSES.find((size) => size >= length) ?? MAX_LENGTH;
+}
+
+/** Throws a `RangeError` unless a block can have that many bytes. */
+export function checkLength(action: string, length: number): void {
+  checkInteger(action, "length", length, 0, MAX_LENGTH);
 }

@@ -1,9 +1,6 @@
+import { checkInteger } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import {
-  checkInteger,
-  type Durability,
-  type StorageFile,
-} from "../storage/mod.ts";
+import type { Durability, StorageFile } from "../storage/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
 
 /** What a segment by itself is made of. */
@@ -33,12 +30,7 @@ export function checkSegment(action: string, options: SegmentParts): void {
       ]}`,
     );
   }
-  checkInteger(
-    { action, name: "firstOffset" },
-    options.firstOffset,
-    0,
-    MAX_OFFSET,
-  );
+  checkInteger(action, "firstOffset", options.firstOffset, 0, MAX_OFFSET);
   if (options.pool !== undefined) checkPool(action, options.pool);
 }
 

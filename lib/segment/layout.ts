@@ -32,12 +32,4 @@ export const MAX_SEGMENT_BYTES: number = 2 ** 32 - 1;
 /** The largest number that is exact in JavaScript: the bound of offsets and times. */
 export const MAX_OFFSET: number = Number.MAX_SAFE_INTEGER;
 
-/** Rounds down to a multiple of `unit`. */
-export function roundDown(value: number, unit: number): number {
-  return value - value % unit;
-}
-
-/** Rounds up to a multiple of `unit`. */
-export function roundUp(value: number, unit: number): number {
-  return roundDown(value + unit - 1, unit);
-}
+export { roundDown, roundUp } from "../base/mod.ts";

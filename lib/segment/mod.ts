@@ -34,8 +34,6 @@ export {
   MAX_GATHERED_BYTES,
   MAX_OFFSET,
   MAX_SEGMENT_BYTES,
-  roundDown,
-  roundUp,
 } from "./layout.ts";
 export { MessageBatch } from "./message_batch.ts";
 export { PoisonedError } from "./poisoned_error.ts";

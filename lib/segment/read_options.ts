@@ -1,3 +1,4 @@
+import { checkInteger } from "../base/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
 import type { MessageBatch } from "./message_batch.ts";
 import type { ReadStart } from "./seek.ts";
@@ -38,12 +39,7 @@ const NUMBERS = [
 export function checkReadOptions(options: ReadOptions): void {
   for (const name of NUMBERS) {
     const value = options[name];
-    if (value === undefined || Number.isSafeInteger(value) && value >= 0) {
-      continue;
-    }
-    throw new RangeError(
-      `Cannot read as '${name}' must be an integer from 0 to ${MAX_OFFSET}: received ${value}`,
-    );
+    if (value !== undefined) checkInteger("read", name, value, 0, MAX_OFFSET);
   }
 }
 

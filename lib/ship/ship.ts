@@ -1,3 +1,4 @@
+import { checkInteger } from "../base/mod.ts";
 import { OffsetOutOfRangeError } from "../log/mod.ts";
 import type { MessageBatch } from "../segment/mod.ts";
 import { Backoff } from "./_backoff.ts";
@@ -116,11 +117,7 @@ export function ship(
       }`,
     );
   }
-  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
-    throw new RangeError(
-      `Cannot ship log '${log.path}' as 'maxBytes' must be an integer from 1: received ${maxBytes}`,
-    );
-  }
+  checkInteger(`ship log '${log.path}'`, "maxBytes", maxBytes, 1);
   return new Shipping(log, sink, options);
 }
 

@@ -1,3 +1,4 @@
+import { checkChoice, checkInteger, roundDown } from "../base/mod.ts";
 import {
   FLAGS,
   OPERATION,
@@ -7,7 +8,6 @@ import {
 } from "../engine/mod.ts";
 import { systemError } from "../native/mod.ts";
 import type { FrozenBuffer, Loan, PooledBuffer } from "../pool/mod.ts";
-import { alignDown, checkInteger } from "./alignment.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
 import { closedError } from "./errors.ts";
@@ -26,6 +26,10 @@ const WRITE_FLAGS: Readonly<Record<Durability, number>> = {
   data: FLAGS.DSYNC,
   full: FLAGS.SYNC,
 };
+
+/** The durabilities of a write, and of a sync. */
+const DURABILITIES = Object.keys(WRITE_FLAGS);
+const SYNCS = DURABILITIES.slice(1);
 
 /** The unit of the page cache, or less of one. */
 const PAGE_BYTES = 4096;
@@ -139,9 +143,15 @@ export class CheckedOperations {
 
   #writeFlags({ durability = "none" }: WriteOptions): number {
     const flags = WRITE_FLAGS[durability];
-    if (flags !== undefined) return flags | this.#tierFlags;
-    const right = '"none", "data" or "full"';
-    throw this.#wrongDurability("write", right, durability);
+    if (flags === undefined) {
+      checkChoice(
+        `write '${this.path}'`,
+        "durability",
+        durability,
+        DURABILITIES,
+      );
+    }
+    return flags | this.#tierFlags;
   }
 
   /** Checks a sync. */
@@ -158,8 +168,8 @@ export class CheckedOperations {
   truncating(length: number): PendingOperation {
     this.checkWritable("ftruncate");
     const action = `ftruncate '${this.path}'`;
-    checkInteger({ action, name: "length" }, length);
-    const page = alignDown(length, PAGE_BYTES);
+    checkInteger(action, "length", length);
+    const page = roundDown(length, PAGE_BYTES);
     if (page < length && this.capabilities.tier === "direct") {
       this.cutPage = Math.min(this.cutPage ?? page, page);
     }
@@ -174,9 +184,9 @@ export class CheckedOperations {
   ): PendingOperation {
     this.checkWritable("fallocate");
     const action = `fallocate '${this.path}'`;
-    checkInteger({ action, name: "position" }, position);
+    checkInteger(action, "position", position);
     const most = Number.MAX_SAFE_INTEGER - position;
-    checkInteger({ action, name: "length" }, length, 1, most);
+    checkInteger(action, "length", length, 1, most);
     // One operation also where zeros are refused: a caller that blocks until it is over must not
     // meet a second one.
     const flags = zeroed ? FLAGS.ZEROED : 0;
@@ -211,14 +221,7 @@ export class CheckedOperations {
   /** The kind of a sync by its durability. */
   syncKind(durability: Exclude<Durability, "none">): OperationKind {
     if (durability === "data") return OPERATION.SYNC_DATA;
-    if (durability === "full") return OPERATION.SYNC_FULL;
-    throw this.#wrongDurability("sync", '"data" or "full"', durability);
-  }
-
-  #wrongDurability(action: string, right: string, value: unknown): TypeError {
-    const shown = typeof value === "string" ? `"${value}"` : typeof value;
-    return new TypeError(
-      `Cannot ${action} '${this.path}' as 'durability' must be ${right}: received ${shown}`,
-    );
+    checkChoice(`sync '${this.path}'`, "durability", durability, SYNCS);
+    return OPERATION.SYNC_FULL;
   }
 }

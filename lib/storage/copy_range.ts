@@ -1,6 +1,5 @@
-import type { Task } from "../base/mod.ts";
+import { roundDown, roundUp, sameBytes, type Task } from "../base/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
-import { alignDown, alignUp } from "./alignment.ts";
 import type { TaskFile } from "./task_file.ts";
 
 /** Bytes of the one block that is used; less where the pool is small. */
@@ -9,8 +8,8 @@ const MIN_BLOCK_BYTES = 64 * 1024;
 
 /** Returns how many bytes to lease: at least two units. */
 function blockBytes({ limitBytes }: BufferPool, unit: number): number {
-  const bytes = Math.min(BLOCK_BYTES, alignDown(limitBytes / 8, unit));
-  return Math.max(bytes, alignUp(MIN_BLOCK_BYTES, 2 * unit));
+  const bytes = Math.min(BLOCK_BYTES, roundDown(limitBytes / 8, unit));
+  return Math.max(bytes, roundUp(MIN_BLOCK_BYTES, 2 * unit));
 }
 
 /**
@@ -37,7 +36,7 @@ export function* copyRange(
     const bytes = buffer.bytes;
     bytes.fill(0, read);
     bytes.copyWithin(0, shift);
-    const length = Math.min(step, alignUp(end - at, unit));
+    const length = Math.min(step, roundUp(end - at, unit));
     yield* to.write(buffer, at - start, { length });
   }
   yield* to.truncate(end - start);
@@ -58,7 +57,7 @@ export function* haveEqualBytes(
   );
   // One block for both: no caller waits for memory while it holds some.
   using buffer = yield* acquire(pool, blockBytes(pool, unit));
-  const step = alignDown(buffer.length / 2, unit);
+  const step = roundDown(buffer.length / 2, unit);
   const [mine, other] = [{ start: 0, length: step }, {
     start: step,
     length: step,
@@ -71,10 +70,5 @@ export function* haveEqualBytes(
       sameBytes(bytes.subarray(0, read), bytes.subarray(step, step + read));
     if (!isEqual) return false;
   }
-  return true;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

@@ -1,3 +1,4 @@
+import { checkChoice, shown } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
 import type { StorageOpenOptions } from "./storage.ts";
 
@@ -9,6 +10,13 @@ import type { StorageOpenOptions } from "./storage.ts";
  * - `"never"`: through the page cache.
  */
 export type DirectMode = "require" | "prefer" | "never";
+
+/** The choices of {@linkcode DirectMode}. */
+export const DIRECT_MODES: readonly DirectMode[] = [
+  "require",
+  "prefer",
+  "never",
+];
 
 /**
  * How to open a {@linkcode DirectFile}: the names and defaults of `Deno.OpenOptions`, without
@@ -92,13 +100,7 @@ export function openRequest(options: DirectFileOptions): OpenRequest {
       throw new TypeError(`Cannot open file as '${name}' needs 'write: true'`);
     }
   }
-  if (!["require", "prefer", "never"].includes(request.direct)) {
-    throw wrong(
-      "direct",
-      'must be "require", "prefer" or "never"',
-      request.direct,
-    );
-  }
+  checkChoice("open file", "direct", request.direct, DIRECT_MODES);
   if (typeof request.mode !== "number") {
     throw wrong("mode", "must be a number", request.mode);
   }
@@ -115,10 +117,7 @@ export function openRequest(options: DirectFileOptions): OpenRequest {
 }
 
 function wrong(name: string, what: string, value: unknown): TypeError {
-  const shown = typeof value === "string"
-    ? JSON.stringify(value)
-    : typeof value;
   return new TypeError(
-    `Cannot open file as '${name}' ${what}: received ${shown}`,
+    `Cannot open file as '${name}' ${what}: received ${shown(value)}`,
   );
 }

@@ -1,4 +1,11 @@
-import { drive, driveSync, onAbort, type Task, together } from "../base/mod.ts";
+import {
+  checkChoice,
+  drive,
+  driveSync,
+  onAbort,
+  type Task,
+  together,
+} from "../base/mod.ts";
 import { isEngineIdle } from "../engine/mod.ts";
 import { native, UnsupportedError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
@@ -17,6 +24,7 @@ import {
 } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import {
+  DIRECT_MODES,
   type DirectFileOptions,
   type DirectMode,
   storageOptions,
@@ -96,12 +104,8 @@ export class DiskStorage implements Storage {
   /** Makes a storage; nothing is opened yet. */
   constructor(options: DiskStorageOptions = {}) {
     const { direct = "prefer", pool, names = "require" } = options;
-    if (!["require", "prefer", "never"].includes(direct)) {
-      throw wrong("direct", '"require", "prefer" or "never"', direct);
-    }
-    if (!["require", "prefer"].includes(names)) {
-      throw wrong("names", '"require" or "prefer"', names);
-    }
+    checkChoice("create storage", "direct", direct, DIRECT_MODES);
+    checkChoice("create storage", "names", names, ["require", "prefer"]);
     this.#files = pool === undefined ? { direct } : { direct, pool };
     this.#names = names;
     this.#tasks = {
@@ -428,14 +432,6 @@ export class DiskStorage implements Storage {
     }
     return bytes;
   }
-}
-
-function wrong(name: string, right: string, value: unknown): TypeError {
-  return new TypeError(
-    `Cannot create storage as '${name}' must be ${right}: received ${
-      JSON.stringify(value)
-    }`,
-  );
 }
 
 /** A task whose errors carry the call and the path. */

@@ -1,5 +1,5 @@
 import { FrozenBuffer, type Loan, PooledBuffer } from "../pool/mod.ts";
-import { checkAligned, checkInteger } from "./alignment.ts";
+import { checkInteger, roundDown } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { BufferRange } from "./storage.ts";
 
@@ -38,20 +38,43 @@ export function lendRange(
     );
   }
   const { start = 0, length = whole - start } = range;
-  checkInteger({ action, name: "position" }, position);
-  checkInteger({ action, name: "start" }, start, 0, Math.max(0, whole - 1));
-  checkInteger({ action, name: "length" }, length, 1, whole - start);
+  checkInteger(action, "position", position);
+  checkInteger(action, "start", start, 0, Math.max(0, whole - 1));
+  checkInteger(action, "length", length, 1, whole - start);
   const most = Number.MAX_SAFE_INTEGER - length;
-  checkInteger({ action, name: "position" }, position, 0, most);
-  checkAligned({ action, name: "position" }, position, alignment, 0, most);
+  checkInteger(action, "position", position, 0, most);
+  checkAligned(action, "position", position, alignment, 0, most);
   const room = whole - start;
-  checkAligned({ action, name: "length" }, length, alignment, 1, room);
+  checkAligned(action, "length", length, alignment, 1, room);
   const access = kind === "read" ? "write" : "read";
   const loan = buffer.pool.lend(buffer, start, length, access);
   // Blocks begin at multiples of 4096 or more, so the place within one tells the alignment.
   if (loan.start % capabilities.memoryAlignment === 0) return loan;
   loan.end();
   throw misplaced(action, start, loan.start, capabilities, whole - length);
+}
+
+/**
+ * Checks that a value is a multiple of what the file asks for.
+ *
+ * @param max The greatest value that would be possible: no advice goes above it.
+ * @throws {RangeError} Naming the nearest multiples from `min` to `max`.
+ */
+export function checkAligned(
+  action: string,
+  name: string,
+  value: number,
+  alignment: number,
+  min: number = 0,
+  max: number = Number.MAX_SAFE_INTEGER,
+): void {
+  const below = roundDown(value, alignment);
+  if (below === value) return;
+  const advice = nearest(below, alignment, min, max) ??
+    `and none lies between ${min} and ${max}`;
+  throw new RangeError(
+    `Cannot ${action} as '${name}' must be a multiple of ${alignment}: received ${value}, ${advice}`,
+  );
 }
 
 /** The error for memory at a place that the file does not take. */
@@ -63,12 +86,22 @@ function misplaced(
   max: number,
 ): RangeError {
   const below = start - place % memoryAlignment;
-  const near = [below, below + memoryAlignment]
-    .filter((each) => each >= 0 && each <= max);
-  const advice = near.length === 0
-    ? "none in this buffer does"
-    : `nearest ${near.length === 1 ? "is" : "are"} ${near.join(" and ")}`;
+  const advice = nearest(below, memoryAlignment, 0, max) ??
+    "none in this buffer does";
   return new RangeError(
     `Cannot ${action} as 'start' must lie at a multiple of ${memoryAlignment} in memory: received ${start}, byte ${place} of its block, ${advice}`,
   );
+}
+
+/** The values beside a wrong one that would do, in words; `undefined` if none would. */
+function nearest(
+  below: number,
+  alignment: number,
+  min: number,
+  max: number,
+): string | undefined {
+  const near = [below, below + alignment]
+    .filter((each) => each >= min && each <= max);
+  if (near.length === 0) return undefined;
+  return `nearest ${near.length === 1 ? "is" : "are"} ${near.join(" and ")}`;
 }

@@ -12,7 +12,6 @@ export { DiskStorage } from "./disk_storage.ts";
 export type { DiskStorageOptions } from "./disk_storage.ts";
 export type { FileStat } from "./file_stat.ts";
 export type { FileStats } from "./file_stats.ts";
-export { checkInteger } from "./alignment.ts";
 export { describeOwner, LockedError } from "./locked_error.ts";
 export type { LockOwner } from "./locked_error.ts";
 export { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";

@@ -4,7 +4,6 @@
  *
  * @module
  */
-export { checkInteger } from "./alignment.ts";
 export { openRequest, storageOptions } from "./direct_file_options.ts";
 export type { OpenRequest } from "./direct_file_options.ts";
 export { checkDelay } from "./duration.ts";

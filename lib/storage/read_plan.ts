@@ -1,4 +1,4 @@
-import { alignDown, alignUp, checkInteger } from "./alignment.ts";
+import { checkInteger, roundDown, roundUp } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 
 /** Bytes of a file. */
@@ -49,12 +49,12 @@ export function planReads(
   gapBytes: number,
 ): ReadPlan {
   const { readOffsetAlignment: unit, memoryAlignment } = capabilities;
-  checkInteger({ action, name: "gapBytes" }, gapBytes);
+  checkInteger(action, "gapBytes", gapBytes);
   ranges.forEach(({ position, length }, i) => {
-    const most = alignDown(Number.MAX_SAFE_INTEGER, unit);
-    checkInteger({ action, name: `ranges[${i}].position` }, position, 0, most);
+    const most = roundDown(Number.MAX_SAFE_INTEGER, unit);
+    checkInteger(action, `ranges[${i}].position`, position, 0, most);
     const longest = Math.min(MAX_READ_BYTES, most - position);
-    checkInteger({ action, name: `ranges[${i}].length` }, length, 1, longest);
+    checkInteger(action, `ranges[${i}].length`, length, 1, longest);
   });
   const order = Uint32Array.from(ranges.keys())
     .sort((a, b) => ranges[a]!.position - ranges[b]!.position);
@@ -64,8 +64,8 @@ export function planReads(
   let run: Run | undefined;
   for (const index of order) {
     const range = ranges[index]!;
-    const first = alignDown(range.position, unit);
-    const end = alignUp(range.position + range.length, unit);
+    const first = roundDown(range.position, unit);
+    const end = roundUp(range.position + range.length, unit);
     const merged: number = run === undefined
       ? Infinity
       : Math.max(end - run.position, run.length);
@@ -77,7 +77,7 @@ export function planReads(
     } else {
       const start: number = run === undefined
         ? 0
-        : alignUp(run.start + run.length, spacing);
+        : roundUp(run.start + run.length, spacing);
       run = { start, position: first, length: end - first };
       runs.push(run);
     }

@@ -1,6 +1,5 @@
-import type { Task } from "../base/mod.ts";
+import { checkInteger, roundDown, roundUp, type Task } from "../base/mod.ts";
 import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
-import { alignDown, alignUp, checkInteger } from "./alignment.ts";
 import { MAX_READ_BYTES } from "./read_plan.ts";
 import type { TaskFile } from "./task_file.ts";
 import type { ReadAtOptions } from "./transfer_options.ts";
@@ -21,15 +20,15 @@ export function* readRange(
 ): Task<PooledBuffer> {
   const unit = file.capabilities.readOffsetAlignment;
   const action = `read '${file.path}'`;
-  checkInteger({ action, name: "position" }, position);
-  const first = alignDown(position, unit);
+  checkInteger(action, "position", position);
+  const first = roundDown(position, unit);
   const skipped = position - first;
   const most = Math.min(
     MAX_READ_BYTES - skipped,
-    alignDown(Number.MAX_SAFE_INTEGER, unit) - position,
+    roundDown(Number.MAX_SAFE_INTEGER, unit) - position,
   );
-  checkInteger({ action, name: "length" }, length, 1, most);
-  const rounded = alignUp(skipped + length, unit);
+  checkInteger(action, "length", length, 1, most);
+  const rounded = roundUp(skipped + length, unit);
   let buffer = yield* acquire(pool, rounded, options);
   try {
     const got = yield* file.read(buffer, first);

@@ -1,3 +1,4 @@
+import { isZero } from "../base/mod.ts";
 import { blocksOf, type Contents, zeros } from "./contents.ts";
 import { hashBytes, hashText, type StateHash } from "./state_hash.ts";
 import { UnitList } from "./unit_list.ts";
@@ -231,7 +232,9 @@ export function writeUnits(
       kind: "block",
       block,
       start,
-      bytes: isZeros(part, blockBytes) ? zeros(blockBytes) : part,
+      bytes: part.length === blockBytes && isZero(part)
+        ? zeros(blockBytes)
+        : part,
       settled: false,
       abandoned: false,
     });
@@ -295,13 +298,4 @@ function covers(
 ): boolean {
   return later.start <= earlier.start &&
     later.start + later.bytes.length >= earlier.start + earlier.bytes.length;
-}
-
-/** Whether a part is a whole block of zeros. */
-function isZeros(bytes: Uint8Array, blockBytes: number): boolean {
-  if (bytes.length !== blockBytes) return false;
-  for (let i = 0; i < bytes.length; i++) {
-    if (bytes[i] !== 0) return false;
-  }
-  return true;
 }

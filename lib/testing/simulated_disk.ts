@@ -1,4 +1,9 @@
-import { begunStep, onAbort, type Task as StepTask } from "../base/mod.ts";
+import {
+  begunStep,
+  checkInteger,
+  onAbort,
+  type Task as StepTask,
+} from "../base/mod.ts";
 import type {
   Capabilities,
   Storage,
@@ -9,7 +14,6 @@ import type {
 } from "../storage/mod.ts";
 import {
   checkDelay,
-  checkInteger,
   failure,
   openRequest,
   parentOf,
@@ -200,11 +204,11 @@ export class SimulatedDisk implements Storage {
       ...capabilities
     } = options;
     const action = "create simulated disk";
-    checkInteger({ action, name: "seed" }, seed, Number.MIN_SAFE_INTEGER);
-    checkInteger({ action, name: "blockBytes" }, blockBytes, 1);
-    checkInteger({ action, name: "timeMicros" }, timeMicros);
-    checkInteger({ action, name: "timeStepMicros" }, timeStepMicros);
-    checkInteger({ action, name: "sizeBytes" }, sizeBytes);
+    checkInteger(action, "seed", seed, Number.MIN_SAFE_INTEGER);
+    checkInteger(action, "blockBytes", blockBytes, 1);
+    checkInteger(action, "timeMicros", timeMicros);
+    checkInteger(action, "timeStepMicros", timeStepMicros);
+    checkInteger(action, "sizeBytes", sizeBytes);
     checkLatency(action, latency);
     this.seed = seed;
     this.#options = options;
@@ -501,7 +505,7 @@ export class SimulatedDisk implements Storage {
 
   set timeMicros(value: number) {
     const action = "set simulated clock";
-    checkInteger({ action, name: "timeMicros" }, value);
+    checkInteger(action, "timeMicros", value);
     this.#machine.clock.micros = value;
   }
 
@@ -749,7 +753,7 @@ export class SimulatedDisk implements Storage {
    */
   poke(path: string, position: number, bytes: Uint8Array): void {
     const action = `poke '${path}'`;
-    checkInteger({ action, name: "position" }, position);
+    checkInteger(action, "position", position);
     const at = absolute(path);
     const { names, settings } = this.#machine;
     if (names.get(at) === undefined) this.#put(at);
@@ -1068,7 +1072,7 @@ function deepest(path: string, [missing]: readonly string[]): string {
 
 function checkLatency(action: string, latency: DeviceLatency): void {
   const { readMicros = 0, writeMicros = 0, syncMicros = 0 } = latency;
-  checkInteger({ action, name: "latency.readMicros" }, readMicros);
-  checkInteger({ action, name: "latency.writeMicros" }, writeMicros);
-  checkInteger({ action, name: "latency.syncMicros" }, syncMicros);
+  checkInteger(action, "latency.readMicros", readMicros);
+  checkInteger(action, "latency.writeMicros", writeMicros);
+  checkInteger(action, "latency.syncMicros", syncMicros);
 }

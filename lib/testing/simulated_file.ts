@@ -1,3 +1,4 @@
+import { checkChoice, checkInteger } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import {
   type BufferRange,
@@ -9,7 +10,6 @@ import {
   type WriteOptions,
 } from "../storage/mod.ts";
 import {
-  checkInteger,
   closedError,
   failure,
   type FileCallbacks,
@@ -362,13 +362,8 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     options: WriteOptions,
   ): Task<number> {
     const { durability = "none" } = options;
-    if (!["none", "data", "full"].includes(durability)) {
-      throw this.#wrongDurability(
-        "write",
-        '"none", "data" or "full"',
-        durability,
-      );
-    }
+    const choices = ["none", "data", "full"];
+    checkChoice(`write '${this.path}'`, "durability", durability, choices);
     return writeTask(
       this.#transfer("write", buffer, position, options),
       durability,
@@ -376,9 +371,8 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   #syncing(durability: Exclude<Durability, "none">): Task<void> {
-    if (durability !== "data" && durability !== "full") {
-      throw this.#wrongDurability("sync", '"data" or "full"', durability);
-    }
+    const choices = ["data", "full"];
+    checkChoice(`sync '${this.path}'`, "durability", durability, choices);
     const syscall = durability === "data" ? "fdatasync" : "fsync";
     this.#checkOpen(syscall);
     const units = this.#inode.syncable();
@@ -398,7 +392,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #truncating(length: number): Task<void> {
     this.#checkMay("ftruncate", "write");
     const action = `ftruncate '${this.path}'`;
-    checkInteger({ action, name: "length" }, length);
+    checkInteger(action, "length", length);
     return repeated(this.#machine, {
       kind: "truncate",
       path: this.#inode.path,
@@ -419,9 +413,9 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   ): Task<boolean> {
     this.#checkMay("fallocate", "write");
     const action = `fallocate '${this.path}'`;
-    checkInteger({ action, name: "position" }, position);
+    checkInteger(action, "position", position);
     const most = Number.MAX_SAFE_INTEGER - position;
-    checkInteger({ action, name: "length" }, length, 1, most);
+    checkInteger(action, "length", length, 1, most);
     const { settings } = this.#machine;
     const inode = this.#inode;
     const end = position + length;
@@ -513,12 +507,5 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   #checkSize(syscall: string, size: number): void {
     if (size > MAX_FILE_BYTES) throw failure("EFBIG", syscall, this.path);
-  }
-
-  #wrongDurability(action: string, right: string, value: unknown): TypeError {
-    const shown = typeof value === "string" ? `"${value}"` : typeof value;
-    return new TypeError(
-      `Cannot ${action} '${this.path}' as 'durability' must be ${right}: received ${shown}`,
-    );
   }
 }

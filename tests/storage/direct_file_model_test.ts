@@ -1,7 +1,7 @@
 /** Random operations on a file against an array of bytes, through both versions, in each tier. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { alignDown, alignUp } from "../../lib/storage/alignment.ts";
+import { roundDown, roundUp } from "../../lib/base/mod.ts";
 import { DirectFile } from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
 import { PLACES, TemporaryDirectory, TestPool } from "./tiers.ts";
@@ -144,9 +144,9 @@ async function run(
     file.capabilities;
   switch (action.what) {
     case "write": {
-      const position = alignDown(action.position, offsetAlignment);
-      const length = alignUp(action.length, offsetAlignment);
-      const start = alignDown(action.start, memoryAlignment);
+      const position = roundDown(action.position, offsetAlignment);
+      const length = roundUp(action.length, offsetAlignment);
+      const start = roundDown(action.start, memoryAlignment);
       using buffer = pool.acquireSync(start + length);
       for (let i = 0; i < length; i++) {
         buffer.bytes[start + i] = action.byte + i;
@@ -162,9 +162,9 @@ async function run(
       break;
     }
     case "read": {
-      const position = alignDown(action.position, readOffsetAlignment);
-      const length = alignUp(action.length, readOffsetAlignment);
-      const start = alignDown(action.start, memoryAlignment);
+      const position = roundDown(action.position, readOffsetAlignment);
+      const length = roundUp(action.length, readOffsetAlignment);
+      const start = roundDown(action.start, memoryAlignment);
       using buffer = pool.acquireSync(start + length);
       const range = { start, length };
       const got = sync

@@ -1,5 +1,6 @@
+import { checkInteger } from "../../base/mod.ts";
 import { checked, native } from "../../native/mod.ts";
-import { check, MAX_UINT32 } from "../_checks.ts";
+import { MAX_UINT32 } from "../_checks.ts";
 
 /** Why expanding stopped. */
 export const EXPAND_STOP = {
@@ -70,8 +71,8 @@ export class Expansion {
    */
   begin(firstOffset: number, limit: number): void {
     const task = "expand batches";
-    check(task, "firstOffset", firstOffset, Number.MAX_SAFE_INTEGER);
-    check(task, "limit", limit, MAX_UINT32);
+    checkInteger(task, "firstOffset", firstOffset);
+    checkInteger(task, "limit", limit, 0, MAX_UINT32);
     this.#context[2] = 0;
     this.#context[3] = firstOffset;
     this.#context[4] = limit;
@@ -90,10 +91,10 @@ export class Expansion {
     index: Uint8Array<ArrayBuffer>,
   ): void {
     const task = "expand batches";
-    check(task, "source.length", source.length, MAX_UINT32);
-    check(task, "target.length", target.length, MAX_UINT32);
-    check(task, "index.length", index.length, MAX_UINT32);
-    check(task, "start", start, source.length);
+    checkInteger(task, "source.length", source.length, 0, MAX_UINT32);
+    checkInteger(task, "target.length", target.length, 0, MAX_UINT32);
+    checkInteger(task, "index.length", index.length, 0, MAX_UINT32);
+    checkInteger(task, "start", start, 0, source.length);
     this.#context[0] = start;
     this.#context[1] = 0;
     const status = native().basalt_legacy_expand(

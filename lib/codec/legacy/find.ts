@@ -1,3 +1,4 @@
+import { checkInteger } from "../../base/mod.ts";
 import { checked, native } from "../../native/mod.ts";
 
 const MAX_INT32 = 0x7fff_ffff;
@@ -37,9 +38,9 @@ export function findMessage(
       `Cannot find message as 'bytes' must have at most ${MAX_INT32} bytes: received ${bytes.length}`,
     );
   }
-  check("start", start, bytes.length);
-  check("maxOffset", maxOffset, Number.MAX_SAFE_INTEGER);
-  check("minOffset", minOffset, maxOffset);
+  checkInteger("find message", "start", start, 0, bytes.length);
+  checkInteger("find message", "maxOffset", maxOffset);
+  checkInteger("find message", "minOffset", minOffset, 0, maxOffset);
   const { length } = bytes;
   const out = new Uint32Array(2);
   const status = native().basalt_legacy_find(
@@ -56,12 +57,4 @@ export function findMessage(
     position: found === length ? undefined : found,
     beyond: out[1] === 0 ? undefined : { position: out[0]!, length: out[1]! },
   };
-}
-
-function check(name: string, value: number, max: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(
-      `Cannot find message as '${name}' must be an integer from 0 to ${max}: received ${value}`,
-    );
-  }
 }

@@ -1,5 +1,6 @@
+import { checkInteger } from "../../base/mod.ts";
 import { checked, native } from "../../native/mod.ts";
-import { check, MAX_UINT32 } from "../_checks.ts";
+import { MAX_UINT32 } from "../_checks.ts";
 import { STOP, type Stop } from "./scan.ts";
 
 /** Why gathering stopped: what a scan knows, and two reasons of its own. */
@@ -31,8 +32,14 @@ export class Gathering {
    */
   constructor(nextOffset: number, minTimestamp: number) {
     const task = "gather messages";
-    check(task, "nextOffset", nextOffset, Number.MAX_SAFE_INTEGER + 1);
-    check(task, "minTimestamp", minTimestamp, Number.MAX_SAFE_INTEGER);
+    checkInteger(
+      task,
+      "nextOffset",
+      nextOffset,
+      0,
+      Number.MAX_SAFE_INTEGER + 1,
+    );
+    checkInteger(task, "minTimestamp", minTimestamp);
     this.#context[2] = nextOffset;
     this.#context[3] = minTimestamp;
   }
@@ -106,9 +113,9 @@ export class Gathering {
     target: Uint8Array<ArrayBuffer>,
   ): void {
     const task = "gather messages";
-    check(task, "source.length", source.length, MAX_UINT32);
-    check(task, "target.length", target.length, MAX_UINT32);
-    check(task, "start", start, source.length);
+    checkInteger(task, "source.length", source.length, 0, MAX_UINT32);
+    checkInteger(task, "target.length", target.length, 0, MAX_UINT32);
+    checkInteger(task, "start", start, 0, source.length);
     this.#context[0] = start;
     this.#context[1] = 0;
     this.#context[LAST] = isEnd ? 1 : 0;

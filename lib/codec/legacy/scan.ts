@@ -1,3 +1,4 @@
+import { checkInteger } from "../../base/mod.ts";
 import { checked, native } from "../../native/mod.ts";
 
 /**
@@ -69,11 +70,7 @@ export class MessageScan {
    * @throws {RangeError} If the capacity is no integer of at least 1.
    */
   renew(capacity: number): void {
-    if (!Number.isSafeInteger(capacity) || capacity < 1) {
-      throw new RangeError(
-        `Cannot create scan as 'capacity' must be an integer of at least 1: received ${capacity}`,
-      );
-    }
+    checkInteger("create scan", "capacity", capacity, 1);
     this.#count = 0;
     this.#take(capacity);
   }
@@ -135,9 +132,17 @@ export class MessageScan {
     expectedOffset: number,
     maxCount: number = Infinity,
   ): number {
-    check("start", start, Math.min(bytes.length, MAX_UINT32));
-    check("expectedOffset", expectedOffset, Number.MAX_SAFE_INTEGER);
-    if (maxCount !== Infinity) check("maxCount", maxCount, MAX_UINT32);
+    checkInteger(
+      "scan messages",
+      "start",
+      start,
+      0,
+      Math.min(bytes.length, MAX_UINT32),
+    );
+    checkInteger("scan messages", "expectedOffset", expectedOffset);
+    if (maxCount !== Infinity) {
+      checkInteger("scan messages", "maxCount", maxCount, 0, MAX_UINT32);
+    }
     this.#count = 0;
     this.#end = start;
     for (;;) {
@@ -183,13 +188,5 @@ export class MessageScan {
     if (this.#count === 0) return;
     this.#starts.set(starts.subarray(0, this.#count));
     this.#lengths.set(lengths.subarray(0, this.#count));
-  }
-}
-
-function check(name: string, value: number, max: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(
-      `Cannot scan messages as '${name}' must be an integer from 0 to ${max}: received ${value}`,
-    );
   }
 }
