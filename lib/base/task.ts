@@ -218,11 +218,7 @@ class Run<T> {
     this.hold();
     try {
       if (!this.#isOver && !this.#isReady) this.#complete(settle);
-      while (!this.#isOver) {
-        this.#isRunning = true;
-        if (this.#resume()) this.#runStepSync();
-        this.#isRunning = false;
-      }
+      this.advance(true);
     } finally {
       this.release();
     }
@@ -251,60 +247,54 @@ class Run<T> {
     }
   }
 
-  /** Goes on until a step is in flight, or all is over. */
-  advance(): void {
-    if (this.#isRunning || this.#holds > 0) return;
+  /**
+   * Gives the generator the outcomes of its steps and begins the next ones, until one is in flight
+   * or all is over.
+   *
+   * @param isBlocking Whether steps run while the caller waits, also during a hold.
+   */
+  advance(isBlocking = false): void {
+    if (this.#isRunning || this.#holds > 0 && !isBlocking) return;
     this.#isRunning = true;
-    while (this.#isReady) if (this.#resume()) this.#beginStep();
+    while (this.#isReady) {
+      const outcome = this.#outcome;
+      this.#isReady = false;
+      this.#outcome = undefined;
+      try {
+        const { done, value } = this.#hasFailed
+          ? this.#task.throw(outcome)
+          : this.#task.next(outcome);
+        if (done) {
+          this.#end(false, value);
+          break;
+        }
+        this.#step = value;
+      } catch (error) {
+        this.#end(true, error);
+        break;
+      }
+      const ordinal = this.#ordinal;
+      const resolve = (value: unknown) => this.#over(ordinal, false, value);
+      const reject = (error: unknown) => this.#over(ordinal, true, error);
+      const step = this.#step;
+      try {
+        if (isBlocking) resolve(step.runSync());
+        else if (step.begin !== undefined) step.begin(resolve, reject);
+        else Promise.resolve(step.run!()).then(resolve, reject);
+      } catch (error) {
+        reject(error);
+      }
+    }
     this.#isRunning = false;
   }
 
-  /** Gives the generator the outcome of its step. Returns whether it has another one. */
-  #resume(): boolean {
-    const outcome = this.#outcome;
-    this.#isReady = false;
-    this.#outcome = undefined;
-    try {
-      const { done, value } = this.#hasFailed
-        ? this.#task.throw(outcome)
-        : this.#task.next(outcome);
-      if (!done) {
-        this.#step = value;
-        return true;
-      }
-      this.#hasFailed = false;
-      this.#outcome = value;
-    } catch (error) {
-      this.#hasFailed = true;
-      this.#outcome = error;
-    }
+  #end(hasFailed: boolean, outcome: unknown): void {
     this.#isOver = true;
+    this.#hasFailed = hasFailed;
+    this.#outcome = outcome;
     this.#step = undefined;
-    if (this.#hasFailed) this.#reject(this.#outcome);
-    else this.#resolve(this.#outcome as T);
-    return false;
-  }
-
-  #beginStep(): void {
-    const step = this.#step!;
-    const ordinal = this.#ordinal;
-    const resolve = (value: unknown) => this.#over(ordinal, false, value);
-    const reject = (error: unknown) => this.#over(ordinal, true, error);
-    try {
-      if (step.begin !== undefined) step.begin(resolve, reject);
-      else Promise.resolve(step.run!()).then(resolve, reject);
-    } catch (error) {
-      reject(error);
-    }
-  }
-
-  #runStepSync(): void {
-    const ordinal = this.#ordinal;
-    try {
-      this.#over(ordinal, false, this.#step!.runSync());
-    } catch (error) {
-      this.#over(ordinal, true, error);
-    }
+    if (hasFailed) this.#reject(outcome);
+    else this.#resolve(outcome as T);
   }
 
   /** Notes the outcome of a step, the first that it has, and goes on. */

@@ -384,7 +384,7 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {PoisonedError} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
-    return this.#appender.flush(options.durability);
+    return this.#appender.commit.flush(options.durability);
   }
 
   /** Sync version of {@linkcode Log.flush}. It finishes a flush in flight first. */

@@ -253,7 +253,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
    * @throws {PoisonedError} If a write or sync failed.
    */
   flush(options: { durability?: Durability } = {}): Promise<void> {
-    return this.#appender.flush(options.durability);
+    return this.#appender.commit.flush(options.durability);
   }
 
   /** Sync version of {@linkcode SegmentWriter.flush}. */

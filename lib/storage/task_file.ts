@@ -1,4 +1,4 @@
-import { begunStep, inPlace, step, type Task } from "../base/mod.ts";
+import { inPlace, type Step, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import {
@@ -234,14 +234,16 @@ export class TaskFile {
   }
 
   /** One operation as a task, in the forms that the file has. */
-  #task<T>(
+  *#task<T>(
     kind: string,
     begin: (resolve: (value: T) => void, reject: Reject) => void,
     run: () => Promise<T>,
     runSync: () => T,
     settleSync: () => void = () => this.file.settleSync(),
   ): Task<T> {
-    if (this.#own === undefined) return step(run, runSync, kind);
-    return begunStep({ kind, begin, runSync, settleSync });
+    const step: Step<T> = this.#own === undefined
+      ? { kind, run, runSync }
+      : { kind, begin, runSync, settleSync };
+    return (yield step as Step<unknown>) as T;
   }
 }

@@ -142,34 +142,6 @@ export class ActiveSegment {
     return this.#poison;
   }
 
-  /**
-   * Writes blocks, all of this segment, and calls `onWritten` for each that is in the file.
-   *
-   * @param durability What the last write may carry itself; `sync` does the rest.
-   * @throws {NoSpaceError} If the disk is full: blocks for which `onWritten` was not called can be
-   *   written again.
-   * @throws {PoisonedError} If a write or sync failed.
-   */
-  *write(
-    blocks: readonly WriteBlock[],
-    durability: Durability,
-    onWritten: (block: WriteBlock) => void,
-  ): Task<void> {
-    for (let first = 0; first < blocks.length;) {
-      this.#refusePoisoned();
-      const end = this.#groupEnd(blocks, first);
-      if (end === first) {
-        yield* this.checkpoint();
-        continue;
-      }
-      const carried = end === blocks.length ? durability : "none";
-      const group = blocks.slice(first, end);
-      yield* this.#writeGroup(group, carried);
-      for (const block of group) onWritten(block);
-      first = end;
-    }
-  }
-
   /** Whether a checkpoint should come now that all who asked for the flush were told. */
   get isCheckpointDue(): boolean {
     return this.#poison === undefined &&
@@ -177,26 +149,28 @@ export class ActiveSegment {
   }
 
   /**
-   * Which blocks may be written before the next checkpoint: from `first` up to the returned number;
-   * none if one is due.
+   * Returns the first blocks of a queue that may be written together: those of this segment, up to
+   * the next checkpoint. None if a checkpoint comes first. The first one must be of this segment.
    */
-  #groupEnd(blocks: readonly WriteBlock[], first: number): number {
+  writable(queue: readonly WriteBlock[]): WriteBlock[] {
     const limit = this.#checkpointEnd + CHECKPOINT_BYTES;
-    let end = first;
-    while (end < blocks.length && blocks[end]!.end <= limit) end++;
-    if (end > first) return end;
+    const end = queue.findIndex((block) =>
+      block.segmentOffset !== this.firstOffset || block.end > limit
+    );
+    if (end !== 0) return end < 0 ? queue.slice() : queue.slice(0, end);
     // A block above the bound by itself: a checkpoint before it, and by its size one after it.
-    return this.#writtenEnd > this.#checkpointEnd ? first : first + 1;
+    return queue.slice(0, this.#writtenEnd > this.#checkpointEnd ? 0 : 1);
   }
 
   /**
-   * Writes blocks side by side; only a single write that covers everything unsynced can carry the
-   * durability itself.
+   * Writes blocks side by side. Only a single write that covers everything unsynced can carry the
+   * durability itself; `sync` does the rest.
+   *
+   * @throws {NoSpaceError} If the disk is full: the same blocks can be written again.
+   * @throws {PoisonedError} If a write or sync failed.
    */
-  *#writeGroup(
-    group: readonly WriteBlock[],
-    durability: Durability,
-  ): Task<void> {
+  *write(group: readonly WriteBlock[], durability: Durability): Task<void> {
+    this.#refusePoisoned();
     const physicalBlock = this.#log.capabilities.physicalBlock;
     const isCarried = group.length === 1 && this.isSynced;
     const flag = isCarried ? durability : "none";

@@ -106,11 +106,12 @@ export class Appender implements Committable {
   readonly inPlace: InPlacePolicy;
   /** What was written last. */
   readonly hotTail: HotTail;
+  /** Flushes for all who wait. */
+  readonly commit: GroupCommit;
 
   readonly #options: AppenderOptions;
   readonly #owner: AppenderOwner;
   readonly #memory: WriteMemory;
-  readonly #commit: GroupCommit;
   #active: ActiveSegment;
   /** Memory, or what refuses once there is none. */
   #target: AppendTarget;
@@ -165,7 +166,7 @@ export class Appender implements Committable {
       onBlock: () => this.#onBlock(),
     }, options.start);
     this.#target = this.#memory;
-    this.#commit = new GroupCommit(this);
+    this.commit = new GroupCommit(this);
     this.#removeReclaimer = pool.addReclaimer(() => this.hotTail.clear());
   }
 
@@ -216,7 +217,7 @@ export class Appender implements Committable {
 
   /** Whether a call waits for a flush, or for durability. */
   get isAwaited(): boolean {
-    return this.#commit.isAwaited;
+    return this.commit.isAwaited;
   }
 
   /** Why nothing more can be written, if so. */
@@ -230,7 +231,7 @@ export class Appender implements Committable {
   }
 
   get stats(): GroupCommitStats {
-    return this.#commit.stats;
+    return this.commit.stats;
   }
 
   now(): number {
@@ -269,7 +270,7 @@ export class Appender implements Committable {
     try {
       signal?.throwIfAborted();
       if (this.#waitingForRoom === 0) {
-        return this.#commit.appended(this.append(payload, options), signal);
+        return this.commit.appended(this.append(payload, options), signal);
       }
     } catch (error) {
       if (!(error instanceof BackpressureError)) return Promise.reject(error);
@@ -283,7 +284,7 @@ export class Appender implements Committable {
           await this.#makeRoom(error.requestedBytes, signal);
         }
       }
-    }).then((offset) => this.#commit.appended(offset, signal));
+    }).then((offset) => this.commit.appended(offset, signal));
   }
 
   /** Resolves when there is room in memory for another block, in turn. */
@@ -346,38 +347,32 @@ export class Appender implements Committable {
   }
 
   async #flushForRoom(signal: AbortSignal | undefined): Promise<void> {
-    await abortable(this.flush("none"), signal);
+    await abortable(this.commit.flush("none"), signal);
     this.check("append to");
   }
 
   /** Resolves when the message at `offset` is durable. */
   whenDurable(offset: number, signal?: AbortSignal): Promise<void> {
     if (this.#poison !== undefined && offset >= this.durableOffset) {
-      return Promise.reject(this.#tellPoison());
+      return Promise.reject(this.tellPoison());
     }
-    return this.#commit.whenDurable(offset, signal);
-  }
-
-  /** Writes all appended messages. Resolves when it has the durability. */
-  flush(durability: Durability = "data"): Promise<void> {
-    if (this.#poison !== undefined) return Promise.reject(this.#tellPoison());
-    return this.#commit.flush(durability);
+    return this.commit.whenDurable(offset, signal);
   }
 
   /** Writes everything appended so far while the caller waits. */
   flushSync(durability: Durability = "data"): void {
     this.check("flush");
-    this.#commit.flushSync(durability);
+    this.commit.flushSync(durability);
   }
 
   /** Runs a computation while no flush is in flight; flushes wait for it. */
   exclusively<T>(task: () => Task<T>): Promise<T> {
-    return this.#commit.exclusively(task);
+    return this.commit.exclusively(task);
   }
 
   /** Runs a computation while the caller waits; a flush in flight is finished first. */
   exclusivelySync<T>(task: () => Task<T>): T {
-    this.#commit.finishSync();
+    this.commit.finishSync();
     return driveSync(task());
   }
 
@@ -395,7 +390,7 @@ export class Appender implements Committable {
   async #closeOnce(): Promise<void> {
     this.#refuse();
     try {
-      await this.#commit.close();
+      await this.commit.close();
       await drive(this.#end());
     } finally {
       this.#closing = undefined;
@@ -405,7 +400,7 @@ export class Appender implements Committable {
   /** Makes everything durable and ends the appender while the caller waits. */
   closeSync(): void {
     if (this.#isClosed) return;
-    this.#commit.closeSync();
+    this.commit.closeSync();
     this.#refuse();
     driveSync(this.#end());
   }
@@ -437,9 +432,8 @@ export class Appender implements Committable {
     return error instanceof NoSpaceError && this.#toldEnd >= this.nextOffset;
   }
 
-  /** Returns the poison for a caller. */
-  #tellPoison(): PoisonedError | undefined {
-    this.#isPoisonTold = true;
+  tellPoison(): PoisonedError | undefined {
+    this.#isPoisonTold = this.#poison !== undefined;
     return this.#poison;
   }
 
@@ -464,7 +458,7 @@ export class Appender implements Committable {
         if (failure instanceof PoisonedError) this.#setPoison(failure);
       }
     }
-    this.#commit.finish(failure);
+    this.commit.finish(failure);
     this.#discard();
     this.#owner.changed();
     try {
@@ -495,7 +489,7 @@ export class Appender implements Committable {
 
   /** Throws if nothing can be appended any more. */
   check(action: string): void {
-    if (this.#poison !== undefined) throw this.#tellPoison();
+    if (this.#poison !== undefined) throw this.tellPoison();
     if (this.#isClosed) throw this.#closedError(action);
   }
 
@@ -509,8 +503,8 @@ export class Appender implements Committable {
   #onBlock(): void {
     const full = this.#memory.lastFull;
     if (full !== undefined) {
-      if (!this.#commit.isAwaited) this.#active.sealAhead(full);
-      this.#commit.kick("none");
+      if (!this.commit.isAwaited) this.#active.sealAhead(full);
+      this.commit.kick("none");
     }
     const { flushAfterMs } = this.#options;
     if (flushAfterMs === 0) return;
@@ -530,7 +524,7 @@ export class Appender implements Committable {
       const leftMs = this.#options.flushAfterMs - waitedMs;
       if (leftMs > 1) return this.#lookAfter(Math.ceil(leftMs));
       this.#unsyncedSince = undefined;
-      this.#commit.kick("data");
+      this.commit.kick("data");
     });
   }
 
@@ -547,7 +541,27 @@ export class Appender implements Committable {
         this.#namesSeenAt = nowMicros;
         this.#active.checkNames();
       }
-      yield* this.#writeQueue(durability);
+      while (this.#queue.length > 0) {
+        const { segmentOffset } = this.#queue[0]!;
+        if (segmentOffset !== this.#active.firstOffset) {
+          yield* this.#roll(segmentOffset);
+        }
+        const group = this.#active.writable(this.#queue);
+        if (group.length === 0) {
+          yield* this.#active.checkpoint();
+          continue;
+        }
+        const isLast = group.length === this.#queue.length;
+        yield* this.#active.write(group, isLast ? durability : "none");
+        this.#queue.splice(0, group.length);
+        for (const block of group) {
+          this.#memory.written(block);
+          this.hotTail.push(block);
+        }
+      }
+      if (durability !== "none" && !this.#active.isSynced) {
+        yield* this.#active.sync(durability);
+      }
     } catch (error) {
       if (error instanceof NothingWritten) throw error.reason;
       if (!isHarmless(error)) this.#setPoison(error);
@@ -560,34 +574,6 @@ export class Appender implements Committable {
       this.#unsyncedSince = isAllDurable ? undefined : nowMicros;
     }
   }
-
-  /** Writes what is in the queue now, segment by segment. */
-  *#writeQueue(durability: Durability): Task<void> {
-    while (this.#queue.length > 0) {
-      const { segmentOffset } = this.#queue[0]!;
-      if (segmentOffset !== this.#active.firstOffset) {
-        yield* this.#roll(segmentOffset);
-      }
-      const end = this.#queue.findIndex((each) =>
-        each.segmentOffset !== segmentOffset
-      );
-      const blocks = end < 0 ? this.#queue.slice() : this.#queue.slice(0, end);
-      yield* this.#active.write(
-        blocks,
-        end < 0 ? durability : "none",
-        this.#onWritten,
-      );
-    }
-    if (durability !== "none" && !this.#active.isSynced) {
-      yield* this.#active.sync(durability);
-    }
-  }
-
-  readonly #onWritten = (block: WriteBlock): void => {
-    this.#queue.shift();
-    this.#memory.written(block);
-    this.hotTail.push(block);
-  };
 
   /** Seals the active segment and goes on in the next one. */
   *#roll(firstOffset: number): Task<void> {
@@ -679,7 +665,7 @@ export class Appender implements Committable {
     this.#timer?.cancel();
     this.hotTail.dropFrom(this.durableOffset);
     if (!this.#isClosed) {
-      this.#target = new RefusingTarget(() => this.#tellPoison());
+      this.#target = new RefusingTarget(() => this.tellPoison());
     }
   }
 }

@@ -85,6 +85,8 @@ export interface Committable {
   prepare(isPaused: () => boolean): Promise<void> | undefined;
   /** Called after each flush with the messages that it made durable, and how long it took. */
   counted(messages: number, micros: number): void;
+  /** Returns why nothing more can be written, if so, for a caller. */
+  tellPoison(): PoisonedError | undefined;
   /** Called with the failure of a flush that nobody waits for. */
   failedUnseen(error: unknown): void;
   /** Called when the failure of a flush of all messages below `end` was given to a caller. */
@@ -196,23 +198,31 @@ export class GroupCommit {
   }
 
   /** Writes all appended messages. Resolves when it has the durability. */
-  flush(durability: Durability): Promise<void> {
+  flush(durability: Durability = "data"): Promise<void> {
+    const poison = this.#target.tellPoison();
+    if (poison !== undefined) return Promise.reject(poison);
     if (this.#isClosed) return Promise.reject(this.#closedError("flush"));
     const wrong = wrongDurability(this.#target.path, durability);
     if (wrong !== undefined) return Promise.reject(wrong);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#callers.push({ resolve, reject });
-    this.kick(durability);
+    this.#want(durability);
+    this.#running ??= this.#run();
     return promise;
   }
 
-  /** Starts a flush that nobody waits for, unless one with that durability is wanted. */
+  /** Starts a flush that nobody waits for. */
   kick(durability: Durability): void {
+    this.#want(durability);
+    if (!this.#isClosed) this.#running ??= this.#run();
+  }
+
+  /** Notes that the next flush needs a durability. */
+  #want(durability: Durability): void {
     const wanted = this.#wanted;
     if (wanted === undefined || STRENGTH[durability] > STRENGTH[wanted]) {
       this.#wanted = durability;
     }
-    if (!this.#isClosed) this.#running ??= this.#run();
   }
 
   /**
@@ -295,7 +305,8 @@ export class GroupCommit {
   exclusively<T>(task: () => Task<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#exclusive.push(async () => {
-        const [result] = await this.#drive(together([task()]));
+        const driver = new Driver(together([task()]));
+        const [result] = await this.#settled(driver);
         if (result!.status === "fulfilled") resolve(result!.value);
         else reject(result!.reason);
       });
@@ -369,7 +380,13 @@ export class GroupCommit {
       // A blocking caller may have done it meanwhile.
       if (this.#wanted === undefined || this.#isOver) continue;
       const group = this.#gather("none");
-      let hasFailed = !await this.#flushGroup(group);
+      let hasFailed: boolean;
+      if (group.areAllBack && this.#target.inPlace.allows) {
+        hasFailed = !this.#flushInPlace(group);
+      } else {
+        const driver = new Driver(this.#flushTask(group, group.areAllBack));
+        hasFailed = !await this.#settled(driver);
+      }
       this.#target.flushed(group.endedAtMicros);
       if (this.#target.isCheckpointDue && !await this.#checkpoint()) {
         hasFailed = true;
@@ -390,16 +407,12 @@ export class GroupCommit {
     return waiting > 0 && waiting === this.#told;
   }
 
-  /** Runs one flush and tells its group. Resolves to whether it did not fail. */
-  #flushGroup(group: Group): Promise<boolean> | boolean {
-    const { inPlace } = this.#target;
-    const { areAllBack } = group;
-    if (!areAllBack || !inPlace.allows) {
-      return this.#drive(this.#flushTask(group, areAllBack));
-    }
+  /** Runs a flush on this thread. Returns whether it did not fail. */
+  #flushInPlace(group: Group): boolean {
     this.#inPlaceFlushes++;
     const hasSucceeded = driveSync(this.#flushTask(group, false));
-    inPlace.written(group.endedAtMicros - group.startedAtMicros, true);
+    const micros = group.endedAtMicros - group.startedAtMicros;
+    this.#target.inPlace.written(micros, true);
     return hasSucceeded;
   }
 
@@ -431,7 +444,7 @@ export class GroupCommit {
   async #checkpoint(): Promise<boolean> {
     await this.#turn();
     if (this.#isOver || !this.#target.isCheckpointDue) return true;
-    return await this.#drive(this.#checkpointTask());
+    return await this.#settled(new Driver(this.#checkpointTask()));
   }
 
   /** Takes a checkpoint; returns whether it did not fail. */
@@ -445,9 +458,8 @@ export class GroupCommit {
     }
   }
 
-  /** Runs a task that does not fail so that a blocking caller can finish it. */
-  #drive<T>(task: Task<T>): Promise<T> {
-    const driver = new Driver(task);
+  /** Waits for a task that does not fail; a blocking caller can finish it meanwhile. */
+  #settled<T>(driver: Driver<T>): Promise<T> {
     if (driver.isOver) return driver.promise;
     this.#driver = driver;
     return driver.promise.finally(() => this.#driver = undefined);
