@@ -24,6 +24,7 @@ import {
   NoSpaceError,
   type StorageLock,
   type StorageTimer,
+  type TaskStorage,
 } from "../storage/mod.ts";
 import type { Cursor } from "./cursor/cursor.ts";
 import type { CursorSource } from "./cursor/cursor_source.ts";
@@ -180,32 +181,7 @@ export class Log implements AsyncDisposable, Disposable {
     path: string | URL,
     options: LogOptions = {},
   ): Promise<Log> {
-    const dir = absolutePath("open log", path);
-    const complete = completeOptions(options);
-    const { create, lockTimeoutMs } = complete;
-    const { storage } = complete.storage;
-    const naming = create
-      ? await drive(complete.storage.placeDirectory(dir))
-      : [];
-    let lock = storage.lock(dir);
-    for (
-      let waitedMs = 0;
-      lock === undefined && waitedMs < lockTimeoutMs;
-      waitedMs += LOCK_POLL_MS
-    ) {
-      await storage.delay(LOCK_POLL_MS);
-      lock = storage.lock(dir);
-    }
-    if (lock === undefined) {
-      throw new LockedError(dir, await drive(readOwner(dir, complete)));
-    }
-    try {
-      const opened = await drive(openLog(dir, complete, lock, naming));
-      return new Log(dir, complete, lock, opened);
-    } catch (error) {
-      lock.release();
-      throw error;
-    }
+    return await drive(Log.#opening(path, options));
   }
 
   /**
@@ -216,23 +192,27 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {Deno.errors.BadResource} If the directory was moved or replaced meanwhile.
    */
   static openSync(path: string | URL, options: LogOptions = {}): Log {
+    return driveSync(Log.#opening(path, options, LOCK_LOOKS));
+  }
+
+  /** @param lockLooks How often the lock is tried again, 1 ms apart; else for `lockTimeoutMs`. */
+  static *#opening(
+    path: string | URL,
+    options: LogOptions,
+    lockLooks?: number,
+  ): Task<Log> {
     const dir = absolutePath("open log", path);
     const complete = completeOptions(options);
-    const { create } = complete;
-    const { storage } = complete.storage;
-    const naming = create
-      ? driveSync(complete.storage.placeDirectory(dir))
-      : [];
-    let lock = storage.lock(dir);
-    for (let look = 0; lock === undefined && look < LOCK_LOOKS; look++) {
-      storage.delaySync(1);
-      lock = storage.lock(dir);
-    }
+    const { create, lockTimeoutMs, storage } = complete;
+    using placing = create ? yield* storage.placeDirectory(dir) : undefined;
+    const lock = yield* lockLooks === undefined
+      ? lockWithin(storage, dir, lockTimeoutMs, LOCK_POLL_MS)
+      : lockWithin(storage, dir, lockLooks, 1);
     if (lock === undefined) {
-      throw new LockedError(dir, driveSync(readOwner(dir, complete)));
+      throw new LockedError(dir, yield* readOwner(dir, complete));
     }
     try {
-      const opened = driveSync(openLog(dir, complete, lock, naming));
+      const opened = yield* openLog(dir, complete, lock, placing?.syncs);
       return new Log(dir, complete, lock, opened);
     } catch (error) {
       lock.release();
@@ -903,6 +883,20 @@ export class Log implements AsyncDisposable, Disposable {
     throw new RangeError(
       `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${this.nextOffset}: received ${offset}`,
     );
+  }
+}
+
+/** Takes the lock of a directory, and tries again for some time while another holds it. */
+function* lockWithin(
+  storage: TaskStorage,
+  dir: string,
+  timeoutMs: number,
+  pollMs: number,
+): Task<StorageLock | undefined> {
+  for (let waitedMs = 0;; waitedMs += pollMs) {
+    const lock = storage.lock(dir);
+    if (lock !== undefined || waitedMs >= timeoutMs) return lock;
+    yield* storage.delay(pollMs);
   }
 }
 

@@ -16,12 +16,7 @@ import {
   denoRename,
   denoStat,
 } from "./deno_calls.ts";
-import { isAtPath } from "./at_path.ts";
-import {
-  closeDescriptor,
-  lockDescriptor,
-  openDirectory,
-} from "./descriptor.ts";
+import { closeDescriptor, openDirectory } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import {
   DIRECT_MODES,
@@ -29,9 +24,14 @@ import {
   type DirectMode,
   storageOptions,
 } from "./direct_file_options.ts";
+import { DirectoryLock } from "./directory_lock.ts";
 import { checkDelay } from "./duration.ts";
 import { adapted, codeOf, failure } from "./errors.ts";
-import { type StorageTasks, storageTasks } from "./file_callbacks.ts";
+import {
+  type Placing,
+  type StorageTasks,
+  storageTasks,
+} from "./file_callbacks.ts";
 import { isPermitted } from "./open_by_deno.ts";
 import { parentOf, pathString } from "./paths.ts";
 import {
@@ -109,7 +109,10 @@ export class DiskStorage implements Storage {
     this.#files = pool === undefined ? { direct } : { direct, pool };
     this.#names = names;
     this.#tasks = {
-      syncDirectory: (path) => syncingDirectoryNow(path, names),
+      syncDirectory: (path, lock) =>
+        lock instanceof DirectoryLock && lock.file !== undefined
+          ? syncEntries(lock.file, path, names)
+          : syncingDirectoryNow(path, names),
       placeDirectory: (path) => placingDirectory(path, names),
     };
   }
@@ -211,21 +214,7 @@ export class DiskStorage implements Storage {
    * It ends when it is released, or with the process.
    */
   lock(path: string): StorageLock | undefined {
-    const file = driveSync(openDirectory(pathString("lock directory", path)));
-    let held = false;
-    try {
-      held = lockDescriptor(file, path);
-    } finally {
-      if (!held) closeDescriptor(file);
-    }
-    if (!held) return undefined;
-    return {
-      isAtPath: () => held && isAtPath(file, path),
-      release(): void {
-        if (held) closeDescriptor(file);
-        held = false;
-      },
-    };
+    return DirectoryLock.take(pathString("lock directory", path));
   }
 
   /**
@@ -512,31 +501,39 @@ function* makingDirectory(where: string, names: NamesMode): Task<boolean> {
 }
 
 /**
- * Makes a directory in place, after its parents where they are missing; returns the syncs of its
- * name that are left to do.
+ * Makes a directory in place, after its parents where they are missing; the syncs of its name are
+ * left to do.
  */
-function* placingDirectory(
-  where: string,
-  names: NamesMode,
-): Task<Task<void>[]> {
+function* placingDirectory(where: string, names: NamesMode): Task<Placing> {
   const path = pathString("make directory", where);
   const parent = parentOf(path);
   if (driveSync(isDirectoryThere(path))) {
-    return [syncName(syncingDirectoryNow, path, names)];
+    return placing([syncName(syncingDirectoryNow, path, names)]);
   }
+  let opened: number;
   try {
     // Nothing is made that cannot be synced.
-    closeDescriptor(driveSync(openDirectory(parent)));
+    opened = driveSync(openDirectory(parent));
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error;
     yield* makingDirectory(path, names);
-    return [];
+    return placing([]);
   }
-  driveSync(makeOne(path));
-  return [
-    syncingDirectoryNow(parent, names),
+  try {
+    driveSync(makeOne(path));
+  } catch (error) {
+    closeDescriptor(opened);
+    throw error;
+  }
+  const syncs = [
+    syncEntries(opened, parent, names),
     syncName(syncingDirectoryNow, parent, names),
   ];
+  return placing(syncs, () => closeDescriptor(opened));
+}
+
+function placing(syncs: Task<void>[], end = (): void => {}): Placing {
+  return { syncs, [Symbol.dispose]: end };
 }
 
 /** Makes one directory in its open parent, durably; `false` if it is there. */

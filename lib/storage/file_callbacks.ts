@@ -6,6 +6,7 @@ import type {
   PreallocateOptions,
   Storage,
   StorageFile,
+  StorageLock,
   WriteOptions,
 } from "./storage.ts";
 
@@ -79,9 +80,20 @@ export const storageTasks: unique symbol = Symbol("basalt.storageTasks");
  * flight.
  */
 export interface StorageTasks {
-  syncDirectory(path: string): Task<void>;
-  /** Makes a directory in place; returns the syncs that make its name durable. */
-  placeDirectory?(path: string): Task<Task<void>[]>;
+  /**
+   * Makes the names in a directory durable.
+   *
+   * @param lock Its lock, which may have been released: one that is held has the directory open.
+   */
+  syncDirectory(path: string, lock?: StorageLock): Task<void>;
+  /** Makes a directory in place; what makes its name durable is left to do. */
+  placeDirectory?(path: string): Task<Placing>;
+}
+
+/** What is left to do until the name of a directory is durable. Disposal closes what it needs. */
+export interface Placing extends Disposable {
+  /** The syncs, in any order. */
+  readonly syncs: readonly Task<void>[];
 }
 
 /** The tasks of a storage of this library; `undefined` for another one. */

@@ -74,6 +74,12 @@ export function* openByDeno(
 }
 
 /**
+ * What is permitted everywhere. The runtime changes the state of what it answered when a permission
+ * is revoked.
+ */
+const everywhere: { [name: string]: Deno.PermissionStatus } = {};
+
+/**
  * Whether it is permitted already: nobody is asked for what `Deno.open` would not ask for.
  *
  * The runtime keeps what it answered for each path that it was asked about, for ever (600 bytes):
@@ -82,7 +88,7 @@ export function* openByDeno(
  */
 export function isPermitted(name: "read" | "write", path: string): boolean {
   const { permissions } = Deno;
-  const all = permissions.querySync({ name });
+  const all = everywhere[name] ??= permissions.querySync({ name });
   if (all.state === "granted" && !all.partial) return true;
   const directory = permissions.querySync({ name, path: parentOf(path) });
   if (directory.state === "granted" && !directory.partial) return true;

@@ -1,5 +1,9 @@
 import { begunStep, inPlace, step, type Task } from "../base/mod.ts";
-import { type StorageTasks, tasksOfStorage } from "./file_callbacks.ts";
+import {
+  type Placing,
+  type StorageTasks,
+  tasksOfStorage,
+} from "./file_callbacks.ts";
 import type {
   Storage,
   StorageEntry,
@@ -22,6 +26,8 @@ export class TaskStorage {
   /** The storage. */
   readonly storage: Storage;
   readonly #own: StorageTasks | undefined;
+  /** The locks that were taken, by the paths of their directories. */
+  readonly #locks = new Map<string, StorageLock>();
 
   /** Wraps a storage. */
   constructor(storage: Storage) {
@@ -155,24 +161,27 @@ export class TaskStorage {
   }
 
   /**
-   * Makes a directory and its missing parents; returns the syncs that are left to do, in any order,
-   * until its name is durable.
+   * Makes a directory and its missing parents; returns what is left to do until its name is
+   * durable.
    */
-  *placeDirectory(path: string): Task<Task<void>[]> {
+  *placeDirectory(path: string): Task<Placing> {
     if (this.#own?.placeDirectory !== undefined) {
       return yield* this.#own.placeDirectory(path);
     }
     yield* this.makeDirectory(path);
-    return [];
+    return { syncs: [], [Symbol.dispose]() {} };
   }
 
   /**
    * Makes the names in a directory durable.
    *
-   * The directory is opened in place, the sync is an operation in flight.
+   * The directory is opened in place, unless its lock has it open; the sync is an operation in
+   * flight.
    */
   syncDirectory(path: string): Task<void> {
-    if (this.#own !== undefined) return this.#own.syncDirectory(path);
+    if (this.#own !== undefined) {
+      return this.#own.syncDirectory(path, this.#locks.get(path));
+    }
     const { storage } = this;
     return step(
       () => storage.syncDirectory(path),
@@ -201,7 +210,9 @@ export class TaskStorage {
 
   /** Takes the exclusive lock of a directory; `undefined` while another holds it. */
   lock(path: string): StorageLock | undefined {
-    return this.storage.lock(path);
+    const lock = this.storage.lock(path);
+    if (lock !== undefined) this.#locks.set(path, lock);
+    return lock;
   }
 
   /** Returns whether the lock of a directory is held, without taking it. */
