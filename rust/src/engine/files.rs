@@ -122,18 +122,23 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     /// The last number that was found. It is free again once its file was adopted, so the next file
     /// often gets it.
     static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
+    // The position last: asking for it waits for a transfer that uses it.
+    let is_wanted = |&fd: &RawFd| {
+        probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
+            && probe::position(fd) == Ok(position)
+    };
+    let last = LAST_FOUND.load(Ordering::Relaxed);
+    if is_wanted(&last) {
+        return Ok(last);
+    }
     let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
     let next = probe::lowest_free()?.min(limit);
-    // Otherwise the runtime took the lowest free number a moment ago: the last one in use, unless
-    // others open and close.
-    let found = std::iter::once(LAST_FOUND.load(Ordering::Relaxed))
-        .chain((0..next).rev())
+    // The runtime took the lowest free number a moment ago: the last one in use, unless others
+    // open and close.
+    let found = (0..next)
+        .rev()
         .chain(next..limit)
-        .find(|&fd| {
-            // The position last: asking for it waits for a transfer that uses it.
-            probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
-                && probe::position(fd) == Ok(position)
-        })
+        .find(is_wanted)
         .ok_or(Errno(libc::ENOENT))?;
     LAST_FOUND.store(found, Ordering::Relaxed);
     Ok(found)
