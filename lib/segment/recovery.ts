@@ -383,11 +383,18 @@ class Recovery {
     const indexSize = yield* index.size();
     this.#options.beforeChange?.();
     if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd, stop);
-    // The index first: no entry may ever describe what is not there any more.
-    yield* cut(index, trustedEnd, indexSize);
+    // The index first: no entry may ever describe what is not there any more. Zeros describe
+    // nothing, so entries take their place before the one sync. They describe synced bytes.
+    const isReplaced = missing.length > 0 &&
+      (yield* isZero(index, pool, trustedEnd, indexSize));
+    let isWritten = missing.length === 0 ||
+      isReplaced && (yield* this.#writeEntries(trustedEnd, missing));
+    if (!isReplaced) yield* cut(index, trustedEnd, indexSize);
     yield* cut(log, end, this.#size);
-    const isWritten = missing.length === 0 ||
-      (yield* this.#writeEntries(trustedEnd, missing));
+    // Where there was no room for them, the cut may have made some.
+    if (!isWritten && (!isReplaced || end < this.#size)) {
+      isWritten = yield* this.#writeEntries(trustedEnd, missing);
+    }
     const indexEnd = trustedEnd +
       (isWritten ? missing.length * INDEX_ENTRY_BYTES : 0);
     const state: SegmentState = {
