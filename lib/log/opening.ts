@@ -155,7 +155,8 @@ export function* closeOpened(
 class Opening {
   readonly #place: LogPlace;
   readonly #lock: StorageLock | undefined;
-  readonly #naming: readonly Task<void>[];
+  /** Syncs of the directory's own name that nobody has run yet. */
+  readonly #naming: Task<void>[];
   readonly #recovered: RecoveryReport[] = [];
   readonly #kept: string[] = [];
   readonly #removed: string[] = [];
@@ -175,7 +176,7 @@ class Opening {
   ) {
     this.#place = place;
     this.#lock = lock;
-    this.#naming = naming;
+    this.#naming = [...naming];
   }
 
   *run(): Task<OpenedLog> {
@@ -360,7 +361,7 @@ class Opening {
   *#recover(last: ListedSegment): Task<OpenedSegment> {
     const { storage, dir, pool } = this.#place;
     const { firstOffset } = last;
-    const kept = this.#kept;
+    const [kept, naming] = [this.#kept, this.#naming];
     const refuseMoved = (): void => this.#refuseMoved();
     refuseMoved();
     const files = yield* openPair(storage, dir, last);
@@ -371,7 +372,9 @@ class Opening {
         firstOffset,
         durableOffset: this.#vouched,
         // The owner file that says that the log must be recovered may not have a durable name yet.
-        begin: () => storage.syncDirectory(dir),
+        *begin(): Task<void> {
+          yield* runAll([storage.syncDirectory(dir), ...naming.splice(0)]);
+        },
         beforeChange: refuseMoved,
         *keep(from, to): Task<void> {
           const { log } = files;
@@ -442,7 +445,7 @@ class Opening {
     let record = this.#meta;
     let owner: OwnerFile | undefined;
     const preparing = [
-      ...this.#naming,
+      ...this.#naming.splice(0),
       function* (): Task<void> {
         const fields = { identity, generation, durableOffset };
         owner = yield* prepareOwnerFile(place, fields);

@@ -38,7 +38,8 @@ import { endOfNonZero, isZero } from "./zeros.ts";
  * batch from it is verified, also those that L vouches for: a disk may lose what it acknowledged,
  * and an entry may be damaged and still be plausible.
  *
- *     sync both files, and the owner file's name    bytes may be in the page cache only
+ *     beside reading, sync both files, and the owner file's name: bytes may be in the page cache
+ *     only, and nothing is trusted before it is on the disk
  *     read the index: B and L
  *     if the log ends before the batch at L: refuse
  *     scan from B to the first batch that is not valid, and compare it with the entries
@@ -151,6 +152,7 @@ class Recovery {
   readonly #options: RecoveryOptions;
   #size = 0;
   #evidence: Evidence = { last: undefined, recent: [] };
+  #scanned: Scanned | undefined;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -158,29 +160,51 @@ class Recovery {
 
   *run(): Task<Recovered> {
     const { log, index, begin } = this.#options;
-    // Side by side they share a commit of the filesystem's journal.
-    yield* all([log.sync("full"), index.sync("full"), begin()]);
-    this.#size = yield* log.size();
+    try {
+      // Side by side syncs share a commit of the filesystem's journal. What is read meanwhile is
+      // not trusted before they have ended.
+      yield* all([
+        log.sync("full"),
+        index.sync("full"),
+        begin(),
+        this.#look(),
+      ]);
+      const keptEnd = yield* this.#decide();
+      yield* this.#scanned!.scan.close();
+      return yield* this.#finish(this.#scanned!, keptEnd);
+    } finally {
+      yield* this.#close();
+    }
+  }
+
+  /** Reads the index, and scans from the believed entry. */
+  *#look(): Task<void> {
+    this.#size = yield* this.#options.log.size();
     this.#evidence = yield* this.#readEvidence();
     this.#refuseShort();
-    let scanned = yield* this.#scan(this.#evidence.recent);
-    try {
-      const { last } = this.#evidence;
-      // Without a batch where the scan began, the index is doubted before the log is called
-      // damaged.
-      const isDoubtful = scanned.stop.position === scanned.start ||
-        scanned.stop.position > (last?.entry.position ?? Infinity);
-      if (!scanned.isIndexRight && isDoubtful) {
-        yield* scanned.scan.close();
-        scanned = yield* this.#scan(undefined);
-      }
-      this.#refuseLoss(scanned.stop);
-      const keptEnd = yield* this.#classifyTail(scanned);
-      yield* scanned.scan.close();
-      return yield* this.#finish(scanned, keptEnd);
-    } finally {
-      yield* scanned.scan.close();
+    this.#scanned = yield* this.#scan(this.#evidence.recent);
+  }
+
+  /**
+   * Decides whether what follows the data may be cut. Returns where the bytes end that must be
+   * salvaged first; `undefined` if there are none.
+   */
+  *#decide(): Task<number | undefined> {
+    const { stop, start, isIndexRight } = this.#scanned!;
+    // Without a batch where the scan began, the index is doubted before the log is called damaged.
+    const isDoubtful = stop.position === start ||
+      stop.position > (this.#evidence.last?.entry.position ?? Infinity);
+    if (!isIndexRight && isDoubtful) {
+      yield* this.#close();
+      this.#scanned = yield* this.#scan(undefined);
     }
+    this.#refuseLoss(this.#scanned!.stop);
+    return yield* this.#classifyTail(this.#scanned!);
+  }
+
+  *#close(): Task<void> {
+    const scanned = this.#scanned;
+    if (scanned !== undefined) yield* scanned.scan.close();
   }
 
   /** Reads the index up to its last plausible entry. */
