@@ -92,6 +92,7 @@ export type {
   WriteItem,
   WriteOptions,
 } from "./lib/storage/mod.ts";
+export type { InstantLike, Time } from "./lib/base/mod.ts";
 export {
   decodeUserHeaders,
   encodeUserHeaders,

@@ -30,6 +30,7 @@
  *
  * @module
  */
+export type { InstantLike, Time } from "./lib/base/mod.ts";
 export {
   MessageBatch,
   SegmentReader,

@@ -1,6 +1,6 @@
 /**
  * Helpers that several rooms need: computations that run with promises or blocking, signals, checks
- * of arguments, and bytes.
+ * of arguments, bytes and times.
  *
  * @module
  */
@@ -22,3 +22,4 @@ export {
   type Task,
   together,
 } from "./task.ts";
+export { type InstantLike, microsOf, type Time } from "./time.ts";

@@ -2,6 +2,7 @@ import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
   type BatchSource,
+  type CheckedReadOptions,
   MessageBatch,
   type ReadOptions,
   RESTART_BYTES,
@@ -103,7 +104,7 @@ export class LogScan implements BatchSource {
   onCaughtUp?: () => void;
   readonly #place: ScanPlace;
   readonly #source: SegmentSource;
-  readonly #options: ReadOptions;
+  readonly #options: CheckedReadOptions;
   readonly #selection: Selection;
   readonly #signal: AbortSignal | undefined;
   #current: OpenSegment | undefined;
@@ -120,8 +121,8 @@ export class LogScan implements BatchSource {
   ) {
     this.#place = place;
     this.#source = source;
-    this.#options = options;
     this.#selection = new Selection(options);
+    this.#options = this.#selection.options;
     this.#signal = signal;
     source.onCaughtUp = () => this.onCaughtUp?.();
   }

@@ -37,8 +37,8 @@ export {
 } from "./layout.ts";
 export { MessageBatch } from "./message_batch.ts";
 export { PoisonedError } from "./poisoned_error.ts";
-export { checkReadOptions, Selection } from "./read_options.ts";
-export type { ReadOptions } from "./read_options.ts";
+export { Selection } from "./read_options.ts";
+export type { CheckedReadOptions, ReadOptions } from "./read_options.ts";
 export { recoverSegment } from "./recovery.ts";
 export type { Recovered, RecoveryOptions, RecoveryReport } from "./recovery.ts";
 export { Resync } from "./resync.ts";
@@ -51,7 +51,7 @@ export {
 } from "./sealed.ts";
 export type { RebuiltIndex, SealedEnd } from "./sealed.ts";
 export { seek } from "./seek.ts";
-export type { ReadStart, SeekHint, SeekOptions } from "./seek.ts";
+export type { CheckedStart, ReadStart, SeekHint, SeekOptions } from "./seek.ts";
 export { SegmentReader } from "./segment_reader.ts";
 export type { SegmentReaderOptions } from "./segment_reader.ts";
 export { SegmentScan } from "./segment_scan.ts";

@@ -1,7 +1,7 @@
-import { checkInteger } from "../base/mod.ts";
+import { checkInteger, microsOf } from "../base/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
 import type { MessageBatch } from "./message_batch.ts";
-import type { ReadStart } from "./seek.ts";
+import type { CheckedStart, ReadStart } from "./seek.ts";
 
 /** What to read, and how much of it. */
 export interface ReadOptions extends ReadStart {
@@ -23,28 +23,30 @@ export interface ReadOptions extends ReadStart {
   readAheadBytes?: number;
 }
 
-const NUMBERS = [
-  "from",
-  "since",
-  "count",
-  "maxBytes",
-  "readAheadBytes",
-] as const;
+const NUMBERS = ["from", "count", "maxBytes", "readAheadBytes"] as const;
+
+/** {@linkcode ReadOptions} that were checked. */
+export type CheckedReadOptions = Omit<ReadOptions, "since"> & CheckedStart;
 
 /**
- * Checks read options.
+ * Checks read options, and returns them with their time in microseconds.
  *
  * @throws {RangeError} If one is out of its range.
  */
-export function checkReadOptions(options: ReadOptions): void {
+export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
   for (const name of NUMBERS) {
     const value = options[name];
     if (value !== undefined) checkInteger("read", name, value, 0, MAX_OFFSET);
   }
+  const { since, ...others } = options;
+  if (since === undefined) return others;
+  return { ...others, since: microsOf("read", "since", since) };
 }
 
 /** Cuts batches to the messages that were asked for. */
 export class Selection {
+  /** What was asked for. */
+  readonly options: CheckedReadOptions;
   /** Messages below it are not wanted. */
   #from: number;
   /** Messages before this time are not wanted, until one is. */
@@ -54,8 +56,8 @@ export class Selection {
   #isFirst = true;
 
   /** @throws {RangeError} If an option is out of its range. */
-  constructor(options: ReadOptions) {
-    checkReadOptions(options);
+  constructor(given: ReadOptions) {
+    const options = this.options = checkReadOptions(given);
     this.#from = options.from ?? 0;
     this.#since = options.since ?? 0;
     this.#count = options.count ?? Infinity;

@@ -1,4 +1,4 @@
-import type { Task } from "../base/mod.ts";
+import type { Task, Time } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { IndexLookup } from "./index_lookup.ts";
 import type { ScanStart } from "./segment_scan.ts";
@@ -8,9 +8,12 @@ import type { SegmentFiles } from "./segment_state.ts";
 export interface ReadStart {
   /** The first offset to read. Default: the first of the log. */
   from?: number;
-  /**
-   * Skip messages appended before this time, in microseconds since the Unix epoch. Default: `0`.
-   */
+  /** Skip messages appended before this time. Default: none. */
+  since?: Time;
+}
+
+/** A {@linkcode ReadStart} with its time in microseconds since the Unix epoch. */
+export interface CheckedStart extends ReadStart {
   since?: number;
 }
 
@@ -37,7 +40,7 @@ export interface SeekOptions {
 /** Finds the last place in a segment before which nothing is wanted: by the hint, or the index. */
 export function* seek(
   { index }: SegmentFiles,
-  { from = 0, since = 0 }: ReadStart,
+  { from = 0, since = 0 }: CheckedStart,
   { pool, firstOffset, bound = Infinity, hint }: SeekOptions,
 ): Task<ScanStart> {
   const beginning = { offset: firstOffset, position: 0 };

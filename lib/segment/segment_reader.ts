@@ -10,7 +10,11 @@ import {
 import { checkSegment } from "./checks.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { corruption } from "./corrupt_segment_error.ts";
-import { type ReadOptions, Selection } from "./read_options.ts";
+import {
+  type CheckedReadOptions,
+  type ReadOptions,
+  Selection,
+} from "./read_options.ts";
 import { checkIndexEnd } from "./sealed.ts";
 import { seek } from "./seek.ts";
 import { SegmentScan } from "./segment_scan.ts";
@@ -129,7 +133,7 @@ class SegmentSource implements BatchSource {
   readonly #files: SegmentFiles;
   readonly #pool: BufferPool;
   readonly #firstOffset: number;
-  readonly #options: ReadOptions;
+  readonly #options: CheckedReadOptions;
   readonly #selection: Selection;
   #scan: SegmentScan | undefined;
   #size = 0;
@@ -143,8 +147,8 @@ class SegmentSource implements BatchSource {
     this.#files = files;
     this.#pool = pool;
     this.#firstOffset = firstOffset;
-    this.#options = options;
     this.#selection = new Selection(options);
+    this.#options = this.#selection.options;
   }
 
   *next(): Task<MessageBatch | undefined> {

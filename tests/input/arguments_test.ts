@@ -151,13 +151,30 @@ each(
     [-1, 0.5, NaN, 2 ** 53, "1", 1n].map((value) => [name, value] as const)
   ),
   ([name, value]) => `read() with ${name} ${typeof value} ${value}`,
-  ([name, value]) => [
-    ({ log }) => log.read({ [name]: value } as Anything).next(),
-    RangeError,
-    new RegExp(
-      `^Cannot read as '${name}' must be an integer from 0 to 9007199254740991: received ${value}$`,
-    ),
-  ],
+  ([name, value]) => {
+    const isNumber = typeof value === "number";
+    const right = name === "since"
+      ? "a Date, a Temporal.Instant or an integer of microseconds from 0 to 9007199254740991"
+      : isNumber
+      ? "an integer of at least 0, at most 2^53 - 1"
+      : "a number";
+    const shown = typeof value === "bigint"
+      ? "1n"
+      : isNumber
+      ? value
+      : name === "since"
+      ? '"1"'
+      : "string";
+    return [
+      ({ log }) => log.read({ [name]: value } as Anything).next(),
+      isNumber ? RangeError : TypeError,
+      new RegExp(
+        `^Cannot read as '${name}' must be ${
+          RegExp.escape(right)
+        }: received ${shown}$`,
+      ),
+    ];
+  },
 );
 
 // Messages

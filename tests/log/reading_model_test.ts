@@ -1,5 +1,6 @@
 /** Reading against a naive model: a list of all messages. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { microsOf } from "../../lib/base/mod.ts";
 import { LogReader, OffsetOutOfRangeError } from "../../lib/log/mod.ts";
 import {
   CorruptSegmentError,
@@ -63,8 +64,8 @@ const END = FIRST + ALL.length;
 
 /** What reading a list with these options gives. */
 function wanted(all: readonly Model[], options: ReadOptions): Model[] {
-  const { from = 0, since = 0, count = Infinity, maxBytes = Infinity } =
-    options;
+  const { from = 0, count = Infinity, maxBytes = Infinity } = options;
+  const since = microsOf("read", "since", options.since ?? 0);
   const result: Model[] = [];
   let bytes = 0;
   for (const message of all) {

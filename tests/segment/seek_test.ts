@@ -2,9 +2,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Task } from "../../lib/base/mod.ts";
 import type { IndexEntry } from "../../lib/codec/mod.ts";
 import {
+  type CheckedStart,
   CorruptSegmentError,
   MessageBatch,
-  type ReadStart,
   type ScanStop,
   seek,
   type SeekHint,
@@ -28,7 +28,7 @@ import {
 } from "./made_segment.ts";
 
 interface SeekTest {
-  start?: ReadStart;
+  start?: CheckedStart;
   bound?: number;
   hint?: SeekHint;
 }
@@ -76,7 +76,7 @@ function randomSegment(random: SeededRandom, bytes: number): Made {
   return make(random.below(50), inits);
 }
 
-function wanted(made: Made, { from = 0, since = 0 }: ReadStart): number[] {
+function wanted(made: Made, { from = 0, since = 0 }: CheckedStart): number[] {
   return made.batches.flatMap(({ offset, count, timestamp }) =>
     Array.from({ length: count }, (_, i) => offset + i)
       .filter((each) => each >= from && timestamp >= since)
@@ -110,7 +110,7 @@ Deno.test("seek() and SegmentScan begin where they were asked to, with any index
       await place({ log: made.log, index }, async (placed) => {
         for (let round = 0; round < 10; round++) {
           const batch = batches[random.below(batches.length)]!;
-          const start: ReadStart = {};
+          const start: CheckedStart = {};
           if (random.chance(0.7)) {
             start.from = batch.offset + random.below(batch.count + 1);
           }
@@ -140,7 +140,7 @@ Deno.test("seek() reads little of a segment whose end is asked for", async () =>
   const made = randomSegment(new SeededRandom(1), 12 * MIB);
   const index = indexOf(made.batches.filter((_, i) => i % 5 === 0));
   const last = made.batches.at(-3)!;
-  const starts: ReadStart[] = [
+  const starts: CheckedStart[] = [
     { from: last.offset + 1 },
     { since: last.timestamp },
     { from: made.nextOffset },

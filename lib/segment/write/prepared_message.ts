@@ -1,3 +1,4 @@
+import { microsOf, type Time } from "../../base/mod.ts";
 import {
   encodeUserHeaders,
   FRAME_HEADER_BYTES,
@@ -7,7 +8,6 @@ import {
   type UserHeadersInit,
   validateUserHeaders,
 } from "../../codec/mod.ts";
-import { MAX_OFFSET } from "../layout.ts";
 
 /** A condition for an append. */
 export interface ExpectOptions {
@@ -22,11 +22,8 @@ export interface ExpectOptions {
 export interface AppendOptions extends ExpectOptions {
   /** The message's id: the text of a UUID, or 16 bytes. Default: a random UUID v4. */
   id?: string | Uint8Array;
-  /**
-   * When the producer made the message: microseconds since the Unix epoch, or a date.
-   * @default {the append time}
-   */
-  originTimestamp?: number | Date;
+  /** When the producer made the message. Default: the append time. */
+  originTimestamp?: Time;
   /** User headers, or their encoding. Default: none. */
   userHeaders?: UserHeadersInit | Uint8Array;
 }
@@ -121,14 +118,10 @@ function idBytes(id: string | Uint8Array): Uint8Array {
   );
 }
 
-function checkedTime(given: number | Date | undefined): number | undefined {
-  const time = given instanceof Date ? given.getTime() * 1000 : given;
-  if (time === undefined || Number.isSafeInteger(time) && time >= 0) {
-    return time;
-  }
-  throw new RangeError(
-    `Cannot append as 'originTimestamp' must be an integer of microseconds from 0 to ${MAX_OFFSET}: received ${time}`,
-  );
+function checkedTime(given: Time | undefined): number | undefined {
+  return given === undefined
+    ? undefined
+    : microsOf("append", "originTimestamp", given);
 }
 
 /** Returns a message that is only a checked payload. */
