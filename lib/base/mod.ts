@@ -15,6 +15,7 @@ export {
   driveSync,
   driveWith,
   inPlace,
+  runAll,
   type Step,
   step,
   stream,

@@ -85,6 +85,15 @@ export function* together<T>(
   return (yield new Together(tasks)) as PromiseSettledResult<T>[];
 }
 
+/** Runs tasks side by side; the first failure is thrown when all have ended. */
+export function* runAll<T>(tasks: readonly Task<T>[]): Task<T[]> {
+  const results = yield* together(tasks);
+  return results.map((each) => {
+    if (each.status === "rejected") throw each.reason;
+    return each.value;
+  });
+}
+
 /** The step of tasks that run side by side. */
 class Together<T> implements Step<PromiseSettledResult<T>[]> {
   readonly kind = "together";

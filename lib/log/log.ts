@@ -45,6 +45,7 @@ import {
 import { LogScan } from "./log_scan.ts";
 import type { LogStats } from "./log_stats.ts";
 import { refuseMoved } from "./held_directory.ts";
+import type { LogPlace } from "./meta.ts";
 import { MessageIterator } from "./messages.ts";
 import { flushAtExit, forgetAtExit } from "./open_logs.ts";
 import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
@@ -774,11 +775,16 @@ export class Log implements AsyncDisposable, Disposable {
     }
   }
 
+  get #place(): LogPlace {
+    const { storage, pool } = this.#options;
+    return { storage, dir: this.path, pool };
+  }
+
   #makeRetainer(): Retainer {
-    const { storage, pool, retain, rollMs } = this.#options;
+    const { storage, retain, rollMs } = this.#options;
     const appender = this.#appender;
     return new Retainer({
-      place: { storage, dir: this.path, pool },
+      place: this.#place,
       meta: this.#opened.meta,
       sealed: this.#sealed,
       activeBytes: () => appender.active.writtenEnd,
@@ -796,13 +802,12 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** Ends the segment that is written if its first message is older than `rollMs`. */
   async #rollIfOld(): Promise<void> {
-    const { rollMs, storage, pool } = this.#options;
+    const { rollMs, storage } = this.#options;
     const { firstOffset, writtenEnd } = this.#appender.active;
     if (rollMs === 0 || writtenEnd === 0) return;
     if (this.#beganAt?.firstOffset !== firstOffset) {
-      const place = { storage, dir: this.path, pool };
       const micros = await drive(
-        firstTimestampOf(place, firstOffset, writtenEnd),
+        firstTimestampOf(this.#place, firstOffset, writtenEnd),
       );
       this.#beganAt = { firstOffset, micros };
     }
@@ -830,21 +835,18 @@ export class Log implements AsyncDisposable, Disposable {
     follow = false,
   ): LogScan {
     this.#checkOpen("read");
-    const { storage, pool } = this.#options;
     const source = new OwnSegments(this.#own, {
       durable,
       follow: follow ? signal : undefined,
     });
-    const place = { storage, dir: this.path, pool };
-    return new LogScan(place, source, options, signal);
+    return new LogScan(this.#place, source, options, signal);
   }
 
   #cursorSource(): CursorSource {
-    const { storage, pool } = this.#options;
     // The writer knows its log without asking the disk.
     const durableEnd = () => ready(this.durableOffset);
     return {
-      place: { storage, dir: this.path, pool },
+      place: this.#place,
       tail: (from, signal) => {
         const options = { from, durable: true };
         return this.tail(

@@ -1,4 +1,4 @@
-import type { Task } from "../base/mod.ts";
+import { runAll, type Task } from "../base/mod.ts";
 import {
   CorruptSegmentError,
   emptyState,
@@ -46,8 +46,8 @@ import {
   prepareOwnerFile,
   readOwnerFile,
 } from "./owner_file.ts";
-import { replaceIndex } from "./replace_index.ts";
-import { closeSegment, openSegment, runAll } from "./segment_files.ts";
+import { type RebuiltIndex, replaceIndex } from "./replace_index.ts";
+import { closeSegment, openSegment } from "./segment_files.ts";
 import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /*
@@ -277,15 +277,22 @@ class Opening {
   ): Task<SealedEnd> {
     const end = yield* this.#end(segment);
     if (end.nextOffset === next.firstOffset) return end;
-    throw new CorruptSegmentError(
-      `the next segment begins at offset ${next.firstOffset}`,
-      {
-        path: segmentPath(this.#place.dir, segment.firstOffset, "log"),
-        position: end.end,
-        offset: end.nextOffset,
-        kind: "gap",
-      },
-    );
+    const found = `the next segment begins at offset ${next.firstOffset}`;
+    throw this.#gap(found, segment, end);
+  }
+
+  /** Returns the error for messages that are missing after a segment. */
+  #gap(
+    found: string,
+    { firstOffset }: ListedSegment,
+    { end, nextOffset }: SealedEnd,
+  ): CorruptSegmentError {
+    return new CorruptSegmentError(found, {
+      path: segmentPath(this.#place.dir, firstOffset, "log"),
+      position: end,
+      offset: nextOffset,
+      kind: "gap",
+    });
   }
 
   /** Reads the end of a segment that must end with its last batch. */
@@ -335,17 +342,10 @@ class Opening {
   }
 
   /** A log that ends below its first offset has lost the segment that holds it. */
-  #refuseShort({ firstOffset }: ListedSegment, end: SealedEnd): void {
+  #refuseShort(segment: ListedSegment, end: SealedEnd): void {
     if (end.nextOffset >= this.#start) return;
-    throw new CorruptSegmentError(
-      `the log starts at offset ${this.#start}, which is not there`,
-      {
-        path: segmentPath(this.#place.dir, firstOffset, "log"),
-        position: end.end,
-        offset: end.nextOffset,
-        kind: "gap",
-      },
-    );
+    const found = `the log starts at offset ${this.#start}, which is not there`;
+    throw this.#gap(found, segment, end);
   }
 
   /** Recovers the last segment of a log that was not closed. */
@@ -393,29 +393,23 @@ class Opening {
 
   /** Writes the index of a sealed segment again; returns whether there was room for it. */
   *#rebuildIfRoom(firstOffset: number): Task<boolean> {
+    let rebuilt: RebuiltIndex;
     try {
-      yield* this.#rebuild(firstOffset);
-      return true;
+      rebuilt = yield* replaceIndex(this.#place, firstOffset);
     } catch (error) {
       if (error instanceof NoSpaceError) return false;
       throw error;
     }
-  }
-
-  *#rebuild(firstOffset: number): Task<void> {
-    const { entries, byteLength } = yield* replaceIndex(
-      this.#place,
-      firstOffset,
-    );
     this.#recovered.push({
       path: segmentPath(this.#place.dir, firstOffset, "log"),
       trustedPosition: 0,
-      scannedBytes: byteLength,
-      end: byteLength,
+      scannedBytes: rebuilt.byteLength,
+      end: rebuilt.byteLength,
       cutBytes: 0,
       isKept: false,
-      rebuiltEntries: entries,
+      rebuiltEntries: rebuilt.entries,
     });
+    return true;
   }
 
   /** Removes temporary files and what an interrupted removal left, without making that durable. */

@@ -1,4 +1,4 @@
-import { type Task, together } from "../base/mod.ts";
+import type { Task } from "../base/mod.ts";
 import type { SegmentFiles } from "../segment/mod.ts";
 import {
   OverlayStorage,
@@ -92,13 +92,4 @@ export function* sizeAt(
   } finally {
     yield* file.close();
   }
-}
-
-/** Runs tasks side by side; the first failure is thrown when all have ended. */
-export function* runAll<T>(tasks: readonly Task<T>[]): Task<T[]> {
-  const results = yield* together(tasks);
-  return results.map((each) => {
-    if (each.status === "rejected") throw each.reason;
-    return each.value;
-  });
 }

@@ -1,4 +1,4 @@
-import { type Task, together } from "../base/mod.ts";
+import { runAll, type Task } from "../base/mod.ts";
 import {
   BATCH_HEADER_BYTES,
   FRAME_HEADER_BYTES,
@@ -163,7 +163,7 @@ class Recovery {
     try {
       // Side by side syncs share a commit of the filesystem's journal. What is read meanwhile is
       // not trusted before they have ended.
-      yield* all([
+      yield* runAll<void>([
         log.sync("full"),
         index.sync("full"),
         begin(),
@@ -521,12 +521,4 @@ function* cut(file: TaskFile, length: number, size: number): Task<void> {
   if (length >= size) return;
   yield* file.truncate(length);
   yield* file.sync("full");
-}
-
-/** Runs tasks side by side; throws the first failure when all have ended. */
-function* all(tasks: readonly Task<void>[]): Task<void> {
-  const results = yield* together(tasks);
-  for (const each of results) {
-    if (each.status === "rejected") throw each.reason;
-  }
 }

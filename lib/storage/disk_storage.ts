@@ -3,8 +3,8 @@ import {
   drive,
   driveSync,
   onAbort,
+  runAll,
   type Task,
-  together,
 } from "../base/mod.ts";
 import { isEngineIdle } from "../engine/mod.ts";
 import { native, UnsupportedError } from "../native/mod.ts";
@@ -479,10 +479,10 @@ function* makingDirectory(where: string, names: NamesMode): Task<boolean> {
     return yield* makeOneIn(undefined, path, names);
   }
   let opened: number;
-  const tasks: Task<unknown>[] = [];
+  const naming: Task<void>[] = [];
   try {
     opened = yield* openDirectory(parent);
-    tasks.push(syncName(syncingDirectory, parent, names));
+    naming.push(syncName(syncingDirectory, parent, names));
   } catch (error) {
     if (codeOf(error) !== "ENOENT" || parent === path) throw error;
     yield* makingDirectory(parent, names);
@@ -490,11 +490,9 @@ function* makingDirectory(where: string, names: NamesMode): Task<boolean> {
   }
   try {
     // Side by side: syncs of one filesystem share a commit of its journal.
-    const results = yield* together([makeOneIn(opened, path, names), ...tasks]);
-    for (const each of results) {
-      if (each.status === "rejected") throw each.reason;
-    }
-    return (results[0] as PromiseFulfilledResult<boolean>).value;
+    const making: Task<boolean | void> = makeOneIn(opened, path, names);
+    const [isMade] = yield* runAll([making, ...naming]);
+    return isMade === true;
   } finally {
     closeDescriptor(opened);
   }

@@ -1,4 +1,4 @@
-import { drive, Driver, driveSync, type Task } from "../../base/mod.ts";
+import { drive, driveSync, type Task } from "../../base/mod.ts";
 import {
   InPlacePolicy,
   type Message,
@@ -6,6 +6,7 @@ import {
 } from "../../segment/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
 import { type CursorEvent, publish } from "../events.ts";
+import { InFlight } from "../in_flight.ts";
 import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { flushAtExit, forgetAtExit } from "../open_logs.ts";
 import type { CursorFile } from "./cursor_file.ts";
@@ -102,7 +103,7 @@ export class Cursor
   /** The writes that are wanted or in flight, as one promise that never rejects. */
   #running: Promise<void> | undefined;
   /** What is in flight: a caller that blocks finishes it first. */
-  #driver: { finishSync(): unknown } | undefined;
+  readonly #inFlight = new InFlight();
   /** How many were told of the last write. */
   #told = 0;
   /** The offset that is committed, but not written yet. */
@@ -261,7 +262,7 @@ export class Cursor
   commitSync(offset: number): void {
     this.#checkCommit(offset);
     driveSync(this.#checkDurable(offset));
-    this.#finishSync();
+    this.#inFlight.finishSync();
     driveSync(this.#write(offset));
   }
 
@@ -279,7 +280,7 @@ export class Cursor
       const before = this.#takeWaiters();
       this.#seeks.push(async () => {
         await this.#writeGroup(before, false);
-        await this.#drive(this.#seek(target)).then(resolve, reject);
+        await this.#inFlight.run(this.#seek(target)).then(resolve, reject);
       });
       this.#running ??= this.#run();
     });
@@ -289,7 +290,7 @@ export class Cursor
   seekSync(target: CursorTarget): void {
     this.#checkOpen("seek");
     checkTarget("seek", "target", target);
-    this.#finishSync();
+    this.#inFlight.finishSync();
     this.#writeWaitersSync();
     driveSync(this.#seek(target));
   }
@@ -304,7 +305,7 @@ export class Cursor
   /** Sync version of {@linkcode Cursor.close}. */
   closeSync(): void {
     if (this.#closing !== undefined) return;
-    this.#finishSync();
+    this.#inFlight.finishSync();
     this.#begunClosing();
     this.#closing = Promise.resolve();
     for (const each of this.#iterations) each.return().catch(() => {});
@@ -453,7 +454,7 @@ export class Cursor
     const write = this.#write(highest(group));
     try {
       if (isInPlace) driveSync(write);
-      else await this.#drive(write);
+      else await this.#inFlight.run(write);
       if (areAllBack) {
         this.#inPlace.written(storage.now() - startMicros, isInPlace);
       }
@@ -478,26 +479,6 @@ export class Cursor
       for (const { resolve } of group) resolve();
     } catch (error) {
       for (const { reject } of group) reject(error);
-    }
-  }
-
-  /** Drives a task so that a caller that blocks can finish it. */
-  #drive<T>(task: Task<T>): Promise<T> {
-    const driver = new Driver(task);
-    this.#driver = driver;
-    return driver.promise.finally(() => {
-      if (this.#driver === driver) this.#driver = undefined;
-    });
-  }
-
-  #finishSync(): void {
-    const driver = this.#driver;
-    this.#driver = undefined;
-    try {
-      driver?.finishSync();
-    } catch (error) {
-      // Its own caller is told of its failure; that it cannot be finished is this caller's.
-      if (error instanceof TypeError) throw error;
     }
   }
 
@@ -568,7 +549,7 @@ export class Cursor
   #writeLazySync(): void {
     if (this.#lazy === undefined) return;
     try {
-      this.#finishSync();
+      this.#inFlight.finishSync();
       driveSync(this.#write(this.#lazy));
     } catch {
       // At least once is what was promised.

@@ -1,11 +1,12 @@
-import { begunStep, Driver, driveSync, type Task } from "../../base/mod.ts";
+import { begunStep, driveSync, type Task } from "../../base/mod.ts";
+import { InFlight } from "../in_flight.ts";
 
 /**
  * Runs computations that remove segments, one at a time, beside flushes. A caller that blocks
  * finishes the one in flight.
  */
 export class Removals {
-  #driver: { finishSync(): unknown } | undefined;
+  readonly #inFlight = new InFlight();
   /** Those that wait and the one in flight, as one promise that never rejects. */
   #last: Promise<void> | undefined;
   readonly #path: string;
@@ -40,23 +41,12 @@ export class Removals {
         `Cannot remove segments of log '${this.#path}': it is closed`,
       );
     }
-    const driver = new Driver(task());
-    this.#driver = driver;
-    return driver.promise.finally(() => {
-      if (this.#driver === driver) this.#driver = undefined;
-    });
+    return this.#inFlight.run(task());
   }
 
   /** Finishes what is in flight while the caller waits. */
   finishSync(): void {
-    const driver = this.#driver;
-    this.#driver = undefined;
-    try {
-      driver?.finishSync();
-    } catch (error) {
-      // Its failure is its own caller's; that it cannot be finished is this one's.
-      if (error instanceof TypeError) throw error;
-    }
+    this.#inFlight.finishSync();
   }
 
   /** Lets nothing begin any more, and waits until nothing is in flight. */

@@ -1,4 +1,4 @@
-import { type Task, together } from "../../base/mod.ts";
+import { runAll, type Task, together } from "../../base/mod.ts";
 import type { BufferPool } from "../../pool/mod.ts";
 import {
   type Capabilities,
@@ -327,10 +327,7 @@ export class ActiveSegment {
       const files = isDurable
         ? [this.#log, this.#indexFile]
         : [this.#indexFile];
-      const results = yield* together(files.map((file) => file.sync("full")));
-      for (const each of results) {
-        if (each.status === "rejected") throw each.reason;
-      }
+      yield* runAll(files.map((file) => file.sync("full")));
     } catch (error) {
       if (error instanceof NoSpaceError) throw this.#withDurableOffset(error);
       throw this.#poisoned(error);
