@@ -136,5 +136,5 @@ impl<T> Places<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

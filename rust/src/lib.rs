@@ -11,6 +11,6 @@ pub mod pool;
 pub mod probe;
 mod process;
 pub mod status;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod testing;
 mod thread;

@@ -1,4 +1,17 @@
-//! Questions about a descriptor, which the kernel answers.
+//! What a descriptor is and what it can do, asked of the kernel.
+//!
+//! Each answer comes from the system call that owns it: `statx(2)` for size, identity and direct
+//! alignment, `fstatfs(2)` for the filesystem, ioctls for a block device. Where the kernel only tells
+//! by trying, the try moves nothing: a flag of `preadv2(2)` is tested by a read beyond the end of
+//! any file, an owner by a lock that is asked for and not taken.
+//!
+//! Two kinds of "no" are kept apart. A system call or flag that this kernel does not have, or that a
+//! filter of system calls refuses, is a fact about the host ([`is_refused`]): the caller does
+//! without it. Every other failure is an error of the descriptor, and goes to the caller.
+//!
+//! Some constants and structures are not in the libc crate yet, and some functions came with a glibc
+//! that is younger than the oldest one that Deno runs on. These are called by number, with the
+//! layout of the kernel's own headers; the assertions below check it.
 
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -43,22 +56,21 @@ pub struct DirectAlignment {
 
 /// Returns the flags of an open file: access mode, `O_DIRECT` and the rest (`F_GETFL`).
 pub fn descriptor_flags(fd: RawFd) -> Result<i32, Errno> {
-    // SAFETY: a question about a number; it touches no memory.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    checked(flags).map(|_| flags)
+    // SAFETY: the call only reads the flags of an open file.
+    checked(unsafe { libc::fcntl(fd, libc::F_GETFL) }).map(|flags| flags as i32)
 }
 
 /// Adds flags to those of an open file; `-EINVAL` for an `O_DIRECT` that its filesystem does not
 /// have.
 pub fn set_flags(fd: RawFd, flags: i32) -> Result<(), Errno> {
     let flags = descriptor_flags(fd)? | flags;
-    // SAFETY: changes flags of an open file; it touches no memory.
+    // SAFETY: the call changes flags of an open file, and no memory.
     checked(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
 /// Returns the position of an open file.
 pub fn position(fd: RawFd) -> Result<u64, Errno> {
-    // SAFETY: a question about a number; it touches no memory, and moves nothing by 0 bytes.
+    // SAFETY: the call moves the position by 0 bytes, and touches no memory.
     checked(unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }).map(|position| position as u64)
 }
 
@@ -73,7 +85,7 @@ pub fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
 
 /// Returns the lowest number that is no descriptor, which the next one will have.
 pub fn lowest_free() -> Result<RawFd, Errno> {
-    // SAFETY: makes a descriptor; it touches no memory.
+    // SAFETY: the call makes a descriptor, and touches no memory.
     let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })? as RawFd;
     // SAFETY: the kernel made it for us just now, and nothing else knows of it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -82,12 +94,9 @@ pub fn lowest_free() -> Result<RawFd, Errno> {
 
 /// Returns the first number that no descriptor of this process can have.
 pub fn descriptor_limit() -> Result<RawFd, Errno> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` has room for what the kernel writes.
-    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    // SAFETY: the call fills a `rlimit`, of plain integers.
+    let limit: libc::rlimit =
+        unsafe { filled(|limit| libc::getrlimit(libc::RLIMIT_NOFILE, limit).into()) }?;
     Ok(RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX))
 }
 
@@ -96,11 +105,23 @@ pub fn direct_alignment(fd: RawFd) -> Result<DirectAlignment, Errno> {
     Ok(alignment_of(&statx(fd)?))
 }
 
+/// Returns the structure that a system call fills.
+///
+/// # Safety
+/// - zeros are a valid `T`;
+/// - `call` writes nothing to its argument but a valid `T`.
+unsafe fn filled<T>(call: impl FnOnce(*mut T) -> libc::c_long) -> Result<T, Errno> {
+    let mut value = MaybeUninit::zeroed();
+    checked(call(value.as_mut_ptr()))?;
+    // SAFETY: zeros, then what the call wrote, are valid by the caller's promise.
+    Ok(unsafe { value.assume_init() })
+}
+
 fn alignment_of(stat: &libc::statx) -> DirectAlignment {
     let known = |bit| stat.stx_mask & bit != 0;
     let dio = known(libc::STATX_DIOALIGN);
-    // SAFETY: the word lies within the structure (asserted above), which the kernel or zeroing
-    // filled; any bits are a u32.
+    // SAFETY: the word lies within the structure (asserted above), all of whose bytes were zeroed or
+    // written by the kernel; any bits are a u32.
     let read = unsafe {
         std::ptr::from_ref(stat)
             .byte_add(READ_OFFSET_ALIGN)
@@ -115,24 +136,13 @@ fn alignment_of(stat: &libc::statx) -> DirectAlignment {
 }
 
 fn statx(fd: RawFd) -> Result<libc::statx, Errno> {
-    // SAFETY: the structure is plain integers, for which zeros are values.
-    let mut stat: libc::statx = unsafe { MaybeUninit::zeroed().assume_init() };
     let mask = libc::STATX_BASIC_STATS | libc::STATX_DIOALIGN | STATX_DIO_READ_ALIGN;
-    // By number: the function came with glibc 2.28, and Deno itself asks for 2.27. SAFETY: the path
-    // is an empty C string, and `stat` has room for what the kernel writes (256 bytes).
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_statx,
-            fd,
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            mask,
-            &raw mut stat,
-        )
-    };
-    match checked(result) {
+    let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+    // By number: the function came with glibc 2.28, and Deno itself asks for 2.27.
+    // SAFETY: the path is an empty C string; the call fills a `statx`, of plain integers.
+    match unsafe { filled(|stat| libc::syscall(libc::SYS_statx, fd, path, flags, mask, stat)) } {
         Err(errno) if is_refused(errno) => fstat(fd),
-        result => result.map(|_| stat),
+        result => result,
     }
 }
 
@@ -142,14 +152,19 @@ pub fn is_refused(Errno(number): Errno) -> bool {
     matches!(number, libc::ENOSYS | libc::EPERM)
 }
 
+/// Whether a flag of a system call is refused: by the kernel, a filter of system calls, the
+/// filesystem or the device.
+pub fn is_flag_refused(errno: Errno) -> bool {
+    errno == Errno(libc::EOPNOTSUPP) || is_refused(errno)
+}
+
 /// Fills the fields of `statx(2)` that `fstat(2)` knows.
 fn fstat(fd: RawFd) -> Result<libc::statx, Errno> {
-    // SAFETY: both structures are plain integers, for which zeros are values.
-    let (mut from, mut stat): (libc::stat, libc::statx) =
-        unsafe { MaybeUninit::zeroed().assume_init() };
-    // By number, as above: this symbol came with glibc 2.33.
-    // SAFETY: `from` has room for what the kernel writes.
-    checked(unsafe { libc::syscall(libc::SYS_fstat, fd, &raw mut from) })?;
+    // By number: this symbol came with glibc 2.33.
+    // SAFETY: the call fills a `stat`, of plain integers.
+    let from: libc::stat = unsafe { filled(|from| libc::syscall(libc::SYS_fstat, fd, from)) }?;
+    // SAFETY: the structure is plain integers, for which zeros are values.
+    let mut stat: libc::statx = unsafe { MaybeUninit::zeroed().assume_init() };
     stat.stx_mask = libc::STATX_BASIC_STATS;
     stat.stx_size = from.st_size as u64;
     stat.stx_blksize = from.st_blksize as u32;
@@ -179,18 +194,21 @@ pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Errno> {
     let alignment = alignment_of(&stat);
     let known = u32::from(stat.stx_mask & libc::STATX_DIOALIGN != 0)
         | u32::from(stat.stx_mask & STATX_DIO_READ_ALIGN != 0) << 1;
-    let device = if u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFBLK {
-        Some(block_device(fd)?)
-    } else {
-        None
-    };
-    let (major, minor) = match device {
-        Some(_) => (stat.stx_rdev_major, stat.stx_rdev_minor),
-        None => (stat.stx_dev_major, stat.stx_dev_minor),
-    };
+    let (size, physical_block, major, minor) =
+        if u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFBLK {
+            let (bytes, physical_block) = block_device(fd)?;
+            (
+                bytes,
+                physical_block,
+                stat.stx_rdev_major,
+                stat.stx_rdev_minor,
+            )
+        } else {
+            (stat.stx_size, 0, stat.stx_dev_major, stat.stx_dev_minor)
+        };
     let modified = stat.stx_mtime.tv_sec as f64 * 1e6 + f64::from(stat.stx_mtime.tv_nsec / 1000);
     Ok([
-        device.map_or(stat.stx_size, |device| device.bytes) as f64,
+        size as f64,
         f64::from(stat.stx_blksize),
         f64::from(alignment.memory),
         f64::from(alignment.offset),
@@ -205,7 +223,7 @@ pub fn file(fd: RawFd) -> Result<[f64; FILE_VALUES], Errno> {
         stat.stx_ino as f64,
         f64::from(stat.stx_nlink),
         stat.stx_blocks as f64,
-        device.map_or(0.0, |device| f64::from(device.physical_block)),
+        f64::from(physical_block),
     ])
 }
 
@@ -219,34 +237,22 @@ pub fn free_bytes(fd: RawFd) -> Result<Option<u64>, Errno> {
 }
 
 fn filesystem(fd: RawFd) -> Result<libc::statfs, Errno> {
-    let mut system = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: `system` has room for what the kernel writes.
-    checked(unsafe { libc::fstatfs(fd, system.as_mut_ptr()) })?;
-    // SAFETY: zeroed, then filled by the call; plain integers.
-    Ok(unsafe { system.assume_init() })
+    // SAFETY: the call fills a `statfs`, of plain integers.
+    unsafe { filled(|system| libc::fstatfs(fd, system).into()) }
 }
 
-#[derive(Clone, Copy)]
-struct BlockDevice {
-    bytes: u64,
-    physical_block: u32,
-}
-
-/// Asks a block device for what `statx(2)` does not tell.
-fn block_device(fd: RawFd) -> Result<BlockDevice, Errno> {
+/// Returns what `statx(2)` does not tell of a block device: its bytes, and those of its physical
+/// blocks.
+fn block_device(fd: RawFd) -> Result<(u64, u32), Errno> {
     /// `linux/fs.h`: `_IOR(0x12, 114, size_t)` and `_IO(0x12, 123)`; the libc crate lacks them.
     const BLKGETSIZE64: libc::Ioctl = 0x8008_1272;
     const BLKPBSZGET: libc::Ioctl = 0x127b;
-    let mut bytes = 0u64;
-    let mut physical_block = 0u32;
+    let (mut bytes, mut physical_block) = (0u64, 0u32);
     // SAFETY: writes 64 bits where there is room for them.
     checked(unsafe { libc::ioctl(fd, BLKGETSIZE64, &raw mut bytes) })?;
     // SAFETY: writes 32 bits where there is room for them.
     checked(unsafe { libc::ioctl(fd, BLKPBSZGET, &raw mut physical_block) })?;
-    Ok(BlockDevice {
-        bytes,
-        physical_block,
-    })
+    Ok((bytes, physical_block))
 }
 
 /// Counts the pages of a range in the page cache: cached, dirty, being written, evicted, recently
@@ -281,28 +287,26 @@ pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Errno> {
 /// Whether durable writes may carry their flag: a read and a write that move nothing are refused
 /// where the kernel, an emulator or a filter of system calls refuses it to all files.
 pub fn has_durable_writes(fd: RawFd) -> bool {
-    /// A position beyond the end of any file: nothing is read there, but the flag is judged first.
-    const BEYOND: libc::off_t = 1 << 52;
-    let mut byte = 0u8;
-    let mut vector = libc::iovec {
-        iov_base: (&raw mut byte).cast(),
-        iov_len: 1,
+    let vector = libc::iovec {
+        iov_base: std::ptr::null_mut(),
+        iov_len: 0,
     };
-    // SAFETY: the vector is of one writable byte, borrowed by nothing else; both outlive the call.
-    let read = checked(unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, libc::RWF_DSYNC) });
-    vector.iov_len = 0;
-    // SAFETY: as above; no byte is written.
+    // SAFETY: no byte is written; the vector outlives the call.
     let written = checked(unsafe { libc::pwritev2(fd, &raw const vector, 1, 0, libc::RWF_DSYNC) });
-    let errors = [read.err(), written.err()];
-    !errors
-        .into_iter()
-        .flatten()
-        .any(|errno| errno == Errno(libc::EOPNOTSUPP) || is_refused(errno))
+    let errors = [read_nothing(fd, libc::RWF_DSYNC).err(), written.err()];
+    !errors.into_iter().flatten().any(is_flag_refused)
 }
 
 /// Whether reads of this file can use `RWF_DONTCACHE` (Linux 6.14, and the filesystem must agree).
 pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
-    // Beyond the end of any file: nothing is read, but the flag is checked first.
+    match read_nothing(fd, libc::RWF_DONTCACHE) {
+        Err(errno) if is_flag_refused(errno) || errno == Errno(libc::EINVAL) => Ok(false),
+        result => result.map(|_| true),
+    }
+}
+
+/// Reads beyond the end of any file: the kernel checks the flag, and has nothing to read.
+fn read_nothing(fd: RawFd, flag: i32) -> Result<usize, Errno> {
     const BEYOND: libc::off_t = 1 << 52;
     let mut byte = 0u8;
     let vector = libc::iovec {
@@ -310,11 +314,7 @@ pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
         iov_len: 1,
     };
     // SAFETY: the vector is of one writable byte, borrowed by nothing else; both outlive the call.
-    match checked(unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, libc::RWF_DONTCACHE) }) {
-        Err(errno) if is_refused(errno) => Ok(false),
-        Err(Errno(libc::EOPNOTSUPP | libc::EINVAL)) => Ok(false),
-        result => result.map(|_| true),
-    }
+    checked(unsafe { libc::preadv2(fd, &raw const vector, 1, BEYOND, flag) })
 }
 
 /// Takes the lock of an open file (`flock(2)`), shared or exclusive, without waiting;
@@ -327,7 +327,7 @@ pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
     } else {
         libc::LOCK_SH
     };
-    // SAFETY: touches no memory.
+    // SAFETY: the call touches no memory.
     checked(unsafe { libc::flock(fd, kind | libc::LOCK_NB) })?;
     if exclusive {
         // Where the filesystem has no such locks, `is_locked` fails as well.
@@ -358,57 +358,43 @@ fn ofd_lock(fd: RawFd, command: i32, kind: i32) -> Result<i32, Errno> {
 
 /// Whether the file is open nowhere else, in any process or container of this kernel.
 ///
-/// Only then a write lease (`fcntl(2)`, `F_SETLEASE`) is granted; it is given back at once. The
-/// kernel asks for the file's owner or `CAP_LEASE` (`EACCES`), and for a filesystem that has leases
-/// (`EINVAL`).
+/// Only then the kernel grants a write lease (`fcntl(2)`, `F_SETLEASE`), which is given back at
+/// once. It asks for the file's owner or `CAP_LEASE` (`EACCES`), and for a filesystem that has
+/// leases (`EINVAL`).
 pub fn is_sole_opener(fd: RawFd) -> Result<bool, Errno> {
     match take_lease(fd) {
-        Ok(()) => end_lease(fd).map(|()| true),
         Err(Errno(libc::EAGAIN)) => Ok(false),
-        Err(errno) => Err(errno),
+        result => result
+            .and_then(|_| set_lease(fd, libc::F_UNLCK))
+            .map(|_| true),
     }
 }
 
 /// Takes a write lease of an open file; `-EAGAIN` while the file is open elsewhere.
 ///
 /// A process that opens it meanwhile waits, and the kernel sends this process a signal. `SIGURG` is
-/// ignored by default; `SIGIO`, the signal that is sent otherwise, ends the process. The end of a
-/// lease resets the signal.
-fn take_lease(fd: RawFd) -> Result<(), Errno> {
-    // SAFETY: sets a number of the open file; it touches no memory.
+/// ignored by default; `SIGIO`, which is sent otherwise, ends the process. The end of the lease
+/// resets the signal.
+fn take_lease(fd: RawFd) -> Result<usize, Errno> {
+    // SAFETY: the call sets a number of the open file, and touches no memory.
     checked(unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) })?;
     set_lease(fd, libc::F_WRLCK)
 }
 
-/// Gives a lease back.
-fn end_lease(fd: RawFd) -> Result<(), Errno> {
-    set_lease(fd, libc::F_UNLCK)
-}
-
-fn set_lease(fd: RawFd, kind: i32) -> Result<(), Errno> {
-    // SAFETY: touches no memory.
-    checked(unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) }).map(drop)
+fn set_lease(fd: RawFd, kind: i32) -> Result<usize, Errno> {
+    // SAFETY: the call touches no memory.
+    checked(unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) })
 }
 
 /// Writes the kernel's release (`uname(2)`), such as `6.18.0-generic`, as far as `out` has room;
 /// returns the bytes written.
 pub fn kernel_release(out: &mut [u8]) -> Result<usize, Errno> {
-    let mut name = MaybeUninit::<libc::utsname>::zeroed();
-    // SAFETY: `name` has room for what the kernel writes.
-    checked(unsafe { libc::uname(name.as_mut_ptr()) })?;
-    // SAFETY: zeroed, then filled by the call; plain bytes.
-    let name = unsafe { name.assume_init() };
-    let text = name
-        .release
-        .iter()
-        .map(|&byte| byte as u8)
-        .take_while(|&byte| byte != 0);
-    Ok(out
-        .iter_mut()
-        .zip(text)
-        .map(|(place, byte)| *place = byte)
-        .count())
+    // SAFETY: the call fills a `utsname`, of plain bytes.
+    let name: libc::utsname = unsafe { filled(|name| libc::uname(name).into()) }?;
+    let text = name.release.iter().take_while(|&&byte| byte != 0);
+    let written = out.iter_mut().zip(text).map(|(to, &byte)| *to = byte as u8);
+    Ok(written.count())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -1,10 +1,5 @@
 //! Helpers of tests: filters of system calls, as container runtimes set them, and child processes.
 
-#![cfg_attr(
-    loom,
-    expect(dead_code, reason = "the tests that use it are no models")
-)]
-
 use std::process::{Command, Output};
 
 /// Runs a test, by its path, again in a child process and returns its output; `None` in the child

@@ -80,7 +80,7 @@ mod tests {
     use crate::status::NO_SUCH_HANDLE;
 
     #[test]
-    fn the_next_isolate_of_a_thread_ends_what_an_earlier_one_left() {
+    fn begin_isolate_ends_what_an_earlier_isolate_left() {
         std::thread::spawn(|| {
             assert_eq!(begin_isolate(1), Ok(false));
             let (handle, _file) = temporary(0);

@@ -26,7 +26,7 @@ use std::ops::{Range, RangeInclusive};
 use super::MAX_SAFE_INTEGER;
 use super::batch_hash::{BatchHash, frame_checksum};
 use super::layout::{
-    BATCH_HEADER_BYTES, BatchHeader, FRAME_HEADER_BYTES, FrameHeader, batch, zeros,
+    BATCH_HEADER_BYTES, BatchHeader, FrameHeader, Tiling, batch, visit_frame_headers, zeros,
 };
 
 /// Bytes of zeros at the end of a header.
@@ -180,29 +180,15 @@ impl Search<'_> {
 
     /// Tests the frame headers and the batch checksum, as far as they lie within `rest`.
     fn test_frame_headers(&mut self, rest: &[u8], header: &BatchHeader) -> Verdict {
-        let mut at = BATCH_HEADER_BYTES as u64;
-        for index in 0..header.message_count {
-            if at + FRAME_HEADER_BYTES as u64 > header.length {
-                return Verdict::Invalid;
-            }
-            if !self.spend(FRAME_COST) {
-                return Verdict::Undecided(header.length);
-            }
-            let frame = match rest.get(at as usize..) {
-                Some(frame) if frame.len() >= FRAME_HEADER_BYTES => frame,
-                // There is more of this batch after the bytes, or it would have ended before.
-                _ => return Verdict::Beyond(header.length),
-            };
-            let Ok(frame_header) = FrameHeader::parse(frame, index) else {
-                return Verdict::Invalid;
-            };
-            self.hash.add_frame(frame_header.checksum);
-            at += frame_header.length as u64;
-        }
-        if at == header.length && self.hash.finish() == header.checksum {
-            Verdict::Valid
-        } else {
-            Verdict::Invalid
+        let tiling = visit_frame_headers(rest, header, |frame| {
+            self.hash.add_frame(frame.checksum);
+            self.spend(FRAME_COST)
+        });
+        match tiling {
+            Ok(Tiling::Whole) if self.hash.finish() == header.checksum => Verdict::Valid,
+            Ok(Tiling::Visible) => Verdict::Beyond(header.length),
+            Ok(Tiling::Stopped) => Verdict::Undecided(header.length),
+            _ => Verdict::Invalid,
         }
     }
 

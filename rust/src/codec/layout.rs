@@ -162,6 +162,45 @@ fn is_producer_plausible(header: &[u8; BATCH_HEADER_BYTES], flags: u32) -> bool 
     }
 }
 
+/// How far the frame headers of a batch were read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tiling {
+    /// All of them: the frames tile the batch.
+    Whole,
+    /// Up to one that is not wholly there.
+    Visible,
+    /// Up to one that the visitor refused.
+    Stopped,
+}
+
+/// Shows the frame headers of the batch at the start of `rest` to `visit`, in order, as far as they
+/// are there and `visit` returns true.
+pub(super) fn visit_frame_headers(
+    rest: &[u8],
+    batch: &BatchHeader,
+    mut visit: impl FnMut(&FrameHeader) -> bool,
+) -> Result<Tiling, Stop> {
+    let mut at = BATCH_HEADER_BYTES as u64;
+    for index in 0..batch.message_count {
+        if at + FRAME_HEADER_BYTES as u64 > batch.length {
+            return Err(Stop::Count);
+        }
+        let frame = match rest.get(at as usize..) {
+            Some(frame) if frame.len() >= FRAME_HEADER_BYTES => FrameHeader::parse(frame, index)?,
+            _ => return Ok(Tiling::Visible),
+        };
+        if !visit(&frame) {
+            return Ok(Tiling::Stopped);
+        }
+        at += frame.length as u64;
+    }
+    if at == batch.length {
+        Ok(Tiling::Whole)
+    } else {
+        Err(Stop::Count)
+    }
+}
+
 /// The fields of a frame header that decide whether the frame is valid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrameHeader {

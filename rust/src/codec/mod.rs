@@ -38,5 +38,5 @@ pub fn whole(value: f64, max: u64) -> Option<u64> {
     (integer as f64 == value && integer <= max).then_some(integer)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

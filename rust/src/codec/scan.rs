@@ -2,7 +2,7 @@
 
 use super::MAX_SAFE_INTEGER;
 use super::batch_hash::{BatchHash, frame_checksum};
-use super::layout::{BATCH_HEADER_BYTES, BatchHeader, FRAME_HEADER_BYTES, FrameHeader, are_zeros};
+use super::layout::{BATCH_HEADER_BYTES, BatchHeader, FrameHeader, are_zeros, visit_frame_headers};
 
 /// Why a scan stopped; the numbers cross the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ fn add_batch(
         .ok()
         .and_then(|length| rest.get(..length))
     else {
-        check_visible_frames(rest, &header).map_err(|stop| (stop, 0))?;
+        visit_frame_headers(rest, &header, |_| true).map_err(|stop| (stop, 0))?;
         return Err((Stop::Partial, header.length));
     };
     let (first, count) = (progress.count, header.message_count as usize);
@@ -174,27 +174,6 @@ fn check_frames(
         at += header.length;
     }
     if at == batch.len() {
-        Ok(())
-    } else {
-        Err(Stop::Count)
-    }
-}
-
-/// Checks the frame headers of a batch that ends after `rest`, as far as they are there.
-fn check_visible_frames(rest: &[u8], header: &BatchHeader) -> Result<(), Stop> {
-    let mut at = BATCH_HEADER_BYTES as u64;
-    for index in 0..header.message_count {
-        if at + FRAME_HEADER_BYTES as u64 > header.length {
-            return Err(Stop::Count);
-        }
-        match rest.get(at as usize..) {
-            Some(frame) if frame.len() >= FRAME_HEADER_BYTES => {
-                at += FrameHeader::parse(frame, index)?.length as u64;
-            }
-            _ => return Ok(()),
-        }
-    }
-    if at == header.length {
         Ok(())
     } else {
         Err(Stop::Count)

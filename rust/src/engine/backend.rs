@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::completion_queue::{self, CompletionQueue};
-use super::entry::{Completion, Entry, Operation, completion, decode};
+use super::entry::{Completion, Entry, Operation, Outcome, completion, decode};
 use super::event_fd::EventFd;
-use super::plain;
 use super::threads::{self, End, Job, MAX_THREADS};
 use super::uring::{self, BATCH_DEPTH, Ring};
 use crate::process;
@@ -35,15 +34,10 @@ impl TryFrom<u32> for Kind {
     }
 }
 
-/// Facts about a backend.
-pub struct Facts {
-    /// Highest number of operations that are begun and not collected.
-    pub max_operations: u32,
-    /// Highest number of threads, or the mode of the ring.
-    pub detail: u32,
-}
-
 /// Runs operations and keeps their completions.
+///
+/// Dropping it ends it. Pending operations give their memory and files back with their completions:
+/// a ring waits for that, our threads do it later. Jobs that have not begun are dropped.
 pub enum Backend {
     /// By a ring of the calling thread.
     Ring(Box<Ring>),
@@ -61,15 +55,12 @@ impl Backend {
         })
     }
 
-    /// Returns the facts about it.
-    pub fn facts(&self) -> Facts {
-        let (max_operations, detail) = match self {
-            Backend::Ring(ring) => (uring::MAX_OPERATIONS, ring.mode() as u32),
-            Backend::Jobs(..) => (completion_queue::MAX_OPERATIONS, MAX_THREADS as u32),
-        };
-        Facts {
-            max_operations: max_operations as u32,
-            detail,
+    /// Returns the highest number of operations that are begun and not collected, and the mode of
+    /// the ring or the highest number of threads.
+    pub fn facts(&self) -> [u32; 2] {
+        match self {
+            Backend::Ring(ring) => [uring::MAX_OPERATIONS as u32, ring.mode() as u32],
+            Backend::Jobs(..) => [completion_queue::MAX_OPERATIONS as u32, MAX_THREADS as u32],
         }
     }
 
@@ -154,21 +145,11 @@ impl Backend {
         }
     }
 
-    /// Ends it. Pending operations give their memory and files back with their completions: a ring
-    /// waits for that, our threads do it later. Operations that have not begun are dropped.
-    pub fn end(self) {
-        match self {
-            Backend::Ring(ring) => ring.end(),
-            Backend::Jobs(queue, _) => queue.close(),
-        }
-    }
-
     /// Ends it with an isolate whose thread goes on, after its pending operations.
     pub fn end_with_isolate(self) {
         if let Backend::Jobs(queue, _) = &self {
             queue.wait(usize::MAX, Duration::MAX).ok();
         }
-        self.end();
     }
 
     /// Ends it with the calling thread.
@@ -176,12 +157,18 @@ impl Backend {
     /// A forked child has neither the ring nor the threads. The end of the process is the end of
     /// its memory, so it need not wait for the device.
     pub fn end_with_thread(self) {
-        // SAFETY: both access no memory.
+        // SAFETY: both calls only return a number.
         let ends_process = unsafe { libc::getpid() == libc::gettid() };
         if process::forked() || ends_process {
             std::mem::forget(self);
-        } else {
-            self.end();
+        }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        if let Backend::Jobs(queue, _) = self {
+            queue.close();
         }
     }
 }
@@ -199,14 +186,14 @@ fn begin(
             operation,
             end: End::Queue(queue.clone(), tag),
         }),
-        Err(status) => queue.complete(completion(tag, plain::failed(status))),
+        Err(status) => queue.complete(completion(tag, Outcome::failed(status))),
     }
     Ok(())
 }
 
 /// A backend as other threads see it.
 pub struct Watch {
-    /// Number of waits that have begun.
+    /// Number of calls of [`wait`](Self::wait).
     waits: AtomicU32,
     source: Source,
 }
@@ -220,7 +207,7 @@ impl Watch {
     /// Waits, on any thread, for a completion, until no operation is pending, or for the end of the
     /// backend or of the time.
     pub fn wait(&self, timeout: Duration) {
-        // Relaxed: it only tells whether a thread came this far.
+        // Relaxed: the count guards no other memory.
         self.waits.fetch_add(1, Ordering::Relaxed);
         match &self.source {
             Source::EventFd(event) => event.wait(timeout),

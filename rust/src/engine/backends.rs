@@ -1,11 +1,9 @@
 //! The backends by number, each belonging to the thread that opened it.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::backend::{Backend, Facts, Kind, Watch};
-use super::entry::{Completion, Entry, Outcome, decode};
-use super::plain;
+use super::backend::{Backend, Kind, Watch};
 use crate::handles::HandleTable;
 use crate::process;
 use crate::status::{NOT_OWNER, Status};
@@ -38,8 +36,8 @@ impl Drop for OpenBackends {
     }
 }
 
-/// Opens a backend of the calling thread. Returns its number and what is known of it.
-pub fn open(kind: Kind) -> Result<(u32, Facts), Status> {
+/// Opens a backend of the calling thread; returns its number and [`Backend::facts`].
+pub fn open(kind: Kind) -> Result<(u32, [u32; 2]), Status> {
     process::check()?;
     thread::with(|thread| {
         let backend = Backend::new(kind)?;
@@ -51,7 +49,10 @@ pub fn open(kind: Kind) -> Result<(u32, Facts), Status> {
 }
 
 /// Calls `act` with a backend of the calling thread.
-fn own<T>(number: u32, act: impl FnOnce(&mut Backend) -> Result<T, Status>) -> Result<T, Status> {
+pub fn with<T>(
+    number: u32,
+    act: impl FnOnce(&mut Backend) -> Result<T, Status>,
+) -> Result<T, Status> {
     process::check()?;
     thread::with(|thread| {
         let mut backends = thread.backends.0.borrow_mut();
@@ -62,59 +63,22 @@ fn own<T>(number: u32, act: impl FnOnce(&mut Backend) -> Result<T, Status>) -> R
     })
 }
 
-/// Closes a backend of the calling thread: see [`Backend::end`].
+/// Ends a backend of the calling thread.
 pub fn close(number: u32) -> Result<(), Status> {
-    own(number, |_| Ok(()))?;
+    with(number, |_| Ok(()))?;
     let backend = thread::with(|thread| {
         let mut backends = thread.backends.0.borrow_mut();
         Ok(backends.extract_if(.., |(each, _)| *each == number).next())
     })?;
     drop(WATCHES.remove(number)?);
-    if let Some((_, backend)) = backend {
-        backend.end();
-    }
+    // Without the list borrowed: a ring waits for the kernel here.
+    drop(backend);
     Ok(())
 }
 
-/// Begins operations, waits for some and takes completions: see [`Backend::turn`].
-///
-/// Memory is lent and files are held from now to the completion.
-pub fn turn(
-    number: u32,
-    entries: &[Entry],
-    out: &mut [Completion],
-    min: usize,
-    limit: Option<Duration>,
-) -> Result<usize, Status> {
-    own(number, |backend| backend.turn(entries, out, min, limit))
-}
-
-/// Runs operations to their end, many at a time: see [`Backend::batch`].
-pub fn batch(number: u32, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
-    own(number, |backend| backend.batch(entries, out))
-}
-
-/// Prepares for [`wait`], or ends that: see [`Backend::arm`].
-pub fn arm(number: u32, on: bool) -> Result<usize, Status> {
-    own(number, |backend| backend.arm(on))
-}
-
-/// Waits, on any thread, for a completion: see [`Watch::wait`].
-pub fn wait(number: u32, timeout: Duration) -> Result<(), Status> {
-    WATCHES.get(number).map(|watch| watch.wait(timeout))
-}
-
-/// Returns how many calls of [`wait`] have begun to wait.
-pub fn waits(number: u32) -> Result<u32, Status> {
-    WATCHES.get(number).map(|watch| watch.waits())
-}
-
-/// Runs an operation on the calling thread.
-pub fn run(entry: &Entry) -> Outcome {
-    match decode(entry) {
-        Ok(operation) => plain::execute(&operation),
-        Err(status) => plain::failed(status),
-    }
+/// Returns the part of a backend that any thread may use.
+pub fn watch(number: u32) -> Result<Arc<Watch>, Status> {
+    WATCHES.get(number)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -59,7 +59,7 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn a_ring_before_or_during_the_wait_ends_it_and_only_once() {
+    fn signal_before_or_during_a_wait_ends_it_once() {
         let event = Arc::new(EventFd::new().unwrap());
         event.signal();
         event.signal();

@@ -11,15 +11,16 @@ use crate::process;
 use crate::status::{Errno, Status, checked};
 use crate::thread::{self, OwnerId};
 
-/// Assumed unit of direct transfers where the kernel does not tell it: the smallest sector.
+/// Unit of direct transfers that is assumed where the kernel does not tell it.
 const SMALLEST_SECTOR: u32 = 512;
 
 /// An open descriptor of ours; closed when the last operation on it is over.
 pub struct File {
     fd: OwnedFd,
-    alignment: Option<Alignment>,
-    /// Flags of operations that the system refuses for this file.
-    refused_flags: AtomicU32,
+    /// Present if the file was opened with `O_DIRECT`.
+    pub alignment: Option<Alignment>,
+    /// Flags of operations that the system has refused for this file.
+    pub refused_flags: AtomicU32,
 }
 
 /// Alignment of a direct file's transfers, in bytes.
@@ -36,30 +37,16 @@ impl File {
         let flags = probe::descriptor_flags(fd.as_raw_fd())?;
         let direct = flags & libc::O_DIRECT != 0;
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
-        let refused_flags = if writes && !probe::has_durable_writes(fd.as_raw_fd()) {
-            DSYNC | SYNC
-        } else {
-            0
-        };
+        let syncs_later = writes && !probe::has_durable_writes(fd.as_raw_fd());
+        let refused_flags = if syncs_later { DSYNC | SYNC } else { 0 };
         let alignment = direct.then(|| {
-            let direct = probe::direct_alignment(fd.as_raw_fd()).unwrap_or_default();
-            let known = |value: u32| {
-                if value.is_power_of_two() {
-                    value
-                } else {
-                    SMALLEST_SECTOR
-                }
-            };
-            let write = known(direct.offset);
-            let read = if direct.read_offset == 0 {
-                write
-            } else {
-                known(direct.read_offset)
-            };
-            Alignment {
-                read,
-                resume: write.max(read).max(known(direct.memory)),
-            }
+            let needs = probe::direct_alignment(fd.as_raw_fd()).unwrap_or_default();
+            let known = |value: u32| Some(value).filter(|value| value.is_power_of_two());
+            let write = known(needs.offset).unwrap_or(SMALLEST_SECTOR);
+            let read = known(needs.read_offset).unwrap_or(write);
+            let memory = known(needs.memory).unwrap_or(SMALLEST_SECTOR);
+            let resume = write.max(read).max(memory);
+            Alignment { read, resume }
         });
         Ok(File {
             fd,
@@ -71,16 +58,6 @@ impl File {
     /// Returns the descriptor, which is valid as long as this is borrowed.
     pub fn descriptor(&self) -> RawFd {
         self.fd.as_raw_fd()
-    }
-
-    /// Returns the flags of operations that the system has refused for this file.
-    pub fn refused_flags(&self) -> &AtomicU32 {
-        &self.refused_flags
-    }
-
-    /// Returns the alignment of a file that was opened with `O_DIRECT`.
-    pub fn alignment(&self) -> Option<Alignment> {
-        self.alignment
     }
 }
 
@@ -187,5 +164,5 @@ pub fn close(handle: u32) -> Result<(), Status> {
     FILES.remove(handle).map(drop)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub mod tests;

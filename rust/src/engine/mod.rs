@@ -30,6 +30,6 @@ mod sync;
 mod threads;
 mod uring;
 
-pub use backend::{Facts, Kind};
+pub use backend::Kind;
 pub use backends::OpenBackends;
 pub use files::OpenFiles;

@@ -3,17 +3,22 @@
 use std::ffi::c_int;
 use std::os::fd::RawFd;
 
-use super::entry::{Op, Operation, Outcome, allocation_mode};
+use super::entry::{Entry, Op, Operation, Outcome, allocation_mode, decode};
 use super::progress::{Next, PAUSE, Progress};
 use super::sealing;
-use crate::status::{Errno, Status, checked};
+use crate::status::{Errno, checked};
+
+/// Runs the operation of an entry to its end.
+pub fn run(entry: &Entry) -> Outcome {
+    decode(entry).map_or_else(Outcome::failed, |operation| execute(&operation))
+}
 
 /// Runs an operation to its end.
 pub fn execute(operation: &Operation) -> Outcome {
     if operation.op == Op::SealWrite
         && let Err(status) = sealing::seal(operation)
     {
-        return failed(status);
+        return Outcome::failed(status);
     }
     let mut progress = Progress::of(operation);
     let mut next = progress.begin();
@@ -23,7 +28,7 @@ pub fn execute(operation: &Operation) -> Outcome {
             Next::Call => {}
             Next::CallLater => std::thread::sleep(PAUSE),
         }
-        next = progress.advance(call(operation, &progress), operation.file.refused_flags());
+        next = progress.advance(call(operation, &progress), &operation.file.refused_flags);
     }
 }
 
@@ -115,13 +120,5 @@ unsafe fn write_at(
     checked(unsafe { libc::pwritev2(fd, &raw const vector, 1, position, flags) })
 }
 
-/// Returns the outcome of an operation that could not be run at all.
-pub fn failed(status: Status) -> Outcome {
-    Outcome {
-        result: Err(status),
-        transferred: 0,
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

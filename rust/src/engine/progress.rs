@@ -52,11 +52,11 @@ impl Progress {
             sync: None,
             length: operation.length as usize,
             end: operation.position.saturating_add(operation.length),
-            alignment: operation.file.alignment(),
+            alignment: operation.file.alignment,
             done: 0,
             again: 0,
         };
-        progress.drop_flags(operation.file.refused_flags().load(Ordering::Relaxed));
+        progress.drop_flags(operation.file.refused_flags.load(Ordering::Relaxed));
         progress
     }
 
@@ -123,11 +123,7 @@ impl Progress {
         };
         let syncs = matches!(self.op, Op::SyncData | Op::SyncFull);
         match errno {
-            // The kernel, a filter of system calls, the filesystem or the device.
-            errno
-                if self.flags != 0
-                    && (errno == Errno(libc::EOPNOTSUPP) || probe::is_refused(errno)) =>
-            {
+            errno if self.flags != 0 && probe::is_flag_refused(errno) => {
                 refused.fetch_or(self.flags, Ordering::Relaxed);
                 self.drop_flags(self.flags);
                 Next::Call
@@ -196,5 +192,5 @@ impl Progress {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

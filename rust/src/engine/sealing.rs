@@ -15,9 +15,10 @@ use crate::status::{BAD_ARGUMENT, Errno, Status};
 /// The block is the whole loan. Its last [`SEAL_CONTEXT_BYTES`] are the context of the seal.
 pub fn seal(operation: &Operation) -> Result<(), Status> {
     let loan = operation.loan.as_ref().ok_or(BAD_ARGUMENT)?;
-    // SAFETY: the loan keeps its memory mapped, and it was lent to be written to by this operation
-    // alone: nothing else holds a reference into it until the operation is over.
-    let memory = unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) };
+    // SAFETY: the loan keeps its memory mapped for as long as the operation exists, and no Rust
+    // reference points into the pool's memory outside an operation. The lender promises that
+    // nothing else writes to a block that it has lent for sealing (`Loan`).
+    let memory = unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.bytes()) };
     let (block, context) = memory
         .split_last_chunk_mut::<SEAL_CONTEXT_BYTES>()
         .ok_or(BAD_ARGUMENT)?;
@@ -60,7 +61,7 @@ impl Handoff {
 
     /// Ends it; the loan and the file of the operation were given back before.
     pub fn complete(&self, outcome: Outcome) {
-        // The one job of this handoff calls it once.
+        // The job of this handoff calls it once, so it is not set already.
         let _ = self.outcome.set(outcome);
         self.event.signal();
         self.ring.signal();

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::completion_queue::CompletionQueue;
-use super::entry::{Operation, completion};
+use super::entry::{Operation, Outcome, completion};
 use super::job_queue::JobQueue;
 use super::plain;
 use super::sealing::Handoff;
@@ -53,7 +53,7 @@ impl Job {
         // The loan and the file before the completion: then the block may be taken and the
         // descriptor must be closed.
         drop(operation);
-        let outcome = outcome.unwrap_or(plain::failed(PANIC));
+        let outcome = outcome.unwrap_or(Outcome::failed(PANIC));
         match end {
             End::Queue(queue, tag) => queue.complete(completion(tag, outcome)),
             End::Ring(handoff) => handoff.complete(outcome),

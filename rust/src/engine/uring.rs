@@ -76,7 +76,7 @@ impl PendingOperation {
                 if std::mem::take(pauses) {
                     return Next::Call;
                 }
-                let next = progress.advance(result_of(result), operation.file.refused_flags());
+                let next = progress.advance(result_of(result), &operation.file.refused_flags);
                 *pauses = next == Next::CallLater;
                 next
             }
@@ -88,8 +88,9 @@ impl PendingOperation {
 
 /// A ring with the operations pending in it.
 ///
-/// Each operation's memory and file stay here until the kernel has told that it is done with them.
-/// What cannot be waited for is leaked.
+/// Each operation's memory and file stay here until the kernel has reported that it is done with
+/// them. Dropping the ring cancels the calls that the kernel has not begun and waits for the others,
+/// because the kernel may write to their memory. If that fails, ring and operations are leaked.
 pub struct Ring {
     ring: ManuallyDrop<IoUring>,
     mode: Mode,
@@ -184,11 +185,12 @@ impl Ring {
         Ok(())
     }
 
-    /// Puts an operation in its free place; returns its end if it is over already.
+    /// Puts an operation in its slot, which is empty; returns its end if it is over already.
     fn launch(&mut self, tag: u32, operation: Result<Operation, Status>) -> Option<Outcome> {
+        debug_assert!(self.pending[tag as usize].is_none());
         let operation = match operation {
             Ok(operation) => operation,
-            Err(status) => return Some(plain::failed(status)),
+            Err(status) => return Some(Outcome::failed(status)),
         };
         if operation.op == Op::Truncate && !self.truncates {
             // Mostly a change of metadata in memory, for which another thread would cost more than
@@ -196,10 +198,9 @@ impl Ring {
             return Some(plain::execute(&operation));
         }
         let pending = if operation.op == Op::SealWrite {
-            let handoff = match Handoff::new(self.event.clone()) {
-                Ok(handoff) => handoff,
+            let Ok(handoff) = Handoff::new(self.event.clone()) else {
                 // No descriptor for the event: it runs here.
-                Err(_) => return Some(plain::execute(&operation)),
+                return Some(plain::execute(&operation));
             };
             let end = End::Ring(handoff.clone());
             threads::submit(Job { operation, end });
@@ -229,22 +230,23 @@ impl Ring {
         limit: Option<Duration>,
     ) -> Result<usize, Errno> {
         let mut count = 0;
-        while count < out.len() {
-            let Some(completion) = self.ready.pop_front() else {
-                break;
-            };
+        while count < out.len()
+            && let Some(completion) = self.ready.pop_front()
+        {
             out[count] = completion;
             count += 1;
         }
         let min = min.min(out.len());
         loop {
             self.enter(min.saturating_sub(count), limit)?;
-            while count < out.len() {
-                let Some((tag, outcome)) = self.next_over() else {
-                    break;
-                };
-                out[count] = completion(tag, outcome);
-                count += 1;
+            while count < out.len()
+                && let Some((tag, outcome)) = self.next_over()
+            {
+                // One of a batch whose wait failed is reported to nobody.
+                if (tag as usize) < MAX_OPERATIONS {
+                    out[count] = completion(tag, outcome);
+                    count += 1;
+                }
             }
             // The kernel may have completed parts only. They go on at once; a limit is not begun
             // again.
@@ -264,29 +266,39 @@ impl Ring {
     /// Runs operations to their end, [`BATCH_DEPTH`] at a time; `out` has room for all completions.
     /// Other completions are kept for the next turn.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Errno> {
-        let mut free: Vec<u32> = (0..BATCH_DEPTH as u32).collect();
-        let mut places = [0; BATCH_DEPTH];
-        let mut next = 0;
-        while next < entries.len() || free.len() < BATCH_DEPTH {
-            while next < entries.len() {
-                let Some(place) = free.pop() else { break };
+        // A batch whose wait failed left operations behind. Their slots are free once the kernel is
+        // done with their memory.
+        let is_free = |slot: &usize| self.pending[MAX_OPERATIONS + slot].is_none();
+        let mut free: Vec<usize> = (0..BATCH_DEPTH).filter(is_free).collect();
+        // By slot, the index of the entry.
+        let mut indices = [None; BATCH_DEPTH];
+        let (mut next, mut over) = (0, 0);
+        while over < entries.len() {
+            while next < entries.len()
+                && let Some(slot) = free.pop()
+            {
                 let entry = &entries[next];
-                places[place as usize] = next;
-                if let Some(outcome) = self.launch(MAX_OPERATIONS as u32 + place, decode(entry)) {
+                if let Some(outcome) = self.launch((MAX_OPERATIONS + slot) as u32, decode(entry)) {
                     out[next] = completion(entry[8], outcome);
-                    free.push(place);
+                    over += 1;
+                    free.push(slot);
+                } else {
+                    indices[slot] = Some(next);
                 }
                 next += 1;
             }
-            let begun = BATCH_DEPTH - free.len();
-            self.enter(BATCH_MIN.min(begun), None)?;
+            // No more than this batch has pending: one that was left behind may never end.
+            let min = BATCH_MIN.min(next - over);
+            self.enter(min.max(usize::from(free.is_empty())), None)?;
             while let Some((tag, outcome)) = self.next_over() {
-                match (tag as usize).checked_sub(MAX_OPERATIONS) {
-                    Some(place) => {
-                        out[places[place]] = completion(entries[places[place]][8], outcome);
-                        free.push(place as u32);
-                    }
-                    None => self.ready.push_back(completion(tag, outcome)),
+                let Some(slot) = (tag as usize).checked_sub(MAX_OPERATIONS) else {
+                    self.ready.push_back(completion(tag, outcome));
+                    continue;
+                };
+                free.push(slot);
+                if let Some(index) = indices[slot].take() {
+                    out[index] = completion(entries[index][8], outcome);
+                    over += 1;
                 }
             }
         }
@@ -388,7 +400,9 @@ impl Ring {
             }
         };
         // SAFETY: memory and file of the call stay in `pending` until its completion is taken from
-        // the queue, and `pending` outlives the ring: see `end`.
+        // the queue: a slot is given to another operation only when it is empty, and `drop` leaks
+        // what it cannot wait for. The pause is a static, and an event's descriptor is the
+        // handoff's, which is in `pending`, too.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
             return false;
         }
@@ -397,8 +411,8 @@ impl Ring {
         true
     }
 
-    /// Takes completions of calls until one ends an operation; its memory and file are given back
-    /// first.
+    /// Takes completions of calls until one of them ends an operation; its memory and file are given
+    /// back first.
     fn next_over(&mut self) -> Option<(u32, Outcome)> {
         loop {
             let entry = self.ring.completion().next()?;
@@ -413,7 +427,7 @@ impl Ring {
             let next = pending.advance(entry.result());
             let outcome = match next {
                 Next::Over(outcome) => outcome,
-                _ if self.ending => plain::failed(Errno(libc::ECANCELED).into()),
+                _ if self.ending => Outcome::failed(Errno(libc::ECANCELED).into()),
                 Next::Call | Next::CallLater => {
                     self.waiting.push_back(tag);
                     continue;
@@ -423,10 +437,10 @@ impl Ring {
             return Some((tag, outcome));
         }
     }
+}
 
-    /// Ends the ring. Calls that the kernel has not begun are cancelled; the others are waited for,
-    /// because the kernel may write to their memory.
-    pub fn end(mut self) {
+impl Drop for Ring {
+    fn drop(&mut self) {
         self.ending = true;
         for tag in std::mem::take(&mut self.waiting) {
             self.pending[tag as usize] = None;
@@ -435,7 +449,7 @@ impl Ring {
             let cancel = opcode::AsyncCancel2::new(CancelBuilder::any().all())
                 .build()
                 .user_data(CANCEL);
-            // SAFETY: the entry refers to no memory. Without room for it, the calls are waited for.
+            // SAFETY: the entry refers to no memory. Without room for it, all calls are waited for.
             self.in_kernel += usize::from(unsafe { self.ring.submission().push(&cancel) }.is_ok());
         }
         while self.in_kernel > 0 {
@@ -445,7 +459,7 @@ impl Ring {
             }
             while self.next_over().is_some() {}
         }
-        // SAFETY: nothing is in the kernel, and neither field is used again: `self` ends here.
+        // SAFETY: nothing is in the kernel, and neither field is used again.
         unsafe {
             ManuallyDrop::drop(&mut self.pending);
             ManuallyDrop::drop(&mut self.ring);
@@ -526,3 +540,6 @@ fn ignore_transient(error: std::io::Error) -> Result<(), Errno> {
         _ => Err(Errno::of(&error)),
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

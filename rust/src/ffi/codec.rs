@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::exports;
+use super::{Read, Write, exports};
 use crate::codec::{self, Layout, MAX_SAFE_INTEGER, Progress, Results, Run};
 use crate::codec::{SEAL_CONTEXT_BYTES, whole};
 use crate::status::{BAD_ARGUMENT, Status};

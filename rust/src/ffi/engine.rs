@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::exports;
+use super::{Read, Write, exports};
 use crate::engine::entry::{Completion, Entry, completion};
-use crate::engine::{Kind, backends};
+use crate::engine::{Kind, backends, plain};
 
 /// Stands for a wait without a limit.
 const NO_LIMIT: u32 = u32::MAX;
@@ -17,7 +17,7 @@ exports! {
     /// mode of the ring.
     unsafe fn basalt_engine_open(kind: u32, out: Write[u32; 2]) {
         let (number, facts) = backends::open(Kind::try_from(kind)?)?;
-        out.copy_from_slice(&[facts.max_operations, facts.detail]);
+        out.copy_from_slice(&facts);
         Ok(number)
     }
 
@@ -36,7 +36,7 @@ exports! {
         min: u32, limit_micros: u32,
     ) {
         let limit = (limit_micros != NO_LIMIT).then(|| Duration::from_micros(limit_micros.into()));
-        backends::turn(backend, entries, out, min as usize, limit)
+        backends::with(backend, |own| own.turn(entries, out, min as usize, limit))
     }
 
     /// Runs operations to their end, many at a time. `out`: their completions in the order of
@@ -46,13 +46,13 @@ exports! {
         entries: Read[Entry; entry_count], entry_count: u32,
         out: Write[Completion; entry_count],
     ) {
-        backends::batch(backend, entries, out)
+        backends::with(backend, |own| own.batch(entries, out))
     }
 
     /// Runs an operation to its end on the calling thread and returns its status. `out`: its
     /// completion.
     unsafe fn basalt_engine_run(entry: Read[Entry; 1], out: Write[Completion; 1]) {
-        let outcome = backends::run(&entry[0]);
+        let outcome = plain::run(&entry[0]);
         out[0] = completion(entry[0][8], outcome);
         outcome.result
     }
@@ -60,17 +60,18 @@ exports! {
     /// Prepares for `basalt_engine_wait` (1), or ends that (0). Returns the number of completions
     /// that are ready: with one there is nothing to wait for.
     safe fn basalt_engine_arm(backend: u32, on: u32) {
-        backends::arm(backend, on != 0)
+        backends::with(backend, |own| own.arm(on != 0))
     }
 
     /// Waits, on any thread, for a completion, until no operation is pending, or for the end of the
     /// backend or of the time.
     safe fn basalt_engine_wait(backend: u32, timeout_ms: u32) {
-        backends::wait(backend, Duration::from_millis(timeout_ms.into()))
+        backends::watch(backend)?.wait(Duration::from_millis(timeout_ms.into()));
+        Ok(())
     }
 
     /// Returns how many calls of `basalt_engine_wait` have begun to wait, modulo 2^31.
     safe fn basalt_engine_waits(backend: u32) {
-        Ok(backends::waits(backend)? & 0x7fff_ffff)
+        Ok(backends::watch(backend)?.waits() & 0x7fff_ffff)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::exports;
+use super::{Write, exports};
 use crate::codec::whole;
 use crate::engine::entry::{DSYNC, MAX_POSITION, SYNC};
 use crate::engine::files;
@@ -46,7 +46,7 @@ exports! {
     ) {
         let file = files::get(file)?;
         let mut values = probe::file(file.descriptor())?;
-        if file.refused_flags().load(Ordering::Relaxed) & (DSYNC | SYNC) != 0 {
+        if file.refused_flags.load(Ordering::Relaxed) & (DSYNC | SYNC) != 0 {
             values[KNOWN_VALUE] += DURABLE_FLAG_REFUSED;
         }
         out.copy_from_slice(&values[..out.len()]);

@@ -1,7 +1,7 @@
 //! Exports of the legacy codec: bulk work over messages with a header each.
 
 use super::codec::offsets;
-use super::exports;
+use super::{Read, Write, exports};
 use crate::codec::legacy::{self as codec, ExpandStop, Expanded, GatherStop, Gathered, Segment};
 use crate::codec::{MAX_SAFE_INTEGER, whole};
 use crate::status::BAD_ARGUMENT;

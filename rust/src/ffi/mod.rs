@@ -10,7 +10,7 @@ mod engine;
 mod file;
 mod legacy_codec;
 mod pool;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 /// A `"buffer"` of Deno's that an export reads: the address of a view's first byte, or null for an
@@ -100,14 +100,15 @@ macro_rules! export {
         )])?)*
         /// - no other thread writes to these ranges, or reads those that are written.
         #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn $name($($param: $crate::ffi::parameter!($kind)),*) -> i32 {
+        pub unsafe extern "C" fn $name($($param: $kind),*) -> i32 {
             $crate::ffi::guarded(move || {
                 let ranges = [$($($crate::ffi::Range::$kind(
                     $param.addr(), ($len as usize).saturating_mul(size_of::<$element>()),
                 ),)?)*];
                 $crate::ffi::check_ranges(ranges)?;
                 $($(
-                    // SAFETY: the caller's promise; no range that is written overlaps another one.
+                    // SAFETY: the caller's promise; no range that is written overlaps another one,
+                    // and all elements are integers, floats or arrays of them.
                     let $param = unsafe { $crate::ffi::slice!($kind, $element, $param, $len) }?;
                 )?)*
                 $body
@@ -126,19 +127,6 @@ macro_rules! kind {
     };
     ($scalar:ident) => {
         stringify!($scalar)
-    };
-}
-
-/// The type of a parameter.
-macro_rules! parameter {
-    (Read) => {
-        $crate::ffi::Read
-    };
-    (Write) => {
-        $crate::ffi::Write
-    };
-    ($scalar:ident) => {
-        $scalar
     };
 }
 
@@ -162,14 +150,15 @@ macro_rules! slice {
     };
 }
 
-pub(crate) use {accesses, export, exports, kind, parameter, slice};
+pub(crate) use {accesses, export, exports, kind, slice};
 
 /// Returns the caller's view as a shared slice; `BAD_ARGUMENT` if it is not aligned, or null
 /// although `len` is not 0.
 ///
 /// # Safety
 /// - `buffer` is null or valid for reads of `len` values of `T` for `'a`;
-/// - nothing writes to them for `'a`.
+/// - nothing writes to them for `'a`;
+/// - any bits are a value of `T`.
 unsafe fn view<'a, T>(buffer: Read, len: usize) -> Result<&'a [T], Status> {
     if len == 0 {
         return Ok(&[]);
@@ -184,7 +173,8 @@ unsafe fn view<'a, T>(buffer: Read, len: usize) -> Result<&'a [T], Status> {
 ///
 /// # Safety
 /// - `buffer` is null or valid for reads and writes of `len` values of `T` for `'a`;
-/// - nothing else accesses them for `'a`.
+/// - nothing else accesses them for `'a`;
+/// - any bits are a value of `T`.
 unsafe fn view_mut<'a, T>(buffer: Write, len: usize) -> Result<&'a mut [T], Status> {
     if len == 0 {
         return Ok(&mut []);

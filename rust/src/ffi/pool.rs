@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::exports;
+use super::{Write, exports};
 use crate::codec::whole;
 use crate::pool::{self, CLASS_BYTES, Counter, MAX_BLOCK_BYTES, Settings};
 use crate::status::BAD_ARGUMENT;

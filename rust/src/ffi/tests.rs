@@ -28,7 +28,7 @@ fn exports_gives_the_body_its_slices() {
 }
 
 #[test]
-fn exports_refuses_null_and_what_overlaps_a_range_that_is_written() {
+fn exports_refuses_null_and_overlaps_with_a_written_range() {
     let mut words = [1u32; 4];
     let start: Write = words.as_mut_ptr().cast();
     let sum = |from: Read, count, to: Write| {
@@ -78,7 +78,7 @@ fn check_ranges_finds_every_overlap_with_a_written_range() {
 }
 
 #[test]
-fn view_refuses_what_is_null_or_not_aligned() {
+fn view_refuses_null_and_unaligned_addresses() {
     let mut words = [0u32; 4];
     let start: Write = words.as_mut_ptr().cast();
     // SAFETY: null, not aligned or empty views are not accessed; the others lie within `words`,

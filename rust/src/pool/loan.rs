@@ -1,6 +1,5 @@
 //! A range of a block that an operation may access.
 
-use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
@@ -48,29 +47,14 @@ impl Loan {
         self.start
     }
 
-    /// Bytes.
-    pub fn len(&self) -> usize {
+    /// Number of bytes.
+    pub fn bytes(&self) -> usize {
         self.len
-    }
-
-    /// Whether it has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
         self.pool.end_loan(self.slot);
-    }
-}
-
-impl fmt::Debug for Loan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loan")
-            .field("pool", &self.pool.number())
-            .field("slot", &self.slot)
-            .field("len", &self.len)
-            .finish_non_exhaustive()
     }
 }

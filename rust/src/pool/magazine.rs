@@ -2,7 +2,7 @@
 //! threads.
 
 use super::classes::CLASS_COUNT;
-use super::stack::Version;
+use super::stack::top;
 use super::sync::{AtomicU64, Ordering};
 
 /// Holds at most one free block of each class for one thread, its owner, and the figures of that
@@ -41,10 +41,6 @@ fn increment(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-fn slot(word: u64) -> Option<u32> {
-    (word as u32).checked_sub(1)
-}
-
 fn emptied(word: u64) -> u64 {
     word >> 32 << 32
 }
@@ -56,7 +52,7 @@ impl Magazine {
     pub fn peek(&self, class: usize) -> Option<Loaded> {
         // Only the owner puts blocks here: it reads what it has written, or an emptied word.
         let word = self.rounds[class].block.load(Ordering::Relaxed);
-        slot(word).map(|number| Loaded { number, word })
+        top(word).map(|number| Loaded { number, word })
     }
 
     /// Takes the block that the owner has just seen; `false` if it was stolen meanwhile.
@@ -71,7 +67,7 @@ impl Magazine {
     pub fn put(&self, class: usize, number: u32) -> bool {
         let block = &self.rounds[class].block;
         let word = block.load(Ordering::Relaxed);
-        if slot(word).is_some() {
+        if top(word).is_some() {
             return false;
         }
         // A plain store will do, since no other thread replaces an empty word. It releases what the
@@ -85,7 +81,7 @@ impl Magazine {
     pub fn steal(&self, class: usize) -> Option<u32> {
         let block = &self.rounds[class].block;
         let word = block.load(Ordering::SeqCst);
-        let number = slot(word)?;
+        let number = top(word)?;
         // It fails only if the block is gone, or was taken and another one put: then the owner is
         // busy with this class.
         block
@@ -94,14 +90,14 @@ impl Magazine {
             .map(|_| number)
     }
 
-    /// Returns a value that is the same twice only if nothing was put in between.
-    pub fn version(&self, class: usize) -> Version {
-        Version::new(self.rounds[class].block.load(Ordering::SeqCst))
+    /// Returns the word of the class, which is the same twice only if nothing was put in between.
+    pub fn version(&self, class: usize) -> u64 {
+        self.rounds[class].block.load(Ordering::SeqCst)
     }
 
     /// Returns the number of free blocks of the class: 0 or 1.
     pub fn len(&self, class: usize) -> u32 {
-        u32::from(!self.version(class).is_empty())
+        u32::from(top(self.version(class)).is_some())
     }
 
     #[inline]

@@ -18,13 +18,14 @@ pub fn map(bytes: usize, align: usize) -> Result<usize, Errno> {
     // Kernels since 6.7 align large mappings by themselves.
     let mut start = map_anywhere(bytes)?;
     if start & (align - 1) != 0 {
-        unmap(start, bytes)?;
+        // SAFETY: the range was just mapped and nothing else knows it.
+        unsafe { unmap(start, bytes) }?;
         start = map_within(bytes, align)?;
     }
     let memory = ptr::with_exposed_provenance_mut(start);
     // SAFETY: the range was just mapped here and nothing else knows it; both calls leave its
-    // contents as they are. Where they fail (no huge pages in this kernel) the memory is as good,
-    // only slower.
+    // contents as they are. Where they fail (no huge pages in this kernel), the memory is only
+    // slower.
     unsafe {
         libc::madvise(memory, bytes, libc::MADV_HUGEPAGE);
         // A fork while the device writes into a private mapping loses the data on older kernels
@@ -41,12 +42,12 @@ fn map_within(bytes: usize, align: usize) -> Result<usize, Errno> {
     let aligned = start.next_multiple_of(align);
     let head = aligned - start;
     let tail = total - bytes - head;
-    // A remainder that cannot be cut off (too many mappings) stays: it takes addresses only.
-    if head > 0 {
-        let _ = unmap(start, head);
-    }
-    if tail > 0 {
-        let _ = unmap(aligned + bytes, tail);
+    for (start, bytes) in [(start, head), (aligned + bytes, tail)] {
+        if bytes > 0 {
+            // A remainder that cannot be cut off (too many mappings) stays: it takes addresses only.
+            // SAFETY: the range was just mapped and nothing else knows it.
+            let _ = unsafe { unmap(start, bytes) };
+        }
     }
     Ok(aligned)
 }
@@ -73,68 +74,71 @@ fn map_anywhere(bytes: usize) -> Result<usize, Errno> {
 /// Unmaps memory from [`map`], whole or in part. Fails with `-ENOMEM` where a hole would be one
 /// mapping too many for the process (`vm.max_map_count`); then nothing has changed.
 ///
-/// The caller is the only one that still knows the range: no block in it is leased or lent.
-pub fn unmap(start: usize, bytes: usize) -> Result<(), Errno> {
-    // SAFETY: the range comes from `map` and the caller owns all of it, so no reference into it is
-    // alive.
+/// # Safety
+/// - the range comes from `map`, and no part of it was unmapped;
+/// - nothing accesses it again: no block in it is leased or lent, nor will be.
+pub unsafe fn unmap(start: usize, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
     checked(unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), bytes) }).map(drop)
 }
 
 /// Populates the pages of a range, whose contents stay (`MADV_POPULATE_WRITE`, Linux 5.14); returns
-/// whether the kernel did.
-///
-/// The range stays mapped meanwhile. Blocks that a guard build has made inaccessible are refused.
+/// whether the kernel did. It refuses blocks that a guard build has made inaccessible.
 pub fn populate(start: usize, bytes: usize) -> bool {
     let memory = ptr::with_exposed_provenance_mut(start);
-    // SAFETY: the range comes from `map` and is still mapped; populating it changes no byte.
+    // SAFETY: populating changes no byte, wherever the range lies; where nothing is mapped, the call
+    // fails.
     unsafe { libc::madvise(memory, bytes, libc::MADV_POPULATE_WRITE) == 0 }
 }
 
-/// Gives the pages of a range back but keeps its addresses: it reads as zeros again. The caller
-/// owns the range.
-pub fn discard(start: usize, bytes: usize) {
-    // SAFETY: the range comes from `map` and the caller owns all of it, so nothing depends on its
-    // contents.
-    unsafe {
-        libc::madvise(
-            ptr::with_exposed_provenance_mut(start),
-            bytes,
-            libc::MADV_DONTNEED,
-        )
-    };
+/// Gives the pages of a range back but keeps its addresses: it reads as zeros again.
+///
+/// # Safety
+/// - the range comes from [`map`] and is mapped;
+/// - nothing accesses it meanwhile, and nothing depends on its contents.
+pub unsafe fn discard(start: usize, bytes: usize) {
+    let memory = ptr::with_exposed_provenance_mut(start);
+    // SAFETY: the caller's promise.
+    unsafe { libc::madvise(memory, bytes, libc::MADV_DONTNEED) };
 }
 
-/// Makes a free block inaccessible. A refusal (too many mappings) leaves it as it was.
-#[cfg(feature = "guard")]
-pub fn protect(start: usize, bytes: usize) {
-    // SAFETY: the range comes from `map` and is a free block, so no reference into it is alive.
-    unsafe {
-        libc::mprotect(
-            ptr::with_exposed_provenance_mut(start),
-            bytes,
-            libc::PROT_NONE,
-        )
-    };
+/// Makes a free block inaccessible in a guard build. A refusal (too many mappings) leaves it as it
+/// was.
+///
+/// # Safety
+/// - the range comes from [`map`] and is mapped;
+/// - nothing accesses it before [`unprotect`].
+#[inline(always)]
+pub unsafe fn protect(start: usize, bytes: usize) {
+    if cfg!(feature = "guard") {
+        // SAFETY: the caller's promise.
+        let _ = unsafe { set_access(start, bytes, libc::PROT_NONE) };
+    }
 }
 
 /// Makes a block usable again, as it was before [`protect`].
-#[cfg(feature = "guard")]
-pub fn unprotect(start: usize, bytes: usize) -> Result<(), Errno> {
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: the range comes from `map`; more access than before breaks nothing.
-    checked(unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), bytes, access) })
-        .map(drop)
+///
+/// # Safety
+/// The range comes from [`map`] and is mapped.
+#[inline(always)]
+pub unsafe fn unprotect(start: usize, bytes: usize) -> Result<(), Errno> {
+    if cfg!(not(feature = "guard")) {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise; `map` gave the same access.
+    unsafe { set_access(start, bytes, libc::PROT_READ | libc::PROT_WRITE) }
 }
 
-/// Without the `guard` feature, free blocks stay as they are.
-#[cfg(not(feature = "guard"))]
-pub fn protect(_start: usize, _bytes: usize) {}
-
-/// Without the `guard` feature, blocks are always usable.
-#[cfg(not(feature = "guard"))]
-pub fn unprotect(_start: usize, _bytes: usize) -> Result<(), Errno> {
-    Ok(())
+/// Sets the access to pages (`mprotect(2)`).
+///
+/// # Safety
+/// - the range comes from [`map`] and is mapped;
+/// - nothing depends on access that is taken away.
+unsafe fn set_access(start: usize, bytes: usize, access: libc::c_int) -> Result<(), Errno> {
+    let memory = ptr::with_exposed_provenance_mut(start);
+    // SAFETY: the caller's promise.
+    checked(unsafe { libc::mprotect(memory, bytes, access) }).map(drop)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -49,7 +49,6 @@ pub use stats::{CLASS_FIELDS, ClassStats, POOL_FIELDS, Stats};
 use crate::handles::HandleTable;
 use crate::status::{NO_SUCH_HANDLE, Status};
 use crate::thread::OwnerId;
-use pool::Attach;
 
 /// The pools by number.
 static POOLS: HandleTable<Pool> = HandleTable::new();
@@ -64,9 +63,7 @@ pub fn open(settings: Settings) -> Result<u32, Status> {
 /// Joins the pool with that number, for the calling thread.
 pub fn attach(number: u32) -> Result<Settings, Status> {
     let pool = POOLS.get(number)?;
-    if pool.attach() == Attach::Closed {
-        return Err(NO_SUCH_HANDLE);
-    }
+    pool.attach()?;
     let settings = pool.settings();
     owner::join(pool)?;
     Ok(settings)
@@ -134,22 +131,16 @@ pub fn count(number: u32, counter: Counter, delta: i32) -> Result<(), Status> {
 
 /// Returns the pool's figures.
 pub fn stats(number: u32) -> Result<Stats, Status> {
-    owner::with_pool(number, |pool, _| {
-        if pool.is_dead() {
-            Err(NO_SUCH_HANDLE)
-        } else {
-            Ok(pool.stats())
-        }
-    })
+    with_living(number, Pool::stats)
 }
 
 /// Gives all free blocks back to the system; returns their bytes.
 pub fn trim(number: u32) -> Result<u64, Status> {
-    owner::with_pool(number, |pool, _| {
-        if pool.is_dead() {
-            Err(NO_SUCH_HANDLE)
-        } else {
-            Ok(pool.trim())
-        }
-    })
+    with_living(number, Pool::trim)
+}
+
+/// Calls `act` with a pool that still has its number.
+fn with_living<T>(number: u32, act: impl FnOnce(&Pool) -> T) -> Result<T, Status> {
+    let living = |pool: &Arc<Pool>| (!pool.is_dead()).then(|| act(pool));
+    owner::with_pool(number, |pool, _| living(pool).ok_or(NO_SUCH_HANDLE))
 }

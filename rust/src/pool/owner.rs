@@ -55,6 +55,17 @@ impl Memberships {
         all.swap(0, index);
         Ok(())
     }
+
+    /// Gives back everything that the thread holds.
+    pub fn end(&self) {
+        for mut member in self.all.take() {
+            member.retire();
+            member.pool.end_owner(self.owner);
+            if member.attachments > 0 {
+                member.pool.detach(member.attachments);
+            }
+        }
+    }
 }
 
 impl Membership {
@@ -66,19 +77,6 @@ impl Membership {
     fn retire(&mut self) {
         if let Some(magazine) = self.magazine.take() {
             self.pool.retire(&magazine);
-        }
-    }
-}
-
-impl Memberships {
-    /// Gives back everything that the thread holds.
-    pub fn end(&self) {
-        for mut member in self.all.take() {
-            member.retire();
-            member.pool.end_owner(self.owner);
-            if member.attachments > 0 {
-                member.pool.detach(member.attachments);
-            }
         }
     }
 }

@@ -93,25 +93,33 @@ impl Counter {
 #[repr(align(128))]
 pub(super) struct Bucket {
     pub free: FreeStack,
-    /// Leases of blocks within the limit, beside those that the magazines count.
-    pub acquired: AtomicU64,
-    /// Ends of leases that brought the block back, beside those that the magazines count. Counted
-    /// before the block is free, so that acquired - returned never shows more in use than there is.
-    pub returned: AtomicU64,
-    /// Blocks within the limit that will never come back.
-    pub quarantined: AtomicU64,
+    /// Figures of blocks within the limit, beside those that the magazines count.
+    pub within: Figures,
+    /// Figures of blocks beyond the limit.
+    pub external: Figures,
     /// Blocks within the limit that were unmapped.
     pub dropped: AtomicU64,
-    pub external_acquired: AtomicU64,
-    pub external_returned: AtomicU64,
-    pub external_quarantined: AtomicU64,
 }
 
-/// Whether [`Pool::attach`] found the pool open.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Attach {
-    Attached,
-    Closed,
+impl Bucket {
+    fn figures(&self, external: bool) -> &Figures {
+        if external {
+            &self.external
+        } else {
+            &self.within
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Figures {
+    /// Leases.
+    pub acquired: AtomicU64,
+    /// Ends of leases that brought the block back. Counted before the block is free, so that
+    /// acquired - returned never shows more in use than there is.
+    pub returned: AtomicU64,
+    /// Blocks that will never come back.
+    pub quarantined: AtomicU64,
 }
 
 /// Holds blocks under one limit. The functions of [`super`] find it by its number.
@@ -186,13 +194,14 @@ impl Pool {
         }
     }
 
-    pub(super) fn attach(&self) -> Attach {
+    /// Adds an attachment; refused once the pool has closed.
+    pub(super) fn attach(&self) -> Result<(), Status> {
         let mut attachments = lock(&self.attachments);
         if *attachments == 0 {
-            return Attach::Closed;
+            return Err(NO_SUCH_HANDLE);
         }
         *attachments += 1;
-        Attach::Attached
+        Ok(())
     }
 
     pub(super) fn attachments(&self) -> u32 {
@@ -272,11 +281,7 @@ impl Pool {
         match magazine {
             Some(magazine) if !external => magazine.count_acquired(class),
             _ => {
-                let acquired = if external {
-                    &bucket.external_acquired
-                } else {
-                    &bucket.acquired
-                };
+                let acquired = &bucket.figures(external).acquired;
                 acquired.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -287,7 +292,8 @@ impl Pool {
     /// Leases a free block that no other thread knows and that is counted as acquired.
     #[inline(always)]
     fn lease(&self, owner: OwnerId, slot: &Slot, lease: Lease) -> Result<Lease, Status> {
-        if let Err(errno) = mapping::unprotect(lease.address, lease.capacity as usize) {
+        // SAFETY: the block of a slot that is not vacant is mapped.
+        if let Err(errno) = unsafe { mapping::unprotect(lease.address, lease.capacity as usize) } {
             self.give_back(lease.slot, slot);
             return Err(errno.into());
         }
@@ -326,7 +332,8 @@ impl Pool {
             let class = slot.class();
             magazine.count_returned(class);
             if magazine.len(class) == 0 {
-                mapping::protect(slot.address(), slot.bytes() as usize);
+                // SAFETY: the block is free, and nothing accesses it before it is leased again.
+                unsafe { mapping::protect(slot.address(), slot.bytes() as usize) };
                 // Only this thread fills its magazine. It is attached as long as it has one, so the
                 // pool stays open.
                 magazine.put(class, number);
@@ -396,13 +403,8 @@ impl Pool {
         while holder.is_leased_by(owner) {
             match slot.exchange_holder(holder, holder.without_owner(State::Quarantined)) {
                 Ok(()) => {
-                    let bucket = &self.buckets[slot.class()];
-                    let count = if slot.is_external() {
-                        &bucket.external_quarantined
-                    } else {
-                        &bucket.quarantined
-                    };
-                    count.fetch_add(1, Ordering::Relaxed);
+                    let figures = self.buckets[slot.class()].figures(slot.is_external());
+                    figures.quarantined.fetch_add(1, Ordering::Relaxed);
                     self.die_if_unused();
                     return Ok(());
                 }
@@ -452,13 +454,8 @@ impl Pool {
     /// Counts the end of a lease and keeps or unmaps the block, which has no holder.
     #[inline(never)]
     fn give_back(&self, number: u32, slot: &Slot) {
-        let bucket = &self.buckets[slot.class()];
-        let returned = if slot.is_external() {
-            &bucket.external_returned
-        } else {
-            &bucket.returned
-        };
-        returned.fetch_add(1, Ordering::Relaxed);
+        let figures = self.buckets[slot.class()].figures(slot.is_external());
+        figures.returned.fetch_add(1, Ordering::Relaxed);
         self.put_back(number, slot);
         if self.is_closed() {
             self.die_if_unused();
@@ -470,7 +467,8 @@ impl Pool {
     pub(super) fn put_back(&self, number: u32, slot: &Slot) {
         let kept = if slot.is_external() { 0 } else { self.kept() };
         if kept > 0 {
-            mapping::protect(slot.address(), slot.bytes() as usize);
+            // SAFETY: the block is free, and nothing accesses it before it is leased again.
+            unsafe { mapping::protect(slot.address(), slot.bytes() as usize) };
             if self.buckets[slot.class()]
                 .free
                 .push(&self.slots, number, kept)

@@ -8,7 +8,7 @@ use super::mapping;
 use super::pool::{Bucket, Pool};
 use super::prefault;
 use super::slots::Slot;
-use super::stack::Version;
+use super::stack::top;
 use super::sync::{Ordering, lock};
 use crate::status::{Errno, NO_SUCH_HANDLE, POOL_LIMIT, Status};
 
@@ -101,9 +101,9 @@ impl Pool {
                 own.chain([self.buckets[class].free.version()])
             })
         };
-        let before: Vec<Version> = versions().collect();
+        let before: Vec<u64> = versions().collect();
         let room = self.quota.room();
-        room < bytes && before.iter().all(|version| version.is_empty()) && versions().eq(before)
+        room < bytes && before.iter().all(|&word| top(word).is_none()) && versions().eq(before)
     }
 
     /// Takes a free block of the class, also from the magazine of a thread.
@@ -147,12 +147,15 @@ impl Pool {
             .store(magazines.len() as u32, Ordering::Relaxed);
         let mut excess = Vec::new();
         for (class, bucket) in self.buckets.iter().enumerate() {
+            let (acquired, returned) = (magazine.acquired(class), magazine.returned(class));
             bucket
+                .within
                 .acquired
-                .fetch_add(magazine.acquired(class), Ordering::Relaxed);
+                .fetch_add(acquired, Ordering::Relaxed);
             bucket
+                .within
                 .returned
-                .fetch_add(magazine.returned(class), Ordering::Relaxed);
+                .fetch_add(returned, Ordering::Relaxed);
             if let Some(number) = magazine.steal(class)
                 && !bucket.free.push(&self.slots, number, self.kept())
             {
@@ -216,7 +219,8 @@ impl Pool {
         // The lowest address ends up on top.
         let mut excess = Vec::new();
         for &number in numbers[1..].iter().rev() {
-            mapping::protect(self.slots.at(number).address(), block);
+            // SAFETY: just mapped, and free: nothing accesses it before it is leased.
+            unsafe { mapping::protect(self.slots.at(number).address(), block) };
             if !self.buckets[class]
                 .free
                 .push(&self.slots, number, self.kept())
@@ -325,9 +329,12 @@ impl Pool {
             let first = self.slots.at(run[0]).address();
             let bytes = end(self.slots.at(run[run.len() - 1])) - first;
             prefault::cancel(first, bytes);
-            let unmapped = mapping::unmap(first, bytes).is_ok();
+            // SAFETY: adjacent blocks of this pool, all of them mapped. They are free and in no
+            // stack or magazine, so only the caller knows them.
+            let unmapped = unsafe { mapping::unmap(first, bytes) }.is_ok();
             if !unmapped {
-                mapping::discard(first, bytes);
+                // SAFETY: as above.
+                unsafe { mapping::discard(first, bytes) };
             }
             for &number in run {
                 let slot = self.slots.at(number);
@@ -354,7 +361,9 @@ impl Pool {
         for decommitted in &mut refill.decommitted {
             decommitted.retain(|&number| {
                 let slot = self.slots.at(number);
-                let unmapped = mapping::unmap(slot.address(), slot.bytes() as usize).is_ok();
+                // SAFETY: the block is vacant, and mapped because unmapping it failed before.
+                let unmapped =
+                    unsafe { mapping::unmap(slot.address(), slot.bytes() as usize) }.is_ok();
                 if unmapped {
                     refill.vacant.push(number);
                 }

@@ -20,7 +20,8 @@ pub struct FreeStack {
     head: AtomicU64,
 }
 
-fn index(word: u64) -> Option<u32> {
+/// Returns the slot in a word `tag << 32 | slot + 1`: the one that is taken next.
+pub fn top(word: u64) -> Option<u32> {
     (word as u32).checked_sub(1)
 }
 
@@ -49,7 +50,7 @@ impl FreeStack {
         let mine = links.link(slot);
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
-            let below = index(head).map_or(0, |top| depth(links.link(top).load(Ordering::Relaxed)));
+            let below = top(head).map_or(0, |top| depth(links.link(top).load(Ordering::Relaxed)));
             if below >= capacity {
                 // The link was the top's only if the top is still the top.
                 let now = self.head.load(Ordering::SeqCst);
@@ -83,35 +84,21 @@ impl FreeStack {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |head| {
                 // Another thread may have taken the top and be writing its link; then the head has
                 // changed and this is unused.
-                let below = links.link(index(head)?).load(Ordering::Relaxed) as u32;
+                let below = links.link(top(head)?).load(Ordering::Relaxed) as u32;
                 Some(successor(head, below))
             });
-        popped.ok().and_then(index)
+        popped.ok().and_then(top)
     }
 
     /// Returns the number of slots in it; exact while no other thread pushes or pops.
     pub fn len(&self, links: &impl Links) -> u32 {
-        index(self.head.load(Ordering::SeqCst))
+        top(self.head.load(Ordering::SeqCst))
             .map_or(0, |top| depth(links.link(top).load(Ordering::Relaxed)))
     }
 
-    /// Returns a value that is the same twice only if nothing was pushed or popped in between.
-    pub fn version(&self) -> Version {
-        Version(self.head.load(Ordering::SeqCst))
-    }
-}
-
-/// Version of a stack or magazine: `tag << 32 | slot + 1` of the block that is taken next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Version(u64);
-
-impl Version {
-    pub fn new(word: u64) -> Self {
-        Self(word)
-    }
-
-    pub fn is_empty(self) -> bool {
-        index(self.0).is_none()
+    /// Returns the head, which is the same twice only if nothing was pushed or popped in between.
+    pub fn version(&self) -> u64 {
+        self.head.load(Ordering::SeqCst)
     }
 }
 

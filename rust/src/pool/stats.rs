@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::classes::{CLASS_BYTES, CLASS_COUNT};
 use super::magazine::Magazine;
-use super::pool::{Bucket, Counter, Pool};
+use super::pool::{Bucket, Counter, Figures, Pool};
 use super::sync::{AtomicU64, Ordering, lock};
 
 /// Values of a pool in [`Stats::values`], before those of its classes.
@@ -70,9 +70,9 @@ fn read(counter: &AtomicU64) -> u64 {
 impl Pool {
     /// Blocks that will come back, external ones included.
     pub(super) fn in_use_blocks(&self) -> u64 {
-        let external = |bucket: &Bucket| {
-            let gone = read(&bucket.external_returned) + read(&bucket.external_quarantined);
-            read(&bucket.external_acquired).saturating_sub(gone)
+        let external = |Bucket { external, .. }: &Bucket| {
+            let gone = read(&external.returned) + read(&external.quarantined);
+            read(&external.acquired).saturating_sub(gone)
         };
         let magazines = lock(&self.magazines);
         let within = (0..CLASS_COUNT).map(|class| self.class_stats(class, &magazines).in_use);
@@ -85,8 +85,9 @@ impl Pool {
             std::array::from_fn(|class| self.class_stats(class, &magazines))
         };
         let sum = |field: fn(&ClassStats) -> u64| classes.iter().map(field).sum();
-        let external = |field: fn(&Bucket) -> &AtomicU64| {
-            self.buckets.iter().map(|bucket| read(field(bucket))).sum()
+        let external = |field: fn(&Figures) -> &AtomicU64| {
+            let buckets = self.buckets.iter();
+            buckets.map(|bucket| read(field(&bucket.external))).sum()
         };
         Stats {
             limit_bytes: self.quota.limit(),
@@ -100,8 +101,8 @@ impl Pool {
             events: std::array::from_fn(|event| self.events[event].load(Ordering::Relaxed)),
             acquired: sum(|class| class.acquired),
             returned: sum(|class| class.returned),
-            external_acquired: external(|bucket| &bucket.external_acquired),
-            external_returned: external(|bucket| &bucket.external_returned),
+            external_acquired: external(|figures| &figures.acquired),
+            external_returned: external(|figures| &figures.returned),
             dropped: sum(|class| class.dropped),
             attachments: u64::from(self.attachments()),
             classes,
@@ -111,18 +112,15 @@ impl Pool {
     fn class_stats(&self, class: usize, magazines: &[Arc<Magazine>]) -> ClassStats {
         let bucket = &self.buckets[class];
         let of_all = |counter: &AtomicU64, theirs: fn(&Magazine, usize) -> u64| {
-            read(counter)
-                + magazines
-                    .iter()
-                    .map(|magazine| theirs(magazine, class))
-                    .sum::<u64>()
+            let theirs = magazines.iter().map(|magazine| theirs(magazine, class));
+            read(counter) + theirs.sum::<u64>()
         };
         // Acquired first: a later lease shows as returned only, never as too much in use.
-        let acquired = of_all(&bucket.acquired, Magazine::acquired);
-        let returned = of_all(&bucket.returned, Magazine::returned);
-        let quarantined = read(&bucket.quarantined);
+        let acquired = of_all(&bucket.within.acquired, Magazine::acquired);
+        let returned = of_all(&bucket.within.returned, Magazine::returned);
+        let quarantined = read(&bucket.within.quarantined);
         let own: u32 = magazines.iter().map(|magazine| magazine.len(class)).sum();
-        let external_acquired = read(&bucket.external_acquired);
+        let external_acquired = read(&bucket.external.acquired);
         ClassStats {
             bytes: u64::from(CLASS_BYTES[class]),
             acquired,
@@ -130,7 +128,7 @@ impl Pool {
             in_use: acquired.saturating_sub(returned + quarantined),
             quarantined,
             free: u64::from(bucket.free.len(&self.slots) + own),
-            external_in_use: external_acquired.saturating_sub(read(&bucket.external_returned)),
+            external_in_use: external_acquired.saturating_sub(read(&bucket.external.returned)),
             dropped: read(&bucket.dropped),
         }
     }

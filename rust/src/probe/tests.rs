@@ -30,7 +30,7 @@ fn file_agrees_with_fstat_where_a_filter_refuses_statx() {
 }
 
 #[test]
-fn a_file_is_described_as_the_standard_library_does() {
+fn file_agrees_with_the_standard_library() {
     let (handle, file) = temporary(0);
     let fd = file.descriptor();
     // SAFETY: touches no memory.
@@ -81,7 +81,7 @@ fn cached_pages_counts_what_was_written_through_the_cache() {
 }
 
 #[test]
-fn uncached_reads_is_refused_for_what_cannot_read() {
+fn uncached_reads_fails_for_a_descriptor_without_reading() {
     let (handle, file) = temporary(0);
     assert!(uncached_reads(file.descriptor()).is_ok());
     assert_eq!(uncached_reads(-1), Err(Errno(libc::EBADF)));
@@ -89,7 +89,7 @@ fn uncached_reads_is_refused_for_what_cannot_read() {
 }
 
 #[test]
-fn a_lock_is_refused_to_another_opening() {
+fn lock_is_refused_to_another_open_file() {
     let (handle, file) = temporary(0);
     let other = std::fs::File::open(format!("/proc/self/fd/{}", file.descriptor())).unwrap();
     let other = other.as_raw_fd();
@@ -114,7 +114,7 @@ fn is_sole_opener_survives_another_opener() {
         options.read(true).custom_flags(libc::O_NONBLOCK);
         let error = options.open(format!("/proc/self/fd/{fd}")).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EWOULDBLOCK));
-        end_lease(fd).unwrap();
+        set_lease(fd, libc::F_UNLCK).unwrap();
     }
     let _other = std::fs::File::open(format!("/proc/self/fd/{fd}")).unwrap();
     assert_eq!(is_sole_opener(fd), Ok(false));

@@ -18,5 +18,5 @@ pub use gather::{GatherStop, Gathered, MAX_GATHERED_BYTES, gather};
 pub use header::HEADER_BYTES;
 pub use scan::{Outcome, Stop, scan};
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -104,7 +104,7 @@ fn valid(bytes: &[u8]) -> Option<u64> {
 }
 
 #[test]
-fn checksums_are_those_of_the_format() {
+fn checksum_is_that_of_the_format() {
     let vectors = [
         (0, 0x26e9_b5f8_348d_5aec),
         (1, 0xa45d_8848_eee2_a0ff),
@@ -133,7 +133,7 @@ fn checksums_are_those_of_the_format() {
 }
 
 #[test]
-fn every_flipped_bit_is_found() {
+fn scan_finds_every_flipped_bit() {
     let whole = run(5, &[b"hello".to_vec(), Vec::new(), vec![7; 90]]);
     let ends = [69, 133, 287];
     assert_eq!(stop(&whole, 5), (3, Stop::End, 0));
@@ -154,7 +154,7 @@ fn every_flipped_bit_is_found() {
 }
 
 #[test]
-fn every_truncation_is_partial_and_says_what_it_needs() {
+fn scan_reports_every_truncation_as_partial() {
     let whole = run(5, &[b"hello".to_vec(), vec![7; 90]]);
     for length in 0..=whole.len() {
         let expected = match length {
@@ -171,7 +171,7 @@ fn every_truncation_is_partial_and_says_what_it_needs() {
 }
 
 #[test]
-fn the_first_reason_in_order_is_the_one_given() {
+fn scan_reports_the_first_reason_in_order() {
     let good = run(5, &[vec![1; 10]]);
     let with = |changes: &[(usize, &[u8])]| {
         let mut bytes = good.clone();
@@ -211,7 +211,7 @@ fn the_first_reason_in_order_is_the_one_given() {
 }
 
 #[test]
-fn a_scan_is_full_only_with_bytes_left() {
+fn scan_is_full_only_with_bytes_left() {
     let bytes = run(0, &[vec![1; 10], vec![2; 10]]);
     let (outcome, starts, _) = scanned(&bytes, 0, 0, 1);
     assert_eq!(
@@ -258,7 +258,7 @@ fn find_passes_over_zeros_and_false_headers() {
 }
 
 #[test]
-fn find_tells_of_a_message_that_ends_behind_the_bytes() {
+fn find_reports_a_message_that_ends_after_the_bytes() {
     let (long, short) = (run(9, &[vec![3; 5000]]), run(10, &[vec![4; 20]]));
     let bytes = [vec![1; 100], long.clone(), short.clone()].concat();
     for end in 100..=bytes.len() {
@@ -315,7 +315,7 @@ fn find_hashes_no_sparse_checksum() {
 }
 
 #[test]
-fn offsets_end_where_numbers_do() {
+fn scan_refuses_offsets_above_the_largest_safe_integer() {
     let bytes = run(MAX_SAFE_INTEGER, &[vec![1], vec![2]]);
     assert_eq!(stop(&bytes, MAX_SAFE_INTEGER), (1, Stop::Offset, 0));
     assert_eq!(
@@ -325,7 +325,7 @@ fn offsets_end_where_numbers_do() {
 }
 
 #[test]
-fn find_sees_a_long_message_whose_length_ends_where_the_reserved_field_begins() {
+fn find_sees_a_long_message_with_a_length_next_to_the_reserved_field() {
     // From 16 MiB on, the byte before the reserved field is not 0.
     let bytes = [vec![1; 70], run(9, &[vec![0; 1 << 24]])].concat();
     assert_eq!(find(&bytes, 60, 9..=9).valid, Some(70));

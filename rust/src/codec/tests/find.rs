@@ -193,7 +193,7 @@ fn find_sees_headers_whose_zeros_begin_at_any_byte() {
 }
 
 #[test]
-fn find_tells_of_a_batch_that_ends_after_the_bytes() {
+fn find_reports_a_batch_that_ends_after_the_bytes() {
     let (long, short) = (
         Batch::of(9, &[&[3; 5000], b"x"]).write(),
         Batch::of(11, &[&[4; 20]]).write(),

@@ -239,7 +239,7 @@ fn scan_finds_every_flipped_bit() {
 }
 
 #[test]
-fn scan_calls_every_truncation_partial_and_says_what_it_needs() {
+fn scan_reports_every_truncation_as_partial() {
     let (first, second) = (
         Batch::of(5, &[b"hello", b"you"]).write(),
         Batch::of(7, &[&[7; 90]]).write(),
@@ -293,7 +293,7 @@ fn stop_with(changes: &[(usize, &[u8])]) -> (Stop, u64) {
 }
 
 #[test]
-fn scan_tells_the_reasons_of_a_batch_header_in_their_order() {
+fn scan_reports_the_reasons_of_a_batch_header_in_order() {
     let length = |length: u64| length.to_le_bytes();
     let (short, least, most) = (length(303), length(352), length(256 + 2 * 64_100_048));
     let (less, more) = (length(351), length(256 + 2 * 64_100_048 + 1));
@@ -333,7 +333,7 @@ fn scan_tells_the_reasons_of_a_batch_header_in_their_order() {
 }
 
 #[test]
-fn scan_takes_a_producer_section_within_its_bounds_only() {
+fn scan_refuses_a_producer_section_out_of_bounds() {
     let stop = |producer: Producer, changes: &[(usize, u8)]| {
         let batch = Batch {
             producer: Some(producer),
@@ -361,7 +361,7 @@ fn scan_takes_a_producer_section_within_its_bounds_only() {
 }
 
 #[test]
-fn scan_tells_the_reasons_of_a_frame() {
+fn scan_reports_the_reasons_of_a_frame() {
     let (first, second) = (256, 256 + 58);
     let long_payload = 64_000_001u32.to_le_bytes();
     let long_headers = 100_001u32.to_le_bytes();
@@ -385,7 +385,7 @@ fn scan_tells_the_reasons_of_a_frame() {
 }
 
 #[test]
-fn scan_calls_a_batch_partial_only_if_its_visible_frames_are_plausible() {
+fn scan_reports_partial_only_for_plausible_visible_frames() {
     let bytes = Batch::of(5, &[&[1; 10], &[2; 10], &[3; 10]]).write();
     for (at, value) in [(24, 9), (39, 9), (35, 9), (40, 1)] {
         let (mut first, mut second) = (bytes.clone(), bytes.clone());
@@ -416,7 +416,7 @@ fn scan_calls_a_batch_partial_only_if_its_visible_frames_are_plausible() {
 }
 
 #[test]
-fn scan_takes_a_tail_of_zeros_of_any_length_for_unwritten() {
+fn scan_reports_a_tail_of_zeros_of_any_length() {
     let good = Batch::of(5, &[&[1; 10]]).write();
     for length in 1..600 {
         let bytes = [&good[..], &vec![0; length]].concat();
@@ -433,7 +433,7 @@ fn scan_takes_a_tail_of_zeros_of_any_length_for_unwritten() {
 }
 
 #[test]
-fn scan_ends_where_numbers_do() {
+fn scan_refuses_offsets_above_the_largest_safe_integer() {
     let most = MAX_SAFE_INTEGER;
     let last = Batch::of(most, &[b"a"]).write();
     let two = Batch::of(most, &[b"a", b"b"]).write();

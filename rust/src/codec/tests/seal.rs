@@ -283,7 +283,7 @@ fn seal_refuses_producer_times_too_far_apart() {
 }
 
 #[test]
-fn seal_refuses_offsets_and_times_above_what_numbers_hold() {
+fn seal_refuses_offsets_and_times_above_the_largest_safe_integer() {
     let of = |base_offset, base_timestamp| {
         let (bytes, _) = laid_out(0, &[vec![plain(b"a"), plain(b"b")]], 0);
         let run = Run {
@@ -318,7 +318,7 @@ fn seal_draws_distinct_ids_within_a_run_and_from_each_seed() {
 }
 
 #[test]
-fn a_run_holds_integers_only() {
+fn run_parse_refuses_numbers_that_are_no_integers() {
     let parse = |numbers: [f64; 5]| {
         let mut bytes = [9; SEAL_CONTEXT_BYTES];
         for (i, number) in numbers.iter().enumerate() {

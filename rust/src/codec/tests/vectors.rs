@@ -67,7 +67,7 @@ fn scan_accepts_the_vectors() {
 }
 
 #[test]
-fn the_hash_makes_the_checksum_of_a_consumer_offset() {
+fn hash_is_that_of_a_consumer_offset() {
     assert_eq!(
         XxHash3_64::oneshot(&114u64.to_le_bytes()),
         0xf4d7_d6b8_ed18_f825

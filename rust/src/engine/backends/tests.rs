@@ -1,21 +1,36 @@
 use super::*;
-use crate::engine::entry::DSYNC;
+use crate::engine::entry::{Completion, DSYNC, Entry, Outcome};
 use crate::engine::files::{self, tests::temporary};
+use crate::engine::plain::{self, run};
 use crate::pool;
 use crate::status::{BAD_ARGUMENT, Errno, NO_SUCH_HANDLE};
 use crate::testing::child;
-use std::sync::Arc;
+use std::time::Duration;
 
 /// The kinds that this system has; io_uring may be refused.
 fn kinds() -> Vec<Kind> {
     [Kind::Threads, Kind::Uring, Kind::Plain]
         .into_iter()
-        .filter(|kind| Backend::new(*kind).map(Backend::end).is_ok())
+        .filter(|kind| Backend::new(*kind).is_ok())
         .collect()
 }
 
 fn open(kind: Kind) -> u32 {
     super::open(kind).unwrap().0
+}
+
+fn turn(
+    number: u32,
+    entries: &[Entry],
+    out: &mut [Completion],
+    min: usize,
+    limit: Option<Duration>,
+) -> Result<usize, Status> {
+    with(number, |backend| backend.turn(entries, out, min, limit))
+}
+
+fn arm(number: u32, on: bool) -> Result<usize, Status> {
+    with(number, |backend| backend.arm(on))
 }
 
 fn without_memory(opcode: u32, file: u32, position: u32, tag: u32) -> Entry {
@@ -46,7 +61,7 @@ fn status_of(number: u32, entry: &Entry) -> i32 {
 }
 
 #[test]
-fn many_operations_of_many_threads_are_each_completed_once() {
+fn turn_completes_each_operation_of_many_threads_once() {
     let kinds = kinds();
     let threads = kinds.iter().cycle().take(2 * kinds.len()).map(|&kind| {
         std::thread::spawn(move || {
@@ -89,7 +104,7 @@ fn many_operations_of_many_threads_are_each_completed_once() {
 }
 
 #[test]
-fn what_cannot_be_begun_is_completed_with_the_reason_and_an_unknown_backend_refused() {
+fn turn_completes_a_refused_entry_with_the_reason() {
     for kind in kinds() {
         let backend = open(kind);
         assert_eq!(
@@ -103,7 +118,7 @@ fn what_cannot_be_begun_is_completed_with_the_reason_and_an_unknown_backend_refu
         assert_eq!(submit(0, &without_memory(3, 0, 0, 0)), Err(NO_SUCH_HANDLE));
         assert_eq!(
             run(&without_memory(3, 0, 0, 0)),
-            plain::failed(NO_SUCH_HANDLE)
+            Outcome::failed(NO_SUCH_HANDLE)
         );
         assert_eq!(
             turn(backend, &[], &mut [[0; 4]], 1, None),
@@ -120,7 +135,7 @@ fn what_cannot_be_begun_is_completed_with_the_reason_and_an_unknown_backend_refu
 }
 
 #[test]
-fn a_turn_waits_for_as_many_as_it_is_told_and_no_longer_than_its_budget() {
+fn turn_waits_for_min_completions_within_the_limit() {
     for kind in kinds() {
         let backend = open(kind);
         let (handle, _file) = temporary(0);
@@ -147,18 +162,20 @@ fn a_turn_waits_for_as_many_as_it_is_told_and_no_longer_than_its_budget() {
 }
 
 #[test]
-fn a_wait_on_another_thread_ends_with_a_completion_with_the_backend_and_when_nothing_is_pending() {
+fn wait_on_another_thread_ends_with_a_completion() {
     for kind in kinds() {
         let backend = open(kind);
         let (handle, _file) = temporary(0);
         let waiter = |backend| {
-            let before = waits(backend).unwrap();
+            let watch = watch(backend).unwrap();
+            let before = watch.waits();
+            let waiting = Arc::clone(&watch);
             let waiter = std::thread::spawn(move || {
                 let begin = std::time::Instant::now();
-                wait(backend, Duration::from_secs(60)).unwrap();
+                waiting.wait(Duration::from_secs(60));
                 begin.elapsed() < Duration::from_secs(30)
             });
-            while waits(backend).unwrap() == before {
+            while watch.waits() == before {
                 std::thread::yield_now();
             }
             waiter
@@ -187,7 +204,7 @@ fn a_wait_on_another_thread_ends_with_a_completion_with_the_backend_and_when_not
 }
 
 #[test]
-fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
+fn batch_keeps_its_order_and_other_completions() {
     for kind in kinds() {
         let backend = open(kind);
         let (handle, file) = temporary(0);
@@ -204,7 +221,7 @@ fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
             })
             .collect();
         let mut out = vec![[0; 4]; entries.len()];
-        batch(backend, &entries, &mut out).unwrap();
+        with(backend, |own| own.batch(&entries, &mut out)).unwrap();
         for (index, completion) in (0..).zip(&out) {
             let status = match index {
                 _ if index % 11 == 0 => NO_SUCH_HANDLE.code(),
@@ -227,7 +244,7 @@ fn a_batch_keeps_its_order_and_leaves_the_completions_of_others_to_them() {
 }
 
 #[test]
-fn a_backend_is_its_threads_and_ends_with_it() {
+fn open_gives_the_backend_to_the_thread() {
     for kind in kinds() {
         let backend = open(kind);
         let theirs = std::thread::spawn(move || {
@@ -243,7 +260,7 @@ fn a_backend_is_its_threads_and_ends_with_it() {
 }
 
 #[test]
-fn a_file_closed_while_in_flight_is_open_until_the_last_operation_is_over() {
+fn close_of_a_file_waits_for_its_pending_operations() {
     for kind in kinds() {
         let backend = open(kind);
         let (handle, file) = temporary(0);
@@ -266,7 +283,7 @@ fn a_file_closed_while_in_flight_is_open_until_the_last_operation_is_over() {
 }
 
 #[test]
-fn a_thread_that_ends_with_operations_in_flight_leaves_nothing_behind() {
+fn end_of_a_thread_releases_the_files_of_pending_operations() {
     for kind in kinds() {
         let (backend, file) = std::thread::spawn(move || {
             let backend = open(kind);
@@ -329,7 +346,7 @@ fn open_pool() -> u32 {
 }
 
 #[test]
-fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
+fn turn_reads_back_what_it_wrote_up_to_the_end_of_the_file() {
     const LENGTH: u32 = 100_000;
     for kind in kinds() {
         let backend = open(kind);
@@ -340,7 +357,7 @@ fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
             let loan = pool::lend(memory, lease.slot, lease.generation, 0, length).unwrap();
             // SAFETY: the lease keeps the bytes mapped, and no operation is pending while the slice
             // is used.
-            unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }
+            unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.bytes()) }
         };
         for round in 0..20u8 {
             let expected: Vec<u8> = (0..=255u8)
@@ -377,7 +394,7 @@ fn lent_bytes_are_written_and_read_back_up_to_the_end_of_the_file() {
 }
 
 #[test]
-fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
+fn end_of_a_thread_releases_blocks_with_their_last_operation() {
     for kind in kinds() {
         for direct in [0, libc::O_DIRECT] {
             let memory = open_pool();
@@ -413,7 +430,7 @@ fn blocks_of_a_thread_that_ends_come_back_with_their_last_operation() {
 }
 
 #[test]
-fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
+fn end_of_a_thread_waits_while_the_kernel_may_read_its_blocks() {
     const LENGTH: u32 = 1 << 20;
     let kinds = kinds();
     if !kinds.contains(&Kind::Uring) {
@@ -424,7 +441,7 @@ fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
         let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
         // SAFETY: the lease keeps the bytes mapped; that nothing else touches them is what is
         // tested.
-        unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.len()) }.fill(byte);
+        unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.bytes()) }.fill(byte);
     };
     for _ in 0..4 {
         let file = std::thread::spawn(move || {
@@ -464,13 +481,15 @@ fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
                 plain::read_at(
                     file.descriptor(),
                     loan.as_ptr(),
-                    loan.len(),
+                    loan.bytes(),
                     index as u64 * u64::from(LENGTH),
                     0,
                 )
             };
             // SAFETY: the read is over.
-            chunk.copy_from_slice(unsafe { std::slice::from_raw_parts(loan.as_ptr(), loan.len()) });
+            chunk.copy_from_slice(unsafe {
+                std::slice::from_raw_parts(loan.as_ptr(), loan.bytes())
+            });
             chunk[read.unwrap()..].fill(0);
         }
         assert!(
@@ -485,7 +504,7 @@ fn a_thread_cannot_end_while_the_kernel_may_read_its_blocks() {
 }
 
 #[test]
-fn a_thread_that_ends_cancels_what_would_never_end() {
+fn end_of_a_thread_cancels_operations_that_would_never_end() {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
     if !kinds().contains(&Kind::Uring) {
@@ -518,7 +537,7 @@ fn a_thread_that_ends_cancels_what_would_never_end() {
 }
 
 #[test]
-fn a_range_beyond_the_block_and_a_block_of_another_thread_are_refused() {
+fn turn_refuses_a_range_beyond_the_block_and_a_block_of_another_thread() {
     for kind in kinds() {
         let memory = open_pool();
         let backend = open(kind);
@@ -547,8 +566,8 @@ fn a_range_beyond_the_block_and_a_block_of_another_thread_are_refused() {
 }
 
 #[test]
-fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
-    const NAME: &str = "an_operation_beyond_the_file_size_limit_fails_and_ends_no_process";
+fn turn_beyond_the_file_size_limit_fails_without_a_signal() {
+    const NAME: &str = "turn_beyond_the_file_size_limit_fails_without_a_signal";
     const LIMIT: u32 = 1 << 20;
     if let Some(output) = child(&format!("engine::backends::tests::{NAME}")) {
         assert!(output.status.success(), "{output:?}");
@@ -612,7 +631,7 @@ fn an_operation_beyond_the_file_size_limit_fails_and_ends_no_process() {
 }
 
 #[test]
-fn a_forked_child_is_refused_and_does_not_hang() {
+fn open_and_turn_are_refused_in_a_forked_child() {
     for kind in kinds() {
         let backend = open(kind);
         let (handle, _file) = temporary(0);

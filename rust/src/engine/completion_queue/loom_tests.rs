@@ -2,7 +2,7 @@ use super::*;
 use loom::sync::Arc;
 
 #[test]
-fn each_wait_ends_and_each_completion_is_collected_once() {
+fn wait_ends_and_collect_takes_each_completion_once() {
     loom::model(|| {
         let queue = Arc::new(CompletionQueue::default());
         let threads: Vec<_> = (0..2)
@@ -28,7 +28,7 @@ fn each_wait_ends_and_each_completion_is_collected_once() {
 }
 
 #[test]
-fn a_waiting_thread_is_not_forgotten_when_its_completion_is_taken_or_the_queue_ends() {
+fn wait_ends_when_the_completion_is_taken_or_the_queue_closed() {
     for close in [false, true] {
         loom::model(move || {
             let queue = Arc::new(CompletionQueue::default());

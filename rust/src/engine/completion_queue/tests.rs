@@ -2,7 +2,7 @@ use super::*;
 use std::sync::Arc;
 
 #[test]
-fn completions_come_in_order_and_as_many_as_fit() {
+fn collect_takes_the_oldest_that_fit() {
     let queue = CompletionQueue::default();
     for tag in 0..5 {
         queue.begin().unwrap();
@@ -19,7 +19,7 @@ fn completions_come_in_order_and_as_many_as_fit() {
 }
 
 #[test]
-fn a_wait_does_not_wait_for_nothing() {
+fn wait_returns_at_once_without_pending_operations() {
     let queue = CompletionQueue::default();
     assert_eq!(queue.wait(1, Duration::MAX), Ok(0));
     assert_eq!(queue.wait(usize::MAX, Duration::MAX), Ok(0));
@@ -30,7 +30,7 @@ fn a_wait_does_not_wait_for_nothing() {
 }
 
 #[test]
-fn operations_are_bounded_until_they_are_collected() {
+fn begin_is_refused_at_the_maximum_until_completions_are_collected() {
     let queue = CompletionQueue::default();
     for _ in 0..MAX_OPERATIONS {
         queue.begin().unwrap();
@@ -43,7 +43,7 @@ fn operations_are_bounded_until_they_are_collected() {
 }
 
 #[test]
-fn closing_ends_waits_and_drops_completions() {
+fn close_ends_waits_and_drops_completions() {
     let queue = Arc::new(CompletionQueue::default());
     queue.begin().unwrap();
     queue.begin().unwrap();
@@ -60,7 +60,7 @@ fn closing_ends_waits_and_drops_completions() {
 }
 
 #[test]
-fn a_wait_ends_when_another_collects_the_last_completion() {
+fn wait_ends_when_another_thread_collects_the_last_completion() {
     let queue = Arc::new(CompletionQueue::default());
     for round in 0..200 {
         queue.begin().unwrap();

@@ -6,7 +6,7 @@ fn status(entry: Entry) -> Status {
 }
 
 #[test]
-fn what_is_not_an_operation_is_refused() {
+fn decode_refuses_unknown_opcodes_and_flags() {
     for opcode in [0, 8, 255] {
         assert_eq!(
             status([opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
@@ -47,7 +47,7 @@ fn what_is_not_an_operation_is_refused() {
 }
 
 #[test]
-fn lengths_and_positions_are_bounded() {
+fn decode_refuses_lengths_and_positions_out_of_bounds() {
     let high = 1 << 21; // 2^53
     assert_eq!(
         status([2, 0, 0, 0, 0, MAX_LENGTH, 0, 0, 0, 0, 0, 0]),
@@ -97,7 +97,7 @@ fn lengths_and_positions_are_bounded() {
 }
 
 #[test]
-fn a_completion_carries_the_status_as_a_signed_word() {
+fn completion_has_the_status_as_a_signed_word() {
     let words = completion(
         7,
         Outcome {

@@ -29,7 +29,7 @@ fn is_open(fd: RawFd) -> bool {
 }
 
 #[test]
-fn an_adopted_descriptor_is_a_duplicate_that_a_program_started_does_not_get() {
+fn adopt_duplicates_the_descriptor_with_close_on_exec() {
     let (read, write) = UnixStream::pair().unwrap();
     let handle = adopt(read.as_raw_fd()).unwrap();
     let file = get(handle).unwrap();
@@ -74,7 +74,7 @@ fn seek(mut file: &std::fs::File, position: u64) {
 }
 
 #[test]
-fn a_descriptor_is_found_by_its_file_and_position() {
+fn find_needs_file_and_position() {
     let (files, other) = (opened(20), opened(1));
     for (i, file) in files.iter().chain(&other).enumerate() {
         seek(file, 1000 + i as u64);
@@ -88,7 +88,7 @@ fn a_descriptor_is_found_by_its_file_and_position() {
 }
 
 #[test]
-fn a_descriptor_is_adopted_only_where_it_stands_where_it_should() {
+fn adopt_at_refuses_another_position() {
     let files = opened(2);
     seek(&files[0], 5);
     let fd = files[0].as_raw_fd();
@@ -112,12 +112,12 @@ fn a_descriptor_is_adopted_only_where_it_stands_where_it_should() {
         flags & (libc::O_NONBLOCK | libc::O_DIRECT),
         libc::O_NONBLOCK
     );
-    assert!(adopted.alignment().is_none());
+    assert!(adopted.alignment.is_none());
     close(handle).unwrap();
 }
 
 #[test]
-fn an_adopted_descriptor_is_made_direct_or_refused_as_open_does() {
+fn adopt_at_makes_a_descriptor_direct_as_open_does() {
     let files = opened(1);
     let fd = files[0].as_raw_fd();
     // The same file by the path of its descriptor: here the flag goes to open(2).
@@ -136,14 +136,14 @@ fn an_adopted_descriptor_is_made_direct_or_refused_as_open_does() {
     // SAFETY: opened above, and nothing else knows it.
     drop(unsafe { OwnedFd::from_raw_fd(direct) });
     let handle = adopt_at(fd, 0, true).unwrap();
-    assert!(get(handle).unwrap().alignment().is_some());
+    assert!(get(handle).unwrap().alignment.is_some());
     close(handle).unwrap();
     let (read, _write) = std::io::pipe().unwrap();
     assert_eq!(probe::position(read.as_raw_fd()), Err(Errno(libc::ESPIPE)));
 }
 
 #[test]
-fn a_descriptor_is_found_while_others_come_and_go() {
+fn find_works_while_other_threads_open_and_close() {
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -165,7 +165,7 @@ fn a_descriptor_is_found_while_others_come_and_go() {
 }
 
 #[test]
-fn a_closed_handle_is_unknown_but_its_descriptor_stays_for_who_holds_it() {
+fn close_removes_the_handle_and_leaves_the_descriptor_to_its_users() {
     let (read, mut write) = UnixStream::pair().unwrap();
     let fd = write.as_raw_fd();
     let handle = adopt(fd).unwrap();
@@ -183,7 +183,7 @@ fn a_closed_handle_is_unknown_but_its_descriptor_stays_for_who_holds_it() {
 }
 
 #[test]
-fn bad_numbers_are_refused() {
+fn get_and_adopt_refuse_bad_numbers() {
     for handle in [0, 0xffff, 1 << 16 | 0xffff, u32::MAX] {
         assert_eq!(get(handle).err(), Some(NO_SUCH_HANDLE));
     }
@@ -192,7 +192,7 @@ fn bad_numbers_are_refused() {
 }
 
 #[test]
-fn a_thread_that_ends_closes_its_files_and_no_others() {
+fn end_of_a_thread_closes_its_files_only() {
     let (read, write) = UnixStream::pair().unwrap();
     let kept = adopt(read.as_raw_fd()).unwrap();
     let fd = write.into_raw_fd();

@@ -3,7 +3,7 @@ use loom::sync::Arc;
 
 /// Two submitters, threads started as the queue asks: every job is taken, however they interleave.
 #[test]
-fn no_job_is_left() {
+fn push_and_next_leave_no_job() {
     loom::model(|| {
         let queue = Arc::new(JobQueue::new(1));
         let submit = |queue: &Arc<JobQueue<u32>>, job| {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_thread_is_asked_for_only_while_none_is_free_and_the_limit_allows() {
+fn push_asks_for_a_thread_while_no_other_is_idle_below_the_limit() {
     let queue = JobQueue::new(2);
     assert!(queue.push(1));
     assert!(queue.push(2));
@@ -15,7 +15,7 @@ fn a_thread_is_asked_for_only_while_none_is_free_and_the_limit_allows() {
 }
 
 #[test]
-fn jobs_without_any_thread_come_back() {
+fn not_started_returns_the_jobs_without_another_thread() {
     let queue = JobQueue::new(2);
     assert!(queue.push(1));
     assert!(queue.push(2));
@@ -26,7 +26,7 @@ fn jobs_without_any_thread_come_back() {
 }
 
 #[test]
-fn an_idle_thread_is_woken_instead() {
+fn push_wakes_an_idle_thread() {
     let queue = std::sync::Arc::new(JobQueue::new(8));
     assert!(queue.push(1));
     let taker = {
@@ -41,7 +41,7 @@ fn an_idle_thread_is_woken_instead() {
 }
 
 #[test]
-fn an_idle_thread_counts_for_one_job_only() {
+fn push_counts_an_idle_thread_for_one_job() {
     let queue = JobQueue::new(2);
     // A thread that was told of a job and has not run since.
     let mut state = lock(&queue.state);

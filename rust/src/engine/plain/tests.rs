@@ -33,7 +33,7 @@ fn without_memory(op: Op, handle: u32, position: u64, length: u64) -> Outcome {
 }
 
 #[test]
-fn flags_are_the_kernels() {
+fn rwf_and_allocation_mode_are_the_flags_of_the_kernel() {
     let (handle, _file) = temporary(0);
     let flagged = |flags| Progress::of(&operation(Op::Write, flags, handle, 0, 1));
     assert_eq!(flagged(0).rwf(), 0);
@@ -43,7 +43,7 @@ fn flags_are_the_kernels() {
 }
 
 #[test]
-fn sizes_allocation_and_syncs_reach_the_file() {
+fn execute_sizes_allocates_and_syncs() {
     let (handle, file) = temporary(0);
     let size = || crate::probe::file(file.descriptor()).unwrap();
     assert_eq!(without_memory(Op::Truncate, handle, 5000, 0), outcome(0, 0));
@@ -70,7 +70,7 @@ fn sizes_allocation_and_syncs_reach_the_file() {
 }
 
 #[test]
-fn a_socket_cannot_be_synced() {
+fn execute_fails_to_sync_a_socket() {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
     let (read, _write) = UnixStream::pair().unwrap();
@@ -87,7 +87,7 @@ fn a_socket_cannot_be_synced() {
 }
 
 #[test]
-fn bytes_written_at_a_position_are_read_back() {
+fn execute_reads_back_what_it_wrote() {
     let (handle, file) = temporary(0);
     let fd = file.descriptor();
     let bytes: Vec<u8> = (0..=255).collect();
@@ -123,7 +123,7 @@ fn execute_syncs_durable_writes_where_pwritev2_is_refused() {
                 })
             };
             let refused = || {
-                file.refused_flags()
+                file.refused_flags
                     .load(std::sync::atomic::Ordering::Relaxed)
             };
             refuse(&[libc::SYS_pwritev2], errno);

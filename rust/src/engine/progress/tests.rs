@@ -67,7 +67,7 @@ const COARSE_MEMORY: Option<Alignment> = Some(Alignment {
 });
 
 #[test]
-fn short_transfers_are_continued() {
+fn advance_continues_short_transfers() {
     for op in [Op::Read, Op::Write] {
         assert_eq!(
             scripted(100, None, op, &[Ok(1), Ok(98), Ok(1)]),
@@ -78,7 +78,7 @@ fn short_transfers_are_continued() {
 }
 
 #[test]
-fn a_read_ends_with_the_file_and_a_write_of_nothing_is_an_error() {
+fn advance_ends_a_read_with_the_file_and_fails_a_write_of_nothing() {
     assert_eq!(
         scripted(100, None, Op::Read, &[Ok(60), Ok(0)]).0,
         outcome(0, 60)
@@ -95,7 +95,7 @@ fn a_read_ends_with_the_file_and_a_write_of_nothing_is_an_error() {
 }
 
 #[test]
-fn an_error_tells_how_much_was_moved_before() {
+fn advance_reports_the_bytes_moved_before_an_error() {
     let script = [Ok(4096), Ok(512), Err(Errno(libc::ENOSPC))];
     assert_eq!(
         scripted(8192, SECTOR, Op::Write, &script).0,
@@ -104,7 +104,7 @@ fn an_error_tells_how_much_was_moved_before() {
 }
 
 #[test]
-fn interruptions_are_repeated_and_a_busy_device_only_so_often() {
+fn advance_repeats_interrupted_calls_and_limits_retries_of_a_busy_device() {
     let script = [
         Err(Errno(libc::EINTR)),
         Ok(1),
@@ -124,7 +124,7 @@ fn interruptions_are_repeated_and_a_busy_device_only_so_often() {
 }
 
 #[test]
-fn a_direct_read_that_cuts_a_sector_is_the_end_of_the_file() {
+fn advance_ends_a_direct_read_that_cuts_a_sector() {
     assert_eq!(
         scripted(8192, SECTOR, Op::Read, &[Ok(600)]).0,
         outcome(0, 600)
@@ -140,7 +140,7 @@ fn a_direct_read_that_cuts_a_sector_is_the_end_of_the_file() {
 }
 
 #[test]
-fn a_direct_transfer_is_continued_where_memory_suits_too() {
+fn from_is_aligned_for_position_and_memory() {
     let read = [Ok(4096 + 512), Ok(1024), Ok(4096)];
     assert_eq!(
         scripted(8192, COARSE_MEMORY, Op::Read, &read),

@@ -19,7 +19,7 @@ fn stats(pool: u32, out: &mut [f64]) -> i32 {
 }
 
 #[test]
-fn open_refuses_limits_that_make_no_sense() {
+fn open_refuses_limits_out_of_range() {
     for limit in [
         f64::NAN,
         f64::INFINITY,
@@ -38,7 +38,7 @@ fn open_refuses_limits_that_make_no_sense() {
 }
 
 #[test]
-fn exports_return_what_the_table_says() {
+fn exports_return_the_values_of_their_documentation() {
     let number = basalt_pool_open(1, 16384.0, 2);
     assert!(number >= 1);
     let pool = number as u32;

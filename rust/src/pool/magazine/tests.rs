@@ -16,7 +16,7 @@ fn magazine_holds_one_block_of_each_class() {
 }
 
 #[test]
-fn version_tells_that_a_block_was_put_and_taken() {
+fn version_changes_when_a_block_is_put_and_taken() {
     let magazine = Magazine::default();
     let before = magazine.version(0);
     magazine.put(0, 1);
@@ -26,5 +26,5 @@ fn version_tells_that_a_block_was_put_and_taken() {
     magazine.steal(0);
     let after = magazine.version(0);
     assert!(before != between && between != after && before != after);
-    assert!(before.is_empty() && between.is_empty() && after.is_empty());
+    assert_eq!([before, between, after].map(top), [None; 3]);
 }

@@ -3,7 +3,7 @@ use super::*;
 const HUGE: usize = 2 << 20;
 
 #[test]
-fn map_is_aligned_and_zero_and_ends_where_it_should() {
+fn map_is_aligned_and_zero_to_its_end() {
     for bytes in [4096, 12288, HUGE - 4096, HUGE, 3 * HUGE] {
         for align in [4096, HUGE] {
             for start in [
@@ -16,7 +16,8 @@ fn map_is_aligned_and_zero_and_ends_where_it_should() {
                 let memory = unsafe { std::slice::from_raw_parts_mut(memory, bytes) };
                 assert!(memory.iter().all(|&byte| byte == 0));
                 memory.fill(1);
-                unmap(start, bytes).unwrap();
+                // SAFETY: mapped above, and not used after this.
+                unsafe { unmap(start, bytes) }.unwrap();
             }
         }
     }
@@ -32,6 +33,6 @@ fn discard_leaves_zeros() {
         memory.write_volatile(7);
         discard(start, 8192);
         assert_eq!(memory.read_volatile(), 0);
+        unmap(start, 8192).unwrap();
     }
-    unmap(start, 8192).unwrap();
 }

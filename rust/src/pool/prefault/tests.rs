@@ -27,7 +27,8 @@ fn start_populates_memory_and_cancel_stops_that() {
         assert!(Instant::now() < deadline, "nothing populates the memory");
         thread::sleep(Duration::from_millis(1));
     }
-    mapping::unmap(start, bytes).unwrap();
+    // SAFETY: mapped above, and not used after this.
+    unsafe { mapping::unmap(start, bytes) }.unwrap();
 
     // Whatever the thread has done by then, nothing happens to the range from there on.
     for round in 0..50 {
@@ -38,11 +39,13 @@ fn start_populates_memory_and_cancel_stops_that() {
         }
         let middle = start + STEP_BYTES;
         cancel(middle, STEP_BYTES);
-        mapping::discard(middle, STEP_BYTES);
+        // SAFETY: mapped above, and ours alone.
+        unsafe { mapping::discard(middle, STEP_BYTES) };
         thread::sleep(Duration::from_millis(1));
         assert!(!resident(middle, PAGE));
         cancel(start, bytes);
-        mapping::unmap(start, bytes).unwrap();
+        // SAFETY: mapped above, and not used after this.
+        unsafe { mapping::unmap(start, bytes) }.unwrap();
     }
     assert!(
         lock(&RANGES)

@@ -37,7 +37,7 @@ fn take_and_give(quota: &Quota, held: &AtomicU64) {
 
 /// Of two that want 3 of 5, exactly one gets it while it is kept.
 #[test]
-fn loom_quota_refuses_exactly_what_is_too_much() {
+fn loom_quota_refuses_only_what_exceeds_the_limit() {
     loom::model(|| {
         let quota = Arc::new(Quota::new(5));
         let other = {

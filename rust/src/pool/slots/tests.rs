@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn places_follow_each_other() {
+fn place_numbers_slots_without_gaps() {
     let mut expected = (0, 0);
     for slot in 0..5000 {
         assert_eq!(place(slot), expected, "{slot}");

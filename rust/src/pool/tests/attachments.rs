@@ -8,7 +8,7 @@ use crate::pool;
 use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER};
 
 #[test]
-fn closed_pool_keeps_nothing_and_its_number_dies_with_the_last_block() {
+fn close_keeps_no_free_block_and_ends_the_number_with_the_last() {
     let number = pool::open(settings(4 * MIB, 8192)).unwrap();
     assert_eq!(pool::attach(number), Ok(settings(4 * MIB, 8192)));
     let lease = pool::acquire(number, 4096, false).unwrap();
@@ -31,7 +31,7 @@ fn closed_pool_keeps_nothing_and_its_number_dies_with_the_last_block() {
 }
 
 #[test]
-fn attachments_of_a_thread_end_with_it() {
+fn end_of_a_thread_ends_its_attachments() {
     let number = thread::spawn(|| {
         let number = pool::open(settings(MIB, 8192)).unwrap();
         pool::acquire(number, 4096, false).unwrap();
@@ -44,7 +44,7 @@ fn attachments_of_a_thread_end_with_it() {
 }
 
 #[test]
-fn attachment_of_another_thread_cannot_be_taken_back() {
+fn close_refuses_the_attachment_of_another_thread() {
     let number = pool::open(settings(MIB, 8192)).unwrap();
     let other = thread::spawn(move || pool::close(number)).join().unwrap();
     assert_eq!(other, Err(NO_SUCH_HANDLE));
@@ -52,7 +52,7 @@ fn attachment_of_another_thread_cannot_be_taken_back() {
 }
 
 #[test]
-fn numbers_that_no_pool_has_are_refused() {
+fn acquire_refuses_numbers_of_no_pool() {
     for number in [0, u32::MAX] {
         assert_eq!(pool::acquire(number, 1, false), Err(NO_SUCH_HANDLE));
         assert_eq!(pool::attach(number), Err(NO_SUCH_HANDLE));
@@ -82,7 +82,7 @@ fn numbers_that_no_pool_has_are_refused() {
 
 /// Closing, while another thread leases and returns: nothing stays mapped.
 #[test]
-fn nothing_stays_mapped_when_closing_meets_a_release() {
+fn close_during_a_release_leaves_nothing_mapped() {
     for round in 0..2000 {
         let number = pool::open(settings(MIB, 8192)).unwrap();
         let found = pool::POOLS.get(number).unwrap();

@@ -302,7 +302,7 @@ impl Model {
         } else {
             let loan = loan.unwrap();
             assert_eq!(
-                (loan.as_ptr() as usize, loan.len()),
+                (loan.as_ptr() as usize, loan.bytes()),
                 (block.lease.address + start as usize, length as usize)
             );
             block.loans.push(loan);

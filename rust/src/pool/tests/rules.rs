@@ -48,7 +48,7 @@ fn reclaim_takes_no_more_than_is_missing_where_it_can() {
 }
 
 #[test]
-fn generation_changes_when_the_mapping_goes_and_only_then() {
+fn generation_changes_with_the_mapping_only() {
     let pool = Pool::new(0, settings(MIB, 8192));
     let first = pool.acquire(ME, None, 4096, false).unwrap();
     assert!(first.fresh);
@@ -84,7 +84,7 @@ fn arenas_are_aligned_to_huge_pages() {
 }
 
 #[test]
-fn largest_class_is_leased_and_comes_back() {
+fn acquire_and_release_work_for_the_largest_class() {
     let pool = Pool::new(0, settings(1 << 53, 8192));
     let lease = pool.acquire(ME, None, 512 << 20, false).unwrap();
     assert_eq!(lease.capacity, 512 << 20);
@@ -94,7 +94,7 @@ fn largest_class_is_leased_and_comes_back() {
 }
 
 #[test]
-fn events_are_counted() {
+fn count_adds_up_events() {
     let pool = Pool::new(0, settings(MIB, 8192));
     for number in 0..Counter::COUNT as u32 {
         pool.count(Counter::from_number(number).unwrap(), 10 + number as i32);

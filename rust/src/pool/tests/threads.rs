@@ -23,7 +23,7 @@ impl Random {
 
 /// Four threads fight for a limit that is far too small for them.
 #[test]
-fn limit_holds_under_threads() {
+fn acquire_keeps_the_limit_under_threads() {
     const LIMIT: u64 = 600 * KIB;
     let number = pool::open(settings(LIMIT, 16)).unwrap();
     let held = Arc::new(AtomicU64::new(0));
@@ -106,7 +106,7 @@ fn fight(number: u32, limit: u64, held: &AtomicU64, seed: u64) -> u64 {
 /// As long as what is in use leaves room, nobody is refused, whatever moves between the classes
 /// meanwhile.
 #[test]
-fn nobody_is_refused_what_is_free() {
+fn acquire_is_not_refused_while_blocks_are_free() {
     const THREADS: u64 = 4;
     let largest = 7;
     let number = pool::open(settings(THREADS * u64::from(CLASS_BYTES[largest]), 7)).unwrap();
@@ -134,7 +134,7 @@ fn nobody_is_refused_what_is_free() {
 }
 
 #[test]
-fn block_belongs_to_the_thread_that_acquired_it() {
+fn release_is_refused_to_another_thread() {
     let number = pool::open(settings(MIB, 8192)).unwrap();
     let lease = pool::acquire(number, 4096, false).unwrap();
     let others: [Result<(), Status>; 3] = thread::spawn(move || {
@@ -156,7 +156,7 @@ fn block_belongs_to_the_thread_that_acquired_it() {
 }
 
 #[test]
-fn thread_that_ends_gives_its_blocks_back() {
+fn end_of_a_thread_returns_its_blocks() {
     let number = pool::open(settings(MIB, 8192)).unwrap();
     let mine = pool::acquire(number, 4096, false).unwrap();
     thread::spawn(move || {
@@ -185,7 +185,7 @@ fn thread_that_ends_gives_its_blocks_back() {
 }
 
 #[test]
-fn thread_that_ends_with_a_loan_pending_gives_its_block_back_at_the_last_completion() {
+fn end_of_a_thread_leaves_a_lent_block_to_its_last_loan() {
     let number = pool::open(settings(MIB, 8192)).unwrap();
     let (lease, loans) = thread::spawn(move || {
         let lease = pool::acquire(number, 8192, false).unwrap();
@@ -219,7 +219,7 @@ fn thread_that_ends_with_a_loan_pending_gives_its_block_back_at_the_last_complet
 
 /// The last loans of a thread's blocks end while the thread does, on another thread.
 #[test]
-fn loans_that_end_while_their_thread_does_free_each_block_once() {
+fn end_loan_frees_each_block_once_while_its_thread_ends() {
     let number = pool::open(settings(4 * MIB, 8192)).unwrap();
     for _ in 0..100 {
         let (sender, receiver) = std::sync::mpsc::channel::<Loan>();

@@ -76,7 +76,7 @@ fn scanned(bytes: &[u8], next_offset: u64) -> (usize, usize) {
 
 proptest! {
     #[test]
-    fn messages_come_back_byte_for_byte(
+    fn expand_returns_gathered_messages_byte_for_byte(
         first in 0u64..1000,
         parts in prop::collection::vec(
             (
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn iggy_decodes_gathered_batches_of_any_partition(
+    fn gather_and_restamp_write_batches_that_iggy_decodes(
         partition in 0u64..=MAX_SAFE_INTEGER,
         parts in prop::collection::vec((0u64..2, any::<u128>(), 0u64..1 << 34, 0usize..300), 1..40),
     ) {
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn batches_do_not_depend_on_the_blocks(cuts in prop::collection::vec(0usize..300, 1..8)) {
+    fn gather_does_not_depend_on_the_blocks_of_the_source(cuts in prop::collection::vec(0usize..300, 1..8)) {
         let mut source = Vec::new();
         for i in 0..40u64 {
             source.extend(message(1, i, (TIME + i / 7, TIME), &vec![1; i as usize * 5], &[]));
@@ -155,7 +155,7 @@ proptest! {
 }
 
 #[test]
-fn a_batch_ends_at_its_limits_and_says_why() {
+fn gather_ends_a_batch_at_its_limits() {
     let payloads = vec![vec![1; 300_000]; 5];
     let (batches, progress, _) = gathered(&run(0, &payloads), true, 0);
     assert_eq!(scanned(&batches, 0), (2, 5));
@@ -184,7 +184,7 @@ fn a_batch_ends_at_its_limits_and_says_why() {
 }
 
 #[test]
-fn gathering_stops_at_the_first_invalid_message() {
+fn gather_stops_at_the_first_invalid_message() {
     let good = run(3, &[vec![1; 10], vec![2; 20], vec![3; 30]]);
     for at in 0..good.len() {
         let mut bytes = good.clone();
@@ -215,7 +215,7 @@ fn gathering_stops_at_the_first_invalid_message() {
 }
 
 #[test]
-fn a_target_that_is_full_says_what_it_needs() {
+fn gather_reports_the_room_that_a_full_target_lacks() {
     let source = run(0, &[vec![1; 10]]);
     let needed = BATCH_HEADER_BYTES + 48 + 10;
     for room in 0..needed {
@@ -226,7 +226,7 @@ fn a_target_that_is_full_says_what_it_needs() {
 }
 
 #[test]
-fn restamped_batches_are_valid_and_come_back() {
+fn restamp_leaves_valid_batches_and_can_be_undone() {
     let source = [
         run(0, &[vec![1; 10], vec![2; 900]]),
         message(7, 2, (TIME + 1, 3), &[4], &[]),
