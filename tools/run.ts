@@ -1,4 +1,5 @@
-/** Running the parts of the test command: processes, their results, and what they took. */
+/** Running the parts of the test command: processes and their results. */
+import { AsyncLocalStorage } from "node:async_hooks";
 
 /** What a part of the run counted. */
 export interface Counts {
@@ -17,6 +18,9 @@ export interface Finished {
 export const ROOT: string = decodeURIComponent(
   new URL("..", import.meta.url).pathname,
 );
+
+/** Goes before each line of output of what runs in it. */
+export const linePrefix: AsyncLocalStorage<string> = new AsyncLocalStorage();
 
 /** Runs a command to its end, its output kept and, unless told otherwise, shown. */
 export async function run(
@@ -37,22 +41,25 @@ export async function run(
     stderr: "piped",
   }).spawn();
   let output = "";
+  const prefix = linePrefix.getStore() ?? "";
   const show = async (
     stream: ReadableStream<Uint8Array>,
-    to: { writeSync(bytes: Uint8Array): number },
+    print: (text: string) => void,
   ): Promise<void> => {
-    const decoder = new TextDecoder();
-    for await (const bytes of stream) {
-      output += decoder.decode(bytes, { stream: true });
-      for (let at = 0; options.quiet !== true && at < bytes.length;) {
-        at += to.writeSync(bytes.subarray(at));
-      }
+    let line = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      output += text;
+      const lines = (line + text).split("\n");
+      line = lines.pop()!;
+      if (options.quiet) continue;
+      for (const each of lines) print(prefix + each);
     }
+    if (!options.quiet && line !== "") print(prefix + line);
   };
   const [status] = await Promise.all([
     child.status,
-    show(child.stdout, Deno.stdout),
-    show(child.stderr, Deno.stderr),
+    show(child.stdout, console.log),
+    show(child.stderr, console.error),
   ]);
   return { code: status.code, output };
 }

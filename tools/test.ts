@@ -2,8 +2,8 @@
  * `deno task test`: every check of the project, in parts, with the time that each took, and one
  * closing line for all of them.
  *
- * Arguments are names of parts; without any, all run but those that take long: `--long` runs these,
- * and only them.
+ * Two parts run at a time, since many of them wait for a disk or a process. Arguments are names of
+ * parts; without any, all run but those that take long: `--long` runs these, one by one.
  */
 import { Command } from "commander";
 import { checkInstructions, instructionsObstacle } from "./instructions.ts";
@@ -13,6 +13,7 @@ import {
   type Counts,
   denoCounts,
   type Finished,
+  linePrefix,
   ROOT,
   run,
   testsOf,
@@ -24,10 +25,8 @@ interface Part {
   name: string;
   /** Whether it takes too long to be run each time. */
   long?: true;
-  /**
-   * Whether it runs beside the parts behind it: one that computes for minutes and measures no time.
-   */
-  aside?: true;
+  /** The parts that have to end before, if they run at all. */
+  after?: readonly string[];
   run(): Promise<Counts>;
 }
 
@@ -52,21 +51,18 @@ async function cargo(
   );
 }
 
-/** Runs tests; `aside` shows their output when they are over. */
+/** Runs tests; the part "check" checks their types. */
 async function denoTest(
   args: string[],
-  { env = {}, aside = false }: {
-    env?: Record<string, string>;
-    aside?: boolean;
-  } = {},
+  env: Record<string, string> = {},
 ): Promise<Counts> {
   const all = args.includes("--allow-all");
   const preload = all ? [PRELOAD] : [];
-  const finished = await run(DENO, ["test", ...preload, ...args], {
-    env,
-    quiet: aside,
-  });
-  if (aside) console.log(`\n=== ran aside\n${finished.output}`);
+  const finished = await run(
+    DENO,
+    ["test", "--no-check", ...preload, ...args],
+    { env },
+  );
   if (all) {
     for (const [name, ignored] of testsOf(finished)) tests.set(name, ignored);
   }
@@ -87,9 +83,7 @@ function engineTest(kind: string): Promise<Counts> {
     "tests/segment/segment_writer_test.ts",
     "tests/log/api_test.ts",
   ];
-  return denoTest(["--allow-all", ...tests], {
-    env: { BASALT_ENGINE: kind },
-  });
+  return denoTest(["--allow-all", ...tests], { BASALT_ENGINE: kind });
 }
 
 function skipped(reason: string): Counts {
@@ -97,36 +91,66 @@ function skipped(reason: string): Counts {
   return { passed: 0, failed: 0, skipped: 1 };
 }
 
+async function checked(command: string, args: string[]): Promise<Counts> {
+  return verdict(await run(command, args));
+}
+
 const PARTS: Part[] = [
   {
     name: "build",
     run: async () => verdict(await cargo(["build", "--release"])),
   },
+  { name: "fmt", run: () => checked(DENO, ["fmt", "--check"]) },
+  { name: "lint", run: () => checked(DENO, ["lint"]) },
   {
-    name: "build-guard",
-    run: async () =>
-      verdict(
-        await cargo([
-          "build",
-          "--release",
-          "--features",
-          "guard",
-          "--target-dir",
-          "rust/target/guard",
-        ]),
-      ),
+    name: "check",
+    run: () =>
+      checked(DENO, [
+        "check",
+        "mod.ts",
+        "segment.ts",
+        "storage.ts",
+        "lib",
+        "tests",
+        "bench",
+        "tools",
+      ]),
+  },
+  {
+    name: "doc-lint",
+    run: () => checked(DENO, ["doc", "--lint", ...entryPoints()]),
+  },
+  {
+    name: "embed",
+    after: ["build"],
+    // The other platforms need a toolchain that is not asked for here.
+    run: () => checked(DENO, ["task", "embed", Deno.build.target]),
+  },
+  {
+    name: "typescript",
+    after: ["build", "embed"],
+    run: () => denoTest(["--allow-all", "--ignore=tests/crash", "tests"]),
+  },
+  {
+    name: "crash",
+    after: ["build"],
+    run: () => denoTest(["--allow-all", "tests/crash"]),
+  },
+  {
+    name: "publish",
+    after: ["embed"],
+    run: () =>
+      checked(DENO, ["publish", "--dry-run", "--allow-dirty", "--no-check"]),
   },
   {
     name: "rustfmt",
-    run: async () =>
-      verdict(
-        await run("cargo", [
-          "fmt",
-          "--check",
-          "--manifest-path",
-          "rust/Cargo.toml",
-        ]),
-      ),
+    run: () =>
+      checked("cargo", [
+        "fmt",
+        "--check",
+        "--manifest-path",
+        "rust/Cargo.toml",
+      ]),
   },
   {
     name: "clippy",
@@ -135,20 +159,19 @@ const PARTS: Part[] = [
         await cargo(["clippy", "--all-targets", "--", "--deny", "warnings"]),
       ),
   },
-  { name: "rust", run: async () => cargoCounts(await cargo(["test"])) },
+  {
+    name: "rust",
+    // Both write to the same directory.
+    after: ["clippy"],
+    run: async () => cargoCounts(await cargo(["test"])),
+  },
+  { name: "asan", run: addressSanitizer },
   {
     name: "loom",
     run: async () =>
       cargoCounts(
         await cargo(
-          [
-            "test",
-            "--release",
-            "--lib",
-            "--target-dir",
-            "rust/target/loom",
-            "loom",
-          ],
+          ["test", "--lib", "--target-dir", "rust/target/loom", "loom"],
           // Almost all defects show with two or three preemptions; without the bound a model runs
           // for hours (loom's documentation).
           { env: { RUSTFLAGS: "--cfg loom", LOOM_MAX_PREEMPTIONS: "3" } },
@@ -157,6 +180,7 @@ const PARTS: Part[] = [
   },
   {
     name: "instructions",
+    after: ["build"],
     run: async () => {
       const obstacle = await instructionsObstacle();
       if (obstacle !== undefined) return skipped(obstacle);
@@ -165,93 +189,30 @@ const PARTS: Part[] = [
         : { passed: 0, failed: 1, skipped: 0 };
     },
   },
-  {
-    name: "asan",
-    run: async () => {
-      if (!await available("cargo", ["+nightly", "--version"])) {
-        return skipped("AddressSanitizer needs the nightly toolchain");
-      }
-      return cargoCounts(
-        await cargo([
-          "test",
-          "--lib",
-          "--target",
-          `${Deno.build.arch}-unknown-linux-gnu`,
-          "--target-dir",
-          "rust/target/asan",
-          // The sanitizer needs mappings of its own, which this test uses up; part "rust" runs it.
-          "--",
-          "--skip",
-          "memory_goes_back_when_mappings_run_out",
-        ], { toolchain: "nightly", env: { RUSTFLAGS: "-Zsanitizer=address" } }),
-      );
-    },
-  },
-  {
-    name: "fmt",
-    run: async () => verdict(await run(DENO, ["fmt", "--check"])),
-  },
-  { name: "lint", run: async () => verdict(await run(DENO, ["lint"])) },
-  {
-    name: "check",
-    run: async () =>
-      verdict(
-        await run(DENO, [
-          "check",
-          "mod.ts",
-          "segment.ts",
-          "storage.ts",
-          "lib",
-          "tests",
-          "bench",
-          "tools",
-        ]),
-      ),
-  },
-  {
-    name: "doc-lint",
-    run: async () =>
-      verdict(await run(DENO, ["doc", "--lint", ...entryPoints()])),
-  },
-  {
-    name: "embed",
-    // The other platforms need a toolchain that is not asked for here.
-    run: async () =>
-      verdict(await run(DENO, ["task", "embed", Deno.build.target])),
-  },
-  {
-    name: "publish",
-    run: async () =>
-      verdict(await run(DENO, ["publish", "--dry-run", "--allow-dirty"])),
-  },
-  {
-    name: "crash",
-    aside: true,
-    run: () => denoTest(["--allow-all", "tests/crash"], { aside: true }),
-  },
+  { name: "threads", after: ["build"], run: () => engineTest("threads") },
+  { name: "plain", after: ["build"], run: () => engineTest("plain") },
   {
     name: "ffi-only",
+    after: ["build"],
     // The plain command, as somebody types it.
     run: () => denoTest(["--allow-ffi", "--no-prompt"]),
   },
   {
-    name: "typescript",
-    run: () => denoTest(["--allow-all", "--ignore=tests/crash", "tests"]),
-  },
-  { name: "threads", run: () => engineTest("threads") },
-  { name: "plain", run: () => engineTest("plain") },
-  {
     name: "examples",
-    run: () =>
-      denoTest([
-        "--allow-all",
-        "--doc",
-        "mod.ts",
-        "segment.ts",
-        "storage.ts",
-        "lib",
-        "docs",
-      ]),
+    after: ["build"],
+    run: async () =>
+      denoCounts(
+        await run(DENO, [
+          "test",
+          "--allow-all",
+          "--doc",
+          "mod.ts",
+          "segment.ts",
+          "storage.ts",
+          "lib",
+          "docs",
+        ]),
+      ),
   },
   {
     name: "fuzz",
@@ -272,11 +233,16 @@ const PARTS: Part[] = [
     },
   },
   {
+    name: "timing",
+    long: true,
+    run: () => denoTest(["--allow-all", ...timingTests()]),
+  },
+  {
     name: "kills",
     long: true,
     run: () =>
       denoTest(["--allow-all", "tests/torture/kill_test.ts"], {
-        env: { BASALT_KILLS: "10000" },
+        BASALT_KILLS: "10000",
       }),
   },
   {
@@ -284,11 +250,9 @@ const PARTS: Part[] = [
     long: true,
     run: () =>
       denoTest(["--allow-all", "tests/jetstream", "tests/ship"], {
-        env: {
-          BASALT_SHIPPER_KILLS: "3000",
-          BASALT_LEADER_KILLS: "300",
-          BASALT_SHIP_MESSAGES: "10000000",
-        },
+        BASALT_SHIPPER_KILLS: "3000",
+        BASALT_LEADER_KILLS: "300",
+        BASALT_SHIP_MESSAGES: "10000000",
       }),
   },
   {
@@ -296,7 +260,7 @@ const PARTS: Part[] = [
     long: true,
     run: () =>
       denoTest(["--allow-all", "tests/crash/crash_states_test.ts"], {
-        env: { BASALT_CRASH_STATES: "1000000" },
+        BASALT_CRASH_STATES: "1000000",
       }),
   },
   {
@@ -304,10 +268,31 @@ const PARTS: Part[] = [
     long: true,
     run: () =>
       denoTest(["--allow-all", "tests/torture/soak_test.ts"], {
-        env: { BASALT_SOAK_MINUTES: "30" },
+        BASALT_SOAK_MINUTES: "30",
       }),
   },
 ];
+
+/** Runs the tests of the library with AddressSanitizer. */
+async function addressSanitizer(): Promise<Counts> {
+  if (!await available("cargo", ["+nightly", "--version"])) {
+    return skipped("AddressSanitizer needs the nightly toolchain");
+  }
+  return cargoCounts(
+    await cargo([
+      "test",
+      "--lib",
+      "--target",
+      `${Deno.build.arch}-unknown-linux-gnu`,
+      "--target-dir",
+      "rust/target/asan",
+      // The sanitizer needs mappings of its own, which this test uses up; part "rust" runs it.
+      "--",
+      "--skip",
+      "memory_goes_back_when_mappings_run_out",
+    ], { toolchain: "nightly", env: { RUSTFLAGS: "-Zsanitizer=address" } }),
+  );
+}
 
 /** Runs a fuzz target for a while; what it finds is kept under `rust/fuzz/artifacts`. */
 async function fuzz(target: string, seconds: number): Promise<Counts> {
@@ -323,6 +308,13 @@ async function fuzz(target: string, seconds: number): Promise<Counts> {
       "-max_len=16384",
     ]),
   );
+}
+
+/** The tests that measure times: their names do not end in `_test.ts`. */
+function timingTests(): string[] {
+  return [...Deno.readDirSync(`${ROOT}tests/timing`)]
+    .filter(({ name }) => name.endsWith("_timing.ts"))
+    .map(({ name }) => `tests/timing/${name}`);
 }
 
 /** The modules that the package exports, but for the one that is generated. */
@@ -379,8 +371,10 @@ const rows: string[] = [];
 
 /** Runs a part and counts what it gave. */
 async function count(part: Part): Promise<void> {
+  console.log(`=== ${part.name}`);
   const start = performance.now();
-  const counts = await part.run();
+  const prefix = lanes > 1 ? `${part.name.padEnd(12)} ` : "";
+  const counts = await linePrefix.run(prefix, () => part.run());
   // What needs no files runs twice: only the second run counts what was skipped.
   if (part.name === "ffi-only") counts.skipped = 0;
   for (const key of ["passed", "failed", "skipped"] as const) {
@@ -394,16 +388,22 @@ async function count(part: Part): Promise<void> {
   );
 }
 
-const aside: Promise<void>[] = [];
-for (const part of wanted) {
-  console.log(
-    `\n=== ${part.name}${part.aside ? ", beside those behind it" : ""}`,
-  );
-  const counted = count(part);
-  if (part.aside) aside.push(counted);
-  else await counted;
+/** How many parts run at a time. */
+const lanes = wanted.length === 1 || wanted.some((part) => part.long) ? 1 : 2;
+const waiting = [...wanted];
+const running = new Map<string, Promise<void>>();
+while (waiting.length + running.size > 0) {
+  const isOver = (name: string) =>
+    !running.has(name) && !waiting.some((part) => part.name === name);
+  const next = waiting.findIndex(({ after = [] }) => after.every(isOver));
+  if (next < 0 || running.size === lanes) {
+    await Promise.race(running.values());
+    continue;
+  }
+  const [part] = waiting.splice(next, 1);
+  const { name } = part!;
+  running.set(name, count(part!).finally(() => running.delete(name)));
 }
-await Promise.all(aside);
 
 const whole = names.length === 0 && !long;
 const missing = required().filter((name) => tests.get(name) ?? whole);

@@ -36,6 +36,8 @@ export interface EnumerationOptions {
   readonly exhaustiveUnits: number;
   /** Whether a moment with more unsynced units is checked at all. @default {true} */
   readonly isSampled?: boolean;
+  /** The share of the sequences of most steps that is run, drawn by the seed. @default {1} */
+  readonly share?: number;
   readonly seed: number;
   /** The rule that is broken, if any. */
   readonly mutant?: Mutant;
@@ -129,10 +131,12 @@ export class Enumeration {
   }
 
   async run(): Promise<Counts> {
+    const { depth: most, share = 1 } = this.#options;
     let level: Step[][] = [[]];
-    for (let depth = 0; depth <= this.#options.depth; depth++) {
+    for (let depth = 0; depth <= most; depth++) {
       const going: Step[][] = [];
       for (const steps of level) {
+        if (depth === most && !this.#random.chance(share)) continue;
         // What a sequence that changed nothing leads to was seen without it.
         if (await this.#scenario(steps)) going.push(steps);
       }

@@ -8,7 +8,6 @@ import {
   AssertionError,
   assertRejects,
 } from "@std/assert";
-import { BufferPool } from "../../lib/pool/mod.ts";
 import {
   OurPool,
   PoolLimitError,
@@ -211,56 +210,3 @@ differs(
     assertEquals([view.length, pool.usedBytes()], [0, 4096]);
   },
 );
-
-Deno.test("append with the pool on is never slower than off, tested as a ratio", () => {
-  const payload = new Uint8Array(64 * KIB).fill(7);
-  const ours = (enabled: boolean): [append: () => void, close: () => void] => {
-    const pool = new BufferPool({ enabled, limitBytes: 64 * MIB });
-    return [() => {
-      const buffer = pool.acquireSync(128 * KIB);
-      buffer.truncate(0);
-      buffer.append(payload);
-      buffer.freeze().drop();
-    }, () => pool.close()];
-  };
-  const seed = (enabled: boolean): [append: () => void, close: () => void] => {
-    const pool = new SeedPool(64 * MIB);
-    return [() => {
-      if (enabled) {
-        const buffer = pool.acquire(128 * KIB);
-        buffer.view().set(payload);
-        buffer.freezeAndDrop(1);
-      } else new Uint8Array(128 * KIB).set(payload);
-    }, () => {}];
-  };
-  // Far below 1, so that noise cannot trip it; the seed, which loses every frozen block, allocates
-  // as if it had no pool.
-  const limit = 0.5;
-  const ratio = ratioOf(ours(true), ours(false));
-  assert(ratio < limit, `on / off is ${ratio}`);
-  const seeds = ratioOf(seed(true), seed(false));
-  assert(seeds >= limit, `The seed's on / off is ${seeds}`);
-});
-
-/**
- * The time of one by that of the other: the best of rounds that take turns, for what else the
- * machine does only adds.
- */
-function ratioOf(
-  [one, closeOne]: [append: () => void, close: () => void],
-  [other, closeOther]: [append: () => void, close: () => void],
-): number {
-  const time = (append: () => void): number => {
-    const start = performance.now();
-    for (let i = 0; i < 100; i++) append();
-    return performance.now() - start;
-  };
-  const best = [Infinity, Infinity] as [number, number];
-  for (let round = 0; round < 25; round++) {
-    best[0] = Math.min(best[0], time(one));
-    best[1] = Math.min(best[1], time(other));
-  }
-  closeOne();
-  closeOther();
-  return best[0] / best[1];
-}

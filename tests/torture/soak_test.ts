@@ -112,13 +112,13 @@ Deno.test(
         late - early <= MAX_REACHABLE_MIB,
         `reachable: from ${early} to ${late} MiB`,
       );
-      for (const  of of["descriptors", "threads"] as const) {
+      for (const held of ["descriptors", "threads"] as const) {
         const most = (all: Sample[]) =>
-          Math.max(...all.map((each) => each[of]));
+          Math.max(...all.map((each) => each[held]));
         // A roll or a read in between holds some files.
         assert(
           most(settled) <= most(samples.slice(0, warm)) + 6,
-          `${of}: ${samples.map((each) => each[of])}`,
+          `${held}: ${samples.map((each) => each[held])}`,
         );
       }
       assertEquals([report.leasedBytes, report.cachedPages], [0, 0]);

@@ -83,24 +83,6 @@ Deno.test("findMessage() tells of a message that ends behind the bytes", () => {
   assertEquals(findMessage(cut, 0, 10, 20).beyond, undefined);
 });
 
-Deno.test("findMessage() looks at 16 MiB of random bytes, zeros and sparse data at once", () => {
-  const random = new Uint8Array(1 << 24);
-  for (let at = 0; at < random.length; at += 65536) {
-    crypto.getRandomValues(random.subarray(at, at + 65536));
-  }
-  const sparse = random.map((byte, i) => i % 13 === 0 ? byte : 0);
-  for (const bytes of [random, new Uint8Array(1 << 24), sparse]) {
-    const before = performance.now();
-    assertEquals(
-      findMessage(bytes, 0, 0, Number.MAX_SAFE_INTEGER).position,
-      undefined,
-    );
-    // A few milliseconds where it is right; minutes where it hashes what it should filter.
-    const took = performance.now() - before;
-    assertEquals(took < 2000, true, `${took} ms`);
-  }
-});
-
 Deno.test("findMessage() refuses arguments out of range and names them", () => {
   const refused = (name: string, ...rest: [number, number, number]) =>
     assertThrows(

@@ -1,8 +1,4 @@
-/**
- * Asks a server of this machine `count` times, one after the other, and prints how long each answer
- * took, in
- * milliseconds, as JSON.
- */
+/** Sends requests to a server, one after the other, and prints the time of each in milliseconds. */
 const [url, count] = Deno.args;
 const times: number[] = [];
 for (let i = 0; i < Number(count); i++) {
