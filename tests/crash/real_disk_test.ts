@@ -57,7 +57,7 @@ for (const { name, logicalBlock, shell } of DISKS) {
       using dir = new TemporaryDirectory();
       const prefix = ["unshare", "-m", "sh", "-c", `${shell} && exec "$@"`];
       const found = await runScript(
-        "../crash/real_disk_script.ts",
+        new URL("real_disk_script.ts", import.meta.url),
         ["-A"],
         [`${dir.path}/mount`],
         [...prefix, dir.path],

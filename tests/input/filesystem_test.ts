@@ -19,12 +19,10 @@ async function onMount(
 ): Promise<Result> {
   const shell = `${MOUNT_POINT}${mount} && exec "$@"`;
   const prefix = ["unshare", "-m", "sh", "-c", shell, dir];
-  return await runScript(
-    "../input/log_script.ts",
-    ["-A"],
-    [mode, `${dir}/mount`],
-    prefix,
-  ) as Result;
+  return await runScript(new URL("log_script.ts", import.meta.url), ["-A"], [
+    mode,
+    `${dir}/mount`,
+  ], prefix) as Result;
 }
 
 /** A loop device that goes when the mount does: it is detached while it is in use. */

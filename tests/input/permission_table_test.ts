@@ -140,7 +140,7 @@ Deno.test({
         TREES.flatMap((tree) => names.map((name) => `${root}/${tree}/${name}`))
           .join(",");
       const answers = await runScript(
-        "../input/permission_table_script.ts",
+        new URL("permission_table_script.ts", import.meta.url),
         [
           "--no-check",
           ...flags.map((flag) =>

@@ -131,7 +131,7 @@ Deno.test({
       );
       await t.step(shown || "none", async () => {
         const result = await runScript(
-          "../input/permission_script.ts",
+          new URL("permission_script.ts", import.meta.url),
           ["--no-check", ...flags],
           [path],
         ) as Record<string, number | { name: string; message: string }>;

@@ -25,7 +25,11 @@ async function life(
 ): Promise<Life> {
   using directory = new TemporaryDirectory();
   const args = [directory.path, refused, String(length), REFUSE_RINGS];
-  return await runScript("../log/refused_script.ts", ["-A"], args) as Life;
+  return await runScript(
+    new URL("refused_script.ts", import.meta.url),
+    ["-A"],
+    args,
+  ) as Life;
 }
 
 Deno.test({

@@ -21,7 +21,12 @@ async function through(kind: string, mount: string): Promise<unknown> {
   const script = `(${mount.trim().replaceAll("$0", path)}) && exec "$@"`;
   const prefix = ["unshare", "-m", "sh", "-c", script, "sh"];
   const args = [kind, path];
-  return await runScript("../log/two_mounts_child.ts", ["-A"], args, prefix);
+  return await runScript(
+    new URL("two_mounts_child.ts", import.meta.url),
+    ["-A"],
+    args,
+    prefix,
+  );
 }
 
 Deno.test({

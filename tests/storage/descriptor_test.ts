@@ -137,7 +137,7 @@ Deno.test(
     await new Deno.Command("mkfifo", { args: [fifo] }).output();
     Deno.symlinkSync("fifo", dir.file("fifo link"));
     const { usual, unusual } = await runScript(
-      "without_node_script.ts",
+      new URL("without_node_script.ts", import.meta.url),
       ["-A"],
       [
         dir.path,
@@ -166,7 +166,10 @@ Deno.test(
   async () => {
     using dir = new TemporaryDirectory();
     const asked = (...flags: string[]) =>
-      runScript("permission_queries_script.ts", ["--allow-ffi", ...flags], [
+      runScript(new URL("permission_queries_script.ts", import.meta.url), [
+        "--allow-ffi",
+        ...flags,
+      ], [
         dir.path,
       ]);
     const { path } = dir;

@@ -163,15 +163,20 @@ Deno.test(
     using dir = new TemporaryDirectory();
     const path = dir.file("a/b");
     const trace = dir.file("trace");
-    await runScript("make_directory_script.ts", ["-A"], [path], [
-      "strace",
-      "-f",
-      "-y",
-      "-e",
-      "trace=fsync",
-      "-o",
-      trace,
-    ]);
+    await runScript(
+      new URL("make_directory_script.ts", import.meta.url),
+      ["-A"],
+      [path],
+      [
+        "strace",
+        "-f",
+        "-y",
+        "-e",
+        "trace=fsync",
+        "-o",
+        trace,
+      ],
+    );
     const synced = [
       ...Deno.readTextFileSync(trace).matchAll(/fsync\(\d+<([^>]*)>\)/g),
     ].map((match) => match[1]);
@@ -194,7 +199,8 @@ Deno.test(
   { ignore: !ALL },
   async () => {
     using dir = new TemporaryDirectory();
-    const elsewhere = () => runScript("lock_script.ts", ["-A"], [dir.path]);
+    const elsewhere = () =>
+      runScript(new URL("lock_script.ts", import.meta.url), ["-A"], [dir.path]);
     assertEquals(await elsewhere(), true);
     const lock = storage.lock(dir.path)!;
     assertEquals(storage.lock(dir.path), undefined);

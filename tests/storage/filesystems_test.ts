@@ -17,7 +17,7 @@ async function onMount(
   const shell = `${mount} && exec "$@"`;
   const prefix = ["unshare", "-m", "sh", "-c", shell, dir];
   return await runScript(
-    "filesystem_script.ts",
+    new URL("filesystem_script.ts", import.meta.url),
     ["-A"],
     [dir],
     prefix,

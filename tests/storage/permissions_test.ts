@@ -34,10 +34,14 @@ Deno.test(
       await t.step(
         granted.join(" ").replaceAll(path, "DIR") || "none",
         async () => {
-          const results = await runScript("open_script.ts", [
-            "--allow-ffi",
-            ...granted,
-          ], [path]) as Result[];
+          const results = await runScript(
+            new URL("open_script.ts", import.meta.url),
+            [
+              "--allow-ffi",
+              ...granted,
+            ],
+            [path],
+          ) as Result[];
           assert(results.some((each) => each.Deno !== "opened"));
           for (const each of results) {
             assertEquals({
@@ -59,10 +63,14 @@ Deno.test(
     using dir = new TemporaryDirectory();
     const { path } = dir;
     const reason = async (flags: string[]): Promise<string> => {
-      const [physical, why] = await runScript("physical_block_script.ts", [
-        "--allow-ffi",
-        ...flags,
-      ], [`${path}/x`]) as [number, string];
+      const [physical, why] = await runScript(
+        new URL("physical_block_script.ts", import.meta.url),
+        [
+          "--allow-ffi",
+          ...flags,
+        ],
+        [`${path}/x`],
+      ) as [number, string];
       assert(physical >= 4096);
       return why;
     };

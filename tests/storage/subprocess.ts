@@ -1,11 +1,10 @@
-/** Runs a script of this directory in another Deno; resolves to what it printed as JSON. */
+/** Runs a script in another Deno; resolves to what it printed as JSON. */
 export async function runScript(
-  name: string,
+  script: URL,
   flags: string[],
   args: string[],
   prefix: string[] = [],
 ): Promise<unknown> {
-  const script = new URL(name, import.meta.url).pathname;
   const [command, ...rest] = [
     ...prefix,
     Deno.execPath(),
@@ -14,7 +13,7 @@ export async function runScript(
     "--quiet",
     "--no-lock",
     ...flags,
-    script,
+    script.pathname,
     ...args,
   ];
   const { success, stdout, stderr } = await new Deno.Command(command!, {
@@ -24,6 +23,6 @@ export async function runScript(
   const [out, errors] = [stdout, stderr].map((each) =>
     new TextDecoder().decode(each)
   );
-  if (!success) throw new Error(`${name} failed: ${errors}`);
+  if (!success) throw new Error(`${script} failed: ${errors}`);
   return JSON.parse(out!);
 }
