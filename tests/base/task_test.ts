@@ -101,7 +101,7 @@ Deno.test("together() of one task gives its steps on, and settles its failure", 
   }
 });
 
-Deno.test("together() of no task is over at once", async () => {
+Deno.test("together() of no task ends at once", async () => {
   assertEquals(await drive(together([])), []);
   assertEquals(driveSync(together([])), []);
 });

@@ -90,7 +90,7 @@ const FIRST = make(0, [3, 4], TIMES);
 const SECOND = make(2, [5], TIMES);
 
 Deno.test(
-  "wrong use ends with 2 and says how it is right",
+  "basalt ends with 2 on wrong use and says what is right",
   { ignore: !ALL },
   async () => {
     await check([
@@ -148,52 +148,59 @@ Deno.test("a missing permission is named", { ignore: !ALL }, async () => {
   assertEquals([...contents(dir.path).keys()], ["input"]);
 });
 
-Deno.test("files that are none are refused by name, and nothing is made", {
-  ignore: !ALL,
-}, async () => {
-  using dir = new Directory();
-  const input = dir.file("input");
-  Deno.writeTextFileSync(input, "a\nb\n");
-  Deno.writeTextFileSync(dir.file("empty"), "");
-  Deno.mkdirSync(dir.file("nothing"));
-  const into = ["--into", dir.file("log")];
-  const fails: Case[] = [
-    [["ingest", dir.path, ...into], 1, /it is a directory; give a file/],
-    [["ingest", dir.file("gone"), ...into], 1, /[Nn]o such file.*gone/],
-    [["ingest", `${input}\0x`, ...into], 1, /NUL|nul/],
-    [["ingest", input, "--into", `${input}\0x`], 1, /NUL byte/],
-    [["ingest", input, "--into", input], 1, /ENOTDIR.*input/],
-    [["ingest", input, "--into", `${input}/log`], 1, /ENOTDIR.*input/],
-    [["ingest", input, "--into", "/dev/null"], 1, /ENOTDIR.*\/dev\/null/],
-    ...["read", "inspect", "verify", "repair"].flatMap((name): Case[] => [
-      [[name, dir.file("gone")], 1, /ENOENT.*gone/],
-      [[name, dir.file("nothing")], 1, /No segment of a log in.*nothing/],
-      [[name, input], 1, /ENOTDIR.*input/],
-      [[name, "/dev/null"], 1, /ENOTDIR/],
-      [[name, `${input}\0x`], 1, /NUL byte/],
-    ]),
-    [["probe", dir.file("gone")], 1, /ENOENT.*gone/],
-    [["probe", "/dev/null"], 1, /a character device/],
-  ];
-  await check(fails, ["--allow-all"]);
-  assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name).sort(), [
-    "empty",
-    "input",
-    "nothing",
-  ]);
-  // What is strange and right.
-  await check([
-    [["ingest", "/dev/null", "--into", dir.file("null")], 0, /0 messages/],
-    [
-      ["ingest", dir.file("empty"), "--into", dir.file("a/b/c")],
-      0,
-      /0 messages/,
-    ],
-    [["ingest", input, "--into", dir.file("a/b/c")], 0, /2 messages/],
-    [["verify", dir.file("a/b/c")], 0, /2 good messages/],
-    [["verify", dir.file("null")], 0, /0 good messages/],
-  ], ["--allow-all"]);
-});
+Deno.test(
+  "ingest and read refuse files of other kinds by name, and make nothing",
+  {
+    ignore: !ALL,
+  },
+  async () => {
+    using dir = new Directory();
+    const input = dir.file("input");
+    Deno.writeTextFileSync(input, "a\nb\n");
+    Deno.writeTextFileSync(dir.file("empty"), "");
+    Deno.mkdirSync(dir.file("nothing"));
+    const into = ["--into", dir.file("log")];
+    const fails: Case[] = [
+      [["ingest", dir.path, ...into], 1, /it is a directory; give a file/],
+      [["ingest", dir.file("gone"), ...into], 1, /[Nn]o such file.*gone/],
+      [["ingest", `${input}\0x`, ...into], 1, /NUL|nul/],
+      [["ingest", input, "--into", `${input}\0x`], 1, /NUL byte/],
+      [["ingest", input, "--into", input], 1, /ENOTDIR.*input/],
+      [["ingest", input, "--into", `${input}/log`], 1, /ENOTDIR.*input/],
+      [["ingest", input, "--into", "/dev/null"], 1, /ENOTDIR.*\/dev\/null/],
+      ...["read", "inspect", "verify", "repair"].flatMap((name): Case[] => [
+        [[name, dir.file("gone")], 1, /ENOENT.*gone/],
+        [[name, dir.file("nothing")], 1, /No segment of a log in.*nothing/],
+        [[name, input], 1, /ENOTDIR.*input/],
+        [[name, "/dev/null"], 1, /ENOTDIR/],
+        [[name, `${input}\0x`], 1, /NUL byte/],
+      ]),
+      [["probe", dir.file("gone")], 1, /ENOENT.*gone/],
+      [["probe", "/dev/null"], 1, /a character device/],
+    ];
+    await check(fails, ["--allow-all"]);
+    assertEquals(
+      [...Deno.readDirSync(dir.path)].map(({ name }) => name).sort(),
+      [
+        "empty",
+        "input",
+        "nothing",
+      ],
+    );
+    // What is strange and right.
+    await check([
+      [["ingest", "/dev/null", "--into", dir.file("null")], 0, /0 messages/],
+      [
+        ["ingest", dir.file("empty"), "--into", dir.file("a/b/c")],
+        0,
+        /0 messages/,
+      ],
+      [["ingest", input, "--into", dir.file("a/b/c")], 0, /2 messages/],
+      [["verify", dir.file("a/b/c")], 0, /2 good messages/],
+      [["verify", dir.file("null")], 0, /0 good messages/],
+    ], ["--allow-all"]);
+  },
+);
 
 Deno.test(
   "a fifo can be ingested, and is no segment",

@@ -86,7 +86,7 @@ function payloadOf(
 }
 
 Deno.test(
-  "a second ingest goes on behind the first",
+  "a second ingest goes on after the first",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();

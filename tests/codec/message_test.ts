@@ -111,7 +111,7 @@ Deno.test("readFrame() reads fields when asked; the origin timestamp alone may b
   assertThrows(() => far.originTimestamp, RangeError, "origin timestamp");
 });
 
-Deno.test("Message.text() decodes UTF-8, and replaces what is none", () => {
+Deno.test("Message.text() decodes UTF-8, and replaces other bytes", () => {
   const text = (payload: Uint8Array) =>
     readFrame(
       writtenBatch({

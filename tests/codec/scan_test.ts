@@ -162,7 +162,7 @@ Deno.test("BatchScan says how much a batch beyond 4 GiB needs", () => {
   assertEquals(scanned(bytes), [0, "partial", 0, 2 ** 40]);
 });
 
-Deno.test("BatchScan tells the reasons in their order", () => {
+Deno.test("BatchScan gives the reasons in their order", () => {
   const good = batchOf(5, [counting(10)]);
   const changed = (...changes: [at: number, bytes: number[]][]) => {
     const bytes = good.slice();

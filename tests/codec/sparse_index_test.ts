@@ -51,7 +51,7 @@ Deno.test("readIndexEntry() and writeIndexEntry() refuse entries that are not th
   assertEquals(bytes, before);
 });
 
-Deno.test("isPlausibleEntry() takes what batches can make, and nothing else", () => {
+Deno.test("isPlausibleEntry() accepts entries that batches can have, and no others", () => {
   const before = { offset: 10, timestamp: 50, position: 1000 };
   const plausible = (change: Partial<IndexEntry>) =>
     isPlausibleEntry(

@@ -255,7 +255,7 @@ Deno.test("decodeUserHeaders() refuses every wrong size of a fixed kind", () => 
   }
 });
 
-Deno.test("decodeUserHeaders() of any bytes answers or says InvalidData, as validateUserHeaders() does", () => {
+Deno.test("decodeUserHeaders() of any bytes returns or throws InvalidData, as validateUserHeaders() does", () => {
   const good = encodeUserHeaders({ a: "text", b: 1, c: true, d: 2n });
   for (let at = 0; at < good.length; at++) {
     for (let value = 0; value < 256; value++) {

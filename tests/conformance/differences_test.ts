@@ -94,7 +94,7 @@ const DIFFERENCES: readonly Difference[] = [
 ];
 
 for (const kind of DISKS) {
-  Deno.test(`SimulatedDisk unlike ${kind.name}`, async (test) => {
+  Deno.test(`SimulatedDisk differs from ${kind.name}`, async (test) => {
     for (const { what, why, prove } of DIFFERENCES) {
       await test.step(`${what}: ${why}`, async () => {
         using disk = kind.make("async");

@@ -291,7 +291,7 @@ async function answers(on: Subject): Promise<Map<string, unknown>> {
 }
 
 for (const [kind, mode] of PAIRS) {
-  Deno.test(`every operand, SimulatedDisk like ${kind.name}, ${mode}`, async () => {
+  Deno.test(`SimulatedDisk answers every operand like ${kind.name}, ${mode}`, async () => {
     using disk = kind.make(mode);
     using simulated = simulatedLike(disk, mode);
     const expected = await answers(disk);

@@ -174,7 +174,7 @@ function contents(subject: Subject, root: string): unknown {
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 for (const kind of SUBJECTS) {
-  Deno.test(`a task of write operations on ${kind.name} is finished at any moment`, async () => {
+  Deno.test(`Driver.finishSync() at any moment of a task of writes on ${kind.name}`, async () => {
     const isReal = DISKS.includes(kind);
     for (let seed = 0; seed < (isReal ? 12 : 60); seed++) {
       const plans = planned(new SeededRandom(seed));
@@ -236,7 +236,7 @@ for (const kind of SUBJECTS) {
 }
 
 for (const kind of [...DISKS.slice(0, 1), SUBJECTS.at(-1)!]) {
-  Deno.test(`an overlay over ${kind.name} passes on what finishes tasks`, async () => {
+  Deno.test(`OverlayStorage over ${kind.name} lets tasks be finished`, async () => {
     using subject = kind.make("sync");
     const { storage, root, pool } = subject;
     const below = storage.openSync(`${root}/a`, {
@@ -275,7 +275,7 @@ class Foreign extends PassingStorage {
 }
 
 for (const kind of SUBJECTS) {
-  Deno.test(`a task on another implementation over ${kind.name} runs with promises`, async () => {
+  Deno.test(`TaskStorage of another implementation over ${kind.name} runs with promises`, async () => {
     using subject = kind.make("async");
     const { root, pool } = subject;
     const storage = new TaskStorage(new Foreign(subject.storage));
@@ -303,7 +303,7 @@ for (const kind of SUBJECTS) {
   });
 }
 
-Deno.test("settleSync of a file settles others that wait for a task", async () => {
+Deno.test("StorageFile.settleSync() settles calls that wait for a task", async () => {
   for (const kind of SUBJECTS) {
     using subject = kind.make("async");
     const { storage, root, pool } = subject;

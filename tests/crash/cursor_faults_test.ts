@@ -138,7 +138,7 @@ async function run(
 
 for (const isSync of [true, false]) {
   Deno.test({
-    name: `a cursor and retention: every call of the disk fails in turn, ${
+    name: `Cursor and retention with each call of the disk failing in turn, ${
       isSync ? "sync" : "async"
     }`,
     ignore: !FILES,

@@ -302,7 +302,7 @@ const isLong = ALL && Deno.env.get("BASALT_CRASH_STATES") !== undefined;
 for (const [blockBytes, depth] of [[4096, isLong ? 4 : 3], [512, 3]] as const) {
   Deno.test({
     name:
-      `every crash state of cursors and retention, blocks of ${blockBytes}, up to ${depth} steps`,
+      `Cursor and retention after every crash: blocks of ${blockBytes}, up to ${depth} steps`,
     ignore: !FILES,
     fn() {
       const counts: Counts = { scenarios: 0, states: 0, images: 0 };

@@ -82,7 +82,7 @@ function loseEachBlock(disk: SimulatedDisk, vouched: number): Outcome {
 }
 
 Deno.test(
-  "Log.open refuses to cut below the published durable offset, and changes nothing then",
+  "Log.open() refuses to cut below the published durable offset, and changes nothing then",
   {
     ignore: !FILES,
   },
@@ -98,7 +98,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Log.open refuses to cut below a plausible index entry, and changes nothing then",
+  "Log.open() refuses to cut below a plausible index entry, and changes nothing then",
   {
     ignore: !FILES,
   },

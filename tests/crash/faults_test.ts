@@ -200,7 +200,7 @@ const BOTH: readonly Mode[] = ["async", "sync"];
 for (const { name, start, run, modes = BOTH } of SCENARIOS) {
   for (const mode of modes) {
     Deno.test({
-      name: `${name}: every call of the disk fails in turn, ${mode}`,
+      name: `Log with each call of the disk failing in turn: ${name}, ${mode}`,
       ignore: !FILES,
       async fn() {
         let runs = 0;

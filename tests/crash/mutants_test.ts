@@ -55,7 +55,7 @@ for (const mutant of MUTANTS) {
 }
 
 Deno.test(
-  "what kills the mutants finds nothing in the log",
+  "mutants: the same enumeration finds nothing wrong in the log",
   { ignore: !FILES },
   async () => {
     for (const how of [{ long: true }, { failing: true }, { isAsync: true }]) {

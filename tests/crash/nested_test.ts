@@ -109,7 +109,7 @@ function assertRead(
 for (const claimed of [1, 2]) {
   const outer = nested(claimed);
   Deno.test(
-    `Log.open of a torn payload that is batches from offset ${claimed} gives none of them`,
+    `Log.open() takes no batch out of a torn payload of batches from offset ${claimed}`,
     {
       ignore: !FILES,
     },
@@ -133,14 +133,18 @@ for (const claimed of [1, 2]) {
   );
 }
 
-Deno.test("mutant: recovery does not cut, and the payload's batches fit on", {
-  ignore: !FILES,
-}, () => {
-  const { wrap } = MUTANTS.find(({ name }) =>
-    name === "recovery does not cut"
-  )!;
-  const outer = nested(2);
-  assertThrows(() => {
-    eachTorn(outer, (left) => void recover(left, outer, wrap));
-  });
-});
+Deno.test(
+  "mutant: recovery does not cut, and batches of a payload follow the log",
+  {
+    ignore: !FILES,
+  },
+  () => {
+    const { wrap } = MUTANTS.find(({ name }) =>
+      name === "recovery does not cut"
+    )!;
+    const outer = nested(2);
+    assertThrows(() => {
+      eachTorn(outer, (left) => void recover(left, outer, wrap));
+    });
+  },
+);

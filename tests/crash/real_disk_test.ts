@@ -51,7 +51,7 @@ const DISKS: readonly Disk[] = [
 for (const { name, logicalBlock, shell } of DISKS) {
   Deno.test({
     name:
-      `a log on ${name}, filled to the brim, loses nothing, goes on when there is room, and is read where it cannot be written`,
+      `Log on ${name}, filled to the brim, loses nothing, goes on when there is room, and can be read when it cannot be written`,
     ignore: !canMount(shell),
     async fn() {
       using dir = new TemporaryDirectory();
@@ -79,7 +79,7 @@ for (const { name, logicalBlock, shell } of DISKS) {
 }
 
 Deno.test({
-  name: "a log that is cut while it is open gives no wrong message",
+  name: "Log.read() of a file that is cut meanwhile gives no wrong message",
   ignore: !FILES,
   async fn() {
     for (const direct of ["prefer", "never"] as const) {

@@ -74,20 +74,24 @@ function check(left: SimulatedDisk, expected: Expected, what: string): void {
 }
 
 for (const steps of LIVES) {
-  Deno.test(`Log.open crashes at every step, after ${steps.join(", ")}`, {
-    ignore: !FILES,
-  }, async () => {
-    let crashes = 0;
-    const all = await images(steps);
-    for (const [left, expected] of all) {
-      crashes += await eachCrash(
-        left,
-        (place) => openOn(place.storage, SETTING).closeSync(),
-        ["none", "all", "random"],
-        (again, what) => check(again, expected, what),
-      );
-    }
-    console.log(`${crashes} crashes while ${all.length} disks are recovered`);
-    assert(crashes > 100);
-  });
+  Deno.test(
+    `Log.open() after a crash at each of its steps, after ${steps.join(", ")}`,
+    {
+      ignore: !FILES,
+    },
+    async () => {
+      let crashes = 0;
+      const all = await images(steps);
+      for (const [left, expected] of all) {
+        crashes += await eachCrash(
+          left,
+          (place) => openOn(place.storage, SETTING).closeSync(),
+          ["none", "all", "random"],
+          (again, what) => check(again, expected, what),
+        );
+      }
+      console.log(`${crashes} crashes while ${all.length} disks are recovered`);
+      assert(crashes > 100);
+    },
+  );
 }

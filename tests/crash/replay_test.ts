@@ -29,11 +29,11 @@ async function killing(setting: Setting, seed: number): Promise<string> {
 
 const asked = ALL ? Deno.env.get(REPLAY) : undefined;
 if (asked !== undefined) {
-  Deno.test("the state that was asked for", () => replay(asked));
+  Deno.test("replay(): the state of BASALT_CRASH_REPLAY", () => replay(asked));
 } else {
   for (const setting of [small(512), preparing(512)]) {
     Deno.test(
-      `a state that breaks a promise replays from one line, ${setting.name}`,
+      `replay() repeats a broken state from one line, ${setting.name}`,
       { ignore: !FILES },
       async () => {
         for (const seed of [1, 2, 3_000_000_000]) {
@@ -52,7 +52,7 @@ if (asked !== undefined) {
   }
 
   Deno.test({
-    name: "the printed command replays a state in a process of its own",
+    name: "replayCommand() repeats a broken state in another process",
     ignore: !ALL,
     async fn() {
       const message = await killing(small(512), 1);

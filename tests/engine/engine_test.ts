@@ -34,7 +34,7 @@ Deno.test("engine() is one object and says why it is what it is", () => {
   assertEquals(engine().pending, 0);
 });
 
-Deno.test("engine() names a handle, opcode or flag that is none", async () => {
+Deno.test("engine() names an unknown handle, opcode or flag", async () => {
   const cases: [PendingOperation, number, string][] = [
     [
       operation(OPERATION.SYNC_DATA, 0),
@@ -109,7 +109,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "engine() reports what the kernel answers",
+  name: "engine() reports the kernel's result",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -187,7 +187,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "Engine.settleSync() blocks until all is over, and settles the promises before it returns",
+    "Engine.settleSync() blocks until every operation is over, and settles their promises before it returns",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -224,7 +224,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "Engine.settleSync() within the settling of an operation settles those that are over, too",
+    "Engine.settleSync() while an operation settles also settles those that are over",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();

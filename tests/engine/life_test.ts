@@ -49,7 +49,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "engine() of a worker that is terminated leaves nothing open and disturbs nobody",
+    "engine() of a terminated worker leaves nothing open and disturbs no other isolate",
   ignore: !ALL,
   async fn() {
     using directory = new TemporaryDirectory();

@@ -59,7 +59,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "BASALT_ENGINE is not read, and nobody is asked, without the permission to",
+    "BASALT_ENGINE is not read without the permission, and there is no prompt",
   ignore: !ALL,
   async fn() {
     const output = await outcome("console.log(engine().kind);", {

@@ -66,7 +66,7 @@ async function outcome(kind: string, source: string): Promise<string> {
 for (const kind of ["uring", "threads"]) {
   Deno.test({
     name:
-      `a device that does not answer holds up nobody else, and closing waits for it (${kind})`,
+      `DirectFile on a device that hangs delays no other file, and closing waits for it (${kind})`,
     ignore,
     async fn() {
       const output = await outcome(
@@ -117,7 +117,7 @@ for (const kind of ["uring", "threads"]) {
 
   Deno.test({
     name:
-      `blocks of a worker that is terminated come back after their last completion, and not before (${kind})`,
+      `BufferPool: blocks of a terminated worker come back after their last completion, and not before (${kind})`,
     ignore,
     async fn() {
       const output = await outcome(
@@ -164,7 +164,7 @@ for (const kind of ["uring", "threads"]) {
 
   Deno.test({
     name:
-      `40 threads of the runtime that are blocked elsewhere stop no operation (${kind})`,
+      `DirectFile needs none of 40 threads of the runtime that are blocked (${kind})`,
     ignore,
     async fn() {
       const output = await outcome(

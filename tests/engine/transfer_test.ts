@@ -220,7 +220,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Engine.start() keeps a buffer alive that everybody else has dropped",
+  name: "Engine.start() keeps a buffer alive that its owners dropped",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool({ limitBytes: 1 << 20, onWarning: () => {} });

@@ -40,7 +40,7 @@ const TMPFS = "mount -t tmpfs -o size=16m none $0/mount";
 
 Deno.test({
   name:
-    "a log on a disk that fills up: NoSpaceError with the durable offset, nothing acknowledged is lost, and it goes on when there is room",
+    "Log on a disk that fills up is NoSpaceError with the durable offset, loses nothing acknowledged, and goes on when there is room",
   ignore: !canMount(MOUNT_POINT + EXT4),
   fn: async () => {
     using dir = new TemporaryDirectory();
@@ -73,7 +73,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a closed log on a read-only filesystem can be read; opening it for writing says why not, and changes nothing",
+    "Log on a read-only filesystem can be read; Log.open() says why it cannot be opened, and changes nothing",
   ignore: !canMount(MOUNT_POINT + EXT4),
   fn: async () => {
     using dir = new TemporaryDirectory();
@@ -99,7 +99,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a disk with blocks of 4096 bytes: what is misaligned is refused with the right values, and a log works",
+    "DirectFile on blocks of 4096 bytes refuses misaligned operands with the right values, and a log works",
   ignore: !canMount(MOUNT_POINT + SECTORS),
   fn: async () => {
     using dir = new TemporaryDirectory();
@@ -124,7 +124,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a log in memory (tmpfs) works, and says that it is buffered and why",
+  name: "Log in memory (tmpfs) works, and says that it is buffered and why",
   ignore: !canMount(MOUNT_POINT + TMPFS),
   fn: async () => {
     using dir = new TemporaryDirectory();

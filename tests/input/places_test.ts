@@ -45,7 +45,7 @@ const PLACES: [
 
 Deno.test({
   name:
-    "a log where none can be: the class of the system's error, with code, call and path, and nothing is made",
+    "Log.open() in an impossible place is the system's error with class, code, call and path, and makes nothing",
   ignore: !ALL,
   fn: async (t) => {
     using dir = new TemporaryDirectory();
@@ -97,7 +97,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a log with each permission missing: NotCapable that names the flag; reading needs no permission to write",
+    "Log with each permission missing is NotCapable that names the flag; reading needs no permission to write",
   ignore: !ALL,
   fn: async (t) => {
     using dir = new TemporaryDirectory();

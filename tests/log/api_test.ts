@@ -71,7 +71,7 @@ function assertRefused(
 // Appending
 
 onEachPlace(
-  "Log.append() answers offsets from 0 on, also after reopening",
+  "Log.append() returns offsets from 0, also after reopening",
   async (place) => {
     const log = await openLog(place);
     assertEquals([log.firstOffset, log.nextOffset, log.durableOffset], [
@@ -193,7 +193,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.append() takes user headers that are encoded already, as they are", async () => {
+Deno.test("Log.append() takes encoded user headers as they are", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const encoded = Uint8Array.fromHex("02010000006b0b040000002a000000");
     const log = await openLog(place);
@@ -205,7 +205,7 @@ Deno.test("Log.append() takes user headers that are encoded already, as they are
   });
 });
 
-Deno.test("Log.append() refuses what is no message, and nothing changes", async () => {
+Deno.test("Log.append() refuses values that are no message, and changes nothing", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     log.append("kept");
@@ -327,7 +327,7 @@ function sameBySamples(bytes: Uint8Array, expected: Uint8Array): boolean {
 // Batches
 
 onEachPlace(
-  "Log.appendBatch() answers the first offset and keeps the order",
+  "Log.appendBatch() returns the first offset and keeps the order",
   async (place) => {
     const log = await openLog(place);
     log.append(payload(0, 10));
@@ -346,7 +346,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.appendBatch() begins another segment where it does not fit, and a larger one has a segment of its own",
+  "Log.appendBatch() begins another segment where the batch does not fit, and gives a larger one its own",
   async (place) => {
     const log = await openLog(place, { segmentBytes: 8 * KIB });
     const batch = (count: number) =>
@@ -517,23 +517,30 @@ Deno.test("Log.whenDurable() and appendDurable() end with their signal, the mess
   });
 });
 
-onEachPlace("Log: 64 who append in one turn share one flush", async (place) => {
-  const log = await openLog(place, { blockBytes: 64 * KIB });
-  for (let round = 1; round <= 5; round++) {
-    const offsets = await Promise.all(
-      Array.from(
-        { length: 64 },
-        (_, i) => log.appendDurable(payload(i, 100)),
-      ),
-    );
-    assertEquals(offsets[63], round * 64 - 1);
-    const { flushes, flushedMessages, syncs } = log.stats();
-    assertEquals([flushes, flushedMessages, syncs], [round, round * 64, round]);
-  }
-  await log.close();
-});
+onEachPlace(
+  "Log.appendDurable(): 64 calls of one turn share one flush",
+  async (place) => {
+    const log = await openLog(place, { blockBytes: 64 * KIB });
+    for (let round = 1; round <= 5; round++) {
+      const offsets = await Promise.all(
+        Array.from(
+          { length: 64 },
+          (_, i) => log.appendDurable(payload(i, 100)),
+        ),
+      );
+      assertEquals(offsets[63], round * 64 - 1);
+      const { flushes, flushedMessages, syncs } = log.stats();
+      assertEquals([flushes, flushedMessages, syncs], [
+        round,
+        round * 64,
+        round,
+      ]);
+    }
+    await log.close();
+  },
+);
 
-Deno.test("Log: those who were woken together share the next flush as well", async () => {
+Deno.test("Log.appendDurable(): callers that were woken together share the next flush", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { blockBytes: 64 * KIB });
     await Promise.all(
@@ -547,7 +554,7 @@ Deno.test("Log: those who were woken together share the next flush as well", asy
   });
 });
 
-Deno.test("Log.flush() gives the durability that was asked for, the strongest of those who share it", async () => {
+Deno.test("Log.flush() gives each caller its durability, or a stronger one of another caller", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     const flushed = async (
@@ -585,7 +592,7 @@ Deno.test("Log.flush() gives the durability that was asked for, the strongest of
   });
 });
 
-Deno.test("Log.flushSync() serves those who wait for a flush that has not begun, and finishes one in flight", async () => {
+Deno.test("Log.flushSync() serves waiting calls of a flush that has not begun, and finishes one in flight", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     const offset = log.append("x");
@@ -616,7 +623,7 @@ Deno.test("Log.flushSync() serves those who wait for a flush that has not begun,
 });
 
 onEachPlace(
-  "Log: a program that only blocks needs no turn of the event loop",
+  "Log: a program of sync calls needs no turn of the event loop",
   (place) => {
     const log = openLogSync(place, { segmentBytes: 64 * KIB });
     for (let i = 0; i < 200; i++) {
@@ -746,7 +753,7 @@ for (const atLimit of ["wait", "fail"] as const) {
   });
 }
 
-Deno.test("Log.ready() waits for memory that others have, in turn, until its signal ends it", async () => {
+Deno.test("Log.ready() waits in turn for memory that others lease, until its signal ends it", async () => {
   const place = new SimulatedPlace();
   const pool = testPool({ limitBytes: 1024 * KIB });
   try {
@@ -779,7 +786,7 @@ Deno.test("Log.ready() waits for memory that others have, in turn, until its sig
 });
 
 onEachPlace(
-  "Log: a block that is full is written without anybody asking",
+  "Log writes a full block without a call of flush()",
   async (place) => {
     const log = await openLog(place);
     appendSome(log, 20, 1000);
@@ -853,7 +860,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log: an empty log closes, opens and reads as one",
+  "Log: an empty log closes, opens and reads",
   async (place) => {
     for (let i = 0; i < 2; i++) {
       const log = i ? openLogSync(place) : await openLog(place);
@@ -919,7 +926,7 @@ onEachPlace("Log: `await using` and `using` close it", async (place) => {
 });
 
 onEachPlace(
-  "Log.close() waits for the flush in flight, and serves everybody who waits",
+  "Log.close() waits for the flush in flight, and serves all waiting calls",
   async (place) => {
     const log = await openLog(place, { segmentBytes: 8 * KIB });
     const waiting: Promise<unknown>[] = [];
@@ -937,7 +944,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.closeSync() serves those who wait for a flush that has not begun", async () => {
+Deno.test("Log.closeSync() serves calls that wait for a flush that has not begun", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     const durable = log.appendDurable("x");

@@ -169,7 +169,7 @@ function checkOpening(
   }
 }
 
-Deno.test("every flipped bit of every log and index is found at its place; what is read before it is right, and opening changes no sealed log", () => {
+Deno.test("verifyLog() finds every flipped bit of every log and index; reading is right up to it, and opening changes no sealed segment", () => {
   let cases = 0;
   for (const name of NAMES) {
     const sound = SOUND[name]!;
@@ -186,7 +186,7 @@ Deno.test("every flipped bit of every log and index is found at its place; what 
   assert(cases > 10_000);
 });
 
-Deno.test("every length to which a log or index may be cut is found, and none changes a sealed log", () => {
+Deno.test("verifyLog() finds every length to which a log or index was cut, and opening changes no sealed segment", () => {
   let cases = 0;
   for (const name of NAMES) {
     const sound = SOUND[name]!;
@@ -228,7 +228,7 @@ function messageOf(made: Made, i: number): Uint8Array {
   return made.log.subarray(made.starts[i], made.starts[i + 1]);
 }
 
-Deno.test("every swap of two messages, and every message in the place of another of its size, is found where it begins", () => {
+Deno.test("verifyLog() finds every swap of two messages, and every message that replaces one of its size", () => {
   let cases = 0;
   for (const made of SEGMENTS) {
     const name = `${segment(made.firstOffset)}.log`;
@@ -262,7 +262,7 @@ Deno.test("every swap of two messages, and every message in the place of another
   assert(cases > 30);
 });
 
-Deno.test("every flipped bit of a log that was left open: opening keeps all before it, and keeps what it cuts beside it", () => {
+Deno.test("Log.open() of a log left open with any flipped bit keeps all before it, and salvages what it cuts", () => {
   const name = segment(LAST.firstOffset);
   let cases = 0;
   for (let position = 0; position < LAST.log.length; position++) {

@@ -123,7 +123,7 @@ function open(disk: SimulatedDisk): Log {
 
 Deno.test({
   name:
-    "any index beside a sound log: after a crash it is mended, of a closed log it is mended or named, and reading gives what was appended",
+    "Log.open() of a sound log with any index repairs the index, or names it if the log was closed; reading gives all messages",
   ignore: !FILES,
   fn() {
     /** After a crash mended; of a closed log read all the same, or named as corrupt. */

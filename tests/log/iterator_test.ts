@@ -42,7 +42,7 @@ async function onLog(
   });
 }
 
-Deno.test("an iterator ends the batch before when the next one is asked for, unless it was kept", () =>
+Deno.test("Log.read() ends a batch when the next one is asked for, unless it was kept", () =>
   onLog(3, async (place, log) => {
     const tail = log.tail();
     for (const batches of [log.read(), readerOf(place).read(), tail]) {
@@ -82,7 +82,7 @@ Deno.test("MessageBatch.hold() keeps the memory until a promise settles, also if
     await batches.return();
   }));
 
-Deno.test("readSync() ends the batch before when the next one is asked for", () =>
+Deno.test("Log.readSync() ends a batch when the next one is asked for", () =>
   onLog(3, (_place, log) => {
     const seen: MessageBatch[] = [];
     for (const batch of log.readSync()) {
@@ -94,7 +94,7 @@ Deno.test("readSync() ends the batch before when the next one is asked for", () 
     return Promise.resolve();
   }));
 
-Deno.test("calls of next() are served in order; batches of calls made together are valid together", () =>
+Deno.test("Log.read() serves calls of next() in order; batches of calls made together are valid together", () =>
   onLog(6, async (_place, log) => {
     const batches = log.read();
     const [a, b, c] = await Promise.all([
@@ -113,7 +113,7 @@ Deno.test("calls of next() are served in order; batches of calls made together a
     assertEquals((await batches.next()).done, true);
   }));
 
-Deno.test("batches of a stream are the consumer's", () =>
+Deno.test("LogReader.stream() leaves its batches to the consumer", () =>
   onLog(3, async (_place, log) => {
     const all: MessageBatch[] = [];
     for await (const batch of log.stream()) all.push(batch);
@@ -124,7 +124,7 @@ Deno.test("batches of a stream are the consumer's", () =>
     assertEquals(all.length, 3);
   }));
 
-Deno.test("messages() gives single messages, valid until the next one, or copied", () =>
+Deno.test("Log.messages() gives single messages, valid until the next one, or copied", () =>
   at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { segmentBytes: KIB });
     for (let i = 0; i < 20; i++) {
@@ -203,7 +203,7 @@ for (const kind of ["Log", "LogReader"]) {
     }));
 }
 
-Deno.test("caughtUp of a reading that ends early is rejected, and of one to the end resolved", () =>
+Deno.test("Log.read() rejects caughtUp when it ends early, and resolves it at the end", () =>
   onLog(5, async (_place, log) => {
     const left = log.tail();
     await left.next();

@@ -57,7 +57,7 @@ const MOVES: Record<string, (dir: string, other: string) => void> = {
 
 for (const [what, move] of Object.entries(MOVES)) {
   Deno.test(
-    `Log whose directory ${what} changes nothing at the path, and says so`,
+    `Log changes nothing at the path when its directory ${what}, and says so`,
     {
       ignore: !FILES,
     },

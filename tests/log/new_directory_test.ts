@@ -40,7 +40,7 @@ const SYNCS = { "/log": 1 + 2, "/a/b/log": 3 + 2 };
 
 for (const [path, syncs] of Object.entries(SYNCS)) {
   for (let last = 1; last <= syncs; last++) {
-    Deno.test(`Log.open(): what is acknowledged in ${path} survives, though a process was killed at sync ${last} of a directory before`, async () => {
+    Deno.test(`Log.open() after a kill at sync ${last} of a directory: what is acknowledged in ${path} survives`, async () => {
       using pool = new BufferPool();
       const disk = new SimulatedDisk();
       const options = { pool, prepareBytes: 0 };

@@ -138,7 +138,7 @@ for (const [what, make] of Object.entries(ODD)) {
   }
 
   Deno.test(
-    `no cursor goes through ${what}`,
+    `Log.cursor() does not go through ${what}`,
     { ignore: !ALL },
     () =>
       at(new DiskPlace(), async (place) => {
@@ -174,7 +174,7 @@ for (const [what, make] of Object.entries(ODD)) {
 }
 
 Deno.test(
-  "Log leaves what an owner file or a segment that became a link leads to",
+  "Log leaves the target of an owner file or a segment that became a link",
   {
     ignore: !FILES,
   },

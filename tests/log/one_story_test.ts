@@ -183,7 +183,7 @@ for (
     "a log that was left open and published nothing": UNPUBLISHED,
   })
 ) {
-  Deno.test(`any damage of ${what}: open, read, verify, inspect and repair tell one story`, () => {
+  Deno.test(`Log.open(), reading, verifying, inspecting and repairing agree about any damage of ${what}`, () => {
     fc.assert(
       fc.property(fc.array(aDamage, { minLength: 1, maxLength: 2 }), (all) => {
         const last = all.filter(({ name }) => name.startsWith(segment(10)));
@@ -194,7 +194,7 @@ for (
   });
 }
 
-Deno.test("any damage of one file of a closed log of one segment, in each way at its end", () => {
+Deno.test("Log.open(), reading, verifying, inspecting and repairing agree about each way in which a file ends", () => {
   const whole = filesOf(make(0, [100, 200]));
   for (
     const kind of [

@@ -98,7 +98,7 @@ Deno.test("Log.open() scans 32 MiB, not more, with the last checkpoint 16 MiB be
   });
 });
 
-Deno.test("Log.open() looks at prepared zeros as far as a checkpoint and a batch reach, once", () => {
+Deno.test("Log.open() reads prepared zeros once, as far as a checkpoint and a batch reach", () => {
   const disk = BIG_DISK.crashState("none");
   disk.poke(`/log/${LOG}`, BIG_END + 128 * MIB - 1, new Uint8Array(1));
   return on(disk, (place) => {
@@ -130,7 +130,7 @@ Deno.test("Log.open() scans no more than 32 MiB, crash after crash", async () =>
     }));
 });
 
-Deno.test("Log.open() does not look at the believed part: damage there is found by reading", () => {
+Deno.test("Log.open() does not scan what its index vouches for: reading finds damage there", () => {
   const disk = BIG_DISK.crashState("none");
   disk.flipBit(`/log/${LOG}`, 3 * MIB + 500, 1);
   return on(disk, async (place) => {
@@ -224,7 +224,7 @@ Deno.test("Log.open() believes no bit of the index of a short segment", async ()
   }
 });
 
-Deno.test("Log.open() mends an index of any length", async () => {
+Deno.test("Log.open() repairs an index of any length", async () => {
   const longer = joined(SMALL.index, new Uint8Array(40).fill(0xff));
   for (let length = 0; length <= longer.length; length++) {
     await assertNotBelieved(longer.slice(0, length), `${length} bytes`);
@@ -302,7 +302,7 @@ for (const [name, index] of Object.entries(GARBAGE)) {
   });
 }
 
-Deno.test("Log.open() scans more, and mends the index, with wrong entries in the believed part", async () => {
+Deno.test("Log.open() scans more, and repairs the index, with wrong entries in the believed part", async () => {
   const random = new SeededRandom(4711);
   const believed = (BIG_END - STEP - 16 * MIB) / STEP;
   const cases: [string, (index: Uint8Array) => void][] = [];

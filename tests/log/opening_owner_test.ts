@@ -91,7 +91,7 @@ function slotOf(place: Place, number: number) {
 }
 
 onEachPlace(
-  "an owner file names identity, process and time while a log is open, and is gone after closing",
+  "Log.open() makes an owner file with identity, process and time, and closing removes it",
   async (place) => {
     const before = place.storage.now();
     const log = await openLog(place);
@@ -429,7 +429,7 @@ Deno.test("Log.truncateBefore() removes nothing if meta cannot be written, and w
     assertMade(reopened(place), 3, LENGTHS);
   }));
 
-Deno.test("an owner file's record survives a power cut at any moment of publishing", () =>
+Deno.test("Log: the owner file's record survives a power cut at any moment of publishing", () =>
   on({}, (place) => {
     const disk = place.storage;
     const log = openLogSync(place, { blockBytes: 4 * KIB });

@@ -189,7 +189,7 @@ async function run(
   }
 }
 
-Deno.test("BufferPool at its limit: any mix of logs, producers, tails and readers makes progress", async () => {
+Deno.test("Log with a pool at its limit: any mix of logs, producers, tails and readers makes progress", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(actors, { minLength: 1, maxLength: 4 }),

@@ -129,7 +129,7 @@ async function readFrom(
 }
 
 processTest(
-  "two processes wanting to write: the second is LockedError, which names the first, and its turn comes",
+  "Log.open() in a second process is LockedError, which names the first, until the first closes",
   async (dir) => {
     await using first = new Writer(dir, "hold");
     await first.until("open");
@@ -166,7 +166,7 @@ processTest(
 );
 
 processTest(
-  "a second log in the same process is LockedError too, and a closed one gives the lock back",
+  "Log.open() of an open log in the same process is LockedError, until it is closed",
   async (dir) => {
     await withLog(dir, {}, async () => {
       const error = await assertRejects(
@@ -180,7 +180,7 @@ processTest(
 );
 
 processTest(
-  "a killed owner's lock is free within two seconds, and all it acknowledged is there",
+  "Log.open() gets the lock of a killed owner within two seconds, and finds all that it acknowledged",
   async (dir) => {
     let end = 0;
     for (let cycle = 0; cycle < 5; cycle++) {
@@ -220,7 +220,7 @@ processTest(
 
 for (const direct of ["prefer", "never"] as const) {
   processTest(
-    `while another process writes (${direct}), a reader sees a growing prefix and never damage`,
+    `LogReader.read() beside a writing process (${direct}) sees a growing prefix and never damage`,
     async (dir) => {
       const pool = testPool();
       await using writer = new Writer(dir, "write", direct);

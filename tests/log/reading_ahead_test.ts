@@ -58,7 +58,7 @@ function randomLengths(random: SeededRandom): number[] {
   return lengths;
 }
 
-Deno.test("read() gives every message once, whatever is in flight, and reads each byte about once", async () => {
+Deno.test("Log.read() gives every message once, whatever is in flight, and reads each byte about once", async () => {
   for (let seed = 0; seed < 16; seed++) {
     const random = new SeededRandom(seed);
     const lengths = randomLengths(random);
@@ -172,7 +172,7 @@ async function inFlight(
   return most;
 }
 
-Deno.test("read() has as many reads in flight as 'readAheadBytes' allows, and one where it is 0 or the pool has no room", async () => {
+Deno.test("Log.read() has as many reads in flight as 'readAheadBytes' allows, and one where it is 0 or the pool has no room", async () => {
   const eight = await inFlight({});
   assert(eight.reads >= 8 && eight.bytes <= 9 * MIB, `${eight.reads} reads`);
   const two = await inFlight({ readAheadBytes: 2 * MIB });
@@ -186,7 +186,7 @@ Deno.test("read() has as many reads in flight as 'readAheadBytes' allows, and on
   }
 });
 
-Deno.test("a reader that reads little reads little ahead", async () => {
+Deno.test("LogReader.read() of few messages reads little ahead", async () => {
   const disk = diskWith(filesOf(MADE));
   await on(disk, async (place) => {
     const reader = new LogReader(DIR, place);
@@ -195,7 +195,7 @@ Deno.test("a reader that reads little reads little ahead", async () => {
   });
 });
 
-Deno.test("readers that share a pool without room for all of them finish, large messages too", async () => {
+Deno.test("LogReader.read() finishes for all readers of a pool without room for all, large messages too", async () => {
   const lengths = [100, 3 * MIB, 50, 2 * MIB, ...LENGTHS.slice(0, 3000)];
   const disk = diskWith(filesOf(make(0, lengths)));
   for (const limit of [6, 8, 12]) {
@@ -207,7 +207,7 @@ Deno.test("readers that share a pool without room for all of them finish, large 
   }
 });
 
-Deno.test("a failed read ahead shows at its place: all messages before it are handed out", async () => {
+Deno.test("Log.read() gives all messages before it reports a failed read ahead", async () => {
   const path = `${DIR}/${segment(0)}.log`;
   for (let failing = 1; failing <= 17; failing++) {
     const disk = diskWith(filesOf(MADE));
@@ -243,7 +243,7 @@ Deno.test("a failed read ahead shows at its place: all messages before it are ha
 });
 
 onEachPlace(
-  "a loop that is left gives everything back, reads in flight included, also when the log was closed meanwhile",
+  "Log.read() returns all memory when its loop is left, reads in flight and a closed log included",
   async (place) => {
     const log = await openLog(place, { blockBytes: MIB });
     for (let i = 0; i < 12; i++) log.append(payload(i, MIB - HEADER));
@@ -272,7 +272,7 @@ onEachPlace(
   },
 );
 
-Deno.test("ten thousand batches leave the pool as it was", async () => {
+Deno.test("Log.read() of ten thousand batches leaves the pool as it was", async () => {
   const disk = diskWith(filesOf(make(0, LENGTHS.slice(0, 300))));
   await on(disk, async (place) => {
     const reader = new LogReader(DIR, place);
@@ -289,7 +289,7 @@ Deno.test("ten thousand batches leave the pool as it was", async () => {
   });
 });
 
-Deno.test("recovery reads at most 32 MiB of data and the zeros after it, each byte about once", async () => {
+Deno.test("Log.open() recovers by reading at most 32 MiB of data and the zeros after it, each byte about once", async () => {
   const lengths = Array.from({ length: 64 }, () => MIB - HEADER);
   const made = make(0, lengths);
   const cut = (messages: number) => made.index.slice(0, 24 * messages);
@@ -321,7 +321,7 @@ Deno.test("recovery reads at most 32 MiB of data and the zeros after it, each by
   }
 });
 
-Deno.test("recovery looks at all of a log whose index lacks more than a checkpoint", () => {
+Deno.test("Log.open() scans a log whole if its index lacks more than a checkpoint", () => {
   const lengths = Array.from({ length: 48 }, () => MIB - HEADER);
   const made = make(0, lengths);
   // By the index nothing lies behind 18 MiB; a hole hides that more does.

@@ -120,7 +120,7 @@ function randomOptions(
   return options;
 }
 
-Deno.test("read() and readSync() give what a list gives, over several segments", () =>
+Deno.test("Log.read() and readSync() give what a list gives, over several segments", () =>
   on(filesOf(...SEGMENTS), async (place) => {
     const log = openLogSync(place);
     const reader = new LogReader(DIR, {
@@ -141,7 +141,7 @@ Deno.test("read() and readSync() give what a list gives, over several segments",
     log.closeSync();
   }));
 
-Deno.test("read() gives what a list gives of batches with many messages", () =>
+Deno.test("Log.read() gives what a list gives of batches with many messages", () =>
   at(new SimulatedPlace(), async (place) => {
     const random = new SeededRandom(7);
     const log = openLogSync(place, { segmentBytes: 300 * KIB });
@@ -179,7 +179,7 @@ Deno.test("read() gives what a list gives of batches with many messages", () =>
     log.closeSync();
   }));
 
-Deno.test("read() gives what a list gives whatever the index of a sealed segment says", () =>
+Deno.test("Log.read() gives what a list gives whatever the index of a sealed segment says", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     const reader = new LogReader(DIR, {
@@ -261,7 +261,7 @@ Deno.test("SegmentReader gives what a list gives", () =>
   }));
 
 onEachPlace(
-  "read() gives what was written while the log is open, and no more",
+  "Log.read() gives what was written while the log is open, and no more",
   async (place) => {
     const log = await openLog(place, {
       segmentBytes: 20 * KIB,
@@ -298,7 +298,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "messages across block borders and larger than a block read back, both ways",
+  "Log.read() and readSync() give messages across block borders and larger than a block",
   async (place) => {
     const lengths = [
       ...[700, 700, 700, 323, 1, 1023, 1024, 1025].map((kib) => kib * KIB),
@@ -326,7 +326,7 @@ onEachPlace(
   },
 );
 
-Deno.test("reading goes back to small blocks behind a large message", () => {
+Deno.test("Log.read() goes back to small blocks after a large message", () => {
   const lengths = [
     10,
     40 * MIB,
@@ -345,7 +345,7 @@ Deno.test("reading goes back to small blocks behind a large message", () => {
   });
 });
 
-Deno.test("a batch says where its messages are; dropped, its views are empty and it gives no more", () =>
+Deno.test("MessageBatch tells where its messages are; once dropped it has empty views and no messages", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     const batches = log.readSync();
@@ -377,7 +377,7 @@ Deno.test("a batch says where its messages are; dropped, its views are empty and
     log.closeSync();
   }));
 
-Deno.test("leaving a loop early closes the files and gives memory back", () =>
+Deno.test("Log.read() closes its files and returns memory when its loop is left early", () =>
   on(filesOf(...SEGMENTS), async (place) => {
     const log = openLogSync(place);
     const { inUseBytes } = place.pool.stats();
@@ -393,7 +393,7 @@ Deno.test("leaving a loop early closes the files and gives memory back", () =>
     log.closeSync();
   }));
 
-Deno.test("read() refuses options out of range and names them", () =>
+Deno.test("Log.read() refuses options out of range and names them", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     for (const name of ["from", "since", "count", "maxBytes"]) {
@@ -436,7 +436,7 @@ async function damaged(
   throw new Error(`not corrupt, ${what}`, { cause: error });
 }
 
-Deno.test("an offset below the first or above the next is OffsetOutOfRangeError, which says what there is", () =>
+Deno.test("Log.read() below the first or above the next offset is OffsetOutOfRangeError with both", () =>
   on(filesOf(...SEGMENTS), async (place) => {
     const log = openLogSync(place);
     for (const from of [0, FIRST - 1, END + 1, Number.MAX_SAFE_INTEGER]) {
@@ -567,7 +567,7 @@ for (const kind of ["Log", "LogReader"] as const) {
   );
 }
 
-Deno.test("a flipped byte anywhere in a sealed segment: everything before is handed out, then CorruptSegmentError says where", async () => {
+Deno.test("Log.read() gives everything before a flipped byte of a sealed segment, then CorruptSegmentError with its position", async () => {
   const lengths = [0, 50, 10, 200, 0, 70];
   const parts = [0, 6, 12].map((first) => make(first, lengths));
   const disk = diskWith(filesOf(...parts));
@@ -599,7 +599,7 @@ Deno.test("a flipped byte anywhere in a sealed segment: everything before is han
   log.closeSync();
 });
 
-Deno.test("a sealed segment that lost its end is CorruptSegmentError where the data ends, at a message's end too", async () => {
+Deno.test("Log.read() of a sealed segment that lost its end is CorruptSegmentError where the data ends", async () => {
   const lengths = [0, 50, 10, 200];
   const parts = [0, 4, 8].map((first) => make(first, lengths));
   for (let length = 0; length < parts[1]!.log.length; length += 3) {

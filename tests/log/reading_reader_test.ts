@@ -45,7 +45,7 @@ function readerOf(place: Pick<Place, "dir" | "storage" | "pool">): LogReader {
 }
 
 onEachPlace(
-  "LogReader: in the same process it reads what was written, before and after closing",
+  "LogReader reads what was written in the same process, before and after closing",
   async (place) => {
     const log = await openLog(place, {
       segmentBytes: 20 * KIB,
@@ -71,7 +71,7 @@ onEachPlace(
   },
 );
 
-Deno.test("LogReader: a place without a log is NotFound that says what a log looks like", () =>
+Deno.test("LogReader of a directory without a log is NotFound that says what a log looks like", () =>
   on({ "notes.txt": payload(1, 5) }, async (place) => {
     await assertRejects(
       () => drain(readerOf(place)),
@@ -113,7 +113,7 @@ async function write(
   await log.close();
 }
 
-Deno.test("LogReader: beside a writer, whatever is in flight, it reads a prefix and never finds damage", async () => {
+Deno.test("LogReader beside a writer reads a prefix and never finds damage, whatever is in flight", async () => {
   for (let seed = 0; seed < 25; seed++) {
     const random = new SeededRandom(seed);
     const disk = new SimulatedDisk({ seed });
@@ -163,7 +163,7 @@ Deno.test("LogReader: beside a writer, whatever is in flight, it reads a prefix 
   }
 });
 
-Deno.test("LogReader: what a writer writes and closes between a read and the look for it is read, not judged", () => {
+Deno.test("LogReader reads what a writer writes and closes between a read and the check for the writer", () => {
   // The reader meets zeros, asks who is writing, and by then there is more and nobody.
   for (const prepared of [false, true]) {
     const disk = new SimulatedDisk();
@@ -189,7 +189,7 @@ Deno.test("LogReader: what a writer writes and closes between a read and the loo
   }
 });
 
-Deno.test("LogReader: a message half written when it is read is read again", async () => {
+Deno.test("LogReader reads a half-written message again", async () => {
   // Half of its bytes are there, then all of them: as on a disk that moves blocks one by one.
   const made = make(0, [100, 9000, 50]);
   for (let seed = 0; seed < 10; seed++) {
@@ -261,7 +261,7 @@ function assertDamage(
   assertEquals(path, `${DIR}/${NAME}`, what);
 }
 
-Deno.test("LogReader: a bad batch is damage below the durable offset, and not yet written above it, whatever follows", () => {
+Deno.test("LogReader takes a bad batch for damage below the durable offset, and for unwritten above it", () => {
   for (const isLocked of [false, true]) {
     for (let durable = 0; durable <= 4; durable++) {
       for (let bad = 0; bad < 4; bad++) {
@@ -281,7 +281,7 @@ Deno.test("LogReader: a bad batch is damage below the durable offset, and not ye
   }
 });
 
-Deno.test("LogReader: a bad batch of a closed log is damage", () => {
+Deno.test("LogReader takes a bad batch of a closed log for damage", () => {
   for (let bad = 0; bad < 4; bad++) {
     const files = { ...filesOf(MADE), ...damagedAt(starts[bad]! + 310) };
     delete files["writer"];
@@ -297,7 +297,7 @@ Deno.test("LogReader: a bad batch of a closed log is damage", () => {
   }
 });
 
-Deno.test("LogReader: zeros or half a batch at the end are the end, writer or not", () => {
+Deno.test("LogReader takes zeros or half a batch at the end for the end, with and without a writer", () => {
   for (const isLocked of [false, true]) {
     for (const zeros of [1, 64, 100_000]) {
       const files = {
@@ -322,7 +322,7 @@ Deno.test("LogReader: zeros or half a batch at the end are the end, writer or no
   }
 });
 
-Deno.test("LogReader: a bad batch that a dead writer cannot have left is damage", () => {
+Deno.test("LogReader takes a bad batch that no dead writer can have left for damage", () => {
   const made = make(0, [100, 17 * MIB, 10]);
   const log = flipped(made.log, made.starts[1]! + 400);
   const files = { ...filesOf(made), ...LEFT_OPEN, [NAME]: log };
@@ -332,7 +332,7 @@ Deno.test("LogReader: a bad batch that a dead writer cannot have left is damage"
   assert(error instanceof CorruptSegmentError);
 });
 
-Deno.test("LogReader: an owner file in transition is read again", () => {
+Deno.test("LogReader reads an owner file in transition again", () => {
   const place = placeOn(diskWith({
     ...damagedAt(starts[1]! + 310),
     writer: flipped(ownerFile(4), 56),
@@ -403,7 +403,7 @@ Deno.test("LogReader.tail() with 'durable' follows what the writer publishes, ac
   await tail.return!();
 });
 
-Deno.test("LogReader: unpaired files and segments below the first offset, as the format has them", () => {
+Deno.test("LogReader treats unpaired files and segments below the first offset as the format says", () => {
   const second = make(4, LENGTHS);
   const all = { ...filesOf(MADE, second) };
   const log = (first: number) => `${segment(first)}.log`;
@@ -480,7 +480,7 @@ Deno.test("LogReader.tail() ends with an error when another log takes the place,
   }
 });
 
-Deno.test("LogReader: a damaged sealed segment is damage, with a writer and without", () => {
+Deno.test("LogReader reports a damaged sealed segment, with and without a writer", () => {
   const last = make(4, LENGTHS);
   for (const locked of [false, true]) {
     for (const bad of [0, 1, 2, 3]) {
@@ -492,7 +492,7 @@ Deno.test("LogReader: a damaged sealed segment is damage, with a writer and with
   }
 });
 
-Deno.test("LogReader: looking for a writer does not keep one away", async () => {
+Deno.test("LogReader keeps no writer away by checking for one", async () => {
   // A dead writer's owner file and a torn tail: every reading asks for the lock for a moment.
   const place = placeOn(diskWith(damagedAt(starts[3]! + 310)));
   assertEquals((await drain(readerOf(place))).length, 3);
@@ -502,7 +502,7 @@ Deno.test("LogReader: looking for a writer does not keep one away", async () => 
   assertEquals(drainSync(readerOf(place)).length, 3);
 });
 
-Deno.test("Log.openSync() outlasts the instant for which a reader has the lock, and no more than that", () => {
+Deno.test("Log.openSync() waits for the instant in which a reader has the lock, and no longer", () => {
   /** A disk whose lock is given back after so many milliseconds. */
   class Looked extends PassingStorage {
     leftMs = 2;

@@ -142,7 +142,7 @@ for (const [name, files] of Object.entries(SCENARIOS)) {
   });
 }
 
-Deno.test("Log.open(): crash after crash during recovery, the end is the same", async () => {
+Deno.test("Log.open() recovers the same log after any number of crashes during recovery", async () => {
   const disk = diskWith(SCENARIOS["a torn place with messages to keep"]!);
   const expected = resultOf(disk.crashState("none"));
   for (let seed = 0; seed < 40; seed++) {

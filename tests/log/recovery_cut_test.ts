@@ -67,7 +67,7 @@ Deno.test("Log.open(): an old block after the cut does not come back when a new 
   again.closeSync();
 });
 
-Deno.test("Log.open(): the same with every subset of every block, after every further append", () => {
+Deno.test("Log.open(): no old block comes back with any subset of blocks, after every further append", () => {
   const first = placeOn(new SimulatedDisk());
   const log = openLogSync(first);
   appendSome(log, 1, BLOCK);

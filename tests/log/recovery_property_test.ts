@@ -265,7 +265,7 @@ async function named(seed: number, history = run): Promise<void> {
   }
 }
 
-Deno.test("random histories with power cuts keep all that was acknowledged, and nothing else but a prefix", async () => {
+Deno.test("Log.open() after random power cuts keeps all that was acknowledged, and a prefix of the rest", async () => {
   for (let seed = 1; seed <= 1200; seed++) await named(seed);
 });
 
@@ -305,11 +305,11 @@ async function runAgain(seed: number): Promise<void> {
   log.closeSync();
 }
 
-Deno.test("what a power cut took is appended again in the same sizes, again and again: nothing old comes back", async () => {
+Deno.test("Log.open(): nothing old comes back when lost messages are appended again in the same sizes", async () => {
   for (let seed = 1; seed <= 1500; seed++) await named(seed, runAgain);
 });
 
-Deno.test("random histories of seeds never tried before", async () => {
+Deno.test("Log.open() after random power cuts of new seeds", async () => {
   const seeds = crypto.getRandomValues(new Uint32Array(300));
   for (const seed of seeds) await named(seed);
 });

@@ -260,7 +260,7 @@ function damagedRegion(
   };
 }
 
-Deno.test("Log.open() keeps a valid batch 16 MiB after the bad one, and refuses one farther", async () => {
+Deno.test("Log.open() salvages a valid batch 16 MiB after the bad one, and refuses one farther", async () => {
   for (const behind of [0, 5000]) {
     for (const more of [-1, 0]) {
       const { files, log } = damagedRegion(16 * MIB + more, behind);

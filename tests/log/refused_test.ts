@@ -33,7 +33,7 @@ async function life(
 }
 
 Deno.test({
-  name: "a log where io_uring is refused has the bytes that it has on a ring",
+  name: "Log has the same bytes where io_uring is refused",
   ignore: !ALL,
   async fn() {
     const allowed = await life("nothing", 30_000);
@@ -48,7 +48,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a log that is refused memory (RLIMIT_AS) says ENOMEM, loses nothing that it acknowledged, and goes on when there is some",
+    "Log without memory (RLIMIT_AS) reports ENOMEM, loses nothing acknowledged, and goes on when there is memory",
   ignore: !ALL,
   async fn() {
     const { errors, acknowledged, inUseBytes } = await life("memory", 45 * MIB);

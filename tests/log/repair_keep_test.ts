@@ -95,7 +95,7 @@ Deno.test("planRepair() with keep 'newest' begins after a damaged segment, and c
   assertEquals(whole.needed, false);
 });
 
-Deno.test("repairLog() with keep 'newest' that crashes anywhere loses no more than was told", async () => {
+Deno.test("repairLog() with keep 'newest' loses no more than it said after a crash anywhere", async () => {
   await eachCrash(
     diskWith(COPIED),
     ({ dir, storage, pool }) => {

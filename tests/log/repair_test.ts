@@ -253,7 +253,7 @@ Deno.test("repairLog() closes a log that was left open, as opening would", async
   });
 });
 
-Deno.test("repairLog() that crashes anywhere can be done again, and loses no more than was told", async () => {
+Deno.test("repairLog() can be repeated after a crash anywhere, and loses no more than it said", async () => {
   const name = `${segment(0)}.log`;
   const damaged: Files = { ...SOUND, [name]: flipped(SOUND[name]!, 700) };
   const told = planRepairSync("/log", planOptions(placeOn(diskWith(damaged))));

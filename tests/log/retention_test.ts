@@ -175,7 +175,7 @@ Deno.test("Log.open retain forgets by age once a minute", async () => {
   });
 });
 
-Deno.test("Log.open rollMs ends a segment that is old, so that age works for slow logs", async () => {
+Deno.test("Log.open rollMs ends an old segment, so that age works for slow logs", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const { storage } = place;
     await using log = await openLog(place, {
@@ -201,7 +201,7 @@ Deno.test("Log.open rollMs ends a segment that is old, so that age works for slo
   });
 });
 
-Deno.test("Log.open rollMs takes along what is in memory and what is appended meanwhile", async () => {
+Deno.test("Log.open rollMs includes what is in memory and what is appended meanwhile", async () => {
   for (let seed = 0; seed < 20; seed++) {
     await at(new SimulatedPlace({ seed, timeStepMicros: 0 }), async (place) => {
       const { storage } = place;
@@ -439,7 +439,7 @@ Deno.test("Log.close and closeSync end a retention that runs", async () => {
   }
 });
 
-Deno.test("Log.open checks what to retain", () => {
+Deno.test("Log.open checks the option retain", () => {
   const place = new SimulatedPlace();
   for (const name of ["bytes", "ageMs", "hardBytes"] as const) {
     for (const value of [-1, 1.5, NaN, "1" as unknown as number]) {

@@ -75,7 +75,7 @@ const COUNTS = fc.array(fc.integer({ min: 1, max: 9 }), {
 });
 
 Deno.test(
-  "salvageLog gives every batch but those with a wrong byte, and what repair takes out is in the .cut files",
+  "salvageLog() gives every batch without a wrong byte, also from the .cut files of a repair",
   { ignore: !FILES },
   async () => {
     await fc.assert(
@@ -138,7 +138,7 @@ Deno.test(
 );
 
 Deno.test(
-  "salvageLog tells messages that are missing, and takes from, count and a file",
+  "salvageLog() reports missing messages, and takes from, count and a file",
   {
     ignore: !FILES,
   },
@@ -184,7 +184,7 @@ Deno.test(
   },
 );
 
-Deno.test("salvageLog leaves out nothing of a log that is being written", {
+Deno.test("salvageLog() leaves out nothing of a log that is being written", {
   ignore: !FILES,
 }, async () => {
   const dir = Deno.makeTempDirSync();

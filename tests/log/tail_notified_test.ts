@@ -147,7 +147,7 @@ Deno.test(
 );
 
 Deno.test(
-  "tails of one directory share a watch, and the last one ends it",
+  "LogReader.tail() shares a watch among the tails of a directory, and the last one ends it",
   { ignore: !FILES },
   () =>
     at(new DiskPlace(), async (place) => {

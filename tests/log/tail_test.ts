@@ -48,7 +48,7 @@ function checked(batch: MessageBatch, expected: number): number {
 }
 
 onEachPlace(
-  "tails at different speeds give every message once, in order, while the log is written, flushed and rolled",
+  "Log.tail() at any speed gives every message once, in order, while the log is written, flushed and rolled",
   async (place) => {
     const log = await openLog(place, {
       segmentBytes: 60 * KIB,
@@ -104,7 +104,7 @@ onEachPlace(
   },
 );
 
-Deno.test("a tail that waits asks the disk for nothing, and wakes at the next flush", async () => {
+Deno.test("Log.tail() that waits asks the disk for nothing, and wakes at the next flush", async () => {
   const disk = new SimulatedDisk();
   await on(disk, async (place) => {
     const log = await openLog(place);
@@ -136,7 +136,7 @@ Deno.test("a tail that waits asks the disk for nothing, and wakes at the next fl
   });
 });
 
-Deno.test("a tail from the next offset reads no more of the log than its last block", async () => {
+Deno.test("Log.tail() from the next offset reads no more of the log than its last block", async () => {
   const disk = new SimulatedDisk();
   await on(disk, async (place) => {
     const log = await openLog(place, { blockBytes: 256 * KIB });
@@ -158,7 +158,7 @@ Deno.test("a tail from the next offset reads no more of the log than its last bl
   });
 });
 
-Deno.test("a durable tail gives nothing that could be lost", async () => {
+Deno.test("Log.tail({ durable }) gives nothing that could be lost", async () => {
   const disk = new SimulatedDisk();
   await on(disk, async (place) => {
     const log = await openLog(place);
@@ -188,7 +188,7 @@ Deno.test("a durable tail gives nothing that could be lost", async () => {
 });
 
 onEachPlace(
-  "a tail that waits ends by its signal with the reason, by leaving, and when its count is reached",
+  "Log.tail() that waits ends by its signal with the reason, by leaving, and when its count is reached",
   async (place) => {
     const log = await openLog(place);
     appendSome(log, 3, 100);
@@ -225,7 +225,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "a stream reads when it is asked, and gives everything back when it is cancelled, waiting or not",
+  "Log.stream() reads when it is asked, and returns all memory when it is cancelled, waiting or not",
   async (place) => {
     const log = await openLog(place, { segmentBytes: 20 * KIB });
     appendSome(log, 100, 1000);
@@ -260,7 +260,7 @@ onEachPlace(
   },
 );
 
-Deno.test("a tail of a log whose disk fails gives what was written, then the log's error", async () => {
+Deno.test("Log.tail() on a failing disk gives what was written, then the log's error", async () => {
   const disk = new SimulatedDisk();
   await on(disk, async (place) => {
     const log = await openLog(place);
@@ -289,7 +289,7 @@ async function flushedFar(log: Log, disk: SimulatedDisk): Promise<void> {
   await quiet(disk);
 }
 
-Deno.test("a durable tail gives what a checkpoint in the background made durable", async () => {
+Deno.test("Log.tail({ durable }) gives what a checkpoint in the background made durable", async () => {
   const disk = new SimulatedDisk();
   await on(disk, async (place) => {
     const log = await openLog(place);
@@ -308,7 +308,7 @@ Deno.test("a durable tail gives what a checkpoint in the background made durable
   });
 });
 
-Deno.test("a checkpoint in the background that fails ends the tails with the poison, and nothing is prepared or tried again behind it", async () => {
+Deno.test("Log.tail() ends with the poison of a failed checkpoint in the background; nothing is prepared or tried after it", async () => {
   for (const kind of ["write", "sync"] as const) {
     const disk = new SimulatedDisk();
     await on(disk, async (place) => {
@@ -353,7 +353,7 @@ Deno.test("a checkpoint in the background that fails ends the tails with the poi
   }
 });
 
-Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRangeError, which says where the log begins", async () => {
+Deno.test("Log.tail() that a truncation overtakes is OffsetOutOfRangeError with the first offset", async () => {
   await on(new SimulatedDisk(), async (place) => {
     const log = await openLog(place, { segmentBytes: 10 * KIB });
     for (const source of [log, readerOf(place)] as const) {
@@ -374,7 +374,7 @@ Deno.test("a tail that is overtaken by a truncation is OffsetOutOfRangeError, wh
   });
 });
 
-Deno.test("LogReader.tail() looks less and less often while nothing comes, and finds damage that stays", async () => {
+Deno.test("LogReader.tail() polls less and less often while nothing comes, and finds damage that stays", async () => {
   const made = make(0, [100, 200, 300]);
   const files = filesOf(made);
   const name = Object.keys(files).find((each) => each.endsWith(".log"))!;
@@ -416,7 +416,7 @@ Deno.test("LogReader.tail() looks less and less often while nothing comes, and f
 });
 
 Deno.test(
-  "a tail of another process's log gives what it writes until it closes",
+  "LogReader.tail() of another process's log gives what it writes until it closes",
   {
     ignore: !ALL,
   },

@@ -78,7 +78,7 @@ async function live(
 for (const direct of ["prefer", "never"] as const) {
   Deno.test({
     name:
-      `every acknowledgement comes after a durable write or sync of its bytes (direct: ${direct})`,
+      `Log acknowledges after a durable write or sync of the bytes (direct: ${direct})`,
     ignore: !FILES,
     async fn() {
       let checks = 0;
@@ -112,7 +112,7 @@ for (const direct of ["prefer", "never"] as const) {
   });
 }
 
-Deno.test("the record of a storage that only says that it synced has nothing durable in it", async () => {
+Deno.test("TracedStorage: nothing is durable in the trace of a storage that pretends to sync", async () => {
   await at(new SimulatedPlace(), (place) => {
     const { pool, dir } = place;
     const traced = new TracedStorage(place.storage);

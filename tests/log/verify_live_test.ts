@@ -14,7 +14,7 @@ const WATCH_MS = 3000;
 
 for (const direct of ["prefer", "never"] as const) {
   Deno.test(
-    `a log that a process writes, rolls and prepares has no faults at any moment (${direct})`,
+    `verifyLog() finds no fault at any moment of a log that a process writes, rolls and prepares (${direct})`,
     { ignore: !ALL },
     () =>
       at(new DiskPlace(direct), async ({ dir, storage, pool }) => {

@@ -109,7 +109,7 @@ function appended(log: Log, call: Exclude<Call, { kind: "flush" }>): number {
   );
 }
 
-Deno.test("Log.append() and appendBatch(), in whatever form, do what a model does that checks room, batches and text each time", async () => {
+Deno.test("Log.append() and appendBatch() in every form do what a simple model does", async () => {
   let refused = 0;
   let total = 0;
   await fc.assert(
@@ -193,7 +193,7 @@ Deno.test("Log.append() and appendBatch(), in whatever form, do what a model doe
   assert(refused > 100 && refused < total / 2, `${refused} of ${total}`);
 });
 
-Deno.test("Log.appendBatch() where only the first payloads fit into the block, or into the buffer", async () => {
+Deno.test("Log.appendBatch() of which only the first payloads fit into the block, or into the buffer", async () => {
   const sizes = [1, 100, 3000, 3000, 3000];
   const batches = {
     bytes: sizes.map((size) => new Uint8Array(size).fill(size)),
@@ -224,7 +224,7 @@ Deno.test("Log.appendBatch() where only the first payloads fit into the block, o
   }
 });
 
-Deno.test("Log.appendBatch() takes many texts and long ones, wherever one is not ASCII", async () => {
+Deno.test("Log.appendBatch() takes many and long texts, ASCII or not", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { blockBytes: 4 * MIB });
     const expected: Uint8Array[] = [];
@@ -249,7 +249,7 @@ Deno.test("Log.appendBatch() takes many texts and long ones, wherever one is not
   });
 });
 
-Deno.test("Log.append() refuses at once what is poisoned or closing, also where the block has room", async () => {
+Deno.test("Log.append() of a poisoned or closing log is refused at once, also where the block has room", async () => {
   const disk = new SimulatedDisk();
   await at(new SimulatedPlace(disk), async (place) => {
     const log = await openLog(place, { blockBytes: 64 * KIB });
@@ -339,7 +339,7 @@ Deno.test("Log.appendBatch() refuses a batch that does not add up, with nothing 
   });
 });
 
-Deno.test("Log.ready(), awaited while appending, lets blocks be written before there is backpressure", async () => {
+Deno.test("Log.ready() while appending has blocks written before there is backpressure", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { bufferBytes: 256 * KIB });
     const payloads = Array.from({ length: 400 }, () => new Uint8Array(1000));

@@ -185,7 +185,7 @@ Deno.test("write-blocks: the last block is written again identically after reope
   });
 });
 
-Deno.test("write-blocks: a block of messages may be no multiple of the physical block", async () => {
+Deno.test("write-blocks: a write block need not be a multiple of the physical block", async () => {
   for (const physicalBlock of [8 * KIB, 16 * KIB]) {
     await at(new WatchedPlace({ physicalBlock }), async (place) => {
       const log = await openLog(place, { blockBytes: 36 * KIB });

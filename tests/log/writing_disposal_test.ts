@@ -212,7 +212,7 @@ for (const mode of ["using", "await using"]) {
   });
 }
 
-Deno.test("Log: `using` with a flush in flight finishes it, blocking", async () => {
+Deno.test("Log: `using` finishes a flush in flight and blocks meanwhile", async () => {
   for (let turns = 0; turns < 6; turns++) {
     await at(new SimulatedPlace({ seed: turns }), async (place) => {
       let flushed: Promise<void> | undefined;
@@ -249,7 +249,7 @@ Deno.test("Log.close() that failed is not tried again, and flush() before it is"
   });
 });
 
-Deno.test("Log.close() rejects those who wait for what is lost", async () => {
+Deno.test("Log.close() rejects calls that wait for lost messages", async () => {
   for (const mode of ["async", "sync"]) {
     await at(new SimulatedPlace(), async (place) => {
       const log = await openLog(place);

@@ -87,7 +87,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.append({ expect }): of writers that race for an offset one wins, and the others see where the log is", async () => {
+Deno.test("Log.append({ expect }): of racing writers one wins, and the others get the next offset", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     let conflicts = 0;
@@ -149,7 +149,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.append() gathers at most 1 MiB in a batch, and one larger message makes one of its own", async () => {
+Deno.test("Log.append() gathers at most 1 MiB in a batch, and gives a larger message its own", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { blockBytes: 8 * MIB });
     // 1008 of these fill a batch to the byte.

@@ -28,7 +28,7 @@ function still(): SimulatedPlace {
   return new SimulatedPlace({ timeStepMicros: 0 });
 }
 
-Deno.test("LogOptions.flushAfterMs makes durable what nobody asked for, after that time", async () => {
+Deno.test("LogOptions.flushAfterMs makes messages durable after that time without a flush", async () => {
   for (const flushAfterMs of [1, 50, undefined]) {
     await at(still(), async (place) => {
       const disk = place.storage;
@@ -127,7 +127,7 @@ Deno.test("LogOptions.flushAfterMs: poison clears the timer", async () => {
   });
 });
 
-Deno.test("LogOptions.flushAfterMs: a flush that fails is told once, by the next append, and nothing is lost", async () => {
+Deno.test("LogOptions.flushAfterMs: the next append reports a failed flush, once, and nothing is lost", async () => {
   await at(still(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, { flushAfterMs: 100 });
@@ -168,8 +168,7 @@ Deno.test("LogOptions.flushAfterMs: a flush that poisons shows in every later ca
 });
 
 Deno.test({
-  name:
-    "Log: a test that ends with `using log` leaves no timer and no operation",
+  name: "LogOptions.flushAfterMs: `using log` leaves no timer and no operation",
   ignore: !FILES,
   sanitizeOps: true,
   sanitizeResources: true,

@@ -79,7 +79,7 @@ Deno.test("Log.appendDurable() notices after one write that the device became sl
     assert(await appendLone(log, 400) > 100);
   }));
 
-Deno.test("Log.appendDurable() is written in place where all that wait came back, and not where others join", async () => {
+Deno.test("Log.appendDurable() is written in place when all waiting callers came back, and not when others join", async () => {
   await on(0.1, async (log) => {
     for (let round = 0; round < 150; round++) {
       await Promise.all(

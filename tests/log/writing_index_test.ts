@@ -78,7 +78,7 @@ for (const durability of ["none", "data", "full"] as const) {
   });
 }
 
-Deno.test("write-ack: messages are acknowledged while nothing of them is in the index", async () => {
+Deno.test("write-ack: messages are acknowledged before they are in the index", async () => {
   await at(new WatchedPlace(), async (place) => {
     const log = await openLog(place);
     for (let i = 0; i < 10; i++) await log.appendDurable(payload(i, 100));

@@ -96,7 +96,7 @@ for (const mode of ["async", "sync"]) {
     });
   }
 
-  Deno.test(`write-no-space: a full disk takes messages again when there is room, however often it fails, ${mode}`, async () => {
+  Deno.test(`write-no-space: a full disk takes messages again when there is room, after any number of failures, ${mode}`, async () => {
     await at(new WatchedPlace(), async (place) => {
       const log = await openLog(place, { segmentBytes: 20 * KIB });
       let full = true;

@@ -254,7 +254,7 @@ for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
   });
 }
 
-Deno.test("write-poison: a failure that nobody waits for shows in the next call", async () => {
+Deno.test("write-poison: a failure that no call waits for shows in the next call", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place);

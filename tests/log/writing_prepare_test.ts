@@ -139,7 +139,7 @@ Deno.test("write-prepare: a log that is written fast prepares an eighth of what 
   });
 });
 
-Deno.test("write-prepare: a log that gets a message a minute prepares at most 1 MiB, whatever it may", async () => {
+Deno.test("write-prepare: a log that gets a message a minute prepares at most 1 MiB, whatever its limit", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, {
@@ -242,7 +242,7 @@ function prepares({ kind, path, length }: Operation): boolean {
 
 for (const kind of ["preallocate", "write"] as const) {
   for (const error of ["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EOPNOTSUPP"]) {
-    Deno.test(`write-prepare: ${error} in a ${kind} that prepares fails nothing, and gives the space back`, async () => {
+    Deno.test(`write-prepare: ${error} in a ${kind} that prepares fails no call, and gives the space back`, async () => {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;
         const log = await openLog(place, { prepareBytes: 4 * MIB });
@@ -289,7 +289,7 @@ Deno.test("write-prepare: a disk that is too small for the window takes messages
   );
 });
 
-Deno.test("write-prepare: no memory for zeros fails nothing", async () => {
+Deno.test("write-prepare: a pool without room for zeros fails no call", async () => {
   const place = new SimulatedPlace();
   const pool = testPool({ limitBytes: 160 * KIB, atLimit: "fail" });
   try {
@@ -383,7 +383,7 @@ Deno.test("write-prepare: blocking calls and closing work at every moment of a p
   }
 });
 
-Deno.test("write-prepare: nothing is prepared behind a flush that failed", async () => {
+Deno.test("write-prepare: nothing is prepared after a failed flush", async () => {
   for (const error of ["EIO", "ENOSPC"]) {
     await at(new SimulatedPlace(), async (place) => {
       const disk = place.storage;
@@ -400,7 +400,7 @@ Deno.test("write-prepare: nothing is prepared behind a flush that failed", async
   }
 });
 
-Deno.test("write-prepare: nothing is prepared behind a checkpoint for which there is no room, and the next flush does it again", async () => {
+Deno.test("write-prepare: nothing is prepared after a checkpoint without room, and the next flush repeats it", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, { prepareBytes: 4 * MIB });

@@ -373,7 +373,7 @@ onEachPlace(
 );
 
 for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
-  Deno.test(`write-roll: EIO in a ${kind} of a roll poisons the log, and nothing behind is written`, async () => {
+  Deno.test(`write-roll: EIO in a ${kind} of a roll poisons the log, and nothing is written after it`, async () => {
     for (const mode of ["async", "sync"]) {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;
@@ -403,7 +403,7 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
 }
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`write-create-fails: what the system refuses when a segment is made poisons nothing, and the next flush goes on, ${mode}`, async () => {
+  Deno.test(`write-create-fails: a refused creation of a segment poisons nothing, and the next flush goes on, ${mode}`, async () => {
     for (
       const code of ["EMFILE", "ENFILE", "ENOSPC", "ENOMEM", "EACCES", "EROFS"]
     ) {

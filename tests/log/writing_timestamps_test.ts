@@ -185,7 +185,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.stats() tells how far a clock that jumped ahead fixed the times of messages", async () => {
+Deno.test("Log.stats() tells by how much message times are ahead of the clock", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const disk = place.storage;
     const behind: number[] = [];

@@ -50,7 +50,7 @@ for (const mode of ["async", "sync"]) {
   });
 
   onEachPlace(
-    `write-remove: truncation keeps what lies at and behind the offset, and the active segment, ${mode}`,
+    `write-remove: truncation keeps what lies at and after the offset, and the active segment, ${mode}`,
     async (place) => {
       const log = await logOf(place, 11);
       const truncate = async (offset: number) =>
@@ -92,7 +92,7 @@ for (const mode of ["async", "sync"]) {
   );
 }
 
-Deno.test("write-remove: offsets that are none of the log's are refused", async () => {
+Deno.test("write-remove: offsets outside the log are refused", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 7);
     const before = place.names();
@@ -207,7 +207,7 @@ Deno.test("write-remove: a truncation and flushes go on beside each other", asyn
   }
 });
 
-Deno.test("write-remove: closing while a truncation runs serves those who wait for durability", async () => {
+Deno.test("write-remove: closing while a truncation runs serves calls that wait for durability", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 11);
     const truncated = log.truncateBefore(9);

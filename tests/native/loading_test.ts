@@ -127,7 +127,7 @@ test("on other platforms importing works and the first use says what is needed",
   }
 });
 
-test("without --allow-ffi, or with a list of paths, the first use says that it is needed and asks nobody", async () => {
+test("loadLibrary() without --allow-ffi, or with a list of paths, says that it is needed and does not prompt", async () => {
   for (const flags of [[], [`--allow-ffi=${LIBRARY}`]]) {
     const [outcome] = await load(ROOT.slice(0, -1), { flags });
     assertEquals(outcome!.error, "NotCapable");
@@ -135,7 +135,7 @@ test("without --allow-ffi, or with a list of paths, the first use says that it i
   }
 });
 
-test("a path that is none is a TypeError", async () => {
+test("loadLibrary() of a value that is no path is a TypeError", async () => {
   const outcomes = await load(ROOT.slice(0, -1), {
     paths: ["", "a\0b", 5 as unknown as string],
   });

@@ -34,7 +34,7 @@ function differs(
 }
 
 differs(
-  "the last reader of a frozen buffer gives the block back to the pool",
+  "FrozenBuffer: the last reader gives the block back to the pool",
   64 * MIB,
   (pool) => {
     // What is acquired first may be made together with others of its kind.
@@ -49,20 +49,24 @@ differs(
   },
 );
 
-differs("two owners of one block, no copy", 64 * MIB, (pool) => {
-  const rest = pool.acquire(MIB);
-  rest.view().fill(1);
-  const taken = pool.takenBytes();
-  const [head, copiedBytes] = rest.splitTo(4096);
-  assertEquals(copiedBytes, 0);
-  assertEquals(pool.takenBytes(), taken);
-  head.view().fill(2);
-  assertEquals([head.view().length, rest.view()[0]], [4096, 1]);
-  rest.drop();
-  assertEquals(pool.usedBytes(), MIB);
-  head.drop();
-  assertEquals(pool.usedBytes(), 0);
-});
+differs(
+  "PooledBuffer.splitTo(): two owners of one block, no copy",
+  64 * MIB,
+  (pool) => {
+    const rest = pool.acquire(MIB);
+    rest.view().fill(1);
+    const taken = pool.takenBytes();
+    const [head, copiedBytes] = rest.splitTo(4096);
+    assertEquals(copiedBytes, 0);
+    assertEquals(pool.takenBytes(), taken);
+    head.view().fill(2);
+    assertEquals([head.view().length, rest.view()[0]], [4096, 1]);
+    rest.drop();
+    assertEquals(pool.usedBytes(), MIB);
+    head.drop();
+    assertEquals(pool.usedBytes(), 0);
+  },
+);
 
 Deno.test("one counter, one atomic step; at the limit the caller chooses: wait, fail, or allocate outside and know it", async (t) => {
   const choices: Record<string, (pool: Subject) => Promise<void>> = {

@@ -253,7 +253,7 @@ Deno.test("IndexCheck reports exactly the entries that name no batch", async () 
   }
 });
 
-Deno.test("IndexCheck knows runs, room, damaged bytes and entries after the end", async () => {
+Deno.test("IndexCheck handles runs, room, damaged bytes and entries after the end", async () => {
   const made = makeSingles(0, Array.from({ length: 60 }, () => 1000));
   const index = made.index();
   const run = ways[0]!.run;

@@ -178,7 +178,7 @@ Deno.test("seek() believes no entry at or after its bound", async () => {
   });
 });
 
-Deno.test("SegmentReader takes what is not whole for damage", async () => {
+Deno.test("SegmentReader reports an incomplete batch as damage", async () => {
   const made = randomSegment(new SeededRandom(2), MIB);
   const { length } = made.log;
   const last = made.batches.at(-1)!;

@@ -218,7 +218,7 @@ Deno.test("SegmentReader hands out what is good before it throws CorruptSegmentE
   });
 });
 
-Deno.test("SegmentWriter.create() that finds damage changes nothing, and leaves the files open to who gave them", async () => {
+Deno.test("SegmentWriter.create() that finds damage changes nothing, and leaves the files open to the caller", async () => {
   await at(new SimulatedPlace(), async (place) => {
     {
       await using writer = await create(place);
@@ -371,7 +371,7 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-Deno.test("SegmentWriter: closing twice, and calls after it", async () => {
+Deno.test("SegmentWriter closed twice, and calls after that", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const writer = await create(place);
     const durable = writer.whenDurable(writer.append("x"));

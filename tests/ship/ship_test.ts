@@ -148,7 +148,7 @@ Deno.test(
     }),
 );
 
-Deno.test("ship() waits longer and longer while the destination fails, tells the last error, and recovers", () =>
+Deno.test("ship() waits longer after each failure of the destination, tells the last error, and recovers", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     await log.appendDurable("message 0");

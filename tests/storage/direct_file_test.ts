@@ -390,7 +390,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile refuses what is no buffer of a pool, frozen buffers for reading, and plain ones",
+  "DirectFile refuses values that are no pooled buffer, frozen buffers for reading, and plain ones",
   { ignore: !FILES },
   async () => {
     using fixture = new Fixture({ direct: "never" });
@@ -613,7 +613,7 @@ Deno.test("DirectFile.verifyDirect() proves nothing of a buffered file", {
   assertEquals([direct.direct, direct.cachedPages], [false, 8]);
 });
 
-Deno.test("DirectFile.readAt() uses the default pool if it is told of none", {
+Deno.test("DirectFile.readAt() uses the default pool if it is given none", {
   ignore: !FILES,
 }, () => {
   using dir = new TemporaryDirectory();

@@ -75,7 +75,7 @@ Deno.test("DirectFile.open() refuses options that contradict each other, before 
   }
 });
 
-Deno.test("DirectFile.open() refuses a path with a NUL byte, and what is no path", async () => {
+Deno.test("DirectFile.open() refuses a path with a NUL byte, and values that are no path", async () => {
   const nul = await failure("/tmp/a\0b");
   assertEquals([nul.name, nul.message], [
     "TypeError",

@@ -45,8 +45,7 @@ async function live(dir: string, batches: number): Promise<Life> {
 }
 
 Deno.test({
-  name:
-    "Cursor loses no commit, and its consumer no message, when it is killed",
+  name: "Cursor of a killed consumer loses no commit and no message",
   ignore: !ALL,
   async fn() {
     const dir = Deno.makeTempDirSync({ prefix: "basalt_cursor_kill_" });

@@ -6,7 +6,7 @@ import { TorturedLog } from "./tortured_log.ts";
 const FAULTS = 200;
 
 Deno.test(
-  `${FAULTS} writers on a real disk whose storage fails somewhere: the error is known, and nothing acknowledged is lost`,
+  `Log on a real disk whose operations fail: ${FAULTS} writers get known errors and lose nothing acknowledged`,
   {
     ignore: !ALL,
   },

@@ -9,7 +9,7 @@ import { TorturedLog } from "./tortured_log.ts";
 const KILLS = Number(ALL ? Deno.env.get("BASALT_KILLS") ?? 300 : 0);
 
 Deno.test(
-  `${KILLS} writers killed while they write, recover, roll and close lose nothing that they acknowledged`,
+  `Log: ${KILLS} writers killed while they write, recover, roll and close lose nothing acknowledged`,
   {
     ignore: !ALL,
   },

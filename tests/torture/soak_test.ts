@@ -82,7 +82,7 @@ function parts(samples: readonly Sample[]): string {
 }
 
 Deno.test(
-  `${MINUTES} minutes of mixed load: memory, descriptors and threads stay flat, and nothing is cached`,
+  `Log under mixed load for ${MINUTES} minutes: memory, descriptors and threads stay flat, and nothing is cached`,
   {
     ignore: !ALL,
   },

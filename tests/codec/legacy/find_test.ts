@@ -55,7 +55,7 @@ Deno.test("findMessage() passes over zeros, false headers and other offsets", ()
   assertEquals(findMessage(run(3, [counting(0)]), 0, 3, 3).position, 0);
 });
 
-Deno.test("findMessage() tells of a message that ends behind the bytes", () => {
+Deno.test("findMessage() tells of a message that ends after the bytes", () => {
   const long = run(9, [counting(5000)]);
   const bytes = joined([counting(100), long, run(10, [counting(20)])]);
   const beyond = { position: 100, length: long.length };

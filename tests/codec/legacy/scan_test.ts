@@ -43,7 +43,7 @@ Deno.test("MessageScan calls every truncation partial and says what it needs", (
   }
 });
 
-Deno.test("MessageScan tells the reasons in their order", () => {
+Deno.test("MessageScan gives the reasons in their order", () => {
   const good = run(5, [counting(10)]);
   const changed = (...changes: [at: number, bytes: number[]][]) => {
     const bytes = good.slice();
