@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { canMount } from "../machine.ts";
-import { Directory } from "./support.ts";
+import { Directory, withMounts } from "./support.ts";
 
 const MOUNTS = canMount("mount -t tmpfs none $0");
 
@@ -25,30 +25,13 @@ Deno.test(
       "$@" read disk/log --raw > raw; echo $?
       "$@" repair disk/log --json > plan; echo $?
     `;
-    const { stdout, stderr } = await new Deno.Command("unshare", {
-      args: [
-        "--mount",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        Deno.execPath(),
-        "run",
-        "--quiet",
-        "--no-prompt",
-        "--no-check",
-        "--allow-all",
-        new URL("../../lib/cli/mod.ts", import.meta.url).pathname,
-      ],
-      cwd: dir.path,
-    }).output();
-    const text = new TextDecoder();
+    const [out, failures] = await withMounts(dir, script);
     const errors = Deno.readTextFileSync(dir.file("errors"));
     // The write that found no room left a part of a batch, which the next writer cuts.
     assertEquals(
-      text.decode(stdout),
+      out,
       "1\n1\n0\n1\n",
-      text.decode(stderr) + errors,
+      failures + errors,
     );
     assert(/ENOSPC|no space/i.test(errors), errors);
     assert(!/\n\s+at /.test(errors), errors);

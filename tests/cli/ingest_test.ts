@@ -2,10 +2,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
-import { basalt, Directory, waitFor } from "./support.ts";
+import { basalt, Directory, PROGRAM, waitFor, withMounts } from "./support.ts";
 
 const encoder = new TextEncoder();
-const PROGRAM = new URL("../../lib/cli/mod.ts", import.meta.url).pathname;
 
 Deno.test(
   "ingest refuses files of the log itself, by whatever name",
@@ -45,10 +44,7 @@ Deno.test(
         `exec "$@" < ${own}`,
         "sh",
         Deno.execPath(),
-        "run",
-        "-A",
-        "--no-check",
-        PROGRAM,
+        ...PROGRAM,
         "ingest",
         "-",
         "--into",
@@ -117,7 +113,7 @@ Deno.test(
     using dir = new Directory();
     const log = dir.file("log");
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", PROGRAM, "ingest", "-", "--into", log],
+      args: [...PROGRAM, "ingest", "-", "--into", log],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -172,28 +168,12 @@ Deno.test(
       wait $!; echo $?
       "$@" read disk/log --raw > raw; echo $?
     `;
-    const { stdout, stderr } = await new Deno.Command("unshare", {
-      args: [
-        "--mount",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        Deno.execPath(),
-        "run",
-        "--quiet",
-        "--no-check",
-        "--allow-all",
-        PROGRAM,
-      ],
-      cwd: dir.path,
-    }).output();
-    const text = new TextDecoder();
+    const [out, failures] = await withMounts(dir, script);
     const errors = Deno.readTextFileSync(dir.file("errors"));
     assertEquals(
-      text.decode(stdout),
+      out,
       "1\n0\n0\n",
-      text.decode(stderr) + errors,
+      failures + errors,
     );
     assert(
       /^ENOSPC.*Waiting for room.*\nThere is room again\n$/s.test(errors),

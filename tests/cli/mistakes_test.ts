@@ -4,7 +4,7 @@ import { canMount } from "../machine.ts";
 import { ALL } from "../permissions.ts";
 import { filesOf, make, TIME } from "../log/recovery_support.ts";
 import { segment } from "../log/support.ts";
-import { basalt, Directory, waitFor } from "./support.ts";
+import { basalt, Directory, PROGRAM, waitFor } from "./support.ts";
 
 interface Result {
   code: number;
@@ -336,11 +336,7 @@ Deno.test(
     const log = dir.file("log");
     await using holder = new Deno.Command(Deno.execPath(), {
       args: [
-        "run",
-        "--quiet",
-        "-A",
-        "--no-check",
-        `${ROOT}lib/cli/mod.ts`,
+        ...PROGRAM,
         "ingest",
         "-",
         "--into",

@@ -1,18 +1,7 @@
 /** The program as its users start it: signals, pipes, exit codes. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { basalt, Directory, waitFor } from "./support.ts";
-
-const PROGRAM = [
-  "run",
-  "--quiet",
-  "--no-prompt",
-  "--no-check",
-  "--allow-ffi",
-  "--allow-read",
-  "--allow-write",
-  new URL("../../lib/cli/mod.ts", import.meta.url).pathname,
-];
+import { basalt, Directory, PROGRAM, waitFor } from "./support.ts";
 
 /** Lines by their number. */
 function line(i: number): string {

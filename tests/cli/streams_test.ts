@@ -6,22 +6,11 @@ import { Console } from "../../lib/cli/console.ts";
 import { cutToWidth, Progress } from "../../lib/cli/terminal.ts";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
-import { basalt, Directory } from "./support.ts";
+import { basalt, Directory, PROGRAM } from "./support.ts";
 
 const DENO = Deno.permissions.querySync({ name: "read" }).state === "granted"
   ? Deno.execPath()
   : "deno";
-const PROGRAM = [
-  DENO,
-  "run",
-  "--quiet",
-  "--no-prompt",
-  "--no-check",
-  "--allow-ffi",
-  "--allow-read",
-  "--allow-write",
-  new URL("../../lib/cli/mod.ts", import.meta.url).pathname,
-];
 const NON_BLOCKING = [
   DENO,
   "run",
@@ -38,9 +27,9 @@ async function shell(dir: Directory, script: string): Promise<string> {
   const { stdout, stderr } = await new Deno.Command("bash", {
     args: [
       "-c",
-      `basalt() { ${quoted(PROGRAM)} "$@"; }
+      `basalt() { ${quoted([DENO, ...PROGRAM])} "$@"; }
        nb() { fd=$1; shift; ${quoted(NON_BLOCKING)} $fd ${
-        quoted(PROGRAM)
+        quoted([DENO, ...PROGRAM])
       } "$@"; }
        ${script}`,
     ],
@@ -179,7 +168,7 @@ Deno.test(
       `stty cols 24
        mkfifo 日本語日本語日本語
        ( for i in 1 2 3 4 5; do echo line; sleep 0.15; done > 日本語日本語日本語 ) &
-       ${PROGRAM.map((word) => `'${word}'`).join(" ")} \\
+       ${[DENO, ...PROGRAM].map((word) => `'${word}'`).join(" ")} \\
          ingest 日本語日本語日本語 --into log > said; echo "code $?"`,
     );
     await new Deno.Command("script", {

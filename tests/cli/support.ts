@@ -1,5 +1,17 @@
-/** Running the command line in this process, with streams of the test's own. */
+/** Running the command line, in this process or another one. */
 import { main } from "../../lib/cli/mod.ts";
+
+/** What follows `deno` in a command that starts the program. */
+export const PROGRAM: readonly string[] = [
+  "run",
+  "--quiet",
+  "--no-prompt",
+  "--no-check",
+  "--allow-ffi",
+  "--allow-read",
+  "--allow-write",
+  new URL("../../lib/cli/mod.ts", import.meta.url).pathname,
+];
 
 /** A temporary directory, gone with what is in it. */
 export class Directory implements Disposable {
@@ -69,6 +81,22 @@ export async function basalt(
     out: text.decode(bytes),
     errors: text.decode(await errors.bytes()),
   };
+}
+
+/**
+ * Runs a shell script in the directory; `"$@"` is the program. What the script mounts ends with it.
+ * Returns its output, and its errors apart.
+ */
+export async function withMounts(
+  dir: Directory,
+  script: string,
+): Promise<[out: string, errors: string]> {
+  const { stdout, stderr } = await new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", script, "sh", Deno.execPath(), ...PROGRAM],
+    cwd: dir.path,
+  }).output();
+  const text = new TextDecoder();
+  return [text.decode(stdout), text.decode(stderr)];
 }
 
 /** Waits until something is so, at most ten seconds. */

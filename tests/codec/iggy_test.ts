@@ -16,21 +16,16 @@ import {
   readFrame,
   readIndexEntry,
 } from "../../lib/codec/mod.ts";
-import {
-  type BatchAnswer,
-  BATCHES_SKIPPED,
-  batchServerWrote,
-  WITHOUT_BATCH_SEGMENTS,
-} from "../iggy/batch_segments.ts";
 import { answeredHeaders, headersOf, idText } from "../iggy/messages.ts";
+import { BATCH_SEGMENTS, type BatchAnswer } from "../iggy/recorded.ts";
 
 for (const [name, count] of [["small", 170], ["rotated", 2200]] as const) {
   Deno.test({
     name:
-      `BatchScan reads a server's segments '${name}' as it answered${BATCHES_SKIPPED}`,
-    ignore: WITHOUT_BATCH_SEGMENTS,
+      `BatchScan reads a server's segments '${name}' as it answered${BATCH_SEGMENTS.skipped}`,
+    ignore: BATCH_SEGMENTS.isMissing,
     fn: async () => {
-      const [directory, answers] = batchServerWrote(name);
+      const [directory, answers] = BATCH_SEGMENTS.read(name);
       assertEquals(answers.length, count);
       const logs = [...Deno.readDirSync(directory)].map((entry) => entry.name)
         .filter((file) => file.endsWith(".log")).sort();

@@ -7,17 +7,7 @@ import {
   importFromIggySync,
 } from "../../lib/iggy/mod.ts";
 import { answeredHeaders, headersOf, idText } from "./messages.ts";
-import {
-  BATCHES_SKIPPED,
-  batchServerWrote,
-  WITHOUT_BATCH_SEGMENTS,
-} from "./batch_segments.ts";
-import {
-  type Answer,
-  serverWrote,
-  SKIPPED,
-  WITHOUT_SEGMENTS,
-} from "./segments.ts";
+import { type Answer, BATCH_SEGMENTS, SEGMENTS } from "./recorded.ts";
 import { logNames, readBatches, readDirectory, testPool } from "./support.ts";
 
 const RECORDED = [
@@ -37,9 +27,9 @@ for (const [format, name, count] of RECORDED) {
     Deno.test({
       name:
         `${way}() gives the messages of a server's segments '${name}' of Iggy ${format} as it answered them${
-          format === "0.8" ? SKIPPED : BATCHES_SKIPPED
+          (format === "0.8" ? SEGMENTS : BATCH_SEGMENTS).skipped
         }`,
-      ignore: format === "0.8" ? WITHOUT_SEGMENTS : WITHOUT_BATCH_SEGMENTS,
+      ignore: (format === "0.8" ? SEGMENTS : BATCH_SEGMENTS).isMissing,
       fn: async () => {
         const [source, answers] = recorded(format, name);
         const dir = Deno.makeTempDirSync({ prefix: "basalt_iggy_" });
@@ -97,8 +87,8 @@ function recorded(
   format: "0.8" | "0.9",
   name: string,
 ): [source: URL, answers: Answer[]] {
-  if (format === "0.8") return serverWrote(name);
-  const [source, answers] = batchServerWrote(name);
+  if (format === "0.8") return SEGMENTS.read(name);
+  const [source, answers] = BATCH_SEGMENTS.read(name);
   return [
     source,
     answers.map(({ header, ...rest }) => ({ ...header, ...rest })),

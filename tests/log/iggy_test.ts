@@ -4,16 +4,16 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log } from "@basalt/io";
-import { serverWrote, SKIPPED, WITHOUT_SEGMENTS } from "../iggy/segments.ts";
+import { SEGMENTS } from "../iggy/recorded.ts";
 import { testPool } from "./support.ts";
 
 for (const name of ["small", "rotated"]) {
   Deno.test({
     name:
-      `Log.open() refuses the directory '${name}' of a server up to 0.8 by name, and changes nothing${SKIPPED}`,
-    ignore: WITHOUT_SEGMENTS,
+      `Log.open() refuses the directory '${name}' of a server up to 0.8 by name, and changes nothing${SEGMENTS.skipped}`,
+    ignore: SEGMENTS.isMissing,
     fn: async () => {
-      const [source] = serverWrote(name);
+      const [source] = SEGMENTS.read(name);
       const dir = Deno.makeTempDirSync({ prefix: "basalt_iggy_" });
       const pool = testPool();
       const contents = (): [string, Uint8Array][] =>

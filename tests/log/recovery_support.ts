@@ -27,6 +27,7 @@ import {
   testPool,
 } from "./support.ts";
 import { makeBatch } from "../segment/made_segment.ts";
+import { joined as joinedParts } from "../codec/naive.ts";
 import { xxh3 } from "../codec/xxh3.ts";
 
 /** The directory of the log on a simulated disk. */
@@ -267,17 +268,9 @@ export function flipped(
   return copy;
 }
 
-/** The parts, one behind the other. */
+/** The parts, one after the other. */
 export function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
-  let position = 0;
-  for (const part of parts) {
-    bytes.set(part, position);
-    position += part.length;
-  }
-  return bytes;
+  return joinedParts(parts);
 }
 
 /** An index of these entries: offset, timestamp, position. */

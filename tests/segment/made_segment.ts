@@ -21,6 +21,9 @@ import {
   SimulatedDisk,
   type SimulatedDiskOptions,
 } from "../../lib/testing/mod.ts";
+import { joined } from "../codec/naive.ts";
+
+export { joined as concat };
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -118,7 +121,7 @@ export function make(firstOffset: number, inits: readonly BatchInit[]): Made {
   return {
     firstOffset,
     nextOffset: offset,
-    log: concat(parts),
+    log: joined(parts),
     batches,
     index: (numbers = [...batches.keys()]) =>
       indexOf(numbers.map((i) => batches[i]!)),
@@ -139,19 +142,6 @@ export function indexOf(
 ): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(entries.length * INDEX_ENTRY_BYTES);
   for (const [i, entry] of entries.entries()) writeIndexEntry(bytes, i, entry);
-  return bytes;
-}
-
-/** Joins bytes. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
   return bytes;
 }
 

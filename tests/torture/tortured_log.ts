@@ -31,6 +31,23 @@ export interface TortureFigures {
   wrongs: string[];
 }
 
+/** Tortures a log in a directory of its own, compares all of it, and returns what came out. */
+export async function torture(
+  seed: number,
+  work: (log: TorturedLog) => Promise<void>,
+): Promise<TortureFigures> {
+  const dir = Deno.makeTempDirSync({ prefix: "basalt_torture_" });
+  const log = new TorturedLog(`${dir}/log`, seed);
+  try {
+    await work(log);
+    await log.compare(true);
+  } finally {
+    log.close();
+    Deno.removeSync(dir, { recursive: true });
+  }
+  return log.figures;
+}
+
 /** Every so many openings the whole log is compared, otherwise what came since. */
 const WHOLE_EVERY = 25;
 

@@ -7,14 +7,15 @@ import {
   STOP,
 } from "../../../lib/codec/legacy/mod.ts";
 import { answeredHeaders, headersOf, idText } from "../../iggy/messages.ts";
-import { serverWrote, SKIPPED, WITHOUT_SEGMENTS } from "../../iggy/segments.ts";
+import { SEGMENTS } from "../../iggy/recorded.ts";
 
 for (const [name, count] of [["small", 167], ["rotated", 648]] as const) {
   Deno.test({
-    name: `a server's segments '${name}' decode to what it answered${SKIPPED}`,
-    ignore: WITHOUT_SEGMENTS,
+    name:
+      `a server's segments '${name}' decode to what it answered${SEGMENTS.skipped}`,
+    ignore: SEGMENTS.isMissing,
     fn: async () => {
-      const [directory, answers] = serverWrote(name);
+      const [directory, answers] = SEGMENTS.read(name);
       assertEquals(answers.length, count);
       const logs = [...Deno.readDirSync(directory)].map((entry) => entry.name)
         .filter((file) => file.endsWith(".log")).sort();

@@ -1,5 +1,8 @@
 /** A writer and a parser as plain as the format's tables, to compare the codec with. */
+import { joined } from "../naive.ts";
 import { xxh3 } from "../xxh3.ts";
+
+export { counting, joined } from "../naive.ts";
 
 /** What a message holds. */
 export interface Plain {
@@ -70,24 +73,4 @@ export function run(
       headers: new Uint8Array(0),
     })
   ));
-}
-
-/** The parts, one after the other. */
-export function joined(
-  parts: readonly Uint8Array[],
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
-/** `length` bytes of 0, 1, …, 250, 0, …: the payload of the format's vectors. */
-export function counting(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => i % 251);
 }
