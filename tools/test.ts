@@ -238,6 +238,17 @@ const PARTS: Part[] = [
     run: () => denoTest(["--allow-all", ...timingTests()]),
   },
   {
+    name: "models",
+    long: true,
+    run: () =>
+      denoTest([
+        "--allow-all",
+        "tests/log/every_bit_test.ts",
+        "tests/log/recovery_property_test.ts",
+        "tests/log/recovery_torn_test.ts",
+      ], { BASALT_CASES: "4" }),
+  },
+  {
     name: "kills",
     long: true,
     run: () =>

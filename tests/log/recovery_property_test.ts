@@ -8,6 +8,7 @@ import { BackpressureError } from "../../lib/segment/mod.ts";
 import type { Durability } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
 import { HEADER, openLog, openLogSync, payload } from "./support.ts";
+import { cases } from "../cases.ts";
 import { assertBytes, isCrash, placeOn } from "./recovery_support.ts";
 
 /** A message as it was appended. */
@@ -266,7 +267,7 @@ async function named(seed: number, history = run): Promise<void> {
 }
 
 Deno.test("Log.open() after random power cuts keeps all that was acknowledged, and a prefix of the rest", async () => {
-  for (let seed = 1; seed <= 1200; seed++) await named(seed);
+  for (let seed = 1; seed <= cases(300); seed++) await named(seed);
 });
 
 /** Loses a tail, appends the same sizes again, one flush each, loses power again, and so on. */
@@ -306,10 +307,10 @@ async function runAgain(seed: number): Promise<void> {
 }
 
 Deno.test("Log.open(): nothing old comes back when lost messages are appended again in the same sizes", async () => {
-  for (let seed = 1; seed <= 1500; seed++) await named(seed, runAgain);
+  for (let seed = 1; seed <= cases(400); seed++) await named(seed, runAgain);
 });
 
 Deno.test("Log.open() after random power cuts of new seeds", async () => {
-  const seeds = crypto.getRandomValues(new Uint32Array(300));
+  const seeds = crypto.getRandomValues(new Uint32Array(cases(100)));
   for (const seed of seeds) await named(seed);
 });
