@@ -243,6 +243,7 @@ const PARTS: Part[] = [
     run: () =>
       denoTest([
         "--allow-all",
+        "tests/crash/faults_test.ts",
         "tests/log/every_bit_test.ts",
         "tests/log/recovery_property_test.ts",
         "tests/log/recovery_torn_test.ts",

@@ -14,7 +14,7 @@ import type {
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { PassingFile, PassingStorage } from "../log/passing_storage.ts";
 import { placeOn } from "../log/recovery_support.ts";
-import type { Between, Hooks, Phase } from "./scenario.ts";
+import type { Between, Hooks, Phase, Step } from "./scenario.ts";
 import { takeTornBatch } from "./torn_batch.ts";
 
 type Syncing = Exclude<Durability, "none">;
@@ -166,6 +166,8 @@ export interface Mutant {
   readonly failing?: boolean;
   /** Whether it shows on a log that does not block only. */
   readonly isAsync?: boolean;
+  /** The steps that show it, where it takes many of them. @default {STEPS} */
+  readonly steps?: readonly Step[];
   /** What is done in the place of the log's methods. */
   readonly hooks?: Hooks;
   wrap(disk: SimulatedDisk): Between | SimulatedDisk;
@@ -174,7 +176,7 @@ export interface Mutant {
 function mutant(
   name: string,
   rules: Rules,
-  options: Pick<Mutant, "long" | "failing"> = {},
+  options: Pick<Mutant, "long" | "failing" | "steps"> = {},
 ): Mutant {
   return {
     name,
@@ -223,7 +225,7 @@ export const MUTANTS: readonly Mutant[] = [
       if (file.storage.phase !== "flush durable" || !file.isCarried) go();
       file.isCarried = false;
     },
-  }),
+  }, { steps: ["append across", "append batch", "flush", "flush durable"] }),
   // The earlier one, which no sync was waited for, completes last.
   mutant("two writes of one physical block are in flight", {
     write(file, write, go) {
@@ -290,7 +292,7 @@ export const MUTANTS: readonly Mutant[] = [
     finish(storage) {
       for (const go of storage.late.splice(0)) go();
     },
-  }),
+  }, { steps: ["append across", "roll", "truncate", "flush durable"] }),
   mutant("a sync is repeated after it failed", {
     sync(_file, _durability, go) {
       try {

@@ -15,8 +15,8 @@ import { LONG, preparing, small, STEPS } from "./scenario.ts";
 
 /** Runs the enumeration on a mutant, or on the log as it is: what it found, if anything. */
 async function found(
-  { mutant, long, failing, isAsync }:
-    & Pick<Mutant, "long" | "failing" | "isAsync">
+  { mutant, long, failing, isAsync, steps = STEPS }:
+    & Pick<Mutant, "long" | "failing" | "isAsync" | "steps">
     & { mutant?: Mutant },
 ): Promise<BrokenState | undefined> {
   const run = long
@@ -24,12 +24,17 @@ async function found(
     : {
       setting: isAsync ? preparing(512) : small(512),
       depth: isAsync ? 2 : 4,
-      steps: STEPS,
+      steps,
       exhaustiveUnits: 4,
     };
   const what = mutant === undefined ? {} : { mutant };
   const runs = failing
-    ? [1, 2, 3, 4].map((failingSync) => ({ ...run, failingSync, depth: 3 }))
+    ? [1, 2, 3, 4].map((failingSync) => ({
+      ...run,
+      failingSync,
+      depth: 3,
+      share: mutant === undefined ? 1 / 4 : 1,
+    }))
     : [run];
   for (const options of runs) {
     try {
