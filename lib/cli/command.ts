@@ -1,37 +1,30 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import type { Console } from "./console.ts";
 
 /** Makes a command for one run. A file of `commands/` exports one, and `commands.ts` lists it. */
 export type MakeCommand = (console: Console) => Command;
 
-/** What the help of a command shows below its options. */
-export interface Teaching {
-  /** Command lines, each with what it does. */
-  examples: readonly (readonly [line: string, what: string])[];
-  /** Paragraphs: what else there is to know. */
-  notes?: readonly string[];
-}
-
-/** Makes a command whose help has examples. */
+/**
+ * Makes a command.
+ *
+ * @param help The end of its help. The lines are wrapped to the terminal, except those that are
+ *   indented by two spaces: command lines.
+ */
 export function command(
   name: string,
   description: string,
-  teaching: Teaching,
+  help: string,
 ): Command {
-  const { examples, notes = [] } = teaching;
-  const lines = examples.map(([line, what]) => `  ${line}\n      ${what}`);
-  const text = [
-    ...notes.flatMap((note) => ["", note]),
-    "",
-    "Examples:",
-    ...lines,
-  ].join("\n");
-  return new Command(name).description(description).addHelpText("after", text);
-}
-
-/** The option that every command has. */
-export function jsonOption(what: string): Option {
-  return new Option("--json", what);
+  const made = new Command(name).description(description);
+  return made.addHelpText("after", () => {
+    const columns = made.configureOutput().getOutHelpWidth!();
+    return help.replace(/(?<=\S)\n(?=\S)/g, " ").replace(
+      /^( {6})?\S.*$/gm,
+      (line, indent = "") =>
+        made.createHelp().boxWrap(line, columns - indent.length)
+          .replaceAll("\n", `\n${indent}`),
+    );
+  });
 }
 
 /** Parses an option's value that counts something. */

@@ -22,6 +22,8 @@ export interface Streams {
   readonly interactive: boolean;
   /** The columns of that terminal; `undefined` where they are not known. Default: `80`. */
   columns?(): number | undefined;
+  /** Whether standard output is a terminal: tables fit its columns. @default {false} */
+  readonly outputIsTerminal?: boolean;
 }
 
 /** The process's own streams. */
@@ -31,6 +33,7 @@ export class ProcessStreams implements Streams, Disposable {
   readonly errors: ByteSink = Deno.stderr;
   readonly interactive: boolean = Deno.stderr.isTerminal();
   readonly columns = terminalColumns;
+  readonly outputIsTerminal: boolean = Deno.stdout.isTerminal();
   readonly inputFile = standardInputFile;
 
   constructor() {
@@ -89,6 +92,12 @@ export class Console {
     this.streams = streams;
     const { errors, interactive, columns = () => undefined } = streams;
     this.#progress = new Progress(errors, interactive, columns);
+  }
+
+  /** The columns of standard output, if it is a terminal that tells them. */
+  get columns(): number | undefined {
+    const { outputIsTerminal, columns } = this.streams;
+    return outputIsTerminal ? columns?.() : undefined;
   }
 
   /** Writes bytes to standard output; they go out with {@linkcode Console.flush} at the latest. */

@@ -33,10 +33,13 @@ async function orError<T>(found: Promise<T>): Promise<T | Error> {
 }
 
 /** The same as lines of text; none for a log without cursors and sealed segments. */
-export function consumersInWords({ cursors, removable }: Consumers): string[] {
+export function consumersInWords(
+  { cursors, removable }: Consumers,
+  columns: number | undefined,
+): string[] {
   const lines: string[] = [];
   if (cursors instanceof Error) lines.push("", `cursors: ${cursors.message}`);
-  else if (cursors.length > 0) lines.push("", cursorTable(cursors));
+  else if (cursors.length > 0) lines.push("", cursorTable(cursors, columns));
   if (removable instanceof Error) {
     lines.push("", `retention would fail: ${removable.message}`);
   } else if (removable.removedSegments > 0) {

@@ -9,7 +9,6 @@ import type {
   ConnectionOptions,
   NatsConnection,
 } from "@nats-io/transport-node";
-import { jsonOption } from "./command.ts";
 import type { Console } from "./console.ts";
 
 /** How long the first connection may take, in milliseconds. */
@@ -42,9 +41,9 @@ export interface NatsFlags {
 }
 
 /** What the help of both commands says. */
-export const NATS_NOTES: readonly string[] = [
-  "Several servers of a cluster are given with commas. --allow-net must allow them. TLS is used where the server\nrequires it.",
-];
+export const NATS_HELP =
+  `Several servers of a cluster are given with commas. --allow-net must allow them. TLS is used
+where the server requires it.`;
 
 /** Adds to a command what both have in common. */
 export function natsOptions(made: Command): Command {
@@ -52,12 +51,12 @@ export function natsOptions(made: Command): Command {
     .requiredOption("--stream <name>", "the stream")
     .requiredOption("--subject <subject>", "the subject: one log's alone")
     .option("--creds <file>", "credentials of the user: JWT and seed")
-    .option("--user <name>", "the user's name, with --password-file")
-    .option("--password-file <file>", "the file that holds the password")
+    .option("--user <name>", "the name of the user")
+    .option("--password-file <file>", "the password of the user")
     .option("--tls-ca <file>", "certificates of the authorities to trust")
     .option("--tls-cert <file>", "the client's certificate")
     .option("--tls-key <file>", "the key of the client's certificate")
-    .addOption(jsonOption("report as JSON"));
+    .option("--json", "report as JSON");
 }
 
 /** How to connect. */

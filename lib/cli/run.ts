@@ -1,6 +1,7 @@
-import { Command, CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { CorruptSegmentError } from "../segment/mod.ts";
 import project from "../../deno.json" with { type: "json" };
+import { command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import type { Console } from "./console.ts";
 import { Interrupted } from "./interruption.ts";
@@ -9,8 +10,20 @@ import { Interrupted } from "./interruption.ts";
 const FAILED = 1;
 const WRONG_USE = 2;
 const INTERRUPTED = 130;
+/** Longer lines are hard to read. */
+const MAX_HELP_COLUMNS = 100;
 
-/** Runs a command to its end, and answers the exit code. */
+const HELP = `
+A log is a directory of segments. A first round:
+  basalt ingest access.log --into data/log
+  basalt read data/log --count 10
+  basalt verify data/log
+
+basalt COMMAND --help shows each command with examples.
+
+Exit codes: 0 success, 1 failure or faults found, 2 wrong use, 130 interrupted.`;
+
+/** Runs a command to its end, and returns the exit code. */
 export async function run(
   args: readonly string[],
   console: Console,
@@ -25,27 +38,16 @@ export async function run(
 }
 
 function program(console: Console): Command {
-  const basalt = new Command("basalt")
-    .description(
-      "Durable logs of messages on direct I/O: fill, read, check and repair them.",
-    )
-    .version(project.version, "--version", "print the version")
-    .addHelpText(
-      "after",
-      [
-        "",
-        "A log is a directory of segments. A first round:",
-        "  basalt ingest access.log --into data/log",
-        "  basalt read data/log --count 10",
-        "  basalt verify data/log",
-        "",
-        "basalt COMMAND --help shows each command with examples.",
-        "Exit codes: 0 success, 1 failure or faults found, 2 wrong use, 130 interrupted.",
-      ].join("\n"),
-    );
+  const basalt = command(
+    "basalt",
+    "Durable logs of messages on direct I/O: fill, read, check and repair them.",
+    HELP,
+  ).version(project.version, "--version", "print the version");
+  const columns = Math.min(console.columns ?? 80, MAX_HELP_COLUMNS);
   for (const make of COMMANDS) basalt.addCommand(make(console));
   for (const each of [basalt, ...basalt.commands]) {
     each.exitOverride()
+      .configureHelp({ minWidthToWrap: 10 })
       .showHelpAfterError(`(${pathOf(each)} --help shows how it is used)`)
       .configureOutput({
         writeOut: (text) => console.write(new TextEncoder().encode(text)),
@@ -53,8 +55,8 @@ function program(console: Console): Command {
         // Asked of the environment otherwise, which would need a permission.
         getOutHasColors: () => false,
         getErrHasColors: () => false,
-        getOutHelpWidth: () => 100,
-        getErrHelpWidth: () => 100,
+        getOutHelpWidth: () => columns,
+        getErrHelpWidth: () => columns,
       });
   }
   return basalt;

@@ -127,21 +127,32 @@ export function formatCount(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? "" : "s"}`;
 }
 
-/** Rows in columns: the first one to the left, the others to the right, unless told otherwise. */
+/**
+ * Makes a table of rows below a header: the first column to the left, the others to the right,
+ * unless told otherwise. Where it is wider than the terminal, each row becomes a list of its cells.
+ */
 export function formatTable(
   rows: readonly (readonly string[])[],
   sides: readonly ("left" | "right")[] = ["left"],
+  columns = Infinity,
 ): string {
   const widths = rows[0]!.map((_, i) =>
     Math.max(...rows.map((row) => row[i]!.length))
   );
-  return rows.map((row) =>
+  const lines = rows.map((row) =>
     row.map((cell, i) =>
       (sides[i] ?? "right") === "left"
         ? cell.padEnd(widths[i]!)
         : cell.padStart(widths[i]!)
     ).join("  ").trimEnd()
-  ).join("\n");
+  );
+  if (lines.every((line) => line.length <= columns)) return lines.join("\n");
+  const [header, ...body] = rows;
+  const width = Math.max(...header!.map((name) => name.length));
+  return body.map((row) =>
+    row.map((cell, i) => `${header![i]!.padEnd(width)}  ${cell}`)
+      .filter((_, i) => row[i] !== "").join("\n")
+  ).join("\n\n");
 }
 
 /**

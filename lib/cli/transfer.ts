@@ -6,7 +6,7 @@ import type {
   TransferOptions,
   TransferReport,
 } from "../iggy/mod.ts";
-import { jsonOption, wholeNumber } from "./command.ts";
+import { wholeNumber } from "./command.ts";
 import type { Console } from "./console.ts";
 import { formatBytes } from "./terminal.ts";
 
@@ -29,10 +29,14 @@ export interface TransferFlags {
 }
 
 /** What the help of both commands says. */
-export const TRANSFER_NOTES: readonly string[] = [
-  "Everything is verified while it is copied. What is copied stays where it was, nothing gets its name before all of\nit is durable, and an interrupted copy is completed by the same command.",
-  "A partition is given by its directory, or by --iggy (the server's 'system.path'), --stream and --topic. Streams and\ntopics of Iggy up to 0.8 go by name or by id, digits are an id; those of Iggy 0.9 go by id. The server must not be\nrunning: a process with a file of the partition open is noticed, a server that starts meanwhile is not.",
-];
+export const TRANSFER_HELP =
+  `Everything is verified while it is copied. The source stays as it is, nothing gets its name
+before all of it is durable, and the same command completes an interrupted copy.
+
+A partition is given by its directory, or by --iggy (the server's 'system.path'), --stream and
+--topic. Streams and topics of Iggy up to 0.8 go by name or by id, and digits are an id; those of
+Iggy 0.9 go by id. The server must not be running: a process with a file of the partition open is
+noticed, a server that starts meanwhile is not.`;
 
 /** Adds to a command what both have in common. */
 export function transferOptions(made: Command, flag: string): Command {
@@ -43,7 +47,7 @@ export function transferOptions(made: Command, flag: string): Command {
     .option("--topic <topic>", "the topic's name or id", address)
     .option("--partition <id>", "the partition's id", wholeNumber)
     .option("--dry-run", "verify and tell, but change nothing")
-    .addOption(jsonOption("report as JSON"));
+    .option("--json", "report as JSON");
 }
 
 function address(text: string): number | string {

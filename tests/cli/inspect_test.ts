@@ -19,7 +19,7 @@ Deno.test(
     const dataBytes = 2 * (256 + 48 + 3);
     assertStringIncludes(
       out,
-      `2 messages from offset 0 up to, not including, 2; ${dataBytes} B of data in 1 segment`,
+      `2 messages at offsets [0, 2); ${dataBytes} B of data in 1 segment`,
     );
     const { segments, preparedBytes } = JSON.parse(
       (await basalt(["inspect", path, "--json"])).out,

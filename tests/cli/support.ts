@@ -49,11 +49,15 @@ class Gathered {
   }
 }
 
-/** Runs a command; standard input gives `input`, in parts of at most `partBytes`. */
+/**
+ * Runs a command; standard input gives `input`, in parts of at most `partBytes`. With `columns`,
+ * standard output is a terminal.
+ */
 export async function basalt(
   args: readonly string[],
   input: Uint8Array = new Uint8Array(0),
   partBytes = Infinity,
+  columns?: number,
 ): Promise<Ran> {
   const [output, errors] = [new Gathered(), new Gathered()];
   let at = 0;
@@ -72,6 +76,8 @@ export async function basalt(
     output,
     errors,
     interactive: false,
+    outputIsTerminal: columns !== undefined,
+    columns: () => columns,
   });
   const bytes = await output.bytes();
   const text = new TextDecoder();

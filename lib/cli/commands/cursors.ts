@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type CursorInfo, LogReader } from "../../log/mod.ts";
 import { describeOwner } from "../../storage/mod.ts";
-import { command, jsonOption } from "../command.ts";
+import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatTable } from "../terminal.ts";
 
@@ -10,24 +10,26 @@ interface Options {
   json?: true;
 }
 
+const HELP = `
+The bytes of the lag are estimated. A cursor that is deleted holds nothing back any more; its
+owner's next commit fails.
+
+Examples:
+  basalt cursors data/log
+      a table of the cursors
+  basalt cursors data/log --delete billing
+      forgetting one`;
+
 /** `basalt cursors`: how far the consumers of a log have come. */
 export function cursors(console: Console): Command {
   return command(
     "cursors",
     "Tell how far each cursor of a log has come, how much is left, and which process has it open.",
-    {
-      notes: [
-        "The bytes of the lag are estimated. A cursor that is deleted holds nothing back any more; its owner's next commit fails.",
-      ],
-      examples: [
-        ["basalt cursors data/log", "a table of the cursors"],
-        ["basalt cursors data/log --delete billing", "forgetting one"],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
     .option("--delete <name>", "delete this cursor")
-    .addOption(jsonOption("a JSON object for each cursor"))
+    .option("--json", "a JSON object for each cursor")
     .action((dir: string, options: Options) => show(dir, options, console));
 }
 
@@ -44,12 +46,17 @@ async function show(
   if (json) {
     for (const each of found) console.json(each);
   } else {
-    console.line(found.length === 0 ? "no cursors" : cursorTable(found));
+    console.line(
+      found.length === 0 ? "no cursors" : cursorTable(found, console.columns),
+    );
   }
 }
 
 /** The cursors as a table. */
-export function cursorTable(cursors: readonly CursorInfo[]): string {
+export function cursorTable(
+  cursors: readonly CursorInfo[],
+  columns: number | undefined,
+): string {
   return formatTable(
     [
       ["cursor", "position", "lag", "bytes", "owner"],
@@ -62,5 +69,6 @@ export function cursorTable(cursors: readonly CursorInfo[]): string {
       ]),
     ],
     ["left", "right", "right", "right", "left"],
+    columns,
   );
 }

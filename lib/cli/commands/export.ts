@@ -12,7 +12,7 @@ import {
   partitionOf,
   settingsOf,
   show,
-  TRANSFER_NOTES,
+  TRANSFER_HELP,
   type TransferFlags,
   transferOptions,
 } from "../transfer.ts";
@@ -24,35 +24,28 @@ interface Flags extends TransferFlags {
   group?: CursorNames;
 }
 
+const HELP = `
+${TRANSFER_HELP}
+
+Create the stream and the topic with the server first, and stop it. The files belong to the user
+of this command: the server must be allowed to write them.
+
+Examples:
+  basalt export data/log --to local_data/streams/0/topics/0/partitions/0 --dry-run
+      verify, and tell what would be done
+  basalt export data/log --iggy local_data --stream 0 --topic 0
+      do it; then start the server
+  basalt export data/log --iggy local_data --stream orders --topic eu --format 0.8
+      the same for a server up to 0.8
+  basalt export data/log --iggy local_data --stream 0 --topic 0 --consumer 1=billing
+      let consumer 1 go on where cursor billing stopped`;
+
 /** `basalt export`: a closed log into a stopped Iggy server's partition. */
 export function exportLog(console: Console): Command {
   const made = command(
     "export",
     "Copy a closed log into an empty partition of a stopped Iggy server.",
-    {
-      notes: [
-        ...TRANSFER_NOTES,
-        "Create the stream and the topic with the server first, and stop it. The files belong to the user of this command:\nthe server must be allowed to write them.",
-      ],
-      examples: [
-        [
-          "basalt export data/log --to local_data/streams/0/topics/0/partitions/0 --dry-run",
-          "verify, and tell what would be done",
-        ],
-        [
-          "basalt export data/log --iggy local_data --stream 0 --topic 0",
-          "do it; then start the server",
-        ],
-        [
-          "basalt export data/log --iggy local_data --stream orders --topic eu --format 0.8",
-          "the same for a server up to 0.8",
-        ],
-        [
-          "basalt export data/log --iggy local_data --stream 0 --topic 0 --consumer 1=billing",
-          "let consumer 1 go on where cursor billing stopped",
-        ],
-      ],
-    },
+    HELP,
   ).argument("<dir>", "the log's directory");
   return transferOptions(made, "to")
     .option("--format <version>", "the server's format", formatName, "0.9")

@@ -6,7 +6,7 @@ import {
   partitionOf,
   settingsOf,
   show,
-  TRANSFER_NOTES,
+  TRANSFER_HELP,
   type TransferFlags,
   transferOptions,
 } from "../transfer.ts";
@@ -16,27 +16,24 @@ interface Flags extends TransferFlags {
   cutTornTail?: true;
 }
 
+const HELP = `
+${TRANSFER_HELP}
+
+The format is detected. Consumers and groups that the server knows become cursors: consumer-7,
+group-2.
+
+Examples:
+  basalt import data/log --from local_data/streams/0/topics/0/partitions/0
+      make data/log of it
+  basalt import data/log --iggy local_data --stream orders --topic eu --dry-run --json
+      what would be done, for another program`;
+
 /** `basalt import`: a stopped Iggy server's partition as a log. */
 export function importLog(console: Console): Command {
   const made = command(
     "import",
     "Copy a partition of a stopped Iggy server into a directory, as a log.",
-    {
-      notes: [
-        ...TRANSFER_NOTES,
-        "The format is detected. Consumers and groups that the server knows become cursors: consumer-7, group-2.",
-      ],
-      examples: [
-        [
-          "basalt import data/log --from local_data/streams/0/topics/0/partitions/0",
-          "make data/log of it",
-        ],
-        [
-          "basalt import data/log --iggy local_data --stream orders --topic eu --dry-run --json",
-          "what would be done, for another program",
-        ],
-      ],
-    },
+    HELP,
   ).argument(
     "<dir>",
     "the directory that becomes a log; made if there is none",

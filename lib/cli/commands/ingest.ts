@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { MAX_PAYLOAD_BYTES } from "../../codec/mod.ts";
 import { Log } from "../../log/mod.ts";
 import { NoSpaceError } from "../../storage/mod.ts";
-import { command, jsonOption, wholeNumber } from "../command.ts";
+import { command, wholeNumber } from "../command.ts";
 import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
 import { LineSkipper, ResumeError } from "../line_skipper.ts";
@@ -41,34 +41,35 @@ interface Source {
   close(): void;
 }
 
+const HELP = `
+The log is made if there is none. What is reported as appended survives a power cut.
+
+A line above ${MAX_PAYLOAD_BYTES} bytes is refused with its number: in a file before anything is
+appended, in a stream (standard input, a pipe) when it comes: the lines before it are in the log
+then, and the last line of the report says how many they are.
+
+Ctrl-C ends in order: the lines that were read so far are made durable, and the log is closed.
+Half a line is dropped, and the report says so. The report ends with what --resume needs to go
+on without duplicates.
+
+While the disk is full, standard input waits; a file ends with exit code 1.
+
+Examples:
+  basalt ingest access.log --into data/log
+      a message for each line
+  tail -F access.log | basalt ingest - --into data/log
+      lines as they come, durable within a fraction of a second
+  basalt ingest access.log --into data/log --resume 0
+      go on where an ingest into a new log was interrupted
+  find . -print0 | basalt ingest - --null --into data/names
+      names that may hold newlines`;
+
 /** `basalt ingest`: lines become messages. */
 export function ingest(console: Console): Command {
   return command(
     "ingest",
     "Append every line of a file, or of standard input, to a log: a line with its terminator is a message.",
-    {
-      notes: [
-        "The log is made if there is none. What is reported as appended survives a power cut.",
-        `A line above ${MAX_PAYLOAD_BYTES} bytes is refused with its number: in a file before anything is\nappended, in a stream (standard input, a pipe) when it comes: the lines before it are\nin the log then, and the last line of the report says how many they are.`,
-        "Ctrl-C ends in order: the lines that were read so far are made durable, and the log is closed. Half a line is\ndropped, and the report says so. The report ends with what --resume needs to go on without duplicates.",
-        "While the disk is full, standard input waits; a file ends with exit code 1.",
-      ],
-      examples: [
-        ["basalt ingest access.log --into data/log", "a message for each line"],
-        [
-          "tail -F access.log | basalt ingest - --into data/log",
-          "lines as they come, durable within a fraction of a second",
-        ],
-        [
-          "basalt ingest access.log --into data/log --resume 0",
-          "go on where an ingest into a new log was interrupted",
-        ],
-        [
-          "find . -print0 | basalt ingest - --null --into data/names",
-          "names that may hold newlines",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<file>", "the file, or - for standard input")
     .requiredOption("--into <dir>", "the log's directory")
@@ -78,7 +79,7 @@ export function ingest(console: Console): Command {
       "skip the lines that the log holds already, the first of them at this offset",
       wholeNumber,
     )
-    .addOption(jsonOption("report as JSON"))
+    .option("--json", "report as JSON")
     .action((file: string, options: Options) =>
       ingestFile(file, options, console)
     );
@@ -217,7 +218,7 @@ class Ingestion {
     const first = this.#first;
     const count = formatCount(end - first, "message");
     const of = bytes === undefined ? "of" : `of ${formatBytes(bytes)} from`;
-    return `${count} ${of} '${this.#source.name}' durable in '${into}', from offset ${first} on`;
+    return `${count} ${of} '${this.#source.name}' durable in '${into}', from offset ${first}`;
   }
 
   /** Appends until the end or the interruption. */

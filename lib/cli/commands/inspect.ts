@@ -7,7 +7,7 @@ import {
   type SegmentInspection,
 } from "../../log/mod.ts";
 import { describeOwner } from "../../storage/mod.ts";
-import { command, jsonOption } from "../command.ts";
+import { command } from "../command.ts";
 import { consumersInWords, inspectConsumers } from "../consumers.ts";
 import type { Console } from "../console.ts";
 import {
@@ -17,42 +17,46 @@ import {
   formatTime,
 } from "../terminal.ts";
 
+const HELP = `
+Messages are not read, except at the ends of segments and where opening would read; basalt
+verify reads them all.
+
+Examples:
+  basalt inspect data/log
+      a table of the segments
+  basalt inspect data/log --json
+      the same as one JSON object`;
+
 /** `basalt inspect`: what a log's directory holds. */
 export function inspect(console: Console): Command {
   return command(
     "inspect",
     "Tell what a log's directory holds: segments, sizes, offsets, times, and what opening would do. Nothing is changed.",
-    {
-      notes: [
-        "Messages are not read, except at the ends of segments and where opening would read; basalt verify reads them all.",
-      ],
-      examples: [
-        ["basalt inspect data/log", "a table of the segments"],
-        ["basalt inspect data/log --json", "the same as one JSON object"],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
-    .addOption(jsonOption("one JSON object"))
+    .option("--json", "one JSON object")
     .action(async (dir: string, options: { json?: true }) => {
       const inspection = await inspectLog(dir);
       const consumers = await inspectConsumers(dir);
       if (options.json) console.json({ ...inspection, ...consumers });
       else {
-        console.line(inWords(inspection));
-        for (const line of consumersInWords(consumers)) console.line(line);
+        console.line(inWords(inspection, console.columns));
+        for (const line of consumersInWords(consumers, console.columns)) {
+          console.line(line);
+        }
       }
     });
 }
 
-function inWords(log: LogInspection): string {
+function inWords(log: LogInspection, columns: number | undefined): string {
   const { path, identity, firstOffset, nextOffset, segments } = log;
   const lines = [
     `'${path}': ${state(log)}`,
     identity === undefined ? "no identity yet" : `identity ${identity}`,
     `${
       formatCount(nextOffset - firstOffset, "message")
-    } from offset ${firstOffset} up to, not including, ${nextOffset}; ${
+    } at offsets [${firstOffset}, ${nextOffset}); ${
       formatBytes(log.dataBytes)
     } of data in ${formatCount(segments.length, "segment")}${prepared(log)}`,
     `opening ${forecast(log.opening)}`,
@@ -68,7 +72,7 @@ function inWords(log: LogInspection): string {
   ) {
     if (names.length > 0) lines.push(`${what}: ${names.join(", ")}`);
   }
-  if (segments.length > 0) lines.push("", table(segments));
+  if (segments.length > 0) lines.push("", table(segments, columns));
   return lines.join("\n");
 }
 
@@ -123,27 +127,34 @@ export function doings(report: OpeningReport): string[] {
   ];
 }
 
-function table(segments: readonly SegmentInspection[]): string {
-  return formatTable([
+function table(
+  segments: readonly SegmentInspection[],
+  columns: number | undefined,
+): string {
+  return formatTable(
     [
-      "segment",
-      "messages",
-      "data",
-      "prepared",
-      "index",
-      "first message",
-      "last message",
+      [
+        "segment",
+        "messages",
+        "data",
+        "prepared",
+        "index",
+        "first message",
+        "last message",
+      ],
+      ...segments.map((each) => [
+        String(each.firstOffset),
+        String(each.nextOffset - each.firstOffset),
+        each.logBytes === undefined ? "missing" : formatBytes(each.dataBytes),
+        each.preparedBytes === 0 ? "" : formatBytes(each.preparedBytes),
+        size(each.indexBytes),
+        time(each.firstTimestamp),
+        time(each.lastTimestamp),
+      ]),
     ],
-    ...segments.map((each) => [
-      String(each.firstOffset),
-      String(each.nextOffset - each.firstOffset),
-      each.logBytes === undefined ? "missing" : formatBytes(each.dataBytes),
-      each.preparedBytes === 0 ? "" : formatBytes(each.preparedBytes),
-      size(each.indexBytes),
-      time(each.firstTimestamp),
-      time(each.lastTimestamp),
-    ]),
-  ]);
+    ["left"],
+    columns,
+  );
 }
 
 function size(bytes: number | undefined): string {

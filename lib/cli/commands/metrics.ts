@@ -3,22 +3,19 @@ import { directoryMetrics } from "../../log/mod.ts";
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 
+const HELP = `
+They are what the files tell. A program serves more of its own log by metricsText().
+
+Examples:
+  basalt metrics data/log > /var/lib/node_exporter/log.prom
+      for the textfile collector`;
+
 /** `basalt metrics`: figures of a log for Prometheus. */
 export function metrics(console: Console): Command {
   return command(
     "metrics",
     "Print the figures of a log and its cursors in the text format of Prometheus.",
-    {
-      notes: [
-        "They are what the files tell. A program serves more of its own log by metricsText().",
-      ],
-      examples: [
-        [
-          "basalt metrics data/log > /var/lib/node_exporter/log.prom",
-          "for the textfile collector",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
     .action(async (dir: string) =>

@@ -6,7 +6,7 @@ import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
 import {
   connectNats,
-  NATS_NOTES,
+  NATS_HELP,
   type NatsFlags,
   natsOptions,
 } from "../nats.ts";
@@ -17,27 +17,24 @@ interface Flags extends NatsFlags {
   follow?: true;
 }
 
+const HELP = `
+The log is made if there is none, and goes on where it ended. What was shipped gets its offsets
+again: a missing message ends the command.
+
+${NATS_HELP}
+
+Examples:
+  basalt pull data/restored --from nats://127.0.0.1:4222 --stream edge --subject edge.7
+      restore a log that was shipped
+  basalt pull data/commands --from nats://127.0.0.1:4222 --stream commands --subject commands.7 --follow
+      take messages to the edge as they come`;
+
 /** `basalt pull`: a subject of a JetStream stream as a log. */
 export function pull(console: Console): Command {
   const made = command(
     "pull",
     "Append the messages of a subject of a NATS JetStream stream to a log: the way back of ship.",
-    {
-      notes: [
-        "The log is made if there is none, and goes on where it ended. What was shipped gets its offsets again: a missing\nmessage ends the command.",
-        ...NATS_NOTES,
-      ],
-      examples: [
-        [
-          "basalt pull data/restored --from nats://127.0.0.1:4222 --stream edge --subject edge.7",
-          "restore a log that was shipped",
-        ],
-        [
-          "basalt pull data/commands --from nats://127.0.0.1:4222 --stream commands --subject commands.7 --follow",
-          "take messages to the edge as they come",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
     .requiredOption("--from <urls>", "the servers");
@@ -65,7 +62,7 @@ async function run(dir: string, flags: Flags, console: Console): Promise<void> {
     if (flags.json) console.json(report);
     const text = `${
       formatCount(report.messages, "message")
-    } durable in '${dir}', which has offsets up to, not including, ${report.nextOffset}`;
+    } durable in '${dir}', which ends before offset ${report.nextOffset}`;
     if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);
     if (!flags.json) console.line(text);
   } finally {

@@ -8,13 +8,7 @@ import {
   salvageLog,
 } from "../../log/mod.ts";
 import type { MessageBatch } from "../../segment/mod.ts";
-import {
-  command,
-  jsonOption,
-  time,
-  TIME_FORMS,
-  wholeNumber,
-} from "../command.ts";
+import { command, time, TIME_FORMS, wholeNumber } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatTime } from "../terminal.ts";
 
@@ -32,45 +26,38 @@ interface Options extends LogReadOptions {
   skipDamaged?: true;
 }
 
+const HELP = `
+With --json a line for each message: "text" holds the payload if it is UTF-8, else "base64"
+does; times are microseconds since the Unix epoch.
+
+It ends where the data ends. A damaged message ends it with exit code 1, after all before it;
+with --skip-damaged it goes on, and standard error says what was left out.
+
+FILE.log or FILE.cut, instead of a directory, prints what is whole in that file of a log: a .cut
+file holds what recovery or repair took out of the log.
+
+Examples:
+  basalt read data/log --count 10
+      the first ten messages: offset, time, bytes, beginning
+  basalt read data/log --raw > copy
+      the bytes that were ingested
+  basalt read data/log --cursor billing --commit --json
+      what no such reading has printed before
+  basalt read data/log --since 2026-11-24T16:00:00Z --json
+      what was appended since then, for another program
+  basalt read data/log --skip-damaged --raw > rescued
+      all that is whole in a damaged log
+  basalt read data/log/00000000000000000000.4096.0.cut
+      what was cut from a log
+  basalt read data/log --since 15m
+      the messages of the last 15 minutes`;
+
 /** `basalt read`: messages of a log, also of one that is being written. */
 export function read(console: Console): Command {
   return command(
     "read",
     "Print the messages of a log, each verified first. Any number may read while another process writes.",
-    {
-      notes: [
-        'With --json a line for each message: "text" holds the payload if it is UTF-8, else "base64" does;\ntimes are microseconds since the Unix epoch.',
-        "It ends where the data ends. A damaged message ends it with exit code 1, after all before it;\nwith --skip-damaged it goes on, and standard error says what was left out.",
-        "FILE.log or FILE.cut, instead of a directory, prints what is whole in that file of a log: a .cut\nfile holds what recovery or repair took out of the log.",
-      ],
-      examples: [
-        [
-          "basalt read data/log --count 10",
-          "the first ten messages: offset, time, bytes, beginning",
-        ],
-        ["basalt read data/log --raw > copy", "the bytes that were ingested"],
-        [
-          "basalt read data/log --cursor billing --commit --json",
-          "what no such reading has printed before",
-        ],
-        [
-          "basalt read data/log --since 2026-11-24T16:00:00Z --json",
-          "what was appended since then, for another program",
-        ],
-        [
-          "basalt read data/log --skip-damaged --raw > rescued",
-          "all that is whole in a damaged log",
-        ],
-        [
-          "basalt read data/log/00000000000000000000.4096.0.cut",
-          "what was cut from a log",
-        ],
-        [
-          "basalt read data/log --since 15m",
-          "the messages of the last 15 minutes",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory, or a .log or .cut file in it")
     .addOption(
@@ -90,12 +77,12 @@ export function read(console: Console): Command {
       ).conflicts(["since", "skipDamaged"]),
     )
     .option("--commit", "commit what was printed to the cursor")
-    .option("--count <n>", "at most so many messages", wholeNumber)
+    .option("--count <n>", "at most <n> messages", wholeNumber)
     .addOption(
-      new Option("--raw", "payloads alone, one behind the other, byte by byte")
+      new Option("--raw", "payloads alone, one after the other, byte by byte")
         .conflicts("json"),
     )
-    .addOption(jsonOption("a JSON object for each message"))
+    .option("--json", "a JSON object for each message")
     .option(
       "--skip-damaged",
       "go on after what is damaged; exit code 1 if something was left out",

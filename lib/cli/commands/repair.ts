@@ -6,7 +6,7 @@ import {
   type RepairPlan,
   type RepairStep,
 } from "../../log/mod.ts";
-import { command, jsonOption } from "../command.ts";
+import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatCount } from "../terminal.ts";
 import { doings } from "./inspect.ts";
@@ -17,21 +17,25 @@ interface Options {
   json?: true;
 }
 
+const HELP = `
+A log ends at its first bad batch: what follows is cut, and kept in .cut files beside the
+segments. Wrong indexes are written again; a log that was left open is closed. Names that are
+not the log's, and times that go back, are left as they are.
+
+Without --yes the exit code is 0 if there is nothing to repair, else 1.
+
+Examples:
+  basalt repair data/log
+      what would be done, and lost
+  basalt repair data/log --yes
+      doing it`;
+
 /** `basalt repair`: a damaged log becomes a whole one. */
 export function repair(console: Console): Command {
   return command(
     "repair",
     "Tell how a damaged log would be made whole, and what it would lose; with --yes, do it.",
-    {
-      notes: [
-        "A log ends at its first bad batch: what follows is cut, and kept in .cut files beside the\nsegments. Wrong indexes are written again; a log that was left open is closed.\nNames that are not the log's, and times that go back, are left as they are.",
-        "Without --yes the exit code is 0 if there is nothing to repair, else 1.",
-      ],
-      examples: [
-        ["basalt repair data/log", "what would be done, and lost"],
-        ["basalt repair data/log --yes", "doing it"],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
     .addOption(
@@ -41,10 +45,9 @@ export function repair(console: Console): Command {
       ).choices(["oldest", "newest"]),
     )
     .option("--yes", "do it")
-    .addOption(
-      jsonOption(
-        'the plan as one JSON object; "done" tells whether it was done',
-      ),
+    .option(
+      "--json",
+      'the plan as one JSON object; "done" tells whether it was done',
     )
     .action((dir: string, options: Options) =>
       repairDirectory(dir, options, console)
@@ -86,7 +89,7 @@ function inWords(plan: RepairPlan): string {
     } with what is damaged; they are kept beside it.`,
     `It then holds ${
       formatCount(nextOffset - firstOffset, "message")
-    } from offset ${firstOffset} up to, not including, ${nextOffset}.`,
+    } at offsets [${firstOffset}, ${nextOffset}).`,
   ].join("\n");
 }
 

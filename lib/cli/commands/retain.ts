@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { Log, previewRetention, type RetentionReport } from "../../log/mod.ts";
 import { bytes, duration } from "../amounts.ts";
-import { command, jsonOption, wholeNumber } from "../command.ts";
+import { command, wholeNumber } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatCount } from "../terminal.ts";
 
@@ -14,28 +14,27 @@ interface Options {
   json?: true;
 }
 
+const HELP = `
+A segment that a cursor still needs stays, and so do those after it, unless the log is above
+--hard-bytes. The last segment always stays.
+
+A segment whose last message has a time in the future is not old before that has passed:
+--before is the way out.
+
+Examples:
+  basalt retain data/log --bytes 10G --age 7d --dry-run
+      what would go
+  basalt retain data/log --bytes 10G --age 7d
+      removing it
+  basalt retain data/log --before 120000
+      whole segments below an offset`;
+
 /** `basalt retain`: removes what a log need not keep. */
 export function retain(console: Console): Command {
   return command(
     "retain",
     "Remove the first segments of a log that it need not keep. No other process may be writing it.",
-    {
-      notes: [
-        "A segment that a cursor still needs stays, and so do those after it, unless the log is above --hard-bytes.\nThe last segment always stays.",
-        "A segment whose last message has a time in the future is not old before that has passed: --before is the way out.",
-      ],
-      examples: [
-        [
-          "basalt retain data/log --bytes 10G --age 7d --dry-run",
-          "what would go",
-        ],
-        ["basalt retain data/log --bytes 10G --age 7d", "removing it"],
-        [
-          "basalt retain data/log --before 120000",
-          "whole segments below an offset",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
     .option("--bytes <bytes>", "while the log is larger than this", bytes)
@@ -47,7 +46,7 @@ export function retain(console: Console): Command {
     )
     .option("--before <offset>", "what lies below this offset", wholeNumber)
     .option("--dry-run", "tell what would go, and change nothing")
-    .addOption(jsonOption("one JSON object"))
+    .option("--json", "one JSON object")
     .action(async (dir: string, options: Options, made: Command) => {
       const report = await run(dir, options, made);
       if (options.json) console.json(report);

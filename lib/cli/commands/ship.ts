@@ -6,7 +6,7 @@ import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
 import {
   connectNats,
-  NATS_NOTES,
+  NATS_HELP,
   type NatsFlags,
   natsOptions,
 } from "../nats.ts";
@@ -22,28 +22,27 @@ interface Flags extends NatsFlags {
   resumeFromCursor?: true;
 }
 
+const HELP = `
+It goes on where the stream ends, and follows the log until Ctrl-C; failures of the servers are
+waited for. Another process may write the log meanwhile.
+
+The stream should have 'allow_atomic' (NATS 2.12 or later): without it one message is in flight
+at a time.
+
+${NATS_HELP}
+
+Examples:
+  basalt ship data/log --to nats://127.0.0.1:4222 --stream edge --subject edge.7
+      ship what there is, and what comes
+  basalt ship data/log --to nats://a:4222,nats://b:4222 --stream edge --subject edge.7 --creds edge.creds --once
+      ship what there is, to a cluster`;
+
 /** `basalt ship`: a log's messages to a JetStream stream. */
 export function ship(console: Console): Command {
   const made = command(
     "ship",
     "Ship a log's durable messages to a subject of a NATS JetStream stream, each stored once.",
-    {
-      notes: [
-        "It goes on where the stream ends, and follows the log until Ctrl-C; failures of the servers are waited for.\nAnother process may write the log meanwhile.",
-        "The stream should have 'allow_atomic' (NATS 2.12 or later): without it one message is in flight at a time.",
-        ...NATS_NOTES,
-      ],
-      examples: [
-        [
-          "basalt ship data/log --to nats://127.0.0.1:4222 --stream edge --subject edge.7",
-          "ship what there is, and what comes",
-        ],
-        [
-          "basalt ship data/log --to nats://a:4222,nats://b:4222 --stream edge --subject edge.7 --creds edge.creds --once",
-          "ship what there is, to a cluster",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
     .requiredOption("--to <urls>", "the servers");
@@ -84,7 +83,7 @@ async function run(dir: string, flags: Flags, console: Console): Promise<void> {
     if (flags.json) console.json(stats);
     const text = `${
       formatCount(stats.shippedMessages, "message")
-    } of '${dir}' stored in stream '${stream}', which has offsets up to, not including, ${
+    } of '${dir}' stored in stream '${stream}', which ends before offset ${
       stats.nextOffset ?? 0
     }`;
     if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);

@@ -1,12 +1,6 @@
 import { type Command, Option } from "commander";
 import { inspectLog, LogReader } from "../../log/mod.ts";
-import {
-  command,
-  jsonOption,
-  time,
-  TIME_FORMS,
-  wholeNumber,
-} from "../command.ts";
+import { command, time, TIME_FORMS, wholeNumber } from "../command.ts";
 import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
 import { printAll, printerOf } from "./read.ts";
@@ -22,27 +16,24 @@ interface Options {
   json?: true;
 }
 
+const HELP = `
+It begins with what is written from now on, unless told otherwise. With --cursor it sees only
+what is durable.
+
+Examples:
+  basalt tail data/log
+      what is written from now on
+  basalt tail data/log --from 0 --json
+      everything, then what follows
+  basalt tail data/log --cursor audit --commit
+      what no such tail has printed before`;
+
 /** `basalt tail`: messages of a log as they are written. */
 export function tail(console: Console): Command {
   return command(
     "tail",
     "Print messages of a log as another process writes them, until Ctrl-C or --count.",
-    {
-      notes: [
-        "It begins with what is written from now on, unless told otherwise. With --cursor it sees only what is durable.",
-      ],
-      examples: [
-        ["basalt tail data/log", "what is written from now on"],
-        [
-          "basalt tail data/log --from 0 --json",
-          "everything, then what follows",
-        ],
-        [
-          "basalt tail data/log --cursor audit --commit",
-          "what no such tail has printed before",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
     .addOption(
@@ -66,7 +57,7 @@ export function tail(console: Console): Command {
       new Option("--raw", "payloads alone, one after the other, byte by byte")
         .conflicts("json"),
     )
-    .addOption(jsonOption("a JSON object for each message"))
+    .option("--json", "a JSON object for each message")
     .action((dir: string, options: Options) => follow(dir, options, console));
 }
 
@@ -93,7 +84,7 @@ async function follow(
     );
   } catch (error) {
     if (error !== signal.reason) throw error;
-    throw new Interrupted("basalt: interrupted");
+    throw new Interrupted("Interrupted");
   }
 }
 

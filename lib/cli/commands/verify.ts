@@ -4,31 +4,31 @@ import {
   verifyLog,
   type VerifyProgress,
 } from "../../log/mod.ts";
-import { command, jsonOption } from "../command.ts";
+import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatCount } from "../terminal.ts";
+
+const HELP = `
+Every batch, every index entry, names, gaps, overlaps and unpaired files; it goes on after a
+fault. A log may be verified while another process writes it. Exit code 0: sound; 1: not.
+
+With --json a line for each fault, and a last one with "sound" and the counts.
+
+Examples:
+  basalt verify data/log
+      a line for each fault, and the counts
+  basalt verify data/log --json | jq .kind
+      the kinds of the faults, for another program`;
 
 /** `basalt verify`: everything that is wrong with a log. */
 export function verify(console: Console): Command {
   return command(
     "verify",
     "Read a whole log and name everything that is wrong with it. Nothing is changed.",
-    {
-      notes: [
-        "Every batch, every index entry, names, gaps, overlaps and unpaired files; it goes on after a fault.\nA log may be verified while another process writes it. Exit code 0: sound; 1: not.",
-        'With --json a line for each fault, and a last one with "sound" and the counts.',
-      ],
-      examples: [
-        ["basalt verify data/log", "a line for each fault, and the counts"],
-        [
-          "basalt verify data/log --json | jq .kind",
-          "the kinds of the faults, for another program",
-        ],
-      ],
-    },
+    HELP,
   )
     .argument("<dir>", "the log's directory")
-    .addOption(jsonOption("a JSON object for each fault, and one at the end"))
+    .option("--json", "a JSON object for each fault, and one at the end")
     .action((dir: string, options: { json?: true }) =>
       verifyDirectory(dir, options, console)
     );
