@@ -84,7 +84,8 @@ export async function connectNats(
   console: Console,
 ): Promise<NatsConnection | undefined> {
   const { connect } = await import("@nats-io/transport-node");
-  globalThis.addEventListener("error", ignoreReset);
+  globalThis.addEventListener("error", ignoreAbandoned);
+  tlsAlert = undefined;
   const options = await connectionOptions(flags, servers);
   let lastMessage = "";
   while (!signal.aborted) {
@@ -92,8 +93,10 @@ export async function connectNats(
       return await connect(options);
     } catch (error) {
       const { name, message, code } = error as Error & { code?: string };
-      const text = `Cannot connect to NATS at '${servers}': ${message}`;
-      if (!waits || !PASSING.test(code ?? name)) {
+      const text = `Cannot connect to NATS at '${servers}': ${
+        tlsAlert ?? message
+      }`;
+      if (!waits || tlsAlert || !PASSING.test(code ?? name)) {
         throw new Error(text, { cause: error });
       }
       if (message !== lastMessage) console.error(`basalt: ${text}. Waiting`);
@@ -104,12 +107,19 @@ export async function connectNats(
   return undefined;
 }
 
+/** Why a server ended a TLS handshake, as far as Deno told. */
+let tlsAlert: string | undefined;
+
 /**
- * Deno may tell of the reset of a socket that the client has already left, for example when the
- * server refuses the user: nothing else could catch that, and it would end the process.
+ * Deno may tell of the end of a socket that the client has already left, for example when the
+ * server refuses the user or the certificate: nothing else could catch that, and it would end the
+ * process.
  */
-function ignoreReset(event: ErrorEvent): void {
-  if (event.error?.code === "ECONNRESET") event.preventDefault();
+function ignoreAbandoned(event: ErrorEvent): void {
+  const { code, message = "" } = event.error ?? {};
+  const isAlert = message.startsWith("received fatal alert");
+  if (isAlert) tlsAlert = message;
+  if (isAlert || code === "ECONNRESET") event.preventDefault();
 }
 
 async function connectionOptions(
