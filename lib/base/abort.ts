@@ -35,3 +35,14 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
     signal.removeEventListener("abort", listener);
   };
 }
+
+/** Resolves after some time, or as soon as a signal is aborted. */
+export async function delay(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const end = onAbort(signal, resolve);
+  await promise;
+  clearTimeout(timer);
+  end();
+}

@@ -1,3 +1,5 @@
+import { onAbort } from "../base/mod.ts";
+
 /** The user ended the command. */
 export class Interrupted extends Error {
   /** `"Interrupted"`. */
@@ -26,18 +28,12 @@ export class Interruption implements Disposable {
     return this.#controller.signal;
   }
 
-  /** What settles first: `undefined` if that is the user's wish. The work itself goes on. */
+  /** Resolves as the work does, or to `undefined` when the user wants the end: the work goes on. */
   async orElse<T>(work: Promise<T>): Promise<T | undefined> {
+    if (this.signal.aborted) return undefined;
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const listener = (): void => resolve(undefined);
-    this.signal.addEventListener("abort", listener);
-    try {
-      return this.signal.aborted
-        ? undefined
-        : await Promise.race([work, promise]);
-    } finally {
-      this.signal.removeEventListener("abort", listener);
-    }
+    const end = onAbort(this.signal, () => resolve(undefined));
+    return await Promise.race([work, promise]).finally(end);
   }
 
   /** Ctrl-C ends the process again. */

@@ -9,6 +9,7 @@ import type {
   ConnectionOptions,
   NatsConnection,
 } from "@nats-io/transport-node";
+import { delay } from "../base/mod.ts";
 import type { Console } from "./console.ts";
 
 /** How long the first connection may take, in milliseconds. */
@@ -172,17 +173,4 @@ async function identityCheck(servers: readonly string[]) {
       return errors.includes(undefined) ? undefined : errors[0];
     },
   };
-}
-
-/** Resolves after a while, or when the signal is aborted. */
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 }

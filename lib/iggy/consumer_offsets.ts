@@ -1,6 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import { join, TEMPORARY_SUFFIX } from "../log/mod.ts";
-import { listIfThere, type Place, readSmall } from "./files.ts";
+import { ifThere, listIfThere, type Place, readSmall } from "./files.ts";
 import type { IggyFormat } from "./format.ts";
 import { offsetChecksum } from "./offset_checksum.ts";
 import { Output } from "./output.ts";
@@ -65,7 +65,7 @@ export function* writeConsumerOffset(
   const path = join(dir, `${id}`);
   yield* storage.makeDirectory(dir);
   const temporary = path + TEMPORARY_SUFFIX;
-  yield* removeIfThere(place, temporary);
+  yield* ifThere(storage.remove(temporary));
   const output = yield* Output.create(place, temporary, {
     bytes: OUTPUT_BYTES,
     isDry: false,
@@ -117,12 +117,4 @@ function damaged(path: string, what: string): Error {
   return new Deno.errors.InvalidData(
     `Cannot use '${path}' as a consumer offset: ${what}. Remove the file: its consumer then starts at the first message`,
   );
-}
-
-function* removeIfThere({ storage }: Place, path: string): Task<void> {
-  try {
-    yield* storage.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -3,7 +3,7 @@ import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
 import { haveEqualBytes } from "../storage/mod.ts";
 import { corrupt, type Damage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
-import { type Place, sizeOf, withFile } from "./files.ts";
+import { fileSize, type Place, withFile } from "./files.ts";
 import { Output } from "./output.ts";
 import type { Counts, TransferredFile } from "./report.ts";
 import { type Find, hasOnlyZeros, hasValid } from "./tail.ts";
@@ -102,7 +102,7 @@ export class Conversion {
   *#isThere(name: string, path: string, byteLength: number): Task<boolean> {
     const { place, existing, isDry, to } = this.options;
     if (!existing.includes(name)) return false;
-    const size = yield* withFile(place, path, {}, sizeOf);
+    const size = yield* fileSize(place, path);
     if (size === byteLength) {
       if (isDry) return true;
       const isSame = yield* withFile(place, path, {}, (mine) =>

@@ -6,10 +6,9 @@ import { BatchReader } from "./batch_reader.ts";
 import type { Conversion, SegmentOutput } from "./conversion.ts";
 import { batchDamage, corrupt } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
-import { sizeOf, withFile } from "./files.ts";
 import { SparseIndexCheck, SparseIndexWriter } from "./sparse_index.ts";
 import { findBatch } from "./tail.ts";
-import { FileWindow } from "./file_window.ts";
+import { withWindow } from "./file_window.ts";
 
 const INDEX_BLOCK_BYTES = 64 * 1024;
 /**
@@ -84,24 +83,6 @@ export function* readBatches(
         return reader.lastTimestamp;
       }),
   );
-}
-
-/** Opens a file and a window over it; an empty one without a path. */
-function* withWindow<T>(
-  place: Conversion["options"]["place"],
-  path: string | undefined,
-  blockBytes: number | undefined,
-  use: (window: FileWindow) => Task<T>,
-): Task<T> {
-  if (path === undefined) {
-    using window = new FileWindow(undefined, place.pool, 0);
-    return yield* use(window);
-  }
-  return yield* withFile(place, path, {}, function* (file): Task<T> {
-    const size = yield* sizeOf(file);
-    using window = new FileWindow(file, place.pool, size, blockBytes);
-    return yield* use(window);
-  });
 }
 
 /**

@@ -10,10 +10,10 @@ import { type BatchSource, flushBoth } from "./convert_batches.ts";
 import type { Conversion, SegmentOutput } from "./conversion.ts";
 import { corrupt, messageDamage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
-import { type Place, readAt, sizeOf, withFile } from "./files.ts";
+import { type Place, readAt, withFile } from "./files.ts";
 import { SparseIndexWriter } from "./sparse_index.ts";
 import { findMessage } from "./tail.ts";
-import { FileWindow } from "./file_window.ts";
+import { type FileWindow, withWindow } from "./file_window.ts";
 
 const ADVICE =
   "The messages are whole, and an import does not need the index: remove the file and import again";
@@ -32,11 +32,11 @@ export function* gatherSegment(
   const { firstOffset } = segment;
   const gathering = new Gathering(firstOffset, minTimestamp);
   const output = yield* conversion.begin(firstOffset);
-  yield* withFile(place, segment.logPath, {}, function* (file): Task<void> {
-    const size = yield* sizeOf(file);
-    using bytes = new FileWindow(file, place.pool, size);
+  yield* withWindow(place, segment.logPath, undefined, function* (
+    bytes,
+  ): Task<void> {
     yield* gatherAll(conversion, gathering, bytes, output);
-    conversion.counts.bytesRead += size;
+    conversion.counts.bytesRead += bytes.size;
     const index = yield* readIndexEnd(place, segment);
     yield* conversion.endSource({
       segment,
@@ -111,7 +111,7 @@ function* readIndexEnd(
 ): Task<IndexEnd | undefined> {
   if (indexPath === undefined) return undefined;
   return yield* withFile(place, indexPath, {}, function* (file) {
-    const size = yield* sizeOf(file);
+    const size = yield* file.size();
     const at = size - size % INDEX_ENTRY_BYTES - INDEX_ENTRY_BYTES;
     const last = at < 0
       ? undefined

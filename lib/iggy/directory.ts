@@ -7,6 +7,7 @@ import {
 } from "../log/mod.ts";
 import type { TaskStorage } from "../storage/mod.ts";
 import { corrupt } from "./damage.ts";
+import { ifThere } from "./files.ts";
 
 /** A segment, as a directory lists it. */
 export interface ListedSegment {
@@ -41,7 +42,8 @@ export function* listDirectory(
   storage: TaskStorage,
   dir: string,
 ): Task<Listing> {
-  const listing = yield* listIfMade(storage, dir);
+  const listing: Partial<LogListing> =
+    (yield* ifThere(listLog(storage, dir))) ?? {};
   const { segments = [], temporary = [], odd = [] } = listing;
   for (const { name, found } of odd) {
     throw new Deno.errors.NotSupported(
@@ -58,18 +60,6 @@ export function* listDirectory(
     hasMeta: listing.hasMeta ?? false,
     others: [...listing.cut ?? [], ...listing.foreign ?? []],
   };
-}
-
-function* listIfMade(
-  storage: TaskStorage,
-  dir: string,
-): Task<Partial<LogListing>> {
-  try {
-    return yield* listLog(storage, dir);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return {};
-    throw error;
-  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Task, together } from "../base/mod.ts";
 import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
+import { type Place, withFile } from "./files.ts";
 
 /** Bytes that are read at a time. */
 export const BLOCK_BYTES: number = 4 * 1024 * 1024;
@@ -147,4 +148,22 @@ export class FileWindow implements Disposable {
   #roundUp(length: number): number {
     return Math.ceil(length / this.#unit) * this.#unit;
   }
+}
+
+/** Opens a file and a window over it; an empty one without a path. */
+export function* withWindow<T>(
+  place: Place,
+  path: string | undefined,
+  blockBytes: number | undefined,
+  use: (window: FileWindow) => Task<T>,
+): Task<T> {
+  if (path === undefined) {
+    using window = new FileWindow(undefined, place.pool, 0);
+    return yield* use(window);
+  }
+  return yield* withFile(place, path, {}, function* (file): Task<T> {
+    const size = yield* file.size();
+    using window = new FileWindow(file, place.pool, size, blockBytes);
+    return yield* use(window);
+  });
 }

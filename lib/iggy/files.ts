@@ -25,9 +25,9 @@ export function* withFile<T>(
   }
 }
 
-/** The size of an open file, in bytes. */
-export function* sizeOf(file: TaskFile): Task<number> {
-  return yield* file.size();
+/** Returns the size of a file, in bytes. */
+export function fileSize(place: Place, path: string): Task<number> {
+  return withFile(place, path, {}, (file) => file.size());
 }
 
 /** Returns bytes of an open file that lie within it. */
@@ -39,41 +39,37 @@ export function* readAt(
 ): Task<Uint8Array<ArrayBuffer>> {
   const unit = file.capabilities.readOffsetAlignment;
   const start = position - position % unit;
-  const end = Math.ceil((position + length) / unit) * unit;
+  const end = Math.ceil(Math.max(1, position + length) / unit) * unit;
   using buffer = yield* acquire(place.pool, Math.max(4096, end - start));
-  yield* file.read(buffer, start, { length: end - start });
-  return buffer.bytes.slice(position - start, position - start + length);
+  const read = yield* file.read(buffer, start, { length: end - start });
+  const from = position - start;
+  return buffer.bytes.slice(from, Math.min(read, from + length));
 }
 
-/** All bytes of a small file; `undefined` if there is none. */
-export function* readSmall(
+/** Returns all bytes of a small file; `undefined` if there is none. */
+export function readSmall(
   place: Place,
   path: string,
-): Task<Uint8Array | undefined> {
-  try {
-    return yield* withFile(place, path, {}, function* (file) {
-      const size = yield* sizeOf(file);
-      const unit = file.capabilities.readOffsetAlignment;
-      const length = Math.max(unit, Math.ceil(size / unit) * unit);
-      using buffer = yield* acquire(place.pool, length);
-      const read = yield* file.read(buffer, 0);
-      return buffer.bytes.slice(0, read);
-    });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+): Task<Uint8Array<ArrayBuffer> | undefined> {
+  return ifThere(withFile(place, path, {}, function* (file) {
+    return yield* readAt(place, file, 0, yield* file.size());
+  }));
 }
 
-/** The entries of a directory; none if it is missing. */
+/** Returns the entries of a directory; none if it is missing. */
 export function* listIfThere(
   { storage }: Place,
   path: string,
 ): Task<StorageEntry[]> {
+  return (yield* ifThere(storage.list(path))) ?? [];
+}
+
+/** Runs a task; `undefined` if its file is not there. */
+export function* ifThere<T>(task: Task<T>): Task<T | undefined> {
   try {
-    return yield* storage.list(path);
+    return yield* task;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }

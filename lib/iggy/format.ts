@@ -4,7 +4,7 @@ import { UnsupportedError } from "../native/mod.ts";
 import { BatchReader, MAX_READ_BYTES } from "./batch_reader.ts";
 import { batchDamage, messageDamage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
-import { type Place, sizeOf, withFile } from "./files.ts";
+import { type Place, withFile } from "./files.ts";
 import { FileWindow } from "./file_window.ts";
 
 /**
@@ -34,7 +34,7 @@ export function* detectFormat(
     const format = yield* withFile(place, segment.logPath, {}, function* (
       file,
     ): Task<IggyFormat | undefined> {
-      const size = yield* sizeOf(file);
+      const size = yield* file.size();
       if (size === 0) return undefined;
       const open = () => new FileWindow(file, place.pool, size, PROBE_BYTES);
       using batches = open();

@@ -14,7 +14,7 @@ import {
   type ListedSegment,
   type Listing,
 } from "./directory.ts";
-import { type Place, sizeOf, withFile } from "./files.ts";
+import { fileSize, type Place } from "./files.ts";
 import type { TransferOptions } from "./options.ts";
 import { noCounts, type TransferReport } from "./report.ts";
 
@@ -180,7 +180,7 @@ function* fillings(
 ): Task<Map<string, number>> {
   const sizes = new Map<string, number>();
   for (const name of names) {
-    sizes.set(name, yield* withFile(place, join(dir, name), {}, sizeOf));
+    sizes.set(name, yield* fileSize(place, join(dir, name)));
   }
   return sizes;
 }
@@ -210,7 +210,7 @@ function* progressOf(
   if (onProgress === undefined) return undefined;
   let [bytes, totalBytes] = [0, 0];
   for (const { logPath } of segments) {
-    totalBytes += yield* withFile(place, logPath, {}, sizeOf);
+    totalBytes += yield* fileSize(place, logPath);
   }
   return (more) => onProgress({ bytes: bytes += more, totalBytes });
 }

@@ -1,3 +1,5 @@
+import { onAbort } from "../base/mod.ts";
+
 /** Resolves as the promise does, or rejects with the signal's reason when it is aborted first. */
 export async function orAborted<T>(
   promise: Promise<T>,
@@ -7,11 +9,6 @@ export async function orAborted<T>(
   promise.catch(() => {});
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+  const end = onAbort(signal, () => reject(signal.reason));
+  return await Promise.race([promise, aborted]).finally(end);
 }

@@ -6,6 +6,7 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { ClosedConnectionError, type NatsConnection } from "@nats-io/nats-core";
+import { delay } from "../base/mod.ts";
 import { ShippingError } from "../ship/mod.ts";
 import { CODE } from "./_api_error.ts";
 import { orAborted } from "./_signal.ts";
@@ -113,10 +114,7 @@ export class StreamView {
           );
         }
       }
-      await orAborted(
-        new Promise((resolve) => setTimeout(resolve, LOOK_DELAY_MS)),
-        signal,
-      );
+      await delay(LOOK_DELAY_MS, signal);
     }
   }
 }

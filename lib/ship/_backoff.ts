@@ -1,3 +1,5 @@
+import { delay } from "../base/mod.ts";
+
 /** The first delay of a series of failures, in milliseconds; it doubles. */
 const FIRST_MS = 50;
 /** Upper bound of the delay, in milliseconds. */
@@ -12,21 +14,10 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** Waits after a failure; rejects with the signal's reason when it is aborted. */
+  /** Waits after a failure, or until the signal is aborted. */
   async wait(signal: AbortSignal): Promise<void> {
     const longestMs = Math.min(MAX_MS, FIRST_MS * 2 ** this.#failures++);
     // Not below half: attempts of many shippers spread, and still become rarer.
-    const delayMs = longestMs * (1 + Math.random()) / 2;
-    signal.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, delayMs);
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    try {
-      await promise;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-    }
+    await delay(longestMs * (1 + Math.random()) / 2, signal);
   }
 }

@@ -77,7 +77,7 @@ export async function pull(
       if (signal.aborted) break;
       if (!follow || !(error instanceof SourceFailure)) throw unwrapped(error);
       if (log.nextOffset > before) backoff.reset();
-      await backoff.wait(signal).catch(() => {});
+      await backoff.wait(signal);
     }
   }
   await log.flush();

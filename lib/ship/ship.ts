@@ -270,11 +270,7 @@ export class Shipping implements AsyncDisposable {
     this.#retries++;
     this.#state = "retrying";
     this.#tell("failed", { error });
-    try {
-      await this.#backoff.wait(this.#closing.signal);
-    } catch {
-      // Closed meanwhile.
-    }
+    await this.#backoff.wait(this.#closing.signal);
   }
 
   /** Asks the destination where to go on, and refuses what is not a continuation. */

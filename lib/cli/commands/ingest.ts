@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { delay } from "../../base/mod.ts";
 import { MAX_PAYLOAD_BYTES } from "../../codec/mod.ts";
 import { Log } from "../../log/mod.ts";
 import { NoSpaceError } from "../../storage/mod.ts";
@@ -149,8 +150,8 @@ class Ingestion {
   readonly #first: number;
   /** Bytes of lines that were appended. */
   #bytes = 0;
-  /** Whether the disk was full at the last flush. */
-  #isFull = false;
+  /** The durable offset when the disk was full; `undefined` if it is not. */
+  #fullAt: number | undefined;
 
   constructor(
     log: Log,
@@ -227,9 +228,11 @@ class Ingestion {
     skipper: LineSkipper | undefined,
   ): Promise<void> {
     const source = this.#source;
-    using _ = source.size === undefined
-      ? new Repeated(FLUSH_MS, () => this.#flushWaiting())
-      : undefined;
+    using timers = new DisposableStack();
+    if (source.size === undefined) {
+      const timer = setInterval(() => this.#flushWaiting(), FLUSH_MS);
+      timers.defer(() => clearInterval(timer));
+    }
     for (;;) {
       const read = await this.#interruption.orElse(
         source.read(splitter.room()),
@@ -281,44 +284,30 @@ class Ingestion {
         if (!waits) throw error;
         this.#sayFull(error);
       }
-      await this.#interruption.orElse(delay(FULL_DISK_MS));
+      await delay(FULL_DISK_MS, this.#interruption.signal);
     }
   }
 
   #sayFull({ message }: NoSpaceError): void {
-    if (this.#isFull) return;
-    this.#isFull = true;
+    if (this.#fullAt !== undefined) return;
+    this.#fullAt = this.#log.durableOffset;
     this.#console.error(
       `${message}. Waiting for room; Ctrl-C ends, and drops what is not durable`,
     );
   }
 
+  /** Tells that there is room, when something became durable: memory may take lines before. */
   #sayRoom(): void {
-    if (this.#isFull) this.#console.error("There is room again");
-    this.#isFull = false;
+    if (this.#fullAt === undefined) return;
+    if (this.#log.durableOffset === this.#fullAt) return;
+    this.#fullAt = undefined;
+    this.#console.error("There is room again");
   }
 }
 
 /** How to go on after an ingest that was cut short. */
 function resumption(offset: number): string {
   return `. To go on: the same command with --resume ${offset}`;
-}
-
-function delay(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
-}
-
-/** Runs a function again and again. */
-class Repeated implements Disposable {
-  readonly #timer: ReturnType<typeof setInterval>;
-
-  constructor(periodMs: number, run: () => void) {
-    this.#timer = setInterval(run, periodMs);
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-  }
 }
 
 function parentOf(path: string): string {
