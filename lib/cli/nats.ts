@@ -11,6 +11,7 @@ import type {
 } from "@nats-io/transport-node";
 import { delay } from "../base/mod.ts";
 import type { Console } from "./console.ts";
+import { Interrupted } from "./interruption.ts";
 
 /** How long the first connection may take, in milliseconds. */
 const CONNECT_MS = 5000;
@@ -74,8 +75,9 @@ export interface ConnectSettings {
 const PASSING = /^(ConnectionError|TimeoutError|E(?!RR_)[A-Z]+)$/;
 
 /**
- * Connects to NATS; `undefined` if the signal was aborted first.
+ * Connects to NATS.
  *
+ * @throws {Interrupted} If the signal was aborted first.
  * @throws If the servers refuse the user or have the wrong certificate or, without waiting, cannot
  *   be reached.
  */
@@ -83,7 +85,7 @@ export async function connectNats(
   flags: NatsFlags,
   { servers, waits, signal }: ConnectSettings,
   console: Console,
-): Promise<NatsConnection | undefined> {
+): Promise<NatsConnection> {
   const { connect } = await import("@nats-io/transport-node");
   globalThis.addEventListener("error", ignoreAbandoned);
   tlsAlert = undefined;
@@ -105,7 +107,7 @@ export async function connectNats(
     }
     await delay(RETRY_MS, signal);
   }
-  return undefined;
+  throw new Interrupted("Interrupted");
 }
 
 /** Why a server ended a TLS handshake, as far as Deno told. */

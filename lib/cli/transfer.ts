@@ -12,8 +12,6 @@ import { formatBytes } from "./terminal.ts";
 
 /** The options that both commands have. */
 export interface TransferFlags {
-  /** The partition's directory. */
-  dir?: string;
   /** The server's data directory. */
   iggy?: string;
   /** The stream's name or id. */
@@ -62,9 +60,9 @@ function address(text: string): number | string {
 export function partitionOf(
   made: Command,
   flag: string,
-  flags: TransferFlags,
+  dir: string | undefined,
+  { iggy, stream, topic, partition }: TransferFlags,
 ): string | PartitionAddress {
-  const { dir, iggy, stream, topic, partition } = flags;
   const isAddress = iggy !== undefined && stream !== undefined &&
     topic !== undefined && dir === undefined;
   if (isAddress) {
@@ -72,7 +70,7 @@ export function partitionOf(
       dataDirectory: iggy,
       stream,
       topic,
-      ...(partition === undefined ? {} : { partition }),
+      ...partition !== undefined && { partition },
     };
   }
   const isPath = dir !== undefined && iggy === undefined &&

@@ -66,7 +66,7 @@ export function* listDirectory(
  * Returns the segments of a source in the order of their offsets.
  *
  * @param advice What to do with an `.index` alone before the first `.log`, which a deletion leaves
- * that was interrupted.
+ *   that was interrupted.
  * @throws {Deno.errors.NotFound} If there is none.
  * @throws {CorruptSegmentError} If an `.index` has no `.log`.
  */

@@ -26,7 +26,7 @@ import {
   type PartitionAddress,
 } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
-import { reportOf, runTransfer } from "./transfer.ts";
+import { runTransfer } from "./transfer.ts";
 
 /** How to export a log. */
 export interface ExportOptions extends TransferOptions {
@@ -165,10 +165,16 @@ function* exportLocked(
   const { wanted, others } = yield* findCursors(log, consumers, groups);
   const stored = yield* readConsumerOffsets(place, partition.path);
   const target = { place, partition: partition.path, format };
-  const transferred = yield* runTransfer(place, {
+  return yield* runTransfer(place, {
     from: dir,
     to: partition.path,
     partitionPath: partition.path,
+    about: {
+      format,
+      partition: partition.id,
+      leaves: [...source.others, ...others.map((name) => `cursors/${name}`)],
+      consumerOffsets: stored,
+    },
     segments,
     options,
     cutsTornTail: false,
@@ -181,12 +187,4 @@ function* exportLocked(
         ? copySegment(conversion, source, partition.id, false)
         : expandSegment(conversion, source, segmentBytes),
   });
-  const ends = { from: dir, to: partition.path };
-  return {
-    ...reportOf(ends, segments, transferred, options),
-    format,
-    partition: partition.id,
-    leaves: [...source.others, ...others.map((name) => `cursors/${name}`)],
-    consumerOffsets: stored,
-  };
 }

@@ -23,8 +23,7 @@ const PROBE_BYTES = 64 * 1024;
  * holds no message.
  *
  * @throws {UnsupportedError} If the first segment with bytes begins with neither a valid batch nor
- *   a
- * valid message.
+ *   a valid message.
  */
 export function* detectFormat(
   place: Place,

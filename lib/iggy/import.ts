@@ -10,7 +10,7 @@ import { detectFormat } from "./format.ts";
 import { placeOf, type TransferOptions } from "./options.ts";
 import { findPartition, type PartitionAddress } from "./partition.ts";
 import type { TransferReport } from "./report.ts";
-import { reportOf, runTransfer } from "./transfer.ts";
+import { runTransfer } from "./transfer.ts";
 
 /** How to import a partition. */
 export interface ImportOptions extends TransferOptions {
@@ -94,10 +94,16 @@ function* importing(
   yield* refuseServed(place, path);
   const format = yield* detectFormat(place, segments);
   const stored = yield* readConsumerOffsets(place, path);
-  const transferred = yield* runTransfer(place, {
+  return yield* runTransfer(place, {
     from: path,
     to: dir,
     partitionPath: path,
+    about: {
+      format,
+      partition: id,
+      leaves: [...listing.temporary, ...listing.others],
+      consumerOffsets: stored,
+    },
     segments,
     options,
     cutsTornTail: tornTail === "cut",
@@ -109,11 +115,4 @@ function* importing(
         ? gatherSegment(conversion, source)
         : copySegment(conversion, source, 0, true),
   });
-  return {
-    ...reportOf({ from: path, to: dir }, segments, transferred, options),
-    format,
-    partition: id,
-    leaves: [...listing.temporary, ...listing.others],
-    consumerOffsets: stored,
-  };
 }

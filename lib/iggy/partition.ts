@@ -34,10 +34,9 @@ export interface Partition {
  *
  * @param number The number that a directory has whose path does not tell.
  * @throws {UnsupportedError} If the data directory is not that of a server, is of a version with
- *   another
- * format, or encrypted.
+ *   another format, or encrypted.
  * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names
- * those that there are.
+ *   those that there are.
  * @throws {RangeError} If `number` is not the one in the path.
  */
 export function* findPartition(

@@ -1,10 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
-import type {
-  CarriedCursor,
-  Carrying,
-  OffsetRange,
-} from "./carried_cursors.ts";
+import type { Carrying, OffsetRange } from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed, withLock } from "./checks.ts";
 import { Conversion, holdsOthers } from "./conversion.ts";
 import type { BatchSource } from "./convert_batches.ts";
@@ -24,6 +20,11 @@ export interface Transfer {
   from: string;
   /** The directory that gets the copy. */
   to: string;
+  /** What the report says of the source and the partition. */
+  about: Pick<
+    TransferReport,
+    "format" | "partition" | "leaves" | "consumerOffsets"
+  >;
   /** The partition among the two. */
   partitionPath: string;
   /** Segments of the source, in their order. */
@@ -40,37 +41,26 @@ export interface Transfer {
   convert(conversion: Conversion, source: BatchSource): Task<number>;
 }
 
-/** What was copied. */
-export interface Transferred {
-  /** The files and what was counted. */
-  conversion: Conversion;
-  /** Empty files that gave way. */
-  replaces: string[];
-  /** The cursors that became consumers, or the other way. */
-  cursors: readonly CarriedCursor[];
-}
-
 /**
  * Converts all segments under temporary names, and gives them their names when all of them are
  * durable.
  *
  * First all indexes get their names, then consumers and cursors are written, then the logs get
- * their
- * names, in their order: after a crash a log's directory has indexes without their logs, which
+ * their names, in their order: after a crash a log's directory has indexes without their logs, which
  * `Log.open` refuses, and a server finds the first messages. The same call completes it. After a
  * failure the temporary files are removed.
  */
 export function* runTransfer(
   place: Place,
   transfer: Transfer,
-): Task<Transferred> {
+): Task<TransferReport> {
   const { to, options } = transfer;
   if (options.dryRun === true) return yield* convertAll(place, transfer);
   yield* place.storage.makeDirectory(to);
   return yield* withLock(place, to, () => convertAll(place, transfer));
 }
 
-function* convertAll(place: Place, transfer: Transfer): Task<Transferred> {
+function* convertAll(place: Place, transfer: Transfer): Task<TransferReport> {
   const { to, segments, options, partitionPath } = transfer;
   const isDry = options.dryRun === true;
   const target = yield* listDirectory(place.storage, to);
@@ -112,7 +102,18 @@ function* convertAll(place: Place, transfer: Transfer): Task<Transferred> {
       yield* refuseServed(place, partitionPath);
       yield* install(place, to, conversion, { replaces, carrying });
     }
-    return { conversion, replaces, cursors: carrying.cursors };
+    return {
+      isDone: !isDry,
+      from: transfer.from,
+      to,
+      firstOffset: range.firstOffset,
+      ...conversion.counts,
+      segments: conversion.segments,
+      files: isDry ? [] : conversion.files,
+      replaces,
+      cursors: carrying.cursors,
+      ...transfer.about,
+    };
   } catch (error) {
     yield* conversion.undo();
     throw error;
@@ -213,27 +214,4 @@ function* progressOf(
     totalBytes += yield* fileSize(place, logPath);
   }
   return (more) => onProgress({ bytes: bytes += more, totalBytes });
-}
-
-/** Puts together what the reports of both directions share. */
-export function reportOf(
-  ends: { from: string; to: string },
-  segments: readonly ListedSegment[],
-  { conversion, replaces, cursors }: Transferred,
-  options: TransferOptions,
-): Omit<
-  TransferReport,
-  "format" | "partition" | "leaves" | "consumerOffsets"
-> {
-  const isDone = options.dryRun !== true;
-  return {
-    isDone,
-    ...ends,
-    firstOffset: segments[0]!.firstOffset,
-    ...conversion.counts,
-    segments: conversion.segments,
-    files: isDone ? conversion.files : [],
-    replaces,
-    cursors,
-  };
 }

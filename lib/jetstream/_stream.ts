@@ -10,7 +10,6 @@ import { delay } from "../base/mod.ts";
 import { ShippingError } from "../ship/mod.ts";
 import { CODE } from "./_api_error.ts";
 import { orAborted } from "./_signal.ts";
-import { takesIn } from "./_subject.ts";
 
 /** A subject of a stream. */
 export interface JetStreamAddress {
@@ -20,6 +19,13 @@ export interface JetStreamAddress {
   subject: string;
 }
 
+/** Which messages, and how long to wait for the servers. */
+export interface JetStreamOptions extends JetStreamAddress {
+  /** How long a request may take, in milliseconds. Default: `5000`. */
+  timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 5000;
 /** How often a missing stream is looked for: a cluster that starts may not know its streams yet. */
 const LOOKS = 3;
 /** The delay between two looks, in milliseconds. */
@@ -28,18 +34,28 @@ const LOOK_DELAY_MS = 500;
 /** Asks the servers about one subject of a stream. */
 export class StreamView {
   readonly address: JetStreamAddress;
+  readonly timeoutMs: number;
   readonly #connection: NatsConnection;
-  readonly #timeoutMs: number;
   #manager: JetStreamManager | undefined;
 
-  constructor(
-    connection: NatsConnection,
-    address: JetStreamAddress,
-    timeoutMs: number,
-  ) {
+  /** Checks the names of the stream and the subject. */
+  constructor(connection: NatsConnection, options: JetStreamOptions) {
+    const { stream, subject, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    checkName(
+      "subject",
+      subject,
+      /^[^\s*>.]+(\.[^\s*>.]+)*$/,
+      'one subject without wildcards, such as "edge.7"',
+    );
+    checkName(
+      "stream",
+      stream,
+      /^[^\s.*>/\\]+$/,
+      "a name without white space and . * > / \\",
+    );
     this.#connection = connection;
-    this.address = address;
-    this.#timeoutMs = timeoutMs;
+    this.address = { stream, subject };
+    this.timeoutMs = timeoutMs;
   }
 
   /**
@@ -95,7 +111,7 @@ export class StreamView {
     signal: AbortSignal,
   ): Promise<T> {
     this.#manager ??= await jetstreamManager(this.#connection, {
-      timeout: this.#timeoutMs,
+      timeout: this.timeoutMs,
       checkAPI: false,
     });
     for (let look = 1;; look++) {
@@ -148,4 +164,27 @@ export function losses(config: StreamConfig): string[] {
     found.push(`max_bytes is ${max_bytes}`);
   }
   return found;
+}
+
+function checkName(
+  what: string,
+  name: string,
+  pattern: RegExp,
+  needed: string,
+): void {
+  if (typeof name === "string" && pattern.test(name)) return;
+  throw new TypeError(
+    `Cannot use ${what} ${Deno.inspect(name)}: it must be ${needed}`,
+  );
+}
+
+/** Whether a subject of a stream, which may have wildcards, takes in another subject. */
+function takesIn(pattern: string, subject: string): boolean {
+  const wanted = pattern.split(".");
+  const tokens = subject.split(".");
+  for (const [i, token] of wanted.entries()) {
+    if (token === ">") return tokens.length > i;
+    if (token !== "*" && token !== tokens[i]) return false;
+  }
+  return wanted.length === tokens.length;
 }

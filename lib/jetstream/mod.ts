@@ -19,8 +19,6 @@
  * @module
  */
 export { jetStreamSink } from "./sink.ts";
-export type { JetStreamSinkOptions } from "./sink.ts";
 export { jetStreamSource } from "./source.ts";
-export type { JetStreamSourceOptions } from "./source.ts";
-export type { JetStreamAddress } from "./_stream.ts";
+export type { JetStreamAddress, JetStreamOptions } from "./_stream.ts";
 export type { JetStreamConnection } from "./connection.ts";

@@ -6,20 +6,11 @@ import { CODE, PublishError } from "./_api_error.ts";
 import { LOG_HEADER, OFFSET_HEADER, offsetOf } from "./_headers.ts";
 import { Publisher } from "./_publisher.ts";
 import {
-  type JetStreamAddress,
+  type JetStreamOptions,
   losses,
   refuseClosed,
   StreamView,
 } from "./_stream.ts";
-import { checkSubject } from "./_subject.ts";
-
-/** How to ship to a stream. */
-export interface JetStreamSinkOptions extends JetStreamAddress {
-  /** How long a request may take, in milliseconds. Default: `5000`. */
-  timeoutMs?: number;
-}
-
-const DEFAULT_TIMEOUT_MS = 5000;
 
 /**
  * Makes a destination of one subject of a JetStream stream, for `ship`.
@@ -56,26 +47,9 @@ const DEFAULT_TIMEOUT_MS = 5000;
  */
 export function jetStreamSink(
   connection: JetStreamConnection,
-  options: JetStreamSinkOptions,
+  options: JetStreamOptions,
 ): Sink {
-  const { stream, subject, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  checkAddress({ stream, subject });
-  return new JetStreamSink(
-    connection as NatsConnection,
-    { stream, subject },
-    timeoutMs,
-  );
-}
-
-/** Checks the names of a stream and a subject. */
-export function checkAddress({ stream, subject }: JetStreamAddress): void {
-  checkSubject(subject);
-  if (typeof stream === "string" && /^[^\s.*>/\\]+$/.test(stream)) return;
-  throw new TypeError(
-    `Cannot use stream ${
-      Deno.inspect(stream)
-    }: it must be a name without white space and . * > / \\`,
-  );
+  return new JetStreamSink(connection as NatsConnection, options);
 }
 
 class JetStreamSink implements Sink {
@@ -83,13 +57,10 @@ class JetStreamSink implements Sink {
   readonly #view: StreamView;
   readonly #publisher: Publisher;
 
-  constructor(
-    connection: NatsConnection,
-    address: JetStreamAddress,
-    timeoutMs: number,
-  ) {
+  constructor(connection: NatsConnection, options: JetStreamOptions) {
     this.#connection = connection;
-    this.#view = new StreamView(connection, address, timeoutMs);
+    this.#view = new StreamView(connection, options);
+    const { address, timeoutMs } = this.#view;
     this.#publisher = new Publisher(connection, address, timeoutMs);
   }
 

@@ -3,16 +3,8 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import type { JetStreamConnection } from "./connection.ts";
 import type { ResumePoint, Source, SourceMessage } from "../ship/mod.ts";
 import { LOG_HEADER, offsetOf, userHeadersOf } from "./_headers.ts";
-import { type JetStreamAddress, refuseClosed, StreamView } from "./_stream.ts";
-import { checkAddress } from "./sink.ts";
+import { type JetStreamOptions, refuseClosed, StreamView } from "./_stream.ts";
 
-/** How to pull from a stream. */
-export interface JetStreamSourceOptions extends JetStreamAddress {
-  /** How long a request may take, in milliseconds. Default: `5000`. */
-  timeoutMs?: number;
-}
-
-const DEFAULT_TIMEOUT_MS = 5000;
 /** Messages that the server may send before they were appended. */
 const MAX_MESSAGES = 2000;
 
@@ -42,12 +34,10 @@ const MAX_MESSAGES = 2000;
  */
 export function jetStreamSource(
   connection: JetStreamConnection,
-  options: JetStreamSourceOptions,
+  options: JetStreamOptions,
 ): Source {
-  const { stream, subject, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  checkAddress({ stream, subject });
   const client = connection as NatsConnection;
-  const view = new StreamView(client, { stream, subject }, timeoutMs);
+  const view = new StreamView(client, options);
   return {
     messages: (from, { follow, signal }) =>
       messages(client, view, from, follow, signal),

@@ -61,18 +61,14 @@ export function exportLog(console: Console): Command {
     )
     .action(async (dir: string, flags: Flags) => {
       const { to, format, partition, consumer, group } = flags;
-      const target = partitionOf(made, "to", {
-        ...flags,
-        ...(to === undefined ? {} : { dir: to }),
-      });
+      const target = partitionOf(made, "to", to, flags);
       const report = await exportToIggy(dir, target, {
         ...settingsOf(flags, console),
         format,
         consumers: consumer ?? {},
         groups: group ?? {},
-        ...(partition === undefined || typeof target !== "string"
-          ? {}
-          : { partition }),
+        ...typeof target === "string" && partition !== undefined &&
+          { partition },
       });
       show(report, flags, console);
     });

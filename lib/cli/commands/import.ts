@@ -45,10 +45,7 @@ export function importLog(console: Console): Command {
     )
     .action(async (dir: string, flags: Flags) => {
       const { from, cutTornTail } = flags;
-      const source = partitionOf(made, "from", {
-        ...flags,
-        ...(from === undefined ? {} : { dir: from }),
-      });
+      const source = partitionOf(made, "from", from, flags);
       const report = await importFromIggy(source, dir, {
         ...settingsOf(flags, console),
         tornTail: cutTornTail ? "cut" : "refuse",

@@ -49,23 +49,21 @@ async function run(dir: string, flags: Flags, console: Console): Promise<void> {
   const { from: servers, follow = false, stream, subject } = flags;
   const settings = { servers, waits: follow, signal };
   const connection = await connectNats(flags, settings, console);
-  if (connection === undefined) throw new Interrupted("Interrupted");
-  try {
-    const { jetStreamSource } = await import("../../jetstream/mod.ts");
-    const source = jetStreamSource(connection, { stream, subject });
-    await using log = await Log.open(dir);
-    const report = await pullInto(source, log, {
-      follow,
-      signal,
-      onProgress: (next) => console.progress(() => `pulled up to ${next}`),
-    });
-    if (flags.json) console.json(report);
-    const text = `${
-      formatCount(report.messages, "message")
-    } durable in '${dir}', which ends before offset ${report.nextOffset}`;
-    if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);
-    if (!flags.json) console.line(text);
-  } finally {
-    await connection.close();
-  }
+  // Disposing the connection itself would wait for servers that are down.
+  await using closing = new AsyncDisposableStack();
+  closing.defer(() => connection.close());
+  const { jetStreamSource } = await import("../../jetstream/mod.ts");
+  const source = jetStreamSource(connection, { stream, subject });
+  await using log = await Log.open(dir);
+  const report = await pullInto(source, log, {
+    follow,
+    signal,
+    onProgress: (next) => console.progress(() => `pulled up to ${next}`),
+  });
+  if (flags.json) console.json(report);
+  const text = `${
+    formatCount(report.messages, "message")
+  } durable in '${dir}', which ends before offset ${report.nextOffset}`;
+  if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);
+  if (!flags.json) console.line(text);
 }

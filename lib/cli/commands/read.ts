@@ -4,7 +4,6 @@ import {
   type Cursor,
   type LogFault,
   LogReader,
-  type LogReadOptions,
   salvageLog,
 } from "../../log/mod.ts";
 import type { MessageBatch } from "../../segment/mod.ts";
@@ -18,11 +17,25 @@ const PREVIEW = 80;
 const TEXT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const PREVIEW_TEXT = new TextDecoder();
 
-interface Options extends LogReadOptions {
+/** The options that `read` and `tail` share. */
+export interface PrintingFlags {
+  /** The first offset. */
+  from?: number;
+  /** The earliest append time, in microseconds since the Unix epoch. */
+  since?: number;
+  /** The cursor where to begin. */
   cursor?: string;
+  /** Commit to it. */
   commit?: true;
+  /** Upper bound of the number of messages. */
+  count?: number;
+  /** Payloads alone. */
   raw?: true;
+  /** Lines of JSON. */
   json?: true;
+}
+
+interface Options extends PrintingFlags {
   skipDamaged?: true;
 }
 
@@ -54,16 +67,12 @@ Examples:
 
 /** `basalt read`: messages of a log, also of one that is being written. */
 export function read(console: Console): Command {
-  return command(
+  const made = command(
     "read",
     "Print the messages of a log, each verified first. Any number may read while another process writes.",
     HELP,
-  )
-    .argument("<dir>", "the log's directory, or a .log or .cut file in it")
-    .addOption(
-      new Option("--from <offset>", "begin with the message at this offset")
-        .argParser(wholeNumber).conflicts(["since", "cursor"]),
-    )
+  ).argument("<dir>", "the log's directory, or a .log or .cut file in it");
+  return printingOptions(made)
     .addOption(
       new Option(
         "--since <time>",
@@ -76,18 +85,27 @@ export function read(console: Console): Command {
         "begin where this cursor is; print only what survives a power cut",
       ).conflicts(["since", "skipDamaged"]),
     )
-    .option("--commit", "commit what was printed to the cursor")
-    .option("--count <n>", "at most <n> messages", wholeNumber)
-    .addOption(
-      new Option("--raw", "payloads alone, one after the other, byte by byte")
-        .conflicts("json"),
-    )
-    .option("--json", "a JSON object for each message")
     .option(
       "--skip-damaged",
       "go on after what is damaged; exit code 1 if something was left out",
     )
     .action((dir: string, options: Options) => readLog(dir, options, console));
+}
+
+/** Adds the options that `read` and `tail` share. */
+export function printingOptions(made: Command): Command {
+  return made
+    .addOption(
+      new Option("--from <offset>", "begin with the message at this offset")
+        .argParser(wholeNumber).conflicts(["since", "cursor"]),
+    )
+    .option("--commit", "commit what was printed to the cursor")
+    .option("--count <n>", "end after <n> messages", wholeNumber)
+    .addOption(
+      new Option("--raw", "payloads alone, one after the other, byte by byte")
+        .conflicts("json"),
+    )
+    .option("--json", "a JSON object for each message");
 }
 
 async function readLog(

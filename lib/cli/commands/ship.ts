@@ -62,35 +62,33 @@ async function run(dir: string, flags: Flags, console: Console): Promise<void> {
   const { to: servers, once = false } = flags;
   const settings = { servers, waits: !once, signal };
   const connection = await connectNats(flags, settings, console);
-  if (connection === undefined) throw new Interrupted("Interrupted");
+  // Disposing the connection itself would wait for servers that are down.
+  await using closing = new AsyncDisposableStack();
+  closing.defer(() => connection.close());
+  const { stream, subject, cursor, resumeFromCursor } = flags;
+  const { jetStreamSink } = await import("../../jetstream/mod.ts");
+  const sink = jetStreamSink(connection, { stream, subject });
+  const shipping = shipLog(new LogReader(dir), sink, {
+    cursor,
+    follow: !once,
+    resumeFrom: resumeFromCursor ? "cursor" : "destination",
+  });
+  const watch = new Watch(shipping, console);
   try {
-    const { stream, subject, cursor, resumeFromCursor } = flags;
-    const { jetStreamSink } = await import("../../jetstream/mod.ts");
-    const sink = jetStreamSink(connection, { stream, subject });
-    const shipping = shipLog(new LogReader(dir), sink, {
-      cursor,
-      follow: !once,
-      resumeFrom: resumeFromCursor ? "cursor" : "destination",
-    });
-    const watch = new Watch(shipping, console);
-    try {
-      await interruption.orElse(shipping.done);
-    } finally {
-      watch.stop();
-      await shipping.close();
-    }
-    const { warnings: _, ...stats } = shipping.stats();
-    if (flags.json) console.json(stats);
-    const text = `${
-      formatCount(stats.shippedMessages, "message")
-    } of '${dir}' stored in stream '${stream}', which ends before offset ${
-      stats.nextOffset ?? 0
-    }`;
-    if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);
-    if (!flags.json) console.line(text);
+    await interruption.orElse(shipping.done);
   } finally {
-    await connection.close();
+    watch.stop();
+    await shipping.close();
   }
+  const { warnings: _, ...stats } = shipping.stats();
+  if (flags.json) console.json(stats);
+  const text = `${
+    formatCount(stats.shippedMessages, "message")
+  } of '${dir}' stored in stream '${stream}', which ends before offset ${
+    stats.nextOffset ?? 0
+  }`;
+  if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);
+  if (!flags.json) console.line(text);
 }
 
 /** Shows progress; tells warnings, and failures when they change. */

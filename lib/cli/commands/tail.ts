@@ -1,19 +1,17 @@
 import { type Command, Option } from "commander";
 import { inspectLog, LogReader } from "../../log/mod.ts";
-import { command, time, TIME_FORMS, wholeNumber } from "../command.ts";
+import { command, time, TIME_FORMS } from "../command.ts";
 import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
-import { printAll, printerOf } from "./read.ts";
+import {
+  printAll,
+  printerOf,
+  type PrintingFlags,
+  printingOptions,
+} from "./read.ts";
 
-interface Options {
-  from?: number;
-  since?: number;
-  cursor?: string;
-  commit?: true;
-  count?: number;
+interface Options extends PrintingFlags {
   durable?: true;
-  raw?: true;
-  json?: true;
 }
 
 const HELP = `
@@ -30,16 +28,12 @@ Examples:
 
 /** `basalt tail`: messages of a log as they are written. */
 export function tail(console: Console): Command {
-  return command(
+  const made = command(
     "tail",
     "Print messages of a log as another process writes them, until Ctrl-C or --count.",
     HELP,
-  )
-    .argument("<dir>", "the log's directory")
-    .addOption(
-      new Option("--from <offset>", "begin with the message at this offset")
-        .argParser(wholeNumber).conflicts(["since", "cursor"]),
-    )
+  ).argument("<dir>", "the log's directory");
+  return printingOptions(made)
     .addOption(
       new Option(
         "--since <time>",
@@ -50,14 +44,7 @@ export function tail(console: Console): Command {
       new Option("--cursor <name>", "begin where this cursor is")
         .conflicts("durable"),
     )
-    .option("--commit", "commit what was printed to the cursor")
-    .option("--count <n>", "end after <n> messages", wholeNumber)
     .option("--durable", "only messages that survive a power cut")
-    .addOption(
-      new Option("--raw", "payloads alone, one after the other, byte by byte")
-        .conflicts("json"),
-    )
-    .option("--json", "a JSON object for each message")
     .action((dir: string, options: Options) => follow(dir, options, console));
 }
 
