@@ -65,15 +65,19 @@ export class DurablePublisher {
     const { owner, storage, durableOffset } = this.#options;
     if (this.#isBusy) return;
     this.#isBusy = true;
+    let isPublished = false;
     try {
       yield* owner.publish(durableOffset());
       this.#publishedAtMicros = storage.now();
+      isPublished = true;
     } catch {
       // Readers wait for the next one.
     } finally {
       this.#isBusy = false;
       this.#driver = undefined;
     }
+    // What became durable during the write is not published yet.
+    if (isPublished) this.flushed();
   }
 
   /** Ends it after a write in flight. */

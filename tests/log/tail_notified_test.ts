@@ -194,3 +194,34 @@ Deno.test("Log publishes its durable offset a millisecond after it rose, and at 
     assertEquals(await countOf(), 5);
     await log.close();
   }));
+
+Deno.test("Log publishes what became durable while it published", () =>
+  at(new SimulatedPlace(), async (place) => {
+    const disk = place.storage as SimulatedPlace["storage"];
+    const log = await openLog(place);
+    let publishing = 0;
+    let flushed: Promise<unknown> | undefined;
+    disk.onOperation(({ kind, path }) => {
+      if (kind !== "write" || !path.endsWith("/writer")) return;
+      if (++publishing === 1) {
+        appendSome(log, 3, 100);
+        flushed = log.flush();
+      }
+      return { latencyMs: 50 };
+    });
+    disk.delaySync(5);
+    appendSome(log, 2, 100);
+    await log.flush();
+    while (flushed === undefined) await sleep(0);
+    await flushed;
+    assertEquals([log.durableOffset, publishing], [5, 1]);
+    await quiet(disk);
+    disk.delaySync(5);
+    await quiet(disk);
+    let count = 0;
+    for await (const batch of readerOf(place).read({ durable: true })) {
+      count += batch.count;
+    }
+    assertEquals([count, publishing], [5, 2]);
+    await log.close();
+  }));
