@@ -1,6 +1,6 @@
-//! Links the library so that it is never unmapped, for the worker that loaded it may end before its
-//! thread's destructors run, and under a name by which the loader knows it (`lib/native/library.ts`
-//! looks for it).
+//! Gives the linker two settings. The library is never unmapped, because the worker that loaded it
+//! may end before its thread's destructors run. It has a name by which the loader recognises it;
+//! `lib/native/library.ts` looks for that name.
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");

@@ -8,7 +8,8 @@
 import { available, ROOT, run } from "./run.ts";
 
 const FIGURES = `${ROOT}bench/instructions.json`;
-const PROGRAM = `${ROOT}rust/target/release/examples/hot_paths`;
+const TARGET = `${ROOT}rust/target/hot_paths`;
+const PROGRAM = `${TARGET}/release/hot_paths`;
 /** How far a count may lie above its figure: another compiler arranges code otherwise. */
 const MARGIN = 0.15;
 const REPEATS = 1000;
@@ -52,11 +53,11 @@ async function measure(): Promise<Figures> {
     "--release",
     "--locked",
     "--manifest-path",
-    "rust/Cargo.toml",
-    "--example",
-    "hot_paths",
+    `${ROOT}rust/hot_paths/Cargo.toml`,
+    "--target-dir",
+    TARGET,
   ]);
-  if (code !== 0) throw new Error("Cannot build the example hot_paths");
+  if (code !== 0) throw new Error("Cannot build hot_paths");
   const figures: Figures = {};
   for (const path of PATHS) {
     const [once, more] = [

@@ -7,25 +7,25 @@ use crate::process;
 use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
 use crate::thread::OwnerId;
 
-/// The highest number of handles at a time: 16 bits tell which one, from 1.
+/// Highest number of handles at a time: their index has 16 bits, and counts from 1.
 const MAX_HANDLES: usize = (1 << 16) - 1;
-/// An index is used again only when this many are free, or when there is no other.
+/// An index is used again only when this many indices are free, or when there is no other.
 const MIN_FREE: usize = 1024;
 /// Generations go from 0 to this: 15 bits, so that a handle is a positive `i32`.
 const MAX_GENERATION: u32 = (1 << 15) - 1;
 
 /// Finds shared objects by handle.
 ///
-/// A handle is `generation << 16 | index + 1`: positive as an `i32`. It comes again only after its
-/// index was used 32,767 times more, which takes as many rounds through [`MIN_FREE`] others.
-/// A forked child is refused, because the lock may stay locked there.
+/// A handle is `generation << 16 | index + 1`: positive as an `i32`. The same handle returns only
+/// after its index was used 32,767 more times, with [`MIN_FREE`] other indices between two uses. A
+/// forked child is refused, because the lock may stay locked there.
 pub struct HandleTable<T> {
     places: Mutex<Places<T>>,
 }
 
 struct Places<T> {
     all: Vec<Place<T>>,
-    /// Indices without an object; the one that became free first is in front.
+    /// Indices without an object, the first one the longest.
     free: VecDeque<u16>,
 }
 

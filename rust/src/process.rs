@@ -14,8 +14,7 @@ use crate::status::Errno;
 static FORKED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn in_child() {
-    // Relaxed: the child has one thread, and each thread that it starts later sees what came before
-    // its start.
+    // Relaxed: the child has one thread, and starting another one orders this store before it.
     FORKED.store(true, Ordering::Relaxed);
 }
 
@@ -59,8 +58,8 @@ pub fn file_size_limit() -> u64 {
 /// Lets a write beyond `RLIMIT_FSIZE` fail with `EFBIG`, instead of ending the process by
 /// `SIGXFSZ`.
 ///
-/// A handler that does nothing, rather than an ignored signal: programs that the process starts
-/// have the default again. A handler of the program's own is left alone.
+/// The handler does nothing. Programs that the process starts do not inherit it, as they would
+/// inherit an ignored signal. A handler of the program's own stays.
 fn survive_file_size_limit() {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: `action` has room for what the kernel writes, and zeros are valid values of its

@@ -8,7 +8,7 @@ use crate::pool::Memberships;
 use crate::process;
 use crate::status::{NOT_OWNER, Status};
 
-/// A thread, by a number that no other thread of the process ever had; never 0.
+/// Identifies a thread by a number that the process never uses for another one; never 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OwnerId(pub u32);
 
@@ -46,8 +46,8 @@ thread_local! {
     };
 }
 
-/// Calls `act` with the calling thread; `NOT_OWNER` while it is ending, when it owns nothing any
-/// more.
+/// Calls `act` with the state of the calling thread; `NOT_OWNER` once that state was dropped at the
+/// thread's end.
 #[inline(always)]
 pub fn with<T>(act: impl FnOnce(&Thread) -> Result<T, Status>) -> Result<T, Status> {
     THREAD.try_with(act).unwrap_or(Err(NOT_OWNER))
@@ -55,8 +55,8 @@ pub fn with<T>(act: impl FnOnce(&Thread) -> Result<T, Status>) -> Result<T, Stat
 
 /// Notes that an isolate uses the library on the calling thread.
 ///
-/// A thread runs one isolate at a time, so that an earlier one is gone. What it left is ended:
-/// pending operations first, then files with their locks, then blocks. Returns whether there was
+/// A thread runs one isolate at a time, so an earlier one is gone. This ends what it left: pending
+/// operations first, then files with their locks, then blocks. Returns whether there was an earlier
 /// one.
 pub fn begin_isolate(isolate: u64) -> Result<bool, Status> {
     process::check()?;

@@ -1,5 +1,5 @@
-//! Loops of plain system calls that Basalt is compared with. What was measured is printed as a line
-//! of JSON.
+//! Loops of plain system calls that Basalt is compared with. The result is printed as a line of
+//! JSON.
 //!
 //! | arguments | what |
 //! |---|---|
@@ -50,7 +50,7 @@ fn dsync(path: &str, block: usize, time: Duration, percentiles: &[f64]) -> Resul
         return Err(format!("{path} is shorter than a block of {block} bytes").into());
     }
     let memory = Memory::touched(block)?;
-    // As many digits and as long as the histograms of the other side.
+    // The same precision and range as the histograms that it is compared with.
     let mut nanoseconds = Histogram::<u64>::new_with_bounds(1, 600_000_000_000, 3)?;
     let cpu = cpu_seconds();
     let start = Instant::now();
@@ -80,8 +80,8 @@ fn write_durably(file: &File, memory: &Memory, position: u64) -> io::Result<()> 
         iov_base: memory.start(),
         iov_len: memory.len(),
     };
-    // SAFETY: the vector names memory that lives until the call returns.
     let position = position as i64;
+    // SAFETY: the vector names memory that lives until the call returns.
     let written =
         unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position, libc::RWF_DSYNC) };
     match written {
@@ -98,7 +98,7 @@ fn drop_pages(path: &str) -> Result<(), Failure> {
     let file = File::open(path)?;
     // Only clean pages are dropped.
     file.sync_data()?;
-    // SAFETY: a call on a descriptor; no memory is involved.
+    // SAFETY: the call touches no memory of this process.
     match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
         0 => Ok(()),
         code => Err(io::Error::from_raw_os_error(code).into()),

@@ -2,14 +2,14 @@
 
 use std::io;
 
-/// Pages of this process's own, aligned to a page, touched.
+/// A mapping whose pages are present.
 pub struct Memory {
     start: *mut libc::c_void,
     len: usize,
 }
 
 impl Memory {
-    /// Maps `len` bytes and writes to each of them: the first touch of a page is no part of what is
+    /// Maps `len` bytes and writes to each of them, because the first touch of a page is not to be
     /// measured.
     pub fn touched(len: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -29,7 +29,7 @@ impl Memory {
         self.start
     }
 
-    /// How many bytes.
+    /// Number of bytes.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -37,7 +37,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: what `touched` mapped; nothing refers to it any more.
+        // SAFETY: `touched` mapped it, and nothing refers to it any more.
         unsafe { libc::munmap(self.start, self.len) };
     }
 }

@@ -2,10 +2,9 @@
 //! `pool_reference PATH_OF_LIBBASALT`.
 //!
 //! Basalt is measured as JavaScript calls it, through the exports of the library as it ships; its
-//! figures hold the border of C.
-//! A buffer of Basalt's is frozen and split by bookkeeping in JavaScript: of that only the native
-//! calls are here, which for
-//! splitting are none. What the whole costs in JavaScript is in `pool_bench.ts`.
+//! figures include that border. JavaScript freezes and splits Basalt's buffers by bookkeeping of its
+//! own: only the native calls are measured here, and splitting has none. `pool_bench.ts` measures
+//! the whole in JavaScript.
 //!
 //! Prints a line of JSON for each row: `{ "name", "ours_ns", "theirs_ns", "ratio", "min", "max" }`,
 //! medians over the pairs.
@@ -17,8 +16,8 @@ use iggy_common::{IggyByteSize, MemoryPool, MemoryPoolConfigOther, PooledBuffer}
 use libloading::{Library, Symbol};
 
 const PAIRS: usize = 9;
-/// A side of a pair is the median of so many turns, taken alternately: a turn is over before the
-/// scheduler interferes, as a rule.
+/// Number of turns, taken alternately, whose median is one side of a pair. A turn is usually over
+/// before the scheduler interferes.
 const TURNS: usize = 31;
 const FROZEN: u32 = 1;
 
@@ -69,7 +68,8 @@ impl<'a> Basalt<'a> {
 
     /// A word of the last lease's description.
     fn word(&self, index: usize) -> u32 {
-        // SAFETY: the library's, for this thread, which is in none of its calls.
+        // SAFETY: the library described this thread's lease there, and writes to it only during a
+        // call of this thread.
         unsafe { (*self.described)[index] }
     }
 
@@ -82,7 +82,7 @@ impl<'a> Basalt<'a> {
 
     fn touch(&self) {
         let address = u64::from(self.word(5)) << 32 | u64::from(self.word(4));
-        // SAFETY: the first 8 bytes of a block that is leased here.
+        // SAFETY: the block is leased here, and has at least 8 bytes.
         unsafe { std::ptr::with_exposed_provenance_mut::<u64>(address as usize).write_volatile(7) };
     }
 
@@ -143,7 +143,7 @@ fn main() {
     let path = std::env::args()
         .nth(1)
         .expect("Usage: pool_reference PATH_OF_LIBBASALT");
-    // SAFETY: the library has no initialisers of its own.
+    // SAFETY: loading the library runs no code of its own.
     let library = unsafe { Library::new(path) }.expect("the library");
     let basalt = Basalt::new(&library);
     MemoryPool::init_pool(&MemoryPoolConfigOther {

@@ -1,8 +1,26 @@
 //! The bytes of batches in bulk: laying out payloads, sealing batches, checking blocks, finding a
 //! batch in damaged bytes.
 //!
-//! The format is described in `docs/format.md`; [`layout`] has every offset of it. [`legacy`] is
-//! the format of Apache Iggy up to 0.8, for import and export.
+//! The format is described in `docs/format.md`; [`layout`] has every offset of it, and no other
+//! file has one. [`legacy`] is the format of Apache Iggy up to 0.8, for import and export.
+//!
+//! While a log gathers messages, its *write block* grows from both ends. Payloads lie where they
+//! will be written, each after room for a frame header, and the first of a batch after room for a
+//! batch header. At the end of the block, one record a message says how long it is and what its
+//! header room already contains:
+//!
+//! ```text
+//! | physical block | batch  | frame  | payload,| frame  | payload,|        |        |        |
+//! | that is there  | header | header | headers | header | headers | unused | record | record |
+//! | already        | (room) | (room) | 0       | (room) | 1       |        | 1      | 0      |
+//! ```
+//!
+//! [`lay`] copies payloads there. [`seal`] plans every batch of the block first, and writes nothing
+//! if one of them does not fit; then it fills the rooms. No payload is moved.
+//!
+//! The readers, [`scan`], [`find`] and [`restamp`], take any bytes: none makes them panic or read
+//! outside. They check headers by the same functions of [`layout`], so that they agree on what a
+//! batch is.
 
 mod batch_hash;
 mod find;

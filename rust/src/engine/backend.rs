@@ -78,7 +78,7 @@ impl Backend {
     /// Begins the operations of `entries`, waits for `min` completions but no longer than `limit`
     /// (`None`: without a limit), takes as many as fit and returns their number.
     ///
-    /// An entry that is refused is completed with the reason.
+    /// A refused entry is completed with the reason.
     pub fn turn(
         &mut self,
         entries: &[Entry],
@@ -132,7 +132,7 @@ impl Backend {
         Ok(())
     }
 
-    /// Prepares for a wait on another thread, or ends it. Returns the number of ready completions.
+    /// Prepares for a wait on another thread, or ends that. Returns the number of ready completions.
     pub fn arm(&mut self, on: bool) -> Result<usize, Status> {
         match self {
             Backend::Ring(ring) if on => Ok(ring.arm()?),
@@ -145,14 +145,14 @@ impl Backend {
         }
     }
 
-    /// Ends it with an isolate whose thread goes on, after its pending operations.
+    /// Ends the backend with an isolate whose thread goes on, after the pending operations.
     pub fn end_with_isolate(self) {
         if let Backend::Jobs(queue, _) = &self {
             queue.wait(usize::MAX, Duration::MAX).ok();
         }
     }
 
-    /// Ends it with the calling thread.
+    /// Ends the backend with the calling thread.
     ///
     /// A forked child has neither the ring nor the threads. The end of the process is the end of
     /// its memory, so it need not wait for the device.

@@ -15,11 +15,11 @@ pub type Entry = [u32; 12];
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
 pub type Completion = [u32; 4];
 
-/// Highest number of bytes that one operation moves: the limit of `pread(2)`, rounded down to any
-/// page.
+/// Highest number of bytes that one operation moves: the limit of `pread(2)`, which is a multiple of
+/// the page.
 pub const MAX_LENGTH: u32 = 0x7fff_f000;
 
-/// The end of all positions: above 2^53 JavaScript's numbers are not exact.
+/// Upper bound of all positions: above 2^53 JavaScript's numbers are not exact.
 pub const MAX_POSITION: u64 = 1 << 53;
 
 /// `RWF_DSYNC`.

@@ -64,8 +64,8 @@ impl File {
 /// The files by handle, each of the thread that adopted it.
 static FILES: HandleTable<File> = HandleTable::new();
 
-/// Files of one thread. Its end closes those that it left open, because an isolate that is
-/// terminated closes nothing itself.
+/// Files of one thread. Dropping this closes those that were left open, because a terminated
+/// isolate closes nothing itself.
 pub struct OpenFiles(pub OwnerId);
 
 impl OpenFiles {
@@ -86,20 +86,20 @@ pub fn adopt(fd: RawFd) -> Result<u32, Status> {
     adopt_if(fd, |_| Ok(()))
 }
 
-/// Highest number of descriptors that are looked at, a tenth of a second's work: the default of
-/// `/proc/sys/fs/nr_open`, which some raise a thousandfold.
+/// Upper bound of the descriptors that a search examines, which takes a tenth of a second. It is the
+/// default of `/proc/sys/fs/nr_open`; some systems raise that a thousandfold.
 const MAX_DESCRIPTORS: RawFd = 1 << 20;
 
-/// Searches the descriptor of the file `(device, inode)` that stands at `position`. The runtime
-/// opened it, and does not tell its number.
+/// Searches for the descriptor of the file `(device, inode)` whose position is `position`. The
+/// runtime opened it and does not report its number.
 ///
-/// Any thread may close it and give the number to something else at any time, so this is a hint:
-/// [`adopt_at`] looks again.
+/// Any thread may close it and reuse the number at any time, so the result is a hint, which
+/// [`adopt_at`] checks.
 pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
-    /// The last number that was found. It is free again once its file was adopted, so the next file
-    /// often gets it.
+    /// The last number that was found. The runtime closes it after its file was adopted, so the next
+    /// file often gets the same number.
     static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
-    // The position last: asking for it waits for a transfer that uses it.
+    // The position last: asking for it waits for a transfer that changes it.
     let is_wanted = |&fd: &RawFd| {
         probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
             && probe::position(fd) == Ok(position)
@@ -110,8 +110,8 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     }
     let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
     let next = probe::lowest_free()?.min(limit);
-    // The runtime took the lowest free number a moment ago: the last one in use, unless others
-    // open and close.
+    // The runtime took the lowest free number a moment ago. It is the last one in use, unless other
+    // threads open and close.
     let found = (0..next)
         .rev()
         .chain(next..limit)
@@ -121,12 +121,13 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     Ok(found)
 }
 
-/// Adopts `fd` if it stands at `position`, and else returns `-ENOENT`: descriptors that share a
-/// position are the same open file.
+/// Adopts `fd` if its position is `position`, and returns `-ENOENT` otherwise. Descriptors that
+/// share a position are the same open file.
 ///
-/// It gets the flags that `open(2)` could not be given. Without `O_NONBLOCK`, io_uring leaves every
-/// transfer of a file in memory (tmpfs) to a thread of the kernel, after others that wait for a
-/// slow disk. With `direct` it gets `O_DIRECT`; `-EINVAL` tells that its filesystem refuses.
+/// The open file gets flags that the runtime cannot pass to `open(2)`. Without `O_NONBLOCK`,
+/// io_uring leaves every transfer of a file in memory (tmpfs) to a thread of the kernel, after
+/// others that wait for a slow disk. With `direct` it gets `O_DIRECT`; `-EINVAL` if its filesystem
+/// refuses that.
 pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     let flags = libc::O_NONBLOCK | if direct { libc::O_DIRECT } else { 0 };
     adopt_if(fd, |duplicate| {

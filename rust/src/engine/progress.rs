@@ -22,7 +22,7 @@ pub enum Next {
     Call,
     /// The same after a [`PAUSE`].
     CallLater,
-    /// Nothing: it is over.
+    /// None: the operation is over.
     Over(Outcome),
 }
 
@@ -60,8 +60,8 @@ impl Progress {
         progress
     }
 
-    /// Goes on without flags that the system refuses: a sync after the transfer stands in for
-    /// [`DSYNC`] and [`SYNC`]; [`DONTCACHE`] and [`ZEROED`] are only wishes.
+    /// Drops the flags that the system refuses. A sync after the transfer stands in for [`DSYNC`] and
+    /// [`SYNC`]; [`DONTCACHE`] and [`ZEROED`] are hints.
     fn drop_flags(&mut self, refused: u32) {
         let refused = self.flags & refused;
         self.flags -= refused;
@@ -72,12 +72,12 @@ impl Progress {
         }
     }
 
-    /// What the next call does.
+    /// Returns the action of the next call.
     pub fn op(&self) -> Op {
         self.op
     }
 
-    /// The flags of `preadv2(2)` and `pwritev2(2)`.
+    /// Returns the flags for `preadv2(2)` and `pwritev2(2)`.
     pub fn rwf(&self) -> c_int {
         let each = [
             (DSYNC, libc::RWF_DSYNC),
@@ -102,7 +102,7 @@ impl Progress {
         }
     }
 
-    /// Where the next call begins, in bytes from the operation's beginning.
+    /// Returns where the next call begins, in bytes from the beginning of the operation.
     ///
     /// A direct file's transfer is continued where position and memory suit the device. The bytes
     /// between there and the end of the last transfer are moved again, to the same place.

@@ -1,7 +1,7 @@
-//! Our own threads: one pool for the process, started as jobs come, ended when none come.
+//! Our own threads: one pool for the process, started as jobs come, ended when idle.
 //!
-//! The runtime's blocking threads would do. But a call there for each operation costs several times
-//! the processor time, and other work of the program on them would stop our I/O.
+//! The runtime has threads for blocking calls. There, each operation would cost several times the
+//! processor time, and other work of the program would hold up our I/O.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -41,7 +41,7 @@ impl Job {
     /// Runs it here, and reports its end.
     pub fn run(self) {
         let Job { operation, end } = self;
-        // A queue ends with its isolate: nothing would hear of the operation, so it is left undone.
+        // A closed queue has no isolate to report to, so the operation is not run.
         if let End::Queue(queue, _) = &end
             && queue.is_closed()
         {
@@ -50,8 +50,8 @@ impl Job {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| plain::execute(&operation)));
-        // The loan and the file before the completion: then the block may be taken and the
-        // descriptor must be closed.
+        // Loan and file end before the completion: after it the block may be reused, and the
+        // descriptor of a closed file must be gone.
         drop(operation);
         let outcome = outcome.unwrap_or(Outcome::failed(PANIC));
         match end {

@@ -26,13 +26,13 @@ use crate::status::{BAD_ARGUMENT, Errno, Status};
 const ENTRIES: u32 = 256;
 /// Highest number of pending operations: the completion queue holds them all.
 pub const MAX_OPERATIONS: usize = 4 * ENTRIES as usize;
-/// Number of entries that are given to the kernel at a time. The device begins with the first ones
-/// while the others are made.
+/// Number of entries that the kernel gets at a time. The device begins with the first ones while the
+/// others are made.
 const CHUNK: usize = 4;
 /// Number of operations of a batch that are pending at a time.
 pub const BATCH_DEPTH: usize = 128;
-/// Number of them that a wait takes before new ones are begun. Turns with the device, one by one,
-/// cost as much as waiting for all.
+/// Number of completions that a batch waits for before it begins further operations. Waiting for
+/// one at a time costs as much as waiting for all.
 const BATCH_MIN: usize = 32;
 
 /// Marks the pause before another try in the data of a completion.
@@ -65,7 +65,7 @@ enum PendingOperation {
 }
 
 impl PendingOperation {
-    /// Enters what the kernel gave back for its last call.
+    /// Enters the result of the kernel for the last call.
     fn advance(&mut self, result: i32) -> Next {
         match self {
             PendingOperation::Calls {
@@ -107,7 +107,7 @@ pub struct Ring {
     ready: VecDeque<Completion>,
     /// Whether completions signal the event.
     armed: bool,
-    /// No call is repeated.
+    /// Whether the ring is being dropped, so that no call is repeated.
     ending: bool,
 }
 
@@ -242,14 +242,14 @@ impl Ring {
             while count < out.len()
                 && let Some((tag, outcome)) = self.next_over()
             {
-                // One of a batch whose wait failed is reported to nobody.
+                // Otherwise it is left of a batch whose wait failed.
                 if (tag as usize) < MAX_OPERATIONS {
                     out[count] = completion(tag, outcome);
                     count += 1;
                 }
             }
-            // The kernel may have completed parts only. They go on at once; a limit is not begun
-            // again.
+            // The kernel may have completed parts of operations only, whose next calls are begun at
+            // once. A limit is for the whole turn, so there is no second wait.
             if limit.is_some() || count >= min || self.pending_count() == 0 {
                 break;
             }
@@ -315,7 +315,7 @@ impl Ring {
         Ok(self.ready.len() + self.ring.completion().len())
     }
 
-    /// Lets completions come without a signal, which costs about a system call.
+    /// Stops signalling the event, because a signal costs about as much as a system call.
     pub fn disarm(&mut self) {
         self.armed = false;
         self.ring.completion().disable_eventfd();
@@ -532,8 +532,8 @@ fn result_of(result: i32) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno(-result))
 }
 
-/// Ignores errors that another try may not meet: the wait timed out or met a signal, or memory or
-/// room for completions is short.
+/// Ignores errors that may not occur again: the wait timed out or met a signal, or memory or room
+/// for completions is short.
 fn ignore_transient(error: std::io::Error) -> Result<(), Errno> {
     match error.raw_os_error() {
         Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),

@@ -1,9 +1,41 @@
 //! The pool: page-aligned memory in 28 sizes, under one limit, with an owner for each block.
 //!
-//! A *block* is a slot in its pool's table. It is free (in a thread's magazine or the stack of its
-//! class), leased (by the thread that acquired it), lent (leased, with loans to pending
-//! operations), orphaned (its lease ended, a loan did not) or quarantined (in use for ever). The
-//! functions below find a pool by its number and act as the calling thread.
+//! A *block* is a slot in its pool's table. Its state, its owner and its number of loans are one
+//! atomic word, so that they change in one step:
+//!
+//! ```text
+//!            map            acquire             release, no loans
+//! vacant ---------> free <-----------> leased ------------------> free
+//!    ^               |                 |    |
+//!    +---------------+                 |    | quarantine
+//!          unmap                       |    +-----------> quarantined (in use for ever)
+//!                    release with loans|
+//!                                      v      the last loan ends
+//!                                  orphaned ----------------------> free
+//! ```
+//!
+//! Only the thread that acquired a block moves it out of "leased" and makes loans of it; any thread
+//! may end a loan. A loan keeps the memory mapped until the kernel or another thread is done with
+//! it, whatever becomes of the lease.
+//!
+//! *Free blocks* are in a thread's magazine (one of each class, found without sharing anything) or
+//! in the stack of their class (lock-free). `acquire` tries both, then takes the pool's lock and
+//! maps an arena of several blocks. The lock is never taken on the hot paths.
+//!
+//! *The limit* is one counter. Bytes are taken from it in one atomic step before they are mapped,
+//! under the lock, and given back after they are unmapped. At the limit, free blocks of other
+//! classes are given up first. A request is refused only if there was a moment when nothing was
+//! free: blocks come back without the lock, so `Pool::is_exhausted` looks twice and compares the
+//! versions of all stacks and magazines.
+//!
+//! *Closing* stores `closed` and then empties the stacks; a release pushes and then loads `closed`.
+//! Both are SeqCst, so at least one of the two sees the other, and no block stays behind in a
+//! closed pool. The number of the pool is removed when nothing of it is in use.
+//!
+//! *Locks*: `refill`, then `magazines`, then the ranges of `prefault`. No system call that waits for
+//! a device is made under them.
+//!
+//! The functions below find a pool by its number and act as the calling thread.
 //!
 //! | file | its job |
 //! |---|---|

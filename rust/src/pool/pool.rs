@@ -236,8 +236,8 @@ impl Pool {
 
     /// Leases a block of at least `length` bytes to `owner`, whose magazine it is.
     ///
-    /// Inlined up to the export: a [`Lease`] that is passed in memory costs a stall, a third of the
-    /// whole.
+    /// Inlined up to the export: passing the [`Lease`] in memory would stall, for a third of the
+    /// time of the whole call.
     #[inline(always)]
     pub(super) fn acquire(
         &self,
@@ -261,7 +261,7 @@ impl Pool {
         self.acquire_shared(owner, magazine, class, may_be_external)
     }
 
-    /// Does the same where the magazine has no block.
+    /// Leases a block that does not come from the magazine.
     #[inline(never)]
     fn acquire_shared(
         &self,
@@ -346,7 +346,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Does the same for a block that has loans, or is not the caller's.
+    /// Releases a block that has loans; refuses one that is not the caller's.
     #[cold]
     fn release_lent(&self, owner: OwnerId, number: u32, slot: &Slot) -> Result<(), Status> {
         if !slot.holder().is_leased_by(owner) {
@@ -356,7 +356,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Ends a lease of the calling thread's: at once, or with the last loan.
+    /// Ends a lease of the calling thread: at once, or with the last loan.
     #[cold]
     fn end_lease(&self, number: u32, slot: &Slot) {
         let mut holder = slot.holder();
@@ -491,7 +491,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // No thread and no loan refers to it, so all but the quarantined is free.
+        // No thread and no loan refers to the pool, so every block that is not quarantined is free.
         self.trim();
     }
 }

@@ -12,8 +12,8 @@ use super::stack::top;
 use super::sync::{Ordering, lock};
 use crate::status::{Errno, NO_SUCH_HANDLE, POOL_LIMIT, Status};
 
-/// How many times the mapping for a class doubles: 2, 4, 8 MiB. A caller that needs many blocks
-/// finds most of them populated.
+/// Number of times that the mapping for a class doubles: 2, 4, 8 MiB. A caller that needs many
+/// blocks finds most of them populated.
 const DOUBLINGS: u32 = 2;
 
 /// State that the pool's lock protects. Memory is mapped, and counted as mapped, only under that
@@ -68,7 +68,7 @@ impl Pool {
             if self.is_exhausted(block) {
                 break;
             }
-            // Other threads took what was reclaimed, or brought something back: look again.
+            // Other threads took what was reclaimed, or returned blocks: look again.
             std::hint::spin_loop();
         }
         if may_be_external {
@@ -88,9 +88,9 @@ impl Pool {
 
     /// Whether there was a moment when nothing was free and less than `bytes` could be mapped.
     ///
-    /// Blocks come back without the lock, so one pass over the stacks and magazines proves nothing.
-    /// Two passes that see all of them empty and untouched prove that they were empty together in
-    /// between, when the quota was read.
+    /// Blocks come back without the lock, so one look at the stacks and magazines proves nothing. Two
+    /// looks that see all of them empty and with the same versions prove that they were empty
+    /// together in between, when the quota was read.
     fn is_exhausted(&self, bytes: u64) -> bool {
         let magazines = lock(&self.magazines);
         let versions = || {

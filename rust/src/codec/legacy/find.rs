@@ -18,9 +18,10 @@ pub struct Found {
 /// Searches for the first valid message at or after `start`, at any byte, whose offset lies in
 /// `offsets`.
 ///
-/// Valid: reserved is 0, the lengths are plausible, it lies wholly inside the bytes and its
-/// checksum is right. One message in 10^13 is passed over, see [`believable`]. Bytes made to look
-/// like headers of long messages cost a hash of each such length, so the caller bounds the bytes.
+/// A message is valid if its reserved field is 0, its lengths are plausible, it lies wholly inside
+/// the bytes and its checksum is right. One message in 10^13 is passed over, see [`believable`].
+/// Bytes made to look like headers of long messages cost a hash of each such length, so the caller
+/// bounds the bytes.
 pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     let mut found = Found::default();
     let mut at = start;
@@ -30,8 +31,8 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     {
         let reserved = u64_at(bytes, at + RESERVED);
         if reserved != 0 {
-            // No header whose reserved field covers this word's last byte that is not 0 can be
-            // good.
+            // No header whose reserved field covers the last byte of this word that is not 0 is
+            // valid.
             at += 8 - reserved.leading_zeros() as usize / 8;
             continue;
         }
@@ -39,8 +40,8 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
         if header.checksum == 0 {
             let run = zeros(bytes, at);
             if run >= HEADER_BYTES {
-                // A header of zeros is no message, and every one that starts before the run's last
-                // 63 bytes is one.
+                // A header of zeros is no message, and each header that starts before the last 63
+                // bytes of the run is zeros.
                 at += run - HEADER_BYTES + 1;
                 continue;
             }
@@ -66,9 +67,9 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
 
 /// Whether fewer than 6 of the checksum's 8 bytes are 0.
 ///
-/// A right one has more with a probability of 28 / 2^48. Sparse data, such as arrays of small
-/// numbers, is full of headers of long messages, and almost all of them have such a checksum:
-/// hashing them would take time in the square of the bytes.
+/// A right checksum has more zeros with a probability of 28 / 2^48. Sparse data, such as arrays of
+/// small numbers, is full of headers of long messages with such a checksum. Hashing them all would
+/// take time quadratic in the bytes.
 fn believable(checksum: u64) -> bool {
     checksum
         .to_le_bytes()

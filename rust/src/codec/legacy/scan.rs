@@ -39,7 +39,7 @@ pub struct Outcome {
     pub end: usize,
     /// Why it ended.
     pub stop: Stop,
-    /// For [`Stop::Partial`]: how many bytes from `end` on would decide more; else 0.
+    /// For [`Stop::Partial`]: how many bytes from `end` would decide more; else 0.
     pub needed: usize,
 }
 
