@@ -163,7 +163,7 @@ const PARTS: Part[] = [
     name: "rust",
     // Both write to the same directory.
     after: ["clippy"],
-    run: async () => cargoCounts(await cargo(["test"])),
+    run: async () => cargoCounts(await cargo(["test", "--lib"])),
   },
   { name: "asan", run: addressSanitizer },
   {

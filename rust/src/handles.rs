@@ -20,16 +20,16 @@ const MAX_GENERATION: u32 = (1 << 15) - 1;
 /// after its index was used 32,767 more times, with [`MIN_FREE`] other indices between two uses. A
 /// forked child is refused, because the lock may stay locked there.
 pub struct HandleTable<T> {
-    places: Mutex<Places<T>>,
+    slots: Mutex<Slots<T>>,
 }
 
-struct Places<T> {
-    all: Vec<Place<T>>,
+struct Slots<T> {
+    all: Vec<Slot<T>>,
     /// Indices without an object, the first one the longest.
     free: VecDeque<u16>,
 }
 
-struct Place<T> {
+struct Slot<T> {
     generation: u32,
     owner: OwnerId,
     object: Option<Arc<T>>,
@@ -38,19 +38,19 @@ struct Place<T> {
 impl<T> HandleTable<T> {
     /// Makes an empty table.
     pub const fn new() -> Self {
-        let places = Places {
+        let slots = Slots {
             all: Vec::new(),
             free: VecDeque::new(),
         };
         Self {
-            places: Mutex::new(places),
+            slots: Mutex::new(slots),
         }
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, Places<T>>, Status> {
+    fn lock(&self) -> Result<MutexGuard<'_, Slots<T>>, Status> {
         process::check()?;
-        // A panic of another holder changes nothing: the places are valid between any two steps.
-        Ok(self.places.lock().unwrap_or_else(PoisonError::into_inner))
+        // A panic of another holder changes nothing: the slots are valid between any two steps.
+        Ok(self.slots.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Adds the object that `make` gives for its handle; returns both.
@@ -59,32 +59,30 @@ impl<T> HandleTable<T> {
         owner: OwnerId,
         make: impl FnOnce(u32) -> T,
     ) -> Result<(u32, Arc<T>), Status> {
-        let places = &mut *self.lock()?;
-        let index = if places.all.len() < MAX_HANDLES && places.free.len() < MIN_FREE {
-            places.all.push(Place {
+        let slots = &mut *self.lock()?;
+        let index = if slots.all.len() < MAX_HANDLES && slots.free.len() < MIN_FREE {
+            slots.all.push(Slot {
                 generation: MAX_GENERATION,
                 owner,
                 object: None,
             });
-            places.all.len() - 1
+            slots.all.len() - 1
         } else {
-            usize::from(places.free.pop_front().ok_or(TABLE_FULL)?)
+            usize::from(slots.free.pop_front().ok_or(TABLE_FULL)?)
         };
-        let place = &mut places.all[index];
-        place.generation = (place.generation + 1) & MAX_GENERATION;
-        place.owner = owner;
-        let handle = place.handle(index);
+        let slot = &mut slots.all[index];
+        slot.generation = (slot.generation + 1) & MAX_GENERATION;
+        slot.owner = owner;
+        let handle = slot.handle(index);
         let object = Arc::new(make(handle));
-        place.object = Some(Arc::clone(&object));
+        slot.object = Some(Arc::clone(&object));
         Ok((handle, object))
     }
 
     /// Returns the object of a handle.
     pub fn get(&self, handle: u32) -> Result<Arc<T>, Status> {
-        let object = self
-            .lock()?
-            .place(handle)
-            .and_then(|place| place.object.clone());
+        let mut slots = self.lock()?;
+        let object = slots.slot(handle).and_then(|slot| slot.object.clone());
         object.ok_or(NO_SUCH_HANDLE)
     }
 
@@ -95,19 +93,14 @@ impl<T> HandleTable<T> {
 
     /// Ends all handles of a thread.
     pub fn remove_owned(&self, owner: OwnerId) {
-        let Ok(mut places) = self.lock() else { return };
-        let is_owned = |place: &Place<T>| place.owner == owner && place.object.is_some();
-        let handles: Vec<u32> = (0..)
-            .zip(&places.all)
-            .filter(|(_, place)| is_owned(place))
-            .map(|(index, place)| place.handle(index))
-            .collect();
-        let objects: Vec<_> = handles
-            .into_iter()
-            .map(|handle| places.take(handle))
-            .collect();
+        let Ok(mut slots) = self.lock() else { return };
+        let owned = |(index, slot): (usize, &Slot<T>)| {
+            (slot.owner == owner && slot.object.is_some()).then(|| slot.handle(index))
+        };
+        let handles: Vec<u32> = slots.all.iter().enumerate().filter_map(owned).collect();
+        let objects: Vec<_> = handles.iter().map(|handle| slots.take(*handle)).collect();
         // Unlocked before the objects are dropped, which may take long.
-        drop(places);
+        drop(slots);
         drop(objects);
     }
 }
@@ -117,20 +110,20 @@ fn index_of(handle: u32) -> Option<usize> {
     (handle as usize & 0xffff).checked_sub(1)
 }
 
-impl<T> Place<T> {
+impl<T> Slot<T> {
     fn handle(&self, index: usize) -> u32 {
         self.generation << 16 | (index + 1) as u32
     }
 }
 
-impl<T> Places<T> {
-    fn place(&mut self, handle: u32) -> Option<&mut Place<T>> {
-        let place = self.all.get_mut(index_of(handle)?)?;
-        (place.generation == handle >> 16).then_some(place)
+impl<T> Slots<T> {
+    fn slot(&mut self, handle: u32) -> Option<&mut Slot<T>> {
+        let slot = self.all.get_mut(index_of(handle)?)?;
+        (slot.generation == handle >> 16).then_some(slot)
     }
 
     fn take(&mut self, handle: u32) -> Option<Arc<T>> {
-        let object = self.place(handle)?.object.take()?;
+        let object = self.slot(handle)?.object.take()?;
         self.free.push_back(index_of(handle)? as u16);
         Some(object)
     }

@@ -9,11 +9,13 @@ pub struct Errno(pub i32);
 impl Errno {
     /// Returns the calling thread's `errno`.
     pub fn last() -> Self {
-        Self::of(&io::Error::last_os_error())
+        io::Error::last_os_error().into()
     }
+}
 
-    /// Returns the number of a system error, `EIO` of any other.
-    pub fn of(error: &io::Error) -> Self {
+impl From<io::Error> for Errno {
+    /// Returns the number of a system error, `EIO` for any other.
+    fn from(error: io::Error) -> Self {
         Self(error.raw_os_error().unwrap_or(libc::EIO))
     }
 }

@@ -1,6 +1,32 @@
-//! Helpers of tests: filters of system calls, as container runtimes set them, and child processes.
+//! Helpers of tests: filters of system calls, as container runtimes set them, child processes, and
+//! processor time.
 
 use std::process::{Command, Output};
+use std::time::Duration;
+
+/// Upper bound of the processor time of a call that a test checks not to be quadratic. A quadratic
+/// one takes minutes.
+const MOST: Duration = Duration::from_secs(20);
+
+/// Calls `act`, and asserts that it takes no more than [`MOST`].
+pub fn within_bound<T>(act: impl FnOnce() -> T) -> T {
+    let begin = processor_time();
+    let result = act();
+    let taken = processor_time() - begin;
+    assert!(taken < MOST, "{taken:?}");
+    result
+}
+
+/// Returns the processor time of the calling thread, which the load of the machine does not change.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call writes to `time`, which outlives it.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
 
 /// Runs a test, by its path, again in a child process and returns its output; `None` in the child
 /// itself.
@@ -47,8 +73,8 @@ pub fn refuse(calls: &[libc::c_long], errno: i32) {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
     };
-    // SAFETY: the program outlives the call, and has `len` statements; this changes the calling
-    // thread only.
+    // SAFETY: the program outlives the call and has `len` statements. Only the calling thread, and
+    // threads that it starts, change.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         let mode = libc::SECCOMP_MODE_FILTER;

@@ -38,9 +38,8 @@ pub struct Laid {
 /// where a payload that would be copied is above its maximum or ends after the source, or `layout`
 /// lies outside the block.
 pub fn lay(source: &[u8], lengths: &[u32], block: &mut [u8], layout: Layout) -> Option<Laid> {
-    let records_end = block
-        .len()
-        .checked_sub(layout.record_count.checked_mul(RECORD_BYTES)?)?;
+    let record_bytes = layout.record_count.checked_mul(RECORD_BYTES)?;
+    let records_end = block.len().checked_sub(record_bytes)?;
     if layout.start > layout.end || layout.end > block.len() || layout.start > records_end {
         return None;
     }
@@ -82,11 +81,7 @@ fn fitting(
         if end > layout.end || end + count * RECORD_BYTES > records_end {
             break;
         }
-        laid = Laid {
-            count,
-            source_end,
-            end,
-        };
+        (laid.count, laid.source_end, laid.end) = (count, source_end, end);
     }
     Some(laid)
 }

@@ -72,15 +72,10 @@ pub(super) fn put(header: &mut [u8], at: usize, value: u64) {
 pub(super) fn zeros(bytes: &[u8], at: usize) -> usize {
     let rest = &bytes[at..];
     // Whole groups first: the compiler turns their test into wide instructions.
-    let groups = rest
-        .chunks_exact(64)
-        .take_while(|group| are_zeros(group))
-        .count();
-    groups * 64
-        + rest[groups * 64..]
-            .iter()
-            .take_while(|byte| **byte == 0)
-            .count()
+    let groups = rest.chunks_exact(64);
+    let whole = 64 * groups.take_while(|group| are_zeros(group)).count();
+    let tail = rest[whole..].iter().take_while(|byte| **byte == 0);
+    whole + tail.count()
 }
 
 #[inline]
@@ -139,9 +134,8 @@ impl BatchHeader {
     /// Whether the last offset is a number that JavaScript holds exactly.
     #[inline]
     pub fn is_offset_safe(&self) -> bool {
-        let last = self
-            .base_offset
-            .checked_add(u64::from(self.message_count) - 1);
+        let others = u64::from(self.message_count) - 1;
+        let last = self.base_offset.checked_add(others);
         last.is_some_and(|last| last <= MAX_SAFE_INTEGER)
     }
 }

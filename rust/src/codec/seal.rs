@@ -56,9 +56,8 @@ impl Run {
 /// frame. Returns `None`, with nothing written, where the messages do not fit or a number is out of
 /// its range.
 pub fn seal(block: &mut [u8], run: &Run) -> Option<usize> {
-    let frames_end = block
-        .len()
-        .checked_sub(run.count.checked_mul(RECORD_BYTES)?)?;
+    let record_bytes = run.count.checked_mul(RECORD_BYTES)?;
+    let frames_end = block.len().checked_sub(record_bytes)?;
     let fits = block.len().is_multiple_of(RECORD_BYTES)
         && run.start <= frames_end
         && run.base_timestamp <= MAX_SAFE_INTEGER
@@ -91,10 +90,8 @@ pub fn seal(block: &mut [u8], run: &Run) -> Option<usize> {
 /// Checks every batch of the block, and returns where the last one ends.
 fn planned_end(frames: &[u8], records: &[u8], run: &Run) -> Option<usize> {
     let (mut end, mut left) = (run.start, records);
-    if !Record::all(records)
-        .take(1)
-        .all(|first| first.has(RECORD_BATCH_START))
-    {
+    let first = Record::all(records).next();
+    if first.is_some_and(|first| !first.has(RECORD_BATCH_START)) {
         return None;
     }
     while !left.is_empty() {

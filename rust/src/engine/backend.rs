@@ -59,7 +59,7 @@ impl Backend {
     /// the ring or the highest number of threads.
     pub fn facts(&self) -> [u32; 2] {
         match self {
-            Backend::Ring(ring) => [uring::MAX_OPERATIONS as u32, ring.mode() as u32],
+            Backend::Ring(ring) => [uring::MAX_OPERATIONS as u32, ring.mode as u32],
             Backend::Jobs(..) => [completion_queue::MAX_OPERATIONS as u32, MAX_THREADS as u32],
         }
     }
@@ -69,7 +69,7 @@ impl Backend {
         Watch {
             waits: AtomicU32::new(0),
             source: match self {
-                Backend::Ring(ring) => Source::EventFd(ring.event()),
+                Backend::Ring(ring) => Source::EventFd(ring.event.clone()),
                 Backend::Jobs(queue, _) => Source::Queue(queue.clone()),
             },
         }

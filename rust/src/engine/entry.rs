@@ -95,10 +95,8 @@ impl Operation {
     /// Returns the transfer without its first `from` bytes; `EFAULT` for an operation without
     /// memory.
     pub fn rest(&self, from: usize) -> Result<Rest, Errno> {
-        let loan = self.loan.as_ref().ok_or(Errno(libc::EFAULT))?;
-        let length = (self.length as usize)
-            .checked_sub(from)
-            .ok_or(Errno(libc::EFAULT))?;
+        let length = (self.length as usize).checked_sub(from);
+        let (loan, length) = self.loan.as_ref().zip(length).ok_or(Errno(libc::EFAULT))?;
         Ok(Rest {
             memory: loan.as_ptr().wrapping_add(from),
             length,
@@ -134,12 +132,8 @@ pub fn decode(entry: &Entry) -> Result<Operation, Status> {
         return Err(BAD_ARGUMENT);
     }
     let file = files::get(entry[1])?;
-    let loan = match moves {
-        true => Some(pool::lend(
-            entry[2], entry[3], entry[9], entry[4], entry[5],
-        )?),
-        false => None,
-    };
+    let lend = || pool::lend(entry[2], entry[3], entry[9], entry[4], entry[5]);
+    let loan = moves.then(lend).transpose()?;
     Ok(Operation {
         op,
         flags,

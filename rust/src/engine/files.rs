@@ -138,9 +138,9 @@ pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     })
 }
 
-/// Adopts a duplicate of `fd` if it passes. The duplicate is checked, because nothing else can
-/// close it.
-fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result<u32, Status> {
+/// Adopts a duplicate of `fd` if `check` succeeds. It checks the duplicate, because nothing else can
+/// close that.
+fn adopt_if(fd: RawFd, check: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result<u32, Status> {
     process::check()?;
     let owner = thread::with(|thread| Ok(thread.id))?;
     if fd < 0 {
@@ -150,7 +150,7 @@ fn adopt_if(fd: RawFd, pass: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result<
     let duplicate = checked(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })? as RawFd;
     // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
     let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
-    pass(duplicate.as_raw_fd())?;
+    check(duplicate.as_raw_fd())?;
     let file = File::new(duplicate)?;
     FILES.insert(owner, |_| file).map(|(handle, _)| handle)
 }

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::os::fd::RawFd;
 
-use super::entry::{Entry, Op, Operation, Outcome, allocation_mode, decode};
+use super::entry::{Entry, Op, Operation, Outcome, Rest, allocation_mode, decode};
 use super::progress::{Next, PAUSE, Progress};
 use super::sealing;
 use crate::status::{Errno, checked};
@@ -34,25 +34,18 @@ pub fn execute(operation: &Operation) -> Outcome {
 
 /// Makes the next system call of an operation.
 fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
-    let from = progress.from();
     let fd = operation.file.descriptor();
-    let flags = progress.rwf();
+    // Below 2^53, by `decode`, so that no sign is lost.
     let (position, length) = (
         operation.position as libc::off_t,
         operation.length as libc::off_t,
     );
     match progress.op() {
-        Op::Read => {
-            let rest = operation.rest(from)?;
-            // SAFETY: the range is within the loan, which keeps its memory mapped and lent to this
-            // operation alone while it exists.
-            unsafe { read_at(fd, rest.memory, rest.length, rest.position, flags) }
-        }
-        Op::Write | Op::SealWrite => {
-            let rest = operation.rest(from)?;
-            // SAFETY: the range is within the loan, which keeps its memory mapped while it exists;
-            // nothing writes to memory that is lent for writing to a file.
-            unsafe { write_at(fd, rest.memory, rest.length, rest.position, flags) }
+        op @ (Op::Read | Op::Write | Op::SealWrite) => {
+            let rest = operation.rest(progress.from())?;
+            // SAFETY: the range is within the loan, which keeps its memory mapped while it exists.
+            // A read has it alone, and nothing writes to memory that is lent for writing to a file.
+            unsafe { transfer(op, fd, &rest, progress.rwf()) }
         }
         // SAFETY: syncing accesses no memory of ours.
         Op::SyncData => checked(unsafe { libc::fdatasync(fd) }),
@@ -60,64 +53,37 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
         Op::SyncFull => checked(unsafe { libc::fsync(fd) }),
         Op::Allocate => {
             let mode = allocation_mode(progress.zeroes());
-            // SAFETY: accesses no memory of ours; `decode` keeps both numbers below 2^53, so that
-            // no sign is lost.
+            // SAFETY: the call accesses no memory of ours.
             checked(unsafe { libc::fallocate(fd, mode, position, length) })
         }
-        // SAFETY: accesses no memory of ours; the position is below 2^53.
+        // SAFETY: the call accesses no memory of ours.
         Op::Truncate => checked(unsafe { libc::ftruncate(fd, position) }),
     }
 }
 
-/// Calls `preadv2(2)`, or `pread(2)` without flags.
+/// Reads by `preadv2(2)` or writes by `pwritev2(2)`, without flags by `pread(2)` or `pwrite(2)`,
+/// which every filter of system calls allows.
 ///
 /// # Safety
-/// - `memory` is valid for writes of `length` bytes until this returns;
-/// - nothing else accesses them until then.
-pub(super) unsafe fn read_at(
-    fd: RawFd,
-    memory: *mut u8,
-    length: usize,
-    position: u64,
-    flags: c_int,
-) -> Result<usize, Errno> {
-    let position = position as libc::off_t;
-    if flags == 0 {
-        // SAFETY: the caller's promise.
-        return checked(unsafe { libc::pread(fd, memory.cast(), length, position) });
-    }
+/// Until this returns, the memory of `rest` is valid for reads and, if `op` reads a file, for
+/// writes; nothing else writes to it, or accesses it if `op` reads a file.
+unsafe fn transfer(op: Op, fd: RawFd, rest: &Rest, flags: c_int) -> Result<usize, Errno> {
+    let (memory, length) = (rest.memory.cast(), rest.length);
+    let position = rest.position as libc::off_t;
     let vector = libc::iovec {
-        iov_base: memory.cast(),
+        iov_base: memory,
         iov_len: length,
     };
-    // SAFETY: the caller's promise; the vector outlives the call.
-    checked(unsafe { libc::preadv2(fd, &raw const vector, 1, position, flags) })
-}
-
-/// Calls `pwritev2(2)`, or `pwrite(2)` without flags.
-///
-/// # Safety
-/// - `memory` is valid for reads of `length` bytes until this returns;
-/// - nothing writes to them until then.
-unsafe fn write_at(
-    fd: RawFd,
-    memory: *const u8,
-    length: usize,
-    position: u64,
-    flags: c_int,
-) -> Result<usize, Errno> {
-    let position = position as libc::off_t;
-    if flags == 0 {
-        // SAFETY: the caller's promise.
-        return checked(unsafe { libc::pwrite(fd, memory.cast(), length, position) });
-    }
-    let vector = libc::iovec {
-        iov_base: memory.cast_mut().cast(),
-        iov_len: length,
-    };
-    // SAFETY: the caller's promise; the kernel only reads through a vector that is written to a
-    // file.
-    checked(unsafe { libc::pwritev2(fd, &raw const vector, 1, position, flags) })
+    // SAFETY: the caller's promise; the vector outlives the call, and the kernel only reads through
+    // a vector that is written to a file.
+    checked(unsafe {
+        match (op == Op::Read, flags == 0) {
+            (true, true) => libc::pread(fd, memory, length, position),
+            (true, false) => libc::preadv2(fd, &raw const vector, 1, position, flags),
+            (false, true) => libc::pwrite(fd, memory, length, position),
+            (false, false) => libc::pwritev2(fd, &raw const vector, 1, position, flags),
+        }
+    })
 }
 
 #[cfg(all(test, not(loom)))]

@@ -93,10 +93,12 @@ impl PendingOperation {
 /// because the kernel may write to their memory. If that fails, ring and operations are leaked.
 pub struct Ring {
     ring: ManuallyDrop<IoUring>,
-    mode: Mode,
+    /// How completions reach the queue.
+    pub mode: Mode,
     /// Whether the kernel has `IORING_OP_FTRUNCATE` (Linux 6.9).
     truncates: bool,
-    event: Arc<EventFd>,
+    /// Wakes another thread that waits for this ring.
+    pub event: Arc<EventFd>,
     /// By tag; the operations of a batch come after those of the isolate.
     pending: ManuallyDrop<Vec<Option<PendingOperation>>>,
     /// Pending operations whose next call is not in the submission queue yet.
@@ -116,9 +118,7 @@ impl Ring {
     pub fn new() -> Result<Ring, Errno> {
         let (ring, mode) = build()?;
         let mut probe = Probe::new();
-        ring.submitter()
-            .register_probe(&mut probe)
-            .map_err(|error| Errno::of(&error))?;
+        ring.submitter().register_probe(&mut probe)?;
         let needed = [
             opcode::Read::CODE,
             opcode::Write::CODE,
@@ -136,9 +136,7 @@ impl Ring {
             return Err(Errno(libc::EOPNOTSUPP));
         }
         let event = Arc::new(EventFd::new()?);
-        ring.submitter()
-            .register_eventfd(event.descriptor())
-            .map_err(|error| Errno::of(&error))?;
+        ring.submitter().register_eventfd(event.descriptor())?;
         let mut pending = Vec::new();
         pending.resize_with(MAX_OPERATIONS + BATCH_DEPTH, || None);
         let mut ring = Ring {
@@ -155,16 +153,6 @@ impl Ring {
         };
         ring.disarm();
         Ok(ring)
-    }
-
-    /// How completions reach the queue.
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// Returns the event that wakes another thread that waits for this ring.
-    pub fn event(&self) -> Arc<EventFd> {
-        self.event.clone()
     }
 
     /// Number of operations without a completion.
@@ -522,7 +510,7 @@ fn build() -> Result<(IoUring, Mode), Errno> {
             Ok(ring) => return Ok((ring, mode)),
             // EINVAL: a flag that this kernel does not know.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = Errno(libc::EINVAL),
-            Err(error) => return Err(Errno::of(&error)),
+            Err(error) => return Err(error.into()),
         }
     }
     Err(last)
@@ -537,7 +525,7 @@ fn result_of(result: i32) -> Result<usize, Errno> {
 fn ignore_transient(error: std::io::Error) -> Result<(), Errno> {
     match error.raw_os_error() {
         Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
-        _ => Err(Errno::of(&error)),
+        _ => Err(error.into()),
     }
 }
 

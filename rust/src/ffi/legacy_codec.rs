@@ -118,10 +118,7 @@ fn gathered(context: &[f64]) -> Option<(Gathered, bool)> {
         // One more than a message can have: the next offset after the very last one.
         next_offset: whole(context[2], MAX_SAFE_INTEGER + 1)?,
         last_timestamp: whole(context[3], MAX_SAFE_INTEGER)?,
-        count: 0,
-        batch_count: 0,
-        split_by_length: 0,
-        split_by_time: 0,
+        ..Gathered::default()
     };
     Some((progress, context[4] != 0.0))
 }
@@ -132,8 +129,7 @@ fn expanded(context: &[f64]) -> Option<(Expanded, Segment)> {
         source_end: whole(context[0], u32::MAX.into())? as usize,
         target_end: whole(context[1], u32::MAX.into())? as usize,
         position: whole(context[2], u32::MAX.into())?,
-        count: 0,
-        batch_count: 0,
+        ..Expanded::default()
     };
     let segment = Segment {
         first_offset: whole(context[3], MAX_SAFE_INTEGER)?,

@@ -84,10 +84,9 @@ impl Magazine {
         let number = top(word)?;
         // It fails only if the block is gone, or was taken and another one put: then the owner is
         // busy with this class.
-        block
-            .compare_exchange(word, emptied(word), Ordering::SeqCst, Ordering::SeqCst)
-            .ok()
-            .map(|_| number)
+        let (from, to) = (word, emptied(word));
+        let taken = block.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+        taken.ok().map(|_| number)
     }
 
     /// Returns the word of the class, which is the same twice only if nothing was put in between.

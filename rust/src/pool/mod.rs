@@ -96,7 +96,7 @@ pub fn open(settings: Settings) -> Result<u32, Status> {
 pub fn attach(number: u32) -> Result<Settings, Status> {
     let pool = POOLS.get(number)?;
     pool.attach()?;
-    let settings = pool.settings();
+    let settings = pool.settings;
     owner::join(pool)?;
     Ok(settings)
 }

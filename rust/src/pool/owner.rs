@@ -39,7 +39,7 @@ impl Memberships {
     #[cold]
     fn promote(&self, number: u32) -> Result<(), Status> {
         let all = &mut *self.all.borrow_mut();
-        let index = match all.iter().position(|member| member.pool.number() == number) {
+        let index = match all.iter().position(|member| member.pool.number == number) {
             Some(index) => index,
             None => {
                 let pool = POOLS.get(number)?;
@@ -108,7 +108,7 @@ pub fn with_member<T>(
 ) -> Result<T, Status> {
     thread::with(|thread| {
         let pools = &thread.pools;
-        let is_first = |first: &Membership| first.pool.number() == number;
+        let is_first = |first: &Membership| first.pool.number == number;
         if !pools.all.borrow().first().is_some_and(is_first) {
             pools.promote(number)?;
         }
@@ -119,7 +119,7 @@ pub fn with_member<T>(
 /// Records that one of the pool's attachments is the calling thread's.
 pub fn join(pool: Arc<Pool>) -> Result<(), Status> {
     let attached = thread::with(|thread| {
-        thread.pools.promote(pool.number())?;
+        thread.pools.promote(pool.number)?;
         if let Some(first) = thread.pools.all.borrow_mut().first_mut() {
             first.attachments += 1;
             if first.magazine.is_none() {

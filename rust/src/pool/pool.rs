@@ -124,8 +124,8 @@ pub(super) struct Figures {
 
 /// Holds blocks under one limit. The functions of [`super`] find it by its number.
 pub struct Pool {
-    number: u32,
-    settings: Settings,
+    pub(super) number: u32,
+    pub(super) settings: Settings,
     pub(super) quota: Quota,
     pub(super) buckets: [Bucket; CLASS_COUNT],
     pub(super) slots: SlotTable,
@@ -165,14 +165,6 @@ impl Pool {
             closed: AtomicBool::new(false),
             dead: AtomicBool::new(false),
         }
-    }
-
-    pub fn number(&self) -> u32 {
-        self.number
-    }
-
-    pub fn settings(&self) -> Settings {
-        self.settings
     }
 
     /// Whether no attachment is left. SeqCst: see [`FreeStack::push`].
@@ -469,10 +461,8 @@ impl Pool {
         if kept > 0 {
             // SAFETY: the block is free, and nothing accesses it before it is leased again.
             unsafe { mapping::protect(slot.address(), slot.bytes() as usize) };
-            if self.buckets[slot.class()]
-                .free
-                .push(&self.slots, number, kept)
-            {
+            let free = &self.buckets[slot.class()].free;
+            if free.push(&self.slots, number, kept) {
                 // The pool may have closed, and emptied its stacks, just before the push: see
                 // `FreeStack::push`.
                 if self.is_closed() {

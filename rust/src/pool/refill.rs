@@ -61,9 +61,7 @@ impl Pool {
             }
             let count = wanted.min(self.quota.room() / block);
             if count > 0 {
-                return self
-                    .map_blocks(refill, class, count)
-                    .map(|number| (number, false));
+                return Ok((self.map_blocks(refill, class, count)?, false));
             }
             if self.is_exhausted(block) {
                 break;
@@ -72,8 +70,7 @@ impl Pool {
             std::hint::spin_loop();
         }
         if may_be_external {
-            self.map_external(refill, class)
-                .map(|number| (number, true))
+            Ok((self.map_external(refill, class)?, true))
         } else {
             Err(POOL_LIMIT)
         }
@@ -95,9 +92,8 @@ impl Pool {
         let magazines = lock(&self.magazines);
         let versions = || {
             (0..CLASS_COUNT).flat_map(|class| {
-                let own = magazines
-                    .iter()
-                    .map(move |magazine| magazine.version(class));
+                let own = magazines.iter();
+                let own = own.map(move |magazine| magazine.version(class));
                 own.chain([self.buckets[class].free.version()])
             })
         };
@@ -175,11 +171,8 @@ impl Pool {
         let fitting = CLASS_BYTES.partition_point(|&class_bytes| u64::from(class_bytes) <= missing);
         let mut victims = Vec::new();
         let mut found = 0;
-        for class in (0..fitting)
-            .rev()
-            .chain(fitting..CLASS_COUNT)
-            .filter(|&class| class != for_class)
-        {
+        let classes = (0..fitting).rev().chain(fitting..CLASS_COUNT);
+        for class in classes.filter(|&class| class != for_class) {
             while found < missing {
                 let Some(number) = self.take_free(class) else {
                     break;
@@ -221,10 +214,8 @@ impl Pool {
         for &number in numbers[1..].iter().rev() {
             // SAFETY: just mapped, and free: nothing accesses it before it is leased.
             unsafe { mapping::protect(self.slots.at(number).address(), block) };
-            if !self.buckets[class]
-                .free
-                .push(&self.slots, number, self.kept())
-            {
+            let free = &self.buckets[class].free;
+            if !free.push(&self.slots, number, self.kept()) {
                 excess.push(number);
             }
         }
@@ -341,10 +332,10 @@ impl Pool {
                 let (class, external) = (slot.class(), slot.is_external());
                 slot.vacate();
                 if unmapped {
-                    refill.vacant.push(number)
+                    refill.vacant.push(number);
                 } else {
-                    refill.decommitted[class].push(number)
-                };
+                    refill.decommitted[class].push(number);
+                }
                 let bytes = u64::from(CLASS_BYTES[class]);
                 if external {
                     self.external_bytes.fetch_sub(bytes, Ordering::Relaxed);

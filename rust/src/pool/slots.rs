@@ -163,10 +163,9 @@ impl Slot {
 
     /// Replaces the holder if it is still `from`; otherwise returns the one found.
     pub fn exchange_holder(&self, from: Holder, to: Holder) -> Result<(), Holder> {
-        self.holder
-            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(|_| ())
-            .map_err(Holder)
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        let exchanged = self.holder.compare_exchange(from.0, to.0, success, failure);
+        exchanged.map(drop).map_err(Holder)
     }
 
     /// Adds a loan; the caller is the owner and has checked [`MAX_LOANS`].
@@ -200,7 +199,7 @@ pub struct SlotTable {
 
 /// Returns the segment of a slot, and its index there.
 #[inline]
-fn place(slot: u32) -> (usize, usize) {
+fn locate(slot: u32) -> (usize, usize) {
     let shifted = slot + FIRST_SEGMENT;
     let segment = shifted.ilog2() - FIRST_SEGMENT.ilog2();
     (
@@ -216,14 +215,14 @@ impl SlotTable {
         if slot >= MAX_SLOTS {
             return None;
         }
-        let (segment, index) = place(slot);
+        let (segment, index) = locate(slot);
         self.segments[segment].get()?.get(index)
     }
 
     /// Returns the slot of a number that the pool itself made.
     #[inline]
     pub fn at(&self, slot: u32) -> &Slot {
-        let (segment, index) = place(slot);
+        let (segment, index) = locate(slot);
         // The pool only knows numbers that `grow` has made.
         &self.segments[segment].get().expect("a slot of this table")[index]
     }
@@ -233,13 +232,12 @@ impl SlotTable {
         if slot >= MAX_SLOTS {
             return Err(TABLE_FULL);
         }
-        let (segment, _) = place(slot);
+        let (segment, _) = locate(slot);
         if self.segments[segment].get().is_none() {
             let count = (FIRST_SEGMENT as usize) << segment;
             let mut slots = Vec::new();
-            slots
-                .try_reserve_exact(count)
-                .map_err(|_| Errno(libc::ENOMEM))?;
+            let reserved = slots.try_reserve_exact(count);
+            reserved.map_err(|_| Errno(libc::ENOMEM))?;
             slots.resize_with(count, Slot::new);
             let _ = self.segments[segment].set(slots.into_boxed_slice());
         }

@@ -9,7 +9,7 @@ use crate::codec::layout::{batch, frame, put, u32_at, u64_at};
 pub const INDEX_ENTRY_BYTES: usize = 16;
 
 /// How far expanding has come; another call goes on from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expanded {
     /// Where the next batch begins in the source.
     pub source_end: usize,

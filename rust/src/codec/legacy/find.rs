@@ -71,10 +71,6 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
 /// small numbers, is full of headers of long messages with such a checksum. Hashing them all would
 /// take time quadratic in the bytes.
 fn believable(checksum: u64) -> bool {
-    checksum
-        .to_le_bytes()
-        .iter()
-        .filter(|byte| **byte == 0)
-        .count()
-        < 6
+    let bytes = checksum.to_le_bytes();
+    bytes.iter().filter(|byte| **byte == 0).count() < 6
 }

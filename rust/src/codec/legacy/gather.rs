@@ -18,7 +18,7 @@ use crate::codec::layout::{
 pub const MAX_GATHERED_BYTES: usize = 1 << 20;
 
 /// How far gathering has come; another call goes on from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gathered {
     /// Where the next batch begins in the source.
     pub source_end: usize,

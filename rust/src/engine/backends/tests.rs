@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::entry::{Completion, DSYNC, Entry, Outcome};
 use crate::engine::files::{self, tests::temporary};
-use crate::engine::plain::{self, run};
+use crate::engine::plain::run;
 use crate::pool;
 use crate::status::{BAD_ARGUMENT, Errno, NO_SUCH_HANDLE};
 use crate::testing::child;
@@ -42,7 +42,7 @@ fn submit(number: u32, entry: &Entry) -> Result<(), Status> {
 }
 
 /// All completions, waited for until nothing is pending.
-fn settled(number: u32) -> Vec<Completion> {
+fn completed(number: u32) -> Vec<Completion> {
     let mut all = Vec::new();
     loop {
         let mut out = [[0; 4]; 300];
@@ -57,7 +57,7 @@ fn settled(number: u32) -> Vec<Completion> {
 
 fn status_of(number: u32, entry: &Entry) -> i32 {
     submit(number, entry).unwrap();
-    settled(number)[0][1] as i32
+    completed(number)[0][1] as i32
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn turn_completes_each_operation_of_many_threads_once() {
                         ]
                     })
                     .collect();
-                assert_eq!(settled(backend), expected);
+                assert_eq!(completed(backend), expected);
                 assert_eq!(
                     crate::probe::file(file.descriptor()).unwrap()[0],
                     f64::from(round * 1000)
@@ -155,7 +155,7 @@ fn turn_waits_for_min_completions_within_the_limit() {
             Ok(3),
             "as many as fit"
         );
-        assert_eq!(settled(backend).len(), 5);
+        assert_eq!(completed(backend).len(), 5);
         files::close(handle).unwrap();
         close(backend).unwrap();
     }
@@ -186,15 +186,15 @@ fn wait_on_another_thread_ends_with_a_completion() {
                 assert!(waiter(backend).join().unwrap(), "{kind:?}");
             }
             arm(backend, false).unwrap();
-            assert_eq!(settled(backend), [[7, 0, 0, 0]]);
+            assert_eq!(completed(backend), [[7, 0, 0, 0]]);
             // Taken by this thread: there is nothing to wait for any more.
             submit(backend, &without_memory(4, handle, 0, 8)).unwrap();
             if arm(backend, true).unwrap() == 0 {
                 let waiter = waiter(backend);
-                assert_eq!(settled(backend), [[8, 0, 0, 0]]);
+                assert_eq!(completed(backend), [[8, 0, 0, 0]]);
                 assert!(waiter.join().unwrap(), "{kind:?}");
             } else {
-                settled(backend);
+                completed(backend);
             }
             arm(backend, false).unwrap();
         }
@@ -231,7 +231,7 @@ fn batch_keeps_its_order_and_other_completions() {
             assert_eq!(*completion, [index + 7, status as u32, 0, 0], "{kind:?}");
         }
         assert_eq!(crate::probe::file(file.descriptor()).unwrap()[0], 500.0);
-        let others = settled(backend);
+        let others = completed(backend);
         assert_eq!(others.len(), 100);
         assert!(
             (0..)
@@ -272,7 +272,11 @@ fn close_of_a_file_waits_for_its_pending_operations() {
             .unwrap();
         }
         files::close(handle).unwrap();
-        assert!(settled(backend).iter().all(|completion| completion[1] == 0));
+        assert!(
+            completed(backend)
+                .iter()
+                .all(|completion| completion[1] == 0)
+        );
         assert_eq!(
             Arc::strong_count(&file),
             1,
@@ -371,14 +375,14 @@ fn turn_reads_back_what_it_wrote_up_to_the_end_of_the_file() {
                 &transfer(2, handle, memory, &lease, 777, LENGTH, 1),
             )
             .unwrap();
-            assert_eq!(settled(backend), [[1, 0, LENGTH, 0]]);
+            assert_eq!(completed(backend), [[1, 0, LENGTH, 0]]);
             bytes(2 * LENGTH).fill(0xee);
             submit(
                 backend,
                 &transfer(1, handle, memory, &lease, 777, 2 * LENGTH, 2),
             )
             .unwrap();
-            assert_eq!(settled(backend), [[2, 0, LENGTH, 0]]);
+            assert_eq!(completed(backend), [[2, 0, LENGTH, 0]]);
             assert_eq!(bytes(LENGTH), expected);
             assert!(
                 bytes(2 * LENGTH)[LENGTH as usize..]
@@ -478,19 +482,19 @@ fn end_of_a_thread_waits_while_the_kernel_may_read_its_blocks() {
             let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
             // SAFETY: the range is lent for this; a direct read needs its alignment.
             let read = unsafe {
-                plain::read_at(
+                let position = i64::from(LENGTH) * index as i64;
+                libc::pread(
                     file.descriptor(),
-                    loan.as_ptr(),
+                    loan.as_ptr().cast(),
                     loan.bytes(),
-                    index as u64 * u64::from(LENGTH),
-                    0,
+                    position,
                 )
             };
             // SAFETY: the read is over.
             chunk.copy_from_slice(unsafe {
                 std::slice::from_raw_parts(loan.as_ptr(), loan.bytes())
             });
-            chunk[read.unwrap()..].fill(0);
+            chunk[read.try_into().unwrap()..].fill(0);
         }
         assert!(
             bytes.iter().all(|byte| *byte == 0x11 || *byte == 0),
@@ -527,7 +531,7 @@ fn end_of_a_thread_cancels_operations_that_would_never_end() {
             1,
             Some(Duration::from_micros(100)),
         );
-        assert_eq!(none, Ok(0), "nobody writes");
+        assert_eq!(none, Ok(0), "nothing is written");
     })
     .join()
     .unwrap();
@@ -591,7 +595,7 @@ fn turn_beyond_the_file_size_limit_fails_without_a_signal() {
             let lease = pool::acquire(memory, 2 * LIMIT, false).unwrap();
             let write = |position| transfer(2, handle, memory, &lease, position, LIMIT, 0);
             submit(backend, &write(4096)).unwrap();
-            let [[_, status, transferred, _]] = settled(backend)[..] else {
+            let [[_, status, transferred, _]] = completed(backend)[..] else {
                 panic!("one operation")
             };
             assert_eq!(
@@ -661,7 +665,7 @@ fn open_and_turn_are_refused_in_a_forked_child() {
         // SAFETY: `status` outlives the call.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert_eq!(status, 0);
-        assert_eq!(settled(backend), [[0; 4]]);
+        assert_eq!(completed(backend), [[0; 4]]);
         files::close(handle).unwrap();
         close(backend).unwrap();
     }

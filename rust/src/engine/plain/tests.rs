@@ -92,13 +92,18 @@ fn execute_reads_back_what_it_wrote() {
     let fd = file.descriptor();
     let bytes: Vec<u8> = (0..=255).collect();
     for flags in [0, libc::RWF_DSYNC, libc::RWF_SYNC] {
-        // SAFETY: the vectors outlive the calls.
+        let (mut from, mut back) = (bytes.clone(), vec![0u8; 300]);
+        let [from, to] = [&mut from, &mut back].map(|bytes| Rest {
+            memory: bytes.as_mut_ptr(),
+            length: bytes.len(),
+            position: 1000,
+        });
+        // SAFETY: the vectors outlive the calls, and nothing else uses them meanwhile.
         unsafe {
-            assert_eq!(write_at(fd, bytes.as_ptr(), 256, 1000, flags), Ok(256));
-            let mut back = vec![0u8; 300];
-            assert_eq!(read_at(fd, back.as_mut_ptr(), 300, 1000, 0), Ok(256));
-            assert_eq!(back[..256], bytes);
+            assert_eq!(transfer(Op::Write, fd, &from, flags), Ok(256));
+            assert_eq!(transfer(Op::Read, fd, &to, 0), Ok(256));
         }
+        assert_eq!(back[..256], bytes);
     }
     files::close(handle).unwrap();
 }

@@ -16,7 +16,7 @@ fn begun(op: Op, flags: u32) -> Progress {
     }
 }
 
-/// Plays scripted answers; gives the outcome and where each call began.
+/// Plays scripted results; returns the outcome and where each call began.
 fn scripted(
     length: usize,
     alignment: Option<Alignment>,

@@ -1,17 +1,17 @@
 use super::*;
 
 #[test]
-fn place_numbers_slots_without_gaps() {
+fn locate_numbers_slots_without_gaps() {
     let mut expected = (0, 0);
     for slot in 0..5000 {
-        assert_eq!(place(slot), expected, "{slot}");
+        assert_eq!(locate(slot), expected, "{slot}");
         expected.1 += 1;
         if expected.1 == (FIRST_SEGMENT as usize) << expected.0 {
             expected = (expected.0 + 1, 0);
         }
     }
     let last = (FIRST_SEGMENT as usize) << (SEGMENTS - 1);
-    assert_eq!(place(MAX_SLOTS - 1), (SEGMENTS - 1, last - 1));
+    assert_eq!(locate(MAX_SLOTS - 1), (SEGMENTS - 1, last - 1));
 }
 
 #[test]

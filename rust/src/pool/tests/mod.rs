@@ -33,7 +33,7 @@ pub fn assert_stamped(lease: &Lease, tag: u64) {
     for position in stamps(lease) {
         // SAFETY: as in `stamp`.
         let found = unsafe { position.read_volatile() };
-        assert_eq!(found, tag, "somebody else wrote to the block");
+        assert_eq!(found, tag, "another thread wrote to the block");
     }
 }
 

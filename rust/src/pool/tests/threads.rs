@@ -103,8 +103,8 @@ fn fight(number: u32, limit: u64, held: &AtomicU64, seed: u64) -> u64 {
     refused
 }
 
-/// As long as what is in use leaves room, nobody is refused, whatever moves between the classes
-/// meanwhile.
+/// While the blocks in use leave room, no request is refused, although blocks move between the
+/// classes meanwhile.
 #[test]
 fn acquire_is_not_refused_while_blocks_are_free() {
     const THREADS: u64 = 4;
