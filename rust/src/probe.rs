@@ -92,14 +92,6 @@ pub fn lowest_free() -> Result<RawFd, Errno> {
     Ok(fd)
 }
 
-/// Returns the first number that no descriptor of this process can have.
-pub fn descriptor_limit() -> Result<RawFd, Errno> {
-    // SAFETY: the call fills a `rlimit`, of plain integers.
-    let limit: libc::rlimit =
-        unsafe { filled(|limit| libc::getrlimit(libc::RLIMIT_NOFILE, limit).into()) }?;
-    Ok(RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX))
-}
-
 /// Returns the alignment that direct I/O on this file needs.
 pub fn direct_alignment(fd: RawFd) -> Result<DirectAlignment, Errno> {
     Ok(alignment_of(&statx(fd)?))

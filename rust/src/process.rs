@@ -43,16 +43,15 @@ pub fn forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
-/// Returns the size in bytes that a write can make a file grow to: `RLIMIT_FSIZE` of the process.
-pub fn file_size_limit() -> u64 {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: `limit` has room for what the kernel writes; it is read only where the call did so.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) != 0 {
-            return libc::RLIM_INFINITY;
-        }
-        limit.assume_init().rlim_cur
-    }
+/// Returns a soft limit of the process (`getrlimit(2)`).
+pub fn limit(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` has room for what the kernel writes. It stays as it is if the call fails.
+    unsafe { libc::getrlimit(resource, &raw mut limit) };
+    limit.rlim_cur
 }
 
 /// Lets a write beyond `RLIMIT_FSIZE` fail with `EFBIG`, instead of ending the process by

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// Words of an entry: `[0]` opcode | flags << 8, `[1]` file, `[2]` pool, `[3]` slot, `[4]` start
 /// within the block, `[5]` length, `[6]` position, low, `[7]` position, high, `[8]` tag, `[9]`
-/// generation of the slot, `[10]` length of an allocation, low, `[11]` its high word. Of a
-/// `SealWrite` `[10]` is how much of the block to write.
+/// generation of the slot, `[10]` length of an allocation, low, `[11]` its high word. For a
+/// `SealWrite`, `[10]` is the number of bytes of the block to write, 0 to seal it only.
 pub type Entry = [u32; 12];
 
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.

@@ -108,7 +108,7 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     if is_wanted(&last) {
         return Ok(last);
     }
-    let limit = probe::descriptor_limit()?.min(MAX_DESCRIPTORS);
+    let limit = process::limit(libc::RLIMIT_NOFILE).min(MAX_DESCRIPTORS as u64) as RawFd;
     let next = probe::lowest_free()?.min(limit);
     // The runtime took the lowest free number a moment ago. It is the last one in use, unless other
     // threads open and close.

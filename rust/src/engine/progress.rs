@@ -141,11 +141,11 @@ impl Progress {
         }
     }
 
-    /// Why a call got no further: the limit on the size of a file lies within the write, or else
-    /// `errno`.
+    /// Returns why a call got no further: `EFBIG` if the limit on the size of a file lies within the
+    /// write, `errno` otherwise.
     fn why_stuck(&self, errno: Errno) -> Errno {
         let writes = self.op.moves_bytes() && self.op != Op::Read;
-        if writes && self.end > process::file_size_limit() {
+        if writes && self.end > process::limit(libc::RLIMIT_FSIZE) {
             Errno(libc::EFBIG)
         } else {
             errno

@@ -1,7 +1,7 @@
 //! Sealing a write block as the first part of an operation that writes it.
 //!
 //! Hashing a large block takes about as long as filling it. On one of our threads it overlaps with
-//! the program and with the disk.
+//! the program and with the disk. An operation of length 0 seals the block ahead of its write.
 
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +25,6 @@ pub fn seal(operation: &Operation) -> Result<(), Status> {
     let run = Run::parse(context).ok_or(BAD_ARGUMENT)?;
     let end = codec::seal(block, &run).ok_or(BAD_ARGUMENT)?;
     if operation.length == 0 {
-        // The block is sealed ahead of its write.
         return Ok(());
     }
     // What is written ends at or after the last batch.
