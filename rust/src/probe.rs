@@ -1,17 +1,17 @@
 //! What a descriptor is and what it can do, asked of the kernel.
 //!
 //! Each answer comes from the system call that owns it: `statx(2)` for size, identity and direct
-//! alignment, `fstatfs(2)` for the filesystem, ioctls for a block device. Where the kernel only tells
-//! by trying, the try moves nothing: a flag of `preadv2(2)` is tested by a read beyond the end of
-//! any file, an owner by a lock that is asked for and not taken.
+//! alignment, `fstatfs(2)` for the filesystem, ioctls for a block device. Where the kernel only
+//! tells by trying, the try moves nothing: a flag of `preadv2(2)` is tested by a read beyond the
+//! end of any file, an owner by a lock that is asked for and not taken.
 //!
-//! Two kinds of "no" are kept apart. A system call or flag that this kernel does not have, or that a
-//! filter of system calls refuses, is a fact about the host ([`is_refused`]): the caller does
+//! Two kinds of "no" are kept apart. A system call or flag that this kernel does not have, or that
+//! a filter of system calls refuses, is a fact about the host ([`is_refused`]): the caller does
 //! without it. Every other failure is an error of the descriptor, and goes to the caller.
 //!
-//! Some constants and structures are not in the libc crate yet, and some functions came with a glibc
-//! that is younger than the oldest one that Deno runs on. These are called by number, with the
-//! layout of the kernel's own headers; the assertions below check it.
+//! Some constants and structures are not in the libc crate yet, and some functions came with a
+//! glibc that is younger than the oldest one that Deno runs on. These are called by number. The one
+//! offset in a structure that is computed here is checked by an assertion.
 
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -112,8 +112,8 @@ unsafe fn filled<T>(call: impl FnOnce(*mut T) -> libc::c_long) -> Result<T, Errn
 fn alignment_of(stat: &libc::statx) -> DirectAlignment {
     let known = |bit| stat.stx_mask & bit != 0;
     let dio = known(libc::STATX_DIOALIGN);
-    // SAFETY: the word lies within the structure (asserted above), all of whose bytes were zeroed or
-    // written by the kernel; any bits are a u32.
+    // SAFETY: the word lies within the structure (asserted above), all of whose bytes were zeroed
+    // or written by the kernel; any bits are a u32.
     let read = unsafe {
         std::ptr::from_ref(stat)
             .byte_add(READ_OFFSET_ALIGN)

@@ -82,8 +82,7 @@ fn write_durably(file: &File, memory: &Memory, position: u64) -> io::Result<()> 
     };
     let position = position as i64;
     // SAFETY: the vector names memory that lives until the call returns.
-    let written =
-        unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position, libc::RWF_DSYNC) };
+    let written = unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position, libc::RWF_DSYNC) };
     match written {
         -1 => Err(io::Error::last_os_error()),
         written if written as usize == memory.len() => Ok(()),

@@ -2,9 +2,9 @@
 //! `pool_reference PATH_OF_LIBBASALT`.
 //!
 //! Basalt is measured as JavaScript calls it, through the exports of the library as it ships; its
-//! figures include that border. JavaScript freezes and splits Basalt's buffers by bookkeeping of its
-//! own: only the native calls are measured here, and splitting has none. `pool_bench.ts` measures
-//! the whole in JavaScript.
+//! figures include that border. JavaScript freezes and splits Basalt's buffers by bookkeeping of
+//! its own: only the native calls are measured here, and splitting has none. `pool_bench.ts`
+//! measures the whole in JavaScript.
 //!
 //! Prints a line of JSON for each row: `{ "name", "ours_ns", "theirs_ns", "ratio", "min", "max" }`,
 //! medians over the pairs.

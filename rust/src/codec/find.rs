@@ -37,7 +37,7 @@ const FRAME_COST: u64 = 64;
 /// its bytes.
 const BUDGET_FACTOR: u64 = 32;
 
-/// What a search found.
+/// Result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Position of the first valid batch.

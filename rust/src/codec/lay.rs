@@ -20,7 +20,7 @@ pub struct Layout {
     pub record_count: usize,
 }
 
-/// What [`lay`] did.
+/// Result of [`lay`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Laid {
     /// Number of payloads that were copied: as many as fit.

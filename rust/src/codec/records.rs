@@ -1,4 +1,4 @@
-//! Records: what the end of a write block says of the messages at its start.
+//! Records at the end of a write block, which describe the messages at its start.
 
 use super::layout::{FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_USER_HEADERS_BYTES, u32_at};
 
@@ -14,7 +14,7 @@ pub const RECORD_BATCH_START: u32 = 1 << 29;
 /// The bits of the second word that hold the length of the user headers.
 const LENGTH_BITS: u32 = (1 << 17) - 1;
 
-/// What a block says of one message.
+/// Describes one message of a block.
 #[derive(Clone, Copy)]
 pub(super) struct Record {
     pub payload_length: u32,

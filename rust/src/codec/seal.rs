@@ -16,7 +16,7 @@ use super::{MAX_SAFE_INTEGER, whole};
 pub const SEAL_CONTEXT_BYTES: usize = 80;
 const SEED: usize = 48;
 
-/// What the batches of a block are sealed with.
+/// Parameters for sealing a block.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Where the first batch header begins in the block.

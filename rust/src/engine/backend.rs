@@ -132,7 +132,8 @@ impl Backend {
         Ok(())
     }
 
-    /// Prepares for a wait on another thread, or ends that. Returns the number of ready completions.
+    /// Prepares for a wait on another thread, or ends that. Returns the number of ready
+    /// completions.
     pub fn arm(&mut self, on: bool) -> Result<usize, Status> {
         match self {
             Backend::Ring(ring) if on => Ok(ring.arm()?),

@@ -45,7 +45,7 @@ impl CompletionQueue {
         lock(&self.state).ready.len()
     }
 
-    /// Takes a `begin` back.
+    /// Undoes a `begin`.
     pub fn abandon(&self) {
         lock(&self.state).pending -= 1;
         self.changed.notify_all();

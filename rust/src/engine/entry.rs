@@ -15,8 +15,8 @@ pub type Entry = [u32; 12];
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
 pub type Completion = [u32; 4];
 
-/// Highest number of bytes that one operation moves: the limit of `pread(2)`, which is a multiple of
-/// the page.
+/// Highest number of bytes that one operation moves: the limit of `pread(2)`, which is a multiple
+/// of the page.
 pub const MAX_LENGTH: u32 = 0x7fff_f000;
 
 /// Upper bound of all positions: above 2^53 JavaScript's numbers are not exact.
@@ -67,7 +67,7 @@ impl Op {
 
 /// A checked entry with everything that it needs to run on any thread.
 pub struct Operation {
-    /// What to do.
+    /// The action.
     pub op: Op,
     /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`], as far as the op has them.
     pub flags: u32,
@@ -154,7 +154,7 @@ pub fn completion(tag: u32, outcome: Outcome) -> Completion {
     [tag, status as u32, outcome.transferred, 0]
 }
 
-/// The end of an operation.
+/// Result of an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Outcome {
     /// The reason of a failure.

@@ -86,8 +86,8 @@ pub fn adopt(fd: RawFd) -> Result<u32, Status> {
     adopt_if(fd, |_| Ok(()))
 }
 
-/// Upper bound of the descriptors that a search examines, which takes a tenth of a second. It is the
-/// default of `/proc/sys/fs/nr_open`; some systems raise that a thousandfold.
+/// Upper bound of the descriptors that a search examines, which takes a tenth of a second. It is
+/// the default of `/proc/sys/fs/nr_open`; some systems raise that a thousandfold.
 const MAX_DESCRIPTORS: RawFd = 1 << 20;
 
 /// Searches for the descriptor of the file `(device, inode)` whose position is `position`. The
@@ -96,8 +96,8 @@ const MAX_DESCRIPTORS: RawFd = 1 << 20;
 /// Any thread may close it and reuse the number at any time, so the result is a hint, which
 /// [`adopt_at`] checks.
 pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
-    /// The last number that was found. The runtime closes it after its file was adopted, so the next
-    /// file often gets the same number.
+    /// The last number that was found. The runtime closes it after its file was adopted, so the
+    /// next file often gets the same number.
     static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
     // The position last: asking for it waits for a transfer that changes it.
     let is_wanted = |&fd: &RawFd| {
@@ -138,8 +138,8 @@ pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     })
 }
 
-/// Adopts a duplicate of `fd` if `check` succeeds. It checks the duplicate, because nothing else can
-/// close that.
+/// Adopts a duplicate of `fd` if `check` succeeds. It checks the duplicate, because nothing else
+/// can close that.
 fn adopt_if(fd: RawFd, check: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result<u32, Status> {
     process::check()?;
     let owner = thread::with(|thread| Ok(thread.id))?;

@@ -37,7 +37,7 @@ impl<J> JobQueue<J> {
     }
 
     /// Adds a job. `true` asks the caller to start a thread, which is counted already and calls
-    /// `next` until that is `None`. If it cannot be started, the caller says so by `not_started`.
+    /// `next` until that is `None`. If it cannot be started, the caller calls `not_started`.
     pub fn push(&self, job: J) -> bool {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
@@ -52,8 +52,8 @@ impl<J> JobQueue<J> {
         start
     }
 
-    /// Takes the count of a thread back that could not be started. Returns the jobs, for the caller
-    /// to run, if no other thread is left to take them.
+    /// Uncounts a thread that could not be started. Returns the jobs, for the caller to run, if no
+    /// other thread is left to take them.
     pub fn not_started(&self) -> VecDeque<J> {
         let mut state = lock(&self.state);
         state.threads -= 1;

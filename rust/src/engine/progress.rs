@@ -60,8 +60,8 @@ impl Progress {
         progress
     }
 
-    /// Drops the flags that the system refuses. A sync after the transfer stands in for [`DSYNC`] and
-    /// [`SYNC`]; [`DONTCACHE`] and [`ZEROED`] are hints.
+    /// Drops the flags that the system refuses. A sync after the transfer stands in for [`DSYNC`]
+    /// and [`SYNC`]; [`DONTCACHE`] and [`ZEROED`] are hints.
     fn drop_flags(&mut self, refused: u32) {
         let refused = self.flags & refused;
         self.flags -= refused;
@@ -141,8 +141,8 @@ impl Progress {
         }
     }
 
-    /// Returns why a call got no further: `EFBIG` if the limit on the size of a file lies within the
-    /// write, `errno` otherwise.
+    /// Returns why a call got no further: `EFBIG` if the limit on the size of a file lies within
+    /// the write, `errno` otherwise.
     fn why_stuck(&self, errno: Errno) -> Errno {
         let writes = self.op.moves_bytes() && self.op != Op::Read;
         if writes && self.end > process::limit(libc::RLIMIT_FSIZE) {

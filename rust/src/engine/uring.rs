@@ -26,8 +26,8 @@ use crate::status::{BAD_ARGUMENT, Errno, Status};
 const ENTRIES: u32 = 256;
 /// Highest number of pending operations: the completion queue holds them all.
 pub const MAX_OPERATIONS: usize = 4 * ENTRIES as usize;
-/// Number of entries that the kernel gets at a time. The device begins with the first ones while the
-/// others are made.
+/// Number of entries that the kernel gets at a time. The device begins with the first ones while
+/// the others are made.
 const CHUNK: usize = 4;
 /// Number of operations of a batch that are pending at a time.
 pub const BATCH_DEPTH: usize = 128;
@@ -89,8 +89,9 @@ impl PendingOperation {
 /// A ring with the operations pending in it.
 ///
 /// Each operation's memory and file stay here until the kernel has reported that it is done with
-/// them. Dropping the ring cancels the calls that the kernel has not begun and waits for the others,
-/// because the kernel may write to their memory. If that fails, ring and operations are leaked.
+/// them. Dropping the ring cancels the calls that the kernel has not begun and waits for the
+/// others, because the kernel may write to their memory. If that fails, ring and operations are
+/// leaked.
 pub struct Ring {
     ring: ManuallyDrop<IoUring>,
     /// How completions reach the queue.
@@ -399,8 +400,8 @@ impl Ring {
         true
     }
 
-    /// Takes completions of calls until one of them ends an operation; its memory and file are given
-    /// back first.
+    /// Takes completions of calls until one of them ends an operation; its memory and file are
+    /// given back first.
     fn next_over(&mut self) -> Option<(u32, Outcome)> {
         loop {
             let entry = self.ring.completion().next()?;

@@ -44,7 +44,8 @@ fn map_within(bytes: usize, align: usize) -> Result<usize, Errno> {
     let tail = total - bytes - head;
     for (start, bytes) in [(start, head), (aligned + bytes, tail)] {
         if bytes > 0 {
-            // A remainder that cannot be cut off (too many mappings) stays: it takes addresses only.
+            // A remainder that cannot be cut off (too many mappings) stays: it takes addresses
+            // only.
             // SAFETY: the range was just mapped and nothing else knows it.
             let _ = unsafe { unmap(start, bytes) };
         }
@@ -86,8 +87,8 @@ pub unsafe fn unmap(start: usize, bytes: usize) -> Result<(), Errno> {
 /// whether the kernel did. It refuses blocks that a guard build has made inaccessible.
 pub fn populate(start: usize, bytes: usize) -> bool {
     let memory = ptr::with_exposed_provenance_mut(start);
-    // SAFETY: populating changes no byte, wherever the range lies; where nothing is mapped, the call
-    // fails.
+    // SAFETY: populating changes no byte, wherever the range lies; where nothing is mapped, the
+    // call fails.
     unsafe { libc::madvise(memory, bytes, libc::MADV_POPULATE_WRITE) == 0 }
 }
 

@@ -32,8 +32,8 @@
 //! Both are SeqCst, so at least one of the two sees the other, and no block stays behind in a
 //! closed pool. The number of the pool is removed when nothing of it is in use.
 //!
-//! *Locks*: `refill`, then `magazines`, then the ranges of `prefault`. No system call that waits for
-//! a device is made under them.
+//! *Locks*: `refill`, then `magazines`, then the ranges of `prefault`. No system call that waits
+//! for a device is made under them.
 //!
 //! The functions below find a pool by its number and act as the calling thread.
 //!

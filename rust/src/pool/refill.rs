@@ -85,8 +85,8 @@ impl Pool {
 
     /// Whether there was a moment when nothing was free and less than `bytes` could be mapped.
     ///
-    /// Blocks come back without the lock, so one look at the stacks and magazines proves nothing. Two
-    /// looks that see all of them empty and with the same versions prove that they were empty
+    /// Blocks come back without the lock, so one look at the stacks and magazines proves nothing.
+    /// Two looks that see all of them empty and with the same versions prove that they were empty
     /// together in between, when the quota was read.
     fn is_exhausted(&self, bytes: u64) -> bool {
         let magazines = lock(&self.magazines);

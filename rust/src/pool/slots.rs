@@ -8,7 +8,7 @@ use super::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::status::{Errno, Status, TABLE_FULL};
 use crate::thread::OwnerId;
 
-/// What a block is, apart from its loans.
+/// State of a block, apart from its loans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Not mapped, or on the way there or back.

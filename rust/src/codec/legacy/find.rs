@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::header::{HEADER_BYTES, Header, RESERVED, checksum};
 use crate::codec::layout::{u64_at, zeros};
 
-/// What a search found.
+/// Result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Position of the first valid message.

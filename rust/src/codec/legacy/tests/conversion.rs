@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn gather_does_not_depend_on_the_blocks_of_the_source(cuts in prop::collection::vec(0usize..300, 1..8)) {
+    fn gather_does_not_depend_on_blocks(cuts in prop::collection::vec(0usize..300, 1..8)) {
         let mut source = Vec::new();
         for i in 0..40u64 {
             source.extend(message(1, i, (TIME + i / 7, TIME), &vec![1; i as usize * 5], &[]));
