@@ -180,7 +180,6 @@ const PARTS: Part[] = [
   },
   {
     name: "instructions",
-    after: ["build"],
     run: async () => {
       const obstacle = await instructionsObstacle();
       if (obstacle !== undefined) return skipped(obstacle);
