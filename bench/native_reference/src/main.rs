@@ -36,7 +36,9 @@ fn main() -> Result<(), Failure> {
             )
         }
         ["drop", file] => drop_pages(file),
-        _ => Err("Usage: native_reference dsync FILE BLOCK_BYTES MS PERCENTILES | drop FILE".into()),
+        _ => {
+            Err("Usage: native_reference dsync FILE BLOCK_BYTES MS PERCENTILES | drop FILE".into())
+        }
     }
 }
 
@@ -63,7 +65,12 @@ fn dsync(path: &str, block: usize, time: Duration, percentiles: &[f64]) -> Resul
     }
     let values: Vec<String> = percentiles
         .iter()
-        .map(|&percentile| format!("{:.3}", nanoseconds.value_at_percentile(percentile) as f64 / 1e3))
+        .map(|&percentile| {
+            format!(
+                "{:.3}",
+                nanoseconds.value_at_percentile(percentile) as f64 / 1e3
+            )
+        })
         .collect();
     println!(
         "{{\"seconds\":{},\"operations\":{operations},\"bytes\":{},\"cpuSeconds\":{},\"percentiles\":[{}]}}",
@@ -82,7 +89,8 @@ fn write_durably(file: &File, memory: &Memory, position: u64) -> io::Result<()> 
     };
     let position = position as i64;
     // SAFETY: the vector names memory that lives until the call returns.
-    let written = unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position, libc::RWF_DSYNC) };
+    let written =
+        unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position, libc::RWF_DSYNC) };
     match written {
         -1 => Err(io::Error::last_os_error()),
         written if written as usize == memory.len() => Ok(()),
