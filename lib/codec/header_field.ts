@@ -1,7 +1,6 @@
 /**
  * A typed value of at most 255 bytes: a key or a value of a user header. Integers of 64 bits and
- * more are `bigint`, all
- * other numbers `number`.
+ * more are `bigint`, all other numbers `number`.
  */
 export type HeaderField =
   | { readonly kind: "raw"; readonly value: Uint8Array }

@@ -9,11 +9,7 @@ import { BackpressureError } from "../backpressure_error.ts";
 import { roundUp } from "../layout.ts";
 import { PoisonedError } from "../poisoned_error.ts";
 import type { ActiveSegment } from "./active_segment.ts";
-import {
-  type Committable,
-  GroupCommit,
-  type GroupCommitStats,
-} from "./group_commit.ts";
+import { GroupCommit, type GroupCommitStats } from "./group_commit.ts";
 import { HotTail } from "./hot_tail.ts";
 import { InPlacePolicy } from "./in_place.ts";
 import type { FlatPayloads } from "./payload_batch.ts";
@@ -101,8 +97,10 @@ export interface AppenderOwner {
  *
  * Closing always ends it: files are closed and the owner is told, whatever fails on the way.
  */
-export class Appender implements Committable {
+export class Appender {
+  /** What errors name. */
   readonly path: string;
+  /** Whether a durable flush may be written on this thread. */
   readonly inPlace: InPlacePolicy;
   /** What was written last. */
   readonly hotTail: HotTail;
@@ -230,14 +228,19 @@ export class Appender implements Committable {
     return this.#isClosed;
   }
 
+  /** The figures of its flushes. */
   get stats(): GroupCommitStats {
     return this.commit.stats;
   }
 
+  /** The storage's clock, in microseconds. */
   now(): number {
     return this.#options.clock.now();
   }
 
+  /**
+   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
+   */
   pause(): Promise<void> | undefined {
     return this.#options.clock.pause();
   }
@@ -370,12 +373,6 @@ export class Appender implements Committable {
     return this.commit.exclusively(task);
   }
 
-  /** Runs a computation while the caller waits; a flush in flight is finished first. */
-  exclusivelySync<T>(task: () => Task<T>): T {
-    this.commit.finishSync();
-    return driveSync(task());
-  }
-
   /**
    * Makes everything durable and ends the appender. Closing twice does nothing.
    *
@@ -432,6 +429,7 @@ export class Appender implements Committable {
     return error instanceof NoSpaceError && this.#toldEnd >= this.nextOffset;
   }
 
+  /** Returns why nothing more can be written, if so, for a caller. */
   tellPoison(): PoisonedError | undefined {
     this.#isPoisonTold = this.#poison !== undefined;
     return this.#poison;
@@ -528,10 +526,18 @@ export class Appender implements Committable {
     });
   }
 
+  /**
+   * Whether a checkpoint is due: it comes after a flush, when all who asked for that were told.
+   */
   get isCheckpointDue(): boolean {
     return this.#active.isCheckpointDue;
   }
 
+  /**
+   * Writes what is in memory and, unless told `"none"`, makes it durable.
+   *
+   * @param nowMicros The time of the storage's clock.
+   */
   *writeAll(durability: Durability, nowMicros: number): Task<void> {
     if (this.#poison !== undefined) throw this.#poison;
     this.#memory.finish(nowMicros);
@@ -614,6 +620,7 @@ export class Appender implements Committable {
     }
   }
 
+  /** Syncs the log and writes its index. */
   *checkpoint(): Task<void> {
     try {
       this.#active.checkNames();
@@ -627,19 +634,22 @@ export class Appender implements Committable {
     yield* this.#owner.checkpoint();
   }
 
+  /** Called after each flush, when all who waited for it could go on, with the time. */
   flushed(nowMicros: number): void {
     this.#owner.flushed(nowMicros);
   }
 
+  /** Prepares the file ahead, until `isPaused()`; `undefined` if there is nothing to do. */
   prepare(isPaused: () => boolean): Promise<void> | undefined {
     return this.#active.prepare(isPaused);
   }
 
+  /** Called after each flush with the messages that it made durable, and how long it took. */
   counted(messages: number, micros: number): void {
     this.#owner.counted?.(messages, micros);
   }
 
-  /** The next append tells what a flush in the background could tell nobody. */
+  /** Called with the failure of a flush for which no call waits: the next append throws it. */
   failedUnseen(error: unknown): void {
     if (this.#poison !== undefined || this.#isClosed) return;
     const end = this.nextOffset;
@@ -650,6 +660,7 @@ export class Appender implements Committable {
     });
   }
 
+  /** Called when the failure of a flush of all messages below `end` was given to a caller. */
   failedSeen(end: number): void {
     this.#toldEnd = end;
     this.#isPoisonTold = this.#poison !== undefined;

@@ -1,9 +1,8 @@
 const ENCODER = new TextEncoder();
 
 /**
- * Encodes texts of a list, from number `first` on and as many as `lengths` counts, to the start of
- * `target`, back to back; notes how many bytes
- * each has. Ends early where `target` is full.
+ * Encodes texts of a list to the start of `target`, back to back: from number `first`, as many as
+ * `lengths` counts. Notes how many bytes each has. Ends early where `target` is full.
  *
  * @returns How many; 0 if one of them is no string or not ASCII, or the first does not fit.
  */

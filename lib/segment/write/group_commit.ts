@@ -9,7 +9,7 @@ import type { Durability } from "../../storage/mod.ts";
 import { wrongDurability } from "../checks.ts";
 import { Histogram, type HistogramSnapshot } from "../histogram.ts";
 import { PoisonedError } from "../poisoned_error.ts";
-import type { InPlacePolicy } from "./in_place.ts";
+import type { Appender } from "./appender.ts";
 
 /*
  * The write path.
@@ -49,49 +49,6 @@ import type { InPlacePolicy } from "./in_place.ts";
  *                     repeated: after a failed one the kernel may report success for data that it
  *                     dropped.
  */
-
-/** What a {@linkcode GroupCommit} writes. */
-export interface Committable {
-  /** The log's path, for errors. */
-  readonly path: string;
-  /** The storage's clock, in microseconds. */
-  now(): number;
-  /** The offset that the next message gets. */
-  readonly nextOffset: number;
-  /** Messages below this offset are durable. */
-  readonly durableOffset: number;
-  /**
-   * Whether a checkpoint is due: it comes after a flush, when everybody who asked for that was
-   * told.
-   */
-  readonly isCheckpointDue: boolean;
-  /**
-   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
-   */
-  pause(): Promise<void> | undefined;
-  /** Whether a durable flush may be written on this thread. */
-  readonly inPlace: InPlacePolicy;
-  /**
-   * Writes what is in memory and, unless told `"none"`, makes it durable.
-   *
-   * @param nowMicros The time of the storage's clock.
-   */
-  writeAll(durability: Durability, nowMicros: number): Task<void>;
-  /** Called after each flush, when all who waited for it could go on, with the time. */
-  flushed(nowMicros: number): void;
-  /** Syncs the log and writes its index. */
-  checkpoint(): Task<void>;
-  /** Prepares the file ahead, until `isPaused()`; `undefined` if there is nothing to do. */
-  prepare(isPaused: () => boolean): Promise<void> | undefined;
-  /** Called after each flush with the messages that it made durable, and how long it took. */
-  counted(messages: number, micros: number): void;
-  /** Returns why nothing more can be written, if so, for a caller. */
-  tellPoison(): PoisonedError | undefined;
-  /** Called with the failure of a flush that nobody waits for. */
-  failedUnseen(error: unknown): void;
-  /** Called when the failure of a flush of all messages below `end` was given to a caller. */
-  failedSeen(end: number): void;
-}
 
 /** A call that waits for a message to be durable. */
 interface Waiter {
@@ -146,7 +103,7 @@ const STRENGTH: Record<Durability, number> = { none: 0, data: 1, full: 2 };
 
 /** Serves all who wait for durability by one flush at a time. */
 export class GroupCommit {
-  readonly #target: Committable;
+  readonly #target: Appender;
   /** The durability that the flush being gathered needs; `undefined` if nobody wants one. */
   #wanted: Durability | undefined;
   /** The calls that are told of the flush being gathered. */
@@ -176,7 +133,7 @@ export class GroupCommit {
   readonly #flushMicros = new Histogram();
   readonly #groupMessages = new Histogram();
 
-  constructor(target: Committable) {
+  constructor(target: Appender) {
     this.#target = target;
   }
 

@@ -30,49 +30,40 @@ export interface PayloadBatch {
   addTo(block: WriteBlock): void;
 }
 
-/** Payloads in buffers of their own. */
-class ListBatch implements PayloadBatch {
-  readonly count: number;
-  readonly frameBytes: number;
-  readonly #payloads: readonly Uint8Array[];
+/** Makes the batch of payloads that have `byteLength` bytes. */
+function batchOf(
+  count: number,
+  byteLength: number,
+  addTo: (block: WriteBlock) => void,
+): PayloadBatch {
+  const frameBytes = byteLength + FRAME_HEADER_BYTES * count;
+  return { count, frameBytes, addTo };
+}
 
-  constructor(payloads: readonly Uint8Array[], byteLength: number) {
-    this.#payloads = payloads;
-    this.count = payloads.length;
-    this.frameBytes = byteLength + FRAME_HEADER_BYTES * this.count;
-  }
-
-  addTo(block: WriteBlock): void {
-    for (const payload of this.#payloads) {
+/** Makes the batch of payloads in buffers of their own. */
+function separateBatch(
+  payloads: readonly Uint8Array[],
+  byteLength: number,
+): PayloadBatch {
+  return batchOf(payloads.length, byteLength, (block) => {
+    for (const payload of payloads) {
       // An empty payload is for `addPrepared`: `add` takes an empty view for a detached one.
       if (payload.length === 0 || block.add(payload) < 0) {
         block.addPrepared(plainMessage(payload));
       }
     }
-  }
+  });
 }
 
-/** Payloads back to back. */
-class FlatBatch implements PayloadBatch {
-  readonly count: number;
-  readonly frameBytes: number;
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #lengths: Uint32Array<ArrayBuffer>;
-
-  constructor(
-    bytes: Uint8Array<ArrayBuffer>,
-    lengths: Uint32Array<ArrayBuffer>,
-    byteLength: number,
-  ) {
-    this.#bytes = bytes;
-    this.#lengths = lengths;
-    this.count = lengths.length;
-    this.frameBytes = byteLength + FRAME_HEADER_BYTES * this.count;
-  }
-
-  addTo(block: WriteBlock): void {
-    block.addFlat(this.#bytes, 0, this.#lengths, 0);
-  }
+/** Makes the batch of payloads that lie back to back. */
+function joinedBatch(
+  bytes: Uint8Array<ArrayBuffer>,
+  lengths: Uint32Array<ArrayBuffer>,
+  byteLength: number,
+): PayloadBatch {
+  return batchOf(lengths.length, byteLength, (block) => {
+    block.addFlat(bytes, lengths);
+  });
 }
 
 const ENCODER = new TextEncoder();
@@ -121,7 +112,7 @@ function listBatch(payloads: readonly (Uint8Array | string)[]): PayloadBatch {
     total += lengths[i] = payload.length;
   }
   if (texts === 0) {
-    return new ListBatch(payloads as readonly Uint8Array[], total);
+    return separateBatch(payloads as readonly Uint8Array[], total);
   }
   if (texts === count && total <= MAX_RUN_UNITS) {
     const strings = payloads as readonly string[];
@@ -143,7 +134,7 @@ function asciiBatch(
   texts: readonly string[],
   lengths: Uint32Array<ArrayBuffer>,
   units: number,
-): FlatBatch | undefined {
+): PayloadBatch | undefined {
   const scratch = scratchOf(units);
   for (let first = 0, end = 0; first < texts.length;) {
     const behind = Math.min(first + JOINED_TEXTS, texts.length);
@@ -152,7 +143,7 @@ function asciiBatch(
     if (count === 0) return undefined;
     for (; first < behind; first++) end += lengths[first]!;
   }
-  return new FlatBatch(scratch, lengths, units);
+  return joinedBatch(scratch, lengths, units);
 }
 
 /** Strings encoded one by one: joined, halves of a surrogate pair would meet. */
@@ -160,7 +151,7 @@ function textBatch(
   texts: readonly string[],
   lengths: Uint32Array<ArrayBuffer>,
   units: number,
-): FlatBatch {
+): PayloadBatch {
   // No unit of UTF-16 becomes more than 3 bytes.
   const scratch = scratchOf(3 * units);
   let end = 0;
@@ -171,7 +162,7 @@ function textBatch(
     lengths[i] = written;
     end += written;
   }
-  return new FlatBatch(scratch, lengths, end);
+  return joinedBatch(scratch, lengths, end);
 }
 
 function scratchOf(bytes: number): Uint8Array<ArrayBuffer> {
@@ -209,7 +200,7 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
   const source = bytes.buffer instanceof ArrayBuffer
     ? bytes as Uint8Array<ArrayBuffer>
     : new Uint8Array(bytes);
-  return new FlatBatch(source, checked, total);
+  return joinedBatch(source, checked, total);
 }
 
 function checkLengths(

@@ -18,14 +18,10 @@ const SLOW_MICROS = 10_000_000;
  * Decides how far ahead of the data a log's file is allocated and zeroed.
  *
  * A durable write into blocks that are there needs no commit of the filesystem's journal. That pays
- * for small
- * writes only, and the zeros are written in addition to the data. So the window follows need:
- * nothing before
- * a few small durable flushes came in a row; then an eighth of what they have written, from 64 KiB
- * up; never
- * more than 1 MiB for a log that is written now and then; nothing after a large flush. The zeros
- * that are
- * written in vain are at most an eighth of the data.
+ * for small writes only, and the zeros are written in addition to the data. So the window follows
+ * need: nothing before a few small durable flushes came in a row; then an eighth of what they have
+ * written, from 64 KiB up; never more than 1 MiB for a log that is written now and then; nothing
+ * after a large flush. At most an eighth of the data is written as zeros in vain.
  */
 export class PreparePolicy {
   readonly #maxBytes: number;

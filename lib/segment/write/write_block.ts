@@ -53,11 +53,9 @@ const joinedLengths = new Uint32Array(1024);
 /**
  * Gathers batches in one block of pooled memory, in the form in which they are written.
  *
- * The block is slotted. Batches grow up from its beginning: room for the batch header, then for
- * each
- * message room for the frame header, the payload and the user headers. A record for each message,
- * two
- * words with its lengths, grows down from the room for the sealing context at the block's end.
+ * The block is slotted. Batches grow up from its beginning: room for the batch header, then for each
+ * message room for the frame header, the payload and the user headers. Records grow down from the
+ * room for the sealing context at the block's end: two words with the lengths of each message.
  * Sealing fills in all headers and checksums by one native call, and needs nothing but the block: a
  * thread of the library can do it. Only the part with the batches is written.
  */
@@ -87,7 +85,7 @@ export class WriteBlock {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array<ArrayBuffer>;
   /** Where batches end at the latest. */
-  #limit: number;
+  #limit = 0;
   /** Where the open batch ends at the latest; 0 if the next message begins another batch. */
   #batchLimit = 0;
   /**
@@ -101,10 +99,8 @@ export class WriteBlock {
   /** What the next record begins with: `RECORD_BATCH_START` after a batch was opened. */
   #flags = 0;
 
-  /**
-   * Takes a leased block. `limit` is where batches end at the latest, in bytes from its beginning.
-   */
-  constructor(buffer: PooledBuffer, place: WriteBlockPlace, limit: number) {
+  /** Takes a leased block. It has no room for batches before it gets a limit. */
+  constructor(buffer: PooledBuffer, place: WriteBlockPlace) {
     this.buffer = buffer;
     this.segmentOffset = place.segmentOffset;
     this.position = place.position;
@@ -116,7 +112,6 @@ export class WriteBlock {
     this.#words = new Uint32Array(this.#bytes.buffer, byteOffset, length / 4);
     this.#fill = place.prefix;
     this.#recordsStart = length;
-    this.#limit = limit;
   }
 
   /** Messages in it. */
@@ -154,7 +149,7 @@ export class WriteBlock {
     return this.#batchLimit > 0;
   }
 
-  /** Changes where batches end at the latest. */
+  /** Sets where batches end at the latest, in bytes from the block's beginning. */
   set limit(limit: number) {
     this.#limit = limit;
   }
@@ -307,31 +302,28 @@ export class WriteBlock {
       const count = encodeAscii(texts, first, joinedLengths, joined);
       if (count === 0) return false;
       const lengths = joinedLengths.subarray(0, count);
-      if (this.addFlat(joined, 0, lengths, 0) < count) return false;
+      if (this.addFlat(joined, lengths) < count) return false;
       first += count;
     }
     return true;
   }
 
   /**
-   * Adds payloads that lie back to back in `source`, from number `first` of `lengths`, as many as
-   * fit.
+   * Adds payloads that lie back to back in `source`, as many as fit.
    *
    * @returns How many.
    */
   addFlat(
     source: Uint8Array<ArrayBuffer>,
-    sourceStart: number,
     lengths: Uint32Array<ArrayBuffer>,
-    first: number,
   ): number {
     const end = Math.min(this.#batchLimit, this.#limit, this.#recordsStart);
     if (this.#fill > end) return 0;
     const laid = layPayloads({
       source,
-      sourceStart,
+      sourceStart: 0,
       lengths,
-      first,
+      first: 0,
       bytes: this.#bytes,
       start: this.#fill,
       end,

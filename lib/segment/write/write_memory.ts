@@ -402,7 +402,7 @@ export class WriteMemory implements AppendTarget {
       prefix,
       firstOffset: this.#nextOffset,
     };
-    const block = new WriteBlock(buffer, place, 0);
+    const block = new WriteBlock(buffer, place);
     block.limit = this.#limitOf(block, size);
     this.#open = block;
     this.#refusedBytes = 0;
