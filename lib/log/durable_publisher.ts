@@ -77,7 +77,7 @@ export class DurablePublisher {
       this.#driver = undefined;
     }
     // What became durable during the write is not published yet.
-    if (isPublished) this.flushed();
+    if (isPublished) this.flushed(this.#publishedAtMicros);
   }
 
   /** Ends it after a write in flight. */
