@@ -57,3 +57,18 @@ for (const [path, syncs] of Object.entries(SYNCS)) {
     });
   }
 }
+
+Deno.test("Log.open() of a new log opens each of its files once", async () => {
+  using pool = new BufferPool();
+  const disk = new SimulatedDisk();
+  await using log = await Log.open("/log", { pool, storage: disk });
+  await log.appendDurable("kept");
+  const opened = disk.trace.filter(({ kind }) => kind === "open")
+    .map(({ path }) => path);
+  assertEquals(opened, [
+    "/log/00000000000000000000.log.tmp",
+    "/log/00000000000000000000.index.tmp",
+    "/log/writer.tmp",
+    "/log/meta.tmp",
+  ]);
+});

@@ -175,12 +175,12 @@ Deno.test("recoverSegment() cuts prepared zeros and the padding of the index", a
         false,
         entries.length - 3,
       ]);
-      // The index before the log, each one durable at once.
+      // The index before the log, each one durable at once. Missing entries take no sync more.
       const steps = placed.disk.trace.filter(({ kind }) =>
         kind === "truncate" || kind === "sync"
       )
         .map(({ kind, path }) => `${kind} ${path}`);
-      assertEquals(steps.slice(2, 6), [
+      assertEquals(steps.slice(2), [
         "truncate /0.index",
         "sync /0.index",
         "truncate /0.log",
