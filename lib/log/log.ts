@@ -136,13 +136,7 @@ export class Log implements AsyncDisposable, Disposable {
     this.#appender = new Appender({
       ...options,
       path,
-      clock: {
-        now: () => storage.now(),
-        random: (bytes) => storage.random(bytes),
-        after: (delayMs, run) => storage.storage.after(delayMs, run),
-        isIdle: () => storage.storage.isIdle?.() ?? false,
-        pause: () => storage.storage.pause?.(),
-      },
+      clock: storage,
       active: this.#activeSegment(firstOffset, opened, state),
       start: {
         segmentOffset: firstOffset,

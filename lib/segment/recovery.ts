@@ -340,10 +340,13 @@ class Recovery {
     const { stop, scan } = scanned;
     if (stop.position >= this.#size) return undefined;
     const { reach, isKnown } = this.#reachOf(scanned);
-    const near = yield* endOfNonZero(scan.blocks, Math.min(reach, this.#size));
     // Where the index tells too little, everything is looked at.
-    const far = isKnown ? reach + MAX_BATCH_BYTES : this.#size;
-    const end = (yield* this.#endOfFar(reach, far)) ?? near;
+    const to = isKnown ? reach + MAX_BATCH_BYTES : this.#size;
+    const [near, far] = yield* runAll([
+      endOfNonZero(scan.blocks, Math.min(reach, this.#size)),
+      this.#endOfFar(reach, to),
+    ]);
+    const end = far ?? near;
     if (end === undefined) return undefined;
     const after = stop.position + CHECKPOINT_BYTES + 1;
     const isTorn = end <= reach + MAX_BATCH_BYTES &&

@@ -208,6 +208,13 @@ export class TaskStorage {
     return this.storage.isIdle?.() ?? false;
   }
 
+  /**
+   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
+   */
+  pause(): Promise<void> | undefined {
+    return this.storage.pause?.();
+  }
+
   /** Takes the exclusive lock of a directory; `undefined` while another holds it. */
   lock(path: string): StorageLock | undefined {
     const lock = this.storage.lock(path);

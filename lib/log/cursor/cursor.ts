@@ -434,7 +434,7 @@ export class Cursor
   async #pause(): Promise<void> {
     const { storage } = this.#source.place;
     const startMicros = storage.now();
-    await (storage.storage.pause?.() ??
+    await (storage.pause() ??
       new Promise((resolve) => setImmediate(resolve)));
     this.#inPlace.paused(storage.now() - startMicros);
   }
