@@ -7,247 +7,130 @@
 import { STATUS } from "./status.ts";
 import { VERSION } from "./version.ts";
 
-/** Every export returns a status: a value of zero or more, or a negative code (`status.ts`). */
-const status = "i32";
+type Kind = "u32" | "i32" | "f64" | "buffer";
+
+/** Returns an export, which gives a status: 0 or more, or a negative code (`status.ts`). */
+function call<const Parameters extends readonly Kind[]>(
+  ...parameters: Parameters
+): { readonly parameters: Parameters; readonly result: "i32" } {
+  return { parameters, result: "i32" };
+}
 
 /** The exports by room, in the order of the Rust files, which the ABI number depends on. */
 export const SYMBOLS = {
-  basalt_abi: { parameters: [], result: status },
-  basalt_isolate_begin: {
-    parameters: ["u32", /* low */ "u32" /* high */],
-    result: status,
-  },
+  basalt_abi: call(),
+  // low, high
+  basalt_isolate_begin: call("u32", "u32"),
 
-  basalt_lay: {
-    parameters: [
-      "buffer", // source
-      "u32", // source_length
-      "buffer", // lengths
-      "u32", // lengths_count
-      "buffer", // bytes
-      "u32", // bytes_length
-      "buffer", // context
-    ],
-    result: status,
-  },
-  basalt_seal: {
-    parameters: [
-      "buffer", // bytes
-      "u32", // bytes_length
-      "buffer", // context
-    ],
-    result: status,
-  },
-  basalt_scan: {
-    parameters: [
-      "buffer", // bytes
-      "u32", // bytes_length
-      "buffer", // results
-      "u32", // capacity
-      "buffer", // context
-    ],
-    result: status,
-  },
-  basalt_find: {
-    parameters: [
-      "buffer", // bytes
-      "u32", // bytes_length
-      "u32", // start
-      "f64", // min_offset
-      "f64", // max_offset
-      "buffer", // out
-    ],
-    result: status,
-  },
-  basalt_restamp: {
-    parameters: [
-      "buffer", // bytes
-      "u32", // bytes_length
-      "u32", // start
-      "f64", // partition_id
-      "u32", // keeps_producers
-    ],
-    result: status,
-  },
+  // source, source_length, lengths, lengths_count, bytes, bytes_length, context
+  basalt_lay: call("buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"),
+  // bytes, bytes_length, context
+  basalt_seal: call("buffer", "u32", "buffer"),
+  // bytes, bytes_length, results, capacity, context
+  basalt_scan: call("buffer", "u32", "buffer", "u32", "buffer"),
+  // bytes, bytes_length, start, min_offset, max_offset, out
+  basalt_find: call("buffer", "u32", "u32", "f64", "f64", "buffer"),
+  // bytes, bytes_length, start, partition_id, keeps_producers
+  basalt_restamp: call("buffer", "u32", "u32", "f64", "u32"),
 
-  basalt_legacy_gather: {
-    parameters: [
-      "buffer", // source
-      "u32", // source_length
-      "buffer", // target
-      "u32", // target_length
-      "buffer", // context
-    ],
-    result: status,
-  },
-  basalt_legacy_expand: {
-    parameters: [
-      "buffer", // source
-      "u32", // source_length
-      "buffer", // target
-      "u32", // target_length
-      "buffer", // index
-      "u32", // index_length
-      "buffer", // context
-    ],
-    result: status,
-  },
-  basalt_legacy_scan: {
-    parameters: [
-      "buffer", // bytes
-      "u32", // bytes_length
-      "u32", // start
-      "f64", // expected_offset
-      "u32", // max_count
-      "buffer", // starts
-      "buffer", // lengths
-      "buffer", // out
-    ],
-    result: status,
-  },
-  basalt_legacy_find: {
-    parameters: [
-      "buffer", // bytes
-      "u32", // bytes_length
-      "u32", // start
-      "f64", // min_offset
-      "f64", // max_offset
-      "buffer", // out
-    ],
-    result: status,
-  },
+  // source, source_length, target, target_length, context
+  basalt_legacy_gather: call("buffer", "u32", "buffer", "u32", "buffer"),
+  // source, source_length, target, target_length, index, index_length, context
+  basalt_legacy_expand: call(
+    "buffer",
+    "u32",
+    "buffer",
+    "u32",
+    "buffer",
+    "u32",
+    "buffer",
+  ),
+  // bytes, bytes_length, start, expected_offset, max_count, starts, lengths, out
+  basalt_legacy_scan: call(
+    "buffer",
+    "u32",
+    "u32",
+    "f64",
+    "u32",
+    "buffer",
+    "buffer",
+    "buffer",
+  ),
+  // bytes, bytes_length, start, min_offset, max_offset, out
+  basalt_legacy_find: call("buffer", "u32", "u32", "f64", "f64", "buffer"),
 
-  basalt_engine_open: {
-    parameters: ["u32", /* kind */ "buffer" /* out */],
-    result: status,
-  },
-  basalt_engine_close: { parameters: ["u32" /* backend */], result: status },
-  basalt_engine_turn: {
-    parameters: [
-      "u32", // backend
-      "buffer", // entries
-      "u32", // entry_count
-      "buffer", // out
-      "u32", // capacity
-      "u32", // min
-      "u32", // limit_micros
-    ],
-    result: status,
-  },
-  basalt_engine_batch: {
-    parameters: [
-      "u32", // backend
-      "buffer", // entries
-      "u32", // entry_count
-      "buffer", // out
-    ],
-    result: status,
-  },
-  basalt_engine_run: {
-    parameters: ["buffer", /* entry */ "buffer" /* out */],
-    result: status,
-  },
-  basalt_engine_arm: {
-    parameters: ["u32", /* backend */ "u32" /* on */],
-    result: status,
-  },
-  basalt_engine_wait: {
-    parameters: ["u32", /* backend */ "u32" /* timeout_ms */],
-    result: status,
-    nonblocking: true,
-  },
-  basalt_engine_waits: { parameters: ["u32" /* backend */], result: status },
+  // kind, out
+  basalt_engine_open: call("u32", "buffer"),
+  // backend
+  basalt_engine_close: call("u32"),
+  // backend, entries, entry_count, out, capacity, min, limit_micros
+  basalt_engine_turn: call(
+    "u32",
+    "buffer",
+    "u32",
+    "buffer",
+    "u32",
+    "u32",
+    "u32",
+  ),
+  // backend, entries, entry_count, out
+  basalt_engine_batch: call("u32", "buffer", "u32", "buffer"),
+  // entry, out
+  basalt_engine_run: call("buffer", "buffer"),
+  // backend, on
+  basalt_engine_arm: call("u32", "u32"),
+  // backend, timeout_ms
+  basalt_engine_wait: { ...call("u32", "u32"), nonblocking: true },
+  // backend
+  basalt_engine_waits: call("u32"),
 
-  basalt_file_adopt: { parameters: ["i32" /* fd */], result: status },
-  basalt_file_find: {
-    parameters: ["f64", /* device */ "f64", /* inode */ "f64" /* position */],
-    result: status,
-  },
-  basalt_file_adopt_at: {
-    parameters: ["i32", /* fd */ "f64", /* position */ "u32" /* direct */],
-    result: status,
-  },
-  basalt_file_close: { parameters: ["u32" /* file */], result: status },
-  basalt_file_probe: {
-    parameters: ["u32", /* file */ "buffer", /* out */ "u32" /* out_count */],
-    result: status,
-  },
-  basalt_file_free_bytes: {
-    parameters: ["u32", /* file */ "buffer" /* out */],
-    result: status,
-  },
-  basalt_file_cachestat: {
-    parameters: [
-      "u32", // file
-      "f64", // position
-      "f64", // length
-      "buffer", // out
-    ],
-    result: status,
-  },
-  basalt_file_drop_cached: {
-    parameters: ["u32", /* file */ "f64" /* position */],
-    result: status,
-  },
-  basalt_file_probe_uncached: {
-    parameters: ["u32" /* file */],
-    result: status,
-  },
-  basalt_file_lock: {
-    parameters: ["u32", /* file */ "u32" /* exclusive */],
-    result: status,
-  },
-  basalt_file_is_locked: {
-    parameters: ["u32" /* file */],
-    result: status,
-  },
-  basalt_file_is_sole_opener: {
-    parameters: ["u32" /* file */],
-    result: status,
-  },
-  basalt_kernel_release: {
-    parameters: ["buffer", /* out */ "u32" /* out_length */],
-    result: status,
-  },
+  // fd
+  basalt_file_adopt: call("i32"),
+  // device, inode, position
+  basalt_file_find: call("f64", "f64", "f64"),
+  // fd, position, direct
+  basalt_file_adopt_at: call("i32", "f64", "u32"),
+  // file
+  basalt_file_close: call("u32"),
+  // file, out, out_count
+  basalt_file_probe: call("u32", "buffer", "u32"),
+  // file, out
+  basalt_file_free_bytes: call("u32", "buffer"),
+  // file, position, length, out
+  basalt_file_cachestat: call("u32", "f64", "f64", "buffer"),
+  // file, position
+  basalt_file_drop_cached: call("u32", "f64"),
+  // file
+  basalt_file_probe_uncached: call("u32"),
+  // file, exclusive
+  basalt_file_lock: call("u32", "u32"),
+  // file
+  basalt_file_is_locked: call("u32"),
+  // file
+  basalt_file_is_sole_opener: call("u32"),
+  // out, out_length
+  basalt_kernel_release: call("buffer", "u32"),
 
-  basalt_pool_open: {
-    parameters: [
-      "u32", // enabled
-      "f64", // limit_bytes
-      "u32", // bucket_capacity
-    ],
-    result: status,
-  },
-  basalt_pool_attach: {
-    parameters: ["u32", /* pool */ "buffer" /* out */],
-    result: status,
-  },
-  basalt_pool_close: { parameters: ["u32" /* pool */], result: status },
-  basalt_pool_lease_address: {
-    parameters: ["buffer" /* out */],
-    result: status,
-  },
-  basalt_pool_acquire: {
-    parameters: ["u32", /* pool */ "u32", /* length */ "u32" /* external */],
-    result: status,
-  },
-  basalt_pool_release: {
-    parameters: ["u32", /* pool */ "u32", /* slot */ "u32" /* generation */],
-    result: status,
-  },
-  basalt_pool_quarantine: {
-    parameters: ["u32", /* pool */ "u32", /* slot */ "u32" /* generation */],
-    result: status,
-  },
-  basalt_pool_count: {
-    parameters: ["u32", /* pool */ "u32", /* counter */ "i32" /* delta */],
-    result: status,
-  },
-  basalt_pool_stats: {
-    parameters: ["u32", /* pool */ "buffer", /* out */ "u32" /* out_count */],
-    result: status,
-  },
-  basalt_pool_trim: { parameters: ["u32" /* pool */], result: status },
+  // enabled, limit_bytes, bucket_capacity
+  basalt_pool_open: call("u32", "f64", "u32"),
+  // pool, out
+  basalt_pool_attach: call("u32", "buffer"),
+  // pool
+  basalt_pool_close: call("u32"),
+  // out
+  basalt_pool_lease_address: call("buffer"),
+  // pool, length, external
+  basalt_pool_acquire: call("u32", "u32", "u32"),
+  // pool, slot, generation
+  basalt_pool_release: call("u32", "u32", "u32"),
+  // pool, slot, generation
+  basalt_pool_quarantine: call("u32", "u32", "u32"),
+  // pool, counter, delta
+  basalt_pool_count: call("u32", "u32", "i32"),
+  // pool, out, out_count
+  basalt_pool_stats: call("u32", "buffer", "u32"),
+  // pool
+  basalt_pool_trim: call("u32"),
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The typed functions over {@linkcode SYMBOLS}. */

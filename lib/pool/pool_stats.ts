@@ -89,54 +89,57 @@ export const COUNTER = {
   WAITS: 5,
 } as const;
 
+/** The figures of a pool in the order in which `basalt_pool_stats` writes them. */
+const TOTALS: readonly (keyof PoolStats)[] = [
+  "limitBytes",
+  "mappedBytes",
+  "peakMappedBytes",
+  "inUseBytes",
+  "freeBytes",
+  "externalBytes",
+  "quarantinedBytes",
+  "orphanedBlocks",
+  "resized",
+  "frozen",
+  "leaked",
+  "plainInUse",
+  "plainAcquired",
+  "waits",
+  "acquired",
+  "returned",
+  "externalAcquired",
+  "externalReturned",
+  "dropped",
+  "attachments",
+];
+/** The figures of each size, which follow. */
+const OF_CLASS: readonly (keyof PoolClassStats)[] = [
+  "classBytes",
+  "acquired",
+  "returned",
+  "inUse",
+  "free",
+  "externalInUse",
+  "dropped",
+];
+
 /** The position of `quarantinedBytes` among the values of `basalt_pool_stats`. */
-export const QUARANTINED_BYTES = 6;
-const TOTALS = 20;
-const PER_CLASS = 7;
+export const QUARANTINED_BYTES: number = TOTALS.indexOf("quarantinedBytes");
 
 /** How many values `basalt_pool_stats` writes. */
-export const STATS_COUNT: number = TOTALS + PER_CLASS * SIZE_CLASSES.length;
+export const STATS_COUNT: number = TOTALS.length +
+  OF_CLASS.length * SIZE_CLASSES.length;
 
 /** Names the values that `basalt_pool_stats` wrote. */
-export function decodeStats(
-  values: Float64Array,
-  waiting: number,
-): PoolStats {
-  const at = (index: number): number => values[index] ?? 0;
-  return {
-    limitBytes: at(0),
-    mappedBytes: at(1),
-    peakMappedBytes: at(2),
-    inUseBytes: at(3),
-    freeBytes: at(4),
-    externalBytes: at(5),
-    quarantinedBytes: at(QUARANTINED_BYTES),
-    orphanedBlocks: at(7),
-    resized: at(8),
-    frozen: at(9),
-    leaked: at(10),
-    plainInUse: at(11),
-    plainAcquired: at(12),
-    waits: at(13),
-    acquired: at(14),
-    returned: at(15),
-    externalAcquired: at(16),
-    externalReturned: at(17),
-    dropped: at(18),
-    attachments: at(19),
-    waiting,
-    classes: SIZE_CLASSES.map((_, index) => {
-      const first = TOTALS + index * PER_CLASS;
-      return {
-        classBytes: at(first),
-        acquired: at(first + 1),
-        returned: at(first + 2),
-        inUse: at(first + 3),
-        quarantined: at(first + 1) - at(first + 2) - at(first + 3),
-        free: at(first + 4),
-        externalInUse: at(first + 5),
-        dropped: at(first + 6),
-      };
-    }),
-  };
+export function decodeStats(values: Float64Array, waiting: number): PoolStats {
+  const named = (names: readonly string[], first: number) =>
+    Object.fromEntries(names.map((name, i) => [name, values[first + i]]));
+  const classes = SIZE_CLASSES.map((_, i) => {
+    const first = TOTALS.length + i * OF_CLASS.length;
+    const each = named(OF_CLASS, first) as unknown as PoolClassStats;
+    const quarantined = each.acquired - each.returned - each.inUse;
+    return { ...each, quarantined };
+  });
+  const totals = named(TOTALS, 0) as unknown as PoolStats;
+  return { ...totals, waiting, classes };
 }

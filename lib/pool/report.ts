@@ -1,5 +1,15 @@
 import { formatBytes } from "../base/mod.ts";
-import type { PoolStats } from "./pool_stats.ts";
+import type { PoolClassStats, PoolStats } from "./pool_stats.ts";
+
+/** The columns of the table, which have a figure of each size. */
+const COLUMNS: readonly [head: string, name: keyof PoolClassStats][] = [
+  ["acquired", "acquired"],
+  ["returned", "returned"],
+  ["in use", "inUse"],
+  ["free", "free"],
+  ["external", "externalInUse"],
+  ["dropped", "dropped"],
+];
 
 /** The figures of a pool as a table; sizes that were never used are left out. */
 export function formatReport(id: number, stats: PoolStats): string {
@@ -14,42 +24,20 @@ export function formatReport(id: number, stats: PoolStats): string {
     }, orphaned ${stats.orphanedBlocks}, frozen ${stats.frozen}, resized ${stats.resized}, forgotten ${stats.leaked}`,
     `plain ${stats.plainInUse} in use of ${stats.plainAcquired} acquired, waits ${stats.waits} (${stats.waiting} now), attachments ${stats.attachments}`,
   ];
-  const heads = [
-    "block",
-    "acquired",
-    "returned",
-    "in use",
-    "free",
-    "external",
-    "dropped",
-  ];
-  const rows = stats.classes
+  const { classes } = stats;
+  const rows = classes
     .filter((each) =>
       each.acquired + each.free + each.externalInUse + each.dropped > 0
     )
     .map((each) => [
       formatBytes(each.classBytes),
-      ...[
-        each.acquired,
-        each.returned,
-        each.inUse,
-        each.free,
-        each.externalInUse,
-        each.dropped,
-      ].map(String),
+      ...COLUMNS.map(([, name]) => String(each[name])),
     ]);
-  const total = [
-    "all",
-    ...[
-      stats.acquired,
-      stats.returned,
-      sum(stats, "inUse"),
-      sum(stats, "free"),
-      sum(stats, "externalInUse"),
-      stats.dropped,
-    ].map(String),
-  ];
-  const table = [heads, ...rows, total];
+  const sums = COLUMNS.map(([, name]) =>
+    String(classes.reduce((sum, each) => sum + each[name], 0))
+  );
+  const heads = ["block", ...COLUMNS.map(([head]) => head)];
+  const table = [heads, ...rows, ["all", ...sums]];
   const widths = heads.map((_, column) =>
     Math.max(...table.map((row) => row[column]!.length))
   );
@@ -59,11 +47,4 @@ export function formatReport(id: number, stats: PoolStats): string {
     );
   }
   return lines.join("\n");
-}
-
-function sum(
-  stats: PoolStats,
-  name: "inUse" | "free" | "externalInUse",
-): number {
-  return stats.classes.reduce((total, each) => total + each[name], 0);
 }

@@ -42,15 +42,7 @@ export interface DirectFileOptions {
 }
 
 /** Options with every default filled in. */
-export interface OpenRequest {
-  readonly read: boolean;
-  readonly write: boolean;
-  readonly truncate: boolean;
-  readonly create: boolean;
-  readonly createNew: boolean;
-  readonly mode: number;
-  readonly direct: DirectMode;
-}
+export type OpenRequest = Readonly<Required<Omit<DirectFileOptions, "pool">>>;
 
 /**
  * The options of a storage's file with the defaults that differ from those of `Deno.open`; an

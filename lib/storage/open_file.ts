@@ -6,7 +6,7 @@ import {
   systemError,
   UnsupportedError,
 } from "../native/mod.ts";
-import type { Capabilities, Tier } from "./capabilities.ts";
+import type { Capabilities } from "./capabilities.ts";
 import { denoRemove } from "./deno_calls.ts";
 import { closeDescriptor, openDescriptor, type OpenHow } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
@@ -32,14 +32,15 @@ export interface OpenedFile {
 }
 
 /** Which of the ways to the device a file goes, and what it asks for. */
-interface Way {
-  readonly tier: Tier;
-  readonly tierReason: string;
-  readonly memoryAlignment: number;
-  readonly offsetAlignment: number;
-  readonly readOffsetAlignment: number;
-  readonly alignmentReason: string;
-}
+type Way = Pick<
+  Capabilities,
+  | "tier"
+  | "tierReason"
+  | "memoryAlignment"
+  | "offsetAlignment"
+  | "readOffsetAlignment"
+  | "alignmentReason"
+>;
 
 /** A descriptor, and whether this call made the file. */
 interface Found {
@@ -284,7 +285,7 @@ function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
     };
   const { kind, reason } = engine();
   return Object.freeze({
-    tier,
+    tier: way.tier,
     tierReason: way.tierReason,
     memoryAlignment: way.memoryAlignment,
     offsetAlignment,

@@ -263,7 +263,7 @@ export class Machine {
     );
     for (const inFlight of done) {
       this.scheduler.withdraw(inFlight);
-      inFlight.complete();
+      inFlight.complete?.();
     }
     this.die();
     for (const inFlight of done) inFlight.settle();

@@ -12,14 +12,14 @@ export interface InFlight {
   /** The operation's number, if it is one of the disk. */
   readonly number?: number;
   /** Carries it out, at the moment of completion; never throws. */
-  complete(): void;
+  complete?(): void;
   /**
    * Tells whoever waits for it, after completing: in a turn of its own, or within a call that
    * blocks until it is over.
    */
   settle(): void;
   /** The disk crashed before it completed. */
-  cancel(): void;
+  cancel?(): void;
 }
 
 /**
@@ -117,7 +117,7 @@ export class Scheduler {
     this.#inFlight.clear();
     this.#timers.clear();
     for (const operation of operations) {
-      operation.cancel();
+      operation.cancel?.();
       this.#completed.add(operation);
     }
     if (operations.length > 0) this.#callTurn();
@@ -181,7 +181,7 @@ export class Scheduler {
     this.#inFlight.delete(operation);
     this.#timers.delete(operation);
     this.#clock.reach(operation.dueMicros);
-    operation.complete();
+    operation.complete?.();
     this.#completed.add(operation);
   }
 }

@@ -32,13 +32,14 @@ import {
 import { absolute, checkName, DIRECTORY, isName, parent } from "./names.ts";
 import type {
   Fault,
+  OperationDetails,
   OperationHook,
   OperationKind,
   TracedOperation,
 } from "./operation.ts";
 import type { InFlight } from "./scheduler.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
-import { makeFile, type SimulatedFile } from "./simulated_file.ts";
+import { SimulatedFile } from "./simulated_file.ts";
 import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
@@ -347,40 +348,30 @@ export class SimulatedDisk implements Storage {
     const path = pathString("lock directory", where);
     const at = absolute(path);
     const { locks } = this.#machine;
-    return this.#machine.runSync({
-      kind: "lock",
-      path: at,
-      effect: () => {
-        this.#checkDirectory("open", path);
-        if (locks.has(at)) return undefined;
-        const lock: StorageLock = {
-          // Directories are not renamed here; one that was removed took its lock along.
-          isAtPath: () => locks.get(at) === lock,
-          release(): void {
-            // By now another directory may have the name, and its own lock.
-            if (locks.get(at) === lock) locks.delete(at);
-          },
-        };
-        locks.set(at, lock);
-        return lock;
-      },
-      fail: (code) => failure(code, "flock", path),
-    });
+    return this.#machine.runSync(call("lock", "flock", path, () => {
+      this.#checkDirectory("open", path);
+      if (locks.has(at)) return undefined;
+      const lock: StorageLock = {
+        // Directories are not renamed here; one that was removed took its lock along.
+        isAtPath: () => locks.get(at) === lock,
+        release(): void {
+          // By now another directory may have the name, and its own lock.
+          if (locks.get(at) === lock) locks.delete(at);
+        },
+      };
+      locks.set(at, lock);
+      return lock;
+    }));
   }
 
   /** Returns whether the lock of a directory is held, without taking it. */
   isLocked(where: string): boolean {
     const path = pathString("look at lock of directory", where);
     const at = absolute(path);
-    return this.#machine.runSync({
-      kind: "lock",
-      path: at,
-      effect: () => {
-        this.#checkDirectory("open", path);
-        return this.#machine.locks.has(at);
-      },
-      fail: (code) => failure(code, "fcntl", path),
-    });
+    return this.#machine.runSync(call("lock", "fcntl", path, () => {
+      this.#checkDirectory("open", path);
+      return this.#machine.locks.has(at);
+    }));
   }
 
   /**
@@ -401,8 +392,6 @@ export class SimulatedDisk implements Storage {
         owner: undefined,
         parks: false,
         dueMicros: clock.elapsedMicros + Math.round(durationMs * 1000),
-        complete: () => {},
-        cancel: () => {},
         settle: () => {
           unlisten?.();
           if (this.#machine.dead) reject(new SimulatedCrashError());
@@ -439,8 +428,6 @@ export class SimulatedDisk implements Storage {
       owner: undefined,
       parks: false,
       dueMicros: clock.elapsedMicros + Math.round(delayMs * 1000),
-      complete: () => {},
-      cancel: () => {},
       settle: () => {
         if (!cancelled && !this.#machine.dead) run();
       },
@@ -859,109 +846,88 @@ export class SimulatedDisk implements Storage {
     const path = pathString("open file", where);
     const request = openRequest(storageOptions(options));
     const makes = request.create || request.createNew;
-    return {
-      kind: "open",
-      path: absolute(path),
-      effect: () => {
-        const { names } = this.#machine;
-        let { at, name, node, slashed } = names.locate(path, "open");
-        if (request.createNew || makes && node === undefined) {
-          // In the kernel's order: only a directory may have a slash behind its name, and this
-          // makes none.
-          if (isName(name) && slashed) throw failure("EISDIR", "open", path);
-          if (node !== undefined) throw failure("EEXIST", "open", path);
-          checkName(name, "open", path);
-          names.create(at, node = this.#newFile(at));
-        }
-        node ??= names.find(path, "open");
-        if (node === DIRECTORY) {
-          const advice = request.write ? undefined : "a regular file is needed";
-          throw failure("EISDIR", "open", path, advice);
-        }
-        if (slashed) throw failure("ENOTDIR", "open", path);
-        return makeFile(this.#machine, node, path, request);
-      },
-      fail: (code) => failure(code, "open", path),
-    };
+    return call("open", "open", path, () => {
+      const { names } = this.#machine;
+      let { at, name, node, slashed } = names.locate(path, "open");
+      if (request.createNew || makes && node === undefined) {
+        // In the kernel's order: only a directory may have a slash behind its name, and this
+        // makes none.
+        if (isName(name) && slashed) throw failure("EISDIR", "open", path);
+        if (node !== undefined) throw failure("EEXIST", "open", path);
+        checkName(name, "open", path);
+        names.create(at, node = this.#newFile(at));
+      }
+      node ??= names.find(path, "open");
+      if (node === DIRECTORY) {
+        const advice = request.write ? undefined : "a regular file is needed";
+        throw failure("EISDIR", "open", path, advice);
+      }
+      if (slashed) throw failure("ENOTDIR", "open", path);
+      return new SimulatedFile(this.#machine, node, path, request);
+    });
   }
 
   #renaming(old: string, wanted: string): Task<void> {
     const from = pathString("rename file", old);
     const to = pathString("rename file", wanted);
-    return {
-      kind: "rename",
-      path: absolute(from),
-      details: { to: absolute(to) },
-      effect: () => {
-        const { names } = this.#machine;
-        // In the kernel's order: both directories, then both names; errors name the old path.
-        const source = names.locate(from, "rename");
-        const target = names.locate(to, "rename", from);
-        if (!(isName(source.name) && isName(target.name))) {
-          throw failure("EBUSY", "rename", from);
-        }
-        checkName(source.name, "rename", from);
-        const { node } = source;
-        if (node === undefined) throw failure("ENOENT", "rename", from);
-        checkName(target.name, "rename", from);
-        if (node === DIRECTORY) {
-          const advice = "the simulated disk renames files only";
-          throw failure("EISDIR", "rename", from, advice);
-        }
-        if (source.slashed || target.slashed) {
-          throw failure("ENOTDIR", "rename", from);
-        }
-        if (target.node === DIRECTORY) {
-          // The kernel looks first whether the directory holds what would replace it.
-          const above = source.at.startsWith(`${target.at}/`);
-          throw failure(above ? "ENOTEMPTY" : "EISDIR", "rename", from);
-        }
-        if (source.at === target.at) return;
-        names.rename(source.at, target.at, node);
-        node.path = target.at;
-      },
-      fail: (code) => failure(code, "rename", from),
-    };
+    return call("rename", "rename", from, () => {
+      const { names } = this.#machine;
+      // In the kernel's order: both directories, then both names; errors name the old path.
+      const source = names.locate(from, "rename");
+      const target = names.locate(to, "rename", from);
+      if (!(isName(source.name) && isName(target.name))) {
+        throw failure("EBUSY", "rename", from);
+      }
+      checkName(source.name, "rename", from);
+      const { node } = source;
+      if (node === undefined) throw failure("ENOENT", "rename", from);
+      checkName(target.name, "rename", from);
+      if (node === DIRECTORY) {
+        const advice = "the simulated disk renames files only";
+        throw failure("EISDIR", "rename", from, advice);
+      }
+      if (source.slashed || target.slashed) {
+        throw failure("ENOTDIR", "rename", from);
+      }
+      if (target.node === DIRECTORY) {
+        // The kernel looks first whether the directory holds what would replace it.
+        const above = source.at.startsWith(`${target.at}/`);
+        throw failure(above ? "ENOTEMPTY" : "EISDIR", "rename", from);
+      }
+      if (source.at === target.at) return;
+      names.rename(source.at, target.at, node);
+      node.path = target.at;
+    }, { to: absolute(to) });
   }
 
   #removing(where: string): Task<void> {
     const path = pathString("remove file", where);
-    return {
-      kind: "remove",
-      path: absolute(path),
-      effect: () => {
-        const { names, locks } = this.#machine;
-        const node = names.find(path, "unlink");
-        const { at, name } = names.locate(path, "unlink");
-        if (name === "") throw failure("EBUSY", "unlink", path);
-        if (name === ".") throw failure("EINVAL", "unlink", path);
-        if (node === DIRECTORY && (name === ".." || names.within(at).length)) {
-          throw failure("ENOTEMPTY", "unlink", path);
-        }
-        names.remove(at, node);
-        locks.delete(at);
-      },
-      fail: (code) => failure(code, "unlink", path),
-    };
+    return call("remove", "unlink", path, () => {
+      const { names, locks } = this.#machine;
+      const node = names.find(path, "unlink");
+      const { at, name } = names.locate(path, "unlink");
+      if (name === "") throw failure("EBUSY", "unlink", path);
+      if (name === ".") throw failure("EINVAL", "unlink", path);
+      if (node === DIRECTORY && (name === ".." || names.within(at).length)) {
+        throw failure("ENOTEMPTY", "unlink", path);
+      }
+      names.remove(at, node);
+      locks.delete(at);
+    });
   }
 
   #listing(where: string): Task<StorageEntry[]> {
     const path = pathString("list directory", where);
     const at = absolute(path);
-    return {
-      kind: "list",
-      path: at,
-      effect: () => {
-        this.#checkDirectory("scandir", path);
-        const { names } = this.#machine;
-        return names.within(at).map((name) => {
-          const isDirectory =
-            names.get(at === "/" ? `/${name}` : `${at}/${name}`) === DIRECTORY;
-          return { name, isFile: !isDirectory, isDirectory };
-        });
-      },
-      fail: (code) => failure(code, "scandir", path),
-    };
+    return call("list", "scandir", path, () => {
+      this.#checkDirectory("scandir", path);
+      const { names } = this.#machine;
+      return names.within(at).map((name) => {
+        const isDirectory =
+          names.get(at === "/" ? `/${name}` : `${at}/${name}`) === DIRECTORY;
+        return { name, isFile: !isDirectory, isDirectory };
+      });
+    });
   }
 
   /**
@@ -1006,19 +972,14 @@ export class SimulatedDisk implements Storage {
   }
 
   #makingDirectory(path: string): Task<void> {
-    return {
-      kind: "makeDirectory",
-      path: absolute(path),
-      effect: () => {
-        const { names } = this.#machine;
-        const { at, name, node } = names.locate(path, "mkdir");
-        checkName(name, "mkdir", path);
-        // Another call may have made it since.
-        if (node === undefined) names.create(at, DIRECTORY);
-        else if (node !== DIRECTORY) throw failure("ENOTDIR", "mkdir", path);
-      },
-      fail: (code) => failure(code, "mkdir", path),
-    };
+    return call("makeDirectory", "mkdir", path, () => {
+      const { names } = this.#machine;
+      const { at, name, node } = names.locate(path, "mkdir");
+      checkName(name, "mkdir", path);
+      // Another call may have made it since.
+      if (node === undefined) names.create(at, DIRECTORY);
+      else if (node !== DIRECTORY) throw failure("ENOTDIR", "mkdir", path);
+    });
   }
 
   #syncingDirectory(where: string): Task<void> {
@@ -1061,6 +1022,18 @@ const CAPABILITIES: Capabilities = {
   engine: "plain",
   engineReason: "simulated",
 };
+
+/** Returns an operation on a path, which fails by nothing but what is planned. */
+function call<T>(
+  kind: OperationKind,
+  syscall: string,
+  path: string,
+  effect: () => T,
+  details: OperationDetails = {},
+): Task<T> {
+  const fail = (code: string): Error => failure(code, syscall, path);
+  return { kind, path: absolute(path), details, effect, fail };
+}
 
 /** From the seed of a disk to that of the next one. */
 const SUCCESSOR = 7919;

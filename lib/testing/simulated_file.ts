@@ -30,14 +30,6 @@ import {
   writeTask,
 } from "./transfers.ts";
 
-/** Makes a handle of a file: internal to the simulation. */
-export let makeFile: (
-  machine: Machine,
-  inode: Inode,
-  path: string,
-  request: OpenRequest,
-) => SimulatedFile;
-
 /**
  * An open file of a `SimulatedDisk`. It lends memory, checks arguments and throws errors as a real
  * file does.
@@ -77,13 +69,12 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   /** Called when the file has ended. */
   readonly #whenClosed: (() => void)[] = [];
 
-  static {
-    makeFile = (machine, inode, path, request) =>
-      new SimulatedFile(machine, inode, path, request);
-  }
-
-  /** @ignore */
-  private constructor(
+  /**
+   * Opens a handle of a file.
+   *
+   * @internal
+   */
+  constructor(
     machine: Machine,
     inode: Inode,
     path: string,
@@ -122,7 +113,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: BufferRange = {},
   ): number {
-    return this.#runSync(this.#reading(buffer, position, range));
+    return this.#machine.runSync(this.#reading(buffer, position, range));
   }
 
   /**
@@ -145,7 +136,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     options: WriteOptions = {},
   ): number {
-    return this.#runSync(this.#writing(buffer, position, options));
+    return this.#machine.runSync(this.#writing(buffer, position, options));
   }
 
   /** Makes everything durable that was written when it begins; what is in flight then is not. */
@@ -156,7 +147,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode SimulatedFile.sync}. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
-    this.#runSync(this.#syncing(durability));
+    this.#machine.runSync(this.#syncing(durability));
   }
 
   /** Sets the size in bytes, which may be any; new bytes are zeros. */
@@ -167,7 +158,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode SimulatedFile.truncate}. */
   truncateSync(length: number): void {
-    this.#runSync(this.#truncating(length));
+    this.#machine.runSync(this.#truncating(length));
   }
 
   /**
@@ -194,7 +185,9 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options: PreallocateOptions = {},
   ): boolean {
-    return this.#runSync(this.#preallocating(position, length, options));
+    return this.#machine.runSync(
+      this.#preallocating(position, length, options),
+    );
   }
 
   /** The size in bytes. */
@@ -205,7 +198,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode SimulatedFile.size}. */
   sizeSync(): number {
-    return this.#runSync(this.#sizing());
+    return this.#machine.runSync(this.#sizing());
   }
 
   /** Returns the bytes that the disk has left for contents. */
@@ -226,7 +219,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   lock(): boolean {
     this.#checkOpen("flock");
     const inode = this.#inode;
-    return this.#runSync({
+    return this.#machine.runSync({
       kind: "lock",
       path: inode.path,
       owner: this,
@@ -344,10 +337,6 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     };
   }
 
-  #runSync<T>(task: Task<T>): T {
-    return this.#machine.runSync(task);
-  }
-
   #reading(
     buffer: PooledBuffer,
     position: number,
@@ -399,7 +388,9 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       details: { length },
       owner: this,
       effect: () => {
-        this.#checkSize("ftruncate", length);
+        if (length > MAX_FILE_BYTES) {
+          throw failure("EFBIG", "ftruncate", this.path);
+        }
         this.#inode.apply([sizeUnit("truncate", length)]);
       },
       fail: (code) => failure(code, "ftruncate", this.path),
@@ -503,9 +494,5 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
 
   #checkOpen(syscall: string): void {
     if (this.#closing !== undefined) throw closedError(syscall, this.path);
-  }
-
-  #checkSize(syscall: string, size: number): void {
-    if (size > MAX_FILE_BYTES) throw failure("EFBIG", syscall, this.path);
   }
 }
