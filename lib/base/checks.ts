@@ -21,9 +21,7 @@ export function checkInteger(
   const range = max === Number.MAX_SAFE_INTEGER
     ? `of at least ${min}, at most 2^53 - 1`
     : `from ${min} to ${max}`;
-  throw new RangeError(
-    `${wrong} an integer ${range}: received ${value}`,
-  );
+  throw new RangeError(`${wrong} an integer ${range}: received ${value}`);
 }
 
 /**

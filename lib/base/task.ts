@@ -19,10 +19,7 @@ export interface Step<T> {
    * What `begin` throws counts as what it calls `reject` with. A step without `begin` cannot be
    * finished by a caller that blocks.
    */
-  begin?(
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-  ): void;
+  begin?(resolve: (value: T) => void, reject: (error: unknown) => void): void;
   /**
    * Blocks until it is over, after `begin`: `resolve` or `reject` has been called when it returns.
    */
@@ -32,10 +29,7 @@ export interface Step<T> {
 /** The forms of a step that can be finished while it is in flight. */
 export interface BegunStep<T> extends Omit<Step<T>, "run"> {
   readonly kind: string;
-  begin(
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-  ): void;
+  begin(resolve: (value: T) => void, reject: (error: unknown) => void): void;
 }
 
 /** A computation whose steps are yielded; `yield*` it within another one. It runs once. */

@@ -33,11 +33,7 @@ export class DescriptorWriter implements Disposable {
   writeSync(bytes: Uint8Array): number {
     const { write, __errno_location } = this.#library.symbols;
     const length = BigInt(bytes.length);
-    const written = write(
-      this.#fd,
-      bytes as Uint8Array<ArrayBuffer>,
-      length,
-    );
+    const written = write(this.#fd, bytes as Uint8Array<ArrayBuffer>, length);
     if (written >= 0n) return Number(written);
     const errno = new Deno.UnsafePointerView(__errno_location()!).getInt32();
     throw systemError(errno, "write");

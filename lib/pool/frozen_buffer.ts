@@ -106,12 +106,7 @@ export class FrozenBuffer implements Disposable {
     checkInteger("slice buffer", "start", start, 0, this.#length);
     checkInteger("slice buffer", "end", end, start, this.#length);
     token.lease.holders++;
-    return new FrozenBuffer(
-      this.pool,
-      token,
-      this.#start + start,
-      end - start,
-    );
+    return new FrozenBuffer(this.pool, token, this.#start + start, end - start);
   }
 
   /**

@@ -190,10 +190,7 @@ export class PooledBuffer implements Disposable {
     if (typeof bytes === "string") {
       const count = utf8Length(bytes);
       lease = this.#room(lease, count);
-      encoder.encodeInto(
-        bytes,
-        new Uint8Array(lease.open(), position, count),
-      );
+      encoder.encodeInto(bytes, new Uint8Array(lease.open(), position, count));
       this.#length = position + count;
       return position;
     }

@@ -98,13 +98,7 @@ export class CheckedOperations {
     length: number,
   ): PendingOperation {
     const { READ } = OPERATION;
-    const operation = this.#make(
-      READ,
-      this.#tierFlags,
-      loan,
-      position,
-      length,
-    );
+    const operation = this.#make(READ, this.#tierFlags, loan, position, length);
     operation.start = start;
     return operation;
   }
@@ -190,13 +184,7 @@ export class CheckedOperations {
     // One operation also where zeros are refused: a caller that blocks until it is over must not
     // meet a second one.
     const flags = zeroed ? FLAGS.ZEROED : 0;
-    return this.#make(
-      OPERATION.ALLOCATE,
-      flags,
-      undefined,
-      position,
-      length,
-    );
+    return this.#make(OPERATION.ALLOCATE, flags, undefined, position, length);
   }
 
   /** Fills in a record. */

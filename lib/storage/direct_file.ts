@@ -75,18 +75,20 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   readonly capabilities: Capabilities;
 
   readonly #open: OpenDescriptor;
+  readonly #checked: CheckedOperations;
   readonly #pool: BufferPool | undefined;
 
   /** @ignore */
   private constructor(open: OpenDescriptor, pool: BufferPool | undefined) {
     this.capabilities = open.checked.capabilities;
     this.#open = open;
+    this.#checked = open.checked;
     this.#pool = pool;
   }
 
   /** Where it was opened. */
   get path(): string {
-    return this.#open.checked.path;
+    return this.#checked.path;
   }
 
   /**
@@ -148,7 +150,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     range: BufferRange = NOTHING,
   ): number {
-    return this.#open.readSync(buffer, position, range);
+    return this.#open.runSync(this.#checked.reading(buffer, position, range));
   }
 
   /**
@@ -172,7 +174,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     position: number,
     options: WriteOptions = NOTHING,
   ): number {
-    return this.#open.writeSync(buffer, position, options);
+    return this.#open.runSync(this.#checked.writing(buffer, position, options));
   }
 
   /**
@@ -306,7 +308,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode DirectFile.sync}. */
   syncSync(durability: Exclude<Durability, "none"> = "data"): void {
-    this.#open.syncSync(durability);
+    this.#open.runSync(this.#checked.syncing(durability));
   }
 
   /** Sets the size in bytes, which may be any; new bytes are zeros (`ftruncate(2)`). */
@@ -318,7 +320,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode DirectFile.truncate}. */
   truncateSync(length: number): void {
-    this.#open.truncateSync(length);
+    this.#open.runSync(this.#checked.truncating(length));
   }
 
   /**
@@ -347,7 +349,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options: PreallocateOptions = {},
   ): boolean {
-    return this.#open.preallocateSync(position, length, options);
+    const operation = this.#checked.allocating(position, length, options);
+    return this.#open.runSync(operation) === 1;
   }
 
   /** The size in bytes. */
@@ -381,8 +384,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   lock(): boolean {
-    this.#open.checked.checkOpen("flock");
-    return lockDescriptor(this.#open.checked.file, this.path);
+    this.#checked.checkOpen("flock");
+    return lockDescriptor(this.#checked.file, this.path);
   }
 
   /** Returns whether the file still has a name: it was not removed, and no other replaced it. */
@@ -453,10 +456,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   freeBytes(): number | undefined {
-    this.#open.checked.checkOpen("fstatfs");
+    this.#checked.checkOpen("fstatfs");
     // The name of a device lies on a filesystem, its bytes do not.
     if (this.capabilities.filesystem === "none") return undefined;
-    return freeBytes(this.#open.checked.file, this.path);
+    return freeBytes(this.#checked.file, this.path);
   }
 
   /**
@@ -475,8 +478,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   isAtPath(): boolean {
-    this.#open.checked.checkOpen("statx");
-    return isAtPath(this.#open.checked.file, this.path);
+    this.#checked.checkOpen("statx");
+    return isAtPath(this.#checked.file, this.path);
   }
 
   /**
@@ -520,7 +523,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options: ReadAtOptions,
   ): Task<PooledBuffer> {
-    this.#open.checked.checkReadable();
+    this.#checked.checkReadable();
     const pool = this.#pool ?? BufferPool.default();
     const file = new TaskFile(this);
     return yield* readRange(file, pool, position, length, options);

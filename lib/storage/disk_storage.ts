@@ -424,11 +424,7 @@ export class DiskStorage implements Storage {
 }
 
 /** A task whose errors carry the call and the path. */
-function* named<T>(
-  syscall: string,
-  path: string,
-  task: Task<T>,
-): Task<T> {
+function* named<T>(syscall: string, path: string, task: Task<T>): Task<T> {
   try {
     return yield* task;
   } catch (error) {
@@ -446,20 +442,12 @@ function* renaming(from: string, to: string): Task<void> {
 
 function* removing(where: string): Task<void> {
   const path = pathString("remove file", where);
-  yield* named(
-    "unlink",
-    path,
-    denoRemove(path),
-  );
+  yield* named("unlink", path, denoRemove(path));
 }
 
 function* listing(where: string): Task<StorageEntry[]> {
   const path = pathString("list directory", where);
-  const entries = yield* named(
-    "scandir",
-    path,
-    denoReadDir(path),
-  );
+  const entries = yield* named("scandir", path, denoReadDir(path));
   return entries
     .map(({ name, isFile, isDirectory }) => ({ name, isFile, isDirectory }))
     .sort((a, b) => a.name < b.name ? -1 : 1);
@@ -573,11 +561,7 @@ function* syncName(
 /** Makes one directory; `false` if it is there. */
 function* makeOne(path: string): Task<boolean> {
   try {
-    yield* named(
-      "mkdir",
-      path,
-      denoMkdir(path),
-    );
+    yield* named("mkdir", path, denoMkdir(path));
     return true;
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
@@ -589,11 +573,7 @@ function* makeOne(path: string): Task<boolean> {
 /** Whether there is a directory; for anything else the error that making it has. */
 function* isDirectoryThere(path: string): Task<boolean> {
   try {
-    const { isDirectory } = yield* named(
-      "mkdir",
-      path,
-      denoStat(path),
-    );
+    const { isDirectory } = yield* named("mkdir", path, denoStat(path));
     if (isDirectory) return true;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return false;

@@ -58,14 +58,6 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
     engine().start(this.#owned(operation, resolve, reject));
   }
 
-  readSync(
-    buffer: PooledBuffer,
-    position: number,
-    range: BufferRange,
-  ): number {
-    return this.#runSync(this.checked.reading(buffer, position, range));
-  }
-
   write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
@@ -75,14 +67,6 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
   ): void {
     const operation = this.checked.writing(buffer, position, options);
     engine().start(this.#owned(operation, resolve, reject));
-  }
-
-  writeSync(
-    buffer: PooledBuffer | FrozenBuffer,
-    position: number,
-    options: WriteOptions,
-  ): number {
-    return this.#runSync(this.checked.writing(buffer, position, options));
   }
 
   seal(buffer: PooledBuffer, resolve: () => void, reject: Reject): void {
@@ -99,17 +83,9 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
     engine().start(this.#owned(operation, () => resolve(), reject));
   }
 
-  syncSync(durability: Exclude<Durability, "none">): void {
-    this.#runSync(this.checked.syncing(durability));
-  }
-
   truncate(length: number, resolve: () => void, reject: Reject): void {
     const operation = this.checked.truncating(length);
     engine().start(this.#owned(operation, () => resolve(), reject));
-  }
-
-  truncateSync(length: number): void {
-    this.#runSync(this.checked.truncating(length));
   }
 
   preallocate(
@@ -122,15 +98,6 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
     const operation = this.checked.allocating(position, length, options);
     const done = (transferred: number) => resolve(transferred === 1);
     engine().start(this.#owned(operation, done, reject));
-  }
-
-  preallocateSync(
-    position: number,
-    length: number,
-    options: PreallocateOptions,
-  ): boolean {
-    return this.#runSync(this.checked.allocating(position, length, options)) ===
-      1;
   }
 
   size(resolve: (bytes: number) => void): void {
@@ -266,7 +233,8 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
     return operation;
   }
 
-  #runSync(operation: PendingOperation): number {
+  /** Runs an operation in place; returns the bytes that it moved. */
+  runSync(operation: PendingOperation): number {
     this.#count(operation);
     try {
       engine().runSync(operation);

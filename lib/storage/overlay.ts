@@ -75,7 +75,13 @@ export class OverlayStorage implements Storage {
     const node = yield* this.#node(path);
     if (node === undefined) {
       if (!create && !createNew) throw failure("ENOENT", "open", path);
-      return new OverlayFile(path, this.#make(path), undefined);
+      const made = this.#add(path, {
+        base: undefined,
+        size: 0,
+        capabilities: this.#capabilities ?? IN_MEMORY,
+        writeOnly: this.#writeOnly(path),
+      });
+      return new OverlayFile(path, made, undefined);
     }
     if (createNew) throw failure("EEXIST", "open", path);
     const { base } = node;
@@ -84,17 +90,10 @@ export class OverlayStorage implements Storage {
     return new OverlayFile(path, node, below);
   }
 
-  #make(path: string): Node {
-    const node: Node = {
-      base: undefined,
-      baseBytes: 0,
-      size: 0,
-      capabilities: this.#capabilities ?? IN_MEMORY,
-      pages: new Map(),
-      writeOnly: this.#writeOnly(path),
-    };
-    this.#nodes.set(path, node);
-    return node;
+  #add(path: string, node: Omit<Node, "baseBytes" | "pages">): Node {
+    const added = { ...node, baseBytes: node.size, pages: new Map() };
+    this.#nodes.set(path, added);
+    return added;
   }
 
   /** The file at a path; `undefined` if there is none. */
@@ -112,16 +111,12 @@ export class OverlayStorage implements Storage {
     yield* file.close();
     const { capabilities } = file;
     this.#capabilities = capabilities;
-    const node: Node = {
+    return this.#add(path, {
       base: path,
-      baseBytes: size,
       size,
       capabilities,
-      pages: new Map(),
       writeOnly: false,
-    };
-    this.#nodes.set(path, node);
-    return node;
+    });
   }
 
   rename(from: string, to: string): Promise<void> {

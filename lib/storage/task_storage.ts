@@ -110,11 +110,7 @@ export class TaskStorage {
   /** Lists the entries of a directory, ordered by name. */
   list(path: string): Task<StorageEntry[]> {
     const { storage } = this;
-    return step(
-      () => storage.list(path),
-      () => storage.listSync(path),
-      "list",
-    );
+    return step(() => storage.list(path), () => storage.listSync(path), "list");
   }
 
   /**

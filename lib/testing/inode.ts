@@ -202,7 +202,7 @@ export class Inode {
   }
 
   #remove(unit: FileUnit): void {
-    this.#units.remove(unit);
+    this.#units.delete(unit);
     this.#forget(unit);
   }
 

@@ -314,9 +314,7 @@ export class Machine {
       const [low, high] = inode.crashHash(writing.get(inode) ?? []);
       sum = hashNumbers(sum, low, high);
     }
-    const numbers = new Map<Node, number>(
-      inodes.map((inode, i) => [inode, i]),
-    );
+    const numbers = new Map<Node, number>(inodes.map((inode, i) => [inode, i]));
     return this.names.crashHash(sum, (node) => numbers.get(node) ?? -1);
   }
 

@@ -128,13 +128,13 @@ export class Names {
   /** Gives a new node its name. */
   create(path: string, node: Node): void {
     this.#current.set(path, node);
-    this.#add({ kind: "create", path, node, ...pending([parent(path)]) });
+    this.#units.add({ kind: "create", path, node, ...pending([parent(path)]) });
   }
 
   /** Takes a name away. */
   remove(path: string, node: Node): void {
     this.#current.delete(path);
-    this.#add({ kind: "remove", path, node, ...pending([parent(path)]) });
+    this.#units.add({ kind: "remove", path, node, ...pending([parent(path)]) });
   }
 
   /** Gives a node another name, atomically. */
@@ -142,7 +142,7 @@ export class Names {
     this.#current.delete(path);
     this.#current.set(to, node);
     const unit = pending([parent(path), parent(to)]);
-    this.#add({ kind: "rename", path, to, node, ...unit });
+    this.#units.add({ kind: "rename", path, to, node, ...unit });
   }
 
   /** What is not durable yet, in order. */
@@ -231,10 +231,6 @@ export class Names {
       copy.#current.set(path, copyOf(node));
     }
     return copy;
-  }
-
-  #add(unit: NameUnit): void {
-    this.#units.add(unit);
   }
 }
 
