@@ -12,7 +12,7 @@ async function outcome(engine: string, limitBytes: number): Promise<void> {
   const prefix = ["env", `BASALT_ENGINE=${engine}`];
   let found: unknown;
   try {
-    const script = "../log/file_limit_child.ts";
+    const script = new URL("file_limit_child.ts", import.meta.url);
     found = await runScript(script, ["-A"], args, prefix);
   } catch (error) {
     if (/io_uring is refused/.test(String(error))) return;

@@ -124,7 +124,7 @@ Deno.test("LogReader.stream() leaves its batches to the consumer", () =>
     assertEquals(all.length, 3);
   }));
 
-Deno.test("Log.messages() gives single messages, valid until the next one, or copied", () =>
+Deno.test("Log.Log.messages() gives single messages, valid until the next one, or copied", () =>
   at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { segmentBytes: KIB });
     for (let i = 0; i < 20; i++) {

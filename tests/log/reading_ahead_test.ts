@@ -58,7 +58,7 @@ function randomLengths(random: SeededRandom): number[] {
   return lengths;
 }
 
-Deno.test("Log.read() gives every message once, whatever is in flight, and reads each byte about once", async () => {
+Deno.test("Log.Log.read() gives every message once, whatever is in flight, and reads each byte about once", async () => {
   for (let seed = 0; seed < 16; seed++) {
     const random = new SeededRandom(seed);
     const lengths = randomLengths(random);
@@ -172,7 +172,7 @@ async function inFlight(
   return most;
 }
 
-Deno.test("Log.read() has as many reads in flight as 'readAheadBytes' allows, and one where it is 0 or the pool has no room", async () => {
+Deno.test("Log.Log.read() has as many reads in flight as 'readAheadBytes' allows, and one where it is 0 or the pool has no room", async () => {
   const eight = await inFlight({});
   assert(eight.reads >= 8 && eight.bytes <= 9 * MIB, `${eight.reads} reads`);
   const two = await inFlight({ readAheadBytes: 2 * MIB });

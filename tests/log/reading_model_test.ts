@@ -120,7 +120,7 @@ function randomOptions(
   return options;
 }
 
-Deno.test("Log.read() and readSync() give what a list gives, over several segments", () =>
+Deno.test("Log.Log.read() and readSync() give what a list gives, over several segments", () =>
   on(filesOf(...SEGMENTS), async (place) => {
     const log = openLogSync(place);
     const reader = new LogReader(DIR, {
@@ -141,7 +141,7 @@ Deno.test("Log.read() and readSync() give what a list gives, over several segmen
     log.closeSync();
   }));
 
-Deno.test("Log.read() gives what a list gives of batches with many messages", () =>
+Deno.test("Log.Log.read() gives what a list gives of batches with many messages", () =>
   at(new SimulatedPlace(), async (place) => {
     const random = new SeededRandom(7);
     const log = openLogSync(place, { segmentBytes: 300 * KIB });
@@ -179,7 +179,7 @@ Deno.test("Log.read() gives what a list gives of batches with many messages", ()
     log.closeSync();
   }));
 
-Deno.test("Log.read() gives what a list gives whatever the index of a sealed segment says", () =>
+Deno.test("Log.Log.read() gives what a list gives whatever the index of a sealed segment says", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     const reader = new LogReader(DIR, {
@@ -261,7 +261,7 @@ Deno.test("SegmentReader gives what a list gives", () =>
   }));
 
 onEachPlace(
-  "Log.read() gives what was written while the log is open, and no more",
+  "Log.Log.read() gives what was written while the log is open, and no more",
   async (place) => {
     const log = await openLog(place, {
       segmentBytes: 20 * KIB,
@@ -393,7 +393,7 @@ Deno.test("Log.read() closes its files and returns memory when its loop is left 
     log.closeSync();
   }));
 
-Deno.test("Log.read() refuses options out of range and names them", () =>
+Deno.test("Log.Log.read() refuses options out of range and names them", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     for (const name of ["from", "since", "count", "maxBytes"]) {

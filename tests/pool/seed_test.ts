@@ -50,7 +50,7 @@ differs(
 );
 
 differs(
-  "PooledBuffer.splitTo(): two owners of one block, no copy",
+  "PooledBuffer.splitTo(): PooledBuffer.splitTo(): two owners of one block, no copy",
   64 * MIB,
   (pool) => {
     const rest = pool.acquire(MIB);
