@@ -22,7 +22,7 @@ export interface Streams {
   readonly interactive: boolean;
   /** The columns of that terminal; `undefined` where they are not known. Default: `80`. */
   columns?(): number | undefined;
-  /** Whether standard output is a terminal: tables fit its columns. @default {false} */
+  /** Whether standard output is a terminal: tables fit its columns. Default: `false`. */
   readonly outputIsTerminal?: boolean;
 }
 
@@ -143,7 +143,7 @@ export class Console {
     }
   }
 
-  /** Shows what is being done, not too often, and only where somebody watches. */
+  /** Shows progress, not too often, and only on a terminal. */
   progress(text: () => string): void {
     this.#progress.show(text);
   }

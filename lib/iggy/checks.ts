@@ -42,9 +42,11 @@ export function* refuseUnclosed(
 ): Task<void> {
   if (!listing.hasOwner) return;
   const owner = yield* readOwner(dir, place);
-  const who = owner === undefined ? "an unknown process" : describeOwner(owner);
+  const writer = owner === undefined
+    ? "an unknown process"
+    : describeOwner(owner);
   throw new Deno.errors.Busy(
-    `Cannot copy '${dir}': its writer (${who}) did not close it: open it with 'Log.open', which recovers it, and close it`,
+    `Cannot copy '${dir}': its writer (${writer}) did not close it: open it with 'Log.open', which recovers it, and close it`,
   );
 }
 
@@ -66,7 +68,7 @@ export function* refuseServed(
     if (!(yield* isOpenElsewhere(join(partition, name)))) continue;
     throw new LockedError(
       partition,
-      `whoever has '${name}' open (a running Iggy server: stop it first)`,
+      `the process that has '${name}' open (a running Iggy server: stop it first)`,
     );
   }
 }

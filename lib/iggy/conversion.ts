@@ -197,6 +197,6 @@ function* ignoringFailure(task: Task<void>): Task<void> {
   try {
     yield* task;
   } catch {
-    // The failure that made this necessary is the one that counts.
+    // The caller reports the failure that came first.
   }
 }

@@ -30,7 +30,7 @@ export class Output implements Disposable {
     this.#buffer = buffer;
   }
 
-  /** Makes a file, with so many bytes of memory; with `isDry` only its length is counted. */
+  /** Makes a file with `bytes` bytes of memory; with `isDry` only its length is counted. */
   static *create(
     place: Place,
     path: string,
@@ -58,7 +58,7 @@ export class Output implements Disposable {
     return this.#buffer.bytes.subarray(this.#used);
   }
 
-  /** Adds so many bytes of the room to the file. */
+  /** Adds bytes of the room to the file. */
   advance(bytes: number): void {
     this.#used += bytes;
   }

@@ -202,7 +202,7 @@ function* checkVersion(place: Place, dataDirectory: string): Task<void> {
   if (!isCompatible(version)) refuse(`Iggy ${version}`);
 }
 
-/** Payloads of a server with encryption are no messages of anybody else. */
+/** Refuses a server that encrypts payloads: only that server could read them. */
 function* refuseEncrypted(place: Place, dataDirectory: string): Task<void> {
   const path = join(dataDirectory, "runtime/current_config.toml");
   const config = yield* readSmall(place, path);

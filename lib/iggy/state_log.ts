@@ -127,8 +127,7 @@ function apply(
       const count = command.uint32();
       const last = Math.max(0, ...partitions);
       for (let i = 0; i < count; i++) {
-        // The server counts on from the last one, or from 0 where there is none: the first is 1
-        // then.
+        // The server numbers them after the last one. Without any, it begins with 1.
         if (code === COMMAND.CREATE_PARTITIONS) partitions.add(last + 1 + i);
         else partitions.delete(last - i);
       }
@@ -137,7 +136,7 @@ function apply(
   }
 }
 
-/** What an id or a name means; `undefined` if there is none. */
+/** Returns the stream or topic with an id or a name; `undefined` if there is none. */
 export function find<T extends { name: string }>(
   all: ReadonlyMap<number, T>,
   wanted: number | string,
@@ -160,7 +159,7 @@ function one<T extends { name: string }>(
   return found;
 }
 
-/** Little-endian fields, one behind the other; a `RangeError` where they go beyond the bytes. */
+/** Reads little-endian fields, one after the other; a `RangeError` tells that the bytes end. */
 class Fields {
   position = 0;
   readonly #bytes: Uint8Array;

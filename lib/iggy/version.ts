@@ -13,7 +13,7 @@ export function readVersion(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * Whether a server of this version writes partitions in this project's format: from 0.7.3 on, below
+ * Whether a server of this version writes partitions in this project's format: from 0.7.3, below
  * 0.9.
  */
 export function isCompatible(version: string): boolean {

@@ -17,7 +17,7 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 /** A command, what it must end with, and what it must say. */
 type Case = [args: string[], code: number, says: RegExp];
 
-/** Runs commands in another process with these permissions, behind a command that runs it. */
+/** Runs commands in another process with these permissions, started by another command. */
 async function batch(
   commands: readonly string[][],
   flags: readonly string[],

@@ -103,7 +103,7 @@ Deno.test("Console keeps what it gathered until it is written", () => {
   assertEquals(written, [1, 2, 3, 4]);
 });
 
-Deno.test("Progress leaves out what a terminal does not take, and fails nobody", () => {
+Deno.test("Progress leaves out what a terminal does not take, without an error", () => {
   for (const failure of [Deno.errors.WouldBlock, Deno.errors.BrokenPipe]) {
     let writes = 0;
     const progress = new Progress(

@@ -593,7 +593,7 @@ Deno.test({
         );
         assertStringIncludes(
           refused.message,
-          `whoever has '${FIRST}.index' open (a running Iggy server`,
+          `the process that has '${FIRST}.index' open (a running Iggy server`,
         );
       }
       const { isDone } = await exportToIggy(`${dir}/log`, target, options);

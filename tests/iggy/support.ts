@@ -95,7 +95,7 @@ function sealed(
 }
 
 /**
- * Makes a log of so many messages with payloads of `bytes` bytes, `perBatch` in a batch,
+ * Makes a log of `count` messages with payloads of `bytes` bytes, `perBatch` in a batch,
  * `perSegment` batches in a segment.
  */
 export function makeSimpleLog(

@@ -39,7 +39,7 @@ function find(): FoundServers {
   const found: FoundServers = {};
   if (!ALL) return found;
   const paths = Deno.env.get("PATH")?.split(":") ?? [];
-  // Where Debian's package puts it, which is not in everybody's path.
+  // Where Debian's package puts it, which may not be in `PATH`.
   for (const dir of [INSTALLED, ...paths, "/usr/sbin"]) {
     const path = `${dir}/nats-server`;
     const version = versionOf(path);
@@ -62,7 +62,7 @@ function versionOf(path: string): number[] | undefined {
   }
 }
 
-/** What is in `PATH`. */
+/** The servers on this machine. */
 export const SERVERS: FoundServers = find();
 /** How to start servers. */
 export interface NatsOptions {
@@ -251,7 +251,7 @@ function freePorts(count: number): number[] {
   return ports;
 }
 
-/** Resolves after so many milliseconds. */
+/** Resolves after a time in milliseconds. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

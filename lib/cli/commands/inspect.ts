@@ -99,12 +99,12 @@ function clock({ clockBehindMicros, segments }: LogInspection): string[] {
 
 function state({ locked, closed, owner }: LogInspection): string {
   if (closed) return "closed";
-  const who = typeof owner === "object"
+  const writer = typeof owner === "object"
     ? `${
       describeOwner({ pid: owner.pid, since: owner.startedAt })
     }, opening ${owner.generation}, durable up to offset ${owner.durableOffset}`
     : "an unknown process";
-  return locked ? `being written by ${who}` : `left open by ${who}`;
+  return locked ? `being written by ${writer}` : `left open by ${writer}`;
 }
 
 function forecast(opening: OpeningForecast): string {
