@@ -6,7 +6,7 @@ import type {
   TransferOptions,
   TransferReport,
 } from "../iggy/mod.ts";
-import { wholeNumber } from "./command.ts";
+import { wholeNumber } from "./amounts.ts";
 import type { Console } from "./console.ts";
 import { formatBytes } from "./terminal.ts";
 

@@ -69,31 +69,18 @@ export interface TransferReport {
 }
 
 /** The numbers of a report, which the conversion counts. */
-export type Counts =
-  & Pick<
-    TransferReport,
-    | "messages"
-    | "batches"
-    | "bytesRead"
-    | "bytesWritten"
-    | "splits"
-    | "producersRemoved"
-    | "zerosCut"
-    | "tornBytesCut"
-  >
-  & { nextOffset: number };
+export class Counts {
+  messages = 0;
+  batches = 0;
+  bytesRead = 0;
+  bytesWritten = 0;
+  splits: Splits = { batchesByLength: 0, batchesByTime: 0, segments: 0 };
+  producersRemoved = 0;
+  zerosCut = 0;
+  tornBytesCut = 0;
+  nextOffset: number;
 
-/** Returns the counts of a conversion that has not begun. */
-export function noCounts(nextOffset: number): Counts {
-  return {
-    messages: 0,
-    batches: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    splits: { batchesByLength: 0, batchesByTime: 0, segments: 0 },
-    producersRemoved: 0,
-    zerosCut: 0,
-    tornBytesCut: 0,
-    nextOffset,
-  };
+  constructor(firstOffset: number) {
+    this.nextOffset = firstOffset;
+  }
 }

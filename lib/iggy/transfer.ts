@@ -12,7 +12,7 @@ import {
 } from "./directory.ts";
 import { fileSize, type Place } from "./files.ts";
 import type { TransferOptions } from "./options.ts";
-import { noCounts, type TransferReport } from "./report.ts";
+import { Counts, type TransferReport } from "./report.ts";
 
 /** What is to be copied, and where. */
 export interface Transfer {
@@ -77,7 +77,7 @@ function* convertAll(place: Place, transfer: Transfer): Task<TransferReport> {
     isLog: isServed,
     cutsTornTail: transfer.cutsTornTail,
     onProgress: yield* progressOf(place, transfer),
-  }, noCounts(segments[0]!.firstOffset));
+  }, new Counts(segments[0]!.firstOffset));
   try {
     if (!isDry) {
       for (const name of target.temporary) {

@@ -1,7 +1,7 @@
 /** The times that options take. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { time } from "../../lib/cli/command.ts";
+import { time } from "../../lib/cli/amounts.ts";
 import { formatTime } from "../../lib/cli/terminal.ts";
 import { ALL } from "../permissions.ts";
 

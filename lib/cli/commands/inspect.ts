@@ -1,14 +1,17 @@
 import type { Command } from "commander";
 import {
+  type CursorInfo,
   inspectLog,
   type LogInspection,
+  LogReader,
   type OpeningForecast,
   type OpeningReport,
+  previewRetention,
+  type RetentionReport,
   type SegmentInspection,
 } from "../../log/mod.ts";
 import { describeOwner } from "../../storage/mod.ts";
 import { command } from "../command.ts";
-import { consumersInWords, inspectConsumers } from "../consumers.ts";
 import type { Console } from "../console.ts";
 import {
   formatBytes,
@@ -16,6 +19,7 @@ import {
   formatTable,
   formatTime,
 } from "../terminal.ts";
+import { cursorTable } from "./cursors.ts";
 
 const HELP = `
 Messages are not read, except at the ends of segments and where opening would read; basalt
@@ -163,4 +167,51 @@ function size(bytes: number | undefined): string {
 
 function time(micros: number | undefined): string {
   return micros === undefined ? "" : formatTime(micros);
+}
+
+/** What `inspect` tells of consumers; an error where it cannot be known. */
+interface Consumers {
+  /** The cursors of the log. */
+  cursors: CursorInfo[] | Error;
+  /** What retention may remove now: the first segments that no cursor needs. */
+  removable: RetentionReport | Error;
+}
+
+/** Looks at the cursors of a log, and at what they hold back. */
+async function inspectConsumers(dir: string): Promise<Consumers> {
+  return {
+    cursors: await orError(new LogReader(dir).cursors()),
+    removable: await orError(previewRetention(dir, { bytes: 0 })),
+  };
+}
+
+async function orError<T>(found: Promise<T>): Promise<T | Error> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw error;
+  }
+}
+
+/** The same as lines of text; none for a log without cursors and sealed segments. */
+function consumersInWords(
+  { cursors, removable }: Consumers,
+  columns: number | undefined,
+): string[] {
+  const lines: string[] = [];
+  if (cursors instanceof Error) lines.push("", `cursors: ${cursors.message}`);
+  else if (cursors.length > 0) lines.push("", cursorTable(cursors, columns));
+  if (removable instanceof Error) {
+    lines.push("", `retention would fail: ${removable.message}`);
+  } else if (removable.removedSegments > 0) {
+    const { removedSegments, removedBytes } = removable;
+    lines.push(
+      "",
+      `retention may remove ${formatCount(removedSegments, "segment")}, ${
+        formatBytes(removedBytes)
+      }: no cursor needs them`,
+    );
+  }
+  return lines;
 }

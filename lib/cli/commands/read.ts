@@ -7,7 +7,8 @@ import {
   salvageLog,
 } from "../../log/mod.ts";
 import type { MessageBatch } from "../../segment/mod.ts";
-import { command, time, TIME_FORMS, wholeNumber } from "../command.ts";
+import { time, TIME_FORMS, wholeNumber } from "../amounts.ts";
+import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatTime } from "../terminal.ts";
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { Log, previewRetention, type RetentionReport } from "../../log/mod.ts";
-import { bytes, duration } from "../amounts.ts";
-import { command, wholeNumber } from "../command.ts";
+import { bytes, duration, wholeNumber } from "../amounts.ts";
+import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatCount } from "../terminal.ts";
 

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { inspectLog, LogReader } from "../../log/mod.ts";
-import { command, time, TIME_FORMS } from "../command.ts";
+import { time, TIME_FORMS } from "../amounts.ts";
+import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
 import {
