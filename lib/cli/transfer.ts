@@ -1,14 +1,13 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type {
   CarriedCursor,
-  CursorNames,
   PartitionAddress,
   TransferOptions,
   TransferReport,
 } from "../iggy/mod.ts";
 import { wholeNumber } from "./amounts.ts";
 import type { Console } from "./console.ts";
-import { formatBytes } from "./terminal.ts";
+import { formatBytes, formatCount } from "./terminal.ts";
 
 /** The options that both commands have. */
 export interface TransferFlags {
@@ -78,7 +77,6 @@ export function partitionOf(
   if (isPath) return dir;
   return made.error(
     `error: give --${flag}, or --iggy with --stream and --topic`,
-    { exitCode: 2, code: "commander.invalidArgument" },
   );
 }
 
@@ -122,7 +120,7 @@ function inWords(report: TransferReport): string[] {
     `messages   ${report.messages}, offsets [${firstOffset}, ${nextOffset}), all verified`,
     `batches    ${report.batches}`,
     `segments   ${report.segments}, ${formatBytes(report.bytesWritten)}${
-      there > 0 ? `; ${there} files were there already` : ""
+      there > 0 ? `; ${formatCount(there, "file")} of them from before` : ""
     }`,
     ...counted(splits.batchesByLength, "batches split at 1 MiB"),
     ...counted(splits.batchesByTime, "batches split for their producer times"),
@@ -160,25 +158,4 @@ function strangers({ cursors, consumerOffsets }: TransferReport): string[] {
 
 function counted(count: number, what: string): string[] {
   return count === 0 ? [] : [`note       ${count} ${what}`];
-}
-
-/** Parses the name of a format. */
-export function formatName(text: string): "0.9" | "0.8" {
-  if (text === "0.9" || text === "0.8") return text;
-  throw new InvalidArgumentError("Give 0.9 or 0.8.");
-}
-
-/** Parses an id and the name of a cursor, and adds them to those before. */
-export function cursorName(
-  text: string,
-  before: CursorNames = {},
-): CursorNames {
-  const [, id, name] = /^(\d+)=(.+)$/.exec(text) ?? [];
-  if (id === undefined || name === undefined) {
-    throw new InvalidArgumentError("Give an id and a cursor: 1=billing.");
-  }
-  if (Number(id) in before) {
-    throw new InvalidArgumentError(`Give id ${id} once.`);
-  }
-  return { ...before, [Number(id)]: name };
 }

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import {
   type CursorNames,
   exportToIggy,
@@ -7,8 +7,6 @@ import {
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import {
-  cursorName,
-  formatName,
   partitionOf,
   settingsOf,
   show,
@@ -48,7 +46,10 @@ export function exportLog(console: Console): Command {
     HELP,
   ).argument("<dir>", "the log's directory");
   return transferOptions(made, "to")
-    .option("--format <version>", "the server's format", formatName, "0.9")
+    .addOption(
+      new Option("--format <version>", "the server's format")
+        .choices(["0.9", "0.8"]).default("0.9"),
+    )
     .option(
       "--consumer <id=cursor>",
       "store a cursor's position as that of a consumer; may be repeated",
@@ -72,4 +73,19 @@ export function exportLog(console: Console): Command {
       });
       show(report, flags, console);
     });
+}
+
+/** Parses an id and the name of a cursor, and adds them to those before. */
+function cursorName(
+  text: string,
+  before: CursorNames = {},
+): CursorNames {
+  const [, id, name] = /^(\d+)=(.+)$/.exec(text) ?? [];
+  if (id === undefined || name === undefined) {
+    throw new InvalidArgumentError("Give an id and a cursor: 1=billing.");
+  }
+  if (Number(id) in before) {
+    throw new InvalidArgumentError(`Give id ${id} once.`);
+  }
+  return { ...before, [Number(id)]: name };
 }

@@ -66,10 +66,7 @@ async function run(
     ...before !== undefined && { before },
   };
   if (Object.keys(wanted).length === 0) {
-    made.error(
-      "error: give --bytes, --age, --hard-bytes or --before",
-      { exitCode: 2, code: "commander.invalidArgument" },
-    );
+    made.error("error: give --bytes, --age, --hard-bytes or --before");
   }
   if (dryRun) return await previewRetention(dir, wanted);
   await using log = await Log.open(dir, { create: false });
