@@ -46,9 +46,9 @@ export interface Transfer {
  * durable.
  *
  * First all indexes get their names, then consumers and cursors are written, then the logs get
- * their names, in their order: after a crash a log's directory has indexes without their logs, which
- * `Log.open` refuses, and a server finds the first messages. The same call completes it. After a
- * failure the temporary files are removed.
+ * their names, in their order: after a crash a log's directory has indexes without their logs,
+ * which `Log.open` refuses, and a server finds the first messages. The same call completes it.
+ * After a failure the temporary files are removed.
  */
 export function* runTransfer(
   place: Place,
