@@ -38,6 +38,7 @@ Deno.test(
       assertStringIncludes(errors, file);
       assertStringIncludes(errors, "it is a file in the log's directory");
     }
+    Deno.removeSync(dir.file("hard"));
     const piped = await new Deno.Command("sh", {
       args: [
         "-c",

@@ -114,10 +114,10 @@ async function ingestFile(
 function refuseOwnFile(file: string, into: string, console: Console): void {
   let isOwn: boolean;
   try {
-    isOwn = file === "-"
-      ? hasFile(into, console.streams.inputFile?.())
-      : parentOf(Deno.realPathSync(file)) === Deno.realPathSync(into) ||
-        hasFile(into, Deno.statSync(file));
+    const found = file === "-"
+      ? console.streams.inputFile?.()
+      : Deno.statSync(file);
+    isOwn = found !== undefined && hasFile(into, found);
   } catch {
     // There is no such directory yet, or opening says what is wrong.
     return;
@@ -132,9 +132,8 @@ function refuseOwnFile(file: string, into: string, console: Console): void {
 /** Whether a directory holds a file, by whatever name. */
 function hasFile(
   dir: string,
-  file: { dev: number; ino: number | null; nlink?: number | null } | undefined,
+  file: { dev: number; ino: number | null },
 ): boolean {
-  if (file === undefined || file.nlink === 1) return false;
   return [...Deno.readDirSync(dir)].some(({ name }) => {
     const { dev, ino } = Deno.lstatSync(`${dir}/${name}`);
     return dev === file.dev && ino === file.ino;
@@ -309,10 +308,6 @@ class Ingestion {
 /** How to go on after an ingest that was cut short. */
 function resumption(offset: number): string {
   return `. To go on: the same command with --resume ${offset}`;
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
 }
 
 function progress(bytes: number, { name, size }: Source): string {
