@@ -69,11 +69,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   /** Called when the file has ended. */
   readonly #whenClosed: (() => void)[] = [];
 
-  /**
-   * Opens a handle of a file.
-   *
-   * @internal
-   */
+  /** @ignore Opens a handle of a file. */
   constructor(
     machine: Machine,
     inode: Inode,
