@@ -347,6 +347,11 @@ export function sparse(
   return entries;
 }
 
+/** Whether a line of a trace is the removal of a file that was made and has no name yet. */
+export function isTidying(line: string): boolean {
+  return line.startsWith("remove ") && line.endsWith(".tmp");
+}
+
 /**
  * Operations of a simulated disk as short lines, such as `write 0.log 0+4096 data`; of the ones
  * named only.

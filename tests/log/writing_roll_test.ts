@@ -15,6 +15,7 @@ import {
   faultsOfClosed,
   FRAME,
   HEADER,
+  isTidying,
   KIB,
   lines,
   onEachPlace,
@@ -41,8 +42,6 @@ const SEAL_AND_CREATE = [
   "rename 3.log.tmp 3.log",
   "rename 3.index.tmp 3.index",
   "syncDirectory /log",
-  "open 3.log",
-  "open 3.index",
 ];
 /** The operations of a roll from offset 3, and of the flush in the new segment. */
 const ROLL = [
@@ -392,7 +391,9 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
         const durable = kind === "truncate" ? 0 : 3;
         assertEquals(log.durableOffset, durable);
         await log.close().catch(() => {});
-        assertEquals(lines(disk, failed), []);
+        // Only what the attempt has made itself is removed.
+        const after = lines(disk, failed);
+        assertEquals(after.filter((line) => !isTidying(line)), []);
         const again = await openLog(place);
         assertEquals((await drain(again)).length, 3);
         await again.close();
@@ -419,6 +420,7 @@ for (const mode of ["async", "sync"]) {
         await at(new SimulatedPlace(), async (place) => {
           const disk = place.storage;
           const log = await openLog(place, { segmentBytes: 4 * KIB });
+          const { openFiles } = disk;
           appendSome(log, 5, 1000);
           const remove = disk.onOperation((operation) => {
             const { path } = operation;
@@ -433,7 +435,7 @@ for (const mode of ["async", "sync"]) {
               : await assertRejects(() => log.flush())) as { code: string };
             assertEquals(error.code, code, `${kind} ${ending}`);
             assertEquals([log.nextOffset, log.durableOffset], [5, 3]);
-            assertEquals(disk.openFiles, 2, "files stay open");
+            assertEquals(disk.openFiles, openFiles, "files stay open");
           }
           // Nothing of it keeps the log from taking messages.
           assertEquals(appendSome(log, 1, 1000), 5);
