@@ -72,7 +72,7 @@ export interface ConnectSettings {
 }
 
 /** Names of errors that pass: those of the client, and those of the system by their codes. */
-const PASSING = /^(ConnectionError|TimeoutError|E(?!RR_)[A-Z]+)$/;
+const PASSING = /^(ConnectionError|TimeoutError|E(?!RR_)[A-Z_]+)$/;
 
 /**
  * Connects to NATS.

@@ -351,7 +351,7 @@ export class Shipping implements AsyncDisposable {
     const { cursor } = this.#options;
     throw new ShippingError(
       "empty",
-      `Cannot ship log '${this.#log.path}': the destination has no message, but cursor '${cursor}' is at offset ${position}. It was emptied, made again, or never had the first messages of the log; resumeFrom: "cursor" goes on at ${position}`,
+      `Cannot ship log '${this.#log.path}': the destination has no message, but cursor '${cursor}' is at offset ${position}. It was emptied, made again, or never had the first messages of the log; resumeFrom: "cursor" (--resume-from-cursor) goes on at ${position}`,
     );
   }
 
