@@ -22,7 +22,7 @@ export interface ReaderStats {
  * `docs/format.md#read-changes`
  */
 export class DirectoryChanges {
-  /** Whether names in the directory may have changed since this was set to `false`. */
+  /** Whether names in the directory may have changed since the last call of `watch`. */
   areNamesNew = true;
 
   readonly #storage: TaskStorage;
@@ -52,16 +52,22 @@ export class DirectoryChanges {
     return this.#watch !== undefined;
   }
 
-  /** Asks the system to tell of changes from here on. */
+  /**
+   * Asks the system to tell of changes from here on. Call it again before each listing: another
+   * directory may have the path.
+   */
   watch(): void {
+    if (!this.#isOpen) this.#stats.tails++;
     this.#isOpen = true;
-    this.#stats.tails++;
-    this.#watch = this.#storage.watch(this.#dir, (areNamesNew) => {
+    this.areNamesNew = false;
+    const watch = this.#storage.watch(this.#dir, (areNamesNew) => {
       if (areNamesNew) this.areNamesNew = true;
       this.#isChanged = true;
       this.#changed.fire();
     });
-    if (this.isNotified) this.#stats.notifiedTails++;
+    this.#unwatch();
+    this.#watch = watch;
+    if (watch !== undefined) this.#stats.notifiedTails++;
   }
 
   /** Waits for a change, at most so long where that is given; returns whether there was one. */
@@ -85,6 +91,10 @@ export class DirectoryChanges {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#stats.tails--;
+    this.#unwatch();
+  }
+
+  #unwatch(): void {
     if (this.#watch === undefined) return;
     this.#stats.notifiedTails--;
     this.#watch.close();

@@ -14,6 +14,7 @@ import {
   type ReadableSegment,
   type Resumption,
   type SegmentSource,
+  timestampAt,
 } from "./log_scan.ts";
 import type { LogPlace } from "./meta.ts";
 import { segmentPath } from "./names.ts";
@@ -43,6 +44,12 @@ const LAST_LOOKS_MS = [50, 100];
 const LIST_EVERY_MICROS = 1_000_000;
 /** How often an owner file in transition is read again. */
 const RECORD_ATTEMPTS = 4;
+/**
+ * How often, and after what time, a missing owner file is looked for while the lock is held: a
+ * writer that opens or closes the log has none for a moment.
+ */
+const OWNER_ATTEMPTS = 100;
+const OWNER_DELAY_MS = 20;
 
 /** Whether a log is being written, was left by a writer that died, or was closed. */
 type WriterState = "writing" | "dead" | "none";
@@ -103,12 +110,8 @@ export class ForeignSegments implements SegmentSource {
   }
 
   *segments(): Task<readonly ReadableSegment[]> {
-    const changes = this.#changes;
-    // Before the first listing, so that no change after it goes unseen.
-    if (changes !== undefined && this.#listedAtMicros === -Infinity) {
-      changes.watch();
-    }
-    if (changes !== undefined) changes.areNamesNew = false;
+    // Before the listing, so that no change after it goes unseen.
+    this.#changes?.watch();
     this.#listedAtMicros = this.#place.storage.now();
     this.#stats.listings++;
     const { segments, lost } = this.#found = yield* this.#readable.list();
@@ -135,7 +138,7 @@ export class ForeignSegments implements SegmentSource {
     attempt: number,
   ): Task<Resumption> {
     if (attempt === 0) this.#looks = 0;
-    if (this.#hasNext(current, stop)) return "next";
+    if (this.#hasNext(current, stop.offset)) return "next";
     const changes = this.#changes;
     if (changes !== undefined) {
       if (yield* this.#finds(current, stop)) return "next";
@@ -143,9 +146,7 @@ export class ForeignSegments implements SegmentSource {
         return yield* this.#again(changes);
       }
     }
-    yield* this.segments();
-    if (this.#hasNext(current, stop)) return "next";
-    this.checkStart(stop.offset);
+    if (yield* this.#relist(current, stop.offset)) return "next";
     if (yield* this.#classify(current, stop, attempt)) return "again";
     if (changes !== undefined) return yield* this.#again(changes);
     if (this.#from > stop.offset) {
@@ -155,7 +156,10 @@ export class ForeignSegments implements SegmentSource {
   }
 
   /** Waits until the message at `offset` is durable, where that was asked for. */
-  *ahead(offset: number): Task<"files" | "end"> {
+  *ahead(
+    offset: number,
+    current: OpenSegment | undefined,
+  ): Task<"files" | "end"> {
     while (this.#durable && offset >= this.#durableOffset) {
       this.#durableOffset = yield* durableOffsetOf(this.#place);
       if (offset < this.#durableOffset) break;
@@ -165,6 +169,10 @@ export class ForeignSegments implements SegmentSource {
         const isUnchecked = offset > this.#durableOffset && !this.#isChecked;
         this.#isChecked = true;
         return isUnchecked ? "files" : "end";
+      }
+      if (current !== undefined) current.size = yield* current.log.size();
+      if (this.#isListDue || isShorter(current)) {
+        yield* this.#relist(current, offset);
       }
       yield* this.#again(this.#changes);
     }
@@ -185,9 +193,33 @@ export class ForeignSegments implements SegmentSource {
   }
 
   /** Whether a segment that is known goes on where the one that is read ends. */
-  #hasNext({ segment }: OpenSegment, { offset }: ScanStop): boolean {
+  #hasNext({ segment }: OpenSegment, offset: number): boolean {
     return offset > segment.firstOffset &&
       lastUpTo(this.#found.segments, offset)?.firstOffset === offset;
+  }
+
+  /**
+   * Lists the directory again; returns whether a later segment goes on at `offset`.
+   *
+   * @throws {OffsetOutOfRangeError} If the message at `offset` was truncated away.
+   * @throws {Deno.errors.BadResource} If what was read is not in the log any more.
+   */
+  *#relist(current: OpenSegment | undefined, offset: number): Task<boolean> {
+    const { isNotified = false, areNamesNew = false } = this.#changes ?? {};
+    yield* this.segments();
+    if (current !== undefined && this.#hasNext(current, offset)) return true;
+    this.checkStart(offset);
+    if (current === undefined) return false;
+    const { segment, log, last } = current;
+    this.#checkName(segment, log);
+    // The names change when an older state of the log takes its place, in the same files or not.
+    const isDoubtful = isNotified && areNamesNew || isShorter(current);
+    if (last === undefined || !isDoubtful) return false;
+    const timestamp = yield* timestampAt(log, this.#place.pool, last);
+    if (timestamp === last.timestamp) return false;
+    throw new Deno.errors.BadResource(
+      `Cannot read on in '${log.path}': the messages from offset ${last.offset}, which were read, are not there any more`,
+    );
   }
 
   /** Looks for a segment that was made after the last listing; returns whether there is one. */
@@ -215,14 +247,13 @@ export class ForeignSegments implements SegmentSource {
    * read what comes after the stop. Otherwise it waits.
    */
   #isLookDue(
-    { segment }: OpenSegment,
+    current: OpenSegment,
     { reason }: ScanStop,
     attempt: number,
   ): boolean {
-    const { areNamesNew, isNotified } = this.#changes!;
-    const age = this.#place.storage.now() - this.#listedAtMicros;
-    if (areNamesNew && Math.abs(age) >= LIST_EVERY_MICROS) return true;
-    if (!this.#isLast(segment)) return true;
+    if (this.#isListDue || isShorter(current)) return true;
+    if (!this.#isLast(current.segment)) return true;
+    const { isNotified } = this.#changes!;
     switch (reason) {
       case "end":
         return false;
@@ -234,6 +265,12 @@ export class ForeignSegments implements SegmentSource {
         return attempt <= ATTEMPTS ||
           attempt % CLASSIFY_EVERY >= CLASSIFY_EVERY - 2;
     }
+  }
+
+  /** Whether names in the directory have changed, and it was not listed lately. */
+  get #isListDue(): boolean {
+    const age = this.#place.storage.now() - this.#listedAtMicros;
+    return this.#changes!.areNamesNew && Math.abs(age) >= LIST_EVERY_MICROS;
   }
 
   /** Waits for a change, or for the time to look again. */
@@ -260,7 +297,6 @@ export class ForeignSegments implements SegmentSource {
     attempt: number,
   ): Task<boolean> {
     const { log, segment } = current;
-    this.#checkName(segment, log);
     const isSealed = !this.#isLast(segment);
     const { lost } = this.#found;
     if (stop.reason === "end" && !isSealed) {
@@ -317,11 +353,13 @@ export class ForeignSegments implements SegmentSource {
   }
 
   /** Refuses to go on in a file that has lost its name: nothing will be written to it any more. */
-  #checkName({ firstOffset }: ReadableSegment, { path }: TaskFile): void {
+  #checkName({ firstOffset }: ReadableSegment, log: TaskFile): void {
     const { segments, lost } = this.#found;
-    if (lastUpTo(segments, firstOffset)?.firstOffset === firstOffset) return;
+    const isListed =
+      lastUpTo(segments, firstOffset)?.firstOffset === firstOffset;
+    if (isListed && log.isAtPath()) return;
     throw lost ?? new Deno.errors.BadResource(
-      `Cannot read on in '${path}': the file has lost its name`,
+      `Cannot read on in '${log.path}': the file has lost its name`,
     );
   }
 
@@ -330,7 +368,7 @@ export class ForeignSegments implements SegmentSource {
    */
   *#checkEnd(log: TaskFile, { position }: ScanStop): Task<void> {
     const { storage, dir, pool } = this.#place;
-    if ((yield* sizeAt(storage, ownerPath(dir))) !== undefined) return;
+    if ((yield* this.#writer()).state !== "none") return;
     const { firstOffset } = this.#found.segments.at(-1)!;
     const index = yield* openIndex(storage, dir, firstOffset);
     try {
@@ -368,12 +406,18 @@ export class ForeignSegments implements SegmentSource {
 
   /** Returns what the owner file and the lock say. */
   *#writer(): Task<Writer> {
-    const record = yield* readOwnerRecord(this.#place);
-    if (record === undefined) return { state: "none", durableOffset: 0 };
     const { storage, dir } = this.#place;
-    const state = storage.isLocked(dir) ? "writing" : "dead";
-    return { state, durableOffset: vouchedOffset(record) };
+    const record = yield* readOwnerRecord(this.#place);
+    const durableOffset = vouchedOffset(record);
+    // Without an owner file, a writer is opening or closing the log, or somebody removed the file.
+    if (storage.isLocked(dir)) return { state: "writing", durableOffset };
+    return { state: record === undefined ? "none" : "dead", durableOffset };
   }
+}
+
+/** Whether the file of a segment ends before what was read of it. */
+function isShorter(current: OpenSegment | undefined): boolean {
+  return current !== undefined && current.size < current.scan.position;
 }
 
 /**
@@ -393,9 +437,21 @@ function* readOwnerRecord(
  * Returns the offset below which the messages of a log are durable, as far as its writer has told.
  *
  * `docs/format.md#read-durable`
+ *
+ * @throws {Deno.errors.BadResource} If the owner file of a log that is being written is missing.
  */
 export function* durableOffsetOf(place: LogPlace): Task<number> {
-  const record = yield* readOwnerRecord(place);
-  // A log that was closed is durable to its end.
-  return record === undefined ? Infinity : vouchedOffset(record);
+  const { storage, dir } = place;
+  for (let attempt = 0; attempt < OWNER_ATTEMPTS; attempt++) {
+    const record = yield* readOwnerRecord(place);
+    if (record !== undefined) return vouchedOffset(record);
+    // A log that was closed is durable to its end.
+    if (!storage.isLocked(dir)) return Infinity;
+    yield* storage.delay(OWNER_DELAY_MS);
+  }
+  throw new Deno.errors.BadResource(
+    `Cannot tell what is durable in log '${dir}': a writer has it open, but '${
+      ownerPath(dir)
+    }' is missing`,
+  );
 }

@@ -3,6 +3,7 @@ import type { BufferPool } from "../pool/mod.ts";
 import {
   type BatchSource,
   type CheckedReadOptions,
+  type IndexEntry,
   MessageBatch,
   type ReadOptions,
   RESTART_BYTES,
@@ -38,6 +39,8 @@ export interface OpenSegment {
   readonly scan: SegmentScan;
   /** The size of the `.log` when it was asked for last, in bytes. */
   size: number;
+  /** The last batch that was read. */
+  last?: IndexEntry;
 }
 
 /** How a scan goes on after a stop: here, in the next segment, or not at all. */
@@ -65,8 +68,13 @@ export interface SegmentSource {
   /**
    * Called before the message at `offset` is read: returns messages that are in memory, `"files"`
    * to read on in the files, or `"end"`.
+   *
+   * @param current The segment that the message before it was read from, if one was.
    */
-  ahead(offset: number): Task<MessageBatch | "files" | "end">;
+  ahead(
+    offset: number,
+    current: OpenSegment | undefined,
+  ): Task<MessageBatch | "files" | "end">;
   /**
    * Returns the offset below which messages may be handed out; called after they were read. Left
    * out where all may.
@@ -137,7 +145,7 @@ export class LogScan implements BatchSource {
     const source = this.#source;
     while (!this.#selection.isOver) {
       const offset = this.#offset ??= yield* this.#start();
-      const ahead = yield* source.ahead(offset);
+      const ahead = yield* source.ahead(offset, this.#current);
       if (ahead === "end") return undefined;
       let batch: MessageBatch | undefined;
       if (ahead instanceof MessageBatch) {
@@ -158,6 +166,7 @@ export class LogScan implements BatchSource {
           : source.end && (yield* source.end());
         batch = end === undefined ? next : cut(current.scan, next, end);
         if (batch === undefined) this.#offset = Math.max(offset, from);
+        else current.last = batch.batch(batch.batchCount - 1);
       }
       this.#attempt = 0;
       if (batch === undefined) continue;
@@ -292,15 +301,10 @@ export class LogScan implements BatchSource {
   ): Task<number | undefined> {
     const { storage, dir, pool } = this.#place;
     const log = yield* openSegmentLog(storage, dir, firstOffset);
-    const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
-    const scan = new SegmentScan(log, pool, 0, firstOffset, options);
+    const start = { offset: firstOffset, position: 0 };
     try {
-      const first = yield* scan.next(bound?.() ?? (yield* log.size()));
-      if (!(first instanceof MessageBatch)) return undefined;
-      using batch = first;
-      return batch.timestamp(0);
+      return yield* timestampAt(log, pool, start, bound?.());
     } finally {
-      yield* scan.close();
       yield* log.close();
     }
   }
@@ -311,6 +315,28 @@ export class LogScan implements BatchSource {
     if (current === undefined) return;
     yield* current.scan.close();
     yield* current.log.close();
+  }
+}
+
+/**
+ * Returns the append time of the batch that starts at a place, which is verified; `undefined` if
+ * there is no valid one.
+ */
+export function* timestampAt(
+  log: TaskFile,
+  pool: BufferPool,
+  { offset, position }: ScanStart,
+  bound?: number,
+): Task<number | undefined> {
+  const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
+  const scan = new SegmentScan(log, pool, position, offset, options);
+  try {
+    const first = yield* scan.next(bound ?? (yield* log.size()));
+    if (!(first instanceof MessageBatch)) return undefined;
+    using batch = first;
+    return batch.timestamp(0);
+  } finally {
+    yield* scan.close();
   }
 }
 

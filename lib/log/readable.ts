@@ -16,8 +16,6 @@ import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
  */
 const ATTEMPTS = 3;
 const DELAY_MS = 2;
-/** How long what `meta` said is believed while the names in the directory stay the same. */
-const META_AGE_MICROS = 1_000_000;
 
 /** The segments that can be read one after the other, and what is after them. */
 export interface Readable {
@@ -31,9 +29,6 @@ export interface Readable {
 export class ReadableSegments {
   readonly #place: LogPlace;
   #meta: MetaRecord | undefined;
-  /** When `meta` was read, and what names there were then. */
-  #readAt = -Infinity;
-  #namesThen = "";
 
   constructor(place: LogPlace) {
     this.#place = place;
@@ -78,13 +73,7 @@ export class ReadableSegments {
   }
 
   /** What `meta` says, read after the listing: what it says is at least as new. */
-  *#metaOf({ segments, hasMeta }: Listing): Task<MetaRecord | undefined> {
-    const names = [segments[0], segments.at(-1)]
-      .map((each) => each?.firstOffset).join();
-    const now = this.#place.storage.now();
-    const isFresh = names === this.#namesThen &&
-      Math.abs(now - this.#readAt) < META_AGE_MICROS;
-    if (isFresh) return this.#meta;
+  *#metaOf({ hasMeta }: Listing): Task<MetaRecord | undefined> {
     const before = this.#meta;
     const meta = hasMeta ? yield* readMeta(this.#place) : undefined;
     if (before !== undefined && meta?.identity !== before.identity) {
@@ -92,9 +81,6 @@ export class ReadableSegments {
         `Cannot read on in log '${this.#place.dir}': the log with identity ${before.identity} is not there any more`,
       );
     }
-    this.#meta = meta;
-    this.#readAt = now;
-    this.#namesThen = names;
-    return meta;
+    return this.#meta = meta;
   }
 }

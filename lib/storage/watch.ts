@@ -1,7 +1,7 @@
 import { driveSync } from "../base/mod.ts";
 import { closeDescriptor, openDirectory } from "./descriptor.ts";
 import { pathString } from "./paths.ts";
-import { deviceOf, type FileProbe, probeFile } from "./probe.ts";
+import { deviceOf, probeFile } from "./probe.ts";
 import type { StorageWatch } from "./storage.ts";
 
 /**
@@ -22,20 +22,29 @@ const LOCAL = new Set([
 
 /** A directory that is watched, and all who are told of changes in it. */
 interface Watched {
+  readonly path: string;
   /** The device and the inode. */
   readonly id: string;
+  /** Its descriptor: while it is open, no other directory gets the inode. */
+  readonly directory: number;
   readonly watcher: Deno.FsWatcher;
   readonly listeners: Set<(areNamesNew: boolean) => void>;
+  /** Whether nothing more is told of it. */
+  isEnded: boolean;
 }
 
-/** One watch a directory: a user has 128 instances of inotify if not configured otherwise. */
-const watchedById = new Map<string, Watched>();
+/**
+ * What the runtime watches, one watch a directory: a user has 128 instances of inotify if not
+ * configured otherwise.
+ */
+const all = new Set<Watched>();
 
 /**
  * Calls a function after each change of a file in a directory, or of the names in it: then with
- * `true`.
+ * `true`. A directory that loses its path is told of a last time.
  *
- * @returns `undefined` where the system does not tell of all changes.
+ * @returns `undefined` where the system does not tell of all changes, or not yet: the runtime may
+ * still watch the directory that had the path before.
  */
 export function watchDirectory(
   where: string,
@@ -49,50 +58,65 @@ export function watchDirectory(
     // No inotify left, no directory, or no permission: opening and listing tell which.
   }
   if (watched === undefined) return undefined;
-  const { id, watcher, listeners } = watched;
+  const { listeners } = watched;
   // A function of its own, whoever else passes the same one.
   const listener = (areNamesNew: boolean) => onChange(areNamesNew);
   listeners.add(listener);
   return {
     close(): void {
-      if (!listeners.delete(listener) || listeners.size > 0) return;
-      if (watchedById.get(id) === watched) watchedById.delete(id);
-      watcher.close();
+      if (listeners.delete(listener) && listeners.size === 0) end(watched);
     },
   };
 }
 
 function watchedOf(path: string): Watched | undefined {
-  const file = driveSync(openDirectory(path));
-  let probe: FileProbe;
+  const directory = driveSync(openDirectory(path));
+  let isKept = false;
   try {
-    probe = probeFile(file, path);
+    const probe = probeFile(directory, path);
+    if (!LOCAL.has(probe.filesystem)) return undefined;
+    const id = `${deviceOf(probe)}:${probe.inode}`;
+    let isBusy = false;
+    for (const each of all) {
+      if (each.id === id && !each.isEnded) return each;
+      if (each.id === id || each.path !== path) continue;
+      lose(each);
+      isBusy = true;
+    }
+    if (isBusy) return undefined;
+    const watcher = Deno.watchFs(path, { recursive: false });
+    isKept = true;
+    const listeners = new Set<(areNamesNew: boolean) => void>();
+    const isEnded = false;
+    const watched = { path, id, directory, watcher, listeners, isEnded };
+    all.add(watched);
+    void run(watched);
+    return watched;
   } finally {
-    closeDescriptor(file);
+    if (!isKept) closeDescriptor(directory);
   }
-  const { filesystem, inode } = probe;
-  if (!LOCAL.has(filesystem)) return undefined;
-  const id = `${deviceOf(probe)}:${inode}`;
-  const known = watchedById.get(id);
-  if (known !== undefined) return known;
-  const watcher = Deno.watchFs(path, { recursive: false });
-  const watched: Watched = { id, watcher, listeners: new Set() };
-  watchedById.set(id, watched);
-  void run(watched, path);
-  return watched;
 }
 
-async function run(
-  { id, watcher, listeners }: Watched,
-  path: string,
-): Promise<void> {
+async function run(watched: Watched): Promise<void> {
+  const { path, watcher, listeners } = watched;
   for await (const { kind, paths } of watcher) {
     if (kind === "access") continue;
-    // Of a directory that was removed nothing more is told; another one may get its inode.
-    const isGone = kind === "remove" && paths.includes(path);
-    if (isGone && watchedById.get(id)?.watcher === watcher) {
-      watchedById.delete(id);
-    }
-    for (const listener of listeners) listener(kind !== "modify");
+    const isLost = kind === "remove" || kind === "rename";
+    if (isLost && paths.includes(path)) lose(watched);
+    else for (const listener of listeners) listener(kind !== "modify");
   }
+  all.delete(watched);
+}
+
+/** Ends the watch of a directory that has lost its path. */
+function lose(watched: Watched): void {
+  end(watched);
+  for (const listener of watched.listeners) listener(true);
+}
+
+function end(watched: Watched): void {
+  if (watched.isEnded) return;
+  watched.isEnded = true;
+  watched.watcher.close();
+  closeDescriptor(watched.directory);
 }

@@ -4,7 +4,12 @@
  * docs/format.md#read-range, docs/format.md#read-replaced, docs/format.md#read-owner-retry.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Log, LogReader, OffsetOutOfRangeError } from "../../lib/log/mod.ts";
+import {
+  Log,
+  LogReader,
+  OffsetOutOfRangeError,
+  verifyLog,
+} from "../../lib/log/mod.ts";
 import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { LockedError } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "@basalt/io/testing";
@@ -524,3 +529,36 @@ Deno.test("Log.openSync() waits for the instant in which a reader has the lock, 
   assertEquals(writer.leftMs, 997);
   writer.held.release();
 });
+
+onEachPlace(
+  "LogReader and verifyLog() take a log without its owner file as one that is being written while its writer lives",
+  async (place) => {
+    const log = await openLog(place, { prepareBytes: MIB, flushAfterMs: 0 });
+    for (let i = 0; i < 3; i++) {
+      appendSome(log, 1, 1000);
+      await log.flush();
+    }
+    place.storage.removeSync(`${place.dir}/writer`);
+    const reader = readerOf(place);
+    assertEquals((await drain(reader)).length, 3);
+    assertEquals(drainSync(reader).length, 3);
+    assertEquals(await Array.fromAsync(verifyLog(place.dir, place)), []);
+    for (const durable of [reader.read, reader.tail]) {
+      const reading = durable.call(reader, { durable: true });
+      await assertRejects(
+        () => reading.next(),
+        Deno.errors.BadResource,
+        `'${place.dir}/writer' is missing`,
+      );
+    }
+    const tail = reader.tail();
+    for (let next = 0; next < 3;) next = (await tail.next()).value!.nextOffset;
+    const later = tail.next();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    appendSome(log, 1, 1000);
+    await log.flush();
+    assertEquals((await later).value!.firstOffset, 3);
+    await tail.return!();
+    await log.close();
+  },
+);

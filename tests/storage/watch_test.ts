@@ -1,0 +1,51 @@
+/** Changes that the system tells of, in a directory and in the one that takes its place. */
+import { assertEquals } from "@std/assert";
+import { DiskStorage } from "../../lib/storage/mod.ts";
+import { FILES } from "../permissions.ts";
+import { TemporaryDirectory } from "./tiers.ts";
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits until changes were told, at most five seconds. */
+async function untilTold(told: readonly boolean[]): Promise<void> {
+  for (let i = 0; i < 500 && told.length === 0; i++) await sleep(10);
+}
+
+Deno.test(
+  "DiskStorage.watch() tells of a directory that got the path of one that was watched",
+  {
+    ignore: !FILES,
+  },
+  async () => {
+    using directory = new TemporaryDirectory();
+    const path = `${directory.path}/watched`;
+    Deno.mkdirSync(path);
+    const storage = new DiskStorage();
+    const told: boolean[] = [];
+    const watch = () => storage.watch(path, (isNew) => told.push(isNew));
+    let watching = watch()!;
+    for (const isMoved of [false, true]) {
+      if (isMoved) Deno.renameSync(path, `${path}.moved`);
+      else Deno.removeSync(path);
+      Deno.mkdirSync(path);
+      // The runtime has not told of that yet.
+      assertEquals(watch(), undefined);
+      await untilTold(told);
+      assertEquals(told.splice(0), [true]);
+      watching.close();
+      await sleep(10);
+      watching = watch()!;
+      Deno.writeTextFileSync(`${path}/file`, "");
+      await untilTold(told);
+      assertEquals(told.splice(0)[0], true);
+      await sleep(100);
+      told.length = 0;
+      Deno.removeSync(`${path}/file`);
+      await untilTold(told);
+      told.length = 0;
+    }
+    watching.close();
+  },
+);
