@@ -7,9 +7,9 @@ import {
 import { OverlayStorage, TaskStorage } from "../storage/mod.ts";
 import { type ListedSegment, openPair } from "./directory.ts";
 import type { LogPlace } from "./meta.ts";
-import { isCutPath } from "./names.ts";
+import { isCutPath, segmentPath } from "./names.ts";
 import type { OwnerRecord } from "./owner_file.ts";
-import { closeSegment } from "./segment_files.ts";
+import { closeSegment, sizeAt } from "./segment_files.ts";
 
 /** Returns a place where all changes are kept in memory. */
 export function inMemory(place: LogPlace): LogPlace {
@@ -35,11 +35,15 @@ export function vouchedOffset(
  */
 export function* tryRecovery(
   place: LogPlace,
-  segment: ListedSegment,
+  { firstOffset }: Pick<ListedSegment, "firstOffset">,
   durableOffset: number,
 ): Task<{ state: SegmentState; report: RecoveryReport }> {
   const { storage, dir, pool } = inMemory(place);
-  const { firstOffset } = segment;
+  const segment = { firstOffset, log: false, index: false };
+  for (const kind of ["log", "index"] as const) {
+    const path = segmentPath(dir, firstOffset, kind);
+    segment[kind] = (yield* sizeAt(storage, path)) !== undefined;
+  }
   const files = yield* openPair(storage, dir, segment);
   try {
     return yield* recoverSegment({

@@ -407,9 +407,8 @@ export class Verification {
 
   /** Whether opening cuts what a dead writer left, rather than refuse it. */
   *#isCut(firstOffset: number): Task<boolean> {
-    const segment = { firstOffset, log: true, index: true };
     try {
-      yield* tryRecovery(this.#place, segment, this.#durableOffset);
+      yield* tryRecovery(this.#place, { firstOffset }, this.#durableOffset);
       return true;
     } catch (error) {
       if (error instanceof CorruptSegmentError) return false;

@@ -194,6 +194,17 @@ for (
   });
 }
 
+Deno.test("Log.open(), reading, verifying, inspecting and repairing agree about a bad tail without an index", () => {
+  for (const files of [LEFT, UNPUBLISHED]) {
+    const name = `${segment(10)}.log`;
+    const bytes = files[name]!;
+    const damage = { name: `${segment(10)}.index`, kind: "gone", where: 0 };
+    for (const bad of [joined(bytes, bytes), flipped(bytes, 3000)]) {
+      check(damaged({ ...files, [name]: bad }, damage as Damage), true);
+    }
+  }
+});
+
 Deno.test("Log.open(), reading, verifying, inspecting and repairing agree about each way in which a file ends", () => {
   const whole = filesOf(make(0, [100, 200]));
   for (
