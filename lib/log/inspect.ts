@@ -3,6 +3,7 @@ import {
   CorruptSegmentError,
   IndexLookup,
   MessageBatch,
+  type ScanStart,
   type SegmentFiles,
   SegmentScan,
 } from "../segment/mod.ts";
@@ -16,7 +17,8 @@ import {
   refuseNoLog,
 } from "./directory.ts";
 import { completeOptions, type LogReaderOptions } from "./log_options.ts";
-import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
+import { timestampAt } from "./log_scan.ts";
+import { type LogPlace, readMeta } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { closeOpened, type OpeningReport, openLog } from "./opening.ts";
 import { asLockOwner, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
@@ -152,8 +154,12 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
   let locked = storage.isLocked(dir);
   const listing = yield* listDirectory(storage, dir);
   refuseNoLog(dir, listing);
-  const meta = listing.hasMeta ? yield* metaIfRight(place) : undefined;
-  let owner = listing.hasOwner ? yield* ownerIfKnown(place) : undefined;
+  const meta = listing.hasMeta
+    ? yield* unlessRefused(readMeta(place), undefined)
+    : undefined;
+  const readOwner = () =>
+    unlessRefused(readOwnerFile(place), "invalid" as const);
+  let owner = listing.hasOwner ? yield* readOwner() : undefined;
   const tried = inMemory(place);
   let opening: OpeningForecast = locked
     ? { possible: false, error: new LockedError(dir, holderOf(owner)) }
@@ -161,7 +167,7 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
   if (!opening.possible && !locked && storage.isLocked(dir)) {
     // What the forecast met is the work of a writer that came meanwhile.
     locked = true;
-    owner = yield* ownerIfKnown(place);
+    owner = yield* readOwner();
     const error = new LockedError(dir, holderOf(owner));
     opening = { possible: false, error };
   }
@@ -219,31 +225,16 @@ function namesIn(
   };
 }
 
-/** What `meta` says; what is wrong with it shows in the forecast. */
-function* metaIfRight(place: LogPlace): Task<MetaRecord | undefined> {
+/** Returns what a file says; `instead` if it is refused, which shows in the forecast. */
+function* unlessRefused<T, U>(reading: Task<T>, instead: U): Task<T | U> {
   try {
-    return yield* readMeta(place);
+    return yield* reading;
   } catch (error) {
-    if (isRefused(error)) return undefined;
+    const isRefused = error instanceof CorruptSegmentError ||
+      error instanceof Deno.errors.NotSupported;
+    if (isRefused) return instead;
     throw error;
   }
-}
-
-/** What the owner file says; one of a later version says nothing here. */
-function* ownerIfKnown(
-  place: LogPlace,
-): Task<OwnerRecord | "invalid" | undefined> {
-  try {
-    return yield* readOwnerFile(place);
-  } catch (error) {
-    if (isRefused(error)) return "invalid";
-    throw error;
-  }
-}
-
-function isRefused(error: unknown): boolean {
-  return error instanceof CorruptSegmentError ||
-    error instanceof Deno.errors.NotSupported;
 }
 
 function holderOf(
@@ -326,40 +317,30 @@ export function* dataOf(
   const last = (yield* lookup.entry(lookup.count - 1)) ??
     (yield* lookup.lastPlausible())?.entry;
   const size = yield* log.size();
-  const start = last ?? { position: 0, offset: firstOffset };
-  const first = yield* scanFrom({ position: 0, offset: firstOffset }, 1);
-  let data = yield* scanFrom(start, Infinity);
+  const beginning = { position: 0, offset: firstOffset };
+  const firstTimestamp = yield* timestampAt(log, pool, beginning, size);
+  let data = yield* scanFrom(last ?? beginning);
   // The entry does not name a batch: the index is wrong.
-  if (data.count === 0 && start.position > 0) {
-    data = yield* scanFrom({ position: 0, offset: firstOffset }, Infinity);
+  if (data.lastTimestamp === undefined && data.dataBytes > 0) {
+    data = yield* scanFrom(beginning);
   }
-  const { offset: nextOffset, position: dataBytes, lastTimestamp } = data;
-  const { firstTimestamp } = first;
-  return { nextOffset, dataBytes, firstTimestamp, lastTimestamp };
+  return { ...data, firstTimestamp };
 
   function* scanFrom(
-    { position, offset }: { position: number; offset: number },
-    blocks: number,
-  ): Task<Scanned> {
+    { position, offset }: ScanStart,
+  ): Task<Omit<SegmentData, "firstTimestamp">> {
     const options = { firstBytes: FIRST_BYTES, readAheadBytes: 0 };
     const scan = new SegmentScan(log, pool, position, offset, options);
-    const found: Scanned = {
-      count: 0,
-      offset,
-      position,
-      firstTimestamp: undefined,
-      lastTimestamp: undefined,
-    };
+    let lastTimestamp: number | undefined;
     try {
-      for (let i = 0; i < blocks; i++) {
+      for (;;) {
         const next = yield* scan.next(size);
         if (!(next instanceof MessageBatch)) break;
-        using batch = next;
-        found.count += batch.count;
-        found.firstTimestamp ??= batch.timestamp(0);
-        found.lastTimestamp = batch.timestamp(batch.count - 1);
+        lastTimestamp = scan.lastTimestamp;
+        next.drop();
       }
-      return { ...found, offset: scan.offset, position: scan.position };
+      const { offset: nextOffset, position: dataBytes } = scan;
+      return { nextOffset, dataBytes, lastTimestamp };
     } finally {
       yield* scan.close();
     }
@@ -368,12 +349,3 @@ export function* dataOf(
 
 /** Bytes that the scan of a segment begins with. */
 const FIRST_BYTES = 64 * 1024;
-
-/** What a scan of some batches found. */
-interface Scanned {
-  count: number;
-  offset: number;
-  position: number;
-  firstTimestamp: number | undefined;
-  lastTimestamp: number | undefined;
-}

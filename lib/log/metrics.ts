@@ -11,48 +11,83 @@ import { LogReader } from "./log_reader.ts";
 
 type Labels = Readonly<Record<string, string | number>>;
 
+/** What each metric tells. Those that end in `_total` are counters. */
+const HELP = {
+  basalt_log_first_offset: "Offset of the first message.",
+  basalt_log_next_offset: "Offset of the next message.",
+  basalt_log_durable_offset: "Messages below it survive a power cut.",
+  basalt_log_segments: "Segments.",
+  basalt_log_data_bytes: "Bytes of messages.",
+  basalt_log_pending_bytes: "Bytes of messages in memory only.",
+  basalt_log_prepared_bytes: "Bytes allocated after the data.",
+  basalt_log_locked: "1 while a writer has it open.",
+  basalt_log_waiting: "Calls that wait for a flush.",
+  basalt_log_appended_messages_total: "Messages appended.",
+  basalt_log_appended_bytes_total: "Bytes appended.",
+  basalt_log_syncs_total: "Times that messages were made durable.",
+  basalt_log_rolls_total: "Segments that were closed.",
+  basalt_log_flush_duration_seconds: "Time of a flush.",
+  basalt_retention_runs_total: "Runs of retention.",
+  basalt_retention_failures_total: "Runs that failed.",
+  basalt_retention_removed_bytes_total: "Bytes removed.",
+  basalt_retention_passed_cursors_total:
+    "Cursors that lost messages they needed.",
+  basalt_cursor_position: "Committed position.",
+  basalt_cursor_lag_messages:
+    "Durable messages that a cursor has not committed.",
+  basalt_cursor_lag_bytes: "Their bytes, estimated.",
+} as const;
+
+type Metric = keyof typeof HELP;
+
 /** Gathers metrics in the text format of Prometheus, version 0.0.4. */
 class MetricsText {
   readonly #lines: string[] = [];
-  readonly #labels: Labels;
+  readonly #log: string;
 
-  /** @param labels What every sample has. */
-  constructor(labels: Labels) {
-    this.#labels = labels;
+  /** @param log The label that every sample has. */
+  constructor(log: string) {
+    this.#log = log;
   }
 
-  add(
-    name: string,
-    type: "gauge" | "counter",
-    help: string,
-    values: number | readonly (readonly [Labels, number])[],
+  add(name: Metric, value: number): this {
+    this.#head(name, name.endsWith("_total") ? "counter" : "gauge");
+    this.#sample(name, {}, value);
+    return this;
+  }
+
+  /** Adds a sample for each cursor. */
+  cursors<T extends { name: string }>(
+    name: Metric,
+    cursors: readonly T[],
+    valueOf: (cursor: T) => number,
   ): this {
-    const samples = typeof values === "number"
-      ? [[{}, values]] as const
-      : values;
-    if (samples.length === 0) return this;
-    this.#head(name, type, help);
-    for (const [labels, value] of samples) this.#sample(name, labels, value);
+    if (cursors.length > 0) this.#head(name, "gauge");
+    for (const each of cursors) {
+      this.#sample(name, { cursor: each.name }, valueOf(each));
+    }
     return this;
   }
 
   /** Adds a histogram of microseconds as a summary in seconds. */
-  seconds(name: string, help: string, micros: HistogramSnapshot): this {
-    this.#head(name, "summary", help);
-    for (const [quantile, value] of quantilesOf(micros)) {
+  seconds(name: Metric, micros: HistogramSnapshot): this {
+    const { p50, p90, p99, p999, mean, count } = micros;
+    this.#head(name, "summary");
+    const quantiles = [[0.5, p50], [0.9, p90], [0.99, p99], [0.999, p999]];
+    for (const [quantile, value] of quantiles as [number, number][]) {
       this.#sample(name, { quantile }, value / 1e6);
     }
-    this.#sample(`${name}_sum`, {}, micros.mean * micros.count / 1e6);
-    this.#sample(`${name}_count`, {}, micros.count);
+    this.#sample(`${name}_sum`, {}, mean * count / 1e6);
+    this.#sample(`${name}_count`, {}, count);
     return this;
   }
 
-  #head(name: string, type: string, help: string): void {
-    this.#lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
+  #head(name: Metric, type: string): void {
+    this.#lines.push(`# HELP ${name} ${HELP[name]}`, `# TYPE ${name} ${type}`);
   }
 
   #sample(name: string, labels: Labels, value: number): void {
-    const text = Object.entries({ ...this.#labels, ...labels })
+    const text = Object.entries({ log: this.#log, ...labels })
       .map(([key, value]) => `${key}="${escaped(String(value))}"`).join(",");
     this.#lines.push(`${name}{${text}} ${value}`);
   }
@@ -62,18 +97,10 @@ class MetricsText {
   }
 }
 
-function quantilesOf(
-  { p50, p90, p99, p999 }: HistogramSnapshot,
-): [number, number][] {
-  return [[0.5, p50], [0.9, p90], [0.99, p99], [0.999, p999]];
-}
-
 function escaped(value: string): string {
   return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')
     .replaceAll("\n", "\\n");
 }
-
-const LAG = "Durable messages that a cursor has not committed.";
 
 /**
  * Returns the figures of an open log in the text format of Prometheus.
@@ -99,109 +126,25 @@ const LAG = "Durable messages that a cursor has not committed.";
 export function metricsText(log: Log): string {
   const stats = log.stats();
   const { retention, cursors } = stats;
-  return new MetricsText({ log: log.path })
-    .add(
-      "basalt_log_first_offset",
-      "gauge",
-      "Offset of the first message.",
-      log.firstOffset,
-    )
-    .add(
-      "basalt_log_next_offset",
-      "gauge",
-      "Offset of the next message.",
-      log.nextOffset,
-    )
-    .add(
-      "basalt_log_durable_offset",
-      "gauge",
-      "Messages below it survive a power cut.",
-      log.durableOffset,
-    )
-    .add("basalt_log_segments", "gauge", "Segments.", stats.segments)
-    .add(
-      "basalt_log_pending_bytes",
-      "gauge",
-      "Bytes of messages in memory only.",
-      stats.pendingBytes,
-    )
-    .add(
-      "basalt_log_prepared_bytes",
-      "gauge",
-      "Bytes allocated after the data.",
-      stats.preparedBytes,
-    )
-    .add(
-      "basalt_log_waiting",
-      "gauge",
-      "Calls that wait for a flush.",
-      stats.waiting,
-    )
-    .add(
-      "basalt_log_appended_messages_total",
-      "counter",
-      "Messages appended.",
-      stats.appendedMessages,
-    )
-    .add(
-      "basalt_log_appended_bytes_total",
-      "counter",
-      "Bytes appended.",
-      stats.appendedBytes,
-    )
-    .add(
-      "basalt_log_syncs_total",
-      "counter",
-      "Times that messages were made durable.",
-      stats.syncs,
-    )
-    .add(
-      "basalt_log_rolls_total",
-      "counter",
-      "Segments that were closed.",
-      stats.rolls,
-    )
-    .seconds(
-      "basalt_log_flush_duration_seconds",
-      "Time of a flush.",
-      stats.flushMicros,
-    )
-    .add(
-      "basalt_retention_runs_total",
-      "counter",
-      "Runs of retention.",
-      retention.runs,
-    )
-    .add(
-      "basalt_retention_failures_total",
-      "counter",
-      "Runs that failed.",
-      retention.failures,
-    )
-    .add(
-      "basalt_retention_removed_bytes_total",
-      "counter",
-      "Bytes removed.",
-      retention.removedBytes,
-    )
-    .add(
-      "basalt_retention_passed_cursors_total",
-      "counter",
-      "Cursors that lost messages they needed.",
-      retention.passedCursors,
-    )
-    .add(
-      "basalt_cursor_position",
-      "gauge",
-      "Committed position.",
-      cursors.map(({ name, position }) => [{ cursor: name }, position]),
-    )
-    .add(
-      "basalt_cursor_lag_messages",
-      "gauge",
-      LAG,
-      cursors.map(({ name, lagMessages }) => [{ cursor: name }, lagMessages]),
-    )
+  return new MetricsText(log.path)
+    .add("basalt_log_first_offset", log.firstOffset)
+    .add("basalt_log_next_offset", log.nextOffset)
+    .add("basalt_log_durable_offset", log.durableOffset)
+    .add("basalt_log_segments", stats.segments)
+    .add("basalt_log_pending_bytes", stats.pendingBytes)
+    .add("basalt_log_prepared_bytes", stats.preparedBytes)
+    .add("basalt_log_waiting", stats.waiting)
+    .add("basalt_log_appended_messages_total", stats.appendedMessages)
+    .add("basalt_log_appended_bytes_total", stats.appendedBytes)
+    .add("basalt_log_syncs_total", stats.syncs)
+    .add("basalt_log_rolls_total", stats.rolls)
+    .seconds("basalt_log_flush_duration_seconds", stats.flushMicros)
+    .add("basalt_retention_runs_total", retention.runs)
+    .add("basalt_retention_failures_total", retention.failures)
+    .add("basalt_retention_removed_bytes_total", retention.removedBytes)
+    .add("basalt_retention_passed_cursors_total", retention.passedCursors)
+    .cursors("basalt_cursor_position", cursors, (each) => each.position)
+    .cursors("basalt_cursor_lag_messages", cursors, (each) => each.lagMessages)
     .toString();
 }
 
@@ -231,50 +174,15 @@ export async function directoryMetrics(
 ): Promise<string> {
   const log = await inspectLog(path, options);
   const cursors = await new LogReader(path, options).cursors();
-  return new MetricsText({ log: log.path })
-    .add(
-      "basalt_log_first_offset",
-      "gauge",
-      "Offset of the first message.",
-      log.firstOffset,
-    )
-    .add(
-      "basalt_log_next_offset",
-      "gauge",
-      "Offset of the next message.",
-      log.nextOffset,
-    )
-    .add("basalt_log_segments", "gauge", "Segments.", log.segments.length)
-    .add("basalt_log_data_bytes", "gauge", "Bytes of messages.", log.dataBytes)
-    .add(
-      "basalt_log_prepared_bytes",
-      "gauge",
-      "Bytes allocated after the data.",
-      log.preparedBytes,
-    )
-    .add(
-      "basalt_log_locked",
-      "gauge",
-      "1 while a writer has it open.",
-      Number(log.locked),
-    )
-    .add(
-      "basalt_cursor_position",
-      "gauge",
-      "Committed position.",
-      cursors.map(({ name, position }) => [{ cursor: name }, position]),
-    )
-    .add(
-      "basalt_cursor_lag_messages",
-      "gauge",
-      LAG,
-      cursors.map(({ name, lag }) => [{ cursor: name }, lag.messages]),
-    )
-    .add(
-      "basalt_cursor_lag_bytes",
-      "gauge",
-      "Their bytes, estimated.",
-      cursors.map(({ name, lag }) => [{ cursor: name }, lag.bytes]),
-    )
+  return new MetricsText(log.path)
+    .add("basalt_log_first_offset", log.firstOffset)
+    .add("basalt_log_next_offset", log.nextOffset)
+    .add("basalt_log_segments", log.segments.length)
+    .add("basalt_log_data_bytes", log.dataBytes)
+    .add("basalt_log_prepared_bytes", log.preparedBytes)
+    .add("basalt_log_locked", Number(log.locked))
+    .cursors("basalt_cursor_position", cursors, (each) => each.position)
+    .cursors("basalt_cursor_lag_messages", cursors, ({ lag }) => lag.messages)
+    .cursors("basalt_cursor_lag_bytes", cursors, ({ lag }) => lag.bytes)
     .toString();
 }

@@ -6,8 +6,9 @@ import {
   MessageBatch,
   Resync,
   type ScanStop,
+  type SegmentFiles,
 } from "../segment/mod.ts";
-import { absolutePath, LockedError, type TaskFile } from "../storage/mod.ts";
+import { absolutePath, LockedError } from "../storage/mod.ts";
 import { type ClassifiedSegment, classifySegments } from "./classify.ts";
 import {
   filesOf,
@@ -42,7 +43,7 @@ import {
   type RepairStep,
 } from "./repair_plan.ts";
 import { replaceIndex } from "./replace_index.ts";
-import { closeSegment, openIfThere } from "./segment_files.ts";
+import { closeSegment, openSegment } from "./segment_files.ts";
 import { inMemory, tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How to repair a log. */
@@ -178,19 +179,17 @@ function planningBesideWriters(
   options: RepairPlanOptions,
 ): Task<RepairPlan> {
   const place = placeOf(path, options);
-  const isWritten = (): boolean => place.storage.isLocked(place.dir);
+  const refuseWriter = function* (): Task<void> {
+    if (place.storage.isLocked(place.dir)) throw yield* lockedError(place);
+  };
   return function* (): Task<RepairPlan> {
-    if (isWritten()) throw yield* lockedError(place);
-    let plan: RepairPlan;
+    yield* refuseWriter();
     try {
-      plan = yield* planning(place, options.keep);
-    } catch (error) {
+      return yield* planning(place, options.keep);
+    } finally {
       // A log that changes while it is read shows faults that it does not have.
-      if (isWritten()) throw yield* lockedError(place);
-      throw error;
+      yield* refuseWriter();
     }
-    if (isWritten()) throw yield* lockedError(place);
-    return plan;
   }();
 }
 
@@ -368,23 +367,19 @@ class Repair {
   *#newestRun(segments: readonly ClassifiedSegment[]): Task<number> {
     let first = segments.length - 1;
     for (; first > 0; first--) {
-      const { log, firstOffset } = segments[first]!;
-      if (!log) continue;
-      const { nextOffset } = yield* this.#scanLog(firstOffset);
-      if (nextOffset > firstOffset) break;
+      const segment = segments[first]!;
+      if (!segment.log) continue;
+      const { nextOffset } = yield* this.#scan(segment);
+      if (nextOffset > segment.firstOffset) break;
     }
     for (; first > 0; first--) {
-      const { log, firstOffset } = segments[first - 1]!;
-      if (!log) break;
-      const { stop, nextOffset } = yield* this.#scanLog(firstOffset);
+      const before = segments[first - 1]!;
+      if (!before.log) break;
+      const { stop, nextOffset } = yield* this.#scan(before);
       const isNext = nextOffset === segments[first]!.firstOffset;
       if (stop !== undefined || !isNext) break;
     }
     return Math.max(0, first);
-  }
-
-  #scanLog(firstOffset: number): Task<Scanned> {
-    return this.#scan({ firstOffset, log: true, index: false });
   }
 
   /** Gives a log of which no segment is there an empty one, whose names opening makes durable. */
@@ -418,7 +413,10 @@ class Repair {
       const isBegun = isNext && segment.class === "begun" &&
         (this.#owner === undefined || (yield* this.#isRecoverable(segment)));
       if (isBegun) left++;
-      else yield* this.#setAside(segment);
+      else {
+        this.#isEndChanged = true;
+        yield* this.#takeOut(segment);
+      }
     }
     return left;
   }
@@ -518,17 +516,15 @@ class Repair {
     }
   }
 
-  /** Takes out a segment at or after the end of the log. */
-  *#setAside(segment: ListedSegment): Task<void> {
-    this.#isEndChanged = true;
-    yield* this.#takeOut(segment);
-  }
-
   /** Gives a segment's files other names: they leave the log and keep their bytes. */
   *#takeOut(segment: ListedSegment): Task<void> {
     const { storage, dir } = this.#place;
     const { firstOffset } = segment;
-    const messages = segment.log ? yield* this.#count(segment) : 0;
+    let messages = 0;
+    if (segment.log) {
+      const found = yield* this.#scan(segment);
+      messages = found.nextOffset - firstOffset + found.messages;
+    }
     // The log first: an index without one is refused, not taken for a whole segment.
     for (const name of filesOf(segment)) {
       const isLog = name.endsWith(".log");
@@ -550,38 +546,66 @@ class Repair {
     }
   }
 
-  /** Counts the valid messages of a segment. */
-  *#count(segment: ListedSegment): Task<number> {
-    const { firstOffset } = segment;
-    const found = yield* this.#scanLog(firstOffset);
-    return found.nextOffset - firstOffset + found.messages;
-  }
-
   /** Scans a whole segment, and goes on after its first bad batch. */
   *#scan(segment: ListedSegment): Task<Scanned> {
-    const { storage, dir, pool, onRead } = this.#place;
-    const { firstOffset } = segment;
-    const files: TaskFile[] = [];
+    const { storage, dir } = this.#place;
+    const files = yield* openSegment(storage, dir, segment.firstOffset, {
+      write: false,
+    });
     try {
-      const log = yield* storage.open(segmentPath(dir, firstOffset, "log"));
-      files.push(log);
-      const index = segment.index
-        ? yield* openIfThere(storage, segmentPath(dir, firstOffset, "index"))
-        : undefined;
-      if (index !== undefined) files.push(index);
-      const found = yield* scanSegment(
-        { log, index, firstOffset },
-        pool,
-        onRead,
-      );
-      const { stop, bytes } = found;
-      // Space that was prepared for messages to come is no loss.
-      const isRoom = stop?.reason === "zeros" && found.messages === 0 &&
-        (yield* isZero(log, pool, stop.position, bytes));
-      return { ...found, isRoom };
+      const found = yield* this.#scanFiles(segment.firstOffset, files);
+      found.isIndexWrong ||= !segment.index;
+      return found;
     } finally {
-      for (const file of files) yield* file.close();
+      yield* closeSegment(files);
     }
+  }
+
+  *#scanFiles(
+    firstOffset: number,
+    { log, index }: SegmentFiles,
+  ): Task<Scanned> {
+    const { pool, onRead } = this.#place;
+    const bytes = yield* log.size();
+    const found: Scanned = {
+      stop: undefined,
+      nextOffset: firstOffset,
+      messages: 0,
+      bytes,
+      isIndexWrong: false,
+      isRoom: false,
+    };
+    using check = yield* IndexCheck.open(index, pool, { isOpen: false });
+    const resync = new Resync({ log, pool, firstOffset, bound: bytes });
+    let end = 0;
+    try {
+      for (;;) {
+        const next = yield* resync.next();
+        if (next instanceof MessageBatch) {
+          using batch = next;
+          onRead(batch.endPosition - batch.batch(0).position);
+          if (found.stop !== undefined) found.messages += batch.count;
+          else {
+            found.nextOffset = batch.nextOffset;
+            end = batch.endPosition;
+            const wrong = yield* check.compare(batch);
+            found.isIndexWrong ||= wrong.length > 0;
+          }
+        } else if (next.reason === "end") break;
+        else found.stop ??= next;
+      }
+    } finally {
+      yield* resync.close();
+    }
+    const { stop } = found;
+    if (stop === undefined) {
+      const wrong = yield* check.rest(end);
+      found.isIndexWrong ||= wrong.length > 0;
+    } else if (stop.reason === "zeros" && found.messages === 0) {
+      // Space that was prepared for messages to come is no loss.
+      found.isRoom = yield* isZero(log, pool, stop.position, bytes);
+    }
+    return found;
   }
 }
 
@@ -599,51 +623,4 @@ interface Scanned {
   isIndexWrong: boolean;
   /** Whether what follows the last batch is space that a writer prepared. */
   isRoom: boolean;
-}
-
-function* scanSegment(
-  { log, index, firstOffset }: {
-    log: TaskFile;
-    index: TaskFile | undefined;
-    firstOffset: number;
-  },
-  pool: LogPlace["pool"],
-  onRead: (bytes: number) => void,
-): Task<Omit<Scanned, "isRoom">> {
-  const bytes = yield* log.size();
-  using check = index &&
-    (yield* IndexCheck.open(index, pool, { isOpen: false }));
-  const resync = new Resync({ log, pool, firstOffset, bound: bytes });
-  const found: Omit<Scanned, "isRoom"> = {
-    stop: undefined,
-    nextOffset: firstOffset,
-    messages: 0,
-    bytes,
-    isIndexWrong: index === undefined,
-  };
-  let end = 0;
-  try {
-    for (;;) {
-      const next = yield* resync.next();
-      if (next instanceof MessageBatch) {
-        using batch = next;
-        onRead(batch.endPosition - batch.batch(0).position);
-        if (found.stop !== undefined) found.messages += batch.count;
-        else {
-          found.nextOffset = batch.nextOffset;
-          end = batch.endPosition;
-          const wrong = check ? yield* check.compare(batch) : [];
-          found.isIndexWrong ||= wrong.length > 0;
-        }
-      } else if (next.reason === "end") break;
-      else found.stop ??= next;
-    }
-    if (check && found.stop === undefined) {
-      const wrong = yield* check.rest(end);
-      found.isIndexWrong ||= wrong.length > 0;
-    }
-    return found;
-  } finally {
-    yield* resync.close();
-  }
 }

@@ -134,16 +134,6 @@ export class IndexLookup implements Disposable {
     return last;
   }
 
-  /** Finds the last entry whose offset is at most `offset`; `undefined` if there is none. */
-  findByOffset(offset: number): Task<NumberedEntry | undefined> {
-    return this.findLast((entry) => entry.offset <= offset);
-  }
-
-  /** Finds the last entry whose batch was appended before a time; `undefined` if there is none. */
-  findByTime(micros: number): Task<NumberedEntry | undefined> {
-    return this.findLast((entry) => entry.timestamp < micros);
-  }
-
   /**
    * Finds the last entry for which `test` is `true`, by halving: it must be `true` for all entries
    * before that one.

@@ -155,29 +155,22 @@ export function* rebuildIndex(
 ): Task<RebuiltIndex> {
   const { log, index } = files;
   const size = yield* log.size();
-  const scan = new SegmentScan(log, pool, 0, firstOffset);
   const sparse = new SparseIndex(undefined);
   using writer = yield* IndexWriter.open(index, pool, {
     end: 0,
     tail: new Uint8Array(0),
   });
-  try {
-    yield* scanToEnd(scan, log.path, size, function* (messages) {
-      for (const entry of sparse.entries(messages)) writer.push(entry);
-      messages.drop();
-      yield* writer.write();
-    });
-  } finally {
-    yield* scan.close();
-  }
+  const take = function* (messages: MessageBatch): Task<void> {
+    for (const entry of sparse.entries(messages)) writer.push(entry);
+    messages.drop();
+    yield* writer.write();
+  };
+  const end = yield* scanAll(log, pool, firstOffset, size, take);
   yield* index.truncate(writer.writtenEnd);
   yield* index.sync("full");
-  const { offset: nextOffset, lastTimestamp } = scan;
-  return {
-    nextOffset,
-    entries: writer.writtenEnd / INDEX_ENTRY_BYTES,
-    lastTimestamp,
-  };
+  const { nextOffset, lastTimestamp } = end;
+  const entries = writer.writtenEnd / INDEX_ENTRY_BYTES;
+  return { nextOffset, entries, lastTimestamp };
 }
 
 /**
@@ -202,33 +195,23 @@ function* scanFrom(
     if (!(first instanceof MessageBatch)) return undefined;
     const isThere = first.batch(0).timestamp === timestamp;
     first.drop();
-    if (!isThere) return undefined;
-    yield* scanToEnd(scan, log.path, size);
-    return {
-      nextOffset: scan.offset,
-      end: scan.position,
-      lastTimestamp: scan.lastTimestamp,
-    };
+    return isThere ? yield* scanToEnd(scan, log.path, size) : undefined;
   } finally {
     yield* scan.close();
   }
 }
 
-/** Verifies a whole log. */
+/** Verifies a whole log, and gives its messages to `take`, or drops them. */
 function* scanAll(
   log: TaskFile,
   pool: BufferPool,
   firstOffset: number,
   size: number,
+  take?: (messages: MessageBatch) => Task<void>,
 ): Task<Omit<SealedEnd, "isIndexRight">> {
   const scan = new SegmentScan(log, pool, 0, firstOffset);
   try {
-    yield* scanToEnd(scan, log.path, size);
-    return {
-      nextOffset: scan.offset,
-      end: scan.position,
-      lastTimestamp: scan.lastTimestamp,
-    };
+    return yield* scanToEnd(scan, log.path, size, take);
   } finally {
     yield* scan.close();
   }
@@ -244,7 +227,7 @@ function* scanToEnd(
   path: string,
   size: number,
   take?: (messages: MessageBatch) => Task<void>,
-): Task<void> {
+): Task<Omit<SealedEnd, "isIndexRight">> {
   let next: MessageBatch | ScanStop;
   while ((next = yield* scan.next(size)) instanceof MessageBatch) {
     if (take !== undefined) yield* take(next);
@@ -253,6 +236,8 @@ function* scanToEnd(
   if (next.reason !== "end" || next.position < size) {
     throw corruption(path, next);
   }
+  const { offset: nextOffset, position: end, lastTimestamp } = scan;
+  return { nextOffset, end, lastTimestamp };
 }
 
 /** Refuses a log of `end` bytes whose index vouches for a batch there or later. */

@@ -59,7 +59,9 @@ Deno.test("IndexLookup finds entries by offset, by time and by number", async ()
               const number = entries.findLastIndex(({ offset }) =>
                 offset <= wanted
               );
-              const found = yield* lookup.findByOffset(wanted);
+              const found = yield* lookup.findLast((each) =>
+                each.offset <= wanted
+              );
               assertEquals(
                 found,
                 number < 0 ? undefined : { entry: entries[number]!, number },
@@ -69,7 +71,9 @@ Deno.test("IndexLookup finds entries by offset, by time and by number", async ()
               const number = entries.findLastIndex(({ timestamp }) =>
                 timestamp < wanted
               );
-              const found = yield* lookup.findByTime(wanted);
+              const found = yield* lookup.findLast((each) =>
+                each.timestamp < wanted
+              );
               assertEquals(
                 found,
                 number < 0 ? undefined : { entry: entries[number]!, number },
@@ -153,13 +157,16 @@ Deno.test("IndexLookup.lastPlausible() ends before an entry that does not follow
   });
 });
 
-Deno.test("IndexLookup.findByOffset() reads a dozen blocks at most", async () => {
+Deno.test("IndexLookup.findLast() reads a dozen blocks at most", async () => {
   const entries = entriesOf(60_000);
   await place({ log: zeros(0), index: indexOf(entries) }, async (placed) => {
     for (const wanted of [FIRST, FIRST + 30_000, FIRST + 100_000, 1e9]) {
       const before = placed.disk.trace.length;
       await ways[1]!.run(
-        withLookup(placed, (lookup) => lookup.findByOffset(wanted)),
+        withLookup(
+          placed,
+          (lookup) => lookup.findLast((each) => each.offset <= wanted),
+        ),
       );
       const reads = placed.disk.trace.slice(before).filter(({ kind }) =>
         kind === "read"
