@@ -53,9 +53,9 @@ const joinedLengths = new Uint32Array(1024);
 /**
  * Gathers batches in one block of pooled memory, in the form in which they are written.
  *
- * The block is slotted. Batches grow up from its beginning: room for the batch header, then for each
- * message room for the frame header, the payload and the user headers. Records grow down from the
- * room for the sealing context at the block's end: two words with the lengths of each message.
+ * The block is slotted. Batches grow up from its beginning: room for the batch header, then for
+ * each message room for the frame header, the payload and the user headers. Records grow down from
+ * the room for the sealing context at the block's end: two words with the lengths of each message.
  * Sealing fills in all headers and checksums by one native call, and needs nothing but the block: a
  * thread of the library can do it. Only the part with the batches is written.
  */
