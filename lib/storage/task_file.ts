@@ -79,18 +79,18 @@ export class TaskFile {
   }
 
   /** Fills a range of `buffer` from `position`; returns the bytes read. */
-  read(
+  *read(
     buffer: PooledBuffer,
     position: number,
     range: BufferRange = NOTHING,
   ): Task<number> {
-    return this.#task(
+    return (yield this.#step<number>(
       "read",
       (resolve, reject) =>
         this.#own!.read(buffer, position, range, resolve, reject),
       () => this.file.read(buffer, position, range),
       () => this.file.readSync(buffer, position, range),
-    );
+    )) as number;
   }
 
   /**
@@ -106,18 +106,18 @@ export class TaskFile {
   }
 
   /** Writes a range of `buffer` at `position`; returns the bytes written. */
-  write(
+  *write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
     options: WriteOptions = NOTHING,
   ): Task<number> {
-    return this.#task(
+    return (yield this.#step<number>(
       "write",
       (resolve, reject) =>
         this.#own!.write(buffer, position, options, resolve, reject),
       () => this.file.write(buffer, position, options),
       () => this.file.writeSync(buffer, position, options),
-    );
+    )) as number;
   }
 
   /**
@@ -149,8 +149,8 @@ export class TaskFile {
   }
 
   /** Makes everything that was written durable. */
-  sync(durability: Exclude<Durability, "none"> = "data"): Task<void> {
-    return this.#task<void>(
+  *sync(durability: Exclude<Durability, "none"> = "data"): Task<void> {
+    yield this.#step<void>(
       "sync",
       (resolve, reject) => this.#own!.sync(durability, resolve, reject),
       () => this.file.sync(durability),
@@ -159,8 +159,8 @@ export class TaskFile {
   }
 
   /** Sets the size in bytes; new bytes are zeros. */
-  truncate(length: number): Task<void> {
-    return this.#task<void>(
+  *truncate(length: number): Task<void> {
+    yield this.#step<void>(
       "truncate",
       (resolve, reject) => this.#own!.truncate(length, resolve, reject),
       () => this.file.truncate(length),
@@ -177,28 +177,28 @@ export class TaskFile {
   }
 
   /** Allocates disk space for a range; returns whether zeros were written. */
-  preallocate(
+  *preallocate(
     position: number,
     length: number,
     options: PreallocateOptions = NOTHING,
   ): Task<boolean> {
-    return this.#task(
+    return (yield this.#step<boolean>(
       "preallocate",
       (resolve, reject) =>
         this.#own!.preallocate(position, length, options, resolve, reject),
       () => this.file.preallocate(position, length, options),
       () => this.file.preallocateSync(position, length, options),
-    );
+    )) as boolean;
   }
 
   /** Returns the size in bytes. */
-  size(): Task<number> {
-    return this.#task(
+  *size(): Task<number> {
+    return (yield this.#step<number>(
       "size",
       (resolve, reject) => this.#own!.size(resolve, reject),
       () => this.file.size(),
       () => this.file.sizeSync(),
-    );
+    )) as number;
   }
 
   /**
@@ -223,8 +223,8 @@ export class TaskFile {
   }
 
   /** Ends the file after its operations in flight. */
-  close(): Task<void> {
-    return this.#task<void>(
+  *close(): Task<void> {
+    yield this.#step<void>(
       "close",
       (resolve, reject) => this.#own!.close(resolve, reject),
       () => this.file.close(),
@@ -233,17 +233,17 @@ export class TaskFile {
     );
   }
 
-  /** One operation as a task, in the forms that the file has. */
-  *#task<T>(
+  /** One operation in the forms that the file has. */
+  #step<T>(
     kind: string,
     begin: (resolve: (value: T) => void, reject: Reject) => void,
     run: () => Promise<T>,
     runSync: () => T,
     settleSync: () => void = () => this.file.settleSync(),
-  ): Task<T> {
+  ): Step<unknown> {
     const step: Step<T> = this.#own === undefined
       ? { kind, run, runSync }
       : { kind, begin, runSync, settleSync };
-    return (yield step as Step<unknown>) as T;
+    return step as Step<unknown>;
   }
 }
