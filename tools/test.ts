@@ -243,9 +243,9 @@ const PARTS: Part[] = [
       denoTest([
         "--allow-all",
         "tests/crash/faults_test.ts",
-        "tests/log/every_bit_test.ts",
-        "tests/log/recovery_property_test.ts",
-        "tests/log/recovery_torn_test.ts",
+        "tests/log/repair/every_bit_test.ts",
+        "tests/log/recovery/property_test.ts",
+        "tests/log/recovery/torn_test.ts",
       ], { BASALT_CASES: "4" }),
   },
   {

@@ -9,7 +9,7 @@
  */
 import { Command, InvalidArgumentError } from "commander";
 import { Progress } from "../lib/cli/terminal.ts";
-import { TorturedLog } from "../tests/torture/tortured_log.ts";
+import { TorturedLog } from "../tests/torture/_tortured_log.ts";
 
 function positive(text: string): number {
   const value = Number(text);

@@ -7,7 +7,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { jetStreamSink } from "../../lib/jetstream/mod.ts";
 import { ship } from "../../lib/ship/mod.ts";
 import type { Log } from "../../mod.ts";
-import { Nats, SERVERS } from "../../tests/jetstream/server.ts";
+import { Nats, SERVERS } from "../../tests/jetstream/_server.ts";
 import type { Context } from "./context.ts";
 import { appendWhenReady, newLog } from "./logs.ts";
 import { type Measured, RATE } from "./measure.ts";

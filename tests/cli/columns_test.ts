@@ -4,7 +4,7 @@ import { COMMANDS } from "../../lib/cli/commands.ts";
 import { Console } from "../../lib/cli/console.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
-import { basalt, Directory } from "./support.ts";
+import { basalt, Directory } from "./_support.ts";
 
 /** Runs a command whose standard output is a terminal, if `columns` are given. */
 async function linesOf(args: string[], columns?: number): Promise<string[]> {

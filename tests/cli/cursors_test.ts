@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
-import { basalt, Directory, waitFor } from "./support.ts";
+import { basalt, Directory, waitFor } from "./_support.ts";
 
 const SEGMENT_BYTES = 4096;
 

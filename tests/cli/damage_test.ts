@@ -4,8 +4,8 @@ import { Console } from "../../lib/cli/console.ts";
 import { COMMANDS } from "../../lib/cli/commands.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
-import { batchesOf, segment } from "../log/support.ts";
-import { basalt, Directory } from "./support.ts";
+import { batchesOf, segment } from "../log/_support.ts";
+import { basalt, Directory } from "./_support.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { canMount } from "../machine.ts";
-import { Directory, withMounts } from "./support.ts";
+import { Directory, withMounts } from "./_support.ts";
 
 const MOUNTS = canMount("mount -t tmpfs none $0");
 

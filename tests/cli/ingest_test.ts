@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
-import { basalt, Directory, PROGRAM, waitFor, withMounts } from "./support.ts";
+import { basalt, Directory, PROGRAM, waitFor, withMounts } from "./_support.ts";
 
 const encoder = new TextEncoder();
 

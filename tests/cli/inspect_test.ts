@@ -1,9 +1,9 @@
 /** What inspect says of a log that is being written, and of one whose clock jumped. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
-import { filesOf, make } from "../log/recovery_support.ts";
+import { filesOf, make } from "../log/recovery/_support.ts";
 import { FILES } from "../permissions.ts";
-import { basalt, Directory } from "./support.ts";
+import { basalt, Directory } from "./_support.ts";
 
 Deno.test(
   "inspect of a log that is being written counts what is not in the index, and names prepared space apart",

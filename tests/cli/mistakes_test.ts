@@ -2,9 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { ALL } from "../permissions.ts";
-import { filesOf, make, TIME } from "../log/recovery_support.ts";
-import { segment } from "../log/support.ts";
-import { basalt, Directory, PROGRAM, waitFor } from "./support.ts";
+import { filesOf, make, TIME } from "../log/recovery/_support.ts";
+import { segment } from "../log/_support.ts";
+import { basalt, Directory, PROGRAM, waitFor } from "./_support.ts";
 
 interface Result {
   code: number;
@@ -31,7 +31,7 @@ async function batch(
     "--quiet",
     "--no-check",
     ...flags,
-    `${ROOT}tests/cli/batch_script.ts`,
+    `${ROOT}tests/cli/batch_child.ts`,
     JSON.stringify(commands),
   ];
   const { success, stdout, stderr } = await new Deno.Command(command!, {

@@ -6,9 +6,9 @@ import {
   credsAuthenticator,
 } from "@nats-io/transport-node";
 import { Log } from "../../lib/log/mod.ts";
-import { Nats, SERVERS } from "../jetstream/server.ts";
-import { appendSome, assertStored, makeStream } from "../jetstream/support.ts";
-import { basalt, Directory, type Ran } from "./support.ts";
+import { Nats, SERVERS } from "../jetstream/_server.ts";
+import { appendSome, assertStored, makeStream } from "../jetstream/_support.ts";
+import { basalt, Directory, type Ran } from "./_support.ts";
 
 const ignore = SERVERS.current === undefined;
 

@@ -1,7 +1,7 @@
 /** The program as its users start it: signals, pipes, exit codes. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { basalt, Directory, PROGRAM, waitFor } from "./support.ts";
+import { basalt, Directory, PROGRAM, waitFor } from "./_support.ts";
 
 /** Lines by their number. */
 function line(i: number): string {

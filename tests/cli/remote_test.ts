@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import project from "../../deno.json" with { type: "json" };
 import { ALL } from "../permissions.ts";
-import { Directory } from "./support.ts";
+import { Directory } from "./_support.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const LIBRARY = `${ROOT}rust/target/release/libbasalt.so`;

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { FILES } from "../permissions.ts";
-import { assertBytes } from "../log/recovery_support.ts";
-import { basalt, Directory } from "./support.ts";
+import { assertBytes } from "../log/recovery/_support.ts";
+import { basalt, Directory } from "./_support.ts";
 
 /** Binary input in which terminators are frequent. */
 const INPUT = fc.array(

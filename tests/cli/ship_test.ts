@@ -2,15 +2,15 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Log } from "../../lib/log/mod.ts";
-import { drain } from "../log/support.ts";
-import { Nats, SERVERS } from "../jetstream/server.ts";
+import { drain } from "../log/_support.ts";
+import { Nats, SERVERS } from "../jetstream/_server.ts";
 import {
   appendSome,
   assertStored,
   makeStream,
   until,
-} from "../jetstream/support.ts";
-import { basalt, Directory } from "./support.ts";
+} from "../jetstream/_support.ts";
+import { basalt, Directory } from "./_support.ts";
 
 const ignore = SERVERS.current === undefined;
 

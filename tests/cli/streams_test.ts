@@ -6,7 +6,7 @@ import { Console } from "../../lib/cli/console.ts";
 import { cutToWidth, Progress } from "../../lib/cli/terminal.ts";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
-import { basalt, Directory, PROGRAM } from "./support.ts";
+import { basalt, Directory, PROGRAM } from "./_support.ts";
 
 const DENO = Deno.permissions.querySync({ name: "read" }).state === "granted"
   ? Deno.execPath()

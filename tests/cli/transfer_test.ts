@@ -1,9 +1,9 @@
 /** `basalt export` and `basalt import`. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
-import { dataDirectory, writeFiles } from "../iggy/data_directory.ts";
+import { dataDirectory, writeFiles } from "../iggy/_data_directory.ts";
 import { ALL } from "../permissions.ts";
-import { basalt, Directory } from "./support.ts";
+import { basalt, Directory } from "./_support.ts";
 
 const PARTITION = "streams/0/topics/0/partitions/0";
 const FIRST = "00000000000000000000.log";

@@ -7,7 +7,7 @@ import {
   counting,
   joined,
   parsedBatch,
-} from "./naive.ts";
+} from "./_naive.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 

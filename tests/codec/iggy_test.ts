@@ -16,8 +16,8 @@ import {
   readFrame,
   readIndexEntry,
 } from "../../lib/codec/mod.ts";
-import { answeredHeaders, headersOf, idText } from "../iggy/messages.ts";
-import { BATCH_SEGMENTS, type BatchAnswer } from "../iggy/recorded.ts";
+import { answeredHeaders, headersOf, idText } from "../iggy/_messages.ts";
+import { BATCH_SEGMENTS, type BatchAnswer } from "../iggy/_recorded.ts";
 
 for (const [name, count] of [["small", 170], ["rotated", 2200]] as const) {
   Deno.test({

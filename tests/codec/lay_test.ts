@@ -9,7 +9,7 @@ import {
   RECORD_BYTES,
   seal,
 } from "../../lib/codec/mod.ts";
-import { counting, joined } from "./naive.ts";
+import { counting, joined } from "./_naive.ts";
 
 Deno.test("layPayloads() lays out what a naive writer lays out, as much as fits", () => {
   fc.assert(fc.property(

@@ -13,7 +13,7 @@ import {
   putFrameId,
   readFrame,
 } from "../../lib/codec/mod.ts";
-import { counting, joined, TIME, writtenBatch } from "./naive.ts";
+import { counting, joined, TIME, writtenBatch } from "./_naive.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 /** The length of a sample. */

@@ -9,7 +9,7 @@ import {
   type PlainBatch,
   TIME,
   writtenBatch,
-} from "./naive.ts";
+} from "./_naive.ts";
 
 function scanned(bytes: Uint8Array<ArrayBuffer>, offset = 5, time = 0) {
   const scan = new BatchScan();

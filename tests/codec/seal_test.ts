@@ -11,8 +11,8 @@ import {
   seal,
   type SealRun,
 } from "../../lib/codec/mod.ts";
-import { type Block, type BlockMessage, laidOut } from "./block.ts";
-import { counting, joined, parsedBatch, TIME, writtenBatch } from "./naive.ts";
+import { type Block, type BlockMessage, laidOut } from "./_block.ts";
+import { counting, joined, parsedBatch, TIME, writtenBatch } from "./_naive.ts";
 
 const SEED = new Uint8Array(32).fill(7);
 

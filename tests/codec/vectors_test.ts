@@ -22,8 +22,8 @@ import {
   seal,
   writeIndexEntry,
 } from "../../lib/codec/mod.ts";
-import { laidOut } from "./block.ts";
-import { joined, parsedBatch, TIME } from "./naive.ts";
+import { laidOut } from "./_block.ts";
+import { joined, parsedBatch, TIME } from "./_naive.ts";
 
 const FRAMES =
   "8e5ca59edbbdbfb90100000000000000000000000000000000000000000000000000000005000000000000000000000068656c6c6f" +

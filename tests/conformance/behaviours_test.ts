@@ -1,6 +1,6 @@
 /** One suite of behaviours, every storage, both forms of each operation. */
-import { BEHAVIOURS } from "./storage_conformance.ts";
-import { MODES, SUBJECTS } from "./subject.ts";
+import { BEHAVIOURS } from "./_storage_conformance.ts";
+import { MODES, SUBJECTS } from "./_subject.ts";
 
 for (const kind of SUBJECTS) {
   for (const mode of MODES) {

@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
-import { DISKS, simulatedLike, type Subject } from "./subject.ts";
+import { DISKS, simulatedLike, type Subject } from "./_subject.ts";
 
 /** A difference: what is asked of both, and what each says. */
 interface Difference {

@@ -13,7 +13,7 @@ import {
   MODES,
   simulatedLike,
   type Subject,
-} from "./subject.ts";
+} from "./_subject.ts";
 
 const UNIT = 4096;
 

@@ -5,7 +5,7 @@
 import { assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import type { StorageFile } from "../../lib/storage/mod.ts";
-import { type Answer, PAIRS, simulatedLike, type Subject } from "./subject.ts";
+import { type Answer, PAIRS, simulatedLike, type Subject } from "./_subject.ts";
 
 const UNIT = 4096;
 /** Where the file ends: within a sector. */

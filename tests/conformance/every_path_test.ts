@@ -9,7 +9,7 @@ import {
   PAIRS,
   simulatedLike,
   type Subject,
-} from "./subject.ts";
+} from "./_subject.ts";
 
 /** One byte more than a name may have. */
 const LONG = "x".repeat(256);

@@ -11,8 +11,8 @@ import {
 } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedDisk } from "../../lib/testing/mod.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { PassingFile, PassingStorage } from "../log/passing_storage.ts";
-import { DISKS, type Subject, SUBJECTS } from "./subject.ts";
+import { PassingFile, PassingStorage } from "../log/_passing_storage.ts";
+import { DISKS, type Subject, SUBJECTS } from "./_subject.ts";
 
 const UNIT = 4096;
 const FILES = ["a", "b"];

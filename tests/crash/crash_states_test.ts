@@ -5,7 +5,7 @@ import {
   type Counts,
   Enumeration,
   type EnumerationOptions,
-} from "./enumeration.ts";
+} from "./_enumeration.ts";
 import {
   INDEXED,
   LONG as MANY_MIB,
@@ -13,7 +13,7 @@ import {
   small,
   type Step,
   STEPS,
-} from "./scenario.ts";
+} from "./_scenario.ts";
 
 type Run =
   & Pick<EnumerationOptions, "setting" | "depth" | "exhaustiveUnits" | "share">

@@ -6,8 +6,8 @@ import { assert, assertEquals } from "@std/assert";
 import { type Fault, SimulatedDisk } from "@basalt/io/testing";
 import { type Cursor, Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
-import { DIR } from "../log/recovery_support.ts";
-import { drainSync, payload, quiet, testPool } from "../log/support.ts";
+import { DIR } from "../log/recovery/_support.ts";
+import { drainSync, payload, quiet, testPool } from "../log/_support.ts";
 
 const FAULTS: readonly [name: string, fault: Fault, sticky: boolean][] = [
   ["EIO", { error: "EIO" }, false],

@@ -6,8 +6,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { type Cursor, Log, OffsetOutOfRangeError } from "../../lib/log/mod.ts";
 import { ALL, FILES } from "../permissions.ts";
-import { DIR } from "../log/recovery_support.ts";
-import { drainSync, payload, testPool } from "../log/support.ts";
+import { DIR } from "../log/recovery/_support.ts";
+import { drainSync, payload, testPool } from "../log/_support.ts";
 
 const STEPS = [
   "make",

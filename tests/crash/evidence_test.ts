@@ -9,9 +9,9 @@ import { assert, assertEquals } from "@std/assert";
 import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
-import { assertBytes, DIR } from "../log/recovery_support.ts";
-import { drainSync, payload, segment } from "../log/support.ts";
-import { openOn, small } from "./scenario.ts";
+import { assertBytes, DIR } from "../log/recovery/_support.ts";
+import { drainSync, payload, segment } from "../log/_support.ts";
+import { openOn, small } from "./_scenario.ts";
 
 const SETTING = { ...small(4096), segmentBytes: 1024 * 1024 };
 const LENGTH = 30_000;

@@ -7,10 +7,10 @@ import { type Fault, SimulatedDisk } from "@basalt/io/testing";
 import { Log } from "../../lib/log/mod.ts";
 import { stride } from "../cases.ts";
 import { FILES } from "../permissions.ts";
-import { DIR } from "../log/recovery_support.ts";
-import { payload, testPool } from "../log/support.ts";
-import { FaultRun, type Mode, SETTINGS } from "./fault_run.ts";
-import type { Message } from "./scenario.ts";
+import { DIR } from "../log/recovery/_support.ts";
+import { payload, testPool } from "../log/_support.ts";
+import { FaultRun, type Mode, SETTINGS } from "./_fault_run.ts";
+import type { Message } from "./_scenario.ts";
 
 /** A disk on which a scenario begins, and what its log holds. */
 interface Start {

@@ -8,10 +8,10 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { FILES } from "../permissions.ts";
-import { BrokenState, Enumeration } from "./enumeration.ts";
-import { type Mutant, MUTANTS } from "./mutants.ts";
-import { replay } from "./replay.ts";
-import { LONG, preparing, small, STEPS } from "./scenario.ts";
+import { BrokenState, Enumeration } from "./_enumeration.ts";
+import { type Mutant, MUTANTS } from "./_mutants.ts";
+import { replay } from "./_replay.ts";
+import { LONG, preparing, small, STEPS } from "./_scenario.ts";
 
 /** Runs the enumeration on a mutant, or on the log as it is: what it found, if anything. */
 async function found(

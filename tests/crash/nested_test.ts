@@ -7,7 +7,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { findBatch } from "../../lib/codec/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
-import { assertBytes, DIR } from "../log/recovery_support.ts";
+import { assertBytes, DIR } from "../log/recovery/_support.ts";
 import {
   BATCH,
   drainSync,
@@ -15,10 +15,10 @@ import {
   HEADER,
   payload,
   segment,
-} from "../log/support.ts";
-import { concat, makeBatch, TIME } from "../segment/made_segment.ts";
-import { MUTANTS } from "./mutants.ts";
-import { openOn, small, tell, type Wrap } from "./scenario.ts";
+} from "../log/_support.ts";
+import { concat, makeBatch, TIME } from "../segment/_made_segment.ts";
+import { MUTANTS } from "./_mutants.ts";
+import { openOn, small, tell, type Wrap } from "./_scenario.ts";
 
 const BLOCK = 512;
 /** The payload with which a batch of one message fills a block. */

@@ -6,9 +6,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptSegmentError, Log } from "@basalt/io";
 import { canMount } from "../machine.ts";
 import { FILES } from "../permissions.ts";
-import { at, DiskPlace, HEADER, payload, segment } from "../log/support.ts";
-import { runScript } from "../storage/subprocess.ts";
-import { TemporaryDirectory } from "../storage/tiers.ts";
+import { at, DiskPlace, HEADER, payload, segment } from "../log/_support.ts";
+import { runScript } from "../storage/_subprocess.ts";
+import { TemporaryDirectory } from "../storage/_tiers.ts";
 
 interface Disk {
   readonly name: string;
@@ -57,7 +57,7 @@ for (const { name, logicalBlock, shell } of DISKS) {
       using dir = new TemporaryDirectory();
       const prefix = ["unshare", "-m", "sh", "-c", `${shell} && exec "$@"`];
       const found = await runScript(
-        new URL("real_disk_script.ts", import.meta.url),
+        new URL("real_disk_child.ts", import.meta.url),
         ["-A"],
         [`${dir.path}/mount`],
         [...prefix, dir.path],

@@ -2,15 +2,15 @@
 import { assert } from "@std/assert";
 import { SeededRandom, type SimulatedDisk } from "@basalt/io/testing";
 import { FILES } from "../permissions.ts";
-import { eachCrash } from "../log/recovery_support.ts";
-import { checkFiles, checkLog } from "./check.ts";
+import { eachCrash } from "../log/recovery/_support.ts";
+import { checkFiles, checkLog } from "./_check.ts";
 import {
   type Expected,
   openOn,
   Scenario,
   small,
   type Step,
-} from "./scenario.ts";
+} from "./_scenario.ts";
 
 const SETTING = small(512);
 

@@ -1,11 +1,11 @@
 /** Replays the line that a broken state prints. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ALL, FILES } from "../permissions.ts";
-import { REPLAY } from "./crash_state.ts";
-import { BrokenState, Enumeration } from "./enumeration.ts";
-import { MUTANTS } from "./mutants.ts";
-import { replay } from "./replay.ts";
-import { preparing, type Setting, small, STEPS } from "./scenario.ts";
+import { REPLAY } from "./_crash_state.ts";
+import { BrokenState, Enumeration } from "./_enumeration.ts";
+import { MUTANTS } from "./_mutants.ts";
+import { replay } from "./_replay.ts";
+import { preparing, type Setting, small, STEPS } from "./_scenario.ts";
 
 /** Recovers from a log that was killed: blocking, whatever the log's mode was. */
 const mutant = MUTANTS.find(({ name }) => name === "recovery does not cut")!;

@@ -6,7 +6,7 @@ import { assert } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { FILES } from "../permissions.ts";
-import { checkLog } from "./check.ts";
+import { checkLog } from "./_check.ts";
 import {
   type Expected,
   openOn,
@@ -14,7 +14,7 @@ import {
   small,
   type Step,
   STEPS,
-} from "./scenario.ts";
+} from "./_scenario.ts";
 
 const SETTING = small(512);
 

@@ -9,14 +9,14 @@ import {
 } from "../../lib/engine/mod.ts";
 import { native, STATUS } from "../../lib/native/mod.ts";
 import { FILES } from "../permissions.ts";
-import { Adopted, TemporaryDirectory } from "./files.ts";
+import { Adopted, TemporaryDirectory } from "./_files.ts";
 import {
   operation,
   OperationFailed,
   runSync,
   start,
   submit,
-} from "./operations.ts";
+} from "./_operations.ts";
 
 Deno.test("engine() is one object and says why it is what it is", () => {
   assert(engine() === engine());

@@ -1,8 +1,8 @@
 /** An isolate that ends while its thread lives on, as the runtime's watchers restart programs. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { TemporaryDirectory } from "./files.ts";
-import { module } from "./program.ts";
+import { TemporaryDirectory } from "./_files.ts";
+import { module } from "./_program.ts";
 
 const RESTARTS = 10;
 /** What each start leases and leaves: ten times as much is far more than the runtime's own noise. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { TemporaryDirectory } from "./files.ts";
-import { PRELUDE, run } from "./program.ts";
+import { TemporaryDirectory } from "./_files.ts";
+import { PRELUDE, run } from "./_program.ts";
 
 Deno.test({
   name:

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FLAGS, OPERATION } from "../../lib/engine/mod.ts";
 import { encodeOperation, ENTRY_WORDS } from "../../lib/engine/operation.ts";
 import type { Loan } from "../../lib/pool/mod.ts";
-import { operation } from "./operations.ts";
+import { operation } from "./_operations.ts";
 
 Deno.test("encodeOperation() writes every word, over whatever was there", () => {
   const words = new Uint32Array(3 * ENTRY_WORDS).fill(0xdeadbeef);

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { configureEngine, engine } from "../../lib/engine/mod.ts";
 import { native } from "../../lib/native/mod.ts";
 import { ALL } from "../permissions.ts";
-import { TemporaryDirectory } from "./files.ts";
-import { REFUSE_RINGS, run, type RunOptions } from "./program.ts";
+import { TemporaryDirectory } from "./_files.ts";
+import { REFUSE_RINGS, run, type RunOptions } from "./_program.ts";
 
 /** Whether this system allows a ring: asked on this thread, and given back. */
 const RING = (() => {

@@ -7,8 +7,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { TemporaryDirectory } from "./files.ts";
-import { PRELUDE, run } from "./program.ts";
+import { TemporaryDirectory } from "./_files.ts";
+import { PRELUDE, run } from "./_program.ts";
 
 /** `$0` is the directory; the program is what follows. */
 const MOUNT = `

@@ -10,8 +10,8 @@ import {
 import { native, STATUS } from "../../lib/native/mod.ts";
 import { BufferPool, type PooledBuffer } from "../../lib/pool/mod.ts";
 import { FILES } from "../permissions.ts";
-import { Adopted, pattern, TemporaryDirectory } from "./files.ts";
-import { operation, OperationFailed, runSync, submit } from "./operations.ts";
+import { Adopted, pattern, TemporaryDirectory } from "./_files.ts";
+import { operation, OperationFailed, runSync, submit } from "./_operations.ts";
 
 const O_DIRECT = (constants as unknown as { O_DIRECT: number }).O_DIRECT;
 

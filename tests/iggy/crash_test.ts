@@ -8,7 +8,7 @@ import {
 } from "../../lib/iggy/mod.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { CorruptSegmentError } from "../../lib/segment/mod.ts";
-import { dataDirectory, putFiles } from "./data_directory.ts";
+import { dataDirectory, putFiles } from "./_data_directory.ts";
 import {
   eachCrash,
   type Files,
@@ -17,7 +17,7 @@ import {
   putAll,
   segmentFiles,
   testPool,
-} from "./support.ts";
+} from "./_support.ts";
 
 const PARTITION = "/server/streams/0/topics/0/partitions/0";
 /** Three segments: enough for crashes. */

@@ -10,7 +10,7 @@ import {
 } from "../../lib/iggy/mod.ts";
 import { offsetChecksum } from "../../lib/iggy/offset_checksum.ts";
 import { Log } from "../../lib/log/mod.ts";
-import { eachCrash, makeSimpleLog, putAll, testPool } from "./support.ts";
+import { eachCrash, makeSimpleLog, putAll, testPool } from "./_support.ts";
 
 /** A closed log from an offset, with cursors at offsets. */
 async function logWith(

@@ -17,7 +17,7 @@ import {
   readBatches,
   segmentFiles,
   testPool,
-} from "./support.ts";
+} from "./_support.ts";
 
 interface Place {
   storage: Storage;

@@ -6,9 +6,9 @@ import {
   importFromIggy,
   importFromIggySync,
 } from "../../lib/iggy/mod.ts";
-import { answeredHeaders, headersOf, idText } from "./messages.ts";
-import { type Answer, BATCH_SEGMENTS, SEGMENTS } from "./recorded.ts";
-import { logNames, readBatches, readDirectory, testPool } from "./support.ts";
+import { answeredHeaders, headersOf, idText } from "./_messages.ts";
+import { type Answer, BATCH_SEGMENTS, SEGMENTS } from "./_recorded.ts";
+import { logNames, readBatches, readDirectory, testPool } from "./_support.ts";
 
 const RECORDED = [
   ["0.8", "small", 167],

@@ -17,9 +17,9 @@ import { UnsupportedError } from "../../lib/native/mod.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { CorruptSegmentError } from "../../lib/segment/mod.ts";
 import { DiskStorage, LockedError } from "../../lib/storage/mod.ts";
-import { xxh3 } from "../codec/xxh3.ts";
+import { xxh3 } from "../codec/_xxh3.ts";
 import { FILES } from "../permissions.ts";
-import { dataDirectory, putFiles, writeFiles } from "./data_directory.ts";
+import { dataDirectory, putFiles, writeFiles } from "./_data_directory.ts";
 import {
   concat,
   type Files,
@@ -28,7 +28,7 @@ import {
   putAll,
   segmentFiles,
   testPool,
-} from "./support.ts";
+} from "./_support.ts";
 
 const SERVER = "/server";
 const PARTITION = `${SERVER}/streams/0/topics/0/partitions/0`;

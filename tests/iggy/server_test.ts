@@ -5,9 +5,9 @@ import { readStateLog } from "../../lib/iggy/state_log.ts";
 import { readVersion } from "../../lib/iggy/version.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { LockedError } from "../../lib/storage/mod.ts";
-import { answered, comparable } from "./messages.ts";
-import { Iggy, WITHOUT_SERVER } from "./server.ts";
-import { KIB, payload, testPool } from "./support.ts";
+import { answered, comparable } from "./_messages.ts";
+import { Iggy, WITHOUT_SERVER } from "./_server.ts";
+import { KIB, payload, testPool } from "./_support.ts";
 
 const ignore = WITHOUT_SERVER !== undefined;
 

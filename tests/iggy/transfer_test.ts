@@ -11,7 +11,7 @@ import {
   importFromIggy,
   importFromIggySync,
 } from "../../lib/iggy/mod.ts";
-import { dataDirectory, putFiles } from "./data_directory.ts";
+import { dataDirectory, putFiles } from "./_data_directory.ts";
 import {
   concat,
   fieldsOf,
@@ -29,8 +29,8 @@ import {
   segmentFiles,
   testPool,
   TIME,
-} from "./support.ts";
-import { written } from "../codec/legacy/naive.ts";
+} from "./_support.ts";
+import { written } from "../codec/legacy/_naive.ts";
 
 const PARTITION = "/server/streams/0/topics/0/partitions/0";
 const COUNT = 60;

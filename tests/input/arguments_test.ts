@@ -18,7 +18,7 @@ import {
 } from "../../lib/log/mod.ts";
 import { SegmentReader, SegmentWriter } from "../../lib/segment/mod.ts";
 import { probePath } from "../../lib/storage/mod.ts";
-import { testPool } from "../log/support.ts";
+import { testPool } from "../log/_support.ts";
 
 // deno-lint-ignore no-explicit-any -- what the types forbid is what is tested
 type Anything = any;

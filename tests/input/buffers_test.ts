@@ -14,7 +14,7 @@ import {
   openLogSync,
   SimulatedPlace,
   testPool,
-} from "../log/support.ts";
+} from "../log/_support.ts";
 
 onEachPlace(
   "reading into and writing from an empty buffer is a RangeError that names the buffer",

@@ -13,7 +13,7 @@ import {
   openLogSync,
   segment,
   SimulatedPlace,
-} from "../log/support.ts";
+} from "../log/_support.ts";
 
 const COUNT = 100;
 const DIR = "/log";

@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { canMount } from "../machine.ts";
-import { runScript } from "../storage/subprocess.ts";
-import { TemporaryDirectory } from "../storage/tiers.ts";
+import { runScript } from "../storage/_subprocess.ts";
+import { TemporaryDirectory } from "../storage/_tiers.ts";
 
 const MOUNT_POINT = "mkdir -p $0/mount && ";
 
@@ -19,7 +19,7 @@ async function onMount(
 ): Promise<Result> {
   const shell = `${MOUNT_POINT}${mount} && exec "$@"`;
   const prefix = ["unshare", "-m", "sh", "-c", shell, dir];
-  return await runScript(new URL("log_script.ts", import.meta.url), ["-A"], [
+  return await runScript(new URL("log_child.ts", import.meta.url), ["-A"], [
     mode,
     `${dir}/mount`,
   ], prefix) as Result;

@@ -4,12 +4,12 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { Log, planRepairSync } from "../../lib/log/mod.ts";
-import { dataDirectory, writeFiles } from "../iggy/data_directory.ts";
-import { testPool } from "../log/support.ts";
+import { dataDirectory, writeFiles } from "../iggy/_data_directory.ts";
+import { testPool } from "../log/_support.ts";
 import { ALL } from "../permissions.ts";
-import { runScript } from "../storage/subprocess.ts";
-import { TemporaryDirectory } from "../storage/tiers.ts";
-import type { Answer } from "./permission_table_script.ts";
+import { runScript } from "../storage/_subprocess.ts";
+import { TemporaryDirectory } from "../storage/_tiers.ts";
+import type { Answer } from "./permission_table_child.ts";
 
 /** Trees of the script. */
 const TREES = ["deno", "free", "kept"];
@@ -140,7 +140,7 @@ Deno.test({
         TREES.flatMap((tree) => names.map((name) => `${root}/${tree}/${name}`))
           .join(",");
       const answers = await runScript(
-        new URL("permission_table_script.ts", import.meta.url),
+        new URL("permission_table_child.ts", import.meta.url),
         [
           "--no-check",
           ...flags.map((flag) =>

@@ -9,9 +9,9 @@ import {
 } from "@std/assert";
 import { Log, LogReader } from "../../lib/log/mod.ts";
 import { ALL } from "../permissions.ts";
-import { payload, testPool } from "../log/support.ts";
-import { runScript } from "../storage/subprocess.ts";
-import { TemporaryDirectory } from "../storage/tiers.ts";
+import { payload, testPool } from "../log/_support.ts";
+import { runScript } from "../storage/_subprocess.ts";
+import { TemporaryDirectory } from "../storage/_tiers.ts";
 
 /**
  * Paths below a directory (or absolute ones), the class of the error when a log is opened there,
@@ -131,7 +131,7 @@ Deno.test({
       );
       await t.step(shown || "none", async () => {
         const result = await runScript(
-          new URL("permission_script.ts", import.meta.url),
+          new URL("permission_child.ts", import.meta.url),
           ["--no-check", ...flags],
           [path],
         ) as Record<string, number | { name: string; message: string }>;

@@ -10,8 +10,8 @@ import { jetStreamSink } from "../../lib/jetstream/mod.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { ship, type Shipping } from "../../lib/ship/mod.ts";
 import { ALL } from "../permissions.ts";
-import { Nats, SERVERS, sleep } from "./server.ts";
-import { assertStored, makeStream, payloadOf, until } from "./support.ts";
+import { Nats, SERVERS, sleep } from "./_server.ts";
+import { assertStored, makeStream, payloadOf, until } from "./_support.ts";
 
 function setting(name: string, otherwise: number): number {
   return Number(ALL ? Deno.env.get(name) ?? otherwise : otherwise);

@@ -16,8 +16,8 @@ import {
   type Shipping,
   ShippingError,
 } from "../../lib/ship/mod.ts";
-import { at, openLog, SimulatedPlace } from "../log/support.ts";
-import { Nats, SERVERS } from "./server.ts";
+import { at, openLog, SimulatedPlace } from "../log/_support.ts";
+import { Nats, SERVERS } from "./_server.ts";
 import {
   appendSome,
   assertStored,
@@ -25,7 +25,7 @@ import {
   type Stored,
   storedIn,
   until,
-} from "./support.ts";
+} from "./_support.ts";
 
 interface Parts {
   t: Deno.TestContext;

@@ -5,9 +5,9 @@ import { headers } from "@nats-io/transport-node";
 import { jetStreamSink, jetStreamSource } from "../../lib/jetstream/mod.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { pull, ship, ShippingError } from "../../lib/ship/mod.ts";
-import { at, drain, openLog, SimulatedPlace } from "../log/support.ts";
-import { Nats, SERVERS } from "./server.ts";
-import { appendSome, makeStream, payloadOf } from "./support.ts";
+import { at, drain, openLog, SimulatedPlace } from "../log/_support.ts";
+import { Nats, SERVERS } from "./_server.ts";
+import { appendSome, makeStream, payloadOf } from "./_support.ts";
 
 function openRestored({ storage, pool }: SimulatedPlace): Promise<Log> {
   return Log.open("/restored", { storage, pool });

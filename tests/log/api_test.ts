@@ -31,7 +31,7 @@ import {
   segment,
   SimulatedPlace,
   testPool,
-} from "./support.ts";
+} from "./_support.ts";
 
 const MAX_PAYLOAD = 64_000_000;
 

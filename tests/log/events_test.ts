@@ -15,7 +15,7 @@ import {
   DiskPlace,
   openLog,
   SimulatedPlace,
-} from "./support.ts";
+} from "./_support.ts";
 
 const NAMES = [
   "basalt:flush",

@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log } from "@basalt/io";
-import { SEGMENTS } from "../iggy/recorded.ts";
-import { testPool } from "./support.ts";
+import { SEGMENTS } from "../iggy/_recorded.ts";
+import { testPool } from "./_support.ts";
 
 for (const name of ["small", "rotated"]) {
   Deno.test({

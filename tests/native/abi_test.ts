@@ -4,7 +4,7 @@ import { abiNumber, SYMBOLS } from "../../lib/native/symbols.ts";
 import { VERSION } from "../../lib/native/version.ts";
 import { glibcOf } from "../../tools/embed.ts";
 import { ALL } from "../permissions.ts";
-import { LIBRARY, ROOT } from "./support.ts";
+import { LIBRARY, ROOT } from "./_support.ts";
 
 type Symbols = Record<string, { parameters: readonly unknown[] }>;
 

@@ -3,7 +3,7 @@ import { cachedCopy } from "../../lib/native/cached_copy.ts";
 import type { EmbeddedLibrary } from "../../lib/native/embedded.ts";
 import { embeddedLibrary } from "../../tools/embed.ts";
 import { ALL } from "../permissions.ts";
-import { Scratch } from "./support.ts";
+import { Scratch } from "./_support.ts";
 
 const BYTES = new Uint8Array(10_000).map((_, i) => i * i);
 const LIBRARY = embeddedLibrary(BYTES);

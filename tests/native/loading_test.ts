@@ -10,7 +10,7 @@ import {
   ROOT,
   Scratch,
   type WorkerOutcome,
-} from "./support.ts";
+} from "./_support.ts";
 
 const BUILD = "cargo build --release --locked --manifest-path rust/Cargo.toml";
 

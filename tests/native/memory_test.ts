@@ -13,7 +13,7 @@ Deno.test({
           "run",
           "--quiet",
           "--allow-all",
-          new URL("memory_script.ts", import.meta.url).pathname,
+          new URL("memory_child.ts", import.meta.url).pathname,
         ],
       },
     ).output();

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { CAN_COLLECT, CASES } from "./forgotten_cases.ts";
+import { CAN_COLLECT, CASES } from "./_forgotten_cases.ts";
 
 let outcomes: Promise<Record<string, string | null>> | undefined;
 
@@ -24,7 +24,7 @@ async function runAll(): Promise<Record<string, string | null>> {
       "--allow-env=BASALT_LIBRARY",
       "--no-prompt",
       "--v8-flags=--expose-gc",
-      new URL("./forgotten_program.ts", import.meta.url).pathname,
+      new URL("./forgotten_child.ts", import.meta.url).pathname,
     ],
   }).output();
   const decoder = new TextDecoder();

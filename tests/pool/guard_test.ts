@@ -65,7 +65,7 @@ for (const room of MISUSE) {
   });
 }
 
-const program = "tests/pool/guard_program.ts";
+const program = "tests/pool/guard_child.ts";
 
 Deno.test({
   name: "the guard build: memory that is leased can be touched",

@@ -14,7 +14,7 @@ import {
   SeedPool,
   type Subject,
   type SubjectBuffer,
-} from "./seed_model.ts";
+} from "./_seed_model.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

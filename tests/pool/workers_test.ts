@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { ALL, FILES } from "../permissions.ts";
-import type { Order } from "./worker.ts";
+import type { Order } from "./pool_worker.ts";
 
 /** A worker and the orders that it has carried out. */
 class Helper implements Disposable {
-  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), {
+  readonly #worker = new Worker(new URL("./pool_worker.ts", import.meta.url), {
     type: "module",
   });
 
@@ -162,7 +162,7 @@ Deno.test({
   name: "the library survives the worker that loaded it first",
   ignore: !ALL,
   async fn() {
-    const program = new URL("./first_loader_program.ts", import.meta.url);
+    const program = new URL("./first_loader_child.ts", import.meta.url);
     const { success, stdout, stderr } = await new Deno.Command(
       Deno.execPath(),
       { args: ["run", "--allow-all", program.pathname] },

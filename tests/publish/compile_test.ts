@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
-import { publish, run, withoutCheckout } from "./support.ts";
+import { publish, run, withoutCheckout } from "./_support.ts";
 
 /** Appends, reads back, and tells where the library came from. */
 const PROGRAM = `import { loadLibrary, Log } from "./package/mod.ts";

@@ -1,7 +1,7 @@
 /** The documentation of each entry point is complete, as JSR scores it, and its links work. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { headingAnchors, ruleAnchors } from "./anchors.ts";
+import { headingAnchors, ruleAnchors } from "./_anchors.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 

@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { LogReader } from "@basalt/io";
-import { Nats, SERVERS } from "../jetstream/server.ts";
+import { Nats, SERVERS } from "../jetstream/_server.ts";
 import { ALL } from "../permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;

@@ -1,7 +1,7 @@
 /** Citations of the rules in `docs/format.md` lead to a rule, and every rule is cited or listed. */
 import { assert, assertEquals } from "@std/assert";
 import { FILES } from "../permissions.ts";
-import { headingAnchors, ruleAnchors } from "./anchors.ts";
+import { headingAnchors, ruleAnchors } from "./_anchors.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PAGE = "docs/format.md";

@@ -3,7 +3,7 @@
  * docs/format.md#checksum-frame, docs/format.md#checksum-batch, docs/format.md#old-checksum.
  */
 import { assertEquals } from "@std/assert";
-import { xxh3 } from "../codec/xxh3.ts";
+import { xxh3 } from "../codec/_xxh3.ts";
 import { FILES } from "../permissions.ts";
 
 const PAGE = new URL("../../docs/format.md", import.meta.url);

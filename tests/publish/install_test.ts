@@ -1,7 +1,7 @@
 /** `deno install` of the command line. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { run } from "./support.ts";
+import { run } from "./_support.ts";
 
 Deno.test({
   name: "deno install -g makes a command of the checkout that works elsewhere",

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
-import { publish, ROOT, run, withoutCheckout } from "./support.ts";
+import { publish, ROOT, run, withoutCheckout } from "./_support.ts";
 
 const decoder = new TextDecoder();
 
@@ -144,7 +144,7 @@ Deno.test(
       assert(links.length > 5);
       assertEquals(links.filter((target) => !names.includes(target)), []);
       Deno.copyFileSync(
-        new URL("program.ts", import.meta.url),
+        new URL("program_child.ts", import.meta.url),
         `${work}/main.ts`,
       );
       const hidden = await withoutCheckout();
@@ -215,21 +215,21 @@ Deno.test(
       await t.step(
         "with what the README names, in a directory that is not there",
         async () => {
-          const log = new URL("first_log.ts", import.meta.url);
-          Deno.copyFileSync(log, `${work}/first_log.ts`);
+          const log = new URL("first_log_child.ts", import.meta.url);
+          Deno.copyFileSync(log, `${work}/first_log_child.ts`);
           const flags = documentedFlags(false);
           Deno.removeSync(`${work}/data`);
           for (const missing of flags) {
             const less = flags.filter((flag) => flag !== missing);
-            const failed = await start(less, "first_log.ts", "data").then(
+            const failed = await start(less, "first_log_child.ts", "data").then(
               () => "",
               String,
             );
             assertStringIncludes(failed, "NotCapable", missing);
           }
           const names = [...Deno.readDirSync(work)].map(({ name }) => name);
-          assertEquals(names.sort(), ["first_log.ts", "main.ts"]);
-          assertEquals(await start(flags, "first_log.ts", "data"), "1\n");
+          assertEquals(names.sort(), ["first_log_child.ts", "main.ts"]);
+          assertEquals(await start(flags, "first_log_child.ts", "data"), "1\n");
           Deno.removeSync(`${work}/data`, { recursive: true });
           Deno.mkdirSync(`${work}/data`);
         },

@@ -10,7 +10,7 @@ import {
   type Placed,
   ways,
   zeros,
-} from "./made_segment.ts";
+} from "./_made_segment.ts";
 import type { Task } from "../../lib/base/mod.ts";
 
 const FIRST = 100;

@@ -15,7 +15,7 @@ import {
   type Placed,
   TIME,
   zeros,
-} from "./made_segment.ts";
+} from "./_made_segment.ts";
 
 /** The first messages of a segment, all of which are in one block. */
 function read({ files, pool }: Placed, made: Made): MessageBatch {

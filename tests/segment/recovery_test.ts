@@ -26,7 +26,7 @@ import {
   TIME,
   ways,
   zeros,
-} from "./made_segment.ts";
+} from "./_made_segment.ts";
 
 /** What a recovery asked for, in order. */
 type Asked = ["keep", from: number, to: number];

@@ -23,7 +23,7 @@ import {
   TIME,
   ways,
   zeros,
-} from "./made_segment.ts";
+} from "./_made_segment.ts";
 
 /** What a resync gave: offsets of messages, and stops. */
 function* readAll(

@@ -4,7 +4,7 @@ import { fileCallbacks } from "../../lib/storage/file_callbacks.ts";
 import { OpenDescriptor } from "../../lib/storage/open_descriptor.ts";
 import { SegmentWriter } from "../../segment.ts";
 import { ALL } from "../permissions.ts";
-import { PassingFile } from "../log/passing_storage.ts";
+import { PassingFile } from "../log/_passing_storage.ts";
 
 /** Payload bytes of the batches that one flush writes. */
 const FLUSHES = [[100], [70_000], [300_000], [70_000, 500], [

@@ -21,7 +21,7 @@ import {
   type Placed,
   ways,
   zeros,
-} from "./made_segment.ts";
+} from "./_made_segment.ts";
 
 const made = makeSingles(7, Array.from({ length: 200 }, (_, i) => 9 * KIB + i));
 const entries: MadeBatch[] = [];

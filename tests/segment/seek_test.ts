@@ -25,7 +25,7 @@ import {
   TIME,
   ways,
   zeros,
-} from "./made_segment.ts";
+} from "./_made_segment.ts";
 
 interface SeekTest {
   start?: CheckedStart;

@@ -22,9 +22,9 @@ import {
   TIME,
   ways,
   zeros,
-} from "./made_segment.ts";
+} from "./_made_segment.ts";
 import type { Task } from "../../lib/base/mod.ts";
-import type { Placed } from "./made_segment.ts";
+import type { Placed } from "./_made_segment.ts";
 
 /** A message, as a naive reader knows it. */
 interface Seen {

@@ -32,7 +32,7 @@ import {
   segment,
   SimulatedPlace,
   sparse,
-} from "../log/support.ts";
+} from "../log/_support.ts";
 
 const FIRST = 1000;
 const LOG = `${segment(FIRST)}.log`;

@@ -7,7 +7,7 @@ import {
   type Source,
   type SourceMessage,
 } from "../../lib/ship/mod.ts";
-import { at, openLog, SimulatedPlace } from "../log/support.ts";
+import { at, openLog, SimulatedPlace } from "../log/_support.ts";
 
 const encoder = new TextEncoder();
 

@@ -11,8 +11,8 @@ import { type Log, LogReader } from "../../lib/log/mod.ts";
 import { ship, type ShipEvent, ShippingError } from "../../lib/ship/mod.ts";
 import { FILES } from "../permissions.ts";
 import { LockedError } from "../../lib/storage/mod.ts";
-import { at, DiskPlace, openLog, SimulatedPlace } from "../log/support.ts";
-import { MemorySink } from "./support.ts";
+import { at, DiskPlace, openLog, SimulatedPlace } from "../log/_support.ts";
+import { MemorySink } from "./_support.ts";
 
 function texts(count: number, from = 0): string[] {
   return Array.from({ length: count }, (_, i) => `message ${from + i}`);

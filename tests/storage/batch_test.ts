@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { BufferPool, type FrozenBuffer } from "../../lib/pool/mod.ts";
 import { DirectFile, type FileRange } from "../../lib/storage/mod.ts";
 import { planReads } from "../../lib/storage/read_plan.ts";
-import { pattern, TemporaryDirectory } from "../engine/files.ts";
+import { pattern, TemporaryDirectory } from "../engine/_files.ts";
 import { FILES } from "../permissions.ts";
 
 const SIZE = 300_000;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DirectFile, NoSpaceError } from "../../lib/storage/mod.ts";
 import { ALL } from "../permissions.ts";
-import { TemporaryDirectory, TestPool } from "./tiers.ts";
+import { TemporaryDirectory, TestPool } from "./_tiers.ts";
 
 const BYTES = 1 << 20;
 

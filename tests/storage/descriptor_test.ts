@@ -5,8 +5,8 @@
 import { assertEquals } from "@std/assert";
 import { DirectFile } from "../../lib/storage/mod.ts";
 import { ALL, FILES } from "../permissions.ts";
-import { runScript } from "./subprocess.ts";
-import { TemporaryDirectory, TestPool } from "./tiers.ts";
+import { runScript } from "./_subprocess.ts";
+import { TemporaryDirectory, TestPool } from "./_tiers.ts";
 
 const COUNT = 40;
 
@@ -137,7 +137,7 @@ Deno.test(
     await new Deno.Command("mkfifo", { args: [fifo] }).output();
     Deno.symlinkSync("fifo", dir.file("fifo link"));
     const { usual, unusual } = await runScript(
-      new URL("without_node_script.ts", import.meta.url),
+      new URL("without_node_child.ts", import.meta.url),
       ["-A"],
       [
         dir.path,
@@ -166,7 +166,7 @@ Deno.test(
   async () => {
     using dir = new TemporaryDirectory();
     const asked = (...flags: string[]) =>
-      runScript(new URL("permission_queries_script.ts", import.meta.url), [
+      runScript(new URL("permission_queries_child.ts", import.meta.url), [
         "--allow-ffi",
         ...flags,
       ], [

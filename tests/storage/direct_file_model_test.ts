@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { roundDown, roundUp } from "../../lib/base/mod.ts";
 import { DirectFile } from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
-import { PLACES, TemporaryDirectory, TestPool } from "./tiers.ts";
+import { PLACES, TemporaryDirectory, TestPool } from "./_tiers.ts";
 
 /** All positions are below this. */
 const SPACE = 48 * 1024;

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, type PooledBuffer } from "../../lib/pool/mod.ts";
 import { DirectFile, type DirectFileOptions } from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
-import { DIRECT, PLACES, TemporaryDirectory, TestPool } from "./tiers.ts";
+import { DIRECT, PLACES, TemporaryDirectory, TestPool } from "./_tiers.ts";
 
 const CREATE = { read: true, write: true, createNew: true } as const;
 

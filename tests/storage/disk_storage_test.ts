@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DiskStorage } from "../../lib/storage/mod.ts";
 import { hasProgram } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
-import { runScript } from "./subprocess.ts";
-import { TemporaryDirectory, TestPool } from "./tiers.ts";
+import { runScript } from "./_subprocess.ts";
+import { TemporaryDirectory, TestPool } from "./_tiers.ts";
 
 const storage = new DiskStorage();
 
@@ -164,7 +164,7 @@ Deno.test(
     const path = dir.file("a/b");
     const trace = dir.file("trace");
     await runScript(
-      new URL("make_directory_script.ts", import.meta.url),
+      new URL("make_directory_child.ts", import.meta.url),
       ["-A"],
       [path],
       [
@@ -200,7 +200,7 @@ Deno.test(
   async () => {
     using dir = new TemporaryDirectory();
     const elsewhere = () =>
-      runScript(new URL("lock_script.ts", import.meta.url), ["-A"], [dir.path]);
+      runScript(new URL("lock_child.ts", import.meta.url), ["-A"], [dir.path]);
     assertEquals(await elsewhere(), true);
     const lock = storage.lock(dir.path)!;
     assertEquals(storage.lock(dir.path), undefined);

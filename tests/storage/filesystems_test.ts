@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { canMount } from "../machine.ts";
-import { runScript } from "./subprocess.ts";
-import { TemporaryDirectory } from "./tiers.ts";
+import { runScript } from "./_subprocess.ts";
+import { TemporaryDirectory } from "./_tiers.ts";
 
 /**
  * Runs the script on a filesystem mounted by a shell command, which finds the directory in `$0`.
@@ -17,7 +17,7 @@ async function onMount(
   const shell = `${mount} && exec "$@"`;
   const prefix = ["unshare", "-m", "sh", "-c", shell, dir];
   return await runScript(
-    new URL("filesystem_script.ts", import.meta.url),
+    new URL("filesystem_child.ts", import.meta.url),
     ["-A"],
     [dir],
     prefix,

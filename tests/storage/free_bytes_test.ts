@@ -1,9 +1,9 @@
 import { DirectFile } from "../../lib/storage/mod.ts";
 import { ALL, FILES } from "../permissions.ts";
-import { run } from "../engine/program.ts";
+import { run } from "../engine/_program.ts";
 import { assert, assertEquals } from "@std/assert";
 import { statfsSync } from "node:fs";
-import { TemporaryDirectory } from "./tiers.ts";
+import { TemporaryDirectory } from "./_tiers.ts";
 
 /** Runs what follows with a filesystem of 1 MiB at `$0/mount`, in a mount namespace of its own. */
 const MOUNT =

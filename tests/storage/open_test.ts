@@ -8,7 +8,7 @@ import {
   MEMORY,
   TemporaryDirectory,
   TestPool,
-} from "./tiers.ts";
+} from "./_tiers.ts";
 
 /** Tries both versions; gives the one error that both threw. */
 async function failure(

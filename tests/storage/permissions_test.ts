@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { runScript } from "./subprocess.ts";
-import { TemporaryDirectory } from "./tiers.ts";
+import { runScript } from "./_subprocess.ts";
+import { TemporaryDirectory } from "./_tiers.ts";
 
 interface Result {
   name: string;
@@ -35,7 +35,7 @@ Deno.test(
         granted.join(" ").replaceAll(path, "DIR") || "none",
         async () => {
           const results = await runScript(
-            new URL("open_script.ts", import.meta.url),
+            new URL("open_child.ts", import.meta.url),
             [
               "--allow-ffi",
               ...granted,
@@ -64,7 +64,7 @@ Deno.test(
     const { path } = dir;
     const reason = async (flags: string[]): Promise<string> => {
       const [physical, why] = await runScript(
-        new URL("physical_block_script.ts", import.meta.url),
+        new URL("physical_block_child.ts", import.meta.url),
         [
           "--allow-ffi",
           ...flags,

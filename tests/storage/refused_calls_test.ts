@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UnsupportedError } from "../../lib/native/mod.ts";
 import { DiskStorage } from "../../lib/storage/mod.ts";
-import { TemporaryDirectory } from "../engine/files.ts";
-import { PRELUDE, refuse, run, type RunOptions } from "../engine/program.ts";
+import { TemporaryDirectory } from "../engine/_files.ts";
+import { PRELUDE, refuse, run, type RunOptions } from "../engine/_program.ts";
 import { canMount } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
 

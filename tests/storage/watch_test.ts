@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { DiskStorage } from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
-import { TemporaryDirectory } from "./tiers.ts";
+import { TemporaryDirectory } from "./_tiers.ts";
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,12 +2,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { ALL } from "../permissions.ts";
-import { TemporaryDirectory } from "./tiers.ts";
-import type { WorkerOrder } from "./worker_program.ts";
+import { TemporaryDirectory } from "./_tiers.ts";
+import type { WorkerOrder } from "./worker_child.ts";
 
 /** A worker, and what it has said. */
 class Writer implements Disposable {
-  readonly #worker = new Worker(new URL("worker_program.ts", import.meta.url), {
+  readonly #worker = new Worker(new URL("worker_child.ts", import.meta.url), {
     type: "module",
   });
   readonly underWay: Promise<void>;

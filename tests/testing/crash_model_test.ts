@@ -10,7 +10,7 @@ import {
   type SimulatedFile,
   type UnsyncedUnit,
 } from "../../lib/testing/mod.ts";
-import { NaiveDisk, type NaiveFile, type UnitKey } from "./naive_disk.ts";
+import { NaiveDisk, type NaiveFile, type UnitKey } from "./_naive_disk.ts";
 
 const BLOCK = 16;
 const SECTOR = 4;

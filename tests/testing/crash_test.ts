@@ -15,7 +15,7 @@ import {
   makeFile,
   TestPool,
   UNIT,
-} from "./support.ts";
+} from "./_support.ts";
 
 Deno.test("crash: a write that nobody synced leaves any subset of its blocks, and the size by itself", () => {
   using pool = new TestPool();

@@ -6,7 +6,7 @@ import { Driver, driveSync, inPlace, type Task } from "../../lib/base/mod.ts";
 import { TaskFile, TaskStorage } from "../../lib/storage/mod.ts";
 import { SimulatedCrashError, SimulatedDisk } from "../../lib/testing/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { makeFile, TestPool, UNIT } from "./support.ts";
+import { makeFile, TestPool, UNIT } from "./_support.ts";
 
 const LATENCY = { readMicros: 70, writeMicros: 30, syncMicros: 1000 };
 

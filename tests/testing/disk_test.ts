@@ -12,7 +12,7 @@ import {
   SimulatedDisk,
   type SimulatedDiskOptions,
 } from "../../lib/testing/mod.ts";
-import { makeFile, TestPool, UNIT } from "./support.ts";
+import { makeFile, TestPool, UNIT } from "./_support.ts";
 
 /** Something with operations in flight, random bytes, times and a crash. */
 async function scenario(seed: number): Promise<unknown> {

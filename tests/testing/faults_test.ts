@@ -13,7 +13,7 @@ import {
   makeFile,
   TestPool,
   UNIT,
-} from "./support.ts";
+} from "./_support.ts";
 
 Deno.test("onOperation sees each operation before it happens, with what it is about", async () => {
   using pool = new TestPool();

@@ -5,7 +5,7 @@ import {
   SimulatedDisk,
   SimulatedMisuseError,
 } from "@basalt/io/testing";
-import { blocks, makeFile, TestPool, UNIT } from "./support.ts";
+import { blocks, makeFile, TestPool, UNIT } from "./_support.ts";
 
 /** A disk with a file of three blocks, and the same in a buffer. */
 function three(pool: TestPool, options = {}) {

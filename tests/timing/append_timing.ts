@@ -1,7 +1,7 @@
 /** Compares appending with writing to a file; the limit is far from the usual ratio. */
 import { assert } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
-import { at, DiskPlace } from "../log/support.ts";
+import { at, DiskPlace } from "../log/_support.ts";
 import { fastest } from "./_fastest.ts";
 
 const BATCH = 1000;

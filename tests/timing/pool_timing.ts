@@ -2,8 +2,8 @@
 import { assert } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { at, DiskPlace, KIB, MIB, testPool } from "../log/support.ts";
-import { SeedPool } from "../pool/seed_model.ts";
+import { at, DiskPlace, KIB, MIB, testPool } from "../log/_support.ts";
+import { SeedPool } from "../pool/_seed_model.ts";
 import { fastest } from "./_fastest.ts";
 
 const COUNT = 40_000;

@@ -1,6 +1,6 @@
 /** Checks that a call that waits costs the same, however many others wait. */
 import { assert } from "@std/assert";
-import { WAITING, waitMany } from "../log/_waiters.ts";
+import { WAITING, waitMany } from "../log/writing/_waiters.ts";
 
 for (const waiting of WAITING) {
   for (const aborts of [true, false]) {

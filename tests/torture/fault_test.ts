@@ -1,7 +1,7 @@
 /** A real disk of which one operation fails, or one and all that follow. */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { torture } from "./tortured_log.ts";
+import { torture } from "./_tortured_log.ts";
 
 const FAULTS = 200;
 

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import { torture } from "./tortured_log.ts";
+import { torture } from "./_tortured_log.ts";
 
 const KILLS = Number(ALL ? Deno.env.get("BASALT_KILLS") ?? 100 : 0);
 

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
-import type { Sample, SoakReport } from "./soak_program.ts";
+import type { Sample, SoakReport } from "./soak_child.ts";
 
 const MINUTES = Number(ALL ? Deno.env.get("BASALT_SOAK_MINUTES") ?? 0.25 : 0);
 /**
@@ -46,7 +46,7 @@ function slope(
 
 /** Runs the load in a process of its own. */
 async function soak(dir: string): Promise<SoakReport> {
-  const program = new URL("soak_program.ts", import.meta.url).href;
+  const program = new URL("soak_child.ts", import.meta.url).href;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",

@@ -13,7 +13,7 @@
  */
 import { Log } from "../../lib/log/mod.ts";
 import { SeededRandom } from "@basalt/io/testing";
-import { makeBatch, makePayload } from "./message.ts";
+import { makeBatch, makePayload } from "./_message.ts";
 
 const [dir, life, closeAfter] = [
   Deno.args[0]!,

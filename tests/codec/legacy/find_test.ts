@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { findMessage } from "../../../lib/codec/legacy/mod.ts";
-import { counting, joined, parsed, run } from "./naive.ts";
+import { counting, joined, parsed, run } from "./_naive.ts";
 
 Deno.test("findMessage() agrees with trying every position", () => {
   const noise = fc.array(

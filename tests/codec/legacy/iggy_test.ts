@@ -6,8 +6,8 @@ import {
   readMessage,
   STOP,
 } from "../../../lib/codec/legacy/mod.ts";
-import { answeredHeaders, headersOf, idText } from "../../iggy/messages.ts";
-import { SEGMENTS } from "../../iggy/recorded.ts";
+import { answeredHeaders, headersOf, idText } from "../../iggy/_messages.ts";
+import { SEGMENTS } from "../../iggy/_recorded.ts";
 
 for (const [name, count] of [["small", 167], ["rotated", 648]] as const) {
   Deno.test({

@@ -5,7 +5,7 @@ import {
   originTimestampAt,
   timestampAt,
 } from "../../../lib/codec/legacy/header.ts";
-import { counting, joined, TIME, written } from "./naive.ts";
+import { counting, joined, TIME, written } from "./_naive.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 

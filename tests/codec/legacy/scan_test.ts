@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MessageScan, STOP } from "../../../lib/codec/legacy/mod.ts";
-import { counting, joined, run } from "./naive.ts";
+import { counting, joined, run } from "./_naive.ts";
 
 function scanned(bytes: Uint8Array<ArrayBuffer>, offset = 5) {
   const scan = new MessageScan();

@@ -11,7 +11,7 @@ import {
   readMessage,
   STOP,
 } from "../../../lib/codec/legacy/mod.ts";
-import { counting, TIME, written } from "./naive.ts";
+import { counting, TIME, written } from "./_naive.ts";
 
 const MESSAGE_A =
   "b77a21d43666c84901000000000000000000000000000000000000000000000000401e18240a0600ff3f1e18240a06000000000005000000000000000000000068656c6c6f";
