@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 /// Words of an entry: `[0]` opcode | flags << 8, `[1]` file, `[2]` pool, `[3]` slot, `[4]` start
 /// within the block, `[5]` length, `[6]` position, low, `[7]` position, high, `[8]` tag, `[9]`
-/// generation of the slot, `[10]` length of an allocation, low, `[11]` its high word. For a
-/// `SealWrite`, `[10]` is the number of bytes of the block to write, 0 to seal it only.
+/// generation of the slot, `[10]` length of an allocation, low, `[11]` its high word.
 pub type Entry = [u32; 12];
 
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
@@ -54,14 +53,14 @@ pub enum Op {
     Allocate,
     /// `ftruncate(2)` to the position.
     Truncate,
-    /// Seals the write block in the loan, then writes its beginning by `pwritev2(2)`.
-    SealWrite,
+    /// Seals the write block in the loan.
+    Seal,
 }
 
 impl Op {
     /// Whether it moves bytes between memory and the file.
     pub fn moves_bytes(self) -> bool {
-        matches!(self, Op::Read | Op::Write | Op::SealWrite)
+        matches!(self, Op::Read | Op::Write)
     }
 }
 
@@ -73,7 +72,7 @@ pub struct Operation {
     pub flags: u32,
     /// The file: its descriptor stays open until the operation is dropped.
     pub file: Arc<File>,
-    /// The memory of a read or write, the block of a `SealWrite`; nothing else has one.
+    /// The memory of a read or write, the block of a `Seal`; nothing else has one.
     pub loan: Option<Loan>,
     /// Position in the file, or its new size.
     pub position: u64,
@@ -114,26 +113,27 @@ pub fn decode(entry: &Entry) -> Result<Operation, Status> {
         4 => (Op::SyncFull, 0),
         5 => (Op::Allocate, ZEROED),
         6 => (Op::Truncate, 0),
-        7 => (Op::SealWrite, DSYNC | SYNC | DONTCACHE),
+        7 => (Op::Seal, 0),
         _ => return Err(BAD_ARGUMENT),
     };
     let flags = entry[0] >> 8;
-    let moves = op.moves_bytes();
+    let has_memory = op.moves_bytes() || op == Op::Seal;
     let position = wide(entry[6], entry[7]);
     let length = match op {
-        Op::Read | Op::Write => u64::from(entry[5]),
-        _ => wide(entry[10], entry[11]),
+        Op::Allocate => wide(entry[10], entry[11]),
+        _ if has_memory => u64::from(entry[5]),
+        _ => 0,
     };
     if flags & !allowed != 0
         || position > MAX_POSITION
         || length > MAX_POSITION - position
-        || (moves && (entry[5] > MAX_LENGTH || length > u64::from(entry[5])))
+        || (has_memory && entry[5] > MAX_LENGTH)
     {
         return Err(BAD_ARGUMENT);
     }
     let file = files::get(entry[1])?;
     let lend = || pool::lend(entry[2], entry[3], entry[9], entry[4], entry[5]);
-    let loan = moves.then(lend).transpose()?;
+    let loan = has_memory.then(lend).transpose()?;
     Ok(Operation {
         op,
         flags,

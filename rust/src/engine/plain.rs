@@ -15,11 +15,6 @@ pub fn run(entry: &Entry) -> Outcome {
 
 /// Runs an operation to its end.
 pub fn execute(operation: &Operation) -> Outcome {
-    if operation.op == Op::SealWrite
-        && let Err(status) = sealing::seal(operation)
-    {
-        return Outcome::failed(status);
-    }
     let mut progress = Progress::of(operation);
     let mut next = progress.begin();
     loop {
@@ -41,7 +36,7 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
         operation.length as libc::off_t,
     );
     match progress.op() {
-        op @ (Op::Read | Op::Write | Op::SealWrite) => {
+        op @ (Op::Read | Op::Write) => {
             let rest = operation.rest(progress.from())?;
             // SAFETY: the range is within the loan, which keeps its memory mapped while it exists.
             // A read has it alone, and nothing writes to memory that is lent for writing to a file.
@@ -56,6 +51,7 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
             // SAFETY: the call accesses no memory of ours.
             checked(unsafe { libc::fallocate(fd, mode, position, length) })
         }
+        Op::Seal => sealing::seal(operation).map(|()| 0),
         // SAFETY: the call accesses no memory of ours.
         Op::Truncate => checked(unsafe { libc::ftruncate(fd, position) }),
     }

@@ -144,7 +144,7 @@ impl Progress {
     /// Returns why a call got no further: `EFBIG` if the limit on the size of a file lies within
     /// the write, `errno` otherwise.
     fn why_stuck(&self, errno: Errno) -> Errno {
-        let writes = self.op.moves_bytes() && self.op != Op::Read;
+        let writes = self.op == Op::Write;
         if writes && self.end > process::limit(libc::RLIMIT_FSIZE) {
             Errno(libc::EFBIG)
         } else {

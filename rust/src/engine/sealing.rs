@@ -1,38 +1,28 @@
-//! Sealing a write block as the first part of an operation that writes it.
-//!
-//! Hashing a large block takes about as long as filling it. On one of our threads it overlaps with
-//! the program and with the disk. An operation of length 0 seals the block ahead of its write.
+//! Sealing a write block on one of our threads, where it overlaps with the program and the disk:
+//! hashing a large block takes about as long as filling it.
 
 use std::sync::{Arc, OnceLock};
 
 use super::entry::{Operation, Outcome};
 use super::event_fd::EventFd;
 use crate::codec::{self, Run, SEAL_CONTEXT_BYTES};
-use crate::status::{BAD_ARGUMENT, Errno, Status};
+use crate::status::Errno;
 
-/// Seals the block of a `SealWrite`, and fills the rest that is written with zeros.
+/// Seals the block that is the loan of a `Seal`; `EINVAL` if it holds something else.
 ///
-/// The block is the whole loan. Its last [`SEAL_CONTEXT_BYTES`] are the context of the seal.
-pub fn seal(operation: &Operation) -> Result<(), Status> {
-    let loan = operation.loan.as_ref().ok_or(BAD_ARGUMENT)?;
+/// Its last [`SEAL_CONTEXT_BYTES`] are the context of the seal.
+pub fn seal(operation: &Operation) -> Result<(), Errno> {
+    const WRONG: Errno = Errno(libc::EINVAL);
+    let loan = operation.loan.as_ref().ok_or(WRONG)?;
     // SAFETY: the loan keeps its memory mapped for as long as the operation exists, and no Rust
     // reference points into the pool's memory outside an operation. The lender promises that
     // nothing else writes to a block that it has lent for sealing (`Loan`).
     let memory = unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.bytes()) };
     let (block, context) = memory
         .split_last_chunk_mut::<SEAL_CONTEXT_BYTES>()
-        .ok_or(BAD_ARGUMENT)?;
-    let run = Run::parse(context).ok_or(BAD_ARGUMENT)?;
-    let end = codec::seal(block, &run).ok_or(BAD_ARGUMENT)?;
-    if operation.length == 0 {
-        return Ok(());
-    }
-    // What is written ends at or after the last batch.
-    let rest = memory
-        .get_mut(end..operation.length as usize)
-        .ok_or(BAD_ARGUMENT)?;
-    rest.fill(0);
-    Ok(())
+        .ok_or(WRONG)?;
+    let run = Run::parse(context).ok_or(WRONG)?;
+    codec::seal(block, &run).map(|_| ()).ok_or(WRONG)
 }
 
 /// An operation that one of our threads runs for a ring, which waits for the event.

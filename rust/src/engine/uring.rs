@@ -186,7 +186,7 @@ impl Ring {
             // it saves.
             return Some(plain::execute(&operation));
         }
-        let pending = if operation.op == Op::SealWrite {
+        let pending = if operation.op == Op::Seal {
             let Ok(handoff) = Handoff::new(self.event.clone()) else {
                 // No descriptor for the event: it runs here.
                 return Some(plain::execute(&operation));
@@ -464,7 +464,9 @@ static TIMEOUT: Timespec = Timespec::new().nsec(PAUSE.as_nanos() as u32);
 fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
     let fd = Fd(operation.file.descriptor());
     match progress.op() {
-        Op::Read | Op::Write | Op::SealWrite => {
+        // One of our threads seals.
+        Op::Seal => opcode::Nop::new().build(),
+        Op::Read | Op::Write => {
             // `decode` gives each of them its memory, and `Progress` stays within it.
             let Ok(rest) = operation.rest(progress.from()) else {
                 return opcode::Nop::new().build();
