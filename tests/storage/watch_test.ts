@@ -35,8 +35,12 @@ Deno.test(
       await untilTold(told);
       assertEquals(told.splice(0), [true]);
       watching.close();
-      await sleep(10);
-      watching = watch()!;
+      let next = watch();
+      for (let i = 0; i < 500 && next === undefined; i++) {
+        await sleep(10);
+        next = watch();
+      }
+      watching = next!;
       Deno.writeTextFileSync(`${path}/file`, "");
       await untilTold(told);
       assertEquals(told.splice(0)[0], true);
