@@ -60,7 +60,7 @@ export class Inode {
     number: number,
     path: string,
     durable: Contents,
-    current = durable.clone(),
+    current: Contents = durable.clone(),
   ) {
     this.number = number;
     this.path = path;

@@ -27,11 +27,18 @@ async function makeCertificates(dir: Directory, name: string): Promise<void> {
   ];
   await openssl(...request(name), `${name}.pem`, "-x509");
   Deno.writeTextFileSync(dir.file("names"), "subjectAltName=IP:127.0.0.1");
-  for (const  of of["server", "client"].map((role) => `${name}-${role}`)) {
-    await openssl(...request(of), "request");
+  for (const holder of ["server", "client"].map((role) => `${name}-${role}`)) {
+    await openssl(...request(holder), "request");
     await openssl(
       ..."x509 -req -in request -CAcreateserial -extfile names".split(" "),
-      ...["-CA", `${name}.pem`, "-CAkey", `${name}.key`, "-out", `${of}.pem`],
+      ...[
+        "-CA",
+        `${name}.pem`,
+        "-CAkey",
+        `${name}.key`,
+        "-out",
+        `${holder}.pem`,
+      ],
     );
   }
 }
