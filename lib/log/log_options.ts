@@ -95,7 +95,8 @@ const RANGES = {
 /**
  * Fills in what was left out.
  *
- * @throws {RangeError} If a setting is out of its range.
+ * @throws {TypeError} If a setting is not a number.
+ * @throws {RangeError} If one is out of its range.
  */
 export function completeOptions(options: LogOptions): CompleteLogOptions {
   const complete = {

@@ -109,7 +109,6 @@ each(
     ["segmentBytes", NaN],
     ["segmentBytes", 1023],
     ["segmentBytes", 2 ** 32],
-    ["segmentBytes", "4096"],
     ["blockBytes", 0.5],
     ["bufferBytes", -1],
     ["prepareBytes", Infinity],
@@ -120,10 +119,15 @@ each(
     ({ options }) => Log.open("/new", { ...options, [name]: value }),
     RangeError,
     new RegExp(
-      `^Cannot open log as '${name}' must be an integer from \\d+ to \\d+: received ${value}$`,
+      `^Cannot open log as '${name}' must be an integer (from \\d+ to \\d+|of at least \\d+, .*): received ${value}$`,
     ),
   ],
 );
+CASES["Log.open() with segmentBytes that is text"] = [
+  ({ options }) => Log.open("/new", { ...options, segmentBytes: "4096" }),
+  TypeError,
+  /^Cannot open log as 'segmentBytes' must be a number: received string$/,
+];
 CASES["Log.open() with a blockBytes that is no multiple of 4096"] = [
   ({ options }) => Log.open("/new", { ...options, blockBytes: 5000 }),
   RangeError,
