@@ -360,7 +360,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode DirectFile.size}. */
   sizeSync(): number {
-    return this.statSync().size;
+    return this.#open.probe().sizeBytes;
   }
 
   /**
@@ -390,7 +390,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Returns whether the file still has a name: it was not removed, and no other replaced it. */
   isNamed(): boolean {
-    return this.statSync().links > 0;
+    return this.#open.probe().links > 0;
   }
 
   /** Returns what the filesystem records about the file. */

@@ -1,4 +1,4 @@
-import { deviceOf, type FileProbe } from "./probe.ts";
+import { deviceOf, type probeTimes } from "./probe.ts";
 
 /** What the filesystem records about a file (`statx(2)`). */
 export interface FileStat {
@@ -21,7 +21,7 @@ export interface FileStat {
 }
 
 /** The part of what the kernel told of a file that programs are shown. */
-export function fileStat(probe: FileProbe): FileStat {
+export function fileStat(probe: ReturnType<typeof probeTimes>): FileStat {
   return {
     size: probe.sizeBytes,
     mtimeMicros: probe.mtimeMicros,

@@ -16,7 +16,7 @@ import { operationFailure } from "./errors.ts";
 import type { FileCallbacks, Reject } from "./file_callbacks.ts";
 import { type FileStat, fileStat } from "./file_stat.ts";
 import { type FileCounters, fileCounters } from "./file_stats.ts";
-import { probeFile } from "./probe.ts";
+import { type FileProbe, probeFile, probeTimes } from "./probe.ts";
 import type {
   BufferRange,
   Durability,
@@ -101,12 +101,17 @@ export class OpenDescriptor implements FileCallbacks, OperationOwner {
   }
 
   size(resolve: (bytes: number) => void): void {
-    resolve(this.statSync().size);
+    resolve(this.probe().sizeBytes);
+  }
+
+  probe(): FileProbe {
+    this.checked.checkOpen("statx");
+    return probeFile(this.checked.file, this.checked.path);
   }
 
   statSync(): FileStat {
     this.checked.checkOpen("statx");
-    return fileStat(probeFile(this.checked.file, this.checked.path));
+    return fileStat(probeTimes(this.checked.file, this.checked.path));
   }
 
   /**

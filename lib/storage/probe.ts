@@ -28,8 +28,6 @@ export interface FileProbe {
   readonly filesystem: string;
   /** `st_mode`: what it is, and its permission bits. */
   readonly mode: number;
-  /** Last change of the contents: microseconds since the Unix epoch. */
-  readonly mtimeMicros: number;
   /** The number of the inode. */
   readonly inode: number;
   /** How many names it has. */
@@ -43,17 +41,23 @@ export interface FileProbe {
   readonly physicalBlock: number | undefined;
 }
 
-/** How many values `basalt_file_probe` writes. */
+/** How many values `basalt_file_probe` writes, and how many of them without times. */
 const PROBE_VALUES = 16;
+const VALUES_WITHOUT_TIMES = 15;
 const values = new Float64Array(PROBE_VALUES);
 
-/** Asks the kernel about an adopted file. */
-export function probeFile(file: number, path: string): FileProbe {
-  checked(
-    native().basalt_file_probe(file, values, PROBE_VALUES),
-    "statx",
-    path,
-  );
+/**
+ * Asks the kernel about an adopted file.
+ *
+ * A file whose times were asked for is slower to write durably the next time (Linux 6.13 and later,
+ * multigrain timestamps): {@linkcode probeTimes} is for those who want them.
+ */
+export function probeFile(
+  file: number,
+  path: string,
+  count: number = VALUES_WITHOUT_TIMES,
+): FileProbe {
+  checked(native().basalt_file_probe(file, values, count), "statx", path);
   const known = values[5]!;
   const readKnown = (known & 2) !== 0 && values[4]! > 0;
   return {
@@ -67,14 +71,22 @@ export function probeFile(file: number, path: string): FileProbe {
     deviceMajor: values[6]!,
     deviceMinor: values[7]!,
     // The name of a device lies on a filesystem, its bytes do not.
-    filesystem: values[15]! > 0 ? "none" : filesystemName(values[8]!),
+    filesystem: values[14]! > 0 ? "none" : filesystemName(values[8]!),
     mode: values[9]!,
-    mtimeMicros: values[11]!,
-    inode: values[12]!,
-    links: values[13]!,
-    blocks: values[14]!,
-    physicalBlock: values[15]! || undefined,
+    inode: values[11]!,
+    links: values[12]!,
+    blocks: values[13]!,
+    physicalBlock: values[14]! || undefined,
   };
+}
+
+/** The same with the last change of the contents, in microseconds since the Unix epoch. */
+export function probeTimes(
+  file: number,
+  path: string,
+): FileProbe & { mtimeMicros: number } {
+  const probe = probeFile(file, path, PROBE_VALUES);
+  return { ...probe, mtimeMicros: values[15]! };
 }
 
 /** The device of a file, as `"major:minor"`. */

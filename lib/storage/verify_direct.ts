@@ -40,7 +40,7 @@ export function* proveDirect(
   });
   // Asked first, so that a kernel without cachestat fails before anything is read.
   countPages(file, path, 0, 0);
-  const { size: sizeBytes } = descriptor.statSync();
+  const { sizeBytes } = descriptor.probe();
   if (sizeBytes === 0) {
     return proof(false, "the file is empty: there is no block to read");
   }

@@ -19,7 +19,6 @@ const probe: FileProbe = {
   deviceMinor: 1,
   filesystem: "xfs",
   mode: 0o100644,
-  mtimeMicros: 0,
   inode: 1,
   links: 1,
   blocks: 0,

@@ -37,6 +37,7 @@ exports! {
     }
 
     /// Describes a file by the values of `probe::file`, as many as fit, and returns their number.
+    /// The time of modification is asked for only where it fits.
     ///
     /// 4 in the mask of known alignments says that a durable write of this file was refused its
     /// flag, and was written and synced instead.
@@ -45,7 +46,7 @@ exports! {
         out: Write[f64; FILE_VALUES.min(out_count as usize)], out_count: u32,
     ) {
         let file = files::get(file)?;
-        let mut values = probe::file(file.descriptor())?;
+        let mut values = probe::file(file.descriptor(), out.len() == FILE_VALUES)?;
         if file.refused_flags.load(Ordering::Relaxed) & (DSYNC | SYNC) != 0 {
             values[KNOWN_VALUE] += DURABLE_FLAG_REFUSED;
         }

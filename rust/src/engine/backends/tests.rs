@@ -89,7 +89,7 @@ fn turn_completes_each_operation_of_many_threads_once() {
                     .collect();
                 assert_eq!(completed(backend), expected);
                 assert_eq!(
-                    crate::probe::file(file.descriptor()).unwrap()[0],
+                    crate::probe::file(file.descriptor(), false).unwrap()[0],
                     f64::from(round * 1000)
                 );
             }
@@ -230,7 +230,10 @@ fn batch_keeps_its_order_and_other_completions() {
             };
             assert_eq!(*completion, [index + 7, status as u32, 0, 0], "{kind:?}");
         }
-        assert_eq!(crate::probe::file(file.descriptor()).unwrap()[0], 500.0);
+        assert_eq!(
+            crate::probe::file(file.descriptor(), false).unwrap()[0],
+            500.0
+        );
         let others = completed(backend);
         assert_eq!(others.len(), 100);
         assert!(
@@ -623,7 +626,7 @@ fn turn_beyond_the_file_size_limit_fails_without_a_signal() {
                 "{kind:?} {status}"
             );
             assert_eq!(
-                crate::probe::file(file.descriptor()).unwrap()[0],
+                crate::probe::file(file.descriptor(), false).unwrap()[0],
                 f64::from(LIMIT)
             );
             files::close(handle).unwrap();
