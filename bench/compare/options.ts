@@ -7,7 +7,7 @@ export interface CompareOptions {
   readonly directory: string;
   /** Two pairs; of {@linkcode QUICK_IDS} unless {@linkcode CompareOptions.only} names others. */
   readonly quick: boolean;
-  /** Names of goals, such as `P3` or `W1`; all if there are none. */
+  /** Names of goals, such as `P3` or `W1`; all if the list is empty. */
   readonly only: readonly string[];
   /** Multiplies durations and sizes: below 1, figures say nothing. */
   readonly scale: number;

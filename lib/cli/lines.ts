@@ -171,8 +171,7 @@ export function* readLines(
 }
 
 /**
- * Appends lines, waiting for room in memory where there is none; what was appended before is
- * written meanwhile.
+ * Appends lines. Where memory is full, it waits while earlier lines are written.
  */
 export async function appendLines(log: Log, lines: Lines): Promise<void> {
   await log.ready();

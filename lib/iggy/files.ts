@@ -46,7 +46,7 @@ export function* readAt(
   return buffer.bytes.slice(from, Math.min(read, from + length));
 }
 
-/** Returns all bytes of a small file; `undefined` if there is none. */
+/** Returns all bytes of a small file; `undefined` if it does not exist. */
 export function readSmall(
   place: Place,
   path: string,

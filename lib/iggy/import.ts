@@ -36,7 +36,7 @@ const LEFT_INDEX =
  * first offset is not 0. Consumer offsets become cursors: `consumer-7` and `group-2`.
  *
  * @param source The partition's directory, or its address in the server's data directory.
- * @param logDir The directory that becomes a log; made if there is none, empty otherwise.
+ * @param logDir The directory that becomes a log: empty, or created if it does not exist.
  * @throws {LockedError} If a server has the partition open, or a writer the directory.
  * @throws {CorruptSegmentError} If the partition is damaged, or was not closed well: the error has
  *   the file, the position and what to do.

@@ -141,7 +141,7 @@ export function refuseLink(storage: TaskStorage, path: string): void {
 /**
  * Refuses a directory without any trace of a log.
  *
- * @throws {Deno.errors.NotFound} If there is none.
+ * @throws {Deno.errors.NotFound} If it has no file of a log.
  */
 export function refuseNoLog(dir: string, listing: Listing): void {
   const { segments, hasMeta, hasOwner, odd } = listing;

@@ -86,7 +86,7 @@ export interface LogInspection {
   locked: boolean;
   /** Whether it was closed cleanly: no writer has it open, and no owner file is left. */
   closed: boolean;
-  /** The contents of the owner file; `undefined` if there is none, `"invalid"` if it is damaged. */
+  /** The contents of the owner file; `undefined` without one, `"invalid"` if it is damaged. */
   owner: OwnerRecord | "invalid" | undefined;
   /** What opening it would do. */
   opening: OpeningForecast;

@@ -165,7 +165,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Opens a log for writing, recovers it if it was not closed, and makes it if there is none.
+   * Opens a log for writing, recovers it if it was not closed, and creates it if it does not exist.
    *
    * @throws {LockedError} If another writer has it open, after `lockTimeoutMs`.
    * @throws {CorruptSegmentError} If more than a torn tail is damaged: nothing was changed.
@@ -481,8 +481,8 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Opens a cursor of the log, and makes it if there is none. A cursor stores the position of its
-   * consumer durably.
+   * Opens a cursor of the log, and creates it if it does not exist. A cursor stores the
+   * position of its consumer durably.
    *
    * @param name 1 to 255 of the characters `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`; not `.` or `..`.
    * @throws {LockedError} If another owner has it open, after `lockTimeoutMs`; the error names the

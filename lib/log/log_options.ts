@@ -14,7 +14,7 @@ export interface LogReaderOptions {
 
 /** How to open a log for writing. */
 export interface LogOptions extends LogReaderOptions {
-  /** Make the directory, and its missing parents, if there is none. Default: `true`. */
+  /** Create the directory, and its missing parents, if it does not exist. Default: `true`. */
   create?: boolean;
   /**
    * A segment is closed before it would exceed this many bytes; a larger message gets a segment for

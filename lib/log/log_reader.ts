@@ -181,8 +181,9 @@ export class LogReader {
   }
 
   /**
-   * Opens a cursor of the log, and makes it if there is none, as {@linkcode Log.cursor} does: a
-   * consumer may be another process than the writer. It writes into the log's directory `cursors`.
+   * Opens a cursor of the log, and creates it if it does not exist, as {@linkcode Log.cursor}
+   * does: a consumer may be another process than the writer. It writes into the log's directory
+   * `cursors`.
    *
    * @throws {LockedError} If another owner has it open, after `lockTimeoutMs`; the error names the
    *   process.

@@ -57,7 +57,7 @@ export function makeIdentity(storage: TaskStorage): string {
 }
 
 /**
- * Reads `meta`; `undefined` if there is none.
+ * Reads `meta`; `undefined` if it does not exist.
  *
  * @param durably Whether to sync it first: what is done because of it must not outlive it.
  * @throws {CorruptSegmentError} If no slot is valid.

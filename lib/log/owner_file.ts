@@ -47,7 +47,7 @@ export interface OwnerRecord {
 }
 
 /**
- * Reads an owner file; `undefined` if there is none.
+ * Reads an owner file; `undefined` if it does not exist.
  *
  * `"invalid"` still says that the log was not closed, but vouches for nothing.
  *

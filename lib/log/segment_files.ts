@@ -80,7 +80,7 @@ function* openInMemory(storage: TaskStorage, path: string): Task<TaskFile> {
   return yield* new TaskStorage(overlay).open(path, options);
 }
 
-/** Returns the size of the file at a path in bytes; `undefined` if there is none. */
+/** Returns the size of the file at a path in bytes; `undefined` if it does not exist. */
 export function* sizeAt(
   storage: TaskStorage,
   path: string,

@@ -1,7 +1,7 @@
 import { beginIsolate } from "./isolate.ts";
 import { abiNumber, type NativeFunctions, SYMBOLS } from "./symbols.ts";
 
-/** A library that was opened, or why a file is none that can be used. */
+/** A library that was opened, or why a file cannot be used as one. */
 export type Opened =
   | { readonly functions: NativeFunctions }
   | {

@@ -29,7 +29,7 @@ export interface DirectFileOptions {
   write?: boolean;
   /** Cut the file to 0 bytes; needs `write`. Default: `false`. */
   truncate?: boolean;
-  /** Make the file if there is none; needs `write`. Default: `false`. */
+  /** Create the file if it does not exist; needs `write`. Default: `false`. */
   create?: boolean;
   /** Make the file, fail with `AlreadyExists` if there is one; needs `write`. Default: `false`. */
   createNew?: boolean;

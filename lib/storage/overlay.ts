@@ -96,7 +96,7 @@ export class OverlayStorage implements Storage {
     return added;
   }
 
-  /** The file at a path; `undefined` if there is none. */
+  /** The file at a path; `undefined` if it does not exist. */
   *#node(path: string): Task<Node | undefined> {
     const known = this.#nodes.get(path);
     if (known !== undefined) return known ?? undefined;

@@ -40,7 +40,7 @@ export interface ReadPlan {
  * Rounds ranges out and merges neighbours of which no more than `gapBytes` lie between.
  *
  * @param action What errors say.
- * @throws {RangeError} If a range is none, or all together are longer than a block can be.
+ * @throws {RangeError} If a range is not valid, or all together are longer than a block can be.
  */
 export function planReads(
   action: string,

@@ -41,7 +41,7 @@ export interface StorageOpenOptions {
   read?: boolean;
   /** Open for writing. Default: `false`. */
   write?: boolean;
-  /** Make the file if there is none. Default: `false`. */
+  /** Create the file if it does not exist. Default: `false`. */
   create?: boolean;
   /** Make the file; fail with `AlreadyExists` if there is one. Default: `false`. */
   createNew?: boolean;

@@ -76,8 +76,8 @@ export class Scheduler {
   }
 
   /**
-   * Completes an operation now; who waits for it is told in a later turn. Answers `false` if there
-   * is none.
+   * Completes an operation now; its caller is told in a later turn. Returns `false` if no such
+   * operation is in flight.
    */
   completeNumber(number: number): boolean {
     const found = this.inFlight.find((each) => each.number === number);

@@ -36,7 +36,7 @@ export function importLog(console: Console): Command {
     HELP,
   ).argument(
     "<dir>",
-    "the directory that becomes a log; made if there is none",
+    "the directory that becomes a log; created if it does not exist",
   );
   return transferOptions(made, "from")
     .option(

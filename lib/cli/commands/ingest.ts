@@ -44,7 +44,7 @@ interface Source {
 }
 
 const HELP = `
-The log is made if there is none. What is reported as appended survives a power cut.
+The log is created if it does not exist. What is reported as appended survives a power cut.
 
 A line above ${MAX_PAYLOAD_BYTES} bytes is refused with its number: in a file before anything is
 appended, in a stream (standard input, a pipe) when it comes: the lines before it are in the log

@@ -18,8 +18,8 @@ interface Flags extends NatsFlags {
 }
 
 const HELP = `
-The log is made if there is none, and goes on where it ended. Messages that were shipped get their
-offsets again: a missing message ends the command.
+The log is created if it does not exist; otherwise pulling goes on at its end.
+Messages that were shipped get their offsets again: a missing message ends the command.
 
 ${NATS_HELP}
 

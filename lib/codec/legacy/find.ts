@@ -52,7 +52,7 @@ export function findMessage(
     out,
   );
   const found = checked(status, "basalt_legacy_find");
-  // No message can start at the end: that answer means that there is none.
+  // No message can start at the end: the end stands for no message.
   return {
     position: found === length ? undefined : found,
     beyond: out[1] === 0 ? undefined : { position: out[0]!, length: out[1]! },

@@ -35,8 +35,8 @@ export interface CursorSource {
   /** Reads the durable messages of now from an offset. */
   read(from: number): AsyncIterableIterator<MessageBatch>;
   /**
-   * Returns the offset after the last message: an offset above it is none of the log's. Messages
-   * below it may be not durable yet.
+   * Returns the offset after the last message. The log has no offset above it, and messages below
+   * it may not be durable yet.
    */
   end(): Task<number>;
   /** Returns an offset up to which messages are known to be durable, without asking the disk. */

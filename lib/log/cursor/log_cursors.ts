@@ -66,7 +66,7 @@ export class LogCursors {
   }
 
   /**
-   * Opens a cursor, and makes it if there is none.
+   * Opens a cursor, and creates it if it does not exist.
    *
    * @throws {LockedError} If another has it open, after `lockTimeoutMs`.
    */

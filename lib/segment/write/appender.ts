@@ -111,7 +111,7 @@ export class Appender {
   readonly #owner: AppenderOwner;
   readonly #memory: WriteMemory;
   #active: ActiveSegment;
-  /** Memory, or what refuses once there is none. */
+  /** Memory, or after closing an object that refuses messages. */
   #target: AppendTarget;
   /** Blocks that a flush took and did not write yet. */
   #queue: WriteBlock[] = [];

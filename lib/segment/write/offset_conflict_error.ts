@@ -43,7 +43,7 @@ export class OffsetConflictError extends Error {
  * Refuses an append that expects another offset than the next.
  *
  * @throws {OffsetConflictError} If so.
- * @throws {RangeError} If the expected offset is none.
+ * @throws {RangeError} If the expected value is not an offset.
  */
 export function checkExpected(
   expected: number | undefined,

@@ -26,7 +26,7 @@ import {
 } from "./prepared_message.ts";
 import { WriteBlock } from "./write_block.ts";
 
-/** What messages can be appended to: memory, or what refuses once there is none. */
+/** What messages are appended to: memory, or after closing an object that refuses them. */
 export interface AppendTarget {
   /** Appends a message and returns its offset. */
   append(payload: Uint8Array | string, options?: AppendOptions): number;
