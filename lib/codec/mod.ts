@@ -4,6 +4,8 @@
  *
  * @module
  */
+export { layoutOf } from "./batch_layout.ts";
+export type { BatchLayout } from "./batch_layout.ts";
 export { findBatch } from "./find.ts";
 export type { FoundBatch } from "./find.ts";
 export {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { BatchScan } from "../../lib/codec/mod.ts";
+import { BatchScan, layoutOf } from "../../lib/codec/mod.ts";
 import {
   batchOf,
   counting,
@@ -36,6 +36,34 @@ const batch = fc.record({
   producer,
 }, { requiredKeys: ["partition", "baseTimestamp", "origin", "frames"] });
 
+function written(
+  parts: readonly Omit<PlainBatch, "baseOffset">[],
+): Uint8Array<ArrayBuffer> {
+  let next = 5n;
+  return joined(parts.map((part) => {
+    const whole = { ...part, baseOffset: next } as PlainBatch;
+    next += BigInt(part.frames.length);
+    return writtenBatch(whole);
+  }));
+}
+
+Deno.test("layoutOf() finds the messages of valid batches where BatchScan finds them", () => {
+  fc.assert(fc.property(fc.array(batch, { maxLength: 4 }), (parts) => {
+    const bytes = written(parts);
+    const scan = new BatchScan(1);
+    const count = scan.run(bytes, 0, 5);
+    const { batchCount } = scan;
+    const valid = bytes.subarray(0, scan.end);
+    assertEquals(layoutOf(valid, count), {
+      starts: scan.starts.slice(0, count),
+      lengths: scan.lengths.slice(0, count),
+      batchStarts: scan.batchStarts.slice(0, batchCount),
+      batchFirsts: scan.batchFirsts.slice(0, batchCount),
+    });
+    assertThrows(() => layoutOf(valid, count + 1), RangeError);
+  }));
+});
+
 Deno.test("BatchScan finds what a naive parser finds, whatever byte is changed", () => {
   const change = fc.option(fc.record({
     at: fc.nat(),
@@ -48,12 +76,7 @@ Deno.test("BatchScan finds what a naive parser finds, whatever byte is changed",
       fc.nat({ max: 60 }),
       fc.integer({ min: 1, max: 9 }),
       (parts, change, cut, capacity) => {
-        let next = 5n;
-        const bytes = joined(parts.map((part) => {
-          const whole = { ...part, baseOffset: next } as PlainBatch;
-          next += BigInt(part.frames.length);
-          return writtenBatch(whole);
-        }));
+        const bytes = written(parts);
         if (change && bytes.length > 0) {
           bytes[change.at % bytes.length] = change.value;
         }

@@ -1,37 +1,32 @@
-import { BatchScan } from "../../codec/mod.ts";
+import { type BatchLayout, layoutOf } from "../../codec/mod.ts";
 import { MessageBatch } from "../message_batch.ts";
 import type { HotBlock } from "./hot_tail.ts";
 
 /** Where the messages of a block lie: found once, shared by all tails. */
-const layouts = new WeakMap<HotBlock, BatchScan>();
+const layouts = new WeakMap<HotBlock, BatchLayout>();
 
 /**
  * Returns the messages of a hot block from `offset`, as a batch that holds the block until it is
  * dropped.
  */
 export function hotBatch(block: HotBlock, offset: number): MessageBatch {
-  const { buffer, start, end, position, firstOffset } = block;
+  const { buffer, start, end, position, firstOffset, nextOffset } = block;
   let layout = layouts.get(block);
   if (layout === undefined) {
-    layout = new BatchScan(64);
-    layout.run(buffer.bytes.subarray(start, end), 0, firstOffset);
+    const bytes = buffer.bytes.subarray(start, end);
+    layout = layoutOf(bytes, nextOffset - firstOffset);
     layouts.set(block, layout);
   }
-  const { count, starts, lengths, batchCount, batchStarts, batchFirsts } =
-    layout;
   const batch = new MessageBatch({
+    ...layout,
     buffer: buffer.retain(),
     start,
     end,
     position,
     firstOffset,
-    starts: starts.subarray(0, count),
-    lengths: lengths.subarray(0, count),
-    batchStarts: batchStarts.subarray(0, batchCount),
-    batchFirsts: batchFirsts.subarray(0, batchCount),
     arrays: undefined,
   });
   return offset === firstOffset
     ? batch
-    : batch.narrow(offset - firstOffset, count);
+    : batch.narrow(offset - firstOffset, batch.count);
 }
