@@ -7,17 +7,21 @@
 export { delay, onAbort } from "./abort.ts";
 export { formatBytes, isZero, roundDown, roundUp, sameBytes } from "./bytes.ts";
 export { checkChoice, checkInteger, shown } from "./checks.ts";
+export { isPermitted, parentOf } from "./permission.ts";
 export {
-  type BegunStep,
+  begin,
   begunStep,
   drive,
   Driver,
   driveSync,
   driveWith,
   inPlace,
+  paired,
+  pairedStep,
   runAll,
   type Step,
   step,
+  stepInPlace,
   stream,
   streamSync,
   type Task,

@@ -7,7 +7,7 @@
 /** A step that ends by itself, in its forms: it has `run` or `begin`. */
 export interface Step<T> {
   /** What it does, in a word, for messages. */
-  readonly kind?: string;
+  readonly kind?: string | undefined;
   /** Starts it. */
   run?(): Promise<T>;
   /** Runs it while the caller waits. */
@@ -26,12 +26,6 @@ export interface Step<T> {
   settleSync?(): void;
 }
 
-/** The forms of a step that can be finished while it is in flight. */
-export interface BegunStep<T> extends Omit<Step<T>, "run"> {
-  readonly kind: string;
-  begin(resolve: (value: T) => void, reject: (error: unknown) => void): void;
-}
-
 /** A computation whose steps are yielded; `yield*` it within another one. It runs once. */
 export type Task<T> = Generator<Step<unknown>, T, unknown>;
 
@@ -41,23 +35,70 @@ export function* step<T>(
   runSync: () => T,
   kind?: string,
 ): Task<T> {
-  return (yield kind === undefined
-    ? { run, runSync }
-    : { run, runSync, kind }) as T;
+  return (yield { run, runSync, kind }) as T;
 }
 
-/** Wraps a call that tells its end by a callback, and its sync version, as a task. */
-export function* begunStep<T>(forms: BegunStep<T>): Task<T> {
-  return (yield forms as Step<unknown>) as T;
+/** Wraps a step as a task. */
+export function* begunStep<T>(step: Step<T>): Task<T> {
+  return (yield step) as T;
+}
+
+/** A method and its sync version, which has the same name with `Sync` after it. */
+type Pair<Name extends string, Args extends unknown[]> = Record<
+  Name | `${Name}Sync`,
+  (...args: Args) => unknown
+>;
+
+/** Makes a step of a method and its sync version, such as `rename` and `renameSync`. */
+export function pairedStep<
+  Name extends string,
+  Args extends unknown[],
+  Methods extends Pair<Name, Args>,
+>(
+  object: Methods,
+  name: Name,
+  ...args: Args
+): Step<Awaited<ReturnType<Methods[Name]>>> {
+  const step: Step<unknown> = {
+    kind: name,
+    run: () => object[name](...args) as Promise<unknown>,
+    runSync: () => object[`${name}Sync`](...args),
+  };
+  return step as Step<Awaited<ReturnType<Methods[Name]>>>;
+}
+
+/** Wraps a method and its sync version as a task. */
+export function paired<
+  Name extends string,
+  Args extends unknown[],
+  Methods extends Pair<Name, Args>,
+>(
+  object: Methods,
+  name: Name,
+  ...args: Args
+): Task<Awaited<ReturnType<Methods[Name]>>> {
+  return begunStep(pairedStep(object, name, ...args));
+}
+
+/** Makes a step of a sync call that is short enough to run in place, whoever drives it. */
+export function stepInPlace<T>(kind: string, runSync: () => T): Step<T> {
+  return { kind, runSync, begin: (resolve) => resolve(runSync()) };
 }
 
 /** Wraps a sync call that is short enough to run in place, whoever drives it, as a task. */
 export function inPlace<T>(kind: string, runSync: () => T): Task<T> {
-  return begunStep({
-    kind,
-    runSync,
-    begin: (resolve) => resolve(runSync()),
-  });
+  return begunStep(stepInPlace(kind, runSync));
+}
+
+/** Begins a step. What making it throws, the promise rejects with. */
+export function begin<T>(make: () => Step<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  try {
+    make().begin!(resolve, reject);
+  } catch (error) {
+    reject(error);
+  }
+  return promise;
 }
 
 /**

@@ -297,7 +297,7 @@ export class Engine {
     this.#policy.telling(this.#submission.overCount);
     let operation: PendingOperation | undefined;
     while ((operation = this.#submission.next()) !== undefined) {
-      operation.owner!.completed(operation);
+      operation.completed();
     }
   }
 }

@@ -6,13 +6,7 @@
  */
 export { engine, isEngineIdle } from "./choice.ts";
 export type { Engine } from "./engine.ts";
-export {
-  FLAGS,
-  OPERATION,
-  PendingOperation,
-  recycleOperation,
-  takeOperation,
-} from "./operation.ts";
-export type { OperationKind, OperationOwner } from "./operation.ts";
+export { FLAGS, OPERATION, PendingOperation } from "./operation.ts";
+export type { OperationKind } from "./operation.ts";
 export { configureEngine } from "./options.ts";
 export type { EngineKind, EngineOptions } from "./options.ts";

@@ -60,17 +60,17 @@ export const FLAGS = {
  * One operation on one file, from the caller's arguments to its outcome.
  *
  * The same record is filled in by the file, encoded for the library, kept while the operation is in
- * flight, and given back to its owner with the outcome. The engine checks nothing of it: the file
- * has checked the arguments, and the library checks what memory safety depends on.
+ * flight, and given back with the outcome. The engine checks nothing of it: the file has checked
+ * the arguments, and the library checks what memory safety depends on.
  */
-export class PendingOperation {
+export abstract class PendingOperation {
   /** What it does. */
-  kind: OperationKind = OPERATION.READ;
-  /** {@linkcode FLAGS} that suit the kind, added up. */
+  op: OperationKind = OPERATION.READ;
+  /** {@linkcode FLAGS} that suit the operation, added up. */
   flags = 0;
   /** The handle of an adopted file (`basalt_file_adopt`). */
   file = 0;
-  /** The memory of a read or write. The owner ends the loan after the completion. */
+  /** The memory of a read or write. The engine does not end the loan. */
   loan: Loan | undefined;
   /** The first byte of the loan to move; 0 without one. */
   start = 0;
@@ -79,45 +79,16 @@ export class PendingOperation {
   /** Bytes to move, or to allocate. */
   length = 0;
 
-  /** Called when it is over; not needed for an operation that runs in place. */
-  owner: OperationOwner | undefined;
-  /** For the owner: called with the bytes that were moved. */
-  resolve: (bytes: number) => void = nothing;
-  /** For the owner: called with the error. */
-  reject: (error: unknown) => void = nothing;
-
   /** The outcome: 0, a negated `errno`, or one of `STATUS`. */
   status = 0;
   /** The outcome: bytes read or written, also by an operation that failed after some. */
   transferred = 0;
-}
 
-/** The maker of a {@linkcode PendingOperation}. */
-export interface OperationOwner {
   /**
-   * Receives an operation that is over, once, in a turn of its own or within a call that blocks
-   * until it is over (`Engine.settleSync`). Must not throw.
+   * Called once when an operation in flight is over, in a turn of its own or within a call that
+   * blocks until it is over (`Engine.settleSync`). Must not throw.
    */
-  completed(operation: PendingOperation): void;
-}
-
-function nothing(): void {}
-
-/** Records that are not in use: an operation in flight costs its promise and no more. */
-const spare: PendingOperation[] = [];
-/** The most records that are kept. */
-const MAX_SPARE = 1024;
-
-/** Takes a record; all its fields but the outcome are the caller's to set. */
-export function takeOperation(): PendingOperation {
-  return spare.pop() ?? new PendingOperation();
-}
-
-/** Gives a record back that is over, and that nobody refers to any more. */
-export function recycleOperation(operation: PendingOperation): void {
-  operation.loan = operation.owner = undefined;
-  operation.resolve = operation.reject = nothing;
-  if (spare.length < MAX_SPARE) spare.push(operation);
+  abstract completed(): void;
 }
 
 /** Words of an entry. */
@@ -137,7 +108,7 @@ export function encodeOperation(
   tag: number,
 ): void {
   const { loan, position, length } = operation;
-  words[at] = operation.kind.code | operation.flags << 8;
+  words[at] = operation.op.code | operation.flags << 8;
   words[at + 1] = operation.file;
   words[at + 6] = position;
   words[at + 7] = position / 0x1_0000_0000;

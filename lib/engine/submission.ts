@@ -94,7 +94,7 @@ export class Submission {
     }
     const tag = this.#tags[--this.#freeCount]!;
     this.#operations[tag] = operation;
-    this.#policy.started(operation.kind);
+    this.#policy.started(operation.op);
     const at = ENTRY_WORDS * this.#queuedCount++;
     encodeOperation(this.#entries, at, operation, tag);
   }
@@ -150,7 +150,7 @@ export class Submission {
       this.#operations[tag] = undefined;
       this.#tags[this.#freeCount++] = tag;
       const latencyMicros = (now - this.#startedAt[tag]!) * 1000;
-      this.#policy.ended(operation.kind, latencyMicros);
+      this.#policy.ended(operation.op, latencyMicros);
       operation.status = words[at + 1]! | 0;
       operation.transferred = words[at + 2]!;
       this.#over.push(operation);

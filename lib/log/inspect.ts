@@ -246,7 +246,7 @@ function holderOf(
 /** Opens the log in a storage that keeps changes in memory. */
 function* forecast({ storage, dir, pool }: LogPlace): Task<OpeningForecast> {
   try {
-    const options = completeOptions({ storage: storage.storage, pool });
+    const options = { ...completeOptions({ pool }), storage };
     const opened = yield* openLog(dir, options);
     yield* closeOpened(opened, false);
     return { possible: true, report: opened.report };

@@ -279,10 +279,8 @@ class Repair {
       yield* removeFiles(storage, [ownerPath(dir)]);
       yield* storage.syncDirectory(dir);
     }
-    const opened = yield* openLog(
-      dir,
-      completeOptions({ storage: storage.storage, pool }),
-    );
+    const options = { ...completeOptions({ pool }), storage };
+    const opened = yield* openLog(dir, options);
     yield* closeOpened(opened, true);
     const { recovered, removed } = opened.report;
     const needed = this.#steps.length > 0 || recovered.length > 0 ||

@@ -75,9 +75,8 @@ export function* openIfThere(
 
 /** Opens an empty file that exists in memory only. */
 function* openInMemory(storage: TaskStorage, path: string): Task<TaskFile> {
-  const overlay = new OverlayStorage(storage.storage, () => false);
-  const options = { write: true, create: true };
-  return yield* new TaskStorage(overlay).open(path, options);
+  const overlay = new OverlayStorage(storage, () => false);
+  return yield* overlay.open(path, { write: true, create: true });
 }
 
 /** Returns the size of the file at a path in bytes; `undefined` if it does not exist. */

@@ -4,7 +4,7 @@ import {
   type RecoveryReport,
   type SegmentState,
 } from "../segment/mod.ts";
-import { OverlayStorage, TaskStorage } from "../storage/mod.ts";
+import { OverlayStorage } from "../storage/mod.ts";
 import { type ListedSegment, openPair } from "./directory.ts";
 import type { LogPlace } from "./meta.ts";
 import { isCutPath, segmentPath } from "./names.ts";
@@ -13,10 +13,9 @@ import { closeSegment, sizeAt } from "./segment_files.ts";
 
 /** Returns a place where all changes are kept in memory. */
 export function inMemory(place: LogPlace): LogPlace {
-  const { storage } = place.storage;
   return {
     ...place,
-    storage: new TaskStorage(new OverlayStorage(storage, isCutPath)),
+    storage: new OverlayStorage(place.storage, isCutPath),
   };
 }
 

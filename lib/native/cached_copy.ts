@@ -18,13 +18,6 @@ export function cacheDirectory(): string | undefined {
   return base?.startsWith("/") ? `${base}/basalt` : undefined;
 }
 
-/** Whether files of a directory may be read and written, without asking. */
-export function isPermitted(path: string): boolean {
-  return (["read", "write"] as const).every((name) =>
-    Deno.permissions.querySync({ name, path }).state === "granted"
-  );
-}
-
 /**
  * The path of a copy of the library in a directory that is the user's alone; written if it is not
  * there, verified if it is.

@@ -1,4 +1,5 @@
-import { cachedCopy, cacheDirectory, isPermitted } from "./cached_copy.ts";
+import { isPermitted } from "../base/mod.ts";
+import { cachedCopy, cacheDirectory } from "./cached_copy.ts";
 import { EMBEDDED, type EmbeddedLibrary, unpack } from "./embedded.ts";
 import { environment } from "./environment.ts";
 import { isLoaded, isSameLibrary, withMemoryFile } from "./libc.ts";
@@ -172,7 +173,7 @@ function loadCached(
     );
     return undefined;
   }
-  if (!isPermitted(directory)) {
+  if (!isPermitted("read", directory) || !isPermitted("write", directory)) {
     tried.push(`${directory}: not permitted to be read and written`);
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { step, type Task } from "../base/mod.ts";
+import { drive, driveSync, step, type Task } from "../base/mod.ts";
 import { MAX_BATCH_BYTES } from "../codec/mod.ts";
 import {
   type BufferPool,
@@ -373,7 +373,7 @@ export class BlockReader {
     const { position, room, length } = block;
     const range = { start: room, length };
     try {
-      block.read = this.#file.file.readSync(buffer, position, range);
+      block.read = driveSync(this.#file.read(buffer, position, range));
     } catch (error) {
       buffer.drop();
       throw error;
@@ -549,10 +549,8 @@ export class BlockReader {
 
   #start(block: Block): Block {
     const { buffer, position, room, length } = block;
-    const running = this.#file.file.read(buffer, position, {
-      start: room,
-      length,
-    })
+    const range = { start: room, length };
+    const running = drive(this.#file.read(buffer, position, range))
       .then((read) => {
         block.read = read;
       }, (reason) => {

@@ -1,24 +1,22 @@
-import { drive, driveSync, type Task } from "../base/mod.ts";
-import {
-  BufferPool,
-  type FrozenBuffer,
-  type PooledBuffer,
-} from "../pool/mod.ts";
-import { isAtPath } from "./at_path.ts";
+import { begin, drive, driveSync, type Task } from "../base/mod.ts";
+import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { CheckedOperations } from "./checked_operations.ts";
-import { type DirectFileOptions, openRequest } from "./direct_file_options.ts";
-import { lockDescriptor } from "./descriptor.ts";
-import { type FileCallbacks, fileCallbacks } from "./file_callbacks.ts";
-import type { FileStat } from "./file_stat.ts";
+import {
+  type DirectFileOptions,
+  openRequest,
+  type ReadAtOptions,
+  type ReadManyOptions,
+  type WriteItem,
+} from "./direct_file_options.ts";
+import { FileOperations } from "./file_operations.ts";
 import type { FileStats } from "./file_stats.ts";
-import { readRanges, writeRanges } from "./many_ranges.ts";
-import { OpenDescriptor } from "./open_descriptor.ts";
+import { type FileSteps, fileSteps } from "./file_steps.ts";
 import { openFile } from "./open_file.ts";
 import { pathString } from "./paths.ts";
-import { freeBytes } from "./probe.ts";
+import type { FileStat } from "./probe.ts";
+import { readRange, readRanges, writeRanges } from "./ranges.ts";
 import type { FileRange } from "./read_plan.ts";
-import { readRange } from "./read_range.ts";
+
 import type {
   BufferRange,
   Durability,
@@ -26,16 +24,7 @@ import type {
   StorageFile,
   WriteOptions,
 } from "./storage.ts";
-import { TaskFile } from "./task_file.ts";
-import type {
-  ReadAtOptions,
-  ReadManyOptions,
-  WriteItem,
-} from "./transfer_options.ts";
 import { type DirectProof, proveDirect } from "./verify_direct.ts";
-
-/** Nothing said: an options object that is not made anew for each call. */
-const NOTHING = {};
 
 /**
  * A file whose bytes go between pooled buffers and the device without a copy and, in the direct
@@ -74,21 +63,17 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   /** What the file can do, and why; fixed at opening. */
   readonly capabilities: Capabilities;
 
-  readonly #open: OpenDescriptor;
-  readonly #checked: CheckedOperations;
-  readonly #pool: BufferPool | undefined;
+  readonly #file: FileOperations;
 
   /** @ignore */
-  private constructor(open: OpenDescriptor, pool: BufferPool | undefined) {
-    this.capabilities = open.checked.capabilities;
-    this.#open = open;
-    this.#checked = open.checked;
-    this.#pool = pool;
+  private constructor(file: FileOperations) {
+    this.capabilities = file.capabilities;
+    this.#file = file;
   }
 
   /** Where it was opened. */
   get path(): string {
-    return this.#checked.path;
+    return this.#file.path;
   }
 
   /**
@@ -126,8 +111,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     const path = pathString("open file", where);
     const request = openRequest(options);
     const opened = yield* openFile(path, request);
-    const checked = new CheckedOperations(path, request, opened);
-    return new DirectFile(new OpenDescriptor(checked), options.pool);
+    return new DirectFile(new FileOperations(opened, request, options.pool));
   }
 
   /**
@@ -137,20 +121,18 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   read(
     buffer: PooledBuffer,
     position: number,
-    range: BufferRange = NOTHING,
+    range?: BufferRange,
   ): Promise<number> {
-    return new Promise((resolve, reject) =>
-      this.#open.read(buffer, position, range, resolve, reject)
-    );
+    return begin(() => this.#file.read(buffer, position, range));
   }
 
   /** Sync version of {@linkcode DirectFile.read}. */
   readSync(
     buffer: PooledBuffer,
     position: number,
-    range: BufferRange = NOTHING,
+    range?: BufferRange,
   ): number {
-    return this.#open.runSync(this.#checked.reading(buffer, position, range));
+    return this.#file.read(buffer, position, range).runSync();
   }
 
   /**
@@ -161,20 +143,18 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options: WriteOptions = NOTHING,
+    options?: WriteOptions,
   ): Promise<number> {
-    return new Promise((resolve, reject) =>
-      this.#open.write(buffer, position, options, resolve, reject)
-    );
+    return begin(() => this.#file.write(buffer, position, options));
   }
 
   /** Sync version of {@linkcode DirectFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options: WriteOptions = NOTHING,
+    options?: WriteOptions,
   ): number {
-    return this.#open.runSync(this.#checked.writing(buffer, position, options));
+    return this.#file.write(buffer, position, options).runSync();
   }
 
   /**
@@ -204,12 +184,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     length: number,
     options: ReadAtOptions = {},
   ): Promise<PooledBuffer> {
-    return drive(this.#readAt(position, length, options));
+    return drive(readRange(this.#file, position, length, options));
   }
 
   /** Sync version of {@linkcode DirectFile.readAt}. */
   readAtSync(position: number, length: number): PooledBuffer {
-    return driveSync(this.#readAt(position, length, {}));
+    return driveSync(readRange(this.#file, position, length));
   }
 
   /**
@@ -244,7 +224,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     ranges: readonly FileRange[],
     options: ReadManyOptions = {},
   ): Promise<FrozenBuffer[]> {
-    return drive(readRanges(this.#open, this.#pool, ranges, options));
+    return drive(readRanges(this.#file, ranges, options));
   }
 
   /** Sync version of {@linkcode DirectFile.readMany}: one call, 128 reads in flight. */
@@ -252,7 +232,9 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     ranges: readonly FileRange[],
     options: Omit<ReadManyOptions, "signal"> = {},
   ): FrozenBuffer[] {
-    return driveSync(readRanges(this.#open, this.#pool, ranges, options));
+    return driveSync(
+      readRanges(this.#file, ranges, options),
+    );
   }
 
   /**
@@ -285,7 +267,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability"> = {},
   ): Promise<number> {
-    return drive(writeRanges(this.#open, items, options));
+    return drive(writeRanges(this.#file, items, options));
   }
 
   /** Sync version of {@linkcode DirectFile.writeMany}: one call, 128 writes in flight. */
@@ -293,34 +275,30 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     items: readonly WriteItem[],
     options: Pick<WriteOptions, "durability"> = {},
   ): number {
-    return driveSync(writeRanges(this.#open, items, options));
+    return driveSync(writeRanges(this.#file, items, options));
   }
 
   /**
    * Makes everything that was written durable: `fdatasync(2)` for `"data"` (if not told otherwise),
    * `fsync(2)` for `"full"`.
    */
-  sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
-    return new Promise((resolve, reject) =>
-      this.#open.sync(durability, resolve, reject)
-    );
+  sync(durability?: Exclude<Durability, "none">): Promise<void> {
+    return begin(() => this.#file.sync(durability));
   }
 
   /** Sync version of {@linkcode DirectFile.sync}. */
-  syncSync(durability: Exclude<Durability, "none"> = "data"): void {
-    this.#open.runSync(this.#checked.syncing(durability));
+  syncSync(durability?: Exclude<Durability, "none">): void {
+    this.#file.sync(durability).runSync();
   }
 
   /** Sets the size in bytes, which may be any; new bytes are zeros (`ftruncate(2)`). */
   truncate(length: number): Promise<void> {
-    return new Promise((resolve, reject) =>
-      this.#open.truncate(length, resolve, reject)
-    );
+    return begin(() => this.#file.truncate(length));
   }
 
   /** Sync version of {@linkcode DirectFile.truncate}. */
   truncateSync(length: number): void {
-    this.#open.runSync(this.#checked.truncating(length));
+    this.#file.truncate(length).runSync();
   }
 
   /**
@@ -336,31 +314,28 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   preallocate(
     position: number,
     length: number,
-    options: PreallocateOptions = {},
+    options?: PreallocateOptions,
   ): Promise<boolean> {
-    return new Promise((resolve, reject) =>
-      this.#open.preallocate(position, length, options, resolve, reject)
-    );
+    return begin(() => this.#file.preallocate(position, length, options));
   }
 
   /** Sync version of {@linkcode DirectFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
-    options: PreallocateOptions = {},
+    options?: PreallocateOptions,
   ): boolean {
-    const operation = this.#checked.allocating(position, length, options);
-    return this.#open.runSync(operation) === 1;
+    return this.#file.preallocate(position, length, options).runSync();
   }
 
   /** The size in bytes. */
   size(): Promise<number> {
-    return new Promise((resolve) => this.#open.size(resolve));
+    return begin(() => this.#file.size());
   }
 
   /** Sync version of {@linkcode DirectFile.size}. */
   sizeSync(): number {
-    return this.#open.probe().sizeBytes;
+    return this.#file.size().runSync();
   }
 
   /**
@@ -384,13 +359,13 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   lock(): boolean {
-    this.#checked.checkOpen("flock");
-    return lockDescriptor(this.#checked.file, this.path);
+    this.#file.checkOpen("flock");
+    return this.#file.descriptor.lock();
   }
 
   /** Returns whether the file still has a name: it was not removed, and no other replaced it. */
   isNamed(): boolean {
-    return this.#open.probe().links > 0;
+    return this.#file.probe().links > 0;
   }
 
   /** Returns what the filesystem records about the file. */
@@ -400,7 +375,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode DirectFile.stat}. */
   statSync(): FileStat {
-    return this.#open.statSync();
+    this.#file.checkOpen("statx");
+    return this.#file.descriptor.stat();
   }
 
   /**
@@ -427,17 +403,17 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   verifyDirect(): Promise<DirectProof> {
-    return drive(this.#verifyDirect());
+    return drive(proveDirect(this.#file));
   }
 
   /** Sync version of {@linkcode DirectFile.verifyDirect}. */
   verifyDirectSync(): DirectProof {
-    return driveSync(this.#verifyDirect());
+    return driveSync(proveDirect(this.#file));
   }
 
   /** Returns the counters since the file was opened, also after it was closed. */
   stats(): FileStats {
-    return { ...this.#open.counters };
+    return { ...this.#file.counters };
   }
 
   /**
@@ -456,10 +432,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   freeBytes(): number | undefined {
-    this.#checked.checkOpen("fstatfs");
+    this.#file.checkOpen("fstatfs");
     // The name of a device lies on a filesystem, its bytes do not.
     if (this.capabilities.filesystem === "none") return undefined;
-    return freeBytes(this.#checked.file, this.path);
+    return this.#file.descriptor.freeBytes();
   }
 
   /**
@@ -478,8 +454,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   isAtPath(): boolean {
-    this.#checked.checkOpen("statx");
-    return isAtPath(this.#checked.file, this.path);
+    this.#file.checkOpen("statx");
+    return this.#file.descriptor.isAtPath();
   }
 
   /**
@@ -487,7 +463,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * promises are resolved when it returns.
    */
   settleSync(): void {
-    this.#open.settleSync();
+    this.#file.settleSync();
   }
 
   /**
@@ -495,12 +471,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * does nothing.
    */
   close(): Promise<void> {
-    return this.#open.closed();
+    return begin(() => this.#file.close());
   }
 
   /** Sync version of {@linkcode DirectFile.close}. */
   closeSync(): void {
-    this.#open.closeSync();
+    this.#file.close().runSync();
   }
 
   /** Closes the file, as {@linkcode DirectFile.closeSync} does. */
@@ -513,26 +489,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.close();
   }
 
-  /** @ignore The operations with callbacks. */
-  get [fileCallbacks](): FileCallbacks {
-    return this.#open;
-  }
-
-  *#readAt(
-    position: number,
-    length: number,
-    options: ReadAtOptions,
-  ): Task<PooledBuffer> {
-    this.#checked.checkReadable();
-    const pool = this.#pool ?? BufferPool.default();
-    const file = new TaskFile(this);
-    return yield* readRange(file, pool, position, length, options);
-  }
-
-  #verifyDirect(): Task<DirectProof> {
-    return proveDirect(
-      this.#open,
-      (position, length) => this.#readAt(position, length, {}),
-    );
+  /** @ignore The operations as steps. */
+  get [fileSteps](): FileSteps {
+    return this.#file;
   }
 }

@@ -1,6 +1,10 @@
 import { checkChoice, shown } from "../base/mod.ts";
-import { BufferPool } from "../pool/mod.ts";
-import type { StorageOpenOptions } from "./storage.ts";
+import {
+  BufferPool,
+  type FrozenBuffer,
+  type PooledBuffer,
+} from "../pool/mod.ts";
+import type { BufferRange, StorageOpenOptions } from "./storage.ts";
 
 /**
  * Whether a file must bypass the page cache.
@@ -39,6 +43,32 @@ export interface DirectFileOptions {
   direct?: DirectMode;
   /** Where {@linkcode DirectFile.readAt} takes its blocks from. Default: `BufferPool.default()`. */
   pool?: BufferPool;
+}
+
+/** Options of {@linkcode DirectFile.readAt}. */
+export interface ReadAtOptions {
+  /** Ends the wait for a place in the pool. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@linkcode DirectFile.readMany}. */
+export interface ReadManyOptions extends ReadAtOptions {
+  /**
+   * The largest gap in bytes between two ranges that one read may cover.
+   * @default {16384}
+   */
+  gapBytes?: number;
+}
+
+/** One write of {@linkcode DirectFile.writeMany}. */
+export interface WriteItem extends BufferRange {
+  /**
+   * The bytes; lent while the batch runs, so a pooled buffer can be in it once, a frozen one any
+   * number of times.
+   */
+  readonly buffer: PooledBuffer | FrozenBuffer;
+  /** Where in the file. */
+  readonly position: number;
 }
 
 /** Options with every default filled in. */

@@ -1,45 +1,36 @@
 import { driveSync } from "../base/mod.ts";
-import { isAtPath } from "./at_path.ts";
-import {
-  closeDescriptor,
-  lockDescriptor,
-  openDirectory,
-} from "./descriptor.ts";
+import type { Descriptor } from "./descriptor.ts";
+import { openDirectory } from "./open_descriptor.ts";
 import type { StorageLock } from "./storage.ts";
 
 /** The lock of a directory, which it has open. */
 export class DirectoryLock implements StorageLock {
-  readonly path: string;
-  #file: number | undefined;
+  #directory: Descriptor | undefined;
 
-  private constructor(path: string, file: number) {
-    this.path = path;
-    this.#file = file;
+  private constructor(directory: Descriptor) {
+    this.#directory = directory;
   }
 
   /** Takes a lock; `undefined` while another holds it. */
   static take(path: string): DirectoryLock | undefined {
-    const file = driveSync(openDirectory(path));
-    let isHeld = false;
-    try {
-      isHeld = lockDescriptor(file, path);
-      return isHeld ? new DirectoryLock(path, file) : undefined;
-    } finally {
-      if (!isHeld) closeDescriptor(file);
-    }
+    using stack = new DisposableStack();
+    const directory = stack.use(driveSync(openDirectory(path)));
+    if (!directory.lock()) return undefined;
+    stack.move();
+    return new DirectoryLock(directory);
   }
 
   /** The open directory; `undefined` once the lock was released. */
-  get file(): number | undefined {
-    return this.#file;
+  get directory(): Descriptor | undefined {
+    return this.#directory;
   }
 
   isAtPath(): boolean {
-    return this.#file !== undefined && isAtPath(this.#file, this.path);
+    return this.#directory?.isAtPath() ?? false;
   }
 
   release(): void {
-    if (this.#file !== undefined) closeDescriptor(this.#file);
-    this.#file = undefined;
+    this.#directory?.[Symbol.dispose]();
+    this.#directory = undefined;
   }
 }

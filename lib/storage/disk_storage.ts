@@ -2,21 +2,18 @@ import {
   checkChoice,
   drive,
   driveSync,
+  isPermitted,
   onAbort,
+  paired,
+  parentOf,
   runAll,
+  step,
   type Task,
 } from "../base/mod.ts";
 import { isEngineIdle } from "../engine/mod.ts";
 import { native, UnsupportedError } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import {
-  denoMkdir,
-  denoReadDir,
-  denoRemove,
-  denoRename,
-  denoStat,
-} from "./deno_calls.ts";
-import { closeDescriptor, openDirectory } from "./descriptor.ts";
+import type { Descriptor } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import {
   DIRECT_MODES,
@@ -27,13 +24,9 @@ import {
 import { DirectoryLock } from "./directory_lock.ts";
 import { checkDelay } from "./duration.ts";
 import { adapted, codeOf, failure } from "./errors.ts";
-import {
-  type Placing,
-  type StorageTasks,
-  storageTasks,
-} from "./file_callbacks.ts";
-import { isPermitted } from "./open_by_deno.ts";
-import { parentOf, pathString } from "./paths.ts";
+import { type Placing, type StorageTasks, storageTasks } from "./file_steps.ts";
+import { openDirectory } from "./open_descriptor.ts";
+import { pathString } from "./paths.ts";
 import {
   type NamesMode,
   syncEntries,
@@ -110,8 +103,8 @@ export class DiskStorage implements Storage {
     this.#names = names;
     this.#tasks = {
       syncDirectory: (path, lock) =>
-        lock instanceof DirectoryLock && lock.file !== undefined
-          ? syncEntries(lock.file, path, names)
+        lock instanceof DirectoryLock && lock.directory !== undefined
+          ? syncEntries(lock.directory, names)
           : syncingDirectoryNow(path, names),
       placeDirectory: (path) => placingDirectory(path, names),
     };
@@ -294,13 +287,9 @@ export class DiskStorage implements Storage {
    */
   isLocked(path: string): boolean {
     const where = pathString("look at lock of directory", path);
-    const file = driveSync(openDirectory(where));
-    try {
-      const status = native().basalt_file_is_locked(file);
-      if (status >= 0) return status === 1;
-    } finally {
-      closeDescriptor(file);
-    }
+    using directory = driveSync(openDirectory(where));
+    const status = native().basalt_file_is_locked(directory.file);
+    if (status >= 0) return status === 1;
     const lock = this.lock(path);
     lock?.release();
     return lock === undefined;
@@ -437,17 +426,21 @@ function* renaming(from: string, to: string): Task<void> {
     pathString("rename file", from),
     pathString("rename file", to),
   ];
-  yield* named("rename", old, denoRename(old, wanted));
+  yield* named("rename", old, paired(Deno, "rename", old, wanted));
 }
 
 function* removing(where: string): Task<void> {
   const path = pathString("remove file", where);
-  yield* named("unlink", path, denoRemove(path));
+  yield* named("unlink", path, paired(Deno, "remove", path));
 }
 
 function* listing(where: string): Task<StorageEntry[]> {
   const path = pathString("list directory", where);
-  const entries = yield* named("scandir", path, denoReadDir(path));
+  const reading = step(
+    () => Array.fromAsync(Deno.readDir(path)),
+    () => [...Deno.readDirSync(path)],
+  );
+  const entries = yield* named("scandir", path, reading);
   return entries
     .map(({ name, isFile, isDirectory }) => ({ name, isFile, isDirectory }))
     .sort((a, b) => a.name < b.name ? -1 : 1);
@@ -466,7 +459,7 @@ function* makingDirectory(where: string, names: NamesMode): Task<boolean> {
     yield* syncName(syncingDirectory, path, names);
     return yield* makeOneIn(undefined, path, names);
   }
-  let opened: number;
+  let opened: Descriptor;
   const naming: Task<void>[] = [];
   try {
     opened = yield* openDirectory(parent);
@@ -482,7 +475,7 @@ function* makingDirectory(where: string, names: NamesMode): Task<boolean> {
     const [isMade] = yield* runAll([making, ...naming]);
     return isMade === true;
   } finally {
-    closeDescriptor(opened);
+    opened[Symbol.dispose]();
   }
 }
 
@@ -496,7 +489,7 @@ function* placingDirectory(where: string, names: NamesMode): Task<Placing> {
   if (driveSync(isDirectoryThere(path))) {
     return placing([syncName(syncingDirectoryNow, path, names)]);
   }
-  let opened: number;
+  let opened: Descriptor;
   try {
     // Nothing is made that cannot be synced.
     opened = driveSync(openDirectory(parent));
@@ -508,14 +501,14 @@ function* placingDirectory(where: string, names: NamesMode): Task<Placing> {
   try {
     driveSync(makeOne(path));
   } catch (error) {
-    closeDescriptor(opened);
+    opened[Symbol.dispose]();
     throw error;
   }
   const syncs = [
-    syncEntries(opened, parent, names),
+    syncEntries(opened, names),
     syncName(syncingDirectoryNow, parent, names),
   ];
-  return placing(syncs, () => closeDescriptor(opened));
+  return placing(syncs, () => opened[Symbol.dispose]());
 }
 
 function placing(syncs: Task<void>[], end = (): void => {}): Placing {
@@ -524,7 +517,7 @@ function placing(syncs: Task<void>[], end = (): void => {}): Placing {
 
 /** Makes one directory in its open parent, durably; `false` if it is there. */
 function* makeOneIn(
-  opened: number | undefined,
+  opened: Descriptor | undefined,
   path: string,
   names: NamesMode,
 ): Task<boolean> {
@@ -533,7 +526,7 @@ function* makeOneIn(
   if (!isMade) return false;
   // Without a descriptor: it was there, and is gone.
   if (opened === undefined) yield* syncingDirectory(parent, names);
-  else yield* syncEntries(opened, parent, names);
+  else yield* syncEntries(opened, names);
   return true;
 }
 
@@ -561,7 +554,7 @@ function* syncName(
 /** Makes one directory; `false` if it is there. */
 function* makeOne(path: string): Task<boolean> {
   try {
-    yield* named("mkdir", path, denoMkdir(path));
+    yield* named("mkdir", path, paired(Deno, "mkdir", path));
     return true;
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
@@ -573,7 +566,11 @@ function* makeOne(path: string): Task<boolean> {
 /** Whether there is a directory; for anything else the error that making it has. */
 function* isDirectoryThere(path: string): Task<boolean> {
   try {
-    const { isDirectory } = yield* named("mkdir", path, denoStat(path));
+    const { isDirectory } = yield* named(
+      "mkdir",
+      path,
+      paired(Deno, "stat", path),
+    );
     if (isDirectory) return true;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return false;

@@ -45,16 +45,16 @@ export function failure(
  * allocation without room, a system error for the rest.
  */
 export function operationFailure(
-  { kind, length, status, transferred }: Pick<
+  { op, length, status, transferred }: Pick<
     PendingOperation,
-    "kind" | "length" | "status" | "transferred"
+    "op" | "length" | "status" | "transferred"
   >,
   path: string,
 ): Error {
-  const { syscall } = kind;
+  const { syscall } = op;
   if (status <= STATUS.PANIC) return statusError(status, syscall, path);
   const code = errnoName(-status);
-  const grows = kind.counter === "writes" || kind === OPERATION.ALLOCATE;
+  const grows = op.counter === "writes" || op === OPERATION.ALLOCATE;
   if (grows && isNoSpaceCode(code)) {
     return new NoSpaceError({
       code,

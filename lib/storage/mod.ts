@@ -7,10 +7,15 @@
 export type { Capabilities, NameDurability, Tier } from "./capabilities.ts";
 export { copyRange, haveEqualBytes } from "./copy_range.ts";
 export { DirectFile } from "./direct_file.ts";
-export type { DirectFileOptions, DirectMode } from "./direct_file_options.ts";
+export type {
+  DirectFileOptions,
+  DirectMode,
+  ReadAtOptions,
+  ReadManyOptions,
+  WriteItem,
+} from "./direct_file_options.ts";
 export { DiskStorage } from "./disk_storage.ts";
 export type { DiskStorageOptions } from "./disk_storage.ts";
-export type { FileStat } from "./file_stat.ts";
 export type { FileStats } from "./file_stats.ts";
 export { describeOwner, LockedError } from "./locked_error.ts";
 export type { LockOwner } from "./locked_error.ts";
@@ -18,7 +23,7 @@ export { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";
 export type { NoSpaceCode } from "./no_space_error.ts";
 export { isOpenElsewhere } from "./open_elsewhere.ts";
 export { absolutePath, pathString } from "./paths.ts";
-export type { CachedPages } from "./probe.ts";
+export type { CachedPages, FileStat } from "./probe.ts";
 export { OverlayStorage } from "./overlay.ts";
 export type { FileRange } from "./read_plan.ts";
 export { probePath, probePathSync } from "./probe_path.ts";
@@ -35,11 +40,6 @@ export type {
   StorageWatch,
   WriteOptions,
 } from "./storage.ts";
-export type {
-  ReadAtOptions,
-  ReadManyOptions,
-  WriteItem,
-} from "./transfer_options.ts";
 export type { NamesMode } from "./sync_directory.ts";
 export { TaskFile } from "./task_file.ts";
 export { TaskStorage } from "./task_storage.ts";

@@ -1,9 +1,7 @@
-import type { Task } from "../base/mod.ts";
+import { isPermitted, paired, type Task } from "../base/mod.ts";
 import { checked, native, UnsupportedError } from "../native/mod.ts";
-import { denoOpen, denoStat } from "./deno_calls.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapted, codeOf } from "./errors.ts";
-import { parentOf } from "./paths.ts";
 import { isAtLeast, kernelRelease } from "./probe.ts";
 
 /** Marks lie below this position, which even the oldest filesystems let a file be set to. */
@@ -50,7 +48,7 @@ export function* openByDeno(
   if (mode !== undefined) options.mode = mode;
   let file: Deno.FsFile;
   try {
-    file = yield* denoOpen(path, options);
+    file = yield* paired(Deno, "open", path, options);
   } catch (error) {
     throw adapted(error, "open", path);
   }
@@ -73,32 +71,10 @@ export function* openByDeno(
   }
 }
 
-/**
- * What is permitted everywhere. The runtime changes the state of what it answered when a permission
- * is revoked.
- */
-const everywhere: { [name: string]: Deno.PermissionStatus } = {};
-
-/**
- * Whether it is permitted already: nobody is asked for what `Deno.open` would not ask for.
- *
- * The runtime keeps what it answered for each path that it was asked about, for ever (600 bytes):
- * so it is asked about everything, then about the directory,
- * and about the path only where these do not settle it.
- */
-export function isPermitted(name: "read" | "write", path: string): boolean {
-  const { permissions } = Deno;
-  const all = everywhere[name] ??= permissions.querySync({ name });
-  if (all.state === "granted" && !all.partial) return true;
-  const directory = permissions.querySync({ name, path: parentOf(path) });
-  if (directory.state === "granted" && !directory.partial) return true;
-  return permissions.querySync({ name, path }).state === "granted";
-}
-
 /** What the path leads to, if it is of the kind that is wanted. */
 function* look(path: string, how: OpenHow): Task<Deno.FileInfo | undefined> {
   try {
-    const stat = yield* denoStat(path);
+    const stat = yield* paired(Deno, "stat", path);
     return (how.directory ? stat.isDirectory : stat.isFile) ? stat : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return undefined;

@@ -1,4 +1,4 @@
-import type { Task } from "../base/mod.ts";
+import { paired, type Task } from "../base/mod.ts";
 import { engine, OPERATION } from "../engine/mod.ts";
 import {
   errnoName,
@@ -7,52 +7,43 @@ import {
   UnsupportedError,
 } from "../native/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { denoRemove } from "./deno_calls.ts";
-import { closeDescriptor, openDescriptor, type OpenHow } from "./descriptor.ts";
+import type { Descriptor, OpenHow } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
 import { codeOf } from "./errors.ts";
-import { runOn } from "./open_descriptor.ts";
+import { runOn } from "./file_operation.ts";
 import { isCopyOnWrite } from "./filesystems.ts";
+import { openDescriptor } from "./open_descriptor.ts";
 import { deviceBlocks } from "./physical_block.ts";
-import { namesBeside } from "./sync_directory.ts";
 import {
+  type DirectAlignment,
   directSupport,
   type FileProbe,
   kernelRelease,
   kindOf,
-  probeFile,
 } from "./probe.ts";
+import { namesBeside } from "./sync_directory.ts";
 
 /** An open file of the library, and what it can do. */
 export interface OpenedFile {
-  /** The library's number of it. */
-  readonly file: number;
+  readonly descriptor: Descriptor;
   /** What it can do, and why. */
   readonly capabilities: Capabilities;
 }
 
-/** Which of the ways to the device a file goes, and what it asks for. */
-type Way = Pick<
-  Capabilities,
-  | "tier"
-  | "tierReason"
-  | "memoryAlignment"
-  | "offsetAlignment"
-  | "readOffsetAlignment"
-  | "alignmentReason"
->;
+/** How a file's bytes reach the device, and what that asks for. */
+type Way = DirectAlignment & Pick<Capabilities, "tier" | "tierReason">;
 
 /** A descriptor, and whether this call made the file. */
 interface Found {
-  readonly file: number;
-  readonly made: boolean;
+  readonly descriptor: Descriptor;
+  readonly isMade: boolean;
 }
 
 /** Why a file does not go directly, and what is known of it from the attempt. */
 interface Refusal {
   readonly reason: string;
   /** Whether the attempt made the file: `open(2)` makes it before it refuses `O_DIRECT`. */
-  readonly made: boolean;
+  readonly isMade: boolean;
   /** The file of the attempt, where it opened. */
   readonly probe: FileProbe | undefined;
 }
@@ -66,8 +57,7 @@ const S_IFBLK = 0o060000;
  * Opens a regular file or a block device in the best tier that was asked for.
  *
  * @throws {UnsupportedError} If the file is neither, or `"require"` finds no direct tier: a file
- *   that
- *   this call made is removed again.
+ *   that this call made is removed again.
  */
 export function* openFile(
   path: string,
@@ -77,23 +67,15 @@ export function* openFile(
   let refusal: Refusal | undefined;
   if (request.direct !== "never") {
     const direct = yield* openDirectly(path, access, request);
-    if ("file" in direct) return direct;
+    if ("descriptor" in direct) return direct;
     refusal = direct;
   }
-  const { file, made } = yield* openThroughCache(
-    path,
-    access,
-    request,
-    refusal,
-  );
+  const found = yield* openThroughCache(path, access, request, refusal);
+  const { descriptor, isMade } = found;
   try {
-    const probe = probeSupported(file, path);
-    if (
-      refusal?.probe !== undefined &&
-      (refusal.probe.inode !== probe.inode ||
-        refusal.probe.deviceMajor !== probe.deviceMajor ||
-        refusal.probe.deviceMinor !== probe.deviceMinor)
-    ) {
+    const probe = probeSupported(descriptor);
+    const before = refusal?.probe ?? probe;
+    if (before.inode !== probe.inode || before.device !== probe.device) {
       throw systemError("EBUSY", "open", path, "it was replaced meanwhile");
     }
     if (request.direct === "require") {
@@ -105,15 +87,16 @@ export function* openFile(
         },
       );
     }
-    return yield* finish(file, path, request, probe, cachedWay(file, refusal));
+    const way = cachedWay(descriptor, refusal);
+    return yield* finish(descriptor, request, probe, way);
   } catch (error) {
-    closeDescriptor(file);
-    if (made && error instanceof UnsupportedError) yield* removeAgain(path);
+    descriptor[Symbol.dispose]();
+    if (isMade && error instanceof UnsupportedError) yield* removeAgain(path);
     throw error;
   }
 }
 
-/** Opens with `O_DIRECT`; tells why not, where the file or its filesystem does not go along. */
+/** Opens with `O_DIRECT`, or returns why the file or its filesystem does not allow that. */
 function* openDirectly(
   path: string,
   access: OpenHow,
@@ -128,27 +111,25 @@ function* openDirectly(
     if (codeOf(error) !== "EINVAL") throw error;
     return {
       reason: "the kernel refuses O_DIRECT for it (EINVAL)",
-      made: attempt.exclusive,
+      isMade: attempt.exclusive,
       probe: undefined,
     };
   }
-  const { file, made } = found;
-  let probe: FileProbe;
+  const { descriptor, isMade } = found;
   try {
-    probe = probeSupported(file, path);
+    const probe = probeSupported(descriptor);
     const support = directSupport(probe, kernelRelease());
-    if (support.possible) {
-      return yield* finish(file, path, request, probe, {
-        ...support,
-        tier: "direct",
-        tierReason: `O_DIRECT, confirmed by ${support.reason}`,
-        alignmentReason: support.reason,
-      });
+    if (typeof support === "string") {
+      descriptor[Symbol.dispose]();
+      return { reason: support, isMade, probe };
     }
-    closeDescriptor(file);
-    return { reason: support.reason, made, probe };
+    return yield* finish(descriptor, request, probe, {
+      tier: "direct",
+      tierReason: `O_DIRECT, confirmed by ${support.alignmentReason}`,
+      ...support,
+    });
   } catch (error) {
-    closeDescriptor(file);
+    descriptor[Symbol.dispose]();
     throw error;
   }
 }
@@ -160,19 +141,16 @@ function* openThroughCache(
   request: OpenRequest,
   refusal: Refusal | undefined,
 ): Task<Found> {
-  if (refusal === undefined || !(refusal.made || refusal.probe)) {
-    return yield* openOrMake(path, access, request, { exclusive: false });
+  if (refusal?.isMade || refusal?.probe) {
+    try {
+      const descriptor = yield* openDescriptor(path, access);
+      return { descriptor, isMade: refusal.isMade };
+    } catch (error) {
+      // EINVAL was about the name, not about O_DIRECT: nothing was made.
+      if (codeOf(error) !== "ENOENT" || refusal.probe) throw error;
+    }
   }
-  try {
-    return {
-      file: yield* openDescriptor(path, access),
-      made: refusal.made,
-    };
-  } catch (error) {
-    // EINVAL was about the name, not about O_DIRECT: nothing was made.
-    if (codeOf(error) !== "ENOENT" || refusal.probe) throw error;
-    return yield* openOrMake(path, access, request, { exclusive: false });
-  }
+  return yield* openOrMake(path, access, request, { exclusive: false });
 }
 
 /** Opens, and knows whether this call made the file. */
@@ -182,21 +160,21 @@ function* openOrMake(
   { create, createNew, mode }: OpenRequest,
   attempt: { exclusive: boolean },
 ): Task<Found> {
-  const exclusive = { ...how, make: "new", mode } as const;
-  if (!create && !createNew) {
-    return { file: yield* openDescriptor(path, how), made: false };
-  }
+  const open = function* (how: OpenHow, isMade: boolean): Task<Found> {
+    return { descriptor: yield* openDescriptor(path, how), isMade };
+  };
+  if (!create && !createNew) return yield* open(how, false);
   for (let round = 0; round < 2; round++) {
     if (!createNew) {
       try {
-        return { file: yield* openDescriptor(path, how), made: false };
+        return yield* open(how, false);
       } catch (error) {
         if (codeOf(error) !== "ENOENT") throw error;
       }
     }
     attempt.exclusive = true;
     try {
-      return { file: yield* openDescriptor(path, exclusive), made: true };
+      return yield* open({ ...how, make: "new", mode }, true);
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error;
       attempt.exclusive = false;
@@ -204,19 +182,15 @@ function* openOrMake(
     }
   }
   // A link to a file that is not there yet, or one that comes and goes.
-  const either = { ...how, make: "missing", mode } as const;
-  const file = yield* openDescriptor(path, either);
-  return { file, made: false };
+  return yield* open({ ...how, make: "missing", mode }, false);
 }
 
-/**
- * What the kernel tells of a file, which must be one with positions: a regular one or a block
- * device.
- */
-function probeSupported(file: number, path: string): FileProbe {
-  const probe = probeFile(file, path);
+/** Probes a file, which must be one with positions: a regular file or a block device. */
+function probeSupported(descriptor: Descriptor): FileProbe {
+  const probe = descriptor.probe();
   const kind = probe.mode & S_IFMT;
   if (kind === S_IFREG || kind === S_IFBLK) return probe;
+  const { path } = descriptor;
   if (kind === S_IFDIR) {
     throw systemError("EISDIR", "open", path, "a regular file is needed");
   }
@@ -227,70 +201,54 @@ function probeSupported(file: number, path: string): FileProbe {
 }
 
 /** The way of a file through the page cache. */
-function cachedWay(file: number, refusal: Refusal | undefined): Way {
-  const any = {
+function cachedWay({ file }: Descriptor, refusal: Refusal | undefined): Way {
+  const way = (tier: "buffered" | "uncached", tierReason: string): Way => ({
+    tier,
+    tierReason,
     memoryAlignment: 1,
     offsetAlignment: 1,
     readOffsetAlignment: 1,
     alignmentReason: "the page cache takes any position and length",
-  };
+  });
   if (refusal === undefined) {
-    return {
-      ...any,
-      tier: "buffered",
-      tierReason: 'asked for with direct: "never"',
-    };
+    return way("buffered", 'asked for with direct: "never"');
   }
+  const notDirect = `not direct: ${refusal.reason}`;
   const uncached = native().basalt_file_probe_uncached(file);
   if (uncached === 1) {
-    return {
-      ...any,
-      tier: "uncached",
-      tierReason:
-        `not direct: ${refusal.reason}; its filesystem drops pages when done (RWF_DONTCACHE)`,
-    };
+    const how = "its filesystem drops pages when done (RWF_DONTCACHE)";
+    return way("uncached", `${notDirect}; ${how}`);
   }
   const why = uncached < 0
     ? `asking for RWF_DONTCACHE gave ${errnoName(-uncached)}`
     : "RWF_DONTCACHE is refused (it needs Linux 6.14 and the filesystem's consent)";
-  return {
-    ...any,
-    tier: "buffered",
-    tierReason: `not direct: ${refusal.reason}; not uncached: ${why}`,
-  };
+  return way("buffered", `${notDirect}; not uncached: ${why}`);
 }
 
-/** Cuts the file if that was asked for, now that nothing else can fail; tells what it can do. */
+/** Truncates the file if that was asked for, now that nothing else can fail. */
 function* finish(
-  file: number,
-  path: string,
-  request: OpenRequest,
+  descriptor: Descriptor,
+  { truncate }: OpenRequest,
   probe: FileProbe,
   way: Way,
 ): Task<OpenedFile> {
-  if (request.truncate && probe.sizeBytes > 0) {
-    yield* runOn(file, path, OPERATION.TRUNCATE);
-  }
-  return { file, capabilities: capabilitiesOf(probe, way) };
+  if (truncate && probe.size > 0) yield* runOn(descriptor, OPERATION.TRUNCATE);
+  return { descriptor, capabilities: capabilitiesOf(probe, way) };
 }
 
 function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
+  const { filesystem, physicalBlock } = probe;
   const { tier, offsetAlignment } = way;
-  const blocks = probe.physicalBlock === undefined
+  const blocks = physicalBlock === undefined
     ? deviceBlocks(probe.deviceMajor, probe.deviceMinor, offsetAlignment)
     : {
       logical: probe.offsetAlignment || undefined,
-      physical: probe.physicalBlock,
+      physical: physicalBlock,
       reason: "the device itself (BLKPBSZGET)",
     };
   const { kind, reason } = engine();
   return Object.freeze({
-    tier: way.tier,
-    tierReason: way.tierReason,
-    memoryAlignment: way.memoryAlignment,
-    offsetAlignment,
-    readOffsetAlignment: way.readOffsetAlignment,
-    alignmentReason: way.alignmentReason,
+    ...way,
     logicalBlock: blocks.logical ??
       (tier === "direct" ? offsetAlignment : blocks.physical),
     physicalBlock: blocks.physical,
@@ -299,21 +257,18 @@ function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
     get names() {
       return namesBeside(probe);
     },
-    filesystem: probe.filesystem,
-    copyOnWrite: isCopyOnWrite(probe.filesystem),
+    filesystem,
+    copyOnWrite: isCopyOnWrite(filesystem),
     engine: kind,
     engineReason: reason,
   });
 }
 
-/**
- * Removes a file that this call made; what cannot be removed stays, the error that led here counts
- * more.
- */
+/** Removes a file that this call made. A failure counts less than the error that led here. */
 function* removeAgain(path: string): Task<void> {
   try {
-    yield* denoRemove(path);
+    yield* paired(Deno, "remove", path);
   } catch {
-    // Nothing to tell anybody: see above.
+    // The file stays.
   }
 }

@@ -45,11 +45,3 @@ export function absolutePath(action: string, path: string | URL): string {
     return text;
   }
 }
-
-/** The directory that holds a path's last name. */
-export function parentOf(path: string): string {
-  const trimmed = path.replace(/\/+$/, "");
-  const at = trimmed.lastIndexOf("/");
-  if (at < 0) return ".";
-  return trimmed.slice(0, at).replace(/\/+$/, "") || "/";
-}

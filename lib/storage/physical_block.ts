@@ -1,3 +1,5 @@
+import { isPermitted } from "../base/mod.ts";
+
 /** What a device reads, writes and stores in; lengths in bytes. */
 export interface DeviceBlocks {
   /** The unit that it reads and writes in; `undefined` where it could not be found. */
@@ -61,9 +63,7 @@ function assumed(leastBytes: number, why: string): DeviceBlocks {
 
 /** The blocks that sysfs tells, or why it does not. */
 function readDevice(path: string): DeviceBlocks | string {
-  if (
-    Deno.permissions.querySync({ name: "read", path }).state !== "granted"
-  ) {
+  if (!isPermitted("read", path)) {
     return `no permission to read ${path}, and the file's descriptor does not tell`;
   }
   try {

@@ -1,13 +1,30 @@
 import { checked, native } from "../native/mod.ts";
+import type { Capabilities } from "./capabilities.ts";
 import { filesystemName } from "./filesystems.ts";
 
-/** What the kernel tells of an open file: `statx(2)`, `fstatfs(2)`, `fcntl(2)`. */
-export interface FileProbe {
+/** What the filesystem records about a file (`statx(2)`). */
+export interface FileStat {
   /** The size in bytes. */
-  readonly sizeBytes: number;
-  /** `st_blksize`: the preferred unit of buffered I/O, in bytes. */
-  readonly blockBytes: number;
-  /** Whether the filesystem answers `STATX_DIOALIGN`. */
+  readonly size: number;
+  /** Last change of the contents: microseconds since the Unix epoch. */
+  readonly mtimeMicros: number;
+  /** Allocated units of 512 bytes. */
+  readonly blocks: number;
+  /** The preferred unit of buffered I/O, in bytes. */
+  readonly blockSize: number;
+  /** Kind and permission bits. */
+  readonly mode: number;
+  /** The number of the inode. */
+  readonly inode: number;
+  /** How many names it has; 0 after it was removed. */
+  readonly links: number;
+  /** The device, as `"major:minor"`. */
+  readonly device: string;
+}
+
+/** What the kernel knows about an open file: `statx(2)`, `fstatfs(2)`, `fcntl(2)`. */
+export interface FileProbe extends Omit<FileStat, "mtimeMicros"> {
+  /** Whether the filesystem reports `STATX_DIOALIGN`. */
   readonly directKnown: boolean;
   /** `stx_dio_mem_align`; 0 where direct I/O is not possible. */
   readonly memoryAlignment: number;
@@ -26,43 +43,42 @@ export interface FileProbe {
   readonly deviceMinor: number;
   /** The filesystem's name; `"none"` for a block device. */
   readonly filesystem: string;
-  /** `st_mode`: what it is, and its permission bits. */
-  readonly mode: number;
-  /** The number of the inode. */
-  readonly inode: number;
-  /** How many names it has. */
-  readonly links: number;
-  /** Allocated units of 512 bytes. */
-  readonly blocks: number;
-  /**
-   * The physical block of a block device; `undefined` for other files, whose descriptor does not
-   * tell.
-   */
+  /** The physical block of a block device; `undefined` for other files. */
   readonly physicalBlock: number | undefined;
 }
 
-/** How many values `basalt_file_probe` writes, and how many of them without times. */
+/** How many values `basalt_file_probe` writes; the last one is the time. */
 const PROBE_VALUES = 16;
-const VALUES_WITHOUT_TIMES = 15;
 const values = new Float64Array(PROBE_VALUES);
 
+/** Asks the kernel about an adopted file. */
+export function probeFile(file: number, path: string): FileProbe {
+  return probe(file, path, PROBE_VALUES - 1);
+}
+
 /**
- * Asks the kernel about an adopted file.
+ * Returns what the filesystem records about an adopted file.
  *
  * A file whose times were asked for is slower to write durably the next time (Linux 6.13 and later,
- * multigrain timestamps): {@linkcode probeTimes} is for those who want them.
+ * multigrain timestamps).
  */
-export function probeFile(
-  file: number,
-  path: string,
-  count: number = VALUES_WITHOUT_TIMES,
-): FileProbe {
+export function statFile(file: number, path: string): FileStat {
+  const { size, blocks, blockSize, mode, inode, links, device } = probe(
+    file,
+    path,
+    PROBE_VALUES,
+  );
+  const mtimeMicros = values[15]!;
+  return { size, mtimeMicros, blocks, blockSize, mode, inode, links, device };
+}
+
+function probe(file: number, path: string, count: number): FileProbe {
   checked(native().basalt_file_probe(file, values, count), "statx", path);
   const known = values[5]!;
   const readKnown = (known & 2) !== 0 && values[4]! > 0;
   return {
-    sizeBytes: values[0]!,
-    blockBytes: values[1]!,
+    size: values[0]!,
+    blockSize: values[1]!,
     directKnown: (known & 1) !== 0,
     memoryAlignment: values[2]!,
     offsetAlignment: values[3]!,
@@ -70,7 +86,8 @@ export function probeFile(
     syncsApart: (known & 4) !== 0,
     deviceMajor: values[6]!,
     deviceMinor: values[7]!,
-    // The name of a device lies on a filesystem, its bytes do not.
+    device: `${values[6]}:${values[7]}`,
+    // The name of a block device lies on a filesystem, its bytes do not.
     filesystem: values[14]! > 0 ? "none" : filesystemName(values[8]!),
     mode: values[9]!,
     inode: values[11]!,
@@ -78,31 +95,6 @@ export function probeFile(
     blocks: values[13]!,
     physicalBlock: values[14]! || undefined,
   };
-}
-
-/** The same with the last change of the contents, in microseconds since the Unix epoch. */
-export function probeTimes(
-  file: number,
-  path: string,
-): FileProbe & { mtimeMicros: number } {
-  const probe = probeFile(file, path, PROBE_VALUES);
-  return { ...probe, mtimeMicros: values[15]! };
-}
-
-/** The device of a file, as `"major:minor"`. */
-export function deviceOf({ deviceMajor, deviceMinor }: FileProbe): string {
-  return `${deviceMajor}:${deviceMinor}`;
-}
-
-const freeOut = new Float64Array(1);
-
-/**
- * Asks how many bytes an unprivileged user can still allocate on a file's filesystem; `undefined`
- * where it does not count them.
- */
-export function freeBytes(file: number, path: string): number | undefined {
-  checked(native().basalt_file_free_bytes(file, freeOut), "fstatfs", path);
-  return freeOut[0]! < 0 ? undefined : freeOut[0]!;
 }
 
 /** Kinds of files by the format bits of `st_mode`, `inode(7)`. */
@@ -121,26 +113,21 @@ export function kindOf(mode: number): string {
   return KINDS[mode & 0o170000] ?? `of mode 0o${mode.toString(8)}`;
 }
 
-/** Direct I/O as a file offers it, or why it does not. */
-export type DirectSupport =
-  | {
-    readonly possible: true;
-    readonly memoryAlignment: number;
-    readonly offsetAlignment: number;
-    readonly readOffsetAlignment: number;
-    /** Where the numbers come from. */
-    readonly reason: string;
-  }
-  | { readonly possible: false; readonly reason: string };
+/** What direct I/O needs of a file, and where the numbers come from. */
+export type DirectAlignment = Pick<
+  Capabilities,
+  | "memoryAlignment"
+  | "offsetAlignment"
+  | "readOffsetAlignment"
+  | "alignmentReason"
+>;
 
-/**
- * What direct I/O needs at most on the kernels that do not tell: pages, and blocks of all common
- * devices.
- */
+/** Assumed where the kernel does not say: pages, and blocks of all common devices. */
 const ASSUMED_ALIGNMENT = 4096;
 
 /**
- * Judges whether `O_DIRECT` on a file, which `open(2)` accepted, means what it says.
+ * Decides whether `O_DIRECT` on a file, which `open(2)` accepted, means what it says. Returns what
+ * it needs, or why not.
  *
  * Some filesystems accept the flag and use the page cache all the same, so `STATX_DIOALIGN` must
  * confirm it (Linux 6.1). Older kernels are believed.
@@ -150,39 +137,29 @@ const ASSUMED_ALIGNMENT = 4096;
 export function directSupport(
   probe: FileProbe,
   release: string,
-): DirectSupport {
-  const { filesystem } = probe;
-  if (probe.directKnown) {
-    const { memoryAlignment, offsetAlignment, readOffsetAlignment } = probe;
-    if (memoryAlignment === 0 || offsetAlignment === 0) {
-      return {
-        possible: false,
-        reason:
-          `${filesystem} says that this file cannot be read and written directly (STATX_DIOALIGN is 0)`,
-      };
-    }
+): DirectAlignment | string {
+  const { directKnown, filesystem } = probe;
+  if (!directKnown && isAtLeast(release, 6, 1)) {
+    return `${filesystem} accepts O_DIRECT but does not confirm it (no STATX_DIOALIGN)`;
+  }
+  if (!directKnown) {
     return {
-      possible: true,
-      memoryAlignment,
-      offsetAlignment,
-      readOffsetAlignment,
-      reason: `statx (STATX_DIOALIGN) of ${filesystem}`,
+      memoryAlignment: ASSUMED_ALIGNMENT,
+      offsetAlignment: ASSUMED_ALIGNMENT,
+      readOffsetAlignment: ASSUMED_ALIGNMENT,
+      alignmentReason:
+        `assumed: Linux ${release} does not tell (STATX_DIOALIGN came with 6.1)`,
     };
   }
-  if (isAtLeast(release, 6, 1)) {
-    return {
-      possible: false,
-      reason:
-        `${filesystem} accepts O_DIRECT but does not confirm it (no STATX_DIOALIGN)`,
-    };
+  const { memoryAlignment, offsetAlignment, readOffsetAlignment } = probe;
+  if (memoryAlignment === 0 || offsetAlignment === 0) {
+    return `${filesystem} says that this file cannot be read and written directly (STATX_DIOALIGN is 0)`;
   }
   return {
-    possible: true,
-    memoryAlignment: ASSUMED_ALIGNMENT,
-    offsetAlignment: ASSUMED_ALIGNMENT,
-    readOffsetAlignment: ASSUMED_ALIGNMENT,
-    reason:
-      `assumed: Linux ${release} does not tell (STATX_DIOALIGN came with 6.1)`,
+    memoryAlignment,
+    offsetAlignment,
+    readOffsetAlignment,
+    alignmentReason: `statx (STATX_DIOALIGN) of ${filesystem}`,
   };
 }
 
@@ -223,27 +200,4 @@ export interface CachedPages {
   readonly evictedPages: number;
   /** Of those, pages that left it recently, a sign that memory is scarce. */
   readonly recentlyEvictedPages: number;
-}
-
-const pages = new Float64Array(5);
-
-/**
- * Counts a range's pages in the page cache; a length of 0 goes to the end of the file. Linux 6.5.
- *
- * @returns The counts, or the negated `errno`.
- */
-export function cachedPages(
-  file: number,
-  position: number,
-  length: number,
-): CachedPages | number {
-  const status = native().basalt_file_cachestat(file, position, length, pages);
-  if (status < 0) return status;
-  return {
-    cachedPages: pages[0]!,
-    dirtyPages: pages[1]!,
-    writebackPages: pages[2]!,
-    evictedPages: pages[3]!,
-    recentlyEvictedPages: pages[4]!,
-  };
 }

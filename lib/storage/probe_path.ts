@@ -1,10 +1,14 @@
 import { checkPlatform } from "../native/mod.ts";
-import { drive, driveSync, step, type Task } from "../base/mod.ts";
+import {
+  drive,
+  driveSync,
+  isPermitted,
+  paired,
+  type Task,
+} from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { denoRemove, denoStat } from "./deno_calls.ts";
 import { DirectFile } from "./direct_file.ts";
 import { adapted } from "./errors.ts";
-import { isPermitted } from "./open_by_deno.ts";
 import { pathString } from "./paths.ts";
 import { syncingDirectory } from "./sync_directory.ts";
 import { TaskFile } from "./task_file.ts";
@@ -43,7 +47,7 @@ function* probing(where: string | URL): Task<Capabilities> {
   const path = pathString("probe", where);
   let isDirectory: boolean;
   try {
-    ({ isDirectory } = yield* denoStat(path));
+    ({ isDirectory } = yield* paired(Deno, "stat", path));
   } catch (error) {
     throw adapted(error, "stat", path);
   }
@@ -63,10 +67,7 @@ function* probingFile(
   options: { write?: boolean; createNew?: boolean },
 ): Task<Capabilities> {
   const all = { read: true, ...options };
-  const file = yield* step(
-    () => DirectFile.open(path, all),
-    () => DirectFile.openSync(path, all),
-  );
+  const file = yield* paired(DirectFile, "open", path, all);
   yield* new TaskFile(file).close();
   return file.capabilities;
 }
@@ -74,7 +75,7 @@ function* probingFile(
 /** Removes the file, if it came to be. */
 function* removing(path: string): Task<void> {
   try {
-    yield* denoRemove(path);
+    yield* paired(Deno, "remove", path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
       throw adapted(error, "unlink", path);

@@ -2,11 +2,12 @@ import { driveSync, type Task } from "../base/mod.ts";
 import { OPERATION } from "../engine/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
 import type { NameDurability } from "./capabilities.ts";
-import { closeDescriptor, openDirectory } from "./descriptor.ts";
+import type { Descriptor } from "./descriptor.ts";
 import { codeOf } from "./errors.ts";
-import { runOn } from "./open_descriptor.ts";
+import { runOn } from "./file_operation.ts";
+import { openDirectory } from "./open_descriptor.ts";
 import { pathString } from "./paths.ts";
-import { deviceOf, type FileProbe, probeFile } from "./probe.ts";
+import type { FileProbe } from "./probe.ts";
 
 /**
  * Whether the names in a directory must survive a power cut.
@@ -20,14 +21,15 @@ export type NamesMode = "require" | "prefer";
 const namesByDevice = new Map<string, NameDurability>();
 
 /** Returns whether syncing a directory on the device of a file makes names durable. */
-export function namesBeside(probe: FileProbe): NameDurability {
-  return namesByDevice.get(deviceOf(probe)) ?? "unknown";
+export function namesBeside({ device }: FileProbe): NameDurability {
+  return namesByDevice.get(device) ?? "unknown";
 }
 
 /** Makes the names in a directory durable. */
 export function* syncingDirectory(where: string, mode: NamesMode): Task<void> {
   const path = pathString("sync directory", where);
-  yield* syncOpened(yield* openDirectory(path), path, mode);
+  using directory = yield* openDirectory(path);
+  yield* syncEntries(directory, mode);
 }
 
 /** Opens the directory in place, so that a caller that blocks can finish it at any moment. */
@@ -36,16 +38,8 @@ export function* syncingDirectoryNow(
   mode: NamesMode,
 ): Task<void> {
   const path = pathString("sync directory", where);
-  yield* syncOpened(driveSync(openDirectory(path)), path, mode);
-}
-
-/** Syncs a directory and ends its descriptor. */
-function* syncOpened(file: number, path: string, mode: NamesMode): Task<void> {
-  try {
-    yield* syncEntries(file, path, mode);
-  } finally {
-    closeDescriptor(file);
-  }
+  using directory = driveSync(openDirectory(path));
+  yield* syncEntries(directory, mode);
 }
 
 /**
@@ -55,19 +49,18 @@ function* syncOpened(file: number, path: string, mode: NamesMode): Task<void> {
  *   durable.
  */
 export function* syncEntries(
-  file: number,
-  path: string,
+  directory: Descriptor,
   mode: NamesMode,
 ): Task<void> {
-  const device = deviceOf(probeFile(file, path));
+  const { device } = directory.probe();
   try {
-    yield* runOn(file, path, OPERATION.SYNC_FULL);
+    yield* runOn(directory, OPERATION.SYNC_FULL);
     namesByDevice.set(device, "durable");
   } catch (error) {
     if (codeOf(error) !== "EINVAL") throw error;
     namesByDevice.set(device, "unsynced");
     if (mode === "prefer") return;
-    throw new UnsupportedError(`Cannot sync directory '${path}'`, {
+    throw new UnsupportedError(`Cannot sync directory '${directory.path}'`, {
       found: "a filesystem whose directories have no fsync(2)",
       needed: "one that makes names durable, such as ext4, xfs or btrfs; " +
         'or, if a power cut may lose new files, new DiskStorage({ names: "prefer" })',

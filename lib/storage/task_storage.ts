@@ -1,9 +1,16 @@
-import { begunStep, inPlace, step, type Task } from "../base/mod.ts";
+import {
+  begunStep,
+  driveSync,
+  inPlace,
+  paired,
+  type Step,
+  type Task,
+} from "../base/mod.ts";
 import {
   type Placing,
   type StorageTasks,
   tasksOfStorage,
-} from "./file_callbacks.ts";
+} from "./file_steps.ts";
 import type {
   Storage,
   StorageEntry,
@@ -18,9 +25,8 @@ import { TaskFile } from "./task_file.ts";
  * Gives each operation of a {@linkcode Storage} once, as a task: with promises or blocking.
  *
  * The path of a write must be finishable by a caller that blocks (`Driver.finishSync`). For it
- * there are `openNow`, `renameNow`
- * and `removeNow`, and `syncDirectory`, where the storage is one of this library. The other tasks
- * run with promises only.
+ * there are the operations that run in place, such as `openNow`, and `syncDirectory`, where the
+ * storage is one of this library. The other tasks run with promises only.
  */
 export class TaskStorage {
   /** The storage. */
@@ -37,32 +43,17 @@ export class TaskStorage {
 
   /** Opens a file. */
   *open(path: string, options?: StorageOpenOptions): Task<TaskFile> {
-    const { storage } = this;
-    return new TaskFile(
-      yield* step(
-        () => storage.open(path, options),
-        () => storage.openSync(path, options),
-        "open",
-      ),
-    );
+    return new TaskFile(yield* paired(this.storage, "open", path, options));
   }
 
   /** Opens a file in place, also when driven with promises: for the few files of the write path. */
-  *openNow(path: string, options?: StorageOpenOptions): Task<TaskFile> {
-    const { storage } = this;
-    return new TaskFile(
-      yield* inPlace("open", () => storage.openSync(path, options)),
-    );
+  openNow(path: string, options?: StorageOpenOptions): Task<TaskFile> {
+    return inPlace("open", () => driveSync(this.open(path, options)));
   }
 
   /** Gives a file another name, replacing a file that has it. */
   rename(from: string, to: string): Task<void> {
-    const { storage } = this;
-    return step(
-      () => storage.rename(from, to),
-      () => storage.renameSync(from, to),
-      "rename",
-    );
+    return paired(this.storage, "rename", from, to);
   }
 
   /**
@@ -70,8 +61,7 @@ export class TaskStorage {
    * write path.
    */
   renameNow(from: string, to: string): Task<void> {
-    const { storage } = this;
-    return inPlace("rename", () => storage.renameSync(from, to));
+    return inPlace("rename", () => driveSync(this.rename(from, to)));
   }
 
   /**
@@ -91,26 +81,14 @@ export class TaskStorage {
 
   /** Removes a file. */
   remove(path: string): Task<void> {
-    const { storage } = this;
-    return step(
-      () => storage.remove(path),
-      () => storage.removeSync(path),
-      "remove",
-    );
+    return paired(this.storage, "remove", path);
   }
 
   /**
    * Removes a file in place, also when driven with promises: for the few files of the write path.
    */
   removeNow(path: string): Task<void> {
-    const { storage } = this;
-    return inPlace("remove", () => storage.removeSync(path));
-  }
-
-  /** Lists the entries of a directory, ordered by name. */
-  list(path: string): Task<StorageEntry[]> {
-    const { storage } = this;
-    return step(() => storage.list(path), () => storage.listSync(path), "list");
+    return inPlace("remove", () => driveSync(this.remove(path)));
   }
 
   /**
@@ -118,23 +96,27 @@ export class TaskStorage {
    */
   removeBeside(path: string): Task<void> {
     const { storage } = this;
-    let settle = (): void => {};
-    return begunStep<void>({
+    const runSync = () => storage.removeSync(path);
+    const step: Step<void> = {
       kind: "remove",
+      runSync,
       begin: (resolve, reject) => {
         storage.remove(path).then(resolve, reject);
-        settle = () => {
+        step.settleSync = () => {
           try {
-            storage.removeSync(path);
-            resolve();
+            resolve(runSync());
           } catch (error) {
             reject(error);
           }
         };
       },
-      runSync: () => storage.removeSync(path),
-      settleSync: () => settle(),
-    });
+    };
+    return begunStep(step);
+  }
+
+  /** Lists the entries of a directory, ordered by name. */
+  list(path: string): Task<StorageEntry[]> {
+    return paired(this.storage, "list", path);
   }
 
   /**
@@ -142,18 +124,12 @@ export class TaskStorage {
    * way through a thread of the runtime.
    */
   listNow(path: string): Task<StorageEntry[]> {
-    const { storage } = this;
-    return inPlace("list", () => storage.listSync(path));
+    return inPlace("list", () => driveSync(this.list(path)));
   }
 
   /** Makes a directory and its missing parents; returns whether it was made. */
   makeDirectory(path: string): Task<boolean> {
-    const { storage } = this;
-    return step(
-      () => storage.makeDirectory(path),
-      () => storage.makeDirectorySync(path),
-      "makeDirectory",
-    );
+    return paired(this.storage, "makeDirectory", path);
   }
 
   /**
@@ -175,25 +151,13 @@ export class TaskStorage {
    * flight.
    */
   syncDirectory(path: string): Task<void> {
-    if (this.#own !== undefined) {
-      return this.#own.syncDirectory(path, this.#locks.get(path));
-    }
-    const { storage } = this;
-    return step(
-      () => storage.syncDirectory(path),
-      () => storage.syncDirectorySync(path),
-      "syncDirectory",
-    );
+    return this.#own?.syncDirectory(path, this.#locks.get(path)) ??
+      paired(this.storage, "syncDirectory", path);
   }
 
   /** Waits; only the asynchronous version can be aborted. */
   delay(durationMs: number, options?: { signal?: AbortSignal }): Task<void> {
-    const { storage } = this;
-    return step(
-      () => storage.delay(durationMs, options),
-      () => storage.delaySync(durationMs),
-      "delay",
-    );
+    return paired(this.storage, "delay", durationMs, options);
   }
 
   /**

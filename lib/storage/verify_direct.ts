@@ -1,10 +1,8 @@
 import type { Task } from "../base/mod.ts";
-import { errnoName, UnsupportedError } from "../native/mod.ts";
-import type { PooledBuffer } from "../pool/mod.ts";
-import { failure } from "./errors.ts";
-import type { OpenDescriptor } from "./open_descriptor.ts";
-
-import { type CachedPages, cachedPages, kernelRelease } from "./probe.ts";
+import type { Descriptor } from "./descriptor.ts";
+import type { FileOperations } from "./file_operations.ts";
+import type { CachedPages } from "./probe.ts";
+import { readRange } from "./ranges.ts";
 
 /** What {@linkcode DirectFile.verifyDirect} found. */
 export interface DirectProof extends CachedPages {
@@ -14,8 +12,8 @@ export interface DirectProof extends CachedPages {
   readonly reason: string;
 }
 
-/** How many places are tried to find a block that is not in the cache yet. */
-const PLACES = 64;
+/** How many positions are tried to find a block that is not in the cache yet. */
+const POSITIONS = 64;
 
 /** The least length of the block that is read, in bytes: a page or more of the cache. */
 const MIN_BLOCK_BYTES = 4096;
@@ -23,82 +21,53 @@ const MIN_BLOCK_BYTES = 4096;
 /**
  * Proves that reading bypasses the page cache: reads a block that is not in it, and looks whether
  * it is now.
- *
- * @param readBlock Reads a range of the file.
  */
 export function* proveDirect(
-  descriptor: OpenDescriptor,
-  readBlock: (position: number, length: number) => Task<PooledBuffer>,
+  file: FileOperations,
 ): Task<DirectProof> {
-  descriptor.checked.checkReadable();
-  const { capabilities, file, path } = descriptor.checked;
+  file.checkReadable();
+  const { capabilities, descriptor } = file;
   const { tier, readOffsetAlignment } = capabilities;
   const proof = (direct: boolean, reason: string): DirectProof => ({
     direct,
     reason,
-    ...countPages(file, path, 0, 0),
+    ...descriptor.cachedPages(),
   });
   // Asked first, so that a kernel without cachestat fails before anything is read.
-  countPages(file, path, 0, 0);
-  const { sizeBytes } = descriptor.probe();
-  if (sizeBytes === 0) {
+  descriptor.cachedPages();
+  const { size } = descriptor.probe();
+  if (size === 0) {
     return proof(false, "the file is empty: there is no block to read");
   }
   const unit = Math.max(MIN_BLOCK_BYTES, readOffsetAlignment);
-  const position = findUncached(file, path, sizeBytes, unit);
-  (yield* readBlock(position ?? 0, unit)).drop();
+  const position = findUncached(descriptor, size, unit);
+  (yield* readRange(file, position ?? 0, unit)).drop();
   if (position === undefined) {
     return proof(
       false,
       "every block that was looked at is in the page cache already: another way of reading or writing left it there",
     );
   }
-  const { cachedPages } = countPages(file, path, position, unit);
+  const { cachedPages } = descriptor.cachedPages(position, unit);
   const what =
     `the block at ${position} was not in the page cache, and after reading it`;
   if (cachedPages > 0) return proof(false, `${what} is`);
-  if (tier !== "direct") {
-    return proof(
-      false,
-      `${what} is not there any more, but the tier is ${tier}`,
-    );
-  }
-  return proof(true, `${what} still is not`);
-}
-
-/** Counts the pages of a range, or of the whole file with a length of 0. */
-export function countPages(
-  file: number,
-  path: string,
-  position: number,
-  length: number,
-): CachedPages {
-  const pages = cachedPages(file, position, length);
-  if (typeof pages !== "number") return pages;
-  const code = errnoName(-pages);
-  if (code === "ENOSYS") {
-    throw new UnsupportedError(`Cannot verify '${path}'`, {
-      found: `Linux ${kernelRelease()} or a sandbox without cachestat(2)`,
-      needed: "Linux 6.5, and a sandbox that permits it",
-    });
-  }
-  throw failure(code, "cachestat", path);
+  if (tier === "direct") return proof(true, `${what} still is not`);
+  return proof(false, `${what} is not there any more, but the tier is ${tier}`);
 }
 
 /** Finds the position of a block that is not in the page cache; `undefined` if none was found. */
 function findUncached(
-  file: number,
-  path: string,
+  descriptor: Descriptor,
   sizeBytes: number,
   blockBytes: number,
 ): number | undefined {
   const blocks = Math.ceil(sizeBytes / blockBytes);
-  const places = Math.min(blocks, PLACES);
-  for (let i = 0; i < places; i++) {
-    const position = Math.floor(i * blocks / places) * blockBytes;
-    if (countPages(file, path, position, blockBytes).cachedPages === 0) {
-      return position;
-    }
+  const count = Math.min(blocks, POSITIONS);
+  for (let i = 0; i < count; i++) {
+    const position = Math.floor(i * blocks / count) * blockBytes;
+    const { cachedPages } = descriptor.cachedPages(position, blockBytes);
+    if (cachedPages === 0) return position;
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { driveSync } from "../base/mod.ts";
-import { closeDescriptor, openDirectory } from "./descriptor.ts";
+import type { Descriptor } from "./descriptor.ts";
+import { openDirectory } from "./open_descriptor.ts";
 import { pathString } from "./paths.ts";
-import { deviceOf, probeFile } from "./probe.ts";
 import type { StorageWatch } from "./storage.ts";
 
 /**
@@ -26,7 +26,7 @@ interface Watched {
   /** The device and the inode. */
   readonly id: string;
   /** Its descriptor: while it is open, no other directory gets the inode. */
-  readonly directory: number;
+  readonly directory: Descriptor;
   readonly watcher: Deno.FsWatcher;
   readonly listeners: Set<(areNamesNew: boolean) => void>;
   /** Whether nothing more is told of it. */
@@ -70,31 +70,26 @@ export function watchDirectory(
 }
 
 function watchedOf(path: string): Watched | undefined {
-  const directory = driveSync(openDirectory(path));
-  let isKept = false;
-  try {
-    const probe = probeFile(directory, path);
-    if (!LOCAL.has(probe.filesystem)) return undefined;
-    const id = `${deviceOf(probe)}:${probe.inode}`;
-    let isBusy = false;
-    for (const each of all) {
-      if (each.id === id && !each.isEnded) return each;
-      if (each.id === id || each.path !== path) continue;
-      lose(each);
-      isBusy = true;
-    }
-    if (isBusy) return undefined;
-    const watcher = Deno.watchFs(path, { recursive: false });
-    isKept = true;
-    const listeners = new Set<(areNamesNew: boolean) => void>();
-    const isEnded = false;
-    const watched = { path, id, directory, watcher, listeners, isEnded };
-    all.add(watched);
-    void run(watched);
-    return watched;
-  } finally {
-    if (!isKept) closeDescriptor(directory);
+  using stack = new DisposableStack();
+  const directory = stack.use(driveSync(openDirectory(path)));
+  const { device, filesystem, inode } = directory.probe();
+  if (!LOCAL.has(filesystem)) return undefined;
+  const id = `${device}:${inode}`;
+  let isBusy = false;
+  for (const each of all) {
+    if (each.id === id && !each.isEnded) return each;
+    if (each.id === id || each.path !== path) continue;
+    lose(each);
+    isBusy = true;
   }
+  if (isBusy) return undefined;
+  const watcher = Deno.watchFs(path, { recursive: false });
+  stack.move();
+  const listeners = new Set<(areNamesNew: boolean) => void>();
+  const watched = { path, id, directory, watcher, listeners, isEnded: false };
+  all.add(watched);
+  void run(watched);
+  return watched;
 }
 
 async function run(watched: Watched): Promise<void> {
@@ -118,5 +113,5 @@ function end(watched: Watched): void {
   if (watched.isEnded) return;
   watched.isEnded = true;
   watched.watcher.close();
-  closeDescriptor(watched.directory);
+  watched.directory[Symbol.dispose]();
 }

@@ -2,6 +2,7 @@ import {
   begunStep,
   checkInteger,
   onAbort,
+  parentOf,
   type Task as StepTask,
 } from "../base/mod.ts";
 import type {
@@ -16,7 +17,6 @@ import {
   checkDelay,
   failure,
   openRequest,
-  parentOf,
   pathString,
   storageOptions,
   type StorageTasks,

@@ -1,4 +1,4 @@
-import { checkChoice, checkInteger } from "../base/mod.ts";
+import { begin, checkChoice, checkInteger, type Step } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import {
   type BufferRange,
@@ -12,8 +12,8 @@ import {
 import {
   closedError,
   failure,
-  type FileCallbacks,
-  fileCallbacks,
+  type FileSteps,
+  fileSteps,
   lendRange,
   type OpenRequest,
 } from "../storage/parts.ts";
@@ -69,6 +69,22 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   /** Called when the file has ended. */
   readonly #whenClosed: (() => void)[] = [];
 
+  readonly #steps: FileSteps = {
+    read: (...args) => this.#step(this.#reading(...args)),
+    write: (...args) => this.#step(this.#writing(...args)),
+    sync: (durability) => this.#step(this.#syncing(durability)),
+    truncate: (length) => this.#step(this.#truncating(length)),
+    preallocate: (...args) => this.#step(this.#preallocating(...args)),
+    size: () => this.#step(this.#sizing()),
+    renamed: (path) => this.#path = path,
+    close: () => ({
+      kind: "close",
+      begin: (resolve, reject) => this.#beginClose(resolve, reject),
+      runSync: () => this.closeSync(),
+      settleSync: () => this.closeSync(),
+    }),
+  };
+
   /** @ignore Opens a handle of a file. */
   constructor(
     machine: Machine,
@@ -94,22 +110,21 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    * Fills a range of `buffer` from `position`. Resolves to the bytes read: fewer than asked only at
    * the end of the file.
    */
-  // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
-  async read(
+  read(
     buffer: PooledBuffer,
     position: number,
-    range: BufferRange = {},
+    range?: BufferRange,
   ): Promise<number> {
-    return this.#run(this.#reading(buffer, position, range));
+    return begin(() => this.#steps.read(buffer, position, range));
   }
 
   /** Sync version of {@linkcode SimulatedFile.read}. */
   readSync(
     buffer: PooledBuffer,
     position: number,
-    range: BufferRange = {},
+    range?: BufferRange,
   ): number {
-    return this.#machine.runSync(this.#reading(buffer, position, range));
+    return this.#steps.read(buffer, position, range).runSync();
   }
 
   /**
@@ -117,44 +132,41 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * @throws {NoSpaceError} If the disk is full, with the bytes that were written.
    */
-  // deno-lint-ignore require-await -- as for reading
-  async write(
+  write(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options: WriteOptions = {},
+    options?: WriteOptions,
   ): Promise<number> {
-    return this.#run(this.#writing(buffer, position, options));
+    return begin(() => this.#steps.write(buffer, position, options));
   }
 
   /** Sync version of {@linkcode SimulatedFile.write}. */
   writeSync(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options: WriteOptions = {},
+    options?: WriteOptions,
   ): number {
-    return this.#machine.runSync(this.#writing(buffer, position, options));
+    return this.#steps.write(buffer, position, options).runSync();
   }
 
   /** Makes everything durable that was written when it begins; what is in flight then is not. */
-  // deno-lint-ignore require-await -- as for reading
-  async sync(durability: Exclude<Durability, "none"> = "data"): Promise<void> {
-    return this.#run(this.#syncing(durability));
+  sync(durability?: Exclude<Durability, "none">): Promise<void> {
+    return begin(() => this.#steps.sync(durability));
   }
 
   /** Sync version of {@linkcode SimulatedFile.sync}. */
-  syncSync(durability: Exclude<Durability, "none"> = "data"): void {
-    this.#machine.runSync(this.#syncing(durability));
+  syncSync(durability?: Exclude<Durability, "none">): void {
+    this.#steps.sync(durability).runSync();
   }
 
   /** Sets the size in bytes, which may be any; new bytes are zeros. */
-  // deno-lint-ignore require-await -- as for reading
-  async truncate(length: number): Promise<void> {
-    return this.#run(this.#truncating(length));
+  truncate(length: number): Promise<void> {
+    return begin(() => this.#steps.truncate(length));
   }
 
   /** Sync version of {@linkcode SimulatedFile.truncate}. */
   truncateSync(length: number): void {
-    this.#machine.runSync(this.#truncating(length));
+    this.#steps.truncate(length).runSync();
   }
 
   /**
@@ -166,35 +178,31 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    *
    * @throws {NoSpaceError} If there is not enough space.
    */
-  // deno-lint-ignore require-await -- as for reading
-  async preallocate(
+  preallocate(
     position: number,
     length: number,
-    options: PreallocateOptions = {},
+    options?: PreallocateOptions,
   ): Promise<boolean> {
-    return this.#run(this.#preallocating(position, length, options));
+    return begin(() => this.#steps.preallocate(position, length, options));
   }
 
   /** Sync version of {@linkcode SimulatedFile.preallocate}. */
   preallocateSync(
     position: number,
     length: number,
-    options: PreallocateOptions = {},
+    options?: PreallocateOptions,
   ): boolean {
-    return this.#machine.runSync(
-      this.#preallocating(position, length, options),
-    );
+    return this.#steps.preallocate(position, length, options).runSync();
   }
 
   /** The size in bytes. */
-  // deno-lint-ignore require-await -- as for reading
-  async size(): Promise<number> {
-    return this.#run(this.#sizing());
+  size(): Promise<number> {
+    return begin(() => this.#steps.size());
   }
 
   /** Sync version of {@linkcode SimulatedFile.size}. */
   sizeSync(): number {
-    return this.#machine.runSync(this.#sizing());
+    return this.#steps.size().runSync();
   }
 
   /** Returns the bytes that the disk has left for contents. */
@@ -279,43 +287,27 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     for (const tell of this.#whenClosed.splice(0)) tell();
   }
 
-  /** @ignore The operations with callbacks. */
-  get [fileCallbacks](): FileCallbacks {
-    return {
-      read: (buffer, position, range, ...told) =>
-        this.#begin(this.#reading(buffer, position, range), ...told),
-      write: (buffer, position, options, ...told) =>
-        this.#begin(this.#writing(buffer, position, options), ...told),
-      sync: (durability, ...told) =>
-        this.#begin(this.#syncing(durability), ...told),
-      truncate: (length, ...told) =>
-        this.#begin(this.#truncating(length), ...told),
-      preallocate: (position, length, options, ...told) =>
-        this.#begin(this.#preallocating(position, length, options), ...told),
-      size: (...told) => this.#begin(this.#sizing(), ...told),
-      renamed: (path) => this.#path = path,
-      close: (...told) => this.#beginClose(...told),
-    };
+  /** @ignore The operations as steps. */
+  get [fileSteps](): FileSteps {
+    return this.#steps;
   }
 
-  #begin<T>(
-    task: Task<T>,
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-  ): void {
-    this.#inFlight++;
-    this.#machine.begin(this.#counted(task), resolve, reject);
+  #step<T>(task: Task<T>): Step<T> {
+    return {
+      kind: task.kind,
+      begin: (resolve, reject) => {
+        this.#inFlight++;
+        this.#machine.begin(this.#counted(task), resolve, reject);
+      },
+      runSync: () => this.#machine.runSync(task),
+      settleSync: () => this.settleSync(),
+    };
   }
 
   #beginClose(resolve: () => void, reject: (error: unknown) => void): void {
     if (this.#closed) return resolve();
     this.#whenClosed.push(resolve);
     this.close().catch(reject);
-  }
-
-  #run<T>(task: Task<T>): Promise<T> {
-    this.#inFlight++;
-    return this.#machine.run(this.#counted(task));
   }
 
   /** A task that counts as in flight until it, or what follows it, is over. */
@@ -336,7 +328,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #reading(
     buffer: PooledBuffer,
     position: number,
-    range: BufferRange,
+    range?: BufferRange,
   ): Task<number> {
     return readTask(this.#transfer("read", buffer, position, range));
   }
@@ -344,7 +336,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #writing(
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    options: WriteOptions,
+    options: WriteOptions = {},
   ): Task<number> {
     const { durability = "none" } = options;
     const choices = ["none", "data", "full"];
@@ -355,7 +347,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     );
   }
 
-  #syncing(durability: Exclude<Durability, "none">): Task<void> {
+  #syncing(durability: Exclude<Durability, "none"> = "data"): Task<void> {
     const choices = ["data", "full"];
     checkChoice(`sync '${this.path}'`, "durability", durability, choices);
     const syscall = durability === "data" ? "fdatasync" : "fsync";
@@ -396,7 +388,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #preallocating(
     position: number,
     length: number,
-    { zeroed = false }: PreallocateOptions,
+    { zeroed = false }: PreallocateOptions = {},
   ): Task<boolean> {
     this.#checkMay("fallocate", "write");
     const action = `fallocate '${this.path}'`;
@@ -468,7 +460,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     kind: "read" | "write",
     buffer: PooledBuffer | FrozenBuffer,
     position: number,
-    range: BufferRange,
+    range: BufferRange = {},
   ): Transfer {
     this.#checkMay(kind, kind);
     const { path, capabilities } = this;

@@ -214,14 +214,16 @@ for (const kind of SUBJECTS) {
   Deno.test(`isIdle() and freeBytes() of ${kind.name}`, async () => {
     using subject = kind.make("sync");
     const { storage, root, pool } = subject;
-    const file = new TaskFile(
-      storage.openSync(`${root}/a`, { write: true, createNew: true }),
-    );
+    const opened = storage.openSync(`${root}/a`, {
+      write: true,
+      createNew: true,
+    });
+    const file = new TaskFile(opened);
     assertEquals(storage.isIdle!(), true);
     const free = file.freeBytes()!;
     assert(free > 0 && Number.isSafeInteger(free));
     using buffer = pool.acquireSync(UNIT, { zeroed: true });
-    const writing = file.file.write(buffer, 0);
+    const writing = opened.write(buffer, 0);
     assertEquals(storage.isIdle!(), false);
     await writing;
     assertEquals(storage.isIdle!(), true);
@@ -230,7 +232,7 @@ for (const kind of SUBJECTS) {
       storage.mayWaitInPlace = false;
       assertEquals(storage.isIdle(), false);
     }
-    file.file.closeSync();
+    opened.closeSync();
     assertThrows(() => file.freeBytes(), Deno.errors.BadResource);
   });
 }
@@ -246,15 +248,14 @@ for (const kind of [...DISKS.slice(0, 1), SUBJECTS.at(-1)!]) {
     using buffer = pool.acquireSync(UNIT);
     buffer.bytes.fill(7);
     below.writeSync(buffer, 0);
-    const overlay = new OverlayStorage(storage, () => false);
+    const overlay = new OverlayStorage(new TaskStorage(storage), () => false);
     assertEquals(overlay.isIdle(), true);
-    const tasks = new TaskStorage(overlay);
-    const file = new TaskFile(overlay.openSync(`${root}/a`));
+    const file = driveSync(overlay.open(`${root}/a`));
     // A filesystem is used by others, too.
     assert(Math.abs(file.freeBytes()! - below.freeBytes!()!) < 2 ** 32);
     const driver = new Driver((function* (): Task<number> {
       yield* file.read(buffer, 0);
-      yield* tasks.syncDirectory(root);
+      yield* overlay.syncDirectory();
       yield* file.write(buffer, UNIT);
       const size = yield* file.size();
       yield* file.close();
@@ -298,8 +299,8 @@ for (const kind of SUBJECTS) {
     // Opening in the background is no part of the path of a write.
     const opening = new Driver(storage.open(`${root}/a`));
     assertThrows(() => opening.finishSync(), TypeError, "'open'");
-    (await opening.promise).file.closeSync();
-    file.file.closeSync();
+    driveSync((await opening.promise).close());
+    driveSync(file.close());
   });
 }
 
@@ -321,6 +322,6 @@ Deno.test("StorageFile.settleSync() settles calls that wait for a task", async (
     file.settleSync();
     assertEquals(await second.promise, UNIT);
     assertEquals(await first.promise, 3 * UNIT);
-    file.file.closeSync();
+    driveSync(file.close());
   }
 });

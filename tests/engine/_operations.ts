@@ -22,31 +22,38 @@ export class OperationFailed extends Error {
   }
 }
 
+/** An operation that calls a function when it is over. */
+export class Operation extends PendingOperation {
+  told = (): void => {};
+
+  override completed(): void {
+    this.told();
+  }
+}
+
 /** Makes a record; what is not said is 0. */
 export function operation(
-  kind: OperationKind,
+  op: OperationKind,
   file: number,
   fields: Partial<PendingOperation> = {},
-): PendingOperation {
-  return Object.assign(new PendingOperation(), { kind, file }, fields);
+): Operation {
+  return Object.assign(new Operation(), { op, file }, fields);
 }
 
 /** Starts an operation; resolves to the bytes that it moved. */
-export function submit(operation: PendingOperation): Promise<number> {
+export function submit(operation: Operation): Promise<number> {
   return new Promise((resolve, reject) => {
-    operation.owner = {
-      completed: () =>
-        operation.status === 0
-          ? resolve(operation.transferred)
-          : reject(new OperationFailed(operation)),
-    };
+    operation.told = () =>
+      operation.status === 0
+        ? resolve(operation.transferred)
+        : reject(new OperationFailed(operation));
     engine().start(operation);
   });
 }
 
 /** Starts an operation; calls `told` when it is over. */
-export function start(operation: PendingOperation, told: () => void): void {
-  operation.owner = { completed: told };
+export function start(operation: Operation, told: () => void): void {
+  operation.told = told;
   engine().start(operation);
 }
 

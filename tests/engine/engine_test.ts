@@ -5,12 +5,12 @@ import {
   FLAGS,
   isEngineIdle,
   OPERATION,
-  type PendingOperation,
 } from "../../lib/engine/mod.ts";
 import { native, STATUS } from "../../lib/native/mod.ts";
 import { FILES } from "../permissions.ts";
 import { Adopted, TemporaryDirectory } from "./_files.ts";
 import {
+  type Operation,
   operation,
   OperationFailed,
   runSync,
@@ -35,7 +35,7 @@ Deno.test("engine() is one object and says why it is what it is", () => {
 });
 
 Deno.test("engine() names an unknown handle, opcode or flag", async () => {
-  const cases: [PendingOperation, number, string][] = [
+  const cases: [Operation, number, string][] = [
     [
       operation(OPERATION.SYNC_DATA, 0),
       STATUS.NO_SUCH_HANDLE,
@@ -79,8 +79,8 @@ Deno.test({
     const large = 2 ** 33 + 5;
     for (
       const run of [
-        (each: PendingOperation) => submit(each),
-        (each: PendingOperation) => Promise.resolve(runSync(each)),
+        (each: Operation) => submit(each),
+        (each: Operation) => Promise.resolve(runSync(each)),
       ]
     ) {
       assertEquals(
@@ -114,7 +114,7 @@ Deno.test({
   async fn() {
     using directory = new TemporaryDirectory();
     using file = new Adopted(`${directory.path}/read_only`, constants.O_RDONLY);
-    const cases: [PendingOperation, string][] = [
+    const cases: [Operation, string][] = [
       [operation(OPERATION.TRUNCATE, file.handle, { position: 1 }), "EINVAL"],
       [operation(OPERATION.ALLOCATE, file.handle, { length: 4096 }), "EBADF"],
     ];

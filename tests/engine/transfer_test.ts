@@ -5,18 +5,23 @@ import {
   FLAGS,
   OPERATION,
   type OperationKind,
-  type PendingOperation,
 } from "../../lib/engine/mod.ts";
 import { native, STATUS } from "../../lib/native/mod.ts";
 import { BufferPool, type PooledBuffer } from "../../lib/pool/mod.ts";
 import { FILES } from "../permissions.ts";
 import { Adopted, pattern, TemporaryDirectory } from "./_files.ts";
-import { operation, OperationFailed, runSync, submit } from "./_operations.ts";
+import {
+  type Operation,
+  operation,
+  OperationFailed,
+  runSync,
+  submit,
+} from "./_operations.ts";
 
 const O_DIRECT = (constants as unknown as { O_DIRECT: number }).O_DIRECT;
 
 /** How an operation is run: in flight or in place. */
-const WAYS: Record<string, (operation: PendingOperation) => Promise<number>> = {
+const WAYS: Record<string, (operation: Operation) => Promise<number>> = {
   start: submit,
   runSync: (operation) => new Promise((resolve) => resolve(runSync(operation))),
 };

@@ -3,6 +3,7 @@ import { drive } from "../../lib/base/mod.ts";
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { Preparer } from "../../lib/segment/write/preparer.ts";
+import { fileSteps } from "../../lib/storage/file_steps.ts";
 import { type StorageFile, TaskFile } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 
@@ -12,6 +13,8 @@ const MIB = 1024 * KIB;
 /** A file whose storage writes zeros by itself, or refuses; `log` tells what was asked of it. */
 function zeroing(inner: StorageFile, log: string[], can: boolean): TaskFile {
   const file = new Proxy(inner, {
+    // The pairs of methods are used, as of a file of another library.
+    has: (target, name) => name !== fileSteps && name in target,
     get(target, name) {
       if (name === "preallocate") {
         return async (

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool, DirectFile } from "../../mod.ts";
-import { fileCallbacks } from "../../lib/storage/file_callbacks.ts";
-import { OpenDescriptor } from "../../lib/storage/open_descriptor.ts";
+import { FileOperations } from "../../lib/storage/file_operations.ts";
+import { fileSteps } from "../../lib/storage/file_steps.ts";
 import { SegmentWriter } from "../../segment.ts";
 import { ALL } from "../permissions.ts";
 import { PassingFile } from "../log/_passing_storage.ts";
@@ -95,11 +95,14 @@ for (const mode of ["async", "sync"] as const) {
         const [log, index] = [path, `${path}.index`].map((each) =>
           DirectFile.openSync(each, { read: true, write: true, create: true })
         ) as [DirectFile, DirectFile];
-        const callbacks = log[fileCallbacks];
+        const steps = log[fileSteps];
         let seals = 0;
-        callbacks.seal = (...given) => {
+        steps.seal = (buffer) => {
           seals++;
-          OpenDescriptor.prototype.seal.apply(callbacks, given);
+          return FileOperations.prototype.seal.call(
+            steps as FileOperations,
+            buffer,
+          );
         };
         const now = () => 1_700_000_000_000_000;
         const random = (bytes: Uint8Array<ArrayBuffer>) => bytes.fill(1);

@@ -204,10 +204,10 @@ Deno.test("rebuildIndex() writes the entries that the writer would", async () =>
 
 Deno.test("SegmentReader reads a closed segment, and refuses one that came back shorter", async () => {
   const read = (log: Uint8Array, options = {}) =>
-    place({ log, index: indexOf(entries) }, ({ files, pool }) => {
+    place({ log, index: indexOf(entries) }, ({ disk, pool }) => {
       using reader = new SegmentReader({
-        log: files.log.file,
-        index: files.index.file,
+        log: disk.openSync("/0.log"),
+        index: disk.openSync("/0.index"),
         firstOffset: 7,
         pool,
       });

@@ -195,10 +195,10 @@ Deno.test("SegmentReader reports an incomplete batch as damage", async () => {
         const { firstOffset } = made;
         const { stop } = await run(readAll(placed, firstOffset, {}));
         assertEquals([stop.reason, stop.position], [reason, position]);
-        const { files, pool } = placed;
+        const { disk, pool } = placed;
         const reader = new SegmentReader({
-          log: files.log.file,
-          index: files.index.file,
+          log: disk.openSync("/0.log"),
+          index: disk.openSync("/0.index"),
           firstOffset,
           pool,
         });

@@ -14,7 +14,7 @@ Deno.test("operationFailure() gives NoSpaceError for a write without room, with 
     ]] as const
   ) {
     const error = operationFailure(
-      { kind: WRITE, status: -errno, transferred: 4096, length: 8192 },
+      { op: WRITE, status: -errno, transferred: 4096, length: 8192 },
       "a.log",
     );
     assertInstanceOf(error, NoSpaceError);
@@ -36,7 +36,7 @@ Deno.test("operationFailure() gives NoSpaceError for a write without room, with 
 
 Deno.test("operationFailure() gives no NoSpaceError for a sync: what was written is unknown then", () => {
   const error = operationFailure(
-    { kind: SYNC_DATA, status: -ENOSPC, transferred: 0, length: 0 },
+    { op: SYNC_DATA, status: -ENOSPC, transferred: 0, length: 0 },
     "a.log",
   );
   assert(!(error instanceof NoSpaceError));
@@ -45,7 +45,7 @@ Deno.test("operationFailure() gives no NoSpaceError for a sync: what was written
 
 Deno.test("operationFailure() gives a system error with code, syscall, path and advice", () => {
   const error = operationFailure(
-    { kind: WRITE, status: -EIO, transferred: 0, length: 1 },
+    { op: WRITE, status: -EIO, transferred: 0, length: 1 },
     "a.log",
   ) as
     & Error

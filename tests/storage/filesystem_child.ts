@@ -1,12 +1,8 @@
 /** Tries a filesystem, and prints what became of it. */
 import { driveSync } from "../../lib/base/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import {
-  closeDescriptor,
-  openDescriptor,
-} from "../../lib/storage/descriptor.ts";
 import { DirectFile, type NoSpaceError } from "../../lib/storage/mod.ts";
-import { countPages } from "../../lib/storage/verify_direct.ts";
+import { openDescriptor } from "../../lib/storage/open_descriptor.ts";
 
 const dir = Deno.args[0]!;
 const results: Record<string, unknown> = {};
@@ -18,10 +14,8 @@ function fields(error: unknown): Record<string, unknown> {
 
 /** Pages of a file in the page cache. */
 function pagesOf(path: string): number {
-  const file = driveSync(openDescriptor(path, { read: true }));
-  const { cachedPages } = countPages(file, path, 0, 0);
-  closeDescriptor(file);
-  return cachedPages;
+  using file = driveSync(openDescriptor(path, { read: true }));
+  return file.cachedPages().cachedPages;
 }
 
 async function thrown(call: () => unknown): Promise<unknown> {

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { driveSync } from "../../lib/base/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
-import { OverlayStorage } from "../../lib/storage/mod.ts";
+import { OverlayStorage, TaskStorage } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 
 const UNIT = 4096;
@@ -58,12 +59,12 @@ Deno.test("an overlay reads as the storage below with the changes made to it, wh
         disk.poke("/d/other", 0, new Uint8Array(1));
         model.set("/d/other", new Uint8Array(1));
         const below = new Map(model);
-        const overlay = new OverlayStorage(disk, () => false);
+        const overlay = new OverlayStorage(new TaskStorage(disk), () => false);
         for (const step of run) {
           steps++;
           take(step, overlay, model, pool);
           assertEquals(
-            overlay.listSync("/d").map(({ name }) => `/d/${name}`),
+            driveSync(overlay.list("/d")).map(({ name }) => `/d/${name}`),
             [...model.keys()].sort(),
           );
           for (const [name, bytes] of model) {
@@ -92,43 +93,44 @@ function take(
   if (step.do === "create") {
     if (old !== undefined) {
       assertThrows(
-        () => overlay.openSync(name, { write: true, createNew: true }),
+        () => driveSync(overlay.open(name, { write: true, createNew: true })),
         Deno.errors.AlreadyExists,
       );
     } else {
-      overlay.openSync(name, { write: true, createNew: true }).closeSync();
+      const options = { write: true, createNew: true };
+      driveSync(driveSync(overlay.open(name, options)).close());
       model.set(name, new Uint8Array(0));
     }
     return;
   }
   if (old === undefined) {
-    assertThrows(() => overlay.openSync(name), Deno.errors.NotFound);
-    assertThrows(() => overlay.removeSync(name), Deno.errors.NotFound);
+    assertThrows(() => driveSync(overlay.open(name)), Deno.errors.NotFound);
+    assertThrows(() => driveSync(overlay.remove(name)), Deno.errors.NotFound);
     return;
   }
   if (step.do === "remove") {
-    overlay.removeSync(name);
+    driveSync(overlay.remove(name));
     model.delete(name);
   } else if (step.do === "rename") {
     if (step.to === step.file) return;
-    overlay.renameSync(name, path(step.to));
+    driveSync(overlay.rename(name, path(step.to)));
     model.delete(name);
     model.set(path(step.to), old);
   } else {
-    const file = overlay.openSync(name, { write: true });
+    const file = driveSync(overlay.open(name, { write: true }));
     if (step.do === "truncate") {
-      file.truncateSync(step.length);
+      driveSync(file.truncate(step.length));
       model.set(name, resized(old, step.length));
     } else {
       const [at, length] = [step.at * UNIT, step.units * UNIT];
       using buffer = pool.acquireSync(length);
       buffer.bytes.fill(step.byte);
-      file.writeSync(buffer, at);
+      driveSync(file.write(buffer, at));
       const bytes = resized(old, Math.max(old.length, at + length));
       bytes.fill(step.byte, at, at + length);
       model.set(name, bytes);
     }
-    file.closeSync();
+    driveSync(file.close());
   }
 }
 
@@ -143,18 +145,20 @@ function readAll(
   name: string,
   pool: BufferPool,
 ): Uint8Array {
-  const file = overlay.openSync(name);
-  const size = file.sizeSync();
+  const file = driveSync(overlay.open(name));
+  const size = driveSync(file.size());
   const bytes = new Uint8Array(size);
   using buffer = pool.acquireSync(2 * UNIT);
   for (let at = 0; at < size; at += UNIT) {
     // What lay in the buffer before must not be taken for the file's.
     buffer.bytes.fill(0xee);
-    const read = file.readSync(buffer, at, { start: UNIT, length: UNIT });
+    const read = driveSync(
+      file.read(buffer, at, { start: UNIT, length: UNIT }),
+    );
     assertEquals(read, Math.min(UNIT, size - at));
     bytes.set(buffer.bytes.subarray(UNIT, UNIT + read), at);
   }
-  file.closeSync();
+  driveSync(file.close());
   return bytes;
 }
 

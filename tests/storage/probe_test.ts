@@ -8,8 +8,8 @@ import {
 } from "../../lib/storage/probe.ts";
 
 const probe: FileProbe = {
-  sizeBytes: 0,
-  blockBytes: 4096,
+  size: 0,
+  blockSize: 4096,
   directKnown: true,
   syncsApart: false,
   memoryAlignment: 4,
@@ -17,6 +17,7 @@ const probe: FileProbe = {
   readOffsetAlignment: 512,
   deviceMajor: 8,
   deviceMinor: 1,
+  device: "8:1",
   filesystem: "xfs",
   mode: 0o100644,
   inode: 1,
@@ -39,11 +40,10 @@ Deno.test("kernelRelease() is the kernel's", () => {
 
 Deno.test("directSupport() takes the alignments that statx confirms, memory, writes and reads apart", () => {
   assertEquals(directSupport(probe, "6.18.0"), {
-    possible: true,
     memoryAlignment: 4,
     offsetAlignment: 4096,
     readOffsetAlignment: 512,
-    reason: "statx (STATX_DIOALIGN) of xfs",
+    alignmentReason: "statx (STATX_DIOALIGN) of xfs",
   });
 });
 
@@ -55,27 +55,24 @@ const zero = {
 
 Deno.test("directSupport() believes no filesystem that says zero", () => {
   for (const release of ["6.18.0", "5.15.0"]) {
-    assertEquals(directSupport({ ...probe, ...zero }, release), {
-      possible: false,
-      reason:
-        "xfs says that this file cannot be read and written directly (STATX_DIOALIGN is 0)",
-    });
+    assertEquals(
+      directSupport({ ...probe, ...zero }, release),
+      "xfs says that this file cannot be read and written directly (STATX_DIOALIGN is 0)",
+    );
   }
 });
 
 Deno.test("directSupport() believes a silent filesystem on kernels that cannot tell only", () => {
   const silent = { ...probe, ...zero, directKnown: false, filesystem: "tmpfs" };
-  assertEquals(directSupport(silent, "6.1.0"), {
-    possible: false,
-    reason:
-      "tmpfs accepts O_DIRECT but does not confirm it (no STATX_DIOALIGN)",
-  });
+  assertEquals(
+    directSupport(silent, "6.1.0"),
+    "tmpfs accepts O_DIRECT but does not confirm it (no STATX_DIOALIGN)",
+  );
   assertEquals(directSupport(silent, "6.0.19"), {
-    possible: true,
     memoryAlignment: 4096,
     offsetAlignment: 4096,
     readOffsetAlignment: 4096,
-    reason:
+    alignmentReason:
       "assumed: Linux 6.0.19 does not tell (STATX_DIOALIGN came with 6.1)",
   });
 });

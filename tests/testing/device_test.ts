@@ -47,7 +47,8 @@ Deno.test("SimulatedDiskOptions.latency shows in the clock, blocking and not", a
 Deno.test("SimulatedDiskOptions.latency of operations in flight overlaps, and shows when they are finished blocking", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ latency: LATENCY, timeStepMicros: 0 });
-  const file = new TaskFile(makeFile(disk, "/a"));
+  const made = makeFile(disk, "/a");
+  const file = new TaskFile(made);
   const start = disk.now();
   const buffers = [1, 2, 3].map((value) => pool.filled(value));
   const writes = buffers.map((buffer, i) =>
@@ -60,14 +61,14 @@ Deno.test("SimulatedDiskOptions.latency of operations in flight overlaps, and sh
   assert(writes.every(isOver));
   assertEquals(disk.now() - start, 30);
   disk.latency = {};
-  file.file.writeSync(buffers[0]!, 0, { durability: "full" });
+  made.writeSync(buffers[0]!, 0, { durability: "full" });
   assertEquals(disk.now() - start, 30);
   for (const each of buffers) each.drop();
   assertEquals(
     await Promise.all(writes.map((each) => each.promise)),
     [UNIT, UNIT, UNIT],
   );
-  file.file.closeSync();
+  made.closeSync();
 });
 
 Deno.test("SimulatedDisk.latency outlives a crash, and is checked", () => {

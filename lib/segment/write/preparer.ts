@@ -1,5 +1,5 @@
 import type { Task } from "../../base/mod.ts";
-import { begunStep } from "../../base/mod.ts";
+import { begunStep, drive } from "../../base/mod.ts";
 import type { BufferPool, PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { MAX_SEGMENT_BYTES, roundDown, roundUp } from "../layout.ts";
@@ -120,7 +120,7 @@ export class Preparer {
 
   /** Whether a window leaves the filesystem's other users their space. */
   #hasRoom(bytes: number): boolean {
-    const free = this.#file.file.freeBytes?.();
+    const free = this.#file.freeBytes();
     return free === undefined || bytes <= free / MIN_FREE_WINDOWS;
   }
 
@@ -137,17 +137,16 @@ export class Preparer {
    */
   async #giveBack(): Promise<void> {
     this.#isOff = true;
-    await this.#file.file.truncate(this.#end).catch(() => {});
+    await drive(this.#file.truncate(this.#end)).catch(() => {});
     this.#allocatedEnd = this.#end;
   }
 
   /** Allocates up to `target`; where the device writes zeros by itself, nothing is left to do. */
   async #allocate(target: number): Promise<void> {
-    const { file } = this.#file;
     const start = this.#end;
-    const isZeroed = await file.preallocate(start, target - start, {
-      zeroed: true,
-    });
+    const isZeroed = await drive(
+      this.#file.preallocate(start, target - start, { zeroed: true }),
+    );
     if (isZeroed && this.#end === start) this.#end = target;
     this.#allocatedEnd = Math.max(this.#allocatedEnd, target);
   }
@@ -157,7 +156,7 @@ export class Preparer {
     const start = this.#end;
     this.#zeros ??= this.#pool.acquireSync(STEP_BYTES, { zeroed: true });
     const length = Math.min(STEP_BYTES, this.#allocatedEnd - start);
-    await this.#file.file.write(this.#zeros, start, { length });
+    await drive(this.#file.write(this.#zeros, start, { length }));
     this.#end = Math.max(this.#end, start + length);
   }
 
@@ -197,7 +196,7 @@ export class Preparer {
   }
 
   *#waitFor(inFlight: Promise<void>): Task<void> {
-    const { file } = this.#file;
+    const file = this.#file;
     let done = (): void => {};
     yield* begunStep<void>({
       kind: "prepare",

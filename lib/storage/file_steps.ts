@@ -1,0 +1,101 @@
+import { pairedStep, type Step, type Task } from "../base/mod.ts";
+import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
+import type {
+  BufferRange,
+  Durability,
+  PreallocateOptions,
+  Storage,
+  StorageFile,
+  StorageLock,
+  WriteOptions,
+} from "./storage.ts";
+
+/** Names the operations of a file of this library, which are steps. */
+export const fileSteps: unique symbol = Symbol("basalt.fileSteps");
+
+/**
+ * The operations of a file, each as one step: its async and its sync version.
+ *
+ * The steps of a file of this library can be begun, so that a caller that blocks can finish them
+ * while they are in flight. Each is begun or run at once after it was made, and at most once:
+ * making it checks the arguments and lends the memory.
+ */
+export interface FileSteps {
+  read(
+    buffer: PooledBuffer,
+    position: number,
+    range?: BufferRange,
+  ): Step<number>;
+  write(
+    buffer: PooledBuffer | FrozenBuffer,
+    position: number,
+    options?: WriteOptions,
+  ): Step<number>;
+  sync(durability?: Exclude<Durability, "none">): Step<void>;
+  truncate(length: number): Step<void>;
+  preallocate(
+    position: number,
+    length: number,
+    options?: PreallocateOptions,
+  ): Step<boolean>;
+  size(): Step<number>;
+  close(): Step<void>;
+  /**
+   * Seals the write block that `buffer` is, on a thread of the library. The end of the block is the
+   * context of `basalt_seal`. A simulated file has no such thread.
+   */
+  seal?(buffer: PooledBuffer): Step<void>;
+  /** Called when the open file was given another name. */
+  renamed?(path: string): void;
+}
+
+type Operation = Exclude<keyof FileSteps, "seal" | "renamed">;
+
+/** A file of which every operation is a step. */
+export interface SteppedFile
+  extends Omit<StorageFile, Operation | `${Operation}Sync`> {
+  readonly [fileSteps]: FileSteps;
+}
+
+/** Returns the operations of a file: its own steps, or the pairs of methods of another one. */
+export function stepsOfFile(file: StorageFile | SteppedFile): FileSteps {
+  if (fileSteps in file) return file[fileSteps];
+  return {
+    read: (...args) => pairedStep(file, "read", ...args),
+    write: (...args) => pairedStep(file, "write", ...args),
+    sync: (durability) => pairedStep(file, "sync", durability),
+    truncate: (length) => pairedStep(file, "truncate", length),
+    preallocate: (...args) => pairedStep(file, "preallocate", ...args),
+    size: () => pairedStep(file, "size"),
+    close: () => pairedStep(file, "close"),
+  };
+}
+
+/** Names the operations of a storage of this library that are tasks. */
+export const storageTasks: unique symbol = Symbol("basalt.storageTasks");
+
+/**
+ * The operations of a {@linkcode Storage} that a caller that blocks can finish while they are in
+ * flight.
+ */
+export interface StorageTasks {
+  /**
+   * Makes the names in a directory durable.
+   *
+   * @param lock Its lock, which may have been released: one that is held has the directory open.
+   */
+  syncDirectory(path: string, lock?: StorageLock): Task<void>;
+  /** Makes a directory in place; what makes its name durable is left to do. */
+  placeDirectory?(path: string): Task<Placing>;
+}
+
+/** What is left to do until the name of a directory is durable. Disposal closes what it needs. */
+export interface Placing extends Disposable {
+  /** The syncs, in any order. */
+  readonly syncs: readonly Task<void>[];
+}
+
+/** Returns the tasks of a storage of this library; `undefined` for another one. */
+export function tasksOfStorage(storage: Storage): StorageTasks | undefined {
+  return (storage as { [storageTasks]?: StorageTasks })[storageTasks];
+}
