@@ -46,3 +46,18 @@ export async function delay(ms: number, signal: AbortSignal): Promise<void> {
   clearTimeout(timer);
   end();
 }
+
+/** Resolves as the promise does, or rejects with the signal's reason if it is aborted first. */
+export function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return promise;
+  // A rejection after the abort is not reported.
+  promise.catch(() => {});
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const unlisten = onAbort(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(unlisten);
+  });
+}

@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { delay, onAbort } from "./abort.ts";
+export { abortable, delay, onAbort } from "./abort.ts";
 export { formatBytes, isZero, roundDown, roundUp, sameBytes } from "./bytes.ts";
 export { checkChoice, checkInteger, shown } from "./checks.ts";
 export { isPermitted, parentOf } from "./permission.ts";

@@ -1,4 +1,4 @@
-import { drive, driveSync, onAbort, type Task } from "../../base/mod.ts";
+import { abortable, drive, driveSync, type Task } from "../../base/mod.ts";
 import { type BufferPool, PoolLimitError } from "../../pool/mod.ts";
 import {
   type Durability,
@@ -711,17 +711,4 @@ function isCreateFailure(error: unknown): boolean {
 /** Whether after an error nothing is lost and the next flush can try again. */
 function isHarmless(error: unknown): boolean {
   return error instanceof NoSpaceError || error instanceof PoolLimitError;
-}
-
-/** Waits for a promise, or until a signal is aborted. */
-function abortable<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  if (signal === undefined) return promise;
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const unlisten = onAbort(signal, () => reject(signal.reason));
-    promise.then(resolve, reject).finally(unlisten);
-  });
 }
