@@ -25,19 +25,24 @@ export async function* batchesOf(
   log: ShippableLog,
   options: BatchOptions,
 ): AsyncGenerator<MessageBatch, void, void> {
-  const { follow, maxBytes, readAheadBytes, signal } = options;
-  let { from } = options;
+  for await (const batch of wholeBatches(log, options)) {
+    yield* split(batch, options.maxBytes);
+  }
+}
+
+async function* wholeBatches(
+  log: ShippableLog,
+  { from, follow, readAheadBytes, signal }: BatchOptions,
+): AsyncGenerator<MessageBatch, void, void> {
   if (log.durableOffset === undefined) {
-    const batches = follow
+    return yield* follow
       ? log.tail({ from, durable: true, readAheadBytes, signal })
       : log.read({ from, durable: true, readAheadBytes });
-    return yield* parts(batches, maxBytes);
   }
   for (;;) {
     const count = log.durableOffset - from;
     if (count > 0) {
-      const batches = log.read({ from, count, readAheadBytes });
-      yield* parts(batches, maxBytes);
+      yield* log.read({ from, count, readAheadBytes });
       from += count;
       if (follow) continue;
     }
@@ -45,19 +50,11 @@ export async function* batchesOf(
     const before = from;
     for await (const batch of log.tail({ from, durable: true, signal })) {
       from = batch.nextOffset;
-      yield* split(batch, maxBytes);
+      yield batch;
       break;
     }
     if (from === before) return;
   }
-}
-
-/** Splits batches. */
-async function* parts(
-  batches: AsyncIterableIterator<MessageBatch>,
-  maxBytes: number,
-): AsyncGenerator<MessageBatch, void, void> {
-  for await (const batch of batches) yield* split(batch, maxBytes);
 }
 
 /** Splits a batch into parts of at most `maxBytes`, or of one message; all share its block. */
@@ -65,23 +62,13 @@ function* split(
   batch: MessageBatch,
   maxBytes: number,
 ): Generator<MessageBatch, void, void> {
+  const { count } = batch;
   if (batch.byteLength <= maxBytes) return yield batch;
-  for (let start = 0; start < batch.count;) {
-    const end = endOf(batch, start, maxBytes);
+  for (let start = 0; start < count;) {
+    let end = start + 1;
+    while (end < count && batch.bytesBetween(start, end + 1) <= maxBytes) end++;
     using part = batch.keep().narrow(start, end);
     yield part;
     start = end;
   }
-}
-
-/** Returns the end of a part: as many messages as fit, at least one. */
-function endOf(batch: MessageBatch, start: number, maxBytes: number): number {
-  let low = start + 1;
-  let high = batch.count + 1;
-  while (low + 1 < high) {
-    const middle = (low + high) >> 1;
-    if (batch.bytesBetween(start, middle) <= maxBytes) low = middle;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,43 +1,38 @@
-/** The number of intervals that the rate is a mean of. */
-const INTERVALS = 10;
-/** Length of an interval, in milliseconds. */
-const INTERVAL_MS = 1000;
+/** The number of seconds that the rate is a mean of. */
+const SECONDS = 10;
 
 /** Counts events a second, as a mean over the last ten seconds. */
 export class Rate {
-  readonly #counts = new Float64Array(INTERVALS);
   readonly #startedMs = performance.now();
-  /** The interval that is counted now, from the start. */
-  #interval = 0;
+  /** Events in each of the last seconds. */
+  readonly #counts = new Float64Array(SECONDS);
+  /** The second that is counted now, from the start. */
+  #second = 0;
 
   /** Counts events. */
   add(count: number): void {
     this.#advance();
-    this.#counts[this.#interval % INTERVALS]! += count;
+    this.#counts[this.#second % SECONDS]! += count;
   }
 
   /** Events a second. */
   get perSecond(): number {
-    this.#advance();
+    const elapsedSeconds = this.#advance();
     const total = this.#counts.reduce((sum, count) => sum + count, 0);
-    const elapsedMs = performance.now() - this.#startedMs;
-    const inCurrentMs = elapsedMs - this.#interval * INTERVAL_MS;
-    const spanMs = Math.min(
-      elapsedMs,
-      (INTERVALS - 1) * INTERVAL_MS + inCurrentMs,
-    );
-    return spanMs === 0 ? 0 : total / spanMs * 1000;
+    const inCurrent = elapsedSeconds - this.#second;
+    const spanSeconds = Math.min(elapsedSeconds, SECONDS - 1 + inCurrent);
+    return spanSeconds === 0 ? 0 : total / spanSeconds;
   }
 
-  /** Empties the intervals that have begun since the last call. */
-  #advance(): void {
-    const now = Math.floor(
-      (performance.now() - this.#startedMs) / INTERVAL_MS,
-    );
-    const passed = Math.min(INTERVALS, now - this.#interval);
-    for (let i = 1; i <= passed; i++) {
-      this.#counts[(this.#interval + i) % INTERVALS] = 0;
+  /** Empties the seconds that have begun since the last call. Returns the time since the start. */
+  #advance(): number {
+    const elapsedSeconds = (performance.now() - this.#startedMs) / 1000;
+    const now = Math.floor(elapsedSeconds);
+    const first = Math.max(this.#second, now - SECONDS) + 1;
+    for (let second = first; second <= now; second++) {
+      this.#counts[second % SECONDS] = 0;
     }
-    this.#interval = now;
+    this.#second = now;
+    return elapsedSeconds;
   }
 }

@@ -17,11 +17,10 @@
  *
  * @module
  */
-export type { ShipEvent } from "./_events.ts";
 export { pull } from "./pull.ts";
 export type { PullOptions, PullReport } from "./pull.ts";
 export { ship, Shipping } from "./ship.ts";
-export type { ShipOptions, ShippingStats } from "./ship.ts";
+export type { ShipEvent, ShipOptions, ShippingStats } from "./ship.ts";
 export type { ShippableLog, ShippingCursor } from "./shippable_log.ts";
 export { ShippingError } from "./shipping_error.ts";
 export type { ShippingErrorReason } from "./shipping_error.ts";

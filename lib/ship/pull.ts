@@ -1,6 +1,6 @@
 import type { UserHeader, UserHeadersInit } from "../codec/mod.ts";
 import type { Log } from "../log/mod.ts";
-import { Backoff } from "./_backoff.ts";
+import { Attempts, callPeer } from "./_attempts.ts";
 import { ShippingError } from "./shipping_error.ts";
 import type { ResumePoint, Source, SourceMessage } from "./source.ts";
 
@@ -66,51 +66,24 @@ export async function pull(
   options: PullOptions = {},
 ): Promise<PullReport> {
   const { follow = false, signal = new AbortController().signal } = options;
-  const backoff = new Backoff();
+  const attempts = new Attempts(signal);
   const firstOffset = log.nextOffset;
-  while (!signal.aborted) {
-    const before = log.nextOffset;
-    try {
-      await pullOnce(source, log, options, signal);
-      break;
-    } catch (error) {
-      if (signal.aborted) break;
-      if (!follow || !(error instanceof SourceFailure)) throw unwrapped(error);
-      if (log.nextOffset > before) backoff.reset();
-      await backoff.wait(signal);
+  await attempts.run(async () => {
+    const from = await resumePoint(log);
+    let identity: string | undefined;
+    const messages = source.messages(from, { follow, signal });
+    for await (const message of ofSource(messages)) {
+      identity = checkLog(message, identity);
+      await append(log, message);
+      attempts.progress();
+      options.onProgress?.(log.nextOffset);
     }
-  }
+  }, (error) => {
+    if (!follow) throw error;
+  });
   await log.flush();
   const { nextOffset } = log;
   return { messages: nextOffset - firstOffset, firstOffset, nextOffset };
-}
-
-/** A failure of the source, which may pass. */
-class SourceFailure {
-  readonly error: unknown;
-  constructor(error: unknown) {
-    this.error = error;
-  }
-}
-
-function unwrapped(error: unknown): unknown {
-  return error instanceof SourceFailure ? error.error : error;
-}
-
-async function pullOnce(
-  source: Source,
-  log: Log,
-  { follow = false, onProgress }: PullOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const from = await resumePoint(log);
-  const messages = ofSource(source.messages(from, { follow, signal }));
-  let identity: string | undefined;
-  for await (const message of messages) {
-    identity = checkLog(message, identity);
-    await append(log, message);
-    onProgress?.(log.nextOffset);
-  }
 }
 
 /** Finds where the log ends, in the source's terms. */
@@ -120,8 +93,9 @@ async function resumePoint(log: Log): Promise<ResumePoint> {
   if (nextOffset > firstOffset) {
     // The last message may be in memory only.
     await log.flush();
-    for await (using batch of log.read({ from: nextOffset - 1 })) {
-      const { userHeaders } = batch.message(batch.count - 1);
+    for await (
+      const { userHeaders } of log.messages({ from: nextOffset - 1 })
+    ) {
       const header = userHeaders.find(({ key }) =>
         key.value === SEQUENCE_HEADER
       );
@@ -138,12 +112,7 @@ async function* ofSource(
   const iterator = messages[Symbol.asyncIterator]();
   try {
     for (;;) {
-      let result: IteratorResult<SourceMessage>;
-      try {
-        result = await iterator.next();
-      } catch (error) {
-        throw error instanceof ShippingError ? error : new SourceFailure(error);
-      }
+      const result = await callPeer(() => iterator.next());
       if (result.done) return;
       yield result.value;
     }
@@ -167,7 +136,7 @@ function checkLog(
 }
 
 async function append(log: Log, message: SourceMessage): Promise<void> {
-  const { payload, offset, userHeaders } = message;
+  const { payload, offset, sequence, userHeaders = [] } = message;
   if (offset !== undefined && offset !== log.nextOffset) {
     throw new ShippingError(
       "gap",
@@ -175,17 +144,15 @@ async function append(log: Log, message: SourceMessage): Promise<void> {
     );
   }
   await log.ready();
-  const headers = offset === undefined
-    ? withSequence(userHeaders, message.sequence)
-    : userHeaders;
-  log.append(payload, {
-    ...offset === undefined ? {} : { expect: offset },
-    ...headers === undefined ? {} : { userHeaders: headers },
-  });
+  if (offset !== undefined) {
+    log.append(payload, { expect: offset, userHeaders });
+  } else {
+    log.append(payload, { userHeaders: withSequence(userHeaders, sequence) });
+  }
 }
 
 function withSequence(
-  headers: UserHeadersInit = [],
+  headers: UserHeadersInit,
   sequence: number | undefined,
 ): UserHeadersInit {
   if (sequence === undefined) return headers;

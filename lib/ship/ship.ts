@@ -1,12 +1,11 @@
 import { checkInteger } from "../base/mod.ts";
 import { OffsetOutOfRangeError } from "../log/mod.ts";
-import type { MessageBatch } from "../segment/mod.ts";
-import { Backoff } from "./_backoff.ts";
+import { nodeModule } from "../native/mod.ts";
+import { Attempts, callPeer } from "./_attempts.ts";
 import { batchesOf } from "./_batches.ts";
-import { publish, type ShipEvent } from "./_events.ts";
 import { Rate } from "./_rate.ts";
 import type { ShippableLog, ShippingCursor } from "./shippable_log.ts";
-import { ShippingError } from "./shipping_error.ts";
+import { ShippingError, type ShippingErrorReason } from "./shipping_error.ts";
 import type { ShippedLog, Sink } from "./sink.ts";
 
 /** How to ship a log. */
@@ -57,6 +56,25 @@ export interface ShippingStats {
   lastError: Error | undefined;
   /** Warnings of the destination for the operator. */
   warnings: string[];
+}
+
+/** An event of shipping, on the channel `basalt:ship`. */
+export interface ShipEvent {
+  /** The directory of the log. */
+  log: string;
+  /** The name of the cursor. */
+  cursor: string;
+  /**
+   * `"started"`: the destination has told where to continue; `"failed"`: a retry follows;
+   * `"warned"`: a warning for the operator; `"ended"`: it is over, by an error if there is one.
+   */
+  action: "started" | "failed" | "warned" | "ended";
+  /** Messages below this offset are at the destination; `undefined` before it has responded. */
+  nextOffset: number | undefined;
+  /** Why it failed or ended, if so. */
+  error: Error | undefined;
+  /** The warning for the operator, if there is one. */
+  warning: string | undefined;
 }
 
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
@@ -121,14 +139,6 @@ export function ship(
   return new Shipping(log, sink, options);
 }
 
-/** A failure of the destination, which is followed by another attempt. */
-class SinkFailure {
-  readonly error: Error;
-  constructor(error: unknown) {
-    this.error = error instanceof Error ? error : new Error(String(error));
-  }
-}
-
 /**
  * The shipping of a log to a destination. Made by {@linkcode ship}.
  *
@@ -148,30 +158,34 @@ export class Shipping implements AsyncDisposable {
   readonly #sink: Sink;
   readonly #options: ShipOptions;
   readonly #closing = new AbortController();
-  readonly #backoff = new Backoff();
+  readonly #attempts = new Attempts(this.#closing.signal);
   readonly #rate = new Rate();
+  readonly #warnings = new Set<string>();
+  readonly #stats: Omit<
+    ShippingStats,
+    "lagMessages" | "messagesPerSecond" | "warnings"
+  > = {
+    state: "shipping",
+    nextOffset: undefined,
+    shippedMessages: 0,
+    shippedBytes: 0,
+    retries: 0,
+    lastError: undefined,
+  };
   readonly #done: Promise<void>;
   /** Whether the caller learns by `done` what ended it. */
   #isDoneWatched = false;
-  #state: ShippingStats["state"] = "shipping";
-  /** The first offset that the destination does not have, as it said last. */
-  #next: number | undefined;
   /** The offset after the last message that was sent, whether acknowledged or not. */
   #sent = 0;
   #foreignWrites = 0;
   #cursor: ShippingCursor | undefined;
-  #shippedMessages = 0;
-  #shippedBytes = 0;
-  #retries = 0;
-  #lastError: Error | undefined;
-  readonly #warnings = new Set<string>();
 
   /** @ignore Use {@linkcode ship}. */
   constructor(log: ShippableLog, sink: Sink, options: ShipOptions) {
     this.#log = log;
     this.#sink = sink;
     this.#options = options;
-    this.#done = this.#run().finally(() => this.#state = "ended");
+    this.#done = this.#run().finally(() => this.#stats.state = "ended");
     this.#done.then(
       () => this.#tell("ended"),
       (error) => this.#tell("ended", { error }),
@@ -189,19 +203,14 @@ export class Shipping implements AsyncDisposable {
 
   /** Returns a snapshot of the figures. */
   stats(): ShippingStats {
-    const next = this.#next;
+    const { nextOffset } = this.#stats;
     const { durableOffset } = this.#log;
     return {
-      state: this.#state,
-      nextOffset: next,
-      lagMessages: next === undefined || durableOffset === undefined
+      ...this.#stats,
+      lagMessages: nextOffset === undefined || durableOffset === undefined
         ? undefined
-        : Math.max(0, durableOffset - next),
-      shippedMessages: this.#shippedMessages,
-      shippedBytes: this.#shippedBytes,
+        : Math.max(0, durableOffset - nextOffset),
       messagesPerSecond: this.#rate.perSecond,
-      retries: this.#retries,
-      lastError: this.#lastError,
       warnings: [...this.#warnings],
     };
   }
@@ -216,7 +225,8 @@ export class Shipping implements AsyncDisposable {
     if (lagMessages !== undefined || cursor === undefined) return lagMessages;
     const { position } = cursor;
     const end = position + (await cursor.lag()).messages;
-    return this.#next === undefined ? undefined : Math.max(0, end - this.#next);
+    const { nextOffset } = this.#stats;
+    return nextOffset === undefined ? undefined : Math.max(0, end - nextOffset);
   }
 
   /**
@@ -252,55 +262,85 @@ export class Shipping implements AsyncDisposable {
     const { cursor: name } = this.#options;
     await using cursor = await this.#log.cursor(name, { from: "first" });
     this.#cursor = cursor;
-    while (!this.#closing.signal.aborted) {
-      try {
-        const from = await this.#start(shipped, cursor);
-        return await this.#shipFrom(from, shipped, cursor);
-      } catch (error) {
-        if (this.#closing.signal.aborted) return;
-        if (!(error instanceof SinkFailure)) throw error;
-        await this.#failed(error.error);
-      }
-    }
-  }
-
-  /** Notes a failure and waits before the next attempt, or for the end. */
-  async #failed(error: Error): Promise<void> {
-    this.#lastError = error;
-    this.#retries++;
-    this.#state = "retrying";
-    this.#tell("failed", { error });
-    await this.#backoff.wait(this.#closing.signal);
+    await this.#attempts.run(async () => {
+      await this.#start(shipped, cursor);
+      await this.#sendAll(shipped, cursor);
+    }, (failure) => {
+      const error = failure instanceof Error
+        ? failure
+        : new Error(String(failure));
+      this.#stats.lastError = error;
+      this.#stats.retries++;
+      this.#stats.state = "retrying";
+      this.#tell("failed", { error });
+    });
   }
 
   /** Asks the destination where to go on, and refuses what is not a continuation. */
-  async #start(shipped: ShippedLog, cursor: ShippingCursor): Promise<number> {
+  async #start(shipped: ShippedLog, cursor: ShippingCursor): Promise<void> {
     const { signal } = this.#closing;
-    const next = await ofSink(() => this.#sink.next(signal, shipped));
+    const next = await callPeer(() => this.#sink.next(signal, shipped));
+    const before = this.#stats.nextOffset;
     // The cursor remembers lazily.
-    const acknowledged = Math.max(cursor.position, this.#next ?? 0);
+    const acknowledged = Math.max(cursor.position, before ?? 0);
     const trustsCursor = this.#options.resumeFrom === "cursor";
     const from = trustsCursor ? Math.max(next, acknowledged) : next;
-    if (from === 0 && acknowledged > 0) this.#refuseEmpty(acknowledged);
-    if (this.#next !== undefined && next > this.#sent) {
-      this.#refuseForeign(next);
+    if (from === 0 && acknowledged > 0) {
+      throw this.#refusal(
+        "empty",
+        `the destination has no message, but cursor '${this.#options.cursor}' is at offset ${acknowledged}. It was emptied, made again, or never had the first messages of the log; resumeFrom: "cursor" (--resume-from-cursor) goes on at ${acknowledged}`,
+      );
+    }
+    const isForeign = before !== undefined && next > this.#sent;
+    if (isForeign && this.#foreignWrites++ >= FOREIGN_WRITES) {
+      throw this.#refusal(
+        "fenced",
+        `another shipper writes to the destination, which has offsets up to ${
+          next - 1
+        }; this one sent up to ${this.#sent - 1}`,
+      );
     }
     await this.#refuseOutside(from);
-    this.#sent = this.#next = from;
+    this.#sent = this.#stats.nextOffset = from;
     if (from > cursor.position) await cursor.commit(from, { durable: false });
     this.#tell("started");
-    return from;
   }
 
-  async #shipFrom(
-    from: number,
-    shipped: ShippedLog,
-    cursor: ShippingCursor,
-  ): Promise<void> {
+  /** Refuses an offset that the log does not hold and that is not its next one. */
+  async #refuseOutside(from: number): Promise<void> {
+    try {
+      const batches = this.#log.read({ from, count: 1, readAheadBytes: 0 });
+      for await (const batch of batches) batch.drop();
+    } catch (error) {
+      if (!(error instanceof OffsetOutOfRangeError)) throw error;
+      const { firstOffset, message } = error;
+      const isGap = from < firstOffset;
+      throw this.#refusal(
+        isGap ? "gap" : "ahead",
+        isGap
+          ? `the destination needs offset ${from} next, and the log begins at ${firstOffset}`
+          : `the destination has offsets up to ${
+            from - 1
+          }, which the log does not have: ${message}`,
+        { cause: error },
+      );
+    }
+  }
+
+  #refusal(
+    reason: ShippingErrorReason,
+    why: string,
+    options?: ErrorOptions,
+  ): ShippingError {
+    const message = `Cannot ship log '${this.#log.path}': ${why}`;
+    return new ShippingError(reason, message, options);
+  }
+
+  async #sendAll(shipped: ShippedLog, cursor: ShippingCursor): Promise<void> {
     const { follow = true, maxBytes = DEFAULT_MAX_BYTES } = this.#options;
     const { signal } = this.#closing;
     const options = {
-      from,
+      from: this.#sent,
       follow,
       maxBytes: Math.min(maxBytes, MAX_SEND_BYTES),
       readAheadBytes: maxBytes,
@@ -308,23 +348,19 @@ export class Shipping implements AsyncDisposable {
     };
     // A position that may be all there is must not be older than what was acknowledged.
     const durable = this.#options.resumeFrom === "cursor";
-    this.#state = "shipping";
+    const stats = this.#stats;
+    stats.state = "shipping";
     for await (const batch of batchesOf(this.#log, options)) {
       const { nextOffset, count, byteLength } = batch;
-      await this.#send(batch, shipped);
-      this.#next = nextOffset;
-      this.#backoff.reset();
+      this.#sent = nextOffset;
+      await callPeer(() => this.#sink.send(batch, signal, shipped));
+      stats.nextOffset = nextOffset;
+      stats.shippedMessages += count;
+      stats.shippedBytes += byteLength;
+      this.#attempts.progress();
       this.#rate.add(count);
-      this.#shippedMessages += count;
-      this.#shippedBytes += byteLength;
       await cursor.commit(nextOffset, { durable });
     }
-  }
-
-  async #send(batch: MessageBatch, shipped: ShippedLog): Promise<void> {
-    this.#sent = batch.nextOffset;
-    const { signal } = this.#closing;
-    await ofSink(() => this.#sink.send(batch, signal, shipped));
   }
 
   #warn(warning: string): void {
@@ -337,65 +373,15 @@ export class Shipping implements AsyncDisposable {
     action: ShipEvent["action"],
     { error, warning }: { error?: Error; warning?: string } = {},
   ): void {
-    publish({
+    const event: ShipEvent = {
       log: this.#log.path,
       cursor: this.#options.cursor,
       action,
-      nextOffset: this.#next,
+      nextOffset: this.#stats.nextOffset,
       error,
       warning,
-    });
-  }
-
-  #refuseEmpty(position: number): never {
-    const { cursor } = this.#options;
-    throw new ShippingError(
-      "empty",
-      `Cannot ship log '${this.#log.path}': the destination has no message, but cursor '${cursor}' is at offset ${position}. It was emptied, made again, or never had the first messages of the log; resumeFrom: "cursor" (--resume-from-cursor) goes on at ${position}`,
-    );
-  }
-
-  #refuseForeign(next: number): void {
-    if (this.#foreignWrites++ < FOREIGN_WRITES) return;
-    throw new ShippingError(
-      "fenced",
-      `Cannot ship log '${this.#log.path}': another shipper writes to the destination, which has offsets up to ${
-        next - 1
-      }; this one sent up to ${this.#sent - 1}`,
-    );
-  }
-
-  /** Refuses an offset that the log does not hold and that is not its next one. */
-  async #refuseOutside(from: number): Promise<void> {
-    const { path } = this.#log;
-    try {
-      const batches = this.#log.read({ from, count: 1, readAheadBytes: 0 });
-      for await (const batch of batches) batch.drop();
-    } catch (error) {
-      if (!(error instanceof OffsetOutOfRangeError)) throw error;
-      const { firstOffset } = error;
-      throw from < firstOffset
-        ? new ShippingError(
-          "gap",
-          `Cannot ship log '${path}': the destination needs offset ${from} next, and the log begins at ${firstOffset}`,
-          { cause: error },
-        )
-        : new ShippingError(
-          "ahead",
-          `Cannot ship log '${path}': the destination has offsets up to ${
-            from - 1
-          }, which the log does not have: ${error.message}`,
-          { cause: error },
-        );
-    }
-  }
-}
-
-/** Tells failures of the destination from those of the log. */
-async function ofSink<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    throw error instanceof ShippingError ? error : new SinkFailure(error);
+    };
+    const { channel } = nodeModule("node:diagnostics_channel");
+    channel("basalt:ship").publish(event);
   }
 }

@@ -1,5 +1,5 @@
-import type { TailOptions } from "../log/mod.ts";
-import type { MessageBatch, ReadOptions } from "../segment/mod.ts";
+import type { LogReadOptions, TailOptions } from "../log/mod.ts";
+import type { MessageBatch } from "../segment/mod.ts";
 
 /** A consumer's position in a log. */
 export interface ShippingCursor extends AsyncDisposable {
@@ -20,14 +20,9 @@ export interface ShippableLog {
   /** The log's identity, a UUID. */
   readonly identity: string | Promise<string>;
   /** Opens a cursor. */
-  cursor(
-    name: string,
-    options: { from: "first" },
-  ): Promise<ShippingCursor>;
+  cursor(name: string, options: { from: "first" }): Promise<ShippingCursor>;
   /** Reads the messages in the files. */
-  read(
-    options: ReadOptions & { durable?: boolean },
-  ): AsyncIterableIterator<MessageBatch>;
+  read(options: LogReadOptions): AsyncIterableIterator<MessageBatch>;
   /** Reads the messages, and continues with new ones. */
   tail(options: TailOptions): AsyncIterableIterator<MessageBatch>;
 }
