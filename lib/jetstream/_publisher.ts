@@ -1,11 +1,15 @@
-import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/nats-core";
+import type { Msg, MsgHdrs } from "@nats-io/nats-core";
+import { abortable } from "../base/mod.ts";
 import type { MessageBatch } from "../segment/mod.ts";
 import { type ShippedLog, ShippingError } from "../ship/mod.ts";
-import { type Acknowledgement, acknowledgement, CODE } from "./_api_error.ts";
-import { PublishError } from "./_api_error.ts";
 import { natsHeaders } from "./_headers.ts";
-import { orAborted } from "./_signal.ts";
-import type { JetStreamAddress } from "./_stream.ts";
+import {
+  type Acknowledgement,
+  acknowledgement,
+  CODE,
+  isRefusal,
+} from "./_replies.ts";
+import type { StreamView } from "./_stream.ts";
 
 /** Messages of an atomic batch at most, by the server's limit. */
 const MAX_BATCH_MESSAGES = 1000;
@@ -37,10 +41,9 @@ interface Outgoing {
  * flight: if a later one were sent before, without the sequence, a refusal would leave a gap.
  */
 export class Publisher {
-  readonly #connection: NatsConnection;
-  readonly #address: JetStreamAddress;
-  readonly #timeoutMs: number;
-  #start: PublisherStart = {
+  readonly #view: StreamView;
+  /** What the next message follows: set at the start, and again after an error. */
+  start: PublisherStart = {
     lastSequence: 0,
     isAtomic: false,
     maxMessageBytes: -1,
@@ -49,19 +52,8 @@ export class Publisher {
   /** Whether batches may have message ids; NATS 2.12.0 refuses them. */
   #hasBatchIds = true;
 
-  constructor(
-    connection: NatsConnection,
-    address: JetStreamAddress,
-    timeoutMs: number,
-  ) {
-    this.#connection = connection;
-    this.#address = address;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  /** Starts after a message, or again after an error. */
-  start(start: PublisherStart): void {
-    this.#start = start;
+  constructor(view: StreamView) {
+    this.#view = view;
   }
 
   /**
@@ -73,39 +65,28 @@ export class Publisher {
     log: ShippedLog,
     signal: AbortSignal,
   ): Promise<void> {
-    const { isAtomic } = this.#start;
     for (let from = 0; from < batch.count;) {
-      const to = isAtomic ? this.#endOf(batch, from) : from + 1;
-      const messages = this.#outgoing(batch, from, to, log);
+      const messages = this.#outgoing(batch, from, log);
       // Those before a message that is too large go first.
       if (messages.length === 0) this.#refuseLarge(batch, from);
-      const acknowledged = isAtomic
-        ? await this.#publishBatch(messages, signal)
-        : await this.#publishOne(messages[0]!, signal);
-      this.#accept(acknowledged, messages);
+      this.#accept(await this.#send(messages, signal), messages);
       from += messages.length;
     }
   }
 
-  /** Returns the end of the atomic batch that begins at message `from`. */
-  #endOf(batch: MessageBatch, from: number): number {
-    let bytes = batch.lengths[from]!;
-    let to = from + 1;
-    const most = Math.min(batch.count, from + this.#maxBatchMessages);
-    while (to < most && (bytes += batch.lengths[to]!) <= MAX_BATCH_BYTES) to++;
-    return to;
-  }
-
-  /** Copies messages, because the client may keep them longer than the batch lives. */
-  #outgoing(
-    batch: MessageBatch,
-    from: number,
-    to: number,
-    log: ShippedLog,
-  ): Outgoing[] {
-    const { isAtomic } = this.#start;
+  /**
+   * Gathers the messages that one acknowledgement covers, from message `from` on. Copies them,
+   * because the client may keep them longer than the batch lives.
+   */
+  #outgoing(batch: MessageBatch, from: number, log: ShippedLog): Outgoing[] {
+    const { isAtomic } = this.start;
+    const most = isAtomic ? this.#maxBatchMessages : 1;
+    const end = Math.min(batch.count, from + most);
     const messages: Outgoing[] = [];
-    for (let i = from; i < to; i++) {
+    let bytes = 0;
+    for (let i = from; i < end; i++) {
+      bytes += batch.lengths[i]!;
+      if (i > from && bytes > MAX_BATCH_BYTES) break;
       const message = batch.message(i);
       const { offset } = message;
       const headers = natsHeaders(message, log.identity, (name) =>
@@ -132,9 +113,9 @@ export class Publisher {
   }
 
   get #maxMessageBytes(): number {
-    const { maxMessageBytes } = this.#start;
+    const { maxMessageBytes } = this.start;
     return Math.min(
-      this.#connection.info?.max_payload ?? Infinity,
+      this.#view.connection.info?.max_payload ?? Infinity,
       maxMessageBytes > 0 ? maxMessageBytes : Infinity,
     );
   }
@@ -144,39 +125,33 @@ export class Publisher {
       "too large",
       `Cannot ship offset ${batch.offset(i)}: its payload of ${
         batch.lengths[i]
-      } bytes and its headers exceed the ${this.#maxMessageBytes} bytes of a message that stream '${this.#address.stream}' and its servers take`,
+      } bytes and its headers exceed the ${this.#maxMessageBytes} bytes of a message that stream '${this.#view.address.stream}' and its servers take`,
     );
   }
 
-  async #publishOne(
-    message: Outgoing,
-    signal: AbortSignal,
-  ): Promise<Acknowledgement> {
-    this.#fence(message);
-    return acknowledgement(await orAborted(this.#request(message), signal));
-  }
-
-  /** The first message tells whether the batch begins, the last one whether it was stored. */
-  async #publishBatch(
+  /**
+   * Sends messages, as an atomic batch if the stream takes them. The first message tells whether
+   * the batch begins, the last one whether it was stored.
+   */
+  async #send(
     messages: readonly Outgoing[],
     signal: AbortSignal,
   ): Promise<Acknowledgement> {
-    const id = crypto.randomUUID();
-    this.#fence(messages[0]!);
-    messages.forEach(({ headers }, i) => {
-      headers.set("Nats-Batch-Id", id);
-      headers.set("Nats-Batch-Sequence", String(i + 1));
-    });
-    messages.at(-1)!.headers.set("Nats-Batch-Commit", "1");
-    const first = this.#request(messages[0]!);
+    const { isAtomic, lastSequence } = this.start;
+    const [first, last] = [messages[0]!, messages.at(-1)!];
+    first.headers.set(
+      "Nats-Expected-Last-Subject-Sequence",
+      String(lastSequence),
+    );
+    if (isAtomic) markBatch(messages);
+    const begin = this.#request(first);
+    const { connection, address } = this.#view;
     for (const { headers, payload } of messages.slice(1, -1)) {
-      this.#connection.publish(this.#address.subject, payload, { headers });
+      connection.publish(address.subject, payload, { headers });
     }
-    const last = messages.length === 1
-      ? first
-      : this.#request(messages.at(-1)!);
-    const replies = Promise.all([first, last]);
-    const [begun, stored] = await orAborted(replies, signal);
+    const commit = first === last ? begin : this.#request(last);
+    const replies = Promise.all([begin, commit]);
+    const [begun, stored] = await abortable(replies, signal);
     try {
       // The reply to the first of several is empty, or says why there is no batch.
       if (begun.data.length > 0) acknowledgement(begun);
@@ -189,9 +164,9 @@ export class Publisher {
 
   /** Adapts to what this version of the server refuses. */
   #adapt(error: unknown): void {
-    if (!(error instanceof PublishError)) return;
-    if (error.code === CODE.BATCH_HEADER_UNSUPPORTED) this.#hasBatchIds = false;
-    if (error.code === CODE.BATCH_TOO_LARGE) {
+    if (isRefusal(error, CODE.BATCH_HEADER_UNSUPPORTED)) {
+      this.#hasBatchIds = false;
+    } else if (isRefusal(error, CODE.BATCH_TOO_LARGE)) {
       const limit = Number(/\d+/.exec(error.message)?.[0]);
       this.#maxBatchMessages = limit > 0 && limit < this.#maxBatchMessages
         ? limit
@@ -199,14 +174,9 @@ export class Publisher {
     }
   }
 
-  #fence({ headers }: Outgoing): void {
-    const { lastSequence } = this.#start;
-    headers.set("Nats-Expected-Last-Subject-Sequence", String(lastSequence));
-  }
-
   #request({ payload, headers }: Outgoing): Promise<Msg> {
-    const options = { headers, timeout: this.#timeoutMs };
-    return this.#connection.request(this.#address.subject, payload, options);
+    const { connection, address, timeoutMs: timeout } = this.#view;
+    return connection.request(address.subject, payload, { headers, timeout });
   }
 
   /** Takes an acknowledgement as where the next messages go on. */
@@ -215,7 +185,7 @@ export class Publisher {
     messages: readonly Outgoing[],
   ): void {
     const { offset } = messages[0]!;
-    const wanted = this.#address.stream;
+    const wanted = this.#view.address.stream;
     if (stream !== wanted) {
       throw new ShippingError(
         "unfit",
@@ -223,14 +193,24 @@ export class Publisher {
       );
     }
     // It may have been stored and removed since: only the subject tells.
-    if (duplicate === true) {
+    if (duplicate) {
       throw new Error(`The server has seen offset ${offset} before`);
     }
-    if (this.#start.isAtomic && count !== messages.length) {
+    if (this.start.isAtomic && count !== messages.length) {
       throw new Error(
         `The server stored ${count} messages of a batch of ${messages.length}`,
       );
     }
-    this.#start = { ...this.#start, lastSequence: seq };
+    this.start = { ...this.start, lastSequence: seq };
   }
+}
+
+/** Makes messages an atomic batch, which the last one commits. */
+function markBatch(messages: readonly Outgoing[]): void {
+  const id = crypto.randomUUID();
+  messages.forEach(({ headers }, i) => {
+    headers.set("Nats-Batch-Id", id);
+    headers.set("Nats-Batch-Sequence", String(i + 1));
+  });
+  messages.at(-1)!.headers.set("Nats-Batch-Commit", "1");
 }

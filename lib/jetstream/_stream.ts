@@ -1,15 +1,15 @@
 import {
-  JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
   type StoredMsg,
+  type StreamAPI,
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { ClosedConnectionError, type NatsConnection } from "@nats-io/nats-core";
-import { delay } from "../base/mod.ts";
+import { abortable, delay } from "../base/mod.ts";
 import { ShippingError } from "../ship/mod.ts";
-import { CODE } from "./_api_error.ts";
-import { orAborted } from "./_signal.ts";
+import { CODE, isRefusal } from "./_replies.ts";
+import type { JetStreamConnection } from "./connection.ts";
 
 /** A subject of a stream. */
 export interface JetStreamAddress {
@@ -25,7 +25,6 @@ export interface JetStreamOptions extends JetStreamAddress {
   timeoutMs?: number;
 }
 
-const DEFAULT_TIMEOUT_MS = 5000;
 /** How often a missing stream is looked for: a cluster that starts may not know its streams yet. */
 const LOOKS = 3;
 /** The delay between two looks, in milliseconds. */
@@ -35,12 +34,12 @@ const LOOK_DELAY_MS = 500;
 export class StreamView {
   readonly address: JetStreamAddress;
   readonly timeoutMs: number;
-  readonly #connection: NatsConnection;
+  readonly connection: NatsConnection;
   #manager: JetStreamManager | undefined;
 
   /** Checks the names of the stream and the subject. */
-  constructor(connection: NatsConnection, options: JetStreamOptions) {
-    const { stream, subject, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  constructor(connection: JetStreamConnection, options: JetStreamOptions) {
+    const { stream, subject, timeoutMs = 5000 } = options;
     checkName(
       "subject",
       subject,
@@ -53,7 +52,7 @@ export class StreamView {
       /^[^\s.*>/\\]+$/,
       "a name without white space and . * > / \\",
     );
-    this.#connection = connection;
+    this.connection = connection as NatsConnection;
     this.address = { stream, subject };
     this.timeoutMs = timeoutMs;
   }
@@ -65,10 +64,8 @@ export class StreamView {
    */
   async config(signal: AbortSignal): Promise<StreamConfig> {
     const { stream, subject } = this.address;
-    const { config } = await this.#asked(
-      (manager) => manager.streams.info(stream),
-      signal,
-    );
+    const ask = (streams: StreamAPI) => streams.info(stream);
+    const { config } = await this.#asked(ask, signal);
     if (config.subjects?.some((each) => takesIn(each, subject))) return config;
     throw new ShippingError(
       "unfit",
@@ -78,50 +75,35 @@ export class StreamView {
     );
   }
 
-  /** Returns the last message of the subject; `undefined` if there is none. */
-  last(signal: AbortSignal): Promise<StoredMsg | undefined> {
-    return this.#message({ last_by_subj: this.address.subject }, signal);
+  /** Returns the last message of the subject; `null` if there is none. */
+  last(signal: AbortSignal): Promise<StoredMsg | null> {
+    const { stream, subject } = this.address;
+    const query = { last_by_subj: subject };
+    return this.#asked((streams) => streams.getMessage(stream, query), signal);
   }
 
-  /** Returns the first message of the subject from a sequence; `undefined` if there is none. */
-  firstFrom(
-    sequence: number,
-    signal: AbortSignal,
-  ): Promise<StoredMsg | undefined> {
-    const { subject } = this.address;
-    const query = { seq: sequence, next_by_subj: subject };
-    return this.#message(query, signal);
-  }
-
-  async #message(
-    query: { last_by_subj: string } | { seq: number; next_by_subj: string },
-    signal: AbortSignal,
-  ): Promise<StoredMsg | undefined> {
-    const { stream } = this.address;
-    const found = await this.#asked(
-      (manager) => manager.streams.getMessage(stream, query),
-      signal,
-    );
-    return found ?? undefined;
+  /** Returns the first message of the subject from a sequence; `null` if there is none. */
+  firstFrom(seq: number, signal: AbortSignal): Promise<StoredMsg | null> {
+    const { stream, subject } = this.address;
+    const query = { seq, next_by_subj: subject };
+    return this.#asked((streams) => streams.getMessage(stream, query), signal);
   }
 
   /** Asks, again if the stream is not known. */
   async #asked<T>(
-    ask: (manager: JetStreamManager) => Promise<T>,
+    ask: (streams: StreamAPI) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
-    this.#manager ??= await jetstreamManager(this.#connection, {
+    this.#manager ??= await jetstreamManager(this.connection, {
       timeout: this.timeoutMs,
       checkAPI: false,
     });
     for (let look = 1;; look++) {
       try {
-        return await orAborted(ask(this.#manager), signal);
+        return await abortable(ask(this.#manager.streams), signal);
       } catch (error) {
-        refuseClosed(this.#connection, error);
-        const isMissing = error instanceof JetStreamApiError &&
-          error.code === CODE.STREAM_NOT_FOUND;
-        if (!isMissing) throw error;
+        this.refuseClosed(error);
+        if (!isRefusal(error, CODE.STREAM_NOT_FOUND)) throw error;
         if (look === LOOKS) {
           throw new ShippingError(
             "gone",
@@ -133,21 +115,21 @@ export class StreamView {
       await delay(LOOK_DELAY_MS, signal);
     }
   }
-}
 
-/**
- * Refuses to go on with a connection that was closed.
- *
- * @throws {ShippingError} If it was.
- */
-export function refuseClosed(connection: NatsConnection, error: unknown): void {
-  if (!connection.isClosed()) return;
-  const cause = error instanceof ClosedConnectionError ? "" : `: ${error}`;
-  throw new ShippingError(
-    "gone",
-    `The connection to NATS was closed${cause}. A program at the edge connects with maxReconnectAttempts: -1`,
-    { cause: error },
-  );
+  /**
+   * Refuses to go on with a connection that was closed.
+   *
+   * @throws {ShippingError} If it was.
+   */
+  refuseClosed(error: unknown): void {
+    if (!this.connection.isClosed()) return;
+    const cause = error instanceof ClosedConnectionError ? "" : `: ${error}`;
+    throw new ShippingError(
+      "gone",
+      `The connection to NATS was closed${cause}. A program at the edge connects with maxReconnectAttempts: -1`,
+      { cause: error },
+    );
+  }
 }
 
 /**

@@ -1,16 +1,10 @@
-import type { NatsConnection } from "@nats-io/nats-core";
 import type { JetStreamConnection } from "./connection.ts";
 import type { MessageBatch } from "../segment/mod.ts";
 import { type ShippedLog, ShippingError, type Sink } from "../ship/mod.ts";
-import { CODE, PublishError } from "./_api_error.ts";
 import { LOG_HEADER, OFFSET_HEADER, offsetOf } from "./_headers.ts";
 import { Publisher } from "./_publisher.ts";
-import {
-  type JetStreamOptions,
-  losses,
-  refuseClosed,
-  StreamView,
-} from "./_stream.ts";
+import { CODE, isRefusal } from "./_replies.ts";
+import { type JetStreamOptions, losses, StreamView } from "./_stream.ts";
 
 /**
  * Makes a destination of one subject of a JetStream stream, for `ship`.
@@ -49,19 +43,16 @@ export function jetStreamSink(
   connection: JetStreamConnection,
   options: JetStreamOptions,
 ): Sink {
-  return new JetStreamSink(connection as NatsConnection, options);
+  return new JetStreamSink(new StreamView(connection, options));
 }
 
 class JetStreamSink implements Sink {
-  readonly #connection: NatsConnection;
   readonly #view: StreamView;
   readonly #publisher: Publisher;
 
-  constructor(connection: NatsConnection, options: JetStreamOptions) {
-    this.#connection = connection;
-    this.#view = new StreamView(connection, options);
-    const { address, timeoutMs } = this.#view;
-    this.#publisher = new Publisher(connection, address, timeoutMs);
+  constructor(view: StreamView) {
+    this.#view = view;
+    this.#publisher = new Publisher(view);
   }
 
   async next(signal: AbortSignal, log: ShippedLog): Promise<number> {
@@ -79,12 +70,12 @@ class JetStreamSink implements Sink {
       );
     }
     const last = await this.#view.last(signal);
-    this.#publisher.start({
+    this.#publisher.start = {
       lastSequence: last?.seq ?? 0,
       isAtomic,
       maxMessageBytes: config.max_msg_size,
-    });
-    if (last === undefined) return 0;
+    };
+    if (last === null) return 0;
     const offset = offsetOf(last.header);
     const identity = last.header.get(LOG_HEADER);
     if (offset === undefined || identity === "") {
@@ -110,10 +101,8 @@ class JetStreamSink implements Sink {
     try {
       await this.#publisher.publish(batch, log, signal);
     } catch (error) {
-      refuseClosed(this.#connection, error);
-      const isTooLarge = error instanceof PublishError &&
-        error.code === CODE.MESSAGE_TOO_LARGE;
-      if (!isTooLarge) throw error;
+      this.#view.refuseClosed(error);
+      if (!isRefusal(error, CODE.MESSAGE_TOO_LARGE)) throw error;
       throw new ShippingError(
         "too large",
         `Stream '${this.#view.address.stream}' refuses a message of offsets [${batch.firstOffset}, ${batch.nextOffset}): ${error.message}`,

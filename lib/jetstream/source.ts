@@ -1,9 +1,9 @@
 import { DeliverPolicy, jetstream, type JsMsg } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/nats-core";
+import { onAbort } from "../base/mod.ts";
 import type { JetStreamConnection } from "./connection.ts";
 import type { ResumePoint, Source, SourceMessage } from "../ship/mod.ts";
 import { LOG_HEADER, offsetOf, userHeadersOf } from "./_headers.ts";
-import { type JetStreamOptions, refuseClosed, StreamView } from "./_stream.ts";
+import { type JetStreamOptions, StreamView } from "./_stream.ts";
 
 /** Messages that the server may send before they were appended. */
 const MAX_MESSAGES = 2000;
@@ -36,25 +36,19 @@ export function jetStreamSource(
   connection: JetStreamConnection,
   options: JetStreamOptions,
 ): Source {
-  const client = connection as NatsConnection;
-  const view = new StreamView(client, options);
-  return {
-    messages: (from, { follow, signal }) =>
-      messages(client, view, from, follow, signal),
-  };
+  const view = new StreamView(connection, options);
+  return { messages: (from, options) => messages(view, from, options) };
 }
 
 async function* messages(
-  connection: NatsConnection,
   view: StreamView,
   from: ResumePoint,
-  follow: boolean,
-  signal: AbortSignal,
+  { follow, signal }: { follow: boolean; signal: AbortSignal },
 ): AsyncGenerator<SourceMessage, void, void> {
-  const { stream, subject } = view.address;
+  const { connection, address: { stream, subject } } = view;
   await view.config(signal);
   const last = await view.last(signal);
-  if (last === undefined && !follow) return;
+  if (last === null && !follow) return;
   const start = await startOf(view, from, last?.seq ?? 0, signal);
   if (!follow && start > last!.seq) return;
   const consumer = await jetstream(connection).consumers.get(stream, {
@@ -66,8 +60,7 @@ async function* messages(
     max_messages: MAX_MESSAGES,
     abort_on_missing_resource: true,
   });
-  const abort = (): void => arriving.stop();
-  signal.addEventListener("abort", abort);
+  const unlisten = onAbort(signal, () => arriving.stop());
   const closed = connection.closed().then((error) =>
     arriving.stop(error ?? undefined)
   );
@@ -79,9 +72,9 @@ async function* messages(
       if (!follow && message.seq >= last!.seq) return;
     }
     signal.throwIfAborted();
-    refuseClosed(connection, new Error("it ended while messages were pulled"));
+    view.refuseClosed(new Error("it ended while messages were pulled"));
   } finally {
-    signal.removeEventListener("abort", abort);
+    unlisten();
     await arriving.close();
   }
 }
@@ -114,7 +107,7 @@ async function startOf(
     const middle = Math.floor((low + high) / 2);
     const found = await view.firstFrom(middle, signal);
     const offset = offsetOf(found?.header);
-    if (found === undefined || offset === undefined || offset >= nextOffset) {
+    if (found === null || offset === undefined || offset >= nextOffset) {
       high = middle;
     } else {
       low = found.seq + 1;
