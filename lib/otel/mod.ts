@@ -78,51 +78,41 @@ export interface InstrumentOptions {
   pool?: BufferPool;
 }
 
-/** Reads the figures of one moment, and gives those of one instrument each. */
-interface Instrument {
-  name: string;
-  kind: "gauge" | "counter";
-  description: string;
-  unit: string;
+interface Instrument extends InstrumentDescription {
+  kind: "Gauge" | "Counter";
 }
 
 const LOG_INSTRUMENTS = {
-  pending: gauge("basalt.log.pending", "By", "Messages in memory only"),
-  prepared: gauge("basalt.log.prepared", "By", "Space after the data"),
-  segments: gauge("basalt.log.segments", "{segment}", "Segments"),
-  waiting: gauge("basalt.log.waiting", "{call}", "Calls that wait for a flush"),
-  appended: counter("basalt.log.appended", "By", "Bytes appended"),
-  messages: counter("basalt.log.messages", "{message}", "Messages appended"),
-  syncs: counter(
-    "basalt.log.syncs",
-    "{sync}",
-    "Times that messages became durable",
-  ),
-  removed: counter("basalt.log.removed", "By", "Bytes that retention removed"),
-  failures: counter(
-    "basalt.log.retention.failures",
+  "basalt.log.pending": gauge("By", "Messages in memory only"),
+  "basalt.log.prepared": gauge("By", "Space after the data"),
+  "basalt.log.segments": gauge("{segment}", "Segments"),
+  "basalt.log.waiting": gauge("{call}", "Calls that wait for a flush"),
+  "basalt.log.appended": counter("By", "Bytes appended"),
+  "basalt.log.messages": counter("{message}", "Messages appended"),
+  "basalt.log.syncs": counter("{sync}", "Times that messages became durable"),
+  "basalt.log.removed": counter("By", "Bytes that retention removed"),
+  "basalt.log.retention.failures": counter(
     "{run}",
     "Runs of retention that failed",
   ),
-  lag: gauge(
-    "basalt.cursor.lag",
+  "basalt.cursor.lag": gauge(
     "{message}",
     "Durable messages that are not committed",
   ),
 };
 
 const POOL_INSTRUMENTS = {
-  used: gauge("basalt.pool.used", "By", "Blocks in use"),
-  mapped: gauge("basalt.pool.mapped", "By", "Blocks that are mapped"),
-  limit: gauge("basalt.pool.limit", "By", "The limit"),
+  "basalt.pool.used": gauge("By", "Blocks in use"),
+  "basalt.pool.mapped": gauge("By", "Blocks that are mapped"),
+  "basalt.pool.limit": gauge("By", "The limit"),
 };
 
-function gauge(name: string, unit: string, description: string): Instrument {
-  return { name, kind: "gauge", description, unit };
+function gauge(unit: string, description: string): Instrument {
+  return { kind: "Gauge", unit, description };
 }
 
-function counter(name: string, unit: string, description: string): Instrument {
-  return { name, kind: "counter", description, unit };
+function counter(unit: string, description: string): Instrument {
+  return { kind: "Counter", unit, description };
 }
 
 /**
@@ -152,19 +142,9 @@ export function instrument(
 ): Disposable {
   const ends: (() => void)[] = [];
   if (log !== undefined) {
-    ends.push(observe(meter, LOG_INSTRUMENTS, (made, result) => {
-      readLog(log, made, result);
-    }));
-    ends.push(recordFlushes(meter, log));
+    ends.push(observeLog(meter, log), recordFlushes(meter, log));
   }
-  if (pool !== undefined) {
-    ends.push(observe(meter, POOL_INSTRUMENTS, (made, result) => {
-      const { inUseBytes, mappedBytes, limitBytes } = pool.stats();
-      result.observe(made.used, inUseBytes);
-      result.observe(made.mapped, mappedBytes);
-      result.observe(made.limit, limitBytes);
-    }));
-  }
+  if (pool !== undefined) ends.push(observePool(meter, pool));
   return {
     [Symbol.dispose](): void {
       for (const end of ends.splice(0)) end();
@@ -172,51 +152,63 @@ export function instrument(
   };
 }
 
-type Made<T> = { readonly [K in keyof T]: Observable };
-
-function readLog(
-  log: Log,
-  made: Made<typeof LOG_INSTRUMENTS>,
-  result: ObservableResult,
-): void {
-  const stats = log.stats();
+/** Observes a log and its open cursors; returns what ends that. */
+function observeLog(meter: Meter, log: Log): () => void {
   const attributes = attributesOf(log);
-  result.observe(made.pending, stats.pendingBytes, attributes);
-  result.observe(made.prepared, stats.preparedBytes, attributes);
-  result.observe(made.segments, stats.segments, attributes);
-  result.observe(made.waiting, stats.waiting, attributes);
-  result.observe(made.appended, stats.appendedBytes, attributes);
-  result.observe(made.messages, stats.appendedMessages, attributes);
-  result.observe(made.syncs, stats.syncs, attributes);
-  result.observe(made.removed, stats.retention.removedBytes, attributes);
-  result.observe(made.failures, stats.retention.failures, attributes);
-  for (const { name, lagMessages } of stats.cursors) {
-    const both = { ...attributes, "basalt.cursor.name": name };
-    result.observe(made.lag, lagMessages, both);
-  }
+  return observe(meter, LOG_INSTRUMENTS, (record) => {
+    const stats = log.stats();
+    const { retention } = stats;
+    record("basalt.log.pending", stats.pendingBytes, attributes);
+    record("basalt.log.prepared", stats.preparedBytes, attributes);
+    record("basalt.log.segments", stats.segments, attributes);
+    record("basalt.log.waiting", stats.waiting, attributes);
+    record("basalt.log.appended", stats.appendedBytes, attributes);
+    record("basalt.log.messages", stats.appendedMessages, attributes);
+    record("basalt.log.syncs", stats.syncs, attributes);
+    record("basalt.log.removed", retention.removedBytes, attributes);
+    record("basalt.log.retention.failures", retention.failures, attributes);
+    for (const { name, lagMessages } of stats.cursors) {
+      const both = { ...attributes, "basalt.cursor.name": name };
+      record("basalt.cursor.lag", lagMessages, both);
+    }
+  });
+}
+
+/** Observes a pool; returns what ends that. */
+function observePool(meter: Meter, pool: BufferPool): () => void {
+  return observe(meter, POOL_INSTRUMENTS, (record) => {
+    const { inUseBytes, mappedBytes, limitBytes } = pool.stats();
+    record("basalt.pool.used", inUseBytes);
+    record("basalt.pool.mapped", mappedBytes);
+    record("basalt.pool.limit", limitBytes);
+  });
 }
 
 function attributesOf(log: Log): Attributes {
   return { "basalt.log.path": log.path };
 }
 
+/** Records the value of an instrument at a collection. */
+type RecordValue<Name> = (
+  name: Name,
+  value: number,
+  attributes?: Attributes,
+) => void;
+
 /** Makes instruments that are read together; returns what ends that. */
-function observe<T extends Record<string, Instrument>>(
+function observe<Name extends string>(
   meter: Meter,
-  instruments: T,
-  read: (made: Made<T>, result: ObservableResult) => void,
+  instruments: Readonly<Record<Name, Instrument>>,
+  read: (record: RecordValue<Name>) => void,
 ): () => void {
-  const made = Object.fromEntries(
-    Object.entries(instruments).map(([key, each]) => {
-      const { name, kind, description, unit } = each;
-      const make = kind === "gauge"
-        ? meter.createObservableGauge
-        : meter.createObservableCounter;
-      return [key, make.call(meter, name, { description, unit })];
-    }),
-  ) as unknown as Made<T>;
-  const callback = (result: ObservableResult) => read(made, result);
-  const all: Observable[] = Object.values(made);
+  const made = new Map(
+    Object.entries<Instrument>(instruments).map((
+      [name, { kind, ...options }],
+    ) => [name, meter[`createObservable${kind}`](name, options)]),
+  );
+  const callback = (result: ObservableResult): void =>
+    read((name, ...values) => result.observe(made.get(name)!, ...values));
+  const all = [...made.values()];
   meter.addBatchObservableCallback(callback, all);
   return () => meter.removeBatchObservableCallback(callback, all);
 }
