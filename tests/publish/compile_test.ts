@@ -1,5 +1,5 @@
 /** `deno compile` of a program with Basalt. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
 import { publish, run, withoutCheckout } from "./_support.ts";
@@ -16,6 +16,9 @@ for await (using batch of log.read()) {
 console.log(JSON.stringify({ origin, texts }));
 `;
 
+/** What the program prints in an empty directory. */
+const PRINTED = { origin: "memory", texts: ["one", "two"] };
+
 /** A package with the library for this platform, and the program beside it. */
 class Workshop implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "basalt_compile_" });
@@ -23,6 +26,19 @@ class Workshop implements Disposable {
   async fill(): Promise<void> {
     await publish(`${this.path}/package`);
     Deno.writeTextFileSync(`${this.path}/main.ts`, PROGRAM);
+  }
+
+  /** Runs a command here without network, checkout and, in part, environment. */
+  async offline(
+    command: string[],
+    env: Record<string, string> | undefined,
+  ): Promise<string> {
+    const hidden = await withoutCheckout({ network: false });
+    const [program, ...args] = [...hidden, ...command];
+    return await run(program!, args, {
+      cwd: this.path,
+      ...env === undefined ? {} : { clearEnv: true, env },
+    });
   }
 
   [Symbol.dispose](): void {
@@ -63,61 +79,59 @@ Deno.test({
   fn: async () => {
     using workshop = new Workshop();
     await workshop.fill();
-    const [offline, ...rest] = await withoutCheckout({ network: false });
-    const wrap = (command: string[]): [string, string[]] =>
-      offline === undefined
-        ? [command[0]!, command.slice(1)]
-        : [offline, [...rest, ...command]];
-    const compile = ["compile", "--cached-only", ...FLAGS];
-    const output = ["-o", "program", "main.ts"];
-    await run(...wrap([Deno.execPath(), ...compile, ...output]), {
-      cwd: workshop.path,
-    });
+    const compile = ["compile", "--cached-only", ...FLAGS, "-o", "program"];
+    await workshop.offline([Deno.execPath(), ...compile, "main.ts"], undefined);
     Deno.removeSync(`${workshop.path}/package`, { recursive: true });
     Deno.removeSync(`${workshop.path}/main.ts`);
-    const printed = await run(...wrap([`${workshop.path}/program`, "data"]), {
-      cwd: workshop.path,
-      clearEnv: true,
-    });
-    assertEquals(JSON.parse(printed), {
-      origin: "memory",
-      texts: ["one", "two"],
-    });
+    const program = `${workshop.path}/program`;
+    const printed = await workshop.offline([program, "data"], {});
+    assertEquals(JSON.parse(printed), PRINTED);
   },
 });
 
 Deno.test({
   name:
-    "deno compile puts the library for this platform into the program, without network and caches",
+    "a program with the package imports nothing remote, and works and compiles without network and caches",
   ignore: !ALL || !hasProgram("cargo"),
-  fn: async () => {
+  fn: async (t) => {
     using workshop = new Workshop();
     await workshop.fill();
+    const deno = (env: Record<string, string>, ...args: string[]) =>
+      workshop.offline([Deno.execPath(), ...args], {
+        DENO_DIR: `${workshop.path}/empty`,
+        ...env,
+      });
     const target = Deno.build.target.replaceAll("-", "_");
     const embedded = `package/lib/native/embedded/${target}.ts`;
-    const text = Deno.readTextFileSync(`${workshop.path}/${embedded}`);
-    const gzip = /gzip:\s+"([^"]+)"/.exec(text)![1]!;
-    // Any executable in the place of the runtime: what is added to it is looked at, not run.
-    const runtime = Deno.execPath();
-    const [command, ...args] = [
-      ...await withoutCheckout({ network: false }),
-      Deno.execPath(),
-      "compile",
-      "--cached-only",
-      ...FLAGS,
-      "-o",
-      "program",
-      "main.ts",
-    ];
-    const said = await run(command!, args, {
-      cwd: workshop.path,
-      env: { DENORT_BIN: runtime, DENO_DIR: `${workshop.path}/empty` },
+
+    await t.step("its modules are files of the package", async () => {
+      const { modules } = JSON.parse(
+        await deno({}, "info", "--json", "main.ts"),
+      );
+      const specifiers = (modules as { specifier: string }[])
+        .map(({ specifier }) => specifier);
+      assert(specifiers.includes(`file://${workshop.path}/${embedded}`));
+      const remote = specifiers.filter((each) => !/^(file|node):/.test(each));
+      assertEquals(remote, []);
     });
-    assertStringIncludes(said, "Compile");
-    const program = Deno.readFileSync(`${workshop.path}/program`);
-    const wanted = new TextEncoder().encode(gzip.slice(0, 1000));
-    const added = program.subarray(Deno.statSync(runtime).size - 4096);
-    assert(includes(added, wanted), "the library is not in the program");
+
+    await t.step("it runs, with the library from memory", async () => {
+      const args = ["run", "--cached-only", ...FLAGS, "main.ts", "data"];
+      assertEquals(JSON.parse(await deno({}, ...args)), PRINTED);
+    });
+
+    await t.step("deno compile puts the library into it", async () => {
+      // Any executable in the place of the runtime: what is added to it is looked at, not run.
+      const runtime = Deno.execPath();
+      const args = ["compile", "--cached-only", ...FLAGS, "-o", "program"];
+      await deno({ DENORT_BIN: runtime }, ...args, "main.ts");
+      const program = Deno.readFileSync(`${workshop.path}/program`);
+      const text = Deno.readTextFileSync(`${workshop.path}/${embedded}`);
+      const gzip = /gzip:\s+"([^"]+)"/.exec(text)![1]!;
+      const wanted = new TextEncoder().encode(gzip.slice(0, 1000));
+      const added = program.subarray(Deno.statSync(runtime).size - 4096);
+      assert(includes(added, wanted), "the library is not in the program");
+    });
   },
 });
 

@@ -137,7 +137,13 @@ Deno.test({
   name: "every link from page to page of the documentation leads somewhere",
   ignore: !ALL,
   fn: () => {
-    const pages = ["README.md", "bench/README.md"];
+    const pages = [
+      "README.md",
+      "CHANGELOG.md",
+      "CONTRIBUTING.md",
+      "SECURITY.md",
+      "bench/README.md",
+    ];
     for (const { name } of Deno.readDirSync(`${ROOT}docs`)) {
       if (name.endsWith(".md")) pages.push(`docs/${name}`);
     }
