@@ -6,6 +6,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 
 const [servers = "127.0.0.1:4222"] = Deno.args;
+// At the end of the program, the connection sends what is pending and closes.
 await using connection = await connect({
   servers,
   maxReconnectAttempts: -1, // reconnect forever

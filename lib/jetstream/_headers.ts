@@ -16,7 +16,7 @@ const ILLEGAL_VALUE = /^\s|\s$|[\r\n]/;
 /**
  * Makes the NATS headers of a message.
  *
- * @param leftOut Is told the name of a text or number that cannot be a NATS header.
+ * @param leftOut Receives the name of each text or number that cannot be a NATS header.
  */
 export function natsHeaders(
   message: Message,

@@ -11,18 +11,18 @@ import {
 } from "./_replies.ts";
 import type { StreamView } from "./_stream.ts";
 
-/** Messages of an atomic batch at most, by the server's limit. */
+/** Upper bound of the messages in an atomic batch, set by the server. */
 const MAX_BATCH_MESSAGES = 1000;
-/** Bytes of payloads in an atomic batch, beside its first message. */
+/** Upper bound of the payload bytes in an atomic batch of several messages. */
 const MAX_BATCH_BYTES = 2 * 1024 * 1024;
 
-/** What a publisher starts from. */
+/** The state of the stream that the next message follows. */
 export interface PublisherStart {
   /** The sequence of the last message of the subject; 0 if there is none. */
   lastSequence: number;
   /** Whether the stream takes atomic batches. */
   isAtomic: boolean;
-  /** Bytes of a message that the stream takes at most; -1 for no limit of its own. */
+  /** The largest message of the stream, in bytes; -1 if it has no limit of its own. */
   maxMessageBytes: number;
 }
 
@@ -42,7 +42,7 @@ interface Outgoing {
  */
 export class Publisher {
   readonly #view: StreamView;
-  /** What the next message follows: set at the start, and again after an error. */
+  /** The caller sets it at the start, and again after an error. */
   start: PublisherStart = {
     lastSequence: 0,
     isAtomic: false,
@@ -103,7 +103,7 @@ export class Publisher {
     return messages;
   }
 
-  /** Whether no server of this connection, or the stream, takes a message. */
+  /** Whether a message exceeds the limit of the servers or of the stream. */
   #isTooLarge(headers: MsgHdrs, payload: Uint8Array): boolean {
     const limit = this.#maxMessageBytes;
     // The headers that are added later, and names with values, take less than this.
@@ -179,7 +179,7 @@ export class Publisher {
     return connection.request(address.subject, payload, { headers, timeout });
   }
 
-  /** Takes an acknowledgement as where the next messages go on. */
+  /** Checks an acknowledgement, and continues after it. */
   #accept(
     { stream, seq, duplicate, count }: Acknowledgement,
     messages: readonly Outgoing[],
@@ -192,7 +192,7 @@ export class Publisher {
         `Offset ${offset} was stored in stream '${stream}', not in '${wanted}'`,
       );
     }
-    // It may have been stored and removed since: only the subject tells.
+    // It may have been removed since. Only the subject tells.
     if (duplicate) {
       throw new Error(`The server has seen offset ${offset} before`);
     }

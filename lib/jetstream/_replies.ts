@@ -5,7 +5,7 @@ import {
 } from "@nats-io/jetstream";
 import type { Msg } from "@nats-io/nats-core";
 
-/** Numbers of errors that the server gives. */
+/** Error numbers of the server. */
 export const CODE = {
   MESSAGE_TOO_LARGE: 10054,
   STREAM_NOT_FOUND: 10059,
@@ -13,7 +13,7 @@ export const CODE = {
   BATCH_TOO_LARGE: 10199,
 } as const;
 
-/** Whether an error is a refusal of the server with a number. */
+/** Whether an error is the refusal of the server with this number. */
 export function isRefusal(
   error: unknown,
   code: number,

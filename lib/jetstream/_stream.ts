@@ -25,7 +25,7 @@ export interface JetStreamOptions extends JetStreamAddress {
   timeoutMs?: number;
 }
 
-/** How often a missing stream is looked for: a cluster that starts may not know its streams yet. */
+/** A missing stream is looked for this often: a cluster that starts may not know it yet. */
 const LOOKS = 3;
 /** The delay between two looks, in milliseconds. */
 const LOOK_DELAY_MS = 500;
@@ -66,7 +66,9 @@ export class StreamView {
     const { stream, subject } = this.address;
     const ask = (streams: StreamAPI) => streams.info(stream);
     const { config } = await this.#asked(ask, signal);
-    if (config.subjects?.some((each) => takesIn(each, subject))) return config;
+    if (config.subjects?.some((each) => includesSubject(each, subject))) {
+      return config;
+    }
     throw new ShippingError(
       "unfit",
       `Stream '${stream}' does not store subject '${subject}': its subjects are ${
@@ -89,7 +91,7 @@ export class StreamView {
     return this.#asked((streams) => streams.getMessage(stream, query), signal);
   }
 
-  /** Asks, again if the stream is not known. */
+  /** Asks the servers, and asks again if they do not know the stream. */
   async #asked<T>(
     ask: (streams: StreamAPI) => Promise<T>,
     signal: AbortSignal,
@@ -117,7 +119,7 @@ export class StreamView {
   }
 
   /**
-   * Refuses to go on with a connection that was closed.
+   * Refuses to continue with a connection that was closed.
    *
    * @throws {ShippingError} If it was.
    */
@@ -133,8 +135,9 @@ export class StreamView {
 }
 
 /**
- * Names what of a stream's configuration can remove the last message of a subject, by which a
- * shipper knows where to go on.
+ * Lists the settings of a stream that can remove the last message of a subject.
+ *
+ * A shipper needs that message to know where to continue.
  */
 export function losses(config: StreamConfig): string[] {
   const { retention, max_age, max_msgs, max_bytes, discard } = config;
@@ -160,8 +163,8 @@ function checkName(
   );
 }
 
-/** Whether a subject of a stream, which may have wildcards, takes in another subject. */
-function takesIn(pattern: string, subject: string): boolean {
+/** Whether a subject of a stream, which may have wildcards, includes another subject. */
+function includesSubject(pattern: string, subject: string): boolean {
   const wanted = pattern.split(".");
   const tokens = subject.split(".");
   for (const [i, token] of wanted.entries()) {

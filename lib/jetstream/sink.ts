@@ -15,8 +15,9 @@ import { type JetStreamOptions, losses, StreamView } from "./_stream.ts";
  * window. Without atomic batches (`allow_atomic`, NATS 2.12), each message carries it, and one
  * message is in flight.
  *
- * @param connection The connection, which the caller closes. It should reconnect forever
- *   (`maxReconnectAttempts: -1`) and notice a silent server soon (`pingInterval`).
+ * @param connection The connection, which the caller closes; `await using` drains it first. It
+ *   should reconnect forever (`maxReconnectAttempts: -1`) and notice a silent server soon
+ *   (`pingInterval`).
  * @throws {TypeError} If the subject has wildcards, or the stream has no name.
  *
  * @example A log at the edge

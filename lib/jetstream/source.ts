@@ -5,7 +5,7 @@ import type { ResumePoint, Source, SourceMessage } from "../ship/mod.ts";
 import { LOG_HEADER, offsetOf, userHeadersOf } from "./_headers.ts";
 import { type JetStreamOptions, StreamView } from "./_stream.ts";
 
-/** Messages that the server may send before they were appended. */
+/** Upper bound of the messages that the server sends before they are appended. */
 const MAX_MESSAGES = 2000;
 
 /**
@@ -14,7 +14,7 @@ const MAX_MESSAGES = 2000;
  *
  * NATS headers become user headers of text, except those that begin with `Nats-` or `Basalt-`.
  *
- * @param connection The connection, which the caller closes.
+ * @param connection The connection, which the caller closes; `await using` drains it first.
  * @throws {TypeError} If the subject has wildcards, or the stream has no name.
  *
  * @example Restoring a log
@@ -91,7 +91,7 @@ function asSourceMessage({ data, headers, seq }: JsMsg): SourceMessage {
   };
 }
 
-/** Finds the sequence at which to go on: that of the first message that the log does not have. */
+/** Finds the sequence number of the first message that the log does not have. */
 async function startOf(
   view: StreamView,
   { nextOffset, sequence }: ResumePoint,

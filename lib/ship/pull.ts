@@ -86,7 +86,7 @@ export async function pull(
   return { messages: nextOffset - firstOffset, firstOffset, nextOffset };
 }
 
-/** Finds where the log ends, in the source's terms. */
+/** Returns where the source continues: after the last message of the log. */
 async function resumePoint(log: Log): Promise<ResumePoint> {
   const { nextOffset, firstOffset } = log;
   let sequence: number | undefined;
@@ -105,7 +105,7 @@ async function resumePoint(log: Log): Promise<ResumePoint> {
   return { nextOffset, sequence };
 }
 
-/** Tells failures of the source from those of the log. */
+/** Marks failures of the source, to tell them from those of the log. */
 async function* ofSource(
   messages: AsyncIterable<SourceMessage>,
 ): AsyncGenerator<SourceMessage, void, void> {

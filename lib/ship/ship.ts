@@ -78,11 +78,11 @@ export interface ShipEvent {
 }
 
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
-/** Bytes of one `send`: progress is seen and remembered after each. */
+/** Upper bound of the bytes of one `send`. Progress is reported and stored after each. */
 const MAX_SEND_BYTES = 1024 * 1024;
 /**
- * How often the destination may be further than what was sent to it. The first time, it may be the
- * last message of a shipper that has ended.
+ * The destination may be ahead of what was sent to it this often. The first time, the cause may be
+ * the last batch of an earlier shipper.
  */
 const FOREIGN_WRITES = 1;
 
@@ -276,12 +276,12 @@ export class Shipping implements AsyncDisposable {
     });
   }
 
-  /** Asks the destination where to go on, and refuses what is not a continuation. */
+  /** Asks the destination where to continue, and refuses an offset that does not fit. */
   async #start(shipped: ShippedLog, cursor: ShippingCursor): Promise<void> {
     const { signal } = this.#closing;
     const next = await callPeer(() => this.#sink.next(signal, shipped));
     const before = this.#stats.nextOffset;
-    // The cursor remembers lazily.
+    // The cursor may be older: it is written lazily.
     const acknowledged = Math.max(cursor.position, before ?? 0);
     const trustsCursor = this.#options.resumeFrom === "cursor";
     const from = trustsCursor ? Math.max(next, acknowledged) : next;
@@ -346,7 +346,7 @@ export class Shipping implements AsyncDisposable {
       readAheadBytes: maxBytes,
       signal,
     };
-    // A position that may be all there is must not be older than what was acknowledged.
+    // Where the cursor decides, it must not be older than what was acknowledged.
     const durable = this.#options.resumeFrom === "cursor";
     const stats = this.#stats;
     stats.state = "shipping";
