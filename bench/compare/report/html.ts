@@ -42,6 +42,8 @@ th { white-space: nowrap; }
 td:nth-child(1), td:nth-child(3), td:nth-child(4), td:nth-child(5) { white-space: nowrap; }
 td { font-variant-numeric: tabular-nums; }
 td:nth-child(2) { min-width: 160px; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--page); }
+@media (min-width: 700px) { .narrow { display: none; } }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(400px, 100%), 1fr)); gap: 20px; }
 figure { margin: 0; }
 figcaption { font-size: 13px; }
@@ -77,6 +79,7 @@ export function writeHtml(
 ${list([...machineLines(machine), ...notes])}
 <h2>Ratios</h2>
 <p class="muted">A dot is the median of the pairs, the line their spread, the tick the goal${open}. The axis is logarithmic. bench/README.md describes each row.</p>
+<p class="muted narrow">The chart and the table scroll sideways.</p>
 <div class="scroll">${ratioChart(rows, verdict)}</div>
 <h2>Table</h2>
 <div class="scroll"><table><thead>${line("th", titles!)}</thead><tbody>
