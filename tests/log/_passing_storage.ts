@@ -1,6 +1,6 @@
 /**
- * A storage, and its files, that hand everything on: for tests that watch or change some of the
- * operations.
+ * Passes every operation on to another storage and its files. Tests extend it to watch or change
+ * some of the operations.
  */
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import type {
@@ -17,7 +17,7 @@ import type {
   WriteOptions,
 } from "../../lib/storage/mod.ts";
 
-/** Hands everything on to another storage. */
+/** Passes every operation on to another storage. */
 export class PassingStorage implements Storage {
   readonly inner: Storage;
 
@@ -25,7 +25,7 @@ export class PassingStorage implements Storage {
     this.inner = inner;
   }
 
-  /** What stands for a file that was opened. */
+  /** Returns what stands for a file that was opened. */
   protected wrap(file: StorageFile): StorageFile {
     return file;
   }
@@ -89,7 +89,7 @@ export class PassingStorage implements Storage {
   }
 }
 
-/** Hands everything on to another file. */
+/** Passes every operation on to another file. */
 export class PassingFile implements StorageFile {
   readonly inner: StorageFile;
 

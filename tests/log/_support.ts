@@ -1,6 +1,6 @@
 /**
- * What the tests of logs and segments share: places to run on, ways in and out of a log, and a
- * storage that watches another one.
+ * Helpers that the tests of logs and segments share: places to run on, ways to write and read a
+ * log, and a storage that watches another one.
  *
  * @module
  */
@@ -27,14 +27,14 @@ import { PassingFile, PassingStorage } from "./_passing_storage.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
-/** Bytes of a batch header. */
+/** Size of a batch header in bytes. */
 export const BATCH = 256;
-/** Bytes of a frame header. */
+/** Size of a frame header in bytes. */
 export const FRAME = 48;
-/** Bytes of a batch with one message beside its payload and user headers. */
+/** Size of a batch with one message, without its payload and user headers, in bytes. */
 export const HEADER: number = BATCH + FRAME;
 
-/** A pool of a test. */
+/** Creates the pool of a test. */
 export function testPool(options: BufferPoolOptions = {}): BufferPool {
   return new BufferPool({
     limitBytes: 512 * MIB,
@@ -44,10 +44,10 @@ export function testPool(options: BufferPoolOptions = {}): BufferPool {
 }
 
 /**
- * Runs a part of a test at a place of its own, which is removed afterwards; nothing may be leased
- * from its pool then.
+ * Runs a part of a test at a place of its own, and removes the place afterwards. Fails if a block
+ * of its pool is still leased then.
  *
- * Not `using`: what disposal throws would hide why the test failed.
+ * It does not use `using`, because an error of the disposal would hide why the test failed.
  */
 export async function at<P extends Place, T>(
   place: P,
@@ -63,15 +63,15 @@ export async function at<P extends Place, T>(
   }
 }
 
-/** Where a test keeps its log; gone with what is in it when the test ends. */
+/** Where a test keeps its log. It is removed with its files when the test ends. */
 export interface Place {
   readonly storage: Storage;
-  /** A directory; it is there on a disk, and not yet on a simulated one. */
+  /** A directory. It exists on a real disk, and not yet on a simulated one. */
   readonly dir: string;
   readonly pool: BufferPool;
-  /** The bytes of a file in the directory. */
+  /** Returns the bytes of a file in the directory. */
   bytes(name: string): Uint8Array;
-  /** The names in the directory, in order. */
+  /** Returns the names in the directory, in order. */
   names(): string[];
   /** Removes everything. */
   remove(): void;
@@ -151,14 +151,14 @@ export function onEachPlace(
 }
 
 /**
- * Opens the log of a place: small blocks, nothing prepared, no waiting for a lock, unless told
- * otherwise.
+ * Opens the log of a place with small blocks, nothing prepared and no waiting for a lock. `options`
+ * override that.
  */
 export function openLog(place: Place, options: LogOptions = {}): Promise<Log> {
   return Log.open(place.dir, settings(place, options));
 }
 
-/** The blocking version of {@linkcode openLog}. */
+/** Sync version of {@linkcode openLog}. */
 export function openLogSync(place: Place, options: LogOptions = {}): Log {
   return Log.openSync(place.dir, settings(place, options));
 }
@@ -174,7 +174,7 @@ function settings(place: Place, options: LogOptions): LogOptions {
   };
 }
 
-/** A message as it was read, with copies of its bytes. */
+/** A message that was read, with copies of its bytes. */
 export interface Read {
   offset: number;
   timestamp: number;
@@ -183,13 +183,13 @@ export interface Read {
   payload: Uint8Array;
 }
 
-/** What can be read: a log, its reader, a segment's. */
+/** What can be read: a log, its reader, or the reader of a segment. */
 export interface Readable {
   read(options?: LogReadOptions): AsyncIterableIterator<MessageBatch>;
   readSync(options?: LogReadOptions): IterableIterator<MessageBatch>;
 }
 
-/** All messages. */
+/** Reads all messages. */
 export async function drain(
   from: Readable,
   options?: LogReadOptions,
@@ -199,7 +199,7 @@ export async function drain(
   return all;
 }
 
-/** The blocking version of {@linkcode drain}. */
+/** Sync version of {@linkcode drain}. */
 export function drainSync(from: Readable, options?: LogReadOptions): Read[] {
   const all: Read[] = [];
   for (using batch of from.readSync(options)) all.push(...taken(batch));
@@ -215,7 +215,7 @@ function taken(batch: MessageBatch): Read[] {
   });
 }
 
-/** Bytes that only this message has, as far as they suffice. */
+/** Returns bytes that only this message has, as far as its length allows. */
 export function payload(seed: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   const words = new Uint32Array(bytes.buffer, 0, length >> 2);
@@ -229,8 +229,8 @@ export function payload(seed: number, length: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Appends `count` messages of `length` bytes, the payload of offset *i* being `payload(i, length)`;
- * returns the offset of the last one.
+ * Appends `count` messages of `length` bytes, and returns the offset of the last one. The payload
+ * of offset *i* is `payload(i, length)`.
  */
 export function appendSome(log: Log, count: number, length: number): number {
   let offset = -1;
@@ -240,22 +240,22 @@ export function appendSome(log: Log, count: number, length: number): number {
   return offset;
 }
 
-/** The part of a file's name that says which segment it is. */
+/** Returns the part of a file's name that identifies its segment. */
 export function segment(firstOffset: number): string {
   return String(firstOffset).padStart(20, "0");
 }
 
-/** A batch's header, read plainly. */
+/** The header of a batch, decoded without the library. */
 export interface PlainBatch {
   position: number;
   end: number;
-  /** The offset of its first message. */
+  /** Offset of its first message. */
   offset: number;
   count: number;
   timestamp: number;
 }
 
-/** The headers of the batches in the bytes of a `.log`, up to zeros or the end. */
+/** Decodes the headers of the batches in the bytes of a `.log`, up to zeros or the end. */
 export function batchesOf(bytes: Uint8Array): PlainBatch[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const batches: PlainBatch[] = [];
@@ -275,8 +275,8 @@ export function batchesOf(bytes: Uint8Array): PlainBatch[] {
 }
 
 /**
- * The entries in the bytes of an `.index`, up to a second one of zeros or the end: offset,
- * timestamp, position.
+ * Decodes the entries in the bytes of an `.index`, up to the end or to an entry of zeros after the
+ * first: offset, timestamp, position.
  */
 export function entriesOf(bytes: Uint8Array): [number, number, number][] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -292,12 +292,12 @@ export function entriesOf(bytes: Uint8Array): [number, number, number][] {
 }
 
 /**
- * What is wrong with the files of a log that was closed: nothing, in the order of the format's
- * rules.
+ * Checks the files of a closed log by the rules of the format, in their order. Returns what is
+ * wrong, or nothing.
  */
 export function faultsOfClosed(place: Place): string[] {
   const faults: string[] = [];
-  // What recovery kept beside a segment is not one of the log's files.
+  // Bytes that recovery kept beside a segment are not a file of the log.
   const names = place.names().filter((name) => !name.endsWith(".cut"));
   const firsts = names.filter((name) => name.endsWith(".log"))
     .map((name) => Number(name.slice(0, -4)));
@@ -334,7 +334,7 @@ export function faultsOfClosed(place: Place): string[] {
   return faults;
 }
 
-/** The entries that a writer makes of these batches: offset, timestamp, position. */
+/** Returns the entries that a writer makes of these batches: offset, timestamp, position. */
 export function sparse(
   batches: readonly Pick<PlainBatch, "offset" | "timestamp" | "position">[],
 ): [number, number, number][] {
@@ -347,14 +347,14 @@ export function sparse(
   return entries;
 }
 
-/** Whether a line of a trace is the removal of a file that was made and has no name yet. */
+/** Whether a line of a trace is the removal of a new file that has no name yet. */
 export function isTidying(line: string): boolean {
   return line.startsWith("remove ") && line.endsWith(".tmp");
 }
 
 /**
- * Operations of a simulated disk as short lines, such as `write 0.log 0+4096 data`; of the ones
- * named only.
+ * Formats operations of a simulated disk as short lines, such as `write 0.log 0+4096 data`. Only
+ * the named operations are included.
  */
 export function lines(
   disk: SimulatedDisk,
@@ -382,14 +382,14 @@ export function lines(
     });
 }
 
-/** A segment's file without leading zeros and directory. */
+/** Returns the name of a segment's file without leading zeros and directory. */
 function brief(path: string): string {
   return path.replace(/^.*\/0{0,19}(\d+\.)/, "$1");
 }
 
 /**
- * Waits until a simulated disk was idle for some turns of the event loop: turns, not milliseconds,
- * for tests that wait by the thousand.
+ * Waits until a simulated disk has been idle for some turns of the event loop. It counts turns
+ * instead of milliseconds, because some tests wait thousands of times.
  */
 export async function quiet(disk: SimulatedDisk): Promise<void> {
   for (let idle = 0; idle < 20;) {
@@ -400,29 +400,29 @@ export async function quiet(disk: SimulatedDisk): Promise<void> {
   }
 }
 
-/** A write as it was asked for. */
+/** A write as it was requested. */
 export interface Written {
   path: string;
   position: number;
   bytes: Uint8Array;
-  /** Whether it has zeros only. */
+  /** Whether it has nothing but zeros. */
   zeros: boolean;
   durability: Durability;
-  /** When it began and ended, in calls and completions of all writes. */
+  /** When it began and ended, counted in calls and completions of all writes. */
   began: number;
   ended: number | undefined;
 }
 
-/** A storage that hands everything on to another one, and keeps what is written. */
+/** Passes every operation on to another storage, and records the writes. */
 export class WatchedStorage extends PassingStorage {
   readonly writes: Written[] = [];
   /** Called before a write goes on. */
   onWrite: (write: Written) => void = () => {};
-  /** What keeps a write that does not block in flight for longer. */
+  /** Returns a promise that delays an asynchronous write. */
   delayWrite: (write: Written) => Promise<void> | undefined = () => undefined;
   #clock = 0;
 
-  /** The writes to the `.log` files. */
+  /** The writes to `.log` files. */
   get logWrites(): Written[] {
     return this.writes.filter(({ path }) => path.endsWith(".log"));
   }
@@ -454,7 +454,7 @@ export class WatchedStorage extends PassingStorage {
     write.ended ??= ++this.#clock;
   }
 
-  /** All writes of a file have ended, though nobody was told yet. */
+  /** Marks all writes of a file as ended, although their completions were not delivered. */
   endAll(path: string): void {
     for (const write of this.writes) if (write.path === path) this.end(write);
   }
@@ -504,7 +504,7 @@ class WatchedFile extends PassingFile {
   }
 }
 
-/** A place whose storage is watched; the simulated disk behind it is `disk`. */
+/** A place whose storage is watched. `disk` is the simulated disk below it. */
 export class WatchedPlace implements Place {
   readonly place: SimulatedPlace;
   readonly storage: WatchedStorage;

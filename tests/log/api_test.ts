@@ -1,4 +1,4 @@
-/** What a `Log` answers and refuses, and what is the same before and after. */
+/** What the calls of `Log` return and refuse, in their async and sync versions. */
 import {
   assert,
   assertEquals,
@@ -35,7 +35,7 @@ import {
 
 const MAX_PAYLOAD = 64_000_000;
 
-/** Everything about a log that a refused call must leave as it was. */
+/** Returns everything about a log that a refused call must leave unchanged. */
 function everything(log: Log, pool: BufferPool): unknown {
   const { inUseBytes, acquired, returned, classes } = pool.stats();
   return {
@@ -103,8 +103,8 @@ onEachPlace(
       new Uint8Array(0),
       "plain ASCII",
       "käse, 日本語, 🧀",
-      "\ud800 a high surrogate alone",
-      "a low one alone \udfff",
+      "\ud800 a lone high surrogate",
+      "a lone low surrogate \udfff",
       "\udfff\ud800 turned round",
       "\0",
       new Uint8Array([0, 0, 0]),
@@ -122,7 +122,7 @@ onEachPlace(
     assertEquals(drainSync(log).map(({ payload }) => payload), expected);
     assertEquals(
       new TextDecoder().decode(expected[4]),
-      "\ufffd a high surrogate alone",
+      "\ufffd a lone high surrogate",
     );
     await log.close();
     assertEquals(faultsOfClosed(place), []);
@@ -130,7 +130,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.append() copies the payload: its owner may change it at once",
+  "Log.append() copies the payload: the caller may change it at once",
   async (place) => {
     const log = await openLog(place);
     const bytes = payload(1, 100);
@@ -168,7 +168,7 @@ onEachPlace(
       text,
       text,
     ]);
-    // What has no id, or one of zeros, gets a random UUID v4.
+    // A message without an id, or with one of zeros, gets a random UUID v4.
     for (const each of ids.slice(3)) {
       assert(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab]/.test(each), each);
     }
@@ -205,7 +205,7 @@ Deno.test("Log.append() takes encoded user headers as they are", async () => {
   });
 });
 
-Deno.test("Log.append() refuses values that are no message, and changes nothing", async () => {
+Deno.test("Log.append() refuses what is not a message, and changes nothing", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     log.append("kept");
@@ -257,7 +257,7 @@ Deno.test("Log.append() refuses values that are no message, and changes nothing"
       TypeError,
       "detached",
     );
-    // A batch with one bad message among good ones.
+    // One bad message in a batch of good ones.
     assertRefused(
       log,
       place.pool,
@@ -315,7 +315,7 @@ onEachPlace(
   },
 );
 
-/** Whether the first bytes are the beginning of the second ones: every 997th is compared. */
+/** Whether the second bytes begin with the first ones. Only every 997th byte is compared. */
 function sameBySamples(bytes: Uint8Array, expected: Uint8Array): boolean {
   for (let i = 0; i < bytes.length; i += 997) {
     if (bytes[i] !== expected[i]) return false;
@@ -346,15 +346,15 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.appendBatch() begins another segment where the batch does not fit, and gives a larger one its own",
+  "Log.appendBatch() rolls where the batch does not fit, and gives a larger one a segment of its own",
   async (place) => {
     const log = await openLog(place, { segmentBytes: 8 * KIB });
     const batch = (count: number) =>
       Array.from({ length: count }, (_, i) => payload(i, 1000));
     log.appendBatch(batch(4));
-    // Does not fit behind the first, but into one by itself.
+    // It does not fit after the first batch, but into a segment of its own.
     assertEquals(log.appendBatch(batch(5)), 4);
-    // Larger than any segment: one batch is never split.
+    // It is larger than any segment, and a batch is never split.
     assertEquals(log.appendBatch(batch(20)), 9);
     assertEquals(log.appendBatch(batch(1)), 29);
     await log.flush();
@@ -367,18 +367,18 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.appendBatch() appends all or nothing where the pool has no room half way", async () => {
+Deno.test("Log.appendBatch() appends all or nothing where the pool runs out of room half-way", async () => {
   const place = new SimulatedPlace();
   const pool = testPool({ limitBytes: 512 * KIB, atLimit: "fail" });
   try {
-    // The batch fits for some of these sizes, with blocks of one size or of several.
+    // The batch fits for some of these sizes, in blocks of one or several sizes.
     let refused = 0;
     let taken = 0;
     const log = await openLog(place, {
       pool,
       segmentBytes: 200 * KIB,
       bufferBytes: 64 * MIB,
-      // It would be given up before an append is refused.
+      // The tail would be given up before an append is refused.
       tailBytes: 0,
     });
     for (let large = 1000; large < 300_000; large += 7919) {
@@ -404,7 +404,7 @@ Deno.test("Log.appendBatch() appends all or nothing where the pool has no room h
     await log.close();
     assertEquals(pool.stats().inUseBytes, 0);
     assertEquals(faultsOfClosed(place), []);
-    // Reading takes more memory than that pool has.
+    // Reading takes more memory than this pool has.
     const again = await openLog(place);
     assertEquals((await drain(again)).length, 7 * taken);
     await again.close();
@@ -426,7 +426,7 @@ Deno.test("Log.appendBatch() takes no more blocks than its messages need", async
       log.appendBatch(sizes.map((size) => payload(0, size)));
       const { acquired: after, inUseBytes } = place.pool.stats();
       const needed = sizes.reduce((sum, size) => sum + size + FRAME, 0);
-      // One block for one batch.
+      // One block for each batch.
       assert(after - acquired <= 1);
       assert(inUseBytes > needed);
       await log.flush();
@@ -456,7 +456,7 @@ onEachPlace(
     await Promise.all(waiting);
     assertEquals(order, order.toSorted((a, b) => a - b));
     assertEquals(order.length, 60);
-    // Again, for what is durable already.
+    // Again, for what is already durable.
     await log.whenDurable(0);
     await log.whenDurable(59);
     await log.close();
@@ -464,7 +464,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.whenDurable() refuses offsets that no message has", async () => {
+Deno.test("Log.whenDurable() refuses an offset without a message", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     await log.appendDurable("x");
@@ -480,7 +480,7 @@ Deno.test("Log.whenDurable() refuses offsets that no message has", async () => {
   });
 });
 
-Deno.test("Log.whenDurable() and appendDurable() end with their signal, the message stays", async () => {
+Deno.test("Log.whenDurable() and appendDurable() reject when their signal aborts, and the message stays", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     const reason = new Error("enough");
@@ -498,7 +498,7 @@ Deno.test("Log.whenDurable() and appendDurable() end with their signal, the mess
     await other;
     assertEquals(log.nextOffset, 2);
     await log.whenDurable(1);
-    // Aborted before: nothing is appended.
+    // The signal was aborted before, so nothing is appended.
     const before = everything(log, place.pool);
     for (
       const call of [
@@ -508,7 +508,7 @@ Deno.test("Log.whenDurable() and appendDurable() end with their signal, the mess
       ]
     ) assertStrictEquals(await assertRejects(call), reason);
     assertEquals(everything(log, place.pool), before);
-    // After it was resolved, a signal does nothing.
+    // After the promise was resolved, a signal has no effect.
     const late = new AbortController();
     await log.appendDurable("z", { signal: late.signal });
     late.abort();
@@ -518,7 +518,7 @@ Deno.test("Log.whenDurable() and appendDurable() end with their signal, the mess
 });
 
 onEachPlace(
-  "Log.appendDurable(): 64 calls of one turn share one flush",
+  "Log.appendDurable(): 64 calls in one turn share one flush",
   async (place) => {
     const log = await openLog(place, { blockBytes: 64 * KIB });
     for (let round = 1; round <= 5; round++) {
@@ -540,7 +540,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.appendDurable(): callers that were woken together share the next flush", async () => {
+Deno.test("Log.appendDurable(): callers that resume together share the next flush", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { blockBytes: 64 * KIB });
     await Promise.all(
@@ -554,7 +554,7 @@ Deno.test("Log.appendDurable(): callers that were woken together share the next 
   });
 });
 
-Deno.test("Log.flush() gives each caller its durability, or a stronger one of another caller", async () => {
+Deno.test("Log.flush() gives each caller at least the durability that it asked for", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     const flushed = async (
@@ -571,7 +571,7 @@ Deno.test("Log.flush() gives each caller its durability, or a stronger one of an
     };
     assertEquals(await flushed("none"), ["write 0.log 0+4096 none"]);
     assertEquals([log.durableOffset, log.writtenOffset], [0, 1]);
-    // What was written before needs a sync: the write cannot carry it.
+    // What was written before needs a sync, which the write cannot include.
     assertEquals(await flushed(undefined), [
       "write 0.log 0+4096 none",
       "sync 0.log data",
@@ -583,7 +583,7 @@ Deno.test("Log.flush() gives each caller its durability, or a stronger one of an
       "write 0.log 0+4096 full",
     ]);
     assertEquals(log.durableOffset, 5);
-    // Nothing to do.
+    // Nothing is left to do.
     const start = place.storage.trace.length;
     await log.flush();
     log.flushSync();
@@ -592,7 +592,7 @@ Deno.test("Log.flush() gives each caller its durability, or a stronger one of an
   });
 });
 
-Deno.test("Log.flushSync() serves waiting calls of a flush that has not begun, and finishes one in flight", async () => {
+Deno.test("Log.flushSync() completes the calls that wait for a flush, and finishes a flush in flight", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     const offset = log.append("x");
@@ -677,7 +677,7 @@ Deno.test("Log.append() throws BackpressureError above bufferBytes with nothing 
       (await drain(log)).map(({ payload }) => payload),
       Array.from({ length: 100 }, (_, i) => payload(i, 900 + i)),
     );
-    // One message above the bound by itself is taken when nothing waits.
+    // A message that is larger than the limit is taken when nothing else waits.
     const large = payload(0, 40 * KIB);
     log.append(large);
     assertRefused(log, place.pool, () => log.append("x"), BackpressureError);
@@ -708,9 +708,9 @@ Deno.test("Log.append() throws BackpressureError above bufferBytes with nothing 
 });
 
 for (const atLimit of ["wait", "fail"] as const) {
-  Deno.test(`Log: a pool without room gives BackpressureError with nothing changed, and ready() writes what takes it, atLimit "${atLimit}"`, async () => {
+  Deno.test(`Log: append() on a full pool is BackpressureError with nothing changed, and ready() writes what takes the room, atLimit "${atLimit}"`, async () => {
     const place = new SimulatedPlace();
-    // One block for messages beside that of the index.
+    // One block for messages, besides that of the index.
     for (const limitBytes of [72 * KIB, 80 * KIB, 128 * KIB]) {
       const dir = `/log${limitBytes}`;
       const pool = testPool({ limitBytes, atLimit });
@@ -753,7 +753,7 @@ for (const atLimit of ["wait", "fail"] as const) {
   });
 }
 
-Deno.test("Log.ready() waits in turn for memory that others lease, until its signal ends it", async () => {
+Deno.test("Log.ready() waits in turn for memory that others lease, until its signal aborts", async () => {
   const place = new SimulatedPlace();
   const pool = testPool({ limitBytes: 1024 * KIB });
   try {
@@ -860,7 +860,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log: an empty log closes, opens and reads",
+  "Log without messages closes, opens and reads",
   async (place) => {
     for (let i = 0; i < 2; i++) {
       const log = i ? openLogSync(place) : await openLog(place);
@@ -875,14 +875,14 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.close() twice does nothing, also at the same time, and everything after it is refused",
+  "Log.close() can be called twice, also at the same time; every other call after it is refused",
   async (place) => {
     const log = await openLog(place);
     appendSome(log, 5, 1000);
     const first = log.close();
     const second = log.close();
     await second;
-    // The second one waited as well.
+    // The second call waited as well.
     assertEquals(faultsOfClosed(place), []);
     await first;
     await log.close();
@@ -926,7 +926,7 @@ onEachPlace("Log: `await using` and `using` close it", async (place) => {
 });
 
 onEachPlace(
-  "Log.close() waits for the flush in flight, and serves all waiting calls",
+  "Log.close() waits for the flush in flight, and completes all waiting calls",
   async (place) => {
     const log = await openLog(place, { segmentBytes: 8 * KIB });
     const waiting: Promise<unknown>[] = [];
@@ -944,7 +944,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.closeSync() serves calls that wait for a flush that has not begun", async () => {
+Deno.test("Log.closeSync() completes calls that wait for a flush that has not begun", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     const durable = log.appendDurable("x");
@@ -958,9 +958,9 @@ Deno.test("Log.closeSync() serves calls that wait for a flush that has not begun
   });
 });
 
-// Opening, as far as the options go
+// Opening, as far as options are concerned
 
-Deno.test("Log.open() refuses options out of their range, naming them", async () => {
+Deno.test("Log.open() refuses options out of range, by name", async () => {
   const storage = new SimulatedDisk();
   const place = new SimulatedPlace(storage);
   await at(place, async () => {
@@ -1001,7 +1001,7 @@ Deno.test("Log.open() refuses options out of their range, naming them", async ()
   });
 });
 
-Deno.test("Log: files have the mode 0640, less the umask", {
+Deno.test("Log: files have mode 0640, less the umask", {
   ignore: !FILES,
 }, async () => {
   await at(new DiskPlace(), async (place) => {

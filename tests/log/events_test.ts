@@ -1,4 +1,4 @@
-/** Events of a log on the channels of node:diagnostics_channel. */
+/** Events of a log on the channels of `node:diagnostics_channel`. */
 import {
   assert,
   assertEquals,
@@ -28,7 +28,7 @@ const NAMES = [
 
 type Seen = { [N in keyof LogEvents]: LogEvents[N][] };
 
-/** Gathers what the channels tell of a directory while `body` runs. */
+/** Collects what the channels publish about a directory while `body` runs. */
 async function watching(
   dir: string,
   body: (seen: Seen) => Promise<void>,
@@ -48,7 +48,7 @@ async function watching(
   }
 }
 
-Deno.test("LogEvents tell of flushes, rolls, retention and cursors", async () => {
+Deno.test("LogEvents report flushes, rolls, retention and cursors", async () => {
   loadEvents();
   await at(new SimulatedPlace(), async (place) => {
     await watching(place.dir, async (seen) => {
@@ -96,7 +96,7 @@ Deno.test("LogEvents tell of flushes, rolls, retention and cursors", async () =>
   });
 });
 
-Deno.test("LogEvents tell of poison, of failures and of recovery", async () => {
+Deno.test("LogEvents report poison, failures and recovery", async () => {
   loadEvents();
   const place = new SimulatedPlace();
   await watching(place.dir, async (seen) => {
@@ -133,7 +133,8 @@ Deno.test("LogEvents tell of poison, of failures and of recovery", async () => {
 });
 
 Deno.test({
-  name: "LogEvents reach a subscriber of a program that loads no module for it",
+  name:
+    "LogEvents reach a subscriber in a program that imports no module for them",
   ignore: !ALL,
   async fn() {
     const place = new DiskPlace();
@@ -166,7 +167,7 @@ Deno.test({
   },
 });
 
-Deno.test("Log reads one property of a channel without subscriber, and append none", async () => {
+Deno.test("Log reads one property of a channel without a subscriber, and append() none", async () => {
   loadEvents();
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);

@@ -1,5 +1,5 @@
 /**
- * A directory that an Iggy server up to 0.8 wrote is no log: docs/format.md#old-told-apart,
+ * A directory that an Iggy server up to 0.8 wrote is not a log: docs/format.md#old-told-apart,
  * docs/format.md#open-refuse-foreign.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";

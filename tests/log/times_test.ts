@@ -7,14 +7,14 @@ import { BufferPool } from "../../lib/pool/mod.ts";
 
 const SECOND = new Date("2024-01-01T00:00:01Z");
 
-/** The same time in each way to say it. */
+/** The same time in each of its types. */
 const TIMES: readonly Time[] = [
   SECOND.getTime() * 1000,
   SECOND,
   Temporal.Instant.from(SECOND.toISOString()),
 ];
 
-Deno.test("Log and LogReader read and tail since each kind of time", async () => {
+Deno.test("Log and LogReader read and tail since a time of each type", async () => {
   using pool = new BufferPool();
   const disk = new SimulatedDisk();
   const now = () => SECOND.getTime() * 1000 + millis * 1000;
@@ -39,7 +39,7 @@ Deno.test("Log and LogReader read and tail since each kind of time", async () =>
   }
 });
 
-Deno.test("Log.append() takes each kind of time as originTimestamp", async () => {
+Deno.test("Log.append() takes a time of each type as originTimestamp", async () => {
   using pool = new BufferPool();
   const disk = new SimulatedDisk();
   await using log = await Log.open("/log", { storage: disk, pool });

@@ -1,4 +1,4 @@
-/** Cursors: what a consumer has committed, on every place, in the forms that block and do not. */
+/** Cursors: what a consumer has committed, on every place, async and sync. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Cursor,
@@ -21,7 +21,7 @@ import {
   SimulatedPlace,
 } from "../_support.ts";
 
-/** A log with this many durable messages. */
+/** Makes a log with this many durable messages. */
 async function withMessages(place: Place, count: number): Promise<Log> {
   const log = await openLog(place);
   appendSome(log, count, 100);
@@ -29,7 +29,7 @@ async function withMessages(place: Place, count: number): Promise<Log> {
   return log;
 }
 
-/** The offsets that a reading by a cursor gives, committed batch by batch. */
+/** Reads with a cursor and commits each batch. Returns the offsets that were read. */
 async function consume(cursor: Cursor): Promise<number[]> {
   const offsets: number[] = [];
   for await (using batch of cursor.batches({ follow: false })) {
@@ -39,7 +39,7 @@ async function consume(cursor: Cursor): Promise<number[]> {
   return offsets;
 }
 
-/** The next write of a cursor fails, once. */
+/** Makes the next write of a cursor fail, once. */
 function failNextWrite(disk: SimulatedDisk): void {
   const remove = disk.onOperation(({ kind, path }) => {
     if (kind !== "write" || !path.includes("/cursors/")) return;
@@ -52,27 +52,30 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-onEachPlace("Cursor goes on where its last owner committed", async (place) => {
-  await using log = await withMessages(place, 10);
-  {
-    await using cursor = await log.cursor("a");
-    assertEquals(cursor.position, 0);
-    await cursor.commit(4);
-    assertEquals(cursor.position, 4);
-  }
-  appendSome(log, 5, 100);
-  await log.flush();
-  {
-    await using cursor = await log.cursor("a", { from: "next" });
-    assertEquals(cursor.position, 4);
-    assertEquals(await consume(cursor), range(4, 15));
-    assertEquals(await consume(cursor), []);
-  }
-  using cursor = log.cursorSync("a");
-  assertEquals(cursor.position, 15);
-});
+onEachPlace(
+  "Cursor continues where its last owner committed",
+  async (place) => {
+    await using log = await withMessages(place, 10);
+    {
+      await using cursor = await log.cursor("a");
+      assertEquals(cursor.position, 0);
+      await cursor.commit(4);
+      assertEquals(cursor.position, 4);
+    }
+    appendSome(log, 5, 100);
+    await log.flush();
+    {
+      await using cursor = await log.cursor("a", { from: "next" });
+      assertEquals(cursor.position, 4);
+      assertEquals(await consume(cursor), range(4, 15));
+      assertEquals(await consume(cursor), []);
+    }
+    using cursor = log.cursorSync("a");
+    assertEquals(cursor.position, 15);
+  },
+);
 
-onEachPlace("Cursor from starts a new one only", (place) => {
+onEachPlace("Log.cursor() uses 'from' for a new cursor only", (place) => {
   using log = openLogSync(place);
   appendSome(log, 6, 50);
   log.flushSync();
@@ -92,7 +95,7 @@ onEachPlace("Cursor from starts a new one only", (place) => {
 });
 
 onEachPlace(
-  "Cursor from refuses an offset that is not durable",
+  "Log.cursor() refuses a 'from' that is not durable",
   async (place) => {
     await using log = await withMessages(place, 2);
     log.append("in memory");
@@ -110,7 +113,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Cursor.commitSync and seekSync do what their async versions do",
+  "Cursor.commitSync and seekSync do the same as commit and seek",
   (place) => {
     using log = openLogSync(place);
     appendSome(log, 10, 100);
@@ -158,7 +161,7 @@ onEachPlace("Cursor follows what becomes durable", async (place) => {
   await log.close();
 });
 
-onEachPlace("Cursor ends with its log when it follows", async (place) => {
+onEachPlace("Cursor that follows ends with its log", async (place) => {
   const log = await withMessages(place, 3);
   await using cursor = await log.cursor("a");
   const reading = (async () => {
@@ -171,7 +174,7 @@ onEachPlace("Cursor ends with its log when it follows", async (place) => {
 });
 
 onEachPlace(
-  "Cursor.messages commits what was handed out before",
+  "Cursor.messages can commit each message before the next",
   async (place) => {
     await using log = await withMessages(place, 6);
     {
@@ -181,7 +184,7 @@ onEachPlace(
     }
     {
       await using cursor = await log.cursor("a", { follow: false });
-      // The message at which the consumer left is given again.
+      // The message at which the consumer stopped is delivered again.
       assertEquals(cursor.position, 3);
       const offsets: number[] = [];
       for await (const message of cursor.messages({ autoCommit: true })) {
@@ -201,28 +204,31 @@ onEachPlace("Cursor.messages commits nothing by itself", async (place) => {
   assertEquals(cursor.position, 0);
 });
 
-onEachPlace("Cursor.seek moves a reading that is under way", async (place) => {
-  await using log = await withMessages(place, 4);
-  await using cursor = await log.cursor("a");
-  const batches = cursor.batches();
-  const offsets: number[] = [];
-  const take = async () => {
-    using batch = (await batches.next()).value!;
-    for (const { offset } of batch) offsets.push(offset);
-  };
-  await take();
-  await cursor.commit(4);
-  // It waits for more, and gets what is at the new position.
-  const next = take();
-  await cursor.seek(2);
-  await next;
-  assertEquals(offsets, [0, 1, 2, 3, 2, 3]);
-  assertEquals(cursor.position, 2);
-  await batches.return!();
-});
+onEachPlace(
+  "Cursor.seek moves an iteration that is under way",
+  async (place) => {
+    await using log = await withMessages(place, 4);
+    await using cursor = await log.cursor("a");
+    const batches = cursor.batches();
+    const offsets: number[] = [];
+    const take = async () => {
+      using batch = (await batches.next()).value!;
+      for (const { offset } of batch) offsets.push(offset);
+    };
+    await take();
+    await cursor.commit(4);
+    // The iteration waits for more, and gets the message at the new position.
+    const next = take();
+    await cursor.seek(2);
+    await next;
+    assertEquals(offsets, [0, 1, 2, 3, 2, 3]);
+    assertEquals(cursor.position, 2);
+    await batches.return!();
+  },
+);
 
 onEachPlace(
-  "Cursor.seek is not undone by a commit that was asked for before",
+  "Cursor.seek is not undone by an earlier commit",
   async (place) => {
     await using log = await withMessages(place, 10);
     await using cursor = await log.cursor("a");
@@ -251,20 +257,23 @@ onEachPlace("Cursor has one owner at a time", async (place) => {
     assertEquals(error.pid, Deno.pid);
     assertThrows(() => other.cursorSync("a"), LockedError);
   }
-  // Any number of cursors, and one that is given back.
+  // Any number of cursors, and one that was released.
   await using second = await log.cursor("b");
   await first.close();
   await using third = await reader.cursor("a");
   assertEquals([second.position, third.position], [0, 0]);
 });
 
-onEachPlace("Log.cursor waits for a lock that is given back", async (place) => {
-  await using log = await withMessages(place, 3);
-  const first = await log.cursor("a");
-  const second = log.cursor("a");
-  await first.close();
-  await (await second).close();
-});
+onEachPlace(
+  "Log.cursor waits for a lock until it is released",
+  async (place) => {
+    await using log = await withMessages(place, 3);
+    const first = await log.cursor("a");
+    const second = log.cursor("a");
+    await first.close();
+    await (await second).close();
+  },
+);
 
 onEachPlace("Log.cursors lists positions, lag and owners", async (place) => {
   await using log = await withMessages(place, 10);
@@ -283,7 +292,7 @@ onEachPlace("Log.cursors lists positions, lag and owners", async (place) => {
 });
 
 onEachPlace(
-  "Log.deleteCursor ends a cursor, and its owner is told",
+  "Log.deleteCursor ends a cursor, and its owner gets an error",
   async (place) => {
     await using log = await withMessages(place, 10);
     const cursor = await log.cursor("a");
@@ -299,7 +308,7 @@ onEachPlace(
       );
     }
     assertThrows(() => cursor.seekSync(1), Deno.errors.BadResource, "deleted");
-    // The name is free, though the earlier owner still has its file.
+    // The name is free, although the earlier owner still has its file open.
     await using next = await log.cursor("a");
     assertEquals(next.position, 0);
     await assertRejects(() => cursor.commit(5), Deno.errors.BadResource);
@@ -347,41 +356,44 @@ onEachPlace("Log.cursor checks names", async (place) => {
 });
 
 /** docs/format.md#cursor-above */
-onEachPlace("Cursor above the end is an error and stays", async (place) => {
-  {
-    await using log = await withMessages(place, 9);
-    await using cursor = await log.cursor("a", { from: "next" });
-    assertEquals(cursor.position, 9);
-  }
-  // An earlier state of the log is restored.
-  const file = `${place.dir}/00000000000000000000`;
-  for (const kind of ["log", "index"]) {
-    await place.storage.remove(`${file}.${kind}`);
-  }
-  await place.storage.remove(`${place.dir}/meta`);
-  await using log = await withMessages(place, 5);
-  for (const other of [log, new LogReader(place.dir, place)]) {
-    await using cursor = await other.cursor("a");
-    const error = await assertRejects(
-      () => Array.fromAsync(cursor.batches()),
-      OffsetOutOfRangeError,
-    );
-    assertEquals([error.offset, error.firstOffset, error.nextOffset], [
-      9,
-      0,
-      5,
-    ]);
-    await assertRejects(() => cursor.commit(5), OffsetOutOfRangeError);
-    assertThrows(() => cursor.commitSync(3), OffsetOutOfRangeError);
-    assertEquals(cursor.position, 9);
-  }
-  await using cursor = await log.cursor("a");
-  await cursor.seek("first");
-  assertEquals(await consume(cursor), range(0, 5));
-});
+onEachPlace(
+  "Cursor above the end is an error, and its position stays",
+  async (place) => {
+    {
+      await using log = await withMessages(place, 9);
+      await using cursor = await log.cursor("a", { from: "next" });
+      assertEquals(cursor.position, 9);
+    }
+    // An earlier state of the log is restored.
+    const file = `${place.dir}/00000000000000000000`;
+    for (const kind of ["log", "index"]) {
+      await place.storage.remove(`${file}.${kind}`);
+    }
+    await place.storage.remove(`${place.dir}/meta`);
+    await using log = await withMessages(place, 5);
+    for (const other of [log, new LogReader(place.dir, place)]) {
+      await using cursor = await other.cursor("a");
+      const error = await assertRejects(
+        () => Array.fromAsync(cursor.batches()),
+        OffsetOutOfRangeError,
+      );
+      assertEquals([error.offset, error.firstOffset, error.nextOffset], [
+        9,
+        0,
+        5,
+      ]);
+      await assertRejects(() => cursor.commit(5), OffsetOutOfRangeError);
+      assertThrows(() => cursor.commitSync(3), OffsetOutOfRangeError);
+      assertEquals(cursor.position, 9);
+    }
+    await using cursor = await log.cursor("a");
+    await cursor.seek("first");
+    assertEquals(await consume(cursor), range(0, 5));
+  },
+);
 
 onEachPlace(
-  "Cursor passed by a truncation tells so, and can be moved",
+  "Cursor reports a truncation that passed it, and can be moved",
   async (place) => {
     await using log = await openLog(place, { segmentBytes: 4096 });
     for (let i = 0; i < 20; i++) {
@@ -405,7 +417,7 @@ onEachPlace(
   },
 );
 
-onEachPlace("LogReader.cursor sees a closed log to its end", async (place) => {
+onEachPlace("LogReader.cursor reads a closed log to its end", async (place) => {
   {
     await using _log = await withMessages(place, 8);
   }
@@ -419,7 +431,7 @@ onEachPlace("LogReader.cursor sees a closed log to its end", async (place) => {
   assertEquals(reader.deleteCursorSync("a"), true);
 });
 
-Deno.test("Cursor.commit serves all who wait by one write", async () => {
+Deno.test("Cursor.commit completes all waiting calls with one write", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 100);
     await using cursor = await log.cursor("a");
@@ -438,7 +450,7 @@ Deno.test("Cursor.commit serves all who wait by one write", async () => {
 });
 
 /** docs/format.md#cursor-turns */
-Deno.test("Cursor.commit writes the two slots in turn, also across owners", async () => {
+Deno.test("Cursor.commit alternates between the two slots, also across owners", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     for (let owner = 0; owner < 3; owner++) {
@@ -454,7 +466,7 @@ Deno.test("Cursor.commit writes the two slots in turn, also across owners", asyn
   });
 });
 
-Deno.test("Cursor.commit without durability is written within a second, or at close", async () => {
+Deno.test("Cursor.commit with durable: false is written within a second, or at close", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     const cursor = await log.cursor("a");
@@ -467,7 +479,7 @@ Deno.test("Cursor.commit without durability is written within a second, or at cl
     await cursor.commit(7, { durable: false });
     await cursor.close();
     assertEquals(cursor.position, 7);
-    // A durable one takes it along.
+    // A durable commit writes the pending one as well.
     const again = await log.cursor("a");
     await again.commit(9, { durable: false });
     await again.commit(8);
@@ -477,7 +489,7 @@ Deno.test("Cursor.commit without durability is written within a second, or at cl
 });
 
 /** docs/format.md#cursor-turns */
-Deno.test("Cursor.commit can be tried again after a failed write", async () => {
+Deno.test("Cursor.commit can be retried after a failed write", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     await using cursor = await log.cursor("a");
@@ -492,7 +504,7 @@ Deno.test("Cursor.commit can be tried again after a failed write", async () => {
       const error = await assertRejects(() => failing) as { code?: string };
       assertEquals(error.code, "EIO");
       assertEquals(cursor.position, position);
-      // Whatever of the write is there, the other slot counts.
+      // Whatever reached the disk, the other slot counts.
       const left = storage.crashState("random");
       const other = LogReader.prototype.cursorsSync.call(
         new LogReader(place.dir, { storage: left, pool: place.pool }),
@@ -505,14 +517,14 @@ Deno.test("Cursor.commit can be tried again after a failed write", async () => {
     await cursor.commit(9, { durable: false });
     await storage.delay(1000);
     await quiet(storage);
-    // Nobody waited for it: the next one tells.
+    // No caller waited for the failed write, so the next call reports it.
     await assertRejects(() => cursor.commit(10, { durable: false }));
     await cursor.commit(10, { durable: false });
   });
 });
 
 /** docs/format.md#cursor-turns */
-Deno.test("Log.cursor goes on by one slot while the device cannot read the other", async () => {
+Deno.test("Log.cursor uses one slot while the device cannot read the other", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     {
@@ -565,7 +577,7 @@ Deno.test("Log.cursor refuses a damaged file, and one torn slot does no harm", a
     );
     assert(error.message.includes(path));
     await assertRejects(() => log.cursors(), Deno.errors.InvalidData, path);
-    // What is left of it can be deleted.
+    // A damaged cursor can be deleted.
     assertEquals(await log.deleteCursor("a"), true);
     assertEquals(await log.cursors(), []);
   });
@@ -637,7 +649,7 @@ Deno.test("LogReader.cursor refuses a log without an identity", async () => {
   });
 });
 
-Deno.test("Cursor.closeSync writes what waits, and those who wait are told", async () => {
+Deno.test("Cursor.closeSync writes pending commits, and their promises settle", async () => {
   await at(new SimulatedPlace(), async (place) => {
     using log = openLogSync(place);
     appendSome(log, 10, 10);
@@ -651,7 +663,7 @@ Deno.test("Cursor.closeSync writes what waits, and those who wait are told", asy
     await Promise.all(commits);
     assertEquals(cursor.position, 5);
     const again = log.cursorSync("a");
-    // In flight when the caller blocks.
+    // The commit is in flight when the sync call begins.
     const commit = again.commit(8);
     await new Promise((resolve) => setImmediate(resolve));
     again.commitSync(9);

@@ -1,4 +1,4 @@
-/** Retention: what a log forgets by size and by age, and never what a cursor needs. */
+/** Retention: what a log removes by size and by age, and that it keeps what a cursor needs. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import {
@@ -20,14 +20,14 @@ import {
   SimulatedPlace,
 } from "../_support.ts";
 
-/** Of this size, three messages of 1000 bytes fill a segment. */
+/** Segment size in bytes at which three messages of 1000 bytes fill a segment. */
 const SEGMENT_BYTES = 4096;
-/** The bytes of a segment with three of them, each a batch of its own. */
+/** Size of a segment with three of them in bytes, each a batch of its own. */
 const FULL_BYTES = 3 * (256 + 48 + 1000);
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** A log of `count` messages of 1000 bytes, three in a segment. */
+/** Makes a log of `count` messages of 1000 bytes, three in a segment. */
 async function logOf(
   place: Place,
   count: number,
@@ -45,7 +45,7 @@ async function append(log: Log, count: number): Promise<void> {
   }
 }
 
-/** Lets time pass, and all that was due then. */
+/** Lets time pass on the disk, and runs what is due by then. */
 async function pass(disk: SimulatedDisk, milliseconds: number): Promise<void> {
   for (let left = milliseconds; left > 0; left -= MINUTE_MS) {
     await disk.delay(Math.min(left, MINUTE_MS));
@@ -70,7 +70,7 @@ onEachPlace(
     assertEquals(log.firstOffset, 9);
     assertEquals(place.names()[0], `${segment(9)}.index`);
     assertEquals((await drain(log)).map(({ offset }) => offset).at(0), 9);
-    // Never the one that is written.
+    // The active segment is never removed.
     assertEquals(log.retainSync({ bytes: 0 }).firstOffset, 18);
     assertEquals(log.stats().segments, 1);
     const { retention } = log.stats();
@@ -81,7 +81,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.retain keeps what a cursor needs, whoever has it open",
+  "Log.retain keeps what a cursor needs, also one of another opening",
   async (place) => {
     await using log = await logOf(place, 20);
     const reader = new LogReader(place.dir, place);
@@ -98,7 +98,7 @@ onEachPlace(
     {
       await using others = await log.cursor("others");
       await others.commit(8);
-      // It lies in a segment; what is committed up to its end frees that.
+      // Offset 8 lies in the middle of a segment. A commit at the end of the segment releases it.
       assertEquals((await log.retain({ bytes: 0 })).firstOffset, 6);
       await others.commit(9);
       assertEquals((await log.retain({ bytes: 0 })).firstOffset, 9);
@@ -112,7 +112,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.retain passes a cursor above hardBytes only, and tells it",
+  "Log.retain passes a cursor above hardBytes only, and the cursor reports it",
   async (place) => {
     await using log = await logOf(place, 20);
     await using cursor = await log.cursor("slow", { from: 1 });
@@ -132,14 +132,14 @@ onEachPlace(
     };
     const error = await assertRejects(read, OffsetOutOfRangeError);
     assertEquals([error.offset, error.firstOffset], [1, 6]);
-    // It was passed: it holds nothing any more.
+    // A cursor that was passed holds nothing any more.
     assertEquals((await log.retain({ bytes: 0 })).firstOffset, 12);
     await cursor.seek("first");
     assertEquals((await read())[0], 12);
   },
 );
 
-Deno.test("Log.open retain works after a roll, while no flush waits", async () => {
+Deno.test("Log.open retain runs after a roll, and no flush waits for it", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const bytes = 3 * FULL_BYTES;
     await using log = await logOf(place, 0, { retain: { bytes } });
@@ -154,7 +154,7 @@ Deno.test("Log.open retain works after a roll, while no flush waits", async () =
   });
 });
 
-Deno.test("Log.open retain forgets by age once a minute", async () => {
+Deno.test("Log.open retain removes by age once a minute", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const { storage } = place;
     const ageMs = 7 * DAY_MS;
@@ -175,7 +175,7 @@ Deno.test("Log.open retain forgets by age once a minute", async () => {
   });
 });
 
-Deno.test("Log.open rollMs ends an old segment, so that age works for slow logs", async () => {
+Deno.test("Log.open rollMs rolls an old segment, so that retention by age works for slow logs", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const { storage } = place;
     await using log = await openLog(place, {
@@ -191,7 +191,7 @@ Deno.test("Log.open rollMs ends an old segment, so that age works for slow logs"
       `${segment(0)}.log`,
       `${segment(2)}.log`,
     ]);
-    // An empty one does not end.
+    // An empty segment is not rolled.
     await storage.delay(DAY_MS);
     await pass(storage, 3 * MINUTE_MS);
     assertEquals([log.firstOffset, log.stats().rolls], [2, 1]);
@@ -201,7 +201,7 @@ Deno.test("Log.open rollMs ends an old segment, so that age works for slow logs"
   });
 });
 
-Deno.test("Log.open rollMs includes what is in memory and what is appended meanwhile", async () => {
+Deno.test("Log.open rollMs includes messages in memory and those appended meanwhile", async () => {
   for (let seed = 0; seed < 20; seed++) {
     await at(new SimulatedPlace({ seed, timeStepMicros: 0 }), async (place) => {
       const { storage } = place;
@@ -228,13 +228,13 @@ Deno.test("Log.open rollMs includes what is in memory and what is appended meanw
   }
 });
 
-Deno.test("Log.open retain keeps a time in the future until it has passed", async () => {
+Deno.test("Log.open retain keeps a message with a time in the future until that time has passed", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const { storage } = place;
     const ageMs = DAY_MS;
     const log = await logOf(place, 6, { retain: { ageMs } });
     const right = storage.timeMicros;
-    // For a moment the clock is wrong by a month.
+    // For a moment the clock is a month ahead.
     storage.timeMicros = right + 30 * DAY_MS * 1000;
     appendSome(log, 1, 1000);
     await log.flush();
@@ -243,13 +243,13 @@ Deno.test("Log.open retain keeps a time in the future until it has passed", asyn
     await storage.delay(2 * DAY_MS);
     await quiet(storage);
     await pass(storage, 2 * MINUTE_MS);
-    // What was written before goes; all later times are those of that moment.
+    // What was written before is removed. All later times are those of that moment.
     assertEquals(log.firstOffset, 6);
     await storage.delay(14 * DAY_MS);
     await storage.delay(13 * DAY_MS);
     await pass(storage, 2 * MINUTE_MS);
     assertEquals(log.firstOffset, 6);
-    // Size, and an offset, are ways out.
+    // Size and an offset still work.
     assertEquals((await log.retain({ before: 9 })).firstOffset, 9);
     await append(log, 3);
     assertEquals((await log.retain({ bytes: 0 })).firstOffset, 12);
@@ -285,7 +285,7 @@ for (const code of ["EROFS", "EACCES", "EIO"] as const) {
         assertEquals(retention.failures, ++failures, kind);
         assertEquals(retention.failure, error as Error);
         assertEquals(retention.removedSegments, 0);
-        // Nothing is gone for the next opening either, whatever reached the disk.
+        // Nothing is missing at the next opening either, whatever reached the disk.
         const left = storage.crashState("all");
         const other = new LogReader(place.dir, {
           storage: left,
@@ -302,7 +302,7 @@ for (const code of ["EROFS", "EACCES", "EIO"] as const) {
   });
 }
 
-Deno.test("Log.retain goes on where removing failed in the middle", async () => {
+Deno.test("Log.retain continues where an earlier removal failed", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 12);
     let count = 0;
@@ -338,7 +338,7 @@ Deno.test("Log.retain removes nothing while a cursor's file cannot be read", asy
 });
 
 /** docs/format.md#cursor-first */
-Deno.test("Log.retain and a new cursor, or a seek: one of them sees the other", async () => {
+Deno.test("Log.retain and a new cursor or a seek: one of them sees the other", async () => {
   let isKept = 0;
   let isRefused = 0;
   for (let seed = 0; seed < 200; seed++) {
@@ -385,7 +385,7 @@ Deno.test("Log.retain and a new cursor, or a seek: one of them sees the other", 
   assert(isKept > 5 && isRefused > 5, `${isKept} kept, ${isRefused} refused`);
 });
 
-Deno.test("Log.retain leaves readers in a segment that goes, and closes its files after them", async () => {
+Deno.test("Log.retain lets readers finish a removed segment, then closes its files", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 12, { tailBytes: 0 });
     const before = place.storage.openFiles;
@@ -413,7 +413,7 @@ Deno.test("Log.retain leaves readers in a segment that goes, and closes its file
   });
 });
 
-Deno.test("Log.close and closeSync end a retention that runs", async () => {
+Deno.test("Log.close and closeSync end a running retention", async () => {
   for (let seed = 0; seed < 60; seed++) {
     await at(new SimulatedPlace({ seed }), async (place) => {
       const log = await logOf(place, 12);

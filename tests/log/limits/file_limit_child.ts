@@ -1,6 +1,6 @@
 /**
- * Writes a log whose segment may not grow beyond `RLIMIT_FSIZE`, then raises the limit and goes on:
- * `file_limit_child.ts DIRECTORY LIMIT_BYTES`. Prints as JSON what happened.
+ * Writes a log whose segment may not grow beyond `RLIMIT_FSIZE`, then raises the limit and
+ * continues. Usage: `file_limit_child.ts DIRECTORY LIMIT_BYTES`. Prints as JSON what happened.
  */
 import { Log, LogReader, NoSpaceError } from "../../../mod.ts";
 
@@ -12,7 +12,7 @@ const libc = Deno.dlopen("libc.so.6", {
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
 });
 
-/** Sets the soft limit; the hard one stays. */
+/** Sets the soft limit, and leaves the hard limit as it is. */
 function limitFiles(bytes?: bigint): void {
   const limits = new BigUint64Array(2);
   if (libc.symbols.getrlimit(RLIMIT_FSIZE, limits) !== 0) throw new Error();
@@ -20,7 +20,7 @@ function limitFiles(bytes?: bigint): void {
   if (libc.symbols.setrlimit(RLIMIT_FSIZE, limits) !== 0) throw new Error();
 }
 
-/** Appends until it fails; returns the error. */
+/** Appends until it fails, and returns the error. */
 async function fill(log: Log): Promise<NoSpaceError> {
   const message = new Uint8Array(100_000);
   try {

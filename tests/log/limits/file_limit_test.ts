@@ -30,12 +30,12 @@ async function outcome(engine: string, limitBytes: number): Promise<void> {
 
 for (const engine of ["uring", "threads", "plain"]) {
   Deno.test(
-    `Log keeps its messages at EFBIG, and goes on when the limit is raised, ${engine}`,
+    `Log keeps its messages at EFBIG, and continues when the limit is raised, ${engine}`,
     { ignore: !ALL },
     () => outcome(engine, 4 * MIB),
   );
   Deno.test(
-    `Log keeps its messages at a limit within a sector, and goes on when it is raised, ${engine}`,
+    `Log keeps its messages at a limit within a sector, and continues when it is raised, ${engine}`,
     { ignore: !ALL },
     () => outcome(engine, 4 * MIB + 1000),
   );

@@ -22,7 +22,7 @@ import {
   testPool,
 } from "../_support.ts";
 
-/** What each log and each reader may need beside what an open log holds. */
+/** What each log and each reader may need besides what an open log holds, in bytes. */
 const BLOCK_BYTES = 128 * KIB;
 
 type Producing = "appendDurable" | "ready" | "flush";
@@ -34,7 +34,7 @@ interface Actors {
   readers: Reading[];
 }
 
-/** The log of a run, and how many messages it will have. */
+/** The log of a run, and the number of its messages. */
 interface Run {
   log: Log;
   total: number;
@@ -82,7 +82,7 @@ async function consume({ log, total }: Run, how: Reading): Promise<void> {
   }
 }
 
-/** Writes a log and closes it, with the memory of another pool. */
+/** Writes a log and closes it, with memory of another pool. */
 async function fill(place: Place, bytes: number): Promise<void> {
   await using log = await openLog(place);
   for (let written = 0; written < bytes; written += 3000) {
@@ -90,7 +90,7 @@ async function fill(place: Place, bytes: number): Promise<void> {
   }
 }
 
-/** Takes all that is left of a pool, and gives it back block by block. */
+/** Takes all that is left of a pool, and returns it block by block. */
 async function hog(pool: BufferPool): Promise<void> {
   const held = [];
   try {
@@ -102,7 +102,7 @@ async function hog(pool: BufferPool): Promise<void> {
   }
 }
 
-/** Waits for all; fails after 20 s without an end. */
+/** Waits for all; fails if they do not end within 20 s. */
 async function ended(
   all: Promise<unknown>[],
   what: () => string,
@@ -132,7 +132,7 @@ const actors = fc.record({
   ),
 });
 
-/** Bytes that a log holds while it is open. */
+/** Returns how many bytes a log holds while it is open. */
 async function heldBytes(): Promise<number> {
   return await at(new SimulatedPlace(), async (place) => {
     await using _ = await openLog(place);
@@ -224,7 +224,8 @@ for (const state of ["new", "closed", "not closed"]) {
       assertThrows(() => openLogSync(place, { pool }), PoolLimitError);
       let log: Log | undefined;
       const opening = openLog(place, { pool }).then((opened) => log = opened);
-      // One more block at a time: wherever the opening stops for want of one, it goes on.
+      // Frees one more block at a time. Wherever the opening stopped for lack of memory, it
+      // continues.
       for (const each of held) {
         assertEquals(log, undefined);
         each.drop();

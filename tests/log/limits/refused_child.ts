@@ -1,6 +1,6 @@
 /**
- * The life of a log on a disk whose system refuses what it is told to: prints what was answered,
- * and what is on the disk.
+ * Writes, rolls, closes, recovers and reads a log where the system refuses a ring or memory. Prints
+ * which calls failed, and what is on the disk.
  */
 import { BufferPool, Log, LogReader, PoisonedError } from "../../../mod.ts";
 import { DiskStorage } from "../../../storage.ts";
@@ -13,11 +13,11 @@ const [root, refused, size] = Deno.args as [string, string, string];
 const LENGTH = Number(size);
 const MESSAGES = LENGTH > 1 << 20 ? 4 : 12;
 /**
- * What the process may take beside what it has, in bytes: enough for V8, threads and two messages.
+ * How many bytes the process may take besides what it has: enough for V8, threads and two messages.
  */
 const HEADROOM = 40 * 1024 * 1024 + 2 * LENGTH;
 
-/** The same bytes in every run: a clock that stands, and ids by their number. */
+/** Writes the same bytes in every run: its clock stands still, and its ids are numbered. */
 class FixedStorage extends PassingStorage {
   #drawn = 0;
   override now(): number {
@@ -32,7 +32,7 @@ if (refused === "ring") {
   await import(`data:text/javascript,${encodeURIComponent(Deno.args[3]!)}`);
 }
 const pool = new BufferPool({ limitBytes: 1 << 30 });
-// Loads the library, whose own memory is not what is refused.
+// Loads the library here, because its own memory is not what is refused.
 pool.acquireSync(4096).drop();
 const storage = new FixedStorage(new DiskStorage({ pool }));
 const payloads = Array.from(
@@ -46,10 +46,10 @@ const options = {
   bufferBytes: MESSAGES * (LENGTH + 64),
   prepareBytes: 0,
 };
-/** What was refused, each at its call. */
+/** The errors, each with the name of its call. */
 const errors: string[] = [];
 let acknowledged = 0;
-/** Whether a call did what it was asked; its error must be that memory was refused. */
+/** Whether a call succeeded. Its error must be that memory was refused. */
 async function done(name: string, call: () => unknown): Promise<boolean> {
   try {
     await call();
@@ -65,7 +65,7 @@ async function done(name: string, call: () => unknown): Promise<boolean> {
   }
 }
 
-/** Reads what is there, from the first message on; each must be as it was appended. */
+/** Reads from the first message on, and checks each against what was appended. */
 async function check(source: Log | LogReader): Promise<number> {
   let offset = 0;
   for await (using batch of source.read()) {
@@ -87,7 +87,7 @@ for (let next = 0; next < MESSAGES; next = log.nextOffset) {
   if (!appended) break;
 }
 await done("read", () => check(log));
-// As a process that is killed leaves it: the mark is there, and nothing was cut.
+// As after a kill: the owner file exists, and nothing was truncated.
 const left = `${root}/left`;
 Deno.mkdirSync(left);
 for (const { name } of Deno.readDirSync(dir)) {
@@ -104,7 +104,7 @@ await done("recover", async () => {
 await done("read", () => check(new LogReader(dir, later)));
 if (refused === "memory") limit();
 
-// With everything allowed again nothing is missing, and the log goes on to its end.
+// When everything is allowed again nothing is missing, and the log works to its end.
 const found: Record<string, string> = {};
 for (const path of [dir, left]) {
   log = await Log.open(path, options);

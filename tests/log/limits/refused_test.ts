@@ -1,6 +1,6 @@
 /**
- * Systems that refuse a ring or memory: a log that is written, rolled, closed, recovered and read
- * gives the same bytes, or says what was refused.
+ * Systems that refuse a ring or memory. A log that is written, rolled, closed, recovered and read
+ * gives the same bytes, or an error says what was refused.
  */
 import { assert, assertEquals } from "@std/assert";
 import { REFUSE_RINGS } from "../../engine/_program.ts";
@@ -18,7 +18,7 @@ interface Life {
   inUseBytes: number;
 }
 
-/** A log's life in a process of its own. */
+/** Runs the child program in a process of its own. */
 async function life(
   refused: "nothing" | "ring" | "memory",
   length: number,
@@ -48,13 +48,13 @@ Deno.test({
 
 Deno.test({
   name:
-    "Log without memory (RLIMIT_AS) reports ENOMEM, loses nothing acknowledged, and goes on when there is memory",
+    "Log without memory (RLIMIT_AS) reports ENOMEM, loses nothing acknowledged, and continues when there is memory",
   ignore: !ALL,
   async fn() {
     const { errors, acknowledged, inUseBytes } = await life("memory", 45 * MIB);
-    // Each by itself: what an append took for its messages, recovery and reading cannot have.
+    // Each fails by itself, because recovery and reading cannot have the memory that append took.
     assertEquals(errors, ["append", "recover", "read"]);
-    assert(acknowledged > 0, "some were taken before");
+    assert(acknowledged > 0, "some were appended before");
     assertEquals(inUseBytes, 0);
   },
 });

@@ -1,17 +1,17 @@
 /**
- * Uses logs with their default options on a small disk, beside a neighbour: `small_disk_child.ts
- * DIRECTORY LOGS MESSAGES [WHEN]`. Prints what was refused, a line each, and at last the number of
- * messages read.
+ * Uses logs with their default options on a small disk beside another program. Usage:
+ * `small_disk_child.ts DIRECTORY LOGS MESSAGES [WHEN]`. Prints each refused call on a line, and
+ * last the number of messages read.
  *
- * Another program takes all that is free before the logs are closed (`before-closing`), or all but
- * a MiB before they are opened (`before-opening`); then nothing may be prepared.
+ * With `before-closing` the other program takes all free space before the logs are closed. With
+ * `before-opening` it leaves 1 MiB before they are opened, and nothing may be prepared.
  */
 import { inspectLog, Log, LogReader } from "../../../lib/log/mod.ts";
 
 const [directory, logCount, messages, when] = Deno.args;
 const MIB = 1024 * 1024;
 
-/** Does what must succeed while there is room. */
+/** Runs what must succeed while there is room. */
 async function attempt(what: string, run: () => unknown): Promise<void> {
   try {
     await run();
@@ -20,7 +20,7 @@ async function attempt(what: string, run: () => unknown): Promise<void> {
   }
 }
 
-/** Writes a file of the neighbour's and removes it again. */
+/** Writes a file of the other program, and removes it again. */
 function neighbour(): void {
   const path = `${directory}/neighbour`;
   try {
@@ -33,7 +33,7 @@ function neighbour(): void {
   }
 }
 
-/** Takes everything that is free. */
+/** Takes all free space. */
 function fillDisk(): void {
   using file = Deno.openSync(`${directory}/filler`, {
     write: true,
@@ -50,7 +50,7 @@ function fillDisk(): void {
   try {
     file.syncSync();
   } catch {
-    // It is full.
+    // The disk is full.
   }
 }
 
@@ -64,7 +64,7 @@ if (when === "before-opening") {
   Deno.truncateSync(`${directory}/filler`, size - MIB);
 }
 const logs: Log[] = [];
-// A few at a time, since all wait for the same disk.
+// Only some at a time, since all wait for the same disk.
 const atOnce = names.length >= 1000 ? 50 : 1;
 for (let i = 0; i < names.length; i += atOnce) {
   await Promise.all(
@@ -78,7 +78,7 @@ for (let i = 0; i < names.length; i += atOnce) {
   );
   if (when !== "before-opening") await attempt("the neighbour", neighbour);
 }
-// What is prepared in the background is prepared now.
+// By now the background preparation has run.
 await new Promise((resolve) => setTimeout(resolve, 1500));
 if (when !== "before-opening") await attempt("the neighbour", neighbour);
 else {

@@ -1,8 +1,11 @@
-/** Logs with their default options on real, small filesystems: preparing never fills the disk. */
+/** Logs with their default options on small real filesystems: preparing never fills the disk. */
 import { assertEquals } from "@std/assert";
 import { ALL } from "../../permissions.ts";
 
-/** Mounts an ext4 of a size, and runs the rest there. The mount ends with its namespace. */
+/**
+ * Mounts an ext4 of a given size, and runs the given command there. The mount ends with its
+ * namespace.
+ */
 const MOUNT = `
   mkdir "$0/mount" && truncate -s "$1" "$0/image" && mkfs.ext4 -q -m 0 "$0/image" &&
     mount -o loop "$0/image" "$0/mount" || exit 99
@@ -13,7 +16,7 @@ const MOUNT = `
   exit $code
 `;
 
-/** Runs a program on a new ext4 whose directory is the last argument before `args`. */
+/** Runs the child on a new ext4, with its directory as the argument before `args`. */
 async function onDisk(size: string, ...args: string[]): Promise<string> {
   const dir = Deno.makeTempDirSync({ prefix: "basalt_disk_" });
   try {

@@ -1,6 +1,6 @@
 /**
- * No byte of a block's earlier owner reaches a disk or a reader: padding is zeros, views end where
- * reading ended.
+ * No byte of a block's earlier owner reaches a disk or a reader: padding is zeros, and views end
+ * where the data ends.
  */
 import { assert, assertEquals } from "@std/assert";
 import { Log, LogReader } from "../../../lib/log/mod.ts";
@@ -9,11 +9,13 @@ import { DirectFile } from "../../../lib/storage/mod.ts";
 import { FILES } from "../../permissions.ts";
 import { KIB, MIB } from "../_support.ts";
 
-/** What earlier owners left: nothing that the tests write has eight of them in a row. */
+/** The byte that earlier owners leave behind. The tests write no eight of them in a row. */
 const MARK = 0xa5;
 const RUN = 8;
 
-/** A pool whose free blocks are full of marks, in the sizes that a log and its readers use. */
+/**
+ * Creates a pool whose free blocks are full of marks, in the sizes that a log and its readers use.
+ */
 function markedPool(): BufferPool {
   const pool = new BufferPool({
     limitBytes: 48 * MIB,
@@ -30,7 +32,7 @@ function markedPool(): BufferPool {
   return pool;
 }
 
-/** Where bytes of an earlier owner lie, if any do. */
+/** Returns where bytes of an earlier owner lie, if there are any. */
 function firstMark(bytes: Uint8Array): number | undefined {
   let run = 0;
   for (let i = 0; i < bytes.length; i++) {
@@ -55,7 +57,7 @@ function assertNoMarksIn(dir: string): number {
 }
 
 Deno.test(
-  "what lay in a block before is not in a log's files at any moment, nor in what is read",
+  "Log never writes or returns bytes of a block's earlier owner",
   {
     ignore: !FILES,
   },
@@ -63,7 +65,7 @@ Deno.test(
     const dir = Deno.makeTempDirSync({ prefix: "basalt_owner_" });
     const pool = markedPool();
     try {
-      // The marks can be found: a block without a word about zeros shows them.
+      // First a check that marks can be found: a block acquired without `zeroed` shows them.
       const earlier = pool.acquireSync(4096);
       assertEquals(firstMark(earlier.bytes), 0);
       earlier.drop();
@@ -109,7 +111,7 @@ Deno.test(
 );
 
 Deno.test(
-  "what lay in a block before cannot be reached through what a file gives",
+  "DirectFile gives no access to bytes of a block's earlier owner",
   {
     ignore: !FILES,
   },
@@ -136,7 +138,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a log's files are made for their owner and group only, never wider than the umask allows",
+  "Log creates files for their owner and group only, never wider than the umask allows",
   {
     ignore: !FILES,
   },

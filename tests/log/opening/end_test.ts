@@ -1,7 +1,7 @@
 /**
- * Where the data of an unsealed segment ends, and how much opening reads to find out:
- * docs/format.md#open-believe-index, docs/format.md#open-scan,
- * docs/format.md#open-no-index, docs/format.md#end-of-data.
+ * Where the data of an unsealed segment ends, and how much opening reads to find it:
+ * docs/format.md#open-believe-index, docs/format.md#open-scan, docs/format.md#open-no-index,
+ * docs/format.md#end-of-data.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptSegmentError } from "../../../lib/segment/mod.ts";
@@ -44,12 +44,12 @@ const INDEX = `${segment(0)}.index`;
 const BIG_LENGTHS = Array.from({ length: 2816 }, () => 16 * KIB - HEADER);
 const BIG = make(0, BIG_LENGTHS);
 const BIG_END = BIG.log.length;
-/** On a disk, left open: copies share their blocks. */
+/** The big segment on a disk, left open. Copies of the disk share their blocks. */
 const BIG_DISK = diskWith({ ...LEFT_OPEN, [LOG]: BIG.log, [INDEX]: BIG.index });
 /** Bytes from one index entry to the next. */
 const STEP = 64 * KIB;
 
-/** The big segment with other bytes in its index. */
+/** Makes a disk of the big segment with other bytes in its index. */
 function withIndex(index: Uint8Array): SimulatedDisk {
   const disk = BIG_DISK.crashState("none");
   disk.removeSync(`/log/${INDEX}`);
@@ -61,7 +61,7 @@ function withIndex(index: Uint8Array): SimulatedDisk {
 const SMALL_LENGTHS = [0, 100, 3, 1000, 64, 0, 5000, 20];
 const SMALL = make(0, SMALL_LENGTHS);
 
-/** What recovery did with the last segment. */
+/** Returns what recovery did with the last segment. */
 function recovery(place: SimulatedPlace) {
   return withLog(place, (log) => {
     assertEquals(log.nextOffset, BIG_LENGTHS.length);
@@ -75,7 +75,7 @@ Deno.test("Log.open() believes entries 16 MiB before the last one, and scans the
     assertEquals(report.trustedPosition, BIG_END - STEP - 16 * MIB);
     assertEquals(report.scannedBytes, 16 * MIB + STEP);
     const read = bytesRead(place.storage, ".log");
-    // A batch that a block cuts off is read again with the next one.
+    // A batch that ends in the next read block is read again with that block.
     assert(read >= 16 * MIB && read < 17.5 * MIB, `${read} bytes read`);
     const index = bytesRead(place.storage, ".index");
     assert(index < 128 * KIB, `${index} bytes of the index read`);
@@ -83,7 +83,7 @@ Deno.test("Log.open() believes entries 16 MiB before the last one, and scans the
 
 Deno.test("Log.open() scans 32 MiB, not more, with the last checkpoint 16 MiB before the end", () => {
   const entries = (BIG_END - 16 * MIB) / STEP;
-  // The rest of its last block as it was written: zeros.
+  // The rest of its last block is zeros, as it was written.
   const padded = patched(
     BIG.index.slice(0, 24 * entries),
     24 * entries,
@@ -111,8 +111,8 @@ Deno.test("Log.open() reads prepared zeros once, as far as a checkpoint and a ba
   });
 });
 
-Deno.test("Log.open() scans no more than 32 MiB, crash after crash", async () => {
-  // The worst case to begin with: nothing in the index for 16 MiB.
+Deno.test("Log.open() scans at most 32 MiB, crash after crash", async () => {
+  // The worst case first: the index has no entry for the last 16 MiB.
   let disk = withIndex(BIG.index.slice(0, 24 * (BIG_END - 16 * MIB) / STEP));
   for (let round = 0; round < 4; round++) {
     const place = new SimulatedPlace(disk);
@@ -121,7 +121,7 @@ Deno.test("Log.open() scans no more than 32 MiB, crash after crash", async () =>
     assert(report!.scannedBytes <= 32 * MIB + STEP, `${report!.scannedBytes}`);
     appendSome(log, 1, 1000);
     await log.flush();
-    // Its pool goes with it.
+    // The pool is closed with its disk.
     disk = disk.crash("random");
   }
   await on(disk, (place) =>
@@ -160,7 +160,7 @@ Deno.test("Log.open() scans everything without an index, and writes the index ag
   }
 });
 
-Deno.test("Log.open() scans a batch larger than 16 MiB whole, and no more before it", () => {
+Deno.test("Log.open() scans a batch larger than 16 MiB whole, and nothing more before it", () => {
   const lengths = [...Array.from({ length: 24 }, () => MIB), 20 * MIB, 10];
   const made = make(0, lengths);
   return on({ ...filesOf(made), ...LEFT_OPEN }, (place) => {
@@ -203,8 +203,8 @@ Deno.test("Log.open() takes a segment of nothing but zeros for empty", () =>
   ));
 
 /**
- * Opens a segment with this index that was left open: whatever it says, all messages are there and
- * the index is right afterwards.
+ * Opens a segment with this index that was left open. All messages must be there whatever the index
+ * says, and the index must be right afterwards.
  */
 async function assertNotBelieved(
   index: Uint8Array,
@@ -217,7 +217,7 @@ async function assertNotBelieved(
   });
 }
 
-Deno.test("Log.open() believes no bit of the index of a short segment", async () => {
+Deno.test("Log.open() finds all messages of a short segment with any bit of its index flipped", async () => {
   for (let bit = 0; bit < 8 * SMALL.index.length; bit++) {
     const index = flipped(SMALL.index, bit >> 3, bit % 8);
     await assertNotBelieved(index, `bit ${bit}`);
@@ -260,7 +260,7 @@ const GARBAGE: Record<string, Uint8Array> = {
   ),
 };
 
-/** Indexes that vouch for bytes which the log does not have. */
+/** Indexes that claim bytes which the log does not have. */
 const BEYOND: Record<string, Uint8Array> = {
   "entries after the log's end": indexOf([
     [0, TIME, 0],
@@ -289,7 +289,7 @@ for (const [name, index] of Object.entries(BEYOND)) {
 for (const [name, index] of Object.entries(GARBAGE)) {
   Deno.test(`Log.open() does not believe an index with ${name}`, async () => {
     await assertNotBelieved(index, name);
-    // Nor is its time.
+    // Its times are not believed either.
     await on({ [LOG]: SMALL.log, [INDEX]: index, ...LEFT_OPEN }, (place) => {
       place.storage.timeMicros = 5_000_000_000_000_000;
       withLog(place, (log) => appendSome(log, 1, 10));
@@ -302,13 +302,13 @@ for (const [name, index] of Object.entries(GARBAGE)) {
   });
 }
 
-Deno.test("Log.open() scans more, and repairs the index, with wrong entries in the believed part", async () => {
+Deno.test("Log.open() scans more, and repairs the index, if entries in the believed part are wrong", async () => {
   const random = new SeededRandom(4711);
   const believed = (BIG_END - STEP - 16 * MIB) / STEP;
   const cases: [string, (index: Uint8Array) => void][] = [];
   const set = (i: number, at: number, value: number) => (index: Uint8Array) =>
     new DataView(index.buffer).setUint32(24 * i + at, value, true);
-  // The one that the scan would begin at.
+  // The entry at which the scan would begin.
   for (const off of [-304, -1, 1, 304, 16 * KIB, -16 * KIB]) {
     cases.push([
       `position ${off} off`,
@@ -376,7 +376,7 @@ Deno.test("Log.open() and Log.openSync() do the same", () =>
     const other = new SimulatedPlace(BIG_DISK.crashState("none"));
     await (await openLog(place)).close();
     openLogSync(other).closeSync();
-    // Blocks that are read ahead are of another size.
+    // A different block size changes what is read ahead.
     const told = (disk: SimulatedDisk) =>
       disk.trace.filter(({ kind }) => kind !== "read").map((
         { kind, path, position, length },

@@ -1,6 +1,6 @@
 /**
- * Any index beside a sound log: it is a cache, so it costs time or is named as corrupt, and never
- * changes what is read.
+ * Any index beside a sound log. The index is a cache: a wrong one costs time or is reported as
+ * corrupt, and never changes what is read.
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -26,12 +26,12 @@ const LENGTHS = Array.from({ length: 40 }, (_, i) => (i * 37) % 300);
 /** Two messages an append. */
 const made = make(0, LENGTHS, (offset) => TIME + (offset >> 1));
 const NAME = `${segment(0)}.index`;
-/** An entry for every batch: any density is valid. */
+/** An entry for every batch, since any density is valid. */
 const INDEX = indexOf(
   LENGTHS.map((_, i) => [i, TIME + (i >> 1), made.starts[i]!]),
 );
 
-/** One thing that is done to an index. */
+/** A change of an index. */
 type Change =
   | { kind: "field"; entry: number; at: 0 | 8 | 12 | 16; value: number }
   | { kind: "copy"; from: number; to: number }
@@ -41,7 +41,7 @@ type Change =
 
 const entry = fc.nat({ max: LENGTHS.length - 1 });
 const value = fc.oneof(
-  // Positions of other messages, and beside them: what passes for right.
+  // Positions of this or neighbouring messages, which look right.
   fc.tuple(entry, fc.integer({ min: -1, max: 1 }))
     .map(([i, by]) => Math.max(0, made.starts[i]! + by)),
   fc.nat({ max: 50 }),
@@ -71,7 +71,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   }),
 );
 
-/** The index with the changes, one after the other, as far as they lie in it. */
+/** Applies the changes to the index one after the other, as far as they lie in it. */
 function changed(changes: readonly Change[]): Uint8Array {
   let bytes = INDEX.slice();
   const at = (i: number) => i * INDEX_ENTRY_BYTES;
@@ -94,7 +94,7 @@ function changed(changes: readonly Change[]): Uint8Array {
   return bytes;
 }
 
-/** Whether it ended without an error; the only one that may be is that a segment is corrupt. */
+/** Whether it ended without an error. The only error allowed is that a segment is corrupt. */
 function sound(run: () => void): boolean {
   try {
     run();
@@ -105,7 +105,7 @@ function sound(run: () => void): boolean {
   }
 }
 
-/** What is read from an offset on is what was appended, up to the end. */
+/** Checks that reading from an offset gives what was appended, up to the end. */
 function checkFrom(source: Log | LogReader, from: number): void {
   assertMade(drainSync(source, { from }), from, LENGTHS.slice(from));
 }
@@ -123,10 +123,13 @@ function open(disk: SimulatedDisk): Log {
 
 Deno.test({
   name:
-    "Log.open() of a sound log with any index repairs the index, or names it if the log was closed; reading gives all messages",
+    "Log.open() of a sound log with any index repairs the index, or reports it if the log was closed; reading gives all messages",
   ignore: !FILES,
   fn() {
-    /** After a crash mended; of a closed log read all the same, or named as corrupt. */
+    /**
+     * Counts: indexes repaired after a crash, and closed logs that were read or reported as
+     * corrupt.
+     */
     const tally = { mended: 0, read: 0, named: 0 };
     fc.assert(
       fc.property(

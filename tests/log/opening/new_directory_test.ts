@@ -1,11 +1,11 @@
-/** The directory of a log whose maker did not live to make its name durable. */
+/** The directory of a log whose creator was killed before its name was durable. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { Log } from "../../../lib/log/mod.ts";
 import { BufferPool } from "../../../lib/pool/mod.ts";
 import { SimulatedDisk } from "../../../lib/testing/mod.ts";
 import { PassingStorage } from "../_passing_storage.ts";
 
-/** A process that ends where it would sync a directory for the `last`-th time. */
+/** Ends the process where it would sync a directory for the `last`-th time. */
 class Ending extends PassingStorage {
   #left: number;
 
@@ -20,7 +20,7 @@ class Ending extends PassingStorage {
   }
 
   override async makeDirectory(path: string): Promise<boolean> {
-    // The disk syncs by itself: its own call is the one to end at.
+    // The disk's own method is replaced, because the disk calls it itself.
     const disk = this.inner as SimulatedDisk;
     const stop = disk.onOperation(({ kind }) => {
       if (kind === "syncDirectory" && --this.#left === 0) {
@@ -35,12 +35,14 @@ class Ending extends PassingStorage {
   }
 }
 
-/** Directories are synced this often: for the name of each one, and twice for the names in it. */
+/**
+ * How often directories are synced: once for the name of each one, and twice for the names in it.
+ */
 const SYNCS = { "/log": 1 + 2, "/a/b/log": 3 + 2 };
 
 for (const [path, syncs] of Object.entries(SYNCS)) {
   for (let last = 1; last <= syncs; last++) {
-    Deno.test(`Log.open() after a kill at sync ${last} of a directory: what is acknowledged in ${path} survives`, async () => {
+    Deno.test(`Log.open() after a kill at sync ${last} of a directory: what was acknowledged in ${path} survives`, async () => {
       using pool = new BufferPool();
       const disk = new SimulatedDisk();
       const options = { pool, prepareBytes: 0 };

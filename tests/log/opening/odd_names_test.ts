@@ -1,6 +1,6 @@
 /**
- * Names of a log's own on links, directories and FIFOs: every entry point refuses them by name and
- * changes nothing. docs/format.md#open-odd-names
+ * Links, directories and FIFOs that have the name of a log's file: every entry point refuses them
+ * by name and changes nothing. docs/format.md#open-odd-names
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
@@ -19,7 +19,7 @@ import { at, DiskPlace, drain, KIB, segment } from "../_support.ts";
 const OPTIONS = { segmentBytes: 4 * KIB, prepareBytes: 0, tailBytes: 0 };
 const PAYLOAD = new Uint8Array(3000);
 
-/** What may have a name, and how it comes there; `away` keeps what had it before. */
+/** What may have a name, and how to make it. `away` keeps what had the name before. */
 const ODD: Record<string, (path: string, away: string) => void> = {
   "a link to a regular file": (path, away) => Deno.symlinkSync(away, path),
   "a relative link": (path, away) =>
@@ -47,7 +47,7 @@ const NAMES = [
   "writer",
 ];
 
-/** Everything below a directory: what it is, and its bytes or where it leads. */
+/** Lists everything below a directory: its type, and its bytes or its link target. */
 function everything(dir: string): string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => {
     const path = `${dir}/${name}`;
@@ -63,7 +63,7 @@ function everything(dir: string): string[] {
   }).sort();
 }
 
-/** A log of three segments that was closed, or not. */
+/** Makes a log of three segments, closed or left open. */
 async function makeLog(dir: string, place: DiskPlace): Promise<void> {
   await using log = await Log.open(dir, { ...place, ...OPTIONS });
   for (let i = 0; i < 3; i++) await log.appendDurable(PAYLOAD);
@@ -138,7 +138,7 @@ for (const [what, make] of Object.entries(ODD)) {
   }
 
   Deno.test(
-    `Log.cursor() does not go through ${what}`,
+    `Log.cursor() does not follow ${what}`,
     { ignore: !ALL },
     () =>
       at(new DiskPlace(), async (place) => {
@@ -189,7 +189,7 @@ Deno.test(
         `${segment(0)}.index`,
       ].map((name) => [`${dir}/${name}`, `${place.dir}/${name}`]);
       for (const [path, other] of away) {
-        // The writer may have it open, and then goes on with the file itself.
+        // The writer may have the file open, and then keeps using it.
         Deno.copyFileSync(path, other);
         Deno.removeSync(path);
         Deno.symlinkSync(other, path);

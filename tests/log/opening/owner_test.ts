@@ -1,5 +1,5 @@
 /**
- * The owner file and `meta` of a log, as opening makes and judges them:
+ * How opening creates and classifies the owner file and `meta` of a log:
  * docs/format.md#owner-create, docs/format.md#owner-generation, docs/format.md#owner-remove,
  * docs/format.md#owner-invalid, docs/format.md#owner-other-log, docs/format.md#meta-create,
  * docs/format.md#meta-newest, docs/format.md#meta-turns, docs/format.md#meta-larger-block,
@@ -52,7 +52,7 @@ const FILES = filesOf(make(0, LENGTHS), make(3, LENGTHS));
 const ALL = [...LENGTHS, ...LENGTHS];
 const OTHER = "ffffffff-ffff-4fff-8fff-ffffffffffff";
 
-/** The fields of an owner file, read plainly. */
+/** The fields of an owner file, decoded without the library. */
 function ownerOf(place: Place) {
   const bytes = place.bytes("writer");
   const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -71,7 +71,7 @@ function ownerOf(place: Place) {
   };
 }
 
-/** The fields of a slot of `meta`, read plainly. */
+/** The fields of a slot of `meta`, decoded without the library. */
 function slotOf(place: Place, number: number) {
   const bytes = place.bytes("meta");
   const slotBytes = bytes.length / 2;
@@ -91,7 +91,7 @@ function slotOf(place: Place, number: number) {
 }
 
 onEachPlace(
-  "Log.open() makes an owner file with identity, process and time, and closing removes it",
+  "Log.open() creates an owner file with identity, process and time, and closing removes it",
   async (place) => {
     const before = place.storage.now();
     const log = await openLog(place);
@@ -115,13 +115,13 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.open() makes a new log with 4 syncs, and names come in the order of the format", () =>
+Deno.test("Log.open() creates a log with 4 syncs, and names appear in the order of the format", () =>
   on(new SimulatedDisk(), (place) => {
     const disk = place.storage;
     disk.makeDirectorySync("/log");
     const from = disk.trace.length;
     const log = openLogSync(place);
-    // The name of the directory is synced by the storage, as far as it may not be durable.
+    // The storage syncs the name of the directory, unless it is known to be durable.
     const names = lines(disk, from, ["rename", "syncDirectory"])
       .filter((line) => line !== "syncDirectory /");
     assertEquals(names, [
@@ -136,7 +136,7 @@ Deno.test("Log.open() makes a new log with 4 syncs, and names come in the order 
       path !== "/" && (kind === "sync" || kind === "syncDirectory" ||
         kind === "write" && durability !== "none")
     );
-    // The last segment is empty: no byte of it is trusted.
+    // The last segment is empty, so none of its bytes is trusted.
     assertEquals(
       syncs.filter(({ path }) => !/\.(log|index)$/.test(path)).length,
       4,
@@ -148,7 +148,7 @@ Deno.test("Log.open() makes a new log with 4 syncs, and names come in the order 
       "remove /log/writer",
       "syncDirectory /log",
     ]);
-    // It goes last: a log without an owner file is whole.
+    // The owner file is removed last: a log without one is complete.
     assertEquals(disk.unsyncedUnits(), []);
   }));
 
@@ -209,7 +209,7 @@ Deno.test("Log.open() refuses the owner file of another log by name", () =>
     assertEquals(fault!.kind, "owner");
   }));
 
-/** A record with another version, and its checksum. */
+/** Returns a record with another version and the right checksum. */
 function ofVersion(record: Uint8Array, checksumAt: number): Uint8Array {
   const bytes = patched(record, 8, new Uint8Array([2]));
   const view = new DataView(bytes.buffer);
@@ -242,7 +242,7 @@ Deno.test("Log.open() and readers refuse files of a later version by name", asyn
   }
 });
 
-/** A `meta` with both slots. */
+/** Makes a `meta` with both slots. */
 function twoSlots(
   first: { sequence: number; firstOffset: number },
   second: { sequence: number; firstOffset: number },
@@ -286,7 +286,7 @@ Deno.test("Log.open() takes the newest valid slot of meta", async () => {
   }
 });
 
-Deno.test("Log.open() refuses a damaged meta, and repair makes it again", async () => {
+Deno.test("Log.open() refuses a damaged meta, and repair creates it again", async () => {
   const valid = metaFile(0);
   const cases = [
     flipped(valid, 0),

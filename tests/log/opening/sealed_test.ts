@@ -1,5 +1,5 @@
 /**
- * Segments that open without a scan, and closed logs that are not whole:
+ * Segments that open without a scan, and closed logs that are incomplete:
  * docs/format.md#open-sealed, docs/format.md#open-clean-close, docs/format.md#index-cache.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -76,7 +76,7 @@ Deno.test("Log.open() scans the last segment of a log that was left open, howeve
     });
   }));
 
-Deno.test("Log.open() writes a wrong index of the last segment of a closed log again", async () => {
+Deno.test("Log.open() rewrites a wrong index of the last segment of a closed log", async () => {
   const { log, index } = SEGMENTS[0]!;
   const name = segment(0);
   const wrong = [
@@ -144,7 +144,7 @@ Deno.test("Log.open() refuses a closed log that is shorter than its index says",
   }
 });
 
-Deno.test("Log.open() writes a lost or wrong index of a sealed segment again", async () => {
+Deno.test("Log.open() rewrites a lost or wrong index of a sealed segment", async () => {
   const { index } = SEGMENTS[1]!;
   const name = `${segment(300)}.index`;
   const wrong: (Uint8Array | undefined)[] = [
@@ -174,7 +174,7 @@ Deno.test("Log.open() writes a lost or wrong index of a sealed segment again", a
   }
 });
 
-Deno.test("Log.open() opens a log whose lost index finds no room", async () => {
+Deno.test("Log.open() opens a log that has no room for a lost index", async () => {
   const files = filesOf(...SEGMENTS);
   delete files[`${segment(300)}.index`];
   await on(files, (place) => {
@@ -216,7 +216,7 @@ Deno.test("Log.open() refuses a damaged sealed segment whose index is missing, a
         assertEquals(error.position, starts[k]);
         assertEquals(error.offset, 300 + k);
         assertEquals(place.storage.hash(), before);
-        // And the lock is free again.
+        // The lock is free again.
         assertThrows(() => openLogSync(place), CorruptSegmentError);
       });
     }

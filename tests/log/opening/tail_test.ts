@@ -1,6 +1,6 @@
 /**
- * Opening reads the partly filled last blocks, which the writer then writes again: what is in them
- * must be what the disk holds.
+ * Opening reads the partly filled last blocks, which the writer then writes again. They must have
+ * what the disk holds.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Log } from "../../../lib/log/mod.ts";
@@ -18,7 +18,7 @@ import {
 } from "../recovery/_support.ts";
 import { payload, segment } from "../_support.ts";
 
-/** Every bit of a read that this test flips: in headers, payloads and index entries. */
+/** The bits that this test flips in reads: in headers, payloads and index entries. */
 const BITS = [0, 8 * 8, 8 * 40, 8 * 300 + 3, 8 * 310, 8 * 500];
 
 function reads(disk: SimulatedDisk): number {
@@ -30,7 +30,7 @@ for (const isLeftOpen of [false, true]) {
   const made = make(0, [100, 200]);
   const files = { ...filesOf(made), ...isLeftOpen ? LEFT_OPEN : {} };
 
-  Deno.test(`Log.open(): a bit that is wrong in one read of a log ${state} is not written back`, async () => {
+  Deno.test(`Log.open(): a wrong bit in one read of a log ${state} is not written back`, async () => {
     for (const flipBit of BITS) {
       for (let number = 1, all = 1; number <= all; number++) {
         await on(files, (place) => {
@@ -39,7 +39,8 @@ for (const isLeftOpen of [false, true]) {
           try {
             withLog(place, (log) => {
               all = Math.max(all, reads(disk));
-              // A wrong bit where recovery looks for the end is a torn write to it, which is told.
+              // A wrong bit where recovery looks for the end looks like a torn write, and is
+              // reported as one.
               if (log.nextOffset < 2) return;
               log.append(payload(2, 10));
             });
@@ -55,7 +56,7 @@ for (const isLeftOpen of [false, true]) {
   });
 }
 
-Deno.test("Log.open() refuses a device that gives other bytes each time", async () => {
+Deno.test("Log.open() refuses a device that returns different bytes each time", async () => {
   const messages = new Set<string>();
   for (let first = 1; first < 8; first++) {
     await on(filesOf(make(0, [100, 200])), (place) => {
@@ -77,12 +78,12 @@ Deno.test("Log.open() refuses a device that gives other bytes each time", async 
   );
 });
 
-/** Cuts a file, as somebody else would, at the last read of it that opening asks for. */
+/** Truncates a file, as another program would, at the last read that opening makes of it. */
 class CuttingStorage extends PassingStorage {
   readonly disk: SimulatedDisk;
   readonly path: string;
   readonly length: number;
-  /** Reads of the file that come before. */
+  /** Number of reads of the file before the truncation. */
   readonly reads: number;
 
   constructor(
@@ -128,7 +129,7 @@ class CutFile extends PassingFile {
   }
 }
 
-Deno.test("Log.open() refuses a file that somebody cuts meanwhile, and does not write over it", async () => {
+Deno.test("Log.open() refuses a file that is truncated meanwhile, and does not overwrite it", async () => {
   const made = make(0, [100, 200]);
   for (const isLeftOpen of [false, true]) {
     const files = { ...filesOf(made), ...isLeftOpen ? LEFT_OPEN : {} };

@@ -1,6 +1,7 @@
 /**
- * One log through two mounts: `two_mounts_child.ts bind|overlay DIRECTORY`. `DIRECTORY/log` is the
- * log, `DIRECTORY/other` the same through a mount. Prints as JSON what happened.
+ * Uses one log through two mounts. Usage: `two_mounts_child.ts bind|overlay DIRECTORY`.
+ * `DIRECTORY/log` is the log, `DIRECTORY/other` the same log through a mount. Prints as JSON what
+ * happened.
  */
 import { inspectLog, Log, LogReader, verifyLog } from "../../../mod.ts";
 
@@ -8,7 +9,7 @@ const [kind, directory] = Deno.args;
 const [dir, other] = [`${directory}/log`, `${directory}/other`];
 const found: Record<string, unknown> = {};
 
-/** What a call came to: its error's name, or what it returned. */
+/** Returns the outcome of a call: the name of its error, or what it returned. */
 async function outcome(run: () => unknown): Promise<unknown> {
   try {
     return await run();
@@ -37,7 +38,7 @@ if (kind === "bind") {
   found.followed = batch.text(0);
   await reader.return!();
 } else {
-  // The layer above has a lock and files of its own.
+  // The upper layer has a lock and files of its own.
   const second = await Log.open(other);
   found.second = second.nextOffset;
   for (let i = 0; i < 5; i++) await second.appendDurable("above");

@@ -7,14 +7,14 @@ import { TemporaryDirectory } from "../../storage/_tiers.ts";
 const BIND = `
   cd "$0" && mkdir log other && mount --bind log other
 `;
-/** On a tmpfs: not every filesystem can be the upper layer. */
+/** On a tmpfs, since not every filesystem can be the upper layer. */
 const OVERLAY = `
   cd "$0" && mkdir log other layers && mount -t tmpfs none layers &&
     mkdir layers/upper layers/work &&
     mount -t overlay -o lowerdir=log,upperdir=layers/upper,workdir=layers/work none other
 `;
 
-/** Runs the child where `mount` was done, in a mount namespace that ends with it. */
+/** Runs the child after `mount`, in a mount namespace that ends with it. */
 async function through(kind: string, mount: string): Promise<unknown> {
   using directory = new TemporaryDirectory();
   const { path } = directory;

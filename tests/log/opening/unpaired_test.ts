@@ -39,12 +39,12 @@ const ALL = [...LENGTHS, ...LENGTHS, ...LENGTHS];
 type Part = "whole" | "empty" | "missing";
 const PARTS: readonly Part[] = ["whole", "empty", "missing"];
 
-/** What a log must hold: messages from one offset up to another; or what is wrong with it. */
+/** What a log must hold: messages from one offset up to another, or what is wrong with it. */
 type Outcome = { from: number; to: number } | CorruptSegmentError["kind"];
 
 /**
- * What the format says of a segment with these files, of three. The first offset is 0, or 3 where
- * `isTruncated`.
+ * Returns what the format says about three segments, one of which has these files. The first offset
+ * is 0, or 3 where `isTruncated`.
  */
 function expected(
   which: 0 | 1 | 2,
@@ -58,12 +58,12 @@ function expected(
   if (log === "whole") return { from, to: 9 };
   const isGone = log === "missing" && index === "missing";
   if (which === 2) {
-    // Just made, or its index describes what its log does not have.
+    // The segment was just created, or its index describes bytes that its log does not have.
     const isBegun = index === "empty" && isLeftOpen;
     if (log === "missing" && index !== "missing" && !isBegun) return "missing";
     return index === "whole" ? "index" : { from, to: 6 };
   }
-  // The log starts with it, or it is in the middle.
+  // The segment is the log's first one, or a middle one.
   if (isGone || log === "empty" && index !== "whole") return "gap";
   return log === "empty" ? "index" : "missing";
 }
@@ -120,11 +120,11 @@ function check(place: SimulatedPlace, outcome: Outcome): void {
     appendSome(log, 2, 10);
   });
   assertMade(reopened(place), from, [...ALL.slice(from, to), 10, 10]);
-  // Every file has its partner, and nothing else is there.
+  // Every file has its partner, and there is no other file.
   assertEquals(faultsOfClosed(place), []);
 }
 
-Deno.test("Log.open() of a directory with one empty file of any first offset is an empty log", async () => {
+Deno.test("Log.open() opens a directory with one empty file of any first offset as an empty log", async () => {
   for (const first of [0, 7]) {
     for (const kind of ["log", "index"]) {
       const files = { [`${segment(first)}.${kind}`]: new Uint8Array(0) };
@@ -139,7 +139,7 @@ Deno.test("Log.open() of a directory with one empty file of any first offset is 
   }
 });
 
-Deno.test("Log.open() of an .index with entries alone is CorruptSegmentError that names it", () =>
+Deno.test("Log.open() refuses an .index with entries but no .log, with CorruptSegmentError that names it", () =>
   on({ [`${segment(3)}.index`]: SEGMENTS[1]!.index }, (place) => {
     const before = place.storage.hash();
     const error = assertThrows(() => openLogSync(place), CorruptSegmentError);
@@ -189,7 +189,7 @@ Deno.test("Log.open() removes every subset of files below the first offset, dura
   }
 });
 
-Deno.test("Log.open() leaves other files and directories alone, and names them", () => {
+Deno.test("Log.open() leaves other files and directories alone, and reports them", () => {
   const foreign: Files = {
     "0.log": payload(1, 10),
     [`${segment(9)}.log.bak`]: payload(2, 10),
@@ -203,7 +203,7 @@ Deno.test("Log.open() leaves other files and directories alone, and names them",
   const files = {
     ...filesOf(...SEGMENTS),
     ...foreign,
-    // Not foreign, but left alone as well.
+    // It is not a foreign file, but it is left alone as well.
     [`${segment(0)}.379.0.cut`]: payload(4, 10),
     "offsets/consumers/1": payload(10, 8),
   };
@@ -282,7 +282,7 @@ Deno.test("Log.open() refuses a log whose first segments are gone, and one witho
       [{ meta: meta! }, "missing"],
       [LEFT_OPEN, "missing"],
       [{ writer: LEFT_OPEN["writer"]! }, "missing"],
-      // The segment that holds the first offset is gone.
+      // The segment that holds the first offset is missing.
       [{ ...filesOf(SEGMENTS[0]!), meta: metaFile(9) }, "gap"],
     ] as const
   ) {
@@ -295,7 +295,7 @@ Deno.test("Log.open() refuses a log whose first segments are gone, and one witho
   }
 });
 
-Deno.test("Log.open() cuts batches with other offsets than the name says, after it kept them", () => {
+Deno.test("Log.open() keeps batches whose offsets do not follow from the name, then cuts them", () => {
   const files = filesOf(SEGMENTS[0]!);
   files[`${segment(3)}.log`] = SEGMENTS[2]!.log;
   files[`${segment(3)}.index`] = new Uint8Array(0);

@@ -1,9 +1,8 @@
 /**
- * Appends to a log and ends without closing it. It prints `durable N` after the first messages,
- * which it made durable; three more are
- * in memory only when it ends.
+ * Appends to a log and ends without closing it. Prints `durable N` after the first messages, which
+ * it made durable. Three more are in memory when it ends.
  *
- * Arguments: the directory, how to end.
+ * Arguments: the directory, and how to end.
  */
 import { Log } from "../../../lib/log/mod.ts";
 
@@ -13,7 +12,7 @@ function say(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
-/** Appends two durable messages, then three that nobody waits for. */
+/** Appends two durable messages, then three that are never flushed. */
 async function append(): Promise<Log> {
   const log = await Log.open(dir, { flushAfterMs: 60_000 });
   log.append("first");
@@ -27,7 +26,7 @@ if (end === "worker" && self.name !== "writer") {
     type: "module",
     name: "writer",
   });
-  // The worker is ended from outside while its log is open.
+  // The worker is terminated from outside while its log is open.
   await new Promise((resolve) => worker.onmessage = resolve);
   worker.terminate();
   say("terminated");
@@ -52,7 +51,7 @@ if (end === "worker" && self.name !== "writer") {
       setInterval(() => {}, 1000);
       break;
     case "full": {
-      // Nothing more can be written.
+      // From here on nothing more can be written.
       const { prototype } = Object.getPrototypeOf(log).constructor;
       prototype.flushSync = () => {
         throw new Error("no room");
@@ -60,6 +59,6 @@ if (end === "worker" && self.name !== "writer") {
       break;
     }
     default:
-      // The event loop is empty: the timer of `flushAfterMs` does not keep the program.
+      // The event loop is empty. The timer of `flushAfterMs` does not keep the program alive.
   }
 }

@@ -1,13 +1,10 @@
-/** What becomes of a log that the program does not close: lib/log/open_logs.ts. */
+/** What happens to a log that the program does not close: lib/log/open_logs.ts. */
 import { assert, assertEquals } from "@std/assert";
 import { Log } from "@basalt/io";
 import { ALL } from "../../permissions.ts";
 import { drain } from "../_support.ts";
 
-/**
- * How a program ends, and what of its log is there then: two messages were durable, three in
- * memory.
- */
+/** How a program ends, and what its log holds then. Two messages were durable, three in memory. */
 const ENDS: {
   end: string;
   signal?: Deno.Signal;
@@ -28,7 +25,7 @@ const ENDS: {
 for (const { end, signal, code, kept } of ENDS) {
   Deno.test({
     name: `Log that was not closed, after ${signal ?? end}: ${
-      kept === 5 ? "everything is written" : "what nobody flushed is lost"
+      kept === 5 ? "everything is written" : "what was not flushed is lost"
     }`,
     ignore: !ALL,
     fn: async () => {
@@ -59,7 +56,8 @@ for (const { end, signal, code, kept } of ENDS) {
           new TextDecoder().decode(payload)
         );
         assertEquals(found, ["first", "second", "a", "b", "c"].slice(0, kept));
-        // Not closed in any case: the next writer recovers it, and cuts nothing that was durable.
+        // The log was not closed in any case, so the next writer recovers it. It cuts nothing that
+        // was durable.
         const { recovered, kept: cut } = log.stats().opening;
         assertEquals([recovered.length, cut.length], [1, 0]);
         if (end === "full") {

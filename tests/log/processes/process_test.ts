@@ -1,4 +1,4 @@
-/** Several processes at one log, on a real disk: docs/format.md#lock, docs/format.md#lock-wait. */
+/** Several processes on one log, on a real disk: docs/format.md#lock, docs/format.md#lock-wait. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, type LogOptions, LogReader } from "../../../lib/log/mod.ts";
 import { DiskStorage, LockedError } from "../../../lib/storage/mod.ts";
@@ -7,12 +7,12 @@ import { processPayload } from "./_payload.ts";
 import { assertBytes } from "../recovery/_support.ts";
 import { KIB, testPool } from "../_support.ts";
 
-/** A writing process, and what it has said. */
+/** A writing process, and what it has printed. */
 class Writer implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #lines: ReadableStreamDefaultReader<string>;
   #rest = "";
-  /** Messages below are durable, as it said. */
+  /** Messages below this offset are durable, as the process printed. */
   acknowledged = 0;
   closed = false;
   #over = false;
@@ -38,7 +38,7 @@ class Writer implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Takes what it says until a line begins so, or it ends; answers that line. */
+  /** Reads its output up to a line that begins with `begin`, or to the end. Returns that line. */
   async until(begin: string): Promise<string | undefined> {
     for (;;) {
       let end;
@@ -60,7 +60,7 @@ class Writer implements AsyncDisposable {
     await this.#child.stdin.close();
   }
 
-  /** Kills it as nothing can be caught, and takes what it said before. */
+  /** Kills it with SIGKILL, and reads what it printed before. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.until("nothing");
@@ -72,7 +72,7 @@ class Writer implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The process has already ended.
     }
     await this.#lines.cancel();
     await this.#child.stdin.close().catch(() => {});
@@ -92,7 +92,7 @@ function processTest(name: string, test: (dir: string) => Promise<void>): void {
   });
 }
 
-/** Opens a log, hands it over, and closes it. */
+/** Opens a log, passes it on, and closes it. */
 async function withLog<T>(
   dir: string,
   options: LogOptions,
@@ -112,7 +112,8 @@ async function withLog<T>(
 }
 
 /**
- * Reads from an offset to the end, which it answers; every message must be the one with its offset.
+ * Reads from an offset to the end, and returns the end. Every message must be the one with its
+ * offset.
  */
 async function readFrom(
   source: Log | LogReader,
@@ -140,7 +141,7 @@ processTest(
         LockedError,
       );
       const tookMs = performance.now() - before;
-      // The default is two seconds.
+      // The default timeout is two seconds.
       assert(tookMs >= lockTimeoutMs && tookMs < 2000, `${tookMs} ms`);
       assertEquals([error.path, error.pid], [dir, first.pid]);
       assert(
@@ -153,7 +154,7 @@ processTest(
     assertEquals(sync.pid, first.pid);
     // Reading needs no lock.
     assertEquals(await readFrom(new LogReader(dir), 0), 0);
-    // One who waits gets it when the first one closes.
+    // A waiting call gets the lock when the first process closes.
     const waiting = withLog(
       dir,
       { lockTimeoutMs: 20_000 },
@@ -180,7 +181,7 @@ processTest(
 );
 
 processTest(
-  "Log.open() gets the lock of a killed owner within two seconds, and finds all that it acknowledged",
+  "Log.open() gets the lock of a killed owner within two seconds, and finds everything acknowledged",
   async (dir) => {
     let end = 0;
     for (let cycle = 0; cycle < 5; cycle++) {
@@ -196,7 +197,7 @@ processTest(
       await writer.kill();
       assert(writer.acknowledged > end);
       const before = performance.now();
-      // The default waits two seconds, which is to be enough.
+      // The default timeout of two seconds must be enough.
       await withLog(dir, {}, async (log) => {
         const tookMs = performance.now() - before;
         assert(tookMs < 5000, `${tookMs} ms`);
@@ -235,7 +236,7 @@ for (const direct of ["prefer", "never"] as const) {
       while (performance.now() < until) {
         await writer.until("ack");
         const { acknowledged } = writer;
-        // All of it now and then, and mostly from the last end on.
+        // Sometimes everything, and mostly from the last end on.
         const from = reads % 10 === 0 ? 0 : end;
         const next = await readFrom(reader, from);
         assert(
@@ -247,7 +248,7 @@ for (const direct of ["prefer", "never"] as const) {
         reads++;
       }
       assert(reads > 10, `${reads} reads`);
-      // Whole, also while and after it closes.
+      // The log is whole, also while it closes and afterwards.
       await writer.close();
       while (!writer.closed) {
         const next = await readFrom(reader, end);

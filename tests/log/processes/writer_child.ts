@@ -1,7 +1,6 @@
 /**
- * Writes a log until it is killed, or until its standard input says to close. It prints a line for
- * each thing that happened:
- * `open N` with the next offset, `ack N` with the durable offset, `closed`.
+ * Writes a log until it is killed, or until its standard input says to close. Prints a line for
+ * each event: `open N` with the next offset, `ack N` with the durable offset, `closed`.
  *
  * Arguments: the directory, `write` or `hold`, the tier (`prefer` or `never`), bytes of a segment.
  */
@@ -33,13 +32,13 @@ say(`open ${log.nextOffset}`);
 if (mode === "hold") await asked;
 while (!closing) {
   for (let i = 0; i < 20; i++) log.append(processPayload(log.nextOffset));
-  // Some more are written behind what is waited for.
+  // More messages are written after the one that is waited for.
   const waited = log.whenDurable(log.nextOffset - 5);
   for (let i = 0; i < 10; i++) log.append(processPayload(log.nextOffset));
   if (log.nextOffset % 4 === 0) log.flush({ durability: "none" });
   await waited;
   say(`ack ${log.durableOffset}`);
-  // Slower than a reader that checks every byte, or that would never come to an end.
+  // Slower than a reader that checks every byte, which would never reach the end otherwise.
   await new Promise((resolve) => setTimeout(resolve, 5));
 }
 await log.close();

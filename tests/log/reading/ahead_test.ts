@@ -1,6 +1,6 @@
 /**
- * Reading ahead: what is in flight, what is read how often, what becomes of it where memory,
- * patience or the disk end.
+ * Reading ahead: what is in flight, what is read and how often, and what happens where memory, time
+ * or the disk run out.
  */
 import { drive } from "../../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -36,7 +36,7 @@ import {
   placeOn,
 } from "../recovery/_support.ts";
 
-/** Lengths of payloads that end at every place of a block now and then, and exceed one. */
+/** Returns lengths of payloads, some of which end at a block boundary, and one exceeds a block. */
 function randomLengths(random: SeededRandom): number[] {
   const lengths: number[] = [];
   const kinds = [
@@ -58,7 +58,7 @@ function randomLengths(random: SeededRandom): number[] {
   return lengths;
 }
 
-Deno.test("Log.Log.read() gives every message once, whatever is in flight, and reads each byte about once", async () => {
+Deno.test("Log.read() gives every message once, whatever is in flight, and reads each byte about once", async () => {
   for (let seed = 0; seed < 16; seed++) {
     const random = new SeededRandom(seed);
     const lengths = randomLengths(random);
@@ -77,7 +77,7 @@ Deno.test("Log.Log.read() gives every message once, whatever is in flight, and r
       const before = bytesRead(disk, ".log");
       assertMade(await drain(log, options), 0, lengths, `seed ${seed}`);
       const read = bytesRead(disk, ".log") - before;
-      // A restart at the end of the file, and no more.
+      // One restart at the end of the file, and no more.
       assert(
         read <= made.log.length + 128 * KIB,
         `seed ${seed}: ${read} of ${made.log.length}`,
@@ -91,7 +91,7 @@ Deno.test("Log.Log.read() gives every message once, whatever is in flight, and r
   }
 });
 
-Deno.test("BlockReader gives the file's bytes, whatever its receiver keeps, and holds no more memory than it was told", async () => {
+Deno.test("BlockReader gives the file's bytes, whatever the receiver keeps, and stays within its memory limit", async () => {
   const bytes = payload(1, 9 * MIB + 777);
   for (let seed = 0; seed < 40; seed++) {
     const random = new SeededRandom(seed);
@@ -101,7 +101,7 @@ Deno.test("BlockReader gives the file's bytes, whatever its receiver keeps, and 
     });
     disk.poke("/a", 0, bytes);
     const file = disk.openSync("/a");
-    // Sometimes hardly more than the largest that is needed.
+    // Sometimes little more than the largest block that is needed.
     using pool = testPool({ limitBytes: [15, 64][seed % 2]! * MIB });
     const readAheadBytes = random.below(5) * MIB;
     let position = random.below(2 * MIB);
@@ -145,7 +145,7 @@ const LENGTHS = Array.from(
 );
 const MADE = make(0, LENGTHS);
 
-/** How many reads of the log, and bytes, were in flight at most while a pass read it. */
+/** Returns how many reads of the log, and how many bytes, were in flight at most during a scan. */
 async function inFlight(
   options: { readAheadBytes?: number },
   pool = testPool(),
@@ -172,14 +172,15 @@ async function inFlight(
   return most;
 }
 
-Deno.test("Log.Log.read() has as many reads in flight as 'readAheadBytes' allows, and one where it is 0 or the pool has no room", async () => {
+Deno.test("Log.read() has as many reads in flight as 'readAheadBytes' allows, and one where it is 0 or the pool has no room", async () => {
   const eight = await inFlight({});
   assert(eight.reads >= 8 && eight.bytes <= 9 * MIB, `${eight.reads} reads`);
   const two = await inFlight({ readAheadBytes: 2 * MIB });
   assertEquals(two.reads, 3);
   assertEquals((await inFlight({ readAheadBytes: 0 })).reads, 1);
   for (const atLimit of ["wait", "fail", "external"] as const) {
-    // One block, its arrays and what is kept of it; of others only the last, small one has room.
+    // Room for one block, its arrays and what is kept of it. Of the other blocks only the small
+    // last one fits.
     const pool = testPool({ limitBytes: 1400 * KIB, atLimit });
     const one = await inFlight({}, pool);
     assert(one.bytes <= 1400 * KIB, atLimit);
@@ -195,7 +196,7 @@ Deno.test("LogReader.read() of few messages reads little ahead", async () => {
   });
 });
 
-Deno.test("LogReader.read() finishes for all readers of a pool without room for all, large messages too", async () => {
+Deno.test("LogReader.read() finishes for all readers of a pool too small for all, also with large messages", async () => {
   const lengths = [100, 3 * MIB, 50, 2 * MIB, ...LENGTHS.slice(0, 3000)];
   const disk = diskWith(filesOf(make(0, lengths)));
   for (const limit of [6, 8, 12]) {
@@ -215,7 +216,7 @@ Deno.test("Log.read() gives all messages before it reports a failed read ahead",
     let reads = 0;
     disk.onOperation(({ kind, path: at, position }) => {
       if (kind !== "read" || at !== path) return;
-      // Later ones come first, as a rule.
+      // Later reads usually complete first.
       if (++reads !== failing) return { latencyMs: 20 - reads };
       failed = position!;
       return { error: "EIO" };
@@ -243,7 +244,7 @@ Deno.test("Log.read() gives all messages before it reports a failed read ahead",
 });
 
 onEachPlace(
-  "Log.read() returns all memory when its loop is left, reads in flight and a closed log included",
+  "Log.read() returns all memory when its loop is left, also with reads in flight and on a closed log",
   async (place) => {
     const log = await openLog(place, { blockBytes: MIB });
     for (let i = 0; i < 12; i++) log.append(payload(i, MIB - HEADER));
@@ -265,14 +266,14 @@ onEachPlace(
     const late = log.read();
     using first: MessageBatch = (await late.next()).value!;
     await log.close();
-    // What was being read can be read to its end.
+    // What is being read can be read to its end.
     using second: MessageBatch = (await late.next()).value!;
     assertEquals(second.firstOffset, first.nextOffset);
     await late.return!();
   },
 );
 
-Deno.test("Log.read() of ten thousand batches leaves the pool as it was", async () => {
+Deno.test("Log.read() of ten thousand batches leaks nothing into the pool", async () => {
   const disk = diskWith(filesOf(make(0, LENGTHS.slice(0, 300))));
   await on(disk, async (place) => {
     const reader = new LogReader(DIR, place);
@@ -296,7 +297,7 @@ Deno.test("Log.open() recovers by reading at most 32 MiB of data and the zeros a
   for (
     const [name, last, torn, indexed, most] of [
       ["at the checkpoint", 48, 0, 48, 17],
-      ["16 MiB behind it", 64, 0, 48, 33],
+      ["16 MiB after it", 64, 0, 48, 33],
       ["with a torn tail", 60, 1, 48, 33],
       ["before the first checkpoint", 12, 0, 4, 12],
     ] as const
@@ -324,7 +325,7 @@ Deno.test("Log.open() recovers by reading at most 32 MiB of data and the zeros a
 Deno.test("Log.open() scans a log whole if its index lacks more than a checkpoint", () => {
   const lengths = Array.from({ length: 48 }, () => MIB - HEADER);
   const made = make(0, lengths);
-  // By the index nothing lies behind 18 MiB; a hole hides that more does.
+  // The index says that nothing lies after 18 MiB, and a hole hides that there is more.
   const bytes = made.log.slice().fill(0, 10 * MIB, 12 * MIB);
   const disk = diskWith({
     [`${segment(0)}.log`]: bytes,

@@ -1,5 +1,5 @@
 /**
- * Reading, verifying, inspecting and planning while a writer comes, writes, truncates or goes:
+ * Reading, verifying, inspecting and planning while a writer opens, writes, truncates or closes:
  * docs/format.md#read-look, docs/format.md#write-remove.
  */
 import {
@@ -22,7 +22,7 @@ import { at, KIB, payload, SimulatedPlace } from "../_support.ts";
 
 const OPTIONS = { segmentBytes: 4 * KIB, flushAfterMs: 0 };
 
-/** Calls back before each operation that blocks. */
+/** Calls back before each sync operation. */
 class Watched extends PassingStorage {
   #count = 0;
   #isBusy = false;
@@ -33,12 +33,12 @@ class Watched extends PassingStorage {
     this.#before = before;
   }
 
-  /** Operations so far. */
+  /** Number of operations so far. */
   get count(): number {
     return this.#count;
   }
 
-  /** Tells of an operation, unless it belongs to what is called back. */
+  /** Reports an operation, unless the callback itself made it. */
   tell(): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
@@ -91,7 +91,7 @@ function append(log: Log, count: number, length: number): Log {
 const open = (place: SimulatedPlace): Log =>
   Log.openSync(place.dir, { ...place, ...OPTIONS, prepareBytes: 64 * KIB });
 
-/** What may happen between two operations; the log has a writer at first where it is `isOpen`. */
+/** What may happen between two operations. The log has a writer at first where `isOpen`. */
 const CHANGES: Record<string, { isOpen: boolean; change: Change }> = {
   "a writer opens it": { isOpen: false, change: (place) => open(place) },
   "a writer opens it and appends": {
@@ -134,8 +134,8 @@ const CHANGES: Record<string, { isOpen: boolean; change: Change }> = {
 };
 
 /**
- * Runs a look at a log once for each of its operations, with a change before that one; returns how
- * many there were.
+ * Runs a check of a log once for each of its operations, with a change before that operation.
+ * Returns the number of operations.
  */
 async function beforeEach(
   what: keyof typeof CHANGES,
@@ -176,7 +176,7 @@ for (const what of Object.keys(CHANGES)) {
       assertEquals([...verifyLogSync(dir, { storage, pool })], []);
     }));
 
-  Deno.test(`inspectLog() of a sound log tells no damage when ${what} at any moment`, () =>
+  Deno.test(`inspectLog() of a sound log reports no damage when ${what} at any moment`, () =>
     beforeEach(what, (place, storage) => {
       const { dir, pool } = place;
       const { opening } = inspectLogSync(dir, { storage, pool });
@@ -189,7 +189,7 @@ for (const what of Object.keys(CHANGES)) {
       let next = 0;
       try {
         for (const batch of new LogReader(dir, { storage, pool }).readSync()) {
-          // Without 'from', it begins where the log does.
+          // Without `from`, reading begins where the log does.
           if (next > 0) assertEquals(batch.firstOffset, next);
           next = batch.nextOffset;
           batch.drop();
@@ -211,7 +211,7 @@ for (const what of Object.keys(CHANGES)) {
     }));
 }
 
-Deno.test("Log.read() of its own log is OffsetOutOfRangeError when what is next was truncated", () =>
+Deno.test("Log.read() is OffsetOutOfRangeError when the next message was truncated", () =>
   at(new SimulatedPlace(), (place) => {
     for (const options of [{}, { from: 0 }]) {
       let log: Log | undefined;
@@ -251,7 +251,7 @@ Deno.test("Log.read() of its own log is OffsetOutOfRangeError when what is next 
 Deno.test("verifyLog() ends in a log whose file is longer than its size was at first", () =>
   at(new SimulatedPlace(), (place) => {
     append(open(place), 2, 1500).closeSync();
-    /** A file that grows by a message after its size was asked for. */
+    /** A file that grows by a message after its size was read. */
     class Growing extends PassingFile {
       override sizeSync(): number {
         return super.sizeSync() - 100;
@@ -267,7 +267,7 @@ Deno.test("verifyLog() ends in a log whose file is longer than its size was at f
     assertEquals(faults.map((each) => each.kind), ["torn"]);
   }));
 
-Deno.test("planRepair() keeps no writer out", () =>
+Deno.test("planRepair() does not lock out a writer", () =>
   at(new SimulatedPlace(), (place) => {
     append(open(place), 2, 1500).closeSync();
     let log: Log | undefined;

@@ -1,11 +1,11 @@
-/** What reading costs by the number of segments: nothing but the segments themselves. */
+/** What reading costs by the number of segments: nothing besides the segments themselves. */
 import { assert, assertEquals } from "@std/assert";
 import { type Log, LogReader } from "../../../lib/log/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
 import { appendSome, drain, drainSync, KIB, openLogSync } from "../_support.ts";
 import { on } from "../recovery/_support.ts";
 
-/** Makes a log of so many segments, of one message each. */
+/** Makes a log of this many segments, with one message each. */
 async function onSegments(
   count: number,
   test: (reader: LogReader, log: Log, disk: SimulatedDisk) => Promise<void>,
@@ -28,7 +28,7 @@ function countOf(disk: SimulatedDisk, kind: string, from: number): number {
   return disk.trace.slice(from).filter((each) => each.kind === kind).length;
 }
 
-Deno.test("LogReader.read() lists the directory at the start and at the end, whatever the number of segments", async () => {
+Deno.test("LogReader.read() lists the directory at the start and at the end only, whatever the number of segments", async () => {
   for (const count of [1, 100, 1000]) {
     await onSegments(count, async (reader, _log, disk) => {
       for (const read of [drain, drainSync]) {

@@ -1,5 +1,6 @@
 /**
- * Iterators of batches and messages: how long what they give is valid, and how far they have come.
+ * Iterators of batches and messages: how long their results are valid, and how far the consumer has
+ * come.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { LogReader, OffsetOutOfRangeError } from "../../../lib/log/mod.ts";
@@ -19,14 +20,14 @@ function readerOf({ dir, storage, pool }: Place): LogReader {
   return new LogReader(dir, { storage, pool });
 }
 
-/** The next batch. */
+/** Takes the next batch. */
 async function take(batches: LogIterator<MessageBatch>): Promise<MessageBatch> {
   const { value } = await batches.next();
   assert(value !== undefined);
   return value!;
 }
 
-/** A log of so many messages, in a segment each. */
+/** Makes a log of this many messages, each in a segment of its own. */
 async function onLog(
   count: number,
   test: (place: Place, log: Awaited<ReturnType<typeof openLog>>) => Promise<
@@ -53,7 +54,7 @@ Deno.test("Log.read() ends a batch when the next one is asked for, unless it was
       const error = assertThrows(() => first.payload(0), TypeError, "keep()");
       assert(error.message.includes("offset 0"), error.message);
       assertThrows(() => first.keep(), TypeError);
-      // What is kept has the same memory.
+      // A kept batch still has its memory.
       assertEquals(view, payload(0, 600));
       assertEquals(kept.payload(0), payload(0, 600));
       assertEquals(second.payload(0), payload(1, 600));
@@ -113,7 +114,7 @@ Deno.test("Log.read() serves calls of next() in order; batches of calls made tog
     assertEquals((await batches.next()).done, true);
   }));
 
-Deno.test("LogReader.stream() leaves its batches to the consumer", () =>
+Deno.test("LogReader.stream() leaves the batches to the consumer", () =>
   onLog(3, async (_place, log) => {
     const all: MessageBatch[] = [];
     for await (const batch of log.stream()) all.push(batch);
@@ -124,7 +125,7 @@ Deno.test("LogReader.stream() leaves its batches to the consumer", () =>
     assertEquals(all.length, 3);
   }));
 
-Deno.test("Log.Log.messages() gives single messages, valid until the next one, or copied", () =>
+Deno.test("Log.messages() gives single messages, valid until the next one, or copied", () =>
   at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { segmentBytes: KIB });
     for (let i = 0; i < 20; i++) {
@@ -164,7 +165,7 @@ Deno.test("Log.Log.messages() gives single messages, valid until the next one, o
   }));
 
 for (const kind of ["Log", "LogReader"]) {
-  Deno.test(`${kind}: caughtUp and reached() tell how far the consumer has come`, () =>
+  Deno.test(`${kind}: caughtUp and reached() show how far the consumer has come`, () =>
     onLog(5, async (place, log) => {
       const source = kind === "Log" ? log : readerOf(place);
       const view: number[] = [];
@@ -181,7 +182,7 @@ for (const kind of ["Log", "LogReader"]) {
       const offset = await log.appendDurable("mine");
       await messages.reached(offset);
       assertEquals(view.at(-1), offset);
-      // In any order, and many of them.
+      // In any order, and several at once.
       const waiting = [9, 7, 8, 6].map((each) => messages.reached(each));
       for (let i = 6; i < 10; i++) await log.appendDurable("more");
       await Promise.all(waiting);

@@ -1,4 +1,4 @@
-/** The cost of a log grows with its segments, and no faster: counted in operations of the disk. */
+/** The cost of a log grows linearly with its segments, counted in operations of the disk. */
 import { assert, assertEquals } from "@std/assert";
 import {
   inspectLogSync,
@@ -19,10 +19,10 @@ import {
 
 const FEW = 40;
 const MANY = 400;
-/** A segment of many may cost this many times as much as one of few. */
+/** With many segments, each may cost at most this many times as much as with few. */
 const MOST = 1.5;
 
-/** A closed log of segments with one message each. */
+/** Makes a closed log of segments with one message each. */
 function segments(count: number): Files {
   return filesOf(
     ...Array.from({ length: count }, (_, offset) => make(offset, [16 * KIB])),
@@ -57,7 +57,7 @@ const LOOKS: Record<string, (place: SimulatedPlace, count: number) => void> = {
 };
 
 for (const [name, look] of Object.entries(LOOKS)) {
-  Deno.test(`${name} takes as many operations a segment for ${MANY} segments as for ${FEW}`, () => {
+  Deno.test(`${name} takes as many operations per segment for ${MANY} segments as for ${FEW}`, () => {
     const [few, many] = [FEW, MANY].map((count) => {
       const place = placeOn(diskWith(LOGS.get(count)!));
       const start = place.storage.trace.length;

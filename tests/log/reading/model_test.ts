@@ -1,4 +1,4 @@
-/** Reading against a naive model: a list of all messages. */
+/** Reading compared with a naive model: a list of all messages. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { microsOf } from "../../../lib/base/mod.ts";
 import { LogReader, OffsetOutOfRangeError } from "../../../lib/log/mod.ts";
@@ -44,7 +44,7 @@ import {
   TIME,
 } from "../recovery/_support.ts";
 
-/** A message as a list would hold it. */
+/** A message as the list holds it. */
 interface Model {
   offset: number;
   length: number;
@@ -65,7 +65,7 @@ const ALL: Model[] = LENGTHS.map((length, i) => ({
 }));
 const END = FIRST + ALL.length;
 
-/** What reading a list with these options gives. */
+/** Returns what reading the list with these options gives. */
 function wanted(all: readonly Model[], options: ReadOptions): Model[] {
   const { from = 0, count = Infinity, maxBytes = Infinity } = options;
   const since = microsOf("read", "since", options.since ?? 0);
@@ -100,7 +100,7 @@ function assertModel(
   );
 }
 
-/** Options that hit and miss every edge now and then. */
+/** Returns random options that sometimes hit an edge or just miss it. */
 function randomOptions(
   random: SeededRandom,
   first: number,
@@ -114,7 +114,7 @@ function randomOptions(
   }
   if (random.chance(0.4)) options.count = random.below(150);
   if (random.chance(0.4)) {
-    // Exactly what some messages have, or a byte less.
+    // Exactly the size of some messages, or a byte less.
     const messages = random.below(100);
     const bytes = LENGTHS.slice((options.from ?? FIRST) - FIRST)
       .slice(0, messages).reduce((sum, length) => sum + FRAME + length, 0);
@@ -123,7 +123,7 @@ function randomOptions(
   return options;
 }
 
-Deno.test("Log.Log.read() and readSync() give what a list gives, over several segments", () =>
+Deno.test("Log.read() and readSync() give what a list gives, across several segments", () =>
   on(filesOf(...SEGMENTS), async (place) => {
     const log = openLogSync(place);
     const reader = new LogReader(DIR, {
@@ -144,7 +144,7 @@ Deno.test("Log.Log.read() and readSync() give what a list gives, over several se
     log.closeSync();
   }));
 
-Deno.test("Log.Log.read() gives what a list gives of batches with many messages", () =>
+Deno.test("Log.read() gives what a list gives of batches with many messages", () =>
   at(new SimulatedPlace(), async (place) => {
     const random = new SeededRandom(7);
     const log = openLogSync(place, { segmentBytes: 300 * KIB });
@@ -182,7 +182,7 @@ Deno.test("Log.Log.read() gives what a list gives of batches with many messages"
     log.closeSync();
   }));
 
-Deno.test("Log.Log.read() gives what a list gives whatever the index of a sealed segment says", () =>
+Deno.test("Log.read() gives what a list gives whatever the index of a sealed segment says", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     const reader = new LogReader(DIR, {
@@ -198,7 +198,7 @@ Deno.test("Log.Log.read() gives what a list gives whatever the index of a sealed
           random.fill(spoiled);
           break;
         case 4: {
-          // Right but for the times.
+          // Right except for the times.
           const view = new DataView(spoiled.buffer);
           const time = timeOf(FIRST + random.below(240));
           for (let at = 0; at < spoiled.length; at += 24) {
@@ -210,7 +210,7 @@ Deno.test("Log.Log.read() gives what a list gives whatever the index of a sealed
           spoiled.copyWithin(random.below(24), random.below(24));
           break;
         case 2: {
-          // Right numbers, wrong places and times.
+          // Right numbers, wrong positions and times.
           const view = new DataView(spoiled.buffer);
           for (let at = 0; at < spoiled.length; at += 24) {
             view.setBigUint64(at + 16, BigInt(random.below(30_000)), true);
@@ -264,7 +264,7 @@ Deno.test("SegmentReader gives what a list gives", () =>
   }));
 
 onEachPlace(
-  "Log.Log.read() gives what was written while the log is open, and no more",
+  "Log.read() gives what was written while the log is open, and no more",
   async (place) => {
     const log = await openLog(place, {
       segmentBytes: 20 * KIB,
@@ -301,7 +301,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.read() and readSync() give messages across block borders and larger than a block",
+  "Log.read() and readSync() give messages across block boundaries and larger than a block",
   async (place) => {
     const lengths = [
       ...[700, 700, 700, 323, 1, 1023, 1024, 1025].map((kib) => kib * KIB),
@@ -329,7 +329,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.read() goes back to small blocks after a large message", () => {
+Deno.test("Log.read() returns to small blocks after a large message", () => {
   const lengths = [
     10,
     40 * MIB,
@@ -348,7 +348,7 @@ Deno.test("Log.read() goes back to small blocks after a large message", () => {
   });
 });
 
-Deno.test("MessageBatch tells where its messages are; once dropped it has empty views and no messages", () =>
+Deno.test("MessageBatch gives the positions of its messages; once dropped it has empty views and no messages", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     const batches = log.readSync();
@@ -380,7 +380,7 @@ Deno.test("MessageBatch tells where its messages are; once dropped it has empty 
     log.closeSync();
   }));
 
-Deno.test("Log.read() closes its files and returns memory when its loop is left early", () =>
+Deno.test("Log.read() closes its files and returns its memory when its loop is left early", () =>
   on(filesOf(...SEGMENTS), async (place) => {
     const log = openLogSync(place);
     const { inUseBytes } = place.pool.stats();
@@ -396,7 +396,7 @@ Deno.test("Log.read() closes its files and returns memory when its loop is left 
     log.closeSync();
   }));
 
-Deno.test("Log.Log.read() refuses options out of range and names them", () =>
+Deno.test("Log.read() refuses options out of range, by name", () =>
   on(filesOf(...SEGMENTS), (place) => {
     const log = openLogSync(place);
     for (const name of ["from", "since", "count", "maxBytes"]) {
@@ -413,7 +413,7 @@ Deno.test("Log.Log.read() refuses options out of range and names them", () =>
     log.closeSync();
   }));
 
-/** Reads until an error, which it answers with what came before. */
+/** Reads until an error, and returns it with the offsets read before. */
 async function until(
   from: Readable,
   options?: ReadOptions,
@@ -429,7 +429,7 @@ async function until(
   return { read, error: undefined };
 }
 
-/** The same where damage is expected. */
+/** The same where the error must be damage. */
 async function damaged(
   from: Readable,
   what: string,
@@ -473,7 +473,7 @@ Deno.test("Log.read() below the first or above the next offset is OffsetOutOfRan
     log.closeSync();
   }));
 
-/** Does something each time before a `.log` is opened. */
+/** Calls back each time before a `.log` is opened. */
 class BeforeLogs extends PassingStorage {
   before = (): void => {};
 
@@ -493,7 +493,7 @@ class BeforeLogs extends PassingStorage {
 
 for (const kind of ["Log", "LogReader"] as const) {
   onEachPlace(
-    `${kind}: reading since a time goes on where segments are truncated before they are opened`,
+    `${kind}: reading since a time continues where segments are truncated before they are opened`,
     async (place) => {
       const storage = new BeforeLogs(place.storage);
       const log = await openLog(
@@ -523,7 +523,7 @@ for (const kind of ["Log", "LogReader"] as const) {
           (_, i) => log.firstOffset + i,
         ),
       );
-      // The start was asked for, and is gone.
+      // The requested start is gone.
       truncations = 0;
       const from = log.firstOffset;
       await assertRejects(
@@ -558,7 +558,7 @@ for (const kind of ["Log", "LogReader"] as const) {
       const error = await assertRejects(reading, OffsetOutOfRangeError);
       const { firstOffset } = log;
       assert(firstOffset > 20 && firstOffset <= 35);
-      // What was being read is read to its end.
+      // The segment that is being read is read to its end.
       assertEquals([read[0], read.at(-1)], [0, segmentEnd]);
       assertEquals([error.offset, error.firstOffset], [
         segmentEnd,
@@ -591,7 +591,7 @@ Deno.test("Log.read() gives everything before a flipped byte of a sealed segment
         Array.from({ length: 6 + bad }, (_, i) => i),
         `byte ${at}`,
       );
-      // And what lies in the next segment is there.
+      // The messages of the next segment can be read.
       const behind = await until(source, { from: 12 });
       assertEquals([behind.read.length, behind.error], [6, undefined]);
     }

@@ -1,5 +1,5 @@
 /**
- * `LogReader` beside a writer: whole batches, in order, or an error where there is damage:
+ * `LogReader` beside a writer gives whole batches in order, or an error where there is damage:
  * docs/format.md#read-whole-batches, docs/format.md#read-not-yet, docs/format.md#read-classify,
  * docs/format.md#read-range, docs/format.md#read-replaced, docs/format.md#read-owner-retry.
  */
@@ -91,8 +91,8 @@ Deno.test("LogReader of a directory without a log is NotFound that says what a l
   }));
 
 /**
- * Appends, flushes, rolls and truncates at random, several flushes in flight, until it has done
- * enough; then closes.
+ * Appends, flushes, rolls and truncates at random with several flushes in flight, and closes after
+ * a number of steps.
  */
 async function write(
   log: Log,
@@ -122,7 +122,7 @@ Deno.test("LogReader beside a writer reads a prefix and never finds damage, what
   for (let seed = 0; seed < 25; seed++) {
     const random = new SeededRandom(seed);
     const disk = new SimulatedDisk({ seed });
-    // Everything takes its time, each time another.
+    // Every operation takes a different time.
     disk.onOperation(({ kind }) => ({
       latencyMs: random.below(kind === "write" ? 20 : 3),
     }));
@@ -149,14 +149,14 @@ Deno.test("LogReader beside a writer reads a prefix and never finds damage, what
           }
         }
       } catch (error) {
-        // Truncated meanwhile; anything else is wrong.
+        // The message was truncated meanwhile. Any other error is wrong.
         if (!(error instanceof OffsetOutOfRangeError)) {
           throw new Error(`seed ${seed}`, { cause: error });
         }
         assert(log.firstOffset > offset);
         continue;
       }
-      // Only forwards.
+      // The end only moves forwards.
       if (from <= end) assert(offset >= end || log.firstOffset > from);
       end = Math.max(end, offset);
       reads++;
@@ -168,8 +168,8 @@ Deno.test("LogReader beside a writer reads a prefix and never finds damage, what
   }
 });
 
-Deno.test("LogReader reads what a writer writes and closes between a read and the check for the writer", () => {
-  // The reader meets zeros, asks who is writing, and by then there is more and nobody.
+Deno.test("LogReader reads what a writer writes between a read and the check for the writer, also if it closes", () => {
+  // The reader meets zeros and checks for a writer. By then there is more data and no writer.
   for (const prepared of [false, true]) {
     const disk = new SimulatedDisk();
     const place = placeOn(disk);
@@ -195,7 +195,7 @@ Deno.test("LogReader reads what a writer writes and closes between a read and th
 });
 
 Deno.test("LogReader reads a half-written message again", async () => {
-  // Half of its bytes are there, then all of them: as on a disk that moves blocks one by one.
+  // Half of its bytes are there, then all of them, as on a disk that writes blocks one by one.
   const made = make(0, [100, 9000, 50]);
   for (let seed = 0; seed < 10; seed++) {
     const disk = diskWith({
@@ -207,7 +207,7 @@ Deno.test("LogReader reads a half-written message again", async () => {
       ...LEFT_OPEN,
     });
     const place = placeOn(disk);
-    // The lock is a writer's.
+    // The lock is held as by a writer.
     const lock = disk.lock(DIR)!;
     let reads = 0;
     disk.onOperation(({ kind, path }) => {
@@ -221,7 +221,7 @@ Deno.test("LogReader reads a half-written message again", async () => {
   }
 });
 
-/** Reads all there is and what it ends with. */
+/** Reads everything, and returns it with the final error. */
 function outcome(
   files: Files,
   locked: boolean,
@@ -238,7 +238,7 @@ function outcome(
     return { count, error: error as Error };
   } finally {
     lock?.release();
-    // It changes nothing, whatever it finds.
+    // Reading changes nothing, whatever it finds.
     assertEquals(disk.hash(), before);
   }
 }
@@ -254,7 +254,7 @@ function damagedAt(position: number, log = MADE.log): Files {
   return { ...filesOf(MADE), ...LEFT_OPEN, [NAME]: flipped(log, position) };
 }
 
-/** The error, which must be damage at this message. */
+/** Fails unless the error is damage at this message. */
 function assertDamage(
   error: Error | undefined,
   message: number,
@@ -266,7 +266,7 @@ function assertDamage(
   assertEquals(path, `${DIR}/${NAME}`, what);
 }
 
-Deno.test("LogReader takes a bad batch for damage below the durable offset, and for unwritten above it", () => {
+Deno.test("LogReader reports a bad batch below the durable offset as damage, and takes one above it for unwritten", () => {
   for (const isLocked of [false, true]) {
     for (let durable = 0; durable <= 4; durable++) {
       for (let bad = 0; bad < 4; bad++) {
@@ -277,7 +277,7 @@ Deno.test("LogReader takes a bad batch for damage below the durable offset, and 
         const what = `${isLocked}, durable ${durable}, bad ${bad}`;
         const { count, error } = outcome(files, isLocked);
         assertEquals(count, bad, what);
-        // Without a writer the index is evidence as well: of the first batch here.
+        // Without a writer the index is evidence as well: here of the first batch.
         const isVouched = bad < durable || !isLocked && bad === 0;
         if (isVouched) assertDamage(error, bad, what);
         else assertEquals(error, undefined, what);
@@ -286,7 +286,7 @@ Deno.test("LogReader takes a bad batch for damage below the durable offset, and 
   }
 });
 
-Deno.test("LogReader takes a bad batch of a closed log for damage", () => {
+Deno.test("LogReader reports a bad batch of a closed log as damage", () => {
   for (let bad = 0; bad < 4; bad++) {
     const files = { ...filesOf(MADE), ...damagedAt(starts[bad]! + 310) };
     delete files["writer"];
@@ -327,7 +327,7 @@ Deno.test("LogReader takes zeros or half a batch at the end for the end, with an
   }
 });
 
-Deno.test("LogReader takes a bad batch that no dead writer can have left for damage", () => {
+Deno.test("LogReader reports a bad batch that a dead writer cannot have left as damage", () => {
   const made = make(0, [100, 17 * MIB, 10]);
   const log = flipped(made.log, made.starts[1]! + 400);
   const files = { ...filesOf(made), ...LEFT_OPEN, [NAME]: log };
@@ -458,7 +458,7 @@ Deno.test("LogReader treats unpaired files and segments below the first offset a
   }
 });
 
-Deno.test("LogReader.tail() ends with an error when another log takes the place, or its file loses its name", async () => {
+Deno.test("LogReader.tail() ends with an error when another log takes its place, or its file loses its name", async () => {
   const cases: ((disk: SimulatedDisk) => void)[] = [
     (disk) => disk.poke(`${DIR}/meta`, 0, metaFile(0, { identity: OTHER })),
     (disk) => {
@@ -497,8 +497,8 @@ Deno.test("LogReader reports a damaged sealed segment, with and without a writer
   }
 });
 
-Deno.test("LogReader keeps no writer away by checking for one", async () => {
-  // A dead writer's owner file and a torn tail: every reading asks for the lock for a moment.
+Deno.test("LogReader does not lock out a writer by checking for one", async () => {
+  // The owner file of a dead writer and a torn tail: every reader asks for the lock for a moment.
   const place = placeOn(diskWith(damagedAt(starts[3]! + 310)));
   assertEquals((await drain(readerOf(place))).length, 3);
   const log = openLogSync(place);
@@ -508,7 +508,7 @@ Deno.test("LogReader keeps no writer away by checking for one", async () => {
 });
 
 Deno.test("Log.openSync() waits for the instant in which a reader has the lock, and no longer", () => {
-  /** A disk whose lock is given back after so many milliseconds. */
+  /** A disk whose lock is released after this many milliseconds. */
   class Looked extends PassingStorage {
     leftMs = 2;
     readonly held = this.inner.lock(DIR)!;
@@ -531,7 +531,7 @@ Deno.test("Log.openSync() waits for the instant in which a reader has the lock, 
 });
 
 onEachPlace(
-  "LogReader and verifyLog() take a log without its owner file as one that is being written while its writer lives",
+  "LogReader and verifyLog() treat a log without its owner file as being written while its writer lives",
   async (place) => {
     const log = await openLog(place, { prepareBytes: MIB, flushAfterMs: 0 });
     for (let i = 0; i < 3; i++) {

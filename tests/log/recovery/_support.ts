@@ -1,6 +1,6 @@
 /**
- * What the tests of opening, recovery and reading share: segments made byte by byte, disks that
- * hold them, and what must be found there.
+ * Helpers that the tests of opening, recovery and reading share: segments made byte by byte, disks
+ * that hold them, and checks of what is found there.
  *
  * @module
  */
@@ -30,29 +30,29 @@ import { makeBatch } from "../../segment/_made_segment.ts";
 import { joined as joinedParts } from "../../codec/_naive.ts";
 import { xxh3 } from "../../codec/_xxh3.ts";
 
-/** The directory of the log on a simulated disk. */
+/** Directory of the log on a simulated disk. */
 export const DIR = "/log";
-/** The append time of messages that are made here, in microseconds. */
+/** Append time of messages that are made here, in microseconds. */
 export const TIME = 1_700_000_000_000_000;
 
-/** The identity of logs that are made here. */
+/** Identity of logs that are made here. */
 export const IDENTITY = "00112233-4455-4677-8899-aabbccddeeff";
 
-/** A segment's bytes. */
+/** The bytes of a segment. */
 export interface Made {
   firstOffset: number;
   log: Uint8Array<ArrayBuffer>;
   index: Uint8Array<ArrayBuffer>;
-  /** Where each message's batch begins, and after them where the last one ends. */
+  /** Where each message's batch begins, followed by where the last one ends. */
   starts: number[];
 }
 
-/** The files of a log's directory by name. */
+/** The files of a log's directory, by name. */
 export type Files = Record<string, Uint8Array>;
 
 /**
- * A segment of batches with one message each, with payloads of these lengths: `payload(offset,
- * length)`.
+ * Makes a segment of batches with one message each. Their payloads have these lengths, and are
+ * `payload(offset, length)`.
  */
 export function make(
   firstOffset: number,
@@ -74,7 +74,7 @@ export function make(
   return { firstOffset, log: joined(...parts), index, starts };
 }
 
-/** The files of a log that was closed, with these segments. */
+/** Returns the files of a log that was closed, with these segments. */
 export function filesOf(...segments: Made[]): Files {
   const first = Math.min(...segments.map(({ firstOffset }) => firstOffset));
   return {
@@ -86,7 +86,7 @@ export function filesOf(...segments: Made[]): Files {
   };
 }
 
-/** A `meta` file, made by the words of the format. */
+/** Makes a `meta` file by the words of the format. */
 export function metaFile(
   firstOffset: number,
   options: { sequence?: number; slotBytes?: number; identity?: string } = {},
@@ -105,7 +105,7 @@ export function metaFile(
   return file;
 }
 
-/** An owner file of a process that is no more, made by the words of the format. */
+/** Makes an owner file of a process that no longer exists, by the words of the format. */
 export function ownerFile(
   durableOffset = 0,
   options: { generation?: number; identity?: string } = {},
@@ -129,12 +129,12 @@ export function ownerFile(
 }
 
 /**
- * The owner file of a writer that did not close, which vouches for nothing, and the `meta` of a log
- * that starts at 0.
+ * The owner file of a writer that did not close, with nothing published as durable, and the `meta`
+ * of a log that starts at 0.
  */
 export const LEFT_OPEN: Files = { meta: metaFile(0), writer: ownerFile() };
 
-/** A disk that holds the files, all durable. */
+/** Creates a disk that holds the files, all durable. */
 export function diskWith(
   files: Files,
   options: SimulatedDiskOptions = {},
@@ -149,9 +149,8 @@ export function diskWith(
 let shared = testPool();
 
 /**
- * A place on a disk whose memory is shared by all such places: for tests that open logs by the
- * thousand. What a crash leaves leased is
- * left behind from time to time.
+ * Returns a place on a disk. All such places share their memory, because some tests open thousands
+ * of logs. Blocks that a crash leaves leased are abandoned from time to time.
  */
 export function placeOn(disk: SimulatedDisk): SimulatedPlace {
   if (shared.stats().inUseBytes > 64 * MIB) shared = testPool();
@@ -178,7 +177,7 @@ export function on<T>(
   return at(new SimulatedPlace(disk), test);
 }
 
-/** Compares messages that were read with those that {@linkcode make} makes of these lengths. */
+/** Compares the messages that were read with those that {@linkcode make} makes of these lengths. */
 export function assertMade(
   read: readonly Read[],
   firstOffset: number,
@@ -199,7 +198,7 @@ export function assertMade(
   }
 }
 
-/** Compares bytes; quick for many of them. */
+/** Compares bytes; fast also for many of them. */
 export function assertBytes(
   actual: Uint8Array,
   expected: Uint8Array,
@@ -211,7 +210,7 @@ export function assertBytes(
 }
 
 function firstDifference(a: Uint8Array, b: Uint8Array): number {
-  // Words where they are aligned: segments have tens of MiB.
+  // Compares words where they are aligned, since segments have tens of MiB.
   const words = (bytes: Uint8Array) =>
     bytes.byteOffset % 4 === 0
       ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
@@ -226,7 +225,7 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number {
   return -1;
 }
 
-/** Opens the log of a place, blocking, and hands it over; it is closed afterwards. */
+/** Opens the log of a place synchronously, passes it on, and closes it. */
 export function withLog<T>(
   place: SimulatedPlace,
   use: (log: Log) => T,
@@ -240,12 +239,12 @@ export function withLog<T>(
   }
 }
 
-/** Opens the log of a place and reads all of it, blocking; then closes it. */
+/** Opens the log of a place synchronously, reads all of it, and closes it. */
 export function reopened(place: SimulatedPlace): Read[] {
   return withLog(place, (log) => drainSync(log));
 }
 
-/** A copy with other bytes from a position on. */
+/** Returns a copy with other bytes from a position on. */
 export function patched(
   bytes: Uint8Array,
   position: number,
@@ -257,7 +256,7 @@ export function patched(
   return copy;
 }
 
-/** A copy with one bit flipped. */
+/** Returns a copy with one bit flipped. */
 export function flipped(
   bytes: Uint8Array,
   position: number,
@@ -268,12 +267,12 @@ export function flipped(
   return copy;
 }
 
-/** The parts, one after the other. */
+/** Concatenates the parts. */
 export function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return joinedParts(parts);
 }
 
-/** An index of these entries: offset, timestamp, position. */
+/** Makes an index of these entries: offset, timestamp, position. */
 export function indexOf(
   entries: readonly (readonly [number, number, number])[],
 ): Uint8Array<ArrayBuffer> {
@@ -281,7 +280,7 @@ export function indexOf(
   return new Uint8Array(words.buffer);
 }
 
-/** Bytes that a disk was asked for in reads of files whose name ends so, from an operation on. */
+/** Returns how many bytes of files with this suffix were read, from an operation on. */
 export function bytesRead(disk: SimulatedDisk, suffix: string): number {
   return disk.trace.reduce(
     (sum, { kind, path, length }) =>
@@ -292,7 +291,7 @@ export function bytesRead(disk: SimulatedDisk, suffix: string): number {
 
 /**
  * Runs something on copies of a disk that crash before the first, the second, … operation, until it
- * ends without; gives each with what a choice left of it.
+ * ends without a crash. Gives each disk with what a choice of crash state left of it.
  */
 export async function eachCrash(
   disk: SimulatedDisk,
@@ -321,7 +320,7 @@ export async function eachCrash(
   }
 }
 
-/** Whether an error is that of a disk that crashed, or comes of it. */
+/** Whether an error is that of a disk that crashed, or a consequence of it. */
 export function isCrash(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
     if (each instanceof SimulatedCrashError) return true;
@@ -330,8 +329,8 @@ export function isCrash(error: unknown): boolean {
 }
 
 /**
- * Writes a file in the way of a program that syncs nothing: its bytes are in the page cache, its
- * name too.
+ * Writes a file like a program that syncs nothing: its bytes and its name are in the page cache
+ * only.
  */
 export function writeUnsynced(
   place: { storage: Storage; pool: SimulatedPlace["pool"] },

@@ -55,7 +55,7 @@ const SCENARIOS: Record<string, Files> = {
     [`${segment(80)}.index`]: new Uint8Array(0),
     ...LEFT_OPEN,
   },
-  "a torn place with messages to keep": {
+  "a torn batch with messages to keep": {
     ...WHOLE,
     [LAST]: flipped(THIRD.log, THIRD.starts[20]! + 300),
     ...LEFT_OPEN,
@@ -68,13 +68,13 @@ const SCENARIOS: Record<string, Files> = {
     ...WHOLE,
     [`${segment(40)}.index`]: payload(1, 640),
   },
-  "a roll that did not end": {
+  "a roll that did not complete": {
     ...without(WHOLE, `${segment(80)}.index`),
     [LAST]: new Uint8Array(0),
     [`${segment(80)}.index.tmp`]: new Uint8Array(0),
     ...LEFT_OPEN,
   },
-  "a removal that did not end": {
+  "a removal that did not complete": {
     ...without(WHOLE, `${segment(0)}.log`),
     meta: metaFile(40),
   },
@@ -130,7 +130,7 @@ for (const [name, files] of Object.entries(SCENARIOS)) {
       (left, what) => assertSame(resultOf(left), expected, what),
     );
     assert(operations > 5, `${operations} operations`);
-    // And once with operations in flight, which complete in any order.
+    // Once more with operations in flight, which complete in any order.
     await eachCrash(
       disk,
       async (place) => {
@@ -143,10 +143,10 @@ for (const [name, files] of Object.entries(SCENARIOS)) {
 }
 
 Deno.test("Log.open() recovers the same log after any number of crashes during recovery", async () => {
-  const disk = diskWith(SCENARIOS["a torn place with messages to keep"]!);
+  const disk = diskWith(SCENARIOS["a torn batch with messages to keep"]!);
   const expected = resultOf(disk.crashState("none"));
   for (let seed = 0; seed < 40; seed++) {
-    let left = diskWith(SCENARIOS["a torn place with messages to keep"]!, {
+    let left = diskWith(SCENARIOS["a torn batch with messages to keep"]!, {
       seed,
     });
     for (let round = 0; round < 5; round++) {
@@ -156,7 +156,7 @@ Deno.test("Log.open() recovers the same log after any number of crashes during r
         const log = await openLog(place);
         await log.close();
       } catch {
-        // It crashed.
+        // The disk crashed.
       }
       left = left.crash("random");
     }
@@ -165,8 +165,7 @@ Deno.test("Log.open() recovers the same log after any number of crashes during r
 });
 
 Deno.test("Log.open() recovers on a full disk, and the log can be emptied and closed", () => {
-  // Every block of it is taken, except those of the new owner file, of what is kept, and of index
-  // entries.
+  // Every block of the disk is taken, except for the new owner file, kept bytes and index entries.
   const files = {
     ...filesOf(FIRST, SECOND),
     [LAST]: THIRD.log.slice(0, -10),

@@ -1,5 +1,5 @@
 /**
- * What is cut never comes back, and opening syncs before it trusts:
+ * What is cut never comes back, and opening syncs before it trusts bytes:
  * docs/format.md#open-cut-before-append, docs/format.md#open-sync-before-trust.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -27,11 +27,11 @@ import {
 
 const LOG = `${segment(0)}.log`;
 const INDEX = `${segment(0)}.index`;
-/** Payload of a message that takes one block. */
+/** Payload of a message that fills one block. */
 const BLOCK = 4096 - HEADER;
 
-Deno.test("Log.open(): an old block after the cut does not come back when a new message ends where it starts", () => {
-  // A is durable; X and M were written and never acknowledged; of them the power cut left M and the
+Deno.test("Log.open(): an old block after the cut does not come back when a new message ends where that block starts", () => {
+  // A is durable. X and M were written and never acknowledged. The power cut left M and the file's
   // size.
   const first = placeOn(new SimulatedDisk());
   const log = openLogSync(first);
@@ -51,9 +51,9 @@ Deno.test("Log.open(): an old block after the cut does not come back when a new 
   const second = placeOn(disk);
   const again = openLogSync(second);
   assertEquals(again.nextOffset, 1);
-  // What is cut is kept beside the log.
+  // The bytes that were cut are kept beside the log.
   assertEquals(again.stats().opening.kept.length, 1);
-  // N ends where M starts, and M would have the offset after it.
+  // N ends where M starts, and M has the next offset.
   again.append(payload(77, BLOCK));
   again.flushSync();
   const units = disk.unsyncedUnits().length;
@@ -81,7 +81,7 @@ Deno.test("Log.open(): no old block comes back with any subset of blocks, after 
     const again = openLogSync(second);
     const begin = again.nextOffset;
     assert(begin >= 1);
-    // Each of the same size as those that were there, told apart by their bytes.
+    // Each has the same size as those that were there, and different bytes.
     for (let i = begin; i < 5; i++) {
       again.append(payload(100 + i, BLOCK));
       again.flushSync();
@@ -113,7 +113,7 @@ Deno.test("Log.open() cuts the log to its end, and syncs, before the first appen
 });
 
 /**
- * The operations that concern a segment's files, as `kind extension`, up to and including the first
+ * Returns the operations on a segment's files, as `kind extension`, up to and including the first
  * of a kind.
  */
 function before(disk: SimulatedDisk, kind: string, path: string): string[] {
@@ -126,7 +126,7 @@ function before(disk: SimulatedDisk, kind: string, path: string): string[] {
   );
 }
 
-Deno.test("Log.open() syncs log and index before it believes them", () =>
+Deno.test("Log.open() syncs log and index before it trusts them", () =>
   on({ ...filesOf(make(0, [10, 20])), ...LEFT_OPEN }, (place) => {
     withLog(place, () => {
       const disk = place.storage;
@@ -139,11 +139,11 @@ Deno.test("Log.open() syncs log and index before it believes them", () =>
     });
   }));
 
-Deno.test("Log.open() syncs the sealed segments of an imported log before it believes them", () => {
+Deno.test("Log.open() syncs the sealed segments of an imported log before it trusts them", () => {
   const files = filesOf(make(0, [10]), make(1, [10, 20]), make(3, [5]));
   const name = segment(1);
   delete files[`${name}.index`];
-  // A log with `meta` is Basalt's, which synced its sealed segments.
+  // A log with `meta` was written by Basalt, which synced its sealed segments.
   delete files["meta"];
   return on(files, (place) => {
     withLog(place, () => {
@@ -153,7 +153,7 @@ Deno.test("Log.open() syncs the sealed segments of an imported log before it bel
   });
 });
 
-Deno.test("Log.open() believes and changes nothing where syncing fails", async () => {
+Deno.test("Log.open() trusts and changes nothing where syncing fails", async () => {
   const files = { ...filesOf(make(0, [10, 20])), ...LEFT_OPEN };
   for (const name of [LOG, INDEX]) {
     await on(files, (place) => {
@@ -168,7 +168,7 @@ Deno.test("Log.open() believes and changes nothing where syncing fails", async (
   }
 });
 
-Deno.test("Log.open(): what a killed process had only written is durable once the log is open", () => {
+Deno.test("Log.open(): messages that a killed process wrote without a sync are durable once the log is open", () => {
   for (let seed = 0; seed < 20; seed++) {
     const first = placeOn(new SimulatedDisk({ seed }));
     const log = openLogSync(first, { segmentBytes: 20_000 });
@@ -189,7 +189,7 @@ Deno.test("Log.open(): what a killed process had only written is durable once th
 });
 
 Deno.test("Log.open(): a closed segment that was never synced is durable before something follows it", () => {
-  // As a server leaves it, or a copying program.
+  // As a server or a copying program leaves it.
   const made = make(0, [100, 5000, 3000]);
   return on({}, (place) => {
     const disk = place.storage;

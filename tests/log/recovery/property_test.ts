@@ -1,5 +1,5 @@
 /**
- * Random histories of a log on a disk that loses its power: nothing acknowledged is lost, nothing
+ * Random histories of a log on a disk with power cuts: nothing acknowledged is lost, and nothing
  * appears that was not appended.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -11,7 +11,7 @@ import { HEADER, openLog, openLogSync, payload } from "../_support.ts";
 import { cases } from "../../cases.ts";
 import { assertBytes, isCrash, placeOn } from "./_support.ts";
 
-/** A message as it was appended. */
+/** A message that was appended. */
 interface Appended {
   payload: Uint8Array;
   id: Uint8Array<ArrayBuffer>;
@@ -25,15 +25,15 @@ const DURABILITIES: readonly Durability[] = ["none", "data", "full"];
 /** What a log should hold, across its crashes. */
 class History {
   readonly random: SeededRandom;
-  /** By offset; those that were truncated or lost too. */
+  /** By offset, including those that were truncated or lost. */
   readonly messages: Appended[] = [];
-  /** Messages below are durable. */
+  /** Messages below this offset are durable. */
   acknowledged = 0;
-  /** Messages below may have been removed. */
+  /** Messages below this offset may have been removed. */
   truncated = 0;
-  /** The log began here at least. */
+  /** The log begins at this offset or later. */
   first = 0;
-  /** Whether all messages take one block each. */
+  /** Whether each message fills one block. */
   readonly blocks: boolean;
   #made = 0;
 
@@ -49,25 +49,25 @@ class History {
     this.acknowledged = log.durableOffset;
   }
 
-  /** A message that was never there, of a given or a random length. */
+  /** Makes a message that is different from all others, with a given or a random length. */
   make(length = this.#length()): Appended {
     const { random } = this;
     return {
       payload: payload(1000 + this.#made++, length),
       id: random.fill(new Uint8Array(16)),
-      // A batch spans at most 71 minutes of producer time.
+      // The origin times of a batch span at most 71 minutes.
       originTimestamp: random.next() % 2 ** 31,
     };
   }
 
   #length(): number {
     const { random } = this;
-    // A life of whole blocks: what a cut leaves behind is where new messages end.
+    // With whole blocks, new messages end where the old bytes after a cut begin.
     if (this.blocks) return 4096 - HEADER;
     switch (random.below(6)) {
       case 0:
         return 0;
-      // The message ends where a block does, or nearly.
+      // The message ends at a block boundary, or nearly.
       case 1:
         return 4096 - HEADER - random.below(2);
       case 2:
@@ -89,8 +89,8 @@ class History {
   }
 
   /**
-   * Compares a log that was opened again, and takes what it lost as forgotten. Returns the lengths
-   * of that.
+   * Compares a log that was opened again, and forgets what it lost. Returns the lengths of the lost
+   * messages.
    */
   async check(log: Log): Promise<number[]> {
     const { messages } = this;
@@ -124,14 +124,14 @@ class History {
     }
     assertEquals(offset, nextOffset);
     this.first = firstOffset;
-    // What was found is durable: opening synced it.
+    // What was found is durable, because opening synced it.
     this.acknowledged = nextOffset;
     return messages.splice(nextOffset).map(({ payload }) => payload.length);
   }
 }
 
 /**
- * Does things to a log until the disk crashes or enough was done; all that was begun has ended
+ * Does random things to a log until the disk crashes or enough was done. All operations have ended
  * then.
  */
 async function live(
@@ -141,7 +141,7 @@ async function live(
 ): Promise<void> {
   const { random } = history;
   const pending: Promise<void>[] = [];
-  /** Whether something asynchronous may be under way: the blocking versions refuse then. */
+  /** Whether async work may be under way, in which case the sync versions refuse. */
   const begin = (work: Promise<unknown>) => {
     pending.push(work.then(
       () => history.observe(log),
@@ -151,7 +151,7 @@ async function live(
     ));
   };
   try {
-    // The same sizes as what was lost: new messages end where old ones did.
+    // Messages of the same sizes as the lost ones end where the old ones did.
     for (const length of again) {
       history.append(log, history.make(length));
       if (random.chance(0.3)) begin(log.flush());
@@ -186,7 +186,7 @@ async function live(
             try {
               log.flushSync({ durability: DURABILITIES[random.below(3)]! });
             } catch (error) {
-              // Something that nobody waits for is in flight.
+              // Something that was not awaited is in flight.
               if (!(error instanceof TypeError)) throw error;
             }
           }
@@ -205,7 +205,10 @@ async function live(
   }
 }
 
-/** One history: a few lives of a log, each but the last ended by a power cut or a kill. */
+/**
+ * Runs one history: a log is opened a few times, and each time but the last ends with a power cut
+ * or a kill.
+ */
 async function run(seed: number): Promise<void> {
   const history = new History(seed);
   const { random } = history;
@@ -244,7 +247,7 @@ async function run(seed: number): Promise<void> {
     const next = disk.crashed || random.chance(0.7)
       ? disk.crash("random")
       : disk.kill();
-    // Gives its memory back.
+    // Returns the log's memory.
     await log?.close().catch(() => {});
     disk = next;
   }
@@ -257,7 +260,7 @@ async function run(seed: number): Promise<void> {
   last.closeSync();
 }
 
-/** Runs a history; an error names its seed. */
+/** Runs a history. An error names its seed. */
 async function named(seed: number, history = run): Promise<void> {
   try {
     await history(seed);
@@ -266,11 +269,14 @@ async function named(seed: number, history = run): Promise<void> {
   }
 }
 
-Deno.test("Log.open() after random power cuts keeps all that was acknowledged, and a prefix of the rest", async () => {
+Deno.test("Log.open() after random power cuts keeps everything acknowledged, and a prefix of the rest", async () => {
   for (let seed = 1; seed <= cases(300); seed++) await named(seed);
 });
 
-/** Loses a tail, appends the same sizes again, one flush each, loses power again, and so on. */
+/**
+ * Loses a tail, appends messages of the same sizes with one flush each, loses power again, and so
+ * on.
+ */
 async function runAgain(seed: number): Promise<void> {
   const history = new History(seed);
   const { random } = history;
@@ -295,7 +301,7 @@ async function runAgain(seed: number): Promise<void> {
     history.observe(log);
     disk = disk.crash("random");
     try {
-      // Gives its memory back.
+      // Returns the log's memory.
       log.closeSync();
     } catch (error) {
       if (!isCrash(error)) throw error;

@@ -1,5 +1,5 @@
 /**
- * Only a torn tail is cut, after it is kept; other damage stays as it is:
+ * Only a torn tail is cut, and its bytes are kept first. Other damage stays as it is:
  * docs/format.md#open-torn-tail, docs/format.md#open-keep-cut, docs/format.md#open-corrupt.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -40,7 +40,7 @@ import { isDrawn } from "../../cases.ts";
 
 const LOG = `${segment(0)}.log`;
 const INDEX = `${segment(0)}.index`;
-/** The name of what is cut from a position. */
+/** Name of the file that keeps what is cut from a position. */
 const cutName = (position: number, n = 0) =>
   `${segment(0)}.${position}.${n}.cut`;
 
@@ -50,13 +50,13 @@ const MADE = make(0, LENGTHS);
 const SIZE = MADE.log.length;
 assert(SIZE > 4096 && MADE.starts[7]! < 4096);
 
-/** How many batches end at or before a position. */
+/** Returns how many batches end at or before a position. */
 const wholeUpTo = (position: number) =>
   MADE.starts.slice(1).filter((end) => end <= position).length;
 
 /**
- * Opens a log with this `.log` and an empty index; checks what is left of it, what was kept, and
- * that it goes on from there.
+ * Opens a log with this `.log` and an empty index. Checks what is left of it and what was kept, and
+ * that the log works from there.
  */
 function assertCut(log: Uint8Array, count: number, what: string): void {
   const files = { ...LEFT_OPEN, [LOG]: log, [INDEX]: new Uint8Array(0) };
@@ -74,7 +74,7 @@ function assertCut(log: Uint8Array, count: number, what: string): void {
     assertEquals(opening.kept, isKept ? [`${DIR}/${name}`] : [], what);
     assertMade(drainSync(opened), 0, LENGTHS.slice(0, count), what);
     if (isKept) {
-      // Zeros at its end may be left out.
+      // Zeros at the end of a kept file may be left out.
       const kept = place.bytes(name);
       assertBytes(kept, cut.subarray(0, kept.length), what);
       assert(cut.subarray(kept.length).every((byte) => byte === 0), what);
@@ -86,7 +86,7 @@ function assertCut(log: Uint8Array, count: number, what: string): void {
 
 Deno.test("Log.open() cuts a tail torn off at any byte", () => {
   for (let length = 0; length <= SIZE; length++) {
-    // Every byte of the first batches, and of the last two and their block.
+    // Every byte of the first batches, of the last two, and of their block.
     if (length > 700 && length < MADE.starts[6]! || !isDrawn(1 / 4)) continue;
     const log = MADE.log.slice(0, length);
     assertCut(log, wholeUpTo(length), `${length} bytes`);
@@ -98,7 +98,7 @@ Deno.test("Log.open() cuts a tail that turns into zeros at any byte of the last 
     if (!isDrawn(1 / 4)) continue;
     const log = MADE.log.slice();
     log.fill(0, from);
-    // Its zeros may be those of its batch.
+    // Some of its zeros may be part of the batch.
     let same = from;
     while (same < SIZE && MADE.log[same] === 0) same++;
     assertCut(log, wholeUpTo(same), `zeros from ${from}`);
@@ -115,7 +115,7 @@ Deno.test("Log.open() cuts a tail that turns into old bytes at any byte of the l
 
 Deno.test("Log.open() keeps what follows a flipped byte anywhere in the scanned part, then cuts it", () => {
   for (let at = 0; at < SIZE; at++) {
-    // Every byte of the last two, and of the first.
+    // Every byte of the last two batches, and of the first.
     if (at > 700 && at < MADE.starts[6]! && at % 7 > 0) continue;
     if (!isDrawn(1 / 4)) continue;
     assertCut(flipped(MADE.log, at), wholeUpTo(at), `byte ${at}`);
@@ -169,7 +169,7 @@ Deno.test("Log.open() refuses to cut what an index entry or the durable offset v
           count,
         ], what);
         assertEquals(place.storage.hash(), before, what);
-        // A reader and repair agree.
+        // A reader and a repair agree.
         const options = { storage: place.storage, pool: place.pool };
         const reader = new LogReader(DIR, options);
         assertThrows(() => drainSync(reader), CorruptSegmentError);
@@ -248,8 +248,8 @@ Deno.test("Log.open() without room for what it would cut is NoSpaceError, and ch
 });
 
 /**
- * A segment: a batch, a damaged region of so many bytes, a valid batch with a payload of that
- * length.
+ * Makes a segment of a batch, a damaged region of a given size, and a valid batch with a payload of
+ * a given length.
  */
 function damagedRegion(
   region: number,
@@ -298,7 +298,7 @@ Deno.test("Log.open() refuses a hole of zeros farther than 16 MiB before a valid
   const lengths = Array.from({ length: 40 }, () => MIB - HEADER);
   const made = make(0, lengths);
   for (const indexed of [0, 1, 20, 39]) {
-    // Messages 22 to 38 are not there.
+    // Messages 22 to 38 are missing.
     const log = made.log.slice();
     log.fill(0, 22 * MIB, 39 * MIB);
     const files = {
@@ -326,7 +326,7 @@ const LARGE = [
   20 * MIB,
 ];
 
-Deno.test("Log.open() keeps a large batch after the torn place", async () => {
+Deno.test("Log.open() keeps a large batch after the torn one", async () => {
   for (const length of LARGE) {
     for (const before of [0, 100_000]) {
       const made = make(0, [50, before, length]);
@@ -342,7 +342,7 @@ Deno.test("Log.open() keeps a large batch after the torn place", async () => {
   }
 });
 
-Deno.test("Log.open() refuses a large batch farther than 16 MiB after the torn place", async () => {
+Deno.test("Log.open() refuses a large batch farther than 16 MiB after the torn one", async () => {
   for (const length of [MIB - HEADER + 1, 3 * MIB + 7, 20 * MIB]) {
     const { files } = damagedRegion(16 * MIB + 1000, length);
     await on(files, (place) => {

@@ -1,6 +1,6 @@
 /**
- * Every bit, every length, every message in a wrong place, on a small log: found with file,
- * position and offset, or provably harmless.
+ * Every bit, every length and every message in a wrong place, on a small log: each change is
+ * reported with file, position and offset, or is provably harmless.
  */
 import { assert, assertEquals } from "@std/assert";
 import { INDEX_ENTRY_BYTES } from "../../../lib/codec/mod.ts";
@@ -40,10 +40,10 @@ const SOUND = filesOf(...SEGMENTS);
 const LAST = SEGMENTS.at(-1)!;
 const MESSAGES = LENGTHS.flat();
 
-/** How many of the cases an ordinary run takes. */
+/** Share of the cases that an ordinary run takes. */
 const SHARE = 1 / 4;
 
-/** The names of its segments' files. */
+/** Names of its segments' files. */
 const NAMES = Object.keys(SOUND).filter((name) => name !== "meta");
 
 /** A changed file, and where its first change is. */
@@ -53,7 +53,7 @@ interface Damage {
   position: number;
 }
 
-/** The message of a log that a byte is part of, or after which it is. */
+/** Returns the message that has a byte, or that ends before it. */
 function messageAt(made: Made, position: number): number {
   return made.starts.findLastIndex((start) => start <= position);
 }
@@ -64,7 +64,9 @@ function madeOf(name: string): Made {
   )!;
 }
 
-/** The bits of a byte: all of them, or one where a batch header is reserved. */
+/**
+ * Returns the bits of a byte to flip: all of them, or one in the reserved part of a batch header.
+ */
 function bitsAt(name: string, position: number): number[] {
   const made = madeOf(name);
   const at = position - made.starts[messageAt(made, position)]!;
@@ -72,7 +74,7 @@ function bitsAt(name: string, position: number): number[] {
   return isReserved ? [position % 8] : [0, 1, 2, 3, 4, 5, 6, 7];
 }
 
-/** Takes messages until they end, or the log is found damaged: each is the one that was written. */
+/** Reads messages up to the end or to reported damage. Each must be the one that was written. */
 function read(batches: Iterable<MessageBatch>): {
   count: number;
   error: CorruptSegmentError | undefined;
@@ -92,10 +94,7 @@ function read(batches: Iterable<MessageBatch>): {
   return { count, error: undefined };
 }
 
-/**
- * What a damaged log must lead to, without a word from its writer: verified, read by another, and
- * opened.
- */
+/** Verifies, reads and opens a damaged log, without its owner file. Checks the result of each. */
 function check({ name, bytes, position }: Damage, what: string): void {
   const files = { ...SOUND, [name]: bytes };
   const made = madeOf(name);
@@ -122,7 +121,7 @@ function check({ name, bytes, position }: Damage, what: string): void {
   if (isLog) {
     assertEquals(seen.count, first, what);
     const gone = seen.error === undefined;
-    // Only at the end of all is a shorter log as good as one that was never longer.
+    // A missing end goes unnoticed in the last segment only.
     assert(!gone || made === LAST && bytes.length < made.log.length, what);
     if (!gone) assertPlace(seen.error!, name, begin, first, what);
   } else assertEquals(seen, { count: MESSAGES.length, error: undefined }, what);
@@ -145,8 +144,8 @@ function assertPlace(
 }
 
 /**
- * Opening changes no log that is sealed, and an index only to what it should be; where it refuses,
- * it changes nothing at all.
+ * Checks that opening changes no sealed log, and an index only to what it should be. Where it
+ * refuses, it must change nothing.
  */
 function checkOpening(
   place: SimulatedPlace,
@@ -177,7 +176,7 @@ function checkOpening(
   }
 }
 
-Deno.test("verifyLog() finds every flipped bit of every log and index; reading is right up to it, and opening changes no sealed segment", () => {
+Deno.test("verifyLog() finds every flipped bit of every log and index; reading is right up to there, and opening changes no sealed segment", () => {
   let cases = 0;
   for (const name of NAMES) {
     const sound = SOUND[name]!;
@@ -195,7 +194,7 @@ Deno.test("verifyLog() finds every flipped bit of every log and index; reading i
   assert(cases > 10_000);
 });
 
-Deno.test("verifyLog() finds every length to which a log or index was cut, and opening changes no sealed segment", () => {
+Deno.test("verifyLog() finds every truncation of a log or index, and opening changes no sealed segment", () => {
   let cases = 0;
   for (const name of NAMES) {
     const sound = SOUND[name]!;
@@ -208,14 +207,13 @@ Deno.test("verifyLog() finds every length to which a log or index was cut, and o
       const { storage, pool } = place;
       const faults = [...verifyLogSync(DIR, { storage, pool })];
       const made = madeOf(name);
-      // An empty index is valid, and nothing tells of whole batches at the end of all that have no
-      // entry.
+      // An empty index is valid. Missing whole batches at the end of the log go unnoticed if they
+      // have no entry.
       const isHarmless = name.endsWith(".index")
         ? length === 0
         : made === LAST && made.starts.indexOf(length) > 0;
       assertEquals(faults.length > 0, !isHarmless, `${what}: found`);
-      // Whole batches that are missing at the end of a sealed segment are a gap before the next
-      // one.
+      // Missing whole batches at the end of a sealed segment are a gap before the next segment.
       assert(
         isHarmless || faults[0]!.path.includes(name.slice(0, 20)) ||
           faults[0]!.kind === "gap",
@@ -234,7 +232,7 @@ Deno.test("verifyLog() finds every length to which a log or index was cut, and o
   console.log(`${cases} lengths`);
 });
 
-/** The bytes of a message. */
+/** Returns the bytes of a message. */
 function messageOf(made: Made, i: number): Uint8Array {
   return made.log.subarray(made.starts[i], made.starts[i + 1]);
 }
@@ -286,7 +284,7 @@ Deno.test("Log.open() of a log left open with any flipped bit keeps all before i
         ...SOUND,
         ...LEFT_OPEN,
         [`${name}.log`]: damaged,
-        // It vouches for nothing.
+        // It publishes nothing as durable.
         [`${name}.index`]: new Uint8Array(0),
       }));
       const log = openLogSync(place);

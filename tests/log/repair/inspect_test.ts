@@ -27,7 +27,7 @@ const FIRST = make(0, [3, 4], TIMES);
 const LAST = make(2, [5, 6, 7], TIMES);
 const SOUND = filesOf(FIRST, LAST);
 
-/** Inspects, and checks that nothing changed. */
+/** Inspects a log, and checks that nothing changed. */
 function inspected(place: Place): LogInspection {
   const contents = () =>
     new Map(place.names().map((name) => [name, place.bytes(name)]));
@@ -40,7 +40,7 @@ function inspected(place: Place): LogInspection {
   return inspection;
 }
 
-Deno.test("inspectLog() of a closed log tells its segments, and that opening does nothing", async () => {
+Deno.test("inspectLog() of a closed log reports its segments, and that opening does nothing", async () => {
   await on({
     ...SOUND,
     notes: new Uint8Array(1),
@@ -94,7 +94,7 @@ Deno.test("inspectLog() of a closed log tells its segments, and that opening doe
   });
 });
 
-/** What opening for real reports, on a copy of the files. */
+/** Returns what an opening reports, on a copy of the files. */
 async function opened(files: Files): Promise<OpeningReport> {
   return await on(files, (place) => {
     const log = openLogSync(place);
@@ -104,7 +104,7 @@ async function opened(files: Files): Promise<OpeningReport> {
   });
 }
 
-Deno.test("inspectLog() tells what opening then does: recovery, cuts that are kept, lost indexes, removals", async () => {
+Deno.test("inspectLog() reports what opening then does: recovery, cuts that are kept, lost indexes, removals", async () => {
   const torn = flipped(LAST.log, LAST.starts[1]! + 300);
   const cases: Files[] = [
     { ...SOUND, ...LEFT_OPEN },
@@ -137,7 +137,7 @@ Deno.test("inspectLog() tells what opening then does: recovery, cuts that are ke
   assert((await opened(cases[2]!)).kept.length === 1);
 });
 
-Deno.test("inspectLog() tells data from prepared space, and who has the log", async () => {
+Deno.test("inspectLog() tells data from prepared space, and reports the owner", async () => {
   const damaged = {
     ...SOUND,
     [`${segment(0)}.log`]: FIRST.log.subarray(0, 400),
@@ -198,10 +198,10 @@ Deno.test("inspectLog() tells data from prepared space, and who has the log", as
   });
 });
 
-Deno.test("inspectLog() tells how far the clock is behind the last message", async () => {
+Deno.test("inspectLog() reports how far the clock is behind the last message", async () => {
   await on(SOUND, (place) => {
-    // The clock was an hour ahead when the last message was appended.
-    // Asking for the time lets a microsecond pass.
+    // The clock was an hour ahead when the last message was appended, and reading it takes a
+    // microsecond.
     place.storage.timeMicros = TIME + 3 - 3_600_000_000;
     assertEquals(inspected(place).clockBehindMicros, 3_600_000_000);
   });

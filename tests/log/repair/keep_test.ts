@@ -22,7 +22,7 @@ import {
 const LENGTHS = [10, 20, 30];
 const [A, B, C, D] = [0, 3, 6, 9].map((first) => make(first, LENGTHS));
 
-/** A copy that was made while the log was truncated: its first segment connects to nothing. */
+/** A copy that was made during a truncation: its first segment connects to nothing. */
 const COPIED: Files = filesOf(A!, C!, D!);
 
 Deno.test("planRepair() refuses to choose between segments that do not connect, and says what each choice costs", () => {
@@ -95,7 +95,7 @@ Deno.test("planRepair() with keep 'newest' begins after a damaged segment, and c
   assertEquals(whole.needed, false);
 });
 
-Deno.test("repairLog() with keep 'newest' loses no more than it said after a crash anywhere", async () => {
+Deno.test("repairLog() with keep 'newest' loses no more than the plan said after a crash anywhere", async () => {
   await eachCrash(
     diskWith(COPIED),
     ({ dir, storage, pool }) => {

@@ -1,5 +1,5 @@
 /**
- * Any damage of any file: opening, reading, verifying, inspecting and repairing tell one story.
+ * Any damage of any file: opening, reading, verifying, inspecting and repairing must agree.
  * docs/format.md#open-clean-close, docs/format.md#open-corrupt, docs/format.md#open-unpaired.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -32,7 +32,7 @@ const NAMES = [0, 5, 10].flatMap((first) =>
 const CLOSED = filesOf(...SEGMENTS);
 /** Every message is durable, as the owner file says. */
 const LEFT: Files = { ...CLOSED, writer: ownerFile(MESSAGES) };
-/** Nothing was published, and there is space that was prepared. */
+/** Nothing was published as durable, and there is prepared space. */
 const UNPUBLISHED: Files = {
   ...CLOSED,
   [`${segment(10)}.log`]: joined(SEGMENTS[2]!.log, new Uint8Array(20_000)),
@@ -40,7 +40,7 @@ const UNPUBLISHED: Files = {
   writer: ownerFile(0),
 };
 
-/** A damage: what happens to a file, and where, as a part of its length. */
+/** A kind of damage: what happens to a file, and where, as a fraction of its length. */
 interface Damage {
   name: string;
   kind: "flip" | "cut" | "zeros" | "more zeros" | "garbage" | "empty" | "gone";
@@ -84,7 +84,7 @@ const aDamage = fc.record({
   where: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
-/** Reads everything; returns how many messages came, and the error at the end if there was one. */
+/** Reads everything. Returns how many messages came, and the error at the end if there was one. */
 function read(files: Files): { count: number; error: unknown } {
   const { dir, storage, pool } = placeOn(diskWith(files));
   let count = 0;
@@ -99,7 +99,7 @@ function read(files: Files): { count: number; error: unknown } {
   }
 }
 
-/** What opening and closing a log of these files does. */
+/** Opens and closes a log of these files, and returns the result. */
 function opened(
   files: Files,
 ): { nextOffset: number; sizes: number[]; kept: number } | undefined {
@@ -122,10 +122,12 @@ function opened(
 }
 
 /**
- * @param isEndKnown Whether something of the last segment still tells where the log ended.
+ * Checks that all entry points agree about these files.
+ *
+ * @param isEndKnown Whether something of the last segment still shows where the log ended.
  */
 function check(files: Files, isEndKnown: boolean): void {
-  // Without `meta` it may as well be a partition that begins later.
+  // Without `meta` it may also be a partition that begins later.
   const isClosed = files.writer === undefined && files.meta !== undefined &&
     isEndKnown;
   const after = opened(files);
@@ -143,10 +145,10 @@ function check(files: Files, isEndKnown: boolean): void {
     ? planRepairSync(dir, { ...options, keep })
     : undefined;
   if (after === undefined) {
-    assert(faults.length > 0, "verify finds nothing, opening is refused");
-    assert(plan!.needed, "repair finds nothing, opening is refused");
+    assert(faults.length > 0, "verify finds nothing, but opening is refused");
+    assert(plan!.needed, "repair finds nothing, but opening is refused");
   } else if (isClosed) {
-    // Nothing is cut, and no offset is given out again.
+    // Nothing is cut, and no offset is assigned a second time.
     assertEquals(after.kept, 0);
     assertEquals(after.nextOffset, MESSAGES, "a closed log came back shorter");
   }
@@ -205,7 +207,7 @@ Deno.test("Log.open(), reading, verifying, inspecting and repairing agree about 
   }
 });
 
-Deno.test("Log.open(), reading, verifying, inspecting and repairing agree about each way in which a file ends", () => {
+Deno.test("Log.open(), reading, verifying, inspecting and repairing agree about each length of a file", () => {
   const whole = filesOf(make(0, [100, 200]));
   for (
     const kind of [

@@ -43,7 +43,9 @@ const PARTS = [
 ];
 const SOUND = filesOf(...PARTS);
 
-/** How the log of a place is planned: what segments connect with the first one is kept. */
+/**
+ * Options of a plan for the log of a place: it keeps the segments that connect with the first one.
+ */
 function planOptions(place: Place): RepairPlanOptions {
   return { ...options(place), keep: "oldest" };
 }
@@ -57,7 +59,8 @@ function faults(place: Place): unknown[] {
 }
 
 /**
- * Plans, checks that planning changed nothing, repairs, and checks that what was said came true.
+ * Plans a repair, checks that planning changed nothing, repairs, and checks that the result is what
+ * the plan said.
  */
 function repaired(place: Place, what: string): RepairPlan {
   const disk = place.storage as SimulatedDisk;
@@ -82,7 +85,7 @@ function contents(place: Place): Map<string, Uint8Array> {
   return new Map(place.names().map((name) => [name, place.bytes(name)]));
 }
 
-Deno.test("repairLog() after every third flipped byte keeps what lies before it, says what is lost, and leaves a sound log", () => {
+Deno.test("repairLog() after every third flipped byte keeps what lies before it, reports what is lost, and leaves a sound log", () => {
   let count = 0;
   for (const [name, bytes] of Object.entries(SOUND)) {
     if (name === "meta") continue;
@@ -99,7 +102,7 @@ Deno.test("repairLog() after every third flipped byte keeps what lies before it,
       if (name.endsWith(".log")) {
         const bad = part.starts.findLastIndex((start) => start <= position);
         kept = part.firstOffset + bad;
-        // The damaged one is none of those that could still be read.
+        // The damaged message is not among those that could still be read.
         assertEquals(plan.lostMessages, ALL.length - kept - 1, what);
       } else {
         assertEquals(plan.lostMessages + plan.lostBytes, 0, what);
@@ -112,7 +115,7 @@ Deno.test("repairLog() after every third flipped byte keeps what lies before it,
   console.log(`${count} bytes flipped and repaired`);
 });
 
-Deno.test("repairLog() works alike on disks of other sectors", () => {
+Deno.test("repairLog() works the same on disks with other sectors", () => {
   const name = `${segment(0)}.log`;
   for (const unit of [512, 4096, 16_384]) {
     const alignment = {
@@ -158,7 +161,7 @@ Deno.test("repairLog() takes gaps, overlaps, unpaired indexes and strange bytes 
     );
   const cases: [string, Files, nextOffset: number, lost: number][] = [
     ["gap", filesOf(PARTS[0]!, PARTS[2]!), 5, 1],
-    // What overlaps leaves, what follows goes on.
+    // An overlapping segment is removed, and the following one continues.
     ["overlap", { ...filesOf(make(3, [1, 2], TIMES)), ...SOUND }, 9, 2],
     ["log lost", without(log(5)), 5, 1],
     ["log lost at the end", without(log(8)), 8, 0],
@@ -199,7 +202,7 @@ Deno.test("repairLog() takes gaps, overlaps, unpaired indexes and strange bytes 
       0,
     ],
     [
-      "a removal that was cut short",
+      "a removal that did not complete",
       {
         ...without(log(0)),
         meta: metaFile(5),
@@ -244,7 +247,7 @@ Deno.test("repairLog() closes a log that was left open, as opening would", async
     assertEquals([plan.steps, plan.opening.kept.length], [[], 1]);
     assertEquals(plan.nextOffset, 9);
   });
-  // What is vouched for is not torn: opening refuses it.
+  // A published batch is not a torn tail, so opening refuses the log.
   const files = { ...SOUND, writer: ownerFile(9) };
   await on({ ...files, [name]: PARTS[2]!.log.subarray(0, 300) }, (place) => {
     const plan = repaired(place, "vouched");
@@ -253,7 +256,7 @@ Deno.test("repairLog() closes a log that was left open, as opening would", async
   });
 });
 
-Deno.test("repairLog() can be repeated after a crash anywhere, and loses no more than it said", async () => {
+Deno.test("repairLog() can be repeated after a crash anywhere, and loses no more than the plan said", async () => {
   const name = `${segment(0)}.log`;
   const damaged: Files = { ...SOUND, [name]: flipped(SOUND[name]!, 700) };
   const told = planRepairSync("/log", planOptions(placeOn(diskWith(damaged))));
@@ -272,7 +275,7 @@ Deno.test("repairLog() can be repeated after a crash anywhere, and loses no more
       repairLogSync(place.dir, plan, options(place));
       assertEquals(faults(place), [], what);
       assertMade(reopened(place), 0, ALL.slice(0, told.nextOffset), what);
-      // Every byte that left the log is somewhere beside it.
+      // Every byte that left the log is in a file beside it.
       const cut = place.names().filter((each) => /\.cut/.test(each))
         .map((each) => place.bytes(each));
       const bad = damaged[name]!.subarray(PARTS[0]!.starts[told.nextOffset]);
@@ -292,7 +295,7 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-Deno.test("repairLog() syncs what leaves the log before its name changes, or before it is cut", async () => {
+Deno.test("repairLog() syncs a file of the log before it renames or cuts it", async () => {
   const name = `${segment(0)}.log`;
   await on({ ...SOUND, [name]: flipped(SOUND[name]!, 700) }, (place) => {
     const plan = planRepairSync(place.dir, planOptions(place));

@@ -20,7 +20,7 @@ interface Message {
   text: string;
 }
 
-/** Writes batches of these sizes to a new log; returns its messages. */
+/** Writes batches of these sizes to a new log, and returns its messages. */
 async function write(
   dir: string,
   counts: readonly number[],
@@ -39,7 +39,7 @@ async function write(
   return messages;
 }
 
-/** What salvage gives, and what it left out. */
+/** Returns what salvage gives, and what it left out. */
 async function salvage(
   path: string,
   options: SalvageOptions = {},
@@ -91,7 +91,7 @@ Deno.test(
           const dir = Deno.makeTempDirSync();
           try {
             const all = await write(dir, counts);
-            // Naively: a batch is lost if one of its bytes is another.
+            // Naive model: a batch is lost if one of its bytes differs.
             const lost = new Set<number>();
             const paths = logsOf(dir);
             for (const path of paths) {
@@ -184,7 +184,7 @@ Deno.test(
   },
 );
 
-Deno.test("salvageLog() leaves out nothing of a log that is being written", {
+Deno.test("salvageLog() leaves out no message of a log that is being written", {
   ignore: !FILES,
 }, async () => {
   const dir = Deno.makeTempDirSync();

@@ -55,7 +55,10 @@ for (const direct of ["prefer", "never"] as const) {
             ? await Array.fromAsync(verifyLog(dir, options))
             : [...verifyLogSync(dir, options)];
           assertEquals(faults, []);
-          assert(last!.messages >= messages, "nothing is seen that was not");
+          assert(
+            last!.messages >= messages,
+            "messages that were seen are gone",
+          );
           messages = last!.messages;
           const { locked, nextOffset } = await inspectLog(dir, {
             storage,

@@ -32,7 +32,7 @@ import {
 } from "../_support.ts";
 import { FILES } from "../../permissions.ts";
 
-/** Faults, and how many messages were good. */
+/** Returns the faults, and how many messages were good. */
 function verified(place: Place): { faults: LogFault[]; good: number } {
   let last: VerifyProgress | undefined;
   const faults = [...verifyLogSync(place.dir, {
@@ -50,7 +50,7 @@ const FIRST = make(0, LENGTHS, TIMES);
 const SECOND = make(5, [17, 0, 9], TIMES);
 const SOUND = filesOf(FIRST, SECOND);
 
-/** A segment's number in brief, kind, position, length, offset. */
+/** Formats a fault: number of its segment, kind, position, length, offset. */
 function brief({ path, kind, position, byteLength, offset }: LogFault): string {
   const name = path.replace(/^.*\/0{0,19}/, "");
   return `${name} ${kind} ${position}+${byteLength} ${offset}`;
@@ -67,7 +67,7 @@ Deno.test("verifyLog() of a sound log has no faults: closed, open, left open, em
   const open = {
     ...filesOf(FIRST),
     ...LEFT_OPEN,
-    // The index lags and is padded; the log is prepared ahead.
+    // The index lags and is padded, and the log has prepared space.
     [`${segment(5)}.log`]: joined(SECOND.log, new Uint8Array(3000)),
     [`${segment(5)}.index`]: new Uint8Array(100),
   };
@@ -100,7 +100,7 @@ Deno.test("verifyLog() finds every flipped byte of a closed log as one fault tha
   console.log(`${flips} bytes flipped`);
 });
 
-Deno.test("verifyLog() finds every batch after damage, with a wrong index or none", () => {
+Deno.test("verifyLog() finds every batch after damage, with a wrong index or without one", () => {
   fc.assert(
     fc.property(
       fc.array(fc.nat({ max: 90 }), { minLength: 1, maxLength: 12 }),
@@ -127,7 +127,7 @@ Deno.test("verifyLog() finds every batch after damage, with a wrong index or non
         const place = placeOn(diskWith(files));
         const { faults, good } = verified(place);
         assertEquals(good, lengths.length - bad.length);
-        // Runs of damaged messages are one fault each.
+        // Each run of damaged messages is one fault.
         const runs = bad.filter((i) => !bad.includes(i - 1)).sort((a, b) =>
           a - b
         );
@@ -144,7 +144,7 @@ Deno.test("verifyLog() finds every batch after damage, with a wrong index or non
   );
 });
 
-Deno.test("verifyLog() does not take a batch in the payload of a damaged one for one of the log", async () => {
+Deno.test("verifyLog() does not count a batch inside the payload of a damaged one", async () => {
   const inner = make(2, [9]).log;
   const made = make(0, [3, inner.length, 5, 6]);
   const log = made.log.slice();
@@ -160,7 +160,7 @@ Deno.test("verifyLog() does not take a batch in the payload of a damaged one for
   });
 });
 
-Deno.test("verifyLog() finds a batch that is missing within a segment, or there twice", async () => {
+Deno.test("verifyLog() finds a batch that is missing or duplicated within a segment", async () => {
   const made = make(0, [3, 4, 5, 6]);
   const [, one, two, three] = made.starts as [number, number, number, number];
   const { log } = made;
@@ -195,7 +195,7 @@ Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", 
   assertEquals(await briefly(filesOf(FIRST, make(3, [1], () => 2 * TIME))), [
     "3.log overlap 0+0 5",
   ]);
-  // The index is a cache.
+  // The index is a cache, so it may be missing.
   assertEquals(await briefly(without(index(0))), []);
   assertEquals(await briefly({ ...SOUND, [index(5)]: empty }), []);
   assertEquals(await briefly(without(log(5))), ["5.index missing 0+0 5"]);
@@ -203,7 +203,7 @@ Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", 
     "0.index missing 0+0 0",
     "5.log gap 0+0 0",
   ]);
-  // What a truncation, or making a segment, left.
+  // What an incomplete truncation or creation of a segment leaves.
   assertEquals(await briefly({ ...without(log(0)), meta: metaFile(5) }), []);
   assertEquals(await briefly({ ...without(index(0)), meta: metaFile(5) }), []);
   assertEquals(await briefly({ ...SOUND, [log(8)]: empty }), []);
@@ -215,7 +215,7 @@ Deno.test("verifyLog() finds gaps, overlaps, unpaired files and strange names", 
   assertEquals(await briefly({ ...SOUND, [index(8)]: SECOND.index }), [
     "8.index missing 0+0 8",
   ]);
-  // Empty, and not the last.
+  // An empty segment that is not the last.
   const { [log(0)]: _, ...rest } = without(index(0));
   assertEquals(await briefly({ ...rest, [log(0)]: empty }), [
     "5.log gap 0+0 0",
@@ -286,7 +286,7 @@ Deno.test("verifyLog() finds damage in a log that was left open", async () => {
   assertEquals(await briefly(files), [
     `5.log frame checksum 0+${HEADER + 17} 5`,
   ]);
-  // A torn tail is one as well, and told from what opening refuses.
+  // A torn tail is a fault as well, but a different one from damage that opening refuses.
   const torn = SECOND.log.subarray(0, -1);
   for (
     const [durable, isCut] of [[0, true], [7, true], [8, false]] as const
@@ -303,7 +303,7 @@ Deno.test("verifyLog() finds damage in a log that was left open", async () => {
   }
 });
 
-Deno.test("verifyLog() refuses a directory without a log, and both versions say the same", async () => {
+Deno.test("verifyLog() refuses a directory without a log, and the async and sync versions report the same", async () => {
   await on({ notes: new Uint8Array(3) }, async (place) => {
     const options = { storage: place.storage, pool: place.pool };
     assertThrows(
@@ -319,7 +319,7 @@ Deno.test("verifyLog() refuses a directory without a log, and both versions say 
     const options = { storage: place.storage, pool: place.pool };
     const faults = await Array.fromAsync(verifyLog(place.dir, options));
     assertEquals(faults, [...verifyLogSync(place.dir, options)]);
-    // Leaving the loop closes the files and gives the memory back.
+    // Leaving the loop closes the files and returns the memory.
     for await (const _ of verifyLog(place.dir, options)) break;
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Tails of the writing isolate read what was just written from memory:
- * docs/format.md#read-whole-batches, docs/format.md#read-durable.
+ * Tails in the writing isolate read recent messages from memory: docs/format.md#read-whole-batches,
+ * docs/format.md#read-durable.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
@@ -23,14 +23,14 @@ import {
 } from "../_support.ts";
 import { assertBytes } from "../recovery/_support.ts";
 
-/** Reads of `.log` files since an operation of the disk. */
+/** Counts reads of `.log` files since an operation of the disk. */
 function readsSince(disk: SimulatedDisk, from: number): number {
   return disk.trace.slice(from).filter(({ kind, path }) =>
     kind === "read" && path.endsWith(".log")
   ).length;
 }
 
-/** Takes the next batch of a tail, checks it and drops it; returns the offset after it. */
+/** Takes the next batch of a tail, checks it and drops it. Returns the offset after it. */
 async function take(
   tail: AsyncIterator<MessageBatch>,
   from: number,
@@ -86,14 +86,14 @@ Deno.test("Log.tail() shares one block of memory among all tails", async () => {
       assertEquals([batch.firstOffset, batch.count], [0, 3]);
       batch.drop();
     }
-    // The block stays for other tails; dropping the batches freed no block of their own.
+    // The block stays for other tails. Dropping the batches freed no block of their own.
     assertEquals(place.pool.stats().inUseBytes, inUseBytes);
     for (const tail of tails) await tail.return!();
     await log.close();
   });
 });
 
-Deno.test("Log.tail() keeps at most tailBytes in memory, and a tail that falls behind reads the disk and comes back", async () => {
+Deno.test("Log.tail() keeps at most tailBytes in memory, and a tail that falls behind reads the disk and returns to memory", async () => {
   const disk = new SimulatedDisk();
   await at(new SimulatedPlace(disk), async (place) => {
     const tailBytes = 64 * KIB;
@@ -115,7 +115,7 @@ Deno.test("Log.tail() keeps at most tailBytes in memory, and a tail that falls b
     let start = disk.trace.length;
     while (offset < log.nextOffset) offset = await take(tail, offset, 1000);
     assert(readsSince(disk, start) > 0);
-    // It caught up: from here nothing is read.
+    // It has caught up, and from here on it reads nothing.
     start = disk.trace.length;
     for (let i = 0; i < 20; i++) {
       await write(1);
@@ -127,7 +127,7 @@ Deno.test("Log.tail() keeps at most tailBytes in memory, and a tail that falls b
   });
 });
 
-// A block is larger than the second.
+// With the second value a block is larger than the limit.
 for (const tailBytes of [0, 2 * KIB]) {
   Deno.test(`Log.tail() reads the disk where tailBytes is ${tailBytes}`, async () => {
     const disk = new SimulatedDisk();
@@ -155,7 +155,7 @@ Deno.test("Log.tail() gives its memory up first when the pool is short", async (
     const log = await openLog(place, { pool, tailBytes: 8 * MIB });
     for (let i = 0; i < 600; i++) {
       appendSome(log, 1, 3000);
-      // Neither backpressure nor a limit: what tails could read goes first.
+      // There is neither backpressure nor a limit, because memory kept for tails is given up first.
       await log.flush();
     }
     assert(log.stats().tailBytes > 0);
@@ -197,7 +197,7 @@ Deno.test("Log.tail({ durable }) sees from memory only what is synced", async ()
     await next;
     assert(given > 0 && given <= log.durableOffset);
     for (; given < 10;) given = await take(durable, given, 1000);
-    // What is in memory already, and not synced, is not there for it either.
+    // The same for messages that are already in memory and not synced.
     appendSome(log, 2, 1000);
     await log.flush({ durability: "none" });
     let isGiven = false;
@@ -214,7 +214,7 @@ Deno.test("Log.tail({ durable }) sees from memory only what is synced", async ()
   });
 });
 
-/** Follows a log until the tail ends; what it gave, and its error. */
+/** Follows a log until the tail ends. Returns what it gave, and its error. */
 async function follow(
   log: Log,
   durable: boolean,
@@ -240,7 +240,7 @@ for (const failing of ["write", "sync"] as const) {
       appendSome(log, 3, 1000);
       await log.flush();
       const { tailBytes } = log.stats();
-      // Written, not durable: in memory for tails.
+      // Written and not durable, so in memory for tails.
       appendSome(log, 3, 1000);
       await log.flush({ durability: "none" });
       const written = follow(log, false);
@@ -257,7 +257,7 @@ for (const failing of ["write", "sync"] as const) {
       }
       const { end, error } = await written;
       assertEquals(error, poison);
-      // A tail that is not durable may have seen what was written, and nothing that was not.
+      // A tail without `durable` may have given what was written, and nothing more.
       assert(end === 6 || failing === "sync" && end === 9, `${end}`);
       await assertRejects(() => log.close(), PoisonedError);
       heal();
@@ -268,7 +268,7 @@ for (const failing of ["write", "sync"] as const) {
   });
 }
 
-Deno.test("Log.tail() shows nothing that a full disk did not take, and goes on when there is room", async () => {
+Deno.test("Log.tail() gives nothing that was not written to a full disk, and continues when there is room", async () => {
   const disk = new SimulatedDisk();
   await at(new SimulatedPlace(disk), async (place) => {
     const log = await openLog(place);
@@ -299,7 +299,7 @@ Deno.test("Log.tail() shows nothing that a full disk did not take, and goes on w
   });
 });
 
-Deno.test("Log.tail() goes from memory to memory over rolls, and from inside a batch", async () => {
+Deno.test("Log.tail() reads from memory across rolls, and from the middle of a batch", async () => {
   const disk = new SimulatedDisk();
   await at(new SimulatedPlace(disk), async (place) => {
     const log = await openLog(place, { segmentBytes: 8 * KIB });

@@ -1,4 +1,6 @@
-/** Appends so many durable messages, a few milliseconds apart, and closes after a line of input. */
+/**
+ * Appends this many durable messages, a few milliseconds apart, and closes after a line of input.
+ */
 import { Log } from "../../../lib/log/mod.ts";
 
 const [dir, count] = Deno.args;

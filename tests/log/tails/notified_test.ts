@@ -1,6 +1,5 @@
 /**
- * Tails of another process's log: the system tells them of changes, nothing wakes them while
- * nothing
+ * Tails of another process's log: the system notifies them of changes, they stay idle while nothing
  * is written, and durable tails give what is durable while the writer lives.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -25,7 +24,7 @@ function readerOf({ dir, storage, pool }: Place): LogReader {
   return new LogReader(dir, { storage, pool });
 }
 
-/** Runs a test with a process that appends, and is told to close when it is over. */
+/** Runs a test beside a process that appends, and closes the process afterwards. */
 async function besideWriter(
   count: number,
   test: (dir: string) => Promise<void>,
@@ -60,7 +59,7 @@ function isOwner({ name }: Deno.DirEntry): boolean {
 
 for (const durable of [false, true]) {
   Deno.test(
-    `LogReader.tail() with durable ${durable} gives what another process writes while that has the log open`,
+    `LogReader.tail() with durable ${durable} gives what another process writes while the log is open there`,
     { ignore: !ALL },
     () =>
       besideWriter(50, async (dir) => {
@@ -78,7 +77,7 @@ for (const durable of [false, true]) {
 }
 
 Deno.test(
-  "LogReader.tail() is woken by changes only, once it has looked twice after the last one",
+  "LogReader.tail() wakes for changes only, after two polls that follow the last one",
   { ignore: !FILES },
   () =>
     at(new DiskPlace(), async (place) => {
@@ -104,7 +103,7 @@ Deno.test(
 );
 
 Deno.test(
-  "LogReader.tail() polls a storage that does not tell of changes, at most ten times a second while idle",
+  "LogReader.tail() polls a storage without notifications, at most ten times a second while idle",
   { ignore: !FILES },
   () =>
     at(new DiskPlace(), async (place) => {
@@ -120,7 +119,7 @@ Deno.test(
       assert(looks >= 2, `${looks} looks`);
       await sleep(1000);
       const more = reader.stats().looks - looks;
-      assert(more >= 1 && more <= 11, `${more} looks in a second`);
+      assert(more >= 1 && more <= 11, `${more} polls in a second`);
       appendSome(log, 1, 100);
       await log.flush();
       assertEquals((await next).value!.firstOffset, 0);
@@ -153,7 +152,7 @@ Deno.test(
     at(new DiskPlace(), async (place) => {
       const log = await openLog(place);
       const reader = readerOf(place);
-      // More than a user has instances of inotify.
+      // More than a user may have inotify instances.
       const tails = Array.from({ length: 300 }, () => reader.tail());
       const all = tails.map((tail) => tail.next());
       await sleep(100);
@@ -167,7 +166,7 @@ Deno.test(
     }),
 );
 
-Deno.test("Log publishes its durable offset a millisecond after it rose, and at once later", () =>
+Deno.test("Log publishes its durable offset a millisecond after it rose, and immediately later", () =>
   at(new SimulatedPlace(), async (place) => {
     const disk = place.storage as SimulatedPlace["storage"];
     const log = await openLog(place);
@@ -195,7 +194,7 @@ Deno.test("Log publishes its durable offset a millisecond after it rose, and at 
     await log.close();
   }));
 
-Deno.test("Log publishes what became durable while it published", () =>
+Deno.test("Log publishes what became durable during a publication", () =>
   at(new SimulatedPlace(), async (place) => {
     const disk = place.storage as SimulatedPlace["storage"];
     const log = await openLog(place);

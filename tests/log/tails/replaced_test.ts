@@ -1,6 +1,6 @@
 /**
- * Tails of a log that is deleted, made anew or restored from a copy that ends earlier: an error,
- * never silence. docs/format.md#read-replaced
+ * Tails of a log that is deleted, created again or restored from an earlier copy end with an error,
+ * never with silence. docs/format.md#read-replaced
  */
 import { assert, assertEquals } from "@std/assert";
 import { type Log, LogReader } from "../../../lib/log/mod.ts";
@@ -9,9 +9,9 @@ import { FILES } from "../../permissions.ts";
 import { PassingStorage } from "../_passing_storage.ts";
 import { appendSome, at, DiskPlace, openLog, type Place } from "../_support.ts";
 
-/** The promise is two seconds; a busy machine gets three more. */
+/** The documentation promises two seconds. A busy machine gets three more. */
 const MOST_MS = 5000;
-/** Messages when the copy is made, and when the tail waits. */
+/** Number of messages when the copy is made, and when the tail waits. */
 const COPIED = 10;
 const READ = 20;
 
@@ -19,7 +19,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Appends, one message a batch, and leaves the log open. */
+/** Appends one message a batch, and leaves the log open. */
 async function write(place: Place, dir: string, count: number): Promise<Log> {
   const log = await openLog({ ...place, dir }, { flushAfterMs: 0 });
   for (let i = 0; i < count; i++) {
@@ -29,7 +29,7 @@ async function write(place: Place, dir: string, count: number): Promise<Log> {
   return log;
 }
 
-/** Copies the files of a directory into another one, and removes what else is there. */
+/** Copies the files of a directory into another one, and removes all others there. */
 function copy(from: string, to: string): void {
   const files = (dir: string) =>
     [...Deno.readDirSync(dir)].filter((each) => each.isFile)
@@ -54,7 +54,7 @@ type Replace = (
   copied: string,
 ) => Promise<Log> | void;
 
-/** What happens to the directory of a log; a log that is returned is open. */
+/** What happens to the directory of a log. Returns a log if it leaves one open. */
 const CHANGES: Record<string, Replace> = {
   "is deleted": (_place, dir) => Deno.removeSync(dir, { recursive: true }),
   "loses its files": (_place, dir) => {
@@ -62,7 +62,7 @@ const CHANGES: Record<string, Replace> = {
       Deno.removeSync(`${dir}/${name}`);
     }
   },
-  "is moved away and made anew": (place, dir) => {
+  "is moved away and created again": (place, dir) => {
     Deno.renameSync(dir, `${dir}.moved`);
     return write(place, dir, 5);
   },
@@ -75,7 +75,7 @@ const CHANGES: Record<string, Replace> = {
     copy(copied, dir),
 };
 
-/** Runs a change while a tail waits; returns the error of the tail, or what it did instead. */
+/** Makes a change while a tail waits. Returns the error of the tail, or what it did instead. */
 async function tailWhile(
   change: Replace,
   options: { isOpen: boolean; durable: boolean; isNotified: boolean },
@@ -103,7 +103,7 @@ async function tailWhile(
     await sleep(200);
     assertEquals(reader.stats().notifiedTails, isNotified ? 1 : 0);
     const other = await change(place, dir, copied);
-    // Leaving the tail ends a wait that no error ended.
+    // Leaving the tail ends a wait without an error.
     const timer = setTimeout(() => tail.return(), MOST_MS);
     const outcome = await next;
     clearTimeout(timer);
@@ -138,7 +138,7 @@ for (const [what, change] of Object.entries(CHANGES)) {
 }
 
 Deno.test(
-  "LogReader.tail() with 'durable' never looks while nothing is written, whatever names are made",
+  "LogReader.tail() with 'durable' does not poll while nothing is written, whatever files are created",
   {
     ignore: !FILES,
   },

@@ -1,5 +1,6 @@
 /**
- * Tails and streams: messages as they come, beside a writer in the isolate and in another process.
+ * Tails and streams give messages as they arrive, from a writer in the isolate and from another
+ * process.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
@@ -36,7 +37,7 @@ function readerOf({ dir, storage, pool }: Place): LogReader {
 
 const lengthOf = (offset: number) => (offset * 997) % 5000;
 
-/** Checks the messages of a batch and answers the offset behind it. */
+/** Checks the messages of a batch and returns the offset after it. */
 function checked(batch: MessageBatch, expected: number): number {
   assertEquals(batch.firstOffset, expected);
   for (let i = 0; i < batch.count; i++) {
@@ -88,7 +89,7 @@ onEachPlace(
     const random = new SeededRandom(1);
     while (log.nextOffset < total) {
       if (log.nextOffset === 150) {
-        // In memory still: what comes before it is not given.
+        // Still in memory. Messages before `from` are not given.
         tailing.push(follow(3, log.tail({ from: 150 })));
       }
       for (let i = random.below(6); i >= 0; i--) {
@@ -99,12 +100,12 @@ onEachPlace(
     }
     await log.close();
     for (const end of await Promise.all(tailing)) assertEquals(end, total);
-    // The slow ones had more in a batch.
+    // The slow tails had more messages in a batch.
     assert(batches[1]! < batches[0]!, batches.join());
   },
 );
 
-Deno.test("Log.tail() that waits asks the disk for nothing, and wakes at the next flush", async () => {
+Deno.test("Log.tail() does not use the disk while it waits, and wakes at the next flush", async () => {
   const disk = new SimulatedDisk();
   await on(disk, async (place) => {
     const log = await openLog(place);
@@ -188,7 +189,7 @@ Deno.test("Log.tail({ durable }) gives nothing that could be lost", async () => 
 });
 
 onEachPlace(
-  "Log.tail() that waits ends by its signal with the reason, by leaving, and when its count is reached",
+  "Log.tail() that waits ends with the reason of its signal, by leaving, and when its count is reached",
   async (place) => {
     const log = await openLog(place);
     appendSome(log, 3, 100);
@@ -225,7 +226,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.stream() reads when it is asked, and returns all memory when it is cancelled, waiting or not",
+  "Log.stream() reads on demand, and returns all memory when it is cancelled, waiting or not",
   async (place) => {
     const log = await openLog(place, { segmentBytes: 20 * KIB });
     appendSome(log, 100, 1000);
@@ -239,7 +240,7 @@ onEachPlace(
       const chunks = lazy.getReader();
       using first = (await chunks.read()).value!;
       assertEquals(first.firstOffset, 0);
-      // One that is under way is dropped.
+      // A chunk that is under way is dropped.
       const pending = chunks.read();
       await chunks.cancel();
       (await pending).value?.drop();
@@ -282,14 +283,14 @@ Deno.test("Log.tail() on a failing disk gives what was written, then the log's e
   });
 });
 
-/** Writes so much that a checkpoint follows in the background, and waits until it is over. */
+/** Writes so much that a background checkpoint follows, and waits until it is over. */
 async function flushedFar(log: Log, disk: SimulatedDisk): Promise<void> {
   appendSome(log, 13, MIB);
   await log.flush({ durability: "none" });
   await quiet(disk);
 }
 
-Deno.test("Log.tail({ durable }) gives what a checkpoint in the background made durable", async () => {
+Deno.test("Log.tail({ durable }) gives what a background checkpoint made durable", async () => {
   const disk = new SimulatedDisk();
   await on(disk, async (place) => {
     const log = await openLog(place);
@@ -301,14 +302,14 @@ Deno.test("Log.tail({ durable }) gives what a checkpoint in the background made 
     });
     await flushedFar(log, disk);
     assertEquals(log.durableOffset, 13);
-    assert(given > 0, "nobody told the tail");
+    assert(given > 0, "the tail was not woken");
     await first;
     await tail.return!();
     await log.close();
   });
 });
 
-Deno.test("Log.tail() ends with the poison of a failed checkpoint in the background; nothing is prepared or tried after it", async () => {
+Deno.test("Log.tail() ends with PoisonedError after a failed background checkpoint; nothing is prepared or tried after it", async () => {
   for (const kind of ["write", "sync"] as const) {
     const disk = new SimulatedDisk();
     await on(disk, async (place) => {
@@ -374,7 +375,7 @@ Deno.test("Log.tail() that a truncation overtakes is OffsetOutOfRangeError with 
   });
 });
 
-Deno.test("LogReader.tail() polls less and less often while nothing comes, and finds damage that stays", async () => {
+Deno.test("LogReader.tail() polls less and less often while nothing arrives, and finds permanent damage", async () => {
   const made = make(0, [100, 200, 300]);
   const files = filesOf(made);
   const name = Object.keys(files).find((each) => each.endsWith(".log"))!;
@@ -394,7 +395,7 @@ Deno.test("LogReader.tail() polls less and less often while nothing comes, and f
     while (disk.timeMicros - began < 10_000_000 && !over) {
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
-    // On a busy machine much more of the simulated time passes in a turn.
+    // On a busy machine much more simulated time passes in a turn.
     const seconds = (disk.timeMicros - began) / 1_000_000;
     const looks = disk.trace.slice(before).filter(({ kind, path }) =>
       kind === "read" && path.endsWith(".log")
@@ -403,7 +404,7 @@ Deno.test("LogReader.tail() polls less and less often while nothing comes, and f
       looks > 5 * seconds && looks < 30 + 10 * seconds,
       `${looks} looks in ${seconds} s`,
     );
-    // The writer says that what is not there is durable.
+    // The owner file claims that missing messages are durable.
     disk.poke(`${place.dir}/writer`, 0, ownerFile(3));
     assertEquals(
       (await next.catch((error) =>

@@ -1,4 +1,4 @@
-/** Appends so many messages to a log, in flushes of a few, and closes it. */
+/** Appends this many messages to a log, in flushes of a few, and closes it. */
 import { Log } from "../../../lib/log/mod.ts";
 import { KIB, payload } from "../_support.ts";
 

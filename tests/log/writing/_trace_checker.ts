@@ -1,6 +1,6 @@
 /**
- * Checks, over a record of what a log asked of its storage, that every acknowledgement comes after
- * what makes it true.
+ * Records the storage operations of a log, and checks that every acknowledgement comes after the
+ * write or sync that makes it true.
  */
 import type { FrozenBuffer, PooledBuffer } from "../../../lib/pool/mod.ts";
 import type {
@@ -12,14 +12,14 @@ import type {
 import { PassingFile, PassingStorage } from "../_passing_storage.ts";
 import { batchesOf } from "../_support.ts";
 
-/** A write or a sync of a `.log`, in the order of beginnings and ends. */
+/** A write or a sync of a `.log`. Starts and ends are numbered in their order. */
 interface Traced {
   readonly path: string;
   readonly began: number;
   /** `undefined` while it is in flight, and if it failed. */
   ended: number | undefined;
   readonly durable: boolean;
-  /** Of a write: its first byte, and what was written. */
+  /** Of a write: the position of its first byte, and what was written. */
   readonly position?: number;
   readonly bytes?: Uint8Array;
 }
@@ -37,7 +37,7 @@ export class TracedStorage extends PassingStorage {
     return new TracedFile(this, file);
   }
 
-  /** Records a write, or a sync if there is nothing that it writes. */
+  /** Records a write, or a sync if there is nothing to write. */
   begin(
     path: string,
     durable: boolean,
@@ -55,8 +55,8 @@ export class TracedStorage extends PassingStorage {
   }
 
   /**
-   * The offsets of messages that are durable by what was written and synced up to now: each whole,
-   * in bytes that a completed durable write, or a sync that began after their write, covers.
+   * Returns the offsets of messages that are durable by the writes and syncs up to now. All bytes
+   * of each were in a completed durable write, or covered by a sync that began after their write.
    */
   durableOffsets(): Set<number> {
     const offsets = new Set<number>();
@@ -71,7 +71,9 @@ export class TracedStorage extends PassingStorage {
     return offsets;
   }
 
-  /** What of a file is durable, the rest zeros; and which bytes are. */
+  /**
+   * Returns the bytes of a file that are durable, with zeros elsewhere, and which bytes those are.
+   */
   #durableBytes(path: string): { bytes: Uint8Array; covered: Uint8Array } {
     const own = this.#trace.filter((each) =>
       each.path === path && each.ended !== undefined
@@ -151,8 +153,8 @@ class TracedFile extends PassingFile {
 }
 
 /**
- * The messages in the bytes of a `.log`, each with the bytes of its batch, up to a batch that is
- * not whole.
+ * Decodes the messages in the bytes of a `.log`, each with the bytes of its batch, up to an
+ * incomplete batch.
  */
 function* messagesIn(
   bytes: Uint8Array,

@@ -1,4 +1,4 @@
-/** Calls of a log that wait, by the thousand. */
+/** Thousands of calls that wait on a log. */
 import { assertEquals } from "@std/assert";
 import type { Log } from "@basalt/io";
 import { at, KIB, openLog, payload, SimulatedPlace } from "../_support.ts";
@@ -6,7 +6,7 @@ import { at, KIB, openLog, payload, SimulatedPlace } from "../_support.ts";
 /** A call that waits. */
 export interface Waiting {
   readonly name: string;
-  /** Whether it waits for room: serving each call takes a write of its own. */
+  /** Whether it waits for room, so that each call needs a write of its own. */
   readonly forRoom?: true;
   /** Prepares the log for a number of calls. */
   before?(log: Log, count: number): void;
@@ -44,7 +44,7 @@ export const WAITING: readonly Waiting[] = [
   },
 ];
 
-/** Makes many calls that wait; all are served, or one signal aborts all of them. */
+/** Makes many calls that wait. All of them complete, or one signal aborts all of them. */
 export async function waitMany(
   { before, call, forRoom }: Waiting,
   count: number,

@@ -1,6 +1,6 @@
 /**
- * The quick way and the checked way of `append`, and the forms of a batch, against a model that
- * looks at everything each time.
+ * The fast and the checked path of `append`, and the forms of a batch, against a model that checks
+ * everything each time.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
@@ -31,7 +31,7 @@ const BUFFER_BYTES = 12 * KIB;
 const ENCODER = new TextEncoder();
 
 const ascii = fc.string({ maxLength: 200, unit: "binary-ascii" });
-/** Text of one byte a unit, of more, and with halves of surrogate pairs. */
+/** Text of one byte a code unit, of more, and with lone surrogates. */
 const text = fc.oneof(
   ascii,
   fc.string({ maxLength: 100, unit: "binary" }),
@@ -70,7 +70,7 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       payloads: fc.oneof(
         fc.array(text, { minLength: 1, maxLength: 12 }),
         fc.array(payload, { minLength: 1, maxLength: 12 }),
-        // All of one kind, as most batches are.
+        // All of one type, like most batches.
         fc.array(ascii, { minLength: 1, maxLength: 12 }),
         fc.array(bytes, { minLength: 1, maxLength: 12 }),
       ),
@@ -141,7 +141,7 @@ Deno.test("Log.append() and appendBatch() in every form do what a simple model d
             const before = log.stats();
             const { pendingBytes: pending } = before;
             const isBatch = call.kind === "batch";
-            // A message in a batch that is open needs no header.
+            // A message that joins an open batch needs no header.
             const mayJoin = pending > 0 && !isBatch;
             const least = frames + (mayJoin ? 0 : BATCH);
             const mustRefuse = pending > 0 && pending + least > BUFFER_BYTES;
@@ -193,7 +193,7 @@ Deno.test("Log.append() and appendBatch() in every form do what a simple model d
   assert(refused > 100 && refused < total / 2, `${refused} of ${total}`);
 });
 
-Deno.test("Log.appendBatch() of which only the first payloads fit into the block, or into the buffer", async () => {
+Deno.test("Log.appendBatch() takes a batch of which only the first payloads fit into the block, or into the buffer", async () => {
   const sizes = [1, 100, 3000, 3000, 3000];
   const batches = {
     bytes: sizes.map((size) => new Uint8Array(size).fill(size)),
@@ -207,7 +207,7 @@ Deno.test("Log.appendBatch() of which only the first payloads fit into the block
       });
       log.append("first");
       assertEquals(log.appendBatch(payloads), 1);
-      // The block has room for both, the buffer for the first of them.
+      // The block has room for both, the buffer only for the first of them.
       const [small, large] = [payloads[0]!, payloads[2]!.slice(0, 2000)];
       const before = log.stats();
       assertThrows(() => log.appendBatch([small, large]), BackpressureError);
@@ -257,7 +257,7 @@ Deno.test("Log.append() of a poisoned or closing log is refused at once, also wh
     const disarm = disk.onOperation(({ kind }) => {
       if (kind !== "write") return undefined;
       // Begins a block while the flush is in flight.
-      log.append("behind the flush");
+      log.append("after the flush");
       return { error: "EIO" };
     });
     await assertRejects(() => log.flush(), PoisonedError);
@@ -286,7 +286,7 @@ Deno.test("Log.append() of a poisoned or closing log is refused at once, also wh
   });
 });
 
-Deno.test("Log.appendBatch() refuses a batch that does not add up, with nothing changed", async () => {
+Deno.test("Log.appendBatch() refuses a batch with sizes that do not match, with nothing changed", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     log.append("before");
@@ -339,7 +339,7 @@ Deno.test("Log.appendBatch() refuses a batch that does not add up, with nothing 
   });
 });
 
-Deno.test("Log.ready() while appending has blocks written before there is backpressure", async () => {
+Deno.test("Log.ready() while appending starts writes of blocks before there is backpressure", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { bufferBytes: 256 * KIB });
     const payloads = Array.from({ length: 400 }, () => new Uint8Array(1000));
@@ -356,7 +356,7 @@ Deno.test("Log.ready() while appending has blocks written before there is backpr
   });
 });
 
-Deno.test("Log.stats() counts groups and flushes by size and time, and those who wait", async () => {
+Deno.test("Log.stats() counts groups and flushes by size and time, and waiting calls", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     assertEquals(log.stats().groupMessages.count, 0);

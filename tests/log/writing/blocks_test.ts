@@ -1,5 +1,5 @@
 /**
- * Writes are whole physical blocks, and the last one is written again with its contents:
+ * Writes are whole physical blocks, and the last block is written again with its contents:
  * docs/format.md#write-blocks, docs/format.md#write-no-overlap.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -18,7 +18,7 @@ import {
   type Written,
 } from "../_support.ts";
 
-/** Two writes that were in flight at the same time and touch the same byte, in words. */
+/** Describes two writes that were in flight at the same time and touch the same byte. */
 function overlap(writes: readonly Written[]): string | undefined {
   for (const [i, a] of writes.entries()) {
     for (const b of writes.slice(i + 1)) {
@@ -31,23 +31,24 @@ function overlap(writes: readonly Written[]): string | undefined {
   return undefined;
 }
 
-/** Lets some turns of the event loop pass: some steps of preparing begin, and some of them end. */
+/**
+ * Lets some turns of the event loop pass. Some steps of a preparation begin, and some of them end.
+ */
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) {
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-/** Checks a write of data against the bytes that the file has in the end. */
+/** Checks a write of data against the final bytes of the file. */
 function checkData(write: Written, whole: Uint8Array, ends: Set<number>): void {
   const { position, bytes } = write;
   const rest = whole.subarray(position, position + bytes.length);
   let same = 0;
   while (same < rest.length && bytes[same] === rest[same]) same++;
   const padding = bytes.subarray(same);
-  assert(padding.every((byte) => byte === 0), "zeros behind the data");
-  // Where the data of this write ends, a message does: zeros of a payload may be equal to the
-  // padding.
+  assert(padding.every((byte) => byte === 0), "zeros after the data");
+  // The data of this write ends where a message does. Zeros of a payload may look like padding.
   if (padding.length === 0) return;
   let end = same;
   while (end > 0 && !ends.has(position + end)) end--;
@@ -127,7 +128,7 @@ for (const physicalBlock of [512, 4096, 16 * KIB]) {
   });
 }
 
-Deno.test("write-blocks: blocks of one flush are in flight together, the shared one written once", async () => {
+Deno.test("write-blocks: blocks of one flush are in flight together, and the shared one is written once", async () => {
   await at(new WatchedPlace({ seed: 3 }), async (place) => {
     const log = await openLog(place, { blockBytes: 8 * KIB });
     for (let i = 0; i < 20; i++) log.append(payload(i, 3000));
@@ -208,12 +209,12 @@ for (const mode of ["async", "sync"]) {
             write.zeros ? turns(4) : undefined;
         }
         const log = await openLog(place, { prepareBytes: 1500 * KIB });
-        // Small flushes, so that preparing begins, and now and then one that goes beyond what is
-        // prepared.
+        // Small flushes, so that preparation begins, and sometimes one that goes beyond the
+        // prepared space.
         for (let i = 0; i < 60; i++) {
           log.append(payload(i, i % 20 < 14 ? (i * 79_199) % 5000 : 90_000));
           if (mode === "sync") log.flushSync();
-          // Preparing begins behind a flush that does not block only.
+          // Only after an async flush does preparation begin.
           if (mode === "async" || i % 2 === 0) await log.flush();
           await turns((seed + i) % 6);
         }

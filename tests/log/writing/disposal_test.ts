@@ -22,7 +22,7 @@ import {
   SimulatedPlace,
 } from "../_support.ts";
 
-/** Closes a log by a statement; what it throws. */
+/** Closes a log with a statement, and returns what it throws. */
 async function disposed(
   make: () => Log | Promise<Log>,
   mode: string,
@@ -42,9 +42,7 @@ async function disposed(
   }
 }
 
-/**
- * Checks that nothing of a log that was closed is left in the process, and opens it again at once.
- */
+/** Checks that nothing of a closed log is left in the process, and opens it again at once. */
 async function checkEnded(
   place: SimulatedPlace,
   label: string,
@@ -93,14 +91,14 @@ for (const mode of ["using", "await using"]) {
             },
           );
           durable = used!.durableOffset;
-          // What the caller knows is not thrown again.
+          // An error that the caller has already got is not thrown again.
           if (flushed) assertEquals(error, undefined);
           else {
             assertInstanceOf(error, NoSpaceError);
             assertEquals((error as NoSpaceError).durableOffset, durable);
           }
           assert(durable >= 2);
-          // It is closed, though it failed.
+          // It is closed, although closing failed.
           assertThrows(() => used!.append("x"), Deno.errors.BadResource);
           await used!.close().catch(() => {});
           used!.closeSync();
@@ -151,7 +149,7 @@ for (const mode of ["using", "await using"]) {
     }
   });
 
-  Deno.test(`Log: \`${mode}\` of a poisoned log ends it, and throws the poison if no caller was given it`, async () => {
+  Deno.test(`Log: \`${mode}\` of a poisoned log ends it, and throws PoisonedError if no call did before`, async () => {
     for (const isTold of [true, false]) {
       await at(new SimulatedPlace(), async (place) => {
         let heal = () => {};
@@ -212,7 +210,7 @@ for (const mode of ["using", "await using"]) {
   });
 }
 
-Deno.test("Log: `using` finishes a flush in flight and blocks meanwhile", async () => {
+Deno.test("Log: `using` finishes a flush in flight, and blocks meanwhile", async () => {
   for (let turns = 0; turns < 6; turns++) {
     await at(new SimulatedPlace({ seed: turns }), async (place) => {
       let flushed: Promise<void> | undefined;
@@ -231,7 +229,7 @@ Deno.test("Log: `using` finishes a flush in flight and blocks meanwhile", async 
   }
 });
 
-Deno.test("Log.close() that failed is not tried again, and flush() before it is", async () => {
+Deno.test("Log.close() is not retried after a failure, and flush() before it is", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     appendSome(log, 3, 1000);
@@ -240,7 +238,7 @@ Deno.test("Log.close() that failed is not tried again, and flush() before it is"
         ? { error: "ENOSPC" }
         : undefined
     );
-    // Who wants to try again flushes first.
+    // A caller that wants to retry flushes first.
     await assertRejects(() => log.flush(), NoSpaceError);
     heal();
     await log.flush();

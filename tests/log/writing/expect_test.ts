@@ -1,5 +1,5 @@
 /**
- * Appending only at an offset that is expected, and one `appendBatch` is one batch:
+ * Appending only at an expected offset, and one `appendBatch` is one batch:
  * docs/format.md#batch-atomic, docs/format.md#batch-size.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -24,13 +24,13 @@ import {
 
 const LOG = `${segment(0)}.log`;
 
-/** What an append that is refused must leave as it was. */
+/** Returns the state that a refused append must leave unchanged. */
 function state(log: Log, pool: BufferPool): unknown {
   return [log.nextOffset, log.stats(), pool.stats().inUseBytes];
 }
 
 onEachPlace(
-  "Log.append({ expect }) appends at that offset only, and else changes nothing",
+  "Log.append({ expect }) appends at that offset only, and changes nothing otherwise",
   async (place) => {
     const log = await openLog(place);
     assertEquals(log.append("a", { expect: 0 }), 0);
@@ -38,7 +38,7 @@ onEachPlace(
     assertEquals(await log.appendDurable("d", { expect: 3 }), 3);
     const { flushes } = log.stats();
     for (const open of [false, true]) {
-      // Also where a block is open, to which the quick way would add.
+      // Also where a block is open, to which the fast path would append.
       if (open) appendSome(log, 1, 10);
       const { nextOffset } = log;
       for (const expect of [0, nextOffset - 1, nextOffset + 1, 2 ** 53 - 1]) {
@@ -87,7 +87,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.append({ expect }): of racing writers one wins, and the others get the next offset", async () => {
+Deno.test("Log.append({ expect }) of racing writers succeeds for one, and the others get the next offset", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place);
     let conflicts = 0;
@@ -149,10 +149,10 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.append() gathers at most 1 MiB in a batch, and gives a larger message its own", async () => {
+Deno.test("Log.append() gathers at most 1 MiB in a batch, and gives a larger message a batch of its own", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { blockBytes: 8 * MIB });
-    // 1008 of these fill a batch to the byte.
+    // 1008 of these fill a batch exactly.
     const size = (MIB - BATCH) / 1008 - FRAME;
     for (let i = 0; i < 20_000; i++) log.append(payload(i, size));
     log.append(payload(0, 3 * MIB));
@@ -169,7 +169,7 @@ Deno.test("Log.append() gathers at most 1 MiB in a batch, and gives a larger mes
   });
 });
 
-Deno.test("Log.append() begins another batch where producer times are too far apart, and appendBatch() is refused above 64 MiB", async () => {
+Deno.test("Log.append() begins another batch where origin times are too far apart, and appendBatch() is refused above 64 MiB", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { bufferBytes: 256 * MIB });
     const span = 2 ** 32 - 1;
@@ -182,7 +182,7 @@ Deno.test("Log.append() begins another batch where producer times are too far ap
     const before = state(log, place.pool);
     assertThrows(() => log.appendBatch([half, half]), RangeError, "67108864");
     assertEquals(state(log, place.pool), before);
-    // To the byte.
+    // Exactly the limit.
     const most = 64 * MIB - BATCH - 2 * FRAME - half.length;
     assertEquals(
       log.appendBatch([half, new Uint8Array(most)]),
@@ -205,7 +205,7 @@ Deno.test("Log.append() begins another batch where producer times are too far ap
 });
 
 onEachPlace(
-  "Log.messages() and for-of over a batch give the messages one by one",
+  "Log.messages() and for-of over a batch give single messages",
   async (place) => {
     const log = await openLog(place, { segmentBytes: 16 * KIB });
     const texts = Array.from(
@@ -233,10 +233,10 @@ onEachPlace(
       assertEquals([message.offset, message.text()], [next, texts[next++]]);
     }
     assertEquals(next, 67);
-    // Left half way, it gives everything back.
+    // When it is left early, it returns everything.
     for await (const message of log.messages()) if (message.offset === 3) break;
     assertEquals(place.pool.stats().inUseBytes, inUseBytes);
-    // Following what is written later.
+    // Follows what is written later.
     const following = (async () => {
       const offsets: number[] = [];
       for await (const message of log.messages({ from: 98, follow: true })) {

@@ -1,4 +1,4 @@
-/** What nobody waits for is flushed after `flushAfterMs`. */
+/** Messages that are not flushed otherwise are flushed after `flushAfterMs`. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { NoSpaceError, PoisonedError } from "@basalt/io";
 import type { SimulatedDisk } from "@basalt/io/testing";
@@ -17,13 +17,13 @@ import {
   SimulatedPlace,
 } from "../_support.ts";
 
-/** Lets the clock of a disk pass; timers that are due run. */
+/** Advances the clock of a disk, and runs the timers that are due. */
 async function pass(disk: SimulatedDisk, ms: number): Promise<void> {
   await disk.delay(ms);
   await quiet(disk);
 }
 
-/** A place whose clock stands still unless it is told to pass. */
+/** Creates a place whose clock stands still unless it is advanced. */
 function still(): SimulatedPlace {
   return new SimulatedPlace({ timeStepMicros: 0 });
 }
@@ -45,7 +45,7 @@ Deno.test("LogOptions.flushAfterMs makes messages durable after that time withou
       await pass(disk, 0.1 * time);
       assertEquals(log.durableOffset, 2);
       assertEquals(log.stats().flushes, 1);
-      // The next message starts it again.
+      // The next message starts the timer again.
       await pass(disk, 2 * time);
       assertEquals(log.stats().flushes, 1);
       appendSome(log, 1, 100);
@@ -64,7 +64,7 @@ Deno.test("LogOptions.flushAfterMs makes durable what a flush only wrote", async
     assertEquals([log.writtenOffset, log.durableOffset], [2, 0]);
     await pass(place.storage, 200);
     assertEquals(log.durableOffset, 2);
-    // Also a whole block, which is written by itself.
+    // The same with a whole block, which is written without a flush.
     appendSome(log, 30, 1000);
     await pass(place.storage, 200);
     assertEquals(log.durableOffset, 32);
@@ -73,7 +73,7 @@ Deno.test("LogOptions.flushAfterMs makes durable what a flush only wrote", async
   });
 });
 
-Deno.test("LogOptions.flushAfterMs 0 flushes nothing by itself", async () => {
+Deno.test("LogOptions.flushAfterMs of 0 flushes nothing", async () => {
   await at(still(), async (place) => {
     const log = await openLog(place, { flushAfterMs: 0 });
     appendSome(log, 2, 100);
@@ -96,7 +96,7 @@ for (
       await log[what]();
       const { length } = place.storage.trace;
       await pass(place.storage, 10_000);
-      // But for the durable offset, which is published later.
+      // Except for the durable offset, which is published later.
       const others = lines(place.storage, length)
         .filter((line) => !line.includes("/writer"));
       assertEquals(others, []);
@@ -109,7 +109,7 @@ for (
   });
 }
 
-Deno.test("LogOptions.flushAfterMs: poison clears the timer", async () => {
+Deno.test("LogOptions.flushAfterMs: poisoning clears the timer", async () => {
   await at(still(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, { flushAfterMs: 100 });
@@ -141,7 +141,7 @@ Deno.test("LogOptions.flushAfterMs: the next append reports a failed flush, once
     assertEquals([error.durableOffset, log.nextOffset], [0, 2]);
     assertEquals(appendSome(log, 1, 100), 2);
     heal();
-    // Nobody asks for it, also after a failure.
+    // The timer does not flush again after a failure.
     await pass(disk, 10_000);
     assertEquals(log.durableOffset, 3);
     assertEquals((await drain(log)).length, 3);
@@ -150,7 +150,7 @@ Deno.test("LogOptions.flushAfterMs: the next append reports a failed flush, once
   });
 });
 
-Deno.test("LogOptions.flushAfterMs: a flush that poisons shows in every later call, and rejects nothing unseen", async () => {
+Deno.test("LogOptions.flushAfterMs: a flush that poisons makes every later call fail, and leaves no unhandled rejection", async () => {
   await at(still(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, { flushAfterMs: 100 });

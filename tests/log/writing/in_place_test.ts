@@ -1,5 +1,5 @@
 /**
- * Lone durable appends are written on the program's thread where the device is fast:
+ * A lone durable append is written on the program's thread where the device is fast:
  * lib/segment/write/in_place.ts.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -12,7 +12,9 @@ import {
   SimulatedPlace,
 } from "../_support.ts";
 
-/** A place whose device takes so long for each write of the log, and which lets the thread wait. */
+/**
+ * A place whose device takes this long for each write of the log, and which lets the thread wait.
+ */
 class TimedPlace extends SimulatedPlace {
   latencyMs: number;
 
@@ -40,14 +42,14 @@ function on(
   });
 }
 
-/** Appends messages, each awaited; returns how many flushes were made in place. */
+/** Appends messages and awaits each. Returns how many flushes were made in place. */
 async function appendLone(log: Log, count: number): Promise<number> {
   const { inPlaceFlushes } = log.stats();
   for (let i = 0; i < count; i++) await log.appendDurable(payload(i, 100));
   return log.stats().inPlaceFlushes - inPlaceFlushes;
 }
 
-Deno.test("Log.appendDurable() of a lone appender is written in place on a fast device, not at first", () =>
+Deno.test("Log.appendDurable() of a lone appender is written in place on a fast device, after the first ones", () =>
   on(0.1, async (log, place) => {
     assertEquals(await appendLone(log, 32), 0);
     const inPlace = await appendLone(log, 300);
@@ -69,7 +71,7 @@ Deno.test("Log.appendDurable() never blocks the thread on a slow device", () =>
     );
   }));
 
-Deno.test("Log.appendDurable() notices after one write that the device became slow, and trusts it again later", () =>
+Deno.test("Log.appendDurable() notices after one write that the device became slow, and writes in place again later", () =>
   on(0.1, async (log, place) => {
     assert(await appendLone(log, 200) > 100);
     place.latencyMs = 5;
@@ -79,7 +81,7 @@ Deno.test("Log.appendDurable() notices after one write that the device became sl
     assert(await appendLone(log, 400) > 100);
   }));
 
-Deno.test("Log.appendDurable() is written in place when all waiting callers came back, and not when others join", async () => {
+Deno.test("Log.appendDurable() is written in place when all waiting callers are back, and not when others join", async () => {
   await on(0.1, async (log) => {
     for (let round = 0; round < 150; round++) {
       await Promise.all(
@@ -90,7 +92,7 @@ Deno.test("Log.appendDurable() is written in place when all waiting callers came
   });
   await on(0.1, async (log) => {
     for (let round = 0; round < 150; round++) {
-      // Another number of appenders each time.
+      // A different number of appenders each time.
       await Promise.all(
         Array.from(
           { length: 1 + round % 3 },

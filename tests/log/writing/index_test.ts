@@ -1,6 +1,6 @@
 /**
- * The index is a cache, and a checkpoint comes at least every 16 MiB:
- * docs/format.md#write-ack, docs/format.md#write-index-after-log, docs/format.md#write-checkpoint.
+ * The index is a cache, and a checkpoint comes at least every 16 MiB: docs/format.md#write-ack,
+ * docs/format.md#write-index-after-log, docs/format.md#write-checkpoint.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { PoisonedError } from "@basalt/io";
@@ -39,7 +39,7 @@ function watchIndex(place: WatchedPlace): { checked: number } {
     const durable = place.disk.crashState("none")
       .peek(path.replace(/index$/, "log"));
     const batches = batchesOf(durable);
-    // The file's entries with what is written now, of which the first block may have been there.
+    // The file's entries with the bytes of this write. Its first block may have been there before.
     const all = place.disk.peek(path);
     const whole = new Uint8Array(Math.max(all.length, position + bytes.length));
     whole.set(all);
@@ -89,7 +89,7 @@ Deno.test("write-ack: messages are acknowledged before they are in the index", a
   });
 });
 
-Deno.test("write-checkpoint: a checkpoint comes at a roll and at close, and syncs the log before it writes the index", async () => {
+Deno.test("write-checkpoint: a roll and closing take a checkpoint, which syncs the log before it writes the index", async () => {
   await at(new WatchedPlace(), async (place) => {
     const log = await openLog(place, { segmentBytes: 8 * KIB });
     const start = place.disk.trace.length;
@@ -114,7 +114,7 @@ Deno.test("write-checkpoint: a checkpoint comes at a roll and at close, and sync
         "write 1.log none",
         "sync 1.log data",
         "write 1.index none",
-        // Side by side: everything that the index describes is durable already.
+        // Both at once, because everything that the index describes is already durable.
         "sync 1.log full",
         "sync 1.index full",
       ],
@@ -122,13 +122,13 @@ Deno.test("write-checkpoint: a checkpoint comes at a roll and at close, and sync
   });
 });
 
-/** What of a log was written, by its batches, and where checkpoints were taken. */
+/** The batches of a log that were written, and where checkpoints were taken. */
 interface Followed {
   batches: PlainBatch[];
   checkpoints: number[];
 }
 
-/** Follows the bytes of the log that no checkpoint covers, at each write. */
+/** Follows at each write how many bytes of the log no checkpoint covers. */
 function followUnsynced(place: WatchedPlace, maxBytes: number): Followed {
   const shadow = new Uint8Array(maxBytes);
   const followed: Followed = { batches: [], checkpoints: [] };
@@ -147,20 +147,20 @@ function followUnsynced(place: WatchedPlace, maxBytes: number): Followed {
   place.storage.onWrite = ({ path, position, bytes }) => {
     if (!path.endsWith(".log")) return;
     shadow.set(bytes, position);
-    // Writes begin in the order of their positions, and each begins with the end of the one before.
+    // Writes begin in the order of their positions, and each begins at the end of the one before.
     followed.batches = batchesOf(shadow);
     written = followed.batches.at(-1)!.end;
     const alone = followed.batches.at(-1)!.position === checkpoint;
     assert(
       written - checkpoint <= CHECKPOINT || alone,
-      `${written - checkpoint} bytes behind the checkpoint at ${checkpoint}`,
+      `${written - checkpoint} bytes after the checkpoint at ${checkpoint}`,
     );
   };
   return followed;
 }
 
 for (const blockBytes of [MIB, 5 * MIB + 4 * KIB, 64 * MIB]) {
-  Deno.test(`write-checkpoint: never more than 16 MiB is without a checkpoint, with blocks of ${blockBytes} bytes`, async () => {
+  Deno.test(`write-checkpoint: never more than 16 MiB are without a checkpoint, with blocks of ${blockBytes} bytes`, async () => {
     const sizes = Array.from({ length: 160 }, (_, i) => 300_000 + 977 * i);
     await at(new WatchedPlace({ blockBytes: 64 * KIB }), async (place) => {
       const followed = followUnsynced(place, 64 * MIB);
@@ -184,15 +184,15 @@ for (const blockBytes of [MIB, 5 * MIB + 4 * KIB, 64 * MIB]) {
 
 Deno.test("write-checkpoint: a batch above 16 MiB has a checkpoint before and after it", async () => {
   const large = CHECKPOINT + 5000 - HEADER;
-  // Small ones behind the large one would fit into the rest of its block.
+  // Small messages after the large one would fit into the rest of its block.
   const sizes = [100, large, 100, 100, 200_000, CHECKPOINT - HEADER, 1, large];
   await at(new WatchedPlace({ blockBytes: 64 * KIB }), async (place) => {
     const followed = followUnsynced(place, 80 * MIB);
     const log = await openLog(place, { bufferBytes: 256 * MIB });
     sizes.forEach((size, i) => log.append(payload(i, size)));
     await log.flush({ durability: "none" });
-    // The checkpoint after the last one comes when the flush was answered; the next flush waits for
-    // it.
+    // The checkpoint after the last message begins when its flush has completed. The next flush
+    // waits for it.
     await log.flush({ durability: "none" });
     const { batches, checkpoints } = followed;
     const above = batches.filter(({ position, end }) =>
@@ -212,7 +212,7 @@ Deno.test("write-checkpoint: a batch above 16 MiB has a checkpoint before and af
 });
 
 for (const error of [undefined, "ENOSPC", "EIO"]) {
-  Deno.test(`write-checkpoint: no acknowledgement waits for the checkpoint that is due after it, index write ${error ?? "succeeds"}`, async () => {
+  Deno.test(`write-checkpoint: no acknowledgement waits for the checkpoint due after it, index write ${error ?? "succeeds"}`, async () => {
     const disk = new SimulatedDisk({ blockBytes: 64 * KIB });
     await at(new SimulatedPlace(disk), async (place) => {
       const log = await openLog(place, { blockBytes: 64 * KIB });
@@ -238,7 +238,7 @@ for (const error of [undefined, "ENOSPC", "EIO"]) {
         return;
       }
       log.append("behind");
-      // Without room, the flush says so only when it must not write more before a checkpoint.
+      // Without room, a flush fails only when it must not write more before a checkpoint.
       await log.flush();
       assertEquals(log.durableOffset, 14);
       disarm();
@@ -248,7 +248,7 @@ for (const error of [undefined, "ENOSPC", "EIO"]) {
   });
 }
 
-Deno.test("write-checkpoint: messages of just under 16 MiB and what follows them in their block stay within 16 MiB", async () => {
+Deno.test("write-checkpoint: messages of just under 16 MiB and the next ones in their block stay within 16 MiB", async () => {
   const sizes: number[] = [];
   for (const less of [0, 1, 100, 2000, 4095, 4096]) {
     sizes.push(CHECKPOINT - HEADER - less, 30, 30, 1000, 1000);

@@ -1,4 +1,4 @@
-/** Random calls of a log against a list of messages. */
+/** Random calls of a log, compared with a list of messages. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { BackpressureError, type Log } from "@basalt/io";
@@ -34,7 +34,7 @@ type Call =
   | { kind: "reopen" }
   | { kind: "pause" };
 
-/** Sizes that make messages small, as large as a block, a segment, and larger. */
+/** Sizes of small messages, and of messages as large as a block, as a segment, and larger. */
 const size = fc.oneof(
   { weight: 6, arbitrary: fc.nat(300) },
   { weight: 3, arbitrary: fc.integer({ min: 3900, max: 4200 }) },
@@ -87,10 +87,10 @@ interface Unit {
   isBatch: boolean;
 }
 
-/** What a log should be: its messages' sizes, and the calls that appended them. */
+/** What a log should be: the sizes of its messages, and the calls that appended them. */
 class Model {
   firstOffset = 0;
-  /** The size of each payload by offset. */
+  /** The size of each payload, by offset. */
   readonly sizes: number[] = [];
   readonly units: Unit[] = [];
 
@@ -103,21 +103,21 @@ class Model {
     this.sizes.push(...sizes);
   }
 
-  /** The log was flushed before: all segments but the last can go. */
+  /** The log was flushed before, so all segments but the last can be removed. */
   truncate(place: Place, offset: number): number {
     const firsts = segmentsOf(place).map(({ first }) => first);
     return this.firstOffset = firsts.findLast((first) => first <= offset) ??
       this.firstOffset;
   }
 
-  /** Bytes of the frames of messages. */
+  /** Returns the bytes of the frames of messages. */
   frames(from: number, to: number): number {
     return this.sizes.slice(from, to)
       .reduce((sum, size) => sum + FRAME + size, 0);
   }
 }
 
-/** The segments of a place with their batches. */
+/** Returns the segments of a place with their batches. */
 function segmentsOf(place: Place): { first: number; batches: PlainBatch[] }[] {
   return place.names().filter((name) => name.endsWith(".log")).map((name) => ({
     first: Number(name.slice(0, -4)),
@@ -126,8 +126,8 @@ function segmentsOf(place: Place): { first: number; batches: PlainBatch[] }[] {
 }
 
 /**
- * Checks the files of a log that was closed: batches are those of the calls, and a segment ends
- * only where it must.
+ * Checks the files of a closed log. Batches must be those of the calls, and a segment may end only
+ * where it must.
  */
 function checkFiles(model: Model, place: Place): void {
   assertEquals(faultsOfClosed(place), []);
@@ -149,7 +149,7 @@ function checkFiles(model: Model, place: Place): void {
   });
 }
 
-/** Checks what was read: all messages from the first offset up to, not including, `end`. */
+/** Checks the messages that were read: all from the first offset up to `end`, exclusive. */
 function checkRead(model: Model, found: readonly Read[], end: number): void {
   assertEquals(found.length, end - model.firstOffset);
   let time = 0;
@@ -169,14 +169,14 @@ function checkState(model: Model, log: Log): void {
   assert(log.writtenOffset <= log.nextOffset);
   const { appendedMessages, pendingBytes } = log.stats();
   assert(appendedMessages <= model.nextOffset);
-  // At least one batch header, and one for each message at most.
+  // At least one batch header, and at most one for each message.
   const count = model.nextOffset - log.writtenOffset;
   const frames = model.frames(log.writtenOffset, model.nextOffset);
   assert(pendingBytes >= frames + (count > 0 ? BATCH : 0), `${pendingBytes}`);
   assert(pendingBytes <= frames + count * BATCH, `${pendingBytes}`);
 }
 
-/** Appends the payloads of the next offsets; `undefined` if there is no room. */
+/** Appends the payloads of the next offsets. Returns `undefined` if there is no room. */
 function tryAppend(
   log: Log,
   model: Model,
@@ -305,7 +305,7 @@ function runSync(place: Place, calls: readonly Call[]): void {
 const calls = fc.array(call, { minLength: 1, maxLength: 60 });
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`Log: random calls give what a list of messages does, ${mode} (simulated)`, async () => {
+  Deno.test(`Log: random calls give the same as a list of messages, ${mode} (simulated)`, async () => {
     await fc.assert(
       fc.asyncProperty(
         calls,
@@ -322,7 +322,7 @@ for (const mode of ["async", "sync"]) {
   });
 
   Deno.test(
-    `Log: random calls give what a list of messages does, ${mode} (disk)`,
+    `Log: random calls give the same as a list of messages, ${mode} (disk)`,
     {
       ignore: !FILES,
     },
@@ -346,7 +346,7 @@ for (const mode of ["async", "sync"]) {
   );
 }
 
-/** Runs calls until the power fails; returns how far the log was durable then. */
+/** Runs calls until a power cut. Returns how far the log was durable then. */
 async function runToCrash(
   place: SimulatedPlace,
   model: Model,

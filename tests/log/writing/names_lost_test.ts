@@ -1,5 +1,5 @@
 /**
- * A log whose directory was moved or replaced, or whose files were removed, while it is written:
+ * A log whose directory is moved or replaced, or whose files are removed, while it is written:
  * docs/format.md#open-directory, docs/format.md#write-names.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -30,7 +30,7 @@ async function threeSegments(dir: string, place: DiskPlace): Promise<Log> {
   return log;
 }
 
-/** The files of a directory with their bytes. */
+/** Returns the files of a directory with their bytes. */
 function contents(dir: string): Record<string, string> {
   return Object.fromEntries(
     [...Deno.readDirSync(dir)].map(({ name }) =>
@@ -39,7 +39,7 @@ function contents(dir: string): Record<string, string> {
   );
 }
 
-/** What a test may do with a log's path: afterwards it leads elsewhere. */
+/** How a test makes a log's path lead elsewhere. */
 const MOVES: Record<string, (dir: string, other: string) => void> = {
   "was renamed": (dir) => Deno.renameSync(dir, `${dir}.moved`),
   "was replaced by another log": (dir, other) => {
@@ -76,7 +76,7 @@ for (const [what, move] of Object.entries(MOVES)) {
         const isMoved = [Deno.errors.BadResource, "moved or replaced"] as const;
         await assertRejects(() => log.truncateBefore(2), ...isMoved);
         await assertRejects(() => Array.fromAsync(log.read()), ...isMoved);
-        // It rolls.
+        // Rolls.
         const error = await assertRejects(
           () => log.appendDurable(PAYLOAD),
           PoisonedError,
@@ -87,7 +87,7 @@ for (const [what, move] of Object.entries(MOVES)) {
         );
         await assertRejects(() => log.close());
         if (before !== "") assertEquals(JSON.stringify(contents(dir)), before);
-        // Everything that was acknowledged is where the directory went.
+        // Everything acknowledged is in the directory that was moved.
         const reader = new LogReader(`${dir}.moved`, place);
         assertEquals(
           (await Array.fromAsync(reader.read(), (batch) => {
@@ -102,7 +102,7 @@ for (const [what, move] of Object.entries(MOVES)) {
 }
 
 Deno.test(
-  "Log.close() leaves the owner file of a directory that took its place",
+  "Log.close() leaves the owner file of the directory that took its place",
   {
     ignore: !FILES,
   },
@@ -143,7 +143,7 @@ Deno.test(
     }),
 );
 
-/** Does something once, before a file is opened for which `isIt` holds. */
+/** Does something once, before it opens the first file for which `isIt` holds. */
 class OpeningHook extends PassingStorage {
   readonly #isIt: (path: string) => boolean;
   #run: (() => void) | undefined;
@@ -216,7 +216,7 @@ for (const state of ["closed", "not closed", "new"]) {
             };
             const storage = new OpeningHook(
               place.storage,
-              // A new log has no file yet: the first one that it makes is too late.
+              // A new log has no file yet. After its first file it is too late.
               (path) => path.startsWith(`${dir}/`),
               move,
             );
@@ -244,7 +244,7 @@ for (const state of ["closed", "not closed", "new"]) {
   }
 }
 
-/** What somebody does to the files of a log that is being written. */
+/** What another program does to the files of a log that is being written. */
 const REMOVALS: Record<string, (dir: string) => void> = {
   "all its files are removed": (dir) => {
     for (const { name } of Deno.readDirSync(dir)) {
@@ -297,7 +297,7 @@ for (const [what, remove] of Object.entries(REMOVALS)) {
   );
 }
 
-Deno.test("Log looks at its files' names at a checkpoint and at a roll", async () => {
+Deno.test("Log checks the names of its files at a checkpoint and at a roll", async () => {
   for (const reason of ["checkpoint", "roll"]) {
     await at(new SimulatedPlace(), async (place) => {
       const log = await Log.open(place.dir, {
@@ -317,7 +317,7 @@ Deno.test("Log looks at its files' names at a checkpoint and at a roll", async (
   }
 });
 
-Deno.test("Log.truncateBefore() of segments that somebody removed succeeds", () =>
+Deno.test("Log.truncateBefore() succeeds when the segments are already removed", () =>
   at(new SimulatedPlace(), async (place) => {
     const log = await Log.open(place.dir, { ...place, ...OPTIONS });
     for (let i = 0; i < 4; i++) await log.appendDurable(PAYLOAD);
@@ -330,7 +330,7 @@ Deno.test("Log.truncateBefore() of segments that somebody removed succeeds", () 
   }));
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`Log.close() of a log whose owner file somebody removed succeeds, ${mode}`, () =>
+  Deno.test(`Log.close() succeeds when the owner file is already removed, ${mode}`, () =>
     at(new SimulatedPlace(), async (place) => {
       const log = await Log.open(place.dir, { ...place, ...OPTIONS });
       for (let i = 0; i < 4; i++) await log.appendDurable(PAYLOAD);

@@ -1,5 +1,5 @@
 /**
- * A full disk is no poison: the messages stay, and the next flush writes the same bytes.
+ * A full disk does not poison a log: the messages stay, and the next flush writes the same bytes.
  * docs/format.md#write-no-space.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -33,7 +33,7 @@ async function expectFull(
     : await assertRejects(() => log[act](), NoSpaceError);
 }
 
-/** Checks all messages of a log that is open, then closes it and checks its files. */
+/** Checks all messages of an open log, then closes it and checks its files. */
 async function checkWhole(
   place: WatchedPlace | SimulatedPlace,
   log: Log,
@@ -49,7 +49,7 @@ async function checkWhole(
   assertEquals(faultsOfClosed(place), []);
 }
 
-/** Position and bytes, in the order of positions. */
+/** Returns positions and bytes, in the order of positions. */
 function plainly(writes: readonly Written[]): [string, number, Uint8Array][] {
   return writes.map((
     { path, position, bytes },
@@ -60,7 +60,7 @@ function plainly(writes: readonly Written[]): [string, number, Uint8Array][] {
 for (const mode of ["async", "sync"]) {
   for (const code of ["ENOSPC", "EDQUOT", "EFBIG"] as const) {
     Deno.test(`write-no-space: ${code} from any write of a flush keeps the messages, and the next flush writes the same bytes, ${mode}`, async () => {
-      // A flush of one write, and one of several, of which each may fail.
+      // A flush of one write, and one of several, each of which may fail.
       for (const [messages, failing] of [[1, 1], [9, 1], [9, 2], [9, 4]]) {
         await at(new WatchedPlace({ seed: failing! }), async (place) => {
           const log = await openLog(place);
@@ -127,7 +127,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`write-no-space: messages appended after a full disk follow those that wait, ${mode}`, async () => {
+  Deno.test(`write-no-space: messages appended after a full disk follow the pending ones, ${mode}`, async () => {
     await at(new WatchedPlace(), async (place) => {
       const log = await openLog(place);
       const remove = place.disk.onOperation(({ kind }) => {
@@ -142,7 +142,7 @@ for (const mode of ["async", "sync"]) {
       const before = failed.length;
       if (mode === "sync") log.flushSync();
       else await log.flush();
-      // What was to be written first is written again, up to where the next messages begin.
+      // The first pending bytes are written again, up to where the next messages begin.
       for (const write of failed.slice(0, before)) {
         const again = place.bytes(`${segment(0)}.log`)
           .subarray(write.position, write.position + write.bytes.length);
@@ -153,7 +153,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`write-no-space: no room for the files of a roll is a full disk, ${mode}`, async () => {
+  Deno.test(`write-no-space: a roll without room for its files is NoSpaceError, ${mode}`, async () => {
     const places: [string, (operation: Operation) => boolean][] = [
       ["log", ({ kind, path }) => kind === "open" && path.endsWith(".log.tmp")],
       [
@@ -192,7 +192,7 @@ for (const mode of ["async", "sync"]) {
     }
   });
 
-  Deno.test(`write-no-space: a roll without room for the index goes on with a shorter one, ${mode}`, async () => {
+  Deno.test(`write-no-space: a roll without room for the index continues with a shorter one, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const log = await openLog(place, { segmentBytes: 4 * KIB });
       appendSome(log, 5, 1000);
@@ -215,7 +215,7 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-Deno.test("write-no-space: a small disk that is full goes on after a truncation, in the order of the offsets", async () => {
+Deno.test("write-no-space: a log on a full small disk continues after a truncation, in the order of the offsets", async () => {
   await at(new SimulatedPlace({ sizeBytes: 160 * KIB }), async (place) => {
     const log = await openLog(place, { segmentBytes: 40 * KIB });
     let failures = 0;
@@ -240,7 +240,7 @@ Deno.test("write-no-space: a small disk that is full goes on after a truncation,
       assertEquals(each.payload, payload(each.offset, 1500));
     });
     assertEquals(log.firstOffset + found.length, 300);
-    // Closing writes the index, which needs room too.
+    // Closing writes the index, which needs room, too.
     await log.truncateBefore(280);
     await log.close();
     assertEquals(faultsOfClosed(place), []);
@@ -272,10 +272,10 @@ Deno.test("write-no-space: a power cut on a full disk keeps what was acknowledge
         try {
           log = await openLog(place);
         } catch (error) {
-          // No room to keep a torn tail: docs/format.md#open-keep-no-space.
+          // There is no room to keep a torn tail: docs/format.md#open-keep-no-space.
           if (!(error instanceof NoSpaceError)) throw error;
           assertEquals([...after.snapshot().keys()], [...before.keys()]);
-          // If what had no room is only the owner file, a tail of zeros may have been cut.
+          // If only the owner file had no room, a tail of zeros may have been cut.
           const isCopy = error.path.includes(".cut");
           for (const [path, bytes] of before) {
             const now = after.peek(path);
@@ -290,7 +290,7 @@ Deno.test("write-no-space: a power cut on a full disk keeps what was acknowledge
         found.forEach((each, i) =>
           assertEquals(each.payload, payload(i, 1000 + seed))
         );
-        // There is no room for the index: only a crash ends it now.
+        // There is no room for the index, so only a crash can follow.
         await log.close().catch(() => {});
         place.storage.crash();
         await log.close().catch(() => {});

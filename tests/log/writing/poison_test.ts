@@ -34,7 +34,7 @@ const CHANGING: readonly OperationKind[] = [
   "syncDirectory",
 ];
 
-/** What somebody was told: `undefined` for success. */
+/** Returns the error of a promise, or `undefined` for success. */
 async function told(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;
@@ -45,8 +45,8 @@ async function told(promise: Promise<unknown>): Promise<unknown> {
 }
 
 /**
- * Fails the changing operation of this number, counted from now, unless disarmed; the result tells
- * whether it came to that.
+ * Fails the changing operation with this number, counted from now, unless disarmed. The result says
+ * whether it was reached.
  */
 function failNext(
   disk: SimulatedDisk,
@@ -68,7 +68,7 @@ function failNext(
   return fault;
 }
 
-/** Everything that a poisoned log is asked, with what it answers. */
+/** Calls everything on a poisoned log, and returns the results. */
 async function answers(log: Log, offset: number): Promise<unknown[]> {
   const all: unknown[] = [];
   for (
@@ -99,9 +99,7 @@ async function answers(log: Log, offset: number): Promise<unknown[]> {
   return all;
 }
 
-/**
- * Checks that the log of a disk begins with the messages of a test, at least or exactly so many.
- */
+/** Checks that the log of a disk begins with at least, or exactly, this many messages of a test. */
 async function checkKept(
   disk: SimulatedDisk,
   least: number,
@@ -126,7 +124,7 @@ async function checkKept(
 
 for (const mode of ["async", "sync"]) {
   for (const durability of ["data", "none"] as const) {
-    Deno.test(`write-poison: a failure at any place of a flush "${durability}" poisons the log with the exact durable offset, ${mode}`, async () => {
+    Deno.test(`write-poison: a failure at any operation of a flush "${durability}" poisons the log with the exact durable offset, ${mode}`, async () => {
       const failed = new Set<string>();
       for (let number = 1;; number++) {
         const disk = await at(
@@ -161,7 +159,7 @@ for (const mode of ["async", "sync"]) {
                 );
               }
               const remove = disk.onOperation(() => {
-                // Queued behind the flush that is in flight.
+                // Queued after the flush that is in flight.
                 remove();
                 behind = told(log.whenDurable(appendSome(log, 1, 2500)));
               });
@@ -197,7 +195,8 @@ for (const mode of ["async", "sync"]) {
               await log.close();
             }
             assertStrictEquals(assertThrows(() => log.append("x")), error);
-            // No sync after the failure, and nothing else but what was in flight with it.
+            // After the failure there is no sync, and no other operation except those already in
+            // flight.
             assertEquals(lines(disk, fault.at, ["sync", "truncate"]), []);
             const after = lines(disk, fault.at, ["rename", "remove"]);
             assertEquals(after.filter((line) => !isTidying(line)), []);
@@ -221,7 +220,7 @@ for (const mode of ["async", "sync"]) {
 }
 
 for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
-  Deno.test(`write-poison: ${error} from a sync is poison, of the log, the index and the directory`, async () => {
+  Deno.test(`write-poison: ${error} from a sync of the log, the index or the directory poisons`, async () => {
     for (
       const [kind, ending] of [
         ["sync", ".log"],
@@ -249,14 +248,14 @@ for (const error of ["ENOSPC", "EDQUOT", "EIO"]) {
             assertStrictEquals(answer, outcome);
           }
           await log.close().catch(() => {});
-          assertEquals(failed, 1, "it is not tried again");
+          assertEquals(failed, 1, "it is not retried");
         });
       }
     }
   });
 }
 
-Deno.test("write-poison: a failure that no call waits for shows in the next call", async () => {
+Deno.test("write-poison: a failure that no call waits for fails the next call", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place);
@@ -264,7 +263,7 @@ Deno.test("write-poison: a failure that no call waits for shows in the next call
     disk.onOperation(({ kind }) => {
       if (kind === "write") return { error: "EIO" };
     });
-    // A whole block: it is written although nobody asked.
+    // A whole block, which is written without a flush.
     appendSome(log, 3, 5000);
     await new Promise((resolve) => setTimeout(resolve, 20));
     const error = assertThrows(() => log.append("x"), PoisonedError);
@@ -273,11 +272,11 @@ Deno.test("write-poison: a failure that no call waits for shows in the next call
     assertEquals([code, path], ["EIO", `${place.dir}/${"0".repeat(20)}.log`]);
     assertStrictEquals(await told(log.flush()), error);
     assertStrictEquals(await told(log.close()), error);
-    assertEquals(lines(disk, 0, ["remove"]), [], "the mark stays");
+    assertEquals(lines(disk, 0, ["remove"]), [], "the owner file stays");
   });
 });
 
-Deno.test("write-poison: what was written before a poisoned flush can still be read, and a writer after it recovers", async () => {
+Deno.test("write-poison: what was written before a poisoned flush can still be read, and the next writer recovers", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place);
@@ -300,7 +299,7 @@ Deno.test("write-poison: what was written before a poisoned flush can still be r
 });
 
 for (const number of [1, 2]) {
-  Deno.test(`write-poison: closing that fails at its end gives the lock back, failure ${number}`, async () => {
+  Deno.test(`write-poison: closing that fails at its end releases the lock, failure ${number}`, async () => {
     for (const mode of ["async", "sync"]) {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;

@@ -1,5 +1,5 @@
 /**
- * Space ahead of the data is allocated and zeroed, and never stands in the way:
+ * Space after the data is allocated and zeroed ahead, and never gets in the way:
  * docs/format.md#write-prepare.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -30,7 +30,7 @@ import { FILES } from "../../permissions.ts";
 const LOG = `${segment(0)}.log`;
 const INDEX = `${segment(0)}.index`;
 
-/** Fails unless the log's file has zeros after its data, and returns its length. */
+/** Fails unless the log's file has only zeros after its data. Returns its length. */
 function lengthAhead(place: Place): number {
   const bytes = place.bytes(LOG);
   const end = batchesOf(bytes).at(-1)?.end ?? 0;
@@ -38,7 +38,7 @@ function lengthAhead(place: Place): number {
   return bytes.length;
 }
 
-/** Waits until nothing is prepared any more. */
+/** Waits until the preparation has ended. */
 async function prepared(log: Log): Promise<number> {
   for (let before = -1;;) {
     const { preparedBytes } = log.stats();
@@ -48,7 +48,7 @@ async function prepared(log: Log): Promise<number> {
   }
 }
 
-/** Makes small messages durable, one by one, with time to prepare after each. */
+/** Makes small messages durable one by one, with time to prepare after each. */
 async function appendSmall(
   log: Log,
   disk: SimulatedDisk,
@@ -61,7 +61,7 @@ async function appendSmall(
   }
 }
 
-Deno.test("write-prepare: while open the log is longer than its data, by zeros, and is cut at close", async () => {
+Deno.test("write-prepare: an open log has zeros after its data, and is cut at close", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { prepareBytes: 3 * MIB });
     await appendSmall(log, place.storage, 3);
@@ -114,7 +114,7 @@ Deno.test(
   },
 );
 
-Deno.test("write-prepare: a log that is written fast prepares an eighth of what it wrote, in steps of at most 256 KiB", async () => {
+Deno.test("write-prepare: a fast log prepares an eighth of what it wrote, in steps of at most 256 KiB", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, {
@@ -139,7 +139,7 @@ Deno.test("write-prepare: a log that is written fast prepares an eighth of what 
   });
 });
 
-Deno.test("write-prepare: a log that gets a message a minute prepares at most 1 MiB, whatever its limit", async () => {
+Deno.test("write-prepare: a log with a message a minute prepares at most 1 MiB, whatever its limit", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const disk = place.storage;
     const log = await openLog(place, {
@@ -184,12 +184,12 @@ Deno.test("write-prepare: nothing is prepared for large flushes, nor for flushes
   }
 });
 
-Deno.test("write-prepare: at most one step of preparing begins while a flush waits", async () => {
+Deno.test("write-prepare: at most one step of a preparation begins while a flush waits", async () => {
   for (let turns = 0; turns < 8; turns++) {
     await at(new SimulatedPlace({ seed: turns }), async (place) => {
       const disk = place.storage;
       const log = await openLog(place, { prepareBytes: 8 * MIB });
-      // Windows of some MiB, so that preparing takes many steps.
+      // Windows of several MiB, so that a preparation takes many steps.
       await appendSmall(log, disk, 60, 40_000);
       let begun = 0;
       let steps = 0;
@@ -234,7 +234,7 @@ Deno.test("write-prepare: nothing is prepared beyond the end of a segment", asyn
   });
 });
 
-/** Whether an operation prepares: it allocates, or writes a step of zeros. */
+/** Whether an operation is part of a preparation: it allocates, or writes zeros. */
 function prepares({ kind, path, length }: Operation): boolean {
   return kind === "preallocate" ||
     kind === "write" && path.endsWith(".log") && length! >= 56 * KIB;
@@ -242,7 +242,7 @@ function prepares({ kind, path, length }: Operation): boolean {
 
 for (const kind of ["preallocate", "write"] as const) {
   for (const error of ["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EOPNOTSUPP"]) {
-    Deno.test(`write-prepare: ${error} in a ${kind} that prepares fails no call, and gives the space back`, async () => {
+    Deno.test(`write-prepare: ${error} in a ${kind} of a preparation fails no call, and releases the space`, async () => {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;
         const log = await openLog(place, { prepareBytes: 4 * MIB });
@@ -258,7 +258,7 @@ for (const kind of ["preallocate", "write"] as const) {
         const end = batchesOf(place.bytes(LOG)).at(-1)!.end;
         assertEquals(place.bytes(LOG).length, Math.ceil(end / 4096) * 4096);
         await appendSmall(log, disk, 10, 3000);
-        assertEquals(failed, 1, "it is not tried again");
+        assertEquals(failed, 1, "it is not retried");
         assertEquals(log.durableOffset, 14);
         await log.close();
         assertEquals(faultsOfClosed(place), []);
@@ -273,7 +273,7 @@ for (const kind of ["preallocate", "write"] as const) {
   }
 }
 
-Deno.test("write-prepare: a disk that is too small for the window takes messages up to its end", async () => {
+Deno.test("write-prepare: a disk that is too small for the window takes messages until it is full", async () => {
   await at(
     new SimulatedPlace({ sizeBytes: 64 * KIB }),
     async (place) => {
@@ -355,7 +355,7 @@ Deno.test("write-prepare: the index is never prepared", async () => {
   });
 });
 
-Deno.test("write-prepare: blocking calls and closing work at every moment of a preparation", async () => {
+Deno.test("write-prepare: sync calls and closing work at every moment of a preparation", async () => {
   for (let turns = 0; turns < 10; turns++) {
     for (const end of ["flush", "close"]) {
       await at(new SimulatedPlace({ seed: turns }), async (place) => {
@@ -414,7 +414,7 @@ Deno.test("write-prepare: nothing is prepared after a checkpoint without room, a
     await quiet(disk);
     const last = disk.trace.findLast(({ kind }) => kind !== "size")!;
     assertEquals([last.path.endsWith(INDEX), last.outcome], [true, "ENOSPC"]);
-    // It is nobody's failure: what is acknowledged stays so, and appending goes on.
+    // The failure is not reported: what is acknowledged stays so, and appending continues.
     assertEquals(log.durableOffset, 13);
     heal();
     await appendSmall(log, disk, 6, 100);
@@ -442,7 +442,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`write-give-back: a full disk gets prepared space back, from a write and from a checkpoint, ${mode}`, async () => {
+  Deno.test(`write-give-back: a write and a checkpoint on a full disk release prepared space, ${mode}`, async () => {
     for (const what of [".log", ".index"]) {
       await at(new SimulatedPlace(), async (place) => {
         const disk = place.storage;

@@ -1,6 +1,6 @@
 /**
- * A roll in its order, and a crash before every operation of it:
- * docs/format.md#write-roll, docs/format.md#write-create.
+ * A roll with its operations in order, and a crash before each of them: docs/format.md#write-roll,
+ * docs/format.md#write-create.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type CrashChoice, SimulatedDisk } from "@basalt/io/testing";
@@ -27,14 +27,14 @@ import {
   sparse,
 } from "../_support.ts";
 
-/** The operations of a roll from offset 3, after the old segment's blocks are written. */
+/** The operations of a roll at offset 3, after the blocks of the old segment are written. */
 const SEAL_AND_CREATE = [
   "truncate 0.log 3400",
   "sync 0.log full",
   "write 0.index 0+4096 none",
   "truncate 0.index 24",
   "sync 0.index full",
-  // Whether they are there from an earlier attempt.
+  // Whether the files exist from an earlier attempt.
   "open 3.log",
   "open 3.index",
   "open 3.log.tmp",
@@ -43,7 +43,7 @@ const SEAL_AND_CREATE = [
   "rename 3.index.tmp 3.index",
   "syncDirectory /log",
 ];
-/** The operations of a roll from offset 3, and of the flush in the new segment. */
+/** The operations of a roll at offset 3, and of the flush in the new segment. */
 const ROLL = [
   "write 0.log 0+4096 none",
   ...SEAL_AND_CREATE,
@@ -77,7 +77,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`write-roll: the old log is synced before its index is written, if writing did not, ${mode}`, async () => {
+  Deno.test(`write-roll: the old log is synced before its index is written, if its writes were not durable, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const disk = place.storage;
       const log = await openLog(place, { segmentBytes: 4 * KIB });
@@ -97,7 +97,7 @@ for (const mode of ["async", "sync"]) {
     });
   });
 
-  Deno.test(`write-roll: a log is made in the order of a roll, its parents synced too, ${mode}`, async () => {
+  Deno.test(`write-roll: a log is created in the order of a roll, and its parents are synced, too, ${mode}`, async () => {
     const disk = new SimulatedDisk();
     const place = new SimulatedPlace(disk);
     const dir = "/a/b/log";
@@ -147,10 +147,10 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-/** What of a disk a power cut may leave, as far as a test tries. */
+/** The crash states of a disk that a test tries. */
 const CHOICES: CrashChoice[] = ["none", "all", "random", "random", "random"];
 
-/** Checks what a later process finds: `acknowledged` messages at least, and a log that goes on. */
+/** Checks what a later process finds: at least `acknowledged` messages, and a log that works. */
 async function checkAfter(
   disk: SimulatedDisk,
   acknowledged: number,
@@ -178,8 +178,8 @@ async function checkAfter(
 }
 
 /**
- * Runs `act` again and again, with a crash before the first, the second, … operation, until none is
- * left.
+ * Runs `act` repeatedly with a crash before the first, the second, … operation, until it completes
+ * without one.
  */
 async function crashEverywhere(
   prepare: (log: Log) => Promise<void> | void,
@@ -218,7 +218,7 @@ for (const mode of ["async", "sync"]) {
       },
       async (log) => mode === "sync" ? log.flushSync() : await log.flush(),
     );
-    // Those of closing come behind.
+    // The operations of closing follow.
     assert(count >= ROLL.length, `${count}`);
   });
 
@@ -245,7 +245,7 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-Deno.test("write-roll: a crash before every operation of making a log leaves one that opens", async () => {
+Deno.test("write-roll: a crash before every operation of creating a log leaves one that opens", async () => {
   for (let number = 1;; number++) {
     const disk = new SimulatedDisk({ seed: number });
     disk.failAt(number, { crash: true });
@@ -300,11 +300,11 @@ Deno.test("write-roll: a second crash before every operation of opening after a 
 });
 
 onEachPlace(
-  "write-roll: a segment ends before the message that would exceed its size, and a larger one gets its own",
+  "write-roll: a segment ends before the message that would exceed its size, and a larger one gets a segment of its own",
   async (place) => {
     const sizes = [
       ...[400, 400, 400, 5000, 100, 2000, 896, 1, 895, 64, 832],
-      // The first fills a segment to the byte, the second would exceed it by one.
+      // The first two fill a segment exactly, the third would exceed it by one byte.
       ...[2 * KIB - HEADER, 848, 2 * KIB - HEADER - 848 - FRAME + 1, 1024],
     ];
     const log = await openLog(place, { segmentBytes: 2 * KIB });
@@ -313,7 +313,7 @@ onEachPlace(
     const firsts: number[] = [0];
     let bytes = 0;
     sizes.forEach((size, i) => {
-      // Within one batch for each segment.
+      // All messages of a segment are in one batch.
       if (bytes > 0 && bytes + FRAME + size > 2 * KIB) {
         firsts.push(i);
         bytes = 0;
@@ -332,7 +332,7 @@ onEachPlace(
   },
 );
 
-/** All segments of a place hold what they should, the unsealed one aside. */
+/** Checks that all segments of a place except the unsealed one hold what they should. */
 function sealed(place: Place): number[] {
   return place.names().filter((name) => name.endsWith(".log")).slice(0, -1)
     .map((name) =>
@@ -341,7 +341,7 @@ function sealed(place: Place): number[] {
 }
 
 onEachPlace(
-  "write-roll: a segment that was rolled is whole on disk while the log is open",
+  "write-roll: a sealed segment is complete on the disk while the log is open",
   async (place) => {
     const log = await openLog(place, {
       segmentBytes: 8 * KIB,
@@ -387,11 +387,11 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
         });
         if (mode === "sync") assertThrows(() => log.flushSync(), PoisonedError);
         else await assertRejects(() => log.flush(), PoisonedError);
-        // Cutting the file comes before the sync.
+        // The file is cut before it is synced.
         const durable = kind === "truncate" ? 0 : 3;
         assertEquals(log.durableOffset, durable);
         await log.close().catch(() => {});
-        // Only what the attempt has made itself is removed.
+        // Only files that the attempt itself made are removed.
         const after = lines(disk, failed);
         assertEquals(after.filter((line) => !isTidying(line)), []);
         const again = await openLog(place);
@@ -404,7 +404,7 @@ for (const kind of ["open", "rename", "syncDirectory", "truncate"] as const) {
 }
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`write-create-fails: a refused creation of a segment poisons nothing, and the next flush goes on, ${mode}`, async () => {
+  Deno.test(`write-create-fails: a refused creation of a segment does not poison, and the next flush continues, ${mode}`, async () => {
     for (
       const code of ["EMFILE", "ENFILE", "ENOSPC", "ENOMEM", "EACCES", "EROFS"]
     ) {
@@ -437,7 +437,7 @@ for (const mode of ["async", "sync"]) {
             assertEquals([log.nextOffset, log.durableOffset], [5, 3]);
             assertEquals(disk.openFiles, openFiles, "files stay open");
           }
-          // Nothing of it keeps the log from taking messages.
+          // Nothing left of it keeps the log from taking messages.
           assertEquals(appendSome(log, 1, 1000), 5);
           remove();
           if (mode === "sync") log.flushSync();

@@ -1,6 +1,6 @@
 /**
- * Who waits for room: `appendDurable` and `ready()` in turn, with little memory and a pool at its
- * limit.
+ * Calls that wait for room: `appendDurable` and `ready()` in turn, with little memory and a pool at
+ * its limit.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BackpressureError, type Log } from "@basalt/io";
@@ -16,7 +16,9 @@ import {
   testPool,
 } from "../_support.ts";
 
-/** Waits for all; fails if that takes more than some seconds, or if timers do not run meanwhile. */
+/**
+ * Waits for the work. Fails if it takes more than a few seconds, or if timers do not run meanwhile.
+ */
 async function withTimers<T>(work: Promise<T>): Promise<T> {
   let ticks = 0;
   const began = performance.now();
@@ -79,7 +81,7 @@ for (const atLimit of ["wait", "fail"] as const) {
   }
 }
 
-Deno.test("Log.appendDurable() waits where append() throws BackpressureError, ends by its signal, and the others go on in order", async () => {
+Deno.test("Log.appendDurable() waits where append() throws BackpressureError, rejects when its signal aborts, and the others continue in order", async () => {
   await at(new SimulatedPlace({ manual: true }), async (place) => {
     const disk = place.storage;
     const opening = openLog(place, { bufferBytes: 4 * KIB });
@@ -140,7 +142,7 @@ Deno.test("Log.appendDurable() that waits for room is rejected when the log is c
   }
 });
 
-Deno.test("Log.ready() with a pool at its limit does not spin: timers run, and it resolves when memory comes", async () => {
+Deno.test("Log.ready() with a pool at its limit does not spin: timers run, and it resolves when there is memory", async () => {
   const place = new SimulatedPlace();
   const pool = testPool({ limitBytes: 64 * KIB });
   try {
@@ -162,7 +164,7 @@ Deno.test("Log.ready() with a pool at its limit does not spin: timers run, and i
     assertEquals(ready, false);
     other.drop();
     await withTimers(waiting);
-    // What was waited for is there, whoever asks the pool meanwhile.
+    // The memory that was waited for is there, also if others ask the pool meanwhile.
     log.append("x");
     for (const each of rest) each.drop();
     await log.flush();
@@ -175,7 +177,7 @@ Deno.test("Log.ready() with a pool at its limit does not spin: timers run, and i
   }
 });
 
-/** Appends with `append` and `ready` until there are so many messages. */
+/** Appends with `append` and `ready` until there are this many messages. */
 async function produce(log: Log, count: number, size: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     for (;;) {
@@ -226,7 +228,7 @@ Deno.test("Log.ready() serves 8 logs on a pool that holds a block for each, and 
         const own = Object.create(place, { dir: { value: `/log${i}` } });
         logs.push(await openLog(own, { pool, bufferBytes: 64 * KIB }));
       }
-      // A log whose producer is done holds a block until it is flushed.
+      // A log whose producer has finished holds a block until it is flushed.
       await withTimers(
         Promise.all(logs.map(async (log) => {
           await produce(log, 60, 1500);

@@ -17,12 +17,12 @@ import {
 
 const NOON = 1_700_000_000_000_000;
 
-/** Fails when a time is below the one before it. */
+/** Fails when a time is earlier than the one before it. */
 function assertAscending(times: readonly number[]): void {
   times.forEach((time, i) => assert(i === 0 || time >= times[i - 1]!, `${i}`));
 }
 
-Deno.test("write-timestamps: a clock that goes back gives the last time again, until it has caught up", async () => {
+Deno.test("write-timestamps: while the clock is behind the last message, the last time is used again", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const disk = place.storage;
     const log = await openLog(place);
@@ -37,7 +37,7 @@ Deno.test("write-timestamps: a clock that goes back gives the last time again, u
   });
 });
 
-Deno.test("write-timestamps: times go on across segments and reopening, whatever the clock says", async () => {
+Deno.test("write-timestamps: times do not go back across segments and reopening, whatever the clock says", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const disk = place.storage;
     let hours = 12;
@@ -61,7 +61,7 @@ Deno.test("write-timestamps: times go on across segments and reopening, whatever
   });
 });
 
-Deno.test("write-timestamps: an empty last segment, left by a crash in a roll, goes on from the time of the one before", async () => {
+Deno.test("write-timestamps: an empty last segment after a crash in a roll continues from the time of the one before", async () => {
   for (const mode of ["async", "sync"]) {
     await at(new SimulatedPlace(), async (first) => {
       const disk = first.storage;
@@ -69,7 +69,7 @@ Deno.test("write-timestamps: an empty last segment, left by a crash in a roll, g
       appendSome(log, 3, 1000);
       await log.flush();
       appendSome(log, 1, 1000);
-      // The new segment is there; the power fails at the first write to it.
+      // The new segment exists, and the power is cut at the first write to it.
       disk.onOperation(({ kind, path }) => {
         return { crash: kind === "write" && path.endsWith("3.log") };
       });
@@ -93,7 +93,7 @@ Deno.test("write-timestamps: an empty last segment, left by a crash in a roll, g
   }
 });
 
-Deno.test("write-timestamps: an empty last segment after a clean close goes on from the time of the one before", async () => {
+Deno.test("write-timestamps: an empty last segment after a clean close continues from the time of the one before", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await openLog(place, { segmentBytes: 4 * KIB });
     appendSome(log, 3, 1000);
@@ -117,11 +117,11 @@ Deno.test("write-timestamps: an empty last segment after a clean close goes on f
 });
 
 onEachPlace(
-  "write-timestamps: one time for a batch of gathered messages, a later one for the next flush",
+  "write-timestamps: a batch of gathered messages has one time, and the next flush a later one",
   async (place) => {
     const log = await openLog(place);
     for (let flush = 0; flush < 3; flush++) {
-      // A sleep, so that the clock of a disk has other microseconds.
+      // Sleeps, so that the clock of a disk advances.
       await new Promise((resolve) => setTimeout(resolve, 2));
       for (let i = 0; i < 20; i++) log.append(payload(i, 1500));
       await log.flush();
@@ -140,7 +140,7 @@ onEachPlace(
   },
 );
 
-Deno.test("write-timestamps: one time for an appendBatch among flushes in flight, whatever its size", async () => {
+Deno.test("write-timestamps: appendBatch() has one time among flushes in flight, whatever its size", async () => {
   for (let seed = 0; seed < 30; seed++) {
     await at(new SimulatedPlace({ seed }), async (place) => {
       const log = await openLog(place, { segmentBytes: 20 * KIB });
@@ -185,7 +185,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.stats() tells by how much message times are ahead of the clock", async () => {
+Deno.test("Log.stats() reports how far message times are ahead of the clock", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const disk = place.storage;
     const behind: number[] = [];

@@ -13,7 +13,7 @@ import { at, DiskPlace, KIB, payload, SimulatedPlace } from "../_support.ts";
 import { PassingFile, PassingStorage } from "../_passing_storage.ts";
 import { TracedStorage } from "./_trace_checker.ts";
 
-/** Says that it synced, and did not. */
+/** Claims that it synced, and did not. */
 class ForgetfulStorage extends PassingStorage {
   protected override wrap(file: StorageFile): StorageFile {
     return new ForgetfulFile(file);
@@ -35,8 +35,8 @@ class ForgetfulFile extends PassingFile {
 }
 
 /**
- * Appends and waits in many ways; calls `acknowledged` with the offset below which all is, whenever
- * it is told.
+ * Appends and waits in many ways. Calls `acknowledged` with each offset below which everything was
+ * acknowledged.
  */
 async function live(
   log: Log,

@@ -18,7 +18,9 @@ import {
   SimulatedPlace,
 } from "../_support.ts";
 
-/** A log with segments that begin at 0, 3, 6, … and hold 3 messages each but for the last. */
+/**
+ * Makes a log with segments that begin at 0, 3, 6, … and hold 3 messages each, except for the last.
+ */
 async function logOf(place: Place, count: number): Promise<Log> {
   const log = await openLog(place, { segmentBytes: 4 * KIB });
   appendSome(log, count, 1000);
@@ -27,7 +29,7 @@ async function logOf(place: Place, count: number): Promise<Log> {
 }
 
 for (const mode of ["async", "sync"]) {
-  Deno.test(`write-remove: the first offset is written first, then the oldest segment goes first, with one sync of the directory, ${mode}`, async () => {
+  Deno.test(`write-remove: the first offset is written, then segments are removed from the oldest, with one sync of the directory, ${mode}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const log = await logOf(place, 11);
       const start = place.storage.trace.length;
@@ -50,14 +52,14 @@ for (const mode of ["async", "sync"]) {
   });
 
   onEachPlace(
-    `write-remove: truncation keeps what lies at and after the offset, and the active segment, ${mode}`,
+    `write-remove: truncation keeps messages from the offset on, and the active segment, ${mode}`,
     async (place) => {
       const log = await logOf(place, 11);
       const truncate = async (offset: number) =>
         mode === "sync"
           ? log.truncateBeforeSync(offset)
           : await log.truncateBefore(offset);
-      // What is only in memory counts for nothing.
+      // Messages that are only in memory do not count.
       appendSome(log, 2, 10);
       for (
         const [offset, first] of [
@@ -145,19 +147,19 @@ for (const mode of ["async", "sync"]) {
             }),
             label,
           );
-          // And again, to the end.
+          // Once more, to the end.
           assertEquals(await log.truncateBefore(9), 9);
           await log.close();
           assertEquals(faultsOfClosed(place), [], label);
         });
       }
     }
-    // Three segments, then closing: the mark is removed last.
+    // Three segments, then closing, which removes the owner file last.
     assert(operations > 9, `${operations}`);
   });
 }
 
-Deno.test("write-remove: a truncation that fails half way can be repeated, and nothing reads what is gone", async () => {
+Deno.test("write-remove: a truncation that fails half-way can be repeated, and no reader sees removed messages", async () => {
   for (let number = 1; number <= 6; number++) {
     for (const error of ["EIO", "EBUSY"]) {
       await at(new SimulatedPlace(), async (place) => {
@@ -181,7 +183,7 @@ Deno.test("write-remove: a truncation that fails half way can be repeated, and n
   }
 });
 
-Deno.test("write-remove: a truncation and flushes go on beside each other", async () => {
+Deno.test("write-remove: a truncation and flushes run concurrently", async () => {
   for (let seed = 0; seed < 10; seed++) {
     await at(new SimulatedPlace({ seed }), async (place) => {
       const log = await logOf(place, 11);
@@ -207,7 +209,7 @@ Deno.test("write-remove: a truncation and flushes go on beside each other", asyn
   }
 });
 
-Deno.test("write-remove: closing while a truncation runs serves calls that wait for durability", async () => {
+Deno.test("write-remove: closing during a truncation completes calls that wait for durability", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 11);
     const truncated = log.truncateBefore(9);
@@ -223,7 +225,7 @@ Deno.test("write-remove: closing while a truncation runs serves calls that wait 
   });
 });
 
-Deno.test("Log.truncateBefore() gets its turn between the flushes of appenders that never stop", async () => {
+Deno.test("Log.truncateBefore() gets its turn between flushes of appenders that never stop", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 11);
     let isOver = false;
