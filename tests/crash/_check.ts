@@ -1,4 +1,4 @@
-/** What must hold of every disk that a power cut left. */
+/** Checks of a log and its files after a power cut. */
 import { assert, assertEquals } from "@std/assert";
 import { type Log, verifyLogSync } from "../../lib/log/mod.ts";
 import type { SimulatedDisk } from "@basalt/io/testing";
@@ -7,19 +7,19 @@ import { faultsOfClosed, payload } from "../log/_support.ts";
 import type { Expected } from "./_scenario.ts";
 
 /**
- * Compares a log that was opened with what it must hold: everything acknowledged, and of the
- * rest a prefix of whole batches, bit for bit.
+ * Compares an opened log with what it must hold: everything acknowledged, and of the rest a prefix
+ * of whole batches, bit for bit.
  */
 export function checkLog(log: Log, expected: Expected): void {
   const { messages, acknowledged, firstAtLeast, removable } = expected;
   const { firstOffset, nextOffset, durableOffset } = log;
   assert(
     firstOffset >= firstAtLeast,
-    `begins at ${firstOffset}, and began at ${firstAtLeast} before`,
+    `begins at ${firstOffset}, but began at ${firstAtLeast} before`,
   );
   assert(
     firstOffset <= removable,
-    `begins at ${firstOffset}, and was to be cut before ${removable}`,
+    `begins at ${firstOffset}, but could be truncated up to ${removable} only`,
   );
   assert(
     nextOffset >= acknowledged,
@@ -32,7 +32,7 @@ export function checkLog(log: Log, expected: Expected): void {
   assertEquals(durableOffset, nextOffset, "what was found is durable");
   assert(
     messages[nextOffset]?.begins !== false,
-    `ends at ${nextOffset}, within a batch`,
+    `ends at ${nextOffset}, inside a batch`,
   );
   const begins: number[] = [];
   let offset = firstOffset;
@@ -58,8 +58,8 @@ export function checkLog(log: Log, expected: Expected): void {
 }
 
 /**
- * Compares the files of a log that was closed with one another: names, sizes, offsets, every
- * index entry; plainly, and by the log's own verification.
+ * Compares the files of a closed log with one another: names, sizes, offsets and every index entry.
+ * It decodes them by itself, and runs the log's own verification.
  */
 export function checkFiles(disk: SimulatedDisk): void {
   const place = placeOn(disk);

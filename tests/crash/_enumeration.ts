@@ -1,6 +1,6 @@
 /**
- * Every state of the disk that a power cut may leave while a log lives, each opened, checked,
- * written on, crashed and opened again.
+ * Enumerates the states of the disk that a power cut may leave while a log is used. Each state is
+ * opened, checked, appended to, crashed and opened again.
  *
  * @module
  */
@@ -27,21 +27,21 @@ import {
 export interface EnumerationOptions {
   readonly setting: Setting;
   readonly steps: readonly Step[];
-  /** At most so many steps a scenario. */
+  /** Maximum number of steps in a scenario. */
   readonly depth: number;
   /**
-   * All subsets of so many unsynced units; of more, as many are drawn, beside those of one and
-   * those without one.
+   * With up to this many unsynced units, all subsets are checked. With more, as many random subsets
+   * are drawn, plus those of one unit and those without one.
    */
   readonly exhaustiveUnits: number;
-  /** Whether a moment with more unsynced units is checked at all. @default {true} */
+  /** Whether moments with more unsynced units are checked at all. @default {true} */
   readonly isSampled?: boolean;
-  /** The share of the sequences of most steps that is run, drawn by the seed. @default {1} */
+  /** Share of the longest sequences to run, drawn by the seed. @default {1} */
   readonly share?: number;
   readonly seed: number;
-  /** The rule that is broken, if any. */
+  /** The broken rule, if any. */
   readonly mutant?: Mutant;
-  /** The number of the sync after the first opening that fails, from 1. */
+  /** Number of the sync after the first opening that fails, from 1. */
   readonly failingSync?: number;
 }
 
@@ -50,21 +50,21 @@ export interface Counts {
   /** Sequences of steps. */
   scenarios: number;
   /**
-   * Sequences that were not made longer: an earlier one closed, or was killed, with the same on
-   * the disk.
+   * Sequences that were not extended, because an earlier one closed or was killed with the same
+   * disk.
    */
   merged: number;
-  /** Moments at which the power failed. */
+  /** Moments at which the power was cut. */
   points: number;
-  /** Disks that a power cut left, repeated ones included. */
+  /** Disks that a power cut left, including repeated ones. */
   states: number;
-  /** Distinct ones: by names, contents and what they must hold. */
+  /** Distinct disks, by names, contents and what they must hold. */
   images: number;
   /** Moments whose subsets were drawn. */
   sampled: number;
 }
 
-/** A state that broke a promise: where it comes from, so that it can be made again. */
+/** A state that broke a promise, with what it takes to make it again. */
 export class BrokenState extends Error {
   override readonly name = "BrokenState";
   readonly state: CrashState;
@@ -82,26 +82,26 @@ export class BrokenState extends Error {
   }
 }
 
-/** Of so many units at most, each one is left alone, and lost alone. */
+/** Up to this many units, each one is left alone and lost alone. */
 const MAX_SINGLES = 64;
 
-/** Of the operations of recovery, one of so many is followed by another crash. */
+/** One of this many operations of recovery is followed by another crash. */
 const MOMENTS = 40;
 
-/** The one state that is replayed was checked. */
+/** The state to replay was checked. */
 class Replayed extends Error {}
 
-/** A moment at which the power fails, and what must be there then. */
+/** A moment at which the power is cut, and what must be there then. */
 interface Point {
   readonly disk: SimulatedDisk;
   readonly expected: Expected;
   readonly steps: readonly Step[];
-  /** The number of the operation within the last step, from 1; after them, the end. */
+  /** Number of the operation within the last step, from 1. One more is the end of the step. */
   readonly number: number;
   readonly operation: string;
 }
 
-/** Runs through all scenarios, from short to long; throws at the first broken state. */
+/** Runs all scenarios from short to long, and throws at the first broken state. */
 export class Enumeration {
   readonly counts: Counts = {
     scenarios: 0,
@@ -114,13 +114,13 @@ export class Enumeration {
   readonly #options: EnumerationOptions;
   readonly #random: SeededRandom;
   readonly #wrap: Wrap;
-  /** What was checked: images, moments and beginnings, each with what it had to hold. */
+  /** Hashes of the images, moments and starts that were checked, each with what it had to hold. */
   readonly #seen = new Set<string>();
-  /** The only state to be checked, where one is replayed. */
+  /** The only state to check, in a replay. */
   #only: Pick<CrashState, "point" | "left"> | undefined;
   /**
-   * Why it ends: not thrown where it happens, for that is in the middle of an operation of the
-   * log, which would take it for its disk's failure.
+   * Why the enumeration ends. It is not thrown where it happens, in the middle of an operation,
+   * because the log would take it for an error of its disk.
    */
   #ended: Error | undefined;
 
@@ -137,7 +137,7 @@ export class Enumeration {
       const going: Step[][] = [];
       for (const steps of level) {
         if (depth === most && !this.#random.chance(share)) continue;
-        // What a sequence that changed nothing leads to was seen without it.
+        // A sequence that changed nothing leads to what was seen without it.
         if (await this.#scenario(steps)) going.push(steps);
       }
       level = going.flatMap((steps) =>
@@ -147,7 +147,7 @@ export class Enumeration {
     return this.counts;
   }
 
-  /** Checks one state, as it was when an enumeration of the same options found it. */
+  /** Checks one state, as an enumeration with the same options found it. */
   async replay(state: CrashState): Promise<void> {
     this.#only = state;
     try {
@@ -160,8 +160,8 @@ export class Enumeration {
   }
 
   /**
-   * Crashes in the last of some steps, wherever it can; the ones before have had their turn.
-   * Returns whether longer sequences are worth while.
+   * Crashes at each operation of the last step; the steps before had their own turn. Returns
+   * whether longer sequences are worthwhile.
    */
   async #scenario(steps: readonly Step[]): Promise<boolean> {
     const { setting, seed, failingSync, mutant } = this.#options;
@@ -207,11 +207,10 @@ export class Enumeration {
   }
 
   /**
-   * Whether an earlier sequence ended with its process, and left the next one the same disk:
-   * what can follow was seen after that.
+   * Whether an earlier sequence ended its process with the same disk, so that all that can follow
+   * was already seen.
    *
-   * All that a log knows when it is opened is on the disk; in the middle of its life two of them
-   * cannot be told to be alike.
+   * Everything that a log knows at its opening is on the disk. Two open logs cannot be compared.
    */
   #beganBefore(scenario: Scenario): boolean {
     const { leftBehind, expected } = scenario;
@@ -221,7 +220,7 @@ export class Enumeration {
     return known;
   }
 
-  /** Every state that a power cut now may leave. */
+  /** Checks every state that a power cut now may leave. */
   #crash(point: Point): void {
     if (this.#ended !== undefined) return;
     const { disk, number } = point;
@@ -234,7 +233,7 @@ export class Enumeration {
     const { exhaustiveUnits, isSampled = true } = this.#options;
     const drawn = count > exhaustiveUnits;
     if (drawn && !isSampled) return;
-    // What was not begun, or only read, leaves the same states as the moment before.
+    // An operation that had not begun, or only reads, leaves the same states as the moment before.
     const isNew = this.#isNewKey(
       `${disk.crashHash()} ${keyOf(point.expected)}`,
     );
@@ -248,8 +247,8 @@ export class Enumeration {
   }
 
   /**
-   * None and all of some units, one and all but one (of many units, of some of them), and
-   * subsets by chance.
+   * Yields the empty set, all units, single units, all units but one, and random subsets. With many
+   * units, single ones are limited.
    */
   *#someOf(count: number): Generator<bigint> {
     const all = (1n << BigInt(count)) - 1n;
@@ -269,14 +268,14 @@ export class Enumeration {
     }
   }
 
-  /** Whether this disk, with this to hold, is new. */
+  /** Whether this disk with these expectations is new. */
   #isNew(disk: SimulatedDisk, expected: Expected): boolean {
     const key = `${disk.hash()} ${disk.crashHash()} ${keyOf(expected)}`;
     return this.#isNewKey(key);
   }
 
   #isNewKey(key: string): boolean {
-    // What is replayed is not to be passed over.
+    // A state to replay must not be skipped.
     if (this.#only !== undefined) return true;
     const digits = hashDigits(hashText(NO_HASH, key));
     if (this.#seen.has(digits)) return false;
@@ -284,7 +283,7 @@ export class Enumeration {
     return true;
   }
 
-  /** Opens what a power cut left, checks it, and goes on with it. */
+  /** Opens what a power cut left, checks it, and continues with it. */
   #state(point: Point, left: bigint): void {
     if (this.#ended !== undefined) return;
     const { disk, expected, steps, number, operation } = point;
@@ -293,8 +292,7 @@ export class Enumeration {
     if (!this.#isNew(after, expected)) return;
     this.counts.images++;
     try {
-      // One of the moments of recovery, another one for each state, and the same when it is
-      // replayed.
+      // One moment of recovery, a different one for each state, and the same one in a replay.
       const text = `${steps} ${number} ${left} ${this.#options.seed}`;
       const [low] = hashText(NO_HASH, text);
       this.#recover(after, expected, low % MOMENTS);
@@ -333,8 +331,7 @@ export class Enumeration {
     stop();
     try {
       checkLog(log, expected);
-      // Below what was found nothing is in doubt any more: a second power cut during recovery
-      // must not take it.
+      // What was found is durable now: a second power cut during recovery must not take it.
       if (this.#isNew(left, expected)) this.#goOn(left, expected, log, storage);
     } finally {
       tell(storage, "close");
@@ -348,8 +345,8 @@ export class Enumeration {
   }
 
   /**
-   * Appends what was lost in batches of the same sizes, so that what is left of it would fit on;
-   * crashes, and looks again.
+   * Appends batches of the same sizes as the lost ones, so that what is left of those would fit
+   * after them. Then it crashes and checks again.
    */
   #goOn(
     disk: SimulatedDisk,
@@ -383,7 +380,7 @@ export class Enumeration {
       for (const [i, length] of lengths.entries()) {
         now.push({ salt: SALTS[1]!, length, begins: i === 0 });
       }
-      // The first is acknowledged by itself, where what was lost may follow it.
+      // The first batch is acknowledged alone, where lost ones may follow it.
       if (i === 0) {
         log.flushSync();
         crash("none");
@@ -409,7 +406,7 @@ export class Enumeration {
   }
 }
 
-/** The lengths of the messages of each batch; of one small batch if there are none. */
+/** Returns the lengths of the messages of each batch, or of one small batch if there are none. */
 function batchesOf(messages: readonly Message[]): number[][] {
   if (messages.length === 0) return [[37]];
   const batches: number[][] = [];
@@ -420,12 +417,12 @@ function batchesOf(messages: readonly Message[]): number[][] {
   return batches;
 }
 
-/** All subsets of so many units. */
+/** Yields all subsets of this many units. */
 function* allOf(count: number): Generator<bigint> {
   for (let left = 0n; left < 1n << BigInt(count); left++) yield left;
 }
 
-/** What must hold, as a text; made once for each. */
+/** Returns the expectations as text, made once for each. */
 function keyOf(expected: Expected): string {
   let key = keys.get(expected);
   if (key === undefined) {
@@ -441,7 +438,7 @@ function keyOf(expected: Expected): string {
 
 const keys = new WeakMap<Expected, string>();
 
-/** The sync of this number, from 1, fails once. */
+/** Makes the sync with this number, from 1, fail once. */
 function failSync(disk: SimulatedDisk, number: number): void {
   let count = 0;
   disk.onOperation(({ kind }) => {

@@ -1,6 +1,6 @@
 /**
- * A log, or a reader of one, on a disk of which one operation fails, or all from one on: what is
- * called, what it answers, and what must hold afterwards.
+ * Runs a log or a reader on a disk of which one operation fails, or all from one on: its calls,
+ * their results, and what must hold afterwards.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { payload, testPool } from "../log/_support.ts";
 import { checkLog } from "./_check.ts";
 import type { Message } from "./_scenario.ts";
 
-/** Which form of the operations is called. */
+/** Whether async or sync calls are made. */
 export type Mode = "async" | "sync";
 
 /** What goes wrong, and how often. */
@@ -29,11 +29,11 @@ export interface Failure {
   readonly name: string;
   readonly fault: Fault;
   readonly sticky: boolean;
-  /** The number of the operation. */
+  /** Number of the operation. */
   readonly number: number;
 }
 
-/** Operations that are repeated when they were interrupted. */
+/** Operations that are repeated after an interruption. */
 const REPEATED: readonly OperationKind[] = [
   "read",
   "write",
@@ -41,7 +41,7 @@ const REPEATED: readonly OperationKind[] = [
   "preallocate",
 ];
 
-/** How many turns of the event loop may pass in which nothing happens. */
+/** How many idle turns of the event loop are accepted. */
 const IDLE_TURNS = 300;
 
 export const SETTINGS = {
@@ -61,20 +61,20 @@ export class FaultRun {
   removable = 0;
   readonly #failure: Failure;
   readonly #disarm: () => void;
-  /** The operation that failed first. */
+  /** The first operation that failed. */
   #hit: Operation | undefined;
   #first = 0;
   #poison: PoisonedError | undefined;
   /** How many operations had begun when the log was known to be poisoned. */
   #poisonedAt = Infinity;
-  /** What was in flight then: it may be repeated. */
+  /** Operations in flight at that time, which may be repeated. */
   #underWay: ReadonlySet<string> = new Set();
   #errors = 0;
-  /** What follows the log in the background; never rejects. */
+  /** Tails that follow the log in the background. They never reject. */
   readonly #tails: Promise<void>[] = [];
   /** How many of them ended because the log was closed. */
   #tailsClosed = 0;
-  /** What a tail did that it must not. */
+  /** Errors of the tails. */
   readonly #wrong: unknown[] = [];
 
   constructor(
@@ -94,8 +94,8 @@ export class FaultRun {
         sticky && operation.number > number;
       if (!here) return;
       this.#hit ??= operation;
-      // A wrong bit of a write is damage, which `verify` is for; a read of nothing before the
-      // end of the file is none of a kernel's answers.
+      // A wrong bit in a write is damage, which is for `verify`. A kernel never returns a read of 0
+      // bytes before the end of the file.
       const { kind } = operation;
       const other = fault.flipBit !== undefined && kind === "write" ||
         fault.shortBytes === 0 && kind === "read";
@@ -103,7 +103,7 @@ export class FaultRun {
     });
   }
 
-  /** Whether the scenario came to the operation that fails. */
+  /** Whether the scenario reached the operation that fails. */
   get hit(): boolean {
     return this.#hit !== undefined;
   }
@@ -122,10 +122,10 @@ export class FaultRun {
       const { recovered } = log.stats().opening;
       const flipped = this.#failure.fault.flipBit !== undefined;
       if (flipped && log.nextOffset < this.acknowledged) {
-        // A wrong bit in the unsynced tail looks like a torn write: what is cut is told.
+        // A wrong bit in the unsynced tail looks like a torn write, and the cut is reported.
         assert(
           recovered.some(({ cutBytes }) => cutBytes > 0),
-          "cut in silence",
+          "cut without a report",
         );
         this.acknowledged = log.nextOffset;
       }
@@ -133,7 +133,7 @@ export class FaultRun {
     });
   }
 
-  /** Appends messages; whether they were taken. */
+  /** Appends messages, and records those that were taken. */
   async append(...lengths: number[]): Promise<void> {
     const { log } = this;
     if (log === undefined) return;
@@ -160,7 +160,7 @@ export class FaultRun {
     });
   }
 
-  /** Waits for each message that is not durable yet, all at once. */
+  /** Waits at once for all messages that are not durable yet. */
   async durable(): Promise<void> {
     const { log } = this;
     if (log === undefined || this.mode === "sync") return await this.flush();
@@ -186,10 +186,7 @@ export class FaultRun {
     });
   }
 
-  /**
-   * Reads what is in the files, from a log that is open or from outside; what is read must be
-   * right.
-   */
+  /** Reads what is in the files, through the open log or a reader, and checks it. */
   async read(from: "log" | "reader"): Promise<void> {
     const { disk: storage, pool } = this;
     const source = from === "log"
@@ -213,8 +210,8 @@ export class FaultRun {
   }
 
   /**
-   * Follows the log in the background until it is closed or fails; told to `leave`, until the
-   * first batch.
+   * Follows the log in the background until it is closed or fails, or with `leave` until the first
+   * batch.
    */
   tail(
     { durable, leave = false }: { durable: boolean; leave?: boolean },
@@ -233,13 +230,13 @@ export class FaultRun {
         assert(offset <= end(), `given up to ${offset}, before ${end()}`);
         if (leave) return;
       }
-      assertEquals(offset, end(), "it ends early, without an error");
+      assertEquals(offset, end(), "the tail ends early, without an error");
       this.#tailsClosed++;
     };
     const judge = (error: unknown) => {
       this.#errors++;
       this.#judge("tail", error);
-      // All that was written before is given first.
+      // Everything that was written before is given first.
       if (error instanceof PoisonedError) assertEquals(offset, end());
     };
     this.#tails.push(
@@ -259,16 +256,16 @@ export class FaultRun {
     });
   }
 
-  /** Takes the fault away, ends what is open, and checks everything that must hold. */
+  /** Removes the fault, ends what is open, and checks everything that must hold. */
   async finish(): Promise<void> {
     this.#disarm();
     const { log, disk, pool } = this;
-    // Poison ends them, closing is not needed for it.
+    // Poisoning ends the tails, without closing.
     if (this.#poison !== undefined) await this.#tailsEnded();
     if (log !== undefined) {
       this.acknowledged = Math.max(this.acknowledged, log.durableOffset);
       try {
-        // With room again, nothing but poison is in the way of what waits in memory.
+        // With room again, only poison keeps messages in memory from being written.
         await log.close();
         this.acknowledged = this.messages.length;
       } catch (error) {
@@ -278,10 +275,10 @@ export class FaultRun {
         );
       }
     }
-    // Whatever failed, closing ends them.
+    // Closing ends the tails, whatever failed.
     await this.#tailsEnded();
     if (this.#poison !== undefined) {
-      assertEquals(this.#tailsClosed, 0, "a tail is not told of the poison");
+      assertEquals(this.#tailsClosed, 0, "a tail did not end with the poison");
     }
     assertEquals(pool.stats().inUseBytes, 0, "memory is still leased");
     assertEquals(disk.openFiles, 0, "files are still open");
@@ -291,7 +288,7 @@ export class FaultRun {
       lock!.release();
     }
     if (this.#mustSucceed()) {
-      assertEquals(this.#errors, 0, "errors of what is repeated");
+      assertEquals(this.#errors, 0, "errors of repeated operations");
     }
     this.#checkPoison();
     pool.close();
@@ -306,7 +303,7 @@ export class FaultRun {
     if (this.#wrong.length > 0) throw this.#wrong[0];
   }
 
-  /** Whether the fault must not be noticed. */
+  /** Whether the fault must go unnoticed. */
   #mustSucceed(): boolean {
     const { fault, sticky } = this.#failure;
     if (fault.latencyMs !== undefined) return true;
@@ -317,8 +314,8 @@ export class FaultRun {
   }
 
   /**
-   * Once the log is known to be poisoned, it does not ask the disk to change anything; closing
-   * apart, which only ends files.
+   * Checks that a log that is known to be poisoned does not change the disk. Closing may still end
+   * files.
    */
   #checkPoison(): void {
     if (this.#poison === undefined) return;
@@ -354,11 +351,11 @@ export class FaultRun {
     }
   }
 
-  /** Calls something; its error must be a documented one. */
+  /** Makes a call. Its error must be a documented one. */
   async #call(name: string, run: () => Promise<void> | void): Promise<void> {
     try {
       const running = (async () => await run())();
-      // Between calls that block no turn of the event loop comes.
+      // There is no turn of the event loop between sync calls.
       if (this.mode === "async") await settled(this.disk, running);
       else await running;
     } catch (error) {
@@ -367,7 +364,7 @@ export class FaultRun {
     }
   }
 
-  /** Closing ends the log, whatever fails: what is not durable then is lost. */
+  /** Closing ends the log, whatever fails. Messages that are not durable then are lost. */
   #closed(): void {
     const { durableOffset } = this.log!;
     this.acknowledged = Math.max(this.acknowledged, durableOffset);
@@ -411,12 +408,12 @@ export class FaultRun {
   }
 }
 
-/** What was asked of the disk: the same for each time that it is repeated. */
+/** Identifies an operation, equally for each time that it is repeated. */
 function asked({ kind, path, position, length }: Operation): string {
   return [kind, path, position, length].join(" ");
 }
 
-/** Waits for a promise; throws if it does not settle although nothing is under way any more. */
+/** Waits for a promise. Throws if it does not settle although no operation is in flight. */
 async function settled<T>(
   disk: SimulatedDisk,
   promise: Promise<T>,
@@ -434,6 +431,6 @@ async function settled<T>(
       disk.timeMicros === timeMicros && disk.inFlight.length === 0;
     idle = still ? idle + 1 : 0;
   }
-  assert(done, "it hangs: nothing is under way, and it does not settle");
+  assert(done, "it hangs: nothing is in flight, and it does not settle");
   return await promise;
 }

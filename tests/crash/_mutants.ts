@@ -1,6 +1,6 @@
 /**
- * Storages that break one rule each, as a log that breaks it would: what it asks for reaches the
- * disk in another order, or not at all.
+ * Storages that break one rule each, like a log that breaks it: its operations reach the disk in
+ * another order, or not at all.
  *
  * @module
  */
@@ -19,31 +19,31 @@ import { takeTornBatch } from "./_torn_batch.ts";
 
 type Syncing = Exclude<Durability, "none">;
 
-/** What a mutant changes; what it leaves out is passed on. */
+/** What a mutant changes. Operations without a method are passed on. */
 interface Rules {
-  /** Instead of a sync. */
+  /** Replaces a sync. */
   sync?(file: MutantFile, durability: Syncing, go: () => void): void;
-  /** Instead of a truncate. */
+  /** Replaces a truncation. */
   truncate?(file: MutantFile, go: () => void): void;
-  /** How durable a write is. */
+  /** Returns the durability of a write. */
   durability?(file: MutantFile, asked: Durability): Durability;
-  /** Instead of a write. */
+  /** Replaces a write. */
   write?(file: MutantFile, write: Write, go: () => void): void;
-  /** Instead of opening a file. */
+  /** Replaces opening a file. */
   open?(
     storage: MutantStorage,
     path: string,
     options: StorageOpenOptions,
   ): void;
-  /** Instead of a directory's sync. */
+  /** Replaces the sync of a directory. */
   syncDirectory?(storage: MutantStorage, go: () => void): void;
-  /** Instead of a file's removal. */
+  /** Replaces the removal of a file. */
   remove?(storage: MutantStorage, go: () => void): void;
-  /** At the end of a step. */
+  /** Called at the end of a step. */
   finish?(storage: MutantStorage): void;
 }
 
-/** A write as it was asked for. */
+/** A write as the log requested it. */
 interface Write {
   /** A copy of the bytes. */
   readonly bytes: Uint8Array;
@@ -51,12 +51,12 @@ interface Write {
   readonly durability: Durability;
 }
 
-/** A storage between a log and its disk; the blocking versions only. */
+/** A storage between a log and its disk. It supports sync operations only. */
 class MutantStorage extends PassingStorage implements Between {
   phase: Phase = "open";
   readonly disk: SimulatedDisk;
   readonly #rules: Rules;
-  /** What was put off. */
+  /** Operations that were postponed. */
   readonly late: (() => void)[] = [];
 
   constructor(disk: SimulatedDisk, rules: Rules) {
@@ -93,13 +93,13 @@ class MutantStorage extends PassingStorage implements Between {
 class MutantFile extends PassingFile {
   readonly storage: MutantStorage;
   readonly #rules: Rules;
-  /** Whether it was cut. */
+  /** Whether it was truncated. */
   cut = false;
-  /** Whether a write of this step carried its durability itself. */
+  /** Whether a write of this step was durable by itself. */
   isCarried = false;
   /** Whether it has bytes that no sync covers. */
   isUnsynced = false;
-  /** Syncs that were put off. */
+  /** Syncs that were postponed. */
   readonly late: (() => void)[] = [];
 
   constructor(storage: MutantStorage, inner: StorageFile, rules: Rules) {
@@ -130,7 +130,7 @@ class MutantFile extends PassingFile {
     return length;
   }
 
-  /** Writes bytes of our own. */
+  /** Writes bytes that the log did not. */
   put({ bytes, position, durability }: Write): void {
     const { pool } = placeOn(this.storage.disk);
     using buffer = pool.acquireSync(bytes.length);
@@ -157,18 +157,18 @@ class MutantFile extends PassingFile {
   }
 }
 
-/** A rule of `docs/format.md`, broken. */
+/** A broken rule of `docs/format.md`. */
 export interface Mutant {
   readonly name: string;
-  /** Whether it shows on a log of more than a checkpoint only. */
+  /** Whether it shows only on a log of more than one checkpoint. */
   readonly long?: boolean;
-  /** Whether it shows when a sync fails only. */
+  /** Whether it shows only when a sync fails. */
   readonly failing?: boolean;
-  /** Whether it shows on a log that does not block only. */
+  /** Whether it shows only on a log with async calls. */
   readonly isAsync?: boolean;
   /** The steps that show it, where it takes many of them. @default {STEPS} */
   readonly steps?: readonly Step[];
-  /** What is done in the place of the log's methods. */
+  /** Replacements of the log's methods. */
   readonly hooks?: Hooks;
   wrap(disk: SimulatedDisk): Between | SimulatedDisk;
 }
@@ -185,7 +185,7 @@ function mutant(
   };
 }
 
-/** A mutant above the storage. */
+/** Makes a mutant above the storage. */
 function hooked(
   name: string,
   hooks: Hooks,
@@ -194,9 +194,9 @@ function hooked(
   return { name, ...options, hooks, wrap: (disk) => disk };
 }
 
-/** All of them, by name. */
+/** All mutants. */
 export const MUTANTS: readonly Mutant[] = [
-  // The log's sync at a checkpoint is left to the next flush that has to be durable.
+  // The sync of the log at a checkpoint is left to the next durable flush.
   mutant("index before log", {
     sync(file, _durability, go) {
       if (!file.isLog || file.storage.phase !== "roll") go();
@@ -210,12 +210,12 @@ export const MUTANTS: readonly Mutant[] = [
       else go();
     },
   }),
-  // Only a write that carries its durability itself is weakened; syncs are made.
+  // Only a write that is durable by itself is weakened. Syncs stay.
   mutant("a lone append is acknowledged before its sync", {
     durability: (file, asked) => file.isLog ? "none" : asked,
   }),
-  // The last write carries its durability itself, though what lies in front of it was not synced.
-  mutant("a batch is acknowledged before the one in front of it", {
+  // The last write is durable by itself, although the bytes before it were not synced.
+  mutant("a batch is acknowledged before the previous one", {
     durability(file, asked) {
       if (!file.isLog || file.storage.phase !== "flush durable") return asked;
       file.isCarried = asked === "none";
@@ -226,7 +226,7 @@ export const MUTANTS: readonly Mutant[] = [
       file.isCarried = false;
     },
   }, { steps: ["append across", "append batch", "flush", "flush durable"] }),
-  // The earlier one, which no sync was waited for, completes last.
+  // The earlier write, for which no sync was awaited, completes last.
   mutant("two writes of one physical block are in flight", {
     write(file, write, go) {
       const { position, durability } = write;

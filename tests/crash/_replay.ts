@@ -5,8 +5,8 @@ import { MUTANTS } from "./_mutants.ts";
 import { settingNamed, STEPS } from "./_scenario.ts";
 
 /**
- * Replays what a failure printed: the whole command, or the value of its variable. Throws what
- * is broken.
+ * Replays what a failure printed: the whole command, or the value of its variable. Throws the
+ * failed check.
  */
 export async function replay(printed: string): Promise<void> {
   const [text] = printed.match(/\{.*\}/) ?? [printed];

@@ -1,6 +1,6 @@
 /**
- * A log lives through a sequence of steps on a simulated disk; what it appended, acknowledged
- * and may have removed is written down beside it.
+ * Runs a sequence of steps with a log on a simulated disk, and records what it appended,
+ * acknowledged and may have removed.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { SimulatedDisk } from "@basalt/io/testing";
 import { DIR, placeOn } from "../log/recovery/_support.ts";
 import { FRAME, HEADER, MIB, payload, quiet } from "../log/_support.ts";
 
-/** What may be done to a log, one after the other. */
+/** What may be done to a log. */
 export type Step =
   | "append singles"
   | "append across"
@@ -26,7 +26,7 @@ export type Step =
   | "close"
   | "reopen";
 
-/** All of them. */
+/** All steps. */
 export const STEPS: readonly Step[] = [
   "append singles",
   "append across",
@@ -41,40 +41,41 @@ export const STEPS: readonly Step[] = [
   "reopen",
 ];
 
-/** A family of scenarios: what the disk and the log are like, and how large the messages are. */
+/** A family of scenarios: properties of the disk and the log, and the sizes of messages. */
 export interface Setting {
   readonly name: string;
-  /** The unit that a power cut leaves whole or not. */
+  /** The unit that a power cut leaves either old or new, in bytes. */
   readonly blockBytes: number;
-  /** The physical block that the disk names. @default {blockBytes} */
+  /** The physical block that the disk reports. @default {blockBytes} */
   readonly physicalBlock?: number;
   readonly segmentBytes: number;
-  /** Which form of the log's operations is called. @default {"sync"} */
+  /** Whether async or sync calls are made. @default {"sync"} */
   readonly mode?: "async" | "sync";
   /**
-   * Whether only calls that returned acknowledge, and not the log's own durable offset: for
-   * storages that lie to it.
+   * Whether only calls that returned acknowledge messages, and not the log's durable offset. For
+   * storages that lie to the log.
    */
   readonly byCalls?: boolean;
   /**
-   * How far ahead the log prepares its file; in the background, so by the form that does not
-   * block. @default {0}
+   * How far ahead the log prepares its file, in bytes. It prepares in the background, so only with
+   * async calls. @default {0}
    */
   readonly prepareBytes?: number;
-  /** Whether the device writes the zeros by itself. @default {false} */
+  /** Whether the device writes zeros by itself. @default {false} */
   readonly writesZeros?: boolean;
   /**
-   * Messages of `append durable`, each awaited: a log prepares its file after four. @default {1}
+   * Number of messages of `append durable`, each awaited. A log prepares its file after four.
+   * @default {1}
    */
   readonly durableAppends?: number;
-  /** The payloads that a step appends: one by one, or in one batch. */
+  /** Returns the lengths of the payloads that a step appends, one by one or in one batch. */
   lengths(step: Step): readonly number[];
 }
 
-/** After this time, in milliseconds, a log flushes by itself. */
+/** Time after which the log flushes without a call, in milliseconds. */
 const FLUSH_AFTER_MS = 1000;
 
-/** Small segments of `blockBytes`: batches that lie across a block, fill it, or share it. */
+/** Returns a setting with small segments, whose batches cross a block, fill it, or share it. */
 export function small(
   blockBytes: number,
   options: Pick<
@@ -87,7 +88,7 @@ export function small(
     // Gathered into one batch.
     "append singles": [37, 5],
     "append across": [blockBytes],
-    // Two blocks: the first message ends with the first block, if the batch begins with it.
+    // Two blocks. The first message ends with the first block, if the batch begins with it.
     "append batch": [
       blockBytes - HEADER,
       blockBytes / 2,
@@ -110,10 +111,7 @@ export function small(
   };
 }
 
-/**
- * The same with a log that prepares its file: in the background, so by the form that does not
- * block.
- */
+/** Returns the same setting with a log that prepares its file, and therefore with async calls. */
 export function preparing(blockBytes: number, writesZeros = false): Setting {
   const prepareBytes = 4 * blockBytes;
   return small(blockBytes, {
@@ -124,17 +122,17 @@ export function preparing(blockBytes: number, writesZeros = false): Setting {
   });
 }
 
-/** A storage between a log and its disk, which changes what the log asks for. */
+/** A storage between a log and its disk, which changes the log's operations. */
 export interface Between extends Storage {
-  /** What is under way. */
+  /** What the log is doing. */
   phase: Phase;
-  /** Called when it is over, before it counts as done. */
+  /** Called at the end of a step, before it counts as done. */
   finish(): void;
 }
 
 /**
- * A log of more than two checkpoints: not all of it is scanned when it is opened, and durable
- * offsets are published.
+ * A log of more than two checkpoints: opening scans only a part of it, and durable offsets are
+ * published.
  */
 export const LONG: Setting = {
   name: "36 MiB",
@@ -147,8 +145,8 @@ export const LONG: Setting = {
 };
 
 /**
- * A log whose index has more entries than one of its blocks holds: each message is a batch of
- * its own.
+ * A log whose index has more entries than one of its blocks holds. Each message is a batch of its
+ * own.
  */
 export const INDEXED: Setting = {
   name: "1.5 MiB",
@@ -158,7 +156,7 @@ export const INDEXED: Setting = {
     step === "roll" ? Array.from({ length: 23 }, () => 64 * 1024) : [],
 };
 
-/** The setting of this name. */
+/** Returns the setting with this name. */
 export function settingNamed(name: string): Setting {
   const blocks = [4096, 512];
   const all = [
@@ -176,38 +174,35 @@ export function settingNamed(name: string): Setting {
 /** What the log is doing: recovering, or a step. */
 export type Phase = "open" | Step;
 
-/** Tells a storage what comes now. */
+/** Passes the current phase to a storage. */
 export function tell(storage: Between | SimulatedDisk, phase: Phase): void {
   if ("phase" in storage) storage.phase = phase;
 }
 
-/** Makes the storage that a log sees; the disk itself where nothing is to be between. */
+/** Makes the storage that a log sees: one in between, or the disk itself. */
 export type Wrap = (disk: SimulatedDisk) => Between | SimulatedDisk;
 
 /** What a log on a disk must hold. */
 export interface Expected {
-  /**
-   * The payload's lengths by offset; the payload of offset `i` is `payload(salt + i, length)`
-   * with the salt of its life.
-   */
+  /** Its messages by offset. The payload of offset `i` is `payload(salt + i, length)`. */
   readonly messages: readonly Message[];
-  /** Messages below it are durable. */
+  /** Messages below this offset are durable. */
   readonly acknowledged: number;
-  /** The log begins here at least. */
+  /** The log begins at this offset or later. */
   readonly firstAtLeast: number;
-  /** Messages below it may be gone. */
+  /** Messages below this offset may be removed. */
   readonly removable: number;
 }
 
-/** A message as it was appended. */
+/** A message that was appended. */
 export interface Message {
   readonly salt: number;
   readonly length: number;
-  /** Whether it is the first one of its batch: a batch is there whole or not at all. */
+  /** Whether it is the first one of its batch. A batch is there whole or not at all. */
   readonly begins: boolean;
 }
 
-/** Salts of the lives of a log: the same sizes, other bytes. */
+/** One salt for each opening after a crash: the same sizes, different bytes. */
 export const SALTS = [0, 100_000, 200_000];
 
 /** Opens the log of a disk. */
@@ -227,51 +222,49 @@ export function openOn(
   });
 }
 
-/** Appends a message by itself, and tells what it is. */
+/** Appends a message by itself, and returns its description. */
 function appendSingle(log: Log, salt: number, length: number): Message {
   const { nextOffset } = log;
   const before = log.stats().appendedBytes;
   const offset = log.append(payload(salt + nextOffset, length));
   assertEquals(offset, nextOffset, "the next offset");
   const bytes = log.stats().appendedBytes - before;
-  // It joins the batch that is open, or begins another one.
+  // The message joins the open batch, or begins another one.
   if (bytes === FRAME + length) return { salt, length, begins: false };
   assertEquals(bytes, HEADER + length, "bytes of a message");
   return { salt, length, begins: true };
 }
 
-/**
- * What a test does in the place of a log's own methods: a rule that is broken above the storage.
- */
+/** Replacements of a log's methods, for rules that are broken above the storage. */
 export interface Hooks {
-  /** Instead of `log.appendBatch`. */
+  /** Replaces `log.appendBatch`. */
   appendBatch?(log: Log, payloads: Uint8Array[]): number;
-  /** Instead of a durable tail from an offset. */
+  /** Replaces a durable tail from an offset. */
   tail?(log: Log, from: number): AsyncIterable<MessageBatch>;
 }
 
 /** One scenario while it runs. */
 export class Scenario {
   readonly setting: Setting;
-  /** The disk as it is now: another one after the process was killed. */
+  /** The current disk. It is replaced when the process is killed. */
   disk: SimulatedDisk;
   readonly #wrap: Wrap;
   readonly #hooks: Hooks;
   #storage: Between | SimulatedDisk;
   #log: Log | undefined;
   readonly #messages: Message[] = [];
-  /** What the closed log, or the last one that was killed, had acknowledged. */
+  /** What the log had acknowledged when it was last closed or killed. */
   #acknowledged = 0;
   #first = 0;
   #removable = 0;
-  /** Messages below it were given to a durable tail. */
+  /** Messages below this offset were given to a durable tail. */
   #shown = 0;
   /** The durable tail of the log, until it ends. */
   #tail: Promise<void> = Promise.resolve();
   /** Whether the log failed and takes no more steps. */
   poisoned = false;
   /**
-   * What the last process left, if the next one has not begun or did nothing but open it: the
+   * What the last process left, while the next one has not begun or did no more than open it: the
    * disk, and whether it was opened.
    */
   leftBehind: string | undefined;
@@ -285,14 +278,14 @@ export class Scenario {
       blockBytes,
       physicalBlock: setting.physicalBlock ?? blockBytes,
       writesZeros: setting.writesZeros ?? false,
-      // The same states at whatever moment they are reached.
+      // The same states, at whatever time they are reached.
       timeStepMicros: 0,
     });
     this.#wrap = wrap;
     this.#storage = wrap(this.disk);
   }
 
-  /** What a power cut must leave now. */
+  /** What a power cut now must leave. */
   get expected(): Expected {
     const log = this.#log;
     return {
@@ -315,7 +308,7 @@ export class Scenario {
     await this.#rest();
   }
 
-  /** Notes what a durable tail is given: it must survive whatever comes. */
+  /** Notes what a durable tail is given. It must survive every crash. */
   async #follow(log: Log): Promise<void> {
     const { nextOffset: from } = log;
     const tail = this.#hooks.tail?.(log, from) ??
@@ -333,7 +326,7 @@ export class Scenario {
     return step !== "truncate" || this.#log.stats().segments > 1;
   }
 
-  /** Takes a step; one that a fault of the disk ends is the last. */
+  /** Takes a step. A step that a fault of the disk ends is the last one. */
   async take(step: Step): Promise<void> {
     this.leftBehind = undefined;
     try {
@@ -349,11 +342,11 @@ export class Scenario {
     }
   }
 
-  /** Ends it, and gives its memory back. */
+  /** Ends the scenario, and returns its memory. */
   async end(): Promise<void> {
     const log = this.#log;
     this.#log = undefined;
-    // It may be poisoned, or its disk gone.
+    // The log may be poisoned, or its disk gone.
     await log?.close().catch(() => {});
     await this.#tail;
   }
@@ -362,7 +355,7 @@ export class Scenario {
     return this.setting.mode !== "async";
   }
 
-  /** Lets what goes on in the background begin and end. */
+  /** Lets background work begin and end. */
   async #rest(): Promise<void> {
     if (!this.#blocking) await quiet(this.disk);
   }
@@ -445,7 +438,7 @@ export class Scenario {
     this.#first = first;
   }
 
-  /** A closed log is opened; an open one is killed first, and what was in its memory is lost. */
+  /** Opens a closed log. An open log is killed first, and loses what was in its memory. */
   async #reopen(log: Log | undefined): Promise<void> {
     if (log !== undefined) {
       this.#acknowledged = this.expected.acknowledged;

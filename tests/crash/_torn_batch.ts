@@ -1,4 +1,4 @@
-/** Takes the whole messages of a torn batch, which is a wrong rule of recovery. */
+/** Takes the whole messages of a torn batch, which breaks a rule of recovery. */
 import {
   BATCH_HEADER_BYTES,
   batchBaseOffsetAt,
@@ -13,8 +13,8 @@ import { xxh3 } from "../codec/_xxh3.ts";
 import { makeBatch } from "../segment/_made_segment.ts";
 
 /**
- * Writes the whole messages of the first torn batch of a `.log` in its place, as a batch of
- * their own.
+ * Writes the whole messages of the first torn batch of a `.log` in its place, as a batch of their
+ * own.
  */
 export function takeTornBatch(disk: SimulatedDisk, path: string): void {
   const bytes = disk.peek(path);
@@ -31,7 +31,7 @@ export function takeTornBatch(disk: SimulatedDisk, path: string): void {
   disk.poke(path, end, makeBatch(offset, timestamp, payloads));
 }
 
-/** The payloads of the frames at the beginning of a batch whose checksums are right. */
+/** Returns the payloads of the leading frames of a batch whose checksums are right. */
 function wholePayloads(bytes: Uint8Array, batchStart: number): Uint8Array[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const payloads: Uint8Array[] = [];

@@ -1,4 +1,4 @@
-/** Opens a log after a power cut at every operation of a few steps of its life. */
+/** Opens a log after a power cut at every operation of a few steps. */
 import { assert } from "@std/assert";
 import { ALL, FILES } from "../permissions.ts";
 import {
@@ -20,15 +20,15 @@ type Run =
   & { readonly steps?: readonly Step[] };
 
 /**
- * The steps of a log whose images are large: only moments with few unsynced units are checked,
- * such as those of a checkpoint.
+ * The steps of a log with large images. Only moments with few unsynced units are checked, such as
+ * those of a checkpoint.
  */
 const FEW: readonly Step[] = ["roll", "flush durable", "close", "reopen"];
 
 const LARGE = 4096;
 const SMALL = 512;
 
-/** How many distinct images there must be at least. */
+/** Minimum number of distinct images. */
 const wanted = Number(
   (ALL ? Deno.env.get("BASALT_CRASH_STATES") : undefined) ?? 100_000,
 );
@@ -36,7 +36,7 @@ const wanted = Number(
 const RUNS: readonly Run[] = wanted <= 100_000
   ? [
     { setting: small(LARGE), depth: 4, exhaustiveUnits: 12, share: 1 / 2 },
-    // Eight times as many blocks have a million states more.
+    // With blocks of eight times the size there are a million states more.
     { setting: small(SMALL), depth: 4, exhaustiveUnits: 3, share: 1 / 2 },
     { setting: preparing(LARGE), depth: 4, exhaustiveUnits: 12, share: 1 / 4 },
     { setting: preparing(SMALL), depth: 3, exhaustiveUnits: 4 },
@@ -63,7 +63,7 @@ for (const { steps = STEPS, ...run } of RUNS) {
   Deno.test({
     name:
       `Log.open() after every crash: ${setting.name}, up to ${depth} steps, all subsets of ${exhaustiveUnits} unsynced units${drawn}`,
-    // It needs no files, but a run without files would repeat what takes minutes.
+    // It needs no files, but a run without files would repeat several minutes of work.
     ignore: !FILES,
     async fn() {
       const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;

@@ -1,6 +1,6 @@
 /**
- * Every call of the disk fails in turn while a cursor lives and retention runs: nothing that was
- * acknowledged is lost, nothing is leaked, nothing hangs.
+ * Every operation of the disk fails in turn while a cursor is used and retention runs. Nothing
+ * acknowledged is lost, nothing leaks, and nothing hangs.
  */
 import { assert, assertEquals } from "@std/assert";
 import { type Fault, SimulatedDisk } from "@basalt/io/testing";
@@ -11,9 +11,9 @@ import { drainSync, payload, quiet, testPool } from "../log/_support.ts";
 
 const FAULTS: readonly [name: string, fault: Fault, sticky: boolean][] = [
   ["EIO", { error: "EIO" }, false],
-  ["EIO from then on", { error: "EIO" }, true],
+  ["EIO from there on", { error: "EIO" }, true],
   ["ENOSPC", { error: "ENOSPC" }, false],
-  ["EACCES from then on", { error: "EACCES" }, true],
+  ["EACCES from there on", { error: "EACCES" }, true],
 ];
 
 const MESSAGES = 7;
@@ -29,13 +29,13 @@ function open(disk: SimulatedDisk, pool = testPool()): Log {
   });
 }
 
-/** What is known of a cursor: where it may be, and whether it may be gone. */
+/** What is known of a cursor: its possible positions, and whether it may be gone. */
 class Known {
   positions = new Set([0]);
   mayBeGone = true;
   mustBeGone = true;
 
-  /** Runs a call that may move the cursor; if it succeeds, it is there. */
+  /** Runs a call that may move the cursor. After a success it is at the new position. */
   async move(to: number, run: () => Promise<unknown>): Promise<void> {
     this.positions.add(to);
     this.mustBeGone = false;
@@ -55,7 +55,7 @@ async function succeeds(run: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Runs the scenario; returns whether the fault was met. */
+/** Runs the scenario. Returns whether the fault was reached. */
 async function run(
   isSync: boolean,
   fault: Fault,
@@ -126,7 +126,7 @@ async function run(
         known.positions.has(position),
         `${choice}: at ${position}, not one of ${[...known.positions]}`,
       );
-      assert(position >= log.firstOffset, "it was passed");
+      assert(position >= log.firstOffset, "the cursor was passed");
     }
     assert(log.firstOffset >= firstOffset);
     assertEquals(drainSync(log).at(-1)!.offset, MESSAGES - 1);
@@ -138,9 +138,10 @@ async function run(
 
 for (const isSync of [true, false]) {
   Deno.test({
-    name: `Cursor and retention with each call of the disk failing in turn, ${
-      isSync ? "sync" : "async"
-    }`,
+    name:
+      `Cursor and retention with each operation of the disk failing in turn, ${
+        isSync ? "sync" : "async"
+      }`,
     ignore: !FILES,
     async fn() {
       let runs = 0;

@@ -1,6 +1,7 @@
 /**
- * Every state that a power cut may leave while cursors are made, moved and deleted and retention
- * removes what they do not need: docs/format.md#cursor-create, docs/format.md#cursor-turns.
+ * Every state that a power cut may leave while cursors are created, moved and deleted, and
+ * retention removes what they do not need: docs/format.md#cursor-create,
+ * docs/format.md#cursor-turns.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
@@ -24,23 +25,23 @@ const STEPS = [
 
 type Step = typeof STEPS[number];
 
-/** Of this size, three messages of 1000 bytes fill a segment. */
+/** Segment size in bytes at which three messages of 1000 bytes fill a segment. */
 const SEGMENT_BYTES = 4096;
 const LENGTH = 1000;
 const MESSAGES = 7;
 
-/** All subsets of so many unsynced units are checked; of more, so many that are drawn. */
+/** With up to this many unsynced units all subsets are checked. With more, as many are drawn. */
 const EXHAUSTIVE_UNITS = 8;
 
 /** What a power cut must leave. */
 interface Expected {
-  /** Messages that are durable. */
+  /** Messages below this offset are durable. */
   durable: number;
   /** Whether the cursor must, may or must not be there. */
   cursor: "there" | "maybe" | "gone";
   /** Its possible positions. */
   positions: Set<number>;
-  /** The log begins here at most. */
+  /** The log begins at this offset or before. */
   firstAtMost: number;
   /** Whether a cursor may have been passed. */
   isHard: boolean;
@@ -57,7 +58,7 @@ function open(disk: SimulatedDisk, pool = testPool()): Log {
   });
 }
 
-/** A log and its cursor while they live. */
+/** A log and its cursor while they are used. */
 class Life {
   disk: SimulatedDisk;
   readonly #pool = testPool();
@@ -139,7 +140,7 @@ class Life {
         log.deleteCursorSync("a");
         expected.cursor = "gone";
         expected.positions.clear();
-        // It was deleted, and tells so if something waited to be written.
+        // The cursor was deleted, and reports it if a commit was pending.
         try {
           cursor?.closeSync();
         } catch (error) {
@@ -175,13 +176,13 @@ class Life {
     this.expected.durable = log.durableOffset;
   }
 
-  /** The cursor is durable where it is. */
+  /** Notes that the cursor is durable at this position. */
   #settle(position: number): void {
     this.expected.positions = new Set([position]);
   }
 }
 
-/** Opens what a power cut left, and goes on with it. */
+/** Opens what a power cut left, and continues with it. */
 function check(disk: SimulatedDisk, expected: Expected): void {
   const pool = testPool();
   const log = open(disk, pool);
@@ -194,9 +195,11 @@ function check(disk: SimulatedDisk, expected: Expected): void {
     assertEquals(offsets.length, nextOffset - firstOffset);
     const [found, ...others] = log.cursorsSync();
     assertEquals(others, []);
-    if (expected.cursor === "there") assert(found !== undefined, "it is lost");
+    if (expected.cursor === "there") {
+      assert(found !== undefined, "the cursor is lost");
+    }
     if (expected.cursor === "gone") {
-      assertEquals(found, undefined, "it is back");
+      assertEquals(found, undefined, "the cursor is back");
     }
     using cursor = log.cursorSync("a");
     const { position } = cursor;
@@ -213,7 +216,7 @@ function check(disk: SimulatedDisk, expected: Expected): void {
       const read = () => [...log.readSync({ from: position })];
       assertThrows(read, OffsetOutOfRangeError);
     }
-    // What comes later is not held up by what was left.
+    // What was left does not hold up later removals.
     cursor.seekSync("next");
     cursor.closeSync();
     log.retainSync({ bytes: 0 });
@@ -233,7 +236,7 @@ interface Counts {
   images: number;
 }
 
-/** Crashes in the last of some steps, wherever it can; returns whether it could be taken. */
+/** Crashes at each operation of the last step. Returns whether the step could be taken. */
 function crash(
   blockBytes: number,
   steps: readonly Step[],

@@ -1,7 +1,7 @@
 /**
- * Loses each block of a log in turn: what the index and the owner file vouch for is never cut.
+ * Loses each block of a log in turn: what the index and the owner file claim is never cut, and a
+ * refused opening changes nothing.
  *
- * An opening that is refused changes nothing. The rules:
  * docs/format.md#open-torn-tail, docs/format.md#open-durable-offset, docs/format.md#index-evidence,
  * docs/format.md#open-corrupt.
  */
@@ -15,16 +15,16 @@ import { openOn, small } from "./_scenario.ts";
 
 const SETTING = { ...small(4096), segmentBytes: 1024 * 1024 };
 const LENGTH = 30_000;
-/** Batches when the log was opened for the last time: the owner file vouches for them. */
+/** Number of batches at the last opening, which the owner file claims as durable. */
 const PUBLISHED = 6;
-/** The index vouches for the first batch and the fourth one, and for what lies before them. */
+/** The index claims the first and the fourth batch, and everything before them. */
 const INDEXED = 4;
 const TOTAL = 9;
 const LOG = `${DIR}/${segment(0)}.log`;
 const INDEX = `${DIR}/${segment(0)}.index`;
 const OWNER = `${DIR}/writer`;
 
-/** Appends batches up to a number of them, each durable, and kills the process. */
+/** Appends durable batches up to this number, and kills the process. */
 function killedAfter(disk: SimulatedDisk, count: number): SimulatedDisk {
   const log = openOn(disk, SETTING);
   for (let i = log.nextOffset; i < count; i++) {
@@ -39,7 +39,7 @@ function made(): SimulatedDisk {
   return killedAfter(killedAfter(disk, PUBLISHED), TOTAL);
 }
 
-/** A copy of a disk on which some files have zeros only. */
+/** Copies a disk, with nothing but zeros in some files. */
 function without(disk: SimulatedDisk, ...paths: string[]): SimulatedDisk {
   const copy = disk.crashState("all");
   for (const path of paths) {
@@ -48,10 +48,10 @@ function without(disk: SimulatedDisk, ...paths: string[]): SimulatedDisk {
   return copy;
 }
 
-/** What became of a log, block by block, when that block was lost. */
+/** The result for a log when each of its blocks was lost in turn. */
 interface Outcome {
   refused: number;
-  /** Openings that cut what is vouched for. */
+  /** Openings that cut bytes which are known to be durable. */
   cut: number;
   whole: number;
 }
@@ -91,7 +91,7 @@ Deno.test(
     const { refused, cut, whole } = loseEachBlock(disk, PUBLISHED);
     assertEquals(cut, 0);
     assert(refused > 40 && whole > 10, `${refused} refused, ${whole} whole`);
-    // The same recovery without the owner's durable offset: the test notices.
+    // The same recovery without the owner's durable offset must fail the check.
     const mutant = loseEachBlock(without(disk, OWNER), PUBLISHED);
     assert(mutant.cut > 10, "mutant: below the published durable offset");
   },

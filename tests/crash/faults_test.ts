@@ -1,6 +1,6 @@
 /**
- * Every call of the disk fails in turn, once and from then on: the documented error or none,
- * nothing acknowledged lost, nothing leaked, nothing hangs.
+ * Every operation of the disk fails in turn, once and from there on. Calls succeed or fail with a
+ * documented error, nothing acknowledged is lost, nothing leaks, and nothing hangs.
  */
 import { assert } from "@std/assert";
 import { type Fault, SimulatedDisk } from "@basalt/io/testing";
@@ -21,7 +21,7 @@ interface Start {
 
 interface FaultScenario {
   readonly name: string;
-  /** The forms of the operations in which it can be run. @default {both} */
+  /** Whether it can run with async or sync calls. @default {both} */
   readonly modes?: readonly Mode[];
   start(): Start;
   run(run: FaultRun): Promise<void>;
@@ -32,7 +32,7 @@ function empty(): Start {
   return { disk, messages: [], acknowledged: 0 };
 }
 
-/** A log with these messages, each flushed; `crash` gives what is left of it. */
+/** Makes a log with these messages, each flushed. `crash` returns what is left of it. */
 function written(
   lengths: readonly number[],
   crash: (disk: SimulatedDisk) => SimulatedDisk = (disk) => disk,
@@ -57,7 +57,7 @@ function held(lengths: readonly number[]): Message[] {
 const CLOSED = [5000, 5000, 5000, 5000, 300];
 const closed = written(CLOSED).crashState("all");
 /**
- * A first message that was acknowledged; of what followed, a part in the middle did not reach
+ * A first message that was acknowledged. Of the following ones, a part in the middle did not reach
  * the disk.
  */
 const TORN = [100, 3000, 3000, 3000];
@@ -157,7 +157,7 @@ const SCENARIOS: readonly FaultScenario[] = [
   },
   {
     name: "tail",
-    // What waits for others has no form that blocks.
+    // Calls that wait for others have no sync version.
     modes: ["async"],
     start: empty,
     async run(run) {
@@ -180,20 +180,20 @@ const SCENARIOS: readonly FaultScenario[] = [
 
 const FAULTS: readonly [name: string, fault: Fault, sticky: boolean][] = [
   ["EIO", { error: "EIO" }, false],
-  ["EIO from then on", { error: "EIO" }, true],
+  ["EIO from there on", { error: "EIO" }, true],
   ["ENOSPC", { error: "ENOSPC" }, false],
-  ["ENOSPC from then on", { error: "ENOSPC" }, true],
+  ["ENOSPC from there on", { error: "ENOSPC" }, true],
   ["EINTR", { error: "EINTR" }, false],
   ["EAGAIN", { error: "EAGAIN" }, false],
-  ["EAGAIN from then on", { error: "EAGAIN" }, true],
+  ["EAGAIN from there on", { error: "EAGAIN" }, true],
   ["a short transfer", { shortBytes: 512 }, false],
-  ["short transfers from then on", { shortBytes: 1024 }, true],
-  ["a transfer of nothing", { shortBytes: 0 }, false],
-  ["transfers of nothing from then on", { shortBytes: 0 }, true],
-  ["a flipped bit of a read", { flipBit: 8 * 70 + 3 }, false],
-  ["a flipped bit of a header that is read", { flipBit: 8 * 24 }, false],
+  ["short transfers from there on", { shortBytes: 1024 }, true],
+  ["a transfer of 0 bytes", { shortBytes: 0 }, false],
+  ["transfers of 0 bytes from there on", { shortBytes: 0 }, true],
+  ["a flipped bit in a read", { flipBit: 8 * 70 + 3 }, false],
+  ["a flipped bit in a header that is read", { flipBit: 8 * 24 }, false],
   ["an hour of latency", { latencyMs: 3_600_000 }, false],
-  ["an hour of latency from then on", { latencyMs: 3_600_000 }, true],
+  ["an hour of latency from there on", { latencyMs: 3_600_000 }, true],
 ];
 
 const BOTH: readonly Mode[] = ["async", "sync"];
@@ -201,7 +201,8 @@ const BOTH: readonly Mode[] = ["async", "sync"];
 for (const { name, start, run, modes = BOTH } of SCENARIOS) {
   for (const mode of modes) {
     Deno.test({
-      name: `Log with each call of the disk failing in turn: ${name}, ${mode}`,
+      name:
+        `Log with each operation of the disk failing in turn: ${name}, ${mode}`,
       ignore: !FILES,
       async fn() {
         let runs = 0;

@@ -1,10 +1,9 @@
 /**
- * Breaks rules of the format in turn; the enumeration of crash states finds every one:
- * docs/format.md#write-index-after-log, docs/format.md#write-ack,
- * docs/format.md#write-roll, docs/format.md#write-remove, docs/format.md#write-in-order,
- * docs/format.md#write-no-overlap, docs/format.md#batch-atomic, docs/format.md#read-durable,
- * docs/format.md#write-no-sync-again, docs/format.md#open-cut-before-append,
- * docs/format.md#open-clean-close.
+ * Breaks rules of the format in turn. The enumeration of crash states must find each:
+ * docs/format.md#write-index-after-log, docs/format.md#write-ack, docs/format.md#write-roll,
+ * docs/format.md#write-remove, docs/format.md#write-in-order, docs/format.md#write-no-overlap,
+ * docs/format.md#batch-atomic, docs/format.md#read-durable, docs/format.md#write-no-sync-again,
+ * docs/format.md#open-cut-before-append, docs/format.md#open-clean-close.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { FILES } from "../permissions.ts";
@@ -13,7 +12,9 @@ import { type Mutant, MUTANTS } from "./_mutants.ts";
 import { replay } from "./_replay.ts";
 import { LONG, preparing, small, STEPS } from "./_scenario.ts";
 
-/** Runs the enumeration on a mutant, or on the log as it is: what it found, if anything. */
+/**
+ * Runs the enumeration on a mutant, or on the unchanged log. Returns what it found, if anything.
+ */
 async function found(
   { mutant, long, failing, isAsync, steps = STEPS }:
     & Pick<Mutant, "long" | "failing" | "isAsync" | "steps">
@@ -52,7 +53,7 @@ for (const mutant of MUTANTS) {
     const state = await found({ ...mutant, mutant });
     if (state === undefined) throw new Error("no state of the disk shows it");
     console.log(`killed by ${state.message}`);
-    // The line that was printed makes the same state again.
+    // The printed line makes the same state again.
     const [, line] = state.message.split("\n");
     const replayed = await assertRejects(() => replay(line!), BrokenState);
     assertEquals(replayed.message, state.message);

@@ -1,5 +1,5 @@
 /**
- * Tears a payload that is encoded batches at every block: none of them ever joins the log.
+ * Tears a payload that consists of encoded batches at every block: none of them ever joins the log.
  *
  * docs/format.md#read-whole-batches, docs/format.md#open-cut-before-append
  */
@@ -21,16 +21,17 @@ import { MUTANTS } from "./_mutants.ts";
 import { openOn, small, tell, type Wrap } from "./_scenario.ts";
 
 const BLOCK = 512;
-/** The payload with which a batch of one message fills a block. */
+/** Length of the payload with which a batch of one message fills a block. */
 const FILLING = BLOCK - HEADER;
 const SETTING = { ...small(BLOCK), segmentBytes: 64 * 1024 };
 const LOG = `${DIR}/${segment(0)}.log`;
 const NESTED = 6;
 
 /**
- * Makes a payload of batches that fill a block each, and lie in blocks if its own batch does.
+ * Makes a payload of batches that fill a block each, and are aligned to blocks if the outer batch
+ * is.
  *
- * The first one claims an offset, the others follow it.
+ * The first one claims an offset, and the others follow it.
  */
 function nested(firstOffset: number): Uint8Array<ArrayBuffer> {
   const batches = Array.from(
@@ -127,8 +128,8 @@ for (const claimed of [1, 2]) {
       });
       assertEquals(ends[2], 1, "the whole batch is there");
       assertEquals(ends[1], states - 1);
-      // A recovery that went on at the next valid batch would take them.
-      assert(found > 10, "mutant: recovery goes on after the stop");
+      // A recovery that continued at the next valid batch would take them.
+      assert(found > 10, "mutant: recovery continues after the stop");
     },
   );
 }

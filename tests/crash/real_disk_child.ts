@@ -1,6 +1,6 @@
 /**
- * Fills the filesystem of a directory to the brim with a log, and prints what became of it. Then
- * goes on where it is mounted read-only.
+ * Fills the filesystem of a directory with a log, and prints the outcome. Then continues with the
+ * filesystem mounted read-only.
  */
 import { BufferPool, Log, LogReader, verifyLog } from "@basalt/io";
 import { DiskStorage } from "@basalt/io/storage";
@@ -12,7 +12,7 @@ const readOnly = new Deno.Command("mount", {
   args: ["-o", "remount,ro", dir],
 });
 const LENGTH = 60_000;
-/** What is left for the log, in bytes. */
+/** Space that is left for the log, in bytes. */
 const ROOM = 8 * 1024 * 1024;
 
 const pool = new BufferPool();
@@ -20,7 +20,7 @@ const storage = new DiskStorage({ pool });
 const path = `${dir}/log`;
 const ballast = `${dir}/ballast`;
 
-/** Takes blocks until the filesystem has no more than the room. */
+/** Takes blocks until the filesystem has no more free space than that. */
 async function fill(): Promise<void> {
   const { stdout } = await new Deno.Command("df", {
     args: ["--output=avail", "-B1", dir],
@@ -34,7 +34,7 @@ async function fill(): Promise<void> {
   file.syncSync();
 }
 
-/** How many messages there are; each must be as it was appended. */
+/** Counts the messages. Each must be as it was appended. */
 async function count(source: Log | LogReader): Promise<number> {
   let offset = 0;
   for await (using batch of source.read()) {
@@ -42,7 +42,7 @@ async function count(source: Log | LogReader): Promise<number> {
       const expected = payload(offset, LENGTH);
       const found = batch.payload(i);
       if (found.some((byte, at) => byte !== expected[at])) {
-        throw new Error(`message ${offset} is another one`);
+        throw new Error(`message ${offset} is different`);
       }
     }
   }
@@ -77,7 +77,7 @@ const noSpace = full instanceof NoSpaceError
 const durable = log.durableOffset;
 const again = await thrown(() => log.flush());
 const pending = log.nextOffset - durable;
-// There is room again: the same messages are written, and the log goes on.
+// There is room again: the same messages are written, and the log continues.
 Deno.removeSync(ballast);
 await new Deno.Command("sync").output();
 await log.flush();

@@ -1,6 +1,6 @@
 /**
- * Real disks under a log: filesystems filled to the brim and mounted read-only, large sectors, a
- * file that is cut under the log.
+ * Logs on real disks: filesystems that are full or mounted read-only, large sectors, and a file
+ * that is truncated while it is read.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptSegmentError, Log } from "@basalt/io";
@@ -13,7 +13,9 @@ import { TemporaryDirectory } from "../storage/_tiers.ts";
 interface Disk {
   readonly name: string;
   readonly logicalBlock: number;
-  /** Mounts it at `$0/mount`; the mount ends with its namespace, the loop device with the mount. */
+  /**
+   * Mounts it at `$0/mount`. The mount ends with its namespace, and the loop device with the mount.
+   */
   readonly shell: string;
 }
 
@@ -51,7 +53,7 @@ const DISKS: readonly Disk[] = [
 for (const { name, logicalBlock, shell } of DISKS) {
   Deno.test({
     name:
-      `Log on ${name}, filled to the brim, loses nothing, goes on when there is room, and can be read when it cannot be written`,
+      `Log on ${name}, filled completely, loses nothing, continues when there is room, and can be read when it cannot be written`,
     ignore: !canMount(shell),
     async fn() {
       using dir = new TemporaryDirectory();
@@ -79,14 +81,15 @@ for (const { name, logicalBlock, shell } of DISKS) {
 }
 
 Deno.test({
-  name: "Log.read() of a file that is cut meanwhile gives no wrong message",
+  name:
+    "Log.read() of a file that is truncated meanwhile gives no wrong message",
   ignore: !FILES,
   async fn() {
     for (const direct of ["prefer", "never"] as const) {
       await at(new DiskPlace(direct), async (place) => {
         const { storage, pool, dir } = place;
         const log = await Log.open(dir, { storage, pool, prepareBytes: 0 });
-        // A batch each.
+        // Each message is a batch.
         for (let i = 0; i < 100; i++) log.appendBatch([payload(i, 1000)]);
         await log.flush();
         Deno.truncateSync(

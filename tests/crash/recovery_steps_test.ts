@@ -14,7 +14,7 @@ import {
 
 const SETTING = small(512);
 
-/** Lives of a log; the power fails at random in the last step. */
+/** Steps of a log. The power is cut at random in the last one. */
 const LIVES: readonly (readonly Step[])[] = [
   ["append batch", "append singles", "flush"],
   ["append durable", "append across", "append batch", "flush"],
@@ -25,7 +25,7 @@ const LIVES: readonly (readonly Step[])[] = [
   ["append batch", "append across", "close"],
 ];
 
-/** So many disks are drawn of those that a power cut may leave at one moment. */
+/** How many of the disks that a power cut may leave at one moment are drawn. */
 const DRAWN = 10;
 
 /** Returns disks that a power cut may leave at each operation of the last step. */
@@ -75,7 +75,9 @@ function check(left: SimulatedDisk, expected: Expected, what: string): void {
 
 for (const steps of LIVES) {
   Deno.test(
-    `Log.open() after a crash at each of its steps, after ${steps.join(", ")}`,
+    `Log.open() after a crash at each step of recovery, after ${
+      steps.join(", ")
+    }`,
     {
       ignore: !FILES,
     },

@@ -7,10 +7,10 @@ import { MUTANTS } from "./_mutants.ts";
 import { replay } from "./_replay.ts";
 import { preparing, type Setting, small, STEPS } from "./_scenario.ts";
 
-/** Recovers from a log that was killed: blocking, whatever the log's mode was. */
+/** A mutant that shows in the recovery of a killed log, which makes sync calls in every mode. */
 const mutant = MUTANTS.find(({ name }) => name === "recovery does not cut")!;
 
-/** The first state that kills the mutant, as it is printed. */
+/** Returns the first state that shows the mutant, as it is printed. */
 async function killing(setting: Setting, seed: number): Promise<string> {
   const { message } = await assertRejects(
     () =>
@@ -43,7 +43,7 @@ if (asked !== undefined) {
             BrokenState,
           );
           assertEquals(again.message, message);
-          // It is the subset that breaks it, not the moment: nothing left is a disk before the
+          // The subset breaks it, not the moment: with nothing left, the disk is as before the
           // step.
           await replay(message.replace(/"left":"0b1+0*"/, '"left":"0b0"'));
         }

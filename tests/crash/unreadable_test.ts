@@ -1,6 +1,6 @@
 /**
- * Devices that lose a block while it is written again, against docs/format.md#assume-blocks:
- * opening or reading reports the loss.
+ * Devices that lose a block while it is rewritten, against docs/format.md#assume-blocks: opening or
+ * reading reports the loss.
  */
 import { assert } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
@@ -20,17 +20,19 @@ const SETTING = small(512);
 
 interface Tally {
   states: number;
-  /** All that was acknowledged is there. */
+  /** States in which everything acknowledged is there. */
   whole: number;
-  /** Opening or reading says that it is not. */
+  /** States in which opening or reading reports the loss. */
   told: number;
-  /** What was wrong: kept, for a hook's error would be taken for the disk's. */
+  /**
+   * Failed checks. They are kept here, because an error of the hook would count as one of the disk.
+   */
   broken: unknown[];
 }
 
 /**
- * Opens a disk with an unreadable block: what was acknowledged is there, or an error says that
- * it is not.
+ * Opens a disk with an unreadable block. Everything acknowledged must be there, or an error must
+ * report the loss.
  */
 function check(left: SimulatedDisk, expected: Expected, tally: Tally): void {
   tally.states++;
@@ -49,7 +51,7 @@ function check(left: SimulatedDisk, expected: Expected, tally: Tally): void {
   }
 }
 
-/** Every block that could be lost now, with all else or nothing else of what is unsynced. */
+/** Checks every block that could be lost now, with all or none of the other unsynced units. */
 function crash(disk: SimulatedDisk, expected: Expected, tally: Tally): void {
   for (const [number, { kind }] of disk.unsyncedUnits().entries()) {
     if (kind !== "block") continue;
@@ -79,7 +81,7 @@ async function run(steps: readonly Step[], tally: Tally): Promise<void> {
 
 Deno.test({
   name:
-    "a block that is lost under rewrite is told by opening or reading, or nothing acknowledged was in it",
+    "Log.open() or reading reports a block lost in a rewrite, or nothing acknowledged was in it",
   ignore: !FILES,
   async fn() {
     const tally: Tally = { states: 0, whole: 0, told: 0, broken: [] };
