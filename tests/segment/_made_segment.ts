@@ -27,7 +27,7 @@ export { joined as concat };
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
-/** The append time of the first batch that is made here, in microseconds. */
+/** Append time of the first batch that is made here, in microseconds. */
 export const TIME = 1_700_000_000_000_000;
 
 /** A batch to make. */
@@ -42,7 +42,7 @@ export interface BatchInit {
 export interface MadeBatch extends IndexEntry {
   /** Number of messages. */
   count: number;
-  /** Bytes with the header. */
+  /** Bytes of the batch with its header. */
   length: number;
   payloads: Uint8Array[];
 }
@@ -53,11 +53,11 @@ export interface Made {
   nextOffset: number;
   log: Uint8Array<ArrayBuffer>;
   batches: MadeBatch[];
-  /** An index with the entries of some batches. @default {all} */
+  /** Makes an index with the entries of some batches. @default {all} */
   index(numbers?: readonly number[]): Uint8Array<ArrayBuffer>;
 }
 
-/** The payload of a message; no byte is 0. */
+/** Returns the payload of a message, in which no byte is 0. */
 export function payload(
   offset: number,
   length: number,
@@ -136,7 +136,7 @@ export function makeSingles(
   return make(firstOffset, lengths.map((length) => ({ payloads: [length] })));
 }
 
-/** Writes index entries. */
+/** Encodes index entries. */
 export function indexOf(
   entries: readonly IndexEntry[],
 ): Uint8Array<ArrayBuffer> {
@@ -145,7 +145,7 @@ export function indexOf(
   return bytes;
 }
 
-/** Zeros. */
+/** Returns zeros. */
 export function zeros(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(length);
 }
@@ -155,12 +155,14 @@ export interface Placed {
   disk: SimulatedDisk;
   pool: BufferPool;
   files: SegmentFiles;
-  /** The bytes of the files. */
+  /** Return the current bytes of the files. */
   log(): Uint8Array;
   index(): Uint8Array;
 }
 
-/** Runs a test on files with these bytes; nothing may be leased from the pool afterwards. */
+/**
+ * Runs a test on files with these bytes. Fails if a block of the pool is still leased afterwards.
+ */
 export async function place<T>(
   { log, index }: { log: Uint8Array; index: Uint8Array },
   test: (placed: Placed) => Promise<T> | T,
@@ -198,7 +200,7 @@ export async function place<T>(
   }
 }
 
-/** Runs tasks with promises and blocking, in turn. */
+/** Run tasks async and sync. */
 export const ways: readonly {
   name: string;
   run<T>(task: Task<T>): Promise<T>;

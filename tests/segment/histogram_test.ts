@@ -2,12 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import { SeededRandom } from "@basalt/io/testing";
 import { Histogram } from "../../lib/segment/histogram.ts";
 
-/** The value that `percent` of `sorted` are not above. */
+/** Returns the smallest value that is at least as large as `percent` of `sorted`. */
 function percentile(sorted: readonly number[], percent: number): number {
   return sorted[Math.ceil(sorted.length * percent / 100) - 1]!;
 }
 
-Deno.test("Histogram.snapshot() agrees with sorting, three leading digits of the percentiles exact", () => {
+Deno.test("Histogram.snapshot() agrees with sorting, with three exact digits in the percentiles", () => {
   const random = new SeededRandom(7);
   for (const bits of [3, 10, 11, 12, 20, 31, 32, 33, 45, 53]) {
     const histogram = new Histogram();
@@ -18,7 +18,7 @@ Deno.test("Histogram.snapshot() agrees with sorting, three leading digits of the
         return Math.max(1, Math.floor(random.below(2 ** 31) / 2 ** 31 * most));
       },
     );
-    // The edges of the places.
+    // The limits of the buckets.
     for (let bit = 0; bit < bits; bit++) {
       values.push(2 ** bit, Math.max(1, 2 ** bit - 1), 2 ** bit + 1);
     }
@@ -48,7 +48,7 @@ Deno.test("Histogram.snapshot() agrees with sorting, three leading digits of the
   }
 });
 
-Deno.test("Histogram.record() takes what is below 1 as 1, rounds, and ends at 2^53 - 1", () => {
+Deno.test("Histogram.record() takes values below 1 as 1, rounds, and is limited to 2^53 - 1", () => {
   const histogram = new Histogram();
   assertEquals(histogram.snapshot().count, 0);
   for (const value of [-5, 0, 0.4, 1.6, 2 ** 60]) histogram.record(value);
@@ -56,7 +56,7 @@ Deno.test("Histogram.record() takes what is below 1 as 1, rounds, and ends at 2^
   assertEquals([count, min, p50, p90, max], [5, 1, 1, max, 2 ** 53 - 1]);
 });
 
-Deno.test("Histograms take memory for what they count, not for all that they could", () => {
+Deno.test("Histogram takes memory for the values that it counts, not for its whole range", () => {
   const rssMib = () => Deno.memoryUsage().rss / 2 ** 20;
   const before = rssMib();
   const kept = Array.from({ length: 500 }, () => {
@@ -66,6 +66,6 @@ Deno.test("Histograms take memory for what they count, not for all that they cou
   });
   const taken = rssMib() - before;
   assertEquals(kept.at(-1)!.snapshot().count, 3);
-  // 350 KiB each, as the runtime's take, are 170 MiB.
+  // With 350 KiB each, like those of the runtime, they would take 170 MiB.
   assert(taken < 40, `500 took ${taken} MiB`);
 });

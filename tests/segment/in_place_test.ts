@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { InPlacePolicy } from "../../lib/segment/write/in_place.ts";
 
-/** A policy that has seen `count` durable writes of `micros` each. */
+/** Returns a policy that has seen `count` durable writes of `micros` each. */
 function trained(count: number, micros: number): InPlacePolicy {
   const policy = new InPlacePolicy(() => true, () => 0);
   for (let i = 0; i < count; i++) policy.written(micros, false);
@@ -18,7 +18,7 @@ Deno.test("InPlacePolicy never allows a device whose p99 is above 1 ms", () => {
   policy.written(1500, false);
   assertEquals(policy.allows, true);
   assertEquals(trained(1000, 1100).allows, false);
-  // Each of its writes takes 1.5 ms, now and then: trials show it, and become rare.
+  // Each write in place takes 1.5 ms. Trials find that out, and become rare.
   let blocked = 0;
   for (let i = 0; i < 100_000; i++) {
     const wasInPlace = policy.allows;
@@ -67,11 +67,11 @@ Deno.test("InPlacePolicy allows nothing while the storage has other operations i
   assertEquals(policy.allows, true);
 });
 
-Deno.test("InPlacePolicy allows nothing while other work takes more than 5 % of the time", () => {
+Deno.test("InPlacePolicy allows nothing while other work takes more than 5% of the time", () => {
   let now = 0;
   const policy = new InPlacePolicy(() => true, () => now);
   for (let i = 0; i < 100; i++) policy.written(200, false);
-  /** Pauses every 2 ms of which each takes so long. */
+  /** Pauses every 2 ms, each for `micros`. */
   const pause = (count: number, micros: number): void => {
     for (let i = 0; i < count; i++) {
       now += 2000;
@@ -80,14 +80,14 @@ Deno.test("InPlacePolicy allows nothing while other work takes more than 5 % of 
   };
   pause(100, 60);
   assertEquals(policy.allows, true);
-  // In each, somebody else has 240 us.
+  // In each pause, other work takes 240 us.
   pause(40, 300);
   assertEquals(policy.allows, false);
   pause(300, 65);
   assertEquals(policy.allows, true);
 });
 
-Deno.test("InPlacePolicy.isPauseDue says so after 1 ms, and later where a pause takes long", () => {
+Deno.test("InPlacePolicy.isPauseDue is true after 1 ms, and later where a pause takes long", () => {
   let now = 0;
   const policy = new InPlacePolicy(() => true, () => now);
   policy.paused(20);

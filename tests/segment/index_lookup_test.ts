@@ -15,7 +15,7 @@ import type { Task } from "../../lib/base/mod.ts";
 
 const FIRST = 100;
 
-/** Entries that ascend; some have the timestamp of the one before. */
+/** Returns ascending entries, some with the timestamp of the one before. */
 function entriesOf(
   count: number,
   random = new SeededRandom(count),
@@ -93,7 +93,7 @@ Deno.test("IndexLookup finds entries by offset, by time and by number", async ()
   }
 });
 
-Deno.test("IndexLookup.entry() leaves out what cannot be an entry of the segment", async () => {
+Deno.test("IndexLookup.entry() skips what cannot be an entry of the segment", async () => {
   const entries = entriesOf(40);
   const wrong: IndexEntry[] = [
     { offset: 0, timestamp: 0, position: 0 },
@@ -121,7 +121,7 @@ Deno.test("IndexLookup.entry() leaves out what cannot be an entry of the segment
   });
 });
 
-Deno.test("IndexLookup.lastPlausible() ends before an entry that does not follow, and before padding", async () => {
+Deno.test("IndexLookup.lastPlausible() ends before an entry that is out of order, and before padding", async () => {
   const entries = entriesOf(30_000);
   const cases: [
     number,
@@ -157,7 +157,7 @@ Deno.test("IndexLookup.lastPlausible() ends before an entry that does not follow
   });
 });
 
-Deno.test("IndexLookup.findLast() reads a dozen blocks at most", async () => {
+Deno.test("IndexLookup.findLast() reads at most a dozen blocks", async () => {
   const entries = entriesOf(60_000);
   await place({ log: zeros(0), index: indexOf(entries) }, async (placed) => {
     for (const wanted of [FIRST, FIRST + 30_000, FIRST + 100_000, 1e9]) {

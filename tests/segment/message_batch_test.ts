@@ -17,7 +17,7 @@ import {
   zeros,
 } from "./_made_segment.ts";
 
-/** The first messages of a segment, all of which are in one block. */
+/** Reads the first messages of a segment, all of which are in one block. */
 function read({ files, pool }: Placed, made: Made): MessageBatch {
   const scan = new SegmentScan(files.log, pool, 0, made.firstOffset);
   const batch = driveSync(scan.next(made.log.length));
@@ -26,7 +26,7 @@ function read({ files, pool }: Placed, made: Made): MessageBatch {
   return batch;
 }
 
-/** Batches of 1, 3, 1, 1, 5 and 2 messages, with a time each. */
+/** Batches of 1, 3, 1, 1, 5 and 2 messages, each with a time of its own. */
 const made = make(
   40,
   [1, 3, 1, 1, 5, 2].map((count, i) => ({
@@ -39,7 +39,7 @@ const flat = made.batches.flatMap(({ payloads, timestamp }) =>
   payloads.map((payload) => ({ payload, timestamp }))
 );
 
-/** Checks everything that a batch says about messages `[from, to)` of what was made. */
+/** Checks all properties of a batch that has messages `[from, to)` of what was made. */
 function assertBatch(batch: MessageBatch, from: number, to: number): void {
   assertEquals(batch.firstOffset, 40 + from);
   assertEquals(batch.nextOffset, 40 + to);
@@ -71,7 +71,7 @@ function assertBatch(batch: MessageBatch, from: number, to: number): void {
     sum += FRAME_HEADER_BYTES + flat[from + i]!.payload.length;
   }
   assertEquals(batch.byteLength, sum);
-  // No more than the messages, with the headers of their batches.
+  // Only the messages, with the headers of their batches.
   const end = batch.starts[to - from - 1]! + FRAME_HEADER_BYTES +
     flat[to - 1]!.payload.length;
   assertEquals(bytes.length, end);
@@ -120,7 +120,7 @@ Deno.test("MessageBatch.narrow() is the batch of a part, also of a part of it", 
   });
 });
 
-Deno.test("MessageBatch.firstSince() is the first message at or after a time", async () => {
+Deno.test("MessageBatch.firstSince() finds the first message at or after a time", async () => {
   await place({ log: made.log, index: zeros(0) }, (placed) => {
     for (const [from, to] of [[0, 13], [2, 13], [3, 9], [12, 13]]) {
       using part = read(placed, made).narrow(from!, to!);
@@ -134,7 +134,7 @@ Deno.test("MessageBatch.firstSince() is the first message at or after a time", a
   });
 });
 
-Deno.test("MessageBatch drops its memory once, and views of it become empty", async () => {
+Deno.test("MessageBatch drops its memory once, and its views become empty", async () => {
   await place({ log: made.log, index: zeros(0) }, (placed) => {
     const batch = read(placed, made);
     const payload = batch.payload(4);
@@ -163,7 +163,7 @@ Deno.test("MessageBatch refuses messages that it does not have", async () => {
   });
 });
 
-Deno.test("MessageBatch lies in frozen memory that others hold as well", () => {
+Deno.test("MessageBatch shares frozen memory with other holders", () => {
   using pool = new BufferPool({ onWarning: () => {} });
   const buffer = pool.acquireSync(made.log.length + 100);
   buffer.bytes.set(made.log, 50);

@@ -4,7 +4,7 @@ import { PreparePolicy } from "../../lib/segment/write/prepare_policy.ts";
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Flushes 300 bytes `count` times, `everyMicros` apart, and returns all that was prepared. */
+/** Flushes 300 bytes `count` times, `everyMicros` apart. Returns everything that was prepared. */
 function prepared(
   policy: PreparePolicy,
   count: number,
@@ -35,7 +35,7 @@ Deno.test("PreparePolicy prepares nothing for the first durable flushes of a log
   assertEquals(policy.wants(0), true);
 });
 
-Deno.test("PreparePolicy prepares at most 1 MiB for a log that gets a message a minute", () => {
+Deno.test("PreparePolicy prepares at most 1 MiB for a log with a message a minute", () => {
   const { total, largest } = prepared(
     new PreparePolicy(64 * MIB),
     60 * 24,

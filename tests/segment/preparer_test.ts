@@ -10,7 +10,9 @@ import { SimulatedDisk } from "../../lib/testing/mod.ts";
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A file whose storage writes zeros by itself, or refuses; `log` tells what was asked of it. */
+/**
+ * Makes a file whose storage writes zeros by itself, or refuses to. `log` records the operations.
+ */
 function zeroing(inner: StorageFile, log: string[], can: boolean): TaskFile {
   const file = new Proxy(inner, {
     // The pairs of methods are used, as of a file of another library.
@@ -35,7 +37,7 @@ function zeroing(inner: StorageFile, log: string[], can: boolean): TaskFile {
   return new TaskFile(file);
 }
 
-/** Notes small durable flushes up to `end`, each as far as the last. */
+/** Records this many small durable flushes. */
 function flush(preparer: Preparer, count: number): void {
   for (let i = 0; i < count; i++) preparer.flushed(4 * KIB, true);
 }
@@ -60,7 +62,8 @@ for (const can of [true, false]) {
       `preallocate 0+${64 * KIB} true`,
       ...(can ? [] : ["write"]),
     ]);
-    // Three quarters are used, but for the rest of a physical block; then up to the limit.
+    // Three quarters are used, except for the rest of a physical block. Then it prepares up to the
+    // limit.
     assertEquals(preparer.wants(44 * KIB), false);
     assert(preparer.wants(48 * KIB - 1));
     await preparer.run(48 * KIB - 1, () => false);
@@ -75,7 +78,7 @@ for (const can of [true, false]) {
   });
 }
 
-Deno.test("Preparer stays ahead of small flushes by zeros, not by an allocation for each", async () => {
+Deno.test("Preparer stays ahead of small flushes with zeros, without an allocation for each", async () => {
   const flushBytes = 20 * KIB;
   using pool = new BufferPool();
   const disk = new SimulatedDisk();
@@ -89,7 +92,7 @@ Deno.test("Preparer stays ahead of small flushes by zeros, not by an allocation 
   flush(preparer, 4);
   await preparer.run(0, () => false);
   let dataEnd = 0;
-  // One step between two flushes, as a program leaves time for.
+  // One step between two flushes, as if the program left time for it.
   for (let i = 0; i < 1000; i++) {
     dataEnd += flushBytes;
     assert(i < 10 || preparer.end - dataEnd >= 0, `flush ${i}`);
@@ -105,7 +108,7 @@ Deno.test("Preparer stays ahead of small flushes by zeros, not by an allocation 
   inner.closeSync();
 });
 
-Deno.test("Preparer.release() gives back what is prepared, and prepares again later", async () => {
+Deno.test("Preparer.release() releases what is prepared, and prepares again later", async () => {
   using pool = new BufferPool();
   const disk = new SimulatedDisk();
   const inner = disk.openSync("/data", { write: true, createNew: true });

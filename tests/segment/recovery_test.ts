@@ -28,7 +28,7 @@ import {
   zeros,
 } from "./_made_segment.ts";
 
-/** What a recovery asked for, in order. */
+/** The calls of a recovery, in order. */
 type Asked = ["keep", from: number, to: number];
 
 function* recover(
@@ -51,7 +51,7 @@ function* recover(
   });
 }
 
-/** The batches that a writer gives entries, among those that begin before `end`. */
+/** Returns the batches that begin before `end` and get entries from a writer. */
 function sparse(made: Made, end = Infinity): MadeBatch[] {
   const entries: MadeBatch[] = [];
   for (const batch of made.batches) {
@@ -129,7 +129,7 @@ async function assertRefused(
   }
 }
 
-Deno.test("recoverSegment() begins an empty segment", async () => {
+Deno.test("recoverSegment() starts an empty segment", async () => {
   for (const { run } of ways) {
     await place({ log: zeros(0), index: zeros(0) }, async (placed) => {
       const asked: Asked[] = [];
@@ -175,7 +175,8 @@ Deno.test("recoverSegment() cuts prepared zeros and the padding of the index", a
         false,
         entries.length - 3,
       ]);
-      // The index before the log, each one durable at once. Missing entries take no sync more.
+      // The index before the log, each made durable at once. Missing entries take no additional
+      // sync.
       const steps = placed.disk.trace.filter(({ kind }) =>
         kind === "truncate" || kind === "sync"
       )
@@ -190,7 +191,7 @@ Deno.test("recoverSegment() cuts prepared zeros and the padding of the index", a
   }
 });
 
-Deno.test("recoverSegment() scans all without an index, and writes it", async () => {
+Deno.test("recoverSegment() scans everything without an index, and writes one", async () => {
   const made = make(
     0,
     Array.from({ length: 200 }, (_, i) => ({ payloads: [1000, i, 3000] })),
@@ -222,7 +223,7 @@ Deno.test("recoverSegment() cuts a torn batch wherever it is torn, and salvages 
         const found = await ways[torn % 2]!.run(recover(placed, 7, 9, asked));
         const what = `torn after ${torn}, ${prepared} zeros`;
         assertRecovered(placed, found, made, 2, [first!], what);
-        // The header of a batch begins with bytes of 0.
+        // The header of a batch begins with zero bytes.
         const isZero = log.subarray(third!.position).every((byte) =>
           byte === 0
         );
@@ -242,7 +243,7 @@ Deno.test("recoverSegment() cuts a torn batch wherever it is torn, and salvages 
   assertEquals(second!.offset, 8);
 });
 
-Deno.test("recoverSegment() never cuts what a plausible index entry vouches for", async () => {
+Deno.test("recoverSegment() never cuts below a plausible index entry", async () => {
   const made = makeSingles(7, Array.from({ length: 30 }, () => 10 * KIB));
   const entries = sparse(made);
   const last = entries.at(-1)!;
@@ -257,7 +258,7 @@ Deno.test("recoverSegment() never cuts what a plausible index entry vouches for"
     };
     await assertRefused({ log, index: indexOf(entries) }, 7, expected);
   }
-  // Behind the last entry only a torn write is there.
+  // Only a torn write lies after the last entry.
   const log = made.log.slice();
   const next = made.batches[made.batches.indexOf(last) + 1]!;
   log[next.position + 400]! ^= 1;
@@ -312,7 +313,7 @@ Deno.test("recoverSegment() refuses a log that ends below the durable offset", a
   }, 11);
 });
 
-/** A log of about so many bytes, in batches of 100 KiB. */
+/** Makes a log of about this many bytes, in batches of 100 KiB. */
 function large(bytes: number): Made {
   return makeSingles(
     0,
@@ -361,7 +362,7 @@ Deno.test("recoverSegment() refuses a valid batch farther than 16 MiB after a ba
     position: bad!.position,
     kind: "frame checksum",
   });
-  // Without the batches that are so far, it is a torn tail.
+  // Without the batches at that distance, it is a torn tail.
   const far = made.batches.find(({ position }) =>
     position > bad!.position + CHECKPOINT_BYTES
   )!;
@@ -387,7 +388,8 @@ Deno.test("recoverSegment() refuses a tail that is longer than a checkpoint and 
   const [first] = made.batches;
   const checkpoint = made.batches[2]!.position;
   const end = made.log.length;
-  // Without an index, the tail counts from its start. With one, from where the next entry would be.
+  // Without an index, the tail counts from its start. With one, it counts from where the next entry
+  // would be.
   const cases: [index: Uint8Array, position: number][] = [
     [zeros(0), end + 80 * MIB],
     [indexOf([first!]), checkpoint + 80 * MIB],
@@ -407,7 +409,7 @@ Deno.test("recoverSegment() refuses a tail that is longer than a checkpoint and 
   }
 });
 
-Deno.test("recoverSegment() cuts a torn batch of 64 MiB after another one that has no entry", async () => {
+Deno.test("recoverSegment() cuts a torn batch of 64 MiB after another one without an entry", async () => {
   const made = makeSingles(0, [100, 60 * MIB, 60 * MIB]);
   const [first, , third] = made.batches;
   const log = made.log;
@@ -424,7 +426,7 @@ Deno.test("recoverSegment() cuts a torn batch of 64 MiB after another one that h
   );
 });
 
-Deno.test("recoverSegment() doubts an index whose entries name no batch, and writes it again", async () => {
+Deno.test("recoverSegment() does not trust an index whose entries point to no batch, and rewrites it", async () => {
   const made = large(40 * MIB);
   const entries = sparse(made);
   const shifted = entries.map((entry, i) =>
@@ -448,7 +450,7 @@ Deno.test("recoverSegment() doubts an index whose entries name no batch, and wri
       });
     }
   }
-  // What it vouches for is not there, whatever else is wrong with it.
+  // Bytes that it covers are missing, whatever else is wrong with it.
   const log = made.log.slice();
   const bad = made.batches[200]!;
   log[bad.position + 400]! ^= 1;
@@ -456,7 +458,7 @@ Deno.test("recoverSegment() doubts an index whose entries name no batch, and wri
     position: bad.position,
     kind: "frame checksum",
   });
-  // But where it says more than the log has, the log is damaged.
+  // Where it covers more than the log has, the log is damaged.
   const more = [...spoilt, {
     ...spoilt.at(-1)!,
     offset: 900,
@@ -467,7 +469,7 @@ Deno.test("recoverSegment() doubts an index whose entries name no batch, and wri
   });
 });
 
-Deno.test("recoverSegment() goes on without entries for which there is no room", async () => {
+Deno.test("recoverSegment() continues without entries for which there is no room", async () => {
   const made = large(2 * MIB);
   const entries = sparse(made).slice(0, 4);
   for (const { run } of ways) {
@@ -485,7 +487,7 @@ Deno.test("recoverSegment() goes on without entries for which there is no room",
   }
 });
 
-Deno.test("recoverSegment() leaves no entry after those that are right where there was no room", async () => {
+Deno.test("recoverSegment() leaves only right entries where there was no room", async () => {
   const made = large(40 * MIB);
   await place({ log: made.log, index: zeros(0) }, async (placed) => {
     placed.disk.onOperation(({ kind, numberOfKind }) =>
@@ -549,7 +551,7 @@ Deno.test("recoverSegment() keeps what was synced, and a prefix of the rest, aft
     }
     const made = make(random.below(100), inits);
     const { batches } = made;
-    // What was synced by the last checkpoint, and by the last durable flush.
+    // What the last checkpoint synced, and what the last durable flush made durable.
     const indexed = random.below(batches.length + 1);
     const durable = indexed + random.below(batches.length + 1 - indexed);
     const endOf = (count: number) =>
@@ -559,7 +561,7 @@ Deno.test("recoverSegment() keeps what was synced, and a prefix of the rest, aft
       made.log,
       zeros(random.below(3) * random.below(100 * KIB)),
     ]);
-    // Each physical block after that is there or not.
+    // Each later physical block is there or not.
     const whole = random.below(3);
     for (let at = endOf(durable) & ~4095; at < log.length; at += 4096) {
       if (random.chance([0.01, 0.3, 0.9][whole]!)) {
@@ -599,7 +601,7 @@ Deno.test("recoverSegment() keeps what was synced, and a prefix of the rest, aft
           expected,
           `${name}, seed ${seed}`,
         );
-        // The next one finds it in order.
+        // The next recovery finds it in order.
         const before = writes(placed).length;
         const again = await run(
           recover(placed, made.firstOffset, durableOffset),
@@ -611,7 +613,7 @@ Deno.test("recoverSegment() keeps what was synced, and a prefix of the rest, aft
   }
 });
 
-Deno.test("recoverSegment() ends at the same log when it crashes anywhere", async () => {
+Deno.test("recoverSegment() produces the same log after a crash at any operation", async () => {
   const made = makeSingles(0, Array.from({ length: 60 }, () => 9 * KIB));
   const entries = sparse(made);
   const torn = made.batches[58]!.position + 5000;
@@ -647,7 +649,7 @@ Deno.test("recoverSegment() ends at the same log when it crashes anywhere", asyn
         );
       }
     }).catch((error) => {
-      // Files of a disk that lost its power cannot be closed.
+      // Files of a disk after a power cut cannot be closed.
       if (!(error instanceof SimulatedCrashError)) throw error;
     });
     if (isDone) break;
@@ -655,8 +657,8 @@ Deno.test("recoverSegment() ends at the same log when it crashes anywhere", asyn
   }
 });
 
-Deno.test("recoverSegment() takes batches within a torn payload for nothing", async () => {
-  // A log that holds the bytes of another one, with the same offsets.
+Deno.test("recoverSegment() ignores batches within a torn payload", async () => {
+  // A log that contains the bytes of another one, with the same offsets.
   const inner = makeBatch(2, TIME + 5, [new Uint8Array(100).fill(1)]);
   const made = make(0, [{ payloads: [100] }, {
     payloads: [concat([inner, inner])],

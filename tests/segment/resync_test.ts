@@ -25,7 +25,7 @@ import {
   zeros,
 } from "./_made_segment.ts";
 
-/** What a resync gave: offsets of messages, and stops. */
+/** Yields what a resync found: offsets of messages, and stops. */
 function* readAll(
   { files, pool }: Placed,
   firstOffset: number,
@@ -49,7 +49,7 @@ function* readAll(
   }
 }
 
-Deno.test("Resync goes on after any fault, with every batch that is valid", async () => {
+Deno.test("Resync continues after any fault, with every valid batch", async () => {
   for (let seed = 0; seed < 30; seed++) {
     const random = new SeededRandom(seed);
     const most = [200, 20 * KIB, 2 * MIB][seed % 3]!;
@@ -72,7 +72,7 @@ Deno.test("Resync goes on after any fault, with every batch that is valid", asyn
       else if (kind === 1) log.fill(0xff, position, position + length);
       else log[position + random.below(length)]! ^= 1 << random.below(8);
     }
-    // A bit of an offset or a length is damage, too: no flip leaves a batch valid.
+    // A bit of an offset or a length is damage, too. No flip leaves a batch valid.
     const good = made.batches.filter((_, i) => !bad.has(i)).map(({ offset }) =>
       offset
     );
@@ -88,7 +88,7 @@ Deno.test("Resync goes on after any fault, with every batch that is valid", asyn
         const stops = found.filter((each) => typeof each !== "number");
         assertEquals(stops.at(-1)!.reason, "end", what);
         assertEquals(stops.at(-1)!.position, log.length, what);
-        // Neighbouring faults are one.
+        // Adjacent faults are one.
         const first = [...bad].filter((i) => !bad.has(i - 1)).sort((a, b) =>
           a - b
         );
@@ -102,7 +102,7 @@ Deno.test("Resync goes on after any fault, with every batch that is valid", asyn
   }
 });
 
-Deno.test("Resync does not take batches within a damaged payload for the log's", async () => {
+Deno.test("Resync does not count batches inside a damaged payload", async () => {
   const inner = makeBatch(12, TIME + 5, [new Uint8Array(100).fill(1)]);
   const payload = concat([inner, inner]);
   const made = make(10, [{ payloads: [50, 60] }, { payloads: [payload] }, {
@@ -127,7 +127,7 @@ Deno.test("Resync does not take batches within a damaged payload for the log's",
   }
 });
 
-Deno.test("Resync reports a batch that is older than the one before it, and reads it", async () => {
+Deno.test("Resync reports a batch with an earlier time than the one before it, and reads it", async () => {
   const made = make(0, [
     { payloads: [5], timestamp: TIME },
     { payloads: [5], timestamp: TIME - 1 },
@@ -205,7 +205,7 @@ function* check(
   }
 }
 
-Deno.test("IndexCheck reports exactly the entries that name no batch", async () => {
+Deno.test("IndexCheck reports exactly the entries that point to no batch", async () => {
   for (let seed = 0; seed < 36; seed++) {
     const random = new SeededRandom(seed);
     const made = makeSingles(
@@ -230,7 +230,7 @@ Deno.test("IndexCheck reports exactly the entries that name no batch", async () 
       faults--
     ) {
       const at = random.below(entries.length);
-      // Single ones: between two wrong ones a right one tells them apart.
+      // Only single ones, because a right entry between two wrong ones separates them.
       if ([...expected].some((each) => Math.abs(each - at) < 2)) continue;
       const field =
         (["offset", "timestamp", "position"] as const)[random.below(3)]!;
@@ -253,7 +253,7 @@ Deno.test("IndexCheck reports exactly the entries that name no batch", async () 
   }
 });
 
-Deno.test("IndexCheck handles runs, room, damaged bytes and entries after the end", async () => {
+Deno.test("IndexCheck handles runs, padding, damaged bytes and entries after the end", async () => {
   const made = makeSingles(0, Array.from({ length: 60 }, () => 1000));
   const index = made.index();
   const run = ways[0]!.run;
@@ -264,14 +264,14 @@ Deno.test("IndexCheck handles runs, room, damaged bytes and entries after the en
     const wrong = await run(check(placed, made, made.log.length, false));
     assertEquals(wrong, [{ first: 10, count: 15 }]);
   });
-  // Zeros are room for entries, as long as there is a writer.
+  // Zeros are space for more entries while there is a writer.
   const padded = concat([index, zeros(240)]);
   await place({ log: made.log, index: padded }, async (placed) => {
     assertEquals(await run(check(placed, made, made.log.length, true)), []);
     const wrong = await run(check(placed, made, made.log.length, false));
     assertEquals(wrong, [{ first: 60, count: 10 }]);
   });
-  // The bytes that entries 20 to 24 name are damaged: nothing can be said of them.
+  // The bytes that entries 20 to 24 point to are damaged, so these entries cannot be checked.
   const log = made.log.slice();
   log.fill(0xff, made.batches[20]!.position, made.batches[25]!.position);
   await place({ log, index }, async (placed) => {

@@ -14,7 +14,7 @@ const FLUSHES = [[100], [70_000], [300_000], [70_000, 500], [
   900_000,
 ]];
 
-/** Appends the same to a segment each time, and returns what its files hold. */
+/** Appends the same messages to a segment each time, and returns the contents of its files. */
 async function written(
   pool: BufferPool,
   isOwn: boolean,
@@ -42,7 +42,7 @@ async function written(
       random: (bytes) => bytes.fill(++random),
     });
     for (const [i, sizes] of FLUSHES.entries()) {
-      // A thread seals only what no call waits for to be durable.
+      // A thread seals only blocks that no call waits for to be durable.
       const durability = i % 3 === 0 ? "data" : "none";
       for (const size of sizes) {
         const payloads = Array.from(
@@ -85,7 +85,7 @@ for (const mode of ["async", "sync"] as const) {
 
 for (const mode of ["async", "sync"] as const) {
   Deno.test(
-    `SegmentWriter lets a thread seal a full block while the program goes on (${mode})`,
+    `SegmentWriter lets a thread seal a full block while the program continues (${mode})`,
     { ignore: !ALL },
     async () => {
       using pool = new BufferPool();

@@ -82,7 +82,7 @@ Deno.test("readSealedEnd() finds the end without a right index", async () => {
       await place({ log: made.log, index }, async ({ files, pool, disk }) => {
         const end = await run(readSealedEnd(files, pool, 7));
         assertEquals(end, { ...whole, isIndexRight: false }, `${i}`);
-        // A writer gets one that is right.
+        // A writer gets a right index.
         const state = await run(sealedState(files, pool, 7));
         assertEquals(disk.peek("/0.index"), indexOf(entries));
         assertEquals([state.nextOffset, state.end], [207, made.log.length]);
@@ -93,7 +93,7 @@ Deno.test("readSealedEnd() finds the end without a right index", async () => {
   }
 });
 
-Deno.test("readSealedEnd() of an empty segment", async () => {
+Deno.test("readSealedEnd() finds the end of an empty segment", async () => {
   await place({ log: zeros(0), index: zeros(0) }, async ({ files, pool }) => {
     const end = await ways[0]!.run(readSealedEnd(files, pool, 7));
     assertEquals(end, {
@@ -146,7 +146,7 @@ Deno.test("readSealedEnd() refuses zeros at the end, a missing part, and entries
   }
 });
 
-Deno.test("checkIndexEnd() refuses an index that goes on after the log", async () => {
+Deno.test("checkIndexEnd() refuses an index with entries after the end of the log", async () => {
   const last = entries.at(-1)!;
   for (const { run } of ways) {
     await place(
@@ -177,7 +177,7 @@ Deno.test("checkIndexEnd() refuses an index that goes on after the log", async (
   }
 });
 
-Deno.test("rebuildIndex() writes the entries that the writer would", async () => {
+Deno.test("rebuildIndex() writes the same entries as the writer", async () => {
   for (const { run } of ways) {
     await place(
       { log: made.log, index: zeros(0) },
@@ -202,7 +202,7 @@ Deno.test("rebuildIndex() writes the entries that the writer would", async () =>
   }
 });
 
-Deno.test("SegmentReader reads a closed segment, and refuses one that came back shorter", async () => {
+Deno.test("SegmentReader reads a closed segment, and refuses one that has become shorter", async () => {
   const read = (log: Uint8Array, options = {}) =>
     place({ log, index: indexOf(entries) }, ({ disk, pool }) => {
       using reader = new SegmentReader({
@@ -239,7 +239,7 @@ Deno.test("SegmentReader reads a closed segment, and refuses one that came back 
   assertEquals(await read(made.log.slice(0, at), { count: 3 }), [7, 8, 9]);
 });
 
-Deno.test("sealedState() goes on where there is no room for the index", async () => {
+Deno.test("sealedState() continues where there is no room for the index", async () => {
   const small = make(0, [{ payloads: [1, 2, 3] }]);
   await place(
     { log: small.log, index: zeros(100) },

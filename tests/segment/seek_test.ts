@@ -60,7 +60,7 @@ function* readAll(
   }
 }
 
-/** Batches of up to 7 messages, with a time each; some times are equal. */
+/** Makes batches of up to 7 messages, each with a time. Some times are equal. */
 function randomSegment(random: SeededRandom, bytes: number): Made {
   const inits = [];
   let timestamp = TIME;
@@ -83,7 +83,7 @@ function wanted(made: Made, { from = 0, since = 0 }: CheckedStart): number[] {
   );
 }
 
-Deno.test("seek() and SegmentScan begin where they were asked to, with any index", async () => {
+Deno.test("seek() and SegmentScan begin at the requested message, with any index", async () => {
   for (let seed = 0; seed < 12; seed++) {
     const random = new SeededRandom(seed);
     const made = randomSegment(random, 2 * MIB);
@@ -136,7 +136,7 @@ Deno.test("seek() and SegmentScan begin where they were asked to, with any index
   }
 });
 
-Deno.test("seek() reads little of a segment whose end is asked for", async () => {
+Deno.test("seek() reads little of a segment to find its end", async () => {
   const made = randomSegment(new SeededRandom(1), 12 * MIB);
   const index = indexOf(made.batches.filter((_, i) => i % 5 === 0));
   const last = made.batches.at(-3)!;
@@ -162,7 +162,7 @@ Deno.test("seek() reads little of a segment whose end is asked for", async () =>
   }
 });
 
-Deno.test("seek() believes no entry at or after its bound", async () => {
+Deno.test("seek() ignores entries at or after its bound", async () => {
   const made = randomSegment(new SeededRandom(4), 4 * MIB);
   const bound = made.batches.at(-10)!;
   await place({ log: made.log, index: made.index() }, async (placed) => {
@@ -214,7 +214,7 @@ Deno.test("SegmentReader reports an incomplete batch as damage", async () => {
   }
 });
 
-Deno.test("SegmentScan believes an entry only if a batch with its offset and time is there", async () => {
+Deno.test("SegmentScan uses an entry only if there is a batch with its offset and time", async () => {
   const made = randomSegment(new SeededRandom(3), MIB);
   const [entry] = made.batches.slice(20);
   const { offset, timestamp, position } = entry!;

@@ -26,14 +26,14 @@ import {
 import type { Task } from "../../lib/base/mod.ts";
 import type { Placed } from "./_made_segment.ts";
 
-/** A message, as a naive reader knows it. */
+/** A message as a naive reader sees it. */
 interface Seen {
   offset: number;
   timestamp: number;
   payload: Uint8Array;
 }
 
-/** Reads with a bound that grows, and returns all messages and the last stop. */
+/** Reads with a growing bound, and returns all messages and the last stop. */
 function* scanAll(
   { files, pool }: Placed,
   bounds: readonly number[],
@@ -73,7 +73,7 @@ function* scanAll(
   return { messages, stop: stop!, lastTimestamp: scan.lastTimestamp };
 }
 
-/** What lies before a bound, by the list of what was made. */
+/** Returns what lies before a bound, by the list of what was made. */
 function before(
   made: Made,
   bound: number,
@@ -116,7 +116,7 @@ function assertSeen(
   }
 }
 
-/** Batches of every size, some of them longer than a block. */
+/** Makes batches of every size, some of them longer than a block. */
 function randomSegment(random: SeededRandom): Made {
   const largest = [500, 70 * KIB, 700 * KIB, 3 * MIB][random.below(4)]!;
   const inits = [];
@@ -135,7 +135,7 @@ function randomSegment(random: SeededRandom): Made {
   return make(random.below(1000), inits);
 }
 
-Deno.test("SegmentScan finds what a naive parse finds, whatever its blocks and bounds", async () => {
+Deno.test("SegmentScan finds the same as a naive parser, whatever its blocks and bounds", async () => {
   for (let seed = 0; seed < 16; seed++) {
     const random = new SeededRandom(seed);
     const made = randomSegment(random);
@@ -217,13 +217,13 @@ Deno.test("SegmentScan reads batches of 700 KiB in blocks of several MiB", async
         scanAll(placed, [made.log.length], {}, () => pieces++),
       );
       assertEquals(found.messages.length, 60);
-      // 42 MiB: one block of 1 MiB at first.
+      // 42 MiB in blocks that are 1 MiB at first.
       assert(pieces <= 12, `${name}: ${pieces}`);
     });
   }
 });
 
-/** What is wrong with a batch, and how a scan calls it. */
+/** Faults of a batch, each with the reason that a scan gives. */
 const FAULTS: readonly [StopReason, (bytes: DataView, at: number) => void][] = [
   ["length", (bytes, at) => bytes.setBigUint64(at + 32, 10n, true)],
   ["reserved", (bytes, at) => bytes.setUint8(at + 200, 1)],
@@ -245,7 +245,7 @@ const FAULTS: readonly [StopReason, (bytes: DataView, at: number) => void][] = [
   ],
 ];
 
-Deno.test("SegmentScan says why it stopped, and describes it", async () => {
+Deno.test("SegmentScan reports and describes why it stopped", async () => {
   const made = makeSingles(7, [10, 20, 30]);
   const [, second] = made.batches;
   for (const [reason, spoil] of FAULTS) {
@@ -310,7 +310,7 @@ Deno.test("SegmentScan does not read a batch that ends after the bound", async (
           (batch as MessageBatch).drop()
         );
         await run(scan.next(log.length));
-        // Whoever goes on from there gets small pieces.
+        // A caller that continues from there gets small pieces.
         const piece = await run(scan.blocks.next(log.length));
         assertEquals(piece.position, position);
         assert(piece.end - piece.start <= 2 * MIB, name);
@@ -321,7 +321,7 @@ Deno.test("SegmentScan does not read a batch that ends after the bound", async (
   }
 });
 
-Deno.test("BlockReader asks for a damaged length step by step", async () => {
+Deno.test("BlockReader reads a damaged length step by step", async () => {
   await place({ log: zeros(80 * MIB), index: zeros(0) }, async (placed) => {
     for (const { run } of ways) {
       const blocks = new BlockReader(placed.files.log, placed.pool, 0);
@@ -337,7 +337,7 @@ Deno.test("BlockReader asks for a damaged length step by step", async () => {
   });
 });
 
-Deno.test("lastNonZero() looks at every byte, however the view is aligned", () => {
+Deno.test("lastNonZero() checks every byte, however the view is aligned", () => {
   const random = new SeededRandom(1);
   const memory = new Uint8Array(200);
   for (let round = 0; round < 5000; round++) {

@@ -1,4 +1,4 @@
-/** One segment by itself, under the rules of the log. */
+/** A single segment under the rules of the log. */
 import {
   assert,
   assertEquals,
@@ -38,9 +38,9 @@ const FIRST = 1000;
 const LOG = `${segment(FIRST)}.log`;
 const INDEX = `${segment(FIRST)}.index`;
 const OWNER = `${segment(FIRST)}.writer`;
-/** Bytes of a batch of one message beside its payload. */
+/** Size of a batch of one message without its payload, in bytes. */
 const HEADER = BATCH + FRAME;
-/** Bytes of such a batch with a payload of 100 bytes. */
+/** Size of such a batch with a payload of 100 bytes, in bytes. */
 const LENGTH = HEADER + 100;
 
 type Options = Partial<SegmentWriterOptions>;
@@ -55,7 +55,7 @@ function files(place: Place): { log: StorageFile; index: StorageFile } {
   return { log: open(LOG), index: open(INDEX) };
 }
 
-/** Says whether the segment was closed. */
+/** Opens the file that records whether the segment was closed. */
 function ownerFile({ storage, dir }: Place): StorageFile {
   return storage.openSync(`${dir}/${OWNER}`, { write: true, create: true });
 }
@@ -106,7 +106,7 @@ function assertSealed(place: Place, count: number): void {
 }
 
 onEachPlace(
-  "SegmentWriter appends, flushes, closes and goes on where it ended",
+  "SegmentWriter appends, flushes, closes and continues where it ended",
   async (place) => {
     for (let session = 0; session < 4; session++) {
       const sync = session % 2 === 1;
@@ -143,7 +143,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "SegmentReader reads from an offset or a time, a count, or as many bytes",
+  "SegmentReader reads from an offset or a time, by count or by bytes",
   async (place) => {
     let now = 5000;
     {
@@ -191,7 +191,7 @@ onEachPlace(
   },
 );
 
-Deno.test("SegmentReader hands out what is good before it throws CorruptSegmentError", async () => {
+Deno.test("SegmentReader gives the valid messages before it throws CorruptSegmentError", async () => {
   await at(new SimulatedPlace(), async (place) => {
     {
       await using writer = await create(place);
@@ -218,7 +218,7 @@ Deno.test("SegmentReader hands out what is good before it throws CorruptSegmentE
   });
 });
 
-Deno.test("SegmentWriter.create() that finds damage changes nothing, and leaves the files open to the caller", async () => {
+Deno.test("SegmentWriter.create() changes nothing when it finds damage, and leaves the files open for the caller", async () => {
   await at(new SimulatedPlace(), async (place) => {
     {
       await using writer = await create(place);
@@ -246,7 +246,7 @@ Deno.test("SegmentWriter.create() that finds damage changes nothing, and leaves 
   });
 });
 
-Deno.test("SegmentWriter: one time for a flush, none below the last, from the clock that was given", async () => {
+Deno.test("SegmentWriter: a flush has one time from the given clock, never below the last one", async () => {
   await at(new SimulatedPlace(), async (place) => {
     let now = 100;
     for (let session = 0; session < 2; session++) {
@@ -263,7 +263,7 @@ Deno.test("SegmentWriter: one time for a flush, none below the last, from the cl
   });
 });
 
-Deno.test("SegmentWriter: ids come from the random source that was given", async () => {
+Deno.test("SegmentWriter: ids come from the given random source", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const ids: string[][] = [];
     for (const seed of [1, 1, 2]) {
@@ -292,7 +292,7 @@ for (const mode of ["async", "sync"]) {
   const close = async (writer: SegmentWriter) =>
     mode === "sync" ? writer.closeSync() : await writer.close();
 
-  Deno.test(`SegmentWriter: a failed write or sync poisons it, and everything is given back, ${mode}`, async () => {
+  Deno.test(`SegmentWriter: a failed write or sync poisons it, and all memory and files are released, ${mode}`, async () => {
     for (const kind of ["write", "sync", "truncate"]) {
       for (let number = 1; number <= 2; number++) {
         await at(new SimulatedPlace(), async (place) => {
@@ -333,7 +333,7 @@ for (const mode of ["async", "sync"]) {
               assertStrictEquals(each, error)
             );
           }
-          // Closing syncs both files side by side.
+          // Closing syncs both files concurrently.
           const after = lines(place.storage, failed).filter((line) =>
             kind !== "sync" || line !== `sync ${FIRST}.index full`
           );
@@ -371,7 +371,7 @@ for (const mode of ["async", "sync"]) {
   });
 }
 
-Deno.test("SegmentWriter closed twice, and calls after that", async () => {
+Deno.test("SegmentWriter can be closed twice, and refuses calls after that", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const writer = await create(place);
     const durable = writer.whenDurable(writer.append("x"));
@@ -388,7 +388,7 @@ Deno.test("SegmentWriter closed twice, and calls after that", async () => {
   });
 });
 
-Deno.test("SegmentWriter.append() throws BackpressureError and changes nothing, and refuses what exceeds a segment", async () => {
+Deno.test("SegmentWriter.append() throws BackpressureError and changes nothing, and refuses a message that exceeds a segment", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const writer = await create(place, { bufferBytes: 10 * KIB });
     while (writer.byteLength < 9 * KIB) writer.append(payload(0, 1000));
@@ -408,7 +408,7 @@ Deno.test("SegmentWriter.append() throws BackpressureError and changes nothing, 
   });
 });
 
-Deno.test("SegmentWriter.create() refuses a torn tail that is not all zeros without a place for it", async () => {
+Deno.test("SegmentWriter.create() refuses a torn tail that is not all zeros if it cannot be salvaged", async () => {
   const place = new SimulatedPlace({ seed: 1 });
   await at(place, async () => {
     const writer = await create(place, {});
@@ -449,7 +449,7 @@ Deno.test("SegmentWriter recovers a segment that a power cut left", async () => 
         const durable = await at(place, async () => {
           const writer = await create(place, { prepareBytes: 64 * KIB });
           const disk = place.storage;
-          // Names are the caller's: they are durable before.
+          // The caller makes the names durable before.
           disk.syncDirectorySync(place.dir);
           disk.failAt(disk.trace.length + number, { crash: true });
           try {

@@ -38,7 +38,7 @@ function memoryOf(
   }, START);
 }
 
-/** What a segment's blocks give when they are written in order, as a file. */
+/** Collects the blocks of segments, written in order like a file. */
 class Segments {
   readonly files = new Map<number, Uint8Array>();
   readonly indexed = new Map<number, [offset: number, position: number][]>();
@@ -68,11 +68,11 @@ interface Written {
   id: string;
   originTimestamp: number;
   timestamp: number;
-  /** Which batch of the segment holds it. */
+  /** Index of its batch in the segment. */
   batch: number;
 }
 
-/** All messages of the segments, in order, and what an index of them has. */
+/** Returns all messages of the segments in order, and the entries of their index. */
 function parse(segments: Segments): Written[] {
   const all: Written[] = [];
   let expected = 0;
@@ -131,7 +131,7 @@ const flush = fc.record({ kind: fc.constant("flush" as const) });
 
 const ENCODER = new TextEncoder();
 
-Deno.test("WriteMemory makes segments that hold what was appended, batches whole, with a right index", () => {
+Deno.test("WriteMemory makes segments with everything that was appended, in whole batches, with a right index", () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof(single, single, batch, flush), { maxLength: 60 }),
@@ -227,7 +227,7 @@ Deno.test("WriteMemory makes segments that hold what was appended, batches whole
   );
 });
 
-Deno.test("WriteMemory keeps single messages that gather within 1 MiB a batch", () => {
+Deno.test("WriteMemory gathers single messages into batches of at most 1 MiB", () => {
   using pool = new BufferPool();
   const memory = memoryOf(pool, { blockBytes: 8 * KIB * KIB });
   const payload = new Uint8Array(100_000).fill(1);
@@ -273,7 +273,7 @@ Deno.test("WriteMemory throws BackpressureError before bufferBytes are exceeded,
   assertEquals(pool.stats().inUseBytes, 0);
 });
 
-Deno.test("WriteMemory appends nothing if another offset is expected", () => {
+Deno.test("WriteMemory appends nothing if a different offset is expected", () => {
   using pool = new BufferPool();
   const memory = memoryOf(pool);
   assertEquals(memory.append("a", { expect: 0 }), 0);
@@ -293,7 +293,7 @@ Deno.test("WriteMemory appends nothing if another offset is expected", () => {
   memory.discard();
 });
 
-Deno.test("WriteMemory refuses a batch above 64 MiB, and one message that no segment takes", () => {
+Deno.test("WriteMemory refuses a batch above 64 MiB, and a message that exceeds a segment", () => {
   using pool = new BufferPool();
   const memory = memoryOf(pool, { hasNext: false, segmentBytes: 64 * KIB });
   const large = new Uint8Array(40_000_000);
@@ -313,7 +313,7 @@ Deno.test("WriteMemory refuses a batch above 64 MiB, and one message that no seg
   assertEquals(pool.stats().inUseBytes, 0);
 });
 
-Deno.test("WriteMemory.finish() gives the time of now, and never one below the last of the log", () => {
+Deno.test("WriteMemory.finish() gives the current time, but never one below the last of the log", () => {
   using pool = new BufferPool();
   const memory = memoryOf(pool, { now: () => 60, lastTimestamp: 50 });
   const given = [20, 100, 110, 5, 110, 111].map((now) => {
@@ -325,7 +325,7 @@ Deno.test("WriteMemory.finish() gives the time of now, and never one below the l
   assertEquals(memory.clockBehindMicros, 51);
 });
 
-Deno.test("WriteMemory draws a new seed for each block, also where one call gives no more", () => {
+Deno.test("WriteMemory draws a new seed for each block", () => {
   using pool = new BufferPool();
   const memory = memoryOf(pool);
   const segments = new Segments();
