@@ -1,4 +1,4 @@
-/** Runs a script in another Deno; resolves to what it printed as JSON. */
+/** Runs a script in another Deno, and resolves to what it printed as JSON. */
 export async function runScript(
   script: URL,
   flags: string[],

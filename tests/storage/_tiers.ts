@@ -6,7 +6,7 @@ import {
 } from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
 
-/** A directory for files of a test, removed with what is in it. */
+/** A directory for files of a test. It is removed with its contents. */
 export class TemporaryDirectory implements Disposable {
   readonly path: string;
 
@@ -14,7 +14,7 @@ export class TemporaryDirectory implements Disposable {
     this.path = Deno.makeTempDirSync({ prefix: "basalt_storage_", ...options });
   }
 
-  /** The path of a name in it. */
+  /** Returns the path of a name in it. */
   file(name: string): string {
     return `${this.path}/${name}`;
   }
@@ -39,7 +39,7 @@ function isDirectory(path: string): boolean {
   }
 }
 
-/** The tier that a place gives with `direct: "prefer"`. */
+/** Returns the tier that a place gives with `direct: "prefer"`. */
 function preferredTier(directory: Deno.MakeTempOptions): Tier {
   using dir = new TemporaryDirectory(directory);
   using file = DirectFile.openSync(dir.file("x"), {
@@ -55,7 +55,7 @@ export const DIRECT: boolean = FILES && preferredTier({}) === "direct";
 /** A directory in memory, where O_DIRECT is accepted and ignored (Linux 6.6) or refused. */
 export const MEMORY = "/dev/shm";
 
-/** Whether there is one. */
+/** Whether the machine has it. */
 export const HAS_MEMORY: boolean = isDirectory(MEMORY);
 
 /** The places that the machine has. */
@@ -73,7 +73,7 @@ export const PLACES: Place[] = [
     : []),
 ];
 
-/** A pool that ends with the test, which fails if anything is still leased then. */
+/** A pool that ends with the test. It fails if a block is still leased then. */
 export class TestPool extends BufferPool {
   override [Symbol.dispose](): void {
     const { inUseBytes } = this.stats();

@@ -9,7 +9,7 @@ import { FILES } from "../permissions.ts";
 const SIZE = 300_000;
 const TIERS = ["prefer", "never"] as const;
 
-/** Both forms of a batch of reads. */
+/** Async and sync batches of reads. */
 const READS: Record<
   string,
   (file: DirectFile, ranges: FileRange[], gapBytes?: number) => Promise<
@@ -39,8 +39,8 @@ const ranges = fc.array(
 
 for (const name of Object.keys(READS)) {
   Deno.test({
-    name: `DirectFile.${name}() gives what the file holds, range by range, ` +
-      "whatever they are",
+    name: `DirectFile.${name}() gives the bytes of each range, ` +
+      "whatever the ranges",
     ignore: !FILES,
     async fn() {
       using directory = new TemporaryDirectory();
@@ -77,7 +77,7 @@ for (const name of Object.keys(READS)) {
 
   Deno.test({
     name:
-      `DirectFile.${name}() leaves nothing of an earlier owner in the block`,
+      `DirectFile.${name}() leaves no bytes of an earlier owner in the block`,
     ignore: !FILES,
     async fn() {
       using directory = new TemporaryDirectory();
@@ -103,7 +103,7 @@ for (const name of Object.keys(READS)) {
 
   Deno.test({
     name:
-      `DirectFile.${name}() merges neighbours within the limit, and no others`,
+      `DirectFile.${name}() merges adjacent ranges within the limit, and no others`,
     ignore: !FILES,
     async fn() {
       using directory = new TemporaryDirectory();
@@ -129,7 +129,7 @@ for (const name of Object.keys(READS)) {
       assertEquals(await reads([[0, 100], [20, 10], [90, 20]], 0), [1, 110]);
       assertEquals(await reads([[0, 1], [16_385, 1]]), [1, 16_386]);
       assertEquals(await reads([[0, 1], [16_386, 1]]), [2, 2]);
-      // 1 MiB is the longest that neighbours grow to.
+      // Adjacent ranges are merged up to 1 MiB.
       const blocks = Array.from(
         { length: 48 },
         (_, i): [number, number] => [i << 16, 1 << 16],
@@ -140,7 +140,7 @@ for (const name of Object.keys(READS)) {
 
   Deno.test({
     name:
-      `DirectFile.${name}() refuses ranges that are none, names them, and takes no memory`,
+      `DirectFile.${name}() refuses invalid ranges by name, and takes no memory`,
     ignore: !FILES,
     async fn() {
       using directory = new TemporaryDirectory();
@@ -182,7 +182,7 @@ for (const name of Object.keys(READS)) {
   });
 }
 
-Deno.test("planReads() keeps what memory and file ask for", () => {
+Deno.test("planReads() keeps the alignment of memory and file", () => {
   const capabilities = { readOffsetAlignment: 512, memoryAlignment: 4096 };
   const plan = planReads(
     "read",
@@ -209,7 +209,7 @@ Deno.test("planReads() keeps what memory and file ask for", () => {
   );
 });
 
-/** Both forms of a batch of writes. */
+/** Async and sync batches of writes. */
 const WRITES: Record<
   string,
   (
@@ -225,7 +225,8 @@ const WRITES: Record<
 
 for (const name of Object.keys(WRITES)) {
   Deno.test({
-    name: `DirectFile.${name}() writes every item, durable by one sync`,
+    name:
+      `DirectFile.${name}() writes every item, and makes all durable with one sync`,
     ignore: !FILES,
     async fn() {
       using directory = new TemporaryDirectory();
@@ -295,7 +296,7 @@ for (const name of Object.keys(WRITES)) {
 
   Deno.test({
     name:
-      `DirectFile.${name}() gives every buffer back when one is refused or fails`,
+      `DirectFile.${name}() returns every buffer when one is refused or fails`,
     ignore: !FILES,
     async fn() {
       using directory = new TemporaryDirectory();
@@ -329,8 +330,8 @@ for (const name of Object.keys(WRITES)) {
         "durability",
       );
       assertEquals(file.sizeSync(), 0, "nothing was written");
-      // Beyond what a disk's filesystem holds: the first item fails, the second one is written all
-      // the same.
+      // A position beyond what a disk's filesystem holds: the first item fails, and the second one
+      // is written anyway.
       if (file.capabilities.filesystem !== "tmpfs") {
         const error = await assertRejects(() =>
           WRITES[name]!(file, items(2 ** 52, 8192), { durability: "data" })
@@ -346,7 +347,7 @@ for (const name of Object.keys(WRITES)) {
 }
 
 Deno.test({
-  name: "DirectFile.close() waits for a batch, its sync included",
+  name: "DirectFile.close() waits for a batch and its sync",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -371,7 +372,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "DirectFile.preallocate() tells whether zeros were written, and takes the space in any case",
+    "DirectFile.preallocate() reports whether zeros were written, and takes the space in any case",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -394,7 +395,7 @@ Deno.test({
 });
 
 Deno.test(
-  "DirectFile.closeSync() ends a batch with its sync",
+  "DirectFile.closeSync() completes a batch and its sync",
   { ignore: !FILES },
   async () => {
     using dir = new TemporaryDirectory();

@@ -17,7 +17,7 @@ function run(command: string, ...args: string[]): string | undefined {
   }
 }
 
-/** A loop device over a file, detached when it is disposed. */
+/** A loop device over a file. It is detached when it is disposed. */
 class LoopDevice implements Disposable {
   readonly path: string;
   readonly #dir = new TemporaryDirectory();

@@ -1,6 +1,6 @@
 /**
- * A worker that opens and closes files as fast as it can, so that numbers of descriptors change
- * hands.
+ * A worker that opens and closes files as fast as it can, so that descriptor numbers are reused
+ * quickly.
  */
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />

@@ -6,7 +6,7 @@ import { copyRange, haveEqualBytes, TaskFile } from "../../lib/storage/mod.ts";
 
 const KIB = 1024;
 
-/** Two files on a disk of their own, and the bytes of the first. */
+/** Makes two files on a disk of their own, and the bytes of the first. */
 function files(seed: number, length: number) {
   const disk = new SimulatedDisk({ seed });
   const bytes = new Uint8Array(length);

@@ -1,6 +1,6 @@
 /**
- * How a path becomes a descriptor of the library: the right one, whatever else happens in the
- * process, and without Node where that can be.
+ * How a path becomes a descriptor of the library: always the right file, whatever else happens in
+ * the process, and without Node where possible.
  */
 import { assertEquals } from "@std/assert";
 import { DirectFile } from "../../lib/storage/mod.ts";
@@ -10,7 +10,7 @@ import { TemporaryDirectory, TestPool } from "./_tiers.ts";
 
 const COUNT = 40;
 
-/** Files that begin with their number. */
+/** Makes files that begin with their number. */
 function numbered(dir: TemporaryDirectory): string[] {
   return Array.from({ length: COUNT }, (_, i) => {
     const path = dir.file(String(i));
@@ -60,7 +60,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.open() opens one file or the other while they take turns at a path, and leaves no descriptor behind",
+  "DirectFile.open() opens either file while two files alternate at a path, and leaks no descriptor",
   { ignore: !ALL },
   async () => {
     using dir = new TemporaryDirectory();
@@ -100,7 +100,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.open() tells apart what is open for reading and for writing of one file",
+  "DirectFile.open() distinguishes descriptors of one file that are open for reading and for writing",
   {
     ignore: !FILES,
   },
@@ -127,7 +127,7 @@ Deno.test(
 );
 
 Deno.test(
-  "opening, creating, locking and syncing need nothing of Node; what could wait when it is opened does",
+  "DirectFile and DiskStorage open, create, lock and sync without Node, except where opening could block",
   {
     ignore: !ALL,
   },
@@ -159,7 +159,7 @@ Deno.test(
 );
 
 Deno.test(
-  "opening many files of a directory asks the runtime about the directory, for what it is asked about it keeps",
+  "DirectFile.open() of many files queries the permission of their directory, as the runtime keeps each queried path",
   {
     ignore: !ALL,
   },

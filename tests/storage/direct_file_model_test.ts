@@ -1,4 +1,4 @@
-/** Random operations on a file against an array of bytes, through both versions, in each tier. */
+/** Random operations on a file compared with an array of bytes, async and sync, in each tier. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { roundDown, roundUp } from "../../lib/base/mod.ts";
@@ -54,7 +54,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ what: fc.constant("reopen" as const) }),
 );
 
-/** What the file holds, as plain as can be. */
+/** The model of the file's contents. */
 class Model {
   bytes = new Uint8Array(0);
 
@@ -83,7 +83,7 @@ for (const { name, options, directory } of PLACES) {
     async () => {
       using dir = new TemporaryDirectory(directory);
       using pool = new TestPool({ limitBytes: 16 * 1024 * 1024 });
-      // Blocks that were used before: what a read leaves of them would show.
+      // Blocks that were used before, so that bytes which a read leaves in them would show.
       const dirty = [12, 64, 192].map((kib) => {
         const buffer = pool.acquireSync(kib * 1024);
         buffer.bytes.fill(0xee);
@@ -182,7 +182,7 @@ async function run(
         ? file.readAtSync(position, length)
         : await file.readAt(position, length);
       assertEquals(buffer.bytes.slice(), model.read(position, length));
-      // All that can be reached is the file's, or zeros: nothing of the buffers that were written
+      // Everything reachable must be of the file, or zeros: no bytes of buffers that were written
       // or read before.
       const reachable = new Uint8Array(buffer.bytes.buffer);
       const ahead = buffer.bytes.byteOffset;

@@ -70,7 +70,7 @@ for (const { name, options, directory } of PLACES) {
       }
       using behind = file.readAtSync(601, 10);
       assertEquals(behind.length, 0);
-      // Its block was read for nothing: not even the file's own bytes ahead of 601 can be reached.
+      // The whole block was read, but not even the file's own bytes before 601 are reachable.
       assert(new Uint8Array(behind.bytes.buffer).every((byte) => byte === 0));
       using far = await file.readAt(1_000_000, 10);
       assertEquals(
@@ -151,7 +151,7 @@ for (const { name, options, directory } of PLACES) {
   );
 
   Deno.test(
-    `DirectFile.closeSync() blocks until operations in flight are over, in place "${name}"`,
+    `DirectFile.closeSync() blocks until operations in flight have ended, in place "${name}"`,
     { ignore: !FILES },
     async () => {
       using fixture = new Fixture(options, directory);
@@ -170,7 +170,7 @@ for (const { name, options, directory } of PLACES) {
 }
 
 Deno.test(
-  "DirectFile.settleSync() blocks until operations in flight are over",
+  "DirectFile.settleSync() blocks until operations in flight have ended",
   { ignore: !FILES },
   async () => {
     using fixture = new Fixture();
@@ -188,7 +188,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile ends with `using` and `await using`",
+  "DirectFile is closed by `using` and `await using`",
   { ignore: !FILES },
   async () => {
     using dir = new TemporaryDirectory();
@@ -208,7 +208,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Every method of a closed DirectFile says so",
+  "DirectFile methods report that it is closed",
   { ignore: !FILES },
   async () => {
     using fixture = new Fixture();
@@ -255,7 +255,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile refuses wrong positions and ranges before any system call, naming argument, value and the right ones",
+  "DirectFile refuses wrong positions and ranges before any system call, and names the argument, its value and valid ones",
   { ignore: !FILES },
   async () => {
     using fixture = new Fixture({ direct: "never" });
@@ -362,7 +362,7 @@ Deno.test(
         ? `RangeError: Cannot read '${path}' as 'length' must be a multiple of ${unit}: received 192, and none lies between 1 and 192`
         : "no error",
     ]);
-    // Refused before the buffer was lent: the view is alive.
+    // It was refused before the buffer was lent, so the view is still valid.
     assertEquals(view.length, 8192);
     if (memoryAlignment > 1) {
       const near = memoryAlignment === 1
@@ -373,7 +373,7 @@ Deno.test(
       ], [
         `RangeError: Cannot write '${path}' as 'start' must lie at a multiple of ${memoryAlignment} in memory: received 1, byte 1 of its block, ${near}`,
       ]);
-      // The place in memory counts, not the place in the buffer.
+      // The position in memory counts, not the position in the buffer.
       using rest = fixture.pool.acquireSync(16384);
       using head = rest.splitTo(memoryAlignment + 1);
       assertEquals(head.length, memoryAlignment + 1);
@@ -390,7 +390,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile refuses values that are no pooled buffer, frozen buffers for reading, and plain ones",
+  "DirectFile refuses what is not a pooled buffer, frozen buffers for reading, and plain buffers",
   { ignore: !FILES },
   async () => {
     using fixture = new Fixture({ direct: "never" });
@@ -461,7 +461,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile says so if it was not opened for reading, or for writing",
+  "DirectFile reports that it was not opened for reading, or for writing",
   { ignore: !FILES },
   async () => {
     using fixture = new Fixture();
@@ -512,7 +512,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.stat() tells what Deno.stat tells",
+  "DirectFile.stat() returns what Deno.stat returns",
   { ignore: !FILES },
   async () => {
     using fixture = new Fixture();
@@ -567,7 +567,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a direct file that was cut within a page leaves none in the page cache once it is synced and closed",
+  "DirectFile that was truncated within a page leaves nothing in the page cache once it is synced and closed",
   {
     ignore: !DIRECT,
   },
@@ -597,7 +597,7 @@ Deno.test("DirectFile.verifyDirect() proves nothing of a buffered file", {
 }, async () => {
   using fixture = new Fixture({ direct: "require" });
   const { file, block, path } = fixture;
-  // Written directly: nothing of it is in the cache.
+  // Written directly, so none of it is in the page cache.
   for (let i = 0; i < 4; i++) await file.write(block, i * 8192);
   using buffered = DirectFile.openSync(path, { direct: "never" });
   const before = await buffered.verifyDirect();
@@ -608,12 +608,13 @@ Deno.test("DirectFile.verifyDirect() proves nothing of a buffered file", {
   const after = buffered.verifyDirectSync();
   assertEquals([after.direct, after.cachedPages], [false, 8]);
   assert(after.reason.includes("in the page cache already"), after.reason);
-  // Another way of reading filled the cache: the direct file cannot prove itself, and says why.
+  // The buffered reads filled the cache, so the direct file cannot prove anything, and says
+  // why.
   const direct = file.verifyDirectSync();
   assertEquals([direct.direct, direct.cachedPages], [false, 8]);
 });
 
-Deno.test("DirectFile.readAt() uses the default pool if it is given none", {
+Deno.test("DirectFile.readAt() uses the default pool if none is given", {
   ignore: !FILES,
 }, () => {
   using dir = new TemporaryDirectory();
@@ -624,7 +625,7 @@ Deno.test("DirectFile.readAt() uses the default pool if it is given none", {
   assertEquals(new TextDecoder().decode(buffer.bytes), "ello");
 });
 
-Deno.test("DirectFile.readAt() cuts a long tail off its block", {
+Deno.test("DirectFile.readAt() returns the long unused tail of its block", {
   ignore: !FILES,
 }, () => {
   using fixture = new Fixture();

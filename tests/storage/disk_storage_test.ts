@@ -8,7 +8,7 @@ import { TemporaryDirectory, TestPool } from "./_tiers.ts";
 const storage = new DiskStorage();
 
 Deno.test(
-  "DiskStorage.open() reads by default, and gives mode, tier and pool to its files",
+  "DiskStorage.open() reads by default, and passes mode, tier and pool to its files",
   { ignore: !FILES },
   async () => {
     using dir = new TemporaryDirectory();
@@ -43,7 +43,7 @@ Deno.test("DiskStorage refuses an unknown 'direct'", () => {
   );
 });
 
-Deno.test("DiskStorage.list() orders by name and tells kinds", {
+Deno.test("DiskStorage.list() orders by name and reports types", {
   ignore: !FILES,
 }, async () => {
   using dir = new TemporaryDirectory();
@@ -138,7 +138,7 @@ Deno.test("DiskStorage gives errors their class, code, syscall and path", {
 });
 
 Deno.test(
-  "DiskStorage.makeDirectory() makes missing parents, and tells whether it made anything",
+  "DiskStorage.makeDirectory() makes missing parents, and returns whether it made anything",
   { ignore: !FILES },
   async () => {
     using dir = new TemporaryDirectory();
@@ -186,13 +186,17 @@ Deno.test(
   },
 );
 
-Deno.test("DiskStorage.syncDirectory() syncs through either version", {
-  ignore: !FILES,
-}, async () => {
-  using dir = new TemporaryDirectory();
-  await storage.syncDirectory(dir.path);
-  storage.syncDirectorySync(dir.path);
-});
+Deno.test(
+  "DiskStorage.syncDirectory() syncs in the async and the sync version",
+  {
+    ignore: !FILES,
+  },
+  async () => {
+    using dir = new TemporaryDirectory();
+    await storage.syncDirectory(dir.path);
+    storage.syncDirectorySync(dir.path);
+  },
+);
 
 Deno.test(
   "DiskStorage.lock() is refused to others, here and in other processes, until it is released",
@@ -209,7 +213,7 @@ Deno.test(
     lock.release();
     assertEquals(await elsewhere(), true);
     const again = storage.lock(dir.path)!;
-    // Releasing twice does not release what came after.
+    // Releasing it twice does not release a later lock.
     lock.release();
     assertEquals(storage.lock(dir.path), undefined);
     again.release();

@@ -34,7 +34,7 @@ Deno.test("operationFailure() gives NoSpaceError for a write without room, with 
   }
 });
 
-Deno.test("operationFailure() gives no NoSpaceError for a sync: what was written is unknown then", () => {
+Deno.test("operationFailure() gives no NoSpaceError for a sync, because it is unknown what was written", () => {
   const error = operationFailure(
     { op: SYNC_DATA, status: -ENOSPC, transferred: 0, length: 0 },
     "a.log",
@@ -58,7 +58,7 @@ Deno.test("operationFailure() gives a system error with code, syscall, path and 
   assert(error.message.includes("what it stored is unknown"), error.message);
 });
 
-Deno.test("adapted() makes errors of node:fs those of Deno, with code, syscall and path", () => {
+Deno.test("adapted() turns errors of node:fs into those of Deno, with code, syscall and path", () => {
   const classes = {
     ENOENT: Deno.errors.NotFound,
     EEXIST: Deno.errors.AlreadyExists,
@@ -76,7 +76,7 @@ Deno.test("adapted() makes errors of node:fs those of Deno, with code, syscall a
   }
 });
 
-Deno.test("adapted() leaves a refused permission and errors of other kinds as they are", () => {
+Deno.test("adapted() leaves permission errors and other errors as they are", () => {
   for (
     const error of [
       new Deno.errors.NotCapable("x"),

@@ -1,4 +1,4 @@
-/** Locks of files, and whether a file still has a name: alike on a disk and on a simulated one. */
+/** Locks of files, and whether a file still has a name, on a real and a simulated disk. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { DiskStorage, type Storage } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "@basalt/io/testing";
@@ -37,7 +37,7 @@ onBoth(
 );
 
 onBoth(
-  "StorageFile.lock() stays with a file that lost its name",
+  "StorageFile.lock() stays with a file that was removed",
   (storage, dir) => {
     const path = `${dir}/file`;
     const old = storage.openSync(path, { write: true, create: true });
@@ -51,7 +51,7 @@ onBoth(
 );
 
 onBoth(
-  "StorageFile.isNamed() tells of removing and replacing, not of renaming",
+  "StorageFile.isNamed() notices removal and replacement, but not renaming",
   (storage, dir) => {
     const make = (name: string) =>
       storage.openSync(`${dir}/${name}`, { write: true, create: true });

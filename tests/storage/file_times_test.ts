@@ -15,7 +15,7 @@ Deno.test(
       [path],
       ["strace", "-f", "-y", "-e", "trace=statx", "-o", trace],
     );
-    // Deno's own time is in milliseconds.
+    // Deno's times are in milliseconds.
     assertEquals(
       Math.floor(micros as number / 1000),
       Deno.statSync(path).mtime!.getTime(),
@@ -26,7 +26,7 @@ Deno.test(
     const withTimes = calls.filter((line) =>
       /STATX_(?:MTIME|CTIME|BASIC_STATS|ALL)/.test(line.split(", {")[0]!)
     );
-    // Opening asks as well.
+    // Opening makes such calls as well.
     assertEquals([withTimes.length, calls.length > 15], [1, true]);
   },
 );

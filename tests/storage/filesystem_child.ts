@@ -1,4 +1,4 @@
-/** Tries a filesystem, and prints what became of it. */
+/** Tries a filesystem, and prints the outcome. */
 import { driveSync } from "../../lib/base/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { DirectFile, type NoSpaceError } from "../../lib/storage/mod.ts";
@@ -12,7 +12,7 @@ function fields(error: unknown): Record<string, unknown> {
   return { ...(error as NoSpaceError) };
 }
 
-/** Pages of a file in the page cache. */
+/** Returns how many pages of a file are in the page cache. */
 function pagesOf(path: string): number {
   using file = driveSync(openDescriptor(path, { read: true }));
   return file.cachedPages().cachedPages;
@@ -34,7 +34,8 @@ async function thrown(call: () => unknown): Promise<unknown> {
   if (file.capabilities.tier === "uncached") {
     using cold = DirectFile.openSync(`${dir}/cold`, { pool });
     using part = cold.readAtSync(1000, 30000);
-    // What was read ahead stays until it is read: only the whole file leaves nothing.
+    // Pages that were read ahead stay until they are read, so only reading the whole file leaves
+    // none.
     using whole = cold.readAtSync(0, 65536);
     const cachedPages = pagesOf(`${dir}/cold`);
     const { direct } = await cold.verifyDirect();

@@ -1,15 +1,13 @@
 /**
- * Filesystems that the machine has not mounted: in a mount namespace of a process of their own,
- * which ends with it.
+ * Filesystems that the machine has not mounted. Each is mounted in a mount namespace of its own
+ * process, and ends with it.
  */
 import { assert, assertEquals } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { runScript } from "./_subprocess.ts";
 import { TemporaryDirectory } from "./_tiers.ts";
 
-/**
- * Runs the script on a filesystem mounted by a shell command, which finds the directory in `$0`.
- */
+/** Runs the script on a filesystem mounted by a shell command, which gets the directory as `$0`. */
 async function onMount(
   mount: string,
   dir: string,
@@ -27,8 +25,7 @@ async function onMount(
 const SMALL = "mount -t tmpfs -o size=64k none $0";
 const RAMFS = "mount -t ramfs none $0";
 /**
- * Where data goes through the journal ext4 cannot be direct; `cold` was never read since it was
- * mounted.
+ * Where data goes through the journal, ext4 cannot be direct. `cold` was not read since the mount.
  */
 const JOURNAL = [
   "mkdir $0/mount $0/content",
@@ -40,7 +37,7 @@ const JOURNAL = [
 ].join(" && ");
 
 Deno.test(
-  "DirectFile gives NoSpaceError with what was written, and goes on when there is room",
+  "DirectFile gives NoSpaceError with what was written, and continues when there is room",
   { ignore: !canMount(SMALL) },
   async () => {
     using dir = new TemporaryDirectory();
@@ -80,7 +77,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.open() falls back where the kernel refuses O_DIRECT, and leaves nothing behind if direct is required",
+  "DirectFile.open() falls back where the kernel refuses O_DIRECT, and leaves no file if direct is required",
   { ignore: !canMount(RAMFS) },
   async () => {
     using dir = new TemporaryDirectory();

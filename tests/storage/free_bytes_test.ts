@@ -5,7 +5,9 @@ import { assert, assertEquals } from "@std/assert";
 import { statfsSync } from "node:fs";
 import { TemporaryDirectory } from "./_tiers.ts";
 
-/** Runs what follows with a filesystem of 1 MiB at `$0/mount`, in a mount namespace of its own. */
+/**
+ * Runs the given command with a filesystem of 1 MiB at `$0/mount`, in a mount namespace of its own.
+ */
 const MOUNT =
   'mkdir $0/mount && mount -t tmpfs -o size=1M basalt $0/mount || exit 99; "$@"';
 
@@ -25,7 +27,7 @@ function possible(): boolean {
 }
 
 Deno.test(
-  "DirectFile.freeBytes() is what statfs tells an unprivileged user",
+  "DirectFile.freeBytes() is what statfs reports to an unprivileged user",
   { ignore: !FILES },
   () => {
     using dir = new TemporaryDirectory();
@@ -40,7 +42,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.freeBytes() follows what is written to a small filesystem",
+  "DirectFile.freeBytes() follows writes to a small filesystem",
   { ignore: !possible() },
   async () => {
     using dir = new TemporaryDirectory();

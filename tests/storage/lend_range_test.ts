@@ -3,7 +3,7 @@ import { checkAligned } from "../../lib/storage/lend_range.ts";
 
 const argument = ["read 'a.log'", "position"] as const;
 
-Deno.test("checkAligned() names the nearest right values that are possible", () => {
+Deno.test("checkAligned() names the nearest possible values", () => {
   checkAligned(...argument, 8192, 4096);
   const message = (value: number, min?: number, max?: number): string =>
     assertThrows(

@@ -1,12 +1,12 @@
 /**
- * Opens files with Deno and with Basalt, and prints how each ended: for a process with fewer
- * permissions.
+ * Opens files with Deno and with Basalt, and prints the result of each. It runs in a process with
+ * fewer permissions.
  */
 import { DirectFile, DiskStorage } from "../../lib/storage/mod.ts";
 
 const [dir] = Deno.args as [string];
 
-/** How a call ended: the class and message of its error, or `"opened"`. */
+/** Returns the class and message of a call's error, or `"opened"`. */
 async function outcome(
   call: () => Disposable | Promise<Disposable>,
 ): Promise<string> {
@@ -46,7 +46,7 @@ for (const [name, options] of cases) {
     try {
       if (name === "missing") Deno.removeSync(path);
     } catch {
-      // It was not made.
+      // It was not created.
     }
   }
   results.push(result);

@@ -10,7 +10,7 @@ import {
   TestPool,
 } from "./_tiers.ts";
 
-/** Tries both versions; gives the one error that both threw. */
+/** Tries the async and the sync version, and returns the one error that both threw. */
 async function failure(
   path: string | URL,
   options?: DirectFileOptions,
@@ -33,7 +33,7 @@ function exists(path: string): boolean {
   }
 }
 
-Deno.test("DirectFile.open() refuses options that contradict each other, before it looks at the path", async () => {
+Deno.test("DirectFile.open() refuses options that contradict each other, before it uses the path", async () => {
   const wrong: [unknown, typeof TypeError | typeof RangeError, string][] = [
     [
       { append: true },
@@ -75,7 +75,7 @@ Deno.test("DirectFile.open() refuses options that contradict each other, before 
   }
 });
 
-Deno.test("DirectFile.open() refuses a path with a NUL byte, and values that are no path", async () => {
+Deno.test("DirectFile.open() refuses a path with a NUL byte, and values that are not a path", async () => {
   const nul = await failure("/tmp/a\0b");
   assertEquals([nul.name, nul.message], [
     "TypeError",
@@ -90,7 +90,7 @@ Deno.test("DirectFile.open() refuses a path with a NUL byte, and values that are
 });
 
 Deno.test(
-  "DirectFile.open() gives the classes of Deno.open, with code, syscall and path",
+  "DirectFile.open() throws the error classes of Deno.open, with code, syscall and path",
   { ignore: !FILES },
   async () => {
     using dir = new TemporaryDirectory();
@@ -121,7 +121,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.open() names what is no regular file, and does not wait for it",
+  "DirectFile.open() names the type of what is not a regular file, and does not wait for it",
   { ignore: !ALL },
   async () => {
     using dir = new TemporaryDirectory();
@@ -189,37 +189,41 @@ Deno.test("DirectFile.open() takes file URLs, and follows links", {
   assertEquals(file.path, dir.file("target"));
 });
 
-Deno.test("DirectFile.open() makes, keeps and cuts files as its options say", {
-  ignore: !FILES,
-}, async () => {
-  using dir = new TemporaryDirectory();
-  for (const direct of ["prefer", "never"] as const) {
-    for (const mode of ["async", "sync"]) {
-      const open = async (options: DirectFileOptions): Promise<number> => {
-        const all = { ...options, direct };
-        using file = mode === "async"
-          ? await DirectFile.open(path, all)
-          : DirectFile.openSync(path, all);
-        return file.sizeSync();
-      };
-      const path = dir.file(`${direct} ${mode}`);
-      assertEquals(
-        await open({ write: true, createNew: true, mode: 0o600 }),
-        0,
-      );
-      assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
-      Deno.writeTextFileSync(path, "hello");
-      assertEquals(await open({ write: true, create: true }), 5);
-      assertEquals(await open({ read: true, write: true }), 5);
-      assertEquals(Deno.readTextFileSync(path), "hello");
-      assertEquals(
-        await open({ write: true, create: true, truncate: true }),
-        0,
-      );
-      assertEquals(Deno.statSync(path).size, 0);
+Deno.test(
+  "DirectFile.open() creates, keeps and truncates files as its options say",
+  {
+    ignore: !FILES,
+  },
+  async () => {
+    using dir = new TemporaryDirectory();
+    for (const direct of ["prefer", "never"] as const) {
+      for (const mode of ["async", "sync"]) {
+        const open = async (options: DirectFileOptions): Promise<number> => {
+          const all = { ...options, direct };
+          using file = mode === "async"
+            ? await DirectFile.open(path, all)
+            : DirectFile.openSync(path, all);
+          return file.sizeSync();
+        };
+        const path = dir.file(`${direct} ${mode}`);
+        assertEquals(
+          await open({ write: true, createNew: true, mode: 0o600 }),
+          0,
+        );
+        assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
+        Deno.writeTextFileSync(path, "hello");
+        assertEquals(await open({ write: true, create: true }), 5);
+        assertEquals(await open({ read: true, write: true }), 5);
+        assertEquals(Deno.readTextFileSync(path), "hello");
+        assertEquals(
+          await open({ write: true, create: true, truncate: true }),
+          0,
+        );
+        assertEquals(Deno.statSync(path).size, 0);
+      }
     }
-  }
-});
+  },
+);
 
 Deno.test(
   "DirectFile.open() with `truncate` leaves the file as it was when opening fails",
@@ -237,7 +241,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.open() tells the direct tier, its alignments and their sources",
+  "DirectFile.open() reports the direct tier, its alignments and their sources",
   { ignore: !DIRECT },
   () => {
     using dir = new TemporaryDirectory();
@@ -313,7 +317,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile.open() does not believe tmpfs, which accepts O_DIRECT and ignores it",
+  "DirectFile.open() does not trust tmpfs, which accepts O_DIRECT and ignores it",
   { ignore: !HAS_MEMORY },
   async () => {
     using dir = new TemporaryDirectory({ dir: MEMORY });
@@ -338,9 +342,9 @@ Deno.test(
     assert(/tmpfs|O_DIRECT/.test(found), found);
     assert(
       !exists(dir.file("x")),
-      "a file that opening made must not be left behind",
+      "a file that opening created must be removed",
     );
-    // One that was there stays.
+    // A file that existed before stays.
     Deno.writeTextFileSync(dir.file("y"), "");
     await failure(dir.file("y"), {
       write: true,
@@ -351,7 +355,7 @@ Deno.test(
   },
 );
 
-Deno.test("DirectFile.open() leaves no descriptor behind when it fails", {
+Deno.test("DirectFile.open() leaks no descriptor when it fails", {
   ignore: !ALL || !HAS_MEMORY,
 }, async () => {
   using dir = new TemporaryDirectory({ dir: MEMORY });

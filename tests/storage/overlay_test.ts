@@ -35,7 +35,7 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
 
 const path = (file: number): string => `/d/${file}`;
 
-Deno.test("an overlay reads as the storage below with the changes made to it, which stays as it was", () => {
+Deno.test("OverlayStorage reads as the storage below with its own changes, and leaves that storage unchanged", () => {
   using pool = new BufferPool({ onWarning: () => {} });
   let steps = 0;
   fc.assert(
@@ -150,7 +150,7 @@ function readAll(
   const bytes = new Uint8Array(size);
   using buffer = pool.acquireSync(2 * UNIT);
   for (let at = 0; at < size; at += UNIT) {
-    // What lay in the buffer before must not be taken for the file's.
+    // Earlier bytes of the buffer must not be taken for those of the file.
     buffer.bytes.fill(0xee);
     const read = driveSync(
       file.read(buffer, at, { start: UNIT, length: UNIT }),

@@ -1,6 +1,6 @@
 /**
- * Opens many files of the directory that it is given; prints about which paths there or above the
- * runtime was asked.
+ * Opens many files of the directory that it is given. Prints the paths at or above it for which the
+ * runtime was queried.
  */
 import { DirectFile } from "../../lib/storage/mod.ts";
 

@@ -57,7 +57,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile assumes a physical block of 4096 where /sys may not be read, and asks nobody",
+  "DirectFile assumes a physical block of 4096 where /sys may not be read, and does not prompt",
   { ignore: !ALL },
   async () => {
     using dir = new TemporaryDirectory();

@@ -1,5 +1,5 @@
 /**
- * Prints the physical block of a new file and where it comes from: for a process with fewer
+ * Prints the physical block of a new file and its source. It runs in a process with fewer
  * permissions.
  */
 import { DirectFile } from "../../lib/storage/mod.ts";

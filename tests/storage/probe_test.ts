@@ -34,11 +34,11 @@ Deno.test("isAtLeast() compares versions as numbers", () => {
   assert(!isAtLeast("5.15.0-1", 6, 1));
 });
 
-Deno.test("kernelRelease() is the kernel's", () => {
+Deno.test("kernelRelease() is the release of the kernel", () => {
   assert(/^\d+\.\d+/.test(kernelRelease()), kernelRelease());
 });
 
-Deno.test("directSupport() takes the alignments that statx confirms, memory, writes and reads apart", () => {
+Deno.test("directSupport() takes the alignments that statx confirms, separately for memory, writes and reads", () => {
   assertEquals(directSupport(probe, "6.18.0"), {
     memoryAlignment: 4,
     offsetAlignment: 4096,
@@ -53,7 +53,7 @@ const zero = {
   readOffsetAlignment: 0,
 };
 
-Deno.test("directSupport() believes no filesystem that says zero", () => {
+Deno.test("directSupport() trusts no filesystem that says zero", () => {
   for (const release of ["6.18.0", "5.15.0"]) {
     assertEquals(
       directSupport({ ...probe, ...zero }, release),
@@ -62,7 +62,7 @@ Deno.test("directSupport() believes no filesystem that says zero", () => {
   }
 });
 
-Deno.test("directSupport() believes a silent filesystem on kernels that cannot tell only", () => {
+Deno.test("directSupport() trusts a silent filesystem only on kernels that cannot tell", () => {
   const silent = { ...probe, ...zero, directKnown: false, filesystem: "tmpfs" };
   assertEquals(
     directSupport(silent, "6.1.0"),
@@ -77,7 +77,7 @@ Deno.test("directSupport() believes a silent filesystem on kernels that cannot t
   });
 });
 
-Deno.test("kindOf() names each kind", () => {
+Deno.test("kindOf() names each file type", () => {
   assertEquals(
     [0o100644, 0o040755, 0o010644, 0o020666, 0o060660, 0o140777].map(kindOf),
     [

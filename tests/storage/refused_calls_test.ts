@@ -18,7 +18,7 @@ async function outcome(
   return output;
 }
 
-/** Writes each way with each durability, and tells what was counted and what a log has. */
+/** Writes in each way with each durability. Reports what was counted, and what a log holds. */
 const DURABLE_WRITES = `
   const path = Deno.args[0] + "/file";
   const pool = new BufferPool();
@@ -33,7 +33,7 @@ const DURABLE_WRITES = `
     ];
     if (written.some((bytes) => bytes !== 4096)) throw new Error(String(written));
   }
-  // What is in flight ends with a caller that blocks, its sync too.
+  // A sync call completes the operation in flight, and its sync.
   let isOver = false;
   file.write(buffer, 0, { durability: "data" }).then(() => isOver = true);
   file.settleSync();
@@ -49,7 +49,7 @@ const DURABLE_WRITES = `
 
 Deno.test({
   name:
-    "DirectFile.write() where RWF_DSYNC is refused writes and syncs, with every engine, and a log is none the worse",
+    "DirectFile.write() where RWF_DSYNC is refused writes and syncs with every engine, and a log works",
   ignore: !ALL,
   async fn() {
     for (const engine of ["uring", "threads", "plain"]) {
@@ -69,7 +69,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "DirectFile.open() where statx is refused knows the file by fstat, and a log works",
+    "DirectFile.open() where statx is refused identifies the file by fstat, and a log works",
   ignore: !ALL,
   async fn() {
     for (const errno of [EPERM, ENOSYS]) {
@@ -86,7 +86,8 @@ Deno.test({
         await log.appendDurable("x");
         await log.close();
       `;
-      // The runtime looks for statx once, too: its process must not have it from the beginning.
+      // The runtime uses statx once as well, so its process must not be filtered from the
+      // beginning.
       const output = await outcome(`
         ${refuse(["statx"], errno)}
         const inner = Deno.args[0] + "/inner.js";
@@ -105,7 +106,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "DirectFile.verifyDirect() where cachestat is refused says so, by class and advice",
+    "DirectFile.verifyDirect() where cachestat is refused reports it with class and advice",
   ignore: !ALL,
   async fn() {
     const program = (errno: number) => `
@@ -129,7 +130,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a write beyond RLIMIT_FSIZE is an error with EFBIG, with every engine, and ends no process",
+    "DirectFile.write() beyond RLIMIT_FSIZE is an error with EFBIG with every engine, and does not end the process",
   ignore: !ALL,
   async fn() {
     const limit = 64 * 2 ** 20;
@@ -194,7 +195,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "Log.open() where its own directory has no fsync is UnsupportedError, or works and says that names are unsynced",
+    "Log.open() where its own directory has no fsync is UnsupportedError, or works and reports that names are unsynced",
   ignore: !ALL,
   async fn() {
     const source = `
@@ -222,7 +223,7 @@ Deno.test({
     `;
     const refused = "UnsupportedError true\n";
     const accepted = "unsynced 1\n";
-    // A thread that ran before the filter is not filtered: every call is made in place.
+    // A thread that started before the filter is not filtered, so every call is made in place.
     assertEquals(
       await outcome(source, { env: { BASALT_ENGINE: "plain" } }),
       `durable\n${refused.repeat(2)}${accepted.repeat(2)}`,

@@ -1,4 +1,4 @@
-/** Asks an open file for its size and for whether it has a name: for a trace of the system calls. */
+/** Asks for the size of an open file and whether it has a name, for a trace of the system calls. */
 import { DirectFile } from "../../lib/storage/mod.ts";
 
 const [path] = Deno.args as [string];

@@ -1,4 +1,4 @@
-/** A worker that puts one file after the other in the place of a path, until it is told to stop. */
+/** A worker that replaces a path by one of two files in turn, until it is told to stop. */
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 interface Swaps {

@@ -1,4 +1,4 @@
-/** Changes that the system tells of, in a directory and in the one that takes its place. */
+/** Notifications of changes in a directory, and in a directory that takes its place. */
 import { assertEquals } from "@std/assert";
 import { DiskStorage } from "../../lib/storage/mod.ts";
 import { FILES } from "../permissions.ts";
@@ -8,13 +8,13 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until changes were told, at most five seconds. */
+/** Waits until the changes were reported, at most five seconds. */
 async function untilTold(told: readonly boolean[]): Promise<void> {
   for (let i = 0; i < 500 && told.length === 0; i++) await sleep(10);
 }
 
 Deno.test(
-  "DiskStorage.watch() tells of a directory that got the path of one that was watched",
+  "DiskStorage.watch() reports changes of a directory that takes the path of a watched one",
   {
     ignore: !FILES,
   },
@@ -30,7 +30,7 @@ Deno.test(
       if (isMoved) Deno.renameSync(path, `${path}.moved`);
       else Deno.removeSync(path);
       Deno.mkdirSync(path);
-      // The runtime has not told of that yet.
+      // The runtime has not noticed the removal yet.
       assertEquals(watch(), undefined);
       await untilTold(told);
       assertEquals(told.splice(0), [true]);

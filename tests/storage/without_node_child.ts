@@ -1,6 +1,6 @@
 /**
- * Opens what a program usually opens, and a few other things, where Node's modules cannot be had;
- * prints how each ended.
+ * Opens what a program usually opens and a few other things, where Node's modules are missing.
+ * Prints the result of each.
  */
 import { driveSync } from "../../lib/base/mod.ts";
 import { DirectFile, DiskStorage } from "../../lib/storage/mod.ts";

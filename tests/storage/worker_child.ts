@@ -1,19 +1,19 @@
 /**
  * A worker that keeps eight direct transfers in flight on a shared pool, checks every byte, and
- * tells how far it is.
+ * reports its progress.
  */
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { DirectFile } from "../../lib/storage/mod.ts";
 
-/** What a worker is told. */
+/** The instructions for a worker. */
 export interface WorkerOrder {
   poolId: number;
   path: string;
-  /** How many rounds each of its tasks does; `Infinity` for as long as it lives. */
+  /** How many rounds each of its tasks does. `Infinity` is until the worker ends. */
   rounds: number;
-  /** Fills its blocks. */
+  /** The byte that fills its blocks. */
   value: number;
 }
 

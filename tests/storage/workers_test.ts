@@ -1,11 +1,11 @@
-/** Workers that share a pool and do I/O on it, one of them terminated in the middle. */
+/** Workers that share a pool and do I/O with it. One of them is terminated in the middle. */
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { ALL } from "../permissions.ts";
 import { TemporaryDirectory } from "./_tiers.ts";
 import type { WorkerOrder } from "./worker_child.ts";
 
-/** A worker, and what it has said. */
+/** A worker, and what it has reported. */
 class Writer implements Disposable {
   readonly #worker = new Worker(new URL("worker_child.ts", import.meta.url), {
     type: "module",
@@ -35,7 +35,7 @@ class Writer implements Disposable {
 }
 
 Deno.test(
-  "four workers with transfers in flight on one pool, one terminated: the others read what they wrote, its blocks come back after their last completion",
+  "DirectFile in four workers on one pool, one of them terminated: the others read what they wrote, and its blocks return after their last completion",
   {
     ignore: !ALL,
   },
