@@ -2,7 +2,7 @@ import { checked, native } from "../../lib/native/mod.ts";
 import { closeSync, constants, openSync } from "node:fs";
 
 /**
- * Opens a file as the storage does: through Deno, then a duplicate of the descriptor for the
+ * Opens a file as the storage does: through Deno, then with a duplicate of the descriptor for the
  * library.
  */
 export class Adopted implements Disposable {
@@ -31,7 +31,7 @@ export class TemporaryDirectory implements Disposable {
   }
 }
 
-/** Bytes of which any two pages differ. */
+/** Returns bytes in which any two pages differ. */
 export function pattern(length: number, seed = 0): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let state = seed * 2654435761 + 1 >>> 0;

@@ -1,4 +1,4 @@
-/** Operations of the engine with promises, and what a test sees of their outcomes. */
+/** Operations of the engine with promises, and their outcomes as tests see them. */
 import {
   engine,
   type OperationKind,
@@ -22,7 +22,7 @@ export class OperationFailed extends Error {
   }
 }
 
-/** An operation that calls a function when it is over. */
+/** Makes a record. Fields that are not given are 0. */
 export class Operation extends PendingOperation {
   told = (): void => {};
 
@@ -31,7 +31,6 @@ export class Operation extends PendingOperation {
   }
 }
 
-/** Makes a record; what is not said is 0. */
 export function operation(
   op: OperationKind,
   file: number,
@@ -40,7 +39,7 @@ export function operation(
   return Object.assign(new Operation(), { op, file }, fields);
 }
 
-/** Starts an operation; resolves to the bytes that it moved. */
+/** Starts an operation. Resolves to the bytes that it moved. */
 export function submit(operation: Operation): Promise<number> {
   return new Promise((resolve, reject) => {
     operation.told = () =>
@@ -51,13 +50,13 @@ export function submit(operation: Operation): Promise<number> {
   });
 }
 
-/** Starts an operation; calls `told` when it is over. */
+/** Starts an operation, and calls `told` when it has completed. */
 export function start(operation: Operation, told: () => void): void {
   operation.told = told;
   engine().start(operation);
 }
 
-/** Runs an operation in place; returns the bytes that it moved. */
+/** Runs an operation in place. Returns the bytes that it moved. */
 export function runSync(operation: PendingOperation): number {
   engine().runSync(operation);
   if (operation.status !== 0) throw new OperationFailed(operation);

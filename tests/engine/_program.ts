@@ -1,11 +1,11 @@
-/** Programs of their own: what concerns a whole process. */
+/** Programs in processes of their own, for what concerns a whole process. */
 
-/** A module of the tree, as an import in a program names it. */
+/** Returns how a program imports a module of the tree. */
 export function module(path: string): string {
   return JSON.stringify(new URL(path, import.meta.url).href);
 }
 
-/** What the programs import. */
+/** The imports of the programs. */
 export const PRELUDE = `
   import { configureEngine, engine, OPERATION } from ${
   module("../../lib/engine/mod.ts")
@@ -29,8 +29,8 @@ const CALLS = {
 } as const;
 
 /**
- * Makes system calls fail with an `errno` on this thread from now on, as a container's seccomp
- * profile does.
+ * Returns code that makes system calls fail with an `errno` on its thread from then on, like a
+ * container's seccomp profile.
  */
 export function refuse(
   calls: readonly (keyof typeof CALLS)[],
@@ -69,11 +69,13 @@ export interface RunOptions {
   /** Permissions and other arguments before the program. @default {["-A"]} */
   args?: string[];
   env?: Record<string, string>;
-  /** A command that runs the one behind it. */
+  /** A command that runs the command after it. */
   prefix?: string[];
 }
 
-/** Runs a program to its end; a time that is far more than enough stands for "it hangs". */
+/**
+ * Runs a program to its end. The time limit is far more than enough, so exceeding it means a hang.
+ */
 export async function run(
   source: string,
   path: string,

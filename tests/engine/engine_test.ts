@@ -18,7 +18,7 @@ import {
   submit,
 } from "./_operations.ts";
 
-Deno.test("engine() is one object and says why it is what it is", () => {
+Deno.test("engine() is one object, and gives the reason for its kind", () => {
   assert(engine() === engine());
   const { kind, reason } = engine();
   const named = Deno.permissions.querySync({ name: "env" }).state === "granted"
@@ -69,7 +69,7 @@ Deno.test("engine() names an unknown handle, opcode or flag", async () => {
 });
 
 Deno.test({
-  name: "engine() sets sizes, allocates and syncs, both ways",
+  name: "engine() sets sizes, allocates and syncs, in flight and in place",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -141,7 +141,7 @@ Deno.test({
       { length: 10_000 },
       (_, i) =>
         submit(
-          // Every seventh fails: there is nothing to allocate.
+          // Every seventh fails, because there is nothing to allocate.
           i % 7 === 0
             ? operation(OPERATION.ALLOCATE, file.handle)
             : operation(OPERATION.TRUNCATE, file.handle, { position: i }),
@@ -158,14 +158,15 @@ Deno.test({
 });
 
 Deno.test({
-  name: "engine() starts what waits for a place in the order of submission",
+  name:
+    "engine() starts operations that wait for a slot in the order of submission",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
     using file = new Adopted(`${directory.path}/order`);
     const order: number[] = [];
     const places = Number(/at most (\d+)/.exec(engine().reason)![1]);
-    // Refused operations end when they are started, so that the order of rejections is the order of
+    // Refused operations end when they are started, so the order of rejections is the order of
     // starting.
     const valid = Array.from(
       { length: places },
@@ -179,7 +180,7 @@ Deno.test({
         }),
     );
     await Promise.resolve();
-    assertEquals(order, [], "all places were taken");
+    assertEquals(order, [], "all slots were taken");
     await Promise.all([...valid, ...refused]);
     assertEquals(order, Array.from({ length: 100 }, (_, i) => i));
   },
@@ -187,7 +188,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "Engine.settleSync() blocks until every operation is over, and settles their promises before it returns",
+    "Engine.settleSync() blocks until every operation has completed, and settles their promises before it returns",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -204,15 +205,15 @@ Deno.test({
           settled++;
           return value;
         }));
-      // The second time the reaper waits already.
+      // The second time the reaper is already waiting.
       if (warm) await new Promise((resolve) => setTimeout(resolve, 1));
       const before = settled;
       engine().settleSync();
       assertEquals(engine().pending, 0);
       assertEquals(settled, before);
       await Promise.resolve();
-      assertEquals(settled, 6000, "with the end of the caller's turn");
-      // A handle may be closed now; what is submitted next is not mixed up with what is over.
+      assertEquals(settled, 6000, "at the end of the caller's turn");
+      // A handle may be closed now. Later operations are not mixed up with completed ones.
       results.push(
         submit(operation(OPERATION.SYNC_DATA, file.handle)),
       );
@@ -224,7 +225,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "Engine.settleSync() while an operation settles also settles those that are over",
+    "Engine.settleSync() inside a completion also settles other completed operations",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -240,7 +241,7 @@ Deno.test({
         runSync(operation(OPERATION.TRUNCATE, file.handle, { position: 1 }));
         engine().settleSync();
         over.push("end of first");
-        // What this begins is in flight when the settling ends.
+        // The operation that this starts is in flight when `settleSync` returns.
         sync(() => {
           over.push("last");
           resolve();
@@ -260,7 +261,7 @@ Deno.test({
         "last",
         "second",
       ]);
-      // Both had been started before the first of them was settled.
+      // Both had been started before the first one was settled.
       assertEquals(over.at(-1), "last");
       assert(over.indexOf("begun within") < over.indexOf("end of first"));
     }
@@ -268,7 +269,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Engine.isIdle tells whether everything is over, and was told",
+  name: "Engine.isIdle is true once everything has completed and was reported",
   ignore: !FILES,
   async fn() {
     using directory = new TemporaryDirectory();

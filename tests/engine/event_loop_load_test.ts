@@ -1,23 +1,23 @@
-/** How the thread's waiting gives way to what else the program does. */
+/** How the thread waits less when the program has other work. */
 import { assert, assertEquals } from "@std/assert";
 import { EventLoopLoad } from "../../lib/engine/event_loop_load.ts";
 
-/** A turn of the event loop that ends at `now`, with so many milliseconds of other work in it. */
+/** A turn of the event loop that ends at `now`, with this many milliseconds of other work in it. */
 function turn(load: EventLoopLoad, now: number, otherMs: number): void {
   load.own(now - otherMs);
   load.turn(now, now - otherMs);
 }
 
-Deno.test("EventLoopLoad lets a thread wait that nobody else needs, and less after one turn with other work", () => {
+Deno.test("EventLoopLoad lets an otherwise idle thread wait, and less after one turn with other work", () => {
   const load = new EventLoopLoad();
   for (let now = 1; now < 50; now++) turn(load, now, 0.005);
   assertEquals(load.stretchMicros(50), 500);
   turn(load, 50, 0.2);
   assertEquals(load.stretchMicros(50), 100);
-  assertEquals(load.stretchMicros(80), 500, "it is forgotten");
+  assertEquals(load.stretchMicros(80), 500, "that turn is forgotten");
 });
 
-Deno.test("EventLoopLoad stops waiting while there is other work all the time, tries again ever less often, and goes on when it is over", () => {
+Deno.test("EventLoopLoad stops waiting during constant other work, retries less and less often, and continues when it is over", () => {
   const load = new EventLoopLoad();
   let waits = 0;
   const tries: number[] = [];
@@ -42,7 +42,7 @@ Deno.test("EventLoopLoad does not count what continues after a completion", () =
     load.turn(now, now - 0.9);
   }
   assertEquals(load.stretchMicros(100), 500);
-  assert(!load.areTurnsShort, "but the turns were long");
+  assert(!load.areTurnsShort, "the turns were long");
   for (let now = 100; now < 108; now++) turn(load, now, 0.005);
   assert(load.areTurnsShort);
 });

@@ -1,14 +1,19 @@
-/** An isolate that ends while its thread lives on, as the runtime's watchers restart programs. */
+/**
+ * An isolate that ends while its thread lives on, as when the runtime's watcher restarts a program.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import { TemporaryDirectory } from "./_files.ts";
 import { module } from "./_program.ts";
 
 const RESTARTS = 10;
-/** What each start leases and leaves: ten times as much is far more than the runtime's own noise. */
+/**
+ * What each start leases and leaves. Ten times as much is far more than what the runtime itself
+ * varies by.
+ */
 const LEAKED_BYTES = 64 * 1024 * 1024;
 
-/** A program that leaves a log open, with writes in flight, when it is restarted. */
+/** A program that leaves a log open with writes in flight when it is restarted. */
 const program = (round: number) => `
   import { BufferPool, Log } from ${module("../../mod.ts")};
   const round = ${round};
@@ -20,14 +25,14 @@ const program = (round: number) => `
   const leaked = new BufferPool().acquireSync(${LEAKED_BYTES});
   leaked.bytes.fill(1);
   console.log("ready", round, log.nextOffset, fds, resident);
-  // Not awaited: in flight at the end.
+  // Not awaited, so in flight at the end.
   for (let i = 0; i < 4; i++) log.appendBatch([new Uint8Array(1 << 16)]);
   log.flush().catch(() => {});
   setInterval(() => {}, 1000);
   export default { fetch: () => new Response("ok") };
 `;
 
-/** Starts a watched program and restarts it; returns what each start printed. */
+/** Starts a watched program and restarts it. Returns what each start printed. */
 async function restarts(args: string[], dir: string): Promise<number[][]> {
   const file = `${dir}/main.ts`;
   Deno.writeTextFileSync(file, program(0));
@@ -47,7 +52,7 @@ async function restarts(args: string[], dir: string): Promise<number[][]> {
     if (ready.length === starts.length) continue;
     starts.push(ready[starts.length]![1]!.split(" ").map(Number));
     if (starts.length > RESTARTS) break;
-    // The watcher begins to look once the program runs.
+    // The watcher begins to watch once the program runs.
     await new Promise((resolve) => setTimeout(resolve, 300));
     Deno.writeTextFileSync(file, program(starts.length));
   }
@@ -93,7 +98,7 @@ for (
 
 Deno.test({
   name:
-    "deno test: a log that one file leaves open is free again for the next files",
+    "Log that one file of `deno test` leaves open is free again for the next files",
   ignore: !ALL,
   async fn() {
     using directory = new TemporaryDirectory();

@@ -5,7 +5,7 @@ import { PRELUDE, run } from "./_program.ts";
 
 Deno.test({
   name:
-    "engine() lets the process end when nothing is in flight, and not before",
+    "engine() keeps the process alive while an operation is in flight, and no longer",
   ignore: !ALL,
   async fn() {
     using directory = new TemporaryDirectory();
@@ -49,7 +49,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "engine() of a terminated worker leaves nothing open and disturbs no other isolate",
+    "engine() of a terminated worker leaves nothing open, and disturbs no other isolate",
   ignore: !ALL,
   async fn() {
     using directory = new TemporaryDirectory();

@@ -4,7 +4,7 @@ import { encodeOperation, ENTRY_WORDS } from "../../lib/engine/operation.ts";
 import type { Loan } from "../../lib/pool/mod.ts";
 import { operation } from "./_operations.ts";
 
-Deno.test("encodeOperation() writes every word, over whatever was there", () => {
+Deno.test("encodeOperation() writes every word, whatever was there before", () => {
   const words = new Uint32Array(3 * ENTRY_WORDS).fill(0xdeadbeef);
   const loan = { poolId: 2, slot: 3, generation: 9, start: 4, length: 50 };
   encodeOperation(
@@ -45,5 +45,5 @@ Deno.test("encodeOperation() writes every word, over whatever was there", () => 
     ...words.subarray(0, ENTRY_WORDS),
     ...words.subarray(2 * ENTRY_WORDS),
   ];
-  assert(others.every((word) => word === 0xdeadbeef), "and no other");
+  assert(others.every((word) => word === 0xdeadbeef), "other words changed");
 });

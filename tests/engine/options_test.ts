@@ -5,7 +5,7 @@ import { ALL } from "../permissions.ts";
 import { TemporaryDirectory } from "./_files.ts";
 import { REFUSE_RINGS, run, type RunOptions } from "./_program.ts";
 
-/** Whether this system allows a ring: asked on this thread, and given back. */
+/** Whether this system allows a ring. The ring is created on this thread, and closed again. */
 const RING = (() => {
   const port = native().basalt_engine_open(2, new Uint32Array(2));
   if (port >= 0) native().basalt_engine_close(port);
@@ -28,7 +28,7 @@ Deno.test("configureEngine() does not change an engine in use", () => {
 
 Deno.test({
   name:
-    "configureEngine() and BASALT_ENGINE force a kind, the first before the second",
+    "configureEngine() and BASALT_ENGINE force a kind, and the first has precedence",
   ignore: !ALL,
   async fn() {
     const tell = "console.log(engine().kind, engine().reason);";
@@ -58,8 +58,7 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "BASALT_ENGINE is not read without the permission, and there is no prompt",
+  name: "BASALT_ENGINE is not read without the permission, and does not prompt",
   ignore: !ALL,
   async fn() {
     const output = await outcome("console.log(engine().kind);", {
@@ -72,7 +71,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "engine() takes threads where rings are refused, says why, and fails if a ring was asked for",
+    "engine() uses threads where rings are refused, says why, and fails if a ring was required",
   ignore: !ALL,
   async fn() {
     const env = { BASALT_ENGINE: "auto" };
@@ -101,7 +100,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "every way of waiting reads the same bytes, blocking reads among others in flight too",
+    "engine() reads the same bytes with every way of waiting, also by sync reads among others in flight",
   ignore: !ALL,
   async fn() {
     for (const kind of ["threads", "plain", ...RING ? ["uring"] : []]) {
@@ -126,7 +125,7 @@ Deno.test({
                 check(buffer, i);
                 settled++;
               });
-              // Every other round a sync is in flight, too.
+              // In every other round a sync is in flight, too.
               if (round % 2 === 1) others.push(file.sync());
               await Promise.resolve();
               for (let i = 0; i < 10; i++) {
@@ -149,7 +148,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "DiskStorage.isIdle() says no while the thread must not wait",
+  name: "DiskStorage.isIdle() is false while the thread must not wait",
   ignore: !ALL,
   async fn() {
     for (const wait of ["bounded", "reaper"]) {

@@ -1,6 +1,6 @@
 /**
- * A device that does not answer for a while: an ext4 on a loop device, frozen (`fsfreeze(8)`),
- * takes no write until it is thawed.
+ * A device that hangs for a while: an ext4 on a loop device that is frozen (`fsfreeze(8)`) accepts
+ * no write until it is thawed.
  *
  * It is mounted in a mount namespace of the program, and ends with it. A watchdog thaws it in any
  * case.
@@ -10,7 +10,7 @@ import { ALL } from "../permissions.ts";
 import { TemporaryDirectory } from "./_files.ts";
 import { PRELUDE, run } from "./_program.ts";
 
-/** `$0` is the directory; the program is what follows. */
+/** `$0` is the directory. The program follows. */
 const MOUNT = `
   mkdir $0/mount && truncate -s 32M $0/image && mkfs.ext4 -q $0/image && mount -o loop $0/image $0/mount || exit 99
   (trap 'kill $sleep' TERM; sleep 50 & sleep=$!; wait $sleep && fsfreeze -u $0/mount) >/dev/null 2>&1 & watchdog=$!
@@ -22,7 +22,7 @@ const MOUNT = `
 
 const prefix = (path: string) => ["unshare", "-m", "sh", "-c", MOUNT, path];
 
-/** What the programs have beside the others. */
+/** What these programs have in addition. */
 const FREEZER = `
   const freezer = (flag) => {
     const { success } = new Deno.Command("fsfreeze", { args: [flag, mount] }).outputSync();
@@ -33,7 +33,7 @@ const FREEZER = `
 `;
 
 /**
- * Whether a filesystem can be frozen here: it takes privileges, loop devices and programs that may
+ * Whether a filesystem can be frozen here. It takes privileges, loop devices and programs that may
  * be missing.
  */
 function possible(): boolean {
@@ -100,7 +100,7 @@ for (const kind of ["uring", "threads"]) {
         const closing = slow.close().then(() => closed = true);
         await sleep(50);
         console.log("closing", closed, pool.stats().inUseBytes >= 8 * 65536);
-        // The thread that waits for the writes has nothing to do meanwhile.
+        // The thread that waits for the writes has nothing else to do.
         freezer("-u");
         await Promise.all(results);
         await closing;
@@ -134,7 +134,7 @@ for (const kind of ["uring", "threads"]) {
             buffer.bytes.fill(i + 1);
             file.write(buffer, i * 65536);
           }
-          // By then each has begun; what has not begun ends with the worker.
+          // By then each operation has begun. Others would end with the worker.
           await sleep(500);
           postMessage("started");
           await sleep(1e9);
@@ -145,7 +145,7 @@ for (const kind of ["uring", "threads"]) {
         worker.terminate();
         await sleep(300);
         console.log("frozen", pool.stats().inUseBytes);
-        // Blocks that came back too early would be ours now, and on the disk.
+        // Blocks that returned too early would be leased here, and written to the disk.
         const ours = Array.from({ length: 8 }, () => pool.acquireSync(65536));
         ours.forEach((buffer) => buffer.bytes.fill(0xee));
         freezer("-u");
@@ -164,7 +164,7 @@ for (const kind of ["uring", "threads"]) {
 
   Deno.test({
     name:
-      `DirectFile needs none of 40 threads of the runtime that are blocked (${kind})`,
+      `DirectFile completes while 40 threads of the runtime are blocked (${kind})`,
     ignore,
     async fn() {
       const output = await outcome(
@@ -195,7 +195,7 @@ for (const kind of ["uring", "threads"]) {
         await file.write(block, 0, { durability: "data" });
         const first = performance.now() - begin;
         for (let i = 0; i < 20; i++) await file.sync("full");
-        // An operation that needs one of their threads ends after the deadline.
+        // An operation that needs one of these threads ends only after the deadline.
         console.log(first > 250, !released);
         await file.close();
         clearTimeout(deadline);

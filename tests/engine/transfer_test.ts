@@ -20,13 +20,13 @@ import {
 
 const O_DIRECT = (constants as unknown as { O_DIRECT: number }).O_DIRECT;
 
-/** How an operation is run: in flight or in place. */
+/** The ways to run an operation: in flight or in place. */
 const WAYS: Record<string, (operation: Operation) => Promise<number>> = {
   start: submit,
   runSync: (operation) => new Promise((resolve) => resolve(runSync(operation))),
 };
 
-/** Moves bytes as the storage does: lends, runs, ends the loan. */
+/** Moves bytes like the storage: lends the buffer, runs the operation, ends the loan. */
 async function transfer(
   way: keyof typeof WAYS,
   pool: BufferPool,
@@ -94,7 +94,7 @@ for (const way of Object.keys(WAYS)) {
 
   Deno.test({
     name:
-      `Engine.${way}() reads less only at the end of the file, also directly`,
+      `Engine.${way}() reads less only at the end of the file, also with direct I/O`,
     ignore: !FILES,
     async fn() {
       using pool = new BufferPool();
@@ -165,7 +165,7 @@ for (const way of Object.keys(WAYS)) {
 
   Deno.test({
     name:
-      `Engine.${way}() refuses a loan that is over, and a length beyond the block`,
+      `Engine.${way}() refuses a loan that has ended, and a length beyond the block`,
     ignore: !FILES,
     async fn() {
       using pool = new BufferPool();

@@ -5,7 +5,7 @@ import { WaitBudget } from "../../lib/engine/wait_budget.ts";
 
 const { READ, WRITE, SYNC_DATA: SYNC } = OPERATION;
 
-/** After many operations of a class that each took so long. */
+/** Returns a budget after many operations of one class, each of which took this long. */
 function used(kind: OperationKind, latencyMicros: number): WaitBudget {
   const budget = new WaitBudget();
   for (let i = 0; i < 100; i++) {
@@ -15,14 +15,14 @@ function used(kind: OperationKind, latencyMicros: number): WaitBudget {
   return budget;
 }
 
-Deno.test("WaitBudget.micros() is longer than a durable write usually takes, its slowest hundredth included", () => {
+Deno.test("WaitBudget.micros() is longer than the slowest hundredth of durable writes", () => {
   const budget = used(WRITE, 127);
   budget.begin(WRITE);
   const micros = budget.micros(1);
   assert(micros > 228 && micros < 500, `${micros}`);
 });
 
-Deno.test("WaitBudget.micros() is 0 for what takes long, and not when it is fast again", () => {
+Deno.test("WaitBudget.micros() is 0 for slow operations, and not when they are fast again", () => {
   const budget = used(SYNC, 5000);
   budget.begin(SYNC);
   assertEquals(budget.micros(1), 0);
@@ -35,14 +35,14 @@ Deno.test("WaitBudget.micros() is 0 for what takes long, and not when it is fast
   assert(budget.micros(1) >= 100);
 });
 
-Deno.test("WaitBudget.micros() follows the soonest of what is in flight, by class and number", () => {
+Deno.test("WaitBudget.micros() follows the operation in flight that completes first, by class and number", () => {
   const budget = used(SYNC, 5000);
   budget.begin(SYNC);
   budget.begin(READ);
-  assert(budget.micros(1) >= 100, "the read is soon");
+  assert(budget.micros(1) >= 100, "the read completes soon");
   budget.end(READ, 60);
-  assertEquals(budget.micros(1), 0, "the sync is not");
-  // Each of many takes long because the others are before it; the next one is near.
+  assertEquals(budget.micros(1), 0, "the sync does not");
+  // Each of many takes long because others precede it, but the next one completes soon.
   const deep = used(READ, 4000);
   for (let i = 0; i < 32; i++) deep.begin(READ);
   const [one, eight] = [deep.micros(1), deep.micros(8)];
@@ -50,7 +50,7 @@ Deno.test("WaitBudget.micros() follows the soonest of what is in flight, by clas
   assertEquals(eight, 0);
 });
 
-Deno.test("WaitBudget.hasOnlyReads tells whether anything else is in flight", () => {
+Deno.test("WaitBudget.hasOnlyReads is false when anything else is in flight", () => {
   const budget = new WaitBudget();
   assert(budget.hasOnlyReads);
   budget.begin(READ);

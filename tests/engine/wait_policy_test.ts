@@ -1,11 +1,11 @@
-/** What the engine does about operations in flight, decided without any. */
+/** Decisions of the engine about operations in flight, tested without any operation. */
 import { assert, assertEquals } from "@std/assert";
 import { OPERATION } from "../../lib/engine/mod.ts";
 import { type Situation, WaitPolicy } from "../../lib/engine/wait_policy.ts";
 
 const { READ, WRITE, SYNC_FULL } = OPERATION;
 
-/** A program that runs operations of one kind, a number at a time, and nothing else. */
+/** A program that only runs operations of one kind, a number of them at a time. */
 class Program {
   readonly policy: WaitPolicy;
   now = 1000;
@@ -14,7 +14,7 @@ class Program {
     this.policy = new WaitPolicy({ wait });
   }
 
-  /** Runs operations in turns of their own: started, completed, and their owners told. */
+  /** Runs operations in turns of their own: they start, complete, and are reported. */
   run(kind: typeof READ, latencyMs: number, rounds: number, count = 1): void {
     for (let i = 0; i < rounds; i++) {
       this.start(kind, count);
@@ -46,7 +46,7 @@ class Program {
   }
 }
 
-Deno.test("WaitPolicy.decide() lets a call that submits wait for reads, for one of few and a third of many", () => {
+Deno.test("WaitPolicy.decide() lets a submitting call wait for reads: for one of few, for a third of many", () => {
   for (const [count, min] of [[1, 1], [5, 1], [6, 2], [32, 10]] as const) {
     const program = new Program();
     program.run(READ, 0.06, 20, count);
@@ -59,7 +59,7 @@ Deno.test("WaitPolicy.decide() lets a call that submits wait for reads, for one 
   }
 });
 
-Deno.test("WaitPolicy.decide() lets no call that submits wait while more may follow, or others wait", () => {
+Deno.test("WaitPolicy.decide() lets no submitting call wait while more may follow or others wait", () => {
   const program = new Program();
   program.run(READ, 0.06, 20, 4);
   program.start(READ, 4);
@@ -70,7 +70,7 @@ Deno.test("WaitPolicy.decide() lets no call that submits wait while more may fol
   assertEquals(program.decide({ ...all, isReaping: true }), "poll");
 });
 
-Deno.test("WaitPolicy.decide() lets a call that submits a write wait only if it is alone, and turns are short", () => {
+Deno.test("WaitPolicy.decide() lets a call that submits a write wait only if the write is alone and turns are short", () => {
   const program = new Program();
   program.run(WRITE, 0.1, 20);
   program.start(WRITE, 1);
@@ -86,7 +86,7 @@ Deno.test("WaitPolicy.decide() lets a call that submits a write wait only if it 
   assertEquals(busy.decide({ queuedCount: 1 }), "poll");
 });
 
-Deno.test("WaitPolicy.decide() looks once after owners were told, waits three times the latency, then leaves it to the reaper", () => {
+Deno.test("WaitPolicy.decide() polls once after completions were reported, waits three times the latency, then leaves it to the reaper", () => {
   const program = new Program();
   program.run(READ, 0.06, 20);
   program.start(READ, 1);
@@ -108,7 +108,7 @@ Deno.test("WaitPolicy.decide() looks once after owners were told, waits three ti
   assertEquals(program.decide({}), "reap");
 });
 
-Deno.test("WaitPolicy.decide() leaves what takes long to the reaper at once", () => {
+Deno.test("WaitPolicy.decide() leaves slow operations to the reaper at once", () => {
   const program = new Program();
   program.run(SYNC_FULL, 5, 40);
   program.start(SYNC_FULL, 1);
