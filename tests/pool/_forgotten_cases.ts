@@ -1,5 +1,6 @@
 /**
- * What the garbage collector gives back, and what it must not; run with `--v8-flags=--expose-gc`.
+ * What the garbage collector must return to a pool, and what it must not. Runs with
+ * `--v8-flags=--expose-gc`.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -11,11 +12,11 @@ import {
 
 const gc = (globalThis as { gc?: () => void }).gc;
 
-/** Whether the collector can be asked to run. */
+/** Whether the collector can be run on demand. */
 export const CAN_COLLECT: boolean = gc !== undefined;
 
 /**
- * Lets the collector and its callbacks run until something holds; callbacks never run inside
+ * Lets the collector and its callbacks run until `holds` is true. Callbacks never run inside
  * synchronous code.
  */
 async function collectUntil(holds: () => boolean): Promise<void> {
@@ -24,10 +25,10 @@ async function collectUntil(holds: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 2));
     if (holds()) return;
   }
-  throw new Error("The collector did not bring it about");
+  throw new Error("The collector did not make it happen");
 }
 
-/** Lets the collector run often enough for whatever it could do. */
+/** Lets the collector run often enough for everything that it could do. */
 async function collect(): Promise<void> {
   for (let round = 0; round < 6; round++) {
     gc!();
@@ -35,14 +36,14 @@ async function collect(): Promise<void> {
   }
 }
 
-/** Nothing is left on the stack of what `act` made, but what it returns. */
+/** Calls `act` so that nothing but its result stays on the stack. */
 function apart<T>(act: () => T): T {
   return (() => act())();
 }
 
-/** The cases by name. */
+/** The cases, by name. */
 export const CASES: Record<string, () => Promise<void>> = {
-  async "a forgotten buffer that was never touched comes back"() {
+  async "a forgotten buffer whose bytes were never used returns to the pool"() {
     using pool = new BufferPool();
     apart(() => {
       pool.acquireSync(4096);
@@ -53,7 +54,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([inUseBytes, plainInUse, returned], [0, 0, 1]);
   },
 
-  async "wrapper and view collected together: the block comes back"() {
+  async "wrapper and view are collected together: the block returns"() {
     using pool = new BufferPool();
     apart(() => pool.acquireSync(4096).bytes.fill(1));
     await collectUntil(() => pool.stats().inUseBytes === 0);
@@ -62,7 +63,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals(again.bytes.length, 4096);
   },
 
-  async "the wrapper collected first: the view lives, and the block comes back with it"() {
+  async "the wrapper is collected first: the view stays valid, and the block returns with it"() {
     using pool = new BufferPool();
     const held: { view?: Uint8Array } = {};
     apart(() => {
@@ -77,7 +78,7 @@ export const CASES: Record<string, () => Promise<void>> = {
       held.view!.length === 4096 && held.view!.every((each) => each === 1),
     );
     for (const other of others) other.drop();
-    // A view of the view is as good.
+    // A view of the view keeps it alive as well.
     held.view = held.view!.subarray(10, 20);
     await collect();
     assertEquals([pool.stats().inUseBytes, held.view[0]], [4096, 1]);
@@ -86,7 +87,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([pool.stats().leaked, pool.stats().quarantinedBytes], [1, 0]);
   },
 
-  async "the view collected first: the buffer is as before"() {
+  async "the view is collected first: the buffer is as before"() {
     using pool = new BufferPool();
     const buffer = pool.acquireSync(4096);
     apart(() => buffer.bytes.fill(3));
@@ -98,7 +99,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([pool.stats().leaked, pool.stats().returned], [0, 1]);
   },
 
-  async "a view transferred away and its wrapper forgotten: the block is quarantined, not given to others"() {
+  async "a view is transferred away and its wrapper forgotten: the block is quarantined, and not leased again"() {
     using pool = new BufferPool();
     const stolen = apart(() =>
       new Uint8Array(pool.acquireSync(4096).bytes.buffer.transfer()).fill(1)
@@ -115,7 +116,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     for (const other of others) other.drop();
   },
 
-  async "what was dropped is not given back a second time when it is collected"() {
+  async "a dropped buffer does not return its block a second time when it is collected"() {
     using pool = new BufferPool();
     apart(() => {
       for (let i = 0; i < 100; i++) {
@@ -136,7 +137,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     kept.drop();
   },
 
-  async "a block that was forgotten, came back and is leased again has an owner like any other"() {
+  async "a block that was forgotten, returned and leased again has an owner like any other"() {
     using pool = new BufferPool({ limitBytes: 4096 });
     for (let round = 1; round <= 3; round++) {
       apart(() => pool.acquireSync(4096).bytes.fill(round));
@@ -151,7 +152,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([view.length, pool.stats().inUseBytes], [0, 0]);
   },
 
-  async "frozen buffers: as long as one holder is left nothing comes back, then all"() {
+  async "frozen buffers: nothing returns while one holder is left, then everything"() {
     using pool = new BufferPool();
     const held: { slice?: FrozenBuffer } = {};
     apart(() => {
@@ -167,7 +168,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([pool.stats().leaked, pool.stats().frozen], [1, 0]);
   },
 
-  async "halves: the block comes back when the last one was dropped or collected"() {
+  async "halves: the block returns when the last one was dropped or collected"() {
     using pool = new BufferPool();
     const rest = pool.acquireSync(4096);
     apart(() => rest.splitTo(1024).bytes.fill(1));
@@ -202,7 +203,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals(pool.stats().leaked, 1);
   },
 
-  async "a forgotten loan whose bytes were seen keeps the lease: a view of it could be in use"() {
+  async "a forgotten loan whose bytes were used keeps the lease, because a view of it could be in use"() {
     using pool = new BufferPool();
     const view = apart(() => pool.lend(pool.acquireSync(4096)).bytes);
     await collect();
@@ -224,7 +225,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([pool.stats().inUseBytes, view.length], [4096, 4096]);
   },
 
-  async "a promise that nobody can settle keeps the lease for ever"() {
+  async "a promise that cannot settle any more keeps the lease for ever"() {
     using pool = new BufferPool();
     apart(() => {
       const buffer = pool.acquireSync(4096);
@@ -236,7 +237,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([pool.stats().leaked, pool.stats().inUseBytes], [0, 4096]);
   },
 
-  async "requests that wait are served by what the collector finds"() {
+  async "waiting requests get the blocks that the collector finds"() {
     using pool = new BufferPool({ limitBytes: 4096, onWarning() {} });
     apart(() => pool.acquireSync(4096).bytes.fill(1));
     const waiting = pool.acquire(4096);
@@ -244,7 +245,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     (await waiting).drop();
   },
 
-  async "trackLeaks tells what was forgotten and where it was acquired"() {
+  async "trackLeaks reports what was forgotten and where it was acquired"() {
     const warnings: string[] = [];
     using pool = new BufferPool({
       trackLeaks: true,
@@ -267,7 +268,7 @@ export const CASES: Record<string, () => Promise<void>> = {
     assertEquals([pool.leaks().length, pool.stats().leaked], [1, 1]);
   },
 
-  async "a pool that was closed takes back what is collected later"() {
+  async "a closed pool takes back what is collected later"() {
     const pool = new BufferPool();
     apart(() => pool.acquireSync(4096).bytes.fill(1));
     using other = BufferPool.attach(pool.id);

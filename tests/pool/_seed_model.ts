@@ -4,39 +4,39 @@ import {
   PoolLimitError,
 } from "../../lib/pool/mod.ts";
 
-/** What the checks of `seed_test.ts` ask of a pool: that of the seed as well as ours. */
+/** What the checks of `seed_test.ts` need of a pool: of Iggy's as well as of ours. */
 export interface Subject {
-  /** Leases memory; throws `PoolLimitError` where the pool refuses. */
+  /** Leases memory. Throws `PoolLimitError` where the pool refuses. */
   acquire(length: number, aligned?: boolean): SubjectBuffer;
-  /** Waits for its turn where the pool can. */
+  /** Waits for memory where the pool can. */
   wait(length: number): Promise<SubjectBuffer>;
-  /** Bytes that the pool says are in use, within its limit. */
+  /** Bytes that the pool reports as in use within its limit. */
   usedBytes(): number;
-  /** Bytes that are really taken from the system, whatever the pool says. */
+  /** Bytes that are really taken from the system, whatever the pool reports. */
   takenBytes(): number;
-  /** Blocks that were made by the system for a request. */
+  /** Number of blocks that were allocated for a request. */
   madeBlocks(): number;
-  /** Blocks that came back and were thrown away. */
+  /** Number of blocks that returned and were thrown away. */
   droppedBlocks(): number;
-  /** Memory beyond the limit: leases, and ends of them. */
+  /** Memory beyond the limit: number of leases, and of their ends. */
   externals(): [acquired: number, returned: number];
-  /** All figures as text, if there is such a thing. */
+  /** All figures as text, if the pool has such a report. */
   report(): string | undefined;
 }
 
 /** A lease of a {@linkcode Subject}. */
 export interface SubjectBuffer {
   readonly capacity: number;
-  /** Whether the memory is known to lie beyond the limit. */
+  /** Whether the memory is known to be beyond the limit. */
   readonly external: boolean;
-  /** Bytes that can be reached through the lease now. */
+  /** The bytes that can be reached through the lease now. */
   view(): Uint8Array;
   grow(additionalBytes: number): void;
-  /** The head, and how many bytes were copied for it. */
+  /** Returns the head, and how many bytes were copied for it. */
   splitTo(at: number): [head: SubjectBuffer, copiedBytes: number];
   /** Shares the memory among `readers`, and drops them all. */
   freezeAndDrop(readers: number): void;
-  /** Takes the memory out of the pool's hands, as far as it lets itself. */
+  /** Takes the memory away from the pool, as far as the pool allows it. */
   escape(): void;
   drop(): void;
 }
@@ -44,8 +44,8 @@ export interface SubjectBuffer {
 const CLASS_KIB = [4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 1536, 2048];
 
 /**
- * The rules of the seed's pool, as its source has them; memory is plain arrays, and only counted
- * where content does not matter.
+ * The rules of Iggy's pool as in its source. Its memory is plain arrays, and only counted where
+ * contents do not matter.
  */
 export class SeedPool implements Subject {
   readonly #limitBytes: number;
@@ -64,12 +64,12 @@ export class SeedPool implements Subject {
   }
 
   acquire(length: number): SubjectBuffer {
-    // A sum over all classes: not one step.
+    // A sum over all classes, which is not atomic.
     const used = this.usedBytes();
     const index = this.#classes.findIndex((each) => each.bytes >= length);
     const own = this.#classes[index]!;
     if (used + own.bytes > this.#limitBytes) {
-      // Above the limit, memory is allocated all the same.
+      // Above the limit, memory is allocated nevertheless.
       this.#externalAcquired++;
       return this.#buffer(this.#make(length), -1);
     }
@@ -134,7 +134,7 @@ export class SeedPool implements Subject {
         return [this.#buffer(head, -1), bytes!.length];
       },
       freezeAndDrop: () => {
-        // The allocator frees it, some time: the pool never sees it again.
+        // The allocator frees it eventually, and the pool never sees it again.
         if (index >= 0) this.#classes[index]!.used--;
         this.#taken -= bytes!.length;
         bytes = null;
@@ -230,7 +230,7 @@ function wrap(pool: BufferPool, buffer: PooledBuffer): SubjectBuffer {
       const head = buffer.splitTo(at);
       const halves = [pool.lend(head), pool.lend(buffer)] as const;
       for (const half of halves) half.end();
-      // The halves lie where the whole lay, end to end: nothing was copied.
+      // The halves lie where the whole did, end to end, so nothing was copied.
       const stayed = halves[0].slot === slot && halves[1].slot === slot &&
         halves[0].start === start && halves[1].start === start + at &&
         halves[0].length + halves[1].length === length;

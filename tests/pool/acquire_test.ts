@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BufferPool, SIZE_CLASSES } from "../../lib/pool/mod.ts";
 
-Deno.test("SIZE_CLASSES are the 28 of the design", () => {
+Deno.test("SIZE_CLASSES are the 28 documented ones", () => {
   const KIB = 1024;
   const MIB = 1024 * KIB;
   // deno-fmt-ignore
@@ -50,7 +50,7 @@ Deno.test("BufferPool.acquireSync() refuses lengths out of range", () => {
   );
 });
 
-Deno.test("BufferPool.acquire() gives what acquireSync() gives, and rejects instead of throwing", async () => {
+Deno.test("BufferPool.acquire() gives the same as acquireSync(), and rejects instead of throwing", async () => {
   using pool = new BufferPool();
   using buffer = await pool.acquire(5000);
   assertEquals([buffer.length, buffer.capacity, buffer.state], [
@@ -72,10 +72,10 @@ Deno.test("PooledBuffer.bytes covers the length, and is the same view until that
   assert(buffer.bytes === view);
   buffer.truncate(50);
   assertEquals(buffer.bytes.length, 50);
-  assertEquals(view.length, 100); // Still the owner's memory.
+  assertEquals(view.length, 100); // It is still the owner's memory.
 });
 
-Deno.test("a dropped block is used again, and its content is an earlier owner's unless zeros were asked for", () => {
+Deno.test("BufferPool reuses a dropped block, with the bytes of its earlier owner unless 'zeroed' is set", () => {
   using pool = new BufferPool();
   const first = pool.acquireSync(8192);
   first.bytes.fill(7);
@@ -89,7 +89,7 @@ Deno.test("a dropped block is used again, and its content is an earlier owner's 
   assertEquals(pool.stats().acquired, 3);
 });
 
-Deno.test("zeroed memory is zeros, fresh or used, pooled, plain, beyond the limit and without a pool", () => {
+Deno.test("BufferPool.acquireSync() with 'zeroed' gives zeros: fresh or used, pooled, plain, beyond the limit, not pooled", () => {
   for (const enabled of [true, false]) {
     using pool = new BufferPool({
       enabled,
@@ -112,7 +112,7 @@ Deno.test("zeroed memory is zeros, fresh or used, pooled, plain, beyond the limi
   }
 });
 
-Deno.test("plain memory: short, not aligned, outside the pool's memory, not lent", () => {
+Deno.test("BufferPool.acquireSync() without 'aligned' gives plain memory: outside the pool's, and not lent", () => {
   using pool = new BufferPool({ limitBytes: 4096 });
   using block = pool.acquireSync(4096); // The limit is reached.
   using plain = pool.acquireSync(4095, { aligned: false });
@@ -133,12 +133,12 @@ Deno.test("plain memory: short, not aligned, outside the pool's memory, not lent
   assertEquals([view.length, pool.stats().plainInUse], [0, 0]);
   assertEquals(pool.stats().plainAcquired, 1);
   block.drop();
-  // From a block's size on there is nothing to save.
+  // From the size of a block on there is nothing to save.
   using large = pool.acquireSync(4096, { aligned: false });
   assertEquals(large.aligned, true);
 });
 
-Deno.test("plain memory is new for each lease, also for numbers", () => {
+Deno.test("BufferPool.acquireSync() gives new plain memory for each lease, also for views of numbers", () => {
   using pool = new BufferPool();
   for (let i = 1; i <= 3; i++) {
     const buffer = pool.acquireSync(100, { aligned: false });
@@ -149,7 +149,7 @@ Deno.test("plain memory is new for each lease, also for numbers", () => {
   }
 });
 
-Deno.test("a pool that is not enabled maps and unmaps each block", () => {
+Deno.test("BufferPool that is not enabled maps and unmaps each block", () => {
   using pool = new BufferPool({ enabled: false });
   for (let i = 0; i < 3; i++) {
     const buffer = pool.acquireSync(4096);
@@ -162,7 +162,7 @@ Deno.test("a pool that is not enabled maps and unmaps each block", () => {
   assertEquals([pool.stats().mappedBytes, pool.stats().freeBytes], [0, 0]);
 });
 
-Deno.test("BufferPool.trim() unmaps what is free, and leases made later see no old view", () => {
+Deno.test("BufferPool.trim() unmaps free blocks, and later leases have no old view", () => {
   using pool = new BufferPool();
   const kept = pool.acquireSync(4096);
   kept.bytes.fill(1);
@@ -179,7 +179,7 @@ Deno.test("BufferPool.trim() unmaps what is free, and leases made later see no o
   kept.drop();
 });
 
-Deno.test("bucketCapacity bounds the free blocks of a class", () => {
+Deno.test("BufferPool keeps at most bucketCapacity free blocks of a class", () => {
   using pool = new BufferPool({ bucketCapacity: 2 });
   const buffers = Array.from({ length: 5 }, () => pool.acquireSync(2 ** 21));
   buffers.forEach((buffer) => buffer.bytes[0] = 1);

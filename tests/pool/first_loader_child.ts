@@ -1,6 +1,6 @@
 /**
- * A worker loads the library before anybody else, makes a pool, and is terminated; then this thread
- * loads it and uses that pool.
+ * A worker loads the library first, makes a pool, and is terminated. Then this thread loads the
+ * library and uses that pool.
  */
 const source = `
   const { BufferPool } = await import(${

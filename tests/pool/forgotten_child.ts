@@ -1,6 +1,4 @@
-/**
- * Runs the cases of `_forgotten_cases.ts` and prints by name what went wrong, `null` if nothing did.
- */
+/** Runs the cases of `_forgotten_cases.ts`. Prints the error of each by name, or `null`. */
 import { CASES } from "./_forgotten_cases.ts";
 
 const outcomes: Record<string, string | null> = {};

@@ -15,7 +15,10 @@ for (const [name, run] of Object.entries(CASES)) {
   });
 }
 
-/** The collector can only be asked to run in a process that was started so. */
+/**
+ * Runs the cases in a process of its own, because the collector can only be run on demand with a
+ * flag.
+ */
 async function runAll(): Promise<Record<string, string | null>> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [

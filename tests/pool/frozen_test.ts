@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 
-Deno.test("PooledBuffer.freeze() takes the writer's view away and gives the block back with the last holder", () => {
+Deno.test("PooledBuffer.freeze() detaches the writer's view, and returns the block with the last holder", () => {
   using pool = new BufferPool();
   const buffer = pool.acquireSync(10);
   const mine = buffer.bytes;
@@ -28,7 +28,7 @@ Deno.test("PooledBuffer.freeze() takes the writer's view away and gives the bloc
   assertEquals(pool.stats().frozen, 1);
 });
 
-Deno.test("FrozenBuffer slices share one view that dies with the last holder, in every order", () => {
+Deno.test("FrozenBuffer slices share one view, which is detached with the last holder, in every order", () => {
   // All orders in which 4 holders can be dropped.
   const orders = permutations([0, 1, 2, 3]);
   assertEquals(orders.length, 24);
@@ -57,7 +57,7 @@ Deno.test("FrozenBuffer slices share one view that dies with the last holder, in
   assertEquals([acquired, returned], [24, 24]);
 });
 
-Deno.test("FrozenBuffer dropped: every use is a TypeError", () => {
+Deno.test("FrozenBuffer that was dropped: every use is a TypeError", () => {
   using pool = new BufferPool();
   const frozen = pool.acquireSync(10).freeze();
   using other = frozen.retain();
@@ -91,7 +91,7 @@ Deno.test("FrozenBuffer.slice() refuses ranges outside", () => {
   assertEquals(pool.stats().frozen, 1);
 });
 
-Deno.test("FrozenBuffer is lent many times, to be read only, and its view stays", () => {
+Deno.test("FrozenBuffer is lent many times, for reading only, and its view stays", () => {
   using pool = new BufferPool();
   const frozen = pool.acquireSync(100, { zeroed: true }).freeze();
   const slice = frozen.slice(10, 30);
@@ -136,7 +136,7 @@ Deno.test("FrozenBuffer.hold() keeps the memory until the promise settles", asyn
   assertEquals([pool.stats().frozen, view.length], [0, 0]);
 });
 
-Deno.test("plain memory freezes without counting as a frozen block", () => {
+Deno.test("FrozenBuffer of plain memory does not count as a frozen block", () => {
   using pool = new BufferPool();
   const buffer = pool.acquireSync(0, { aligned: false });
   buffer.append("plain");

@@ -3,7 +3,7 @@ import { BufferPool, PoolLimitError } from "../../lib/pool/mod.ts";
 
 const decoder = new TextDecoder();
 
-Deno.test("PooledBuffer.append() adds bytes and strings, and tells where", () => {
+Deno.test("PooledBuffer.append() adds bytes and strings, and returns their position", () => {
   using pool = new BufferPool();
   using buffer = pool.acquireSync(0);
   assertEquals(buffer.append(new Uint8Array([1, 2, 3])), 0);
@@ -15,7 +15,7 @@ Deno.test("PooledBuffer.append() adds bytes and strings, and tells where", () =>
   assertEquals(decoder.decode(buffer.bytes.subarray(3)), "äöü€ 😀");
 });
 
-Deno.test("PooledBuffer.append() makes of every string what TextEncoder makes", () => {
+Deno.test("PooledBuffer.append() encodes every string like TextEncoder", () => {
   using pool = new BufferPool();
   const units = [
     "a",
@@ -28,7 +28,7 @@ Deno.test("PooledBuffer.append() makes of every string what TextEncoder makes", 
     "\uffff",
   ];
   const encoder = new TextEncoder();
-  // All strings of up to 3 of these units: every way in which halves of pairs can meet.
+  // All strings of up to 3 of these units, that is every way in which surrogates can meet.
   const texts = [""];
   for (let from = 0, round = 0; round < 3; round++) {
     const until = texts.length;
@@ -69,7 +69,7 @@ Deno.test("PooledBuffer.append() of its own bytes survives the move", () => {
   }
 });
 
-Deno.test("PooledBuffer.append() of plain memory grows, and becomes a block when it needs one", () => {
+Deno.test("PooledBuffer.append() of plain memory grows it, and moves to a block when it needs one", () => {
   using pool = new BufferPool();
   using buffer = pool.acquireSync(0, { aligned: false });
   const reference: number[] = [];
@@ -125,7 +125,7 @@ Deno.test("PooledBuffer growth at the limit throws PoolLimitError and changes no
   assertEquals(pool.stats().resized, 0);
 });
 
-Deno.test("PooledBuffer growth at the limit goes beyond it where the pool is so set", () => {
+Deno.test("PooledBuffer growth at the limit goes beyond it where the pool allows it", () => {
   using pool = new BufferPool({
     limitBytes: 4096,
     atLimit: "external",
@@ -136,7 +136,7 @@ Deno.test("PooledBuffer growth at the limit goes beyond it where the pool is so 
   assertEquals([buffer.external, pool.stats().inUseBytes], [true, 0]);
 });
 
-Deno.test("PooledBuffer.truncate() and resize(): bytes gained are zeros", () => {
+Deno.test("PooledBuffer.truncate() and resize(): added bytes are zeros", () => {
   using pool = new BufferPool();
   const dirty = pool.acquireSync(8192);
   dirty.bytes.fill(0xff);

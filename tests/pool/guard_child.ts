@@ -1,5 +1,5 @@
 /**
- * Touches a block, after its release if the argument is `freed`: behind the pool's back, as only a
+ * Reads a block, after its release if the argument is `freed`. It bypasses the pool, as only a
  * defect could.
  */
 import { native, nativeBuffer } from "../../lib/native/mod.ts";

@@ -1,6 +1,6 @@
 /**
- * The misuse tests under a library whose free blocks are unreadable: a touch of memory that nobody
- * owns would kill them.
+ * Runs the misuse tests with a library whose free blocks are unreadable: an access to memory
+ * without an owner would kill the process.
  */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
@@ -10,7 +10,7 @@ const decoder = new TextDecoder();
 
 let library: Promise<string> | undefined;
 
-/** Builds the library with free blocks protected; cargo does nothing if it is there. */
+/** Builds the library with free blocks protected. Cargo does nothing if it is already built. */
 async function build(): Promise<string> {
   const directory = `${ROOT}rust/target/guard`;
   const { success, stderr } = await new Deno.Command("cargo", {
@@ -48,7 +48,8 @@ const MISUSE = [
 
 for (const room of MISUSE) {
   Deno.test({
-    name: `the guard build: ${room}_test.ts touches no memory that nobody owns`,
+    name:
+      `the guard build: ${room}_test.ts accesses no memory without an owner`,
     ignore: !ALL,
     async fn() {
       const { success, signal, stdout, stderr } = await guarded(
@@ -68,7 +69,7 @@ for (const room of MISUSE) {
 const program = "tests/pool/guard_child.ts";
 
 Deno.test({
-  name: "the guard build: memory that is leased can be touched",
+  name: "the guard build: leased memory can be read",
   ignore: !ALL,
   async fn() {
     const { success, stdout } = await guarded("run", "-A", program, "leased");
@@ -80,7 +81,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the guard build: one touch of freed memory kills the process",
+  name: "the guard build: one read of freed memory kills the process",
   ignore: !ALL,
   async fn() {
     const { signal, stdout } = await guarded("run", "-A", program, "freed");

@@ -8,7 +8,7 @@ import {
 const KIB = 1024;
 const quiet = { onWarning() {} };
 
-Deno.test("atLimit 'fail': both versions fail with PoolLimitError and its figures", async () => {
+Deno.test("BufferPool with atLimit 'fail': acquire() and acquireSync() fail with PoolLimitError and its figures", async () => {
   using pool = new BufferPool({
     limitBytes: 16 * KIB,
     atLimit: "fail",
@@ -36,7 +36,7 @@ Deno.test("atLimit 'fail': both versions fail with PoolLimitError and its figure
   assertEquals(first.length + second.length + third.length, 16 * KIB);
 });
 
-Deno.test("atLimit 'external': memory beyond the limit is known as such and ends with its lease", async () => {
+Deno.test("BufferPool with atLimit 'external': memory beyond the limit is reported as such, and freed with its lease", async () => {
   using pool = new BufferPool({
     limitBytes: 4 * KIB,
     atLimit: "external",
@@ -66,20 +66,20 @@ Deno.test("atLimit 'external': memory beyond the limit is known as such and ends
   ]);
 });
 
-Deno.test("atLimit 'wait': acquireSync() throws, acquire() waits for a return", async () => {
+Deno.test("BufferPool with atLimit 'wait': acquireSync() throws, and acquire() waits for a block to return", async () => {
   using pool = new BufferPool({ limitBytes: 4 * KIB, ...quiet });
   const first = pool.acquireSync(1);
   assertThrows(() => pool.acquireSync(1), PoolLimitError);
   const waiting = pool.acquire(100);
   assertEquals(pool.stats().waiting, 1);
   first.drop();
-  assertEquals([pool.stats().waiting, pool.stats().waits], [0, 1]); // At once.
+  assertEquals([pool.stats().waiting, pool.stats().waits], [0, 1]); // Immediately.
   const second = await waiting;
   assertEquals([second.length, second.state], [100, "leased"]);
   second.drop();
 });
 
-Deno.test("atLimit 'wait': requests are served first come, first served, and nobody overtakes", async () => {
+Deno.test("BufferPool with atLimit 'wait': requests are served in order, and none overtakes another", async () => {
   using pool = new BufferPool({ limitBytes: 16 * KIB, ...quiet });
   const held = [pool.acquireSync(8 * KIB), pool.acquireSync(8 * KIB)];
   const order: string[] = [];
@@ -97,7 +97,7 @@ Deno.test("atLimit 'wait': requests are served first come, first served, and nob
     request("b", 4 * KIB),
     request("c", 4 * KIB),
   ];
-  held[0]!.drop(); // Room for the small ones, but they come later.
+  held[0]!.drop(); // There is room for the small ones, but they are later in the queue.
   await delay(20);
   assertEquals([order, pool.stats().waiting], [[], 4]);
   const refused = assertThrows(() => pool.acquireSync(1), PoolLimitError);
@@ -115,7 +115,7 @@ Deno.test("atLimit 'wait': requests are served first come, first served, and nob
   assertEquals([pool.stats().waiting, pool.stats().inUseBytes], [0, 0]);
 });
 
-Deno.test("a buffer that grows takes memory before requests that wait: its owner must be able to finish", async () => {
+Deno.test("PooledBuffer that grows takes memory before waiting requests, so that its owner can finish", async () => {
   using pool = new BufferPool({ limitBytes: 16 * KIB, ...quiet });
   using buffer = pool.acquireSync(4 * KIB);
   const waiting = pool.acquire(16 * KIB);
@@ -125,7 +125,7 @@ Deno.test("a buffer that grows takes memory before requests that wait: its owner
   (await waiting).drop();
 });
 
-Deno.test("BufferPool.acquire() with a signal: the wait ends with its reason, and the queue goes on", async () => {
+Deno.test("BufferPool.acquire() with a signal: the wait ends with its reason, and the queue continues", async () => {
   using pool = new BufferPool({ limitBytes: 4 * KIB, ...quiet });
   const first = pool.acquireSync(1);
   const reason = new Error("no more time");
@@ -137,7 +137,7 @@ Deno.test("BufferPool.acquire() with a signal: the wait ends with its reason, an
   assertEquals(pool.stats().waiting, 1);
   first.drop();
   const second = await next;
-  // Too late for one that was served, too early for one that is aborted.
+  // Too late for the request that was served, and too early for the one that is aborted.
   aborter.abort();
   assertEquals(second.state, "leased");
   assertEquals(
@@ -150,21 +150,21 @@ Deno.test("BufferPool.acquire() with a signal: the wait ends with its reason, an
   second.drop();
 });
 
-Deno.test("BufferPool.acquire(): aborting a large request at the head serves the small ones behind it", async () => {
+Deno.test("BufferPool.acquire(): aborting a large request at the head serves the small ones after it", async () => {
   using pool = new BufferPool({ limitBytes: 8 * KIB, ...quiet });
   using held = pool.acquireSync(4 * KIB);
   const aborter = new AbortController();
   const large = pool.acquire(8 * KIB, { signal: aborter.signal });
   const small = pool.acquire(4 * KIB);
   aborter.abort();
-  assertEquals(pool.stats().waiting, 0); // At once.
+  assertEquals(pool.stats().waiting, 0); // Immediately.
   await assertRejects(() => large, DOMException);
   using served = await small;
   assertEquals(held.length, served.length);
 });
 
 for (const others of ["none", "one at the head", "every second"]) {
-  Deno.test(`BufferPool.acquire() of 100,000 that one signal aborts leaves the queue at once, waiting by another signal: ${others}`, async () => {
+  Deno.test(`BufferPool.acquire() removes 100,000 requests at once that one signal aborts, others in the queue: ${others}`, async () => {
     using pool = new BufferPool({ limitBytes: 4 * KIB, ...quiet });
     const held = pool.acquireSync(1);
     const controller = new AbortController();
@@ -195,15 +195,15 @@ for (const others of ["none", "one at the head", "every second"]) {
     }
     const tookMs = performance.now() - began;
     assertEquals([served, pool.stats().waiting], [kept.length, 0]);
-    // A step for each pair takes minutes.
+    // A step for each pair would take minutes.
     assert(tookMs < 20_000, `${tookMs} ms`);
   });
 }
 
-Deno.test("BufferPool.acquire() for more than the pool could ever give is a PoolLimitError at once", async () => {
+Deno.test("BufferPool.acquire() for more than the pool can ever give is a PoolLimitError at once", async () => {
   using pool = new BufferPool({ limitBytes: 12 * KIB, ...quiet });
   await assertRejects(() => pool.acquire(8 * KIB + 1), PoolLimitError);
-  // What is quarantined never comes back.
+  // A quarantined block never returns.
   const lost = pool.acquireSync(4 * KIB);
   lost.bytes.buffer.transfer();
   lost.drop();
@@ -211,12 +211,12 @@ Deno.test("BufferPool.acquire() for more than the pool could ever give is a Pool
   const more = pool.acquireSync(4 * KIB);
   more.bytes.buffer.transfer();
   const waiting = assertRejects(() => pool.acquire(8 * KIB), PoolLimitError);
-  more.drop(); // Now it can never be served.
+  more.drop(); // From here on it can never be served.
   await waiting;
   assertEquals(pool.stats().waiting, 0);
 });
 
-Deno.test("at the limit, free blocks of other classes are given up before anybody fails", () => {
+Deno.test("BufferPool at its limit frees blocks of other classes before a request fails", () => {
   using pool = new BufferPool({
     limitBytes: 1024 * KIB,
     atLimit: "fail",
@@ -237,7 +237,7 @@ Deno.test("at the limit, free blocks of other classes are given up before anybod
   assertEquals(pool.stats().peakMappedBytes, 1024 * KIB);
 });
 
-Deno.test("a pool warns once that its limit was reached", async () => {
+Deno.test("BufferPool warns once that its limit was reached", async () => {
   for (const atLimit of ["wait", "fail", "external"] as const) {
     const warnings: string[] = [];
     using pool = new BufferPool({

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 
-Deno.test("BufferPool.lend() names the bytes by pool, slot, generation, start and length", () => {
+Deno.test("BufferPool.lend() identifies the bytes by pool, slot, generation, start and length", () => {
   using pool = new BufferPool();
   using buffer = pool.acquireSync(5000);
   const whole = pool.lend(buffer);
@@ -21,7 +21,7 @@ Deno.test("BufferPool.lend() names the bytes by pool, slot, generation, start an
   rest.end();
 });
 
-Deno.test("Loan.bytes is a private view of the range, dead after end()", () => {
+Deno.test("Loan.bytes is a private view of the range, detached by end()", () => {
   using pool = new BufferPool();
   using buffer = pool.acquireSync(100, { zeroed: true });
   const loan = pool.lend(buffer, 10, 20);

@@ -1,6 +1,6 @@
 /**
- * Random sequences of calls against a naive model: what succeeds, what the bytes are, and what the
- * figures say.
+ * Random sequences of calls compared with a naive model: what succeeds, what the bytes are, and
+ * what the figures are.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
@@ -16,7 +16,7 @@ import {
 const LIMIT = 256 * 1024;
 const MAX_LENGTH = 80 * 1024;
 
-/** A block, or plain memory, and how many owners it has. */
+/** A block or plain memory, and its number of owners. */
 interface ModelBlock {
   /** 0 for plain memory. */
   readonly size: number;
@@ -37,11 +37,11 @@ interface LiveFrozen {
   readonly buffer: FrozenBuffer;
   readonly block: ModelBlock;
   readonly bytes: number[];
-  /** The holders of the same frozen memory. */
+  /** The number of holders of the same frozen memory. */
   readonly holders: { count: number };
 }
 
-/** The state of a pool as one would write it down on paper. */
+/** The expected state of a pool. */
 class Model {
   readonly pool = new BufferPool({
     limitBytes: LIMIT,
@@ -58,7 +58,7 @@ class Model {
   frozenParts = 0;
   #next = 0;
 
-  /** Bytes of blocks that nobody else can have. */
+  /** Bytes of blocks that no other owner can get. */
   get used(): number {
     return [...this.blocks].reduce((sum, each) => sum + each.size, 0);
   }
@@ -79,14 +79,14 @@ class Model {
     if (block.size > 0) this.returned++;
   }
 
-  /** One holder of frozen memory less. */
+  /** Drops one holder of frozen memory. */
   release({ block, holders }: LiveFrozen): void {
     if (--holders.count > 0) return;
     if (block.size > 0) this.frozenParts--;
     this.give(block);
   }
 
-  /** Bytes that occur nowhere else. */
+  /** Returns bytes that occur nowhere else. */
   pattern(count: number): number[] {
     const seed = this.#next++ * 31;
     return Array.from({ length: count }, (_, i) => (seed + i) % 256);
@@ -106,7 +106,10 @@ class Model {
       }
     }
     for (const { buffer, bytes } of this.frozen) {
-      assert(equal(buffer.bytes, bytes), "The bytes of a frozen one changed");
+      assert(
+        equal(buffer.bytes, bytes),
+        "The bytes of a frozen buffer changed",
+      );
     }
     const stats = this.pool.stats();
     const all = [...this.blocks];
@@ -149,7 +152,7 @@ function equal(view: Uint8Array, bytes: number[]): boolean {
     view.every((byte, i) => byte === bytes[i]);
 }
 
-/** What a step does to one of the live buffers; `n` chooses lengths and positions. */
+/** What a step does to one of the live buffers. `n` selects lengths and positions. */
 const ON_LIVE: Record<string, (model: Model, each: Live, n: number) => void> = {
   write(model, each) {
     each.bytes = model.pattern(each.bytes.length);
@@ -352,7 +355,7 @@ function run(model: Model, kind: string, which: number, n: number): void {
   else ON_LIVE[kind]!(model, each, n);
 }
 
-Deno.test("BufferPool behaves as a naive model does, over random sequences of calls", () => {
+Deno.test("BufferPool behaves like a naive model in random sequences of calls", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const model = new Model();

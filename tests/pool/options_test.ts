@@ -58,7 +58,7 @@ Deno.test("BufferPool() takes the smallest and largest settings", () => {
   new BufferPool({ limitBytes: 2 ** 53, bucketCapacity: 2 ** 32 - 1 }).close();
 });
 
-Deno.test("BufferPool.default() is one pool, made anew once it was closed", () => {
+Deno.test("BufferPool.default() is one pool, and a new one after it was closed", () => {
   const first = BufferPool.default();
   assertStrictEquals(BufferPool.default(), first);
   first.close();
@@ -67,7 +67,7 @@ Deno.test("BufferPool.default() is one pool, made anew once it was closed", () =
   second.close();
 });
 
-Deno.test("BufferPool.attach() joins a pool with its settings and own choices", () => {
+Deno.test("BufferPool.attach() joins a pool with the pool's settings and options of its own", () => {
   using pool = new BufferPool({ limitBytes: 8192, bucketCapacity: 3 });
   using other = BufferPool.attach(pool.id, { atLimit: "fail" });
   assertEquals(
@@ -78,11 +78,11 @@ Deno.test("BufferPool.attach() joins a pool with its settings and own choices", 
   const buffer = pool.acquireSync(8192);
   assertEquals(other.stats().inUseBytes, 8192);
   pool.lend(buffer).end();
-  other.lend(buffer).end(); // The same pool by its number.
+  other.lend(buffer).end(); // It is the same pool.
   buffer.drop();
 });
 
-Deno.test("BufferPool.attach() refuses a number that is no open pool", () => {
+Deno.test("BufferPool.attach() refuses a number that is not of an open pool", () => {
   const pool = new BufferPool();
   pool.close();
   for (const id of [0, -1, 1.5, NaN, 2 ** 31, pool.id, 0x7fffffff]) {
@@ -90,7 +90,7 @@ Deno.test("BufferPool.attach() refuses a number that is no open pool", () => {
   }
 });
 
-Deno.test("BufferPool.close() leaves leased buffers usable and refuses new ones", async () => {
+Deno.test("BufferPool.close() leaves leased buffers usable, and refuses new ones", async () => {
   const pool = new BufferPool({ limitBytes: 8192, onWarning() {} });
   const buffer = pool.acquireSync(8192);
   const refused = assertRejects(

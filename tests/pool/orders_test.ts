@@ -1,6 +1,6 @@
 /**
- * Every order of up to five calls on buffers: nobody ever sees another owner's bytes, and all
- * memory comes back or is known to be lost.
+ * Every order of up to five calls on buffers: no owner ever sees another owner's bytes, and all
+ * memory returns or is known to be lost.
  */
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -14,7 +14,7 @@ import {
 const BLOCK = 4096;
 const LENGTH = 100;
 
-/** A buffer, the view of it that somebody kept, and the byte that fills it, if known. */
+/** A buffer, a view of it that was kept, and the byte that fills it, if known. */
 interface Handle {
   readonly buffer: PooledBuffer | FrozenBuffer;
   view: Uint8Array<ArrayBuffer> | null;
@@ -23,7 +23,7 @@ interface Handle {
   held: boolean;
 }
 
-/** A pool of two blocks and all that was made of it. */
+/** A pool of two blocks, and everything made of it. */
 class World {
   readonly pool = new BufferPool({
     limitBytes: 2 * BLOCK,
@@ -31,7 +31,7 @@ class World {
     onWarning() {},
   });
   readonly handles: Handle[] = [];
-  /** Views that were transferred away, with the byte that must stay in them. */
+  /** Views that were transferred away, each with the byte that must stay in it. */
   readonly stolen: { bytes: Uint8Array; pattern: number | null }[] = [];
   readonly settle: (() => void)[] = [];
   readonly aborts: AbortController[] = [];
@@ -48,7 +48,7 @@ class World {
     return 1 + this.#patterns++ % 255;
   }
 
-  /** A view holds what its owner left in it, or is empty. */
+  /** Checks that each view holds what its owner wrote, or is empty. */
   check(): void {
     for (const { buffer, view, pattern, loan, held } of this.handles) {
       if (view === null) continue;
@@ -62,7 +62,7 @@ class World {
     }
   }
 
-  /** Ends everything, and finds all memory free, or in quarantine. */
+  /** Ends everything, and checks that all memory is free or quarantined. */
   async end(): Promise<void> {
     for (const abort of this.aborts) abort.abort();
     for (const { loan } of this.handles) loan?.end();
@@ -91,7 +91,7 @@ function assertFilled(bytes: Uint8Array, pattern: number): void {
 
 type Action = (world: World, newest: Handle | undefined) => void;
 
-/** What may be called, always on the buffer that was made last, in whatever state it is. */
+/** The calls. Each is made on the newest buffer, in whatever state it is. */
 const ACTIONS: Record<string, Action> = {
   acquire(world) {
     world.add(world.pool.acquireSync(LENGTH), null);
@@ -174,10 +174,10 @@ const ACTIONS: Record<string, Action> = {
 };
 
 const NAMES = Object.keys(ACTIONS);
-/** What does something without a buffer. */
+/** The calls that need no buffer. */
 const BEGINNINGS = ["acquire", "wait", "close"];
 
-/** Runs calls one after the other: each works, or is a clear error. */
+/** Makes calls one after the other. Each must succeed or throw a clear error. */
 async function run(names: readonly string[]): Promise<void> {
   const world = new World();
   for (const name of names) {
@@ -188,14 +188,14 @@ async function run(names: readonly string[]): Promise<void> {
         error instanceof PoolLimitError;
       if (!clear) throw error;
     }
-    // Those who wait for memory are served in a later turn.
+    // Requests that wait for memory are served in a later turn.
     if (world.pending.length > 0) await Promise.resolve();
     world.check();
   }
   await world.end();
 }
 
-Deno.test("BufferPool: every order of up to five calls keeps owners apart and gives all memory back", async () => {
+Deno.test("BufferPool: every order of up to five calls keeps owners apart and returns all memory", async () => {
   let orders = 0;
   const visit = async (names: string[]): Promise<void> => {
     if (names.length > 0) {

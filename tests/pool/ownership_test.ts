@@ -31,7 +31,7 @@ const USES: Record<string, (buffer: PooledBuffer) => unknown> = {
   lend: (buffer) => buffer.pool.lend(buffer).end(),
 };
 
-/** What is known of the memory, not a use of it. */
+/** Properties that can be read after the buffer has ended. */
 const FACTS: Record<string, (buffer: PooledBuffer) => unknown> = {
   length: (buffer) => buffer.length,
   capacity: (buffer) => buffer.capacity,
@@ -39,7 +39,7 @@ const FACTS: Record<string, (buffer: PooledBuffer) => unknown> = {
   external: (buffer) => buffer.external,
 };
 
-/** The memory of a pool is somebody's, or free: by this the tests end. */
+/** Checks that no memory of a pool is leased. Tests end with it. */
 function assertAllBack(pool: BufferPool): void {
   const stats = pool.stats();
   assertEquals([stats.inUseBytes, stats.plainInUse, stats.frozen], [0, 0, 0]);
@@ -70,7 +70,7 @@ for (const [end, [finish, reason]] of Object.entries(ENDS)) {
       finish(buffer);
       assertEquals([view.length, view.buffer.detached], [0, true]);
       assertEquals(buffer.state, end === "frozen" ? "frozen" : "dropped");
-      // The memory is another's by now, who must notice nothing.
+      // The memory has a new owner, which must notice nothing.
       const other = pool.acquireSync(16, { aligned: !plain, zeroed: true });
       for (const [name, use] of Object.entries({ ...USES, ...FACTS })) {
         const error = assertThrows(() => use(buffer), TypeError) as Error;
@@ -86,7 +86,7 @@ for (const [end, [finish, reason]] of Object.entries(ENDS)) {
   }
 }
 
-Deno.test("PooledBuffer lent: views are empty, every use is a TypeError, facts stay, and it comes back", () => {
+Deno.test("PooledBuffer lent: views are empty, every use is a TypeError, its properties stay, and it returns", () => {
   using pool = new BufferPool();
   const buffer = pool.acquireSync(16);
   const view = buffer.bytes.fill(5);
@@ -119,7 +119,7 @@ Deno.test("PooledBuffer lent: views are empty, every use is a TypeError, facts s
   assertAllBack(pool);
 });
 
-Deno.test("PooledBuffer dropped while lent: the block comes back when the loan ends", () => {
+Deno.test("PooledBuffer dropped while lent: the block returns when the loan ends", () => {
   using pool = new BufferPool({
     limitBytes: 4096,
     atLimit: "fail",
@@ -132,7 +132,7 @@ Deno.test("PooledBuffer dropped while lent: the block comes back when the loan e
   buffer.drop();
   assertEquals([buffer.state, pool.stats().inUseBytes], ["dropped", 4096]);
   assertThrows(() => pool.acquireSync(1), Error, "limit is reached");
-  loan.bytes.fill(2); // The operation still has it.
+  loan.bytes.fill(2); // The operation still uses it.
   loan.end();
   assertEquals(pool.stats().inUseBytes, 0);
   loan.end();
@@ -206,7 +206,7 @@ Deno.test("BufferPool.lend() refuses ranges outside the memory", () => {
   }
 });
 
-/** Ways in which someone can take a view's memory away. */
+/** Ways in which other code can take the memory of a view away. */
 const THEFTS: Record<string, (view: Uint8Array<ArrayBuffer>) => ArrayBuffer> = {
   "transfer()": (view) => view.buffer.transfer(),
   "structuredClone()": (view) =>
@@ -222,7 +222,7 @@ const THEFTS: Record<string, (view: Uint8Array<ArrayBuffer>) => ArrayBuffer> = {
 
 for (const [theft, steal] of Object.entries(THEFTS)) {
   for (const [name, use] of Object.entries(USES)) {
-    Deno.test(`PooledBuffer whose view went away by ${theft}: ${name} is a TypeError, the block is quarantined`, () => {
+    Deno.test(`PooledBuffer whose view was detached by ${theft}: ${name} is a TypeError, and the block is quarantined`, () => {
       using pool = new BufferPool();
       const buffer = pool.acquireSync(16);
       const stolen = new Uint8Array(steal(buffer.bytes)).fill(1);
@@ -233,14 +233,14 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
       );
       assertEquals(buffer.state, "lost");
       assertLost(pool, stolen);
-      // Lost is lost, also the second time.
+      // The memory stays lost at the second use, too.
       assertThrows(() => use(buffer), TypeError, "detached by someone else");
       buffer.drop();
       assertLost(pool, stolen);
     });
   }
 
-  Deno.test(`PooledBuffer whose view went away by ${theft} and that is only dropped: the block is quarantined`, () => {
+  Deno.test(`PooledBuffer whose view was detached by ${theft} and that is only dropped: the block is quarantined`, () => {
     using pool = new BufferPool();
     const buffer = pool.acquireSync(16);
     const stolen = new Uint8Array(steal(buffer.bytes)).fill(1);
@@ -248,7 +248,7 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
     assertLost(pool, stolen);
   });
 
-  Deno.test(`FrozenBuffer whose view went away by ${theft}: all holders lose it, once`, () => {
+  Deno.test(`FrozenBuffer whose view was detached by ${theft}: all holders lose it, once`, () => {
     const uses: ((buffer: FrozenBuffer) => unknown)[] = [
       (buffer) => buffer.bytes,
       (buffer) => buffer.slice(),
@@ -272,7 +272,7 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
     }
   });
 
-  Deno.test(`FrozenBuffer whose view went away by ${theft} and that is only dropped: the block is quarantined`, () => {
+  Deno.test(`FrozenBuffer whose view was detached by ${theft} and that is only dropped: the block is quarantined`, () => {
     using pool = new BufferPool();
     const frozen = pool.acquireSync(16).freeze();
     const other = frozen.retain();
@@ -282,7 +282,7 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
     assertLost(pool, stolen);
   });
 
-  Deno.test(`a half whose view went away by ${theft}: the block is quarantined when both halves have ended`, () => {
+  Deno.test(`PooledBuffer.splitTo() with a half whose view was detached by ${theft}: the block is quarantined when both halves have ended`, () => {
     using pool = new BufferPool();
     const rest = pool.acquireSync(4096);
     const head = rest.splitTo(2048);
@@ -295,7 +295,7 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
     assertLost(pool, stolen);
   });
 
-  Deno.test(`a loan whose bytes went away by ${theft}: the block is quarantined when its lease ends`, () => {
+  Deno.test(`Loan whose bytes were detached by ${theft}: the block is quarantined when its lease ends`, () => {
     using pool = new BufferPool();
     const buffer = pool.acquireSync(16);
     const loan = pool.lend(buffer);
@@ -305,7 +305,7 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
     assertLost(pool, stolen);
   });
 
-  Deno.test(`plain memory whose view went away by ${theft}: TypeError, and nothing is lost to the pool`, () => {
+  Deno.test(`PooledBuffer of plain memory whose view was detached by ${theft}: TypeError, and the pool loses nothing`, () => {
     using pool = new BufferPool();
     const buffer = pool.acquireSync(16, { aligned: false });
     steal(buffer.bytes);
@@ -319,7 +319,7 @@ for (const [theft, steal] of Object.entries(THEFTS)) {
   });
 }
 
-/** The block of `stolen` is out of use for ever: it counts, and nobody else gets it. */
+/** Checks that the block of `stolen` is out of use for ever: it counts, and is not leased again. */
 function assertLost(pool: BufferPool, stolen: Uint8Array): void {
   const before = pool.stats();
   assertEquals([before.quarantinedBytes, before.inUseBytes], [4096, 0]);
@@ -370,7 +370,7 @@ Deno.test("PooledBuffer.hold() keeps the memory until the promise settles", asyn
   }
 });
 
-Deno.test("PooledBuffer.hold() of several promises ends with the last, and the buffer is usable after", async () => {
+Deno.test("PooledBuffer.hold() of several promises ends with the last one, and the buffer is usable afterwards", async () => {
   using pool = new BufferPool();
   const buffer = pool.acquireSync(16);
   const first = Promise.withResolvers<void>();
@@ -386,7 +386,7 @@ Deno.test("PooledBuffer.hold() of several promises ends with the last, and the b
   assertAllBack(pool);
 });
 
-Deno.test("PooledBuffer.splitTo() gives two owners of one block, whose views are apart", () => {
+Deno.test("PooledBuffer.splitTo() gives two owners of one block, whose views do not overlap", () => {
   using pool = new BufferPool();
   for (const at of [0, 1, 512, 4095, 4096]) {
     const rest = pool.acquireSync(4096);
@@ -420,7 +420,7 @@ Deno.test("PooledBuffer.splitTo() gives two owners of one block, whose views are
   }
 });
 
-Deno.test("halves split, freeze, lend and grow by themselves", () => {
+Deno.test("PooledBuffer.splitTo() gives halves that split, freeze, lend and grow independently", () => {
   using pool = new BufferPool();
   const d = pool.acquireSync(4096);
   d.bytes.forEach((_, i, bytes) => bytes[i] = i >> 10);
@@ -450,7 +450,7 @@ Deno.test("halves split, freeze, lend and grow by themselves", () => {
   assertEquals(again.bytes.length, 4096);
 });
 
-Deno.test("the halves of plain memory are memory of their own", () => {
+Deno.test("PooledBuffer.splitTo() of plain memory gives halves with memory of their own", () => {
   using pool = new BufferPool();
   const rest = pool.acquireSync(100, { aligned: false });
   rest.bytes.forEach((_, i, bytes) => bytes[i] = i);

@@ -1,9 +1,9 @@
-/** A worker that does with a pool what it is told, step by step. */
+/** A worker that executes orders on a pool, step by step. */
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 import { BufferPool, type PooledBuffer } from "../../lib/pool/mod.ts";
 
-/** What the worker can be told; it answers each with the same name. */
+/** The orders. The worker replies to each with the same name. */
 export type Order =
   | { do: "attach"; id: number }
   | { do: "acquire"; lengths: number[] }
@@ -18,7 +18,7 @@ export type Order =
 let pool: BufferPool;
 const held: PooledBuffer[] = [];
 
-/** Leases, fills, checks and drops: nobody else may write to the memory meanwhile. */
+/** Leases, fills, checks and drops memory. No other owner may write to it meanwhile. */
 function churn(value: number): void {
   const length = 1 + (value * 7919) % 30_000;
   const buffer = pool.acquireSync(length);

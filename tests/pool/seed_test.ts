@@ -1,6 +1,6 @@
 /**
- * What the seed's pool gets wrong and ours does not: each test bears the words of the design's
- * table, and its check fails against a model of the seed's rule.
+ * What Iggy's pool gets wrong and ours does not. Each check also runs against a model of Iggy's
+ * rule, where it must fail.
  */
 import {
   assert,
@@ -19,7 +19,7 @@ import {
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Runs a check against our pool, which must pass, and the seed's, which must not. */
+/** Runs a check against our pool, which must pass, and Iggy's, which must fail. */
 function differs(
   name: string,
   limitBytes: number,
@@ -34,10 +34,10 @@ function differs(
 }
 
 differs(
-  "FrozenBuffer: the last reader gives the block back to the pool",
+  "FrozenBuffer: the last reader returns the block to the pool",
   64 * MIB,
   (pool) => {
-    // What is acquired first may be made together with others of its kind.
+    // The first block of a class may be made together with others.
     pool.acquire(MIB).drop();
     const made = pool.madeBlocks();
     for (let i = 1; i <= 200; i++) {
@@ -50,7 +50,7 @@ differs(
 );
 
 differs(
-  "PooledBuffer.splitTo(): PooledBuffer.splitTo(): two owners of one block, no copy",
+  "PooledBuffer.splitTo(): two owners of one block, no copy",
   64 * MIB,
   (pool) => {
     const rest = pool.acquire(MIB);
@@ -68,7 +68,7 @@ differs(
   },
 );
 
-Deno.test("one counter, one atomic step; at the limit the caller chooses: wait, fail, or allocate outside and know it", async (t) => {
+Deno.test("BufferPool has one atomic counter; at the limit the caller chooses: wait, fail, or allocate outside", async (t) => {
   const choices: Record<string, (pool: Subject) => Promise<void>> = {
     async wait(pool) {
       const held = fill(pool);
@@ -113,7 +113,7 @@ Deno.test("one counter, one atomic step; at the limit the caller chooses: wait, 
     });
   }
 
-  // All memory counts, free or not: with one counter the limit is never passed.
+  // All memory counts, free or not. With one counter the limit is never exceeded.
   const counted = (pool: Subject): void => {
     for (const size of [4, 8, 16, 32, 64, 4]) {
       const held = Array.from(
@@ -140,24 +140,28 @@ Deno.test("one counter, one atomic step; at the limit the caller chooses: wait, 
   }
 });
 
-differs("a block's class is the class it was made for", 64 * MIB, (pool) => {
-  for (let i = 0; i < 50; i++) {
-    const buffer = pool.acquire(4096);
-    buffer.grow(100);
-    buffer.drop();
-  }
-  assertEquals(pool.droppedBlocks(), 0);
-  const made = pool.madeBlocks();
-  const again = pool.acquire(4196);
-  assertEquals(pool.madeBlocks(), made);
-  again.drop();
-});
-
 differs(
-  "small requests share a block, or take plain memory where no alignment was asked for",
+  "PooledBuffer keeps the class that its block was made for",
   64 * MIB,
   (pool) => {
-    // Where no alignment was asked for.
+    for (let i = 0; i < 50; i++) {
+      const buffer = pool.acquire(4096);
+      buffer.grow(100);
+      buffer.drop();
+    }
+    assertEquals(pool.droppedBlocks(), 0);
+    const made = pool.madeBlocks();
+    const again = pool.acquire(4196);
+    assertEquals(pool.madeBlocks(), made);
+    again.drop();
+  },
+);
+
+differs(
+  "BufferPool serves small requests from a shared block, or with plain memory where no alignment is needed",
+  64 * MIB,
+  (pool) => {
+    // Without alignment.
     const plain = Array.from({ length: 100 }, () => pool.acquire(4, false));
     assertEquals(pool.usedBytes(), 0);
     for (const each of plain) each.drop();
@@ -172,7 +176,7 @@ differs(
   },
 );
 
-Deno.test("a snapshot, a readable table, and counters that add up (tested)", async (t) => {
+Deno.test("BufferPool.stats() and report(): a snapshot, a readable table, and counters that add up", async (t) => {
   const balance = (pool: Subject): void => {
     const held = Array.from({ length: 12 }, () => pool.acquire(8 * KIB));
     for (const each of held) each.drop();
@@ -200,17 +204,17 @@ Deno.test("a snapshot, a readable table, and counters that add up (tested)", asy
 });
 
 differs(
-  "one type owns a block, from acquire to return",
+  "PooledBuffer is the only owner of a block from acquire to return",
   64 * KIB,
   (pool) => {
     const first = pool.acquire(4096);
     const second = pool.acquire(4096);
     first.escape();
-    // What got out is still somebody's, so it still counts.
+    // Memory that escaped still has an owner, so it still counts.
     assertEquals(pool.usedBytes(), 8192);
     const view = second.view();
     second.drop();
-    // And what came back is nobody else's.
+    // Memory that returned has no other owner.
     assertEquals([view.length, pool.usedBytes()], [0, 4096]);
   },
 );

@@ -5,7 +5,7 @@ import {
   SIZE_CLASSES,
 } from "../../lib/pool/mod.ts";
 
-/** What holds of the figures of a pool at rest. */
+/** Checks that the figures of an idle pool add up. */
 function assertAddUp(stats: PoolStats): void {
   const sum = (
     name:
@@ -120,7 +120,7 @@ Deno.test("BufferPool.stats() is exact", () => {
   assertAddUp(pool.stats());
 });
 
-Deno.test("BufferPool.report() is a table of the sizes that were used", () => {
+Deno.test("BufferPool.report() is a table of the used sizes", () => {
   using pool = new BufferPool({ limitBytes: 1.5 * 1024 ** 2 });
   using first = pool.acquireSync(1);
   pool.acquireSync(1024 ** 2).drop();
@@ -135,7 +135,7 @@ Deno.test("BufferPool.report() is a table of the sizes that were used", () => {
     ["1 MiB", "1", "1", "0"],
     ["all", "2", "1", "1"],
   ]);
-  // Columns end at the same place.
+  // Columns end at the same position.
   assertEquals(new Set(lines.slice(3).map((line) => line.length)).size, 1);
   assertEquals(first.length, 1);
 });

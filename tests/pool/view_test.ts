@@ -6,7 +6,7 @@ import {
   type PooledBuffer,
 } from "../../lib/pool/mod.ts";
 
-/** Whether a view was detached: its length cannot be asked for then. */
+/** Whether a view was detached. Its length throws then. */
 function isDetached(view: DataView<ArrayBuffer>): boolean {
   if (!view.buffer.detached) return false;
   assertThrows(() => view.byteLength, TypeError);
@@ -15,7 +15,7 @@ function isDetached(view: DataView<ArrayBuffer>): boolean {
 }
 
 for (const aligned of [true, false]) {
-  Deno.test(`PooledBuffer.view has the bytes in use and nothing else, aligned ${aligned}`, () => {
+  Deno.test(`PooledBuffer.view has exactly the bytes in use, aligned ${aligned}`, () => {
     using pool = new BufferPool();
     using buffer = pool.acquireSync(33, { aligned });
     const { view, bytes } = buffer;
@@ -27,7 +27,7 @@ for (const aligned of [true, false]) {
       0x01020304,
       0x04030201,
     ]);
-    // The memory has more.
+    // The memory is larger.
     assert(buffer.capacity > 33);
     assertThrows(() => view.setUint32(30, 1), RangeError);
     assertThrows(() => view.getUint8(33), RangeError);
@@ -43,7 +43,7 @@ Deno.test("PooledBuffer.view is the same one until the length changes or the mem
   assert(buffer.view === view);
   buffer.truncate(50);
   assertEquals([buffer.view.byteLength, buffer.bytes.length], [50, 50]);
-  // A view that is longer than the bytes in use is still over the same memory.
+  // A view that is longer than the bytes in use still covers the same memory.
   view.setUint8(0, 7);
   assertEquals(buffer.view.getUint8(0), 7);
   buffer.resize(5000);
@@ -62,7 +62,7 @@ const ENDS: Record<string, (buffer: PooledBuffer) => void> = {
 
 for (const [name, end] of Object.entries(ENDS)) {
   for (const length of [16, 9000]) {
-    Deno.test(`PooledBuffer.view is detached by ${name}, ${length} bytes, also if bytes was never asked for`, () => {
+    Deno.test(`PooledBuffer.view is detached by ${name}, ${length} bytes, also if bytes was never used`, () => {
       using pool = new BufferPool();
       using buffer = pool.acquireSync(length);
       const { view } = buffer;
@@ -73,7 +73,7 @@ for (const [name, end] of Object.entries(ENDS)) {
         assertThrows(() => buffer.view, TypeError, "Cannot use buffer");
         return;
       }
-      // The memory is its owner's again: another view of it.
+      // The owner has the memory again, with a new view.
       assert(buffer.view !== view);
       assertEquals(buffer.view.getUint8(buffer.length - 1), 9);
     });
@@ -100,7 +100,7 @@ Deno.test("FrozenBuffer.view has the bytes of the slice, and is detached with th
   assert(isDetached(view));
 });
 
-Deno.test("PooledBuffer.view and FrozenBuffer.view notice that the memory was transferred away", () => {
+Deno.test("PooledBuffer.view and FrozenBuffer.view report that the memory was transferred away", () => {
   using pool = new BufferPool();
   const owners: ((buffer: PooledBuffer) => PooledBuffer | FrozenBuffer)[] = [
     (buffer) => buffer,

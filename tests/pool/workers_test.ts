@@ -3,13 +3,13 @@ import { BufferPool } from "../../lib/pool/mod.ts";
 import { ALL, FILES } from "../permissions.ts";
 import type { Order } from "./pool_worker.ts";
 
-/** A worker and the orders that it has carried out. */
+/** A worker, and the orders that it has executed. */
 class Helper implements Disposable {
   readonly #worker = new Worker(new URL("./pool_worker.ts", import.meta.url), {
     type: "module",
   });
 
-  /** Resolves when the order is carried out. */
+  /** Resolves when the order is executed. */
   tell(order: Order): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#worker.onmessage = () => resolve();
@@ -36,7 +36,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 Deno.test({
   name:
-    "BufferPool.attach() in a worker: one pool, one limit, and memory that goes round",
+    "BufferPool.attach() in a worker: one pool, one limit, and memory that moves between threads",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool({ limitBytes: 16384, onWarning() {} });
@@ -47,7 +47,7 @@ Deno.test({
       12288,
       2,
     ]);
-    // A wait here ends by a return there.
+    // A request here gets a block that returns there.
     const mine = await pool.acquire(4096);
     const waiting = pool.acquire(8192);
     await helper.tell({ do: "drop", count: 2 });
@@ -68,7 +68,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a worker that is terminated gives its blocks back",
+  name: "BufferPool gets the blocks of a terminated worker back",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool({ limitBytes: 2 ** 20 });
@@ -93,7 +93,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "four workers on one pool, one terminated in the middle: the rest are sound, the limit holds",
+    "BufferPool with four workers, one of them terminated: the others are unharmed, and the limit holds",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool({ limitBytes: 512 * 1024 });
@@ -125,7 +125,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a view that was posted to a worker: the block is quarantined, and the worker's memory is its own",
+    "BufferPool quarantines the block of a view that was posted to a worker, whose memory is its own",
   ignore: !FILES,
   async fn() {
     using pool = new BufferPool();
@@ -159,7 +159,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the library survives the worker that loaded it first",
+  name: "BufferPool survives the worker that loaded the library first",
   ignore: !ALL,
   async fn() {
     const program = new URL("./first_loader_child.ts", import.meta.url);
