@@ -16,7 +16,7 @@ export interface BlockMessage {
   origin?: number;
 }
 
-/** A block, and where its messages lie. */
+/** A block, and the positions of its messages. */
 export interface Block {
   bytes: Uint8Array<ArrayBuffer>;
   start: number;
@@ -24,8 +24,8 @@ export interface Block {
 }
 
 /**
- * Lays out batches from `start`, with rubbish in the room for headers and `room` more bytes before
- * the records.
+ * Lays out batches from `start`, with garbage in the space for headers, and `room` more bytes
+ * before the records.
  */
 export function laidOut(
   batches: readonly (readonly BlockMessage[])[],

@@ -1,10 +1,10 @@
 /**
- * A writer and a parser of batches as plain as the format's tables (`docs/format.md`), to compare
- * the codec with.
+ * A writer and a parser of batches as plain as the tables of the format (`docs/format.md`). The
+ * codec is compared with them.
  */
 import { xxh3 } from "./_xxh3.ts";
 
-/** What a message holds. */
+/** The fields of a message. */
 export interface PlainFrame {
   id: Uint8Array;
   timestampDelta: number;
@@ -12,7 +12,7 @@ export interface PlainFrame {
   headers: Uint8Array;
 }
 
-/** What a batch holds. */
+/** The fields of a batch. */
 export interface PlainBatch {
   partition: bigint;
   baseOffset: bigint;
@@ -22,10 +22,10 @@ export interface PlainBatch {
   frames: PlainFrame[];
 }
 
-/** A time near the one of the format's vectors. */
+/** A time near that of the format's vectors, in microseconds. */
 export const TIME = 1_700_000_000_000_000;
 
-/** The bytes of a frame. */
+/** Encodes a frame. */
 export function writtenFrame(
   frame: PlainFrame,
   index: number,
@@ -44,7 +44,7 @@ export function writtenFrame(
   return bytes;
 }
 
-/** The bytes of a batch. */
+/** Encodes a batch. */
 export function writtenBatch(batch: PlainBatch): Uint8Array<ArrayBuffer> {
   const frames = batch.frames.map(writtenFrame);
   const bytes = joined([new Uint8Array(256), ...frames]);
@@ -65,7 +65,7 @@ export function writtenBatch(batch: PlainBatch): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The batch checksum that belongs to a whole batch whose frames tile it. */
+/** Computes the checksum of a whole batch that its frames fill. */
 export function batchChecksum(bytes: Uint8Array): bigint {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const parts = [bytes.subarray(0, 40), bytes.subarray(48, 52)];
@@ -80,7 +80,10 @@ export function batchChecksum(bytes: Uint8Array): bigint {
   return xxh3(joined(parts));
 }
 
-/** The batch at the start of `bytes`, with its length; `undefined` if it is not whole and valid. */
+/**
+ * Parses the batch at the start of `bytes`, with its length. Returns `undefined` if it is not whole
+ * and valid.
+ */
 export function parsedBatch(
   bytes: Uint8Array,
 ): PlainBatch & { length: number } | undefined {
@@ -145,7 +148,7 @@ export function parsedBatch(
   };
 }
 
-/** A batch with the given payloads. */
+/** Returns a batch with the given payloads. */
 export function batchOf(
   baseOffset: number,
   payloads: readonly Uint8Array[],
@@ -165,7 +168,7 @@ export function batchOf(
   });
 }
 
-/** The parts, one after the other. */
+/** Concatenates the parts. */
 export function joined(
   parts: readonly Uint8Array[],
 ): Uint8Array<ArrayBuffer> {
@@ -180,7 +183,7 @@ export function joined(
   return bytes;
 }
 
-/** `length` bytes of 0, 1, …, 250, 0, …: the payload of the format's vectors. */
+/** Returns `length` bytes of 0, 1, …, 250, 0, …: the payload of the format's vectors. */
 export function counting(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 251);
 }

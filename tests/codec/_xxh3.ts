@@ -1,6 +1,6 @@
 /**
- * XXH3-64 as its specification reads, for inputs of 17 bytes and more: slow, and independent of the
- * library's.
+ * XXH3-64 as its specification reads, for inputs of at least 17 bytes. It is slow, and independent
+ * of the library.
  */
 
 const MASK = (1n << 64n) - 1n;
@@ -108,7 +108,7 @@ function long(input: DataView): bigint {
   return avalanche(hash & MASK);
 }
 
-/** The hash of `bytes`, seed 0, default secret. */
+/** Returns the hash of `bytes` with seed 0 and the default secret. */
 export function xxh3(bytes: Uint8Array): bigint {
   const input = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 17) throw new RangeError("Cannot hash so few bytes");

@@ -11,7 +11,7 @@ import {
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
-Deno.test("findBatch() agrees with trying every position", () => {
+Deno.test("findBatch() agrees with a check of every position", () => {
   const noise = fc.array(
     fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat({ max: 255 })),
     { maxLength: 300 },
@@ -58,7 +58,7 @@ Deno.test("findBatch() agrees with trying every position", () => {
   );
 });
 
-Deno.test("findBatch() passes over zeros, false headers and other offsets", () => {
+Deno.test("findBatch() skips zeros, false headers and other offsets", () => {
   const bytes = joined([new Uint8Array(1000), batchOf(9, [counting(20)])]);
   bytes[500] = 1;
   for (let start = 0; start <= 1000; start++) {
@@ -73,7 +73,7 @@ Deno.test("findBatch() passes over zeros, false headers and other offsets", () =
   assertEquals(findBatch(batchOf(3, [counting(0)]), 0, 3, 3).position, 0);
 });
 
-Deno.test("findBatch() tells of a batch that ends after the bytes", () => {
+Deno.test("findBatch() reports a batch that ends after the bytes", () => {
   const long = batchOf(9, [counting(5000)]);
   const bytes = joined([counting(100), long, batchOf(10, [counting(20)])]);
   const beyond = { position: 100, length: long.length };
@@ -100,7 +100,7 @@ Deno.test("findBatch() tells of a batch that ends after the bytes", () => {
   assertEquals(findBatch(cut, 0, 10, 20).beyond, undefined);
 });
 
-Deno.test("findBatch() tells how long a batch beyond 4 GiB is", () => {
+Deno.test("findBatch() reports the length of a batch above 4 GiB", () => {
   const bytes = batchOf(5, [counting(10)]);
   const view = new DataView(bytes.buffer);
   view.setUint32(48, 0xffff_ffff, true);
@@ -111,8 +111,8 @@ Deno.test("findBatch() tells how long a batch beyond 4 GiB is", () => {
   });
 });
 
-Deno.test("findBatch() gives up on batches made to overlap, and says where", () => {
-  // Each batch is the payload of the one before, and only the checksums of their frames are wrong.
+Deno.test("findBatch() gives up on batches made to overlap, and reports where", () => {
+  // Each batch is the payload of the one before. Only the checksums of their frames are wrong.
   const count = 20_000;
   const bytes = new Uint8Array(count * 304 + 4_000_000);
   const template = batchOf(1, [counting(0)]);
@@ -132,12 +132,12 @@ Deno.test("findBatch() gives up on batches made to overlap, and says where", () 
   assertEquals(position, undefined);
   assert(beyond!.position % 304 === 0);
   assertEquals(beyond!.position + beyond!.length, bytes.length);
-  // It goes on from there.
+  // The search continues from there.
   const next = findBatch(bytes, beyond!.position + 1, 0, MAX).beyond!;
   assert(next.position > beyond!.position);
 });
 
-Deno.test("findBatch() refuses arguments out of range and names them", () => {
+Deno.test("findBatch() refuses arguments out of range by name", () => {
   const refused = (name: string, ...rest: [number, number, number]) =>
     assertThrows(
       () => findBatch(new Uint8Array(10), ...rest),

@@ -1,6 +1,5 @@
 /**
- * Segments that a real Iggy server of the batch format wrote, against what it answered when polled
- * for them.
+ * Segments that a real Iggy server with the batch format wrote, compared with its replies to polls.
  */
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -22,7 +21,7 @@ import { BATCH_SEGMENTS, type BatchAnswer } from "../iggy/_recorded.ts";
 for (const [name, count] of [["small", 170], ["rotated", 2200]] as const) {
   Deno.test({
     name:
-      `BatchScan reads a server's segments '${name}' as it answered${BATCH_SEGMENTS.skipped}`,
+      `BatchScan reads a server's segments '${name}' like its replies${BATCH_SEGMENTS.skipped}`,
     ignore: BATCH_SEGMENTS.isMissing,
     fn: async () => {
       const [directory, answers] = BATCH_SEGMENTS.read(name);
@@ -80,7 +79,7 @@ async function assertAnswered(
   assertEquals(headersOf(message), answeredHeaders(user_headers));
 }
 
-/** Asserts that every entry is plausible and leads to its batch. */
+/** Asserts that every entry is plausible and points to its batch. */
 function assertIndex(index: Uint8Array, log: Uint8Array<ArrayBuffer>): void {
   let before: IndexEntry | undefined;
   assertEquals(index.length % INDEX_ENTRY_BYTES, 0);

@@ -11,7 +11,7 @@ import {
 } from "../../lib/codec/mod.ts";
 import { counting, joined } from "./_naive.ts";
 
-Deno.test("layPayloads() lays out what a naive writer lays out, as much as fits", () => {
+Deno.test("layPayloads() lays out the same as a naive writer, as much as fits", () => {
   fc.assert(fc.property(
     fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }),
     fc.nat({ max: 12 }),
@@ -93,7 +93,7 @@ Deno.test("layPayloads() and seal() make batches that a scan reads", () => {
   });
 });
 
-Deno.test("layPayloads() refuses what is out of range and writes nothing", () => {
+Deno.test("layPayloads() refuses values out of range, and writes nothing", () => {
   const good = (): LayRun => ({
     source: counting(30) as Uint8Array<ArrayBuffer>,
     sourceStart: 0,

@@ -16,7 +16,7 @@ import {
 import { counting, joined, TIME, writtenBatch } from "./_naive.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
-/** The length of a sample. */
+/** Length of a sample in bytes. */
 const LENGTH = 256 + 48 + 7 + 3;
 
 function sample(origin: bigint, delta = 5): Uint8Array<ArrayBuffer> {
@@ -49,7 +49,7 @@ const FRAME_ACCESSORS = [
   frameIdAt,
 ];
 
-Deno.test("accessors read each field, wherever the batch starts", () => {
+Deno.test("accessors read each field of a batch at any alignment", () => {
   for (const start of [0, 1, 13]) {
     const bytes = joined([counting(start), sample(2n ** 32n + 7n)]);
     assertEquals(batchBaseOffsetAt(bytes, start), MAX);
@@ -66,7 +66,7 @@ Deno.test("accessors read each field, wherever the batch starts", () => {
   }
 });
 
-Deno.test("accessors refuse what lies outside, and numbers above 2^53", () => {
+Deno.test("accessors refuse positions outside the bytes, and numbers above 2^53", () => {
   const bytes = sample(2n ** 53n);
   for (const read of BATCH_ACCESSORS) {
     assertThrows(() => read(bytes, -1), RangeError, "batch header at -1");
@@ -87,13 +87,13 @@ Deno.test("accessors refuse what lies outside, and numbers above 2^53", () => {
   assertEquals(batchCountAt(bytes, 0), 2 ** 32 - 1);
 });
 
-Deno.test("putFrameId() writes what frameIdAt() reads", () => {
+Deno.test("putFrameId() writes the id that frameIdAt() reads", () => {
   const bytes = new Uint8Array(60);
   putFrameId(bytes, 7, counting(16));
   assertEquals(frameIdAt(bytes, 7), counting(16));
 });
 
-Deno.test("readFrame() reads fields when asked; the origin timestamp alone may be unreadable", () => {
+Deno.test("readFrame() reads fields on access, so that only the origin timestamp may be unreadable", () => {
   const bytes = sample(BigInt(MAX));
   const message = readFrame(bytes, 256, 0);
   assertEquals(message.offset, MAX);
@@ -135,7 +135,7 @@ Deno.test("Message.text() decodes UTF-8, and replaces other bytes", () => {
   assertEquals(text(Uint8Array.of(0x61, 0xff)), "a\ufffd");
 });
 
-Deno.test("readFrame() takes the lengths once", () => {
+Deno.test("readFrame() reads the lengths once", () => {
   const bytes = sample(0n);
   const message = readFrame(bytes, 256, 0);
   bytes.fill(0xff, 256 + 32, 256 + 40);
@@ -163,7 +163,7 @@ Deno.test("readFrame() refuses a frame that does not lie within the bytes, after
   }
 });
 
-Deno.test("a message of a batch whose bytes were dropped gives errors, not garbage", () => {
+Deno.test("Message of a batch whose bytes were dropped gives errors, not garbage", () => {
   const bytes = sample(0n);
   const message = readFrame(bytes, 256, 0);
   bytes.buffer.transfer(0);

@@ -64,7 +64,7 @@ Deno.test("layoutOf() finds the messages of valid batches where BatchScan finds 
   }));
 });
 
-Deno.test("BatchScan finds what a naive parser finds, whatever byte is changed", () => {
+Deno.test("BatchScan finds the same as a naive parser, whatever byte is changed", () => {
   const change = fc.option(fc.record({
     at: fc.nat(),
     value: fc.nat({ max: 255 }),
@@ -154,7 +154,7 @@ Deno.test("BatchScan finds each single byte flipped, in every bit", () => {
   }
 });
 
-Deno.test("BatchScan calls a truncation partial and says what it needs", () => {
+Deno.test("BatchScan reports a truncation as partial, with the length that it needs", () => {
   const first = batchOf(5, [counting(5), counting(3)]);
   const whole = joined([first, batchOf(7, [counting(90)])]);
   for (let length = 0; length <= whole.length; length++) {
@@ -177,7 +177,7 @@ Deno.test("BatchScan calls a truncation partial and says what it needs", () => {
   }
 });
 
-Deno.test("BatchScan says how much a batch beyond 4 GiB needs", () => {
+Deno.test("BatchScan reports the length that a batch above 4 GiB needs", () => {
   const bytes = batchOf(5, [counting(10)]);
   const view = new DataView(bytes.buffer);
   view.setUint32(48, 0xffff_ffff, true);
@@ -185,7 +185,7 @@ Deno.test("BatchScan says how much a batch beyond 4 GiB needs", () => {
   assertEquals(scanned(bytes), [0, "partial", 0, 2 ** 40]);
 });
 
-Deno.test("BatchScan gives the reasons in their order", () => {
+Deno.test("BatchScan checks for the reasons in their order", () => {
   const good = batchOf(5, [counting(10)]);
   const changed = (...changes: [at: number, bytes: number[]][]) => {
     const bytes = good.slice();
@@ -212,7 +212,7 @@ Deno.test("BatchScan gives the reasons in their order", () => {
   assertEquals(changed([48, [2]], offset), ["count"]);
   assertEquals(changed(offset, early), ["offset"]);
   assertEquals(changed(early, [32, eight(most)]), ["timestamp"]);
-  // The frame that is there ends before such a batch does.
+  // The existing frame ends before such a batch does.
   assertEquals(changed([32, eight(most)]), ["count"]);
   assertEquals(
     changed([32, eight(most)], [288, [0xa0, 0x86, 1, 0]], [
@@ -240,7 +240,7 @@ Deno.test("BatchScan takes a tail of zeros, of any length, for unwritten", () =>
   assertEquals(scanned(almost), [1, "partial", good.length, 256]);
 });
 
-Deno.test("BatchScan keeps times from falling", () => {
+Deno.test("BatchScan refuses times that go back", () => {
   const bytes = joined([
     batchOf(5, [counting(1)], TIME),
     batchOf(6, [counting(1)], TIME),
@@ -255,7 +255,7 @@ Deno.test("BatchScan keeps times from falling", () => {
   assertEquals([scan.stop, scan.lastTimestamp], ["timestamp", TIME + 1]);
 });
 
-Deno.test("BatchScan grows its arrays as needed, by 'allocate'", () => {
+Deno.test("BatchScan grows its arrays as needed, with 'allocate'", () => {
   const batches = Array.from({ length: 40 }, (_, i) => i % 5 + 1);
   let next = 1000;
   const bytes = joined(batches.map((count) => {
@@ -266,7 +266,7 @@ Deno.test("BatchScan grows its arrays as needed, by 'allocate'", () => {
   const allocated: number[] = [];
   const scan = new BatchScan(1, (words) => {
     allocated.push(words);
-    // More than was asked for is fine.
+    // It may return more than was requested.
     return new Uint32Array(words + 3);
   });
   assertEquals(scan.run(bytes, 0, 1000), 120);
@@ -301,7 +301,7 @@ Deno.test("BatchScan makes room for a large batch at once", () => {
   assertEquals(allocated, [4, 2000]);
 });
 
-Deno.test("BatchScan finds nothing in nothing", () => {
+Deno.test("BatchScan finds nothing in 0 bytes", () => {
   const scan = new BatchScan();
   assertEquals(scan.run(new Uint8Array(0), 0, 3, 4), 0);
   assertEquals([scan.stop, scan.end], ["end", 0]);
@@ -310,7 +310,7 @@ Deno.test("BatchScan finds nothing in nothing", () => {
   assertEquals([scan.stop, scan.end], ["end", 10]);
 });
 
-Deno.test("BatchScan takes no offset that a number cannot hold", () => {
+Deno.test("BatchScan takes no offset above 2^53 - 1", () => {
   const last = Number.MAX_SAFE_INTEGER;
   const scan = new BatchScan(1);
   assertEquals(scan.run(batchOf(last, [counting(1)]), 0, last), 1);
@@ -325,7 +325,7 @@ Deno.test("BatchScan takes no offset that a number cannot hold", () => {
   assertEquals(scan.stop, "offset");
 });
 
-Deno.test("BatchScan refuses arguments out of range and names them", () => {
+Deno.test("BatchScan refuses arguments out of range by name", () => {
   const bytes = new Uint8Array(10);
   const scan = new BatchScan();
   const refused = (name: string, ...rest: [number, number, number?]) =>

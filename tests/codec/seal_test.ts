@@ -33,7 +33,7 @@ const batches = fc.array(fc.array(message, { minLength: 1, maxLength: 5 }), {
   maxLength: 4,
 });
 
-Deno.test("seal() writes what a naive writer writes, which a scan and a naive parser read back", () => {
+Deno.test("seal() writes the same as a naive writer, which a scan and a naive parser read back", () => {
   fc.assert(fc.property(
     batches,
     fc.nat({ max: 80 }),
@@ -104,7 +104,7 @@ Deno.test("seal() writes what a naive writer writes, which a scan and a naive pa
   ));
 });
 
-Deno.test("seal() draws distinct ids within a run and from each seed", () => {
+Deno.test("seal() draws distinct ids within a run and for each seed", () => {
   const ids = (seed: number) => {
     const block = laidOut([Array(10).fill({ payload: counting(1) })]);
     const end = seal({ ...runOf(block), seed: SEED.map(() => seed) });
@@ -151,7 +151,7 @@ Deno.test("seal() accepts the last offset and time", () => {
   ]);
 });
 
-Deno.test("seal() refuses what is out of range, names it and writes nothing", () => {
+Deno.test("seal() refuses values out of range by name, and writes nothing", () => {
   const two = () =>
     laidOut([[{ payload: counting(8) }, { payload: counting(8) }]]);
   const refused = (name: string, change: Partial<SealRun>, block = two()) => {
@@ -197,7 +197,7 @@ Deno.test("seal() refuses what is out of range, names it and writes nothing", ()
   refused("bytes", {}, changed(8, RECORD_BATCH_START, 1));
 });
 
-Deno.test("seal() refuses a batch whose producers' times span too much", () => {
+Deno.test("seal() refuses a batch whose origin times are too far apart", () => {
   const block = (...origins: (number | undefined)[]) =>
     laidOut([origins.map((origin) => ({
       payload: counting(1),
@@ -215,7 +215,7 @@ Deno.test("seal() refuses a batch whose producers' times span too much", () => {
   }
 });
 
-Deno.test("putFrameId() and putFrameOrigin() refuse what they cannot put", () => {
+Deno.test("putFrameId() and putFrameOrigin() refuse values out of range", () => {
   const bytes = new Uint8Array(48);
   assertThrows(() => putFrameId(bytes, 0, new Uint8Array(15)), RangeError);
   assertThrows(() => putFrameId(bytes, 1, new Uint8Array(16)), RangeError);

@@ -10,7 +10,7 @@ import {
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
-Deno.test("readIndexEntry() reads what writeIndexEntry() wrote, and a naive writer", () => {
+Deno.test("readIndexEntry() reads what writeIndexEntry() and a naive writer wrote", () => {
   const number = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 2 ** 32, MAX));
   fc.assert(fc.property(
     fc.array(
@@ -33,7 +33,7 @@ Deno.test("readIndexEntry() reads what writeIndexEntry() wrote, and a naive writ
   ));
 });
 
-Deno.test("readIndexEntry() and writeIndexEntry() refuse entries that are not there", () => {
+Deno.test("readIndexEntry() and writeIndexEntry() refuse entries outside the bytes", () => {
   const bytes = new Uint8Array(47);
   const entry = { offset: 1, timestamp: 2, position: 3 };
   writeIndexEntry(bytes, 0, entry);

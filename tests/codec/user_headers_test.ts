@@ -8,7 +8,7 @@ import {
   validateUserHeaders,
 } from "../../lib/codec/mod.ts";
 
-/** Each kind with the ends of its range, and the bytes that the format wants. */
+/** Each kind with the limits of its range, and the bytes of the format. */
 const FIELDS: readonly [field: HeaderField, code: number, hex: string][] = [
   [{ kind: "raw", value: Uint8Array.of(0, 255) }, 1, "00ff"],
   [{ kind: "string", value: "é€😀" }, 2, "c3a9e282acf09f9880"],
@@ -44,7 +44,7 @@ const FIELDS: readonly [field: HeaderField, code: number, hex: string][] = [
 
 const KEY: HeaderField = { kind: "string", value: "k" };
 
-Deno.test("encodeUserHeaders() gives every kind its bytes, as key and as value, and decodeUserHeaders() gives it back", () => {
+Deno.test("encodeUserHeaders() encodes every kind, as key and as value, and decodeUserHeaders() decodes it", () => {
   assertEquals(new Set(FIELDS.map(([, code]) => code)).size, 15);
   for (const [field, code, hex] of FIELDS) {
     const encoded = [code, hex.length / 2, 0, 0, 0].map((byte) =>
@@ -86,7 +86,7 @@ Deno.test("encodeUserHeaders() sorts by kind and bytes of the key; of a duplicat
   ));
 });
 
-Deno.test("encodeUserHeaders() takes an object, each type of value as the kind that is documented", () => {
+Deno.test("encodeUserHeaders() takes an object, with each type of value as its documented kind", () => {
   const bytes = encodeUserHeaders({
     f: { kind: "uint8", value: 7 },
     e: Uint8Array.of(1),
@@ -167,12 +167,12 @@ Deno.test("encodeUserHeaders() refuses what a kind cannot hold, and names the he
   );
 });
 
-Deno.test("encodeUserHeaders() holds 100 000 bytes and not one more", () => {
+Deno.test("encodeUserHeaders() holds 100 000 bytes, and not one more", () => {
   const header = (i: number, length: number): UserHeader => ({
     key: { kind: "uint32", value: i },
     value: { kind: "raw", value: new Uint8Array(length) },
   });
-  // 371 of 269 bytes are 99 799; one of 201 makes it full.
+  // 371 headers of 269 bytes are 99 799, and one of 201 fills the rest.
   const headers = Array.from({ length: 371 }, (_, i) => header(i, 255));
   const full = encodeUserHeaders([...headers, header(999, 187)]);
   assertEquals(full.length, 100_000);
@@ -189,7 +189,7 @@ Deno.test("encodeUserHeaders() holds 100 000 bytes and not one more", () => {
   );
 });
 
-Deno.test("decodeUserHeaders() keeps the order of the bytes; of a duplicate key the last value counts", () => {
+Deno.test("decodeUserHeaders() keeps the order of the bytes, and the last value of a duplicate key", () => {
   const entry = (key: string, value: number) =>
     encodeUserHeaders({ [key]: { kind: "uint8", value } }).toHex();
   const bytes = Uint8Array.fromHex(
@@ -202,14 +202,14 @@ Deno.test("decodeUserHeaders() keeps the order of the bytes; of a duplicate key 
   );
 });
 
-Deno.test("decodeUserHeaders() gives values that outlive the bytes", () => {
+Deno.test("decodeUserHeaders() gives values that stay valid without the bytes", () => {
   const bytes = encodeUserHeaders({ k: Uint8Array.of(1, 2) });
   const headers = decodeUserHeaders(bytes);
   bytes.fill(0);
   assertEquals(headers[0]!.value.value, Uint8Array.of(1, 2));
 });
 
-Deno.test("decodeUserHeaders() and validateUserHeaders() refuse every bad encoding, and say where and why", () => {
+Deno.test("decodeUserHeaders() and validateUserHeaders() refuse every bad encoding, with position and reason", () => {
   const cases: [hex: string, named: string][] = [
     ["00", "key at byte 0 of user headers as its kind and length take 5 bytes"],
     ["0201000000", "key at byte 0 of user headers as its length is 1: only 0"],

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { formatUuid, parseUuid } from "../../lib/codec/mod.ts";
 
-Deno.test("parseUuid() and formatUuid() are each other's inverse", () => {
+Deno.test("parseUuid() and formatUuid() are inverse to each other", () => {
   for (let i = 0; i < 100; i++) {
     const text = crypto.randomUUID();
     const bytes = parseUuid(text);
@@ -12,14 +12,14 @@ Deno.test("parseUuid() and formatUuid() are each other's inverse", () => {
   }
 });
 
-Deno.test("parseUuid() keeps the text's order of bytes", () => {
+Deno.test("parseUuid() keeps the order of bytes in the text", () => {
   assertEquals(
     parseUuid("00112233-4455-4677-8899-aabbccddeeff").toHex(),
     "00112233445546778899aabbccddeeff",
   );
 });
 
-Deno.test("parseUuid() refuses anything else and quotes it", () => {
+Deno.test("parseUuid() refuses anything else, and quotes it", () => {
   const good = "00112233-4455-4677-8899-aabbccddeeff";
   for (
     const bad of [
@@ -37,7 +37,7 @@ Deno.test("parseUuid() refuses anything else and quotes it", () => {
   }
 });
 
-Deno.test("formatUuid() refuses to read outside", () => {
+Deno.test("formatUuid() refuses to read outside the bytes", () => {
   for (const start of [-1, 1, NaN]) {
     assertThrows(() => formatUuid(new Uint8Array(16), start), RangeError);
   }

@@ -1,10 +1,10 @@
-/** A writer and a parser as plain as the format's tables, to compare the codec with. */
+/** A writer and a parser as plain as the tables of the format. The codec is compared with them. */
 import { joined } from "../_naive.ts";
 import { xxh3 } from "../_xxh3.ts";
 
 export { counting, joined } from "../_naive.ts";
 
-/** What a message holds. */
+/** The fields of a message. */
 export interface Plain {
   id: Uint8Array;
   offset: bigint;
@@ -14,10 +14,10 @@ export interface Plain {
   headers: Uint8Array;
 }
 
-/** A time near the one of the format's vectors. */
+/** A time near that of the format's vectors, in microseconds. */
 export const TIME = 1_700_000_000_000_000;
 
-/** The bytes of a message. */
+/** Encodes a message. */
 export function written(message: Plain): Uint8Array<ArrayBuffer> {
   const { payload, headers } = message;
   const bytes = new Uint8Array(64 + payload.length + headers.length);
@@ -34,7 +34,7 @@ export function written(message: Plain): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The message at the start of `bytes`; `undefined` if it is not whole and valid. */
+/** Parses the message at the start of `bytes`. Returns `undefined` if it is not whole and valid. */
 export function parsed(bytes: Uint8Array): Plain | undefined {
   if (bytes.length < 64) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -58,7 +58,7 @@ export function parsed(bytes: Uint8Array): Plain | undefined {
   };
 }
 
-/** A run of messages with the given payloads, from `firstOffset` on. */
+/** Encodes messages with the given payloads and offsets from `firstOffset`. */
 export function run(
   firstOffset: number,
   payloads: readonly Uint8Array[],

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { findMessage } from "../../../lib/codec/legacy/mod.ts";
 import { counting, joined, parsed, run } from "./_naive.ts";
 
-Deno.test("findMessage() agrees with trying every position", () => {
+Deno.test("findMessage() agrees with a check of every position", () => {
   const noise = fc.array(
     fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat({ max: 255 })),
     { maxLength: 200 },
@@ -37,7 +37,7 @@ Deno.test("findMessage() agrees with trying every position", () => {
   ));
 });
 
-Deno.test("findMessage() passes over zeros, false headers and other offsets", () => {
+Deno.test("findMessage() skips zeros, false headers and other offsets", () => {
   const bytes = joined([new Uint8Array(1000), run(9, [counting(20)])]);
   bytes[500] = 1;
   for (let start = 0; start <= 1000; start++) {
@@ -55,7 +55,7 @@ Deno.test("findMessage() passes over zeros, false headers and other offsets", ()
   assertEquals(findMessage(run(3, [counting(0)]), 0, 3, 3).position, 0);
 });
 
-Deno.test("findMessage() tells of a message that ends after the bytes", () => {
+Deno.test("findMessage() reports a message that ends after the bytes", () => {
   const long = run(9, [counting(5000)]);
   const bytes = joined([counting(100), long, run(10, [counting(20)])]);
   const beyond = { position: 100, length: long.length };
@@ -79,11 +79,11 @@ Deno.test("findMessage() tells of a message that ends after the bytes", () => {
         : { position, length: long.length },
     });
   }
-  // The offset of its header counts too.
+  // The offset of its header counts, too.
   assertEquals(findMessage(cut, 0, 10, 20).beyond, undefined);
 });
 
-Deno.test("findMessage() refuses arguments out of range and names them", () => {
+Deno.test("findMessage() refuses arguments out of range by name", () => {
   const refused = (name: string, ...rest: [number, number, number]) =>
     assertThrows(
       () => findMessage(new Uint8Array(10), ...rest),

@@ -1,4 +1,4 @@
-/** Segments that a real Iggy server wrote, against what it answered when polled for them. */
+/** Segments that a real Iggy server wrote, compared with its replies to polls. */
 import { assertEquals } from "@std/assert";
 import {
   MessageScan,
@@ -12,7 +12,7 @@ import { SEGMENTS } from "../../iggy/_recorded.ts";
 for (const [name, count] of [["small", 167], ["rotated", 648]] as const) {
   Deno.test({
     name:
-      `a server's segments '${name}' decode to what it answered${SEGMENTS.skipped}`,
+      `MessageScan reads a server's segments '${name}' like its replies${SEGMENTS.skipped}`,
     ignore: SEGMENTS.isMissing,
     fn: async () => {
       const [directory, answers] = SEGMENTS.read(name);

@@ -3,7 +3,7 @@ import { readIndexEntry } from "../../../lib/codec/legacy/mod.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
-Deno.test("readIndexEntry() reads entries at the ends of their ranges, wherever the bytes begin", () => {
+Deno.test("readIndexEntry() reads entries at the limits of their ranges, at any alignment", () => {
   const bytes = new Uint8Array(3 + 48).subarray(3);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const entries = [

@@ -20,7 +20,7 @@ function sample(origin: bigint): Uint8Array<ArrayBuffer> {
   });
 }
 
-Deno.test("messageOffsetAt(), timestampAt() and originTimestampAt() read wherever the header starts", () => {
+Deno.test("messageOffsetAt(), timestampAt() and originTimestampAt() read a header at any alignment", () => {
   for (const start of [0, 1, 13]) {
     const bytes = joined([counting(start), sample(2n ** 32n + 7n)]);
     assertEquals(messageOffsetAt(bytes, start), MAX);
@@ -29,7 +29,7 @@ Deno.test("messageOffsetAt(), timestampAt() and originTimestampAt() read whereve
   }
 });
 
-Deno.test("messageOffsetAt(), timestampAt() and originTimestampAt() refuse what lies outside, and numbers above 2^53", () => {
+Deno.test("messageOffsetAt(), timestampAt() and originTimestampAt() refuse positions outside the bytes, and numbers above 2^53", () => {
   const bytes = sample(2n ** 53n);
   for (const read of [messageOffsetAt, timestampAt, originTimestampAt]) {
     assertThrows(() => read(bytes, -1), RangeError, "header at -1");
@@ -39,7 +39,7 @@ Deno.test("messageOffsetAt(), timestampAt() and originTimestampAt() refuse what 
   assertThrows(() => originTimestampAt(bytes, 0), RangeError, "above");
 });
 
-Deno.test("readMessage() reads fields when asked; the origin timestamp alone may be unreadable", () => {
+Deno.test("readMessage() reads fields on access, so that only the origin timestamp may be unreadable", () => {
   const bytes = sample(2n ** 64n - 1n);
   const message = readMessage(bytes, 0, 7, bytes.length);
   assertEquals(message.offset, MAX);
@@ -51,7 +51,7 @@ Deno.test("readMessage() reads fields when asked; the origin timestamp alone may
   assertEquals(Deno.inspect(message).startsWith("Message {"), true);
 });
 
-Deno.test("readMessage() does not look at the lengths in the bytes", () => {
+Deno.test("readMessage() does not use the lengths in the bytes", () => {
   const bytes = sample(0n);
   const message = readMessage(bytes, 0, 7, 71);
   bytes.fill(0xff, 48, 56);
@@ -74,7 +74,7 @@ Deno.test("readMessage() refuses a message that does not lie within the bytes", 
   }
 });
 
-Deno.test("a message whose bytes were dropped gives errors, not garbage", () => {
+Deno.test("Message whose bytes were dropped gives errors, not garbage", () => {
   const bytes = sample(0n);
   const message = readMessage(bytes, 0, 7, 74);
   bytes.buffer.transfer(0);

@@ -23,7 +23,7 @@ Deno.test("MessageScan finds each single byte flipped, in every bit", () => {
   }
 });
 
-Deno.test("MessageScan calls every truncation partial and says what it needs", () => {
+Deno.test("MessageScan reports every truncation as partial, with the length that it needs", () => {
   const whole = run(5, [counting(5), counting(90)]);
   for (let length = 0; length <= whole.length; length++) {
     const expected = length === 0
@@ -43,7 +43,7 @@ Deno.test("MessageScan calls every truncation partial and says what it needs", (
   }
 });
 
-Deno.test("MessageScan gives the reasons in their order", () => {
+Deno.test("MessageScan checks for the reasons in their order", () => {
   const good = run(5, [counting(10)]);
   const changed = (...changes: [at: number, bytes: number[]][]) => {
     const bytes = good.slice();
@@ -109,7 +109,7 @@ Deno.test("MessageScan grows its arrays as needed, and stops at 'maxCount'", () 
   assertEquals(scan.stop, STOP.END);
 });
 
-Deno.test("MessageScan finds nothing in nothing", () => {
+Deno.test("MessageScan finds nothing in 0 bytes", () => {
   const scan = new MessageScan();
   assertEquals(scan.run(new Uint8Array(0), 0, 0), 0);
   assertEquals([scan.stop, scan.end, scan.starts[0]], [STOP.END, 0, 0]);
@@ -117,7 +117,7 @@ Deno.test("MessageScan finds nothing in nothing", () => {
   assertEquals([scan.stop, scan.end, scan.starts[0]], [STOP.END, 10, 10]);
 });
 
-Deno.test("MessageScan takes no offset that a number cannot hold", () => {
+Deno.test("MessageScan takes no offset above 2^53 - 1", () => {
   const last = Number.MAX_SAFE_INTEGER;
   const bytes = run(last, [counting(1), counting(2)]);
   const scan = new MessageScan(1);
@@ -125,7 +125,7 @@ Deno.test("MessageScan takes no offset that a number cannot hold", () => {
   assertEquals(scan.stop, STOP.OFFSET);
 });
 
-Deno.test("MessageScan refuses arguments out of range and names them", () => {
+Deno.test("MessageScan refuses arguments out of range by name", () => {
   const bytes = new Uint8Array(10);
   const scan = new MessageScan();
   const refused = (name: string, ...rest: [number, number, number?]) =>

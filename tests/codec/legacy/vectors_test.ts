@@ -44,7 +44,8 @@ Deno.test("Gathering and Expansion keep messages A and B and their index, byte f
   assertEquals(gathering.stop, GATHER_STOP.END);
   assertEquals(gathering.batchCount, 1);
   assertEquals(gathering.targetEnd, 379);
-  // The batch of the format's vectors, from its origin timestamp up: the producer times differ.
+  // The batch of the format's vectors, from its origin timestamp on, because the times of its
+  // messages differ.
   const bytes = batch.subarray(0, gathering.targetEnd);
   assertEquals(new BatchScan().run(bytes, 0, 0), 2);
   const expansion = new Expansion();
@@ -93,7 +94,7 @@ Deno.test("readIndexEntry() reads the index of A and B", () => {
   });
 });
 
-Deno.test("MessageScan takes every path of XXH3 as the vectors say, and as the specification reads", () => {
+Deno.test("MessageScan agrees with the vectors and the specification of XXH3 on each of its paths", () => {
   for (const [length, checksum] of CHECKSUMS) {
     const bytes = written({
       id: Uint8Array.of(0x2a, ...new Uint8Array(15)),
