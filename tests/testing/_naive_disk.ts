@@ -1,9 +1,9 @@
 /**
- * What a disk may look like after a power cut, as plain as can be: a list of everything that
- * happened, carried out again from nothing.
+ * A naive model of what a disk may hold after a power cut. It lists everything that happened, and
+ * repeats it from an empty disk.
  */
 
-/** By what those who choose know a unit: nothing that the disk under test could make up. */
+/** Identifies a unit for a choice, by nothing that the tested disk could invent. */
 export interface UnitKey {
   kind: string;
   path?: string;
@@ -15,7 +15,7 @@ export interface UnitKey {
 /** A file, by identity. */
 export class NaiveFile {}
 
-/** The bytes on the medium, also behind the size. */
+/** The bytes on the medium, including those after the size. */
 interface Medium {
   bytes: number[];
   size: number;
@@ -28,15 +28,15 @@ interface State {
 
 interface Happening {
   key: UnitKey;
-  /** The file whose contents it changed; none for names. */
+  /** The file whose contents changed, or `undefined` for names. */
   file: NaiveFile | undefined;
-  /** Directories whose sync a change of names waits for. */
+  /** The directories whose sync makes a change of names durable. */
   waits: Set<string>;
-  /** Whether it failed: then nobody sees it, but it may be there after a crash. */
+  /** Whether it failed. Then it is not visible, but may be there after a crash. */
   failed: boolean;
-  /** Certain: there even if not chosen. */
+  /** Whether it is there even if it is not chosen. */
   durable: boolean;
-  /** No later sync makes it certain. */
+  /** Whether no later sync makes it durable. */
   abandoned: boolean;
   apply(state: State): void;
 }
@@ -50,12 +50,12 @@ export class NaiveDisk {
     this.#blockBytes = blockBytes;
   }
 
-  /** The file of a name now. */
+  /** Returns the file that has a name now. */
   file(path: string): NaiveFile | undefined {
     return this.#replay((each) => !each.failed).names.get(path);
   }
 
-  /** Writes bytes of one value: lost at a crash, durable, or refused with an error. */
+  /** Writes bytes of one value, which are lost at a crash, durable, or refused with an error. */
   write(
     file: NaiveFile,
     position: number,
@@ -129,7 +129,7 @@ export class NaiveDisk {
     }
   }
 
-  /** The files after a power cut that left what is certain and what is chosen. */
+  /** Returns the files after a power cut that left the durable and the chosen units. */
   after(chosen: (key: UnitKey) => boolean): Record<string, number[]> {
     const { names, contents } = this.#replay((each) =>
       each.durable || chosen(each.key)

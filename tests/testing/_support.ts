@@ -4,7 +4,7 @@ import type { SimulatedDisk, SimulatedFile } from "../../lib/testing/mod.ts";
 
 export const UNIT = 4096;
 
-/** A pool that ends with the test, which fails if anything is still leased then. */
+/** A pool that ends with the test. It fails if a block is still leased then. */
 export class TestPool extends BufferPool {
   override [Symbol.dispose](): void {
     const { inUseBytes } = this.stats();
@@ -12,7 +12,7 @@ export class TestPool extends BufferPool {
     if (inUseBytes !== 0) throw new Error(`${inUseBytes} bytes still in use`);
   }
 
-  /** A block of equal bytes. */
+  /** Leases a block of equal bytes. */
   filled(value: number, length = UNIT): ReturnType<BufferPool["acquireSync"]> {
     const buffer = this.acquireSync(length);
     buffer.bytes.fill(value);
@@ -20,14 +20,14 @@ export class TestPool extends BufferPool {
   }
 }
 
-/** A new file with a durable name and no bytes. */
+/** Creates an empty file with a durable name. */
 export function makeFile(disk: SimulatedDisk, path: string): SimulatedFile {
   const file = disk.openSync(path, { write: true, createNew: true });
   disk.syncDirectorySync(path.slice(0, path.lastIndexOf("/")) || "/");
   return file;
 }
 
-/** The first byte of each block; `undefined` where there is no such file. */
+/** Returns the first byte of each block, or `undefined` if there is no such file. */
 export function blocks(
   disk: SimulatedDisk,
   path: string,
@@ -40,7 +40,7 @@ export function blocks(
   );
 }
 
-/** How many different things a power cut may leave. */
+/** Counts the different states that a power cut may leave. */
 export function countStates(
   disk: SimulatedDisk,
   show: (after: SimulatedDisk) => unknown,
@@ -48,7 +48,7 @@ export function countStates(
   return shownStates(disk, show).size;
 }
 
-/** Asserts what a power cut may leave: each of these and nothing else. */
+/** Asserts that a power cut may leave exactly these states. */
 export function assertStates(
   disk: SimulatedDisk,
   show: (after: SimulatedDisk) => unknown,

@@ -1,6 +1,6 @@
 /**
- * Random sequences of operations and power cuts against the naive disk, and against the rule by
- * which a program must live.
+ * Random sequences of operations and power cuts, compared with the naive disk, and checked against
+ * the rule on which programs rely.
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -175,7 +175,7 @@ class Run {
     }
   }
 
-  /** Zeros that the device writes are a write of zeros, as far as a power cut goes. */
+  /** In a power cut, zeros that the device writes behave like a write of zeros. */
   #preallocate(
     file: SimulatedFile,
     naive: NaiveFile,
@@ -202,7 +202,10 @@ class Run {
   }
 }
 
-/** A choice that depends on what a unit is, so that the naive disk chooses the same. */
+/**
+ * Returns a choice that depends on the properties of a unit, so that the naive disk chooses the
+ * same.
+ */
 function byKey(salt: number): (key: UnitKey) => boolean {
   return ({ kind, path, to, position, length }) => {
     const named = ["create", "rename", "remove"].includes(kind);
@@ -221,7 +224,7 @@ function bytesOf(disk: SimulatedDisk): Record<string, number[]> {
   );
 }
 
-Deno.test("SimulatedDisk leaves at a crash what the naive disk leaves, whatever is chosen", () => {
+Deno.test("SimulatedDisk leaves the same as the naive disk after a crash, for every choice", () => {
   using pool = new BufferPool();
   fc.assert(
     fc.property(
@@ -241,7 +244,7 @@ Deno.test("SimulatedDisk leaves at a crash what the naive disk leaves, whatever 
           naive.after(() => false),
         );
         assertEquals(bytesOf(disk.crashState("all")), chosen(() => true));
-        // A killed process leaves all that was written, and what was unsynced stays so.
+        // A killed process leaves everything written, and what was unsynced stays unsynced.
         const killed = run.disk.kill();
         assertEquals(bytesOf(killed), bytesOf(disk));
         assertEquals(
@@ -255,7 +258,7 @@ Deno.test("SimulatedDisk leaves at a crash what the naive disk leaves, whatever 
   );
 });
 
-Deno.test("every byte after a crash is the synced one or one of a later write, in all states", () => {
+Deno.test("SimulatedDisk has the synced byte or one of a later write at each position, in all crash states", () => {
   using pool = new BufferPool();
   using block = pool.acquireSync(4096);
   const step = fc.record({
@@ -276,7 +279,7 @@ Deno.test("every byte after a crash is the synced one or one of a later write, i
         });
         disk.poke("/a", 0, new Uint8Array(0));
         using file = disk.openSync("/a", { write: true });
-        /** What each byte may be, if the file is as long; what the size may be. */
+        /** The possible values of each byte, if the file is as long, and the possible sizes. */
         let bytes = Array.from({ length: 64 }, () => new Set([0]));
         let sizes = new Set([0]);
         steps.forEach(({ what, sector, sectors }, i) => {

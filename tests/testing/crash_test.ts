@@ -17,7 +17,7 @@ import {
   UNIT,
 } from "./_support.ts";
 
-Deno.test("crash: a write that nobody synced leaves any subset of its blocks, and the size by itself", () => {
+Deno.test("crash: an unsynced write leaves any subset of its blocks, and the size independently", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -70,7 +70,7 @@ Deno.test("crash: a durable write leaves its bytes and the size that they need, 
     [1, 2, 1],
   ]);
   file.writeSync(two, 0, { durability: "full" });
-  // What makes no difference any more is no unit: the first block, and its growth.
+  // What makes no difference any more is not a unit: the first block, and its growth.
   assertEquals(disk.unsyncedUnits().map(({ kind }) => kind), ["block", "size"]);
   assertStates(disk, (after) => blocks(after, "/a"), [
     [2, 2],
@@ -79,7 +79,7 @@ Deno.test("crash: a durable write leaves its bytes and the size that they need, 
   ]);
 });
 
-Deno.test("crash: sync makes everything of its file durable, and nothing of another", () => {
+Deno.test("crash: a sync makes everything in its file durable, and nothing in others", () => {
   using pool = new TestPool();
   for (const durability of ["data", "full"] as const) {
     const disk = new SimulatedDisk();
@@ -106,7 +106,7 @@ Deno.test("crash: sync makes everything of its file durable, and nothing of anot
   }
 });
 
-Deno.test("crash: of zeros that the device writes any block may be there, also while it writes, and the size by itself", () => {
+Deno.test("crash: zeros that the device writes leave any subset of blocks, also while it writes, and the size independently", () => {
   for (const during of [true, false]) {
     const disk = new SimulatedDisk({ writesZeros: true });
     disk.poke("/a", 0, new Uint8Array(2 * UNIT).fill(1));
@@ -148,7 +148,7 @@ Deno.test("crash: zeros that the device failed to write may be there, whatever i
   assertStates(disk, (after) => blocks(after, "/a"), [[1], [0]]);
 });
 
-Deno.test("crash: a cut that nobody synced may not have happened, though later bytes are durable", () => {
+Deno.test("crash: an unsynced truncation may be lost, although later bytes are durable", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(3 * UNIT).fill(1));
@@ -164,7 +164,7 @@ Deno.test("crash: a cut that nobody synced may not have happened, though later b
   assertStates(disk, (after) => blocks(after, "/a"), [[1, 2]]);
 });
 
-Deno.test("crash: what was cut and synced does not come back when the file grows again", () => {
+Deno.test("crash: bytes removed by a synced truncation do not come back when the file grows again", () => {
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(2 * UNIT).fill(1));
   using file = disk.openSync("/a", { write: true });
@@ -176,7 +176,7 @@ Deno.test("crash: what was cut and synced does not come back when the file grows
   assertEquals(after.lastIndexOf(1), 99);
 });
 
-Deno.test("crash: writes of 512 bytes within a block are units of their own, blocks of 512 bytes likewise", () => {
+Deno.test("crash: writes of 512 bytes within a block are units of their own, and so are blocks of 512 bytes", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(UNIT));
@@ -195,7 +195,7 @@ Deno.test("crash: writes of 512 bytes within a block are units of their own, blo
   assertStates(small, sectors, [[0, 0], [0, 1], [1, 0], [1, 1]]);
 });
 
-Deno.test("crash: a file is there only if its name is durable; its contents stay with it", () => {
+Deno.test("crash: a file is there only if its name is durable, and its contents stay with it", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = disk.openSync("/a", { write: true, createNew: true });
@@ -210,7 +210,7 @@ Deno.test("crash: a file is there only if its name is durable; its contents stay
   assertStates(disk, (after) => blocks(after, "/a"), [[7]]);
 });
 
-Deno.test("crash: a rename is there as a whole or not at all, and replaces as a whole", () => {
+Deno.test("crash: a rename is atomic, also when it replaces a file", () => {
   const disk = new SimulatedDisk();
   disk.poke("/old", 0, Uint8Array.of(1));
   disk.poke("/new", 0, Uint8Array.of(2));
@@ -272,14 +272,14 @@ Deno.test("crash: a rename between directories waits for the sync of both", () =
   assertStates(disk, (after) => after.files(), [["/b/x"]]);
 });
 
-Deno.test("crash: a directory that was made is durable with its parents, and one that vanishes takes its files", async () => {
+Deno.test("crash: a new directory is durable with its parents, and a directory that is lost takes its files", async () => {
   const disk = new SimulatedDisk();
   assertEquals(disk.makeDirectorySync("/a/b/c"), true);
   assertEquals(disk.unsyncedUnits(), []);
   assertEquals(disk.crashState("none").listSync("/a/b")[0]!.name, "c");
   assertEquals(await disk.makeDirectory("/a/d/e"), true);
   assertEquals(disk.unsyncedUnits(), []);
-  // A sync that failed leaves a directory in doubt, and with it what is in it.
+  // A failed sync leaves it uncertain whether a directory and its contents are there.
   disk.failAt(7, { error: "EIO" }, { kind: "syncDirectory" });
   assertThrows(() => disk.makeDirectorySync("/f"), Error, "EIO");
   makeFile(disk, "/f/a").closeSync();
@@ -287,7 +287,7 @@ Deno.test("crash: a directory that was made is durable with its parents, and one
   disk.removeSync("/f/a");
   disk.removeSync("/f");
   disk.syncDirectorySync("/");
-  // The power fails in the sync of the directory that holds the new name.
+  // The power is cut in the sync of the directory that holds the new name.
   disk.onOperation(({ kind }) =>
     kind === "syncDirectory" ? { crash: true } : undefined
   );
@@ -298,7 +298,7 @@ Deno.test("crash: a directory that was made is durable with its parents, and one
   ], ["a"]]);
 });
 
-Deno.test("crash: a write in flight leaves any subset of its blocks, though it was to be durable", async () => {
+Deno.test("crash: a write in flight leaves any subset of its blocks, although it was to be durable", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -324,7 +324,7 @@ Deno.test("crash: a write in flight leaves any subset of its blocks, though it w
   await file.close();
 });
 
-Deno.test("crash: bytes that are there without the size that they need do not come back when the file grows", () => {
+Deno.test("crash: bytes left beyond the size do not appear when the file grows", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -338,7 +338,7 @@ Deno.test("crash: bytes that are there without the size that they need do not co
   assertEquals(blocks(after, "/a"), [0]);
 });
 
-Deno.test("crash: units go by the name that their file has now", () => {
+Deno.test("crash: units have the current name of their file", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -355,9 +355,9 @@ Deno.test("crash: units go by the name that their file has now", () => {
   );
 });
 
-Deno.test("crash: a sync covers what had completed when it began, not what is in flight", async () => {
+Deno.test("crash: a sync covers what had completed when it began, and nothing in flight", async () => {
   using pool = new TestPool();
-  // In whatever order the two complete.
+  // Whatever the order in which the two complete.
   for (let seed = 0; seed < 20; seed++) {
     const disk = new SimulatedDisk({ seed });
     const file = makeFile(disk, "/a");
@@ -373,7 +373,7 @@ Deno.test("crash: a sync covers what had completed when it began, not what is in
   }
 });
 
-Deno.test("crash: the crashed disk refuses everything but closing, and what was in flight rejects and gives its memory back", async () => {
+Deno.test("crash: a crashed disk refuses everything but closing, and operations in flight reject and return their memory", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -420,7 +420,7 @@ Deno.test("crash: the crashed disk refuses everything but closing, and what was 
   block.drop();
 });
 
-Deno.test("crash: the same moment can be crashed again, with masks, sets, functions and words", () => {
+Deno.test("crash: crash() can be repeated at the same moment, with masks, sets, functions and words", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -452,7 +452,7 @@ Deno.test("crash: random choices leave everything, nothing and something", () =>
   assertEquals(found.size, 5);
 });
 
-Deno.test("crash: the disk that comes after holds durable things only, and can crash again", () => {
+Deno.test("crash: the disk after it has only durable contents, and can crash again", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ sizeBytes: 4 * UNIT, physicalBlock: 512 });
   const file = makeFile(disk, "/a");
@@ -467,13 +467,13 @@ Deno.test("crash: the disk that comes after holds durable things only, and can c
   assertEquals(blocks(second.crash("none").crash("none"), "/a"), [1]);
   assertNotEquals(second.seed, disk.seed);
   assert(second.timeMicros >= disk.timeMicros);
-  // Nothing of one disk is seen through the other.
+  // Changes of one disk do not show on the other.
   disk.poke("/a", 0, Uint8Array.of(9));
   assertEquals(blocks(second, "/a"), [1]);
   file.closeSync();
 });
 
-Deno.test("kill: everything written is there and still unsynced, locks are free, handles are dead", async () => {
+Deno.test("kill: everything written is there and still unsynced, locks are free, and handles are invalid", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -493,7 +493,7 @@ Deno.test("kill: everything written is there and still unsynced, locks are free,
   file.closeSync();
 });
 
-Deno.test("kill: an operation in flight was done, or not", async () => {
+Deno.test("kill: an operation in flight took effect, or not", async () => {
   using pool = new TestPool();
   const found = new Set<string>();
   for (let seed = 0; seed < 20; seed++) {

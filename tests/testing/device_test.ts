@@ -1,5 +1,5 @@
 /**
- * What a simulated device is like: how long it takes, whether it is idle, and what is done in
+ * Properties of a simulated device: how long it takes, whether it is idle, and what it does in
  * place.
  */
 import { Driver, driveSync, inPlace, type Task } from "../../lib/base/mod.ts";
@@ -10,7 +10,7 @@ import { makeFile, TestPool, UNIT } from "./_support.ts";
 
 const LATENCY = { readMicros: 70, writeMicros: 30, syncMicros: 1000 };
 
-/** How much of the disk's time each operation takes, driven in either way. */
+/** Returns how much of the disk's time each operation takes, async or sync. */
 async function durations(isBlocking: boolean): Promise<number[]> {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ latency: LATENCY, timeStepMicros: 0 });
@@ -38,13 +38,13 @@ async function durations(isBlocking: boolean): Promise<number[]> {
   return found;
 }
 
-Deno.test("SimulatedDiskOptions.latency shows in the clock, blocking and not", async () => {
+Deno.test("SimulatedDiskOptions.latency shows in the clock, async and sync", async () => {
   const expected = [30, 1030, 70, 1000, 1000, 0, 0, 0, 0];
   assertEquals(await durations(true), expected);
   assertEquals(await durations(false), expected);
 });
 
-Deno.test("SimulatedDiskOptions.latency of operations in flight overlaps, and shows when they are finished blocking", async () => {
+Deno.test("SimulatedDiskOptions.latency of operations in flight overlaps, and shows when they are finished synchronously", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ latency: LATENCY, timeStepMicros: 0 });
   const made = makeFile(disk, "/a");
@@ -54,7 +54,7 @@ Deno.test("SimulatedDiskOptions.latency of operations in flight overlaps, and sh
   const writes = buffers.map((buffer, i) =>
     new Driver(file.write(buffer, i * UNIT))
   );
-  // Others that a program has under way come to their end as well.
+  // Other operations in flight complete as well.
   const isOver = (each: Driver<number>) => each.finishSync() === UNIT;
   assert(isOver(writes[1]!));
   assertEquals(disk.now() - start, 30);
@@ -98,7 +98,7 @@ Deno.test("SimulatedDisk.isIdle() counts operations, not delays and timers", asy
   const writing = file.write(buffer, 0);
   assertEquals(disk.isIdle(), false);
   disk.completeAll();
-  // Done, but nobody was told.
+  // It has completed, but its promise has not resolved yet.
   assertEquals(disk.isIdle(), false);
   await writing;
   assert(disk.isIdle());
@@ -109,7 +109,7 @@ Deno.test("SimulatedDisk.isIdle() counts operations, not delays and timers", asy
   file.closeSync();
 });
 
-/** A path of a write: every operation that a flush may need. */
+/** The steps of a write: every operation that a flush may need. */
 function* flush(disk: SimulatedDisk, pool: TestPool): Task<void> {
   const storage = new TaskStorage(disk);
   using buffer = pool.filled(1);
@@ -125,7 +125,7 @@ function* flush(disk: SimulatedDisk, pool: TestPool): Task<void> {
   yield* file.close();
 }
 
-Deno.test("operations in place are in the trace, in order, and crash as others do", async () => {
+Deno.test("SimulatedDisk traces operations in place in order, and they crash like others", async () => {
   using pool = new TestPool();
   const made = () => {
     const disk = new SimulatedDisk();
@@ -173,7 +173,7 @@ Deno.test("operations in place are in the trace, in order, and crash as others d
   }
 });
 
-Deno.test("a crash ends a task that waits, and finishing it throws SimulatedCrashError", async () => {
+Deno.test("SimulatedDisk.crash() ends a task that waits, and finishing it throws SimulatedCrashError", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/old", 0, new Uint8Array(1));

@@ -1,4 +1,4 @@
-/** The seed, the clock, the order of completion, and what tests do behind the disk's back. */
+/** The seed, the clock, the order of completion, and changes that bypass the disk's operations. */
 import {
   assert,
   assertEquals,
@@ -14,7 +14,7 @@ import {
 } from "../../lib/testing/mod.ts";
 import { makeFile, TestPool, UNIT } from "./_support.ts";
 
-/** Something with operations in flight, random bytes, times and a crash. */
+/** Runs operations in flight, random bytes, times and a crash. Returns everything observable. */
 async function scenario(seed: number): Promise<unknown> {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ seed });
@@ -40,13 +40,13 @@ async function scenario(seed: number): Promise<unknown> {
   };
 }
 
-Deno.test("the same seed does the same again, another one something else", async () => {
+Deno.test("SimulatedDisk repeats itself with the same seed, and differs with another one", async () => {
   const first = await scenario(1);
   assertEquals(await scenario(1), first);
   assertNotEquals(await scenario(2), first);
 });
 
-Deno.test("what is in flight completes in later turns, in any order", async () => {
+Deno.test("SimulatedDisk completes operations in later turns, in any order", async () => {
   using pool = new TestPool();
   const orders = new Set<string>();
   for (let seed = 0; seed < 100; seed++) {
@@ -68,7 +68,7 @@ Deno.test("what is in flight completes in later turns, in any order", async () =
   assertEquals(orders.size, 6);
 });
 
-Deno.test("the clock stands still but for its steps, delays and latencies, and may be set back", async () => {
+Deno.test("SimulatedDisk.timeMicros advances only by steps, delays and latencies, and may be set back", async () => {
   const disk = new SimulatedDisk({ timeMicros: 1000, timeStepMicros: 10 });
   assertEquals([disk.now(), disk.now()], [1000, 1010]);
   assertEquals([disk.timeMicros, disk.timeMicros], [1020, 1020]);
@@ -89,12 +89,12 @@ Deno.test("the clock stands still but for its steps, delays and latencies, and m
   assertThrows(() => disk.timeMicros = -1, RangeError);
 });
 
-/** Lets everything run that can. */
+/** Lets everything run that can run. */
 async function turns(count = 5): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise(setImmediate);
 }
 
-Deno.test("after() waits for the clock and does not move it", async () => {
+Deno.test("SimulatedDisk.after() waits for the clock, and does not advance it", async () => {
   const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 1000 });
   const ran: string[] = [];
   disk.after(4, () => ran.push("steps"));
@@ -114,7 +114,7 @@ Deno.test("after() waits for the clock and does not move it", async () => {
   assertEquals([ran, disk.timeMicros], [["steps", "delaySync"], 10_000]);
 });
 
-Deno.test("after() runs on the way to the end of a delay, and of an operation that takes time", async () => {
+Deno.test("SimulatedDisk.after() runs during a delay, and during an operation that takes time", async () => {
   const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 0 });
   const ran: [string, number][] = [];
   const note = (name: string) => () => {
@@ -132,7 +132,7 @@ Deno.test("after() runs on the way to the end of a delay, and of an operation th
   assertEquals(ran, [["third", 1_500_000], ["fourth", 1_900_000]]);
 });
 
-Deno.test("after() runs functions in the order of their times, whatever the seed", async () => {
+Deno.test("SimulatedDisk.after() runs functions in the order of their times, whatever the seed", async () => {
   for (let seed = 0; seed < 20; seed++) {
     const disk = new SimulatedDisk({ seed });
     const ran: number[] = [];
@@ -143,7 +143,7 @@ Deno.test("after() runs functions in the order of their times, whatever the seed
   }
 });
 
-Deno.test("after() never runs once the disk has crashed, and is refused then", async () => {
+Deno.test("SimulatedDisk.after() never runs once the disk has crashed, and is refused then", async () => {
   const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 0 });
   const ran: string[] = [];
   const timer = disk.after(1, () => ran.push("due"));
@@ -157,7 +157,7 @@ Deno.test("after() never runs once the disk has crashed, and is refused then", a
   assertThrows(() => disk.after(1, () => {}), SimulatedCrashError);
 });
 
-Deno.test("after() does not change what a seed decides for operations", async () => {
+Deno.test("SimulatedDisk.after() does not change how a seed affects operations", async () => {
   const order = async (timer: boolean): Promise<string> => {
     const disk = new SimulatedDisk({ seed: 7 });
     if (timer) disk.after(60_000, () => {});
@@ -172,19 +172,19 @@ Deno.test("after() does not change what a seed decides for operations", async ()
   assertEquals(await order(true), await order(false));
 });
 
-Deno.test("an aborted delay does not let its time pass", async () => {
+Deno.test("SimulatedDisk.delay() does not advance the clock when it is aborted", async () => {
   const disk = new SimulatedDisk({ timeMicros: 0, timeStepMicros: 0 });
   const controller = new AbortController();
   const waiting = disk.delay(1000, { signal: controller.signal });
   controller.abort(new Error("enough"));
   await assertRejects(() => waiting, Error, "enough");
   await disk.delay(1);
-  // Turns of the event loop in which it could still pass.
+  // Turns of the event loop in which the time could still pass.
   await new Promise((resolve) => setTimeout(resolve, 2));
   assertEquals(disk.timeMicros, 1000);
 });
 
-Deno.test("wrong options are refused with their name", () => {
+Deno.test("SimulatedDisk() refuses wrong options by name", () => {
   const wrong: [SimulatedDiskOptions, string][] = [
     [{ seed: 0.5 }, "'seed'"],
     [{ blockBytes: 0 }, "'blockBytes'"],
@@ -197,7 +197,7 @@ Deno.test("wrong options are refused with their name", () => {
   }
 });
 
-Deno.test("capabilities are a real disk's, or what was asked for", () => {
+Deno.test("SimulatedDisk reports the capabilities of a real disk, or those in its options", () => {
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
   const { tier, offsetAlignment, memoryAlignment, physicalBlock } =
@@ -214,7 +214,7 @@ Deno.test("capabilities are a real disk's, or what was asked for", () => {
   ]);
 });
 
-Deno.test("poke changes bytes durably and without an operation, peek copies them", () => {
+Deno.test("SimulatedDisk.poke() changes bytes durably and without an operation, and peek() copies them", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/d/e/a", 5000, Uint8Array.of(1, 2, 3));
@@ -225,7 +225,7 @@ Deno.test("poke changes bytes durably and without an operation, peek copies them
   assertEquals([bytes.length, ...bytes.slice(5000)], [5003, 1, 2, 3]);
   bytes.fill(9);
   assertEquals(disk.peek("/d/e/a")[5000], 1);
-  // Also where an unsynced write lies, whatever a crash leaves of that.
+  // Also where there is an unsynced write, whatever a crash leaves of it.
   using file = disk.openSync("/d/e/a", { write: true });
   using block = pool.filled(7);
   file.writeSync(block, 4096);
@@ -239,7 +239,7 @@ Deno.test("poke changes bytes durably and without an operation, peek copies them
   assertThrows(() => disk.peek("/d"), Deno.errors.IsADirectory);
 });
 
-Deno.test("flipBit flips one bit", () => {
+Deno.test("SimulatedDisk.flipBit() flips one bit", () => {
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, Uint8Array.of(0, 0b1000));
   disk.flipBit("/a", 0, 7);
@@ -248,7 +248,7 @@ Deno.test("flipBit flips one bit", () => {
   assertThrows(() => disk.flipBit("/a", 2, 0), RangeError, "'position'");
 });
 
-Deno.test("hash tells what is held, not how it came about", () => {
+Deno.test("SimulatedDisk.hash() depends on the contents, not on how they came about", () => {
   using pool = new TestPool();
   const made = (build: (disk: SimulatedDisk) => void) => {
     const disk = new SimulatedDisk();
@@ -276,7 +276,7 @@ Deno.test("hash tells what is held, not how it came about", () => {
   ];
   assertEquals(new Set(hashes).size, hashes.length);
   for (const hash of hashes) assert(/^[0-9a-f]{16}$/.test(hash));
-  // Zeros written, allocated or never touched are the same zeros.
+  // Zeros that were written, allocated or never written are the same.
   using block = pool.acquireSync(2 * UNIT, { zeroed: true });
   const zeros = [
     (disk: SimulatedDisk) => makeFile(disk, "/a").truncateSync(2 * UNIT),
@@ -287,7 +287,7 @@ Deno.test("hash tells what is held, not how it came about", () => {
   assertEquals(new Set(zeros).size, 1);
 });
 
-Deno.test("paths are taken apart as a kernel does", () => {
+Deno.test("SimulatedDisk parses paths like the kernel", () => {
   const disk = new SimulatedDisk();
   disk.makeDirectorySync("/d/");
   disk.poke("d//./e/../a", 0, Uint8Array.of(1));
@@ -295,12 +295,12 @@ Deno.test("paths are taken apart as a kernel does", () => {
   assertEquals(disk.listSync("/../d/.").map((each) => each.name), ["a"]);
   using file = disk.openSync("/d/../d/a");
   assertEquals(file.path, "/d/../d/a");
-  // The rest is compared with the disk's; nobody tries to remove the root of that.
+  // The others are compared with a real disk, whose root nothing must try to remove.
   const busy = assertThrows(() => disk.removeSync("/"));
   assertEquals((busy as { code?: string }).code, "EBUSY");
 });
 
-Deno.test("SeededRandom is even, reproducible, and different for close seeds", () => {
+Deno.test("SeededRandom is evenly distributed, reproducible, and different for close seeds", () => {
   const random = new SeededRandom(42);
   const counts = Array.from({ length: 10 }, () => 0);
   for (let i = 0; i < 10_000; i++) counts[random.below(10)]!++;

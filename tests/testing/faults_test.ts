@@ -15,7 +15,7 @@ import {
   UNIT,
 } from "./_support.ts";
 
-Deno.test("onOperation sees each operation before it happens, with what it is about", async () => {
+Deno.test("onOperation() sees each operation before it happens, with its details", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const seen: Operation[] = [];
@@ -66,7 +66,7 @@ Deno.test("onOperation sees each operation before it happens, with what it is ab
   );
 });
 
-Deno.test("failAt fails the operation of that number, of a kind, once or from then on", () => {
+Deno.test("failAt() fails the operation with that number, of one kind, once or from there on", () => {
   const disk = new SimulatedDisk();
   const failing = () => {
     try {
@@ -89,7 +89,7 @@ Deno.test("failAt fails the operation of that number, of a kind, once or from th
   assertEquals([failing(), failing()], [true, false]);
 });
 
-Deno.test("a fault's error is the one that the kernel's would be, for every operation", async () => {
+Deno.test("failAt() gives the error that the kernel would give, for every operation", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -134,7 +134,7 @@ Deno.test("a fault's error is the one that the kernel's would be, for every oper
       "flock",
       "/",
       () => disk.lock("/"),
-      // deno-lint-ignore require-await -- a lock has no other form
+      // deno-lint-ignore require-await -- a lock has no async version
       async () => disk.lock("/"),
     ],
   ];
@@ -168,7 +168,7 @@ Deno.test("a fault's error is the one that the kernel's would be, for every oper
   file.closeSync();
 });
 
-Deno.test("a fault of a power cut leaves a write's blocks in doubt, and ends the disk", async () => {
+Deno.test("a power cut as a fault leaves the blocks of a write uncertain, and ends the disk", async () => {
   using pool = new TestPool();
   for (const blocking of [true, false]) {
     const disk = new SimulatedDisk();
@@ -194,7 +194,7 @@ Deno.test("a fault of a power cut leaves a write's blocks in doubt, and ends the
   }
 });
 
-Deno.test("after a failed write its bytes are not read, but may be there after a crash, until they are written durably", () => {
+Deno.test("a failed write is not visible, but may be there after a crash, until the bytes are written durably", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(UNIT).fill(1));
@@ -210,7 +210,7 @@ Deno.test("after a failed write its bytes are not read, but may be there after a
   assertStates(disk, (after) => blocks(after, "/a"), [[3]]);
 });
 
-Deno.test("after a failed sync a later one says nothing of what was unsynced then", () => {
+Deno.test("a failed sync makes later ones cover only what was written after it", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -233,7 +233,7 @@ Deno.test("after a failed sync a later one says nothing of what was unsynced the
   assertEquals(disk.crash("none").files(), ["/a"]);
 });
 
-Deno.test("a flipped bit is wrong in what was read, once, and not on the disk", () => {
+Deno.test("a flipped bit is wrong in one read, and not on the disk", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(UNIT).fill(0xff));
@@ -245,7 +245,7 @@ Deno.test("a flipped bit is wrong in what was read, once, and not on the disk", 
   assertEquals(block.bytes[100], 0xf7);
   file.readSync(block, 0);
   assertEquals(block.bytes.findIndex((byte) => byte !== 0xff), -1);
-  // Behind what was read there is nothing to flip.
+  // After the end of what was read there is nothing to flip.
   disk.poke("/a", UNIT, new Uint8Array(10));
   disk.failAt(3, { flipBit: 8 * 10 }, { kind: "read" });
   block.bytes.fill(0);
@@ -253,7 +253,7 @@ Deno.test("a flipped bit is wrong in what was read, once, and not on the disk", 
   assertEquals(block.bytes.findIndex((byte) => byte !== 0), -1);
 });
 
-Deno.test("latency passes on the disk's clock only, and orders what is in flight", async () => {
+Deno.test("latency passes on the disk's clock only, and orders operations in flight", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -276,7 +276,7 @@ Deno.test("latency passes on the disk's clock only, and orders what is in flight
   await file.close();
 });
 
-Deno.test("faults of several hooks come together: the first error, all latencies", () => {
+Deno.test("faults of several hooks are combined: the first error, and all latencies", () => {
   const disk = new SimulatedDisk();
   disk.onOperation(() => ({ latencyMs: 1 }));
   disk.onOperation(() => ({ latencyMs: 2, error: "EIO" }));
@@ -286,7 +286,7 @@ Deno.test("faults of several hooks come together: the first error, all latencies
   assertEquals(disk.timeMicros - began, 3000);
 });
 
-Deno.test("trace records outcomes, and the order of completion", async () => {
+Deno.test("trace records results, and the order of completion", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ seed: 1 });
   const file = makeFile(disk, "/a");
@@ -311,7 +311,7 @@ Deno.test("trace records outcomes, and the order of completion", async () => {
   assertEquals(disk.trace.at(-1)!.outcome, "ENOENT");
 });
 
-Deno.test("ENOSPC: a write stops where the space ends and says how much it wrote; freeing makes room", () => {
+Deno.test("ENOSPC: a write stops where the space ends and reports how much it wrote, and removal makes room", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ sizeBytes: 3 * UNIT });
   using file = makeFile(disk, "/a");
@@ -339,7 +339,7 @@ Deno.test("ENOSPC: a write stops where the space ends and says how much it wrote
   assertEquals(allocation.syscall, "fallocate");
   assertEquals(file.sizeSync(), 3 * UNIT);
   file.truncateSync(UNIT);
-  // What is allocated ahead is there to be written.
+  // Allocated space can be written.
   file.preallocateSync(UNIT, UNIT);
   using other = disk.openSync("/b", { write: true, create: true });
   const shared = assertThrows(() => other.writeSync(two, 0), NoSpaceError);

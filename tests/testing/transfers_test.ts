@@ -1,4 +1,4 @@
-/** Transfers that are interrupted, short, spoiled, misdirected, parked and misused. */
+/** Transfers that are interrupted, short, corrupted, misdirected, held in flight and misused. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Fault,
@@ -7,7 +7,7 @@ import {
 } from "@basalt/io/testing";
 import { blocks, makeFile, TestPool, UNIT } from "./_support.ts";
 
-/** A disk with a file of three blocks, and the same in a buffer. */
+/** Makes a disk with a file of three blocks, and a buffer with the same contents. */
 function three(pool: TestPool, options = {}) {
   const disk = new SimulatedDisk({ seed: 1, ...options });
   const file = makeFile(disk, "/a");
@@ -16,7 +16,7 @@ function three(pool: TestPool, options = {}) {
   return { disk, file, buffer };
 }
 
-/** The kinds and ranges of transfers that were asked for. */
+/** Returns the kinds and ranges of transfers that the disk received. */
 function asked(disk: SimulatedDisk): string[] {
   return disk.trace.filter(({ kind }) => kind === "write" || kind === "read")
     .map(({ kind, position, length }) => `${kind} ${position}+${length}`);
@@ -56,14 +56,14 @@ for (const mode of ["async", "sync"] as const) {
     }
   });
 
-  Deno.test(`a write of nothing is EIO, and anything of it may be there, ${mode}`, async () => {
+  Deno.test(`a write that transfers 0 bytes is EIO, and any part of it may be there, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, error } = await write(pool, { shortBytes: 0 });
     assertEquals(error?.code, "EIO");
     assertEquals(disk.unsyncedUnits().length, 4);
   });
 
-  Deno.test(`EINTR is repeated, EAGAIN a hundred times, ${mode}`, async () => {
+  Deno.test(`EINTR is retried, and EAGAIN a hundred times, ${mode}`, async () => {
     using pool = new TestPool();
     for (const error of ["EINTR", "EAGAIN"]) {
       const { disk, count } = await write(pool, { error });
@@ -76,21 +76,21 @@ for (const mode of ["async", "sync"] as const) {
     assertEquals(disk.timeMicros >= 1_700_000_000_100_000, true);
   });
 
-  Deno.test(`a flipped bit of a write is on the disk, and nobody says so, ${mode}`, async () => {
+  Deno.test(`a flipped bit of a write is on the disk without an error, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, count } = await write(pool, { flipBit: 8 * UNIT + 7 });
     assertEquals(count, 3 * UNIT);
     assertEquals(blocks(disk, "/a"), [1, 2 ^ 0x80, 3]);
   });
 
-  Deno.test(`a misdirected write is elsewhere, and nobody says so, ${mode}`, async () => {
+  Deno.test(`a misdirected write is elsewhere without an error, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, count } = await write(pool, { misdirectTo: 2 * UNIT });
     assertEquals(count, 3 * UNIT);
     assertEquals(blocks(disk, "/a"), [0, 0, 1, 2, 3]);
   });
 
-  Deno.test(`a short read is continued, and one of nothing is the end, ${mode}`, async () => {
+  Deno.test(`a short read is continued, and one of 0 bytes is the end, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, file, buffer } = three(pool);
     file.writeSync(buffer, 0);
@@ -109,7 +109,7 @@ for (const mode of ["async", "sync"] as const) {
     ]);
     disk.failAt(3, { shortBytes: 0 }, { kind: "read" });
     assertEquals(await read(), 0);
-    // Within a sector only the file ends.
+    // Within a sector, a read can be short only at the end of the file.
     disk.failAt(4, { shortBytes: 700 }, { kind: "read" });
     assertEquals(await read(), 700);
     disk.failAt(5, { error: "EINTR" }, { kind: "read" });
@@ -119,7 +119,7 @@ for (const mode of ["async", "sync"] as const) {
   });
 }
 
-Deno.test("a sync is never repeated, a truncate and a preallocate are", () => {
+Deno.test("a sync is never retried, and truncate and preallocate are", () => {
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
   disk.failAt(1, { error: "EINTR" }, { kind: "sync" });
@@ -133,7 +133,7 @@ Deno.test("a sync is never repeated, a truncate and a preallocate are", () => {
   file.closeSync();
 });
 
-Deno.test("a power cut between the parts of a short write leaves any of it", async () => {
+Deno.test("a power cut between the parts of a short write leaves any part of it", async () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool);
   disk.failAt(1, { shortBytes: UNIT }, { kind: "write" });
@@ -146,7 +146,7 @@ Deno.test("a power cut between the parts of a short write leaves any of it", asy
   file.closeSync();
 });
 
-Deno.test("faults of a probability come again for the same seed", () => {
+Deno.test("faults with a probability repeat with the same seed", () => {
   const failures = (seed: number) => {
     const disk = new SimulatedDisk({ seed });
     disk.failSometimes(0.3, { error: "EIO" }, { kind: "list" });
@@ -166,7 +166,7 @@ Deno.test("faults of a probability come again for the same seed", () => {
   assertEquals(failures(2).join() === some.join(), false);
 });
 
-Deno.test("manual mode: operations stay in flight until they are completed, in the order that the test likes", async () => {
+Deno.test("manual mode: operations stay in flight until the test completes them, in any order", async () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool, { manual: true });
   const other = pool.filled(7);
@@ -184,7 +184,7 @@ Deno.test("manual mode: operations stay in flight until they are completed, in t
   await first;
   assertEquals(told, ["second", "first"]);
   assertEquals(blocks(disk, "/a"), [1, 2, 3, 7]);
-  // Blocking on what is in flight completes it.
+  // A sync call completes the operations in flight.
   const third = file.sync();
   file.settleSync();
   await third;
@@ -192,7 +192,7 @@ Deno.test("manual mode: operations stay in flight until they are completed, in t
   await file.close();
 });
 
-Deno.test("manual mode: what changes memory in flight, or writes twice at once, is told", async () => {
+Deno.test("manual mode: changed memory in flight and overlapping writes are reported", async () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool, { manual: true });
   using frozen = buffer.freeze();
@@ -207,7 +207,7 @@ Deno.test("manual mode: what changes memory in flight, or writes twice at once, 
   const one = file.write(frozen, 0);
   const two = file.write(frozen, 2 * UNIT);
   assertEquals(await reason(one), "overlap");
-  // The other one was alone when it completed.
+  // The other write was alone when it completed.
   await two;
   const apart = [file.write(frozen, 0), file.write(frozen, 3 * UNIT)];
   disk.completeAll();
@@ -220,7 +220,7 @@ Deno.test("manual mode: what changes memory in flight, or writes twice at once, 
   await file.close();
 });
 
-Deno.test("a block that a power cut left unreadable is EIO until it is written whole, and is told", () => {
+Deno.test("a block that a power cut left unreadable is EIO until it is rewritten whole, and is reported", () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool);
   file.writeSync(buffer, 0, { durability: "data" });
@@ -246,7 +246,7 @@ Deno.test("a block that a power cut left unreadable is EIO until it is written w
   file.closeSync();
 });
 
-Deno.test("unreadable mode: random power cuts leave such blocks among those that were being written, others none", () => {
+Deno.test("unreadable mode: random power cuts make only blocks unreadable that were being written", () => {
   using pool = new TestPool();
   for (const unreadable of [true, false]) {
     const { disk, file, buffer } = three(pool, { unreadable });
