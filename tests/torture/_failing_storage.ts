@@ -1,6 +1,6 @@
 /**
- * A storage of which one operation fails, or one and all that follow: before it is carried out,
- * or after it was.
+ * A storage of which one operation fails, or one and all that follow. An operation fails before or
+ * after it takes effect.
  */
 import type { FrozenBuffer, PooledBuffer } from "../../lib/pool/mod.ts";
 import {
@@ -16,22 +16,22 @@ import { PassingFile, PassingStorage } from "../log/_passing_storage.ts";
 
 /** What fails, and how. */
 export interface FaultPlan {
-  /** The number of the first operation that fails, counted from 1. */
+  /** Number of the first operation that fails, counted from 1. */
   number: number;
-  /** Whether all later ones fail, too. */
+  /** Whether all later operations fail, too. */
   sticky: boolean;
-  /** Whether the operation is carried out before it is reported as failed. */
+  /** Whether the operation takes effect before it is reported as failed. */
   done: boolean;
   /** The kernel's name of the error. */
   code: "EIO" | "ENOSPC";
 }
 
-/** Hands operations that do not block on, until one is to fail. */
+/** Passes async operations on, until one is to fail. */
 export class FailingStorage extends PassingStorage {
   readonly #plan: FaultPlan;
   #count = 0;
   #healed = false;
-  /** Operations that were failed. */
+  /** Number of operations that were made to fail. */
   failed = 0;
 
   constructor(inner: Storage, plan: FaultPlan) {
@@ -55,7 +55,7 @@ export class FailingStorage extends PassingStorage {
     const spared = sticky ? count < number : count !== number;
     if (spared || this.#healed) return await operation();
     this.failed++;
-    // A file that was opened would stay so: no caller has it to close it.
+    // A file that was opened would stay open, because no caller has it to close it.
     if (done && syscall !== "open") await operation();
     throw this.#error(syscall, path);
   }

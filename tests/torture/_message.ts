@@ -1,29 +1,29 @@
 /**
- * Messages that tell who appended them: a reader needs no memory of what was written to check
- * every byte.
+ * Messages that identify their author, so that a reader can check every byte without a record of
+ * what was written.
  */
 import { SeededRandom } from "@basalt/io/testing";
 
-/** Who appended a message: the number of the life, and of the message in it. */
+/** The author of a message: the number of the run, and of the message in it. */
 export interface Author {
   life: number;
   number: number;
   /**
-   * How many messages of its batch follow it: a batch is there whole or not at all. @default {0}
+   * How many messages of its batch follow it. A batch is there whole or not at all. @default {0}
    */
   following?: number;
 }
 
-/** Bytes of the author at the beginning of a payload. */
+/** Bytes of the author at the start of a payload. */
 const AUTHOR_BYTES = 12;
-/** No payload has as many bytes. */
+/** Every payload is shorter than this, in bytes. */
 export const PAYLOAD_LIMIT = AUTHOR_BYTES + 60_000;
 
 /**
- * The payload of an author's message, mostly short, now and then larger than a block.
+ * Returns the payload of an author's message, usually short and sometimes larger than a block.
  *
- * @param place Where it is made, from the front, {@linkcode PAYLOAD_LIMIT} bytes; an array of
- * its own if not given.
+ * @param place Array of {@linkcode PAYLOAD_LIMIT} bytes in which the payload is made. A new array
+ * if not given.
  */
 export function makePayload(
   { life, number, following = 0 }: Author,
@@ -44,7 +44,7 @@ export function makePayload(
   return bytes;
 }
 
-/** The payloads of a batch of an author's messages, from this number. */
+/** Returns the payloads of a batch of an author's messages, from this number on. */
 export function makeBatch(
   { life, number }: Author,
   count: number,
@@ -56,10 +56,12 @@ export function makeBatch(
   );
 }
 
-/** Where payloads are made only to be compared: a check leaves no garbage of their size. */
+/**
+ * Memory for payloads that are only compared, so that a check produces no garbage of their size.
+ */
 const expectedPlace = new Uint8Array(PAYLOAD_LIMIT);
 
-/** The author that a payload names, if every byte is as that author's message has it. */
+/** Returns the author of a payload if every byte of it is as that author's message has it. */
 export function authorOf(
   payload: Uint8Array,
 ): Required<Author> | undefined {

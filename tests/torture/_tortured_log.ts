@@ -1,6 +1,6 @@
 /**
- * A log in a directory whose writers are killed and whose storage fails, and what must be true
- * of it.
+ * A log in a directory whose writers are killed and whose storage fails, and checks of what must
+ * hold.
  */
 import { Log } from "../../lib/log/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
@@ -13,7 +13,7 @@ import { type Author, authorOf, makeBatch } from "./_message.ts";
 /** When a writer is killed. */
 export type Moment = "writing" | "recovering" | "closing";
 
-/** What it amounted to. */
+/** The results. */
 export interface TortureFigures {
   /** Kills, by what the writer was doing. */
   kills: Record<Moment, number>;
@@ -21,17 +21,17 @@ export interface TortureFigures {
   faults: number;
   /** Messages that were reported as durable. */
   acknowledged: number;
-  /** Of these, those that were not there, or not as appended. */
+  /** Those of them that were missing or different. */
   lost: number;
-  /** Messages that were compared byte by byte, repeatedly. */
+  /** Messages that were compared byte by byte, some of them repeatedly. */
   compared: number;
   /** The longest time until a killed owner's log was open again, in milliseconds. */
   slowestOpenMs: number;
-  /** What was found wrong, in words. */
+  /** Descriptions of what was found wrong. */
   wrongs: string[];
 }
 
-/** Tortures a log in a directory of its own, compares all of it, and returns what came out. */
+/** Tortures a log in a directory of its own, compares all of it, and returns the results. */
 export async function torture(
   seed: number,
   work: (log: TorturedLog) => Promise<void>,
@@ -48,7 +48,7 @@ export async function torture(
   return log.figures;
 }
 
-/** Every so many openings the whole log is compared, otherwise what came since. */
+/** One of this many openings compares the whole log. The others compare what was appended since. */
 const WHOLE_EVERY = 25;
 
 /** Kills writers of one log, fails operations under others, and checks what they leave. */
@@ -68,9 +68,9 @@ export class TorturedLog {
   readonly #pool = new BufferPool({ limitBytes: 256 * 1024 * 1024 });
   /** The authors of acknowledged messages, by offset. */
   readonly #acknowledged = new Map<number, Author>();
-  /** Messages below may be gone. */
+  /** Messages below this offset may be removed. */
   #truncated = 0;
-  /** Messages below were compared when they were younger. */
+  /** Messages below this offset were compared before. */
   #compared = 0;
   #life = 0;
   #openings = 0;
@@ -81,8 +81,8 @@ export class TorturedLog {
   }
 
   /**
-   * One life of a writer and its end; the log is then opened and compared, or left to the next
-   * writer as it is.
+   * Runs a writer and kills it. The log is then opened and compared, or left to the next writer as
+   * it is.
    */
   async kill(): Promise<void> {
     const random = this.#random;
@@ -97,13 +97,13 @@ export class TorturedLog {
   }
 
   /**
-   * One life of a writer in this process, whose storage fails at some operation; then the log is
-   * opened and compared.
+   * Runs a writer in this process whose storage fails at some operation. Then the log is opened and
+   * compared.
    */
   async fail(): Promise<void> {
     const random = this.#random;
     const plan: FaultPlan = {
-      // Opening takes some 20 operations.
+      // Opening takes about 20 operations.
       number: 1 + random.below(random.chance(0.3) ? 30 : 120),
       sticky: random.chance(0.5),
       done: random.chance(0.5),
@@ -126,7 +126,7 @@ export class TorturedLog {
     await this.compare();
   }
 
-  /** Opens the log as the next owner would, and compares what it holds. */
+  /** Opens the log like the next owner, and compares what it holds. */
   async compare(whole = ++this.#openings % WHOLE_EVERY === 0): Promise<void> {
     const start = performance.now();
     const log = await Log.open(this.#dir, { pool: this.#pool });
@@ -139,7 +139,7 @@ export class TorturedLog {
     }
   }
 
-  /** Ends the use of memory. */
+  /** Closes the pool. */
   close(): void {
     this.#pool.close();
   }
@@ -160,7 +160,7 @@ export class TorturedLog {
         const found = authorOf(batch.payload(i));
         figures.compared++;
         if (found === undefined) {
-          figures.wrongs.push(`message ${offset} is none that was appended`);
+          figures.wrongs.push(`message ${offset} was never appended`);
         }
         this.#checkBatch(offset, before, found);
         before = found;
@@ -174,7 +174,7 @@ export class TorturedLog {
     }
     if (offset !== nextOffset) {
       figures.wrongs.push(
-        `reading ended at ${offset}, the log at ${nextOffset}`,
+        `reading ended at ${offset}, but the log ends at ${nextOffset}`,
       );
     }
     this.#checkBatch(offset, before, undefined);
@@ -184,11 +184,11 @@ export class TorturedLog {
         this.#acknowledged.delete(acknowledged);
       }
     }
-    // What was found is durable now, whoever appended it.
+    // What was found is durable now, whichever run appended it.
     this.#compared = nextOffset;
   }
 
-  /** What follows a message of a batch is the next one of it. */
+  /** Checks that a message of a batch is followed by the next one of that batch. */
   #checkBatch(
     offset: number,
     before: Required<Author> | undefined,
@@ -287,7 +287,7 @@ export class TorturedLog {
     const { signal } = await child.status;
     clearTimeout(killed);
     if (signal !== "SIGKILL") {
-      this.figures.wrongs.push(`writer ${life} ended by itself`);
+      this.figures.wrongs.push(`writer ${life} was not killed, but ended`);
     }
   }
 

@@ -1,7 +1,6 @@
 /**
- * Consumes a log by a cursor until it is killed: prints `give FROM TO` before each batch is
- * handled,
- * and `done OFFSET` after each commit.
+ * Consumes a log with a cursor until it is killed. Prints `give FROM TO` before it handles each
+ * batch, and `done OFFSET` after each commit.
  */
 import { LogReader } from "../../lib/log/mod.ts";
 

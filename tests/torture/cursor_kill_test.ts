@@ -1,4 +1,4 @@
-/** Consumers are killed while they commit, on a real disk, beside a writer that forgets. */
+/** Consumers are killed while they commit, on a real disk, beside a writer with retention. */
 import { assert, assertEquals } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import { ALL } from "../permissions.ts";
@@ -9,9 +9,9 @@ const CHILD = new URL("cursor_consumer_child.ts", import.meta.url).pathname;
 interface Life {
   /** The position that it found. */
   opened: number | undefined;
-  /** What it was given, in order. */
+  /** The messages that it received, in order. */
   given: [from: number, to: number][];
-  /** The last commit that it was told of. */
+  /** The last commit that was acknowledged. */
   done: number;
 }
 
@@ -36,7 +36,7 @@ async function live(dir: string, batches: number): Promise<Life> {
       try {
         child.kill("SIGKILL");
       } catch {
-        // It is gone.
+        // It has already ended.
       }
     }
   }
@@ -68,17 +68,17 @@ Deno.test({
       for (let kill = 0; kill < KILLS; kill++) {
         const { opened, given, done } = await live(dir, 1 + kill % 7);
         assert(opened !== undefined, "it did not open");
-        // Every commit that was acknowledged is there, and nothing that was not given.
+        // Every acknowledged commit is there, and no position that was not reached.
         assert(opened! >= committed, `at ${opened}, ${committed} committed`);
         assert(opened! <= seen, `at ${opened}, ${seen} seen`);
         let next = opened!;
         for (const [from, to] of given) {
-          assertEquals(from, next, "a message was left out");
+          assertEquals(from, next, "a message was skipped");
           next = to;
         }
         committed = Math.max(committed, done, opened!);
         seen = Math.max(seen, next);
-        // Retention never passes it.
+        // Retention never passes the cursor.
         assert(log.firstOffset <= committed);
         await log.retain();
         assert(log.firstOffset <= committed);

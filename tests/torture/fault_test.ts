@@ -6,7 +6,7 @@ import { torture } from "./_tortured_log.ts";
 const FAULTS = 200;
 
 Deno.test(
-  `Log on a real disk whose operations fail: ${FAULTS} writers get known errors and lose nothing acknowledged`,
+  `Log on a real disk with failing operations: ${FAULTS} writers get known errors and lose nothing acknowledged`,
   { ignore: !ALL },
   async () => {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;

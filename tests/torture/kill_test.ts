@@ -1,6 +1,6 @@
 /**
- * Writers that are really killed. What reached the kernel survives them: this shows locks,
- * recovery and order, not power cuts.
+ * Writers that are really killed. What reached the kernel survives them, so this tests locks,
+ * recovery and order, and no power cuts.
  */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
@@ -9,7 +9,7 @@ import { torture } from "./_tortured_log.ts";
 const KILLS = Number(ALL ? Deno.env.get("BASALT_KILLS") ?? 100 : 0);
 
 Deno.test(
-  `Log: ${KILLS} writers killed while they write, recover, roll and close lose nothing acknowledged`,
+  `Log: ${KILLS} writers that are killed while they write, recover, roll and close lose nothing acknowledged`,
   {
     ignore: !ALL,
   },

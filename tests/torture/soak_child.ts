@@ -1,7 +1,7 @@
 /**
- * Mixed load for a while, and what the process holds meanwhile: `DIR MINUTES`, with
+ * Runs a mixed load for a while, and samples what the process holds. Arguments: `DIR MINUTES`, with
  * `--v8-flags=--expose-gc`. Prints one line of JSON, a `SoakReport`.
- * A process of its own, for a test runner and its type checker hold more than the load does.
+ * It is a process of its own, because a test runner and its type checker hold more than the load.
  */
 import { assert, assertEquals } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
@@ -12,74 +12,75 @@ import { authorOf, makePayload, PAYLOAD_LIMIT } from "./_message.ts";
 
 const MIB = 1024 * 1024;
 /**
- * When what is reachable is measured for the first time, of the whole: every part of the program
- * has run by then.
+ * When reachable memory is measured for the first time, as a share of the run. By then every part
+ * of the program has run.
  */
 const FIRST_LOOK = 0.15;
 
 /** What the process holds at a moment. */
 export interface Sample {
   minutes: number;
-  /** Resident memory, all of it. */
+  /** All resident memory. */
   rssMib: number;
-  /** Of that, the heap of JavaScript with its garbage, */
+  /** The part that is the heap of JavaScript with its garbage. */
   heapMib: number;
   /**
-   * the blocks of the pools, leased and free (mapped: what was not touched yet is not resident),
+   * The part that is blocks of the pools, leased and free. It is counted as mapped, although blocks
+   * that were never used are not resident.
    */
   poolsMib: number;
   /**
-   * and the pages of the programs and libraries themselves, which the kernel takes away and
-   * reads again as it likes.
+   * The part that is pages of the programs and libraries, which the kernel may drop and read again
+   * at any time.
    */
   programMib: number;
   descriptors: number;
   threads: number;
 }
 
-/** What a run was, and what it held. */
+/** The parameters and the samples of a run. */
 export interface SoakReport {
   acknowledged: number;
   read: number;
   transfers: number;
   churned: number;
-  /** One a second. */
+  /** One sample a second. */
   samples: Sample[];
   /**
-   * What is reachable in the heap of JavaScript, early and at the end, both after a full
+   * What is reachable in the heap of JavaScript, early and at the end, each after a full
    * collection.
    */
   reachableMib: [early: number, late: number];
-  /** What is leased of the pools, with everything closed. */
+  /** Bytes leased from the pools when everything is closed. */
   leasedBytes: number;
   /** Pages of the log in the page cache, after closing. */
   cachedPages: number;
 }
 
-/** Resident pages of files: the program, its libraries. */
+/** Returns the resident pages of files in bytes: the program and its libraries. */
 function residentFileBytes(): number {
   const status = Deno.readTextFileSync("/proc/self/status");
   return 1024 * Number(/RssFile:\s+(\d+)/.exec(status)![1]);
 }
 
-/** Bytes that can be reached from the program. */
+/** Returns how many bytes can be reached from the program. */
 function reachableBytes(): number {
   const { gc } = globalThis as unknown as { gc(): void };
-  // What finalizers and weak references held goes with the second one.
+  // The second collection frees what finalizers and weak references held.
   gc();
   gc();
   return Deno.memoryUsage().heapUsed;
 }
 
-/** Everything at once, until it is told to end. */
+/** Runs every kind of load at once, until it is told to end. */
 class Load {
   readonly pool = new BufferPool({ limitBytes: 128 * MIB });
   readonly log: Log;
   readonly #file: DirectFile;
   readonly #random = new SeededRandom(1);
   /**
-   * Appending copies the payload at once, so one place does for all: the garbage is Basalt's
-   * alone.
+   * Appending copies the payload at once, so one array is enough for all, and the garbage is
+   * Basalt's alone.
    */
   readonly #place = new Uint8Array(PAYLOAD_LIMIT);
   #number = 0;
@@ -88,7 +89,7 @@ class Load {
   read = 0;
   transfers = 0;
   churned = 0;
-  /** What is leased of the pool when everything is over. */
+  /** Bytes leased from the pool at the end. */
   leasedAtTheEnd = -1;
 
   constructor(log: Log, file: DirectFile) {
@@ -191,7 +192,7 @@ class Load {
   }
 }
 
-/** Pages of a log's files in the page cache. */
+/** Counts the pages of a log's files in the page cache. */
 async function cachedPages(dir: string): Promise<number> {
   let pages = 0;
   for (const { name } of Deno.readDirSync(dir)) {

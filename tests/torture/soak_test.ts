@@ -1,6 +1,6 @@
 /**
- * Mixed load for a while: what a process holds must not grow. Minutes are given by
- * BASALT_SOAK_MINUTES; a quarter of one if not.
+ * A mixed load for a while: what a process holds must not grow. BASALT_SOAK_MINUTES sets the
+ * minutes, a quarter of one by default.
  */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
@@ -8,27 +8,30 @@ import type { Sample, SoakReport } from "./soak_child.ts";
 
 const MINUTES = Number(ALL ? Deno.env.get("BASALT_SOAK_MINUTES") ?? 0.25 : 0);
 /**
- * So much of a run is warm-up: code is compiled, pools and heaps take the size that the load
- * needs.
+ * The share of a run that is warm-up: code is compiled, and pools and heaps reach the size that the
+ * load needs.
  */
 const WARM_UP = 0.2;
-/** More than this a minute is growth; a run of seconds sees the collector's waves instead. */
+/**
+ * More than this is growth, in MiB a minute. In a run of seconds the collector makes it vary much
+ * more.
+ */
 const MAX_SLOPE_MIB = MINUTES >= 5 ? 1 : 100;
 /**
- * What is reachable may grow by so much: compiled code and tables that settle. An object left
- * behind by every buffer or message would be more.
+ * Reachable memory may grow by this much, in MiB, for compiled code and tables. One leaked object
+ * for each buffer or message would be more.
  */
 const MAX_REACHABLE_MIB = 2;
 /**
- * V8 starts with a young generation of a megabyte and doubles it, up to these 16 MiB (three
- * times), whenever enough survives a collection: with it resident
- * memory goes up in steps of 6, 12 and 24 MiB, for minutes, whatever the program does. At its
- * full size from the start, what still rises is the program's.
+ * V8 starts with a young generation of 1 MiB, and doubles it up to these 16 MiB (three times)
+ * whenever enough survives a collection. Resident memory then rises in steps of 6, 12 and 24 MiB
+ * for minutes, whatever the program does. At full size from the start, any further rise comes from
+ * the program.
  */
 const V8_FLAGS =
   "--expose-gc,--min-semi-space-size=16,--max-semi-space-size=16";
 
-/** The slope of a figure a minute, by least squares. */
+/** Returns the slope of a figure a minute, by least squares. */
 function slope(
   samples: readonly Sample[],
   figure: (sample: Sample) => number,
@@ -64,7 +67,7 @@ async function soak(dir: string): Promise<SoakReport> {
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Where resident memory went: the slope of each part of it, in MiB a minute. */
+/** Returns the slope of each part of resident memory, in MiB a minute. */
 function parts(samples: readonly Sample[]): string {
   const rest = (each: Sample) =>
     each.rssMib - each.heapMib - each.poolsMib - each.programMib;
@@ -82,7 +85,7 @@ function parts(samples: readonly Sample[]): string {
 }
 
 Deno.test(
-  `Log under mixed load for ${MINUTES} minutes: memory, descriptors and threads stay flat, and nothing is cached`,
+  `Log under mixed load for ${MINUTES} minutes: memory, descriptors and threads do not grow, and nothing is cached`,
   {
     ignore: !ALL,
   },
@@ -115,7 +118,7 @@ Deno.test(
       for (const held of ["descriptors", "threads"] as const) {
         const most = (all: Sample[]) =>
           Math.max(...all.map((each) => each[held]));
-        // A roll or a read in between holds some files.
+        // A roll or a read between two samples holds some files.
         assert(
           most(settled) <= most(samples.slice(0, warm)) + 6,
           `${held}: ${samples.map((each) => each[held])}`,

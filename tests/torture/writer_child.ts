@@ -1,14 +1,14 @@
 /**
- * Writes a log with several appenders until it is killed. Each line that it prints is a fact for
- * its parent:
+ * Writes a log with several appenders until it is killed. It prints facts for its parent, one a
+ * line:
  *
  * - `recover`: it is about to open the log
- * - `open N`: it has, and the next offset is N
- * - `ack OFFSET NUMBER`: that message is durable, says the log
- * - `truncate OFFSET`: messages below may vanish from now on
- * - `close`, `closed`: it is about to close the log, and it has
+ * - `open N`: the log is open, and the next offset is N
+ * - `ack OFFSET NUMBER`: the log reports that message as durable
+ * - `truncate OFFSET`: messages below may be removed from now on
+ * - `close`, `closed`: it is about to close the log, and has closed it
  *
- * Arguments: the directory, the number of this life, after how many acknowledgements it closes
+ * Arguments: the directory, the number of this run, and after how many acknowledgements it closes
  * the log and opens it again (0: never).
  */
 import { Log } from "../../lib/log/mod.ts";
@@ -41,7 +41,7 @@ async function session(): Promise<void> {
   let acknowledged = 0;
   const appender = async (): Promise<void> => {
     while (closeAfter === 0 || acknowledged < closeAfter) {
-      // One message, or a batch of which the last one is told.
+      // One message, or a batch of which the last message is reported.
       const count = random.chance(0.2) ? 2 + random.below(30) : 1;
       number += count;
       const mine = number - 1;
@@ -49,7 +49,7 @@ async function session(): Promise<void> {
         ? log.append(makePayload({ life, number: mine }))
         : log.appendBatch(makeBatch({ life, number: number - count }, count)) +
           count - 1;
-      // Some lie in the file, or only in memory, after what is waited for.
+      // Some more messages are in the file or in memory, after those that are waited for.
       if (random.chance(0.1)) {
         log.append(makePayload({ life, number: number++ }));
         if (random.chance(0.5)) await log.flush({ durability: "none" });
