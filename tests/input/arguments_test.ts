@@ -1,6 +1,6 @@
 /**
- * Wrong arguments, as plain JavaScript may pass them: an error of the right class that names the
- * argument, what it got and what would be right; nothing is made.
+ * Wrong arguments, as plain JavaScript may pass them. The error has the right class, names the
+ * argument, its value and valid ones, and nothing is created.
  */
 import { assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { SimulatedDisk } from "@basalt/io/testing";
@@ -20,18 +20,18 @@ import { SegmentReader, SegmentWriter } from "../../lib/segment/mod.ts";
 import { probePath } from "../../lib/storage/mod.ts";
 import { testPool } from "../log/_support.ts";
 
-// deno-lint-ignore no-explicit-any -- what the types forbid is what is tested
+// deno-lint-ignore no-explicit-any -- the tests pass what the types forbid
 type Anything = any;
 
 /** What a case may use. */
 interface Tools {
   disk: SimulatedDisk;
   options: Anything;
-  /** A log that is open, with one message. */
+  /** An open log with one message. */
   log: Log;
   /** Two files of a segment. */
   files: Anything;
-  /** A view whose memory was given away. */
+  /** A view whose memory was transferred away. */
   detached: Uint8Array;
 }
 
@@ -128,22 +128,22 @@ CASES["Log.open() with segmentBytes that is text"] = [
   TypeError,
   /^Cannot open log as 'segmentBytes' must be a number: received string$/,
 ];
-CASES["Log.open() with a blockBytes that is no multiple of 4096"] = [
+CASES["Log.open() with a blockBytes that is not a multiple of 4096"] = [
   ({ options }) => Log.open("/new", { ...options, blockBytes: 5000 }),
   RangeError,
   /'blockBytes' must be a multiple of 4096: received 5000$/,
 ];
-CASES["Log.open() with a pool that is none"] = [
+CASES["Log.open() with a pool that is not one"] = [
   ({ options }) => Log.open("/new", { ...options, pool: {} }),
   TypeError,
   /^Cannot open log as 'pool' must be a BufferPool: received object$/,
 ];
-CASES["Log.open() with a storage that is none"] = [
+CASES["Log.open() with a storage that is not one"] = [
   ({ options }) => Log.open("/new", { ...options, storage: {} }),
   TypeError,
   /^Cannot open log as 'storage' must be a Storage, such as a DiskStorage$/,
 ];
-CASES["exportToIggy() with a pool that is none"] = [
+CASES["exportToIggy() with a pool that is not one"] = [
   ({ options }) => exportToIggy("/log", "/p", { ...options, pool: 5 }),
   TypeError,
   /'pool' must be a BufferPool: received number$/,
@@ -231,7 +231,7 @@ CASES["appendBatch() of nothing"] = [
   RangeError,
   /^Cannot append (a )?batch/,
 ];
-CASES["appendBatch() with one that is no payload"] = [
+CASES["appendBatch() with an item that is not a payload"] = [
   ({ log }) => log.appendBatch(["good", 5 as Anything]),
   TypeError,
   /'payload' must be a Uint8Array or a string: received number$/,
@@ -318,7 +318,7 @@ each(
   ],
 );
 for (const mode of ["flush", "flushSync"] as const) {
-  CASES[`${mode}() with a durability that is none`] = [
+  CASES[`${mode}() with a durability that is not one`] = [
     ({ log }) => log[mode]({ durability: "most" as Anything }),
     TypeError,
     /^Cannot flush '\/log' as 'durability' must be "none", "data" or "full": received "most"$/,
@@ -350,7 +350,7 @@ each(
 );
 each(
   ["log", "index"],
-  (name) => `SegmentReader and SegmentWriter with a ${name} that is no file`,
+  (name) => `SegmentReader and SegmentWriter with a ${name} that is not a file`,
   (name) => [
     async ({ files }) => {
       const options = { ...files, firstOffset: 0, [name]: "a/path" };
@@ -374,7 +374,7 @@ each(
 );
 
 for (const [name, [run, error, says]] of Object.entries(CASES)) {
-  Deno.test(`${name} is a ${error.name} that says what would be right`, async () => {
+  Deno.test(`${name} is a ${error.name} that names valid values`, async () => {
     const disk = new SimulatedDisk();
     const pool = testPool();
     const options = { storage: disk, pool, prepareBytes: 0 };
@@ -407,7 +407,7 @@ for (const [name, [run, error, says]] of Object.entries(CASES)) {
   });
 }
 
-Deno.test("what takes the path of a log takes a file URL, too", async () => {
+Deno.test("Log.open() and other calls with the path of a log take a file URL, too", async () => {
   const storage = new SimulatedDisk();
   const pool = testPool();
   const options = { storage, pool, prepareBytes: 0 };

@@ -1,6 +1,4 @@
-/**
- * Buffers that no file can take, and pools that have no room or are closed, as a log meets them.
- */
+/** Buffers that no file can take, and pools without room or closed, used with a log. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Log, LogReader } from "../../lib/log/mod.ts";
 import { PoolLimitError } from "../../lib/pool/mod.ts";
@@ -17,7 +15,7 @@ import {
 } from "../log/_support.ts";
 
 onEachPlace(
-  "reading into and writing from an empty buffer is a RangeError that names the buffer",
+  "DirectFile.read() and write() with an empty buffer throw a RangeError that names the buffer",
   async ({ storage, pool, dir }) => {
     storage.makeDirectorySync(dir);
     const path = `${dir}/file`;
@@ -51,7 +49,7 @@ for (
     }],
   ] as const
 ) {
-  Deno.test(`Log.open() with a pool that is ${name} says so; the messages stay, and the log opens with another pool`, () =>
+  Deno.test(`Log.open() with a pool that is ${name} reports it; the messages stay, and the log opens with another pool`, () =>
     at(new SimulatedPlace(), async (place) => {
       {
         using log = openLogSync(place);
@@ -77,7 +75,7 @@ for (
 
 Deno.test({
   name:
-    "a log whose storage has another pool than itself, and a reader with a third one",
+    "Log works with a pool other than its storage's, and with a reader on a third one",
   ignore: !FILES,
   fn: async () => {
     const [one, two, three] = [testPool(), testPool(), testPool()];

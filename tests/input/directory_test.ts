@@ -1,6 +1,6 @@
 /**
- * Directories of logs that somebody spoiled, as a reader sees them: all good messages, then an
- * error that names the culprit; nothing is changed.
+ * Damaged directories of logs, as a reader sees them: it gives all good messages, then an error
+ * that names the cause. Nothing is changed.
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
@@ -21,12 +21,11 @@ const path = (first: number, kind: string): string =>
   `${DIR}/${segment(first)}.${kind}`;
 
 /**
- * A case: how the directory is spoiled, how many messages are read before the error, and what the
- * error is and says.
+ * A case: how the directory is damaged, how many messages are read before the error, and the error.
  */
 interface Case {
   spoil(disk: SimulatedDisk, firsts: number[]): void;
-  /** Which segment the reading stops at; all messages before it are good. */
+  /** Number of the segment where the reading stops. All messages before it are good. */
   until?: number;
   error?: {
     kind: FaultKind;
@@ -46,7 +45,7 @@ function replaced(disk: SimulatedDisk, name: string, text: string): void {
   disk.poke(name, 0, new TextEncoder().encode(text));
 }
 
-/** The index is a cache: without one, everything is read. */
+/** The index is a cache, so everything is read without one. */
 function withoutIndex(first: number): Case {
   return {
     spoil: (disk, firsts) => disk.removeSync(path(firsts.at(first)!, "index")),
@@ -127,7 +126,7 @@ const CASES: Record<string, Case> = {
   "an index of 3 bytes": {
     spoil: (disk, firsts) => replaced(disk, path(firsts[1]!, "index"), "abc"),
   },
-  "an empty pair at the end, and files that are none of the log's": {
+  "an empty pair at the end, and foreign files": {
     spoil: (disk) => {
       for (const kind of ["log", "index"]) {
         disk.poke(path(COUNT, kind), 0, new Uint8Array(0));
@@ -144,10 +143,10 @@ const CASES: Record<string, Case> = {
       }
     },
   },
-  "a segment that is just being made": {
+  "a segment that is just being created": {
     spoil: (disk) => disk.poke(path(COUNT, "log"), 0, new Uint8Array(0)),
   },
-  "what a truncation left of a segment": {
+  "the rest of a segment after a truncation": {
     spoil: (disk) =>
       disk.poke(path(0, "index") + ".tmp", 0, new Uint8Array(16)),
   },
@@ -155,7 +154,7 @@ const CASES: Record<string, Case> = {
 
 for (const [name, { spoil, until, error }] of Object.entries(CASES)) {
   for (const mode of ["read", "readSync"] as const) {
-    Deno.test(`LogReader.${mode}() of ${name} gives every message before it${error === undefined ? "" : ", then names it"}`, () =>
+    Deno.test(`LogReader.${mode}() of ${name} gives every message before it${error === undefined ? "" : ", then an error that names it"}`, () =>
       at(new SimulatedPlace(), async (place) => {
         const { storage, pool, dir } = place;
         {
@@ -193,7 +192,7 @@ for (const [name, { spoil, until, error }] of Object.entries(CASES)) {
 }
 
 for (const name of ["an empty directory", "a directory with foreign files"]) {
-  Deno.test(`LogReader.read() of ${name} is NotFound, and says what a log looks like`, () =>
+  Deno.test(`LogReader.read() of ${name} is NotFound, and describes what a log looks like`, () =>
     at(new SimulatedPlace(), ({ storage, pool, dir }) => {
       storage.makeDirectorySync(dir);
       if (name !== "an empty directory") {

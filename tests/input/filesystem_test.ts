@@ -1,6 +1,6 @@
 /**
- * Logs on filesystems that a new user may meet: full, read-only, in memory, with blocks of 4096
- * bytes. Each in a mount namespace that ends with its process.
+ * Logs on filesystems that a new user may have: full, read-only, in memory, with blocks of 4096
+ * bytes. Each is in a mount namespace that ends with its process.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { canMount } from "../machine.ts";
@@ -25,7 +25,10 @@ async function onMount(
   ], prefix) as Result;
 }
 
-/** A loop device that goes when the mount does: it is detached while it is in use. */
+/**
+ * Returns the command for a loop device that is detached while it is in use, so that it ends with
+ * the mount.
+ */
 function loop(mkfs: string, sizeMiB: number, losetup = ""): string {
   return [
     `truncate -s ${sizeMiB}M $0/image`,
@@ -40,7 +43,7 @@ const TMPFS = "mount -t tmpfs -o size=16m none $0/mount";
 
 Deno.test({
   name:
-    "Log on a disk that fills up is NoSpaceError with the durable offset, loses nothing acknowledged, and goes on when there is room",
+    "Log on a disk that fills up is NoSpaceError with the durable offset, loses nothing acknowledged, and continues when there is room",
   ignore: !canMount(MOUNT_POINT + EXT4),
   fn: async () => {
     using dir = new TemporaryDirectory();
@@ -59,14 +62,14 @@ Deno.test({
       durable,
     ]);
     assert((durable as unknown as number) > 50);
-    // A flush that failed may have written a part: what can be read is a beginning, and all that is
-    // durable.
+    // A failed flush may have written a part. The messages that can be read are a prefix, and
+    // include all durable ones.
     assert((reader as unknown as number) >= (durable as unknown as number));
     const { appended, durableOffset, nextOffset, own, reopened } =
       afterwards as Record<string, number>;
     assertEquals(nextOffset, appended! + 1);
     assertEquals([durableOffset, own], [nextOffset, nextOffset]);
-    // Closing on the full disk ended the log; everything that was durable is there again.
+    // Closing on the full disk ended the log, and everything durable is there again.
     assert(reopened! >= (closing!.durableOffset as number));
   },
 });
@@ -99,7 +102,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "DirectFile on blocks of 4096 bytes refuses misaligned operands with the right values, and a log works",
+    "DirectFile on blocks of 4096 bytes refuses misaligned operands and names valid ones, and a log works",
   ignore: !canMount(MOUNT_POINT + SECTORS),
   fn: async () => {
     using dir = new TemporaryDirectory();
@@ -124,7 +127,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Log in memory (tmpfs) works, and says that it is buffered and why",
+  name: "Log in memory (tmpfs) works, and reports that it is buffered and why",
   ignore: !canMount(MOUNT_POINT + TMPFS),
   fn: async () => {
     using dir = new TemporaryDirectory();

@@ -1,4 +1,4 @@
-/** Uses a log on a filesystem of its own as a new user would, and prints what became of it. */
+/** Uses a log on a filesystem of its own like a new user, and prints the results. */
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { Log, LogReader } from "../../lib/log/mod.ts";
 import { DirectFile, type NoSpaceError } from "../../lib/storage/mod.ts";
@@ -18,7 +18,7 @@ async function thrown(call: () => unknown): Promise<Record<string, unknown>> {
   return { name: "no error" };
 }
 
-/** Reads everything; answers how many messages there are, each as it was appended. */
+/** Reads everything, checks each message, and returns how many there are. */
 async function readAll(from: Log | LogReader, bytes: number): Promise<number> {
   let n = 0;
   for await (using batch of from.read()) {
@@ -29,7 +29,7 @@ async function readAll(from: Log | LogReader, bytes: number): Promise<number> {
         found.length !== bytes ||
         found.some((byte, at) => byte !== expected[at])
       ) {
-        throw new Error(`message ${n} is another one`);
+        throw new Error(`message ${n} is different`);
       }
     }
   }
@@ -72,7 +72,7 @@ const modes: Record<string, () => Promise<unknown>> = {
     };
   },
 
-  /** A log that was closed, on a filesystem that cannot be written any more. */
+  /** A log that was closed, on a filesystem that has become read-only. */
   async readOnly() {
     const open = () => Log.open(path, { pool });
     return {
@@ -90,14 +90,14 @@ const modes: Record<string, () => Promise<unknown>> = {
     };
   },
 
-  /** What the other modes find. */
+  /** Makes what the other modes find. */
   async prepare() {
     await using log = await Log.open(path, { pool, prepareBytes: 0 });
     for (let i = 0; i < 10; i++) log.append(payload(i, 1000));
     return {};
   },
 
-  /** A device or filesystem of its own kind. */
+  /** A special device or filesystem. */
   async use() {
     using file = DirectFile.openSync(`${dir}/file`, {
       read: true,

@@ -1,4 +1,4 @@
-/** Opens a log for writing and for reading, and prints what became of each. */
+/** Opens a log for writing and for reading, and prints the result of each. */
 import { Log, LogReader } from "../../mod.ts";
 
 const dir = Deno.args[0]!;

@@ -1,10 +1,10 @@
 /**
- * Every public call that takes a path, beside what Deno's own functions answer there; prints both
- * answers of each, as JSON.
+ * Makes every public call that takes a path, and the corresponding calls of Deno. Prints the
+ * results of both as JSON.
  *
- * The argument is a directory with three equal trees: Deno's functions run in `deno`, a call that
- * Deno permits and that changes something in `free`,
- * all others in `kept`, which must stay as it is.
+ * The argument is a directory with three equal trees. Deno's functions run in `deno`. A call that
+ * Deno permits and that changes something runs in `free`. All other calls run in `kept`, which must
+ * stay as it is.
  */
 import { drive, driveSync } from "../../lib/base/mod.ts";
 import {
@@ -34,7 +34,7 @@ import {
 import { isOpenElsewhere } from "../../lib/storage/mod.ts";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 
-/** A path below a tree. */
+/** Returns a path below a tree. */
 type At = (name: string) => string;
 
 /** A call, and what Deno's functions need at the same paths. */
@@ -48,13 +48,15 @@ interface Case {
   changes: boolean;
   /** Whether it needs the library. */
   ffi: boolean;
-  /** Whether one call of Deno answers it, so that the message of a refusal is the same. */
+  /**
+   * Whether a single call of Deno decides the result, so that the message of a refusal is the same.
+   */
   exact: boolean;
-  /** Makes undone what it did. */
+  /** Undoes the changes of the call. */
   undo?: (at: At) => void;
 }
 
-/** How a call ended. */
+/** The result of a call. */
 export interface Outcome {
   error?: string;
   message?: string;
@@ -94,7 +96,10 @@ function open(path: string, options: Deno.OpenOptions = {}): void {
   Deno.openSync(path, all).close();
 }
 
-/** What making a directory durably needs: the parent that holds its name is read. */
+/**
+ * Makes the calls that a durable creation of a directory needs. The parent that holds its name is
+ * read.
+ */
 function makeDirectory(path: string): void {
   let parent = path;
   try {
@@ -114,12 +119,12 @@ function isThere(path: string): boolean {
     Deno.statSync(path);
     return true;
   } catch (error) {
-    // Deno does not tell what it is then, and is asked to open it.
+    // Deno does not report the type then, and must open the file.
     return !(error instanceof Deno.errors.NotFound);
   }
 }
 
-/** The process runs without a umask: nothing else narrows the modes of a log's files. */
+/** The process runs without a umask, so nothing else restricts the modes of a log's files. */
 function checkModes(dir: string): void {
   for (const { name } of Deno.readDirSync(dir)) {
     const mode = Deno.statSync(`${dir}/${name}`).mode! & 0o7777;
@@ -127,13 +132,13 @@ function checkModes(dir: string): void {
   }
 }
 
-/** What reading a log needs. */
+/** Makes the calls that reading a log needs. */
 function readLog(dir: string): void {
   Array.from(Deno.readDirSync(dir));
   open(`${dir}/${SEGMENT}`);
 }
 
-/** What writing a log that is there needs. */
+/** Makes the calls that writing an existing log needs. */
 function writeLog(dir: string): void {
   Array.from(Deno.readDirSync(dir));
   open(`${dir}/${SEGMENT}`, { read: true, write: true });
@@ -444,7 +449,7 @@ for (
   }
 }
 
-/** Looks at what need not be there. */
+/** Opens what may be missing. */
 function isThereOrThrow(path: string): void {
   try {
     Array.from(Deno.readDirSync(path));
@@ -481,7 +486,7 @@ for (const [from, to] of [["in", "in"], ["in", "out"], ["out", "in"]]) {
   }
 }
 
-// Last, since what it does is not undone.
+// Last, because their changes are not undone.
 for (const path of FILES) {
   const storage = () => new DiskStorage();
   const remove = (at: At) => Deno.removeSync(at(path));
@@ -538,7 +543,7 @@ if (import.meta.main) {
     ): Promise<Outcome> => {
       const at: At = (name) => `${root}/${tree}/${name}`;
       const found = await outcome(() => call(at));
-      // What may not be undone stays, in both trees.
+      // What cannot be undone stays, in both trees.
       if (found.error === undefined && tree !== "kept") {
         await outcome(() => each.undo?.(at));
       }

@@ -1,6 +1,6 @@
 /**
- * Nobody gets in: every public call that takes a path answers as Deno's own functions do, whatever
- * permission is missing, and what is refused has touched nothing.
+ * Every public call that takes a path permits and refuses the same as Deno's own functions,
+ * whatever permission is missing. A refused call changes nothing.
  */
 import { assert, assertEquals } from "@std/assert";
 import { Log, planRepairSync } from "../../lib/log/mod.ts";
@@ -11,9 +11,9 @@ import { runScript } from "../storage/_subprocess.ts";
 import { TemporaryDirectory } from "../storage/_tiers.ts";
 import type { Answer } from "./permission_table_child.ts";
 
-/** Trees of the script. */
+/** The trees of the script. */
 const TREES = ["deno", "free", "kept"];
-/** How many calls the table has, and how many of them must have been refused. */
+/** Minimum number of calls in the table, and of refused ones. */
 const LEAST_CALLS = 7600;
 const LEAST_REFUSED = 4700;
 
@@ -21,8 +21,8 @@ const LEAST_REFUSED = 4700;
 const NO_UMASK = ["sh", "-c", 'umask 0; exec "$@"', "sh"];
 
 /**
- * Files, logs and a server's data directory, and links between what a process may touch (`in`) and
- * what it may not.
+ * Makes files, logs and a server's data directory, and links between what a process may access
+ * (`in`) and what it may not.
  */
 function makeTree(tree: string): void {
   const pool = testPool();
@@ -51,14 +51,14 @@ function makeTree(tree: string): void {
   pool.close();
 }
 
-/** Copies a directory, links as links. */
+/** Copies a directory, with links as links. */
 async function copy(from: string, to: string): Promise<void> {
   const { success } = await new Deno.Command("cp", { args: ["-a", from, to] })
     .output();
   assert(success);
 }
 
-/** All that lies below a directory: names, kinds, sizes, modes, times and contents. */
+/** Lists everything below a directory: names, types, sizes, modes, times and contents. */
 function snapshot(dir: string): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   const look = (path: string): void => {
@@ -77,7 +77,7 @@ function snapshot(dir: string): Record<string, unknown> {
   return found;
 }
 
-/** Flags, where `IN` and `OUT` are what they name in all trees. */
+/** Flags, in which `IN` and `OUT` stand for these directories in all trees. */
 const PERMISSIONS: string[][] = [
   ["--allow-ffi", "--allow-read", "--allow-write"],
   ["--allow-ffi", "--allow-write"],
@@ -97,14 +97,14 @@ const PERMISSIONS: string[][] = [
   ],
 ];
 
-/** What is wrong with an answer, in words; `""` if nothing is. */
+/** Describes what is wrong with a result, or returns `""`. */
 function wrong(
   { call, paths, deno, basalt, exact, ...answer }: Answer,
   ffi: boolean,
 ): string {
   const shown = `${call} of ${paths.join(", ")}: ${JSON.stringify(basalt)}`;
   if (answer.ffi && !ffi && deno.error !== "NotCapable") {
-    // What is not there is missed before the library is.
+    // A missing file is noticed before the library is needed.
     if (basalt.error === "NotFound" && deno.error === "NotFound") return "";
     const named = basalt.message?.includes("--allow-ffi") ?? false;
     return basalt.error === "NotCapable" && named
@@ -125,7 +125,7 @@ function wrong(
 
 Deno.test({
   name:
-    "every call that takes a path, with each permission missing: the answer of Deno's functions, and what is refused has touched nothing; logs are 0640",
+    "every call that takes a path permits the same as Deno with each permission missing; a refused call changes nothing; logs are 0640",
   ignore: !ALL,
   fn: async (t) => {
     using dir = new TemporaryDirectory();

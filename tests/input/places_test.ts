@@ -1,6 +1,6 @@
 /**
- * Paths where no log can be, and permissions without which there is none: a typed error that names
- * the path; nothing is changed.
+ * Paths where no log can be, and missing permissions: a typed error names the path, and nothing is
+ * changed.
  */
 import {
   assertEquals,
@@ -14,8 +14,8 @@ import { runScript } from "../storage/_subprocess.ts";
 import { TemporaryDirectory } from "../storage/_tiers.ts";
 
 /**
- * Paths below a directory (or absolute ones), the class of the error when a log is opened there,
- * and when one is read.
+ * Paths below a directory (or absolute ones), with the class of the error when a log is opened
+ * there, and when one is read.
  */
 const PLACES: [
   path: string,
@@ -45,7 +45,7 @@ const PLACES: [
 
 Deno.test({
   name:
-    "Log.open() in an impossible place is the system's error with class, code, call and path, and makes nothing",
+    "Log.open() in an impossible place is the system's error with class, code, call and path, and creates nothing",
   ignore: !ALL,
   fn: async (t) => {
     using dir = new TemporaryDirectory();
@@ -97,7 +97,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "Log with each permission missing is NotCapable that names the flag; reading needs no permission to write",
+    "Log with each permission missing is NotCapable with the name of the flag; reading needs no permission to write",
   ignore: !ALL,
   fn: async (t) => {
     using dir = new TemporaryDirectory();
