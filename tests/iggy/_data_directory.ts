@@ -1,11 +1,11 @@
 /**
- * A server's data directory, as far as the library looks into it, made without a server: tests with
- * a real one hold it to the truth.
+ * Makes as much of a server's data directory as the library reads, without a server. Tests with a
+ * real server check that it is right.
  */
 import type { SimulatedDisk } from "@basalt/io/testing";
 
 /**
- * Bytes of fields: a number is a byte, `[value, size]` a little-endian integer, a text its UTF-8.
+ * Encodes fields: a number is a byte, `[value, size]` a little-endian integer, a text its UTF-8.
  */
 function bytes(...fields: (number | [number, number] | string | Uint8Array)[]) {
   const out: number[] = [];
@@ -34,7 +34,7 @@ function entry(code: number, command: Uint8Array): Uint8Array {
   );
 }
 
-/** `state/log` with one stream (id 0) of one topic (id 0). */
+/** Makes `state/log` with one stream (id 0) of one topic (id 0). */
 export function stateLog(
   stream: string,
   topic: string,
@@ -54,14 +54,14 @@ export function stateLog(
   );
 }
 
-/** `state/info` of a version. */
+/** Makes `state/info` of a version. */
 export function stateInfo(version: string): Uint8Array {
   return bytes(0x92, 0x92, 0xa0 + version.length, version, 0xa1, "0", 0x90);
 }
 
 /**
- * The files of a data directory with stream `s`, topic `t` and one empty partition; without names
- * for version `"0.9"`.
+ * Makes the files of a data directory with stream `s`, topic `t` and one empty partition. For
+ * version `"0.9"` there are no names.
  */
 export function dataDirectory(version = "0.8.0"): Record<string, Uint8Array> {
   const partition = "streams/0/topics/0/partitions/0";
@@ -87,7 +87,7 @@ export function putFiles(
   }
 }
 
-/** Puts files into a directory. */
+/** Writes files into a directory. */
 export function writeFiles(
   dir: string,
   files: Record<string, Uint8Array>,

@@ -1,4 +1,4 @@
-/** Messages of Basalt and of a server, made comparable. */
+/** Messages of Basalt and of a server, in comparable form. */
 import {
   encodeUserHeaders,
   formatUuid,
@@ -6,7 +6,7 @@ import {
 } from "../../lib/codec/mod.ts";
 import type { ServerMessage } from "./_server.ts";
 
-/** An id as the server prints it: the 16 bytes as one little-endian number. */
+/** Returns an id as the server prints it: the 16 bytes as one little-endian number. */
 export function idText(decimal: string): string {
   const bytes = new Uint8Array(16);
   let rest = BigInt(decimal);
@@ -14,7 +14,7 @@ export function idText(decimal: string): string {
   return formatUuid(bytes);
 }
 
-/** User headers as texts, in an order of their own: a server's answer has none. */
+/** Returns user headers as texts, sorted because a server's reply has no order. */
 export function headersOf(
   message: Pick<Message, "userHeaders">,
 ): string[] {
@@ -28,7 +28,7 @@ export function headersOf(
   }).sort();
 }
 
-/** User headers of an answer, as {@linkcode headersOf} has them. */
+/** Returns the user headers of a reply in the form of {@linkcode headersOf}. */
 export function answeredHeaders(
   headers: ServerMessage["user_headers"],
 ): string[] {
@@ -49,7 +49,7 @@ export interface Comparable {
   headers: string[];
 }
 
-/** A message that Basalt read. */
+/** Converts a message that Basalt read. */
 export async function comparable(message: Message): Promise<Comparable> {
   return {
     offset: message.offset,
@@ -61,7 +61,7 @@ export async function comparable(message: Message): Promise<Comparable> {
   };
 }
 
-/** A message that a server answered. */
+/** Converts a message of a server's reply. */
 export async function answered(message: ServerMessage): Promise<Comparable> {
   const { header } = message;
   return {

@@ -1,8 +1,8 @@
-/** Segments that real Iggy servers wrote, and what these answered when polled for them. */
+/** Segments that real Iggy servers wrote, and their replies when these were polled. */
 import { ALL } from "../permissions.ts";
 import { iggyDirectory, type ServerMessage } from "./_server.ts";
 
-/** The answer of a server up to 0.8 for a message. Numbers above 2^53 are texts. */
+/** The reply of a server up to 0.8 for a message. Numbers above 2^53 are texts. */
 export interface Answer {
   offset: number;
   id: string;
@@ -14,7 +14,9 @@ export interface Answer {
   user_headers: ServerMessage["user_headers"];
 }
 
-/** The answer of a server of the batch format. Ids and checksums are above 2^53, so texts. */
+/**
+ * The reply of a server with the batch format. Ids and checksums are above 2^53, so they are texts.
+ */
 export interface BatchAnswer {
   header: ServerMessage["header"];
   payload_sha256: string;
@@ -23,9 +25,9 @@ export interface BatchAnswer {
 
 /** The segments of one format. */
 class Recorded<T> {
-  /** Whether they are missing here: tests with them are ignored. */
+  /** Whether they are missing here. Tests with them are ignored then. */
   readonly isMissing: boolean;
-  /** The end of the names of such tests. */
+  /** The suffix of the names of such tests. */
   readonly skipped: string;
   readonly #directory: URL | undefined;
 
@@ -38,7 +40,7 @@ class Recorded<T> {
     this.skipped = this.isMissing ? ` (skipped: ${reason})` : "";
   }
 
-  /** Returns the directory of the segments of a name, and the answers for their messages. */
+  /** Returns the directory of the segments with a name, and the replies for their messages. */
   read(name: string): [source: URL, answers: T[]] {
     const lines = Deno.readTextFileSync(
       new URL(`${name}.ndjson`, this.#directory),
@@ -60,7 +62,7 @@ class Recorded<T> {
   }
 }
 
-/** Keeps ids and checksums as the text that they are in. */
+/** Keeps ids and checksums in their text form. */
 function exact(
   key: string,
   value: unknown,

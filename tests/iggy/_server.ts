@@ -1,15 +1,15 @@
 /**
- * Starts a real Iggy server for tests: `bin/iggy-server` in the directory that `BASALT_IGGY_DIR`
- * names. It listens on free loopback ports and has a data directory of its own.
+ * Starts a real Iggy server for tests: `bin/iggy-server` in the directory `BASALT_IGGY_DIR`. It
+ * listens on free loopback ports, and has a data directory of its own.
  *
  * @module
  */
 import { ALL } from "../permissions.ts";
 
-/** How long a server may take to answer, or to end, in milliseconds. */
+/** How long a server may take to reply or to end, in milliseconds. */
 const PATIENCE_MS = 20_000;
 
-/** A message as the server answers it; ids and checksums are above 2^53, so they are texts. */
+/** A message of the server's reply. Ids and checksums are above 2^53, so they are texts. */
 export interface ServerMessage {
   header: {
     id: string;
@@ -37,7 +37,7 @@ export function iggyDirectory(): string {
     new URL("../../../shared/iggy", import.meta.url).pathname;
 }
 
-/** Why no server can be started here; `undefined` if one can. */
+/** Returns why no server can be started here, or `undefined`. */
 function reasonWithoutServer(): string | undefined {
   if (!ALL) return "not all permissions";
   if (Deno.env.get("BASALT_IGGY_DIR") === undefined) {
@@ -65,13 +65,13 @@ function reasonWithoutServer(): string | undefined {
   }
 }
 
-/** What keeps tests from starting a server, found once, and said. */
+/** The reason why tests cannot start a server. It is determined once, and printed. */
 export const WITHOUT_SERVER: string | undefined = reasonWithoutServer();
 if (WITHOUT_SERVER !== undefined) {
   console.log(`skipped: tests with an Iggy server: ${WITHOUT_SERVER}`);
 }
 
-/** The binary; a copy in `dir` where the file itself may not be run. */
+/** Returns the binary, or a copy in `dir` where the file itself may not be run. */
 function executable(dir: string): string {
   const binary = `${iggyDirectory()}/bin/iggy-server`;
   if ((Deno.statSync(binary).mode ?? 0) & 0o111) return binary;
@@ -82,7 +82,7 @@ function executable(dir: string): string {
 }
 
 /**
- * What a test has of Iggy: a data directory, and a server on it now and then. All of it is gone
+ * The Iggy of a test: a data directory, and a server that runs on it at times. All of it is removed
  * when the test ends.
  */
 export class Iggy implements AsyncDisposable {
@@ -97,20 +97,20 @@ export class Iggy implements AsyncDisposable {
     return `${this.#dir}/data`;
   }
 
-  /** Where a partition of stream 0, topic 0 lies. */
+  /** Returns the directory of a partition of stream 0, topic 0. */
   partition(id = 0): string {
     return `${this.data}/streams/0/topics/0/partitions/${id}`;
   }
 
-  /** The server's process, while one runs. */
+  /** The process id of the server, while one runs. */
   get pid(): number {
     return this.#process!.pid;
   }
 
-  /** Starts a server on the data directory; it answers when this resolves. */
+  /** Starts a server on the data directory. It accepts requests when this resolves. */
   async start(settings: Record<string, string> = {}): Promise<void> {
     const config = `${this.data}/runtime/current_config.toml`;
-    // The last server's would be taken for this one's.
+    // The ports of the last server would be taken for those of this one.
     removeIfThere(config);
     const ports = ["HTTP", "TCP", "QUIC", "WEBSOCKET"].map((name) =>
       [`IGGY_${name}_ADDRESS`, "127.0.0.1:0"] as const
@@ -131,7 +131,7 @@ export class Iggy implements AsyncDisposable {
     const until = performance.now() + PATIENCE_MS;
     for (;;) {
       try {
-        // The server writes the ports that it got, once it listens on all of them.
+        // The server writes its ports once it listens on all of them.
         const text = Deno.readTextFileSync(config);
         this.#address = /\[http\][^[]*?address = "([^"]+)"/.exec(text)![1]!;
         const login = await this.#call("POST", "/users/login", {
@@ -147,7 +147,7 @@ export class Iggy implements AsyncDisposable {
     }
   }
 
-  /** Ends the server as an administrator would: it writes what it has, and syncs. */
+  /** Ends the server like an administrator: it writes what it has, and syncs. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     const process = this.#process;
     this.#process = undefined;
@@ -177,12 +177,12 @@ export class Iggy implements AsyncDisposable {
     );
   }
 
-  /** Makes a stream; the first one has the id 0. */
+  /** Creates a stream. The first one has the id 0. */
   async createStream(name: string): Promise<void> {
     await this.#call("POST", "/streams", { name });
   }
 
-  /** Makes a topic; the first one of a stream has the id 0. */
+  /** Creates a topic. The first one of a stream has the id 0. */
   async createTopic(
     name: string,
     options: { stream?: number | string; partitions?: number } = {},
@@ -196,7 +196,7 @@ export class Iggy implements AsyncDisposable {
     });
   }
 
-  /** Renames or removes: any other call. */
+  /** Makes any other call, such as renaming or removing. */
   async call(method: string, path: string, body?: unknown): Promise<unknown> {
     return await this.#call(method, path, body);
   }
@@ -242,7 +242,7 @@ export class Iggy implements AsyncDisposable {
     return answer.messages;
   }
 
-  /** Stores how far a consumer has come in a partition of stream 0, topic 0. */
+  /** Stores the offset of a consumer in a partition of stream 0, topic 0. */
   async storeOffset(consumer: number, offset: number): Promise<void> {
     await this.#call("PUT", "/streams/0/topics/0/consumer-offsets", {
       consumer_id: consumer,

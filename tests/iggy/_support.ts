@@ -22,7 +22,7 @@ import { laidOut } from "../codec/_block.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
-/** Append time of the first batch of a made log. */
+/** Append time of the first batch of a made log, in microseconds. */
 export const TIME = 1_700_000_000_000_000;
 
 /** Files by name. */
@@ -33,12 +33,13 @@ export interface MadeMessage {
   payload: Uint8Array;
   headers?: UserHeadersInit;
   id?: Uint8Array;
-  /** Producer time. */
+  /** Origin time. */
   origin?: number;
 }
 
 /**
- * A batch of a made log: how far its append time is above that of the one before, and its messages.
+ * A batch of a made log: how much later its append time is than that of the one before, and its
+ * messages.
  */
 export interface MadeBatch {
   step: number;
@@ -95,8 +96,8 @@ function sealed(
 }
 
 /**
- * Makes a log of `count` messages with payloads of `bytes` bytes, `perBatch` in a batch,
- * `perSegment` batches in a segment.
+ * Makes a log of `count` messages with payloads of `bytes` bytes, `perBatch` messages in a batch,
+ * and `perSegment` batches in a segment.
  */
 export function makeSimpleLog(
   count: number,
@@ -120,12 +121,12 @@ export function makeSimpleLog(
   return makeLog(segments, { firstOffset });
 }
 
-/** The payload of a message. */
+/** Returns the payload of a message. */
 export function payload(offset: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (offset * 31 + i) % 251);
 }
 
-/** Bytes one after the other. */
+/** Concatenates bytes. */
 export function concat(
   parts: readonly Uint8Array[],
 ): Uint8Array<ArrayBuffer> {
@@ -139,14 +140,14 @@ export function concat(
   return bytes;
 }
 
-/** The names of the `.log` files, in their order. */
+/** Returns the names of the `.log` files, in order. */
 export function logNames(files: Files): string[] {
   return [...files.keys()].filter((name) => name.endsWith(".log")).sort();
 }
 
 /**
- * Reads all messages of a log, or of a partition of Iggy 0.9; every batch must be valid, and every
- * index entry true.
+ * Reads all messages of a log, or of a partition of Iggy 0.9. Every batch must be valid, and every
+ * index entry right.
  */
 export function readBatches(files: Files): Message[] {
   const messages: Message[] = [];
@@ -193,7 +194,7 @@ function checkEntries(
   }
 }
 
-/** A message as import reads it. */
+/** A message as the import reads it. */
 type LegacyMessage = ReturnType<typeof readMessage>;
 
 /** Reads all messages of a partition of Iggy 0.8, and its dense indexes. */
@@ -223,14 +224,14 @@ export function readLegacy(files: Files): LegacyMessage[] {
   return messages;
 }
 
-/** Fields of a message that every format keeps. */
+/** Returns the fields of a message that every format keeps. */
 export function fieldsOf(message: LegacyMessage) {
   const { offset, id, timestamp, originTimestamp, payload } = message;
   const headers = message.userHeaders;
   return { offset, id, timestamp, originTimestamp, payload, headers };
 }
 
-/** A pool for a test. */
+/** Creates a pool for a test. */
 export function testPool({ limitBytes = 512 * MIB } = {}): BufferPool {
   return new BufferPool({ limitBytes, onWarning: () => {} });
 }
@@ -240,7 +241,7 @@ export function putAll(disk: SimulatedDisk, dir: string, files: Files): void {
   for (const [name, content] of files) disk.poke(`${dir}/${name}`, 0, content);
 }
 
-/** The files of segments in a directory of a simulated disk, temporary ones too. */
+/** Returns the files of segments in a directory of a simulated disk, including temporary ones. */
 export function segmentFiles(disk: SimulatedDisk, dir: string): Files {
   return new Map(
     [...disk.snapshot()].filter(([path]) =>
@@ -250,7 +251,7 @@ export function segmentFiles(disk: SimulatedDisk, dir: string): Files {
   );
 }
 
-/** The files of segments in a directory. */
+/** Returns the files of segments in a directory. */
 export function readDirectory(dir: string | URL): Files {
   const base = dir instanceof URL ? dir : new URL(`file://${dir}/`);
   const names = [...Deno.readDirSync(base)].map(({ name }) => name).sort();
@@ -261,7 +262,8 @@ export function readDirectory(dir: string | URL): Files {
 }
 
 /**
- * Runs something on copies of a disk that crash at every operation, and then shows what is left.
+ * Runs something on copies of a disk that crash at every operation, and passes what is left to a
+ * check.
  */
 export async function eachCrash(
   disk: SimulatedDisk,

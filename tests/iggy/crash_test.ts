@@ -20,9 +20,9 @@ import {
 } from "./_support.ts";
 
 const PARTITION = "/server/streams/0/topics/0/partitions/0";
-/** Three segments: enough for crashes. */
+/** Three segments, which is enough for crashes. */
 const LOG = makeSimpleLog(52, { perSegment: 5, perBatch: 4 });
-/** In the format of 0.8 a segment of the log becomes two. */
+/** In the format of 0.8, a segment of the log becomes two. */
 const SEGMENT_BYTES = 6000;
 
 function prepared(format: IggyFormat): SimulatedDisk {
@@ -32,7 +32,7 @@ function prepared(format: IggyFormat): SimulatedDisk {
   return disk;
 }
 
-/** What an export without a crash leaves. */
+/** Returns what an export without a crash leaves. */
 async function whole(format: IggyFormat): Promise<Files> {
   const disk = prepared(format);
   await exportAs(disk, format);
@@ -40,7 +40,7 @@ async function whole(format: IggyFormat): Promise<Files> {
 }
 
 for (const format of ["0.9", "0.8"] as const) {
-  Deno.test(`exportToIggy() to Iggy ${format} leaves a whole beginning after a crash, and doing it again completes it`, async () => {
+  Deno.test(`exportToIggy() to Iggy ${format} leaves whole leading segments after a crash, and a repetition completes it`, async () => {
     const expected = await whole(format);
     assert(logNames(expected).length >= 3);
     const pool = testPool();
@@ -50,8 +50,8 @@ for (const format of ["0.9", "0.8"] as const) {
       (disk, pool) => exportAs(disk, format, pool),
       async (left, what) => {
         const found = segmentFiles(left, PARTITION);
-        // A server looks at `.log` only: those with bytes are the first ones, each whole and with
-        // its index.
+        // A server reads only `.log` files. Those with bytes are the first ones, each whole and
+        // with its index.
         const logs = logNames(found)
           .filter((name) => found.get(name)!.length > 0);
         assertEquals(logs, logNames(expected).slice(0, logs.length), what);
@@ -71,7 +71,7 @@ for (const format of ["0.9", "0.8"] as const) {
     pool.close();
   });
 
-  Deno.test(`importFromIggy() of Iggy ${format} leaves nothing that opens as a part after a crash, and doing it again completes it`, async () => {
+  Deno.test(`importFromIggy() of Iggy ${format} leaves no partial log that opens after a crash, and a repetition completes it`, async () => {
     const disk = prepared(format);
     await exportAs(disk, format);
     const partition = segmentFiles(disk, PARTITION);

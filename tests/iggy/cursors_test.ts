@@ -12,7 +12,7 @@ import { offsetChecksum } from "../../lib/iggy/offset_checksum.ts";
 import { Log } from "../../lib/log/mod.ts";
 import { eachCrash, makeSimpleLog, putAll, testPool } from "./_support.ts";
 
-/** A closed log from an offset, with cursors at offsets. */
+/** Makes a closed log from an offset, with cursors at offsets. */
 async function logWith(
   cursors: Record<string, number>,
   firstOffset = 0,
@@ -27,7 +27,7 @@ async function logWith(
   return place;
 }
 
-/** The files of consumer offsets, in hexadecimal digits. */
+/** Returns the files of consumer offsets, in hexadecimal digits. */
 function offsetFiles(storage: SimulatedDisk, partition = "/p") {
   const dir = `${partition}/offsets/`;
   return Object.fromEntries(
@@ -47,7 +47,7 @@ async function cursorsOf(
   );
 }
 
-/** The 16 bytes of an offset. */
+/** Encodes an offset as 16 bytes. */
 function stored(offset: number | bigint): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
@@ -56,7 +56,7 @@ function stored(offset: number | bigint): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Made by the library of XXH3's author. */
+/** Calculated with the library of XXH3's author. */
 const CHECKSUMS: readonly [offset: bigint, checksum: string][] = [
   [0n, "c77b3abb6f87acd9"],
   [1n, "2fbc593564db792e"],
@@ -101,7 +101,7 @@ Deno.test("exportToIggy() writes cursors as consumer offsets of 16 bytes, and of
       "billing,group,1,15,false",
     ],
   );
-  // A consumer that has done with nothing has no file.
+  // A consumer that has processed nothing has no file.
   const expected = {
     "consumers/1": stored(14).toHex(),
     "consumers/4294967295": stored(39).toHex(),
@@ -123,7 +123,7 @@ Deno.test("exportToIggy() writes cursors as consumer offsets of 16 bytes, and of
   );
 });
 
-Deno.test("exportToIggy() writes the consumer offset that the format page states", async () => {
+Deno.test("exportToIggy() writes the consumer offset of the format page", async () => {
   const place = await logWith({ c: 115 }, 100);
   await exportToIggy("/log", "/p", { ...place, consumers: { 7: "c" } });
   // docs/format.md#iggy-offsets
@@ -132,7 +132,7 @@ Deno.test("exportToIggy() writes the consumer offset that the format page states
   });
 });
 
-Deno.test("importFromIggy() makes cursors of consumer offsets, within the messages that are there", async () => {
+Deno.test("importFromIggy() turns consumer offsets into cursors, within the existing messages", async () => {
   const place = await logWith({}, 100);
   const { storage } = place;
   await exportToIggy("/log", "/p", place);
@@ -165,7 +165,7 @@ Deno.test("importFromIggy() makes cursors of consumer offsets, within the messag
   });
 });
 
-Deno.test("importFromIggy() leaves cursors that moved since the first time", async () => {
+Deno.test("importFromIggy() leaves cursors that moved since the first import", async () => {
   const place = await logWith({ c: 5 });
   await exportToIggy("/log", "/p", { ...place, consumers: { 1: "c" } });
   await importFromIggy("/p", "/taken", place);
@@ -188,7 +188,7 @@ function prefixed(
   return Object.entries(positions).map(([id, at]) => [letter + id, at]);
 }
 
-Deno.test("cursors keep their positions through an export and an import of either format", async () => {
+Deno.test("exportToIggy() and importFromIggy() of either format keep the positions of cursors", async () => {
   const pool = testPool();
   const ids = fc.nat({ max: 2 ** 32 - 1 });
   const positions = fc.dictionary(ids.map(String), fc.nat({ max: 40 }), {
@@ -233,7 +233,7 @@ Deno.test("cursors keep their positions through an export and an import of eithe
   pool.close();
 });
 
-Deno.test("exportToIggy() refuses cursors that are not there, ids out of range and other offsets, and changes nothing", async () => {
+Deno.test("exportToIggy() refuses missing cursors, ids out of range and other offsets, and changes nothing", async () => {
   const place = await logWith({ billing: 15 });
   const { storage } = place;
   storage.poke("/p/offsets/consumers/1", 0, stored(3));
@@ -265,7 +265,7 @@ Deno.test("exportToIggy() refuses cursors that are not there, ids out of range a
   assertEquals(storage.hash(), before);
 });
 
-Deno.test("importFromIggy() refuses a damaged consumer offset and another cursor, and says what to do", async () => {
+Deno.test("importFromIggy() refuses a damaged consumer offset and a different cursor, and says what to do", async () => {
   const place = await logWith({});
   const { storage } = place;
   await exportToIggy("/log", "/p", place);
@@ -306,7 +306,7 @@ Deno.test("importFromIggy() refuses a damaged consumer offset and another cursor
   );
 });
 
-Deno.test("exportToIggy() and importFromIggy() have the consumers where all messages are, after a crash at every operation", async () => {
+Deno.test("exportToIggy() and importFromIggy() leave consumers only beside all messages, after a crash at every operation", async () => {
   const place = await logWith({ c: 3, g: 4 }, 0, 4);
   const wanted = { consumers: { 1: "c" }, groups: { 2: "g" } };
   const whole = place.storage.crashState("none");

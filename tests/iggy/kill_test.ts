@@ -6,7 +6,7 @@ import { ALL } from "../permissions.ts";
 const KILLS = 8;
 const PROGRAM = new URL("../../lib/cli/mod.ts", import.meta.url).pathname;
 
-/** Starts a command, and kills it after a time, unless it has ended. */
+/** Starts a command, and kills it after a time unless it has ended. */
 async function basalt(args: string[], killAfterMs?: number): Promise<boolean> {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-check", "--allow-all", PROGRAM, ...args],
@@ -22,7 +22,7 @@ async function basalt(args: string[], killAfterMs?: number): Promise<boolean> {
   return success;
 }
 
-/** Returns the segment files that have their names, with their bytes. */
+/** Returns the segment files that have their final names, with their bytes. */
 function segmentsIn(dir: string): Map<string, Uint8Array> {
   const names = [...Deno.readDirSync(dir)].map(({ name }) => name)
     .filter((name) => /^\d{20}\.(log|index)$/.test(name)).sort();
@@ -31,7 +31,10 @@ function segmentsIn(dir: string): Map<string, Uint8Array> {
   );
 }
 
-/** Kills copies to `to` at random moments; every file with its name is as a whole copy makes it. */
+/**
+ * Kills copies to `to` at random moments. Every file with its final name must be as in a complete
+ * copy.
+ */
 async function killCopies(
   argsFor: (to: string) => string[],
   dir: string,
@@ -57,7 +60,7 @@ async function killCopies(
 }
 
 Deno.test(
-  "basalt export and basalt import that are killed leave whole files, and complete when they run again",
+  "basalt export and basalt import leave whole files when they are killed, and complete when they run again",
   {
     ignore: !ALL,
   },

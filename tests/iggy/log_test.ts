@@ -24,7 +24,7 @@ interface Place {
   pool: BufferPool;
 }
 
-/** Writes a log with several segments, and messages that differ in all that messages differ in. */
+/** Writes a log with several segments, and messages that differ in every field. */
 async function writeLog(place: Place, count: number): Promise<void> {
   await using log = await Log.open("/log", {
     ...place,
@@ -64,7 +64,7 @@ for (
   ] as const
 ) {
   for (const format of ["0.9", "0.8"] as const) {
-    Deno.test(`${way} keep a log through Iggy ${format}, and the log goes on`, async () => {
+    Deno.test(`${way} preserve a log through Iggy ${format}, and the log continues`, async () => {
       const storage = new SimulatedDisk();
       const place = { storage, pool: testPool() };
       await writeLog(place, 200);
@@ -82,7 +82,7 @@ for (
       }
       const faults = await Array.fromAsync(verifyLog("/taken", place));
       assertEquals(faults, []);
-      // It may be exported again, but not over what is there.
+      // It may be exported again, but not over existing messages.
       const again = await give("/taken", "/q", { ...place, format });
       assertEquals(again.messages, 201);
     });

@@ -26,7 +26,7 @@ for (const [format, name, count] of RECORDED) {
   ) {
     Deno.test({
       name:
-        `${way}() gives the messages of a server's segments '${name}' of Iggy ${format} as it answered them${
+        `${way}() gives the messages of a server's segments '${name}' of Iggy ${format} as in its replies${
           (format === "0.8" ? SEGMENTS : BATCH_SEGMENTS).skipped
         }`,
       ignore: (format === "0.8" ? SEGMENTS : BATCH_SEGMENTS).isMissing,
@@ -82,7 +82,7 @@ for (const [format, name, count] of RECORDED) {
   }
 }
 
-/** Returns the directory of the segments of a format and a name, and what the server answered. */
+/** Returns the directory of the segments of a format and a name, and the server's replies. */
 function recorded(
   format: "0.8" | "0.9",
   name: string,

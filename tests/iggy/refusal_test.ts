@@ -1,4 +1,4 @@
-/** What an export and an import refuse, what they say, and that they change nothing. */
+/** What an export and an import refuse, their messages, and that they change nothing. */
 import {
   assert,
   assertEquals,
@@ -54,7 +54,7 @@ interface Refusal {
   options?: ExportOptions;
   error: new (...args: never[]) => Error;
   says: string[];
-  /** Only a comparison of bytes notices it, which a dry run does not make. */
+  /** Whether only a comparison of bytes notices it, which a dry run does not make. */
   dryRunPasses?: true;
 }
 
@@ -63,7 +63,7 @@ function replace(storage: SimulatedDisk, path: string, bytes: Uint8Array) {
   storage.poke(path, 0, bytes);
 }
 
-/** An owner file of process 4711. */
+/** Makes an owner file of process 4711. */
 function ownerFile(): Uint8Array {
   const bytes = new Uint8Array(4096);
   bytes.set(new TextEncoder().encode("BASALTWR"));
@@ -125,7 +125,7 @@ const EXPORT: Record<string, Refusal> = {
     error: UnsupportedError,
     says: ["found Iggy 0.7.2"],
   },
-  "a directory that is none of a server": {
+  "a directory that is not a server's": {
     spoil: () => {},
     target: { ...BY_NAME, dataDirectory: "/elsewhere" },
     error: UnsupportedError,
@@ -251,7 +251,7 @@ const EXPORT: Record<string, Refusal> = {
     error: CorruptSegmentError,
     says: [`/log/${LAST}.index`, "the entry does not agree"],
   },
-  "a log whose index vouches for more": {
+  "a log whose index covers more": {
     spoil: (storage) => replace(storage, `/log/${LAST}.log`, new Uint8Array(0)),
     error: CorruptSegmentError,
     says: [`/log/${LAST}.log`, "its index vouches for more messages"],
@@ -302,7 +302,7 @@ for (const [what, refusal] of Object.entries(EXPORT)) {
   });
 }
 
-/** Partitions of both formats with the messages of the log. */
+/** Makes partitions of both formats with the messages of the log. */
 async function partitions(): Promise<Record<"0.9" | "0.8", Files>> {
   const { storage, pool } = place();
   for (const format of ["0.9", "0.8"] as const) {
@@ -321,7 +321,7 @@ interface ImportRefusal {
   says: string[];
   /** Whether `tornTail: "cut"` imports the rest, and without how many messages. */
   lost?: number;
-  /** Whether removing the index lets it be imported. */
+  /** Whether it can be imported after its index is removed. */
   withoutIndex?: true;
 }
 
@@ -373,7 +373,7 @@ const IMPORT: Record<string, ImportRefusal> = {
     says: [last("log"), "zeros where a batch should be", "tornTail"],
     lost: 0,
   },
-  "a torn message that the index vouches for": {
+  "a torn message that the index covers": {
     format: "0.8",
     spoil: (files) =>
       files.set(last("log"), files.get(last("log"))!.slice(0, -1)),
@@ -514,7 +514,7 @@ for (const format of ["0.9", "0.8"] as const) {
     const options = { storage, pool };
     const total = 8 * logNames(files)
       .reduce((sum, name) => sum + files.get(name)!.length, 0);
-    // A step that is coprime to 8 reaches each bit of a byte, and 1000 of them all fields.
+    // A step that is coprime to 8 reaches each bit of a byte, and 1000 of them reach all fields.
     const step = Math.floor(total / 1000) | 1;
     for (let bit = 0; bit < total; bit += step) {
       let at = bit;
@@ -540,7 +540,7 @@ for (const format of ["0.9", "0.8"] as const) {
 }
 
 for (const format of ["0.9", "0.8"] as const) {
-  Deno.test(`importFromIggy() makes a log that begins where a server of Iggy ${format} deleted segments`, async () => {
+  Deno.test(`importFromIggy() makes a log with the first offset of a partition of Iggy ${format} with deleted segments`, async () => {
     const files = (await partitions())[format];
     for (const kind of ["log", "index"]) files.delete(`${FIRST}.${kind}`);
     const { storage, pool } = place();
@@ -573,7 +573,7 @@ Deno.test("exportToIggy() refuses a log, and importFromIggy() a directory, that 
 
 Deno.test({
   name:
-    "exportToIggy() refuses a partition of which another process has a file open",
+    "exportToIggy() refuses a partition while another process has a file of it open",
   ignore: !FILES,
   fn: async () => {
     const dir = Deno.makeTempDirSync({ prefix: "basalt_iggy_" });

@@ -11,7 +11,7 @@ import { KIB, payload, testPool } from "./_support.ts";
 
 const ignore = WITHOUT_SERVER !== undefined;
 
-/** The messages of a log, comparable with those of a server. */
+/** Returns the messages of a log in the form that is compared with those of a server. */
 async function messagesOf(log: Log) {
   const all = [];
   for await (using batch of log.read()) {
@@ -23,8 +23,8 @@ async function messagesOf(log: Log) {
 }
 
 /**
- * Writes a log whose first segments were removed, so that the server's empty first one must give
- * way.
+ * Writes a log whose first segments were removed, so that the server's empty first segment must be
+ * replaced.
  */
 async function writeLog(path: string, pool: ReturnType<typeof testPool>) {
   await using log = await Log.open(path, { pool, segmentBytes: 64 * KIB });
@@ -39,7 +39,7 @@ async function writeLog(path: string, pool: ReturnType<typeof testPool>) {
 
 Deno.test({
   name:
-    "what exportToIggy() put into a real server's partition is served and appended to, and importFromIggy() brings it back",
+    "exportToIggy() fills a partition that a real server serves and appends to, and importFromIggy() brings it back",
   ignore,
   fn: async () => {
     await using iggy = new Iggy();
@@ -102,7 +102,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "the streams, topics and partitions of a real server's state log are those that it serves",
+    "exportToIggy() finds the streams, topics and partitions of a real server's state log",
   ignore,
   fn: async () => {
     await using iggy = new Iggy();

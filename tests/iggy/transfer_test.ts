@@ -58,7 +58,7 @@ for (
     ["exportToIggySync", exportToIggySync],
   ] as const
 ) {
-  Deno.test(`${name}() fills the empty partition, says so before it does, and leaves the log`, async () => {
+  Deno.test(`${name}() fills the empty partition, reports it before in a dry run, and leaves the log`, async () => {
     const options = place("0.9");
     const { storage } = options;
     const before = storage.hash();
@@ -119,7 +119,7 @@ Deno.test("exportToIggy() finds a partition of Iggy 0.8 by names, of 0.9 by numb
   assertEquals([taken.format, taken.messages], ["0.9", COUNT]);
 });
 
-Deno.test("exportToIggy() writes the partition's number into every batch, and importFromIggy() 0", async () => {
+Deno.test("exportToIggy() writes the partition's number into every batch, and importFromIggy() writes 0", async () => {
   const options = place("0.9");
   const { storage } = options;
   for (const number of [0, 7, 2 ** 32 - 1]) {
@@ -148,7 +148,7 @@ Deno.test("exportToIggy() removes producer sections, and importFromIggy() keeps 
   const log = new Map(LOG);
   const name = logNames(log)[0]!;
   const bytes = Uint8Array.from(log.get(name)!);
-  // A producer section needs another checksum, which restamping while keeping it makes.
+  // A producer section needs another checksum, which restamping while keeping it calculates.
   bytes.set([1, 0, 0, 0, 9], 52);
   const { restamp } = await import("../../lib/codec/mod.ts");
   restamp(bytes, 0, 0, { keepsProducers: true });
@@ -201,7 +201,7 @@ Deno.test("importFromIggy() of a partition without messages makes an empty log",
   assertEquals([...files.values()].map(({ length }) => length), [0, 0]);
 });
 
-Deno.test("exportToIggy() splits a segment that would be too long for Iggy 0.8, at a batch", async () => {
+Deno.test("exportToIggy() splits a segment that would be too long for Iggy 0.8 between two batches", async () => {
   const options = place("0.9");
   const report = await exportToIggy("/log", "/p", {
     ...options,
@@ -225,7 +225,7 @@ Deno.test("exportToIggy() splits a segment that would be too long for Iggy 0.8, 
   );
 });
 
-Deno.test("importFromIggy() gathers equal times into batches of at most 1 MiB and 71 minutes, and says which it split", async () => {
+Deno.test("importFromIggy() gathers equal times into batches of at most 1 MiB and 71 minutes, and reports which it split", async () => {
   const parts: Uint8Array[] = [];
   const add = (bytes: number, timestamp: number, origin: number) =>
     parts.push(written({
@@ -266,7 +266,7 @@ Deno.test("importFromIggy() gathers equal times into batches of at most 1 MiB an
   assertEquals(back.get("00000000000000000000.log"), concat(parts));
 });
 
-Deno.test("exportToIggy() and importFromIggy() take batches and messages that are longer than a block", async () => {
+Deno.test("exportToIggy() and importFromIggy() take batches and messages longer than a block", async () => {
   const batches: MadeBatch[] = [
     { step: 1, messages: [{ payload: payload(0, 100) }] },
     { step: 1, messages: [{ payload: payload(1, 7 * MIB) }] },
@@ -326,7 +326,7 @@ const segments = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-Deno.test("a log keeps its bytes through Iggy 0.9, and its messages through Iggy 0.8", async () => {
+Deno.test("exportToIggy() and importFromIggy() preserve bytes through Iggy 0.9, and messages through Iggy 0.8", async () => {
   const pool = testPool();
   await fc.assert(
     fc.asyncProperty(
@@ -368,7 +368,7 @@ function concatLogs(files: Files): Uint8Array {
   return concat(logNames(files).map((name) => files.get(name)!));
 }
 
-Deno.test("exportToIggy() tells of progress", async () => {
+Deno.test("exportToIggy() reports progress", async () => {
   const options = place("0.9");
   const seen: [number, number][] = [];
   const { bytesRead } = await exportToIggy("/log", PARTITION, {
@@ -379,7 +379,7 @@ Deno.test("exportToIggy() tells of progress", async () => {
   assertEquals(seen.length, 3);
 });
 
-Deno.test("exportToIggy() and importFromIggy() refuse arguments out of range and name them", async () => {
+Deno.test("exportToIggy() and importFromIggy() refuse arguments out of range by name", async () => {
   const options = place("0.9");
   const bad = async (run: Promise<unknown>, text: string) => {
     await assertRejects(() => run, Error, text);
