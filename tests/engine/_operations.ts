@@ -22,7 +22,7 @@ export class OperationFailed extends Error {
   }
 }
 
-/** Makes a record. Fields that are not given are 0. */
+/** An operation that calls a function when it is over. */
 export class Operation extends PendingOperation {
   told = (): void => {};
 
@@ -31,6 +31,7 @@ export class Operation extends PendingOperation {
   }
 }
 
+/** Makes a record. Fields that are not given are 0. */
 export function operation(
   op: OperationKind,
   file: number,
