@@ -138,25 +138,19 @@ export function planOffsets(
   range: OffsetRange,
 ): Carrying {
   const { place, partition, format } = target;
-  const cursors = wanted.map(({ name, kind, id, offset }): CarriedCursor => {
-    const position = within(range, offset);
+  const cursors = wanted.map((each): CarriedCursor => {
+    const { name: cursor, kind, id, offset: sourcePosition } = each;
+    const position = within(range, sourcePosition);
     const there = stored.find((each) => each.kind === kind && each.id === id);
     if (there !== undefined && there.offset !== position - 1) {
       throw new Deno.errors.AlreadyExists(
-        `Cannot copy to '${partition}': ${kind} ${id} has come to offset ${there.offset} there, and cursor '${name}' to ${
+        `Cannot copy to '${partition}': ${kind} ${id} has come to offset ${there.offset} there, and cursor '${cursor}' to ${
           position - 1
         }: remove 'offsets/${kind}s/${id}' if that is out of date`,
       );
     }
     const wasThere = there !== undefined;
-    return {
-      cursor: name,
-      kind,
-      id,
-      sourcePosition: offset,
-      position,
-      wasThere,
-    };
+    return { cursor, kind, id, sourcePosition, position, wasThere };
   });
   return {
     cursors,
@@ -186,7 +180,8 @@ export function* planCursors(
   const existing = yield* readCursors(target);
   const cursors = stored.map(({ kind, id, offset }): CarriedCursor => {
     const cursor = `${kind}-${id}`;
-    const expected = within(range, offset + 1);
+    const sourcePosition = offset + 1;
+    const expected = within(range, sourcePosition);
     const there = existing.find(({ name }) => name === cursor);
     const position = there?.offset ?? expected;
     if (position !== expected && !isUsed) {
@@ -195,14 +190,7 @@ export function* planCursors(
       );
     }
     const wasThere = there !== undefined;
-    return {
-      cursor,
-      kind,
-      id,
-      sourcePosition: offset + 1,
-      position,
-      wasThere,
-    };
+    return { cursor, kind, id, sourcePosition, position, wasThere };
   });
   return {
     cursors,

@@ -1,35 +1,66 @@
 import type { Task } from "../base/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
-import { haveEqualBytes } from "../storage/mod.ts";
+import { isZero } from "../segment/mod.ts";
+import { haveEqualBytes, type TaskFile } from "../storage/mod.ts";
 import { corrupt, type Damage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
 import { fileSize, type Place, withFile } from "./files.ts";
 import { Output } from "./output.ts";
-import type { Counts, TransferredFile } from "./report.ts";
-import { type Find, hasOnlyZeros, hasValid } from "./tail.ts";
-import type { FileWindow } from "./file_window.ts";
+import type { TransferredFile, TransferReport } from "./report.ts";
 
 /** Bytes of memory that are written at a time. */
 const OUTPUT_BYTES = 8 * 1024 * 1024;
 /** The same of an index; a dense one has a quarter of the bytes of the shortest messages. */
 const INDEX_OUTPUT_BYTES = 2 * 1024 * 1024;
+/**
+ * An index is written when it has this many bytes: a write for each block of the source would cost
+ * more than it carries.
+ */
+const INDEX_FLUSH_BYTES = 1024 * 1024;
 
-/** What a conversion is told. */
+/** How to convert. */
 export interface ConversionOptions {
   /** Where files are, and where blocks come from. */
   place: Place;
-  /** The directory that gets the files. */
-  to: string;
-  /** Names of segment files that are there. */
+  /** Names of segment files that the target has. */
   existing: readonly string[];
-  /** Write nothing. */
+  /** Whether nothing is written. */
   isDry: boolean;
-  /** The source is a log: it was closed, so that it has no torn tail, and space may be prepared. */
+  /**
+   * Whether the source is a log. It was closed, so it has no torn tail, but space may be prepared
+   * in it.
+   */
   isLog: boolean;
-  /** Cut a torn tail. */
+  /** Whether a torn tail is left out. */
   cutsTornTail: boolean;
-  /** Told of every window. */
+  /** Called with the number of bytes of each block that was read. */
   onProgress: ((bytes: number) => void) | undefined;
+}
+
+/** A segment of the source, and what is known of those before it. */
+export interface SegmentSource {
+  /** The segment. */
+  segment: ListedSegment;
+  /** Whether it is the last one. */
+  isLast: boolean;
+  /** Append time of the batch before; 0 for the first segment. */
+  minTimestamp: number;
+}
+
+/** Where the last valid batch or message of a segment ends, and what follows it. */
+export interface SourceEnd {
+  /** The `.log`. */
+  log: TaskFile;
+  /** Its size when reading began, in bytes. */
+  size: number;
+  /** Where the last batch or message ends, in bytes. */
+  position: number;
+  /** Why nothing valid follows there. */
+  damage: Damage;
+  /** Whether the index has an entry for something that follows. */
+  isVouched: boolean;
+  /** Searches what follows for a valid batch or message. */
+  hasMore(): Task<boolean>;
 }
 
 /** The two files of a segment that is being written. */
@@ -45,21 +76,19 @@ export interface SegmentOutput {
  * a segment ends.
  */
 export class Conversion {
-  /** What was converted. */
-  readonly counts: Counts;
+  /** Counts what was converted. */
+  readonly report: TransferReport;
   /** The files that were made, in their order; they have temporary names. */
   readonly files: TransferredFile[] = [];
-  /** Number of segments that were made. */
-  segments = 0;
-  /** What the conversion was told. */
+  /** How to convert. */
   readonly options: ConversionOptions;
   #open: Output[] = [];
   #temporary: string[] = [];
 
   /** Begins; nothing is made yet. */
-  constructor(options: ConversionOptions, counts: Counts) {
+  constructor(options: ConversionOptions, report: TransferReport) {
     this.options = options;
-    this.counts = counts;
+    this.report = report;
   }
 
   /** Makes the two files of a segment, under temporary names. */
@@ -67,13 +96,13 @@ export class Conversion {
     const name = segmentName(firstOffset);
     const log = yield* this.#create(`${name}.log`, OUTPUT_BYTES);
     const index = yield* this.#create(`${name}.index`, INDEX_OUTPUT_BYTES);
-    this.segments++;
+    this.report.segments++;
     return { log, index };
   }
 
   *#create(name: string, bytes: number): Task<Output> {
-    const { place, to, isDry } = this.options;
-    const path = join(to, name + TEMPORARY_SUFFIX);
+    const { place, isDry } = this.options;
+    const path = join(this.report.to, name + TEMPORARY_SUFFIX);
     if (!isDry) this.#temporary.push(path);
     const output = yield* Output.create(place, path, { bytes, isDry });
     this.#open.push(output);
@@ -95,27 +124,28 @@ export class Conversion {
       const byteLength = output.length;
       const wasThere = yield* this.#isThere(name, path, byteLength);
       this.files.push({ name, byteLength, wasThere });
-      this.counts.bytesWritten += byteLength;
+      this.report.bytesWritten += byteLength;
     }
   }
 
   *#isThere(name: string, path: string, byteLength: number): Task<boolean> {
-    const { place, existing, isDry, to } = this.options;
+    const { place, existing, isDry } = this.options;
     if (!existing.includes(name)) return false;
     const size = yield* fileSize(place, path);
-    if (size === byteLength) {
-      if (isDry) return true;
-      const isSame = yield* withFile(place, path, {}, (mine) =>
-        withFile(
+    const isSame = size === byteLength &&
+      (isDry ||
+        (yield* withFile(
           place,
-          path + TEMPORARY_SUFFIX,
-          {},
-          (other) => haveEqualBytes(mine, other, place.pool),
-        ));
-      if (isSame) return true;
-    }
-    if (size > 0) throw holdsOthers(to, name, size);
-    return false;
+          path,
+          (mine) =>
+            withFile(
+              place,
+              path + TEMPORARY_SUFFIX,
+              (other) => haveEqualBytes(mine, other, place.pool),
+            ),
+        )));
+    if (!isSame && size > 0) throw holdsOthers(this.report.to, name, size);
+    return isSame;
   }
 
   /** Closes and removes what was made, after a failure. */
@@ -135,61 +165,61 @@ export class Conversion {
    * Nothing after the data is copied (`docs/format.md#iggy-no-zeros`).
    *
    * @throws {CorruptSegmentError} For damage, and for a torn tail that is not to be cut.
+   * @throws {Deno.errors.Busy} If the file has become shorter.
    */
-  *endSource(source: {
-    segment: ListedSegment;
-    isLast: boolean;
-    window: FileWindow;
-    damage: Damage;
-    find: Find;
-    vouched: () => Task<boolean>;
-  }): Task<void> {
-    const { segment, isLast, window, damage } = source;
-    const { isLog, cutsTornTail } = this.options;
-    const { position } = window;
-    const bytes = window.size - position;
-    const { counts } = this;
-    const place = {
-      path: segment.logPath,
-      position,
-      offset: counts.nextOffset,
-    };
-    if (yield* source.vouched()) {
+  *endSource({ isLast }: SegmentSource, end: SourceEnd): Task<void> {
+    const { log, size, position, damage, isVouched, hasMore } = end;
+    const { isLog, cutsTornTail, place: { pool } } = this.options;
+    const { report } = this;
+    const { path } = log;
+    const place = { path, position, offset: report.nextOffset };
+    const bytes = size - position;
+    report.bytesRead += size;
+    if ((yield* log.size()) < size) {
+      throw new Deno.errors.Busy(
+        `Cannot read '${path}': it had ${size} bytes, and has become shorter since`,
+      );
+    }
+    if (isVouched) {
       throw corrupt(damage, place, "its index vouches for more messages");
     }
     if (bytes === 0) return;
     if (isLog) {
       // Rolling cuts prepared space, and so does closing: only a last segment may have any.
       const isPrepared = isLast && damage[0] === "torn" &&
-        (yield* hasOnlyZeros(window));
-      if (isPrepared) {
-        counts.zerosCut += bytes;
-        return;
-      }
-      throw corrupt(damage, place);
+        (yield* isZero(log, pool, position, size));
+      if (!isPrepared) throw corrupt(damage, place);
+      report.zerosCut += bytes;
+      return;
     }
     const isDamage = !isLast || damage[0] === "timestamp" ||
-      (yield* hasValid(window, source.find));
+      (yield* hasMore());
     if (isDamage) throw corrupt(damage, place);
     if (!cutsTornTail) {
       throw corrupt(
         ["torn", damage[1]],
         place,
-        `no message follows, so that its server was killed while it wrote the last ${bytes} bytes. Start the server, which recovers them, and stop it; or import with 'tornTail: "cut"' (--cut-torn-tail), which leaves them out`,
+        `no message follows, so its server was killed while it wrote the last ${bytes} bytes. Start the server, which recovers them, and stop it; or import with 'tornTail: "cut"' (--cut-torn-tail), which leaves them out`,
       );
     }
-    counts.tornBytesCut += bytes;
+    report.tornBytesCut += bytes;
   }
 }
 
-/** Makes the error for a target with messages that the source has not. */
+/** Writes what is in memory of both files; little of an index waits for more. */
+export function* flushBoth({ log, index }: SegmentOutput): Task<void> {
+  yield* log.flush();
+  yield* index.flush(INDEX_FLUSH_BYTES);
+}
+
+/** Makes the error for a target with messages that the source does not have. */
 export function holdsOthers(
   to: string,
   name: string,
   size: number,
 ): Deno.errors.AlreadyExists {
   return new Deno.errors.AlreadyExists(
-    `Cannot copy to '${to}': '${name}' there has ${size} bytes that the source has not: only into an empty partition or directory`,
+    `Cannot copy to '${to}': '${name}' there has ${size} bytes that the source does not have: give an empty partition or directory`,
   );
 }
 

@@ -1,88 +1,110 @@
 import type { Task } from "../base/mod.ts";
 import { batchBaseOffsetAt, restamp } from "../codec/mod.ts";
-import { EXPAND_STOP, Expansion } from "../codec/legacy/mod.ts";
-import { INDEX_ENTRY_BYTES as DENSE_ENTRY_BYTES } from "../codec/legacy/mod.ts";
-import { BatchReader } from "./batch_reader.ts";
-import type { Conversion, SegmentOutput } from "./conversion.ts";
+import {
+  EXPAND_STOP,
+  Expansion,
+  INDEX_ENTRY_BYTES as DENSE_ENTRY_BYTES,
+} from "../codec/legacy/mod.ts";
+import {
+  findBatchAfter,
+  MAX_OFFSET,
+  MessageBatch,
+  SegmentScan,
+} from "../segment/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
+import {
+  type Conversion,
+  flushBoth,
+  type SegmentSource,
+} from "./conversion.ts";
 import { batchDamage, corrupt } from "./damage.ts";
-import type { ListedSegment } from "./directory.ts";
-import { SparseIndexCheck, SparseIndexWriter } from "./sparse_index.ts";
-import { findBatch } from "./tail.ts";
-import { withWindow } from "./file_window.ts";
-
-const INDEX_BLOCK_BYTES = 64 * 1024;
-/**
- * An index is written when it has this many bytes: a write for each window would cost more than it
- * carries.
- */
-const INDEX_FLUSH_BYTES = 1024 * 1024;
-
-/** A segment of batches, and what is known of those before it. */
-export interface BatchSource {
-  /** The segment. */
-  segment: ListedSegment;
-  /** Whether it is the last one. */
-  isLast: boolean;
-  /** Append time of the batch before; 0 for the first segment. */
-  minTimestamp: number;
-}
-
-/** Takes the batches in a reader's window. */
-export type TakeBatches = (reader: BatchReader) => Task<void>;
+import { withFile, withOptionalFile } from "./files.ts";
+import { SourceIndex } from "./source_index.ts";
+import { SparseIndexWriter } from "./sparse_index_writer.ts";
 
 /**
- * Reads a segment of batches, compares it with its index, and hands every window to `take`.
+ * Reads a segment of batches, compares it with its index, and hands the batches of each block to
+ * `take`.
  *
- * @param flush Writes what was taken before, while the next window is read.
  * @returns Append time of the last batch.
  */
-export function* readBatches(
+function readBatches(
   conversion: Conversion,
-  source: BatchSource,
-  take: TakeBatches,
-  flush: () => Task<void>,
+  source: SegmentSource,
+  take: (batches: MessageBatch) => Task<void>,
+): Task<number> {
+  const { place } = conversion.options;
+  const { logPath, indexPath } = source.segment;
+  return withFile(
+    place,
+    logPath,
+    (log) =>
+      withOptionalFile(
+        place,
+        indexPath,
+        (index) => readPair(conversion, source, { log, index }, take),
+      ),
+  );
+}
+
+function* readPair(
+  conversion: Conversion,
+  source: SegmentSource,
+  { log, index }: { log: TaskFile; index: TaskFile | undefined },
+  take: (batches: MessageBatch) => Task<void>,
 ): Task<number> {
   const { place, isLog, onProgress } = conversion.options;
-  const { segment, isLast, minTimestamp } = source;
-  const { counts } = conversion;
+  const { pool } = place;
+  const { report } = conversion;
+  const { segment: { firstOffset }, minTimestamp } = source;
+  const size = yield* log.size();
   const advice = isLog
     ? undefined
     : "remove the file, which an import does not need, if the messages are whole";
-  return yield* withWindow(
-    place,
-    segment.logPath,
-    undefined,
-    (window) =>
-      withWindow(place, segment.indexPath, INDEX_BLOCK_BYTES, function* (
-        entries,
-      ): Task<number> {
-        const { firstOffset, indexPath = "" } = segment;
-        const reader = new BatchReader(window, firstOffset, minTimestamp);
-        const index = new SparseIndexCheck(entries, indexPath, advice);
-        while (yield* reader.next(flush())) {
-          const { scan } = reader;
-          yield* index.check(reader);
-          const bytes = scan.end - window.start;
-          counts.messages += scan.count;
-          counts.batches += scan.batchCount;
-          counts.nextOffset = scan.nextOffset;
-          yield* take(reader);
-          window.consumeTo(scan.end);
-          onProgress?.(bytes);
-        }
-        counts.bytesRead += window.size;
-        yield* conversion.endSource({
-          segment,
-          isLast,
-          window,
-          damage: batchDamage(reader.scan.stop),
-          find: findBatch,
-          vouched: () => index.vouchesForMore(),
-        });
-        yield* index.finish();
-        return reader.lastTimestamp;
-      }),
-  );
+  using check = index &&
+    (yield* SourceIndex.open(index, place, firstOffset, advice));
+  const scan = new SegmentScan(log, pool, 0, firstOffset, {
+    minTimestamp,
+    eager: true,
+  });
+  try {
+    let next;
+    while ((next = yield* scan.next(size)) instanceof MessageBatch) {
+      using batches = next;
+      const bytes = batches.bytes.length;
+      if (check !== undefined) yield* check.compare(batches);
+      report.messages += batches.count;
+      report.batches += batches.batchCount;
+      report.nextOffset = batches.nextOffset;
+      yield* take(batches);
+      onProgress?.(bytes);
+    }
+    const { position, reason } = next;
+    yield* conversion.endSource(source, {
+      log,
+      size,
+      position,
+      damage: batchDamage(reason),
+      isVouched: check !== undefined &&
+        (yield* check.vouchesFor(position, place)),
+      *hasMore() {
+        const range = { maxOffset: MAX_OFFSET, bound: size };
+        const found = yield* findBatchAfter(
+          log,
+          pool,
+          position,
+          size,
+          0,
+          range,
+        );
+        return found !== undefined;
+      },
+    });
+    if (check !== undefined) yield* check.finish(position);
+    return scan.lastTimestamp;
+  } finally {
+    yield* scan.close();
+  }
 }
 
 /**
@@ -91,89 +113,64 @@ export function* readBatches(
  */
 export function* copySegment(
   conversion: Conversion,
-  source: BatchSource,
+  source: SegmentSource,
   partition: number,
   keepsProducers: boolean,
 ): Task<number> {
   const output = yield* conversion.begin(source.segment.firstOffset);
-  const { log } = output;
   const entries = new SparseIndexWriter(output.index);
-  const timestamp = yield* readBatches(
-    conversion,
-    source,
-    function* ({ scan, window }) {
-      const bytes = window.bytes.subarray(0, scan.end);
-      const { start } = window;
-      yield* log.reserve(bytes.length - start);
-      conversion.counts.producersRemoved += restamp(bytes, start, partition, {
-        keepsProducers,
-      });
-      const base = log.length - start;
-      for (let i = 0; i < scan.batchCount; i++) {
-        const at = scan.batchStarts[i]!;
-        entries.add(bytes, at, base + at);
-      }
-      log.append(bytes.subarray(start));
-    },
-    () => flushBoth(output),
-  );
+  const timestamp = yield* readBatches(conversion, source, function* (batches) {
+    const { bytes } = batches;
+    yield* output.log.reserve(bytes.length);
+    const removed = restamp(bytes, 0, partition, { keepsProducers });
+    conversion.report.producersRemoved += removed;
+    for (let k = 0; k < batches.batchCount; k++) entries.add(batches.batch(k));
+    output.log.append(bytes);
+    yield* flushBoth(output);
+  });
   yield* conversion.end(output);
   return timestamp;
-}
-
-/** Writes what is in memory of both files; little of an index waits for more. */
-export function* flushBoth({ log, index }: SegmentOutput): Task<void> {
-  yield* log.flush();
-  yield* index.flush(INDEX_FLUSH_BYTES);
 }
 
 /** Turns a segment of batches into one or more segments with a header for each message. */
 export function* expandSegment(
   conversion: Conversion,
-  source: BatchSource,
+  source: SegmentSource,
   segmentBytes: number,
 ): Task<number> {
-  const { segment } = source;
+  const { firstOffset, logPath } = source.segment;
   const expansion = new Expansion();
-  let output = yield* conversion.begin(segment.firstOffset);
-  expansion.begin(segment.firstOffset, segmentBytes);
-  const timestamp = yield* readBatches(
-    conversion,
-    source,
-    function* ({ scan, window }) {
-      const bytes = window.bytes.subarray(0, scan.end);
-      let at = window.start;
-      while (at < bytes.length) {
-        expansion.run(bytes, at, output.log.room, output.index.room);
-        output.log.advance(expansion.targetEnd);
-        output.index.advance(expansion.count * DENSE_ENTRY_BYTES);
-        at = expansion.sourceEnd;
-        if (expansion.stop === EXPAND_STOP.FULL) {
-          const { neededBytes, neededMessages } = expansion;
-          yield* flushBoth(output);
-          yield* output.log.reserve(neededBytes);
-          yield* output.index.reserve(neededMessages * DENSE_ENTRY_BYTES);
-        } else if (expansion.stop === EXPAND_STOP.LIMIT) {
-          yield* conversion.end(output);
-          conversion.counts.splits.segments++;
-          const firstOffset = batchBaseOffsetAt(bytes, at);
-          output = yield* conversion.begin(firstOffset);
-          expansion.begin(firstOffset, segmentBytes);
-        } else if (expansion.stop === EXPAND_STOP.POSITION) {
-          const position = window.position + at - window.start;
-          throw corrupt(
-            ["length", "the batch is longer than a segment of Iggy 0.8"],
-            {
-              path: segment.logPath,
-              position,
-              offset: batchBaseOffsetAt(bytes, at),
-            },
-          );
-        }
+  let output = yield* conversion.begin(firstOffset);
+  expansion.begin(firstOffset, segmentBytes);
+  const timestamp = yield* readBatches(conversion, source, function* (batches) {
+    const { bytes } = batches;
+    for (let at = 0; at < bytes.length;) {
+      expansion.run(bytes, at, output.log.room, output.index.room);
+      output.log.advance(expansion.targetEnd);
+      output.index.advance(expansion.count * DENSE_ENTRY_BYTES);
+      at = expansion.sourceEnd;
+      if (expansion.stop === EXPAND_STOP.FULL) {
+        const { neededBytes, neededMessages } = expansion;
+        yield* flushBoth(output);
+        yield* output.log.reserve(neededBytes);
+        yield* output.index.reserve(neededMessages * DENSE_ENTRY_BYTES);
+      } else if (expansion.stop === EXPAND_STOP.LIMIT) {
+        yield* conversion.end(output);
+        conversion.report.splits.segments++;
+        const firstOffset = batchBaseOffsetAt(bytes, at);
+        output = yield* conversion.begin(firstOffset);
+        expansion.begin(firstOffset, segmentBytes);
+      } else if (expansion.stop === EXPAND_STOP.POSITION) {
+        const text = "the batch is longer than a segment of Iggy 0.8";
+        throw corrupt(["length", text], {
+          path: logPath,
+          position: batches.position + at,
+          offset: batchBaseOffsetAt(bytes, at),
+        });
       }
-    },
-    () => flushBoth(output),
-  );
+    }
+    yield* flushBoth(output);
+  });
   yield* conversion.end(output);
   return timestamp;
 }

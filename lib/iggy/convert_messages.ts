@@ -1,19 +1,29 @@
 import type { Task } from "../base/mod.ts";
-import { batchLengthAt } from "../codec/mod.ts";
 import {
+  batchBaseOffsetAt,
+  batchLengthAt,
+  batchTimestampAt,
+} from "../codec/mod.ts";
+import {
+  findMessage,
   GATHER_STOP,
   Gathering,
+  HEADER_BYTES,
   INDEX_ENTRY_BYTES,
   readIndexEntry,
 } from "../codec/legacy/mod.ts";
-import { type BatchSource, flushBoth } from "./convert_batches.ts";
-import type { Conversion, SegmentOutput } from "./conversion.ts";
+import { BlockReader } from "../segment/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
+import {
+  type Conversion,
+  flushBoth,
+  type SegmentOutput,
+  type SegmentSource,
+} from "./conversion.ts";
 import { corrupt, messageDamage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
-import { type Place, readAt, withFile } from "./files.ts";
-import { SparseIndexWriter } from "./sparse_index.ts";
-import { findMessage } from "./tail.ts";
-import { type FileWindow, withWindow } from "./file_window.ts";
+import { type Place, readAt, withFile, withOptionalFile } from "./files.ts";
+import { SparseIndexWriter } from "./sparse_index_writer.ts";
 
 const ADVICE =
   "The messages are whole, and an import does not need the index: remove the file and import again";
@@ -25,30 +35,36 @@ const ADVICE =
  */
 export function* gatherSegment(
   conversion: Conversion,
-  source: BatchSource,
+  source: SegmentSource,
 ): Task<number> {
   const { place } = conversion.options;
-  const { segment, isLast, minTimestamp } = source;
+  const { segment, minTimestamp } = source;
   const { firstOffset } = segment;
   const gathering = new Gathering(firstOffset, minTimestamp);
   const output = yield* conversion.begin(firstOffset);
-  yield* withWindow(place, segment.logPath, undefined, function* (
-    bytes,
-  ): Task<void> {
-    yield* gatherAll(conversion, gathering, bytes, output);
-    conversion.counts.bytesRead += bytes.size;
+  yield* withFile(place, segment.logPath, function* (log): Task<void> {
+    const size = yield* log.size();
+    const blocks = new BlockReader(log, place.pool, 0, { eager: true });
+    let position = 0;
+    try {
+      if (size > 0) {
+        position = yield* gather(conversion, gathering, output, blocks, size);
+      }
+    } finally {
+      yield* blocks.close();
+    }
     const index = yield* readIndexEnd(place, segment);
-    yield* conversion.endSource({
-      segment,
-      isLast,
-      window: bytes,
+    yield* conversion.endSource(source, {
+      log,
+      size,
+      position,
       damage: messageDamage(gathering.stop),
-      find: findMessage,
-      vouched: () => vouchesForMore(index, bytes.position),
+      isVouched: vouchesForMore(index, position),
+      hasMore: () => hasMessage(place, log, position, size),
     });
     checkIndex(index, segment, {
       messages: gathering.nextOffset - firstOffset,
-      end: bytes.position,
+      end: position,
       timestamp: gathering.lastTimestamp,
     });
   });
@@ -56,42 +72,84 @@ export function* gatherSegment(
   return gathering.lastTimestamp;
 }
 
-/** Gathers until something stops it that is no valid message; the window then begins there. */
-function* gatherAll(
-  conversion: Conversion,
+/** Gathers up to what is not a valid message, and returns its position. */
+function* gather(
+  { report, options: { onProgress } }: Conversion,
   gathering: Gathering,
-  window: FileWindow,
   output: SegmentOutput,
-): Task<void> {
-  const { counts } = conversion;
+  blocks: BlockReader,
+  size: number,
+): Task<number> {
   const { log } = output;
   const entries = new SparseIndexWriter(output.index);
-  let needed = 0;
   for (;;) {
-    yield* window.fill(needed, flushBoth(output));
+    const piece = yield* blocks.next(size);
+    using buffer = piece.buffer;
+    const bytes = buffer.bytes.subarray(0, piece.end);
+    let at = piece.start;
     for (;;) {
-      const { start, isEnd } = window;
       const { room } = log;
-      gathering.run(window.bytes, start, isEnd, room);
-      const end = gathering.targetEnd;
-      for (let at = 0; at < end; at += batchLengthAt(room, at)) {
-        entries.add(room, at, log.length + at);
+      gathering.run(bytes, at, piece.last, room);
+      const { sourceEnd, targetEnd } = gathering;
+      for (let k = 0; k < targetEnd; k += batchLengthAt(room, k)) {
+        entries.add({
+          offset: batchBaseOffsetAt(room, k),
+          timestamp: batchTimestampAt(room, k),
+          position: log.length + k,
+        });
       }
-      log.advance(end);
-      counts.messages += gathering.count;
-      counts.batches += gathering.batchCount;
-      counts.splits.batchesByLength += gathering.splitByLength;
-      counts.splits.batchesByTime += gathering.splitByTime;
-      counts.nextOffset = gathering.nextOffset;
-      window.consumeTo(gathering.sourceEnd);
-      conversion.options.onProgress?.(gathering.sourceEnd - start);
-      if (gathering.stop !== GATHER_STOP.TARGET_FULL) break;
+      log.advance(targetEnd);
+      report.messages += gathering.count;
+      report.batches += gathering.batchCount;
+      report.splits.batchesByLength += gathering.splitByLength;
+      report.splits.batchesByTime += gathering.splitByTime;
+      report.nextOffset = gathering.nextOffset;
+      onProgress?.(sourceEnd - at);
+      at = sourceEnd;
       yield* flushBoth(output);
+      if (gathering.stop !== GATHER_STOP.TARGET_FULL) break;
       yield* log.reserve(gathering.neededBytes);
     }
-    const isOpen = gathering.stop === GATHER_STOP.PARTIAL && !window.isEnd;
-    if (!isOpen) return;
-    needed = gathering.neededBytes;
+    if (gathering.stop !== GATHER_STOP.PARTIAL || piece.last) {
+      return piece.position + at - piece.start;
+    }
+    blocks.keep(piece, at, gathering.neededBytes);
+  }
+}
+
+/** Whether a valid message begins at or after a position of a file. */
+function* hasMessage(
+  { pool }: Place,
+  file: TaskFile,
+  position: number,
+  size: number,
+): Task<boolean> {
+  const blocks = new BlockReader(file, pool, position);
+  try {
+    for (;;) {
+      const piece = yield* blocks.next(size);
+      using buffer = piece.buffer;
+      const bytes = buffer.bytes.subarray(piece.start, piece.end);
+      // A header may begin within the last bytes.
+      let kept = Math.max(0, bytes.length - HEADER_BYTES + 1);
+      let needed = HEADER_BYTES;
+      for (let at = 0;;) {
+        const found = findMessage(bytes, at, 0, Number.MAX_SAFE_INTEGER);
+        if (found.position !== undefined) return true;
+        const { beyond } = found;
+        if (beyond === undefined) break;
+        if (piece.position + beyond.position + beyond.length <= size) {
+          kept = beyond.position;
+          needed = beyond.length;
+          break;
+        }
+        at = beyond.position + 1;
+      }
+      if (piece.last) return false;
+      blocks.keep(piece, piece.start + kept, needed);
+    }
+  } finally {
+    yield* blocks.close();
   }
 }
 
@@ -105,37 +163,30 @@ interface IndexEnd {
   path: string;
 }
 
-function* readIndexEnd(
+function readIndexEnd(
   place: Place,
   { indexPath }: ListedSegment,
 ): Task<IndexEnd | undefined> {
-  if (indexPath === undefined) return undefined;
-  return yield* withFile(place, indexPath, {}, function* (file) {
+  return withOptionalFile(place, indexPath, function* (file) {
+    if (file === undefined) return undefined;
+    const { path } = file;
     const size = yield* file.size();
     const at = size - size % INDEX_ENTRY_BYTES - INDEX_ENTRY_BYTES;
-    const last = at < 0
-      ? undefined
-      : yield* readAt(place, file, at, INDEX_ENTRY_BYTES);
-    const head = at < 0 ? undefined : yield* readAt(place, file, 0, 8);
-    const number = head === undefined
-      ? NaN
-      : Number(new DataView(head.buffer).getBigUint64(0, true));
-    return { size, last, head: number, path: indexPath };
+    if (at < 0) return { path, size, last: undefined, head: NaN };
+    const last = yield* readAt(place, file, at, INDEX_ENTRY_BYTES);
+    const { buffer } = yield* readAt(place, file, 0, 8);
+    const head = Number(new DataView(buffer).getBigUint64(0, true));
+    return { path, size, last, head };
   });
 }
 
 /** Whether the last entry of a dense index names a message after the last valid one. */
-// deno-lint-ignore require-yield -- the one for batches reads the index, this one has it already
-function* vouchesForMore(
-  index: IndexEnd | undefined,
-  end: number,
-): Task<boolean> {
+function vouchesForMore(index: IndexEnd | undefined, end: number): boolean {
   if (index?.last === undefined) return false;
-  if (index.size % INDEX_ENTRY_BYTES !== 0) return false;
-  const view = new DataView(index.last.buffer, index.last.byteOffset);
-  const isDense =
-    view.getUint32(0, true) === index.size / INDEX_ENTRY_BYTES - 1;
-  return isDense && view.getUint32(4, true) > end;
+  const view = new DataView(index.last.buffer);
+  // A whole number of entries has this number.
+  const number = index.size / INDEX_ENTRY_BYTES - 1;
+  return view.getUint32(0, true) === number && view.getUint32(4, true) > end;
 }
 
 /** Refuses an index that its server would misread, and says what is known of it. */

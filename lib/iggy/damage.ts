@@ -42,8 +42,5 @@ export function corrupt(
   advice?: string,
 ): CorruptSegmentError {
   const message = advice === undefined ? text : `${text}: ${advice}`;
-  return new CorruptSegmentError(message, {
-    ...place,
-    kind,
-  });
+  return new CorruptSegmentError(message, { ...place, kind });
 }

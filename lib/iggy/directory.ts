@@ -9,7 +9,7 @@ import type { TaskStorage } from "../storage/mod.ts";
 import { corrupt } from "./damage.ts";
 import { ifThere } from "./files.ts";
 
-/** A segment, as a directory lists it. */
+/** A segment of a source. */
 export interface ListedSegment {
   /** The offset in its names. */
   firstOffset: number;
@@ -20,7 +20,7 @@ export interface ListedSegment {
 }
 
 /** What lies in a directory of segments. */
-export interface Listing {
+export interface Listing extends Pick<LogListing, "segments"> {
   /** Names of all segment files, in their order. */
   names: string[];
   /** Segment files that an interrupted transfer left unfinished. */
@@ -51,9 +51,10 @@ export function* listDirectory(
     );
   }
   return {
+    segments,
     names: segments.flatMap(({ firstOffset, log, index }) => [
-      ...(index ? [`${segmentName(firstOffset)}.index`] : []),
-      ...(log ? [`${segmentName(firstOffset)}.log`] : []),
+      ...index ? [`${segmentName(firstOffset)}.index`] : [],
+      ...log ? [`${segmentName(firstOffset)}.log`] : [],
     ]),
     temporary: temporary.filter((name) => /^\d{20}\./.test(name)),
     hasOwner: listing.hasOwner ?? false,
@@ -65,37 +66,30 @@ export function* listDirectory(
 /**
  * Returns the segments of a source in the order of their offsets.
  *
- * @param advice What to do with an `.index` alone before the first `.log`, which a deletion leaves
- *   that was interrupted.
+ * @param advice What to do with an `.index` alone before the first `.log`, which an interrupted
+ *   deletion leaves.
  * @throws {Deno.errors.NotFound} If there is none.
  * @throws {CorruptSegmentError} If an `.index` has no `.log`.
  */
 export function segmentsOf(
   dir: string,
-  { names }: Listing,
+  { segments }: Listing,
   advice: string,
 ): ListedSegment[] {
-  const segments: ListedSegment[] = [];
-  for (const name of names) {
-    const [digits, kind] = name.split(".") as [string, string];
-    const firstOffset = Number(digits);
-    if (kind === "index") {
-      if (names.includes(`${digits}.log`)) continue;
-      const place = { path: join(dir, name), position: 0, offset: firstOffset };
-      const isFirst = segments.length === 0 &&
-        names.some((other) => other.endsWith(".log"));
-      const damage = ["missing", "its '.log' is missing"] as const;
-      throw corrupt(damage, place, isFirst ? advice : undefined);
-    }
-    const indexName = `${digits}.index`;
-    segments.push({
-      firstOffset,
-      logPath: join(dir, name),
-      indexPath: names.includes(indexName) ? join(dir, indexName) : undefined,
-    });
+  const firstLog = segments.find(({ log }) => log)?.firstOffset ?? 0;
+  if (segments.length === 0) {
+    throw new Deno.errors.NotFound(
+      `No segment in '${dir}': there must be files such as 00000000000000000000.log`,
+    );
   }
-  if (segments.length > 0) return segments;
-  throw new Deno.errors.NotFound(
-    `No segment in '${dir}': there must be files such as 00000000000000000000.log`,
-  );
+  return segments.map(({ firstOffset, log, index }) => {
+    const path = join(dir, segmentName(firstOffset));
+    const indexPath = index ? `${path}.index` : undefined;
+    if (log) return { firstOffset, logPath: `${path}.log`, indexPath };
+    throw corrupt(
+      ["missing", "its '.log' is missing"],
+      { path: `${path}.index`, position: 0, offset: firstOffset },
+      firstOffset < firstLog ? advice : undefined,
+    );
+  });
 }

@@ -143,7 +143,7 @@ function* exporting(
   );
 }
 
-/** What an export is told, complete. */
+/** The options with their defaults. */
 type CompleteOptions =
   & ExportOptions
   & Required<
@@ -165,21 +165,22 @@ function* exportLocked(
   const { wanted, others } = yield* findCursors(log, consumers, groups);
   const stored = yield* readConsumerOffsets(place, partition.path);
   const target = { place, partition: partition.path, format };
-  return yield* runTransfer(place, {
-    from: dir,
-    to: partition.path,
-    partitionPath: partition.path,
-    about: {
+  return yield* runTransfer({
+    place,
+    subject: {
+      from: dir,
+      to: partition.path,
       format,
       partition: partition.id,
+      firstOffset: segments[0]!.firstOffset,
       leaves: [...source.others, ...others.map((name) => `cursors/${name}`)],
       consumerOffsets: stored,
     },
+    isExport: true,
     segments,
     options,
     cutsTornTail: false,
-    keepsNames: format === "0.9",
-    carry: function* (range) {
+    *carry(range) {
       return planOffsets(target, wanted, stored, range);
     },
     convert: (conversion, source) =>

@@ -1,4 +1,4 @@
-import type { Task } from "../base/mod.ts";
+import { roundDown, roundUp, type Task } from "../base/mod.ts";
 import { acquire, type BufferPool } from "../pool/mod.ts";
 import type { StorageEntry, TaskFile, TaskStorage } from "../storage/mod.ts";
 
@@ -10,14 +10,13 @@ export interface Place {
   pool: BufferPool;
 }
 
-/** Opens a file, hands it on, and closes it whatever happens. */
+/** Opens a file for reading, hands it on, and closes it whatever happens. */
 export function* withFile<T>(
   { storage }: Place,
   path: string,
-  options: { write?: boolean; create?: boolean },
   use: (file: TaskFile) => Task<T>,
 ): Task<T> {
-  const file = yield* storage.open(path, options);
+  const file = yield* storage.open(path, {});
   try {
     return yield* use(file);
   } finally {
@@ -25,9 +24,18 @@ export function* withFile<T>(
   }
 }
 
+/** Does the same with a file that may be missing. */
+export function withOptionalFile<T>(
+  place: Place,
+  path: string | undefined,
+  use: (file: TaskFile | undefined) => Task<T>,
+): Task<T> {
+  return path === undefined ? use(undefined) : withFile(place, path, use);
+}
+
 /** Returns the size of a file, in bytes. */
 export function fileSize(place: Place, path: string): Task<number> {
-  return withFile(place, path, {}, (file) => file.size());
+  return withFile(place, path, (file) => file.size());
 }
 
 /** Returns bytes of an open file that lie within it. */
@@ -38,8 +46,8 @@ export function* readAt(
   length: number,
 ): Task<Uint8Array<ArrayBuffer>> {
   const unit = file.capabilities.readOffsetAlignment;
-  const start = position - position % unit;
-  const end = Math.ceil(Math.max(1, position + length) / unit) * unit;
+  const start = roundDown(position, unit);
+  const end = roundUp(Math.max(1, position + length), unit);
   using buffer = yield* acquire(place.pool, Math.max(4096, end - start));
   const read = yield* file.read(buffer, start, { length: end - start });
   const from = position - start;
@@ -51,7 +59,7 @@ export function readSmall(
   place: Place,
   path: string,
 ): Task<Uint8Array<ArrayBuffer> | undefined> {
-  return ifThere(withFile(place, path, {}, function* (file) {
+  return ifThere(withFile(place, path, function* (file) {
     return yield* readAt(place, file, 0, yield* file.size());
   }));
 }
@@ -64,7 +72,7 @@ export function* listIfThere(
   return (yield* ifThere(storage.list(path))) ?? [];
 }
 
-/** Runs a task; `undefined` if its file is not there. */
+/** Runs a task; returns `undefined` if its file does not exist. */
 export function* ifThere<T>(task: Task<T>): Task<T | undefined> {
   try {
     return yield* task;

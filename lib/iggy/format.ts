@@ -1,11 +1,12 @@
 import type { Task } from "../base/mod.ts";
-import { MessageScan, STOP as MESSAGE_STOP } from "../codec/legacy/mod.ts";
+import { MessageScan, STOP } from "../codec/legacy/mod.ts";
+import { describeStop } from "../codec/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
-import { BatchReader, MAX_READ_BYTES } from "./batch_reader.ts";
-import { batchDamage, messageDamage } from "./damage.ts";
+import { BlockReader, MessageBatch, SegmentScan } from "../segment/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
+import { messageDamage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
 import { type Place, withFile } from "./files.ts";
-import { FileWindow } from "./file_window.ts";
 
 /**
  * The format of a partition.
@@ -15,8 +16,8 @@ import { FileWindow } from "./file_window.ts";
  */
 export type IggyFormat = "0.9" | "0.8";
 
-/** Bytes that are enough to tell the formats apart, but for a long first batch. */
-const PROBE_BYTES = 64 * 1024;
+/** The first read, which is enough to tell the formats apart unless the first batch is longer. */
+const PROBE = { firstBytes: 64 * 1024 };
 
 /**
  * Tells the format of a partition by trying (`docs/format.md#old-told-apart`); `undefined` if it
@@ -30,19 +31,17 @@ export function* detectFormat(
   segments: readonly ListedSegment[],
 ): Task<IggyFormat | undefined> {
   for (const segment of segments) {
-    const format = yield* withFile(place, segment.logPath, {}, function* (
-      file,
+    const { logPath, firstOffset } = segment;
+    const format = yield* withFile(place, logPath, function* (
+      log,
     ): Task<IggyFormat | undefined> {
-      const size = yield* file.size();
+      const size = yield* log.size();
       if (size === 0) return undefined;
-      const open = () => new FileWindow(file, place.pool, size, PROBE_BYTES);
-      using batches = open();
-      const batch = yield* tryBatch(batches, segment.firstOffset);
+      const batch = yield* tryBatch(place, log, size, firstOffset);
       if (batch === undefined) return "0.9";
-      using messages = open();
-      const message = yield* tryMessage(messages, segment.firstOffset);
+      const message = yield* tryMessage(place, log, size, firstOffset);
       if (message === undefined) return "0.8";
-      throw new UnsupportedError(`Cannot import '${segment.logPath}'`, {
+      throw new UnsupportedError(`Cannot import '${logPath}'`, {
         found:
           `neither a batch of Iggy 0.9 at its beginning (${batch}) nor a message of Iggy up to 0.8 (${message})`,
         needed: "a segment of either format",
@@ -55,12 +54,20 @@ export function* detectFormat(
 
 /** Returns why a segment does not begin with a batch; `undefined` if it does. */
 function* tryBatch(
-  window: FileWindow,
+  { pool }: Place,
+  log: TaskFile,
+  size: number,
   firstOffset: number,
 ): Task<string | undefined> {
-  const reader = new BatchReader(window, firstOffset, 0);
-  if (yield* reader.next()) return undefined;
-  return batchDamage(reader.scan.stop)[1];
+  const scan = new SegmentScan(log, pool, 0, firstOffset, PROBE);
+  try {
+    const next = yield* scan.next(size);
+    if (!(next instanceof MessageBatch)) return describeStop(next.reason);
+    next.drop();
+    return undefined;
+  } finally {
+    yield* scan.close();
+  }
 }
 
 /**
@@ -68,17 +75,26 @@ function* tryBatch(
  * does.
  */
 function* tryMessage(
-  window: FileWindow,
+  { pool }: Place,
+  log: TaskFile,
+  size: number,
   firstOffset: number,
 ): Task<string | undefined> {
   const scan = new MessageScan();
-  yield* window.fill();
-  for (;;) {
-    scan.run(window.bytes, window.start, firstOffset);
-    if (scan.count > 0) return undefined;
-    const isOpen = scan.stop === MESSAGE_STOP.PARTIAL && !window.isEnd &&
-      scan.neededBytes <= MAX_READ_BYTES;
-    if (!isOpen) return messageDamage(scan.stop)[1];
-    yield* window.fill(scan.neededBytes);
+  const blocks = new BlockReader(log, pool, 0, PROBE);
+  try {
+    for (;;) {
+      const piece = yield* blocks.next(size);
+      using buffer = piece.buffer;
+      const bytes = buffer.bytes.subarray(0, piece.end);
+      scan.run(bytes, piece.start, firstOffset);
+      if (scan.count > 0) return undefined;
+      if (scan.stop !== STOP.PARTIAL || piece.last) {
+        return messageDamage(scan.stop)[1];
+      }
+      blocks.keep(piece, piece.start, scan.neededBytes);
+    }
+  } finally {
+    yield* blocks.close();
   }
 }

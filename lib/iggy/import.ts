@@ -94,20 +94,21 @@ function* importing(
   yield* refuseServed(place, path);
   const format = yield* detectFormat(place, segments);
   const stored = yield* readConsumerOffsets(place, path);
-  return yield* runTransfer(place, {
-    from: path,
-    to: dir,
-    partitionPath: path,
-    about: {
+  return yield* runTransfer({
+    place,
+    subject: {
+      from: path,
+      to: dir,
       format,
       partition: id,
+      firstOffset: segments[0]!.firstOffset,
       leaves: [...listing.temporary, ...listing.others],
       consumerOffsets: stored,
     },
+    isExport: false,
     segments,
     options,
     cutsTornTail: tornTail === "cut",
-    keepsNames: true,
     carry: (range, { hasMeta }) =>
       planCursors({ ...place, dir }, hasMeta, stored, range),
     convert: (conversion, source) =>

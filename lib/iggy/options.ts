@@ -4,8 +4,8 @@ import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
 import type { Place } from "./files.ts";
 
 /**
- * A copy would wait forever for blocks of a pool with less: a window, two files, and what it
- * compares.
+ * With a smaller pool a copy would wait forever for memory: it has blocks of the source, of two new
+ * files, and of those that it compares.
  */
 const NEEDED_BYTES = 32 * 1024 * 1024;
 

@@ -68,19 +68,31 @@ export interface TransferReport {
   consumerOffsets: readonly ConsumerOffset[];
 }
 
-/** The numbers of a report, which the conversion counts. */
-export class Counts {
-  messages = 0;
-  batches = 0;
-  bytesRead = 0;
-  bytesWritten = 0;
-  splits: Splits = { batchesByLength: 0, batchesByTime: 0, segments: 0 };
-  producersRemoved = 0;
-  zerosCut = 0;
-  tornBytesCut = 0;
-  nextOffset: number;
+/** What a report says before anything is copied. */
+export type TransferSubject =
+  & Pick<
+    TransferReport,
+    "from" | "to" | "format" | "partition" | "firstOffset" | "leaves"
+  >
+  & Pick<TransferReport, "consumerOffsets">;
 
-  constructor(firstOffset: number) {
-    this.nextOffset = firstOffset;
-  }
+/** Begins a report; the conversion counts. */
+export function beginReport(subject: TransferSubject): TransferReport {
+  return {
+    ...subject,
+    isDone: false,
+    nextOffset: subject.firstOffset,
+    messages: 0,
+    batches: 0,
+    segments: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    splits: { batchesByLength: 0, batchesByTime: 0, segments: 0 },
+    producersRemoved: 0,
+    zerosCut: 0,
+    tornBytesCut: 0,
+    files: [],
+    replaces: [],
+    cursors: [],
+  };
 }

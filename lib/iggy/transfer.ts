@@ -2,8 +2,7 @@ import type { Task } from "../base/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
 import type { Carrying, OffsetRange } from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed, withLock } from "./checks.ts";
-import { Conversion, holdsOthers } from "./conversion.ts";
-import type { BatchSource } from "./convert_batches.ts";
+import { Conversion, holdsOthers, type SegmentSource } from "./conversion.ts";
 import { corrupt } from "./damage.ts";
 import {
   listDirectory,
@@ -12,33 +11,30 @@ import {
 } from "./directory.ts";
 import { fileSize, type Place } from "./files.ts";
 import type { TransferOptions } from "./options.ts";
-import { Counts, type TransferReport } from "./report.ts";
+import {
+  beginReport,
+  type TransferReport,
+  type TransferSubject,
+} from "./report.ts";
 
 /** What is to be copied, and where. */
 export interface Transfer {
-  /** The directory that is read. */
-  from: string;
-  /** The directory that gets the copy. */
-  to: string;
-  /** What the report says of the source and the partition. */
-  about: Pick<
-    TransferReport,
-    "format" | "partition" | "leaves" | "consumerOffsets"
-  >;
-  /** The partition among the two. */
-  partitionPath: string;
+  /** Where files are, and where blocks come from. */
+  place: Place;
+  /** What the report says of the source and the target. */
+  subject: TransferSubject;
+  /** Whether the source is a log and the target a partition; the other way round if not. */
+  isExport: boolean;
   /** Segments of the source, in their order. */
   segments: readonly ListedSegment[];
   /** What the caller asked for. */
   options: TransferOptions;
-  /** Cut a torn tail. */
+  /** Whether a torn tail is left out. */
   cutsTornTail: boolean;
-  /** Whether the segments of the target have the names of those of the source. */
-  keepsNames: boolean;
   /** Finds out what becomes of consumers and cursors, when the messages are known. */
   carry(range: OffsetRange, target: Listing): Task<Carrying>;
   /** Converts a segment; returns the append time of its last batch. */
-  convert(conversion: Conversion, source: BatchSource): Task<number>;
+  convert(conversion: Conversion, source: SegmentSource): Task<number>;
 }
 
 /**
@@ -50,34 +46,33 @@ export interface Transfer {
  * which `Log.open` refuses, and a server finds the first messages. The same call completes it.
  * After a failure the temporary files are removed.
  */
-export function* runTransfer(
-  place: Place,
-  transfer: Transfer,
-): Task<TransferReport> {
-  const { to, options } = transfer;
-  if (options.dryRun === true) return yield* convertAll(place, transfer);
+export function* runTransfer(transfer: Transfer): Task<TransferReport> {
+  const { place, subject: { to }, options } = transfer;
+  if (options.dryRun === true) return yield* convertAll(transfer);
   yield* place.storage.makeDirectory(to);
-  return yield* withLock(place, to, () => convertAll(place, transfer));
+  return yield* withLock(place, to, () => convertAll(transfer));
 }
 
-function* convertAll(place: Place, transfer: Transfer): Task<TransferReport> {
-  const { to, segments, options, partitionPath } = transfer;
+function* convertAll(transfer: Transfer): Task<TransferReport> {
+  const { place, subject, isExport, segments, options } = transfer;
+  const { from, to, format, firstOffset } = subject;
   const isDry = options.dryRun === true;
+  const partition = isExport ? to : from;
   const target = yield* listDirectory(place.storage, to);
-  const isServed = partitionPath === to;
   yield* refuseUnclosed(place, to, target);
-  yield* refuseServed(place, partitionPath);
-  const existing = yield* fillings(place, to, target);
-  if (transfer.keepsNames) refuseOthers(to, existing, namesOf(segments));
+  yield* refuseServed(place, partition);
+  const existing = yield* sizesOf(place, to, target);
+  const keepsNames = !isExport || format === "0.9";
+  if (keepsNames) refuseOthers(to, existing, namesOf(segments));
+  const report = beginReport(subject);
   const conversion = new Conversion({
     place,
-    to,
     existing: target.names,
     isDry,
-    isLog: isServed,
+    isLog: isExport,
     cutsTornTail: transfer.cutsTornTail,
-    onProgress: yield* progressOf(place, transfer),
-  }, new Counts(segments[0]!.firstOffset));
+    onProgress: yield* progressOf(transfer),
+  }, report);
   try {
     if (!isDry) {
       for (const name of target.temporary) {
@@ -86,34 +81,24 @@ function* convertAll(place: Place, transfer: Transfer): Task<TransferReport> {
     }
     yield* convertSegments(transfer, conversion);
     const made = new Map(conversion.files.map((file) => [file.name, file]));
-    refuseOthers(to, existing, new Set(made.keys()));
+    refuseOthers(to, existing, made);
     if (target.hasMeta && conversion.files.some((file) => !file.wasThere)) {
       throw new Deno.errors.AlreadyExists(
-        `Cannot copy to '${to}': it is a log with other messages: only into an empty partition or directory`,
+        `Cannot copy to '${to}': it is a log with other messages; give an empty partition or directory`,
       );
     }
-    const replaces = [...existing.keys()].filter((name) =>
+    report.replaces = [...existing.keys()].filter((name) =>
       made.get(name)?.wasThere !== true
     );
-    const { nextOffset } = conversion.counts;
-    const range = { firstOffset: segments[0]!.firstOffset, nextOffset };
-    const carrying = yield* transfer.carry(range, target);
-    if (!isDry) {
-      yield* refuseServed(place, partitionPath);
-      yield* install(place, to, conversion, { replaces, carrying });
-    }
-    return {
-      isDone: !isDry,
-      from: transfer.from,
-      to,
-      firstOffset: range.firstOffset,
-      ...conversion.counts,
-      segments: conversion.segments,
-      files: isDry ? [] : conversion.files,
-      replaces,
-      cursors: carrying.cursors,
-      ...transfer.about,
-    };
+    const { nextOffset } = report;
+    const carrying = yield* transfer.carry({ firstOffset, nextOffset }, target);
+    report.cursors = carrying.cursors;
+    if (isDry) return report;
+    yield* refuseServed(place, partition);
+    report.files = conversion.files;
+    yield* install(place, report, carrying);
+    report.isDone = true;
+    return report;
   } catch (error) {
     yield* conversion.undo();
     throw error;
@@ -126,7 +111,7 @@ function* convertSegments(
 ): Task<void> {
   let minTimestamp = 0;
   for (const [i, segment] of segments.entries()) {
-    const { nextOffset } = conversion.counts;
+    const { nextOffset } = conversion.report;
     if (segment.firstOffset !== nextOffset) {
       throw corrupt(
         ["gap", `the segment before it ends before offset ${nextOffset}`],
@@ -145,9 +130,8 @@ function* convertSegments(
  */
 function* install(
   place: Place,
-  to: string,
-  { files }: Conversion,
-  { replaces, carrying }: { replaces: readonly string[]; carrying: Carrying },
+  { to, files, replaces }: TransferReport,
+  carrying: Carrying,
 ): Task<void> {
   const { storage } = place;
   const missing = files.filter((file) => !file.wasThere);
@@ -174,7 +158,7 @@ function* install(
 }
 
 /** Returns the sizes of the segment files that are there. */
-function* fillings(
+function* sizesOf(
   place: Place,
   dir: string,
   { names }: Listing,
@@ -190,7 +174,7 @@ function* fillings(
 function refuseOthers(
   to: string,
   existing: ReadonlyMap<string, number>,
-  names: ReadonlySet<string>,
+  names: { has(name: string): boolean },
 ): void {
   for (const [name, size] of existing) {
     if (size > 0 && !names.has(name)) throw holdsOthers(to, name, size);
@@ -205,8 +189,7 @@ function namesOf(segments: readonly ListedSegment[]): Set<string> {
 }
 
 function* progressOf(
-  place: Place,
-  { segments, options: { onProgress } }: Transfer,
+  { place, segments, options: { onProgress } }: Transfer,
 ): Task<((bytes: number) => void) | undefined> {
   if (onProgress === undefined) return undefined;
   let [bytes, totalBytes] = [0, 0];

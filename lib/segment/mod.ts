@@ -14,7 +14,7 @@ export type {
 } from "./batch_iterator.ts";
 export { findBatchAfter, hasBatchAfter } from "./batch_search.ts";
 export type { BatchPlace } from "./batch_search.ts";
-export { RESTART_BYTES } from "./block_reader.ts";
+export { BlockReader, RESTART_BYTES } from "./block_reader.ts";
 export { checkPool } from "./checks.ts";
 export {
   corruption,

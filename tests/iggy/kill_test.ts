@@ -14,9 +14,16 @@ async function basalt(args: string[], killAfterMs?: number): Promise<boolean> {
     stdout: "null",
     stderr: "inherit",
   }).spawn();
+  const kill = (): void => {
+    try {
+      process.kill("SIGKILL");
+    } catch {
+      // It has ended, but its status is still on the way.
+    }
+  };
   const timer = killAfterMs === undefined
     ? undefined
-    : setTimeout(() => process.kill("SIGKILL"), killAfterMs);
+    : setTimeout(kill, killAfterMs);
   const { success } = await process.status;
   clearTimeout(timer);
   return success;
