@@ -4,7 +4,7 @@ import { isZero } from "../segment/mod.ts";
 import { haveEqualBytes, type TaskFile } from "../storage/mod.ts";
 import { corrupt, type Damage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
-import { fileSize, type Place, withFile } from "./files.ts";
+import { type Place, withFile } from "./files.ts";
 import { Output } from "./output.ts";
 import type { TransferredFile, TransferReport } from "./report.ts";
 
@@ -53,7 +53,7 @@ export interface SourceEnd {
   log: TaskFile;
   /** Its size when reading began, in bytes. */
   size: number;
-  /** Where the last batch or message ends, in bytes. */
+  /** Where the last valid batch or message ends, in bytes. */
   position: number;
   /** Why nothing valid follows there. */
   damage: Damage;
@@ -117,35 +117,30 @@ export class Conversion {
   *end({ index, log }: SegmentOutput): Task<void> {
     for (const output of [index, log]) {
       yield* output.finish();
-      yield* output.close();
-      this.#open.splice(this.#open.indexOf(output), 1);
       const path = output.path.slice(0, -TEMPORARY_SUFFIX.length);
       const name = path.slice(path.lastIndexOf("/") + 1);
+      const wasThere = this.options.existing.includes(name) &&
+        (yield* this.#isSame(output, path, name));
+      yield* output.close();
+      this.#open.splice(this.#open.indexOf(output), 1);
       const byteLength = output.length;
-      const wasThere = yield* this.#isThere(name, path, byteLength);
       this.files.push({ name, byteLength, wasThere });
       this.report.bytesWritten += byteLength;
     }
   }
 
-  *#isThere(name: string, path: string, byteLength: number): Task<boolean> {
-    const { place, existing, isDry } = this.options;
-    if (!existing.includes(name)) return false;
-    const size = yield* fileSize(place, path);
-    const isSame = size === byteLength &&
-      (isDry ||
-        (yield* withFile(
-          place,
-          path,
-          (mine) =>
-            withFile(
-              place,
-              path + TEMPORARY_SUFFIX,
-              (other) => haveEqualBytes(mine, other, place.pool),
-            ),
-        )));
-    if (!isSame && size > 0) throw holdsOthers(this.report.to, name, size);
-    return isSame;
+  /** Whether an existing file holds what was written; an empty one may hold something else. */
+  *#isSame(output: Output, path: string, name: string): Task<boolean> {
+    const { to } = this.report;
+    const { place } = this.options;
+    return yield* withFile(place, path, function* (existing) {
+      const size = yield* existing.size();
+      const isSame = size === output.length &&
+        (output.file === undefined ||
+          (yield* haveEqualBytes(existing, output.file, place.pool)));
+      if (!isSame && size > 0) throw holdsOthers(to, name, size);
+      return isSame;
+    });
   }
 
   /** Closes and removes what was made, after a failure. */
@@ -204,6 +199,18 @@ export class Conversion {
     }
     report.tornBytesCut += bytes;
   }
+}
+
+/** Opens the files of a segment of the source, as far as they exist. */
+export function withSegment<T>(
+  place: Place,
+  { logPath, indexPath }: ListedSegment,
+  use: (log: TaskFile, index: TaskFile | undefined) => Task<T>,
+): Task<T> {
+  return withFile(place, logPath, (log) => {
+    if (indexPath === undefined) return use(log, undefined);
+    return withFile(place, indexPath, (index) => use(log, index));
+  });
 }
 
 /** Writes what is in memory of both files; little of an index waits for more. */

@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { batchBaseOffsetAt, restamp } from "../codec/mod.ts";
+import { batchBaseOffsetAt, INDEX_ENTRY_BYTES, restamp } from "../codec/mod.ts";
 import {
   EXPAND_STOP,
   Expansion,
@@ -7,20 +7,26 @@ import {
 } from "../codec/legacy/mod.ts";
 import {
   findBatchAfter,
+  IndexCheck,
+  IndexLookup,
   MAX_OFFSET,
   MessageBatch,
   SegmentScan,
+  type WrongEntries,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
   type Conversion,
   flushBoth,
   type SegmentSource,
+  withSegment,
 } from "./conversion.ts";
 import { batchDamage, corrupt } from "./damage.ts";
-import { withFile, withOptionalFile } from "./files.ts";
-import { SourceIndex } from "./source_index.ts";
+import type { Place } from "./files.ts";
 import { SparseIndexWriter } from "./sparse_index_writer.ts";
+
+const INDEX_ADVICE =
+  "remove the file, which an import does not need, if the messages are whole";
 
 /**
  * Reads a segment of batches, compares it with its index, and hands the batches of each block to
@@ -33,78 +39,84 @@ function readBatches(
   source: SegmentSource,
   take: (batches: MessageBatch) => Task<void>,
 ): Task<number> {
-  const { place } = conversion.options;
-  const { logPath, indexPath } = source.segment;
-  return withFile(
-    place,
-    logPath,
-    (log) =>
-      withOptionalFile(
-        place,
-        indexPath,
-        (index) => readPair(conversion, source, { log, index }, take),
-      ),
-  );
+  const { report, options: { place, isLog, onProgress } } = conversion;
+  const { pool } = place;
+  const { segment, minTimestamp } = source;
+  const { firstOffset } = segment;
+  return withSegment(place, segment, function* (log, index) {
+    const size = yield* log.size();
+    using check = index &&
+      (yield* IndexCheck.open(index, pool, { isOpen: false }));
+    const options = { minTimestamp, eager: true };
+    const scan = new SegmentScan(log, pool, 0, firstOffset, options);
+    const indexDamage = (text: string, position: number): Error => {
+      const place = { path: index!.path, position, offset: firstOffset };
+      return corrupt(["index", text], place, isLog ? undefined : INDEX_ADVICE);
+    };
+    const refuse = ([wrong]: readonly WrongEntries[]): void => {
+      if (wrong === undefined) return;
+      const position = wrong.first * INDEX_ENTRY_BYTES;
+      throw indexDamage("the entry does not agree with the log", position);
+    };
+    try {
+      let next;
+      while ((next = yield* scan.next(size)) instanceof MessageBatch) {
+        using batches = next;
+        const bytes = batches.bytes.length;
+        if (check !== undefined) refuse(yield* check.compare(batches));
+        report.messages += batches.count;
+        report.batches += batches.batchCount;
+        report.nextOffset = batches.nextOffset;
+        yield* take(batches);
+        onProgress?.(bytes);
+      }
+      const { position, reason } = next;
+      yield* conversion.endSource(source, {
+        log,
+        size,
+        position,
+        damage: batchDamage(reason),
+        isVouched: yield* vouchesForMore(place, index, firstOffset, position),
+        hasMore: () => hasBatch(place, log, position, size),
+      });
+      if (check !== undefined) {
+        refuse(yield* check.rest(position));
+        const indexBytes = yield* index!.size();
+        const rest = indexBytes % INDEX_ENTRY_BYTES;
+        if (rest > 0) {
+          throw indexDamage("the last entry is cut off", indexBytes - rest);
+        }
+      }
+      return scan.lastTimestamp;
+    } finally {
+      yield* scan.close();
+    }
+  });
 }
 
-function* readPair(
-  conversion: Conversion,
-  source: SegmentSource,
-  { log, index }: { log: TaskFile; index: TaskFile | undefined },
-  take: (batches: MessageBatch) => Task<void>,
-): Task<number> {
-  const { place, isLog, onProgress } = conversion.options;
-  const { pool } = place;
-  const { report } = conversion;
-  const { segment: { firstOffset }, minTimestamp } = source;
-  const size = yield* log.size();
-  const advice = isLog
-    ? undefined
-    : "remove the file, which an import does not need, if the messages are whole";
-  using check = index &&
-    (yield* SourceIndex.open(index, place, firstOffset, advice));
-  const scan = new SegmentScan(log, pool, 0, firstOffset, {
-    minTimestamp,
-    eager: true,
-  });
-  try {
-    let next;
-    while ((next = yield* scan.next(size)) instanceof MessageBatch) {
-      using batches = next;
-      const bytes = batches.bytes.length;
-      if (check !== undefined) yield* check.compare(batches);
-      report.messages += batches.count;
-      report.batches += batches.batchCount;
-      report.nextOffset = batches.nextOffset;
-      yield* take(batches);
-      onProgress?.(bytes);
-    }
-    const { position, reason } = next;
-    yield* conversion.endSource(source, {
-      log,
-      size,
-      position,
-      damage: batchDamage(reason),
-      isVouched: check !== undefined &&
-        (yield* check.vouchesFor(position, place)),
-      *hasMore() {
-        const range = { maxOffset: MAX_OFFSET, bound: size };
-        const found = yield* findBatchAfter(
-          log,
-          pool,
-          position,
-          size,
-          0,
-          range,
-        );
-        return found !== undefined;
-      },
-    });
-    if (check !== undefined) yield* check.finish(position);
-    return scan.lastTimestamp;
-  } finally {
-    yield* scan.close();
-  }
+/** Whether a plausible entry names a batch where the valid ones end, or after that. */
+function* vouchesForMore(
+  { pool }: Place,
+  index: TaskFile | undefined,
+  firstOffset: number,
+  end: number,
+): Task<boolean> {
+  if (index === undefined) return false;
+  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  const last = yield* lookup.lastPlausible();
+  return last !== undefined && last.entry.position >= end;
+}
+
+/** Whether a valid batch begins at or after a position of a file. */
+function* hasBatch(
+  { pool }: Place,
+  log: TaskFile,
+  position: number,
+  size: number,
+): Task<boolean> {
+  const range = { maxOffset: MAX_OFFSET, bound: size };
+  const found = yield* findBatchAfter(log, pool, position, size, 0, range);
+  return found !== undefined;
 }
 
 /**

@@ -19,10 +19,11 @@ import {
   flushBoth,
   type SegmentOutput,
   type SegmentSource,
+  withSegment,
 } from "./conversion.ts";
 import { corrupt, messageDamage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
-import { type Place, readAt, withFile, withOptionalFile } from "./files.ts";
+import { type Place, readAt } from "./files.ts";
 import { SparseIndexWriter } from "./sparse_index_writer.ts";
 
 const ADVICE =
@@ -42,7 +43,7 @@ export function* gatherSegment(
   const { firstOffset } = segment;
   const gathering = new Gathering(firstOffset, minTimestamp);
   const output = yield* conversion.begin(firstOffset);
-  yield* withFile(place, segment.logPath, function* (log): Task<void> {
+  yield* withSegment(place, segment, function* (log, index): Task<void> {
     const size = yield* log.size();
     const blocks = new BlockReader(log, place.pool, 0, { eager: true });
     let position = 0;
@@ -53,16 +54,16 @@ export function* gatherSegment(
     } finally {
       yield* blocks.close();
     }
-    const index = yield* readIndexEnd(place, segment);
+    const end = index && (yield* readIndexEnd(place, index));
     yield* conversion.endSource(source, {
       log,
       size,
       position,
       damage: messageDamage(gathering.stop),
-      isVouched: vouchesForMore(index, position),
+      isVouched: vouchesForMore(end, position),
       hasMore: () => hasMessage(place, log, position, size),
     });
-    checkIndex(index, segment, {
+    checkIndex(end, segment, {
       messages: gathering.nextOffset - firstOffset,
       end: position,
       timestamp: gathering.lastTimestamp,
@@ -163,21 +164,15 @@ interface IndexEnd {
   path: string;
 }
 
-function readIndexEnd(
-  place: Place,
-  { indexPath }: ListedSegment,
-): Task<IndexEnd | undefined> {
-  return withOptionalFile(place, indexPath, function* (file) {
-    if (file === undefined) return undefined;
-    const { path } = file;
-    const size = yield* file.size();
-    const at = size - size % INDEX_ENTRY_BYTES - INDEX_ENTRY_BYTES;
-    if (at < 0) return { path, size, last: undefined, head: NaN };
-    const last = yield* readAt(place, file, at, INDEX_ENTRY_BYTES);
-    const { buffer } = yield* readAt(place, file, 0, 8);
-    const head = Number(new DataView(buffer).getBigUint64(0, true));
-    return { path, size, last, head };
-  });
+function* readIndexEnd(place: Place, index: TaskFile): Task<IndexEnd> {
+  const { path } = index;
+  const size = yield* index.size();
+  const at = size - size % INDEX_ENTRY_BYTES - INDEX_ENTRY_BYTES;
+  if (at < 0) return { path, size, last: undefined, head: NaN };
+  const last = yield* readAt(place, index, at, INDEX_ENTRY_BYTES);
+  const { buffer } = yield* readAt(place, index, 0, 8);
+  const head = Number(new DataView(buffer).getBigUint64(0, true));
+  return { path, size, last, head };
 }
 
 /** Whether the last entry of a dense index names a message after the last valid one. */
@@ -211,9 +206,7 @@ function checkIndex(
   }
   if (size === 2 * expected) {
     throw fail(
-      `it was saved twice: it has ${
-        2 * log.messages
-      } entries for ${log.messages} messages, as a server leaves it that was not closed well`,
+      `it was saved twice, by a server that was not closed well: it has two entries for each of ${log.messages} messages`,
     );
   }
   // In an entry of its own format these are 0 and the end of the first message.

@@ -24,15 +24,6 @@ export function* withFile<T>(
   }
 }
 
-/** Does the same with a file that may be missing. */
-export function withOptionalFile<T>(
-  place: Place,
-  path: string | undefined,
-  use: (file: TaskFile | undefined) => Task<T>,
-): Task<T> {
-  return path === undefined ? use(undefined) : withFile(place, path, use);
-}
-
 /** Returns the size of a file, in bytes. */
 export function fileSize(place: Place, path: string): Task<number> {
   return withFile(place, path, (file) => file.size());

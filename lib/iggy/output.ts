@@ -4,11 +4,12 @@ import type { TaskFile } from "../storage/mod.ts";
 import type { Place } from "./files.ts";
 
 /** Writes a new file from its beginning, through memory that the caller fills. */
-export class Output implements Disposable {
+export class Output {
   /** Where the file is written. */
   readonly path: string;
+  /** The file; `undefined` if only its length is counted. */
+  readonly file: TaskFile | undefined;
   readonly #place: Place;
-  readonly #file: TaskFile | undefined;
   readonly #unit: number;
   #buffer: PooledBuffer;
   /** Bytes in memory. */
@@ -24,7 +25,7 @@ export class Output implements Disposable {
   ) {
     this.#place = place;
     this.path = path;
-    this.#file = file;
+    this.file = file;
     // Memory begins at a multiple of 4096, and a disk may have larger blocks.
     this.#unit = Math.max(4096, file?.capabilities.physicalBlock ?? 0);
     this.#buffer = buffer;
@@ -43,7 +44,7 @@ export class Output implements Disposable {
       const file = yield* place.storage.open(path, options);
       return new Output(place, path, file, buffer);
     } catch (error) {
-      buffer[Symbol.dispose]();
+      buffer.drop();
       throw error;
     }
   }
@@ -90,7 +91,7 @@ export class Output implements Disposable {
     if (this.room.length >= bytes) return;
     const larger = yield* acquire(this.#place.pool, this.#used + bytes);
     larger.bytes.set(this.#buffer.bytes.subarray(0, this.#used));
-    this.#buffer[Symbol.dispose]();
+    this.#buffer.drop();
     this.#buffer = larger;
   }
 
@@ -103,24 +104,19 @@ export class Output implements Disposable {
       bytes.fill(0, this.#used, this.#unit);
       yield* this.#write(this.#unit);
     }
-    if (this.#file === undefined) return;
-    yield* this.#file.truncate(length);
-    yield* this.#file.sync("full");
+    if (this.file === undefined) return;
+    yield* this.file.truncate(length);
+    yield* this.file.sync("full");
   }
 
   /** Closes the file; gives the memory back first. */
   *close(): Task<void> {
-    this[Symbol.dispose]();
-    if (this.#file !== undefined) yield* this.#file.close();
+    this.#buffer.drop();
+    if (this.file !== undefined) yield* this.file.close();
   }
 
   *#write(length: number): Task<void> {
-    if (this.#file === undefined) return;
-    yield* this.#file.write(this.#buffer, this.#written, { length });
-  }
-
-  /** Gives the memory back. */
-  [Symbol.dispose](): void {
-    this.#buffer[Symbol.dispose]();
+    if (this.file === undefined) return;
+    yield* this.file.write(this.#buffer, this.#written, { length });
   }
 }

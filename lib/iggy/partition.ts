@@ -32,11 +32,11 @@ export interface Partition {
 /**
  * Finds a partition by its directory, or by its address in a server's data directory.
  *
- * @param number The number that a directory has whose path does not tell.
+ * @param number The partition's number, for a directory whose path does not contain it.
  * @throws {UnsupportedError} If the data directory is not that of a server, is of a version with
  *   another format, or encrypted.
  * @throws {Deno.errors.NotFound} If there is no such stream, topic or partition: the message names
- *   those that there are.
+ *   those that exist.
  * @throws {RangeError} If `number` is not the one in the path.
  */
 export function* findPartition(
@@ -51,10 +51,10 @@ export function* findPartition(
     const path = pathString(action, target);
     return yield* partitionAt(place, action, path, number);
   }
-  const { dataDirectory } = target;
-  const format = yield* dataFormat(place, dataDirectory);
-  if (format === "0.9") return yield* findByNumbers(place, target);
-  return yield* findByNames(place, target);
+  const format = yield* dataFormat(place, target.dataDirectory);
+  return yield* format === "0.9"
+    ? findByNumbers(place, target)
+    : findByNames(place, target);
 }
 
 /**
@@ -67,33 +67,45 @@ function* partitionAt(
   path: string,
   number: number | undefined,
 ): Task<Partition> {
-  const own = /(?:^|\/)partitions\/(\d+)\/*$/.exec(path);
-  const id = own === null ? number ?? 0 : Number(own[1]);
+  const [, dataDirectory, own] =
+    /^(?:(.*)\/streams\/\d+\/topics\/\d+\/|.*\/|)partitions\/(\d+)\/*$/
+      .exec(path) ?? [];
+  const id = own === undefined ? number ?? 0 : Number(own);
   if (number !== undefined && number !== id) {
     throw new RangeError(
       `Cannot ${action} as 'partition' must be ${id}, the number in '${path}': received ${number}`,
     );
   }
-  const whole = /^(.*)\/streams\/\d+\/topics\/\d+\/partitions\/\d+\/*$/.exec(
-    path,
-  );
-  if (whole === null) return { path, id, format: undefined };
-  const names = (yield* listIfThere(place, whole[1]!)).map(({ name }) => name);
+  if (dataDirectory === undefined) return { path, id, format: undefined };
+  const names = yield* namesIn(place, dataDirectory);
   const isServer = names.includes("metadata") || names.includes("state");
-  const format = isServer ? yield* dataFormat(place, whole[1]!) : undefined;
+  const format = isServer ? yield* dataFormat(place, dataDirectory) : undefined;
   return { path, id, format };
+}
+
+function* namesIn(place: Place, dir: string): Task<string[]> {
+  return (yield* listIfThere(place, dir)).map(({ name }) => name);
 }
 
 /** Returns the format of a data directory. */
 function* dataFormat(place: Place, dataDirectory: string): Task<IggyFormat> {
-  const names = (yield* listIfThere(place, dataDirectory)).map(({ name }) =>
-    name
-  );
   // From 0.9 the metadata is a journal of its own.
+  const names = yield* namesIn(place, dataDirectory);
   if (names.includes("metadata")) return "0.9";
   yield* checkVersion(place, dataDirectory);
   yield* refuseEncrypted(place, dataDirectory);
   return "0.8";
+}
+
+/** Returns the path of a partition's directory. */
+function pathOf(
+  dataDirectory: string,
+  stream: number,
+  topic: number,
+  partition: number,
+): string {
+  const path = `streams/${stream}/topics/${topic}/partitions/${partition}`;
+  return join(dataDirectory, path);
 }
 
 /**
@@ -102,68 +114,50 @@ function* dataFormat(place: Place, dataDirectory: string): Task<IggyFormat> {
  */
 function* findByNumbers(
   place: Place,
-  { dataDirectory, stream, topic, partition = 0 }: PartitionAddress,
+  { dataDirectory, stream, topic, partition: id = 0 }: PartitionAddress,
 ): Task<Partition> {
   if (typeof stream !== "number" || typeof topic !== "number") {
-    throw new UnsupportedError(
-      `Cannot find stream ${JSON.stringify(stream)}, topic ${
-        JSON.stringify(topic)
-      } in '${dataDirectory}'`,
-      {
-        found:
-          "names, and the metadata of Iggy 0.9, which only the server reads",
-        needed: "the ids of the stream and the topic",
-      },
-    );
+    const names = `stream ${JSON.stringify(stream)}, topic ${
+      JSON.stringify(topic)
+    }`;
+    throw new UnsupportedError(`Cannot find ${names} in '${dataDirectory}'`, {
+      found: "names, and the metadata of Iggy 0.9, which only the server reads",
+      needed: "the ids of the stream and the topic",
+    });
   }
-  const path = join(
-    dataDirectory,
-    `streams/${stream}/topics/${topic}/partitions/${partition}`,
+  const path = pathOf(dataDirectory, stream, topic, id);
+  if ((yield* namesIn(place, path)).length > 0) {
+    return { path, id, format: "0.9" };
+  }
+  throw new Deno.errors.NotFound(
+    `No partition ${id} in topic ${topic} of stream ${stream} of '${dataDirectory}': '${path}' is missing or empty`,
   );
-  if ((yield* listIfThere(place, path)).length === 0) {
-    throw new Deno.errors.NotFound(
-      `No partition ${partition} in topic ${topic} of stream ${stream} of '${dataDirectory}': '${path}' is missing or empty`,
-    );
-  }
-  return { path, id: partition, format: "0.9" };
 }
 
 /** Finds a partition of Iggy up to 0.8 by its log of commands. */
 function* findByNames(
   place: Place,
-  address: PartitionAddress,
+  { dataDirectory, partition: id = 0, ...address }: PartitionAddress,
 ): Task<Partition> {
-  const { dataDirectory } = address;
   const statePath = join(dataDirectory, "state/log");
   const state = yield* readSmall(place, statePath);
   const streams = readStateLog(state ?? new Uint8Array(0), statePath);
-  const [streamId, stream] = resolve(
-    "stream",
-    streams,
-    address.stream,
-    `'${dataDirectory}'`,
-  );
-  const within = `stream ${streamId} ('${stream.name}') of '${dataDirectory}'`;
+  const server = `'${dataDirectory}'`;
+  const [streamId, stream] = resolve("stream", streams, address.stream, server);
+  const within = `stream ${streamId} ('${stream.name}') of ${server}`;
   const [topicId, topic] = resolve(
     "topic",
     stream.topics,
     address.topic,
     within,
   );
-  const id = address.partition ?? 0;
-  if (!topic.partitions.has(id)) {
-    const there = [...topic.partitions].sort((a, b) => a - b).join(", ");
-    throw new Deno.errors.NotFound(
-      `No partition ${id} in topic ${topicId} ('${topic.name}') of ${within}: there are ${
-        there || "none"
-      }`,
-    );
+  if (topic.partitions.has(id)) {
+    const path = pathOf(dataDirectory, streamId, topicId, id);
+    return { path, id, format: "0.8" };
   }
-  const path = join(
-    dataDirectory,
-    `streams/${streamId}/topics/${topicId}/partitions/${id}`,
-  );
-  return { path, id, format: "0.8" };
+  const where = `topic ${topicId} ('${topic.name}') of ${within}`;
+  const ids = [...topic.partitions].sort((a, b) => a - b);
+  throw notFound(`partition ${id} in ${where}`, ids);
 }
 
 function resolve<T extends { name: string }>(
@@ -174,32 +168,33 @@ function resolve<T extends { name: string }>(
 ): [number, T] {
   const found = find(all, wanted);
   if (found !== undefined) return found;
-  const there = [...all].map(([id, { name }]) => `${id} ('${name}')`).join(
-    ", ",
+  throw notFound(
+    `${what} ${JSON.stringify(wanted)} in ${where}`,
+    [...all].map(([id, { name }]) => `${id} ('${name}')`),
   );
-  throw new Deno.errors.NotFound(
-    `No ${what} ${JSON.stringify(wanted)} in ${where}: there are ${
-      there || "none"
-    }`,
+}
+
+function notFound(what: string, existing: readonly unknown[]): Error {
+  return new Deno.errors.NotFound(
+    `No ${what}: there are ${existing.join(", ") || "none"}`,
   );
 }
 
 /** Refuses what is not the data directory of a server up to 0.8 whose format is known. */
 function* checkVersion(place: Place, dataDirectory: string): Task<void> {
-  const refuse = (found: string): never => {
-    throw new UnsupportedError(
-      `Cannot use '${dataDirectory}' as an Iggy server's data directory`,
-      { found, needed: `what ${COMPATIBLE_VERSIONS} or 0.9 leaves there` },
-    );
-  };
-  const path = join(dataDirectory, "state/info");
-  const info = yield* readSmall(place, path);
-  if (info === undefined) return refuse("no 'state/info' and no 'metadata'");
-  const version = readVersion(info);
-  if (version === undefined) {
-    return refuse(`a 'state/info' that states no version`);
-  }
-  if (!isCompatible(version)) refuse(`Iggy ${version}`);
+  const info = yield* readSmall(place, join(dataDirectory, "state/info"));
+  const version = info && readVersion(info);
+  if (version !== undefined && isCompatible(version)) return;
+  const unknown = info === undefined
+    ? "no 'state/info' and no 'metadata'"
+    : "a 'state/info' that states no version";
+  throw new UnsupportedError(
+    `Cannot use '${dataDirectory}' as an Iggy server's data directory`,
+    {
+      found: version === undefined ? unknown : `Iggy ${version}`,
+      needed: `what ${COMPATIBLE_VERSIONS} or 0.9 leaves there`,
+    },
+  );
 }
 
 /** Refuses a server that encrypts payloads: only that server could read them. */

@@ -83,6 +83,12 @@ function apply(
   code: number,
   command: Fields,
 ): void {
+  const findStream = () => one(streams, command.identifier());
+  const findTopic = () => {
+    const [, { topics }] = findStream();
+    const [id, topic] = one(topics, command.identifier());
+    return { topics, id, topic };
+  };
   switch (code) {
     case COMMAND.CREATE_STREAM: {
       const id = command.uint32();
@@ -91,17 +97,17 @@ function apply(
       break;
     }
     case COMMAND.UPDATE_STREAM: {
-      const stream = one(streams, command.identifier())[1];
+      const [, stream] = findStream();
       stream.name = command.name();
       break;
     }
     case COMMAND.DELETE_STREAM:
-      streams.delete(one(streams, command.identifier())[0]);
+      streams.delete(findStream()[0]);
       break;
     case COMMAND.CREATE_TOPIC: {
       const id = command.uint32();
       command.skip(4);
-      const [, stream] = one(streams, command.identifier());
+      const [, stream] = findStream();
       const count = command.uint32();
       command.skip(TOPIC_SETTINGS_BYTES);
       const partitions = new Set(Array.from({ length: count }, (_, i) => i));
@@ -109,21 +115,19 @@ function apply(
       break;
     }
     case COMMAND.UPDATE_TOPIC: {
-      const [, stream] = one(streams, command.identifier());
-      const [, topic] = one(stream.topics, command.identifier());
+      const { topic } = findTopic();
       command.skip(TOPIC_SETTINGS_BYTES);
       topic.name = command.name();
       break;
     }
     case COMMAND.DELETE_TOPIC: {
-      const [, { topics }] = one(streams, command.identifier());
-      topics.delete(one(topics, command.identifier())[0]);
+      const { topics, id } = findTopic();
+      topics.delete(id);
       break;
     }
     case COMMAND.CREATE_PARTITIONS:
     case COMMAND.DELETE_PARTITIONS: {
-      const [, { topics }] = one(streams, command.identifier());
-      const [, { partitions }] = one(topics, command.identifier());
+      const { partitions } = findTopic().topic;
       const count = command.uint32();
       const last = Math.max(0, ...partitions);
       for (let i = 0; i < count; i++) {
@@ -151,12 +155,10 @@ function one<T extends { name: string }>(
   wanted: number | string,
 ): [number, T] {
   const found = find(all, wanted);
-  if (found === undefined) {
-    throw new RangeError(
-      `it names ${JSON.stringify(wanted)}, which is not there`,
-    );
-  }
-  return found;
+  if (found !== undefined) return found;
+  throw new RangeError(
+    `it names ${JSON.stringify(wanted)}, which does not exist`,
+  );
 }
 
 /** Reads little-endian fields, one after the other; a `RangeError` tells that the bytes end. */

@@ -441,6 +441,16 @@ const IMPORT: Record<string, ImportRefusal> = {
     says: [last("index"), "the entry does not agree", "remove the file"],
     withoutIndex: true,
   },
+  "an index that ends within an entry": {
+    format: "0.9",
+    spoil: (files) =>
+      files.set(
+        last("index"),
+        concat([files.get(last("index"))!, new Uint8Array(7)]),
+      ),
+    says: [last("index"), "byte 24", "the last entry is cut off", "remove"],
+    withoutIndex: true,
+  },
   "the index of a deleted first segment": {
     format: "0.9",
     spoil: (files) => files.delete(`${FIRST}.log`),
