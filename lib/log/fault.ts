@@ -15,3 +15,14 @@ export interface LogFault {
   /** The fault in words. */
   message: string;
 }
+
+/** What a check says of a fault; what it leaves out is 0. */
+export type FoundFault = Pick<LogFault, "kind" | "message"> & Partial<LogFault>;
+
+/** Returns a fault of a file with all its fields. */
+export function logFault(
+  path: string,
+  { position = 0, byteLength = 0, offset = 0, kind, message }: FoundFault,
+): LogFault {
+  return { path, position, byteLength, offset, kind, message };
+}

@@ -21,7 +21,7 @@ import { segmentPath } from "./names.ts";
 import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { type Readable, ReadableSegments } from "./readable.ts";
-import { openIndex, sizeAt } from "./segment_files.ts";
+import { readIndex, sizeAt } from "./segment_files.ts";
 import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /** How often a bad batch is read again before it is classified. */
@@ -367,15 +367,14 @@ export class ForeignSegments implements SegmentSource {
    * Refuses a closed log that is shorter than its index says.
    */
   *#checkEnd(log: TaskFile, { position }: ScanStop): Task<void> {
-    const { storage, dir, pool } = this.#place;
+    const { pool } = this.#place;
     if ((yield* this.#writer()).state !== "none") return;
     const { firstOffset } = this.#found.segments.at(-1)!;
-    const index = yield* openIndex(storage, dir, firstOffset);
-    try {
-      yield* checkIndexEnd({ log, index }, pool, firstOffset, position);
-    } finally {
-      yield* index.close();
-    }
+    yield* readIndex(
+      this.#place,
+      firstOffset,
+      (index) => checkIndexEnd({ log, index }, pool, firstOffset, position),
+    );
   }
 
   /** Returns the error for a stop in a segment that has a later one. */

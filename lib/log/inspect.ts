@@ -1,28 +1,29 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
 import {
   CorruptSegmentError,
   IndexLookup,
   MessageBatch,
+  RESTART_BYTES,
   type ScanStart,
   type SegmentFiles,
   SegmentScan,
 } from "../segment/mod.ts";
-import { absolutePath, LockedError } from "../storage/mod.ts";
+import { LockedError, type TaskFile } from "../storage/mod.ts";
 import { classifySegments } from "./classify.ts";
 import {
   filesOf,
   listDirectory,
   type ListedSegment,
-  type Listing,
   refuseNoLog,
 } from "./directory.ts";
-import { completeOptions, type LogReaderOptions } from "./log_options.ts";
+import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import { timestampAt } from "./log_scan.ts";
 import { type LogPlace, readMeta } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { closeOpened, type OpeningReport, openLog } from "./opening.ts";
-import { asLockOwner, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
-import { closeSegment, openSegment, sizeAt } from "./segment_files.ts";
+import { lockOwnerOf, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+import { readSegment, sizeAt } from "./segment_files.ts";
 import { inMemory } from "./try_recovery.ts";
 
 /** A segment, as found in its files. */
@@ -129,7 +130,7 @@ export function inspectLog(
   path: string | URL,
   options: LogReaderOptions = {},
 ): Promise<LogInspection> {
-  return drive(inspecting(path, options));
+  return drive(inspecting(placeOf("inspect log", path, options)));
 }
 
 /** Sync version of {@linkcode inspectLog}. */
@@ -137,54 +138,45 @@ export function inspectLogSync(
   path: string | URL,
   options: LogReaderOptions = {},
 ): LogInspection {
-  return driveSync(inspecting(path, options));
+  return driveSync(inspecting(placeOf("inspect log", path, options)));
 }
 
-function inspecting(
-  path: string | URL,
-  options: LogReaderOptions,
-): Task<LogInspection> {
-  const dir = absolutePath("inspect log", path);
-  const { storage, pool } = completeOptions(options);
-  return inspectPlace({ storage, dir, pool });
-}
-
-function* inspectPlace(place: LogPlace): Task<LogInspection> {
+function* inspecting(place: LogPlace): Task<LogInspection> {
   const { storage, dir } = place;
   let locked = storage.isLocked(dir);
   const listing = yield* listDirectory(storage, dir);
   refuseNoLog(dir, listing);
-  const meta = listing.hasMeta
+  const { hasMeta, hasOwner, temporary, cut, odd, foreign } = listing;
+  const meta = hasMeta
     ? yield* unlessRefused(readMeta(place), undefined)
     : undefined;
   const readOwner = () =>
     unlessRefused(readOwnerFile(place), "invalid" as const);
-  let owner = listing.hasOwner ? yield* readOwner() : undefined;
+  let owner = hasOwner ? yield* readOwner() : undefined;
   const tried = inMemory(place);
-  let opening: OpeningForecast = locked
-    ? { possible: false, error: new LockedError(dir, holderOf(owner)) }
-    : yield* forecast(tried);
-  if (!opening.possible && !locked && storage.isLocked(dir)) {
+  let opening = locked ? undefined : yield* forecast(tried);
+  if (opening?.possible === false && storage.isLocked(dir)) {
     // What the forecast met is the work of a writer that came meanwhile.
     locked = true;
     owner = yield* readOwner();
-    const error = new LockedError(dir, holderOf(owner));
-    opening = { possible: false, error };
+    opening = undefined;
   }
+  opening ??= {
+    possible: false,
+    error: new LockedError(dir, lockOwnerOf(owner)),
+  };
   // As opening would leave it: what a crash left is not data.
   const view = opening.possible ? tried : place;
-  const { start, kept, below } = classifySegments(
-    dir,
-    listing,
-    meta?.firstOffset,
-  );
+  const firstOffset = meta?.firstOffset;
+  const { start, kept, below } = classifySegments(dir, listing, firstOffset);
   const segments: SegmentInspection[] = [];
-  const isOdd = listing.odd.length > 0;
   for (const segment of kept) {
-    segments.push(yield* inspectSegment(place, view, segment, isOdd));
+    segments.push(yield* inspectSegment(place, view, segment, odd.length > 0));
   }
   const sum = (bytes: (each: SegmentInspection) => number): number =>
     segments.reduce((total, each) => total + bytes(each), 0);
+  const last = segments.findLast((each) => each.lastTimestamp !== undefined);
+  const behindMicros = (last?.lastTimestamp ?? 0) - storage.now();
   return {
     path: dir,
     identity: meta?.identity,
@@ -194,30 +186,11 @@ function* inspectPlace(place: LogPlace): Task<LogInspection> {
     byteLength: sum((each) => (each.logBytes ?? 0) + (each.indexBytes ?? 0)),
     dataBytes: sum((each) => each.dataBytes),
     preparedBytes: sum((each) => each.preparedBytes),
-    clockBehindMicros: clockBehind(storage.now(), segments),
+    clockBehindMicros: Math.max(0, behindMicros),
     locked,
-    closed: !locked && !listing.hasOwner,
+    closed: !locked && !hasOwner,
     owner,
     opening,
-    ...namesIn(listing, below),
-  };
-}
-
-/** How far the clock is behind the last message. */
-function clockBehind(
-  nowMicros: number,
-  segments: readonly SegmentInspection[],
-): number {
-  const last = segments.findLast((each) => each.lastTimestamp !== undefined);
-  return Math.max(0, (last?.lastTimestamp ?? 0) - nowMicros);
-}
-
-/** The names in a directory that are not those of segments. */
-function namesIn(
-  { temporary, cut, odd, foreign }: Listing,
-  below: readonly ListedSegment[],
-): Pick<LogInspection, "temporary" | "kept" | "odd" | "foreign"> {
-  return {
     temporary: [...temporary, ...below.flatMap(filesOf)],
     kept: cut,
     odd: odd.map(({ name }) => name),
@@ -237,17 +210,10 @@ function* unlessRefused<T, U>(reading: Task<T>, instead: U): Task<T | U> {
   }
 }
 
-function holderOf(
-  owner: OwnerRecord | "invalid" | undefined,
-): { pid: number; since: number } | undefined {
-  return typeof owner === "object" ? asLockOwner(owner) : undefined;
-}
-
 /** Opens the log in a storage that keeps changes in memory. */
-function* forecast({ storage, dir, pool }: LogPlace): Task<OpeningForecast> {
+function* forecast(place: LogPlace): Task<OpeningForecast> {
   try {
-    const options = { ...completeOptions({ pool }), storage };
-    const opened = yield* openLog(dir, options);
+    const opened = yield* openLog(place);
     yield* closeOpened(opened, false);
     return { possible: true, report: opened.report };
   } catch (error) {
@@ -257,7 +223,7 @@ function* forecast({ storage, dir, pool }: LogPlace): Task<OpeningForecast> {
 }
 
 function* inspectSegment(
-  { storage, dir, pool }: LogPlace,
+  { storage, dir }: LogPlace,
   view: LogPlace,
   { firstOffset, log, index }: ListedSegment,
   isOdd: boolean,
@@ -268,84 +234,75 @@ function* inspectSegment(
   const indexBytes = index
     ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "index"))
     : undefined;
-  const found = { firstOffset, logBytes, indexBytes };
+  let data: SegmentData = {
+    nextOffset: firstOffset,
+    dataBytes: 0,
+    firstTimestamp: undefined,
+    lastTimestamp: undefined,
+  };
+  let preparedBytes = 0;
   // A name on something else than a regular file must not be opened.
-  if (isOdd) return { ...found, ...nothingAt(firstOffset) };
-  let files: SegmentFiles;
-  try {
-    files = yield* openSegment(view.storage, dir, firstOffset, {
-      write: false,
-    });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { ...found, ...nothingAt(firstOffset) };
+  if (!isOdd) {
+    try {
+      data = yield* readSegment(
+        view,
+        firstOffset,
+        (files) => dataOf(files, view.pool, firstOffset),
+      );
+      preparedBytes = Math.max(0, (logBytes ?? 0) - data.dataBytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
-  try {
-    const data = yield* dataOf(files, { ...view, pool }, firstOffset);
-    const preparedBytes = Math.max(0, (logBytes ?? 0) - data.dataBytes);
-    return { ...found, ...data, preparedBytes };
-  } finally {
-    yield* closeSegment(files);
-  }
+  return { firstOffset, logBytes, indexBytes, ...data, preparedBytes };
 }
 
-export type SegmentData = Pick<
+type SegmentData = Pick<
   SegmentInspection,
   "nextOffset" | "dataBytes" | "firstTimestamp" | "lastTimestamp"
 >;
 
-function nothingAt(
-  firstOffset: number,
-): SegmentData & { preparedBytes: number } {
-  return {
-    nextOffset: firstOffset,
-    dataBytes: 0,
-    preparedBytes: 0,
-    firstTimestamp: undefined,
-    lastTimestamp: undefined,
-  };
-}
-
-/** What a segment holds up to its first bad batch after the last one that its index names. */
+/**
+ * Reads what a segment holds, from the last batch that its index names up to its first bad one.
+ */
 export function* dataOf(
-  files: SegmentFiles,
-  { pool }: LogPlace,
+  { log, index }: SegmentFiles,
+  pool: BufferPool,
   firstOffset: number,
 ): Task<SegmentData> {
-  const { log, index } = files;
   using lookup = yield* IndexLookup.open(index, pool, firstOffset);
   const last = (yield* lookup.entry(lookup.count - 1)) ??
     (yield* lookup.lastPlausible())?.entry;
-  const size = yield* log.size();
+  const bound = yield* log.size();
   const beginning = { position: 0, offset: firstOffset };
-  const firstTimestamp = yield* timestampAt(log, pool, beginning, size);
-  let data = yield* scanFrom(last ?? beginning);
+  const firstTimestamp = yield* timestampAt(log, pool, beginning, bound);
+  let data = yield* scanFrom(log, pool, last ?? beginning, bound);
   // The entry does not name a batch: the index is wrong.
   if (data.lastTimestamp === undefined && data.dataBytes > 0) {
-    data = yield* scanFrom(beginning);
+    data = yield* scanFrom(log, pool, beginning, bound);
   }
   return { ...data, firstTimestamp };
-
-  function* scanFrom(
-    { position, offset }: ScanStart,
-  ): Task<Omit<SegmentData, "firstTimestamp">> {
-    const options = { firstBytes: FIRST_BYTES, readAheadBytes: 0 };
-    const scan = new SegmentScan(log, pool, position, offset, options);
-    let lastTimestamp: number | undefined;
-    try {
-      for (;;) {
-        const next = yield* scan.next(size);
-        if (!(next instanceof MessageBatch)) break;
-        lastTimestamp = scan.lastTimestamp;
-        next.drop();
-      }
-      const { offset: nextOffset, position: dataBytes } = scan;
-      return { nextOffset, dataBytes, lastTimestamp };
-    } finally {
-      yield* scan.close();
-    }
-  }
 }
 
-/** Bytes that the scan of a segment begins with. */
-const FIRST_BYTES = 64 * 1024;
+function* scanFrom(
+  log: TaskFile,
+  pool: BufferPool,
+  { position, offset }: ScanStart,
+  bound: number,
+): Task<Omit<SegmentData, "firstTimestamp">> {
+  const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
+  const scan = new SegmentScan(log, pool, position, offset, options);
+  let lastTimestamp: number | undefined;
+  try {
+    for (;;) {
+      const next = yield* scan.next(bound);
+      if (!(next instanceof MessageBatch)) break;
+      lastTimestamp = scan.lastTimestamp;
+      next.drop();
+    }
+    const { offset: nextOffset, position: dataBytes } = scan;
+    return { nextOffset, dataBytes, lastTimestamp };
+  } finally {
+    yield* scan.close();
+  }
+}

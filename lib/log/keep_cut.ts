@@ -1,6 +1,6 @@
 import type { Task } from "../base/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
-import { copyRange, type TaskFile, type TaskStorage } from "../storage/mod.ts";
+import { copyRange, type TaskFile } from "../storage/mod.ts";
+import type { LogPlace } from "./meta.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 import { nameFile, prepareFile } from "./temporary_file.ts";
 
@@ -13,15 +13,14 @@ import { nameFile, prepareFile } from "./temporary_file.ts";
  * @returns The path of the copy.
  */
 export function* keepCut(
-  storage: TaskStorage,
-  dir: string,
+  place: LogPlace,
   firstOffset: number,
   log: TaskFile,
-  pool: BufferPool,
   from: number,
   to: number,
 ): Task<string> {
-  const path = yield* freeCutPath(storage, dir, firstOffset, from);
+  const { storage, dir, pool } = place;
+  const path = yield* freeCutPath(place, firstOffset, from);
   yield* prepareFile(
     storage,
     path,
@@ -38,8 +37,7 @@ export function* keepCut(
  * its `.index`.
  */
 export function* freeCutPath(
-  storage: TaskStorage,
-  dir: string,
+  { storage, dir }: LogPlace,
   firstOffset: number,
   what: number | "index",
 ): Task<string> {

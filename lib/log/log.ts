@@ -1,4 +1,4 @@
-import { drive, driveSync, type Task } from "../base/mod.ts";
+import { drive, driveSync, inPlace, type Task } from "../base/mod.ts";
 import {
   ActiveSegment,
   Appender,
@@ -24,10 +24,9 @@ import {
   NoSpaceError,
   type StorageLock,
   type StorageTimer,
-  type TaskStorage,
 } from "../storage/mod.ts";
 import type { Cursor } from "./cursor/cursor.ts";
-import type { CursorSource } from "./cursor/cursor_source.ts";
+import { OwnSource } from "./cursor/cursor_source.ts";
 import {
   type CursorInfo,
   type CursorOptions,
@@ -44,25 +43,16 @@ import {
 } from "./log_options.ts";
 import { LogScan } from "./log_scan.ts";
 import type { LogStats } from "./log_stats.ts";
-import { refuseMoved } from "./held_directory.ts";
-import type { LogPlace } from "./meta.ts";
+import { openLocked } from "./locks.ts";
 import { MessageIterator } from "./messages.ts";
 import { flushAtExit, forgetAtExit } from "./open_logs.ts";
-import { type OpenedLog, openLog, type SealedSegment } from "./opening.ts";
-import { type OwnLog, OwnSegments } from "./own_segments.ts";
+import { type OpenedLog, openLog } from "./opening.ts";
+import { OwnLog } from "./own_log.ts";
+import { OwnSegments } from "./own_segments.ts";
 import { readOwner } from "./owner_file.ts";
 import { checkRetain, type RetainNowOptions } from "./retain/plan.ts";
 import { Retainer } from "./retain/retainer.ts";
-import { firstTimestampOf, type RetentionReport } from "./retain/retention.ts";
-import { Signal } from "./signal.ts";
-
-/** How often another writer's lock is tried, in milliseconds. */
-const LOCK_POLL_MS = 20;
-/**
- * `openSync` tries this often, 1 ms apart: on filesystems without open file description locks, a
- * reader takes the lock for an instant, to find out whether there is a writer.
- */
-const LOCK_LOOKS = 3;
+import type { RetentionReport } from "./retain/retention.ts";
 
 /**
  * Writes and reads a log: a directory of segments with one writer.
@@ -94,20 +84,14 @@ export class Log implements AsyncDisposable, Disposable {
   readonly path: string;
 
   readonly #options: CompleteLogOptions;
-  readonly #lock: StorageLock;
   readonly #opened: OpenedLog;
   readonly #appender: Appender;
+  /** What readers, cursors and retention share. */
+  readonly #own: OwnLog;
   readonly #cursors: LogCursors;
   readonly #retainer: Retainer;
-  readonly #sealed: SealedSegment[];
-  /** The append time of the first message of a segment, in microseconds. */
-  #beganAt: { firstOffset: number; micros: number } | undefined;
-  /** Wakes tails when messages were written or became durable, and at the end. */
-  readonly #changed = new Signal();
-  /** Loads the channels of events, if they were not. */
+  /** Loads the channels of events, unless they are loaded. */
   readonly #loading: StorageTimer | undefined;
-  /** Whether closing is over: nothing more will be written. */
-  #isEnded = false;
   #rolls = 0;
   /** The next offset when the log was opened. */
   readonly #openedAt: number;
@@ -115,8 +99,6 @@ export class Log implements AsyncDisposable, Disposable {
   readonly #publisher: DurablePublisher;
   /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
   #turnBytes = 0;
-  /** What is told to those who read. */
-  readonly #own: OwnLog;
 
   /** @ignore */
   private constructor(
@@ -126,12 +108,10 @@ export class Log implements AsyncDisposable, Disposable {
     opened: OpenedLog,
   ) {
     const { state, firstOffset } = opened;
-    const { storage } = options;
+    const { storage, pool } = options;
     this.path = path;
     this.#options = options;
-    this.#lock = lock;
     this.#opened = opened;
-    this.#sealed = opened.sealed;
     this.#openedAt = state.nextOffset;
     this.#appender = new Appender({
       ...options,
@@ -153,9 +133,10 @@ export class Log implements AsyncDisposable, Disposable {
       durableOffset: () => this.durableOffset,
       mayBlock: () => this.#appender.inPlace.allows,
     });
-    this.#own = this.#ownLog();
-    this.#cursors = new LogCursors(this.#cursorSource());
-    this.#retainer = this.#makeRetainer();
+    const place = { storage, dir: path, pool };
+    this.#own = new OwnLog(place, lock, opened, this.#appender);
+    this.#cursors = new LogCursors(new OwnSource(this.#own, this));
+    this.#retainer = new Retainer(this.#own, options);
     flushAtExit(this, () => this.#flushAtExit());
     this.#loading = loadEventsSoon(storage);
     const { report } = opened;
@@ -187,27 +168,30 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {Deno.errors.BadResource} If the directory was moved or replaced meanwhile.
    */
   static openSync(path: string | URL, options: LogOptions = {}): Log {
-    return driveSync(Log.#opening(path, options, LOCK_LOOKS));
+    return driveSync(Log.#opening(path, options, true));
   }
 
-  /** @param lockLooks How often the lock is tried again, 1 ms apart; else for `lockTimeoutMs`. */
+  /** @param isBlocking Whether the caller blocks: then the lock is not waited for. */
   static *#opening(
     path: string | URL,
     options: LogOptions,
-    lockLooks?: number,
+    isBlocking = false,
   ): Task<Log> {
     const dir = absolutePath("open log", path);
     const complete = completeOptions(options);
-    const { create, lockTimeoutMs, storage } = complete;
+    const { create, lockTimeoutMs, pool, storage } = complete;
     using placing = create ? yield* storage.placeDirectory(dir) : undefined;
-    const lock = yield* lockLooks === undefined
-      ? lockWithin(storage, dir, lockTimeoutMs, LOCK_POLL_MS)
-      : lockWithin(storage, dir, lockLooks, 1);
+    const lock = yield* openLocked(
+      storage,
+      () => inPlace("lock", () => storage.lock(dir)),
+      isBlocking ? undefined : lockTimeoutMs,
+    );
     if (lock === undefined) {
       throw new LockedError(dir, yield* readOwner(dir, complete));
     }
     try {
-      const opened = yield* openLog(dir, complete, lock, placing?.syncs);
+      const place = { storage, dir, pool };
+      const opened = yield* openLog(place, lock, placing?.syncs);
       return new Log(dir, complete, lock, opened);
     } catch (error) {
       lock.release();
@@ -217,12 +201,12 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** The identity of the log: a UUID that no other log has. */
   get identity(): string {
-    return this.#opened.meta.identity;
+    return this.#own.meta.identity;
   }
 
   /** The offset of the first message that the log holds. */
   get firstOffset(): number {
-    return this.#sealed[0]?.firstOffset ?? this.#appender.active.firstOffset;
+    return this.#own.firstOffset;
   }
 
   /** The offset that the next message gets. */
@@ -493,13 +477,13 @@ export class Log implements AsyncDisposable, Disposable {
   // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
   async cursor(name: string, options?: CursorOptions): Promise<Cursor> {
     this.#checkOpen("open a cursor");
-    return this.#cursors.cursor(name, options);
+    return drive(this.#cursors.open(name, options));
   }
 
   /** Sync version of {@linkcode Log.cursor}, which does not wait for another owner's lock. */
   cursorSync(name: string, options?: CursorOptions): Cursor {
     this.#checkOpen("open a cursor");
-    return this.#cursors.cursorSync(name, options);
+    return driveSync(this.#cursors.open(name, options, true));
   }
 
   /** Lists all cursors of the log by name. */
@@ -516,8 +500,7 @@ export class Log implements AsyncDisposable, Disposable {
    * Deletes a cursor durably, even while it is open: the next commit of its owner is an error.
    * Resolves to whether it existed.
    */
-  // deno-lint-ignore require-await -- as for opening one
-  async deleteCursor(name: string): Promise<boolean> {
+  deleteCursor(name: string): Promise<boolean> {
     return drive(this.#cursors.delete(name));
   }
 
@@ -594,11 +577,11 @@ export class Log implements AsyncDisposable, Disposable {
       ...appender.stats,
       syncs: appender.syncs,
       rolls: this.#rolls,
-      segments: this.#sealed.length + 1,
+      segments: this.#own.sealed.length + 1,
       preparedBytes: appender.active.preparedBytes,
       tailBytes: appender.hotTail.bytes,
       clockBehindMicros: appender.clockBehindMicros,
-      cursors: [...this.#cursors.open].map(({ name, position }) => ({
+      cursors: [...this.#cursors.opened].map(({ name, position }) => ({
         name,
         position,
         lagMessages: Math.max(0, this.durableOffset - position),
@@ -644,22 +627,18 @@ export class Log implements AsyncDisposable, Disposable {
   #owner(): AppenderOwner {
     return {
       next: (firstOffset, before) => this.#next(firstOffset, before),
-      rolled: (old, next) => {
-        this.#sealed.push({
-          firstOffset: old.firstOffset,
+      rolled: ({ firstOffset, writtenEnd: byteLength }, next) => {
+        const segment = {
+          firstOffset,
           nextOffset: next.firstOffset,
-          byteLength: old.writtenEnd,
-        });
+          byteLength,
+        };
+        this.#own.sealed.push(segment);
         this.#rolls++;
-        publish("basalt:roll", () => ({
-          log: this.path,
-          firstOffset: old.firstOffset,
-          nextOffset: next.firstOffset,
-          byteLength: old.writtenEnd,
-        }));
+        publish("basalt:roll", () => ({ log: this.path, ...segment }));
         this.#retainer.rolled();
       },
-      changed: () => this.#changed.fire(),
+      changed: () => this.#own.changed.fire(),
       flushed: (nowMicros) => this.#publisher.flushed(nowMicros),
       counted: (messages, durationMicros) =>
         publish("basalt:flush", () => ({
@@ -675,32 +654,9 @@ export class Log implements AsyncDisposable, Disposable {
     };
   }
 
-  /** What those who read need of a log. */
-  #ownLog(): OwnLog {
-    // deno-lint-ignore no-this-alias -- getters have a `this` of their own
-    const log = this;
-    return {
-      path: log.path,
-      appender: log.#appender,
-      changed: log.#changed,
-      get firstOffset() {
-        return log.firstOffset;
-      },
-      get sealed() {
-        return log.#sealed;
-      },
-      get isEnded() {
-        return log.#isEnded;
-      },
-      checkHeld: () => {
-        if (!log.#isEnded) refuseMoved(log.#lock, log.path, "read log");
-      },
-    };
-  }
-
   *#next(firstOffset: number, before: ActiveSegment): Task<ActiveSegment> {
     try {
-      refuseMoved(this.#lock, this.path, "begin a segment of log");
+      this.#own.refuseMoved("begin a segment of log");
       const files = yield* createSegment(
         this.#options.storage,
         this.path,
@@ -745,13 +701,11 @@ export class Log implements AsyncDisposable, Disposable {
       yield* this.#publisher.close();
       yield* owner.close();
       if (isClean) {
-        refuseMoved(this.#lock, this.path, "close log");
+        this.#own.refuseMoved("close log");
         yield* owner.remove();
       }
     } finally {
-      this.#lock.release();
-      this.#isEnded = true;
-      this.#changed.fire();
+      this.#own.end();
     }
   }
 
@@ -767,46 +721,6 @@ export class Log implements AsyncDisposable, Disposable {
         `Log '${this.path}' was not closed, and ${lost} messages are lost: ${error}`,
       );
     }
-  }
-
-  get #place(): LogPlace {
-    const { storage, pool } = this.#options;
-    return { storage, dir: this.path, pool };
-  }
-
-  #makeRetainer(): Retainer {
-    const { storage, retain, rollMs } = this.#options;
-    const appender = this.#appender;
-    return new Retainer({
-      place: this.#place,
-      meta: this.#opened.meta,
-      sealed: this.#sealed,
-      activeBytes: () => appender.active.writtenEnd,
-      firstOffset: () => this.firstOffset,
-      refuseMoved: () => refuseMoved(this.#lock, this.path, "truncate log"),
-    }, {
-      storage,
-      retain,
-      rollMs,
-      isFlushAwaited: () => appender.isAwaited,
-      isOver: () => appender.isClosed || appender.poison !== undefined,
-      rollIfOld: () => this.#rollIfOld(),
-    });
-  }
-
-  /** Ends the segment that is written if its first message is older than `rollMs`. */
-  async #rollIfOld(): Promise<void> {
-    const { rollMs, storage } = this.#options;
-    const { firstOffset, writtenEnd } = this.#appender.active;
-    if (rollMs === 0 || writtenEnd === 0) return;
-    if (this.#beganAt?.firstOffset !== firstOffset) {
-      const micros = await drive(
-        firstTimestampOf(this.#place, firstOffset, writtenEnd),
-      );
-      this.#beganAt = { firstOffset, micros };
-    }
-    if (storage.now() - this.#beganAt.micros < rollMs * 1000) return;
-    await this.#appender.exclusively(() => this.#appender.roll(firstOffset));
   }
 
   #checkRetain(options = this.#options.retain): RetainNowOptions {
@@ -829,39 +743,9 @@ export class Log implements AsyncDisposable, Disposable {
     follow = false,
   ): LogScan {
     this.#checkOpen("read");
-    const source = new OwnSegments(this.#own, {
-      durable,
-      follow: follow ? signal : undefined,
-    });
-    return new LogScan(this.#place, source, options, signal);
-  }
-
-  #cursorSource(): CursorSource {
-    // The writer knows its log without asking the disk.
-    const durableEnd = () => ready(this.durableOffset);
-    return {
-      place: this.#place,
-      tail: (from, signal) => {
-        const options = { from, durable: true };
-        return this.tail(
-          signal === undefined ? options : { ...options, signal },
-        );
-      },
-      read: (from) => {
-        const count = Math.max(0, this.durableOffset - from);
-        return this.read({ from, count });
-      },
-      end: durableEnd,
-      durableEnd,
-      knownEnd: () => this.durableOffset,
-      segments: () => {
-        const { firstOffset, durableOffset, syncedEnd } = this.#appender.active;
-        return ready([
-          ...this.#sealed,
-          { firstOffset, nextOffset: durableOffset, byteLength: syncedEnd },
-        ]);
-      },
-    };
+    const leaving = follow ? signal : undefined;
+    const source = new OwnSegments(this.#own, durable, leaving);
+    return new LogScan(this.#own.place, source, options, signal);
   }
 
   #checkOpen(action: string): void {
@@ -880,26 +764,6 @@ export class Log implements AsyncDisposable, Disposable {
       `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${this.nextOffset}: received ${offset}`,
     );
   }
-}
-
-/** Takes the lock of a directory, and tries again for some time while another holds it. */
-function* lockWithin(
-  storage: TaskStorage,
-  dir: string,
-  timeoutMs: number,
-  pollMs: number,
-): Task<StorageLock | undefined> {
-  for (let waitedMs = 0;; waitedMs += pollMs) {
-    const lock = storage.lock(dir);
-    if (lock !== undefined || waitedMs >= timeoutMs) return lock;
-    yield* storage.delay(pollMs);
-  }
-}
-
-/** A task that is over at once. */
-// deno-lint-ignore require-yield -- there is nothing to wait for
-function* ready<T>(value: T): Task<T> {
-  return value;
 }
 
 /** Turns what a full disk says when a file is made into what it says when one is written. */

@@ -1,7 +1,13 @@
 import { checkInteger } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
 import { checkPool, MAX_SEGMENT_BYTES } from "../segment/mod.ts";
-import { DiskStorage, type Storage, TaskStorage } from "../storage/mod.ts";
+import {
+  absolutePath,
+  DiskStorage,
+  type Storage,
+  TaskStorage,
+} from "../storage/mod.ts";
+import type { LogPlace } from "./meta.ts";
 import { checkRetain, type RetainOptions } from "./retain/plan.ts";
 
 /** How to open a log for reading. */
@@ -65,18 +71,10 @@ export interface LogOptions extends LogReaderOptions {
   lockTimeoutMs?: number;
 }
 
-/** {@linkcode LogReaderOptions}, checked and complete. */
-export interface CompleteReaderOptions {
-  /** Where blocks come from. */
-  pool: BufferPool;
-  /** Where the files are. */
-  storage: TaskStorage;
-}
-
 /** {@linkcode LogOptions}, checked and complete. */
 export type CompleteLogOptions =
   & Required<Omit<LogOptions, keyof LogReaderOptions>>
-  & CompleteReaderOptions;
+  & Omit<LogPlace, "dir">;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -125,10 +123,23 @@ export function completeOptions(options: LogOptions): CompleteLogOptions {
   return complete;
 }
 
-/** Fills in what was left out for reading. */
-export function completeReaderOptions(
+/**
+ * Returns where a log is, with an absolute path.
+ *
+ * @param action What shall be done, such as `"read log"`.
+ */
+export function placeOf(
+  action: string,
+  path: string | URL,
   options: LogReaderOptions,
-): CompleteReaderOptions {
+): LogPlace {
+  const dir = absolutePath(action, path);
+  return { ...completeReaderOptions(options), dir };
+}
+
+function completeReaderOptions(
+  options: LogReaderOptions,
+): Omit<LogPlace, "dir"> {
   const pool = options.pool ?? BufferPool.default();
   checkPool("open log", pool);
   const storage = options.storage ?? new DiskStorage({ pool });

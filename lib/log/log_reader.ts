@@ -7,22 +7,17 @@ import {
   type MessageBatch,
   type ReadOptions,
 } from "../segment/mod.ts";
-import { absolutePath } from "../storage/mod.ts";
 import type { Cursor } from "./cursor/cursor.ts";
 import {
   type CursorInfo,
   type CursorOptions,
   LogCursors,
 } from "./cursor/log_cursors.ts";
-import { ReaderSource } from "./cursor/reader_source.ts";
+import { ForeignSource } from "./cursor/cursor_source.ts";
 import { DirectoryChanges, type ReaderStats } from "./directory_changes.ts";
 import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
 import { ForeignSegments } from "./foreign_segments.ts";
-import {
-  type CompleteReaderOptions,
-  completeReaderOptions,
-  type LogReaderOptions,
-} from "./log_options.ts";
+import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import { LogScan } from "./log_scan.ts";
 import { MessageIterator } from "./messages.ts";
 import { type LogPlace, readMeta } from "./meta.ts";
@@ -62,7 +57,7 @@ export class LogReader {
   /** The directory. */
   readonly path: string;
 
-  readonly #options: CompleteReaderOptions;
+  readonly #place: LogPlace;
   readonly #stats: ReaderStats = {
     tails: 0,
     notifiedTails: 0,
@@ -72,8 +67,8 @@ export class LogReader {
 
   /** Makes a reader, which opens files only when it reads. */
   constructor(path: string | URL, options: LogReaderOptions = {}) {
-    this.path = absolutePath("read log", path);
-    this.#options = completeReaderOptions(options);
+    this.#place = placeOf("read log", path, options);
+    this.path = this.#place.dir;
   }
 
   /**
@@ -208,12 +203,12 @@ export class LogReader {
    * ```
    */
   cursor(name: string, options?: CursorOptions): Promise<Cursor> {
-    return this.#cursors.cursor(name, options);
+    return drive(this.#cursors.open(name, options));
   }
 
   /** Sync version of {@linkcode LogReader.cursor}, which does not wait for another owner's lock. */
   cursorSync(name: string, options?: CursorOptions): Cursor {
-    return this.#cursors.cursorSync(name, options);
+    return driveSync(this.#cursors.open(name, options, true));
   }
 
   /** Lists all cursors of the log by name. */
@@ -230,8 +225,7 @@ export class LogReader {
    * Deletes a cursor durably, even while it is open: the next commit of its owner is an error.
    * Resolves to whether it existed.
    */
-  // deno-lint-ignore require-await -- what is wrong with the name rejects, too
-  async deleteCursor(name: string): Promise<boolean> {
+  deleteCursor(name: string): Promise<boolean> {
     return drive(this.#cursors.delete(name));
   }
 
@@ -246,8 +240,7 @@ export class LogReader {
    * It rejects with `Deno.errors.NotFound` if there is no log in the directory.
    */
   get identity(): Promise<string> {
-    const { storage, pool } = this.#options;
-    return drive(identityOf({ storage, dir: this.path, pool }));
+    return drive(identityOf(this.#place));
   }
 
   /** Returns a snapshot of the figures. */
@@ -256,9 +249,7 @@ export class LogReader {
   }
 
   get #cursors(): LogCursors {
-    const { storage, pool } = this.#options;
-    const place = { storage, dir: this.path, pool };
-    return new LogCursors(new ReaderSource(place, this));
+    return new LogCursors(new ForeignSource(this.#place, this));
   }
 
   #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {
@@ -272,20 +263,15 @@ export class LogReader {
     signal?: AbortSignal,
     follow = false,
   ): LogScan {
-    const { storage, pool } = this.#options;
-    const place = { storage, dir: this.path, pool };
+    const { storage, dir } = this.#place;
+    const stats = this.#stats;
     const changes = follow
-      ? new DirectoryChanges(storage, this.path, signal!, this.#stats)
+      ? new DirectoryChanges(storage, dir, signal!, stats)
       : undefined;
     const { from = 0, durable = false } = options;
-    const stats = this.#stats;
-    const source = new ForeignSegments(place, {
-      from,
-      durable,
-      changes,
-      stats,
-    });
-    return new LogScan(place, source, options, signal);
+    const reading = { from, durable, changes, stats };
+    const source = new ForeignSegments(this.#place, reading);
+    return new LogScan(this.#place, source, options, signal);
   }
 }
 

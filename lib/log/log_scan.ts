@@ -14,8 +14,9 @@ import {
   SegmentScan,
   Selection,
 } from "../segment/mod.ts";
-import type { TaskFile, TaskStorage } from "../storage/mod.ts";
-import { openIndex, openSegmentLog } from "./segment_files.ts";
+import type { TaskFile } from "../storage/mod.ts";
+import type { LogPlace } from "./meta.ts";
+import { openSegmentLog, readIndex } from "./segment_files.ts";
 
 /** How often a segment that vanished before it was opened is looked for again. */
 const MAX_ATTEMPTS = 3;
@@ -100,17 +101,10 @@ export interface SegmentSource {
   onCaughtUp?: () => void;
 }
 
-/** Where a log is, and what it is read with. */
-export interface ScanPlace {
-  storage: TaskStorage;
-  dir: string;
-  pool: BufferPool;
-}
-
 /** Reads a log from segment to segment, in verified batches. */
 export class LogScan implements BatchSource {
   onCaughtUp?: () => void;
-  readonly #place: ScanPlace;
+  readonly #place: LogPlace;
   readonly #source: SegmentSource;
   readonly #options: CheckedReadOptions;
   readonly #selection: Selection;
@@ -122,7 +116,7 @@ export class LogScan implements BatchSource {
   #attempt = 0;
 
   constructor(
-    place: ScanPlace,
+    place: LogPlace,
     source: SegmentSource,
     options: ReadOptions,
     signal?: AbortSignal,
@@ -221,25 +215,23 @@ export class LogScan implements BatchSource {
     segment: ReadableSegment,
     offset: number,
   ): Task<OpenSegment> {
-    const { storage, dir, pool } = this.#place;
+    const place = this.#place;
+    const { pool } = place;
     const { since, readAheadBytes } = this.#options;
     const { firstOffset, bound, hint } = segment;
-    const log = yield* openSegmentLog(storage, dir, firstOffset);
+    const log = yield* openSegmentLog(place, firstOffset);
     try {
       let start: ScanStart = { offset: firstOffset, position: 0 };
       if (offset > firstOffset || since !== undefined) {
         // The offset asked for may lie in a segment that is made later.
         const from = Math.max(offset, this.#options.from ?? 0);
-        const index = yield* openIndex(storage, dir, firstOffset);
-        try {
-          start = yield* seek(
-            { log, index },
-            since === undefined ? { from } : { from, since },
-            { pool, firstOffset, bound: bound?.(), hint },
-          );
-        } finally {
-          yield* index.close();
-        }
+        const wanted = since === undefined ? { from } : { from, since };
+        const options = { pool, firstOffset, bound: bound?.(), hint };
+        start = yield* readIndex(
+          place,
+          firstOffset,
+          (index) => seek({ log, index }, wanted, options),
+        );
       }
       const scan = new SegmentScan(log, pool, start.position, start.offset, {
         claim: start.claim,
@@ -288,25 +280,16 @@ export class LogScan implements BatchSource {
     let high = segments.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const time = yield* this.#firstTimestamp(segments[middle]!);
+      const { firstOffset, bound } = segments[middle]!;
+      const time = yield* firstTimestampOf(
+        this.#place,
+        firstOffset,
+        bound?.(),
+      );
       if (time !== undefined && time < since) low = middle + 1;
       else high = middle;
     }
     return Math.max(from, segments[Math.max(0, low - 1)]!.firstOffset);
-  }
-
-  /** Returns the time of a segment's first message, which is verified: an index may be wrong. */
-  *#firstTimestamp(
-    { firstOffset, bound }: ReadableSegment,
-  ): Task<number | undefined> {
-    const { storage, dir, pool } = this.#place;
-    const log = yield* openSegmentLog(storage, dir, firstOffset);
-    const start = { offset: firstOffset, position: 0 };
-    try {
-      return yield* timestampAt(log, pool, start, bound?.());
-    } finally {
-      yield* log.close();
-    }
   }
 
   *#closeSegment(): Task<void> {
@@ -319,7 +302,27 @@ export class LogScan implements BatchSource {
 }
 
 /**
- * Returns the append time of the batch that starts at a place, which is verified; `undefined` if
+ * Returns the append time of the first message of a segment, in microseconds; `undefined` if there
+ * is no valid one. The batch is verified, because an index may be wrong.
+ *
+ * @param bound Where the data ends, in bytes. Default: at the end of the file.
+ */
+export function* firstTimestampOf(
+  place: LogPlace,
+  firstOffset: number,
+  bound?: number,
+): Task<number | undefined> {
+  const log = yield* openSegmentLog(place, firstOffset);
+  const start = { offset: firstOffset, position: 0 };
+  try {
+    return yield* timestampAt(log, place.pool, start, bound);
+  } finally {
+    yield* log.close();
+  }
+}
+
+/**
+ * Returns the append time of the batch that begins at a position, in microseconds; `undefined` if
  * there is no valid one.
  */
 export function* timestampAt(

@@ -15,7 +15,7 @@ export type { StoredCursor } from "./cursor/cursor_file.ts";
 export type { CursorLag } from "./cursor/cursor_source.ts";
 export type { CursorInfo, CursorOptions } from "./cursor/log_cursors.ts";
 export { listDirectory } from "./directory.ts";
-export type { ListedSegment, Listing, OddName } from "./directory.ts";
+export type { ListedSegment, Listing } from "./directory.ts";
 export { loadEvents } from "./events.ts";
 export type {
   CursorEvent,
@@ -34,7 +34,6 @@ export type {
   SegmentInspection,
 } from "./inspect.ts";
 export { Log } from "./log.ts";
-export { completeReaderOptions } from "./log_options.ts";
 export type { LogOptions, LogReaderOptions } from "./log_options.ts";
 export type {
   FollowOptions,
@@ -47,7 +46,7 @@ export { LogReader } from "./log_reader.ts";
 export type { LogReadOptions } from "./log_reader.ts";
 export { directoryMetrics, metricsText } from "./metrics.ts";
 export type { LogStats, OpenCursor } from "./log_stats.ts";
-export type { LogIdentity, LogPlace, MetaRecord } from "./meta.ts";
+export type { LogPlace } from "./meta.ts";
 export { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 export { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 export type { OpeningReport } from "./opening.ts";
@@ -69,6 +68,5 @@ export type { RetainNowOptions, RetainOptions } from "./retain/plan.ts";
 export { previewRetention } from "./retain/preview.ts";
 export type { RetentionReport } from "./retain/retention.ts";
 export type { RetentionStats } from "./retain/retainer.ts";
-export { closeSegment, openSegment } from "./segment_files.ts";
-export { Verification, verifyLog, verifyLogSync } from "./verify.ts";
+export { verifyLog, verifyLogSync } from "./verify.ts";
 export type { VerifyOptions, VerifyProgress } from "./verify.ts";

@@ -26,9 +26,8 @@ import {
   removeFiles,
 } from "./directory.ts";
 import { refuseForeignLog } from "./foreign_log.ts";
-import { refuseMoved } from "./held_directory.ts";
+import { refuseMoved } from "./locks.ts";
 import { keepCut } from "./keep_cut.ts";
-import type { CompleteLogOptions } from "./log_options.ts";
 import {
   type LogMeta,
   type LogPlace,
@@ -47,7 +46,7 @@ import {
   readOwnerFile,
 } from "./owner_file.ts";
 import { type RebuiltIndex, replaceIndex } from "./replace_index.ts";
-import { closeSegment, openSegment } from "./segment_files.ts";
+import { closeSegment, readSegment } from "./segment_files.ts";
 import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
 
 /*
@@ -130,12 +129,11 @@ export interface OpenedLog {
  * Whatever of these it throws, nothing has changed.
  */
 export function openLog(
-  dir: string,
-  { storage, pool }: CompleteLogOptions,
+  place: LogPlace,
   lock?: StorageLock,
   naming: readonly Task<void>[] = [],
 ): Task<OpenedLog> {
-  return new Opening({ storage, dir, pool }, lock, naming).run();
+  return new Opening(place, lock, naming).run();
 }
 
 /**
@@ -296,27 +294,31 @@ class Opening {
   }
 
   /** Reads the end of a segment that must end with its last batch. */
-  *#end(segment: ListedSegment, isSynced = true): Task<SealedEnd> {
-    const { storage, dir, pool } = this.#place;
-    const { firstOffset } = segment;
-    const files = yield* openSegment(storage, dir, firstOffset, {
-      write: false,
-    });
-    try {
-      // The writer of a log without `meta` may not have synced it.
-      if (!isSynced || this.#meta === undefined) {
-        yield* runAll([files.log.sync("full"), files.index.sync("full")]);
-      }
-      const end = yield* readSealedEnd(files, pool, firstOffset);
-      if (!segment.index || !end.isIndexRight) {
-        // Writing it again reads everything, and must not find damage when files were changed.
-        yield* verifySealed(files, pool, firstOffset);
-        this.#wrongIndexes.add(firstOffset);
-      }
-      return end;
-    } finally {
-      yield* closeSegment(files);
+  #end(segment: ListedSegment, isSynced = true): Task<SealedEnd> {
+    return readSegment(
+      this.#place,
+      segment.firstOffset,
+      (files) => this.#endOf(segment, files, isSynced),
+    );
+  }
+
+  *#endOf(
+    { firstOffset, index }: ListedSegment,
+    files: SegmentFiles,
+    isSynced: boolean,
+  ): Task<SealedEnd> {
+    const { pool } = this.#place;
+    // The writer of a log without `meta` may not have synced it.
+    if (!isSynced || this.#meta === undefined) {
+      yield* runAll([files.log.sync("full"), files.index.sync("full")]);
     }
+    const end = yield* readSealedEnd(files, pool, firstOffset);
+    if (!index || !end.isIndexRight) {
+      // Writing it again reads everything, and must not find damage when files were changed.
+      yield* verifySealed(files, pool, firstOffset);
+      this.#wrongIndexes.add(firstOffset);
+    }
+    return end;
   }
 
   /** Opens the last segment of a log that was closed, or of a new one. */
@@ -359,7 +361,8 @@ class Opening {
   }
 
   *#recover(last: ListedSegment): Task<OpenedSegment> {
-    const { storage, dir, pool } = this.#place;
+    const place = this.#place;
+    const { storage, dir, pool } = place;
     const { firstOffset } = last;
     const [kept, naming] = [this.#kept, this.#naming];
     const refuseMoved = (): void => this.#refuseMoved();
@@ -378,9 +381,7 @@ class Opening {
         beforeChange: refuseMoved,
         *keep(from, to): Task<void> {
           const { log } = files;
-          kept.push(
-            yield* keepCut(storage, dir, firstOffset, log, pool, from, to),
-          );
+          kept.push(yield* keepCut(place, firstOffset, log, from, to));
         },
       });
       this.#recovered.push(report);

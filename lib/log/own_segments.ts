@@ -1,6 +1,5 @@
 import { step, type Task } from "../base/mod.ts";
 import {
-  type Appender,
   corruption,
   hotBatch,
   type MessageBatch,
@@ -15,38 +14,11 @@ import {
 } from "./log_scan.ts";
 import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 import type { SealedSegment } from "./opening.ts";
-import type { Signal } from "./signal.ts";
-
-/** What a log tells of the segments that it writes. */
-export interface OwnLog {
-  /** Its directory. */
-  readonly path: string;
-  /** Appends to the last segment. */
-  readonly appender: Appender;
-  /** The offset of its first message. */
-  readonly firstOffset: number;
-  /** Its other segments, in order. */
-  readonly sealed: readonly SealedSegment[];
-  /** Fires when messages were written or became durable, and at the end. */
-  readonly changed: Signal;
-  /** Whether nothing more will be written. */
-  readonly isEnded: boolean;
-  /** Refuses to read by a path that does not lead to the log any more. */
-  checkHeld(): void;
-}
-
-/** How the segments are read. */
-export interface OwnSegmentsOptions {
-  /** Give durable messages only. */
-  durable: boolean;
-  /** Ends the wait for later messages; without it, the reading ends where the data ends. */
-  follow: AbortSignal | undefined;
-}
+import type { OwnLog } from "./own_log.ts";
 
 /**
- * The segments of a log that this isolate writes: it knows them without asking the disk, and
- * nothing
- * is polled.
+ * The segments of a log that this isolate writes: they are known without asking the disk, and
+ * nothing is polled.
  */
 export class OwnSegments implements SegmentSource {
   readonly #log: OwnLog;
@@ -56,7 +28,15 @@ export class OwnSegments implements SegmentSource {
   readonly #startEnd: number;
   onCaughtUp?: () => void;
 
-  constructor(log: OwnLog, { durable, follow }: OwnSegmentsOptions) {
+  /**
+   * @param durable Whether to give durable messages only.
+   * @param follow Ends the wait for later messages; without it, reading ends where the data ends.
+   */
+  constructor(
+    log: OwnLog,
+    durable: boolean,
+    follow: AbortSignal | undefined,
+  ) {
     this.#log = log;
     this.#durable = durable;
     this.#follow = follow;
@@ -65,14 +45,12 @@ export class OwnSegments implements SegmentSource {
 
   // deno-lint-ignore require-yield -- the writer knows its segments without asking the disk
   *segments(): Task<readonly ReadableSegment[]> {
-    this.#log.checkHeld();
-    const all: ReadableSegment[] = this.#log.sealed.map(readable);
-    all.push(this.#active());
-    return all;
+    this.#checkHeld();
+    return [...this.#log.sealed.map(readable), this.#active()];
   }
 
   find(offset: number): ReadableSegment {
-    this.#log.checkHeld();
+    this.#checkHeld();
     this.#checkFirst(offset);
     const { appender, sealed } = this.#log;
     if (offset >= appender.active.firstOffset) return this.#active();
@@ -150,19 +128,20 @@ export class OwnSegments implements SegmentSource {
     }
   }
 
+  /** Refuses to read by a path that does not lead to the log any more. */
+  #checkHeld(): void {
+    if (!this.#log.isEnded) this.#log.refuseMoved("read log");
+  }
+
   /** Refuses an offset that was truncated away, also while the messages before it were read. */
   #checkFirst(offset: number): void {
     if (offset < this.#log.firstOffset) throw this.#outOfRange(offset);
   }
 
   #outOfRange(offset: number): OffsetOutOfRangeError {
-    const { path, firstOffset, appender } = this.#log;
-    return new OffsetOutOfRangeError(
-      path,
-      offset,
-      firstOffset,
-      appender.nextOffset,
-    );
+    const { place: { dir }, firstOffset, appender } = this.#log;
+    const { nextOffset } = appender;
+    return new OffsetOutOfRangeError(dir, offset, firstOffset, nextOffset);
   }
 }
 

@@ -9,7 +9,6 @@ import { formatUuid, parseUuid } from "../codec/mod.ts";
 import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { LockOwner, TaskFile } from "../storage/mod.ts";
 import { ownerPath, refuseLink } from "./directory.ts";
-import type { CompleteReaderOptions } from "./log_options.ts";
 import type { LogPlace } from "./meta.ts";
 import {
   blockBytesOf,
@@ -91,16 +90,18 @@ function decode(bytes: Uint8Array): OwnerRecord | "invalid" {
 /** Returns the process that has, or left, a log open; `undefined` if it is not known. */
 export function* readOwner(
   dir: string,
-  { storage, pool }: CompleteReaderOptions,
+  { storage, pool }: Omit<LogPlace, "dir">,
 ): Task<LockOwner | undefined> {
   if (storage.isLink(ownerPath(dir))) return undefined;
-  const record = yield* readOwnerFile({ storage, dir, pool });
-  return typeof record === "object" ? asLockOwner(record) : undefined;
+  return lockOwnerOf(yield* readOwnerFile({ storage, dir, pool }));
 }
 
-/** Returns an owner as the holder of a lock. */
-export function asLockOwner({ pid, startedAt }: OwnerRecord): LockOwner {
-  return { pid, since: startedAt };
+/** Returns the process that an owner file names; `undefined` if it names none. */
+export function lockOwnerOf(
+  owner: OwnerRecord | "invalid" | undefined,
+): LockOwner | undefined {
+  if (typeof owner !== "object") return undefined;
+  return { pid: owner.pid, since: owner.startedAt };
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   type ScanStop,
   type SegmentFiles,
 } from "../segment/mod.ts";
-import { absolutePath, LockedError } from "../storage/mod.ts";
+import { LockedError } from "../storage/mod.ts";
 import { type ClassifiedSegment, classifySegments } from "./classify.ts";
 import {
   filesOf,
@@ -23,7 +23,7 @@ import {
   removeFiles,
 } from "./directory.ts";
 import { freeCutPath, keepCut } from "./keep_cut.ts";
-import { completeOptions, type LogReaderOptions } from "./log_options.ts";
+import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import {
   createMeta,
   type LogPlace,
@@ -32,7 +32,7 @@ import {
   readMeta,
 } from "./meta.ts";
 import { segmentPath } from "./names.ts";
-import { refuseMoved } from "./held_directory.ts";
+import { refuseMoved } from "./locks.ts";
 import { closeOpened, type OpenedLog, openLog } from "./opening.ts";
 import { type OwnerRecord, readOwner, readOwnerFile } from "./owner_file.ts";
 import {
@@ -43,8 +43,8 @@ import {
   type RepairStep,
 } from "./repair_plan.ts";
 import { replaceIndex } from "./replace_index.ts";
-import { closeSegment, openSegment } from "./segment_files.ts";
-import { inMemory, tryRecovery, vouchedOffset } from "./try_recovery.ts";
+import { closeSegment, readSegment } from "./segment_files.ts";
+import { inMemory, recoveryOf, vouchedOffset } from "./try_recovery.ts";
 
 /** How to repair a log. */
 export interface RepairOptions extends LogReaderOptions {
@@ -102,7 +102,7 @@ export function planRepair(
   path: string | URL,
   options: RepairPlanOptions = {},
 ): Promise<RepairPlan> {
-  return drive(planningBesideWriters(path, options));
+  return drive(planningBesideWriters(repairPlace(path, options), options.keep));
 }
 
 /** Sync version of {@linkcode planRepair}. */
@@ -110,7 +110,8 @@ export function planRepairSync(
   path: string | URL,
   options: RepairPlanOptions = {},
 ): RepairPlan {
-  return driveSync(planningBesideWriters(path, options));
+  const place = repairPlace(path, options);
+  return driveSync(planningBesideWriters(place, options.keep));
 }
 
 /**
@@ -145,7 +146,7 @@ export function repairLog(
   plan: RepairPlan,
   options: RepairOptions = {},
 ): Promise<RepairPlan> {
-  return drive(repairing(path, plan, options));
+  return drive(repairing(repairPlace(path, options), plan));
 }
 
 /** Sync version of {@linkcode repairLog}. */
@@ -154,7 +155,7 @@ export function repairLogSync(
   plan: RepairPlan,
   options: RepairOptions = {},
 ): RepairPlan {
-  return driveSync(repairing(path, plan, options));
+  return driveSync(repairing(repairPlace(path, options), plan));
 }
 
 /** Where a repair works. */
@@ -162,35 +163,31 @@ interface RepairPlace extends LogPlace {
   onRead: (bytes: number) => void;
 }
 
-function placeOf(path: string | URL, options: RepairOptions): RepairPlace {
-  const dir = absolutePath("repair log", path);
-  const { storage, pool } = completeOptions(options);
+function repairPlace(path: string | URL, options: RepairOptions): RepairPlace {
   const { onRead = () => {} } = options;
-  return { storage, dir, pool, onRead };
+  return { ...placeOf("repair log", path, options), onRead };
+}
+
+/** Plans, and refuses the plan where a writer had the log open before it was complete. */
+function* planningBesideWriters(
+  place: RepairPlace,
+  keep: RepairKeep | undefined,
+): Task<RepairPlan> {
+  yield* refuseWriter(place);
+  try {
+    return yield* planning(place, keep);
+  } finally {
+    // A log that changes while it is read shows faults that it does not have.
+    yield* refuseWriter(place);
+  }
+}
+
+function* refuseWriter(place: RepairPlace): Task<void> {
+  if (place.storage.isLocked(place.dir)) throw yield* lockedError(place);
 }
 
 function* lockedError(place: RepairPlace): Task<LockedError> {
   return new LockedError(place.dir, yield* readOwner(place.dir, place));
-}
-
-/** Plans, and refuses the plan where a writer had the log open before it was complete. */
-function planningBesideWriters(
-  path: string | URL,
-  options: RepairPlanOptions,
-): Task<RepairPlan> {
-  const place = placeOf(path, options);
-  const refuseWriter = function* (): Task<void> {
-    if (place.storage.isLocked(place.dir)) throw yield* lockedError(place);
-  };
-  return function* (): Task<RepairPlan> {
-    yield* refuseWriter();
-    try {
-      return yield* planning(place, options.keep);
-    } finally {
-      // A log that changes while it is read shows faults that it does not have.
-      yield* refuseWriter();
-    }
-  }();
 }
 
 function* planning(
@@ -206,26 +203,19 @@ function* planning(
   throw new RepairChoiceError(place.dir, plan, yield* inMind("newest"));
 }
 
-function repairing(
-  path: string | URL,
-  plan: RepairPlan,
-  options: RepairOptions,
-): Task<RepairPlan> {
-  const place = placeOf(path, options);
-  return function* (): Task<RepairPlan> {
-    const lock = place.storage.lock(place.dir);
-    if (lock === undefined) throw yield* lockedError(place);
-    try {
-      const now = yield* planning(place, plan.keep);
-      if (JSON.stringify(now) !== JSON.stringify(plan)) {
-        throw new RepairOutdatedError(place.dir, now);
-      }
-      refuseMoved(lock, place.dir, "repair log");
-      return now.needed ? yield* new Repair(place, plan.keep).run() : now;
-    } finally {
-      lock.release();
+function* repairing(place: RepairPlace, plan: RepairPlan): Task<RepairPlan> {
+  const lock = place.storage.lock(place.dir);
+  if (lock === undefined) throw yield* lockedError(place);
+  try {
+    const now = yield* planning(place, plan.keep);
+    if (JSON.stringify(now) !== JSON.stringify(plan)) {
+      throw new RepairOutdatedError(place.dir, now);
     }
-  }();
+    refuseMoved(lock, place.dir, "repair log");
+    return now.needed ? yield* new Repair(place, plan.keep).run() : now;
+  } finally {
+    lock.release();
+  }
 }
 
 /*
@@ -264,7 +254,7 @@ class Repair {
 
   /** Repairs everything. */
   *run(): Task<RepairPlan> {
-    const { storage, dir, pool } = this.#place;
+    const { storage, dir } = this.#place;
     const listing = yield* listDirectory(storage, dir);
     refuseNoLog(dir, listing);
     refuseOddNames(dir, listing);
@@ -279,8 +269,7 @@ class Repair {
       yield* removeFiles(storage, [ownerPath(dir)]);
       yield* storage.syncDirectory(dir);
     }
-    const options = { ...completeOptions({ pool }), storage };
-    const opened = yield* openLog(dir, options);
+    const opened = yield* openLog(this.#place);
     yield* closeOpened(opened, true);
     const { recovered, removed } = opened.report;
     const needed = this.#steps.length > 0 || recovered.length > 0 ||
@@ -447,19 +436,10 @@ class Repair {
   /** Whether opening puts the last segment in order by itself. */
   *#isRecoverable(segment: ListedSegment): Task<boolean> {
     if (this.#owner === undefined || this.#isEndChanged) return false;
-    try {
-      const durableOffset = vouchedOffset(this.#owner);
-      const { report } = yield* tryRecovery(
-        this.#place,
-        segment,
-        durableOffset,
-      );
-      this.#place.onRead(report.scannedBytes);
-      return true;
-    } catch (error) {
-      if (error instanceof CorruptSegmentError) return false;
-      throw error;
-    }
+    const durableOffset = vouchedOffset(this.#owner);
+    const report = yield* recoveryOf(this.#place, segment, durableOffset);
+    if (report !== undefined) this.#place.onRead(report.scannedBytes);
+    return report !== undefined;
   }
 
   /**
@@ -471,19 +451,13 @@ class Repair {
     { position }: ScanStop,
     { bytes, messages, isRoom }: Scanned,
   ): Task<void> {
-    const { storage, dir, pool } = this.#place;
-    const path = segmentPath(dir, firstOffset, "log");
-    const log = yield* storage.open(path, { write: true });
+    const place = this.#place;
+    const path = segmentPath(place.dir, firstOffset, "log");
+    const log = yield* place.storage.open(path, { write: true });
     try {
-      const kept = isRoom ? undefined : yield* keepCut(
-        storage,
-        dir,
-        firstOffset,
-        log,
-        pool,
-        position,
-        bytes,
-      );
+      const kept = isRoom
+        ? undefined
+        : yield* keepCut(place, firstOffset, log, position, bytes);
       // The index first: it must not describe what the log has lost
       // (docs/format.md#index-cut-first).
       if (index) yield* this.#emptyIndex(firstOffset);
@@ -531,7 +505,7 @@ class Repair {
       yield* file.sync("full");
       yield* file.close();
       const what = isLog ? 0 : "index";
-      const kept = yield* freeCutPath(storage, dir, firstOffset, what);
+      const kept = yield* freeCutPath(this.#place, firstOffset, what);
       yield* storage.rename(file.path, kept);
       yield* storage.syncDirectory(dir);
       this.#steps.push({
@@ -545,22 +519,16 @@ class Repair {
   }
 
   /** Scans a whole segment, and goes on after its first bad batch. */
-  *#scan(segment: ListedSegment): Task<Scanned> {
-    const { storage, dir } = this.#place;
-    const files = yield* openSegment(storage, dir, segment.firstOffset, {
-      write: false,
-    });
-    try {
-      const found = yield* this.#scanFiles(segment.firstOffset, files);
-      found.isIndexWrong ||= !segment.index;
-      return found;
-    } finally {
-      yield* closeSegment(files);
-    }
+  #scan(segment: ListedSegment): Task<Scanned> {
+    return readSegment(
+      this.#place,
+      segment.firstOffset,
+      (files) => this.#scanFiles(segment, files),
+    );
   }
 
   *#scanFiles(
-    firstOffset: number,
+    { firstOffset, index: hasIndex }: ListedSegment,
     { log, index }: SegmentFiles,
   ): Task<Scanned> {
     const { pool, onRead } = this.#place;
@@ -570,7 +538,7 @@ class Repair {
       nextOffset: firstOffset,
       messages: 0,
       bytes,
-      isIndexWrong: false,
+      isIndexWrong: !hasIndex,
       isRoom: false,
     };
     using check = yield* IndexCheck.open(index, pool, { isOpen: false });

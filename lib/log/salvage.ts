@@ -14,12 +14,12 @@ import {
   type ScanStop,
   Selection,
 } from "../segment/mod.ts";
-import { absolutePath, type TaskFile } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { classifySegments } from "./classify.ts";
 import { listDirectory, oddName, refuseNoLog } from "./directory.ts";
-import type { LogFault } from "./fault.ts";
-import { completeReaderOptions, type LogReaderOptions } from "./log_options.ts";
-import { readMeta } from "./meta.ts";
+import { type FoundFault, type LogFault, logFault } from "./fault.ts";
+import { type LogReaderOptions, placeOf } from "./log_options.ts";
+import { type LogPlace, readMeta } from "./meta.ts";
 import {
   cutFirstOffset,
   isCutPath,
@@ -75,7 +75,7 @@ export function salvageLog(
   path: string | URL,
   options: SalvageOptions = {},
 ): AsyncIterableIterator<MessageBatch> {
-  return new BatchIterator(salvaging(path, options));
+  return new BatchIterator(new Salvage(path, options));
 }
 
 /** Sync version of {@linkcode salvageLog}. */
@@ -83,11 +83,7 @@ export function salvageLogSync(
   path: string | URL,
   options: SalvageOptions = {},
 ): IterableIterator<MessageBatch> {
-  return iterateSync(salvaging(path, options));
-}
-
-function salvaging(path: string | URL, options: SalvageOptions): BatchSource {
-  return new Salvage(absolutePath("salvage log", path), options);
+  return iterateSync(new Salvage(path, options));
 }
 
 /** A file that is read, and what is known of the offsets in it. */
@@ -101,10 +97,10 @@ interface Part {
 
 /** Reads the files one after the other. */
 class Salvage implements BatchSource {
-  readonly #path: string;
   readonly #options: SalvageOptions;
   readonly #selection: Selection;
-  readonly #place: ReturnType<typeof completeReaderOptions>;
+  /** Its `dir` is what is read: a directory, or a file in one. */
+  readonly #place: LogPlace;
   /** What is still to be read; `undefined` before the first file was looked for. */
   #parts: Part[] | undefined;
   #hasWriter = false;
@@ -115,11 +111,10 @@ class Salvage implements BatchSource {
   /** The offset that the next message should have. */
   #nextOffset: number | undefined;
 
-  constructor(path: string, options: SalvageOptions) {
-    this.#path = path;
+  constructor(path: string | URL, options: SalvageOptions) {
+    this.#place = placeOf("salvage log", path, options);
     this.#options = options;
     this.#selection = new Selection(options);
-    this.#place = completeReaderOptions(options);
   }
 
   *next(): Task<MessageBatch | undefined> {
@@ -186,31 +181,29 @@ class Salvage implements BatchSource {
 
   /** Returns the files to read. */
   *#find(): Task<Part[]> {
-    const name = this.#path.slice(this.#path.lastIndexOf("/") + 1);
+    const { dir: path } = this.#place;
+    const name = path.slice(path.lastIndexOf("/") + 1);
     const segment = parseSegmentName(name);
     if (segment?.kind === "log") {
       const { firstOffset } = segment;
-      return [{ path: this.#path, firstOffset, isActive: true }];
+      return [{ path, firstOffset, isActive: true }];
     }
     if (/\.index(\.\d+\.cut)?$/.test(name)) {
       throw new Deno.errors.InvalidData(
-        `Cannot read messages of '${this.#path}': it holds index entries, its '.log' the messages`,
+        `Cannot read messages of '${path}': it holds index entries, its '.log' the messages`,
       );
     }
     if (isCutPath(name)) {
       // It begins anywhere in the segment, so that its messages may have any offset from there.
-      const bounds = {
-        firstOffset: cutFirstOffset(name),
-        maxOffset: MAX_OFFSET,
-      };
-      return [{ path: this.#path, ...bounds, isActive: false }];
+      const firstOffset = cutFirstOffset(name);
+      const bounds = { firstOffset, maxOffset: MAX_OFFSET };
+      return [{ path, ...bounds, isActive: false }];
     }
     return yield* this.#findSegments();
   }
 
   *#findSegments(): Task<Part[]> {
-    const { storage } = this.#place;
-    const dir = this.#path;
+    const { storage, dir } = this.#place;
     this.#hasWriter = storage.isLocked(dir);
     const listing = yield* listDirectory(storage, dir);
     refuseNoLog(dir, listing);
@@ -240,8 +233,7 @@ class Salvage implements BatchSource {
   /** The first offset in `meta`, where that can be read. */
   *#firstOffset(): Task<number | undefined> {
     try {
-      const place = { ...this.#place, dir: this.#path };
-      return (yield* readMeta(place))?.firstOffset;
+      return (yield* readMeta(this.#place))?.firstOffset;
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) throw error;
       this.#report(error.path, error);
@@ -289,19 +281,8 @@ class Salvage implements BatchSource {
     });
   }
 
-  #report(
-    path: string,
-    fault: Pick<LogFault, "kind" | "message"> & Partial<LogFault>,
-  ): void {
-    const { kind, message, position = 0, byteLength = 0, offset = 0 } = fault;
-    this.#options.onSkipped?.({
-      path,
-      position,
-      byteLength,
-      offset,
-      kind,
-      message,
-    });
+  #report(path: string, found: FoundFault): void {
+    this.#options.onSkipped?.(logFault(path, found));
   }
 }
 

@@ -6,52 +6,56 @@ import {
   type TaskFile,
   TaskStorage,
 } from "../storage/mod.ts";
+import type { LogPlace } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 
 /**
- * Opens the two files of a segment; neither stays open when one fails.
+ * Opens the two files of a segment for reading, lets a task read them, and closes them.
  *
- * For reading, a missing `.index` is an empty one in memory (`docs/format.md#index-cache`).
+ * A missing `.index` is an empty one in memory (`docs/format.md#index-cache`).
  */
-export function* openSegment(
-  storage: TaskStorage,
-  dir: string,
+export function* readSegment<T>(
+  place: LogPlace,
   firstOffset: number,
-  options: { write: boolean },
-): Task<SegmentFiles> {
-  const { write } = options;
-  const log = yield* openSegmentLog(storage, dir, firstOffset, write);
+  read: (files: SegmentFiles) => Task<T>,
+): Task<T> {
+  const log = yield* openSegmentLog(place, firstOffset);
   try {
-    const path = segmentPath(dir, firstOffset, "index");
-    const index = write
-      ? yield* storage.openNow(path, options)
-      : yield* openIndex(storage, dir, firstOffset);
-    return { log, index };
-  } catch (error) {
+    return yield* readIndex(
+      place,
+      firstOffset,
+      (index) => read({ log, index }),
+    );
+  } finally {
     yield* log.close();
-    throw error;
   }
 }
 
-/** Opens the `.log` of a segment. */
+/** Opens the `.log` of a segment for reading. */
 export function openSegmentLog(
-  storage: TaskStorage,
-  dir: string,
+  { storage, dir }: LogPlace,
   firstOffset: number,
-  write = false,
 ): Task<TaskFile> {
-  return storage.openNow(segmentPath(dir, firstOffset, "log"), { write });
+  return storage.openNow(segmentPath(dir, firstOffset, "log"));
 }
 
-/** Opens the `.index` of a segment for reading; a missing one is an empty one in memory. */
-export function* openIndex(
-  storage: TaskStorage,
-  dir: string,
+/**
+ * Opens the `.index` of a segment, lets a task read it, and closes it. A missing one is an empty
+ * one in memory.
+ */
+export function* readIndex<T>(
+  { storage, dir }: LogPlace,
   firstOffset: number,
-): Task<TaskFile> {
+  read: (index: TaskFile) => Task<T>,
+): Task<T> {
   const path = segmentPath(dir, firstOffset, "index");
-  return (yield* openIfThere(storage, path)) ??
+  const index = (yield* openIfThere(storage, path)) ??
     (yield* openInMemory(storage, path));
+  try {
+    return yield* read(index);
+  } finally {
+    yield* index.close();
+  }
 }
 
 /** Closes the two files of a segment. */
@@ -73,6 +77,21 @@ export function* openIfThere(
   }
 }
 
+/** Opens a file for reading, lets a task read it, and closes it; `undefined` if it is gone. */
+export function* readIfThere<T>(
+  storage: TaskStorage,
+  path: string,
+  read: (file: TaskFile) => Task<T>,
+): Task<T | undefined> {
+  const file = yield* openIfThere(storage, path);
+  if (file === undefined) return undefined;
+  try {
+    return yield* read(file);
+  } finally {
+    yield* file.close();
+  }
+}
+
 /** Opens an empty file that exists in memory only. */
 function* openInMemory(storage: TaskStorage, path: string): Task<TaskFile> {
   const overlay = new OverlayStorage(storage, () => false);
@@ -80,15 +99,9 @@ function* openInMemory(storage: TaskStorage, path: string): Task<TaskFile> {
 }
 
 /** Returns the size of the file at a path in bytes; `undefined` if it does not exist. */
-export function* sizeAt(
+export function sizeAt(
   storage: TaskStorage,
   path: string,
 ): Task<number | undefined> {
-  const file = yield* openIfThere(storage, path);
-  if (file === undefined) return undefined;
-  try {
-    return yield* file.size();
-  } finally {
-    yield* file.close();
-  }
+  return readIfThere(storage, path, (file) => file.size());
 }

@@ -1,5 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import {
+  CorruptSegmentError,
   recoverSegment,
   type RecoveryReport,
   type SegmentState,
@@ -55,5 +56,19 @@ export function* tryRecovery(
     });
   } finally {
     yield* closeSegment(files);
+  }
+}
+
+/** Returns what {@linkcode tryRecovery} reports; `undefined` if recovery refuses the segment. */
+export function* recoveryOf(
+  place: LogPlace,
+  segment: Pick<ListedSegment, "firstOffset">,
+  durableOffset: number,
+): Task<RecoveryReport | undefined> {
+  try {
+    return (yield* tryRecovery(place, segment, durableOffset)).report;
+  } catch (error) {
+    if (error instanceof CorruptSegmentError) return undefined;
+    throw error;
   }
 }

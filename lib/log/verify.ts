@@ -3,7 +3,6 @@ import { INDEX_ENTRY_BYTES } from "../codec/mod.ts";
 import {
   CorruptSegmentError,
   describeStop,
-  type FaultKind,
   faultKindOf,
   IndexCheck,
   isZero,
@@ -12,7 +11,7 @@ import {
   type ScanStop,
   type WrongEntries,
 } from "../segment/mod.ts";
-import { absolutePath, type TaskFile } from "../storage/mod.ts";
+import type { TaskFile } from "../storage/mod.ts";
 import { type ClassifiedSegments, classifySegments } from "./classify.ts";
 import {
   listDirectory,
@@ -23,18 +22,14 @@ import {
   ownerPath,
   refuseNoLog,
 } from "./directory.ts";
-import type { LogFault } from "./fault.ts";
-import {
-  type CompleteReaderOptions,
-  completeReaderOptions,
-  type LogReaderOptions,
-} from "./log_options.ts";
+import { type FoundFault, type LogFault, logFault } from "./fault.ts";
+import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
 import { join, type SegmentFileKind, segmentPath } from "./names.ts";
 import { refuseOtherOwner } from "./opening.ts";
 import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
-import { openIfThere, sizeAt } from "./segment_files.ts";
-import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
+import { readIfThere, readIndex, sizeAt } from "./segment_files.ts";
+import { recoveryOf, vouchedOffset } from "./try_recovery.ts";
 
 /** How far a verification has come. */
 export interface VerifyProgress {
@@ -92,8 +87,7 @@ export function verifyLog(
   path: string | URL,
   options: VerifyOptions = {},
 ): AsyncIterableIterator<LogFault> {
-  const dir = absolutePath("verify log", path);
-  const verification = new Verification(dir, options);
+  const verification = new Verification(path, options);
   return stream(verification.run(), verification.faults);
 }
 
@@ -102,8 +96,7 @@ export function verifyLogSync(
   path: string | URL,
   options: VerifyOptions = {},
 ): IterableIterator<LogFault> {
-  const dir = absolutePath("verify log", path);
-  const verification = new Verification(dir, options);
+  const verification = new Verification(path, options);
   return streamSync(verification.run(), verification.faults);
 }
 
@@ -116,13 +109,17 @@ type Ending =
   /** It is being written. */
   | "written";
 
+function endingOf(isLocked: boolean, hasOwner: boolean): Ending {
+  if (isLocked) return "written";
+  return hasOwner ? "left" : "sealed";
+}
+
 /** One verification. */
-export class Verification {
+class Verification {
   /** Faults that were found and not taken yet. */
   readonly faults: LogFault[] = [];
 
-  readonly #dir: string;
-  readonly #options: CompleteReaderOptions;
+  readonly #place: LogPlace;
   readonly #onProgress: VerifyOptions["onProgress"];
   readonly #progress: VerifyProgress = {
     messages: 0,
@@ -137,36 +134,35 @@ export class Verification {
   /** How the last segment must end, as the last look told. */
   #ending: Ending = "sealed";
 
-  constructor(dir: string, options: VerifyOptions) {
-    this.#dir = dir;
-    this.#options = completeReaderOptions(options);
+  constructor(path: string | URL, options: VerifyOptions) {
+    this.#place = placeOf("verify log", path, options);
     this.#onProgress = options.onProgress;
-  }
-
-  get #place(): LogPlace {
-    return { ...this.#options, dir: this.#dir };
   }
 
   /** Verifies everything. */
   *run(): Task<void> {
-    const { storage } = this.#options;
-    const locked = storage.isLocked(this.#dir);
-    const listing = yield* listDirectory(storage, this.#dir);
-    refuseNoLog(this.#dir, listing);
+    const { storage, dir } = this.#place;
+    const locked = storage.isLocked(dir);
+    const listing = yield* listDirectory(storage, dir);
+    refuseNoLog(dir, listing);
     this.#names(listing);
     // It is read before the segments: what it says is durable then was durable before they are
     // read.
     const { meta, owner } = yield* this.#records(listing);
     this.#durableOffset = vouchedOffset(owner);
-    const found = classifySegments(this.#dir, listing, meta?.firstOffset);
-    yield* this.#measure(found.kept);
-    this.#ending = locked ? "written" : listing.hasOwner ? "left" : "sealed";
+    const found = classifySegments(dir, listing, meta?.firstOffset);
+    for (const segment of found.kept) {
+      if (!segment.log) continue;
+      const size = yield* sizeAt(storage, this.#path(segment, "log"));
+      this.#progress.totalBytes += size ?? 0;
+    }
+    this.#ending = endingOf(locked, listing.hasOwner);
     yield* this.#segments(found);
     this.#onProgress?.(this.#progress);
   }
 
   *#segments({ start, kept, faults }: ClassifiedSegments): Task<void> {
-    for (const fault of faults) this.#error(fault);
+    for (const fault of faults) this.#report(fault.path, fault);
     let expected: number | undefined = start;
     for (const [i, segment] of kept.entries()) {
       const isLast = i === kept.length - 1;
@@ -177,61 +173,54 @@ export class Verification {
       expected = yield* this.#segment(segment, isLast);
     }
     // A torn tail was reported, with what is missing.
-    const isDurableThere = expected === undefined ||
-      expected >= Math.max(start, this.#durableOffset);
     const last = kept.at(-1);
-    if (isDurableThere || last === undefined) return;
-    if (this.#ending === "written" || (yield* this.#looksDifferent())) return;
     const durable = Math.max(start, this.#durableOffset);
-    this.#report(this.#path(last, "log"), 0, 0, {
+    const isShort = expected !== undefined && expected < durable;
+    if (!isShort || last === undefined || this.#ending === "written") return;
+    if (yield* this.#looksDifferent()) return;
+    const end = Math.max(start, this.#durableOffset) - 1;
+    this.#report(this.#path(last, "log"), {
       kind: "gap",
       offset: expected!,
-      message: `messages ${expected} to ${
-        durable - 1
-      } are missing at its end: they were durable`,
+      message:
+        `messages ${expected} to ${end} are missing at its end: they were durable`,
     });
   }
 
   #names({ odd, foreign }: Listing): void {
+    const { dir } = this.#place;
+    const kind = "name";
     for (const each of odd) {
-      this.#report(join(this.#dir, each.name), 0, 0, {
-        kind: "name",
-        offset: 0,
-        message: oddName(this.#dir, each).message,
-      });
+      const { message } = oddName(dir, each);
+      this.#report(join(dir, each.name), { kind, message });
     }
+    const message =
+      "no segment: a log's files are named by an offset of 20 digits; an Iggy server fails at such a file";
     for (const name of foreign) {
-      if (!/\.(log|index)$/.test(name)) continue;
-      this.#report(join(this.#dir, name), 0, 0, {
-        kind: "name",
-        offset: 0,
-        message:
-          "no segment: a log's files are named by an offset of 20 digits; an Iggy server fails at such a file",
-      });
+      if (/\.(log|index)$/.test(name)) {
+        this.#report(join(dir, name), { kind, message });
+      }
     }
   }
 
   /** Reads `meta` and the owner file; what is wrong with them is reported. */
   *#records(
-    { odd }: Listing,
+    { hasMeta, hasOwner }: Listing,
   ): Task<{ meta?: MetaRecord; owner?: OwnerRecord | "invalid" }> {
-    const isOdd = (path: string): boolean =>
-      odd.some(({ name }) => path.endsWith(`/${name}`));
+    const { dir } = this.#place;
     let meta: MetaRecord | undefined;
     let owner: OwnerRecord | "invalid" | undefined;
     try {
-      if (!isOdd(metaPath(this.#dir))) meta = yield* readMeta(this.#place);
+      if (hasMeta) meta = yield* readMeta(this.#place);
     } catch (error) {
-      this.#record("meta", metaPath(this.#dir), error);
+      this.#record("meta", metaPath(dir), error);
     }
     try {
-      if (!isOdd(ownerPath(this.#dir))) {
-        owner = yield* readOwnerFile(this.#place);
-      }
-      refuseOtherOwner(this.#dir, meta, owner);
+      if (hasOwner) owner = yield* readOwnerFile(this.#place);
+      refuseOtherOwner(dir, meta, owner);
     } catch (error) {
       owner = undefined;
-      this.#record("owner", ownerPath(this.#dir), error);
+      this.#record("owner", ownerPath(dir), error);
     }
     return { ...meta && { meta }, ...owner && { owner } };
   }
@@ -242,7 +231,7 @@ export class Verification {
       error instanceof Deno.errors.NotSupported ||
       error instanceof Deno.errors.InvalidData;
     if (!isFault) throw error;
-    this.#report(path, 0, 0, { kind, offset: 0, message: error.message });
+    this.#report(path, { kind, message: error.message });
   }
 
   /** A segment must start where the one before it ends. */
@@ -250,7 +239,7 @@ export class Verification {
     const { firstOffset } = segment;
     if (firstOffset === expected) return;
     const isGap = firstOffset > expected;
-    this.#report(this.#path(segment, "log"), 0, 0, {
+    this.#report(this.#path(segment, "log"), {
       kind: isGap ? "gap" : "overlap",
       offset: expected,
       message: isGap
@@ -259,45 +248,29 @@ export class Verification {
     });
   }
 
-  /** Adds up what will be read. */
-  *#measure(segments: readonly ListedSegment[]): Task<void> {
-    for (const segment of segments) {
-      if (!segment.log) continue;
-      const path = this.#path(segment, "log");
-      this.#progress.totalBytes +=
-        (yield* sizeAt(this.#options.storage, path)) ??
-          0;
-    }
-  }
-
   /** Verifies a segment; returns the offset after its last message, as far as that is known. */
-  *#segment(
-    segment: ListedSegment,
-    isLast: boolean,
-  ): Task<number | undefined> {
-    const { storage } = this.#options;
-    const files: TaskFile[] = [];
-    try {
-      const log = yield* openIfThere(storage, this.#path(segment, "log"));
-      if (log === undefined) return undefined;
-      files.push(log);
-      const index = segment.index
-        ? yield* openIfThere(storage, this.#path(segment, "index"))
-        : undefined;
-      if (index !== undefined) files.push(index);
-      return yield* this.#pair(segment, log, index, isLast);
-    } finally {
-      for (const file of files) yield* file.close();
-    }
+  #segment(segment: ListedSegment, isLast: boolean): Task<number | undefined> {
+    const place = this.#place;
+    const { firstOffset } = segment;
+    const pair = (log: TaskFile, index?: TaskFile) =>
+      this.#pair(firstOffset, isLast, log, index);
+    return readIfThere(
+      place.storage,
+      this.#path(segment, "log"),
+      (log) =>
+        segment.index
+          ? readIndex(place, firstOffset, (index) => pair(log, index))
+          : pair(log),
+    );
   }
 
   *#pair(
-    { firstOffset }: ListedSegment,
+    firstOffset: number,
+    isLast: boolean,
     log: TaskFile,
     index: TaskFile | undefined,
-    isLast: boolean,
   ): Task<number | undefined> {
-    const { pool } = this.#options;
+    const { pool } = this.#place;
     const isOpen = isLast && this.#ending !== "sealed";
     const segment = { log, pool, firstOffset };
     // The log may grow while it is read: only these bytes count.
@@ -354,25 +327,21 @@ export class Verification {
     return this.#ending === "written" && offset >= this.#durableOffset;
   }
 
-  /** Looks for the writer again; returns whether one came or went since the last look. */
+  /**
+   * Looks for the writer again, and up to where it vouches for the log; returns whether one came or
+   * went since the last look.
+   */
   *#looksDifferent(): Task<boolean> {
     const before = this.#ending;
     // What a writer had not written yet is no fault either if it closed the log since.
     if (before === "written") return false;
-    yield* this.#look();
-    return this.#ending !== before;
-  }
-
-  /** Looks whether there is a writer, and up to where it vouches for the log. */
-  *#look(): Task<void> {
-    const { storage } = this.#options;
-    const isLocked = storage.isLocked(this.#dir);
-    const listing = yield* listDirectory(storage, this.#dir);
-    const owner = listing.hasOwner
-      ? yield* readOwnerFile(this.#place)
-      : undefined;
+    const { storage, dir } = this.#place;
+    const isLocked = storage.isLocked(dir);
+    const { hasOwner } = yield* listDirectory(storage, dir);
+    const owner = hasOwner ? yield* readOwnerFile(this.#place) : undefined;
     this.#durableOffset = Math.max(this.#durableOffset, vouchedOffset(owner));
-    this.#ending = isLocked ? "written" : listing.hasOwner ? "left" : "sealed";
+    this.#ending = endingOf(isLocked, hasOwner);
+    return this.#ending !== before;
   }
 
   /** Compares the entries after the last batch, and the size of the index. */
@@ -399,33 +368,24 @@ export class Verification {
     bound: number,
     isLast: boolean,
   ): Task<undefined> {
-    const isCut = isLast && this.#ending === "left" &&
-      (yield* this.#isCut(firstOffset));
+    const isCut = isLast && this.#ending === "left" && (yield* recoveryOf(
+          this.#place,
+          { firstOffset },
+          this.#durableOffset,
+        )) !== undefined;
     this.#damage(path, stop, bound, isCut ? "; opening cuts it" : "");
     return undefined;
-  }
-
-  /** Whether opening cuts what a dead writer left, rather than refuse it. */
-  *#isCut(firstOffset: number): Task<boolean> {
-    try {
-      yield* tryRecovery(this.#place, { firstOffset }, this.#durableOffset);
-      return true;
-    } catch (error) {
-      if (error instanceof CorruptSegmentError) return false;
-      throw error;
-    }
   }
 
   /** The index of a segment that nothing is added to holds whole entries. */
   *#indexSize(index: TaskFile, offset: number): Task<void> {
     const size = yield* index.size();
-    const rest = size % INDEX_ENTRY_BYTES;
-    if (rest === 0) return;
-    this.#report(index.path, size - rest, rest, {
-      kind: "index",
-      offset,
-      message: "it ends within an entry",
-    });
+    const byteLength = size % INDEX_ENTRY_BYTES;
+    if (byteLength === 0) return;
+    const position = size - byteLength;
+    const message = "it ends within an entry";
+    const kind = "index";
+    this.#report(index.path, { kind, position, byteLength, offset, message });
   }
 
   #entries(
@@ -434,8 +394,10 @@ export class Verification {
     wrong: readonly WrongEntries[],
   ): void {
     for (const { first, count } of wrong) {
-      this.#report(path, first * INDEX_ENTRY_BYTES, count * INDEX_ENTRY_BYTES, {
+      this.#report(path, {
         kind: "index",
+        position: first * INDEX_ENTRY_BYTES,
+        byteLength: count * INDEX_ENTRY_BYTES,
         offset,
         message: count === 1
           ? "the entry does not name a batch of the log"
@@ -452,8 +414,10 @@ export class Verification {
         const end = k + 1 < batch.batchCount
           ? batch.batch(k + 1).position
           : batch.endPosition;
-        this.#report(path, position, end - position, {
+        this.#report(path, {
           kind: "timestamp",
+          position,
+          byteLength: end - position,
           offset,
           message:
             `its time, ${timestamp}, lies before that of the batch before it, ${this.#lastTimestamp}`,
@@ -467,29 +431,19 @@ export class Verification {
     const { position, offset } = stop;
     // The batch is valid but for its time, which is reported when it is read.
     if (stop.reason === "timestamp" && end === position) return;
-    const kind = faultKindOf(stop.reason);
-    const message = describeStop(stop.reason);
-    this.#report(path, position, end - position, {
+    const byteLength = end - position;
+    this.#report(path, {
+      kind: faultKindOf(stop.reason),
+      position,
+      byteLength,
       offset,
-      kind,
-      message: `${message}${more}`,
+      message: `${describeStop(stop.reason)}${more}`,
     });
-    this.#advance(0, end - position);
+    this.#advance(0, byteLength);
   }
 
-  /** Reports what an error of opening or reading says. */
-  #error(error: CorruptSegmentError): void {
-    const { path, position, offset, kind, message } = error;
-    this.#report(path, position, 0, { kind, offset, message });
-  }
-
-  #report(
-    path: string,
-    position: number,
-    byteLength: number,
-    what: { kind: FaultKind; offset: number; message: string },
-  ): void {
-    this.faults.push({ path, position, byteLength, ...what });
+  #report(path: string, found: FoundFault): void {
+    this.faults.push(logFault(path, found));
     this.#progress.faults++;
   }
 
@@ -500,6 +454,6 @@ export class Verification {
   }
 
   #path({ firstOffset }: ListedSegment, kind: SegmentFileKind): string {
-    return segmentPath(this.#dir, firstOffset, kind);
+    return segmentPath(this.#place.dir, firstOffset, kind);
   }
 }

@@ -1,4 +1,4 @@
-import { drive, driveSync, type Task } from "../../base/mod.ts";
+import { checkInteger, drive, driveSync, type Task } from "../../base/mod.ts";
 import {
   InPlacePolicy,
   type Message,
@@ -11,14 +11,32 @@ import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { flushAtExit, forgetAtExit } from "../open_logs.ts";
 import type { CursorFile } from "./cursor_file.ts";
 import { CursorIteration } from "./cursor_iteration.ts";
-import { checkTarget, firstOffsetOf, offsetOf } from "./cursor_position.ts";
-import { type CursorLag, type CursorSource, lagAt } from "./cursor_source.ts";
+import type { CursorLag, CursorSource } from "./cursor_source.ts";
 
 /** A commit that is not durable by itself is written after this time: within a second. */
 const LAZY_MS = 500;
 
 /** A position for a cursor: an offset, the first message, or the next one that becomes durable. */
 export type CursorTarget = number | "first" | "next";
+
+/**
+ * Checks where a cursor shall start or go.
+ *
+ * @throws {RangeError} If it is neither an offset nor one of the words.
+ */
+export function checkTarget(
+  action: string,
+  name: string,
+  target: CursorTarget,
+): void {
+  if (target === "first" || target === "next") return;
+  if (Number.isSafeInteger(target) && target >= 0) return;
+  throw new RangeError(
+    `Cannot ${action} as '${name}' must be an integer from 0, "first" or "next": received ${
+      typeof target === "string" ? JSON.stringify(target) : target
+    }`,
+  );
+}
 
 /** Options of {@linkcode Cursor.batches}. */
 export interface CursorReadOptions {
@@ -148,12 +166,12 @@ export class Cursor
 
   /** Returns how far the committed position lags behind the durable messages of the log. */
   lag(): Promise<CursorLag> {
-    return drive(lagAt(this.#source, this.position));
+    return drive(this.#source.lag(this.position));
   }
 
   /** Sync version of {@linkcode Cursor.lag}. */
   lagSync(): CursorLag {
-    return driveSync(lagAt(this.#source, this.position));
+    return driveSync(this.#source.lag(this.position));
   }
 
   /** Returns the batches of {@linkcode Cursor.batches}, with the option `follow` of the cursor. */
@@ -324,7 +342,7 @@ export class Cursor
   }
 
   get #knownEnd(): number {
-    return Math.max(this.#seenEnd, this.#source.knownEnd());
+    return Math.max(this.#seenEnd, this.#source.knownEnd);
   }
 
   #checkOpen(action: string): void {
@@ -336,10 +354,7 @@ export class Cursor
 
   #checkCommit(offset: number): void {
     this.#checkOpen("commit");
-    if (Number.isSafeInteger(offset) && offset >= 0) return;
-    throw new RangeError(
-      `Cannot commit as 'offset' must be an integer from 0: received ${offset}`,
-    );
+    checkInteger("commit", "offset", offset);
   }
 
   /**
@@ -351,20 +366,20 @@ export class Cursor
     const end = yield* this.#source.durableEnd();
     this.#seenEnd = Math.max(this.#seenEnd, end);
     if (offset <= end) return;
-    const { place } = this.#source;
-    const first = yield* firstOffsetOf(place);
-    throw new OffsetOutOfRangeError(place.dir, offset, first, end, "commit");
+    const first = yield* this.#source.firstOffset();
+    const { dir } = this.#source.place;
+    throw new OffsetOutOfRangeError(dir, offset, first, end, "commit");
   }
 
   /** Refuses a position above the end of the log. `docs/format.md#cursor-above` */
   *#checkEnd(): Task<void> {
     const { position } = this;
     if (position <= this.#knownEnd) return;
-    const { place } = this.#source;
     const end = yield* this.#source.end();
     if (position <= end) return;
-    const first = yield* firstOffsetOf(place);
-    throw new OffsetOutOfRangeError(place.dir, position, first, end);
+    const first = yield* this.#source.firstOffset();
+    const { dir } = this.#source.place;
+    throw new OffsetOutOfRangeError(dir, position, first, end);
   }
 
   async #commitChecked(offset: number, options: CommitOptions): Promise<void> {
@@ -495,17 +510,17 @@ export class Cursor
 
   /** `docs/format.md#cursor-first` */
   *#seek(target: CursorTarget): Task<void> {
-    const { place } = this.#source;
+    const source = this.#source;
     const before = this.position;
     for (;;) {
-      const offset = yield* offsetOf(this.#source, target);
+      const offset = yield* source.offsetOf(target);
       this.#lazy = undefined;
       yield* this.#file.write(offset);
-      const first = yield* firstOffsetOf(place);
+      const first = yield* source.firstOffset();
       if (offset >= first) break;
       if (target === "first") continue;
       yield* this.#file.write(before);
-      throw new OffsetOutOfRangeError(place.dir, offset, first);
+      throw new OffsetOutOfRangeError(source.place.dir, offset, first);
     }
     this.#tell("moved");
     for (const iteration of this.#iterations) iteration.move();

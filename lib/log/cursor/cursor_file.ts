@@ -4,7 +4,7 @@
  * @module
  */
 import type { Task } from "../../base/mod.ts";
-import { acquire, type PooledBuffer } from "../../pool/mod.ts";
+import { acquire, type BufferPool, type PooledBuffer } from "../../pool/mod.ts";
 import {
   LockedError,
   type LockOwner,
@@ -20,7 +20,7 @@ import {
   writeBlock,
   writeUint64,
 } from "../record_file.ts";
-import { openIfThere } from "../segment_files.ts";
+import { readIfThere } from "../segment_files.ts";
 import { readSlots, sealSlot, type Slot, slotPosition } from "../slots.ts";
 import { prepareFile } from "../temporary_file.ts";
 
@@ -101,19 +101,13 @@ export function* readCursor(
 ): Task<CursorRecord | undefined> {
   const path = cursorPath(dir, name);
   refuseLink(storage, path);
-  const file = yield* openIfThere(storage, path);
-  if (file === undefined) return undefined;
-  try {
-    return yield* readRecord(file, { storage, dir, pool });
-  } finally {
-    yield* file.close();
-  }
+  return yield* readIfThere(storage, path, (file) => readRecord(file, pool));
 }
 
 /** Reads an open file; `undefined` if it is empty: being made, or left by a crash. */
 function* readRecord(
   file: TaskFile,
-  { pool }: LogPlace,
+  pool: BufferPool,
 ): Task<CursorRecord | undefined> {
   for (let attempt = 1;; attempt++) {
     const [newest] = yield* readSlots(file, pool, LAYOUT, decode);
@@ -171,13 +165,20 @@ export function* isCursorLocked(
   { storage, dir }: LogPlace,
   name: string,
 ): Task<boolean> {
-  const file = yield* openIfThere(storage, cursorPath(dir, name));
-  if (file === undefined) return false;
-  try {
+  const path = cursorPath(dir, name);
+  const isLocked = yield* readIfThere(storage, path, function* (file) {
     return !file.lock();
-  } finally {
-    yield* file.close();
-  }
+  });
+  return isLocked ?? false;
+}
+
+/** Returns the error for a cursor that another owner has open. */
+export function* cursorLocked(
+  place: LogPlace,
+  name: string,
+): Task<LockedError> {
+  const record = yield* readCursor(place, name);
+  return new LockedError(cursorPath(place.dir, name), record?.owner);
 }
 
 /** Removes a cursor's file, durably; returns whether there was one. */
@@ -221,12 +222,12 @@ export function* openCursorFile(
   let isNew = false;
   for (;;) {
     const file = yield* openOrMake(place, path);
-    let isKept = false;
+    let opened: CursorFile | undefined;
     try {
       if (!file.lock()) return undefined;
       // Deleted, or replaced, since it was opened: docs/format.md#cursor-lock
       if (!file.isNamed()) continue;
-      const record = yield* readRecord(file, place);
+      const record = yield* readRecord(file, place.pool);
       const slotBytes = blockBytesOf(file);
       if (record === undefined) {
         const offset = yield* first();
@@ -235,18 +236,11 @@ export function* openCursorFile(
       } else if (record.slotBytes < slotBytes) {
         yield* replace(place, name, { ...record, slotBytes });
       } else {
-        isKept = true;
-        const opened = yield* CursorFile.claim(
-          place,
-          name,
-          file,
-          record,
-          owner,
-        );
+        opened = yield* CursorFile.claim(place, name, file, record, owner);
         return { file: opened, isNew };
       }
     } finally {
-      if (!isKept) yield* file.close();
+      if (opened === undefined) yield* file.close();
     }
   }
 }
@@ -264,10 +258,7 @@ export function* makeCursor(
   const opened = yield* openCursorFile(place, name, function* () {
     return offset;
   });
-  if (opened === undefined) {
-    const record = yield* readCursor(place, name);
-    throw new LockedError(cursorPath(place.dir, name), record?.owner);
-  }
+  if (opened === undefined) throw yield* cursorLocked(place, name);
   yield* opened.file.close();
 }
 
@@ -350,21 +341,16 @@ export class CursorFile {
     record: CursorRecord,
     owner: LockOwner,
   ): Task<CursorFile> {
-    let block: PooledBuffer | undefined;
+    const { offset, slotBytes, owner: { pid, since } } = record;
+    const block = yield* acquire(place.pool, slotBytes, { zeroed: true });
     try {
-      const { slotBytes } = record;
-      block = yield* acquire(place.pool, slotBytes, { zeroed: true });
-      const claimed = new CursorFile(place, name, file, block, {
-        ...record,
-        owner,
-      });
-      const { pid, since } = record.owner;
+      const own = { ...record, owner };
+      const claimed = new CursorFile(place, name, file, block, own);
       const isOwn = pid === owner.pid && since === owner.since;
-      if (!isOwn) yield* claimed.write(record.offset);
+      if (!isOwn) yield* claimed.write(offset);
       return claimed;
     } catch (error) {
-      block?.drop();
-      yield* file.close();
+      block.drop();
       throw error;
     }
   }

@@ -1,6 +1,17 @@
 import type { Task } from "../../base/mod.ts";
 import type { MessageBatch } from "../../segment/mod.ts";
-import type { LogPlace } from "../meta.ts";
+import { classifySegments } from "../classify.ts";
+import { listDirectory, type ListedSegment } from "../directory.ts";
+import type { TailOptions } from "../following.ts";
+import { durableOffsetOf } from "../foreign_segments.ts";
+import { dataOf } from "../inspect.ts";
+import { type LogPlace, readMeta } from "../meta.ts";
+import { segmentPath } from "../names.ts";
+import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
+import type { SealedSegment } from "../opening.ts";
+import type { OwnLog } from "../own_log.ts";
+import { readSegment, sizeAt } from "../segment_files.ts";
+import type { CursorTarget } from "./cursor.ts";
 
 /** How far a cursor lags. */
 export interface CursorLag {
@@ -13,51 +24,192 @@ export interface CursorLag {
   bytes: number;
 }
 
-/** A segment as a cursor counts it. */
-export interface CountedSegment {
-  /** The offset of its first message. */
-  firstOffset: number;
-  /** The offset after its last message. */
-  nextOffset: number;
-  /** Bytes of its messages. */
-  byteLength: number;
+/** What a cursor reads with. */
+interface Reader {
+  tail(options: TailOptions): AsyncIterableIterator<MessageBatch>;
+  read(
+    options: TailOptions & { count?: number },
+  ): AsyncIterableIterator<MessageBatch>;
 }
 
 /** The log of a cursor, as its writer or a reader of it knows it. */
-export interface CursorSource {
+export abstract class CursorSource {
   /** Where the log is. */
   readonly place: LogPlace;
-  /** Follows the durable messages from an offset. */
-  tail(
-    from: number,
-    signal: AbortSignal | undefined,
-  ): AsyncIterableIterator<MessageBatch>;
-  /** Reads the durable messages of now from an offset. */
-  read(from: number): AsyncIterableIterator<MessageBatch>;
+  readonly #reader: Reader;
+
+  constructor(place: LogPlace, reader: Reader) {
+    this.place = place;
+    this.#reader = reader;
+  }
+
+  /** An offset up to which messages are known to be durable, without asking the disk. */
+  abstract get knownEnd(): number;
+
   /**
    * Returns the offset after the last message. The log has no offset above it, and messages below
    * it may not be durable yet.
    */
-  end(): Task<number>;
-  /** Returns an offset up to which messages are known to be durable, without asking the disk. */
-  knownEnd(): number;
+  abstract end(): Task<number>;
+
   /** Returns the offset after the last durable message. */
-  durableEnd(): Task<number>;
-  /** Returns the segments that hold messages from an offset on. */
-  segments(from: number): Task<readonly CountedSegment[]>;
+  abstract durableEnd(): Task<number>;
+
+  /** Returns the segments that hold messages from an offset on, with their durable messages. */
+  abstract segments(from: number): Task<readonly SealedSegment[]>;
+
+  /** Follows the durable messages from an offset. */
+  tail(
+    from: number,
+    signal: AbortSignal | undefined,
+  ): AsyncIterableIterator<MessageBatch> {
+    const options = { from, durable: true };
+    return this.#reader.tail(
+      signal === undefined ? options : { ...options, signal },
+    );
+  }
+
+  /** Reads the messages from an offset that are durable now. */
+  read(from: number, count?: number): AsyncIterableIterator<MessageBatch> {
+    const options = { from, durable: true };
+    return this.#reader.read(
+      count === undefined ? options : { ...options, count },
+    );
+  }
+
+  /** Returns how far an offset lags behind the durable messages. */
+  *lag(offset: number): Task<CursorLag> {
+    const end = yield* this.durableEnd();
+    const messages = Math.max(0, end - offset);
+    if (messages === 0) return { messages, bytes: 0 };
+    let bytes = 0;
+    for (const segment of yield* this.segments(offset)) {
+      const { firstOffset, nextOffset, byteLength } = segment;
+      const count = nextOffset - firstOffset;
+      const left = Math.min(nextOffset, end) - Math.max(firstOffset, offset);
+      if (left > 0) bytes += byteLength * left / count;
+    }
+    return { messages, bytes: Math.round(bytes) };
+  }
+
+  /**
+   * Returns the first offset of the log, as its `meta` says now.
+   *
+   * @throws {Deno.errors.NotSupported} If the log has no `meta` yet.
+   */
+  *firstOffset(): Task<number> {
+    const meta = yield* readMeta(this.place);
+    if (meta !== undefined) return meta.firstOffset;
+    throw new Deno.errors.NotSupported(
+      `Cannot use cursors of log '${this.place.dir}': it has no 'meta' yet, opening it for writing makes one`,
+    );
+  }
+
+  /**
+   * Returns the offset of a target.
+   *
+   * @throws {OffsetOutOfRangeError} If the log holds no such offset, or not durably.
+   */
+  *offsetOf(target: CursorTarget): Task<number> {
+    if (target === "next") return yield* this.durableEnd();
+    const first = yield* this.firstOffset();
+    if (target === "first") return first;
+    const end = yield* this.durableEnd();
+    if (target >= first && target <= end) return target;
+    throw new OffsetOutOfRangeError(this.place.dir, target, first, end);
+  }
 }
 
-/** Returns how far an offset is behind the end of a log. */
-export function* lagAt(source: CursorSource, offset: number): Task<CursorLag> {
-  const end = yield* source.durableEnd();
-  const messages = Math.max(0, end - offset);
-  if (messages === 0) return { messages, bytes: 0 };
-  let bytes = 0;
-  for (const segment of yield* source.segments(offset)) {
-    const { firstOffset, nextOffset, byteLength } = segment;
-    const count = nextOffset - firstOffset;
-    const left = Math.min(nextOffset, end) - Math.max(firstOffset, offset);
-    if (left > 0) bytes += byteLength * left / count;
+/** A log that this isolate writes, for cursors: it is known without asking the disk. */
+export class OwnSource extends CursorSource {
+  readonly #log: OwnLog;
+
+  constructor(log: OwnLog, reader: Reader) {
+    super(log.place, reader);
+    this.#log = log;
   }
-  return { messages, bytes: Math.round(bytes) };
+
+  get knownEnd(): number {
+    return this.#log.appender.durableOffset;
+  }
+
+  end(): Task<number> {
+    return this.durableEnd();
+  }
+
+  // deno-lint-ignore require-yield -- there is nothing to wait for
+  *durableEnd(): Task<number> {
+    return this.knownEnd;
+  }
+
+  // deno-lint-ignore require-yield -- there is nothing to wait for
+  *segments(): Task<readonly SealedSegment[]> {
+    const { appender, sealed } = this.#log;
+    const { firstOffset, durableOffset, syncedEnd } = appender.active;
+    const active = { firstOffset, nextOffset: durableOffset };
+    return [...sealed, { ...active, byteLength: syncedEnd }];
+  }
+
+  override read(from: number): AsyncIterableIterator<MessageBatch> {
+    return super.read(from, Math.max(0, this.knownEnd - from));
+  }
+}
+
+/** A log that another process may be writing, for cursors: what is known of it is in its files. */
+export class ForeignSource extends CursorSource {
+  get knownEnd(): number {
+    return 0;
+  }
+
+  *end(): Task<number> {
+    const segments = yield* this.#listed();
+    return (yield* this.#last(segments.at(-1))).nextOffset;
+  }
+
+  *durableEnd(): Task<number> {
+    const published = yield* durableOffsetOf(this.place);
+    // A log that was closed is durable to its end.
+    if (published === Infinity) return yield* this.end();
+    // What was removed was durable.
+    const meta = yield* readMeta(this.place);
+    return Math.max(published, meta?.firstOffset ?? 0);
+  }
+
+  *segments(from: number): Task<readonly SealedSegment[]> {
+    const listed = yield* this.#listed();
+    const counted: SealedSegment[] = [];
+    for (const [i, { firstOffset }] of listed.entries()) {
+      const nextOffset = listed[i + 1]?.firstOffset;
+      if (nextOffset === undefined) counted.push(yield* this.#last(listed[i]));
+      else if (nextOffset > from) {
+        const { storage, dir } = this.place;
+        const path = segmentPath(dir, firstOffset, "log");
+        const byteLength = (yield* sizeAt(storage, path)) ?? 0;
+        counted.push({ firstOffset, nextOffset, byteLength });
+      }
+    }
+    return counted;
+  }
+
+  *#listed(): Task<ListedSegment[]> {
+    const { storage, dir } = this.place;
+    const listing = yield* listDirectory(storage, dir);
+    const meta = yield* readMeta(this.place);
+    return classifySegments(dir, listing, meta?.firstOffset).readable;
+  }
+
+  /** Returns the last segment, as far as it holds whole batches. */
+  *#last(segment: ListedSegment | undefined): Task<SealedSegment> {
+    const { place } = this;
+    const firstOffset = segment?.firstOffset ?? 0;
+    if (segment === undefined) {
+      return { firstOffset, nextOffset: firstOffset, byteLength: 0 };
+    }
+    const { nextOffset, dataBytes: byteLength } = yield* readSegment(
+      place,
+      firstOffset,
+      (files) => dataOf(files, place.pool, firstOffset),
+    );
+    return { firstOffset, nextOffset, byteLength };
+  }
 }

@@ -1,25 +1,19 @@
-import { drive, driveSync, type Task } from "../../base/mod.ts";
-import { LockedError, type LockOwner } from "../../storage/mod.ts";
+import { checkInteger, type Task } from "../../base/mod.ts";
+import type { LockOwner } from "../../storage/mod.ts";
 import { publish } from "../events.ts";
+import { openLocked } from "../locks.ts";
 import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
-import { Cursor, type CursorTarget } from "./cursor.ts";
+import { checkTarget, Cursor, type CursorTarget } from "./cursor.ts";
 import {
   checkCursorName,
   type CursorFile,
-  cursorPath,
+  cursorLocked,
   isCursorLocked,
   openCursorFile,
-  readCursor,
   readCursors,
   removeCursor,
 } from "./cursor_file.ts";
-import { checkTarget, firstOffsetOf, offsetOf } from "./cursor_position.ts";
-import { type CursorLag, type CursorSource, lagAt } from "./cursor_source.ts";
-
-/** How often the lock of another owner is tried, in milliseconds. */
-const LOCK_POLL_MS = 20;
-/** `cursorSync` tries it this often, 1 ms apart: a listing takes the lock for an instant. */
-const LOCK_LOOKS = 3;
+import type { CursorLag, CursorSource } from "./cursor_source.ts";
 
 /** How to open a cursor. */
 export interface CursorOptions {
@@ -53,68 +47,56 @@ export interface CursorInfo {
 
 /** The cursors of a log. */
 export class LogCursors {
+  /** The cursors that are open here. */
+  readonly opened: Set<Cursor> = new Set();
   readonly #source: CursorSource;
-  readonly #open = new Set<Cursor>();
 
   constructor(source: CursorSource) {
     this.#source = source;
   }
 
-  /** The cursors that are open here. */
-  get open(): ReadonlySet<Cursor> {
-    return this.#open;
-  }
-
   /**
    * Opens a cursor, and creates it if it does not exist.
    *
-   * @throws {LockedError} If another has it open, after `lockTimeoutMs`.
+   * @param isBlocking Whether the caller blocks: then the lock is not waited for.
+   * @throws {LockedError} If another owner has it open, after `lockTimeoutMs`.
    */
-  async cursor(name: string, options: CursorOptions = {}): Promise<Cursor> {
-    check(name, options);
-    const { lockTimeoutMs = 2000 } = options;
-    const { storage } = this.#source.place;
-    for (let waitedMs = 0;; waitedMs += LOCK_POLL_MS) {
-      const cursor = await drive(this.#tryOpen(name, options));
-      if (cursor !== undefined) return cursor;
-      if (waitedMs >= lockTimeoutMs) throw await drive(this.#locked(name));
-      await storage.storage.delay(LOCK_POLL_MS);
-    }
+  *open(
+    name: string,
+    options: CursorOptions = {},
+    isBlocking = false,
+  ): Task<Cursor> {
+    const { from = "first", lockTimeoutMs = 2000 } = options;
+    checkCursorName(name);
+    checkTarget("open cursor", "from", from);
+    checkInteger("open cursor", "lockTimeoutMs", lockTimeoutMs);
+    const { place } = this.#source;
+    const cursor = yield* openLocked(
+      place.storage,
+      () => this.#tryOpen(name, options),
+      isBlocking ? undefined : lockTimeoutMs,
+    );
+    if (cursor !== undefined) return cursor;
+    throw yield* cursorLocked(place, name);
   }
 
-  /** Opens a cursor while the caller waits, but does not wait for another owner's lock. */
-  cursorSync(name: string, options: CursorOptions = {}): Cursor {
-    check(name, options);
-    for (let look = 1;; look++) {
-      const cursor = driveSync(this.#tryOpen(name, options));
-      if (cursor !== undefined) return cursor;
-      if (look === LOCK_LOOKS) throw driveSync(this.#locked(name));
-      this.#source.place.storage.storage.delaySync(1);
-    }
-  }
-
-  /** Lists all cursors, by name. */
+  /** Lists all cursors by name. */
   *list(): Task<CursorInfo[]> {
     const { place } = this.#source;
     const found: CursorInfo[] = [];
     for (const { name, offset, owner } of yield* readCursors(place)) {
-      const lag = yield* lagAt(this.#source, offset);
+      const lag = yield* this.#source.lag(offset);
       const locked = yield* isCursorLocked(place, name);
       found.push({ name, position: offset, lag, locked, owner });
     }
     return found;
   }
 
-  /** Deletes a cursor, whoever has it open; returns whether there was one. */
-  delete(name: string): Task<boolean> {
+  /** Deletes a cursor, even while it is open; returns whether it existed. */
+  *delete(name: string): Task<boolean> {
     checkCursorName(name);
-    return this.#delete(name);
-  }
-
-  *#delete(name: string): Task<boolean> {
     const { place } = this.#source;
-    const isThere = yield* removeCursor(place, name);
-    if (!isThere) return false;
+    if (!(yield* removeCursor(place, name))) return false;
     publish("basalt:cursor", () => ({
       log: place.dir,
       cursor: name,
@@ -125,20 +107,16 @@ export class LogCursors {
     return true;
   }
 
-  *#locked(name: string): Task<LockedError> {
-    const { place } = this.#source;
-    const record = yield* readCursor(place, name);
-    return new LockedError(cursorPath(place.dir, name), record?.owner);
-  }
-
-  /** Opens a cursor; `undefined` while another has it. */
-  *#tryOpen(name: string, options: CursorOptions): Task<Cursor | undefined> {
-    const { from = "first", follow = true } = options;
+  /** Opens a cursor; `undefined` while another owner has it. */
+  *#tryOpen(
+    name: string,
+    { from = "first", follow = true }: CursorOptions,
+  ): Task<Cursor | undefined> {
     const source = this.#source;
     const opened = yield* openCursorFile(
       source.place,
       name,
-      () => offsetOf(source, from),
+      () => source.offsetOf(from),
     );
     if (opened === undefined) return undefined;
     const { file, isNew } = opened;
@@ -153,22 +131,22 @@ export class LogCursors {
       name,
       file,
       follow,
-      (closed) => this.#open.delete(closed),
+      (closed) => this.opened.delete(closed),
     );
-    this.#open.add(cursor);
+    this.opened.add(cursor);
     return cursor;
   }
 
   /**
-   * Looks, now that the file is durable and retention sees it, whether retention passed its offset
-   * before.
+   * Checks whether retention passed the offset of a new cursor before its file was durable; from
+   * then on retention sees the cursor.
    *
    * `docs/format.md#cursor-first`
    */
   *#checkNew(name: string, file: CursorFile, from: CursorTarget): Task<void> {
     const { place } = this.#source;
     for (;;) {
-      const first = yield* firstOffsetOf(place);
+      const first = yield* this.#source.firstOffset();
       const { offset } = file;
       if (offset >= first) return;
       if (from === "first") {
@@ -179,16 +157,4 @@ export class LogCursors {
       throw new OffsetOutOfRangeError(place.dir, offset, first);
     }
   }
-}
-
-function check(
-  name: string,
-  { from = "first", lockTimeoutMs = 0 }: CursorOptions,
-): void {
-  checkCursorName(name);
-  checkTarget("open cursor", "from", from);
-  if (Number.isSafeInteger(lockTimeoutMs) && lockTimeoutMs >= 0) return;
-  throw new RangeError(
-    `Cannot open cursor as 'lockTimeoutMs' must be an integer from 0: received ${lockTimeoutMs}`,
-  );
 }

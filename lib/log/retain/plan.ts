@@ -1,4 +1,5 @@
-import type { Task } from "../../base/mod.ts";
+import { checkInteger, type Task } from "../../base/mod.ts";
+import type { SealedSegment } from "../opening.ts";
 
 /** Which segments a log may remove: those for which one of these conditions holds. */
 export interface RetainOptions {
@@ -19,28 +20,18 @@ export interface RetainNowOptions extends RetainOptions {
   before?: number;
 }
 
-/** A segment that may be removed. */
-export interface RetainedSegment {
-  /** The offset of its first message. */
-  firstOffset: number;
-  /** The offset after its last message. */
-  nextOffset: number;
-  /** Bytes of its messages. */
-  byteLength: number;
-}
-
 /** What is needed to decide. */
 export interface RetainFacts {
   /** The segments that are not written any more, in order. */
-  sealed: readonly RetainedSegment[];
+  sealed: readonly SealedSegment[];
   /** Bytes of messages of the segment that is written. */
   activeBytes: number;
   /** The positions of all cursors. */
   cursors: readonly { name: string; offset: number }[];
-  /** Now, in microseconds since the Unix epoch. */
+  /** The time, in microseconds since the Unix epoch. */
   now: number;
-  /** Returns the append time of the last message of a segment, in microseconds. */
-  lastTimestamp(segment: RetainedSegment): Task<number>;
+  /** Returns the append time of the last message of the `i`th of them, in microseconds. */
+  lastTimestamp(i: number): Task<number>;
 }
 
 /** What retention removes. */
@@ -71,14 +62,12 @@ export function* planRetention(
   let bytes = 0;
   let total = activeBytes;
   for (const { byteLength } of sealed) total += byteLength;
-  for (const segment of sealed) {
+  for (const [i, segment] of sealed.entries()) {
     const needing = cursors.filter(({ offset }) =>
       offset >= first && offset < segment.nextOffset
     );
-    const isHard = total > hardBytes;
-    const isRemoved = isHard ||
-      needing.length === 0 &&
-        (yield* isUnwanted(facts, options, segment, total));
+    const isRemoved = total > hardBytes ||
+      needing.length === 0 && (yield* isUnwanted(facts, options, i, total));
     if (!isRemoved) break;
     for (const { name } of needing) passed.add(name);
     count++;
@@ -91,13 +80,13 @@ export function* planRetention(
 function* isUnwanted(
   facts: RetainFacts,
   { bytes = Infinity, ageMs, before = 0 }: RetainNowOptions,
-  segment: RetainedSegment,
+  i: number,
   total: number,
 ): Task<boolean> {
-  if (total > bytes || segment.nextOffset <= before) return true;
+  if (total > bytes || facts.sealed[i]!.nextOffset <= before) return true;
   if (ageMs === undefined) return false;
   // A time in the future keeps the segment until it has passed.
-  return facts.now - (yield* facts.lastTimestamp(segment)) > ageMs * 1000;
+  return facts.now - (yield* facts.lastTimestamp(i)) > ageMs * 1000;
 }
 
 const NAMES = ["bytes", "ageMs", "hardBytes", "before"] as const;
@@ -105,21 +94,17 @@ const NAMES = ["bytes", "ageMs", "hardBytes", "before"] as const;
 /**
  * Checks what to retain.
  *
+ * @throws {TypeError} If a bound is not a number.
  * @throws {RangeError} If a bound is out of its range.
  */
 export function checkRetain(action: string, options: RetainNowOptions): void {
   for (const name of NAMES) {
     const value = options[name];
-    if (value === undefined || Number.isSafeInteger(value) && value >= 0) {
-      continue;
-    }
-    throw new RangeError(
-      `Cannot ${action} as '${name}' must be an integer from 0: received ${value}`,
-    );
+    if (value !== undefined) checkInteger(action, name, value);
   }
 }
 
-/** Whether nothing is asked for. */
+/** Whether no bound is given. */
 export function isRetainEmpty(options: RetainNowOptions): boolean {
   return NAMES.every((name) => options[name] === undefined);
 }

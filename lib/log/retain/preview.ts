@@ -1,11 +1,7 @@
 import { drive } from "../../base/mod.ts";
-import { absolutePath } from "../../storage/mod.ts";
 import { readCursors } from "../cursor/cursor_file.ts";
 import { inspectLog } from "../inspect.ts";
-import {
-  completeReaderOptions,
-  type LogReaderOptions,
-} from "../log_options.ts";
+import { type LogReaderOptions, placeOf } from "../log_options.ts";
 import { checkRetain, planRetention, type RetainNowOptions } from "./plan.ts";
 import type { RetentionReport } from "./retention.ts";
 
@@ -37,29 +33,23 @@ export async function previewRetention(
   options: LogReaderOptions = {},
 ): Promise<RetentionReport> {
   checkRetain("preview retention", retain);
-  const dir = absolutePath("preview retention", path);
-  const { storage, pool } = completeReaderOptions(options);
-  const { segments, firstOffset } = await inspectLog(dir, options);
+  const place = placeOf("preview retention", path, options);
+  const { segments, firstOffset } = await inspectLog(place.dir, options);
   const counted = segments.map((segment) => ({
     ...segment,
     byteLength: segment.dataBytes,
   }));
   const active = counted.pop();
-  const plan = await drive(function* () {
-    return yield* planRetention({
-      sealed: counted,
-      activeBytes: active?.dataBytes ?? 0,
-      cursors: yield* readCursors({ storage, dir, pool }),
-      now: storage.now(),
-      *lastTimestamp({ firstOffset }) {
-        const segment = counted.find((each) =>
-          each.firstOffset === firstOffset
-        );
-        return segment?.lastTimestamp ?? Infinity;
-      },
-    }, retain);
-  }());
-  const { count, bytes, passed } = plan;
+  const { count, bytes, passed } = await drive(planRetention({
+    sealed: counted,
+    activeBytes: active?.dataBytes ?? 0,
+    cursors: await drive(readCursors(place)),
+    now: place.storage.now(),
+    // deno-lint-ignore require-yield -- it is known
+    *lastTimestamp(i) {
+      return counted[i]!.lastTimestamp ?? Infinity;
+    },
+  }, retain));
   return {
     firstOffset: counted[count - 1]?.nextOffset ?? firstOffset,
     removedSegments: count,

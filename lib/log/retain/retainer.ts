@@ -1,19 +1,17 @@
-import type { Task } from "../../base/mod.ts";
-import type { StorageTimer, TaskStorage } from "../../storage/mod.ts";
+import { drive, type Task } from "../../base/mod.ts";
+import type { StorageTimer } from "../../storage/mod.ts";
 import { publish } from "../events.ts";
+import { firstTimestampOf } from "../log_scan.ts";
+import type { OwnLog } from "../own_log.ts";
 import { isRetainEmpty, type RetainOptions } from "./plan.ts";
 import { Removals } from "./removals.ts";
-import {
-  type RetainedLog,
-  Retention,
-  type RetentionReport,
-} from "./retention.ts";
+import { Retention, type RetentionReport } from "./retention.ts";
 
 /** How often a log is looked at, in milliseconds. */
 const INTERVAL_MS = 60_000;
 /** While a flush waits, retention is put off by this time, in milliseconds. */
 const POSTPONE_MS = 10;
-/** It is put off this often at most: a log under constant load must be cut all the same. */
+/** Retention is put off at most this often, so that a log under constant load is cut, too. */
 const MAX_POSTPONED = 100;
 
 /** What retention did since the log was opened. */
@@ -32,28 +30,21 @@ export interface RetentionStats {
   failure: Error | undefined;
 }
 
-/** What a {@linkcode Retainer} does to a log. */
+/** What a {@linkcode Retainer} keeps to. */
 export interface RetainerOptions {
-  /** Its clock and timers. */
-  storage: TaskStorage;
   /** What to keep. */
   retain: RetainOptions;
   /** The age at which the segment that is written ends, in milliseconds; 0 for never. */
   rollMs: number;
-  /** Whether a call waits for a flush now. */
-  isFlushAwaited(): boolean;
-  /** Whether the log takes no more changes. */
-  isOver(): boolean;
-  /** Ends the segment that is written if it is older than `rollMs`. */
-  rollIfOld(): Promise<void>;
 }
 
 /** Runs retention after a roll and once a minute, and counts what it does. */
 export class Retainer {
+  /** Runs removals for the calls of a log: one at a time, beside flushes. */
+  readonly removals: Removals;
+  readonly #log: OwnLog;
   readonly #options: RetainerOptions;
-  readonly #path: string;
   readonly #retention: Retention;
-  readonly #removals: Removals;
   readonly #stats: RetentionStats = {
     runs: 0,
     removedSegments: 0,
@@ -62,15 +53,17 @@ export class Retainer {
     failures: 0,
     failure: undefined,
   };
+  /** The append time of the first message of a segment, in microseconds. */
+  #beganAt: { firstOffset: number; micros: number } | undefined;
   #tick: StorageTimer | undefined;
   #soon: StorageTimer | undefined;
   #isStopped = false;
 
-  constructor(log: RetainedLog, options: RetainerOptions) {
+  constructor(log: OwnLog, options: RetainerOptions) {
+    this.#log = log;
     this.#options = options;
-    this.#path = log.place.dir;
     this.#retention = new Retention(log);
-    this.#removals = new Removals(log.place.dir);
+    this.removals = new Removals(log.place.dir);
     if (!isRetainEmpty(options.retain) || options.rollMs > 0) this.#wait();
   }
 
@@ -79,12 +72,7 @@ export class Retainer {
     return { ...this.#stats };
   }
 
-  /** What runs, for the calls of a log: one at a time, beside flushes. */
-  get removals(): Removals {
-    return this.#removals;
-  }
-
-  /** Removes what the options name, counted. */
+  /** Removes what the options name, and counts it. */
   *retain(options: RetainOptions): Task<RetentionReport> {
     const stats = this.#stats;
     stats.runs++;
@@ -97,7 +85,7 @@ export class Retainer {
       if (report.removedSegments > 0) this.#tell(report, undefined);
       for (const cursor of report.passedCursors) {
         publish("basalt:cursor", () => ({
-          log: this.#path,
+          log: this.#log.place.dir,
           cursor,
           action: "passed",
           position: undefined,
@@ -114,7 +102,8 @@ export class Retainer {
   }
 
   #tell(report: RetentionReport | undefined, error: Error | undefined): void {
-    publish("basalt:retain", () => ({ log: this.#path, report, error }));
+    const log = this.#log.place.dir;
+    publish("basalt:retain", () => ({ log, report, error }));
   }
 
   /** Removes the segments of which every message lies below an offset. */
@@ -122,10 +111,9 @@ export class Retainer {
     return this.#retention.truncateBefore(offset);
   }
 
-  /** A segment was sealed: looks soon. */
+  /** Runs retention soon, because a segment was sealed. */
   rolled(): void {
-    if (isRetainEmpty(this.#options.retain)) return;
-    this.#look(0);
+    if (!isRetainEmpty(this.#options.retain)) this.#look(0);
   }
 
   /** Waits for what is in flight; nothing starts after this. */
@@ -133,44 +121,61 @@ export class Retainer {
     this.#isStopped = true;
     this.#tick?.cancel();
     this.#soon?.cancel();
-    return this.#removals.close();
+    return this.removals.close();
   }
 
   #wait(): void {
-    const { storage, rollMs } = this.#options;
+    const { rollMs } = this.#options;
     const delayMs = Math.min(INTERVAL_MS, rollMs || INTERVAL_MS);
+    const { storage } = this.#log.place;
     this.#tick = storage.after(delayMs, () => this.#onTick());
   }
 
   async #onTick(): Promise<void> {
     if (this.#isOver) return;
     try {
-      await this.#options.rollIfOld();
+      await this.#rollIfOld();
     } catch {
       // Poison, or a full disk: the next append tells.
     }
     if (this.#isOver) return;
-    if (!isRetainEmpty(this.#options.retain)) this.#look(0);
+    this.rolled();
     this.#wait();
   }
 
+  /** Ends the segment that is written if its first message is older than `rollMs`. */
+  async #rollIfOld(): Promise<void> {
+    const { rollMs } = this.#options;
+    const { appender, place } = this.#log;
+    const { firstOffset, writtenEnd } = appender.active;
+    if (rollMs === 0 || writtenEnd === 0) return;
+    if (this.#beganAt?.firstOffset !== firstOffset) {
+      const first = firstTimestampOf(place, firstOffset, writtenEnd);
+      this.#beganAt = { firstOffset, micros: (await drive(first)) ?? Infinity };
+    }
+    const ageMicros = place.storage.now() - this.#beganAt.micros;
+    if (ageMicros < rollMs * 1000) return;
+    await appender.exclusively(() => appender.roll(firstOffset));
+  }
+
   get #isOver(): boolean {
-    return this.#isStopped || this.#options.isOver();
+    const { isClosed, poison } = this.#log.appender;
+    return this.#isStopped || isClosed || poison !== undefined;
   }
 
   /** Retains in a turn of its own, while no flush waits. */
   #look(postponed: number): void {
     if (this.#isOver || this.#soon !== undefined) return;
-    const { storage, isFlushAwaited, retain } = this.#options;
+    const { appender, place } = this.#log;
     const delayMs = postponed === 0 ? 0 : POSTPONE_MS;
-    this.#soon = storage.after(delayMs, () => {
+    this.#soon = place.storage.after(delayMs, () => {
       this.#soon = undefined;
       if (this.#isOver) return;
-      if (postponed < MAX_POSTPONED && isFlushAwaited()) {
+      if (postponed < MAX_POSTPONED && appender.isAwaited) {
         this.#look(postponed + 1);
         return;
       }
-      this.#removals.run(() => this.retain(retain)).catch(() => {
+      this.removals.run(() => this.retain(this.#options.retain)).catch(() => {
         // It is counted.
       });
     });

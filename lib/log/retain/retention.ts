@@ -1,14 +1,13 @@
 import type { Task } from "../../base/mod.ts";
-import { MessageBatch, readSealedEnd, SegmentScan } from "../../segment/mod.ts";
-import { readCursors, type StoredCursor } from "../cursor/cursor_file.ts";
+import { readSealedEnd } from "../../segment/mod.ts";
+import { readCursors } from "../cursor/cursor_file.ts";
 import { filesOf } from "../directory.ts";
-import type { LogMeta, LogPlace } from "../meta.ts";
-import { join, segmentPath } from "../names.ts";
+import { join } from "../names.ts";
 import type { SealedSegment } from "../opening.ts";
-import { closeSegment, openSegment } from "../segment_files.ts";
+import type { OwnLog } from "../own_log.ts";
+import { readSegment } from "../segment_files.ts";
 import {
   planRetention,
-  type RetainedSegment,
   type RetainNowOptions,
   type RetainPlan,
 } from "./plan.ts";
@@ -40,50 +39,27 @@ export interface RetentionReport {
   passedCursors: string[];
 }
 
-/** A log whose first segments can be removed, as its writer knows it. */
-export interface RetainedLog {
-  /** Where it is. */
-  readonly place: LogPlace;
-  /** Its first offset on the disk. */
-  readonly meta: LogMeta;
-  /** All segments but the one that is written, in order; what is removed is taken out. */
-  readonly sealed: SealedSegment[];
-  /** Bytes of messages of the segment that is written. */
-  activeBytes(): number;
-  /** The offset of the first message. */
-  firstOffset(): number;
-  /** Refuses a path that leads to another directory by now. */
-  refuseMoved(): void;
-}
-
 /** Removes segments from the front of a log; one computation at a time. */
 export class Retention {
-  readonly #log: RetainedLog;
+  readonly #log: OwnLog;
   /** Files that were to be removed, and may still be there. */
   #leftover: string[] = [];
   /** Append times of the last messages of the first segments, in microseconds. */
   readonly #lastTimestamps = new Map<number, number>();
 
-  constructor(log: RetainedLog) {
+  constructor(log: OwnLog) {
     this.#log = log;
   }
 
   /** Removes what the options name. */
   *retain(options: RetainNowOptions): Task<RetentionReport> {
-    const plan = yield* this.#plan(options);
-    let last = plan;
-    const removed = yield* this.#remove(
-      plan.count,
-      function* (this: Retention) {
-        last = yield* this.#plan(options);
-        return last.count;
-      }.bind(this),
-    );
+    const plan = () => this.#plan(options);
+    const { removed, passed } = yield* this.#remove(yield* plan(), plan);
     return {
-      firstOffset: this.#log.firstOffset(),
+      firstOffset: this.#log.firstOffset,
       removedSegments: removed.length,
-      removedBytes: bytesOf(removed),
-      passedCursors: removed.length === 0 ? [] : last.passed,
+      removedBytes: removed.reduce((sum, each) => sum + each.byteLength, 0),
+      passedCursors: passed,
     };
   }
 
@@ -91,51 +67,60 @@ export class Retention {
   *truncateBefore(offset: number): Task<number> {
     const { sealed } = this.#log;
     const count = sealed.findLastIndex((each) => each.nextOffset <= offset) + 1;
-    yield* this.#remove(count);
-    return this.#log.firstOffset();
+    yield* this.#remove({ count, passed: [] });
+    return this.#log.firstOffset;
   }
 
   *#plan(options: RetainNowOptions): Task<RetainPlan> {
-    const { place, sealed } = this.#log;
-    const cursors: StoredCursor[] = yield* readCursors(place);
+    const { appender, place, sealed } = this.#log;
     return yield* planRetention({
       sealed,
-      activeBytes: this.#log.activeBytes(),
-      cursors,
+      activeBytes: appender.active.writtenEnd,
+      cursors: yield* readCursors(place),
       now: place.storage.now(),
-      lastTimestamp: (segment) => this.#lastTimestamp(segment),
+      lastTimestamp: (i) => this.#lastTimestamp(sealed[i]!),
     }, options);
   }
 
-  *#lastTimestamp({ firstOffset }: RetainedSegment): Task<number> {
+  *#lastTimestamp({ firstOffset }: SealedSegment): Task<number> {
     const known = this.#lastTimestamps.get(firstOffset);
     if (known !== undefined) return known;
-    const time = yield* lastTimestampOf(this.#log.place, firstOffset);
-    this.#lastTimestamps.set(firstOffset, time);
-    return time;
+    const { place } = this.#log;
+    const { lastTimestamp } = yield* readSegment(
+      place,
+      firstOffset,
+      (files) => readSealedEnd(files, place.pool, firstOffset),
+    );
+    this.#lastTimestamps.set(firstOffset, lastTimestamp);
+    return lastTimestamp;
   }
 
   /**
-   * Removes the first segments. It may be repeated after a failure.
+   * Removes the first segments; returns which, and the cursors that needed one of them. It may be
+   * repeated after a failure.
    *
-   * @param confirm Tells, once the first offset was raised, how many of them really go.
+   * @param replan Plans again once the first offset was raised. It may remove fewer segments.
    */
   *#remove(
-    count: number,
-    confirm?: () => Task<number>,
-  ): Task<SealedSegment[]> {
-    const { meta, sealed } = this.#log;
+    { count, passed }: Pick<RetainPlan, "count" | "passed">,
+    replan?: () => Task<RetainPlan>,
+  ): Task<{ removed: SealedSegment[]; passed: string[] }> {
+    const { meta, place, sealed } = this.#log;
     if (count === 0) {
       yield* this.#removeLeftover();
-      return [];
+      return { removed: [], passed: [] };
     }
-    this.#log.refuseMoved();
+    this.#log.refuseMoved("truncate log");
     const before = meta.firstOffset;
     const raised = sealed[count - 1]!.nextOffset;
     if (raised > before) yield* meta.setFirstOffset(raised);
     let confirmed = count;
     try {
-      if (confirm !== undefined) confirmed = Math.min(count, yield* confirm());
+      if (replan !== undefined) {
+        const plan = yield* replan();
+        confirmed = Math.min(count, plan.count);
+        passed = plan.passed;
+      }
     } catch (error) {
       yield* meta.setFirstOffset(before);
       throw error;
@@ -145,38 +130,28 @@ export class Retention {
         ? before
         : sealed[confirmed - 1]!.nextOffset;
       yield* meta.setFirstOffset(lowered);
-      if (confirmed === 0) return [];
+      if (confirmed === 0) return { removed: [], passed: [] };
     }
     const removed = sealed.splice(0, confirmed);
-    try {
-      yield* this.#removeFiles(removed);
-    } catch (error) {
-      if (!(error instanceof NothingRemoved)) throw error;
-      sealed.unshift(...removed);
-      yield* meta.setFirstOffset(before);
-      throw error.reason;
-    }
-    return removed;
-  }
-
-  *#removeFiles(removed: readonly SealedSegment[]): Task<void> {
-    const { dir } = this.#log.place;
-    const names = removed.flatMap(({ firstOffset }) =>
-      filesOf({ firstOffset, log: true, index: true })
-    );
+    const earlier = this.#leftover.length;
     for (const { firstOffset } of removed) {
       this.#lastTimestamps.delete(firstOffset);
+      const names = filesOf({ firstOffset, log: true, index: true });
+      this.#leftover.push(...names.map((name) => join(place.dir, name)));
     }
-    const earlier = this.#leftover.length;
-    this.#leftover.push(...names.map((name) => join(dir, name)));
     const all = this.#leftover.length;
     try {
       yield* this.#removeLeftover();
     } catch (error) {
-      if (earlier > 0 || this.#leftover.length < all) throw error;
-      this.#leftover = [];
-      throw new NothingRemoved(error);
+      const isAllThere = earlier === 0 && this.#leftover.length === all;
+      if (isAllThere) {
+        this.#leftover = [];
+        sealed.unshift(...removed);
+        yield* meta.setFirstOffset(before);
+      }
+      throw error;
     }
+    return { removed, passed };
   }
 
   *#removeLeftover(): Task<void> {
@@ -197,52 +172,5 @@ export class Retention {
       this.#leftover.splice(0, count);
     }
     yield* storage.syncDirectory(dir);
-  }
-}
-
-/** No file was removed: everything can be put back. */
-class NothingRemoved {
-  constructor(readonly reason: unknown) {}
-}
-
-function bytesOf(segments: readonly RetainedSegment[]): number {
-  return segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
-/** Returns the append time of the last message of a sealed segment, in microseconds. */
-export function* lastTimestampOf(
-  { storage, dir, pool }: LogPlace,
-  firstOffset: number,
-): Task<number> {
-  const files = yield* openSegment(storage, dir, firstOffset, { write: false });
-  try {
-    return (yield* readSealedEnd(files, pool, firstOffset)).lastTimestamp;
-  } finally {
-    yield* closeSegment(files);
-  }
-}
-
-/**
- * Returns the append time of the first message of a segment, in microseconds.
- *
- * @param end Where its data ends, in bytes: above 0.
- */
-export function* firstTimestampOf(
-  { storage, dir, pool }: LogPlace,
-  firstOffset: number,
-  end: number,
-): Task<number> {
-  const log = yield* storage.openNow(segmentPath(dir, firstOffset, "log"));
-  const scan = new SegmentScan(log, pool, 0, firstOffset, {
-    readAheadBytes: 0,
-  });
-  try {
-    const first = yield* scan.next(end);
-    if (!(first instanceof MessageBatch)) return Infinity;
-    using batch = first;
-    return batch.timestamp(0);
-  } finally {
-    yield* scan.close();
-    yield* log.close();
   }
 }

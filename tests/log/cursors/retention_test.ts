@@ -442,13 +442,18 @@ Deno.test("Log.close and closeSync end a running retention", async () => {
 Deno.test("Log.open checks the option retain", () => {
   const place = new SimulatedPlace();
   for (const name of ["bytes", "ageMs", "hardBytes"] as const) {
-    for (const value of [-1, 1.5, NaN, "1" as unknown as number]) {
+    for (const value of [-1, 1.5, NaN]) {
       assertThrows(
         () => openLogSync(place, { retain: { [name]: value } }),
         RangeError,
-        `'${name}' must be an integer from 0: received ${value}`,
+        `'${name}' must be an integer of at least 0, at most 2^53 - 1: received ${value}`,
       );
     }
+    assertThrows(
+      () => openLogSync(place, { retain: { [name]: "1" as never } }),
+      TypeError,
+      `'${name}' must be a number: received string`,
+    );
   }
   assertThrows(() => openLogSync(place, { rollMs: -1 }), RangeError, "rollMs");
   place.pool.close();
