@@ -4,9 +4,9 @@
  *
  * @module
  */
-import type { CorruptSegmentError } from "../segment/mod.ts";
+import { CorruptSegmentError } from "../segment/mod.ts";
 import type { ListedSegment, Listing } from "./directory.ts";
-import { lostSegments, missingBefore, missingLog } from "./lost_files.ts";
+import { segmentPath } from "./names.ts";
 
 /** What the files of a segment mean that is not below the first offset. */
 export type SegmentClass =
@@ -70,16 +70,32 @@ export function classifySegments(
     }
   });
   const faults: CorruptSegmentError[] = [];
-  const [first] = kept;
+  const report = (
+    kind: "missing" | "gap",
+    path: string,
+    offset: number,
+    found: string,
+  ) => {
+    const where = { path, position: 0, offset };
+    faults.push(new CorruptSegmentError(found, { ...where, kind }));
+  };
+  const first = kept[0]?.firstOffset;
+  const firstPath = segmentPath(dir, first ?? start, "log");
   if (first === undefined) {
-    if (hasMeta || hasOwner) faults.push(lostSegments(dir, start));
-  } else if (first.firstOffset > start) {
-    faults.push(missingBefore(dir, first.firstOffset, start));
+    if (hasMeta || hasOwner) {
+      report("missing", firstPath, start, "no segment of the log is there");
+    }
+  } else if (first > start) {
+    const found = `messages ${start} to ${first - 1} are missing before it`;
+    report("gap", firstPath, start, found);
   }
   const readable: ListedSegment[] = [];
   for (const each of kept) {
-    if (each.class === "lost") faults.push(missingLog(dir, each.firstOffset));
-    else if (each.class === "segment" && faults.length === 0) {
+    const { firstOffset } = each;
+    if (each.class === "lost") {
+      const path = segmentPath(dir, firstOffset, "index");
+      report("missing", path, firstOffset, "its '.log' is missing");
+    } else if (each.class === "segment" && faults.length === 0) {
       readable.push(each);
     }
   }

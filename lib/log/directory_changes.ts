@@ -1,6 +1,6 @@
-import { step, type Task } from "../base/mod.ts";
+import type { Task } from "../base/mod.ts";
 import type { StorageWatch, TaskStorage } from "../storage/mod.ts";
-import { Signal } from "./signal.ts";
+import { Signal, waiting } from "./signal.ts";
 
 /** How a reader learns of messages that another process writes. */
 export interface ReaderStats {
@@ -78,10 +78,7 @@ export class DirectoryChanges {
       this.#stats.looks++;
       return false;
     }
-    const isChanged = yield* step(
-      () => this.#wait(delayMs),
-      asynchronousOnly,
-    );
+    const isChanged = yield* waiting(() => this.#wait(delayMs));
     this.#stats.looks++;
     return isChanged;
   }
@@ -115,9 +112,4 @@ export class DirectoryChanges {
     this.#isChanged = false;
     return isChanged;
   }
-}
-
-/** A caller that blocks could not be woken. */
-function asynchronousOnly(): never {
-  throw new TypeError("Cannot wait for messages blocking");
 }

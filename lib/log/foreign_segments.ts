@@ -6,7 +6,13 @@ import {
   type ScanStop,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { ownerPath } from "./directory.ts";
+import { classifySegments } from "./classify.ts";
+import {
+  listDirectory,
+  type ListedSegment,
+  refuseNoLog,
+  refuseOddNames,
+} from "./directory.ts";
 import type { DirectoryChanges, ReaderStats } from "./directory_changes.ts";
 import {
   lastUpTo,
@@ -16,13 +22,12 @@ import {
   type SegmentSource,
   timestampAt,
 } from "./log_scan.ts";
-import type { LogPlace } from "./meta.ts";
+import { durableOffsetOf, foreignWriter } from "./foreign_writer.ts";
+import { type LogPlace, type MetaRecord, readMeta } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
-import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
-import { type Readable, ReadableSegments } from "./readable.ts";
 import { readIndex, sizeAt } from "./segment_files.ts";
-import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
+import { tryRecovery } from "./try_recovery.ts";
 
 /** How often a bad batch is read again before it is classified. */
 const ATTEMPTS = 8;
@@ -42,23 +47,19 @@ const CLASSIFY_EVERY = 64;
 const LAST_LOOKS_MS = [50, 100];
 /** How often the names in the directory are checked at most, while the end of the data is known. */
 const LIST_EVERY_MICROS = 1_000_000;
-/** How often an owner file in transition is read again. */
-const RECORD_ATTEMPTS = 4;
 /**
- * How often, and after what time, a missing owner file is looked for while the lock is held: a
- * writer that opens or closes the log has none for a moment.
+ * How often a directory is listed before a file counts as lost, and after what time: a listing that
+ * a removal overtakes lacks files, too.
  */
-const OWNER_ATTEMPTS = 100;
-const OWNER_DELAY_MS = 20;
+const LISTINGS = 3;
+const LISTING_DELAY_MS = 2;
 
-/** Whether a log is being written, was left by a writer that died, or was closed. */
-type WriterState = "writing" | "dead" | "none";
-
-/** What the owner file and the lock say of a log's writer. */
-interface Writer {
-  state: WriterState;
-  /** Messages below it are durable, as the writer published. */
-  durableOffset: number;
+/** The segments that can be read one after the other, and what comes after them. */
+interface Found {
+  /** Segments with a `.log`, in the order of their offsets. */
+  segments: ListedSegment[];
+  /** Why those after them cannot be read: reading on would leave messages out. */
+  lost: CorruptSegmentError | undefined;
 }
 
 /** How the segments are read. */
@@ -82,13 +83,12 @@ export interface ForeignSegmentsOptions {
  */
 export class ForeignSegments implements SegmentSource {
   readonly #place: LogPlace;
-  readonly #readable: ReadableSegments;
-  readonly #from: number;
-  readonly #durable: boolean;
+  readonly #options: ForeignSegmentsOptions;
   readonly #changes: DirectoryChanges | undefined;
-  readonly #stats: ReaderStats;
+  /** What `meta` said last. */
+  #meta: MetaRecord | undefined;
   /** What the last listing found, and what was found since after it. */
-  #found: Readable = { segments: [], lost: undefined };
+  #found: Found = { segments: [], lost: undefined };
   #listedAtMicros = -Infinity;
   /** Messages below it are durable, as the writer published. */
   #durableOffset = 0;
@@ -102,19 +102,16 @@ export class ForeignSegments implements SegmentSource {
 
   constructor(place: LogPlace, options: ForeignSegmentsOptions) {
     this.#place = place;
-    this.#readable = new ReadableSegments(place);
-    this.#from = options.from;
-    this.#durable = options.durable;
+    this.#options = options;
     this.#changes = options.changes;
-    this.#stats = options.stats;
   }
 
   *segments(): Task<readonly ReadableSegment[]> {
     // Before the listing, so that no change after it goes unseen.
     this.#changes?.watch();
     this.#listedAtMicros = this.#place.storage.now();
-    this.#stats.listings++;
-    const { segments, lost } = this.#found = yield* this.#readable.list();
+    this.#options.stats.listings++;
+    const { segments, lost } = this.#found = yield* this.#list();
     if (lost !== undefined && segments.length === 0) throw lost;
     return segments;
   }
@@ -149,9 +146,8 @@ export class ForeignSegments implements SegmentSource {
     if (yield* this.#relist(current, stop.offset)) return "next";
     if (yield* this.#classify(current, stop, attempt)) return "again";
     if (changes !== undefined) return yield* this.#again(changes);
-    if (this.#from > stop.offset) {
-      throw this.#outOfRange(this.#from, stop.offset);
-    }
+    const { from } = this.#options;
+    if (from > stop.offset) throw this.#outOfRange(from, stop.offset);
     return "end";
   }
 
@@ -160,12 +156,13 @@ export class ForeignSegments implements SegmentSource {
     offset: number,
     current: OpenSegment | undefined,
   ): Task<"files" | "end"> {
-    while (this.#durable && offset >= this.#durableOffset) {
+    const { durable, from } = this.#options;
+    while (durable && offset >= this.#durableOffset) {
       this.#durableOffset = yield* durableOffsetOf(this.#place);
       if (offset < this.#durableOffset) break;
       if (this.#changes === undefined) {
         // Whether the log has such an offset at all is seen in the files.
-        if (offset < this.#from) return "files";
+        if (offset < from) return "files";
         const isUnchecked = offset > this.#durableOffset && !this.#isChecked;
         this.#isChecked = true;
         return isUnchecked ? "files" : "end";
@@ -180,7 +177,7 @@ export class ForeignSegments implements SegmentSource {
   }
 
   *end(): Task<number> {
-    if (!this.#durable) return Infinity;
+    if (!this.#options.durable) return Infinity;
     // The log was closed when that was asked; a writer may have opened it since.
     if (this.#durableOffset === Infinity) {
       this.#durableOffset = yield* durableOffsetOf(this.#place);
@@ -190,6 +187,52 @@ export class ForeignSegments implements SegmentSource {
 
   close(): void {
     this.#changes?.close();
+  }
+
+  /**
+   * Lists the directory; returns the segments up to one that is lost.
+   *
+   * An empty file alone at the end is a segment that is being made; what lies below the first
+   * offset is being removed.
+   *
+   * @throws {Deno.errors.NotFound} If there is no segment.
+   * @throws {Deno.errors.BadResource} If another log has taken the place of the one that was there.
+   */
+  *#list(): Task<Found> {
+    const { storage, dir } = this.#place;
+    for (let attempt = 1;; attempt++) {
+      const listing = yield* listDirectory(storage, dir);
+      refuseOddNames(dir, listing);
+      // After the listing: what it says is at least as new.
+      const meta = listing.hasMeta ? yield* readMeta(this.#place) : undefined;
+      this.#checkIdentity(meta);
+      this.#meta = meta;
+      const { readable: segments, faults: [lost] } = classifySegments(
+        dir,
+        listing,
+        meta?.firstOffset,
+      );
+      const isWhole = lost === undefined && segments.length > 0;
+      if (isWhole || lost !== undefined && attempt === LISTINGS) {
+        return { segments, lost };
+      }
+      if (attempt === LISTINGS) {
+        refuseNoLog(dir, listing);
+        throw new Deno.errors.NotFound(
+          `No whole segment in '${dir}': its first one is being made, or 'Log.open' has to complete it`,
+        );
+      }
+      yield* storage.delay(LISTING_DELAY_MS);
+    }
+  }
+
+  /** Refuses another log in the place of the one that was there. */
+  #checkIdentity(meta: MetaRecord | undefined): void {
+    const before = this.#meta?.identity;
+    if (before === undefined || meta?.identity === before) return;
+    throw new Deno.errors.BadResource(
+      `Cannot read on in log '${this.#place.dir}': the log with identity ${before} is not there any more`,
+    );
   }
 
   /** Whether a segment that is known goes on where the one that is read ends. */
@@ -292,11 +335,10 @@ export class ForeignSegments implements SegmentSource {
    * @throws {CorruptSegmentError} If it is damage.
    */
   *#classify(
-    current: OpenSegment,
+    { log, segment }: OpenSegment,
     stop: ScanStop,
     attempt: number,
   ): Task<boolean> {
-    const { log, segment } = current;
     const isSealed = !this.#isLast(segment);
     const { lost } = this.#found;
     if (stop.reason === "end" && !isSealed) {
@@ -304,45 +346,28 @@ export class ForeignSegments implements SegmentSource {
       if (this.#changes === undefined) yield* this.#checkEnd(log, stop);
       return false;
     }
-    const writer = yield* this.#writer();
+    const { state, durableOffset } = yield* foreignWriter(this.#place);
+    const isWriting = state === "writing";
     // What was read may have been the last write of one that closed since: only what is read now
     // counts.
-    const isAgain = writer.state !== "writing" &&
-      !(this.#isQuiet && attempt > 0);
-    this.#isQuiet = writer.state !== "writing";
+    const isAgain = !isWriting && !(this.#isQuiet && attempt > 0);
+    this.#isQuiet = !isWriting;
     if (isAgain) return true;
     const mustBeWhole = isSealed || lost !== undefined;
-    return yield* this.#classifyBad(
-      current,
-      stop,
-      attempt,
-      mustBeWhole,
-      writer,
-    );
-  }
-
-  *#classifyBad(
-    { log: { path }, segment }: OpenSegment,
-    stop: ScanStop,
-    attempt: number,
-    mustBeWhole: boolean,
-    { state, durableOffset }: Writer,
-  ): Task<boolean> {
     const isUnwritten = stop.reason === "zeros" || stop.reason === "partial";
     const isWritten = mustBeWhole || stop.offset < durableOffset;
-    const isWriting = state === "writing";
     if (isWriting && isUnwritten && !isWritten) return false;
     // Bytes that were read before the durable offset was published may be older than it.
     if ((isWriting || mustBeWhole) && attempt < ATTEMPTS) {
       yield* this.#place.storage.delay(FIRST_DELAY_MS * 2 ** attempt);
       return true;
     }
-    if (mustBeWhole) throw this.#corruption(path, segment, stop);
+    if (mustBeWhole) throw this.#corruption(log.path, segment, stop);
     if (isWriting && !isWritten) return false;
-    if (state !== "dead") throw corruption(path, stop);
+    if (state !== "dead") throw corruption(log.path, stop);
     if ((yield* this.#recoveredEnd(durableOffset)) <= stop.offset) return false;
     if (attempt < ATTEMPTS) return true;
-    throw corruption(path, stop);
+    throw corruption(log.path, stop);
   }
 
   /** Returns the offset at which the next writer will go on. */
@@ -363,12 +388,10 @@ export class ForeignSegments implements SegmentSource {
     );
   }
 
-  /**
-   * Refuses a closed log that is shorter than its index says.
-   */
+  /** Refuses a closed log that is shorter than its index says. */
   *#checkEnd(log: TaskFile, { position }: ScanStop): Task<void> {
     const { pool } = this.#place;
-    if ((yield* this.#writer()).state !== "none") return;
+    if ((yield* foreignWriter(this.#place)).state !== "none") return;
     const { firstOffset } = this.#found.segments.at(-1)!;
     yield* readIndex(
       this.#place,
@@ -402,55 +425,9 @@ export class ForeignSegments implements SegmentSource {
       nextOffset,
     );
   }
-
-  /** Returns what the owner file and the lock say. */
-  *#writer(): Task<Writer> {
-    const { storage, dir } = this.#place;
-    const record = yield* readOwnerRecord(this.#place);
-    const durableOffset = vouchedOffset(record);
-    // Without an owner file, a writer is opening or closing the log, or somebody removed the file.
-    if (storage.isLocked(dir)) return { state: "writing", durableOffset };
-    return { state: record === undefined ? "none" : "dead", durableOffset };
-  }
 }
 
 /** Whether the file of a segment ends before what was read of it. */
 function isShorter(current: OpenSegment | undefined): boolean {
   return current !== undefined && current.size < current.scan.position;
-}
-
-/**
- * Reads the owner file, again if it seems to be in transition (docs/format.md#read-owner-retry).
- */
-function* readOwnerRecord(
-  place: LogPlace,
-): Task<OwnerRecord | "invalid" | undefined> {
-  for (let attempt = 0;; attempt++) {
-    const record = yield* readOwnerFile(place);
-    if (record !== "invalid" || attempt === RECORD_ATTEMPTS) return record;
-    yield* place.storage.delay(FIRST_DELAY_MS);
-  }
-}
-
-/**
- * Returns the offset below which the messages of a log are durable, as far as its writer has told.
- *
- * `docs/format.md#read-durable`
- *
- * @throws {Deno.errors.BadResource} If the owner file of a log that is being written is missing.
- */
-export function* durableOffsetOf(place: LogPlace): Task<number> {
-  const { storage, dir } = place;
-  for (let attempt = 0; attempt < OWNER_ATTEMPTS; attempt++) {
-    const record = yield* readOwnerRecord(place);
-    if (record !== undefined) return vouchedOffset(record);
-    // A log that was closed is durable to its end.
-    if (!storage.isLocked(dir)) return Infinity;
-    yield* storage.delay(OWNER_DELAY_MS);
-  }
-  throw new Deno.errors.BadResource(
-    `Cannot tell what is durable in log '${dir}': a writer has it open, but '${
-      ownerPath(dir)
-    }' is missing`,
-  );
 }

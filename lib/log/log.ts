@@ -135,7 +135,12 @@ export class Log implements AsyncDisposable, Disposable {
     });
     const place = { storage, dir: path, pool };
     this.#own = new OwnLog(place, lock, opened, this.#appender);
-    this.#cursors = new LogCursors(new OwnSource(this.#own, this));
+    this.#cursors = new LogCursors(
+      new OwnSource(
+        this.#own,
+        (options, ...more) => this.#scan(options, true, ...more),
+      ),
+    );
     this.#retainer = new Retainer(this.#own, options);
     flushAtExit(this, () => this.#flushAtExit());
     this.#loading = loadEventsSoon(storage);
@@ -359,11 +364,13 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {CorruptSegmentError} At the first damaged message, after all messages before it.
    */
   read(options: ReadOptions = {}): LogIterator<MessageBatch> {
+    this.#own.checkOpen("read");
     return new BatchIterator(this.#scan(options));
   }
 
   /** Sync version of {@linkcode Log.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
+    this.#own.checkOpen("read");
     return iterateSync(this.#scan(options));
   }
 
@@ -476,13 +483,13 @@ export class Log implements AsyncDisposable, Disposable {
    */
   // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
   async cursor(name: string, options?: CursorOptions): Promise<Cursor> {
-    this.#checkOpen("open a cursor");
+    this.#own.checkOpen("open a cursor");
     return drive(this.#cursors.open(name, options));
   }
 
   /** Sync version of {@linkcode Log.cursor}, which does not wait for another owner's lock. */
   cursorSync(name: string, options?: CursorOptions): Cursor {
-    this.#checkOpen("open a cursor");
+    this.#own.checkOpen("open a cursor");
     return driveSync(this.#cursors.open(name, options, true));
   }
 
@@ -730,6 +737,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 
   #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {
+    this.#own.checkOpen("read");
     const { durable, follow = false, signal } = options;
     const make = (signal: AbortSignal) =>
       this.#scan(options, durable, signal, follow);
@@ -742,17 +750,9 @@ export class Log implements AsyncDisposable, Disposable {
     signal?: AbortSignal,
     follow = false,
   ): LogScan {
-    this.#checkOpen("read");
     const leaving = follow ? signal : undefined;
     const source = new OwnSegments(this.#own, durable, leaving);
     return new LogScan(this.#own.place, source, options, signal);
-  }
-
-  #checkOpen(action: string): void {
-    if (!this.#appender.isClosed) return;
-    throw new Deno.errors.BadResource(
-      `Cannot ${action} on log '${this.path}': it is closed`,
-    );
   }
 
   #checkTruncation(offset: number): void {
@@ -779,9 +779,8 @@ function asNoSpace(
     code?: string;
     syscall?: string;
   };
-  if (!isNoSpaceCode(code)) return error;
   // What a failed sync leaves is unknown, whatever its reason: it is not repeated.
-  if (syscall === "fsync") return error;
+  if (!isNoSpaceCode(code) || syscall === "fsync") return error;
   return new NoSpaceError(
     { code, syscall, path, requestedBytes: 0, writtenBytes: 0, durableOffset },
     { cause: error },

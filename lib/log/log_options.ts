@@ -79,15 +79,16 @@ export type CompleteLogOptions =
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-const RANGES = {
-  segmentBytes: [KIB, MAX_SEGMENT_BYTES],
-  blockBytes: [4 * KIB, 64 * MIB],
-  bufferBytes: [4 * KIB, Number.MAX_SAFE_INTEGER],
-  prepareBytes: [0, MAX_SEGMENT_BYTES],
-  tailBytes: [0, Number.MAX_SAFE_INTEGER],
-  flushAfterMs: [0, 2 ** 31 - 1],
-  rollMs: [0, 2 ** 31 - 1],
-  lockTimeoutMs: [0, 2 ** 31 - 1],
+/** The options that are numbers: what they are if left out, at least and at most. */
+const NUMBERS = {
+  segmentBytes: [KIB * MIB, KIB, MAX_SEGMENT_BYTES],
+  blockBytes: [MIB, 4 * KIB, 64 * MIB],
+  bufferBytes: [64 * MIB, 4 * KIB, Number.MAX_SAFE_INTEGER],
+  prepareBytes: [64 * MIB, 0, MAX_SEGMENT_BYTES],
+  tailBytes: [8 * MIB, 0, Number.MAX_SAFE_INTEGER],
+  flushAfterMs: [1000, 0, 2 ** 31 - 1],
+  rollMs: [0, 0, 2 ** 31 - 1],
+  lockTimeoutMs: [2000, 0, 2 ** 31 - 1],
 } as const;
 
 /**
@@ -97,30 +98,20 @@ const RANGES = {
  * @throws {RangeError} If one is out of its range.
  */
 export function completeOptions(options: LogOptions): CompleteLogOptions {
-  const complete = {
-    ...completeReaderOptions(options),
-    create: options.create ?? true,
-    segmentBytes: options.segmentBytes ?? KIB * MIB,
-    blockBytes: options.blockBytes ?? MIB,
-    bufferBytes: options.bufferBytes ?? 64 * MIB,
-    prepareBytes: options.prepareBytes ?? 64 * MIB,
-    tailBytes: options.tailBytes ?? 8 * MIB,
-    flushAfterMs: options.flushAfterMs ?? 1000,
-    retain: options.retain ?? {},
-    rollMs: options.rollMs ?? 0,
-    lockTimeoutMs: options.lockTimeoutMs ?? 2000,
-  };
-  for (const [name, [min, max]] of Object.entries(RANGES)) {
-    const value = complete[name as keyof typeof RANGES];
-    checkInteger("open log", name, value, min, max);
+  const { create = true, retain = {} } = options;
+  const others = { ...completeReaderOptions(options), create, retain };
+  const numbers = {} as Record<keyof typeof NUMBERS, number>;
+  for (const [key, [usual, min, max]] of Object.entries(NUMBERS)) {
+    const name = key as keyof typeof NUMBERS;
+    numbers[name] = options[name] ?? usual;
+    checkInteger("open log", name, numbers[name], min, max);
   }
-  checkRetain("open log", complete.retain);
-  if (complete.blockBytes % (4 * KIB) !== 0) {
-    throw new RangeError(
-      `Cannot open log as 'blockBytes' must be a multiple of 4096: received ${complete.blockBytes}`,
-    );
-  }
-  return complete;
+  checkRetain("open log", retain);
+  const { blockBytes } = numbers;
+  if (blockBytes % (4 * KIB) === 0) return { ...others, ...numbers };
+  throw new RangeError(
+    `Cannot open log as 'blockBytes' must be a multiple of 4096: received ${blockBytes}`,
+  );
 }
 
 /**

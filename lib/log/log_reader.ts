@@ -249,7 +249,11 @@ export class LogReader {
   }
 
   get #cursors(): LogCursors {
-    return new LogCursors(new ForeignSource(this.#place, this));
+    const source = new ForeignSource(
+      this.#place,
+      (options, ...more) => this.#scan({ ...options, durable: true }, ...more),
+    );
+    return new LogCursors(source);
   }
 
   #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {

@@ -39,6 +39,14 @@ export class OwnLog {
     return this.sealed[0]?.firstOffset ?? this.appender.active.firstOffset;
   }
 
+  /** Refuses a log that is closed, or is being closed. */
+  checkOpen(action: string): void {
+    if (!this.appender.isClosed) return;
+    throw new Deno.errors.BadResource(
+      `Cannot ${action} on log '${this.place.dir}': it is closed`,
+    );
+  }
+
   /** Refuses a path that does not lead to the locked directory any more. */
   refuseMoved(action: string): void {
     refuseMoved(this.#lock, this.place.dir, action);

@@ -1,4 +1,4 @@
-import { step, type Task } from "../base/mod.ts";
+import type { Task } from "../base/mod.ts";
 import {
   corruption,
   hotBatch,
@@ -15,6 +15,7 @@ import {
 import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 import type { SealedSegment } from "./opening.ts";
 import type { OwnLog } from "./own_log.ts";
+import { waiting } from "./signal.ts";
 
 /**
  * The segments of a log that this isolate writes: they are known without asking the disk, and
@@ -115,7 +116,7 @@ export class OwnSegments implements SegmentSource {
 
   /** Waits for a message at `offset`; returns `false` if there will be none. */
   #more(offset: number): Task<boolean> {
-    return step(() => this.#waitFor(offset), asynchronousOnly);
+    return waiting(() => this.#waitFor(offset));
   }
 
   async #waitFor(offset: number): Promise<boolean> {
@@ -147,9 +148,4 @@ export class OwnSegments implements SegmentSource {
 
 function readable({ firstOffset, byteLength }: SealedSegment): ReadableSegment {
   return { firstOffset, bound: () => byteLength };
-}
-
-/** A caller that blocks could not be woken. */
-export function asynchronousOnly(): never {
-  throw new TypeError("Cannot wait for messages blocking");
 }

@@ -142,8 +142,8 @@ class Salvage implements BatchSource {
   }
 
   *close(): Task<void> {
-    yield* this.#resync?.close() ?? nothing();
-    yield* this.#file?.close() ?? nothing();
+    if (this.#resync !== undefined) yield* this.#resync.close();
+    if (this.#file !== undefined) yield* this.#file.close();
   }
 
   /** Opens the next file that is there. */
@@ -292,5 +292,3 @@ function range(from: number, to: number): string {
     ? `message ${from} is`
     : `messages ${from} to ${to - 1} are`;
 }
-
-function* nothing(): Task<void> {}

@@ -1,4 +1,4 @@
-import { onAbort } from "../base/mod.ts";
+import { onAbort, step, type Task } from "../base/mod.ts";
 
 /** Tells all who wait that something has changed. */
 export class Signal {
@@ -28,4 +28,11 @@ export class Signal {
     for (const done of this.#waiters) done();
     this.#waiters.clear();
   }
+}
+
+/** Makes a task of a wait for a signal: a caller that blocks could not be woken. */
+export function waiting<T>(wait: () => Promise<T>): Task<T> {
+  return step(wait, () => {
+    throw new TypeError("Cannot wait for messages blocking");
+  });
 }

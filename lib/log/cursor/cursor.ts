@@ -1,16 +1,19 @@
 import { checkInteger, drive, driveSync, type Task } from "../../base/mod.ts";
 import {
+  type BatchIterator,
+  type BatchSource,
   InPlacePolicy,
   type Message,
   type MessageBatch,
 } from "../../segment/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
 import { type CursorEvent, publish } from "../events.ts";
+import { leavable } from "../following.ts";
 import { InFlight } from "../in_flight.ts";
 import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { flushAtExit, forgetAtExit } from "../open_logs.ts";
 import type { CursorFile } from "./cursor_file.ts";
-import { CursorIteration } from "./cursor_iteration.ts";
+import { CursorScan } from "./cursor_scan.ts";
 import type { CursorLag, CursorSource } from "./cursor_source.ts";
 
 /** A commit that is not durable by itself is written after this time: within a second. */
@@ -113,7 +116,10 @@ export class Cursor
   readonly #follow: boolean;
   readonly #onClosed: (cursor: Cursor) => void;
   readonly #inPlace: InPlacePolicy;
-  readonly #iterations = new Set<CursorIteration>();
+  /** What reads by it now. */
+  readonly #readings = new Map<CursorScan, BatchIterator>();
+  /** How often it was moved. */
+  #moves = 0;
   /** Commits that wait for the next write. */
   #waiters: Waiter[] = [];
   /** Seeks that wait for their turn, before the next write. */
@@ -194,23 +200,22 @@ export class Cursor
     options: CursorReadOptions = {},
   ): AsyncIterableIterator<MessageBatch> {
     this.#checkOpen("read");
+    this.#source.checkOpen();
     const { follow = this.#follow, signal } = options;
-    const iteration = new CursorIteration({
-      open: () => {
-        const open = () => {
-          const from = this.position;
-          return follow
-            ? this.#source.tail(from, signal)
-            : this.#source.read(from);
-        };
-        if (this.position <= this.#knownEnd) return open();
-        return drive(this.#checkEnd()).then(open);
-      },
-      saw: (offset) => this.#seenEnd = Math.max(this.#seenEnd, offset),
-      ended: () => this.#iterations.delete(iteration),
-    }, signal);
-    this.#iterations.add(iteration);
-    return iteration;
+    let scan: CursorScan;
+    const batches = leavable(
+      (signal) =>
+        scan = new CursorScan({
+          signal,
+          open: (signal) => this.#scan(signal, follow),
+          saw: (offset) => this.#seenEnd = Math.max(this.#seenEnd, offset),
+          ended: () => this.#readings.delete(scan),
+        }),
+      signal,
+      true,
+    );
+    this.#readings.set(scan!, batches);
+    return batches;
   }
 
   /**
@@ -240,13 +245,12 @@ export class Cursor
     options: CursorMessageOptions = {},
   ): AsyncGenerator<Message, void, void> {
     const { autoCommit = false } = options;
-    const batches = this.batches(options) as CursorIteration;
-    for await (using batch of batches) {
-      const { moves } = batches;
+    for await (using batch of this.batches(options)) {
+      const moves = this.#moves;
       for (const message of batch) {
         const { offset } = message;
         yield message;
-        if (batches.moves !== moves) break;
+        if (this.#moves !== moves) break;
         if (autoCommit) await this.commit(offset + 1, { durable: false });
       }
     }
@@ -326,7 +330,7 @@ export class Cursor
     this.#inFlight.finishSync();
     this.#begunClosing();
     this.#closing = Promise.resolve();
-    for (const each of this.#iterations) each.return().catch(() => {});
+    for (const each of this.#readings.values()) each.return().catch(() => {});
     this.#writeWaitersSync();
     driveSync(this.#end());
   }
@@ -341,8 +345,13 @@ export class Cursor
     this.closeSync();
   }
 
+  *#scan(signal: AbortSignal, follow: boolean): Task<BatchSource> {
+    yield* this.#checkEnd();
+    return this.#source.scan(this.position, signal, follow);
+  }
+
   get #knownEnd(): number {
-    return Math.max(this.#seenEnd, this.#source.knownEnd);
+    return Math.max(this.#seenEnd, this.#source.durableNow ?? 0);
   }
 
   #checkOpen(action: string): void {
@@ -523,7 +532,8 @@ export class Cursor
       throw new OffsetOutOfRangeError(source.place.dir, offset, first);
     }
     this.#tell("moved");
-    for (const iteration of this.#iterations) iteration.move();
+    this.#moves++;
+    for (const scan of this.#readings.keys()) scan.move();
   }
 
   #tell(action: CursorEvent["action"], error?: Error): void {
@@ -544,8 +554,8 @@ export class Cursor
 
   async #close(): Promise<void> {
     this.#begunClosing();
-    const iterations = [...this.#iterations];
-    await Promise.all(iterations.map((each) => each.return()));
+    const readings = [...this.#readings.values()];
+    await Promise.all(readings.map((each) => each.return()));
     while (this.#running !== undefined) await this.#running;
     await drive(this.#end());
   }

@@ -1,9 +1,8 @@
 import type { Task } from "../../base/mod.ts";
-import type { MessageBatch } from "../../segment/mod.ts";
+import type { BatchSource, ReadOptions } from "../../segment/mod.ts";
 import { classifySegments } from "../classify.ts";
 import { listDirectory, type ListedSegment } from "../directory.ts";
-import type { TailOptions } from "../following.ts";
-import { durableOffsetOf } from "../foreign_segments.ts";
+import { durableOffsetOf } from "../foreign_writer.ts";
 import { dataOf } from "../inspect.ts";
 import { type LogPlace, readMeta } from "../meta.ts";
 import { segmentPath } from "../names.ts";
@@ -24,27 +23,29 @@ export interface CursorLag {
   bytes: number;
 }
 
-/** What a cursor reads with. */
-interface Reader {
-  tail(options: TailOptions): AsyncIterableIterator<MessageBatch>;
-  read(
-    options: TailOptions & { count?: number },
-  ): AsyncIterableIterator<MessageBatch>;
-}
+/** Scans a log for its durable messages. */
+type Scanner = (
+  options: ReadOptions,
+  signal: AbortSignal,
+  follow: boolean,
+) => BatchSource;
 
 /** The log of a cursor, as its writer or a reader of it knows it. */
 export abstract class CursorSource {
   /** Where the log is. */
   readonly place: LogPlace;
-  readonly #reader: Reader;
+  readonly #scanner: Scanner;
 
-  constructor(place: LogPlace, reader: Reader) {
+  constructor(place: LogPlace, scanner: Scanner) {
     this.place = place;
-    this.#reader = reader;
+    this.#scanner = scanner;
   }
 
-  /** An offset up to which messages are known to be durable, without asking the disk. */
-  abstract get knownEnd(): number;
+  /** The offset after the last durable message, where it is known without asking the disk. */
+  abstract readonly durableNow: number | undefined;
+
+  /** Refuses to read a log that is closed. */
+  abstract checkOpen(): void;
 
   /**
    * Returns the offset after the last message. The log has no offset above it, and messages below
@@ -58,23 +59,17 @@ export abstract class CursorSource {
   /** Returns the segments that hold messages from an offset on, with their durable messages. */
   abstract segments(from: number): Task<readonly SealedSegment[]>;
 
-  /** Follows the durable messages from an offset. */
-  tail(
-    from: number,
-    signal: AbortSignal | undefined,
-  ): AsyncIterableIterator<MessageBatch> {
-    const options = { from, durable: true };
-    return this.#reader.tail(
-      signal === undefined ? options : { ...options, signal },
-    );
-  }
-
-  /** Reads the messages from an offset that are durable now. */
-  read(from: number, count?: number): AsyncIterableIterator<MessageBatch> {
-    const options = { from, durable: true };
-    return this.#reader.read(
-      count === undefined ? options : { ...options, count },
-    );
+  /**
+   * Scans the durable messages from an offset: those of now or, with `follow`, later ones, too.
+   *
+   * @param signal Ends the wait for later ones.
+   */
+  scan(from: number, signal: AbortSignal, follow: boolean): BatchSource {
+    const end = follow ? undefined : this.durableNow;
+    const options = end === undefined
+      ? { from }
+      : { from, count: Math.max(0, end - from) };
+    return this.#scanner(options, signal, follow);
   }
 
   /** Returns how far an offset lags behind the durable messages. */
@@ -124,13 +119,17 @@ export abstract class CursorSource {
 export class OwnSource extends CursorSource {
   readonly #log: OwnLog;
 
-  constructor(log: OwnLog, reader: Reader) {
-    super(log.place, reader);
+  constructor(log: OwnLog, scanner: Scanner) {
+    super(log.place, scanner);
     this.#log = log;
   }
 
-  get knownEnd(): number {
+  get durableNow(): number {
     return this.#log.appender.durableOffset;
+  }
+
+  checkOpen(): void {
+    this.#log.checkOpen("read");
   }
 
   end(): Task<number> {
@@ -139,7 +138,7 @@ export class OwnSource extends CursorSource {
 
   // deno-lint-ignore require-yield -- there is nothing to wait for
   *durableEnd(): Task<number> {
-    return this.knownEnd;
+    return this.durableNow;
   }
 
   // deno-lint-ignore require-yield -- there is nothing to wait for
@@ -149,17 +148,13 @@ export class OwnSource extends CursorSource {
     const active = { firstOffset, nextOffset: durableOffset };
     return [...sealed, { ...active, byteLength: syncedEnd }];
   }
-
-  override read(from: number): AsyncIterableIterator<MessageBatch> {
-    return super.read(from, Math.max(0, this.knownEnd - from));
-  }
 }
 
 /** A log that another process may be writing, for cursors: what is known of it is in its files. */
 export class ForeignSource extends CursorSource {
-  get knownEnd(): number {
-    return 0;
-  }
+  readonly durableNow = undefined;
+
+  checkOpen(): void {}
 
   *end(): Task<number> {
     const segments = yield* this.#listed();

@@ -1,0 +1,66 @@
+import type { Task } from "../base/mod.ts";
+import { ownerPath } from "./directory.ts";
+import type { LogPlace } from "./meta.ts";
+import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
+import { vouchedOffset } from "./try_recovery.ts";
+
+/** How often an owner file in transition is read again, and after what time. */
+const RECORD_ATTEMPTS = 4;
+const RECORD_DELAY_MS = 1;
+/**
+ * How often, and after what time, a missing owner file is looked for while the lock is held: a
+ * writer that opens or closes the log has none for a moment.
+ */
+const OWNER_ATTEMPTS = 100;
+const OWNER_DELAY_MS = 20;
+
+/** What the owner file and the lock say of a log's writer. */
+export interface ForeignWriter {
+  /** Whether the log is being written, was left by a writer that died, or was closed. */
+  state: "writing" | "dead" | "none";
+  /** Messages below it are durable, as the writer published. */
+  durableOffset: number;
+}
+
+/** Returns what the owner file and the lock say. */
+export function* foreignWriter(place: LogPlace): Task<ForeignWriter> {
+  const { storage, dir } = place;
+  const record = yield* readSettled(place);
+  const durableOffset = vouchedOffset(record);
+  // Without an owner file, a writer is opening or closing the log, or the file was removed.
+  if (storage.isLocked(dir)) return { state: "writing", durableOffset };
+  return { state: record === undefined ? "none" : "dead", durableOffset };
+}
+
+/**
+ * Returns the offset below which the messages of a log are durable, as far as its writer has
+ * published. `docs/format.md#read-durable`
+ *
+ * @throws {Deno.errors.BadResource} If the owner file of a log that is being written is missing.
+ */
+export function* durableOffsetOf(place: LogPlace): Task<number> {
+  const { storage, dir } = place;
+  for (let attempt = 0; attempt < OWNER_ATTEMPTS; attempt++) {
+    const record = yield* readSettled(place);
+    if (record !== undefined) return vouchedOffset(record);
+    // A log that was closed is durable to its end.
+    if (!storage.isLocked(dir)) return Infinity;
+    yield* storage.delay(OWNER_DELAY_MS);
+  }
+  throw new Deno.errors.BadResource(
+    `Cannot tell what is durable in log '${dir}': a writer has it open, but '${
+      ownerPath(dir)
+    }' is missing`,
+  );
+}
+
+/** Reads the owner file, again if it seems to be in transition. `docs/format.md#read-owner-retry` */
+function* readSettled(
+  place: LogPlace,
+): Task<OwnerRecord | "invalid" | undefined> {
+  for (let attempt = 0;; attempt++) {
+    const record = yield* readOwnerFile(place);
+    if (record !== "invalid" || attempt === RECORD_ATTEMPTS) return record;
+    yield* place.storage.delay(RECORD_DELAY_MS);
+  }
+}
