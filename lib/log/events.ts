@@ -133,6 +133,18 @@ export function publish<N extends EventName>(
   if (channel.hasSubscribers) channel.publish(make());
 }
 
+/** Publishes what happened to a cursor. */
+export function publishCursor(
+  log: string,
+  cursor: string,
+  action: CursorEvent["action"],
+  position?: number,
+  error?: Error,
+): void {
+  const make = () => ({ log, cursor, action, position, error });
+  publish("basalt:cursor", make);
+}
+
 /** Loads the channels soon, unless they are; cancelling the timer takes that back. */
 export function loadEventsSoon(storage: TaskStorage): StorageTimer | undefined {
   if (channels !== undefined) return undefined;

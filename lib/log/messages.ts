@@ -40,11 +40,8 @@ export class MessageIterator implements LogIterator<Message> {
   }
 
   next(): Promise<IteratorResult<Message, void>> {
-    const batch = this.#batch;
-    const isHere = batch !== undefined && this.#number < batch.count;
-    if (isHere && this.#pending === 0) {
-      return Promise.resolve(this.#message(batch));
-    }
+    const message = this.#pending === 0 ? this.#message() : undefined;
+    if (message !== undefined) return Promise.resolve(message);
     this.#pending++;
     const next = this.#running.then(() => this.#next());
     this.#running = next.catch(() => {});
@@ -72,22 +69,23 @@ export class MessageIterator implements LogIterator<Message> {
 
   async #next(): Promise<IteratorResult<Message, void>> {
     try {
-      const batch = this.#batch;
-      if (batch !== undefined && this.#number < batch.count) {
-        return this.#message(batch);
-      }
+      const message = this.#message();
+      if (message !== undefined) return message;
       this.#batch = undefined;
       const next = await this.#batches.next();
       if (next.done) return DONE;
       this.#batch = next.value;
       this.#number = 0;
-      return this.#message(next.value);
+      return this.#message()!;
     } finally {
       this.#pending--;
     }
   }
 
-  #message(batch: MessageBatch): IteratorYieldResult<Message> {
+  /** Returns the next message of the batch; `undefined` if there is none. */
+  #message(): IteratorYieldResult<Message> | undefined {
+    const batch = this.#batch;
+    if (batch === undefined || this.#number >= batch.count) return undefined;
     const number = this.#number++;
     if (number > 0) this.#batches.advance(batch.firstOffset + number);
     return { done: false, value: batch.message(number) };

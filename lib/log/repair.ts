@@ -343,9 +343,7 @@ class Repair {
     const first = yield* this.#newestRun(segments);
     if (first === 0) return segments;
     // Before `meta` is raised: opening removes what is whole and below its first offset.
-    for (const each of segments.slice(0, first)) {
-      yield* this.#takeOut(each);
-    }
+    for (const each of segments.slice(0, first)) yield* this.#takeOut(each);
     yield* this.#replaceMeta(segments[first]!.firstOffset);
     return segments.slice(first);
   }
@@ -385,9 +383,8 @@ class Repair {
   *#segments(segments: readonly ClassifiedSegment[]): Task<number> {
     let left = 0;
     /** Where the next segment must start; `undefined` once the run has ended. */
-    let expected: number | undefined = segments.find((each) => each.log)
-      ?.firstOffset ??
-      segments[0]?.firstOffset;
+    let expected = (segments.find((each) => each.log) ?? segments[0])
+      ?.firstOffset;
     for (const [i, segment] of segments.entries()) {
       const isLast = i === segments.length - 1;
       const isNext = expected === segment.firstOffset;

@@ -270,7 +270,8 @@ class Verification {
     log: TaskFile,
     index: TaskFile | undefined,
   ): Task<number | undefined> {
-    const { pool } = this.#place;
+    const place = this.#place;
+    const { pool } = place;
     const isOpen = isLast && this.#ending !== "sealed";
     const segment = { log, pool, firstOffset };
     // The log may grow while it is read: only these bytes count.
@@ -306,11 +307,14 @@ class Verification {
         else stop = next;
       }
       if (stop !== undefined) {
-        const isRoom = isLast && this.#ending === "left" &&
-          stop.reason === "zeros" &&
+        const isLeft = isLast && this.#ending === "left";
+        const isRoom = isLeft && stop.reason === "zeros" &&
           (yield* isZero(log, pool, stop.position, bound));
         if (!isRoom) {
-          return yield* this.#tail(firstOffset, log.path, stop, bound, isLast);
+          const isCut = isLeft &&
+            (yield* recoveryOf(place, segment, this.#durableOffset));
+          this.#damage(log.path, stop, bound, isCut ? "; opening cuts it" : "");
+          return undefined;
         }
       }
       if (check && !(isLast && this.#ending === "written")) {
@@ -346,7 +350,7 @@ class Verification {
 
   /** Compares the entries after the last batch, and the size of the index. */
   *#rest(
-    firstOffset: number,
+    offset: number,
     index: TaskFile,
     check: IndexCheck,
     end: number,
@@ -355,37 +359,18 @@ class Verification {
     const wrong = yield* check.rest(end);
     // A writer that came meanwhile may have added them.
     if (wrong.length > 0 && isLast && (yield* this.#looksDifferent())) return;
-    this.#entries(index.path, firstOffset, wrong);
-    const isOpen = isLast && this.#ending !== "sealed";
-    if (!isOpen) yield* this.#indexSize(index, firstOffset);
-  }
-
-  /** Reports a bad batch after which there is no valid one. */
-  *#tail(
-    firstOffset: number,
-    path: string,
-    stop: ScanStop,
-    bound: number,
-    isLast: boolean,
-  ): Task<undefined> {
-    const isCut = isLast && this.#ending === "left" && (yield* recoveryOf(
-          this.#place,
-          { firstOffset },
-          this.#durableOffset,
-        )) !== undefined;
-    this.#damage(path, stop, bound, isCut ? "; opening cuts it" : "");
-    return undefined;
-  }
-
-  /** The index of a segment that nothing is added to holds whole entries. */
-  *#indexSize(index: TaskFile, offset: number): Task<void> {
+    this.#entries(index.path, offset, wrong);
+    if (isLast && this.#ending !== "sealed") return;
     const size = yield* index.size();
     const byteLength = size % INDEX_ENTRY_BYTES;
     if (byteLength === 0) return;
-    const position = size - byteLength;
-    const message = "it ends within an entry";
-    const kind = "index";
-    this.#report(index.path, { kind, position, byteLength, offset, message });
+    this.#report(index.path, {
+      kind: "index",
+      position: size - byteLength,
+      byteLength,
+      offset,
+      message: "it ends within an entry",
+    });
   }
 
   #entries(

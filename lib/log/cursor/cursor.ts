@@ -7,7 +7,7 @@ import {
   type MessageBatch,
 } from "../../segment/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
-import { type CursorEvent, publish } from "../events.ts";
+import { type CursorEvent, publishCursor } from "../events.ts";
 import { leavable } from "../following.ts";
 import { InFlight } from "../in_flight.ts";
 import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
@@ -375,9 +375,7 @@ export class Cursor
     const end = yield* this.#source.durableEnd();
     this.#seenEnd = Math.max(this.#seenEnd, end);
     if (offset <= end) return;
-    const first = yield* this.#source.firstOffset();
-    const { dir } = this.#source.place;
-    throw new OffsetOutOfRangeError(dir, offset, first, end, "commit");
+    throw yield* this.#source.outOfRange(offset, end, "commit");
   }
 
   /** Refuses a position above the end of the log. `docs/format.md#cursor-above` */
@@ -385,10 +383,7 @@ export class Cursor
     const { position } = this;
     if (position <= this.#knownEnd) return;
     const end = yield* this.#source.end();
-    if (position <= end) return;
-    const first = yield* this.#source.firstOffset();
-    const { dir } = this.#source.place;
-    throw new OffsetOutOfRangeError(dir, position, first, end);
+    if (position > end) throw yield* this.#source.outOfRange(position, end);
   }
 
   async #commitChecked(offset: number, options: CommitOptions): Promise<void> {
@@ -537,13 +532,8 @@ export class Cursor
   }
 
   #tell(action: CursorEvent["action"], error?: Error): void {
-    publish("basalt:cursor", () => ({
-      log: this.#source.place.dir,
-      cursor: this.name,
-      action,
-      position: this.position,
-      error,
-    }));
+    const { dir } = this.#source.place;
+    publishCursor(dir, this.name, action, this.position, error);
   }
 
   #begunClosing(): void {

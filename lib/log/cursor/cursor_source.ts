@@ -111,7 +111,18 @@ export abstract class CursorSource {
     if (target === "first") return first;
     const end = yield* this.durableEnd();
     if (target >= first && target <= end) return target;
-    throw new OffsetOutOfRangeError(this.place.dir, target, first, end);
+    throw yield* this.outOfRange(target, end);
+  }
+
+  /** Returns the error for an offset that the log, which ends at `end`, does not hold. */
+  *outOfRange(
+    offset: number,
+    end: number,
+    action?: string,
+  ): Task<OffsetOutOfRangeError> {
+    const first = yield* this.firstOffset();
+    const { dir } = this.place;
+    return new OffsetOutOfRangeError(dir, offset, first, end, action);
   }
 }
 

@@ -1,6 +1,6 @@
 import { checkInteger, type Task } from "../../base/mod.ts";
 import type { LockOwner } from "../../storage/mod.ts";
-import { publish } from "../events.ts";
+import { publishCursor } from "../events.ts";
 import { openLocked } from "../locks.ts";
 import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { checkTarget, Cursor, type CursorTarget } from "./cursor.ts";
@@ -97,13 +97,7 @@ export class LogCursors {
     checkCursorName(name);
     const { place } = this.#source;
     if (!(yield* removeCursor(place, name))) return false;
-    publish("basalt:cursor", () => ({
-      log: place.dir,
-      cursor: name,
-      action: "deleted",
-      position: undefined,
-      error: undefined,
-    }));
+    publishCursor(place.dir, name, "deleted");
     return true;
   }
 

@@ -1,6 +1,6 @@
 import { drive, type Task } from "../../base/mod.ts";
 import type { StorageTimer } from "../../storage/mod.ts";
-import { publish } from "../events.ts";
+import { publish, publishCursor } from "../events.ts";
 import { firstTimestampOf } from "../log_scan.ts";
 import type { OwnLog } from "../own_log.ts";
 import { isRetainEmpty, type RetainOptions } from "./plan.ts";
@@ -84,13 +84,7 @@ export class Retainer {
       stats.failure = undefined;
       if (report.removedSegments > 0) this.#tell(report, undefined);
       for (const cursor of report.passedCursors) {
-        publish("basalt:cursor", () => ({
-          log: this.#log.place.dir,
-          cursor,
-          action: "passed",
-          position: undefined,
-          error: undefined,
-        }));
+        publishCursor(this.#log.place.dir, cursor, "passed");
       }
       return report;
     } catch (error) {
