@@ -11,7 +11,12 @@ import {
   segmentPath,
   TEMPORARY_SUFFIX,
 } from "./names.ts";
-import { closeSegment, openIfThere, sizeAt } from "./segment_files.ts";
+import {
+  closeSegment,
+  openIfThere,
+  sizeAt,
+  unlessGone,
+} from "./segment_files.ts";
 import { discard, openTemporary } from "./temporary_file.ts";
 
 /** A segment's files, as the directory lists them. */
@@ -233,13 +238,7 @@ export function* removeFiles(
   storage: TaskStorage,
   paths: readonly string[],
 ): Task<void> {
-  for (const path of paths) {
-    try {
-      yield* storage.remove(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
+  for (const path of paths) yield* unlessGone(storage.remove(path));
 }
 
 /**

@@ -28,20 +28,30 @@ export interface ReaderStreamOptions extends FollowOptions {
 /** Options of {@linkcode Log.messages} and {@linkcode Log.stream}. */
 export interface StreamOptions extends ReaderStreamOptions, TailOptions {}
 
+/** Scans a log. It follows the log only with a signal, which ends the wait for more. */
+export type Scanner = (
+  options: StreamOptions,
+  signal?: AbortSignal,
+) => BatchSource;
+
 /**
- * Makes an iterator that can be left at any time, which ends the waits of its source.
+ * Makes an iterator that can be left at any time, which ends the waits of its scan.
  *
- * @param make Makes the source, which ends its waits by the signal that it is given.
  * @param givesAway Whether batches are the consumer's to drop.
  */
 export function leavable(
-  make: (signal: AbortSignal) => BatchSource,
-  signal: AbortSignal | undefined,
+  scan: Scanner,
+  options: StreamOptions,
   givesAway = false,
 ): BatchIterator {
+  const { signal } = options;
   const leaving = new AbortController();
   const either = signal === undefined
     ? leaving.signal
     : AbortSignal.any([leaving.signal, signal]);
-  return new BatchIterator(make(either), { leaving, signal, givesAway });
+  return new BatchIterator(scan(options, either), {
+    leaving,
+    signal,
+    givesAway,
+  });
 }

@@ -23,7 +23,7 @@ import { type LogPlace, readMeta } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { closeOpened, type OpeningReport, openLog } from "./opening.ts";
 import { lockOwnerOf, type OwnerRecord, readOwnerFile } from "./owner_file.ts";
-import { readSegment, sizeAt } from "./segment_files.ts";
+import { readSegment, sizeAt, unlessGone } from "./segment_files.ts";
 import { inMemory } from "./try_recovery.ts";
 
 /** A segment, as found in its files. */
@@ -234,26 +234,21 @@ function* inspectSegment(
   const indexBytes = index
     ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "index"))
     : undefined;
-  let data: SegmentData = {
+  // A name on something else than a regular file must not be opened.
+  const found = isOdd ? undefined : yield* unlessGone(readSegment(
+    view,
+    firstOffset,
+    (files) => dataOf(files, view.pool, firstOffset),
+  ));
+  const preparedBytes = found === undefined
+    ? 0
+    : Math.max(0, (logBytes ?? 0) - found.dataBytes);
+  const data = found ?? {
     nextOffset: firstOffset,
     dataBytes: 0,
     firstTimestamp: undefined,
     lastTimestamp: undefined,
   };
-  let preparedBytes = 0;
-  // A name on something else than a regular file must not be opened.
-  if (!isOdd) {
-    try {
-      data = yield* readSegment(
-        view,
-        firstOffset,
-        (files) => dataOf(files, view.pool, firstOffset),
-      );
-      preparedBytes = Math.max(0, (logBytes ?? 0) - data.dataBytes);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
   return { firstOffset, logBytes, indexBytes, ...data, preparedBytes };
 }
 

@@ -35,7 +35,12 @@ import {
 import { createSegment } from "./directory.ts";
 import { DurablePublisher } from "./durable_publisher.ts";
 import { loadEventsSoon, publish } from "./events.ts";
-import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
+import {
+  leavable,
+  type Scanner,
+  type StreamOptions,
+  type TailOptions,
+} from "./following.ts";
 import {
   type CompleteLogOptions,
   completeOptions,
@@ -100,6 +105,14 @@ export class Log implements AsyncDisposable, Disposable {
   /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
   #turnBytes = 0;
 
+  readonly #scan: Scanner = (options, signal) => {
+    this.#own.checkOpen("read");
+    const { durable = false, follow = false } = options;
+    const leaving = follow ? signal : undefined;
+    const source = new OwnSegments(this.#own, durable, leaving);
+    return new LogScan(this.#own.place, source, options, signal);
+  };
+
   /** @ignore */
   private constructor(
     path: string,
@@ -135,12 +148,7 @@ export class Log implements AsyncDisposable, Disposable {
     });
     const place = { storage, dir: path, pool };
     this.#own = new OwnLog(place, lock, opened, this.#appender);
-    this.#cursors = new LogCursors(
-      new OwnSource(
-        this.#own,
-        (options, ...more) => this.#scan(options, true, ...more),
-      ),
-    );
+    this.#cursors = new LogCursors(new OwnSource(this.#own, this.#scan));
     this.#retainer = new Retainer(this.#own, options);
     flushAtExit(this, () => this.#flushAtExit());
     this.#loading = loadEventsSoon(storage);
@@ -364,13 +372,11 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {CorruptSegmentError} At the first damaged message, after all messages before it.
    */
   read(options: ReadOptions = {}): LogIterator<MessageBatch> {
-    this.#own.checkOpen("read");
     return new BatchIterator(this.#scan(options));
   }
 
   /** Sync version of {@linkcode Log.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
-    this.#own.checkOpen("read");
     return iterateSync(this.#scan(options));
   }
 
@@ -396,7 +402,7 @@ export class Log implements AsyncDisposable, Disposable {
    * ```
    */
   messages(options: StreamOptions = {}): LogIterator<Message> {
-    return new MessageIterator(this.#leavable(options));
+    return new MessageIterator(leavable(this.#scan, options));
   }
 
   /**
@@ -436,7 +442,7 @@ export class Log implements AsyncDisposable, Disposable {
    * ```
    */
   tail(options: TailOptions = {}): LogIterator<MessageBatch> {
-    return this.#leavable({ ...options, follow: true });
+    return leavable(this.#scan, { ...options, follow: true });
   }
 
   /**
@@ -468,7 +474,7 @@ export class Log implements AsyncDisposable, Disposable {
    * ```
    */
   stream(options: StreamOptions = {}): ReadableStream<MessageBatch> {
-    return ReadableStream.from(this.#leavable(options, true));
+    return ReadableStream.from(leavable(this.#scan, options, true));
   }
 
   /**
@@ -734,25 +740,6 @@ export class Log implements AsyncDisposable, Disposable {
     this.#appender.check("retain");
     checkRetain("retain", options);
     return options;
-  }
-
-  #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {
-    this.#own.checkOpen("read");
-    const { durable, follow = false, signal } = options;
-    const make = (signal: AbortSignal) =>
-      this.#scan(options, durable, signal, follow);
-    return leavable(make, signal, givesAway);
-  }
-
-  #scan(
-    options: ReadOptions,
-    durable = false,
-    signal?: AbortSignal,
-    follow = false,
-  ): LogScan {
-    const leaving = follow ? signal : undefined;
-    const source = new OwnSegments(this.#own, durable, leaving);
-    return new LogScan(this.#own.place, source, options, signal);
   }
 
   #checkTruncation(offset: number): void {

@@ -15,7 +15,12 @@ import {
 } from "./cursor/log_cursors.ts";
 import { ForeignSource } from "./cursor/cursor_source.ts";
 import { DirectoryChanges, type ReaderStats } from "./directory_changes.ts";
-import { leavable, type StreamOptions, type TailOptions } from "./following.ts";
+import {
+  leavable,
+  type Scanner,
+  type StreamOptions,
+  type TailOptions,
+} from "./following.ts";
 import { ForeignSegments } from "./foreign_segments.ts";
 import { type LogReaderOptions, placeOf } from "./log_options.ts";
 import { LogScan } from "./log_scan.ts";
@@ -63,6 +68,18 @@ export class LogReader {
     notifiedTails: 0,
     looks: 0,
     listings: 0,
+  };
+
+  readonly #scan: Scanner = (options, signal) => {
+    const { storage, dir } = this.#place;
+    const { from = 0, durable = false, follow = false } = options;
+    const stats = this.#stats;
+    const changes = follow && signal !== undefined
+      ? new DirectoryChanges(storage, dir, signal, stats)
+      : undefined;
+    const reading = { from, durable, changes, stats };
+    const source = new ForeignSegments(this.#place, reading);
+    return new LogScan(this.#place, source, options, signal);
   };
 
   /** Makes a reader, which opens files only when it reads. */
@@ -115,7 +132,7 @@ export class LogReader {
    * ```
    */
   tail(options: TailOptions = {}): LogIterator<MessageBatch> {
-    return this.#leavable({ ...options, follow: true });
+    return leavable(this.#scan, { ...options, follow: true });
   }
 
   /**
@@ -142,7 +159,7 @@ export class LogReader {
    * ```
    */
   messages(options: StreamOptions = {}): LogIterator<Message> {
-    return new MessageIterator(this.#leavable(options));
+    return new MessageIterator(leavable(this.#scan, options));
   }
 
   /**
@@ -167,7 +184,7 @@ export class LogReader {
    * ```
    */
   stream(options: StreamOptions = {}): ReadableStream<MessageBatch> {
-    return ReadableStream.from(this.#leavable(options, true));
+    return ReadableStream.from(leavable(this.#scan, options, true));
   }
 
   /** Sync version of {@linkcode LogReader.read}. */
@@ -249,33 +266,7 @@ export class LogReader {
   }
 
   get #cursors(): LogCursors {
-    const source = new ForeignSource(
-      this.#place,
-      (options, ...more) => this.#scan({ ...options, durable: true }, ...more),
-    );
-    return new LogCursors(source);
-  }
-
-  #leavable(options: StreamOptions, givesAway?: boolean): BatchIterator {
-    const { follow = false, signal } = options;
-    const make = (signal: AbortSignal) => this.#scan(options, signal, follow);
-    return leavable(make, signal, givesAway);
-  }
-
-  #scan(
-    options: LogReadOptions,
-    signal?: AbortSignal,
-    follow = false,
-  ): LogScan {
-    const { storage, dir } = this.#place;
-    const stats = this.#stats;
-    const changes = follow
-      ? new DirectoryChanges(storage, dir, signal!, stats)
-      : undefined;
-    const { from = 0, durable = false } = options;
-    const reading = { from, durable, changes, stats };
-    const source = new ForeignSegments(this.#place, reading);
-    return new LogScan(this.#place, source, options, signal);
+    return new LogCursors(new ForeignSource(this.#place, this.#scan));
   }
 }
 

@@ -19,7 +19,7 @@ import {
   writeBlock,
   writeUint64,
 } from "./record_file.ts";
-import { openIfThere } from "./segment_files.ts";
+import { openIfThere, unlessGone } from "./segment_files.ts";
 import { discard, openTemporary } from "./temporary_file.ts";
 
 const LAYOUT = { magic: "BASALTWR", checksumAt: 64 };
@@ -247,11 +247,7 @@ export class OwnerFile {
     const path = ownerPath(dir);
     yield* this.close();
     this.#refuseOther(yield* readOwnerFile(this.#place), "remove");
-    try {
-      yield* storage.removeNow(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    yield* unlessGone(storage.removeNow(path));
     yield* storage.syncDirectory(dir);
   }
 

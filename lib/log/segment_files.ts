@@ -63,21 +63,26 @@ export function* closeSegment(files: SegmentFiles): Task<void> {
   for (const file of [files.log, files.index]) yield* file.close();
 }
 
-/** Opens a file for reading; `undefined` if it is gone. */
-export function* openIfThere(
-  storage: TaskStorage,
-  path: string,
-  options: StorageOpenOptions = {},
-): Task<TaskFile | undefined> {
+/** Returns what a task returns; `undefined` if a file or a directory does not exist. */
+export function* unlessGone<T>(task: Task<T>): Task<T | undefined> {
   try {
-    return yield* storage.openNow(path, options);
+    return yield* task;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }
 
-/** Opens a file for reading, lets a task read it, and closes it; `undefined` if it is gone. */
+/** Opens a file for reading; `undefined` if it does not exist. */
+export function openIfThere(
+  storage: TaskStorage,
+  path: string,
+  options: StorageOpenOptions = {},
+): Task<TaskFile | undefined> {
+  return unlessGone(storage.openNow(path, options));
+}
+
+/** Opens a file for reading, lets a task read it, and closes it; `undefined` if it does not exist. */
 export function* readIfThere<T>(
   storage: TaskStorage,
   path: string,

@@ -200,18 +200,17 @@ export class Cursor
     options: CursorReadOptions = {},
   ): AsyncIterableIterator<MessageBatch> {
     this.#checkOpen("read");
-    this.#source.checkOpen();
-    const { follow = this.#follow, signal } = options;
+    const { follow = this.#follow } = options;
     let scan: CursorScan;
     const batches = leavable(
-      (signal) =>
+      (_, signal) =>
         scan = new CursorScan({
-          signal,
+          signal: signal!,
           open: (signal) => this.#scan(signal, follow),
           saw: (offset) => this.#seenEnd = Math.max(this.#seenEnd, offset),
           ended: () => this.#readings.delete(scan),
         }),
-      signal,
+      options,
       true,
     );
     this.#readings.set(scan!, batches);

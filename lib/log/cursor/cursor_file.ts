@@ -20,7 +20,7 @@ import {
   writeBlock,
   writeUint64,
 } from "../record_file.ts";
-import { readIfThere } from "../segment_files.ts";
+import { readIfThere, unlessGone } from "../segment_files.ts";
 import { readSlots, sealSlot, type Slot, slotPosition } from "../slots.ts";
 import { prepareFile } from "../temporary_file.ts";
 
@@ -80,13 +80,8 @@ export function checkCursorName(name: string): void {
 
 /** Lists the names of a log's cursors, in order. */
 export function* listCursors({ storage, dir }: LogPlace): Task<string[]> {
-  try {
-    const entries = yield* storage.listNow(cursorsPath(dir));
-    return entries.map(({ name }) => name).filter(isCursorName);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  const entries = yield* unlessGone(storage.listNow(cursorsPath(dir)));
+  return (entries ?? []).map(({ name }) => name).filter(isCursorName);
 }
 
 /**
@@ -268,11 +263,8 @@ function* openOrMake(
 ): Task<TaskFile> {
   const options = { write: true, create: true };
   refuseLink(storage, path);
-  try {
-    return yield* storage.openNow(path, options);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  const file = yield* unlessGone(storage.openNow(path, options));
+  if (file !== undefined) return file;
   yield* storage.makeDirectory(cursorsPath(dir));
   return yield* storage.openNow(path, options);
 }

@@ -1,7 +1,8 @@
 import type { Task } from "../../base/mod.ts";
-import type { BatchSource, ReadOptions } from "../../segment/mod.ts";
+import type { BatchSource } from "../../segment/mod.ts";
 import { classifySegments } from "../classify.ts";
 import { listDirectory, type ListedSegment } from "../directory.ts";
+import type { Scanner } from "../following.ts";
 import { durableOffsetOf } from "../foreign_writer.ts";
 import { dataOf } from "../inspect.ts";
 import { type LogPlace, readMeta } from "../meta.ts";
@@ -23,29 +24,19 @@ export interface CursorLag {
   bytes: number;
 }
 
-/** Scans a log for its durable messages. */
-type Scanner = (
-  options: ReadOptions,
-  signal: AbortSignal,
-  follow: boolean,
-) => BatchSource;
-
 /** The log of a cursor, as its writer or a reader of it knows it. */
 export abstract class CursorSource {
   /** Where the log is. */
   readonly place: LogPlace;
-  readonly #scanner: Scanner;
+  readonly #scan: Scanner;
 
-  constructor(place: LogPlace, scanner: Scanner) {
+  constructor(place: LogPlace, scan: Scanner) {
     this.place = place;
-    this.#scanner = scanner;
+    this.#scan = scan;
   }
 
   /** The offset after the last durable message, where it is known without asking the disk. */
   abstract readonly durableNow: number | undefined;
-
-  /** Refuses to read a log that is closed. */
-  abstract checkOpen(): void;
 
   /**
    * Returns the offset after the last message. The log has no offset above it, and messages below
@@ -65,11 +56,13 @@ export abstract class CursorSource {
    * @param signal Ends the wait for later ones.
    */
   scan(from: number, signal: AbortSignal, follow: boolean): BatchSource {
+    const options = { from, durable: true, follow };
     const end = follow ? undefined : this.durableNow;
-    const options = end === undefined
-      ? { from }
-      : { from, count: Math.max(0, end - from) };
-    return this.#scanner(options, signal, follow);
+    const count = end === undefined ? undefined : Math.max(0, end - from);
+    return this.#scan(
+      { ...options, ...count !== undefined && { count } },
+      signal,
+    );
   }
 
   /** Returns how far an offset lags behind the durable messages. */
@@ -130,17 +123,13 @@ export abstract class CursorSource {
 export class OwnSource extends CursorSource {
   readonly #log: OwnLog;
 
-  constructor(log: OwnLog, scanner: Scanner) {
-    super(log.place, scanner);
+  constructor(log: OwnLog, scan: Scanner) {
+    super(log.place, scan);
     this.#log = log;
   }
 
   get durableNow(): number {
     return this.#log.appender.durableOffset;
-  }
-
-  checkOpen(): void {
-    this.#log.checkOpen("read");
   }
 
   end(): Task<number> {
@@ -164,8 +153,6 @@ export class OwnSource extends CursorSource {
 /** A log that another process may be writing, for cursors: what is known of it is in its files. */
 export class ForeignSource extends CursorSource {
   readonly durableNow = undefined;
-
-  checkOpen(): void {}
 
   *end(): Task<number> {
     const segments = yield* this.#listed();

@@ -5,7 +5,7 @@ import { filesOf } from "../directory.ts";
 import { join } from "../names.ts";
 import type { SealedSegment } from "../opening.ts";
 import type { OwnLog } from "../own_log.ts";
-import { readSegment } from "../segment_files.ts";
+import { readSegment, unlessGone } from "../segment_files.ts";
 import {
   planRetention,
   type RetainNowOptions,
@@ -160,11 +160,7 @@ export class Retention {
     let count = 0;
     try {
       for (const path of this.#leftover) {
-        try {
-          yield* storage.removeBeside(path);
-        } catch (error) {
-          if (!(error instanceof Deno.errors.NotFound)) throw error;
-        }
+        yield* unlessGone(storage.removeBeside(path));
         count++;
       }
     } finally {
