@@ -99,22 +99,15 @@ export interface LogEvents {
 
 type EventName = keyof LogEvents;
 
-const NAMES: readonly EventName[] = [
-  "basalt:flush",
-  "basalt:roll",
-  "basalt:retain",
-  "basalt:poison",
-  "basalt:recovery",
-  "basalt:cursor",
-];
-
 /** The module takes 12 ms to load: it is loaded so long after a log was opened, in milliseconds. */
 const LOAD_AFTER_MS = 50;
 /** Events that are held until then. */
 const MAX_HELD = 1024;
 
-let channels: Record<EventName, Channel> | undefined;
-let held: [EventName, unknown][] = [];
+/** Returns the channel of a name; `undefined` until the module is loaded. */
+let openChannel: ((name: EventName) => Channel) | undefined;
+const channels: Partial<Record<EventName, Channel>> = {};
+const held: [EventName, LogEvents[EventName]][] = [];
 
 /**
  * Publishes an event. Without a subscriber that is one property read.
@@ -125,11 +118,11 @@ export function publish<N extends EventName>(
   name: N,
   make: () => LogEvents[N],
 ): void {
-  if (channels === undefined) {
+  if (openChannel === undefined) {
     if (held.length < MAX_HELD) held.push([name, make()]);
     return;
   }
-  const channel = channels[name];
+  const channel = channels[name] ??= openChannel(name);
   if (channel.hasSubscribers) channel.publish(make());
 }
 
@@ -147,20 +140,13 @@ export function publishCursor(
 
 /** Loads the channels soon, unless they are; cancelling the timer takes that back. */
 export function loadEventsSoon(storage: TaskStorage): StorageTimer | undefined {
-  if (channels !== undefined) return undefined;
+  if (openChannel !== undefined) return undefined;
   return storage.after(LOAD_AFTER_MS, loadEvents);
 }
 
-/** Loads the channels, and publishes what was held. */
+/** Loads the module, and publishes the events that were held. */
 export function loadEvents(): void {
-  if (channels !== undefined) return;
-  const { channel } = nodeModule("node:diagnostics_channel");
-  channels = Object.fromEntries(
-    NAMES.map((name) => [name, channel(name)]),
-  ) as Record<EventName, Channel>;
-  const before = held;
-  held = [];
-  for (const [name, event] of before) {
-    if (channels[name].hasSubscribers) channels[name].publish(event);
-  }
+  if (openChannel !== undefined) return;
+  openChannel = nodeModule("node:diagnostics_channel").channel;
+  for (const [name, event] of held.splice(0)) publish(name, () => event);
 }

@@ -65,7 +65,7 @@ export { salvageLog, salvageLogSync } from "./salvage.ts";
 export type { SalvageOptions } from "./salvage.ts";
 
 export type { RetainNowOptions, RetainOptions } from "./retain/plan.ts";
-export { previewRetention } from "./retain/preview.ts";
+export { previewRetention } from "./retain/retention.ts";
 export type { RetentionReport } from "./retain/retention.ts";
 export type { RetentionStats } from "./retain/retainer.ts";
 export { verifyLog, verifyLogSync } from "./verify.ts";
