@@ -1,9 +1,6 @@
 /**
- * XXH3-64 with seed 0 for the records of `meta` and of the owner file: inputs of 17 to 128 bytes
- * only.
- *
- * They are hashed a few times in the life of a log, so that arithmetic with `bigint` is fast
- * enough.
+ * XXH3-64 with seed 0 for inputs of 17 to 128 bytes: the records of `meta`, of the owner file and
+ * of cursors. Few records are hashed, so arithmetic with `bigint` is fast enough.
  *
  * @module
  */
@@ -17,7 +14,7 @@ const SECRET_HEX =
   "cb79e64eccc0e578825ad07dccff7221b8084674f743248ee03590e6813a264c" +
   "3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8" +
   "a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364";
-// Not by `fromHex`, which a runtime that only imports this may not have.
+// Not `fromHex`: a runtime that only imports this module may not have it.
 const SECRET = new DataView(
   new Uint8Array(SECRET_HEX.match(/../g)!.map((pair) => parseInt(pair, 16)))
     .buffer,

@@ -1,6 +1,6 @@
 /**
- * Tells what the files of a log's segments mean, as `docs/format.md#unpaired-and-odd-files` lists
- * it: opening, readers, verification, repair and inspection take it from here.
+ * Classifies the files of a log's segments for opening, reading, verification, repair and
+ * inspection, as `docs/format.md#unpaired-and-odd-files` defines.
  *
  * @module
  */
@@ -8,43 +8,43 @@ import { CorruptSegmentError } from "../segment/mod.ts";
 import type { ListedSegment, Listing } from "./directory.ts";
 import { segmentPath } from "./names.ts";
 
-/** What the files of a segment mean that is not below the first offset. */
+/** The meaning of the files of a segment that is not below the first offset. */
 export type SegmentClass =
-  /** A segment of the log; opening writes its `.index` again if that is missing. */
+  /** A segment of the log. Opening writes a missing `.index` again. */
   | "segment"
   /**
-   * An empty `.index` alone at the end of a log that was not closed: a crash interrupted the
+   * An unpaired empty `.index` at the end of a log that was not closed: a crash interrupted the
    * creation of the segment.
    */
   | "begun"
-  /** An `.index` alone otherwise: the messages of its `.log` are missing. */
+  /** Any other unpaired `.index`: the messages of its `.log` are missing. */
   | "lost";
 
-/** A segment's files, and what they mean. */
+/** A segment's files and their meaning. */
 export interface ClassifiedSegment extends ListedSegment {
-  /** What they mean. */
+  /** Their meaning. */
   class: SegmentClass;
 }
 
-/** What the names in a directory say of a log. */
+/** The segments of a directory by their meaning. */
 export interface ClassifiedSegments {
   /** Where the log starts: the offset in `meta`, or that of the oldest `.log`. */
   start: number;
-  /** Files wholly below that offset: an interrupted removal left them. */
+  /** Segments wholly below that offset, which an interrupted removal left. */
   below: ListedSegment[];
   /** The others, in order. */
   kept: ClassifiedSegment[];
   /** Segments that can be read one after the other: those of `kept` before the first fault. */
   readable: ListedSegment[];
-  /** What is missing, as the names tell, in order. */
+  /** What is missing according to the names, in order. */
   faults: CorruptSegmentError[];
 }
 
 /**
  * Classifies the segments of a listing.
  *
- * @param firstOffset The first offset in `meta`; `undefined` without one. An `.index` alone cannot
- *   start a log then, unless there is nothing else.
+ * @param firstOffset The first offset in `meta`; `undefined` without one: then the log starts with
+ *   its first `.log`.
  */
 export function classifySegments(
   dir: string,

@@ -15,10 +15,10 @@ export interface ReaderStats {
 }
 
 /**
- * Waits for changes in the directory of a log that another process writes: the system tells of them
- * where it can, elsewhere the caller looks again after a while.
+ * Waits for changes in the directory of a log that another process writes. Where the system does
+ * not report changes, a wait is a delay.
  *
- * A change that comes while the caller looks ends its next wait at once.
+ * A change between two waits ends the next wait at once.
  * `docs/format.md#read-changes`
  */
 export class DirectoryChanges {
@@ -47,14 +47,14 @@ export class DirectoryChanges {
     this.#stats = stats;
   }
 
-  /** Whether the system tells of changes. */
+  /** Whether the system reports changes. */
   get isNotified(): boolean {
     return this.#watch !== undefined;
   }
 
   /**
-   * Asks the system to tell of changes from here on. Call it again before each listing: another
-   * directory may have the path.
+   * Begins to watch the directory. Call it again before each listing, because the path may lead to
+   * another directory.
    */
   watch(): void {
     if (!this.#isOpen) this.#stats.tails++;
@@ -70,7 +70,11 @@ export class DirectoryChanges {
     if (watch !== undefined) this.#stats.notifiedTails++;
   }
 
-  /** Waits for a change, at most so long where that is given; returns whether there was one. */
+  /**
+   * Waits for a change; returns whether one came.
+   *
+   * @param delayMs The longest wait in milliseconds. Required where the system reports no changes.
+   */
   *wait(delayMs: number | undefined): Task<boolean> {
     if (this.#watch === undefined) {
       this.areNamesNew = true;

@@ -1,5 +1,5 @@
 /**
- * What a log tells on the channels of `node:diagnostics_channel`.
+ * The events that a log publishes on `node:diagnostics_channel`.
  *
  * @module
  */
@@ -56,7 +56,7 @@ export interface PoisonEvent {
 export interface RecoveryEvent {
   /** The directory of the log. */
   log: string;
-  /** What was found and done. */
+  /** What opening found and did. */
   report: OpeningReport;
 }
 
@@ -66,7 +66,10 @@ export interface CursorEvent {
   log: string;
   /** The name of the cursor. */
   cursor: string;
-  /** `"passed"`: retention removed what it needed; `"failed"`: a lazy commit was not written. */
+  /**
+   * What happened. `"passed"`: retention removed messages that it needed. `"failed"`: a commit that
+   * was not durable was not written.
+   */
   action:
     | "opened"
     | "committed"
@@ -99,20 +102,23 @@ export interface LogEvents {
 
 type EventName = keyof LogEvents;
 
-/** The module takes 12 ms to load: it is loaded so long after a log was opened, in milliseconds. */
+/**
+ * The module takes 12 ms to load, so it is loaded this long after a log was opened, in
+ * milliseconds.
+ */
 const LOAD_AFTER_MS = 50;
-/** Events that are held until then. */
+/** Most events to hold until then. */
 const MAX_HELD = 1024;
 
-/** Returns the channel of a name; `undefined` until the module is loaded. */
+/** Opens a channel by its name; `undefined` until the module is loaded. */
 let openChannel: ((name: EventName) => Channel) | undefined;
 const channels: Partial<Record<EventName, Channel>> = {};
 const held: [EventName, LogEvents[EventName]][] = [];
 
 /**
- * Publishes an event. Without a subscriber that is one property read.
+ * Publishes an event. Without a subscriber it costs one property read.
  *
- * Events of the first moments are held until the channels are loaded.
+ * Until the module is loaded, events are held.
  */
 export function publish<N extends EventName>(
   name: N,
@@ -138,13 +144,13 @@ export function publishCursor(
   publish("basalt:cursor", make);
 }
 
-/** Loads the channels soon, unless they are; cancelling the timer takes that back. */
+/** Loads the module soon, unless it is loaded. Cancel the timer to prevent it. */
 export function loadEventsSoon(storage: TaskStorage): StorageTimer | undefined {
   if (openChannel !== undefined) return undefined;
   return storage.after(LOAD_AFTER_MS, loadEvents);
 }
 
-/** Loads the module, and publishes the events that were held. */
+/** Loads the module and publishes the events that were held. */
 export function loadEvents(): void {
   if (openChannel !== undefined) return;
   openChannel = nodeModule("node:diagnostics_channel").channel;

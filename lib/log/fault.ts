@@ -8,7 +8,7 @@ export interface LogFault {
   position: number;
   /** The length of the fault in bytes; 0 if something is missing. */
   byteLength: number;
-  /** The offset of the message that is there, or should be. */
+  /** The offset that the first message there has or should have. */
   offset: number;
   /** What is wrong. */
   kind: FaultKind;
@@ -16,7 +16,7 @@ export interface LogFault {
   message: string;
 }
 
-/** What a check says of a fault; what it leaves out is 0. */
+/** A fault whose position, length and offset are 0 if left out. */
 export type FoundFault = Pick<LogFault, "kind" | "message"> & Partial<LogFault>;
 
 /** Returns a fault of a file with all its fields. */

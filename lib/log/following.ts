@@ -28,16 +28,16 @@ export interface ReaderStreamOptions extends FollowOptions {
 /** Options of {@linkcode Log.messages} and {@linkcode Log.stream}. */
 export interface StreamOptions extends ReaderStreamOptions, TailOptions {}
 
-/** Scans a log. It follows the log only with a signal, which ends the wait for more. */
+/** Makes a scan of a log. It follows the log only with a signal, which ends its waits. */
 export type Scanner = (
   options: StreamOptions,
   signal?: AbortSignal,
 ) => BatchSource;
 
 /**
- * Makes an iterator that can be left at any time, which ends the waits of its scan.
+ * Makes an iterator whose waits end when it is left.
  *
- * @param givesAway Whether batches are the consumer's to drop.
+ * @param givesAway Whether the consumer drops the batches.
  */
 export function leavable(
   scan: Scanner,

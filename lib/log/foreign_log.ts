@@ -4,17 +4,17 @@ import type { LogPlace } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { readStart } from "./record_file.ts";
 
-/** Bytes of a `.log` that tell whose it is. */
+/** Bytes at the start of a `.log` that show its format. */
 const LOOK_BYTES = 64;
 
 /**
- * Refuses a directory whose first `.log` is not Basalt's: it starts with neither a valid batch nor
- * zeros.
+ * Refuses a directory whose first `.log` is not one of Basalt's, because it starts with neither a
+ * valid batch nor zeros.
  *
  * `docs/format.md#open-refuse-foreign`
  *
- * @param firstOffset The first segment; its `.log` is there.
- * @throws {Deno.errors.InvalidData} If it is not; what was found is named.
+ * @param firstOffset The first segment, which has a `.log`.
+ * @throws {Deno.errors.InvalidData} If it is not; the error describes the first bytes.
  */
 export function* refuseForeignLog(
   { storage, dir, pool }: LogPlace,
@@ -41,7 +41,7 @@ export function* refuseForeignLog(
   }
 }
 
-/** What the first bytes of a `.log` are, in words. */
+/** Describes the first bytes of a `.log`. */
 function describeStart(bytes: Uint8Array, firstOffset: number): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const offset = BigInt(firstOffset);

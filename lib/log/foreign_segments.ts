@@ -29,7 +29,7 @@ import { OffsetOutOfRangeError } from "./offset_out_of_range_error.ts";
 import { readIndex, sizeAt } from "./segment_files.ts";
 import { tryRecovery } from "./try_recovery.ts";
 
-/** How often a bad batch is read again before it is classified. */
+/** How often to read a bad batch again before it is classified. */
 const ATTEMPTS = 8;
 /** The wait before the first repetition; it doubles. */
 const FIRST_DELAY_MS = 1;
@@ -41,24 +41,24 @@ const MAX_DELAY_MS = 100;
  */
 const CLASSIFY_EVERY = 64;
 /**
- * Where the system tells of changes: look again so long after the last one, and classify an
- * incomplete batch then. After that nothing wakes the reader but a change.
+ * Where the system reports changes, look again after these delays, and classify an incomplete batch
+ * then. After that, only a change wakes the reader.
  */
 const LAST_LOOKS_MS = [50, 100];
-/** How often the names in the directory are checked at most, while the end of the data is known. */
+/** Check the names in the directory at most this often while the end of the data is known. */
 const LIST_EVERY_MICROS = 1_000_000;
 /**
- * How often a directory is listed before a file counts as lost, and after what time: a listing that
- * a removal overtakes lacks files, too.
+ * List the directory this often, with this delay, before a file counts as lost: a listing that runs
+ * beside a removal lacks files, too.
  */
 const LISTINGS = 3;
 const LISTING_DELAY_MS = 2;
 
-/** The segments that can be read one after the other, and what comes after them. */
+/** The result of a listing. */
 interface Found {
   /** Segments with a `.log`, in the order of their offsets. */
   segments: ListedSegment[];
-  /** Why those after them cannot be read: reading on would leave messages out. */
+  /** Why later segments cannot be read: continuing would leave messages out. */
   lost: CorruptSegmentError | undefined;
 }
 
@@ -66,35 +66,35 @@ interface Found {
 export interface ForeignSegmentsOptions {
   /** The requested offset. */
   from: number;
-  /** Give durable messages only, as far as the writer has told. */
+  /** Return only messages below the published durable offset. */
   durable: boolean;
-  /** Waits for later messages; without it, the reading ends where the data ends. */
+  /** Waits for later messages; without it, reading ends where the data ends. */
   changes: DirectoryChanges | undefined;
   /** Counts listings. */
   stats: ReaderStats;
 }
 
 /**
- * The segments of a log that another process may be writing: lists its directory, and tells damage
- * from what is not written yet.
+ * The segments of a log that another process may be writing: lists its directory, and distinguishes
+ * damage from batches that are not written yet.
  *
- * The directory is listed at the start, and again when the end of what is known was reached. So the
- * cost of a listing does not come with each segment. `docs/format.md#read-listing`
+ * The directory is listed at the start, and again at the end of the last known segment, not for
+ * each segment. `docs/format.md#read-listing`
  */
 export class ForeignSegments implements SegmentSource {
   readonly #place: LogPlace;
   readonly #options: ForeignSegmentsOptions;
   readonly #changes: DirectoryChanges | undefined;
-  /** What `meta` said last. */
+  /** The contents of `meta`, as read last. */
   #meta: MetaRecord | undefined;
-  /** What the last listing found, and what was found since after it. */
+  /** The last listing, and the segments that were found after it. */
   #found: Found = { segments: [], lost: undefined };
   #listedAtMicros = -Infinity;
   /** Messages below it are durable, as the writer published. */
   #durableOffset = 0;
-  /** How often the reader looked since messages came or the system told of a change. */
+  /** The number of looks since the last messages or the last reported change. */
   #looks = 0;
-  /** Whether an offset that is not durable was looked for. */
+  /** Whether the files were searched for an offset that is not durable. */
   #isChecked = false;
   /** Whether the last look at this position found no writer. */
   #isQuiet = false;
@@ -107,7 +107,7 @@ export class ForeignSegments implements SegmentSource {
   }
 
   *segments(): Task<readonly ReadableSegment[]> {
-    // Before the listing, so that no change after it goes unseen.
+    // Watch before listing, so that no later change is missed.
     this.#changes?.watch();
     this.#listedAtMicros = this.#place.storage.now();
     this.#options.stats.listings++;
@@ -151,7 +151,7 @@ export class ForeignSegments implements SegmentSource {
     return "end";
   }
 
-  /** Waits until the message at `offset` is durable, where that was asked for. */
+  /** Waits until the message at `offset` is durable, if only durable messages are requested. */
   *ahead(
     offset: number,
     current: OpenSegment | undefined,
@@ -161,7 +161,7 @@ export class ForeignSegments implements SegmentSource {
       this.#durableOffset = yield* durableOffsetOf(this.#place);
       if (offset < this.#durableOffset) break;
       if (this.#changes === undefined) {
-        // Whether the log has such an offset at all is seen in the files.
+        // The files show whether the log has such an offset at all.
         if (offset < from) return "files";
         const isUnchecked = offset > this.#durableOffset && !this.#isChecked;
         this.#isChecked = true;
@@ -178,7 +178,7 @@ export class ForeignSegments implements SegmentSource {
 
   *end(): Task<number> {
     if (!this.#options.durable) return Infinity;
-    // The log was closed when that was asked; a writer may have opened it since.
+    // The log was closed at the last look; a writer may have opened it since.
     if (this.#durableOffset === Infinity) {
       this.#durableOffset = yield* durableOffsetOf(this.#place);
     }
@@ -192,18 +192,18 @@ export class ForeignSegments implements SegmentSource {
   /**
    * Lists the directory; returns the segments up to one that is lost.
    *
-   * An empty file alone at the end is a segment that is being made; what lies below the first
-   * offset is being removed.
+   * An unpaired empty file at the end is a segment that is being created. Files below the first
+   * offset are being removed.
    *
    * @throws {Deno.errors.NotFound} If there is no segment.
-   * @throws {Deno.errors.BadResource} If another log has taken the place of the one that was there.
+   * @throws {Deno.errors.BadResource} If the directory now holds another log.
    */
   *#list(): Task<Found> {
     const { storage, dir } = this.#place;
     for (let attempt = 1;; attempt++) {
       const listing = yield* listDirectory(storage, dir);
       refuseOddNames(dir, listing);
-      // After the listing: what it says is at least as new.
+      // Read it after the listing, so that it is at least as new.
       const meta = listing.hasMeta ? yield* readMeta(this.#place) : undefined;
       this.#checkIdentity(meta);
       this.#meta = meta;
@@ -226,7 +226,7 @@ export class ForeignSegments implements SegmentSource {
     }
   }
 
-  /** Refuses another log in the place of the one that was there. */
+  /** Refuses a directory that holds another log than before. */
   #checkIdentity(meta: MetaRecord | undefined): void {
     const before = this.#meta?.identity;
     if (before === undefined || meta?.identity === before) return;
@@ -235,17 +235,17 @@ export class ForeignSegments implements SegmentSource {
     );
   }
 
-  /** Whether a segment that is known goes on where the one that is read ends. */
+  /** Whether a known segment begins at the end of the current one. */
   #hasNext({ segment }: OpenSegment, offset: number): boolean {
     return offset > segment.firstOffset &&
       lastUpTo(this.#found.segments, offset)?.firstOffset === offset;
   }
 
   /**
-   * Lists the directory again; returns whether a later segment goes on at `offset`.
+   * Lists the directory again; returns whether a later segment begins at `offset`.
    *
-   * @throws {OffsetOutOfRangeError} If the message at `offset` was truncated away.
-   * @throws {Deno.errors.BadResource} If what was read is not in the log any more.
+   * @throws {OffsetOutOfRangeError} If the message at `offset` was removed.
+   * @throws {Deno.errors.BadResource} If the log has lost messages that were read.
    */
   *#relist(current: OpenSegment | undefined, offset: number): Task<boolean> {
     const { isNotified = false, areNamesNew = false } = this.#changes ?? {};
@@ -255,7 +255,7 @@ export class ForeignSegments implements SegmentSource {
     if (current === undefined) return false;
     const { segment, log, last } = current;
     this.#checkName(segment, log);
-    // The names change when an older state of the log takes its place, in the same files or not.
+    // Restoring an older state of the log changes names, whether or not the files are the same.
     const isDoubtful = isNotified && areNamesNew || isShorter(current);
     if (last === undefined || !isDoubtful) return false;
     const timestamp = yield* timestampAt(log, this.#place.pool, last);
@@ -265,7 +265,7 @@ export class ForeignSegments implements SegmentSource {
     );
   }
 
-  /** Looks for a segment that was made after the last listing; returns whether there is one. */
+  /** Looks for a segment that was created after the last listing; returns whether it exists. */
   *#finds(
     { segment }: OpenSegment,
     { reason, offset }: ScanStop,
@@ -286,8 +286,8 @@ export class ForeignSegments implements SegmentSource {
   }
 
   /**
-   * Whether a tail that stopped must find out what that means, which lists the directory and may
-   * read what comes after the stop. Otherwise it waits.
+   * Whether a tail must find out what its stop means, which lists the directory and may read the
+   * bytes after the stop. Otherwise it waits.
    */
   #isLookDue(
     current: OpenSegment,
@@ -310,7 +310,7 @@ export class ForeignSegments implements SegmentSource {
     }
   }
 
-  /** Whether names in the directory have changed, and it was not listed lately. */
+  /** Whether names may have changed since a listing that was not just made. */
   get #isListDue(): boolean {
     const age = this.#place.storage.now() - this.#listedAtMicros;
     return this.#changes!.areNamesNew && Math.abs(age) >= LIST_EVERY_MICROS;
@@ -329,10 +329,10 @@ export class ForeignSegments implements SegmentSource {
   }
 
   /**
-   * Tells what a stop means. `docs/format.md#read-not-yet`
+   * Classifies a stop. `docs/format.md#read-not-yet`
    *
    * @returns Whether to read here again; `false` at the end of the data.
-   * @throws {CorruptSegmentError} If it is damage.
+   * @throws {CorruptSegmentError} If the stop is damage.
    */
   *#classify(
     { log, segment }: OpenSegment,
@@ -348,8 +348,8 @@ export class ForeignSegments implements SegmentSource {
     }
     const { state, durableOffset } = yield* foreignWriter(this.#place);
     const isWriting = state === "writing";
-    // What was read may have been the last write of one that closed since: only what is read now
-    // counts.
+    // The bytes may be older than the last write of a writer that has closed meanwhile, so read
+    // them again.
     const isAgain = !isWriting && !(this.#isQuiet && attempt > 0);
     this.#isQuiet = !isWriting;
     if (isAgain) return true;
@@ -370,14 +370,14 @@ export class ForeignSegments implements SegmentSource {
     throw corruption(log.path, stop);
   }
 
-  /** Returns the offset at which the next writer will go on. */
+  /** Returns the offset at which the next writer will continue. */
   *#recoveredEnd(durableOffset: number): Task<number> {
     const last = this.#found.segments.at(-1)!;
     const { state } = yield* tryRecovery(this.#place, last, durableOffset);
     return state.nextOffset;
   }
 
-  /** Refuses to go on in a file that has lost its name: nothing will be written to it any more. */
+  /** Refuses to continue in a file that has lost its name: no writer will extend it. */
   #checkName({ firstOffset }: ReadableSegment, log: TaskFile): void {
     const { segments, lost } = this.#found;
     const isListed =
@@ -427,7 +427,7 @@ export class ForeignSegments implements SegmentSource {
   }
 }
 
-/** Whether the file of a segment ends before what was read of it. */
+/** Whether the file of a segment ends before the position of its scan. */
 function isShorter(current: OpenSegment | undefined): boolean {
   return current !== undefined && current.size < current.scan.position;
 }

@@ -4,25 +4,25 @@ import type { LogPlace } from "./meta.ts";
 import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { vouchedOffset } from "./try_recovery.ts";
 
-/** How often an owner file in transition is read again, and after what time. */
+/** Read an owner file that is being written this often again, with this delay. */
 const RECORD_ATTEMPTS = 4;
 const RECORD_DELAY_MS = 1;
 /**
- * How often, and after what time, a missing owner file is looked for while the lock is held: a
- * writer that opens or closes the log has none for a moment.
+ * Look this often, with this delay, for a missing owner file while the lock is held: a writer that
+ * opens or closes the log has none for a moment.
  */
 const OWNER_ATTEMPTS = 100;
 const OWNER_DELAY_MS = 20;
 
-/** What the owner file and the lock say of a log's writer. */
+/** The writer of a log, as its owner file and its lock show it. */
 export interface ForeignWriter {
-  /** Whether the log is being written, was left by a writer that died, or was closed. */
+  /** Whether the log is being written, was left open by a dead writer, or was closed. */
   state: "writing" | "dead" | "none";
-  /** Messages below it are durable, as the writer published. */
+  /** The published durable offset: messages below it are durable. */
   durableOffset: number;
 }
 
-/** Returns what the owner file and the lock say. */
+/** Reads the owner file and looks at the lock. */
 export function* foreignWriter(place: LogPlace): Task<ForeignWriter> {
   const { storage, dir } = place;
   const record = yield* readSettled(place);
@@ -33,8 +33,8 @@ export function* foreignWriter(place: LogPlace): Task<ForeignWriter> {
 }
 
 /**
- * Returns the offset below which the messages of a log are durable, as far as its writer has
- * published. `docs/format.md#read-durable`
+ * Returns the published durable offset of a log; `Infinity` if the log is closed.
+ * `docs/format.md#read-durable`
  *
  * @throws {Deno.errors.BadResource} If the owner file of a log that is being written is missing.
  */
@@ -54,7 +54,7 @@ export function* durableOffsetOf(place: LogPlace): Task<number> {
   );
 }
 
-/** Reads the owner file, again if it seems to be in transition. `docs/format.md#read-owner-retry` */
+/** Reads the owner file, again while it is being written. `docs/format.md#read-owner-retry` */
 function* readSettled(
   place: LogPlace,
 ): Task<OwnerRecord | "invalid" | undefined> {

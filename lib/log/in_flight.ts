@@ -1,10 +1,10 @@
 import { Driver, type Task } from "../base/mod.ts";
 
-/** Drives one task at a time, so that a caller that blocks can finish it. */
+/** Drives one task at a time, which a caller that blocks can finish. */
 export class InFlight {
   #driver: { finishSync(): unknown } | undefined;
 
-  /** Starts a task; the one before must be over. */
+  /** Starts a task. The previous one must be over. */
   run<T>(task: Task<T>): Promise<T> {
     const driver = new Driver(task);
     this.#driver = driver;
@@ -14,7 +14,7 @@ export class InFlight {
   }
 
   /**
-   * Blocks until the task is over. Its own caller is told of its failure.
+   * Blocks until the task is over. Its failure is reported to its own caller only.
    *
    * @throws {TypeError} If it cannot be finished.
    */

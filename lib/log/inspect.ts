@@ -52,12 +52,12 @@ export interface SegmentInspection {
   lastTimestamp: number | undefined;
 }
 
-/** What opening a log for writing would do: a report, or the error that it would throw. */
+/** The outcome that opening a log for writing would have: a report, or an error. */
 export type OpeningForecast =
   | { possible: true; report: OpeningReport }
   | { possible: false; error: Error };
 
-/** What a log's directory holds. */
+/** The contents of a log's directory. */
 export interface LogInspection {
   /** The directory. */
   path: string;
@@ -156,7 +156,7 @@ function* inspecting(place: LogPlace): Task<LogInspection> {
   const tried = inMemory(place);
   let opening = locked ? undefined : yield* forecast(tried);
   if (opening?.possible === false && storage.isLocked(dir)) {
-    // What the forecast met is the work of a writer that came meanwhile.
+    // A writer came during the forecast.
     locked = true;
     owner = yield* readOwner();
     opening = undefined;
@@ -165,7 +165,7 @@ function* inspecting(place: LogPlace): Task<LogInspection> {
     possible: false,
     error: new LockedError(dir, lockOwnerOf(owner)),
   };
-  // As opening would leave it: what a crash left is not data.
+  // Inspect the segments as opening would leave them: remains of a crash are not data.
   const view = opening.possible ? tried : place;
   const firstOffset = meta?.firstOffset;
   const { start, kept, below } = classifySegments(dir, listing, firstOffset);
@@ -198,7 +198,7 @@ function* inspecting(place: LogPlace): Task<LogInspection> {
   };
 }
 
-/** Returns what a file says; `instead` if it is refused, which shows in the forecast. */
+/** Returns what a file says; `instead` if the file is refused, which the forecast reports. */
 function* unlessRefused<T, U>(reading: Task<T>, instead: U): Task<T | U> {
   try {
     return yield* reading;
@@ -210,7 +210,7 @@ function* unlessRefused<T, U>(reading: Task<T>, instead: U): Task<T | U> {
   }
 }
 
-/** Opens the log in a storage that keeps changes in memory. */
+/** Opens the log; `place` keeps changes in memory. */
 function* forecast(place: LogPlace): Task<OpeningForecast> {
   try {
     const opened = yield* openLog(place);
@@ -234,7 +234,7 @@ function* inspectSegment(
   const indexBytes = index
     ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "index"))
     : undefined;
-  // A name on something else than a regular file must not be opened.
+  // Something that is not a regular file must not be opened.
   const found = isOdd ? undefined : yield* unlessGone(readSegment(
     view,
     firstOffset,
@@ -258,7 +258,7 @@ type SegmentData = Pick<
 >;
 
 /**
- * Reads what a segment holds, from the last batch that its index names up to its first bad one.
+ * Returns how far the data of a segment reach, from a scan that starts at the last indexed batch.
  */
 export function* dataOf(
   { log, index }: SegmentFiles,
@@ -272,7 +272,7 @@ export function* dataOf(
   const beginning = { position: 0, offset: firstOffset };
   const firstTimestamp = yield* timestampAt(log, pool, beginning, bound);
   let data = yield* scanFrom(log, pool, last ?? beginning, bound);
-  // The entry does not name a batch: the index is wrong.
+  // The index is wrong: its entry does not name a batch.
   if (data.lastTimestamp === undefined && data.dataBytes > 0) {
     data = yield* scanFrom(log, pool, beginning, bound);
   }

@@ -5,10 +5,10 @@ import { join, segmentName, TEMPORARY_SUFFIX } from "./names.ts";
 import { nameFile, prepareFile } from "./temporary_file.ts";
 
 /**
- * Copies the bytes `[from, to)` of a `.log` to `<segment>.<from>.<n>.cut` beside it, durably,
- * before they are cut.
+ * Copies the bytes `[from, to)` of a `.log` durably to `<segment>.<from>.<n>.cut`, before they are
+ * cut.
  *
- * No file is overwritten, and a copy that fails is removed.
+ * It overwrites no file, and removes an incomplete copy.
  *
  * @returns The path of the copy.
  */
@@ -26,15 +26,15 @@ export function* keepCut(
     path,
     (copy) => copyRange(log, copy, pool, from, to),
   );
-  // Only a whole copy gets the name.
+  // Only a complete copy gets the name.
   yield* nameFile(storage, path);
   yield* storage.syncDirectory(dir);
   return path;
 }
 
 /**
- * Returns a free path for what is taken out of a segment: bytes of its `.log` from a position, or
- * its `.index`.
+ * Returns a free path for a part of a segment that is removed: bytes of its `.log` from a position,
+ * or its `.index`.
  */
 export function* freeCutPath(
   { storage, dir }: LogPlace,

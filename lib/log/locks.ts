@@ -1,19 +1,19 @@
 import type { Task } from "../base/mod.ts";
 import type { StorageLock, TaskStorage } from "../storage/mod.ts";
 
-/** How often the lock of another holder is tried, in milliseconds. */
+/** Interval between two attempts to take a lock, in milliseconds. */
 const POLL_MS = 20;
 /**
- * A caller that blocks tries the lock again this often, 1 ms apart: what only looks whether a lock
- * is held may take it for an instant.
+ * A caller that blocks tries this often again, 1 ms apart: a process that only looks whether the
+ * lock is held may take it for an instant.
  */
 const BLOCKING_LOOKS = 3;
 
 /**
- * Opens something by its lock, and tries again for some time while another holds that; returns
- * `undefined` if it is held until then.
+ * Opens what a lock protects, and tries again while another owner holds the lock; returns
+ * `undefined` if it still does at the end.
  *
- * @param open Returns `undefined` while another holds the lock.
+ * @param open Returns `undefined` while another owner holds the lock.
  * @param timeoutMs How long to try, in milliseconds; `undefined` for a caller that blocks.
  */
 export function* openLocked<T>(
@@ -31,8 +31,8 @@ export function* openLocked<T>(
 }
 
 /**
- * Refuses a path that leads to another directory than the one that is locked: names must not be
- * made, removed or opened there.
+ * Refuses a path that leads to another directory than the locked one: names must not be created,
+ * removed or opened there.
  *
  * `docs/format.md#open-directory`
  *

@@ -100,9 +100,9 @@ export class Log implements AsyncDisposable, Disposable {
   #rolls = 0;
   /** The next offset when the log was opened. */
   readonly #openedAt: number;
-  /** Tells other processes, and the next opening, what is durable. */
+  /** Publishes the durable offset for other processes and the next opening. */
   readonly #publisher: DurablePublisher;
-  /** Bytes that had been appended at the last turn of the event loop that `ready` took. */
+  /** Bytes that were appended when `ready` let the event loop turn last. */
   #turnBytes = 0;
 
   readonly #scan: Scanner = (options, signal) => {
@@ -184,7 +184,7 @@ export class Log implements AsyncDisposable, Disposable {
     return driveSync(Log.#opening(path, options, true));
   }
 
-  /** @param isBlocking Whether the caller blocks: then the lock is not waited for. */
+  /** @param isBlocking Whether the caller blocks, so that it does not wait for the lock. */
   static *#opening(
     path: string | URL,
     options: LogOptions,
@@ -487,7 +487,7 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {OffsetOutOfRangeError} If it is new, and `from` is not a durable offset of the log.
    * @throws {Deno.errors.InvalidData} If its file is damaged.
    */
-  // deno-lint-ignore require-await -- what is wrong with the arguments rejects, too
+  // deno-lint-ignore require-await -- a closed log rejects, too
   async cursor(name: string, options?: CursorOptions): Promise<Cursor> {
     this.#own.checkOpen("open a cursor");
     return drive(this.#cursors.open(name, options));
@@ -636,7 +636,7 @@ export class Log implements AsyncDisposable, Disposable {
     this.#appender.disposeSync();
   }
 
-  /** What the appender needs of a log: its segments' files, its owner file, its lock. */
+  /** Returns what surrounds the appender: the files of segments, the owner file, events. */
   #owner(): AppenderOwner {
     return {
       next: (firstOffset, before) => this.#next(firstOffset, before),
@@ -704,7 +704,7 @@ export class Log implements AsyncDisposable, Disposable {
     });
   }
 
-  /** The owner file of a log that was not closed well stays: the next writer recovers. */
+  /** Ends the parts of the log. After a failure the owner file stays: the next writer recovers. */
   *#closed(isClean: boolean): Task<void> {
     const { owner } = this.#opened;
     forgetAtExit(this);
@@ -722,14 +722,14 @@ export class Log implements AsyncDisposable, Disposable {
     }
   }
 
-  /** The program ends and did not close the log. */
+  /** Flushes a log that is still open at the end of the program. */
   #flushAtExit(): void {
     if (this.nextOffset === this.durableOffset) return;
     try {
       this.flushSync();
     } catch (error) {
       const lost = this.nextOffset - this.durableOffset;
-      // deno-lint-ignore no-console -- the last chance to tell of the loss
+      // deno-lint-ignore no-console -- the last chance to report the loss
       console.warn(
         `Log '${this.path}' was not closed, and ${lost} messages are lost: ${error}`,
       );
@@ -753,7 +753,7 @@ export class Log implements AsyncDisposable, Disposable {
   }
 }
 
-/** Turns what a full disk says when a file is made into what it says when one is written. */
+/** Turns the error of creating a file on a full disk into a `NoSpaceError`. */
 function asNoSpace(
   error: unknown,
   path: string,
@@ -766,7 +766,7 @@ function asNoSpace(
     code?: string;
     syscall?: string;
   };
-  // What a failed sync leaves is unknown, whatever its reason: it is not repeated.
+  // What a failed sync leaves is unknown, whatever its reason, so it is not repeated.
   if (!isNoSpaceCode(code) || syscall === "fsync") return error;
   return new NoSpaceError(
     { code, syscall, path, requestedBytes: 0, writtenBytes: 0, durableOffset },

@@ -79,7 +79,7 @@ export type CompleteLogOptions =
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** The options that are numbers: what they are if left out, at least and at most. */
+/** The options that are numbers: default, minimum, maximum. */
 const NUMBERS = {
   segmentBytes: [KIB * MIB, KIB, MAX_SEGMENT_BYTES],
   blockBytes: [MIB, 4 * KIB, 64 * MIB],
@@ -92,10 +92,10 @@ const NUMBERS = {
 } as const;
 
 /**
- * Fills in what was left out.
+ * Checks options and fills in defaults.
  *
- * @throws {TypeError} If a setting is not a number.
- * @throws {RangeError} If one is out of its range.
+ * @throws {TypeError} If an option has the wrong type.
+ * @throws {RangeError} If an option is out of its range.
  */
 export function completeOptions(options: LogOptions): CompleteLogOptions {
   const { create = true, retain = {} } = options;
@@ -117,7 +117,7 @@ export function completeOptions(options: LogOptions): CompleteLogOptions {
 /**
  * Returns where a log is, with an absolute path.
  *
- * @param action What shall be done, such as `"read log"`.
+ * @param action The action for error messages, such as `"read log"`.
  */
 export function placeOf(
   action: string,

@@ -18,76 +18,76 @@ import type { TaskFile } from "../storage/mod.ts";
 import type { LogPlace } from "./meta.ts";
 import { openSegmentLog, readIndex } from "./segment_files.ts";
 
-/** How often a segment that vanished before it was opened is looked for again. */
+/** How often to look again for a segment that vanished before it was opened. */
 const MAX_ATTEMPTS = 3;
 
 /** A segment that can be read. */
 export interface ReadableSegment {
   /** The offset of its first message. */
   firstOffset: number;
-  /** Up to which byte its `.log` may be read, as of now; left out where only its size tells. */
+  /** Returns up to which byte its `.log` may be read now. Default: up to its end. */
   bound?: () => number;
-  /** A place where a message begins, or will, if one is known. */
+  /** A position where a batch begins, or will begin, if one is known. */
   hint?: SeekHint;
 }
 
 /** The segment that a scan reads. */
 export interface OpenSegment {
-  /** What is known of it. */
+  /** The segment. */
   readonly segment: ReadableSegment;
   /** Its `.log`. */
   readonly log: TaskFile;
   readonly scan: SegmentScan;
-  /** The size of the `.log` when it was asked for last, in bytes. */
+  /** The size of the `.log` in bytes, as read last. */
   size: number;
   /** The last batch that was read. */
   last?: IndexEntry;
 }
 
-/** How a scan goes on after a stop: here, in the next segment, or not at all. */
+/** How a scan continues after a stop: at the same position, in the next segment, or not at all. */
 export type Resumption = "again" | "next" | "end";
 
-/** Tells a {@linkcode LogScan} which segments there are, and what a stop in one means. */
+/** Knows the segments of a log for a {@linkcode LogScan}, and what a stop in one of them means. */
 export interface SegmentSource {
   /**
    * Returns the segments in the order of their offsets, at least one. Called once at the start, and
-   * again when one was not there any more.
+   * again when a segment has vanished.
    */
   segments(): Task<readonly ReadableSegment[]>;
   /**
-   * Returns the segment that holds the message at `offset`, or will.
+   * Returns the segment that holds the message at `offset`, or will hold it.
    *
-   * @throws {OffsetOutOfRangeError} If that was truncated away.
+   * @throws {OffsetOutOfRangeError} If the message was removed.
    */
   find(offset: number): ReadableSegment;
   /**
-   * Checks the offset to begin with.
+   * Checks that a scan can begin at an offset.
    *
    * @throws {OffsetOutOfRangeError} If it is not in the log.
    */
   checkStart(offset: number): void;
   /**
-   * Called before the message at `offset` is read: returns messages that are in memory, `"files"`
-   * to read on in the files, or `"end"`.
+   * Called before the message at `offset` is read. Returns messages from memory, `"files"` to
+   * continue in the files, or `"end"`.
    *
-   * @param current The segment that the message before it was read from, if one was.
+   * @param current The segment of the message before it, if that was read from a file.
    */
   ahead(
     offset: number,
     current: OpenSegment | undefined,
   ): Task<MessageBatch | "files" | "end">;
   /**
-   * Returns the offset below which messages may be handed out; called after they were read. Left
-   * out where all may.
+   * Returns the offset below which messages may be returned. Called after they were read. Left out
+   * if all messages may.
    */
   end?(): Task<number>;
   /**
-   * Tells how to go on after a stop, and waits where more may come.
+   * Returns how to continue after a stop, and waits where more messages may come.
    *
    * @param bound Up to which byte the segment was read.
-   * @param attempt How many stops there were since the last messages.
-   * @throws {CorruptSegmentError} If it is damage.
-   * @throws {OffsetOutOfRangeError} If what is next was truncated away.
+   * @param attempt The number of stops since the last messages.
+   * @throws {CorruptSegmentError} If the stop is damage.
+   * @throws {OffsetOutOfRangeError} If the next message was removed.
    */
   resume(
     current: OpenSegment,
@@ -95,9 +95,9 @@ export interface SegmentSource {
     bound: number,
     attempt: number,
   ): Task<Resumption>;
-  /** Ends what the source waits with. */
+  /** Releases what the source waits with. */
   close?(): void;
-  /** Called before the source waits, and once all was read that was there at the start. */
+  /** Called before the source waits, and when all messages from the start of the scan were read. */
   onCaughtUp?: () => void;
 }
 
@@ -110,9 +110,9 @@ export class LogScan implements BatchSource {
   readonly #selection: Selection;
   readonly #signal: AbortSignal | undefined;
   #current: OpenSegment | undefined;
-  /** The offset to go on from. */
+  /** The offset of the next message. */
   #offset: number | undefined;
-  /** How many stops there were since the last messages. */
+  /** The number of stops since the last messages. */
   #attempt = 0;
 
   constructor(
@@ -132,7 +132,7 @@ export class LogScan implements BatchSource {
   /**
    * Returns the next batch, which is the caller's; `undefined` at the end.
    *
-   * @throws {OffsetOutOfRangeError} If the first offset asked for is not in the log.
+   * @throws {OffsetOutOfRangeError} If the requested offset is not in the log.
    * @throws {CorruptSegmentError} If a segment is damaged.
    */
   *next(): Task<MessageBatch | undefined> {
@@ -154,7 +154,7 @@ export class LogScan implements BatchSource {
           return undefined;
         }
         const { from = 0 } = this.#options;
-        // What is before the start is not given.
+        // Messages before the start are not returned, so they need no check.
         const end = next.nextOffset <= from
           ? undefined
           : source.end && (yield* source.end());
@@ -177,7 +177,7 @@ export class LogScan implements BatchSource {
     yield* this.#closeSegment();
   }
 
-  /** Goes on after a stop; returns whether there may be more. */
+  /** Continues after a stop; returns whether there may be more. */
   *#stopped(
     current: OpenSegment,
     stop: ScanStop,
@@ -203,7 +203,7 @@ export class LogScan implements BatchSource {
       try {
         return yield* this.#openSegment(segment, offset);
       } catch (error) {
-        // Truncated since: what there is now tells.
+        // The segment was removed meanwhile: a new listing shows what is left.
         const isGone = error instanceof Deno.errors.NotFound;
         if (!isGone || attempt === MAX_ATTEMPTS) throw error;
         yield* this.#source.segments();
@@ -223,7 +223,7 @@ export class LogScan implements BatchSource {
     try {
       let start: ScanStart = { offset: firstOffset, position: 0 };
       if (offset > firstOffset || since !== undefined) {
-        // The offset asked for may lie in a segment that is made later.
+        // The requested offset may lie in a segment that is created later.
         const from = Math.max(offset, this.#options.from ?? 0);
         const wanted = since === undefined ? { from } : { from, since };
         const options = { pool, firstOffset, bound: bound?.(), hint };
@@ -247,8 +247,8 @@ export class LogScan implements BatchSource {
   }
 
   /**
-   * Returns the offset to begin with: the one asked for, or the first of the segment in which the
-   * time asked for may lie.
+   * Returns the offset to begin with: the requested one, or the first of the segment that may hold
+   * the requested time.
    */
   *#start(): Task<number> {
     let before: number | undefined;
@@ -260,7 +260,7 @@ export class LogScan implements BatchSource {
       try {
         return yield* this.#startIn(segments, from);
       } catch (error) {
-        // Truncated since: what there is now tells.
+        // The segment was removed meanwhile: a new listing shows what is left.
         const isGone = error instanceof Deno.errors.NotFound;
         if (!isGone || first === before) throw error;
         before = first;
@@ -275,7 +275,7 @@ export class LogScan implements BatchSource {
   ): Task<number> {
     const { since } = this.#options;
     if (since === undefined) return from;
-    // The last segment that begins before the time: the message may be in it, and in none before.
+    // Find the last segment that begins before the time: no earlier one can hold the message.
     let low = 0;
     let high = segments.length;
     while (low < high) {
@@ -344,8 +344,8 @@ export function* timestampAt(
 }
 
 /**
- * Returns the messages of a batch below `end`; `undefined`, and the batch dropped, if there are
- * none. The rest is read again later: until then, another message may take its place.
+ * Returns the messages of a batch below `end`; drops the batch and returns `undefined` if there are
+ * none. The rest is read again later, because another message may get its offset until then.
  */
 function cut(
   scan: SegmentScan,

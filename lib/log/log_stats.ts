@@ -12,7 +12,7 @@ export interface OpenCursor {
   lagMessages: number;
 }
 
-/** A log's figures at one moment. */
+/** A snapshot of a log's figures. */
 export interface LogStats {
   /** Messages appended since the log was opened. */
   appendedMessages: number;

@@ -8,18 +8,17 @@ import type {
 const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
 
 /**
- * Iterates over messages. Each is valid until the next one is asked for, or the iterator is left;
- * `copy()` makes it last.
+ * Iterates over messages. A message is valid until the next one is requested or the iterator is
+ * left; `copy()` makes it last.
  *
- * Calls of `next` are served in their order, also when they are made before the one before has
- * resolved.
+ * Calls of `next` are served in order, also if a call does not wait for the one before it.
  */
 export class MessageIterator implements LogIterator<Message> {
   readonly #batches: BatchIterator;
   #batch: MessageBatch | undefined;
-  /** The number of the next message in the batch. */
+  /** Index of the next message in the batch. */
   #number = 0;
-  /** The calls that are being served, as one promise that never rejects, and how many. */
+  /** The pending calls, as one promise that never rejects, and their number. */
   #running: Promise<unknown> = Promise.resolve();
   #pending = 0;
 

@@ -1,5 +1,5 @@
 /**
- * Figures of a log as text for Prometheus.
+ * Metrics of a log as text for Prometheus.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { LogReader } from "./log_reader.ts";
 
 type Labels = Readonly<Record<string, string | number>>;
 
-/** What each metric tells. Those that end in `_total` are counters. */
+/** Help texts by metric. Metrics that end in `_total` are counters. */
 const HELP = {
   basalt_log_first_offset: "Offset of the first message.",
   basalt_log_next_offset: "Offset of the next message.",
@@ -40,7 +40,7 @@ const HELP = {
 
 type Metric = keyof typeof HELP;
 
-/** Gathers metrics in the text format of Prometheus, version 0.0.4. */
+/** Writes metrics in the text format of Prometheus, version 0.0.4. */
 class MetricsText {
   readonly #lines: string[] = [];
   readonly #log: string;

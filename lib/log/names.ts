@@ -4,25 +4,22 @@
  * @module
  */
 
-/** Holds the identity and the first offset of the log. */
+/** Name of the file with the identity and the first offset of the log. */
 export const META_NAME = "meta";
 
-/** Says that a writer has the log open, or did not close it. */
+/** Name of the owner file: a writer has the log open, or did not close it. */
 export const OWNER_NAME = "writer";
 
-/** The directory with the files of cursors. */
+/** Name of the directory with the files of cursors. */
 export const CURSORS_NAME = "cursors";
 
-/**
- * Ends the name of a file that is not complete yet; it is never `.log`, because a server reads
- * every such file.
- */
+/** Suffix of an incomplete file. It is not `.log`, because an Iggy server reads every such file. */
 export const TEMPORARY_SUFFIX = ".tmp";
 
-/** Which file of a segment. */
+/** One of the two files of a segment. */
 export type SegmentFileKind = "log" | "index";
 
-/** What a name in a log's directory stands for. */
+/** The meaning of a name in a log's directory. */
 export type NameClass =
   | { class: "segment"; firstOffset: number; kind: SegmentFileKind }
   | { class: "meta" | "owner" | "temporary" | "cut" | "foreign" };
@@ -52,7 +49,7 @@ export function segmentPath(
   return join(dir, segmentFileName(firstOffset, kind));
 }
 
-/** Returns what a segment's file is named for; `undefined` for any other name. */
+/** Parses the name of a segment's file; returns `undefined` for any other name. */
 export function parseSegmentName(
   name: string,
 ): { firstOffset: number; kind: SegmentFileKind } | undefined {
@@ -63,7 +60,7 @@ export function parseSegmentName(
   return { firstOffset, kind: match[2] as SegmentFileKind };
 }
 
-/** Returns what a name stands for, if it is that of a regular file. */
+/** Returns the meaning of the name of a regular file. */
 export function classifyName(name: string): NameClass {
   const segment = parseSegmentName(name);
   if (segment !== undefined) return { class: "segment", ...segment };
@@ -73,24 +70,24 @@ export function classifyName(name: string): NameClass {
   return { class: isTemporaryName(name) ? "temporary" : "foreign" };
 }
 
-/** Whether a name is that of bytes which recovery or repair took out of the log. */
+/** Whether a file has bytes that recovery or repair removed from the log. */
 function isCutName(name: string): boolean {
   return /^\d{20}\.(\d+|index)\.\d+\.cut$/.test(name);
 }
 
-/** Returns the segment of which a `.cut` file holds bytes; 0 where its name does not tell. */
+/** Returns the first offset of the segment of a `.cut` file; 0 if its name has none. */
 export function cutFirstOffset(name: string): number {
   const match = /^(\d{20})\.\d+\.\d+\.cut$/.exec(name);
   const firstOffset = Number(match?.[1] ?? 0);
   return Number.isSafeInteger(firstOffset) ? firstOffset : 0;
 }
 
-/** Whether a path is that of bytes which are taken out of a log, complete or not. */
+/** Whether a path is that of a `.cut` file, complete or not. */
 export function isCutPath(path: string): boolean {
   return path.endsWith(".cut") || path.endsWith(`.cut${TEMPORARY_SUFFIX}`);
 }
 
-/** Whether a name is the temporary one of a file of a log. */
+/** Whether a name is the temporary name of a file of a log. */
 function isTemporaryName(name: string): boolean {
   if (!name.endsWith(TEMPORARY_SUFFIX)) return false;
   const future = name.slice(0, -TEMPORARY_SUFFIX.length);

@@ -11,7 +11,7 @@ export class OwnLog {
   readonly place: LogPlace;
   /** Appends to the last segment. */
   readonly appender: Appender;
-  /** Its other segments, in order; retention takes out those that it removes. */
+  /** Its other segments, in order. Retention removes entries from the front. */
   readonly sealed: SealedSegment[];
   /** Its first offset on the disk. */
   readonly meta: LogMeta;
@@ -52,7 +52,7 @@ export class OwnLog {
     refuseMoved(this.#lock, this.place.dir, action);
   }
 
-  /** Gives the lock back; readers end. */
+  /** Releases the lock and wakes the readers, which end. */
   end(): void {
     this.#lock.release();
     this.isEnded = true;

@@ -25,12 +25,12 @@ export class OwnSegments implements SegmentSource {
   readonly #log: OwnLog;
   readonly #durable: boolean;
   readonly #follow: AbortSignal | undefined;
-  /** The end of what could be read at the start. */
+  /** The end of the readable messages at the start. */
   readonly #startEnd: number;
   onCaughtUp?: () => void;
 
   /**
-   * @param durable Whether to give durable messages only.
+   * @param durable Whether to return durable messages only.
    * @param follow Ends the wait for later messages; without it, reading ends where the data ends.
    */
   constructor(
@@ -63,7 +63,7 @@ export class OwnSegments implements SegmentSource {
     if (offset > this.#log.appender.nextOffset) throw this.#outOfRange(offset);
   }
 
-  /** Takes what was written last from memory; at the end of the data it waits. */
+  /** Takes the newest messages from memory, and waits at the end of the data. */
   *ahead(offset: number): Task<MessageBatch | "files" | "end"> {
     if (this.#follow === undefined) return "files";
     if (offset >= this.#startEnd) this.onCaughtUp?.();
@@ -81,7 +81,7 @@ export class OwnSegments implements SegmentSource {
     bound: number,
   ): Task<Resumption> {
     const { offset, position, reason } = stop;
-    // All up to the bound was written. The file may also end before the bytes that it held.
+    // Everything up to the bound was written; a shorter file has lost bytes.
     if (reason !== "end" || position < bound) throw corruption(log.path, stop);
     if (this.find(offset).firstOffset > segment.firstOffset) return "next";
     if (this.#follow === undefined) return "end";
@@ -106,7 +106,7 @@ export class OwnSegments implements SegmentSource {
 
   #hotBatch(offset: number): MessageBatch | undefined {
     const { appender, firstOffset } = this.#log;
-    // What was truncated is refused by the reading of the files.
+    // Reading the files refuses removed messages.
     if (offset < firstOffset) return undefined;
     const block = appender.hotTail.find(offset);
     const isReadable = block !== undefined &&
@@ -114,7 +114,7 @@ export class OwnSegments implements SegmentSource {
     return isReadable ? hotBatch(block, offset) : undefined;
   }
 
-  /** Waits for a message at `offset`; returns `false` if there will be none. */
+  /** Waits for a message at `offset`; returns `false` if none will come. */
   #more(offset: number): Task<boolean> {
     return waiting(() => this.#waitFor(offset));
   }
@@ -134,7 +134,7 @@ export class OwnSegments implements SegmentSource {
     if (!this.#log.isEnded) this.#log.refuseMoved("read log");
   }
 
-  /** Refuses an offset that was truncated away, also while the messages before it were read. */
+  /** Refuses an offset that was removed, also while the messages before it were being read. */
   #checkFirst(offset: number): void {
     if (offset < this.#log.firstOffset) throw this.#outOfRange(offset);
   }

@@ -60,7 +60,7 @@ export interface RepairPlanOptions extends RepairOptions {
   /**
    * Which segments to keep where they do not connect; the others leave the log.
    *
-   * @default {undefined: an error, `RepairChoiceError`, tells what each choice costs}
+   * @default {undefined: the error `RepairChoiceError` states the cost of each choice}
    */
   keep?: RepairKeep;
 }
@@ -219,19 +219,19 @@ function* repairing(place: RepairPlace, plan: RepairPlan): Task<RepairPlan> {
 }
 
 /*
- * Repair makes a log of which every batch is valid, out of the longest run that begins with its
- * first segment:
+ * A repaired log consists of valid batches only: the longest run of connected segments from its
+ * first one, up to the first bad batch.
  *
- *   refuse odd names; replace a damaged `meta`, or one whose first segments are gone
- *   to keep the newest: set aside what comes before the last run, and raise the first offset
+ *   refuse odd names; replace a damaged `meta`, or one whose first segments are missing
+ *   with keep "newest": set aside the segments before the last run, and raise the first offset
  *   for each segment that starts where the run ends:
- *       the last one, if recovery would accept it: leave it to opening
- *       else: salvage what follows the first bad batch; cut it; write a wrong index again; the run
- * ends at a cut
+ *     if it is the last one and recovery would accept it: leave it to opening
+ *     else: keep the bytes from the first bad batch, cut them, write a wrong index again; the run
+ *       ends with the cut
  *   set aside every segment after the run
- *   if the run does not end with what opening recovers: remove the owner file, because the log now
- * ends as a closed one
- *   open the log and close it: opening does the rest, by the same code as ever
+ *   if the run does not end where recovery would end it: remove the owner file, because the log now
+ *     ends like a closed one
+ *   open the log and close it: opening does the rest
  */
 
 /** One repair. */
@@ -241,8 +241,8 @@ class Repair {
   #owner: OwnerRecord | "invalid" | undefined;
   #identity = "";
   /**
-   * Whether the owner file must go before opening: what it says of the end of the log is not true
-   * any more.
+   * Whether the owner file must be removed before opening, because the end of the log that it
+   * describes has changed.
    */
   #isEndChanged = false;
   readonly #keep: RepairKeep;
@@ -305,8 +305,8 @@ class Repair {
   }
 
   /**
-   * Replaces a `meta` that is damaged, or that starts before the oldest segment; returns where the
-   * log starts.
+   * Replaces a `meta` that is damaged or whose first offset is below the oldest segment; returns
+   * where the log starts.
    */
   *#meta(listing: Listing): Task<number> {
     const { storage, dir } = this.#place;
@@ -334,21 +334,20 @@ class Repair {
   }
 
   /**
-   * Takes what comes before the newest connected segments out of the log; returns these and what
-   * comes after them.
+   * Sets aside the segments before the newest run; returns the run and the segments after it.
    */
   *#newest(
     segments: readonly ClassifiedSegment[],
   ): Task<readonly ClassifiedSegment[]> {
     const first = yield* this.#newestRun(segments);
     if (first === 0) return segments;
-    // Before `meta` is raised: opening removes what is whole and below its first offset.
+    // Before `meta` is raised, because opening removes whole segments below the first offset.
     for (const each of segments.slice(0, first)) yield* this.#takeOut(each);
     yield* this.#replaceMeta(segments[first]!.firstOffset);
     return segments.slice(first);
   }
 
-  /** Returns where the newest connected segments begin of which the last begins with a message. */
+  /** Returns the index of the first segment of the newest run that holds a message. */
   *#newestRun(segments: readonly ClassifiedSegment[]): Task<number> {
     let first = segments.length - 1;
     for (; first > 0; first--) {
@@ -367,7 +366,7 @@ class Repair {
     return Math.max(0, first);
   }
 
-  /** Gives a log of which no segment is there an empty one, whose names opening makes durable. */
+  /** Creates an empty segment for a log that has none. Opening makes its names durable. */
   *#startAgain(firstOffset: number): Task<void> {
     const { storage, dir } = this.#place;
     const segment = { firstOffset, log: false, index: false };
@@ -378,7 +377,7 @@ class Repair {
   }
 
   /**
-   * Follows the log from segment to segment; what does not follow leaves it. Returns how many stay.
+   * Follows the run from segment to segment, and sets aside the others. Returns how many stay.
    */
   *#segments(segments: readonly ClassifiedSegment[]): Task<number> {
     let left = 0;
@@ -393,7 +392,7 @@ class Repair {
         left++;
         continue;
       }
-      // Opening completes a segment that was being made, unless its messages were durable.
+      // Opening completes an interrupted creation of a segment, unless it held durable messages.
       const isBegun = isNext && segment.class === "begun" &&
         (this.#owner === undefined || (yield* this.#isRecoverable(segment)));
       if (isBegun) left++;
@@ -405,7 +404,7 @@ class Repair {
     return left;
   }
 
-  /** Makes a segment whole; returns the offset after it, or `undefined` if the log ends in it. */
+  /** Repairs a segment; returns the offset after it, or `undefined` if the log ends in it. */
   *#segment(
     segment: ListedSegment,
     isLast: boolean,
@@ -426,11 +425,11 @@ class Repair {
         this.#steps.push({ action: "rebuildIndex", path });
       }
     }
-    // Nothing follows a segment that was cut, also where the next one starts there by chance.
+    // Nothing follows a cut segment, even if the next one happens to start there.
     return stop === undefined ? found.nextOffset : undefined;
   }
 
-  /** Whether opening puts the last segment in order by itself. */
+  /** Whether opening recovers the last segment. */
   *#isRecoverable(segment: ListedSegment): Task<boolean> {
     if (this.#owner === undefined || this.#isEndChanged) return false;
     const durableOffset = vouchedOffset(this.#owner);
@@ -440,8 +439,7 @@ class Repair {
   }
 
   /**
-   * Cuts a segment at its first bad batch. What is cut is kept, unless it is all zeros at the end
-   * of the log.
+   * Cuts a segment at its first bad batch, and keeps the bytes, unless they are prepared zeros.
    */
   *#cut(
     { firstOffset, index }: ListedSegment,
@@ -455,7 +453,7 @@ class Repair {
       const kept = isRoom
         ? undefined
         : yield* keepCut(place, firstOffset, log, position, bytes);
-      // The index first: it must not describe what the log has lost
+      // The index first, because it must not describe bytes that the log has lost
       // (docs/format.md#index-cut-first).
       if (index) yield* this.#emptyIndex(firstOffset);
       yield* log.truncate(position);
@@ -485,7 +483,7 @@ class Repair {
     }
   }
 
-  /** Gives a segment's files other names: they leave the log and keep their bytes. */
+  /** Renames a segment's files, so that they leave the log. */
   *#takeOut(segment: ListedSegment): Task<void> {
     const { storage, dir } = this.#place;
     const { firstOffset } = segment;
@@ -494,7 +492,7 @@ class Repair {
       const found = yield* this.#scan(segment);
       messages = found.nextOffset - firstOffset + found.messages;
     }
-    // The log first: an index without one is refused, not taken for a whole segment.
+    // The log first: an unpaired index is refused, an unpaired log would count as a segment.
     for (const name of filesOf(segment)) {
       const isLog = name.endsWith(".log");
       const file = yield* storage.open(`${dir}/${name}`);
@@ -515,7 +513,7 @@ class Repair {
     }
   }
 
-  /** Scans a whole segment, and goes on after its first bad batch. */
+  /** Scans a whole segment, also after its first bad batch. */
   #scan(segment: ListedSegment): Task<Scanned> {
     return readSegment(
       this.#place,
@@ -565,25 +563,25 @@ class Repair {
       const wrong = yield* check.rest(end);
       found.isIndexWrong ||= wrong.length > 0;
     } else if (stop.reason === "zeros" && found.messages === 0) {
-      // Space that was prepared for messages to come is no loss.
+      // Prepared space is no loss.
       found.isRoom = yield* isZero(log, pool, stop.position, bytes);
     }
     return found;
   }
 }
 
-/** What a scan of a whole segment found. */
+/** The result of a scan of a whole segment. */
 interface Scanned {
-  /** The first bad batch; `undefined` if there is none. */
+  /** The first bad batch, if any. */
   stop: ScanStop | undefined;
   /** The offset after the last message before it. */
   nextOffset: number;
-  /** Valid messages after it. */
+  /** Number of valid messages after it. */
   messages: number;
-  /** Bytes of the log. */
+  /** Bytes of the `.log`. */
   bytes: number;
-  /** Whether an entry names no batch before the bad one, or there is no index. */
+  /** Whether the index is missing or has an entry that names no batch before the bad one. */
   isIndexWrong: boolean;
-  /** Whether what follows the last batch is space that a writer prepared. */
+  /** Whether only prepared space follows the last batch. */
   isRoom: boolean;
 }

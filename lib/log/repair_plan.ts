@@ -11,7 +11,7 @@ export type RepairStep =
     position: number;
     /** Bytes that the log loses. */
     byteLength: number;
-    /** Valid messages among them. */
+    /** Number of valid messages among them. */
     messages: number;
     /** Where these bytes are kept; `undefined` if they are prepared space. */
     kept: string | undefined;
@@ -26,7 +26,7 @@ export type RepairStep =
     path: string;
     /** Its bytes. */
     byteLength: number;
-    /** Valid messages in it. */
+    /** Number of valid messages in it. */
     messages: number;
     /** Its new name. */
     kept: string;
@@ -65,15 +65,14 @@ export interface RepairPlan {
   path: string;
   /** Which segments are kept where they do not connect. */
   keep: RepairKeep;
-  /** Whether there is anything to do. */
+  /** Whether the log needs a repair. */
   needed: boolean;
   /** The steps, in order. */
   steps: RepairStep[];
-  /** Valid messages that the log loses; they stay in the files that are kept. */
+  /** Number of valid messages that the log loses. They stay in the kept files. */
   lostMessages: number;
   /**
-   * Bytes that the log loses: those messages, and what is damaged; they stay in the files that are
-   * kept.
+   * Bytes that the log loses: those messages and damaged bytes. They stay in the kept files.
    */
   lostBytes: number;
   /** What the opening at the end of the repair does. */

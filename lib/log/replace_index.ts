@@ -4,25 +4,22 @@ import type { LogPlace } from "./meta.ts";
 import { segmentPath } from "./names.ts";
 import { nameFile, prepareFile } from "./temporary_file.ts";
 
-/** What rebuilding an index found. */
+/** The result of {@linkcode replaceIndex}. */
 export interface RebuiltIndex {
   /** The offset after the last message. */
   nextOffset: number;
-  /** Entries that were written. */
+  /** Number of entries written. */
   entries: number;
-  /** Bytes of the `.log`, all of which were read. */
+  /** Bytes of the `.log`; all were read. */
   byteLength: number;
 }
 
 /**
- * Writes the index of a segment again, from a scan of its whole log, and puts it in the place of
- * the old one.
+ * Replaces the index of a segment by one from a scan of its whole log. Its name is durable when the
+ * directory is synced.
  *
- * The new name is durable when the directory is synced.
- *
- * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches: the segment
- *   stays as
- * it was.
+ * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches. Nothing has
+ *   changed then.
  */
 export function* replaceIndex(
   { storage, dir, pool }: LogPlace,

@@ -86,22 +86,22 @@ export function salvageLogSync(
   return iterateSync(new Salvage(path, options));
 }
 
-/** A file that is read, and what is known of the offsets in it. */
+/** A file to read, and the bounds of its offsets. */
 interface Part {
   path: string;
   firstOffset: number;
   maxOffset?: number;
-  /** Whether a writer may have prepared zeros after its data, and may be writing there. */
+  /** Whether a writer may have prepared space after its data, or may be writing it. */
   isActive: boolean;
 }
 
-/** Reads the files one after the other. */
+/** Reads a log, file by file. */
 class Salvage implements BatchSource {
   readonly #options: SalvageOptions;
   readonly #selection: Selection;
-  /** Its `dir` is what is read: a directory, or a file in one. */
+  /** Its `dir` is the path to read: a directory, or a file in one. */
   readonly #place: LogPlace;
-  /** What is still to be read; `undefined` before the first file was looked for. */
+  /** The files still to read; `undefined` before they are listed. */
   #parts: Part[] | undefined;
   #hasWriter = false;
   #part: Part | undefined;
@@ -146,7 +146,7 @@ class Salvage implements BatchSource {
     if (this.#file !== undefined) yield* this.#file.close();
   }
 
-  /** Opens the next file that is there. */
+  /** Opens the next file that exists; returns whether one does. */
   *#openNext(): Task<boolean> {
     this.#parts ??= yield* this.#find();
     for (;;) {
@@ -161,7 +161,7 @@ class Salvage implements BatchSource {
     }
   }
 
-  /** Reports what lies after the last message of a file, and closes it. */
+  /** Reports damage after the last message of a file, and closes the file. */
   *#finish(stop: ScanStop | undefined): Task<void> {
     if (stop !== undefined && !(yield* this.#isRoom(stop))) {
       this.#damaged(stop, this.#bound);
@@ -170,7 +170,7 @@ class Salvage implements BatchSource {
     this.#resync = this.#file = undefined;
   }
 
-  /** Whether nothing was written after the last message, or a writer is writing it. */
+  /** Whether only prepared space, or a batch that is being written, follows the last message. */
   *#isRoom({ reason, position }: ScanStop): Task<boolean> {
     if (!this.#part!.isActive) return false;
     if (this.#hasWriter) return true;
@@ -194,7 +194,7 @@ class Salvage implements BatchSource {
       );
     }
     if (isCutPath(name)) {
-      // It begins anywhere in the segment, so that its messages may have any offset from there.
+      // It may begin anywhere in the segment, so its messages may have any later offset.
       const firstOffset = cutFirstOffset(name);
       const bounds = { firstOffset, maxOffset: MAX_OFFSET };
       return [{ path, ...bounds, isActive: false }];
@@ -220,7 +220,7 @@ class Salvage implements BatchSource {
     );
     this.#nextOffset = start;
     for (const fault of faults) {
-      // A gap is told when the segment after it is read.
+      // A gap is reported when the segment after it is read.
       if (fault.kind !== "gap") this.#report(fault.path, fault);
     }
     return kept.filter((each) => each.log).map(({ firstOffset }, i, all) => ({
@@ -230,7 +230,7 @@ class Salvage implements BatchSource {
     }));
   }
 
-  /** The first offset in `meta`, where that can be read. */
+  /** Returns the first offset in `meta`; reports a damaged one. */
   *#firstOffset(): Task<number | undefined> {
     try {
       return (yield* readMeta(this.#place))?.firstOffset;
@@ -241,7 +241,7 @@ class Salvage implements BatchSource {
     }
   }
 
-  /** Returns what of a batch did not come before; drops the rest. */
+  /** Returns the messages of a batch that were not returned before; drops the others. */
   #withoutRepeated(batch: MessageBatch): MessageBatch | undefined {
     const { path } = this.#part!;
     const expected = this.#nextOffset ?? batch.firstOffset;
@@ -261,10 +261,10 @@ class Salvage implements BatchSource {
     return undefined;
   }
 
-  /** Reports bytes that are left out; `resumedAt` is the offset of the message after them. */
+  /** Reports bytes that are skipped; `resumedAt` is the offset of the message after them. */
   #damaged(stop: ScanStop, end: number, resumedAt?: number): void {
     const { position, offset } = stop;
-    // The batch after it is whole: what is missing is told as a gap.
+    // No bytes are damaged: missing messages are reported as a gap.
     if (end === position) return;
     const message = describeStop(stop.reason);
     const isKnown = resumedAt !== undefined && this.#nextOffset !== undefined;
@@ -286,7 +286,7 @@ class Salvage implements BatchSource {
   }
 }
 
-/** Messages `[from, to)` in words, with their verb. */
+/** Describes messages `[from, to)` as the subject of a sentence. */
 function range(from: number, to: number): string {
   return to === from + 1
     ? `message ${from} is`

@@ -63,7 +63,7 @@ export function* closeSegment(files: SegmentFiles): Task<void> {
   for (const file of [files.log, files.index]) yield* file.close();
 }
 
-/** Returns what a task returns; `undefined` if a file or a directory does not exist. */
+/** Returns the result of a task; `undefined` if a file or directory does not exist. */
 export function* unlessGone<T>(task: Task<T>): Task<T | undefined> {
   try {
     return yield* task;
@@ -82,7 +82,7 @@ export function openIfThere(
   return unlessGone(storage.openNow(path, options));
 }
 
-/** Opens a file for reading, lets a task read it, and closes it; `undefined` if it does not exist. */
+/** Lets a task read a file, and closes it; returns `undefined` if it does not exist. */
 export function* readIfThere<T>(
   storage: TaskStorage,
   path: string,

@@ -1,12 +1,12 @@
 import { onAbort, step, type Task } from "../base/mod.ts";
 
-/** Tells all who wait that something has changed. */
+/** Wakes all waiting calls when something has changed. */
 export class Signal {
   readonly #waiters = new Set<() => void>();
 
   /**
-   * Resolves when {@linkcode Signal.fire} is called next; rejects with the reason of `abort` when
-   * that is aborted.
+   * Resolves at the next {@linkcode Signal.fire}; rejects with the reason of `abort` if that is
+   * aborted first.
    */
   wait(abort: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -23,14 +23,14 @@ export class Signal {
     });
   }
 
-  /** Wakes all who wait now. */
+  /** Wakes all calls that wait now. */
   fire(): void {
     for (const done of this.#waiters) done();
     this.#waiters.clear();
   }
 }
 
-/** Makes a task of a wait for a signal: a caller that blocks could not be woken. */
+/** Wraps a wait for a signal as a task. A caller that blocks cannot be woken, so it throws. */
 export function waiting<T>(wait: () => Promise<T>): Task<T> {
   return step(wait, () => {
     throw new TypeError("Cannot wait for messages blocking");

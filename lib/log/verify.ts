@@ -31,21 +31,21 @@ import { type OwnerRecord, readOwnerFile } from "./owner_file.ts";
 import { readIfThere, readIndex, sizeAt } from "./segment_files.ts";
 import { recoveryOf, vouchedOffset } from "./try_recovery.ts";
 
-/** How far a verification has come. */
+/** The progress of a verification. */
 export interface VerifyProgress {
-  /** Messages that were valid. */
+  /** Number of valid messages. */
   messages: number;
-  /** Bytes of logs that were read. */
+  /** Bytes of `.log` files that were read. */
   bytes: number;
-  /** Bytes of all logs. */
+  /** Bytes of all `.log` files. */
   totalBytes: number;
-  /** Faults that were found. */
+  /** Number of faults. */
   faults: number;
 }
 
 /** How to verify a log. */
 export interface VerifyOptions extends LogReaderOptions {
-  /** Called for every block that was read, and once at the end, with the same object each time. */
+  /** Called after each block and once at the end, always with the same object. */
   onProgress?: (progress: Readonly<VerifyProgress>) => void;
 }
 
@@ -104,7 +104,7 @@ export function verifyLogSync(
 type Ending =
   /** With its last batch. */
   | "sealed"
-  /** Its writer died: recovery will cut it. */
+  /** As its dead writer left it: recovery will cut it. */
   | "left"
   /** It is being written. */
   | "written";
@@ -116,7 +116,7 @@ function endingOf(isLocked: boolean, hasOwner: boolean): Ending {
 
 /** One verification. */
 class Verification {
-  /** Faults that were found and not taken yet. */
+  /** Faults that were not returned yet. */
   readonly faults: LogFault[] = [];
 
   readonly #place: LogPlace;
@@ -129,9 +129,9 @@ class Verification {
   };
   /** The append time of the last batch that was read. */
   #lastTimestamp = 0;
-  /** Messages below this offset are durable, as the owner file says. */
+  /** The published durable offset. */
   #durableOffset = 0;
-  /** How the last segment must end, as the last look told. */
+  /** How the last segment must end, by the last look for a writer. */
   #ending: Ending = "sealed";
 
   constructor(path: string | URL, options: VerifyOptions) {
@@ -146,8 +146,7 @@ class Verification {
     const listing = yield* listDirectory(storage, dir);
     refuseNoLog(dir, listing);
     this.#names(listing);
-    // It is read before the segments: what it says is durable then was durable before they are
-    // read.
+    // Read before the segments, so that what it vouches for was durable before they are read.
     const { meta, owner } = yield* this.#records(listing);
     this.#durableOffset = vouchedOffset(owner);
     const found = classifySegments(dir, listing, meta?.firstOffset);
@@ -167,12 +166,12 @@ class Verification {
     for (const [i, segment] of kept.entries()) {
       const isLast = i === kept.length - 1;
       if (segment.class !== "segment") continue;
-      // What is missing before the first one was reported.
+      // Messages missing before the first one are reported by the classification.
       if (i > 0 && expected !== undefined) this.#follows(segment, expected);
-      // Undefined also where its writer removed it meanwhile.
+      // It is `undefined` also if the writer removed the segment meanwhile.
       expected = yield* this.#segment(segment, isLast);
     }
-    // A torn tail was reported, with what is missing.
+    // A torn tail is reported already, with the missing messages.
     const last = kept.at(-1);
     const durable = Math.max(start, this.#durableOffset);
     const isShort = expected !== undefined && expected < durable;
@@ -203,7 +202,7 @@ class Verification {
     }
   }
 
-  /** Reads `meta` and the owner file; what is wrong with them is reported. */
+  /** Reads `meta` and the owner file, and reports their faults. */
   *#records(
     { hasMeta, hasOwner }: Listing,
   ): Task<{ meta?: MetaRecord; owner?: OwnerRecord | "invalid" }> {
@@ -225,7 +224,7 @@ class Verification {
     return { ...meta && { meta }, ...owner && { owner } };
   }
 
-  /** Reports what is wrong with `meta` or the owner file. */
+  /** Reports a fault of `meta` or the owner file. */
   #record(kind: "meta" | "owner", path: string, error: unknown): void {
     const isFault = error instanceof CorruptSegmentError ||
       error instanceof Deno.errors.NotSupported ||
@@ -234,7 +233,7 @@ class Verification {
     this.#report(path, { kind, message: error.message });
   }
 
-  /** A segment must start where the one before it ends. */
+  /** Reports a segment that does not start where the one before it ends. */
   #follows(segment: ListedSegment, expected: number): void {
     const { firstOffset } = segment;
     if (firstOffset === expected) return;
@@ -248,7 +247,7 @@ class Verification {
     });
   }
 
-  /** Verifies a segment; returns the offset after its last message, as far as that is known. */
+  /** Verifies a segment; returns the offset after its last message, if that is known. */
   #segment(segment: ListedSegment, isLast: boolean): Task<number | undefined> {
     const place = this.#place;
     const { firstOffset } = segment;
@@ -274,7 +273,7 @@ class Verification {
     const { pool } = place;
     const isOpen = isLast && this.#ending !== "sealed";
     const segment = { log, pool, firstOffset };
-    // The log may grow while it is read: only these bytes count.
+    // The log may grow meanwhile: verify only these bytes.
     let bound = yield* log.size();
     using check = index &&
       (yield* IndexCheck.open(index, pool, { isOpen }));
@@ -299,7 +298,7 @@ class Verification {
           this.#advance(batch.count, end - batch.batch(0).position);
         } else if (next.reason === "end") break;
         else if (isLast && (yield* this.#looksDifferent())) {
-          // A writer came or went, and what was read may be from before: it is read again.
+          // A writer came or went, so the bytes may have changed: read them again.
           yield* resync.close();
           bound = yield* log.size();
           resync = new Resync({ ...segment, bound, start: next });
@@ -326,18 +325,18 @@ class Verification {
     }
   }
 
-  /** Whether a stop in the last segment may be what its writer has not written yet. */
+  /** Whether a stop in the last segment may be a batch that its writer has not written yet. */
   #isNotYet({ offset }: ScanStop): boolean {
     return this.#ending === "written" && offset >= this.#durableOffset;
   }
 
   /**
-   * Looks for the writer again, and up to where it vouches for the log; returns whether one came or
-   * went since the last look.
+   * Looks for the writer and its durable offset again; returns whether a writer came or went since
+   * the last look.
    */
   *#looksDifferent(): Task<boolean> {
     const before = this.#ending;
-    // What a writer had not written yet is no fault either if it closed the log since.
+    // A batch that was incomplete while a writer was there is no fault after it has closed the log.
     if (before === "written") return false;
     const { storage, dir } = this.#place;
     const isLocked = storage.isLocked(dir);
@@ -357,7 +356,7 @@ class Verification {
     isLast: boolean,
   ): Task<void> {
     const wrong = yield* check.rest(end);
-    // A writer that came meanwhile may have added them.
+    // A writer that came meanwhile may have added the entries.
     if (wrong.length > 0 && isLast && (yield* this.#looksDifferent())) return;
     this.#entries(index.path, offset, wrong);
     if (isLast && this.#ending !== "sealed") return;
@@ -391,7 +390,7 @@ class Verification {
     }
   }
 
-  /** Batches must not be older than those before them, across segments, too. */
+  /** Reports batches that are older than the one before them, across segments, too. */
   #timestamps(path: string, batch: MessageBatch): void {
     for (let k = 0; k < batch.batchCount; k++) {
       const { position, offset, timestamp } = batch.batch(k);
@@ -414,7 +413,7 @@ class Verification {
 
   #damage(path: string, stop: ScanStop, end: number, more = ""): void {
     const { position, offset } = stop;
-    // The batch is valid but for its time, which is reported when it is read.
+    // The batch is valid except for its time, which is reported when the batch is read.
     if (stop.reason === "timestamp" && end === position) return;
     const byteLength = end - position;
     this.#report(path, {

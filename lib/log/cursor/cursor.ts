@@ -16,16 +16,16 @@ import type { CursorFile } from "./cursor_file.ts";
 import { CursorScan } from "./cursor_scan.ts";
 import type { CursorLag, CursorSource } from "./cursor_source.ts";
 
-/** A commit that is not durable by itself is written after this time: within a second. */
+/** Delay until a commit with `durable: false` is written, in milliseconds: within a second. */
 const LAZY_MS = 500;
 
 /** A position for a cursor: an offset, the first message, or the next one that becomes durable. */
 export type CursorTarget = number | "first" | "next";
 
 /**
- * Checks where a cursor shall start or go.
+ * Checks a position for a cursor.
  *
- * @throws {RangeError} If it is neither an offset nor one of the words.
+ * @throws {RangeError} If it is neither an offset nor `"first"` or `"next"`.
  */
 export function checkTarget(
   action: string,
@@ -69,7 +69,7 @@ export interface CommitOptions {
   durable?: boolean;
 }
 
-/** A call that waits for its commit. */
+/** A call that waits for its commit to be durable. */
 interface Waiter {
   offset: number;
   resolve(): void;
@@ -116,26 +116,26 @@ export class Cursor
   readonly #follow: boolean;
   readonly #onClosed: (cursor: Cursor) => void;
   readonly #inPlace: InPlacePolicy;
-  /** What reads by it now. */
+  /** The iterations of the cursor, by their scans. */
   readonly #readings = new Map<CursorScan, BatchIterator>();
-  /** How often it was moved. */
+  /** Number of seeks. */
   #moves = 0;
-  /** Commits that wait for the next write. */
+  /** Commits for the next write. */
   #waiters: Waiter[] = [];
-  /** Seeks that wait for their turn, before the next write. */
+  /** Seeks that come before the next write. */
   readonly #seeks: (() => Promise<void>)[] = [];
-  /** The writes that are wanted or in flight, as one promise that never rejects. */
+  /** The pending writes, as one promise that never rejects. */
   #running: Promise<void> | undefined;
-  /** What is in flight: a caller that blocks finishes it first. */
+  /** The write or seek in flight, which a caller that blocks finishes first. */
   readonly #inFlight = new InFlight();
-  /** How many were told of the last write. */
+  /** Number of calls that the last write resolved. */
   #told = 0;
-  /** The offset that is committed, but not written yet. */
+  /** The offset of a commit with `durable: false` that is not written yet. */
   #lazy: number | undefined;
   #timer: StorageTimer | undefined;
-  /** Why the last write in the background failed: the next commit tells. */
+  /** The error of the last write in the background, which the next commit throws. */
   #failure: unknown;
-  /** Durable messages below it were seen. */
+  /** Messages below it are known to be durable. */
   #seenEnd = 0;
   #closing: Promise<void> | undefined;
   #isClosed = false;
@@ -297,7 +297,7 @@ export class Cursor
     return new Promise((resolve, reject) => {
       this.#checkOpen("seek");
       checkTarget("seek", "target", target);
-      // Commits that were asked for before it must not undo it.
+      // Earlier commits must not undo it.
       const before = this.#takeWaiters();
       this.#seeks.push(async () => {
         await this.#writeGroup(before, false);
@@ -431,7 +431,7 @@ export class Cursor
   }
 
   async #run(): Promise<void> {
-    // The call that wants the write is in the list then.
+    // Let the caller enter the list first.
     await undefined;
     for (;;) {
       const seek = this.#seeks.shift();
@@ -448,7 +448,7 @@ export class Cursor
     this.#running = undefined;
   }
 
-  /** Lets others run, and measures how long they do. */
+  /** Lets other work run, and measures its time. */
   async #pause(): Promise<void> {
     const { storage } = this.#source.place;
     const startMicros = storage.now();
@@ -458,8 +458,8 @@ export class Cursor
   }
 
   /**
-   * Writes for all who wait now. One that is alone is written in place where the log's own policy
-   * would do so.
+   * Writes for all calls of a group: in place if all that the last write resolved are back, and
+   * `InPlacePolicy` allows it.
    */
   async #writeGroup(
     group: readonly Waiter[],
@@ -500,7 +500,7 @@ export class Cursor
     }
   }
 
-  /** Makes an offset, or a later one that was committed lazily, durable. */
+  /** Makes an offset durable, or a later one that was committed with `durable: false`. */
   *#write(offset: number): Task<void> {
     const target = Math.max(offset, this.#lazy ?? 0);
     if (target <= this.position) this.#file.refuseDeleted("commit");
@@ -559,14 +559,14 @@ export class Cursor
     }
   }
 
-  /** The program ends and did not close the cursor: what is not written is given again. */
+  /** Writes the last commits of a cursor that is still open at the end of the program. */
   #writeLazySync(): void {
     if (this.#lazy === undefined) return;
     try {
       this.#inFlight.finishSync();
       driveSync(this.#write(this.#lazy));
     } catch {
-      // At least once is what was promised.
+      // The messages are delivered again: at least once is the promise.
     }
   }
 }

@@ -32,12 +32,12 @@ const SINCE = 40;
 const MAX_NAME_BYTES = 255;
 
 /**
- * A slot that another process is writing may be read half done; the other slot is right then. Of a
- * file with one valid slot it is read this often again.
+ * How often to read a file in which no slot is valid. A slot that another process is writing may be
+ * incomplete, and then the other one is valid.
  */
 const READ_ATTEMPTS = 3;
 
-/** What a cursor's file says. */
+/** The contents of a cursor's file. */
 export interface CursorState {
   /** The offset of the first message that the cursor's owner has not committed. */
   offset: number;
@@ -45,7 +45,7 @@ export interface CursorState {
   owner: LockOwner;
 }
 
-/** What the slot that counts says. */
+/** The newest valid slot of a cursor's file. */
 export interface CursorRecord extends CursorState, Slot {}
 
 /** Returns the directory of the cursors of a log. */
@@ -85,7 +85,7 @@ export function* listCursors({ storage, dir }: LogPlace): Task<string[]> {
 }
 
 /**
- * Reads a cursor's file; `undefined` if there is none, or if it is being made.
+ * Reads a cursor's file; returns `undefined` if there is none, or if it is being created.
  *
  * @throws {Deno.errors.InvalidData} If it is damaged.
  * @throws {Deno.errors.NotSupported} If it is of another version.
@@ -99,7 +99,7 @@ export function* readCursor(
   return yield* readIfThere(storage, path, (file) => readRecord(file, pool));
 }
 
-/** Reads an open file; `undefined` if it is empty: being made, or left by a crash. */
+/** Reads an open file; returns `undefined` if it is empty, because it is new or a crash left it. */
 function* readRecord(
   file: TaskFile,
   pool: BufferPool,
@@ -133,7 +133,7 @@ function encode(bytes: Uint8Array, record: CursorRecord): void {
   sealSlot(bytes, LAYOUT, record);
 }
 
-/** A cursor as its file says. */
+/** A cursor, as stored in its file. */
 export interface StoredCursor extends CursorState {
   /** Its name. */
   name: string;
@@ -142,7 +142,7 @@ export interface StoredCursor extends CursorState {
 /**
  * Reads the files of all cursors of a log.
  *
- * @throws If one cannot be read: what it needs is not known then.
+ * @throws If a file cannot be read: the messages that its cursor needs are unknown then.
  */
 export function* readCursors(place: LogPlace): Task<StoredCursor[]> {
   const cursors: StoredCursor[] = [];
@@ -191,16 +191,16 @@ export function* removeCursor(
   return true;
 }
 
-/** What opening the file of a cursor found. */
+/** The result of {@linkcode openCursorFile}. */
 export interface OpenedCursor {
   /** The file, locked. */
   file: CursorFile;
-  /** Whether it was made. */
+  /** Whether it was created. */
   isNew: boolean;
 }
 
 /**
- * Opens the file of a cursor and takes its lock; `undefined` while another has it.
+ * Opens the file of a cursor and takes its lock; returns `undefined` while another owner has it.
  *
  * `docs/format.md#cursor-create`
  *
@@ -220,7 +220,7 @@ export function* openCursorFile(
     let opened: CursorFile | undefined;
     try {
       if (!file.lock()) return undefined;
-      // Deleted, or replaced, since it was opened: docs/format.md#cursor-lock
+      // It was deleted or replaced after it was opened: docs/format.md#cursor-lock
       if (!file.isNamed()) continue;
       const record = yield* readRecord(file, place.pool);
       const slotBytes = blockBytesOf(file);
@@ -241,7 +241,7 @@ export function* openCursorFile(
 }
 
 /**
- * Makes a cursor at an offset, durably; one that is there stays as it is.
+ * Creates a cursor at an offset, durably. An existing one stays as it is.
  *
  * @throws {LockedError} If another process has it open.
  */
@@ -270,8 +270,8 @@ function* openOrMake(
 }
 
 /**
- * Puts a complete file in the place of an empty one, or of one with smaller slots, durably. The
- * lock of the file that goes must be held.
+ * Replaces an empty file, or one with smaller slots, by a complete file, durably. The lock of the
+ * old file must be held.
  */
 function* replace(
   { storage, dir, pool }: LogPlace,
@@ -289,7 +289,7 @@ function* replace(
   yield* storage.syncDirectory(cursorsPath(dir));
 }
 
-/** Returns a short text for a name: with a suffix, the name itself might be too long. */
+/** Returns a short text for a name, because the name with a suffix might be too long. */
 function hashOf(name: string): string {
   const bytes = new TextEncoder().encode(name);
   let hash = 0n;
@@ -307,7 +307,7 @@ export class CursorFile {
   readonly #place: LogPlace;
   readonly #name: string;
   readonly #file: TaskFile;
-  /** One slot. Leased for the cursor's life, so that a commit never waits for memory. */
+  /** Memory for one slot, leased for the cursor's life, so that a commit never waits for it. */
   readonly #block: PooledBuffer;
   #record: CursorRecord;
 
@@ -325,7 +325,7 @@ export class CursorFile {
     this.#record = record;
   }
 
-  /** Takes over an open file, whose lock is held, and writes into it who has it. */
+  /** Takes an open, locked file, and writes the new owner into it. */
   static *claim(
     place: LogPlace,
     name: string,
@@ -347,13 +347,13 @@ export class CursorFile {
     }
   }
 
-  /** The offset that a power cut leaves. */
+  /** The durable position. */
   get offset(): number {
     return this.#record.offset;
   }
 
   /**
-   * Refuses a cursor that was deleted.
+   * Refuses a deleted cursor.
    *
    * @throws {Deno.errors.BadResource} If the file has lost its name.
    */
@@ -365,7 +365,7 @@ export class CursorFile {
   }
 
   /**
-   * Writes an offset, durably. After a failure the next attempt writes the same slot again.
+   * Writes an offset durably. After a failure the next attempt writes the same slot again.
    *
    * `docs/format.md#cursor-turns`
    */
@@ -383,7 +383,7 @@ export class CursorFile {
     this.#record = next;
   }
 
-  /** Closes the file, which gives its lock back. */
+  /** Closes the file, which releases its lock. */
   *close(): Task<void> {
     this.#block.drop();
     yield* this.#file.close();

@@ -5,19 +5,19 @@ import type { BatchSource, MessageBatch } from "../../segment/mod.ts";
 export interface CursorScanOptions {
   /** Ends the reading. */
   signal: AbortSignal;
-  /** Begins to read at the cursor's position; waits end by `signal`. */
+  /** Opens a scan at the cursor's position, whose waits `signal` ends. */
   open(signal: AbortSignal): Task<BatchSource>;
-  /** Called with the offset after each batch that is handed out. */
+  /** Called with the offset after each batch. */
   saw(nextOffset: number): void;
   /** Called at the end. */
   ended(): void;
 }
 
-/** One reading by a cursor: batches from its position and, after a seek, from its new position. */
+/** Reads batches from the position of a cursor, and after a seek from its new position. */
 export class CursorScan implements BatchSource {
   readonly #options: CursorScanOptions;
   #scan: BatchSource | undefined;
-  /** Aborted when the cursor is moved, which ends the wait for more at the old position. */
+  /** Aborted by a seek, which ends the wait at the old position. */
   #moving = new AbortController();
 
   constructor(options: CursorScanOptions) {
@@ -46,7 +46,7 @@ export class CursorScan implements BatchSource {
     }
   }
 
-  /** Goes on from the cursor's new position. */
+  /** Continues from the cursor's new position. */
   move(): void {
     this.#moving.abort();
   }

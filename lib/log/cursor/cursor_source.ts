@@ -35,7 +35,7 @@ export abstract class CursorSource {
     this.#scan = scan;
   }
 
-  /** The offset after the last durable message, where it is known without asking the disk. */
+  /** The durable offset, if it is known without reading files. */
   abstract readonly durableNow: number | undefined;
 
   /**
@@ -47,11 +47,11 @@ export abstract class CursorSource {
   /** Returns the offset after the last durable message. */
   abstract durableEnd(): Task<number>;
 
-  /** Returns the segments that hold messages from an offset on, with their durable messages. */
+  /** Returns the segments with messages from an offset, each up to its last durable message. */
   abstract segments(from: number): Task<readonly SealedSegment[]>;
 
   /**
-   * Scans the durable messages from an offset: those of now or, with `follow`, later ones, too.
+   * Scans the durable messages from an offset and, with `follow`, later ones.
    *
    * @param signal Ends the wait for later ones.
    */
@@ -81,7 +81,7 @@ export abstract class CursorSource {
   }
 
   /**
-   * Returns the first offset of the log, as its `meta` says now.
+   * Reads the first offset of the log from `meta`.
    *
    * @throws {Deno.errors.NotSupported} If the log has no `meta` yet.
    */
@@ -94,9 +94,9 @@ export abstract class CursorSource {
   }
 
   /**
-   * Returns the offset of a target.
+   * Resolves a target to an offset.
    *
-   * @throws {OffsetOutOfRangeError} If the log holds no such offset, or not durably.
+   * @throws {OffsetOutOfRangeError} If it is not a durable offset of the log.
    */
   *offsetOf(target: CursorTarget): Task<number> {
     if (target === "next") return yield* this.durableEnd();
@@ -119,7 +119,7 @@ export abstract class CursorSource {
   }
 }
 
-/** A log that this isolate writes, for cursors: it is known without asking the disk. */
+/** A log that this isolate writes, for cursors. It reads no file to know the log's end. */
 export class OwnSource extends CursorSource {
   readonly #log: OwnLog;
 
@@ -150,7 +150,7 @@ export class OwnSource extends CursorSource {
   }
 }
 
-/** A log that another process may be writing, for cursors: what is known of it is in its files. */
+/** A log that another process may be writing, for cursors. It reads the log's files. */
 export class ForeignSource extends CursorSource {
   readonly durableNow = undefined;
 
@@ -163,7 +163,7 @@ export class ForeignSource extends CursorSource {
     const published = yield* durableOffsetOf(this.place);
     // A log that was closed is durable to its end.
     if (published === Infinity) return yield* this.end();
-    // What was removed was durable.
+    // Removed messages were durable.
     const meta = yield* readMeta(this.place);
     return Math.max(published, meta?.firstOffset ?? 0);
   }
@@ -191,7 +191,7 @@ export class ForeignSource extends CursorSource {
     return classifySegments(dir, listing, meta?.firstOffset).readable;
   }
 
-  /** Returns the last segment, as far as it holds whole batches. */
+  /** Returns the last segment, up to its last whole batch. */
   *#last(segment: ListedSegment | undefined): Task<SealedSegment> {
     const { place } = this;
     const firstOffset = segment?.firstOffset ?? 0;

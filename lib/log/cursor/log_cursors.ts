@@ -58,7 +58,7 @@ export class LogCursors {
   /**
    * Opens a cursor, and creates it if it does not exist.
    *
-   * @param isBlocking Whether the caller blocks: then the lock is not waited for.
+   * @param isBlocking Whether the caller blocks, so that it does not wait for the lock.
    * @throws {LockedError} If another owner has it open, after `lockTimeoutMs`.
    */
   *open(
@@ -132,8 +132,8 @@ export class LogCursors {
   }
 
   /**
-   * Checks whether retention passed the offset of a new cursor before its file was durable; from
-   * then on retention sees the cursor.
+   * Handles a retention that passed the offset of a new cursor before its file was durable. Later
+   * ones see the file.
    *
    * `docs/format.md#cursor-first`
    */

@@ -20,23 +20,23 @@ export interface RetainNowOptions extends RetainOptions {
   before?: number;
 }
 
-/** What is needed to decide. */
+/** The state of a log that decides what retention removes. */
 export interface RetainFacts {
-  /** The segments that are not written any more, in order. */
+  /** All segments but the active one, in order. */
   sealed: readonly SealedSegment[];
-  /** Bytes of messages of the segment that is written. */
+  /** Bytes of messages in the active segment. */
   activeBytes: number;
   /** The positions of all cursors. */
   cursors: readonly { name: string; offset: number }[];
   /** The time, in microseconds since the Unix epoch. */
   now: number;
-  /** Returns the append time of the last message of the `i`th of them, in microseconds. */
+  /** Returns the append time of the last message of `sealed[i]`, in microseconds. */
   lastTimestamp(i: number): Task<number>;
 }
 
-/** What retention removes. */
+/** The segments that retention removes. */
 export interface RetainPlan {
-  /** How many of the first segments. */
+  /** How many, from the first. */
   count: number;
   /** Their bytes. */
   bytes: number;
@@ -48,7 +48,7 @@ export interface RetainPlan {
  * Decides which segments to remove: leading ones only, and none that a cursor needs, unless the log
  * is above `hardBytes`.
  *
- * A cursor below the first offset was passed before and holds nothing.
+ * A cursor below the first offset was passed before, so it keeps nothing.
  */
 export function* planRetention(
   facts: RetainFacts,
@@ -92,7 +92,7 @@ function* isUnwanted(
 const NAMES = ["bytes", "ageMs", "hardBytes", "before"] as const;
 
 /**
- * Checks what to retain.
+ * Checks the bounds of retention.
  *
  * @throws {TypeError} If a bound is not a number.
  * @throws {RangeError} If a bound is out of its range.

@@ -2,22 +2,22 @@ import { begunStep, driveSync, type Task } from "../../base/mod.ts";
 import { InFlight } from "../in_flight.ts";
 
 /**
- * Runs computations that remove segments, one at a time, beside flushes. A caller that blocks
- * finishes the one in flight.
+ * Runs tasks that remove segments, one at a time, beside flushes. A caller that blocks finishes the
+ * one in flight.
  */
 export class Removals {
   readonly #inFlight = new InFlight();
-  /** Those that wait and the one in flight, as one promise that never rejects. */
+  /** The pending tasks, as one promise that never rejects. */
   #last: Promise<void> | undefined;
   readonly #path: string;
   #isClosed = false;
 
-  /** @param path The log, for errors. */
+  /** @param path The directory of the log, for errors. */
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Runs a computation after those before. */
+  /** Runs a task after the pending ones. */
   run<T>(task: () => Task<T>): Promise<T> {
     const running = this.#last?.then(() => this.#start(task)) ??
       this.#start(task);
@@ -28,13 +28,13 @@ export class Removals {
     return running;
   }
 
-  /** Runs a computation while the caller waits. */
+  /** Runs a task, blocking, after the one in flight. */
   runSync<T>(task: () => Task<T>): T {
     this.finishSync();
     return driveSync(task());
   }
 
-  // deno-lint-ignore require-await -- that it is closed rejects, too
+  // deno-lint-ignore require-await -- a closed log rejects, too
   async #start<T>(task: () => Task<T>): Promise<T> {
     if (this.#isClosed) {
       throw new Deno.errors.BadResource(
@@ -44,12 +44,12 @@ export class Removals {
     return this.#inFlight.run(task());
   }
 
-  /** Finishes what is in flight while the caller waits. */
+  /** Finishes the task in flight, blocking. */
   finishSync(): void {
     this.#inFlight.finishSync();
   }
 
-  /** Lets nothing begin any more, and waits until nothing is in flight. */
+  /** Refuses further tasks, and waits for the one in flight. */
   close(): Task<void> {
     this.#isClosed = true;
     let done = (): void => {};

@@ -7,11 +7,11 @@ import { isRetainEmpty, type RetainOptions } from "./plan.ts";
 import { Removals } from "./removals.ts";
 import { Retention, type RetentionReport } from "./retention.ts";
 
-/** How often a log is looked at, in milliseconds. */
+/** Interval between two looks at a log, in milliseconds. */
 const INTERVAL_MS = 60_000;
-/** While a flush waits, retention is put off by this time, in milliseconds. */
+/** Delay of retention while a call waits for a flush, in milliseconds. */
 const POSTPONE_MS = 10;
-/** Retention is put off at most this often, so that a log under constant load is cut, too. */
+/** Most delays in a row, so that a log under constant load is cut, too. */
 const MAX_POSTPONED = 100;
 
 /** What retention did since the log was opened. */
@@ -30,17 +30,17 @@ export interface RetentionStats {
   failure: Error | undefined;
 }
 
-/** What a {@linkcode Retainer} keeps to. */
+/** The settings of a {@linkcode Retainer}. */
 export interface RetainerOptions {
   /** What to keep. */
   retain: RetainOptions;
-  /** The age at which the segment that is written ends, in milliseconds; 0 for never. */
+  /** The age at which the active segment ends, in milliseconds; 0 for never. */
   rollMs: number;
 }
 
 /** Runs retention after a roll and once a minute, and counts what it does. */
 export class Retainer {
-  /** Runs removals for the calls of a log: one at a time, beside flushes. */
+  /** Runs removals one at a time, beside flushes. */
   readonly removals: Removals;
   readonly #log: OwnLog;
   readonly #options: RetainerOptions;
@@ -67,7 +67,7 @@ export class Retainer {
     if (!isRetainEmpty(options.retain) || options.rollMs > 0) this.#wait();
   }
 
-  /** The figures of this moment. */
+  /** A snapshot of the figures. */
   get stats(): RetentionStats {
     return { ...this.#stats };
   }
@@ -105,12 +105,12 @@ export class Retainer {
     return this.#retention.truncateBefore(offset);
   }
 
-  /** Runs retention soon, because a segment was sealed. */
+  /** Runs retention soon. Called when a segment was sealed. */
   rolled(): void {
     if (!isRetainEmpty(this.#options.retain)) this.#look(0);
   }
 
-  /** Waits for what is in flight; nothing starts after this. */
+  /** Stops retention, and waits for the removal in flight. */
   stop(): Task<void> {
     this.#isStopped = true;
     this.#tick?.cancel();
@@ -130,14 +130,14 @@ export class Retainer {
     try {
       await this.#rollIfOld();
     } catch {
-      // Poison, or a full disk: the next append tells.
+      // The next append reports poison or a full disk.
     }
     if (this.#isOver) return;
     this.rolled();
     this.#wait();
   }
 
-  /** Ends the segment that is written if its first message is older than `rollMs`. */
+  /** Ends the active segment if its first message is older than `rollMs`. */
   async #rollIfOld(): Promise<void> {
     const { rollMs } = this.#options;
     const { appender, place } = this.#log;
@@ -170,7 +170,7 @@ export class Retainer {
         return;
       }
       this.removals.run(() => this.retain(this.#options.retain)).catch(() => {
-        // It is counted.
+        // The failure is counted.
       });
     });
   }

@@ -20,14 +20,14 @@ import {
  *
  *   read the files of all cursors, and decide
  *   raise the first offset in `meta`, durably
- *   read the cursors again: one that was made or moved meanwhile made its file durable before it
- *     read `meta`, so it is seen here, or has seen the raised offset
- *   where one is in the way, lower the first offset again
+ *   read the cursors again: a cursor that was created or moved meanwhile made its file durable
+ *     before it read `meta`, so it is seen here, or has seen the raised offset
+ *   if a cursor needs a segment, lower the first offset again
  *   take the segments out of the list: a new reader begins after them
  *   remove the files, oldest first; sync the directory
  *
- * A failure before the first file is gone puts everything back. What is left after a later one is
- * removed by the next attempt, or by the next opening.
+ * If no file was removed, a failure undoes everything. After a later failure, the next attempt or
+ * the next opening removes the remaining files.
  */
 
 /** What retention did. */
@@ -42,19 +42,19 @@ export interface RetentionReport {
   passedCursors: string[];
 }
 
-/** Removes segments from the front of a log; one computation at a time. */
+/** Removes segments from the front of a log, one task at a time. */
 export class Retention {
   readonly #log: OwnLog;
-  /** Files that were to be removed, and may still be there. */
+  /** Files that an earlier attempt may have left. */
   #leftover: string[] = [];
-  /** Append times of the last messages of the first segments, in microseconds. */
+  /** Append times of the last messages of segments, in microseconds. */
   readonly #lastTimestamps = new Map<number, number>();
 
   constructor(log: OwnLog) {
     this.#log = log;
   }
 
-  /** Removes what the options name. */
+  /** Removes the segments that the options choose. */
   *retain(options: RetainNowOptions): Task<RetentionReport> {
     const plan = () => this.#plan(options);
     const { removed, passed } = yield* this.#remove(yield* plan(), plan);
@@ -167,7 +167,7 @@ export class Retention {
         count++;
       }
     } finally {
-      // At once: taking each from the front would move all the others.
+      // Once: removing each from the front would move all the others.
       this.#leftover.splice(0, count);
     }
     yield* storage.syncDirectory(dir);
