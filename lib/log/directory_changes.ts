@@ -1,5 +1,6 @@
 import type { Task } from "../base/mod.ts";
-import type { StorageWatch, TaskStorage } from "../storage/mod.ts";
+import type { StorageWatch } from "../storage/mod.ts";
+import type { LogPlace } from "./meta.ts";
 import { Signal, waiting } from "./signal.ts";
 
 /** How a reader learns of messages that another process writes. */
@@ -25,8 +26,7 @@ export class DirectoryChanges {
   /** Whether names in the directory may have changed since the last call of `watch`. */
   areNamesNew = true;
 
-  readonly #storage: TaskStorage;
-  readonly #dir: string;
+  readonly #place: LogPlace;
   readonly #signal: AbortSignal;
   readonly #stats: ReaderStats;
   readonly #changed = new Signal();
@@ -35,14 +35,8 @@ export class DirectoryChanges {
   #isOpen = false;
 
   /** @param signal Ends each wait. */
-  constructor(
-    storage: TaskStorage,
-    dir: string,
-    signal: AbortSignal,
-    stats: ReaderStats,
-  ) {
-    this.#storage = storage;
-    this.#dir = dir;
+  constructor(place: LogPlace, signal: AbortSignal, stats: ReaderStats) {
+    this.#place = place;
     this.#signal = signal;
     this.#stats = stats;
   }
@@ -60,7 +54,8 @@ export class DirectoryChanges {
     if (!this.#isOpen) this.#stats.tails++;
     this.#isOpen = true;
     this.areNamesNew = false;
-    const watch = this.#storage.watch(this.#dir, (areNamesNew) => {
+    const { storage, dir } = this.#place;
+    const watch = storage.watch(dir, (areNamesNew) => {
       if (areNamesNew) this.areNamesNew = true;
       this.#isChanged = true;
       this.#changed.fire();
@@ -78,7 +73,7 @@ export class DirectoryChanges {
   *wait(delayMs: number | undefined): Task<boolean> {
     if (this.#watch === undefined) {
       this.areNamesNew = true;
-      yield* this.#storage.delay(delayMs!, { signal: this.#signal });
+      yield* this.#place.storage.delay(delayMs!, { signal: this.#signal });
       this.#stats.looks++;
       return false;
     }
@@ -106,7 +101,7 @@ export class DirectoryChanges {
     this.#signal.throwIfAborted();
     const timer = delayMs === undefined || this.#isChanged
       ? undefined
-      : this.#storage.after(delayMs, () => this.#changed.fire());
+      : this.#place.storage.after(delayMs, () => this.#changed.fire());
     try {
       if (!this.#isChanged) await this.#changed.wait(this.#signal);
     } finally {

@@ -71,11 +71,10 @@ export class LogReader {
   };
 
   readonly #scan: Scanner = (options, signal) => {
-    const { storage, dir } = this.#place;
     const { from = 0, durable = false, follow = false } = options;
     const stats = this.#stats;
     const changes = follow && signal !== undefined
-      ? new DirectoryChanges(storage, dir, signal, stats)
+      ? new DirectoryChanges(this.#place, signal, stats)
       : undefined;
     const reading = { from, durable, changes, stats };
     const source = new ForeignSegments(this.#place, reading);

@@ -73,8 +73,8 @@ class MetricsText {
   seconds(name: Metric, micros: HistogramSnapshot): this {
     const { p50, p90, p99, p999, mean, count } = micros;
     this.#head(name, "summary");
-    const quantiles = [[0.5, p50], [0.9, p90], [0.99, p99], [0.999, p999]];
-    for (const [quantile, value] of quantiles as [number, number][]) {
+    const quantiles = { 0.5: p50, 0.9: p90, 0.99: p99, 0.999: p999 };
+    for (const [quantile, value] of Object.entries(quantiles)) {
       this.#sample(name, { quantile }, value / 1e6);
     }
     this.#sample(`${name}_sum`, {}, mean * count / 1e6);
