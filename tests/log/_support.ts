@@ -245,6 +245,10 @@ export function segment(firstOffset: number): string {
   return String(firstOffset).padStart(20, "0");
 }
 
+/** The names of the files of the first segment. */
+export const LOG = `${segment(0)}.log`;
+export const INDEX = `${segment(0)}.index`;
+
 /** The header of a batch, decoded without the library. */
 export interface PlainBatch {
   position: number;

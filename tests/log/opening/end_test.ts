@@ -11,11 +11,12 @@ import {
   drain,
   drainSync,
   HEADER,
+  INDEX,
   KIB,
+  LOG,
   MIB,
   openLog,
   openLogSync,
-  segment,
   SimulatedPlace,
 } from "../_support.ts";
 import {
@@ -36,9 +37,6 @@ import {
   TIME,
   withLog,
 } from "../recovery/_support.ts";
-
-const LOG = `${segment(0)}.log`;
-const INDEX = `${segment(0)}.index`;
 
 /** A segment of 44 MiB: batches of 16 KiB. */
 const BIG_LENGTHS = Array.from({ length: 2816 }, () => 16 * KIB - HEADER);

@@ -8,6 +8,8 @@ import {
   appendSome,
   drainSync,
   HEADER,
+  INDEX,
+  LOG,
   openLogSync,
   payload,
   segment,
@@ -25,8 +27,6 @@ import {
   writeUnsynced,
 } from "./_support.ts";
 
-const LOG = `${segment(0)}.log`;
-const INDEX = `${segment(0)}.index`;
 /** Payload of a message that fills one block. */
 const BLOCK = 4096 - HEADER;
 

@@ -10,7 +10,9 @@ import {
   appendSome,
   drainSync,
   HEADER,
+  INDEX,
   KIB,
+  LOG,
   MIB,
   openLog,
   openLogSync,
@@ -38,8 +40,6 @@ import {
 } from "./_support.ts";
 import { isDrawn } from "../../cases.ts";
 
-const LOG = `${segment(0)}.log`;
-const INDEX = `${segment(0)}.index`;
 /** Name of the file that keeps what is cut from a position. */
 const cutName = (position: number, n = 0) =>
   `${segment(0)}.${position}.${n}.cut`;

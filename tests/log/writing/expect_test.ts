@@ -14,15 +14,13 @@ import {
   faultsOfClosed,
   FRAME,
   KIB,
+  LOG,
   MIB,
   onEachPlace,
   openLog,
   payload,
-  segment,
   SimulatedPlace,
 } from "../_support.ts";
-
-const LOG = `${segment(0)}.log`;
 
 /** Returns the state that a refused append must leave unchanged. */
 function state(log: Log, pool: BufferPool): unknown {

@@ -13,6 +13,7 @@ import {
   HEADER,
   KIB,
   lines,
+  LOG,
   MIB,
   openLog,
   openLogSync,
@@ -26,7 +27,6 @@ import {
 } from "../_support.ts";
 
 const CHECKPOINT = 16 * MIB;
-const LOG = `${segment(0)}.log`;
 
 /**
  * Fails when an index entry is written before the log bytes that it describes would survive a power

@@ -13,22 +13,20 @@ import {
   drain,
   faultsOfClosed,
   HEADER,
+  INDEX,
   KIB,
   lines,
+  LOG,
   MIB,
   openLog,
   openLogSync,
   payload,
   type Place,
   quiet,
-  segment,
   SimulatedPlace,
   testPool,
 } from "../_support.ts";
 import { FILES } from "../../permissions.ts";
-
-const LOG = `${segment(0)}.log`;
-const INDEX = `${segment(0)}.index`;
 
 /** Fails unless the log's file has only zeros after its data. Returns its length. */
 function lengthAhead(place: Place): number {
