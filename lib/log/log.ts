@@ -529,16 +529,12 @@ export class Log implements AsyncDisposable, Disposable {
    * @throws {RangeError} If `offset` is not an offset of the log.
    */
   async truncateBefore(offset: number): Promise<number> {
-    this.#checkTruncation(offset);
-    const { removals } = this.#retainer;
-    return await removals.run(() => this.#retainer.truncateBefore(offset));
+    return await this.#retainer.removals.run(this.#truncation(offset));
   }
 
   /** Sync version of {@linkcode Log.truncateBefore}. */
   truncateBeforeSync(offset: number): number {
-    this.#checkTruncation(offset);
-    const { removals } = this.#retainer;
-    return removals.runSync(() => this.#retainer.truncateBefore(offset));
+    return this.#retainer.removals.runSync(this.#truncation(offset));
   }
 
   /**
@@ -568,16 +564,12 @@ export class Log implements AsyncDisposable, Disposable {
    * ```
    */
   async retain(options?: RetainNowOptions): Promise<RetentionReport> {
-    const wanted = this.#checkRetain(options);
-    const { removals } = this.#retainer;
-    return await removals.run(() => this.#retainer.retain(wanted));
+    return await this.#retainer.removals.run(this.#retention(options));
   }
 
   /** Sync version of {@linkcode Log.retain}. */
   retainSync(options?: RetainNowOptions): RetentionReport {
-    const wanted = this.#checkRetain(options);
-    const { removals } = this.#retainer;
-    return removals.runSync(() => this.#retainer.retain(wanted));
+    return this.#retainer.removals.runSync(this.#retention(options));
   }
 
   /** Returns a snapshot of the figures. */
@@ -736,20 +728,23 @@ export class Log implements AsyncDisposable, Disposable {
     }
   }
 
-  #checkRetain(options = this.#options.retain): RetainNowOptions {
-    this.#appender.check("retain");
-    checkRetain("retain", options);
-    return options;
+  #truncation(offset: number): () => Task<number> {
+    this.#appender.check("truncate");
+    const { nextOffset } = this;
+    if (Number.isSafeInteger(offset) && offset >= 0 && offset <= nextOffset) {
+      return () => this.#retainer.truncateBefore(offset);
+    }
+    throw new RangeError(
+      `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${nextOffset}: received ${offset}`,
+    );
   }
 
-  #checkTruncation(offset: number): void {
-    this.#appender.check("truncate");
-    if (
-      Number.isSafeInteger(offset) && offset >= 0 && offset <= this.nextOffset
-    ) return;
-    throw new RangeError(
-      `Cannot truncate as 'offset' must be an integer from 0 to the next offset, ${this.nextOffset}: received ${offset}`,
-    );
+  #retention(
+    options: RetainNowOptions = this.#options.retain,
+  ): () => Task<RetentionReport> {
+    this.#appender.check("retain");
+    checkRetain("retain", options);
+    return () => this.#retainer.retain(options);
   }
 }
 

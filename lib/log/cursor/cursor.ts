@@ -10,7 +10,6 @@ import type { StorageTimer } from "../../storage/mod.ts";
 import { type CursorEvent, publishCursor } from "../events.ts";
 import { leavable } from "../following.ts";
 import { InFlight } from "../in_flight.ts";
-import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { flushAtExit, forgetAtExit } from "../open_logs.ts";
 import type { CursorFile } from "./cursor_file.ts";
 import { CursorScan } from "./cursor_scan.ts";
@@ -511,20 +510,14 @@ export class Cursor
     if ((this.#lazy ?? 0) <= target) this.#lazy = undefined;
   }
 
-  /** `docs/format.md#cursor-first` */
   *#seek(target: CursorTarget): Task<void> {
-    const source = this.#source;
+    const file = this.#file;
     const before = this.position;
-    for (;;) {
-      const offset = yield* source.offsetOf(target);
-      this.#lazy = undefined;
-      yield* this.#file.write(offset);
-      const first = yield* source.firstOffset();
-      if (offset >= first) break;
-      if (target === "first") continue;
-      yield* this.#file.write(before);
-      throw new OffsetOutOfRangeError(source.place.dir, offset, first);
-    }
+    const offset = yield* this.#source.offsetOf(target);
+    this.#lazy = undefined;
+    yield* file.write(offset);
+    const undo = () => file.write(before);
+    yield* this.#source.keepAboveFirst(file, target, undo);
     this.#tell("moved");
     this.#moves++;
     for (const scan of this.#readings.keys()) scan.move();

@@ -12,6 +12,7 @@ import type { SealedSegment } from "../opening.ts";
 import type { OwnLog } from "../own_log.ts";
 import { readSegment, sizeAt } from "../segment_files.ts";
 import type { CursorTarget } from "./cursor.ts";
+import type { CursorFile } from "./cursor_file.ts";
 
 /** How far a cursor lags. */
 export interface CursorLag {
@@ -105,6 +106,31 @@ export abstract class CursorSource {
     const end = yield* this.durableEnd();
     if (target >= first && target <= end) return target;
     throw yield* this.outOfRange(target, end);
+  }
+
+  /**
+   * Checks that retention did not pass the offset of a cursor's file before the file was durable.
+   * Later retention sees the file. `docs/format.md#cursor-first`
+   *
+   * @param target What the offset was resolved from: `"first"` follows retention.
+   * @param undo Undoes the change of the file before an error.
+   * @throws {OffsetOutOfRangeError} If retention passed the offset.
+   */
+  *keepAboveFirst(
+    file: CursorFile,
+    target: CursorTarget,
+    undo: () => Task<unknown>,
+  ): Task<void> {
+    for (;;) {
+      const first = yield* this.firstOffset();
+      const { offset } = file;
+      if (offset >= first) return;
+      if (target !== "first") {
+        yield* undo();
+        throw new OffsetOutOfRangeError(this.place.dir, offset, first);
+      }
+      yield* file.write(first);
+    }
   }
 
   /** Returns the error for an offset that the log, which ends at `end`, does not hold. */

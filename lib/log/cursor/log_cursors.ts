@@ -2,11 +2,9 @@ import { checkInteger, type Task } from "../../base/mod.ts";
 import type { LockOwner } from "../../storage/mod.ts";
 import { publishCursor } from "../events.ts";
 import { openLocked } from "../locks.ts";
-import { OffsetOutOfRangeError } from "../offset_out_of_range_error.ts";
 import { checkTarget, Cursor, type CursorTarget } from "./cursor.ts";
 import {
   checkCursorName,
-  type CursorFile,
   cursorLocked,
   isCursorLocked,
   openCursorFile,
@@ -115,7 +113,10 @@ export class LogCursors {
     if (opened === undefined) return undefined;
     const { file, isNew } = opened;
     try {
-      if (isNew) yield* this.#checkNew(name, file, from);
+      if (isNew) {
+        const undo = () => removeCursor(source.place, name);
+        yield* source.keepAboveFirst(file, from, undo);
+      }
     } catch (error) {
       yield* file.close();
       throw error;
@@ -129,26 +130,5 @@ export class LogCursors {
     );
     this.opened.add(cursor);
     return cursor;
-  }
-
-  /**
-   * Handles a retention that passed the offset of a new cursor before its file was durable. Later
-   * ones see the file.
-   *
-   * `docs/format.md#cursor-first`
-   */
-  *#checkNew(name: string, file: CursorFile, from: CursorTarget): Task<void> {
-    const { place } = this.#source;
-    for (;;) {
-      const first = yield* this.#source.firstOffset();
-      const { offset } = file;
-      if (offset >= first) return;
-      if (from === "first") {
-        yield* file.write(first);
-        continue;
-      }
-      yield* removeCursor(place, name);
-      throw new OffsetOutOfRangeError(place.dir, offset, first);
-    }
   }
 }
