@@ -4,29 +4,29 @@ import type { MessageBatch } from "./message_batch.ts";
 
 /** Chooses the batches that get an index entry (`docs/format.md#index-density`). */
 export class SparseIndex {
-  #indexedPosition: number | undefined;
+  #last: number | undefined;
 
-  /**
-   * @param indexedPosition Where the last batch with an entry begins; `undefined` if there is none.
-   */
-  constructor(indexedPosition: number | undefined) {
-    this.#indexedPosition = indexedPosition;
+  /** @param last Where the last batch with an entry begins; `undefined` if there is none. */
+  constructor(last: number | undefined) {
+    this.#last = last;
   }
 
-  /**
-   * Returns the entries for the batches that hold these messages; they follow those of the call
-   * before.
-   */
+  /** Returns whether the next batch, which begins at `position`, gets an entry. */
+  takes(position: number): boolean {
+    const last = this.#last;
+    if (last !== undefined && position < last + INDEX_INTERVAL_BYTES) {
+      return false;
+    }
+    this.#last = position;
+    return true;
+  }
+
+  /** Returns the entries for the next batches, which hold these messages. */
   entries(messages: MessageBatch): IndexEntry[] {
     const entries: IndexEntry[] = [];
     for (let k = 0; k < messages.batchCount; k++) {
       const batch = messages.batch(k);
-      const before = this.#indexedPosition;
-      if (
-        before !== undefined && batch.position < before + INDEX_INTERVAL_BYTES
-      ) continue;
-      this.#indexedPosition = batch.position;
-      entries.push(batch);
+      if (this.takes(batch.position)) entries.push(batch);
     }
     return entries;
   }

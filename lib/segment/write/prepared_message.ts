@@ -123,14 +123,3 @@ function checkedTime(given: Time | undefined): number | undefined {
     ? undefined
     : microsOf("append", "originTimestamp", given);
 }
-
-/** Returns a message that is only a checked payload. */
-export function plainMessage(payload: Uint8Array): PreparedMessage {
-  return {
-    payload,
-    userHeaders: NONE,
-    id: undefined,
-    originTimestamp: undefined,
-    frameBytes: FRAME_HEADER_BYTES + payload.length,
-  };
-}

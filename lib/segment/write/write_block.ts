@@ -16,21 +16,8 @@ import {
 import { begunStep, type Task } from "../../base/mod.ts";
 import type { PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
-import { encodeAscii } from "./ascii_texts.ts";
 import { roundDown, roundUp } from "../layout.ts";
 import type { PreparedMessage } from "./prepared_message.ts";
-
-/** Where a write block goes. */
-export interface WriteBlockPlace {
-  /** The offset of the first message of its segment. */
-  segmentOffset: number;
-  /** Where the block's first byte goes in the `.log`: a multiple of the physical block. */
-  position: number;
-  /** Bytes at the block's beginning that an earlier block holds, too. */
-  prefix: number;
-  /** The offset of its first message. */
-  firstOffset: number;
-}
 
 /** A batch for which the index gets an entry. */
 export interface IndexedBatch {
@@ -46,9 +33,6 @@ export interface IndexedBatch {
  */
 const THREAD_SEAL_BYTES = 64 * 1024;
 const ENCODER = new TextEncoder();
-/** Joined texts are encoded into this and copied from here to their frames. */
-const joined = new Uint8Array(64 * 1024);
-const joinedLengths = new Uint32Array(1024);
 
 /**
  * Gathers batches in one block of pooled memory, in the form in which they are written.
@@ -64,7 +48,7 @@ export class WriteBlock {
   readonly buffer: PooledBuffer;
   /** The offset of the first message of its segment. */
   readonly segmentOffset: number;
-  /** Where the block's first byte goes in the `.log`. */
+  /** Where the block's first byte goes in the `.log`: a multiple of the physical block. */
   readonly position: number;
   /**
    * Bytes at the beginning that an earlier block holds, too: the physical block that is written
@@ -75,6 +59,8 @@ export class WriteBlock {
   readonly firstOffset: number;
   /** Batches that get an index entry. */
   readonly indexed: IndexedBatch[] = [];
+  /** Where batches end at the latest, in bytes from the block's beginning. */
+  limit = 0;
 
   #sealing: "no" | "by a thread" | "done" = "no";
   /** Called when the thread that seals the block is done. */
@@ -84,8 +70,6 @@ export class WriteBlock {
 
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array<ArrayBuffer>;
-  /** Where batches end at the latest. */
-  #limit = 0;
   /** Where the open batch ends at the latest; 0 if the next message begins another batch. */
   #batchLimit = 0;
   /**
@@ -100,7 +84,13 @@ export class WriteBlock {
   #flags = 0;
 
   /** Takes a leased block. It has no room for batches before it gets a limit. */
-  constructor(buffer: PooledBuffer, place: WriteBlockPlace) {
+  constructor(
+    buffer: PooledBuffer,
+    place: Pick<
+      WriteBlock,
+      "segmentOffset" | "position" | "prefix" | "firstOffset"
+    >,
+  ) {
     this.buffer = buffer;
     this.segmentOffset = place.segmentOffset;
     this.position = place.position;
@@ -144,16 +134,6 @@ export class WriteBlock {
     return this.#run!.baseTimestamp;
   }
 
-  /** Whether a batch is open to which single messages can be added. */
-  get isGathering(): boolean {
-    return this.#batchLimit > 0;
-  }
-
-  /** Sets where batches end at the latest, in bytes from the block's beginning. */
-  set limit(limit: number) {
-    this.#limit = limit;
-  }
-
   /**
    * Whether `count` messages of `frameBytes` in all fit, in the open batch or in one of their own.
    */
@@ -161,7 +141,7 @@ export class WriteBlock {
     const header = inOpenBatch ? 0 : BATCH_HEADER_BYTES;
     const end = this.#fill + header + frameBytes;
     if (inOpenBatch && end > this.#batchLimit) return false;
-    return end <= this.#limit &&
+    return end <= this.limit &&
       end <= this.#recordsStart - count * RECORD_BYTES;
   }
 
@@ -197,7 +177,7 @@ export class WriteBlock {
     const start = this.#fill + FRAME_HEADER_BYTES;
     const limit = Math.min(
       this.#plainLimit,
-      this.#limit,
+      this.limit,
       this.#recordsStart - RECORD_BYTES,
     );
     const bytes = this.#bytes;
@@ -247,95 +227,36 @@ export class WriteBlock {
     this.#fill = at + message.frameBytes;
   }
 
-  /**
-   * Adds payloads of one type as a batch of their own, all or none.
-   *
-   * @returns Whether they were added; if not, nothing has changed.
-   */
-  addBatch(
-    payloads: readonly (Uint8Array | string)[],
-    isIndexed: boolean,
-  ): boolean {
-    const fill = this.#fill;
-    const recordsStart = this.#recordsStart;
-    const count = this.#count;
-    const limits = [this.#batchLimit, this.#plainLimit] as const;
-    this.openBatch(this.#bytes.length, isIndexed, true);
-    const added = typeof payloads[0] === "string"
-      ? this.#addTexts(payloads)
-      : this.#addArrays(payloads);
-    if (added) {
-      this.endBatch();
-      return true;
-    }
-    if (isIndexed) this.indexed.pop();
-    this.#fill = fill;
-    this.#recordsStart = recordsStart;
-    this.#count = count;
-    this.#flags = 0;
-    [this.#batchLimit, this.#plainLimit] = limits;
-    return false;
-  }
-
-  #addArrays(payloads: readonly unknown[]): boolean {
-    const bytes = this.#bytes;
-    const batchLimit = Math.min(this.#batchLimit, this.#limit);
-    const limit = Math.min(
-      batchLimit,
-      this.#recordsStart - payloads.length * RECORD_BYTES,
-    );
+  /** Adds messages that are only payloads to the open batch, for which there must be room. */
+  addPayloads(payloads: readonly Uint8Array[]): void {
     for (const payload of payloads) {
-      if (!(payload instanceof Uint8Array)) return false;
       const start = this.#fill + FRAME_HEADER_BYTES;
-      const { length } = payload;
-      // An empty one may be a detached one.
-      if (length === 0 || start + length > limit) return false;
-      bytes.set(payload, start);
-      this.#record(length, 0);
-      this.#fill = start + length;
+      this.#bytes.set(payload, start);
+      this.#record(payload.length, 0);
+      this.#fill = start + payload.length;
     }
-    return true;
   }
 
-  #addTexts(texts: readonly unknown[]): boolean {
-    for (let first = 0; first < texts.length;) {
-      const count = encodeAscii(texts, first, joinedLengths, joined);
-      if (count === 0) return false;
-      const lengths = joinedLengths.subarray(0, count);
-      if (this.addFlat(joined, lengths) < count) return false;
-      first += count;
-    }
-    return true;
-  }
-
-  /**
-   * Adds payloads that lie back to back in `source`, as many as fit.
-   *
-   * @returns How many.
-   */
+  /** Does the same with payloads that lie back to back in `source`. */
   addFlat(
     source: Uint8Array<ArrayBuffer>,
     lengths: Uint32Array<ArrayBuffer>,
-  ): number {
-    const end = Math.min(this.#batchLimit, this.#limit, this.#recordsStart);
-    if (this.#fill > end) return 0;
-    const laid = layPayloads({
+  ): void {
+    const { end } = layPayloads({
       source,
       sourceStart: 0,
       lengths,
       first: 0,
       bytes: this.#bytes,
       start: this.#fill,
-      end,
+      end: this.#recordsStart,
       recordCount: this.#count,
     });
-    if (laid.count === 0) return 0;
     this.#words[this.#recordsStart / 4 - 1]! |= this.#flags;
     this.#flags = 0;
-    this.#fill = laid.end;
-    this.#count += laid.count;
-    this.#recordsStart -= laid.count * RECORD_BYTES;
-    return laid.count;
+    this.#fill = end;
+    this.#count += lengths.length;
+    this.#recordsStart -= lengths.length * RECORD_BYTES;
   }
 
   /** Notes the lengths of the message that was put at the end. */

@@ -12,11 +12,11 @@ import {
 import { BackpressureError } from "../backpressure_error.ts";
 import {
   CHECKPOINT_BYTES,
-  INDEX_INTERVAL_BYTES,
   MAX_GATHERED_BYTES,
   MAX_OFFSET,
   roundUp,
 } from "../layout.ts";
+import { SparseIndex } from "../sparse_index.ts";
 import { checkExpected } from "./offset_conflict_error.ts";
 import { type FlatPayloads, payloadBatch } from "./payload_batch.ts";
 import {
@@ -113,7 +113,8 @@ export class WriteMemory implements AppendTarget {
   #end: number;
   /** The offset of the first message after that. */
   #nextOffset: number;
-  #indexedPosition: number | undefined;
+  /** Chooses the batches of that segment that get an index entry. */
+  #index: SparseIndex;
   /** The append time of the last block: times never decrease. */
   #lastMicros: number;
   /** Random bytes; those from `#seedStart` are not used yet. */
@@ -133,7 +134,7 @@ export class WriteMemory implements AppendTarget {
     this.#segmentOffset = start.segmentOffset;
     this.#nextOffset = start.nextOffset;
     this.#end = start.end;
-    this.#indexedPosition = start.indexedPosition;
+    this.#index = new SparseIndex(start.indexedPosition);
     this.#lastMicros = options.lastTimestamp;
     this.#blockBytes = this.#leastBlockBytes;
   }
@@ -198,17 +199,9 @@ export class WriteMemory implements AppendTarget {
   ): number {
     const first = this.nextOffset;
     checkExpected(options?.expect, first);
-    const open = this.#open;
-    if (open !== undefined && Array.isArray(payloads) && payloads.length > 0) {
-      const indexed = this.#isIndexed(open.end);
-      if (this.#isPlain(first) && open.addBatch(payloads, indexed)) {
-        if (indexed) this.#indexedPosition = open.indexed.at(-1)!.position;
-        return first;
-      }
-    }
     const batch = payloadBatch(payloads);
     const block = this.#blockFor(batch.frameBytes, batch.count);
-    this.#openBatch(block, BATCH_HEADER_BYTES + batch.frameBytes, true);
+    this.#openBatch(block, BATCH_HEADER_BYTES + batch.frameBytes, false);
     batch.addTo(block);
     block.endBatch();
     return first;
@@ -255,7 +248,7 @@ export class WriteMemory implements AppendTarget {
   #beginSegment(): void {
     this.#segmentOffset = this.#nextOffset;
     this.#end = 0;
-    this.#indexedPosition = undefined;
+    this.#index = new SparseIndex(undefined);
   }
 
   /** Takes the blocks that are finished, in order, for a flush to write. */
@@ -298,10 +291,7 @@ export class WriteMemory implements AppendTarget {
   /** Returns a block whose open batch has room for a message. */
   #gathering(frameBytes: number, time: number | undefined): WriteBlock {
     const open = this.#open;
-    if (
-      open?.isGathering && this.#joinsTimes(time) &&
-      open.fits(frameBytes, 1, true)
-    ) {
+    if (this.#joinsTimes(time) && open?.fits(frameBytes, 1, true)) {
       this.#checkOffsets(1);
       this.#joinTime(time);
       return open;
@@ -333,14 +323,7 @@ export class WriteMemory implements AppendTarget {
   }
 
   #openBatch(block: WriteBlock, maxBytes: number, isPlain: boolean): void {
-    const isIndexed = this.#isIndexed(block.end);
-    if (isIndexed) this.#indexedPosition = block.end;
-    block.openBatch(maxBytes, isIndexed, isPlain);
-  }
-
-  #isIndexed(position: number): boolean {
-    const last = this.#indexedPosition;
-    return last === undefined || position - last >= INDEX_INTERVAL_BYTES;
+    block.openBatch(maxBytes, this.#index.takes(block.end), isPlain);
   }
 
   /** Whether a block of messages after `offset` cannot run out of offsets. */
