@@ -4,7 +4,7 @@ import {
   OverlayStorage,
   type StorageOpenOptions,
   type TaskFile,
-  TaskStorage,
+  type TaskStorage,
 } from "../storage/mod.ts";
 import type { LogPlace } from "./meta.ts";
 import { segmentPath } from "./names.ts";
