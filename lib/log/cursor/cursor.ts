@@ -68,11 +68,12 @@ export interface CommitOptions {
   durable?: boolean;
 }
 
-/** A call that waits for its commit to be durable. */
-interface Waiter {
+/** The calls that one write makes durable. */
+interface Group extends PromiseWithResolvers<void> {
+  /** The highest offset of the calls. */
   offset: number;
-  resolve(): void;
-  reject(reason: unknown): void;
+  /** Number of calls. */
+  calls: number;
 }
 
 /**
@@ -119,8 +120,8 @@ export class Cursor
   readonly #readings = new Map<CursorScan, BatchIterator>();
   /** Number of seeks. */
   #moves = 0;
-  /** Commits for the next write. */
-  #waiters: Waiter[] = [];
+  /** The commits of the next write; `undefined` without one. */
+  #group: Group | undefined;
   /** Seeks that come before the next write. */
   readonly #seeks: (() => Promise<void>)[] = [];
   /** The pending writes, as one promise that never rejects. */
@@ -297,7 +298,7 @@ export class Cursor
       this.#checkOpen("seek");
       checkTarget("seek", "target", target);
       // Earlier commits must not undo it.
-      const before = this.#takeWaiters();
+      const before = this.#takeGroup();
       this.#seeks.push(async () => {
         await this.#writeGroup(before, false);
         await this.#inFlight.run(this.#seek(target)).then(resolve, reject);
@@ -311,7 +312,7 @@ export class Cursor
     this.#checkOpen("seek");
     checkTarget("seek", "target", target);
     this.#inFlight.finishSync();
-    this.#writeWaitersSync();
+    this.#writeGroupSync();
     driveSync(this.#seek(target));
   }
 
@@ -329,7 +330,7 @@ export class Cursor
     this.#begunClosing();
     this.#closing = Promise.resolve();
     for (const each of this.#readings.values()) each.return().catch(() => {});
-    this.#writeWaitersSync();
+    this.#writeGroupSync();
     driveSync(this.#end());
   }
 
@@ -402,10 +403,20 @@ export class Cursor
       this.#file.refuseDeleted("commit");
       return Promise.resolve();
     }
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ offset, resolve, reject });
-      this.#running ??= this.#run();
-    });
+    return this.#join(offset);
+  }
+
+  /** Adds a call to the group of the next write; resolves when that is durable. */
+  #join(offset: number): Promise<void> {
+    const group = this.#group ??= {
+      offset,
+      calls: 0,
+      ...Promise.withResolvers<void>(),
+    };
+    group.offset = Math.max(group.offset, offset);
+    group.calls++;
+    this.#running ??= this.#run();
+    return group.promise;
   }
 
   #commitLazily(offset: number): void {
@@ -417,15 +428,10 @@ export class Cursor
     this.#timer ??= this.#source.place.storage.after(LAZY_MS, () => {
       this.#timer = undefined;
       if (this.#lazy === undefined || this.#isClosed) return;
-      this.#waiters.push({
-        offset: this.#lazy,
-        resolve: () => {},
-        reject: (reason) => {
-          this.#failure = reason;
-          this.#tell("failed", reason as Error);
-        },
+      this.#join(this.#lazy).catch((reason) => {
+        this.#failure = reason;
+        this.#tell("failed", reason);
       });
-      this.#running ??= this.#run();
     });
   }
 
@@ -438,11 +444,11 @@ export class Cursor
         await seek();
         continue;
       }
-      if (this.#waiters.length === 0) break;
-      const areAllBack = this.#waiters.length === this.#told;
+      if (this.#group === undefined) break;
+      const areAllBack = this.#group.calls === this.#told;
       if (!areAllBack) await new Promise((resolve) => setImmediate(resolve));
       else if (this.#inPlace.isPauseDue) await this.#pause();
-      await this.#writeGroup(this.#takeWaiters(), areAllBack);
+      await this.#writeGroup(this.#takeGroup(), areAllBack);
     }
     this.#running = undefined;
   }
@@ -461,41 +467,41 @@ export class Cursor
    * `InPlacePolicy` allows it.
    */
   async #writeGroup(
-    group: readonly Waiter[],
+    group: Group | undefined,
     areAllBack: boolean,
   ): Promise<void> {
-    if (group.length === 0) return;
+    if (group === undefined) return;
     const { storage } = this.#source.place;
     const startMicros = storage.now();
     const isInPlace = areAllBack && this.#inPlace.allows;
-    const write = this.#write(highest(group));
+    const write = this.#write(group.offset);
     try {
       if (isInPlace) driveSync(write);
       else await this.#inFlight.run(write);
       if (areAllBack) {
         this.#inPlace.written(storage.now() - startMicros, isInPlace);
       }
-      for (const { resolve } of group) resolve();
+      group.resolve();
     } catch (error) {
-      for (const { reject } of group) reject(error);
+      group.reject(error);
     }
   }
 
-  #takeWaiters(): Waiter[] {
-    const group = this.#waiters;
-    this.#waiters = [];
-    this.#told = group.length;
+  #takeGroup(): Group | undefined {
+    const group = this.#group;
+    this.#group = undefined;
+    this.#told = group?.calls ?? 0;
     return group;
   }
 
-  #writeWaitersSync(): void {
-    const group = this.#takeWaiters();
-    if (group.length === 0) return;
+  #writeGroupSync(): void {
+    const group = this.#takeGroup();
+    if (group === undefined) return;
     try {
-      driveSync(this.#write(highest(group)));
-      for (const { resolve } of group) resolve();
+      driveSync(this.#write(group.offset));
+      group.resolve();
     } catch (error) {
-      for (const { reject } of group) reject(error);
+      group.reject(error);
     }
   }
 
@@ -562,8 +568,4 @@ export class Cursor
       // The messages are delivered again: at least once is the promise.
     }
   }
-}
-
-function highest(group: readonly Waiter[]): number {
-  return group.reduce((most, { offset }) => Math.max(most, offset), 0);
 }
