@@ -49,8 +49,9 @@ export function* readIndex<T>(
   read: (index: TaskFile) => Task<T>,
 ): Task<T> {
   const path = segmentPath(dir, firstOffset, "index");
+  const options = { write: true, create: true };
   const index = (yield* openIfThere(storage, path)) ??
-    (yield* openInMemory(storage, path));
+    (yield* new OverlayStorage(storage, () => false).open(path, options));
   try {
     return yield* read(index);
   } finally {
@@ -95,12 +96,6 @@ export function* readIfThere<T>(
   } finally {
     yield* file.close();
   }
-}
-
-/** Opens an empty file that exists in memory only. */
-function* openInMemory(storage: TaskStorage, path: string): Task<TaskFile> {
-  const overlay = new OverlayStorage(storage, () => false);
-  return yield* overlay.open(path, { write: true, create: true });
 }
 
 /** Returns the size of the file at a path in bytes; `undefined` if it does not exist. */
