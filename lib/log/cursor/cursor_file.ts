@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Task } from "../../base/mod.ts";
+import { shown, type Task } from "../../base/mod.ts";
 import { acquire, type BufferPool, type PooledBuffer } from "../../pool/mod.ts";
 import {
   LockedError,
@@ -49,17 +49,17 @@ export interface CursorState {
 export interface CursorRecord extends CursorState, Slot {}
 
 /** Returns the directory of the cursors of a log. */
-export function cursorsPath(dir: string): string {
+function cursorsPath(dir: string): string {
   return join(dir, CURSORS_NAME);
 }
 
 /** Returns the path of a cursor's file. */
-export function cursorPath(dir: string, name: string): string {
+function cursorPath(dir: string, name: string): string {
   return join(cursorsPath(dir), name);
 }
 
 /** Whether a text may be the name of a cursor. `docs/format.md#cursor-name` */
-export function isCursorName(name: string): boolean {
+function isCursorName(name: string): boolean {
   return /^[A-Za-z0-9._-]+$/.test(name) && name.length <= MAX_NAME_BYTES &&
     name !== "." && name !== "..";
 }
@@ -73,15 +73,9 @@ export function checkCursorName(name: string): void {
   if (typeof name === "string" && isCursorName(name)) return;
   throw new TypeError(
     `Cannot use cursor as 'name' must be 1 to 255 of the characters A-Z, a-z, 0-9, '.', '_' and '-', and not '.' or '..': received ${
-      typeof name === "string" ? JSON.stringify(name) : typeof name
+      shown(name)
     }`,
   );
-}
-
-/** Lists the names of a log's cursors, in order. */
-export function* listCursors({ storage, dir }: LogPlace): Task<string[]> {
-  const entries = yield* unlessGone(storage.listNow(cursorsPath(dir)));
-  return (entries ?? []).map(({ name }) => name).filter(isCursorName);
 }
 
 /**
@@ -90,7 +84,7 @@ export function* listCursors({ storage, dir }: LogPlace): Task<string[]> {
  * @throws {Deno.errors.InvalidData} If it is damaged.
  * @throws {Deno.errors.NotSupported} If it is of another version.
  */
-export function* readCursor(
+function* readCursor(
   { storage, dir, pool }: LogPlace,
   name: string,
 ): Task<CursorRecord | undefined> {
@@ -140,13 +134,16 @@ export interface StoredCursor extends CursorState {
 }
 
 /**
- * Reads the files of all cursors of a log.
+ * Reads the files of all cursors of a log, in the order of their names.
  *
  * @throws If a file cannot be read: the messages that its cursor needs are unknown then.
  */
 export function* readCursors(place: LogPlace): Task<StoredCursor[]> {
+  const { storage, dir } = place;
+  const entries = yield* unlessGone(storage.listNow(cursorsPath(dir)));
   const cursors: StoredCursor[] = [];
-  for (const name of yield* listCursors(place)) {
+  for (const { name } of entries ?? []) {
+    if (!isCursorName(name)) continue;
     const record = yield* readCursor(place, name);
     if (record === undefined) continue;
     const { offset, owner } = record;
@@ -304,22 +301,20 @@ function hashOf(name: string): string {
 
 /** Holds the file of a cursor, open and locked, and writes it. */
 export class CursorFile {
-  readonly #place: LogPlace;
-  readonly #name: string;
+  /** The cursor in words, for errors. */
+  readonly #title: string;
   readonly #file: TaskFile;
   /** Memory for one slot, leased for the cursor's life, so that a commit never waits for it. */
   readonly #block: PooledBuffer;
   #record: CursorRecord;
 
   private constructor(
-    place: LogPlace,
-    name: string,
+    title: string,
     file: TaskFile,
     block: PooledBuffer,
     record: CursorRecord,
   ) {
-    this.#place = place;
-    this.#name = name;
+    this.#title = title;
     this.#file = file;
     this.#block = block;
     this.#record = record;
@@ -327,17 +322,18 @@ export class CursorFile {
 
   /** Takes an open, locked file, and writes the new owner into it. */
   static *claim(
-    place: LogPlace,
+    { dir, pool }: LogPlace,
     name: string,
     file: TaskFile,
     record: CursorRecord,
     owner: LockOwner,
   ): Task<CursorFile> {
     const { offset, slotBytes, owner: { pid, since } } = record;
-    const block = yield* acquire(place.pool, slotBytes, { zeroed: true });
+    const block = yield* acquire(pool, slotBytes, { zeroed: true });
     try {
       const own = { ...record, owner };
-      const claimed = new CursorFile(place, name, file, block, own);
+      const title = `cursor '${name}' of log '${dir}'`;
+      const claimed = new CursorFile(title, file, block, own);
       const isOwn = pid === owner.pid && since === owner.since;
       if (!isOwn) yield* claimed.write(offset);
       return claimed;
@@ -360,7 +356,7 @@ export class CursorFile {
   refuseDeleted(action: string): void {
     if (this.#file.isNamed()) return;
     throw new Deno.errors.BadResource(
-      `Cannot ${action} as cursor '${this.#name}' of log '${this.#place.dir}' was deleted`,
+      `Cannot ${action} as ${this.#title} was deleted`,
     );
   }
 
