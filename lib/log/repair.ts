@@ -438,45 +438,40 @@ class Repair {
     return report !== undefined;
   }
 
-  /**
-   * Cuts a segment at its first bad batch, and keeps the bytes, unless they are prepared zeros.
-   */
+  /** Cuts a segment at its first bad batch, and keeps the bytes, unless they are prepared zeros. */
   *#cut(
     { firstOffset, index }: ListedSegment,
     { position }: ScanStop,
     { bytes, messages, isRoom }: Scanned,
   ): Task<void> {
     const place = this.#place;
-    const path = segmentPath(place.dir, firstOffset, "log");
-    const log = yield* place.storage.open(path, { write: true });
-    try {
-      const kept = isRoom
-        ? undefined
-        : yield* keepCut(place, firstOffset, log, position, bytes);
-      // The index first, because it must not describe bytes that the log has lost
-      // (docs/format.md#index-cut-first).
-      if (index) yield* this.#emptyIndex(firstOffset);
-      yield* log.truncate(position);
-      yield* log.sync("full");
-      this.#steps.push({
-        action: "cut",
-        path,
-        position,
-        byteLength: bytes - position,
-        messages,
-        kept,
-      });
-    } finally {
-      yield* log.close();
+    const kept = isRoom ? undefined : yield* readSegment(
+      place,
+      firstOffset,
+      ({ log }) => keepCut(place, firstOffset, log, position, bytes),
+    );
+    // The index first, because it must not describe bytes that the log has lost
+    // (docs/format.md#index-cut-first).
+    if (index) {
+      yield* this.#truncate(segmentPath(place.dir, firstOffset, "index"), 0);
     }
+    const path = segmentPath(place.dir, firstOffset, "log");
+    yield* this.#truncate(path, position);
+    const byteLength = bytes - position;
+    this.#steps.push({
+      action: "cut",
+      path,
+      position,
+      byteLength,
+      messages,
+      kept,
+    });
   }
 
-  *#emptyIndex(firstOffset: number): Task<void> {
-    const { storage, dir } = this.#place;
-    const path = segmentPath(dir, firstOffset, "index");
-    const file = yield* storage.open(path, { write: true });
+  *#truncate(path: string, byteLength: number): Task<void> {
+    const file = yield* this.#place.storage.open(path, { write: true });
     try {
-      yield* file.truncate(0);
+      yield* file.truncate(byteLength);
       yield* file.sync("full");
     } finally {
       yield* file.close();
