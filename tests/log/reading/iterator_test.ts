@@ -10,6 +10,7 @@ import {
   at,
   drain,
   KIB,
+  onEachPlace,
   openLog,
   payload,
   type Place,
@@ -163,6 +164,54 @@ Deno.test("Log.messages() gives single messages, valid until the next one, or co
     }
     await log.close();
   }));
+
+onEachPlace(
+  "Log.messages() and for-of over a batch give single messages",
+  async (place) => {
+    const log = await openLog(place, { segmentBytes: 16 * KIB });
+    const texts = Array.from(
+      { length: 100 },
+      (_, i) => `${i} käse ${"x".repeat(i * 7)}`,
+    );
+    log.appendBatch(texts.slice(0, 50));
+    for (const text of texts.slice(50)) log.append(text);
+    await log.flush();
+    const seen: string[] = [];
+    for await (using batch of log.read()) {
+      let i = 0;
+      for (const message of batch) {
+        assertEquals(message.offset, batch.firstOffset + i);
+        assertEquals(message.payload, batch.payload(i));
+        assertEquals(message.text(), batch.text(i++));
+        seen.push(message.text());
+      }
+      assertEquals(i, batch.count);
+    }
+    assertEquals(seen, texts);
+    const { inUseBytes } = place.pool.stats();
+    let next = 7;
+    for await (const message of log.messages({ from: 7, count: 60 })) {
+      assertEquals([message.offset, message.text()], [next, texts[next++]]);
+    }
+    assertEquals(next, 67);
+    // When it is left early, it returns everything.
+    for await (const message of log.messages()) if (message.offset === 3) break;
+    assertEquals(place.pool.stats().inUseBytes, inUseBytes);
+    // Follows what is written later.
+    const following = (async () => {
+      const offsets: number[] = [];
+      for await (const message of log.messages({ from: 98, follow: true })) {
+        offsets.push(message.offset);
+        if (message.offset === 101) break;
+      }
+      return offsets;
+    })();
+    log.appendBatch(["later", "last"]);
+    await log.flush();
+    assertEquals(await following, [98, 99, 100, 101]);
+    await log.close();
+  },
+);
 
 for (const kind of ["Log", "LogReader"]) {
   Deno.test(`${kind}: caughtUp and reached() show how far the consumer has come`, () =>
