@@ -327,7 +327,7 @@ export class Log implements AsyncDisposable, Disposable {
     offset: number,
     options?: { signal?: AbortSignal },
   ): Promise<void> {
-    return this.#appender.whenDurable(offset, options?.signal);
+    return this.#appender.commit.whenDurable(offset, options?.signal);
   }
 
   /**
@@ -361,7 +361,7 @@ export class Log implements AsyncDisposable, Disposable {
 
   /** Sync version of {@linkcode Log.flush}. It finishes a flush in flight first. */
   flushSync(options: { durability?: Durability } = {}): void {
-    this.#appender.flushSync(options.durability);
+    this.#appender.commit.flushSync(options.durability);
   }
 
   /**
@@ -579,7 +579,7 @@ export class Log implements AsyncDisposable, Disposable {
       appendedMessages: this.nextOffset - this.#openedAt,
       appendedBytes: appender.appendedBytes,
       pendingBytes: appender.pendingBytes,
-      ...appender.stats,
+      ...appender.commit.stats,
       syncs: appender.syncs,
       rolls: this.#rolls,
       segments: this.#own.sealed.length + 1,

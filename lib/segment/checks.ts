@@ -1,6 +1,6 @@
 import { checkInteger } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import type { Durability, StorageFile } from "../storage/mod.ts";
+import type { StorageFile } from "../storage/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
 
 /** What a segment by itself is made of. */
@@ -43,18 +43,5 @@ export function checkPool(action: string, pool: unknown): void {
   if (pool instanceof BufferPool) return;
   throw new TypeError(
     `Cannot ${action} as 'pool' must be a BufferPool: received ${typeof pool}`,
-  );
-}
-
-/** Returns the error for a durability that does not exist; `undefined` for one that does. */
-export function wrongDurability(
-  path: string,
-  durability: Durability,
-): TypeError | undefined {
-  if (["none", "data", "full"].includes(durability)) return undefined;
-  return new TypeError(
-    `Cannot flush '${path}' as 'durability' must be "none", "data" or "full": received ${
-      typeof durability === "string" ? `"${durability}"` : typeof durability
-    }`,
   );
 }

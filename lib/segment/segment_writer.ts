@@ -242,7 +242,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     offset: number,
     options?: { signal?: AbortSignal },
   ): Promise<void> {
-    return this.#appender.whenDurable(offset, options?.signal);
+    return this.#appender.commit.whenDurable(offset, options?.signal);
   }
 
   /**
@@ -258,7 +258,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   /** Sync version of {@linkcode SegmentWriter.flush}. */
   flushSync(options: { durability?: Durability } = {}): void {
-    this.#appender.flushSync(options.durability);
+    this.#appender.commit.flushSync(options.durability);
   }
 
   /**

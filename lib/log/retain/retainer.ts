@@ -149,7 +149,7 @@ export class Retainer {
     }
     const ageMicros = place.storage.now() - this.#beganAt.micros;
     if (ageMicros < rollMs * 1000) return;
-    await appender.exclusively(() => appender.roll(firstOffset));
+    await appender.commit.exclusively(() => appender.roll(firstOffset));
   }
 
   get #isOver(): boolean {
@@ -165,7 +165,7 @@ export class Retainer {
     this.#soon = place.storage.after(delayMs, () => {
       this.#soon = undefined;
       if (this.#isOver) return;
-      if (postponed < MAX_POSTPONED && appender.isAwaited) {
+      if (postponed < MAX_POSTPONED && appender.commit.isAwaited) {
         this.#look(postponed + 1);
         return;
       }

@@ -9,7 +9,7 @@ import { BackpressureError } from "../backpressure_error.ts";
 import { roundUp } from "../layout.ts";
 import { PoisonedError } from "../poisoned_error.ts";
 import type { ActiveSegment } from "./active_segment.ts";
-import { GroupCommit, type GroupCommitStats } from "./group_commit.ts";
+import { GroupCommit } from "./group_commit.ts";
 import { HotTail } from "./hot_tail.ts";
 import { InPlacePolicy } from "./in_place.ts";
 import type { FlatPayloads } from "./payload_batch.ts";
@@ -213,11 +213,6 @@ export class Appender {
     return this.#syncs + this.#active.syncs;
   }
 
-  /** Whether a call waits for a flush, or for durability. */
-  get isAwaited(): boolean {
-    return this.commit.isAwaited;
-  }
-
   /** Why nothing more can be written, if so. */
   get poison(): PoisonedError | undefined {
     return this.#poison;
@@ -226,11 +221,6 @@ export class Appender {
   /** Whether closing has begun. */
   get isClosed(): boolean {
     return this.#isClosed;
-  }
-
-  /** The figures of its flushes. */
-  get stats(): GroupCommitStats {
-    return this.commit.stats;
   }
 
   /** The storage's clock, in microseconds. */
@@ -354,25 +344,6 @@ export class Appender {
     this.check("append to");
   }
 
-  /** Resolves when the message at `offset` is durable. */
-  whenDurable(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.#poison !== undefined && offset >= this.durableOffset) {
-      return Promise.reject(this.tellPoison());
-    }
-    return this.commit.whenDurable(offset, signal);
-  }
-
-  /** Writes everything appended so far while the caller waits. */
-  flushSync(durability: Durability = "data"): void {
-    this.check("flush");
-    this.commit.flushSync(durability);
-  }
-
-  /** Runs a computation while no flush is in flight; flushes wait for it. */
-  exclusively<T>(task: () => Task<T>): Promise<T> {
-    return this.commit.exclusively(task);
-  }
-
   /**
    * Makes everything durable and ends the appender. Closing twice does nothing.
    *
@@ -430,7 +401,7 @@ export class Appender {
   }
 
   /** Returns why nothing more can be written, if so, for a caller. */
-  tellPoison(): PoisonedError | undefined {
+  #tellPoison(): PoisonedError | undefined {
     this.#isPoisonTold = this.#poison !== undefined;
     return this.#poison;
   }
@@ -487,7 +458,7 @@ export class Appender {
 
   /** Throws if nothing can be appended any more. */
   check(action: string): void {
-    if (this.#poison !== undefined) throw this.tellPoison();
+    if (this.#poison !== undefined) throw this.#tellPoison();
     if (this.#isClosed) throw this.#closedError(action);
   }
 
@@ -676,7 +647,7 @@ export class Appender {
     this.#timer?.cancel();
     this.hotTail.dropFrom(this.durableOffset);
     if (!this.#isClosed) {
-      this.#target = new RefusingTarget(() => this.tellPoison());
+      this.#target = new RefusingTarget(() => this.#tellPoison());
     }
   }
 }
