@@ -1,7 +1,6 @@
 import type { Task } from "../base/mod.ts";
 import {
   corruption,
-  hotBatch,
   type MessageBatch,
   type ScanStop,
 } from "../segment/mod.ts";
@@ -108,10 +107,7 @@ export class OwnSegments implements SegmentSource {
     const { appender, firstOffset } = this.#log;
     // Reading the files refuses removed messages.
     if (offset < firstOffset) return undefined;
-    const block = appender.hotTail.find(offset);
-    const isReadable = block !== undefined &&
-      block.nextOffset <= this.#readableOffset;
-    return isReadable ? hotBatch(block, offset) : undefined;
+    return appender.hotTail.read(offset, this.#readableOffset);
   }
 
   /** Waits for a message at `offset`; returns `false` if none will come. */

@@ -1,5 +1,6 @@
 import {
   BATCH_HEADER_BYTES,
+  type BatchLayout,
   batchTimestampAt,
   FRAME_HEADER_BYTES,
   type Message,
@@ -8,7 +9,7 @@ import {
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 
 /** What a {@linkcode MessageBatch} is made of. */
-export interface MessageBatchParts {
+export interface MessageBatchParts extends BatchLayout {
   /** The block. */
   buffer: PooledBuffer | FrozenBuffer;
   /** Where the bytes begin in the block. */
@@ -19,23 +20,10 @@ export interface MessageBatchParts {
   position: number;
   /** The offset of the first message. */
   firstOffset: number;
-  /** Where the frame of each message begins in these bytes. */
-  starts: Uint32Array<ArrayBuffer>;
-  /** The length of each payload. */
-  lengths: Uint32Array<ArrayBuffer>;
-  /**
-   * Where the header of each batch begins in these bytes; the first batch holds the first message.
-   */
-  batchStarts: Uint32Array<ArrayBuffer>;
-  /**
-   * The number of each batch's first message, counted from {@linkcode
-   * MessageBatchParts.firstNumber}.
-   */
-  batchFirsts: Uint32Array<ArrayBuffer>;
   /** The number that `batchFirsts` has for the first message. Default: `0`. */
   firstNumber?: number;
   /** The memory of the arrays, if it belongs to a pool. */
-  arrays: PooledBuffer | undefined;
+  arrays?: PooledBuffer | undefined;
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

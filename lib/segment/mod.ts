@@ -75,8 +75,6 @@ export type {
   AppenderOwner,
 } from "./write/appender.ts";
 export type { GroupCommitStats } from "./write/group_commit.ts";
-export { hotBatch } from "./write/hot_batch.ts";
-export type { HotBlock } from "./write/hot_tail.ts";
 export { InPlacePolicy } from "./write/in_place.ts";
 export { OffsetConflictError } from "./write/offset_conflict_error.ts";
 export { payloadBatch } from "./write/payload_batch.ts";

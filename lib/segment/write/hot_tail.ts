@@ -1,23 +1,26 @@
+import { type BatchLayout, layoutOf } from "../../codec/mod.ts";
 import type { FrozenBuffer } from "../../pool/mod.ts";
+import { MessageBatch } from "../message_batch.ts";
 import type { WriteBlock } from "./write_block.ts";
 
 /** Batches that were written and are still in memory. */
-export interface HotBlock {
+interface HotBlock {
   /** The block, shared by all that read it. */
   readonly buffer: FrozenBuffer;
-  /** The first offset of its segment. */
-  readonly segmentOffset: number;
   /** The offset of its first message. */
   readonly firstOffset: number;
   /** The offset of the message after its last. */
   readonly nextOffset: number;
-  /** Where its batches begin and end in the block, in bytes. */
+  /** Where its batches begin in the block, in bytes. */
   readonly start: number;
+  /** Where they end. */
   readonly end: number;
   /** Where they begin in the `.log`, in bytes. */
   readonly position: number;
   /** Bytes of pooled memory. */
   readonly bytes: number;
+  /** Where its messages lie: found by the first reader, shared by all. */
+  layout: BatchLayout | undefined;
 }
 
 /** Blocks that were given up are taken out of the list this many at a time. */
@@ -55,17 +58,16 @@ export class HotTail {
       this.clear();
       return;
     }
-    const { segmentOffset, firstOffset, nextOffset, prefix, fill, position } =
-      block;
+    const { firstOffset, nextOffset, prefix, fill, position } = block;
     this.#blocks.push({
       buffer: block.buffer.freeze(),
-      segmentOffset,
       firstOffset,
       nextOffset,
       start: prefix,
       end: fill,
       position: position + prefix,
       bytes,
+      layout: undefined,
     });
     this.#bytes += bytes;
     while (this.#bytes > this.#maxBytes) {
@@ -81,8 +83,30 @@ export class HotTail {
     this.#first = 0;
   }
 
-  /** Returns the block with the message at `offset`; `undefined` if it is not in memory. */
-  find(offset: number): HotBlock | undefined {
+  /**
+   * Returns messages from `offset`, as a batch that holds their block; `undefined` if they are not
+   * in memory, or their block goes beyond `bound`.
+   */
+  read(offset: number, bound: number): MessageBatch | undefined {
+    const block = this.#find(offset);
+    if (block === undefined || block.nextOffset > bound) return undefined;
+    const { buffer, start, end, position, firstOffset } = block;
+    const count = block.nextOffset - firstOffset;
+    block.layout ??= layoutOf(buffer.bytes.subarray(start, end), count);
+    const batch = new MessageBatch({
+      ...block.layout,
+      buffer: buffer.retain(),
+      start,
+      end,
+      position,
+      firstOffset,
+    });
+    const first = offset - firstOffset;
+    return first === 0 ? batch : batch.narrow(first, count);
+  }
+
+  /** Returns the block with the message at `offset`. */
+  #find(offset: number): HotBlock | undefined {
     const blocks = this.#blocks;
     let low = this.#first;
     let high = blocks.length;
