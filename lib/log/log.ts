@@ -5,7 +5,6 @@ import {
   type AppenderOwner,
   type AppendOptions,
   BatchIterator,
-  emptyState,
   type ExpectOptions,
   type FlatPayloads,
   iterateSync,
@@ -13,7 +12,6 @@ import {
   type Message,
   type MessageBatch,
   type ReadOptions,
-  type SegmentState,
 } from "../segment/mod.ts";
 import {
   absolutePath,
@@ -120,7 +118,7 @@ export class Log implements AsyncDisposable, Disposable {
     lock: StorageLock,
     opened: OpenedLog,
   ) {
-    const { state, firstOffset } = opened;
+    const { state } = opened;
     const { storage, pool } = options;
     this.path = path;
     this.#options = options;
@@ -130,14 +128,13 @@ export class Log implements AsyncDisposable, Disposable {
       ...options,
       path,
       clock: storage,
-      active: this.#activeSegment(firstOffset, opened, state),
-      start: {
-        segmentOffset: firstOffset,
-        nextOffset: state.nextOffset,
-        end: state.end,
-        indexedPosition: state.indexedPosition,
-      },
-      lastTimestamp: state.lastTimestamp,
+      active: new ActiveSegment({
+        ...options,
+        ...opened,
+        path,
+        clock: storage,
+      }),
+      state,
       owner: this.#owner(),
     });
     this.#publisher = new DurablePublisher({
@@ -667,33 +664,10 @@ export class Log implements AsyncDisposable, Disposable {
         this.path,
         firstOffset,
       );
-      const { pool } = this.#options;
-      const index = yield* before.nextIndex(files.index, pool);
-      const state = emptyState(firstOffset);
-      return this.#activeSegment(firstOffset, { files, index }, state);
+      return yield* before.next(firstOffset, files);
     } catch (error) {
       throw asNoSpace(error, this.path, this.durableOffset);
     }
-  }
-
-  #activeSegment(
-    firstOffset: number,
-    { files, index }: Pick<OpenedLog, "files" | "index">,
-    state: SegmentState,
-  ): ActiveSegment {
-    const { pool, prepareBytes, segmentBytes, storage } = this.#options;
-    return new ActiveSegment({
-      path: this.path,
-      firstOffset,
-      files,
-      index,
-      state,
-      pool,
-      prepareBytes,
-      segmentBytes,
-      now: () => storage.now(),
-      isIdle: () => storage.isIdle(),
-    });
   }
 
   /** Ends the parts of the log. After a failure the owner file stays: the next writer recovers. */

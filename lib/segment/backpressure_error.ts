@@ -36,7 +36,7 @@ export class BackpressureError extends Error {
   /** The option `bufferBytes`. */
   readonly bufferBytes: number;
   /** Why the pool gave no block, although `bufferBytes` left room. */
-  declare readonly cause?: PoolLimitError;
+  declare readonly cause?: PoolLimitError | undefined;
 
   /** Makes the error; the fields are in the message. */
   constructor(

@@ -17,7 +17,7 @@ import {
   type SegmentState,
 } from "./segment_state.ts";
 import { ActiveSegment } from "./write/active_segment.ts";
-import { Appender, type AppenderOwner } from "./write/appender.ts";
+import { Appender, type AppenderClock } from "./write/appender.ts";
 import { IndexWriter } from "./write/index_writer.ts";
 import type { FlatPayloads } from "./write/payload_batch.ts";
 import type { AppendOptions, ExpectOptions } from "./write/prepared_message.ts";
@@ -102,44 +102,36 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   ) {
     const { firstOffset, log } = options;
     const pool = options.pool ?? BufferPool.default();
-    const now = options.now ?? (() => Date.now() * 1000);
-    const path = log.path;
-    this.recovery = recovery;
-    this.#appender = new Appender({
-      path,
+    const parts = {
+      path: log.path,
       pool,
-      blockBytes: options.blockBytes ?? 1024 * 1024,
-      bufferBytes: options.bufferBytes ?? 64 * 1024 * 1024,
       segmentBytes: MAX_SEGMENT_BYTES,
-      tailBytes: 0,
-      flushAfterMs: 0,
+      state,
       clock: {
-        now,
+        now: options.now ?? (() => Date.now() * 1000),
         random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
         after: () => ({ cancel() {} }),
         isIdle: () => false,
         pause: () => undefined,
-      },
+      } satisfies AppenderClock,
+    };
+    const { prepareBytes = 0 } = options;
+    const owner = options.owner && new TaskFile(options.owner);
+    this.recovery = recovery;
+    this.#appender = new Appender({
+      ...parts,
+      blockBytes: options.blockBytes ?? 1024 * 1024,
+      bufferBytes: options.bufferBytes ?? 64 * 1024 * 1024,
+      tailBytes: 0,
+      flushAfterMs: 0,
       active: new ActiveSegment({
-        path,
+        ...parts,
         firstOffset,
         files,
         index,
-        state,
-        pool,
-        prepareBytes: options.prepareBytes ?? 0,
-        segmentBytes: MAX_SEGMENT_BYTES,
-        now,
-        isIdle: () => false,
+        prepareBytes,
       }),
-      start: {
-        segmentOffset: firstOffset,
-        nextOffset: state.nextOffset,
-        end: state.end,
-        indexedPosition: state.indexedPosition,
-      },
-      lastTimestamp: state.lastTimestamp,
-      owner: new FilesOwner(options.owner),
+      owner: { closed: (isClean) => closeOwner(owner, isClean) },
     });
   }
 
@@ -291,33 +283,18 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 }
 
-/** What surrounds the appender of one segment: there is no next one. */
-class FilesOwner implements AppenderOwner {
-  readonly #file: TaskFile | undefined;
-
-  constructor(file: StorageFile | undefined) {
-    this.#file = file && new TaskFile(file);
-  }
-
-  rolled(): void {}
-
-  changed(): void {}
-
-  flushed(): void {}
-
-  *checkpoint(): Task<void> {}
-
-  *closed(isClean: boolean): Task<void> {
-    const file = this.#file;
-    if (file === undefined) return;
-    try {
-      if (isClean) {
-        yield* file.truncate(0);
-        yield* file.sync("full");
-      }
-    } finally {
-      yield* file.close();
-    }
+/** Makes an owner file say that the segment was closed, if that is so, and closes it. */
+function* closeOwner(
+  file: TaskFile | undefined,
+  isClean: boolean,
+): Task<void> {
+  if (file === undefined) return;
+  try {
+    if (!isClean) return;
+    yield* file.truncate(0);
+    yield* file.sync("full");
+  } finally {
+    yield* file.close();
   }
 }
 

@@ -1,9 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { InPlacePolicy } from "../../lib/segment/write/in_place.ts";
 
+function policyOf(isIdle = () => true, now = () => 0): InPlacePolicy {
+  return new InPlacePolicy({ isIdle, now });
+}
+
 /** Returns a policy that has seen `count` durable writes of `micros` each. */
 function trained(count: number, micros: number): InPlacePolicy {
-  const policy = new InPlacePolicy(() => true, () => 0);
+  const policy = policyOf();
   for (let i = 0; i < count; i++) policy.written(micros, false);
   return policy;
 }
@@ -30,7 +34,7 @@ Deno.test("InPlacePolicy never allows a device whose p99 is above 1 ms", () => {
 });
 
 Deno.test("InPlacePolicy finds a fast device by trials where the engine's wake-ups are slow", () => {
-  const policy = new InPlacePolicy(() => true, () => 0);
+  const policy = policyOf();
   let inPlace = 0;
   for (let i = 0; i < 10_000; i++) {
     const wasInPlace = policy.allows;
@@ -41,7 +45,7 @@ Deno.test("InPlacePolicy finds a fast device by trials where the engine's wake-u
 });
 
 Deno.test("InPlacePolicy tries nothing where most writes by the engine are slow", () => {
-  const policy = new InPlacePolicy(() => true, () => 0);
+  const policy = policyOf();
   for (let i = 0; i < 1000; i++) {
     policy.written(i % 3 === 0 ? 200 : 1500, false);
     assertEquals(policy.allows, false);
@@ -60,7 +64,7 @@ Deno.test("InPlacePolicy notices after one write in place that the device became
 
 Deno.test("InPlacePolicy allows nothing while the storage has other operations in flight", () => {
   let isIdle = false;
-  const policy = new InPlacePolicy(() => isIdle, () => 0);
+  const policy = policyOf(() => isIdle);
   for (let i = 0; i < 100; i++) policy.written(200, false);
   assertEquals(policy.allows, false);
   isIdle = true;
@@ -69,7 +73,7 @@ Deno.test("InPlacePolicy allows nothing while the storage has other operations i
 
 Deno.test("InPlacePolicy allows nothing while other work takes more than 5% of the time", () => {
   let now = 0;
-  const policy = new InPlacePolicy(() => true, () => now);
+  const policy = policyOf(() => true, () => now);
   for (let i = 0; i < 100; i++) policy.written(200, false);
   /** Pauses every 2 ms, each for `micros`. */
   const pause = (count: number, micros: number): void => {
@@ -89,7 +93,7 @@ Deno.test("InPlacePolicy allows nothing while other work takes more than 5% of t
 
 Deno.test("InPlacePolicy.isPauseDue is true after 1 ms, and later where a pause takes long", () => {
   let now = 0;
-  const policy = new InPlacePolicy(() => true, () => now);
+  const policy = policyOf(() => true, () => now);
   policy.paused(20);
   now += 999;
   assertEquals(policy.isPauseDue, false);

@@ -4,6 +4,7 @@ import { BatchScan, readFrame } from "../../lib/codec/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { BackpressureError } from "../../lib/segment/backpressure_error.ts";
 import { INDEX_INTERVAL_BYTES } from "../../lib/segment/layout.ts";
+import { emptyState } from "../../lib/segment/segment_state.ts";
 import { OffsetConflictError } from "../../lib/segment/write/offset_conflict_error.ts";
 import type { WriteBlock } from "../../lib/segment/write/write_block.ts";
 import {
@@ -12,11 +13,9 @@ import {
 } from "../../lib/segment/write/write_memory.ts";
 
 const KIB = 1024;
-const START = {
-  segmentOffset: 0,
-  nextOffset: 0,
-  end: 0,
-  indexedPosition: undefined,
+const CLOCK = {
+  now: () => 1_700_000_000_000_000,
+  random: (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes),
 };
 
 function memoryOf(
@@ -30,12 +29,12 @@ function memoryOf(
     segmentBytes: 2 ** 32 - 1,
     hasNext: true,
     physicalBlock: 512,
-    now: () => 1_700_000_000_000_000,
-    lastTimestamp: 0,
-    random: (bytes) => crypto.getRandomValues(bytes),
+    firstOffset: 0,
+    state: emptyState(0),
+    clock: CLOCK,
     onBlock: () => {},
     ...options,
-  }, START);
+  });
 }
 
 /** Collects the blocks of segments, written in order like a file. */
@@ -315,7 +314,9 @@ Deno.test("WriteMemory refuses a batch above 64 MiB, and a message that exceeds 
 
 Deno.test("WriteMemory.finish() gives the current time, but never one below the last of the log", () => {
   using pool = new BufferPool();
-  const memory = memoryOf(pool, { now: () => 60, lastTimestamp: 50 });
+  const clock = { ...CLOCK, now: () => 60 };
+  const state = { ...emptyState(0), lastTimestamp: 50 };
+  const memory = memoryOf(pool, { clock, state });
   const given = [20, 100, 110, 5, 110, 111].map((now) => {
     memory.append("a");
     memory.finish(now);

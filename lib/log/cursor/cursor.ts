@@ -154,10 +154,7 @@ export class Cursor
     this.#file = file;
     this.#follow = follow;
     this.#onClosed = onClosed;
-    this.#inPlace = new InPlacePolicy(
-      () => storage.isIdle(),
-      () => storage.now(),
-    );
+    this.#inPlace = new InPlacePolicy(storage);
     flushAtExit(this, () => this.#writeLazySync());
     this.#tell("opened");
   }

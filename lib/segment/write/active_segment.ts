@@ -13,7 +13,12 @@ import {
   roundUp,
 } from "../layout.ts";
 import { PoisonedError } from "../poisoned_error.ts";
-import type { SegmentFiles, SegmentState } from "../segment_state.ts";
+import {
+  emptyState,
+  type SegmentFiles,
+  type SegmentState,
+} from "../segment_state.ts";
+import type { InPlaceStorage } from "./in_place.ts";
 import type { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./preparer.ts";
 import type { WriteBlock } from "./write_block.ts";
@@ -36,10 +41,8 @@ export interface ActiveSegmentOptions {
   prepareBytes: number;
   /** Where the segment will end at the latest, in bytes. */
   segmentBytes: number;
-  /** The storage's clock, in microseconds. */
-  now(): number;
-  /** Whether the storage has nothing in flight and lets the thread wait in place. */
-  isIdle(): boolean;
+  /** The storage's clock, and whether the program's thread may wait for it. */
+  clock: InPlaceStorage;
 }
 
 /**
@@ -52,8 +55,7 @@ export class ActiveSegment {
   /** The offset of the first message. */
   readonly firstOffset: number;
 
-  readonly #path: string;
-  readonly #isIdle: () => boolean;
+  readonly #options: ActiveSegmentOptions;
   readonly #log: TaskFile;
   readonly #indexFile: TaskFile;
   readonly #index: IndexWriter;
@@ -68,14 +70,12 @@ export class ActiveSegment {
   #durableOffset: number;
   /** Where the data ended at the last checkpoint. */
   #checkpointEnd: number;
-  #poison: PoisonedError | undefined;
   #syncs = 0;
 
   constructor(options: ActiveSegmentOptions) {
-    const { files, index, pool, state, firstOffset } = options;
-    this.firstOffset = firstOffset;
-    this.#path = options.path;
-    this.#isIdle = options.isIdle;
+    const { clock, files, index, pool, state } = options;
+    this.firstOffset = options.firstOffset;
+    this.#options = options;
     this.#log = files.log;
     this.#indexFile = files.index;
     this.#index = index;
@@ -88,13 +88,16 @@ export class ActiveSegment {
     this.#preparer = new Preparer(files.log, pool, state.end, {
       maxBytes: options.prepareBytes,
       limit: options.segmentBytes,
-      now: options.now,
+      now: () => clock.now(),
     });
   }
 
-  /** Makes the writer of the next segment's index, with the memory of this one, which is sealed. */
-  nextIndex(file: TaskFile, pool: BufferPool): Task<IndexWriter> {
-    return this.#index.next(file, pool);
+  /** Returns the segment after this one, which is sealed; its files are empty. */
+  *next(firstOffset: number, files: SegmentFiles): Task<ActiveSegment> {
+    const index = yield* this.#index.next(files.index, this.#options.pool);
+    const state = emptyState(firstOffset);
+    const own = { firstOffset, files, index, state };
+    return new ActiveSegment({ ...this.#options, ...own });
   }
 
   /** Messages below this offset can be read from the file. */
@@ -137,15 +140,9 @@ export class ActiveSegment {
     return this.#log.capabilities;
   }
 
-  /** Why nothing more can be written, if so. */
-  get poison(): PoisonedError | undefined {
-    return this.#poison;
-  }
-
   /** Whether a checkpoint should come now that all who asked for the flush were told. */
   get isCheckpointDue(): boolean {
-    return this.#poison === undefined &&
-      this.#writtenEnd - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
+    return this.#writtenEnd - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
   }
 
   /**
@@ -170,7 +167,6 @@ export class ActiveSegment {
    * @throws {PoisonedError} If a write or sync failed.
    */
   *write(group: readonly WriteBlock[], durability: Durability): Task<void> {
-    this.#refusePoisoned();
     const physicalBlock = this.#log.capabilities.physicalBlock;
     const isCarried = group.length === 1 && this.isSynced;
     const flag = isCarried ? durability : "none";
@@ -283,7 +279,6 @@ export class ActiveSegment {
    * @throws {PoisonedError} If a write or sync failed.
    */
   *checkpoint(): Task<void> {
-    this.#refusePoisoned();
     yield* this.sync("data");
     try {
       yield* this.#index.write();
@@ -298,10 +293,9 @@ export class ActiveSegment {
 
   /** Prepares the file ahead until `isPaused()`; `undefined` if there is nothing to do. */
   prepare(isPaused: () => boolean): Promise<void> | undefined {
-    if (this.#poison !== undefined || !this.#preparer.wants(this.#writtenEnd)) {
-      return undefined;
-    }
-    return this.#preparer.run(this.#writtenEnd, isPaused);
+    return this.#preparer.wants(this.#writtenEnd)
+      ? this.#preparer.run(this.#writtenEnd, isPaused)
+      : undefined;
   }
 
   /**
@@ -312,7 +306,6 @@ export class ActiveSegment {
    * @throws {PoisonedError} If an operation failed.
    */
   *seal(): Task<void> {
-    this.#refusePoisoned();
     try {
       yield* this.#preparer.stop();
       yield* this.#cut();
@@ -345,7 +338,7 @@ export class ActiveSegment {
   /** Writes the last entries. Without room for them the index is shorter, and as right as any. */
   *#writeIndexIfRoom(): Task<void> {
     try {
-      yield* this.#index.write(this.#isIdle());
+      yield* this.#index.write(this.#options.clock.isIdle());
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw error;
     }
@@ -375,17 +368,9 @@ export class ActiveSegment {
     }
   }
 
-  #refusePoisoned(): void {
-    if (this.#poison !== undefined) throw this.#poison;
-  }
-
   #poisoned(cause: unknown): PoisonedError {
     if (cause instanceof PoisonedError) return cause;
-    return this.#poison ??= new PoisonedError(
-      this.#path,
-      this.#durableOffset,
-      cause,
-    );
+    return new PoisonedError(this.#options.path, this.#durableOffset, cause);
   }
 
   #withDurableOffset(error: NoSpaceError): NoSpaceError {

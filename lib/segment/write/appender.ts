@@ -1,5 +1,5 @@
 import { abortable, drive, driveSync, type Task } from "../../base/mod.ts";
-import { type BufferPool, PoolLimitError } from "../../pool/mod.ts";
+import { PoolLimitError } from "../../pool/mod.ts";
 import {
   type Durability,
   NoSpaceError,
@@ -11,30 +11,21 @@ import { PoisonedError } from "../poisoned_error.ts";
 import type { ActiveSegment } from "./active_segment.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { HotTail } from "./hot_tail.ts";
-import { InPlacePolicy } from "./in_place.ts";
+import { InPlacePolicy, type InPlaceStorage } from "./in_place.ts";
 import type { FlatPayloads } from "./payload_batch.ts";
 import type { AppendOptions, ExpectOptions } from "./prepared_message.ts";
-import {
-  type AppendTarget,
-  RefusingTarget,
-  WriteMemory,
-  type WriteStart,
-} from "./write_memory.ts";
+import { WriteMemory, type WriteMemoryOptions } from "./write_memory.ts";
 import type { WriteBlock } from "./write_block.ts";
 
 /** While something is written, the files' names are looked at this often, in microseconds. */
 const NAMES_MICROS = 1_000_000;
 
 /** The clock and the randomness of an {@linkcode Appender}: those of a storage. */
-export interface AppenderClock {
-  /** Microseconds since the Unix epoch. */
-  now(): number;
+export interface AppenderClock extends InPlaceStorage {
   /** Fills a view with random bytes. */
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   /** Runs a function once, later. */
   after(delayMs: number, run: () => void): StorageTimer;
-  /** Whether no operation is in flight, and the program's thread may wait. */
-  isIdle(): boolean;
   /**
    * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
    */
@@ -42,29 +33,21 @@ export interface AppenderClock {
 }
 
 /** What an {@linkcode Appender} is made of. */
-export interface AppenderOptions {
+export interface AppenderOptions extends
+  Omit<
+    WriteMemoryOptions,
+    "firstOffset" | "hasNext" | "physicalBlock" | "onBlock"
+  > {
   /** What errors name: the log's directory, or the `.log` of a segment by itself. */
   path: string;
-  /** Where blocks come from. */
-  pool: BufferPool;
-  /** Bytes of a block at most, unless a batch needs a larger one. */
-  blockBytes: number;
-  /** Bytes of batches that may wait in memory. */
-  bufferBytes: number;
-  /** A segment ends before it would exceed this many bytes. */
-  segmentBytes: number;
   /** Bytes of written blocks to keep in memory for tails; 0 for none. */
   tailBytes: number;
   /** After this time, in milliseconds, what was appended is written and synced; 0 for never. */
   flushAfterMs: number;
   /** The clock and the randomness. */
   clock: AppenderClock;
-  /** The segment that is written first. */
+  /** The segment that is written first, as `state` says. */
   active: ActiveSegment;
-  /** Where its data ends. */
-  start: WriteStart;
-  /** The last timestamp of the log, in microseconds. */
-  lastTimestamp: number;
   /** What surrounds the appender. */
   owner: AppenderOwner;
 }
@@ -77,17 +60,17 @@ export interface AppenderOwner {
    */
   next?(firstOffset: number, before: ActiveSegment): Task<ActiveSegment>;
   /** Called when a segment was sealed and the next one took its place. */
-  rolled(old: ActiveSegment, next: ActiveSegment): void;
+  rolled?(old: ActiveSegment, next: ActiveSegment): void;
   /** Called after each flush with the messages that it made durable, and how long it took. */
   counted?(messages: number, micros: number): void;
   /** Called once, when nothing more can be written. */
   poisoned?(error: PoisonedError): void;
-  /** Called when messages were written, became durable, or will not any more. */
-  changed(): void;
-  /** Called after each flush, when all who waited for it could go on, with the time. */
-  flushed(nowMicros: number): void;
+  /** Called when messages were written or became durable, or never will. */
+  changed?(): void;
+  /** Called after each flush, when its callers were told, with the time. */
+  flushed?(nowMicros: number): void;
   /** Called after each checkpoint; it must not fail. */
-  checkpoint(): Task<void>;
+  checkpoint?(): Task<void>;
   /** Called at the end of closing, whatever happened: `isClean` if everything was sealed. */
   closed(isClean: boolean): Task<void>;
 }
@@ -111,8 +94,8 @@ export class Appender {
   readonly #owner: AppenderOwner;
   readonly #memory: WriteMemory;
   #active: ActiveSegment;
-  /** Memory, or after closing an object that refuses messages. */
-  #target: AppendTarget;
+  /** Memory, or what refuses messages. */
+  #target: Pick<WriteMemory, "append" | "appendBatch">;
   /** Blocks that a flush took and did not write yet. */
   #queue: WriteBlock[] = [];
   #poison: PoisonedError | undefined;
@@ -141,28 +124,20 @@ export class Appender {
   #namesSeenAt = 0;
 
   constructor(options: AppenderOptions) {
-    const { clock, active, pool } = options;
+    const { active, clock, owner, pool } = options;
     this.path = options.path;
     this.#options = options;
-    this.#owner = options.owner;
+    this.#owner = owner;
     this.#active = active;
-    this.inPlace = new InPlacePolicy(
-      () => clock.isIdle(),
-      () => clock.now(),
-    );
+    this.inPlace = new InPlacePolicy(clock);
     this.hotTail = new HotTail(options.tailBytes);
     this.#memory = new WriteMemory({
-      pool,
-      blockBytes: options.blockBytes,
-      bufferBytes: options.bufferBytes,
-      segmentBytes: options.segmentBytes,
-      hasNext: options.owner.next !== undefined,
+      ...options,
+      firstOffset: active.firstOffset,
+      hasNext: owner.next !== undefined,
       physicalBlock: active.capabilities.physicalBlock,
-      now: () => clock.now(),
-      lastTimestamp: options.lastTimestamp,
-      random: (bytes) => clock.random(bytes),
       onBlock: () => this.#onBlock(),
-    }, options.start);
+    });
     this.#target = this.#memory;
     this.commit = new GroupCommit(this);
     this.#removeReclaimer = pool.addReclaimer(() => this.hotTail.clear());
@@ -410,8 +385,8 @@ export class Appender {
   #refuse(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
-    this.#target = new RefusingTarget(
-      () => this.#poison ?? this.#closedError("append to"),
+    this.#target = refusing(() =>
+      this.#poison ?? this.#closedError("append to")
     );
   }
 
@@ -429,7 +404,7 @@ export class Appender {
     }
     this.commit.finish(failure);
     this.#discard();
-    this.#owner.changed();
+    this.#owner.changed?.();
     try {
       yield* this.#active.close();
     } finally {
@@ -501,7 +476,7 @@ export class Appender {
    * Whether a checkpoint is due: it comes after a flush, when all who asked for that were told.
    */
   get isCheckpointDue(): boolean {
-    return this.#active.isCheckpointDue;
+    return this.#poison === undefined && this.#active.isCheckpointDue;
   }
 
   /**
@@ -540,11 +515,9 @@ export class Appender {
         yield* this.#active.sync(durability);
       }
     } catch (error) {
-      if (error instanceof NothingWritten) throw error.reason;
-      if (!isHarmless(error)) this.#setPoison(error);
-      throw this.#poison ?? error;
+      throw this.#failure(error);
     } finally {
-      this.#owner.changed();
+      this.#owner.changed?.();
     }
     if (durability !== "none") {
       const isAllDurable = this.#memory.pendingBytes === 0;
@@ -565,7 +538,7 @@ export class Appender {
     }
     this.#active = next;
     this.#syncs += old.syncs;
-    this.#owner.rolled(old, next);
+    this.#owner.rolled?.(old, next);
     yield* old.close();
   }
 
@@ -583,11 +556,9 @@ export class Appender {
     try {
       yield* this.#roll(next);
     } catch (error) {
-      if (error instanceof NothingWritten) throw error.reason;
-      if (!isHarmless(error)) this.#setPoison(error);
-      throw this.#poison ?? error;
+      throw this.#failure(error);
     } finally {
-      this.#owner.changed();
+      this.#owner.changed?.();
     }
   }
 
@@ -597,22 +568,21 @@ export class Appender {
       this.#active.checkNames();
       yield* this.#active.checkpoint();
     } catch (error) {
-      if (!isHarmless(error)) this.#setPoison(error);
-      throw error;
+      throw this.#failure(error);
     } finally {
-      this.#owner.changed();
+      this.#owner.changed?.();
     }
-    yield* this.#owner.checkpoint();
+    if (this.#owner.checkpoint) yield* this.#owner.checkpoint();
   }
 
-  /** Called after each flush, when all who waited for it could go on, with the time. */
+  /** Called after each flush, when its callers were told, with the time. */
   flushed(nowMicros: number): void {
-    this.#owner.flushed(nowMicros);
+    this.#owner.flushed?.(nowMicros);
   }
 
   /** Prepares the file ahead, until `isPaused()`; `undefined` if there is nothing to do. */
   prepare(isPaused: () => boolean): Promise<void> | undefined {
-    return this.#active.prepare(isPaused);
+    if (this.#poison === undefined) return this.#active.prepare(isPaused);
   }
 
   /** Called after each flush with the messages that it made durable, and how long it took. */
@@ -624,7 +594,7 @@ export class Appender {
   failedUnseen(error: unknown): void {
     if (this.#poison !== undefined || this.#isClosed) return;
     const end = this.nextOffset;
-    this.#target = new RefusingTarget(() => {
+    this.#target = refusing(() => {
       this.#target = this.#memory;
       this.failedSeen(end);
       return error;
@@ -637,6 +607,13 @@ export class Appender {
     this.#isPoisonTold = this.#poison !== undefined;
   }
 
+  /** Returns what a caller gets for a failed write or sync, which may poison the log. */
+  #failure(error: unknown): unknown {
+    if (error instanceof NothingWritten) return error.reason;
+    if (!isHarmless(error)) this.#setPoison(error);
+    return this.#poison ?? error;
+  }
+
   #setPoison(error: unknown): void {
     if (this.#poison === undefined) {
       this.#poison = error instanceof PoisonedError
@@ -646,10 +623,18 @@ export class Appender {
     }
     this.#timer?.cancel();
     this.hotTail.dropFrom(this.durableOffset);
-    if (!this.#isClosed) {
-      this.#target = new RefusingTarget(() => this.#tellPoison());
-    }
+    if (!this.#isClosed) this.#target = refusing(() => this.#tellPoison());
   }
+}
+
+/** Returns what throws for every message. */
+function refusing(
+  reason: () => unknown,
+): { append(): never; appendBatch(): never } {
+  const refuse = (): never => {
+    throw reason();
+  };
+  return { append: refuse, appendBatch: refuse };
 }
 
 /** The next segment could not be made: nothing was written, the next flush tries again. */

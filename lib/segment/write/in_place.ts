@@ -26,6 +26,14 @@ const FIRST_PAUSES = 64;
 /** How far a pause moves the usual one, as a share of it. */
 const USUAL_STEP = 1 / 512;
 
+/** What an {@linkcode InPlacePolicy} asks the storage. */
+export interface InPlaceStorage {
+  /** Microseconds since the Unix epoch. */
+  now(): number;
+  /** Whether no operation is in flight, and the program's thread may wait. */
+  isIdle(): boolean;
+}
+
 /** The last latencies of one way to write. */
 class Latencies {
   readonly #micros = new Float64Array(WINDOW);
@@ -78,9 +86,7 @@ class Latencies {
  * first, and trials become rarer each time. A device that hangs blocks the thread for one write.
  */
 export class InPlacePolicy {
-  readonly #isIdle: () => boolean;
-  /** The storage's clock, in microseconds. */
-  readonly #now: () => number;
+  readonly #storage: InPlaceStorage;
   readonly #byEngine = new Latencies();
   readonly #inPlace = new Latencies();
   /** Writes by the engine since the last one in place. */
@@ -95,18 +101,13 @@ export class InPlacePolicy {
   /** The share of the recent time that other work took. */
   #load = 0;
 
-  /**
-   * @param isIdle Whether the storage has no operation in flight and lets the program's thread
-   *   wait.
-   */
-  constructor(isIdle: () => boolean, now: () => number) {
-    this.#isIdle = isIdle;
-    this.#now = now;
+  constructor(storage: InPlaceStorage) {
+    this.#storage = storage;
   }
 
   /** Whether the next durable flush may be written in place. */
   get allows(): boolean {
-    if (this.#load > MAX_LOAD || !this.#isIdle()) return false;
+    if (this.#load > MAX_LOAD || !this.#storage.isIdle()) return false;
     if (!this.#byEngine.areMostlyFast) return false;
     if (this.#inPlace.areFast) return true;
     if (this.#byEngine.areFast && !this.#needsTrials) return true;
@@ -140,13 +141,13 @@ export class InPlacePolicy {
     const { least, most } = STRETCH_MICROS;
     const wanted = this.#pauseMicros / PAUSE_SHARE;
     const stretch = Math.min(Math.max(wanted, least), most);
-    return this.#now() - this.#pausedAt >= stretch;
+    return this.#storage.now() - this.#pausedAt >= stretch;
   }
 
   /** Notes a pause, in which others could run. */
   paused(micros: number): void {
     const usual = this.#pauseMicros;
-    const now = this.#now();
+    const now = this.#storage.now();
     const totalMicros = Math.max(now - this.#pausedAt, 1);
     this.#pausedAt = now;
     if (this.#pauses++ < FIRST_PAUSES) {

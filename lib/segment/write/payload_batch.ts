@@ -150,7 +150,7 @@ function textBatch(texts: readonly string[], units: number): PayloadBatch {
   return joinedBatch(bytes, lengths, end);
 }
 
-/** Returns room for lengths. Native code takes memory that stays sooner than that of a new array. */
+/** Returns room for lengths: a lasting array reaches native code faster than a new one. */
 function lengthsOf(count: number): Uint32Array<ArrayBuffer> {
   if (count > keptLengths.length) return new Uint32Array(count);
   return keptLengths.subarray(0, count);

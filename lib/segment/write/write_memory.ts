@@ -16,6 +16,7 @@ import {
   MAX_OFFSET,
   roundUp,
 } from "../layout.ts";
+import type { SegmentState } from "../segment_state.ts";
 import { SparseIndex } from "../sparse_index.ts";
 import { checkExpected } from "./offset_conflict_error.ts";
 import { type FlatPayloads, payloadBatch } from "./payload_batch.ts";
@@ -25,17 +26,6 @@ import {
   prepareMessage,
 } from "./prepared_message.ts";
 import { WriteBlock } from "./write_block.ts";
-
-/** What messages are appended to: memory, or after closing an object that refuses them. */
-export interface AppendTarget {
-  /** Appends a message and returns its offset. */
-  append(payload: Uint8Array | string, options?: AppendOptions): number;
-  /** Appends a batch and returns the offset of its first message. */
-  appendBatch(
-    payloads: readonly (Uint8Array | string)[] | FlatPayloads,
-    options?: ExpectOptions,
-  ): number;
-}
 
 /** What {@linkcode WriteMemory} is made of. */
 export interface WriteMemoryOptions {
@@ -47,30 +37,23 @@ export interface WriteMemoryOptions {
   bufferBytes: number;
   /** A segment ends before it would exceed this many bytes. */
   segmentBytes: number;
+  /** The offset of the first message of the segment to which messages go. */
+  firstOffset: number;
+  /** What that segment holds. */
+  state: SegmentState;
   /** Whether another segment follows it. */
   hasNext: boolean;
   /** The physical block of the disk. */
   physicalBlock: number;
-  /** The storage's clock, in microseconds. */
-  now(): number;
-  /** The last timestamp of the log, in microseconds; 0 for an empty one. */
-  lastTimestamp: number;
-  /** Fills a view with random bytes. */
-  random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  /** The clock and the randomness of the storage. */
+  clock: {
+    /** Microseconds since the Unix epoch. */
+    now(): number;
+    /** Fills a view with random bytes. */
+    random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  };
   /** Called when a block was begun: with it the first message that no flush has taken. */
   onBlock(): void;
-}
-
-/** Where the data ends when memory is empty. */
-export interface WriteStart {
-  /** The offset of the segment's first message. */
-  segmentOffset: number;
-  /** The offset of the next message. */
-  nextOffset: number;
-  /** Where the segment's data ends, in bytes. */
-  end: number;
-  /** Where the last batch with an index entry begins; `undefined` if the segment has none. */
-  indexedPosition: number | undefined;
 }
 
 /** The smallest block: what a log that gets a message now and then takes. */
@@ -99,7 +82,7 @@ const MAX_TIME_SPAN_MICROS = 2 ** 32 - 1;
  * an open batch; a batch that was appended as one stays one. It is decided here where a segment
  * ends; the files follow when a flush comes to a block of the next one.
  */
-export class WriteMemory implements AppendTarget {
+export class WriteMemory {
   readonly #options: WriteMemoryOptions;
   #finished: WriteBlock[] = [];
   #open: WriteBlock | undefined;
@@ -129,13 +112,14 @@ export class WriteMemory implements AppendTarget {
   /** Bytes of those that are in the file. */
   #writtenBytes = 0;
 
-  constructor(options: WriteMemoryOptions, start: WriteStart) {
+  constructor(options: WriteMemoryOptions) {
+    const { firstOffset, state } = options;
     this.#options = options;
-    this.#segmentOffset = start.segmentOffset;
-    this.#nextOffset = start.nextOffset;
-    this.#end = start.end;
-    this.#index = new SparseIndex(start.indexedPosition);
-    this.#lastMicros = options.lastTimestamp;
+    this.#segmentOffset = firstOffset;
+    this.#nextOffset = state.nextOffset;
+    this.#end = state.end;
+    this.#index = new SparseIndex(state.indexedPosition);
+    this.#lastMicros = state.lastTimestamp;
     this.#blockBytes = this.#leastBlockBytes;
   }
 
@@ -159,7 +143,7 @@ export class WriteMemory implements AppendTarget {
    * caught up, all messages get that timestamp.
    */
   get clockBehindMicros(): number {
-    return Math.max(0, this.#lastMicros - this.#options.now());
+    return Math.max(0, this.#lastMicros - this.#options.clock.now());
   }
 
   /** Bytes of batches that are in memory and not in the file. */
@@ -180,6 +164,7 @@ export class WriteMemory implements AppendTarget {
     return Math.max(this.#blockBytes, this.#refusedBytes);
   }
 
+  /** Appends a message and returns its offset. */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
     if (options === undefined) {
       const offset = this.#open === undefined ? -1 : this.#open.add(payload);
@@ -193,6 +178,7 @@ export class WriteMemory implements AppendTarget {
     return block.nextOffset - 1;
   }
 
+  /** Appends a batch and returns the offset of its first message. */
   appendBatch(
     payloads: readonly (Uint8Array | string)[] | FlatPayloads,
     options?: ExpectOptions,
@@ -200,6 +186,7 @@ export class WriteMemory implements AppendTarget {
     const first = this.nextOffset;
     checkExpected(options?.expect, first);
     const batch = payloadBatch(payloads);
+    this.#checkOffsets(batch.count);
     const block = this.#blockFor(batch.frameBytes, batch.count);
     this.#openBatch(block, BATCH_HEADER_BYTES + batch.frameBytes, false);
     batch.addTo(block);
@@ -211,7 +198,7 @@ export class WriteMemory implements AppendTarget {
   finish(nowMicros?: number): void {
     const block = this.#open;
     if (block === undefined) return;
-    const micros = nowMicros ?? this.#options.now();
+    const micros = nowMicros ?? this.#options.clock.now();
     this.#lastMicros = Math.max(micros, this.#lastMicros);
     block.finish(this.#lastMicros, this.#seed());
     this.#finished.push(block);
@@ -227,7 +214,7 @@ export class WriteMemory implements AppendTarget {
   #seed(): Uint8Array<ArrayBuffer> {
     if (this.#seedStart === this.#random.length) {
       // Blocks that are not sealed yet refer to the old ones.
-      this.#random = this.#options.random(new Uint8Array(RANDOM_BYTES));
+      this.#random = this.#options.clock.random(new Uint8Array(RANDOM_BYTES));
       this.#seedStart = 0;
     }
     const start = this.#seedStart;
@@ -291,11 +278,8 @@ export class WriteMemory implements AppendTarget {
   /** Returns a block whose open batch has room for a message. */
   #gathering(frameBytes: number, time: number | undefined): WriteBlock {
     const open = this.#open;
-    if (this.#joinsTimes(time) && open?.fits(frameBytes, 1, true)) {
-      this.#checkOffsets(1);
-      this.#joinTime(time);
-      return open;
-    }
+    this.#checkOffsets(1);
+    if (open?.fits(frameBytes, 1, true) && this.#joinTimes(time)) return open;
     const block = this.#blockFor(frameBytes, 1);
     const isPlain = time === undefined && this.#isPlain(block.nextOffset);
     const maxBytes = Math.max(
@@ -307,19 +291,16 @@ export class WriteMemory implements AppendTarget {
     return block;
   }
 
-  /** A batch has producer times for all of its messages or for none, not too far apart. */
-  #joinsTimes(time: number | undefined): boolean {
+  /** Adds a producer time to those of the open batch; returns `false` if it needs another batch. */
+  #joinTimes(time: number | undefined): boolean {
     const times = this.#times;
+    // A batch has producer times for all of its messages or for none, not too far apart.
     if (time === undefined || times === undefined) return time === times;
-    const span = Math.max(time, times.max) - Math.min(time, times.min);
-    return span <= MAX_TIME_SPAN_MICROS;
-  }
-
-  #joinTime(time: number | undefined): void {
-    if (time === undefined) return;
-    const times = this.#times!;
-    times.min = Math.min(time, times.min);
-    times.max = Math.max(time, times.max);
+    const min = Math.min(time, times.min);
+    const max = Math.max(time, times.max);
+    if (max - min > MAX_TIME_SPAN_MICROS) return false;
+    this.#times = { min, max };
+    return true;
   }
 
   #openBatch(block: WriteBlock, maxBytes: number, isPlain: boolean): void {
@@ -345,9 +326,9 @@ export class WriteMemory implements AppendTarget {
    * @throws {BackpressureError} If there is no room in memory.
    */
   #blockFor(frameBytes: number, count: number): WriteBlock {
-    this.#checkOffsets(count);
     const size = BATCH_HEADER_BYTES + frameBytes;
-    const { bufferBytes, segmentBytes } = this.#options;
+    const { blockBytes, bufferBytes, physicalBlock, segmentBytes } =
+      this.#options;
     const { pendingBytes } = this;
     if (pendingBytes > 0 && pendingBytes + size > bufferBytes) {
       throw this.#pressure(size);
@@ -367,27 +348,24 @@ export class WriteMemory implements AppendTarget {
         `Cannot append as the segment ends at ${segmentBytes} bytes: it has ${end}, the message ${size}`,
       );
     }
-    const prefix = isNext ? 0 : end % this.#options.physicalBlock;
-    const bytes = prefix + size + count * RECORD_BYTES + SEAL_CONTEXT_BYTES;
-    const buffer = this.#acquire(bytes);
-    this.#grow();
+    const prefix = isNext ? 0 : end % physicalBlock;
+    const buffer = this.#acquire(
+      prefix + size + count * RECORD_BYTES + SEAL_CONTEXT_BYTES,
+    );
+    if (open !== undefined) {
+      // It was filled before a flush took it: the next one is larger.
+      const most = Math.max(blockBytes, this.#blockBytes);
+      this.#blockBytes = Math.min(2 * this.#blockBytes, most);
+    }
     this.finish();
-    return this.#begin(buffer, isNext, size);
-  }
-
-  /** Begins a block, in the next segment if told so. */
-  #begin(buffer: PooledBuffer, isNext: boolean, size: number): WriteBlock {
     if (isNext) this.#beginSegment();
-    const prefix = this.#end % this.#options.physicalBlock;
-    const place = {
+    const block = this.#open = new WriteBlock(buffer, {
       segmentOffset: this.#segmentOffset,
       position: this.#end - prefix,
       prefix,
       firstOffset: this.#nextOffset,
-    };
-    const block = new WriteBlock(buffer, place);
+    });
     block.limit = this.#limitOf(block, size);
-    this.#open = block;
     this.#refusedBytes = 0;
     this.#options.onBlock();
     return block;
@@ -402,31 +380,15 @@ export class WriteMemory implements AppendTarget {
     const inBuffer = block.fill + bufferBytes -
       (this.#finishedBytes + block.byteLength - this.#writtenBytes);
     const inSegment = segmentBytes - block.position;
-    const limit = Math.min(
-      inBuffer,
-      inSegment,
-      block.prefix + CHECKPOINT_BYTES,
-    );
+    const inCheckpoint = block.prefix + CHECKPOINT_BYTES;
+    const limit = Math.min(inBuffer, inSegment, inCheckpoint);
     return block.count === 0 ? Math.max(limit, block.prefix + size) : limit;
-  }
-
-  /** A block was filled before a flush took it: the next one is larger. */
-  #grow(): void {
-    const { blockBytes } = this.#options;
-    if (this.#open !== undefined) {
-      this.#blockBytes = Math.min(
-        2 * this.#blockBytes,
-        Math.max(blockBytes, this.#blockBytes),
-      );
-    }
   }
 
   #acquire(leastBytes: number): PooledBuffer {
     const { pool, physicalBlock } = this.#options;
-    const bytes = roundUp(
-      Math.max(leastBytes, this.#blockBytes),
-      physicalBlock,
-    );
+    const most = Math.max(leastBytes, this.#blockBytes);
+    const bytes = roundUp(most, physicalBlock);
     const spare = this.#spare;
     if (spare !== undefined) {
       this.#spare = undefined;
@@ -444,31 +406,9 @@ export class WriteMemory implements AppendTarget {
   }
 
   #pressure(requestedBytes: number, cause?: PoolLimitError): BackpressureError {
-    const { bufferBytes } = this.#options;
     const { pendingBytes } = this;
-    return new BackpressureError({
-      requestedBytes,
-      pendingBytes,
-      bufferBytes,
-      ...(cause === undefined ? {} : { cause }),
-    });
-  }
-}
-
-/** Refuses every message: what a log that is closed or poisoned appends to. */
-export class RefusingTarget implements AppendTarget {
-  readonly #reason: () => unknown;
-
-  /** @param reason Gives the error that an append throws. */
-  constructor(reason: () => unknown) {
-    this.#reason = reason;
-  }
-
-  append(): number {
-    throw this.#reason();
-  }
-
-  appendBatch(): number {
-    throw this.#reason();
+    const { bufferBytes } = this.#options;
+    const fields = { requestedBytes, pendingBytes, bufferBytes, cause };
+    return new BackpressureError(fields);
   }
 }
