@@ -1,3 +1,5 @@
+import { checkInteger, onAbort } from "../base/mod.ts";
+
 /** A call that waits until a consumer is done with a message. */
 interface Waiter {
   readonly offset: number;
@@ -5,12 +7,12 @@ interface Waiter {
   reject(reason: unknown): void;
 }
 
-/** How far the consumer of an iterator has come, and all who wait for that. */
+/** Tells how far the consumer of an iterator has come to those who wait for that. */
 export class Progress {
   /** The consumer is done with all messages below this offset. */
   #doneOffset = 0;
   /** Ascending by offset, as calls nearly always come. */
-  #waiters: Waiter[] = [];
+  readonly #waiters: Waiter[] = [];
   readonly #caughtUp = Promise.withResolvers<void>();
   /** Why nothing more will be consumed, once that is so. */
   #end: { reason: unknown } | undefined;
@@ -29,9 +31,9 @@ export class Progress {
   advance(offset: number): void {
     this.#doneOffset = offset;
     const waiters = this.#waiters;
-    if (waiters.length === 0 || waiters[0]!.offset >= offset) return;
-    let count = 1;
+    let count = 0;
     while (count < waiters.length && waiters[count]!.offset < offset) count++;
+    if (count === 0) return;
     for (const waiter of waiters.splice(0, count)) waiter.resolve();
   }
 
@@ -49,37 +51,22 @@ export class Progress {
   }
 
   /** Resolves when the consumer is done with the message at `offset`. */
-  reached(offset: number, signal?: AbortSignal): Promise<void> {
-    if (!Number.isSafeInteger(offset) || offset < 0) {
-      return Promise.reject(
-        new RangeError(
-          `Cannot wait as 'offset' must be an integer of at least 0: received ${offset}`,
-        ),
-      );
-    }
-    if (offset < this.#doneOffset) return Promise.resolve();
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#end !== undefined) return Promise.reject(this.#end.reason);
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-        reject(signal!.reason);
-      };
-      const over = () => signal?.removeEventListener("abort", abort);
-      const waiter: Waiter = {
-        offset,
-        resolve: () => (over(), resolve()),
-        reject: (reason) => (over(), reject(reason)),
-      };
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#enqueue(waiter);
-    });
-  }
-
-  #enqueue(waiter: Waiter): void {
+  // deno-lint-ignore require-await -- a wrong offset rejects, too
+  async reached(offset: number, signal?: AbortSignal): Promise<void> {
+    checkInteger("wait", "offset", offset);
+    if (offset < this.#doneOffset) return;
+    signal?.throwIfAborted();
+    if (this.#end !== undefined) throw this.#end.reason;
     const waiters = this.#waiters;
-    let at = waiters.length;
-    while (at > 0 && waiters[at - 1]!.offset > waiter.offset) at--;
-    waiters.splice(at, 0, waiter);
+    const waiter = { offset, ...Promise.withResolvers<void>() };
+    const at = waiters.findLastIndex((each) => each.offset <= offset);
+    waiters.splice(at + 1, 0, waiter);
+    if (signal === undefined) return waiter.promise;
+    const unlisten = onAbort(signal, () => {
+      const at = waiters.indexOf(waiter);
+      if (at >= 0) waiters.splice(at, 1);
+      waiter.reject(signal.reason);
+    });
+    return waiter.promise.finally(unlisten);
   }
 }
