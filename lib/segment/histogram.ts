@@ -25,17 +25,6 @@ const PLACES = EXACT / 2;
 /** Places at the start: room for groups of 63, the rest comes when it is needed. */
 const FIRST_PLACES = 64;
 
-const NOTHING: HistogramSnapshot = {
-  count: 0,
-  min: 0,
-  mean: 0,
-  p50: 0,
-  p90: 0,
-  p99: 0,
-  p999: 0,
-  max: 0,
-};
-
 /**
  * Counts whole numbers of 1 and more by their size.
  *
@@ -69,11 +58,10 @@ export class Histogram {
   /** What was recorded so far. */
   snapshot(): HistogramSnapshot {
     const count = this.#count;
-    if (count === 0) return { ...NOTHING };
     return {
       count,
-      min: this.#min,
-      mean: this.#sum / count,
+      min: count === 0 ? 0 : this.#min,
+      mean: this.#sum / Math.max(1, count),
       p50: this.#percentile(50),
       p90: this.#percentile(90),
       p99: this.#percentile(99),
