@@ -1,6 +1,7 @@
 import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
+  type BatchPlace,
   type BatchSource,
   type CheckedReadOptions,
   type IndexEntry,
@@ -10,7 +11,6 @@ import {
   type ScanStart,
   type ScanStop,
   seek,
-  type SeekHint,
   SegmentScan,
   Selection,
 } from "../segment/mod.ts";
@@ -28,7 +28,7 @@ export interface ReadableSegment {
   /** Returns up to which byte its `.log` may be read now. Default: up to its end. */
   bound?: () => number;
   /** A position where a batch begins, or will begin, if one is known. */
-  hint?: SeekHint;
+  hint?: BatchPlace;
 }
 
 /** The segment that a scan reads. */

@@ -10,22 +10,12 @@ import { acquire, type BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { BlockReader } from "./block_reader.ts";
 import { MAX_OFFSET, roundDown, roundUp } from "./layout.ts";
-
-/** What lies so much farther is not read on the way. */
-const JUMP_BYTES = 2 * 1024 * 1024;
-
-/** Where a batch is. */
-export interface BatchPlace {
-  /** Where it begins in the `.log`, in bytes. */
-  position: number;
-  /** The offset of its first message. */
-  offset: number;
-}
+import type { BatchPlace } from "./segment_scan.ts";
 
 /** Which batches {@linkcode findBatchAfter} looks for. */
 export interface BatchRange {
   /**
-   * The offset that a message may have at most.
+   * The largest offset that a message may have.
    *
    * @default {the one that messages without payload would reach}
    */
@@ -34,82 +24,48 @@ export interface BatchRange {
   bound?: number;
 }
 
-/** What a {@linkcode BatchSearch} looks for, and where. */
-export interface BatchSearchOptions {
-  /** The `.log`. */
-  log: TaskFile;
-  /** Where memory comes from. */
-  pool: BufferPool;
-  /** Reads the log; it is at or before the first position asked for. */
-  blocks: BlockReader;
-  /** Batches with offsets from this one count. */
-  minOffset: number;
-  /** The size of the `.log`, in bytes. */
-  size: number;
-  /** Where the last range ends. */
-  to: number;
-  /**
-   * Batches with offsets above this one do not count.
-   *
-   * @default {the one that messages without payload would reach}
-   */
-  maxOffset?: number | undefined;
-}
-
-/** Looks for valid batches in damaged bytes, range after range, and reads each byte once. */
-export class BatchSearch {
-  readonly #options: BatchSearchOptions;
+/** Looks for a valid batch in damaged bytes. */
+class BatchSearch {
+  readonly #log: TaskFile;
+  readonly #pool: BufferPool;
+  readonly #size: number;
   readonly #offsets: readonly [min: number, max: number];
-  /** Where the last header that counts ends. */
-  readonly #end: number;
 
-  constructor(options: BatchSearchOptions) {
-    const { minOffset, size, to } = options;
-    const maxOffset = options.maxOffset ??
-      minOffset + Math.ceil(size / FRAME_HEADER_BYTES);
-    this.#options = options;
-    this.#offsets = [minOffset, Math.min(maxOffset, MAX_OFFSET)];
-    this.#end = Math.min(size, to + BATCH_HEADER_BYTES - 1);
+  constructor(
+    log: TaskFile,
+    pool: BufferPool,
+    size: number,
+    offsets: readonly [min: number, max: number],
+  ) {
+    this.#log = log;
+    this.#pool = pool;
+    this.#size = size;
+    this.#offsets = offsets;
   }
 
-  /**
-   * Returns the first valid batch that begins in `[from, to)`; it may end after `to`.
-   *
-   * The next range must not lie before this one.
-   */
-  *first(from: number, to: number): Task<BatchPlace | undefined> {
-    const { blocks } = this.#options;
-    const end = Math.min(this.#end, to + BATCH_HEADER_BYTES - 1);
-    while (from + BATCH_HEADER_BYTES <= end) {
-      if (from - blocks.position > JUMP_BYTES) blocks.restart(from);
-      const piece = yield* blocks.next(this.#end);
+  /** Returns the first valid batch that begins before `to`, from where `blocks` is. */
+  *first(blocks: BlockReader, to: number): Task<BatchPlace | undefined> {
+    // Where the last header that counts ends.
+    const end = Math.min(this.#size, to + BATCH_HEADER_BYTES - 1);
+    while (blocks.position + BATCH_HEADER_BYTES <= end) {
+      const piece = yield* blocks.next(end);
       using buffer = piece.buffer;
-      const { position } = piece;
-      const length = Math.min(piece.end - piece.start, end - position);
-      const bytes = buffer.bytes.subarray(piece.start, piece.start + length);
-      const found = from < position + length
-        ? yield* this.#find(bytes, from - position, position)
-        : undefined;
-      // A header across the end is seen whole in the next piece.
-      const rest = Math.max(from - position, length - BATCH_HEADER_BYTES + 1);
-      const keep = Math.min(piece.start + rest, piece.end);
-      blocks.keep(piece, keep, BATCH_HEADER_BYTES);
+      const bytes = buffer.bytes.subarray(piece.start, piece.end);
+      const found = yield* this.#find(bytes, piece.position);
       if (found !== undefined || piece.last) return found;
-      from = position + rest;
+      // A header across the end is seen whole in the next piece.
+      const rest = Math.max(0, bytes.length - BATCH_HEADER_BYTES + 1);
+      blocks.keep(piece, piece.start + rest, BATCH_HEADER_BYTES);
     }
     return undefined;
   }
 
-  /**
-   * Returns the first valid batch at or after `start` in bytes that begin at `position` of the
-   * file.
-   */
+  /** Returns the first valid batch in bytes that begin at `position` of the file. */
   *#find(
     bytes: Uint8Array<ArrayBuffer>,
-    start: number,
     position: number,
   ): Task<BatchPlace | undefined> {
-    for (let at = start; at <= bytes.length;) {
+    for (let at = 0; at <= bytes.length;) {
       const found = findBatch(bytes, at, ...this.#offsets);
       // It ends after these bytes, or the search gave up there: read it by itself.
       const { beyond } = found;
@@ -117,10 +73,8 @@ export class BatchSearch {
         (yield* this.#isBatch(position + beyond.position, beyond.length));
       const valid = isBeyondValid ? beyond.position : found.position;
       if (valid !== undefined) {
-        return {
-          position: position + valid,
-          offset: batchBaseOffsetAt(bytes, valid),
-        };
+        const offset = batchBaseOffsetAt(bytes, valid);
+        return { position: position + valid, offset };
       }
       if (beyond === undefined) return undefined;
       at = beyond.position + 1;
@@ -134,18 +88,34 @@ export class BatchSearch {
    * Longer ones than are written are not looked for.
    */
   *#isBatch(position: number, length: number): Task<boolean> {
-    const { log, pool, size } = this.#options;
-    if (position + length > size || length > MAX_BATCH_BYTES) return false;
-    const unit = log.capabilities.readOffsetAlignment;
-    const start = roundDown(position, unit);
-    const end = position - start + length;
-    using buffer = yield* acquire(pool, roundUp(end, unit));
-    const read = yield* log.read(buffer, start);
-    const bytes = buffer.bytes.subarray(0, Math.min(read, end));
-    if (bytes.length < end) return false;
-    const at = position - start;
-    return findBatch(bytes, at, ...this.#offsets).position === at;
+    if (position + length > this.#size || length > MAX_BATCH_BYTES) {
+      return false;
+    }
+    const isValid = (bytes: Uint8Array<ArrayBuffer>) =>
+      findBatch(bytes, 0, ...this.#offsets).position === 0;
+    return (yield* readAt(this.#log, this.#pool, position, length, isValid)) ??
+      false;
   }
+}
+
+/**
+ * Reads `length` bytes from `position` and returns what `use` makes of them; `undefined` if the
+ * file ends before.
+ */
+export function* readAt<T>(
+  file: TaskFile,
+  pool: BufferPool,
+  position: number,
+  length: number,
+  use: (bytes: Uint8Array<ArrayBuffer>) => T,
+): Task<T | undefined> {
+  const unit = file.capabilities.readOffsetAlignment;
+  const start = roundDown(position, unit);
+  const end = position - start + length;
+  using buffer = yield* acquire(pool, roundUp(end, unit));
+  const read = yield* file.read(buffer, start);
+  if (read < end) return undefined;
+  return use(buffer.bytes.subarray(position - start, end));
 }
 
 /**
@@ -164,7 +134,7 @@ export function* hasBatchAfter(
 
 /**
  * Returns the first valid batch with an offset from `minOffset` that begins in `[from, to)` of a
- * `.log`.
+ * `.log`; it may end after `to`.
  */
 export function* findBatchAfter(
   log: TaskFile,
@@ -174,12 +144,13 @@ export function* findBatchAfter(
   minOffset: number,
   options: BatchRange = {},
 ): Task<BatchPlace | undefined> {
-  const { maxOffset, bound } = options;
-  const size = bound ?? (yield* log.size());
+  const size = options.bound ?? (yield* log.size());
+  const maxOffset = options.maxOffset ??
+    minOffset + Math.ceil(size / FRAME_HEADER_BYTES);
+  const offsets = [minOffset, Math.min(maxOffset, MAX_OFFSET)] as const;
   const blocks = new BlockReader(log, pool, from);
   try {
-    const search = { log, pool, blocks, minOffset, size, to, maxOffset };
-    return yield* new BatchSearch(search).first(from, to);
+    return yield* new BatchSearch(log, pool, size, offsets).first(blocks, to);
   } finally {
     yield* blocks.close();
   }

@@ -28,14 +28,9 @@ export type FaultKind =
 
 /** Returns what a stop is where more batches should be. */
 export function faultKindOf(reason: StopReason): FaultKind {
-  switch (reason) {
-    case "end":
-    case "zeros":
-    case "partial":
-      return "torn";
-    default:
-      return reason;
-  }
+  return reason === "end" || reason === "zeros" || reason === "partial"
+    ? "torn"
+    : reason;
 }
 
 /**
@@ -83,11 +78,6 @@ export class CorruptSegmentError extends Error {
 /** Returns the error for a stop where everything up to the bound was written. */
 export function corruption(path: string, stop: ScanStop): CorruptSegmentError {
   const { reason, position, offset } = stop;
-  const kind = faultKindOf(reason);
-  return new CorruptSegmentError(describeStop(reason), {
-    path,
-    position,
-    offset,
-    kind,
-  });
+  const fields = { path, position, offset, kind: faultKindOf(reason) };
+  return new CorruptSegmentError(describeStop(reason), fields);
 }

@@ -13,7 +13,6 @@ export type {
   LogIterator,
 } from "./batch_iterator.ts";
 export { findBatchAfter, hasBatchAfter } from "./batch_search.ts";
-export type { BatchPlace } from "./batch_search.ts";
 export { BlockReader, RESTART_BYTES } from "./block_reader.ts";
 export { checkPool } from "./checks.ts";
 export {
@@ -51,11 +50,12 @@ export {
 } from "./sealed.ts";
 export type { RebuiltIndex, SealedEnd } from "./sealed.ts";
 export { seek } from "./seek.ts";
-export type { CheckedStart, ReadStart, SeekHint, SeekOptions } from "./seek.ts";
+export type { CheckedStart, ReadStart, SeekOptions } from "./seek.ts";
 export { SegmentReader } from "./segment_reader.ts";
 export type { SegmentReaderOptions } from "./segment_reader.ts";
 export { SegmentScan } from "./segment_scan.ts";
 export type {
+  BatchPlace,
   IndexClaim,
   ScanStart,
   ScanStop,

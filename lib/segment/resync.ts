@@ -4,12 +4,12 @@ import {
   batchCountAt,
   batchLengthAt,
 } from "../codec/mod.ts";
-import { acquire, type BufferPool } from "../pool/mod.ts";
+import type { BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
-import { type BatchPlace, findBatchAfter } from "./batch_search.ts";
-import { MAX_OFFSET, roundDown, roundUp } from "./layout.ts";
+import { findBatchAfter, readAt } from "./batch_search.ts";
+import { MAX_OFFSET } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { type ScanStop, SegmentScan } from "./segment_scan.ts";
+import { type BatchPlace, type ScanStop, SegmentScan } from "./segment_scan.ts";
 
 /** What a {@linkcode Resync} reads. */
 export interface ResyncOptions {
@@ -41,15 +41,16 @@ export interface ResyncOptions {
  */
 export class Resync {
   readonly #options: ResyncOptions;
-  #scan: SegmentScan;
+  readonly #scan: SegmentScan;
   #stop: ScanStop | undefined;
   /** Where the last batch begins that a search found; -1 before the first. */
   #searched = -1;
 
   constructor(options: ResyncOptions) {
     this.#options = options;
-    const { firstOffset, start } = options;
-    this.#scan = this.#scanFrom(start ?? { position: 0, offset: firstOffset });
+    const { log, pool, firstOffset, start } = options;
+    const { position, offset } = start ?? { position: 0, offset: firstOffset };
+    this.#scan = new SegmentScan(log, pool, position, offset);
   }
 
   /** Returns the next messages, which are the caller's; or why there are none here. */
@@ -72,8 +73,8 @@ export class Resync {
   }
 
   /** Gives memory back and waits for the reads in flight; batches that were returned stay valid. */
-  *close(): Task<void> {
-    yield* this.#scan.close();
+  close(): Task<void> {
+    return this.#scan.close();
   }
 
   /** Returns the first valid messages after a stop; `undefined` if there are none. */
@@ -94,11 +95,10 @@ export class Resync {
     return yield* this.#moveTo(found);
   }
 
-  *#moveTo(place: BatchPlace): Task<MessageBatch | ScanStop> {
-    yield* this.#scan.close();
-    this.#scan = this.#scanFrom(place);
+  #moveTo(place: BatchPlace): Task<MessageBatch | ScanStop> {
+    this.#scan.restart(place);
     this.#stop = undefined;
-    return yield* this.next();
+    return this.next();
   }
 
   /** Returns where the batch after a bad one begins, if the header of that one is right. */
@@ -107,21 +107,18 @@ export class Resync {
   ): Task<BatchPlace | undefined> {
     if (!reason.endsWith("checksum")) return undefined;
     const { log, pool, bound } = this.#options;
-    const unit = log.capabilities.readOffsetAlignment;
-    const start = roundDown(position, unit);
-    const at = position - start;
-    using buffer = yield* acquire(pool, roundUp(at + BATCH_HEADER_BYTES, unit));
-    const read = yield* log.read(buffer, start);
-    if (read < at + BATCH_HEADER_BYTES) return undefined;
-    const end = position + batchLengthAt(buffer.bytes, at);
-    const next = offset + batchCountAt(buffer.bytes, at);
-    return end < bound && next <= MAX_OFFSET
-      ? { position: end, offset: next }
-      : undefined;
-  }
-
-  #scanFrom({ position, offset }: BatchPlace): SegmentScan {
-    const { log, pool } = this.#options;
-    return new SegmentScan(log, pool, position, offset);
+    const next = yield* readAt(
+      log,
+      pool,
+      position,
+      BATCH_HEADER_BYTES,
+      (bytes) => ({
+        position: position + batchLengthAt(bytes, 0),
+        offset: offset + batchCountAt(bytes, 0),
+      }),
+    );
+    const isPossible = next !== undefined && next.position < bound &&
+      next.offset <= MAX_OFFSET;
+    return isPossible ? next : undefined;
   }
 }

@@ -1,7 +1,7 @@
 import type { Task, Time } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { IndexLookup } from "./index_lookup.ts";
-import type { ScanStart } from "./segment_scan.ts";
+import type { BatchPlace, ScanStart } from "./segment_scan.ts";
 import type { SegmentFiles } from "./segment_state.ts";
 
 /** Where reading begins. */
@@ -17,14 +17,6 @@ export interface CheckedStart extends ReadStart {
   since?: number;
 }
 
-/** A place where a batch begins, or will, as the writer of a segment knows. */
-export interface SeekHint {
-  /** The offset of its first message. */
-  offset: number;
-  /** Where it begins in the `.log`, in bytes. */
-  position: number;
-}
-
 /** What {@linkcode seek} may use. */
 export interface SeekOptions {
   /** Where memory comes from. */
@@ -33,8 +25,8 @@ export interface SeekOptions {
   firstOffset: number;
   /** Index entries at or after this position do not count. Default: Infinity. */
   bound?: number | undefined;
-  /** A place that is right. */
-  hint?: SeekHint | undefined;
+  /** Where a batch begins, or will, as the writer of the segment knows. */
+  hint?: BatchPlace | undefined;
 }
 
 /** Finds the last place in a segment before which nothing is wanted: by the hint, or the index. */

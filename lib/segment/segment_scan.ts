@@ -15,23 +15,23 @@ import {
 import { MessageBatch } from "./message_batch.ts";
 import { PooledArrays } from "./pooled_arrays.ts";
 
-/** Where and why a scan gave no messages. */
-export interface ScanStop {
-  /** Why; `"end"` where everything up to the bound was read. */
-  reason: StopReason;
-  /** Where the batch begins in the file, in bytes. */
-  position: number;
-  /** The offset that its first message should have. */
-  offset: number;
-}
-
-/** Where a scan begins. */
-export interface ScanStart {
-  /** Where a batch begins in the `.log`, or will, in bytes. */
+/** Where a batch is. */
+export interface BatchPlace {
+  /** Where it begins in the `.log`, or will, in bytes. */
   position: number;
   /** The offset of its first message. */
   offset: number;
-  /** What an index claims of it; left out where there is no doubt. */
+}
+
+/** Where a scan gave no messages, and why. */
+export interface ScanStop extends BatchPlace {
+  /** Why; `"end"` where everything up to the bound was read. */
+  reason: StopReason;
+}
+
+/** Where a scan begins. */
+export interface ScanStart extends BatchPlace {
+  /** What an index claims of the batch; left out where there is no doubt. */
   claim?: IndexClaim;
 }
 

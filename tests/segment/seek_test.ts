@@ -2,12 +2,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Task } from "../../lib/base/mod.ts";
 import type { IndexEntry } from "../../lib/codec/mod.ts";
 import {
+  type BatchPlace,
   type CheckedStart,
   CorruptSegmentError,
   MessageBatch,
   type ScanStop,
   seek,
-  type SeekHint,
   SegmentReader,
   SegmentScan,
   Selection,
@@ -30,7 +30,7 @@ import {
 interface SeekTest {
   start?: CheckedStart;
   bound?: number;
-  hint?: SeekHint;
+  hint?: BatchPlace;
 }
 
 function* readAll(

@@ -17,15 +17,8 @@ import { begunStep, type Task } from "../../base/mod.ts";
 import type { PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { roundDown, roundUp } from "../layout.ts";
+import type { BatchPlace } from "../segment_scan.ts";
 import type { PreparedMessage } from "./prepared_message.ts";
-
-/** A batch for which the index gets an entry. */
-export interface IndexedBatch {
-  /** The offset of its first message. */
-  offset: number;
-  /** Where its header lies in the `.log`, in bytes. */
-  position: number;
-}
 
 /**
  * A block of this many bytes may be sealed by a thread of the library: hashing takes longer than
@@ -58,7 +51,7 @@ export class WriteBlock {
   /** The offset of its first message. */
   readonly firstOffset: number;
   /** Batches that get an index entry. */
-  readonly indexed: IndexedBatch[] = [];
+  readonly indexed: BatchPlace[] = [];
   /** Where batches end at the latest, in bytes from the block's beginning. */
   limit = 0;
 
