@@ -62,7 +62,7 @@ const ROOM_ALIGNMENT = 4096;
 /** How a {@linkcode BlockReader} reads. */
 export interface BlockReaderOptions {
   /** Bytes of blocks that may be read ahead; 0 for none. Default: 8 MiB. */
-  readAheadBytes?: number;
+  readAheadBytes?: number | undefined;
   /**
    * Nothing is expected from this position: reads there wait until their bytes are needed, and are
    * small.

@@ -1,19 +1,7 @@
 import { checkInteger } from "../base/mod.ts";
 import { BufferPool } from "../pool/mod.ts";
-import type { StorageFile } from "../storage/mod.ts";
 import { MAX_OFFSET } from "./layout.ts";
-
-/** What a segment by itself is made of. */
-export interface SegmentParts {
-  /** The `.log`, open. */
-  log: StorageFile;
-  /** The `.index`, open. */
-  index: StorageFile;
-  /** The offset of the first message: the number in the files' name. */
-  firstOffset: number;
-  /** Where blocks come from. Default: `BufferPool.default()`. */
-  pool?: BufferPool;
-}
+import type { SegmentReaderOptions } from "./segment_reader.ts";
 
 /**
  * Checks what a segment is made of, before anything is done with it.
@@ -21,7 +9,10 @@ export interface SegmentParts {
  * @throws {TypeError} If a file is not a file, or the pool not a pool.
  * @throws {RangeError} If the offset is out of its range.
  */
-export function checkSegment(action: string, options: SegmentParts): void {
+export function checkSegment(
+  action: string,
+  options: SegmentReaderOptions,
+): void {
   for (const name of ["log", "index"] as const) {
     if (typeof options[name]?.readSync === "function") continue;
     throw new TypeError(

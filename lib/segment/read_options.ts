@@ -1,7 +1,18 @@
-import { checkInteger, microsOf } from "../base/mod.ts";
-import { MAX_OFFSET } from "./layout.ts";
+import { checkInteger, microsOf, type Time } from "../base/mod.ts";
 import type { MessageBatch } from "./message_batch.ts";
-import type { CheckedStart, ReadStart } from "./seek.ts";
+
+/** Where reading begins. */
+export interface ReadStart {
+  /** The first offset to read. Default: the first of the log. */
+  from?: number;
+  /** Skip messages appended before this time. Default: none. */
+  since?: Time;
+}
+
+/** A {@linkcode ReadStart} with its time in microseconds since the Unix epoch. */
+export interface CheckedStart extends ReadStart {
+  since?: number;
+}
 
 /** What to read, and how much of it. */
 export interface ReadOptions extends ReadStart {
@@ -28,21 +39,6 @@ const NUMBERS = ["from", "count", "maxBytes", "readAheadBytes"] as const;
 /** {@linkcode ReadOptions} that were checked. */
 export type CheckedReadOptions = Omit<ReadOptions, "since"> & CheckedStart;
 
-/**
- * Checks read options, and returns them with their time in microseconds.
- *
- * @throws {RangeError} If one is out of its range.
- */
-export function checkReadOptions(options: ReadOptions): CheckedReadOptions {
-  for (const name of NUMBERS) {
-    const value = options[name];
-    if (value !== undefined) checkInteger("read", name, value, 0, MAX_OFFSET);
-  }
-  const { since, ...others } = options;
-  if (since === undefined) return others;
-  return { ...others, since: microsOf("read", "since", since) };
-}
-
 /** Cuts batches to the messages that were asked for. */
 export class Selection {
   /** What was asked for. */
@@ -57,7 +53,14 @@ export class Selection {
 
   /** @throws {RangeError} If an option is out of its range. */
   constructor(given: ReadOptions) {
-    const options = this.options = checkReadOptions(given);
+    for (const name of NUMBERS) {
+      const value = given[name];
+      if (value !== undefined) checkInteger("read", name, value);
+    }
+    const { since, ...others } = given;
+    const options: CheckedReadOptions = this.options = since === undefined
+      ? others
+      : { ...others, since: microsOf("read", "since", since) };
     this.#from = options.from ?? 0;
     this.#since = options.since ?? 0;
     this.#count = options.count ?? Infinity;

@@ -3,26 +3,31 @@ import {
   BATCH_HEADER_BYTES,
   FRAME_HEADER_BYTES,
   INDEX_ENTRY_BYTES,
+  type IndexEntry,
 } from "../codec/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { NoSpaceError, type TaskFile } from "../storage/mod.ts";
 import { corruption, CorruptSegmentError } from "./corrupt_segment_error.ts";
-import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
+import { IndexLookup } from "./index_lookup.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { type ScanStop, SegmentScan } from "./segment_scan.ts";
 import type { SegmentFiles, SegmentState } from "./segment_state.ts";
 import { SparseIndex } from "./sparse_index.ts";
 import { readIndexState, readTail } from "./tail.ts";
-import { IndexWriter } from "./write/index_writer.ts";
+import { EMPTY_INDEX, IndexWriter } from "./write/index_writer.ts";
 
-/** Where a sealed segment ends. */
-export interface SealedEnd {
+/** Where the batches of a sealed segment end. */
+export interface ScannedEnd {
   /** The offset of the message after its last. */
   nextOffset: number;
   /** Where the data ends in the `.log`: its length, in bytes. */
   end: number;
   /** The last batch's timestamp in microseconds; 0 if there is none. */
   lastTimestamp: number;
+}
+
+/** Where a sealed segment ends, and whether its index tells. */
+export interface SealedEnd extends ScannedEnd {
   /**
    * Whether the `.index` ends as its writer left it: its last entry names a batch at the end of the
    * log.
@@ -50,12 +55,11 @@ export function* readSealedEnd(
   const indexSize = yield* index.size();
   using lookup = yield* IndexLookup.open(index, pool, firstOffset);
   const newest = yield* lookup.entry(lookup.count - 1);
-  const last = newest && { entry: newest, number: lookup.count - 1 };
-  const end = last && (yield* scanFrom(log, pool, last, size));
+  const end = newest && (yield* scanFrom(log, pool, newest, size));
   if (end !== undefined) {
     return { ...end, isIndexRight: indexSize % INDEX_ENTRY_BYTES === 0 };
   }
-  const plausible = yield* lookup.lastPlausible();
+  const plausible = (yield* lookup.lastPlausible())?.entry;
   refuseShort(log.path, plausible, size);
   const proved = plausible && (yield* scanFrom(log, pool, plausible, size));
   const scanned = proved ?? (yield* scanAll(log, pool, firstOffset, size));
@@ -94,7 +98,8 @@ export function* checkIndexEnd(
   if (lookup.count === 0 || newest !== undefined && newest.position < end) {
     return;
   }
-  refuseShort(files.log.path, yield* lookup.lastPlausible(), end);
+  const plausible = (yield* lookup.lastPlausible())?.entry;
+  refuseShort(files.log.path, plausible, end);
 }
 
 /** Reads what a writer needs of a sealed segment. An index that is not right is written again. */
@@ -104,12 +109,9 @@ export function* sealedState(
   firstOffset: number,
 ): Task<SegmentState> {
   const { log, index } = files;
-  const { nextOffset, end, lastTimestamp, isIndexRight } = yield* readSealedEnd(
-    files,
-    pool,
-    firstOffset,
-  );
-  if (!isIndexRight) {
+  const sealed = yield* readSealedEnd(files, pool, firstOffset);
+  const { nextOffset, end, lastTimestamp } = sealed;
+  if (!sealed.isIndexRight) {
     yield* index.truncate(0);
     yield* index.sync("full");
     try {
@@ -132,14 +134,10 @@ export function* sealedState(
   };
 }
 
-/** What {@linkcode rebuildIndex} found. */
-export interface RebuiltIndex {
-  /** The offset of the message after the last. */
-  nextOffset: number;
+/** What {@linkcode rebuildIndex} found and did. */
+export interface RebuiltIndex extends ScannedEnd {
   /** Number of entries written. */
   entries: number;
-  /** The last batch's timestamp in microseconds; 0 if there is none. */
-  lastTimestamp: number;
 }
 
 /**
@@ -156,21 +154,16 @@ export function* rebuildIndex(
   const { log, index } = files;
   const size = yield* log.size();
   const sparse = new SparseIndex(undefined);
-  using writer = yield* IndexWriter.open(index, pool, {
-    end: 0,
-    tail: new Uint8Array(0),
-  });
+  using writer = yield* IndexWriter.open(index, pool, EMPTY_INDEX);
   const take = function* (messages: MessageBatch): Task<void> {
     for (const entry of sparse.entries(messages)) writer.push(entry);
     messages.drop();
     yield* writer.write();
   };
-  const end = yield* scanAll(log, pool, firstOffset, size, take);
+  const scanned = yield* scanAll(log, pool, firstOffset, size, take);
   yield* index.truncate(writer.writtenEnd);
   yield* index.sync("full");
-  const { nextOffset, lastTimestamp } = end;
-  const entries = writer.writtenEnd / INDEX_ENTRY_BYTES;
-  return { nextOffset, entries, lastTimestamp };
+  return { ...scanned, entries: writer.writtenEnd / INDEX_ENTRY_BYTES };
 }
 
 /**
@@ -182,10 +175,9 @@ export function* rebuildIndex(
 function* scanFrom(
   log: TaskFile,
   pool: BufferPool,
-  { entry }: NumberedEntry,
+  { position, offset, timestamp }: IndexEntry,
   size: number,
-): Task<Omit<SealedEnd, "isIndexRight"> | undefined> {
-  const { position, offset, timestamp } = entry;
+): Task<ScannedEnd | undefined> {
   if (position >= size) return undefined;
   const scan = new SegmentScan(log, pool, position, offset, {
     minTimestamp: timestamp,
@@ -208,7 +200,7 @@ function* scanAll(
   firstOffset: number,
   size: number,
   take?: (messages: MessageBatch) => Task<void>,
-): Task<Omit<SealedEnd, "isIndexRight">> {
+): Task<ScannedEnd> {
   const scan = new SegmentScan(log, pool, 0, firstOffset);
   try {
     return yield* scanToEnd(scan, log.path, size, take);
@@ -227,7 +219,7 @@ function* scanToEnd(
   path: string,
   size: number,
   take?: (messages: MessageBatch) => Task<void>,
-): Task<Omit<SealedEnd, "isIndexRight">> {
+): Task<ScannedEnd> {
   let next: MessageBatch | ScanStop;
   while ((next = yield* scan.next(size)) instanceof MessageBatch) {
     if (take !== undefined) yield* take(next);
@@ -243,11 +235,11 @@ function* scanToEnd(
 /** Refuses a log of `end` bytes whose index vouches for a batch there or later. */
 function refuseShort(
   path: string,
-  last: NumberedEntry | undefined,
+  last: IndexEntry | undefined,
   end: number,
 ): void {
   if (last === undefined) return;
-  const { position, offset } = last.entry;
+  const { position, offset } = last;
   if (position + BATCH_HEADER_BYTES + FRAME_HEADER_BYTES <= end) return;
   throw new CorruptSegmentError(
     `it has ${end} bytes, but its index describes a batch at ${position} that was synced`,

@@ -1,21 +1,9 @@
-import type { Task, Time } from "../base/mod.ts";
+import type { Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import { IndexLookup } from "./index_lookup.ts";
+import type { CheckedStart } from "./read_options.ts";
 import type { BatchPlace, ScanStart } from "./segment_scan.ts";
 import type { SegmentFiles } from "./segment_state.ts";
-
-/** Where reading begins. */
-export interface ReadStart {
-  /** The first offset to read. Default: the first of the log. */
-  from?: number;
-  /** Skip messages appended before this time. Default: none. */
-  since?: Time;
-}
-
-/** A {@linkcode ReadStart} with its time in microseconds since the Unix epoch. */
-export interface CheckedStart extends ReadStart {
-  since?: number;
-}
 
 /** What {@linkcode seek} may use. */
 export interface SeekOptions {

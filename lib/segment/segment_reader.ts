@@ -10,11 +10,7 @@ import {
 import { checkSegment } from "./checks.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { corruption } from "./corrupt_segment_error.ts";
-import {
-  type CheckedReadOptions,
-  type ReadOptions,
-  Selection,
-} from "./read_options.ts";
+import { type ReadOptions, Selection } from "./read_options.ts";
 import { checkIndexEnd } from "./sealed.ts";
 import { seek } from "./seek.ts";
 import { SegmentScan } from "./segment_scan.ts";
@@ -64,18 +60,19 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /** The offset of the first message. */
   readonly firstOffset: number;
 
-  readonly #files: SegmentFiles;
-  readonly #pool: BufferPool;
+  readonly #segment: OpenSegment;
 
   /** Makes a reader of two open files, which it closes at the end. */
   constructor(options: SegmentReaderOptions) {
     checkSegment("read segment", options);
-    this.#files = {
+    const { firstOffset, pool = BufferPool.default() } = options;
+    this.firstOffset = firstOffset;
+    this.#segment = {
       log: new TaskFile(options.log),
       index: new TaskFile(options.index),
+      firstOffset,
+      pool,
     };
-    this.#pool = options.pool ?? BufferPool.default();
-    this.firstOffset = options.firstOffset;
   }
 
   /**
@@ -85,21 +82,12 @@ export class SegmentReader implements Disposable, AsyncDisposable {
    *   the end, if the index describes more than the log holds.
    */
   read(options: ReadOptions = {}): LogIterator<MessageBatch> {
-    return new BatchIterator(this.#source(options));
+    return new BatchIterator(new SegmentSource(this.#segment, options));
   }
 
   /** Sync version of {@linkcode SegmentReader.read}. */
   readSync(options: ReadOptions = {}): IterableIterator<MessageBatch> {
-    return iterateSync(this.#source(options));
-  }
-
-  #source(options: ReadOptions): BatchSource {
-    return new SegmentSource(
-      this.#files,
-      this.#pool,
-      this.firstOffset,
-      options,
-    );
+    return iterateSync(new SegmentSource(this.#segment, options));
   }
 
   /** Closes both files. */
@@ -113,8 +101,8 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   }
 
   *#close(): Task<void> {
-    yield* this.#files.log.close();
-    yield* this.#files.index.close();
+    yield* this.#segment.log.close();
+    yield* this.#segment.index.close();
   }
 
   /** Does what {@linkcode SegmentReader.closeSync} does. */
@@ -128,31 +116,26 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   }
 }
 
+/** A segment that is read. */
+interface OpenSegment extends SegmentFiles {
+  firstOffset: number;
+  pool: BufferPool;
+}
+
 /** Gives what a closed segment holds up to the size that its `.log` has at first. */
 class SegmentSource implements BatchSource {
-  readonly #files: SegmentFiles;
-  readonly #pool: BufferPool;
-  readonly #firstOffset: number;
-  readonly #options: CheckedReadOptions;
+  readonly #segment: OpenSegment;
   readonly #selection: Selection;
   #scan: SegmentScan | undefined;
   #size = 0;
 
-  constructor(
-    files: SegmentFiles,
-    pool: BufferPool,
-    firstOffset: number,
-    options: ReadOptions,
-  ) {
-    this.#files = files;
-    this.#pool = pool;
-    this.#firstOffset = firstOffset;
+  constructor(segment: OpenSegment, options: ReadOptions) {
+    this.#segment = segment;
     this.#selection = new Selection(options);
-    this.#options = this.#selection.options;
   }
 
   *next(): Task<MessageBatch | undefined> {
-    const { log } = this.#files;
+    const { log, firstOffset, pool } = this.#segment;
     while (!this.#selection.isOver) {
       const scan = this.#scan ??= yield* this.#open();
       const next = yield* scan.next(this.#size);
@@ -160,12 +143,7 @@ class SegmentSource implements BatchSource {
         // The file may also end before the bytes that it held.
         const isEarly = next.reason !== "end" || next.position < this.#size;
         if (isEarly) throw corruption(log.path, next);
-        yield* checkIndexEnd(
-          this.#files,
-          this.#pool,
-          this.#firstOffset,
-          this.#size,
-        );
+        yield* checkIndexEnd(this.#segment, pool, firstOffset, this.#size);
         return undefined;
       }
       const selected = this.#selection.select(next);
@@ -179,17 +157,16 @@ class SegmentSource implements BatchSource {
   }
 
   *#open(): Task<SegmentScan> {
-    const { log } = this.#files;
-    const size = this.#size = yield* log.size();
-    const { readAheadBytes } = this.#options;
+    const { log, firstOffset, pool } = this.#segment;
+    const { options } = this.#selection;
+    const { readAheadBytes } = options;
+    const bound = this.#size = yield* log.size();
     const { position, offset, claim } = yield* seek(
-      this.#files,
-      this.#options,
-      { pool: this.#pool, firstOffset: this.#firstOffset, bound: size },
+      this.#segment,
+      options,
+      { pool, firstOffset, bound },
     );
-    return new SegmentScan(log, this.#pool, position, offset, {
-      claim,
-      ...readAheadBytes !== undefined && { readAheadBytes },
-    });
+    const how = { claim, readAheadBytes };
+    return new SegmentScan(log, pool, position, offset, how);
   }
 }

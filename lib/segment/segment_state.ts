@@ -1,5 +1,5 @@
 import type { TaskFile } from "../storage/mod.ts";
-import type { IndexState } from "./write/index_writer.ts";
+import { EMPTY_INDEX, type IndexState } from "./write/index_writer.ts";
 
 /** The files of a segment. */
 export interface SegmentFiles {
@@ -32,7 +32,7 @@ export function emptyState(firstOffset: number): SegmentState {
     end: 0,
     lastTimestamp: 0,
     tail: new Uint8Array(0),
-    index: { end: 0, tail: new Uint8Array(0) },
+    index: EMPTY_INDEX,
     indexedPosition: undefined,
   };
 }

@@ -2,12 +2,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { INDEX_ENTRY_BYTES } from "../../lib/codec/mod.ts";
 import {
-  CHECKPOINT_BYTES,
   CorruptSegmentError,
   INDEX_INTERVAL_BYTES,
-  type Recovered,
   recoverSegment,
 } from "../../lib/segment/mod.ts";
+import type { Recovered } from "../../lib/segment/recovery.ts";
+import { CHECKPOINT_BYTES } from "../../lib/segment/layout.ts";
 import { NoSpaceError } from "../../lib/storage/mod.ts";
 import { SeededRandom, SimulatedCrashError } from "../../lib/testing/mod.ts";
 import type { Task } from "../../lib/base/mod.ts";

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Task } from "../../lib/base/mod.ts";
 import {
-  findBatchAfter,
   IndexCheck,
   MessageBatch,
   Resync,
   type ScanStop,
   type WrongEntries,
 } from "../../lib/segment/mod.ts";
+import { findBatchAfter } from "../../lib/segment/batch_search.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
   concat,

@@ -3,7 +3,6 @@ import type { Task } from "../../lib/base/mod.ts";
 import type { IndexEntry } from "../../lib/codec/mod.ts";
 import {
   type BatchPlace,
-  type CheckedStart,
   CorruptSegmentError,
   MessageBatch,
   type ScanStop,
@@ -12,6 +11,7 @@ import {
   SegmentScan,
   Selection,
 } from "../../lib/segment/mod.ts";
+import type { CheckedStart } from "../../lib/segment/read_options.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
   concat,

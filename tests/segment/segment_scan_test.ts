@@ -6,9 +6,9 @@ import {
   MessageBatch,
   type ScanStop,
   SegmentScan,
-  type SegmentScanOptions,
   type StopReason,
 } from "../../lib/segment/mod.ts";
+import type { SegmentScanOptions } from "../../lib/segment/segment_scan.ts";
 import { BlockReader } from "../../lib/segment/block_reader.ts";
 import { lastNonZero } from "../../lib/segment/zeros.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";

@@ -1,5 +1,8 @@
-import { INDEX_ENTRY_BYTES, writeIndexEntry } from "../../codec/mod.ts";
-import type { IndexEntry } from "../../codec/mod.ts";
+import {
+  INDEX_ENTRY_BYTES,
+  type IndexEntry,
+  writeIndexEntry,
+} from "../../codec/mod.ts";
 import type { Task } from "../../base/mod.ts";
 import { acquire, type BufferPool, type PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
@@ -15,6 +18,9 @@ export interface IndexState {
   /** What it holds from the last multiple of the physical block to `end`. */
   tail: Uint8Array;
 }
+
+/** The state of an empty index. */
+export const EMPTY_INDEX: IndexState = { end: 0, tail: new Uint8Array(0) };
 
 /**
  * Writes the entries of an `.index` file in whole physical blocks; the last one is written again as
@@ -72,13 +78,12 @@ export class IndexWriter implements Disposable {
    * nothing more. So a log at the pool's limit can go on in another segment.
    */
   *next(file: TaskFile, pool: BufferPool): Task<IndexWriter> {
-    const state = { end: 0, tail: new Uint8Array(0) };
     if (this.#block.length !== blockBytesOf(file)) {
-      return yield* IndexWriter.open(file, pool, state);
+      return yield* IndexWriter.open(file, pool, EMPTY_INDEX);
     }
     this.#block.bytes.fill(0);
     this.#hasBlock = false;
-    return new IndexWriter(file, this.#block, state);
+    return new IndexWriter(file, this.#block, EMPTY_INDEX);
   }
 
   /** Up to where the file holds whole entries, in bytes. */
@@ -113,16 +118,11 @@ export class IndexWriter implements Disposable {
   /** Moves pending entries into the block until it is full. */
   #gather(): void {
     const { bytes } = this.#block;
-    const entry = new Uint8Array(INDEX_ENTRY_BYTES);
-    let taken = 0;
-    for (const each of this.#pending) {
-      if (this.#fill + INDEX_ENTRY_BYTES > bytes.length) break;
-      writeIndexEntry(entry, 0, each);
-      bytes.set(entry, this.#fill);
-      this.#fill += INDEX_ENTRY_BYTES;
-      taken++;
-    }
-    this.#pending.splice(0, taken);
+    const room = Math.floor((bytes.length - this.#fill) / INDEX_ENTRY_BYTES);
+    const entries = this.#pending.splice(0, room);
+    const free = bytes.subarray(this.#fill);
+    entries.forEach((entry, i) => writeIndexEntry(free, i, entry));
+    this.#fill += entries.length * INDEX_ENTRY_BYTES;
     this.#isDirty = true;
   }
 

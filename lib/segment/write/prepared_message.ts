@@ -60,11 +60,14 @@ export function prepareMessage(
   const userHeaders = options?.userHeaders === undefined
     ? NONE
     : encodedHeaders(options.userHeaders);
+  const time = options?.originTimestamp;
   return {
     payload: bytes,
     userHeaders,
     id: options?.id === undefined ? undefined : idBytes(options.id),
-    originTimestamp: checkedTime(options?.originTimestamp),
+    originTimestamp: time === undefined
+      ? undefined
+      : microsOf("append", "originTimestamp", time),
     frameBytes: FRAME_HEADER_BYTES + bytes.length + userHeaders.length,
   };
 }
@@ -116,10 +119,4 @@ function idBytes(id: string | Uint8Array): Uint8Array {
       id instanceof Uint8Array ? `${id.length} bytes` : typeof id
     }`,
   );
-}
-
-function checkedTime(given: Time | undefined): number | undefined {
-  return given === undefined
-    ? undefined
-    : microsOf("append", "originTimestamp", given);
 }
