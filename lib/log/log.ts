@@ -337,7 +337,7 @@ export class Log implements AsyncDisposable, Disposable {
   async ready(options?: { signal?: AbortSignal }): Promise<void> {
     options?.signal?.throwIfAborted();
     this.#appender.check("append to");
-    const { appendedBytes } = this.#appender;
+    const { appendedBytes } = this.#appender.memory;
     if (appendedBytes - this.#turnBytes >= this.#options.blockBytes / 4) {
       this.#turnBytes = appendedBytes;
       await new Promise<void>((resolve) => setImmediate(resolve));
@@ -574,15 +574,15 @@ export class Log implements AsyncDisposable, Disposable {
     const appender = this.#appender;
     return {
       appendedMessages: this.nextOffset - this.#openedAt,
-      appendedBytes: appender.appendedBytes,
-      pendingBytes: appender.pendingBytes,
+      appendedBytes: appender.memory.appendedBytes,
+      pendingBytes: appender.memory.pendingBytes,
       ...appender.commit.stats,
       syncs: appender.syncs,
       rolls: this.#rolls,
       segments: this.#own.sealed.length + 1,
       preparedBytes: appender.active.preparedBytes,
       tailBytes: appender.hotTail.bytes,
-      clockBehindMicros: appender.clockBehindMicros,
+      clockBehindMicros: appender.memory.clockBehindMicros,
       cursors: [...this.#cursors.opened].map(({ name, position }) => ({
         name,
         position,

@@ -5,7 +5,11 @@ import {
   FRAME_HEADER_BYTES,
   type StopReason,
 } from "../codec/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
+import {
+  type BufferPool,
+  type PooledBuffer,
+  PoolLimitError,
+} from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
   BlockReader,
@@ -13,7 +17,6 @@ import {
   type Piece,
 } from "./block_reader.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { PooledArrays } from "./pooled_arrays.ts";
 
 /** Where a batch is. */
 export interface BatchPlace {
@@ -227,4 +230,51 @@ function capacityFor(lastCount: number, bytes: number): number {
   const wanted = Math.max(1024, lastCount + (lastCount >> 3));
   const most = Math.floor((bytes - BATCH_HEADER_BYTES) / FRAME_HEADER_BYTES);
   return Math.max(1, Math.min(wanted, most));
+}
+
+/**
+ * Makes arrays in memory of a pool, so that a reader makes no garbage; plain ones where the pool
+ * has no room.
+ */
+class PooledArrays {
+  readonly #pool: BufferPool;
+  readonly #buffers: (PooledBuffer | undefined)[] = [];
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /**
+   * Makes an array of zeros; those before stay valid until {@linkcode PooledArrays.take} or
+   * {@linkcode PooledArrays.drop}.
+   */
+  readonly allocate = (words: number): Uint32Array<ArrayBuffer> => {
+    try {
+      const buffer = this.#pool.acquireSync(4 * words, { zeroed: true });
+      // To its end: no byte of an earlier owner may be reached.
+      buffer.resize(buffer.capacity);
+      this.#buffers.push(buffer);
+      const { bytes } = buffer;
+      return new Uint32Array(bytes.buffer, bytes.byteOffset, words);
+    } catch (error) {
+      if (!(error instanceof PoolLimitError)) throw error;
+      this.#buffers.push(undefined);
+      return new Uint32Array(words);
+    }
+  };
+
+  /**
+   * Returns the memory of the last array if it belongs to the pool, for the caller to drop; the
+   * others are given back.
+   */
+  take(): PooledBuffer | undefined {
+    const last = this.#buffers.pop();
+    this.drop();
+    return last;
+  }
+
+  /** Gives all memory back. */
+  drop(): void {
+    for (const buffer of this.#buffers.splice(0)) buffer?.drop();
+  }
 }

@@ -96,9 +96,10 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   private constructor(
     options: SegmentWriterOptions,
     files: SegmentFiles,
+    owner: TaskFile | undefined,
     index: IndexWriter,
     state: SegmentState,
-    recovery: RecoveryReport | undefined,
+    recovery?: RecoveryReport,
   ) {
     const { firstOffset, log } = options;
     const pool = options.pool ?? BufferPool.default();
@@ -116,7 +117,6 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       } satisfies AppenderClock,
     };
     const { prepareBytes = 0 } = options;
-    const owner = options.owner && new TaskFile(options.owner);
     this.recovery = recovery;
     this.#appender = new Appender({
       ...parts,
@@ -153,37 +153,30 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   static *#create(options: SegmentWriterOptions): Task<SegmentWriter> {
     checkSegment("write segment", options);
-    const { firstOffset, pool = BufferPool.default(), owner } = options;
+    const { firstOffset, pool = BufferPool.default() } = options;
     const files = {
       log: new TaskFile(options.log),
       index: new TaskFile(options.index),
     };
-    const ownerFile = owner && new TaskFile(owner);
-    const wasOpen = ownerFile !== undefined && (yield* ownerFile.size()) > 0;
-    if (!wasOpen) {
-      const isEmpty = (yield* files.log.size()) === 0 &&
-        (yield* files.index.size()) === 0;
-      const state = isEmpty
-        ? emptyState(firstOffset)
-        : yield* sealedState(files, pool, firstOffset);
-      if (ownerFile) yield* markOpen(ownerFile, pool);
-      const index = yield* IndexWriter.open(files.index, pool, state.index);
-      return new SegmentWriter(options, files, index, state, undefined);
-    }
-    const { state, report } = yield* recoverSegment({
-      ...files,
-      pool,
-      firstOffset,
-      durableOffset: 0,
-      *begin(): Task<void> {},
-      *keep(from, to, stop): Task<void> {
-        const { cut, log } = options;
-        if (cut === undefined) throw corruption(log.path, stop);
-        yield* copyRange(files.log, new TaskFile(cut), pool, from, to);
-      },
-    });
+    const owner = options.owner && new TaskFile(options.owner);
+    const wasOpen = owner !== undefined && (yield* owner.size()) > 0;
+    const { state, report } = wasOpen
+      ? yield* recoverSegment({
+        ...files,
+        pool,
+        firstOffset,
+        durableOffset: 0,
+        *begin(): Task<void> {},
+        *keep(from, to, stop): Task<void> {
+          const { cut, log } = options;
+          if (cut === undefined) throw corruption(log.path, stop);
+          yield* copyRange(files.log, new TaskFile(cut), pool, from, to);
+        },
+      })
+      : { state: yield* closedState(files, pool, firstOffset) };
+    if (owner !== undefined && !wasOpen) yield* markOpen(owner, pool);
     const index = yield* IndexWriter.open(files.index, pool, state.index);
-    return new SegmentWriter(options, files, index, state, report);
+    return new SegmentWriter(options, files, owner, index, state, report);
   }
 
   /** The offset of the first message. */
@@ -203,7 +196,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
 
   /** The length of the `.log` with all that is in memory, in bytes. */
   get byteLength(): number {
-    return this.#appender.end;
+    return this.#appender.memory.end;
   }
 
   /**
@@ -296,6 +289,19 @@ function* closeOwner(
   } finally {
     yield* file.close();
   }
+}
+
+/** Returns the state of a segment that is empty or was closed. */
+function* closedState(
+  files: SegmentFiles,
+  pool: BufferPool,
+  firstOffset: number,
+): Task<SegmentState> {
+  const { log, index } = files;
+  const isEmpty = (yield* log.size()) === 0 && (yield* index.size()) === 0;
+  return isEmpty
+    ? emptyState(firstOffset)
+    : yield* sealedState(files, pool, firstOffset);
 }
 
 /** Makes an owner file say that the segment is open, durably. */

@@ -87,12 +87,13 @@ export class Appender {
   readonly inPlace: InPlacePolicy;
   /** What was written last. */
   readonly hotTail: HotTail;
-  /** Flushes for all who wait. */
+  /** Flushes for all calls that wait. */
   readonly commit: GroupCommit;
+  /** Messages that no flush has taken. */
+  readonly memory: WriteMemory;
 
   readonly #options: AppenderOptions;
   readonly #owner: AppenderOwner;
-  readonly #memory: WriteMemory;
   #active: ActiveSegment;
   /** Memory, or what refuses messages. */
   #target: Pick<WriteMemory, "append" | "appendBatch">;
@@ -131,14 +132,14 @@ export class Appender {
     this.#active = active;
     this.inPlace = new InPlacePolicy(clock);
     this.hotTail = new HotTail(options.tailBytes);
-    this.#memory = new WriteMemory({
+    this.memory = new WriteMemory({
       ...options,
       firstOffset: active.firstOffset,
       hasNext: owner.next !== undefined,
       physicalBlock: active.capabilities.physicalBlock,
       onBlock: () => this.#onBlock(),
     });
-    this.#target = this.#memory;
+    this.#target = this.memory;
     this.commit = new GroupCommit(this);
     this.#removeReclaimer = pool.addReclaimer(() => this.hotTail.clear());
   }
@@ -150,7 +151,7 @@ export class Appender {
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
-    return this.#memory.nextOffset;
+    return this.memory.nextOffset;
   }
 
   /** Messages below this offset survive a power cut. */
@@ -161,26 +162,6 @@ export class Appender {
   /** Messages below this offset are in the files. */
   get writtenOffset(): number {
     return this.#active.writtenOffset;
-  }
-
-  /** Where the data of the segment to which messages go ends, in bytes. */
-  get end(): number {
-    return this.#memory.end;
-  }
-
-  /** Bytes of batches that were appended since opening. */
-  get appendedBytes(): number {
-    return this.#memory.appendedBytes;
-  }
-
-  /** Bytes of batches that are in memory and not in the files. */
-  get pendingBytes(): number {
-    return this.#memory.pendingBytes;
-  }
-
-  /** How far the clock is behind the last timestamp, in microseconds. */
-  get clockBehindMicros(): number {
-    return this.#memory.clockBehindMicros;
   }
 
   /** How often messages were made durable. */
@@ -260,10 +241,10 @@ export class Appender {
     const { bufferBytes } = this.#options;
     return this.#inTurn(signal, async () => {
       this.check("append to");
-      while (this.pendingBytes >= bufferBytes / 2) {
+      while (this.memory.pendingBytes >= bufferBytes / 2) {
         await this.#flushForRoom(signal);
       }
-      await this.#makeRoom(this.#memory.nextBlockBytes, signal);
+      await this.#makeRoom(this.memory.nextBlockBytes, signal);
     });
   }
 
@@ -290,25 +271,25 @@ export class Appender {
     bytes: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    const { memory } = this;
     const { bufferBytes, pool } = this.#options;
-    while (this.pendingBytes > 0 && this.pendingBytes + bytes > bufferBytes) {
+    while (
+      memory.pendingBytes > 0 && memory.pendingBytes + bytes > bufferBytes
+    ) {
       await this.#flushForRoom(signal);
     }
     const { physicalBlock } = this.#active.capabilities;
-    const length = Math.max(
-      roundUp(bytes, physicalBlock),
-      this.#memory.nextBlockBytes,
-    );
-    if (this.#memory.hasSpare(length)) return;
+    const least = roundUp(bytes, physicalBlock);
+    const length = Math.max(least, memory.nextBlockBytes);
+    if (memory.hasSpare(length)) return;
     try {
-      this.#memory.offer(pool.acquireSync(length));
-      return;
+      return memory.offer(pool.acquireSync(length));
     } catch (error) {
       if (!(error instanceof PoolLimitError)) throw error;
     }
     // The memory may be this log's own.
-    if (this.pendingBytes > 0) await this.#flushForRoom(signal);
-    this.#memory.offer(
+    if (memory.pendingBytes > 0) await this.#flushForRoom(signal);
+    memory.offer(
       await pool.acquire(length, signal === undefined ? {} : { signal }),
     );
     this.check("append to");
@@ -425,7 +406,7 @@ export class Appender {
   }
 
   #discard(): void {
-    this.#memory.discard();
+    this.memory.discard();
     for (const block of this.#queue.splice(0)) block.buffer.drop();
     this.hotTail.clear();
     this.#removeReclaimer();
@@ -445,7 +426,7 @@ export class Appender {
 
   /** The first message of a block was appended, and before it perhaps the last of another. */
   #onBlock(): void {
-    const full = this.#memory.lastFull;
+    const full = this.memory.lastFull;
     if (full !== undefined) {
       if (!this.commit.isAwaited) this.#active.sealAhead(full);
       this.commit.kick("none");
@@ -486,8 +467,8 @@ export class Appender {
    */
   *writeAll(durability: Durability, nowMicros: number): Task<void> {
     if (this.#poison !== undefined) throw this.#poison;
-    this.#memory.finish(nowMicros);
-    this.#queue.push(...this.#memory.take());
+    this.memory.finish(nowMicros);
+    this.#queue.push(...this.memory.take());
     try {
       if (Math.abs(nowMicros - this.#namesSeenAt) >= NAMES_MICROS) {
         this.#namesSeenAt = nowMicros;
@@ -507,7 +488,7 @@ export class Appender {
         yield* this.#active.write(group, isLast ? durability : "none");
         this.#queue.splice(0, group.length);
         for (const block of group) {
-          this.#memory.written(block);
+          this.memory.written(block);
           this.hotTail.push(block);
         }
       }
@@ -520,7 +501,7 @@ export class Appender {
       this.#owner.changed?.();
     }
     if (durability !== "none") {
-      const isAllDurable = this.#memory.pendingBytes === 0;
+      const isAllDurable = this.memory.pendingBytes === 0;
       this.#unsyncedSince = isAllDurable ? undefined : nowMicros;
     }
   }
@@ -550,7 +531,7 @@ export class Appender {
     this.check("roll");
     const active = this.#active;
     if (active.firstOffset !== firstOffset || active.writtenEnd === 0) return;
-    const next = this.#memory.endSegment();
+    const next = this.memory.endSegment();
     yield* this.writeAll("data", this.now());
     if (this.#active.firstOffset === next) return;
     try {
@@ -595,7 +576,7 @@ export class Appender {
     if (this.#poison !== undefined || this.#isClosed) return;
     const end = this.nextOffset;
     this.#target = refusing(() => {
-      this.#target = this.#memory;
+      this.#target = this.memory;
       this.failedSeen(end);
       return error;
     });

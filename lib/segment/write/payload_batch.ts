@@ -1,3 +1,4 @@
+import { checkInteger } from "../../base/mod.ts";
 import {
   BATCH_HEADER_BYTES,
   FRAME_HEADER_BYTES,
@@ -25,14 +26,24 @@ export interface PayloadBatch {
   addTo(block: WriteBlock): void;
 }
 
-/** Makes the batch of payloads that have `byteLength` bytes. */
+/**
+ * Makes the batch of payloads that have `byteLength` bytes.
+ *
+ * @throws {RangeError} If there are none, or too many for a batch.
+ */
 function batchOf(
   count: number,
   byteLength: number,
   addTo: (block: WriteBlock) => void,
 ): PayloadBatch {
+  if (count === 0) throw new RangeError("Cannot append a batch of no messages");
   const frameBytes = byteLength + FRAME_HEADER_BYTES * count;
-  return { count, frameBytes, addTo };
+  const bytes = BATCH_HEADER_BYTES + frameBytes;
+  if (bytes <= MAX_BATCH_BYTES) return { count, frameBytes, addTo };
+  throw new RangeError(
+    `Cannot append batch as it must be at most ${MAX_BATCH_BYTES} bytes, headers included: ` +
+      `${count} messages are ${bytes}; append several batches`,
+  );
 }
 
 /** Makes the batch of payloads that lie back to back. */
@@ -41,9 +52,8 @@ function joinedBatch(
   lengths: Uint32Array<ArrayBuffer>,
   byteLength: number,
 ): PayloadBatch {
-  return batchOf(lengths.length, byteLength, (block) => {
-    block.addFlat(bytes, lengths);
-  });
+  const { length: count } = lengths;
+  return batchOf(count, byteLength, (block) => block.addFlat(bytes, lengths));
 }
 
 const ENCODER = new TextEncoder();
@@ -72,14 +82,11 @@ export function payloadBatch(
       }`,
     );
   }
-  return checkSize(
-    "lengths" in payloads ? flatBatch(payloads) : listBatch(payloads),
-  );
+  return "lengths" in payloads ? flatBatch(payloads) : listBatch(payloads);
 }
 
 function listBatch(payloads: readonly (Uint8Array | string)[]): PayloadBatch {
   const count = payloads.length;
-  checkCount(count);
   let total = 0;
   let texts = 0;
   for (const payload of payloads) {
@@ -91,11 +98,8 @@ function listBatch(payloads: readonly (Uint8Array | string)[]): PayloadBatch {
     total += payload.length;
   }
   if (texts === 0) {
-    return batchOf(
-      count,
-      total,
-      (block) => block.addPayloads(payloads as readonly Uint8Array[]),
-    );
+    const arrays = payloads as readonly Uint8Array[];
+    return batchOf(count, total, (block) => block.addPayloads(arrays));
   }
   if (texts === count && total <= MAX_RUN_UNITS) {
     const strings = payloads as readonly string[];
@@ -173,16 +177,17 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
     );
   }
   if (bytes.length === 0) checkAttached("bytes", bytes);
-  checkCount(lengths.length);
   // A copy: what was checked must be what is used, and another thread could write to theirs.
   const checked = lengthsOf(lengths.length);
   checked.set(lengths);
-  // In an array there can be numbers that the copy cannot hold.
-  if (bytes.length > MAX_PAYLOAD_BYTES || Array.isArray(lengths)) {
-    checkLengths(checked, lengths);
-  }
   let total = 0;
-  for (let i = 0; i < checked.length; i++) total += checked[i]!;
+  for (let i = 0; i < checked.length; i++) {
+    const length = lengths[i]!;
+    total += checked[i]!;
+    // An array can have numbers that the copy cannot hold.
+    if (checked[i] === length && length <= MAX_PAYLOAD_BYTES) continue;
+    checkInteger("append batch", `lengths[${i}]`, length, 0, MAX_PAYLOAD_BYTES);
+  }
   if (total !== bytes.length) {
     throw new RangeError(
       `Cannot append batch as 'lengths' must add up to the ${bytes.length} bytes of 'bytes': received ${total}`,
@@ -193,38 +198,4 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
     ? bytes as Uint8Array<ArrayBuffer>
     : new Uint8Array(bytes);
   return joinedBatch(source, checked, total);
-}
-
-function checkLengths(
-  checked: Uint32Array,
-  given: Uint32Array | readonly number[],
-): void {
-  for (let i = 0; i < checked.length; i++) {
-    const length = checked[i]!;
-    if (length <= MAX_PAYLOAD_BYTES && length === given[i]) continue;
-    throw new RangeError(
-      `Cannot append batch as 'lengths[${i}]' must be an integer from 0 to ${MAX_PAYLOAD_BYTES}: received ${
-        given[i]
-      }`,
-    );
-  }
-}
-
-function checkCount(count: number): void {
-  if (count > 0) return;
-  throw new RangeError("Cannot append a batch of no messages");
-}
-
-/**
- * Refuses a batch that is too long to be one.
- *
- * @throws {RangeError} If so.
- */
-function checkSize(batch: PayloadBatch): PayloadBatch {
-  const bytes = BATCH_HEADER_BYTES + batch.frameBytes;
-  if (bytes <= MAX_BATCH_BYTES) return batch;
-  throw new RangeError(
-    `Cannot append batch as it must be at most ${MAX_BATCH_BYTES} bytes, headers included: ` +
-      `${batch.count} messages are ${bytes}; append several batches`,
-  );
 }
