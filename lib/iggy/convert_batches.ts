@@ -48,7 +48,8 @@ function readBatches(
     using check = index &&
       (yield* IndexCheck.open(index, pool, { isOpen: false }));
     const options = { minTimestamp, eager: true };
-    const scan = new SegmentScan(log, pool, 0, firstOffset, options);
+    const start = { position: 0, offset: firstOffset };
+    const scan = new SegmentScan(log, pool, start, options);
     const indexDamage = (text: string, position: number): Error => {
       const place = { path: index!.path, position, offset: firstOffset };
       return corrupt(["index", text], place, isLog ? undefined : INDEX_ADVICE);

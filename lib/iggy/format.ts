@@ -59,7 +59,8 @@ function* tryBatch(
   size: number,
   firstOffset: number,
 ): Task<string | undefined> {
-  const scan = new SegmentScan(log, pool, 0, firstOffset, PROBE);
+  const start = { position: 0, offset: firstOffset };
+  const scan = new SegmentScan(log, pool, start, PROBE);
   try {
     const next = yield* scan.next(size);
     if (!(next instanceof MessageBatch)) return describeStop(next.reason);

@@ -22,9 +22,8 @@ export function* refuseForeignLog(
 ): Task<void> {
   const path = segmentPath(dir, firstOffset, "log");
   const log = yield* storage.open(path);
-  const scan = new SegmentScan(log, pool, 0, firstOffset, {
-    readAheadBytes: 0,
-  });
+  const start = { position: 0, offset: firstOffset };
+  const scan = new SegmentScan(log, pool, start, { readAheadBytes: 0 });
   try {
     const first = yield* scan.next(yield* log.size());
     if (first instanceof MessageBatch) return first.drop();

@@ -1,11 +1,11 @@
 import { drive, driveSync, type Task } from "../base/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import {
+  type BatchPlace,
   CorruptSegmentError,
   IndexLookup,
   MessageBatch,
   RESTART_BYTES,
-  type ScanStart,
   type SegmentFiles,
   SegmentScan,
 } from "../segment/mod.ts";
@@ -282,11 +282,11 @@ export function* dataOf(
 function* scanFrom(
   log: TaskFile,
   pool: BufferPool,
-  { position, offset }: ScanStart,
+  start: BatchPlace,
   bound: number,
 ): Task<Omit<SegmentData, "firstTimestamp">> {
   const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
-  const scan = new SegmentScan(log, pool, position, offset, options);
+  const scan = new SegmentScan(log, pool, start, options);
   let lastTimestamp: number | undefined;
   try {
     for (;;) {

@@ -233,11 +233,8 @@ export class LogScan implements BatchSource {
           (index) => seek({ log, index }, wanted, options),
         );
       }
-      const scan = new SegmentScan(log, pool, start.position, start.offset, {
-        claim: start.claim,
-        ...readAheadBytes !== undefined && { readAheadBytes },
-        signal: this.#signal,
-      });
+      const scanOptions = { readAheadBytes, signal: this.#signal };
+      const scan = new SegmentScan(log, pool, start, scanOptions);
       const size = bound === undefined ? yield* log.size() : 0;
       return { segment, log, scan, size };
     } catch (error) {
@@ -328,11 +325,11 @@ export function* firstTimestampOf(
 export function* timestampAt(
   log: TaskFile,
   pool: BufferPool,
-  { offset, position }: ScanStart,
+  start: BatchPlace,
   bound?: number,
 ): Task<number | undefined> {
   const options = { firstBytes: RESTART_BYTES, readAheadBytes: 0 };
-  const scan = new SegmentScan(log, pool, position, offset, options);
+  const scan = new SegmentScan(log, pool, start, options);
   try {
     const first = yield* scan.next(bound ?? (yield* log.size()));
     if (!(first instanceof MessageBatch)) return undefined;

@@ -264,8 +264,7 @@ class Recovery {
     const scan = new SegmentScan(
       log,
       pool,
-      start?.position ?? 0,
-      start?.offset ?? firstOffset,
+      start ?? { position: 0, offset: firstOffset },
       {
         keepBad: true,
         aheadBound: last === undefined

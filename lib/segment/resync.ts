@@ -49,8 +49,8 @@ export class Resync {
   constructor(options: ResyncOptions) {
     this.#options = options;
     const { log, pool, firstOffset, start } = options;
-    const { position, offset } = start ?? { position: 0, offset: firstOffset };
-    this.#scan = new SegmentScan(log, pool, position, offset);
+    const beginning = { position: 0, offset: firstOffset };
+    this.#scan = new SegmentScan(log, pool, start ?? beginning);
   }
 
   /** Returns the next messages, which are the caller's; or why there are none here. */

@@ -175,13 +175,12 @@ export function* rebuildIndex(
 function* scanFrom(
   log: TaskFile,
   pool: BufferPool,
-  { position, offset, timestamp }: IndexEntry,
+  entry: IndexEntry,
   size: number,
 ): Task<ScannedEnd | undefined> {
+  const { position, timestamp } = entry;
   if (position >= size) return undefined;
-  const scan = new SegmentScan(log, pool, position, offset, {
-    minTimestamp: timestamp,
-  });
+  const scan = new SegmentScan(log, pool, entry, { minTimestamp: timestamp });
   try {
     const first = yield* scan.next(size);
     if (!(first instanceof MessageBatch)) return undefined;
@@ -201,7 +200,8 @@ function* scanAll(
   size: number,
   take?: (messages: MessageBatch) => Task<void>,
 ): Task<ScannedEnd> {
-  const scan = new SegmentScan(log, pool, 0, firstOffset);
+  const start = { position: 0, offset: firstOffset };
+  const scan = new SegmentScan(log, pool, start);
   try {
     return yield* scanToEnd(scan, log.path, size, take);
   } finally {

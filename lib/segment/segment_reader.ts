@@ -161,12 +161,8 @@ class SegmentSource implements BatchSource {
     const { options } = this.#selection;
     const { readAheadBytes } = options;
     const bound = this.#size = yield* log.size();
-    const { position, offset, claim } = yield* seek(
-      this.#segment,
-      options,
-      { pool, firstOffset, bound },
-    );
-    const how = { claim, readAheadBytes };
-    return new SegmentScan(log, pool, position, offset, how);
+    const found = { pool, firstOffset, bound };
+    const start = yield* seek(this.#segment, options, found);
+    return new SegmentScan(log, pool, start, { readAheadBytes });
   }
 }

@@ -50,8 +50,6 @@ export interface IndexClaim {
 export interface SegmentScanOptions extends BlockReaderOptions {
   /** The append time that the first batch must have at least, in microseconds. Default: `0`. */
   minTimestamp?: number;
-  /** What the index claims of the first batch. Default: nothing. */
-  claim?: IndexClaim | undefined;
   /**
    * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch for a caller that goes on
    * from there. Otherwise the next call reads them again.
@@ -80,15 +78,12 @@ export class SegmentScan {
   /** What the first batch still has to prove. */
   #claim: IndexClaim | undefined;
 
-  /** @param position Where the batch with `offset` begins, in bytes. */
   constructor(
     file: TaskFile,
     pool: BufferPool,
-    position: number,
-    offset: number,
+    { position, offset, claim }: ScanStart,
     options: SegmentScanOptions = {},
   ) {
-    const { claim } = options;
     this.blocks = new BlockReader(file, pool, position, options);
     this.#keepBad = options.keepBad ?? false;
     this.#arrays = new PooledArrays(pool);

@@ -19,7 +19,8 @@ import {
 
 /** Reads the first messages of a segment, all of which are in one block. */
 function read({ files, pool }: Placed, made: Made): MessageBatch {
-  const scan = new SegmentScan(files.log, pool, 0, made.firstOffset);
+  const start = { position: 0, offset: made.firstOffset };
+  const scan = new SegmentScan(files.log, pool, start);
   const batch = driveSync(scan.next(made.log.length));
   driveSync(scan.close());
   if (!(batch instanceof MessageBatch)) throw new Error(batch.reason);

@@ -39,8 +39,7 @@ function* readAll(
   { start = {}, bound, hint }: SeekTest,
 ): Task<{ offsets: number[]; stop: ScanStop }> {
   const found = yield* seek(files, start, { pool, firstOffset, bound, hint });
-  const { position, offset, claim } = found;
-  const scan = new SegmentScan(files.log, pool, position, offset, { claim });
+  const scan = new SegmentScan(files.log, pool, found);
   const selection = new Selection(start);
   const end = bound ?? (yield* files.log.size());
   const offsets: number[] = [];

@@ -41,7 +41,7 @@ function* scanAll(
   seen: (batch: MessageBatch) => void = () => {},
 ): Task<{ messages: Seen[]; stop: ScanStop; lastTimestamp: number }> {
   const { position = 0, offset = 0 } = options;
-  const scan = new SegmentScan(files.log, pool, position, offset, options);
+  const scan = new SegmentScan(files.log, pool, { position, offset }, options);
   const messages: Seen[] = [];
   let stop: ScanStop | undefined;
   try {
@@ -303,9 +303,9 @@ Deno.test("SegmentScan does not read a batch that ends after the bound", async (
         const { stop } = await run(scanAll(placed, [log.length], { keepBad }));
         assertEquals(stop, { reason: "partial", position, offset: 1 });
         assert(bytesRead(placed) <= 2 * MIB, name);
-        const scan = new SegmentScan(placed.files.log, placed.pool, 0, 0, {
-          keepBad,
-        });
+        const { files, pool } = placed;
+        const start = { position: 0, offset: 0 };
+        const scan = new SegmentScan(files.log, pool, start, { keepBad });
         await run(scan.next(log.length)).then((batch) =>
           (batch as MessageBatch).drop()
         );
