@@ -629,12 +629,9 @@ export class Log implements AsyncDisposable, Disposable {
   #owner(): AppenderOwner {
     return {
       next: (firstOffset, before) => this.#next(firstOffset, before),
-      rolled: ({ firstOffset, writtenEnd: byteLength }, next) => {
-        const segment = {
-          firstOffset,
-          nextOffset: next.firstOffset,
-          byteLength,
-        };
+      rolled: ({ firstOffset, written }) => {
+        const { offset: nextOffset, position: byteLength } = written;
+        const segment = { firstOffset, nextOffset, byteLength };
         this.#own.sealed.push(segment);
         this.#rolls++;
         publish("basalt:roll", () => ({ log: this.path, ...segment }));

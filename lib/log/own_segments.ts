@@ -95,11 +95,10 @@ export class OwnSegments implements SegmentSource {
 
   #active(): ReadableSegment {
     const { active } = this.#log.appender;
-    const { firstOffset, writtenOffset: offset, writtenEnd: position } = active;
     return {
-      firstOffset,
-      bound: () => this.#durable ? active.syncedEnd : active.writtenEnd,
-      hint: { offset, position },
+      firstOffset: active.firstOffset,
+      bound: () => (this.#durable ? active.durable : active.written).position,
+      hint: active.written,
     };
   }
 

@@ -170,9 +170,9 @@ export class OwnSource extends CursorSource {
   // deno-lint-ignore require-yield -- there is nothing to wait for
   *segments(): Task<readonly SealedSegment[]> {
     const { appender, sealed } = this.#log;
-    const { firstOffset, durableOffset, syncedEnd } = appender.active;
-    const active = { firstOffset, nextOffset: durableOffset };
-    return [...sealed, { ...active, byteLength: syncedEnd }];
+    const { firstOffset, durable } = appender.active;
+    const { offset: nextOffset, position: byteLength } = durable;
+    return [...sealed, { firstOffset, nextOffset, byteLength }];
   }
 }
 

@@ -141,10 +141,10 @@ export class Retainer {
   async #rollIfOld(): Promise<void> {
     const { rollMs } = this.#options;
     const { appender, place } = this.#log;
-    const { firstOffset, writtenEnd } = appender.active;
-    if (rollMs === 0 || writtenEnd === 0) return;
+    const { firstOffset, written } = appender.active;
+    if (rollMs === 0 || written.position === 0) return;
     if (this.#beganAt?.firstOffset !== firstOffset) {
-      const first = firstTimestampOf(place, firstOffset, writtenEnd);
+      const first = firstTimestampOf(place, firstOffset, written.position);
       this.#beganAt = { firstOffset, micros: (await drive(first)) ?? Infinity };
     }
     const ageMicros = place.storage.now() - this.#beganAt.micros;

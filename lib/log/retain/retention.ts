@@ -78,7 +78,7 @@ export class Retention {
     const { appender, place, sealed } = this.#log;
     return yield* planRetention({
       sealed,
-      activeBytes: appender.active.writtenEnd,
+      activeBytes: appender.active.written.position,
       cursors: yield* readCursors(place),
       now: place.storage.now(),
       lastTimestamp: (i) => this.#lastTimestamp(sealed[i]!),

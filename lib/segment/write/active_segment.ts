@@ -18,6 +18,7 @@ import {
   type SegmentFiles,
   type SegmentState,
 } from "../segment_state.ts";
+import type { BatchPlace } from "../segment_scan.ts";
 import type { InPlaceStorage } from "./in_place.ts";
 import type { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./preparer.ts";
@@ -64,10 +65,8 @@ export class ActiveSegment {
   #tail: Uint8Array<ArrayBuffer>;
   /** The same once the write in flight is over. */
   #nextTail: Uint8Array<ArrayBuffer>;
-  #writtenEnd: number;
-  #writtenOffset: number;
-  #syncedEnd: number;
-  #durableOffset: number;
+  #written: BatchPlace;
+  #durable: BatchPlace;
   /** Where the data ended at the last checkpoint. */
   #checkpointEnd: number;
   #syncs = 0;
@@ -79,8 +78,9 @@ export class ActiveSegment {
     this.#log = files.log;
     this.#indexFile = files.index;
     this.#index = index;
-    this.#writtenEnd = this.#syncedEnd = this.#checkpointEnd = state.end;
-    this.#writtenOffset = this.#durableOffset = state.nextOffset;
+    this.#written = { position: state.end, offset: state.nextOffset };
+    this.#durable = this.#written;
+    this.#checkpointEnd = state.end;
     const { physicalBlock } = files.log.capabilities;
     this.#tail = new Uint8Array(physicalBlock);
     this.#nextTail = new Uint8Array(physicalBlock);
@@ -100,29 +100,19 @@ export class ActiveSegment {
     return new ActiveSegment({ ...this.#options, ...own });
   }
 
-  /** Messages below this offset can be read from the file. */
-  get writtenOffset(): number {
-    return this.#writtenOffset;
+  /** Where the data in the file ends: everything before can be read. */
+  get written(): BatchPlace {
+    return this.#written;
   }
 
-  /** Where the data in the file ends, in bytes. */
-  get writtenEnd(): number {
-    return this.#writtenEnd;
-  }
-
-  /** Where the data that survives a power cut ends, in bytes. */
-  get syncedEnd(): number {
-    return this.#syncedEnd;
-  }
-
-  /** Messages below this offset survive a power cut. */
-  get durableOffset(): number {
-    return this.#durableOffset;
+  /** Where the data that survives a power cut ends. */
+  get durable(): BatchPlace {
+    return this.#durable;
   }
 
   /** Whether everything that was written is durable. */
   get isSynced(): boolean {
-    return this.#syncedEnd === this.#writtenEnd;
+    return this.#durable.position === this.#written.position;
   }
 
   /** How often messages were made durable. */
@@ -132,7 +122,7 @@ export class ActiveSegment {
 
   /** Bytes after the data that are allocated and zeroed. */
   get preparedBytes(): number {
-    return Math.max(0, this.#preparer.end - this.#writtenEnd);
+    return Math.max(0, this.#preparer.end - this.#written.position);
   }
 
   /** What the `.log` can do. */
@@ -142,7 +132,7 @@ export class ActiveSegment {
 
   /** Whether a checkpoint should come now that all who asked for the flush were told. */
   get isCheckpointDue(): boolean {
-    return this.#writtenEnd - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
+    return this.#written.position - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
   }
 
   /**
@@ -156,7 +146,7 @@ export class ActiveSegment {
     );
     if (end !== 0) return end < 0 ? queue.slice() : queue.slice(0, end);
     // A block above the bound by itself: a checkpoint before it, and by its size one after it.
-    return queue.slice(0, this.#writtenEnd > this.#checkpointEnd ? 0 : 1);
+    return queue.slice(0, this.#written.position > this.#checkpointEnd ? 0 : 1);
   }
 
   /**
@@ -188,7 +178,7 @@ export class ActiveSegment {
     const results = yield* together(writes);
     const full = this.#checkWrites(results);
     if (full !== undefined) {
-      yield* this.#preparer.release(this.#writtenEnd);
+      yield* this.#preparer.release(this.#written.position);
       throw this.#withDurableOffset(full);
     }
     for (const block of group) {
@@ -196,9 +186,9 @@ export class ActiveSegment {
         this.#index.push({ offset, position, timestamp: block.timestamp });
       }
     }
-    this.#preparer.flushed(last.end - this.#writtenEnd, durability !== "none");
-    this.#writtenEnd = last.end;
-    this.#writtenOffset = last.nextOffset;
+    const bytes = last.end - this.#written.position;
+    this.#preparer.flushed(bytes, durability !== "none");
+    this.#written = { position: last.end, offset: last.nextOffset };
     [this.#tail, this.#nextTail] = [this.#nextTail, this.#tail];
     if (flag !== "none") this.#markSynced();
   }
@@ -268,8 +258,7 @@ export class ActiveSegment {
 
   #markSynced(): void {
     this.#syncs++;
-    this.#syncedEnd = this.#writtenEnd;
-    this.#durableOffset = this.#writtenOffset;
+    this.#durable = this.#written;
   }
 
   /**
@@ -285,16 +274,16 @@ export class ActiveSegment {
       yield* this.#indexFile.sync("data");
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw this.#poisoned(error);
-      yield* this.#preparer.release(this.#writtenEnd);
+      yield* this.#preparer.release(this.#written.position);
       throw this.#withDurableOffset(error);
     }
-    this.#checkpointEnd = this.#writtenEnd;
+    this.#checkpointEnd = this.#written.position;
   }
 
   /** Prepares the file ahead until `isPaused()`; `undefined` if there is nothing to do. */
   prepare(isPaused: () => boolean): Promise<void> | undefined {
-    return this.#preparer.wants(this.#writtenEnd)
-      ? this.#preparer.run(this.#writtenEnd, isPaused)
+    return this.#preparer.wants(this.#written.position)
+      ? this.#preparer.run(this.#written.position, isPaused)
       : undefined;
   }
 
@@ -329,7 +318,7 @@ export class ActiveSegment {
 
   /** Cuts the log to its data. */
   #cut(): Task<void> {
-    const end = this.#writtenEnd;
+    const end = this.#written.position;
     return this.#preparer.hasPrepared(end)
       ? this.#log.truncate(end)
       : this.#log.truncateNow(end);
@@ -370,10 +359,10 @@ export class ActiveSegment {
 
   #poisoned(cause: unknown): PoisonedError {
     if (cause instanceof PoisonedError) return cause;
-    return new PoisonedError(this.#options.path, this.#durableOffset, cause);
+    return new PoisonedError(this.#options.path, this.#durable.offset, cause);
   }
 
   #withDurableOffset(error: NoSpaceError): NoSpaceError {
-    return error.withDurableOffset(this.#durableOffset);
+    return error.withDurableOffset(this.#durable.offset);
   }
 }

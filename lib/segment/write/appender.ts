@@ -60,7 +60,7 @@ export interface AppenderOwner {
    */
   next?(firstOffset: number, before: ActiveSegment): Task<ActiveSegment>;
   /** Called when a segment was sealed and the next one took its place. */
-  rolled?(old: ActiveSegment, next: ActiveSegment): void;
+  rolled?(old: ActiveSegment): void;
   /** Called after each flush with the messages that it made durable, and how long it took. */
   counted?(messages: number, micros: number): void;
   /** Called once, when nothing more can be written. */
@@ -156,12 +156,12 @@ export class Appender {
 
   /** Messages below this offset survive a power cut. */
   get durableOffset(): number {
-    return this.#active.durableOffset;
+    return this.#active.durable.offset;
   }
 
   /** Messages below this offset are in the files. */
   get writtenOffset(): number {
-    return this.#active.writtenOffset;
+    return this.#active.written.offset;
   }
 
   /** How often messages were made durable. */
@@ -519,7 +519,7 @@ export class Appender {
     }
     this.#active = next;
     this.#syncs += old.syncs;
-    this.#owner.rolled?.(old, next);
+    this.#owner.rolled?.(old);
     yield* old.close();
   }
 
@@ -530,7 +530,9 @@ export class Appender {
   *roll(firstOffset: number): Task<void> {
     this.check("roll");
     const active = this.#active;
-    if (active.firstOffset !== firstOffset || active.writtenEnd === 0) return;
+    if (active.firstOffset !== firstOffset || active.written.position === 0) {
+      return;
+    }
     const next = this.memory.endSegment();
     yield* this.writeAll("data", this.now());
     if (this.#active.firstOffset === next) return;
