@@ -67,8 +67,8 @@ import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
  *   make `meta` if there is none, and the owner file; sync the directory once for all of these
  * names
  *
- * The recovery of the last segment is the last look and the first change: what it changes concerns
- * no other file.
+ * The recovery of the last segment is the last look and the first change. Beside its cuts, the
+ * owner file is written under its temporary name.
  */
 
 /** A segment that is not written any more. */
@@ -163,6 +163,9 @@ class Opening {
   #listing!: Listing;
   #meta: MetaRecord | undefined;
   #owner: OwnerRecord | "invalid" | undefined;
+  /** The owner file of this process, once it was written under its temporary name. */
+  #prepared: OwnerFile | undefined;
+  #identity = "";
   #below: ListedSegment[] = [];
   /** Where the log starts. */
   #start = 0;
@@ -178,6 +181,15 @@ class Opening {
   }
 
   *run(): Task<OpenedLog> {
+    try {
+      return yield* this.#open();
+    } catch (error) {
+      if (this.#prepared !== undefined) yield* this.#prepared.close();
+      throw error;
+    }
+  }
+
+  *#open(): Task<OpenedLog> {
     const segments = yield* this.#look();
     const sealed: SealedSegment[] = [];
     let before: SealedEnd | undefined;
@@ -220,6 +232,11 @@ class Opening {
     }
   }
 
+  /** What the owner file says that the last writer left. */
+  get #before(): OwnerRecord | undefined {
+    return typeof this.#owner === "object" ? this.#owner : undefined;
+  }
+
   /** The log must not end below this offset. */
   get #vouched(): number {
     return Math.max(this.#start, vouchedOffset(this.#owner));
@@ -251,6 +268,8 @@ class Opening {
     if (listing.hasMeta) this.#meta = yield* readMeta(place);
     if (listing.hasOwner) this.#owner = yield* readOwnerFile(place);
     refuseOtherOwner(dir, this.#meta, this.#owner);
+    this.#identity = this.#meta?.identity ?? this.#before?.identity ??
+      makeIdentity(storage);
     const { start, below, kept, faults: [fault] } = classifySegments(
       dir,
       listing,
@@ -379,6 +398,7 @@ class Opening {
           yield* runAll([storage.syncDirectory(dir), ...naming.splice(0)]);
         },
         beforeChange: refuseMoved,
+        beside: (nextOffset) => this.#prepareOwner(nextOffset),
         *keep(from, to): Task<void> {
           const { log } = files;
           kept.push(yield* keepCut(place, firstOffset, log, from, to));
@@ -423,7 +443,16 @@ class Opening {
     }
     this.#removed.push(...this.#listing.temporary, ...below);
     const paths = this.#removed.map((name) => join(dir, name));
-    yield* removeFiles(storage, paths);
+    // The one of the owner file was replaced.
+    const prepared = this.#prepared?.path;
+    yield* removeFiles(storage, paths.filter((path) => path !== prepared));
+  }
+
+  /** Writes the owner file of this process under its temporary name, durably. */
+  *#prepareOwner(durableOffset: number): Task<void> {
+    const generation = (this.#before?.generation ?? 0) + 1;
+    const fields = { identity: this.#identity, generation, durableOffset };
+    this.#prepared = yield* prepareOwnerFile(this.#place, fields);
   }
 
   /** Makes `meta` if there is none, and the owner file, durably. */
@@ -433,39 +462,28 @@ class Opening {
   ): Task<{ meta: LogMeta; owner: OwnerFile }> {
     const place = this.#place;
     const { storage, dir } = place;
-    const before = typeof this.#owner === "object" ? this.#owner : undefined;
-    const identity = this.#meta?.identity ?? before?.identity ??
-      makeIdentity(storage);
-    const generation = (before?.generation ?? 0) + 1;
+    const preparing = this.#naming.splice(0);
+    if (this.#prepared === undefined) {
+      preparing.push(this.#prepareOwner(durableOffset));
+    }
     let record = this.#meta;
-    let owner: OwnerFile | undefined;
-    const preparing = [
-      ...this.#naming.splice(0),
-      function* (): Task<void> {
-        const fields = { identity, generation, durableOffset };
-        owner = yield* prepareOwnerFile(place, fields);
-      }(),
-    ];
     if (record === undefined) {
+      const identity = { identity: this.#identity, firstOffset };
       preparing.push(
         function* (): Task<void> {
-          record = yield* prepareMeta(place, { identity, firstOffset });
+          record = yield* prepareMeta(place, identity);
         }(),
         // The names of segments come before that of `meta`: one without a segment has lost it.
         storage.syncDirectory(dir),
       );
     }
-    try {
-      yield* runAll(preparing);
-      if (this.#meta === undefined) yield* nameMeta(place);
-      const meta = yield* openMeta(place, record!);
-      yield* owner!.name();
-      yield* storage.syncDirectory(dir);
-      return { meta, owner: owner! };
-    } catch (error) {
-      if (owner !== undefined) yield* owner.close();
-      throw error;
-    }
+    yield* runAll(preparing);
+    if (this.#meta === undefined) yield* nameMeta(place);
+    const meta = yield* openMeta(place, record!);
+    const owner = this.#prepared!;
+    yield* owner.name();
+    yield* storage.syncDirectory(dir);
+    return { meta, owner };
   }
 }
 

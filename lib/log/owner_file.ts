@@ -179,6 +179,11 @@ export class OwnerFile {
     return this.#record;
   }
 
+  /** Where it is open; `undefined` while it is not. */
+  get path(): string | undefined {
+    return this.#file?.path;
+  }
+
   /** Gives a prepared file its name, which is durable when the directory is synced. */
   *name(): Task<void> {
     const { storage, dir } = this.#place;

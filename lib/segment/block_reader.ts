@@ -77,7 +77,9 @@ export interface BlockReaderOptions {
    * @default {false}
    */
   eager?: boolean;
-  /** Bytes of the first read at most, unless a batch needs more. Default: 1 MiB. */
+  /** How long batches are, where that is known before they are read. Default: 0. */
+  typicalBytes?: number;
+  /** Bytes of the first read at most, unless a batch needs more. Default: a block. */
   firstBytes?: number;
   /** Ends the wait for memory. */
   signal?: AbortSignal | undefined;
@@ -155,7 +157,7 @@ export class BlockReader {
   /** How many bytes the receiver needs from there, as far as it knows. */
   #needed = 0;
   /** The largest recent need: how long batches are that blocks cut. */
-  #typical = 0;
+  #typical: number;
   /** Reads in the order of the file. */
   #queue: Block[] = [];
   /** Where the next read begins. */
@@ -195,7 +197,8 @@ export class BlockReader {
     this.#aheadBound = options.aheadBound ?? Infinity;
     this.#signal = options.signal;
     this.#window = options.eager ? this.#limit : 0;
-    this.#firstBytes = options.firstBytes ?? BLOCK_BYTES;
+    this.#firstBytes = options.firstBytes ?? Infinity;
+    this.#typical = Math.min(options.typicalBytes ?? 0, MAX_HEADROOM_BYTES);
     this.#position = position;
     this.#next = roundDown(position, this.#unit);
   }

@@ -87,32 +87,23 @@ export class IndexLookup implements Disposable {
   /**
    * Returns the last plausible entry; `undefined` if there is none. All entries before it are
    * plausible (`docs/format.md#index-plausible`).
-   */
-  *lastPlausible(): Task<NumberedEntry | undefined> {
-    return yield* this.sweep(0, () => true);
-  }
-
-  /**
-   * Reads entries in their order, as long as they are plausible, and shows each to `visit` until
-   * that returns `false`.
    *
-   * @param from The number of the first one. The entries before it count as plausible.
-   * @returns The last entry that was visited; `undefined` if there is none.
+   * @param visit Called with each of them, in their order.
    */
-  *sweep(
-    from: number,
-    visit: (entry: IndexEntry, number: number) => boolean,
+  *lastPlausible(
+    visit: (entry: IndexEntry) => void = () => {},
   ): Task<NumberedEntry | undefined> {
     let last: NumberedEntry | undefined;
-    const total = (this.count - from) * INDEX_ENTRY_BYTES;
-    if (total <= 0) return undefined;
+    const total = this.count * INDEX_ENTRY_BYTES;
+    if (total === 0) return undefined;
     const unit = this.#file.capabilities.readOffsetAlignment;
     const bytes = Math.min(SWEEP_BYTES, total + unit) + INDEX_ENTRY_BYTES;
     using buffer = yield* acquire(this.#pool, roundUp(bytes, unit));
-    for (let number = from; number < this.count;) {
+    for (let number = 0; number < this.count;) {
       const at = number * INDEX_ENTRY_BYTES;
       const start = roundDown(at, unit);
-      const read = yield* this.#file.read(buffer, start);
+      // In place: most indexes are one read, and what reads the log next need not wait for a turn.
+      const read = yield* this.#file.readNow(buffer, start);
       const entries = buffer.bytes.subarray(
         at - start,
         Math.max(at - start, read),
@@ -127,7 +118,7 @@ export class IndexLookup implements Disposable {
         const isPlausible = this.#isPossible(entry, number) &&
           (last === undefined || isPlausibleEntry(entry, last.entry));
         if (!isPlausible) return last;
-        if (!visit(entry, number)) return last;
+        visit(entry);
         last = { entry, number };
       }
     }

@@ -12,7 +12,7 @@ import { hasBatchAfter } from "./batch_search.ts";
 import { BlockReader, RESTART_BYTES } from "./block_reader.ts";
 import { corruption, CorruptSegmentError } from "./corrupt_segment_error.ts";
 import { IndexLookup, type NumberedEntry } from "./index_lookup.ts";
-import { CHECKPOINT_BYTES, roundUp } from "./layout.ts";
+import { CHECKPOINT_BYTES, INDEX_INTERVAL_BYTES, roundUp } from "./layout.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { type ScanStop, SegmentScan } from "./segment_scan.ts";
 import type { SegmentFiles, SegmentState } from "./segment_state.ts";
@@ -47,7 +47,8 @@ import { endOfNonZero, isZero } from "./zeros.ts";
  *         scan from 0 and write the index again
  *     if the scan stopped at or before L, or below the durable offset: refuse
  *     if what follows is neither zeros nor a torn tail: refuse
- *     salvage the tail; cut the index, then the log; write missing entries
+ *     salvage the tail; cut the index, then the log, or both at once where the index loses only
+ *         zeros; write missing entries
  *
  * A torn tail cannot be long. C, where the last checkpoint was taken, is at or after L. A batch
  * that begins an index interval or more after L would have got an entry by a checkpoint after it.
@@ -96,6 +97,13 @@ export interface RecoveryOptions extends SegmentFiles {
    * `stop`.
    */
   keep(from: number, to: number, stop: ScanStop): Task<void>;
+  /**
+   * Changes what the caller changes as soon as the end is decided and the tail is salvaged; runs
+   * beside the cuts.
+   *
+   * @param nextOffset The offset of the message after the last.
+   */
+  beside?(nextOffset: number): Task<void>;
 }
 
 /** The state of a segment after recovery, and what was done. */
@@ -213,7 +221,7 @@ class Recovery {
     using lookup = yield* IndexLookup.open(index, pool, firstOffset);
     let recent: IndexEntry[] = [];
     let first = 0;
-    const last = yield* lookup.sweep(0, (entry) => {
+    const last = yield* lookup.lastPlausible((entry) => {
       recent.push(entry);
       const believed = entry.position - CHECKPOINT_BYTES;
       while (
@@ -224,7 +232,6 @@ class Recovery {
         recent = recent.slice(first);
         first = 0;
       }
-      return true;
     });
     recent = recent.slice(first);
     return { last, recent };
@@ -271,6 +278,7 @@ class Recovery {
           ? Infinity
           : last.position + CHECKPOINT_BYTES,
         eager: true,
+        typicalBytes: typicalBytes(entries ?? []),
         minTimestamp: start?.timestamp ?? 0,
       },
     );
@@ -399,27 +407,30 @@ class Recovery {
 
   /** Cuts the files to what is valid and writes the entries that are missing. */
   *#finish(scanned: Scanned, keptEnd: number | undefined): Task<Recovered> {
-    const { log, index, pool } = this.#options;
+    const { log, index, pool, beside } = this.#options;
     const { start, stop, scan, isIndexRight, missing } = scanned;
     const end = stop.position;
     const last = isIndexRight ? this.#evidence.last : undefined;
     const trustedEnd = last === undefined
       ? 0
       : (last.number + 1) * INDEX_ENTRY_BYTES;
-    const indexSize = yield* index.size();
+    let indexSize = yield* index.size();
     this.#options.beforeChange?.();
     if (keptEnd !== undefined) yield* this.#options.keep(end, keptEnd, stop);
     // The index first: no entry may ever describe what is not there any more. Zeros describe
-    // nothing, so entries take their place before the one sync. They describe synced bytes.
-    const isReplaced = missing.length > 0 &&
-      (yield* isZero(index, pool, trustedEnd, indexSize));
-    let isWritten = missing.length === 0 ||
-      isReplaced && (yield* this.#writeEntries(trustedEnd, missing));
-    if (!isReplaced) yield* cut(index, trustedEnd, indexSize);
-    yield* cut(log, end, this.#size);
-    // Where there was no room for them, the cut may have made some.
-    if (!isWritten && (!isReplaced || end < this.#size)) {
-      isWritten = yield* this.#writeEntries(trustedEnd, missing);
+    // nothing.
+    if (!(yield* isZero(index, pool, trustedEnd, indexSize))) {
+      yield* cut(index, trustedEnd, indexSize);
+      indexSize = trustedEnd;
+    }
+    let [isWritten] = yield* runAll<boolean | void>([
+      this.#completeIndex(trustedEnd, indexSize, missing),
+      cut(log, end, this.#size),
+      ...beside === undefined ? [] : [beside(stop.offset)],
+    ]);
+    // Where there was no room for the entries, the cut may have made some.
+    if (!isWritten && end < this.#size) {
+      isWritten = yield* this.#completeIndex(trustedEnd, trustedEnd, missing);
     }
     const indexEnd = trustedEnd +
       (isWritten ? missing.length * INDEX_ENTRY_BYTES : 0);
@@ -445,12 +456,22 @@ class Recovery {
   }
 
   /**
-   * Writes entries after those that are right, so that the next recovery is as short.
+   * Cuts the index to the entries that are right and writes the missing ones after them, so that
+   * the next recovery is as short.
    *
+   * @param end Where the entries end that are right, in bytes.
    * @returns `false` if the disk is full: the index is only shorter then.
    */
-  *#writeEntries(end: number, entries: readonly IndexEntry[]): Task<boolean> {
+  *#completeIndex(
+    end: number,
+    size: number,
+    entries: readonly IndexEntry[],
+  ): Task<boolean> {
     const { index, pool } = this.#options;
+    if (entries.length === 0) {
+      yield* cut(index, end, size);
+      return true;
+    }
     using writer = yield* IndexWriter.open(
       index,
       pool,
@@ -501,6 +522,19 @@ class ComparedEntries {
         entry.timestamp !== batch.timestamp;
     }
   }
+}
+
+/**
+ * Returns how long the longest of some batches is; 0 if none is known to have the length of two
+ * index intervals. Each of those has an entry.
+ */
+function typicalBytes(entries: readonly IndexEntry[]): number {
+  let longest = 0;
+  for (let i = 1; i < entries.length; i++) {
+    const distance = entries[i]!.position - entries[i - 1]!.position;
+    longest = Math.max(longest, distance);
+  }
+  return longest < 2 * INDEX_INTERVAL_BYTES ? 0 : longest;
 }
 
 /**

@@ -175,13 +175,27 @@ Deno.test("recoverSegment() cuts prepared zeros and the padding of the index", a
         false,
         entries.length - 3,
       ]);
-      // The index before the log, each made durable at once. Missing entries take no additional
-      // sync.
-      const steps = placed.disk.trace.filter(({ kind }) =>
-        kind === "truncate" || kind === "sync"
-      )
-        .map(({ kind, path }) => `${kind} ${path}`);
-      assertEquals(steps.slice(2), [
+      // Each file once. Missing entries take no additional sync.
+      assertEquals(cutsOf(placed).toSorted(), [
+        "sync /0.index",
+        "sync /0.log",
+        "truncate /0.index",
+        "truncate /0.log",
+      ]);
+    });
+  }
+});
+
+Deno.test("recoverSegment() cuts an index with more than zeros after its entries durably before the log", async () => {
+  const made = makeSingles(7, Array.from({ length: 40 }, () => 10 * KIB));
+  const entries = sparse(made);
+  const log = concat([made.log, zeros(3 * MIB)]);
+  const index = concat([indexOf(entries), zeros(1000), indexOf(entries)]);
+  for (const { run } of ways) {
+    await place({ log, index }, async (placed) => {
+      const found = await run(recover(placed, 7, made.nextOffset));
+      assertRecovered(placed, found, made, 40, entries);
+      assertEquals(cutsOf(placed), [
         "truncate /0.index",
         "sync /0.index",
         "truncate /0.log",
@@ -190,6 +204,14 @@ Deno.test("recoverSegment() cuts prepared zeros and the padding of the index", a
     });
   }
 });
+
+/** Returns how recovery cut the files, after its first syncs. */
+function cutsOf({ disk }: Placed): string[] {
+  return disk.trace
+    .filter(({ kind }) => kind === "truncate" || kind === "sync")
+    .map(({ kind, path }) => `${kind} ${path}`)
+    .slice(2);
+}
 
 Deno.test("recoverSegment() scans everything without an index, and writes one", async () => {
   const made = make(
