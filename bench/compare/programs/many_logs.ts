@@ -59,10 +59,9 @@ const payload = new Uint8Array(PAYLOAD_BYTES).fill(0x5a);
 const poolBefore = BufferPool.default().stats().mappedBytes;
 {
   // The first log opens and syncs what all of them share.
-  await using log = await Log.open(`${dir}/first`);
+  await using log = await Log.open(`${dir}-first`);
   await log.appendDurable(payload);
 }
-Deno.removeSync(`${dir}/first`, { recursive: true });
 const start = performance.now();
 const logs: Log[] = [];
 // What the process opens once is there by the middle: it is no log's.
