@@ -18,7 +18,6 @@ import {
   filesOf,
   listDirectory,
   type ListedSegment,
-  type Listing,
   metaPath,
   openPair,
   ownerPath,
@@ -55,7 +54,7 @@ import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
  *   list the directory; refuse odd names
  *   read `meta` and the owner file; refuse damaged ones, and those of another log
  *   tell segments below the first offset from the others; refuse unpaired files that no crash
- * explains
+ *     explains
  *   without `meta`: refuse a log that is not Basalt's
  *   for each segment but the last: read its end; the next one must start there
  *   if there is no owner file: the last segment ends with its last batch, or is refused
@@ -65,7 +64,7 @@ import { tryRecovery, vouchedOffset } from "./try_recovery.ts";
  *   remove temporary files and what an interrupted removal left
  *   write lost and wrong indexes again; make the missing file of the last pair
  *   make `meta` if there is none, and the owner file; sync the directory once for all of these
- * names
+ *     names
  *
  * The recovery of the last segment is the last look and the first change. Beside its cuts, the
  * owner file is written under its temporary name.
@@ -137,8 +136,9 @@ export function openLog(
 }
 
 /**
- * Closes the files of a log that was opened; the owner file goes, unless the log shall be
- * recovered.
+ * Closes the files of a log that was opened.
+ *
+ * @param isClean Whether to remove the owner file. If it stays, the next opening recovers the log.
  */
 export function* closeOpened(
   { files, index, owner }: OpenedLog,
@@ -153,19 +153,24 @@ export function* closeOpened(
 class Opening {
   readonly #place: LogPlace;
   readonly #lock: StorageLock | undefined;
-  /** Syncs of the directory's own name that nobody has run yet. */
+  /** Syncs of the directory's own name that were not run yet. */
   readonly #naming: Task<void>[];
-  readonly #recovered: RecoveryReport[] = [];
-  readonly #kept: string[] = [];
-  readonly #removed: string[] = [];
+  readonly #report = {
+    recovered: new Array<RecoveryReport>(),
+    kept: new Array<string>(),
+    removed: new Array<string>(),
+    foreign: new Array<string>(),
+  };
   /** Segments whose index is lost or wrong. */
   readonly #wrongIndexes = new Set<number>();
-  #listing!: Listing;
   #meta: MetaRecord | undefined;
   #owner: OwnerRecord | "invalid" | undefined;
+  #identity = "";
+  /** The files of the last segment, once they are open for writing. */
+  #files: SegmentFiles | undefined;
+  #index: IndexWriter | undefined;
   /** The owner file of this process, once it was written under its temporary name. */
   #prepared: OwnerFile | undefined;
-  #identity = "";
   #below: ListedSegment[] = [];
   /** Where the log starts. */
   #start = 0;
@@ -184,6 +189,8 @@ class Opening {
     try {
       return yield* this.#open();
     } catch (error) {
+      this.#index?.[Symbol.dispose]();
+      if (this.#files !== undefined) yield* closeSegment(this.#files);
       if (this.#prepared !== undefined) yield* this.#prepared.close();
       throw error;
     }
@@ -200,36 +207,34 @@ class Opening {
       sealed.push({ firstOffset, nextOffset, byteLength });
     }
     const last = segments.at(-1)!;
-    const opened = this.#owner === undefined
+    const state = this.#owner === undefined
       ? yield* this.#closedLast(last)
       : yield* this.#recoveredLast(last);
-    const { files, state } = opened;
-    let index: IndexWriter | undefined;
-    try {
-      // An empty segment goes on from the time of the one before it.
-      state.lastTimestamp = Math.max(
-        state.lastTimestamp,
-        before?.lastTimestamp ?? 0,
-      );
-      for (const { firstOffset } of sealed) {
-        if (this.#wrongIndexes.has(firstOffset)) {
-          yield* this.#rebuildIfRoom(firstOffset);
-        }
+    // An empty segment goes on from the time of the one before it.
+    state.lastTimestamp = Math.max(
+      state.lastTimestamp,
+      before?.lastTimestamp ?? 0,
+    );
+    for (const { firstOffset } of sealed) {
+      if (this.#wrongIndexes.has(firstOffset)) {
+        yield* this.#rebuildIfRoom(firstOffset);
       }
-      const { pool } = this.#place;
-      index = yield* IndexWriter.open(files.index, pool, state.index);
-      this.#refuseMoved();
-      yield* this.#clean();
-      const first = segments[0]!.firstOffset;
-      const { meta, owner } = yield* this.#own(first, state.nextOffset);
-      const { firstOffset } = last;
-      const report = this.#report();
-      return { sealed, files, index, firstOffset, state, meta, owner, report };
-    } catch (error) {
-      index?.[Symbol.dispose]();
-      yield* closeSegment(files);
-      throw error;
     }
+    const files = this.#files!;
+    const { pool } = this.#place;
+    this.#index = yield* IndexWriter.open(files.index, pool, state.index);
+    this.#refuseMoved();
+    yield* this.#clean();
+    const owned = yield* this.#own(segments[0]!.firstOffset, state.nextOffset);
+    return {
+      sealed,
+      files,
+      index: this.#index,
+      firstOffset: last.firstOffset,
+      state,
+      ...owned,
+      report: this.#report,
+    };
   }
 
   /** What the owner file says that the last writer left. */
@@ -248,28 +253,21 @@ class Opening {
     refuseMoved(this.#lock, this.#place.dir, "open log");
   }
 
-  #report(): OpeningReport {
-    return {
-      recovered: this.#recovered,
-      kept: this.#kept,
-      removed: this.#removed,
-      foreign: this.#listing.foreign,
-    };
-  }
-
   /**
    * Reads the directory, `meta` and the owner file; returns the segments of the log, at least one.
    */
   *#look(): Task<ListedSegment[]> {
     const place = this.#place;
     const { storage, dir } = place;
-    const listing = this.#listing = yield* listDirectory(storage, dir);
+    const listing = yield* listDirectory(storage, dir);
     refuseOddNames(dir, listing);
     if (listing.hasMeta) this.#meta = yield* readMeta(place);
     if (listing.hasOwner) this.#owner = yield* readOwnerFile(place);
     refuseOtherOwner(dir, this.#meta, this.#owner);
     this.#identity = this.#meta?.identity ?? this.#before?.identity ??
       makeIdentity(storage);
+    this.#report.removed.push(...listing.temporary);
+    this.#report.foreign.push(...listing.foreign);
     const { start, below, kept, faults: [fault] } = classifySegments(
       dir,
       listing,
@@ -341,7 +339,7 @@ class Opening {
   }
 
   /** Opens the last segment of a log that was closed, or of a new one. */
-  *#closedLast(last: ListedSegment): Task<OpenedSegment> {
+  *#closedLast(last: ListedSegment): Task<SegmentState> {
     const { storage, dir, pool } = this.#place;
     const { firstOffset } = last;
     let { index } = last;
@@ -350,16 +348,10 @@ class Opening {
     if (this.#wrongIndexes.has(firstOffset)) {
       index = (yield* this.#rebuildIfRoom(firstOffset)) || index;
     }
-    const files = yield* openPair(storage, dir, { ...last, index });
-    try {
-      const state = last.log || index
-        ? yield* sealedState(files, pool, firstOffset)
-        : emptyState(firstOffset);
-      return { files, state };
-    } catch (error) {
-      yield* closeSegment(files);
-      throw error;
-    }
+    this.#files = yield* openPair(storage, dir, { ...last, index });
+    return last.log || index
+      ? yield* sealedState(this.#files, pool, firstOffset)
+      : emptyState(firstOffset);
   }
 
   /** A log that ends below its first offset has lost the segment that holds it. */
@@ -370,46 +362,36 @@ class Opening {
   }
 
   /** Recovers the last segment of a log that was not closed. */
-  *#recoveredLast(last: ListedSegment): Task<OpenedSegment> {
-    if (!last.log || !last.index) {
-      // A file must be made before recovery looks: it tries in memory first whether it would
-      // refuse.
-      yield* tryRecovery(this.#place, last, this.#vouched);
-    }
-    return yield* this.#recover(last);
-  }
-
-  *#recover(last: ListedSegment): Task<OpenedSegment> {
+  *#recoveredLast(last: ListedSegment): Task<SegmentState> {
     const place = this.#place;
     const { storage, dir, pool } = place;
     const { firstOffset } = last;
-    const [kept, naming] = [this.#kept, this.#naming];
-    const refuseMoved = (): void => this.#refuseMoved();
-    refuseMoved();
-    const files = yield* openPair(storage, dir, last);
-    try {
-      const { state, report } = yield* recoverSegment({
-        ...files,
-        pool,
-        firstOffset,
-        durableOffset: this.#vouched,
-        // The owner file that says that the log must be recovered may not have a durable name yet.
-        *begin(): Task<void> {
-          yield* runAll([storage.syncDirectory(dir), ...naming.splice(0)]);
-        },
-        beforeChange: refuseMoved,
-        beside: (nextOffset) => this.#prepareOwner(nextOffset),
-        *keep(from, to): Task<void> {
-          const { log } = files;
-          kept.push(yield* keepCut(place, firstOffset, log, from, to));
-        },
-      });
-      this.#recovered.push(report);
-      return { files, state };
-    } catch (error) {
-      yield* closeSegment(files);
-      throw error;
+    const [kept, naming] = [this.#report.kept, this.#naming];
+    if (!last.log || !last.index) {
+      // A file must be made before recovery looks: it tries in memory first whether it would
+      // refuse.
+      yield* tryRecovery(place, last, this.#vouched);
     }
+    this.#refuseMoved();
+    const files = this.#files = yield* openPair(storage, dir, last);
+    const { state, report } = yield* recoverSegment({
+      ...files,
+      pool,
+      firstOffset,
+      durableOffset: this.#vouched,
+      // The owner file that says that the log must be recovered may not have a durable name yet.
+      *begin(): Task<void> {
+        yield* runAll([storage.syncDirectory(dir), ...naming.splice(0)]);
+      },
+      beforeChange: () => this.#refuseMoved(),
+      *keep(from, to): Task<void> {
+        const { log } = files;
+        kept.push(yield* keepCut(place, firstOffset, log, from, to));
+      },
+      beside: (nextOffset) => this.#prepareOwner(nextOffset),
+    });
+    this.#report.recovered.push(report);
+    return state;
   }
 
   /** Writes the index of a sealed segment again; returns whether there was room for it. */
@@ -421,7 +403,7 @@ class Opening {
       if (error instanceof NoSpaceError) return false;
       throw error;
     }
-    this.#recovered.push({
+    this.#report.recovered.push({
       path: segmentPath(this.#place.dir, firstOffset, "log"),
       trustedPosition: 0,
       scannedBytes: rebuilt.byteLength,
@@ -441,8 +423,9 @@ class Opening {
     if (below.length > 0 && this.#meta !== undefined) {
       yield* readMeta(this.#place, true);
     }
-    this.#removed.push(...this.#listing.temporary, ...below);
-    const paths = this.#removed.map((name) => join(dir, name));
+    const { removed } = this.#report;
+    removed.push(...below);
+    const paths = removed.map((name) => join(dir, name));
     // The one of the owner file was replaced.
     const prepared = this.#prepared?.path;
     yield* removeFiles(storage, paths.filter((path) => path !== prepared));
@@ -485,12 +468,6 @@ class Opening {
     yield* storage.syncDirectory(dir);
     return { meta, owner };
   }
-}
-
-/** The files of the last segment, open, and what they hold. */
-interface OpenedSegment {
-  files: SegmentFiles;
-  state: SegmentState;
 }
 
 /** Refuses an owner file that names another log than `meta` does. */

@@ -179,7 +179,7 @@ export class OwnerFile {
     return this.#record;
   }
 
-  /** Where it is open; `undefined` while it is not. */
+  /** Its path while it is open. */
   get path(): string | undefined {
     return this.#file?.path;
   }
