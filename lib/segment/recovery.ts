@@ -144,13 +144,11 @@ interface Scanned {
   scan: SegmentScan;
   /** Whether every entry was found to be right. */
   isIndexRight: boolean;
-  /** Entries for batches after the last one that has an entry. */
-  missing: IndexEntry[];
   /**
-   * Where the first batch begins that has no entry and would have one if a checkpoint had come
-   * after it.
+   * Entries for batches after the last one that has an entry: the first one would be there if a
+   * checkpoint had come after its batch.
    */
-  unindexed: number | undefined;
+  missing: IndexEntry[];
   /** Where the data of the published durable offset ends; 0 if that is not known. */
   durablePosition: number;
 }
@@ -296,7 +294,6 @@ class Recovery {
             scan,
             isIndexRight: entries !== undefined && compared.areRight,
             missing,
-            unindexed: missing[0]?.position,
             durablePosition,
           };
         }
@@ -393,10 +390,10 @@ class Recovery {
    * because there was no room for them.
    */
   #reachOf(scanned: Scanned): { reach: number; isKnown: boolean } {
-    const { stop: { position }, isIndexRight, unindexed, durablePosition } =
+    const { stop: { position }, isIndexRight, missing, durablePosition } =
       scanned;
     const checkpoint = Math.max(
-      Math.min(unindexed ?? Infinity, position),
+      Math.min(missing[0]?.position ?? Infinity, position),
       durablePosition,
     );
     const reach = checkpoint + CHECKPOINT_BYTES;
