@@ -161,6 +161,7 @@ Deno.test("the release workflow runs tasks and versions that are there", {
   for (const name of used) assert(name in tasks, name);
   const ci = Deno.readTextFileSync(`${ROOT}.ci/run`);
   assertStringIncludes(ci, `deno@${env["DENO_VERSION"]!.slice(1)} `);
+  assert(commands.some((command) => command.endsWith(" .ci/run")));
   const zig = /cargo-zigbuild==[\d.]+/;
   const stated = zig.exec(Deno.readTextFileSync(`${ROOT}docs/library.md`))![0];
   assert(commands.some((command) => command.includes(stated)));
