@@ -40,7 +40,7 @@ export class Attempts {
   /**
    * Repeats an attempt until it succeeds or the signal is aborted.
    *
-   * @param onFailure Receives each failure of the other system. If it throws, that ends the attempts.
+   * @param onFailure Receives each failure of the other system. If it throws, the attempts end.
    */
   async run(
     attempt: () => Promise<void>,
