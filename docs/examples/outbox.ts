@@ -35,7 +35,8 @@ for (const item of ["tea", "milk", "sugar"]) last = await order(item);
 
 // A server would keep running; this program waits until all orders have arrived.
 while ((shipping.stats().nextOffset ?? 0) <= last) {
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  const soon = new Promise((resolve) => setTimeout(resolve, 10));
+  await Promise.race([soon, shipping.done]); // throws if shipping has failed
 }
 const { state } = await manager.streams.info("orders");
 console.log(`${state.messages} orders are in the stream`);

@@ -6,7 +6,11 @@ const logs = new Map<string, Promise<Log>>();
 /** Opens the log of a session once. */
 function session(id: string): Promise<Log> {
   let log = logs.get(id);
-  if (log === undefined) logs.set(id, log = Log.open(`data/sessions/${id}`));
+  if (log === undefined) {
+    log = Log.open(`data/sessions/${id}`);
+    log.catch(() => logs.delete(id)); // the next request tries again
+    logs.set(id, log);
+  }
   return log;
 }
 
@@ -43,7 +47,7 @@ async function handle(request: Request): Promise<Response> {
   const from = last === null
     ? Number(searchParams.get("from") ?? 0)
     : Number(last) + 1;
-  if (!(from >= 0 && from <= log.nextOffset)) {
+  if (!Number.isInteger(from) || from < 0 || from > log.nextOffset) {
     return new Response("no such offset", { status: 400 });
   }
   return events(log, from);
