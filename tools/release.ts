@@ -77,7 +77,8 @@ export async function publishedNames(): Promise<string[]> {
   );
 }
 
-function copy(name: string, to: string): void {
+/** Copies a file of the checkout, or all files of a directory, to the same place elsewhere. */
+export function copy(name: string, to: string): void {
   const from = ROOT + name;
   if (!Deno.statSync(from).isDirectory) {
     const path = `${to}/${name}`;

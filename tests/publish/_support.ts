@@ -1,6 +1,6 @@
 /** What the tests of the published package share. */
 import { assert } from "@std/assert";
-import { publishedNames } from "../../tools/release.ts";
+import { copy, publishedNames } from "../../tools/release.ts";
 
 export const ROOT: string = new URL("../../", import.meta.url).pathname;
 
@@ -29,11 +29,7 @@ export async function run(
 export async function publish(to: string): Promise<string[]> {
   await run(Deno.execPath(), ["task", "embed", Deno.build.target]);
   const names = await publishedNames();
-  for (const name of names) {
-    const path = `${to}/${name}`;
-    Deno.mkdirSync(path.replace(/\/[^/]*$/, ""), { recursive: true });
-    Deno.copyFileSync(`${ROOT}${name}`, path);
-  }
+  for (const name of names) copy(name, to);
   return names;
 }
 
