@@ -61,7 +61,7 @@ class JetStreamSink implements Sink {
     const config = await this.#view.config(signal);
     for (const loss of losses(config)) {
       log.warn(
-        `Stream '${stream}' can remove the last message of subject '${subject}' (${loss}): shipping then cannot go on by itself`,
+        `Stream '${stream}' can remove the last message of subject '${subject}' (${loss}): then shipping cannot continue by itself`,
       );
     }
     const isAtomic = config.allow_atomic === true;

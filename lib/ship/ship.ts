@@ -288,7 +288,7 @@ export class Shipping implements AsyncDisposable {
     if (from === 0 && acknowledged > 0) {
       throw this.#refusal(
         "empty",
-        `the destination has no message, but cursor '${this.#options.cursor}' is at offset ${acknowledged}. It was emptied, made again, or never had the first messages of the log; resumeFrom: "cursor" (--resume-from-cursor) goes on at ${acknowledged}`,
+        `the destination has no message, but cursor '${this.#options.cursor}' is at offset ${acknowledged}. It was emptied, made again, or never had the first messages of the log; resumeFrom: "cursor" (--resume-from-cursor) continues at ${acknowledged}`,
       );
     }
     const isForeign = before !== undefined && next > this.#sent;
