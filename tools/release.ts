@@ -1,5 +1,5 @@
 /**
- * `deno task release`: what a release needs beside `deno task embed` and `deno publish`.
+ * `deno task release`: checks of a release, besides `deno task embed` and `deno publish`.
  *
  * - `check` compares the version wherever it is stated, and with a tag.
  * - `test` runs tests of the package as it would be published: its files and the library embedded
@@ -21,10 +21,10 @@ const TESTS: readonly string[] = [
   "iggy",
   "ship",
 ];
-/** What they need beside the published files. */
+/** Files that they need besides the published ones. */
 const NEEDED: readonly string[] = ["deno.json", "deno.lock", "tests", "tools"];
 
-/** Where the version is stated, and the pattern that finds it. */
+/** The files that state the version, and the pattern that finds it. */
 const STATED: Readonly<Record<string, RegExp>> = {
   "deno.json": /"version": "([^"]+)"/,
   "lib/native/version.ts": /VERSION = "([^"]+)"/,
@@ -47,7 +47,7 @@ export function statedVersions(
 }
 
 /**
- * Returns what keeps a checkout from being released, in words; empty if nothing does.
+ * Returns a description of each obstacle to a release of a checkout.
  *
  * @param tag The tag that is to be released, such as `v1.2.3`.
  */

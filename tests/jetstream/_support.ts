@@ -1,4 +1,4 @@
-/** What the tests with JetStream share. */
+/** Shared by the tests with JetStream. */
 import {
   DeliverPolicy,
   jetstream,
@@ -37,7 +37,7 @@ export async function appendSome(log: Log, count: number): Promise<void> {
   await log.flush();
 }
 
-/** Waits until something is so. */
+/** Waits until a condition holds. */
 export async function until(
   so: () => boolean | Promise<boolean>,
   withinMs = 30_000,

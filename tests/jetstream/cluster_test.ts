@@ -115,7 +115,7 @@ async function shipMeanwhile(
   return nextOffset;
 }
 
-/** Waits until something more was acknowledged. */
+/** Waits until more messages are acknowledged. */
 async function advanced(shipping: Shipping): Promise<void> {
   const { shippedMessages } = shipping.stats();
   await until(

@@ -1,4 +1,4 @@
-/** What a collector gets of a program with OTEL_DENO, and what Prometheus reads. */
+/** The metrics that a collector of OpenTelemetry and a parser of Prometheus receive. */
 import { assert, assertEquals } from "@std/assert";
 // @deno-types="./prometheus_parser.d.ts"
 import parsePrometheus from "parse-prometheus-text-format";

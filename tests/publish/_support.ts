@@ -1,10 +1,10 @@
-/** What the tests of the published package share. */
+/** Shared by the tests of the published package. */
 import { assert } from "@std/assert";
 import { copy, publishedNames } from "../../tools/release.ts";
 
 export const ROOT: string = new URL("../../", import.meta.url).pathname;
 
-/** Runs a command; returns what it printed on both streams. */
+/** Runs a command, and returns the output of both streams. */
 export async function run(
   command: string,
   args: string[],
@@ -34,8 +34,8 @@ export async function publish(to: string): Promise<string[]> {
 }
 
 /**
- * Returns what hides the checkout from a command, an empty filesystem over it, and the network;
- * nothing where this machine does not let us.
+ * Returns the beginning of a command that hides the checkout under an empty filesystem and, if
+ * asked to, the network. It is empty where this machine does not permit that.
  */
 export async function withoutCheckout(
   { network = true } = {},

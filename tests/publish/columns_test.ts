@@ -4,11 +4,11 @@ import { FILES } from "../permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const COLUMNS = 100;
-/** Folders of what others made, or of what is generated. */
+/** Folders of dependencies and generated files. */
 const LEFT_OUT =
   /^(\.git|target|node_modules|coverage|embedded|artifacts|corpus)$/;
 
-/** Returns the lines of a file that are too long, but for what cannot be broken. */
+/** Returns the lines of a file that are too long without the parts that cannot be broken. */
 export function longLines(name: string, text: string): number[] {
   const isPage = name.endsWith(".md");
   const isScript = name.endsWith(".ts");
@@ -22,7 +22,7 @@ export function longLines(name: string, text: string): number[] {
       : isPage
       ? withoutLinks(line, isCode)
       : withoutTexts(line);
-    // A text of several lines is as the one who reads it needs it.
+    // A text of several lines is left as it is.
     if (isScript && line.split(/(?<!\\)`/).length % 2 === 0) {
       isTemplate = !isTemplate;
     }
@@ -31,13 +31,13 @@ export function longLines(name: string, text: string): number[] {
   return long;
 }
 
-/** A link is not broken, nor are the row of a table and what a terminal shows. */
+/** Removes links. Code and the rows of tables are not broken, either. */
 function withoutLinks(line: string, isCode: boolean): string {
   if (isCode || line.startsWith("|")) return "";
   return line.replaceAll(/\]\([^)]*\)|https?:\S+/g, "");
 }
 
-/** A string, a regular expression, an address and the row of a table are not broken. */
+/** Removes strings, regular expressions and addresses. Rows of tables are not broken, either. */
 function withoutTexts(line: string): string {
   if (/^\s*(\*|\/\/[/!]) \|/.test(line)) return "";
   const texts =

@@ -16,7 +16,7 @@ for await (using batch of log.read()) {
 console.log(JSON.stringify({ origin, texts }));
 `;
 
-/** What the program prints in an empty directory. */
+/** The output of the program in an empty directory. */
 const PRINTED = { origin: "memory", texts: ["one", "two"] };
 
 /** A package with the library for this platform, and the program beside it. */
@@ -28,7 +28,7 @@ class Workshop implements Disposable {
     Deno.writeTextFileSync(`${this.path}/main.ts`, PROGRAM);
   }
 
-  /** Runs a command here without network, checkout and, in part, environment. */
+  /** Runs a command without network and checkout and, if `env` is given, in that environment. */
   async offline(
     command: string[],
     env: Record<string, string> | undefined,
@@ -46,7 +46,7 @@ class Workshop implements Disposable {
   }
 }
 
-/** Tells why `deno compile` cannot be tried whole: it needs a runtime that it downloads once. */
+/** Returns why `deno compile` cannot be tried: it downloads a runtime at its first use. */
 function obstacle(): string | undefined {
   if (!ALL || !hasProgram("cargo")) return "needs cargo and all permissions";
   const dir = Deno.makeTempDirSync({ prefix: "basalt_compile_" });
@@ -121,7 +121,7 @@ Deno.test({
     });
 
     await t.step("deno compile puts the library into it", async () => {
-      // Any executable in the place of the runtime: what is added to it is looked at, not run.
+      // Any executable can replace the runtime, because the program is not run.
       const runtime = Deno.execPath();
       const args = ["compile", "--cached-only", ...FLAGS, "-o", "program"];
       await deno({ DENORT_BIN: runtime }, ...args, "main.ts");

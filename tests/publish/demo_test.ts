@@ -1,4 +1,4 @@
-/** `task demo`: what it prints, and that it leaves nothing however it ends. */
+/** The output of `task demo`, which leaves no file however it ends. */
 import { assert, assertEquals } from "@std/assert";
 import {
   formatBars,

@@ -80,7 +80,7 @@ class Program implements AsyncDisposable {
   }
 }
 
-/** What the guide quotes of a program, and what it says that the program prints. */
+/** Returns the code and the output of a program in the guide. */
 function quoted(name: string): { code: string; output: string } {
   const guide = Deno.readTextFileSync(`${ROOT}docs/guide.md`);
   const [, after = ""] = guide.split(`(examples/${name})`);
@@ -162,7 +162,7 @@ test("docs/examples/sessions.ts goes on after the last event that a client had",
     'id: 0\ndata: {"step":0}',
     'id: 1\ndata: {"step":1}',
   ]);
-  // One that is there, and one that comes while the client waits.
+  // One message exists already, the other one arrives while the client waits.
   const resumed = readEvents(url, 2, { "last-event-id": "0" });
   assertEquals(await post(2), { offset: 2 });
   assertEquals(await resumed, [

@@ -8,7 +8,7 @@ const PAGE = "docs/format.md";
 
 /** Files and directories that may cite a rule. */
 const CITING = ["lib", "rust/src", "tests", "bench", "docs", "README.md"];
-/** Among them, those whose citation counts: they check a rule or carry it out. */
+/** Those whose citations count, because they check a rule or implement it. */
 const COUNTING = /^(?:lib|rust\/src|tests)\//;
 /** Build output and generated sources. */
 const SKIPPED = /(?:^|\/)(?:target|embedded|node_modules)$/;

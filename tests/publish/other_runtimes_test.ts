@@ -20,7 +20,7 @@ const ESBUILD = [
   "npm:esbuild@0.25.12",
 ];
 
-/** What only two commands load, when they run. */
+/** Packages that only two commands load, when they run. */
 const NATS = ["jetstream", "nats-core", "transport-node"]
   .map((name) => `@nats-io/${name}`);
 
@@ -37,7 +37,7 @@ async function bundle(to: string): Promise<void> {
       "--target=node20",
       // Generated, so it may be missing.
       "--external:./embedded/*",
-      // Nothing of it is called here: it would have to be installed.
+      // It is not installed, because nothing here calls it.
       `--alias:commander=${to}/commander.mjs`,
       ...NATS.map((name) => `--alias:${name}=${to}/nothing.cjs`),
       `--outdir=${to}`,

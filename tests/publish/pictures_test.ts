@@ -1,4 +1,4 @@
-/** The pictures of docs/ show what the code has. */
+/** The pictures of docs/ agree with the code. */
 import { assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 

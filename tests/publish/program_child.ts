@@ -1,5 +1,5 @@
 /**
- * What a user's first program does: acquire, write, read, drop; prints where the library came from.
+ * A user's first program: acquires, writes, reads and drops; prints where the library came from.
  */
 const [module, directory] = Deno.args;
 const { BufferPool, DirectFile, loadLibrary } = await import(module!);

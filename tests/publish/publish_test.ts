@@ -9,7 +9,7 @@ import { publish, ROOT, run, withoutCheckout } from "./_support.ts";
 
 const decoder = new TextDecoder();
 
-/** Copies the checkout without what was built. */
+/** Copies the checkout without build output. */
 function copyCheckout(to: string): void {
   const copy = (name: string): void => {
     Deno.mkdirSync(`${to}/${name}`, { recursive: true });
@@ -111,8 +111,8 @@ function serve(directory: string): Deno.HttpServer<Deno.NetAddr> {
 }
 
 /**
- * The flags that the README says are all that a program with files in `data` needs: where that is
- * there, and where it is made.
+ * Returns the flags in the README for a program with files in `data`, which exists or is made by
+ * the program.
  */
 function documentedFlags(isThere = true): string[] {
   const readme = Deno.readTextFileSync(`${ROOT}README.md`);
@@ -162,8 +162,7 @@ Deno.test(
           "run",
           "--no-prompt",
           "--quiet",
-          // A server of our own is not among the hosts that Deno imports from unasked, as jsr.io
-          // is.
+          // Unlike jsr.io, this server is not among the hosts from which Deno always imports.
           `--allow-import=${host}`,
           ...flags,
           main,

@@ -1,4 +1,4 @@
-/** What can be checked of a release without a registry. */
+/** Checks of a release that need no registry. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "@std/yaml";
 import { obstacles, statedVersions } from "../../tools/release.ts";
@@ -98,7 +98,7 @@ function workflow(): Workflow {
   return parse(Deno.readTextFileSync(path)) as Workflow;
 }
 
-/** The jobs that a job waits for, at any distance. */
+/** Returns all jobs that a job waits for, directly or not. */
 function before(jobs: Record<string, Job>, name: string): Set<string> {
   const found = new Set<string>();
   for (const needed of [jobs[name]!.needs ?? []].flat()) {
@@ -124,7 +124,7 @@ Deno.test(
       );
     assertEquals(publishing.map(([name]) => name), ["publish"]);
     for (const [name, { permissions }] of Object.entries(jobs)) {
-      // Provenance needs the identity of the workflow, which nothing else gets.
+      // Provenance needs the identity of the workflow, which no other job gets.
       const expected = name === "publish" ? "write" : undefined;
       assertEquals(permissions?.["id-token"], expected, name);
     }

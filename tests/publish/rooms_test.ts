@@ -1,4 +1,4 @@
-/** The rooms of the README's picture: who may import whom, and who alone says what. */
+/** The rooms of the README's picture: their imports, and calls that one room alone may make. */
 import { assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 
@@ -19,7 +19,7 @@ const FLOORS: readonly (readonly string[])[] = [
 ];
 /** It stands beside the others. */
 const TESTING = ["storage", "pool", "base"];
-/** What it may take of the storage behind its face, to check and fail as the disk does. */
+/** Parts of the storage that it may import besides, to check and fail as the disk does. */
 const PARTS = "lib/storage/parts.ts";
 /** Iggy's format up to 0.8 has a face of its own, for the room that needs it. */
 const LEGACY = "lib/codec/legacy/mod.ts";
@@ -37,7 +37,7 @@ function sources(): Source[] {
     for (const directory of directories) {
       for (const { name, isDirectory } of Deno.readDirSync(ROOT + directory)) {
         const path = `${directory}/${name}`;
-        // Generated, and none of the tree.
+        // Generated.
         if (path === "lib/native/embedded") continue;
         if (isDirectory) directories.push(path);
         else {found.push({
@@ -51,14 +51,14 @@ function sources(): Source[] {
   return found;
 }
 
-/** What a source imports or re-exports of this package: paths from the root. */
+/** Returns the files that a source imports or re-exports, as paths from the root. */
 function imports({ path, text }: Source): string[] {
   return [...text.matchAll(/^(?:import|export|\}).* from "(\.[^"]+)";/gm)]
     .map(([, specifier]) => new URL(specifier!, `file:///${path}`).pathname)
     .map((pathname) => pathname.slice(1));
 }
 
-/** What a source imports or re-exports of this package and needs at run time: not types alone. */
+/** Returns those that it needs at run time, unlike imports of types alone. */
 function valueImports({ path, text }: Source): string[] {
   const statements = text.matchAll(
     /^(?:import|export) (?!type\b)([^;"]*?) from "(\.[^"]+)";/gm,
@@ -70,7 +70,7 @@ function valueImports({ path, text }: Source): string[] {
   );
 }
 
-/** A way from a file back to itself, if there is one. */
+/** Returns a path of imports from a file back to itself, if there is one. */
 function circle(
   start: string,
   edges: ReadonlyMap<string, readonly string[]>,

@@ -18,7 +18,7 @@ function texts(count: number, from = 0): string[] {
   return Array.from({ length: count }, (_, i) => `message ${from + i}`);
 }
 
-/** Waits until something is so. */
+/** Waits until a condition holds. */
 async function until(so: () => boolean): Promise<void> {
   const endMs = performance.now() + 10_000;
   while (!so()) {
@@ -373,7 +373,7 @@ const MESSAGES = Number(
     : 0,
 );
 
-/** Appends empty-handed: the log is larger than what may be in memory. */
+/** Appends a log that is larger than the memory it may use. */
 async function fill(log: Log, count: number): Promise<void> {
   const bytes = new Uint8Array(100 * 1000);
   const lengths = new Uint32Array(1000).fill(100);
