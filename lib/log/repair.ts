@@ -382,8 +382,8 @@ class Repair {
   *#segments(segments: readonly ClassifiedSegment[]): Task<number> {
     let left = 0;
     /** Where the next segment must start; `undefined` once the run has ended. */
-    let expected = (segments.find((each) => each.log) ?? segments[0])
-      ?.firstOffset;
+    let expected: number | undefined =
+      (segments.find((each) => each.log) ?? segments[0])?.firstOffset;
     for (const [i, segment] of segments.entries()) {
       const isLast = i === segments.length - 1;
       const isNext = expected === segment.firstOffset;
