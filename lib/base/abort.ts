@@ -37,14 +37,14 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
 }
 
 /** Resolves after some time, or as soon as a signal is aborted. */
-export async function delay(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
+export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  const end = onAbort(signal, resolve);
+  const end = signal && onAbort(signal, resolve);
   await promise;
   clearTimeout(timer);
-  end();
+  end?.();
 }
 
 /** Resolves as the promise does, or rejects with the signal's reason if it is aborted first. */

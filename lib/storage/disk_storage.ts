@@ -1,19 +1,15 @@
 import {
   checkChoice,
+  delay,
   drive,
   driveSync,
-  isPermitted,
-  onAbort,
   paired,
-  parentOf,
-  runAll,
   step,
   type Task,
 } from "../base/mod.ts";
 import { isEngineIdle } from "../engine/mod.ts";
-import { native, UnsupportedError } from "../native/mod.ts";
+import { native } from "../native/mod.ts";
 import type { BufferPool } from "../pool/mod.ts";
-import type { Descriptor } from "./descriptor.ts";
 import { DirectFile } from "./direct_file.ts";
 import {
   DIRECT_MODES,
@@ -23,8 +19,9 @@ import {
 } from "./direct_file_options.ts";
 import { DirectoryLock } from "./directory_lock.ts";
 import { checkDelay } from "./duration.ts";
-import { adapted, codeOf, failure } from "./errors.ts";
-import { type Placing, type StorageTasks, storageTasks } from "./file_steps.ts";
+import { adapted, codeOf } from "./errors.ts";
+import { type StorageTasks, storageTasks } from "./file_steps.ts";
+import { makingDirectory, placingDirectory } from "./make_directory.ts";
 import { openDirectory } from "./open_descriptor.ts";
 import { pathString } from "./paths.ts";
 import {
@@ -296,23 +293,13 @@ export class DiskStorage implements Storage {
   }
 
   /** Waits; rejects with the signal's reason when it is aborted. */
-  delay(
+  async delay(
     durationMs: number,
-    options: { signal?: AbortSignal } = {},
+    { signal }: { signal?: AbortSignal } = {},
   ): Promise<void> {
-    const { signal } = options;
-    return new Promise((resolve, reject) => {
-      checkDelay(durationMs);
-      if (signal?.aborted) return reject(signal.reason);
-      const timer = setTimeout(() => {
-        unlisten?.();
-        resolve();
-      }, durationMs);
-      const unlisten = signal && onAbort(signal, () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      });
-    });
+    checkDelay(durationMs);
+    await delay(durationMs, signal);
+    signal?.throwIfAborted();
   }
 
   /** Sync version of {@linkcode DiskStorage.delay}: it blocks the thread. */
@@ -422,10 +409,8 @@ function* named<T>(syscall: string, path: string, task: Task<T>): Task<T> {
 }
 
 function* renaming(from: string, to: string): Task<void> {
-  const [old, wanted] = [
-    pathString("rename file", from),
-    pathString("rename file", to),
-  ];
+  const old = pathString("rename file", from);
+  const wanted = pathString("rename file", to);
   yield* named("rename", old, paired(Deno, "rename", old, wanted));
 }
 
@@ -444,137 +429,4 @@ function* listing(where: string): Task<StorageEntry[]> {
   return entries
     .map(({ name, isFile, isDirectory }) => ({ name, isFile, isDirectory }))
     .sort((a, b) => a.name < b.name ? -1 : 1);
-}
-
-/**
- * Makes a directory, after its parents where they are missing; each name is synced as soon as it is
- * there.
- *
- * The parent is opened first: who may not sync it makes nothing.
- */
-function* makingDirectory(where: string, names: NamesMode): Task<boolean> {
-  const path = pathString("make directory", where);
-  const parent = parentOf(path);
-  if (yield* isDirectoryThere(path)) {
-    yield* syncName(syncingDirectory, path, names);
-    return yield* makeOneIn(undefined, path, names);
-  }
-  let opened: Descriptor;
-  const naming: Task<void>[] = [];
-  try {
-    opened = yield* openDirectory(parent);
-    naming.push(syncName(syncingDirectory, parent, names));
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT" || parent === path) throw error;
-    yield* makingDirectory(parent, names);
-    opened = yield* openDirectory(parent);
-  }
-  try {
-    // Side by side: syncs of one filesystem share a commit of its journal.
-    const making: Task<boolean | void> = makeOneIn(opened, path, names);
-    const [isMade] = yield* runAll([making, ...naming]);
-    return isMade === true;
-  } finally {
-    opened[Symbol.dispose]();
-  }
-}
-
-/**
- * Makes a directory in place, after its parents where they are missing; the syncs of its name are
- * left to do.
- */
-function* placingDirectory(where: string, names: NamesMode): Task<Placing> {
-  const path = pathString("make directory", where);
-  const parent = parentOf(path);
-  if (driveSync(isDirectoryThere(path))) {
-    return placing([syncName(syncingDirectoryNow, path, names)]);
-  }
-  let opened: Descriptor;
-  try {
-    // Nothing is made that cannot be synced.
-    opened = driveSync(openDirectory(parent));
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
-    yield* makingDirectory(path, names);
-    return placing([]);
-  }
-  try {
-    driveSync(makeOne(path));
-  } catch (error) {
-    opened[Symbol.dispose]();
-    throw error;
-  }
-  const syncs = [
-    syncEntries(opened, names),
-    syncName(syncingDirectoryNow, parent, names),
-  ];
-  return placing(syncs, () => opened[Symbol.dispose]());
-}
-
-function placing(syncs: Task<void>[], end = (): void => {}): Placing {
-  return { syncs, [Symbol.dispose]: end };
-}
-
-/** Makes one directory in its open parent, durably; `false` if it is there. */
-function* makeOneIn(
-  opened: Descriptor | undefined,
-  path: string,
-  names: NamesMode,
-): Task<boolean> {
-  const parent = parentOf(path);
-  const isMade = yield* makeOne(path);
-  if (!isMade) return false;
-  // Without a descriptor: it was there, and is gone.
-  if (opened === undefined) yield* syncingDirectory(parent, names);
-  else yield* syncEntries(opened, names);
-  return true;
-}
-
-/**
- * Makes the name of a directory durable that is there: its maker may have been killed before it
- * was.
- * Where its parent is out of reach, or has no sync, it was not made by this library.
- */
-function* syncName(
-  sync: typeof syncingDirectory,
-  path: string,
-  names: NamesMode,
-): Task<void> {
-  const parent = parentOf(path);
-  if (!isPermitted("read", parent)) return;
-  try {
-    yield* sync(parent, names);
-  } catch (error) {
-    const isRefused = error instanceof Deno.errors.NotCapable ||
-      error instanceof UnsupportedError || codeOf(error) === "EACCES";
-    if (!isRefused) throw error;
-  }
-}
-
-/** Makes one directory; `false` if it is there. */
-function* makeOne(path: string): Task<boolean> {
-  try {
-    yield* named("mkdir", path, paired(Deno, "mkdir", path));
-    return true;
-  } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
-  }
-  if (yield* isDirectoryThere(path)) return false;
-  throw failure("ENOENT", "mkdir", path);
-}
-
-/** Whether there is a directory; for anything else the error that making it has. */
-function* isDirectoryThere(path: string): Task<boolean> {
-  try {
-    const { isDirectory } = yield* named(
-      "mkdir",
-      path,
-      paired(Deno, "stat", path),
-    );
-    if (isDirectory) return true;
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
-    throw error;
-  }
-  throw failure("ENOTDIR", "mkdir", path);
 }

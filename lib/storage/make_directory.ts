@@ -1,0 +1,138 @@
+import {
+  driveSync,
+  isPermitted,
+  paired,
+  parentOf,
+  runAll,
+  type Task,
+} from "../base/mod.ts";
+import { UnsupportedError } from "../native/mod.ts";
+import { adapted, codeOf, failure } from "./errors.ts";
+import type { Placing } from "./file_steps.ts";
+import { openDirectory } from "./open_descriptor.ts";
+import { pathString } from "./paths.ts";
+import {
+  type NamesMode,
+  syncEntries,
+  syncingDirectory,
+  syncingDirectoryNow,
+} from "./sync_directory.ts";
+
+/** A directory, whether this call made it, and the syncs that make its name durable. */
+interface Placed extends Placing {
+  readonly isMade: boolean;
+}
+
+/** Makes a directory and its missing parents, durably; returns whether it was made. */
+export function* makingDirectory(
+  where: string,
+  names: NamesMode,
+): Task<boolean> {
+  const path = pathString("make directory", where);
+  const place = (isParentNew: boolean) =>
+    placing(path, names, syncingDirectory, isParentNew);
+  using placed = yield* placingWithParents(path, names, place);
+  // Deno checks the permission to write, also where the directory exists.
+  const isMade = placed.isMade || (yield* makeOne(path));
+  // Side by side: syncs of one filesystem share a commit of its journal.
+  yield* runAll(placed.syncs);
+  return isMade;
+}
+
+/** Makes a directory in place, after its missing parents. The syncs of its name are left to do. */
+export function placingDirectory(
+  where: string,
+  names: NamesMode,
+): Task<Placing> {
+  const path = pathString("make directory", where);
+  // deno-lint-ignore require-yield -- it runs in place
+  const place = function* (isParentNew: boolean): Task<Placed> {
+    return driveSync(placing(path, names, syncingDirectoryNow, isParentNew));
+  };
+  return placingWithParents(path, names, place);
+}
+
+/** Makes a directory, and before that its parents if they are missing. */
+function* placingWithParents(
+  path: string,
+  names: NamesMode,
+  place: (isParentNew: boolean) => Task<Placed>,
+): Task<Placed> {
+  const parent = parentOf(path);
+  try {
+    return yield* place(false);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT" || parent === path) throw error;
+  }
+  yield* makingDirectory(parent, names);
+  return yield* place(true);
+}
+
+/**
+ * Makes a directory in a parent that exists.
+ *
+ * The parent is opened first: where it cannot be synced, nothing is made.
+ */
+function* placing(
+  path: string,
+  names: NamesMode,
+  sync: typeof syncingDirectory,
+  isParentNew: boolean,
+): Task<Placed> {
+  if (yield* isDirectoryThere(path)) {
+    const syncs = [syncName(sync, path, names)];
+    return { isMade: false, syncs, [Symbol.dispose]() {} };
+  }
+  const parent = parentOf(path);
+  using stack = new DisposableStack();
+  const opened = stack.use(yield* openDirectory(parent));
+  const isMade = yield* makeOne(path);
+  const syncs = [syncEntries(opened, names)];
+  if (!isParentNew) syncs.push(syncName(sync, parent, names));
+  const kept = stack.move();
+  return { isMade, syncs, [Symbol.dispose]: () => kept.dispose() };
+}
+
+/**
+ * Makes the name of an existing directory durable: the process that made it may have been killed
+ * before that. If its parent cannot be read or synced, this library did not make the directory.
+ */
+function* syncName(
+  sync: typeof syncingDirectory,
+  path: string,
+  names: NamesMode,
+): Task<void> {
+  const parent = parentOf(path);
+  if (!isPermitted("read", parent)) return;
+  try {
+    yield* sync(parent, names);
+  } catch (error) {
+    const isRefused = error instanceof Deno.errors.NotCapable ||
+      error instanceof UnsupportedError || codeOf(error) === "EACCES";
+    if (!isRefused) throw error;
+  }
+}
+
+/** Makes one directory; returns `false` if it exists. */
+function* makeOne(path: string): Task<boolean> {
+  try {
+    yield* paired(Deno, "mkdir", path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw adapted(error, "mkdir", path);
+  }
+  if (yield* isDirectoryThere(path)) return false;
+  throw failure("ENOENT", "mkdir", path);
+}
+
+/** Returns whether a directory exists; throws for anything else the error of making it. */
+function* isDirectoryThere(path: string): Task<boolean> {
+  try {
+    const { isDirectory } = yield* paired(Deno, "stat", path);
+    if (isDirectory) return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw adapted(error, "mkdir", path);
+  }
+  throw failure("ENOTDIR", "mkdir", path);
+}
