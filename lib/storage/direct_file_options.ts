@@ -74,10 +74,7 @@ export interface WriteItem extends BufferRange {
 /** Options with every default filled in. */
 export type OpenRequest = Readonly<Required<Omit<DirectFileOptions, "pool">>>;
 
-/**
- * The options of a storage's file with the defaults that differ from those of `Deno.open`; an
- * option that is `undefined` was not given.
- */
+/** Fills in the defaults of a storage's file that differ from those of `Deno.open`. */
 export function storageOptions<T extends StorageOpenOptions>(options: T): T {
   const { read = true, mode = 0o640 } = options;
   return { ...options, read, mode };
@@ -86,57 +83,56 @@ export function storageOptions<T extends StorageOpenOptions>(options: T): T {
 /**
  * Checks the options and fills in the defaults.
  *
- * @throws {TypeError} If options contradict each other, or one is of the wrong kind.
+ * @throws {TypeError} If options contradict each other, or one is of the wrong type.
  * @throws {RangeError} If `mode` has other bits than those of permissions.
  */
-export function openRequest(options: DirectFileOptions): OpenRequest {
-  const flag = (name: keyof DirectFileOptions | "append"): boolean => {
-    const value = (options as Record<string, unknown>)[name];
-    if (value === undefined || typeof value === "boolean") {
-      return value === true;
-    }
+export function openRequest(
+  options: DirectFileOptions & { append?: boolean },
+): OpenRequest {
+  for (const name of FLAGS) {
+    const value: unknown = options[name];
+    if (value === undefined || typeof value === "boolean") continue;
     throw wrong(name, "must be a boolean", value);
-  };
-  if (flag("append")) {
+  }
+  if (options.append) {
     throw new TypeError(
       "Cannot open file as 'append' is not offered, positions are explicit: open with 'write' and write at the file's size",
     );
   }
-  const write = flag("write");
-  const request = {
-    read: options.read === undefined ? !write : flag("read"),
-    write,
-    truncate: flag("truncate"),
-    create: flag("create"),
-    createNew: flag("createNew"),
-    mode: options.mode ?? 0o666,
-    direct: options.direct ?? "prefer",
-  };
-  if (!request.read && !write) {
+  const { write = false, read = !write } = options;
+  if (!read && !write) {
     throw new TypeError(
       "Cannot open file as neither 'read' nor 'write' is true: one must be",
     );
   }
-  for (const name of ["truncate", "create", "createNew"] as const) {
-    if (request[name] && !write) {
-      throw new TypeError(`Cannot open file as '${name}' needs 'write: true'`);
-    }
+  const { truncate = false, create = false, createNew = false } = options;
+  for (const [name, is] of Object.entries({ truncate, create, createNew })) {
+    if (write || !is) continue;
+    throw new TypeError(`Cannot open file as '${name}' needs 'write: true'`);
   }
-  checkChoice("open file", "direct", request.direct, DIRECT_MODES);
-  if (typeof request.mode !== "number") {
-    throw wrong("mode", "must be a number", request.mode);
-  }
-  const { mode } = request;
+  const { direct = "prefer", mode = 0o666, pool } = options;
+  checkChoice("open file", "direct", direct, DIRECT_MODES);
+  if (typeof mode !== "number") throw wrong("mode", "must be a number", mode);
   if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) {
     throw new RangeError(
       `Cannot open file as 'mode' must be an integer from 0 to 0o7777: received ${mode}`,
     );
   }
-  if (options.pool !== undefined && !(options.pool instanceof BufferPool)) {
-    throw wrong("pool", "must be a BufferPool", options.pool);
+  if (pool !== undefined && !(pool instanceof BufferPool)) {
+    throw wrong("pool", "must be a BufferPool", pool);
   }
-  return request;
+  return { read, write, truncate, create, createNew, mode, direct };
 }
+
+/** The options that are booleans. */
+const FLAGS = [
+  "read",
+  "write",
+  "truncate",
+  "create",
+  "createNew",
+  "append",
+] as const;
 
 function wrong(name: string, what: string, value: unknown): TypeError {
   return new TypeError(

@@ -19,7 +19,7 @@ import {
 } from "./direct_file_options.ts";
 import { DirectoryLock } from "./directory_lock.ts";
 import { checkDelay } from "./duration.ts";
-import { adapted, codeOf } from "./errors.ts";
+import { adapted, adapting, codeOf } from "./errors.ts";
 import { type StorageTasks, storageTasks } from "./file_steps.ts";
 import { makingDirectory, placingDirectory } from "./make_directory.ts";
 import { openDirectory } from "./open_descriptor.ts";
@@ -399,24 +399,15 @@ export class DiskStorage implements Storage {
   }
 }
 
-/** A task whose errors carry the call and the path. */
-function* named<T>(syscall: string, path: string, task: Task<T>): Task<T> {
-  try {
-    return yield* task;
-  } catch (error) {
-    throw adapted(error, syscall, path);
-  }
-}
-
 function* renaming(from: string, to: string): Task<void> {
   const old = pathString("rename file", from);
   const wanted = pathString("rename file", to);
-  yield* named("rename", old, paired(Deno, "rename", old, wanted));
+  yield* adapting("rename", old, paired(Deno, "rename", old, wanted));
 }
 
 function* removing(where: string): Task<void> {
   const path = pathString("remove file", where);
-  yield* named("unlink", path, paired(Deno, "remove", path));
+  yield* adapting("unlink", path, paired(Deno, "remove", path));
 }
 
 function* listing(where: string): Task<StorageEntry[]> {
@@ -425,7 +416,7 @@ function* listing(where: string): Task<StorageEntry[]> {
     () => Array.fromAsync(Deno.readDir(path)),
     () => [...Deno.readDirSync(path)],
   );
-  const entries = yield* named("scandir", path, reading);
+  const entries = yield* adapting("scandir", path, reading);
   return entries
     .map(({ name, isFile, isDirectory }) => ({ name, isFile, isDirectory }))
     .sort((a, b) => a.name < b.name ? -1 : 1);

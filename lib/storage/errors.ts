@@ -1,3 +1,4 @@
+import type { Task } from "../base/mod.ts";
 import { OPERATION, type PendingOperation } from "../engine/mod.ts";
 import { errnoName, STATUS, statusError, systemError } from "../native/mod.ts";
 import { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";
@@ -87,8 +88,21 @@ export function adapted(error: unknown, syscall: string, path: string): Error {
   return failure(code, syscall, path);
 }
 
+/** Runs a task whose errors get the call and the path. */
+export function* adapting<T>(
+  syscall: string,
+  path: string,
+  task: Task<T>,
+): Task<T> {
+  try {
+    return yield* task;
+  } catch (error) {
+    throw adapted(error, syscall, path);
+  }
+}
+
 /**
- * The kernel's name of an error that `node:fs` or Deno threw; `undefined` for errors of other kinds
+ * Returns the kernel's name of an error that `node:fs` or Deno threw; `undefined` for errors of other kinds
  * (`ERR_INVALID_ARG_VALUE`).
  */
 export function codeOf(error: unknown): string | undefined {

@@ -5,7 +5,7 @@ import {
   type Step,
   stepInPlace,
 } from "../base/mod.ts";
-import { engine, FLAGS, OPERATION } from "../engine/mod.ts";
+import { engine, FLAGS, OPERATION, type OperationKind } from "../engine/mod.ts";
 import { native, systemError } from "../native/mod.ts";
 import {
   BufferPool,
@@ -142,7 +142,7 @@ export class FileOperations implements FileSteps, OperationOwner {
     this.checkReadable();
     const { path, capabilities } = this;
     const loan = lendRange("read", path, capabilities, buffer, position, range);
-    return this.readInto(loan, 0, position, loan.length);
+    return this.#moving(OPERATION.READ, loan, position, this.#tierFlags);
   }
 
   /** Makes a read into memory that is lent, and was checked. */
@@ -152,17 +152,10 @@ export class FileOperations implements FileSteps, OperationOwner {
     position: number,
     length: number,
   ): FileOperation<number> {
-    const flags = this.#tierFlags;
     const { READ } = OPERATION;
-    const reading = fileOperation<number>(
-      this,
-      READ,
-      position,
-      length,
-      flags,
-      loan,
-    );
+    const reading = this.#moving<number>(READ, loan, position, this.#tierFlags);
     reading.start = start;
+    reading.length = length;
     return reading;
   }
 
@@ -180,21 +173,28 @@ export class FileOperations implements FileSteps, OperationOwner {
     this.checkWritable();
     const { path, capabilities: found } = this;
     const loan = lendRange("write", path, found, buffer, position, options);
-    const all = flags | this.#tierFlags;
-    return fileOperation(
-      this,
+    return this.#moving(
       OPERATION.WRITE,
-      position,
-      loan.length,
-      all,
       loan,
+      position,
+      flags | this.#tierFlags,
     );
   }
 
   seal(buffer: PooledBuffer): FileOperation<void> {
     this.checkWritable();
     const loan = buffer.pool.lend(buffer, 0, buffer.length, "write");
-    return fileOperation(this, OPERATION.SEAL, 0, loan.length, 0, loan);
+    return this.#moving(OPERATION.SEAL, loan, 0, 0);
+  }
+
+  /** Makes an operation on the whole of a loan. */
+  #moving<T>(
+    op: OperationKind,
+    loan: Loan,
+    position: number,
+    flags: number,
+  ): FileOperation<T> {
+    return fileOperation(this, op, position, loan.length, flags, loan);
   }
 
   sync(durability: Exclude<Durability, "none"> = "data"): FileOperation<void> {
@@ -260,7 +260,7 @@ export class FileOperations implements FileSteps, OperationOwner {
     return this.descriptor.probe();
   }
 
-  close(): Step<void> & Required<Pick<Step<void>, "begin">> {
+  close(): Step<void> {
     const closeSync = () => this.#closeSync();
     return {
       kind: "close",

@@ -3,10 +3,7 @@ import { checkInteger, roundDown } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { BufferRange } from "./storage.ts";
 
-/**
- * Checks everything about the range of a read or write, then lends it: the same for a file of the
- * disk and of a simulation.
- */
+/** Checks the range of a read or write, then lends it, for files of the disk and simulated ones. */
 export function lendRange(
   kind: "read" | "write",
   path: string,
@@ -28,9 +25,6 @@ export function lendRange(
       `Cannot ${action} as 'buffer' is frozen: others may be looking at it`,
     );
   }
-  const alignment = kind === "read"
-    ? capabilities.readOffsetAlignment
-    : capabilities.offsetAlignment;
   const whole = buffer.length;
   if (whole === 0) {
     throw new RangeError(
@@ -38,26 +32,33 @@ export function lendRange(
     );
   }
   const { start = 0, length = whole - start } = range;
-  checkInteger(action, "position", position);
-  checkInteger(action, "start", start, 0, Math.max(0, whole - 1));
-  checkInteger(action, "length", length, 1, whole - start);
+  const room = whole - start;
+  checkInteger(action, "start", start, 0, whole - 1);
+  checkInteger(action, "length", length, 1, room);
   const most = Number.MAX_SAFE_INTEGER - length;
   checkInteger(action, "position", position, 0, most);
-  checkAligned(action, "position", position, alignment, 0, most);
-  const room = whole - start;
-  checkAligned(action, "length", length, alignment, 1, room);
+  const { memoryAlignment, offsetAlignment, readOffsetAlignment } =
+    capabilities;
+  const unit = kind === "read" ? readOffsetAlignment : offsetAlignment;
+  checkAligned(action, "position", position, unit, 0, most);
+  checkAligned(action, "length", length, unit, 1, room);
   const access = kind === "read" ? "write" : "read";
   const loan = buffer.pool.lend(buffer, start, length, access);
-  // Blocks begin at multiples of 4096 or more, so the place within one tells the alignment.
-  if (loan.start % capabilities.memoryAlignment === 0) return loan;
+  // Blocks begin at multiples of 4096 or more, so the start within one shows the alignment.
+  const excess = loan.start % memoryAlignment;
+  if (excess === 0) return loan;
   loan.end();
-  throw misplaced(action, start, loan.start, capabilities, whole - length);
+  const advice = nearest(start - excess, memoryAlignment, 0, whole - length) ??
+    "none in this buffer does";
+  throw new RangeError(
+    `Cannot ${action} as 'start' must lie at a multiple of ${memoryAlignment} in memory: received ${start}, byte ${loan.start} of its block, ${advice}`,
+  );
 }
 
 /**
  * Checks that a value is a multiple of what the file asks for.
  *
- * @param max The greatest value that would be possible: no advice goes above it.
+ * @param max The greatest possible value: no advice goes above it.
  * @throws {RangeError} Naming the nearest multiples from `min` to `max`.
  */
 export function checkAligned(
@@ -77,23 +78,7 @@ export function checkAligned(
   );
 }
 
-/** The error for memory at a place that the file does not take. */
-function misplaced(
-  action: string,
-  start: number,
-  place: number,
-  { memoryAlignment }: Capabilities,
-  max: number,
-): RangeError {
-  const below = start - place % memoryAlignment;
-  const advice = nearest(below, memoryAlignment, 0, max) ??
-    "none in this buffer does";
-  return new RangeError(
-    `Cannot ${action} as 'start' must lie at a multiple of ${memoryAlignment} in memory: received ${start}, byte ${place} of its block, ${advice}`,
-  );
-}
-
-/** The values beside a wrong one that would do, in words; `undefined` if none would. */
+/** Names the valid values beside a wrong one; `undefined` if there are none. */
 function nearest(
   below: number,
   alignment: number,

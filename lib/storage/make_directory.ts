@@ -7,7 +7,7 @@ import {
   type Task,
 } from "../base/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
-import { adapted, codeOf, failure } from "./errors.ts";
+import { adapting, codeOf, failure } from "./errors.ts";
 import type { Placing } from "./file_steps.ts";
 import { openDirectory } from "./open_descriptor.ts";
 import { pathString } from "./paths.ts";
@@ -116,10 +116,10 @@ function* syncName(
 /** Makes one directory; returns `false` if it exists. */
 function* makeOne(path: string): Task<boolean> {
   try {
-    yield* paired(Deno, "mkdir", path);
+    yield* adapting("mkdir", path, paired(Deno, "mkdir", path));
     return true;
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw adapted(error, "mkdir", path);
+    if (codeOf(error) !== "EEXIST") throw error;
   }
   if (yield* isDirectoryThere(path)) return false;
   throw failure("ENOENT", "mkdir", path);
@@ -128,11 +128,11 @@ function* makeOne(path: string): Task<boolean> {
 /** Returns whether a directory exists; throws for anything else the error of making it. */
 function* isDirectoryThere(path: string): Task<boolean> {
   try {
-    const { isDirectory } = yield* paired(Deno, "stat", path);
-    if (isDirectory) return true;
+    const stat = yield* adapting("mkdir", path, paired(Deno, "stat", path));
+    if (stat.isDirectory) return true;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return false;
-    throw adapted(error, "mkdir", path);
+    throw error;
   }
   throw failure("ENOTDIR", "mkdir", path);
 }

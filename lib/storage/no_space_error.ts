@@ -8,7 +8,7 @@ const TEXTS: Readonly<Record<NoSpaceCode, string>> = {
 /** The codes of the kernel that mean that a file cannot grow. */
 export type NoSpaceCode = "ENOSPC" | "EDQUOT" | "EFBIG";
 
-/** Whether a code of the kernel means that a file cannot grow. */
+/** Returns whether a code of the kernel means that a file cannot grow. */
 export function isNoSpaceCode(code: string | undefined): code is NoSpaceCode {
   return code !== undefined && Object.hasOwn(TEXTS, code);
 }
@@ -44,15 +44,15 @@ export class NoSpaceError extends Error {
    * `"ENOSPC"`: the filesystem is full. `"EDQUOT"`: the user's quota is. `"EFBIG"`: the file is as
    * large as `RLIMIT_FSIZE` or the filesystem allows.
    */
-  readonly code: NoSpaceCode;
+  declare readonly code: NoSpaceCode;
   /** The system call that failed. */
-  readonly syscall: string;
+  declare readonly syscall: string;
   /** The file that was to grow. */
-  readonly path: string;
+  declare readonly path: string;
   /** How many bytes were to be written or allocated. */
-  readonly requestedBytes: number;
+  declare readonly requestedBytes: number;
   /** How many of them were written before the space ended; 0 for an allocation. */
-  readonly writtenBytes: number;
+  declare readonly writtenBytes: number;
   /** The offset after the last durable message, where a log was being written. */
   declare readonly durableOffset?: number;
 
@@ -70,22 +70,16 @@ export class NoSpaceError extends Error {
     options?: ErrorOptions,
   ) {
     const { code, syscall, path, requestedBytes, writtenBytes } = fields;
-    const { durableOffset } = fields;
-    const durable = durableOffset === undefined
+    const durable = fields.durableOffset === undefined
       ? ""
-      : `, durable up to offset ${durableOffset}`;
+      : `, durable up to offset ${fields.durableOffset}`;
     super(
       `${code}: ${
         TEXTS[code]
       }, ${syscall} '${path}': wrote ${writtenBytes} of ${requestedBytes} bytes${durable}`,
       options,
     );
-    this.code = code;
-    this.syscall = syscall;
-    this.path = path;
-    this.requestedBytes = requestedBytes;
-    this.writtenBytes = writtenBytes;
-    if (durableOffset !== undefined) this.durableOffset = durableOffset;
+    Object.assign(this, fields);
   }
 
   /** Returns the error with the durable offset of a log; this one is its `cause`. */

@@ -1,39 +1,39 @@
 import { isPermitted, paired, type Task } from "../base/mod.ts";
 import { checked, native, UnsupportedError } from "../native/mod.ts";
 import type { OpenHow } from "./descriptor.ts";
-import { adapted, codeOf } from "./errors.ts";
+import { adapting, codeOf } from "./errors.ts";
 import { isAtLeast, kernelRelease } from "./probe.ts";
 
-/** Marks lie below this position, which even the oldest filesystems let a file be set to. */
-const MARK_LIMIT = 2 ** 28;
+/** Random positions are below this one, which even the oldest filesystems allow. */
+const POSITION_LIMIT = 2 ** 28;
 
-/** `-ENOENT`: no descriptor of the file stands at the mark. */
+/** `-ENOENT`: no descriptor of the file is at the position. */
 const NOT_FOUND = -2;
 
 /**
  * Opens with `Deno.open`, and finds the descriptor behind the `Deno.FsFile`.
  *
- * `Deno.open` has no flags, and would wait at a FIFO. So only what is known to be a regular file or
- * a directory is opened, or a file that this call makes.
- * It waits all the same, as `Deno.open` itself does and without `O_NONBLOCK`, for two others: for
- * who puts a FIFO there between the look and the opening,
- * which takes the right to write the directory; and for who holds a lease on the file (`fcntl(2)`,
- * file servers do) and has `/proc/sys/fs/lease-break-time`
- * seconds, 45, to give it back, where failing at once would be an error that means nothing to the
- * caller. `DirectFile.open` waits in a thread of the runtime.
+ * `Deno.open` has no flags, and would wait at a FIFO. So it is used for regular files, directories
+ * and files that this call makes. It can still wait in two cases:
  *
- * @returns The library's number of the file; `undefined`, with nothing done, for anything else:
- *   also where the permissions to look are missing.
+ * - Another process puts a FIFO at the path between the check and the opening, which needs write
+ *   access to the directory.
+ * - Another process holds a lease on the file (`fcntl(2)`, file servers do). It has 45 seconds to
+ *   give the lease back (`/proc/sys/fs/lease-break-time`). Failing at once would help no caller.
+ *
+ * `DirectFile.open` waits in a thread of the runtime.
+ *
+ * @returns The library's number of the file; `undefined`, with nothing done, for anything else, and
+ *   where the permissions to check the path are missing.
  */
 export function* openByDeno(
   path: string,
   how: OpenHow,
 ): Task<number | undefined> {
-  // A link to what is not there yet, which cannot be told from a link to a FIFO that comes
-  // meanwhile.
+  // The path may be a link to a file that does not exist yet: a FIFO could take its place.
   if (how.make === "missing") return undefined;
-  // Before, nobody confirms what setting O_DIRECT on an open file is worth: some filesystems look
-  // at the flag of open(2) only.
+  // Some filesystems look at the flag of open(2) only. Before Linux 6.1 nothing confirms that
+  // setting O_DIRECT on an open file had an effect.
   if (how.direct && !isAtLeast(kernelRelease(), 6, 1)) return undefined;
   if (!isPermitted("read", path)) return undefined;
   if (how.write && !isPermitted("write", path)) return undefined;
@@ -46,15 +46,11 @@ export function* openByDeno(
   const options: Deno.OpenOptions = { read, write };
   if (how.make === "new") options.createNew = true;
   if (mode !== undefined) options.mode = mode;
-  let file: Deno.FsFile;
+  const opening = paired(Deno, "open", path, options);
+  const file = yield* adapting("open", path, opening);
   try {
-    file = yield* paired(Deno, "open", path, options);
-  } catch (error) {
-    throw adapted(error, "open", path);
-  }
-  try {
-    // By the path: `FsFile.stat` wants the permission to read where a link leads, which opening
-    // does not. Another file by now is just not found.
+    // By the path: `FsFile.stat` needs the permission to read where a link leads, which opening
+    // does not. If the path leads to another file by now, that one is not found.
     expected ??= yield* look(path, how);
     const adopted = expected === undefined
       ? NOT_FOUND
@@ -71,29 +67,28 @@ export function* openByDeno(
   }
 }
 
-/** What the path leads to, if it is of the kind that is wanted. */
+/** Returns what the path leads to, if it is a directory or regular file as wanted. */
 function* look(path: string, how: OpenHow): Task<Deno.FileInfo | undefined> {
   try {
-    const stat = yield* paired(Deno, "stat", path);
+    const stat = yield* adapting("open", path, paired(Deno, "stat", path));
     return (how.directory ? stat.isDirectory : stat.isFile) ? stat : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return undefined;
-    // What keeps the kernel from the file keeps it from opening it, too.
-    throw adapted(error, "open", path);
+    // Where `stat` fails, opening fails the same way.
+    throw error;
   }
 }
 
 /**
- * Gives the library a duplicate of an open file's descriptor, whose number nobody tells.
+ * Gives the library a duplicate of an open file's descriptor. `Deno.FsFile` hides its number.
  *
- * The position belongs to the open file: two descriptors that both follow when it is set to one
- * random place after the other are of the same. The second look is
- * at the duplicate, so it does not matter what other threads open and close meanwhile. Where the
- * position is left makes no difference: every transfer has its own.
+ * The position belongs to the open file, so the library searches the descriptors of the process for
+ * one that is at a random position which was just set. Then it checks the duplicate at a second
+ * random position, so other threads may open and close files meanwhile. The final position does not
+ * matter: every transfer has its own.
  *
- * @param expected The file that it should be.
- * @returns The library's number of it; {@linkcode NOT_FOUND} if it is another file, or its position
- *   does not follow; or why it was not adopted.
+ * @returns The library's number of it; {@linkcode NOT_FOUND} if it is another file than expected,
+ *   or its position does not follow; or the negative status of adopting it.
  */
 function adoptFile(
   file: Deno.FsFile,
@@ -102,9 +97,13 @@ function adoptFile(
 ): number {
   const [first, second] = crypto.getRandomValues(new Uint32Array(2));
   try {
-    const fd = native().basalt_file_find(dev, ino ?? 0, mark(file, first!));
+    const fd = native().basalt_file_find(
+      dev,
+      ino ?? 0,
+      setPosition(file, first!),
+    );
     if (fd < 0) return fd;
-    const position = mark(file, second!);
+    const position = setPosition(file, second!);
     return native().basalt_file_adopt_at(fd, position, direct ? 1 : 0);
   } catch (error) {
     // Some filesystems refuse to set the position of a directory.
@@ -113,7 +112,6 @@ function adoptFile(
   }
 }
 
-/** Sets the position of an open file to a random place. */
-function mark(file: Deno.FsFile, random: number): number {
-  return file.seekSync(random % MARK_LIMIT, Deno.SeekMode.Start);
+function setPosition(file: Deno.FsFile, random: number): number {
+  return file.seekSync(random % POSITION_LIMIT, Deno.SeekMode.Start);
 }

@@ -10,22 +10,19 @@ export interface DeviceBlocks {
   readonly reason: string;
 }
 
-/**
- * What is assumed where nobody tells: flash pages and disk sectors of today, and pages of memory.
- */
+/** Assumed where nothing else is known: flash pages, disk sectors of today, pages of memory. */
 const ASSUMED_BYTES = 4096;
 
 /** Devices whose files were read: their blocks do not change while the system runs. */
 const known = new Map<string, DeviceBlocks>();
 
 /**
- * The blocks of a device, from `/sys/dev/block` (`sysfs-block`, the `queue` of the device or, for a
- * partition, of its disk).
+ * Returns the blocks of a device, from `/sys/dev/block` (`sysfs-block`, the `queue` of the device
+ * or, for a partition, of its disk).
  *
- * The kernel tells it nowhere else: `statx(2)` knows the logical block, `BLKPBSZGET` wants the
- * device's descriptor.
- * Deno reads `/sys` with all permissions only (`--allow-all`); nobody is prompted, without them
- * 4096 is assumed.
+ * The kernel has them nowhere else: `statx(2)` knows the logical block, `BLKPBSZGET` needs the
+ * device's descriptor. Deno reads `/sys` with all permissions only (`--allow-all`). Without them
+ * there is no prompt, and 4096 is assumed.
  *
  * @param leastBytes A unit that is known from elsewhere: the physical block is not below it.
  */
@@ -34,34 +31,25 @@ export function deviceBlocks(
   minor: number,
   leastBytes: number,
 ): DeviceBlocks {
-  if (major === 0) {
-    return assumed(
-      leastBytes,
-      `the filesystem is on no block device of its own (device ${major}:${minor})`,
-    );
-  }
   const path = `/sys/dev/block/${major}:${minor}`;
-  const found = known.get(path) ?? readDevice(path);
-  if (typeof found === "string") return assumed(leastBytes, found);
+  const found = major === 0
+    ? `the filesystem is on no block device of its own (device ${major}:${minor})`
+    : known.get(path) ?? readDevice(path);
+  if (typeof found === "string") {
+    return {
+      logical: undefined,
+      physical: Math.max(ASSUMED_BYTES, leastBytes),
+      reason: `assumed: ${found}`,
+    };
+  }
   known.set(path, found);
   if (found.physical >= leastBytes) return found;
-  return {
-    logical: found.logical,
-    physical: leastBytes,
-    reason:
-      `the unit of direct writes: above the device's physical block of ${found.physical}`,
-  };
+  const reason =
+    `the unit of direct writes: above the device's physical block of ${found.physical}`;
+  return { logical: found.logical, physical: leastBytes, reason };
 }
 
-function assumed(leastBytes: number, why: string): DeviceBlocks {
-  return {
-    logical: undefined,
-    physical: Math.max(ASSUMED_BYTES, leastBytes),
-    reason: `assumed: ${why}`,
-  };
-}
-
-/** The blocks that sysfs tells, or why it does not. */
+/** Returns the blocks that sysfs has, or why there are none. */
 function readDevice(path: string): DeviceBlocks | string {
   if (!isPermitted("read", path)) {
     return `no permission to read ${path}, and the file's descriptor does not tell`;

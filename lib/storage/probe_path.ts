@@ -8,7 +8,7 @@ import {
 } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { DirectFile } from "./direct_file.ts";
-import { adapted } from "./errors.ts";
+import { adapting } from "./errors.ts";
 import { pathString } from "./paths.ts";
 import { syncingDirectory } from "./sync_directory.ts";
 import { TaskFile } from "./task_file.ts";
@@ -45,13 +45,8 @@ export function probePathSync(path: string | URL): Capabilities {
 function* probing(where: string | URL): Task<Capabilities> {
   checkPlatform();
   const path = pathString("probe", where);
-  let isDirectory: boolean;
-  try {
-    ({ isDirectory } = yield* paired(Deno, "stat", path));
-  } catch (error) {
-    throw adapted(error, "stat", path);
-  }
-  if (!isDirectory) return yield* probingFile(path, {});
+  const stat = yield* adapting("stat", path, paired(Deno, "stat", path));
+  if (!stat.isDirectory) return yield* probingFile(path, {});
   const name = `${path}/.basalt-probe-${crypto.randomUUID()}`;
   try {
     const found = yield* probingFile(name, { write: true, createNew: true });
@@ -72,13 +67,11 @@ function* probingFile(
   return file.capabilities;
 }
 
-/** Removes the file, if it came to be. */
+/** Removes the file, if it was made. */
 function* removing(path: string): Task<void> {
   try {
-    yield* paired(Deno, "remove", path);
+    yield* adapting("unlink", path, paired(Deno, "remove", path));
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
-      throw adapted(error, "unlink", path);
-    }
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

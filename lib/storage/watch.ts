@@ -51,12 +51,7 @@ export function watchDirectory(
   onChange: (areNamesNew: boolean) => void,
 ): StorageWatch | undefined {
   const path = pathString("watch directory", where);
-  let watched: Watched | undefined;
-  try {
-    watched = watchedOf(path);
-  } catch {
-    // No inotify left, no directory, or no permission: opening and listing tell which.
-  }
+  const watched = watchedOf(path);
   if (watched === undefined) return undefined;
   const { listeners } = watched;
   // A function of its own, whoever else passes the same one.
@@ -69,27 +64,32 @@ export function watchDirectory(
   };
 }
 
+/** Returns the watch of a directory, or makes it; `undefined` where that is not possible. */
 function watchedOf(path: string): Watched | undefined {
-  using stack = new DisposableStack();
-  const directory = stack.use(driveSync(openDirectory(path)));
-  const { device, filesystem, inode } = directory.probe();
-  if (!LOCAL.has(filesystem)) return undefined;
-  const id = `${device}:${inode}`;
-  let isBusy = false;
-  for (const each of all) {
-    if (each.id === id && !each.isEnded) return each;
-    if (each.id === id || each.path !== path) continue;
-    lose(each);
-    isBusy = true;
+  try {
+    using stack = new DisposableStack();
+    const directory = stack.use(driveSync(openDirectory(path)));
+    const { device, filesystem, inode } = directory.probe();
+    if (!LOCAL.has(filesystem)) return undefined;
+    const id = `${device}:${inode}`;
+    const same = [...all].find((each) => each.id === id && !each.isEnded);
+    if (same !== undefined) return same;
+    const earlier = [...all].filter((each) =>
+      each.path === path && each.id !== id
+    );
+    earlier.forEach(lose);
+    if (earlier.length > 0) return undefined;
+    const watcher = Deno.watchFs(path, { recursive: false });
+    stack.move();
+    const listeners = new Set<(areNamesNew: boolean) => void>();
+    const watched = { path, id, directory, watcher, listeners, isEnded: false };
+    all.add(watched);
+    void run(watched);
+    return watched;
+  } catch {
+    // No inotify left, no directory, or no permission: opening and listing report which.
+    return undefined;
   }
-  if (isBusy) return undefined;
-  const watcher = Deno.watchFs(path, { recursive: false });
-  stack.move();
-  const listeners = new Set<(areNamesNew: boolean) => void>();
-  const watched = { path, id, directory, watcher, listeners, isEnded: false };
-  all.add(watched);
-  void run(watched);
-  return watched;
 }
 
 async function run(watched: Watched): Promise<void> {
