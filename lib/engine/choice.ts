@@ -5,16 +5,19 @@ import { type EngineSettings, mayWaitInPlace, useSettings } from "./options.ts";
 let instance: Engine | undefined;
 
 /**
- * The engine of this isolate, chosen and made at first use. It keeps the process alive only while
- * an operation is in flight.
+ * Returns the engine of this isolate, which is made at first use. It keeps the process alive only
+ * while an operation is in flight.
  *
- * @throws {UnsupportedError} If one was asked for that the system refuses.
+ * @throws {UnsupportedError} If the system refuses the engine that was asked for.
  */
 export function engine(): Engine {
   return instance ??= choose(useSettings());
 }
 
-/** Whether this isolate has nothing in flight and its thread may wait in place; makes no engine. */
+/**
+ * Returns whether this isolate has nothing in flight and its thread may wait in place. It makes no
+ * engine.
+ */
 export function isEngineIdle(): boolean {
   return instance === undefined ? mayWaitInPlace() : instance.isIdle;
 }
@@ -24,7 +27,9 @@ function choose(settings: EngineSettings): Engine {
   const first = kind === "auto" ? "uring" : kind;
   const made = Engine.open(first, forcedBy, settings);
   if (typeof made !== "number") return made;
-  const refusal = `io_uring is refused (${errnoName(-made)}: ${why(made)})`;
+  const code = errnoName(-made);
+  const why = REFUSALS[code] ?? "no memory, or a limit";
+  const refusal = `io_uring is refused (${code}: ${why})`;
   if (kind === "auto") {
     const threads = Engine.open("threads", refusal, settings);
     if (typeof threads !== "number") return threads;
@@ -35,19 +40,11 @@ function choose(settings: EngineSettings): Engine {
   });
 }
 
-/** What refuses a ring, by the status of making one. */
-function why(status: number): string {
-  switch (errnoName(-status)) {
-    case "EPERM":
-      return "by kernel.io_uring_disabled or the sandbox";
-    case "ENOSYS":
-      return "the kernel has none, or the sandbox hides it";
-    case "EOPNOTSUPP":
-      return "the kernel lacks what is needed, Linux 5.11";
-    case "EMFILE":
-    case "ENFILE":
-      return "no descriptor is left for it";
-    default:
-      return "no memory, or a limit";
-  }
-}
+/** What refuses a ring, by the code of making one. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  EPERM: "by kernel.io_uring_disabled or the sandbox",
+  ENOSYS: "the kernel has none, or the sandbox hides it",
+  EOPNOTSUPP: "the kernel lacks what is needed, Linux 5.11",
+  EMFILE: "no descriptor is left for it",
+  ENFILE: "no descriptor is left for it",
+};

@@ -3,7 +3,7 @@ import type { PendingOperation } from "./operation.ts";
 import type { EngineKind, EngineSettings } from "./options.ts";
 import { Reaper } from "./reaper.ts";
 import { BATCH, NO_LIMIT, Submission } from "./submission.ts";
-import { WaitPolicy } from "./wait_policy.ts";
+import { type Decision, WaitPolicy } from "./wait_policy.ts";
 
 /*
  * The life of an operation, and which thread waits for it.
@@ -104,13 +104,11 @@ export class Engine {
       threads: `system calls on up to ${detail} threads of the library`,
       plain: "system calls in place",
     }[kind];
-    this.reason = `${
-      why === "" ? "" : `${why}: `
-    }${how}, at most ${limit} operations in flight`;
+    const because = why === "" ? "" : `${why}: `;
+    this.reason = `${because}${how}, at most ${limit} operations in flight`;
     this.#policy = new WaitPolicy(settings);
-    this.#submission = new Submission(native(), port, limit!, this.#policy);
+    this.#submission = new Submission(port, limit!, this.#policy);
     this.#reaper = new Reaper(
-      native(),
       port,
       () => this.#reaped(),
       () => this.#look(),
@@ -131,27 +129,8 @@ export class Engine {
    * Whether nothing is pending, all owners were told, and the program's thread may wait in place.
    */
   get isIdle(): boolean {
-    return this.#policy.mayWait && this.pending === 0 && !this.hasUntold;
-  }
-
-  /** Operations that go to the library with the next call. */
-  get queuedCount(): number {
-    return this.#submission.queuedCount;
-  }
-
-  /** Operations that are with the library or queued. */
-  get inFlightCount(): number {
-    return this.#submission.inFlightCount;
-  }
-
-  /** Whether operations are over of which the owners were not told yet. */
-  get hasUntold(): boolean {
-    return this.#submission.overCount > 0;
-  }
-
-  /** Whether the reaper waits. */
-  get isReaping(): boolean {
-    return this.#reaper.isWaiting;
+    const { overCount } = this.#submission;
+    return this.#policy.mayWait && this.pending === 0 && overCount === 0;
   }
 
   /**
@@ -197,7 +176,7 @@ export class Engine {
   settleSync(): void {
     if (this.#hasEnded) return;
     while (this.pending > 0) this.#submission.turn(BATCH, NO_LIMIT);
-    if (this.hasUntold) {
+    if (this.#submission.overCount > 0) {
       this.#tellAll();
       // What follows is the caller's.
       this.#policy.own(performance.now());
@@ -209,9 +188,9 @@ export class Engine {
   /** Gives the library what was started in this turn, and waits for it if that pays. */
   readonly #flushTask = (): void => {
     this.#isFlushDue = false;
-    if (this.queuedCount === 0 || this.#hasEnded) return;
+    if (this.#submission.queuedCount === 0 || this.#hasEnded) return;
     const now = performance.now();
-    if (this.#policy.decide(this, now) === "wait") {
+    if (this.#decide(now) === "wait") {
       this.#submission.turn(this.#policy.min, this.#policy.waitMicros, now);
       this.#tell();
     } else {
@@ -220,6 +199,11 @@ export class Engine {
     }
     this.#pumpLater();
   };
+
+  #decide(now: number): Decision {
+    const { isWaiting } = this.#reaper;
+    return this.#policy.decide(this.#submission, isWaiting, now);
+  }
 
   /** Gives the library what was started; takes nothing back. */
   #flush(): void {
@@ -246,14 +230,14 @@ export class Engine {
     this.#tell();
     // What the owners started goes to the library at the end of this turn, which waits if it pays;
     // what got a tag from the line goes there now.
-    if (this.inFlightCount === 0) return;
-    if (this.#isFlushDue && this.queuedCount > 0) return;
-    const decision = this.#policy.decide(this, now);
+    if (this.#submission.inFlightCount === 0) return;
+    if (this.#isFlushDue && this.#submission.queuedCount > 0) return;
+    const decision = this.#decide(now);
     const count = decision === "wait"
       ? this.#submission.turn(this.#policy.min, this.#policy.waitMicros, now)
       : this.#submission.turn(0, 0, now);
     this.#tell();
-    if (this.inFlightCount === 0) return;
+    if (this.#submission.inFlightCount === 0) return;
     if (decision === "reap" && count === 0) this.#reap();
     else this.#pumpLater();
   };
@@ -270,14 +254,14 @@ export class Engine {
   #reaped(): void {
     if (this.#submission.turn(0, 0) === 0) this.#policy.reaped();
     this.#tell();
-    if (this.inFlightCount > 0) this.#pumpLater();
+    if (this.#submission.inFlightCount > 0) this.#pumpLater();
   }
 
   #look(): boolean {
     this.#submission.turn(0, 0);
     this.#tell();
-    if (this.queuedCount > 0) this.#pumpLater();
-    return this.inFlightCount > 0;
+    if (this.#submission.queuedCount > 0) this.#pumpLater();
+    return this.#submission.inFlightCount > 0;
   }
 
   /**
@@ -285,7 +269,7 @@ export class Engine {
    * while a call of the runtime is left behind.
    */
   #tell(): void {
-    if (!this.hasUntold) return;
+    if (this.#submission.overCount === 0) return;
     if (
       this.pending === 0 && this.#reaper.isReturning(this.#policy.calledAt)
     ) return;

@@ -1,3 +1,4 @@
+import { checkChoice } from "../base/mod.ts";
 import { environment } from "../native/mod.ts";
 
 /**
@@ -6,8 +7,8 @@ import { environment } from "../native/mod.ts";
  */
 export type EngineKind = "uring" | "threads" | "plain";
 
-/** Every kind, the one that is tried first in front. */
-export const ENGINE_KINDS = ["uring", "threads", "plain"] as const;
+/** What may be asked for. */
+const CHOICES = ["auto", "uring", "threads", "plain"];
 
 /** How asynchronous operations are run. */
 export interface EngineOptions {
@@ -34,10 +35,17 @@ export interface EngineOptions {
 /** Options with every default filled in. */
 export interface EngineSettings {
   readonly kind: EngineKind | "auto";
-  /** Who asked for the kind, in words; empty if nobody did. */
+  /** What asked for the kind, in words; empty if nothing did. */
   readonly forcedBy: string;
   readonly wait: "bounded" | "reaper";
 }
+
+const ACTION = "configure engine";
+const DEFAULTS: EngineSettings = {
+  kind: "auto",
+  forcedBy: "",
+  wait: "bounded",
+};
 
 let settings: EngineSettings | undefined;
 let used = false;
@@ -69,8 +77,8 @@ export function configureEngine(options: EngineOptions): void {
       "Cannot configure engine as it is in use: call configureEngine before the first file is opened",
     );
   }
-  check("kind", kind, [undefined, "auto", ...ENGINE_KINDS]);
-  check("wait", wait, ["bounded", "reaper"]);
+  if (kind !== undefined) checkChoice(ACTION, "kind", kind, CHOICES);
+  checkChoice(ACTION, "wait", wait, ["bounded", "reaper"]);
   settings = {
     kind: kind ?? "auto",
     forcedBy: kind === undefined ? "" : "asked for by configureEngine",
@@ -78,35 +86,22 @@ export function configureEngine(options: EngineOptions): void {
   };
 }
 
-/** Whether the program's thread may wait for completions, as far as it was said. */
+/** Returns whether the program's thread may wait for completions. */
 export function mayWaitInPlace(): boolean {
-  return (settings?.wait ?? "bounded") === "bounded";
+  return (settings ?? DEFAULTS).wait === "bounded";
 }
 
-/** The settings, from now on fixed. */
+/** Returns the settings, which are fixed from now on. */
 export function useSettings(): EngineSettings {
-  const chosen = settings ?? { kind: "auto", forcedBy: "", wait: "bounded" };
+  const chosen = settings ?? DEFAULTS;
   const named = chosen.forcedBy === ""
     ? environment("BASALT_ENGINE")
     : undefined;
-  if (named !== undefined && named !== "") {
-    check("BASALT_ENGINE", named, ["auto", ...ENGINE_KINDS]);
-  }
+  if (named !== undefined) checkChoice(ACTION, "BASALT_ENGINE", named, CHOICES);
   used = true;
-  return named === undefined || named === "" ? chosen : {
+  return named === undefined ? chosen : {
     ...chosen,
     kind: named as EngineKind | "auto",
     forcedBy: "asked for by BASALT_ENGINE",
   };
-}
-
-function check(name: string, value: unknown, right: readonly unknown[]): void {
-  if (right.includes(value)) return;
-  const names = right.filter((each) => each !== undefined)
-    .map((each) => JSON.stringify(each)).join(", ");
-  throw new TypeError(
-    `Cannot configure engine as '${name}' must be one of ${names}: received ${
-      JSON.stringify(value)
-    }`,
-  );
 }

@@ -1,4 +1,4 @@
-import { checked, type NativeFunctions } from "../native/mod.ts";
+import { checked, native } from "../native/mod.ts";
 
 /**
  * How long one call of the reaper waits: it delays the end of a worker that is terminated, and
@@ -17,7 +17,7 @@ const STUCK_MS = 50;
  * the reaper's call has begun, a timer looks for completions.
  */
 export class Reaper {
-  readonly #native: NativeFunctions;
+  readonly #native = native();
   readonly #port: number;
   readonly #woken: () => void;
   readonly #look: () => boolean;
@@ -33,12 +33,10 @@ export class Reaper {
    * @param look Collects completions; returns whether anything is in flight after that.
    */
   constructor(
-    native: NativeFunctions,
     port: number,
     woken: () => void,
     look: () => boolean,
   ) {
-    this.#native = native;
     this.#port = port;
     this.#woken = woken;
     this.#look = look;

@@ -1,4 +1,4 @@
-import { checked, type NativeFunctions } from "../native/mod.ts";
+import { checked, native } from "../native/mod.ts";
 import {
   COMPLETION_WORDS,
   encodeOperation,
@@ -23,7 +23,7 @@ export const NO_LIMIT = 0xffff_ffff;
  * line, in order. Those that are over wait until they are taken with `next`.
  */
 export class Submission {
-  readonly #native: NativeFunctions;
+  readonly #native = native();
   readonly #port: number;
   readonly #policy: WaitPolicy;
 
@@ -50,13 +50,7 @@ export class Submission {
   #overStart = 0;
 
   /** @param limit The most operations that the library keeps in flight. */
-  constructor(
-    native: NativeFunctions,
-    port: number,
-    limit: number,
-    policy: WaitPolicy,
-  ) {
-    this.#native = native;
+  constructor(port: number, limit: number, policy: WaitPolicy) {
     this.#port = port;
     this.#policy = policy;
     this.#entries = new Uint32Array(ENTRY_WORDS * limit);

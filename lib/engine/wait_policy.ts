@@ -24,10 +24,8 @@ export interface Situation {
   readonly queuedCount: number;
   /** Operations that are with the library or queued. */
   readonly inFlightCount: number;
-  /** Whether operations are over of which the owners were not told yet. */
-  readonly hasUntold: boolean;
-  /** Whether the reaper waits. */
-  readonly isReaping: boolean;
+  /** Operations that are over, and their callers were not told yet. */
+  readonly overCount: number;
 }
 
 /**
@@ -119,11 +117,13 @@ export class WaitPolicy {
   /**
    * Decides what to do now: at the end of a turn in which operations were started (`queuedCount` is
    * not 0), or in a turn of the engine's own.
+   *
+   * @param isReaping Whether the reaper waits.
    */
-  decide(situation: Situation, now: number): Decision {
+  decide(situation: Situation, isReaping: boolean, now: number): Decision {
     const { inFlightCount } = situation;
     if (situation.queuedCount > 0) {
-      if (!this.#mayJoin(situation)) return "poll";
+      if (isReaping || !this.#mayJoin(situation)) return "poll";
       const leftMicros = this.#stretchMicros(now) -
         (now - this.#turnedAt) * 1000;
       return this.#wait(inFlightCount, leftMicros, 0) ? "wait" : "poll";
@@ -142,8 +142,8 @@ export class WaitPolicy {
    * be started is there, and the thread is wanted for nothing else.
    */
   #mayJoin(situation: Situation): boolean {
-    const { hasUntold, inFlightCount, isReaping, queuedCount } = situation;
-    if (isReaping || hasUntold || queuedCount < this.#toldCount) return false;
+    const { inFlightCount, overCount, queuedCount } = situation;
+    if (overCount > 0 || queuedCount < this.#toldCount) return false;
     // After a write others may gather in the next turn, as a log's group does: it would have to
     // wait for whatever was started before, such as the space prepared ahead.
     const isAlone = this.#toldCount === 1 && inFlightCount === 1;

@@ -42,7 +42,7 @@ Deno.test({
       assert(asked.startsWith(`${kind} asked for by configureEngine: `), asked);
     }
     const wrong = await outcome(tell, { env: { BASALT_ENGINE: "fast" } });
-    assert(wrong.includes("'BASALT_ENGINE' must be one of"), wrong);
+    assert(wrong.includes("'BASALT_ENGINE' must be \"auto\""), wrong);
     const refused = await outcome(
       `for (const each of [{ kind: "fast" }, { wait: 7 }]) {
         try {

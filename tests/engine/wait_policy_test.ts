@@ -32,14 +32,10 @@ class Program {
     for (let j = 0; j < count; j++) this.policy.started(kind);
   }
 
-  decide(situation: Partial<Situation>): string {
-    const decision = this.policy.decide({
-      queuedCount: 0,
-      inFlightCount: 1,
-      hasUntold: false,
-      isReaping: false,
-      ...situation,
-    }, this.now);
+  decide(situation: Partial<Situation>, isReaping = false): string {
+    const none = { queuedCount: 0, inFlightCount: 1, overCount: 0 };
+    const facts = { ...none, ...situation };
+    const decision = this.policy.decide(facts, isReaping, this.now);
     return decision === "wait"
       ? `wait for ${this.policy.min}, ${this.policy.waitMicros} us`
       : decision;
@@ -66,8 +62,8 @@ Deno.test("WaitPolicy.decide() lets no submitting call wait while more may follo
   const all = { queuedCount: 4, inFlightCount: 4 };
   assert(program.decide(all).startsWith("wait"));
   assertEquals(program.decide({ ...all, queuedCount: 3 }), "poll");
-  assertEquals(program.decide({ ...all, hasUntold: true }), "poll");
-  assertEquals(program.decide({ ...all, isReaping: true }), "poll");
+  assertEquals(program.decide({ ...all, overCount: 1 }), "poll");
+  assertEquals(program.decide(all, true), "poll");
 });
 
 Deno.test("WaitPolicy.decide() lets a call that submits a write wait only if the write is alone and turns are short", () => {
