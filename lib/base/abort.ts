@@ -7,12 +7,13 @@ interface Shared {
 const sharedBySignal = new WeakMap<AbortSignal, Shared>();
 
 /**
- * Calls `callback`, a function of its own, when a signal is aborted that is not yet.
+ * Calls a function when a signal is aborted, which it is not yet.
  *
  * All callbacks of a signal share one listener. The runtime searches the listeners of a signal to
- * add or to remove one, so that a listener for each of `n` waiters costs `n * n` steps.
+ * add or to remove one, so a listener for each of `n` waiters would cost `n * n` steps.
  *
- * @returns A function that ends it.
+ * @param callback A separate function for each call.
+ * @returns A function that removes the callback.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   let shared = sharedBySignal.get(signal);
@@ -30,7 +31,7 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   callbacks.add(callback);
   return () => {
     if (!callbacks.delete(callback) || callbacks.size > 0) return;
-    // A listener that is left would keep the timer of `AbortSignal.timeout` alive.
+    // A remaining listener would keep the timer of `AbortSignal.timeout` alive.
     sharedBySignal.delete(signal);
     signal.removeEventListener("abort", listener);
   };

@@ -10,7 +10,6 @@ export { checkChoice, checkInteger, shown } from "./checks.ts";
 export { isPermitted, parentOf } from "./permission.ts";
 export {
   begin,
-  begunStep,
   drive,
   Driver,
   driveSync,
@@ -18,6 +17,7 @@ export {
   inPlace,
   paired,
   pairedStep,
+  perform,
   runAll,
   type Step,
   step,

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A step that ends by itself, in its forms: it has `run` or `begin`. */
+/** A step that ends by itself, in async and sync forms. It has `run` or `begin`. */
 export interface Step<T> {
   /** What it does, in a word, for messages. */
   readonly kind?: string | undefined;
@@ -13,11 +13,11 @@ export interface Step<T> {
   /** Runs it while the caller waits. */
   runSync(): T;
   /**
-   * Starts it, and calls one of both functions when it is over: once, possibly before `begin`
+   * Starts it, and calls one of both functions once when it is over, possibly before `begin`
    * returns.
    *
-   * What `begin` throws counts as what it calls `reject` with. A step without `begin` cannot be
-   * finished by a caller that blocks.
+   * An error that `begin` throws counts as a call of `reject`. A caller that blocks cannot finish a
+   * step without `begin`.
    */
   begin?(resolve: (value: T) => void, reject: (error: unknown) => void): void;
   /**
@@ -39,7 +39,7 @@ export function* step<T>(
 }
 
 /** Wraps a step as a task. */
-export function* begunStep<T>(step: Step<T>): Task<T> {
+export function* perform<T>(step: Step<T>): Task<T> {
   return (yield step) as T;
 }
 
@@ -77,17 +77,17 @@ export function paired<
   name: Name,
   ...args: Args
 ): Task<Awaited<ReturnType<Methods[Name]>>> {
-  return begunStep(pairedStep(object, name, ...args));
+  return perform(pairedStep(object, name, ...args));
 }
 
-/** Makes a step of a sync call that is short enough to run in place, whoever drives it. */
+/** Makes a step of a sync call that is short enough to run in place, however driven. */
 export function stepInPlace<T>(kind: string, runSync: () => T): Step<T> {
   return { kind, runSync, begin: (resolve) => resolve(runSync()) };
 }
 
-/** Wraps a sync call that is short enough to run in place, whoever drives it, as a task. */
+/** Wraps a sync call that is short enough to run in place, however driven, as a task. */
 export function inPlace<T>(kind: string, runSync: () => T): Task<T> {
-  return begunStep(stepInPlace(kind, runSync));
+  return perform(stepInPlace(kind, runSync));
 }
 
 /** Begins a step. What making it throws, the promise rejects with. */
@@ -103,13 +103,12 @@ export function begin<T>(make: () => Step<T>): Promise<T> {
 
 /**
  * Runs tasks side by side (in order when blocking) and waits for all of them, also when one fails.
- *
- * The caller decides what the outcome of each means.
+ * Returns the outcome of each.
  */
 export function* together<T>(
   tasks: readonly Task<T>[],
 ): Task<PromiseSettledResult<T>[]> {
-  // The one task that most flushes have is part of the caller's: it costs nothing of its own.
+  // Most flushes have one task: it is part of the caller's, and costs nothing extra.
   if (tasks.length === 1) {
     try {
       return [{ status: "fulfilled", value: yield* tasks[0]! }];
@@ -252,7 +251,7 @@ class Run<T> {
   }
 
   /**
-   * Blocks until it is over; what comes of it, {@linkcode Run.result} tells.
+   * Blocks until it is over; {@linkcode Run.result} has the outcome.
    *
    * @throws {TypeError} If the step in flight cannot be completed; then the task goes on as before.
    */
@@ -375,8 +374,8 @@ export class Driver<T> extends Run<T> {
    * Blocks until the task is over, and returns what it returns. The promise settles likewise, and
    * its failure counts as handled.
    *
-   * The step in flight is completed first, by `settle` or, where that did not do it, by its own
-   * `settleSync`; each further step runs by its `runSync`.
+   * The step in flight is completed first, by `settle` or, if that was not enough, by its own
+   * `settleSync`. Further steps run by `runSync`.
    *
    * @param settle Makes operations in flight complete and tell that they are over before it
    * returns.
@@ -398,8 +397,7 @@ export function drive<T>(task: Task<T>): Promise<T> {
 }
 
 /**
- * Drives a task, and calls one of both functions when it is over: at once with the end of its last
- * step.
+ * Drives a task, and calls one of both functions as soon as its last step is over.
  */
 export function driveWith<T>(
   task: Task<T>,
@@ -417,9 +415,9 @@ export function driveSync<T>(task: Task<T>): T {
 }
 
 /**
- * Drives a task with promises and hands out what it has put into `results`, as soon as it is there.
+ * Drives a task with promises, and yields what it puts into `results` as soon as it is there.
  *
- * Leaving the loop ends the task in order.
+ * Leaving the loop runs the task's `finally` blocks.
  */
 export async function* stream<T>(
   task: Task<void>,

@@ -8,7 +8,7 @@ import { type Decision, WaitPolicy } from "./wait_policy.ts";
 /*
  * The life of an operation, and which thread waits for it.
  *
- *   start ──> in line ──> queued ──> with the library ──> over ──> owner told
+ *   start ──> in line ──> queued ──> with the library ──> over ──> caller told
  *               │  a tag is free │  end of the turn   │ collected │
  *
  *   in line           all tags are in use
@@ -19,7 +19,7 @@ import { type Decision, WaitPolicy } from "./wait_policy.ts";
  *
  *   The engine as a whole:
  *
- *             start                           owners told, nothing in flight
+ *             start                          callers told, nothing in flight
  *   idle ───────────────> submitting <──────────────────────────┐
  *    ^                        │                                 │
  *    │                        v                                 │
@@ -34,10 +34,10 @@ import { type Decision, WaitPolicy } from "./wait_policy.ts";
  *    │               v                                           │
  *    └────────── telling ─────────────────────────────────────────┘
  *
- * Deciding is `WaitPolicy.decide`, at the end of a turn in which operations were started
- * (`#flushTask`) and in turns of the engine's own (`#pumpTask`). A call that submits may wait, too:
- * what continues after its completions starts the next operations without a turn of the event loop,
- * which timers and sockets get every 500 us all the same.
+ * `WaitPolicy.decide` decides at the end of a turn in which operations were started (`#flushTask`),
+ * and in turns of the engine (`#pumpTask`). A call that submits may wait, too: then the code after
+ * its completions starts the next operations without a turn of the event loop. Timers and sockets
+ * still get a turn every 500 us.
  */
 
 /** The numbers of the kinds in `rust/src/engine/backend.rs`. */
@@ -54,8 +54,8 @@ const RING_MODES = [
 ];
 
 /**
- * Runs operations, in flight or in place: by the library's ring, its threads or its calls in place,
- * which take the same words.
+ * Runs operations, in flight or in place, by the library's ring, its threads or calls in place. All
+ * of them take the same words.
  */
 export class Engine {
   /** How operations in flight are run. */
@@ -120,13 +120,13 @@ export class Engine {
     });
   }
 
-  /** Operations that have not completed, those that wait for a place included. */
+  /** Operations that have not completed, including those in line. */
   get pending(): number {
     return this.#submission.pendingCount;
   }
 
   /**
-   * Whether nothing is pending, all owners were told, and the program's thread may wait in place.
+   * Whether nothing is pending, all callers were told, and the program's thread may wait in place.
    */
   get isIdle(): boolean {
     const { overCount } = this.#submission;
@@ -134,10 +134,10 @@ export class Engine {
   }
 
   /**
-   * Starts an operation; its owner is told when it is over.
+   * Starts an operation, and calls its `completed` when it is over.
    *
-   * Any number may be started: what is beyond the bound of the engine waits, in order. Operations
-   * in flight run in any order.
+   * Any number may be started: those beyond the engine's limit wait, in order. Operations in flight
+   * run in any order.
    */
   start(operation: PendingOperation): void {
     if (this.#hasEnded) return;
@@ -168,20 +168,20 @@ export class Engine {
   }
 
   /**
-   * Blocks until nothing is in flight and nothing waits, and tells all owners before it returns:
-   * what waits for their promises continues in later turns.
+   * Blocks until nothing is in flight or in line, and tells all callers before it returns. Code
+   * that awaits their promises continues in later turns.
    *
-   * What the owners start is in flight then. It may be called while an owner is told.
+   * Operations that the callers start are in flight then. It may run while a caller is told.
    */
   settleSync(): void {
     if (this.#hasEnded) return;
     while (this.pending > 0) this.#submission.turn(BATCH, NO_LIMIT);
     if (this.#submission.overCount > 0) {
       this.#tellAll();
-      // What follows is the caller's.
+      // What follows is work of the program.
       this.#policy.own(performance.now());
     }
-    // The reaper is waiting still: the library has woken it, and its call of the runtime ends soon.
+    // The reaper still waits: the library has woken it, and its call of the runtime ends soon.
     if (this.pending > 0) this.#pumpLater();
   }
 
@@ -194,7 +194,7 @@ export class Engine {
       this.#submission.turn(this.#policy.min, this.#policy.waitMicros, now);
       this.#tell();
     } else {
-      // Nothing is taken back: the next turn of the event loop does that.
+      // The next turn of the event loop collects completions.
       this.#submission.turn(0, 0, now, 0);
     }
     this.#pumpLater();
@@ -219,7 +219,7 @@ export class Engine {
   }
 
   /**
-   * Looks for completions in a turn of its own, as long as the policy does not leave that to the
+   * Looks for completions in a separate turn, as long as the policy does not leave that to the
    * reaper.
    */
   readonly #pumpTask = (): void => {
@@ -228,8 +228,8 @@ export class Engine {
     const now = performance.now();
     this.#policy.turned(now);
     this.#tell();
-    // What the owners started goes to the library at the end of this turn, which waits if it pays;
-    // what got a tag from the line goes there now.
+    // Operations that the callers started go to the library at the end of this turn, which waits if
+    // it pays. Those that got a tag from the line go there now.
     if (this.#submission.inFlightCount === 0) return;
     if (this.#isFlushDue && this.#submission.queuedCount > 0) return;
     const decision = this.#decide(now);
@@ -243,7 +243,7 @@ export class Engine {
   };
 
   /**
-   * Runs after everything that continues after what the pump told, and before timers and sockets.
+   * Runs after the code that continues after completions, and before timers and sockets.
    */
   readonly #ownTask = (): void => this.#policy.own(performance.now());
 
@@ -265,8 +265,8 @@ export class Engine {
   }
 
   /**
-   * Tells the owners of what is over, unless the reaper is about to come back: no promise resolves
-   * while a call of the runtime is left behind.
+   * Tells the callers of operations that are over, unless the reaper is about to come back: no
+   * promise resolves while a call of the runtime is unfinished.
    */
   #tell(): void {
     if (this.#submission.overCount === 0) return;
@@ -276,7 +276,7 @@ export class Engine {
     this.#tellAll();
   }
 
-  /** Tells the owners of what is over, in order; also while another one is told. */
+  /** Tells the callers of operations that are over, in order; also while another one is told. */
   #tellAll(): void {
     this.#policy.telling(this.#submission.overCount);
     let operation: PendingOperation | undefined;

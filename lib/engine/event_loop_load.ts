@@ -1,23 +1,23 @@
-/** How long the thread waits between two turns of the event loop while nobody else needs it. */
+/** How long the thread waits between two turns of the event loop if nothing else needs it. */
 const LONE_MICROS = 500;
-/** The same when somebody else needed it a moment ago. */
+/** The same shortly after other work needed it. */
 const SHARED_MICROS = 100;
 /** A turn of the event loop takes 2 to 5 us; a longer one than this had other work in it. */
 const QUIET_MICROS = 30;
 /**
- * The share of the time that other work may take without any effect: the garbage collector, an
- * interrupt or another process look the same.
+ * The share of the time that other work may take without an effect: garbage collection, interrupts
+ * and other processes look like work.
  */
 const SHARE = 0.04;
-/** Other work above that share is summed up: from this many microseconds on, waits are shorter. */
+/** Other work above that share is summed up: from this many microseconds, waits are shorter. */
 const SOME_MICROS = 150;
-/** From this many microseconds on there are no waits. */
+/** From this many microseconds, there are no waits. */
 const MANY_MICROS = 600;
-/** After this many short turns of the event loop the next one is expected to be short, too. */
+/** After this many short turns of the event loop, the next one is expected to be short, too. */
 const SHORT_TURNS = 8;
 /**
- * The time without waits before the next try; it doubles each time that the first try shows the
- * same.
+ * The time without waits before the next try. It doubles each time that the first try finds the
+ * loop busy again.
  */
 const BUSY_MS = { first: 20, last: 640 } as const;
 
@@ -25,13 +25,13 @@ const BUSY_MS = { first: 20, last: 640 } as const;
  * Estimates how busy the event loop is with work other than our completions, and from that how long
  * the thread may block in the kernel.
  *
- * A wait saves the reaper's wake-up, but everything else is late by it, at each turn of the event
- * loop that it takes. `bench/README.md` has the measurements.
+ * A wait saves the reaper's wake-up, but delays all other work by as much, at each turn of the
+ * event loop. `bench/README.md` has the measurements.
  */
 export class EventLoopLoad {
   /**
-   * When the engine, or what continues after a completion, last had the thread, in milliseconds;
-   * infinity if that is not known.
+   * When the engine, or code after a completion, last had the thread, in milliseconds; infinity if
+   * unknown.
    */
   #ownUntil = Infinity;
   /** Other work above its share, as a leaky bucket: microseconds at `#levelAt`. */
@@ -39,15 +39,15 @@ export class EventLoopLoad {
   #levelAt = 0;
   #busyUntil = 0;
   #busyMs: number = BUSY_MS.first;
-  /** Turns in a row that were short, whatever was done in them. */
+  /** Number of short turns in a row, whatever ran in them. */
   #shortTurns = 0;
 
-  /** Attributes what happened until `now` to the engine. */
+  /** Attributes the time until `now` to the engine. */
   own(now: number): void {
     this.#ownUntil = now;
   }
 
-  /** Attributes what follows to the engine, for an unknown time. */
+  /** Attributes the time from now to the engine, with an unknown end. */
   continues(): void {
     this.#ownUntil = Infinity;
   }
@@ -70,7 +70,7 @@ export class EventLoopLoad {
     return this.#levelOf(now) > SOME_MICROS ? SHARED_MICROS : LONE_MICROS;
   }
 
-  /** Whether turns of the event loop are short, what continues after completions included. */
+  /** Whether turns of the event loop are short, including the code after completions. */
   get areTurnsShort(): boolean {
     return this.#shortTurns >= SHORT_TURNS;
   }
@@ -85,7 +85,7 @@ export class EventLoopLoad {
       ? Math.min(2 * this.#busyMs, BUSY_MS.last)
       : BUSY_MS.first;
     this.#busyUntil = this.#levelAt = now + this.#busyMs;
-    // If it goes on, the next turn shows it.
+    // If the loop stays busy, the next turn shows it.
     this.#level = MANY_MICROS;
   }
 

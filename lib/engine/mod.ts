@@ -1,5 +1,5 @@
 /**
- * Operations in flight: starting them, hearing of their end, and running them in place. It knows
+ * Operations in flight: starting them, learning of their end, and running them in place. It knows
  * files by handle and memory by loan only.
  *
  * @module

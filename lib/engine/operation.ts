@@ -50,8 +50,8 @@ export const FLAGS = {
   /** `RWF_DONTCACHE`: pages are dropped from the page cache when done. Linux 6.14. */
   DONTCACHE: 4,
   /**
-   * `FALLOC_FL_WRITE_ZEROES`: the space is zeros that are written, if kernel (Linux 6.17),
-   * filesystem and device can; the operation transfers 1 then, else 0.
+   * `FALLOC_FL_WRITE_ZEROES`: zeros are written to the space, if kernel (Linux 6.17), filesystem
+   * and device can. Then the operation transfers 1, else 0.
    */
   ZEROED: 8,
 } as const;

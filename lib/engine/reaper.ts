@@ -1,20 +1,20 @@
 import { checked, native } from "../native/mod.ts";
 
 /**
- * How long one call of the reaper waits: it delays the end of a worker that is terminated, and
- * costs a wake-up when it is over.
+ * How long one call of the reaper waits. It delays the end of a terminated worker by as much, and
+ * costs a wake-up when it ends.
  */
 const WAIT_MS = 1000;
 /** While the reaper's call has not begun, a timer looks for completions this often. */
 const LOOK_MS = 2;
-/** When a call of the runtime has not begun by then, its threads are occupied. */
+/** If a call of the runtime has not begun after this time, its threads are occupied. */
 const STUCK_MS = 50;
 
 /**
  * Waits for completions on a thread of the runtime, so that the program's own thread is free.
  *
- * Other calls of the program may occupy all threads of the runtime, for as long as they like. Until
- * the reaper's call has begun, a timer looks for completions.
+ * Other calls of the program may occupy all threads of the runtime for any time. Until the reaper's
+ * call has begun, a timer looks for completions.
  */
 export class Reaper {
   readonly #native = native();
@@ -64,8 +64,8 @@ export class Reaper {
   }
 
   /**
-   * Whether it waits, and comes back soon now that nothing is in flight: the library has woken it,
-   * unless its call has not begun and the threads of the runtime are occupied.
+   * Returns whether it waits and comes back soon, now that nothing is in flight. The library has
+   * woken it, unless its call has not begun because the threads of the runtime are occupied.
    *
    * @param now The time, in milliseconds.
    */
@@ -76,12 +76,12 @@ export class Reaper {
     return true;
   }
 
-  /** Whether its call has come as far as waiting. */
+  /** Whether its call has begun to wait. */
   get #hasBegun(): boolean {
     return this.#native.basalt_engine_waits(this.#port) === this.#waitCount;
   }
 
-  /** Ends it: nobody hears of the wait in flight. */
+  /** Ends it: the wait in flight is ignored. */
   end(): void {
     this.#hasEnded = true;
     clearTimeout(this.#timer);

@@ -16,8 +16,8 @@ export const BATCH = 256;
 export const NO_LIMIT = 0xffff_ffff;
 
 /**
- * Operations on their way to the library and back: tags, the words of entries and completions, and
- * the calls that carry them.
+ * Carries operations to the library and back: tags, the words of entries and completions, and the
+ * calls.
  *
  * Operations get a tag and go to the library with the next call. Without a free tag they wait in
  * line, in order. Those that are over wait until they are taken with `next`.
@@ -43,8 +43,8 @@ export class Submission {
   #line: PendingOperation[] = [];
   #lineStart = 0;
   /**
-   * Operations that are over, from `#overStart`. Telling the owner of one may start others, and may
-   * block until these or further ones are told: whoever tells takes from the front.
+   * Operations that are over, from `#overStart`. Telling the caller of one may start others, and
+   * may block until all are told. So `next` takes one from the front each time.
    */
   #over: PendingOperation[] = [];
   #overStart = 0;
@@ -94,7 +94,7 @@ export class Submission {
   }
 
   /**
-   * Calls the library: gives it what is queued, waits, and collects completions. Returns how many.
+   * Calls the library: submits what is queued, waits, and collects completions. Returns how many.
    *
    * @param min How many completions to wait for.
    * @param waitMicros How long to wait at most.
@@ -166,7 +166,7 @@ export class Submission {
   runSync(operation: PendingOperation): void {
     encodeOperation(this.#entries, 0, operation, 0);
     const out = this.#completions;
-    // A call that is refused as a whole writes nothing.
+    // A call that the library refuses writes nothing.
     out[2] = 0;
     operation.status = this.#native.basalt_engine_run(this.#entries, out);
     operation.transferred = out[2]!;

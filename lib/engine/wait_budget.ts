@@ -8,15 +8,15 @@ const WEIGHT = 1 / 8;
  */
 const LEAST_MICROS = 100;
 /**
- * A completion that is further away is left to the reaper: waiting would only hold up the program.
+ * A completion that is further away is left to the reaper: waiting would delay the program.
  */
 const MOST_MICROS = 500;
 /** A wait lasts up to this many times the average latency. */
 const FACTOR = 3;
 
 /**
- * Operations of one class take about as long: 0 for reads, 1 for writes, 2 for syncs and changes of
- * size.
+ * Operations of a class take about equally long: 0 for reads, 1 for writes, 2 for syncs and changes
+ * of size.
  */
 const CLASSES: Readonly<Record<OperationKind["counter"], number>> = {
   reads: 0,
@@ -29,10 +29,10 @@ const CLASSES: Readonly<Record<OperationKind["counter"], number>> = {
  * Estimates from the latencies of the operations in flight how long it pays to wait for the next
  * completion on the program's thread.
  *
- * The reaper costs two wake-ups of threads. A wait in the kernel costs nothing, but only while it
- * is longer than the operation takes: a wait that ends too early has the costs of both. So it
- * follows the average latency, three times as long, and what takes longer than 500 us is left to
- * the reaper at once. `bench/README.md` has the measurements.
+ * The reaper costs two wake-ups of threads. A wait in the kernel costs nothing if it is longer than
+ * the operation takes; a wait that ends too early has the costs of both. So a wait lasts up to
+ * three times the average latency, and operations of more than 500 us are left to the reaper at
+ * once. `bench/README.md` has the measurements.
  */
 export class WaitBudget {
   /** The average latency by class, in microseconds. */
@@ -63,8 +63,7 @@ export class WaitBudget {
     let soonest = Infinity;
     for (let which = 0; which < this.#counts.length; which++) {
       const count = this.#counts[which]!;
-      // Many in flight complete one after the other: the next one is not as far away as the
-      // latency of each.
+      // Many in flight complete one after the other, so the next one comes sooner than the latency.
       if (count > 0) {
         soonest = Math.min(soonest, this.#latencies[which]! / count);
       }

@@ -10,7 +10,7 @@ import { WaitBudget } from "./wait_budget.ts";
 const MANY = 6;
 
 /**
- * What to do about the operations in flight:
+ * How to wait for the operations in flight:
  *
  * - `"wait"`: call the library, and let the thread wait in the kernel for completions,
  * - `"poll"`: call the library without waiting,
@@ -29,8 +29,8 @@ export interface Situation {
 }
 
 /**
- * Decides how the program hears of completions, from the load of the event loop, the latencies of
- * the operations and the options. It is told of all that happens, and knows no ring.
+ * Decides how the program learns of completions, from the load of the event loop, the latencies of
+ * the operations and the options. The engine notes every event here; a ring is not needed.
  *
  * All times are those of `performance.now()`, in milliseconds.
  */
@@ -49,9 +49,9 @@ export class WaitPolicy {
   #movedAt = 0;
   /** When the last turn of the event loop began. */
   #turnedAt = 0;
-  /** How many owners were told together the last time: as many may start the next operations. */
+  /** How many callers were told together the last time: as many may start the next operations. */
   #toldCount = 0;
-  /** Whether owners were told since the turn began. */
+  /** Whether callers were told since the turn began. */
   #hasTold = false;
 
   constructor({ wait }: Pick<EngineSettings, "wait">) {
@@ -90,19 +90,19 @@ export class WaitPolicy {
     if (completionCount > 0) this.#movedAt = now;
   }
 
-  /** Notes that owners are about to be told, and run. */
+  /** Notes that callers are about to be told, and run. */
   telling(count: number): void {
     this.#toldCount = count;
     this.#hasTold = true;
     this.#load.continues();
   }
 
-  /** Notes that everything until now was the engine's work, or followed from a completion. */
+  /** Notes that all work until now was the engine's, or followed from a completion. */
   own(now: number): void {
     this.#load.own(now);
   }
 
-  /** Notes that the reaper came back, so that the wait begins from here. */
+  /** Notes that the reaper came back: the wait begins now. */
   reaped(): void {
     this.#movedAt = this.#calledAt;
   }
@@ -128,7 +128,7 @@ export class WaitPolicy {
         (now - this.#turnedAt) * 1000;
       return this.#wait(inFlightCount, leftMicros, 0) ? "wait" : "poll";
     }
-    // Its continuations start more as a rule.
+    // The code after completions usually starts more.
     if (this.#hasTold) return "poll";
     const waitedMicros = (now - this.#movedAt) * 1000;
     const stretchMicros = this.#stretchMicros(now);
@@ -138,14 +138,14 @@ export class WaitPolicy {
   }
 
   /**
-   * Whether the call that gives started operations to the library may wait for them: all that will
-   * be started is there, and the thread is wanted for nothing else.
+   * Whether the call that submits operations may wait for them: no more will be started, and the
+   * thread has no other work.
    */
   #mayJoin(situation: Situation): boolean {
     const { inFlightCount, overCount, queuedCount } = situation;
     if (overCount > 0 || queuedCount < this.#toldCount) return false;
-    // After a write others may gather in the next turn, as a log's group does: it would have to
-    // wait for whatever was started before, such as the space prepared ahead.
+    // After a write, others may gather in the next turn, as the group of a log does. That group
+    // would have to wait for operations started before, such as preparing space ahead.
     const isAlone = this.#toldCount === 1 && inFlightCount === 1;
     return isAlone && this.#load.areTurnsShort || this.#budget.hasOnlyReads;
   }

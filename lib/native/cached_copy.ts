@@ -2,13 +2,14 @@ import { type EmbeddedLibrary, isThis, unpack } from "./embedded.ts";
 import { environment } from "./environment.ts";
 import { effectiveUser } from "./libc.ts";
 
-/** Kind and permission bits that let others change what is in a directory or file. */
+/** Permission bits that let others change what is in a directory or file. */
 const WRITABLE_BY_OTHERS = 0o022;
-/** Bits that a directory private to its user has not. */
+/** Permission bits that a private directory does not have. */
 const OPEN_TO_OTHERS = 0o077;
 
 /**
- * The user's directory for cached libraries: `$XDG_CACHE_HOME/basalt`, else `$HOME/.cache/basalt`.
+ * Returns the user's directory for cached libraries: `$XDG_CACHE_HOME/basalt`, else
+ * `$HOME/.cache/basalt`.
  *
  * @returns `undefined` where neither is set, absolute and permitted to be read.
  */
@@ -19,8 +20,8 @@ export function cacheDirectory(): string | undefined {
 }
 
 /**
- * The path of a copy of the library in a directory that is the user's alone; written if it is not
- * there, verified if it is.
+ * Returns the path of a copy of the library in a private directory. The copy is written if it does
+ * not exist, and verified if it does.
  *
  * @throws {Error} If the directory is not private, or cannot be written.
  */
@@ -65,7 +66,8 @@ function isThere(
 }
 
 /**
- * Another name first: no process ever sees a part of it, and one that runs the old file keeps it.
+ * Writes the file under another name and renames it. No process sees a part of it, and a process
+ * that runs the old file keeps it.
  */
 function write(path: string, bytes: Uint8Array): void {
   const temporary = `${path}.${crypto.randomUUID()}`;

@@ -11,9 +11,8 @@ const WRITE = {
 /**
  * Writes to a descriptor of the process by `write(2)`.
  *
- * `Deno.stdout` keeps a part of what it is given before it fails, so that a caller cannot tell
- * where
- * to go on. Here nothing was written when a call throws.
+ * `Deno.stdout` may write a part of the bytes before it fails, and does not report how many. Here
+ * nothing was written when a call throws.
  */
 export class DescriptorWriter implements Disposable {
   readonly #fd: number;

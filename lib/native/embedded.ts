@@ -15,8 +15,8 @@ export interface EmbeddedLibrary {
 /**
  * The copy for this platform; `undefined` where none was generated.
  *
- * Its text is loaded with this module, since only that can be waited for: the library itself is
- * loaded at its first use, which may be in a synchronous function.
+ * Importing is asynchronous, so it is done with this module. The library itself is loaded at its
+ * first use, which may be in a synchronous function.
  */
 export const EMBEDDED: EmbeddedLibrary | undefined = await importEmbedded();
 
@@ -32,13 +32,13 @@ async function importEmbedded(): Promise<EmbeddedLibrary | undefined> {
           .library;
     }
   } catch {
-    // Not generated, or not to be had: loading says what was tried.
+    // Not generated, or not available: the error of loading lists what was tried.
   }
   return undefined;
 }
 
 /**
- * The library's bytes, unpacked and verified.
+ * Returns the library's bytes, unpacked and verified.
  *
  * @throws {Error} If they are not what was embedded.
  */
@@ -52,7 +52,7 @@ export function unpack(library: EmbeddedLibrary): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Whether bytes are the library, by their length and SHA-256. */
+/** Returns whether bytes are the library, by their length and SHA-256. */
 export function isThis(library: EmbeddedLibrary, bytes: Uint8Array): boolean {
   if (bytes.length !== library.bytes) return false;
   const { createHash } = nodeModule("node:crypto");

@@ -1,6 +1,6 @@
 /**
- * A variable of the environment; `undefined` where it is empty or reading it is not permitted:
- * nobody is asked.
+ * Returns a variable of the environment; `undefined` where it is empty, or reading it is not
+ * permitted. There is no prompt.
  */
 export function environment(name: string): string | undefined {
   const permission = Deno.permissions.querySync({

@@ -1,7 +1,4 @@
-/**
- * What loading needs of the C library before there is a library of our own; apart, since each
- * symbol that is opened costs time.
- */
+/** The parts of the C library that loading needs, apart, since each symbol costs time. */
 const USER = {
   geteuid: { parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -30,7 +27,7 @@ const LOADER = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** `RTLD_NOW | RTLD_NOLOAD`: nothing is loaded that is not there. */
+/** `RTLD_NOW | RTLD_NOLOAD`: finds what is loaded, and loads nothing. */
 const NOTHING_NEW = 2 | 4;
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
@@ -40,12 +37,12 @@ const F_ADD_SEALS = 1033;
 /** No sealing, shrinking, growing or writing any more. */
 const ALL_SEALS = 0xf;
 
-/** Whose files this process makes. */
+/** Returns the user that owns the files which this process makes. */
 export function effectiveUser(): number {
   return withLibrary("libc.so.6", USER, ({ geteuid }) => geteuid());
 }
 
-/** Whether a library of that name (`DT_SONAME`) is in the process already. */
+/** Returns whether a library of that name (`DT_SONAME`) is in the process already. */
 export function isLoaded(soname: string): boolean {
   return withLibrary(
     "libdl.so.2",
@@ -55,8 +52,8 @@ export function isLoaded(soname: string): boolean {
 }
 
 /**
- * Whether two names, of files or libraries, are of one library that is in the process: the loader
- * has one handle for each.
+ * Returns whether two names, of files or libraries, lead to the same loaded library: the loader has
+ * one handle for each library.
  */
 export function isSameLibrary(a: string, b: string): boolean {
   return withLibrary("libdl.so.2", LOADER, ({ dlopen }) => {
@@ -66,8 +63,8 @@ export function isSameLibrary(a: string, b: string): boolean {
 }
 
 /**
- * Runs `use` with the path of a file in memory (`memfd_create(2)`) that nobody can change; the file
- * ends with the call, but for mappings.
+ * Runs `use` with the path of a sealed file in memory (`memfd_create(2)`). The file ends with the
+ * call; mappings of it stay.
  *
  * @throws {Error} If the kernel gives none.
  */

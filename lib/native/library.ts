@@ -1,4 +1,4 @@
-import { isPermitted } from "../base/mod.ts";
+import { isPermitted, shown } from "../base/mod.ts";
 import { cachedCopy, cacheDirectory } from "./cached_copy.ts";
 import { EMBEDDED, type EmbeddedLibrary, unpack } from "./embedded.ts";
 import { environment } from "./environment.ts";
@@ -56,8 +56,8 @@ const SONAME = `libbasalt-${VERSION}.so`;
 let loaded: Loaded | undefined;
 
 /**
- * The library's functions, loaded at the first call and kept for the life of the process: closing a
- * library that a thread still runs crashes.
+ * Returns the library's functions. The library is loaded at the first call and never closed: a
+ * thread may be running in it.
  */
 export function native(): NativeFunctions {
   return (loaded ??= load()).functions;
@@ -105,10 +105,17 @@ function load(path?: string): Loaded {
   const tried: string[] = [
     "BASALT_LIBRARY: not set, or not permitted to be read",
   ];
-  return loadBuild(tried) ?? loadEmbedded(tried) ?? nothing(tried);
+  const found = loadBuild(tried) ?? loadEmbedded(tried);
+  if (found !== undefined) return found;
+  throw new UnsupportedError("Cannot load Basalt's library", {
+    found: `none for ${Deno.build.target}`,
+    needed:
+      `a path in BASALT_LIBRARY, or in a checkout a build beside the module (${BUILD})`,
+    tried,
+  });
 }
 
-/** What was asked for by name, or an error: nothing else is tried. */
+/** Loads the file that was asked for by name; nothing else is tried. */
 function loadNamed(origin: "option" | "environment", file: string): Loaded {
   const opened = openLibrary(file);
   if ("functions" in opened) return { origin, file, ...opened };
@@ -119,7 +126,7 @@ function loadNamed(origin: "option" | "environment", file: string): Loaded {
   });
 }
 
-/** The build beside the module. One that does not fit is an error: who builds wants to use it. */
+/** Loads the build beside the module. A build that does not fit is an error, as it is wanted. */
 function loadBuild(tried: string[]): Loaded | undefined {
   const url = new URL(
     "../../rust/target/release/libbasalt.so",
@@ -133,19 +140,19 @@ function loadBuild(tried: string[]): Loaded | undefined {
   const file = decodeURIComponent(url.pathname);
   const opened = openLibrary(file);
   if ("functions" in opened) return { origin: "build", file, ...opened };
-  if (!opened.absent) {
-    throw new UnsupportedError(`Cannot load the library '${file}'`, {
-      found: opened.reason,
-      needed: `a build of Basalt ${VERSION}: ${BUILD}`,
-    });
+  if (opened.absent) {
+    tried.push(`${file}: ${opened.reason}`);
+    return undefined;
   }
-  tried.push(`${file}: ${opened.reason}`);
-  return undefined;
+  throw new UnsupportedError(`Cannot load the library '${file}'`, {
+    found: opened.reason,
+    needed: `a build of Basalt ${VERSION}: ${BUILD}`,
+  });
 }
 
 /**
- * The copy inside the package. All isolates of a process use one library, since pools are shared by
- * number: the one that was first.
+ * Loads the copy inside the package. All isolates of a process use the same library, the first that
+ * was loaded, since pools are shared by number.
  */
 function loadEmbedded(tried: string[]): Loaded | undefined {
   if (EMBEDDED === undefined) {
@@ -179,7 +186,7 @@ function loadCached(
   }
   return attempt("cache", directory, tried, () => {
     const file = cachedCopy(library, directory);
-    return { file, opened: openFirst(file) };
+    return [file, openFirst(file)];
   });
 }
 
@@ -189,17 +196,13 @@ function loadInMemory(
 ): Loaded | undefined {
   return attempt("memory", "memory", tried, () => {
     const bytes = unpack(library);
-    return withMemoryFile(
-      SONAME,
-      bytes,
-      (path) => ({ file: SONAME, opened: openFirst(path) }),
-    );
+    return [SONAME, withMemoryFile(SONAME, bytes, openFirst)];
   });
 }
 
 /**
- * Opens a copy, or the one that another isolate was faster to load: the loader knows the first by
- * the library's name.
+ * Opens a copy, or the one that another isolate loaded first: the loader knows that one by the
+ * library's name.
  */
 function openFirst(path: string): Opened {
   const opened = openLibrary(path);
@@ -208,32 +211,22 @@ function openFirst(path: string): Opened {
   return "functions" in first ? first : opened;
 }
 
+/** Tries a place, or notes why it has no usable library. */
 function attempt(
   origin: LibraryOrigin,
   place: string,
   tried: string[],
-  open: () => { file: string; opened: Opened },
+  open: () => [file: string, opened: Opened],
 ): Loaded | undefined {
   try {
-    const { file, opened } = open();
-    if ("functions" in opened) {
-      return { origin, file, ...opened };
-    }
+    const [file, opened] = open();
+    if ("functions" in opened) return { origin, file, ...opened };
     tried.push(`${file}: ${opened.reason}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     tried.push(`${place}: ${(error as Error).message}`);
   }
   return undefined;
-}
-
-function nothing(tried: string[]): never {
-  throw new UnsupportedError("Cannot load Basalt's library", {
-    found: `none for ${Deno.build.target}`,
-    needed:
-      `a path in BASALT_LIBRARY, or in a checkout a build beside the module (${BUILD})`,
-    tried,
-  });
 }
 
 /**
@@ -256,7 +249,7 @@ function unsupported(found: string): never {
   });
 }
 
-/** A name and version such as "Node.js/24", as runtimes and browsers tell it. */
+/** Returns the name and version that runtimes and browsers give, such as "Node.js/24". */
 function runtimeName(): string {
   const { navigator, process } = globalThis;
   if (navigator?.userAgent !== undefined) return navigator.userAgent;
@@ -265,8 +258,10 @@ function runtimeName(): string {
 }
 
 /**
- * Memory that the library owns is viewed through `Deno.UnsafePointerView`, which a list of paths
- * does not permit.
+ * Throws if native code is not permitted.
+ *
+ * A list of paths is not enough: it does not permit `Deno.UnsafePointerView`, which views memory of
+ * the library.
  */
 function checkPermission(): void {
   if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") return;
@@ -283,8 +278,9 @@ function filePath(path: string | URL): string {
     // A name without a slash would be looked for in the system's directories.
     return text.includes("/") ? text : `./${text}`;
   }
-  const shown = typeof text === "string" ? JSON.stringify(text) : typeof text;
   throw new TypeError(
-    `Cannot load the library as 'path' must be a path to a file: received ${shown}`,
+    `Cannot load the library as 'path' must be a path to a file: received ${
+      shown(text)
+    }`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * An `ArrayBuffer` over native memory. It is detachable: `transfer()` makes it and its views empty
- * without touching the memory.
+ * Makes an `ArrayBuffer` over native memory. It is detachable: `transfer()` makes it and its views
+ * empty without touching the memory.
  *
  * @param words The address as two `u32` words, low then high.
  * @param start Bytes from that address to the first byte of the buffer.

@@ -15,16 +15,13 @@ const ABI = {
   basalt_abi: { parameters: [], result: "i32", optional: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/**
- * Opens a file, or what the loader finds by a name, as this version's library. It is never closed:
- * a thread may be running in it.
- */
+/** Opens a file, or what the loader finds by a name, as this version's library. */
 export function openLibrary(file: string): Opened {
   let opened: Deno.DynamicLibrary<typeof SYMBOLS>;
   try {
     opened = Deno.dlopen(file, SYMBOLS);
   } catch (error) {
-    // A refused permission is the user's to settle, not a reason to look elsewhere.
+    // The user decides about a refused permission; it is no reason to try another file.
     if (error instanceof Deno.errors.NotCapable) throw error;
     return diagnose(file, error as Error);
   }
@@ -37,10 +34,7 @@ export function openLibrary(file: string): Opened {
   return { absent: false, reason: otherVersion(abi) };
 }
 
-/**
- * What is wrong with a file that did not load with all symbols: the answer of the first export
- * tells.
- */
+/** Finds what is wrong with a file that did not load with all symbols, by its first export. */
 function diagnose(file: string, error: Error): Opened {
   let abi: number | undefined;
   try {

@@ -9,7 +9,7 @@ import { VERSION } from "./version.ts";
 
 type Kind = "u32" | "i32" | "f64" | "buffer";
 
-/** Returns an export, which gives a status: 0 or more, or a negative code (`status.ts`). */
+/** Declares an export that returns a status: 0 or more, or a negative code (`status.ts`). */
 function call<const Parameters extends readonly Kind[]>(
   ...parameters: Parameters
 ): { readonly parameters: Parameters; readonly result: "i32" } {

@@ -1,5 +1,2 @@
-/**
- * The version of this package; part of the ABI number, so that another version's library is told
- * apart.
- */
+/** The version of this package. It is part of the ABI number, so each library fits one version. */
 export const VERSION = "0.2.0";

@@ -1,4 +1,4 @@
-import { begunStep, type Step, type Task } from "../base/mod.ts";
+import { perform, type Step, type Task } from "../base/mod.ts";
 import {
   engine,
   OPERATION,
@@ -149,7 +149,7 @@ export function runOn(
   op: OperationKind,
 ): Task<void> {
   const owner = { path, file, counters: fileCounters(), ended: nothing };
-  return begunStep(fileOperation<void>(owner, op));
+  return perform(fileOperation<void>(owner, op));
 }
 
 /**

@@ -1,6 +1,6 @@
 import {
-  begunStep,
   checkInteger,
+  perform,
   roundDown,
   roundUp,
   type Task,
@@ -51,7 +51,7 @@ export function* readRange(
   const rounded = roundUp(skipped + length, unit);
   let buffer = yield* acquire(file.pool, rounded, options);
   try {
-    const got = yield* begunStep(file.read(buffer, first));
+    const got = yield* perform(file.read(buffer, first));
     const end = Math.min(got, skipped + length);
     // What lies ahead of the range was not asked for: without a range nothing stays reachable.
     if (end <= skipped) return bounded(buffer, 0);
@@ -87,7 +87,7 @@ export function* readRanges(
       const operations = runs.map(({ start, position, length }) =>
         file.readInto(loan, start, position, length)
       );
-      got = yield* begunStep(new Batch(operations));
+      got = yield* perform(new Batch(operations));
     } finally {
       loan.end();
     }
@@ -126,9 +126,9 @@ export function* writeRanges(
       const options = { ...range, durability: carried };
       operations.push(file.write(buffer, position, options));
     }
-    const written = yield* begunStep(new Batch(operations));
+    const written = yield* perform(new Batch(operations));
     if (items.length > 1 && durability !== "none") {
-      yield* begunStep(file.syncAfter(durability));
+      yield* perform(file.syncAfter(durability));
     }
     return written.reduce((sum, bytes) => sum + bytes, 0);
   } finally {

@@ -1,8 +1,8 @@
 import {
-  begunStep,
   driveSync,
   inPlace,
   paired,
+  perform,
   type Step,
   type Task,
 } from "../base/mod.ts";
@@ -111,7 +111,7 @@ export class TaskStorage {
         };
       },
     };
-    return begunStep(step);
+    return perform(step);
   }
 
   /** Lists the entries of a directory, ordered by name. */

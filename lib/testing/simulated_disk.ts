@@ -1,8 +1,8 @@
 import {
-  begunStep,
   checkInteger,
   onAbort,
   parentOf,
+  perform,
   type Task as StepTask,
 } from "../base/mod.ts";
 import type {
@@ -327,7 +327,7 @@ export class SimulatedDisk implements Storage {
   #beginningSync(path: string): StepTask<void> {
     const machine = this.#machine;
     const owner = {};
-    return begunStep<void>({
+    return perform<void>({
       kind: "syncDirectory",
       begin: (resolve, reject) =>
         machine.begin(

@@ -1,9 +1,9 @@
 import {
-  begunStep,
   drive,
   Driver,
   driveSync,
   inPlace,
+  perform,
   step,
   type Task,
   together,
@@ -28,7 +28,7 @@ class Device {
 
   /** An operation with callbacks. */
   begun<T>(run: () => T, settles = true): Task<T> {
-    return begunStep({
+    return perform({
       kind: "begun",
       runSync: run,
       begin: (resolve, reject) => {
@@ -305,7 +305,7 @@ Deno.test("drive() keeps the stack flat, however many steps end at once", async 
 });
 
 Deno.test("drive() takes what begin() throws as the failure of the step", async () => {
-  const failing = begunStep({
+  const failing = perform({
     kind: "failing",
     runSync: () => 0,
     begin: () => {

@@ -1,4 +1,4 @@
-import { begunStep, driveSync, type Task } from "../../base/mod.ts";
+import { driveSync, perform, type Task } from "../../base/mod.ts";
 import { InFlight } from "../in_flight.ts";
 
 /**
@@ -53,7 +53,7 @@ export class Removals {
   close(): Task<void> {
     this.#isClosed = true;
     let done = (): void => {};
-    return begunStep<void>({
+    return perform<void>({
       kind: "removal",
       begin: (resolve) => {
         done = resolve;

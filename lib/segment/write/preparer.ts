@@ -1,5 +1,5 @@
 import type { Task } from "../../base/mod.ts";
-import { begunStep, drive } from "../../base/mod.ts";
+import { drive, perform } from "../../base/mod.ts";
 import type { BufferPool, PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { MAX_SEGMENT_BYTES, roundDown, roundUp } from "../layout.ts";
@@ -198,7 +198,7 @@ export class Preparer {
   *#waitFor(inFlight: Promise<void>): Task<void> {
     const file = this.#file;
     let done = (): void => {};
-    yield* begunStep<void>({
+    yield* perform<void>({
       kind: "prepare",
       runSync: () => file.settleSync(),
       begin(resolve) {

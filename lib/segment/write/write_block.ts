@@ -13,7 +13,7 @@ import {
   SEAL_CONTEXT_BYTES,
   type SealRun,
 } from "../../codec/mod.ts";
-import { begunStep, type Task } from "../../base/mod.ts";
+import { perform, type Task } from "../../base/mod.ts";
 import type { PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { roundDown, roundUp } from "../layout.ts";
@@ -308,7 +308,7 @@ export class WriteBlock {
 
   /** Lets a thread seal it and waits for that; a caller that blocks only waits. */
   sealByThread(file: TaskFile): Task<void> {
-    return begunStep({
+    return perform({
       kind: "seal",
       begin: (resolve) => {
         this.sealAhead(file);
