@@ -14,7 +14,7 @@ export type Tier = "direct" | "uncached" | "buffered";
  *
  * - `"durable"`: it does (`fsync(2)` of the directory).
  * - `"unsynced"`: the filesystem has no `fsync(2)` of directories. A power cut may lose a new file,
- *   or bring an old name back, whatever was synced.
+ *   or bring an old name back, even if the file was synced.
  * - `"unknown"`: this process has not synced a directory there yet.
  */
 export type NameDurability = "durable" | "unsynced" | "unknown";
@@ -40,13 +40,13 @@ export interface Capabilities {
   /** Where the physical block comes from, in words. */
   readonly physicalBlockReason: string;
   /**
-   * How a durable write is made: by a write that carries the durability (`RWF_DSYNC`), or, where the
-   * system refuses that, by a write and `fdatasync(2)` or `fsync(2)` after it.
+   * How a durable write is made: by a write with the flag `RWF_DSYNC`, or, where the system refuses
+   * that, by a write and `fdatasync(2)` or `fsync(2)` after it.
    */
   readonly durableWrites: "RWF_DSYNC" | "fdatasync";
   /**
-   * Whether names on the file's filesystem survive a power cut: what the last sync of a directory
-   * there showed.
+   * Whether names on the file's filesystem survive a power cut, according to the last sync of a
+   * directory there.
    */
   readonly names: NameDurability;
   /**

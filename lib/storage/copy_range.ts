@@ -27,7 +27,7 @@ export function* copyRange(
     from.capabilities.readOffsetAlignment,
     to.capabilities.physicalBlock,
   );
-  // Reads begin at a multiple of the block, writes at 0: what is read is moved by the difference.
+  // Reads begin at a multiple of the block, writes at 0. The bytes are moved by the difference.
   const shift = start % unit;
   using buffer = yield* acquire(pool, blockBytes(pool, unit));
   const step = buffer.length - unit;
@@ -43,7 +43,7 @@ export function* copyRange(
   yield* to.sync("full");
 }
 
-/** Whether two files hold the same bytes. */
+/** Returns whether two files hold the same bytes. */
 export function* haveEqualBytes(
   a: TaskFile,
   b: TaskFile,
@@ -55,7 +55,7 @@ export function* haveEqualBytes(
     a.capabilities.readOffsetAlignment,
     b.capabilities.readOffsetAlignment,
   );
-  // One block for both: no caller waits for memory while it holds some.
+  // One block for both, so that no caller waits for memory while it holds some.
   using buffer = yield* acquire(pool, blockBytes(pool, unit));
   const step = roundDown(buffer.length / 2, unit);
   const [mine, other] = [{ start: 0, length: step }, {

@@ -101,8 +101,8 @@ export class Descriptor implements Disposable {
   /**
    * Returns whether its path still leads to it.
    *
-   * A file without any name is never there. Apart from that it is `true` where looking is not
-   * permitted, and for a relative path, which leads elsewhere after `Deno.chdir`.
+   * `false` for a file without any name. Apart from that `true` where looking is not permitted, and
+   * for a relative path, which leads elsewhere after `Deno.chdir`.
    */
   isAtPath(): boolean {
     const probe = this.probe();

@@ -359,13 +359,12 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   lock(): boolean {
-    this.#file.checkOpen("flock");
-    return this.#file.descriptor.lock();
+    return this.#file.openFor("flock").lock();
   }
 
   /** Returns whether the file still has a name: it was not removed, and no other replaced it. */
   isNamed(): boolean {
-    return this.#file.probe().links > 0;
+    return this.#file.openFor("statx").probe().links > 0;
   }
 
   /** Returns what the filesystem records about the file. */
@@ -375,8 +374,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
 
   /** Sync version of {@linkcode DirectFile.stat}. */
   statSync(): FileStat {
-    this.#file.checkOpen("statx");
-    return this.#file.descriptor.stat();
+    return this.#file.openFor("statx").stat();
   }
 
   /**
@@ -432,10 +430,10 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   freeBytes(): number | undefined {
-    this.#file.checkOpen("fstatfs");
-    // The name of a device lies on a filesystem, its bytes do not.
+    const descriptor = this.#file.openFor("fstatfs");
+    // The name of a block device lies on a filesystem, its bytes do not.
     if (this.capabilities.filesystem === "none") return undefined;
-    return this.#file.descriptor.freeBytes();
+    return descriptor.freeBytes();
   }
 
   /**
@@ -454,8 +452,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
    * ```
    */
   isAtPath(): boolean {
-    this.#file.checkOpen("statx");
-    return this.#file.descriptor.isAtPath();
+    return this.#file.openFor("statx").isAtPath();
   }
 
   /**

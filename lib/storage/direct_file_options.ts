@@ -63,8 +63,8 @@ export interface ReadManyOptions extends ReadAtOptions {
 /** One write of {@linkcode DirectFile.writeMany}. */
 export interface WriteItem extends BufferRange {
   /**
-   * The bytes; lent while the batch runs, so a pooled buffer can be in it once, a frozen one any
-   * number of times.
+   * The bytes. They are lent while the batch runs, so a pooled buffer can be in it once, a frozen
+   * one any number of times.
    */
   readonly buffer: PooledBuffer | FrozenBuffer;
   /** Where in the file. */

@@ -28,7 +28,6 @@ import {
   type NamesMode,
   syncEntries,
   syncingDirectory,
-  syncingDirectoryNow,
 } from "./sync_directory.ts";
 import { watchDirectory } from "./watch.ts";
 import type {
@@ -52,6 +51,14 @@ export interface DiskStorageOptions {
 
 /** The most bytes that `crypto.getRandomValues` fills at a time. */
 const MAX_RANDOM_BYTES = 65_536;
+
+/** The methods that make names durable. */
+const SYNCING = [
+  "syncDirectory",
+  "syncDirectorySync",
+  "makeDirectory",
+  "makeDirectorySync",
+] as const;
 
 /** While there are tasks, the runtime's scheduler (tokio) looks for I/O at every 61st of them. */
 const TURNS_OF_A_PAUSE = 64;
@@ -83,10 +90,8 @@ const TURNS_OF_A_PAUSE = 64;
 export class DiskStorage implements Storage {
   readonly #files: Pick<DirectFileOptions, "direct" | "pool">;
   readonly #names: NamesMode;
-  readonly #tasks: StorageTasks;
   /**
-   * The last millisecond that {@linkcode DiskStorage.now} saw, and where the steady clock stood
-   * then.
+   * The last millisecond that {@linkcode DiskStorage.now} saw, and the steady clock at that time.
    */
   #millisecond = 0;
   #steady = 0;
@@ -98,13 +103,6 @@ export class DiskStorage implements Storage {
     checkChoice("create storage", "names", names, ["require", "prefer"]);
     this.#files = pool === undefined ? { direct } : { direct, pool };
     this.#names = names;
-    this.#tasks = {
-      syncDirectory: (path, lock) =>
-        lock instanceof DirectoryLock && lock.directory !== undefined
-          ? syncEntries(lock.directory, names)
-          : syncingDirectoryNow(path, names),
-      placeDirectory: (path) => placingDirectory(path, names),
-    };
   }
 
   /**
@@ -367,9 +365,18 @@ export class DiskStorage implements Storage {
     });
   }
 
-  /** @ignore The operations as tasks. */
-  get [storageTasks](): StorageTasks {
-    return this.#tasks;
+  /** @ignore The operations as tasks. A subclass that overrides one of them has none. */
+  get [storageTasks](): StorageTasks | undefined {
+    const own = DiskStorage.prototype;
+    if (SYNCING.some((name) => this[name] !== own[name])) return undefined;
+    const names = this.#names;
+    return {
+      syncDirectory: (path, lock) =>
+        lock instanceof DirectoryLock && lock.directory !== undefined
+          ? syncEntries(lock.directory, names)
+          : syncingDirectory(path, names, true),
+      placeDirectory: (path) => placingDirectory(path, names),
+    };
   }
 
   /**

@@ -1,8 +1,8 @@
-/** What timers take, in milliseconds, some 24 days: a longer one would be over at once. */
+/** The longest delay of a timer in milliseconds, some 24 days. A longer one would end at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
- * Checks how long to wait; parts of a millisecond may be asked for.
+ * Checks how long to wait, in milliseconds or parts of one.
  *
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not from 0 to 2^31 - 1.

@@ -3,7 +3,7 @@ import { OPERATION, type PendingOperation } from "../engine/mod.ts";
 import { errnoName, STATUS, statusError, systemError } from "../native/mod.ts";
 import { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";
 
-/** What helps with an error of the system, by its code and the call. */
+/** Advice for errors of the system, by call and code, or by code. */
 const ADVICE: Readonly<Record<string, string>> = {
   EIO: "the device failed, what it stored is unknown",
   EFBIG: "the size lies beyond what the filesystem or RLIMIT_FSIZE allows",
@@ -23,9 +23,9 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /**
- * The error for a code of the kernel: a system error, with advice where there is any.
+ * Makes the system error for a code of the kernel.
  *
- * @param detail Circumstances; without them what is known to help with this code.
+ * @param detail Circumstances, instead of the advice for this code.
  */
 export function failure(
   code: string,
@@ -68,7 +68,7 @@ export function operationFailure(
   return failure(code, syscall, path);
 }
 
-/** The error for an operation on a file that was closed. */
+/** Makes the error for an operation on a closed file. */
 export function closedError(syscall: string, path: string): Error {
   return systemError("EBADF", syscall, path, "the file was closed");
 }
@@ -77,7 +77,7 @@ export function closedError(syscall: string, path: string): Error {
  * Makes errors of `node:fs` and of Deno alike: the `Deno.errors` class with `code`, `syscall` and
  * `path`.
  *
- * A refused permission, and what is no error of the system, stays as it is.
+ * A refused permission stays as it is, and so do errors that the system did not cause.
  */
 export function adapted(error: unknown, syscall: string, path: string): Error {
   if (!(error instanceof Error)) return new Error(String(error));
@@ -86,6 +86,16 @@ export function adapted(error: unknown, syscall: string, path: string): Error {
     return error;
   }
   return failure(code, syscall, path);
+}
+
+/** Runs a task; returns `undefined` if it fails with a code of the kernel. */
+export function* unless<T>(code: string, task: Task<T>): Task<T | undefined> {
+  try {
+    return yield* task;
+  } catch (error) {
+    if (codeOf(error) !== code) throw error;
+    return undefined;
+  }
 }
 
 /** Runs a task whose errors get the call and the path. */
@@ -102,8 +112,8 @@ export function* adapting<T>(
 }
 
 /**
- * Returns the kernel's name of an error that `node:fs` or Deno threw; `undefined` for errors of other kinds
- * (`ERR_INVALID_ARG_VALUE`).
+ * Returns the kernel's name of an error that `node:fs` or Deno threw; `undefined` for other errors,
+ * such as `ERR_INVALID_ARG_VALUE`.
  */
 export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | undefined)?.code;

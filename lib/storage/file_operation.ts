@@ -21,15 +21,15 @@ export interface OperationOwner {
 }
 
 /**
- * One operation of an open file, as a step: begun, or run in place.
+ * One operation of an open file, as a step: it is begun, or run in place.
  *
- * It is the record that the engine runs, from the checked arguments to the outcome, and is used
- * again after that.
+ * It is also the record that the engine runs, from the checked arguments to the outcome. Records
+ * are reused.
  */
 export class FileOperation<T = unknown> extends PendingOperation
   implements Step<T> {
   owner: OperationOwner | undefined;
-  /** The operations that it runs with. They end the loan and read the outcome. */
+  /** The batch that it is part of, which reads the outcome. The batch's caller ends the loan. */
   batch: Batch | undefined;
   #resolve: (value: T) => void = nothing;
   #reject: (error: unknown) => void = nothing;
@@ -67,7 +67,7 @@ export class FileOperation<T = unknown> extends PendingOperation
 
   override completed(): void {
     const owner = this.owner!;
-    // Before: what continues may block until nothing is in flight, and must not wait for this one.
+    // First, because the caller may block until nothing is in flight.
     owner.counters.inFlight--;
     if (this.batch === undefined) this.#tell();
     else this.batch.completed();
@@ -100,7 +100,7 @@ export class FileOperation<T = unknown> extends PendingOperation
     else reject(error);
   }
 
-  /** What the caller gets. */
+  /** Returns what the caller gets. */
   #result(): T {
     const { op, transferred } = this;
     const moves = op === OPERATION.READ || op === OPERATION.WRITE;
@@ -117,7 +117,7 @@ export class FileOperation<T = unknown> extends PendingOperation
 
 function nothing(): void {}
 
-/** Records that are not in use: an operation in flight costs its promise and no more. */
+/** Records that are not in use. Thanks to them an operation allocates no more than its promise. */
 const spare: FileOperation[] = [];
 /** The most records that are kept. */
 const MAX_SPARE = 1024;
@@ -153,8 +153,8 @@ export function runOn(
 }
 
 /**
- * Runs operations side by side. Gives the bytes that each moved, when all are over, or the error of
- * the first that failed.
+ * Runs operations side by side. When all are over, it gives the bytes that each moved, or the error
+ * of the first that failed.
  */
 export class Batch implements Step<number[]> {
   readonly kind = "transfers";

@@ -26,7 +26,6 @@ import { type FileCounters, fileCounters } from "./file_stats.ts";
 import type { FileSteps } from "./file_steps.ts";
 import { lendRange } from "./lend_range.ts";
 import type { OpenedFile } from "./open_file.ts";
-import type { FileProbe } from "./probe.ts";
 import type {
   BufferRange,
   Durability,
@@ -52,10 +51,10 @@ const NOTHING = {};
 const PAGE_BYTES = 4096;
 
 /**
- * The operations of an open file of the library, its counters, and its end.
+ * Makes the operations of an open file, counts them, and closes the file after the last one.
  *
- * Making an operation checks the arguments and lends the memory. Nothing after it checks them
- * again, but for what memory safety depends on.
+ * Making an operation checks the arguments and lends the memory. After that only the library checks
+ * them, for memory safety.
  */
 export class FileOperations implements FileSteps, OperationOwner {
   readonly descriptor: Descriptor;
@@ -67,8 +66,8 @@ export class FileOperations implements FileSteps, OperationOwner {
   /** `FLAGS.DONTCACHE` in the uncached tier, else 0. */
   readonly #tierFlags: number;
   /**
-   * Position of the page that a truncation within it left in the page cache, where the kernel
-   * zeroes its rest.
+   * Position of the page that a truncation left in the page cache: the kernel zeroes the rest of
+   * the page there.
    */
   #cutPage: number | undefined;
   /** Whether closing has begun: nothing may start after that. */
@@ -123,15 +122,16 @@ export class FileOperations implements FileSteps, OperationOwner {
   }
 
   #checkMay(access: "read" | "write", syscall: string): void {
-    this.checkOpen(syscall);
+    this.openFor(syscall);
     if (this.#access[access]) return;
     const advice = `the file was not opened with '${access}: true'`;
     throw systemError("EBADF", syscall, this.path, advice);
   }
 
-  /** Throws if closing has begun. */
-  checkOpen(syscall: string): void {
+  /** Returns the descriptor; throws if closing has begun. */
+  openFor(syscall: string): Descriptor {
     if (this.#isClosing) throw closedError(syscall, this.path);
+    return this.descriptor;
   }
 
   read(
@@ -202,7 +202,7 @@ export class FileOperations implements FileSteps, OperationOwner {
   }
 
   /**
-   * Makes a sync that follows writes of a batch: `close` waits for it, `closeSync` has ended it.
+   * Makes the sync that follows the writes of a batch, also while `close` waits for them.
    */
   syncAfter(durability: Exclude<Durability, "none">): FileOperation<void> {
     return this.#sync(durability, this.#isClosed);
@@ -244,20 +244,14 @@ export class FileOperations implements FileSteps, OperationOwner {
     checkInteger(action, "position", position);
     const most = Number.MAX_SAFE_INTEGER - position;
     checkInteger(action, "length", length, 1, most);
-    // One operation also where zeros are refused: a caller that blocks until it is over must not
-    // meet a second one.
+    // Where zeros are refused, the library allocates without them, as part of one operation: a
+    // caller that blocks until it is over must not meet a second one.
     const flags = zeroed ? FLAGS.ZEROED : 0;
     return fileOperation(this, OPERATION.ALLOCATE, position, length, flags);
   }
 
   size(): Step<number> {
-    return stepInPlace("statx", () => this.probe().size);
-  }
-
-  /** Returns what the kernel knows about the file. */
-  probe(): FileProbe {
-    this.checkOpen("statx");
-    return this.descriptor.probe();
+    return stepInPlace("statx", () => this.openFor("statx").probe().size);
   }
 
   close(): Step<void> {
@@ -276,7 +270,7 @@ export class FileOperations implements FileSteps, OperationOwner {
     if (this.#isClosing) return;
     this.#isClosing = true;
     if (this.counters.inFlight === 0) this.#end();
-    // One turn later all who wait for those operations have heard of them.
+    // One turn later, all callers know the outcome of those operations.
     else this.#whenIdle = () => setImmediate(() => this.#end());
   }
 
@@ -284,7 +278,7 @@ export class FileOperations implements FileSteps, OperationOwner {
     if (this.#isClosed) return;
     this.#isClosing = true;
     this.settleSync();
-    // A batch has a sync that follows its writes; apart from that nothing starts any more.
+    // Again, because a batch has a sync after its writes. Nothing else starts any more.
     this.settleSync();
     this.#end();
   }
@@ -293,7 +287,7 @@ export class FileOperations implements FileSteps, OperationOwner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (this.#cutPage !== undefined) {
-      // Clean after a sync; what is dirty stays, so nothing can be lost, and nothing depends on it.
+      // The kernel keeps a page that is not synced, so no bytes are lost.
       native().basalt_file_drop_cached(this.file, this.#cutPage);
     }
     this.descriptor[Symbol.dispose]();

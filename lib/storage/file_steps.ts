@@ -14,11 +14,10 @@ import type {
 export const fileSteps: unique symbol = Symbol("basalt.fileSteps");
 
 /**
- * The operations of a file, each as one step: its async and its sync version.
+ * The operations of a file, each as one step, which has an async and a sync version.
  *
- * The steps of a file of this library can be begun, so that a caller that blocks can finish them
- * while they are in flight. Each is begun or run at once after it was made, and at most once:
- * making it checks the arguments and lends the memory.
+ * Making a step checks the arguments and lends the memory, so it is begun or run at once, and once.
+ * A caller that blocks can finish the steps of a file of this library while they are in flight.
  */
 export interface FileSteps {
   read(
@@ -85,11 +84,11 @@ export interface StorageTasks {
    * @param lock Its lock, which may have been released: one that is held has the directory open.
    */
   syncDirectory(path: string, lock?: StorageLock): Task<void>;
-  /** Makes a directory in place; what makes its name durable is left to do. */
+  /** Makes a directory in place; the syncs of its name are left to do. */
   placeDirectory?(path: string): Task<Placing>;
 }
 
-/** What is left to do until the name of a directory is durable. Disposal closes what it needs. */
+/** The work left until the name of a directory is durable. Disposal closes the descriptors. */
 export interface Placing extends Disposable {
   /** The syncs, in any order. */
   readonly syncs: readonly Task<void>[];

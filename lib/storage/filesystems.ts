@@ -30,12 +30,12 @@ const COPY_ON_WRITE: ReadonlySet<string> = new Set([
   "zfs",
 ]);
 
-/** The name of a filesystem; its magic number in hexadecimal where it is not known. */
+/** Returns the name of a filesystem; its magic number in hexadecimal where it is not known. */
 export function filesystemName(magic: number): string {
   return NAMES.get(magic) ?? `0x${magic.toString(16)}`;
 }
 
-/** Whether rewriting a block moves it there. */
+/** Returns whether a filesystem moves a block that is rewritten. */
 export function isCopyOnWrite(filesystem: string): boolean {
   return COPY_ON_WRITE.has(filesystem);
 }

@@ -33,6 +33,7 @@ export function lendRange(
   }
   const { start = 0, length = whole - start } = range;
   const room = whole - start;
+  checkInteger(action, "position", position);
   checkInteger(action, "start", start, 0, whole - 1);
   checkInteger(action, "length", length, 1, room);
   const most = Number.MAX_SAFE_INTEGER - length;

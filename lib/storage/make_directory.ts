@@ -1,5 +1,6 @@
 import {
   driveSync,
+  inPlace,
   isPermitted,
   paired,
   parentOf,
@@ -7,7 +8,7 @@ import {
   type Task,
 } from "../base/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
-import { adapting, codeOf, failure } from "./errors.ts";
+import { adapting, codeOf, failure, unless } from "./errors.ts";
 import type { Placing } from "./file_steps.ts";
 import { openDirectory } from "./open_descriptor.ts";
 import { pathString } from "./paths.ts";
@@ -15,10 +16,9 @@ import {
   type NamesMode,
   syncEntries,
   syncingDirectory,
-  syncingDirectoryNow,
 } from "./sync_directory.ts";
 
-/** A directory, whether this call made it, and the syncs that make its name durable. */
+/** Whether a directory was made, and the syncs that make its name durable. */
 interface Placed extends Placing {
   readonly isMade: boolean;
 }
@@ -30,7 +30,7 @@ export function* makingDirectory(
 ): Task<boolean> {
   const path = pathString("make directory", where);
   const place = (isParentNew: boolean) =>
-    placing(path, names, syncingDirectory, isParentNew);
+    placing(path, names, false, isParentNew);
   using placed = yield* placingWithParents(path, names, place);
   // Deno checks the permission to write, also where the directory exists.
   const isMade = placed.isMade || (yield* makeOne(path));
@@ -45,10 +45,8 @@ export function placingDirectory(
   names: NamesMode,
 ): Task<Placing> {
   const path = pathString("make directory", where);
-  // deno-lint-ignore require-yield -- it runs in place
-  const place = function* (isParentNew: boolean): Task<Placed> {
-    return driveSync(placing(path, names, syncingDirectoryNow, isParentNew));
-  };
+  const place = (isParentNew: boolean) =>
+    inPlace("mkdir", () => driveSync(placing(path, names, true, isParentNew)));
   return placingWithParents(path, names, place);
 }
 
@@ -76,11 +74,11 @@ function* placingWithParents(
 function* placing(
   path: string,
   names: NamesMode,
-  sync: typeof syncingDirectory,
+  isInPlace: boolean,
   isParentNew: boolean,
 ): Task<Placed> {
   if (yield* isDirectoryThere(path)) {
-    const syncs = [syncName(sync, path, names)];
+    const syncs = [syncName(path, names, isInPlace)];
     return { isMade: false, syncs, [Symbol.dispose]() {} };
   }
   const parent = parentOf(path);
@@ -88,7 +86,7 @@ function* placing(
   const opened = stack.use(yield* openDirectory(parent));
   const isMade = yield* makeOne(path);
   const syncs = [syncEntries(opened, names)];
-  if (!isParentNew) syncs.push(syncName(sync, parent, names));
+  if (!isParentNew) syncs.push(syncName(parent, names, isInPlace));
   const kept = stack.move();
   return { isMade, syncs, [Symbol.dispose]: () => kept.dispose() };
 }
@@ -98,14 +96,14 @@ function* placing(
  * before that. If its parent cannot be read or synced, this library did not make the directory.
  */
 function* syncName(
-  sync: typeof syncingDirectory,
   path: string,
   names: NamesMode,
+  isInPlace: boolean,
 ): Task<void> {
   const parent = parentOf(path);
   if (!isPermitted("read", parent)) return;
   try {
-    yield* sync(parent, names);
+    yield* syncingDirectory(parent, names, isInPlace);
   } catch (error) {
     const isRefused = error instanceof Deno.errors.NotCapable ||
       error instanceof UnsupportedError || codeOf(error) === "EACCES";
@@ -127,12 +125,8 @@ function* makeOne(path: string): Task<boolean> {
 
 /** Returns whether a directory exists; throws for anything else the error of making it. */
 function* isDirectoryThere(path: string): Task<boolean> {
-  try {
-    const stat = yield* adapting("mkdir", path, paired(Deno, "stat", path));
-    if (stat.isDirectory) return true;
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
-    throw error;
-  }
-  throw failure("ENOTDIR", "mkdir", path);
+  const looking = adapting("mkdir", path, paired(Deno, "stat", path));
+  const stat = yield* unless("ENOENT", looking);
+  if (stat?.isDirectory === false) throw failure("ENOTDIR", "mkdir", path);
+  return stat !== undefined;
 }

@@ -7,8 +7,8 @@ const EACCES = -13;
 const EINVAL = -22;
 
 /**
- * Returns whether a file is open a second time, in any process or container of this kernel. Only a
- * write lease tells (`fcntl(2)`, `F_SETLEASE`); it is given back at once.
+ * Returns whether a file is open a second time, in any process or container of this kernel. It
+ * takes a write lease (`fcntl(2)`, `F_SETLEASE`) and gives it back at once.
  *
  * @throws {UnsupportedError} If the filesystem has no leases, or the file is another user's.
  */

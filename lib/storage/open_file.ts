@@ -9,7 +9,7 @@ import {
 import type { Capabilities } from "./capabilities.ts";
 import type { Descriptor, OpenHow } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
-import { codeOf } from "./errors.ts";
+import { codeOf, unless } from "./errors.ts";
 import { runOn } from "./file_operation.ts";
 import { isCopyOnWrite } from "./filesystems.ts";
 import { openDescriptor } from "./open_descriptor.ts";
@@ -39,7 +39,7 @@ interface Found {
   readonly isMade: boolean;
 }
 
-/** Why a file does not go directly, and what is known of it from the attempt. */
+/** Why a file cannot be opened directly, and what the attempt showed. */
 interface Refusal {
   readonly reason: string;
   /** Whether the attempt made the file: `open(2)` makes it before it refuses `O_DIRECT`. */
@@ -146,7 +146,7 @@ function* openThroughCache(
       const descriptor = yield* openDescriptor(path, access);
       return { descriptor, isMade: refusal.isMade };
     } catch (error) {
-      // EINVAL was about the name, not about O_DIRECT: nothing was made.
+      // EINVAL was caused by the name, not by O_DIRECT, and nothing was made.
       if (codeOf(error) !== "ENOENT" || refusal.probe) throw error;
     }
   }
@@ -165,23 +165,17 @@ function* openOrMake(
   };
   if (!create && !createNew) return yield* open(how, false);
   for (let round = 0; round < 2; round++) {
-    if (!createNew) {
-      try {
-        return yield* open(how, false);
-      } catch (error) {
-        if (codeOf(error) !== "ENOENT") throw error;
-      }
-    }
+    const found = createNew
+      ? undefined
+      : yield* unless("ENOENT", open(how, false));
+    if (found !== undefined) return found;
     attempt.exclusive = true;
-    try {
-      return yield* open({ ...how, make: "new", mode }, true);
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
-      attempt.exclusive = false;
-      if (createNew) throw error;
-    }
+    const making = open({ ...how, make: "new", mode }, true);
+    const made = createNew ? yield* making : yield* unless("EEXIST", making);
+    if (made !== undefined) return made;
+    attempt.exclusive = false;
   }
-  // A link to a file that is not there yet, or one that comes and goes.
+  // A link to a file that does not exist yet, or a file that comes and goes.
   return yield* open({ ...how, make: "missing", mode }, false);
 }
 
@@ -200,7 +194,7 @@ function probeSupported(descriptor: Descriptor): FileProbe {
   });
 }
 
-/** The way of a file through the page cache. */
+/** Returns the way of a file through the page cache. */
 function cachedWay({ file }: Descriptor, refusal: Refusal | undefined): Way {
   const way = (tier: "buffered" | "uncached", tierReason: string): Way => ({
     tier,

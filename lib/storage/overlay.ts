@@ -37,19 +37,19 @@ interface Node {
 }
 
 /**
- * What lies in another storage, with changes that are kept in memory: what a computation would do
- * there can be seen, and nothing is changed.
+ * Another storage with changes that are kept in memory. It shows what a computation would do there,
+ * and changes nothing.
  *
  * Nothing is synced or locked.
  */
 export class OverlayStorage extends TaskStorage {
   readonly #writeOnly: (path: string) => boolean;
-  /** What was touched; `null` where it was removed. */
+  /** The files that were opened or changed; `null` where one was removed. */
   readonly #nodes = new Map<string, Node | null>();
-  /** The capabilities of the last file that was opened below: a new one would have the same. */
+  /** The capabilities of the last file that was opened below, which a new one would have, too. */
   #capabilities: Capabilities | undefined;
 
-  /** @param writeOnly Tells the files that are written and not read: their bytes are not kept. */
+  /** @param writeOnly Whether the bytes of a new file are not kept, because they are not read. */
   constructor(below: TaskStorage, writeOnly: (path: string) => boolean) {
     super(below.storage);
     this.#writeOnly = writeOnly;
@@ -62,33 +62,22 @@ export class OverlayStorage extends TaskStorage {
     let node = yield* this.#node(path);
     if (node === undefined) {
       if (!create && !createNew) throw failure("ENOENT", "open", path);
-      const capabilities = this.#capabilities ?? IN_MEMORY;
-      const writeOnly = this.#writeOnly(path);
-      node = this.#add(path, undefined, 0, capabilities, writeOnly);
+      node = this.#add(path, {
+        base: undefined,
+        size: 0,
+        capabilities: this.#capabilities ?? IN_MEMORY,
+        writeOnly: this.#writeOnly(path),
+      });
     } else if (createNew) throw failure("EEXIST", "open", path);
     const { base } = node;
     const below = base === undefined ? undefined : yield* super.open(base);
     return new TaskFile(new OverlayFile(path, node, below));
   }
 
-  #add(
-    path: string,
-    base: string | undefined,
-    size: number,
-    capabilities: Capabilities,
-    writeOnly: boolean,
-  ): Node {
-    const pages = new Map<number, Uint8Array>();
-    const node = {
-      base,
-      baseBytes: size,
-      size,
-      capabilities,
-      pages,
-      writeOnly,
-    };
-    this.#nodes.set(path, node);
-    return node;
+  #add(path: string, node: Omit<Node, "baseBytes" | "pages">): Node {
+    const added = { ...node, baseBytes: node.size, pages: new Map() };
+    this.#nodes.set(path, added);
+    return added;
   }
 
   /** The file at a path; `undefined` if it does not exist. */
@@ -104,8 +93,10 @@ export class OverlayStorage extends TaskStorage {
     }
     const size = yield* file.size();
     yield* file.close();
-    this.#capabilities = file.capabilities;
-    return this.#add(path, path, size, file.capabilities, false);
+    const { capabilities } = file;
+    this.#capabilities = capabilities;
+    const base = path;
+    return this.#add(path, { base, size, capabilities, writeOnly: false });
   }
 
   override *rename(from: string, to: string): Task<void> {
@@ -138,7 +129,7 @@ export class OverlayStorage extends TaskStorage {
     return [...entries.values()].sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  // deno-lint-ignore require-yield -- as a task it may fail only
+  // deno-lint-ignore require-yield -- it only fails
   override *makeDirectory(path: string): Task<boolean> {
     throw failure("EROFS", "mkdir", path);
   }
@@ -237,7 +228,7 @@ class OverlayFile implements FileSteps, SteppedFile {
       node.size = length;
       node.baseBytes = Math.min(node.baseBytes, length);
       for (const [page, bytes] of node.pages) {
-        // Zeros, if the file grows again.
+        // If the file grows again, these bytes are zeros.
         bytes.fill(0, Math.min(unit, Math.max(0, length - page * unit)));
       }
     });

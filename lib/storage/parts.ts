@@ -1,5 +1,6 @@
 /**
- * What another implementation of `Storage` shares with the disk, so that both check and fail alike:
+ * Parts of the disk's storage that another implementation shares, so that both check and fail
+ * alike:
  * for `lib/testing`, and no part of the public API.
  *
  * @module

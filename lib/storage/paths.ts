@@ -1,7 +1,7 @@
 import { nodeModule } from "../native/mod.ts";
 
 /**
- * A path as a string, from what Deno's own functions take.
+ * Returns a path as a string. Like Deno's own functions, it takes a string or a URL.
  *
  * @param action What it is for, such as `"open file"`.
  * @throws {TypeError} If it is neither, holds a NUL byte, or is no `file:` URL.
@@ -26,16 +26,16 @@ export function pathString(action: string, path: string | URL): string {
 }
 
 /**
- * Returns a path as a string that leads to the same place whatever the working directory becomes.
+ * Returns a path as a string that does not depend on the working directory.
  *
- * Where the working directory cannot be told, a relative path stays as it is.
+ * Where the working directory is not known, a relative path stays as it is.
  *
  * @param action What it is for, such as `"open log"`.
  * @throws {TypeError} As {@linkcode pathString} does.
  */
 export function absolutePath(action: string, path: string | URL): string {
   const text = pathString(action, path);
-  // An empty path leads nowhere: the call that gets it says so.
+  // An empty path is an error of the call that gets it.
   if (text === "" || text.startsWith("/")) return text;
   try {
     const base = Deno.cwd().replace(/\/+$/, "");

@@ -59,7 +59,7 @@ export function probeFile(file: number, path: string): FileProbe {
 /**
  * Returns what the filesystem records about an adopted file.
  *
- * A file whose times were asked for is slower to write durably the next time (Linux 6.13 and later,
+ * Asking for the times of a file makes its next durable write slower (Linux 6.13 and later,
  * multigrain timestamps).
  */
 export function statFile(file: number, path: string): FileStat {
@@ -108,7 +108,7 @@ const KINDS: Readonly<Record<number, string>> = {
   0o010000: "a FIFO",
 };
 
-/** What a file is, in words, such as `"a FIFO"`. */
+/** Returns what a file is, in words, such as `"a FIFO"`. */
 export function kindOf(mode: number): string {
   return KINDS[mode & 0o170000] ?? `of mode 0o${mode.toString(8)}`;
 }
@@ -126,11 +126,11 @@ export type DirectAlignment = Pick<
 const ASSUMED_ALIGNMENT = 4096;
 
 /**
- * Decides whether `O_DIRECT` on a file, which `open(2)` accepted, means what it says. Returns what
- * it needs, or why not.
+ * Returns what direct I/O on a file needs, or why it is not possible although `open(2)` accepted
+ * `O_DIRECT`.
  *
  * Some filesystems accept the flag and use the page cache all the same, so `STATX_DIOALIGN` must
- * confirm it (Linux 6.1). Older kernels are believed.
+ * confirm it (Linux 6.1). Older kernels cannot.
  *
  * @param release The kernel's release.
  */
@@ -165,7 +165,7 @@ export function directSupport(
 
 let release: string | undefined;
 
-/** The kernel's release, such as `"6.18.0-generic"` (`uname(2)`). */
+/** Returns the kernel's release, such as `"6.18.0-generic"` (`uname(2)`). */
 export function kernelRelease(): string {
   if (release !== undefined) return release;
   const bytes = new Uint8Array(65);
@@ -176,7 +176,7 @@ export function kernelRelease(): string {
   return release = new TextDecoder().decode(bytes.subarray(0, length));
 }
 
-/** Whether a release is of a version or later; unreadable ones are taken as later. */
+/** Returns whether a release is of a version or later; unreadable ones count as later. */
 export function isAtLeast(
   release: string,
   major: number,

@@ -21,15 +21,15 @@ import {
 } from "./read_plan.ts";
 import type { WriteOptions } from "./storage.ts";
 
-/** About as many bytes as a disk moves in the time that another operation costs. */
+/** About as many bytes as a disk reads in the time of one more operation. */
 const GAP_BYTES = 16 * 1024;
 
-/** A tail that is longer is cut off the block, a shorter one filled with zeros: about as dear. */
+/** A longer tail is split off the block, a shorter one is filled with zeros. */
 const MAX_ZEROED_BYTES = 16 * 1024;
 
 /**
- * Reads any range of a file: rounded out to what the file asks for, and cut to what was asked for
- * without a copy.
+ * Reads any range of a file without a copy: it reads the aligned range around it, and cuts the
+ * buffer.
  */
 export function* readRange(
   file: FileOperations,
@@ -53,7 +53,7 @@ export function* readRange(
   try {
     const got = yield* perform(file.read(buffer, first));
     const end = Math.min(got, skipped + length);
-    // What lies ahead of the range was not asked for: without a range nothing stays reachable.
+    // The range lies beyond the end, and the bytes before it must not be reachable.
     if (end <= skipped) return bounded(buffer, 0);
     buffer = bounded(buffer, got);
     if (skipped > 0) buffer.splitTo(skipped).drop();
@@ -118,7 +118,7 @@ export function* writeRanges(
 ): Task<number> {
   file.checkWritable();
   if (items.length > 1 && durability !== "none") file.checkSync(durability);
-  // One write waits for itself; many wait for one sync, not each for its own.
+  // One write is durable by itself. Many wait for one sync.
   const carried = items.length === 1 ? durability : "none";
   const operations: FileOperation<number>[] = [];
   try {
@@ -137,8 +137,8 @@ export function* writeRanges(
 }
 
 /**
- * Overwrites what lies between what was read: an earlier owner's bytes can be reached through any
- * view of the block.
+ * Overwrites the gaps between the ranges that were read. Any view of the block reaches them, and
+ * they may hold an earlier owner's bytes.
  */
 function clear(
   buffer: PooledBuffer,
@@ -158,9 +158,8 @@ function clear(
 }
 
 /**
- * Sees to it that nothing after the first `length` bytes can be reached through a buffer: an
- * earlier
- * owner's bytes may lie there.
+ * Makes the bytes after the first `length` unreachable through a buffer. They may be an earlier
+ * owner's.
  */
 function bounded(buffer: PooledBuffer, length: number): PooledBuffer {
   const tail = buffer.capacity - length;

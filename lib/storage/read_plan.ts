@@ -9,11 +9,11 @@ export interface FileRange {
   readonly length: number;
 }
 
-/** The longest block of the pool: what one read can give at most. */
+/** The longest block of the pool, and so the longest read. */
 export const MAX_READ_BYTES: number = 512 * 1024 * 1024;
 /**
- * A read that neighbours were merged into grows no longer than this: several in flight are faster
- * than one that is longer.
+ * Neighbours are merged into reads of at most this length: several reads in flight are faster than
+ * a longer one.
  */
 const MAX_RUN_BYTES = 1024 * 1024;
 
@@ -37,9 +37,9 @@ export interface ReadPlan {
 }
 
 /**
- * Rounds ranges out and merges neighbours of which no more than `gapBytes` lie between.
+ * Plans the reads: rounds ranges out, and merges neighbours with at most `gapBytes` between them.
  *
- * @param action What errors say.
+ * @param action The action that errors name.
  * @throws {RangeError} If a range is not valid, or all together are longer than a block can be.
  */
 export function planReads(

@@ -17,7 +17,7 @@ import type { FileProbe } from "./probe.ts";
  */
 export type NamesMode = "require" | "prefer";
 
-/** What the last sync of a directory showed, by device. */
+/** The result of the last sync of a directory, by device. */
 const namesByDevice = new Map<string, NameDurability>();
 
 /** Returns whether syncing a directory on the device of a file makes names durable. */
@@ -25,20 +25,20 @@ export function namesBeside({ device }: FileProbe): NameDurability {
   return namesByDevice.get(device) ?? "unknown";
 }
 
-/** Makes the names in a directory durable. */
-export function* syncingDirectory(where: string, mode: NamesMode): Task<void> {
-  const path = pathString("sync directory", where);
-  using directory = yield* openDirectory(path);
-  yield* syncEntries(directory, mode);
-}
-
-/** Opens the directory in place, so that a caller that blocks can finish it at any moment. */
-export function* syncingDirectoryNow(
+/**
+ * Makes the names in a directory durable.
+ *
+ * @param isInPlace Whether to open it in place, so that a caller that blocks can finish the task at
+ *   any moment.
+ */
+export function* syncingDirectory(
   where: string,
   mode: NamesMode,
+  isInPlace = false,
 ): Task<void> {
   const path = pathString("sync directory", where);
-  using directory = driveSync(openDirectory(path));
+  const opening = openDirectory(path);
+  using directory = isInPlace ? driveSync(opening) : yield* opening;
   yield* syncEntries(directory, mode);
 }
 

@@ -46,8 +46,8 @@ export class TaskFile {
   }
 
   /**
-   * Fills a range of `buffer` from `position` in place, also when driven with promises: for a block
-   * or two, which take less than the way through a ring or a thread.
+   * Fills a range of `buffer` from `position` in place, also when driven with promises. For one or
+   * two blocks this takes less time than a ring or a thread.
    */
   readNow(
     buffer: PooledBuffer,
@@ -68,8 +68,8 @@ export class TaskFile {
   }
 
   /**
-   * Writes a range of `buffer` at `position` in place, also when driven with promises: for a block
-   * or two that need not be durable yet.
+   * Writes a range of `buffer` at `position` in place, also when driven with promises: for one or
+   * two blocks that need not be durable yet.
    */
   writeNow(
     buffer: PooledBuffer | FrozenBuffer,
@@ -108,8 +108,8 @@ export class TaskFile {
   }
 
   /**
-   * Sets the size in bytes in place, also when driven with promises: where only a block or two are
-   * freed.
+   * Sets the size in bytes in place, also when driven with promises: where it frees one or two
+   * blocks.
    */
   truncateNow(length: number): Task<void> {
     return inPlace("truncate", () => this.#steps.truncate(length).runSync());
@@ -141,7 +141,7 @@ export class TaskFile {
     return this.#file.freeBytes?.();
   }
 
-  /** Returns whether its path still leads to this file; `true` where the storage does not tell. */
+  /** Returns whether its path still leads to this file; `true` where that is not known. */
   isAtPath(): boolean {
     return this.#file.isAtPath?.() ?? true;
   }
@@ -180,7 +180,7 @@ export class TaskFile {
   }
 
   /**
-   * Blocks until no operation of this file is in flight, and the callers of all of them know it.
+   * Blocks until no operation of this file is in flight, and all callers were told.
    */
   settleSync(): void {
     this.#file.settleSync();

@@ -24,9 +24,9 @@ import { TaskFile } from "./task_file.ts";
 /**
  * Gives each operation of a {@linkcode Storage} once, as a task: with promises or blocking.
  *
- * The path of a write must be finishable by a caller that blocks (`Driver.finishSync`). For it
- * there are the operations that run in place, such as `openNow`, and `syncDirectory`, where the
- * storage is one of this library. The other tasks run with promises only.
+ * A caller that blocks must be able to finish a write at any moment (`Driver.finishSync`). So
+ * writing uses the operations that run in place, such as `openNow`, and `syncDirectory`, which can
+ * be finished where the storage is one of this library. The other tasks run with promises only.
  */
 export class TaskStorage {
   /** The storage. */
@@ -92,7 +92,7 @@ export class TaskStorage {
   }
 
   /**
-   * Removes a file without blocking the thread; a caller that blocks meanwhile removes it itself.
+   * Removes a file without blocking the thread. A caller that blocks meanwhile removes it in place.
    */
   removeBeside(path: string): Task<void> {
     const { storage } = this;
@@ -120,8 +120,8 @@ export class TaskStorage {
   }
 
   /**
-   * Lists the entries of a directory in place, also when driven with promises: where that saves the
-   * way through a thread of the runtime.
+   * Lists the entries of a directory in place, also when driven with promises: this saves the way
+   * through a thread of the runtime.
    */
   listNow(path: string): Task<StorageEntry[]> {
     return inPlace("list", () => driveSync(this.list(path)));
@@ -169,7 +169,7 @@ export class TaskStorage {
   }
 
   /**
-   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
+   * Lets the runtime serve other work; `undefined` where the storage has no such method.
    */
   pause(): Promise<void> | undefined {
     return this.storage.pause?.();

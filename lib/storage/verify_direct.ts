@@ -19,8 +19,8 @@ const POSITIONS = 64;
 const MIN_BLOCK_BYTES = 4096;
 
 /**
- * Proves that reading bypasses the page cache: reads a block that is not in it, and looks whether
- * it is now.
+ * Proves that reading bypasses the page cache: reads a block that is not in it, and checks that it
+ * still is not.
  */
 export function* proveDirect(
   file: FileOperations,
@@ -33,7 +33,7 @@ export function* proveDirect(
     reason,
     ...descriptor.cachedPages(),
   });
-  // Asked first, so that a kernel without cachestat fails before anything is read.
+  // First, so that a kernel without cachestat fails before the read.
   descriptor.cachedPages();
   const { size } = descriptor.probe();
   if (size === 0) {

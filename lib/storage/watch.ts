@@ -5,8 +5,8 @@ import { pathString } from "./paths.ts";
 import type { StorageWatch } from "./storage.ts";
 
 /**
- * Filesystems whose files change by this kernel only, so that inotify(7) tells of all changes. On
- * others, such as nfs, another machine may write.
+ * Filesystems that only this kernel changes, so that inotify(7) reports all changes. On others,
+ * such as nfs, another machine may write.
  */
 const LOCAL = new Set([
   "ext4",
@@ -20,7 +20,7 @@ const LOCAL = new Set([
   "overlayfs",
 ]);
 
-/** A directory that is watched, and all who are told of changes in it. */
+/** A directory that is watched, and the listeners. */
 interface Watched {
   readonly path: string;
   /** The device and the inode. */
@@ -29,22 +29,22 @@ interface Watched {
   readonly directory: Descriptor;
   readonly watcher: Deno.FsWatcher;
   readonly listeners: Set<(areNamesNew: boolean) => void>;
-  /** Whether nothing more is told of it. */
+  /** Whether the watch has ended. */
   isEnded: boolean;
 }
 
 /**
- * What the runtime watches, one watch a directory: a user has 128 instances of inotify if not
- * configured otherwise.
+ * The watches of the runtime, one for each directory: by default a user has 128 instances of
+ * inotify.
  */
 const all = new Set<Watched>();
 
 /**
  * Calls a function after each change of a file in a directory, or of the names in it: then with
- * `true`. A directory that loses its path is told of a last time.
+ * `true`. When the directory loses its path, there is a last call.
  *
- * @returns `undefined` where the system does not tell of all changes, or not yet: the runtime may
- * still watch the directory that had the path before.
+ * @returns `undefined` where the system does not report all changes, and while the runtime still
+ *   watches the directory that had the path before.
  */
 export function watchDirectory(
   where: string,
@@ -54,7 +54,7 @@ export function watchDirectory(
   const watched = watchedOf(path);
   if (watched === undefined) return undefined;
   const { listeners } = watched;
-  // A function of its own, whoever else passes the same one.
+  // Another caller may pass the same function, so each has a separate one.
   const listener = (areNamesNew: boolean) => onChange(areNamesNew);
   listeners.add(listener);
   return {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Log } from "../../mod.ts";
 import { DiskStorage } from "../../lib/storage/mod.ts";
 import { hasProgram } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
@@ -32,6 +33,37 @@ Deno.test(
     );
     using file = buffered.openSync(dir.file("x"));
     assertEquals(file.sizeSync(), 4096);
+  },
+);
+
+Deno.test(
+  "DiskStorage lets a subclass override how names are made durable",
+  { ignore: !ALL },
+  async () => {
+    class CountingStorage extends DiskStorage {
+      syncs = 0;
+      override syncDirectory(path: string): Promise<void> {
+        this.syncs++;
+        return super.syncDirectory(path);
+      }
+      override syncDirectorySync(path: string): void {
+        this.syncs++;
+        super.syncDirectorySync(path);
+      }
+    }
+    using dir = new TemporaryDirectory();
+    const counting = new CountingStorage();
+    {
+      await using log = await Log.open(dir.file("log"), { storage: counting });
+      await log.appendDurable("hello");
+    }
+    const opened = counting.syncs;
+    assert(opened > 0);
+    {
+      using log = Log.openSync(dir.file("log"), { storage: counting });
+      log.append("hello");
+    }
+    assert(counting.syncs > opened);
   },
 );
 
