@@ -50,7 +50,7 @@ type Pair<Name extends string, Args extends unknown[]> = Record<
 >;
 
 /** Makes a step of a method and its sync version, such as `rename` and `renameSync`. */
-export function pairedStep<
+export function pair<
   Name extends string,
   Args extends unknown[],
   Methods extends Pair<Name, Args>,
@@ -65,19 +65,6 @@ export function pairedStep<
     runSync: () => object[`${name}Sync`](...args),
   };
   return step as Step<Awaited<ReturnType<Methods[Name]>>>;
-}
-
-/** Wraps a method and its sync version as a task. */
-export function paired<
-  Name extends string,
-  Args extends unknown[],
-  Methods extends Pair<Name, Args>,
->(
-  object: Methods,
-  name: Name,
-  ...args: Args
-): Task<Awaited<ReturnType<Methods[Name]>>> {
-  return perform(pairedStep(object, name, ...args));
 }
 
 /** Makes a step of a sync call that is short enough to run in place, however driven. */

@@ -238,18 +238,14 @@ export class Engine {
       : this.#submission.turn(0, 0, now);
     this.#tell();
     if (this.#submission.inFlightCount === 0) return;
-    if (decision === "reap" && count === 0) this.#reap();
-    else this.#pumpLater();
+    if (decision === "reap" && count === 0 && this.#reaper.start()) return;
+    this.#pumpLater();
   };
 
   /**
    * Runs after the code that continues after completions, and before timers and sockets.
    */
   readonly #ownTask = (): void => this.#policy.own(performance.now());
-
-  #reap(): void {
-    if (!this.#reaper.start()) this.#pumpLater();
-  }
 
   #reaped(): void {
     if (this.#submission.turn(0, 0) === 0) this.#policy.reaped();

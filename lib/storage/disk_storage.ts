@@ -3,8 +3,7 @@ import {
   delay,
   drive,
   driveSync,
-  paired,
-  step,
+  pair,
   type Task,
 } from "../base/mod.ts";
 import { isEngineIdle } from "../engine/mod.ts";
@@ -409,20 +408,20 @@ export class DiskStorage implements Storage {
 function* renaming(from: string, to: string): Task<void> {
   const old = pathString("rename file", from);
   const wanted = pathString("rename file", to);
-  yield* adapting("rename", old, paired(Deno, "rename", old, wanted));
+  yield* adapting("rename", old, pair(Deno, "rename", old, wanted));
 }
 
 function* removing(where: string): Task<void> {
   const path = pathString("remove file", where);
-  yield* adapting("unlink", path, paired(Deno, "remove", path));
+  yield* adapting("unlink", path, pair(Deno, "remove", path));
 }
 
 function* listing(where: string): Task<StorageEntry[]> {
   const path = pathString("list directory", where);
-  const reading = step(
-    () => Array.fromAsync(Deno.readDir(path)),
-    () => [...Deno.readDirSync(path)],
-  );
+  const reading = {
+    run: () => Array.fromAsync(Deno.readDir(path)),
+    runSync: () => [...Deno.readDirSync(path)],
+  };
   const entries = yield* adapting("scandir", path, reading);
   return entries
     .map(({ name, isFile, isDirectory }) => ({ name, isFile, isDirectory }))

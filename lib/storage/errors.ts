@@ -1,4 +1,4 @@
-import type { Task } from "../base/mod.ts";
+import type { Step, Task } from "../base/mod.ts";
 import { OPERATION, type PendingOperation } from "../engine/mod.ts";
 import { errnoName, STATUS, statusError, systemError } from "../native/mod.ts";
 import { isNoSpaceCode, NoSpaceError } from "./no_space_error.ts";
@@ -98,14 +98,14 @@ export function* unless<T>(code: string, task: Task<T>): Task<T | undefined> {
   }
 }
 
-/** Runs a task whose errors get the call and the path. */
+/** Runs a step whose errors get the call and the path. */
 export function* adapting<T>(
   syscall: string,
   path: string,
-  task: Task<T>,
+  step: Step<T>,
 ): Task<T> {
   try {
-    return yield* task;
+    return (yield step) as T;
   } catch (error) {
     throw adapted(error, syscall, path);
   }

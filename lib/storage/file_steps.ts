@@ -1,4 +1,4 @@
-import { pairedStep, type Step, type Task } from "../base/mod.ts";
+import { pair, type Step, type Task } from "../base/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 import type {
   BufferRange,
@@ -60,13 +60,13 @@ export interface SteppedFile
 export function stepsOfFile(file: StorageFile | SteppedFile): FileSteps {
   if (fileSteps in file) return file[fileSteps];
   return {
-    read: (...args) => pairedStep(file, "read", ...args),
-    write: (...args) => pairedStep(file, "write", ...args),
-    sync: (durability) => pairedStep(file, "sync", durability),
-    truncate: (length) => pairedStep(file, "truncate", length),
-    preallocate: (...args) => pairedStep(file, "preallocate", ...args),
-    size: () => pairedStep(file, "size"),
-    close: () => pairedStep(file, "close"),
+    read: (...args) => pair(file, "read", ...args),
+    write: (...args) => pair(file, "write", ...args),
+    sync: (durability) => pair(file, "sync", durability),
+    truncate: (length) => pair(file, "truncate", length),
+    preallocate: (...args) => pair(file, "preallocate", ...args),
+    size: () => pair(file, "size"),
+    close: () => pair(file, "close"),
   };
 }
 

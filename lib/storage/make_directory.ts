@@ -2,7 +2,7 @@ import {
   driveSync,
   inPlace,
   isPermitted,
-  paired,
+  pair,
   parentOf,
   runAll,
   type Task,
@@ -114,7 +114,7 @@ function* syncName(
 /** Makes one directory; returns `false` if it exists. */
 function* makeOne(path: string): Task<boolean> {
   try {
-    yield* adapting("mkdir", path, paired(Deno, "mkdir", path));
+    yield* adapting("mkdir", path, pair(Deno, "mkdir", path));
     return true;
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
@@ -125,7 +125,7 @@ function* makeOne(path: string): Task<boolean> {
 
 /** Returns whether a directory exists; throws for anything else the error of making it. */
 function* isDirectoryThere(path: string): Task<boolean> {
-  const looking = adapting("mkdir", path, paired(Deno, "stat", path));
+  const looking = adapting("mkdir", path, pair(Deno, "stat", path));
   const stat = yield* unless("ENOENT", looking);
   if (stat?.isDirectory === false) throw failure("ENOTDIR", "mkdir", path);
   return stat !== undefined;

@@ -1,4 +1,4 @@
-import { isPermitted, paired, type Task } from "../base/mod.ts";
+import { isPermitted, pair, type Task } from "../base/mod.ts";
 import { checked, native, UnsupportedError } from "../native/mod.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapting, codeOf } from "./errors.ts";
@@ -46,7 +46,7 @@ export function* openByDeno(
   const options: Deno.OpenOptions = { read, write };
   if (how.make === "new") options.createNew = true;
   if (mode !== undefined) options.mode = mode;
-  const opening = paired(Deno, "open", path, options);
+  const opening = pair(Deno, "open", path, options);
   const file = yield* adapting("open", path, opening);
   try {
     // By the path: `FsFile.stat` needs the permission to read where a link leads, which opening
@@ -70,7 +70,11 @@ export function* openByDeno(
 /** Returns what the path leads to, if it is a directory or regular file as wanted. */
 function* look(path: string, how: OpenHow): Task<Deno.FileInfo | undefined> {
   try {
-    const stat = yield* adapting("open", path, paired(Deno, "stat", path));
+    const stat = yield* adapting(
+      "open",
+      path,
+      pair(Deno, "stat", path),
+    );
     return (how.directory ? stat.isDirectory : stat.isFile) ? stat : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return undefined;

@@ -1,4 +1,4 @@
-import { step, type Task } from "../base/mod.ts";
+import type { Task } from "../base/mod.ts";
 import { checked, native, nodeModule } from "../native/mod.ts";
 import type { OpenHow } from "./descriptor.ts";
 import { adapting } from "./errors.ts";
@@ -11,17 +11,16 @@ export function* openByNode(path: string, how: OpenHow): Task<number> {
   const { closeSync, open, openSync } = nodeModule("node:fs");
   const flags = flagsOf(how);
   const { mode } = how;
-  const openAsync = () =>
-    new Promise<number>((resolve, reject) =>
+  const fd = yield* adapting("open", path, {
+    runSync: () => openSync(path, flags, mode),
+    begin: (resolve, reject) =>
       open(
         path,
         flags,
         mode ?? null,
         (error, fd) => error ? reject(error) : resolve(fd),
-      )
-    );
-  const opening = step(openAsync, () => openSync(path, flags, mode));
-  const fd = yield* adapting("open", path, opening);
+      ),
+  });
   try {
     return checked(native().basalt_file_adopt(fd), "dup", path);
   } finally {

@@ -1,4 +1,4 @@
-import { paired, type Task } from "../base/mod.ts";
+import { pair, perform, type Task } from "../base/mod.ts";
 import { engine, OPERATION } from "../engine/mod.ts";
 import {
   errnoName,
@@ -261,7 +261,7 @@ function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
 /** Removes a file that this call made. A failure counts less than the error that led here. */
 function* removeAgain(path: string): Task<void> {
   try {
-    yield* paired(Deno, "remove", path);
+    yield* perform(pair(Deno, "remove", path));
   } catch {
     // The file stays.
   }

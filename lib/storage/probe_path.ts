@@ -3,7 +3,8 @@ import {
   drive,
   driveSync,
   isPermitted,
-  paired,
+  pair,
+  perform,
   type Task,
 } from "../base/mod.ts";
 import type { Capabilities } from "./capabilities.ts";
@@ -45,7 +46,7 @@ export function probePathSync(path: string | URL): Capabilities {
 function* probing(where: string | URL): Task<Capabilities> {
   checkPlatform();
   const path = pathString("probe", where);
-  const stat = yield* adapting("stat", path, paired(Deno, "stat", path));
+  const stat = yield* adapting("stat", path, pair(Deno, "stat", path));
   if (!stat.isDirectory) return yield* probingFile(path, {});
   const name = `${path}/.basalt-probe-${crypto.randomUUID()}`;
   try {
@@ -62,7 +63,7 @@ function* probingFile(
   options: { write?: boolean; createNew?: boolean },
 ): Task<Capabilities> {
   const all = { read: true, ...options };
-  const file = yield* paired(DirectFile, "open", path, all);
+  const file = yield* perform(pair(DirectFile, "open", path, all));
   yield* new TaskFile(file).close();
   return file.capabilities;
 }
@@ -70,7 +71,7 @@ function* probingFile(
 /** Removes the file, if it was made. */
 function* removing(path: string): Task<void> {
   try {
-    yield* adapting("unlink", path, paired(Deno, "remove", path));
+    yield* adapting("unlink", path, pair(Deno, "remove", path));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -1,7 +1,7 @@
 import {
   driveSync,
   inPlace,
-  paired,
+  pair,
   perform,
   type Step,
   type Task,
@@ -43,7 +43,9 @@ export class TaskStorage {
 
   /** Opens a file. */
   *open(path: string, options?: StorageOpenOptions): Task<TaskFile> {
-    return new TaskFile(yield* paired(this.storage, "open", path, options));
+    return new TaskFile(
+      yield* perform(pair(this.storage, "open", path, options)),
+    );
   }
 
   /** Opens a file in place, also when driven with promises: for the few files of the write path. */
@@ -53,7 +55,7 @@ export class TaskStorage {
 
   /** Gives a file another name, replacing a file that has it. */
   rename(from: string, to: string): Task<void> {
-    return paired(this.storage, "rename", from, to);
+    return perform(pair(this.storage, "rename", from, to));
   }
 
   /**
@@ -81,7 +83,7 @@ export class TaskStorage {
 
   /** Removes a file. */
   remove(path: string): Task<void> {
-    return paired(this.storage, "remove", path);
+    return perform(pair(this.storage, "remove", path));
   }
 
   /**
@@ -116,7 +118,7 @@ export class TaskStorage {
 
   /** Lists the entries of a directory, ordered by name. */
   list(path: string): Task<StorageEntry[]> {
-    return paired(this.storage, "list", path);
+    return perform(pair(this.storage, "list", path));
   }
 
   /**
@@ -129,7 +131,7 @@ export class TaskStorage {
 
   /** Makes a directory and its missing parents; returns whether it was made. */
   makeDirectory(path: string): Task<boolean> {
-    return paired(this.storage, "makeDirectory", path);
+    return perform(pair(this.storage, "makeDirectory", path));
   }
 
   /**
@@ -152,12 +154,12 @@ export class TaskStorage {
    */
   syncDirectory(path: string): Task<void> {
     return this.#own?.syncDirectory(path, this.#locks.get(path)) ??
-      paired(this.storage, "syncDirectory", path);
+      perform(pair(this.storage, "syncDirectory", path));
   }
 
   /** Waits; only the asynchronous version can be aborted. */
   delay(durationMs: number, options?: { signal?: AbortSignal }): Task<void> {
-    return paired(this.storage, "delay", durationMs, options);
+    return perform(pair(this.storage, "delay", durationMs, options));
   }
 
   /**
