@@ -118,6 +118,7 @@ const OF_CLASS: readonly (keyof PoolClassStats)[] = [
   "acquired",
   "returned",
   "inUse",
+  "quarantined",
   "free",
   "externalInUse",
   "dropped",
@@ -136,9 +137,7 @@ export function decodeStats(values: Float64Array, waiting: number): PoolStats {
     Object.fromEntries(names.map((name, i) => [name, values[first + i]]));
   const classes = SIZE_CLASSES.map((_, i) => {
     const first = TOTALS.length + i * OF_CLASS.length;
-    const each = named(OF_CLASS, first) as unknown as PoolClassStats;
-    const quarantined = each.acquired - each.returned - each.inUse;
-    return { ...each, quarantined };
+    return named(OF_CLASS, first) as unknown as PoolClassStats;
   });
   const totals = named(TOTALS, 0) as unknown as PoolStats;
   return { ...totals, waiting, classes };

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::{Write, exports};
 use crate::codec::whole;
-use crate::pool::{self, CLASS_BYTES, Counter, MAX_BLOCK_BYTES, Settings};
+use crate::pool::{self, CLASS_BYTES, MAX_BLOCK_BYTES, Settings};
 use crate::status::BAD_ARGUMENT;
 
 /// The largest limit: every figure must be exact as an `f64`.
@@ -30,10 +30,8 @@ exports! {
 
     /// Joins a pool by its number. `out`: enabled, limit in bytes, bucket capacity.
     unsafe fn basalt_pool_attach(pool: u32, out: Write[f64; 3]) {
-        let settings = pool::attach(pool)?;
-        out[0] = f64::from(u8::from(settings.enabled));
-        out[1] = settings.limit_bytes as f64;
-        out[2] = f64::from(settings.bucket_capacity);
+        let Settings { enabled, limit_bytes, bucket_capacity } = pool::attach(pool)?;
+        out.copy_from_slice(&[enabled.into(), limit_bytes as f64, bucket_capacity.into()]);
         Ok(())
     }
 
@@ -77,9 +75,9 @@ exports! {
         pool::quarantine(pool, slot, generation)
     }
 
-    /// Counts an event that only JavaScript sees: see [`Counter`].
+    /// Counts an event that only JavaScript sees: see [`pool::count`].
     safe fn basalt_pool_count(pool: u32, counter: u32, delta: i32) {
-        pool::count(pool, Counter::from_number(counter).ok_or(BAD_ARGUMENT)?, delta)
+        pool::count(pool, counter, delta)
     }
 
     /// Writes the figures of [`pool::Stats::values`], as many as fit, and returns their number.

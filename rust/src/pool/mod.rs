@@ -75,8 +75,8 @@ use std::sync::Arc;
 pub use classes::{CLASS_BYTES, CLASS_COUNT, MAX_BLOCK_BYTES, class_of};
 pub use loan::Loan;
 pub use owner::Memberships;
-pub use pool::{Counter, Lease, Pool, Settings};
-pub use stats::{CLASS_FIELDS, ClassStats, POOL_FIELDS, Stats};
+pub use pool::{Lease, Pool, Settings};
+pub use stats::{ClassStats, Stats};
 
 use crate::handles::HandleTable;
 use crate::status::{NO_SUCH_HANDLE, Status};
@@ -149,16 +149,22 @@ pub fn lend(
     length: u32,
 ) -> Result<Loan, Status> {
     owner::with_pool(number, |pool, owner| {
-        Loan::new(Arc::clone(pool), owner, slot, generation, start, length)
+        pool.lend(owner, slot, generation, start, length)
     })
 }
 
-/// Adds `delta` to a counter of events that only the caller's language sees.
-pub fn count(number: u32, counter: Counter, delta: i32) -> Result<(), Status> {
-    owner::with_pool(number, |pool, _| {
-        pool.count(counter, delta);
-        Ok(())
-    })
+/// Adds `delta` to the count of an event that only the caller's language sees:
+///
+/// | event | what is counted |
+/// |---|---|
+/// | 0 | buffers that moved to a larger block |
+/// | 1 | blocks frozen now |
+/// | 2 | buffers forgotten by their holder and found by a finalizer |
+/// | 3 | buffers in the language's own memory, in use now |
+/// | 4 | buffers in the language's own memory, ever |
+/// | 5 | acquires that had to wait |
+pub fn count(number: u32, event: u32, delta: i32) -> Result<(), Status> {
+    owner::with_pool(number, |pool, _| pool.count(event, delta))
 }
 
 /// Returns the pool's figures.

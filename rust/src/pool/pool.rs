@@ -1,16 +1,18 @@
 //! Acquire, release and loans: the hot paths, which take no lock.
 
+use std::ptr;
 use std::sync::{Arc, Mutex};
 
 use super::POOLS;
 use super::classes::{CLASS_COUNT, class_of};
+use super::loan::Loan;
 use super::magazine::Magazine;
 use super::mapping;
 use super::quota::Quota;
 use super::refill::Refill;
 use super::slots::{Holder, MAX_LOANS, Slot, SlotTable, State};
 use super::stack::FreeStack;
-use super::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence, lock};
+use super::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, add, fence, lock};
 use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, NOT_OWNER, Status, TABLE_FULL};
 use crate::thread::OwnerId;
 
@@ -57,36 +59,8 @@ impl Lease {
     }
 }
 
-/// Events that only the caller's language sees.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub enum Counter {
-    /// Buffers that moved to a larger block.
-    Resized = 0,
-    /// Blocks frozen now.
-    Frozen = 1,
-    /// Buffers forgotten by their holder and found by a finalizer.
-    Leaked = 2,
-    /// Buffers in the language's own memory, in use now.
-    PlainInUse = 3,
-    /// Buffers in the language's own memory, ever.
-    PlainAcquired = 4,
-    /// Acquires that had to wait.
-    Waits = 5,
-}
-
-impl Counter {
-    /// Number of counters.
-    pub const COUNT: usize = 6;
-
-    /// Returns the counter with that number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        use Counter::{Frozen, Leaked, PlainAcquired, PlainInUse, Resized, Waits};
-        [Resized, Frozen, Leaked, PlainInUse, PlainAcquired, Waits]
-            .into_iter()
-            .nth(number as usize)
-    }
-}
+/// Number of events that only the caller's language sees: see `count` of [`super`].
+pub const EVENT_COUNT: usize = 6;
 
 /// Free blocks and figures of a class, on cache lines of their own.
 #[derive(Default)]
@@ -138,7 +112,7 @@ pub struct Pool {
     pub(super) external_bytes: AtomicU64,
     /// Blocks whose lease ended while loans were pending.
     pub(super) orphaned: AtomicU32,
-    pub(super) events: [AtomicI64; Counter::COUNT],
+    pub(super) events: [AtomicU64; EVENT_COUNT],
     attachments: Mutex<u32>,
     /// No attachment is left, so no free block is kept.
     closed: AtomicBool,
@@ -272,10 +246,7 @@ impl Pool {
         };
         match magazine {
             Some(magazine) if !external => magazine.count_acquired(class),
-            _ => {
-                let acquired = &bucket.figures(external).acquired;
-                acquired.fetch_add(1, Ordering::Relaxed);
-            }
+            _ => add(&bucket.figures(external).acquired, 1),
         }
         let slot = self.slots.at(number);
         self.lease(owner, slot, Lease::of(number, slot))
@@ -294,6 +265,11 @@ impl Pool {
         }
         slot.set_holder(Holder::leased(owner));
         Ok(lease)
+    }
+
+    /// Returns the figures that count the block of a slot.
+    fn figures(&self, slot: &Slot) -> &Figures {
+        self.buckets[slot.class()].figures(slot.is_external())
     }
 
     /// Returns the slot that a caller names.
@@ -395,8 +371,7 @@ impl Pool {
         while holder.is_leased_by(owner) {
             match slot.exchange_holder(holder, holder.without_owner(State::Quarantined)) {
                 Ok(()) => {
-                    let figures = self.buckets[slot.class()].figures(slot.is_external());
-                    figures.quarantined.fetch_add(1, Ordering::Relaxed);
+                    add(&self.figures(slot).quarantined, 1);
                     self.die_if_unused();
                     return Ok(());
                 }
@@ -406,15 +381,15 @@ impl Pool {
         Err(NOT_OWNER)
     }
 
-    /// Adds a loan of `owner`'s block; returns the address of its byte `start`.
-    pub(super) fn add_loan(
-        &self,
+    /// Lends `length` bytes from `start` of `owner`'s block.
+    pub(super) fn lend(
+        self: &Arc<Self>,
         owner: OwnerId,
         number: u32,
         generation: u32,
         start: u32,
         length: u32,
-    ) -> Result<usize, Status> {
+    ) -> Result<Loan, Status> {
         let slot = self.slot(number, generation)?;
         let holder = slot.holder();
         if !holder.is_leased_by(owner) {
@@ -428,7 +403,12 @@ impl Pool {
             return Err(TABLE_FULL);
         }
         slot.add_loan();
-        Ok(slot.address() + start as usize)
+        Ok(Loan {
+            pool: Arc::clone(self),
+            slot: number,
+            start: ptr::with_exposed_provenance_mut(slot.address() + start as usize),
+            len: length as usize,
+        })
     }
 
     /// Ends a loan, on any thread; the last one of an orphan frees it.
@@ -446,8 +426,7 @@ impl Pool {
     /// Counts the end of a lease and keeps or unmaps the block, which has no holder.
     #[inline(never)]
     fn give_back(&self, number: u32, slot: &Slot) {
-        let figures = self.buckets[slot.class()].figures(slot.is_external());
-        figures.returned.fetch_add(1, Ordering::Relaxed);
+        add(&self.figures(slot).returned, 1);
         self.put_back(number, slot);
         if self.is_closed() {
             self.die_if_unused();
@@ -474,8 +453,11 @@ impl Pool {
         self.drop_block(number);
     }
 
-    pub(super) fn count(&self, counter: Counter, delta: i32) {
-        self.events[counter as usize].fetch_add(i64::from(delta), Ordering::Relaxed);
+    pub(super) fn count(&self, event: u32, delta: i32) -> Result<(), Status> {
+        let counter = self.events.get(event as usize).ok_or(BAD_ARGUMENT)?;
+        // A negative number wraps around, which subtracts.
+        add(counter, i64::from(delta) as u64);
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use super::pool::{Bucket, Pool};
 use super::prefault;
 use super::slots::Slot;
 use super::stack::top;
-use super::sync::{Ordering, lock};
+use super::sync::{Ordering, add, lock};
 use crate::status::{Errno, NO_SUCH_HANDLE, POOL_LIMIT, Status};
 
 /// Number of times that the mapping for a class doubles: 2, 4, 8 MiB. A caller that needs many
@@ -143,15 +143,8 @@ impl Pool {
             .store(magazines.len() as u32, Ordering::Relaxed);
         let mut excess = Vec::new();
         for (class, bucket) in self.buckets.iter().enumerate() {
-            let (acquired, returned) = (magazine.acquired(class), magazine.returned(class));
-            bucket
-                .within
-                .acquired
-                .fetch_add(acquired, Ordering::Relaxed);
-            bucket
-                .within
-                .returned
-                .fetch_add(returned, Ordering::Relaxed);
+            add(&bucket.within.acquired, magazine.acquired(class));
+            add(&bucket.within.returned, magazine.returned(class));
             if let Some(number) = magazine.steal(class)
                 && !bucket.free.push(&self.slots, number, self.kept())
             {
@@ -240,8 +233,7 @@ impl Pool {
         match self.map_or_trim(refill, bytes as usize, align as usize) {
             Ok(start) => {
                 self.slots.at(number).fill(start, class, true);
-                self.external_bytes
-                    .fetch_add(u64::from(bytes), Ordering::Relaxed);
+                add(&self.external_bytes, bytes.into());
                 Ok(number)
             }
             Err(errno) => {
@@ -340,7 +332,7 @@ impl Pool {
                 if external {
                     self.external_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 } else {
-                    self.buckets[class].dropped.fetch_add(1, Ordering::Relaxed);
+                    add(&self.buckets[class].dropped, 1);
                     self.quota.give(bytes);
                 }
             }

@@ -7,17 +7,13 @@ use std::sync::Arc;
 
 use super::classes::{CLASS_BYTES, CLASS_COUNT};
 use super::magazine::Magazine;
-use super::pool::{Bucket, Counter, Figures, Pool};
-use super::sync::{AtomicU64, Ordering, lock};
+use super::pool::{Bucket, EVENT_COUNT, Figures, Pool};
+use super::sync::{AtomicU64, Ordering, lock, read};
 
-/// Values of a pool in [`Stats::values`], before those of its classes.
-pub const POOL_FIELDS: usize = 20;
-/// Values of each class.
-pub const CLASS_FIELDS: usize = 7;
-
-/// A pool's figures at one moment. Blocks beyond the limit are only in the fields that say
-/// "external".
+/// A pool's figures at one moment, in the order in which they cross the border. Blocks beyond the
+/// limit are only in the fields that say "external".
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Stats {
     pub limit_bytes: u64,
     pub mapped_bytes: u64,
@@ -31,8 +27,8 @@ pub struct Stats {
     pub quarantined_bytes: u64,
     /// Blocks whose lease ended before their loans.
     pub orphaned: u64,
-    /// By [`Counter`].
-    pub events: [i64; Counter::COUNT],
+    /// See `count` of [`super`].
+    pub events: [u64; EVENT_COUNT],
     pub acquired: u64,
     pub returned: u64,
     pub external_acquired: u64,
@@ -44,6 +40,7 @@ pub struct Stats {
 
 /// The figures of one class.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct ClassStats {
     /// Bytes of a block.
     pub bytes: u64,
@@ -61,10 +58,6 @@ pub struct ClassStats {
     pub external_in_use: u64,
     /// Blocks unmapped: not kept at their return, or given up later.
     pub dropped: u64,
-}
-
-fn read(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }
 
 impl Pool {
@@ -98,7 +91,7 @@ impl Pool {
             external_bytes: read(&self.external_bytes),
             quarantined_bytes: sum(|class| class.quarantined * class.bytes),
             orphaned: u64::from(self.orphaned.load(Ordering::Relaxed)),
-            events: std::array::from_fn(|event| self.events[event].load(Ordering::Relaxed)),
+            events: self.events.each_ref().map(read),
             acquired: sum(|class| class.acquired),
             returned: sum(|class| class.returned),
             external_acquired: external(|figures| &figures.acquired),
@@ -135,40 +128,12 @@ impl Pool {
 }
 
 impl Stats {
-    /// Returns all figures in the order of the C interface: [`POOL_FIELDS`], then [`CLASS_FIELDS`]
-    /// for each class.
-    pub fn values(&self) -> impl Iterator<Item = f64> + '_ {
-        let bytes = [
-            self.limit_bytes,
-            self.mapped_bytes,
-            self.peak_mapped_bytes,
-            self.in_use_bytes,
-            self.free_bytes,
-            self.external_bytes,
-            self.quarantined_bytes,
-            self.orphaned,
-        ];
-        let totals = [
-            self.acquired,
-            self.returned,
-            self.external_acquired,
-            self.external_returned,
-            self.dropped,
-            self.attachments,
-        ];
-        let classes = self.classes.iter().flat_map(|class| {
-            [
-                class.bytes,
-                class.acquired,
-                class.returned,
-                class.in_use,
-                class.free,
-                class.external_in_use,
-                class.dropped,
-            ]
-        });
-        let events = self.events.iter().map(|&event| event as f64);
-        let all = bytes.into_iter().map(|value| value as f64).chain(events);
-        all.chain(totals.into_iter().chain(classes).map(|value| value as f64))
+    /// Returns all figures, in the order of the fields.
+    pub fn values(&self) -> impl Iterator<Item = f64> {
+        let start = std::ptr::from_ref(self).cast();
+        // SAFETY: both structures are nothing but `u64`s in the order of C, so without padding, and
+        // the slice is borrowed as long as they are.
+        let values: &[u64] = unsafe { std::slice::from_raw_parts(start, size_of::<Self>() / 8) };
+        values.iter().map(|&value| value as f64)
     }
 }

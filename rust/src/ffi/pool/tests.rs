@@ -74,8 +74,8 @@ fn exports_return_the_values_of_their_documentation() {
 
     assert_eq!(basalt_pool_count(pool, 2, 3), 0);
     assert_eq!(basalt_pool_count(pool, 6, 1), BAD_ARGUMENT.code());
-    let mut figures = [-1f64; 220];
-    assert_eq!(stats(pool, &mut figures), 216);
+    let mut figures = [-1f64; 248];
+    assert_eq!(stats(pool, &mut figures), 244);
     assert_eq!(
         figures[..8],
         [16384.0, 16384.0, 16384.0, 16384.0, 0.0, 4096.0, 0.0, 0.0]
@@ -84,9 +84,12 @@ fn exports_return_the_values_of_their_documentation() {
         figures[8..20],
         [0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 2.0]
     );
-    assert_eq!(figures[20..27], [4096.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
-    assert_eq!(figures[34..41], [16384.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
-    assert_eq!(figures[215..217], [0.0, -1.0]);
+    assert_eq!(figures[20..28], [4096.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(
+        figures[36..44],
+        [16384.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    );
+    assert_eq!(figures[243..245], [0.0, -1.0]);
     assert_eq!(stats(pool, &mut figures[..5]), 5);
 
     assert_eq!(basalt_pool_release(pool, first[0], first[1]), 0);

@@ -286,15 +286,11 @@ impl Model {
         } else {
             1
         };
-        let pool = Arc::clone(&self.pool);
-        let loan = Loan::new(
-            pool,
-            OwnerId(owner),
-            block.lease.slot,
-            block.lease.generation,
-            start,
-            length,
-        );
+        let Lease {
+            slot, generation, ..
+        } = block.lease;
+        let owner = OwnerId(owner);
+        let loan = self.pool.lend(owner, slot, generation, start, length);
         if !matches!(block.life, Life::Leased(_)) {
             assert_eq!(loan.err(), Some(NOT_OWNER));
         } else if start + length > block.lease.capacity {

@@ -2,9 +2,9 @@
 
 use super::{MIB, settings};
 use crate::pool::classes::{CLASS_BYTES, CLASS_COUNT, class_of};
-use crate::pool::pool::{Counter, Lease, Pool};
-use crate::pool::stats::{CLASS_FIELDS, POOL_FIELDS};
-use crate::status::{NO_SUCH_HANDLE, POOL_LIMIT};
+use crate::pool::pool::{EVENT_COUNT, Lease, Pool};
+use crate::pool::stats::ClassStats;
+use crate::status::{BAD_ARGUMENT, NO_SUCH_HANDLE, POOL_LIMIT};
 use crate::thread::OwnerId;
 
 const ME: OwnerId = OwnerId(1);
@@ -96,16 +96,50 @@ fn acquire_and_release_work_for_the_largest_class() {
 #[test]
 fn count_adds_up_events() {
     let pool = Pool::new(0, settings(MIB, 8192));
-    for number in 0..Counter::COUNT as u32 {
-        pool.count(Counter::from_number(number).unwrap(), 10 + number as i32);
+    for event in 0..EVENT_COUNT as u32 {
+        pool.count(event, 10 + event as i32).unwrap();
     }
-    pool.count(Counter::Frozen, -4);
+    pool.count(1, -4).unwrap();
     assert_eq!(pool.stats().events, [10, 7, 12, 13, 14, 15]);
-    assert_eq!(Counter::from_number(6), None);
-    assert_eq!(
-        pool.stats().values().count(),
-        POOL_FIELDS + CLASS_COUNT * CLASS_FIELDS
-    );
+    assert_eq!(pool.count(EVENT_COUNT as u32, 1), Err(BAD_ARGUMENT));
+}
+
+#[test]
+fn values_are_the_fields_in_their_order() {
+    let pool = Pool::new(0, settings(MIB, 8192));
+    pool.acquire(ME, None, 4096, false).unwrap();
+    pool.count(5, 7).unwrap();
+    let stats = pool.stats();
+    let values: Vec<f64> = stats.values().collect();
+    assert_eq!(values.len(), 20 + CLASS_COUNT * 8);
+    assert_eq!(values[..2], [MIB as f64, stats.mapped_bytes as f64]);
+    assert_eq!((values[13], values[14], values[19]), (7.0, 1.0, 1.0));
+    for (class, found) in stats.classes.iter().zip(values[20..].chunks(8)) {
+        let ClassStats {
+            bytes,
+            acquired,
+            returned,
+            in_use,
+            ..
+        } = *class;
+        let ClassStats {
+            quarantined,
+            free,
+            external_in_use,
+            dropped,
+            ..
+        } = *class;
+        let first = [bytes, acquired, returned, in_use];
+        let last = [quarantined, free, external_in_use, dropped];
+        assert_eq!(
+            found,
+            [first, last]
+                .concat()
+                .iter()
+                .map(|&n| n as f64)
+                .collect::<Vec<_>>()
+        );
+    }
 }
 
 #[test]
