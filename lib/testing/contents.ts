@@ -6,10 +6,10 @@ import {
 } from "./state_hash.ts";
 
 /**
- * The bytes of a file: a size, and blocks that are never changed in place, so that images share
+ * The bytes of a file: a size, and blocks that are never changed in place, so that copies share
  * them.
  *
- * A block that is not in the map is zeros that take no space.
+ * A block that is not in the map is a hole: it reads as zeros and takes no space.
  */
 export class Contents {
   /** The unit that persists whole, in bytes. */
@@ -20,7 +20,7 @@ export class Contents {
   readonly #unreadable: Set<number>;
   #size: number;
 
-  /** An empty file, or the given blocks. */
+  /** Makes an empty file, or one with the given blocks. */
   constructor(
     blockBytes: number,
     blocks?: Map<number, Uint8Array>,
@@ -43,7 +43,7 @@ export class Contents {
     return this.#blocks.size;
   }
 
-  /** The same contents, to be changed by itself. */
+  /** Returns a copy that changes independently. */
   clone(): Contents {
     return new Contents(
       this.blockBytes,
@@ -53,17 +53,17 @@ export class Contents {
     );
   }
 
-  /** Whether a block takes space already. */
+  /** Returns whether a block takes space. */
   isAllocated(block: number): boolean {
     return this.#blocks.has(block);
   }
 
-  /** The blocks within the size that cannot be read, in order. */
+  /** Returns the blocks within the size that cannot be read, in order. */
   unreadable(): number[] {
     return [...this.#unreadable].sort((a, b) => a - b);
   }
 
-  /** Whether every block of a range can be read. */
+  /** Returns whether every block of a range can be read. */
   isReadable(position: number, length: number): boolean {
     if (this.#unreadable.size === 0) return true;
     const end = Math.min(position + length, this.#size);
@@ -72,13 +72,13 @@ export class Contents {
         .every((block) => !this.#unreadable.has(block));
   }
 
-  /** A block cannot be read any more, until it is written whole. */
+  /** Makes a block unreadable until it is written whole. */
   spoil(block: number): void {
     this.#unreadable.add(block);
     this.#blocks.set(block, zeros(this.blockBytes));
   }
 
-  /** Copies bytes out; the count is short at the end of the file. */
+  /** Copies bytes to a view; returns their number, which is smaller at the end of the file. */
   read(position: number, into: Uint8Array): number {
     const end = Math.min(position + into.length, this.#size);
     if (end <= position) return 0;
@@ -95,7 +95,7 @@ export class Contents {
     return end - position;
   }
 
-  /** A copy of everything. */
+  /** Returns a copy of all bytes. */
   bytes(): Uint8Array<ArrayBuffer> {
     const all = new Uint8Array(this.#size);
     this.read(0, all);
@@ -120,12 +120,12 @@ export class Contents {
     this.#blocks.set(block, merged);
   }
 
-  /** Makes the size at least this one. */
+  /** Grows the file to a size, if it is smaller. */
   grow(size: number): void {
     this.#size = Math.max(this.#size, size);
   }
 
-  /** Sets the size: bytes beyond it are gone, new ones are zeros. */
+  /** Sets the size: bytes beyond it are removed, new ones are zeros. */
   cut(size: number): void {
     for (const block of [...this.#blocks.keys()]) {
       const start = block * this.blockBytes;
@@ -141,7 +141,7 @@ export class Contents {
     this.#size = size;
   }
 
-  /** Takes space for a range, and makes the size reach its end. */
+  /** Takes space for a range, and grows the file to its end. */
   allocate(position: number, length: number): void {
     for (const block of blocksOf(position, length, this.blockBytes)) {
       if (!this.#blocks.has(block)) {
@@ -151,10 +151,7 @@ export class Contents {
     this.grow(position + length);
   }
 
-  /**
-   * Stands for the size and the bytes: the same for the same contents, wherever zeros take space or
-   * not.
-   */
+  /** Returns a hash of the size and the bytes; holes and blocks of zeros hash alike. */
   hash(): StateHash {
     let sum = hashNumbers(NO_HASH, this.#size, ...this.unreadable());
     const [low, high] = hashBytes(zeros(this.blockBytes));
@@ -167,7 +164,7 @@ export class Contents {
   }
 }
 
-/** The blocks that a range touches, by number. */
+/** Yields the numbers of the blocks that a range touches. */
 export function* blocksOf(
   position: number,
   length: number,
@@ -182,7 +179,7 @@ export function* blocksOf(
 
 const zeroBlocks = new Map<number, Uint8Array>();
 
-/** The block of zeros that all images share. */
+/** Returns the block of zeros that all files share. */
 export function zeros(blockBytes: number): Uint8Array {
   let block = zeroBlocks.get(blockBytes);
   if (block === undefined) {

@@ -3,56 +3,58 @@ import { blocksOf, type Contents, zeros } from "./contents.ts";
 import { hashBytes, hashText, type StateHash } from "./state_hash.ts";
 import { UnitList } from "./unit_list.ts";
 
-/** A change of a file that a power cut may leave behind or not, by itself. */
-export type FileUnit =
-  & ({
-    readonly kind: "block";
-    readonly block: number;
-    /** The first byte within the block. */
-    readonly start: number;
-    readonly bytes: Uint8Array;
-  } | {
-    readonly kind: "size";
-    readonly length: number;
-  } | {
-    readonly kind: "truncate";
-    readonly length: number;
-  } | {
-    readonly kind: "preallocate";
-    readonly position: number;
-    readonly length: number;
-  })
-  & {
-    /** Whether it is durable, and only kept for its place in the order. */
-    settled: boolean;
-    /** Whether a sync of it failed: later ones do not make it durable. */
-    abandoned: boolean;
-  };
+/** A change of a file that a power cut keeps or loses independently. */
+export type FileUnit = BlockUnit | SizeUnit;
 
-/** What a power cut made of a unit: of a part of a block also, that the block cannot be read. */
-export type Fate = "kept" | "gone" | "unreadable";
+interface UnitState {
+  /** Whether it is durable, and only kept for its place in the order. */
+  settled: boolean;
+  /** Whether a sync of it failed: later ones do not make it durable. */
+  abandoned: boolean;
+}
 
-/** A file, whatever its names: what reading gives, and what of it is durable. */
+/** The part of a write that lies in one block. */
+interface BlockUnit extends UnitState {
+  readonly kind: "block";
+  readonly block: number;
+  /** The first byte within the block. */
+  readonly start: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A change of the size, or of the space that is taken. */
+interface SizeUnit extends UnitState {
+  readonly kind: "size" | "truncate" | "preallocate";
+  /** The first byte of what is allocated; otherwise 0. */
+  readonly position: number;
+  /** The bytes that are allocated; otherwise the new size. */
+  readonly length: number;
+}
+
+/** Outcome of a unit in a power cut; `"unreadable"`: its block cannot be read. */
+export type UnitOutcome = "kept" | "gone" | "unreadable";
+
+/** A file without its names: the contents that a read sees, and which changes are durable. */
 export class Inode {
-  /** Its number on the disk, in the order of creation. */
+  /** The number on the disk, in the order of creation. */
   readonly number: number;
-  /** A name that it has, or the last one that it had. */
+  /** The name, or the last one before the file lost it. */
   path: string;
-  /** Handles that are open. */
+  /** Number of open handles. */
   handles = 0;
   /** The open file that holds its lock. */
   lockedBy: object | undefined;
-  /** What reading gives. */
+  /** The contents that a read sees. */
   readonly current: Contents;
-  /** What is durable, but for the settled units. */
+  /** The durable contents, without the settled units that are still listed. */
   readonly #base: Contents;
-  /** What is not in the base yet, in order. */
+  /** Changes that are not in the base yet, in order. */
   readonly #units: UnitList<FileUnit>;
-  /** The parts of blocks among them, by block, in order. */
+  /** The block units among them, by block, in order. */
   readonly #byBlock: Map<number, Set<FileUnit>> = new Map();
-  /** The growths among them, in order. */
-  readonly #growths: Set<FileUnit & { kind: "size" }> = new Set();
-  /** How many of them are truncates, which do not commute with the rest. */
+  /** The units of kind `"size"` among them, in order. */
+  readonly #growths: Set<SizeUnit> = new Set();
+  /** Number of truncates among them, which do not commute with the rest. */
   #truncates = 0;
 
   /** Makes a file whose contents are durable. */
@@ -69,7 +71,7 @@ export class Inode {
     this.#units = new UnitList();
   }
 
-  /** The file as another disk has it: the same contents, the same left unsynced. */
+  /** Returns the file for another disk: the same contents and the same unsynced changes. */
   clone(): Inode {
     const copy = new Inode(
       this.number,
@@ -81,22 +83,22 @@ export class Inode {
     return copy;
   }
 
-  /** The file with other contents, all durable. */
+  /** Returns the file with other contents, all durable. */
   withContents(contents: Contents): Inode {
     return new Inode(this.number, this.path, contents);
   }
 
-  /** What is not durable yet, in order. */
+  /** Returns the changes that are not durable yet, in order. */
   unsynced(): FileUnit[] {
     return this.#units.unsettled();
   }
 
-  /** What a sync that begins now makes durable. */
+  /** Returns the changes that a sync makes durable if it begins now. */
   syncable(): FileUnit[] {
     return this.unsynced().filter((unit) => !unit.abandoned);
   }
 
-  /** Carries units out: reading gives their outcome from now on. */
+  /** Applies units: reads see them from now on. */
   apply(units: readonly FileUnit[]): void {
     for (const unit of units) {
       applyUnit(this.current, unit);
@@ -104,14 +106,14 @@ export class Inode {
     }
   }
 
-  /** Changes bytes behind everybody's back: durably, whatever is unsynced. */
+  /** Changes bytes durably and without an operation, whatever is unsynced. */
   change(units: readonly FileUnit[], end: number): void {
     const all = [...units, sizeUnit("size", end)];
     this.apply(all);
     this.settle(all);
   }
 
-  /** Remembers units that may have reached the disk although their operation failed. */
+  /** Adds units that may have reached the disk although their operation failed. */
   doubt(units: readonly FileUnit[]): void {
     for (const unit of units) {
       unit.abandoned = true;
@@ -119,7 +121,7 @@ export class Inode {
     }
   }
 
-  /** Makes units durable that were carried out. */
+  /** Makes applied units durable. */
   settle(units: readonly FileUnit[]): void {
     for (const unit of units) this.#settle(unit);
     for (const unit of this.#units.takeSettledHead()) {
@@ -128,39 +130,40 @@ export class Inode {
     }
   }
 
-  /** A sync of these failed: it is never known again whether they are durable. */
+  /** Notes that a sync of these units failed: whether they are durable stays unknown. */
   abandon(units: readonly FileUnit[]): void {
     for (const unit of units) unit.abandoned = true;
   }
 
   /**
-   * The contents after a power cut that left units, those in flight among them, as their fate was.
+   * Returns the contents after a power cut.
+   *
+   * @param inFlight Units of writes that have not completed.
    */
   replay(
-    fate: (unit: FileUnit) => Fate,
+    outcomeOf: (unit: FileUnit) => UnitOutcome,
     inFlight: readonly FileUnit[],
   ): Contents {
     const contents = this.#base.clone();
     for (const unit of [...this.#units, ...inFlight]) {
-      const left = unit.settled ? "kept" : fate(unit);
-      if (left === "kept") applyUnit(contents, unit);
-      else if (left === "unreadable" && unit.kind === "block") {
+      const outcome = unit.settled ? "kept" : outcomeOf(unit);
+      if (outcome === "kept") applyUnit(contents, unit);
+      else if (outcome === "unreadable" && unit.kind === "block") {
         contents.spoil(unit.block);
       }
     }
-    // Bytes that were written behind the end, without the size that they need, are not part of the
-    // file.
+    // Bytes beyond the size are lost: the size that they need did not survive.
     contents.cut(contents.size);
     return contents;
   }
 
-  /** Stands for all contents that {@linkcode Inode.replay} can give. */
+  /** Returns a hash of all contents that {@linkcode Inode.replay} can return. */
   crashHash(inFlight: readonly FileUnit[]): StateHash {
     let sum = this.#base.hash();
     for (const unit of [...this.#units, ...inFlight]) {
       const place = unit.kind === "block"
         ? [unit.block, unit.start, ...hashBytes(unit.bytes)]
-        : [unit.kind === "preallocate" ? unit.position : 0, unit.length];
+        : [unit.position, unit.length];
       sum = hashText(sum, `${unit.kind} ${unit.settled} ${place}`);
     }
     return sum;
@@ -183,8 +186,8 @@ export class Inode {
     if (unit.kind === "block") {
       for (const other of this.#byBlock.get(unit.block)!) {
         if (other === unit) break;
-        // Whether a part that this one covers was there makes no difference any more.
-        if (other.kind === "block" && covers(unit, other)) this.#remove(other);
+        // A unit that this one covers makes no difference any more.
+        if (covers(unit, other)) this.#remove(other);
         else earlier++;
       }
     }
@@ -194,7 +197,7 @@ export class Inode {
         if (other.length <= unit.length) this.#remove(other);
       }
     }
-    // What commutes with everything before it needs no place in the order.
+    // A unit that commutes with everything before it needs no place in the order.
     if (earlier === 0 && this.#truncates === 0) {
       applyUnit(this.#base, unit);
       this.#remove(unit);
@@ -206,7 +209,7 @@ export class Inode {
     this.#forget(unit);
   }
 
-  /** Takes a unit that is no longer listed out of the counts. */
+  /** Removes a unit that is no longer listed from the indexes. */
   #forget(unit: FileUnit): void {
     if (unit.kind === "truncate") this.#truncates--;
     if (unit.kind === "size") this.#growths.delete(unit);
@@ -217,66 +220,57 @@ export class Inode {
   }
 }
 
-/** The parts of a write, one for each block; the bytes are copied. */
+/** Returns the parts of a write, one for each block: views of bytes that never change. */
 export function writeUnits(
   position: number,
   bytes: Uint8Array,
   blockBytes: number,
 ): FileUnit[] {
-  const units: FileUnit[] = [];
-  for (const block of blocksOf(position, bytes.length, blockBytes)) {
-    const start = Math.max(0, position - block * blockBytes);
-    const from = block * blockBytes + start - position;
-    const part = bytes.slice(from, from + blockBytes - start);
-    units.push({
-      kind: "block",
-      block,
-      start,
-      bytes: part.length === blockBytes && isZero(part)
-        ? zeros(blockBytes)
-        : part,
-      settled: false,
-      abandoned: false,
-    });
-  }
-  return units;
+  return blockUnits(position, bytes.length, blockBytes, (from, to) => {
+    const part = bytes.subarray(from, to);
+    const isZeroBlock = part.length === blockBytes && isZero(part);
+    return isZeroBlock ? zeros(blockBytes) : part;
+  });
 }
 
-/** The parts of a write of zeros, one for each block. */
+/** Returns the parts of a write of zeros, one for each block. */
 export function zeroUnits(
   position: number,
   length: number,
   blockBytes: number,
 ): FileUnit[] {
-  const end = position + length;
+  const block = zeros(blockBytes);
+  return blockUnits(
+    position,
+    length,
+    blockBytes,
+    (from, to) =>
+      to - from === blockBytes ? block : block.subarray(0, to - from),
+  );
+}
+
+function blockUnits(
+  position: number,
+  length: number,
+  blockBytes: number,
+  partOf: (from: number, to: number) => Uint8Array,
+): FileUnit[] {
   return Array.from(blocksOf(position, length, blockBytes), (block) => {
-    const first = block * blockBytes;
-    const start = Math.max(0, position - first);
-    const bytes = zeros(blockBytes).subarray(
-      start,
-      Math.min(blockBytes, end - first),
-    );
-    return {
-      kind: "block",
-      block,
-      start,
-      bytes: bytes.length === blockBytes ? zeros(blockBytes) : bytes,
-      settled: false,
-      abandoned: false,
-    };
+    const offset = block * blockBytes - position;
+    const from = Math.max(0, offset);
+    const bytes = partOf(from, Math.min(length, offset + blockBytes));
+    const state = { settled: false, abandoned: false };
+    return { kind: "block", block, start: from - offset, bytes, ...state };
   });
 }
 
-/** A change of the size, or of the space that is taken. */
+/** Makes a change of the size, or of the space that is taken. */
 export function sizeUnit(
-  kind: "size" | "truncate" | "preallocate",
+  kind: SizeUnit["kind"],
   length: number,
   position = 0,
-): FileUnit {
-  const state = { settled: false, abandoned: false };
-  return kind === "preallocate"
-    ? { kind, position, length, ...state }
-    : { kind, length, ...state };
+): SizeUnit {
+  return { kind, position, length, settled: false, abandoned: false };
 }
 
 function applyUnit(contents: Contents, unit: FileUnit): void {
@@ -292,10 +286,7 @@ function applyUnit(contents: Contents, unit: FileUnit): void {
   }
 }
 
-function covers(
-  later: FileUnit & { kind: "block" },
-  earlier: FileUnit & { kind: "block" },
-): boolean {
-  return later.start <= earlier.start &&
+function covers(later: BlockUnit, earlier: FileUnit): boolean {
+  return earlier.kind === "block" && later.start <= earlier.start &&
     later.start + later.bytes.length >= earlier.start + earlier.bytes.length;
 }

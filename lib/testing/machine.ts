@@ -1,4 +1,3 @@
-import type { Capabilities } from "../storage/mod.ts";
 import { Contents } from "./contents.ts";
 import type { FileUnit, Inode } from "./inode.ts";
 import { DIRECTORY, mapped, Names, type Node } from "./names.ts";
@@ -11,6 +10,7 @@ import {
   type OperationKind,
   type TracedOperation,
 } from "./operation.ts";
+import type { DeviceLatency, Settings } from "./options.ts";
 import { SeededRandom } from "./random.ts";
 import { type InFlight, Scheduler } from "./scheduler.ts";
 import { SimulatedClock } from "./simulated_clock.ts";
@@ -18,144 +18,110 @@ import { hashNumbers, NO_HASH, type StateHash } from "./state_hash.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
 
-/** What a machine is made of. */
-export interface MachineSettings {
-  readonly seed: number;
-  readonly blockBytes: number;
-  readonly sizeBytes: number;
-  readonly timeMicros: number;
-  readonly timeStepMicros: number;
-  readonly capabilities: Capabilities;
-  /** Whether operations wait for the test, and are checked. */
-  readonly manual: boolean;
-  /** Whether a power cut may leave a block unreadable that was being written again. */
-  readonly unreadable: boolean;
-  /** Whether the device writes zeros by itself. */
-  readonly writesZeros: boolean;
-  /** How long the device takes at first. */
-  readonly latency: DeviceLatency;
-}
-
-/** Latencies of a device, in microseconds of the disk's clock. */
-export interface DeviceLatency {
-  /** A read. Default: `0`. */
-  readonly readMicros?: number;
-  /** A write. Default: `0`. */
-  readonly writeMicros?: number;
-  /** A sync of a file or a directory; a durable write takes this in addition. Default: `0`. */
-  readonly syncMicros?: number;
-}
-
 /** An operation as the machine runs it. */
 export interface Task<T> {
   readonly kind: OperationKind;
   /** From the root. */
   readonly path: string;
   readonly details?: OperationDetails;
-  /** The handle that it belongs to, if any. */
+  /** The handle of the file, if any. */
   readonly owner?: unknown;
-  /** What it is writing: a power cut meanwhile may leave any of it. */
+  /** The units that it writes: a power cut meanwhile may keep any of them. */
   readonly writes?: { readonly inode: Inode; readonly units: FileUnit[] };
-  /**
-   * Whether the memory is as it was; asked in manual mode, at the moment of completion. Throws what
-   * is wrong.
-   */
+  /** Checks, in manual mode and at completion, that the program broke no rule; throws otherwise. */
   check?(): void;
-  /** Carries it out. */
+  /** Does the work. */
   effect(fault: Fault): T;
-  /** The error for a code that the plan of faults asks for, and what it does to the disk. */
+  /** Returns the error for an injected code, and changes the disk as that error does. */
   fail(code: string): unknown;
   /**
-   * What is to be done next to finish what was asked for, in place of giving this outcome; the task
-   * that follows is released instead of this one.
+   * Returns a task that continues after this outcome, which the caller then does not see. That task
+   * is released instead of this one.
    */
   follow?(outcome: Outcome<T>): Task<T> | undefined;
-  /** It is over, in whatever way: called once. */
+  /** Called once at the end, with any outcome. */
   release?(): void;
 }
 
-/** What became of a task. */
+/** Outcome of a task. */
 export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
-/** A unit, whose it is, and how others see it. */
+/** A unit, and its public description. */
 interface Listed {
   readonly unit: object;
   readonly shown: UnsyncedUnit;
 }
 
-/** How probable it is that a unit survives, in random crashes: one of these for each crash. */
+/** Probabilities that a unit survives a random crash; each crash draws one of them. */
 const SURVIVAL = [1 / 8, 1 / 2, 7 / 8];
 
-/**
- * The state behind a simulated disk and its files: names, time, operations in flight, and who may
- * fail what.
- */
+/** The state behind a simulated disk and its files: names, time, operations in flight, faults. */
 export class Machine {
-  readonly settings: MachineSettings;
+  readonly settings: Settings;
   readonly clock: SimulatedClock;
-  /** What the storage gives out. */
+  /** Source of the random bytes that the storage returns. */
   readonly random: SeededRandom;
-  /** Decides what the system is free to do one way or the other. */
-  readonly whim: SeededRandom;
-  /** Decides about faults of a probability. */
+  /** Decides where a real system may behave in one way or another. */
+  readonly nondeterminism: SeededRandom;
+  /** Decides about faults with a probability. */
   readonly faults: SeededRandom;
   readonly scheduler: Scheduler;
   readonly trace: TracedOperation[] = [];
-  /** Directories that are locked, by path, and who may release them. */
+  /** Locks of directories, by path. */
   readonly locks: Map<string, object> = new Map();
-  /** Files with open handles, which keep their space without a name. */
+  /** Files with open handles: they keep their space also without a name. */
   readonly open: Set<Inode> = new Set();
   names: Names = new Names();
-  /** How long the device takes. */
+  /** The current latencies. */
   latency: DeviceLatency;
 
   readonly #crashRandom: SeededRandom;
   readonly #hooks: Set<OperationHook> = new Set();
   readonly #counts: Map<OperationKind, number> = new Map();
   readonly #running: Map<InFlight, Task<unknown>> = new Map();
-  /** What hooks are being asked about: it may be partly done if the power fails now. */
+  /** The operation that the hooks see now: a power cut may leave parts of it. */
   #beginning: Task<unknown> | undefined;
-  /** What was running when the disk crashed. */
+  /** The operations that the crash interrupted. */
   #interrupted: Task<unknown>[] = [];
   #completions = 0;
   #inodes = 0;
   #dead = false;
 
-  /** Starts with nothing. */
-  constructor(settings: MachineSettings) {
+  /** Makes an empty disk. */
+  constructor(settings: Settings) {
     this.settings = settings;
     this.latency = settings.latency;
     this.clock = new SimulatedClock(
       settings.timeMicros,
       settings.timeStepMicros,
     );
-    // Streams apart, so that drawing from one does not change the others.
+    // Separate streams, so that drawing from one does not change the others.
     const seeds = new SeededRandom(settings.seed);
     const stream = () => new SeededRandom(seeds.next());
     this.random = stream();
-    this.whim = stream();
+    this.nondeterminism = stream();
     this.#crashRandom = stream();
     this.scheduler = new Scheduler(stream(), this.clock, settings.manual);
     this.faults = stream();
   }
 
-  /** Whether it has crashed. */
+  /** Whether the disk has crashed. */
   get dead(): boolean {
     return this.#dead;
   }
 
-  /** Adds a hook; the result takes it away. */
+  /** Adds a hook; returns a function that removes it. */
   hook(hook: OperationHook): () => void {
     this.#hooks.add(hook);
     return () => this.#hooks.delete(hook);
   }
 
-  /** The number for a new file. */
+  /** Returns the number of a new file. */
   nextInode(): number {
     return ++this.#inodes;
   }
 
-  /** Runs an operation while the caller waits. */
+  /** Runs an operation; blocks until it is over. */
   runSync<T>(task: Task<T>): T {
     for (let next = task;;) {
       const { record, fault } = this.#admit(next, true);
@@ -178,22 +144,7 @@ export class Machine {
     return promise;
   }
 
-  /**
-   * Begins an operation; one of both functions is called when it is over, never before this call
-   * returns.
-   */
-  begin<T>(
-    task: Task<T>,
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-  ): void {
-    this.#begin(task, (outcome) => {
-      if ("error" in outcome) reject(outcome.error);
-      else resolve(outcome.value);
-    });
-  }
-
-  /** How long an operation takes: what the device needs, and what goes wrong beside. */
+  /** Returns the latency of an operation: the device's, and that of the fault. */
   #latencyMs({ kind, details }: Task<unknown>, fault: Fault): number {
     const { readMicros = 0, writeMicros = 0, syncMicros = 0 } = this.latency;
     let micros = 0;
@@ -206,10 +157,18 @@ export class Machine {
     return micros / 1000 + (fault.latencyMs ?? 0);
   }
 
-  /** Begins a task, and tells its outcome when it is over. */
-  #begin<T>(task: Task<T>, tell: (outcome: Outcome<T>) => void): void {
+  /**
+   * Begins an operation; one of both functions is called when it is over, never before this call
+   * returns.
+   */
+  begin<T>(
+    task: Task<T>,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ): void {
     const { record, fault } = this.#admit(task, false);
-    const interrupted = { error: new SimulatedCrashError() };
+    const crash = new SimulatedCrashError();
+    /** `undefined` after completion if another task follows. */
     let outcome: Outcome<T> | undefined;
     const inFlight: InFlight = {
       owner: task.owner,
@@ -224,14 +183,16 @@ export class Machine {
         if (following === undefined) return task.release?.();
         outcome = undefined;
         try {
-          this.#begin(following, tell);
+          this.begin(following, resolve, reject);
         } catch (error) {
           outcome = { error };
         }
       },
       settle: () => {
-        if (this.#dead) tell(interrupted);
-        else if (outcome !== undefined) tell(outcome);
+        if (this.#dead) reject(crash);
+        else if (outcome === undefined) return;
+        else if ("error" in outcome) reject(outcome.error);
+        else resolve(outcome.value);
       },
       cancel: () => {
         this.#running.delete(inFlight);
@@ -242,12 +203,12 @@ export class Machine {
     this.scheduler.begin(inFlight);
   }
 
-  /** Refuses what is asked of a disk that has crashed. */
+  /** Throws if the disk has crashed. */
   checkAlive(): void {
     if (this.#dead) throw new SimulatedCrashError();
   }
 
-  /** The power fails. */
+  /** Crashes the disk. */
   die(): void {
     if (this.#dead) return;
     this.#interrupted = this.#underWay();
@@ -255,7 +216,7 @@ export class Machine {
     this.scheduler.cancelAll();
   }
 
-  /** The process is killed: what the kernel was doing is done or not, then nothing more. */
+  /** Kills the process: some operations in flight complete, the others never begin. */
   killProcess(): void {
     if (this.#dead) return;
     const done = this.scheduler.inFlight.filter(() =>
@@ -269,7 +230,7 @@ export class Machine {
     for (const inFlight of done) inFlight.settle();
   }
 
-  /** Space that is not taken, in blocks. */
+  /** Returns the free space, in blocks. */
   freeBlocks(): number {
     const { sizeBytes, blockBytes } = this.settings;
     let free = Math.floor(sizeBytes / blockBytes);
@@ -279,33 +240,30 @@ export class Machine {
     return free;
   }
 
-  /** What a power cut now may leave behind or not. */
+  /** Returns the units that a power cut now may keep or lose. */
   unsynced(): UnsyncedUnit[] {
     return this.#listed().map((each) => each.shown);
   }
 
-  /**
-   * The names and contents after a power cut, or as they are for a process that comes after this
-   * one.
-   */
+  /** Returns the names and contents after a power cut. */
   namesAfter(choice: CrashChoice, unreadable?: ReadonlySet<number>): Names {
     const listed = this.#listed();
     const chosen = this.#chosen(choice, listed);
     const lost = this.#lost(choice, listed, unreadable);
     const has = (unit: object) => chosen.has(unit);
-    const fate = (unit: FileUnit) =>
+    const outcomeOf = (unit: FileUnit) =>
       lost.has(unit) ? "unreadable" : chosen.has(unit) ? "kept" : "gone";
     const writing = this.#writing();
     const survivors = this.names.replay(has);
     return new Names(mapped(
       survivors,
       memoized((inode) =>
-        inode.withContents(inode.replay(fate, writing.get(inode) ?? []))
+        inode.withContents(inode.replay(outcomeOf, writing.get(inode) ?? []))
       ),
     ));
   }
 
-  /** Stands for everything that {@linkcode Machine.namesAfter} can give, choice by choice. */
+  /** Returns a hash of everything that {@linkcode Machine.namesAfter} can return. */
   crashHash(): StateHash {
     const writing = this.#writing();
     const inodes = this.names.inodes();
@@ -318,15 +276,12 @@ export class Machine {
     return this.names.crashHash(sum, (node) => numbers.get(node) ?? -1);
   }
 
-  /**
-   * The names and contents as the next process finds them: nothing is lost, and nothing more is
-   * durable.
-   */
+  /** Returns the names and contents for the next process: the same, with the same unsynced. */
   namesKept(): Names {
     return this.names.clone(memoized((inode) => inode.clone()));
   }
 
-  /** Goes on with these names, numbering new files after theirs. */
+  /** Takes over names; new files are numbered after theirs. */
   adopt(names: Names): void {
     this.names = names;
     for (const { number } of names.inodes()) {
@@ -352,10 +307,7 @@ export class Machine {
     }
   }
 
-  /**
-   * Numbers an operation, shows it to the hooks, and lets it in; a task that does not get in is
-   * released.
-   */
+  /** Numbers an operation, traces it and calls the hooks; releases it if that throws. */
   #admit(
     task: Task<unknown>,
     blocking: boolean,
@@ -399,7 +351,7 @@ export class Machine {
     return mergedFault(faults.filter((fault) => fault !== undefined));
   }
 
-  /** Whether another write in flight has bytes of the same range. */
+  /** Returns whether another write in flight overlaps a task. */
   overlaps(task: Task<unknown>): boolean {
     const { position = 0, length = 0 } = task.details ?? {};
     return [...this.#running.values()].some((other) => {
@@ -412,7 +364,7 @@ export class Machine {
     });
   }
 
-  /** The operations that a power cut now would interrupt. */
+  /** Returns the operations that a power cut now would interrupt. */
   #underWay(): Task<unknown>[] {
     const running = [...this.#running.values()];
     return this.#beginning === undefined
@@ -420,7 +372,7 @@ export class Machine {
       : [...running, this.#beginning];
   }
 
-  /** The units of writes that have not completed, by file. */
+  /** Returns the units of writes that have not completed, by file. */
   #writing(): Map<Inode, FileUnit[]> {
     const writing = new Map<Inode, FileUnit[]>();
     for (
@@ -433,26 +385,24 @@ export class Machine {
     return writing;
   }
 
-  /** Everything that a power cut may leave or not, in the order by which units are numbered. */
+  /** Returns all units that a power cut may keep or lose, in the order of their numbers. */
   #listed(): Listed[] {
     const { blockBytes } = this.settings;
     const writing = this.#writing();
     const listed: Listed[] = [];
     for (const inode of this.names.inodes()) {
       const add = (unit: FileUnit, inFlight: boolean) => {
-        const shown = { kind: unit.kind, path: inode.path, inFlight };
-        listed.push({
-          unit,
-          shown: unit.kind === "block"
-            ? {
-              ...shown,
-              position: unit.block * blockBytes + unit.start,
-              length: unit.bytes.length,
-            }
-            : unit.kind === "preallocate"
-            ? { ...shown, position: unit.position, length: unit.length }
-            : { ...shown, length: unit.length },
-        });
+        const { kind } = unit;
+        const place = kind === "block"
+          ? {
+            position: unit.block * blockBytes + unit.start,
+            length: unit.bytes.length,
+          }
+          : kind === "preallocate"
+          ? { position: unit.position, length: unit.length }
+          : { length: unit.length };
+        const shown = { kind, path: inode.path, inFlight, ...place };
+        listed.push({ unit, shown });
       };
       for (const unit of inode.unsynced()) add(unit, false);
       for (const unit of writing.get(inode) ?? []) add(unit, true);
@@ -465,7 +415,7 @@ export class Machine {
     return listed;
   }
 
-  /** The parts of blocks whose block is unreadable afterwards. */
+  /** Returns the block units whose block is unreadable after the power cut. */
   #lost(
     choice: CrashChoice,
     listed: readonly Listed[],
@@ -498,12 +448,12 @@ export class Machine {
   }
 }
 
-/** An empty file of a machine. */
+/** Returns the contents of an empty file. */
 export function emptyContents(machine: Machine): Contents {
   return new Contents(machine.settings.blockBytes);
 }
 
-/** The same copy for the same node. */
+/** Returns a function that makes one copy of each node. */
 function memoized(copyOf: (inode: Inode) => Inode): (node: Node) => Node {
   const copies = new Map<Inode, Inode>();
   return (node) => {

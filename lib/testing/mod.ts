@@ -31,7 +31,6 @@
  *
  * @module
  */
-export type { DeviceLatency } from "./machine.ts";
 export type {
   Fault,
   Operation,
@@ -40,14 +39,11 @@ export type {
   OperationKind,
   TracedOperation,
 } from "./operation.ts";
+export type { DeviceLatency, SimulatedDiskOptions } from "./options.ts";
 export { SeededRandom } from "./random.ts";
 export { SimulatedCrashError } from "./simulated_crash_error.ts";
 export { SimulatedDisk } from "./simulated_disk.ts";
-export type {
-  FailAtOptions,
-  SimulatedDiskOptions,
-  UnreadableBlock,
-} from "./simulated_disk.ts";
+export type { FailAtOptions, UnreadableBlock } from "./simulated_disk.ts";
 export { SimulatedFile } from "./simulated_file.ts";
 export { SimulatedMisuseError } from "./simulated_misuse_error.ts";
 export type { MisuseReason } from "./simulated_misuse_error.ts";

@@ -10,32 +10,32 @@ import { UnitList } from "./unit_list.ts";
 const NAME_MAX = 255;
 const PATH_MAX = 4096;
 
-/** What a directory is in the table of names: it has no contents of its own. */
+/** Stands for a directory in the table of names: it has no contents. */
 export const DIRECTORY = "directory";
 
-/** What a name stands for. */
+/** A file or a directory. */
 export type Node = Inode | typeof DIRECTORY;
 
-/** Where a path leads: the directory that holds its last part is there. */
+/** The location that a path leads to; the directory that holds its last part exists. */
 export interface Place {
   /** From the root. */
   readonly at: string;
   /** The last part; empty if the path is `/`. */
   readonly name: string;
-  /** What is there. */
+  /** The file or directory, if it exists. */
   readonly node: Node | undefined;
   /** Whether a slash follows the last part: only a directory may have one. */
   readonly slashed: boolean;
 }
 
-/** A change of names that a power cut may leave behind or not, as a whole. */
+/** A change of names that a power cut keeps or loses as a whole. */
 export interface NameUnit {
   readonly kind: "create" | "remove" | "rename";
   readonly path: string;
   /** The new name of a rename. */
   readonly to?: string;
   readonly node: Node;
-  /** The directories whose sync it still waits for. */
+  /** The directories that must still be synced before it is durable. */
   readonly waitsFor: Set<string>;
   /** Whether it is durable, and only kept for its place in the order. */
   settled: boolean;
@@ -43,10 +43,10 @@ export interface NameUnit {
   abandoned: boolean;
 }
 
-/** All names of the disk by absolute path, `/` apart, and which of them are durable. */
+/** All names of the disk by absolute path, except `/`, and which of them are durable. */
 export class Names {
   readonly #current: Map<string, Node>;
-  /** What is durable, but for the settled units. */
+  /** The durable names, without the settled units that are still listed. */
   readonly #base: Map<string, Node>;
   readonly #units: UnitList<NameUnit> = new UnitList();
 
@@ -56,17 +56,17 @@ export class Names {
     this.#current = new Map(durable);
   }
 
-  /** What a path names; `undefined` if nothing. */
+  /** Returns the file or directory with a path. */
   get(path: string): Node | undefined {
     return path === "/" ? DIRECTORY : this.#current.get(path);
   }
 
-  /** All names, in order. */
+  /** Returns all paths, in order. */
   paths(): string[] {
     return [...this.#current.keys()].sort();
   }
 
-  /** The names within a directory, in order. */
+  /** Returns the names within a directory, in order. */
   within(directory: string): string[] {
     const prefix = directory === "/" ? "/" : `${directory}/`;
     return this.paths().filter((path) =>
@@ -75,9 +75,9 @@ export class Names {
   }
 
   /**
-   * What a path names, for a call that needs it to exist.
+   * Returns the file or directory that a path names, for a call that needs it to exist.
    *
-   * @param named The path that the error names, of a rename the other one.
+   * @param named The path that the error names; of a rename the old one.
    */
   find(path: string, syscall: string, named = path): Node {
     const { name, node, slashed } = this.locate(path, syscall, named);
@@ -88,17 +88,10 @@ export class Names {
   }
 
   /**
-   * Goes along a path as the kernel does, part by part, up to the directory that holds the last one
-   * (`path_resolution(7)`).
-   *
-   * @param more What is there, too.
+   * Resolves a path as the kernel does, part by part (`path_resolution(7)`). Only the last part may
+   * be missing.
    */
-  locate(
-    path: string,
-    syscall: string,
-    named = path,
-    more?: ReadonlySet<string>,
-  ): Place {
+  locate(path: string, syscall: string, named = path): Place {
     const shown = path.toWellFormed();
     if (shown === "") throw failure("ENOENT", syscall, named);
     if (isLonger(shown, PATH_MAX - 1)) {
@@ -114,30 +107,30 @@ export class Names {
       if (i < parts.length - 1) checkName(part, syscall, named);
       if (part === "..") at = parent(at);
       else if (part !== ".") at = at === "/" ? `/${part}` : `${at}/${part}`;
-      node = more?.has(at) ? DIRECTORY : this.get(at);
+      node = this.get(at);
     });
     return { at, name, node, slashed: shown.endsWith("/") };
   }
 
-  /** Gives a new node its name, durably and without a call. */
+  /** Adds a name durably, without an operation. */
   put(path: string, node: Node): void {
     this.#current.set(path, node);
     this.#base.set(path, node);
   }
 
-  /** Gives a new node its name. */
+  /** Adds a name. */
   create(path: string, node: Node): void {
     this.#current.set(path, node);
     this.#units.add({ kind: "create", path, node, ...pending([parent(path)]) });
   }
 
-  /** Takes a name away. */
+  /** Removes a name. */
   remove(path: string, node: Node): void {
     this.#current.delete(path);
     this.#units.add({ kind: "remove", path, node, ...pending([parent(path)]) });
   }
 
-  /** Gives a node another name, atomically. */
+  /** Renames a node, atomically. */
   rename(path: string, to: string, node: Node): void {
     this.#current.delete(path);
     this.#current.set(to, node);
@@ -145,19 +138,19 @@ export class Names {
     this.#units.add({ kind: "rename", path, to, node, ...unit });
   }
 
-  /** What is not durable yet, in order. */
+  /** Returns the changes that are not durable yet, in order. */
   unsynced(): NameUnit[] {
     return this.#units.unsettled();
   }
 
-  /** What a sync of this directory that begins now makes durable. */
+  /** Returns the changes that a sync of a directory makes durable if it begins now. */
   syncable(directory: string): NameUnit[] {
     return this.unsynced().filter((unit) =>
       !unit.abandoned && unit.waitsFor.has(directory)
     );
   }
 
-  /** A sync of a directory ended. */
+  /** Makes changes durable in one directory, which was synced. */
   settle(units: readonly NameUnit[], directory: string): void {
     for (const unit of units) {
       unit.waitsFor.delete(directory);
@@ -168,35 +161,31 @@ export class Names {
     }
   }
 
-  /** A sync of these failed: it is never known again whether they are durable. */
+  /** Notes that a sync of these changes failed: whether they are durable stays unknown. */
   abandon(units: readonly NameUnit[]): void {
     for (const unit of units) unit.abandoned = true;
   }
 
-  /** The files that have a name. */
+  /** Returns the files that have a name. */
   files(): Inode[] {
     return [...this.#current.values()].filter((node) => node !== DIRECTORY);
   }
 
-  /** Every file that has a name, or may have one after a power cut; in order of number. */
+  /** Returns every file that may have a name after a power cut, in order of number. */
   inodes(): Inode[] {
-    const found = new Set<Inode>();
-    for (const node of this.#base.values()) {
-      if (node !== DIRECTORY) found.add(node);
-    }
-    for (const { node } of this.#units) {
-      if (node !== DIRECTORY) found.add(node);
-    }
-    return [...found].sort((a, b) => a.number - b.number);
+    const nodes = new Set(this.#base.values());
+    for (const { node } of this.#units) nodes.add(node);
+    return [...nodes].filter((node) => node !== DIRECTORY)
+      .sort((a, b) => a.number - b.number);
   }
 
-  /** The names after a power cut that left the chosen units. */
+  /** Returns the names after a power cut that kept the chosen units. */
   replay(chosen: (unit: NameUnit) => boolean): Map<string, Node> {
     const names = new Map(this.#base);
     for (const unit of this.#units) {
       if (unit.settled || chosen(unit)) applyName(names, unit);
     }
-    // A name whose directory is gone is gone with it.
+    // A directory that is gone takes its names along.
     for (const path of [...names.keys()].sort()) {
       const above = parent(path);
       if (above !== "/" && !names.has(above)) names.delete(path);
@@ -205,7 +194,8 @@ export class Names {
   }
 
   /**
-   * Stands for all tables that {@linkcode Names.replay} can give; nodes by what `numberOf` says.
+   * Returns a hash of all tables that {@linkcode Names.replay} can return; `numberOf` stands for a
+   * node.
    */
   crashHash(before: StateHash, numberOf: (node: Node) => number): StateHash {
     let sum = before;
@@ -219,7 +209,7 @@ export class Names {
     return sum;
   }
 
-  /** The same table, the same left unsynced, over other nodes. */
+  /** Returns the same table with the same unsynced changes, over other nodes. */
   clone(copyOf: (node: Node) => Node): Names {
     const copy = new Names(mapped(this.#base, copyOf));
     for (const unit of this.#units) {
@@ -239,17 +229,17 @@ export function checkName(name: string, syscall: string, named: string): void {
   if (isLonger(name, NAME_MAX)) throw failure("ENAMETOOLONG", syscall, named);
 }
 
-/** Whether the last part of a path is a name of its own: not so `.`, `..` and `/`. */
+/** Returns whether the last part of a path is a name, so not `.`, `..` or empty. */
 export function isName(name: string): boolean {
   return name !== "" && name !== "." && name !== "..";
 }
 
-/** The directory that holds an absolute path. */
+/** Returns the directory that holds an absolute path. */
 export function parent(path: string): string {
   return path.slice(0, path.lastIndexOf("/")) || "/";
 }
 
-/** A path from the root, without `.`, `..` and empty parts; a relative one begins at the root. */
+/** Returns a path from the root without `.`, `..` and empty parts. A relative path begins there. */
 export function absolute(path: string): string {
   const parts: string[] = [];
   for (const part of path.toWellFormed().split("/")) {
@@ -259,13 +249,13 @@ export function absolute(path: string): string {
   return `/${parts.join("/")}`;
 }
 
-/** Whether a text has more bytes in UTF-8. */
+/** Returns whether a text has more than so many bytes in UTF-8. */
 function isLonger(text: string, bytes: number): boolean {
   return text.length * 3 > bytes &&
     new TextEncoder().encode(text).length > bytes;
 }
 
-/** The same names for other nodes. */
+/** Returns the same names for other nodes. */
 export function mapped(
   names: ReadonlyMap<string, Node>,
   copyOf: (node: Node) => Node,
@@ -284,8 +274,7 @@ function applyName(names: Map<string, Node>, unit: NameUnit): void {
     names.delete(unit.path);
     return;
   }
-  // A file has one name: a rename that is durable while an earlier one is not moves it from where
-  // it was.
+  // A file has one name: a rename may be durable while an earlier one is not.
   for (const [path, node] of names) {
     if (node !== DIRECTORY && node === unit.node) names.delete(path);
   }

@@ -16,7 +16,7 @@ export type OperationKind =
   | "syncDirectory"
   | "lock";
 
-/** Details of an operation, as far as its kind has them. */
+/** Details of an operation; each kind has some of them. */
 export interface OperationDetails {
   /** The new name of a rename. */
   readonly to?: string;
@@ -92,7 +92,7 @@ export interface Fault {
 /** Called before each operation; injects the fault that it returns. */
 export type OperationHook = (operation: Operation) => Fault | undefined | void;
 
-/** One fault of several: of each kind the first, a crash if any, all latencies. */
+/** Merges faults: the first of each kind, a crash if there is one, the sum of the latencies. */
 export function mergedFault(faults: readonly Fault[]): Fault {
   const merged: Fault = {};
   let latencyMs = 0;

@@ -1,4 +1,4 @@
-/** What a 32-bit state moves by: 2^32 divided by the golden ratio, made odd. */
+/** Increment of the 32-bit state: 2^32 divided by the golden ratio, made odd. */
 const GOLDEN = 0x9e3779b9;
 
 /**
@@ -41,7 +41,7 @@ export class SeededRandom {
     for (let i = 0; i < 12; i++) this.next();
   }
 
-  /** The next 32 bits, as an integer from 0 to 2^32 - 1. */
+  /** Returns the next 32 bits, as an integer from 0 to 2^32 - 1. */
   next(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -51,12 +51,12 @@ export class SeededRandom {
     return sum >>> 0;
   }
 
-  /** An integer from 0 to `limit` - 1; `limit` is at most 2^32. */
+  /** Returns an integer from 0 to `limit` - 1; `limit` is at most 2^32. */
   below(limit: number): number {
     return Math.floor(this.next() / 2 ** 32 * limit);
   }
 
-  /** Whether something that happens with this probability (0 to 1) happens now. */
+  /** Returns `true` with this probability, from 0 to 1. */
   chance(probability: number): boolean {
     return this.next() / 2 ** 32 < probability;
   }

@@ -1,24 +1,21 @@
 import type { SeededRandom } from "./random.ts";
 import type { SimulatedClock } from "./simulated_clock.ts";
 
-/** An operation that was begun and is not over. */
+/** An operation in flight, a delay or a timer. */
 export interface InFlight {
-  /** When it can complete at the earliest: elapsed time of the disk's clock. */
+  /** Earliest time of completion: elapsed time of the disk's clock. */
   readonly dueMicros: number;
-  /** What it belongs to; operations of one owner can be waited for. */
+  /** The owner, whose operations can be completed together. */
   readonly owner: unknown;
   /** Whether it waits for the test in manual mode. */
   readonly parks: boolean;
-  /** The operation's number, if it is one of the disk. */
+  /** The number, if it is an operation of the disk. */
   readonly number?: number;
-  /** Carries it out, at the moment of completion; never throws. */
+  /** Does the work, at completion; never throws. */
   complete?(): void;
-  /**
-   * Tells whoever waits for it, after completing: in a turn of its own, or within a call that
-   * blocks until it is over.
-   */
+  /** Tells the caller, after completion: in a separate turn, or in a call that blocks. */
   settle(): void;
-  /** The disk crashed before it completed. */
+  /** Called instead of `complete` if the disk crashes. */
   cancel?(): void;
 }
 
@@ -26,22 +23,21 @@ export interface InFlight {
  * Completes operations in later turns of the event loop, one a turn, in an order that the seed
  * decides.
  *
- * A turn comes when everything that could run has run. If all that is left waits for its time, the
- * clock jumps to the earliest: nothing takes real time.
+ * If all operations wait for their time, the clock jumps to the earliest: nothing takes real time.
  */
 export class Scheduler {
   readonly #random: SeededRandom;
   readonly #clock: SimulatedClock;
   readonly #inFlight: Set<InFlight> = new Set();
-  /** Timers: they wait for the clock and do not move it. */
+  /** Timers wait for the clock and do not advance it. */
   readonly #timers: Set<InFlight> = new Set();
-  /** Completed, but nobody was told yet. */
+  /** Completed operations whose callers were not told yet. */
   readonly #completed: Set<InFlight> = new Set();
   readonly #manual: boolean;
   #turnComes = false;
 
   /**
-   * Makes one with nothing in flight.
+   * Makes a scheduler with nothing in flight.
    *
    * @param manual Whether operations that park are completed by the test only.
    */
@@ -52,7 +48,7 @@ export class Scheduler {
     clock.onAdvance = () => this.#callTurnIfDue();
   }
 
-  /** What was begun and has not completed, in the order of beginning. */
+  /** Operations and delays that have not completed, in the order in which they began. */
   get inFlight(): readonly InFlight[] {
     return [...this.#inFlight];
   }
@@ -63,13 +59,13 @@ export class Scheduler {
     this.#callTurn();
   }
 
-  /** Begins a timer, which is over once the clock has come that far for other reasons. */
+  /** Begins a timer, which ends once other causes have advanced the clock that far. */
   beginTimer(timer: InFlight): void {
     this.#timers.add(timer);
     this.#callTurnIfDue();
   }
 
-  /** Takes an operation or a timer out that nobody waits for any more. */
+  /** Removes an operation or a timer. */
   withdraw(operation: InFlight): void {
     this.#inFlight.delete(operation);
     this.#timers.delete(operation);
@@ -86,17 +82,14 @@ export class Scheduler {
     return found !== undefined;
   }
 
-  /** Whether no operation of the disk is in flight, or completed with nobody told. */
+  /** Whether every operation of the disk has completed and its caller was told. */
   get isIdle(): boolean {
     return ![...this.#inFlight, ...this.#completed].some(({ number }) =>
       number !== undefined
     );
   }
 
-  /**
-   * Completes all operations of an owner, and tells everybody that waits for them; what that begins
-   * stays in flight.
-   */
+  /** Completes all operations of an owner, and tells their callers; what these begin stays. */
   settleOwn(owner: unknown): void {
     for (;;) {
       const own = this.inFlight.filter((each) => each.owner === owner);
@@ -104,14 +97,14 @@ export class Scheduler {
       this.#complete(own[this.#random.below(own.length)]!);
     }
     for (const operation of [...this.#completed]) {
-      // Telling one may settle the others.
+      // Telling one caller may settle the others.
       const isLeft = operation.owner === owner &&
         this.#completed.delete(operation);
       if (isLeft) operation.settle();
     }
   }
 
-  /** The disk crashed: cancels everything. */
+  /** Cancels everything after a crash. */
   cancelAll(): void {
     const operations = this.inFlight;
     this.#inFlight.clear();
@@ -145,7 +138,7 @@ export class Scheduler {
     else this.#callTurnIfDue();
   }
 
-  /** The timer that is over by now and was due before all others; of several, the oldest. */
+  /** The timer that has ended and was due first; of several, the oldest. */
   get #dueTimer(): InFlight | undefined {
     let first: InFlight | undefined;
     for (const timer of this.#timers) {
@@ -157,7 +150,7 @@ export class Scheduler {
     return first;
   }
 
-  /** What completes without being told to. */
+  /** Operations that complete without the test. */
   get #ready(): readonly InFlight[] {
     const { inFlight } = this;
     return this.#manual ? inFlight.filter(({ parks }) => !parks) : inFlight;

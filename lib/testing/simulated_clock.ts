@@ -1,12 +1,12 @@
-/** The time of a simulated disk, in microseconds: it passes only when somebody lets it. */
+/** The clock of a simulated disk, in microseconds: time passes only by these methods. */
 export class SimulatedClock {
-  /** How much time passes at each {@linkcode SimulatedClock.now}. */
+  /** Time that passes at each {@linkcode SimulatedClock.now}. */
   stepMicros: number;
-  /** Called whenever time has passed. */
+  /** Called after time has passed. */
   onAdvance: () => void = () => {};
-  /** Time since the clock was made: never goes back. */
+  /** Time since the clock was made; never decreases. */
   #elapsedMicros = 0;
-  /** What the elapsed time is counted from. */
+  /** The time since the Unix epoch at which the elapsed time is 0. */
   #originMicros: number;
 
   /** Starts a clock. */
@@ -20,7 +20,7 @@ export class SimulatedClock {
     return this.#elapsedMicros;
   }
 
-  /** Since the Unix epoch. May be set, also back. */
+  /** Time since the Unix epoch. May be set, also back. */
   get micros(): number {
     return this.#originMicros + this.#elapsedMicros;
   }
@@ -29,7 +29,7 @@ export class SimulatedClock {
     this.#originMicros = value - this.#elapsedMicros;
   }
 
-  /** The time since the Unix epoch; then a step passes. */
+  /** Returns the time since the Unix epoch; then a step passes. */
   now(): number {
     const { micros } = this;
     if (this.stepMicros > 0) this.#pass(this.#elapsedMicros + this.stepMicros);

@@ -1,12 +1,14 @@
 import {
   checkInteger,
+  drive,
+  driveSync,
   onAbort,
   parentOf,
   perform,
+  step,
   type Task as StepTask,
 } from "../base/mod.ts";
 import type {
-  Capabilities,
   Storage,
   StorageEntry,
   StorageLock,
@@ -23,13 +25,15 @@ import {
   storageTasks,
 } from "../storage/parts.ts";
 import { Inode, writeUnits } from "./inode.ts";
+import { emptyContents, Machine, type Task } from "./machine.ts";
 import {
-  type DeviceLatency,
-  emptyContents,
-  Machine,
-  type Task,
-} from "./machine.ts";
-import { absolute, checkName, DIRECTORY, isName, parent } from "./names.ts";
+  absolute,
+  checkName,
+  DIRECTORY,
+  isName,
+  type Node,
+  parent,
+} from "./names.ts";
 import type {
   Fault,
   OperationDetails,
@@ -37,66 +41,17 @@ import type {
   OperationKind,
   TracedOperation,
 } from "./operation.ts";
+import {
+  checkedLatency,
+  type DeviceLatency,
+  settingsOf,
+  type SimulatedDiskOptions,
+} from "./options.ts";
 import type { InFlight } from "./scheduler.ts";
 import { SimulatedCrashError } from "./simulated_crash_error.ts";
 import { SimulatedFile } from "./simulated_file.ts";
 import { hashDigits, hashNumbers, hashText, NO_HASH } from "./state_hash.ts";
 import type { CrashChoice, UnsyncedUnit } from "./unsynced.ts";
-
-/**
- * Options of a {@linkcode SimulatedDisk}. The capabilities are those of every file; the defaults
- * are those of a real disk.
- */
-export interface SimulatedDiskOptions extends Partial<Capabilities> {
-  /**
-   * The seed of all randomness: the same seed and the same calls give the same disk.
-   * @default {0}
-   */
-  seed?: number;
-  /** The unit that a power cut keeps or loses as a whole, in bytes. Default: `4096`. */
-  blockBytes?: number;
-  /** Space for contents, in bytes, in whole blocks. Default: 16 GiB. */
-  sizeBytes?: number;
-  /**
-   * Where the clock begins: microseconds since the Unix epoch. Default: `1_700_000_000_000_000`.
-   */
-  timeMicros?: number;
-  /** How much time passes at each `now()`, in microseconds. Default: `1`. */
-  timeStepMicros?: number;
-  /**
-   * Asynchronous operations stay in flight until the test completes them
-   * ({@linkcode SimulatedDisk.complete}). Reads and writes are then checked: the lent memory did
-   * not change, no two writes in flight overlap, and position, length and memory are aligned.
-   * Otherwise they fail with `SimulatedMisuseError`.
-   *
-   * @default {false}
-   */
-  manual?: boolean;
-  /**
-   * A random power cut leaves some of the blocks that were being written unreadable: reading them
-   * is `EIO` until they are written whole. {@linkcode SimulatedDisk.unreadableBlocks} lists them.
-   *
-   * @default {false}
-   */
-  unreadable?: boolean;
-  /**
-   * The device writes zeros by itself (`preallocate` with `zeroed` resolves to `true`). A power cut
-   * before they are synced may keep any of their blocks, and the size, as with a write.
-   *
-   * @default {false}
-   */
-  writesZeros?: boolean;
-  /**
-   * Latencies of the device. The disk's clock advances by the latency of a blocking operation, and
-   * to the end of an operation in flight before that completes.
-   *
-   * Operations in flight overlap: ten writes that begin together end after the time of one. May be
-   * changed later ({@linkcode SimulatedDisk.latency}).
-   *
-   * @default {no time}
-   */
-  latency?: DeviceLatency;
-}
 
 /** A block that a power cut left unreadable. */
 export interface UnreadableBlock {
@@ -180,9 +135,8 @@ export class SimulatedDisk implements Storage {
   readonly #options: SimulatedDiskOptions;
   readonly #machine: Machine;
   /**
-   * What {@linkcode SimulatedDisk.isIdle} returns while nothing is in flight.
-   *
-   * `false` simulates a program whose thread must not wait.
+   * The result of {@linkcode SimulatedDisk.isIdle} while nothing is in flight. `false` simulates a
+   * program whose thread must not wait.
    */
   mayWaitInPlace: boolean = true;
 
@@ -192,39 +146,10 @@ export class SimulatedDisk implements Storage {
    * @throws {RangeError} If a size is not a positive integer.
    */
   constructor(options: SimulatedDiskOptions = {}) {
-    const {
-      seed = 0,
-      blockBytes = 4096,
-      sizeBytes = 16 * 2 ** 30,
-      timeMicros = 1_700_000_000_000_000,
-      timeStepMicros = 1,
-      manual = false,
-      unreadable = false,
-      writesZeros = false,
-      latency = {},
-      ...capabilities
-    } = options;
-    const action = "create simulated disk";
-    checkInteger(action, "seed", seed, Number.MIN_SAFE_INTEGER);
-    checkInteger(action, "blockBytes", blockBytes, 1);
-    checkInteger(action, "timeMicros", timeMicros);
-    checkInteger(action, "timeStepMicros", timeStepMicros);
-    checkInteger(action, "sizeBytes", sizeBytes);
-    checkLatency(action, latency);
-    this.seed = seed;
+    const settings = settingsOf(options);
+    this.seed = settings.seed;
     this.#options = options;
-    this.#machine = new Machine({
-      seed,
-      blockBytes,
-      sizeBytes,
-      timeMicros,
-      timeStepMicros,
-      manual,
-      unreadable,
-      writesZeros,
-      latency: Object.freeze({ ...latency }),
-      capabilities: Object.freeze({ ...CAPABILITIES, ...capabilities }),
-    });
+    this.#machine = new Machine(settings);
   }
 
   /** Opens a file; for reading, too, unless `read` is `false`. */
@@ -266,7 +191,7 @@ export class SimulatedDisk implements Storage {
     this.#machine.runSync(this.#removing(path));
   }
 
-  /** The entries of a directory, ordered by name (by UTF-16 units, as `sort` does). */
+  /** Returns the entries of a directory, ordered by name (by UTF-16 units, as `sort` does). */
   // deno-lint-ignore require-await -- as for opening
   async list(path: string): Promise<StorageEntry[]> {
     return this.#machine.run(this.#listing(path));
@@ -281,27 +206,13 @@ export class SimulatedDisk implements Storage {
    * Makes a directory and its missing parents, and syncs the directories that hold new names.
    * Resolves to whether it was made.
    */
-  async makeDirectory(path: string): Promise<boolean> {
-    const { missing, isMade } = this.#missing(path);
-    const there = deepest(path, missing);
-    if (there !== "/") await this.syncDirectory(parentOf(there));
-    for (const each of missing) {
-      await this.#machine.run(this.#makingDirectory(each));
-      await this.syncDirectory(parentOf(each));
-    }
-    return isMade;
+  makeDirectory(path: string): Promise<boolean> {
+    return drive(this.#makingDirectories(path));
   }
 
   /** Sync version of {@linkcode SimulatedDisk.makeDirectory}. */
   makeDirectorySync(path: string): boolean {
-    const { missing, isMade } = this.#missing(path);
-    const there = deepest(path, missing);
-    if (there !== "/") this.syncDirectorySync(parentOf(there));
-    for (const each of missing) {
-      this.#machine.runSync(this.#makingDirectory(each));
-      this.syncDirectorySync(parentOf(each));
-    }
-    return isMade;
+    return driveSync(this.#makingDirectories(path));
   }
 
   /** Makes the names in a directory durable. */
@@ -320,10 +231,7 @@ export class SimulatedDisk implements Storage {
     return { syncDirectory: (path) => this.#beginningSync(path) };
   }
 
-  /**
-   * The sync of a directory as a task: an operation by itself, which a caller that blocks can
-   * complete.
-   */
+  /** Syncs a directory as a task, which a caller that blocks can complete. */
   #beginningSync(path: string): StepTask<void> {
     const machine = this.#machine;
     const owner = {};
@@ -352,10 +260,10 @@ export class SimulatedDisk implements Storage {
       this.#checkDirectory("open", path);
       if (locks.has(at)) return undefined;
       const lock: StorageLock = {
-        // Directories are not renamed here; one that was removed took its lock along.
+        // Directories are not renamed here, and removing one ends its lock.
         isAtPath: () => locks.get(at) === lock,
         release(): void {
-          // By now another directory may have the name, and its own lock.
+          // By now another directory may have the name, with another lock.
           if (locks.get(at) === lock) locks.delete(at);
         },
       };
@@ -375,8 +283,8 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * Waits: resolves in a later turn, when the disk's clock has come that far; rejects with the
-   * signal's reason when it is aborted.
+   * Waits until the disk's clock has advanced that far, and resolves in a later turn. Rejects with
+   * the signal's reason when it is aborted.
    */
   delay(
     durationMs: number,
@@ -450,7 +358,7 @@ export class SimulatedDisk implements Storage {
   }
 
   /**
-   * How long the device takes; what begins later follows a change.
+   * Latencies of the device; a change applies to operations that begin later.
    *
    * @example A device that becomes slow
    * ```ts
@@ -471,8 +379,8 @@ export class SimulatedDisk implements Storage {
   }
 
   set latency(value: DeviceLatency) {
-    checkLatency("set latency of simulated disk", value);
-    this.#machine.latency = Object.freeze({ ...value });
+    const action = "set latency of simulated disk";
+    this.#machine.latency = checkedLatency(action, value);
   }
 
   /** Microseconds since the Unix epoch by the disk's clock; then `timeStepMicros` pass. */
@@ -480,12 +388,12 @@ export class SimulatedDisk implements Storage {
     return this.#machine.clock.now();
   }
 
-  /** A view filled with random bytes of the disk's seed, the same one that was given. */
+  /** Fills a view with random bytes by the disk's seed, and returns it. */
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     return this.#machine.random.fill(bytes);
   }
 
-  /** The clock, without letting time pass. May be set, also back. */
+  /** The time of the disk's clock, which reading it does not advance. May be set, also back. */
   get timeMicros(): number {
     return this.#machine.clock.micros;
   }
@@ -687,7 +595,7 @@ export class SimulatedDisk implements Storage {
     return after;
   }
 
-  /** The blocks that power cuts left unreadable, by path and position. */
+  /** Returns the blocks that power cuts left unreadable, by path and position. */
   unreadableBlocks(): UnreadableBlock[] {
     const { names, settings: { blockBytes } } = this.#machine;
     return this.files().flatMap((path) => {
@@ -701,7 +609,7 @@ export class SimulatedDisk implements Storage {
     });
   }
 
-  /** How many files have open handles. */
+  /** Number of files with open handles. */
   get openFiles(): number {
     return this.#machine.open.size;
   }
@@ -719,7 +627,7 @@ export class SimulatedDisk implements Storage {
     return after;
   }
 
-  /** The paths of all files, in order. */
+  /** Returns the paths of all files, in order. */
   files(): string[] {
     const { names } = this.#machine;
     return names.paths().filter((path) => names.get(path) !== DIRECTORY);
@@ -746,7 +654,7 @@ export class SimulatedDisk implements Storage {
     if (names.get(at) === undefined) this.#put(at);
     const inode = this.#file(path);
     inode.change(
-      writeUnits(position, bytes, settings.blockBytes),
+      writeUnits(position, bytes.slice(), settings.blockBytes),
       position + bytes.length,
     );
   }
@@ -756,14 +664,14 @@ export class SimulatedDisk implements Storage {
     const byte = new Uint8Array(1);
     if (this.#file(path).current.read(position, byte) === 0) {
       throw new RangeError(
-        `Cannot flip bit of '${path}' as 'position' lies behind its end: received ${position}`,
+        `Cannot flip bit of '${path}' as 'position' lies after its end: received ${position}`,
       );
     }
     byte[0]! ^= 1 << (bit & 7);
     this.poke(path, position, byte);
   }
 
-  /** Copies of the bytes of all files, by path. */
+  /** Returns copies of the bytes of all files, by path. */
   snapshot(): Map<string, Uint8Array<ArrayBuffer>> {
     return new Map(this.files().map((path) => [path, this.peek(path)]));
   }
@@ -850,7 +758,7 @@ export class SimulatedDisk implements Storage {
       const { names } = this.#machine;
       let { at, name, node, slashed } = names.locate(path, "open");
       if (request.createNew || makes && node === undefined) {
-        // In the kernel's order: only a directory may have a slash behind its name, and this
+        // In the kernel's order: only a directory may have a slash after its name, and this call
         // makes none.
         if (isName(name) && slashed) throw failure("EISDIR", "open", path);
         if (node !== undefined) throw failure("EEXIST", "open", path);
@@ -890,7 +798,7 @@ export class SimulatedDisk implements Storage {
         throw failure("ENOTDIR", "rename", from);
       }
       if (target.node === DIRECTORY) {
-        // The kernel looks first whether the directory holds what would replace it.
+        // The kernel checks first whether the directory holds the file.
         const above = source.at.startsWith(`${target.at}/`);
         throw failure(above ? "ENOTEMPTY" : "EISDIR", "rename", from);
       }
@@ -930,44 +838,37 @@ export class SimulatedDisk implements Storage {
     });
   }
 
-  /**
-   * The directories to be made so that a path is one, from the root, and whether that makes the
-   * path itself.
-   */
-  #missing(where: string): { missing: string[]; isMade: boolean } {
-    this.#machine.checkAlive();
-    const missing: string[] = [];
-    const planned = new Set<string>();
-    const { names } = this.#machine;
-    const locate = (path: string) => names.locate(path, "mkdir", path, planned);
-    const plan = (path: string): boolean => {
-      let place;
-      try {
-        place = locate(path);
-      } catch (error) {
-        const above = parentOf(path);
-        const { code } = error as { code?: string };
-        if (code !== "ENOENT" || above === path) throw error;
-        plan(above);
-        place = locate(path);
-      }
-      const { at, name, node } = place;
-      checkName(name, "mkdir", path);
-      if (node === undefined) {
-        planned.add(at);
-        missing.push(path);
-      } else if (node !== DIRECTORY) {
-        throw failure("ENOTDIR", "mkdir", path);
-      }
-      return node === undefined;
-    };
+  /** Makes a directory and its missing parents; returns whether it was missing itself. */
+  *#makingDirectories(where: string): StepTask<boolean> {
     const path = pathString("make directory", where);
+    const above = parentOf(path);
+    this.#machine.checkAlive();
+    const node = this.#nodeOrNothing(path);
+    if (node === DIRECTORY) {
+      // Its name may not be durable yet.
+      if (path !== "/") yield* this.#beginningSync(above);
+      return false;
+    }
+    if (node !== undefined) throw failure("ENOTDIR", "mkdir", path);
+    yield* this.#makingDirectories(above);
+    // A path that ends in `.` is there with its parent.
+    if (this.#nodeOrNothing(path) === DIRECTORY) return false;
+    yield* step(
+      () => this.#machine.run(this.#makingDirectory(path)),
+      () => this.#machine.runSync(this.#makingDirectory(path)),
+    );
+    yield* this.#beginningSync(above);
+    return true;
+  }
+
+  /** Returns what a path names; `undefined` also where a directory on the way is missing. */
+  #nodeOrNothing(path: string): Node | undefined {
     try {
-      return { isMade: plan(path), missing };
+      return this.#machine.names.locate(path, "mkdir").node;
     } catch (error) {
-      if (missing.length === 0) throw error;
-      // What can be made is made first: making the path itself fails then.
-      return { isMade: false, missing: [...missing, path] };
+      const { code } = error as { code?: string };
+      if (code !== "ENOENT" || path === "") throw error;
+      return undefined;
     }
   }
 
@@ -1002,28 +903,7 @@ export class SimulatedDisk implements Storage {
   }
 }
 
-/**
- * What a disk is like that was told nothing: sectors of 512 bytes on blocks of 4096, as most are.
- */
-const CAPABILITIES: Capabilities = {
-  tier: "direct",
-  tierReason: "simulated",
-  memoryAlignment: 512,
-  offsetAlignment: 512,
-  readOffsetAlignment: 512,
-  alignmentReason: "simulated",
-  logicalBlock: 512,
-  physicalBlock: 4096,
-  physicalBlockReason: "simulated",
-  durableWrites: "RWF_DSYNC",
-  names: "durable",
-  filesystem: "simulated",
-  copyOnWrite: false,
-  engine: "plain",
-  engineReason: "simulated",
-};
-
-/** Returns an operation on a path, which fails by nothing but what is planned. */
+/** Makes an operation on a path, which fails only by injected faults and by what `effect` throws. */
 function call<T>(
   kind: OperationKind,
   syscall: string,
@@ -1035,17 +915,5 @@ function call<T>(
   return { kind, path: absolute(path), details, effect, fail };
 }
 
-/** From the seed of a disk to that of the next one. */
+/** Difference between the seeds of a disk and of its successor. */
 const SUCCESSOR = 7919;
-
-/** The deepest directory on the way to a path that is there: its name may not be durable yet. */
-function deepest(path: string, [missing]: readonly string[]): string {
-  return missing === undefined ? path : parentOf(missing);
-}
-
-function checkLatency(action: string, latency: DeviceLatency): void {
-  const { readMicros = 0, writeMicros = 0, syncMicros = 0 } = latency;
-  checkInteger(action, "latency.readMicros", readMicros);
-  checkInteger(action, "latency.writeMicros", writeMicros);
-  checkInteger(action, "latency.syncMicros", syncMicros);
-}

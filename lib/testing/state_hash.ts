@@ -1,15 +1,13 @@
-/**
- * 64 bits as two words: enough to tell millions of states apart, not meant against an adversary.
- */
+/** A hash of 64 bits as two words: it tells millions of states apart, but no adversary's. */
 export type StateHash = readonly [low: number, high: number];
 
-/** Where a hash begins. */
+/** The hash of nothing. */
 export const NO_HASH: StateHash = [0x243f6a88, 0x85a308d3];
 
-/** Blocks are never changed in place: each is hashed once. */
+/** Hashes of blocks, which are never changed in place. */
 const known = new WeakMap<Uint8Array, StateHash>();
 
-/** The hash of bytes that never change; remembered. */
+/** Returns the hash of bytes that never change, and remembers it. */
 export function hashBytes(bytes: Uint8Array): StateHash {
   let hash = known.get(bytes);
   if (hash !== undefined) return hash;
@@ -32,7 +30,7 @@ export function hashBytes(bytes: Uint8Array): StateHash {
   return hash;
 }
 
-/** The hash of what was before and these integers, in order. */
+/** Returns the hash of what was hashed before and these integers, in order. */
 export function hashNumbers(
   before: StateHash,
   ...values: number[]
@@ -47,20 +45,20 @@ export function hashNumbers(
   return [low, high];
 }
 
-/** The hash of what was before and a text. */
+/** Returns the hash of what was hashed before and a text. */
 export function hashText(before: StateHash, text: string): StateHash {
   const hash = hashBytes(new TextEncoder().encode(text));
   return hashNumbers(before, hash[0], hash[1]);
 }
 
-/** A hash in 16 hexadecimal digits. */
+/** Returns a hash in 16 hexadecimal digits. */
 export function hashDigits([low, high]: StateHash): string {
   return [high, low]
     .map((word) => (word >>> 0).toString(16).padStart(8, "0"))
     .join("");
 }
 
-/** MurmurHash3's last step: every bit depends on every other. */
+/** Mixes a word by the last step of MurmurHash3: every bit depends on every other. */
 function finish(word: number): number {
   word = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
   word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);

@@ -1,3 +1,4 @@
+import { roundDown } from "../base/mod.ts";
 import type { Loan } from "../pool/mod.ts";
 import {
   type Capabilities,
@@ -9,20 +10,17 @@ import {
 import { failure } from "../storage/parts.ts";
 import { type FileUnit, type Inode, sizeUnit, writeUnits } from "./inode.ts";
 import type { Machine, Outcome, Task } from "./machine.ts";
-import type { Fault } from "./operation.ts";
 import {
   type MisuseReason,
   SimulatedMisuseError,
 } from "./simulated_misuse_error.ts";
 
-/** How large a file can be: as on ext4 with blocks of 4096 bytes. */
+/** Largest size of a file, in bytes: that of ext4 with blocks of 4096 bytes. */
 export const MAX_FILE_BYTES = 2 ** 44 - 4096;
 
-/**
- * How often an operation that meets EAGAIN is repeated, and how long after: as a file of the disk
- * does.
- */
+/** Most repetitions of an operation after `EAGAIN`, as of a real file. */
 const MAX_AGAIN = 100;
+/** Pause before each of them. */
 const PAUSE_MS = 1;
 
 /** A range of a file and the memory for it. */
@@ -38,7 +36,7 @@ export interface Transfer {
   readonly position: number;
 }
 
-/** Repeats an operation after EINTR, and for a while after EAGAIN. */
+/** Repeats an operation after `EINTR`, and a limited number of times after `EAGAIN`. */
 export function repeated<T>(
   machine: Machine,
   task: Task<T>,
@@ -53,7 +51,7 @@ export function repeated<T>(
   };
 }
 
-/** How often EAGAIN was met when the operation is to be repeated; `undefined` if it is not. */
+/** Returns the number of `EAGAIN`s so far, if the operation is to be repeated. */
 function repeats(
   machine: Machine,
   outcome: Outcome<unknown>,
@@ -67,18 +65,14 @@ function repeats(
   return again + 1;
 }
 
-/**
- * Reads a range, from the byte `done` of it on; by several operations where one is short.
- */
+/** Reads a range from its byte `done`; by several operations if one is short. */
 export function readTask(
   transfer: Transfer,
   done = 0,
   again = 0,
 ): Task<number> {
   const { machine, inode, owner, loan } = transfer;
-  const from = resumed(transfer, done);
-  const position = transfer.position + from;
-  const length = loan.length - from;
+  const { from, position, length } = rest(transfer, done);
   const before = machine.settings.manual ? loan.bytes.slice(from) : undefined;
   let cut = false;
   return {
@@ -95,9 +89,9 @@ export function readTask(
         throw failure("EIO", "read", owner.path);
       }
       const count = current.read(position, bytes);
-      // Behind the end of the file a direct read leaves zeros, another one nothing.
-      if (machine.whim.chance(1 / 2)) bytes.fill(0, count);
-      if (flipBit !== undefined && flipBit < count * 8) flip(bytes, flipBit);
+      // After the end of the file, a direct read may write zeros to the memory or leave it.
+      if (machine.nondeterminism.chance(1 / 2)) bytes.fill(0, count);
+      flipped(bytes.subarray(0, count), flipBit);
       return Math.max(done, from + count);
     },
     fail: (code) => failure(code, "read", owner.path),
@@ -107,7 +101,7 @@ export function readTask(
       if ("error" in outcome || !cut || outcome.value === done) {
         return undefined;
       }
-      // Within a sector only the file ends.
+      // Only at the end of the file a read ends within a sector.
       const sector = owner.capabilities.readOffsetAlignment;
       return outcome.value % sector === 0
         ? readTask(transfer, outcome.value, again)
@@ -117,7 +111,7 @@ export function readTask(
   };
 }
 
-/** Writes a range, from the byte `done` of it on; by several operations where one is short. */
+/** Writes a range from its byte `done`; by several operations if one is short. */
 export function writeTask(
   transfer: Transfer,
   durability: Durability,
@@ -125,15 +119,13 @@ export function writeTask(
   again = 0,
 ): Task<number> {
   const { machine, inode, owner, loan } = transfer;
-  const from = resumed(transfer, done);
-  const position = transfer.position + from;
-  const length = loan.length - from;
+  const { from, position, length } = rest(transfer, done);
   const { blockBytes } = machine.settings;
-  const units = writeUnits(position, loan.bytes.subarray(from), blockBytes);
+  const bytes = loan.bytes.slice(from);
+  const units = writeUnits(position, bytes, blockBytes);
   const end = position + length;
   const growth = end > inode.current.size ? [sizeUnit("size", end)] : [];
   const all = [...units, ...growth];
-  const before = machine.settings.manual ? loan.bytes.slice(from) : undefined;
   const task: Task<number> = {
     kind: "write",
     path: inode.path,
@@ -141,11 +133,11 @@ export function writeTask(
     owner,
     writes: { inode, units: all },
     check: () => {
-      checkMemory("write", transfer, before!);
+      checkMemory("write", transfer, bytes);
       if (machine.overlaps(task)) throw misuse("write", transfer, "overlap");
     },
     effect: (fault) => {
-      // The kernel writes what a file has room for, and refuses the rest when it is asked for.
+      // The kernel writes as much as a file has room for; the next call is refused.
       const room = MAX_FILE_BYTES - position;
       if (room <= 0) {
         throw noSpace("write", owner.path, loan.length, done, "EFBIG");
@@ -155,21 +147,17 @@ export function writeTask(
         inode.doubt(all);
         throw failure("EIO", "write", owner.path);
       }
-      const [at, parts] = spoiled(
-        units,
-        position,
-        length,
-        moved,
-        fault,
-        blockBytes,
-      );
-      return Math.max(
-        done,
-        from + write(transfer, parts, at, moved, from, durability),
-      );
+      const { flipBit, misdirectTo: at = position } = fault;
+      const isAsAsked = flipBit === undefined && at === position &&
+        moved === length;
+      const parts = isAsAsked
+        ? units
+        : writeUnits(at, flipped(bytes.slice(0, moved), flipBit), blockBytes);
+      const written = write(transfer, parts, at, moved, from, durability);
+      return Math.max(done, from + written);
     },
     fail: (code) => {
-      // What a device has of a write that it failed is anybody's guess.
+      // A device may have any part of a write that failed.
       if (code === "EIO") inode.doubt(all);
       return isNoSpaceCode(code)
         ? noSpace("write", owner.path, loan.length, done, code)
@@ -188,7 +176,7 @@ export function writeTask(
   return task;
 }
 
-/** The error of a call that found no room. */
+/** Makes the error of a call that found no room. */
 export function noSpace(
   syscall: string,
   path: string,
@@ -206,30 +194,13 @@ export function noSpace(
 }
 
 /**
- * Where a transfer of which `done` bytes were moved goes on: where position and memory suit the
- * device.
+ * Returns what is left of a transfer of which `done` bytes were moved. It begins where position and
+ * memory suit the device.
  */
-function resumed({ owner }: Transfer, done: number): number {
+function rest({ owner, position, loan }: Transfer, done: number) {
   const { offsetAlignment, memoryAlignment } = owner.capabilities;
-  return done - done % Math.max(offsetAlignment, memoryAlignment);
-}
-
-/** What really reaches the disk of the first `moved` bytes, and where. */
-function spoiled(
-  units: readonly FileUnit[],
-  position: number,
-  length: number,
-  moved: number,
-  { flipBit, misdirectTo }: Fault,
-  blockBytes: number,
-): [position: number, units: readonly FileUnit[]] {
-  if (flipBit === undefined && misdirectTo === undefined && moved === length) {
-    return [position, units];
-  }
-  const bytes = joined(units).slice(0, moved);
-  if (flipBit !== undefined && flipBit < moved * 8) flip(bytes, flipBit);
-  const at = misdirectTo ?? position;
-  return [at, writeUnits(at, bytes, blockBytes)];
+  const from = roundDown(done, Math.max(offsetAlignment, memoryAlignment));
+  return { from, position: position + from, length: loan.length - from };
 }
 
 function write(
@@ -250,8 +221,7 @@ function write(
   );
   const carried = [...fitting];
   const end = position + written;
-  // The size that durable bytes need is durable with them, also where an unsynced operation made
-  // it.
+  // The size that durable bytes need is durable with them, also if another operation set it.
   if (written > 0 && (durability !== "none" || end > inode.current.size)) {
     carried.push(sizeUnit("size", end));
   }
@@ -263,7 +233,7 @@ function write(
   return written;
 }
 
-/** The first units of a write, as many as there is space for. */
+/** Returns the first units of a write, as many as there is space for. */
 function fittingUnits(
   machine: Machine,
   inode: Inode,
@@ -277,26 +247,18 @@ function fittingUnits(
   return full < 0 ? units : units.slice(0, full);
 }
 
-function joined(units: readonly FileUnit[]): Uint8Array<ArrayBuffer> {
-  const parts = units.flatMap((unit) =>
-    unit.kind === "block" ? unit.bytes : []
-  );
-  const bytes = new Uint8Array(
-    parts.reduce((sum, part) => sum + part.length, 0),
-  );
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
+/** Flips a bit of bytes, if they have it, and returns them. */
+function flipped<Bytes extends Uint8Array>(
+  bytes: Bytes,
+  bit: number | undefined,
+): Bytes {
+  if (bit !== undefined && bit < bytes.length * 8) {
+    bytes[bit >> 3]! ^= 1 << (bit & 7);
   }
   return bytes;
 }
 
-function flip(bytes: Uint8Array, bit: number): void {
-  bytes[bit >> 3]! ^= 1 << (bit & 7);
-}
-
-/** Checks that lent memory is as it was when the operation began, and where the device takes it. */
+/** Checks that lent memory did not change since the operation began, and is aligned. */
 function checkMemory(
   kind: "read" | "write",
   transfer: Transfer,

@@ -1,11 +1,11 @@
-/** Changes in the order in which they were carried out, some of them durable already. */
+/** Changes in the order in which they were applied; some of them may be durable. */
 export class UnitList<Unit extends { settled: boolean }> extends Set<Unit> {
-  /** Those that are not durable, in order. */
+  /** Returns the changes that are not durable, in order. */
   unsettled(): Unit[] {
     return [...this].filter((unit) => !unit.settled);
   }
 
-  /** Removes those at the beginning that are durable: nothing before them is in doubt. */
+  /** Removes and returns the durable changes before the first other one. */
   takeSettledHead(): Unit[] {
     const taken: Unit[] = [];
     for (const unit of this) {

@@ -30,8 +30,9 @@ export interface UnsyncedUnit {
  * Which unsynced units a power cut keeps.
  *
  * - `"none"`, `"all"`: nothing, everything.
- * - `"random"`: each by itself, by the disk's seed.
- * - a `bigint`: unit *i* if bit *i* is set. A set: the units whose numbers are in it.
+ * - `"random"`: each independently, by the disk's seed.
+ * - a `bigint`: unit *i* if bit *i* is set.
+ * - a set: the units whose numbers are in it.
  * - a function: the units for which it returns `true`.
  *
  * Units are numbered as in `SimulatedDisk.unsyncedUnits()`.
