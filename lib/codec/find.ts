@@ -1,15 +1,15 @@
 import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
-import { MAX_UINT32 } from "./_checks.ts";
+import { checkBytes } from "./_checks.ts";
 
-/** What {@linkcode findBatch} found. */
-export interface FoundBatch {
-  /** Where the first valid batch starts in the bytes; `undefined` if none was found. */
+/** Result of a search. */
+export interface Found {
+  /** Where the first valid batch or message starts in the bytes; `undefined` if none was found. */
   position: number | undefined;
   /**
-   * The first candidate before that position which these bytes do not decide: where it starts, and
-   * its length. It ends after the bytes, and all of it that is there is plausible; or it ends
-   * within them, and the search gave up, see {@linkcode findBatch}.
+   * Where the first candidate before that position starts which these bytes do not decide, and its
+   * length. It ends after the bytes, and all of it that is there is plausible. Or, of batches only,
+   * it ends within them, and the search gave up: see {@linkcode findBatch}.
    */
   beyond: { position: number; length: number } | undefined;
 }
@@ -34,24 +34,32 @@ export function findBatch(
   start: number,
   minOffset: number,
   maxOffset: number,
-): FoundBatch {
-  const task = "find batch";
-  checkInteger(task, "bytes.length", bytes.length, 0, MAX_UINT32);
-  checkInteger(task, "start", start, 0, bytes.length);
+): Found {
+  return search("basalt_find", bytes, start, minOffset, maxOffset);
+}
+
+/** Searches for a batch, or for a message with a header of its own. */
+export function search(
+  symbol: "basalt_find" | "basalt_legacy_find",
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  minOffset: number,
+  maxOffset: number,
+): Found {
+  const task = "search bytes";
+  checkBytes(task, "bytes.length", bytes, start);
   checkInteger(task, "maxOffset", maxOffset);
   checkInteger(task, "minOffset", minOffset, 0, maxOffset);
-  const status = native().basalt_find(
-    bytes,
-    bytes.length,
-    start,
-    minOffset,
-    maxOffset,
-    out,
-  );
-  checked(status, "basalt_find");
-  const [position, beyond, length] = out as unknown as [number, number, number];
+  const { length } = bytes;
+  const find = native()[symbol];
+  checked(find(bytes, length, start, minOffset, maxOffset, out), symbol);
+  const [position, beyond, beyondLength] = out as unknown as [
+    number,
+    number,
+    number,
+  ];
   return {
     position: position < 0 ? undefined : position,
-    beyond: beyond < 0 ? undefined : { position: beyond, length },
+    beyond: beyond < 0 ? undefined : { position: beyond, length: beyondLength },
   };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { formatUuid } from "./uuid.ts";
 
 /** Bytes of a batch header; the frames of the batch follow it. */
 export const BATCH_HEADER_BYTES = 256;
@@ -39,7 +40,7 @@ const GIVEN_ORIGIN = 40;
  * dropped), or the value is above `Number.MAX_SAFE_INTEGER`.
  */
 export function batchBaseOffsetAt(bytes: Uint8Array, start: number): number {
-  return uint64(bytes, checkedBatch(bytes, start) + BASE_OFFSET, "base offset");
+  return batchUint64(bytes, start, BASE_OFFSET, "base offset");
 }
 
 /**
@@ -48,11 +49,7 @@ export function batchBaseOffsetAt(bytes: Uint8Array, start: number): number {
  * @throws {RangeError} As {@linkcode batchBaseOffsetAt} does.
  */
 export function batchTimestampAt(bytes: Uint8Array, start: number): number {
-  return uint64(
-    bytes,
-    checkedBatch(bytes, start) + BASE_TIMESTAMP,
-    "base timestamp",
-  );
+  return batchUint64(bytes, start, BASE_TIMESTAMP, "base timestamp");
 }
 
 /**
@@ -64,11 +61,7 @@ export function batchOriginTimestampAt(
   bytes: Uint8Array,
   start: number,
 ): number {
-  return uint64(
-    bytes,
-    checkedBatch(bytes, start) + ORIGIN_TIMESTAMP,
-    "origin timestamp",
-  );
+  return batchUint64(bytes, start, ORIGIN_TIMESTAMP, "origin timestamp");
 }
 
 /**
@@ -77,11 +70,7 @@ export function batchOriginTimestampAt(
  * @throws {RangeError} As {@linkcode batchBaseOffsetAt} does.
  */
 export function batchLengthAt(bytes: Uint8Array, start: number): number {
-  return uint64(
-    bytes,
-    checkedBatch(bytes, start) + BATCH_LENGTH,
-    "batch length",
-  );
+  return batchUint64(bytes, start, BATCH_LENGTH, "batch length");
 }
 
 /**
@@ -90,7 +79,8 @@ export function batchLengthAt(bytes: Uint8Array, start: number): number {
  * @throws {RangeError} If the bytes end before the header does.
  */
 export function batchCountAt(bytes: Uint8Array, start: number): number {
-  return uint32(bytes, checkedBatch(bytes, start) + MESSAGE_COUNT);
+  checkHeader(bytes, start, "batch", BATCH_HEADER_BYTES);
+  return uint32(bytes, start + MESSAGE_COUNT);
 }
 
 /**
@@ -100,7 +90,7 @@ export function batchCountAt(bytes: Uint8Array, start: number): number {
  * @throws {RangeError} If the bytes end before the frame header does.
  */
 export function frameOffsetDeltaAt(bytes: Uint8Array, start: number): number {
-  return uint32(bytes, checkedFrame(bytes, start) + OFFSET_DELTA);
+  return frameUint32(bytes, start, OFFSET_DELTA);
 }
 
 /**
@@ -113,7 +103,7 @@ export function frameTimestampDeltaAt(
   bytes: Uint8Array,
   start: number,
 ): number {
-  return uint32(bytes, checkedFrame(bytes, start) + TIMESTAMP_DELTA);
+  return frameUint32(bytes, start, TIMESTAMP_DELTA);
 }
 
 /**
@@ -122,7 +112,7 @@ export function frameTimestampDeltaAt(
  * @throws {RangeError} If the bytes end before the frame header does.
  */
 export function framePayloadLengthAt(bytes: Uint8Array, start: number): number {
-  return uint32(bytes, checkedFrame(bytes, start) + PAYLOAD_LENGTH);
+  return frameUint32(bytes, start, PAYLOAD_LENGTH);
 }
 
 /**
@@ -135,20 +125,16 @@ export function frameUserHeadersLengthAt(
   bytes: Uint8Array,
   start: number,
 ): number {
-  return uint32(bytes, checkedFrame(bytes, start) + USER_HEADERS_LENGTH);
+  return frameUint32(bytes, start, USER_HEADERS_LENGTH);
 }
 
 /**
- * Copies the 16 bytes of the id in the frame that starts at `start`.
+ * Reads the id in the frame that starts at `start`, as the text of a UUID.
  *
- * @throws {RangeError} If the bytes end before the frame header does.
+ * @throws {RangeError} If the bytes end before the id does.
  */
-export function frameIdAt(
-  bytes: Uint8Array,
-  start: number,
-): Uint8Array<ArrayBuffer> {
-  const at = checkedFrame(bytes, start) + ID;
-  return new Uint8Array(bytes.subarray(at, at + 16));
+export function frameIdAt(bytes: Uint8Array, start: number): string {
+  return formatUuid(bytes, start + ID);
 }
 
 /**
@@ -156,61 +142,47 @@ export function frameIdAt(
  * `RECORD_ID_GIVEN`.
  *
  * @param id 16 bytes; all zero counts as not given.
- * @throws {RangeError} If the id has another length, or the bytes end before the frame header does.
+ * @throws {RangeError} If the bytes end before the frame header does.
  */
 export function putFrameId(
   bytes: Uint8Array,
   start: number,
   id: Uint8Array,
 ): void {
-  if (id.length !== 16) {
-    throw new RangeError(
-      `Cannot put id as it must have 16 bytes: received ${id.length}`,
-    );
-  }
-  bytes.set(id, checkedFrame(bytes, start) + ID);
+  checkFrame(bytes, start);
+  bytes.set(id, start + ID);
 }
 
 /**
  * Puts a producer's time into the room of a frame header before sealing; its record needs the flag
  * `RECORD_ORIGIN_GIVEN`.
  *
- * @param micros Microseconds since the Unix epoch.
- * @throws {RangeError} If it is no integer from 0 to `Number.MAX_SAFE_INTEGER`, or the bytes end
- * before the frame header does.
+ * @param micros Microseconds since the Unix epoch, an integer from 0 to `Number.MAX_SAFE_INTEGER`.
+ * @throws {RangeError} If the bytes end before the frame header does.
  */
 export function putFrameOrigin(
   bytes: Uint8Array,
   start: number,
   micros: number,
 ): void {
-  if (!Number.isSafeInteger(micros) || micros < 0) {
-    throw new RangeError(
-      `Cannot put origin timestamp as it must be an integer of microseconds from 0 to ${Number.MAX_SAFE_INTEGER}: received ${micros}`,
-    );
-  }
-  let at = checkedFrame(bytes, start) + GIVEN_ORIGIN;
+  checkFrame(bytes, start);
   for (let rest = micros, i = 0; i < 8; i++) {
-    bytes[at++] = rest % 256;
+    bytes[start + GIVEN_ORIGIN + i] = rest % 256;
     rest = Math.floor(rest / 256);
   }
 }
 
-function checkedBatch(bytes: Uint8Array, start: number): number {
-  return checkedStart(bytes, start, "batch", BATCH_HEADER_BYTES);
+function checkFrame(bytes: Uint8Array, start: number): void {
+  checkHeader(bytes, start, "frame", FRAME_HEADER_BYTES);
 }
 
-function checkedFrame(bytes: Uint8Array, start: number): number {
-  return checkedStart(bytes, start, "frame", FRAME_HEADER_BYTES);
-}
-
-function checkedStart(
+function checkHeader(
   bytes: Uint8Array,
   start: number,
   name: string,
   length: number,
-): number {
-  if (start >= 0 && start + length <= bytes.length) return start;
+): void {
+  if (start >= 0 && start + length <= bytes.length) return;
   const dropped = bytes.length === 0 ? " (was their buffer dropped?)" : "";
   throw new RangeError(
     `Cannot access ${name} header at ${start} as its ${length} bytes must lie within the bytes: there are ${bytes.length}${dropped}`,
@@ -223,11 +195,23 @@ function uint32(bytes: Uint8Array, at: number): number {
     bytes[at + 3]! << 24) >>> 0;
 }
 
-function uint64(bytes: Uint8Array, at: number, field: string): number {
+function frameUint32(bytes: Uint8Array, start: number, field: number): number {
+  checkFrame(bytes, start);
+  return uint32(bytes, start + field);
+}
+
+function batchUint64(
+  bytes: Uint8Array,
+  start: number,
+  field: number,
+  name: string,
+): number {
+  checkHeader(bytes, start, "batch", BATCH_HEADER_BYTES);
+  const at = start + field;
   const value = uint32(bytes, at + 4) * 2 ** 32 + uint32(bytes, at);
   if (value > Number.MAX_SAFE_INTEGER) {
     throw new RangeError(
-      `Cannot read ${field} at ${at} as a number: it is above ${Number.MAX_SAFE_INTEGER}`,
+      `Cannot read ${name} at ${at} as a number: it is above ${Number.MAX_SAFE_INTEGER}`,
     );
   }
   return value;

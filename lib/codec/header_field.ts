@@ -29,23 +29,39 @@ export type HeaderKind = HeaderField["kind"];
 /** The longest field, in bytes; the shortest has one. */
 export const MAX_FIELD_BYTES = 255;
 
-/** The kinds by number, and the bytes of those that have a fixed size. */
-const KINDS: readonly (readonly [kind: HeaderKind, size?: number])[] = [
+/** What the accessors of a number in `DataView` end with. */
+type Accessor =
+  | "Int8"
+  | "Int16"
+  | "Int32"
+  | "BigInt64"
+  | "Uint8"
+  | "Uint16"
+  | "Uint32"
+  | "BigUint64"
+  | "Float32"
+  | "Float64";
+
+/**
+ * The kinds by number, from 1; the bytes of those that have a fixed size; the accessors of numbers,
+ * which 128 bits do not have.
+ */
+const KINDS: readonly (readonly [HeaderKind, size?: number, Accessor?])[] = [
   ["raw"],
   ["string"],
   ["bool", 1],
-  ["int8", 1],
-  ["int16", 2],
-  ["int32", 4],
-  ["int64", 8],
+  ["int8", 1, "Int8"],
+  ["int16", 2, "Int16"],
+  ["int32", 4, "Int32"],
+  ["int64", 8, "BigInt64"],
   ["int128", 16],
-  ["uint8", 1],
-  ["uint16", 2],
-  ["uint32", 4],
-  ["uint64", 8],
+  ["uint8", 1, "Uint8"],
+  ["uint16", 2, "Uint16"],
+  ["uint32", 4, "Uint32"],
+  ["uint64", 8, "BigUint64"],
   ["uint128", 16],
-  ["float32", 4],
-  ["float64", 8],
+  ["float32", 4, "Float32"],
+  ["float64", 8, "Float64"],
 ];
 
 const CODES: ReadonlyMap<HeaderKind, number> = new Map(
@@ -90,16 +106,18 @@ export function encodeField(field: HeaderField, name: string): EncodedField {
 
 function fieldBytes(field: HeaderField, name: string): Uint8Array {
   const { kind, value } = field;
+  const refuse = (type: string): never => {
+    throw new TypeError(
+      `Cannot encode ${name} as a ${kind} must be ${type}: received ${
+        quoted(value)
+      }`,
+    );
+  };
   switch (kind) {
     case "raw":
-      if (!(value instanceof Uint8Array)) {
-        throw wrongType(name, kind, "a Uint8Array", value);
-      }
-      return value;
+      return value instanceof Uint8Array ? value : refuse("a Uint8Array");
     case "string":
-      if (typeof value !== "string") {
-        throw wrongType(name, kind, "a string", value);
-      }
+      if (typeof value !== "string") refuse("a string");
       if (!value.isWellFormed()) {
         throw new TypeError(
           `Cannot encode ${name} as it must have no lone surrogates: received ${
@@ -109,106 +127,65 @@ function fieldBytes(field: HeaderField, name: string): Uint8Array {
       }
       return encoder.encode(value);
     case "bool":
-      if (typeof value !== "boolean") {
-        throw wrongType(name, kind, "a boolean", value);
-      }
+      if (typeof value !== "boolean") refuse("a boolean");
       return Uint8Array.of(value ? 1 : 0);
-    case "float32":
-    case "float64":
-      return floatBytes(kind, value, name);
+    case "int64":
+    case "int128":
+    case "uint64":
+    case "uint128":
+      if (typeof value !== "bigint") refuse("a bigint");
+      break;
     default:
-      return integerBytes(kind, value, name);
+      if (typeof value !== "number") refuse("a number");
   }
+  return numberBytes(kind, value, name);
 }
 
-function floatBytes(
-  kind: "float32" | "float64",
-  value: number,
+function numberBytes(
+  kind: HeaderKind,
+  value: number | bigint,
   name: string,
 ): Uint8Array {
-  if (typeof value !== "number") {
-    throw wrongType(name, kind, "a number", value);
+  const [, size, accessor] = KINDS[CODES.get(kind)! - 1]!;
+  const bytes = new Uint8Array(size!);
+  const view = new DataView(bytes.buffer);
+  if (accessor !== undefined) view[`set${accessor}`](0, value as never, true);
+  else {
+    view.setBigUint64(0, BigInt.asUintN(64, value as bigint), true);
+    view.setBigUint64(8, BigInt.asUintN(64, value as bigint >> 64n), true);
   }
-  if (kind === "float64") {
-    return bytesOf(8, (view) => view.setFloat64(0, value, true));
-  }
-  if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) {
+  const written = numberAt(view, kind, accessor);
+  if (
+    kind === "float32" && Number.isFinite(value) && !Number.isFinite(written)
+  ) {
     throw new RangeError(
       `Cannot encode ${name} as it is too large for float32: received ${value}`,
     );
   }
-  return bytesOf(4, (view) => view.setFloat32(0, value, true));
-}
-
-function integerBytes(
-  kind: HeaderKind,
-  value: number | bigint,
-  name: string,
-): Uint8Array {
-  const size = KINDS[CODES.get(kind)! - 1]![1]!;
-  const signed = kind.startsWith("int");
-  if (size < 8) {
-    if (typeof value !== "number") {
-      throw wrongType(name, kind, "a number", value);
-    }
-    const min = signed ? -(2 ** (8 * size - 1)) : 0;
-    const max = 2 ** (8 * size - (signed ? 1 : 0)) - 1;
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw outOfRange(name, kind, min, max, value);
-    }
-    // Setters take the value modulo their size, so the unsigned ones do for both.
-    return bytesOf(size, (view) => {
-      if (size === 1) view.setUint8(0, value);
-      else if (size === 2) view.setUint16(0, value, true);
-      else view.setUint32(0, value, true);
-    });
+  // Integers are written modulo their size.
+  if (!kind.startsWith("float") && written !== value) {
+    const bits = 8n * BigInt(size!) - (kind.startsWith("int") ? 1n : 0n);
+    const min = kind.startsWith("int") ? -(2n ** bits) : 0n;
+    throw new RangeError(
+      `Cannot encode ${name} as ${kind} must be an integer from ${min} to ${
+        2n ** bits - 1n
+      }: received ${value}`,
+    );
   }
-  if (typeof value !== "bigint") {
-    throw wrongType(name, kind, "a bigint", value);
-  }
-  const bits = 8 * size;
-  if ((signed ? BigInt.asIntN : BigInt.asUintN)(bits, value) !== value) {
-    const min = signed ? -(2n ** BigInt(bits - 1)) : 0n;
-    const max = 2n ** BigInt(bits - (signed ? 1 : 0)) - 1n;
-    throw outOfRange(name, kind, min, max, value);
-  }
-  return bytesOf(size, (view) => {
-    view.setBigUint64(0, BigInt.asUintN(64, value), true);
-    if (size === 16) {
-      view.setBigUint64(8, BigInt.asUintN(64, value >> 64n), true);
-    }
-  });
-}
-
-function bytesOf(size: number, write: (view: DataView) => void): Uint8Array {
-  const bytes = new Uint8Array(size);
-  write(new DataView(bytes.buffer));
   return bytes;
 }
 
-function wrongType(
-  name: string,
+function numberAt(
+  view: DataView,
   kind: HeaderKind,
-  type: string,
-  value: unknown,
-): TypeError {
-  return new TypeError(
-    `Cannot encode ${name} as a ${kind} must be ${type}: received ${
-      quoted(value)
-    }`,
+  accessor: Accessor | undefined,
+): number | bigint {
+  if (accessor !== undefined) return view[`get${accessor}`](0, true);
+  const high = view[kind === "int128" ? "getBigInt64" : "getBigUint64"](
+    8,
+    true,
   );
-}
-
-function outOfRange(
-  name: string,
-  kind: HeaderKind,
-  min: number | bigint,
-  max: number | bigint,
-  value: number | bigint,
-): RangeError {
-  return new RangeError(
-    `Cannot encode ${name} as ${kind} must be an integer from ${min} to ${max}: received ${value}`,
-  );
+  return high << 64n | view.getBigUint64(0, true);
 }
 
 /** A value for an error message, short and with its quotes. */
@@ -253,8 +230,7 @@ function utf8(bytes: Uint8Array): string | undefined {
  * with `bytes`.
  */
 export function decodeField(code: number, bytes: Uint8Array): HeaderField {
-  const [kind, size] = KINDS[code - 1]!;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [kind, , accessor] = KINDS[code - 1]!;
   switch (kind) {
     case "raw":
       return { kind, value: new Uint8Array(bytes) };
@@ -262,35 +238,7 @@ export function decodeField(code: number, bytes: Uint8Array): HeaderField {
       return { kind, value: decoder.decode(bytes) };
     case "bool":
       return { kind, value: bytes[0] === 1 };
-    case "float32":
-      return { kind, value: view.getFloat32(0, true) };
-    case "float64":
-      return { kind, value: view.getFloat64(0, true) };
-    case "int8":
-      return { kind, value: view.getInt8(0) };
-    case "int16":
-      return { kind, value: view.getInt16(0, true) };
-    case "int32":
-      return { kind, value: view.getInt32(0, true) };
-    case "uint8":
-      return { kind, value: view.getUint8(0) };
-    case "uint16":
-      return { kind, value: view.getUint16(0, true) };
-    case "uint32":
-      return { kind, value: view.getUint32(0, true) };
-    case "int64":
-    case "int128":
-      return {
-        kind,
-        value: BigInt.asIntN(8 * size!, unsigned(view, size!)),
-      };
-    case "uint64":
-    case "uint128":
-      return { kind, value: unsigned(view, size!) };
   }
-}
-
-function unsigned(view: DataView, size: number): bigint {
-  const low = view.getBigUint64(0, true);
-  return size === 8 ? low : view.getBigUint64(8, true) << 64n | low;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { kind, value: numberAt(view, kind, accessor) } as HeaderField;
 }

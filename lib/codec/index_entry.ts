@@ -1,4 +1,3 @@
-import { checkInteger } from "../base/mod.ts";
 import { BATCH_HEADER_BYTES, FRAME_HEADER_BYTES } from "./header.ts";
 
 /** Bytes of an entry of a sparse index. */
@@ -34,10 +33,10 @@ export function readIndexEntry(
 }
 
 /**
- * Writes entry number `i` of a sparse index.
+ * Writes entry number `i` of a sparse index, whose fields are integers from 0 to
+ * `Number.MAX_SAFE_INTEGER`.
  *
- * @throws {RangeError} If the bytes have no room for it, or a field is no integer from 0 to
- * `Number.MAX_SAFE_INTEGER`. Nothing was written then.
+ * @throws {RangeError} If the bytes have no room for it. Nothing was written then.
  */
 export function writeIndexEntry(
   bytes: Uint8Array,
@@ -45,16 +44,11 @@ export function writeIndexEntry(
   entry: IndexEntry,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { offset, timestamp, position } = entry;
-  const task = "write index entry";
-  checkInteger(task, "offset", offset);
-  checkInteger(task, "timestamp", timestamp);
-  checkInteger(task, "position", position);
   const at = i * INDEX_ENTRY_BYTES;
   // The last field first: it fails where there is no room.
-  putUint64(view, at + 16, position);
-  putUint64(view, at + 8, timestamp);
-  putUint64(view, at, offset);
+  putUint64(view, at + 16, entry.position);
+  putUint64(view, at + 8, entry.timestamp);
+  putUint64(view, at, entry.offset);
 }
 
 /**
@@ -70,9 +64,8 @@ export function isPlausibleEntry(
   before: IndexEntry | undefined,
 ): boolean {
   const { offset, timestamp, position } = entry;
-  const areSafe = Number.isSafeInteger(offset) && offset >= 0 &&
-    Number.isSafeInteger(timestamp) && timestamp >= 0 &&
-    Number.isSafeInteger(position) && position >= 0;
+  const areSafe = Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(timestamp) && Number.isSafeInteger(position);
   if (!areSafe) return false;
   if (before === undefined) return position === 0 || position >= minBytes(1);
   return offset > before.offset && timestamp >= before.timestamp &&

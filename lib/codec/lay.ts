@@ -1,5 +1,4 @@
 import { checked, native, STATUS } from "../native/mod.ts";
-import { isIntegerTo, MAX_UINT32 } from "./_checks.ts";
 
 /** Payloads that lie back to back, and where in a write block their frames are to be laid out. */
 export interface LayRun {
@@ -60,7 +59,7 @@ export function layPayloads(run: LayRun): Laid {
     bytes.length,
   ];
   // Native code cannot know how long a view is, and words hold no other numbers.
-  const inRange = numbers.every((number) => isIntegerTo(number, MAX_UINT32));
+  const inRange = numbers.every((number) => number === number >>> 0);
   let status: number = STATUS.BAD_ARGUMENT;
   if (inRange) {
     context.set(numbers.slice(0, 5));

@@ -4,13 +4,13 @@ import {
   batchOriginTimestampAt,
   batchTimestampAt,
   FRAME_HEADER_BYTES,
+  frameIdAt,
   frameOffsetDeltaAt,
   framePayloadLengthAt,
   frameTimestampDeltaAt,
   frameUserHeadersLengthAt,
 } from "./header.ts";
 import { decodeUserHeaders, type UserHeader } from "./user_headers.ts";
-import { formatUuid } from "./uuid.ts";
 
 /**
  * A message. Its fields are read from the batch at each access, so they are valid only as long as
@@ -48,11 +48,6 @@ export interface Message {
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** Decodes a payload as UTF-8. */
-export function decodeText(payload: Uint8Array): string {
-  return decoder.decode(payload);
-}
 
 /**
  * Returns the message whose frame lies in `bytes`; a scan tells where its frame and its batch
@@ -108,7 +103,7 @@ class FrameView implements Message {
   }
 
   get id(): string {
-    return formatUuid(this.#bytes, this.#start + 8);
+    return frameIdAt(this.#bytes, this.#start);
   }
 
   get timestamp(): number {
@@ -136,7 +131,7 @@ class FrameView implements Message {
   }
 
   text(): string {
-    return decodeText(this.payload);
+    return decoder.decode(this.payload);
   }
 
   json(): unknown {

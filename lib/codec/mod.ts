@@ -7,7 +7,7 @@
 export { layoutOf } from "./batch_layout.ts";
 export type { BatchLayout } from "./batch_layout.ts";
 export { findBatch } from "./find.ts";
-export type { FoundBatch } from "./find.ts";
+export type { Found } from "./find.ts";
 export {
   BATCH_HEADER_BYTES,
   batchBaseOffsetAt,

@@ -1,6 +1,6 @@
 import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
-import { MAX_UINT32 } from "./_checks.ts";
+import { checkBytes } from "./_checks.ts";
 
 /** How to restamp batches. */
 export interface RestampOptions {
@@ -26,8 +26,7 @@ export function restamp(
   options: RestampOptions = {},
 ): number {
   const task = "restamp batches";
-  checkInteger(task, "bytes.length", bytes.length, 0, MAX_UINT32);
-  checkInteger(task, "start", start, 0, bytes.length);
+  checkBytes(task, "bytes.length", bytes, start);
   checkInteger(task, "partitionId", partitionId);
   const status = native().basalt_restamp(
     bytes,

@@ -1,6 +1,6 @@
 import { checkInteger } from "../base/mod.ts";
 import { checked, native } from "../native/mod.ts";
-import { MAX_UINT32 } from "./_checks.ts";
+import { checkBytes } from "./_checks.ts";
 import { type StopReason, stopReasonOf } from "./stop_reason.ts";
 
 /**
@@ -9,8 +9,12 @@ import { type StopReason, stopReasonOf } from "./stop_reason.ts";
  */
 const FULL = 10;
 
-/** Words of the results for each message: four arrays of the same length. */
+/** Words of the results for each message: four arrays of the same length, in this order. */
 const RESULT_WORDS = 4;
+const STARTS = 0;
+const LENGTHS = 1;
+const BATCH_STARTS = 2;
+const BATCH_FIRSTS = 3;
 
 // Where the numbers lie in the context of a native call, which reads the first five and writes all.
 const END = 0;
@@ -34,10 +38,8 @@ export class BatchScan {
   readonly #context = new Float64Array(7);
   #capacity!: number;
   #results!: Uint32Array<ArrayBuffer>;
-  #starts!: Uint32Array<ArrayBuffer>;
-  #lengths!: Uint32Array<ArrayBuffer>;
-  #batchStarts!: Uint32Array<ArrayBuffer>;
-  #batchFirsts!: Uint32Array<ArrayBuffer>;
+  /** Parts of the results. */
+  #arrays: Uint32Array<ArrayBuffer>[] = [];
 
   /**
    * Makes the arrays.
@@ -79,12 +81,12 @@ export class BatchScan {
    * array.
    */
   get starts(): Uint32Array<ArrayBuffer> {
-    return this.#starts;
+    return this.#arrays[STARTS]!;
   }
 
   /** Length of each message's payload, in bytes. The next run overwrites or replaces the array. */
   get lengths(): Uint32Array<ArrayBuffer> {
-    return this.#lengths;
+    return this.#arrays[LENGTHS]!;
   }
 
   /** Number of valid batches found. */
@@ -97,7 +99,7 @@ export class BatchScan {
    * array.
    */
   get batchStarts(): Uint32Array<ArrayBuffer> {
-    return this.#batchStarts;
+    return this.#arrays[BATCH_STARTS]!;
   }
 
   /**
@@ -105,7 +107,7 @@ export class BatchScan {
    * array.
    */
   get batchFirsts(): Uint32Array<ArrayBuffer> {
-    return this.#batchFirsts;
+    return this.#arrays[BATCH_FIRSTS]!;
   }
 
   /**
@@ -156,8 +158,7 @@ export class BatchScan {
     minTimestamp = 0,
   ): number {
     const task = "scan batches";
-    checkInteger(task, "bytes.length", bytes.length, 0, MAX_UINT32);
-    checkInteger(task, "start", start, 0, bytes.length);
+    checkBytes(task, "bytes.length", bytes, start);
     // One more than a message can have: the next offset after the very last one.
     const most = Number.MAX_SAFE_INTEGER + 1;
     checkInteger(task, "expectedOffset", expectedOffset, 0, most);
@@ -185,32 +186,18 @@ export class BatchScan {
   /** Makes arrays for so many messages, and copies what was found. */
   #take(capacity: number): void {
     const { count, batchCount } = this;
-    const before = [
-      this.#starts?.subarray(0, count),
-      this.#lengths?.subarray(0, count),
-      this.#batchStarts?.subarray(0, batchCount),
-      this.#batchFirsts?.subarray(0, batchCount),
-    ];
+    const before = this.#arrays;
     const words = RESULT_WORDS * capacity;
-    this.#results = this.#allocate(words).subarray(0, words);
+    const results = this.#allocate(words).subarray(0, words);
+    this.#results = results;
     this.#capacity = capacity;
-    [
-      this.#starts,
-      this.#lengths,
-      this.#batchStarts,
-      this.#batchFirsts,
-    ] = [0, 1, 2, 3].map((i) =>
-      this.#results.subarray(i * capacity, (i + 1) * capacity)
-    ) as [
-      Uint32Array<ArrayBuffer>,
-      Uint32Array<ArrayBuffer>,
-      Uint32Array<ArrayBuffer>,
-      Uint32Array<ArrayBuffer>,
-    ];
+    this.#arrays = [STARTS, LENGTHS, BATCH_STARTS, BATCH_FIRSTS].map((i) =>
+      results.subarray(i * capacity, (i + 1) * capacity)
+    );
     if (count === 0) return;
-    this.#starts.set(before[0]!);
-    this.#lengths.set(before[1]!);
-    this.#batchStarts.set(before[2]!);
-    this.#batchFirsts.set(before[3]!);
+    this.#arrays.forEach((array, i) => {
+      const found = i < BATCH_STARTS ? count : batchCount;
+      array.set(before[i]!.subarray(0, found));
+    });
   }
 }

@@ -1,13 +1,5 @@
-import { checkInteger } from "../base/mod.ts";
 import { checked, native, STATUS } from "../native/mod.ts";
 import { MAX_UINT32 } from "./_checks.ts";
-import {
-  BATCH_HEADER_BYTES,
-  FRAME_HEADER_BYTES,
-  MAX_BATCH_BYTES,
-  MAX_PAYLOAD_BYTES,
-  MAX_USER_HEADERS_BYTES,
-} from "./header.ts";
 
 /**
  * Bytes of a record. Record `i` of a write block is the two words at byte `bytes.length -
@@ -51,10 +43,11 @@ export interface SealRun {
   partitionId?: number;
 }
 
-/** Bytes of the context of a native call that seals: five numbers, its result, the seed. */
-export const SEAL_CONTEXT_BYTES = 80;
 const END = 5;
 const SEED = 48;
+const SEED_BYTES = 32;
+/** Bytes of the context of a native call that seals: five numbers, its result, the seed. */
+export const SEAL_CONTEXT_BYTES: number = SEED + SEED_BYTES;
 
 // The native call reads and writes it before it returns, so one is enough.
 const context = new Uint8Array(SEAL_CONTEXT_BYTES);
@@ -94,113 +87,23 @@ function putNumbers(numbers: Float64Array, run: Omit<SealRun, "bytes">): void {
 export function seal(run: SealRun): number {
   const { bytes, seed } = run;
   // Native code cannot know how long a view is.
-  if (
-    bytes.length > MAX_UINT32 || bytes.byteOffset % RECORD_BYTES !== 0 ||
-    seed.length !== 32
-  ) {
-    throw explained(run);
+  const isUsable = bytes.length <= MAX_UINT32 &&
+    bytes.byteOffset % RECORD_BYTES === 0 && seed.length === SEED_BYTES;
+  let status: number = STATUS.BAD_ARGUMENT;
+  if (isUsable) {
+    putNumbers(contextNumbers, run);
+    context.set(seed, SEED);
+    status = native().basalt_seal(bytes, bytes.length, context);
   }
-  putNumbers(contextNumbers, run);
-  context.set(seed, SEED);
-  const status = native().basalt_seal(bytes, bytes.length, context);
-  if (status === STATUS.BAD_ARGUMENT) throw explained(run);
+  if (status === STATUS.BAD_ARGUMENT) throw refused(run);
   checked(status, "basalt_seal");
   return contextNumbers[END]!;
 }
 
-/** Returns the error for a run that was refused: the first thing that is wrong with it. */
-function explained(run: SealRun): Error {
-  try {
-    checkNumbers(run);
-    checkRecords(run);
-  } catch (error) {
-    return error as Error;
-  }
-  return new RangeError("Cannot seal block as its memory is not usable");
-}
-
-function fail(name: string, must: string, received: unknown): never {
-  throw new RangeError(
-    `Cannot seal block as '${name}' must ${must}: received ${received}`,
+function refused(run: SealRun): RangeError {
+  const { start, count, baseOffset, baseTimestamp, partitionId = 0 } = run;
+  const { bytes, seed } = run;
+  return new RangeError(
+    `Cannot seal ${count} messages from ${start} in a block of ${bytes.length} bytes that begins at ${bytes.byteOffset} in its buffer, as they do not fit before their records, a record or their times are out of range, or one of these is: offset ${baseOffset}, time ${baseTimestamp}, partition ${partitionId}, ${seed.length} bytes of seed`,
   );
-}
-
-function checkNumbers(run: SealRun): void {
-  const { bytes, start, count, baseOffset, partitionId = 0 } = run;
-  const { length, byteOffset } = bytes;
-  const task = "seal block";
-  if (length > MAX_UINT32 || length % RECORD_BYTES !== 0) {
-    fail("bytes", `have a multiple of 8 bytes below 2^32`, length);
-  }
-  if (byteOffset % RECORD_BYTES !== 0) {
-    fail("bytes", "begin at a multiple of 8 in their buffer", byteOffset);
-  }
-  if (run.seed.length !== 32) fail("seed", "have 32 bytes", run.seed.length);
-  checkInteger(task, "start", start, 0, MAX_UINT32);
-  checkInteger(task, "count", count, 0, MAX_UINT32);
-  checkInteger(task, "baseOffset", baseOffset);
-  checkInteger(task, "baseTimestamp", run.baseTimestamp);
-  checkInteger(task, "partitionId", partitionId);
-  if (baseOffset > Number.MAX_SAFE_INTEGER - count + 1) {
-    fail("baseOffset", `leave room for ${count} offsets`, baseOffset);
-  }
-  if (start + RECORD_BYTES * count > length) {
-    fail("count", `leave room for the records in ${length} bytes`, count);
-  }
-}
-
-function checkRecords(run: SealRun): void {
-  const { bytes, count } = run;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const recordsStart = bytes.length - RECORD_BYTES * count;
-  let end = run.start;
-  let batchStart = end;
-  let earliest = 0;
-  let latest = 0;
-  for (let i = 0; i < count; i++) {
-    const at = bytes.length - RECORD_BYTES * (i + 1);
-    const payload = view.getUint32(at, true);
-    const word = view.getUint32(at + 4, true);
-    const isStart = (word & RECORD_BATCH_START) !== 0;
-    const headers = word & 0x1fff_ffff;
-    if (i === 0 && !isStart) {
-      fail("bytes", "have a first record that begins a batch", word);
-    }
-    if (payload > MAX_PAYLOAD_BYTES) {
-      const must =
-        `give record ${i} at most ${MAX_PAYLOAD_BYTES} payload bytes`;
-      fail("bytes", must, payload);
-    }
-    if (headers > MAX_USER_HEADERS_BYTES) {
-      const must =
-        `give record ${i} at most ${MAX_USER_HEADERS_BYTES} bytes of user headers`;
-      fail("bytes", must, headers);
-    }
-    if (isStart) {
-      batchStart = end;
-      end += BATCH_HEADER_BYTES;
-    }
-    const frame = end;
-    end += FRAME_HEADER_BYTES + payload + headers;
-    if (end > recordsStart) {
-      fail(
-        "bytes",
-        `have room for frame ${i} before the records`,
-        recordsStart,
-      );
-    }
-    if (end - batchStart > MAX_BATCH_BYTES) {
-      const must = `hold batches of at most ${MAX_BATCH_BYTES} bytes`;
-      fail("bytes", must, end - batchStart);
-    }
-    const time = (word & RECORD_ORIGIN_GIVEN) !== 0
-      ? Number(view.getBigUint64(frame + 40, true))
-      : run.baseTimestamp;
-    earliest = isStart ? time : Math.min(earliest, time);
-    latest = isStart ? time : Math.max(latest, time);
-    if (latest - earliest > MAX_UINT32) {
-      const must = `hold batches that span at most ${MAX_UINT32} microseconds`;
-      fail("bytes", must, latest - earliest);
-    }
-  }
 }

@@ -178,10 +178,10 @@ function* readIndexEnd(place: Place, index: TaskFile): Task<IndexEnd> {
 /** Whether the last entry of a dense index names a message after the last valid one. */
 function vouchesForMore(index: IndexEnd | undefined, end: number): boolean {
   if (index?.last === undefined) return false;
-  const view = new DataView(index.last.buffer);
+  const { relativeOffset, position } = readIndexEntry(index.last, 0);
   // A whole number of entries has this number.
   const number = index.size / INDEX_ENTRY_BYTES - 1;
-  return view.getUint32(0, true) === number && view.getUint32(4, true) > end;
+  return relativeOffset === number && position > end;
 }
 
 /** Refuses an index that its server would misread, and says what is known of it. */

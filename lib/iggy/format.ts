@@ -1,5 +1,5 @@
 import type { Task } from "../base/mod.ts";
-import { MessageScan, STOP } from "../codec/legacy/mod.ts";
+import { GATHER_STOP, Gathering } from "../codec/legacy/mod.ts";
 import { describeStop } from "../codec/mod.ts";
 import { UnsupportedError } from "../native/mod.ts";
 import { BlockReader, MessageBatch, SegmentScan } from "../segment/mod.ts";
@@ -81,19 +81,23 @@ function* tryMessage(
   size: number,
   firstOffset: number,
 ): Task<string | undefined> {
-  const scan = new MessageScan();
+  const messages = new Gathering(firstOffset, 0);
   const blocks = new BlockReader(log, pool, 0, PROBE);
   try {
     for (;;) {
       const piece = yield* blocks.next(size);
       using buffer = piece.buffer;
       const bytes = buffer.bytes.subarray(0, piece.end);
-      scan.run(bytes, piece.start, firstOffset);
-      if (scan.count > 0) return undefined;
-      if (scan.stop !== STOP.PARTIAL || piece.last) {
-        return messageDamage(scan.stop)[1];
+      messages.run(bytes, piece.start, true);
+      const { stop } = messages;
+      // A message is valid also where the import refuses its time.
+      const isValid = stop === GATHER_STOP.TARGET_FULL ||
+        stop === GATHER_STOP.TIMESTAMP;
+      if (isValid) return undefined;
+      if (stop !== GATHER_STOP.PARTIAL || piece.last) {
+        return messageDamage(stop)[1];
       }
-      blocks.keep(piece, piece.start, scan.neededBytes);
+      blocks.keep(piece, piece.start, messages.neededBytes);
     }
   } finally {
     yield* blocks.close();

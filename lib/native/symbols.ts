@@ -45,17 +45,6 @@ export const SYMBOLS = {
     "u32",
     "buffer",
   ),
-  // bytes, bytes_length, start, expected_offset, max_count, starts, lengths, out
-  basalt_legacy_scan: call(
-    "buffer",
-    "u32",
-    "u32",
-    "f64",
-    "u32",
-    "buffer",
-    "buffer",
-    "buffer",
-  ),
   // bytes, bytes_length, start, min_offset, max_offset, out
   basalt_legacy_find: call("buffer", "u32", "u32", "f64", "f64", "buffer"),
 

@@ -151,35 +151,37 @@ Deno.test("seal() accepts the last offset and time", () => {
   ]);
 });
 
-Deno.test("seal() refuses values out of range by name, and writes nothing", () => {
+Deno.test("seal() refuses values out of range, shows them and writes nothing", () => {
   const two = () =>
     laidOut([[{ payload: counting(8) }, { payload: counting(8) }]]);
-  const refused = (name: string, change: Partial<SealRun>, block = two()) => {
+  const refused = (shown: string, change: Partial<SealRun>, block = two()) => {
     const before = block.bytes.slice();
     const error = assertThrows(
       () => seal({ ...runOf(block), ...change }),
       RangeError,
     );
-    assert(error.message.includes(`'${name}'`), error.message);
+    assert(error.message.includes(shown), error.message);
     assertEquals(block.bytes, before);
   };
   for (const value of [-1, 0.5, NaN, 2 ** 53]) {
-    refused("start", { start: value });
-    refused("count", { count: value });
-    refused("baseOffset", { baseOffset: value });
-    refused("baseTimestamp", { baseTimestamp: value });
-    refused("partitionId", { partitionId: value });
+    refused(`from ${value}`, { start: value });
+    refused(`${value} messages`, { count: value });
+    refused(`offset ${value}`, { baseOffset: value });
+    refused(`time ${value}`, { baseTimestamp: value });
+    refused(`partition ${value}`, { partitionId: value });
   }
-  refused("start", { start: 2 ** 32 });
-  refused("seed", { seed: new Uint8Array(31) });
-  refused("baseOffset", { baseOffset: Number.MAX_SAFE_INTEGER });
-  refused("count", { count: 1000 });
-  refused("bytes", { start: 1 });
+  refused(`from ${2 ** 32}`, { start: 2 ** 32 });
+  refused("31 bytes of seed", { seed: new Uint8Array(31) });
+  const last = Number.MAX_SAFE_INTEGER;
+  refused(`offset ${last}`, { baseOffset: last });
+  refused("1000 messages", { count: 1000 });
+  refused("from 1", { start: 1 });
   const { bytes } = two();
-  refused("bytes", { bytes: bytes.subarray(0, bytes.length - 1) });
+  const short = bytes.subarray(0, bytes.length - 1);
+  refused(`of ${short.length} bytes`, { bytes: short });
   const shifted = new Uint8Array(bytes.length + 8).subarray(4, -4);
   shifted.set(bytes);
-  refused("bytes", { bytes: shifted });
+  refused("at 4 in its buffer", { bytes: shifted });
 
   const changed = (payload: number, word: number, record = 0) => {
     const block = two();
@@ -189,12 +191,12 @@ Deno.test("seal() refuses values out of range by name, and writes nothing", () =
     view.setUint32(at + 4, word, true);
     return block;
   };
-  refused("bytes", {}, changed(MAX_PAYLOAD_BYTES + 1, RECORD_BATCH_START));
-  refused("bytes", {}, changed(8, RECORD_BATCH_START + 100_001));
-  refused("bytes", {}, changed(8, RECORD_BATCH_START + 2 ** 28));
-  refused("bytes", {}, changed(9, RECORD_BATCH_START));
-  refused("bytes", {}, changed(8, 0));
-  refused("bytes", {}, changed(8, RECORD_BATCH_START, 1));
+  refused("record", {}, changed(MAX_PAYLOAD_BYTES + 1, RECORD_BATCH_START));
+  refused("record", {}, changed(8, RECORD_BATCH_START + 100_001));
+  refused("record", {}, changed(8, RECORD_BATCH_START + 2 ** 28));
+  refused("record", {}, changed(9, RECORD_BATCH_START));
+  refused("record", {}, changed(8, 0));
+  refused("record", {}, changed(8, RECORD_BATCH_START, 1));
 });
 
 Deno.test("seal() refuses a batch whose origin times are too far apart", () => {
@@ -210,19 +212,15 @@ Deno.test("seal() refuses a batch whose origin times are too far apart", () => {
     assertThrows(
       () => seal(runOf(block(...origins))),
       RangeError,
-      "microseconds",
+      "their times are out of range",
     );
   }
 });
 
-Deno.test("putFrameId() and putFrameOrigin() refuse values out of range", () => {
+Deno.test("putFrameId() and putFrameOrigin() refuse positions outside the bytes", () => {
   const bytes = new Uint8Array(48);
-  assertThrows(() => putFrameId(bytes, 0, new Uint8Array(15)), RangeError);
   assertThrows(() => putFrameId(bytes, 1, new Uint8Array(16)), RangeError);
   assertThrows(() => putFrameId(bytes, -1, new Uint8Array(16)), RangeError);
-  for (const micros of [-1, 0.5, NaN, 2 ** 53]) {
-    assertThrows(() => putFrameOrigin(bytes, 0, micros), RangeError);
-  }
   assertThrows(() => putFrameOrigin(bytes, 1, 0), RangeError);
   assertEquals(bytes, new Uint8Array(48));
   putFrameOrigin(bytes, 0, Number.MAX_SAFE_INTEGER);

@@ -42,12 +42,6 @@ Deno.test("readIndexEntry() and writeIndexEntry() refuse entries outside the byt
     assertThrows(() => readIndexEntry(bytes, i), RangeError);
     assertThrows(() => writeIndexEntry(bytes, i, entry), RangeError);
   }
-  for (const name of ["offset", "timestamp", "position"] as const) {
-    for (const value of [-1, 0.5, NaN, 2 ** 53]) {
-      const bad = { ...entry, [name]: value };
-      assertThrows(() => writeIndexEntry(bytes, 0, bad), RangeError, name);
-    }
-  }
   assertEquals(bytes, before);
 });
 

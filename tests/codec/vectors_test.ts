@@ -127,10 +127,7 @@ Deno.test("accessors read the fields of the vectors", () => {
   assertEquals(frameTimestampDeltaAt(BOTH, 309), 7);
   assertEquals(framePayloadLengthAt(BOTH, 309), 7);
   assertEquals(frameUserHeadersLengthAt(BOTH, 309), 15);
-  assertEquals(
-    frameIdAt(BOTH, 309).toHex(),
-    "00112233445546778899aabbccddeeff",
-  );
+  assertEquals(frameIdAt(BOTH, 309), "00112233-4455-4677-8899-aabbccddeeff");
 });
 
 Deno.test("readIndexEntry() and writeIndexEntry() agree with the index of the vectors", () => {

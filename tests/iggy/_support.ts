@@ -3,7 +3,9 @@ import { assertEquals } from "@std/assert";
 import {
   BatchScan,
   batchTimestampAt,
+  decodeUserHeaders,
   encodeUserHeaders,
+  formatUuid,
   INDEX_ENTRY_BYTES,
   type Message,
   readFrame,
@@ -11,14 +13,11 @@ import {
   type UserHeadersInit,
   writeIndexEntry,
 } from "../../lib/codec/mod.ts";
-import {
-  MessageScan,
-  readMessage,
-  STOP as MESSAGE_STOP,
-} from "../../lib/codec/legacy/mod.ts";
+import { GATHER_STOP, Gathering } from "../../lib/codec/legacy/mod.ts";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import { SimulatedCrashError, type SimulatedDisk } from "@basalt/io/testing";
 import { laidOut } from "../codec/_block.ts";
+import { fieldsAt } from "../codec/legacy/_naive.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -194,38 +193,48 @@ function checkEntries(
   }
 }
 
-/** A message as the import reads it. */
-type LegacyMessage = ReturnType<typeof readMessage>;
+/** The fields of a message that every format keeps. */
+type Fields = Pick<
+  Message,
+  "offset" | "id" | "timestamp" | "originTimestamp" | "payload" | "userHeaders"
+>;
 
-/** Reads all messages of a partition of Iggy 0.8, and its dense indexes. */
-export function readLegacy(files: Files): LegacyMessage[] {
-  const messages: LegacyMessage[] = [];
+/**
+ * Reads all messages of a partition of Iggy 0.8, and its dense indexes; every message must be
+ * valid.
+ */
+export function readLegacy(files: Files): Fields[] {
+  const messages: Fields[] = [];
   for (const name of logNames(files)) {
     const bytes = files.get(name)!;
-    const scan = new MessageScan();
-    const first = Number(name.slice(0, 20));
-    scan.run(bytes, 0, first);
-    assertEquals([scan.stop, scan.end], [MESSAGE_STOP.END, bytes.length], name);
+    const gathering = new Gathering(Number(name.slice(0, 20)), 0);
+    gathering.run(bytes, 0, true, new Uint8Array(5 * bytes.length));
+    const { stop, sourceEnd, count } = gathering;
+    assertEquals([stop, sourceEnd], [GATHER_STOP.END, bytes.length], name);
     const index = files.get(name.replace(".log", ".index"))!;
-    assertEquals(index.length, 16 * scan.count, name);
+    assertEquals(index.length, 16 * count, name);
     const view = new DataView(index.buffer, index.byteOffset);
-    for (let i = 0; i < scan.count; i++) {
-      const [start, end] = [scan.starts[i]!, scan.starts[i + 1]!];
-      const message = readMessage(bytes, start, scan.lengths[i]!, end - start);
+    for (let i = 0, at = 0; i < count; i++) {
+      const message = fieldsAt(bytes.subarray(at))!;
+      at += 64 + message.payload.length + message.headers.length;
       assertEquals(view.getUint32(16 * i, true), i, name);
-      assertEquals(view.getUint32(16 * i + 4, true), end, name);
-      assertEquals(
-        Number(view.getBigUint64(16 * i + 8, true)),
-        message.timestamp,
-      );
-      messages.push(message);
+      assertEquals(view.getUint32(16 * i + 4, true), at, name);
+      assertEquals(view.getBigUint64(16 * i + 8, true), message.timestamp);
+      messages.push({
+        offset: Number(message.offset),
+        id: formatUuid(message.id),
+        timestamp: Number(message.timestamp),
+        originTimestamp: Number(message.origin),
+        payload: new Uint8Array(message.payload),
+        userHeaders: decodeUserHeaders(message.headers),
+      });
     }
   }
   return messages;
 }
 
-/** Returns the fields of a message that every format keeps. */
-export function fieldsOf(message: LegacyMessage) {
+/** Returns the fields of a message, to compare them. */
+export function fieldsOf(message: Fields) {
   const { offset, id, timestamp, originTimestamp, payload } = message;
   const headers = message.userHeaders;
   return { offset, id, timestamp, originTimestamp, payload, headers };

@@ -1,6 +1,6 @@
 import { checkInteger } from "../../base/mod.ts";
 import { checked, native } from "../../native/mod.ts";
-import { MAX_UINT32 } from "../_checks.ts";
+import { checkBytes, MAX_UINT32 } from "../_checks.ts";
 
 /** Why expanding stopped. */
 export const EXPAND_STOP = {
@@ -91,10 +91,9 @@ export class Expansion {
     index: Uint8Array<ArrayBuffer>,
   ): void {
     const task = "expand batches";
-    checkInteger(task, "source.length", source.length, 0, MAX_UINT32);
-    checkInteger(task, "target.length", target.length, 0, MAX_UINT32);
-    checkInteger(task, "index.length", index.length, 0, MAX_UINT32);
-    checkInteger(task, "start", start, 0, source.length);
+    checkBytes(task, "source.length", source, start);
+    checkBytes(task, "target.length", target);
+    checkBytes(task, "index.length", index);
     this.#context[0] = start;
     this.#context[1] = 0;
     const status = native().basalt_legacy_expand(

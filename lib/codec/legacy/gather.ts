@@ -1,21 +1,41 @@
 import { checkInteger } from "../../base/mod.ts";
 import { checked, native } from "../../native/mod.ts";
-import { MAX_UINT32 } from "../_checks.ts";
-import { STOP, type Stop } from "./scan.ts";
+import { checkBytes } from "../_checks.ts";
 
-/** Why gathering stopped: what a scan knows, and two reasons of its own. */
+/** Bytes of a message's header; the payload and the encoded user headers follow it. */
+export const HEADER_BYTES = 64;
+
+/**
+ * Why gathering stopped: the numbers that the native side gives (`rust/src/codec/legacy`).
+ *
+ * A message is checked for zeros, lengths, reserved field, offset, being whole, checksum and append
+ * time, in this order.
+ */
 export const GATHER_STOP = {
-  ...STOP,
+  /** The bytes are used up exactly. */
+  END: 0,
+  /** The last batch is not wholly there, see {@linkcode Gathering.neededBytes}. */
+  PARTIAL: 1,
+  /** A header of zeros, or nothing but zeros in fewer bytes: nothing was written there. */
+  ZEROS: 2,
+  /** The payload or the user headers are longer than the format allows. */
+  LENGTH: 3,
+  /** The reserved field is not 0. */
+  RESERVED: 4,
+  /** The offset is not the expected one, or above `Number.MAX_SAFE_INTEGER`. */
+  OFFSET: 5,
+  /** The checksum is wrong. */
+  CHECKSUM: 6,
   /** The append time is below that of the message before, or above `Number.MAX_SAFE_INTEGER`. */
-  TIMESTAMP: 8,
+  TIMESTAMP: 7,
   /** The target has no room for the next batch, see {@linkcode Gathering.neededBytes}. */
-  TARGET_FULL: 9,
+  TARGET_FULL: 8,
 } as const;
 
 /** One of the numbers in {@linkcode GATHER_STOP}. */
-export type GatherStop = Stop | 8 | 9;
+export type GatherStop = typeof GATHER_STOP[keyof typeof GATHER_STOP];
 
-const LAST = 4;
+const NO_TARGET = new Uint8Array(0);
 
 /**
  * Turns the messages of a segment into batches, block after block (`docs/format.md#old-import`).
@@ -105,20 +125,20 @@ export class Gathering {
    * beginning.
    *
    * @param isEnd Whether no message follows the source. Otherwise its last batch waits for more.
+   * @param target Without it, messages are only checked: it stops at the first batch.
    */
   run(
     source: Uint8Array<ArrayBuffer>,
     start: number,
     isEnd: boolean,
-    target: Uint8Array<ArrayBuffer>,
+    target: Uint8Array<ArrayBuffer> = NO_TARGET,
   ): void {
     const task = "gather messages";
-    checkInteger(task, "source.length", source.length, 0, MAX_UINT32);
-    checkInteger(task, "target.length", target.length, 0, MAX_UINT32);
-    checkInteger(task, "start", start, 0, source.length);
+    checkBytes(task, "source.length", source, start);
+    checkBytes(task, "target.length", target);
     this.#context[0] = start;
     this.#context[1] = 0;
-    this.#context[LAST] = isEnd ? 1 : 0;
+    this.#context[4] = isEnd ? 1 : 0;
     const status = native().basalt_legacy_gather(
       source,
       source.length,

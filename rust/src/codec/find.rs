@@ -40,7 +40,7 @@ const BUDGET_FACTOR: u64 = 32;
 /// Result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Position of the first valid batch.
+    /// Position of the first valid batch or message.
     pub valid: Option<usize>,
     /// Position and length of the first candidate before it that these bytes do not decide: its
     /// header and the frame headers that are there are plausible, but it ends after the bytes, or

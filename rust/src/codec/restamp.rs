@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::batch_hash::BatchHash;
-use super::layout::{BatchHeader, FrameHeader, batch, put};
+use super::layout::{BatchHeader, Tiling, batch, put, visit_frame_headers};
 
 /// Writes `partition_id` into every batch of `range`, and a checksum that fits it.
 ///
@@ -23,28 +23,22 @@ pub fn restamp(
     while !rest.is_empty() {
         let header = BatchHeader::parse(rest.first_chunk()?).ok()?;
         let (whole, later) = rest.split_at_mut_checked(header.length.try_into().ok()?)?;
-        let (header_bytes, frames) = whole.split_first_chunk_mut()?;
         let removes = header.has_producer && !keeps_producers;
-        put(header_bytes, batch::PARTITION_ID, partition_id);
+        put(whole, batch::PARTITION_ID, partition_id);
         if removes {
-            header_bytes[batch::FLAGS..batch::RESERVED].fill(0);
+            whole[batch::FLAGS..batch::RESERVED].fill(0);
         }
-        hash.start(header_bytes, header.has_producer && !removes);
-        add_frames(frames, header.message_count, &mut hash)?;
-        put(header_bytes, batch::CHECKSUM, hash.finish());
+        hash.start(whole.first_chunk()?, header.has_producer && !removes);
+        let tiling = visit_frame_headers(whole, &header, |frame| {
+            hash.add_frame(frame.checksum);
+            true
+        });
+        if tiling != Ok(Tiling::Whole) {
+            return None;
+        }
+        put(whole, batch::CHECKSUM, hash.finish());
         removed += usize::from(removes);
         rest = later;
     }
     Some(removed)
-}
-
-/// Adds the checksums of the frames that fill `frames`.
-fn add_frames(frames: &[u8], count: u32, hash: &mut BatchHash) -> Option<()> {
-    let mut rest = frames;
-    for index in 0..count {
-        let header = FrameHeader::parse(rest, index).ok()?;
-        hash.add_frame(header.checksum);
-        rest = rest.get(header.length..)?;
-    }
-    rest.is_empty().then_some(())
 }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Read, Write, exports};
-use crate::codec::{self, Layout, MAX_SAFE_INTEGER, Progress, Results, Run};
+use crate::codec::{self, Found, Layout, MAX_SAFE_INTEGER, Progress, Results, Run};
 use crate::codec::{SEAL_CONTEXT_BYTES, whole};
 use crate::status::{BAD_ARGUMENT, Status};
 
@@ -97,12 +97,7 @@ exports! {
         if start > bytes_length {
             return Err(BAD_ARGUMENT);
         }
-        let found = codec::find(bytes, start as usize, offsets);
-        let valid = found.valid.map_or(NO_POSITION, |at| at as f64);
-        let [at, length] = found.beyond.map_or([NO_POSITION, 0.0], |(at, length)| {
-            [at as f64, length.min(MAX_SAFE_INTEGER) as f64]
-        });
-        out.copy_from_slice(&[valid, at, length]);
+        out.copy_from_slice(&found(codec::find(bytes, start as usize, offsets)));
         Ok(())
     }
 
@@ -126,6 +121,13 @@ pub(super) fn offsets(min: f64, max: f64) -> Result<RangeInclusive<u64>, Status>
     let bounds = whole(min, MAX_SAFE_INTEGER).zip(whole(max, MAX_SAFE_INTEGER));
     let (min, max) = bounds.filter(|(min, max)| min <= max).ok_or(BAD_ARGUMENT)?;
     Ok(min..=max)
+}
+
+/// Returns the numbers of a search's result.
+pub(super) fn found(Found { valid, beyond }: Found) -> [f64; 3] {
+    let valid = valid.map_or(NO_POSITION, |at| at as f64);
+    let (at, length) = beyond.map_or((NO_POSITION, 0), |(at, length)| (at as f64, length));
+    [valid, at, length.min(MAX_SAFE_INTEGER) as f64]
 }
 
 /// Reads the numbers of a scan's context.

@@ -1,13 +1,13 @@
 //! Exports of the legacy codec: bulk work over messages with a header each.
 
-use super::codec::offsets;
+use super::codec::{found, offsets};
 use super::{Read, Write, exports};
 use crate::codec::legacy::{self as codec, ExpandStop, Expanded, GatherStop, Gathered, Segment};
 use crate::codec::{MAX_SAFE_INTEGER, whole};
 use crate::status::BAD_ARGUMENT;
 
-/// Reason to stop that no scan has.
-const TARGET_FULL: u64 = 9;
+/// Reason to stop beside those of [`codec::Stop`].
+const TARGET_FULL: u64 = 8;
 
 exports! {
     /// Gathers the messages in `source` into batches, which it writes to `target`.
@@ -15,7 +15,7 @@ exports! {
     /// `context`, read: where the next message lies in `source` and the next batch in `target`, the
     /// offset of the next message, the lowest timestamp, whether no message follows the source (1
     /// or 0). Written: the first four, then the numbers of messages, of batches, of batches split
-    /// by length and by time, the reason to stop ([`codec::Stop`], or 9: `target` is full), and how
+    /// by length and by time, the reason to stop ([`codec::Stop`], or 8: `target` is full), and how
     /// many bytes it needs. Returns 0, or `BAD_ARGUMENT`.
     unsafe fn basalt_legacy_gather(
         source: Read[u8; source_length], source_length: u32,
@@ -68,45 +68,19 @@ exports! {
         Ok(())
     }
 
-    /// Checks at most `max_count` messages in `bytes` from `start`, the first with the offset
-    /// `expected_offset`, and returns the number of good ones.
-    ///
-    /// `starts`: where each good one starts, and where the last ends. `lengths`: the lengths of the
-    /// payloads. `out`: end of the last good one, reason to stop ([`codec::Stop`]), bytes needed
-    /// from there, 0.
-    unsafe fn basalt_legacy_scan(
-        bytes: Read[u8; bytes_length], bytes_length: u32, start: u32,
-        expected_offset: f64, max_count: u32,
-        starts: Write[u32; max_count as usize + 1], lengths: Write[u32; max_count],
-        out: Write[u32; 4],
-    ) {
-        // One more than a message can have: the offset expected after the very last one.
-        let expected_offset = whole(expected_offset, MAX_SAFE_INTEGER + 1).ok_or(BAD_ARGUMENT)?;
-        let outcome = codec::scan(bytes, start as usize, expected_offset, starts, lengths);
-        let codec::Outcome { count, end, stop, needed } = outcome.ok_or(BAD_ARGUMENT)?;
-        out.copy_from_slice(&[end as u32, stop as u32, needed as u32, 0]);
-        Ok(count)
-    }
-
-    /// Returns the position of the first valid message in `bytes` at or after `start` whose offset
-    /// lies in [`min_offset`, `max_offset`]; `bytes_length`, at most 2^31 - 1, if there is no such
-    /// message.
-    ///
-    /// `out`: position and length of the first message before that position that may be valid but
-    /// ends after the bytes; `bytes_length` and 0 if there is no such message.
+    /// Searches for the first valid message in `bytes` at or after `start` whose offset lies in
+    /// [`min_offset`, `max_offset`]. `out` and the result are those of `basalt_find`.
     unsafe fn basalt_legacy_find(
         bytes: Read[u8; bytes_length], bytes_length: u32, start: u32,
         min_offset: f64, max_offset: f64,
-        out: Write[u32; 2],
+        out: Write[f64; 3],
     ) {
         let offsets = offsets(min_offset, max_offset)?;
-        if start > bytes_length || i32::try_from(bytes_length).is_err() {
+        if start > bytes_length {
             return Err(BAD_ARGUMENT);
         }
-        let found = codec::find(bytes, start as usize, offsets);
-        let (at, length) = found.beyond.unwrap_or((bytes.len(), 0));
-        out.copy_from_slice(&[at as u32, length as u32]);
-        Ok(found.valid.unwrap_or(bytes.len()))
+        out.copy_from_slice(&found(codec::find(bytes, start as usize, offsets)));
+        Ok(())
     }
 }
 

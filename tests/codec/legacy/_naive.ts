@@ -36,16 +36,24 @@ export function written(message: Plain): Uint8Array<ArrayBuffer> {
 
 /** Parses the message at the start of `bytes`. Returns `undefined` if it is not whole and valid. */
 export function parsed(bytes: Uint8Array): Plain | undefined {
+  const message = fieldsAt(bytes);
+  if (message === undefined) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = 64 + message.payload.length + message.headers.length;
+  if (view.getBigUint64(56, true) !== 0n) return undefined;
+  return view.getBigUint64(0, true) === xxh3(bytes.subarray(8, end))
+    ? message
+    : undefined;
+}
+
+/** The fields of the message at the start of `bytes`; `undefined` if it is not whole. */
+export function fieldsAt(bytes: Uint8Array): Plain | undefined {
   if (bytes.length < 64) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headers = view.getUint32(48, true);
   const payload = view.getUint32(52, true);
   const end = 64 + payload + headers;
   if (headers > 100_000 || payload > 64_000_000 || end > bytes.length) {
-    return undefined;
-  }
-  if (view.getBigUint64(56, true) !== 0n) return undefined;
-  if (view.getBigUint64(0, true) !== xxh3(bytes.subarray(8, end))) {
     return undefined;
   }
   return {

@@ -1,11 +1,12 @@
 /** Segments that a real Iggy server wrote, compared with its replies to polls. */
 import { assertEquals } from "@std/assert";
+import { decodeUserHeaders, formatUuid } from "../../../lib/codec/mod.ts";
 import {
-  MessageScan,
+  GATHER_STOP,
+  Gathering,
   readIndexEntry,
-  readMessage,
-  STOP,
 } from "../../../lib/codec/legacy/mod.ts";
+import { parsed } from "./_naive.ts";
 import { answeredHeaders, headersOf, idText } from "../../iggy/_messages.ts";
 import { SEGMENTS } from "../../iggy/_recorded.ts";
 
@@ -19,7 +20,6 @@ for (const [name, count] of [["small", 167], ["rotated", 648]] as const) {
       assertEquals(answers.length, count);
       const logs = [...Deno.readDirSync(directory)].map((entry) => entry.name)
         .filter((file) => file.endsWith(".log")).sort();
-      const scan = new MessageScan();
       let next = 0;
       for (const log of logs) {
         const first = Number(log.slice(0, 20));
@@ -28,26 +28,31 @@ for (const [name, count] of [["small", 167], ["rotated", 648]] as const) {
         const index = Deno.readFileSync(
           new URL(log.replace(".log", ".index"), directory),
         );
-        const found = scan.run(bytes, 0, first);
-        assertEquals([scan.stop, scan.end], [STOP.END, bytes.length]);
+        const gathering = new Gathering(first, 0);
+        gathering.run(bytes, 0, true, new Uint8Array(5 * bytes.length));
+        const { stop, sourceEnd, count: found } = gathering;
+        assertEquals([stop, sourceEnd], [GATHER_STOP.END, bytes.length]);
         assertEquals(index.length, 16 * found);
-        for (let i = 0; i < found; i++) {
-          const start = scan.starts[i]!;
-          const end = scan.starts[i + 1]!;
+        for (let i = 0, start = 0; i < found; i++) {
           const answer = answers[next + i]!;
-          const length = scan.lengths[i]!;
-          const message = readMessage(bytes, start, length, end - start);
-          assertEquals(message.offset, answer.offset);
-          assertEquals(message.id, idText(answer.id));
-          assertEquals(message.timestamp, answer.timestamp);
-          assertEquals(message.originTimestamp, answer.origin_timestamp);
-          assertEquals(message.payload.length, answer.payload_length);
+          const message = parsed(bytes.subarray(start))!;
+          const { payload } = message;
+          const userHeaders = decodeUserHeaders(message.headers);
+          const end = start + 64 + payload.length + message.headers.length;
+          assertEquals(Number(message.offset), answer.offset);
+          assertEquals(formatUuid(message.id), idText(answer.id));
+          assertEquals(Number(message.timestamp), answer.timestamp);
+          assertEquals(Number(message.origin), answer.origin_timestamp);
+          assertEquals(payload.length, answer.payload_length);
           const view = new DataView(bytes.buffer, start, 8);
           assertEquals(String(view.getBigUint64(0, true)), answer.checksum);
-          const digest = await crypto.subtle.digest("SHA-256", message.payload);
+          const digest = await crypto.subtle.digest(
+            "SHA-256",
+            payload.slice(),
+          );
           assertEquals(new Uint8Array(digest).toHex(), answer.payload_sha256);
           assertEquals(
-            headersOf(message),
+            headersOf({ userHeaders }),
             answeredHeaders(answer.user_headers),
           );
           assertEquals(readIndexEntry(index, i), {
@@ -55,6 +60,7 @@ for (const [name, count] of [["small", 167], ["rotated", 648]] as const) {
             position: end,
             timestamp: answer.timestamp,
           });
+          start = end;
         }
         next += found;
       }

@@ -3,25 +3,16 @@
 use std::ops::RangeInclusive;
 
 use super::header::{HEADER_BYTES, Header, RESERVED, checksum};
+use crate::codec::Found;
 use crate::codec::layout::{u64_at, zeros};
-
-/// Result of a search.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// Position of the first valid message.
-    pub valid: Option<usize>,
-    /// Position and length of the first message before it that may be valid but ends after the
-    /// bytes: its header is plausible, and only more bytes can tell.
-    pub beyond: Option<(usize, usize)>,
-}
 
 /// Searches for the first valid message at or after `start`, at any byte, whose offset lies in
 /// `offsets`.
 ///
 /// A message is valid if its reserved field is 0, its lengths are plausible, it lies wholly inside
-/// the bytes and its checksum is right. One message in 10^13 is passed over, see [`believable`].
-/// Bytes made to look like headers of long messages cost a hash of each such length, so the caller
-/// bounds the bytes.
+/// the bytes and its checksum is right. `Found::beyond` is a message with a plausible header that
+/// ends after the bytes. One message in 10^13 is passed over, see [`believable`]. Bytes made to look
+/// like headers of long messages cost a hash of each such length, so the caller bounds the bytes.
 pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     let mut found = Found::default();
     let mut at = start;
@@ -52,7 +43,9 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
         {
             let total = header.total();
             match bytes.get(at..at + total) {
-                None => found.beyond = found.beyond.or(Some((at, total))),
+                None => {
+                    found.beyond.get_or_insert((at, total as u64));
+                }
                 Some(message) if header.checksum == checksum(message) => {
                     found.valid = Some(at);
                     return found;

@@ -6,9 +6,9 @@
 //! on the blocks in which the source is read.
 
 use super::MAX_SAFE_INTEGER;
+use super::check::{Stop, check};
 use super::header::USER_HEADERS_LENGTH;
 use super::header::{HEADER_BYTES, ID, OFFSET, ORIGIN_TIMESTAMP, PAYLOAD_LENGTH, TIMESTAMP};
-use super::scan::{Stop, check};
 use crate::codec::batch_hash::{BatchHash, frame_checksum};
 use crate::codec::layout::{
     BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, batch, frame, put, u32_at, u64_at,
@@ -41,7 +41,8 @@ pub struct Gathered {
 /// Why gathering stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatherStop {
-    /// As a scan stops. `Partial` also stands for a batch that more messages may belong to.
+    /// No valid message follows, and how many bytes would decide more. `Partial` also stands for a
+    /// batch that more messages may belong to.
     Source(Stop, usize),
     /// The target has no room for the next batch; its bytes.
     TargetFull(usize),
@@ -133,7 +134,7 @@ impl Run {
                 return Err(GatherStop::Source(Stop::End, 0));
             }
             let length = match check(message, expected) {
-                Ok((length, _)) => length,
+                Ok(length) => length,
                 Err((Stop::Partial, needed)) if run.count > 0 && !is_end => {
                     return Err(GatherStop::Source(
                         Stop::Partial,

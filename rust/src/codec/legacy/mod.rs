@@ -5,18 +5,18 @@
 //! bytes), offset, timestamp, origin timestamp, length of the user headers (u32), length of the
 //! payload (u32), reserved (0).
 
+mod check;
 mod expand;
 mod find;
 mod gather;
 mod header;
-mod scan;
 
-pub use super::{MAX_PAYLOAD_BYTES, MAX_SAFE_INTEGER, MAX_USER_HEADERS_BYTES};
+use super::MAX_SAFE_INTEGER;
+pub use check::Stop;
 pub use expand::{ExpandStop, Expanded, INDEX_ENTRY_BYTES, Segment, expand};
-pub use find::{Found, find};
+pub use find::find;
 pub use gather::{GatherStop, Gathered, MAX_GATHERED_BYTES, gather};
 pub use header::HEADER_BYTES;
-pub use scan::{Outcome, Stop, scan};
 
 #[cfg(all(test, not(loom)))]
 mod tests;

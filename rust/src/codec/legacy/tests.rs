@@ -5,7 +5,9 @@ mod conversion;
 use proptest::prelude::*;
 use twox_hash::XxHash3_64;
 
+use super::check::check;
 use super::*;
+use crate::codec::Found;
 use crate::testing::within_bound;
 
 const TIME: u64 = 1_700_000_000_000_000;
@@ -47,21 +49,20 @@ fn run(first_offset: u64, payloads: &[Vec<u8>]) -> Vec<u8> {
         .collect()
 }
 
-fn scanned(
-    bytes: &[u8],
-    start: usize,
-    offset: u64,
-    max_count: usize,
-) -> (Outcome, Vec<u32>, Vec<u32>) {
-    let (mut starts, mut lengths) = (vec![u32::MAX; max_count + 1], vec![u32::MAX; max_count]);
-    let outcome =
-        scan(bytes, start, offset, &mut starts, &mut lengths).expect("arguments in range");
-    (outcome, starts, lengths)
-}
-
+/// Counts the valid messages from `offset`, and returns why the next one is not valid and what it
+/// needs.
 fn stop(bytes: &[u8], offset: u64) -> (usize, Stop, usize) {
-    let (outcome, ..) = scanned(bytes, 0, offset, 8);
-    (outcome.count, outcome.stop, outcome.needed)
+    let (mut rest, mut count) = (bytes, 0);
+    loop {
+        if rest.is_empty() {
+            return (count, Stop::End, 0);
+        }
+        match check(rest, offset + count as u64) {
+            Ok(length) => rest = &rest[length..],
+            Err((stop, needed)) => return (count, stop, needed),
+        }
+        count += 1;
+    }
 }
 
 proptest! {
@@ -124,7 +125,7 @@ fn checksum_is_that_of_the_format() {
     for (length, expected) in vectors {
         let payload: Vec<u8> = (0..length).map(|i: u32| (i % 251) as u8).collect();
         let bytes = message(0x2a, 7, (TIME, TIME - 1), &payload, &[]);
-        assert_eq!(scanned(&bytes, 0, 7, 1).0.count, 1);
+        assert_eq!(stop(&bytes, 7), (1, Stop::End, 0));
         assert_eq!(
             u64::from_le_bytes(bytes[..8].try_into().unwrap()),
             expected,
@@ -134,7 +135,7 @@ fn checksum_is_that_of_the_format() {
 }
 
 #[test]
-fn scan_finds_every_flipped_bit() {
+fn check_finds_every_flipped_bit() {
     let whole = run(5, &[b"hello".to_vec(), Vec::new(), vec![7; 90]]);
     let ends = [69, 133, 287];
     assert_eq!(stop(&whole, 5), (3, Stop::End, 0));
@@ -142,20 +143,16 @@ fn scan_finds_every_flipped_bit() {
         for bit in 0..8 {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << bit;
-            let (outcome, ..) = scanned(&bytes, 0, 5, 8);
+            let (count, stop, _) = stop(&bytes, 5);
             let before = ends.iter().filter(|end| **end <= at).count();
-            assert_eq!(
-                outcome.count, before,
-                "byte {at}, bit {bit}: {:?}",
-                outcome.stop
-            );
-            assert_ne!(outcome.stop, Stop::End);
+            assert_eq!(count, before, "byte {at}, bit {bit}: {stop:?}");
+            assert_ne!(stop, Stop::End);
         }
     }
 }
 
 #[test]
-fn scan_reports_every_truncation_as_partial() {
+fn check_reports_every_truncation_as_partial() {
     let whole = run(5, &[b"hello".to_vec(), vec![7; 90]]);
     for length in 0..=whole.len() {
         let expected = match length {
@@ -172,7 +169,7 @@ fn scan_reports_every_truncation_as_partial() {
 }
 
 #[test]
-fn scan_reports_the_first_reason_in_order() {
+fn check_reports_the_first_reason_in_order() {
     let good = run(5, &[vec![1; 10]]);
     let with = |changes: &[(usize, &[u8])]| {
         let mut bytes = good.clone();
@@ -212,27 +209,6 @@ fn scan_reports_the_first_reason_in_order() {
 }
 
 #[test]
-fn scan_is_full_only_with_bytes_left() {
-    let bytes = run(0, &[vec![1; 10], vec![2; 10]]);
-    let (outcome, starts, _) = scanned(&bytes, 0, 0, 1);
-    assert_eq!(
-        (outcome, starts[1]),
-        (
-            Outcome {
-                count: 1,
-                end: 74,
-                stop: Stop::Full,
-                needed: 0
-            },
-            74
-        )
-    );
-    assert_eq!(scanned(&bytes, 0, 0, 2).0.stop, Stop::End);
-    assert_eq!(scanned(&bytes, 0, 0, 0).0.stop, Stop::Full);
-    assert_eq!(scanned(&[], 0, 0, 0).0.stop, Stop::End);
-}
-
-#[test]
 fn find_passes_over_zeros_and_false_headers() {
     let good = run(9, &[vec![3; 20]]);
     let bare = run(9, &[Vec::new()]);
@@ -265,7 +241,8 @@ fn find_reports_a_message_that_ends_after_the_bytes() {
     for end in 100..=bytes.len() {
         let found = find(&bytes[..end], 0, 9..=20);
         let (header, whole) = (100 + 64, 100 + long.len());
-        let beyond = (header..whole).contains(&end).then_some((100, long.len()));
+        let beyond = (header..whole).contains(&end);
+        let beyond = beyond.then_some((100, long.len() as u64));
         assert_eq!(
             found,
             Found {
@@ -280,14 +257,14 @@ fn find_reports_a_message_that_ends_after_the_bytes() {
         find(&cut, 0, 9..=20),
         Found {
             valid: Some(128),
-            beyond: Some((0, long.len()))
+            beyond: Some((0, long.len() as u64))
         }
     );
     assert_eq!(
         find(&cut, 1, 9..=20),
         Found {
             valid: Some(128),
-            beyond: Some((64, long.len()))
+            beyond: Some((64, long.len() as u64))
         }
     );
     assert_eq!(
@@ -317,7 +294,7 @@ fn find_hashes_no_sparse_checksum() {
 }
 
 #[test]
-fn scan_refuses_offsets_above_the_largest_safe_integer() {
+fn check_refuses_offsets_above_the_largest_safe_integer() {
     let bytes = run(MAX_SAFE_INTEGER, &[vec![1], vec![2]]);
     assert_eq!(stop(&bytes, MAX_SAFE_INTEGER), (1, Stop::Offset, 0));
     assert_eq!(
