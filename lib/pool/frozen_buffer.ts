@@ -169,7 +169,7 @@ export class FrozenBuffer implements Disposable {
     if (lease.state !== "frozen" || lease.isStolen) {
       this.#token = this.#bytes = this.#view = null;
       this.#isLost = true;
-      lease.lose(token);
+      lease.end(token);
       this.#refuse(action);
     }
     return token;

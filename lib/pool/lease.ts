@@ -38,6 +38,7 @@
  * @module
  */
 import { nativeBuffer } from "../native/mod.ts";
+import type { PoolHandle } from "./pool_handle.ts";
 import { COUNTER } from "./pool_stats.ts";
 
 /** The owner of the memory of a lease: see the table at the head of this file. */
@@ -48,24 +49,6 @@ export type LeaseState =
   | "frozen"
   | "divided"
   | "quarantined";
-
-/** The pool of a lease, as far as the lease needs it. */
-export interface LeasePool {
-  /** The pool's number. */
-  readonly id: number;
-  /** Leases plain memory. */
-  leasePlain(length: number): LeaseToken;
-  /** Takes a block back of which nothing is leased any more. */
-  takeBack(block: Block): void;
-  /** Takes plain memory back. */
-  takeBackPlain(lease: Lease): void;
-  /** Enters that a lease was forgotten. */
-  forgotten(lease: Lease): void;
-  /** Adds to a counter. */
-  count(counter: number, delta: number): void;
-  /** Called when memory came back. */
-  onReturn: (() => void) | null;
-}
 
 /** Refers to a lease from its holders and pins; once it is collected, the lease was forgotten. */
 export class LeaseToken {
@@ -101,7 +84,7 @@ export class Block {
   isLost = false;
 
   /** Makes the record from what `basalt_pool_acquire` wrote. */
-  constructor(pool: LeasePool, out: Uint32Array) {
+  constructor(pool: PoolHandle, out: Uint32Array) {
     this.slot = out[0]!;
     this.generation = out[1]!;
     this.external = (out[3]! & 1) !== 0;
@@ -115,7 +98,7 @@ export class Block {
 /** Counts who needs a range of memory, and owns the `ArrayBuffer` over it. */
 export class Lease {
   /** The pool that the memory belongs to. */
-  readonly pool: LeasePool;
+  readonly pool: PoolHandle;
   /** The block; `null` for plain memory. */
   readonly block: Block | null;
   /** The first byte, counted from the block's. */
@@ -139,7 +122,7 @@ export class Lease {
 
   /** Makes the record of memory that is free. */
   constructor(
-    pool: LeasePool,
+    pool: PoolHandle,
     block: Block | null,
     start: number,
     capacity: number,
@@ -257,12 +240,12 @@ export class Lease {
 
   /** Removes a holder. */
   drop(token: LeaseToken): void {
-    if (--this.holders === 0 && this.pins === 0) this.#end(token);
+    if (--this.holders === 0 && this.pins === 0) this.end(token);
   }
 
   /** Removes a pin. */
   unpin(token: LeaseToken): void {
-    if (--this.pins === 0 && this.holders === 0) this.#end(token);
+    if (--this.pins === 0 && this.holders === 0) this.end(token);
   }
 
   /** Keeps the lease until a promise settles. Returns a promise that settles as that one. */
@@ -278,13 +261,11 @@ export class Lease {
     }
   }
 
-  /** Ends the lease of stolen memory; the drops and ends still to come do nothing. */
-  lose(token: LeaseToken): void {
-    this.#end(token);
-  }
-
-  /** Ends the lease; the token is `null` if it was collected. */
-  #end(token: LeaseToken | null): void {
+  /**
+   * Ends the lease, also of stolen memory; drops that follow do nothing. The token is `null` if it
+   * was collected.
+   */
+  end(token: LeaseToken | null): void {
     const { state, pool, block } = this;
     if (state !== "leased" && state !== "frozen" && state !== "lent") return;
     this.state = "free";
@@ -345,7 +326,7 @@ export class Lease {
   /** Ends a lease to which no holder, pin or view refers. */
   endForgotten(): void {
     this.holders = this.pins = 0;
-    this.#end(null);
+    this.end(null);
   }
 }
 

@@ -21,17 +21,11 @@ import { WaitQueue } from "./wait_queue.ts";
 const DEFAULT_LIMIT_BYTES = 4 * 1024 ** 3;
 const DEFAULT_BUCKET_CAPACITY = 8192;
 
-/** Names a pool that exists already, for the constructor. */
-class Attachment implements AttachOptions {
-  declare readonly atLimit?: AtLimit;
-  declare readonly trackLeaks?: boolean;
-  declare readonly onWarning?: (message: string) => void;
-  readonly id: number;
+/** The option by which {@linkcode BufferPool.attach} names an open pool. */
+const ID: unique symbol = Symbol("id");
 
-  constructor(id: number, options: AttachOptions) {
-    this.id = id;
-    Object.assign(this, options);
-  }
+interface Attachment extends AttachOptions {
+  readonly [ID]?: number;
 }
 
 /**
@@ -75,7 +69,7 @@ export class BufferPool implements Disposable {
   readonly #onWarning: (message: string) => void;
   #warned = false;
   #isWaiting = false;
-  /** Functions that give up memory that can be done without. */
+  /** Functions that give up memory which is not needed, such as that of a cache. */
   readonly #reclaimers = new Set<() => boolean>();
 
   /** Returns the default pool, which is made with default settings at its first use. */
@@ -93,7 +87,8 @@ export class BufferPool implements Disposable {
    */
   static attach(id: number, options: AttachOptions = {}): BufferPool {
     checkInteger("attach to pool", "id", id, 1, 0x7fffffff);
-    return new BufferPool(new Attachment(id, options));
+    const attachment: Attachment = { ...options, [ID]: id };
+    return new BufferPool(attachment);
   }
 
   /**
@@ -117,13 +112,15 @@ export class BufferPool implements Disposable {
     this.atLimit = atLimit;
     this.#onWarning = onWarning;
     const onLeak = trackLeaks ? onWarning : null;
-    this.#handle = options instanceof Attachment
-      ? attach(options.id, onLeak)
-      : PoolHandle.open(checkedSettings(options), onLeak);
+    const id = (options as Attachment)[ID];
+    this.#handle = id === undefined
+      ? PoolHandle.open(checkedSettings(options), onLeak)
+      : PoolHandle.attach(id, onLeak);
+    const { enabled, limitBytes, bucketCapacity } = this.#handle.settings;
     this.id = this.#handle.id;
-    this.enabled = this.#handle.settings.enabled;
-    this.limitBytes = this.#handle.settings.limitBytes;
-    this.bucketCapacity = this.#handle.settings.bucketCapacity;
+    this.enabled = enabled;
+    this.limitBytes = limitBytes;
+    this.bucketCapacity = bucketCapacity;
     const serve = (): void => this.#queue.serve();
     this.#queue = new WaitQueue((isWaiting) => {
       this.#isWaiting = isWaiting;
@@ -148,12 +145,8 @@ export class BufferPool implements Disposable {
   ): Promise<PooledBuffer> {
     const signal = options?.signal;
     signal?.throwIfAborted();
-    this.#check(length);
-    if (this.#isPlain(length, options)) return this.#plain(length);
-    if (!this.#isWaiting) {
-      const buffer = this.#attempt(length, options);
-      if (buffer !== null) return buffer;
-    }
+    const buffer = this.#atOnce(length, options);
+    if (buffer !== null) return buffer;
     if (this.atLimit !== "wait") return this.#atLimitSync(length, options);
     this.#warnAtLimit();
     this.#refuseImpossible(length);
@@ -176,17 +169,7 @@ export class BufferPool implements Disposable {
    * @throws {TypeError} If the pool is closed.
    */
   acquireSync(length: number, options?: AcquireSyncOptions): PooledBuffer {
-    this.#check(length);
-    if (options === undefined) {
-      if (!this.#isWaiting) {
-        const token = this.#lease(length);
-        if (token !== null) return new PooledBuffer(this, token, length);
-      }
-      return this.#atLimitSync(length, options);
-    }
-    if (this.#isPlain(length, options)) return this.#plain(length);
-    return (this.#isWaiting ? null : this.#attempt(length, options)) ??
-      this.#atLimitSync(length, options);
+    return this.#atOnce(length, options) ?? this.#atLimitSync(length, options);
   }
 
   /**
@@ -221,8 +204,8 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Registers a holder of memory that can be done without, such as a cache: `release` gives it up
-   * before a request at the limit waits or fails, and returns whether there was any.
+   * Registers a reclaimer: `release` gives up memory that is not needed, such as that of a cache,
+   * before a request at the limit waits or fails. It returns whether there was any.
    *
    * @returns A function that ends the registration.
    * @ignore
@@ -301,15 +284,19 @@ export class BufferPool implements Disposable {
     throw new TypeError(`Cannot ${action}: the pool is closed`);
   }
 
-  #isPlain(length: number, options: AcquireSyncOptions | undefined): boolean {
-    return options?.aligned === false && length < BLOCK_ALIGNMENT;
+  /** Leases without waiting; `null` if there is no room, or others wait for it. */
+  #atOnce(
+    length: number,
+    options: AcquireSyncOptions | undefined,
+  ): PooledBuffer | null {
+    this.#check(length);
+    if (options?.aligned === false && length < BLOCK_ALIGNMENT) {
+      return new PooledBuffer(this, this.#handle.leasePlain(length), length);
+    }
+    return this.#isWaiting ? null : this.#attempt(length, options);
   }
 
-  #plain(length: number): PooledBuffer {
-    return new PooledBuffer(this, this.#handle.leasePlain(length), length);
-  }
-
-  /** Leases within the limit; `null` when there is no room. */
+  /** Leases within the limit; `null` if there is no room. */
   #attempt(
     length: number,
     options: AcquireSyncOptions | undefined,
@@ -318,13 +305,13 @@ export class BufferPool implements Disposable {
     return token === null ? null : this.#wrap(token, length, options);
   }
 
-  /** Leases within the limit; where there is no room, what can be given up is given up first. */
+  /** Leases within the limit. If there is no room, reclaimers give memory up first. */
   #lease(length: number): LeaseToken | null {
     return this.#handle.lease(length, 0) ??
       (this.#reclaim() ? this.#handle.lease(length, 0) : null);
   }
 
-  /** Has all holders of memory that can be done without give it up. Returns whether one did. */
+  /** Calls all reclaimers. Returns whether one gave memory up. */
   #reclaim(): boolean {
     let hasReclaimed = false;
     for (const release of this.#reclaimers) {
@@ -377,24 +364,22 @@ export class BufferPool implements Disposable {
   }
 
   #limitError(length: number, action: string): PoolLimitError {
-    const { mappedBytes, inUseBytes, quarantinedBytes } = this.stats();
-    const { limitBytes } = this;
-    const waiting = this.#queue.size;
+    const { limitBytes, mappedBytes, inUseBytes, quarantinedBytes, waiting } =
+      this.stats();
+    const waits = waiting === 1 ? "request waits" : "requests wait";
+    const lost = quarantinedBytes > 0
+      ? `, ${quarantinedBytes} quarantined`
+      : "";
+    const reason = waiting > 0
+      ? `${waiting} ${waits} before it`
+      : `the pool's limit is reached: 'limitBytes' is ${limitBytes}, ${inUseBytes} bytes are in use${lost}`;
     return new PoolLimitError(
-      `Cannot ${action} buffer of ${length} bytes as ${
-        waiting > 0
-          ? `${waiting} ${
-            waiting === 1 ? "request waits" : "requests wait"
-          } before it`
-          : `the pool's limit is reached: 'limitBytes' is ${limitBytes}, ${inUseBytes} bytes are in use${
-            quarantinedBytes > 0 ? `, ${quarantinedBytes} quarantined` : ""
-          }`
-      }`,
+      `Cannot ${action} buffer of ${length} bytes as ${reason}`,
       { limitBytes, mappedBytes, inUseBytes, waiting, requestedBytes: length },
     );
   }
 
-  /** Refuses what there will never be room for: quarantined memory does not come back. */
+  /** Refuses a request that never fits: quarantined memory does not come back. */
   #refuseImpossible(length: number): void {
     const quarantinedBytes = this.#handle.stats()[QUARANTINED_BYTES]!;
     if (classBytes(length) > this.limitBytes - quarantinedBytes) {
@@ -416,27 +401,15 @@ export class BufferPool implements Disposable {
   }
 }
 
-function attach(
-  id: number,
-  onLeak: ((message: string) => void) | null,
-): PoolHandle {
-  const handle = PoolHandle.attach(id, onLeak);
-  if (handle !== undefined) return handle;
-  throw new RangeError(
-    `Cannot attach to pool as 'id' must be the number of an open pool: received ${id}`,
-  );
-}
-
 function checkedSettings(options: BufferPoolOptions): PoolSettings {
   const {
     enabled = true,
     limitBytes = DEFAULT_LIMIT_BYTES,
     bucketCapacity = DEFAULT_BUCKET_CAPACITY,
   } = options;
-  const check = (name: string, value: number, min: number, max: number): void =>
-    checkInteger("create pool", name, value, min, max);
-  check("limitBytes", limitBytes, BLOCK_ALIGNMENT, 2 ** 53);
-  check("bucketCapacity", bucketCapacity, 0, 0xffffffff);
+  const action = "create pool";
+  checkInteger(action, "limitBytes", limitBytes, BLOCK_ALIGNMENT, 2 ** 53);
+  checkInteger(action, "bucketCapacity", bucketCapacity, 0, 0xffffffff);
   return { enabled: Boolean(enabled), limitBytes, bucketCapacity };
 }
 

@@ -1,3 +1,4 @@
+import { roundUp } from "../base/mod.ts";
 import {
   checked,
   native,
@@ -5,17 +6,9 @@ import {
   STATUS,
   statusError,
 } from "../native/mod.ts";
-import {
-  Block,
-  Lease,
-  type LeasePool,
-  type LeaseToken,
-  unwatch,
-  watch,
-} from "./lease.ts";
+import { Block, Lease, type LeaseToken, unwatch, watch } from "./lease.ts";
 import type { BufferPoolOptions } from "./options.ts";
 import { COUNTER, type LeakReport, STATS_COUNT } from "./pool_stats.ts";
-import { BLOCK_ALIGNMENT } from "./size_class.ts";
 
 /** The most reports of forgotten leases that are kept. */
 const MAX_LEAKS = 1000;
@@ -28,13 +21,14 @@ export type PoolSettings = Required<
 >;
 
 /** Makes every native call on a pool, and keeps this isolate's records of its blocks. */
-export class PoolHandle implements LeasePool {
+export class PoolHandle {
   /** The pool's number. */
   readonly id: number;
   /** The settings of the pool. */
   readonly settings: PoolSettings;
   /** Whether the last block that was leased is freshly mapped, so all zeros. */
   isFresh = false;
+  /** Called when memory came back. */
   onReturn: (() => void) | null = null;
   /** Called with a message when a tracked lease was found forgotten. */
   readonly onLeak: ((message: string) => void) | null;
@@ -81,21 +75,28 @@ export class PoolHandle implements LeasePool {
     return new PoolHandle(id, settings, onLeak);
   }
 
-  /** Joins a pool by its number. Returns `undefined` if no open pool has it. */
+  /**
+   * Joins a pool by its number.
+   *
+   * @throws {RangeError} If no open pool has that number.
+   */
   static attach(
     id: number,
     onLeak: ((message: string) => void) | null,
-  ): PoolHandle | undefined {
+  ): PoolHandle {
     const out = new Float64Array(3);
-    const status = native().basalt_pool_attach(id, new Uint8Array(out.buffer));
-    if (status !== 0) return undefined;
-    const [enabled, limitBytes, bucketCapacity] = out as unknown as number[];
-    const settings = {
-      enabled: enabled === 1,
-      limitBytes: limitBytes!,
-      bucketCapacity: bucketCapacity!,
-    };
-    return new PoolHandle(id, settings, onLeak);
+    if (native().basalt_pool_attach(id, out) !== 0) {
+      throw new RangeError(
+        `Cannot attach to pool as 'id' must be the number of an open pool: received ${id}`,
+      );
+    }
+    const [isEnabled, limitBytes, bucketCapacity] = out as unknown as [
+      number,
+      number,
+      number,
+    ];
+    const enabled = isEnabled === 1;
+    return new PoolHandle(id, { enabled, limitBytes, bucketCapacity }, onLeak);
   }
 
   /** Whether the pool was closed in this isolate. */
@@ -137,17 +138,14 @@ export class PoolHandle implements LeasePool {
     this.#blocks[block.slot] = undefined;
   }
 
-  /** Leases plain memory of fewer than 4096 bytes; the next multiple of 64. */
+  /** Leases plain memory of fewer than 4096 bytes, rounded up to a multiple of 64. */
   leasePlain(length: number): LeaseToken {
     let lease = this.#plain.pop();
     if (lease === undefined) {
       lease = new Lease(this, null, 0, 0);
       lease.token = watch(lease);
     }
-    lease.capacity = Math.min(
-      Math.max(64, Math.ceil(length / 64) * 64),
-      BLOCK_ALIGNMENT,
-    );
+    lease.capacity = Math.max(64, roundUp(length, 64));
     const token = lease.begin();
     this.isFresh = true;
     if (this.onLeak !== null) lease.stack = stackOfCaller();
@@ -156,6 +154,7 @@ export class PoolHandle implements LeasePool {
     return token;
   }
 
+  /** Takes plain memory back. */
   takeBackPlain(lease: Lease): void {
     lease.discard();
     this.count(COUNTER.PLAIN_IN_USE, -1);
@@ -165,6 +164,7 @@ export class PoolHandle implements LeasePool {
     else unwatch(lease);
   }
 
+  /** Takes a block back of which nothing is leased any more. */
   takeBack(block: Block): void {
     const { slot, generation, isLost } = block;
     const isKept = !isLost && this.settings.enabled && !block.external &&
@@ -176,6 +176,7 @@ export class PoolHandle implements LeasePool {
     if (status < 0) throw statusError(status, "basalt_pool_release");
   }
 
+  /** Counts a forgotten lease, and reports it if leaks are tracked. */
   forgotten(lease: Lease): void {
     this.count(COUNTER.LEAKED, 1);
     if (lease.stack === null) return;
@@ -187,6 +188,7 @@ export class PoolHandle implements LeasePool {
     );
   }
 
+  /** Adds to a counter. */
   count(counter: number, delta: number): void {
     this.#native.basalt_pool_count(this.id, counter, delta);
   }
@@ -195,11 +197,7 @@ export class PoolHandle implements LeasePool {
   stats(): Float64Array {
     const values = new Float64Array(STATS_COUNT);
     checked(
-      this.#native.basalt_pool_stats(
-        this.id,
-        new Uint8Array(values.buffer),
-        values.length,
-      ),
+      this.#native.basalt_pool_stats(this.id, values, values.length),
       "basalt_pool_stats",
     );
     return values;

@@ -16,33 +16,19 @@ export class PoolLimitError extends Error {
   /** `"PoolLimitError"`. */
   override readonly name: string = "PoolLimitError";
   /** The pool's limit in bytes. */
-  readonly limitBytes: number;
+  readonly limitBytes!: number;
   /** Bytes that the pool had mapped. */
-  readonly mappedBytes: number;
+  readonly mappedBytes!: number;
   /** Bytes of the blocks in use; the other mapped blocks were lost, or could not be unmapped. */
-  readonly inUseBytes: number;
+  readonly inUseBytes!: number;
   /** Requests that wait before this one. */
-  readonly waiting: number;
+  readonly waiting!: number;
   /** Bytes that were requested. */
-  readonly requestedBytes: number;
+  readonly requestedBytes!: number;
 
   /** Makes the error. */
-  constructor(
-    message: string,
-    fields: Pick<
-      PoolLimitError,
-      | "limitBytes"
-      | "mappedBytes"
-      | "inUseBytes"
-      | "waiting"
-      | "requestedBytes"
-    >,
-  ) {
+  constructor(message: string, fields: Omit<PoolLimitError, keyof Error>) {
     super(message);
-    this.limitBytes = fields.limitBytes;
-    this.mappedBytes = fields.mappedBytes;
-    this.inUseBytes = fields.inUseBytes;
-    this.waiting = fields.waiting;
-    this.requestedBytes = fields.requestedBytes;
+    Object.assign(this, fields);
   }
 }

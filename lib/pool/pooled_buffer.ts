@@ -187,19 +187,11 @@ export class PooledBuffer implements Disposable {
   append(bytes: Uint8Array | string): number {
     let lease = this.#checked("append to");
     const position = this.#length;
-    if (typeof bytes === "string") {
-      const count = utf8Length(bytes);
-      lease = this.#room(lease, count);
-      encoder.encodeInto(bytes, new Uint8Array(lease.open(), position, count));
-      this.#length = position + count;
-      return position;
-    }
-    let source = bytes;
-    if (
-      bytes.buffer === lease.buffer &&
-      lease.capacity - position < bytes.length
-    ) source = bytes.slice(); // A view of this buffer dies when the memory moves.
+    let source = typeof bytes === "string" ? encoder.encode(bytes) : bytes;
     const count = source.length;
+    // A view of this buffer is empty after the memory has moved.
+    const moves = count > lease.capacity - position;
+    if (moves && source.buffer === lease.buffer) source = source.slice();
     lease = this.#room(lease, count);
     new Uint8Array(lease.open(), position, count).set(source);
     this.#length = position + count;
@@ -216,13 +208,8 @@ export class PooledBuffer implements Disposable {
    */
   reserve(additionalBytes: number): void {
     const lease = this.#checked("reserve room in");
-    checkInteger(
-      "reserve room",
-      "additionalBytes",
-      additionalBytes,
-      0,
-      MAX_LENGTH - this.#length,
-    );
+    const most = MAX_LENGTH - this.#length;
+    checkInteger("reserve room", "additionalBytes", additionalBytes, 0, most);
     this.#room(lease, additionalBytes);
   }
 
@@ -392,7 +379,7 @@ export class PooledBuffer implements Disposable {
     const token = this.#token!;
     this.#token = this.#bytes = this.#view = null;
     this.#end = "lost";
-    lease.lose(token);
+    lease.end(token);
     this.#refuse(action);
   }
 
@@ -429,24 +416,4 @@ export class PooledBuffer implements Disposable {
     lease.drop(old);
     return moved;
   }
-}
-
-/** Counts the bytes of a string in UTF-8; half a surrogate pair becomes U+FFFD, 3 bytes. */
-function utf8Length(text: string): number {
-  let bytes = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x80) continue;
-    if (unit < 0x800) {
-      bytes++;
-      continue;
-    }
-    bytes += 2;
-    if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < text.length) {
-      const next = text.charCodeAt(i + 1);
-      // A pair is 2 units and 4 bytes.
-      if (next >= 0xdc00 && next < 0xe000) i++;
-    }
-  }
-  return bytes;
 }

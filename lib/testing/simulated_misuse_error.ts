@@ -33,28 +33,23 @@ export class SimulatedMisuseError extends Error {
   /** `"SimulatedMisuseError"`. */
   override readonly name: string = "SimulatedMisuseError";
   /** The file. */
-  readonly path: string;
+  readonly path!: string;
   /** The first byte of the transfer in the file. */
-  readonly position: number;
+  readonly position!: number;
   /** Bytes of the transfer. */
-  readonly length: number;
+  readonly length!: number;
   /** Which rule was broken. */
-  readonly reason: MisuseReason;
+  readonly reason!: MisuseReason;
 
   /** Makes the error. */
   constructor(
     kind: "read" | "write",
-    { path, position, length, reason }: Pick<
-      SimulatedMisuseError,
-      "path" | "position" | "length" | "reason"
-    >,
+    fields: Omit<SimulatedMisuseError, keyof Error>,
   ) {
+    const { path, position, length, reason } = fields;
     super(
       `Cannot ${kind} '${path}' at ${position}+${length}: ${WORDS[reason]}`,
     );
-    this.path = path;
-    this.position = position;
-    this.length = length;
-    this.reason = reason;
+    Object.assign(this, fields);
   }
 }
