@@ -77,10 +77,8 @@ pub fn position(fd: RawFd) -> Result<u64, Errno> {
 /// Identifies a file by `st_dev` and `st_ino`.
 pub fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
     let stat = statx(fd, WITHOUT_TIMES)?;
-    Ok((
-        libc::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-        stat.stx_ino,
-    ))
+    let device = libc::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+    Ok((device, stat.stx_ino))
 }
 
 /// Returns the lowest number that is no descriptor, which the next one will have.
@@ -127,9 +125,9 @@ fn alignment_of(stat: &libc::statx) -> DirectAlignment {
     }
 }
 
-/// The fields of `statx(2)` that cost nothing. From Linux 6.13 on, a file whose times were asked for
-/// gets a finer time by its next write, which then changes the inode as well: on ext4 a durable
-/// write of one block takes half as long again.
+/// The fields of `statx(2)` that cost nothing. Since Linux 6.13, asking for the times of a file
+/// makes its next write change the inode as well: on ext4 a durable write of one block then takes
+/// half as long again.
 const WITHOUT_TIMES: u32 = (libc::STATX_BASIC_STATS | libc::STATX_DIOALIGN | STATX_DIO_READ_ALIGN)
     & !(libc::STATX_ATIME | libc::STATX_MTIME | libc::STATX_CTIME);
 
@@ -192,18 +190,12 @@ pub fn file(fd: RawFd, times: bool) -> Result<[f64; FILE_VALUES], Errno> {
     let alignment = alignment_of(&stat);
     let known = u32::from(stat.stx_mask & libc::STATX_DIOALIGN != 0)
         | u32::from(stat.stx_mask & STATX_DIO_READ_ALIGN != 0) << 1;
-    let (size, physical_block, major, minor) =
-        if u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFBLK {
-            let (bytes, physical_block) = block_device(fd)?;
-            (
-                bytes,
-                physical_block,
-                stat.stx_rdev_major,
-                stat.stx_rdev_minor,
-            )
-        } else {
-            (stat.stx_size, 0, stat.stx_dev_major, stat.stx_dev_minor)
-        };
+    let (mut size, mut physical_block) = (stat.stx_size, 0);
+    let (mut major, mut minor) = (stat.stx_dev_major, stat.stx_dev_minor);
+    if u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFBLK {
+        (size, physical_block) = block_device(fd)?;
+        (major, minor) = (stat.stx_rdev_major, stat.stx_rdev_minor);
+    }
     let modified = stat.stx_mtime.tv_sec as f64 * 1e6 + f64::from(stat.stx_mtime.tv_nsec / 1000);
     Ok([
         size as f64,

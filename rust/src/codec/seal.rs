@@ -73,11 +73,10 @@ pub fn seal(block: &mut [u8], run: &Run) -> Option<usize> {
         hash: BatchHash::new(),
         run,
     };
-    let (mut rest, mut left, mut base_offset) =
-        (&mut frames[run.start..end], &records[..], run.base_offset);
+    let (mut rest, mut left) = (&mut frames[run.start..end], &records[..]);
+    let mut base_offset = run.base_offset;
     while !left.is_empty() {
-        let plan =
-            Plan::new(rest, left, run.base_timestamp).expect("a batch that was planned before");
+        let plan = Plan::new(rest, left, run.base_timestamp).expect("planned before");
         let (this, later) = rest.split_at_mut(plan.length);
         sealer.write(this, left, &plan, base_offset);
         rest = later;
@@ -205,14 +204,10 @@ impl Sealer<'_> {
         }
         // Two fields in one store, for the hash reads both at once: after two stores it would wait
         // for the cache.
-        let timestamp_delta = time - origin_timestamp;
-        put(
-            header,
-            frame::OFFSET_DELTA,
-            timestamp_delta << 32 | u64::from(index),
-        );
-        let lengths =
-            u64::from(record.payload_length) << 32 | u64::from(record.user_headers_length());
+        let deltas = (time - origin_timestamp) << 32 | u64::from(index);
+        put(header, frame::OFFSET_DELTA, deltas);
+        let [payload, headers] = [record.payload_length, record.user_headers_length()];
+        let lengths = u64::from(payload) << 32 | u64::from(headers);
         put(header, frame::USER_HEADERS_LENGTH, lengths);
         put(header, frame::RESERVED, 0);
         let checksum = frame_checksum(whole);

@@ -1,48 +1,30 @@
 //! The 28 sizes of blocks.
 
-const KIB: u32 = 1024;
-const MIB: u32 = 1024 * KIB;
-
 /// Number of classes.
 pub const CLASS_COUNT: usize = 28;
 
-/// Bytes of a block of each class, ascending.
-pub const CLASS_BYTES: [u32; CLASS_COUNT] = [
-    4 * KIB,
-    8 * KIB,
-    16 * KIB,
-    32 * KIB,
-    64 * KIB,
-    128 * KIB,
-    256 * KIB,
-    512 * KIB,
-    768 * KIB,
-    MIB,
-    1536 * KIB,
-    2 * MIB,
-    4 * MIB,
-    6 * MIB,
-    8 * MIB,
-    10 * MIB,
-    12 * MIB,
-    16 * MIB,
-    24 * MIB,
-    32 * MIB,
-    48 * MIB,
-    64 * MIB,
-    96 * MIB,
-    128 * MIB,
-    192 * MIB,
-    256 * MIB,
-    384 * MIB,
-    512 * MIB,
+/// KiB of a block of each class, ascending.
+const CLASS_KIB: [u32; CLASS_COUNT] = [
+    4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 1536, 2048, 4096, 6144, 8192, 10_240, 12_288,
+    16_384, 24_576, 32_768, 49_152, 65_536, 98_304, 131_072, 196_608, 262_144, 393_216, 524_288,
 ];
+
+/// Bytes of a block of each class, ascending.
+pub const CLASS_BYTES: [u32; CLASS_COUNT] = {
+    let mut bytes = CLASS_KIB;
+    let mut class = 0;
+    while class < CLASS_COUNT {
+        bytes[class] *= 1024;
+        class += 1;
+    }
+    bytes
+};
 
 /// Bytes of the largest block.
 pub const MAX_BLOCK_BYTES: u32 = CLASS_BYTES[CLASS_COUNT - 1];
 
 /// Bytes and alignment of an arena: a huge page of x86-64, and of aarch64 with 4 KiB pages.
-pub const ARENA_BYTES: u32 = 2 * MIB;
+pub const ARENA_BYTES: u32 = 2 << 20;
 
 /// For lengths above `2^i`, up to `2^(i + 1)`: the first class that may fit.
 const FIRST: [u8; 30] = {

@@ -54,17 +54,10 @@ fn map_within(bytes: usize, align: usize) -> Result<usize, Errno> {
 }
 
 fn map_anywhere(bytes: usize) -> Result<usize, Errno> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing.
-    let memory = unsafe {
-        libc::mmap(
-            ptr::null_mut(),
-            bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
-    };
+    let memory = unsafe { libc::mmap(ptr::null_mut(), bytes, access, kind, -1, 0) };
     if memory == libc::MAP_FAILED {
         Err(Errno::last())
     } else {

@@ -28,11 +28,9 @@ impl Quota {
 
     /// Takes `bytes` if there is room for them.
     pub fn try_take(&self, bytes: u64) -> bool {
-        let taken = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                (bytes <= self.limit - used).then(|| used + bytes)
-            });
+        let after = |used| (bytes <= self.limit - used).then(|| used + bytes);
+        let order = Ordering::Relaxed;
+        let taken = self.used.fetch_update(order, order, after);
         if let Ok(before) = taken {
             self.peak.fetch_max(before + bytes, Ordering::Relaxed);
         }

@@ -188,20 +188,11 @@ impl Pool {
             slot.fill(slot.address(), class, false);
             return Ok(number);
         }
-        let numbers = self.take_slots(refill, count as usize)?;
-        let bytes = block * numbers.len();
+        let bytes = block * count as usize;
         self.spend(bytes);
-        let start = match self.map_or_trim(refill, bytes, ARENA_BYTES as usize) {
-            Ok(start) => start,
-            Err(errno) => {
-                self.quota.give(bytes as u64);
-                refill.vacant.extend(numbers);
-                return Err(errno.into());
-            }
-        };
-        for (i, &number) in numbers.iter().enumerate() {
-            self.slots.at(number).fill(start + i * block, class, false);
-        }
+        let align = ARENA_BYTES as usize;
+        let mapped = self.map_slots(refill, class, count as usize, align, false);
+        let numbers = mapped.inspect_err(|_| self.quota.give(bytes as u64))?;
         // The lowest address ends up on top.
         let mut excess = Vec::new();
         for &number in numbers[1..].iter().rev() {
@@ -215,7 +206,7 @@ impl Pool {
         self.give_up(refill, excess);
         // The first blocks of a class may be all that is ever needed of it.
         if refill.mappings[class] > 0 && bytes > block {
-            prefault::start(start + block, bytes - block);
+            prefault::start(end(self.slots.at(numbers[0])), bytes - block);
         }
         refill.mappings[class] += 1;
         Ok(numbers[0])
@@ -224,23 +215,40 @@ impl Pool {
     /// Maps a block beyond the limit.
     fn map_external(&self, refill: &mut Refill, class: usize) -> Result<u32, Status> {
         let bytes = CLASS_BYTES[class];
-        let number = self.take_slots(refill, 1)?[0];
-        let align = if bytes >= ARENA_BYTES {
+        let is_arena = bytes >= ARENA_BYTES;
+        let align = if is_arena {
             ARENA_BYTES
         } else {
             CLASS_BYTES[0]
         };
-        match self.map_or_trim(refill, bytes as usize, align as usize) {
-            Ok(start) => {
-                self.slots.at(number).fill(start, class, true);
-                add(&self.external_bytes, bytes.into());
-                Ok(number)
-            }
+        let numbers = self.map_slots(refill, class, 1, align as usize, true)?;
+        add(&self.external_bytes, bytes.into());
+        Ok(numbers[0])
+    }
+
+    /// Maps `count` adjacent blocks of the class into vacant slots.
+    fn map_slots(
+        &self,
+        refill: &mut Refill,
+        class: usize,
+        count: usize,
+        align: usize,
+        external: bool,
+    ) -> Result<Vec<u32>, Status> {
+        let block = CLASS_BYTES[class] as usize;
+        let numbers = self.take_slots(refill, count)?;
+        let start = match self.map_or_trim(refill, block * count, align) {
+            Ok(start) => start,
             Err(errno) => {
-                refill.vacant.push(number);
-                Err(errno.into())
+                refill.vacant.extend(numbers);
+                return Err(errno.into());
             }
+        };
+        for (i, &number) in numbers.iter().enumerate() {
+            let address = start + i * block;
+            self.slots.at(number).fill(address, class, external);
         }
+        Ok(numbers)
     }
 
     /// Takes bytes of the quota. The caller holds the lock and has seen that there is room.

@@ -107,9 +107,8 @@ impl Slot {
         // Relaxed: what others learn about a block reaches them through the stack or the pool's
         // lock.
         self.address.store(address as u64, Ordering::Relaxed);
-        let external = if external { EXTERNAL } else { 0 };
-        self.kind
-            .store(class as u32 | FRESH | external, Ordering::Relaxed);
+        let kind = class as u32 | FRESH | if external { EXTERNAL } else { 0 };
+        self.kind.store(kind, Ordering::Relaxed);
         self.set_holder(Holder::FREE);
     }
 
@@ -202,10 +201,8 @@ pub struct SlotTable {
 fn locate(slot: u32) -> (usize, usize) {
     let shifted = slot + FIRST_SEGMENT;
     let segment = shifted.ilog2() - FIRST_SEGMENT.ilog2();
-    (
-        segment as usize,
-        (shifted - (FIRST_SEGMENT << segment)) as usize,
-    )
+    let index = shifted - (FIRST_SEGMENT << segment);
+    (segment as usize, index as usize)
 }
 
 impl SlotTable {

@@ -60,15 +60,10 @@ impl FreeStack {
                 head = now;
                 continue;
             }
-            mine.store(
-                high(below.wrapping_add(1)) | u64::from(head as u32),
-                Ordering::Relaxed,
-            );
-            let next = successor(head, slot + 1);
-            match self
-                .head
-                .compare_exchange_weak(head, next, Ordering::SeqCst, Ordering::SeqCst)
-            {
+            let link = high(below.wrapping_add(1)) | u64::from(head as u32);
+            mine.store(link, Ordering::Relaxed);
+            let (next, order) = (successor(head, slot + 1), Ordering::SeqCst);
+            match self.head.compare_exchange_weak(head, next, order, order) {
                 Ok(_) => return true,
                 Err(now) => head = now,
             }
@@ -78,15 +73,15 @@ impl FreeStack {
     /// Takes the top slot; it is the caller's from then on.
     #[inline]
     pub fn pop(&self, links: &impl Links) -> Option<u32> {
+        let after = |head| {
+            // Another thread may have taken the top and be writing its link; then the head has
+            // changed and this is unused.
+            let below = links.link(top(head)?).load(Ordering::Relaxed) as u32;
+            Some(successor(head, below))
+        };
         // Acquires what the push of the top released: its link, and the slot itself.
-        let popped = self
-            .head
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |head| {
-                // Another thread may have taken the top and be writing its link; then the head has
-                // changed and this is unused.
-                let below = links.link(top(head)?).load(Ordering::Relaxed) as u32;
-                Some(successor(head, below))
-            });
+        let order = Ordering::SeqCst;
+        let popped = self.head.fetch_update(order, order, after);
         popped.ok().and_then(top)
     }
 

@@ -71,8 +71,8 @@ pub fn expand(
         let header = BatchHeader::parse(header_bytes).ok()?;
         let whole = rest.get(..header.length.try_into().ok()?)?;
         let count = header.message_count as usize;
-        let expanded =
-            whole.len() - BATCH_HEADER_BYTES + count * (HEADER_BYTES - FRAME_HEADER_BYTES);
+        let frames = whole.len() - BATCH_HEADER_BYTES;
+        let expanded = frames + count * (HEADER_BYTES - FRAME_HEADER_BYTES);
         if progress.position + expanded as u64 > u32::MAX.into() {
             return Some(ExpandStop::Position);
         }
@@ -123,27 +123,18 @@ fn write(
         message[ID..OFFSET].copy_from_slice(&from[frame::ID..frame::OFFSET_DELTA]);
         put(message, OFFSET, offset);
         put(message, TIMESTAMP, header.base_timestamp);
-        put(
-            message,
-            ORIGIN_TIMESTAMP,
-            origin_timestamp.checked_add(delta.into())?,
-        );
+        let origin = origin_timestamp.checked_add(delta.into())?;
+        put(message, ORIGIN_TIMESTAMP, origin);
         // Both lengths: they lie side by side in the same order.
-        put(
-            message,
-            USER_HEADERS_LENGTH,
-            u64_at(from, frame::USER_HEADERS_LENGTH),
-        );
+        let lengths = u64_at(from, frame::USER_HEADERS_LENGTH);
+        put(message, USER_HEADERS_LENGTH, lengths);
         put(message, RESERVED, 0);
         message[HEADER_BYTES..].copy_from_slice(&from[FRAME_HEADER_BYTES..]);
         let hash = checksum(message);
         put(message, CHECKSUM, hash);
         end += message.len() as u64;
-        put(
-            entry,
-            0,
-            end << 32 | (offset.checked_sub(first_offset)? & u64::from(u32::MAX)),
-        );
+        let relative_offset = offset.checked_sub(first_offset)? & u64::from(u32::MAX);
+        put(entry, 0, end << 32 | relative_offset);
         put(entry, 8, header.base_timestamp);
         (frames, rest) = (later, after);
     }

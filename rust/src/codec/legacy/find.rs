@@ -16,10 +16,7 @@ use crate::codec::layout::{u64_at, zeros};
 pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     let mut found = Found::default();
     let mut at = start;
-    while at
-        .checked_add(HEADER_BYTES)
-        .is_some_and(|end| end <= bytes.len())
-    {
+    while at.saturating_add(HEADER_BYTES) <= bytes.len() {
         let reserved = u64_at(bytes, at + RESERVED);
         if reserved != 0 {
             // No header whose reserved field covers the last byte of this word that is not 0 is

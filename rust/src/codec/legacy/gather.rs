@@ -72,12 +72,7 @@ pub fn gather(
         let Some(room) = target[progress.target_end..].get_mut(..run.batch_length) else {
             return Some(GatherStop::TargetFull(run.batch_length));
         };
-        run.write(
-            &rest[..run.source_length],
-            room,
-            progress.next_offset,
-            &mut hash,
-        );
+        run.write(rest, room, progress.next_offset, &mut hash);
         progress.source_end += run.source_length;
         progress.target_end += run.batch_length;
         progress.next_offset += run.count as u64;
@@ -119,16 +114,14 @@ impl Run {
             batch_length: BATCH_HEADER_BYTES,
             end: RunEnd::Done,
         };
+        let partial = |needed| GatherStop::Source(Stop::Partial, needed);
         let mut latest = 0;
         loop {
             let message = &rest[run.source_length..];
             let expected = progress.next_offset + run.count as u64;
             // Too short to tell whether it is a message, zeros or nothing.
             if message.len() < HEADER_BYTES && !is_end {
-                return Err(GatherStop::Source(
-                    Stop::Partial,
-                    run.source_length + HEADER_BYTES,
-                ));
+                return Err(partial(run.source_length + HEADER_BYTES));
             }
             if run.count == 0 && message.is_empty() {
                 return Err(GatherStop::Source(Stop::End, 0));
@@ -136,10 +129,7 @@ impl Run {
             let length = match check(message, expected) {
                 Ok(length) => length,
                 Err((Stop::Partial, needed)) if run.count > 0 && !is_end => {
-                    return Err(GatherStop::Source(
-                        Stop::Partial,
-                        run.source_length + needed,
-                    ));
+                    return Err(partial(run.source_length + needed));
                 }
                 Err((stop, needed)) if run.count == 0 => {
                     return Err(GatherStop::Source(stop, needed));
@@ -201,11 +191,8 @@ impl Run {
         whole[frame::ID..frame::OFFSET_DELTA].copy_from_slice(&message[ID..OFFSET]);
         put(whole, frame::OFFSET_DELTA, delta << 32 | index as u64);
         // Both lengths: they lie side by side in the same order.
-        put(
-            whole,
-            frame::USER_HEADERS_LENGTH,
-            u64_at(message, USER_HEADERS_LENGTH),
-        );
+        let lengths = u64_at(message, USER_HEADERS_LENGTH);
+        put(whole, frame::USER_HEADERS_LENGTH, lengths);
         put(whole, frame::RESERVED, 0);
         whole[FRAME_HEADER_BYTES..].copy_from_slice(&message[HEADER_BYTES..]);
         let checksum = frame_checksum(whole);

@@ -33,7 +33,7 @@ fn classes_ascend_in_whole_pages() {
 #[test]
 fn arenas_hold_whole_blocks() {
     assert_eq!(blocks_in(ARENA_BYTES, 0), 512);
-    assert_eq!(blocks_in(ARENA_BYTES, class_of(768 * KIB).unwrap()), 2);
-    assert_eq!(blocks_in(ARENA_BYTES, class_of(3 * MIB / 2).unwrap()), 1);
+    assert_eq!(blocks_in(ARENA_BYTES, class_of(768 << 10).unwrap()), 2);
+    assert_eq!(blocks_in(ARENA_BYTES, class_of(3 << 19).unwrap()), 1);
     assert_eq!(blocks_in(ARENA_BYTES, CLASS_COUNT - 1), 1);
 }
