@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { Console } from "./console.ts";
+import { wrap } from "./terminal.ts";
 
 /** Makes a command for one run. A file of `commands/` exports one, and `commands.ts` lists it. */
 export type MakeCommand = (console: Console) => Command;
@@ -7,8 +8,8 @@ export type MakeCommand = (console: Console) => Command;
 /**
  * Makes a command.
  *
- * @param help The end of its help. The lines are wrapped to the terminal, except those that are
- *   indented by two spaces: command lines.
+ * @param help The end of its help. Lines fit the terminal, except command lines, which are indented
+ *   by two spaces.
  */
 export function command(
   name: string,
@@ -20,9 +21,7 @@ export function command(
     const columns = made.configureOutput().getOutHelpWidth!();
     return help.replace(/(?<=\S)\n(?=\S)/g, " ").replace(
       /^( {6})?\S.*$/gm,
-      (line, indent = "") =>
-        made.createHelp().boxWrap(line, columns - indent.length)
-          .replaceAll("\n", `\n${indent}`),
+      (line, indent = "") => wrap(line, columns, indent),
     );
   });
 }

@@ -4,6 +4,7 @@ import {
   Progress,
   retryDelayMs,
   terminalColumns,
+  wrap,
   writeAll,
   writeSome,
 } from "./terminal.ts";
@@ -12,17 +13,17 @@ import {
 export interface Streams {
   /** Standard input. */
   readonly input: Pick<typeof Deno.stdin, "read">;
-  /** Identifies the file that is standard input, if it is one. */
+  /** Identifies the file that standard input reads, if it reads one. */
   inputFile?(): { dev: number; ino: number } | undefined;
-  /** Standard output: bytes go out at once. */
+  /** Standard output, without a buffer of its own. */
   readonly output: ByteSink;
   /** Standard error. */
   readonly errors: ByteSink;
-  /** Whether standard error is a terminal: progress is shown there. */
+  /** Whether standard error is a terminal. It then shows progress. */
   readonly interactive: boolean;
-  /** The columns of that terminal; `undefined` where they are not known. Default: `80`. */
+  /** Returns the columns of the terminal; `undefined` if they are not known. */
   columns?(): number | undefined;
-  /** Whether standard output is a terminal: tables fit its columns. Default: `false`. */
+  /** Whether standard output is a terminal. Text and tables then fit its columns. Default: `false`. */
   readonly outputIsTerminal?: boolean;
 }
 
@@ -70,18 +71,15 @@ async function readInput(bytes: Uint8Array): Promise<number | null> {
   }
 }
 
-/**
- * Bytes that are gathered before they are written: a system call for each message would take longer
- * than the message.
- */
+/** Output is written in pieces of this size: a system call for each message would cost more. */
 const BUFFER_BYTES = 256 * 1024;
 const ENCODER = new TextEncoder();
 
-/** The terminal of one run: results, progress, errors, and the exit code. */
+/** Writes the results, progress and errors of one run, and holds its exit code. */
 export class Console {
   /** The streams. */
   readonly streams: Streams;
-  /** What the process ends with. */
+  /** The exit code of the process. */
   exitCode = 0;
 
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
@@ -94,7 +92,7 @@ export class Console {
     this.#progress = new Progress(errors, interactive, columns);
   }
 
-  /** The columns of standard output, if it is a terminal that tells them. */
+  /** The columns of standard output, if it is a terminal and they are known. */
   get columns(): number | undefined {
     const { outputIsTerminal, columns } = this.streams;
     return outputIsTerminal ? columns?.() : undefined;
@@ -103,14 +101,21 @@ export class Console {
   /** Writes bytes to standard output; they go out with {@linkcode Console.flush} at the latest. */
   write(bytes: Uint8Array): void {
     if (this.#fill + bytes.length > BUFFER_BYTES) this.flush();
-    if (bytes.length > BUFFER_BYTES) return writeAll(this.#output, bytes);
+    if (bytes.length > BUFFER_BYTES) {
+      return writeAll(this.streams.output, bytes);
+    }
     this.#buffer.set(bytes, this.#fill);
     this.#fill += bytes.length;
   }
 
-  /** Writes a line of text to standard output. */
+  /** Writes a line to standard output. */
   line(text: string): void {
     this.write(ENCODER.encode(`${text}\n`));
+  }
+
+  /** Writes a line in words, broken to fit the terminal; all lines but the first are indented. */
+  text(text: string, indent?: string): void {
+    this.line(wrap(text, this.columns, indent));
   }
 
   /** Writes a value as JSON in one line. */
@@ -118,14 +123,14 @@ export class Console {
     this.line(JSON.stringify(value, replaced));
   }
 
-  /** Writes out what was gathered. What a failure left is kept. */
+  /** Writes out what was gathered. After a failure it keeps the rest. */
   flush(): void {
     this.endProgress();
     const end = this.#fill;
     let at = 0;
     try {
       while (at < end) {
-        at += writeSome(this.#output, this.#buffer.subarray(at, end));
+        at += writeSome(this.streams.output, this.#buffer.subarray(at, end));
       }
     } finally {
       this.#buffer.copyWithin(0, at, end);
@@ -133,17 +138,26 @@ export class Console {
     }
   }
 
-  /** Writes a line of text to standard error; where that is gone, the exit code says it alone. */
+  /**
+   * Writes a line to standard error, broken to fit the terminal. If standard error is closed, only
+   * the exit code tells of the error.
+   */
   error(text: string): void {
+    const { interactive, columns } = this.streams;
+    this.errorLine(wrap(text, interactive ? columns?.() : undefined));
+  }
+
+  /** Writes a line to standard error as it is. */
+  errorLine(text: string): void {
     this.endProgress();
     try {
       writeAll(this.streams.errors, ENCODER.encode(`${text}\n`));
     } catch {
-      // There is no other place to tell it.
+      // There is no other place to report it.
     }
   }
 
-  /** Shows progress, not too often, and only on a terminal. */
+  /** Shows progress on a terminal, a few times a second. */
   progress(text: () => string): void {
     this.#progress.show(text);
   }
@@ -152,13 +166,9 @@ export class Console {
   endProgress(): void {
     this.#progress.end();
   }
-
-  get #output(): Streams["output"] {
-    return this.streams.output;
-  }
 }
 
-/** What JSON has no form of: 64-bit integers as text, bytes as base64, errors as objects. */
+/** Replaces values that JSON has no form for: 64-bit integers, bytes and errors. */
 function replaced(_key: string, value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (value instanceof Uint8Array) return value.toBase64();

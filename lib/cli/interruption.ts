@@ -1,15 +1,12 @@
 import { onAbort } from "../base/mod.ts";
 
-/** The user ended the command. */
+/** Reports that the user ended the command. */
 export class Interrupted extends Error {
   /** `"Interrupted"`. */
   override readonly name: string = "Interrupted";
 }
 
-/**
- * Listens for Ctrl-C while a command runs that must end in order. The second one ends the process
- * at once.
- */
+/** Lets a command end in order after Ctrl-C. A second Ctrl-C ends the process at once. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = (): void => {
@@ -23,12 +20,12 @@ export class Interruption implements Disposable {
     Deno.addSignalListener("SIGTERM", this.#listener);
   }
 
-  /** Aborted when the user wants the end. */
+  /** Aborted by Ctrl-C. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Resolves as the work does, or to `undefined` when the user wants the end: the work goes on. */
+  /** Resolves as the work does, or to `undefined` after Ctrl-C. The work then continues. */
   async orElse<T>(work: Promise<T>): Promise<T | undefined> {
     if (this.signal.aborted) return undefined;
     const { promise, resolve } = Promise.withResolvers<undefined>();
@@ -36,7 +33,7 @@ export class Interruption implements Disposable {
     return await Promise.race([work, promise]).finally(end);
   }
 
-  /** Ctrl-C ends the process again. */
+  /** Stops listening: Ctrl-C ends the process again. */
   [Symbol.dispose](): void {
     Deno.removeSignalListener("SIGINT", this.#listener);
     Deno.removeSignalListener("SIGTERM", this.#listener);

@@ -1,19 +1,21 @@
+import { sameBytes } from "../base/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Lines } from "./lines.ts";
 
-/** The lines of a source are not those that the log holds. */
+/** Reports that the lines of a source are not those that the log holds. */
 export class ResumeError extends Error {
   /** `"ResumeError"`. */
   override readonly name: string = "ResumeError";
 }
 
-/** Skips the lines that a log holds already. */
+/** Skips the lines that a log already holds. */
 export class LineSkipper {
   readonly #source: string;
-  /** The offset that the first line of the source got. */
+  /** The offset of the first line. */
   readonly #offset: number;
+  /** Number of lines that the log holds. */
   readonly #count: number;
-  /** The last line in the log; `undefined` if it holds none. */
+  /** The last one of them; `undefined` if the log holds none. */
   readonly #last: Uint8Array | undefined;
   #skipped = 0;
 
@@ -47,42 +49,36 @@ export class LineSkipper {
     }
     let last: Uint8Array | undefined;
     if (nextOffset > Math.max(offset, firstOffset)) {
-      for await (using batch of log.read({ from: nextOffset - 1 })) {
-        last = batch.payload(batch.count - 1).slice();
+      for await (const message of log.messages({ from: nextOffset - 1 })) {
+        last = message.payload.slice();
       }
     }
     return new LineSkipper(source, offset, nextOffset - offset, last);
   }
 
   /**
-   * Returns the lines that the log does not hold; `undefined` if there are none.
+   * Returns the lines that the log does not hold; `undefined` if it holds all of them.
    *
-   * @throws {ResumeError} If the last one that it holds is another.
+   * @throws {ResumeError} If the last line that the log holds is another.
    */
   skip({ bytes, lengths }: Lines): Lines | undefined {
     const left = this.#count - this.#skipped;
     if (left === 0) return { bytes, lengths };
-    const skipped = Math.min(left, lengths.length);
-    const start = sum(lengths.subarray(0, skipped - 1));
-    const end = start + lengths[skipped - 1]!;
-    this.#skipped += skipped;
+    const skipped = lengths.subarray(0, left);
+    const end = skipped.reduce((total, each) => total + each, 0);
+    this.#skipped += skipped.length;
     if (this.#skipped === this.#count) {
-      this.#compare(bytes.subarray(start, end));
+      const line = bytes.subarray(end - skipped.at(-1)!, end);
+      const isSame = this.#last === undefined || sameBytes(this.#last, line);
+      if (!isSame) this.#refuse("has another line there");
     }
-    if (skipped === lengths.length) return undefined;
-    return { bytes: bytes.subarray(end), lengths: lengths.subarray(skipped) };
+    if (skipped.length === lengths.length) return undefined;
+    return { bytes: bytes.subarray(end), lengths: lengths.subarray(left) };
   }
 
-  /** Called at the end of the source, which must have as many lines as the log. */
+  /** Checks at the end of the source that it had as many lines as the log. */
   finish(): void {
     if (this.#skipped < this.#count) this.#refuse("has no such line");
-  }
-
-  #compare(line: Uint8Array): void {
-    const last = this.#last;
-    const isSame = last === undefined || last.length === line.length &&
-        line.every((byte, i) => byte === last[i]);
-    if (!isSame) this.#refuse("has another line there");
   }
 
   #refuse(reason: string): never {
@@ -91,8 +87,4 @@ export class LineSkipper {
       `Cannot resume at offset ${this.#offset}: message ${message} of the log would be line ${this.#count} of '${this.#source}', which ${reason}`,
     );
   }
-}
-
-function sum(lengths: Uint32Array): number {
-  return lengths.reduce((total, each) => total + each, 0);
 }

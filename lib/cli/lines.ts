@@ -4,54 +4,56 @@ import { BackpressureError } from "../segment/mod.ts";
 
 /** The byte that ends a line of text. */
 export const NEWLINE = 0x0a;
-/** Bytes of lines that are handed out, and appended, at a time. */
+/** Bytes of lines that are returned, and appended, at a time. */
 const BATCH_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** A line is longer than a message may be. */
+/** Reports a line that is longer than a message may be. */
 export class LineTooLongError extends RangeError {
   /** `"LineTooLongError"`. */
   override readonly name: string = "LineTooLongError";
   /** The line's number, from 1. */
   readonly line: number;
 
-  /** Makes the error; `bytes` is what is known of the line's length. */
+  /** Makes the error; the line has at least this many bytes. */
   constructor(line: number, bytes: number) {
     super(
-      `Line ${line} has ${bytes} bytes or more: a message holds at most ${MAX_PAYLOAD_BYTES}`,
+      `Line ${line} has at least ${bytes} bytes: a message holds at most ${MAX_PAYLOAD_BYTES}`,
     );
     this.line = line;
   }
 }
 
-/** Lines, each with its terminator, back to back. */
+/** Lines with their terminators, one after the other. */
 export interface Lines {
   /** Their bytes: a view that is valid until more is read. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** The length of each in bytes, its terminator included; as valid as they are. */
+  /** The length of each line with its terminator, in bytes; valid as long as the bytes. */
   lengths: Uint32Array<ArrayBuffer>;
 }
 
 /**
- * Cuts bytes into lines: what is read goes into {@linkcode LineSplitter.room}, and the lines that
- * it completes lie in views that are valid until the next call of that.
+ * Cuts bytes into lines.
+ *
+ * The caller reads into {@linkcode LineSplitter.room}. The lines that this completes are views,
+ * which are valid until the next call of `room`.
  */
 export class LineSplitter {
   readonly #terminator: number;
   #bytes = new Uint8Array(CHUNK_BYTES);
   #words = new Int32Array(this.#bytes.buffer);
-  /** Where the first line that was not handed out begins, and where the bytes end. */
+  /** Where the first line begins that was not returned yet, and where the bytes end. */
   #start = 0;
   #end = 0;
   #line = 1;
-  /** The lengths of the lines that are handed out next. */
+  /** The lengths of the lines that are returned next. */
   #lengths = new Uint32Array(4096);
 
   constructor(terminator: number = NEWLINE) {
     this.#terminator = terminator;
   }
 
-  /** Where the next bytes go; never empty. */
+  /** Returns room for the next bytes, which is never empty. */
   room(): Uint8Array<ArrayBuffer> {
     this.#bytes.copyWithin(0, this.#start, this.#end);
     this.#end -= this.#start;
@@ -66,10 +68,10 @@ export class LineSplitter {
   }
 
   /**
-   * The lines that `count` more bytes complete, about {@linkcode BATCH_BYTES} at a time.
+   * Returns the lines that `count` more bytes complete, about {@linkcode BATCH_BYTES} at a time.
    *
-   * @throws {LineTooLongError} At the first one that is longer than a message may be, after those
-   *   before it; also when its end is not there yet.
+   * @throws {LineTooLongError} At the first line that is longer than a message may be, whether its
+   *   end is known or not. The lines before it are returned first.
    */
   *push(count: number): Generator<Lines> {
     let from = this.#end;
@@ -85,12 +87,12 @@ export class LineSplitter {
     }
   }
 
-  /** The bytes of the last line, where its terminator did not come yet. */
+  /** Bytes of a last line without its terminator. */
   get restBytes(): number {
     return this.#end - this.#start;
   }
 
-  /** The last line, where it has no terminator. */
+  /** Returns the last line if it has no terminator. */
   *rest(): Generator<Lines> {
     const length = this.#end - this.#start;
     if (length === 0) return;
@@ -102,8 +104,8 @@ export class LineSplitter {
    * Measures whole lines from `#start`, until they are a batch or the next one is too long. No line
    * ends before `from`.
    *
-   * @returns How many, where the last one ends, and the bytes that are known of a next one that is
-   *   too long or not whole.
+   * @returns Their number, where the last one ends, and the known bytes of the next one if it is too
+   *   long or incomplete.
    */
   #measure(from: number): { lines: number; end: number; rest: number } {
     const bytesEnd = this.#end;
@@ -113,7 +115,7 @@ export class LineSplitter {
     let lengths = this.#lengths;
     let lines = 0;
     let begin = this.#start;
-    // Four bytes at a time take a third of the time that a loop over bytes does.
+    // Four bytes at a time take a third of the time of a loop over bytes.
     let unseen = -1 << 8 * (from & 3);
     for (let at = from & ~3; at < bytesEnd; at += 4) {
       const word = words[at >> 2]! ^ pattern;
@@ -152,7 +154,7 @@ export class LineSplitter {
 }
 
 /**
- * The lines of a file, about {@linkcode BATCH_BYTES} at a time; the last one may have no
+ * Reads the lines of a file, about {@linkcode BATCH_BYTES} at a time. The last one may have no
  * terminator.
  *
  * @throws {LineTooLongError} If a line is longer than a message may be.
@@ -162,26 +164,22 @@ export function* readLines(
   terminator: number = NEWLINE,
 ): Generator<Lines> {
   const splitter = new LineSplitter(terminator);
-  for (;;) {
-    const read = file.readSync(splitter.room());
-    if (read === null) break;
+  let read: number | null;
+  while ((read = file.readSync(splitter.room())) !== null) {
     yield* splitter.push(read);
   }
   yield* splitter.rest();
 }
 
-/**
- * Appends lines. Where memory is full, it waits while earlier lines are written.
- */
+/** Appends lines. If memory is full, it waits until earlier lines are written. */
 export async function appendLines(log: Log, lines: Lines): Promise<void> {
-  await log.ready();
   for (;;) {
+    await log.ready();
     try {
       log.appendBatch(lines);
       return;
     } catch (error) {
       if (!(error instanceof BackpressureError)) throw error;
     }
-    await log.ready();
   }
 }

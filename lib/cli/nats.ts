@@ -11,16 +11,16 @@ import type {
 } from "@nats-io/transport-node";
 import { delay } from "../base/mod.ts";
 import type { Console } from "./console.ts";
-import { Interrupted } from "./interruption.ts";
+import { Interrupted, Interruption } from "./interruption.ts";
 
 /** How long the first connection may take, in milliseconds. */
 const CONNECT_MS = 5000;
-/** A silent server is left after two pings without an answer. */
+/** The client leaves a server that does not answer two pings. */
 const PING_INTERVAL_MS = 5000;
 /** The delay before a server that cannot be reached is tried again, in milliseconds. */
 const RETRY_MS = 1000;
 
-/** The options that both commands have. */
+/** The options that `ship` and `pull` share. */
 export interface NatsFlags {
   /** The name of the stream. */
   stream: string;
@@ -32,26 +32,26 @@ export interface NatsFlags {
   user?: string;
   /** A file with the user's password. */
   passwordFile?: string;
-  /** A file with certificates of authorities. */
+  /** A file with the certificates of trusted authorities. */
   tlsCa?: string;
   /** A file with the certificate of the client. */
   tlsCert?: string;
   /** A file with the key of that certificate. */
   tlsKey?: string;
-  /** Report as JSON. */
+  /** Whether to report as JSON. */
   json?: true;
 }
 
 /** What the help of both commands says. */
 export const NATS_HELP =
-  `Several servers of a cluster are given with commas. --allow-net must allow them. TLS is used
-where the server requires it.`;
+  `Give several servers of a cluster with commas between them. --allow-net must allow them. TLS is
+used if the server requires it.`;
 
-/** Adds to a command what both have in common. */
+/** Adds the options that both commands share. */
 export function natsOptions(made: Command): Command {
   return made
     .requiredOption("--stream <name>", "the stream")
-    .requiredOption("--subject <subject>", "the subject: one log's alone")
+    .requiredOption("--subject <subject>", "the subject, for this log alone")
     .option("--creds <file>", "credentials of the user: JWT and seed")
     .option("--user <name>", "the name of the user")
     .option("--password-file <file>", "the password of the user")
@@ -61,39 +61,63 @@ export function natsOptions(made: Command): Command {
     .option("--json", "report as JSON");
 }
 
+/** Errors that may pass: names of the client's errors, and codes of the system's. */
+const PASSING = /^(ConnectionError|TimeoutError|E(?!RR_)[A-Z_]+)$/;
+
 /** How to connect. */
-export interface ConnectSettings {
+interface ConnectFlags extends NatsFlags {
   /** Addresses, with commas between them. */
   servers: string;
   /** Whether to wait for servers that cannot be reached. */
   waits: boolean;
-  /** Ends the waiting. */
-  signal: AbortSignal;
 }
 
-/** Names of errors that pass: those of the client, and those of the system by their codes. */
-const PASSING = /^(ConnectionError|TimeoutError|E(?!RR_)[A-Z_]+)$/;
+/**
+ * Connects to NATS, runs the work, and prints what it returns: for `--json` and in words.
+ *
+ * @throws {Interrupted} After Ctrl-C.
+ */
+export async function withNats(
+  flags: ConnectFlags,
+  console: Console,
+  work: (
+    connection: NatsConnection,
+    interruption: Interruption,
+  ) => Promise<[report: unknown, text: string]>,
+): Promise<void> {
+  using interruption = new Interruption();
+  const { signal } = interruption;
+  const connection = await connect(flags, signal, console);
+  // Disposing of the connection itself would wait for servers that are down.
+  await using closing = new AsyncDisposableStack();
+  closing.defer(() => connection.close());
+  const [report, text] = await work(connection, interruption);
+  if (flags.json) console.json(report);
+  if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);
+  if (!flags.json) console.text(text);
+}
 
 /**
  * Connects to NATS.
  *
- * @throws {Interrupted} If the signal was aborted first.
+ * @throws {Interrupted} If the signal is aborted first.
  * @throws If the servers refuse the user or have the wrong certificate or, without waiting, cannot
  *   be reached.
  */
-export async function connectNats(
-  flags: NatsFlags,
-  { servers, waits, signal }: ConnectSettings,
+async function connect(
+  flags: ConnectFlags,
+  signal: AbortSignal,
   console: Console,
 ): Promise<NatsConnection> {
-  const { connect } = await import("@nats-io/transport-node");
+  const { servers, waits } = flags;
+  const nats = await import("@nats-io/transport-node");
   globalThis.addEventListener("error", ignoreAbandoned);
   tlsAlert = undefined;
-  const options = await connectionOptions(flags, servers);
+  const options = await connectionOptions(flags);
   let lastMessage = "";
   while (!signal.aborted) {
     try {
-      return await connect(options);
+      return await nats.connect(options);
     } catch (error) {
       const { name, message, code } = error as Error & { code?: string };
       const text = `Cannot connect to NATS at '${servers}': ${
@@ -110,13 +134,12 @@ export async function connectNats(
   throw new Interrupted("Interrupted");
 }
 
-/** Why a server ended a TLS handshake, as far as Deno told. */
+/** Why a server ended the TLS handshake, if Deno reported it. */
 let tlsAlert: string | undefined;
 
 /**
- * Deno may tell of the end of a socket that the client has already left, for example when the
- * server refuses the user or the certificate: nothing else could catch that, and it would end the
- * process.
+ * Ignores the end of a socket that the client has already left, for example when the server refuses
+ * the user or the certificate. Nothing else could catch this error, and it would end the process.
  */
 function ignoreAbandoned(event: ErrorEvent): void {
   const { code, message = "" } = event.error ?? {};
@@ -126,11 +149,10 @@ function ignoreAbandoned(event: ErrorEvent): void {
 }
 
 async function connectionOptions(
-  flags: NatsFlags,
-  servers: string,
+  flags: ConnectFlags,
 ): Promise<ConnectionOptions> {
   const { creds, user, passwordFile, tlsCa, tlsCert, tlsKey } = flags;
-  const hosts = servers.split(",");
+  const hosts = flags.servers.split(",");
   const options: ConnectionOptions = {
     servers: hosts,
     name: "basalt",
@@ -146,7 +168,7 @@ async function connectionOptions(
   if (passwordFile !== undefined) {
     options.pass = Deno.readTextFileSync(passwordFile).trimEnd();
   }
-  if ([tlsCa, tlsCert, tlsKey].some((path) => path !== undefined)) {
+  if ((tlsCa ?? tlsCert ?? tlsKey) !== undefined) {
     options.tls = {
       ...tlsCa !== undefined && { ca: Deno.readTextFileSync(tlsCa) },
       ...tlsCert !== undefined && { cert: Deno.readTextFileSync(tlsCert) },
@@ -158,8 +180,10 @@ async function connectionOptions(
 }
 
 /**
- * Returns an option of `node:tls` that checks the name in a server's certificate. The default check
- * does not get the address of a server that has no name, so any of the user's servers will do.
+ * Returns an option of `node:tls` that checks the name in a server's certificate.
+ *
+ * The default check does not get the address of a server without a name, so this one accepts any of
+ * the given servers.
  */
 async function identityCheck(servers: readonly string[]) {
   const { checkServerIdentity } = await import("node:tls");

@@ -1,10 +1,11 @@
-import { type Command, CommanderError } from "commander";
+import { type Command, CommanderError, type Help } from "commander";
 import { CorruptSegmentError } from "../segment/mod.ts";
 import project from "../../deno.json" with { type: "json" };
 import { command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import type { Console } from "./console.ts";
 import { Interrupted } from "./interruption.ts";
+import { wrap } from "./terminal.ts";
 
 /** Exit codes. */
 const FAILED = 1;
@@ -12,6 +13,8 @@ const WRONG_USE = 2;
 const INTERRUPTED = 130;
 /** Longer lines are hard to read. */
 const MAX_HELP_COLUMNS = 100;
+/** In a narrower terminal the help of an option begins below the option. */
+const MIN_LIST_COLUMNS = 60;
 
 const HELP = `
 A log is a directory of segments. A first round:
@@ -23,6 +26,9 @@ basalt COMMAND --help shows each command with examples.
 
 Exit codes: 0 success, 1 failure or faults found, 2 wrong use, 130 interrupted.`;
 
+/** The columns of help on a stream that is not a terminal. */
+const HELP_COLUMNS = 80;
+
 /** Runs a command to its end, and returns the exit code. */
 export async function run(
   args: readonly string[],
@@ -33,7 +39,7 @@ export async function run(
     console.flush();
     return console.exitCode;
   } catch (error) {
-    return concluded(error, console);
+    return conclude(error, console);
   }
 }
 
@@ -43,15 +49,26 @@ function program(console: Console): Command {
     "Durable logs of messages on direct I/O: fill, read, check and repair them.",
     HELP,
   ).version(project.version, "--version", "print the version");
-  const columns = Math.min(console.columns ?? 80, MAX_HELP_COLUMNS);
+  const columns = Math.min(console.columns ?? HELP_COLUMNS, MAX_HELP_COLUMNS);
+  const help: Partial<Help> = {
+    minWidthToWrap: 10,
+    subcommandTerm: (each) => each.name(),
+    subcommandDescription: (each) => each.description().replace(/[.:].*/, ""),
+    ...columns < MIN_LIST_COLUMNS && {
+      formatItem: (term, _, text) => {
+        return `  ${term}\n${wrap(`      ${text}`, columns, "      ")}`;
+      },
+    },
+  };
   for (const make of COMMANDS) basalt.addCommand(make(console));
   for (const each of [basalt, ...basalt.commands]) {
     each.exitOverride()
-      .configureHelp({ minWidthToWrap: 10 })
-      .showHelpAfterError(`(${pathOf(each)} --help shows how it is used)`)
+      .configureHelp(help)
+      .showHelpAfterError(`See ${pathOf(each)} --help`)
       .configureOutput({
         writeOut: (text) => console.write(new TextEncoder().encode(text)),
-        writeErr: (text) => console.error(text.trimEnd()),
+        writeErr: (text) => console.errorLine(text.trimEnd()),
+        outputError: (text) => console.error(text.trimEnd()),
         // Asked of the environment otherwise, which would need a permission.
         getOutHasColors: () => false,
         getErrHasColors: () => false,
@@ -68,9 +85,9 @@ function pathOf(command: Command): string {
     : `${pathOf(command.parent)} ${command.name()}`;
 }
 
-/** Tells what went wrong, and returns the exit code. */
-function concluded(error: unknown, console: Console): number {
-  // The program that read the output wanted no more of it.
+/** Reports an error, and returns the exit code. */
+function conclude(error: unknown, console: Console): number {
+  // The program that reads the output has enough of it.
   if (error instanceof Deno.errors.BrokenPipe) return 0;
   try {
     console.flush();
@@ -93,10 +110,9 @@ function concluded(error: unknown, console: Console): number {
 }
 
 /** What a user can do about a damaged log. */
-const ADVICE = [
-  "basalt verify names every fault of the log, basalt repair says what making it whole would",
-  "lose, and basalt read --skip-damaged prints all messages that are whole.",
-].join("\n");
+const ADVICE = `basalt verify lists every fault of the log.
+basalt repair shows what a repair would lose.
+basalt read --skip-damaged prints all valid messages.`;
 
 /** Whether an error, or what caused it, is damage of a log. */
 function isDamage(error: unknown): boolean {

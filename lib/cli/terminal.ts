@@ -1,3 +1,5 @@
+import { Help } from "commander";
+
 export { formatBytes } from "../base/mod.ts";
 
 /** How often the progress line changes, in milliseconds. */
@@ -13,8 +15,8 @@ export interface ByteSink {
 }
 
 /**
- * Writes some of the bytes and returns how many. A stream that another program made non-blocking is
- * waited for.
+ * Writes some of the bytes and returns how many. It waits for a stream that another program has
+ * made non-blocking.
  */
 export function writeSome(to: ByteSink, bytes: Uint8Array): number {
   for (let tries = 0;; tries++) {
@@ -32,7 +34,7 @@ export function writeAll(to: ByteSink, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) at += writeSome(to, bytes.subarray(at));
 }
 
-/** How long to wait before a stream is tried again that had no room, or nothing to read. */
+/** Returns how long to wait for a stream without room or without bytes, in milliseconds. */
 export function retryDelayMs(tries: number): number {
   return Math.min(50, 2 ** tries);
 }
@@ -52,8 +54,9 @@ export function terminalColumns(): number | undefined {
 }
 
 /**
- * A progress line on the terminal; silent where standard error is not a terminal. It is decoration:
- * where the terminal does not take it, it is left out.
+ * Shows a progress line if standard error is a terminal.
+ *
+ * The line is decoration: if the terminal does not take it, it is left out.
  */
 export class Progress {
   readonly #to: ByteSink;
@@ -122,14 +125,34 @@ export function cutToWidth(text: string, columns: number): string {
   return shown;
 }
 
-/** A number of things, which have the plural in "s". */
+const LAYOUT = Object.assign(new Help(), { minWidthToWrap: 1 });
+
+/**
+ * Breaks text at spaces so that it fits a terminal. A longer word stays whole.
+ *
+ * @param columns The columns of the terminal. Default: no end.
+ * @param indent Begins each line but the first, where as many characters are a label.
+ */
+export function wrap(text: string, columns = Infinity, indent = ""): string {
+  const { length } = indent;
+  const lines = LAYOUT.boxWrap(text.slice(length), columns - length);
+  return text.slice(0, length) + lines.replaceAll("\n", `\n${indent}`);
+}
+
+/** Formats a number of things whose plural ends in "s". */
 export function formatCount(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? "" : "s"}`;
 }
 
+/** A last column of texts is wrapped if this many columns are left for it. */
+const MIN_TEXT_COLUMNS = 24;
+
 /**
- * Makes a table of rows below a header: the first column to the left, the others to the right,
- * unless told otherwise. Where it is wider than the terminal, each row becomes a list of its cells.
+ * Formats a table of rows below a header. The first column is aligned to the left and the others to
+ * the right, unless told otherwise.
+ *
+ * Where the table is wider than the terminal, texts in its last column are wrapped. If that is not
+ * enough, each row becomes a list of its cells.
  */
 export function formatTable(
   rows: readonly (readonly string[])[],
@@ -139,25 +162,31 @@ export function formatTable(
   const widths = rows[0]!.map((_, i) =>
     Math.max(...rows.map((row) => row[i]!.length))
   );
-  const lines = rows.map((row) =>
-    row.map((cell, i) =>
-      (sides[i] ?? "right") === "left"
-        ? cell.padEnd(widths[i]!)
-        : cell.padStart(widths[i]!)
-    ).join("  ").trimEnd()
-  );
-  if (lines.every((line) => line.length <= columns)) return lines.join("\n");
+  const isLeft = widths.map((_, i) => (sides[i] ?? "right") === "left");
+  const last = widths.length - 1;
+  const indent = widths.slice(0, last).map((n) => " ".repeat(n + 2)).join("");
+  const room = columns - indent.length;
+  const isWrapped = isLeft[last] && room >= MIN_TEXT_COLUMNS;
+  if (widths[last]! <= room || isWrapped) {
+    return rows.map((row) => {
+      const cells = row.map((cell, i) =>
+        isLeft[i] ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)
+      );
+      return wrap(cells.join("  ").trimEnd(), columns, indent);
+    }).join("\n");
+  }
   const [header, ...body] = rows;
-  const width = Math.max(...header!.map((name) => name.length));
+  const width = Math.max(...header!.map((name) => name.length)) + 2;
   return body.map((row) =>
-    row.map((cell, i) => `${header![i]!.padEnd(width)}  ${cell}`)
-      .filter((_, i) => row[i] !== "").join("\n")
+    row.map((cell, i) => header![i]!.padEnd(width) + cell)
+      .filter((_, i) => row[i] !== "")
+      .map((line) => wrap(line, columns, " ".repeat(width))).join("\n")
   ).join("\n\n");
 }
 
 /**
- * A time in microseconds since the Unix epoch as ISO 8601, to the microsecond; as a number where no
- * date can show it.
+ * Formats a time in microseconds since the Unix epoch as ISO 8601, to the microsecond; as a number
+ * if no date can show it.
  */
 export function formatTime(micros: number): string {
   const ms = Math.floor(micros / 1000);

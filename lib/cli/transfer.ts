@@ -9,7 +9,7 @@ import { wholeNumber } from "./amounts.ts";
 import type { Console } from "./console.ts";
 import { formatBytes, formatCount } from "./terminal.ts";
 
-/** The options that both commands have. */
+/** The options that `export` and `import` share. */
 export interface TransferFlags {
   /** The server's data directory. */
   iggy?: string;
@@ -19,23 +19,23 @@ export interface TransferFlags {
   topic?: number | string;
   /** The partition's id. */
   partition?: number;
-  /** Change nothing. */
+  /** Whether nothing is changed. */
   dryRun?: true;
-  /** Report as JSON. */
+  /** Whether to report as JSON. */
   json?: true;
 }
 
 /** What the help of both commands says. */
 export const TRANSFER_HELP =
-  `Everything is verified while it is copied. The source stays as it is, nothing gets its name
-before all of it is durable, and the same command completes an interrupted copy.
+  `Everything is verified while it is copied, and the source stays as it is. A file gets its name
+only when all files are durable. The same command completes an interrupted copy.
 
-A partition is given by its directory, or by --iggy (the server's 'system.path'), --stream and
---topic. Streams and topics of Iggy up to 0.8 go by name or by id, and digits are an id; those of
-Iggy 0.9 go by id. The server must not be running: a process with a file of the partition open is
-noticed, a server that starts meanwhile is not.`;
+Give the partition by its directory, or by --iggy (the server's 'system.path'), --stream and
+--topic. Up to Iggy 0.8 streams and topics have names and ids, and digits are an id. In Iggy 0.9
+give ids. The server must not be running. The command notices a process that has a file of the
+partition open, but not a server that starts later.`;
 
-/** Adds to a command what both have in common. */
+/** Adds the options that both commands share. */
 export function transferOptions(made: Command, flag: string): Command {
   return made
     .option(`--${flag} <directory>`, "the partition's directory")
@@ -43,7 +43,7 @@ export function transferOptions(made: Command, flag: string): Command {
     .option("--stream <stream>", "the stream's name or id", address)
     .option("--topic <topic>", "the topic's name or id", address)
     .option("--partition <id>", "the partition's id", wholeNumber)
-    .option("--dry-run", "verify and tell, but change nothing")
+    .option("--dry-run", "verify and report, but change nothing")
     .option("--json", "report as JSON");
 }
 
@@ -51,30 +51,21 @@ function address(text: string): number | string {
   return /^\d+$/.test(text) ? wholeNumber(text) : text;
 }
 
-/**
- * Returns the partition that the options name.
- *
- * @throws {InvalidArgumentError} If they name none, or two.
- */
+/** Returns the partition that the options name; ends with wrong use if they name none, or two. */
 export function partitionOf(
   made: Command,
   flag: string,
   dir: string | undefined,
-  { iggy, stream, topic, partition }: TransferFlags,
+  { iggy: dataDirectory, stream, topic, partition }: TransferFlags,
 ): string | PartitionAddress {
-  const isAddress = iggy !== undefined && stream !== undefined &&
-    topic !== undefined && dir === undefined;
-  if (isAddress) {
-    return {
-      dataDirectory: iggy,
-      stream,
-      topic,
-      ...partition !== undefined && { partition },
-    };
-  }
-  const isPath = dir !== undefined && iggy === undefined &&
-    stream === undefined && topic === undefined;
-  if (isPath) return dir;
+  if (dir === undefined) {
+    const isWhole = dataDirectory !== undefined && stream !== undefined &&
+      topic !== undefined;
+    if (isWhole) {
+      const id = partition !== undefined && { partition };
+      return { dataDirectory, stream, topic, ...id };
+    }
+  } else if ((dataDirectory ?? stream ?? topic) === undefined) return dir;
   return made.error(
     `error: give --${flag}, or --iggy with --stream and --topic`,
   );
@@ -82,11 +73,11 @@ export function partitionOf(
 
 /** Returns the options of the library for those of the command. */
 export function settingsOf(
-  flags: TransferFlags,
+  { dryRun }: TransferFlags,
   console: Console,
 ): TransferOptions {
   return {
-    dryRun: flags.dryRun === true,
+    dryRun: dryRun === true,
     onProgress: ({ bytes, totalBytes }) =>
       console.progress(() =>
         `copied ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`
@@ -95,24 +86,35 @@ export function settingsOf(
 }
 
 /** Shows a report. */
-export function show(
+export function showReport(
   report: TransferReport,
-  flags: TransferFlags,
+  { json }: TransferFlags,
   console: Console,
 ): void {
-  if (flags.json) return console.json(report);
-  for (const line of inWords(report)) console.line(line);
-  console.line(
+  if (json) return console.json(report);
+  for (const line of describe(report)) console.text(line, " ".repeat(11));
+  console.text(
     report.isDone
       ? "Done."
-      : "Nothing was changed: the same without --dry-run does it.",
+      : "Nothing was changed. Leave out --dry-run to copy.",
   );
 }
 
-function inWords(report: TransferReport): string[] {
-  const { firstOffset, nextOffset, splits, files } = report;
-  const there = files.filter(({ wasThere }) => wasThere).length;
+function describe(report: TransferReport): string[] {
+  const { firstOffset, nextOffset, splits, files, cursors } = report;
+  const existing = files.filter(({ wasThere }) => wasThere).length;
   const format = report.format ?? "0.9, without messages";
+  const notes: [count: number, what: string][] = [
+    [splits.batchesByLength, "batches split at 1 MiB"],
+    [splits.batchesByTime, "batches split for their producer times"],
+    [splits.segments, "segments split at 1 GiB"],
+    [report.producersRemoved, "producer sections removed"],
+    [report.zerosCut, "bytes of zeros after the data left out"],
+    [report.tornBytesCut, "bytes of a torn tail left out"],
+  ];
+  const strangers = report.consumerOffsets.filter(({ kind, id }) =>
+    !cursors.some((each) => each.kind === kind && each.id === id)
+  );
   return [
     `from       ${report.from}`,
     `to         ${report.to}`,
@@ -120,42 +122,25 @@ function inWords(report: TransferReport): string[] {
     `messages   ${report.messages}, offsets [${firstOffset}, ${nextOffset}), all verified`,
     `batches    ${report.batches}`,
     `segments   ${report.segments}, ${formatBytes(report.bytesWritten)}${
-      there > 0 ? `; ${formatCount(there, "file")} of them from before` : ""
+      existing > 0 ? `; ${formatCount(existing, "file")} existed before` : ""
     }`,
-    ...counted(splits.batchesByLength, "batches split at 1 MiB"),
-    ...counted(splits.batchesByTime, "batches split for their producer times"),
-    ...counted(splits.segments, "segments split at 1 GiB"),
-    ...counted(report.producersRemoved, "producer sections removed"),
-    ...counted(report.zerosCut, "bytes of zeros after the data left out"),
-    ...counted(report.tornBytesCut, "bytes of a torn tail left out"),
+    ...notes.filter(([count]) => count > 0)
+      .map(([count, what]) => `note       ${count} ${what}`),
     ...report.replaces.map((name) => `replaces   ${name}, which is empty`),
     ...report.leaves.map((name) => `stays      ${name}`),
-    ...report.cursors.map(carriedInWords),
-    ...strangers(report),
+    ...cursors.map((each) => `cursor     ${describeCursor(each)}`),
+    ...strangers.map(({ kind, id, offset }) =>
+      `stored     ${kind} ${id} is at offset ${offset}`
+    ),
   ];
 }
 
-function carriedInWords(
+function describeCursor(
   { cursor, kind, id, position, sourcePosition, wasThere }: CarriedCursor,
 ): string {
   const moved = position === sourcePosition
     ? ""
     : `; it was at ${sourcePosition}, where there is no message`;
-  const there = wasThere ? "; it was there already" : "";
-  return `cursor     ${cursor} at offset ${position} is ${kind} ${id}${moved}${there}`;
-}
-
-/** Offsets in the target of an export that no cursor accounts for. */
-function strangers({ cursors, consumerOffsets }: TransferReport): string[] {
-  return consumerOffsets
-    .filter(({ kind, id }) =>
-      !cursors.some((each) => each.kind === kind && each.id === id)
-    )
-    .map(({ kind, id, offset }) =>
-      `stored     ${kind} ${id} has come to offset ${offset}`
-    );
-}
-
-function counted(count: number, what: string): string[] {
-  return count === 0 ? [] : [`note       ${count} ${what}`];
+  const there = wasThere ? "; it existed before" : "";
+  return `${cursor} at offset ${position} is ${kind} ${id}${moved}${there}`;
 }

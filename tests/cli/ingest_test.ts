@@ -108,7 +108,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Ctrl-C says that the line without its end is dropped",
+  "Ctrl-C says that an incomplete line is dropped",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -135,7 +135,7 @@ Deno.test(
     );
     assertStringIncludes(
       said,
-      "; 4 B of a line without its end dropped. To go on",
+      "; 4 B of an incomplete line dropped. To continue",
     );
     assertEquals((await basalt(["read", log, "--raw"])).out, "whole\n");
   },

@@ -55,7 +55,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       for (let i = 0; i < messages; i++) expected += line(i);
       assert(out === expected, "the lines are those that were fed");
       assertEquals((await basalt(["verify", log])).code, 0);
-      assert(/ To go on: the same command with --resume 0\n$/.test(said), said);
+      assert(
+        / To continue: the same command with --resume 0\n$/.test(said),
+        said,
+      );
       // All lines once more, as one would give them to go on.
       let all = "";
       for (let i = 0; i < messages + 1000; i++) all += line(i);

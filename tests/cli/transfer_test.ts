@@ -44,8 +44,8 @@ Deno.test({
         "partition  0, Iggy 0.8\n",
         "messages   10, offsets [0, 10), all verified\n",
         "replaces   00000000000000000000.log, which is empty\n",
-        "stored     consumer 7 has come to offset 3\n",
-        "Nothing was changed: the same without --dry-run does it.\n",
+        "stored     consumer 7 is at offset 3\n",
+        "Nothing was changed. Leave out --dry-run to copy.\n",
       ]
     ) assertStringIncludes(plan.out, part);
     assertEquals(Deno.statSync(`${partition}/${FIRST}`).size, 0);

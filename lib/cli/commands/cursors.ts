@@ -5,54 +5,42 @@ import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatTable } from "../terminal.ts";
 
-interface Options {
-  delete?: string;
-  json?: true;
-}
-
 const HELP = `
-The bytes of the lag are estimated. A cursor that is deleted holds nothing back any more; its
-owner's next commit fails.
+The bytes of the lag are an estimate. A deleted cursor no longer holds messages back. If a process
+still has it open, its next commit fails.
 
 Examples:
   basalt cursors data/log
       a table of the cursors
   basalt cursors data/log --delete billing
-      forgetting one`;
+      delete a cursor`;
 
-/** `basalt cursors`: how far the consumers of a log have come. */
+/** `basalt cursors`: lists or deletes the cursors of a log. */
 export function cursors(console: Console): Command {
   return command(
     "cursors",
-    "Tell how far each cursor of a log has come, how much is left, and which process has it open.",
+    "List the cursors of a log: their positions, what is left to read, and the processes that have them open.",
     HELP,
   )
     .argument("<dir>", "the log's directory")
     .option("--delete <name>", "delete this cursor")
-    .option("--json", "a JSON object for each cursor")
-    .action((dir: string, options: Options) => show(dir, options, console));
+    .option("--json", "print a JSON object for each cursor")
+    .action(async (
+      dir: string,
+      { delete: name, json }: { delete?: string; json?: true },
+    ) => {
+      const reader = new LogReader(dir);
+      if (name !== undefined && !await reader.deleteCursor(name)) {
+        throw new Deno.errors.NotFound(`No cursor '${name}' of log '${dir}'`);
+      }
+      const found = await reader.cursors();
+      if (json) { for (const each of found) console.json(each); }
+      else if (found.length === 0) console.line("no cursors");
+      else console.line(cursorTable(found, console.columns));
+    });
 }
 
-async function show(
-  dir: string,
-  { delete: name, json }: Options,
-  console: Console,
-): Promise<void> {
-  const reader = new LogReader(dir);
-  if (name !== undefined && !await reader.deleteCursor(name)) {
-    throw new Deno.errors.NotFound(`No cursor '${name}' of log '${dir}'`);
-  }
-  const found = await reader.cursors();
-  if (json) {
-    for (const each of found) console.json(each);
-  } else {
-    console.line(
-      found.length === 0 ? "no cursors" : cursorTable(found, console.columns),
-    );
-  }
-}
-
-/** The cursors as a table. */
+/** Formats cursors as a table. */
 export function cursorTable(
   cursors: readonly CursorInfo[],
   columns: number | undefined,

@@ -9,7 +9,7 @@ import type { Console } from "../console.ts";
 import {
   partitionOf,
   settingsOf,
-  show,
+  showReport,
   TRANSFER_HELP,
   type TransferFlags,
   transferOptions,
@@ -25,20 +25,20 @@ interface Flags extends TransferFlags {
 const HELP = `
 ${TRANSFER_HELP}
 
-Create the stream and the topic with the server first, and stop it. The files belong to the user
-of this command: the server must be allowed to write them.
+First create the stream and the topic with the server, and stop it. The copied files belong to the
+user of this command, and the server must be able to write them.
 
 Examples:
   basalt export data/log --to local_data/streams/0/topics/0/partitions/0 --dry-run
-      verify, and tell what would be done
+      verify, and show what would be done
   basalt export data/log --iggy local_data --stream 0 --topic 0
       do it; then start the server
   basalt export data/log --iggy local_data --stream orders --topic eu --format 0.8
       the same for a server up to 0.8
   basalt export data/log --iggy local_data --stream 0 --topic 0 --consumer 1=billing
-      let consumer 1 go on where cursor billing stopped`;
+      let consumer 1 continue where cursor billing stopped`;
 
-/** `basalt export`: a closed log into a stopped Iggy server's partition. */
+/** `basalt export`: copies a closed log into a stopped Iggy server's partition. */
 export function exportLog(console: Console): Command {
   const made = command(
     "export",
@@ -52,34 +52,31 @@ export function exportLog(console: Console): Command {
     )
     .option(
       "--consumer <id=cursor>",
-      "store a cursor's position as that of a consumer; may be repeated",
+      "store a cursor's position for a consumer; may be repeated",
       cursorName,
     )
     .option(
       "--group <id=cursor>",
-      "the same for a group of consumers",
+      "store it for a group of consumers; may be repeated",
       cursorName,
     )
     .action(async (dir: string, flags: Flags) => {
-      const { to, format, partition, consumer, group } = flags;
+      const { to, format, partition, consumer = {}, group = {} } = flags;
       const target = partitionOf(made, "to", to, flags);
       const report = await exportToIggy(dir, target, {
         ...settingsOf(flags, console),
         format,
-        consumers: consumer ?? {},
-        groups: group ?? {},
+        consumers: consumer,
+        groups: group,
         ...typeof target === "string" && partition !== undefined &&
           { partition },
       });
-      show(report, flags, console);
+      showReport(report, flags, console);
     });
 }
 
 /** Parses an id and the name of a cursor, and adds them to those before. */
-function cursorName(
-  text: string,
-  before: CursorNames = {},
-): CursorNames {
+function cursorName(text: string, before: CursorNames = {}): CursorNames {
   const [, id, name] = /^(\d+)=(.+)$/.exec(text) ?? [];
   if (id === undefined || name === undefined) {
     throw new InvalidArgumentError("Give an id and a cursor: 1=billing.");

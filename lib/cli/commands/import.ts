@@ -5,7 +5,7 @@ import type { Console } from "../console.ts";
 import {
   partitionOf,
   settingsOf,
-  show,
+  showReport,
   TRANSFER_HELP,
   type TransferFlags,
   transferOptions,
@@ -19,16 +19,16 @@ interface Flags extends TransferFlags {
 const HELP = `
 ${TRANSFER_HELP}
 
-The format is detected. Consumers and groups that the server knows become cursors: consumer-7,
-group-2.
+The format is detected. Stored offsets of consumers and groups become cursors with names such as
+consumer-7 and group-2.
 
 Examples:
   basalt import data/log --from local_data/streams/0/topics/0/partitions/0
-      make data/log of it
+      make a log of a partition
   basalt import data/log --iggy local_data --stream orders --topic eu --dry-run --json
       what would be done, for another program`;
 
-/** `basalt import`: a stopped Iggy server's partition as a log. */
+/** `basalt import`: copies a stopped Iggy server's partition into a log. */
 export function importLog(console: Console): Command {
   const made = command(
     "import",
@@ -44,12 +44,11 @@ export function importLog(console: Console): Command {
       "leave out what a killed server left after its last whole message",
     )
     .action(async (dir: string, flags: Flags) => {
-      const { from, cutTornTail } = flags;
-      const source = partitionOf(made, "from", from, flags);
+      const source = partitionOf(made, "from", flags.from, flags);
       const report = await importFromIggy(source, dir, {
         ...settingsOf(flags, console),
-        tornTail: cutTornTail ? "cut" : "refuse",
+        tornTail: flags.cutTornTail ? "cut" : "refuse",
       });
-      show(report, flags, console);
+      showReport(report, flags, console);
     });
 }

@@ -18,9 +18,7 @@ import {
 } from "../lines.ts";
 import { formatBytes, formatCount } from "../terminal.ts";
 
-/**
- * How long a line of a stream waits for more of them before it is made durable, in milliseconds.
- */
+/** How long a line of a stream waits for more before it is made durable, in milliseconds. */
 const FLUSH_MS = 100;
 
 /** How long to wait before a full disk is tried again, in milliseconds. */
@@ -35,26 +33,28 @@ interface Options {
 
 /** Where lines come from. */
 interface Source {
-  /** How errors and progress call it. */
+  /** Its name in errors and progress. */
   name: string;
-  /** Its size in bytes; `undefined` for a stream, which may go on for ever. */
+  /** Its size in bytes; `undefined` for a stream, which may never end. */
   size: number | undefined;
   read(bytes: Uint8Array): Promise<number | null>;
   close(): void;
 }
 
 const HELP = `
-The log is created if it does not exist. What is reported as appended survives a power cut.
+The log is created if it does not exist. All messages that the report counts survive a power cut.
 
-A line above ${MAX_PAYLOAD_BYTES} bytes is refused with its number: in a file before anything is
-appended, in a stream (standard input, a pipe) when it comes: the lines before it are in the log
-then, and the last line of the report says how many they are.
+A line longer than ${
+  MAX_PAYLOAD_BYTES.toLocaleString("en")
+} bytes is refused, and its number is given. A file is checked before anything
+is appended. In a stream (standard input or a pipe) the lines before it are appended, and the report
+counts them.
 
-Ctrl-C ends in order: the lines that were read so far are made durable, and the log is closed.
-Half a line is dropped, and the report says so. The report ends with what --resume needs to go
-on without duplicates.
+Ctrl-C ends the command in order: the lines that were read are made durable, and the log is closed.
+An incomplete last line is dropped. The report says so, and which --resume continues without
+duplicates.
 
-While the disk is full, standard input waits; a file ends with exit code 1.
+If the disk is full, a stream waits for room, and a file ends with exit code 1.
 
 Examples:
   basalt ingest access.log --into data/log
@@ -62,182 +62,159 @@ Examples:
   tail -F access.log | basalt ingest - --into data/log
       lines as they come, durable within a fraction of a second
   basalt ingest access.log --into data/log --resume 0
-      go on where an ingest into a new log was interrupted
+      continue an interrupted ingest into a new log
   find . -print0 | basalt ingest - --null --into data/names
-      names that may hold newlines`;
+      names that may contain newlines`;
 
-/** `basalt ingest`: lines become messages. */
+/** `basalt ingest`: appends lines to a log as messages. */
 export function ingest(console: Console): Command {
   return command(
     "ingest",
-    "Append every line of a file, or of standard input, to a log: a line with its terminator is a message.",
+    "Append every line of a file or of standard input to a log. A message is a line with its terminator.",
     HELP,
   )
     .argument("<file>", "the file, or - for standard input")
     .requiredOption("--into <dir>", "the log's directory")
-    .option("--null", "lines end with a NUL byte, not with a newline")
+    .option("--null", "lines end with a NUL byte instead of a newline")
     .option(
       "--resume <offset>",
-      "skip the lines that the log holds already, the first of them at this offset",
+      "skip the lines that the log already holds, the first one at this offset",
       wholeNumber,
     )
     .option("--json", "report as JSON")
-    .action((file: string, options: Options) =>
-      ingestFile(file, options, console)
-    );
-}
-
-async function ingestFile(
-  file: string,
-  options: Options,
-  console: Console,
-): Promise<void> {
-  refuseOwnFile(file, options.into, console);
-  const terminator = options.null ? 0 : NEWLINE;
-  const source = file === "-"
-    ? standardInput(console)
-    : openSource(file, terminator);
-  using interruption = new Interruption();
-  try {
-    const log = await Log.open(options.into);
-    await new Ingestion(log, source, interruption, console).run(options);
-  } finally {
-    if (!interruption.signal.aborted) source.close();
-  }
+    .action(async (file: string, options: Options) => {
+      refuseOwnFile(file, options.into, console);
+      const terminator = options.null ? 0 : NEWLINE;
+      const source = file === "-"
+        ? standardInput(console)
+        : openSource(file, terminator);
+      using interruption = new Interruption();
+      const { signal } = interruption;
+      try {
+        const log = await Log.open(options.into);
+        const splitter = new LineSplitter(terminator);
+        await new Ingestion(
+          { log, source, splitter, interruption, signal, console, options },
+        ).run();
+      } finally {
+        // After Ctrl-C a read is still in flight.
+        if (!signal.aborted) source.close();
+      }
+    });
 }
 
 /**
- * Refuses a file of the log itself, or in its directory: what is appended would be read again.
+ * Refuses a file in the log's directory, by whatever name: what is appended would be read again.
  *
- * @throws {Deno.errors.InvalidData} If it is one.
+ * @throws {Deno.errors.InvalidData} If the file is one.
  */
 function refuseOwnFile(file: string, into: string, console: Console): void {
+  const isStream = file === "-";
   let isOwn: boolean;
   try {
-    const found = file === "-"
+    const found = isStream
       ? console.streams.inputFile?.()
       : Deno.statSync(file);
-    isOwn = found !== undefined && hasFile(into, found);
+    isOwn = [...Deno.readDirSync(into)].some(({ name }) => {
+      const { dev, ino } = Deno.lstatSync(`${into}/${name}`);
+      return dev === found?.dev && ino === found.ino;
+    });
   } catch {
-    // There is no such directory yet, or opening says what is wrong.
+    // The directory does not exist yet, or opening says what is wrong.
     return;
   }
   if (!isOwn) return;
-  const name = file === "-" ? "standard input" : `'${file}'`;
+  const name = isStream ? "standard input" : `'${file}'`;
   throw new Deno.errors.InvalidData(
     `Cannot ingest ${name} into '${into}': it is a file in the log's directory`,
   );
 }
 
-/** Whether a directory holds a file, by whatever name. */
-function hasFile(
-  dir: string,
-  file: { dev: number; ino: number | null },
-): boolean {
-  return [...Deno.readDirSync(dir)].some(({ name }) => {
-    const { dev, ino } = Deno.lstatSync(`${dir}/${name}`);
-    return dev === file.dev && ino === file.ino;
-  });
+/** What an {@linkcode Ingestion} works with. */
+interface IngestionParts {
+  readonly log: Log;
+  readonly source: Source;
+  readonly splitter: LineSplitter;
+  readonly interruption: Interruption;
+  readonly signal: AbortSignal;
+  readonly console: Console;
+  readonly options: Options;
 }
 
-/** Appends a source's lines to a log, and reports. */
+/** Appends the lines of a source to a log, and reports. */
 class Ingestion {
-  readonly #log: Log;
-  readonly #source: Source;
-  readonly #interruption: Interruption;
-  readonly #console: Console;
-  /** The offset that the first line got. */
+  readonly #parts: IngestionParts;
+  /** The offset of the first line that is appended. */
   readonly #first: number;
-  /** Bytes of lines that were appended. */
+  /** Bytes of the lines that were appended. */
   #bytes = 0;
   /** The durable offset when the disk was full; `undefined` if it is not. */
   #fullAt: number | undefined;
 
-  constructor(
-    log: Log,
-    source: Source,
-    interruption: Interruption,
-    console: Console,
-  ) {
-    this.#log = log;
-    this.#source = source;
-    this.#interruption = interruption;
-    this.#console = console;
-    this.#first = log.nextOffset;
+  constructor(parts: IngestionParts) {
+    this.#parts = parts;
+    this.#first = parts.log.nextOffset;
   }
 
-  /** Appends everything, closes the log, and says what it holds then. */
-  async run({ into, null: isNull, resume, json }: Options): Promise<void> {
-    const log = this.#log;
-    const splitter = new LineSplitter(isNull ? 0 : NEWLINE);
-    const name = this.#source.name;
+  /** Appends everything, closes the log, and reports what it holds then. */
+  async run(): Promise<void> {
+    const { log, source: { name }, splitter, signal, console } = this.#parts;
+    const { into: path, resume = this.#first, json } = this.#parts.options;
+    const advice = `. To continue: the same command with --resume ${resume}`;
     try {
       try {
-        const skipper = resume === undefined
-          ? undefined
-          : await LineSkipper.open(log, resume, name);
-        await this.#appendAll(splitter, skipper);
-        await this.#settle();
+        await this.#appendAll();
       } finally {
-        // Also what came before a failure: it was read, and it is whole.
+        // Also after a failure: the lines before it are whole.
         await log.close();
       }
     } catch (error) {
       if (error instanceof ResumeError) throw error;
       const { message } = error as Error;
-      const text = error instanceof LineTooLongError
-        ? `'${name}': ${message}`
-        : message;
-      throw new Error(
-        `${text}. ${this.#durable(log.durableOffset, into)}${
-          resumption(resume ?? this.#first)
-        }`,
-        { cause: error },
-      );
-    }
-    const text = this.#durable(log.nextOffset, into, this.#bytes);
-    if (this.#interruption.signal.aborted) {
-      const rest = splitter.restBytes;
-      const dropped = rest === 0
-        ? ""
-        : `; ${formatBytes(rest)} of a line without its end dropped`;
-      throw new Interrupted(
-        `Interrupted: ${text}${dropped}${resumption(resume ?? this.#first)}`,
-      );
-    }
-    if (json) {
-      this.#console.json({
-        messages: log.nextOffset - this.#first,
-        bytes: this.#bytes,
-        firstOffset: this.#first,
-        path: into,
+      const where = error instanceof LineTooLongError ? `'${name}': ` : "";
+      const durable = this.#describe(log.durableOffset, "of");
+      throw new Error(`${where}${message}. ${durable}${advice}`, {
+        cause: error,
       });
-    } else this.#console.line(text);
+    }
+    const [firstOffset, bytes] = [this.#first, this.#bytes];
+    const text = this.#describe(
+      log.nextOffset,
+      `of ${formatBytes(bytes)} from`,
+    );
+    if (signal.aborted) {
+      const { restBytes } = splitter;
+      const dropped = restBytes === 0
+        ? ""
+        : `; ${formatBytes(restBytes)} of an incomplete line dropped`;
+      throw new Interrupted(`Interrupted: ${text}${dropped}${advice}`);
+    }
+    const messages = log.nextOffset - firstOffset;
+    if (json) console.json({ messages, bytes, firstOffset, path });
+    else console.text(text);
   }
 
-  #durable(end: number, into: string, bytes?: number): string {
-    const first = this.#first;
-    const count = formatCount(end - first, "message");
-    const of = bytes === undefined ? "of" : `of ${formatBytes(bytes)} from`;
-    return `${count} ${of} '${this.#source.name}' durable in '${into}', from offset ${first}`;
+  #describe(end: number, from: string): string {
+    const { source: { name }, options: { into } } = this.#parts;
+    const count = formatCount(end - this.#first, "message");
+    return `${count} ${from} '${name}' durable in '${into}', from offset ${this.#first}`;
   }
 
-  /** Appends until the end or the interruption. */
-  async #appendAll(
-    splitter: LineSplitter,
-    skipper: LineSkipper | undefined,
-  ): Promise<void> {
-    const source = this.#source;
+  /** Appends until the end or Ctrl-C. */
+  async #appendAll(): Promise<void> {
+    const { log, source, splitter, interruption, options } = this.#parts;
+    const skipper = options.resume === undefined
+      ? undefined
+      : await LineSkipper.open(log, options.resume, source.name);
+    const isStream = source.size === undefined;
     using timers = new DisposableStack();
-    if (source.size === undefined) {
+    if (isStream) {
       const timer = setInterval(() => this.#flushWaiting(), FLUSH_MS);
       timers.defer(() => clearInterval(timer));
     }
     for (;;) {
-      const read = await this.#interruption.orElse(
-        source.read(splitter.room()),
-      );
-      if (read === undefined) return;
+      const read = await interruption.orElse(source.read(splitter.room()));
+      if (read === undefined) break;
       const lines = read === null ? splitter.rest() : splitter.push(read);
       for (const part of lines) {
         const rest = skipper === undefined ? part : skipper.skip(part);
@@ -245,88 +222,81 @@ class Ingestion {
       }
       if (read !== null) continue;
       skipper?.finish();
-      return;
+      break;
     }
+    // Closing would not wait for a full disk.
+    if (isStream) await this.#whenRoom(() => log.flush());
   }
 
   async #append(lines: Lines): Promise<void> {
-    await this.#whenRoom(() => appendLines(this.#log, lines));
+    const { log, source: { name, size }, console } = this.#parts;
+    await this.#whenRoom(() => appendLines(log, lines));
     this.#bytes += lines.bytes.length;
-    this.#console.progress(() => progress(this.#bytes, this.#source));
-  }
-
-  /** Makes the rest of a stream durable before closing, which does not wait for a full disk. */
-  async #settle(): Promise<void> {
-    if (this.#source.size !== undefined) return;
-    await this.#whenRoom(() => this.#log.flush());
+    console.progress(() => {
+      const of = size === undefined ? "" : ` of ${formatBytes(size)}`;
+      return `appending ${formatBytes(this.#bytes)}${of} from '${name}'`;
+    });
   }
 
   /** Makes lines of a stream durable while it waits for more. */
   #flushWaiting(): void {
-    if (this.#log.durableOffset === this.#log.nextOffset) return;
-    this.#log.flush().then(
-      () => this.#sayRoom(),
-      // Another failure comes back from the next append, or from closing.
-      (error) => error instanceof NoSpaceError && this.#sayFull(error),
+    const { log } = this.#parts;
+    if (log.durableOffset === log.nextOffset) return;
+    log.flush().then(
+      () => this.#reportRoom(),
+      // The next append or closing fails for any other reason.
+      (error) => error instanceof NoSpaceError && this.#reportFull(error),
     );
   }
 
-  /** Waits for room on a full disk with the lines of a stream, which may not be had again. */
+  /** Repeats work on a full disk for a stream, whose lines may not be available again. */
   async #whenRoom(work: () => Promise<void>): Promise<void> {
+    const { source, signal } = this.#parts;
     for (;;) {
       try {
         await work();
-        return this.#sayRoom();
+        return this.#reportRoom();
       } catch (error) {
         const waits = error instanceof NoSpaceError &&
-          error.code !== "EFBIG" && this.#source.size === undefined &&
-          !this.#interruption.signal.aborted;
+          error.code !== "EFBIG" && source.size === undefined &&
+          !signal.aborted;
         if (!waits) throw error;
-        this.#sayFull(error);
+        this.#reportFull(error);
       }
-      await delay(FULL_DISK_MS, this.#interruption.signal);
+      await delay(FULL_DISK_MS, signal);
     }
   }
 
-  #sayFull({ message }: NoSpaceError): void {
+  #reportFull({ message }: NoSpaceError): void {
     if (this.#fullAt !== undefined) return;
-    this.#fullAt = this.#log.durableOffset;
-    this.#console.error(
+    const { log, console } = this.#parts;
+    this.#fullAt = log.durableOffset;
+    console.error(
       `${message}. Waiting for room; Ctrl-C ends, and drops what is not durable`,
     );
   }
 
-  /** Tells that there is room, when something became durable: memory may take lines before. */
-  #sayRoom(): void {
+  /** Reports room once something has become durable: memory takes lines before that. */
+  #reportRoom(): void {
+    const { log, console } = this.#parts;
     if (this.#fullAt === undefined) return;
-    if (this.#log.durableOffset === this.#fullAt) return;
+    if (this.#fullAt === log.durableOffset) return;
     this.#fullAt = undefined;
-    this.#console.error("There is room again");
+    console.error("There is room again");
   }
 }
 
-/** How to go on after an ingest that was cut short. */
-function resumption(offset: number): string {
-  return `. To go on: the same command with --resume ${offset}`;
-}
-
-function progress(bytes: number, { name, size }: Source): string {
-  const of = size === undefined ? "" : ` of ${formatBytes(size)}`;
-  return `appending ${formatBytes(bytes)}${of} from '${name}'`;
-}
-
-function standardInput(console: Console): Source {
-  const { input } = console.streams;
+function standardInput({ streams: { input } }: Console): Source {
   return {
     name: "standard input",
     size: undefined,
     read: (bytes) => input.read(bytes),
-    close: () => {},
+    close() {},
   };
 }
 
 /**
- * Opens a file; a regular one is searched for a line that no message can hold.
+ * Opens a file. A regular one is first searched for a line that is too long for a message.
  *
  * @throws {LineTooLongError} If there is one.
  */
@@ -340,9 +310,7 @@ function openSource(path: string, terminator: number): Source {
   if (isFile && size > MAX_PAYLOAD_BYTES) {
     using file = Deno.openSync(path);
     try {
-      for (const _ of readLines(file, terminator)) {
-        /* its length is checked */
-      }
+      for (const _ of readLines(file, terminator)); // checks their lengths
     } catch (error) {
       if (!(error instanceof LineTooLongError)) throw error;
       throw new Error(`'${path}': ${error.message}. Nothing was appended`, {

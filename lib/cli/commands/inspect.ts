@@ -22,8 +22,8 @@ import {
 import { cursorTable } from "./cursors.ts";
 
 const HELP = `
-Messages are not read, except at the ends of segments and where opening would read; basalt
-verify reads them all.
+It reads messages only at the ends of segments, and where opening would read them. basalt verify
+reads all of them.
 
 Examples:
   basalt inspect data/log
@@ -31,64 +31,78 @@ Examples:
   basalt inspect data/log --json
       the same as one JSON object`;
 
-/** `basalt inspect`: what a log's directory holds. */
+/** `basalt inspect`: shows what a log's directory holds. */
 export function inspect(console: Console): Command {
   return command(
     "inspect",
-    "Tell what a log's directory holds: segments, sizes, offsets, times, and what opening would do. Nothing is changed.",
+    "Show what a log's directory holds: segments, sizes, offsets, times, and what opening would do. Nothing is changed.",
     HELP,
   )
     .argument("<dir>", "the log's directory")
-    .option("--json", "one JSON object")
-    .action(async (dir: string, options: { json?: true }) => {
-      const inspection = await inspectLog(dir);
-      const consumers = await inspectConsumers(dir);
-      if (options.json) console.json({ ...inspection, ...consumers });
-      else {
-        console.line(inWords(inspection, console.columns));
-        for (const line of consumersInWords(consumers, console.columns)) {
-          console.line(line);
-        }
+    .option("--json", "print one JSON object")
+    .action(async (dir: string, { json }: { json?: true }) => {
+      const log = await inspectLog(dir);
+      const asError = (error: Error): Error => error;
+      const consumers: Consumers = {
+        cursors: await new LogReader(dir).cursors().catch(asError),
+        removable: await previewRetention(dir, { bytes: 0 }).catch(asError),
+      };
+      if (json) return console.json({ ...log, ...consumers });
+      for (const line of describe(log)) console.text(line, "  ");
+      if (log.segments.length > 0) {
+        console.line(`\n${segmentTable(log.segments, console.columns)}`);
       }
+      showConsumers(consumers, console);
     });
 }
 
-function inWords(log: LogInspection, columns: number | undefined): string {
-  const { path, identity, firstOffset, nextOffset, segments } = log;
+/** What `inspect` says of consumers; an error where it cannot be known. */
+interface Consumers {
+  /** The cursors of the log. */
+  cursors: CursorInfo[] | Error;
+  /** What retention may remove now: the first segments that no cursor needs. */
+  removable: RetentionReport | Error;
+}
+
+function describe(log: LogInspection): string[] {
+  const { identity, firstOffset, nextOffset, segments } = log;
   const lines = [
-    `'${path}': ${state(log)}`,
+    `'${log.path}': ${describeState(log)}`,
     identity === undefined ? "no identity yet" : `identity ${identity}`,
     `${
       formatCount(nextOffset - firstOffset, "message")
     } at offsets [${firstOffset}, ${nextOffset}); ${
       formatBytes(log.dataBytes)
-    } of data in ${formatCount(segments.length, "segment")}${prepared(log)}`,
-    `opening ${forecast(log.opening)}`,
-    ...clock(log),
+    } of data in ${formatCount(segments.length, "segment")}${
+      describePrepared(log)
+    }`,
+    `opening ${describeOpening(log.opening)}`,
+    ...describeClock(log),
   ];
   for (
     const [names, what] of [
       [log.temporary, "left by a writer that ended, opening removes them"],
       [log.kept, "taken out of the log and kept"],
       [log.odd, "not regular files, opening refuses them"],
-      [log.foreign, "not the log's, left alone"],
+      [log.foreign, "not files of the log, left alone"],
     ] as const
   ) {
     if (names.length > 0) lines.push(`${what}: ${names.join(", ")}`);
   }
-  if (segments.length > 0) lines.push("", table(segments, columns));
-  return lines.join("\n");
+  return lines;
 }
 
-function prepared({ preparedBytes, locked }: LogInspection): string {
+function describePrepared({ preparedBytes, locked }: LogInspection): string {
   if (preparedBytes === 0) return "";
   const what = locked ? "prepared for messages to come" : "after the data";
   return `, and ${formatBytes(preparedBytes)} ${what}`;
 }
 
-/** Tells that the clock was ahead once, and fixed the times of the messages to come. */
-function clock({ clockBehindMicros, segments }: LogInspection): string[] {
-  // Less may be the clock of another machine.
+/** Describes a clock that was ahead once, which fixes the times of the next messages. */
+function describeClock(
+  { clockBehindMicros, segments }: LogInspection,
+): string[] {
+  // A smaller difference may be the clock of another machine.
   if (clockBehindMicros < 1e6) return [];
   const last = segments.findLast((each) => each.lastTimestamp !== undefined);
   const seconds = Math.round(clockBehindMicros / 1e6);
@@ -101,7 +115,7 @@ function clock({ clockBehindMicros, segments }: LogInspection): string[] {
   ];
 }
 
-function state({ locked, closed, owner }: LogInspection): string {
+function describeState({ locked, closed, owner }: LogInspection): string {
   if (closed) return "closed";
   const writer = typeof owner === "object"
     ? `${
@@ -111,14 +125,14 @@ function state({ locked, closed, owner }: LogInspection): string {
   return locked ? `being written by ${writer}` : `left open by ${writer}`;
 }
 
-function forecast(opening: OpeningForecast): string {
+function describeOpening(opening: OpeningForecast): string {
   return opening.possible
-    ? `would ${doings(opening.report).join("; ") || "have nothing to do"}`
+    ? `would ${openingSteps(opening.report).join("; ") || "have nothing to do"}`
     : `would be refused: ${opening.error.message}`;
 }
 
-/** What opening does, beside making the log writable. */
-export function doings(report: OpeningReport): string[] {
+/** Describes what opening does besides making the log writable. */
+export function openingSteps(report: OpeningReport): string[] {
   return [
     ...report.recovered.map((each) => {
       const { path, scannedBytes, cutBytes, rebuiltEntries } = each;
@@ -131,21 +145,18 @@ export function doings(report: OpeningReport): string[] {
   ];
 }
 
-function table(
+function segmentTable(
   segments: readonly SegmentInspection[],
   columns: number | undefined,
 ): string {
+  const size = (bytes: number | undefined): string =>
+    bytes === undefined ? "missing" : formatBytes(bytes);
+  const time = (micros: number | undefined): string =>
+    micros === undefined ? "" : formatTime(micros);
+  const header = ["segment", "messages", "data", "prepared", "index"];
   return formatTable(
     [
-      [
-        "segment",
-        "messages",
-        "data",
-        "prepared",
-        "index",
-        "first message",
-        "last message",
-      ],
+      [...header, "first time", "last time"],
       ...segments.map((each) => [
         String(each.firstOffset),
         String(each.nextOffset - each.firstOffset),
@@ -161,57 +172,23 @@ function table(
   );
 }
 
-function size(bytes: number | undefined): string {
-  return bytes === undefined ? "missing" : formatBytes(bytes);
-}
-
-function time(micros: number | undefined): string {
-  return micros === undefined ? "" : formatTime(micros);
-}
-
-/** What `inspect` tells of consumers; an error where it cannot be known. */
-interface Consumers {
-  /** The cursors of the log. */
-  cursors: CursorInfo[] | Error;
-  /** What retention may remove now: the first segments that no cursor needs. */
-  removable: RetentionReport | Error;
-}
-
-/** Looks at the cursors of a log, and at what they hold back. */
-async function inspectConsumers(dir: string): Promise<Consumers> {
-  return {
-    cursors: await orError(new LogReader(dir).cursors()),
-    removable: await orError(previewRetention(dir, { bytes: 0 })),
-  };
-}
-
-async function orError<T>(found: Promise<T>): Promise<T | Error> {
-  try {
-    return await found;
-  } catch (error) {
-    if (error instanceof Error) return error;
-    throw error;
-  }
-}
-
-/** The same as lines of text; none for a log without cursors and sealed segments. */
-function consumersInWords(
+/** Shows nothing for a log without cursors and without segments that retention may remove. */
+function showConsumers(
   { cursors, removable }: Consumers,
-  columns: number | undefined,
-): string[] {
-  const lines: string[] = [];
-  if (cursors instanceof Error) lines.push("", `cursors: ${cursors.message}`);
-  else if (cursors.length > 0) lines.push("", cursorTable(cursors, columns));
+  console: Console,
+): void {
+  if (cursors instanceof Error) console.text(`\ncursors: ${cursors.message}`);
+  else if (cursors.length > 0) {
+    console.line(`\n${cursorTable(cursors, console.columns)}`);
+  }
   if (removable instanceof Error) {
-    lines.push("", `retention would fail: ${removable.message}`);
+    console.text(`\nretention would fail: ${removable.message}`);
   } else if (removable.removedSegments > 0) {
     const { removedSegments, removedBytes } = removable;
-    lines.push(
-      "",
-      `retention may remove ${formatCount(removedSegments, "segment")}, ${
+    console.text(
+      `\nretention may remove ${formatCount(removedSegments, "segment")}, ${
         formatBytes(removedBytes)
       }: no cursor needs them`,
     );
   }
-  return lines;
 }

@@ -4,13 +4,14 @@ import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 
 const HELP = `
-They are what the files tell. A program serves more of its own log by metricsText().
+The figures come from the files of the log. A program that has the log open can serve more of them
+with metricsText().
 
 Examples:
   basalt metrics data/log > /var/lib/node_exporter/log.prom
       for the textfile collector`;
 
-/** `basalt metrics`: figures of a log for Prometheus. */
+/** `basalt metrics`: prints figures of a log for Prometheus. */
 export function metrics(console: Console): Command {
   return command(
     "metrics",

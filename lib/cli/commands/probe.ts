@@ -5,27 +5,29 @@ import type { Console } from "../console.ts";
 import { formatTable } from "../terminal.ts";
 
 const HELP = `
-In a directory a file is made and removed again; a file is opened for reading.
+In a directory it makes a file and removes it again. A file is opened for reading.
 
 Examples:
   basalt probe data
       what a log in this directory would get
   basalt probe disk.img --json
-      the same of a file, as JSON`;
+      the same for a file, as JSON`;
 
-/** `basalt probe`: what files can do at a place. */
+/** `basalt probe`: shows what files can do in a directory. */
 export function probe(console: Console): Command {
   return command(
     "probe",
-    "Tell what files can do at a place, and why: whether I/O is direct, the alignments, the engine.",
+    "Show what files can do in a directory, and why: direct I/O, alignments, durable names and the engine.",
     HELP,
   )
     .argument("<path>", "a file or a directory")
-    .option("--json", "the capabilities as JSON")
-    .action(async (path: string, options: { json?: true }) => {
-      const capabilities = await probePath(path);
-      if (options.json) console.json({ path, ...capabilities });
-      else console.line(table(path, capabilities, console.columns));
+    .option("--json", "print the capabilities as JSON")
+    .action(async (path: string, { json }: { json?: true }) => {
+      const found = await probePath(path);
+      if (json) return console.json({ path, ...found });
+      console.line(path);
+      const sides = ["left", "left", "left"] as const;
+      console.line(formatTable(rowsOf(found), sides, console.columns));
     });
 }
 
@@ -35,39 +37,25 @@ const NAMES: Readonly<Record<Capabilities["names"], string>> = {
   unknown: "no directory was synced",
 };
 
-function table(
-  path: string,
-  found: Capabilities,
-  columns: number | undefined,
-): string {
+function rowsOf(found: Capabilities): string[][] {
+  const { memoryAlignment, offsetAlignment, readOffsetAlignment } = found;
   return [
-    path,
-    formatTable(
-      [
-        ["property", "value", "why"],
-        ["tier", found.tier, found.tierReason],
-        [
-          "alignment",
-          `${found.memoryAlignment} / ${found.offsetAlignment} / ${found.readOffsetAlignment}`,
-          `memory / writes / reads, in bytes; ${found.alignmentReason}`,
-        ],
-        [
-          "physical block",
-          String(found.physicalBlock),
-          found.physicalBlockReason,
-        ],
-        ["names", found.names, NAMES[found.names]],
-        ["engine", found.engine, found.engineReason],
-        [
-          "filesystem",
-          found.filesystem,
-          found.copyOnWrite
-            ? "copy-on-write: nothing is prepared ahead"
-            : "blocks stay where they are when written again",
-        ],
-      ],
-      ["left", "left", "left"],
-      columns,
-    ),
-  ].join("\n");
+    ["property", "value", "why"],
+    ["tier", found.tier, found.tierReason],
+    [
+      "alignment",
+      `${memoryAlignment} / ${offsetAlignment} / ${readOffsetAlignment}`,
+      `memory / writes / reads, in bytes; ${found.alignmentReason}`,
+    ],
+    ["physical block", String(found.physicalBlock), found.physicalBlockReason],
+    ["names", found.names, NAMES[found.names]],
+    ["engine", found.engine, found.engineReason],
+    [
+      "filesystem",
+      found.filesystem,
+      found.copyOnWrite
+        ? "copy-on-write: nothing is prepared ahead"
+        : "blocks stay in place when they are written again",
+    ],
+  ];
 }

@@ -1,20 +1,17 @@
 import { type Command, Option } from "commander";
 import type { Message } from "../../codec/mod.ts";
-import {
-  type Cursor,
-  type LogFault,
-  LogReader,
-  salvageLog,
-} from "../../log/mod.ts";
+import { type Cursor, LogReader, salvageLog } from "../../log/mod.ts";
 import type { MessageBatch } from "../../segment/mod.ts";
 import { time, TIME_FORMS, wholeNumber } from "../amounts.ts";
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
-import { formatTime } from "../terminal.ts";
+import { cutToWidth, formatTime } from "../terminal.ts";
 
 /** Characters of a payload that a line shows. */
 const PREVIEW = 80;
-/** A payload as text, where it is text. */
+/** In a narrower terminal a message takes two lines. */
+const MIN_LINE_COLUMNS = 60;
+/** Decodes a payload, and fails if it is not text. */
 const TEXT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const PREVIEW_TEXT = new TextDecoder();
 
@@ -24,15 +21,15 @@ export interface PrintingFlags {
   from?: number;
   /** The earliest append time, in microseconds since the Unix epoch. */
   since?: number;
-  /** The cursor where to begin. */
+  /** The name of the cursor at which to start. */
   cursor?: string;
-  /** Commit to it. */
+  /** Whether to commit to the cursor. */
   commit?: true;
   /** Upper bound of the number of messages. */
   count?: number;
-  /** Payloads alone. */
+  /** Whether to print payloads alone. */
   raw?: true;
-  /** Lines of JSON. */
+  /** Whether to print lines of JSON. */
   json?: true;
 }
 
@@ -41,36 +38,36 @@ interface Options extends PrintingFlags {
 }
 
 const HELP = `
-With --json a line for each message: "text" holds the payload if it is UTF-8, else "base64"
-does; times are microseconds since the Unix epoch.
+With --json each message is one line. "text" holds a payload that is UTF-8, "base64" any other.
+Times are microseconds since the Unix epoch.
 
-It ends where the data ends. A damaged message ends it with exit code 1, after all before it;
-with --skip-damaged it goes on, and standard error says what was left out.
+Reading stops at the end of the data, or at a damaged message with exit code 1. With
+--skip-damaged it continues, and standard error says what was left out.
 
-FILE.log or FILE.cut, instead of a directory, prints what is whole in that file of a log: a .cut
-file holds what recovery or repair took out of the log.
+Instead of the directory, FILE.log or FILE.cut prints the valid messages of one file. A .cut file
+holds what recovery or repair took out of the log.
 
 Examples:
   basalt read data/log --count 10
-      the first ten messages: offset, time, bytes, beginning
+      the first ten messages: offset, time, size, beginning
   basalt read data/log --raw > copy
       the bytes that were ingested
   basalt read data/log --cursor billing --commit --json
-      what no such reading has printed before
+      continue where the last run stopped
   basalt read data/log --since 2026-11-24T16:00:00Z --json
-      what was appended since then, for another program
-  basalt read data/log --skip-damaged --raw > rescued
-      all that is whole in a damaged log
-  basalt read data/log/00000000000000000000.4096.0.cut
-      what was cut from a log
+      messages appended since then, for another program
   basalt read data/log --since 15m
-      the messages of the last 15 minutes`;
+      messages of the last 15 minutes
+  basalt read data/log --skip-damaged --raw > rescued
+      all valid messages of a damaged log
+  basalt read data/log/00000000000000000000.4096.0.cut
+      what was cut from a log`;
 
-/** `basalt read`: messages of a log, also of one that is being written. */
+/** `basalt read`: prints messages of a log, also while it is being written. */
 export function read(console: Console): Command {
   const made = command(
     "read",
-    "Print the messages of a log, each verified first. Any number may read while another process writes.",
+    "Print the messages of a log, and verify each one first. Other processes may read and write meanwhile.",
     HELP,
   ).argument("<dir>", "the log's directory, or a .log or .cut file in it");
   return printingOptions(made)
@@ -83,81 +80,81 @@ export function read(console: Console): Command {
     .addOption(
       new Option(
         "--cursor <name>",
-        "begin where this cursor is; print only what survives a power cut",
+        "start at this cursor, and print only messages that survive a power cut",
       ).conflicts(["since", "skipDamaged"]),
     )
     .option(
       "--skip-damaged",
-      "go on after what is damaged; exit code 1 if something was left out",
+      "continue after damage; the exit code is 1 if something was left out",
     )
-    .action((dir: string, options: Options) => readLog(dir, options, console));
+    .action(async (path: string, options: Options) => {
+      const { cursor: name, skipDamaged } = options;
+      const reader = new LogReader(path);
+      await using cursor = name === undefined
+        ? undefined
+        : await reader.cursor(name);
+      const isOneFile = /\.(log|cut|index)$/.test(path) && isFile(path);
+      const batches = cursor?.batches({ follow: false }) ??
+        (skipDamaged || isOneFile
+          ? salvage(path, options, console)
+          : reader.read(options));
+      await printAll(batches, options, cursor, console);
+    });
 }
 
 /** Adds the options that `read` and `tail` share. */
 export function printingOptions(made: Command): Command {
   return made
     .addOption(
-      new Option("--from <offset>", "begin with the message at this offset")
+      new Option("--from <offset>", "start with the message at this offset")
         .argParser(wholeNumber).conflicts(["since", "cursor"]),
     )
     .option("--commit", "commit what was printed to the cursor")
-    .option("--count <n>", "end after <n> messages", wholeNumber)
+    .option("--count <n>", "stop after <n> messages", wholeNumber)
     .addOption(
-      new Option("--raw", "payloads alone, one after the other, byte by byte")
+      new Option("--raw", "print the payloads alone, without separators")
         .conflicts("json"),
     )
-    .option("--json", "a JSON object for each message");
+    .option("--json", "print a JSON object for each message");
 }
 
-async function readLog(
+/** Reads valid messages, and reports what is left out. */
+function salvage(
   path: string,
-  { raw, json, skipDamaged, cursor: name, commit, ...options }: Options,
+  options: Options,
   console: Console,
-): Promise<void> {
-  const reader = new LogReader(path);
-  await using cursor = name === undefined
-    ? undefined
-    : await reader.cursor(name);
-  const batches = cursor?.batches({ follow: false }) ??
-    (skipDamaged || /\.(log|cut|index)$/.test(path) && isFile(path)
-      ? salvageLog(path, {
-        ...options,
-        onSkipped: (fault) => {
-          console.exitCode = 1;
-          console.flush();
-          console.error(inWords(fault));
-        },
-      })
-      : reader.read(options));
-  const print = printerOf({ raw, json });
-  const { count } = options;
-  await printAll(batches, { print, count, cursor: commit && cursor }, console);
+): AsyncIterableIterator<MessageBatch> {
+  return salvageLog(path, {
+    ...options,
+    onSkipped({ path, position, byteLength, message }) {
+      console.exitCode = 1;
+      console.flush();
+      const bytes = byteLength === 0
+        ? ""
+        : ` and ${byteLength} bytes from there`;
+      console.error(
+        `skipped ${path}: byte ${position}${bytes}: ${message}`,
+      );
+    },
+  });
 }
 
-/** How to print batches. */
-export interface PrintOptions {
-  /** Prints a message. */
-  print: Printer;
-  /** Upper bound of the number of messages; all if left out. */
-  count: number | undefined;
-  /** To which what was printed is committed. */
-  cursor: Cursor | undefined;
-}
-
-/** Prints batches up to a count, and drops them. */
+/** Prints batches up to a count, commits them if asked to, and drops them. */
 export async function printAll(
   batches: AsyncIterableIterator<MessageBatch>,
-  { print, count = Infinity, cursor }: PrintOptions,
+  { raw, json, commit, count = Infinity }: PrintingFlags,
+  cursor: Cursor | undefined,
   console: Console,
 ): Promise<void> {
+  const print = raw ? printRaw : json ? printJson : printLine;
   let left = count;
   if (left === 0) return;
   for await (using batch of batches) {
     const printed = Math.min(batch.count, left);
     for (let i = 0; i < printed; i++) print(batch, i, console);
-    // What was read is shown before what comes next may fail, or wait.
+    // Show these before the next call, which may fail or wait.
     console.flush();
-    await cursor?.commit(batch.firstOffset + printed);
+    if (commit) await cursor?.commit(batch.firstOffset + printed);
     left -= printed;
     if (left === 0) return;
   }
@@ -171,43 +168,24 @@ function isFile(path: string): boolean {
   }
 }
 
-function inWords({ path, position, byteLength, message }: LogFault): string {
-  const bytes = byteLength === 0 ? "" : ` and ${byteLength} bytes from there`;
-  return `skipped ${path}: byte ${position}${bytes}: ${message}`;
-}
-
-/** Prints a message of a batch. */
-export type Printer = (
-  batch: MessageBatch,
-  i: number,
-  console: Console,
-) => void;
-
-/** Returns what prints messages as the options say. */
-export function printerOf(
-  { raw, json }: { raw?: true | undefined; json?: true | undefined },
-): Printer {
-  return raw ? printRaw : json ? printJson : printLine;
-}
-
 function printRaw(batch: MessageBatch, i: number, console: Console): void {
   console.write(batch.payload(i));
 }
 
 function printJson(batch: MessageBatch, i: number, console: Console): void {
   const message = batch.message(i);
-  const { offset, timestamp, id, payload } = message;
+  const { offset, timestamp, id, userHeaders, payload } = message;
   console.json({
     offset,
     timestamp,
     originTimestamp: originTimestamp(message),
     id,
-    userHeaders: message.userHeaders,
+    userHeaders,
     ...asText(payload),
   });
 }
 
-/** Any 64-bit number that the producer chose: `null` where JSON cannot hold it. */
+/** Returns the producer's time; `null` if it is a number that JSON cannot hold. */
 function originTimestamp(message: Message): number | null {
   try {
     return message.originTimestamp;
@@ -227,18 +205,22 @@ function asText(payload: Uint8Array): { text: string } | { base64: string } {
 
 function printLine(batch: MessageBatch, i: number, console: Console): void {
   const payload = batch.payload(i);
-  // Escaped: what a message holds must not reach the terminal as a control sequence.
+  // Escaped, because a payload must not reach the terminal as a control sequence.
   const text = JSON.stringify(
     PREVIEW_TEXT.decode(payload.subarray(0, PREVIEW)),
-  ).replace(/[\x7f-\x9f]/g, escaped);
-  const more = payload.length > PREVIEW ? "…" : "";
-  console.line(
-    `${batch.offset(i)}  ${
-      formatTime(batch.timestamp(i))
-    }  ${payload.length}  ${text}${more}`,
+  ).replace(
+    /[\x7f-\x9f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
   );
-}
-
-function escaped(character: string): string {
-  return `\\u00${character.charCodeAt(0).toString(16)}`;
+  const more = payload.length > PREVIEW ? "…" : "";
+  const time = formatTime(batch.timestamp(i));
+  const head = `${batch.offset(i)}  ${time}  ${payload.length}`;
+  const line = `${head}  ${text}${more}`;
+  const { columns } = console;
+  if (columns === undefined) console.line(line);
+  else if (columns >= MIN_LINE_COLUMNS) console.line(cutToWidth(line, columns));
+  else {
+    console.line(cutToWidth(head, columns));
+    console.line(cutToWidth(`  ${text}${more}`, columns));
+  }
 }

@@ -9,7 +9,7 @@ import {
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { formatBytes, formatCount } from "../terminal.ts";
-import { doings } from "./inspect.ts";
+import { openingSteps } from "./inspect.ts";
 
 interface Options {
   keep?: RepairKeep;
@@ -18,9 +18,9 @@ interface Options {
 }
 
 const HELP = `
-A log ends at its first bad batch: what follows is cut, and kept in .cut files beside the
-segments. Wrong indexes are written again; a log that was left open is closed. Names that are
-not the log's, and times that go back, are left as they are.
+A repair ends each segment at its first bad batch. What follows is cut, and kept in .cut files
+beside the segments. Wrong indexes are written again, and a log that was left open is closed. Files
+with other names and times that go back stay as they are.
 
 Without --yes the exit code is 0 if there is nothing to repair, else 1.
 
@@ -28,87 +28,86 @@ Examples:
   basalt repair data/log
       what would be done, and lost
   basalt repair data/log --yes
-      doing it`;
+      do it`;
 
-/** `basalt repair`: a damaged log becomes a whole one. */
+/** `basalt repair`: makes a damaged log whole. */
 export function repair(console: Console): Command {
   return command(
     "repair",
-    "Tell how a damaged log would be made whole, and what it would lose; with --yes, do it.",
+    "Show how a damaged log would be repaired and what would be lost. With --yes, repair it.",
     HELP,
   )
     .argument("<dir>", "the log's directory")
     .addOption(
       new Option(
         "--keep <part>",
-        "which segments to keep where they do not connect",
+        "the segments to keep where they do not connect",
       ).choices(["oldest", "newest"]),
     )
     .option("--yes", "do it")
     .option(
       "--json",
-      'the plan as one JSON object; "done" tells whether it was done',
+      'print the plan as one JSON object; "done" says whether it was done',
     )
-    .action((dir: string, options: Options) =>
-      repairDirectory(dir, options, console)
-    );
+    .action(async (dir: string, { keep, yes, json }: Options) => {
+      let bytes = 0;
+      const onRead = (more: number): void => {
+        bytes += more;
+        console.progress(() => `reading '${dir}': ${formatBytes(bytes)}`);
+      };
+      const plan = await planRepair(dir, { onRead, ...keep && { keep } });
+      if (!json) showPlan(plan, console);
+      console.flush();
+      const done = yes === true && plan.needed;
+      if (done) await repairLog(dir, plan, { onRead });
+      else if (plan.needed) console.exitCode = 1;
+      if (json) console.json({ ...plan, done });
+      else if (done) console.text("Done: the log is whole, and closed.");
+      else if (plan.needed) {
+        console.text("Nothing was changed. Add --yes to repair the log.");
+      }
+    });
 }
 
-async function repairDirectory(
-  dir: string,
-  { keep, yes, json }: Options,
-  console: Console,
-): Promise<void> {
-  let bytes = 0;
-  const onRead = (more: number): void => {
-    bytes += more;
-    console.progress(() => `reading '${dir}': ${formatBytes(bytes)}`);
-  };
-  const plan = await planRepair(dir, { onRead, ...keep && { keep } });
-  if (!json) console.line(inWords(plan));
-  console.flush();
-  const done = yes === true && plan.needed;
-  if (done) await repairLog(dir, plan, { onRead });
-  if (json) console.json({ ...plan, done });
-  else if (done) console.line("Done: the log is whole, and closed.");
-  else if (plan.needed) {
-    console.line("Nothing was changed: add --yes to do it.");
-  }
-  if (plan.needed && !done) console.exitCode = 1;
-}
-
-function inWords(plan: RepairPlan): string {
-  const { path, needed, firstOffset, nextOffset } = plan;
-  if (!needed) return `'${path}' is whole: nothing to repair`;
-  return [
-    `To repair '${path}':`,
-    ...[...plan.steps.map(step), ...doings(plan.opening), "close the log"]
-      .map((each) => `- ${each}`),
+function showPlan(plan: RepairPlan, console: Console): void {
+  const { path, needed, steps, opening, firstOffset, nextOffset } = plan;
+  if (!needed) return console.text(`'${path}' is whole: nothing to repair`);
+  console.text(`To repair '${path}':`);
+  for (
+    const step of [
+      ...steps.map(describe),
+      ...openingSteps(opening),
+      "close the log",
+    ]
+  ) console.text(`- ${step}`, "  ");
+  console.text(
     `The log loses ${formatCount(plan.lostMessages, "valid message")}, ${
       formatBytes(plan.lostBytes)
-    } with what is damaged; they are kept beside it.`,
+    }, together with what is damaged. They are kept beside it.`,
+  );
+  console.text(
     `It then holds ${
       formatCount(nextOffset - firstOffset, "message")
     } at offsets [${firstOffset}, ${nextOffset}).`,
-  ].join("\n");
+  );
 }
 
-function step(each: RepairStep): string {
-  if (each.action === "rebuildIndex") return `write '${each.path}' again`;
-  if (each.action === "replaceMeta") {
-    return `write '${each.path}' again: the log starts at offset ${each.firstOffset}`;
+function describe(step: RepairStep): string {
+  if (step.action === "rebuildIndex") return `write '${step.path}' again`;
+  if (step.action === "replaceMeta") {
+    return `write '${step.path}' again: the log starts at offset ${step.firstOffset}`;
   }
-  if (each.action === "createSegment") {
-    return `make an empty segment at offset ${each.firstOffset}, because none is left`;
+  if (step.action === "createSegment") {
+    return `make an empty segment at offset ${step.firstOffset}, because no segment is left`;
   }
-  const loss = `${formatBytes(each.byteLength)}, ${
-    formatCount(each.messages, "valid message")
+  const loss = `${formatBytes(step.byteLength)}, ${
+    formatCount(step.messages, "valid message")
   }`;
-  if (each.action === "setAside") {
-    return `take '${each.path}' out of the log (${loss}), kept as '${each.kept}'`;
+  if (step.action === "setAside") {
+    return `take '${step.path}' out of the log (${loss}) and keep it as '${step.kept}'`;
   }
-  const where = `cut '${each.path}' at byte ${each.position}`;
-  return each.kept === undefined
+  const where = `cut '${step.path}' at byte ${step.position}`;
+  return step.kept === undefined
     ? `${where} (zeros only)`
-    : `${where} (${loss}), kept in '${each.kept}'`;
+    : `${where} (${loss}) and keep the rest in '${step.kept}'`;
 }

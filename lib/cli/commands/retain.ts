@@ -15,74 +15,72 @@ interface Options {
 }
 
 const HELP = `
-A segment that a cursor still needs stays, and so do those after it, unless the log is above
---hard-bytes. The last segment always stays.
+A segment that a cursor still needs stays, and so do the segments after it, unless the log is
+larger than --hard-bytes. The last segment always stays.
 
-A segment whose last message has a time in the future is not old before that has passed:
---before is the way out.
+If the last message of a segment has a time in the future, --age keeps the segment until that time
+has passed. --before removes it earlier.
 
 Examples:
   basalt retain data/log --bytes 10G --age 7d --dry-run
-      what would go
+      what would be removed
   basalt retain data/log --bytes 10G --age 7d
-      removing it
+      remove it
   basalt retain data/log --before 120000
       whole segments below an offset`;
 
-/** `basalt retain`: removes what a log need not keep. */
+/** `basalt retain`: removes the oldest segments of a log. */
 export function retain(console: Console): Command {
   return command(
     "retain",
-    "Remove the first segments of a log that it need not keep. No other process may be writing it.",
+    "Remove the oldest segments of a log by size, age or offset. No other process may be writing the log.",
     HELP,
   )
     .argument("<dir>", "the log's directory")
-    .option("--bytes <bytes>", "while the log is larger than this", bytes)
-    .option("--age <duration>", "what is older than this", duration)
+    .option("--bytes <bytes>", "remove while the log is larger", bytes)
+    .option("--age <duration>", "remove what is older", duration)
     .option(
       "--hard-bytes <bytes>",
-      "also what cursors need, while the log is larger than this",
+      "also remove what cursors need while the log is larger",
       bytes,
     )
-    .option("--before <offset>", "what lies below this offset", wholeNumber)
-    .option("--dry-run", "tell what would go, and change nothing")
-    .option("--json", "one JSON object")
+    .option(
+      "--before <offset>",
+      "remove what is below this offset",
+      wholeNumber,
+    )
+    .option("--dry-run", "show what would be removed, and change nothing")
+    .option("--json", "print one JSON object")
     .action(async (dir: string, options: Options, made: Command) => {
-      const report = await run(dir, options, made);
-      if (options.json) console.json(report);
-      else console.line(inWords(report, options.dryRun === true));
+      const { dryRun = false, json, age, ...limits } = options;
+      const retention = { ...limits, ...age !== undefined && { ageMs: age } };
+      if (Object.keys(retention).length === 0) {
+        made.error("error: give --bytes, --age, --hard-bytes or --before");
+      }
+      let report: RetentionReport;
+      if (dryRun) report = await previewRetention(dir, retention);
+      else {
+        await using log = await Log.open(dir, { create: false });
+        report = await log.retain(retention);
+      }
+      if (json) console.json(report);
+      else showReport(report, dryRun, console);
     });
 }
 
-async function run(
-  dir: string,
-  { bytes, age, hardBytes, before, dryRun }: Options,
-  made: Command,
-): Promise<RetentionReport> {
-  const wanted = {
-    ...bytes !== undefined && { bytes },
-    ...age !== undefined && { ageMs: age },
-    ...hardBytes !== undefined && { hardBytes },
-    ...before !== undefined && { before },
-  };
-  if (Object.keys(wanted).length === 0) {
-    made.error("error: give --bytes, --age, --hard-bytes or --before");
-  }
-  if (dryRun) return await previewRetention(dir, wanted);
-  await using log = await Log.open(dir, { create: false });
-  return await log.retain(wanted);
-}
-
-function inWords(report: RetentionReport, isDry: boolean): string {
+function showReport(
+  report: RetentionReport,
+  isDry: boolean,
+  console: Console,
+): void {
   const { removedSegments, removedBytes, firstOffset, passedCursors } = report;
   const verb = isDry ? "would remove" : "removed";
-  const lines = [
+  console.text(
     `${verb} ${formatCount(removedSegments, "segment")}, ${
       formatBytes(removedBytes)
     }: the log ${isDry ? "would begin" : "begins"} at offset ${firstOffset}`,
-  ];
+  );
   if (passedCursors.length > 0) {
-    lines.push(`cursors that still needed them: ${passedCursors.join(", ")}`);
+    console.text(`cursors that still needed them: ${passedCursors.join(", ")}`);
   }
-  return lines.join("\n");
 }

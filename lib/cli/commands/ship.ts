@@ -3,13 +3,7 @@ import { LogReader } from "../../log/mod.ts";
 import { ship as shipLog, type Shipping } from "../../ship/mod.ts";
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
-import { Interrupted, Interruption } from "../interruption.ts";
-import {
-  connectNats,
-  NATS_HELP,
-  type NatsFlags,
-  natsOptions,
-} from "../nats.ts";
+import { NATS_HELP, type NatsFlags, natsOptions, withNats } from "../nats.ts";
 import { formatCount } from "../terminal.ts";
 
 /** How often progress and failures are looked at, in milliseconds. */
@@ -23,75 +17,69 @@ interface Flags extends NatsFlags {
 }
 
 const HELP = `
-It goes on where the stream ends, and follows the log until Ctrl-C; failures of the servers are
-waited for. Another process may write the log meanwhile.
+Shipping continues where the stream ends, and follows the log until Ctrl-C. It waits for servers
+that fail. Another process may write the log meanwhile.
 
-The stream should have 'allow_atomic' (NATS 2.12 or later): without it one message is in flight
+The stream should have 'allow_atomic' (NATS 2.12 or later). Without it only one message is in flight
 at a time.
 
 ${NATS_HELP}
 
 Examples:
   basalt ship data/log --to nats://127.0.0.1:4222 --stream edge --subject edge.7
-      ship what there is, and what comes
+      ship all messages, and those that follow
   basalt ship data/log --to nats://a:4222,nats://b:4222 --stream edge --subject edge.7 --creds edge.creds --once
-      ship what there is, to a cluster`;
+      ship all messages to a cluster, and end`;
 
-/** `basalt ship`: a log's messages to a JetStream stream. */
+/** `basalt ship`: ships a log's messages to a JetStream stream. */
 export function ship(console: Console): Command {
   const made = command(
     "ship",
-    "Ship a log's durable messages to a subject of a NATS JetStream stream, each stored once.",
+    "Ship a log's durable messages to a subject of a NATS JetStream stream. Each is stored once.",
     HELP,
   )
     .argument("<dir>", "the log's directory")
     .requiredOption("--to <urls>", "the servers");
   return natsOptions(made)
-    .option("--cursor <name>", "the cursor that remembers", "jetstream")
+    .option(
+      "--cursor <name>",
+      "the cursor that keeps the position",
+      "jetstream",
+    )
     .option("--once", "end at the end of the log")
     .option(
       "--resume-from-cursor",
-      "go on at the cursor where the stream has less than it acknowledged",
+      "continue at the cursor if the stream has less than it acknowledged",
     )
-    .action((dir: string, flags: Flags) => run(dir, flags, console));
+    .action((dir: string, flags: Flags) => {
+      const { to: servers, once = false, stream, subject, cursor } = flags;
+      const how = { ...flags, servers, waits: !once };
+      return withNats(how, console, async (connection, interruption) => {
+        const { jetStreamSink } = await import("../../jetstream/mod.ts");
+        const sink = jetStreamSink(connection, { stream, subject });
+        const shipping = shipLog(new LogReader(dir), sink, {
+          cursor,
+          follow: !once,
+          resumeFrom: flags.resumeFromCursor ? "cursor" : "destination",
+        });
+        const watch = new Watch(shipping, console);
+        try {
+          await interruption.orElse(shipping.done);
+        } finally {
+          watch.stop();
+          await shipping.close();
+        }
+        const { warnings: _, ...report } = shipping.stats();
+        const { shippedMessages, nextOffset = 0 } = report;
+        const count = formatCount(shippedMessages, "message");
+        const text =
+          `${count} of '${dir}' stored in stream '${stream}', which ends before offset ${nextOffset}`;
+        return [report, text];
+      });
+    });
 }
 
-async function run(dir: string, flags: Flags, console: Console): Promise<void> {
-  using interruption = new Interruption();
-  const { signal } = interruption;
-  const { to: servers, once = false } = flags;
-  const settings = { servers, waits: !once, signal };
-  const connection = await connectNats(flags, settings, console);
-  // Disposing the connection itself would wait for servers that are down.
-  await using closing = new AsyncDisposableStack();
-  closing.defer(() => connection.close());
-  const { stream, subject, cursor, resumeFromCursor } = flags;
-  const { jetStreamSink } = await import("../../jetstream/mod.ts");
-  const sink = jetStreamSink(connection, { stream, subject });
-  const shipping = shipLog(new LogReader(dir), sink, {
-    cursor,
-    follow: !once,
-    resumeFrom: resumeFromCursor ? "cursor" : "destination",
-  });
-  const watch = new Watch(shipping, console);
-  try {
-    await interruption.orElse(shipping.done);
-  } finally {
-    watch.stop();
-    await shipping.close();
-  }
-  const { warnings: _, ...stats } = shipping.stats();
-  if (flags.json) console.json(stats);
-  const text = `${
-    formatCount(stats.shippedMessages, "message")
-  } of '${dir}' stored in stream '${stream}', which ends before offset ${
-    stats.nextOffset ?? 0
-  }`;
-  if (signal.aborted) throw new Interrupted(`Interrupted: ${text}`);
-  if (!flags.json) console.line(text);
-}
-
-/** Shows progress; tells warnings, and failures when they change. */
+/** Shows progress and warnings, and each failure once. */
 class Watch {
   readonly #shipping: Shipping;
   readonly #console: Console;
@@ -121,7 +109,7 @@ class Watch {
           Math.round(messagesPerSecond)
         } messages/s, ${lag ?? "?"} to go`
       );
-      // What is wrong with the log ends the shipping, which tells it.
+      // A fault of the log ends the shipping, which reports it.
     }, () => {});
   }
 

@@ -4,85 +4,62 @@ import { time, TIME_FORMS } from "../amounts.ts";
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import { Interrupted, Interruption } from "../interruption.ts";
-import {
-  printAll,
-  printerOf,
-  type PrintingFlags,
-  printingOptions,
-} from "./read.ts";
+import { printAll, type PrintingFlags, printingOptions } from "./read.ts";
 
 interface Options extends PrintingFlags {
   durable?: true;
 }
 
 const HELP = `
-It begins with what is written from now on, unless told otherwise. With --cursor it sees only
-what is durable.
+It starts with the next message that is written, unless an option says otherwise. With --cursor it
+prints only durable messages.
 
 Examples:
   basalt tail data/log
-      what is written from now on
+      messages as they are written
   basalt tail data/log --from 0 --json
-      everything, then what follows
+      all messages, then those that follow
   basalt tail data/log --cursor audit --commit
-      what no such tail has printed before`;
+      continue where the last run stopped`;
 
-/** `basalt tail`: messages of a log as they are written. */
+/** `basalt tail`: prints messages of a log as they are written. */
 export function tail(console: Console): Command {
   const made = command(
     "tail",
-    "Print messages of a log as another process writes them, until Ctrl-C or --count.",
+    "Print the messages of a log as another process writes them, until Ctrl-C or --count.",
     HELP,
   ).argument("<dir>", "the log's directory");
   return printingOptions(made)
     .addOption(
       new Option(
         "--since <time>",
-        `begin with the first message appended since then: ${TIME_FORMS}`,
+        `start with the first message appended since then: ${TIME_FORMS}`,
       ).argParser(time).conflicts("cursor"),
     )
     .addOption(
-      new Option("--cursor <name>", "begin where this cursor is")
+      new Option("--cursor <name>", "start at this cursor")
         .conflicts("durable"),
     )
-    .option("--durable", "only messages that survive a power cut")
-    .action((dir: string, options: Options) => follow(dir, options, console));
-}
-
-async function follow(
-  dir: string,
-  options: Options,
-  console: Console,
-): Promise<void> {
-  const { count, cursor: name, commit } = options;
-  const print = printerOf(options);
-  using interruption = new Interruption();
-  const { signal } = interruption;
-  const reader = new LogReader(dir);
-  await using cursor = name === undefined
-    ? undefined
-    : await reader.cursor(name);
-  const batches = cursor?.batches({ signal }) ??
-    reader.tail({ ...await startOf(dir, options), signal });
-  try {
-    await printAll(
-      batches,
-      { print, count, cursor: commit && cursor },
-      console,
-    );
-  } catch (error) {
-    if (error !== signal.reason) throw error;
-    throw new Interrupted("Interrupted");
-  }
-}
-
-async function startOf(
-  dir: string,
-  { from, since, durable }: Options,
-): Promise<{ from?: number; since?: number; durable: boolean }> {
-  const how = { durable: durable === true };
-  if (from !== undefined) return { from, ...how };
-  if (since !== undefined) return { since, ...how };
-  const { nextOffset } = await inspectLog(dir);
-  return { from: nextOffset, ...how };
+    .option("--durable", "print only messages that survive a power cut")
+    .action(async (dir: string, options: Options) => {
+      const { cursor: name, since, durable = false } = options;
+      using interruption = new Interruption();
+      const { signal } = interruption;
+      const reader = new LogReader(dir);
+      await using cursor = name === undefined
+        ? undefined
+        : await reader.cursor(name);
+      const start = async () =>
+        since !== undefined
+          ? { since }
+          : { from: options.from ?? (await inspectLog(dir)).nextOffset };
+      const batches = cursor?.batches({ signal }) ??
+        reader.tail({ ...await start(), durable, signal });
+      try {
+        await printAll(batches, options, cursor, console);
+      } catch (error) {
+        if (error !== signal.reason) throw error;
+        throw new Interrupted("Interrupted");
+      }
+    });
 }
