@@ -1,15 +1,20 @@
-/** Building Rust crates where they are used. */
+/** Builds Rust crates where they are used. */
+import { Progress } from "../lib/cli/terminal.ts";
 import { ROOT } from "./run.ts";
 
 /**
- * Builds a crate of the checkout, optimized; cargo knows best what is out of date. Answers whether
- * it could: `undefined` if cargo is not installed.
+ * Builds a crate of the checkout with optimizations, if it is out of date.
+ *
+ * @returns Whether it could be built; `undefined` if cargo is not installed.
  */
 export function buildCrate(directory: string): boolean | undefined {
+  const progress = new Progress();
+  progress.show("building native code, which may take a minute");
   try {
     return new Deno.Command("cargo", {
       args: [
         "build",
+        "--quiet",
         "--release",
         "--locked",
         "--manifest-path",
@@ -22,10 +27,12 @@ export function buildCrate(directory: string): boolean | undefined {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
+  } finally {
+    progress.end();
   }
 }
 
-/** Builds the library unless another one is named; ends the process if there is none. */
+/** Builds the library, unless another one is named. Ends the process if there is none. */
 export function buildLibrary(): void {
   if (Deno.env.get("BASALT_LIBRARY") !== undefined) return;
   const built = buildCrate("rust");

@@ -7,6 +7,7 @@ import {
   type ByteSink,
   Progress,
   terminalColumns,
+  wrap,
   writeAll,
 } from "../lib/cli/terminal.ts";
 import type { Stage } from "../bench/demo/stage.ts";
@@ -42,7 +43,7 @@ const { readSample } = await import("../bench/demo/sample.ts");
 const { ingest } = await import("../bench/demo/ingest.ts");
 const { appends, TASKS } = await import("../bench/demo/appends.ts");
 const { kills } = await import("../bench/demo/kills.ts");
-const { formatBars, formatKill, formatReading, wrap } = await import(
+const { formatBars, formatKill, formatReading } = await import(
   "../bench/demo/picture.ts"
 );
 
@@ -116,7 +117,7 @@ async function run(): Promise<boolean> {
   print(`${formatBars(tasks, "messages a second", appended, drawing)}\n`);
 
   const about = `${KILLS} writers of one log, each killed in the middle`;
-  print(wrap(`${about} (SIGKILL)`, drawing.columns).join("\n"));
+  print(wrap(`${about} (SIGKILL)`, drawing.columns));
   const killed = [];
   for await (const each of kills(stage, pool, KILLS)) {
     killed.push(each);

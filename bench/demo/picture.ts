@@ -1,5 +1,5 @@
 /** The demonstration in the terminal. */
-import { cutToWidth } from "../../lib/cli/terminal.ts";
+import { cutToWidth, wrap } from "../../lib/cli/terminal.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Kill } from "./kills.ts";
 import type { Rate } from "./stage.ts";
@@ -35,7 +35,7 @@ export function formatBars(
       figures[i]!.padStart(figureColumns)
     }`;
   });
-  return [...wrap(`${title} (${unit})`, columns), ...rows].join("\n");
+  return [wrap(`${title} (${unit})`, columns), ...rows].join("\n");
 }
 
 /** Draws a bar to an eighth of a column; it is never empty. */
@@ -66,9 +66,9 @@ export function formatReading(
   const rate = formatRate(comparedLines / readSeconds);
   const lines = formatRate(comparedLines);
   return [
-    "Deno.FsFile writes the bare bytes, without offsets, checksums or recovery.",
-    `Read back from the log: ${lines} lines, ${rate} a second, all equal. Tier: ${tier}.`,
-  ].flatMap((text) => wrap(text, columns, "  ")).join("\n");
+    "  Deno.FsFile writes the bare bytes, without offsets, checksums or recovery.",
+    `  Read back from the log: ${lines} lines, ${rate} a second, all equal. Tier: ${tier}.`,
+  ].map((text) => wrap(text, columns, "  ")).join("\n");
 }
 
 /** Describes the log after a writer was killed. */
@@ -84,18 +84,4 @@ export function formatKill(
   const line = cutToWidth(`  ${number}  ${counts}, `, columns - end.length);
   const color = lost === 0 ? 32 : 31;
   return line + (hasColors ? `\x1b[${color}m${end}\x1b[0m` : end);
-}
-
-/** Breaks text into lines at spaces. */
-export function wrap(text: string, columns: number, indent = ""): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    const longer = line === "" ? indent + word : `${line} ${word}`;
-    if (longer.length > columns && line !== "") {
-      lines.push(line);
-      line = indent + word;
-    } else line = longer;
-  }
-  return [...lines, line];
 }
