@@ -4,7 +4,6 @@
  */
 import { Command } from "commander";
 import {
-  type ByteSink,
   Progress,
   terminalColumns,
   wrap,
@@ -23,7 +22,7 @@ const program = new Command("demo")
     "[FILE]",
     "the file whose lines are written; without one, the text of the checkout",
   )
-  .option("--seconds <n>", "how long each side is measured", "0.8")
+  .option("--seconds <n>", "seconds for which each side is measured", "0.8")
   .option("--json", "print the figures as one JSON object")
   .addHelpText(
     "after",
@@ -96,11 +95,10 @@ const drawing = {
   columns: Deno.stdout.isTerminal() ? terminalColumns() ?? 80 : 80,
   hasColors: Deno.stdout.isTerminal() && !Deno.noColor,
 };
-const output: ByteSink = Deno.stdout;
 
 function print(text: string): void {
   progress.end();
-  if (!json) writeAll(output, new TextEncoder().encode(`${text}\n`));
+  if (!json) writeAll(Deno.stdout, new TextEncoder().encode(`${text}\n`));
 }
 
 async function run(): Promise<boolean> {
@@ -141,10 +139,12 @@ try {
   if (!(error instanceof Deno.errors.BrokenPipe)) {
     // The name of the directory means nothing to the reader.
     const { message } = error as Error;
-    const shown = root === "" ? message : message.replace(
-      new RegExp(`\\S*${root.replace(/^.*\//, "")}[^\\s'",:]*`, "g"),
-      "the directory of the demonstration",
-    );
+    const shown = root === ""
+      ? message.replace(/: tmpdir$/, ": in the current directory")
+      : message.replace(
+        new RegExp(`\\S*${root.replace(/^.*\//, "")}[^\\s'",:]*`, "g"),
+        "the directory of the demonstration",
+      );
     console.error(`demo: ${shown}`);
     Deno.exitCode = 1;
   }

@@ -1,9 +1,9 @@
 /**
- * Cursors of a log as consumer offsets of a partition, and the way back.
+ * Turns cursors of a log into consumer offsets of a partition, and back.
  *
- * A cursor holds the offset of the first message that its consumer has not done with; Iggy stores
- * the offset of the last one that it has. So a cursor at 0 has no file in a partition. A position
- * outside the messages that are copied moves to the nearest end of them, as a server moves it.
+ * A cursor holds the offset of the first message that its consumer has not processed. Iggy stores
+ * the offset of the last message that it has processed, so a cursor at 0 has no file in a
+ * partition. A position outside the copied messages moves to their nearest end, as in a server.
  *
  * @module
  */
@@ -33,13 +33,13 @@ export interface CarriedCursor {
   id: number;
   /** Its position in the source: the offset of the first message that is not processed. */
   sourcePosition: number;
-  /** Its position in the target, which differs if the source has no such message. */
+  /** Its position in the target, which differs if no such message was copied. */
   position: number;
   /** Whether the target had it already. A cursor that has moved since then keeps its position. */
   wasThere: boolean;
 }
 
-/** Offsets of the messages that are copied. */
+/** Offsets of the copied messages. */
 export interface OffsetRange {
   /** The first one. */
   firstOffset: number;
@@ -47,7 +47,7 @@ export interface OffsetRange {
   nextOffset: number;
 }
 
-/** What becomes of consumers, as it was found out before anything is written. */
+/** The planned cursors or consumer offsets of the target. */
 export interface Carrying {
   /** The cursors and their consumers. */
   cursors: readonly CarriedCursor[];
@@ -59,9 +59,9 @@ export interface Carrying {
 export type CursorNames = Readonly<Record<number, string>>;
 
 /**
- * Checks the ids that an export is told.
+ * Checks the ids of consumers or groups.
  *
- * @throws {RangeError} If a key is no id.
+ * @throws {RangeError} If a key is not an id.
  */
 export function checkConsumerIds(
   action: string,
@@ -79,7 +79,7 @@ export function checkConsumerIds(
   }
 }
 
-/** A cursor that an export shall make a consumer offset of. */
+/** A cursor that becomes a consumer offset. */
 export interface WantedCursor extends StoredCursor {
   /** Consumer or group. */
   kind: ConsumerKind;
@@ -88,10 +88,11 @@ export interface WantedCursor extends StoredCursor {
 }
 
 /**
- * Finds the cursors that an export is told to make consumer offsets of.
+ * Finds the cursors that become consumer offsets.
  *
- * @returns Them, and the names of the log's other cursors.
- * @throws {Deno.errors.NotFound} If the log has no cursor of a name: those that it has are named.
+ * @returns These cursors, and the names of the log's other cursors.
+ * @throws {Deno.errors.NotFound} If the log has no cursor of a name. The message names those that
+ *   it has.
  */
 export function* findCursors(
   place: LogPlace,
@@ -129,7 +130,7 @@ function noCursor(
 /**
  * Plans the consumer offsets of cursors.
  *
- * @throws {Deno.errors.AlreadyExists} If the partition has another offset of one of them.
+ * @throws {Deno.errors.AlreadyExists} If the partition stores another offset for one of them.
  */
 export function planOffsets(
   target: { place: Place; partition: string; format: IggyFormat },
@@ -144,9 +145,9 @@ export function planOffsets(
     const there = stored.find((each) => each.kind === kind && each.id === id);
     if (there !== undefined && there.offset !== position - 1) {
       throw new Deno.errors.AlreadyExists(
-        `Cannot copy to '${partition}': ${kind} ${id} has come to offset ${there.offset} there, and cursor '${cursor}' to ${
+        `Cannot copy to '${partition}': it stores offset ${there.offset} for ${kind} ${id}, and cursor '${cursor}' would store ${
           position - 1
-        }: remove 'offsets/${kind}s/${id}' if that is out of date`,
+        }. Remove 'offsets/${kind}s/${id}' if it is out of date`,
       );
     }
     const wasThere = there !== undefined;
@@ -165,7 +166,7 @@ export function planOffsets(
 }
 
 /**
- * Plans the cursors of consumer offsets: `consumer-<id>` and `group-<id>`.
+ * Plans the cursors for consumer offsets: `consumer-<id>` and `group-<id>`.
  *
  * @param isUsed Whether the log was opened since an earlier import: its cursors stay where they
  *   are.
@@ -186,7 +187,7 @@ export function* planCursors(
     const position = there?.offset ?? expected;
     if (position !== expected && !isUsed) {
       throw new Deno.errors.AlreadyExists(
-        `Cannot copy to '${target.dir}': its cursor '${cursor}' is at ${position}, and ${kind} ${id} of the partition at ${expected}: remove 'cursors/${cursor}' if that is out of date`,
+        `Cannot copy to '${target.dir}': its cursor '${cursor}' is at ${position}, and ${kind} ${id} of the partition at ${expected}. Remove 'cursors/${cursor}' if it is out of date`,
       );
     }
     const wasThere = there !== undefined;

@@ -5,12 +5,12 @@ import type { IggyFormat } from "./format.ts";
 import { offsetChecksum } from "./offset_checksum.ts";
 import { Output } from "./output.ts";
 
-/** Iggy numbers consumers and groups of consumers by u32. */
+/** The largest id of a consumer or a group: a u32. */
 export const MAX_CONSUMER_ID: number = 2 ** 32 - 1;
-/** The largest file of an offset, with its checksum. */
+/** Bytes of a file with an offset and its checksum, and of one with an offset only. */
 const CHECKED_BYTES = 16;
 const PLAIN_BYTES = 8;
-/** The shortest memory of a file. */
+/** Memory for writing a file. */
 const OUTPUT_BYTES = 4096;
 
 /** A consumer, or a group of consumers. */
@@ -27,10 +27,12 @@ export interface ConsumerOffset {
 }
 
 /**
- * Reads the consumer offsets of a partition: files of 8 bytes up to Iggy 0.8
- * (`docs/format.md#old-offsets`), of 16 later (`docs/format.md#iggy-offsets`), which accepts both.
+ * Reads the consumer offsets of a partition.
  *
- * @throws {Deno.errors.InvalidData} If a file is damaged: it is named, with what to do.
+ * Files have 8 bytes up to Iggy 0.8 (`docs/format.md#old-offsets`) and 16 later
+ * (`docs/format.md#iggy-offsets`). Later servers accept both.
+ *
+ * @throws {Deno.errors.InvalidData} If a file is damaged. The message names it, and says what to do.
  */
 export function* readConsumerOffsets(
   place: Place,

@@ -10,7 +10,7 @@ import type { TransferredFile, TransferReport } from "./report.ts";
 
 /** Bytes of memory that are written at a time. */
 const OUTPUT_BYTES = 8 * 1024 * 1024;
-/** The same of an index; a dense one has a quarter of the bytes of the shortest messages. */
+/** The same for an index. A dense one has a quarter of the bytes of the shortest messages. */
 const INDEX_OUTPUT_BYTES = 2 * 1024 * 1024;
 /**
  * An index is written when it has this many bytes: a write for each block of the source would cost
@@ -85,7 +85,7 @@ export class Conversion {
   #open: Output[] = [];
   #temporary: string[] = [];
 
-  /** Begins; nothing is made yet. */
+  /** Makes no file yet. */
   constructor(options: ConversionOptions, report: TransferReport) {
     this.options = options;
     this.report = report;

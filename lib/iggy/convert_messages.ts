@@ -184,7 +184,7 @@ function vouchesForMore(index: IndexEnd | undefined, end: number): boolean {
   return relativeOffset === number && position > end;
 }
 
-/** Refuses an index that its server would misread, and says what is known of it. */
+/** Refuses an index that does not fit the messages, and says why it may be so. */
 function checkIndex(
   index: IndexEnd | undefined,
   { firstOffset }: ListedSegment,
@@ -209,7 +209,7 @@ function checkIndex(
       `it was saved twice, by a server that was not closed well: it has two entries for each of ${log.messages} messages`,
     );
   }
-  // In an entry of its own format these are 0 and the end of the first message.
+  // An entry of Iggy 0.8 begins with 0 and the end of the first message.
   if (head === firstOffset) {
     throw fail(
       "it has the 24-byte entries of Iggy 0.9, while the messages are those of Iggy up to 0.8",

@@ -6,7 +6,7 @@ import {
   faultKindOf,
 } from "../segment/mod.ts";
 
-/** What is wrong at a place: the kind of a {@linkcode CorruptSegmentError}, and words. */
+/** The kind of a {@linkcode CorruptSegmentError}, and the same in words. */
 export type Damage = readonly [kind: FaultKind, text: string];
 
 const MESSAGE_DAMAGE: Readonly<Partial<Record<GatherStop, Damage>>> = {
@@ -25,12 +25,12 @@ const MESSAGE_DAMAGE: Readonly<Partial<Record<GatherStop, Damage>>> = {
   ],
 };
 
-/** Returns what a scan of batches stopped at. */
+/** Describes where a scan of batches stopped. */
 export function batchDamage(stop: StopReason): Damage {
   return [faultKindOf(stop), describeStop(stop)];
 }
 
-/** Returns what a scan of messages with a header each stopped at. */
+/** Describes where a scan of messages with a header each stopped. */
 export function messageDamage(stop: GatherStop): Damage {
   return MESSAGE_DAMAGE[stop] ?? ["torn", "the data ends early"];
 }

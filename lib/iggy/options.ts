@@ -9,7 +9,7 @@ import type { Place } from "./files.ts";
  */
 const NEEDED_BYTES = 32 * 1024 * 1024;
 
-/** How far a transfer has come. */
+/** Progress of a transfer. */
 export interface TransferProgress {
   /** Bytes of the source that were read, checked and converted. */
   bytes: number;
@@ -17,9 +17,13 @@ export interface TransferProgress {
   totalBytes: number;
 }
 
-/** How to copy, in both directions. */
+/** Options that an export and an import share. */
 export interface TransferOptions {
-  /** Where blocks come from: 32 MiB, more for longer batches. Default: `BufferPool.default()`. */
+  /**
+   * Where blocks come from. Its limit must be at least 32 MiB, more for longer batches.
+   *
+   * @default {BufferPool.default()}
+   */
   pool?: BufferPool;
   /** Where the files are. Default: `new DiskStorage()`. */
   storage?: Storage;
@@ -28,7 +32,7 @@ export interface TransferOptions {
    * the target are compared by size only. Default: `false`.
    */
   dryRun?: boolean;
-  /** Called after every block with the progress of the copy. */
+  /** Called with the progress after every block. */
   onProgress?: (progress: TransferProgress) => void;
 }
 

@@ -3,7 +3,7 @@ import { acquire, type PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import type { Place } from "./files.ts";
 
-/** Writes a new file from its beginning, through memory that the caller fills. */
+/** Writes a new file from its beginning. The caller fills the memory. */
 export class Output {
   /** Where the file is written. */
   readonly path: string;
@@ -84,7 +84,7 @@ export class Output {
     this.#used -= length;
   }
 
-  /** Flushes, and makes the memory larger where it has not `bytes` bytes of room then. */
+  /** Makes room for more bytes: by a flush, and with more memory if that is not enough. */
   *reserve(bytes: number): Task<void> {
     if (this.room.length >= bytes) return;
     yield* this.flush();

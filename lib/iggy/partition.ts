@@ -25,7 +25,7 @@ export interface Partition {
   path: string;
   /** Its number. */
   id: number;
-  /** The format of the server, as far as its data directory tells. */
+  /** The format of the server, if its data directory tells it. */
   format: IggyFormat | undefined;
 }
 
@@ -57,10 +57,7 @@ export function* findPartition(
     : findByNames(place, target);
 }
 
-/**
- * Returns the partition with a directory of its own; its path tells the number where a server made
- * it.
- */
+/** Returns the partition of a directory. A path that a server made contains its number. */
 function* partitionAt(
   place: Place,
   action: string,
@@ -109,8 +106,8 @@ function pathOf(
 }
 
 /**
- * Finds a partition of Iggy 0.9, whose metadata only the server reads: by the numbers in the names
- * of directories.
+ * Finds a partition of Iggy 0.9 by the numbers in the names of directories. Only the server can
+ * read its metadata.
  */
 function* findByNumbers(
   place: Place,
@@ -180,7 +177,7 @@ function notFound(what: string, existing: readonly unknown[]): Error {
   );
 }
 
-/** Refuses what is not the data directory of a server up to 0.8 whose format is known. */
+/** Refuses any directory but that of a server up to 0.8 whose format is known. */
 function* checkVersion(place: Place, dataDirectory: string): Task<void> {
   const info = yield* readSmall(place, join(dataDirectory, "state/info"));
   const version = info && readVersion(info);
@@ -197,7 +194,7 @@ function* checkVersion(place: Place, dataDirectory: string): Task<void> {
   );
 }
 
-/** Refuses a server that encrypts payloads: only that server could read them. */
+/** Refuses a server that encrypts payloads, which only that server can read. */
 function* refuseEncrypted(place: Place, dataDirectory: string): Task<void> {
   const path = join(dataDirectory, "runtime/current_config.toml");
   const config = yield* readSmall(place, path);

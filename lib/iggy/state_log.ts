@@ -43,10 +43,9 @@ const COMMAND = {
 const TOPIC_SETTINGS_BYTES = 18;
 
 /**
- * Replays the commands; other commands than those about streams, topics and partitions are skipped.
+ * Replays the commands. Those that are not about streams, topics or partitions are skipped.
  *
- * @throws {UnsupportedError} If it is cut off, encrypted, or written by a server of another
- *   version.
+ * @throws {UnsupportedError} If the log is cut off, encrypted, or from a server of another version.
  */
 export function readStateLog(
   bytes: Uint8Array,
@@ -161,7 +160,7 @@ function one<T extends { name: string }>(
   );
 }
 
-/** Reads little-endian fields, one after the other; a `RangeError` tells that the bytes end. */
+/** Reads little-endian fields, one after the other. Throws a `RangeError` where the bytes end. */
 class Fields {
   position = 0;
   readonly #bytes: Uint8Array;
@@ -181,7 +180,7 @@ class Fields {
   take(length: number): Uint8Array {
     const end = this.position + length;
     if (end > this.#bytes.length) {
-      throw new RangeError(`${length} bytes are wanted, it ends before them`);
+      throw new RangeError(`it ends before its next ${length} bytes`);
     }
     const part = this.#bytes.subarray(this.position, end);
     this.position = end;
@@ -192,12 +191,12 @@ class Fields {
     this.take(length);
   }
 
-  /** A length of one byte, and a text. */
+  /** Reads a length of one byte, and a text. */
   name(): string {
     return new TextDecoder().decode(this.take(this.take(1)[0]!));
   }
 
-  /** A kind (1 a number, 2 a name), a length of one byte, and the value. */
+  /** Reads a kind (1 for a number, 2 for a name), a length of one byte, and the value. */
   identifier(): number | string {
     const kind = this.take(1)[0]!;
     const value = new Fields(this.take(this.take(1)[0]!));

@@ -31,7 +31,7 @@ export interface Transfer {
   options: TransferOptions;
   /** Whether a torn tail is left out. */
   cutsTornTail: boolean;
-  /** Finds out what becomes of consumers and cursors, when the messages are known. */
+  /** Plans the cursors or consumer offsets of the target, once the messages are known. */
   carry(range: OffsetRange, target: Listing): Task<Carrying>;
   /** Converts a segment; returns the append time of its last batch. */
   convert(conversion: Conversion, source: SegmentSource): Task<number>;
@@ -41,10 +41,10 @@ export interface Transfer {
  * Converts all segments under temporary names, and gives them their names when all of them are
  * durable.
  *
- * First all indexes get their names, then consumers and cursors are written, then the logs get
- * their names, in their order: after a crash a log's directory has indexes without their logs,
- * which `Log.open` refuses, and a server finds the first messages. The same call completes it.
- * After a failure the temporary files are removed.
+ * First all indexes get their names. Then cursors or consumer offsets are written. Then the logs get
+ * their names, in their order. So after a crash a log's directory has indexes without their logs,
+ * which `Log.open` refuses, and a server finds the first messages. The same call completes the
+ * copy. After a failure the temporary files are removed.
  */
 export function* runTransfer(transfer: Transfer): Task<TransferReport> {
   const { place, subject: { to }, options } = transfer;
@@ -126,7 +126,7 @@ function* convertSegments(
 
 /**
  * Gives the files their names: indexes first, then logs in their order, each durable before the
- * next. Consumers and cursors are there before the logs.
+ * next. Cursors or consumer offsets are written before the logs.
  */
 function* install(
   place: Place,
@@ -157,7 +157,7 @@ function* install(
   }
 }
 
-/** Returns the sizes of the segment files that are there. */
+/** Returns the sizes of the existing segment files. */
 function* sizesOf(
   place: Place,
   dir: string,
@@ -170,7 +170,7 @@ function* sizesOf(
   return sizes;
 }
 
-/** Refuses files with bytes whose names the copy does not have. */
+/** Refuses files that have bytes, and names that the copy does not have. */
 function refuseOthers(
   to: string,
   existing: ReadonlyMap<string, number>,

@@ -250,7 +250,7 @@ Deno.test("exportToIggy() refuses missing cursors, ids out of range and other of
       [
         { consumers: { 1: "billing" } },
         Deno.errors.AlreadyExists,
-        "consumer 1 has come to offset 3 there, and cursor 'billing' to 14",
+        "it stores offset 3 for consumer 1, and cursor 'billing' would store 14",
       ],
     ] as const
   ) {
