@@ -27,26 +27,22 @@ export interface Streams {
   readonly outputIsTerminal?: boolean;
 }
 
-/** The process's own streams. */
-export class ProcessStreams implements Streams, Disposable {
-  readonly input: Streams["input"] = { read: readInput };
-  readonly output: ByteSink & Partial<Disposable>;
-  readonly errors: ByteSink = Deno.stderr;
-  readonly interactive: boolean = Deno.stderr.isTerminal();
-  readonly columns = terminalColumns;
-  readonly outputIsTerminal: boolean = Deno.stdout.isTerminal();
-  readonly inputFile = standardInputFile;
-
-  constructor() {
-    const { state } = Deno.permissions.querySync({ name: "ffi" });
-    this.output = state === "granted" && Deno.build.os === "linux"
-      ? new DescriptorWriter(1)
-      : Deno.stdout;
-  }
-
-  [Symbol.dispose](): void {
-    if (this.output !== Deno.stdout) this.output[Symbol.dispose]?.();
-  }
+/** Returns the process's own streams. */
+export function processStreams(): Streams & Disposable {
+  const { state } = Deno.permissions.querySync({ name: "ffi" });
+  const writer = state === "granted" && Deno.build.os === "linux"
+    ? new DescriptorWriter(1)
+    : undefined;
+  return {
+    input: { read: readInput },
+    inputFile: standardInputFile,
+    output: writer ?? Deno.stdout,
+    errors: Deno.stderr,
+    interactive: Deno.stderr.isTerminal(),
+    columns: terminalColumns,
+    outputIsTerminal: Deno.stdout.isTerminal(),
+    [Symbol.dispose]: () => writer?.[Symbol.dispose](),
+  };
 }
 
 function standardInputFile(): { dev: number; ino: number } | undefined {

@@ -10,50 +10,29 @@ export class ResumeError extends Error {
 
 /** Skips the lines that a log already holds. */
 export class LineSkipper {
-  readonly #source: string;
+  readonly #log: Log;
   /** The offset of the first line. */
   readonly #offset: number;
-  /** Number of lines that the log holds. */
-  readonly #count: number;
-  /** The last one of them; `undefined` if the log holds none. */
-  readonly #last: Uint8Array | undefined;
-  #skipped = 0;
-
-  private constructor(
-    source: string,
-    offset: number,
-    count: number,
-    last: Uint8Array | undefined,
-  ) {
-    this.#source = source;
-    this.#offset = offset;
-    this.#count = count;
-    this.#last = last;
-  }
+  readonly #source: string;
+  /** Number of lines still to be skipped. */
+  #left: number;
 
   /**
    * Prepares to skip the lines that have offsets from this one.
    *
    * @throws {ResumeError} If the log ends before it.
    */
-  static async open(
-    log: Log,
-    offset: number,
-    source: string,
-  ): Promise<LineSkipper> {
-    const { firstOffset, nextOffset, path } = log;
+  constructor(log: Log, offset: number, source: string) {
+    const { nextOffset, path } = log;
     if (offset > nextOffset) {
       throw new ResumeError(
         `Cannot resume at offset ${offset}: '${path}' ends before ${nextOffset}`,
       );
     }
-    let last: Uint8Array | undefined;
-    if (nextOffset > Math.max(offset, firstOffset)) {
-      for await (const message of log.messages({ from: nextOffset - 1 })) {
-        last = message.payload.slice();
-      }
-    }
-    return new LineSkipper(source, offset, nextOffset - offset, last);
+    this.#log = log;
+    this.#offset = offset;
+    this.#source = source;
+    this.#left = nextOffset - offset;
   }
 
   /**
@@ -61,16 +40,14 @@ export class LineSkipper {
    *
    * @throws {ResumeError} If the last line that the log holds is another.
    */
-  skip({ bytes, lengths }: Lines): Lines | undefined {
-    const left = this.#count - this.#skipped;
+  async skip({ bytes, lengths }: Lines): Promise<Lines | undefined> {
+    const left = this.#left;
     if (left === 0) return { bytes, lengths };
     const skipped = lengths.subarray(0, left);
     const end = skipped.reduce((total, each) => total + each, 0);
-    this.#skipped += skipped.length;
-    if (this.#skipped === this.#count) {
-      const line = bytes.subarray(end - skipped.at(-1)!, end);
-      const isSame = this.#last === undefined || sameBytes(this.#last, line);
-      if (!isSame) this.#refuse("has another line there");
+    this.#left -= skipped.length;
+    if (this.#left === 0) {
+      await this.#compare(bytes.subarray(end - skipped.at(-1)!, end));
     }
     if (skipped.length === lengths.length) return undefined;
     return { bytes: bytes.subarray(end), lengths: lengths.subarray(left) };
@@ -78,13 +55,26 @@ export class LineSkipper {
 
   /** Checks at the end of the source that it had as many lines as the log. */
   finish(): void {
-    if (this.#skipped < this.#count) this.#refuse("has no such line");
+    if (this.#left > 0) this.#refuse("has no such line");
+  }
+
+  /** Compares a line with the last message of the log, unless retention has removed that. */
+  async #compare(line: Uint8Array): Promise<void> {
+    const { firstOffset, nextOffset } = this.#log;
+    if (firstOffset === nextOffset) return;
+    for await (const last of this.#log.messages({ from: nextOffset - 1 })) {
+      if (!sameBytes(last.payload, line)) {
+        this.#refuse("has another line there");
+      }
+    }
   }
 
   #refuse(reason: string): never {
-    const message = this.#offset + this.#count - 1;
+    const offset = this.#offset;
+    const message = this.#log.nextOffset - 1;
+    const line = message - offset + 1;
     throw new ResumeError(
-      `Cannot resume at offset ${this.#offset}: message ${message} of the log would be line ${this.#count} of '${this.#source}', which ${reason}`,
+      `Cannot resume at offset ${offset}: message ${message} of the log would be line ${line} of '${this.#source}', which ${reason}`,
     );
   }
 }

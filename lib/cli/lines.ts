@@ -104,8 +104,8 @@ export class LineSplitter {
    * Measures whole lines from `#start`, until they are a batch or the next one is too long. No line
    * ends before `from`.
    *
-   * @returns Their number, where the last one ends, and the known bytes of the next one if it is too
-   *   long or incomplete.
+   * @returns Their number, where the last one ends, and the known bytes of the next one if it is
+   *   too long or incomplete.
    */
   #measure(from: number): { lines: number; end: number; rest: number } {
     const bytesEnd = this.#end;

@@ -15,7 +15,7 @@
  * @module
  */
 import { checkPlatform } from "../native/mod.ts";
-import { Console, ProcessStreams, type Streams } from "./console.ts";
+import { Console, processStreams, type Streams } from "./console.ts";
 import { run } from "./run.ts";
 import type { ByteSink } from "./terminal.ts";
 
@@ -40,7 +40,7 @@ export async function main(
 ): Promise<number> {
   checkPlatform();
   if (streams !== undefined) return await run(args, new Console(streams));
-  using own = new ProcessStreams();
+  using own = processStreams();
   return await run(args, new Console(own));
 }
 

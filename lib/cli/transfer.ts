@@ -11,6 +11,10 @@ import { formatBytes, formatCount } from "./terminal.ts";
 
 /** The options that `export` and `import` share. */
 export interface TransferFlags {
+  /** The directory of the partition that is imported. */
+  from?: string;
+  /** The directory of the partition that gets an export. */
+  to?: string;
   /** The server's data directory. */
   iggy?: string;
   /** The stream's name or id. */
@@ -36,7 +40,10 @@ give ids. The server must not be running. The command notices a process that has
 partition open, but not a server that starts later.`;
 
 /** Adds the options that both commands share. */
-export function transferOptions(made: Command, flag: string): Command {
+export function transferOptions(
+  made: Command,
+  flag: "from" | "to",
+): Command {
   return made
     .option(`--${flag} <directory>`, "the partition's directory")
     .option("--iggy <directory>", "the server's data directory")
@@ -51,52 +58,53 @@ function address(text: string): number | string {
   return /^\d+$/.test(text) ? wholeNumber(text) : text;
 }
 
-/** Returns the partition that the options name; ends with wrong use if they name none, or two. */
-export function partitionOf(
+/**
+ * Copies from or to the partition that the options name, and shows the report.
+ *
+ * @param copy Copies with these options of the library.
+ */
+export async function transfer(
   made: Command,
-  flag: string,
-  dir: string | undefined,
-  { iggy: dataDirectory, stream, topic, partition }: TransferFlags,
-): string | PartitionAddress {
-  if (dir === undefined) {
-    const isWhole = dataDirectory !== undefined && stream !== undefined &&
-      topic !== undefined;
-    if (isWhole) {
-      const id = partition !== undefined && { partition };
-      return { dataDirectory, stream, topic, ...id };
-    }
-  } else if ((dataDirectory ?? stream ?? topic) === undefined) return dir;
-  return made.error(
-    `error: give --${flag}, or --iggy with --stream and --topic`,
-  );
-}
-
-/** Returns the options of the library for those of the command. */
-export function settingsOf(
-  { dryRun }: TransferFlags,
+  flag: "from" | "to",
+  flags: TransferFlags,
   console: Console,
-): TransferOptions {
-  return {
-    dryRun: dryRun === true,
+  copy: (
+    partition: string | PartitionAddress,
+    options: TransferOptions,
+  ) => Promise<TransferReport>,
+): Promise<void> {
+  const report = await copy(partitionOf(made, flag, flags), {
+    dryRun: flags.dryRun === true,
     onProgress: ({ bytes, totalBytes }) =>
       console.progress(() =>
         `copied ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`
       ),
-  };
-}
-
-/** Shows a report. */
-export function showReport(
-  report: TransferReport,
-  { json }: TransferFlags,
-  console: Console,
-): void {
-  if (json) return console.json(report);
+  });
+  if (flags.json) return console.json(report);
   for (const line of describe(report)) console.text(line, " ".repeat(11));
   console.text(
     report.isDone
       ? "Done."
       : "Nothing was changed. Leave out --dry-run to copy.",
+  );
+}
+
+/** Returns the partition that the options name; ends with wrong use if they name none, or two. */
+function partitionOf(
+  made: Command,
+  flag: "from" | "to",
+  { [flag]: dir, iggy, stream, topic, partition }: TransferFlags,
+): string | PartitionAddress {
+  if (dir !== undefined) {
+    if ((iggy ?? stream ?? topic) === undefined) return dir;
+  } else if (
+    iggy !== undefined && stream !== undefined && topic !== undefined
+  ) {
+    const id = partition !== undefined && { partition };
+    return { dataDirectory: iggy, stream, topic, ...id };
+  }
+  return made.error(
+    `error: give --${flag}, or --iggy with --stream and --topic`,
   );
 }
 

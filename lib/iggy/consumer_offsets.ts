@@ -32,7 +32,7 @@ export interface ConsumerOffset {
  * Files have 8 bytes up to Iggy 0.8 (`docs/format.md#old-offsets`) and 16 later
  * (`docs/format.md#iggy-offsets`). Later servers accept both.
  *
- * @throws {Deno.errors.InvalidData} If a file is damaged. The message names it, and says what to do.
+ * @throws {Deno.errors.InvalidData} If a file is damaged. The message names it and says what to do.
  */
 export function* readConsumerOffsets(
   place: Place,

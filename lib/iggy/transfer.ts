@@ -41,10 +41,10 @@ export interface Transfer {
  * Converts all segments under temporary names, and gives them their names when all of them are
  * durable.
  *
- * First all indexes get their names. Then cursors or consumer offsets are written. Then the logs get
- * their names, in their order. So after a crash a log's directory has indexes without their logs,
- * which `Log.open` refuses, and a server finds the first messages. The same call completes the
- * copy. After a failure the temporary files are removed.
+ * First all indexes get their names. Then cursors or consumer offsets are written. Last, the logs
+ * get their names, in their order. So after a crash a log's directory has indexes without their
+ * logs, which `Log.open` refuses, and a server finds the first messages. The same call completes
+ * the copy. After a failure the temporary files are removed.
  */
 export function* runTransfer(transfer: Transfer): Task<TransferReport> {
   const { place, subject: { to }, options } = transfer;

@@ -7,16 +7,13 @@ import {
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import {
-  partitionOf,
-  settingsOf,
-  showReport,
+  transfer,
   TRANSFER_HELP,
   type TransferFlags,
   transferOptions,
 } from "../transfer.ts";
 
 interface Flags extends TransferFlags {
-  to?: string;
   format: IggyFormat;
   consumer?: CursorNames;
   group?: CursorNames;
@@ -60,18 +57,23 @@ export function exportLog(console: Console): Command {
       "store it for a group of consumers; may be repeated",
       cursorName,
     )
-    .action(async (dir: string, flags: Flags) => {
-      const { to, format, partition, consumer = {}, group = {} } = flags;
-      const target = partitionOf(made, "to", to, flags);
-      const report = await exportToIggy(dir, target, {
-        ...settingsOf(flags, console),
-        format,
-        consumers: consumer,
-        groups: group,
-        ...typeof target === "string" && partition !== undefined &&
-          { partition },
-      });
-      showReport(report, flags, console);
+    .action((dir: string, flags: Flags) => {
+      const { format, partition, consumer = {}, group = {} } = flags;
+      return transfer(
+        made,
+        "to",
+        flags,
+        console,
+        (target, options) =>
+          exportToIggy(dir, target, {
+            ...options,
+            format,
+            consumers: consumer,
+            groups: group,
+            ...typeof target === "string" && partition !== undefined &&
+              { partition },
+          }),
+      );
     });
 }
 

@@ -3,16 +3,13 @@ import { importFromIggy } from "../../iggy/mod.ts";
 import { command } from "../command.ts";
 import type { Console } from "../console.ts";
 import {
-  partitionOf,
-  settingsOf,
-  showReport,
+  transfer,
   TRANSFER_HELP,
   type TransferFlags,
   transferOptions,
 } from "../transfer.ts";
 
 interface Flags extends TransferFlags {
-  from?: string;
   cutTornTail?: true;
 }
 
@@ -43,12 +40,10 @@ export function importLog(console: Console): Command {
       "--cut-torn-tail",
       "leave out what a killed server left after its last whole message",
     )
-    .action(async (dir: string, flags: Flags) => {
-      const source = partitionOf(made, "from", flags.from, flags);
-      const report = await importFromIggy(source, dir, {
-        ...settingsOf(flags, console),
-        tornTail: flags.cutTornTail ? "cut" : "refuse",
-      });
-      showReport(report, flags, console);
-    });
+    .action((dir: string, flags: Flags) =>
+      transfer(made, "from", flags, console, (source, options) => {
+        const tornTail = flags.cutTornTail ? "cut" : "refuse";
+        return importFromIggy(source, dir, { ...options, tornTail });
+      })
+    );
 }

@@ -205,7 +205,7 @@ class Ingestion {
     const { log, source, splitter, interruption, options } = this.#parts;
     const skipper = options.resume === undefined
       ? undefined
-      : await LineSkipper.open(log, options.resume, source.name);
+      : new LineSkipper(log, options.resume, source.name);
     const isStream = source.size === undefined;
     using timers = new DisposableStack();
     if (isStream) {
@@ -217,7 +217,7 @@ class Ingestion {
       if (read === undefined) break;
       const lines = read === null ? splitter.rest() : splitter.push(read);
       for (const part of lines) {
-        const rest = skipper === undefined ? part : skipper.skip(part);
+        const rest = skipper === undefined ? part : await skipper.skip(part);
         if (rest !== undefined) await this.#append(rest);
       }
       if (read !== null) continue;
