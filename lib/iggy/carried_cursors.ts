@@ -100,31 +100,23 @@ export function* findCursors(
   groups: CursorNames,
 ): Task<{ wanted: WantedCursor[]; others: string[] }> {
   const stored = yield* readCursors(place);
-  const wanted: WantedCursor[] = [];
-  for (const [kind, names] of [["consumer", consumers], ["group", groups]]) {
-    for (const [key, name] of Object.entries(names as CursorNames)) {
+  const all = stored.map(({ name }) => name);
+  const want = (kind: ConsumerKind, names: CursorNames): WantedCursor[] =>
+    Object.entries(names).map(([id, name]) => {
       const found = stored.find((cursor) => cursor.name === name);
-      if (found === undefined) throw noCursor(place.dir, name, stored);
-      const id = Number(key);
-      wanted.push({ ...found, kind: kind as ConsumerKind, id });
-    }
-  }
-  const others = stored.map(({ name }) => name)
-    .filter((name) => !wanted.some((each) => each.name === name));
-  return { wanted, others };
-}
-
-function noCursor(
-  dir: string,
-  name: string,
-  stored: readonly StoredCursor[],
-): Error {
-  const there = stored.map((cursor) => `'${cursor.name}'`).join(", ");
-  return new Deno.errors.NotFound(
-    `No cursor ${JSON.stringify(name)} in log '${dir}': there are ${
-      there || "none"
-    }`,
+      if (found !== undefined) return { ...found, kind, id: Number(id) };
+      const existing = all.map((each) => `'${each}'`).join(", ");
+      throw new Deno.errors.NotFound(
+        `No cursor ${JSON.stringify(name)} in log '${place.dir}': there are ${
+          existing || "none"
+        }`,
+      );
+    });
+  const wanted = [...want("consumer", consumers), ...want("group", groups)];
+  const others = all.filter((name) =>
+    !wanted.some((each) => each.name === name)
   );
+  return { wanted, others };
 }
 
 /**

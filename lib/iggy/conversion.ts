@@ -1,12 +1,23 @@
 import type { Task } from "../base/mod.ts";
+import {
+  INDEX_ENTRY_BYTES,
+  type IndexEntry,
+  writeIndexEntry,
+} from "../codec/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
 import { isZero } from "../segment/mod.ts";
 import { haveEqualBytes, type TaskFile } from "../storage/mod.ts";
+import type { Carrying, OffsetRange } from "./carried_cursors.ts";
 import { corrupt, type Damage } from "./damage.ts";
-import type { ListedSegment } from "./directory.ts";
+import type { ListedSegment, Listing } from "./directory.ts";
 import { type Place, withFile } from "./files.ts";
 import { Output } from "./output.ts";
-import type { TransferredFile, TransferReport } from "./report.ts";
+import {
+  beginReport,
+  type TransferredFile,
+  type TransferReport,
+  type TransferSubject,
+} from "./report.ts";
 
 /** Bytes of memory that are written at a time. */
 const OUTPUT_BYTES = 8 * 1024 * 1024;
@@ -18,23 +29,27 @@ const INDEX_OUTPUT_BYTES = 2 * 1024 * 1024;
  */
 const INDEX_FLUSH_BYTES = 1024 * 1024;
 
-/** How to convert. */
-export interface ConversionOptions {
+/** What is to be copied, and where. */
+export interface Transfer {
   /** Where files are, and where blocks come from. */
   place: Place;
-  /** Names of segment files that the target has. */
-  existing: readonly string[];
+  /** What the report says of the source and the target. */
+  subject: TransferSubject;
+  /**
+   * Whether the source is a log and the target a partition; the other way round if not. A log was
+   * closed, so it has no torn tail, but space may be prepared in it.
+   */
+  isExport: boolean;
   /** Whether nothing is written. */
   isDry: boolean;
-  /**
-   * Whether the source is a log. It was closed, so it has no torn tail, but space may be prepared
-   * in it.
-   */
-  isLog: boolean;
+  /** Segments of the source, in their order. */
+  segments: readonly ListedSegment[];
   /** Whether a torn tail is left out. */
   cutsTornTail: boolean;
-  /** Called with the number of bytes of each block that was read. */
-  onProgress: ((bytes: number) => void) | undefined;
+  /** Plans the cursors or consumer offsets of the target, once the messages are known. */
+  carry(range: OffsetRange, target: Listing): Task<Carrying>;
+  /** Converts a segment; returns the append time of its last batch. */
+  convert(conversion: Conversion, source: SegmentSource): Task<number>;
 }
 
 /** A segment of the source, and what is known of those before it. */
@@ -80,15 +95,25 @@ export class Conversion {
   readonly report: TransferReport;
   /** The files that were made, in their order; they have temporary names. */
   readonly files: TransferredFile[] = [];
-  /** How to convert. */
-  readonly options: ConversionOptions;
+  /** What is converted. */
+  readonly transfer: Transfer;
+  /** Called with the number of bytes of each block that was read. */
+  readonly onProgress: ((bytes: number) => void) | undefined;
+  /** Names of segment files that the target has. */
+  readonly #existing: readonly string[];
   #open: Output[] = [];
   #temporary: string[] = [];
 
   /** Makes no file yet. */
-  constructor(options: ConversionOptions, report: TransferReport) {
-    this.options = options;
-    this.report = report;
+  constructor(
+    transfer: Transfer,
+    existing: readonly string[],
+    onProgress: ((bytes: number) => void) | undefined,
+  ) {
+    this.transfer = transfer;
+    this.report = beginReport(transfer.subject);
+    this.onProgress = onProgress;
+    this.#existing = existing;
   }
 
   /** Makes the two files of a segment, under temporary names. */
@@ -101,7 +126,7 @@ export class Conversion {
   }
 
   *#create(name: string, bytes: number): Task<Output> {
-    const { place, isDry } = this.options;
+    const { place, isDry } = this.transfer;
     const path = join(this.report.to, name + TEMPORARY_SUFFIX);
     if (!isDry) this.#temporary.push(path);
     const output = yield* Output.create(place, path, { bytes, isDry });
@@ -119,7 +144,7 @@ export class Conversion {
       yield* output.finish();
       const path = output.path.slice(0, -TEMPORARY_SUFFIX.length);
       const name = path.slice(path.lastIndexOf("/") + 1);
-      const wasThere = this.options.existing.includes(name) &&
+      const wasThere = this.#existing.includes(name) &&
         (yield* this.#isSame(output, path, name));
       yield* output.close();
       this.#open.splice(this.#open.indexOf(output), 1);
@@ -132,7 +157,7 @@ export class Conversion {
   /** Whether an existing file holds what was written; an empty one may hold something else. */
   *#isSame(output: Output, path: string, name: string): Task<boolean> {
     const { to } = this.report;
-    const { place } = this.options;
+    const { place } = this.transfer;
     return yield* withFile(place, path, function* (existing) {
       const size = yield* existing.size();
       const isSame = size === output.length &&
@@ -149,7 +174,7 @@ export class Conversion {
       yield* ignoringFailure(output.close());
     }
     for (const path of this.#temporary.splice(0)) {
-      yield* ignoringFailure(this.options.place.storage.remove(path));
+      yield* ignoringFailure(this.transfer.place.storage.remove(path));
     }
   }
 
@@ -164,7 +189,7 @@ export class Conversion {
    */
   *endSource({ isLast }: SegmentSource, end: SourceEnd): Task<void> {
     const { log, size, position, damage, isVouched, hasMore } = end;
-    const { isLog, cutsTornTail, place: { pool } } = this.options;
+    const { isExport, cutsTornTail, place: { pool } } = this.transfer;
     const { report } = this;
     const { path } = log;
     const place = { path, position, offset: report.nextOffset };
@@ -179,7 +204,7 @@ export class Conversion {
       throw corrupt(damage, place, "its index vouches for more messages");
     }
     if (bytes === 0) return;
-    if (isLog) {
+    if (isExport) {
       // Rolling cuts prepared space, and so does closing: only a last segment may have any.
       const isPrepared = isLast && damage[0] === "torn" &&
         (yield* isZero(log, pool, position, size));
@@ -211,6 +236,12 @@ export function withSegment<T>(
     if (indexPath === undefined) return use(log, undefined);
     return withFile(place, indexPath, (index) => use(log, index));
   });
+}
+
+/** Adds an entry to a sparse index. */
+export function putEntry(index: Output, entry: IndexEntry): void {
+  writeIndexEntry(index.room, 0, entry);
+  index.advance(INDEX_ENTRY_BYTES);
 }
 
 /** Writes what is in memory of both files; little of an index waits for more. */

@@ -12,18 +12,19 @@ import {
   MAX_OFFSET,
   MessageBatch,
   SegmentScan,
+  SparseIndex,
   type WrongEntries,
 } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
   type Conversion,
   flushBoth,
+  putEntry,
   type SegmentSource,
   withSegment,
 } from "./conversion.ts";
 import { batchDamage, corrupt } from "./damage.ts";
 import type { Place } from "./files.ts";
-import { SparseIndexWriter } from "./sparse_index_writer.ts";
 
 const INDEX_ADVICE =
   "remove the file, which an import does not need, if the messages are whole";
@@ -39,7 +40,7 @@ function readBatches(
   source: SegmentSource,
   take: (batches: MessageBatch) => Task<void>,
 ): Task<number> {
-  const { report, options: { place, isLog, onProgress } } = conversion;
+  const { report, onProgress, transfer: { place, isExport } } = conversion;
   const { pool } = place;
   const { segment, minTimestamp } = source;
   const { firstOffset } = segment;
@@ -52,7 +53,11 @@ function readBatches(
     const scan = new SegmentScan(log, pool, start, options);
     const indexDamage = (text: string, position: number): Error => {
       const place = { path: index!.path, position, offset: firstOffset };
-      return corrupt(["index", text], place, isLog ? undefined : INDEX_ADVICE);
+      return corrupt(
+        ["index", text],
+        place,
+        isExport ? undefined : INDEX_ADVICE,
+      );
     };
     const refuse = ([wrong]: readonly WrongEntries[]): void => {
       if (wrong === undefined) return;
@@ -131,13 +136,13 @@ export function* copySegment(
   keepsProducers: boolean,
 ): Task<number> {
   const output = yield* conversion.begin(source.segment.firstOffset);
-  const entries = new SparseIndexWriter(output.index);
+  const sparse = new SparseIndex(undefined);
   const timestamp = yield* readBatches(conversion, source, function* (batches) {
     const { bytes } = batches;
     yield* output.log.reserve(bytes.length);
     const removed = restamp(bytes, 0, partition, { keepsProducers });
     conversion.report.producersRemoved += removed;
-    for (let k = 0; k < batches.batchCount; k++) entries.add(batches.batch(k));
+    for (const entry of sparse.entries(batches)) putEntry(output.index, entry);
     output.log.append(bytes);
     yield* flushBoth(output);
   });

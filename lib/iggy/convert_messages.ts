@@ -12,11 +12,12 @@ import {
   INDEX_ENTRY_BYTES,
   readIndexEntry,
 } from "../codec/legacy/mod.ts";
-import { BlockReader } from "../segment/mod.ts";
+import { BlockReader, SparseIndex } from "../segment/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import {
   type Conversion,
   flushBoth,
+  putEntry,
   type SegmentOutput,
   type SegmentSource,
   withSegment,
@@ -24,7 +25,6 @@ import {
 import { corrupt, messageDamage } from "./damage.ts";
 import type { ListedSegment } from "./directory.ts";
 import { type Place, readAt } from "./files.ts";
-import { SparseIndexWriter } from "./sparse_index_writer.ts";
 
 const ADVICE =
   "The messages are whole, and an import does not need the index: remove the file and import again";
@@ -38,7 +38,7 @@ export function* gatherSegment(
   conversion: Conversion,
   source: SegmentSource,
 ): Task<number> {
-  const { place } = conversion.options;
+  const { place } = conversion.transfer;
   const { segment, minTimestamp } = source;
   const { firstOffset } = segment;
   const gathering = new Gathering(firstOffset, minTimestamp);
@@ -75,14 +75,14 @@ export function* gatherSegment(
 
 /** Gathers up to what is not a valid message, and returns its position. */
 function* gather(
-  { report, options: { onProgress } }: Conversion,
+  { report, onProgress }: Conversion,
   gathering: Gathering,
   output: SegmentOutput,
   blocks: BlockReader,
   size: number,
 ): Task<number> {
-  const { log } = output;
-  const entries = new SparseIndexWriter(output.index);
+  const { log, index } = output;
+  const sparse = new SparseIndex(undefined);
   for (;;) {
     const piece = yield* blocks.next(size);
     using buffer = piece.buffer;
@@ -93,11 +93,11 @@ function* gather(
       gathering.run(bytes, at, piece.last, room);
       const { sourceEnd, targetEnd } = gathering;
       for (let k = 0; k < targetEnd; k += batchLengthAt(room, k)) {
-        entries.add({
-          offset: batchBaseOffsetAt(room, k),
-          timestamp: batchTimestampAt(room, k),
-          position: log.length + k,
-        });
+        const position = log.length + k;
+        if (!sparse.takes(position)) continue;
+        const offset = batchBaseOffsetAt(room, k);
+        const timestamp = batchTimestampAt(room, k);
+        putEntry(index, { offset, timestamp, position });
       }
       log.advance(targetEnd);
       report.messages += gathering.count;

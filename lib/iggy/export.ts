@@ -177,8 +177,8 @@ function* exportLocked(
       consumerOffsets: stored,
     },
     isExport: true,
+    isDry: options.dryRun === true,
     segments,
-    options,
     cutsTornTail: false,
     *carry(range) {
       return planOffsets(target, wanted, stored, range);
@@ -187,5 +187,5 @@ function* exportLocked(
       format === "0.9"
         ? copySegment(conversion, source, partition.id, false)
         : expandSegment(conversion, source, segmentBytes),
-  });
+  }, options.onProgress);
 }

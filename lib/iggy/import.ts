@@ -106,8 +106,8 @@ function* importing(
       consumerOffsets: stored,
     },
     isExport: false,
+    isDry: options.dryRun === true,
     segments,
-    options,
     cutsTornTail: tornTail === "cut",
     carry: (range, { hasMeta }) =>
       planCursors({ ...place, dir }, hasMeta, stored, range),
@@ -115,5 +115,5 @@ function* importing(
       format === "0.8"
         ? gatherSegment(conversion, source)
         : copySegment(conversion, source, 0, true),
-  });
+  }, options.onProgress);
 }

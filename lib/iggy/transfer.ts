@@ -1,8 +1,8 @@
 import type { Task } from "../base/mod.ts";
 import { join, segmentName, TEMPORARY_SUFFIX } from "../log/mod.ts";
-import type { Carrying, OffsetRange } from "./carried_cursors.ts";
+import type { Carrying } from "./carried_cursors.ts";
 import { refuseServed, refuseUnclosed, withLock } from "./checks.ts";
-import { Conversion, holdsOthers, type SegmentSource } from "./conversion.ts";
+import { Conversion, holdsOthers, type Transfer } from "./conversion.ts";
 import { corrupt } from "./damage.ts";
 import {
   listDirectory,
@@ -11,31 +11,7 @@ import {
 } from "./directory.ts";
 import { fileSize, type Place } from "./files.ts";
 import type { TransferOptions } from "./options.ts";
-import {
-  beginReport,
-  type TransferReport,
-  type TransferSubject,
-} from "./report.ts";
-
-/** What is to be copied, and where. */
-export interface Transfer {
-  /** Where files are, and where blocks come from. */
-  place: Place;
-  /** What the report says of the source and the target. */
-  subject: TransferSubject;
-  /** Whether the source is a log and the target a partition; the other way round if not. */
-  isExport: boolean;
-  /** Segments of the source, in their order. */
-  segments: readonly ListedSegment[];
-  /** What the caller asked for. */
-  options: TransferOptions;
-  /** Whether a torn tail is left out. */
-  cutsTornTail: boolean;
-  /** Plans the cursors or consumer offsets of the target, once the messages are known. */
-  carry(range: OffsetRange, target: Listing): Task<Carrying>;
-  /** Converts a segment; returns the append time of its last batch. */
-  convert(conversion: Conversion, source: SegmentSource): Task<number>;
-}
+import type { TransferReport } from "./report.ts";
 
 /**
  * Converts all segments under temporary names, and gives them their names when all of them are
@@ -46,17 +22,22 @@ export interface Transfer {
  * logs, which `Log.open` refuses, and a server finds the first messages. The same call completes
  * the copy. After a failure the temporary files are removed.
  */
-export function* runTransfer(transfer: Transfer): Task<TransferReport> {
-  const { place, subject: { to }, options } = transfer;
-  if (options.dryRun === true) return yield* convertAll(transfer);
+export function* runTransfer(
+  transfer: Transfer,
+  onProgress: TransferOptions["onProgress"],
+): Task<TransferReport> {
+  const { place, subject: { to }, isDry } = transfer;
+  if (isDry) return yield* convertAll(transfer, onProgress);
   yield* place.storage.makeDirectory(to);
-  return yield* withLock(place, to, () => convertAll(transfer));
+  return yield* withLock(place, to, () => convertAll(transfer, onProgress));
 }
 
-function* convertAll(transfer: Transfer): Task<TransferReport> {
-  const { place, subject, isExport, segments, options } = transfer;
+function* convertAll(
+  transfer: Transfer,
+  onProgress: TransferOptions["onProgress"],
+): Task<TransferReport> {
+  const { place, subject, isExport, isDry, segments } = transfer;
   const { from, to, format, firstOffset } = subject;
-  const isDry = options.dryRun === true;
   const partition = isExport ? to : from;
   const target = yield* listDirectory(place.storage, to);
   yield* refuseUnclosed(place, to, target);
@@ -64,15 +45,9 @@ function* convertAll(transfer: Transfer): Task<TransferReport> {
   const existing = yield* sizesOf(place, to, target);
   const keepsNames = !isExport || format === "0.9";
   if (keepsNames) refuseOthers(to, existing, namesOf(segments));
-  const report = beginReport(subject);
-  const conversion = new Conversion({
-    place,
-    existing: target.names,
-    isDry,
-    isLog: isExport,
-    cutsTornTail: transfer.cutsTornTail,
-    onProgress: yield* progressOf(transfer),
-  }, report);
+  const progress = yield* progressOf(transfer, onProgress);
+  const conversion = new Conversion(transfer, target.names, progress);
+  const { report } = conversion;
   try {
     if (!isDry) {
       for (const name of target.temporary) {
@@ -189,7 +164,8 @@ function namesOf(segments: readonly ListedSegment[]): Set<string> {
 }
 
 function* progressOf(
-  { place, segments, options: { onProgress } }: Transfer,
+  { place, segments }: Transfer,
+  onProgress: TransferOptions["onProgress"],
 ): Task<((bytes: number) => void) | undefined> {
   if (onProgress === undefined) return undefined;
   let [bytes, totalBytes] = [0, 0];

@@ -54,6 +54,7 @@ export { emptyState } from "./segment_state.ts";
 export type { SegmentFiles, SegmentState } from "./segment_state.ts";
 export { SegmentWriter } from "./segment_writer.ts";
 export type { SegmentWriterOptions } from "./segment_writer.ts";
+export { SparseIndex } from "./sparse_index.ts";
 export { ActiveSegment } from "./write/active_segment.ts";
 export { IndexWriter } from "./write/index_writer.ts";
 export { Appender } from "./write/appender.ts";
