@@ -17,7 +17,7 @@ const MAX_HELP_COLUMNS = 100;
 const MIN_LIST_COLUMNS = 60;
 
 const HELP = `
-A log is a directory of segments. A first round:
+A log is a directory of segments. To start:
   basalt ingest access.log --into data/log
   basalt read data/log --count 10
   basalt verify data/log

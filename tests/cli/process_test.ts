@@ -56,7 +56,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       assert(out === expected, "the lines are those that were fed");
       assertEquals((await basalt(["verify", log])).code, 0);
       assert(
-        / To continue: the same command with --resume 0\n$/.test(said),
+        / To continue, run the same command with --resume 0\n$/.test(said),
         said,
       );
       // All lines once more, as one would give them to go on.

@@ -160,7 +160,8 @@ class Ingestion {
   async run(): Promise<void> {
     const { log, source: { name }, splitter, signal, console } = this.#parts;
     const { into: path, resume = this.#first, json } = this.#parts.options;
-    const advice = `. To continue: the same command with --resume ${resume}`;
+    const advice =
+      `. To continue, run the same command with --resume ${resume}`;
     try {
       try {
         await this.#appendAll();
