@@ -1,7 +1,7 @@
-/** Running the command line, in this process or another one. */
+/** Runs the command line, in this process or another one. */
 import { main } from "../../lib/cli/mod.ts";
 
-/** What follows `deno` in a command that starts the program. */
+/** The arguments of `deno` that start the program. */
 export const PROGRAM: readonly string[] = [
   "run",
   "--quiet",
@@ -13,11 +13,11 @@ export const PROGRAM: readonly string[] = [
   new URL("../../lib/cli/mod.ts", import.meta.url).pathname,
 ];
 
-/** A temporary directory, gone with what is in it. */
+/** A temporary directory. It is removed with its contents. */
 export class Directory implements Disposable {
   readonly path: string = Deno.makeTempDirSync({ prefix: "basalt_cli_" });
 
-  /** A path in it. */
+  /** Returns a path in it. */
   file(name: string): string {
     return `${this.path}/${name}`;
   }
@@ -27,7 +27,7 @@ export class Directory implements Disposable {
   }
 }
 
-/** What a run left. */
+/** The result of a run. */
 export interface Ran {
   code: number;
   bytes: Uint8Array<ArrayBuffer>;
@@ -50,7 +50,7 @@ class Gathered {
 }
 
 /**
- * Runs a command; standard input gives `input`, in parts of at most `partBytes`. With `columns`,
+ * Runs a command. Standard input gives `input`, in parts of at most `partBytes`. With `columns`,
  * standard output is a terminal.
  */
 export async function basalt(
@@ -90,8 +90,8 @@ export async function basalt(
 }
 
 /**
- * Runs a shell script in the directory; `"$@"` is the program. What the script mounts ends with it.
- * Returns its output, and its errors apart.
+ * Runs a shell script in the directory; `"$@"` is the program. Mounts of the script end with it.
+ * Returns its output and its errors.
  */
 export async function withMounts(
   dir: Directory,
@@ -105,10 +105,10 @@ export async function withMounts(
   return [text.decode(stdout), text.decode(stderr)];
 }
 
-/** Waits until something is so, at most ten seconds. */
+/** Waits until a condition holds, at most ten seconds. */
 export async function waitFor(so: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await so()); tries++) {
-    if (tries === 200) throw new Error("It did not come true in ten seconds");
+    if (tries === 200) throw new Error("It did not happen within ten seconds");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Runs commands in this process, one after the other, with the permissions that it has.
+ * Runs commands in this process one after the other, with its permissions.
  *
- * Argument: the argument lists as JSON. Prints what each left as JSON.
+ * Argument: the argument lists as JSON. Prints the result of each as JSON.
  */
 import { basalt } from "./_support.ts";
 

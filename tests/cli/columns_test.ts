@@ -7,13 +7,13 @@ import { Log } from "../../lib/log/mod.ts";
 import { FILES } from "../permissions.ts";
 import { basalt, Directory } from "./_support.ts";
 
-/** Runs a command whose standard output is a terminal, if `columns` are given. */
+/** Runs a command, with a terminal as standard output if `columns` is given. */
 async function linesOf(args: string[], columns?: number): Promise<string[]> {
   const { out } = await basalt(args, undefined, undefined, columns);
   return out.split("\n");
 }
 
-/** Names of the commands. */
+/** Returns the names of the commands. */
 function names(): string[] {
   const nothing = { writeSync: (bytes: Uint8Array) => bytes.length };
   const console = new Console({
@@ -31,7 +31,7 @@ for (
   Deno.test(`--help fits ${columns ?? "no"} columns of a terminal, except command lines`, async () => {
     for (const args of [[], ...names().map((name) => [name])]) {
       for (const line of await linesOf([...args, "--help"], columns)) {
-        // An example stays whole.
+        // An example is never wrapped.
         if (/^ +(basalt|find|tail) /.test(line)) continue;
         assert(line.length <= most!, `${args}: ${line}`);
       }

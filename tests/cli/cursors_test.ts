@@ -6,7 +6,7 @@ import { basalt, Directory, waitFor } from "./_support.ts";
 
 const SEGMENT_BYTES = 4096;
 
-/** A closed log of `count` messages, three in a segment. */
+/** Makes a closed log of `count` messages, three in a segment. */
 async function logIn(dir: Directory, count: number): Promise<string> {
   const path = dir.file("log");
   await using log = await Log.open(path, { segmentBytes: SEGMENT_BYTES });
@@ -16,14 +16,14 @@ async function logIn(dir: Directory, count: number): Promise<string> {
   return path;
 }
 
-/** The offsets that a command printed as JSON. */
+/** Returns the offsets that a command printed as JSON. */
 function offsets(out: string): number[] {
   return out.split("\n").filter((line) => line !== "")
     .map((line) => JSON.parse(line).offset);
 }
 
 Deno.test(
-  "basalt read --cursor goes on where it committed",
+  "basalt read --cursor continues where it committed",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();
@@ -31,7 +31,7 @@ Deno.test(
     const read = ["read", log, "--cursor", "a", "--json"];
     const first = await basalt([...read, "--count", "2", "--commit"]);
     assertEquals([first.code, offsets(first.out)], [0, [0, 1]], first.errors);
-    // Without --commit nothing is remembered.
+    // Without `--commit` the position is not stored.
     for (let run = 0; run < 2; run++) {
       const { out } = await basalt([...read, "--count", "3"]);
       assertEquals(offsets(out), [2, 3, 4]);
@@ -67,7 +67,7 @@ Deno.test("basalt cursors lists and deletes", { ignore: !FILES }, async () => {
   assertMatch(inspected, /retention may remove 1 segment, 3\.8 KiB/);
 });
 
-Deno.test("basalt retain removes what it names first with --dry-run", {
+Deno.test("basalt retain removes what --dry-run reports", {
   ignore: !FILES,
 }, async () => {
   using dir = new Directory();
@@ -123,7 +123,7 @@ Deno.test("basalt tail prints what is written, and commits it", {
   const fresh = basalt(["tail", path, "--count", "1", "--raw"]);
   {
     await using log = await Log.open(path);
-    // The fresh one looks for the end of the log first.
+    // The new cursor finds the end of the log first.
     let isOver = false;
     fresh.then(() => isOver = true);
     await waitFor(async () => {

@@ -17,7 +17,7 @@ function damage(path: string, number: number): void {
 }
 
 Deno.test(
-  "read --skip-damaged goes on after damage and says what it skipped; read prints a .cut file",
+  "basalt read --skip-damaged continues after damage and reports what it skipped; read prints a .cut file",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();
@@ -73,7 +73,7 @@ Deno.test(
 );
 
 Deno.test(
-  "each command and option that a message, a help text or a page names exists",
+  "basalt has each command and option that a message, a help text or a page names",
   { ignore: !FILES },
   () => {
     const console = new Console({
@@ -109,7 +109,7 @@ Deno.test(
         assert(options.length > 0, `${path}: ${line}`);
         looked++;
         for (const [option] of line.matchAll(/(?<= )--[a-z-]+/g)) {
-          // Another program's, after a pipe.
+          // An option of another program, after a pipe.
           if (line.slice(0, line.indexOf(option)).includes("|")) continue;
           assert(options.includes(option), `${path}: ${line}: ${option}`);
         }

@@ -5,7 +5,7 @@ import { Directory, withMounts } from "./_support.ts";
 const MOUNTS = canMount("mount -t tmpfs none $0");
 
 Deno.test(
-  `ingest onto a full disk says how much is durable, and the log holds that${
+  `basalt ingest onto a full disk reports how much is durable, and the log holds that${
     MOUNTS ? "" : " (skipped: needs mounts)"
   }`,
   { ignore: !MOUNTS },
@@ -17,7 +17,7 @@ Deno.test(
     );
     Deno.writeTextFileSync(dir.file("input"), lines.join(""));
     Deno.mkdirSync(dir.file("disk"));
-    // The small disk is that of the child alone, and ends with it.
+    // The small disk is mounted in the child alone, and ends with it.
     const script = `
       mount -t tmpfs -o size=4m none disk || exit 9
       "$@" ingest input --into disk/log 2> errors; echo $?
@@ -27,7 +27,7 @@ Deno.test(
     `;
     const [out, failures] = await withMounts(dir, script);
     const errors = Deno.readTextFileSync(dir.file("errors"));
-    // The write that found no room left a part of a batch, which the next writer cuts.
+    // The write without room left a part of a batch, which the next writer cuts.
     assertEquals(
       out,
       "1\n1\n0\n1\n",

@@ -1,4 +1,4 @@
-/** What ingest refuses, and how it goes on. */
+/** What ingest refuses, and how it continues. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { ALL, FILES } from "../permissions.ts";
@@ -7,7 +7,7 @@ import { basalt, Directory, PROGRAM, waitFor, withMounts } from "./_support.ts";
 const encoder = new TextEncoder();
 
 Deno.test(
-  "ingest refuses files of the log itself, by whatever name",
+  "basalt ingest refuses files of the log itself, whatever their path",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -67,7 +67,7 @@ Deno.test(
 );
 
 Deno.test(
-  "ingest --resume appends the lines that the log does not hold, once",
+  "basalt ingest --resume appends the lines that the log does not hold, once",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();
@@ -108,7 +108,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Ctrl-C says that an incomplete line is dropped",
+  "basalt ingest reports after Ctrl-C that it dropped an incomplete line",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -144,7 +144,7 @@ Deno.test(
 const MOUNTS = canMount("mount -t tmpfs none $0");
 
 Deno.test(
-  `ingest of a stream waits while the disk is full, says so, and loses nothing${
+  `basalt ingest of a stream waits while the disk is full, reports it, and loses nothing${
     MOUNTS ? "" : " (skipped: needs mounts)"
   }`,
   { ignore: !MOUNTS },

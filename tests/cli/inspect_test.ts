@@ -1,4 +1,4 @@
-/** What inspect says of a log that is being written, and of one whose clock jumped. */
+/** What inspect reports of a log that is being written, and of one whose clock jumped. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import { filesOf, make } from "../log/recovery/_support.ts";
@@ -6,7 +6,7 @@ import { FILES } from "../permissions.ts";
 import { basalt, Directory } from "./_support.ts";
 
 Deno.test(
-  "inspect of a log that is being written counts what is not in the index, and names prepared space apart",
+  "basalt inspect of a log that is being written counts messages that are not in the index, and reports prepared space separately",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();
@@ -39,7 +39,7 @@ Deno.test(
 );
 
 Deno.test(
-  "inspect says that the last message is ahead of the clock",
+  "basalt inspect reports that the last message is ahead of the clock",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { LineSplitter, LineTooLongError } from "../../lib/cli/lines.ts";
 import { MAX_PAYLOAD_BYTES } from "../../lib/codec/mod.ts";
 
-/** Cuts bytes that come in parts of the given lengths, in turn. */
+/** Splits bytes that arrive in parts of the given lengths, in turn. */
 function cut(
   bytes: Uint8Array,
   partLengths: readonly number[],
@@ -35,7 +35,7 @@ function cut(
   return lines;
 }
 
-/** Cuts bytes one by one. */
+/** Splits bytes one by one. */
 function naive(bytes: Uint8Array, terminator: number): Uint8Array[] {
   const lines: Uint8Array[] = [];
   let begin = 0;
@@ -47,9 +47,9 @@ function naive(bytes: Uint8Array, terminator: number): Uint8Array[] {
   return lines;
 }
 
-Deno.test("LineSplitter cuts whatever comes at every terminator, and nowhere else", () => {
+Deno.test("LineSplitter splits any bytes at every terminator, and nowhere else", () => {
   for (const terminator of [0x0a, 0, 1, 0x7f, 0x80, 0xff]) {
-    // Bytes that differ from the terminator in few bits, and next to it.
+    // Bytes that differ from the terminator in few bits, and are next to it.
     const near = [0, 1, 0x80, 0x81, 0xff, terminator, terminator ^ 0x80];
     const bytes = Uint8Array.from(
       { length: 3000 },
@@ -65,9 +65,9 @@ Deno.test("LineSplitter cuts whatever comes at every terminator, and nowhere els
   }
 });
 
-Deno.test("LineSplitter hands out all lines of many batches, and one that outgrows its memory", () => {
+Deno.test("LineSplitter gives all lines of many batches, and one that outgrows its memory", () => {
   const bytes = new Uint8Array(12 * 2 ** 20).fill(0x61);
-  // Lines of 2^19 bytes end where a batch does; the last 9 MiB are one line.
+  // Lines of 2^19 bytes end where a batch does. The last 9 MiB are one line.
   for (let at = 2 ** 19 - 1; at < 3 * 2 ** 20; at += 2 ** 19) bytes[at] = 0x0a;
   const lines = cut(bytes, [3 * 2 ** 19, 2 ** 22], 0x0a);
   assertEquals(
@@ -76,7 +76,7 @@ Deno.test("LineSplitter hands out all lines of many batches, and one that outgro
   );
 });
 
-Deno.test("LineSplitter refuses a line that is too long by its number, whole or not", () => {
+Deno.test("LineSplitter refuses a line that is too long by its number, complete or not", () => {
   for (const isWhole of [false, true]) {
     const splitter = new LineSplitter();
     let left = MAX_PAYLOAD_BYTES + 1;

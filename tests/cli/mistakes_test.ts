@@ -1,4 +1,4 @@
-/** What a new user would do wrong: each in another process, several at a time. */
+/** Mistakes of a new user. Each command runs in another process, several at a time. */
 import { assert, assertEquals } from "@std/assert";
 import { canMount } from "../machine.ts";
 import { ALL } from "../permissions.ts";
@@ -14,7 +14,7 @@ interface Result {
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** A command, what it must end with, and what it must say. */
+/** A command, its exit code, and a part of its output. */
 type Case = [args: string[], code: number, says: RegExp];
 
 /** Runs commands in another process with these permissions, started by another command. */
@@ -55,12 +55,12 @@ async function check(
     assertEquals(result.code, code, what);
     assert(says.test(out + errors), `${says}: ${what}`);
     assert(!/\n\s+at /.test(errors), what);
-    // Results are on standard output, complaints on standard error.
+    // Results are on standard output, errors on standard error.
     if (code === 2) assertEquals(out, "", what);
   }
 }
 
-/** What lies in a directory, with its bytes. */
+/** Returns the files in a directory with their bytes. */
 function contents(dir: string): Map<string, string> {
   return new Map(
     [...Deno.readDirSync(dir)].filter(({ isFile }) => isFile).map((
@@ -72,7 +72,7 @@ function contents(dir: string): Map<string, string> {
   );
 }
 
-/** A directory with these files of a log. */
+/** Makes a directory with these files of a log. */
 function logOf(
   dir: Directory,
   name: string,
@@ -90,7 +90,7 @@ const FIRST = make(0, [3, 4], TIMES);
 const SECOND = make(2, [5], TIMES);
 
 Deno.test(
-  "basalt ends with 2 on wrong use and says what is right",
+  "basalt ends with exit code 2 on wrong use, and says what is right",
   { ignore: !ALL },
   async () => {
     await check([
@@ -122,7 +122,7 @@ Deno.test(
   },
 );
 
-Deno.test("a missing permission is named", { ignore: !ALL }, async () => {
+Deno.test("basalt names a missing permission", { ignore: !ALL }, async () => {
   using dir = new Directory();
   const input = dir.file("input");
   Deno.writeTextFileSync(input, "a\n");
@@ -149,7 +149,7 @@ Deno.test("a missing permission is named", { ignore: !ALL }, async () => {
 });
 
 Deno.test(
-  "ingest and read refuse files of other kinds by name, and make nothing",
+  "basalt ingest and read refuse files of other types by name, and create nothing",
   {
     ignore: !ALL,
   },
@@ -187,7 +187,7 @@ Deno.test(
         "nothing",
       ],
     );
-    // What is strange and right.
+    // Unusual, but right.
     await check([
       [["ingest", "/dev/null", "--into", dir.file("null")], 0, /0 messages/],
       [
@@ -203,7 +203,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a fifo can be ingested, and is no segment",
+  "basalt ingests a FIFO, and refuses one as a segment",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -234,7 +234,7 @@ Deno.test(
 );
 
 Deno.test(
-  "damaged logs are refused by what would write them, and stay as they are",
+  "basalt commands that write refuse damaged logs, and leave them as they are",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -298,7 +298,7 @@ Deno.test(
 const MOUNTS = canMount("mount -t tmpfs none $0");
 
 Deno.test(
-  `a log on a read-only filesystem is read, inspected and verified, and not written${
+  `basalt reads, inspects and verifies a log on a read-only filesystem, and does not write it${
     MOUNTS ? "" : " (skipped: needs mounts)"
   }`,
   { ignore: !MOUNTS },
@@ -308,7 +308,7 @@ Deno.test(
     const input = dir.file("input");
     Deno.writeTextFileSync(input, "a\n");
     const before = contents(log);
-    // The mount is that of the child alone, and ends with it.
+    // The filesystem is mounted in the child alone, and ends with it.
     const mount =
       `mount --bind ${log} ${log} && mount -o remount,ro,bind ${log} && exec "$@"`;
     await check(
@@ -329,7 +329,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a log that another process writes is read and verified, and that process is named",
+  "basalt reads and verifies a log that another process writes, and names that process",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -347,7 +347,7 @@ Deno.test(
     }).spawn();
     const stdin = holder.stdin.getWriter();
     await stdin.write(new TextEncoder().encode("a\nb\nunfinis"));
-    // A line of a stream is durable, and can be read, while the stream goes on.
+    // A line of a stream is durable and can be read while the stream continues.
     await waitFor(async () =>
       (await basalt(["read", log, "--raw"])).out === "a\nb\n"
     );

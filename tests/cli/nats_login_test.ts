@@ -12,7 +12,7 @@ import { basalt, Directory, type Ran } from "./_support.ts";
 
 const ignore = SERVERS.current === undefined;
 
-/** Makes an authority, and certificates of a server on loopback and of a client, as PEM files. */
+/** Makes an authority, and certificates of a loopback server and of a client, as PEM files. */
 async function makeCertificates(dir: Directory, name: string): Promise<void> {
   const openssl = async (...args: string[]) => {
     const command = new Deno.Command("openssl", { args, cwd: dir.path });
@@ -85,7 +85,7 @@ class Edge implements AsyncDisposable {
     ]);
   }
 
-  /** Checks that a login ships the log, and pulls it back. */
+  /** Checks that a login can ship the log and pull it back. */
   async assertWorks(...flags: string[]): Promise<void> {
     const shipped = await this.run("ship", "--once", ...flags);
     assertEquals([shipped.code, shipped.errors], [0, ""]);
@@ -95,7 +95,7 @@ class Edge implements AsyncDisposable {
     assertStringIncludes(pulled.out, "3 messages durable");
   }
 
-  /** Checks that a login is refused at once, also by what would wait for a server. */
+  /** Checks that a login is refused at once, also by commands that would wait for a server. */
   async assertRefused(message: string, ...flags: string[]): Promise<void> {
     for (
       const args of [["ship", "--once"], ["ship"], ["pull", "--follow"]]
@@ -165,7 +165,7 @@ Deno.test(
     const file = (name: string) => dir.file(name);
     await using edge = await Edge.start(
       dir,
-      // The authority's own certificate names no address.
+      // The authority's own certificate has no address.
       `tls { cert_file: "${file("own.pem")}", key_file: "${file("own.key")}" }`,
       {
         tls: {
@@ -182,7 +182,7 @@ Deno.test(
   },
 );
 
-/** Returns the claims of an operator, an account or a user, signed, as NATS takes them. */
+/** Returns the signed claims of an operator, an account or a user, in the form that NATS takes. */
 function signed(
   issuer: nkeys.KeyPair,
   subject: nkeys.KeyPair,

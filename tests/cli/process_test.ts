@@ -3,14 +3,14 @@ import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import { basalt, Directory, PROGRAM, waitFor } from "./_support.ts";
 
-/** Lines by their number. */
+/** Returns the line with this number. */
 function line(i: number): string {
   return `line ${i} ${"x".repeat(i % 100)}\n`;
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.test(
-    `${signal} ends ingest in order: the log is closed, and holds what was said`,
+    `${signal} ends basalt ingest cleanly: the log is closed, and holds what was reported`,
     { ignore: !ALL },
     async () => {
       using dir = new Directory();
@@ -27,7 +27,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
         for (let i = 0; !ended; i += 1000) {
           let text = "";
           for (let n = i; n < i + 1000; n++) text += line(n);
-          // Gone when the child has ended.
+          // The pipe is closed when the child has ended.
           await stdin.write(new TextEncoder().encode(text)).catch(() => {
             ended = true;
           });
@@ -53,13 +53,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const { out } = await basalt(["read", log, "--raw"]);
       let expected = "";
       for (let i = 0; i < messages; i++) expected += line(i);
-      assert(out === expected, "the lines are those that were fed");
+      assert(out === expected, "the lines are not the input");
       assertEquals((await basalt(["verify", log])).code, 0);
       assert(
         / To continue, run the same command with --resume 0\n$/.test(said),
         said,
       );
-      // All lines once more, as one would give them to go on.
+      // All lines once more, as a user would repeat them to resume.
       let all = "";
       for (let i = 0; i < messages + 1000; i++) all += line(i);
       Deno.writeTextFileSync(dir.file("all"), all);
@@ -73,7 +73,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 Deno.test(
-  "a reader that has enough ends read quietly, and --help too",
+  "basalt read and --help end quietly when their output is closed",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -99,7 +99,7 @@ Deno.test(
 );
 
 Deno.test(
-  "errors are on standard error and exit codes reach the shell",
+  "basalt prints errors on standard error, and its exit codes reach the shell",
   { ignore: !ALL },
   async () => {
     for (
@@ -119,7 +119,7 @@ Deno.test(
 );
 
 Deno.test(
-  "the tasks take paths of the directory in which they are called, and print their help",
+  "deno task takes paths relative to the directory in which it is called, and prints help",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -131,7 +131,7 @@ Deno.test(
         args: ["task", "--quiet", "--config", config, ...args],
         cwd: dir.file("below"),
         stdin: "null",
-        // npm sets it for what it runs, and Deno where it is not set.
+        // npm sets it for what it runs. Deno sets it unless it is already set.
         env: { INIT_CWD: dir.file("below") },
       }).output();
       const text = new TextDecoder();

@@ -16,7 +16,7 @@ const PACKAGES = Object.entries<string>(
   project.imports,
 ).filter(([, target]) => target.startsWith("npm:"));
 
-/** Replaces the names of the import map, as `deno publish` does. */
+/** Replaces the names of the import map, like `deno publish`. */
 function unfurled(text: string): string {
   return PACKAGES.reduce(
     (text, [name, target]) =>
@@ -25,7 +25,7 @@ function unfurled(text: string): string {
   );
 }
 
-/** Where Deno keeps packages of npm. */
+/** Returns where Deno keeps packages of npm. */
 async function packages(): Promise<string> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json"],
@@ -34,7 +34,7 @@ async function packages(): Promise<string> {
 }
 
 Deno.test(
-  "the command line runs from a server, with the permissions that the README names and no configuration",
+  "basalt runs from a server, with the permissions of the README and without configuration",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -45,7 +45,7 @@ Deno.test(
     }, async (request) => {
       const { pathname } = new URL(request.url);
       const type = TYPES[pathname.replace(/.*\./, "")];
-      // Nothing but what is published; the embedded library may not have been made.
+      // Only published files. The embedded library may not have been built.
       if (!/^\/(lib\/.*|mod\.ts|deno\.json)$/.test(pathname) || !type) {
         return new Response(null, { status: 404 });
       }
@@ -59,7 +59,7 @@ Deno.test(
       }
     });
     const host = `127.0.0.1:${server.addr.port}`;
-    // Modules of this server into a cache of their own, packages from the one that is there.
+    // Modules of this server go into a cache of their own, and packages come from the existing one.
     Deno.mkdirSync(dir.file("deno"));
     Deno.symlinkSync(await packages(), dir.file("deno/npm"));
     const basalt = async (...args: string[]): Promise<string> => {

@@ -16,7 +16,7 @@ const INPUT = fc.array(
   { maxLength: 30 },
 ).map((parts) => new Uint8Array(parts.flatMap((part) => [...part])));
 
-/** Lines, each with its terminator, found byte by byte. */
+/** Finds the lines byte by byte, each with its terminator. */
 function linesOf(input: Uint8Array, terminator: number): number[] {
   const lengths: number[] = [];
   let length = 0;
@@ -30,7 +30,7 @@ function linesOf(input: Uint8Array, terminator: number): number[] {
 }
 
 Deno.test(
-  "read --raw gives the bytes that ingest took, and a message is a line with its terminator",
+  "basalt read --raw prints the bytes that ingest read, and a message is a line with its terminator",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();
@@ -86,7 +86,7 @@ function payloadOf(
 }
 
 Deno.test(
-  "a second ingest goes on after the first",
+  "basalt ingest appends after an earlier ingest",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();
@@ -111,7 +111,7 @@ Deno.test(
 );
 
 Deno.test(
-  "read --since takes a date or microseconds, and skips what is older",
+  "basalt read --since takes a date or microseconds, and skips older messages",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();
@@ -133,7 +133,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a line above the maximum is refused with its number: in a file before anything is appended, in a stream when it comes",
+  "basalt ingest refuses a line above the maximum by number: in a file before it appends anything, in a stream when the line arrives",
   { ignore: !FILES },
   async () => {
     using dir = new Directory();

@@ -14,14 +14,14 @@ import { basalt, Directory } from "./_support.ts";
 
 const ignore = SERVERS.current === undefined;
 
-/** Makes a log with messages; returns its identity. */
+/** Makes a log with messages, and returns its identity. */
 async function writeLog(dir: string, count: number): Promise<string> {
   await using log = await Log.open(dir);
   await appendSome(log, count);
   return log.identity;
 }
 
-/** What names the server and the stream. */
+/** Returns the options for the server and the stream. */
 function options(
   flag: "--to" | "--from",
   nats: Nats,
@@ -67,7 +67,7 @@ Deno.test(
   },
 );
 
-Deno.test("basalt ship tells what it is refused, and what it waits for", {
+Deno.test("basalt ship reports what is refused, and what it waits for", {
   ignore,
 }, async () => {
   using dir = new Directory();
@@ -145,7 +145,7 @@ Deno.test(
       try {
         ship.kill("SIGKILL");
       } catch {
-        // It has ended.
+        // The process has ended.
       }
     }
   },

@@ -1,4 +1,4 @@
-/** What the program's streams may do: be full, be gone, be a narrow terminal. */
+/** What can happen to the program's streams: they are full, closed, or a narrow terminal. */
 import { assert, assertEquals } from "@std/assert";
 import unicodeWidth from "string-width";
 import fc from "fast-check";
@@ -20,7 +20,7 @@ const NON_BLOCKING = [
   new URL("non_blocking_child.ts", import.meta.url).pathname,
 ];
 
-/** Runs a shell script whose `nb FD ARG...` is the program with a non-blocking stream. */
+/** Runs a shell script in which `nb FD ARG...` is the program with a non-blocking stream. */
 async function shell(dir: Directory, script: string): Promise<string> {
   const quoted = (words: string[]): string =>
     words.map((word) => `'${word}'`).join(" ");
@@ -40,7 +40,7 @@ async function shell(dir: Directory, script: string): Promise<string> {
 }
 
 Deno.test(
-  "read and ingest wait for standard streams that are non-blocking, and lose nothing",
+  "basalt read and ingest wait for non-blocking standard streams, and lose nothing",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -60,7 +60,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a command whose output cannot be written says so, and one whose standard error is gone goes on",
+  "basalt reports that its output cannot be written, and continues without standard error",
   { ignore: !ALL },
   async () => {
     using dir = new Directory();
@@ -77,7 +77,7 @@ Deno.test(
   },
 );
 
-Deno.test("Console keeps what it gathered until it is written", () => {
+Deno.test("Console keeps its buffer until it is written", () => {
   let isFull = true;
   const written: number[] = [];
   const output = {
@@ -103,7 +103,7 @@ Deno.test("Console keeps what it gathered until it is written", () => {
   assertEquals(written, [1, 2, 3, 4]);
 });
 
-Deno.test("Progress leaves out what a terminal does not take, without an error", () => {
+Deno.test("Progress drops what a terminal does not take, without an error", () => {
   for (const failure of [Deno.errors.WouldBlock, Deno.errors.BrokenPipe]) {
     let writes = 0;
     const progress = new Progress(
@@ -122,7 +122,7 @@ Deno.test("Progress leaves out what a terminal does not take, without an error",
   }
 });
 
-Deno.test("cutToWidth() never exceeds the columns, and cuts only what does", () => {
+Deno.test("cutToWidth() never exceeds the columns, and cuts only longer text", () => {
   const text = fc.array(
     fc.oneof(
       fc.string({ unit: "grapheme" }),
@@ -157,7 +157,7 @@ Deno.test("cutToWidth() never exceeds the columns, and cuts only what does", () 
 const SCRIPT = hasProgram("script");
 
 Deno.test(
-  `progress takes one line of a terminal that is narrow${
+  `Progress takes one line of a narrow terminal${
     SCRIPT ? "" : " (skipped: needs util-linux's script)"
   }`,
   { ignore: !SCRIPT },

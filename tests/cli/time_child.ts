@@ -1,5 +1,5 @@
 /**
- * Parses each argument as a time; prints the microseconds, or `null` for what is refused, as JSON.
+ * Parses each argument as a time. Prints the microseconds, or `null` for a refused one, as JSON.
  */
 import { time } from "../../lib/cli/amounts.ts";
 

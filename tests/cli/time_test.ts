@@ -24,7 +24,7 @@ Deno.test("time() takes durations ago and now", () => {
   assertEquals(time("999999d"), 0);
 });
 
-Deno.test("time() refuses what is no ISO 8601 time, no duration and no microseconds", () => {
+Deno.test("time() refuses what is neither an ISO 8601 time nor a duration nor microseconds", () => {
   const seconds = Math.floor(Date.now() / 1000);
   for (
     const text of [
@@ -47,7 +47,7 @@ Deno.test(
       const [zone, offset] of [
         ["UTC", 0],
         ["Europe/Berlin", 1],
-        // It is summer there.
+        // In the southern summer.
         ["Pacific/Auckland", 13],
       ] as const
     ) {

@@ -22,7 +22,7 @@ const ALL_MESSAGES = Array.from({ length: 10 }, (_, i) => `message ${i}`)
 
 Deno.test({
   name:
-    "basalt export and import tell what they would do with --dry-run, do it, and refuse with exit code 1",
+    "basalt export and import report what they would do with --dry-run, do it, and refuse with exit code 1",
   ignore: !ALL,
   fn: async () => {
     using dir = new Directory();
@@ -108,7 +108,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "basalt export --consumer stores cursors, and basalt import brings them",
+    "basalt export --consumer stores cursors, and basalt import restores them",
   ignore: !ALL,
   fn: async () => {
     using dir = new Directory();
