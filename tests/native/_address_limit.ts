@@ -1,4 +1,6 @@
-/** The limit of this process for its addresses (`RLIMIT_AS`): memory beyond it is refused. */
+/**
+ * Sets the limit of this process for its addresses (`RLIMIT_AS`), beyond which memory is refused.
+ */
 const RLIMIT_AS = 9;
 const libc = Deno.dlopen("libc.so.6", {
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
@@ -7,7 +9,8 @@ const libc = Deno.dlopen("libc.so.6", {
 const old = new BigUint64Array(2);
 libc.symbols.getrlimit(RLIMIT_AS, old);
 /**
- * Lets the process have so many bytes more than it has now; without a number, as many as before.
+ * Allows the process this many bytes more than it has now. Without a number, restores the old
+ * limit.
  */
 export function limit(more?: number): void {
   const pages = Number(Deno.readTextFileSync("/proc/self/statm").split(" ")[0]);

@@ -1,4 +1,4 @@
-/** Copies of the package and libraries of other kinds, for tests of loading. */
+/** Copies of the package and other libraries, for tests of loading. */
 import { assert } from "@std/assert";
 import { embeddedModule } from "../../tools/embed.ts";
 
@@ -6,7 +6,7 @@ export const ROOT: string = new URL("../../", import.meta.url).pathname;
 /** The build that the tests load. */
 export const LIBRARY: string = `${ROOT}rust/target/release/libbasalt.so`;
 
-/** What `load_worker.ts` says. */
+/** What `load_worker.ts` reports. */
 export interface WorkerOutcome {
   origin: string;
   limitBytes: number;
@@ -17,7 +17,7 @@ export interface WorkerOutcome {
 export interface Outcome {
   origin?: string;
   file?: string;
-  /** How another worker of that process got it, where that was asked for. */
+  /** How another worker of that process got it, where that was requested. */
   worker?: WorkerOutcome;
   /** How workers that started together got it. */
   raced?: WorkerOutcome[];
@@ -28,7 +28,7 @@ export interface Outcome {
   tried?: string[];
 }
 
-/** A temporary directory, removed when it is disposed. */
+/** A temporary directory. It is removed when it is disposed. */
 export class Scratch implements Disposable {
   readonly path: string = Deno.makeTempDirSync();
   [Symbol.dispose](): void {
@@ -36,10 +36,7 @@ export class Scratch implements Disposable {
   }
 }
 
-/**
- * Copies the package's sources, without a build beside them; with a library inside, where one is
- * given.
- */
+/** Copies the package's sources without a build, and with an embedded library if one is given. */
 export function copyPackage(to: string, embedded?: Uint8Array): void {
   copy(`${ROOT}lib`, `${to}/lib`);
   Deno.copyFileSync(`${ROOT}mod.ts`, `${to}/mod.ts`);
@@ -59,7 +56,8 @@ function copy(from: string, to: string): void {
 }
 
 /**
- * Loads the library of a package in another process, once for each path; none stands for no path.
+ * Loads the library of a package in another process, once for each path. Without a path, it loads
+ * the default.
  */
 export async function load(
   root: string,
@@ -82,7 +80,7 @@ export async function load(
       "--no-prompt",
       "--no-lock",
       ...flags,
-      // The script imports what it was told to.
+      // The script imports the given package.
       `--allow-read=${[root, new URL(".", import.meta.url).pathname, ...read]}`,
       script,
       root,
@@ -111,7 +109,7 @@ export async function compile(source: string, to: string): Promise<string> {
   return to;
 }
 
-/** Deno's own cache, which is not what these tests are about. */
+/** Deno's own cache, which these tests do not cover. */
 function denoDirectory(): string {
   return Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`;
 }

@@ -8,7 +8,7 @@ import { LIBRARY, ROOT } from "./_support.ts";
 
 type Symbols = Record<string, { parameters: readonly unknown[] }>;
 
-Deno.test("the ABI number changes with the version, each status code, each name, and the parameters in number, kind and order", () => {
+Deno.test("the ABI number changes with the version, each status code, each name, and the number, types and order of parameters", () => {
   const number = abiNumber();
   assertEquals(native().basalt_abi(), number);
   const others: number[] = [abiNumber("0.1.1")];

@@ -19,12 +19,12 @@ function test(name: string, fn: (directory: string) => void): void {
   });
 }
 
-/** The names in the directory. */
+/** Returns the names in the directory. */
 function names(directory: string): string[] {
   return [...Deno.readDirSync(directory)].map(({ name }) => name);
 }
 
-test("writes the library once, for its user alone, under its hash", (directory) => {
+test("writes the library once, for its user only, with its hash as the name", (directory) => {
   const path = cachedCopy(LIBRARY, directory);
   assertEquals(path, `${directory}/libbasalt-${LIBRARY.sha256}.so`);
   assertEquals(Deno.readFileSync(path), BYTES);
@@ -36,7 +36,7 @@ test("writes the library once, for its user alone, under its hash", (directory) 
   assertEquals(names(directory).length, 1);
 });
 
-test("replaces what it finds there if that is something else, and leaves the old file to who runs it", (directory) => {
+test("replaces a file with other contents, and leaves the old file to programs that use it", (directory) => {
   const path = cachedCopy(LIBRARY, directory);
   const flipped = BYTES.slice();
   flipped[9_999]! ^= 1;
@@ -62,7 +62,7 @@ test("replaces what it finds there if that is something else, and leaves the old
   }
 });
 
-test("writes nothing into a directory that others can open, that is another user's, or that is a link", (directory) => {
+test("writes nothing into a directory that others can open, that belongs to another user, or that is a link", (directory) => {
   Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
   for (const mode of [0o755, 0o701, 0o770]) {
     Deno.chmodSync(directory, mode);
@@ -90,7 +90,7 @@ test("writes nothing into a directory that others can open, that is another user
   assertEquals(names(directory), []);
 });
 
-test("leaves nothing behind when it fails", (directory) => {
+test("leaves no file when it fails", (directory) => {
   const damaged: EmbeddedLibrary[] = [
     { ...LIBRARY, sha256: "0".repeat(64) },
     { ...LIBRARY, bytes: 9_999 },
@@ -107,7 +107,7 @@ test("leaves nothing behind when it fails", (directory) => {
 });
 
 Deno.test({
-  name: "cachedCopy: processes that start together leave one file, whole",
+  name: "cachedCopy: processes that start together leave one whole file",
   ignore: !ALL,
   async fn() {
     using scratch = new Scratch();

@@ -1,6 +1,6 @@
 /**
- * Loads the library of the package in the first argument as the second says; prints the outcome of
- * each attempt.
+ * Loads the library of the package in the first argument, as the second one says. Prints the result
+ * of each attempt.
  */
 const [root, json] = Deno.args;
 const { paths, build, worker, race } = JSON.parse(json!);
@@ -26,7 +26,7 @@ for (const path of paths) {
     });
   }
 }
-/** What a worker says of its pool. */
+/** Asks a worker about its pool. */
 function ask(question: Record<string, unknown>): Promise<unknown> {
   const other = new Worker(new URL("load_worker.ts", import.meta.url), {
     type: "module",
@@ -52,5 +52,5 @@ if (race) {
   outcomes.push({ raced: await Promise.all(asked) });
 }
 console.log(JSON.stringify(outcomes));
-// Pools are open still, and workers run.
+// Pools are still open, and workers run.
 Deno.exit();

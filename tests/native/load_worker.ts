@@ -1,11 +1,11 @@
 /**
- * Attaches to a pool by its number, or makes one; posts where the library came from, and the pool's
+ * Attaches to a pool by its number, or makes one. Posts the origin of the library, and the pool's
  * limit and number.
  */
 addEventListener("message", async (event) => {
   const { root, id, gate, count } = (event as MessageEvent).data;
   const { BufferPool, loadLibrary } = await import(`${root}/mod.ts`);
-  // Workers that race set off together.
+  // Racing workers start together.
   if (gate !== undefined) {
     Atomics.add(gate, 0, 1);
     while (Atomics.load(gate, 0) < count);

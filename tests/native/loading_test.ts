@@ -14,10 +14,10 @@ import {
 
 const BUILD = "cargo build --release --locked --manifest-path rust/Cargo.toml";
 
-/** What a worker says that found the library of its process, and in it the first pool. */
+/** What a worker reports that uses the library of its process, with the first pool in it. */
 const SHARED = { origin: "process", limitBytes: 4096, id: 1 };
 
-/** Read where the tests may read. */
+/** It is read where the tests may read. */
 const library = ALL ? Deno.readFileSync(LIBRARY) : new Uint8Array();
 
 function test(name: string, fn: (dir: string) => Promise<void>): void {
@@ -31,7 +31,7 @@ function test(name: string, fn: (dir: string) => Promise<void>): void {
   });
 }
 
-test("a library that does not fit is refused with what it is and what would do, and another can be loaded then", async (dir) => {
+test("loadLibrary() refuses an unsuitable library with its version and the needed one, and can load another one then", async (dir) => {
   const abi = (number: number) =>
     `#[unsafe(no_mangle)] pub extern "C" fn basalt_abi() -> i32 { ${number} }`;
   const [older, part, cut, text] = ["older.so", "part.so", "cut.so", "text.so"]
@@ -64,7 +64,7 @@ test("a library that does not fit is refused with what it is and what would do, 
   assertEquals(outcomes.at(-1)!.found, `'${LIBRARY}', loaded before`);
 });
 
-test("BASALT_LIBRARY is taken where it may be read, and nothing else then", async (dir) => {
+test("BASALT_LIBRARY is used exclusively where the variable may be read", async (dir) => {
   copyPackage(dir, library);
   const text = `${dir}/text.so`;
   Deno.writeTextFileSync(text, "no library");
@@ -81,7 +81,7 @@ test("BASALT_LIBRARY is taken where it may be read, and nothing else then", asyn
   assertStringIncludes(wrong!.message!, `'${text}' (BASALT_LIBRARY)`);
 });
 
-test("without any library the error names the platform, each place and the command", async (dir) => {
+test("loadLibrary() without any library names the platform, each place and the command", async (dir) => {
   copyPackage(dir);
   const [outcome] = await load(dir);
   const { error, found, needed, tried } = outcome!;
@@ -97,7 +97,7 @@ test("without any library the error names the platform, each place and the comma
   ]);
 });
 
-test("a build beside the module that does not fit is an error, not a reason to look elsewhere", async (dir) => {
+test("loadLibrary() fails if a build beside the module is unsuitable, and does not look elsewhere", async (dir) => {
   copyPackage(dir, library);
   Deno.mkdirSync(`${dir}/rust/target/release`, { recursive: true });
   const build = `${dir}/rust/target/release/libbasalt.so`;
@@ -109,7 +109,7 @@ test("a build beside the module that does not fit is an error, not a reason to l
   assertEquals(await load(dir), [{ origin: "build", file: build }]);
 });
 
-test("on other platforms importing works and the first use says what is needed", async () => {
+test("loadLibrary() on other platforms reports what is needed at the first use, and importing works", async () => {
   const others: Partial<typeof Deno.build>[] = [
     { os: "windows", target: "x86_64-pc-windows-msvc" },
     { os: "darwin", target: "aarch64-apple-darwin" },
@@ -127,7 +127,7 @@ test("on other platforms importing works and the first use says what is needed",
   }
 });
 
-test("loadLibrary() without --allow-ffi, or with a list of paths, says that it is needed and does not prompt", async () => {
+test("loadLibrary() without --allow-ffi, or with a list of paths, reports that it is needed, and does not prompt", async () => {
   for (const flags of [[], [`--allow-ffi=${LIBRARY}`]]) {
     const [outcome] = await load(ROOT.slice(0, -1), { flags });
     assertEquals(outcome!.error, "NotCapable");
@@ -135,7 +135,7 @@ test("loadLibrary() without --allow-ffi, or with a list of paths, says that it i
   }
 });
 
-test("loadLibrary() of a value that is no path is a TypeError", async () => {
+test("loadLibrary() of a value that is not a path is a TypeError", async () => {
   const outcomes = await load(ROOT.slice(0, -1), {
     paths: ["", "a\0b", 5 as unknown as string],
   });
@@ -145,7 +145,7 @@ test("loadLibrary() of a value that is no path is a TypeError", async () => {
   }
 });
 
-test("the copy inside is unpacked into the private cache, or into memory where that cannot be; a worker gets the same library", async (dir) => {
+test("loadLibrary() unpacks the embedded copy into the private cache, or into memory where that fails; a worker gets the same library", async (dir) => {
   const root = `${dir}/package`;
   copyPackage(root, library);
   const home = `${dir}/home`;
@@ -182,16 +182,16 @@ test("the copy inside is unpacked into the private cache, or into memory where t
   assertEquals(await start({ HOME: home }), memory);
 });
 
-test("workers that load the copy inside at the same time use one library", async (dir) => {
+test("loadLibrary() of the embedded copy in several workers at once loads one library", async (dir) => {
   copyPackage(dir, library);
   const [{ raced }] = await load(dir, { paths: [], race: 3 }) as [
     { raced: WorkerOutcome[] },
   ];
-  // Each made a pool: with two libraries two of them would have the same number.
+  // Each made a pool. With two libraries, two pools would have the same number.
   assertEquals(raced.map(({ id }) => id).sort(), [1, 2, 3]);
 });
 
-test("an embedded copy of another version, or a damaged one, is refused with the reason for each place", async (dir) => {
+test("loadLibrary() refuses an embedded copy that is damaged or of another version, with the reason for each place", async (dir) => {
   const other = await compile(
     `#[unsafe(no_mangle)] pub extern "C" fn basalt_abi() -> i32 { 1 }`,
     `${dir}/other.so`,
@@ -214,7 +214,7 @@ test("an embedded copy of another version, or a damaged one, is refused with the
   assertStringIncludes(damaged!.tried!.at(-1)!, "its SHA-256 is another");
 });
 
-/** The C library of this machine: a real library that is not ours. */
+/** The C library of this machine: a real library, but not ours. */
 function libc(): string {
   const names = ["x86_64", "aarch64"].map((arch) =>
     `/lib/${arch}-linux-gnu/libc.so.6`

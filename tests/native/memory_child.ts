@@ -1,6 +1,6 @@
 /**
- * Refuses this process more addresses than it has (`RLIMIT_AS`), and asks for memory; prints what
- * came of it.
+ * Limits the addresses of this process to those it has (`RLIMIT_AS`), and allocates memory. Prints
+ * the results.
  */
 import { BufferPool } from "../../mod.ts";
 import { limit } from "./_address_limit.ts";

@@ -3,7 +3,7 @@ import { ALL } from "../permissions.ts";
 
 Deno.test({
   name:
-    "memory that the system refuses is an error with code ENOMEM, costs nothing, and can be had later",
+    "BufferPool reports memory that the system refuses with code ENOMEM, loses nothing, and can get it later",
   ignore: !ALL,
   async fn() {
     const { success, stdout, stderr } = await new Deno.Command(
