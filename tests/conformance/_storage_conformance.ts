@@ -1,26 +1,26 @@
-/** What every storage does: the behaviours that the rooms above rely on. */
+/** The behaviours of every storage on which higher rooms rely. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
 import type { StorageFile, StorageOpenOptions } from "../../lib/storage/mod.ts";
 import { type Answer, answerOf, type Subject } from "./_subject.ts";
 
-/** A sentence that holds for every storage, and its proof. */
+/** A statement that holds for every storage, and its proof. */
 export interface Behaviour {
   readonly name: string;
-  /** Throws where the subject does not behave so. */
+  /** Throws if the subject does not behave this way. */
   prove(subject: Subject): Promise<void>;
 }
 
 const UNIT = 4096;
 
-/** The part of an answer that names an error. */
+/** Returns the part of a result that identifies an error. */
 function named(answer: Answer): unknown {
   if ("value" in answer) return answer;
   const { error, code, syscall, path } = answer;
   return { error, code, syscall, path };
 }
 
-/** A system error, as {@linkcode named} shows it. */
+/** Returns a system error in the form of {@linkcode named}. */
 function failed(
   error: string,
   code: string,
@@ -30,7 +30,7 @@ function failed(
   return { error, code, syscall, path };
 }
 
-/** Opens a file for both ways, making it unless told otherwise. */
+/** Opens a file for reading and writing, and creates it unless told otherwise. */
 function open(
   subject: Subject,
   name: string,
@@ -40,7 +40,7 @@ function open(
   return subject.call(storage, "open", `${root}/${name}`, options);
 }
 
-/** Makes an empty file. */
+/** Creates an empty file. */
 async function make(subject: Subject, name: string): Promise<void> {
   await subject.call(await open(subject, name), "close");
 }
@@ -61,7 +61,7 @@ async function fill(
   );
 }
 
-/** Reads whole units; what was not read is left out. */
+/** Reads whole units, and leaves out what was not read. */
 async function read(
   subject: Subject,
   file: StorageFile,
@@ -74,7 +74,7 @@ async function read(
   return buffer.bytes.slice(0, count);
 }
 
-/** Runs of equal bytes: value and count. */
+/** Returns runs of equal bytes: value and count. */
 function runs(bytes: Uint8Array): [number, number][] {
   const found: [number, number][] = [];
   for (const byte of bytes) {
@@ -95,7 +95,8 @@ async function names(subject: Subject, path: string): Promise<string[]> {
 
 export const BEHAVIOURS: readonly Behaviour[] = [
   {
-    name: "open makes a file only when asked, and createNew refuses one",
+    name:
+      "open creates a file only when asked, and createNew refuses an existing one",
     async prove(subject) {
       const { storage, root } = subject;
       const path = `${root}/a`;
@@ -189,7 +190,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name:
-      "what was written is read; gaps are zeros; reading is short at the end",
+      "a read returns what was written; gaps are zeros; a read at the end is short",
     async prove(subject) {
       const file = await open(subject, "a");
       await fill(subject, file, UNIT, UNIT, 1);
@@ -210,7 +211,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "a range of a buffer is transferred, and the rest is left alone",
+    name: "a range of a buffer is transferred, and the rest is left unchanged",
     async prove(subject) {
       const file = await open(subject, "a");
       using buffer = subject.pool.acquireSync(4 * UNIT);
@@ -234,8 +235,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
         2 * UNIT,
       );
       assertEquals(runs(buffer.bytes), [[9, 2 * UNIT], [2, UNIT], [3, UNIT]]);
-      // Behind the end of the file the rest of the range is anybody's guess: a direct read leaves
-      // zeros there.
+      // After the end of the file the rest of the range is unspecified: a direct read leaves zeros
+      // there.
       buffer.bytes.fill(9);
       assertEquals(
         await subject.call(file, "read", buffer, UNIT, { length: 2 * UNIT }),
@@ -331,7 +332,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "a frozen buffer is written, also twice at once, and never read into",
+    name:
+      "a frozen buffer can be written, also twice at once, and never read into",
     async prove(subject) {
       const file = await open(subject, "a");
       const buffer = subject.pool.acquireSync(UNIT);
@@ -352,7 +354,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name:
-      "a buffer is lent while its operation is in flight, and its owner's afterwards",
+      "a buffer is lent while its operation is in flight, and belongs to its owner afterwards",
     async prove(subject) {
       const file = await open(subject, "a");
       using buffer = subject.pool.acquireSync(UNIT);
@@ -373,7 +375,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name:
-      "a buffer that is dropped in flight comes back when its operation is over",
+      "a buffer that is dropped in flight returns when its operation has completed",
     async prove(subject) {
       const file = await open(subject, "a");
       const buffer = subject.pool.acquireSync(UNIT, { zeroed: true });
@@ -386,7 +388,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name:
-      "truncate cuts and grows, to any size, and what was cut does not come back",
+      "truncate cuts and grows, to any size, and removed bytes do not come back",
     async prove(subject) {
       const file = await open(subject, "a");
       await fill(subject, file, 0, 2 * UNIT, 6);
@@ -427,7 +429,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name:
-      "preallocate with 'zeroed' tells whether it wrote zeros, and if not changes no byte",
+      "preallocate with 'zeroed' reports whether it wrote zeros, and changes no byte if not",
     async prove(subject) {
       const file = await open(subject, "a");
       await fill(subject, file, 0, 2 * UNIT, 7);
@@ -452,7 +454,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "every durability is taken, by writes and syncs",
+    name: "writes and syncs accept every durability",
     async prove(subject) {
       const file = await open(subject, "a");
       using buffer = subject.pool.acquireSync(UNIT, { zeroed: true });
@@ -501,7 +503,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "nothing works on a closed file but closing",
+    name: "only closing works on a closed file",
     async prove(subject) {
       const file = await open(subject, "a");
       using buffer = subject.pool.acquireSync(UNIT, { zeroed: true });
@@ -527,7 +529,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "closing waits for what is in flight, and lets nothing start",
+    name: "closing waits for operations in flight, and lets none start",
     async prove(subject) {
       const file = await open(subject, "a");
       const buffers = [1, 2, 3].map((value) => {
@@ -556,7 +558,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "settleSync ends what is in flight; promises settle in later turns",
+    name:
+      "settleSync completes operations in flight; promises settle in later turns",
     async prove(subject) {
       const file = await open(subject, "a");
       file.settleSync();
@@ -585,7 +588,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name:
-      "a handle outlives its name, and a new file of that name is another one",
+      "a handle outlives the name of its file, and a new file with that name is a different one",
     async prove(subject) {
       const { storage, root } = subject;
       const old = await open(subject, "a");
@@ -632,7 +635,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "rename refuses what is not there, and places that are not there",
+    name: "rename refuses a missing source, and a missing target directory",
     async prove(subject) {
       const { storage, root } = subject;
       const path = (name: string) => `${root}/${name}`;
@@ -662,7 +665,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "remove takes files and empty directories, and nothing else",
+    name: "remove accepts files and empty directories, and nothing else",
     async prove(subject) {
       const { storage, root } = subject;
       const path = (name: string) => `${root}/${name}`;
@@ -687,7 +690,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "list orders by name and tells kinds, and lists directories only",
+    name: "list orders by name, reports types, and accepts directories only",
     async prove(subject) {
       const { storage, root } = subject;
       for (const name of ["b", "a", "10", "9", "B", "é"]) {
@@ -710,7 +713,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "makeDirectory makes parents and tells whether it made it",
+    name:
+      "makeDirectory makes parents, and returns whether it made the directory",
     async prove(subject) {
       const { storage, root } = subject;
       const path = `${root}/a/b/c`;
@@ -737,7 +741,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "syncDirectory takes directories only",
+    name: "syncDirectory accepts directories only",
     async prove(subject) {
       const { storage, root } = subject;
       await make(subject, "a");
@@ -756,7 +760,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "lock is exclusive until it is released, once, and of a directory",
+    name: "lock is of a directory, and exclusive until it is released once",
     async prove(subject) {
       const { storage, root } = subject;
       await make(subject, "a");
@@ -781,7 +785,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "a lock is of the directory, not of its name",
+    name: "a lock belongs to the directory, not to its name",
     async prove(subject) {
       const { storage, root } = subject;
       const path = `${root}/d`;
@@ -799,7 +803,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "close and closeSync end the same file, whichever comes first",
+    name: "close and closeSync both close a file, whichever comes first",
     async prove(subject) {
       const file = await open(subject, "a");
       using buffer = subject.pool.acquireSync(UNIT, { zeroed: true });
@@ -817,7 +821,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "a closed pool's buffers are refused, and the file is as it was",
+    name: "buffers of a closed pool are refused, and the file is unchanged",
     async prove(subject) {
       const file = await open(subject, "a");
       const pool = new BufferPool();
@@ -833,7 +837,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "an option that is undefined was not given",
+    name: "an option that is undefined is like one that is missing",
     async prove(subject) {
       const options = {
         read: undefined,
@@ -849,7 +853,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "delay refuses what no timer can wait for",
+    name: "delay refuses times that no timer supports",
     async prove(subject) {
       const { storage } = subject;
       for (const wrong of [-1, NaN, Infinity, 2 ** 31]) {
@@ -865,13 +869,13 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "delay lets the storage's time pass, and is ended by its signal",
+    name: "delay lets the storage's time pass, and ends with its signal",
     async prove(subject) {
       const { storage } = subject;
       const began = storage.now();
       assert(Number.isSafeInteger(began));
       await subject.call(storage, "delay", 5);
-      // The clocks of a machine differ by what adjusts them.
+      // The clocks of a machine differ, because they are adjusted.
       assert(storage.now() - began >= 4000);
       const reason = new Error("enough");
       const controller = new AbortController();
@@ -888,7 +892,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "after refuses what no timer can wait for",
+    name: "after refuses times that no timer supports",
     prove(subject) {
       const { storage } = subject;
       for (const wrong of [-1, NaN, Infinity, 2 ** 31]) {
@@ -901,7 +905,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "after runs once, when the storage's time has come that far",
+    name: "after runs once, when the storage's clock reaches the time",
     async prove(subject) {
       const { storage } = subject;
       const began = storage.now();
@@ -916,12 +920,12 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       for (let i = 0; i < 1000 && ran.length < 2; i++) await storage.delay(10);
       await storage.delay(20);
       assertEquals(ran, ["at once", "later"]);
-      // The clocks of a machine differ by what adjusts them.
+      // The clocks of a machine differ, because they are adjusted.
       assert(passed >= 4000);
     },
   },
   {
-    name: "after can be cancelled, also twice, and also when it is over",
+    name: "after can be cancelled, also twice, and also when it has run",
     async prove(subject) {
       const { storage } = subject;
       const ran: string[] = [];
@@ -937,7 +941,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
-    name: "random fills the view that it was given, and not twice the same",
+    name: "random fills the given view, and differs each time",
     prove(subject) {
       const { storage } = subject;
       const bytes = new Uint8Array(70_000);

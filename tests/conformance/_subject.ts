@@ -1,4 +1,4 @@
-/** A storage under test, and how to ask it so that answers of two storages can be compared. */
+/** A storage under test, and how to call it so that the results of two storages can be compared. */
 import { BufferPool } from "../../lib/pool/mod.ts";
 import {
   type Capabilities,
@@ -11,12 +11,12 @@ import {
 } from "../../lib/testing/mod.ts";
 import { FILES } from "../permissions.ts";
 
-/** Which form of an operation is called. */
+/** Whether async or sync calls are made. */
 export type Mode = "async" | "sync";
 
 export const MODES: readonly Mode[] = ["async", "sync"];
 
-/** What a call gave: a value, or what tells an error from another one. */
+/** The result of a call: a value, or what identifies an error. */
 export type Answer<T = unknown> = { value: T } | {
   error: string;
   code: unknown;
@@ -27,7 +27,7 @@ export type Answer<T = unknown> = { value: T } | {
   message: string;
 };
 
-/** The operations of a type that have a blocking version. */
+/** The operations of a type that have a sync version. */
 export type Paired<T> = {
   [K in keyof T]: K extends string ? `${K}Sync` extends keyof T ? K : never
     : never;
@@ -45,7 +45,7 @@ export class Subject implements Disposable {
   readonly storage: Storage;
   /** The directory. */
   readonly root: string;
-  /** What files there can do. */
+  /** The capabilities of files there. */
   readonly capabilities: Capabilities;
   readonly #mode: Mode;
   readonly #remove: () => void;
@@ -69,7 +69,7 @@ export class Subject implements Disposable {
     storage.removeSync(`${root}/probe`);
   }
 
-  /** Calls an operation in the form under test; throws what it throws. */
+  /** Makes an async or sync call of an operation. Throws what it throws. */
   async call<T, K extends Paired<T> & string>(
     target: T,
     operation: K,
@@ -81,14 +81,14 @@ export class Subject implements Disposable {
     ]!;
     const answer = method.apply(target, given);
     if (this.#mode === "async" && !(answer instanceof Promise)) {
-      throw new TypeError(`'${operation}' did not give a promise`);
+      throw new TypeError(`'${operation}' did not return a promise`);
     }
     return await answer as Result<T, K>;
   }
 
   /**
-   * Calls an operation in the form under test; errors are answers, too. A promise may be rejected,
-   * but the call must not throw.
+   * Makes an async or sync call of an operation, and returns errors as results. A promise may
+   * reject, but the call must not throw.
    */
   ask<T, K extends Paired<T> & string>(
     target: T,
@@ -106,7 +106,7 @@ export class Subject implements Disposable {
   }
 }
 
-/** What something gives, or its error in comparable form. */
+/** Returns the result of a call, or its error in comparable form. */
 export async function answerOf<T>(
   run: () => T | Promise<T>,
 ): Promise<Answer<T>> {
@@ -153,7 +153,9 @@ function disk(direct: "prefer" | "never"): SubjectKind {
   };
 }
 
-/** A simulated disk whose files are like those of another subject, at the same path. */
+/**
+ * Makes a simulated disk whose files have the capabilities of another subject, at the same path.
+ */
 export function simulatedLike(other: Subject, mode: Mode): Subject {
   return simulated(other.root, mode, other.capabilities);
 }
@@ -168,21 +170,21 @@ function simulated(
   return new Subject(storage, root, mode);
 }
 
-/** The real storages that this run may use: none without files. */
+/** The real storages that this run may use. There are none without permissions for files. */
 export const DISKS: readonly SubjectKind[] = FILES
   ? [disk("prefer"), disk("never")]
   : [];
 
 /**
- * One disk for each form of the calls: what is true of every path and operand, and takes its time,
- * is asked once of each.
+ * One disk for each of async and sync calls, for slow tests of what holds for every path and
+ * operand.
  */
 export const PAIRS: readonly (readonly [SubjectKind, Mode])[] = DISKS.map((
   kind,
   i,
 ) => [kind, MODES[i]!]);
 
-/** Every storage that must behave alike. */
+/** Every storage that must behave the same. */
 export const SUBJECTS: readonly SubjectKind[] = [
   ...DISKS,
   {

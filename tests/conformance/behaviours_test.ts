@@ -1,4 +1,4 @@
-/** One suite of behaviours, every storage, both forms of each operation. */
+/** One suite of behaviours for every storage, with async and sync calls. */
 import { BEHAVIOURS } from "./_storage_conformance.ts";
 import { MODES, SUBJECTS } from "./_subject.ts";
 

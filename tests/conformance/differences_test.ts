@@ -1,19 +1,19 @@
 /**
- * Where a simulated disk does not answer like a disk, and must not: each difference with its
- * reason.
+ * Where a simulated disk intentionally differs from a real one, with the reason for each
+ * difference.
  */
 import { assertEquals } from "@std/assert";
 import { SimulatedDisk } from "../../lib/testing/mod.ts";
 import { DISKS, simulatedLike, type Subject } from "./_subject.ts";
 
-/** A difference: what is asked of both, and what each says. */
+/** A difference: the call, and the result on each disk. */
 interface Difference {
   readonly what: string;
   readonly why: string;
   prove(disk: Subject, simulated: Subject): void | Promise<void>;
 }
 
-/** The code of the error, or `"done"`. */
+/** Returns the code of the error, or `"done"`. */
 async function codeOf(on: Subject, from: string, to: string): Promise<unknown> {
   const { storage, root } = on;
   const answer = await on.ask(
@@ -29,7 +29,7 @@ const DIFFERENCES: readonly Difference[] = [
   {
     what: "a directory keeps its name",
     why:
-      "no room renames one, and what a power cut may leave of the names in it is another model",
+      "no room renames a directory, and a power cut would need another model for the names in it",
     async prove(disk, simulated) {
       for (const on of [disk, simulated]) {
         await on.call(on.storage, "makeDirectory", `${on.root}/d/e`);
@@ -43,7 +43,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
   {
     what: "relative paths begin at the root",
-    why: "a simulated disk has no process, and so no working directory",
+    why: "a simulated disk has no process, and therefore no working directory",
     prove() {
       const disk = new SimulatedDisk();
       disk.makeDirectorySync("d");
@@ -52,8 +52,8 @@ const DIFFERENCES: readonly Difference[] = [
     },
   },
   {
-    what: "the mode of a file is checked, and forgotten",
-    why: "no `Storage` tells it, and there are no users to keep out",
+    what: "the mode of a file is checked, and not stored",
+    why: "no method of `Storage` returns it, and there are no other users",
     async prove(disk) {
       const { storage, root } = disk;
       const umask = Deno.umask();
@@ -75,7 +75,7 @@ const DIFFERENCES: readonly Difference[] = [
   {
     what: "settleSync completes the operations of its own file",
     why:
-      "the engine of a process is one, and a simulated disk lets a test choose which operation completes",
+      "a process has one engine, and a simulated disk lets a test choose which operation completes",
     async prove(_, simulated) {
       const { storage, root, pool } = simulated;
       const [one, two] = ["a", "b"].map((name) =>

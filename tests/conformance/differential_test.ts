@@ -1,6 +1,6 @@
 /**
- * Random sequences of calls, in both forms: a simulated disk answers what the disk answers, to the
- * letter of each message.
+ * Random sequences of async and sync calls: a simulated disk gives the same results as a real one,
+ * including the text of messages.
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -17,7 +17,7 @@ import {
 
 const UNIT = 4096;
 
-/** One call; `file` chooses among the open handles. */
+/** A call. `file` selects one of the open handles. */
 type Call =
   | { call: "open"; path: string; options: Record<string, boolean> }
   | { call: "rename"; path: string; to: string }
@@ -140,7 +140,7 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   },
 );
 
-/** Carries the calls out; the answers, and the bytes of every file at the end. */
+/** Makes the calls. Returns the results, and the bytes of every file at the end. */
 async function answers(
   subject: Subject,
   calls: readonly Call[],
@@ -243,7 +243,7 @@ async function answers(
 
 for (const kind of DISKS) {
   for (const mode of MODES) {
-    Deno.test(`SimulatedDisk answers like ${kind.name}, ${mode}`, () =>
+    Deno.test(`SimulatedDisk gives the results of ${kind.name}, ${mode}`, () =>
       compare(kind.make, mode));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Every operation of a file, with every kind of operand: the same answer and the same contents
- * afterwards, to the letter.
+ * Every operation of a file with every kind of operand: the same results and contents, including
+ * the text of messages.
  */
 import { assertEquals } from "@std/assert";
 import { BufferPool } from "../../lib/pool/mod.ts";
@@ -8,12 +8,12 @@ import type { StorageFile } from "../../lib/storage/mod.ts";
 import { type Answer, PAIRS, simulatedLike, type Subject } from "./_subject.ts";
 
 const UNIT = 4096;
-/** Where the file ends: within a sector. */
+/** The size of the file, which ends within a sector. */
 const SIZE = 2 * UNIT + 100;
-/** The greatest size of a file of ext4 with blocks of 4096 bytes. */
+/** The largest size of a file on ext4 with blocks of 4096 bytes. */
 const MAX = 2 ** 44 - 4096;
 
-/** What is no number of bytes at all, and what is too much for any file. */
+/** Values that are not a number of bytes, or too large for any file. */
 const NO_NUMBERS: readonly unknown[] = [
   -1,
   -UNIT,
@@ -32,7 +32,7 @@ const NO_NUMBERS: readonly unknown[] = [
   [UNIT],
 ];
 
-/** Places in and behind the file; what is behind `MAX` is asked only where files end there. */
+/** Positions in and after the file. Those after `MAX` are used only where files end there. */
 const PLACES: readonly number[] = [
   -0,
   0,
@@ -91,7 +91,7 @@ interface Case {
 
 const not = (value: unknown) => value as never;
 
-/** A read or write of two units of `value`. */
+/** Returns a read or write of two units of `value`. */
 function transfer(
   call: "read" | "write",
   position: unknown,
@@ -116,7 +116,7 @@ function transfer(
   };
 }
 
-/** What is no buffer to read into or to write from. */
+/** Values that are not a buffer to read into or to write from. */
 const WRONG_BUFFERS: Readonly<
   Record<string, (pool: BufferPool, other: BufferPool) => unknown>
 > = {
@@ -202,7 +202,7 @@ function cases(ends: boolean): Case[] {
       (on, file) => on.ask(file, "truncate", not(length)),
     );
     for (const place of [0, 1, UNIT, 5 * UNIT]) {
-      // Space that nobody has is not asked for: a filesystem may take what there is first.
+      // Unavailable space is not requested, because a filesystem may allocate what there is first.
       if (typeof length === "number" && length >= 2 ** 31 && length <= MAX) {
         continue;
       }
@@ -241,7 +241,7 @@ function shown(value: unknown): string {
     : String(value);
 }
 
-/** Every case with a handle that may do anything, a reader, a writer and a closed file. */
+/** Runs every case with a handle for both, a reader, a writer and a closed file. */
 async function answers(on: Subject): Promise<Map<string, unknown>> {
   const { storage, root } = on;
   const path = `${root}/a`;
@@ -291,7 +291,7 @@ async function answers(on: Subject): Promise<Map<string, unknown>> {
 }
 
 for (const [kind, mode] of PAIRS) {
-  Deno.test(`SimulatedDisk answers every operand like ${kind.name}, ${mode}`, async () => {
+  Deno.test(`SimulatedDisk gives the results of ${kind.name} for every operand, ${mode}`, async () => {
     using disk = kind.make(mode);
     using simulated = simulatedLike(disk, mode);
     const expected = await answers(disk);

@@ -1,6 +1,6 @@
 /**
- * Every call that takes a path, with every form that a path can have: the same answer and the same
- * names afterwards, to the letter.
+ * Every call that takes a path, with every form of path: the same results and the same names
+ * afterwards, including the text of messages.
  */
 import { assertEquals } from "@std/assert";
 import {
@@ -11,12 +11,12 @@ import {
   type Subject,
 } from "./_subject.ts";
 
-/** One byte more than a name may have. */
+/** One byte longer than a name may be. */
 const LONG = "x".repeat(256);
 
 /**
- * From the directory of the case: `a` is a file, `d` an empty directory, `e` one that holds the
- * file `f`; `n`, `x` and `z` are not there.
+ * Relative to the directory of the case: `a` is a file, `d` an empty directory, and `e` a directory
+ * with the file `f`. `n`, `x` and `z` do not exist.
  */
 const PATHS: readonly string[] = [
   "",
@@ -44,7 +44,7 @@ const PATHS: readonly string[] = [
   "/\\",
 ];
 
-/** Where what is to be renamed is a directory. */
+/** Cases that rename a directory. */
 const RENAMED_DIRECTORY = /^rename from '(|\/(|d\/?|d\/\/x\/\.\.|e\/?))'$/;
 
 type Call = (
@@ -81,7 +81,7 @@ const CALLS: Readonly<Record<string, Call>> = {
     }),
 };
 
-/** All names below a directory, directories with a slash. */
+/** Returns all names below a directory, directories with a slash. */
 function names(on: Subject, directory: string, prefix = ""): string[] {
   return on.storage.listSync(directory).flatMap(({ name, isDirectory }) =>
     isDirectory
@@ -93,7 +93,7 @@ function names(on: Subject, directory: string, prefix = ""): string[] {
   );
 }
 
-/** What every call gave for every path, and the names that it left. */
+/** Returns the result of every call for every path, and the names that it left. */
 async function answers(on: Subject): Promise<Map<string, unknown>> {
   const { storage, root } = on;
   const given = new Map<string, unknown>();
@@ -126,7 +126,7 @@ async function answers(on: Subject): Promise<Map<string, unknown>> {
 }
 
 for (const [kind, mode] of PAIRS) {
-  Deno.test(`SimulatedDisk answers every path like ${kind.name}, ${mode}`, async () => {
+  Deno.test(`SimulatedDisk gives the results of ${kind.name} for every path, ${mode}`, async () => {
     using disk = kind.make(mode);
     using simulated = simulatedLike(disk, mode);
     const expected = await answers(disk);

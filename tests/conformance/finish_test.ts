@@ -1,4 +1,4 @@
-/** Tasks of storage operations that a caller that blocks finishes while they are on their way. */
+/** Tasks of storage operations that a sync caller finishes while they are under way. */
 import { Driver, driveSync, type Task, together } from "../../lib/base/mod.ts";
 import type { BufferPool, PooledBuffer } from "../../lib/pool/mod.ts";
 import {
@@ -17,7 +17,7 @@ import { DISKS, type Subject, SUBJECTS } from "./_subject.ts";
 const UNIT = 4096;
 const FILES = ["a", "b"];
 
-/** One operation, or several side by side. */
+/** One operation, or several concurrent ones. */
 type Plan =
   | { op: "together"; plans: Plan[] }
   | { op: string; file: string; at: number };
@@ -41,7 +41,7 @@ const OPERATIONS = [
 function planned(random: SeededRandom, isNested = false): Plan[] {
   return Array.from({ length: 1 + random.below(5) }, (_, i): Plan => {
     if (!isNested && random.chance(1 / 4)) {
-      // Side by side: each on a file of its own, so that the order does not matter.
+      // Concurrent operations are each on a file of its own, so that their order does not matter.
       const plans = FILES.map((file): Plan => ({
         op: OPERATIONS[random.below(8)]!,
         file,
@@ -143,7 +143,7 @@ class Program {
   }
 }
 
-/** The code of what a task throws. */
+/** Returns the code of the error of a task. */
 function* caught(task: Task<unknown>): Task<unknown> {
   try {
     yield* task;
@@ -152,7 +152,7 @@ function* caught(task: Task<unknown>): Task<unknown> {
   }
 }
 
-/** Names and contents of the files in a directory. */
+/** Returns names and contents of the files in a directory. */
 function contents(subject: Subject, root: string): unknown {
   const { storage, pool } = subject;
   return storage.listSync(root).filter((each) => each.isFile).map(
@@ -238,7 +238,7 @@ for (const kind of SUBJECTS) {
 }
 
 for (const kind of [...DISKS.slice(0, 1), SUBJECTS.at(-1)!]) {
-  Deno.test(`OverlayStorage over ${kind.name} lets tasks be finished`, async () => {
+  Deno.test(`OverlayStorage over ${kind.name} allows tasks to be finished`, async () => {
     using subject = kind.make("sync");
     const { storage, root, pool } = subject;
     const below = storage.openSync(`${root}/a`, {
@@ -251,7 +251,7 @@ for (const kind of [...DISKS.slice(0, 1), SUBJECTS.at(-1)!]) {
     const overlay = new OverlayStorage(new TaskStorage(storage), () => false);
     assertEquals(overlay.isIdle(), true);
     const file = driveSync(overlay.open(`${root}/a`));
-    // A filesystem is used by others, too.
+    // Other programs use the filesystem, too.
     assert(Math.abs(file.freeBytes()! - below.freeBytes!()!) < 2 ** 32);
     const driver = new Driver((function* (): Task<number> {
       yield* file.read(buffer, 0);
@@ -268,7 +268,7 @@ for (const kind of [...DISKS.slice(0, 1), SUBJECTS.at(-1)!]) {
   });
 }
 
-/** Hands everything on, and so has no tasks of its own. */
+/** Passes everything on, and therefore has no tasks of its own. */
 class Foreign extends PassingStorage {
   protected override wrap(file: StorageFile): StorageFile {
     return new PassingFile(file);
@@ -296,7 +296,7 @@ for (const kind of SUBJECTS) {
       (await driver.promise).map(({ status }) => status),
       ["fulfilled", "fulfilled"],
     );
-    // Opening in the background is no part of the path of a write.
+    // Opening in the background is not part of the path of a write.
     const opening = new Driver(storage.open(`${root}/a`));
     assertThrows(() => opening.finishSync(), TypeError, "'open'");
     driveSync((await opening.promise).close());
