@@ -1,6 +1,6 @@
 /**
- * Starts real NATS servers for tests, found by their version. They listen on free
- * loopback ports, have directories of their own, and end with the test.
+ * Starts real NATS servers for tests, which are found by version. They listen on free loopback
+ * ports, have directories of their own, and end with the test.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { ALL } from "../permissions.ts";
 /** How long servers may take to start, or to agree on a leader, in milliseconds. */
 const START_MS = 30_000;
 
-// Deno may tell of the reset of a socket that the client has already left, when a user is refused.
+// When a user is refused, Deno may report the reset of a socket that the client has already left.
 globalThis.addEventListener("error", (event) => {
   if (event.error?.code === "ECONNRESET") event.preventDefault();
 });
@@ -27,7 +27,7 @@ const ATOMIC = [2, 12];
 const INSTALLED =
   new URL("../../rust/target/nats/bin", import.meta.url).pathname;
 
-/** The servers that were found, or why there is none. */
+/** The servers that were found. */
 export interface FoundServers {
   /** A server with atomic batches. */
   current?: string;
@@ -39,7 +39,7 @@ function find(): FoundServers {
   const found: FoundServers = {};
   if (!ALL) return found;
   const paths = Deno.env.get("PATH")?.split(":") ?? [];
-  // Where Debian's package puts it, which may not be in `PATH`.
+  // The directory of Debian's package, which may not be in `PATH`.
   for (const dir of [INSTALLED, ...paths, "/usr/sbin"]) {
     const path = `${dir}/nats-server`;
     const version = versionOf(path);
@@ -66,7 +66,7 @@ function versionOf(path: string): number[] | undefined {
 export const SERVERS: FoundServers = find();
 /** How to start servers. */
 export interface NatsOptions {
-  /** Number of servers; more than one form a cluster. @default {1} */
+  /** Number of servers. More than one form a cluster. @default {1} */
   nodes?: number;
   /** The program. @default {the one with atomic batches} */
   binary?: string;
@@ -74,7 +74,7 @@ export interface NatsOptions {
   config?: string;
 }
 
-/** Servers of a test: one, or a cluster. */
+/** The servers of a test: one, or a cluster. */
 export class Nats implements AsyncDisposable {
   readonly #dir = Deno.makeTempDirSync({ prefix: "basalt_nats_" });
   readonly #binary: string;
@@ -108,7 +108,7 @@ ${config}
     }
   }
 
-  /** Starts servers; they take requests when this resolves. */
+  /** Starts servers. They accept requests when this resolves. */
   static async start(options: NatsOptions = {}): Promise<Nats> {
     const nats = new Nats(options);
     try {
@@ -130,7 +130,7 @@ ${config}
     return [...this.#ports.keys()];
   }
 
-  /** What a server has said. */
+  /** Returns the output of a server. */
   said(node: number): string {
     return Deno.readTextFileSync(`${this.#dir}/n${node}/out`);
   }
@@ -148,7 +148,7 @@ ${config}
     );
   }
 
-  /** Ends a server; at once, unless told otherwise. */
+  /** Ends a server, with SIGKILL unless told otherwise. */
   async stopNode(
     node: number,
     signal: Deno.Signal = "SIGKILL",
@@ -165,12 +165,14 @@ ${config}
     this.#processes.get(node)!.kill("SIGSTOP");
   }
 
-  /** Lets a server go on. */
+  /** Lets a server continue. */
   resume(node: number): void {
     this.#processes.get(node)!.kill("SIGCONT");
   }
 
-  /** Connects as a program at the edge should: for ever, and quick to notice a silent server. */
+  /**
+   * Connects like a program at the edge: it retries for ever, and notices a silent server quickly.
+   */
   async connect(options: ConnectionOptions = {}): Promise<NatsConnection> {
     const until = performance.now() + START_MS;
     for (;;) {
@@ -193,7 +195,7 @@ ${config}
     }
   }
 
-  /** Makes a stream, as soon as the servers have a leader. */
+  /** Creates a stream as soon as the servers have a leader. */
   async createStream(
     connection: NatsConnection,
     config: Partial<StreamConfig> & { name: string },
@@ -214,7 +216,7 @@ ${config}
     }
   }
 
-  /** Returns the number of the server that leads a stream; `undefined` while there is none. */
+  /** Returns the number of the server that leads a stream, or `undefined` while there is none. */
   async leader(
     connection: NatsConnection,
     stream: string,
@@ -240,7 +242,7 @@ ${config}
   }
 }
 
-/** Ports that are free now, all different. */
+/** Returns ports that are free now, all different. */
 function freePorts(count: number): number[] {
   const listeners = Array.from(
     { length: count },

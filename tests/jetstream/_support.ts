@@ -23,12 +23,12 @@ if (ALL && SERVERS.older === undefined) {
   );
 }
 
-/** Bytes of the payload of the message at an offset: not all alike. */
+/** Returns the payload of the message at an offset. Payloads differ. */
 export function payloadOf(offset: number): Uint8Array<ArrayBuffer> {
   return payload(offset, 1 + (offset * 37) % 900);
 }
 
-/** Appends messages, whose payloads tell their offsets. */
+/** Appends messages whose payloads depend on their offsets. */
 export async function appendSome(log: Log, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     log.append(payloadOf(log.nextOffset));
@@ -44,12 +44,12 @@ export async function until(
 ): Promise<void> {
   const endMs = performance.now() + withinMs;
   while (!await so()) {
-    if (performance.now() > endMs) throw new Error("It did not come true");
+    if (performance.now() > endMs) throw new Error("It did not happen in time");
     await sleep(5);
   }
 }
 
-/** Asks again while the servers are electing a leader. */
+/** Repeats a request while the servers elect a leader. */
 async function eventually<T>(ask: () => Promise<T>): Promise<T> {
   for (let tries = 0;; tries++) {
     try {
@@ -61,7 +61,7 @@ async function eventually<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A stream for one test; it takes `NAME.>` and atomic batches. */
+/** Creates a stream for one test. It takes `NAME.>` and atomic batches. */
 export async function makeStream(
   nats: Nats,
   connection: NatsConnection,
@@ -85,7 +85,7 @@ export interface Stored {
   headers: Record<string, string[]>;
 }
 
-/** The messages of a subject, in order. */
+/** Returns the messages of a subject, in order. */
 export async function storedIn(
   connection: NatsConnection,
   { stream, subject }: { stream: string; subject: string },

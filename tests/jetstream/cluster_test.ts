@@ -1,7 +1,7 @@
 /**
  * Shipping to three NATS servers, with a stream of three replicas, while processes are killed.
  *
- * `BASALT_SHIPPER_KILLS` and `BASALT_LEADER_KILLS` make it longer.
+ * `BASALT_SHIPPER_KILLS` and `BASALT_LEADER_KILLS` set the number of kills.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -19,15 +19,17 @@ function setting(name: string, otherwise: number): number {
 
 const SHIPPER_KILLS = setting("BASALT_SHIPPER_KILLS", 300);
 const LEADER_KILLS = setting("BASALT_LEADER_KILLS", 30);
-/** Clusters with kills at the same time: most of the time, each of them elects a leader. */
+/**
+ * Number of clusters with kills at the same time. Most of the time, each of them elects a leader.
+ */
 const CLUSTERS = 3;
 
 /** Appends durably in the background, until it is disposed. */
 class Producer implements AsyncDisposable {
   readonly log: Log;
-  /** Durable appends so far. */
+  /** Number of durable appends so far. */
   appends = 0;
-  /** The longest of them, in milliseconds; it may be set to 0. */
+  /** The longest of them, in milliseconds. It may be set to 0. */
   slowestMs = 0;
   #isEnding = false;
   readonly #running: Promise<void>;
@@ -40,7 +42,7 @@ class Producer implements AsyncDisposable {
   async #run(pauseMs: number): Promise<void> {
     while (!this.#isEnding) {
       const start = performance.now();
-      // Several, so that batches have more than one.
+      // Several, so that batches have more than one message.
       for (let i = 0; i < 5; i++) {
         this.log.append(payloadOf(this.log.nextOffset));
       }
@@ -92,7 +94,7 @@ async function withStream<T>(
 }
 
 /**
- * Ships a log that a producer appends to, while something happens; then everything must be there.
+ * Ships a log that a producer appends to, while something happens. Then everything must be there.
  *
  * @returns The number of messages.
  */
@@ -142,7 +144,7 @@ async function replicated(
 }
 
 /**
- * Kills shippers of a log at random moments, each after the one before it.
+ * Kills shippers of a log at random moments, one after the other.
  *
  * @returns The number of messages.
  */
@@ -172,7 +174,7 @@ async function killShippers(parts: Parts, kills: number): Promise<number> {
       await using process = shipper.spawn();
       const reader = process.stdout.getReader();
       await reader.read();
-      // Some before the first message, most amidst them.
+      // Some before the first message, most of them later.
       await sleep(Math.random() ** 2 * 300);
       process.kill("SIGKILL");
       await reader.cancel();
@@ -183,7 +185,7 @@ async function killShippers(parts: Parts, kills: number): Promise<number> {
   return await shipMeanwhile(parts, advanced);
 }
 
-/** Kills the leader of a stream again and again; returns the number of messages. */
+/** Kills the leader of a stream repeatedly. Returns the number of messages. */
 function killLeaders(parts: Parts, kills: number): Promise<number> {
   const { nats, connection, address } = parts;
   return shipMeanwhile(parts, async (shipping) => {
@@ -248,7 +250,7 @@ Deno.test(
     withCluster(async (cluster) => {
       const { nats, connection } = cluster;
       await t.step(
-        "a leader that is paused: another one takes the messages",
+        "a paused leader: another server takes the messages",
         () =>
           withStream(cluster, async (parts) => {
             await shipMeanwhile(parts, async (shipping) => {
@@ -268,7 +270,7 @@ Deno.test(
           }),
       );
       await t.step(
-        `all servers down for 30 s: nothing is lost, and appending goes on as before`,
+        `all servers down for 30 s: nothing is lost, and appending continues as before`,
         () =>
           withStream(cluster, async (parts) => {
             await shipMeanwhile(parts, async (shipping, producer) => {

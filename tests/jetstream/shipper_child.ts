@@ -1,5 +1,5 @@
 /**
- * Ships a log that its parent writes, until it is killed. It prints a line when it has connected.
+ * Ships a log that its parent writes, until it is killed. Prints a line when it has connected.
  *
  * Arguments: the directory of the log, the stream, the subject, the addresses of the servers.
  */

@@ -54,7 +54,7 @@ async function withServer(
   }
 }
 
-/** Ships what a log has. */
+/** Ships all messages of a log. */
 function shipAll(
   log: Log,
   { connection }: Pick<Parts, "connection">,
@@ -65,7 +65,7 @@ function shipAll(
   return ship(log, sink, { cursor: "edge", follow: false, ...options });
 }
 
-/** Ships what a log has, and returns the error that ends it. */
+/** Ships all messages of a log, and returns the error that ends it. */
 async function refusal(shipping: Shipping): Promise<ShippingError> {
   const error = await assertRejects(() => shipping.done, ShippingError);
   return error as ShippingError;
@@ -89,7 +89,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       await assertStored(connection, address, log.identity, 2510);
     },
 
-    async "keeps subjects of other logs in the stream apart"(
+    async "keeps the subjects of several logs in a stream separate"(
       { nats, connection },
       log,
     ) {
@@ -108,7 +108,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       await assertStored(connection, address, log.identity, 300);
     },
 
-    async "makes NATS headers of text and numbers, and of nothing that means something else"(
+    async "turns text and numbers into NATS headers, except those that NATS reserves"(
       { nats, connection },
       log,
     ) {
@@ -149,7 +149,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       ]);
     },
 
-    async "refuses a log that was made again, and messages that are not from a log"(
+    async "refuses a log that was created again, and messages that are not from a log"(
       { nats, connection },
       log,
     ) {
@@ -186,7 +186,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       assertStringIncludes(unfit.message, "'unfit.>'");
     },
 
-    async "refuses a stream that was deleted and made again, and goes on from the cursor if told so"(
+    async "refuses a stream that was deleted and created again, and continues at the cursor if told so"(
       { nats, connection },
       log,
     ) {
@@ -220,7 +220,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       assertStringIncludes(text, "max_msgs is 1000");
     },
 
-    async "waits while the stream is full, and goes on when there is room"(
+    async "waits while the stream is full, and continues when there is room"(
       { nats, connection },
       log,
     ) {
@@ -264,7 +264,7 @@ Deno.test("jetStreamSink() with a server", { ignore }, (t) =>
       assertEquals(log.nextOffset, 0);
     },
 
-    async "of two shippers at once stores nothing twice, and fences one"(
+    async "stores nothing twice from two shippers at once, and fences one"(
       { nats, connection },
       log,
     ) {
@@ -330,7 +330,7 @@ Deno.test("jetStreamSink() with a server before 2.12", {
       await assertStored(connection, address, log.identity, 300);
     },
 
-    async "does not take what the server has seen and removed for stored"(
+    async "does not report messages as stored that the server has removed"(
       { nats, connection },
       log,
     ) {
@@ -363,7 +363,7 @@ Deno.test("jetStreamSink() with a server before 2.12", {
   }, { binary: SERVERS.older! }));
 
 Deno.test(
-  "a wrong password is an error of connecting",
+  "connect() with a wrong password is an error",
   { ignore },
   async () => {
     const config = `authorization { user: edge, password: right }`;
@@ -381,7 +381,7 @@ Deno.test(
   },
 );
 
-Deno.test("jetStreamSink() refuses names that no stream and no subject has", () => {
+Deno.test("jetStreamSink() refuses invalid names of streams and subjects", () => {
   const connection = {} as NatsConnection;
   for (const subject of ["", "edge.*", "edge.>", "a b", ".edge", "edge..7"]) {
     const options = { stream: "edge", subject };

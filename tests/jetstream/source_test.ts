@@ -1,4 +1,4 @@
-/** Pulling from a real server: what was shipped, and other messages. */
+/** Pulling from a real server, both shipped and other messages. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
@@ -22,7 +22,7 @@ for (const name of ["current", "older"] as const) {
     const manager = await jetstreamManager(connection);
 
     await t.step(
-      "brings a log back, also in two parts, beside other subjects",
+      "restores a log, also in two parts, beside other subjects",
       () =>
         at(new SimulatedPlace(), async (place) => {
           const address = await makeStream(nats, connection, "back");
@@ -77,7 +77,7 @@ for (const name of ["current", "older"] as const) {
     );
 
     await t.step(
-      "brings other messages to the edge, as they come",
+      "pulls other messages as they arrive",
       () =>
         at(new SimulatedPlace(), async (place) => {
           const address = await makeStream(nats, connection, "commands");
