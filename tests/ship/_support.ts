@@ -7,12 +7,12 @@ export class MemorySink implements Sink {
   readonly texts: string[] = [];
   readonly batches: number[] = [];
   identity: string | undefined;
-  /** Called before a batch is stored; what it throws is the destination's failure. */
+  /** Called before a batch is stored. An error that it throws is one of the destination. */
   before: (batch: MessageBatch, signal: AbortSignal) => Promise<void> | void =
     () => {};
   /** Called before `next`. */
   beforeNext: () => Promise<void> | void = () => {};
-  /** Called after a batch was stored, as an acknowledgement that may get lost. */
+  /** Called after a batch was stored. It may throw, like an acknowledgement that gets lost. */
   after: () => Promise<void> | void = () => {};
   asked = 0;
 

@@ -11,7 +11,7 @@ import { at, openLog, SimulatedPlace } from "../log/_support.ts";
 
 const encoder = new TextEncoder();
 
-/** A source in memory; each message is at the sequence of its index. */
+/** A source in memory. The sequence of each message is its index. */
 class MemorySource implements Source {
   readonly all: SourceMessage[];
   /** Called before a message is given. */
@@ -64,7 +64,7 @@ function withLog(test: (log: Log) => Promise<void>): Promise<void> {
   });
 }
 
-Deno.test("pull() appends at the offsets that the messages had, durably, and goes on where it ended", () =>
+Deno.test("pull() appends durably at the original offsets, and continues where it ended", () =>
   withLog(async (log) => {
     const source = new MemorySource(shipped(10));
     const report = await pull(source, log);
@@ -77,7 +77,7 @@ Deno.test("pull() appends at the offsets that the messages had, durably, and goe
     assertEquals(await textsOf(log), texts);
   }));
 
-Deno.test("pull() goes on after messages without an offset by their sequence", () =>
+Deno.test("pull() continues after messages without an offset by their sequence", () =>
   withLog(async (log) => {
     const message = (i: number): SourceMessage => ({
       payload: encoder.encode(`command ${i}`),
@@ -99,7 +99,7 @@ Deno.test("pull() goes on after messages without an offset by their sequence", (
     }
   }));
 
-Deno.test("pull() refuses a gap, after what was before it", () =>
+Deno.test("pull() refuses a gap after it appended the messages before it", () =>
   withLog(async (log) => {
     const source = new MemorySource([...shipped(3), ...shipped(1, 4)]);
     const error = await assertRejects(
@@ -111,7 +111,7 @@ Deno.test("pull() refuses a gap, after what was before it", () =>
     assertEquals(log.nextOffset, 3);
   }));
 
-Deno.test("pull() refuses messages of two logs in one", () =>
+Deno.test("pull() refuses messages of two logs", () =>
   withLog(async (log) => {
     const source = new MemorySource([...shipped(3), ...shipped(1, 3, "b")]);
     await assertRejects(() => pull(source, log), ShippingError, "of log b");
@@ -127,7 +127,7 @@ Deno.test("pull() rejects with the failure of the source", () =>
     await assertRejects(() => pull(source, log), Error, "down");
   }));
 
-Deno.test("pull() with follow tries again after failures and ends by its signal, durably", () =>
+Deno.test("pull() with follow retries after failures, and ends durably with its signal", () =>
   withLog(async (log) => {
     const source = new MemorySource(shipped(3));
     let failures = 0;

@@ -22,7 +22,7 @@ function texts(count: number, from = 0): string[] {
 async function until(so: () => boolean): Promise<void> {
   const endMs = performance.now() + 10_000;
   while (!so()) {
-    if (performance.now() > endMs) throw new Error("It did not come true");
+    if (performance.now() > endMs) throw new Error("It did not happen in time");
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
@@ -105,7 +105,7 @@ Deno.test("ship() without follow ends at the end of the log", () =>
     assertEquals(shippedBytes, 5 * (48 + "message 0".length));
   }));
 
-Deno.test("ship() gathers what many flushes made durable while the destination was busy", () =>
+Deno.test("ship() gathers the messages of many flushes while the destination is busy", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     const sink = new MemorySink();
@@ -119,7 +119,7 @@ Deno.test("ship() gathers what many flushes made durable while the destination w
   }));
 
 Deno.test(
-  "ship() to a destination that does not answer holds maxBytes and as much read ahead, and appending goes on",
+  "ship() to a destination that hangs holds maxBytes and as much read ahead, and appending continues",
   {
     ignore: !FILES,
   },
@@ -148,7 +148,7 @@ Deno.test(
     }),
 );
 
-Deno.test("ship() waits longer after each failure of the destination, tells the last error, and recovers", () =>
+Deno.test("ship() waits longer after each failure of the destination, reports the last error, and recovers", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     await log.appendDurable("message 0");
@@ -172,7 +172,7 @@ Deno.test("ship() waits longer after each failure of the destination, tells the 
     assertEquals(shipping.stats().state, "shipping");
   }));
 
-Deno.test("ship() tells on basalt:ship what happens", () =>
+Deno.test("ship() publishes its events on basalt:ship", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     await log.appendDurable("message 0");
@@ -197,7 +197,7 @@ Deno.test("ship() tells on basalt:ship what happens", () =>
     ]);
   }));
 
-Deno.test("Shipping.close() ends what waits for the destination, and closing again does nothing", () =>
+Deno.test("Shipping.close() ends calls that wait for the destination, and closing again does nothing", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     await log.appendDurable("message 0");
@@ -221,7 +221,7 @@ async function moveTo(log: Log, offset: number): Promise<void> {
 }
 
 /**
- * Ships a log of ten messages, of which the first `truncated` segments are gone, to a destination.
+ * Ships a log of ten messages to a destination, after its first `truncated` segments were removed.
  */
 async function refused(
   options: {
@@ -254,12 +254,12 @@ function assertReason(error: unknown, reason: string, ...parts: string[]) {
   for (const part of parts) assertStringIncludes(error.message, part);
 }
 
-Deno.test("ship() refuses an empty destination where the cursor is further, and names both", async () => {
+Deno.test("ship() refuses an empty destination when the cursor is ahead, and names both", async () => {
   const { error } = await refused({ has: 0, position: 4 });
   assertReason(error, "empty", "'memory' is at offset 4", "no message");
 });
 
-Deno.test('ship() with resumeFrom: "cursor" goes on at the cursor', async () => {
+Deno.test('ship() with resumeFrom: "cursor" continues at the cursor', async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     log.appendBatch(texts(10));
@@ -284,7 +284,7 @@ Deno.test("ship() sends again what the destination lost, whatever the cursor say
   assertEquals(sink.texts, texts(10));
 });
 
-Deno.test("ship() refuses a gap: the destination needs what the log does not have any more", async () => {
+Deno.test("ship() refuses a gap: the destination needs messages that the log no longer has", async () => {
   const { error } = await refused({ has: 1, position: 7, truncateBefore: 6 });
   assertReason(error, "gap", "needs offset 1 next", "begins at");
 });
@@ -294,7 +294,7 @@ Deno.test("ship() refuses a destination that has more than the log", async () =>
   assertReason(error, "ahead", "offsets up to 10");
 });
 
-Deno.test("ship() ends when another shipper writes to the destination again and again", () =>
+Deno.test("ship() ends when another shipper repeatedly writes to the destination", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     for (const text of texts(10)) await log.appendDurable(text);
@@ -316,7 +316,7 @@ Deno.test("ship() ends when another shipper writes to the destination again and 
     await assertRejects(() => shipping.close(), ShippingError);
   }));
 
-Deno.test("ship() ends with the error of the log, not with another attempt", () =>
+Deno.test("ship() ends with the error of the log, without another attempt", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     await log.appendDurable("message 0");
@@ -325,7 +325,7 @@ Deno.test("ship() ends with the error of the log, not with another attempt", () 
     await assertRejects(() => shipping.done, LockedError);
   }));
 
-Deno.test("Shipping throws what ended it at the end of its block, unless `done` has told it", () =>
+Deno.test("Shipping throws the error that ended it at the end of its block, unless `done` reported it", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     await using _ = await log.cursor("memory");
@@ -338,7 +338,7 @@ Deno.test("Shipping throws what ended it at the end of its block, unless `done` 
     await assertRejects(() => use(false), LockedError);
   }));
 
-Deno.test("ship() refuses options that are out of range", () =>
+Deno.test("ship() refuses options out of range", () =>
   at(new SimulatedPlace(), async (place) => {
     await using log = await openLog(place);
     const sink = new MemorySink();
@@ -349,24 +349,28 @@ Deno.test("ship() refuses options that are out of range", () =>
     }
   }));
 
-Deno.test("ship() of a LogReader ships what another writer makes durable", {
-  ignore: !FILES,
-}, () =>
-  at(new DiskPlace(), async (place) => {
-    await using log = await openLog(place);
-    const { storage, pool } = place;
-    const reader = new LogReader(place.dir, { storage, pool });
-    const sink = new MemorySink();
-    await using shipping = ship(reader, sink, { cursor: "memory" });
-    for (const text of texts(50)) await log.appendDurable(text);
-    await until(() => sink.texts.length === 50);
-    assertEquals(sink.texts, texts(50));
-    assertEquals(sink.identity, log.identity);
-    assertEquals(await shipping.lag(), 0);
-    assertEquals(shipping.stats().lagMessages, undefined);
-  }));
+Deno.test(
+  "ship() of a LogReader ships messages that another writer makes durable",
+  {
+    ignore: !FILES,
+  },
+  () =>
+    at(new DiskPlace(), async (place) => {
+      await using log = await openLog(place);
+      const { storage, pool } = place;
+      const reader = new LogReader(place.dir, { storage, pool });
+      const sink = new MemorySink();
+      await using shipping = ship(reader, sink, { cursor: "memory" });
+      for (const text of texts(50)) await log.appendDurable(text);
+      await until(() => sink.texts.length === 50);
+      assertEquals(sink.texts, texts(50));
+      assertEquals(sink.identity, log.identity);
+      assertEquals(await shipping.lag(), 0);
+      assertEquals(shipping.stats().lagMessages, undefined);
+    }),
+);
 
-/** Messages that are shipped while memory is watched. */
+/** Number of messages that are shipped while memory is measured. */
 const MESSAGES = Number(
   FILES && Deno.permissions.querySync({ name: "env" }).state === "granted"
     ? Deno.env.get("BASALT_SHIP_MESSAGES") ?? 300_000
