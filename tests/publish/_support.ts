@@ -24,7 +24,8 @@ export async function run(
 }
 
 /**
- * Copies what `deno publish` would publish, with the library for this platform; returns the names.
+ * Copies the files that `deno publish` would publish, with the library for this platform. Returns
+ * their names.
  */
 export async function publish(to: string): Promise<string[]> {
   await run(Deno.execPath(), ["task", "embed", Deno.build.target]);

@@ -1,4 +1,4 @@
-/** Lines of code, comments and pages end at 100 columns. */
+/** Checks that lines of code, comments and pages end at 100 columns. */
 import { assertEquals } from "@std/assert";
 import { FILES } from "../permissions.ts";
 
@@ -68,7 +68,7 @@ Deno.test({
   },
 });
 
-Deno.test("longLines() finds comments and code, and leaves texts that cannot be broken", () => {
+Deno.test("longLines() finds comments and code, and skips texts that cannot be broken", () => {
   const words = "word ".repeat(30);
   assertEquals(longLines("a.ts", `// ${words}`), [1]);
   assertEquals(longLines("a.rs", `\n/// ${words}\n`), [2]);

@@ -4,7 +4,7 @@ import { hasProgram } from "../machine.ts";
 import { ALL } from "../permissions.ts";
 import { publish, run, withoutCheckout } from "./_support.ts";
 
-/** Appends, reads back, and tells where the library came from. */
+/** Appends, reads back, and reports where the library came from. */
 const PROGRAM = `import { loadLibrary, Log } from "./package/mod.ts";
 const { origin } = loadLibrary();
 await using log = await Log.open(Deno.args[0]!);

@@ -79,7 +79,7 @@ test("demo --json prints the figures of a file's lines", async () => {
   }
 });
 
-test("demo ends by Ctrl-C, also while a writer runs, and leaves nothing", async () => {
+test("demo ends with Ctrl-C, also while a writer runs, and leaves no files", async () => {
   for (const part of ["1", "6"]) {
     const { code } = await run(
       [...COMMAND, "--seconds=0.3"],
@@ -95,7 +95,7 @@ test("demo ends by Ctrl-C, also while a writer runs, and leaves nothing", async 
   }
 });
 
-/** Whether the demonstration has made its directory of this number. */
+/** Whether the demonstration has created its directory with this number. */
 function isThere(dir: string, part: string): boolean {
   for (const { name } of Deno.readDirSync(dir)) {
     if ([...Deno.readDirSync(`${dir}/${name}`)].some((e) => e.name === part)) {
@@ -105,7 +105,7 @@ function isThere(dir: string, part: string): boolean {
   return false;
 }
 
-test("demo ends quietly where its output is closed, and leaves nothing", async () => {
+test("demo ends quietly when its output is closed, and leaves no files", async () => {
   const script = '"$@" --seconds=0.05 | head -1';
   const { code, text, errors } = await run([
     "sh",
@@ -127,7 +127,7 @@ test("demo says what is wrong with its arguments", async () => {
   assert(zero.errors.includes("--seconds"), zero.errors);
 });
 
-Deno.test("formatBars draws in proportion, in any width", () => {
+Deno.test("formatBars() draws in proportion, in any width", () => {
   const rates = [
     { name: "fast", perSecond: 2_000_000 },
     { name: "half", perSecond: 1_000_000 },
@@ -145,7 +145,7 @@ Deno.test("formatBars draws in proportion, in any width", () => {
   }
 });
 
-Deno.test("formatKill fits a narrow terminal, and colors only if it may", () => {
+Deno.test("formatKill() fits a narrow terminal, and uses colors only if allowed", () => {
   const kill = { acknowledged: 1_234_567, found: 1_234_567, lost: 1 };
   const narrow = formatKill(1, kill, { columns: 40, hasColors: false });
   assert(narrow.length <= 40 && narrow.endsWith("1 lost"), narrow);
@@ -153,7 +153,7 @@ Deno.test("formatKill fits a narrow terminal, and colors only if it may", () => 
   assert(colored.endsWith("\x1b[31m1 lost\x1b[0m"), colored);
 });
 
-Deno.test("formatRate keeps three digits", () => {
+Deno.test("formatRate() keeps three digits", () => {
   const rates = [0, 999, 999.6, 1234, 99_960, 999_600, 1.5e9];
   assertEquals(rates.map(formatRate), [
     "0",

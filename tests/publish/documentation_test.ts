@@ -1,4 +1,7 @@
-/** The documentation of each entry point is complete, as JSR scores it, and its links work. */
+/**
+ * Checks that the documentation of each entry point is complete, as JSR scores it, and that its
+ * links work.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 import { headingAnchors, ruleAnchors } from "./_anchors.ts";
@@ -28,7 +31,7 @@ function hasExample({ doc = "", tags = [] }: Documentation): boolean {
 
 Deno.test({
   name:
-    "each entry point is described, each exported class and function has an example (a sync version that of the async one), and nothing internal is shown",
+    "each entry point is described, each exported class and function has an example (a sync version has that of the async one), and nothing internal is shown",
   ignore: !ALL,
   async fn() {
     const { exports, license } = JSON.parse(
@@ -134,7 +137,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "every link from page to page of the documentation leads somewhere",
+  name: "every link between pages of the documentation has a target",
   ignore: !ALL,
   fn: () => {
     const pages = [

@@ -1,6 +1,4 @@
-/**
- * The programs of docs/examples, which docs/guide.md quotes: each runs as a reader would run it.
- */
+/** The programs of docs/examples that docs/guide.md quotes. Each runs as a reader would run it. */
 import { assert, assertEquals } from "@std/assert";
 import { LogReader } from "@basalt/io";
 import { Nats, SERVERS } from "../jetstream/_server.ts";
@@ -10,19 +8,19 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 const EXAMPLES = `${ROOT}docs/examples/`;
 const DECODER = new TextDecoder();
 
-/** A program that runs in a directory of its own, which vanishes with it. */
+/** A program in a directory of its own, which is removed with it. */
 class Program implements AsyncDisposable {
   readonly dir: string = Deno.makeTempDirSync({ prefix: "basalt_example_" });
   readonly #child: Deno.ChildProcess;
   readonly #reader: ReadableStreamDefaultReader<string>;
-  /** What it has printed. */
+  /** Its output so far. */
   text = "";
 
   constructor(name: string, ...args: string[]) {
     this.#child = new Deno.Command("sh", {
       args: [
         "-c",
-        'exec "$0" "$@" 2>&1', // Deno tells on standard error where a server listens
+        'exec "$0" "$@" 2>&1', // Deno prints on standard error where a server listens
         Deno.execPath(),
         "run",
         "--allow-all",
@@ -38,7 +36,7 @@ class Program implements AsyncDisposable {
       .pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Waits until it has printed what a pattern describes. */
+  /** Waits until it has printed text that matches a pattern. */
   async printed(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const found = pattern.exec(this.text);
@@ -54,7 +52,7 @@ class Program implements AsyncDisposable {
     return this.text;
   }
 
-  /** Returns the address that it listens on. */
+  /** Returns the address on which it listens. */
   async url(): Promise<string> {
     const [, url] = await this.printed(/Listening on (\S+?)\/?\s/);
     return url!;
@@ -90,7 +88,7 @@ function quoted(name: string): { code: string; output: string } {
   return { code, output };
 }
 
-/** Reads events of a session until there are as many as wanted. */
+/** Reads this many events of a session. */
 async function readEvents(
   url: string,
   count: number,
@@ -142,14 +140,14 @@ test(
   "docs/examples/outbox.ts ships each order once",
   async () => {
     await using nats = await Nats.start();
-    await (await nats.connect()).close(); // it takes connections
+    await (await nats.connect()).close(); // it accepts connections
     await using program = new Program("outbox.ts", nats.urls[0]!);
     assertEquals(await program.ended(), quoted("outbox.ts").output);
   },
   SERVERS.current === undefined,
 );
 
-test("docs/examples/sessions.ts goes on after the last event that a client had", async () => {
+test("docs/examples/sessions.ts continues after the last event that a client had", async () => {
   await using program = new Program("sessions.ts", "0");
   const url = `${await program.url()}/sessions/42`;
   const post = async (step: number): Promise<unknown> => {
@@ -188,7 +186,7 @@ test("docs/examples/shutdown.ts loses nothing that it acknowledged before SIGTER
     try {
       response = await fetch(url, { method: "POST", body });
     } catch {
-      return false; // the server takes no more requests
+      return false; // the server accepts no more requests
     }
     const { offset } = await response.json();
     acknowledged[offset] = body;

@@ -1,4 +1,6 @@
-/** A program whose log is in a directory that is not there yet; prints how many messages it has. */
+/**
+ * A program whose log is in a directory that does not exist yet. Prints how many messages it has.
+ */
 const [module, directory] = Deno.args;
 const { Log } = await import(module!);
 await using log = await Log.open(directory);

@@ -53,13 +53,13 @@ interface CitingFile {
 }
 
 interface Findings {
-  /** Citations that lead nowhere, as `path: anchor`. */
+  /** Citations without a target, as `path: anchor`. */
   readonly broken: string[];
   /** Anchors that occur more than once. */
   readonly duplicate: string[];
-  /** Rules that no counting file cites and the list does not excuse. */
+  /** Rules that no counting file cites, and that are not listed. */
   readonly uncited: string[];
-  /** Entries of the list that are cited now, or are no rules. */
+  /** Listed rules that are cited now, or that do not exist. */
   readonly outdated: string[];
 }
 
@@ -75,7 +75,7 @@ function checkCitations(
   const cited = new Set<string>();
   const broken: string[] = [];
   for (const { path, text } of files) {
-    // Within the page itself a citation has no name in front of it.
+    // Within the page itself, a citation has only the anchor.
     const pattern = path === PAGE
       ? /\]\(#([\w-]+)\)/g
       : /\bformat\.md#([\w-]+)/g;
@@ -133,7 +133,7 @@ const SMALL_PAGE = [
   "## A heading",
 ].join("\n");
 
-/** A file that cites one anchor. */
+/** Returns a file that cites one anchor. */
 function citing(path: string, anchor: string): CitingFile {
   return { path, text: `/** docs/format.md#${anchor} */` };
 }
@@ -146,12 +146,12 @@ const NOTHING: Findings = {
   outdated: [],
 };
 
-Deno.test("checkCitations finds nothing where every rule is cited", () => {
+Deno.test("checkCitations() finds nothing where every rule is cited", () => {
   const page = { path: PAGE, text: SMALL_PAGE };
   assertEquals(checkCitations(SMALL_PAGE, [page, ...GOOD], []), NOTHING);
 });
 
-Deno.test("checkCitations names a citation without a rule, with its file", () => {
+Deno.test("checkCitations() names a citation without a rule, with its file", () => {
   for (
     const path of ["lib/a.ts", "rust/src/a.rs", "tests/a.ts", "docs/a.md"]
   ) {
@@ -164,7 +164,7 @@ Deno.test("checkCitations names a citation without a rule, with its file", () =>
   assertEquals(broken, [`${PAGE}: three`]);
 });
 
-Deno.test("checkCitations names an anchor that occurs twice", () => {
+Deno.test("checkCitations() names an anchor that occurs twice", () => {
   for (const again of ['<a id="one"></a>', '<a id="a-heading"></a>']) {
     const { duplicate } = checkCitations(`${SMALL_PAGE}\n${again}`, GOOD, [
       "a-heading",
@@ -173,7 +173,7 @@ Deno.test("checkCitations names an anchor that occurs twice", () => {
   }
 });
 
-Deno.test("checkCitations wants each rule cited by a test or source, or listed", () => {
+Deno.test("checkCitations() requires each rule to be cited by a test or source, or listed", () => {
   const one = GOOD.slice(0, 1);
   const page = citing("docs/a.md", "two");
   const found = checkCitations(SMALL_PAGE, [...one, page], []);
@@ -181,7 +181,7 @@ Deno.test("checkCitations wants each rule cited by a test or source, or listed",
   assertEquals(checkCitations(SMALL_PAGE, one, ["two"]), NOTHING);
 });
 
-Deno.test("checkCitations wants a listed rule to exist and to be uncited", () => {
+Deno.test("checkCitations() requires a listed rule to exist and to be uncited", () => {
   const { outdated } = checkCitations(SMALL_PAGE, GOOD, ["two", "gone"]);
   assertEquals(outdated, ["two", "gone"]);
 });

@@ -1,5 +1,5 @@
 /**
- * The vectors that `docs/format.md` publishes have the checksums that it states:
+ * The vectors in `docs/format.md` have the checksums that the page states:
  * docs/format.md#checksum-frame, docs/format.md#checksum-batch, docs/format.md#old-checksum.
  */
 import { assertEquals } from "@std/assert";
@@ -30,7 +30,7 @@ function vector(all: readonly Vector[], start: string): Vector {
   return found[0]!;
 }
 
-/** The checksum that a paragraph states. */
+/** Returns the checksum that a paragraph states. */
 function stated({ text }: Vector): string {
   const found = /checksum `([0-9a-f]{16})`/i.exec(text);
   if (found === null) throw new Error(`no checksum is stated: ${text}`);
@@ -41,20 +41,20 @@ function hash(bytes: Uint8Array): string {
   return xxh3(bytes).toString(16).padStart(16, "0");
 }
 
-/** The u64 at a position, in the digits that the page states it in. */
+/** Returns the u64 at a position, in the notation of the page. */
 function field(bytes: Uint8Array<ArrayBuffer>, at: number): string {
   const value = new DataView(bytes.buffer).getBigUint64(at, true);
   return value.toString(16).padStart(16, "0");
 }
 
-/** `bytes`, and zeros up to a length. */
+/** Returns `bytes` followed by zeros up to a length. */
 function padded(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(length);
   whole.set(bytes);
   return whole;
 }
 
-/** The bytes that a batch checksum covers. */
+/** Returns the bytes that a batch checksum covers. */
 function covered(header: Uint8Array, frames: readonly Uint8Array[]) {
   const parts = [header.subarray(0, 40), header.subarray(48, 52)];
   if (header[52] === 1) {

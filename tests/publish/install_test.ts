@@ -4,7 +4,8 @@ import { ALL } from "../permissions.ts";
 import { ROOT, run } from "./_support.ts";
 
 Deno.test({
-  name: "deno install -g makes a command of the checkout that works elsewhere",
+  name:
+    "deno install -g installs a command from the checkout that works elsewhere",
   ignore: !ALL,
   fn: async () => {
     const root = Deno.makeTempDirSync({ prefix: "basalt_install_" });

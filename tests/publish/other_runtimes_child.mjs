@@ -1,6 +1,6 @@
 /**
- * Imports the bundles of the package in a runtime that is not Deno, and uses each of them: prints
- * what the first uses threw, as JSON.
+ * Imports the bundles of the package in a runtime other than Deno, and uses each of them. Prints
+ * the errors of the first uses as JSON.
  */
 const [directory] = process.argv.slice(2);
 const load = (name) => import(`file://${directory}/${name}.mjs`);

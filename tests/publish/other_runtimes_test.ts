@@ -1,4 +1,4 @@
-/** The package in a runtime that is not Deno. */
+/** The package in a runtime other than Deno. */
 import { assert, assertEquals } from "@std/assert";
 import { hasProgram } from "../machine.ts";
 
@@ -56,7 +56,7 @@ const obstacle = RUNTIMES.length === 0
   : "needs esbuild from npm";
 
 Deno.test(
-  `the package can be imported in other runtimes, and its first use says what is needed${
+  `the package can be imported in other runtimes, and its first use reports what is needed${
     obstacle === undefined ? "" : ` (skipped: ${obstacle})`
   }`,
   { ignore: obstacle !== undefined },

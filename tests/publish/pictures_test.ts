@@ -4,7 +4,7 @@ import { ALL } from "../permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** Texts of a class in a picture, in alphabetical order. */
+/** Returns the texts of a class in a picture, in alphabetical order. */
 function textsOf(picture: string, of: string): string[] {
   const svg = Deno.readTextFileSync(`${ROOT}docs/${picture}`);
   const found = svg.matchAll(

@@ -25,7 +25,7 @@ const path = `${directory}/blocks`;
     part.bytes.length !== 600 ||
     part.bytes.some((byte: number) => byte !== 7)
   ) {
-    throw new Error("other bytes came back");
+    throw new Error("read other bytes than written");
   }
   part.drop();
 }

@@ -1,6 +1,6 @@
 /**
- * The package as a user gets it: the files that would be published, from a server, without the
- * checkout and without a toolchain.
+ * The package as a user gets it: the published files from a server, without the checkout and
+ * without a toolchain.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { hasProgram } from "../machine.ts";
@@ -182,18 +182,23 @@ Deno.test(
       };
       const soname = /^libbasalt-\d+\.\d+\.\d+\.so$/;
 
-      await t.step("with what the README names, from memory", async () => {
-        const { origin, library, leased } = await program(documentedFlags()) as
-          & Record<"origin" | "library", string>
-          & { leased: number };
-        assertEquals({ origin, leased }, { origin: "memory", leased: 0 });
-        assert(soname.test(library), library);
-        assertEquals([...Deno.readDirSync(home)].map(({ name }) => name), [
-          "deno",
-        ]);
-      });
+      await t.step(
+        "with the permissions of the README, from memory",
+        async () => {
+          const { origin, library, leased } = await program(
+            documentedFlags(),
+          ) as
+            & Record<"origin" | "library", string>
+            & { leased: number };
+          assertEquals({ origin, leased }, { origin: "memory", leased: 0 });
+          assert(soname.test(library), library);
+          assertEquals([...Deno.readDirSync(home)].map(({ name }) => name), [
+            "deno",
+          ]);
+        },
+      );
 
-      await t.step("with the cache permitted, from there", async () => {
+      await t.step("with permission for the cache, from there", async () => {
         const flags = [
           "--allow-ffi",
           "--allow-env=HOME,XDG_CACHE_HOME",
@@ -212,7 +217,7 @@ Deno.test(
       });
 
       await t.step(
-        "with what the README names, in a directory that is not there",
+        "with the permissions of the README, in a directory that does not exist",
         async () => {
           const log = new URL("first_log_child.ts", import.meta.url);
           Deno.copyFileSync(log, `${work}/first_log_child.ts`);
@@ -234,13 +239,16 @@ Deno.test(
         },
       );
 
-      await t.step("less than the README names is refused", async () => {
-        for (const missing of documentedFlags()) {
-          const flags = documentedFlags().filter((flag) => flag !== missing);
-          const failed = await program(flags).then(() => "", String);
-          assertStringIncludes(failed, "NotCapable", missing);
-        }
-      });
+      await t.step(
+        "fewer permissions than in the README are refused",
+        async () => {
+          for (const missing of documentedFlags()) {
+            const flags = documentedFlags().filter((flag) => flag !== missing);
+            const failed = await program(flags).then(() => "", String);
+            assertStringIncludes(failed, "NotCapable", missing);
+          }
+        },
+      );
     } finally {
       Deno.removeSync(dir, { recursive: true });
     }

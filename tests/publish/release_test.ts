@@ -40,38 +40,45 @@ Deno.test(
   },
 );
 
-Deno.test("obstacles() names the one file with another version, or with none", {
-  ignore: !FILES,
-}, () => {
-  const paths = Object.keys(statedVersions(ROOT));
-  assert(paths.length >= 6);
-  const dir = Deno.makeTempDirSync();
-  try {
-    for (const changed of paths) {
-      for (const path of paths) {
-        const text = Deno.readTextFileSync(ROOT + path);
-        Deno.mkdirSync(`${dir}/${path}/..`.replace(/[^/]*\/\.\.$/, ""), {
-          recursive: true,
-        });
-        Deno.writeTextFileSync(`${dir}/${path}`, path === changed ? "" : text);
+Deno.test(
+  "obstacles() names the only file with another version, or without one",
+  {
+    ignore: !FILES,
+  },
+  () => {
+    const paths = Object.keys(statedVersions(ROOT));
+    assert(paths.length >= 6);
+    const dir = Deno.makeTempDirSync();
+    try {
+      for (const changed of paths) {
+        for (const path of paths) {
+          const text = Deno.readTextFileSync(ROOT + path);
+          Deno.mkdirSync(`${dir}/${path}/..`.replace(/[^/]*\/\.\.$/, ""), {
+            recursive: true,
+          });
+          Deno.writeTextFileSync(
+            `${dir}/${path}`,
+            path === changed ? "" : text,
+          );
+        }
+        const found = obstacles(`${dir}/`);
+        if (changed !== "deno.json") assertEquals(found.length, 1, changed);
+        assert(
+          found.includes(
+            `${changed} states no version, not ${
+              changed === "deno.json"
+                ? undefined
+                : statedVersions(ROOT)["deno.json"]
+            }`,
+          ),
+          `${changed}: ${found}`,
+        );
       }
-      const found = obstacles(`${dir}/`);
-      if (changed !== "deno.json") assertEquals(found.length, 1, changed);
-      assert(
-        found.includes(
-          `${changed} states no version, not ${
-            changed === "deno.json"
-              ? undefined
-              : statedVersions(ROOT)["deno.json"]
-          }`,
-        ),
-        `${changed}: ${found}`,
-      );
+    } finally {
+      Deno.removeSync(dir, { recursive: true });
     }
-  } finally {
-    Deno.removeSync(dir, { recursive: true });
-  }
-});
+  },
+);
 
 interface Step {
   uses?: string;
@@ -147,7 +154,7 @@ Deno.test(
   },
 );
 
-Deno.test("the release workflow runs tasks and versions that are there", {
+Deno.test("the release workflow uses existing tasks and versions", {
   ignore: !FILES,
 }, () => {
   const { jobs, env } = workflow();

@@ -4,7 +4,7 @@ import { ALL } from "../permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** From the top; a room imports those below it. Rooms in one row do not know each other. */
+/** From the top. A room imports those below it. Rooms in one row do not import each other. */
 const FLOORS: readonly (readonly string[])[] = [
   ["cli"],
   ["iggy", "jetstream", "otel"],
@@ -17,11 +17,11 @@ const FLOORS: readonly (readonly string[])[] = [
   ["native"],
   ["base"],
 ];
-/** It stands beside the others. */
+/** Rooms that `testing`, which stands beside the others, may import. */
 const TESTING = ["storage", "pool", "base"];
 /** Parts of the storage that it may import besides, to check and fail as the disk does. */
 const PARTS = "lib/storage/parts.ts";
-/** Iggy's format up to 0.8 has a face of its own, for the room that needs it. */
+/** Iggy's format up to 0.8 has an entry file of its own, for the room that needs it. */
 const LEGACY = "lib/codec/legacy/mod.ts";
 
 interface Source {
@@ -96,7 +96,7 @@ function below(room: string): readonly string[] {
 }
 
 Deno.test({
-  name: "a room imports only rooms below it, by their faces",
+  name: "a room imports only rooms below it, through their mod.ts",
   ignore: !ALL,
   fn: () => {
     const wrong: string[] = [];
@@ -119,8 +119,9 @@ Deno.test({
 });
 
 Deno.test({
-  // Types alone may refer to each other, as a buffer and its pool do: nothing is loaded for them.
-  name: "no file imports itself by way of others",
+  // Only types may refer to each other, as a buffer and its pool do, because nothing is loaded for
+  // them.
+  name: "no file imports itself through others",
   ignore: !ALL,
   fn: () => {
     const edges = new Map(
@@ -149,10 +150,10 @@ Deno.test({
 
 Deno.test({
   name:
-    "log, segment and codec read no clock and no randomness but the storage's",
+    "log, segment and codec read no clock and no random source except the storage's",
   ignore: !ALL,
   fn: () => {
-    // The steady clock is for statistics. A segment by itself has no storage: these are its
+    // The monotonic clock is for statistics. A segment by itself has no storage, so these are its
     // defaults.
     const standalone = "lib/segment/segment_writer.ts";
     const said =
@@ -166,7 +167,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "no module of Node's is loaded by importing: it would take longer than the whole package",
+    "importing loads no module of Node, which would take longer than the whole package",
   ignore: !ALL,
   fn: () => {
     const wrong = sources()
