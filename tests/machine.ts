@@ -1,7 +1,7 @@
-/** What the machine has: tests that need more are ignored, and named in `required.txt`. */
+/** What the machine has. Tests that need more are ignored, and listed in `required.txt`. */
 import { ALL } from "./permissions.ts";
 
-/** Whether a program is installed; `args` come before `--version`. */
+/** Whether a program is installed. `args` come before `--version`. */
 export function hasProgram(
   name: string,
   args: readonly string[] = [],
@@ -10,7 +10,7 @@ export function hasProgram(
 }
 
 /**
- * Whether a shell command that mounts something in the directory `$0` works here: it needs
+ * Whether a shell command that mounts something in the directory `$0` works here. It needs
  * privileges, and programs that may be missing.
  */
 export function canMount(mount: string): boolean {

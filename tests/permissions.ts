@@ -1,6 +1,6 @@
 /**
- * What the run was permitted: tests that need more are ignored, so that `deno test --allow-ffi`
- * passes alone.
+ * Whether the run has a permission. Tests that need more are ignored, so that `deno test
+ * --allow-ffi` alone passes.
  */
 function granted(name: "read" | "write" | "run" | "sys" | "env"): boolean {
   return Deno.permissions.querySync({ name }).state === "granted";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { onAbort } from "../../lib/base/mod.ts";
 
-/** The signal of a controller, and how many listeners it has. */
+/** The signal of a controller, with a count of its listeners. */
 class Counted {
   readonly controller = new AbortController();
   readonly signal = this.controller.signal;
@@ -34,7 +34,7 @@ Deno.test("onAbort() calls each callback once, in order, unless it was ended", (
   assertEquals(called, [0, 2, 3]);
 });
 
-Deno.test("onAbort() leaves out what an earlier callback ended, and calls what it did not", () => {
+Deno.test("onAbort() skips callbacks that an earlier one ended, and calls the others", () => {
   const { controller, signal } = new Counted();
   const called: number[] = [];
   onAbort(signal, () => {
@@ -46,7 +46,7 @@ Deno.test("onAbort() leaves out what an earlier callback ended, and calls what i
   assertEquals(called, [0, 1, 3]);
 });
 
-Deno.test("onAbort() has one listener of a signal while there is a callback, and none after", () => {
+Deno.test("onAbort() has one listener on a signal while there is a callback, and none afterwards", () => {
   const counted = new Counted();
   const { signal } = counted;
   assertEquals(counted.listeners, 0);
@@ -61,7 +61,7 @@ Deno.test("onAbort() has one listener of a signal while there is a callback, and
   assertEquals([counted.listeners, other.listeners], [0, 1]);
 });
 
-Deno.test("onAbort() of 100,000 callbacks takes no step for each pair of them", () => {
+Deno.test("onAbort() of 100,000 callbacks is not quadratic", () => {
   const controller = new AbortController();
   const { signal } = controller;
   let called = 0;
@@ -74,6 +74,6 @@ Deno.test("onAbort() of 100,000 callbacks takes no step for each pair of them", 
   controller.abort();
   const tookMs = performance.now() - began;
   assertEquals(called, 50_000);
-  // A quadratic one takes minutes.
+  // Quadratic work would take minutes.
   assert(tookMs < 10_000, `${tookMs} ms`);
 });

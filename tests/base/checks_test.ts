@@ -26,7 +26,7 @@ Deno.test("roundDown() and roundUp() enclose a value by the nearest multiples", 
   assertEquals(roundDown(2 ** 53 - 1, 4096), 2 ** 53 - 4096);
 });
 
-Deno.test("checkInteger() names the argument, the range and what it got", () => {
+Deno.test("checkInteger() names the argument, the range and the value", () => {
   checkInteger(...argument, 0);
   checkInteger(...argument, 2 ** 53 - 1);
   for (const value of [-1, 0.5, NaN, Infinity, 2 ** 53, 2 ** 60]) {
@@ -55,7 +55,7 @@ Deno.test("checkInteger() names the argument, the range and what it got", () => 
   }
 });
 
-Deno.test("checkChoice() names the choices and what it got", () => {
+Deno.test("checkChoice() names the choices and the value", () => {
   checkChoice("open file", "direct", "never", ["require", "never"]);
   for (
     const [value, shown] of [["no", '"no"'], [1, "number"], [null, "null"]]
@@ -79,7 +79,7 @@ Deno.test("formatBytes() takes the largest unit that keeps the figure at 1 or mo
   for (const [bytes, text] of each) assertEquals(formatBytes(bytes), text);
 });
 
-Deno.test("isZero() and sameBytes() look at every byte", () => {
+Deno.test("isZero() and sameBytes() check every byte", () => {
   const bytes = new Uint8Array(9);
   assertEquals([isZero(bytes), isZero(new Uint8Array())], [true, true]);
   for (let i = 0; i < bytes.length; i++) {

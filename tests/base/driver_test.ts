@@ -10,14 +10,11 @@ import {
 } from "../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 
-/**
- * Completes operations when it is told to, in a queue that may be settled while it is being
- * settled.
- */
+/** Completes operations when it is told to. `settle` may be called again inside a completion. */
 class Device {
   readonly inFlight: (() => void)[] = [];
 
-  /** Blocks until what is in flight is over. */
+  /** Blocks until all operations in flight have completed. */
   readonly settle = (): void => {
     for (let left = this.inFlight.length; left > 0; left--) this.complete(0);
   };
@@ -26,7 +23,7 @@ class Device {
     this.inFlight.splice(index, 1)[0]?.();
   }
 
-  /** An operation with callbacks. */
+  /** Starts an operation with callbacks. */
   begun<T>(run: () => T, settles = true): Task<T> {
     return perform({
       kind: "begun",
@@ -36,7 +33,7 @@ class Device {
         this.inFlight.push(() => {
           if ("error" in outcome) reject(outcome.error);
           else resolve(outcome.value);
-          // What comes twice is ignored.
+          // A second completion is ignored.
           reject("twice");
         });
       },
@@ -44,10 +41,10 @@ class Device {
     });
   }
 
-  /** How many operations with a promise only are in flight. */
+  /** Number of operations in flight that have only a promise. */
   promises = 0;
 
-  /** An operation with a promise only. */
+  /** Starts an operation that has only a promise. */
   *promised<T>(run: () => T): Task<T> {
     const start = () => {
       this.promises++;
@@ -85,7 +82,7 @@ function outcomeOfPromise<T>(promise: Promise<T>): Promise<Outcome<T>> {
   return promise.then((value) => ({ value }), (error) => ({ error }));
 }
 
-/** Lets everything run that waits for promises only. */
+/** Lets everything run that waits only for promises. */
 async function rest(): Promise<void> {
   for (let i = 0; i < 12; i++) await Promise.resolve();
 }
@@ -99,7 +96,7 @@ interface Plan {
   branches: Plan[][];
 }
 
-/** The operations of a task in order; of tasks side by side, those of each. */
+/** The operations of a task in order. Those of concurrent tasks are in lists of their own. */
 type Log = (string | Log[])[];
 
 function random(seed: number): (below: number) => number {
@@ -146,7 +143,7 @@ function* performed(
     const run = (): string | undefined => {
       log.push(name);
       if (fails) throw name;
-      // Success without a value is no failure.
+      // Success without a value is not a failure.
       return name.endsWith("0") ? undefined : name;
     };
     try {
@@ -161,7 +158,10 @@ function* performed(
   return results;
 }
 
-/** Drives a plan, and blocks after some completions; returns whether that came before the end. */
+/**
+ * Drives a plan, and finishes it synchronously after some completions. Returns whether that was
+ * before the end.
+ */
 async function finishedAfter(
   plans: readonly Plan[],
   moment: number,
@@ -197,7 +197,7 @@ async function finishedAfter(
   };
   if (below(2) === 0) finish();
   else {
-    // While the completion of another operation is being delivered.
+    // While the completion of another operation is delivered.
     device.inFlight.unshift(finish);
     device.settle();
   }
@@ -221,7 +221,7 @@ Deno.test("Driver.finishSync() at any moment gives what driveSync() gives, by th
   assert(moments > 1000);
 });
 
-Deno.test("Driver.finishSync() refuses while a step runs with a promise only, and the task goes on", async () => {
+Deno.test("Driver.finishSync() refuses while a step runs with a promise only, and the task continues", async () => {
   for (const isNested of [false, true]) {
     const device = new Device();
     const driver = new Driver((function* (): Task<string> {
@@ -243,7 +243,7 @@ Deno.test("Driver.finishSync() refuses while a step runs with a promise only, an
   }
 });
 
-Deno.test("Driver.finishSync() refuses what settling does not complete, and the task goes on", async () => {
+Deno.test("Driver.finishSync() refuses a step that settling does not complete, and the task continues", async () => {
   const device = new Device();
   const driver = new Driver(together([
     device.begun(() => 1, false),
@@ -254,7 +254,7 @@ Deno.test("Driver.finishSync() refuses what settling does not complete, and the 
     TypeError,
     "'begun', was not completed by settling",
   );
-  // Half of it, after which the other half is refused.
+  // Completes half of it, then refuses the other half.
   assertThrows(() => driver.finishSync(() => device.complete(1)), TypeError);
   device.settle();
   assertEquals(
@@ -289,12 +289,12 @@ Deno.test("Driver.finishSync() throws what the task throws, once: the promise co
   }));
   assertThrows(() => driver.finishSync(device.settle), Error, "full");
   assertThrows(() => driver.finishSync(), Error, "full");
-  // A rejection that nobody handles ends the test run.
+  // An unhandled rejection would end the test run.
   await new Promise((resolve) => setTimeout(resolve, 0));
   await assertRejects(() => driver.promise, Error, "full");
 });
 
-Deno.test("drive() keeps the stack flat, however many steps end at once", async () => {
+Deno.test("drive() keeps the stack flat, however many steps complete at once", async () => {
   const count = 100_000;
   const sum = await drive((function* (): Task<number> {
     let sum = 0;
@@ -304,7 +304,7 @@ Deno.test("drive() keeps the stack flat, however many steps end at once", async 
   assertEquals(sum, count);
 });
 
-Deno.test("drive() takes what begin() throws as the failure of the step", async () => {
+Deno.test("drive() treats an error of begin() as the failure of the step", async () => {
   const failing = perform({
     kind: "failing",
     runSync: () => 0,

@@ -7,7 +7,7 @@ import {
 } from "../../lib/base/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 
-/** A step of which both forms note themselves. */
+/** A step that records whether it runs async or sync. */
 function noted(log: string[], name: string, fails = false): Task<string> {
   const result = (form: string): string => {
     log.push(`${form} ${name}`);
@@ -41,7 +41,7 @@ Deno.test("drive() and driveSync() run the same body", async () => {
   assertEquals(log, ["sync a", "sync b", "caught b", "finally", "sync c"]);
 });
 
-Deno.test("drive() and driveSync() pass on what the body does not catch", async () => {
+Deno.test("drive() and driveSync() pass on errors that the body does not catch", async () => {
   await assertRejects(() => drive(noted([], "x", true)), Error, "x");
   assertThrows(() => driveSync(noted([], "x", true)), Error, "x");
 });
@@ -83,7 +83,7 @@ Deno.test("together() begins every task before it waits for one", async () => {
   );
 });
 
-Deno.test("together() of one task gives its steps on, and settles its failure", async () => {
+Deno.test("together() of one task passes its steps on, and reports its failure", async () => {
   const one = together([noted([], "x", true)]);
   const { value } = one.next();
   assert("run" in (value as object));
@@ -101,7 +101,7 @@ Deno.test("together() of one task gives its steps on, and settles its failure", 
   }
 });
 
-Deno.test("together() of no task ends at once", async () => {
+Deno.test("together() of no tasks completes at once", async () => {
   assertEquals(await drive(together([])), []);
   assertEquals(driveSync(together([])), []);
 });

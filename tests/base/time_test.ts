@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { microsOf, type Time } from "../../lib/base/mod.ts";
 
-Deno.test("microsOf() returns whole microseconds of each kind of time", () => {
+Deno.test("microsOf() returns whole microseconds of each type of time", () => {
   const instant = Temporal.Instant.from("2024-01-01T00:00:00.123456789Z");
   const times: [Time, number][] = [
     [0, 0],
@@ -16,7 +16,7 @@ Deno.test("microsOf() returns whole microseconds of each kind of time", () => {
   }
 });
 
-Deno.test("microsOf() refuses what is no time, and names it", () => {
+Deno.test("microsOf() refuses what is not a time, and names it", () => {
   const before = Temporal.Instant.fromEpochNanoseconds(-1n);
   const refused: [unknown, string][] = [
     [-1, "-1"],

@@ -1,4 +1,4 @@
-/** The comparison as a program: it leaves nothing behind, whether it ends or is interrupted. */
+/** The comparison as a program: it removes all its files, whether it ends or is interrupted. */
 import { assertEquals } from "@std/assert";
 import { ALL } from "../permissions.ts";
 
@@ -7,7 +7,7 @@ const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
 async function inDirectory(
   body: (dir: string) => Promise<void>,
 ): Promise<void> {
-  // Beside the checkout, not in /tmp: that is often memory.
+  // Beside the checkout instead of in /tmp, which is often memory.
   const dir = Deno.makeTempDirSync({ dir: ROOT, prefix: ".compare-test-" });
   try {
     await body(dir);
@@ -34,7 +34,7 @@ function names(dir: string): string[] {
 }
 
 Deno.test({
-  name: "a run writes its reports and removes its files",
+  name: "the comparison writes its reports and removes its files",
   ignore: !ALL,
   fn: () =>
     inDirectory(async (dir) => {
@@ -66,12 +66,12 @@ Deno.test({
       ]);
       for (const { median, min, max, met } of rows) {
         assertEquals(min > 0 && min <= median && median <= max, true);
-        // Scaled: a verdict would mean nothing.
+        // A scaled run has no meaningful verdict.
         assertEquals(met, null);
       }
       const page = Deno.readTextFileSync(`${dir}/report.html`);
       assertEquals(page.match(/<svg /g)!.length >= 2, true);
-      // Names of the SVG standard apart, nothing is taken from elsewhere.
+      // Except for names of the SVG standard, nothing is loaded from elsewhere.
       assertEquals(/(src|href)="?http|@import|url\(http/.test(page), false);
       const table = new TextDecoder().decode(stdout);
       assertEquals(/^P9\.p50 .*≤ 1\.05/m.test(table), true, table);
@@ -80,7 +80,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "an interrupted run removes its files and ends with 130",
+  name:
+    "the comparison removes its files when interrupted, and ends with exit code 130",
   ignore: !ALL,
   fn: () =>
     inDirectory(async (dir) => {
@@ -90,7 +91,7 @@ Deno.test({
         new Response(child.stdout).text(),
         new Response(child.stderr).text(),
       ]);
-      // As soon as it has a directory of its own, and something in it.
+      // As soon as it has a directory of its own with something in it.
       let waitedMs = 0;
       while (!names(dir).some((name) => names(`${dir}/${name}`).length > 0)) {
         await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,4 +1,4 @@
-/** What the comparisons report: medians, verdicts, the table, JSON and Markdown. */
+/** Reports of the comparisons: medians, verdicts, the table, JSON and Markdown. */
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Machine } from "../../bench/compare/machine.ts";
 import {
@@ -50,7 +50,7 @@ const row = compareSides(
   { name: "fio", runs: [moved(1e9, 1), moved(1e9, 1), moved(1e9, 1)] },
 );
 
-Deno.test("a ratio is that of each pair, of bytes by elapsed time", () => {
+Deno.test("compareSides() calculates the ratio of each pair from bytes per elapsed time", () => {
   assertEquals(row.values, [2, 3, 4]);
   assertEquals([row.ours, row.theirs], ["3.00 GB/s", "1.00 GB/s"]);
 });
@@ -60,7 +60,7 @@ Deno.test("the median of an even number is between the middle two", () => {
   assertEquals(median([10, 9, 1]), 9);
 });
 
-Deno.test("the median decides whether a goal is met, the limit included", () => {
+Deno.test("the median decides whether a goal is met, including at the limit", () => {
   const of = (goal: ReturnType<typeof atLeast>) => isMet({ ...row, goal });
   assertEquals(of(atLeast(3)), true);
   assertEquals(of(atLeast(3.01)), false);
@@ -137,7 +137,7 @@ Deno.test("the table has a verdict only where the goals hold", () => {
 });
 
 Deno.test({
-  name: "Markdown replaces what is between the markers, and nothing else",
+  name: "writeMarkdown() replaces only the text between the markers",
   ignore: !FILES,
   fn() {
     const path = Deno.makeTempFileSync();
@@ -153,7 +153,7 @@ Deno.test({
       assertEquals(text.includes("old"), false);
       assertEquals(text.includes("| P3.read | reading | ≥ 1.2 | 3 |"), true);
       assertEquals(text.includes("- a note"), true);
-      // A second time, the same file.
+      // A second time, with the same result.
       writeMarkdown(path, MACHINE, [row], () => true, ["a note"]);
       assertEquals(Deno.readTextFileSync(path), text);
     } finally {
@@ -162,7 +162,7 @@ Deno.test({
   },
 });
 
-Deno.test("arguments that are wrong are named", () => {
+Deno.test("wrong arguments are named", () => {
   const parse = (...args: string[]) => compareOptions(args, ["P1", "P2"]);
   assertEquals(parse("--only", "P1,P2", "/d").only, ["P1", "P2"]);
   assertEquals(parse("--quick", "/d").quick, true);

@@ -1,4 +1,4 @@
-/** The rows of durable writes are honest: as many syncs reach the kernel as each side claims. */
+/** Checks the rows of durable writes: as many syncs reach the kernel as each side claims. */
 import { assert } from "@std/assert";
 import type { DurablePuts } from "../../bench/compare/programs/durable_puts.ts";
 import { programArguments } from "../../bench/compare/programs/run.ts";
@@ -15,7 +15,7 @@ const STEPS = 50;
 
 const obstacle = ALL ? await straceObstacle() : "needs all permissions";
 
-/** The arguments of Deno for storing so many steps. */
+/** Returns the arguments of Deno for storing this many steps. */
 function storing(
   side: DurablePuts,
   dir: string,
@@ -30,7 +30,7 @@ function storing(
   );
 }
 
-/** Why a package cannot be loaded here; `undefined` if it can. */
+/** Returns why a package cannot be loaded here, or `undefined`. */
 async function packageObstacle(
   side: "level" | "lmdb",
   specifier: string,
@@ -51,7 +51,7 @@ const obstacles: Partial<Record<DurablePuts, string | undefined>> = {
   lmdb: await packageObstacle("lmdb", LMDB),
 };
 
-/** The sides of W1 to W3, and the messages of a step: each step is durable when it ends. */
+/** The sides of W1 to W3, and the messages of a step. Each step is durable when it ends. */
 const SIDES: readonly [DurablePuts, group: number][] = [
   ["appendDurable", 1],
   ["appendDurable", 64],
@@ -74,7 +74,7 @@ for (const [side, group] of SIDES) {
     name: `${side} syncs each step of ${group}${skipped}`,
     ignore: reason !== undefined,
     fn: async () => {
-      // Beside the checkout, not in /tmp: that is often memory.
+      // Beside the checkout instead of in /tmp, which is often memory.
       const dir = Deno.makeTempDirSync({ dir: ROOT, prefix: ".syncs-test-" });
       try {
         const counted = async (steps: number) =>
@@ -83,7 +83,7 @@ for (const [side, group] of SIDES) {
             storing(side, `${dir}/${steps}`, steps, group),
             dir,
           );
-        // Opening and closing sync as well: those are not of the steps.
+        // Opening and closing sync as well, but do not belong to the steps.
         const before = await counted(0);
         const { syncs, calls, output } = await counted(STEPS);
         const shown = JSON.stringify({ before: before.calls, after: calls });

@@ -1,4 +1,6 @@
-/** The workload of the comparisons: order, latency from when a batch was due, shared syncs. */
+/**
+ * The workload of the comparisons: order, latency from the time when a batch was due, shared syncs.
+ */
 import { assertEquals } from "@std/assert";
 import { P50 } from "../../bench/compare/measure.ts";
 import { SharedFile } from "../../bench/compare/references/synced_file.ts";
@@ -11,7 +13,7 @@ import {
 
 const LATE_MS = 40;
 
-/** A stream that takes so long for a batch, one after the other. */
+/** A stream that takes this long for a batch, one after the other. */
 function slowStream(): Stream & { accepted: number; received: number } {
   let last: Promise<void> = Promise.resolve();
   let durable = 0;
@@ -38,7 +40,8 @@ function slowStream(): Stream & { accepted: number; received: number } {
 
 Deno.test("work() counts the latency of a batch from when it was due", async () => {
   const stream = slowStream();
-  // Each of two producers has a batch due each 20 ms, and a batch takes 40: they fall behind.
+  // Each of two producers has a batch due every 20 ms, and a batch takes 40 ms, so they fall
+  // behind.
   const run = await work([stream], {
     producers: 2,
     bytesPerSecond: 100 * BATCH_BYTES,
@@ -49,7 +52,7 @@ Deno.test("work() counts the latency of a batch from when it was due", async () 
     10,
     10,
   ]);
-  // The middle one of ten is due after 50 ms and durable after 200.
+  // The middle one of ten is due after 50 ms and durable after 200 ms.
   const late = 3 * LATE_MS * 1e3;
   assertEquals(P50.of(run) > late, true, `${P50.of(run)} us`);
   assertEquals(P50.of(run.consumers) > late, true, `${P50.of(run.consumers)}`);
@@ -79,12 +82,12 @@ class SteppedFile {
   }
 }
 
-/** Lets all promises that are resolved have their turn. */
+/** Lets the callbacks of all resolved promises run. */
 function turn(): Promise<void> {
   return new Promise((done) => setTimeout(done, 0));
 }
 
-Deno.test("SharedFile writes in order, and a sync serves only what was written before it", async () => {
+Deno.test("SharedFile writes in order, and a sync covers only what was written before it", async () => {
   const stepped = new SteppedFile();
   const file = new SharedFile(stepped as unknown as Deno.FsFile);
   const done: number[] = [];

@@ -1,4 +1,4 @@
-/** Writes a log under observation until standard input ends. */
+/** Writes an instrumented log until standard input ends. */
 import { metrics } from "@opentelemetry/api";
 import { BufferPool, Log } from "@basalt/io";
 import { instrument } from "@basalt/io/otel";

@@ -21,7 +21,7 @@ interface Metric {
   histogram?: { dataPoints: Point[] };
 }
 
-/** A collector: takes OTLP JSON on loopback, and keeps the last metric of each name. */
+/** A collector that takes OTLP JSON on loopback, and keeps the last metric of each name. */
 function collector(): {
   metrics: Map<string, Metric>;
   server: Deno.HttpServer<Deno.NetAddr>;
@@ -55,7 +55,7 @@ function value(metric: Metric | undefined): number {
 
 Deno.test({
   name:
-    "instrument() gives a collector the figures of a log, its cursors and its pool",
+    "instrument() reports the figures of a log, its cursors and its pool to a collector",
   ignore: !ALL,
   async fn() {
     const { metrics, server } = collector();
@@ -110,7 +110,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "metricsText() and directoryMetrics() give what Prometheus reads",
+  name:
+    "metricsText() and directoryMetrics() return text that Prometheus reads",
   ignore: !ALL,
   async fn() {
     const parent = Deno.makeTempDirSync();

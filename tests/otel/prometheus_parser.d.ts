@@ -1,4 +1,4 @@
-/** What `parse-prometheus-text-format` returns: a family for each metric. */
+/** Parses the text format. Returns a family for each metric. */
 export default function parsePrometheus(text: string): {
   name: string;
   help: string;

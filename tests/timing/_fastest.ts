@@ -1,14 +1,14 @@
-/** What is timed, in rounds. */
+/** A subject that is timed in rounds. */
 export interface Timed {
   run(): void;
-  /** Prepares the next round; its time does not count. */
+  /** Prepares the next round. Its time does not count. */
   after?(): Promise<unknown> | void;
 }
 
 /**
- * Returns the shortest time of each, in milliseconds.
+ * Returns the shortest time of each subject, in milliseconds.
  *
- * They take turns, and only the best counts: other work of the machine only adds time.
+ * They take turns, and only the best time counts, because other work of the machine only adds time.
  */
 export async function fastest<T extends readonly Timed[]>(
   rounds: number,

@@ -1,4 +1,4 @@
-/** Compares appending with writing to a file; the limit is far from the usual ratio. */
+/** Compares appending with writing to a file. The limit is far from the usual ratio. */
 import { assert } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 import { at, DiskPlace } from "../log/_support.ts";

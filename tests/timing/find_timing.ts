@@ -17,7 +17,7 @@ for (const [find, step] of [[findBatch, 190], [findMessage, 13]] as const) {
     for (const bytes of [random, new Uint8Array(BYTES), sparse]) {
       const start = performance.now();
       assertEquals(find(bytes, 0, 0, MAX).position, undefined);
-      // Milliseconds if it filters, minutes if it hashes everything.
+      // Milliseconds if it filters, and minutes if it hashes everything.
       const tookMs = performance.now() - start;
       assert(tookMs < 2000, `${tookMs} ms`);
     }

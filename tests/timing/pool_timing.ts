@@ -37,7 +37,7 @@ Deno.test("Log.append() with the pool on is not slower than with it off", () =>
     assert(pool.stats().peakMappedBytes < 64 * MIB);
   }));
 
-Deno.test("PooledBuffer.append() with the pool on takes less than half the time, unlike that of the seed", async () => {
+Deno.test("PooledBuffer.append() with the pool on takes less than half the time, unlike in Iggy's pool", async () => {
   const payload = new Uint8Array(64 * KIB).fill(7);
   const ours = (pool: BufferPool) => () => {
     const buffer = pool.acquireSync(128 * KIB);
@@ -66,7 +66,7 @@ Deno.test("PooledBuffer.append() with the pool on takes less than half the time,
     often(seeds),
     often(plain),
   );
-  // The seed loses every frozen block, and allocates as if it had no pool.
+  // Iggy's pool loses every frozen block, and allocates as if there were no pool.
   const ratios = [pooled / allocated, seedPooled / seedAllocated] as const;
   assert(ratios[0] < 0.5 && ratios[1] >= 0.5, `on / off: ${ratios}`);
 });

@@ -1,4 +1,4 @@
-/** Sends requests to a server, one after the other, and prints the time of each in milliseconds. */
+/** Sends requests to a server one after the other, and prints the time of each in milliseconds. */
 const [url, count] = Deno.args;
 const times: number[] = [];
 for (let i = 0; i < Number(count); i++) {

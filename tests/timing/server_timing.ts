@@ -1,14 +1,17 @@
-/** A lone appender whose writes are made in place must not starve a server of the same isolate. */
+/** A lone appender whose writes are made in place must not starve a server in the same isolate. */
 import { assert } from "@std/assert";
 import { Log } from "../../lib/log/mod.ts";
 
 const REQUESTS = 300;
 /**
- * What the appender may add to the server's 99th percentile: far more than a quiet machine shows.
+ * How much the appender may add to the server's 99th percentile, in milliseconds. It is far more
+ * than a quiet machine shows.
  */
 const MAX_ADDED_MS = 60;
 
-/** Returns the 99th percentile of the answers that another process got, in milliseconds. */
+/**
+ * Returns the 99th percentile of the response times that another process measured, in milliseconds.
+ */
 async function p99Of(url: string): Promise<number> {
   const child = new URL("server_client_child.ts", import.meta.url).pathname;
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
@@ -20,7 +23,7 @@ async function p99Of(url: string): Promise<number> {
   return times.sort((a, b) => a - b)[Math.floor(0.99 * REQUESTS)]!;
 }
 
-Deno.test("Log.appendDurable() of a lone appender lets a server of its isolate answer", async () => {
+Deno.test("Log.appendDurable() of a lone appender lets a server in its isolate respond", async () => {
   const dir = Deno.makeTempDirSync({ prefix: "basalt_server_" });
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
