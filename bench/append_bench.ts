@@ -1,6 +1,6 @@
 /**
- * Messages of 100 bytes into a log's memory, beside the same number of `Deno.FsFile.writeSync`
- * calls: 10 000 messages an iteration. Flushing is not timed.
+ * Appends messages of 100 bytes to a log's memory, beside the same number of
+ * `Deno.FsFile.writeSync` calls: 10 000 messages an iteration. Flushing is not timed.
  */
 import { BufferPool, Log } from "../mod.ts";
 
@@ -8,7 +8,7 @@ const COUNT = 10_000;
 const BATCH = 1000;
 const PAYLOAD_BYTES = 100;
 
-// Beside the checkout, not in /tmp: that is often memory.
+// Beside the checkout instead of in /tmp, which is often memory.
 const dir = Deno.makeTempDirSync({
   dir: decodeURIComponent(new URL("..", import.meta.url).pathname),
   prefix: ".bench-",
@@ -23,7 +23,7 @@ const arrays: Uint8Array[] = new Array(BATCH).fill(payload);
 const strings: string[] = new Array(BATCH).fill("a".repeat(PAYLOAD_BYTES));
 const group = `${COUNT} messages of ${PAYLOAD_BYTES} B`;
 
-/** Times an append, and then writes its messages without timing that. */
+/** Times an append, then writes its messages outside the timing. */
 function appending(append: () => void) {
   return async (bench: Deno.BenchContext): Promise<void> => {
     bench.start();

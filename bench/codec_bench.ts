@@ -1,6 +1,6 @@
 /**
- * The codec beside a plain copy of the same bytes: 1 MiB of messages with 100 bytes and 1 KiB of
- * payload each, in one batch.
+ * The codec beside a plain copy of the same bytes: 1 MiB of messages with payloads of 100 bytes or
+ * 1 KiB, in one batch.
  *
  * Run with `deno bench --allow-ffi --allow-read bench/codec_bench.ts`.
  */
@@ -64,7 +64,7 @@ for (const payloadBytes of [100, 1024]) {
       const message = readFrame(log, scan.starts[i]!, 0);
       sum += message.offset + message.payload.length;
     }
-    if (sum === 0) throw new Error("Cannot be nothing");
+    if (sum === 0) throw new Error("The sum cannot be 0");
   });
 }
 
@@ -77,7 +77,7 @@ for (
   const group = `1 MiB of ${name} bytes`;
   Deno.bench({ name: "findBatch()", group, baseline: true }, () => {
     if (findBatch(bytes, 0, 0, MAX).position !== undefined) {
-      throw new Error("Cannot be a batch");
+      throw new Error("This cannot be a batch");
     }
   });
 }

@@ -1,12 +1,13 @@
 /**
- * What a lease costs in JavaScript, beside memory of V8's own: `deno bench -A bench/pool_bench.ts`.
+ * What a lease costs in JavaScript, beside memory of V8. Run with `deno bench -A
+ * bench/pool_bench.ts`.
  */
 import { BufferPool } from "../lib/pool/mod.ts";
 
 const pool = new BufferPool();
 
 for (const [name, length] of [["4 KiB", 4096], ["1 MiB", 1024 ** 2]] as const) {
-  // The first touch of memory is the kernel's work, not the pool's.
+  // The first access to memory is the kernel's work, not the pool's.
   const warm = Array.from({ length: 4 }, () => pool.acquireSync(length));
   for (const buffer of warm) buffer.bytes.fill(1);
   for (const buffer of warm) buffer.drop();

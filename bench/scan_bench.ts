@@ -1,5 +1,5 @@
 /**
- * Reading a log of 32 MiB, every checksum verified and every payload touched, beside reading its
+ * Reads a log of 32 MiB with every checksum verified and every payload read, beside reading its
  * file through the page cache.
  */
 import { BufferPool, Log, LogReader } from "../mod.ts";
@@ -8,7 +8,7 @@ const PAYLOAD_BYTES = 1000;
 const HEADER_BYTES = 64;
 const COUNT = Math.floor(32 * 2 ** 20 / (HEADER_BYTES + PAYLOAD_BYTES));
 
-// Beside the checkout, not in /tmp: that is often memory.
+// Beside the checkout instead of in /tmp, which is often memory.
 const dir = Deno.makeTempDirSync({
   dir: decodeURIComponent(new URL("..", import.meta.url).pathname),
   prefix: ".bench-",

@@ -1,4 +1,4 @@
-/** All comparisons by the number of their goal. */
+/** All comparisons by their goal. */
 import type { Context } from "./context.ts";
 import { type CompareOptions, QUICK_IDS } from "./options.ts";
 import { p01 } from "./p01_random_read.ts";

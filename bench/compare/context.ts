@@ -16,15 +16,15 @@ export interface LeftOut {
   readonly reason: string;
 }
 
-/** The surroundings of a run. */
+/** The environment of a run. */
 export class Context {
-  /** The directory of this run, on the disk that is measured. */
+  /** Directory of this run, on the disk that is measured. */
   readonly dir: string;
   /** How many times each side runs. */
   readonly pairs: number;
   readonly quick: boolean;
   readonly leftOut: LeftOut[] = [];
-  /** Notes on the figures: settings of references, measured rates. */
+  /** Notes on the figures, such as settings of references and measured rates. */
   readonly notes: string[] = [];
 
   readonly #scale: number;
@@ -42,17 +42,17 @@ export class Context {
     this.#scale = options.scale;
   }
 
-  /** How long one side runs, in milliseconds. */
+  /** Returns how long one side runs, in milliseconds. */
   ms(full: number): number {
     return Math.max(50, full * this.#scale);
   }
 
-  /** A size in bytes: whole MiB. */
+  /** Returns a size in bytes, in whole MiB. */
   bytes(full: number): number {
     return Math.max(8, Math.round(full / MIB * this.#scale)) * MIB;
   }
 
-  /** A number of operations. */
+  /** Returns a number of operations. */
   count(full: number): number {
     return Math.max(100, Math.round(full * this.#scale));
   }
@@ -67,7 +67,7 @@ export class Context {
     this.#progress.end();
   }
 
-  /** Notes a comparison that is left out, once. */
+  /** Records a comparison that is left out, once. */
   leaveOut(what: string, reason: string): void {
     if (this.leftOut.some((each) => each.what === what)) return;
     this.leftOut.push({ what, reason });
@@ -84,8 +84,8 @@ export class Context {
   }
 
   /**
-   * A file of random bytes that was written past the page cache and synced: every block of it is on
-   * the disk, none in memory.
+   * Makes a file of random bytes that bypassed the page cache and was synced: all of its blocks are
+   * on the disk, and none is in memory.
    * The same name gives the same file.
    */
   async file(name: string, fullBytes: number): Promise<string> {
@@ -106,7 +106,7 @@ export class Context {
       });
       for (let position = 0; position < bytes; position += MIB) {
         this.show(`writing ${name}: ${position / MIB} of ${bytes / MIB} MiB`);
-        // Told apart, so that no device can keep one block for all.
+        // Each block differs, so that no device can store one block for all.
         block.view.setUint32(0, position / MIB, true);
         await file.write(block, position);
       }

@@ -1,10 +1,10 @@
-/** Reading and writing a `DirectFile`, as several comparisons do it. */
+/** Reads and writes of a `DirectFile` that several comparisons share. */
 import { type BufferPool, DirectFile, type PooledBuffer } from "../../mod.ts";
 import { Latencies, type Measured, Series, Stopwatch } from "./measure.ts";
 import { randomPositions } from "./positions.ts";
 import { MIB, READ_BYTES } from "./sizes.ts";
 
-/** Makes buffers and touches them, because the first touch of a page must not be measured. */
+/** Acquires buffers and writes to them, because the first access to a page must not be measured. */
 export function touchedBuffers(
   pool: BufferPool,
   count: number,
@@ -17,7 +17,7 @@ export function touchedBuffers(
   });
 }
 
-/** Reads 4 KiB at random positions for a time, with blocking reads. */
+/** Reads 4 KiB at random positions for a time, with sync reads. */
 export function readInPlace(
   file: DirectFile,
   pool: BufferPool,
@@ -45,7 +45,7 @@ export function readInPlace(
   };
 }
 
-/** Reads 4 KiB at random positions for a time, by several tasks that each await their own read. */
+/** Reads 4 KiB at random positions for a time, in several tasks that each await their own read. */
 export async function readByTasks(
   file: DirectFile,
   pool: BufferPool,
@@ -59,7 +59,7 @@ export async function readByTasks(
   let operations = 0;
   const start = performance.now();
   await Promise.all(buffers.map(async (buffer) => {
-    // One look at the clock for each operation: the end of one is the start of the next.
+    // The clock is read once for each operation: the end of one is the start of the next.
     for (let before = start; before - start < ms;) {
       await file.read(buffer, positions[operations++ % positions.length]!);
       const now = performance.now();
@@ -81,8 +81,8 @@ export async function readByTasks(
 const BATCH = 1024;
 
 /**
- * Reads 4 KiB at random positions for a time, many with one call. It reports no latency, which
- * would be that of a batch.
+ * Reads 4 KiB at random positions for a time, many with one call. It reports no latency, because
+ * that would be the latency of a batch.
  */
 export async function readInBatches(
   file: DirectFile,
@@ -95,7 +95,7 @@ export async function readInBatches(
       positions.subarray(i * BATCH, (i + 1) * BATCH),
       (position) => ({ position, length: READ_BYTES }),
     ));
-  // Nothing is read for nothing: fio does not either.
+  // Gaps are not read, because fio does not read them either.
   const options = { gapBytes: 0 };
   const watch = new Stopwatch();
   let operations = 0;
@@ -117,8 +117,8 @@ export type Transfer<Memory> = (
 ) => Promise<unknown>;
 
 /**
- * Goes through a file in order, repeatedly for a time, 1 MiB at a time, with one operation in
- * flight for each memory.
+ * Processes a file in order, repeatedly for a time, 1 MiB at a time, with one operation in flight
+ * for each memory.
  */
 export async function sequentially<Memory>(
   sizeBytes: number,
@@ -151,7 +151,7 @@ export async function sequentially<Memory>(
   };
 }
 
-/** Reads a file in order through Basalt. */
+/** Reads a file in order with Basalt. */
 export async function readDirect(
   path: string,
   buffers: readonly PooledBuffer[],
@@ -166,7 +166,7 @@ export async function readDirect(
   );
 }
 
-/** Writes a file in order through Basalt, and syncs it. */
+/** Writes a file in order with Basalt, and syncs it. */
 export async function writeDirect(
   path: string,
   buffers: readonly PooledBuffer[],

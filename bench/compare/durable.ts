@@ -1,11 +1,11 @@
-/** Appending and awaiting durability, as several comparisons do it. */
+/** Durable appends that several comparisons share. */
 import type { Log } from "../../mod.ts";
 import { settled } from "./logs.ts";
 import { Latencies, type Measured, Stopwatch } from "./measure.ts";
 
 /** How a step is repeated. */
 export interface Repetition {
-  /** For how long, in milliseconds. */
+  /** Duration in milliseconds. */
   readonly ms: number;
   /** Tasks that repeat the step at the same time. @default {1} */
   readonly appenders?: number;
@@ -16,9 +16,9 @@ export interface Repetition {
 }
 
 /**
- * Repeats a step that ends when what it wrote is durable.
+ * Repeats a step that ends when its bytes are durable.
  *
- * A step without a promise blocks: it is not awaited.
+ * A step without a promise is sync, and is not awaited.
  */
 export async function repeated(
   { ms, appenders = 1, messages = 1, bytes }: Repetition,
@@ -46,7 +46,7 @@ export async function repeated(
   };
 }
 
-/** Appends for a time; each appender awaits the durability of its message before the next. */
+/** Appends for a time. Each appender awaits the durability of its message before the next. */
 export async function appendDurably(
   log: Log,
   appenders: number,
@@ -63,7 +63,7 @@ export async function appendDurably(
   return run;
 }
 
-/** Appends for a time, with a blocking flush for each message. */
+/** Appends for a time, with a sync flush for each message. */
 export async function appendAndFlush(
   log: Log,
   payloadBytes: number,

@@ -6,7 +6,7 @@ import { BufferPool } from "../../lib/pool/mod.ts";
 import type { MessageBatch } from "../../lib/segment/mod.ts";
 import { MIB } from "./sizes.ts";
 
-/** What was measured of the log. */
+/** Measurements of the log. */
 export interface LogRun {
   messages: number;
   logBytes: number;
@@ -14,7 +14,7 @@ export interface LogRun {
   seconds: number;
 }
 
-/** What was measured of both. */
+/** Measurements of both sides. */
 export interface IngestRun {
   /** The log's side. */
   basalt: LogRun;
@@ -23,8 +23,8 @@ export interface IngestRun {
 }
 
 /**
- * Appends every line of a file to a log, closes, reopens, reads everything back verified and
- * compares; then writes the same bytes through `Deno.FsFile`.
+ * Appends every line of a file to a log, closes it, opens it again, and compares everything with
+ * the input. Then it writes the same bytes through `Deno.FsFile`.
  *
  * @param input The file.
  * @param dir An empty directory to work in.
@@ -112,7 +112,7 @@ function* eachLine(parts: Iterable<Lines>): Generator<Uint8Array> {
 
 /**
  * Writes the log's bytes again through Deno's own files, with the same number of syncs at even
- * intervals. Returns the seconds that it took.
+ * intervals. Returns the elapsed seconds.
  */
 function fileRun(dir: string, path: string, ours: LogRun): number {
   const bytes = new Uint8Array(MIB);

@@ -1,4 +1,7 @@
-/** Runs with another engine: an isolate chooses once, so each choice has a worker of its own. */
+/**
+ * Runs with another engine. An isolate chooses its engine once, so each choice has a worker of its
+ * own.
+ */
 import type { EngineOptions } from "../../mod.ts";
 import type { Actions } from "./programs/isolate_worker.ts";
 
@@ -12,12 +15,12 @@ export class Isolate implements Disposable {
     { type: "module" },
   );
 
-  /** Starts the worker; nothing is opened yet. */
+  /** Starts the worker, and opens nothing yet. */
   constructor(engine: EngineOptions) {
     this.#worker.postMessage(engine);
   }
 
-  /** Does one of the {@linkcode Actions}. */
+  /** Executes one of the {@linkcode Actions}. */
   run<Name extends keyof Actions>(
     name: Name,
     ...args: Parameters<Actions[Name]>

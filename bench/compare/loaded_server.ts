@@ -3,15 +3,15 @@ import { type BufferPool, Log } from "../../mod.ts";
 import { appendWhenReady } from "./logs.ts";
 import { MIB } from "./sizes.ts";
 
-/** The load of the isolate besides serving. */
+/** The load of the isolate besides the server. */
 export type Load = "log" | "file" | "none";
 
 const BATCH = 1000;
 const PAYLOAD_BYTES = 1000;
 const MESSAGE_BYTES = 64 + PAYLOAD_BYTES;
-/** The most that the log and the file leave unsynced. */
+/** Maximum number of bytes that the log and the file leave unsynced. */
 const SYNC_BYTES = 16 * MIB;
-/** The most that each takes of the disk. */
+/** Maximum disk space of each, in bytes. */
 const FILE_BYTES = 256 * MIB;
 
 /** Serves and writes at full speed until it is stopped. */
@@ -23,7 +23,7 @@ export class LoadedServer {
   readonly #bytes: Promise<number>;
   #stopped = false;
 
-  /** Starts both. */
+  /** Starts the server and the load. */
   constructor(load: Load, path: string, pool: BufferPool) {
     const stopped = (): boolean => this.#stopped;
     if (load === "log") this.#bytes = loadLog(path, pool, stopped);
@@ -36,7 +36,7 @@ export class LoadedServer {
     return this.#server.addr.port;
   }
 
-  /** Stops both, and returns the bytes that were written. */
+  /** Stops both, and returns the number of bytes written. */
   async stop(): Promise<number> {
     this.#stopped = true;
     const bytes = await this.#bytes;

@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 
 let count = 0;
 
-/** A new log in the run's directory. */
+/** Opens a new log in the run's directory. */
 export async function newLog(
   context: Context,
   options: LogOptions = {},
@@ -13,10 +13,10 @@ export async function newLog(
   return await Log.open(context.path(`log-${count++}`), options);
 }
 
-/** The interval at which a log is asked whether it still prepares, in milliseconds. */
+/** The interval at which a log is polled for running preparation, in milliseconds. */
 const POLL_MS = 100;
 
-/** Waits until the log prepares no more space ahead, which would disturb the next run. */
+/** Waits until the log prepares no more space, which would disturb the next run. */
 export async function settled(log: Log): Promise<void> {
   let before = -1;
   for (;;) {
@@ -30,7 +30,7 @@ export async function settled(log: Log): Promise<void> {
 /**
  * Appends a batch as soon as there is room for it.
  *
- * `accepted` is called at once after that: the calls have the order of the log.
+ * `accepted` is called immediately after the append, so that the calls have the order of the log.
  */
 export async function appendWhenReady(
   log: Log,
@@ -50,8 +50,8 @@ export async function appendWhenReady(
 }
 
 /**
- * Writes a closed log of messages of one size, with a given number of bytes including headers;
- * returns its directory.
+ * Writes a closed log of messages of one size, with a given number of bytes including headers.
+ * Returns its directory.
  */
 export async function writtenLog(
   context: Context,
@@ -73,10 +73,10 @@ export async function writtenLog(
   return path;
 }
 
-/** Batches that are written to measure the bytes of one. */
+/** Number of batches that are written to measure the bytes of one. */
 const SAMPLE_BATCHES = 16;
 
-/** Measures the bytes that a batch takes in a log's files, headers included. */
+/** Measures the bytes of a batch in a log's files, including headers. */
 export async function batchLogBytes(
   context: Context,
   messages: number,
@@ -96,7 +96,7 @@ export async function batchLogBytes(
   return Math.ceil(bytes / SAMPLE_BATCHES);
 }
 
-/** The sizes of the files of a closed log that hold messages. */
+/** Returns the sizes of the files of a closed log that hold messages. */
 export function logFileBytes(dir: string): number {
   let bytes = 0;
   for (const { name } of Deno.readDirSync(dir)) {

@@ -1,8 +1,8 @@
-/** The machine that a table was made on. */
+/** The machine on which a table was made. */
 import { DirectFile } from "../../mod.ts";
 import type { Context } from "./context.ts";
 
-/** The properties of a machine that decide figures. */
+/** The properties of a machine that affect figures. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -15,11 +15,11 @@ export interface Machine {
   readonly engine: string;
   readonly deno: string;
   readonly date: string;
-  /** Whether the goals were set for a machine of this kind: two cores, ext4 on a virtio disk. */
+  /** Whether it is a machine for which the goals were set: two cores, ext4 on a virtio disk. */
   readonly reference: boolean;
 }
 
-/** Looks at the machine and the disk of the run's directory. */
+/** Describes the machine and the disk of the run's directory. */
 export function describeMachine(context: Context): Machine {
   const path = context.path("probe");
   Deno.writeFileSync(path, new Uint8Array(4096));
@@ -48,7 +48,7 @@ export function describeMachine(context: Context): Machine {
   };
 }
 
-/** The name of a block device by its numbers. */
+/** Returns the name of a block device by its numbers. */
 function diskName(device: string): string {
   return /^DEVNAME=(.+)$/m.exec(read(`/sys/dev/block/${device}/uevent`))
     ?.[1] ?? device;
@@ -59,7 +59,7 @@ function rotation(device: string): string {
   // A partition has no queue of its own.
   const kind = read(`${base}/queue/rotational`) ||
     read(`${base}/../queue/rotational`);
-  // A virtio disk says 1 whatever lies behind it.
+  // A virtio disk reports 1, whatever its hardware is.
   return `rotational ${kind.trim() || "unknown"}`;
 }
 
@@ -71,7 +71,7 @@ function read(path: string): string {
   }
 }
 
-/** Lines for people. */
+/** Formats the properties as readable lines. */
 export function machineLines(machine: Machine): string[] {
   const gib = (machine.memoryBytes / 1024 ** 3).toFixed(0);
   return [

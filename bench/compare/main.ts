@@ -9,7 +9,7 @@ import { printedTable } from "./report/table.ts";
 import { COMPARISONS, wanted } from "./comparisons.ts";
 import { holdsAnywhere, type Row } from "./row.ts";
 
-/** Runs the comparisons; returns the exit code, which is 1 if one failed. */
+/** Runs the comparisons. Returns the exit code, which is 1 if one failed. */
 export async function main(args: readonly string[]): Promise<number> {
   let options: CompareOptions;
   try {
@@ -54,7 +54,7 @@ async function compare(
     try {
       rows.push(...await COMPARISONS[id]!(context));
     } catch (error) {
-      // The others are not lost for it.
+      // The other comparisons still run.
       failed++;
       context.hide();
       console.error(error);
@@ -73,7 +73,7 @@ async function compare(
   if (options.quick || options.scale < 1) {
     notes.push(
       options.scale < 1
-        ? `scaled by ${options.scale}: this tries the mechanics, the figures say nothing`
+        ? `scaled by ${options.scale}: this only tests the program, the figures mean nothing`
         : "two pairs only: indicative",
     );
   }

@@ -2,7 +2,7 @@
 import { build, type Histogram } from "npm:hdr-histogram-js@3.0.1";
 import process from "node:process";
 
-/** The percentiles that every latency is reported at; fio takes up to twenty. */
+/** The percentiles of every latency report. fio accepts up to twenty. */
 export const PERCENTILES = [
   1,
   5,
@@ -23,25 +23,25 @@ export const PERCENTILES = [
 /** Latencies in microseconds, in the order of {@linkcode PERCENTILES}. */
 export type Percentiles = readonly number[];
 
-/** How long a point of a throughput curve covers, in milliseconds. */
+/** The interval of a point of a throughput curve, in milliseconds. */
 export const BUCKET_MS = 100;
 
 /** One run of one side. */
 export interface Measured {
-  /** From the first operation's start to the last one's end. */
+  /** From the start of the first operation to the end of the last one. */
   seconds: number;
   operations: number;
   bytes: number;
   /** User and system time of all threads. */
   cpuSeconds?: number;
-  /** Of each operation, pooled over all actors. */
+  /** Latencies of the operations, pooled over all actors. */
   percentiles?: Percentiles;
-  /** Bytes that were completed in each {@linkcode BUCKET_MS}. */
+  /** Bytes completed in each {@linkcode BUCKET_MS}. */
   series?: readonly number[];
 }
 
 /**
- * Latencies of any number of actors in one histogram, to three digits, from a nanosecond to ten
+ * A histogram of latencies of any number of actors, exact to three digits, from a nanosecond to ten
  * minutes.
  */
 export class Latencies {
@@ -56,7 +56,7 @@ export class Latencies {
     this.#nanoseconds.recordValue(Math.max(0, Math.round(ms * 1e6)));
   }
 
-  /** How many were recorded. */
+  /** Number of recorded latencies. */
   get count(): number {
     return this.#nanoseconds.totalCount;
   }
@@ -69,7 +69,7 @@ export class Latencies {
   }
 }
 
-/** Bytes by time: a throughput curve. */
+/** A throughput curve: bytes by time. */
 export class Series {
   readonly #start = performance.now();
   readonly #bytes: number[] = [];
@@ -81,15 +81,15 @@ export class Series {
     this.#bytes[bucket]! += bytes;
   }
 
-  /** The whole buckets: the last one ends before its time. */
+  /** The complete buckets, without the last one. */
   get values(): readonly number[] {
     return this.#bytes.slice(0, -1);
   }
 }
 
 /**
- * Seconds and processor seconds of this process from a start: all its threads, those of the library
- * and of the ring included.
+ * Measures elapsed time and processor time of this process from a start, including all its threads,
+ * those of the library and of the ring.
  */
 export class Stopwatch {
   #cpu = process.cpuUsage();
@@ -108,7 +108,7 @@ export class Stopwatch {
   }
 }
 
-/** A figure of a run, and how its values are written. */
+/** A figure of a run, and how its values are formatted. */
 export interface Metric {
   of(run: Measured): number;
   format(value: number): string;
@@ -131,31 +131,31 @@ function cpu(run: Measured): number {
   return run.cpuSeconds;
 }
 
-/** Operations by elapsed time. */
+/** Operations per elapsed time. */
 export const RATE: Metric = {
   of: (run) => run.operations / run.seconds,
   format: (value) => `${formatCount(value)}/s`,
 };
 
-/** Bytes by elapsed time. */
+/** Bytes per elapsed time. */
 export const THROUGHPUT: Metric = {
   of: (run) => run.bytes / run.seconds,
   format: (value) => `${(value / 1e9).toPrecision(3)} GB/s`,
 };
 
-/** Elapsed time by operations; beside it the operations in a second. */
+/** Elapsed time per operation, shown with operations per second. */
 export const TIME: Metric = {
   of: (run) => run.seconds / run.operations * 1e6,
   format: (value) => `${formatMicros(value)}, ${formatCount(1e6 / value)}/s`,
 };
 
-/** Processor time by operations. */
+/** Processor time per operation. */
 export const CPU_PER_OPERATION: Metric = {
   of: (run) => cpu(run) / run.operations * 1e6,
   format: formatMicros,
 };
 
-/** Processor time by 10^9 bytes. */
+/** Processor time per 10^9 bytes. */
 export const CPU_PER_GB: Metric = {
   of: (run) => cpu(run) / (run.bytes / 1e9) * 1e3,
   format: (value) => `${value.toPrecision(3)} ms/GB`,
@@ -164,10 +164,10 @@ export const CPU_PER_GB: Metric = {
 /** The median latency. */
 export const P50: Metric = percentile(50);
 
-/** The latency that one operation of a hundred exceeds. */
+/** The latency that one operation in a hundred exceeds. */
 export const P99: Metric = percentile(99);
 
-/** Microseconds with three digits, in the unit that suits. */
+/** Formats microseconds with three digits, in a suitable unit. */
 export function formatMicros(micros: number): string {
   const [value, unit] = micros < 1
     ? [micros * 1e3, "ns"]
@@ -177,7 +177,7 @@ export function formatMicros(micros: number): string {
   return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
-/** A count with three digits and a decimal prefix. */
+/** Formats a count with three digits and a decimal prefix. */
 export function formatCount(count: number): string {
   if (count >= 1e6) return `${(count / 1e6).toPrecision(3)} M`;
   if (count >= 1e3) return `${(count / 1e3).toPrecision(3)} k`;

@@ -1,4 +1,7 @@
-/** The rate of W4, W6 and P10: a share of what a file sustains here, measured before it is used. */
+/**
+ * The rate of W4, W6 and P10: a share of what a file sustains on this disk, measured before its
+ * first use.
+ */
 import type { Context } from "./context.ts";
 import { median } from "./row.ts";
 import { fileStream, withStreams } from "./streams.ts";
@@ -12,7 +15,7 @@ const RUNS = 3;
 
 const measured = new WeakMap<Context, number>();
 
-/** Payload bytes in a second that are offered: the same for all rows of a run. */
+/** Returns the offered payload bytes per second, which are the same for all rows of a run. */
 export async function offeredRate(
   context: Context,
   batchLogBytes: number,

@@ -5,21 +5,21 @@ import { parseArgs } from "node:util";
 export interface CompareOptions {
   /** The directory of the disk to measure. */
   readonly directory: string;
-  /** Two pairs; of {@linkcode QUICK_IDS} unless {@linkcode CompareOptions.only} names others. */
+  /** Two pairs of {@linkcode QUICK_IDS}, unless {@linkcode CompareOptions.only} names others. */
   readonly quick: boolean;
   /** Names of goals, such as `P3` or `W1`; all if the list is empty. */
   readonly only: readonly string[];
-  /** Multiplies durations and sizes: below 1, figures say nothing. */
+  /** Factor for durations and sizes. Below 1, figures mean nothing. */
   readonly scale: number;
   readonly html?: string | undefined;
   readonly json?: string | undefined;
   readonly markdown?: string | undefined;
 }
 
-/** The goals of `--quick` alone, in the order of the table. */
+/** The goals of `--quick`, in the order of the table. */
 export const QUICK_IDS = ["P1", "P3", "W1", "W2", "W3", "W11"];
 
-/** How to call it. */
+/** The usage text. */
 export const USAGE =
   `Usage: deno task compare [--quick] [--only P3,...] [--html FILE] [--json FILE] [--markdown FILE] DIR
 
@@ -35,9 +35,9 @@ Compares Basalt with what you could use instead, on the disk that DIR is on.
   --scale NUMBER   multiplies durations and sizes; below 1 the figures mean nothing`;
 
 /**
- * Reads the arguments.
+ * Parses the arguments.
  *
- * @throws {TypeError} If they are wrong; the message says which.
+ * @throws {TypeError} If they are wrong, with a message that says which.
  */
 export function compareOptions(
   args: readonly string[],

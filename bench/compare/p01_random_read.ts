@@ -1,4 +1,4 @@
-/** P1: 4 KiB random reads, one after the other, blocking. */
+/** P1: 4 KiB random reads, one after the other, sync. */
 import { BufferPool, DirectFile } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { readInPlace } from "./direct.ts";

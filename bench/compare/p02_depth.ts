@@ -13,7 +13,10 @@ import { atLeast, atMost, compareSides, type Row, type Side } from "./row.ts";
 import { DATA_BYTES, READ_BYTES } from "./sizes.ts";
 
 const DEPTHS = [4, 8, 16, 32, 128];
-/** Where batches and the engine of threads are measured, too: a batch has as many in flight. */
+/**
+ * The depth at which batches and the engine of threads are measured, too. A batch has as many reads
+ * in flight.
+ */
 const BATCH_DEPTH = 32;
 
 /** Measures P2. */

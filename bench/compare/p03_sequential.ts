@@ -1,6 +1,6 @@
 /**
- * P3: 1 MiB at a time, in order, eight in flight: reading and writing a prewritten file. What was
- * written is synced at the end, on each side.
+ * P3: reading and writing a prewritten file in order, 1 MiB at a time, eight in flight. Each side
+ * syncs at the end of writing.
  */
 import { BufferPool, type PooledBuffer } from "../../mod.ts";
 import type { Context } from "./context.ts";

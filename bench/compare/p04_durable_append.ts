@@ -13,7 +13,7 @@ import { rounds } from "./rounds.ts";
 import { atMost, compareSides, type Row } from "./row.ts";
 import { SCRATCH_BYTES } from "./sizes.ts";
 
-/** One block of the disk, the header included: what the native loop writes. */
+/** Size of a disk block including the header, which is what the native loop writes, in bytes. */
 const MESSAGE_BYTES = 4096;
 const HEADER_BYTES = 64;
 

@@ -1,6 +1,6 @@
 /**
- * P5: 64 appenders on the engine of threads, each awaiting the durability of its message of
- * 256 bytes, beside one that does. W2 has the default engine.
+ * P5: 64 appenders on the engine of threads, each awaiting the durability of its message of 256
+ * bytes, beside a single appender. W2 has the default engine.
  */
 import type { Context } from "./context.ts";
 import { RATE } from "./measure.ts";

@@ -1,5 +1,5 @@
 /**
- * P6: leases of the pool: in Rust beside `iggy_common`'s, in JavaScript beside memory of V8's own.
+ * P6: leases of the pool: in Rust beside `iggy_common`'s pool, in JavaScript beside memory of V8.
  */
 import { BufferPool } from "../../mod.ts";
 import type { Context } from "./context.ts";
@@ -9,7 +9,7 @@ import { rounds } from "./rounds.ts";
 import { atMost, compareSides, type Goal, ownFigure, type Row } from "./row.ts";
 import { MIB } from "./sizes.ts";
 
-/** Leases between two readings of the clock. */
+/** Leases between two reads of the clock. */
 const CHUNK = 500;
 
 /** The rows of `bench/pool_reference`, by the names that it prints. */
@@ -65,8 +65,8 @@ async function inRust(context: Context): Promise<Row[]> {
 }
 
 /**
- * Nanoseconds of a split alone, a value for each pair: it is bookkeeping in JavaScript, there is no
- * native call to count.
+ * Measures a split alone. Returns nanoseconds, one value for each pair. A split is bookkeeping in
+ * JavaScript, without a native call.
  */
 function splits(context: Context): number[] {
   using pool = new BufferPool();

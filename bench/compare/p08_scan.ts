@@ -1,6 +1,6 @@
 /**
- * P8: reading a log, every checksum verified and every payload's first byte touched, beside fio
- * reading the same file.
+ * P8: reading a log with every checksum verified and the first byte of every payload read, beside
+ * fio reading the same file.
  */
 import { BufferPool, LogReader } from "../../mod.ts";
 import type { Context } from "./context.ts";
@@ -29,7 +29,7 @@ export async function p08(context: Context): Promise<Row[]> {
       context,
       `messages-${payloadBytes}`,
       payloadBytes,
-      // Less than a segment's limit: fio reads one file.
+      // Less than a segment's limit, because fio reads one file.
       DATA_BYTES - MIB,
       pool,
     );

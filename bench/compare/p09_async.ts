@@ -1,4 +1,4 @@
-/** P9: 4 KiB random reads, one after the other: awaited, beside blocking ones. */
+/** P9: 4 KiB random reads, one after the other: async beside sync. */
 import { BufferPool, DirectFile } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { readByTasks, readInPlace } from "./direct.ts";

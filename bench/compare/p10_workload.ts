@@ -120,7 +120,7 @@ async function unlimited(
   ];
 }
 
-/** Fills new logs, every batch awaited until it is durable. */
+/** Fills new logs, and awaits the durability of every batch. */
 async function produceAll(
   dirs: readonly string[],
   bytes: number,
@@ -154,10 +154,7 @@ async function produceAll(
   };
 }
 
-/**
- * Reads the logs at the same time, verified; bytes are those of the payloads, as iggy-bench counts
- * them.
- */
+/** Reads the logs concurrently, with verification. It counts payload bytes, like iggy-bench. */
 async function consumeAll(
   dirs: readonly string[],
   pool: BufferPool,

@@ -1,5 +1,5 @@
 /**
- * P11: what it takes beside time: CPU per GB, pages in the page cache, memory over ten million
+ * P11: resources besides time: CPU per GB, pages in the page cache, memory over ten million
  * messages.
  */
 import { BufferPool, DirectFile, LogReader } from "../../mod.ts";
@@ -16,13 +16,13 @@ import { DATA_BYTES, MIB } from "./sizes.ts";
 
 const DEPTH = 8;
 /**
- * Ten million messages in this time: slowly enough that a slope in MiB a minute means something.
+ * Duration of appending ten million messages, long enough for a meaningful slope in MiB a minute.
  */
 const STEADY_MS = 120_000;
 /**
- * V8's young generation at its full size from the start: else it doubles up to there in the course
- * of minutes, in steps of up to 24 MiB, also of programs
- * that keep nothing, and the slope is that of the steps.
+ * Starts V8's young generation at its full size. Otherwise it doubles up to that size within
+ * minutes, in steps of up to 24 MiB, even in programs that keep nothing, and the slope would be
+ * that of the steps.
  */
 const STEADY_HEAP = [
   "--v8-flags=--min-semi-space-size=16,--max-semi-space-size=16",
@@ -77,7 +77,10 @@ async function cpu(context: Context): Promise<Row[]> {
   ];
 }
 
-/** What a log leaves in the page cache after it was written and read, in each of its files. */
+/**
+ * Counts the pages that a log leaves in the page cache after it was written and read, in each of
+ * its files.
+ */
 async function cachedPages(context: Context): Promise<Row> {
   using pool = new BufferPool();
   const dir = await writtenLog(context, "cached", 1000, DATA_BYTES / 8, pool);
@@ -100,7 +103,9 @@ async function cachedPages(context: Context): Promise<Row> {
   );
 }
 
-/** The slope of resident memory while a program of its own appends ten million messages. */
+/**
+ * Measures the slope of resident memory while a program of its own appends ten million messages.
+ */
 async function memory(context: Context): Promise<Row> {
   context.show("P11: memory over ten million messages");
   const messages = context.count(10e6);
@@ -129,7 +134,7 @@ async function memory(context: Context): Promise<Row> {
   );
 }
 
-/** The slope of the line that fits best. */
+/** Returns the slope of the best-fitting line. */
 function slope(xs: readonly number[], ys: readonly number[]): number {
   const mean = (values: readonly number[]): number =>
     values.reduce((sum, value) => sum + value, 0) / values.length;

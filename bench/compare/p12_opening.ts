@@ -1,5 +1,5 @@
 /**
- * P12: opening a segment of 1 GiB whose writer was killed: with its index, and without; and what a
+ * P12: opening a segment of 1 GiB whose writer was killed, with its index and without, and what a
  * sealed segment adds.
  */
 import { BufferPool, Log } from "../../mod.ts";
@@ -18,7 +18,7 @@ const PROGRAM = "crashing_log.ts";
 export async function p12(context: Context): Promise<Row[]> {
   const dir = context.path("crashed");
   context.show("P12: writing a log and killing its writer");
-  // Less than a segment's limit: it is the last one.
+  // Less than a segment's limit, so that it is the last segment.
   const bytes = context.bytes(DATA_BYTES) - 4 * MIB;
   await runAndKill(context, PROGRAM, ["write", dir, String(bytes)]);
   const open = (): Promise<Opening> =>
@@ -68,12 +68,12 @@ export async function p12(context: Context): Promise<Row[]> {
 }
 
 /**
- * How many openings are timed for one value: each takes some syncs, which vary more than what is
- * looked for.
+ * Number of openings that are timed for one value. Each takes some syncs, which vary more than the
+ * measured difference.
  */
 const OPENINGS = 11;
 
-/** What a sealed segment of 1 GiB adds to opening, by the difference to a log without it. */
+/** Measures what a sealed segment of 1 GiB adds to opening, compared with a log without it. */
 async function sealed(context: Context): Promise<Row> {
   using pool = new BufferPool();
   const dirs = { one: context.path("one"), two: context.path("two") };

@@ -61,7 +61,9 @@ export async function p13(context: Context): Promise<Row[]> {
   ];
 }
 
-/** Serves for a time under a load; latencies are those of the requests, bytes those of the load. */
+/**
+ * Serves for a time under a load. Latencies are those of the requests, and bytes those of the load.
+ */
 async function served(
   context: Context,
   load: Load,

@@ -1,13 +1,13 @@
 /**
- * P14: from starting a program to the first byte that it read, library loading included, beside an
- * empty program.
+ * P14: from the start of a program to the first byte that it read, including loading the library,
+ * beside an empty program.
  */
 import type { Context } from "./context.ts";
 import { programArguments } from "./programs/run.ts";
 import { atMost, median, ownFigure, type Row } from "./row.ts";
 import { DATA_BYTES } from "./sizes.ts";
 
-/** Starts of each program for one value. */
+/** Number of starts of each program for one value. */
 const STARTS = 7;
 
 /** Measures P14. */
@@ -21,7 +21,7 @@ export async function p14(context: Context): Promise<Row[]> {
   const added: number[] = [];
   const empties: number[] = [];
   const readers: number[] = [];
-  // The first of each compiles what Deno keeps compiled.
+  // The first start of each compiles code, which Deno keeps.
   await startMs("empty.ts", []);
   await startMs("first_byte.ts", [path]);
   for (let pair = 1; pair <= context.pairs; pair++) {

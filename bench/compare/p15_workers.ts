@@ -1,4 +1,4 @@
-/** P15: four workers that share a pool, a log each, beside one. */
+/** P15: four workers that share a pool, with a log each, beside one worker. */
 import { BufferPool } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { type Measured, Stopwatch, THROUGHPUT } from "./measure.ts";
@@ -74,7 +74,7 @@ async function fill(
   }
 }
 
-/** The next message of a worker. */
+/** Returns the next message of a worker. */
 function reply<Message>(worker: Worker): Promise<Message> {
   return new Promise((resolve, reject) => {
     worker.onmessage = ({ data }) => resolve(data as Message);

@@ -1,7 +1,7 @@
-/** Positions that are drawn ahead, so that drawing them is not measured. */
+/** Positions that are drawn in advance, so that drawing them is not measured. */
 const COUNT = 65_536;
 
-/** Random positions within a file at multiples of a block. */
+/** Returns random positions within a file, at multiples of a block. */
 export function randomPositions(
   sizeBytes: number,
   blockBytes: number,

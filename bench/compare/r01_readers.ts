@@ -1,4 +1,4 @@
-/** R1: how soon a durable message reaches a tail in another process. */
+/** R1: how soon a tail in another process gets a durable message. */
 import { Log, LogReader } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { formatMicros } from "./measure.ts";
@@ -8,18 +8,18 @@ import { atMost, median, ownFigure, type Row } from "./row.ts";
 
 const PROGRAM = "slow_writer.ts";
 const MESSAGES = 500;
-/** How long nothing is written, in milliseconds. */
+/** Idle time in milliseconds. */
 const IDLE_MS = 5000;
-/** A tail looks a last time at most a second after the last message. In milliseconds. */
+/** Time after the last message in which a tail polls a last time, in milliseconds. */
 const SETTLE_MS = 1500;
-/** Looks per second of an idle tail without inotify. */
+/** Polls per second of an idle tail without inotify. */
 const POLLED_LOOKS = 10;
 
 /** The result of a run. */
 interface Followed {
-  /** From durable to delivered, by message. */
+  /** Microseconds from durable to delivered, for each message. */
   readonly micros: readonly number[];
-  /** Looks of the idle tail per second. */
+  /** Polls of the idle tail per second. */
   readonly idleLooks: number;
   readonly isNotified: boolean;
 }
@@ -54,7 +54,7 @@ export async function r01(context: Context): Promise<Row[]> {
         name: "looks of a tail while nothing is written",
         goal: atMost(isNotified ? 0 : POLLED_LOOKS),
         unit: "a second",
-        reference: isNotified ? "told by inotify" : "polling",
+        reference: isNotified ? "notified by inotify" : "polling",
       },
       runs.map(({ idleLooks }) => idleLooks),
     ),
@@ -98,7 +98,7 @@ async function follow(context: Context): Promise<Followed> {
   }
 }
 
-/** Counts the looks of an idle tail per second. */
+/** Counts the polls of an idle tail per second. */
 async function looksWhileIdle(reader: LogReader): Promise<number> {
   const pause = (ms: number) =>
     new Promise<void>((resolve) => setTimeout(resolve, ms));

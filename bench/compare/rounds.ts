@@ -1,6 +1,6 @@
 /**
- * The order of measuring: every side once, then every side again. What drifts (the disk, its
- * neighbours) meets all of them alike.
+ * The order of measuring: every side once, then every side again. A drift of the disk or of its
+ * other users affects all sides equally.
  */
 import type { Context } from "./context.ts";
 import type { Measured } from "./measure.ts";
@@ -8,13 +8,13 @@ import type { Measured } from "./measure.ts";
 /** A side of a comparison, which runs for a number of milliseconds. */
 export type Run = (ms: number) => Promise<Measured> | Measured;
 
-/** What each side measured, a value for each pair. */
+/** The measurements of each side, a value for each pair. */
 export type Runs<Sides extends Record<string, Run>> = {
   [Name in keyof Sides]: Awaited<ReturnType<NonNullable<Sides[Name]>>>[];
 };
 
 /**
- * A twentieth of a run, before the first round, gets code compiled, memory touched and files
+ * Share of a run before the first round, in which code is compiled, memory is touched and files are
  * opened.
  */
 const WARM_UP = 0.05;

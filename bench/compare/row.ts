@@ -1,4 +1,4 @@
-/** A line of the table: what was compared, its goal, and how it came out. */
+/** A line of the table: what was compared, its goal, and the result. */
 import type { Measured, Metric, Percentiles } from "./measure.ts";
 import { PERCENTILES } from "./measure.ts";
 
@@ -6,22 +6,22 @@ import { PERCENTILES } from "./measure.ts";
 export interface Goal {
   readonly relation: "≥" | "≤";
   readonly limit: number;
-  /** As it is printed. */
+  /** The goal as it is printed. */
   readonly text: string;
 }
 
-/** A goal of at least this value. */
+/** Returns a goal of at least this value. */
 export function atLeast(limit: number): Goal {
   return { relation: "≥", limit, text: `≥ ${limit}` };
 }
 
-/** A goal of at most this value; a fraction such as 1/8 may be given by its denominator. */
+/** Returns a goal of at most this value. A fraction such as 1/8 may be given by its denominator. */
 export function atMost(limit: number, denominator = 1): Goal {
   const text = denominator === 1 ? `≤ ${limit}` : `≤ ${limit}/${denominator}`;
   return { relation: "≤", limit: limit / denominator, text };
 }
 
-/** What the page draws of a row, beside its ratios. */
+/** The curves that the page draws of a row, besides its ratios. */
 export interface Curves {
   readonly ours: Curve;
   readonly theirs: Curve;
@@ -36,12 +36,12 @@ export interface Curve {
 
 /** A line of the table. */
 export interface Row {
-  /** The number of the goal and what of it, such as `P2.tasks8`. */
+  /** The goal and which part of it, such as `P2.tasks8`. */
   readonly id: string;
   readonly name: string;
-  /** Not given where a figure is printed for comparison only. */
+  /** Missing where a figure is printed for comparison only. */
   readonly goal?: Goal | undefined;
-  /** `"ratio"`: ours by theirs; else the unit of ours alone. */
+  /** `"ratio"` for ours divided by theirs, otherwise the unit of ours alone. */
   readonly unit: string;
   readonly reference: string;
   /** A value for each pair. */
@@ -52,7 +52,7 @@ export interface Row {
   readonly curves?: Curves | undefined;
 }
 
-/** The middle of the values; of two middle ones, their mean. */
+/** Returns the middle value, or the mean of two middle ones. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length >> 1;
@@ -61,19 +61,19 @@ export function median(values: readonly number[]): number {
     : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
-/** Whether the median of the row is what it should be; `undefined` without a goal. */
+/** Whether the median of the row meets its goal, or `undefined` without a goal. */
 export function isMet({ goal, values }: Row): boolean | undefined {
   if (goal === undefined) return undefined;
   const value = median(values);
   return goal.relation === "≥" ? value >= goal.limit : value <= goal.limit;
 }
 
-/** Whether the goal of a row holds on every machine: those of P are for one kind. */
+/** Whether the goal of a row applies on every machine. Those of P are for one kind of machine. */
 export function holdsAnywhere({ id }: Row): boolean {
   return !id.startsWith("P");
 }
 
-/** Decides whether a row gets a verdict: a shortened run says nothing. */
+/** Decides whether a row gets a verdict. A shortened run has none. */
 export type Verdict = (row: Row) => boolean;
 
 /** A side of a comparison: its name, and a run for each pair. */
@@ -106,7 +106,7 @@ export function compareSides(
   };
 }
 
-/** A figure of ours alone. */
+/** Makes a row of a figure of ours alone. */
 export function ownFigure(
   what: {
     id: string;
@@ -131,7 +131,7 @@ function curve({ name, runs }: Side): Curve {
   const percentiles = runs.every((run) => run.percentiles !== undefined)
     ? PERCENTILES.map((_, i) => median(runs.map((run) => run.percentiles![i]!)))
     : undefined;
-  // A curve of the middle run: the mean of several would hide what one does.
+  // The curve of the middle run, because the mean of several would hide what one does.
   const series = runs[runs.length >> 1]?.series;
   return {
     name,

@@ -5,18 +5,18 @@ import { formatMicros } from "./measure.ts";
 import { atMost, median, ownFigure, type Row } from "./row.ts";
 
 const FEW = 100;
-/** Segments of the larger log; a scaled run has fewer. */
+/** Number of segments of the larger log. A scaled run has fewer. */
 const MANY = 10_000;
 const SEGMENT_BYTES = 16 * 1024;
 /** A message that fills a segment, with the headers of its batch. */
 const PAYLOAD_BYTES = SEGMENT_BYTES - 256 - 48;
-/** How often the small log is measured for one value: it takes a hundredth of the large one. */
+/** How often the small log is measured for one value, because it takes a hundredth of the time. */
 const REPEATS = 15;
 
-/** The two logs of a run, closed, by their number of segments. */
+/** The two closed logs of a run, by their number of segments. */
 type Logs = ReadonlyMap<number, string>;
 
-/** Does something with all segments of a log; returns the milliseconds. */
+/** Processes all segments of a log. Returns the milliseconds. */
 type Work = (dir: string, segments: number) => Promise<number>;
 
 const written = new WeakMap<Context, Promise<Logs>>();
@@ -101,7 +101,7 @@ async function rows(
   for (let pair = 1; pair <= context.pairs; pair++) {
     context.show(`${id}: ${what}, ${pair} of ${context.pairs}`);
     const values: number[] = [];
-    // Half before and half after: what drifts meets both.
+    // Half before and half after, so that a drift affects both.
     for (let i = 0; i < REPEATS; i++) {
       if (i === REPEATS >> 1) ofMany.push(await micros(many));
       values.push(await micros(FEW));
@@ -168,7 +168,7 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** @throws {Error} If something else was found than was there: the time would say nothing. */
+/** @throws {Error} If not everything was found, which would make the time meaningless. */
 function check(found: number, expected: number): void {
   if (found !== expected) {
     throw new Error(`Found ${found} instead of ${expected}`);

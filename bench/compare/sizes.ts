@@ -2,9 +2,9 @@
 
 /** A mebibyte. */
 export const MIB: number = 1024 * 1024;
-/** The file that is read, larger than the cache of a device. */
+/** Size of the file that is read, larger than the cache of a device. */
 export const DATA_BYTES: number = 1024 * MIB;
-/** A small read. */
+/** Size of a small read. */
 export const READ_BYTES = 4096;
-/** A prewritten file for durable writes in place: what is written in one run fits into it. */
+/** Size of a prewritten file for durable writes in place, which holds what one run writes. */
 export const SCRATCH_BYTES: number = 64 * MIB;

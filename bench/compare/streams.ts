@@ -1,16 +1,16 @@
-/** The streams of the workload: logs, and files of Deno's. */
+/** The streams of the workload: logs, and files of Deno. */
 import { type BufferPool, Log, type MessageBatch } from "../../mod.ts";
 import type { Context } from "./context.ts";
 import { appendWhenReady } from "./logs.ts";
 import { SharedFile } from "./references/synced_file.ts";
 import { BATCH, PAYLOAD_BYTES, type Stream } from "./workload.ts";
 
-/** What a stream has beside its producers. */
+/** Options of a stream besides its producers. */
 export interface StreamOptions {
   readonly batchLogBytes: number;
-  /** How many follow the stream. @default {0} */
+  /** Number of consumers that follow the stream. @default {0} */
   readonly consumers?: number;
-  /** Where a log's blocks come from. @default {BufferPool.default()} */
+  /** The pool of a log's blocks. @default {BufferPool.default()} */
   readonly pool?: BufferPool;
 }
 
@@ -23,8 +23,8 @@ export type OpenStream = (
 /**
  * Opens a log as a stream.
  *
- * Its consumers are durable tails, which verify what they give. They touch each payload's first
- * byte.
+ * Its consumers are durable tails, which verify what they give. They read the first byte of each
+ * payload.
  */
 export async function logStream(
   dir: string,
@@ -64,7 +64,7 @@ class TailConsumer {
 
   async consume(): Promise<void> {
     this.#wanted += BATCH;
-    // A tail gives what came meanwhile: less than a batch, or more.
+    // A tail gives what has arrived meanwhile, which may be less or more than a batch.
     while (this.#received < this.#wanted) {
       const next = await this.#tail.next();
       if (next.done) throw new Error(`The tail ended at ${this.#received}`);
@@ -90,8 +90,7 @@ function checkTouched(touched: number, messages: number): void {
 /**
  * Opens a file as a stream of the same number of bytes.
  *
- * Its consumers read as far as it is durable, from the page cache. They touch a byte of each
- * message.
+ * Its consumers read up to its durable end, from the page cache. They read a byte of each message.
  */
 export async function fileStream(
   path: string,
@@ -124,7 +123,7 @@ export async function fileStream(
   };
 }
 
-/** Reads a file as far as its writer says that it is durable. */
+/** Reads a file as far as its writer reports it as durable. */
 class FileConsumer {
   readonly #reader: Deno.FsFile;
   readonly #file: SharedFile;
@@ -165,7 +164,7 @@ class FileConsumer {
   }
 }
 
-/** Wakes all that wait. */
+/** Wakes all waiting consumers. */
 class Signal {
   #next = Promise.withResolvers<void>();
 

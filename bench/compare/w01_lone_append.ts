@@ -12,7 +12,7 @@ import { SCRATCH_BYTES } from "./sizes.ts";
 const PAYLOAD_BYTES = 256;
 const RUN_MS = 1000;
 
-/** The goal for Basalt's rate by each store's. */
+/** The goals for Basalt's rate divided by each store's. */
 const GOALS = [
   ["file", atLeast(1.15)],
   ["sqlite", atLeast(1.6)],

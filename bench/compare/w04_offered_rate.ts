@@ -1,4 +1,4 @@
-/** W4: four producers at 70 % of what a file sustains, each batch awaited until it is durable. */
+/** W4: four producers at 70% of what a file sustains, each batch awaited until it is durable. */
 import type { Context } from "./context.ts";
 import { batchLogBytes } from "./logs.ts";
 import { P99 } from "./measure.ts";

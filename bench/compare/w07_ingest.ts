@@ -1,4 +1,4 @@
-/** W7: ingest: every line of a text is a message. */
+/** W7: ingest, with every line of a text as a message. */
 import type { Context } from "./context.ts";
 import { ingest, type IngestRun } from "./ingest_run.ts";
 import { type Measured, THROUGHPUT } from "./measure.ts";
@@ -6,7 +6,7 @@ import { atLeast, compareSides, type Row } from "./row.ts";
 import { MIB } from "./sizes.ts";
 
 const INPUT_BYTES = 64 * MIB;
-/** Lengths of the lines with their ends: 35 bytes on average. */
+/** Lengths of the lines including their ends: 35 bytes on average. */
 const SHORTEST = 20;
 const LONGEST = 50;
 
@@ -18,7 +18,7 @@ export async function w07(context: Context): Promise<Row[]> {
     const what = pair === 0 ? "warm-up" : `${pair} of ${context.pairs}`;
     const dir = context.path("ingest");
     Deno.mkdirSync(dir);
-    // It writes the log, reads it back, and writes a file of as many bytes with as many syncs.
+    // It writes the log, reads it back, and writes a file with the same number of bytes and syncs.
     const run = await ingest(
       input,
       dir,
@@ -53,13 +53,13 @@ export async function w07(context: Context): Promise<Row[]> {
   ];
 }
 
-/** Writes a text; the same size gives the same text. */
+/** Writes a text. The same size gives the same text. */
 function writeLines(context: Context, bytes: number): string {
   const path = context.path("lines");
   const lengths = LONGEST - SHORTEST + 1;
   let block = "";
   for (let line = 0; block.length < MIB; line++) {
-    // A step that has no divisor in common with the count takes every length in turn.
+    // A step without a common divisor with the count takes every length in turn.
     const length = SHORTEST + line * 7 % lengths;
     block += `${line} `.padEnd(length - 1, "some text of a line ") + "\n";
   }

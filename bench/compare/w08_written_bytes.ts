@@ -1,4 +1,4 @@
-/** W8: the bytes that reach the device by the bytes of the log. */
+/** W8: the bytes that reach the device, divided by the bytes of the log. */
 import type { Context } from "./context.ts";
 import { batchLogBytes } from "./logs.ts";
 import type { WrittenBytes } from "./programs/written_bytes.ts";
@@ -6,7 +6,7 @@ import { runProgram } from "./programs/run.ts";
 import { atMost, type Goal, median, ownFigure, type Row } from "./row.ts";
 import { BATCH, PAYLOAD_BYTES } from "./workload.ts";
 
-/** Long enough that the space that closing cuts off is a small part. */
+/** Long enough that the space that closing cuts off is a small share. */
 const RUN_MS = 2000;
 const BLOCK_BYTES = 4096;
 
@@ -26,7 +26,7 @@ export async function w08(context: Context): Promise<Row[]> {
     lone.push(await run("lone"));
     Deno.removeSync(dir, { recursive: true });
   }
-  // Zeros that the device writes by itself are no bytes of ours; those that a log writes are.
+  // Zeros that a log writes count as its bytes. Zeros that the device writes by itself do not.
   const zeros = lone.some(({ preparedBytes, physicalBlock }) =>
     preparedBytes > 0 && physicalBlock === BLOCK_BYTES
   );

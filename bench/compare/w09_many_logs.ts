@@ -14,11 +14,11 @@ import { MIB } from "./sizes.ts";
 
 const PROGRAM = "many_logs.ts";
 const LOGS = 1000;
-/** Logs of the trial that tells what one takes, and of the one whose syncs are counted. */
+/** Number of logs in the trial that measures one log, and in the one whose syncs are counted. */
 const TRIAL_LOGS = 16;
-/** The disk space that the logs may take: fewer are opened if 1000 would take more. */
+/** Maximum disk space of the logs in bytes. Fewer are opened if 1000 would take more. */
 const DISK_BYTES = 8192 * MIB;
-/** How long one of the timed runs may take: fewer logs are timed on a slow disk. */
+/** Maximum duration of a timed run in milliseconds. Fewer logs are timed on a slow disk. */
 const TIMED_MS = 3000;
 const PAYLOAD_BYTES = 256;
 
@@ -46,7 +46,7 @@ function openLogs(
   return runProgram(context, PROGRAM, [dir, String(count), settle]);
 }
 
-/** Measures what open logs hold. It is a count, the same in each run, so one run is enough. */
+/** Measures the resources of open logs. They are the same in each run, so one run is enough. */
 function heldRows(held: ManyLogs, count: number): Row[] {
   const figure = (
     id: string,
@@ -94,7 +94,7 @@ function heldRows(held: ManyLogs, count: number): Row[] {
   ];
 }
 
-/** Measures the syncs of a log, and the time beside the same number of a file. */
+/** Measures the syncs of a log, and its time beside a file with the same number of syncs. */
 async function timeRows(
   context: Context,
   held: ManyLogs,
@@ -151,7 +151,7 @@ async function timeRows(
   ];
 }
 
-/** The syncs that a log causes from opening to closing: what more logs add. */
+/** Returns the syncs of a log from opening to closing, by the difference that more logs make. */
 async function syncsOfALog(context: Context): Promise<number> {
   const counted = async (count: number): Promise<number> => {
     const dir = context.path(`many-counted-${count}`);
@@ -161,7 +161,7 @@ async function syncsOfALog(context: Context): Promise<number> {
   return (await counted(TRIAL_LOGS) - await counted(0)) / TRIAL_LOGS;
 }
 
-/** Makes files, then writes and syncs each a number of times. Returns the milliseconds. */
+/** Creates files, then writes and syncs each a number of times. Returns the milliseconds. */
 function syncFiles(dir: string, count: number, syncs: number): number {
   Deno.mkdirSync(dir);
   const payload = new Uint8Array(PAYLOAD_BYTES).fill(0x5a);

@@ -1,4 +1,4 @@
-/** W10: opening a log of 1 GiB whose writer was killed, its index there. */
+/** W10: opening a log of 1 GiB whose writer was killed, with its index. */
 import { formatBytes } from "../../lib/cli/terminal.ts";
 import type { Context } from "./context.ts";
 import { formatMicros } from "./measure.ts";
@@ -12,11 +12,11 @@ const PROGRAM = "crashing_log.ts";
 /** Measures W10. */
 export async function w10(context: Context): Promise<Row[]> {
   const dir = context.path("killed");
-  // Less than the limit of a segment: it is the last one.
+  // Less than the limit of a segment, so that it is the last segment.
   const bytes = context.bytes(DATA_BYTES) - 4 * MIB;
   const openings: Opening[] = [];
   for (let pair = 1; pair <= context.pairs; pair++) {
-    // Each opening meets what a killed writer left, not what the opening before has mended.
+    // Each opening finds what a killed writer left, not what an earlier opening repaired.
     context.show(
       `W10: writing a log and killing its writer, ${pair} of ${context.pairs}`,
     );

@@ -1,5 +1,6 @@
 /**
- * W11: messages of 100 bytes into memory, beside the same number of `Deno.FsFile.writeSync` calls.
+ * W11: appending messages of 100 bytes to memory, beside the same number of `Deno.FsFile.writeSync`
+ * calls.
  */
 import type { Log } from "../../mod.ts";
 import type { Context } from "./context.ts";
@@ -11,7 +12,7 @@ import { atMost, compareSides, type Row } from "./row.ts";
 const PAYLOAD_BYTES = 100;
 /** Messages of one call of `appendBatch`. */
 const BATCH = 1000;
-/** Messages between two flushes: what fits into the log's buffer. */
+/** Messages between two flushes, which fill the log's buffer. */
 const CHUNK = 200 * BATCH;
 const CHUNKS = 4;
 
@@ -71,7 +72,7 @@ export async function w11(context: Context): Promise<Row[]> {
   ];
 }
 
-/** Appends chunks; only appending is timed, not the flushes between them. */
+/** Appends chunks. Only appending is timed, not the flushes between them. */
 async function appendChunks(
   log: Log,
   chunks: number,

@@ -10,7 +10,7 @@ import { MIB } from "./sizes.ts";
 
 const RUN_MS = 1000;
 const PAYLOAD_BYTES = 256;
-/** Offsets that commits go through. */
+/** Number of offsets for commits. */
 const OFFSETS = 200_000;
 const READ_BYTES = 512 * MIB;
 const MESSAGES_PER_COMMIT = 1000;
@@ -84,8 +84,8 @@ async function reading(context: Context): Promise<Row[]> {
 }
 
 /**
- * Reads the whole log repeatedly for a time, and commits on the way. Commits run beside reading,
- * and are awaited at the end.
+ * Reads the whole log repeatedly for a time, and commits meanwhile. Commits run concurrently, and
+ * are awaited at the end.
  */
 async function consume(reader: LogReader, ms: number): Promise<Measured> {
   await using cursor = await reader.cursor("consumer");

@@ -1,6 +1,6 @@
 /**
- * W13: messages of 1 KB from a log into a JetStream stream of three replicas, beside the plain
- * client that publishes the same.
+ * W13: shipping messages of 1 KB from a log to a JetStream stream of three replicas, beside the
+ * plain client publishing the same messages.
  */
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -15,9 +15,9 @@ import { rounds } from "./rounds.ts";
 import { atLeast, compareSides, type Row } from "./row.ts";
 
 const PAYLOAD_BYTES = 1000;
-/** Messages of the log: more than a run ships. */
+/** Number of messages in the log, more than a run ships. */
 const MESSAGES = 400_000;
-/** Messages that the plain client has in flight. */
+/** Number of messages that the plain client has in flight. */
 const IN_FLIGHT = 256;
 const SUBJECT = "edge.7";
 const RUN_MS = 4000;
@@ -87,7 +87,9 @@ export async function w13(context: Context): Promise<Row[]> {
 
 let streams = 0;
 
-/** Runs a side with a stream of its own: its duplicate window must not know the messages. */
+/**
+ * Runs a side with a stream of its own, whose duplicate window must not contain the messages yet.
+ */
 async function timed(
   nats: Nats,
   connection: NatsConnection,
@@ -109,7 +111,7 @@ async function timed(
   return { seconds, operations, bytes: operations * PAYLOAD_BYTES };
 }
 
-/** Ships a log from its start for a while; returns the number of messages. */
+/** Ships a log from its start for a time. Returns the number of messages. */
 async function shipFor(
   log: Log,
   connection: NatsConnection,
@@ -126,7 +128,7 @@ async function shipFor(
   return shipping.stats().shippedMessages;
 }
 
-/** Publishes with the client for a while; returns the number of messages. */
+/** Publishes with the client for a time. Returns the number of messages. */
 async function publishFor(
   connection: NatsConnection,
   payload: Uint8Array,

@@ -8,14 +8,14 @@ export const PAYLOAD_BYTES = 1000;
 /** Bytes of the payloads of a batch. */
 export const BATCH_BYTES: number = BATCH * PAYLOAD_BYTES;
 
-/** The producers without a limit, of W5 and W8. */
+/** Number of unlimited producers in W5 and W8. */
 export const PRODUCERS = 8;
 
 /** A log or a file, as its producers and its consumers see it. */
 export interface Stream {
   /**
-   * Appends a batch and resolves when it is durable. `accepted` is called when its position in
-   * the stream is decided, in the order of the stream.
+   * Appends a batch, and resolves when it is durable. `accepted` is called when its position in the
+   * stream is known, in the order of the stream.
    */
   produce(accepted: () => void): Promise<void>;
   /** Each receives the next batch of the stream, once it is durable. */
@@ -25,25 +25,25 @@ export interface Stream {
   close(): Promise<void>;
 }
 
-/** What the consumers measured, beside what the producers did. */
+/** Measurements of the consumers, in addition to those of the producers. */
 export interface Worked extends Measured {
   readonly consumers: Measured;
 }
 
 /** The load on the streams. */
 export interface Load {
-  /** Producers in all; they share the streams evenly. */
+  /** Number of producers, which share the streams evenly. */
   readonly producers: number;
-  /** Payload bytes of all producers in a second. */
+  /** Payload bytes of all producers per second. */
   readonly bytesPerSecond: number;
   readonly ms: number;
 }
 
 /**
- * Produces and consumes for so long.
+ * Produces and consumes for a time.
  *
- * Batches are due at even intervals, whether or not the one before is done: a batch that comes
- * late delays all that follow it, and their latency says so.
+ * Batches are due at even intervals, whether or not the previous one has completed. A late batch
+ * delays all that follow it, which shows in their latency.
  */
 export async function work(
   streams: readonly Stream[],
@@ -105,13 +105,13 @@ export async function work(
   };
 }
 
-/** The most that a run without a limit writes, so that a fast disk is not filled. */
+/** Maximum number of bytes of a run without a limit, so that a fast disk is not filled. */
 const UNLIMITED_BYTES = 2e9;
 
 /**
- * Produces for so long, each producer as fast as its batches become durable.
+ * Produces for a time, each producer as fast as its batches become durable.
  *
- * The bytes are those of the files.
+ * The result counts bytes of the files.
  */
 export async function workUnlimited(
   streams: readonly Stream[],

@@ -1,4 +1,4 @@
-/** Durable appends from 64 tasks: each awaits its message before it sends the next one. */
+/** Durable appends from 64 tasks. Each task awaits its message before it sends the next one. */
 import { Log } from "../../lib/log/mod.ts";
 import type { BufferPool } from "../../lib/pool/mod.ts";
 import { openSqlite } from "../compare/references/sqlite.ts";
@@ -9,7 +9,7 @@ import { type Rate, type Stage, until } from "./stage.ts";
 export const TASKS = 64;
 const PAYLOAD = new Uint8Array(100).fill(0x2e);
 
-/** Measures the three, one after the other. */
+/** Measures the three sides, one after the other. */
 export async function appends(
   stage: Stage,
   pool: BufferPool,
@@ -47,7 +47,7 @@ async function toLog(stage: Stage, pool: BufferPool): Promise<Rate> {
   return await tasks(stage, "Basalt", () => log.appendDurable(PAYLOAD));
 }
 
-/** One sync serves all tasks that wait, as in a careful program. */
+/** One sync covers all waiting tasks, as in a careful program. */
 async function toFile(stage: Stage): Promise<Rate> {
   using dir = stage.directory();
   const file = new SharedFile(

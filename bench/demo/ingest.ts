@@ -1,4 +1,4 @@
-/** Lines of a text into a log, a file and a database; all of them are durable at the end. */
+/** Writes lines of a text to a log, a file and a database. All of them are durable at the end. */
 import { appendLines } from "../../lib/cli/lines.ts";
 import { FRAME_HEADER_BYTES } from "../../lib/codec/mod.ts";
 import { Log } from "../../lib/log/mod.ts";
@@ -8,7 +8,7 @@ import { writeWhole } from "../compare/references/synced_file.ts";
 import type { Part } from "./sample.ts";
 import { type Rate, type Stage, until } from "./stage.ts";
 
-/** No side writes more, so that the disk does not fill up. */
+/** Maximum number of bytes of a side, so that the disk does not fill up. */
 const LARGEST_BYTES = 512 * 1024 * 1024;
 
 /** The results for the lines. */
@@ -21,7 +21,7 @@ export interface Ingest {
   tier: string;
 }
 
-/** Measures the three, one after the other. */
+/** Measures the three sides, one after the other. */
 export async function ingest(
   stage: Stage,
   pool: BufferPool,
@@ -101,7 +101,7 @@ async function compare(
         isEqual = bytes[from + k] === expected.bytes[at + k];
       }
       if (!isEqual) {
-        throw new Error(`Message ${comparedLines} is not the line that it was`);
+        throw new Error(`Message ${comparedLines} differs from its line`);
       }
       comparedLines++;
       at += length;

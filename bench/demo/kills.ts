@@ -4,7 +4,7 @@ import type { BufferPool } from "../../lib/pool/mod.ts";
 import type { Stage } from "./stage.ts";
 import { payloadAt } from "./writer_child.ts";
 
-/** How long a writer appends before it is killed, in milliseconds: shortest and longest. */
+/** How long a writer appends before it is killed, in milliseconds: minimum and maximum. */
 const LIFE_MS = [100, 400] as const;
 
 /** The log after a writer was killed. */
@@ -63,7 +63,9 @@ async function writeAndKill(stage: Stage, dir: string): Promise<number> {
   }
   const { signal } = await child.status;
   stage.child = undefined;
-  if (signal !== "SIGKILL") throw new Error("The writer ended by itself");
+  if (signal !== "SIGKILL") {
+    throw new Error("The writer was not killed, but ended");
+  }
   return Number(text.split("\n").at(-2));
 }
 

@@ -1,4 +1,4 @@
-/** The demonstration in the terminal. */
+/** The output of the demonstration in the terminal. */
 import { cutToWidth, wrap } from "../../lib/cli/terminal.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Kill } from "./kills.ts";
@@ -38,7 +38,7 @@ export function formatBars(
   return [wrap(`${title} (${unit})`, columns), ...rows].join("\n");
 }
 
-/** Draws a bar to an eighth of a column; it is never empty. */
+/** Draws a bar to an eighth of a column. It is never empty. */
 function drawBar(columns: number): string {
   const eighths = Math.max(1, Math.round(columns * 8));
   const rest = eighths % 8;

@@ -1,14 +1,14 @@
 /** The lines that the demonstration writes. */
 import { type Lines, readLines } from "../../lib/cli/lines.ts";
 
-/** The most of a text that is used; it is repeated as needed. */
+/** Maximum number of bytes of a text. The text is repeated as needed. */
 const SAMPLE_BYTES = 8 * 1024 * 1024;
 const PART_BYTES = 1024 * 1024;
 const TEXT = /\.(ts|rs|md|json|toml|txt)$/;
 
 /** Lines in memory, about 1 MiB of them, that become durable together. */
 export interface Part extends Lines {
-  /** Each line by itself: views of the bytes. */
+  /** Each line, as a view of the bytes. */
   payloads: Uint8Array<ArrayBuffer>[];
 }
 
@@ -40,7 +40,7 @@ function toPart(
   return { bytes, lengths, payloads };
 }
 
-/** Makes one part of 1 MiB of small parts, repeated where they are less. */
+/** Makes one part of 1 MiB of small parts, which are repeated as needed. */
 function repeat(parts: readonly Part[]): Part {
   const payloads = parts.flatMap(({ payloads }) => payloads);
   const longest = payloads.reduce(

@@ -6,13 +6,13 @@ export interface Rate {
   perSecond: number;
 }
 
-/** Where and how long the demonstration runs, and where it shows what it does. */
+/** Where and how long the demonstration runs, and where it shows its progress. */
 export interface Stage {
   /** How long each side is measured, in milliseconds. */
   readonly sideMs: number;
   /** Makes an empty directory, which is removed at the end of its block. */
   directory(): { readonly path: string } & Disposable;
-  /** The process that is running for the demonstration, if there is one. */
+  /** The running process of the demonstration, if there is one. */
   child?: Deno.ChildProcess | undefined;
   /** Shows the progress. */
   show(text: string): void;

@@ -1,6 +1,6 @@
 /**
  * Appends to the log in a directory from 64 tasks until it is killed. Each line that it prints is
- * the offset below which every message is durable.
+ * an offset below which every message is durable.
  */
 import { Log } from "../../lib/log/mod.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Opens a log, says how long that took, and waits to be killed: `open DIR` or `write DIR BYTES`,
- * which fills the log first.
+ * Opens a log, prints how long that took, and waits to be killed. Arguments: `open DIR`, or `write
+ * DIR BYTES`, which fills the log first.
  */
 import { BufferPool, DirectFile, Log, LogReader } from "../../../mod.ts";
 import { touchedBuffers } from "../direct.ts";
@@ -9,23 +9,23 @@ import type { Measured } from "../measure.ts";
 import { scan } from "../p08_scan.ts";
 import { MIB } from "../sizes.ts";
 
-/** What opening may read at most: the reference of its time. */
+/** Maximum number of bytes that opening reads, which is the reference for its time. */
 const WALK_BYTES = 32 * MIB;
 
 /** The line that is printed. */
 export interface Opening {
   readonly openMs: number;
-  /** Reading 32 MiB of the log's file, eight at a time. */
+  /** Time of reading 32 MiB of the log's file, eight reads at a time. */
   readonly readMs: number;
-  /** Reading the whole log, verified. */
+  /** Reading the whole log, with verification. */
   readonly scan: Measured;
-  /** What recovery read and verified. */
+  /** Bytes that recovery read and verified. */
   readonly scannedBytes: number;
 }
 
 if (import.meta.main) {
   const [action, dir, bytes] = Deno.args;
-  // Loading the library and mapping memory is no part of opening a log.
+  // Loading the library and mapping memory are not part of opening a log.
   const pool = new BufferPool();
   const buffers = touchedBuffers(pool, 8, MIB);
   for (const spare of touchedBuffers(pool, 16, MIB)) spare.drop();
@@ -58,6 +58,6 @@ if (import.meta.main) {
     };
     console.log(JSON.stringify(opening));
   }
-  // Killed now: a timer keeps the process alive.
+  // It is killed now. A timer keeps the process alive.
   setInterval(() => {}, 1000);
 }

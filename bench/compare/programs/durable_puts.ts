@@ -1,11 +1,11 @@
 /**
- * Stores messages of 256 bytes durably, so that their syncs can be counted:
- * `STORE DIR STEPS GROUP`. A step is one group of messages.
+ * Stores messages of 256 bytes durably, so that their syncs can be counted. Arguments: `STORE DIR
+ * STEPS GROUP`. A step is one group of messages.
  */
 import { Log } from "../../../mod.ts";
 import { openStore, type StoreName } from "../references/store.ts";
 
-/** What is counted: the stores, and the ways in which a log makes messages durable. */
+/** The subjects: the stores, and the ways in which a log makes messages durable. */
 export type DurablePuts =
   | StoreName
   | "appendDurable"
@@ -18,7 +18,7 @@ const payloads: Uint8Array<ArrayBuffer>[] = new Array(Number(group)).fill(
   payload,
 );
 
-/** A step of a log. */
+/** Makes a step of a log. */
 async function logStep(log: Log): Promise<void> {
   if (name === "flushSync") {
     log.append(payload);

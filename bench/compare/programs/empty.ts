@@ -1,1 +1,1 @@
-/** What every program takes. */
+/** An empty program, for the time that every program takes. */

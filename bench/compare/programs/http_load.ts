@@ -1,6 +1,6 @@
 /**
- * Sends requests at a rate, without waiting for earlier responses, and prints the latencies from
- * when each was due: `URL RATE MS`.
+ * Sends requests at a rate without waiting for earlier responses, and prints the latencies from the
+ * time when each was due. Arguments: `URL RATE MS`.
  */
 import { Latencies, type Measured } from "../measure.ts";
 
@@ -13,7 +13,7 @@ async function ask(): Promise<void> {
   await response.text();
 }
 
-// The connections are made and the code is compiled before the first one counts.
+// Connections are made and code is compiled before the first counted request.
 for (let i = 0; i < 50; i++) await ask();
 
 const latencies = new Latencies();

@@ -1,4 +1,4 @@
-/** The worker of `isolate.ts`: it receives its engine first, then actions. */
+/** The worker of `isolate.ts`. It receives its engine first, then actions. */
 import {
   BufferPool,
   configureEngine,
@@ -49,7 +49,7 @@ const actions = {
       for (const buffer of buffers) buffer.drop();
     }
   },
-  /** P4, P5; the log of a directory stays open. */
+  /** P4, P5. The log of a directory stays open. */
   async appendDurably(
     dir: string,
     appenders: number,
@@ -63,7 +63,7 @@ const actions = {
     }
     return await appendDurably(log, appenders, payloadBytes, ms);
   },
-  /** P13: returns the port. */
+  /** P13. Returns the port. */
   startServer(load: Load, path: string): number {
     server = new LoadedServer(load, path, pool);
     return server.port;
@@ -72,7 +72,7 @@ const actions = {
   stopServer(): Promise<number> {
     return server!.stop();
   },
-  /** Before the worker ends. */
+  /** Called before the worker ends. */
   async close(): Promise<void> {
     for (const log of logs.values()) await log.close();
     logs.clear();

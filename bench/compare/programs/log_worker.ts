@@ -1,6 +1,6 @@
 /**
- * A worker that fills a log. It opens the log, appends for a time and flushes, and closes the log,
- * each on request, and replies each time.
+ * A worker that fills a log. On request, it opens the log, appends for a time and flushes, or
+ * closes the log, and replies.
  */
 import { BufferPool, Log } from "../../../mod.ts";
 import { appendWhenReady } from "../logs.ts";

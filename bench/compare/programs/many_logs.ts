@@ -1,24 +1,24 @@
 /**
- * Opens logs with default options, appends one durable message to each, measures what they hold,
- * and closes them: `DIR COUNT [settle]`.
+ * Opens logs with default options, appends one durable message to each, measures their resources,
+ * and closes them. Arguments: `DIR COUNT [settle]`.
  */
 import { BufferPool, Log } from "../../../mod.ts";
 
 /** The line that is printed. Sums are over all logs. */
 export interface ManyLogs {
-  /** Opening and appending. */
+  /** Time of opening and appending. */
   readonly openMs: number;
   readonly closeMs: number;
   readonly poolBytes: number;
   /** Descriptors that one more log takes. */
   readonly descriptors: number;
-  /** Disk beyond the files' sizes after closing; 0 unless it was asked to settle. */
+  /** Disk space beyond the files' sizes after closing. 0 without `settle`. */
   readonly diskBytes: number;
 }
 
 const PAYLOAD_BYTES = 256;
 const POLL_MS = 200;
-/** Polls without a change until preparing counts as over. */
+/** Number of polls without a change after which preparation counts as finished. */
 const STEADY_POLLS = 5;
 
 const [dir, count, settle] = Deno.args;
@@ -42,7 +42,7 @@ function sum(of: (stat: Deno.FileInfo) => number): number {
   return total;
 }
 
-/** The disk that the files take once it does not change. */
+/** Returns the disk space of the files once it no longer changes. */
 async function allocated(): Promise<number> {
   let [bytes, steady] = [-1, 0];
   while (steady < STEADY_POLLS) {
@@ -64,7 +64,7 @@ const poolBefore = BufferPool.default().stats().mappedBytes;
 }
 const start = performance.now();
 const logs: Log[] = [];
-// What the process opens once is there by the middle: it is no log's.
+// What the process itself opens is open by the middle, and does not count.
 const middle = Number(count) >> 1;
 let descriptorsAtMiddle = 0;
 for (let i = 0; i < Number(count); i++) {
@@ -84,7 +84,7 @@ const result: ManyLogs = {
   openMs,
   closeMs,
   poolBytes,
-  // One that the runtime opens or closes meanwhile is no log's.
+  // A descriptor that the runtime opens or closes meanwhile does not count.
   descriptors: Math.round(taken * 100) / 100,
   diskBytes: settle === "settle" ? allocatedBytes - sum(({ size }) => size) : 0,
 };

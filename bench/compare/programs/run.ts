@@ -1,10 +1,10 @@
 /**
- * Programs that a comparison runs in a process of their own; each prints its result as one line of
+ * Programs that a comparison runs in processes of their own. Each prints its result as one line of
  * JSON.
  */
 import type { Context } from "../context.ts";
 
-/** The arguments of Deno for a program of this directory. */
+/** Returns the arguments of Deno for a program of this directory. */
 export function programArguments(
   name: string,
   args: readonly string[],

@@ -1,16 +1,16 @@
 /**
- * Appends durable messages to a log, a few milliseconds apart, stays idle with the log open, and
- * prints when each was durable: `DIR COUNT IDLE_MS`.
+ * Appends durable messages to a log a few milliseconds apart, stays idle with the log open, and
+ * prints when each was durable. Arguments: `DIR COUNT IDLE_MS`.
  */
 import { Log } from "../../../mod.ts";
 
-/** When messages were durable, in microseconds since the Unix epoch. */
+/** When the messages were durable, in microseconds since the Unix epoch. */
 export type DurableTimes = readonly number[];
 
 const GAP_MS = 4;
 const PAYLOAD_BYTES = 256;
 
-/** The time of now in microseconds since the Unix epoch, the same in all processes. */
+/** Returns the current time in microseconds since the Unix epoch, comparable between processes. */
 export function epochMicros(): number {
   return Number(Temporal.Now.instant().epochNanoseconds) / 1000;
 }

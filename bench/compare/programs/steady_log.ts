@@ -1,12 +1,12 @@
 /**
- * Appends messages of 100 bytes evenly over a time, and samples its resident memory: `DIR MESSAGES
- * MS`.
+ * Appends messages of 100 bytes evenly over a time, and samples its resident memory. Arguments:
+ * `DIR MESSAGES MS`.
  */
 import { Log } from "../../../mod.ts";
 
 const BATCH = 1000;
 const SAMPLES = 240;
-/** Small segments, removed as the log grows, so that they do not fill the disk. */
+/** Small segments, which are removed as the log grows, so that they do not fill the disk. */
 const SEGMENT_BYTES = 128 * 1024 * 1024;
 
 const [dir, messages, ms] = Deno.args;

@@ -1,6 +1,7 @@
 /**
- * Keeps a store open and repeats puts on request: `STORE DIR`. It prints {@linkcode Introduction},
- * then reads a {@linkcode Repetition} from each line of its input and prints what was measured.
+ * Keeps a store open and repeats puts on request. Arguments: `STORE DIR`. It prints {@linkcode
+ * Introduction}, then reads a {@linkcode Repetition} from each line of its input, and prints the
+ * measurements.
  */
 import { repeated, type Repetition } from "../durable.ts";
 import { openStore, type StoreName } from "../references/store.ts";

@@ -1,6 +1,6 @@
 /**
- * Writes a log and prints the bytes that this process caused to be written:
- * `DIR MS batches BATCH_BYTES` or `DIR MS lone`.
+ * Writes a log, and prints how many bytes this process caused to be written. Arguments: `DIR MS
+ * batches BATCH_BYTES` or `DIR MS lone`.
  */
 import { Log } from "../../../mod.ts";
 import { repeated } from "../durable.ts";
@@ -10,10 +10,10 @@ import { PRODUCERS, workUnlimited } from "../workload.ts";
 
 /** The line that is printed. */
 export interface WrittenBytes {
-  /** `write_bytes` of `/proc/self/io`: the files' bytes, not those of the filesystem's journal. */
+  /** `write_bytes` of `/proc/self/io`: bytes of files, without the filesystem's journal. */
   readonly writtenBytes: number;
   readonly logBytes: number;
-  /** What the log had prepared ahead when its last message was durable. */
+  /** Bytes that the log had prepared when its last message was durable. */
   readonly preparedBytes: number;
   readonly physicalBlock: number;
 }

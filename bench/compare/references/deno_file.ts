@@ -2,13 +2,10 @@
 import { type Measured, Series, Stopwatch } from "../measure.ts";
 import { MIB } from "../sizes.ts";
 
-/** What is written between two syncs, and read without a look at the clock. */
+/** Bytes that are written between two syncs, and read between two reads of the clock. */
 const PASS_BYTES = 256 * MIB;
 
-/**
- * Goes through the first {@linkcode PASS_BYTES} of a file, again and again for so long: a pass is
- * over when its bytes are.
- */
+/** Processes the first {@linkcode PASS_BYTES} of a file repeatedly for a time, in whole passes. */
 async function passes(
   path: string,
   ms: number,
@@ -40,7 +37,7 @@ async function passes(
   };
 }
 
-/** Writes the same part again and again, `syncData` at the end of each pass. */
+/** Writes the same part repeatedly, with `syncData` at the end of each pass. */
 export function writeDenoFile(path: string, ms: number): Promise<Measured> {
   const bytes = new Uint8Array(MIB).fill(0x5a);
   return passes(
@@ -52,7 +49,7 @@ export function writeDenoFile(path: string, ms: number): Promise<Measured> {
   );
 }
 
-/** Reads the same part again and again; once if its pages must be dropped `before`. */
+/** Reads the same part repeatedly, but only once if its pages must be dropped `before`. */
 export async function readDenoFile(
   path: string,
   ms: number,
@@ -60,7 +57,7 @@ export async function readDenoFile(
 ): Promise<Measured> {
   const bytes = new Uint8Array(MIB).fill(0x5a);
   await before?.();
-  // One pass when the pages must be gone: dropping them again is no part of reading.
+  // One pass where the pages must be gone, because dropping them again is not part of reading.
   return await passes(
     path,
     before === undefined ? ms : 0,

@@ -12,14 +12,15 @@ export interface FioJob {
   readonly engine: "psync" | "io_uring";
   readonly ms: number;
   /**
-   * Whether its buffers lie on huge pages, as Basalt's do; its default is malloc, which gets none.
+   * Whether its buffers are on huge pages, like Basalt's. By default they come from malloc, which
+   * has none.
    */
   readonly huge?: boolean;
   /** Whether to keep a throughput curve. */
   readonly series?: boolean;
 }
 
-/** What the parts of fio's JSON are that are read here. */
+/** The parts of fio's JSON that are used here. */
 interface FioResult {
   jobs: [
     & Record<"read" | "write", {
@@ -34,7 +35,7 @@ interface FioResult {
 
 let found: boolean | undefined;
 
-/** Whether fio can be started; if not, what needs it is left out. */
+/** Whether fio can be started. Otherwise, what needs it is left out. */
 export async function hasFio(context: Context, what: string): Promise<boolean> {
   found ??= await available("fio", ["--version"]);
   if (!found) context.leaveOut(what, "fio is not installed");
@@ -42,14 +43,14 @@ export async function hasFio(context: Context, what: string): Promise<boolean> {
 }
 
 /**
- * How fio gets huge pages here: reserved ones if there are, else transparent ones that glibc asks
- * for; named in the table.
+ * Returns how fio gets huge pages here: reserved ones if there are any, or transparent ones that
+ * glibc requests. The table names it.
  */
 export function hugePages(): { name: string; how: "mmaphuge" | "thp" } {
   const free = /HugePages_Free:\s+(\d+)/.exec(
     Deno.readTextFileSync("/proc/meminfo"),
   );
-  // Depth 8 times 1 MiB, and what fio adds.
+  // Depth 8 times 1 MiB, and fio's own memory.
   return Number(free?.[1] ?? 0) >= 8
     ? { name: "--iomem=mmaphuge", how: "mmaphuge" }
     : { name: "glibc.malloc.hugetlb=1", how: "thp" };
@@ -58,7 +59,7 @@ export function hugePages(): { name: string; how: "mmaphuge" | "thp" } {
 let logs = 0;
 
 /**
- * Runs a job. Its CPU time is fio's own account of its thread; latency is from submission to
+ * Runs a job. CPU time is fio's account of its own thread, and latency is from submission to
  * completion.
  */
 export async function fio(context: Context, job: FioJob): Promise<Measured> {
@@ -76,7 +77,7 @@ export async function fio(context: Context, job: FioJob): Promise<Measured> {
     `--runtime=${Math.max(50, Math.round(job.ms))}ms`,
     "--randrepeat=0",
     "--norandommap",
-    // Written data counts when it is on the disk, as on our side; fio counts the time.
+    // Written data counts once it is on the disk, as on our side, and fio includes that time.
     ...job.rw === "write" ? ["--end_fsync=1"] : [],
     "--clat_percentiles=0",
     "--lat_percentiles=1",
@@ -92,7 +93,7 @@ export async function fio(context: Context, job: FioJob): Promise<Measured> {
       ? { env: { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" } }
       : {},
   });
-  // Notes of fio's may stand before the JSON.
+  // fio may print notes before the JSON.
   const { jobs: [result] } = JSON.parse(
     output.slice(output.indexOf("{")),
   ) as FioResult;
@@ -110,7 +111,9 @@ export async function fio(context: Context, job: FioJob): Promise<Measured> {
   };
 }
 
-/** Lines of a bandwidth log: `time in ms, KiB/s, …`, one for each {@linkcode BUCKET_MS}. */
+/**
+ * Parses the lines of a bandwidth log: `time in ms, KiB/s, …`, one for each {@linkcode BUCKET_MS}.
+ */
 function readSeries(path: string): number[] {
   const lines = Deno.readTextFileSync(path).trim().split("\n");
   Deno.removeSync(path);

@@ -1,24 +1,21 @@
-/**
- * A real Iggy server and its own benchmark, if they are there: in the directory that
- * `BASALT_IGGY_DIR` names.
- */
+/** A real Iggy server and its own benchmark, if the directory `BASALT_IGGY_DIR` has them. */
 import type { Context } from "../context.ts";
 import type { Measured } from "../measure.ts";
 
 /** The benchmark's report on its producers or consumers. */
 export interface IggyResult extends Measured {
-  /** Means of the actors' percentiles, in milliseconds: it does not pool them. */
+  /** Means of the actors' percentiles in milliseconds, because the benchmark does not pool them. */
   readonly p50: number;
   readonly p99: number;
 }
 
-/** What one run printed, by kind of actor. */
+/** Results that one run printed, by type of actor. */
 export interface IggyRun {
   readonly producers?: IggyResult;
   readonly consumers?: IggyResult;
 }
 
-/** Where the programs are; if they are not, what needs them is left out. */
+/** Returns the directory of the programs. If they are missing, what needs them is left out. */
 export function iggyDirectory(
   context: Context,
   what: string,
@@ -97,7 +94,7 @@ export class IggyServer implements AsyncDisposable {
     }
   }
 
-  /** Runs the benchmark: options that are general, then its kind and that kind's own. */
+  /** Runs the benchmark with general options, followed by its kind and the options of that kind. */
   async bench(
     general: readonly string[],
     kind: readonly string[],
@@ -137,8 +134,8 @@ const RESULT =
   /(\w+) Results: Total throughput: ([\d.]+) MB\/s.*?p50 latency: ([\d.]+) ms.*?p99 latency: ([\d.]+) ms.*?total time: ([\d.]+) s/g;
 
 /**
- * Throughput is bytes by the whole time, not the moving average that it prints: `MB/s` times the
- * time are the bytes that it counted.
+ * Throughput is bytes divided by the whole time, not the moving average that the benchmark prints.
+ * `MB/s` times the time are the counted bytes.
  */
 function result(
   output: string,

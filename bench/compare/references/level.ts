@@ -27,7 +27,7 @@ export async function openLevel(dir: string): Promise<Store> {
   let key = 0;
   return {
     name: `npm:classic-level ${VERSION}`,
-    settings: "put with sync: true, else the defaults",
+    settings: "put with sync: true, otherwise the defaults",
     put: (payload) =>
       database.put(String(key++).padStart(12, "0"), payload, options),
     [Symbol.asyncDispose]: () => database.close(),

@@ -1,4 +1,6 @@
-/** Native loops as a reference: the crate `bench/native_reference`, built at first use. */
+/**
+ * Native loops as a reference: the crate `bench/native_reference`, which is built at its first use.
+ */
 import { buildCrate } from "../../../tools/build.ts";
 import { ROOT } from "../../../tools/run.ts";
 import type { Context } from "../context.ts";
@@ -9,7 +11,7 @@ const PROGRAM = `${ROOT}${CRATE}/target/release/native_reference`;
 
 let built: boolean | undefined;
 
-/** Whether there is the program; if not, what needs it is left out. */
+/** Whether the program exists. If not, what needs it is left out. */
 export function hasNative(context: Context, what: string): boolean {
   built ??= buildCrate(CRATE) === true;
   if (!built) context.leaveOut(what, `${CRATE} needs cargo to be built`);
@@ -17,8 +19,8 @@ export function hasNative(context: Context, what: string): boolean {
 }
 
 /**
- * Writes blocks over a prewritten file, each durable before the next, by `pwritev2(RWF_DSYNC)` past
- * the page cache.
+ * Writes blocks over a prewritten file with `pwritev2(RWF_DSYNC)`, bypassing the page cache. Each
+ * is durable before the next.
  */
 export async function nativeDsync(
   context: Context,
@@ -36,7 +38,7 @@ export async function nativeDsync(
   return JSON.parse(await context.run(PROGRAM, args)) as Measured;
 }
 
-/** Takes the pages of a file of ours out of the page cache. */
+/** Drops the pages of one of our files from the page cache. */
 export async function dropPages(context: Context, file: string): Promise<void> {
   await context.run(PROGRAM, ["drop", file]);
 }

@@ -1,4 +1,4 @@
-/** `node:fs` as a reference: `O_DIRECT`, with blocks of Basalt's pool, because they are aligned. */
+/** `node:fs` as a reference: `O_DIRECT` with blocks of Basalt's pool, which are aligned. */
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { PooledBuffer } from "../../../mod.ts";

@@ -1,5 +1,6 @@
 /**
- * The stores as peers of appenders: each repeats its puts, in this process or in one of its own.
+ * Stores that are measured beside appenders. Each repeats its puts in this process or in a process
+ * of its own.
  */
 import type { Context } from "../context.ts";
 import { repeated, type Repetition } from "../durable.ts";
@@ -51,8 +52,8 @@ export async function tryPeer(
 /**
  * A store in a process of its own.
  *
- * Packages with native libraries are loaded there without the lock file: what the lock file names
- * is fetched by every command of the checkout.
+ * Packages with native libraries are loaded there without the lock file, because every command of
+ * the checkout fetches the packages of the lock file.
  */
 class ChildStore implements Peer {
   name = "";
@@ -82,7 +83,7 @@ class ChildStore implements Peer {
     return await this.next<Measured>();
   }
 
-  /** Reads the next line. @throws {Error} If the process ended, with what it said first. */
+  /** Reads the next line. @throws {Error} If the process ended, with its first error. */
   async next<Line>(): Promise<Line> {
     for (;;) {
       const end = this.#text.indexOf("\n");
@@ -104,9 +105,9 @@ class ChildStore implements Peer {
   }
 }
 
-/** The line of an error message, without the names of what was downloaded before it. */
+/** Returns the line of an error message, without the names of downloads before it. */
 function firstError(text: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   return lines.find((line) => /error:/i.test(line)) ?? lines[0] ??
-    "it ended without a word";
+    "it ended without a message";
 }

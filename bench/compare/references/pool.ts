@@ -1,6 +1,6 @@
 /**
  * `iggy_common`'s pool as a reference, in one process with Basalt's: the crate
- * `bench/pool_reference`, if it is there.
+ * `bench/pool_reference`, if it exists.
  */
 import { buildCrate } from "../../../tools/build.ts";
 import { ROOT } from "../../../tools/run.ts";
@@ -9,8 +9,8 @@ import type { Context } from "../context.ts";
 const CRATE = "bench/pool_reference";
 
 /**
- * A line that the program prints: medians of its pairs, and the spread of their ratios; null where
- * a side has no such call.
+ * A line that the program prints: medians of its pairs, and the spread of their ratios. Fields are
+ * null where a side has no such call.
  */
 export interface PoolLine {
   readonly name: string;
@@ -21,7 +21,7 @@ export interface PoolLine {
   readonly max: number | null;
 }
 
-/** Builds and runs it; if that cannot be, its rows are left out. */
+/** Builds and runs it. If that is impossible, its rows are left out. */
 export async function poolReference(
   context: Context,
   what: string,

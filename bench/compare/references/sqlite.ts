@@ -3,13 +3,13 @@ import type { Store } from "./store.ts";
 
 /** A store that also has transactions of several payloads. */
 export interface SqliteStore extends Store {
-  /** Inserts the payloads in one transaction; they are durable when this returns. */
+  /** Inserts the payloads in one transaction. They are durable when this returns. */
   putMany(payloads: readonly Uint8Array<ArrayBuffer>[]): void;
 }
 
 /** Opens a database in a directory. */
 export async function openSqlite(dir: string): Promise<SqliteStore> {
-  // Loaded here: a runtime without it must not fail before the first row.
+  // Loaded here, because a runtime without it must not fail before the first row.
   const { DatabaseSync } = await import("node:sqlite");
   const database = new DatabaseSync(`${dir}/log.db`);
   const ask = (sql: string): unknown =>

@@ -1,4 +1,4 @@
-/** The stores that the W rows compare with, opened as a user would open them. */
+/** The stores of the W rows, opened as a user would open them. */
 import type { Context } from "../context.ts";
 import { openLevel } from "./level.ts";
 import { openLmdb } from "./lmdb.ts";
@@ -9,9 +9,9 @@ import { openSyncedFile } from "./synced_file.ts";
 export interface Store extends AsyncDisposable {
   /** Name and version. */
   readonly name: string;
-  /** What decides its durability, read back from the store where it can say it. */
+  /** The settings of its durability, read back from the store where possible. */
   readonly settings: string;
-  /** Stores a payload; it is durable when this returns or its promise resolves. */
+  /** Stores a payload. It is durable when this returns or its promise resolves. */
   put(payload: Uint8Array<ArrayBuffer>): Promise<unknown> | void;
 }
 
@@ -30,7 +30,7 @@ export type Opened<Name extends StoreName> = Awaited<
   ReturnType<(typeof OPENERS)[Name]>
 >;
 
-/** The name of a store that cannot be loaded. */
+/** The names for stores that cannot be loaded. */
 export const LABELS: Record<StoreName, string> = {
   file: "Deno.FsFile",
   level: "npm:classic-level",
@@ -40,7 +40,7 @@ export const LABELS: Record<StoreName, string> = {
 
 let count = 0;
 
-/** A directory for a new store of the run. */
+/** Returns a directory for a new store of the run. */
 export function newStoreDirectory(context: Context, name: StoreName): string {
   return context.path(`store-${name}-${count++}`);
 }

@@ -1,12 +1,15 @@
-/** Counting the syncs that a program asks the kernel for. */
+/** Counts the sync calls of a program. */
 import { available } from "../../../tools/run.ts";
 
-/** System calls that make bytes durable. Only their start counts: `-f` may print the end apart. */
+/**
+ * System calls that make bytes durable. Only their start counts, because `-f` may print the end
+ * separately.
+ */
 const SYNC =
   /\b(?:fsync|fdatasync|sync_file_range|syncfs)\(|\bmsync\(.*MS_SYNC|\bpwritev2\((?!.*iov_len=0\}\]).*RWF_D?SYNC/;
 const CALLS = "fsync,fdatasync,sync_file_range,syncfs,msync,pwritev2";
 
-/** Why syncs cannot be counted here; `undefined` if they can. */
+/** Returns why syncs cannot be counted here, or `undefined`. */
 export async function straceObstacle(): Promise<string | undefined> {
   if (!await available("strace", ["--version"])) {
     return "strace is not installed";
@@ -19,7 +22,7 @@ export async function straceObstacle(): Promise<string | undefined> {
 /** A program's syncs, and what it printed. */
 export interface Counted {
   readonly syncs: number;
-  /** Those by the name of the call. */
+  /** Syncs by the name of the call. */
   readonly calls: Readonly<Record<string, number>>;
   readonly output: string;
 }
@@ -27,8 +30,8 @@ export interface Counted {
 /**
  * Runs a program under strace and counts the syncs of files below a directory.
  *
- * Syncs of other files are the runtime's, of its caches. strace does not see what a ring of
- * io_uring does, so Basalt runs on its engine of threads, which syncs as often.
+ * Syncs of other files are those of the runtime's caches. strace does not see the operations of an
+ * io_uring, so Basalt runs on its engine of threads, which makes as many syncs.
  *
  * @throws {Error} If the program fails.
  */
@@ -43,7 +46,7 @@ export async function countSyncs(
       args: [
         "-f",
         "-qq",
-        // Descriptors with the paths of their files.
+        // Prints descriptors with the paths of their files.
         "-y",
         "-e",
         `trace=${CALLS}`,
@@ -60,7 +63,7 @@ export async function countSyncs(
     const calls: Record<string, number> = {};
     for (const line of Deno.readTextFileSync(trace).split("\n")) {
       if (!SYNC.test(line)) continue;
-      // Memory has no path; the runtime maps none of its files for writing.
+      // Memory has no path. The runtime maps none of its files for writing.
       if (!line.includes(`<${dir}`) && !line.includes("msync(")) continue;
       const name = /(\w+)\(/.exec(line)![1]!;
       calls[name] = (calls[name] ?? 0) + 1;

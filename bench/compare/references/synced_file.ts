@@ -36,7 +36,7 @@ export function openSyncedFile(dir: string): Promise<SyncedFile> {
   });
 }
 
-/** Writes all bytes: one call may write a part. */
+/** Writes all bytes, because one call may write a part. */
 export async function writeWhole(
   file: Deno.FsFile,
   bytes: Uint8Array<ArrayBuffer>,
@@ -47,8 +47,8 @@ export async function writeWhole(
 }
 
 /**
- * A file that several producers append to. Their writes go in turn, and a sync serves all whose
- * bytes were written before it began.
+ * A file to which several producers append. Their writes take turns, and a sync covers all bytes
+ * that were written before it began.
  */
 export class SharedFile {
   readonly #file: Deno.FsFile;
@@ -57,17 +57,17 @@ export class SharedFile {
   #writtenBytes = 0;
   #durableBytes = 0;
 
-  /** Takes over the file. */
+  /** Takes ownership of the file. */
   constructor(file: Deno.FsFile) {
     this.#file = file;
   }
 
-  /** The bytes that a sync has covered. */
+  /** Number of bytes that a sync has covered. */
   get durableBytes(): number {
     return this.#durableBytes;
   }
 
-  /** Appends bytes, in the order of the calls; resolves when they are durable. */
+  /** Appends bytes in the order of the calls. Resolves when they are durable. */
   async append(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const written = this.#writing.then(() => writeWhole(this.#file, bytes));
     this.#writing = written;

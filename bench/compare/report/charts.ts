@@ -1,6 +1,6 @@
 /**
- * Charts of the page, drawn as SVG when the report is made: the page needs no network and no
- * script.
+ * Charts of the page, drawn as SVG when the report is made, because the page needs no network and
+ * no script.
  */
 import * as Plot from "npm:@observablehq/plot@0.6.17";
 import { parseHTML } from "npm:linkedom@0.18.12";
@@ -14,12 +14,12 @@ import {
   type Verdict,
 } from "../row.ts";
 
-// The types of the browser are not loaded here: this page is drawn without one.
+// The types of a browser are not loaded here, because the page is drawn without one.
 const { document } = parseHTML("<html><body></body></html>") as unknown as {
   document: NonNullable<Plot.PlotOptions["document"]>;
 };
 
-/** Colours are the page's, so that they suit light and dark. */
+/** The page defines the colors, for light and dark. */
 const OURS = "var(--ours)";
 const THEIRS = "var(--theirs)";
 const GOAL = "var(--goal)";
@@ -39,21 +39,20 @@ function svg(options: Plot.PlotOptions): string {
 }
 
 /**
- * 1, 2 and 5 of each power of ten: a logarithmic axis of Plot's own leaves most of them without a
- * number.
+ * 1, 2 and 5 of each power of ten, because most ticks of Plot's logarithmic axis have no number.
  */
 const TICKS: readonly number[] = Array.from(
   { length: 14 },
   (_, i) => [1, 2, 5].map((step) => Number(`${step}e${i - 5}`)),
 ).flat();
 
-/** Those of them that lie within the values. */
+/** Returns the ticks within the values. */
 function ticksWithin(values: readonly number[]): number[] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   return TICKS.filter((tick) => tick >= low && tick <= high);
 }
 
-/** The ratio of each row: its median as a dot, its spread as a line, its goal as a tick. */
+/** Draws the ratio of each row: the median as a dot, the spread as a line, the goal as a tick. */
 export function ratioChart(rows: readonly Row[], verdict: Verdict): string {
   const shown = rows.filter(({ unit, values }) =>
     unit === "ratio" && values.every((value) => value > 0)
@@ -104,7 +103,7 @@ export function ratioChart(rows: readonly Row[], verdict: Verdict): string {
         r: 5,
         stroke: OURS,
         strokeWidth: 2,
-        // A goal that was missed is an open dot: colour alone would not do.
+        // A missed goal is an open dot, because color alone would not suffice.
         fill: (row: { missed: boolean }) => row.missed ? "var(--page)" : OURS,
         title: "title",
       }),
@@ -112,7 +111,7 @@ export function ratioChart(rows: readonly Row[], verdict: Verdict): string {
   });
 }
 
-/** Each pair of sides once: several rows may be of the same runs. */
+/** Returns each pair of sides once, because several rows may come from the same runs. */
 export function distinctCurves(
   rows: readonly Row[],
   kind: "percentiles" | "series",
@@ -131,7 +130,7 @@ export function distinctCurves(
   return distinct;
 }
 
-/** Latency by percentile. The axis is stretched towards 100, where the difference lies. */
+/** Draws latency by percentile. The axis is stretched towards 100, where the sides differ. */
 export function percentileChart({ ours, theirs }: Curves): string {
   const stretch = (percentile: number): number =>
     -Math.log10(1 - percentile / 100);
@@ -171,7 +170,7 @@ export function percentileChart({ ours, theirs }: Curves): string {
   });
 }
 
-/** Throughput over the time of one run. */
+/** Draws throughput over the time of one run. */
 export function seriesChart({ ours, theirs }: Curves): string {
   const points = (curve: Curve) =>
     curve.series!.map((bytes, i) => ({

@@ -3,8 +3,8 @@ import type { Machine } from "../machine.ts";
 import { isMet, median, type Row, type Verdict } from "../row.ts";
 
 /**
- * The report of `--json`: `goal`, `met` are null without a goal, `met` also where the goals do not
- * hold.
+ * Makes the report of `--json`. `goal` and `met` are null without a goal, and `met` also where the
+ * goals do not apply.
  */
 export function jsonReport(
   machine: Machine,

@@ -7,8 +7,8 @@ const BEGIN = "<!-- table: begin -->";
 const END = "<!-- table: end -->";
 
 /**
- * Writes the machine and the table to a file: between its markers if it has them, else as the whole
- * of it.
+ * Writes the machine and the table to a file: between its markers if it has them, or as its whole
+ * content.
  */
 export function writeMarkdown(
   path: string,

@@ -1,8 +1,8 @@
-/** The closing table. */
+/** The final table. */
 import { formatTable } from "../../../lib/cli/terminal.ts";
 import { isMet, median, type Row, type Verdict } from "../row.ts";
 
-/** A value with three digits. */
+/** Formats a value with three digits. */
 export function formatValue(value: number): string {
   if (value === 0) return "0";
   return Math.abs(value) >= 1000
@@ -10,7 +10,7 @@ export function formatValue(value: number): string {
     : Number(value.toPrecision(3)).toString();
 }
 
-/** Median and spread as the cells of a row. */
+/** Formats median and spread as the cells of a row. */
 export function formatSpread(row: Row): [median: string, spread: string] {
   const unit = row.unit === "ratio" ? "" : ` ${row.unit}`;
   const [low, high] = [Math.min(...row.values), Math.max(...row.values)];
@@ -20,7 +20,9 @@ export function formatSpread(row: Row): [median: string, spread: string] {
   ];
 }
 
-/** The cells of all rows, below a line of titles; the verdicts are left out if no row has one. */
+/**
+ * Returns the cells of all rows, below a line of titles. Verdicts are left out if no row has one.
+ */
 export function cells(rows: readonly Row[], verdict: Verdict): string[][] {
   const withVerdicts = rows.some(verdict);
   const titles = [
@@ -48,12 +50,12 @@ export function cells(rows: readonly Row[], verdict: Verdict): string[][] {
   return [titles, ...lines];
 }
 
-/** The table for a terminal. */
+/** Formats the table for a terminal. */
 export function printedTable(rows: readonly Row[], verdict: Verdict): string {
   return formatTable(cells(rows, verdict));
 }
 
-/** The table as Markdown. */
+/** Formats the table as Markdown. */
 export function markdownTable(rows: readonly Row[], verdict: Verdict): string {
   const [titles, ...lines] = cells(rows, verdict);
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;

@@ -1,12 +1,10 @@
-//! Loops of plain system calls that Basalt is compared with. The result is printed as a line of
-//! JSON.
+//! Loops of plain system calls as a reference for Basalt. Each prints its result as a line of JSON.
 //!
-//! | arguments | what |
-//! |---|---|
-//! | `dsync FILE BLOCK_BYTES MS PERCENTILES` | writes blocks in order over a file that exists, each by `pwritev2(RWF_DSYNC)` past the page cache |
-//! | `drop FILE` | takes the pages of a file out of the page cache |
+//! - `dsync FILE BLOCK_BYTES MS PERCENTILES` writes blocks in order over an existing file, each
+//!   with `pwritev2(RWF_DSYNC)`, bypassing the page cache.
+//! - `drop FILE` drops the pages of a file from the page cache.
 //!
-//! `PERCENTILES` are numbers with colons between them.
+//! `PERCENTILES` are numbers separated by colons.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -52,7 +50,7 @@ fn dsync(path: &str, block: usize, time: Duration, percentiles: &[f64]) -> Resul
         return Err(format!("{path} is shorter than a block of {block} bytes").into());
     }
     let memory = Memory::touched(block)?;
-    // The same precision and range as the histograms that it is compared with.
+    // The same precision and range as the histograms of the other sides.
     let mut nanoseconds = Histogram::<u64>::new_with_bounds(1, 600_000_000_000, 3)?;
     let cpu = cpu_seconds();
     let start = Instant::now();
@@ -88,7 +86,7 @@ fn write_durably(file: &File, memory: &Memory, position: u64) -> io::Result<()> 
         iov_len: memory.len(),
     };
     let position = position as i64;
-    // SAFETY: the vector names memory that lives until the call returns.
+    // SAFETY: the vector describes memory that lives until the call returns.
     let written =
         unsafe { libc::pwritev2(file.as_raw_fd(), &vector, 1, position, libc::RWF_DSYNC) };
     match written {
@@ -105,7 +103,7 @@ fn drop_pages(path: &str) -> Result<(), Failure> {
     let file = File::open(path)?;
     // Only clean pages are dropped.
     file.sync_data()?;
-    // SAFETY: the call touches no memory of this process.
+    // SAFETY: the call accesses no memory of this process.
     match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
         0 => Ok(()),
         code => Err(io::Error::from_raw_os_error(code).into()),

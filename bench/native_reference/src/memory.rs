@@ -9,12 +9,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Maps `len` bytes and writes to each of them, because the first touch of a page is not to be
+    /// Maps `len` bytes and writes to each of them, because the first access to a page must not be
     /// measured.
     pub fn touched(len: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a new mapping, at an address that the kernel chooses.
+        // SAFETY: it is a new mapping at an address that the kernel chooses.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, -1, 0) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());

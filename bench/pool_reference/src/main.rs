@@ -1,10 +1,10 @@
-//! Basalt's pool beside `iggy_common`'s `PooledBuffer`, in one process, turn by turn:
-//! `pool_reference PATH_OF_LIBBASALT`.
+//! Compares Basalt's pool with `iggy_common`'s `PooledBuffer` in one process, in alternating turns.
+//! Usage: `pool_reference PATH_OF_LIBBASALT`.
 //!
-//! Basalt is measured as JavaScript calls it, through the exports of the library as it ships; its
-//! figures include that border. JavaScript freezes and splits Basalt's buffers by bookkeeping of
-//! its own: only the native calls are measured here, and splitting has none. `pool_bench.ts`
-//! measures the whole in JavaScript.
+//! Basalt is called like from JavaScript, through the exports of the built library, so its figures
+//! include that boundary. JavaScript freezes and splits Basalt's buffers with bookkeeping of its
+//! own. Only the native calls are measured here, and splitting has none. `pool_bench.ts` measures
+//! everything in JavaScript.
 //!
 //! Prints a line of JSON for each row: `{ "name", "ours_ns", "theirs_ns", "ratio", "min", "max" }`,
 //! medians over the pairs.
@@ -16,8 +16,8 @@ use iggy_common::{IggyByteSize, MemoryPool, MemoryPoolConfigOther, PooledBuffer}
 use libloading::{Library, Symbol};
 
 const PAIRS: usize = 9;
-/// Number of turns, taken alternately, whose median is one side of a pair. A turn is usually over
-/// before the scheduler interferes.
+/// Number of alternating turns, whose median is one side of a pair. A turn usually ends before the
+/// scheduler interferes.
 const TURNS: usize = 31;
 const FROZEN: u32 = 1;
 
@@ -30,7 +30,7 @@ type Count = unsafe extern "C" fn(u32, u32, i32) -> i32;
 /// The exports of the pool, and a pool of 4 GiB.
 struct Basalt<'a> {
     pool: u32,
-    /// Where the library describes this thread's last lease.
+    /// Where the library writes the description of this thread's last lease.
     described: *const [u32; 8],
     acquire: Symbol<'a, Acquire>,
     release: Symbol<'a, Release>,
@@ -61,21 +61,21 @@ impl<'a> Basalt<'a> {
     }
 
     fn acquire(&self, length: u32) {
-        // SAFETY: plain numbers, checked by the callee.
+        // SAFETY: the arguments are numbers, which the callee checks.
         let status = unsafe { (self.acquire)(self.pool, length, 0) };
         assert_eq!(status, 0);
     }
 
-    /// A word of the last lease's description.
+    /// Returns a word of the last lease's description.
     fn word(&self, index: usize) -> u32 {
-        // SAFETY: the library described this thread's lease there, and writes to it only during a
-        // call of this thread.
+        // SAFETY: the library wrote the description of this thread's lease there, and changes it
+        // only during a call of this thread.
         unsafe { (*self.described)[index] }
     }
 
     /// Ends the last lease.
     fn release(&self) {
-        // SAFETY: plain numbers, checked by the callee.
+        // SAFETY: the arguments are numbers, which the callee checks.
         let status = unsafe { (self.release)(self.pool, self.word(0), self.word(1)) };
         assert_eq!(status, 0);
     }
@@ -87,13 +87,13 @@ impl<'a> Basalt<'a> {
     }
 
     fn frozen(&self, delta: i32) {
-        // SAFETY: plain numbers, checked by the callee.
+        // SAFETY: the arguments are numbers, which the callee checks.
         let status = unsafe { (self.count)(self.pool, FROZEN, delta) };
         assert_eq!(status, 0);
     }
 }
 
-/// Nanoseconds of one call, over many of them.
+/// Returns the nanoseconds of one call, averaged over many.
 fn time(mut call: impl FnMut(), rounds: u32) -> f64 {
     let start = Instant::now();
     for _ in 0..rounds {
@@ -107,7 +107,7 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Ours and theirs in turn; prints the row.
+/// Runs ours and theirs in turn, and prints the row.
 fn row(
     name: &str,
     ours_rounds: u32,
@@ -192,7 +192,7 @@ fn main() {
     );
 }
 
-/// Nanoseconds of splitting a full buffer alone.
+/// Returns the nanoseconds of splitting a full buffer.
 fn time_of_split(rounds: u32) -> f64 {
     let mut nanos = 0;
     for _ in 0..rounds {
