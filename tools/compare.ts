@@ -1,4 +1,4 @@
-/** `deno task compare`: builds the library where it must, then compares. */
+/** `deno task compare`: builds the library where necessary, then compares. */
 import { USAGE } from "../bench/compare/options.ts";
 import { buildLibrary } from "./build.ts";
 

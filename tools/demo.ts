@@ -1,5 +1,5 @@
 /**
- * `deno task demo [FILE]`: the case for Basalt, in ten seconds, on the disk of the caller's
+ * `deno task demo [FILE]`: shows the case for Basalt in ten seconds, on the disk of the current
  * directory.
  */
 import { Command } from "commander";
@@ -46,7 +46,7 @@ const { formatBars, formatKill, formatReading } = await import(
   "../bench/demo/picture.ts"
 );
 
-/** The directory of all files; not in /tmp, which is often memory. */
+/** The directory of all files. It is not in /tmp, which is often memory. */
 let root = "";
 let directories = 0;
 let isEnding = false;
@@ -58,13 +58,13 @@ function clean(): void {
       Deno.removeSync(root, { recursive: true });
       root = "";
     } catch (error) {
-      // A file that was being made when the signal came is there by now.
+      // A file that was being created at the time of the signal exists by now.
       if (tries === 3) throw error;
     }
   }
 }
 
-/** Ends in the middle. */
+/** Ends after a signal. */
 async function end(): Promise<void> {
   isEnding = true;
   progress.end();
@@ -137,7 +137,7 @@ try {
   if (isEnding) await new Promise(() => {}); // `end` ends the process
   progress.end();
   if (!(error instanceof Deno.errors.BrokenPipe)) {
-    // The name of the directory means nothing to the reader.
+    // The name of the directory means nothing to the user.
     const { message } = error as Error;
     const shown = root === ""
       ? message.replace(/: tmpdir$/, ": in the current directory")

@@ -5,8 +5,8 @@
  * With `cargo-zigbuild` the libraries are built for the glibc that Deno itself needs. Without it
  * only this machine's target can be built, for this machine's glibc.
  *
- * `mod.ts` of that directory is an entry point of the package, so that `deno publish` fails while
- * it is missing. It is removed first and written last, after every target was built.
+ * `mod.ts` of that directory is an entry point of the package, so `deno publish` fails while it is
+ * missing. It is removed first and written last, after every target was built.
  */
 import { Command } from "commander";
 import { createHash } from "node:crypto";
@@ -19,14 +19,14 @@ const TARGETS: readonly string[] = [
   "x86_64-unknown-linux-gnu",
   "aarch64-unknown-linux-gnu",
 ];
-/** The glibc that Deno 2.9 needs on these targets: an older one is of no use. */
+/** The glibc that Deno 2.9 needs on these targets. Supporting an older one would be useless. */
 const GLIBC: [major: number, minor: number] = [2, 27];
 
-/** Where the modules go. */
+/** The directory of the modules. */
 const DIRECTORY = `${ROOT}lib/native/embedded`;
 const INDEX = `${DIRECTORY}/mod.ts`;
 
-/** The newest version of glibc that a library names, such as `[2, 34]`. */
+/** Returns the newest version of glibc that a library requires, such as `[2, 34]`. */
 export function glibcOf(library: Uint8Array): [major: number, minor: number] {
   const text = new TextDecoder("latin1").decode(library);
   const versions = [...text.matchAll(/GLIBC_(\d+)\.(\d+)/g)]
@@ -37,7 +37,7 @@ export function glibcOf(library: Uint8Array): [major: number, minor: number] {
   return versions.reduce((a, b) => isNewer(b, a) ? b : a, [2, 0]);
 }
 
-/** A library as it is embedded: compressed, with what it must be when it is unpacked. */
+/** Returns a library in its embedded form: compressed, with its unpacked size and hash. */
 export function embeddedLibrary(library: Uint8Array): EmbeddedLibrary {
   return {
     sha256: createHash("sha256").update(library).digest("hex"),
@@ -46,7 +46,9 @@ export function embeddedLibrary(library: Uint8Array): EmbeddedLibrary {
   };
 }
 
-/** The module that `lib/native/embedded.ts` imports on a target: its name, and its text. */
+/**
+ * Returns the name and the text of the module that `lib/native/embedded.ts` imports on a target.
+ */
 export function embeddedModule(
   target: string,
   library: Uint8Array,
@@ -70,7 +72,7 @@ export const library: EmbeddedLibrary = {
   };
 }
 
-/** The entry point over the modules of these targets. */
+/** Returns the entry point for the modules of these targets. */
 export function embeddedIndex(targets: readonly string[]): string {
   const imports = targets.map((target, i) =>
     `import { library as library${i} } from "./${moduleName(target)}";\n`
@@ -159,7 +161,7 @@ async function hasStandardLibrary(target: string): Promise<boolean> {
   }
 }
 
-/** What keeps a target from being built here; `undefined` if nothing does. */
+/** Returns why a target cannot be built here, or `undefined`. */
 async function obstacle(
   target: string,
   zig: boolean,

@@ -1,16 +1,16 @@
 /**
- * Counts the instructions of the native hot paths with callgrind and compares them with the
- * committed figures: no load of the machine changes them.
+ * Counts the instructions of the native hot paths with callgrind, and compares them with the
+ * committed figures. The load of the machine does not affect them.
  *
- * A path is run twice, the second time with more repeats; the difference is the path alone.
- * `--update` writes the figures anew.
+ * A path is run twice, the second time with more repeats. The difference is the path alone.
+ * `--update` writes new figures.
  */
 import { available, ROOT, run } from "./run.ts";
 
 const FIGURES = `${ROOT}bench/instructions.json`;
 const TARGET = `${ROOT}rust/target/hot_paths`;
 const PROGRAM = `${TARGET}/release/hot_paths`;
-/** How far a count may lie above its figure: another compiler arranges code otherwise. */
+/** How far a count may exceed its figure, because another compiler generates different code. */
 const MARGIN = 0.15;
 const REPEATS = 1000;
 const PATHS = ["seal", "scan", "pool", "decode"];
@@ -18,7 +18,7 @@ const PATHS = ["seal", "scan", "pool", "decode"];
 /** Instructions of one repeat of each path. */
 type Figures = Record<string, number>;
 
-/** What keeps the count from being made here, in words; `undefined` if nothing does. */
+/** Returns why the count cannot be made here, or `undefined`. */
 export async function instructionsObstacle(): Promise<string | undefined> {
   if (!await available("valgrind", ["--version"])) {
     return "instruction counts need valgrind";
@@ -26,7 +26,7 @@ export async function instructionsObstacle(): Promise<string | undefined> {
   if (Deno.build.arch !== "x86_64") {
     return `there are no instruction counts for ${Deno.build.arch}`;
   }
-  // The hash chooses its code by what the processor has.
+  // The hash selects its code by the features of the processor.
   return / avx2 /.test(Deno.readTextFileSync("/proc/cpuinfo"))
     ? undefined
     : "the instruction counts are those of a processor with AVX2";
@@ -70,7 +70,7 @@ async function measure(): Promise<Figures> {
 }
 
 /**
- * Counts, prints and compares; answers whether no path takes more than its figure and the margin.
+ * Counts, prints and compares. Returns whether every path stays within its figure and the margin.
  */
 export async function checkInstructions(): Promise<boolean> {
   const committed = JSON.parse(Deno.readTextFileSync(FIGURES)) as Figures;

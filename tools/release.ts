@@ -1,9 +1,9 @@
 /**
  * `deno task release`: checks of a release, besides `deno task embed` and `deno publish`.
  *
- * - `check` compares the version wherever it is stated, and with a tag.
- * - `test` runs tests of the package as it would be published: its files and the library embedded
- *   in it, in a directory without a build of the library.
+ * - `check` compares all stated versions with each other, and with a tag.
+ * - `test` runs tests of the package as it would be published: its files and the embedded library,
+ *   in a directory without a build of the library.
  *
  * `.github/workflows/release.yml` runs both before it publishes.
  */
@@ -34,7 +34,7 @@ const STATED: Readonly<Record<string, RegExp>> = {
   "CHANGELOG.md": /^## (\S+)/m,
 };
 
-/** Returns the version that each file of a checkout states; `undefined` where it states none. */
+/** Returns the version that each file of a checkout states, or `undefined` where there is none. */
 export function statedVersions(
   root: string,
 ): Record<string, string | undefined> {
@@ -49,7 +49,7 @@ export function statedVersions(
 /**
  * Returns a description of each obstacle to a release of a checkout.
  *
- * @param tag The tag that is to be released, such as `v1.2.3`.
+ * @param tag The tag of the release, such as `v1.2.3`.
  */
 export function obstacles(root: string, tag?: string): string[] {
   const versions = statedVersions(root);
@@ -88,14 +88,14 @@ export function copy(name: string, to: string): void {
   for (const entry of Deno.readDirSync(from)) copy(`${name}/${entry.name}`, to);
 }
 
-/** Says where the library of a package comes from. */
+/** Prints where the library of a package comes from. */
 const ORIGIN = `import { loadLibrary } from "./mod.ts";
 const { origin } = loadLibrary();
 console.log(\`the library comes from: \${origin}\`);
 if (origin !== "cache" && origin !== "memory") Deno.exit(1);
 `;
 
-/** Runs tests of the package from its own files and its own library; returns an exit code. */
+/** Runs tests of the package with its own files and library. Returns an exit code. */
 async function testPackage(paths: readonly string[]): Promise<number> {
   const to = Deno.makeTempDirSync({ prefix: "basalt_release_" });
   try {
@@ -128,7 +128,7 @@ async function main(args: readonly string[]): Promise<number> {
     .exitOverride(({ exitCode }) => Deno.exit(exitCode === 0 ? 0 : 2));
   program.command("check")
     .description("compare the version wherever it is stated")
-    .option("--tag <tag>", "the tag that is to be released")
+    .option("--tag <tag>", "the tag of the release")
     .action(({ tag }: { tag?: string }) => {
       const found = obstacles(ROOT, tag);
       for (const text of found) console.error(text);

@@ -1,4 +1,4 @@
-/** Running the parts of the test command: processes and their results. */
+/** Runs the parts of the test command: processes and their results. */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 /** What a part of the run counted. */
@@ -19,10 +19,10 @@ export const ROOT: string = decodeURIComponent(
   new URL("..", import.meta.url).pathname,
 );
 
-/** Goes before each line of output of what runs in it. */
+/** The prefix of each line of output in its context. */
 export const linePrefix: AsyncLocalStorage<string> = new AsyncLocalStorage();
 
-/** Runs a command to its end, its output kept and, unless told otherwise, shown. */
+/** Runs a command to its end. Keeps its output and, unless told otherwise, shows it. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -82,7 +82,7 @@ export async function available(
   }
 }
 
-/** One check without a count of its own: passed or failed. */
+/** Counts a single check: passed or failed. */
 export function verdict(finished: Finished): Counts {
   return finished.code === 0
     ? { passed: 1, failed: 0, skipped: 0 }
@@ -91,7 +91,7 @@ export function verdict(finished: Finished): Counts {
 
 /**
  * Adds up the lines `test result: … N passed; N failed; N ignored` of cargo. A run that failed
- * without a failed test counts as one.
+ * without a failed test counts as one failure.
  */
 export function cargoCounts(finished: Finished): Counts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -106,7 +106,7 @@ export function cargoCounts(finished: Finished): Counts {
   return orFailed(counts, finished);
 }
 
-/** Reads the closing lines `ok | N passed | N failed | N ignored` of `deno test`. */
+/** Reads the final lines `ok | N passed | N failed | N ignored` of `deno test`. */
 export function denoCounts(finished: Finished): Counts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const lines = finished.output.matchAll(
@@ -121,8 +121,8 @@ export function denoCounts(finished: Finished): Counts {
 }
 
 /**
- * The names of the tests that `deno test` ran, with whether it ignored them; without what a name
- * says of the reason.
+ * Returns the names of the tests that `deno test` ran, and whether they were ignored. A reason in a
+ * name is removed.
  */
 export function testsOf(finished: Finished): Map<string, boolean> {
   const lines = finished.output.matchAll(

@@ -1,9 +1,9 @@
 /**
- * `deno task test`: every check of the project, in parts, with the time that each took, and one
- * closing line for all of them.
+ * `deno task test`: every check of the project in parts, with the time of each, and one final line
+ * for all of them.
  *
  * Two parts run at a time, since many of them wait for a disk or a process. Arguments are names of
- * parts; without any, all run but those that take long: `--long` runs these, one by one.
+ * parts. Without any, all but the long ones run. `--long` runs those, one by one.
  */
 import { Command } from "commander";
 import { checkInstructions, instructionsObstacle } from "./instructions.ts";
@@ -23,9 +23,9 @@ import {
 /** A part of the run. */
 interface Part {
   name: string;
-  /** Whether it takes too long to be run each time. */
+  /** Whether it takes too long for an ordinary run. */
   long?: true;
-  /** The parts that have to end before, if they run at all. */
+  /** The parts that must end first, if they run at all. */
   after?: readonly string[];
   run(): Promise<Counts>;
 }
@@ -33,7 +33,7 @@ interface Part {
 const DENO = Deno.execPath();
 const MANIFEST = ["--manifest-path", "rust/Cargo.toml", "--locked"];
 const PRELOAD = "--preload=tests/preload.ts";
-/** The tests of TypeScript that ran with all permissions, by name: whether they were ignored. */
+/** The TypeScript tests that ran with all permissions, by name, and whether they were ignored. */
 const tests = new Map<string, boolean>();
 
 async function cargo(
@@ -51,7 +51,7 @@ async function cargo(
   );
 }
 
-/** Runs tests; the part "check" checks their types. */
+/** Runs tests. The part "check" checks their types. */
 async function denoTest(
   args: string[],
   env: Record<string, string> = {},
@@ -69,7 +69,7 @@ async function denoTest(
   return denoCounts(finished);
 }
 
-/** What touches files, once more on an engine that is not the one chosen here. */
+/** Runs the tests that use files again, with an engine that is not the default here. */
 function engineTest(kind: string): Promise<Counts> {
   const tests = [
     "tests/engine/engine_test.ts",
@@ -123,7 +123,7 @@ const PARTS: Part[] = [
   {
     name: "embed",
     after: ["build"],
-    // The other platforms need a toolchain that is not asked for here.
+    // The other platforms need a toolchain that is not required here.
     run: () => checked(DENO, ["task", "embed", Deno.build.target]),
   },
   {
@@ -193,7 +193,7 @@ const PARTS: Part[] = [
   {
     name: "ffi-only",
     after: ["build"],
-    // The plain command, as somebody types it.
+    // The plain command, as a user types it.
     run: () => denoTest(["--allow-ffi", "--no-prompt"]),
   },
   {
@@ -297,7 +297,7 @@ async function addressSanitizer(): Promise<Counts> {
       `${Deno.build.arch}-unknown-linux-gnu`,
       "--target-dir",
       "rust/target/asan",
-      // The sanitizer needs mappings of its own, which this test uses up; part "rust" runs it.
+      // The sanitizer needs mappings of its own, which this test uses up. The part "rust" runs it.
       "--",
       "--skip",
       "memory_goes_back_when_mappings_run_out",
@@ -305,7 +305,7 @@ async function addressSanitizer(): Promise<Counts> {
   );
 }
 
-/** Runs a fuzz target for a while; what it finds is kept under `rust/fuzz/artifacts`. */
+/** Runs a fuzz target for a time. Its findings are kept in `rust/fuzz/artifacts`. */
 async function fuzz(target: string, seconds: number): Promise<Counts> {
   return verdict(
     await run("cargo", [
@@ -321,14 +321,14 @@ async function fuzz(target: string, seconds: number): Promise<Counts> {
   );
 }
 
-/** The tests that measure times: their names do not end in `_test.ts`. */
+/** Returns the tests that measure times. Their names do not end in `_test.ts`. */
 function timingTests(): string[] {
   return [...Deno.readDirSync(`${ROOT}tests/timing`)]
     .filter(({ name }) => name.endsWith("_timing.ts"))
     .map(({ name }) => `tests/timing/${name}`);
 }
 
-/** The modules that the package exports, but for the one that is generated. */
+/** Returns the modules that the package exports, without the generated one. */
 function entryPoints(): string[] {
   const { exports } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
   return Object.values<string>(exports).filter((path) =>
@@ -337,8 +337,8 @@ function entryPoints(): string[] {
 }
 
 /**
- * Tests that must not be skipped in CI: a line each; `#` begins a comment. Elsewhere what they need
- * may be missing.
+ * Returns the tests that must not be skipped in CI, one a line; `#` begins a comment. Elsewhere,
+ * what they need may be missing.
  */
 function required(): string[] {
   if (Deno.env.get("CI") === undefined) return [];
@@ -347,7 +347,7 @@ function required(): string[] {
     .filter((line) => line.length > 0);
 }
 
-/** The parts by name, for the help. */
+/** Returns the names of the parts, for the help. */
 function namesOf(parts: readonly Part[]): string {
   return parts.map(({ name }) => name).join(", ");
 }
@@ -380,13 +380,13 @@ const wanted = PARTS.filter((part) =>
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const rows: string[] = [];
 
-/** Runs a part and counts what it gave. */
+/** Runs a part and counts its results. */
 async function count(part: Part): Promise<void> {
   console.log(`=== ${part.name}`);
   const start = performance.now();
   const prefix = lanes > 1 ? `${part.name.padEnd(12)} ` : "";
   const counts = await linePrefix.run(prefix, () => part.run());
-  // What needs no files runs twice: only the second run counts what was skipped.
+  // Tests that need no files run twice. Only the second run counts skipped ones.
   if (part.name === "ffi-only") counts.skipped = 0;
   for (const key of ["passed", "failed", "skipped"] as const) {
     total[key] += counts[key];
@@ -399,7 +399,7 @@ async function count(part: Part): Promise<void> {
   );
 }
 
-/** How many parts run at a time. */
+/** Number of parts that run at a time. */
 const lanes = wanted.length === 1 || wanted.some((part) => part.long) ? 1 : 2;
 const waiting = [...wanted];
 const running = new Map<string, Promise<void>>();

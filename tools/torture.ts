@@ -1,11 +1,10 @@
 /**
  * `deno task torture [--minutes N] [--seed S] DIR`: kills writers of a log and fails operations
- * under others, on the disk and filesystem of `DIR`, for a while.
+ * under others, on the disk and filesystem of `DIR`, for a time.
  *
  * It ends with one line, `N kills, M faults, A acknowledged, L lost`, and exits with 1 if anything
- * was lost or wrong. A killed process loses nothing that reached
- * the kernel: this shows locks, recovery and order on this filesystem, not power cuts; those are
- * what the simulated disk is for.
+ * was lost or wrong. A killed process loses nothing that reached the kernel, so this tests locks,
+ * recovery and order on this filesystem. The simulated disk tests power cuts.
  */
 import { Command, InvalidArgumentError } from "commander";
 import { Progress } from "../lib/cli/terminal.ts";
@@ -49,7 +48,7 @@ const progress = new Progress();
 let interrupted = false;
 Deno.addSignalListener("SIGINT", () => interrupted = true);
 
-/** What happened so far, in one line. */
+/** Returns what happened so far, in one line. */
 function line(): string {
   const kills = Object.values(figures.kills).reduce((sum, n) => sum + n, 0);
   return `${kills} kills, ${figures.faults} faults, ${figures.acknowledged} acknowledged, ${figures.lost} lost`;
