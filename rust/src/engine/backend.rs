@@ -12,7 +12,7 @@ use super::uring::{self, BATCH_DEPTH, Ring};
 use crate::process;
 use crate::status::{BAD_ARGUMENT, Status};
 
-/// Kind of a backend; the numbers are those of `lib/engine/engine.ts`.
+/// Kind of a backend. The numbers are those of `lib/engine/engine.ts`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// Our threads.
@@ -36,17 +36,17 @@ impl TryFrom<u32> for Kind {
 
 /// Runs operations and keeps their completions.
 ///
-/// Dropping it ends it. Pending operations give their memory and files back with their completions:
-/// a ring waits for that, our threads do it later. Jobs that have not begun are dropped.
+/// Dropping it ends it. Pending operations release their memory and files when they complete: a
+/// ring waits for that, and our threads do it later. Jobs that have not begun are dropped.
 pub enum Backend {
-    /// By a ring of the calling thread.
+    /// A ring of the calling thread.
     Ring(Box<Ring>),
-    /// By a function that takes jobs.
+    /// A function that takes jobs.
     Jobs(Arc<CompletionQueue>, fn(Job)),
 }
 
 impl Backend {
-    /// Makes a backend of the calling thread; the status says why the system refuses it.
+    /// Creates a backend of the calling thread. The error says why the system refuses it.
     pub fn new(kind: Kind) -> Result<Backend, Status> {
         Ok(match kind {
             Kind::Uring => Backend::Ring(Box::new(Ring::new()?)),
@@ -55,8 +55,8 @@ impl Backend {
         })
     }
 
-    /// Returns the highest number of operations that are begun and not collected, and the mode of
-    /// the ring or the highest number of threads.
+    /// Returns the maximum number of operations that are begun and not collected, and the mode of
+    /// the ring or the maximum number of threads.
     pub fn facts(&self) -> [u32; 2] {
         match self {
             Backend::Ring(ring) => [uring::MAX_OPERATIONS as u32, ring.mode as u32],
@@ -64,7 +64,7 @@ impl Backend {
         }
     }
 
-    /// Returns the part that other threads may use: waiting.
+    /// Returns the part that other threads may use, for waiting.
     pub fn watch(&self) -> Watch {
         Watch {
             waits: AtomicU32::new(0),
@@ -76,7 +76,7 @@ impl Backend {
     }
 
     /// Begins the operations of `entries`, waits for `min` completions but no longer than `limit`
-    /// (`None`: without a limit), takes as many as fit and returns their number.
+    /// (`None`: without a limit), collects as many as fit, and returns their number.
     ///
     /// A refused entry is completed with the reason.
     pub fn turn(
@@ -105,7 +105,7 @@ impl Backend {
         }
     }
 
-    /// Runs the operations of `entries` to their end; `out` has room for all completions. Other
+    /// Runs the operations of `entries` to their end. `out` has room for all completions. Other
     /// operations that complete meanwhile are collected later.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Status> {
         let run = match self {
@@ -146,7 +146,7 @@ impl Backend {
         }
     }
 
-    /// Ends the backend with an isolate whose thread goes on, after the pending operations.
+    /// Ends the backend with an isolate whose thread lives on, after the pending operations.
     pub fn end_with_isolate(self) {
         if let Backend::Jobs(queue, _) = &self {
             queue.wait(usize::MAX, Duration::MAX).ok();
@@ -155,8 +155,8 @@ impl Backend {
 
     /// Ends the backend with the calling thread.
     ///
-    /// A forked child has neither the ring nor the threads. The end of the process is the end of
-    /// its memory, so it need not wait for the device.
+    /// A forked child has neither the ring nor the threads. When the process ends, its memory ends
+    /// with it, so there is no need to wait for the device.
     pub fn end_with_thread(self) {
         // SAFETY: both calls only return a number.
         let ends_process = unsafe { libc::getpid() == libc::gettid() };
@@ -174,7 +174,7 @@ impl Drop for Backend {
     }
 }
 
-/// Gives an operation to `run`; completes an operation that was refused.
+/// Passes an operation to `run`, or completes an operation that was refused.
 fn begin(
     queue: &Arc<CompletionQueue>,
     tag: u32,
@@ -205,8 +205,8 @@ enum Source {
 }
 
 impl Watch {
-    /// Waits, on any thread, for a completion, until no operation is pending, or for the end of the
-    /// backend or of the time.
+    /// Waits on any thread for a completion, until no operation is pending, until the backend has
+    /// ended, or until the timeout.
     pub fn wait(&self, timeout: Duration) {
         // Relaxed: the count guards no other memory.
         self.waits.fetch_add(1, Ordering::Relaxed);
@@ -217,7 +217,7 @@ impl Watch {
         }
     }
 
-    /// Number of waits that have begun.
+    /// Returns the number of waits that have begun.
     pub fn waits(&self) -> u32 {
         self.waits.load(Ordering::Relaxed)
     }

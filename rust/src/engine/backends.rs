@@ -36,7 +36,7 @@ impl Drop for OpenBackends {
     }
 }
 
-/// Opens a backend of the calling thread; returns its number and [`Backend::facts`].
+/// Opens a backend of the calling thread. Returns its number and [`Backend::facts`].
 pub fn open(kind: Kind) -> Result<(u32, [u32; 2]), Status> {
     process::check()?;
     thread::with(|thread| {
@@ -71,7 +71,7 @@ pub fn close(number: u32) -> Result<(), Status> {
         Ok(backends.extract_if(.., |(each, _)| *each == number).next())
     })?;
     drop(WATCHES.remove(number)?);
-    // Without the list borrowed: a ring waits for the kernel here.
+    // The list is not borrowed here, where a ring waits for the kernel.
     drop(backend);
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::entry::Completion;
 use super::sync::{Condvar, Mutex, lock, wait_while};
 use crate::status::{NO_SUCH_HANDLE, Status, TABLE_FULL};
 
-/// Highest number of operations of a queue that are not collected yet.
+/// Maximum number of operations of a queue that are not collected yet.
 pub const MAX_OPERATIONS: usize = 4096;
 
 /// Collects the completions of one isolate's operations.
@@ -51,7 +51,7 @@ impl CompletionQueue {
         self.changed.notify_all();
     }
 
-    /// Ends an operation, whose memory and file were released before. A closed queue drops the
+    /// Ends an operation, whose memory and file are already released. A closed queue drops the
     /// completion.
     pub fn complete(&self, completion: Completion) {
         let mut state = lock(&self.state);
@@ -63,7 +63,7 @@ impl CompletionQueue {
         self.changed.notify_all();
     }
 
-    /// Moves completions to `out`, oldest first, as many as there are or fit; never waits.
+    /// Moves as many completions to `out` as there are and fit, oldest first. Never waits.
     pub fn collect(&self, out: &mut [Completion]) -> usize {
         let mut state = lock(&self.state);
         let count = out.len().min(state.ready.len());
@@ -71,13 +71,13 @@ impl CompletionQueue {
             *place = completion;
         }
         drop(state);
-        // A wait for the completion that was taken here ends if it was the last one.
+        // A wait for the completion that was taken here must end if it was the last one.
         self.changed.notify_all();
         count
     }
 
-    /// Waits until `min` completions are ready, no operation is pending, or the time is over.
-    /// Returns the number of ready completions.
+    /// Waits until `min` completions are ready, no operation is pending, or the timeout. Returns
+    /// the number of ready completions.
     pub fn wait(&self, min: usize, timeout: Duration) -> Result<usize, Status> {
         let state = lock(&self.state);
         let state = wait_while(&self.changed, state, timeout, |state| {
@@ -90,7 +90,7 @@ impl CompletionQueue {
         }
     }
 
-    /// Ends the queue: waits end, and all completions are dropped, also later ones.
+    /// Ends the queue: waits end, and all completions are dropped, including later ones.
     pub fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;

@@ -14,11 +14,11 @@ pub type Entry = [u32; 12];
 /// Words of a completion: the tag, the status (an `i32`), the bytes transferred, 0.
 pub type Completion = [u32; 4];
 
-/// Highest number of bytes that one operation moves: the limit of `pread(2)`, which is a multiple
-/// of the page.
+/// Maximum number of bytes that one operation moves: the limit of `pread(2)`, which is a multiple
+/// of the page size.
 pub const MAX_LENGTH: u32 = 0x7fff_f000;
 
-/// Upper bound of all positions: above 2^53 JavaScript's numbers are not exact.
+/// Upper bound of all positions, because JavaScript's numbers are not exact above 2^53.
 pub const MAX_POSITION: u64 = 1 << 53;
 
 /// `RWF_DSYNC`.
@@ -30,7 +30,7 @@ pub const DONTCACHE: u32 = 4;
 /// `FALLOC_FL_WRITE_ZEROES`, Linux 6.17, where it is supported.
 pub const ZEROED: u32 = 8;
 
-/// `FALLOC_FL_WRITE_ZEROES` of `linux/falloc.h`; the libc crate lacks it.
+/// `FALLOC_FL_WRITE_ZEROES` of `linux/falloc.h`, which the libc crate lacks.
 const FALLOC_FL_WRITE_ZEROES: c_int = 0x80;
 
 /// Returns the mode of `fallocate(2)`.
@@ -49,7 +49,7 @@ pub enum Op {
     SyncData,
     /// `fsync(2)`.
     SyncFull,
-    /// `fallocate(2)`; with [`ZEROED`] 1 byte transferred says that zeros were written.
+    /// `fallocate(2)`. With [`ZEROED`], 1 byte transferred means that zeros were written.
     Allocate,
     /// `ftruncate(2)` to the position.
     Truncate,
@@ -68,11 +68,11 @@ impl Op {
 pub struct Operation {
     /// The action.
     pub op: Op,
-    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`], as far as the op has them.
+    /// [`DSYNC`], [`SYNC`], [`DONTCACHE`], [`ZEROED`], as far as the op supports them.
     pub flags: u32,
-    /// The file: its descriptor stays open until the operation is dropped.
+    /// The file, whose descriptor stays open until the operation is dropped.
     pub file: Arc<File>,
-    /// The memory of a read or write, the block of a `Seal`; nothing else has one.
+    /// The memory of a read or write, or the block of a `Seal`. Other operations have none.
     pub loan: Option<Loan>,
     /// Position in the file, or its new size.
     pub position: u64,
@@ -82,16 +82,16 @@ pub struct Operation {
 
 /// The rest of a transfer.
 pub struct Rest {
-    /// Its first byte in memory; valid while the operation's loan is.
+    /// Its first byte in memory, valid as long as the operation's loan.
     pub memory: *mut u8,
-    /// Bytes, at most [`MAX_LENGTH`].
+    /// Number of bytes, at most [`MAX_LENGTH`].
     pub length: usize,
     /// Position in the file.
     pub position: u64,
 }
 
 impl Operation {
-    /// Returns the transfer without its first `from` bytes; `EFAULT` for an operation without
+    /// Returns the transfer without its first `from` bytes, or `EFAULT` for an operation without
     /// memory.
     pub fn rest(&self, from: usize) -> Result<Rest, Errno> {
         let length = (self.length as usize).checked_sub(from);
@@ -104,7 +104,7 @@ impl Operation {
     }
 }
 
-/// Checks an entry and takes what it needs. Called on the thread that owns the block.
+/// Checks an entry, and takes what it needs. Called on the thread that owns the block.
 pub fn decode(entry: &Entry) -> Result<Operation, Status> {
     let (op, allowed) = match entry[0] & 0xff {
         1 => (Op::Read, DONTCACHE),
@@ -157,10 +157,10 @@ pub fn completion(tag: u32, outcome: Outcome) -> Completion {
 /// Result of an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Outcome {
-    /// The reason of a failure.
+    /// The reason for a failure.
     pub result: Result<(), Status>,
-    /// Bytes read or written, also of an operation that failed after some; 1 for an allocation that
-    /// wrote zeros.
+    /// Bytes read or written, also by an operation that failed after some, or 1 for an allocation
+    /// that wrote zeros.
     pub transferred: u32,
 }
 

@@ -11,12 +11,12 @@ pub struct EventFd {
 }
 
 impl EventFd {
-    /// Makes an event that is not signalled.
+    /// Creates an event that is not signalled.
     pub fn new() -> Result<EventFd, Errno> {
-        // SAFETY: touches no memory.
+        // SAFETY: the call accesses no memory.
         let fd =
             checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })? as RawFd;
-        // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
+        // SAFETY: the kernel has just made this descriptor for us, and nothing else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(EventFd { fd })
     }
@@ -29,12 +29,12 @@ impl EventFd {
     /// Ends the wait under way, or the next one.
     pub fn signal(&self) {
         let one = 1u64;
-        // SAFETY: reads 8 bytes of a local. It fails only when the counter is full, and then the
-        // event is signalled already.
+        // SAFETY: the call reads 8 bytes of a local. It fails only when the counter is full, and
+        // then the event is already signalled.
         unsafe { libc::write(self.fd.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    /// Waits until it is signalled or the time is over, and resets it. A POSIX signal ends the
+    /// Waits until it is signalled or until the timeout, and resets it. A POSIX signal ends the
     /// wait, too.
     pub fn wait(&self, timeout: Duration) {
         let mut poll = libc::pollfd {
@@ -44,7 +44,8 @@ impl EventFd {
         };
         let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         let mut count = 0u64;
-        // SAFETY: one structure, and 8 bytes of a local to be written; both outlive their calls.
+        // SAFETY: the calls use one structure, and write 8 bytes of a local; both outlive the
+        // calls.
         unsafe {
             libc::poll(&raw mut poll, 1, timeout);
             libc::read(self.fd.as_raw_fd(), (&raw mut count).cast(), 8);

@@ -1,4 +1,4 @@
-//! Descriptors that were adopted, by handle.
+//! Adopted descriptors, by handle.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::process;
 use crate::status::{Errno, Status, checked};
 use crate::thread::{self, OwnerId};
 
-/// Unit of direct transfers that is assumed where the kernel does not tell it.
+/// Unit of direct transfers that is assumed where the kernel does not report it.
 const SMALLEST_SECTOR: u32 = 512;
 
-/// An open descriptor of ours; closed when the last operation on it is over.
+/// An open descriptor of ours. It is closed when the last operation on it has ended.
 pub struct File {
     fd: OwnedFd,
     /// Present if the file was opened with `O_DIRECT`.
@@ -26,9 +26,9 @@ pub struct File {
 /// Alignment of a direct file's transfers, in bytes.
 #[derive(Clone, Copy)]
 pub struct Alignment {
-    /// Unit of the end of a read that is not at the end of the file.
+    /// Unit of the end of a read that does not end at the end of the file.
     pub read: u32,
-    /// Unit of positions where a transfer can be continued; it suits the memory, too.
+    /// Unit of positions at which a transfer can be continued. It also suits the memory.
     pub resume: u32,
 }
 
@@ -61,11 +61,11 @@ impl File {
     }
 }
 
-/// The files by handle, each of the thread that adopted it.
+/// The files by handle, each owned by the thread that adopted it.
 static FILES: HandleTable<File> = HandleTable::new();
 
-/// Files of one thread. Dropping this closes those that were left open, because a terminated
-/// isolate closes nothing itself.
+/// Files of one thread. Dropping it closes those that were left open, because a terminated isolate
+/// closes nothing itself.
 pub struct OpenFiles(pub OwnerId);
 
 impl OpenFiles {
@@ -81,25 +81,25 @@ impl Drop for OpenFiles {
     }
 }
 
-/// Makes a file of a duplicate of `fd`, which stays the caller's; returns the handle.
+/// Makes a file from a duplicate of `fd`, which stays the caller's. Returns the handle.
 pub fn adopt(fd: RawFd) -> Result<u32, Status> {
     adopt_if(fd, |_| Ok(()))
 }
 
 /// Upper bound of the descriptors that a search examines, which takes a tenth of a second. It is
-/// the default of `/proc/sys/fs/nr_open`; some systems raise that a thousandfold.
+/// the default of `/proc/sys/fs/nr_open`. Some systems raise that a thousandfold.
 const MAX_DESCRIPTORS: RawFd = 1 << 20;
 
 /// Searches for the descriptor of the file `(device, inode)` whose position is `position`. The
 /// runtime opened it and does not report its number.
 ///
-/// Any thread may close it and reuse the number at any time, so the result is a hint, which
+/// Any thread may close it and reuse the number at any time, so the result is a hint that
 /// [`adopt_at`] checks.
 pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     /// The last number that was found. The runtime closes it after its file was adopted, so the
     /// next file often gets the same number.
     static LAST_FOUND: AtomicI32 = AtomicI32::new(0);
-    // The position last: asking for it waits for a transfer that changes it.
+    // The position last, because querying it waits for a transfer that changes it.
     let is_wanted = |&fd: &RawFd| {
         probe::identity(fd).is_ok_and(|(dev, ino)| dev as f64 == device && ino as f64 == inode)
             && probe::position(fd) == Ok(position)
@@ -110,8 +110,8 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
     }
     let limit = process::limit(libc::RLIMIT_NOFILE).min(MAX_DESCRIPTORS as u64) as RawFd;
     let next = probe::lowest_free()?.min(limit);
-    // The runtime took the lowest free number a moment ago. It is the last one in use, unless other
-    // threads open and close.
+    // The runtime has just taken the lowest free number. It is the last one in use, unless other
+    // threads open and close files.
     let found = (0..next)
         .rev()
         .chain(next..limit)
@@ -125,9 +125,9 @@ pub fn find(device: f64, inode: f64, position: u64) -> Result<RawFd, Errno> {
 /// share a position are the same open file.
 ///
 /// The open file gets flags that the runtime cannot pass to `open(2)`. Without `O_NONBLOCK`,
-/// io_uring leaves every transfer of a file in memory (tmpfs) to a thread of the kernel, after
-/// others that wait for a slow disk. With `direct` it gets `O_DIRECT`; `-EINVAL` if its filesystem
-/// refuses that.
+/// io_uring leaves every transfer of a file in memory (tmpfs) to a kernel thread, where it queues
+/// after others that wait for a slow disk. With `direct` it gets `O_DIRECT`, or the result is
+/// `-EINVAL` if its filesystem refuses that.
 pub fn adopt_at(fd: RawFd, position: u64, direct: bool) -> Result<u32, Status> {
     let flags = libc::O_NONBLOCK | if direct { libc::O_DIRECT } else { 0 };
     adopt_if(fd, |duplicate| {
@@ -146,9 +146,9 @@ fn adopt_if(fd: RawFd, check: impl FnOnce(RawFd) -> Result<(), Errno>) -> Result
     if fd < 0 {
         return Err(Errno(libc::EBADF).into());
     }
-    // SAFETY: duplicating touches no memory; a number that is no descriptor is EBADF.
+    // SAFETY: duplicating accesses no memory, and an invalid number is EBADF.
     let duplicate = checked(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })? as RawFd;
-    // SAFETY: the kernel made this descriptor for us just now; nothing else knows of it.
+    // SAFETY: the kernel has just made this descriptor for us, and nothing else knows it.
     let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
     check(duplicate.as_raw_fd())?;
     let file = File::new(duplicate)?;
@@ -160,7 +160,7 @@ pub fn get(handle: u32) -> Result<Arc<File>, Status> {
     FILES.get(handle)
 }
 
-/// Ends a handle; the descriptor is closed at once, or with the last pending operation.
+/// Ends a handle. The descriptor is closed at once, or after the last pending operation.
 pub fn close(handle: u32) -> Result<(), Status> {
     FILES.remove(handle).map(drop)
 }

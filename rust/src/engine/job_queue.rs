@@ -8,21 +8,21 @@ use super::sync::{Condvar, Mutex, lock, wait_while};
 /// A queue of jobs, taken in order, with a count of the threads that take them.
 pub struct JobQueue<J> {
     state: Mutex<State<J>>,
-    /// Notified once for each job that an idle thread is to take.
+    /// Notified once for each job that an idle thread should take.
     filled: Condvar,
     max_threads: usize,
 }
 
 struct State<J> {
     jobs: VecDeque<J>,
-    /// Threads between their start and the end of `next` by `None`; at most `max_threads`.
+    /// Threads between their start and the `None` of `next`, at most `max_threads`.
     threads: usize,
-    /// Of these, the threads that wait in `next`.
+    /// Those of them that wait in `next`.
     idle: usize,
 }
 
 impl<J> JobQueue<J> {
-    /// Makes an empty queue for at most `max_threads` threads.
+    /// Creates an empty queue for at most `max_threads` threads.
     pub fn new(max_threads: usize) -> JobQueue<J> {
         let state = State {
             jobs: VecDeque::new(),
@@ -36,8 +36,8 @@ impl<J> JobQueue<J> {
         }
     }
 
-    /// Adds a job. `true` asks the caller to start a thread, which is counted already and calls
-    /// `next` until that is `None`. If it cannot be started, the caller calls `not_started`.
+    /// Adds a job. `true` asks the caller to start a thread, which is already counted and calls
+    /// `next` until that returns `None`. If it cannot be started, the caller calls `not_started`.
     pub fn push(&self, job: J) -> bool {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
@@ -45,14 +45,14 @@ impl<J> JobQueue<J> {
             self.filled.notify_one();
             return false;
         }
-        // Idle threads, if there are any, were each told of an earlier job; a busy one takes this
-        // job when it is done.
+        // Each idle thread, if there is any, was already woken for an earlier job. A busy one takes
+        // this job when it has finished.
         let start = state.threads < self.max_threads;
         state.threads += usize::from(start);
         start
     }
 
-    /// Uncounts a thread that could not be started. Returns the jobs, for the caller to run, if no
+    /// Uncounts a thread that could not be started. Returns the jobs for the caller to run if no
     /// other thread is left to take them.
     pub fn not_started(&self) -> VecDeque<J> {
         let mut state = lock(&self.state);
@@ -64,8 +64,8 @@ impl<J> JobQueue<J> {
         }
     }
 
-    /// Waits for the next job. `None` when there was no job for `timeout`: the calling thread is no
-    /// longer counted and ends.
+    /// Waits for the next job. Returns `None` when there was no job for `timeout`: the calling
+    /// thread is no longer counted, and must end.
     pub fn next(&self, timeout: Duration) -> Option<J> {
         let mut state = lock(&self.state);
         state.idle += 1;

@@ -4,7 +4,6 @@
 //! thread that owns the block, and takes what the operation needs: the file, and a loan of the
 //! memory. The operation owns both from then on. Closing the file, releasing the block or ending
 //! the thread does not take them away.
-//!
 //! ```text
 //!             decode                begin                   last result
 //! entry words ------> Operation --------------> pending ------------------> completion words
@@ -16,26 +15,27 @@
 //!
 //! A backend is one of three ways to get from "begin" to the last result:
 //!
-//! - A ring: the kernel runs the calls. One thread submits and collects; a thread that waits beside
-//!   it polls an event.
+//! - A ring: the kernel runs the calls. One thread submits and collects, and a thread that waits
+//!   beside it polls an event.
 //! - Our threads: a job queue feeds up to 16 of them, and completions go to the queue of the
 //!   isolate that began the operation. Other threads wait for the same queue.
-//! - In place: the operation is over when "begin" returns. It needs nothing of the system, and
-//!   stands in where the others are refused.
+//! - In place: the operation has ended when "begin" returns. It needs nothing of the system, and
+//!   replaces the others where they are refused.
 //!
-//! All three keep the same rules:
+//! All three follow the same rules:
 //!
-//! 1. `progress` alone decides what a result of the kernel means: a short transfer goes on, a
-//!    refused flag is replaced by a sync, a busy device is tried again. So each backend writes the
-//!    same bytes.
-//! 2. An operation that was begun is completed once. Its loan and its file are given back first, so
-//!    that the block can be reused and the descriptor is closed when JavaScript sees the completion.
-//! 3. No memory is given back while the kernel may write to it. A ring that ends cancels and waits;
-//!    what it cannot wait for is leaked. A thread of ours holds its operation until its call
+//! 1. Only `progress` decides what a result of the kernel means: a short transfer continues, a
+//!    refused flag is replaced by a sync, and a busy device is tried again. Therefore each backend
+//!    writes the same bytes.
+//! 2. An operation that was begun is completed once. Its loan and its file are released first, so
+//!    that the block can be reused and the descriptor is closed when JavaScript sees the
+//!    completion.
+//! 3. No memory is released while the kernel may write to it. A ring that ends cancels and waits,
+//!    and leaks what it cannot wait for. A thread of ours holds its operation until its call
 //!    returns.
-//! 4. A sync that failed is never repeated, because the kernel may have forgotten what it could not
-//!    write. The caller learns of it.
-//! 5. A forked child has the memory but not the threads or the ring: it is refused.
+//! 4. A failed sync is never repeated, because the kernel may have forgotten what it could not
+//!    write. The caller gets the error.
+//! 5. A forked child has the memory but neither the threads nor the ring, so it is refused.
 //!
 //! | file | its job |
 //! |---|---|

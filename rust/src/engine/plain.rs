@@ -30,7 +30,7 @@ pub fn execute(operation: &Operation) -> Outcome {
 /// Makes the next system call of an operation.
 fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
     let fd = operation.file.descriptor();
-    // Below 2^53, by `decode`, so that no sign is lost.
+    // Both are below 2^53 by `decode`, so no sign is lost.
     let (position, length) = (
         operation.position as libc::off_t,
         operation.length as libc::off_t,
@@ -39,7 +39,8 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
         op @ (Op::Read | Op::Write) => {
             let rest = operation.rest(progress.from())?;
             // SAFETY: the range is within the loan, which keeps its memory mapped while it exists.
-            // A read has it alone, and nothing writes to memory that is lent for writing to a file.
+            // A read has exclusive access to it, and nothing writes to memory that is lent for
+            // writing to a file.
             unsafe { transfer(op, fd, &rest, progress.rwf()) }
         }
         // SAFETY: syncing accesses no memory of ours.
@@ -57,8 +58,8 @@ fn call(operation: &Operation, progress: &Progress) -> Result<usize, Errno> {
     }
 }
 
-/// Reads by `preadv2(2)` or writes by `pwritev2(2)`, without flags by `pread(2)` or `pwrite(2)`,
-/// which every filter of system calls allows.
+/// Reads with `preadv2(2)` or writes with `pwritev2(2)`. Without flags it uses `pread(2)` or
+/// `pwrite(2)`, which every filter of system calls allows.
 ///
 /// # Safety
 /// Until this returns, the memory of `rest` is valid for reads and, if `op` reads a file, for
@@ -70,8 +71,8 @@ unsafe fn transfer(op: Op, fd: RawFd, rest: &Rest, flags: c_int) -> Result<usize
         iov_base: memory,
         iov_len: length,
     };
-    // SAFETY: the caller's promise; the vector outlives the call, and the kernel only reads through
-    // a vector that is written to a file.
+    // SAFETY: the caller guarantees the memory. The vector outlives the call, and the kernel only
+    // reads through a vector that is written to a file.
     checked(unsafe {
         match (op == Op::Read, flags == 0) {
             (true, true) => libc::pread(fd, memory, length, position),

@@ -1,5 +1,5 @@
-//! How far an operation has come, and what each result of the kernel means for it: the same rules
-//! for system calls and for a ring.
+//! How far an operation has come, and what each result of the kernel means for it. The rules are
+//! the same for system calls and for a ring.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,36 +10,37 @@ use super::files::Alignment;
 use crate::status::{Errno, Status};
 use crate::{probe, process};
 
-/// How often an operation that meets EAGAIN is tried again, with a pause of [`PAUSE`] before each.
+/// How often an operation that gets EAGAIN is tried again, with a pause of [`PAUSE`] before each
+/// retry.
 const MAX_AGAIN: u32 = 100;
-/// A millisecond: long enough for a device's queue to have room again.
+/// A millisecond, long enough for a device's queue to have room again.
 pub const PAUSE: Duration = Duration::from_millis(1);
 
 /// The next step of an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Next {
-    /// A call for what is left, which begins at [`Progress::from`].
+    /// Makes a call for the rest, which begins at [`Progress::from`].
     Call,
-    /// The same after a [`PAUSE`].
+    /// Makes the same call after a [`PAUSE`].
     CallLater,
-    /// None: the operation is over.
+    /// Makes no call: the operation has ended.
     Over(Outcome),
 }
 
 /// The finished part of an operation.
 pub struct Progress {
-    /// The next call: the operation's own, or the sync that stands in for a refused flag.
+    /// The next call: the operation's own, or the sync that replaces a refused flag.
     op: Op,
     /// Flags of the next call.
     flags: u32,
-    /// The sync that follows the transfer, because its flag was refused.
+    /// The sync that follows the transfer because its flag was refused.
     sync: Option<Op>,
     length: usize,
     /// Position in the file after the operation's last byte.
     end: u64,
     alignment: Option<Alignment>,
     done: usize,
-    /// Number of results EAGAIN.
+    /// Number of EAGAIN results.
     again: u32,
 }
 
@@ -60,8 +61,8 @@ impl Progress {
         progress
     }
 
-    /// Drops the flags that the system refuses. A sync after the transfer stands in for [`DSYNC`]
-    /// and [`SYNC`]; [`DONTCACHE`] and [`ZEROED`] are hints.
+    /// Drops the flags that the system refuses. A sync after the transfer replaces [`DSYNC`] and
+    /// [`SYNC`]. [`DONTCACHE`] and [`ZEROED`] are hints.
     fn drop_flags(&mut self, refused: u32) {
         let refused = self.flags & refused;
         self.flags -= refused;
@@ -104,7 +105,7 @@ impl Progress {
 
     /// Returns where the next call begins, in bytes from the beginning of the operation.
     ///
-    /// A direct file's transfer is continued where position and memory suit the device. The bytes
+    /// A direct file's transfer continues where position and memory suit the device. The bytes
     /// between there and the end of the last transfer are moved again, to the same place.
     pub fn from(&self) -> usize {
         let resume = self
@@ -113,8 +114,8 @@ impl Progress {
         self.done - self.done % resume
     }
 
-    /// Enters the result of a call: the bytes that it moved from [`Progress::from`], or why it
-    /// failed. Flags that the system refuses are added to `refused`, the file's.
+    /// Records the result of a call: the bytes that it moved from [`Progress::from`], or why it
+    /// failed. Flags that the system refuses are added to `refused`, which belongs to the file.
     pub fn advance(&mut self, result: Result<usize, Errno>, refused: &AtomicU32) -> Next {
         let errno = match result {
             Ok(moved) if self.op.moves_bytes() => return self.moved(moved),
@@ -128,20 +129,22 @@ impl Progress {
                 self.drop_flags(self.flags);
                 Next::Call
             }
-            // Of a sync, too: the kernel keeps an error of writing until it has reported it.
+            // This includes a sync, because the kernel keeps a write error until it has reported
+            // it.
             Errno(libc::EINTR) => Next::Call,
-            // No other failure of a sync is repeated: what could not be written may be forgotten.
+            // No other failure of a sync is repeated, because the kernel may have forgotten what it
+            // could not write.
             Errno(libc::EAGAIN) if !syncs && self.again < MAX_AGAIN => {
                 self.again += 1;
                 Next::CallLater
             }
-            // A direct write cannot be cut at a limit within a sector.
+            // A direct write cannot be shortened to a limit within a sector.
             Errno(libc::EINVAL) => self.over(Err(self.why_stuck(errno))),
             errno => self.over(Err(errno)),
         }
     }
 
-    /// Returns why a call got no further: `EFBIG` if the limit on the size of a file lies within
+    /// Returns why a call made no progress: `EFBIG` if the limit on the size of a file lies within
     /// the write, `errno` otherwise.
     fn why_stuck(&self, errno: Errno) -> Errno {
         let writes = self.op == Op::Write;
@@ -156,7 +159,7 @@ impl Progress {
         let reads = self.op == Op::Read;
         let end = self.from() + moved;
         if end <= self.done {
-            // The end of the file, or a write that gets no further and never will.
+            // The end of the file, or a write that will never make progress.
             return self.over(if reads {
                 Ok(())
             } else {
@@ -164,7 +167,7 @@ impl Progress {
             });
         }
         self.done = end.min(self.length);
-        // The device gives whole sectors: only the end of the file cuts one.
+        // The device returns whole sectors, and only the end of the file cuts one.
         let sector = self
             .alignment
             .map_or(1, |alignment| alignment.read as usize);
@@ -182,7 +185,7 @@ impl Progress {
     }
 
     fn over(&self, result: Result<(), Errno>) -> Next {
-        // An allocation tells by 1 that zeros were written.
+        // An allocation reports with 1 that zeros were written.
         let transferred = self.done as u32 + u32::from(result.is_ok() && self.zeroes());
         let result = result.map_err(Status::from);
         Next::Over(Outcome {

@@ -1,5 +1,5 @@
-//! The primitives of `job_queue` and `completion_queue`: the standard library's, or loom's, which
-//! tries every interleaving.
+//! The primitives of `job_queue` and `completion_queue`: those of the standard library, or those of
+//! loom, which tries every interleaving.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -9,8 +9,8 @@ pub use loom::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// Locks. A panic of another holder changes nothing: each section under these locks leaves its
-/// state valid at every step.
+/// Locks a mutex. A panic of another holder changes nothing, because each section under these locks
+/// leaves its state valid at every step.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -29,7 +29,7 @@ pub fn wait_while<'a, T>(
             .unwrap_or_else(PoisonError::into_inner)
             .0
     }
-    // Loom knows no time: a wait that nothing ends is a deadlock, and reported.
+    // Loom has no time: a wait that nothing ends is reported as a deadlock.
     #[cfg(loom)]
     {
         let _ = timeout;

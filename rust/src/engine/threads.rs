@@ -1,7 +1,7 @@
-//! Our own threads: one pool for the process, started as jobs come, ended when idle.
+//! Our own threads: one pool for the process. They are started as jobs come, and end when idle.
 //!
 //! The runtime has threads for blocking calls. There, each operation would cost several times the
-//! processor time, and other work of the program would hold up our I/O.
+//! processor time, and other work of the program would delay our I/O.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -14,11 +14,11 @@ use super::plain;
 use super::sealing::Handoff;
 use crate::status::PANIC;
 
-/// Highest number of threads: more than 16 are no faster.
+/// Maximum number of threads, since more than 16 are no faster.
 pub const MAX_THREADS: usize = 16;
 /// Time that a thread waits for a job before it ends.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
-/// A thread's stack, which has no deep calls.
+/// Size of a thread's stack. It has no deep calls.
 const STACK_BYTES: usize = 128 << 10;
 
 /// An operation, and where its end is reported.
@@ -38,7 +38,7 @@ pub enum End {
 }
 
 impl Job {
-    /// Runs it here, and reports its end.
+    /// Runs the operation on this thread, and reports its end.
     pub fn run(self) {
         let Job { operation, end } = self;
         // A closed queue has no isolate to report to, so the operation is not run.
@@ -50,7 +50,7 @@ impl Job {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| plain::execute(&operation)));
-        // Loan and file end before the completion: after it the block may be reused, and the
+        // Loan and file end before the completion. After it, the block may be reused, and the
         // descriptor of a closed file must be gone.
         drop(operation);
         let outcome = outcome.unwrap_or(Outcome::failed(PANIC));
@@ -66,7 +66,7 @@ fn jobs() -> &'static JobQueue<Job> {
     QUEUE.get_or_init(|| JobQueue::new(MAX_THREADS))
 }
 
-/// Gives a job to the threads. If the system refuses even one thread, it runs here.
+/// Passes a job to the threads. If the system refuses even one thread, it runs here.
 pub fn submit(job: Job) {
     if jobs().push(job) && start().is_err() {
         jobs().not_started().into_iter().for_each(Job::run);
@@ -90,8 +90,8 @@ fn start() -> std::io::Result<()> {
 /// Leaves signals to the program's threads, so that none interrupts a system call here.
 fn block_signals() {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is filled before it is used; a null old set is allowed. This changes the
-    // calling thread only, which is ours.
+    // SAFETY: the set is filled before it is used, and a null old set is allowed. The call changes
+    // only the calling thread, which is ours.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());

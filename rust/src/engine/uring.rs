@@ -1,7 +1,8 @@
 //! Operations pending in a ring that is shared with the kernel.
 //!
-//! One thread, the isolate's, makes, enters and ends the ring, without a lock. Completions are
+//! One thread, the isolate's, creates, enters and ends the ring, without a lock. Completions are
 //! processed when that thread asks for them (`SINGLE_ISSUER | DEFER_TASKRUN`), which is the fastest
+//! way.
 //! way.
 
 use std::collections::VecDeque;
@@ -24,18 +25,18 @@ use crate::status::{BAD_ARGUMENT, Errno, Status};
 
 /// Entries of the submission queue.
 const ENTRIES: u32 = 256;
-/// Highest number of pending operations: the completion queue holds them all.
+/// Maximum number of pending operations, all of which fit into the completion queue.
 pub const MAX_OPERATIONS: usize = 4 * ENTRIES as usize;
-/// Number of entries that the kernel gets at a time. The device begins with the first ones while
+/// Number of entries that the kernel gets at a time. The device starts with the first ones while
 /// the others are made.
 const CHUNK: usize = 4;
 /// Number of operations of a batch that are pending at a time.
 pub const BATCH_DEPTH: usize = 128;
-/// Number of completions that a batch waits for before it begins further operations. Waiting for
-/// one at a time costs as much as waiting for all.
+/// Number of completions that a batch waits for before it begins more operations. Waiting for one
+/// at a time costs as much as waiting for all.
 const BATCH_MIN: usize = 32;
 
-/// Marks the pause before another try in the data of a completion.
+/// Marks the pause before a retry in the data of a completion.
 const PAUSED: u64 = 1 << 32;
 /// Marks the cancellation of everything.
 const CANCEL: u64 = u64::MAX;
@@ -53,19 +54,19 @@ pub enum Mode {
 
 /// An operation between its beginning and its completion.
 enum PendingOperation {
-    /// By calls of the ring.
+    /// An operation in calls of the ring.
     Calls {
         operation: Operation,
         progress: Progress,
         /// Whether it needs a pause before its next call.
         pauses: bool,
     },
-    /// By one of our threads.
+    /// An operation on one of our threads.
     Thread(Arc<Handoff>),
 }
 
 impl PendingOperation {
-    /// Enters the result of the kernel for the last call.
+    /// Records the result of the kernel for the last call.
     fn advance(&mut self, result: i32) -> Next {
         match self {
             PendingOperation::Calls {
@@ -80,7 +81,7 @@ impl PendingOperation {
                 *pauses = next == Next::CallLater;
                 next
             }
-            // A poll that was interrupted is made again.
+            // An interrupted poll is repeated.
             PendingOperation::Thread(handoff) => handoff.outcome().map_or(Next::Call, Next::Over),
         }
     }
@@ -100,7 +101,7 @@ pub struct Ring {
     truncates: bool,
     /// Wakes another thread that waits for this ring.
     pub event: Arc<EventFd>,
-    /// By tag; the operations of a batch come after those of the isolate.
+    /// By tag. The operations of a batch come after those of the isolate.
     pending: ManuallyDrop<Vec<Option<PendingOperation>>>,
     /// Pending operations whose next call is not in the submission queue yet.
     waiting: VecDeque<u32>,
@@ -115,7 +116,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Makes a ring of the calling thread; the error says why the system refuses it.
+    /// Creates a ring of the calling thread. The error says why the system refuses it.
     pub fn new() -> Result<Ring, Errno> {
         let (ring, mode) = build()?;
         let mut probe = Probe::new();
@@ -156,13 +157,13 @@ impl Ring {
         Ok(ring)
     }
 
-    /// Number of operations without a completion.
+    /// Returns the number of operations without a completion.
     fn pending_count(&self) -> usize {
         self.in_kernel + self.waiting.len()
     }
 
-    /// Begins an operation of the isolate; its tag must not be in use. An operation that was
-    /// refused is completed at once.
+    /// Begins an operation of the isolate. Its tag must not be in use. A refused operation is
+    /// completed at once.
     pub fn begin(&mut self, tag: u32, operation: Result<Operation, Status>) -> Result<(), Status> {
         match self.pending.get(tag as usize) {
             Some(None) if (tag as usize) < MAX_OPERATIONS => {}
@@ -174,7 +175,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Puts an operation in its slot, which is empty; returns its end if it is over already.
+    /// Puts an operation in its empty slot. Returns its outcome if it has already ended.
     fn launch(&mut self, tag: u32, operation: Result<Operation, Status>) -> Option<Outcome> {
         debug_assert!(self.pending[tag as usize].is_none());
         let operation = match operation {
@@ -182,13 +183,13 @@ impl Ring {
             Err(status) => return Some(Outcome::failed(status)),
         };
         if operation.op == Op::Truncate && !self.truncates {
-            // Mostly a change of metadata in memory, for which another thread would cost more than
-            // it saves.
+            // This usually changes only metadata in memory, for which another thread would cost
+            // more than it saves.
             return Some(plain::execute(&operation));
         }
         let pending = if operation.op == Op::Seal {
             let Ok(handoff) = Handoff::new(self.event.clone()) else {
-                // No descriptor for the event: it runs here.
+                // There is no descriptor for the event, so the operation runs here.
                 return Some(plain::execute(&operation));
             };
             let end = End::Ring(handoff.clone());
@@ -210,8 +211,9 @@ impl Ring {
         None
     }
 
-    /// Gives the kernel the operations that were begun, waits for `min` completions but no longer
-    /// than `limit` (`None`: without a limit), takes as many as fit and returns their number.
+    /// Passes the operations that were begun to the kernel, waits for `min` completions but no
+    /// longer than `limit` (`None`: without a limit), collects as many as fit, and returns their
+    /// number.
     pub fn turn(
         &mut self,
         out: &mut [Completion],
@@ -231,13 +233,13 @@ impl Ring {
             while count < out.len()
                 && let Some((tag, outcome)) = self.next_over()
             {
-                // Otherwise it is left of a batch whose wait failed.
+                // Otherwise it belongs to a batch whose wait failed.
                 if (tag as usize) < MAX_OPERATIONS {
                     out[count] = completion(tag, outcome);
                     count += 1;
                 }
             }
-            // The kernel may have completed parts of operations only, whose next calls are begun at
+            // The kernel may have completed only parts of operations, whose next calls are begun at
             // once. A limit is for the whole turn, so there is no second wait.
             if limit.is_some() || count >= min || self.pending_count() == 0 {
                 break;
@@ -252,14 +254,14 @@ impl Ring {
         Ok(count)
     }
 
-    /// Runs operations to their end, [`BATCH_DEPTH`] at a time; `out` has room for all completions.
+    /// Runs operations to their end, [`BATCH_DEPTH`] at a time. `out` has room for all completions.
     /// Other completions are kept for the next turn.
     pub fn batch(&mut self, entries: &[Entry], out: &mut [Completion]) -> Result<(), Errno> {
-        // A batch whose wait failed left operations behind. Their slots are free once the kernel is
-        // done with their memory.
+        // A batch whose wait failed left operations pending. Their slots are free once the kernel
+        // is done with their memory.
         let is_free = |slot: &usize| self.pending[MAX_OPERATIONS + slot].is_none();
         let mut free: Vec<usize> = (0..BATCH_DEPTH).filter(is_free).collect();
-        // By slot, the index of the entry.
+        // The index of the entry, by slot.
         let mut indices = [None; BATCH_DEPTH];
         let (mut next, mut over) = (0, 0);
         while over < entries.len() {
@@ -276,7 +278,8 @@ impl Ring {
                 }
                 next += 1;
             }
-            // No more than this batch has pending: one that was left behind may never end.
+            // Waits only for operations of this batch, because an earlier one that is still pending
+            // may never end.
             let min = BATCH_MIN.min(next - over);
             self.enter(min.max(usize::from(free.is_empty())), None)?;
             while let Some((tag, outcome)) = self.next_over() {
@@ -294,12 +297,12 @@ impl Ring {
         Ok(())
     }
 
-    /// Lets completions signal the event. Returns the number of ready completions: with one there
-    /// is nothing to wait for.
+    /// Makes completions signal the event. Returns the number of ready completions, with which
+    /// there is nothing to wait for.
     pub fn arm(&mut self) -> Result<usize, Errno> {
         self.armed = true;
         self.ring.completion().enable_eventfd();
-        // Check only after that: earlier completions did not signal, later ones do.
+        // This check must follow: earlier completions did not signal, and later ones do.
         self.peek()?;
         Ok(self.ready.len() + self.ring.completion().len())
     }
@@ -310,9 +313,9 @@ impl Ring {
         self.ring.completion().disable_eventfd();
     }
 
-    /// Has the kernel process deferred completions.
+    /// Makes the kernel process deferred completions.
     fn peek(&self) -> Result<(), Errno> {
-        // SAFETY: no entries, no argument: only completions are posted.
+        // SAFETY: there are no entries and no argument, so the call only posts completions.
         let result = unsafe {
             self.ring
                 .submitter()
@@ -321,7 +324,7 @@ impl Ring {
         result.map(|_| ()).or_else(ignore_transient)
     }
 
-    /// Gives the kernel all calls that wait, then waits for completions.
+    /// Passes all waiting calls to the kernel, then waits for completions.
     fn enter(&mut self, min: usize, limit: Option<Duration>) -> Result<(), Errno> {
         loop {
             for _ in 0..CHUNK {
@@ -334,7 +337,8 @@ impl Ring {
             }
             self.ring.submit().map(|_| ()).or_else(ignore_transient)?;
             if self.ring.submission().len() >= CHUNK {
-                // The kernel takes nothing at the moment: ready completions must be taken first.
+                // The kernel accepts nothing at the moment, so ready completions must be taken
+                // first.
                 break;
             }
         }
@@ -355,14 +359,14 @@ impl Ring {
         result.map(|_| ()).or_else(ignore_transient)
     }
 
-    /// Whether the kernel has entries to take or completions to give for which it must be entered.
+    /// Whether the kernel has entries to take or completions to post, so that it must be entered.
     fn wants_entering(&mut self) -> bool {
         let queue = self.ring.submission();
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
     }
 
-    /// Moves the first waiting call into the submission queue; `false` if no call waits, or there
-    /// is no room.
+    /// Moves the first waiting call into the submission queue. Returns `false` if no call waits, or
+    /// if there is no room.
     fn push(&mut self) -> bool {
         let Some(tag) = self.waiting.front().copied() else {
             return false;
@@ -389,9 +393,9 @@ impl Ring {
             }
         };
         // SAFETY: memory and file of the call stay in `pending` until its completion is taken from
-        // the queue: a slot is given to another operation only when it is empty, and `drop` leaks
-        // what it cannot wait for. The pause is a static, and an event's descriptor is the
-        // handoff's, which is in `pending`, too.
+        // the queue: another operation gets a slot only when it is empty, and `drop` leaks what it
+        // cannot wait for. The pause is a static, and the descriptor of an event belongs to the
+        // handoff, which is in `pending`, too.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
             return false;
         }
@@ -400,8 +404,8 @@ impl Ring {
         true
     }
 
-    /// Takes completions of calls until one of them ends an operation; its memory and file are
-    /// given back first.
+    /// Takes completions of calls until one of them ends an operation, whose memory and file are
+    /// released first.
     fn next_over(&mut self) -> Option<(u32, Outcome)> {
         loop {
             let entry = self.ring.completion().next()?;
@@ -438,12 +442,13 @@ impl Drop for Ring {
             let cancel = opcode::AsyncCancel2::new(CancelBuilder::any().all())
                 .build()
                 .user_data(CANCEL);
-            // SAFETY: the entry refers to no memory. Without room for it, all calls are waited for.
+            // SAFETY: the entry refers to no memory. Without room for it, the wait is for all
+            // calls.
             self.in_kernel += usize::from(unsafe { self.ring.submission().push(&cancel) }.is_ok());
         }
         while self.in_kernel > 0 {
             if self.enter(1, None).is_err() {
-                // The kernel may still use the memory: nothing is given back.
+                // The kernel may still use the memory, so nothing is released.
                 return;
             }
             while self.next_over().is_some() {}
@@ -457,7 +462,7 @@ impl Drop for Ring {
     }
 }
 
-/// The pause of a call that met EAGAIN; the kernel copies it.
+/// The pause of a call that got EAGAIN. The kernel copies it.
 static TIMEOUT: Timespec = Timespec::new().nsec(PAUSE.as_nanos() as u32);
 
 /// Makes the kernel's entry for an operation's next call.
@@ -495,7 +500,7 @@ fn call(operation: &Operation, progress: &Progress) -> squeue::Entry {
     }
 }
 
-/// Makes a ring with the best flags that the kernel knows.
+/// Creates a ring with the best flags that the kernel knows.
 fn build() -> Result<(IoUring, Mode), Errno> {
     let mut last = Errno(libc::ENOSYS);
     for mode in [Mode::Deferred, Mode::Cooperative, Mode::Plain] {
@@ -511,7 +516,7 @@ fn build() -> Result<(IoUring, Mode), Errno> {
         }
         match builder.build(ENTRIES) {
             Ok(ring) => return Ok((ring, mode)),
-            // EINVAL: a flag that this kernel does not know.
+            // EINVAL means a flag that this kernel does not know.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = Errno(libc::EINVAL),
             Err(error) => return Err(error.into()),
         }
@@ -523,8 +528,8 @@ fn result_of(result: i32) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno(-result))
 }
 
-/// Ignores errors that may not occur again: the wait timed out or met a signal, or memory or room
-/// for completions is short.
+/// Ignores errors that may not occur again: the wait timed out or was interrupted, or memory or
+/// room for completions is short.
 fn ignore_transient(error: std::io::Error) -> Result<(), Errno> {
     match error.raw_os_error() {
         Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),

@@ -7,7 +7,7 @@ use crate::status::{BAD_ARGUMENT, Errno, NO_SUCH_HANDLE};
 use crate::testing::child;
 use std::time::Duration;
 
-/// The kinds that this system has; io_uring may be refused.
+/// The kinds that this system supports, because io_uring may be refused.
 fn kinds() -> Vec<Kind> {
     [Kind::Threads, Kind::Uring, Kind::Plain]
         .into_iter()
@@ -41,7 +41,7 @@ fn submit(number: u32, entry: &Entry) -> Result<(), Status> {
     turn(number, &[*entry], &mut [], 0, Some(Duration::ZERO)).map(|count| assert_eq!(count, 0))
 }
 
-/// All completions, waited for until nothing is pending.
+/// Waits until nothing is pending, and returns all completions.
 fn completed(number: u32) -> Vec<Completion> {
     let mut all = Vec::new();
     loop {
@@ -69,7 +69,7 @@ fn turn_completes_each_operation_of_many_threads_once() {
             let (handle, file) = temporary(0);
             for round in 0..4 {
                 for tag in 0..500 {
-                    // Every tenth one fails: a file cannot be allocated for a length of 0.
+                    // Every tenth operation fails, because an allocation needs a length above 0.
                     let opcode = if tag % 10 == 0 { 5 } else { 6 };
                     submit(backend, &without_memory(opcode, handle, round * 1000, tag)).unwrap();
                 }
@@ -187,7 +187,7 @@ fn wait_on_another_thread_ends_with_a_completion() {
             }
             arm(backend, false).unwrap();
             assert_eq!(completed(backend), [[7, 0, 0, 0]]);
-            // Taken by this thread: there is nothing to wait for any more.
+            // This thread takes the completion, so there is nothing left to wait for.
             submit(backend, &without_memory(4, handle, 0, 8)).unwrap();
             if arm(backend, true).unwrap() == 0 {
                 let waiter = waiter(backend);
@@ -211,7 +211,7 @@ fn batch_keeps_its_order_and_other_completions() {
         for tag in 0..100 {
             submit(backend, &without_memory(4, handle, 0, tag)).unwrap();
         }
-        // Every seventh has no length to allocate, every eleventh no file.
+        // Every seventh has no length to allocate, and every eleventh no file.
         let entries: Vec<Entry> = (0..500)
             .map(|tag| {
                 let mut entry =
@@ -307,7 +307,7 @@ fn end_of_a_thread_releases_the_files_of_pending_operations() {
     }
 }
 
-/// What must become true within a minute.
+/// Waits until the condition holds, at most a minute.
 fn eventually(mut condition: impl FnMut() -> bool) {
     for _ in 0..6000 {
         if condition() {
@@ -446,8 +446,8 @@ fn end_of_a_thread_waits_while_the_kernel_may_read_its_blocks() {
     let memory = open_pool();
     let fill = move |lease: &pool::Lease, byte: u8| {
         let loan = pool::lend(memory, lease.slot, lease.generation, 0, LENGTH).unwrap();
-        // SAFETY: the lease keeps the bytes mapped; that nothing else touches them is what is
-        // tested.
+        // SAFETY: the lease keeps the bytes mapped. The test checks that nothing else accesses
+        // them.
         unsafe { std::slice::from_raw_parts_mut(loan.as_ptr(), loan.bytes()) }.fill(byte);
     };
     for _ in 0..4 {
@@ -493,7 +493,7 @@ fn end_of_a_thread_waits_while_the_kernel_may_read_its_blocks() {
                     position,
                 )
             };
-            // SAFETY: the read is over.
+            // SAFETY: the read has completed.
             chunk.copy_from_slice(unsafe {
                 std::slice::from_raw_parts(loan.as_ptr(), loan.bytes())
             });
@@ -644,8 +644,8 @@ fn open_and_turn_are_refused_in_a_forked_child() {
         let (handle, _file) = temporary(0);
         submit(backend, &without_memory(3, handle, 0, 0)).unwrap();
         let dead = Some(Status::from(Errno(libc::EOWNERDEAD)));
-        // SAFETY: the child only calls what is made for it, and leaves without running the parent's
-        // destructors.
+        // SAFETY: the child only makes calls that are allowed there, and exits without running the
+        // parent's destructors.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let refused = submit(backend, &without_memory(3, handle, 0, 1)).err() == dead
@@ -656,12 +656,12 @@ fn open_and_turn_are_refused_in_a_forked_child() {
                 && files::get(handle).err() == dead
                 && files::close(handle).err() == dead
                 && run(&without_memory(3, handle, 0, 1)).result.err() == dead;
-            // As the end of the child's thread does: nothing of the ring may be touched.
+            // Like the end of the child's thread, which must not access the ring.
             let _ = thread::with(|thread| {
                 drop(OpenBackends(RefCell::new(thread.backends.0.take())));
                 Ok(())
             });
-            // SAFETY: ends the child at once.
+            // SAFETY: it ends the child at once.
             unsafe { libc::_exit(if refused { 0 } else { 1 }) };
         }
         let mut status = -1;

@@ -29,7 +29,7 @@ fn decode_refuses_unknown_opcodes_and_flags() {
             BAD_ARGUMENT
         );
     }
-    // Valid but for the file.
+    // Valid except for the file.
     for (opcode, flags) in [
         (1, DONTCACHE),
         (2, 7),

@@ -4,7 +4,7 @@ use std::os::fd::IntoRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicU64;
 
-/// A file without a name, adopted; the descriptor it was adopted from is closed.
+/// Adopts a file without a name, and closes the descriptor from which it was adopted.
 pub fn temporary(flags: i32) -> (u32, Arc<File>) {
     let directory =
         std::ffi::CString::new(std::env::temp_dir().into_os_string().into_encoded_bytes()).unwrap();
@@ -24,7 +24,7 @@ pub fn temporary(flags: i32) -> (u32, Arc<File>) {
 }
 
 fn is_open(fd: RawFd) -> bool {
-    // SAFETY: asks about a number only.
+    // SAFETY: the call only queries a number.
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
@@ -34,7 +34,7 @@ fn adopt_duplicates_the_descriptor_with_close_on_exec() {
     let handle = adopt(read.as_raw_fd()).unwrap();
     let file = get(handle).unwrap();
     assert_ne!(file.descriptor(), read.as_raw_fd());
-    // SAFETY: asks about a descriptor that `file` keeps open.
+    // SAFETY: the call queries a descriptor that `file` keeps open.
     let flags = unsafe { libc::fcntl(file.descriptor(), libc::F_GETFD) };
     assert_eq!(flags, libc::FD_CLOEXEC);
     drop((read, write));
@@ -42,7 +42,7 @@ fn adopt_duplicates_the_descriptor_with_close_on_exec() {
     close(handle).unwrap();
 }
 
-/// A named file with `count` descriptors of their own, as a runtime has it; removed at once.
+/// Opens a named file with `count` descriptors of their own, like a runtime, and removes its name.
 fn opened(count: usize) -> Vec<std::fs::File> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -120,7 +120,7 @@ fn adopt_at_refuses_another_position() {
 fn adopt_at_makes_a_descriptor_direct_as_open_does() {
     let files = opened(1);
     let fd = files[0].as_raw_fd();
-    // The same file by the path of its descriptor: here the flag goes to open(2).
+    // The same file by the path of its descriptor, where the flag is passed to open(2).
     let path = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).unwrap();
     // SAFETY: the path is a C string that outlives the call.
     let direct = unsafe {
@@ -176,7 +176,7 @@ fn close_removes_the_handle_and_leaves_the_descriptor_to_its_users() {
     assert_eq!(close(handle), Err(NO_SUCH_HANDLE));
     std::io::Write::write_all(&mut write, b"x").unwrap();
     drop(write);
-    // The duplicate is the only writing end now: its reader sees the end when that is gone.
+    // The duplicate is now the only writing end, and its reader sees the end once it is closed.
     let reader = std::thread::spawn(move || std::io::read_to_string(read).unwrap());
     drop(file);
     assert_eq!(reader.join().unwrap(), "x");
@@ -200,9 +200,9 @@ fn end_of_a_thread_closes_its_files_only() {
         .join()
         .unwrap();
     assert_eq!(get(handle).err(), Some(NO_SUCH_HANDLE));
-    // SAFETY: ours from `into_raw_fd`, not used after this.
+    // SAFETY: it is ours from `into_raw_fd`, and not used after this.
     unsafe { libc::close(fd) };
-    // No writing end is left, or this would wait for ever.
+    // No writing end is left; otherwise this would wait for ever.
     assert_eq!(std::io::read_to_string(read).unwrap(), "");
     assert!(get(kept).is_ok());
     close(kept).unwrap();

@@ -1,7 +1,8 @@
 use super::*;
 use loom::sync::Arc;
 
-/// Two submitters, threads started as the queue asks: every job is taken, however they interleave.
+/// With two submitters, and threads started as the queue asks, every job is taken in any
+/// interleaving.
 #[test]
 fn push_and_next_leave_no_job() {
     loom::model(|| {
@@ -10,7 +11,8 @@ fn push_and_next_leave_no_job() {
             let start = queue.push(job);
             start.then(|| {
                 let queue = queue.clone();
-                // The one thread takes both jobs, then would wait for ever; so it takes just two.
+                // The single thread takes both jobs, and would then wait for ever, so it takes just
+                // two.
                 loom::thread::spawn(move || {
                     queue.next(Duration::MAX).unwrap() + queue.next(Duration::MAX).unwrap()
                 })

@@ -43,7 +43,7 @@ fn push_wakes_an_idle_thread() {
 #[test]
 fn push_counts_an_idle_thread_for_one_job() {
     let queue = JobQueue::new(2);
-    // A thread that was told of a job and has not run since.
+    // A thread that was woken for a job and has not run since.
     let mut state = lock(&queue.state);
     (state.threads, state.idle) = (1, 1);
     drop(state);

@@ -4,7 +4,7 @@ use crate::engine::files::{self, tests::temporary};
 use crate::pool;
 use crate::testing::refuse;
 
-/// The outcome with this error number, 0 for none.
+/// Returns the outcome with this error number, or 0 for success.
 fn outcome(number: i32, transferred: u32) -> Outcome {
     let result = if number == 0 {
         Ok(())
@@ -54,7 +54,7 @@ fn execute_sizes_allocates_and_syncs() {
         assert_eq!(size()[0], f64::from(4096 + (1 << 20)));
         assert!(size()[13] * 512.0 >= f64::from(1 << 20));
     }
-    // Whether the system writes zeros or not, the space is there.
+    // The space is allocated whether the system writes zeros or not.
     let zeroed = execute(&operation(Op::Allocate, ZEROED, handle, 0, 8192));
     if allocated.result.is_ok() {
         assert_eq!(zeroed.result, Ok(()));
@@ -134,7 +134,7 @@ fn execute_syncs_durable_writes_where_pwritev2_is_refused() {
             refuse(&[libc::SYS_pwritev2], errno);
             assert_eq!((write(DSYNC), refused()), (outcome(0, 4096), DSYNC));
             assert_eq!((write(SYNC), refused()), (outcome(0, 4096), DSYNC | SYNC));
-            // The syncs are made: here they fail.
+            // The syncs are made, because here they fail.
             refuse(&[libc::SYS_fdatasync], libc::EIO);
             assert_eq!(write(DSYNC), outcome(libc::EIO, 4096));
             refuse(&[libc::SYS_fsync], libc::EDQUOT);

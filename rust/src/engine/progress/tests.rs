@@ -2,7 +2,7 @@ use super::*;
 
 static NO_FILE: AtomicU32 = AtomicU32::new(0);
 
-/// The begun operation of a byte.
+/// Begins an operation on one byte.
 fn begun(op: Op, flags: u32) -> Progress {
     Progress {
         op,
@@ -16,7 +16,7 @@ fn begun(op: Op, flags: u32) -> Progress {
     }
 }
 
-/// Plays scripted results; returns the outcome and where each call began.
+/// Plays scripted results. Returns the outcome and where each call began.
 fn scripted(
     length: usize,
     alignment: Option<Alignment>,
@@ -44,7 +44,7 @@ fn scripted(
     }
 }
 
-/// The outcome with this error number, 0 for none.
+/// Returns the outcome with this error number, or 0 for success.
 fn outcome(number: i32, transferred: u32) -> Outcome {
     let result = if number == 0 {
         Ok(())
@@ -146,7 +146,7 @@ fn from_is_aligned_for_position_and_memory() {
         scripted(8192, COARSE_MEMORY, Op::Read, &read),
         (outcome(0, 8192), vec![0, 4096, 4096])
     );
-    // The second call gets no further: that is the end.
+    // The second call makes no progress, which is the end.
     assert_eq!(
         scripted(8192, COARSE_MEMORY, Op::Read, &[Ok(4608), Ok(512)]),
         (outcome(0, 4608), vec![0, 4096])

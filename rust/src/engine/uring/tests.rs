@@ -18,7 +18,7 @@ fn batch_leaves_its_slot_to_an_operation_that_is_still_pending() {
     let lease = pool::acquire(memory, 4096, false).unwrap();
     let (read, mut write) = UnixStream::pair().unwrap();
     let socket = files::adopt(read.as_raw_fd()).unwrap();
-    // As a batch leaves it whose wait failed: the kernel may still write to its memory.
+    // As left by a batch whose wait failed: the kernel may still write to its memory.
     let slot = MAX_OPERATIONS + BATCH_DEPTH - 1;
     let [number, generation] = [lease.slot, lease.generation];
     let entry = [
