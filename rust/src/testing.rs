@@ -1,11 +1,11 @@
-//! Helpers of tests: filters of system calls, as container runtimes set them, child processes, and
+//! Helpers of tests: filters of system calls like those of container runtimes, child processes, and
 //! processor time.
 
 use std::process::{Command, Output};
 use std::time::Duration;
 
 /// Upper bound of the processor time of a call that a test checks not to be quadratic. A quadratic
-/// one takes minutes.
+/// one would take minutes.
 const MOST: Duration = Duration::from_secs(20);
 
 /// Calls `act`, and asserts that it takes no more than [`MOST`].
@@ -17,7 +17,8 @@ pub fn within_bound<T>(act: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Returns the processor time of the calling thread, which the load of the machine does not change.
+/// Returns the processor time of the calling thread, which does not depend on the load of the
+/// machine.
 fn processor_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -28,8 +29,8 @@ fn processor_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Runs a test, by its path, again in a child process and returns its output; `None` in the child
-/// itself.
+/// Runs a test again in a child process, by its path, and returns its output. Returns `None` in the
+/// child itself.
 pub fn child(test: &str) -> Option<Output> {
     const ROLE: &str = "BASALT_TEST_CHILD";
     if std::env::var_os(ROLE).is_some() {
@@ -42,10 +43,10 @@ pub fn child(test: &str) -> Option<Output> {
     Some(command.output().unwrap())
 }
 
-/// Has the kernel refuse system calls of the calling thread, and of threads that it starts, with
+/// Makes the kernel refuse system calls of the calling thread, and of threads that it starts, with
 /// `errno`.
 ///
-/// Tests call it on a thread of their own: a filter is never removed.
+/// Tests call it on a thread of their own, because a filter is never removed.
 pub fn refuse(calls: &[libc::c_long], errno: i32) {
     let statement = |code: u32, k: u32| libc::sock_filter {
         code: code as u16,

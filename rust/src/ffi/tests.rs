@@ -1,7 +1,7 @@
 use super::*;
 
 exports! {
-    /// Adds up.
+    /// Calculates a sum.
     unsafe fn basalt_test_sum(from: Read[u32; count], count: u32, to: Write[u32; 1]) {
         to[0] = from.iter().sum();
         Ok(from.len())
@@ -22,7 +22,7 @@ fn exports_turns_a_panic_into_a_status() {
 #[test]
 fn exports_gives_the_body_its_slices() {
     let (from, mut to) = ([1u32, 2, 3], [0u32]);
-    // SAFETY: both are valid for their lengths, and apart.
+    // SAFETY: both are valid for their lengths, and do not overlap.
     let status = unsafe { basalt_test_sum(from.as_ptr().cast(), 3, to.as_mut_ptr().cast()) };
     assert_eq!((status, to), (3, [6]));
 }
@@ -32,7 +32,7 @@ fn exports_refuses_null_and_overlaps_with_a_written_range() {
     let mut words = [1u32; 4];
     let start: Write = words.as_mut_ptr().cast();
     let sum = |from: Read, count, to: Write| {
-        // SAFETY: what is not null lies within `words`; overlaps are refused before any access.
+        // SAFETY: what is not null lies within `words`, and overlaps are refused before any access.
         unsafe { basalt_test_sum(from, count, to) }
     };
     assert_eq!(sum(std::ptr::null(), 1, start), BAD_ARGUMENT.code());
@@ -81,8 +81,8 @@ fn check_ranges_finds_every_overlap_with_a_written_range() {
 fn view_refuses_null_and_unaligned_addresses() {
     let mut words = [0u32; 4];
     let start: Write = words.as_mut_ptr().cast();
-    // SAFETY: null, not aligned or empty views are not accessed; the others lie within `words`,
-    // one at a time.
+    // SAFETY: views that are null, unaligned or empty are not accessed. The others lie within
+    // `words`, one at a time.
     unsafe {
         assert_eq!(view::<u32>(std::ptr::null(), 1), Err(BAD_ARGUMENT));
         assert_eq!(view_mut::<u32>(std::ptr::null_mut(), 1), Err(BAD_ARGUMENT));

@@ -16,7 +16,7 @@ fn file_agrees_with_fstat_where_a_filter_refuses_statx() {
             &[libc::SYS_statx, SYS_CACHESTAT, libc::SYS_preadv2],
             libc::EPERM,
         );
-        // The alignment of direct I/O is not known then.
+        // The alignment of direct I/O is unknown then.
         expected[2..6].fill(0.0);
         assert_eq!(super::file(fd, true), Ok(expected));
         assert_eq!(super::identity(fd), Ok(identity));
@@ -33,7 +33,7 @@ fn file_agrees_with_fstat_where_a_filter_refuses_statx() {
 fn file_agrees_with_the_standard_library() {
     let (handle, file) = temporary(0);
     let fd = file.descriptor();
-    // SAFETY: touches no memory.
+    // SAFETY: the call accesses no memory.
     assert_eq!(unsafe { libc::ftruncate(fd, 12345) }, 0);
     let values = super::file(fd, true).unwrap();
     let expected = std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap();

@@ -1,4 +1,5 @@
-//! Properties against a parser written as plainly as the format's table, and the format's vectors.
+//! Properties compared with a parser as plain as the tables of the format, and the format's
+//! vectors.
 
 mod conversion;
 
@@ -12,7 +13,7 @@ use crate::testing::within_bound;
 
 const TIME: u64 = 1_700_000_000_000_000;
 
-/// A message as the table of the format reads, field by field.
+/// Encodes a message field by field, like the table of the format.
 fn message(
     id: u128,
     offset: u64,
@@ -85,7 +86,7 @@ proptest! {
     }
 }
 
-/// The offset of the message at the start of `bytes`, read as plainly as the table.
+/// Returns the offset of the message at the start of `bytes`, parsed as plainly as the table.
 fn valid(bytes: &[u8]) -> Option<u64> {
     let number = |at: usize, length: usize| -> Option<u64> {
         Some(
@@ -213,8 +214,8 @@ fn find_passes_over_zeros_and_false_headers() {
     let good = run(9, &[vec![3; 20]]);
     let bare = run(9, &[Vec::new()]);
     for before in 0..100 {
-        // After zeros, and after bytes of which the last ones cover the reserved field of an
-        // earlier start.
+        // After zeros, and after bytes whose last ones cover the reserved field of an earlier
+        // start.
         for filler in [0, 1] {
             let bytes = [vec![filler; before], bare.clone()].concat();
             assert_eq!(find(&bytes, 0, 9..=9).valid, Some(before));
@@ -285,7 +286,7 @@ fn find_reports_a_message_that_ends_after_the_bytes() {
 
 #[test]
 fn find_hashes_no_sparse_checksum() {
-    // One byte in 13 is not 0: hashing each length that appears would take minutes.
+    // One byte in 13 is not 0. Hashing each length that appears would take minutes.
     let sparse: Vec<u8> = (0..2_000_000u32)
         .map(|i| if i % 13 == 0 { (i / 13 % 199) as u8 } else { 0 })
         .collect();

@@ -1,4 +1,4 @@
-//! Finding.
+//! Tests of finding batches.
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +11,7 @@ use crate::testing::within_bound;
 
 const ALL: RangeInclusive<u64> = 0..=MAX_SAFE_INTEGER;
 
-/// A piece of damaged bytes.
+/// Generates a piece of damaged bytes.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let noise = prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 0..300);
     let sparse = (0usize..600).prop_map(|length| vec![0; length]);
@@ -41,8 +41,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![noise, sparse, batch, damaged, cut]
 }
 
-/// The length of the batch at the start of `bytes` if it ends after them and all that is there is
-/// plausible.
+/// Returns the length of the batch at the start of `bytes` if it ends after them and its visible
+/// part is plausible.
 fn undecided(bytes: &[u8], offsets: &RangeInclusive<u64>) -> Option<u64> {
     let number = |at: usize, length: usize| -> u64 {
         bytes[at..at + length]
@@ -103,7 +103,7 @@ fn undecided(bytes: &[u8], offsets: &RangeInclusive<u64>) -> Option<u64> {
     (at == length && XxHash3_64::oneshot(&hashed) == number(40, 8)).then_some(length)
 }
 
-/// Tries every position.
+/// Checks every position.
 fn naive(bytes: &[u8], start: usize, offsets: &RangeInclusive<u64>) -> Found {
     let mut found = Found::default();
     for at in start..bytes.len() {
@@ -214,7 +214,7 @@ fn find_reports_a_batch_that_ends_after_the_bytes() {
     let cut = [&long[..256], &long[..256], &short].concat();
     let beyond = |at| Some((at, long.len() as u64));
     let valid = Some(512);
-    // A header is no frame: the second refutes the first, and what follows refutes the second.
+    // A header is not a frame: the second refutes the first, and what follows refutes the second.
     assert_eq!(
         find(&cut, 0, 9..=20),
         Found {
@@ -267,8 +267,8 @@ fn find_passes_over_sparse_data() {
     }
 }
 
-/// Headers, each of a batch with a frame of its own and the same frames after that: only the batch
-/// checksums are wrong.
+/// Each header belongs to a batch with a frame of its own, followed by frames that all share. Only
+/// the batch checksums are wrong.
 #[test]
 fn find_is_not_quadratic_in_headers_that_share_frames() {
     let (headers, frames) = (8_000, 80_000);
@@ -286,7 +286,7 @@ fn find_is_not_quadratic_in_headers_that_share_frames() {
     assert!(found.beyond.is_some(), "it gave up");
 }
 
-/// Once one is known to end after the bytes, the others cost nothing.
+/// Once one batch is known to end after the bytes, the others cost nothing.
 #[test]
 fn find_passes_over_further_batches_that_end_after_the_bytes() {
     let (headers, frames) = (2_000, 20_000);
@@ -296,7 +296,7 @@ fn find_passes_over_further_batches_that_end_after_the_bytes() {
     let at_last = tail.len() - 48;
     tail[at_last + 36..at_last + 40].copy_from_slice(&1_000_000u32.to_le_bytes());
     let good = Batch::of(7, &[b"good"]).write();
-    // One more frame, whose header lies after the bytes, and so does not tell that the batch
+    // With one more frame, whose header lies after the bytes, so that it cannot show that the batch
     // checksum is wrong.
     let length = |i: usize| (headers - i) * 304 + tail.len() + 1_000_000 + 48;
     let heads: Vec<u8> = (0..headers)
@@ -308,8 +308,8 @@ fn find_passes_over_further_batches_that_end_after_the_bytes() {
     assert_eq!(found.beyond, Some((0, length(0) as u64)));
 }
 
-/// A batch header and the header of a first frame with a payload of some length, the checksums
-/// wrong.
+/// Makes a batch header and the header of a first frame with a payload of some length, with wrong
+/// checksums.
 fn headed(base_offset: usize, payload_length: usize, batch_length: usize, count: u32) -> Vec<u8> {
     let mut batch = Batch::of(base_offset as u64, &[b""]).write();
     batch[32..40].copy_from_slice(&(batch_length as u64).to_le_bytes());
@@ -318,8 +318,8 @@ fn headed(base_offset: usize, payload_length: usize, batch_length: usize, count:
     batch
 }
 
-/// Batches, each in the payload of the one before, whose checksums are right but for those of the
-/// frames.
+/// Makes batches, each in the payload of the one before. Their checksums are right, except for
+/// those of the frames.
 fn nested(count: usize) -> Vec<u8> {
     let mut bytes = vec![9; 2_000_000];
     let total = bytes.len() + count * 304;
@@ -347,7 +347,7 @@ fn find_is_not_quadratic_in_batches_that_end_at_the_same_byte() {
     assert!(at > 0 && at % 304 == 0);
 }
 
-/// A few are no reason to give up.
+/// A few nested batches are no reason to give up.
 #[test]
 fn find_goes_through_batches_within_batches() {
     let good = Batch::of(7, &[b"good"]).write();

@@ -1,4 +1,4 @@
-//! Laying out.
+//! Tests of laying out.
 
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ fn lay_refuses_lengths_beyond_the_source_and_the_maximum_and_writes_nothing() {
     assert_eq!(run(&[], 393, 400, 1), None);
     assert_eq!(run(&[], 0, 400, 51), None);
     assert_eq!(run(&[], 0, 400, usize::MAX), None);
-    // What does not fit is not looked at.
+    // A payload that does not fit is not checked.
     assert_eq!(run(&[10, 20, 30], 0, 140, 0), None);
     assert_eq!(run(&[10, 20, 30], 0, 60, 0), Some(1));
 }

@@ -1,4 +1,4 @@
-//! Properties against a writer that is as plain as the format's tables, and against Apache Iggy's
+//! Properties compared with a writer as plain as the tables of the format, and with Apache Iggy's
 //! own decoder.
 
 mod find;

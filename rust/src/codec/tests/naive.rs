@@ -1,18 +1,18 @@
-//! A plain writer of batches, and a judge of them: Apache Iggy's decoder with the rules that it
-//! leaves out.
+//! A plain writer of batches, and a check of them: Apache Iggy's decoder, plus the rules that it
+//! does not check.
 
 use iggy_binary_protocol::batch::decode_batch_slice;
 use twox_hash::XxHash3_64;
 
 use crate::codec::{MAX_PAYLOAD_BYTES, MAX_SAFE_INTEGER, MAX_USER_HEADERS_BYTES};
 
-/// A time near those of the format's vectors.
+/// A time near those of the format's vectors, in microseconds.
 pub const TIME: u64 = 1_700_000_000_000_000;
 
 /// Producer id, epoch, base sequence.
 pub type Producer = (u64, u16, u32);
 
-/// What a frame holds.
+/// The fields of a frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     pub id: u128,
@@ -45,7 +45,7 @@ impl Frame {
     }
 }
 
-/// What a batch holds.
+/// The fields of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub partition_id: u64,
@@ -76,7 +76,7 @@ impl Batch {
         self.write_around(&frames)
     }
 
-    /// Writes the batch around frames that need not be right.
+    /// Encodes the batch around frames that may be invalid.
     pub fn write_around(&self, frames: &[Vec<u8>]) -> Vec<u8> {
         let length = 256 + frames.iter().map(Vec::len).sum::<usize>();
         let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Scanning.
+//! Tests of scanning.
 
 use iggy_binary_protocol::batch::decode_batch_slice;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use twox_hash::XxHash3_64;
 use super::naive::{Batch, Frame, Producer, TIME, valid};
 use crate::codec::{MAX_SAFE_INTEGER, Progress, Results, Stop, scan};
 
-/// What a scan found.
+/// The results of a scan.
 #[derive(Debug)]
 pub struct Scanned {
     pub stop: Stop,
@@ -77,7 +77,7 @@ fn frame() -> impl Strategy<Value = Frame> {
     )
 }
 
-/// Batches with any content, their offsets and times in order.
+/// Generates batches with any content, with offsets and times in order.
 fn batches() -> impl Strategy<Value = Vec<Batch>> {
     let producer = prop::option::of((0..1u64 << 63, 0u16..1 << 15, 0u32..1 << 31));
     let batch = (
@@ -145,7 +145,7 @@ proptest! {
         prop_assert_eq!((&found.starts, &found.lengths), (&starts, &lengths));
         prop_assert_eq!((&found.batch_starts, &found.batch_firsts), (&batch_starts, &batch_firsts));
 
-        // With room for the batch that it was full of, it goes on.
+        // It continues when there is room for the batch for which it was full.
         if found.stop == Stop::Full {
             prop_assert_eq!(found.needed, batches[fit.batch_count].frames.len() as u64);
             let all = scanned_from(&bytes, at(before, 5, TIME), 20).progress;
@@ -155,8 +155,7 @@ proptest! {
         }
     }
 
-    /// Every change of a header that makes Iggy refuse the batch makes a scan refuse it, and the
-    /// other way round.
+    /// A scan refuses a changed header if and only if Iggy refuses the batch.
     #[test]
     fn scan_agrees_with_iggy_about_any_changed_header(
         batches in batches(), at in 0usize..304, value in any::<u8>(), is_repaired in any::<bool>(),
@@ -183,7 +182,7 @@ proptest! {
     }
 }
 
-/// Makes the checksums of a batch right, as far as its lengths lead.
+/// Corrects the checksums of a batch, as far as its lengths lead.
 pub fn repair(bytes: &mut [u8]) {
     let number = |bytes: &[u8], at: usize| {
         u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
@@ -259,7 +258,7 @@ fn scan_reports_every_truncation_as_partial() {
             616..754 => (2, Stop::Partial, 394),
             _ => (3, Stop::End, 0),
         };
-        // Likewise the first one: 8 zeros.
+        // The same for the first one: 8 zeros.
         let expected = if (1..=8).contains(&length) {
             (0, Stop::Zeros, 0)
         } else {
@@ -273,8 +272,8 @@ fn scan_reports_every_truncation_as_partial() {
     }
 }
 
-/// Changes bytes of a batch with one frame of 10 bytes, or of that with a producer, and returns why
-/// a scan stopped.
+/// Changes bytes of a batch with one frame of 10 bytes, or of the one with a producer, and returns
+/// why a scan stopped.
 fn stop_with(changes: &[(usize, &[u8])]) -> (Stop, u64) {
     let mut bytes = Batch::of(5, &[&[1; 10], &[2; 10]]).write();
     for (at, change) in changes {
@@ -354,7 +353,7 @@ fn scan_refuses_a_producer_section_out_of_bounds() {
     for at in (53..56).chain(66..68) {
         assert_eq!(stop((1, 1, 1), &[(at, 1)]), Stop::Reserved);
     }
-    // Without the flag, the section is zeros; there is no other flag.
+    // Without the flag, the section is zeros. There is no other flag.
     assert_eq!(stop((1, 0, 0), &[(52, 0)]), Stop::Reserved);
     assert_eq!(stop((0, 0, 0), &[(52, 0)]), Stop::BatchChecksum);
     assert_eq!(stop((0, 0, 0), &[(52, 3)]), Stop::Reserved);
@@ -406,7 +405,7 @@ fn scan_reports_partial_only_for_plausible_visible_frames() {
             );
         }
     }
-    // Frames that end before or after the batch does, by its own length.
+    // Frames that end before or after the batch, by its own length.
     for length in [256 + 3 * 58 - 10, 256 + 3 * 58 - 1, 256 + 3 * 58 + 1] {
         let mut changed = bytes.clone();
         changed[32..40].copy_from_slice(&(length as u64).to_le_bytes());

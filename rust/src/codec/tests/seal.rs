@@ -1,4 +1,4 @@
-//! Sealing.
+//! Tests of sealing.
 
 use iggy_binary_protocol::batch::decode_batch_slice;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ struct Message {
 fn message() -> impl Strategy<Value = Message> {
     let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
     let id = prop_oneof![Just(None), Just(Some(0)), any::<u128>().prop_map(Some)];
-    // The append time lies within the span, so any two do.
+    // The append time is within the span, so any two times are.
     let origin = prop::option::of(TIME - (1 << 31)..TIME + (1 << 31));
     (bytes(300), bytes(40), id, origin).prop_map(|(payload, user_headers, id, origin)| Message {
         payload,
@@ -43,7 +43,7 @@ fn run(start: usize, count: usize) -> Run {
     }
 }
 
-/// Lays out batches with rubbish in the room for headers, and their records at the end of the
+/// Lays out batches with garbage in the space for headers, and their records at the end of the
 /// block.
 fn laid_out(start: usize, batches: &[Vec<Message>], room: usize) -> (Vec<u8>, usize) {
     let (mut bytes, mut words) = (vec![0xee; start], Vec::new());
@@ -78,7 +78,7 @@ fn laid_out(start: usize, batches: &[Vec<Message>], room: usize) -> (Vec<u8>, us
     (bytes, frames_end)
 }
 
-/// Writes what `seal` should write; ids that are not given are taken from what it wrote.
+/// Returns what `seal` should write. Ids that are not given are copied from its result.
 fn expected(start: usize, batches: &[Vec<Message>], sealed: &[u8]) -> Vec<Batch> {
     let (mut at, mut base_offset) = (start, 7);
     let batches = batches.iter().map(|messages| {
@@ -128,7 +128,7 @@ proptest! {
         let expected = expected(start, &batches, &bytes);
         let written: Vec<u8> = expected.iter().flat_map(Batch::write).collect();
         prop_assert_eq!(&bytes[start..end], &written);
-        // All else is as it was.
+        // Everything else is unchanged.
         prop_assert_eq!(&bytes[..start], &before[..start]);
         prop_assert_eq!(&bytes[end..], &before[end..]);
         prop_assert!(end <= frames_end);
@@ -165,7 +165,7 @@ fn plain(payload: &[u8]) -> Message {
     }
 }
 
-/// Seals, and checks that a refused block is as it was.
+/// Seals, and checks that a refused block is unchanged.
 fn sealed(mut bytes: Vec<u8>, run: &Run) -> Option<usize> {
     let before = bytes.clone();
     let end = seal(&mut bytes, run);
@@ -173,7 +173,7 @@ fn sealed(mut bytes: Vec<u8>, run: &Run) -> Option<usize> {
     end
 }
 
-/// A block of zeros with these records.
+/// Makes a block of zeros with these records.
 fn block(length: usize, records: &[[u32; 2]]) -> Vec<u8> {
     let mut bytes = vec![0; length];
     for (i, [payload, word]) in records.iter().enumerate() {
@@ -260,7 +260,7 @@ fn seal_refuses_producer_times_too_far_apart() {
     assert!(at(&[5, 5 + span]) && at(&[5 + span, 5]));
     assert!(!at(&[5, 6 + span]) && !at(&[6 + span, 100, 5]));
     assert!(at(&[u64::MAX, u64::MAX - span]));
-    // A message without its own time has the append time.
+    // A message without a time of its own has the append time.
     let without = |origin| {
         let first = Message {
             origin: Some(origin),

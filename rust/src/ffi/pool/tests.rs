@@ -3,18 +3,18 @@ use crate::status::{NO_SUCH_HANDLE, NOT_OWNER, POOL_LIMIT};
 
 fn attach(pool: u32, out: Option<&mut [f64; 3]>) -> i32 {
     let out = out.map_or(std::ptr::null_mut(), |out| out.as_mut_ptr().cast());
-    // SAFETY: null, or a view of the caller's for as long as the call.
+    // SAFETY: it is null, or a view of the caller's for the duration of the call.
     unsafe { basalt_pool_attach(pool, out) }
 }
 
 fn lease_address(out: Option<&mut [u32; 2]>) -> i32 {
     let out = out.map_or(std::ptr::null_mut(), |out| out.as_mut_ptr().cast());
-    // SAFETY: null, or a view of the caller's for as long as the call.
+    // SAFETY: it is null, or a view of the caller's for the duration of the call.
     unsafe { basalt_pool_lease_address(out) }
 }
 
 fn stats(pool: u32, out: &mut [f64]) -> i32 {
-    // SAFETY: a view of the caller's for as long as the call.
+    // SAFETY: it is a view of the caller's for the duration of the call.
     unsafe { basalt_pool_stats(pool, out.as_mut_ptr().cast(), out.len() as u32) }
 }
 
@@ -54,7 +54,7 @@ fn exports_return_the_values_of_their_documentation() {
     let described = std::ptr::with_exposed_provenance::<[u32; 8]>(described);
     let acquire = |length, external| {
         let status = basalt_pool_acquire(pool, length, external);
-        // SAFETY: this thread's, and no call of this thread runs now.
+        // SAFETY: it belongs to this thread, which makes no call now.
         (status, unsafe { described.read() })
     };
     let (status, first) = acquire(8193, 0);

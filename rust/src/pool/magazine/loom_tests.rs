@@ -6,7 +6,8 @@ use super::Magazine;
 
 struct Shared {
     magazine: Magazine,
-    /// A word of each block, which a holder writes without care: loom reports a race on it.
+    /// A word of each block, which its holder writes without synchronization. Loom reports a race
+    /// on it.
     memory: Vec<loom::cell::UnsafeCell<u64>>,
     /// How often a block was found.
     found: AtomicU64,
@@ -22,8 +23,8 @@ impl Shared {
     }
 
     fn touch(&self, number: u32) {
-        // SAFETY: the magazine or the stack gave the block to this thread alone; loom verifies just
-        // that.
+        // SAFETY: the magazine or the stack gave the block to this thread alone, which loom
+        // verifies.
         self.memory[number as usize].with_mut(|word| unsafe { *word += 1 });
     }
 
@@ -37,8 +38,8 @@ impl Shared {
     }
 }
 
-/// Two thieves and the owner: each block that was put is taken once, and what its holder did before
-/// is seen.
+/// With two thieves and the owner, each block that was put is taken once, and its holder's earlier
+/// writes are visible.
 #[test]
 fn loom_magazine_gives_a_block_to_one_thread() {
     loom::model(|| {
@@ -56,7 +57,7 @@ fn loom_magazine_gives_a_block_to_one_thread() {
             shared.touch(number);
             mine = 1;
         }
-        // Another block in the same place must not be taken for the first one.
+        // A different block in the same slot must not be taken for the first one.
         shared.touch(1);
         assert!(shared.magazine.put(0, 1));
         for thief in thieves {

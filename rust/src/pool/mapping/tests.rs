@@ -12,7 +12,7 @@ fn map_is_aligned_and_zero_to_its_end() {
             ] {
                 assert_eq!(start % align, 0);
                 let memory = ptr::with_exposed_provenance_mut::<u8>(start);
-                // SAFETY: just mapped, `bytes` long, ours alone.
+                // SAFETY: it was just mapped, is `bytes` long, and is ours alone.
                 let memory = unsafe { std::slice::from_raw_parts_mut(memory, bytes) };
                 assert!(memory.iter().all(|&byte| byte == 0));
                 memory.fill(1);
@@ -27,8 +27,8 @@ fn map_is_aligned_and_zero_to_its_end() {
 fn discard_leaves_zeros() {
     let start = map(8192, 4096).unwrap();
     let memory = ptr::with_exposed_provenance_mut::<u8>(start);
-    // SAFETY: just mapped, two pages long, ours alone; volatile, since the kernel changes it in
-    // between.
+    // SAFETY: it was just mapped, is two pages long, and is ours alone. The access is volatile
+    // because the kernel changes the memory in between.
     unsafe {
         memory.write_volatile(7);
         discard(start, 8192);

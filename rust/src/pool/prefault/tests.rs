@@ -6,7 +6,7 @@ const PAGE: usize = 4096;
 
 fn resident(start: usize, bytes: usize) -> bool {
     let mut pages = vec![0_u8; bytes / PAGE];
-    // SAFETY: the vector has a byte for each page; the kernel only looks at the range.
+    // SAFETY: the vector has a byte for each page, and the kernel only inspects the range.
     let status = unsafe {
         libc::mincore(
             ptr::with_exposed_provenance_mut(start),
@@ -30,7 +30,7 @@ fn start_populates_memory_and_cancel_stops_that() {
     // SAFETY: mapped above, and not used after this.
     unsafe { mapping::unmap(start, bytes) }.unwrap();
 
-    // Whatever the thread has done by then, nothing happens to the range from there on.
+    // Whatever the thread has done by then, it does not access the range afterwards.
     for round in 0..50 {
         let start = mapping::map(bytes, STEP_BYTES).unwrap();
         super::start(start, bytes);
@@ -39,7 +39,7 @@ fn start_populates_memory_and_cancel_stops_that() {
         }
         let middle = start + STEP_BYTES;
         cancel(middle, STEP_BYTES);
-        // SAFETY: mapped above, and ours alone.
+        // SAFETY: it was mapped above, and is ours alone.
         unsafe { mapping::discard(middle, STEP_BYTES) };
         thread::sleep(Duration::from_millis(1));
         assert!(!resident(middle, PAGE));

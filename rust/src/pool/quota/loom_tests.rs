@@ -4,7 +4,7 @@ use loom::thread;
 
 use super::Quota;
 
-/// Three threads want 2 of 5: together they never hold more than 5.
+/// Three threads take 2 of 5 each, and together they never hold more than 5.
 #[test]
 fn loom_quota_is_never_exceeded() {
     let mut builder = loom::model::Builder::new();
@@ -35,7 +35,7 @@ fn take_and_give(quota: &Quota, held: &AtomicU64) {
     }
 }
 
-/// Of two that want 3 of 5, exactly one gets it while it is kept.
+/// Of two threads that take 3 of 5, exactly one succeeds while it keeps them.
 #[test]
 fn loom_quota_refuses_only_what_exceeds_the_limit() {
     loom::model(|| {

@@ -1,7 +1,7 @@
 use crate::pool::pool::{Pool, Settings};
 use crate::thread::OwnerId;
 
-/// A refusal needs proof: no room, and no free block that the search for one may have missed.
+/// A refusal needs proof that there is no room, and no free block that the search may have missed.
 #[test]
 fn pool_is_exhausted_only_when_nothing_is_free() {
     let me = OwnerId(1);

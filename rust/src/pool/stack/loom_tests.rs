@@ -7,8 +7,8 @@ use super::{FreeStack, TestLinks};
 struct Shared {
     stack: FreeStack,
     links: TestLinks,
-    /// The holder of each slot, and a word that a holder writes without care: loom reports a race
-    /// on it.
+    /// The holder of each slot, and a word that its holder writes without synchronization. Loom
+    /// reports a race on it.
     owners: Vec<AtomicU64>,
     memory: Vec<loom::cell::UnsafeCell<u64>>,
 }
@@ -33,7 +33,7 @@ impl Shared {
             0,
             "two holders"
         );
-        // SAFETY: the stack gave the slot to this thread alone; loom verifies just that.
+        // SAFETY: the stack gave the slot to this thread alone, which loom verifies.
         self.memory[slot as usize].with_mut(|word| unsafe { *word += 1 });
     }
 
@@ -61,7 +61,7 @@ fn model(test: impl Fn() + Sync + Send + 'static) {
     builder.check(test);
 }
 
-/// The classic of ABA: one thread pops, while another pops two and pushes the first back.
+/// The classic ABA problem: one thread pops, while another pops two and pushes the first one back.
 #[test]
 fn loom_stack_survives_aba() {
     model(|| {
@@ -87,7 +87,7 @@ fn loom_stack_survives_aba() {
     });
 }
 
-/// What is pushed and popped by two threads at once is neither lost nor given out twice.
+/// What two threads push and pop at once is neither lost nor given out twice.
 #[test]
 fn loom_stack_loses_nothing() {
     model(|| {
@@ -113,7 +113,7 @@ fn loom_stack_loses_nothing() {
     });
 }
 
-/// A bound holds against two pushers, and one of them gets the last place.
+/// The capacity holds against two pushers, and one of them gets the last slot.
 #[test]
 fn loom_stack_keeps_its_bound() {
     model(|| {

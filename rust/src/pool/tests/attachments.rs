@@ -1,4 +1,4 @@
-//! Opening, attaching, closing, and names that mean nothing.
+//! Opening, attaching, closing, and numbers of no pool.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -80,7 +80,7 @@ fn acquire_refuses_numbers_of_no_pool() {
     pool::close(number).unwrap();
 }
 
-/// Closing, while another thread leases and returns: nothing stays mapped.
+/// After closing while another thread leases and returns, nothing stays mapped.
 #[test]
 fn close_during_a_release_leaves_nothing_mapped() {
     for round in 0..2000 {

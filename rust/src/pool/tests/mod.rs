@@ -1,4 +1,4 @@
-//! The pool as a whole: helpers here, tests in the files.
+//! The pool as a whole: helpers here, tests in the other files.
 
 mod attachments;
 mod model;
@@ -45,7 +45,7 @@ fn stamps(lease: &Lease) -> impl Iterator<Item = *mut u64> {
         .map(move |at| std::ptr::with_exposed_provenance_mut(address + at))
 }
 
-/// What all snapshots keep while nothing else runs.
+/// Checks what holds for all snapshots while nothing else runs.
 pub fn assert_adds_up(stats: &Stats) {
     for class in &stats.classes {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Random sequences of calls against a naive model.
+//! Random sequences of calls compared with a naive model.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ enum Call {
         length: u32,
         external: bool,
     },
-    /// The calls below choose one of the blocks known, by a number modulo their count.
+    /// The calls below select one of the known blocks, by a number modulo their count.
     Release {
         pick: usize,
         owner: u32,
@@ -126,7 +126,7 @@ struct Counts {
 
 struct Model {
     pool: Arc<Pool>,
-    /// Of the owners 1 to 3, as far as the pool gives them one.
+    /// The magazines of the owners 1 to 3, as far as the pool gives them one.
     magazines: [Option<Arc<Magazine>>; 3],
     settings: Settings,
     blocks: Vec<Known>,
@@ -318,8 +318,8 @@ impl Model {
         }
     }
 
-    /// The pool has ended the lease; the model checked nothing after that, for the memory may be
-    /// gone.
+    /// Notes that the pool has ended the lease. The model checks nothing after that, because the
+    /// memory may be gone.
     fn end_lease(&mut self, i: usize) {
         if self.blocks[i].loans.is_empty() {
             self.forget(i);
@@ -338,7 +338,7 @@ impl Model {
         }) += 1;
     }
 
-    /// What must hold between any two calls.
+    /// Checks what must hold between any two calls.
     fn check(&mut self) {
         let stats = self.pool.stats();
         self.peak = self.peak.max(stats.mapped_bytes);
@@ -416,7 +416,7 @@ proptest! {
             model.apply(call);
             model.check();
         }
-        // At the end all that can come back does, and the system gets it.
+        // At the end, everything that can return does, and goes back to the system.
         for owner in 1..4 {
             model.apply(&Call::EndOwner { owner });
         }

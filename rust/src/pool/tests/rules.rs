@@ -43,7 +43,7 @@ fn reclaim_takes_no_more_than_is_missing_where_it_can() {
             .unwrap();
     }
     pool.acquire(ME, None, 6 * MIB as u32, false).unwrap();
-    // 6 MiB: the 4 MiB block and then, for the rest, the smallest that is larger.
+    // 6 MiB: the 4 MiB block and then, for the rest, the smallest larger block.
     assert_eq!(pool.stats().free_bytes, 12 * MIB);
 }
 

@@ -1,4 +1,4 @@
-//! Tests that end or exhaust their process: each runs itself again in a child.
+//! Tests that end or exhaust their process. Each runs itself again in a child.
 
 use std::os::unix::process::ExitStatusExt;
 use std::ptr;
@@ -20,8 +20,8 @@ fn pool() -> Pool {
     )
 }
 
-/// With the `guard` feature an access to a free block kills the process; without it the same access
-/// does not.
+/// With the `guard` feature, an access to a free block kills the process. Without it, the same
+/// access does not.
 #[test]
 fn access_to_a_free_block_kills_under_guard() {
     let Some(output) = child("pool::tests::subprocess::access_to_a_free_block_kills_under_guard")
@@ -55,7 +55,7 @@ fn access_to_a_free_block_kills_under_guard() {
 }
 
 /// Where the process may have no more mappings, a block in the middle of an arena cannot be
-/// unmapped: its memory goes back all the same, and its addresses are used again.
+/// unmapped. Its memory is released nevertheless, and its addresses are reused.
 #[cfg(not(feature = "guard"))]
 #[test]
 fn memory_goes_back_when_mappings_run_out() {
@@ -90,7 +90,8 @@ fn memory_goes_back_when_mappings_run_out() {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A mapping cut into as many as the process may have, but for a few that an allocator needs.
+/// A mapping that is cut into as many as the process may have, except for a few that an allocator
+/// needs.
 #[cfg(not(feature = "guard"))]
 struct Cut {
     start: *mut libc::c_void,
@@ -102,7 +103,7 @@ fn exhaust_mappings() -> Cut {
     const PAGE: usize = 4096;
     let bytes = 4 << 30;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing.
+    // SAFETY: an anonymous mapping at an address that the kernel chooses replaces nothing.
     let start = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
     assert!(start != libc::MAP_FAILED);
     let change = |page: usize, access| {
@@ -122,7 +123,7 @@ fn exhaust_mappings() -> Cut {
 #[cfg(not(feature = "guard"))]
 impl Drop for Cut {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this value's, and nothing else uses it.
+        // SAFETY: the mapping belongs to this value, and nothing else uses it.
         unsafe { libc::munmap(self.start, self.bytes) };
     }
 }

@@ -1,4 +1,4 @@
-//! Several threads, and what becomes of a thread's blocks when it ends.
+//! Several threads, and what happens to a thread's blocks when it ends.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
@@ -21,7 +21,7 @@ impl Random {
     }
 }
 
-/// Four threads fight for a limit that is far too small for them.
+/// Four threads compete for a limit that is far too small for them.
 #[test]
 fn acquire_keeps_the_limit_under_threads() {
     const LIMIT: u64 = 600 * KIB;
@@ -32,7 +32,7 @@ fn acquire_keeps_the_limit_under_threads() {
         .map(|seed| {
             let (held, start) = (Arc::clone(&held), Arc::clone(&start));
             thread::spawn(move || {
-                // Two of them have magazines, two have not.
+                // Two of them have magazines, and two do not.
                 if seed % 2 == 0 {
                     pool::attach(number).unwrap();
                 }
@@ -93,7 +93,7 @@ fn fight(number: u32, limit: u64, held: &AtomicU64, seed: u64) -> u64 {
             }
         }
     }
-    // What is still leased comes back with the end of the thread.
+    // What is still leased returns with the end of the thread.
     held.fetch_sub(
         mine.iter()
             .map(|(lease, ..)| u64::from(lease.capacity))

@@ -17,7 +17,7 @@ fn start(offset: u64) -> Gathered {
 }
 
 fn gathered(source: &[u8], is_end: bool, offset: u64) -> (Vec<u8>, Gathered, GatherStop) {
-    // A message alone in its batch has five times as many bytes of headers there.
+    // A message alone in its batch has five times as many header bytes there.
     let (mut target, mut progress) = (vec![0xee; 5 * source.len()], start(offset));
     let stop =
         gather(source, is_end, &mut target, &mut progress).expect("progress within the bytes");
@@ -157,7 +157,7 @@ fn gather_ends_a_batch_at_its_limits() {
     let (batches, progress, _) = gathered(&apart, true, 0);
     assert_eq!(scanned(&batches, 0), (2, 2));
     assert_eq!((progress.split_by_length, progress.split_by_time), (0, 1));
-    // Up to the bound they are one batch, and a long message is one by itself.
+    // Up to the limit they are one batch, and a long message is a batch by itself.
     let near = [
         message(1, 0, (TIME, 4 + (1 << 32)), &[], &[]),
         message(2, 1, (TIME, 5), &[], &[]),
