@@ -93,7 +93,7 @@ Deno.test({
     const { states, whole, told, broken } = tally;
     if (broken.length > 0) throw broken[0];
     console.log(
-      `${states} states with a lost block: ${whole} whole, ${told} told`,
+      `${states} states with a lost block: ${whole} whole, ${told} reported`,
     );
     assert(whole > 100 && told > 100);
   },

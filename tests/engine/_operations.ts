@@ -22,7 +22,7 @@ export class OperationFailed extends Error {
   }
 }
 
-/** An operation that calls a function when it is over. */
+/** An operation that calls a function when it has completed. */
 export class Operation extends PendingOperation {
   told = (): void => {};
 

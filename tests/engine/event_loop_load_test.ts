@@ -17,7 +17,7 @@ Deno.test("EventLoopLoad lets an otherwise idle thread wait, and less after one 
   assertEquals(load.stretchMicros(80), 500, "that turn is forgotten");
 });
 
-Deno.test("EventLoopLoad stops waiting during constant other work, retries less and less often, and continues when it is over", () => {
+Deno.test("EventLoopLoad stops waiting during constant other work, retries less and less often, and waits again afterwards", () => {
   const load = new EventLoopLoad();
   let waits = 0;
   const tries: number[] = [];

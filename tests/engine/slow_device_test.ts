@@ -117,7 +117,7 @@ for (const kind of ["uring", "threads"]) {
 
   Deno.test({
     name:
-      `BufferPool: blocks of a terminated worker come back after their last completion, and not before (${kind})`,
+      `BufferPool gets the blocks of a terminated worker back after their last completion, and not before (${kind})`,
     ignore,
     async fn() {
       const output = await outcome(

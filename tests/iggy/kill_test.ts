@@ -18,7 +18,7 @@ async function basalt(args: string[], killAfterMs?: number): Promise<boolean> {
     try {
       process.kill("SIGKILL");
     } catch {
-      // It has ended, but its status is still on the way.
+      // It has ended, but its status has not arrived yet.
     }
   };
   const timer = killAfterMs === undefined

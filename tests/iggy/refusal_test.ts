@@ -158,19 +158,19 @@ const EXPORT: Record<string, Refusal> = {
     error: UnsupportedError,
     says: ["encrypts payloads"],
   },
-  "a stream that is not there": {
+  "a stream that does not exist": {
     spoil: () => {},
     target: { ...BY_NAME, stream: "orders" },
     error: Deno.errors.NotFound,
     says: ['No stream "orders"', `'${SERVER}'`, "there are 0 ('s')"],
   },
-  "a topic that is not there": {
+  "a topic that does not exist": {
     spoil: () => {},
     target: { ...BY_NAME, topic: "T" },
     error: Deno.errors.NotFound,
     says: ['No topic "T"', "stream 0 ('s')", "there are 0 ('t')"],
   },
-  "a partition that is not there": {
+  "a partition that does not exist": {
     spoil: () => {},
     target: { ...BY_NAME, partition: 1 },
     error: Deno.errors.NotFound,

@@ -420,7 +420,7 @@ export interface Written {
 /** Passes every operation on to another storage, and records the writes. */
 export class WatchedStorage extends PassingStorage {
   readonly writes: Written[] = [];
-  /** Called before a write goes on. */
+  /** Called before a write is passed on. */
   onWrite: (write: Written) => void = () => {};
   /** Returns a promise that delays an asynchronous write. */
   delayWrite: (write: Written) => Promise<void> | undefined = () => undefined;

@@ -15,7 +15,7 @@ const MIB = 1024 * KIB;
  */
 function zeroing(inner: StorageFile, log: string[], can: boolean): TaskFile {
   const file = new Proxy(inner, {
-    // The pairs of methods are used, as of a file of another library.
+    // The async and sync methods are used, as for a file of another library.
     has: (target, name) => name !== fileSteps && name in target,
     get(target, name) {
       if (name === "preallocate") {

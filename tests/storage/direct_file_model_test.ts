@@ -191,7 +191,7 @@ async function run(
       for (let i = 0; i < reachable.length; i++) {
         if (reachable[i] !== 0 && reachable[i] !== around[i]) {
           throw new Error(
-            `byte ${i} behind position ${position} is ${
+            `byte ${i} after position ${position} is ${
               reachable[i]
             }, not the file's`,
           );

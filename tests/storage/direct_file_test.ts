@@ -336,7 +336,7 @@ Deno.test(
 );
 
 Deno.test(
-  "DirectFile refuses what is misaligned with the nearest right values",
+  "DirectFile refuses misaligned operands, and names the nearest valid values",
   { ignore: !DIRECT },
   () => {
     using fixture = new Fixture({ direct: "require" });

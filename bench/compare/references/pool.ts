@@ -27,7 +27,7 @@ export async function poolReference(
   what: string,
 ): Promise<PoolLine[]> {
   if (!hasCrate() || buildCrate(CRATE) !== true) {
-    context.leaveOut(what, `${CRATE} is not there, or needs cargo to be built`);
+    context.leaveOut(what, `${CRATE} is missing, or needs cargo to be built`);
     return [];
   }
   const output = await context.run(

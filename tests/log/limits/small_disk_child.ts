@@ -76,11 +76,11 @@ for (let i = 0; i < names.length; i += atOnce) {
       })
     ),
   );
-  if (when !== "before-opening") await attempt("the neighbour", neighbour);
+  if (when !== "before-opening") await attempt("the other program", neighbour);
 }
 // By now the background preparation has run.
 await new Promise((resolve) => setTimeout(resolve, 1500));
-if (when !== "before-opening") await attempt("the neighbour", neighbour);
+if (when !== "before-opening") await attempt("the other program", neighbour);
 else {
   for (const log of logs) {
     const { preparedBytes } = log.stats();

@@ -85,7 +85,7 @@ for (
   ]
 ) {
   Deno.test(
-    `${what}: nothing is refused, to the logs or to a neighbour, and all close${
+    `Log and another program get all the space that they need, and all logs close: ${what}${
       MOUNTS ? "" : " (skipped: needs root, loop devices and e2fsprogs)"
     }`,
     { ignore: !MOUNTS },

@@ -364,7 +364,7 @@ Deno.test("Log.open() gives an imported log an identity and its first offset", (
   });
 });
 
-Deno.test("Log.open() refuses a directory whose first .log is not Basalt's, by what it is", async () => {
+Deno.test("Log.open() refuses a directory whose first .log is not Basalt's, and says what it is", async () => {
   const kafka = new Uint8Array(200);
   kafka[16] = 2;
   kafka[11] = 100;

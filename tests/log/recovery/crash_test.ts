@@ -1,4 +1,4 @@
-/** A crash during recovery is a crash like any other: docs/format.md#open-crash-again. */
+/** Recovery handles a crash during recovery like any other: docs/format.md#open-crash-again. */
 import { assert, assertEquals } from "@std/assert";
 import type { SimulatedDisk } from "@basalt/io/testing";
 import {

@@ -1,5 +1,5 @@
 /**
- * What is cut never comes back, and opening syncs before it trusts bytes:
+ * Bytes that were cut never come back, and opening syncs before it trusts bytes:
  * docs/format.md#open-cut-before-append, docs/format.md#open-sync-before-trust.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";

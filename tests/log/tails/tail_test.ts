@@ -283,7 +283,7 @@ Deno.test("Log.tail() on a failing disk gives what was written, then the log's e
   });
 });
 
-/** Writes so much that a background checkpoint follows, and waits until it is over. */
+/** Writes so much that a background checkpoint follows, and waits until it has ended. */
 async function flushedFar(log: Log, disk: SimulatedDisk): Promise<void> {
   appendSome(log, 13, MIB);
   await log.flush({ durability: "none" });

@@ -412,7 +412,7 @@ Deno.test("write-prepare: nothing is prepared after a checkpoint without room, a
     await quiet(disk);
     const last = disk.trace.findLast(({ kind }) => kind !== "size")!;
     assertEquals([last.path.endsWith(INDEX), last.outcome], [true, "ENOSPC"]);
-    // The failure is not reported: what is acknowledged stays so, and appending continues.
+    // The failure is not reported. Acknowledged messages stay durable, and appending continues.
     assertEquals(log.durableOffset, 13);
     heal();
     await appendSmall(log, disk, 6, 100);

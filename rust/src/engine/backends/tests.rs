@@ -470,7 +470,7 @@ fn end_of_a_thread_waits_while_the_kernel_may_read_its_blocks() {
         assert_eq!(
             Arc::strong_count(&file),
             1,
-            "all is over when the thread is"
+            "everything has ended with the thread"
         );
         let next: Vec<pool::Lease> = (0..16)
             .map(|_| pool::acquire(memory, LENGTH, false).unwrap())
