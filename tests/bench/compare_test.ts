@@ -34,7 +34,7 @@ function names(dir: string): string[] {
 }
 
 Deno.test({
-  name: "the comparison writes its reports and removes its files",
+  name: "deno task compare writes its reports and removes its files",
   ignore: !ALL,
   fn: () =>
     inDirectory(async (dir) => {
@@ -81,7 +81,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "the comparison removes its files when interrupted, and ends with exit code 130",
+    "deno task compare removes its files when interrupted, and ends with exit code 130",
   ignore: !ALL,
   fn: () =>
     inDirectory(async (dir) => {

@@ -55,12 +55,12 @@ Deno.test("compareSides() calculates the ratio of each pair from bytes per elaps
   assertEquals([row.ours, row.theirs], ["3.00 GB/s", "1.00 GB/s"]);
 });
 
-Deno.test("the median of an even number is between the middle two", () => {
+Deno.test("median() of an even number of values is between the middle two", () => {
   assertEquals(median([4, 1, 3, 2]), 2.5);
   assertEquals(median([10, 9, 1]), 9);
 });
 
-Deno.test("the median decides whether a goal is met, including at the limit", () => {
+Deno.test("isMet() decides by the median, including at the limit", () => {
   const of = (goal: ReturnType<typeof atLeast>) => isMet({ ...row, goal });
   assertEquals(of(atLeast(3)), true);
   assertEquals(of(atLeast(3.01)), false);
@@ -70,7 +70,7 @@ Deno.test("the median decides whether a goal is met, including at the limit", ()
   assertEquals(isMet({ ...row, goal: undefined }), undefined);
 });
 
-Deno.test("percentiles are of all recorded values, in microseconds", () => {
+Deno.test("Latencies.percentiles() are of all recorded values, in microseconds", () => {
   const latencies = new Latencies();
   for (let ms = 1; ms <= 100; ms++) latencies.record(ms);
   const run = { ...moved(1, 1), percentiles: latencies.percentiles() };
@@ -80,7 +80,7 @@ Deno.test("percentiles are of all recorded values, in microseconds", () => {
   assertEquals(near(P99.of(run), 99_000), true, String(P99.of(run)));
 });
 
-Deno.test("the JSON has the agreed fields, and no verdict where none is given", () => {
+Deno.test("jsonReport() has the agreed fields, and no verdict where none is given", () => {
   const pages = ownFigure(
     { id: "P11.x", name: "pages", unit: "pages", reference: "cachestat" },
     [0],
@@ -117,7 +117,7 @@ Deno.test("the JSON has the agreed fields, and no verdict where none is given", 
   assertEquals(report(false).rows[0].met, null);
 });
 
-Deno.test("the table has a verdict only where the goals hold", () => {
+Deno.test("printedTable() has a verdict only where the goals apply", () => {
   const lines = printedTable([row], () => true).split("\n");
   assertEquals(lines[0]!.split(/\s{2,}/), [
     "id",
@@ -162,7 +162,7 @@ Deno.test({
   },
 });
 
-Deno.test("wrong arguments are named", () => {
+Deno.test("compareOptions() names wrong arguments", () => {
   const parse = (...args: string[]) => compareOptions(args, ["P1", "P2"]);
   assertEquals(parse("--only", "P1,P2", "/d").only, ["P1", "P2"]);
   assertEquals(parse("--quick", "/d").quick, true);

@@ -28,7 +28,7 @@ function names(): string[] {
 for (
   const [columns, most] of [[40, 40], [80, 80], [200, 100], [undefined, 80]]
 ) {
-  Deno.test(`--help fits ${columns ?? "no"} columns of a terminal, except command lines`, async () => {
+  Deno.test(`basalt --help fits ${columns ?? "no"} columns of a terminal, except command lines`, async () => {
     for (const args of [[], ...names().map((name) => [name])]) {
       for (const line of await linesOf([...args, "--help"], columns)) {
         // An example is never wrapped.
@@ -40,7 +40,7 @@ for (
 }
 
 Deno.test(
-  "inspect lists cells where a table is wider than the terminal, and only there",
+  "basalt inspect lists cells where a table is wider than the terminal, and only there",
   {
     ignore: !FILES,
   },

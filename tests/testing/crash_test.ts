@@ -17,7 +17,7 @@ import {
   UNIT,
 } from "./_support.ts";
 
-Deno.test("crash: an unsynced write leaves any subset of its blocks, and the size independently", () => {
+Deno.test("SimulatedDisk.crash(): an unsynced write leaves any subset of its blocks, and the size independently", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -52,7 +52,7 @@ Deno.test("crash: an unsynced write leaves any subset of its blocks, and the siz
   ]);
 });
 
-Deno.test("crash: a durable write leaves its bytes and the size that they need, and nothing else", () => {
+Deno.test("SimulatedDisk.crash(): a durable write leaves its bytes and the size that they need, and nothing else", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -79,7 +79,7 @@ Deno.test("crash: a durable write leaves its bytes and the size that they need, 
   ]);
 });
 
-Deno.test("crash: a sync makes everything in its file durable, and nothing in others", () => {
+Deno.test("SimulatedDisk.crash(): a sync makes everything in its file durable, and nothing in others", () => {
   using pool = new TestPool();
   for (const durability of ["data", "full"] as const) {
     const disk = new SimulatedDisk();
@@ -106,7 +106,7 @@ Deno.test("crash: a sync makes everything in its file durable, and nothing in ot
   }
 });
 
-Deno.test("crash: zeros that the device writes leave any subset of blocks, also while it writes, and the size independently", () => {
+Deno.test("SimulatedDisk.crash(): zeros that the device writes leave any subset of blocks, also while it writes, and the size independently", () => {
   for (const during of [true, false]) {
     const disk = new SimulatedDisk({ writesZeros: true });
     disk.poke("/a", 0, new Uint8Array(2 * UNIT).fill(1));
@@ -132,7 +132,7 @@ Deno.test("crash: zeros that the device writes leave any subset of blocks, also 
   }
 });
 
-Deno.test("crash: zeros that the device failed to write may be there, whatever is synced; without room there are none", () => {
+Deno.test("SimulatedDisk.crash(): zeros that the device failed to write may be there, whatever is synced; without room there are none", () => {
   const disk = new SimulatedDisk({ writesZeros: true, sizeBytes: 2 * UNIT });
   disk.poke("/a", 0, new Uint8Array(UNIT).fill(1));
   using file = disk.openSync("/a", { write: true });
@@ -148,7 +148,7 @@ Deno.test("crash: zeros that the device failed to write may be there, whatever i
   assertStates(disk, (after) => blocks(after, "/a"), [[1], [0]]);
 });
 
-Deno.test("crash: an unsynced truncation may be lost, although later bytes are durable", () => {
+Deno.test("SimulatedDisk.crash(): an unsynced truncation may be lost, although later bytes are durable", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(3 * UNIT).fill(1));
@@ -164,7 +164,7 @@ Deno.test("crash: an unsynced truncation may be lost, although later bytes are d
   assertStates(disk, (after) => blocks(after, "/a"), [[1, 2]]);
 });
 
-Deno.test("crash: bytes removed by a synced truncation do not come back when the file grows again", () => {
+Deno.test("SimulatedDisk.crash(): bytes removed by a synced truncation do not come back when the file grows again", () => {
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(2 * UNIT).fill(1));
   using file = disk.openSync("/a", { write: true });
@@ -176,7 +176,7 @@ Deno.test("crash: bytes removed by a synced truncation do not come back when the
   assertEquals(after.lastIndexOf(1), 99);
 });
 
-Deno.test("crash: writes of 512 bytes within a block are units of their own, and so are blocks of 512 bytes", () => {
+Deno.test("SimulatedDisk.crash(): writes of 512 bytes within a block are units of their own, and so are blocks of 512 bytes", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(UNIT));
@@ -195,7 +195,7 @@ Deno.test("crash: writes of 512 bytes within a block are units of their own, and
   assertStates(small, sectors, [[0, 0], [0, 1], [1, 0], [1, 1]]);
 });
 
-Deno.test("crash: a file is there only if its name is durable, and its contents stay with it", () => {
+Deno.test("SimulatedDisk.crash(): a file is there only if its name is durable, and its contents stay with it", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = disk.openSync("/a", { write: true, createNew: true });
@@ -210,7 +210,7 @@ Deno.test("crash: a file is there only if its name is durable, and its contents 
   assertStates(disk, (after) => blocks(after, "/a"), [[7]]);
 });
 
-Deno.test("crash: a rename is atomic, also when it replaces a file", () => {
+Deno.test("SimulatedDisk.crash(): a rename is atomic, also when it replaces a file", () => {
   const disk = new SimulatedDisk();
   disk.poke("/old", 0, Uint8Array.of(1));
   disk.poke("/new", 0, Uint8Array.of(2));
@@ -225,7 +225,7 @@ Deno.test("crash: a rename is atomic, also when it replaces a file", () => {
   assertStates(disk, shown, [["/old 2"]]);
 });
 
-Deno.test("crash: names change independently, and a file has one name", () => {
+Deno.test("SimulatedDisk.crash(): names change independently, and a file has one name", () => {
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, Uint8Array.of(1));
   disk.renameSync("/a", "/b");
@@ -251,7 +251,7 @@ Deno.test("crash: names change independently, and a file has one name", () => {
   ]);
 });
 
-Deno.test("crash: a removed file may come back until its directory is synced", () => {
+Deno.test("SimulatedDisk.crash(): a removed file may come back until its directory is synced", () => {
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, Uint8Array.of(1));
   disk.removeSync("/a");
@@ -261,7 +261,7 @@ Deno.test("crash: a removed file may come back until its directory is synced", (
   assertEquals(disk.crash("none").files(), []);
 });
 
-Deno.test("crash: a rename between directories waits for the sync of both", () => {
+Deno.test("SimulatedDisk.crash(): a rename between directories waits for the sync of both", () => {
   const disk = new SimulatedDisk();
   disk.poke("/a/x", 0, Uint8Array.of(1));
   disk.makeDirectorySync("/b");
@@ -272,7 +272,7 @@ Deno.test("crash: a rename between directories waits for the sync of both", () =
   assertStates(disk, (after) => after.files(), [["/b/x"]]);
 });
 
-Deno.test("crash: a new directory is durable with its parents, and a directory that is lost takes its files", async () => {
+Deno.test("SimulatedDisk.crash(): a new directory is durable with its parents, and a directory that is lost takes its files", async () => {
   const disk = new SimulatedDisk();
   assertEquals(disk.makeDirectorySync("/a/b/c"), true);
   assertEquals(disk.unsyncedUnits(), []);
@@ -298,7 +298,7 @@ Deno.test("crash: a new directory is durable with its parents, and a directory t
   ], ["a"]]);
 });
 
-Deno.test("crash: a write in flight leaves any subset of its blocks, although it was to be durable", async () => {
+Deno.test("SimulatedDisk.crash(): a write in flight leaves any subset of its blocks, although it was to be durable", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -324,7 +324,7 @@ Deno.test("crash: a write in flight leaves any subset of its blocks, although it
   await file.close();
 });
 
-Deno.test("crash: bytes left beyond the size do not appear when the file grows", () => {
+Deno.test("SimulatedDisk.crash(): bytes left beyond the size do not appear when the file grows", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -338,7 +338,7 @@ Deno.test("crash: bytes left beyond the size do not appear when the file grows",
   assertEquals(blocks(after, "/a"), [0]);
 });
 
-Deno.test("crash: units have the current name of their file", () => {
+Deno.test("SimulatedDisk.crash(): units have the current name of their file", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -355,7 +355,7 @@ Deno.test("crash: units have the current name of their file", () => {
   );
 });
 
-Deno.test("crash: a sync covers what had completed when it began, and nothing in flight", async () => {
+Deno.test("SimulatedDisk.crash(): a sync covers what had completed when it began, and nothing in flight", async () => {
   using pool = new TestPool();
   // Whatever the order in which the two complete.
   for (let seed = 0; seed < 20; seed++) {
@@ -373,7 +373,7 @@ Deno.test("crash: a sync covers what had completed when it began, and nothing in
   }
 });
 
-Deno.test("crash: a crashed disk refuses everything but closing, and operations in flight reject and return their memory", async () => {
+Deno.test("SimulatedDisk.crash(): a crashed disk refuses everything but closing, and operations in flight reject and return their memory", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -420,7 +420,7 @@ Deno.test("crash: a crashed disk refuses everything but closing, and operations 
   block.drop();
 });
 
-Deno.test("crash: crash() can be repeated at the same moment, with masks, sets, functions and words", () => {
+Deno.test("SimulatedDisk.crash() can be repeated at the same moment, with masks, sets, functions and words", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -439,7 +439,7 @@ Deno.test("crash: crash() can be repeated at the same moment, with masks, sets, 
   assertEquals(left((_, number) => number > 0), [0, 1]);
 });
 
-Deno.test("crash: random choices leave everything, nothing and something", () => {
+Deno.test("SimulatedDisk.crash(): random choices leave everything, nothing and something", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ seed: 9 });
   using file = makeFile(disk, "/a");
@@ -452,7 +452,7 @@ Deno.test("crash: random choices leave everything, nothing and something", () =>
   assertEquals(found.size, 5);
 });
 
-Deno.test("crash: the disk after it has only durable contents, and can crash again", () => {
+Deno.test("SimulatedDisk.crash(): the disk after it has only durable contents, and can crash again", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ sizeBytes: 4 * UNIT, physicalBlock: 512 });
   const file = makeFile(disk, "/a");
@@ -473,7 +473,7 @@ Deno.test("crash: the disk after it has only durable contents, and can crash aga
   file.closeSync();
 });
 
-Deno.test("kill: everything written is there and still unsynced, locks are free, and handles are invalid", async () => {
+Deno.test("SimulatedDisk.kill(): everything written is there and still unsynced, locks are free, and handles are invalid", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -493,7 +493,7 @@ Deno.test("kill: everything written is there and still unsynced, locks are free,
   file.closeSync();
 });
 
-Deno.test("kill: an operation in flight took effect, or not", async () => {
+Deno.test("SimulatedDisk.kill(): an operation in flight took effect, or not", async () => {
   using pool = new TestPool();
   const found = new Set<string>();
   for (let seed = 0; seed < 20; seed++) {

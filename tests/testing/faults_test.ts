@@ -15,7 +15,7 @@ import {
   UNIT,
 } from "./_support.ts";
 
-Deno.test("onOperation() sees each operation before it happens, with its details", async () => {
+Deno.test("SimulatedDisk.onOperation() sees each operation before it happens, with its details", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const seen: Operation[] = [];
@@ -66,7 +66,7 @@ Deno.test("onOperation() sees each operation before it happens, with its details
   );
 });
 
-Deno.test("failAt() fails the operation with that number, of one kind, once or from there on", () => {
+Deno.test("SimulatedDisk.failAt() fails the operation with that number, of one kind, once or from there on", () => {
   const disk = new SimulatedDisk();
   const failing = () => {
     try {
@@ -89,7 +89,7 @@ Deno.test("failAt() fails the operation with that number, of one kind, once or f
   assertEquals([failing(), failing()], [true, false]);
 });
 
-Deno.test("failAt() gives the error that the kernel would give, for every operation", async () => {
+Deno.test("SimulatedDisk.failAt() gives the error that the kernel would give, for every operation", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -168,7 +168,7 @@ Deno.test("failAt() gives the error that the kernel would give, for every operat
   file.closeSync();
 });
 
-Deno.test("a power cut as a fault leaves the blocks of a write uncertain, and ends the disk", async () => {
+Deno.test("SimulatedDisk: a power cut as a fault leaves the blocks of a write uncertain, and ends the disk", async () => {
   using pool = new TestPool();
   for (const blocking of [true, false]) {
     const disk = new SimulatedDisk();
@@ -194,7 +194,7 @@ Deno.test("a power cut as a fault leaves the blocks of a write uncertain, and en
   }
 });
 
-Deno.test("a failed write is not visible, but may be there after a crash, until the bytes are written durably", () => {
+Deno.test("SimulatedDisk: a failed write is not visible, but may be there after a crash, until the bytes are written durably", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(UNIT).fill(1));
@@ -210,7 +210,7 @@ Deno.test("a failed write is not visible, but may be there after a crash, until 
   assertStates(disk, (after) => blocks(after, "/a"), [[3]]);
 });
 
-Deno.test("a failed sync makes later ones cover only what was written after it", () => {
+Deno.test("SimulatedDisk: a failed sync makes later ones cover only what was written after it", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   using file = makeFile(disk, "/a");
@@ -233,7 +233,7 @@ Deno.test("a failed sync makes later ones cover only what was written after it",
   assertEquals(disk.crash("none").files(), ["/a"]);
 });
 
-Deno.test("a flipped bit is wrong in one read, and not on the disk", () => {
+Deno.test("SimulatedDisk: a flipped bit is wrong in one read, and not on the disk", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   disk.poke("/a", 0, new Uint8Array(UNIT).fill(0xff));
@@ -253,7 +253,7 @@ Deno.test("a flipped bit is wrong in one read, and not on the disk", () => {
   assertEquals(block.bytes.findIndex((byte) => byte !== 0), -1);
 });
 
-Deno.test("latency passes on the disk's clock only, and orders operations in flight", async () => {
+Deno.test("SimulatedDisk: latency passes on the disk's clock only, and orders operations in flight", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
@@ -276,7 +276,7 @@ Deno.test("latency passes on the disk's clock only, and orders operations in fli
   await file.close();
 });
 
-Deno.test("faults of several hooks are combined: the first error, and all latencies", () => {
+Deno.test("SimulatedDisk: faults of several hooks are combined: the first error, and all latencies", () => {
   const disk = new SimulatedDisk();
   disk.onOperation(() => ({ latencyMs: 1 }));
   disk.onOperation(() => ({ latencyMs: 2, error: "EIO" }));
@@ -286,7 +286,7 @@ Deno.test("faults of several hooks are combined: the first error, and all latenc
   assertEquals(disk.timeMicros - began, 3000);
 });
 
-Deno.test("trace records results, and the order of completion", async () => {
+Deno.test("SimulatedDisk.trace records results, and the order of completion", async () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ seed: 1 });
   const file = makeFile(disk, "/a");
@@ -311,7 +311,7 @@ Deno.test("trace records results, and the order of completion", async () => {
   assertEquals(disk.trace.at(-1)!.outcome, "ENOENT");
 });
 
-Deno.test("ENOSPC: a write stops where the space ends and reports how much it wrote, and removal makes room", () => {
+Deno.test("SimulatedDisk without space: a write stops where the space ends and reports how much it wrote, and removal makes room", () => {
   using pool = new TestPool();
   const disk = new SimulatedDisk({ sizeBytes: 3 * UNIT });
   using file = makeFile(disk, "/a");

@@ -42,7 +42,7 @@ for (const mode of ["async", "sync"] as const) {
     }
   };
 
-  Deno.test(`a short write is continued where the device takes it, ${mode}`, async () => {
+  Deno.test(`SimulatedFile: a short write is continued where the device takes it, ${mode}`, async () => {
     using pool = new TestPool();
     for (const shortBytes of [1, 512, UNIT, UNIT + 700, 2 * UNIT + 1]) {
       const { disk, count } = await write(pool, { shortBytes });
@@ -56,14 +56,14 @@ for (const mode of ["async", "sync"] as const) {
     }
   });
 
-  Deno.test(`a write that transfers 0 bytes is EIO, and any part of it may be there, ${mode}`, async () => {
+  Deno.test(`SimulatedFile: a write that transfers 0 bytes is EIO, and any part of it may be there, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, error } = await write(pool, { shortBytes: 0 });
     assertEquals(error?.code, "EIO");
     assertEquals(disk.unsyncedUnits().length, 4);
   });
 
-  Deno.test(`EINTR is retried, and EAGAIN a hundred times, ${mode}`, async () => {
+  Deno.test(`SimulatedFile: EINTR is retried, and EAGAIN a hundred times, ${mode}`, async () => {
     using pool = new TestPool();
     for (const error of ["EINTR", "EAGAIN"]) {
       const { disk, count } = await write(pool, { error });
@@ -76,21 +76,21 @@ for (const mode of ["async", "sync"] as const) {
     assertEquals(disk.timeMicros >= 1_700_000_000_100_000, true);
   });
 
-  Deno.test(`a flipped bit of a write is on the disk without an error, ${mode}`, async () => {
+  Deno.test(`SimulatedFile: a flipped bit of a write is on the disk without an error, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, count } = await write(pool, { flipBit: 8 * UNIT + 7 });
     assertEquals(count, 3 * UNIT);
     assertEquals(blocks(disk, "/a"), [1, 2 ^ 0x80, 3]);
   });
 
-  Deno.test(`a misdirected write is elsewhere without an error, ${mode}`, async () => {
+  Deno.test(`SimulatedFile: a misdirected write is elsewhere without an error, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, count } = await write(pool, { misdirectTo: 2 * UNIT });
     assertEquals(count, 3 * UNIT);
     assertEquals(blocks(disk, "/a"), [0, 0, 1, 2, 3]);
   });
 
-  Deno.test(`a short read is continued, and one of 0 bytes is the end, ${mode}`, async () => {
+  Deno.test(`SimulatedFile: a short read is continued, and one of 0 bytes is the end, ${mode}`, async () => {
     using pool = new TestPool();
     const { disk, file, buffer } = three(pool);
     file.writeSync(buffer, 0);
@@ -119,7 +119,7 @@ for (const mode of ["async", "sync"] as const) {
   });
 }
 
-Deno.test("a sync is never retried, and truncate and preallocate are", () => {
+Deno.test("SimulatedFile: a sync is never retried, and truncate and preallocate are", () => {
   const disk = new SimulatedDisk();
   const file = makeFile(disk, "/a");
   disk.failAt(1, { error: "EINTR" }, { kind: "sync" });
@@ -133,7 +133,7 @@ Deno.test("a sync is never retried, and truncate and preallocate are", () => {
   file.closeSync();
 });
 
-Deno.test("a power cut between the parts of a short write leaves any part of it", async () => {
+Deno.test("SimulatedFile: a power cut between the parts of a short write leaves any part of it", async () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool);
   disk.failAt(1, { shortBytes: UNIT }, { kind: "write" });
@@ -146,7 +146,7 @@ Deno.test("a power cut between the parts of a short write leaves any part of it"
   file.closeSync();
 });
 
-Deno.test("faults with a probability repeat with the same seed", () => {
+Deno.test("SimulatedFile: faults with a probability repeat with the same seed", () => {
   const failures = (seed: number) => {
     const disk = new SimulatedDisk({ seed });
     disk.failSometimes(0.3, { error: "EIO" }, { kind: "list" });
@@ -166,7 +166,7 @@ Deno.test("faults with a probability repeat with the same seed", () => {
   assertEquals(failures(2).join() === some.join(), false);
 });
 
-Deno.test("manual mode: operations stay in flight until the test completes them, in any order", async () => {
+Deno.test("SimulatedDisk in manual mode: operations stay in flight until the test completes them, in any order", async () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool, { manual: true });
   const other = pool.filled(7);
@@ -192,7 +192,7 @@ Deno.test("manual mode: operations stay in flight until the test completes them,
   await file.close();
 });
 
-Deno.test("manual mode: changed memory in flight and overlapping writes are reported", async () => {
+Deno.test("SimulatedDisk in manual mode: changed memory in flight and overlapping writes are reported", async () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool, { manual: true });
   using frozen = buffer.freeze();
@@ -220,7 +220,7 @@ Deno.test("manual mode: changed memory in flight and overlapping writes are repo
   await file.close();
 });
 
-Deno.test("a block that a power cut left unreadable is EIO until it is rewritten whole, and is reported", () => {
+Deno.test("SimulatedFile: a block that a power cut left unreadable is EIO until it is rewritten whole, and is reported", () => {
   using pool = new TestPool();
   const { disk, file, buffer } = three(pool);
   file.writeSync(buffer, 0, { durability: "data" });
@@ -246,7 +246,7 @@ Deno.test("a block that a power cut left unreadable is EIO until it is rewritten
   file.closeSync();
 });
 
-Deno.test("unreadable mode: random power cuts make only blocks unreadable that were being written", () => {
+Deno.test("SimulatedDisk in unreadable mode: random power cuts make only blocks unreadable that were being written", () => {
   using pool = new TestPool();
   for (const unreadable of [true, false]) {
     const { disk, file, buffer } = three(pool, { unreadable });

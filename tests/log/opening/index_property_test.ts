@@ -41,7 +41,7 @@ type Change =
 
 const entry = fc.nat({ max: LENGTHS.length - 1 });
 const value = fc.oneof(
-  // Positions of this or neighbouring messages, which look right.
+  // Positions of messages and of the bytes next to them, which look right.
   fc.tuple(entry, fc.integer({ min: -1, max: 1 }))
     .map(([i, by]) => Math.max(0, made.starts[i]! + by)),
   fc.nat({ max: 50 }),

@@ -36,7 +36,7 @@ import {
   placeOn,
 } from "../recovery/_support.ts";
 
-/** Returns lengths of payloads, some of which end at a block boundary, and one exceeds a block. */
+/** Returns random lengths of payloads. Some end at a block boundary, and some exceed a block. */
 function randomLengths(random: SeededRandom): number[] {
   const lengths: number[] = [];
   const kinds = [
