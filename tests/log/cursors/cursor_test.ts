@@ -113,7 +113,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Cursor.commitSync and seekSync do the same as commit and seek",
+  "Cursor.commitSync() and seekSync() do the same as commit() and seek()",
   (place) => {
     using log = openLogSync(place);
     appendSome(log, 10, 100);
@@ -174,7 +174,7 @@ onEachPlace("Cursor that follows ends with its log", async (place) => {
 });
 
 onEachPlace(
-  "Cursor.messages can commit each message before the next",
+  "Cursor.messages() with autoCommit commits each message when the next one is taken",
   async (place) => {
     await using log = await withMessages(place, 6);
     {
@@ -197,15 +197,18 @@ onEachPlace(
   },
 );
 
-onEachPlace("Cursor.messages commits nothing by itself", async (place) => {
-  await using log = await withMessages(place, 3);
-  await using cursor = await log.cursor("a", { follow: false });
-  for await (const _ of cursor.messages());
-  assertEquals(cursor.position, 0);
-});
+onEachPlace(
+  "Cursor.messages() commits nothing without autoCommit",
+  async (place) => {
+    await using log = await withMessages(place, 3);
+    await using cursor = await log.cursor("a", { follow: false });
+    for await (const _ of cursor.messages());
+    assertEquals(cursor.position, 0);
+  },
+);
 
 onEachPlace(
-  "Cursor.seek moves an iteration that is under way",
+  "Cursor.seek() moves an iteration that is under way",
   async (place) => {
     await using log = await withMessages(place, 4);
     await using cursor = await log.cursor("a");
@@ -228,7 +231,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Cursor.seek is not undone by an earlier commit",
+  "Cursor.seek() is not undone by an earlier commit",
   async (place) => {
     await using log = await withMessages(place, 10);
     await using cursor = await log.cursor("a");
@@ -265,7 +268,7 @@ onEachPlace("Cursor has one owner at a time", async (place) => {
 });
 
 onEachPlace(
-  "Log.cursor waits for a lock until it is released",
+  "Log.cursor() waits for a lock until it is released",
   async (place) => {
     await using log = await withMessages(place, 3);
     const first = await log.cursor("a");
@@ -275,7 +278,7 @@ onEachPlace(
   },
 );
 
-onEachPlace("Log.cursors lists positions, lag and owners", async (place) => {
+onEachPlace("Log.cursors() lists positions, lag and owners", async (place) => {
   await using log = await withMessages(place, 10);
   await using a = await log.cursor("a");
   await using b = await log.cursor("b", { from: 4 });
@@ -292,7 +295,7 @@ onEachPlace("Log.cursors lists positions, lag and owners", async (place) => {
 });
 
 onEachPlace(
-  "Log.deleteCursor ends a cursor, and its owner gets an error",
+  "Log.deleteCursor() ends a cursor, and its owner gets an error",
   async (place) => {
     await using log = await withMessages(place, 10);
     const cursor = await log.cursor("a");
@@ -332,7 +335,7 @@ onEachPlace("Cursor refuses everything once it is closed", async (place) => {
 });
 
 /** docs/format.md#cursor-name */
-onEachPlace("Log.cursor checks names", async (place) => {
+onEachPlace("Log.cursor() checks names", async (place) => {
   await using log = await withMessages(place, 1);
   for (
     const name of [
@@ -417,21 +420,24 @@ onEachPlace(
   },
 );
 
-onEachPlace("LogReader.cursor reads a closed log to its end", async (place) => {
-  {
-    await using _log = await withMessages(place, 8);
-  }
-  const reader = new LogReader(place.dir, place);
-  await using cursor = await reader.cursor("a", { follow: false });
-  assertEquals((await cursor.lag()).messages, 8);
-  assertEquals(await consume(cursor), range(0, 8));
-  assertEquals(await cursor.lag(), { messages: 0, bytes: 0 });
-  await assertRejects(() => cursor.commit(9), OffsetOutOfRangeError);
-  assertEquals((await reader.cursors())[0]!.position, 8);
-  assertEquals(reader.deleteCursorSync("a"), true);
-});
+onEachPlace(
+  "LogReader.cursor() reads a closed log to its end",
+  async (place) => {
+    {
+      await using _log = await withMessages(place, 8);
+    }
+    const reader = new LogReader(place.dir, place);
+    await using cursor = await reader.cursor("a", { follow: false });
+    assertEquals((await cursor.lag()).messages, 8);
+    assertEquals(await consume(cursor), range(0, 8));
+    assertEquals(await cursor.lag(), { messages: 0, bytes: 0 });
+    await assertRejects(() => cursor.commit(9), OffsetOutOfRangeError);
+    assertEquals((await reader.cursors())[0]!.position, 8);
+    assertEquals(reader.deleteCursorSync("a"), true);
+  },
+);
 
-Deno.test("Cursor.commit completes all waiting calls with one write", async () => {
+Deno.test("Cursor.commit() completes all waiting calls with one write", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 100);
     await using cursor = await log.cursor("a");
@@ -450,7 +456,7 @@ Deno.test("Cursor.commit completes all waiting calls with one write", async () =
 });
 
 /** docs/format.md#cursor-turns */
-Deno.test("Cursor.commit alternates between the two slots, also across owners", async () => {
+Deno.test("Cursor.commit() alternates between the two slots, also across owners", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     for (let owner = 0; owner < 3; owner++) {
@@ -466,7 +472,7 @@ Deno.test("Cursor.commit alternates between the two slots, also across owners", 
   });
 });
 
-Deno.test("Cursor.commit with durable: false is written within a second, or at close", async () => {
+Deno.test("Cursor.commit({ durable: false }) is written within a second, or at close", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     const cursor = await log.cursor("a");
@@ -489,7 +495,7 @@ Deno.test("Cursor.commit with durable: false is written within a second, or at c
 });
 
 /** docs/format.md#cursor-turns */
-Deno.test("Cursor.commit can be retried after a failed write", async () => {
+Deno.test("Cursor.commit() can be retried after a failed write", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     await using cursor = await log.cursor("a");
@@ -524,7 +530,7 @@ Deno.test("Cursor.commit can be retried after a failed write", async () => {
 });
 
 /** docs/format.md#cursor-turns */
-Deno.test("Log.cursor uses one slot while the device cannot read the other", async () => {
+Deno.test("Log.cursor() uses one slot while the device cannot read the other", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     {
@@ -549,7 +555,7 @@ Deno.test("Log.cursor uses one slot while the device cannot read the other", asy
 });
 
 /** docs/format.md#cursor-damaged */
-Deno.test("Log.cursor refuses a damaged file, and one torn slot does no harm", async () => {
+Deno.test("Log.cursor() refuses a damaged file, and one torn slot does no harm", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await withMessages(place, 10);
     const path = `${place.dir}/cursors/a`;
@@ -584,7 +590,7 @@ Deno.test("Log.cursor refuses a damaged file, and one torn slot does no harm", a
 });
 
 /** docs/format.md#cursor-file */
-Deno.test("Log.cursor gives a file larger slots on a disk with larger blocks", async () => {
+Deno.test("Log.cursor() gives a file larger slots on a disk with larger blocks", async () => {
   const small = new SimulatedPlace({ physicalBlock: 4096 });
   let left: SimulatedDisk | undefined;
   await at(small, async (place) => {
@@ -634,7 +640,7 @@ Deno.test({
   },
 });
 
-Deno.test("LogReader.cursor refuses a log without an identity", async () => {
+Deno.test("LogReader.cursor() refuses a log without an identity", async () => {
   await at(new SimulatedPlace(), async (place) => {
     {
       await using _log = await withMessages(place, 3);
@@ -649,7 +655,7 @@ Deno.test("LogReader.cursor refuses a log without an identity", async () => {
   });
 });
 
-Deno.test("Cursor.closeSync writes pending commits, and their promises settle", async () => {
+Deno.test("Cursor.closeSync() writes pending commits, and their promises settle", async () => {
   await at(new SimulatedPlace(), async (place) => {
     using log = openLogSync(place);
     appendSome(log, 10, 10);

@@ -54,7 +54,7 @@ async function pass(disk: SimulatedDisk, milliseconds: number): Promise<void> {
 }
 
 onEachPlace(
-  "Log.retain removes leading segments while the log is too large",
+  "Log.retain() removes leading segments while the log is too large",
   async (place) => {
     await using log = await logOf(place, 20);
     assertEquals(log.stats().segments, 7);
@@ -81,7 +81,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.retain keeps what a cursor needs, also one of another opening",
+  "Log.retain() keeps what a cursor needs, also one of another opening",
   async (place) => {
     await using log = await logOf(place, 20);
     const reader = new LogReader(place.dir, place);
@@ -112,7 +112,7 @@ onEachPlace(
 );
 
 onEachPlace(
-  "Log.retain passes a cursor above hardBytes only, and the cursor reports it",
+  "Log.retain() passes a cursor above hardBytes only, and the cursor reports it",
   async (place) => {
     await using log = await logOf(place, 20);
     await using cursor = await log.cursor("slow", { from: 1 });
@@ -139,7 +139,7 @@ onEachPlace(
   },
 );
 
-Deno.test("Log.open retain runs after a roll, and no flush waits for it", async () => {
+Deno.test("Log.open() with retain runs after a roll, and no flush waits for it", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const bytes = 3 * FULL_BYTES;
     await using log = await logOf(place, 0, { retain: { bytes } });
@@ -154,7 +154,7 @@ Deno.test("Log.open retain runs after a roll, and no flush waits for it", async 
   });
 });
 
-Deno.test("Log.open retain removes by age once a minute", async () => {
+Deno.test("Log.open() with retain removes by age once a minute", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const { storage } = place;
     const ageMs = 7 * DAY_MS;
@@ -175,7 +175,7 @@ Deno.test("Log.open retain removes by age once a minute", async () => {
   });
 });
 
-Deno.test("Log.open rollMs rolls an old segment, so that retention by age works for slow logs", async () => {
+Deno.test("Log.open() with rollMs rolls an old segment, so that retention by age works for slow logs", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const { storage } = place;
     await using log = await openLog(place, {
@@ -201,7 +201,7 @@ Deno.test("Log.open rollMs rolls an old segment, so that retention by age works 
   });
 });
 
-Deno.test("Log.open rollMs includes messages in memory and those appended meanwhile", async () => {
+Deno.test("Log.open() with rollMs includes messages in memory and those appended meanwhile", async () => {
   for (let seed = 0; seed < 20; seed++) {
     await at(new SimulatedPlace({ seed, timeStepMicros: 0 }), async (place) => {
       const { storage } = place;
@@ -228,7 +228,7 @@ Deno.test("Log.open rollMs includes messages in memory and those appended meanwh
   }
 });
 
-Deno.test("Log.open retain keeps a message with a time in the future until that time has passed", async () => {
+Deno.test("Log.open() with retain keeps a message with a time in the future until that time has passed", async () => {
   await at(new SimulatedPlace({ timeStepMicros: 0 }), async (place) => {
     const { storage } = place;
     const ageMs = DAY_MS;
@@ -258,7 +258,7 @@ Deno.test("Log.open retain keeps a message with a time in the future until that 
 });
 
 for (const code of ["EROFS", "EACCES", "EIO"] as const) {
-  Deno.test(`Log.retain removes nothing when it fails with ${code}`, async () => {
+  Deno.test(`Log.retain() removes nothing when it fails with ${code}`, async () => {
     await at(new SimulatedPlace(), async (place) => {
       const { storage } = place;
       const log = await logOf(place, 12);
@@ -302,7 +302,7 @@ for (const code of ["EROFS", "EACCES", "EIO"] as const) {
   });
 }
 
-Deno.test("Log.retain continues where an earlier removal failed", async () => {
+Deno.test("Log.retain() continues where an earlier removal failed", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 12);
     let count = 0;
@@ -320,7 +320,7 @@ Deno.test("Log.retain continues where an earlier removal failed", async () => {
 });
 
 /** docs/format.md#cursor-damaged */
-Deno.test("Log.retain removes nothing while a cursor's file cannot be read", async () => {
+Deno.test("Log.retain() removes nothing while a cursor's file cannot be read", async () => {
   await at(new SimulatedPlace(), async (place) => {
     await using log = await logOf(place, 12);
     (await log.cursor("a", { from: 12 })).closeSync();
@@ -338,7 +338,7 @@ Deno.test("Log.retain removes nothing while a cursor's file cannot be read", asy
 });
 
 /** docs/format.md#cursor-first */
-Deno.test("Log.retain and a new cursor or a seek: one of them sees the other", async () => {
+Deno.test("Log.retain() and a new cursor or a seek: one of them sees the other", async () => {
   let isKept = 0;
   let isRefused = 0;
   for (let seed = 0; seed < 200; seed++) {
@@ -385,7 +385,7 @@ Deno.test("Log.retain and a new cursor or a seek: one of them sees the other", a
   assert(isKept > 5 && isRefused > 5, `${isKept} kept, ${isRefused} refused`);
 });
 
-Deno.test("Log.retain lets readers finish a removed segment, then closes its files", async () => {
+Deno.test("Log.retain() lets readers finish a removed segment, then closes its files", async () => {
   await at(new SimulatedPlace(), async (place) => {
     const log = await logOf(place, 12, { tailBytes: 0 });
     const before = place.storage.openFiles;
@@ -413,7 +413,7 @@ Deno.test("Log.retain lets readers finish a removed segment, then closes its fil
   });
 });
 
-Deno.test("Log.close and closeSync end a running retention", async () => {
+Deno.test("Log.close() and closeSync() end a running retention", async () => {
   for (let seed = 0; seed < 60; seed++) {
     await at(new SimulatedPlace({ seed }), async (place) => {
       const log = await logOf(place, 12);
@@ -439,7 +439,7 @@ Deno.test("Log.close and closeSync end a running retention", async () => {
   }
 });
 
-Deno.test("Log.open checks the option retain", () => {
+Deno.test("Log.open() checks the option retain", () => {
   const place = new SimulatedPlace();
   for (const name of ["bytes", "ageMs", "hardBytes"] as const) {
     for (const value of [-1, 1.5, NaN]) {
