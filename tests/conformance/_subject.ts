@@ -11,7 +11,7 @@ import {
 } from "../../lib/testing/mod.ts";
 import { FILES } from "../permissions.ts";
 
-/** Whether async or sync calls are made. */
+/** Whether calls are async or sync. */
 export type Mode = "async" | "sync";
 
 export const MODES: readonly Mode[] = ["async", "sync"];

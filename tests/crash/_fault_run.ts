@@ -21,7 +21,7 @@ import { payload, testPool } from "../log/_support.ts";
 import { checkLog } from "./_check.ts";
 import type { Message } from "./_scenario.ts";
 
-/** Whether async or sync calls are made. */
+/** Whether calls are async or sync. */
 export type Mode = "async" | "sync";
 
 /** What goes wrong, and how often. */
@@ -408,7 +408,7 @@ export class FaultRun {
   }
 }
 
-/** Identifies an operation, equally for each time that it is repeated. */
+/** Identifies an operation, the same each time that it is repeated. */
 function asked({ kind, path, position, length }: Operation): string {
   return [kind, path, position, length].join(" ");
 }

@@ -958,7 +958,7 @@ Deno.test("Log.closeSync() completes calls that wait for a flush that has not be
   });
 });
 
-// Opening, as far as options are concerned
+// Options of opening
 
 Deno.test("Log.open() refuses options out of range, by name", async () => {
   const storage = new SimulatedDisk();

@@ -249,7 +249,7 @@ Deno.test("Log.open() with retain keeps a message with a time in the future unti
     await storage.delay(13 * DAY_MS);
     await pass(storage, 2 * MINUTE_MS);
     assertEquals(log.firstOffset, 6);
-    // Size and an offset still work.
+    // Retention by size and by offset still works.
     assertEquals((await log.retain({ before: 9 })).firstOffset, 9);
     await append(log, 3);
     assertEquals((await log.retain({ bytes: 0 })).firstOffset, 12);

@@ -102,7 +102,7 @@ async function hog(pool: BufferPool): Promise<void> {
   }
 }
 
-/** Waits for all; fails if they do not end within 20 s. */
+/** Waits for all. Fails if they do not end within 20 s. */
 async function ended(
   all: Promise<unknown>[],
   what: () => string,

@@ -9,7 +9,7 @@ import { DirectFile } from "../../../lib/storage/mod.ts";
 import { FILES } from "../../permissions.ts";
 import { KIB, MIB } from "../_support.ts";
 
-/** The byte that earlier owners leave behind. The tests write no eight of them in a row. */
+/** The byte that earlier owners leave behind. The tests never write eight of them in a row. */
 const MARK = 0xa5;
 const RUN = 8;
 

@@ -198,7 +198,7 @@ export function assertMade(
   }
 }
 
-/** Compares bytes; fast also for many of them. */
+/** Compares bytes quickly, even tens of MiB. */
 export function assertBytes(
   actual: Uint8Array,
   expected: Uint8Array,

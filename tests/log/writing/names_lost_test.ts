@@ -76,7 +76,7 @@ for (const [what, move] of Object.entries(MOVES)) {
         const isMoved = [Deno.errors.BadResource, "moved or replaced"] as const;
         await assertRejects(() => log.truncateBefore(2), ...isMoved);
         await assertRejects(() => Array.fromAsync(log.read()), ...isMoved);
-        // Rolls.
+        // The log must roll.
         const error = await assertRejects(
           () => log.appendDurable(PAYLOAD),
           PoisonedError,
