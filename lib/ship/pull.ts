@@ -73,7 +73,13 @@ export async function pull(
     let identity: string | undefined;
     const messages = source.messages(from, { follow, signal });
     for await (const message of ofSource(messages)) {
-      identity = checkLog(message, identity);
+      identity ??= message.log;
+      if (message.log !== undefined && message.log !== identity) {
+        throw new ShippingError(
+          "other log",
+          `Cannot pull offset ${message.offset}: it is of log ${message.log}, and the message before it of log ${identity}`,
+        );
+      }
       await append(log, message);
       attempts.progress();
       options.onProgress?.(log.nextOffset);
@@ -119,20 +125,6 @@ async function* ofSource(
   } finally {
     await iterator.return?.();
   }
-}
-
-/** Refuses messages of two logs in one. */
-function checkLog(
-  { log, offset }: SourceMessage,
-  before: string | undefined,
-): string | undefined {
-  if (log === undefined || before === undefined || log === before) {
-    return log ?? before;
-  }
-  throw new ShippingError(
-    "other log",
-    `Cannot pull offset ${offset}: it is of log ${log}, and the message before it of log ${before}`,
-  );
 }
 
 async function append(log: Log, message: SourceMessage): Promise<void> {
