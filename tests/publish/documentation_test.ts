@@ -114,10 +114,12 @@ Deno.test({
 });
 
 Deno.test({
-  name: "README.md begins with an example that prints what the page says",
+  name:
+    "README.md is short, and begins with an example that prints what the page says",
   ignore: !ALL,
   fn: async () => {
     const readme = Deno.readTextFileSync(`${ROOT}README.md`);
+    assert(readme.split("\n").length <= 120, "README.md is too long");
     const [, code, printed] =
       /```ts\n([^]*?)```\n\n```text\n([^]*?)```/.exec(readme) ?? [];
     const dir = Deno.makeTempDirSync();
