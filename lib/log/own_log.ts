@@ -39,9 +39,9 @@ export class OwnLog {
     return this.sealed[0]?.firstOffset ?? this.appender.active.firstOffset;
   }
 
-  /** Refuses a log that is closed. */
+  /** Refuses a log whose closing has begun. */
   checkOpen(action: string): void {
-    if (!this.isEnded) return;
+    if (!this.appender.isClosed) return;
     throw new Deno.errors.BadResource(
       `Cannot ${action} on log '${this.place.dir}': it is closed`,
     );
