@@ -71,7 +71,7 @@ const CODES: ReadonlyMap<HeaderKind, number> = new Map(
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A field as the format has it. */
+/** An encoded field. */
 export interface EncodedField {
   /** The kind's number. */
   readonly code: number;
@@ -188,14 +188,12 @@ function numberAt(
   return high << 64n | view.getBigUint64(0, true);
 }
 
-/** A value for an error message, short and with its quotes. */
+/** Shows a value in an error message: short, and strings in quotes. */
 export function quoted(value: unknown): string {
   return Deno.inspect(value, { depth: 0, strAbbreviateSize: 60 });
 }
 
-/**
- * What is wrong with an encoded field; `undefined` if nothing is.
- */
+/** Returns what is wrong with an encoded field; `undefined` if it is valid. */
 export function fieldFault(
   code: number,
   bytes: Uint8Array,

@@ -150,7 +150,7 @@ class FrameView implements Message {
     return readFrame(bytes, BATCH_HEADER_BYTES, 0);
   }
 
-  /** What `console.log` shows: the fields, which lie in the prototype. */
+  /** Shows the fields in `console.log`, which leaves out getters. */
   [Symbol.for("Deno.customInspect")](
     inspect: typeof Deno.inspect,
     options: Deno.InspectOptions,

@@ -133,7 +133,7 @@ function asField(value: unknown, name: string): HeaderField {
   );
 }
 
-/** The order of keys: by kind, then by bytes, a prefix before what it begins. */
+/** Compares keys by kind, then by bytes; a prefix comes first. */
 function compare(a: EncodedField, b: EncodedField): number {
   if (a.code !== b.code) return a.code - b.code;
   const length = Math.min(a.bytes.length, b.bytes.length);
@@ -187,16 +187,16 @@ function withoutDuplicates(
 }
 
 /**
- * Checks that user headers are encoded as the format demands, order and duplicates aside.
+ * Checks the encoding of user headers, except their order and duplicates.
  *
- * @throws {Deno.errors.InvalidData} If they are not; the message says where and why.
+ * @throws {Deno.errors.InvalidData} If it is invalid; the message says where and why.
  */
 export function validateUserHeaders(bytes: Uint8Array): void {
   const entries = entriesOf(bytes);
   while (!entries.next().done);
 }
 
-/** The entries of encoded headers, each checked before it is given. */
+/** Checks and yields the entries of encoded headers, one by one. */
 function* entriesOf(
   bytes: Uint8Array,
 ): Generator<{ key: EncodedField; value: EncodedField }> {

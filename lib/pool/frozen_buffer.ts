@@ -161,7 +161,7 @@ export class FrozenBuffer implements Disposable {
     return new Loan(token, this.#start + start, count, access);
   }
 
-  /** The token, unless this holder was dropped or somebody detached the view. */
+  /** Returns the token; throws if this holder was dropped, or the view was detached. */
   #use(action: string): LeaseToken {
     const token = this.#token;
     if (token === null) this.#refuse(action);

@@ -11,18 +11,18 @@
  * | `lent`        | one operation in flight    | end of the loan: `leased`                        |
  * | `frozen`      | any number of readers      | none but the end of the lease                    |
  * | `divided`     | the leases of its parts    | end of the last part: `free` or `quarantined`    |
- * | `quarantined` | whoever detached a view    | none: the block is never used again              |
+ * | `quarantined` | code that detached a view  | none: the block is never used again              |
  *
  * A lease ends when its last holder is dropped and its last pin is gone. Holders are buffers; pins
  * are loans, and promises passed to `hold`. A buffer can be dropped while its memory is pinned. The
- * end makes the lease `free`, or `quarantined` if a view was handed out and somebody else detached
- * it (`postMessage`, `transfer`): that party may use the memory still. The next use of the buffer
- * notices a detached view, too, and ends the lease at once.
+ * end makes the lease `free`, or `quarantined` if a view was handed out and other code detached it
+ * (`postMessage`, `transfer`), because that code may still use the memory. The next use of the
+ * buffer also notices a detached view, and ends the lease at once.
  *
  * **Forgotten buffers.** Every holder and every pin refers to the token of its lease; the pool
- * refers to the token only while the memory is free. So a token is collected when all who could
- * drop the buffer are gone. What remains is a view in use, or a detached one, and for the collector
- * both look the same. Therefore the memory comes back in two steps:
+ * refers to the token only while the memory is free. So a token is collected when no object is left
+ * that could drop the buffer. A view may be left, in use or detached, and for the collector both
+ * look the same. Therefore the memory comes back in two steps:
  *
  * ```text
  * token collected:   if a view was handed out and is not detached:
@@ -80,7 +80,7 @@ export class Block {
   readonly whole: Lease;
   /** The parts that are leased, if the block was ever split. */
   parts: Set<Lease> | undefined;
-  /** Whether somebody else detached a view: the block must never be used again. */
+  /** Whether other code detached a view: the block must never be used again. */
   isLost = false;
 
   /** Makes the record from what `basalt_pool_acquire` wrote. */
@@ -95,7 +95,7 @@ export class Block {
   }
 }
 
-/** Counts who needs a range of memory, and owns the `ArrayBuffer` over it. */
+/** Counts the holders of a range of memory, and owns the `ArrayBuffer` over it. */
 export class Lease {
   /** The pool that the memory belongs to. */
   readonly pool: PoolHandle;
@@ -163,7 +163,7 @@ export class Lease {
     return buffer;
   }
 
-  /** Whether somebody else detached a view, and may be using the memory. */
+  /** Whether other code detached a view, and may be using the memory. */
   get isStolen(): boolean {
     return this.isExposed && this.buffer!.detached;
   }

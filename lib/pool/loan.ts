@@ -4,7 +4,7 @@ import type { LeaseToken } from "./lease.ts";
 /** The method of a buffer by which {@linkcode BufferPool.lend} lends a range of it. */
 export const LEND: unique symbol = Symbol("lend");
 
-/** Loans whose bytes are in use: they live until they end, for a view could outlive them. */
+/** Loans whose bytes were viewed: kept until they end, because a view could outlive its loan. */
 const viewed = new Set<Loan>();
 
 /**

@@ -270,7 +270,7 @@ export class BufferPool implements Disposable {
   }
 
   #check(length: number): void {
-    // Written out for the common case; `checkLength` words the error.
+    // Inline for the usual case; `checkLength` makes the error.
     if (
       !(length >= 0 && length <= 536870912 && length === Math.floor(length))
     ) {

@@ -344,26 +344,26 @@ export class PooledBuffer implements Disposable {
     return loan;
   }
 
-  /** The token, unless the lease has ended. */
+  /** Returns the token; throws if the lease has ended. */
   #own(action: string): LeaseToken {
     return this.#token ?? this.#refuse(action);
   }
 
-  /** The lease, unless the lease has ended or the buffer is lent. */
+  /** Returns the lease; throws if it has ended, or the buffer is lent. */
   #use(action: string): Lease {
     const token = this.#token;
     if (token === null || token.lease.state === "lent") this.#refuse(action);
     return token.lease;
   }
 
-  /** The same, unless somebody detached the view. */
+  /** Does the same, and throws if a view was detached. */
   #checked(action: string): Lease {
     const lease = this.#use(action);
     this.#keep(lease, action);
     return lease;
   }
 
-  /** The same, unless a promise needs the views to stay. */
+  /** Does the same, and throws if the buffer is held for a promise. */
   #still(action: string): Lease {
     const lease = this.#checked(action);
     if (lease.pins > 0) {
@@ -374,6 +374,7 @@ export class PooledBuffer implements Disposable {
     return lease;
   }
 
+  /** Ends the lease and throws if a view was detached. */
   #keep(lease: Lease, action: string): void {
     if (!lease.isStolen) return;
     const token = this.#token!;
@@ -399,7 +400,7 @@ export class PooledBuffer implements Disposable {
     this.#bytes = this.#view = null;
   }
 
-  /** The lease with room for this many bytes more; another one if it had to move. */
+  /** Returns the lease with room for more bytes: another one if the memory had to move. */
   #room(lease: Lease, additionalBytes: number): Lease {
     const needed = this.#length + additionalBytes;
     if (needed <= lease.capacity) return lease;

@@ -1,7 +1,7 @@
 import { formatBytes } from "../base/mod.ts";
 import type { PoolClassStats, PoolStats } from "./pool_stats.ts";
 
-/** The columns of the table, which have a figure of each size. */
+/** The columns of the table: a figure of each size. */
 const COLUMNS: readonly [head: string, name: keyof PoolClassStats][] = [
   ["acquired", "acquired"],
   ["returned", "returned"],
@@ -11,7 +11,7 @@ const COLUMNS: readonly [head: string, name: keyof PoolClassStats][] = [
   ["dropped", "dropped"],
 ];
 
-/** The figures of a pool as a table; sizes that were never used are left out. */
+/** Formats the figures of a pool as a table, without sizes that were never used. */
 export function formatReport(id: number, stats: PoolStats): string {
   const lines = [
     `Pool ${id}: ${formatBytes(stats.mappedBytes)} of ${

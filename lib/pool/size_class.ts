@@ -29,7 +29,7 @@ export const MAX_LENGTH: number = 512 * MIB;
 /** The alignment of blocks and the smallest of their sizes, in bytes. */
 export const BLOCK_ALIGNMENT = 4096;
 
-/** The bytes of the block that a request takes. */
+/** Returns the bytes of the block that a request takes. */
 export function classBytes(length: number): number {
   return SIZE_CLASSES.find((size) => size >= length) ?? MAX_LENGTH;
 }

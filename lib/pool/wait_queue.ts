@@ -3,14 +3,14 @@ import { onAbort } from "../base/mod.ts";
 /** Polling interval for memory that another isolate or a native thread returned. */
 const POLL_MS = 5;
 
-/** A request that waits, linked to its neighbours: it can leave from anywhere at the same cost. */
+/** A request that waits, linked to its neighbours: leaving costs the same anywhere in the queue. */
 interface Waiter<T> {
   /** Tries to serve the request; returns `null` when there is no room yet. */
   readonly attempt: () => T | null;
   readonly resolve: (value: T) => void;
   readonly reject: (reason: unknown) => void;
   readonly signal: AbortSignal | undefined;
-  /** Ends listening to the signal. */
+  /** Stops listening to the signal. */
   unlisten: (() => void) | undefined;
   before: Waiter<T> | undefined;
   after: Waiter<T> | undefined;
@@ -81,7 +81,7 @@ export class WaitQueue<T> {
   /** Serves or rejects the request at the head. Returns whether it left. */
   #serve(waiter: Waiter<T>): boolean {
     const { signal } = waiter;
-    // One signal may end all of them: those at the head leave together, without an attempt each.
+    // One signal may end many requests: those at the head leave together, without an attempt each.
     if (signal?.aborted) {
       this.#leave(waiter);
       waiter.reject(signal.reason);

@@ -25,7 +25,7 @@ pub struct HandleTable<T> {
 
 struct Slots<T> {
     all: Vec<Slot<T>>,
-    /// Indices without an object, the first one the longest.
+    /// Indices without an object, in the order in which they became free.
     free: VecDeque<u16>,
 }
 
@@ -105,7 +105,7 @@ impl<T> HandleTable<T> {
     }
 }
 
-/// Returns the index of a handle; `None` for a number that is no handle.
+/// Returns the index of a handle; `None` for a number that is not one.
 fn index_of(handle: u32) -> Option<usize> {
     (handle as usize & 0xffff).checked_sub(1)
 }

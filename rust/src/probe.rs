@@ -1,16 +1,16 @@
-//! What a descriptor is and what it can do, asked of the kernel.
+//! Asks the kernel what a descriptor is and what it can do.
 //!
-//! Each answer comes from the system call that owns it: `statx(2)` for size, identity and direct
-//! alignment, `fstatfs(2)` for the filesystem, ioctls for a block device. Where the kernel only
-//! tells by trying, the try moves nothing: a flag of `preadv2(2)` is tested by a read beyond the
-//! end of any file, an owner by a lock that is asked for and not taken.
+//! Each fact comes from the system call that defines it: `statx(2)` for size, identity and direct
+//! alignment, `fstatfs(2)` for the filesystem, ioctls for a block device. Some facts are only found
+//! by trying, and the try moves no data: a flag of `preadv2(2)` is tested by a read beyond the end
+//! of any file, the holder of a lock by a query that takes none.
 //!
-//! Two kinds of "no" are kept apart. A system call or flag that this kernel does not have, or that
-//! a filter of system calls refuses, is a fact about the host ([`is_refused`]): the caller does
-//! without it. Every other failure is an error of the descriptor, and goes to the caller.
+//! There are two kinds of failure. A system call or flag that this kernel does not have, or that a
+//! filter of system calls refuses, is a fact about the host ([`is_refused`]): the caller does
+//! without it. Every other failure is an error of the descriptor and is returned.
 //!
 //! Some constants and structures are not in the libc crate yet, and some functions came with a
-//! glibc that is younger than the oldest one that Deno runs on. These are called by number. The one
+//! glibc that is newer than the oldest one that Deno supports. These are called by number. The one
 //! offset in a structure that is computed here is checked by an assertion.
 
 use std::mem::{MaybeUninit, offset_of};
@@ -60,8 +60,7 @@ pub fn descriptor_flags(fd: RawFd) -> Result<i32, Errno> {
     checked(unsafe { libc::fcntl(fd, libc::F_GETFL) }).map(|flags| flags as i32)
 }
 
-/// Adds flags to those of an open file; `-EINVAL` for an `O_DIRECT` that its filesystem does not
-/// have.
+/// Adds flags to those of an open file; `-EINVAL` for `O_DIRECT` if its filesystem refuses it.
 pub fn set_flags(fd: RawFd, flags: i32) -> Result<(), Errno> {
     let flags = descriptor_flags(fd)? | flags;
     // SAFETY: the call changes flags of an open file, and no memory.
@@ -81,7 +80,7 @@ pub fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
     Ok((device, stat.stx_ino))
 }
 
-/// Returns the lowest number that is no descriptor, which the next one will have.
+/// Returns the lowest free descriptor number, which the next descriptor gets.
 pub fn lowest_free() -> Result<RawFd, Errno> {
     // SAFETY: the call makes a descriptor, and touches no memory.
     let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })? as RawFd;
@@ -141,14 +140,14 @@ fn statx(fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
     }
 }
 
-/// Whether a system call does not exist here, or a filter of system calls refuses it. Old container
-/// runtimes refuse what they do not know with `EPERM`.
+/// Returns whether the kernel does not have a system call, or a filter of system calls refuses it.
+/// Old container runtimes refuse unknown calls with `EPERM`.
 pub fn is_refused(Errno(number): Errno) -> bool {
     matches!(number, libc::ENOSYS | libc::EPERM)
 }
 
-/// Whether a flag of a system call is refused: by the kernel, a filter of system calls, the
-/// filesystem or the device.
+/// Returns whether the kernel, a filter of system calls, the filesystem or the device refuses a flag
+/// of a system call.
 pub fn is_flag_refused(errno: Errno) -> bool {
     errno == Errno(libc::EOPNOTSUPP) || is_refused(errno)
 }
@@ -231,8 +230,8 @@ fn filesystem(fd: RawFd) -> Result<libc::statfs, Errno> {
     unsafe { filled(|system| libc::fstatfs(fd, system).into()) }
 }
 
-/// Returns what `statx(2)` does not tell of a block device: its bytes, and those of its physical
-/// blocks.
+/// Returns the size of a block device and of its physical blocks, in bytes, which `statx(2)` does
+/// not tell.
 fn block_device(fd: RawFd) -> Result<(u64, u32), Errno> {
     /// `linux/fs.h`: `_IOR(0x12, 114, size_t)` and `_IO(0x12, 123)`; the libc crate lacks them.
     const BLKGETSIZE64: libc::Ioctl = 0x8008_1272;
@@ -274,8 +273,8 @@ pub fn drop_cached(fd: RawFd, position: u64) -> Result<(), Errno> {
     }
 }
 
-/// Whether durable writes may carry their flag: a read and a write that move nothing are refused
-/// where the kernel, an emulator or a filter of system calls refuses it to all files.
+/// Returns whether the flag of durable writes is accepted. A read and a write of no bytes fail where
+/// the kernel, an emulator or a filter of system calls refuses the flag for all files.
 pub fn has_durable_writes(fd: RawFd) -> bool {
     let vector = libc::iovec {
         iov_base: std::ptr::null_mut(),
@@ -287,7 +286,8 @@ pub fn has_durable_writes(fd: RawFd) -> bool {
     !errors.into_iter().flatten().any(is_flag_refused)
 }
 
-/// Whether reads of this file can use `RWF_DONTCACHE` (Linux 6.14, and the filesystem must agree).
+/// Returns whether reads of this file can use `RWF_DONTCACHE` (Linux 6.14 and a filesystem that has
+/// it).
 pub fn uncached_reads(fd: RawFd) -> Result<bool, Errno> {
     match read_nothing(fd, libc::RWF_DONTCACHE) {
         Err(errno) if is_flag_refused(errno) || errno == Errno(libc::EINVAL) => Ok(false),
@@ -328,14 +328,14 @@ pub fn lock(fd: RawFd, exclusive: bool) -> Result<(), Errno> {
 
 /// Returns whether an exclusive lock is held on the file, without taking one.
 ///
-/// The kernel does not tell who holds a `flock(2)`. So the holder also has a shared open file
+/// The kernel cannot be asked about a `flock(2)`. So its holder also takes a shared open file
 /// description lock (`fcntl(2)`), with which a lock for writing would conflict; both end together.
 pub fn is_locked(fd: RawFd) -> Result<bool, Errno> {
     let found = ofd_lock(fd, F_OFD_GETLK, libc::F_WRLCK)?;
     Ok(found != libc::F_UNLCK)
 }
 
-/// Sets a lock on the whole file, or asks for one that conflicts with it; returns its type.
+/// Sets a lock on the whole file, or finds a lock that conflicts with it; returns its type.
 fn ofd_lock(fd: RawFd, command: i32, kind: i32) -> Result<i32, Errno> {
     // SAFETY: zeros are a valid `flock`: the whole file, and no process, as open file description
     // locks ask for.
@@ -346,11 +346,11 @@ fn ofd_lock(fd: RawFd, command: i32, kind: i32) -> Result<i32, Errno> {
     Ok(i32::from(lock.l_type))
 }
 
-/// Whether the file is open nowhere else, in any process or container of this kernel.
+/// Returns whether the file is open nowhere else, in any process or container of this kernel.
 ///
 /// Only then the kernel grants a write lease (`fcntl(2)`, `F_SETLEASE`), which is given back at
-/// once. It asks for the file's owner or `CAP_LEASE` (`EACCES`), and for a filesystem that has
-/// leases (`EINVAL`).
+/// once. Only the file's owner gets one, or a process with `CAP_LEASE` (otherwise `EACCES`), and
+/// only on a filesystem that has leases (otherwise `EINVAL`).
 pub fn is_sole_opener(fd: RawFd) -> Result<bool, Errno> {
     match take_lease(fd) {
         Err(Errno(libc::EAGAIN)) => Ok(false),

@@ -43,8 +43,7 @@ pub fn child(test: &str) -> Option<Output> {
     Some(command.output().unwrap())
 }
 
-/// Makes the kernel refuse system calls of the calling thread, and of threads that it starts, with
-/// `errno`.
+/// Makes system calls of the calling thread, and of threads that it starts, fail with `errno`.
 ///
 /// Tests call it on a thread of their own, because a filter is never removed.
 pub fn refuse(calls: &[libc::c_long], errno: i32) {

@@ -1,4 +1,4 @@
-//! A thread as a user of the library: its id, and what ends with it.
+//! A thread as a user of the library: its id, and the objects that end with it.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use crate::status::{NOT_OWNER, Status};
 pub struct OwnerId(pub u32);
 
 impl OwnerId {
-    /// Owner of what belongs to no thread.
+    /// Owner of objects that belong to no thread.
     pub const NONE: Self = Self(0);
 }
 
@@ -55,9 +55,9 @@ pub fn with<T>(act: impl FnOnce(&Thread) -> Result<T, Status>) -> Result<T, Stat
 
 /// Notes that an isolate uses the library on the calling thread.
 ///
-/// A thread runs one isolate at a time, so an earlier one is gone. This ends what it left: pending
-/// operations first, then files with their locks, then blocks. Returns whether there was an earlier
-/// one.
+/// A thread runs one isolate at a time, so an earlier one has ended. This ends what is left of it:
+/// pending operations first, then files with their locks, then blocks. Returns whether there was an
+/// earlier one.
 pub fn begin_isolate(isolate: u64) -> Result<bool, Status> {
     process::check()?;
     with(|thread| {

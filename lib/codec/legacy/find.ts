@@ -6,7 +6,7 @@ import { type Found, search } from "../find.ts";
  *
  * A valid message has a reserved field of 0 and plausible lengths, lies wholly within the bytes,
  * and has the right checksum. One valid message in 10^13 is passed over: one whose checksum has 6
- * or more bytes of 0, as sparse data has them everywhere.
+ * or more bytes of 0, as many places in sparse data seem to have.
  *
  * It searches several GB/s of random bytes or zeros. Bytes made to look like headers of long
  * messages cost a hash of each such length, so the caller bounds the bytes of strangers.

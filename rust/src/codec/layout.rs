@@ -95,8 +95,7 @@ pub(super) struct BatchHeader {
 }
 
 impl BatchHeader {
-    /// Reads a header and checks all that it says by itself; only checksums and frames can refute
-    /// the rest.
+    /// Reads a header, and checks everything in it that needs neither checksums nor frames.
     #[inline]
     pub fn parse(header: &[u8; BATCH_HEADER_BYTES]) -> Result<Self, Stop> {
         let length = u64_at(header, batch::LENGTH);
@@ -140,8 +139,7 @@ impl BatchHeader {
     }
 }
 
-/// Whether the producer section is zeros where there is none, and within its bounds where there is
-/// one.
+/// Returns whether the producer section is absent and zeros, or present and within its bounds.
 #[inline]
 fn is_producer_plausible(header: &[u8; BATCH_HEADER_BYTES], flags: u32) -> bool {
     match flags {

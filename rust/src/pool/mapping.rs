@@ -35,7 +35,7 @@ pub fn map(bytes: usize, align: usize) -> Result<usize, Errno> {
     Ok(start)
 }
 
-/// Maps at least `align` too much and gives both ends back.
+/// Maps `align` bytes more than needed, and unmaps both ends.
 fn map_within(bytes: usize, align: usize) -> Result<usize, Errno> {
     let total = bytes + align;
     let start = map_anywhere(total)?;

@@ -10,7 +10,7 @@ use crate::process;
 use crate::status::{NO_SUCH_HANDLE, Status};
 use crate::thread::{self, OwnerId};
 
-/// The pools that one thread has used, the last one in front.
+/// The pools that one thread has used, the most recent one first.
 pub struct Memberships {
     owner: OwnerId,
     all: RefCell<Vec<Membership>>,

@@ -18,7 +18,7 @@ const STEP_BYTES: usize = 2 << 20;
 /// are any.
 static RANGES: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 
-/// Has mapped memory populated in the background.
+/// Populates mapped memory in the background.
 pub fn start(start: usize, bytes: usize) {
     let mut ranges = lock(&RANGES);
     ranges.push((start, start + bytes));
@@ -34,8 +34,7 @@ pub fn start(start: usize, bytes: usize) {
     }
 }
 
-/// Takes a range out that is about to be unmapped: after the return nothing in it is populated any
-/// more.
+/// Removes a range that is about to be unmapped: after the return nothing in it is populated.
 pub fn cancel(start: usize, bytes: usize) {
     let end = start + bytes;
     let mut ranges = lock(&RANGES);

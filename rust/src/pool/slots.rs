@@ -11,9 +11,9 @@ use crate::thread::OwnerId;
 /// State of a block, apart from its loans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Not mapped, or on the way there or back.
+    /// Not mapped, or just being mapped or unmapped.
     Vacant,
-    /// In the stack of its class, or on the way there or back.
+    /// In the stack of its class or a magazine, or just being moved there or out.
     Free,
     /// Held by its owner; lent if it has loans.
     Leased,
@@ -79,7 +79,7 @@ const EXTERNAL: u32 = 1 << 9;
 pub struct Slot {
     /// A [`Holder`].
     holder: AtomicU64,
-    /// The stack's, while the block is free.
+    /// The link of the stack, while the block is free.
     link: AtomicU64,
     /// Address of the first byte; written only while the slot is vacant.
     address: AtomicU64,

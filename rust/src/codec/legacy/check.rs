@@ -39,11 +39,11 @@ pub(super) fn check(rest: &[u8], expected_offset: u64) -> Result<usize, (Stop, u
         });
     }
     let header = Header::at(rest, 0);
-    // A checksum of 0 is rare enough to spare the others the look at all 64 bytes.
+    // A checksum of 0 is rare: for the others the 64 bytes need not be compared.
     if header.checksum == 0 && are_zeros(&rest[..HEADER_BYTES]) {
         return Err((Stop::Zeros, 0));
     }
-    if !header.lengths_plausible() {
+    if !header.has_plausible_lengths() {
         return Err((Stop::Length, 0));
     }
     if header.reserved != 0 {

@@ -11,7 +11,7 @@ use crate::codec::layout::{u64_at, zeros};
 ///
 /// A message is valid if its reserved field is 0, its lengths are plausible, it lies wholly inside
 /// the bytes and its checksum is right. `Found::beyond` is a message with a plausible header that
-/// ends after the bytes. One message in 10^13 is passed over, see [`believable`]. Bytes made to look
+/// ends after the bytes. One message in 10^13 is passed over, see [`is_believable`]. Bytes made to look
 /// like headers of long messages cost a hash of each such length, so the caller bounds the bytes.
 pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     let mut found = Found::default();
@@ -19,8 +19,8 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     while at.saturating_add(HEADER_BYTES) <= bytes.len() {
         let reserved = u64_at(bytes, at + RESERVED);
         if reserved != 0 {
-            // No header whose reserved field covers the last byte of this word that is not 0 is
-            // valid.
+            // The reserved field of a valid header does not include the last byte of this word that
+            // is not 0.
             at += 8 - reserved.leading_zeros() as usize / 8;
             continue;
         }
@@ -35,8 +35,8 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
             }
         }
         if offsets.contains(&header.offset)
-            && header.lengths_plausible()
-            && believable(header.checksum)
+            && header.has_plausible_lengths()
+            && is_believable(header.checksum)
         {
             let total = header.total();
             match bytes.get(at..at + total) {
@@ -55,12 +55,12 @@ pub fn find(bytes: &[u8], start: usize, offsets: RangeInclusive<u64>) -> Found {
     found
 }
 
-/// Whether fewer than 6 of the checksum's 8 bytes are 0.
+/// Returns whether fewer than 6 of the checksum's 8 bytes are 0.
 ///
 /// A right checksum has more zeros with a probability of 28 / 2^48. Sparse data, such as arrays of
-/// small numbers, is full of headers of long messages with such a checksum. Hashing them all would
-/// take time quadratic in the bytes.
-fn believable(checksum: u64) -> bool {
+/// small numbers, looks like many headers of long messages with such a checksum. Hashing all of
+/// these messages would take time quadratic in the bytes.
+fn is_believable(checksum: u64) -> bool {
     let bytes = checksum.to_le_bytes();
     bytes.iter().filter(|byte| **byte == 0).count() < 6
 }

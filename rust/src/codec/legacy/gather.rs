@@ -1,9 +1,9 @@
 //! Gathering: a run of messages with a header each becomes batches (`docs/format.md#old-import`).
 //!
 //! Consecutive messages with equal timestamps are one batch, of at most 1 MiB, whose producer times
-//! lie within a u32 of microseconds. Where the source ends before the batch does, nothing of that
-//! batch is written, unless the caller says that no more messages follow: the batches do not depend
-//! on the blocks in which the source is read.
+//! lie within a u32 of microseconds. A batch that may go on after the source is not written, unless
+//! the caller says that no more messages follow. So the batches do not depend on the blocks in which
+//! the source is read.
 
 use super::MAX_SAFE_INTEGER;
 use super::check::{Stop, check};

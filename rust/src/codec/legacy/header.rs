@@ -24,7 +24,7 @@ pub(super) fn checksum(message: &[u8]) -> u64 {
     XxHash3_64::oneshot(&message[ID..])
 }
 
-/// The fields that decide whether a message is good.
+/// The fields that decide whether a message is valid.
 pub(super) struct Header {
     pub checksum: u64,
     pub offset: u64,
@@ -49,7 +49,7 @@ impl Header {
 
     /// Whether neither length is above its maximum.
     #[inline]
-    pub fn lengths_plausible(&self) -> bool {
+    pub fn has_plausible_lengths(&self) -> bool {
         self.payload_length <= MAX_PAYLOAD_BYTES
             && self.user_headers_length <= MAX_USER_HEADERS_BYTES
     }
