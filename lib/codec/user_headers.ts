@@ -5,6 +5,7 @@ import {
   encodeField,
   fieldFault,
   type HeaderField,
+  type HeaderKind,
   MAX_FIELD_BYTES,
   quoted,
 } from "./header_field.ts";
@@ -30,6 +31,14 @@ export type UserHeadersInit =
       string | number | boolean | bigint | Uint8Array | HeaderField
     >
   >;
+
+/** The kinds of an object's values, by the types of the values. */
+const KINDS_BY_TYPE: Readonly<Record<string, HeaderKind>> = {
+  string: "string",
+  number: "float64",
+  boolean: "bool",
+  bigint: "int64",
+};
 
 /** Bytes of an entry beside its key and value: two kinds, two lengths. */
 const FRAME_BYTES = 10;
@@ -112,16 +121,8 @@ export function encodeUserHeaders(
 }
 
 function asField(value: unknown, name: string): HeaderField {
-  switch (typeof value) {
-    case "string":
-      return { kind: "string", value };
-    case "number":
-      return { kind: "float64", value };
-    case "boolean":
-      return { kind: "bool", value };
-    case "bigint":
-      return { kind: "int64", value };
-  }
+  const kind = KINDS_BY_TYPE[typeof value];
+  if (kind !== undefined) return { kind, value } as HeaderField;
   if (value instanceof Uint8Array) return { kind: "raw", value };
   if (typeof value === "object" && value !== null && "kind" in value) {
     return value as HeaderField;
@@ -160,30 +161,22 @@ function compare(a: EncodedField, b: EncodedField): number {
  * ```
  */
 export function decodeUserHeaders(bytes: Uint8Array): UserHeader[] {
+  const keys: EncodedField[] = [];
   const headers: UserHeader[] = [];
-  let previous: EncodedField | undefined;
-  let ascending = true;
   for (const { key, value } of entriesOf(bytes)) {
+    keys.push(key);
     headers.push({
       key: decodeField(key.code, key.bytes),
       value: decodeField(value.code, value.bytes),
     });
-    ascending &&= previous === undefined || compare(previous, key) < 0;
-    previous = key;
   }
-  return ascending ? headers : withoutDuplicates(headers, bytes);
-}
-
-function withoutDuplicates(
-  headers: readonly UserHeader[],
-  bytes: Uint8Array,
-): UserHeader[] {
-  const unique = new Map<string, UserHeader>();
-  let i = 0;
-  for (const { key } of entriesOf(bytes)) {
-    unique.set(`${key.code} ${key.bytes.toHex()}`, headers[i++]!);
-  }
-  return [...unique.values()];
+  // Encoders sort the keys: then there are no duplicates.
+  const isSorted = keys.every((key, i) =>
+    i === 0 || compare(keys[i - 1]!, key) < 0
+  );
+  if (isSorted) return headers;
+  const names = keys.map(({ code, bytes }) => `${code} ${bytes.toHex()}`);
+  return [...new Map(headers.map((each, i) => [names[i], each])).values()];
 }
 
 /**

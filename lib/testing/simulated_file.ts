@@ -55,18 +55,16 @@ import {
  */
 export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   #path: string;
-  /** What the file can do, and why, as the options of the disk say. */
+  /** The capabilities, and their reasons, from the options of the disk. */
   readonly capabilities: Capabilities;
   readonly #machine: Machine;
   readonly #inode: Inode;
   readonly #request: OpenRequest;
   #inFlight = 0;
-  /** Set when closing begins: nothing starts after that. */
-  #closing: Promise<void> | undefined;
-  #closed = false;
-  /** Called when the last operation in flight is over. */
-  #idle: (() => void) | undefined;
-  /** Called when the file has ended. */
+  /** Set when closing begins: no operation may begin after that. */
+  #isClosing = false;
+  #isClosed = false;
+  /** Called when the file is closed. */
   readonly #whenClosed: (() => void)[] = [];
 
   readonly #steps: FileSteps = {
@@ -79,7 +77,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     renamed: (path) => this.#path = path,
     close: () => ({
       kind: "close",
-      begin: (resolve, reject) => this.#beginClose(resolve, reject),
+      begin: (resolve) => this.#beginClose(resolve),
       runSync: () => this.closeSync(),
       settleSync: () => this.closeSync(),
     }),
@@ -101,7 +99,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     machine.open.add(inode);
   }
 
-  /** Where it was opened. */
+  /** The path that was opened. */
   get path(): string {
     return this.#path;
   }
@@ -149,7 +147,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#steps.write(buffer, position, options).runSync();
   }
 
-  /** Makes everything durable that was written when it begins; what is in flight then is not. */
+  /** Makes all writes durable that completed before it begins. */
   sync(durability?: Exclude<Durability, "none">): Promise<void> {
     return begin(() => this.#steps.sync(durability));
   }
@@ -159,7 +157,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     this.#steps.sync(durability).runSync();
   }
 
-  /** Sets the size in bytes, which may be any; new bytes are zeros. */
+  /** Sets the size in bytes; new bytes are zeros. */
   truncate(length: number): Promise<void> {
     return begin(() => this.#steps.truncate(length));
   }
@@ -173,8 +171,8 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    * Takes space for a range of any position and length; the size grows to its end. Without
    * `zeroed`, the contents do not change.
    *
-   * Resolves to whether zeros were written: with `zeroed`, where the disk was made so that its
-   * device does that by itself (`writesZeros`).
+   * Resolves to whether zeros were written: with `zeroed`, if the disk has the option
+   * `writesZeros`.
    *
    * @throws {NoSpaceError} If there is not enough space.
    */
@@ -195,7 +193,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#steps.preallocate(position, length, options).runSync();
   }
 
-  /** The size in bytes. */
+  /** Returns the size in bytes. */
   size(): Promise<number> {
     return begin(() => this.#steps.size());
   }
@@ -251,13 +249,12 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
    * does nothing, and neither does closing after a crash.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#finish();
+    return new Promise((resolve) => this.#beginClose(resolve));
   }
 
   /** Sync version of {@linkcode SimulatedFile.close}. */
   closeSync(): void {
-    if (this.#closed) return;
-    this.#closing ??= Promise.resolve();
+    this.#isClosing = true;
     this.settleSync();
     this.#end();
   }
@@ -272,16 +269,9 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     return this.close();
   }
 
-  async #finish(): Promise<void> {
-    if (this.#inFlight > 0) {
-      await new Promise<void>((resolve) => this.#idle = resolve);
-    }
-    this.#end();
-  }
-
   #end(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     if (this.#inode.lockedBy === this) this.#inode.lockedBy = undefined;
     if (--this.#inode.handles === 0) this.#machine.open.delete(this.#inode);
     for (const tell of this.#whenClosed.splice(0)) tell();
@@ -304,13 +294,14 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     };
   }
 
-  #beginClose(resolve: () => void, reject: (error: unknown) => void): void {
-    if (this.#closed) return resolve();
+  #beginClose(resolve: () => void): void {
+    if (this.#isClosed) return resolve();
     this.#whenClosed.push(resolve);
-    this.close().catch(reject);
+    this.#isClosing = true;
+    if (this.#inFlight === 0) this.#end();
   }
 
-  /** A task that counts as in flight until it, or what follows it, is over. */
+  /** Returns a task that counts as in flight until it, and any task that follows, is over. */
   #counted<T>(task: Task<T>): Task<T> {
     return {
       ...task,
@@ -320,7 +311,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
       },
       release: () => {
         task.release?.();
-        if (--this.#inFlight === 0) this.#idle?.();
+        if (--this.#inFlight === 0 && this.#isClosing) this.#end();
       },
     };
   }
@@ -416,7 +407,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
         return units !== undefined;
       },
       fail: (code) => {
-        // What a device has of zeros that it failed to write is anybody's guess.
+        // A device may have any part of zeros that it failed to write.
         if (code === "EIO" && units !== undefined) inode.doubt(units);
         return isNoSpaceCode(code)
           ? noSpace("fallocate", this.path, length, 0, code)
@@ -425,7 +416,7 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
     });
   }
 
-  /** What zeros written by the device change; nothing if they cannot be. */
+  /** Returns the units of zeros that the device writes; none if they do not fit. */
   #zeroing(position: number, length: number): FileUnit[] {
     const { blockBytes, sizeBytes } = this.#machine.settings;
     const end = position + length;
@@ -481,6 +472,6 @@ export class SimulatedFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   #checkOpen(syscall: string): void {
-    if (this.#closing !== undefined) throw closedError(syscall, this.path);
+    if (this.#isClosing) throw closedError(syscall, this.path);
   }
 }
