@@ -63,7 +63,8 @@ Deno.test(
   async () => {
     const dir = Deno.makeTempDirSync();
     try {
-      const names = "Command, CommanderError, InvalidArgumentError, Option";
+      const names =
+        "Command, CommanderError, Help, InvalidArgumentError, Option";
       Deno.writeTextFileSync(
         `${dir}/commander.mjs`,
         names.split(", ").map((name) => `export class ${name} {}`).join("\n"),
