@@ -107,7 +107,7 @@ Deno.test("Gathering finds nothing in 0 bytes", () => {
   assertEquals(gathered(new Uint8Array(0)), [0, STOP.END, 0, 0]);
 });
 
-Deno.test("Gathering takes no offset and no time that a number cannot hold", () => {
+Deno.test("Gathering refuses offsets and times above 2^53 - 1", () => {
   const last = Number.MAX_SAFE_INTEGER;
   const bytes = run(last, [counting(1), counting(2)]);
   assertEquals(gathered(bytes, last), [1, STOP.OFFSET, 65, 0]);
@@ -122,7 +122,7 @@ Deno.test("Gathering takes no offset and no time that a number cannot hold", () 
   assertEquals(gathered(late), [0, STOP.TIMESTAMP, 0, 0]);
 });
 
-Deno.test("Gathering refuses arguments out of range and names them", () => {
+Deno.test("Gathering refuses arguments out of range by name", () => {
   const bytes = new Uint8Array(10);
   const gathering = new Gathering(0, 0);
   const refused = (start: number) =>
