@@ -1,8 +1,8 @@
 /**
  * W9: a thousand logs open at once with default options, one durable message each.
  *
- * Every run has a directory of its own, which stays until the end of the whole comparison. Without a
- * journal, ext4 skips every inode that was deleted in the last minutes when it creates a file.
+ * Every run has a directory of its own, which stays until the end of the whole comparison. Without
+ * a journal, ext4 skips every inode that was deleted in the last minutes when it creates a file.
  */
 import type { Context } from "./context.ts";
 import { formatMicros } from "./measure.ts";
