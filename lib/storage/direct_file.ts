@@ -31,8 +31,8 @@ import { type DirectProof, proveDirect } from "./verify_direct.ts";
  * tier, without the page cache.
  *
  * Operations name their positions, so any number may be in flight. A buffer is lent while its
- * operation runs, and cannot be used meanwhile. {@linkcode DirectFile.capabilities} tells which
- * tier the file got, why, and what positions and lengths must be a multiple of.
+ * operation runs, and cannot be used meanwhile. {@linkcode DirectFile.capabilities} has the tier of
+ * the file, the reason for it, and what positions and lengths must be a multiple of.
  *
  * Opening needs the permissions of `Deno.open`: Deno opens the path, and the library sees only the
  * descriptor.
@@ -279,8 +279,8 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Makes everything that was written durable: `fdatasync(2)` for `"data"` (if not told otherwise),
-   * `fsync(2)` for `"full"`.
+   * Makes everything that was written durable: `fdatasync(2)` for `"data"`, the default, `fsync(2)`
+   * for `"full"`.
    */
   sync(durability?: Exclude<Durability, "none">): Promise<void> {
     return begin(() => this.#file.sync(durability));
@@ -328,7 +328,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
     return this.#file.preallocate(position, length, options).runSync();
   }
 
-  /** The size in bytes. */
+  /** Returns the size in bytes. */
   size(): Promise<number> {
     return begin(() => this.#file.size());
   }
@@ -456,7 +456,7 @@ export class DirectFile implements StorageFile, Disposable, AsyncDisposable {
   }
 
   /**
-   * Blocks until the operations in flight have completed (those of the whole isolate). Their
+   * Blocks until the operations in flight have completed, those of the whole isolate. Their
    * promises are resolved when it returns.
    */
   settleSync(): void {

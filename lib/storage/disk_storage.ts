@@ -151,7 +151,7 @@ export class DiskStorage implements Storage {
     driveSync(removing(path));
   }
 
-  /** The entries of a directory, ordered by name (by UTF-16 units, as `sort` does). */
+  /** Lists the entries of a directory, ordered by name (by UTF-16 units, as `sort` does). */
   list(path: string): Promise<StorageEntry[]> {
     return drive(listing(path));
   }
@@ -396,7 +396,7 @@ export class DiskStorage implements Storage {
     return millisecond * 1000 + Math.min(999, Math.max(0, micros));
   }
 
-  /** A view filled with random bytes of `crypto.getRandomValues`, the same one that was given. */
+  /** Fills a view with random bytes of `crypto.getRandomValues`, and returns it. */
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     for (let start = 0; start < bytes.length; start += MAX_RANDOM_BYTES) {
       crypto.getRandomValues(bytes.subarray(start, start + MAX_RANDOM_BYTES));

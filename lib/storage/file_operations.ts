@@ -197,26 +197,20 @@ export class FileOperations implements FileSteps, OperationOwner {
     return fileOperation(this, op, position, loan.length, flags, loan);
   }
 
-  sync(durability: Exclude<Durability, "none"> = "data"): FileOperation<void> {
-    return this.#sync(durability, this.#isClosing);
-  }
-
-  /**
-   * Makes the sync that follows the writes of a batch, also while `close` waits for them.
-   */
-  syncAfter(durability: Exclude<Durability, "none">): FileOperation<void> {
-    return this.#sync(durability, this.#isClosed);
-  }
-
-  #sync(
-    durability: Exclude<Durability, "none">,
-    isEnded: boolean,
+  sync(
+    durability: Exclude<Durability, "none"> = "data",
+    isEnded: boolean = this.#isClosing,
   ): FileOperation<void> {
     this.checkSync(durability);
     const { SYNC_DATA, SYNC_FULL } = OPERATION;
     const op = durability === "data" ? SYNC_DATA : SYNC_FULL;
     if (isEnded) throw closedError(op.syscall, this.path);
     return fileOperation(this, op);
+  }
+
+  /** Makes the sync that follows the writes of a batch, also while `close` waits for them. */
+  syncAfter(durability: Exclude<Durability, "none">): FileOperation<void> {
+    return this.sync(durability, this.#isClosed);
   }
 
   /** Throws if a sync cannot have a durability. */

@@ -29,9 +29,7 @@ export function* makingDirectory(
   names: NamesMode,
 ): Task<boolean> {
   const path = pathString("make directory", where);
-  const place = (isParentNew: boolean) =>
-    placing(path, names, false, isParentNew);
-  using placed = yield* placingWithParents(path, names, place);
+  using placed = yield* placingWithParents(path, names, false);
   // Deno checks the permission to write, also where the directory exists.
   const isMade = placed.isMade || (yield* makeOne(path));
   // Side by side: syncs of one filesystem share a commit of its journal.
@@ -45,29 +43,27 @@ export function placingDirectory(
   names: NamesMode,
 ): Task<Placing> {
   const path = pathString("make directory", where);
-  const place = (isParentNew: boolean) =>
-    inPlace("mkdir", () => driveSync(placing(path, names, true, isParentNew)));
-  return placingWithParents(path, names, place);
+  return placingWithParents(path, names, true);
 }
 
 /** Makes a directory, and before that its parents if they are missing. */
 function* placingWithParents(
   path: string,
   names: NamesMode,
-  place: (isParentNew: boolean) => Task<Placed>,
+  isInPlace: boolean,
 ): Task<Placed> {
-  const parent = parentOf(path);
-  try {
-    return yield* place(false);
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT" || parent === path) throw error;
-  }
-  yield* makingDirectory(parent, names);
-  return yield* place(true);
+  const place = (isParentNew: boolean) => {
+    const task = placing(path, names, isInPlace, isParentNew);
+    return isInPlace ? inPlace("mkdir", () => driveSync(task)) : task;
+  };
+  const placed = yield* place(false);
+  if (placed !== undefined) return placed;
+  yield* makingDirectory(parentOf(path), names);
+  return (yield* place(true))!;
 }
 
 /**
- * Makes a directory in a parent that exists.
+ * Makes a directory; returns `undefined` if its parent is missing, unless that was just made.
  *
  * The parent is opened first: where it cannot be synced, nothing is made.
  */
@@ -76,14 +72,19 @@ function* placing(
   names: NamesMode,
   isInPlace: boolean,
   isParentNew: boolean,
-): Task<Placed> {
+): Task<Placed | undefined> {
   if (yield* isDirectoryThere(path)) {
     const syncs = [syncName(path, names, isInPlace)];
     return { isMade: false, syncs, [Symbol.dispose]() {} };
   }
   const parent = parentOf(path);
+  const opening = openDirectory(parent);
+  const opened = isParentNew || parent === path
+    ? yield* opening
+    : yield* unless("ENOENT", opening);
+  if (opened === undefined) return undefined;
   using stack = new DisposableStack();
-  const opened = stack.use(yield* openDirectory(parent));
+  stack.use(opened);
   const isMade = yield* makeOne(path);
   const syncs = [syncEntries(opened, names)];
   if (!isParentNew) syncs.push(syncName(parent, names, isInPlace));

@@ -93,7 +93,7 @@ export interface StorageFile {
     options?: WriteOptions,
   ): number;
 
-  /** Makes everything that was written durable. `"data"` if not told otherwise. */
+  /** Makes everything that was written durable, by default as `"data"`. */
   sync(durability?: Exclude<Durability, "none">): Promise<void>;
   /** Sync version of {@linkcode StorageFile.sync}. */
   syncSync(durability?: Exclude<Durability, "none">): void;
@@ -122,7 +122,7 @@ export interface StorageFile {
     options?: PreallocateOptions,
   ): boolean;
 
-  /** The size in bytes. */
+  /** Returns the size in bytes. */
   size(): Promise<number>;
   /** Sync version of {@linkcode StorageFile.size}. */
   sizeSync(): number;
@@ -156,7 +156,7 @@ export interface StorageFile {
   /**
    * Blocks until the operations of this file in flight have completed.
    *
-   * Their promises are resolved when it returns, so their waiters continue as soon as the caller's
+   * Their promises are resolved when it returns. Code that awaits them continues when the caller's
    * turn ends.
    */
   settleSync(): void;
@@ -185,7 +185,7 @@ export interface StorageTimer {
 
 /** A watch of a directory, from {@linkcode Storage.watch}. */
 export interface StorageWatch {
-  /** Ends it: no more calls; closing twice does nothing. */
+  /** Ends the watch. Closing twice does nothing. */
   close(): void;
 }
 
@@ -201,8 +201,8 @@ export interface StorageLock {
 }
 
 /**
- * A place for files, and the only clock and source of randomness of a log: a disk, or a simulation
- * of one.
+ * Files and directories, and the only clock and source of randomness of a log: a disk, or a
+ * simulation of one.
  *
  * Paths are strings in the form of the platform. Errors of the system are the `Deno.errors` classes
  * with `code`, `syscall` and `path`.
@@ -226,7 +226,7 @@ export interface Storage {
   /** Sync version of {@linkcode Storage.remove}. */
   removeSync(path: string): void;
 
-  /** The entries of a directory, ordered by name. */
+  /** Lists the entries of a directory, ordered by name. */
   list(path: string): Promise<StorageEntry[]>;
   /** Sync version of {@linkcode Storage.list}. */
   listSync(path: string): StorageEntry[];
@@ -296,8 +296,8 @@ export interface Storage {
    * repeatedly calls it now and then, because promises and immediates alone starve that work.
    */
   pause?(): Promise<void>;
-  /** Microseconds since the Unix epoch, UTC. */
+  /** Returns microseconds since the Unix epoch, UTC. */
   now(): number;
-  /** A view filled with random bytes, the same one that was given. */
+  /** Fills a view with random bytes, and returns it. */
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
 }
