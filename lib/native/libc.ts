@@ -44,11 +44,7 @@ export function effectiveUser(): number {
 
 /** Returns whether a library of that name (`DT_SONAME`) is in the process already. */
 export function isLoaded(soname: string): boolean {
-  return withLibrary(
-    "libdl.so.2",
-    LOADER,
-    ({ dlopen }) => dlopen(cString(soname), NOTHING_NEW) !== null,
-  );
+  return handles(soname)[0] !== null;
 }
 
 /**
@@ -56,10 +52,17 @@ export function isLoaded(soname: string): boolean {
  * one handle for each library.
  */
 export function isSameLibrary(a: string, b: string): boolean {
-  return withLibrary("libdl.so.2", LOADER, ({ dlopen }) => {
-    const handles = [a, b].map((name) => dlopen(cString(name), NOTHING_NEW));
-    return Deno.UnsafePointer.equals(handles[0]!, handles[1]!);
-  });
+  const [first, second] = handles(a, b);
+  return Deno.UnsafePointer.equals(first!, second!);
+}
+
+/** Returns the loader's handles of libraries; `null` for one that is not loaded. */
+function handles(...names: string[]): Deno.PointerValue[] {
+  return withLibrary(
+    "libdl.so.2",
+    LOADER,
+    ({ dlopen }) => names.map((name) => dlopen(cString(name), NOTHING_NEW)),
+  );
 }
 
 /**

@@ -1,7 +1,11 @@
 import {
+  begin,
   drive,
   driveSync,
+  pair,
+  perform,
   step,
+  stepInPlace,
   type Task,
   together,
 } from "../../lib/base/mod.ts";
@@ -44,6 +48,36 @@ Deno.test("drive() and driveSync() run the same body", async () => {
 Deno.test("drive() and driveSync() pass on errors that the body does not catch", async () => {
   await assertRejects(() => drive(noted([], "x", true)), Error, "x");
   assertThrows(() => driveSync(noted([], "x", true)), Error, "x");
+});
+
+Deno.test("pair() calls the method, or the one with Sync after its name, on its object", async () => {
+  class Place {
+    readonly log: string[] = [];
+
+    open(name: string, mode?: number): Promise<string> {
+      this.log.push(`open ${name} ${mode}`);
+      return Promise.resolve("async");
+    }
+    openSync(name: string, mode?: number): string {
+      this.log.push(`openSync ${name} ${mode}`);
+      return "sync";
+    }
+  }
+  const place = new Place();
+  assertEquals(await drive(perform(pair(place, "open", "a", 1))), "async");
+  assertEquals(driveSync(perform(pair(place, "open", "b"))), "sync");
+  assertEquals(place.log, ["open a 1", "openSync b undefined"]);
+  assertEquals(pair(place, "open", "c").kind, "open");
+});
+
+Deno.test("begin() resolves with what the step gives, and rejects with what making or beginning it throws", async () => {
+  const fail = (): never => {
+    throw new RangeError("no");
+  };
+  assertEquals(await begin(() => stepInPlace("one", () => 1)), 1);
+  await assertRejects(() => begin(fail), RangeError, "no");
+  const failing = stepInPlace("two", fail);
+  await assertRejects(() => begin(() => failing), RangeError, "no");
 });
 
 Deno.test("together() waits for all, also when one fails", async () => {
