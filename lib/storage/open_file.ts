@@ -9,7 +9,7 @@ import {
 import type { Capabilities } from "./capabilities.ts";
 import type { Descriptor, OpenHow } from "./descriptor.ts";
 import type { OpenRequest } from "./direct_file_options.ts";
-import { codeOf, unless } from "./errors.ts";
+import { unless } from "./errors.ts";
 import { runOn } from "./file_operation.ts";
 import { isCopyOnWrite } from "./filesystems.ts";
 import { openDescriptor } from "./open_descriptor.ts";
@@ -33,18 +33,10 @@ export interface OpenedFile {
 /** How a file's bytes reach the device, and what that asks for. */
 type Way = DirectAlignment & Pick<Capabilities, "tier" | "tierReason">;
 
-/** A descriptor, and whether this call made the file. */
-interface Found {
-  readonly descriptor: Descriptor;
-  readonly isMade: boolean;
-}
-
-/** Why a file cannot be opened directly, and what the attempt showed. */
+/** Why a file cannot be opened directly. */
 interface Refusal {
   readonly reason: string;
-  /** Whether the attempt made the file: `open(2)` makes it before it refuses `O_DIRECT`. */
-  readonly isMade: boolean;
-  /** The file of the attempt, where it opened. */
+  /** The file of the attempt, if it opened. */
   readonly probe: FileProbe | undefined;
 }
 
@@ -59,124 +51,136 @@ const S_IFBLK = 0o060000;
  * @throws {UnsupportedError} If the file is neither, or `"require"` finds no direct tier: a file
  *   that this call made is removed again.
  */
-export function* openFile(
+export function openFile(
   path: string,
   request: OpenRequest,
 ): Task<OpenedFile> {
-  const access = { read: request.read, write: request.write };
-  let refusal: Refusal | undefined;
-  if (request.direct !== "never") {
-    const direct = yield* openDirectly(path, access, request);
-    if ("descriptor" in direct) return direct;
-    refusal = direct;
+  return new FileOpening(path, request).run();
+}
+
+class FileOpening {
+  readonly #path: string;
+  readonly #request: OpenRequest;
+  readonly #access: OpenHow;
+  /**
+   * Whether this call made the file. Also true after an attempt that failed, because `open(2)`
+   * makes the file before it refuses `O_DIRECT`.
+   */
+  #isMade = false;
+
+  constructor(path: string, request: OpenRequest) {
+    this.#path = path;
+    this.#request = request;
+    this.#access = { read: request.read, write: request.write };
   }
-  const found = yield* openThroughCache(path, access, request, refusal);
-  const { descriptor, isMade } = found;
-  try {
-    const probe = probeSupported(descriptor);
+
+  *run(): Task<OpenedFile> {
+    let refusal: Refusal | undefined;
+    if (this.#request.direct !== "never") {
+      const direct = yield* this.#openDirectly();
+      if ("descriptor" in direct) return direct;
+      refusal = direct;
+    }
+    const descriptor = yield* this.#openThroughCache(refusal);
+    try {
+      const probe = probeSupported(descriptor);
+      this.#check(probe, refusal);
+      const way = cachedWay(descriptor, refusal);
+      return yield* this.#finish(descriptor, probe, way);
+    } catch (error) {
+      descriptor[Symbol.dispose]();
+      const isLeft = this.#isMade && error instanceof UnsupportedError;
+      if (isLeft) yield* removeAgain(this.#path);
+      throw error;
+    }
+  }
+
+  /** Opens with `O_DIRECT`, or returns why the file or its filesystem does not allow that. */
+  *#openDirectly(): Task<OpenedFile | Refusal> {
+    const how = { ...this.#access, direct: true };
+    const descriptor = yield* unless("EINVAL", this.#openOrMake(how));
+    if (descriptor === undefined) {
+      const reason = "the kernel refuses O_DIRECT for it (EINVAL)";
+      return { reason, probe: undefined };
+    }
+    try {
+      const probe = probeSupported(descriptor);
+      const support = directSupport(probe, kernelRelease());
+      if (typeof support === "string") {
+        descriptor[Symbol.dispose]();
+        return { reason: support, probe };
+      }
+      return yield* this.#finish(descriptor, probe, {
+        tier: "direct",
+        tierReason: `O_DIRECT, confirmed by ${support.alignmentReason}`,
+        ...support,
+      });
+    } catch (error) {
+      descriptor[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Opens without `O_DIRECT`: the same file, where the attempt with it made or found one. */
+  *#openThroughCache(refusal: Refusal | undefined): Task<Descriptor> {
+    const opening = openDescriptor(this.#path, this.#access);
+    if (refusal?.probe !== undefined) return yield* opening;
+    if (this.#isMade) {
+      const descriptor = yield* unless("ENOENT", opening);
+      if (descriptor !== undefined) return descriptor;
+      // EINVAL was caused by the name, not by O_DIRECT, and nothing was made.
+    }
+    return yield* this.#openOrMake(this.#access);
+  }
+
+  /** Opens a file, and makes it if that was asked for. */
+  *#openOrMake(how: OpenHow): Task<Descriptor> {
+    const { create, createNew, mode } = this.#request;
+    const path = this.#path;
+    this.#isMade = false;
+    if (!create && !createNew) return yield* openDescriptor(path, how);
+    for (let round = 0; round < 2; round++) {
+      const found = createNew
+        ? undefined
+        : yield* unless("ENOENT", openDescriptor(path, how));
+      if (found !== undefined) return found;
+      this.#isMade = true;
+      const making = openDescriptor(path, { ...how, make: "new", mode });
+      const made = createNew ? yield* making : yield* unless("EEXIST", making);
+      if (made !== undefined) return made;
+      this.#isMade = false;
+    }
+    // A link to a file that does not exist yet, or a file that comes and goes.
+    return yield* openDescriptor(path, { ...how, make: "missing", mode });
+  }
+
+  /** Checks what is open now, after a direct attempt that was refused. */
+  #check(probe: FileProbe, refusal: Refusal | undefined): void {
     const before = refusal?.probe ?? probe;
     if (before.inode !== probe.inode || before.device !== probe.device) {
-      throw systemError("EBUSY", "open", path, "it was replaced meanwhile");
+      const advice = "it was replaced meanwhile";
+      throw systemError("EBUSY", "open", this.#path, advice);
     }
-    if (request.direct === "require") {
-      throw new UnsupportedError(
-        `Cannot open '${path}' with direct: "require"`,
-        {
-          found: refusal!.reason,
-          needed: "a file that can be read and written past the page cache",
-        },
-      );
-    }
-    const way = cachedWay(descriptor, refusal);
-    return yield* finish(descriptor, request, probe, way);
-  } catch (error) {
-    descriptor[Symbol.dispose]();
-    if (isMade && error instanceof UnsupportedError) yield* removeAgain(path);
-    throw error;
+    if (this.#request.direct !== "require") return;
+    throw new UnsupportedError(
+      `Cannot open '${this.#path}' with direct: "require"`,
+      {
+        found: refusal!.reason,
+        needed: "a file that can be read and written past the page cache",
+      },
+    );
   }
-}
 
-/** Opens with `O_DIRECT`, or returns why the file or its filesystem does not allow that. */
-function* openDirectly(
-  path: string,
-  access: OpenHow,
-  request: OpenRequest,
-): Task<OpenedFile | Refusal> {
-  const attempt = { exclusive: false };
-  let found: Found;
-  try {
-    const how = { ...access, direct: true };
-    found = yield* openOrMake(path, how, request, attempt);
-  } catch (error) {
-    if (codeOf(error) !== "EINVAL") throw error;
-    return {
-      reason: "the kernel refuses O_DIRECT for it (EINVAL)",
-      isMade: attempt.exclusive,
-      probe: undefined,
-    };
+  /** Truncates the file if that was asked for, now that nothing else can fail. */
+  *#finish(
+    descriptor: Descriptor,
+    probe: FileProbe,
+    way: Way,
+  ): Task<OpenedFile> {
+    const isCut = this.#request.truncate && probe.size > 0;
+    if (isCut) yield* runOn(descriptor, OPERATION.TRUNCATE);
+    return { descriptor, capabilities: capabilitiesOf(probe, way) };
   }
-  const { descriptor, isMade } = found;
-  try {
-    const probe = probeSupported(descriptor);
-    const support = directSupport(probe, kernelRelease());
-    if (typeof support === "string") {
-      descriptor[Symbol.dispose]();
-      return { reason: support, isMade, probe };
-    }
-    return yield* finish(descriptor, request, probe, {
-      tier: "direct",
-      tierReason: `O_DIRECT, confirmed by ${support.alignmentReason}`,
-      ...support,
-    });
-  } catch (error) {
-    descriptor[Symbol.dispose]();
-    throw error;
-  }
-}
-
-/** Opens without `O_DIRECT`: the same file, where the attempt with it made or found one. */
-function* openThroughCache(
-  path: string,
-  access: OpenHow,
-  request: OpenRequest,
-  refusal: Refusal | undefined,
-): Task<Found> {
-  if (refusal?.isMade || refusal?.probe) {
-    try {
-      const descriptor = yield* openDescriptor(path, access);
-      return { descriptor, isMade: refusal.isMade };
-    } catch (error) {
-      // EINVAL was caused by the name, not by O_DIRECT, and nothing was made.
-      if (codeOf(error) !== "ENOENT" || refusal.probe) throw error;
-    }
-  }
-  return yield* openOrMake(path, access, request, { exclusive: false });
-}
-
-/** Opens, and knows whether this call made the file. */
-function* openOrMake(
-  path: string,
-  how: OpenHow,
-  { create, createNew, mode }: OpenRequest,
-  attempt: { exclusive: boolean },
-): Task<Found> {
-  const open = function* (how: OpenHow, isMade: boolean): Task<Found> {
-    return { descriptor: yield* openDescriptor(path, how), isMade };
-  };
-  if (!create && !createNew) return yield* open(how, false);
-  for (let round = 0; round < 2; round++) {
-    const found = createNew
-      ? undefined
-      : yield* unless("ENOENT", open(how, false));
-    if (found !== undefined) return found;
-    attempt.exclusive = true;
-    const making = open({ ...how, make: "new", mode }, true);
-    const made = createNew ? yield* making : yield* unless("EEXIST", making);
-    if (made !== undefined) return made;
-    attempt.exclusive = false;
-  }
-  // A link to a file that does not exist yet, or a file that comes and goes.
-  return yield* open({ ...how, make: "missing", mode }, false);
 }
 
 /** Probes a file, which must be one with positions: a regular file or a block device. */
@@ -217,17 +221,6 @@ function cachedWay({ file }: Descriptor, refusal: Refusal | undefined): Way {
     ? `asking for RWF_DONTCACHE gave ${errnoName(-uncached)}`
     : "RWF_DONTCACHE is refused (it needs Linux 6.14 and the filesystem's consent)";
   return way("buffered", `${notDirect}; not uncached: ${why}`);
-}
-
-/** Truncates the file if that was asked for, now that nothing else can fail. */
-function* finish(
-  descriptor: Descriptor,
-  { truncate }: OpenRequest,
-  probe: FileProbe,
-  way: Way,
-): Task<OpenedFile> {
-  if (truncate && probe.size > 0) yield* runOn(descriptor, OPERATION.TRUNCATE);
-  return { descriptor, capabilities: capabilitiesOf(probe, way) };
 }
 
 function capabilitiesOf(probe: FileProbe, way: Way): Capabilities {
