@@ -1,4 +1,3 @@
-import { checkInteger } from "../../base/mod.ts";
 import {
   BATCH_HEADER_BYTES,
   FRAME_HEADER_BYTES,
@@ -29,14 +28,13 @@ export interface PayloadBatch {
 /**
  * Makes the batch of payloads that have `byteLength` bytes.
  *
- * @throws {RangeError} If there are none, or too many for a batch.
+ * @throws {RangeError} If they are too many for a batch.
  */
 function batchOf(
   count: number,
   byteLength: number,
   addTo: (block: WriteBlock) => void,
 ): PayloadBatch {
-  if (count === 0) throw new RangeError("Cannot append a batch of no messages");
   const frameBytes = byteLength + FRAME_HEADER_BYTES * count;
   const bytes = BATCH_HEADER_BYTES + frameBytes;
   if (bytes <= MAX_BATCH_BYTES) return { count, frameBytes, addTo };
@@ -87,6 +85,7 @@ export function payloadBatch(
 
 function listBatch(payloads: readonly (Uint8Array | string)[]): PayloadBatch {
   const count = payloads.length;
+  checkCount(count);
   let total = 0;
   let texts = 0;
   for (const payload of payloads) {
@@ -177,6 +176,7 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
     );
   }
   if (bytes.length === 0) checkAttached("bytes", bytes);
+  checkCount(lengths.length);
   // A copy: what was checked must be what is used, and another thread could write to theirs.
   const checked = lengthsOf(lengths.length);
   checked.set(lengths);
@@ -186,7 +186,9 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
     total += checked[i]!;
     // An array can have numbers that the copy cannot hold.
     if (checked[i] === length && length <= MAX_PAYLOAD_BYTES) continue;
-    checkInteger("append batch", `lengths[${i}]`, length, 0, MAX_PAYLOAD_BYTES);
+    throw new RangeError(
+      `Cannot append batch as 'lengths[${i}]' must be an integer from 0 to ${MAX_PAYLOAD_BYTES}: received ${length}`,
+    );
   }
   if (total !== bytes.length) {
     throw new RangeError(
@@ -198,4 +200,8 @@ function flatBatch({ bytes, lengths }: FlatPayloads): PayloadBatch {
     ? bytes as Uint8Array<ArrayBuffer>
     : new Uint8Array(bytes);
   return joinedBatch(source, checked, total);
+}
+
+function checkCount(count: number): void {
+  if (count === 0) throw new RangeError("Cannot append a batch of no messages");
 }
