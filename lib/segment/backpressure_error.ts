@@ -1,7 +1,7 @@
 import type { PoolLimitError } from "../pool/mod.ts";
 
 /**
- * Reports that memory has no room for a message; nothing was appended. Wait for `ready()` and try
+ * Reports that memory has no room for a message. Nothing was appended. Wait for `ready()` and try
  * again.
  *
  * @example Appending faster than the disk takes it
@@ -29,13 +29,13 @@ import type { PoolLimitError } from "../pool/mod.ts";
 export class BackpressureError extends Error {
   /** `"BackpressureError"`. */
   override readonly name: string = "BackpressureError";
-  /** Bytes of the messages to append, or of the block for them if the pool gave none. */
+  /** Bytes of the messages to append, or of the block that the pool refused. */
   readonly requestedBytes: number;
   /** Bytes of messages that wait in memory to be written. */
   readonly pendingBytes: number;
-  /** The option `bufferBytes`. */
+  /** The value of the option `bufferBytes`. */
   readonly bufferBytes: number;
-  /** Why the pool gave no block, although `bufferBytes` left room. */
+  /** The error of the pool, if it refused a block although `bufferBytes` left room. */
   declare readonly cause?: PoolLimitError | undefined;
 
   /** Makes the error; the fields are in the message. */

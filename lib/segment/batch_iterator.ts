@@ -9,21 +9,21 @@ import type { MessageBatch } from "./message_batch.ts";
 
 /** Gives batches of messages, one after the other. */
 export interface BatchSource {
-  /** Returns the next batch, which is the caller's; `undefined` at the end. */
+  /** Returns the next batch, which the caller must drop; `undefined` at the end. */
   next(): Task<MessageBatch | undefined>;
   /** Closes the files. */
   close(): Task<void>;
-  /** Called once `next` was called for more than was there at the start. */
+  /** Called when `next` is called for more than was there at the start. */
   onCaughtUp?: () => void;
 }
 
-/** How a {@linkcode BatchIterator} ends, and whose its batches are. */
+/** How a {@linkcode BatchIterator} ends, and who drops its batches. */
 export interface BatchIteratorOptions {
-  /** Ends the waits of the source; aborted when the iterator is left. */
+  /** Ends the waits of the source. The iterator aborts it when it is left. */
   leaving?: AbortController;
-  /** The caller's signal, which ends the waits of the source as well. */
+  /** The caller's signal, which also ends the waits of the source. */
   signal?: AbortSignal | undefined;
-  /** Whether batches are the consumer's to drop. Default: `false`. */
+  /** Whether the consumer drops the batches. Default: `false`. */
   givesAway?: boolean;
 }
 
@@ -51,34 +51,34 @@ export interface LogIterator<T>
   return(): Promise<IteratorReturnResult<void>>;
 }
 
-/** A call that waits until a consumer is done with a message. */
+/** A call that waits until the consumer has processed a message. */
 interface Waiter {
   readonly offset: number;
   resolve(): void;
   reject(reason: unknown): void;
 }
 
-/** Tells how far the consumer of an iterator has come to those who wait for that. */
+/** Tells how far the consumer of an iterator has come. */
 class Progress {
-  /** The consumer is done with all messages below this offset. */
+  /** The consumer has processed all messages below this offset. */
   #doneOffset = 0;
-  /** Ascending by offset, as calls nearly always come. */
+  /** The waiters, ascending by offset. Most calls come in that order. */
   readonly #waiters: Waiter[] = [];
   readonly #caughtUp = Promise.withResolvers<void>();
-  /** Why nothing more will be consumed, once that is so. */
+  /** Why no more messages will be processed, once that is so. */
   #end: { reason: unknown } | undefined;
 
   constructor() {
-    // A rejection that no caller looks at is no error of the program.
+    // A caller need not use the promise, so its rejection is not an error of the program.
     this.#caughtUp.promise.catch(() => {});
   }
 
-  /** Resolves when the consumer is done with what was there at the start. */
+  /** Resolves when the consumer has processed what was there at the start. */
   get caughtUp(): Promise<void> {
     return this.#caughtUp.promise;
   }
 
-  /** The consumer is done with all messages below an offset. */
+  /** Notes that the consumer has processed all messages below an offset. */
   advance(offset: number): void {
     this.#doneOffset = offset;
     const waiters = this.#waiters;
@@ -88,12 +88,12 @@ class Progress {
     for (const waiter of waiters.splice(0, count)) waiter.resolve();
   }
 
-  /** The consumer is done with what was there at the start. */
+  /** Notes that the consumer has processed what was there at the start. */
   catchUp(): void {
     this.#caughtUp.resolve();
   }
 
-  /** Rejects all who wait: nothing more will be consumed. */
+  /** Rejects all waiters, because no more messages will be processed. */
   end(reason: unknown): void {
     if (this.#end !== undefined) return;
     this.#end = { reason };
@@ -101,7 +101,7 @@ class Progress {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
   }
 
-  /** Resolves when the consumer is done with the message at `offset`. */
+  /** Resolves when the consumer has processed the message at `offset`. */
   // deno-lint-ignore require-await -- a wrong offset rejects, too
   async reached(offset: number, signal?: AbortSignal): Promise<void> {
     checkInteger("wait", "offset", offset);
@@ -125,13 +125,12 @@ class Progress {
 const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
 
 /**
- * Iterates over batches. Each is valid until the next one is asked for, or the iterator is left;
+ * Iterates over batches. Each is valid until the next one is requested or the iterator is left;
  * `keep()` makes it last.
  *
- * Calls of `next` are served in their order, also when they are made before the one before has
- * resolved: a call ends all batches that were given before it was made. Files are closed at the
- * end,
- * on an error, and when the iterator is left, which also ends its wait for more.
+ * Calls of `next` are served in their order, also when they overlap. A call ends all batches that
+ * were returned before it. Files are closed at the end, after an error, and when the iterator is
+ * left, which also ends a wait for more.
  */
 export class BatchIterator implements LogIterator<MessageBatch> {
   readonly #source: BatchSource;
@@ -139,7 +138,7 @@ export class BatchIterator implements LogIterator<MessageBatch> {
   readonly #signal: AbortSignal | undefined;
   readonly #givesAway: boolean;
   readonly #progress = new Progress();
-  /** The calls that are being served, as one promise that never rejects. */
+  /** The calls in progress, as one promise that never rejects. */
   #running: Promise<unknown> = Promise.resolve();
   /** Batches that the consumer has. */
   #given: MessageBatch[] = [];
@@ -165,7 +164,7 @@ export class BatchIterator implements LogIterator<MessageBatch> {
     return this.#progress.reached(offset, options.signal);
   }
 
-  /** The consumer is done with all messages below an offset. @internal */
+  /** Notes that the consumer has processed all messages below an offset. @internal */
   advance(offset: number): void {
     this.#progress.advance(offset);
   }
@@ -181,7 +180,7 @@ export class BatchIterator implements LogIterator<MessageBatch> {
     this.#leaving?.abort();
     this.#dropGiven();
     await this.#running;
-    // Of calls that were under way.
+    // The calls in progress may have returned some.
     this.#dropGiven();
     await this.#end(this.#leftError());
     return DONE;
@@ -241,7 +240,7 @@ export class BatchIterator implements LogIterator<MessageBatch> {
     await drive(this.#source.close());
   }
 
-  /** What those are told who wait for more than the consumer took. */
+  /** Returns the error for calls that wait for more than the consumer took. */
   #leftError(): Error {
     return new Deno.errors.Interrupted(
       "Cannot wait for a message as the iteration has ended before it",

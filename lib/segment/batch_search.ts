@@ -20,7 +20,7 @@ export interface BatchRange {
    * @default {the one that messages without payload would reach}
    */
   maxOffset?: number | undefined;
-  /** Where a batch ends at the latest, in bytes. Default: the size of the file now. */
+  /** Upper bound of the end of a batch, in bytes. Default: the current size of the file. */
   bound?: number;
 }
 
@@ -43,9 +43,9 @@ class BatchSearch {
     this.#offsets = offsets;
   }
 
-  /** Returns the first valid batch that begins before `to`, from where `blocks` is. */
+  /** Returns the first valid batch that begins before `to`, from the position of `blocks`. */
   *first(blocks: BlockReader, to: number): Task<BatchPlace | undefined> {
-    // Where the last header that counts ends.
+    // The end of the last header that counts.
     const end = Math.min(this.#size, to + BATCH_HEADER_BYTES - 1);
     while (blocks.position + BATCH_HEADER_BYTES <= end) {
       const piece = yield* blocks.next(end);
@@ -67,7 +67,7 @@ class BatchSearch {
   ): Task<BatchPlace | undefined> {
     for (let at = 0; at <= bytes.length;) {
       const found = findBatch(bytes, at, ...this.#offsets);
-      // It ends after these bytes, or the search gave up there: read it by itself.
+      // A batch that ends after these bytes, or where the search gave up, is read by itself.
       const { beyond } = found;
       const isBeyondValid = beyond !== undefined &&
         (yield* this.#isBatch(position + beyond.position, beyond.length));
@@ -85,7 +85,7 @@ class BatchSearch {
   /**
    * Whether a valid batch of `length` bytes begins at `position`.
    *
-   * Longer ones than are written are not looked for.
+   * A batch is never longer than a writer makes it.
    */
   *#isBatch(position: number, length: number): Task<boolean> {
     if (position + length > this.#size || length > MAX_BATCH_BYTES) {

@@ -4,7 +4,7 @@ import { MAX_OFFSET } from "./layout.ts";
 import type { SegmentReaderOptions } from "./segment_reader.ts";
 
 /**
- * Checks what a segment is made of, before anything is done with it.
+ * Checks the files, the offset and the pool of a segment.
  *
  * @throws {TypeError} If a file is not a file, or the pool not a pool.
  * @throws {RangeError} If the offset is out of its range.

@@ -2,7 +2,7 @@ import { describeStop, type StopReason } from "../codec/mod.ts";
 import type { ScanStop } from "./segment_scan.ts";
 
 /**
- * What is wrong with a log or one of its segments.
+ * Tells what is wrong with a log or one of its segments.
  *
  * - `"torn"`: the data ends early, with zeros, or within a batch.
  * - `"index"`: the index does not agree with the log.
@@ -26,7 +26,7 @@ export type FaultKind =
   | "meta"
   | "owner";
 
-/** Returns what a stop is where more batches should be. */
+/** Returns what is wrong if a scan stopped where more batches should be. */
 export function faultKindOf(reason: StopReason): FaultKind {
   return reason === "end" || reason === "zeros" || reason === "partial"
     ? "torn"
@@ -75,7 +75,7 @@ export class CorruptSegmentError extends Error {
   }
 }
 
-/** Returns the error for a stop where everything up to the bound was written. */
+/** Returns the error for a stop before the end of what was written. */
 export function corruption(path: string, stop: ScanStop): CorruptSegmentError {
   const { reason, position, offset } = stop;
   const fields = { path, position, offset, kind: faultKindOf(reason) };

@@ -18,20 +18,19 @@ export interface HistogramSnapshot {
   max: number;
 }
 
-/** A value has 11 significant bits here: below this each has a place of its own. */
+/** Values have 11 significant bits. Each value below this has a slot of its own. */
 const EXACT = 2048;
-/** And above it, each power of two has so many places. */
+/** Number of slots for each power of two above. */
 const PLACES = EXACT / 2;
-/** Places at the start: room for groups of 63, the rest comes when it is needed. */
+/** Number of slots at the start. It grows when needed. */
 const FIRST_PLACES = 64;
 
 /**
- * Counts whole numbers of 1 and more by their size.
+ * Counts integers of at least 1 by their size.
  *
- * The counts are an array of JavaScript's that grows with the greatest value: 64 KiB for a tenth of
- * a second in microseconds, 360 KiB at most. The histograms of `node:perf_hooks` take 350 KiB each
- * at once, which the garbage collector does not see: a program that opens logs would grow by
- * gigabytes before it runs.
+ * The array of counts grows with the greatest value: 64 KiB for 0.1 s in microseconds, at most 360
+ * KiB. A histogram of `node:perf_hooks` takes 350 KiB from the start, and the garbage collector
+ * does not see it: a program that opens many logs would grow by gigabytes.
  */
 export class Histogram {
   #counts = new Float64Array(FIRST_PLACES);
@@ -40,7 +39,7 @@ export class Histogram {
   #min = Infinity;
   #max = 0;
 
-  /** Counts a value; what is below 1 as 1. */
+  /** Counts a value. A value below 1 counts as 1. */
   record(value: number): void {
     const whole = Math.min(
       Math.max(1, Math.round(value)),
@@ -55,7 +54,7 @@ export class Histogram {
     if (whole > this.#max) this.#max = whole;
   }
 
-  /** What was recorded so far. */
+  /** Returns the figures of all values so far. */
   snapshot(): HistogramSnapshot {
     const count = this.#count;
     return {
@@ -70,7 +69,7 @@ export class Histogram {
     };
   }
 
-  /** The greatest value that shares a place with the one that `percent` of all are not above. */
+  /** Returns the greatest value of the slot that holds the percentile. */
   #percentile(percent: number): number {
     const wanted = Math.ceil(this.#count * percent / 100);
     let place = 0;
@@ -87,9 +86,7 @@ export class Histogram {
   }
 }
 
-/**
- * Where a value is counted: its 11 leading bits, behind the places of the smaller powers of two.
- */
+/** Returns the slot of a value: its 11 leading bits, after the slots of smaller powers of two. */
 function placeOf(value: number): number {
   const high = Math.floor(value / 2 ** 32);
   const bits = high > 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(value);
@@ -97,7 +94,7 @@ function placeOf(value: number): number {
   return shift * PLACES + Math.floor(value / 2 ** shift);
 }
 
-/** The greatest value that is counted at a place. */
+/** Returns the greatest value of a slot. */
 function greatestAt(place: number): number {
   const shift = Math.max(0, Math.floor(place / PLACES) - 1);
   return (place - shift * PLACES + 1) * 2 ** shift - 1;

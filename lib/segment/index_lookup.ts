@@ -11,7 +11,7 @@ import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
 
-/** Bytes that a search reads at a time: it ends in the same block several times. */
+/** Bytes that a search reads at a time. Its last steps hit the same block. */
 const SEARCH_BYTES = 4096;
 
 /** Bytes that reading all entries reads at a time: what is added to align them fits 128 KiB. */
@@ -19,7 +19,7 @@ const SWEEP_BYTES = 120 * 1024;
 
 /** An entry and its number in the index. */
 export interface NumberedEntry {
-  /** What the entry says. */
+  /** The entry. */
   entry: IndexEntry;
   /** Number of entries before it. */
   number: number;
@@ -28,7 +28,7 @@ export interface NumberedEntry {
 /**
  * Looks up entries of an `.index` file, a block at a time.
  *
- * Entries may be wrong: whoever seeks by one checks that the batch is there
+ * An entry may be wrong, so a reader must check that the batch is there
  * (`docs/format.md#index-seek`).
  */
 export class IndexLookup implements Disposable {
@@ -125,10 +125,7 @@ export class IndexLookup implements Disposable {
     return last;
   }
 
-  /**
-   * Finds the last entry for which `test` is `true`, by halving: it must be `true` for all entries
-   * before that one.
-   */
+  /** Finds the last entry that passes a test, by halving. All entries before it must pass, too. */
   *findLast(
     test: (entry: IndexEntry) => boolean,
   ): Task<NumberedEntry | undefined> {
@@ -162,9 +159,9 @@ export class IndexLookup implements Disposable {
   }
 
   /**
-   * Whether entry `i` can be true, by itself: there is a batch for each entry before it.
+   * Whether entry `i` can be true by itself, given that there is a batch for each entry before it.
    *
-   * Zeros are never the second entry.
+   * Zeros can only be the first entry.
    */
   #isPossible(entry: IndexEntry, i: number): boolean {
     const { offset, timestamp, position } = entry;

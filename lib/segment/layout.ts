@@ -1,19 +1,19 @@
 /**
- * The numbers of the segment format that writing, reading and recovery share.
+ * Numbers of the segment format that writing, reading and recovery share.
  *
  * @module
  */
 
 /**
- * A checkpoint is taken at least every 16 MiB.
+ * Upper bound of the log's bytes between two checkpoints.
  *
  * A larger batch gets a checkpoint before and after it.
  */
 export const CHECKPOINT_BYTES: number = 16 * 1024 * 1024;
 
 /**
- * A checkpoint is taken in the background this many bytes after the last one, so that most flushes
- * never wait for one.
+ * A checkpoint is taken in the background this many bytes after the last one, so that few flushes
+ * wait for one.
  */
 export const CHECKPOINT_DUE_BYTES: number = 12 * 1024 * 1024;
 
@@ -23,10 +23,10 @@ export const CHECKPOINT_DUE_BYTES: number = 12 * 1024 * 1024;
  */
 export const INDEX_INTERVAL_BYTES: number = 64 * 1024;
 
-/** Bytes of a batch that gathers single messages at most, unless it holds one larger message. */
+/** Upper bound of a batch that gathers single messages, in bytes. A larger message is alone. */
 export const MAX_GATHERED_BYTES: number = 1024 * 1024;
 
-/** Bytes of a segment at most. */
+/** Upper bound of a segment, in bytes. */
 export const MAX_SEGMENT_BYTES: number = 2 ** 32 - 1;
 
 /** The largest number that is exact in JavaScript: the bound of offsets and times. */

@@ -8,7 +8,7 @@ import {
 } from "../codec/mod.ts";
 import type { FrozenBuffer, PooledBuffer } from "../pool/mod.ts";
 
-/** What a {@linkcode MessageBatch} is made of. */
+/** Parts of a {@linkcode MessageBatch}. */
 export interface MessageBatchParts extends BatchLayout {
   /** The block. */
   buffer: PooledBuffer | FrozenBuffer;
@@ -28,7 +28,7 @@ export interface MessageBatchParts extends BatchLayout {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The block and the arrays of a batch, and how many batches have them. */
+/** The memory of a batch, and the number of batches that share it. */
 interface Lease {
   readonly buffer: PooledBuffer | FrozenBuffer;
   readonly arrays: PooledBuffer | undefined;
@@ -40,7 +40,7 @@ interface Lease {
  *
  * Payloads are views into the block, without a copy. A batch from an iterator is valid until the
  * next one is requested or the iteration ends; {@linkcode MessageBatch.keep} makes it last.
- * `drop()` and `using` return the block sooner. Its messages may come from several batches of the
+ * `drop()` and `using` return the block sooner. The messages may come from several batches of the
  * format.
  *
  * @example Payloads without a copy
@@ -86,7 +86,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   /** `undefined` once the batch is dropped. */
   #lease: Lease | undefined;
   readonly #firstNumber: number;
-  /** The batch that the last call asked for. */
+  /** The batch of the format that the last call found. */
   #lastBatch = 0;
 
   /** @ignore Takes the block, or shares the lease of another batch. */
@@ -132,7 +132,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     const { start } = this.#parts;
     const bytes = this.#block;
     const at = start + this.starts[this.#checked(i)]! + FRAME_HEADER_BYTES;
-    // Half the price of `subarray`.
+    // This takes half the time of `subarray`.
     return new Uint8Array(
       bytes.buffer,
       bytes.byteOffset + at,
@@ -197,8 +197,8 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /**
-   * Keeps the memory until a promise settles, even if the batch ends before, for asynchronous
-   * functions of the runtime that read its bytes. Settles as that promise.
+   * Keeps the memory until a promise settles, even if the batch is dropped before. Use it while an
+   * asynchronous function of the runtime reads the bytes. Settles like the promise.
    */
   hold<T>(promise: Promise<T>): Promise<T> {
     return this.#leased("hold").buffer.hold(promise);
@@ -222,8 +222,8 @@ export class MessageBatch implements Disposable, Iterable<Message> {
   }
 
   /**
-   * Returns the messages `[from, to)` as a batch that takes over the block. This one must not be
-   * used afterwards.
+   * Returns the messages `[from, to)` as a batch that takes over the block. Afterwards this batch
+   * counts as dropped.
    *
    * @throws {RangeError} If the range is empty, or not within the batch.
    */
@@ -274,7 +274,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     return { offset, position };
   }
 
-  /** @ignore Where the last message ends in the `.log`, in bytes. */
+  /** @ignore The end of the last message in the `.log`, in bytes. */
   get endPosition(): number {
     const { start, end, position } = this.#parts;
     return position + end - start;
@@ -315,7 +315,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     return this.#leased("use").buffer.bytes;
   }
 
-  /** The lease, unless the batch is dropped. */
+  /** Returns the lease, unless the batch is dropped. */
   #leased(action: string): Lease {
     if (this.#lease !== undefined) return this.#lease;
     throw new TypeError(
@@ -323,7 +323,7 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     );
   }
 
-  /** Where message `i` ends in the bytes. */
+  /** Returns where message `i` ends in the bytes. */
   #frameEnd(i: number): number {
     const { start, end, batchStarts, batchFirsts } = this.#parts;
     if (i === this.count - 1) return end - start;
@@ -332,7 +332,9 @@ export class MessageBatch implements Disposable, Iterable<Message> {
     return isLast ? batchStarts[next]! : this.starts[i + 1]!;
   }
 
-  /** Finds the batch that holds message `i`. Neighbours are usually asked for in turn. */
+  /**
+   * Finds the batch of the format that holds message `i`. Calls usually go from message to message.
+   */
   #batchOf(i: number): number {
     const { batchFirsts } = this.#parts;
     const number = this.#firstNumber + i;

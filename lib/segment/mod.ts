@@ -1,5 +1,5 @@
 /**
- * One segment: its appender, its readers, its recovery. Files come from outside, open.
+ * One segment: its appender, its readers, its recovery. The caller opens the files.
  *
  * @module
  */

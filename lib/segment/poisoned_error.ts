@@ -1,6 +1,6 @@
 /**
- * Reports that a write or sync of the log failed. Which messages from the durable offset are on
- * disk is unknown until the log is opened again.
+ * Reports that a write or sync of the log failed. Only opening the log again shows which messages
+ * from the durable offset are on the disk.
  *
  * The failed operation is never repeated: after a failed `fsync(2)` Linux may drop the data and
  * report success the next time (Rebello et al., "Can Applications Recover from fsync Failures?",

@@ -14,20 +14,20 @@ export interface CheckedStart extends ReadStart {
   since?: number;
 }
 
-/** What to read, and how much of it. */
+/** What to read, and how much. */
 export interface ReadOptions extends ReadStart {
   /** Read at most this many messages. Default: all. */
   count?: number;
   /**
-   * Stop before the message that would exceed this many bytes, with frame headers and user headers.
-   * The first one is read whatever its size.
+   * Stop before the message that would exceed this many bytes, frame headers and user headers
+   * included. The first message is always read.
    *
    * @default {no limit}
    */
   maxBytes?: number;
   /**
-   * The most to read ahead, in bytes. A reader reads ahead as far as it helps, at most a quarter of
-   * the pool's limit, not if the pool has no room, and never in a sync version.
+   * The most to read ahead, in bytes. A reader reads ahead as far as that helps, at most a quarter
+   * of the pool's limit. It does not if the pool has no room, and never in a sync version.
    *
    * @default {8 MiB}
    */
@@ -36,12 +36,12 @@ export interface ReadOptions extends ReadStart {
 
 const NUMBERS = ["from", "count", "maxBytes", "readAheadBytes"] as const;
 
-/** {@linkcode ReadOptions} that were checked. */
+/** Checked {@linkcode ReadOptions}. */
 export type CheckedReadOptions = Omit<ReadOptions, "since"> & CheckedStart;
 
-/** Cuts batches to the messages that were asked for. */
+/** Cuts batches to the requested messages. */
 export class Selection {
-  /** What was asked for. */
+  /** The request. */
   readonly options: CheckedReadOptions;
   /** Messages below it are not wanted. */
   #from: number;
@@ -73,14 +73,14 @@ export class Selection {
   }
 
   /**
-   * Returns the messages of the batch that are wanted; `undefined`, and the batch dropped, if there
-   * are none. What was selected is not wanted again.
+   * Returns the wanted messages of the batch. If there are none, it drops the batch and returns
+   * `undefined`. A selected message is not wanted again.
    */
   select(batch: MessageBatch): MessageBatch | undefined {
     const first = this.#first(batch);
     const end = first + this.#wanted(batch, first);
     if (end === first) {
-      // A message that did not fit ends the reading, also if a later one would.
+      // A message that does not fit ends the reading, even if a later one would fit.
       if (first < batch.count) this.#bytes = 0;
       batch.drop();
       return undefined;
@@ -103,7 +103,7 @@ export class Selection {
     return Math.max(first, batch.firstSince(this.#since));
   }
 
-  /** Returns how many messages of the batch are wanted, from `first`. */
+  /** Returns the number of wanted messages of the batch, from `first`. */
   #wanted(batch: MessageBatch, first: number): number {
     const most = Math.min(batch.count - first, this.#count);
     if (batch.bytesBetween(first, first + most) <= this.#bytes) return most;

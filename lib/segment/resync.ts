@@ -19,31 +19,31 @@ export interface ResyncOptions {
   pool: BufferPool;
   /** The offset of the segment's first message. */
   firstOffset: number;
-  /** Up to which byte the log is read. */
+  /** The log is read up to this byte. */
   bound: number;
   /**
-   * The offset that a message may have at most; to be given for bytes that do not begin with
+   * The largest offset that a message may have. It is needed for bytes that do not begin with
    * `firstOffset`.
    *
    * @default {the one that messages without payload would reach}
    */
   maxOffset?: number;
-  /** Where the first batch begins that is read. Default: the beginning of the segment. */
+  /** The first batch to read. Default: the beginning of the segment. */
   start?: BatchPlace;
 }
 
 /**
- * Reads all batches of a segment that are valid, and goes on after those that are not.
+ * Reads all valid batches of a segment, and goes on after bad ones.
  *
- * Each stop but that at the end is a fault. The next call then looks for the next valid batch:
- * first where the header of the bad one says that it ends, so that batches within its payloads are
- * not taken for the log's; then byte by byte. End it with {@linkcode Resync.close}.
+ * Each stop but the one at the end is a fault. The next call looks for a valid batch, first where
+ * the header of the bad one says that it ends. So batches within its payloads are not mistaken for
+ * the log's. Then it searches byte by byte. End it with {@linkcode Resync.close}.
  */
 export class Resync {
   readonly #options: ResyncOptions;
   readonly #scan: SegmentScan;
   #stop: ScanStop | undefined;
-  /** Where the last batch begins that a search found; -1 before the first. */
+  /** Position of the last batch that a search found; -1 before the first. */
   #searched = -1;
 
   constructor(options: ResyncOptions) {
@@ -53,7 +53,7 @@ export class Resync {
     this.#scan = new SegmentScan(log, pool, start ?? beginning);
   }
 
-  /** Returns the next messages, which are the caller's; or why there are none here. */
+  /** Returns the next messages, which the caller must drop, or why there are none. */
   *next(): Task<MessageBatch | ScanStop> {
     const { bound } = this.#options;
     const stop = this.#stop;
@@ -67,12 +67,12 @@ export class Resync {
     const next = yield* this.#scan.next(bound);
     if (next instanceof MessageBatch) return next;
     if (next.reason !== "end") this.#stop = next;
-    // The file may end before the bytes that it had.
+    // The file may have become shorter.
     else if (next.position < bound) return { ...next, position: bound };
     return next;
   }
 
-  /** Gives memory back and waits for the reads in flight; batches that were returned stay valid. */
+  /** Gives memory back and waits for the reads in flight. Returned batches stay valid. */
   close(): Task<void> {
     return this.#scan.close();
   }
@@ -86,7 +86,7 @@ export class Resync {
       if (next instanceof MessageBatch) return next;
     }
     const { position, offset } = stop;
-    // Each search begins after the one before, whatever the file gives when it is read again.
+    // Each search begins after the last one, even if a read returns other bytes than before.
     const from = Math.max(position, this.#searched + 1);
     const range = { maxOffset, bound };
     const found = yield* findBatchAfter(log, pool, from, bound, offset, range);
@@ -101,7 +101,7 @@ export class Resync {
     return this.next();
   }
 
-  /** Returns where the batch after a bad one begins, if the header of that one is right. */
+  /** Returns where the batch after a bad one begins, if the bad one has a valid header. */
   *#statedEnd(
     { reason, position, offset }: ScanStop,
   ): Task<BatchPlace | undefined> {

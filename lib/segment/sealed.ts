@@ -26,24 +26,20 @@ export interface ScannedEnd {
   lastTimestamp: number;
 }
 
-/** Where a sealed segment ends, and whether its index tells. */
+/** Where a sealed segment ends, and whether its index is right. */
 export interface SealedEnd extends ScannedEnd {
-  /**
-   * Whether the `.index` ends as its writer left it: its last entry names a batch at the end of the
-   * log.
-   */
+  /** Whether the last entry of the `.index` names a batch at the end of the log. */
   isIndexRight: boolean;
 }
 
 /**
- * Reads where a sealed segment ends: by its last index entry, if the batch there is valid, else by
- * scanning all of it.
+ * Finds the end of a sealed segment: from its last index entry, if the batch there is valid, or
+ * else by a scan of the whole log.
  *
- * Every batch from there to the end of the file is verified.
+ * Every scanned batch is verified.
  *
- * @throws {CorruptSegmentError} If the file does not end with its last batch, or the index
- *   describes
- * more than it holds.
+ * @throws {CorruptSegmentError} If the log does not end with a batch, or the index describes more
+ *   than the log holds.
  */
 export function* readSealedEnd(
   files: SegmentFiles,
@@ -63,13 +59,12 @@ export function* readSealedEnd(
   refuseShort(log.path, plausible, size);
   const proved = plausible && (yield* scanFrom(log, pool, plausible, size));
   const scanned = proved ?? (yield* scanAll(log, pool, firstOffset, size));
-  // An index of no entries is right for a log of no batches only.
+  // An empty index is right only for an empty log.
   return { ...scanned, isIndexRight: size === 0 && indexSize === 0 };
 }
 
 /**
- * Verifies every batch of a sealed segment, so that nothing can be wrong when its index is written
- * again.
+ * Verifies every batch of a sealed segment, before its index is written again.
  *
  * @throws {CorruptSegmentError} If the file holds anything but whole, valid batches.
  */
@@ -82,9 +77,9 @@ export function* verifySealed(
 }
 
 /**
- * Checks that an `.index` describes nothing at or beyond the end of its log.
+ * Checks that an `.index` describes no batch at or after the end of its log.
  *
- * @throws {CorruptSegmentError} If it does: the log came back shorter than it was.
+ * @throws {CorruptSegmentError} If it does: the log has lost bytes.
  */
 export function* checkIndexEnd(
   files: SegmentFiles,
@@ -93,7 +88,7 @@ export function* checkIndexEnd(
   end: number,
 ): Task<void> {
   using lookup = yield* IndexLookup.open(files.index, pool, firstOffset);
-  // The last entry is the farthest, unless entries are damaged.
+  // The last entry has the largest position, unless entries are damaged.
   const newest = yield* lookup.entry(lookup.count - 1);
   if (lookup.count === 0 || newest !== undefined && newest.position < end) {
     return;
@@ -102,7 +97,7 @@ export function* checkIndexEnd(
   refuseShort(files.log.path, plausible, end);
 }
 
-/** Reads what a writer needs of a sealed segment. An index that is not right is written again. */
+/** Reads the state of a sealed segment for a writer. A wrong index is written again. */
 export function* sealedState(
   files: SegmentFiles,
   pool: BufferPool,
@@ -118,7 +113,7 @@ export function* sealedState(
       yield* rebuildIndex(files, pool, firstOffset);
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw error;
-      // The index is a cache: it goes on from here.
+      // The index is only a cache, so an empty one will do.
       yield* index.truncate(0);
     }
   }
@@ -141,8 +136,7 @@ export interface RebuiltIndex extends ScannedEnd {
 }
 
 /**
- * Writes the index of a sealed segment into an empty file, from a scan of its whole log, and syncs
- * it.
+ * Writes the index of a sealed segment into an empty file, from a scan of its log, and syncs it.
  *
  * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches.
  */
@@ -167,7 +161,7 @@ export function* rebuildIndex(
 }
 
 /**
- * Verifies a log from the batch that an entry names to its end; `undefined` if that batch is not
+ * Verifies a log from the batch that an entry names. Returns `undefined` if that batch is not
  * there.
  *
  * @throws {CorruptSegmentError} If the log is damaged after that batch.
@@ -210,9 +204,9 @@ function* scanAll(
 }
 
 /**
- * Gives all messages that follow to `take`, or drops them.
+ * Scans to the end and gives all messages to `take`, or drops them.
  *
- * @throws {CorruptSegmentError} If there is anything but valid batches up to `size`.
+ * @throws {CorruptSegmentError} If there is anything but valid batches below `size`.
  */
 function* scanToEnd(
   scan: SegmentScan,
@@ -232,7 +226,7 @@ function* scanToEnd(
   return { nextOffset, end, lastTimestamp };
 }
 
-/** Refuses a log of `end` bytes whose index vouches for a batch there or later. */
+/** Refuses a log of `end` bytes if its index vouches for a batch that ends later. */
 function refuseShort(
   path: string,
   last: IndexEntry | undefined,

@@ -5,7 +5,7 @@ import type { CheckedStart } from "./read_options.ts";
 import type { BatchPlace, ScanStart } from "./segment_scan.ts";
 import type { SegmentFiles } from "./segment_state.ts";
 
-/** What {@linkcode seek} may use. */
+/** Options of {@linkcode seek}. */
 export interface SeekOptions {
   /** Where memory comes from. */
   pool: BufferPool;
@@ -13,11 +13,11 @@ export interface SeekOptions {
   firstOffset: number;
   /** Index entries at or after this position do not count. Default: Infinity. */
   bound?: number | undefined;
-  /** Where a batch begins, or will, as the writer of the segment knows. */
+  /** A place that the writer of the segment knows. */
   hint?: BatchPlace | undefined;
 }
 
-/** Finds the last place in a segment before which nothing is wanted: by the hint, or the index. */
+/** Finds the last known place in a segment before which nothing is wanted. */
 export function* seek(
   { index }: SegmentFiles,
   { from = 0, since = 0 }: CheckedStart,
@@ -30,7 +30,7 @@ export function* seek(
   const found = yield* lookup.findLast(({ offset, timestamp, position }) =>
     position < bound && (offset <= from || timestamp < since)
   );
-  // At the beginning there is nothing to prove.
+  // The beginning needs no proof.
   if (found === undefined || found.entry.position === 0) return beginning;
   const { offset, position, timestamp } = found.entry;
   return { offset, position, claim: { timestamp, firstOffset } };

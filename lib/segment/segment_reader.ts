@@ -18,9 +18,9 @@ import type { SegmentFiles } from "./segment_state.ts";
 
 /** Options of a {@linkcode SegmentReader}. */
 export interface SegmentReaderOptions {
-  /** The `.log`, open for reading; the reader closes it. */
+  /** The `.log`, open for reading. The reader closes it. */
   log: StorageFile;
-  /** The `.index`, open for reading; the reader closes it. */
+  /** The `.index`, open for reading. The reader closes it. */
   index: StorageFile;
   /** The offset of the first message: the number in the files' name. */
   firstOffset: number;
@@ -62,7 +62,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
 
   readonly #segment: OpenSegment;
 
-  /** Makes a reader of two open files, which it closes at the end. */
+  /** Makes a reader of two open files, which it will close. */
   constructor(options: SegmentReaderOptions) {
     checkSegment("read segment", options);
     const { firstOffset, pool = BufferPool.default() } = options;
@@ -122,7 +122,7 @@ interface OpenSegment extends SegmentFiles {
   pool: BufferPool;
 }
 
-/** Gives what a closed segment holds up to the size that its `.log` has at first. */
+/** Reads a closed segment, up to the size of its `.log` at the start. */
 class SegmentSource implements BatchSource {
   readonly #segment: OpenSegment;
   readonly #selection: Selection;
@@ -140,7 +140,7 @@ class SegmentSource implements BatchSource {
       const scan = this.#scan ??= yield* this.#open();
       const next = yield* scan.next(this.#size);
       if (!(next instanceof MessageBatch)) {
-        // The file may also end before the bytes that it held.
+        // The file may have become shorter.
         const isEarly = next.reason !== "end" || next.position < this.#size;
         if (isEarly) throw corruption(log.path, next);
         yield* checkIndexEnd(this.#segment, pool, firstOffset, this.#size);

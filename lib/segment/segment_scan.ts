@@ -18,9 +18,9 @@ import {
 } from "./block_reader.ts";
 import { MessageBatch } from "./message_batch.ts";
 
-/** Where a batch is. */
+/** The place of a batch. */
 export interface BatchPlace {
-  /** Where it begins in the `.log`, or will, in bytes. */
+  /** Where it begins in the `.log`, or will begin, in bytes. */
   position: number;
   /** The offset of its first message. */
   offset: number;
@@ -28,13 +28,13 @@ export interface BatchPlace {
 
 /** Where a scan gave no messages, and why. */
 export interface ScanStop extends BatchPlace {
-  /** Why; `"end"` where everything up to the bound was read. */
+  /** The reason; `"end"` if everything up to the bound was read. */
   reason: StopReason;
 }
 
 /** Where a scan begins. */
 export interface ScanStart extends BatchPlace {
-  /** What an index claims of the batch; left out where there is no doubt. */
+  /** What an index claims about the batch. Left out if the place is certain. */
   claim?: IndexClaim;
 }
 
@@ -48,11 +48,11 @@ export interface IndexClaim {
 
 /** How a {@linkcode SegmentScan} reads. */
 export interface SegmentScanOptions extends BlockReaderOptions {
-  /** The append time that the first batch must have at least, in microseconds. Default: `0`. */
+  /** The earliest append time that the first batch may have, in microseconds. Default: `0`. */
   minTimestamp?: number;
   /**
-   * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch for a caller that goes on
-   * from there. Otherwise the next call reads them again.
+   * Whether {@linkcode SegmentScan.blocks} keeps the bytes of a bad batch, for a caller that goes
+   * on from there. Otherwise the next call reads them again.
    *
    * @default {false}
    */
@@ -68,14 +68,14 @@ export class SegmentScan {
   readonly blocks: BlockReader;
   readonly #keepBad: boolean;
   readonly #arrays: PooledArrays;
-  /** What was found in the last block. */
+  /** The results of the last block. */
   #scan: BatchScan | undefined;
-  /** Number of messages in the block before. */
+  /** Number of messages in the last block. */
   #lastCount = 0;
   #position: number;
   #offset: number;
   #lastTimestamp: number;
-  /** What the first batch still has to prove. */
+  /** The claim that the first batch has to prove. */
   #claim: IndexClaim | undefined;
 
   constructor(
@@ -104,15 +104,15 @@ export class SegmentScan {
   }
 
   /**
-   * The append time of the last batch, in microseconds; before the first one, the time that it must
-   * have at least.
+   * The append time of the last batch, in microseconds. Before the first batch, the earliest time
+   * that it may have.
    */
   get lastTimestamp(): number {
     return this.#lastTimestamp;
   }
 
   /**
-   * Reads the next batches that end at or before `bound`; returns their messages, or why there are
+   * Reads the next batches that end at or before `bound`. Returns their messages, or why there are
    * none.
    */
   *next(bound: number): Task<MessageBatch | ScanStop> {
@@ -122,7 +122,7 @@ export class SegmentScan {
         const piece = yield* this.blocks.next(bound);
         const batch = this.#take(piece, bound);
         if (batch !== undefined && this.#isAsClaimed(batch)) return batch;
-        // The rest of the batch is in the next block, or was written since.
+        // The rest of the batch is in the next block, or was written meanwhile.
         const hasMore = batch === undefined && this.#isPartial(bound) &&
           (!piece.last || piece.bound < bound);
         if (hasMore) continue;
@@ -137,7 +137,7 @@ export class SegmentScan {
     }
   }
 
-  /** Goes on from another place, and reads it again. */
+  /** Goes on at another place. Nothing that was read before is used. */
   restart({ position, offset, claim }: ScanStart): void {
     this.#position = position;
     this.#offset = offset;
@@ -146,13 +146,13 @@ export class SegmentScan {
     this.blocks.restart(position);
   }
 
-  /** Gives memory back and waits for the reads in flight; batches that were returned stay valid. */
+  /** Gives memory back and waits for the reads in flight. Returned batches stay valid. */
   close(): Task<void> {
     this.#arrays.drop();
     return this.blocks.close();
   }
 
-  /** Whether the first batch proves what the index claims of it. */
+  /** Whether the first batch proves the claim of the index. */
   #isAsClaimed(batch: MessageBatch): boolean {
     const claim = this.#claim;
     if (claim === undefined) return true;
@@ -161,7 +161,9 @@ export class SegmentScan {
     return true;
   }
 
-  /** Returns the messages of a piece; `undefined`, and the piece dropped, if there are none. */
+  /**
+   * Returns the messages of a piece. If there are none, it drops the piece and returns `undefined`.
+   */
   #take(piece: Piece, bound: number): MessageBatch | undefined {
     let batch: MessageBatch | undefined;
     try {
@@ -176,7 +178,7 @@ export class SegmentScan {
   #verify(piece: Piece, bound: number): MessageBatch | undefined {
     const { buffer, start, end, position, last } = piece;
     const bytes = buffer.bytes.subarray(start, end);
-    // Each block gets arrays of its own: they belong to its messages.
+    // Each block gets arrays of its own, which its messages keep.
     const capacity = capacityFor(this.#lastCount, bytes.length);
     const scan = this.#scan = new BatchScan(capacity, this.#arrays.allocate);
     scan.run(bytes, 0, this.#offset, this.#lastTimestamp);
@@ -218,8 +220,8 @@ export class SegmentScan {
 }
 
 /**
- * Returns for how many messages to make room in a block: as many as in the one before and some
- * more, for growing copies.
+ * Returns for how many messages of a block to make room: some more than in the last block, because
+ * growing takes a copy.
  */
 function capacityFor(lastCount: number, bytes: number): number {
   const wanted = Math.max(1024, lastCount + (lastCount >> 3));
@@ -228,8 +230,8 @@ function capacityFor(lastCount: number, bytes: number): number {
 }
 
 /**
- * Makes arrays in memory of a pool, so that a reader makes no garbage; plain ones where the pool
- * has no room.
+ * Makes arrays in memory of a pool, so that a reader makes no garbage. If the pool has no room, it
+ * makes plain arrays.
  */
 class PooledArrays {
   readonly #pool: BufferPool;
@@ -240,13 +242,13 @@ class PooledArrays {
   }
 
   /**
-   * Makes an array of zeros; those before stay valid until {@linkcode PooledArrays.take} or
+   * Makes an array of zeros. Earlier ones stay valid until {@linkcode PooledArrays.take} or
    * {@linkcode PooledArrays.drop}.
    */
   readonly allocate = (words: number): Uint32Array<ArrayBuffer> => {
     try {
       const buffer = this.#pool.acquireSync(4 * words, { zeroed: true });
-      // To its end: no byte of an earlier owner may be reached.
+      // The resize zeroes the rest, so that no byte of an earlier owner can be reached.
       buffer.resize(buffer.capacity);
       this.#buffers.push(buffer);
       const { bytes } = buffer;
@@ -259,8 +261,8 @@ class PooledArrays {
   };
 
   /**
-   * Returns the memory of the last array if it belongs to the pool, for the caller to drop; the
-   * others are given back.
+   * Returns the memory of the last array, for the caller to drop, if it belongs to the pool. Gives
+   * the others back.
    */
   take(): PooledBuffer | undefined {
     const last = this.#buffers.pop();

@@ -9,23 +9,23 @@ export interface SegmentFiles {
   index: TaskFile;
 }
 
-/** What a segment's files hold, as its writer needs to know it. */
+/** The state of a segment's files, from which its writer goes on. */
 export interface SegmentState {
   /** The offset of the next message. */
   nextOffset: number;
-  /** Where the data ends in the `.log`, in bytes; all of it durable. */
+  /** Where the data ends in the `.log`, in bytes. All of it is durable. */
   end: number;
   /** The last batch's timestamp in microseconds; 0 if there is none. */
   lastTimestamp: number;
-  /** What the `.log` holds from the last multiple of the physical block to `end`. */
+  /** The bytes of the `.log` from the last multiple of the physical block to `end`. */
   tail: Uint8Array;
-  /** Where the `.index` goes on. */
+  /** The end of the `.index`. */
   index: IndexState;
   /** Where the last batch with an index entry begins; `undefined` if there is none. */
   indexedPosition: number | undefined;
 }
 
-/** Returns the state of a segment that was made just now. */
+/** Returns the state of an empty segment. */
 export function emptyState(firstOffset: number): SegmentState {
   return {
     nextOffset: firstOffset,

@@ -24,18 +24,18 @@ import type { AppendOptions, ExpectOptions } from "./write/prepared_message.ts";
 
 /** Options of {@linkcode SegmentWriter.create}. */
 export interface SegmentWriterOptions {
-  /** The `.log`, open for reading and writing; the writer closes it. */
+  /** The `.log`, open for reading and writing. The writer closes it. */
   log: StorageFile;
-  /** The `.index`, open for reading and writing; the writer closes it. */
+  /** The `.index`, open for reading and writing. The writer closes it. */
   index: StorageFile;
   /**
-   * The `.writer`, open for reading and writing; the writer closes it. While it is not empty, the
-   * segment was not
-   * closed, and a torn tail may be cut. Without it, a segment that was not closed is refused.
+   * The `.writer`, open for reading and writing. The writer closes it. If it is not empty, the
+   * segment was not closed, and a torn tail may be cut. Without it, a segment that was not closed
+   * is refused.
    */
   owner?: StorageFile;
   /**
-   * An empty file, open for reading and writing, for the bytes that recovery cuts, unless they are
+   * An empty file, open for reading and writing, that gets the bytes of a torn tail unless they are
    * zeros. The caller closes it. Without it, such a torn tail is refused.
    */
   cut?: StorageFile;
@@ -59,7 +59,7 @@ export interface SegmentWriterOptions {
 }
 
 /**
- * Writes a single segment to files that are open for reading and writing, and closes them.
+ * Writes a single segment to open files, and closes them.
  *
  * It follows the rules of a log: group commit, poison, and no acknowledged message is lost. Names,
  * directories and locks are up to the caller.
@@ -87,7 +87,7 @@ export interface SegmentWriterOptions {
  * ```
  */
 export class SegmentWriter implements AsyncDisposable, Disposable {
-  /** What opening found; `undefined` for a segment that was closed or empty. */
+  /** What recovery found; `undefined` for a segment that was closed or empty. */
   readonly recovery: RecoveryReport | undefined;
 
   readonly #appender: Appender;
@@ -136,8 +136,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Makes a writer of empty files, or of a segment, which is recovered if it was not closed. If it
-   * throws, the files stay open.
+   * Makes a writer of empty files or of a segment. A segment that was not closed is recovered. If
+   * this throws, the files stay open.
    *
    * @throws {CorruptSegmentError} If more than a torn tail is damaged, or there is no owner file
    *   and the segment was not closed.
@@ -194,7 +194,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     return this.#appender.durableOffset;
   }
 
-  /** The length of the `.log` with all that is in memory, in bytes. */
+  /** The length of the `.log` with all messages in memory, in bytes. */
   get byteLength(): number {
     return this.#appender.memory.end;
   }
@@ -212,7 +212,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Appends messages in memory as one batch and returns the offset of the first; throws as
+   * Appends messages in memory as one batch and returns the offset of the first. It throws as
    * {@linkcode SegmentWriter.append} does.
    */
   appendBatch(
@@ -247,8 +247,8 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Makes everything durable, cuts the files to their data and closes them, whatever fails. Closing
-   * twice does nothing.
+   * Makes everything durable, cuts the files to their data and closes them. They are closed even
+   * after a failure. Closing twice does nothing.
    *
    * @throws {NoSpaceError} If the disk is full: what is not durable is lost.
    * @throws {PoisonedError} If a write or sync failed.
@@ -276,7 +276,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
   }
 }
 
-/** Makes an owner file say that the segment was closed, if that is so, and closes it. */
+/** Closes an owner file. A clean one says first that the segment was closed. */
 function* closeOwner(
   file: TaskFile | undefined,
   isClean: boolean,
@@ -304,7 +304,7 @@ function* closedState(
     : yield* sealedState(files, pool, firstOffset);
 }
 
-/** Makes an owner file say that the segment is open, durably. */
+/** Notes durably in an owner file that the segment is open. */
 function* markOpen(file: TaskFile, pool: BufferPool): Task<void> {
   const { physicalBlock } = file.capabilities;
   using block = yield* acquire(pool, physicalBlock, { zeroed: true });

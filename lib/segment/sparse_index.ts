@@ -21,7 +21,7 @@ export class SparseIndex {
     return true;
   }
 
-  /** Returns the entries for the next batches, which hold these messages. */
+  /** Returns the entries for the next batches, which are those of `messages`. */
   entries(messages: MessageBatch): IndexEntry[] {
     const entries: IndexEntry[] = [];
     for (let k = 0; k < messages.batchCount; k++) {

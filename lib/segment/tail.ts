@@ -4,15 +4,14 @@ import type { TaskFile } from "../storage/mod.ts";
 import { roundDown } from "./layout.ts";
 import type { IndexState } from "./write/index_writer.ts";
 
-/** Bytes are read at most this often until two reads agree. */
+/** Upper bound of the reads until two agree. */
 const TAIL_ATTEMPTS = 4;
 
 /**
- * Reads what a file holds from the last multiple of the physical block to `end`.
+ * Reads a file from the last multiple of the physical block to `end`.
  *
- * A writer writes these bytes again, acknowledged ones among them, and nothing verifies them in
- * between. A bit that was wrong in one read must not become wrong on the disk, so they are read
- * until two reads agree.
+ * A writer writes these bytes again, and they include acknowledged messages. A bit that was wrong
+ * in one read must not become wrong on the disk, so they are read until two reads agree.
  */
 export function* readTail(
   file: TaskFile,
@@ -26,7 +25,7 @@ export function* readTail(
   let before: Uint8Array | undefined;
   for (let attempt = 0; attempt < TAIL_ATTEMPTS; attempt++) {
     const read = yield* file.readNow(buffer, start, { length: unit });
-    // What is missing would be written back as whatever the memory held.
+    // Missing bytes would be written back as whatever the memory held.
     if (start + read < end) {
       throw new Deno.errors.UnexpectedEof(
         `Cannot read '${file.path}' up to byte ${end}: it ends at ${
@@ -45,7 +44,7 @@ export function* readTail(
   );
 }
 
-/** Reads where an index of `end` bytes goes on. */
+/** Reads the end of an index of `end` bytes. */
 export function* readIndexState(
   index: TaskFile,
   pool: BufferPool,

@@ -24,15 +24,15 @@ import type { IndexWriter } from "./index_writer.ts";
 import { Preparer } from "./preparer.ts";
 import type { WriteBlock } from "./write_block.ts";
 
-/** What an {@linkcode ActiveSegment} is made of. */
+/** Parts of an {@linkcode ActiveSegment}. */
 export interface ActiveSegmentOptions {
-  /** What {@linkcode PoisonedError} names. */
+  /** The path that a {@linkcode PoisonedError} names. */
   path: string;
   /** The offset of the first message. */
   firstOffset: number;
   /** The files, open for reading and writing. */
   files: SegmentFiles;
-  /** What they hold. */
+  /** The state of the files. */
   state: SegmentState;
   /** Writes the `.index`. */
   index: IndexWriter;
@@ -47,10 +47,9 @@ export interface ActiveSegmentOptions {
 }
 
 /**
- * The segment that is written: brings sealed blocks to the disk, and decides when to sync and when
- * to write the index.
+ * Writes blocks to the active segment, and decides when to sync and when to write the index.
  *
- * Not for concurrent use: one of its computations runs at a time, which `GroupCommit` sees to.
+ * Only one of its computations may run at a time. `GroupCommit` sees to that.
  */
 export class ActiveSegment {
   /** The offset of the first message. */
@@ -61,9 +60,9 @@ export class ActiveSegment {
   readonly #indexFile: TaskFile;
   readonly #index: IndexWriter;
   readonly #preparer: Preparer;
-  /** The bytes of the partly filled last physical block that was written. */
+  /** The bytes of the last physical block in the file, which is partly filled. */
   #tail: Uint8Array<ArrayBuffer>;
-  /** The same once the write in flight is over. */
+  /** The same for the write in flight, once it is complete. */
   #nextTail: Uint8Array<ArrayBuffer>;
   #written: BatchPlace;
   #durable: BatchPlace;
@@ -92,7 +91,7 @@ export class ActiveSegment {
     });
   }
 
-  /** Returns the segment after this one, which is sealed; its files are empty. */
+  /** Makes the segment after this one of empty files. This one must be sealed. */
   *next(firstOffset: number, files: SegmentFiles): Task<ActiveSegment> {
     const index = yield* this.#index.next(files.index, this.#options.pool);
     const state = emptyState(firstOffset);
@@ -100,7 +99,7 @@ export class ActiveSegment {
     return new ActiveSegment({ ...this.#options, ...own });
   }
 
-  /** Where the data in the file ends: everything before can be read. */
+  /** Where the data in the file ends. Everything before can be read. */
   get written(): BatchPlace {
     return this.#written;
   }
@@ -130,14 +129,15 @@ export class ActiveSegment {
     return this.#log.capabilities;
   }
 
-  /** Whether a checkpoint should come now that all who asked for the flush were told. */
+  /** Whether a checkpoint should be taken in the background. */
   get isCheckpointDue(): boolean {
     return this.#written.position - this.#checkpointEnd >= CHECKPOINT_DUE_BYTES;
   }
 
   /**
    * Returns the first blocks of a queue that may be written together: those of this segment, up to
-   * the next checkpoint. None if a checkpoint comes first. The first one must be of this segment.
+   * the next checkpoint. It returns none if a checkpoint must be taken first. The first block must
+   * belong to this segment.
    */
   writable(queue: readonly WriteBlock[]): WriteBlock[] {
     const limit = this.#checkpointEnd + CHECKPOINT_BYTES;
@@ -145,13 +145,13 @@ export class ActiveSegment {
       block.segmentOffset !== this.firstOffset || block.end > limit
     );
     if (end !== 0) return end < 0 ? queue.slice() : queue.slice(0, end);
-    // A block above the bound by itself: a checkpoint before it, and by its size one after it.
+    // A block above the bound is written alone, with a checkpoint before and after it.
     return queue.slice(0, this.#written.position > this.#checkpointEnd ? 0 : 1);
   }
 
   /**
-   * Writes blocks side by side. Only a single write that covers everything unsynced can carry the
-   * durability itself; `sync` does the rest.
+   * Writes blocks side by side. A single write that covers everything unsynced carries the
+   * durability itself. Otherwise the caller must `sync`.
    *
    * @throws {NoSpaceError} If the disk is full: the same blocks can be written again.
    * @throws {PoisonedError} If a write or sync failed.
@@ -164,8 +164,8 @@ export class ActiveSegment {
     const writes: Task<number>[] = [];
     yield* this.#sealGroup(group, durability);
     for (const block of group) {
-      // The next block begins with this one's partly filled last physical block: two writes in
-      // flight must not overlap.
+      // The next block begins with the last physical block of this one, if that is partly filled.
+      // Two writes in flight must not overlap.
       const length = block === last
         ? roundUp(block.fill, physicalBlock)
         : roundDown(block.fill, physicalBlock);
@@ -193,16 +193,16 @@ export class ActiveSegment {
     if (flag !== "none") this.#markSynced();
   }
 
-  /** Starts sealing a block that is full while the program goes on, if that pays. */
+  /** Starts sealing a full block on a thread of the library, if that pays. */
   sealAhead(block: WriteBlock): void {
     if (block.isLarge && this.#log.seals) block.sealAhead(this.#log);
   }
 
   /**
-   * Seals the blocks of a group, and fills in the beginning of each from the end of the one before.
+   * Seals the blocks of a group, and copies the end of each to the beginning of the next.
    *
-   * Large blocks for which no call waits to be durable are left to threads of the library. An
-   * appender that waits would wait for a thread to wake, too.
+   * Threads of the library seal large blocks, but only where no call waits for durability: that
+   * call would also wait for a thread to wake up.
    */
   *#sealGroup(
     group: readonly WriteBlock[],
@@ -226,7 +226,7 @@ export class ActiveSegment {
     this.#nextTail.set(tail);
   }
 
-  /** Returns the first failure for want of room; throws if there was another. */
+  /** Returns the first `NoSpaceError`. Throws if a write failed for another reason. */
   #checkWrites(
     results: readonly PromiseSettledResult<number>[],
   ): NoSpaceError | undefined {
@@ -288,8 +288,7 @@ export class ActiveSegment {
   }
 
   /**
-   * Gives prepared space back, then syncs the log and writes the index: after this the segment is
-   * sealed.
+   * Seals the segment: gives prepared space back, syncs the log and writes the index.
    *
    * @throws {NoSpaceError} If the disk is full: it can be tried again.
    * @throws {PoisonedError} If an operation failed.
@@ -305,7 +304,7 @@ export class ActiveSegment {
       }
       yield* this.#writeIndexIfRoom();
       yield* this.#indexFile.truncateNow(this.#index.writtenEnd);
-      // Side by side they share a commit of the filesystem's journal.
+      // Syncs side by side share a commit of the filesystem's journal.
       const files = isDurable
         ? [this.#log, this.#indexFile]
         : [this.#indexFile];
@@ -324,7 +323,7 @@ export class ActiveSegment {
       : this.#log.truncateNow(end);
   }
 
-  /** Writes the last entries. Without room for them the index is shorter, and as right as any. */
+  /** Writes the last entries. If the disk is full, the index is shorter, which is valid. */
   *#writeIndexIfRoom(): Task<void> {
     try {
       yield* this.#index.write(this.#options.clock.isIdle());
@@ -342,7 +341,7 @@ export class ActiveSegment {
   }
 
   /**
-   * Refuses files that lost their names: what is written to them is gone when they are closed.
+   * Refuses files that lost their names, because closing them would delete what was written.
    *
    * @throws {PoisonedError} If a file was removed or replaced.
    */

@@ -17,7 +17,7 @@ import type { AppendOptions, ExpectOptions } from "./prepared_message.ts";
 import { WriteMemory, type WriteMemoryOptions } from "./write_memory.ts";
 import type { WriteBlock } from "./write_block.ts";
 
-/** While something is written, the files' names are looked at this often, in microseconds. */
+/** Flushes check the files' names once in this time, in microseconds. */
 const NAMES_MICROS = 1_000_000;
 
 /** The clock and the randomness of an {@linkcode Appender}: those of a storage. */
@@ -26,66 +26,66 @@ export interface AppenderClock extends InPlaceStorage {
   random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   /** Runs a function once, later. */
   after(delayMs: number, run: () => void): StorageTimer;
-  /**
-   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
-   */
+  /** Lets the runtime serve other work; `undefined` where the storage has no such method. */
   pause(): Promise<void> | undefined;
 }
 
-/** What an {@linkcode Appender} is made of. */
+/** Parts and limits of an {@linkcode Appender}. */
 export interface AppenderOptions extends
   Omit<
     WriteMemoryOptions,
     "firstOffset" | "hasNext" | "physicalBlock" | "onBlock"
   > {
-  /** What errors name: the log's directory, or the `.log` of a segment by itself. */
+  /** The path that errors name: the log's directory, or the `.log` of a single segment. */
   path: string;
   /** Bytes of written blocks to keep in memory for tails; 0 for none. */
   tailBytes: number;
-  /** After this time, in milliseconds, what was appended is written and synced; 0 for never. */
+  /** Delay after which appended messages are written and synced, in milliseconds; 0 for never. */
   flushAfterMs: number;
   /** The clock and the randomness. */
   clock: AppenderClock;
-  /** The segment that is written first, as `state` says. */
+  /** The first segment to write, in the state that `state` says. */
   active: ActiveSegment;
-  /** What surrounds the appender. */
+  /** The hooks of the owner. */
   owner: AppenderOwner;
 }
 
-/** What surrounds an {@linkcode Appender}: a log with its directory, or two files. */
+/** Hooks of the owner of an {@linkcode Appender}, a log or a single segment. */
 export interface AppenderOwner {
   /**
-   * Makes the segment that begins at an offset; left out if there is only one. When it throws,
-   * nothing was made that counts.
+   * Creates the segment that begins at an offset. Left out if there is only one segment. If it
+   * throws, no segment was created.
    */
   next?(firstOffset: number, before: ActiveSegment): Task<ActiveSegment>;
-  /** Called when a segment was sealed and the next one took its place. */
+  /** Called after a roll, with the segment that was sealed. */
   rolled?(old: ActiveSegment): void;
-  /** Called after each flush with the messages that it made durable, and how long it took. */
+  /** Called after each flush with the number of messages that it made durable, and its duration. */
   counted?(messages: number, micros: number): void;
   /** Called once, when nothing more can be written. */
   poisoned?(error: PoisonedError): void;
-  /** Called when messages were written or became durable, or never will. */
+  /** Called when messages were written, became durable or were lost. */
   changed?(): void;
-  /** Called after each flush, when its callers were told, with the time. */
+  /** Called after each flush, once its callers were told, with the current time. */
   flushed?(nowMicros: number): void;
   /** Called after each checkpoint; it must not fail. */
   checkpoint?(): Task<void>;
-  /** Called at the end of closing, whatever happened: `isClean` if everything was sealed. */
+  /**
+   * Called at the end of closing, also after a failure. `isClean` means that everything was sealed.
+   */
   closed(isClean: boolean): Task<void>;
 }
 
 /**
- * Appends messages: owns the memory, group commit, poison and closing of a log or a segment.
+ * Appends messages to a log or a single segment: owns the memory, group commit and the poison.
  *
- * Closing always ends it: files are closed and the owner is told, whatever fails on the way.
+ * Closing always ends it. The files are closed and the owner is told, also after a failure.
  */
 export class Appender {
-  /** What errors name. */
+  /** The path that errors name. */
   readonly path: string;
-  /** Whether a durable flush may be written on this thread. */
+  /** Decides whether a durable flush may be written on this thread. */
   readonly inPlace: InPlacePolicy;
-  /** What was written last. */
+  /** The blocks that were written last. */
   readonly hotTail: HotTail;
   /** Flushes for all calls that wait. */
   readonly commit: GroupCommit;
@@ -95,33 +95,34 @@ export class Appender {
   readonly #options: AppenderOptions;
   readonly #owner: AppenderOwner;
   #active: ActiveSegment;
-  /** Memory, or what refuses messages. */
+  /** Takes messages: the memory, or an object that refuses them. */
   #target: Pick<WriteMemory, "append" | "appendBatch">;
-  /** Blocks that a flush took and did not write yet. */
+  /** Blocks that a flush took and has not written. */
   #queue: WriteBlock[] = [];
   #poison: PoisonedError | undefined;
-  /** Whether a caller was given the poison. */
+  /** Whether a caller has received the poison. */
   #isPoisonTold = false;
-  /** A caller was told that messages below this offset could not be made durable. */
+  /** A caller knows that messages below this offset could not be made durable. */
   #toldEnd = 0;
   #closing: Promise<void> | undefined;
   #isClosed = false;
-  /** Resolves when all who waited for room before have had their turn. */
+  /** Resolves when all earlier calls that wait for room are done. */
   #turn: Promise<void> = Promise.resolve();
   #waitingForRoom = 0;
   /**
-   * Looks at `#unsyncedSince`. It is not cancelled by a flush, which would cost each lone append a
-   * new one.
+   * Checks `#unsyncedSince`. A flush does not cancel it, because then each lone append would need a
+   * new timer.
    */
   #timer: StorageTimer | undefined;
   /**
-   * A time before the oldest append that is not durable, in microseconds; `undefined` if all are.
+   * A time before the oldest append that is not durable, in microseconds; `undefined` if there is
+   * none.
    */
   #unsyncedSince: number | undefined;
   readonly #removeReclaimer: () => void;
-  /** Syncs of segments that were rolled. */
+  /** Syncs of earlier segments. */
   #syncs = 0;
-  /** When a flush looked at the files' names, in microseconds; 0 before the first. */
+  /** When a flush last checked the files' names, in microseconds. */
   #namesSeenAt = 0;
 
   constructor(options: AppenderOptions) {
@@ -184,20 +185,18 @@ export class Appender {
     return this.#options.clock.now();
   }
 
-  /**
-   * Lets the runtime look for what others wait for; `undefined` where there is nothing of the kind.
-   */
+  /** Lets the runtime serve other work; `undefined` where the storage has no such method. */
   pause(): Promise<void> | undefined {
     return this.#options.clock.pause();
   }
 
-  /** Appends a message in memory and returns its offset. When it throws, nothing has changed. */
+  /** Appends a message in memory and returns its offset. If it throws, nothing has changed. */
   append(payload: Uint8Array | string, options?: AppendOptions): number {
     return this.#target.append(payload, options);
   }
 
   /**
-   * Appends messages in memory as one batch and returns the offset of the first. When it throws,
+   * Appends messages in memory as one batch and returns the offset of the first. If it throws,
    * nothing has changed.
    */
   appendBatch(
@@ -208,8 +207,8 @@ export class Appender {
   }
 
   /**
-   * Appends a message, waiting in turn for room if there is none, and resolves to its offset when
-   * it is durable.
+   * Appends a message and resolves to its offset when it is durable. If memory is full, it waits in
+   * turn for room.
    */
   appendDurable(
     payload: Uint8Array | string,
@@ -236,7 +235,7 @@ export class Appender {
     }).then((offset) => this.commit.appended(offset, signal));
   }
 
-  /** Resolves when there is room in memory for another block, in turn. */
+  /** Waits in turn until memory has room for another block. */
   ready(signal?: AbortSignal): Promise<void> {
     const { bufferBytes } = this.#options;
     return this.#inTurn(signal, async () => {
@@ -248,7 +247,7 @@ export class Appender {
     });
   }
 
-  /** Runs `body` when all who asked before are done. */
+  /** Runs `body` when all earlier calls are done. */
   async #inTurn<T>(
     signal: AbortSignal | undefined,
     body: () => Promise<T>,
@@ -266,7 +265,7 @@ export class Appender {
     }
   }
 
-  /** Waits until a block of so many bytes can be had: by writing what waits, then by the pool. */
+  /** Makes room for a block of `bytes`: writes what waits in memory, then waits for the pool. */
   async #makeRoom(
     bytes: number,
     signal: AbortSignal | undefined,
@@ -287,7 +286,7 @@ export class Appender {
     } catch (error) {
       if (!(error instanceof PoolLimitError)) throw error;
     }
-    // The memory may be this log's own.
+    // This log itself may hold the memory that is missing.
     if (memory.pendingBytes > 0) await this.#flushForRoom(signal);
     memory.offer(
       await pool.acquire(length, signal === undefined ? {} : { signal }),
@@ -330,8 +329,7 @@ export class Appender {
   }
 
   /**
-   * Closes at the end of a `using` block: an error that a caller was given before is not thrown
-   * again.
+   * Closes at the end of a `using` block. It does not repeat an error that a caller has received.
    */
   async dispose(): Promise<void> {
     try {
@@ -350,19 +348,19 @@ export class Appender {
     }
   }
 
-  /** Whether a caller knows of the failure of closing, for all messages that are lost by it. */
+  /** Whether a caller knows why closing failed, and that all unwritten messages are lost. */
   #isTold(error: unknown): boolean {
     if (error === this.#poison) return this.#isPoisonTold;
     return error instanceof NoSpaceError && this.#toldEnd >= this.nextOffset;
   }
 
-  /** Returns why nothing more can be written, if so, for a caller. */
+  /** Returns why nothing more can be written, if so, and notes that a caller knows it. */
   #tellPoison(): PoisonedError | undefined {
     this.#isPoisonTold = this.#poison !== undefined;
     return this.#poison;
   }
 
-  /** From here on appends are refused. */
+  /** Refuses messages from now on. */
   #refuse(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
@@ -394,7 +392,7 @@ export class Appender {
     if (failure !== undefined) throw failure;
   }
 
-  /** Makes what a full disk still took durable. Returns the error for the rest. */
+  /** Makes durable what was written before the disk was full. Returns the error for the rest. */
   *#syncAfter(error: unknown): Task<unknown> {
     if (!(error instanceof NoSpaceError)) return error;
     try {
@@ -424,7 +422,7 @@ export class Appender {
     );
   }
 
-  /** The first message of a block was appended, and before it perhaps the last of another. */
+  /** Called when a block was begun, perhaps because the one before is full. */
   #onBlock(): void {
     const full = this.memory.lastFull;
     if (full !== undefined) {
@@ -437,9 +435,7 @@ export class Appender {
     if (this.#timer === undefined) this.#lookAfter(flushAfterMs);
   }
 
-  /**
-   * Looks later whether something waits that nobody asks for, and writes it when its time has come.
-   */
+  /** Starts a timer that writes appended messages once `flushAfterMs` have passed. */
   #lookAfter(delayMs: number): void {
     this.#timer = this.#options.clock.after(delayMs, () => {
       this.#timer = undefined;
@@ -453,15 +449,13 @@ export class Appender {
     });
   }
 
-  /**
-   * Whether a checkpoint is due: it comes after a flush, when all who asked for that were told.
-   */
+  /** Whether a checkpoint is due. It is taken after a flush, once the callers were told. */
   get isCheckpointDue(): boolean {
     return this.#poison === undefined && this.#active.isCheckpointDue;
   }
 
   /**
-   * Writes what is in memory and, unless told `"none"`, makes it durable.
+   * Writes everything in memory and makes it durable, unless `durability` is `"none"`.
    *
    * @param nowMicros The time of the storage's clock.
    */
@@ -506,7 +500,7 @@ export class Appender {
     }
   }
 
-  /** Seals the active segment and goes on in the next one. */
+  /** Seals the active segment and makes the next one active. */
   *#roll(firstOffset: number): Task<void> {
     const old = this.#active;
     this.#active.checkNames();
@@ -524,8 +518,8 @@ export class Appender {
   }
 
   /**
-   * Writes everything, seals the active segment and goes on in the next one, if it is still the one
-   * that begins at `firstOffset` and holds messages. Run it while no flush is in flight.
+   * Writes everything, seals the active segment and makes the next one active. It does nothing if
+   * that segment is empty, or no longer begins at `firstOffset`. No flush may be in flight.
    */
   *roll(firstOffset: number): Task<void> {
     this.check("roll");
@@ -558,7 +552,7 @@ export class Appender {
     if (this.#owner.checkpoint) yield* this.#owner.checkpoint();
   }
 
-  /** Called after each flush, when its callers were told, with the time. */
+  /** Called after each flush, once its callers were told, with the current time. */
   flushed(nowMicros: number): void {
     this.#owner.flushed?.(nowMicros);
   }
@@ -568,12 +562,12 @@ export class Appender {
     if (this.#poison === undefined) return this.#active.prepare(isPaused);
   }
 
-  /** Called after each flush with the messages that it made durable, and how long it took. */
+  /** Called after each flush with the number of messages that it made durable, and its duration. */
   counted(messages: number, micros: number): void {
     this.#owner.counted?.(messages, micros);
   }
 
-  /** Called with the failure of a flush for which no call waits: the next append throws it. */
+  /** Called with the failure of a flush for which no call waited. The next append throws it. */
   failedUnseen(error: unknown): void {
     if (this.#poison !== undefined || this.#isClosed) return;
     const end = this.nextOffset;
@@ -584,13 +578,16 @@ export class Appender {
     });
   }
 
-  /** Called when the failure of a flush of all messages below `end` was given to a caller. */
+  /** Called when a caller received the failure of a flush of the messages below `end`. */
   failedSeen(end: number): void {
     this.#toldEnd = end;
     this.#isPoisonTold = this.#poison !== undefined;
   }
 
-  /** Returns what a caller gets for a failed write or sync, which may poison the log. */
+  /**
+   * Returns the error for the caller of a failed write or sync. Poisons the log if messages may be
+   * lost.
+   */
   #failure(error: unknown): unknown {
     if (error instanceof NothingWritten) return error.reason;
     if (!isHarmless(error)) this.#setPoison(error);
@@ -610,7 +607,7 @@ export class Appender {
   }
 }
 
-/** Returns what throws for every message. */
+/** Returns an object that refuses every message. */
 function refusing(
   reason: () => unknown,
 ): { append(): never; appendBatch(): never } {
@@ -620,12 +617,15 @@ function refusing(
   return { append: refuse, appendBatch: refuse };
 }
 
-/** The next segment could not be made: nothing was written, the next flush tries again. */
+/**
+ * Tells that the next segment could not be created. Nothing was written, so the next flush tries
+ * again.
+ */
 class NothingWritten {
   constructor(readonly reason: unknown) {}
 }
 
-/** What the system says when it has no room for another file, or does not let us make one. */
+/** Codes of the system for a file that cannot be created. */
 const CREATE_FAILURES = [
   "EMFILE",
   "ENFILE",
@@ -637,17 +637,14 @@ const CREATE_FAILURES = [
   "EROFS",
 ];
 
-/**
- * Whether an error of making a segment left nothing behind. What a failed sync leaves is unknown,
- * whatever its reason.
- */
+/** Whether creating a segment failed without a trace. What a failed sync leaves is unknown. */
 function isCreateFailure(error: unknown): boolean {
   const { code, syscall } = error as { code?: string; syscall?: string };
   return code !== undefined && CREATE_FAILURES.includes(code) &&
     syscall !== "fsync";
 }
 
-/** Whether after an error nothing is lost and the next flush can try again. */
+/** Whether nothing is lost by an error, so that the next flush can try again. */
 function isHarmless(error: unknown): boolean {
   return error instanceof NoSpaceError || error instanceof PoolLimitError;
 }

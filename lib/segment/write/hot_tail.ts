@@ -19,23 +19,22 @@ interface HotBlock {
   readonly position: number;
   /** Bytes of pooled memory. */
   readonly bytes: number;
-  /** Where its messages lie: found by the first reader, shared by all. */
+  /** Where its messages lie. The first reader finds them for all. */
   layout: BatchLayout | undefined;
 }
 
-/** Blocks that were given up are taken out of the list this many at a time. */
+/** Dropped blocks are removed from the list this many at a time. */
 const DROPPED = 64;
 
 /**
- * Keeps what was written last in memory, so that tails of the same isolate need not read it from
- * the disk.
+ * Keeps the blocks that were written last in memory, for tails of the same isolate.
  *
- * Blocks are frozen: any number of tails share one. The oldest go first, when there are more than
+ * Blocks are frozen, so any number of tails share one. The oldest blocks are dropped above
  * `maxBytes`, and all when the pool is short.
  */
 export class HotTail {
   readonly #maxBytes: number;
-  /** The blocks from `#first`; what is before it was given up. */
+  /** The blocks, from `#first`. Those before were dropped. */
   #blocks: HotBlock[] = [];
   #first = 0;
   #bytes = 0;
@@ -50,7 +49,7 @@ export class HotTail {
     return this.#bytes;
   }
 
-  /** Takes a block that is in the file. It follows the last one. */
+  /** Takes the next block that was written to the file. */
   push(block: WriteBlock): void {
     const bytes = block.buffer.capacity;
     if (bytes > this.#maxBytes) {
@@ -84,8 +83,8 @@ export class HotTail {
   }
 
   /**
-   * Returns messages from `offset`, as a batch that holds their block; `undefined` if they are not
-   * in memory, or their block goes beyond `bound`.
+   * Returns the messages of a block from `offset`, as a batch that holds the block. Returns
+   * `undefined` if no block has that offset, or if the block ends after the offset `bound`.
    */
   read(offset: number, bound: number): MessageBatch | undefined {
     const block = this.#find(offset);
@@ -121,7 +120,7 @@ export class HotTail {
       : undefined;
   }
 
-  /** Gives up what begins at or after `offset`. */
+  /** Drops all blocks with a message at or after `offset`. */
   dropFrom(offset: number): void {
     this.#compact();
     const count = this.#blocks.findIndex((block) => block.nextOffset > offset);
@@ -133,8 +132,8 @@ export class HotTail {
   }
 
   /**
-   * Gives all memory up; what is being read stays until its readers are done. Returns whether there
-   * was any.
+   * Drops all blocks. Their memory stays until its readers are done. Returns whether there was a
+   * block.
    */
   clear(): boolean {
     this.#compact();

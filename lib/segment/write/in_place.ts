@@ -1,29 +1,28 @@
-/** Durable writes of each way that are remembered. */
+/** Number of latest durable writes that count, for each way to write. */
 const WINDOW = 128;
-/** A write is made in place only after this many are known: a log's first ones are not typical. */
-const LEAST_SAMPLES = 32;
-/** The bound of the device's p99, in microseconds. */
-const MAX_MICROS = 1000;
-/** One write of this many is tried in place where the engine's latencies do not tell. */
-const LEAST_TRIAL_GAP = 8;
-/** The same after trials that were slow. */
-const MOST_TRIAL_GAP = 1024;
 /**
- * Between two pauses writes follow each other for this long, in microseconds, and for longer where
- * pauses are dear.
+ * Nothing is written in place before this many writes: the first writes of a log are not typical.
  */
+const LEAST_SAMPLES = 32;
+/** Upper bound of the device's p99, in microseconds. */
+const MAX_MICROS = 1000;
+/** One of this many writes is a trial in place, where the engine's latencies do not suffice. */
+const LEAST_TRIAL_GAP = 8;
+/** Upper bound of that number, after slow trials. */
+const MOST_TRIAL_GAP = 1024;
+/** Time between two pauses, in microseconds; longer where pauses take long. */
 const STRETCH_MICROS = { least: 1000, most: 10_000 } as const;
-/** The share of the time that pauses may take. */
+/** Share of the time that pauses may take. */
 const PAUSE_SHARE = 0.035;
-/** The share of the time that other work on the thread may take. */
+/** Share of the time that other work on the thread may take. */
 const MAX_LOAD = 0.05;
-/** A pause without other work in it takes at most this much longer than usual, in microseconds. */
+/** A pause without other work takes at most this much longer than usual, in microseconds. */
 const JITTER_MICROS = 30;
-/** The weight of a pause in the load. */
+/** Weight of a pause in the load. */
 const LOAD_WEIGHT = 1 / 32;
-/** The shortest of this many pauses is where the usual one begins. */
+/** The estimate of the usual pause starts with the shortest of this many. */
 const FIRST_PAUSES = 64;
-/** How far a pause moves the usual one, as a share of it. */
+/** How far a pause moves that estimate, as a share of it. */
 const USUAL_STEP = 1 / 512;
 
 /** What an {@linkcode InPlacePolicy} asks the storage. */
@@ -34,12 +33,12 @@ export interface InPlaceStorage {
   isIdle(): boolean;
 }
 
-/** The last latencies of one way to write. */
+/** The latest latencies of one way to write. */
 class Latencies {
   readonly #micros = new Float64Array(WINDOW);
-  /** Latencies noted since the last reset. */
+  /** Number of latencies since the last reset. */
   count = 0;
-  /** Those of the window that are above the bound. */
+  /** Number of latencies of the window above the bound. */
   slow = 0;
 
   note(micros: number): void {
@@ -53,12 +52,12 @@ class Latencies {
     this.count = this.slow = 0;
   }
 
-  /** Whether their p99 is known to be below the bound. */
+  /** Whether enough latencies are known, and their p99 is below the bound. */
   get areFast(): boolean {
     return this.count >= LEAST_SAMPLES && this.slow <= 1;
   }
 
-  /** Whether at least half of them are below the bound, of enough. */
+  /** Whether enough latencies are known, and at least half are below the bound. */
   get areMostlyFast(): boolean {
     return this.count >= LEAST_SAMPLES &&
       2 * this.slow <= Math.min(this.count, WINDOW);
@@ -69,21 +68,21 @@ class Latencies {
  * Decides whether a durable flush may be written on the program's own thread.
  *
  * Handing a write to a ring or a thread costs two wake-ups, 5 to 100 us each. While all appenders
- * wait for it and the program has nothing else to do, its thread waits in the kernel anyway, so the
- * write itself may be made there. The price: nothing else runs during the write. So it is made in
- * place only while
+ * wait for it and the program has nothing else to do, the thread waits in the kernel anyway. So the
+ * thread may as well write. The price is that nothing else runs during the write. Therefore a flush
+ * is written in place only while
  * - the storage has no other operation in flight, and lets the thread wait (`isIdle`),
- * - other work took at most 5 % of the recent time: after every 1 to 10 ms there is a pause, in
- *   which others can run, and what it takes beyond the usual is their work,
+ * - other work took at most 5 % of the recent time: every 1 to 10 ms there is a pause, in which other
+ *   work can run, and its duration above the usual one counts as work,
  * - the device's p99 is below 1 ms: at most one of the last 128 writes took longer, and at least 32
  *   are known.
  *
- * The latency of a write by the engine is that of the device and of two wake-ups. Where wake-ups
- * are slow now and then, it says too little of the device. If at least half of those writes are
- * fast, one of eight is tried in place, and 32 of these tell.
+ * The latency of a write by the engine includes two wake-ups. Where some wake-ups are slow, it says
+ * too little about the device. If at least half of those writes are fast, one of eight is a trial
+ * in place, and 32 trials decide.
  *
- * A device that becomes slow is noticed after one write. After that, 32 writes by the engine come
- * first, and trials become rarer each time. A device that hangs blocks the thread for one write.
+ * One slow write in place is enough to stop. After it come 32 writes by the engine, and trials
+ * become rarer each time. A device that hangs blocks the thread for one write.
  */
 export class InPlacePolicy {
   readonly #storage: InPlaceStorage;
@@ -92,13 +91,15 @@ export class InPlacePolicy {
   /** Writes by the engine since the last one in place. */
   #sinceTrial = 0;
   #trialGap = LEAST_TRIAL_GAP;
-  /** Whether writes in place were slow, so that only trials tell. */
+  /** Whether writes in place were slow. Then only trials count. */
   #needsTrials = false;
-  /** The usual duration of a pause, about its lower quartile; 0 before the first. */
+  /**
+   * Usual duration of a pause, about the lower quartile, in microseconds; 0 before the first pause.
+   */
   #pauseMicros = 0;
   #pauses = 0;
   #pausedAt = 0;
-  /** The share of the recent time that other work took. */
+  /** Share of the recent time that other work took. */
   #load = 0;
 
   constructor(storage: InPlaceStorage) {
@@ -114,7 +115,7 @@ export class InPlacePolicy {
     return this.#sinceTrial >= this.#trialGap;
   }
 
-  /** Notes how long a durable write took during which nothing else was in flight. */
+  /** Notes the duration of a durable write that was alone in flight. */
   written(micros: number, wasInPlace: boolean): void {
     if (!wasInPlace) {
       this.#byEngine.note(micros);
@@ -136,7 +137,7 @@ export class InPlacePolicy {
     this.#trialGap = Math.min(2 * this.#trialGap, MOST_TRIAL_GAP);
   }
 
-  /** Whether writes have followed each other for as long as others can wait. */
+  /** Whether it is time for a pause. */
   get isPauseDue(): boolean {
     const { least, most } = STRETCH_MICROS;
     const wanted = this.#pauseMicros / PAUSE_SHARE;
@@ -144,7 +145,7 @@ export class InPlacePolicy {
     return this.#storage.now() - this.#pausedAt >= stretch;
   }
 
-  /** Notes a pause, in which others could run. */
+  /** Notes the duration of a pause, in which other work could run. */
   paused(micros: number): void {
     const usual = this.#pauseMicros;
     const now = this.#storage.now();
@@ -153,7 +154,7 @@ export class InPlacePolicy {
     if (this.#pauses++ < FIRST_PAUSES) {
       this.#pauseMicros = usual === 0 ? micros : Math.min(usual, micros);
     } else {
-      // A quarter of the pauses is shorter where both directions balance.
+      // Both directions balance where a quarter of the pauses is shorter.
       this.#pauseMicros += USUAL_STEP * usual * (micros > usual ? 1 : -3);
     }
     const otherMicros = Math.max(0, micros - usual - JITTER_MICROS);

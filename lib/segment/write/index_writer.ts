@@ -8,14 +8,14 @@ import { acquire, type BufferPool, type PooledBuffer } from "../../pool/mod.ts";
 import type { TaskFile } from "../../storage/mod.ts";
 import { roundDown, roundUp } from "../layout.ts";
 
-/** Bytes of the block through which entries reach the file, at least. */
+/** Least size of the block through which entries reach the file, in bytes. */
 const BLOCK_BYTES = 8 * 1024;
 
-/** Where an {@linkcode IndexWriter} goes on. */
+/** The end of an index, where an {@linkcode IndexWriter} goes on. */
 export interface IndexState {
   /** Bytes of entries that the file holds. */
   end: number;
-  /** What it holds from the last multiple of the physical block to `end`. */
+  /** The bytes of the file from the last multiple of the physical block to `end`. */
   tail: Uint8Array;
 }
 
@@ -23,10 +23,10 @@ export interface IndexState {
 export const EMPTY_INDEX: IndexState = { end: 0, tail: new Uint8Array(0) };
 
 /**
- * Writes the entries of an `.index` file in whole physical blocks; the last one is written again as
- * it fills.
+ * Writes the entries of an `.index` file in whole physical blocks, the last one again as it fills.
  *
- * Entries wait in memory for a checkpoint, so the file describes only durable bytes of the log.
+ * Entries wait in memory for a checkpoint, so that the file describes only durable bytes of the
+ * log.
  */
 export class IndexWriter implements Disposable {
   readonly #file: TaskFile;
@@ -45,7 +45,7 @@ export class IndexWriter implements Disposable {
   #pending: IndexEntry[] = [];
   /** Whether the block holds entries that the file may not. */
   #isDirty = false;
-  /** Up to where the file holds whole entries. */
+  /** Where the whole entries in the file end. */
   #writtenEnd: number;
 
   /** Takes a block of zeros. */
@@ -63,7 +63,7 @@ export class IndexWriter implements Disposable {
     this.#writtenEnd = end;
   }
 
-  /** Makes a writer; at the pool's limit it waits for its block. */
+  /** Makes a writer. At the pool's limit it waits for its block. */
   static *open(
     file: TaskFile,
     pool: BufferPool,
@@ -74,8 +74,8 @@ export class IndexWriter implements Disposable {
   }
 
   /**
-   * Makes the writer of the next index, which is empty, with the block of this one, which writes
-   * nothing more. So a log at the pool's limit can go on in another segment.
+   * Makes the writer of the next index, which is empty. It takes over the block of this one, so
+   * that a log at the pool's limit can begin another segment.
    */
   *next(file: TaskFile, pool: BufferPool): Task<IndexWriter> {
     if (this.#block.length !== blockBytesOf(file)) {
@@ -86,7 +86,7 @@ export class IndexWriter implements Disposable {
     return new IndexWriter(file, this.#block, EMPTY_INDEX);
   }
 
-  /** Up to where the file holds whole entries, in bytes. */
+  /** Where the whole entries in the file end, in bytes. */
   get writtenEnd(): number {
     return this.#writtenEnd;
   }
@@ -97,8 +97,8 @@ export class IndexWriter implements Disposable {
   }
 
   /**
-   * Writes all entries, without a sync. When a write fails, they stay and the next call writes the
-   * same bytes.
+   * Writes all entries without a sync. If a write fails, the entries stay, and the next call writes
+   * the same bytes.
    *
    * @param isInPlace Whether the program's thread may wait for the writes.
    */

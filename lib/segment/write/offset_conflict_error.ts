@@ -1,5 +1,5 @@
 /**
- * Reports that the message would not get the expected offset, because another call has appended.
+ * Reports that a message would not get the expected offset, because another call has appended one.
  * Nothing was appended.
  *
  * @example Two writers of one account
@@ -40,7 +40,7 @@ export class OffsetConflictError extends Error {
 }
 
 /**
- * Refuses an append that expects another offset than the next.
+ * Refuses an append that expects another offset than the next one.
  *
  * @throws {OffsetConflictError} If so.
  * @throws {RangeError} If the expected value is not an offset.

@@ -1,13 +1,10 @@
-/**
- * A durable flush of at most this many bytes is faster into prepared blocks; a larger one is as
- * fast without them.
- */
+/** Prepared blocks make a durable flush of at most this many bytes faster, but not a larger one. */
 const SMALL_FLUSH_BYTES = 64 * 1024;
-/** So many small durable flushes in a row are needed before anything is prepared. */
+/** Nothing is prepared before this many small durable flushes in a row. */
 const LEAST_FLUSHES = 4;
 /** The smallest window. */
 const LEAST_WINDOW_BYTES = 64 * 1024;
-/** A window is at most this part of what small durable flushes have written. */
+/** A window is at most this share of the bytes that small durable flushes have written. */
 const WINDOW_SHARE = 1 / 8;
 /** The largest window of a log that is written now and then. */
 const SLOW_WINDOW_BYTES = 1024 * 1024;
@@ -17,15 +14,18 @@ const SLOW_MICROS = 10_000_000;
 /**
  * Decides how far ahead of the data a log's file is allocated and zeroed.
  *
- * A durable write into blocks that are there needs no commit of the filesystem's journal. That pays
- * for small writes only, and the zeros are written in addition to the data. So the window follows
- * need: nothing before a few small durable flushes came in a row; then an eighth of what they have
- * written, from 64 KiB up; never more than 1 MiB for a log that is written now and then; nothing
- * after a large flush. At most an eighth of the data is written as zeros in vain.
+ * A durable write into existing blocks needs no commit of the filesystem's journal. That pays for
+ * small writes only, and the zeros are written in addition to the data. So the window follows need:
+ * - nothing before a few small durable flushes in a row,
+ * - then an eighth of the bytes that they have written, at least 64 KiB,
+ * - at most 1 MiB for a log that is written now and then,
+ * - nothing after a large flush.
+ *
+ * So zeros that were written in vain are at most an eighth of the data.
  */
 export class PreparePolicy {
   readonly #maxBytes: number;
-  /** Small durable flushes since the last large one, and their bytes. */
+  /** Small durable flushes since the last large flush, and their bytes. */
   #smallFlushes = 0;
   #smallBytes = 0;
   #windowBytes = 0;
@@ -48,13 +48,13 @@ export class PreparePolicy {
     }
   }
 
-  /** Whether a window should be prepared, with `leftBytes` left of the last one. */
+  /** Whether to prepare a window when `leftBytes` of the last one are left. */
   wants(leftBytes: number): boolean {
     return this.#maxBytes > 0 && this.#smallFlushes >= LEAST_FLUSHES &&
       leftBytes <= this.#windowBytes / 4;
   }
 
-  /** Returns how long the window is that is prepared now, in bytes. */
+  /** Returns the length of the next window, in bytes. */
   next(nowMicros: number): number {
     const before = this.#preparedAt;
     const isSlow = before !== undefined && nowMicros - before > SLOW_MICROS;

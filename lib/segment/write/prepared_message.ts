@@ -31,15 +31,15 @@ export interface AppendOptions extends ExpectOptions {
 const ENCODER = new TextEncoder();
 const NONE = new Uint8Array(0);
 
-/** A message whose parts were checked. */
+/** A message with checked parts. */
 export interface PreparedMessage {
   /** The payload's bytes. */
   payload: Uint8Array;
   /** The user headers, encoded. */
   userHeaders: Uint8Array;
-  /** 16 bytes, if given. */
+  /** The id as 16 bytes, if given. */
   id: Uint8Array | undefined;
-  /** Microseconds, if given. */
+  /** The producer time in microseconds, if given. */
   originTimestamp: number | undefined;
   /** Bytes of its frame: header, payload and user headers. */
   frameBytes: number;
@@ -92,7 +92,7 @@ export function checkPayload(bytes: Uint8Array): void {
   }
 }
 
-/** Throws a `TypeError` if an empty view is empty because its buffer was detached. */
+/** Throws a `TypeError` if a view is empty because its buffer was detached. */
 export function checkAttached(name: string, bytes: Uint8Array): void {
   if (!(bytes.buffer as ArrayBuffer).detached) return;
   throw new TypeError(

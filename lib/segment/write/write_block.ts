@@ -21,8 +21,8 @@ import type { BatchPlace } from "../segment_scan.ts";
 import type { PreparedMessage } from "./prepared_message.ts";
 
 /**
- * A block of this many bytes may be sealed by a thread of the library: hashing takes longer than
- * waking the thread.
+ * From this size a thread of the library may seal a block: hashing takes longer than waking the
+ * thread.
  */
 const THREAD_SEAL_BYTES = 64 * 1024;
 const ENCODER = new TextEncoder();
@@ -44,7 +44,7 @@ export class WriteBlock {
   /** Where the block's first byte goes in the `.log`: a multiple of the physical block. */
   readonly position: number;
   /**
-   * Bytes at the beginning that an earlier block holds, too: the physical block that is written
+   * Bytes at the beginning that an earlier block also holds: the physical block that is written
    * again. They are filled in when the block is written.
    */
   readonly prefix: number;
@@ -52,31 +52,29 @@ export class WriteBlock {
   readonly firstOffset: number;
   /** Batches that get an index entry. */
   readonly indexed: BatchPlace[] = [];
-  /** Where batches end at the latest, in bytes from the block's beginning. */
+  /** Upper bound of the end of the last batch, in bytes from the block's beginning. */
   limit = 0;
 
   #sealing: "no" | "by a thread" | "done" = "no";
   /** Called when the thread that seals the block is done. */
   #whenSealed: () => void = () => {};
-  /** How to seal it; `undefined` until it is finished. */
+  /** The arguments of sealing; `undefined` until the block is finished. */
   #run: SealRun | undefined;
 
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array<ArrayBuffer>;
-  /** Where the open batch ends at the latest; 0 if the next message begins another batch. */
+  /** Upper bound of the end of the open batch; 0 if the next message begins another batch. */
   #batchLimit = 0;
-  /**
-   * The same for what {@linkcode WriteBlock.add} takes: 0 if each message must be checked first.
-   */
+  /** The same for {@linkcode WriteBlock.add}; 0 if each message must be checked first. */
   #plainLimit = 0;
   #fill: number;
   /** Where the lowest record begins. */
   #recordsStart: number;
   #count = 0;
-  /** What the next record begins with: `RECORD_BATCH_START` after a batch was opened. */
+  /** Flags of the next record: `RECORD_BATCH_START` after a batch was opened. */
   #flags = 0;
 
-  /** Takes a leased block. It has no room for batches before it gets a limit. */
+  /** Takes a leased block. It has no room for batches until its `limit` is set. */
   constructor(
     buffer: PooledBuffer,
     place: Pick<
@@ -97,7 +95,7 @@ export class WriteBlock {
     this.#recordsStart = length;
   }
 
-  /** Messages in it. */
+  /** Number of messages. */
   get count(): number {
     return this.#count;
   }
@@ -128,7 +126,8 @@ export class WriteBlock {
   }
 
   /**
-   * Whether `count` messages of `frameBytes` in all fit, in the open batch or in one of their own.
+   * Whether `count` messages with `frameBytes` bytes in total fit into the open batch, or else into
+   * a batch of their own.
    */
   fits(frameBytes: number, count: number, inOpenBatch: boolean): boolean {
     const header = inOpenBatch ? 0 : BATCH_HEADER_BYTES;
@@ -139,7 +138,7 @@ export class WriteBlock {
   }
 
   /**
-   * Opens a batch of at most `maxBytes` bytes; a record of the next message says so.
+   * Opens a batch of at most `maxBytes` bytes. The record of the next message marks its beginning.
    *
    * @param isIndexed Whether it gets an index entry.
    * @param isPlain Whether {@linkcode WriteBlock.add} may add to it.
@@ -155,7 +154,7 @@ export class WriteBlock {
     this.#flags = RECORD_BATCH_START;
   }
 
-  /** Ends the open batch: what comes next begins another one. */
+  /** Ends the open batch. The next message begins another one. */
   endBatch(): void {
     this.#batchLimit = this.#plainLimit = 0;
   }
@@ -179,7 +178,7 @@ export class WriteBlock {
       // A unit of UTF-16 becomes at most 3 bytes.
       const most = 3 * payload.length;
       if (start + most > limit) return -1;
-      // Cheaper by half than `subarray`.
+      // This takes half the time of `subarray`.
       const place = new Uint8Array(
         bytes.buffer,
         bytes.byteOffset + start,
@@ -189,7 +188,7 @@ export class WriteBlock {
     } else {
       if (!(payload instanceof Uint8Array)) return -1;
       length = payload.length;
-      // An empty view may be a detached one.
+      // The buffer of an empty view may be detached.
       if (length === 0 || start + length > limit) return -1;
       bytes.set(payload, start);
     }
@@ -198,7 +197,7 @@ export class WriteBlock {
     return this.firstOffset + this.#count - 1;
   }
 
-  /** Adds a message to the open batch, for which there must be room. */
+  /** Adds a message to the open batch, which must have room. */
   addPrepared(message: PreparedMessage): void {
     const at = this.#fill;
     const bytes = this.#bytes;
@@ -220,7 +219,7 @@ export class WriteBlock {
     this.#fill = at + message.frameBytes;
   }
 
-  /** Adds messages that are only payloads to the open batch, for which there must be room. */
+  /** Adds messages that are only payloads to the open batch, which must have room. */
   addPayloads(payloads: readonly Uint8Array[]): void {
     for (const payload of payloads) {
       const start = this.#fill + FRAME_HEADER_BYTES;
@@ -230,7 +229,7 @@ export class WriteBlock {
     }
   }
 
-  /** Does the same with payloads that lie back to back in `source`. */
+  /** Adds payloads that lie back to back in `source` to the open batch, which must have room. */
   addFlat(
     source: Uint8Array<ArrayBuffer>,
     lengths: Uint32Array<ArrayBuffer>,
@@ -252,7 +251,7 @@ export class WriteBlock {
     this.#recordsStart -= lengths.length * RECORD_BYTES;
   }
 
-  /** Notes the lengths of the message that was put at the end. */
+  /** Adds the record of the message at the end. */
   #record(payloadLength: number, word: number): void {
     const at = (this.#recordsStart -= RECORD_BYTES) / 4;
     this.#words[at] = payloadLength;
@@ -279,17 +278,17 @@ export class WriteBlock {
     };
   }
 
-  /** Whether a thread of the library may seal it: then that takes longer than waking the thread. */
+  /** Whether a thread of the library may seal it. */
   get isLarge(): boolean {
     return this.byteLength >= THREAD_SEAL_BYTES;
   }
 
-  /** Whether a thread seals it now: nothing of it can be used. */
+  /** Whether a thread is sealing it. The block cannot be used meanwhile. */
   get isSealing(): boolean {
     return this.#sealing === "by a thread";
   }
 
-  /** Starts sealing it by a thread of the library, unless that was done before. */
+  /** Starts sealing it on a thread of the library, unless that was done before. */
   sealAhead(file: TaskFile): void {
     if (this.#sealing !== "no") return;
     putSealContext(this.buffer.bytes, this.#bytes.length, this.#run!);
@@ -301,12 +300,12 @@ export class WriteBlock {
     try {
       file.seal(this.buffer, over("done"), over("no"));
     } catch {
-      // It is sealed in place then.
+      // The flush seals it in place.
       this.#sealing = "no";
     }
   }
 
-  /** Lets a thread seal it and waits for that; a caller that blocks only waits. */
+  /** Seals it on a thread and waits for that. A caller that blocks does not start a thread. */
   sealByThread(file: TaskFile): Task<void> {
     return perform({
       kind: "seal",
@@ -332,12 +331,12 @@ export class WriteBlock {
     this.buffer.bytes.fill(0, this.#fill, roundUp(this.#fill, physicalBlock));
   }
 
-  /** Fills in the beginning from the end of the block before it. */
+  /** Fills in the prefix from the end of the block before. */
   putPrefix(tail: Uint8Array): void {
     if (this.prefix > 0) this.buffer.bytes.set(tail.subarray(0, this.prefix));
   }
 
-  /** The bytes of its partly filled last physical block, once it is sealed. */
+  /** Returns the bytes of the partly filled last physical block, once it is sealed. */
   tail(physicalBlock: number): Uint8Array<ArrayBuffer> {
     const start = roundDown(this.#fill, physicalBlock);
     return this.buffer.bytes.subarray(start, this.#fill);

@@ -27,7 +27,7 @@ import {
 } from "./prepared_message.ts";
 import { WriteBlock } from "./write_block.ts";
 
-/** What {@linkcode WriteMemory} is made of. */
+/** Options of {@linkcode WriteMemory}. */
 export interface WriteMemoryOptions {
   /** Where blocks come from. */
   pool: BufferPool;
@@ -39,7 +39,7 @@ export interface WriteMemoryOptions {
   segmentBytes: number;
   /** The offset of the first message of the segment to which messages go. */
   firstOffset: number;
-  /** What that segment holds. */
+  /** The state of that segment. */
   state: SegmentState;
   /** Whether another segment follows it. */
   hasNext: boolean;
@@ -52,15 +52,15 @@ export interface WriteMemoryOptions {
     /** Fills a view with random bytes. */
     random(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   };
-  /** Called when a block was begun: with it the first message that no flush has taken. */
+  /** Called when a block was begun. */
   onBlock(): void;
 }
 
-/** The smallest block: what a log that gets a message now and then takes. */
+/** Bytes of the smallest block, for a log that gets a message now and then. */
 const LEAST_BLOCK_BYTES = 16 * 1024;
 /** Random bytes from which the ids of one block's messages are drawn. */
 const SEED_BYTES = 32;
-/** Random bytes are asked for this many at a time: each call costs more than many bytes. */
+/** Random bytes are drawn this many at a time, because a call costs more than the bytes. */
 const RANDOM_BYTES = 1024;
 
 /** The smallest and the largest producer time of a batch. */
@@ -69,18 +69,15 @@ interface TimeSpan {
   max: number;
 }
 
-/**
- * Times of producers in one batch lie at most this far apart, in microseconds: they are stored in
- * 32 bits.
- */
+/** Upper bound of the span of producer times in a batch, in microseconds: 32 bits store them. */
 const MAX_TIME_SPAN_MICROS = 2 ** 32 - 1;
 
 /**
- * The messages of a log that no flush has taken yet, in blocks.
+ * Holds the messages of a log that no flush has taken, in blocks.
  *
- * A payload is copied once, to its final place after room for its header. Single messages gather in
- * an open batch; a batch that was appended as one stays one. It is decided here where a segment
- * ends; the files follow when a flush comes to a block of the next one.
+ * A payload is copied once, to its final position after room for its header. Single messages gather
+ * in an open batch. A batch that was appended as one stays one. The memory decides where a segment
+ * ends. The files follow when a flush reaches a block of the next segment.
  */
 export class WriteMemory {
   readonly #options: WriteMemoryOptions;
@@ -88,7 +85,7 @@ export class WriteMemory {
   #open: WriteBlock | undefined;
   /** Producer times in the open batch; `undefined` if none is given. */
   #times: TimeSpan | undefined;
-  /** A block that was acquired for the next message by somebody that waited for it. */
+  /** A block for the next message, from a call that waited for the pool. */
   #spare: PooledBuffer | undefined;
   /** The first offset of the segment to which messages go. */
   #segmentOffset: number;
@@ -96,16 +93,16 @@ export class WriteMemory {
   #end: number;
   /** The offset of the first message after that. */
   #nextOffset: number;
-  /** Chooses the batches of that segment that get an index entry. */
+  /** Chooses which batches of that segment get an index entry. */
   #index: SparseIndex;
   /** The append time of the last block: times never decrease. */
   #lastMicros: number;
   /** Random bytes; those from `#seedStart` are not used yet. */
   #random = new Uint8Array(0);
   #seedStart = 0;
-  /** Bytes of a block that is begun now. */
+  /** Bytes of the next block. */
   #blockBytes: number;
-  /** Bytes of the block that the pool refused last; 0 if one was begun since. */
+  /** Bytes of the block that the pool refused; 0 once a block was begun. */
   #refusedBytes = 0;
   /** Bytes of finished blocks since the log was opened. */
   #finishedBytes = 0;
@@ -139,8 +136,8 @@ export class WriteMemory {
   }
 
   /**
-   * How far the clock is behind the last timestamp, in microseconds; 0 if it is not. Until it has
-   * caught up, all messages get that timestamp.
+   * How far the clock is behind the last timestamp, in microseconds. Until it has caught up, all
+   * messages get that timestamp.
    */
   get clockBehindMicros(): number {
     return Math.max(0, this.#lastMicros - this.#options.clock.now());
@@ -156,10 +153,7 @@ export class WriteMemory {
     return this.#finished.at(-1);
   }
 
-  /**
-   * Bytes of the block that the next message would begin, or that the last one needed when the pool
-   * had no room.
-   */
+  /** Bytes of the next block, or of a larger one that the pool refused. */
   get nextBlockBytes(): number {
     return Math.max(this.#blockBytes, this.#refusedBytes);
   }
@@ -194,7 +188,7 @@ export class WriteMemory {
     return first;
   }
 
-  /** Finishes the open block, with the time of now: the flush that begins takes it. */
+  /** Finishes the open block with the current time, for the flush that begins. */
   finish(nowMicros?: number): void {
     const block = this.#open;
     if (block === undefined) return;
@@ -213,7 +207,7 @@ export class WriteMemory {
 
   #seed(): Uint8Array<ArrayBuffer> {
     if (this.#seedStart === this.#random.length) {
-      // Blocks that are not sealed yet refer to the old ones.
+      // Blocks that are not sealed yet use the old array.
       this.#random = this.#options.clock.random(new Uint8Array(RANDOM_BYTES));
       this.#seedStart = 0;
     }
@@ -223,8 +217,8 @@ export class WriteMemory {
   }
 
   /**
-   * Finishes what is open, and lets the next message begin another segment. Returns the offset of
-   * its first message.
+   * Finishes the open block and lets the next message begin another segment. Returns the first
+   * offset of that segment.
    */
   endSegment(): number {
     this.finish();
@@ -238,7 +232,7 @@ export class WriteMemory {
     this.#index = new SparseIndex(undefined);
   }
 
-  /** Takes the blocks that are finished, in order, for a flush to write. */
+  /** Takes the finished blocks, in order, for a flush to write. */
   take(): WriteBlock[] {
     const blocks = this.#finished;
     this.#finished = [];
@@ -250,12 +244,12 @@ export class WriteMemory {
     this.#writtenBytes += block.byteLength;
   }
 
-  /** Whether a block of at least so many bytes is kept for the next message. */
+  /** Whether a block of at least `bytes` is kept for the next message. */
   hasSpare(bytes: number): boolean {
     return this.#spare !== undefined && this.#spare.length >= bytes;
   }
 
-  /** Keeps a block for the next message, instead of an earlier one. */
+  /** Keeps a block for the next message, in place of an earlier one. */
   offer(buffer: PooledBuffer): void {
     this.#spare?.drop();
     this.#spare = buffer;
@@ -291,10 +285,10 @@ export class WriteMemory {
     return block;
   }
 
-  /** Adds a producer time to those of the open batch; returns `false` if it needs another batch. */
+  /** Adds a producer time to the open batch. Returns `false` if the time needs another batch. */
   #joinTimes(time: number | undefined): boolean {
     const times = this.#times;
-    // A batch has producer times for all of its messages or for none, not too far apart.
+    // A batch has producer times for all of its messages or for none.
     if (time === undefined || times === undefined) return time === times;
     const min = Math.min(time, times.min);
     const max = Math.max(time, times.max);
@@ -307,7 +301,7 @@ export class WriteMemory {
     block.openBatch(maxBytes, this.#index.takes(block.end), isPlain);
   }
 
-  /** Whether a block of messages after `offset` cannot run out of offsets. */
+  /** Whether offsets suffice for any block that begins at `offset`. */
   #isPlain(offset: number): boolean {
     return offset < MAX_OFFSET - 2 * MAX_BATCH_BYTES;
   }
@@ -320,7 +314,7 @@ export class WriteMemory {
   }
 
   /**
-   * Returns the open block with room for a batch of `frameBytes`, begun if there is none. When it
+   * Returns the open block if it has room for a batch of `frameBytes`, or else begins one. If it
    * throws, nothing has changed.
    *
    * @throws {BackpressureError} If there is no room in memory.
@@ -353,7 +347,7 @@ export class WriteMemory {
       prefix + size + count * RECORD_BYTES + SEAL_CONTEXT_BYTES,
     );
     if (open !== undefined) {
-      // It was filled before a flush took it: the next one is larger.
+      // The block was full before a flush took it, so the next one is larger.
       const most = Math.max(blockBytes, this.#blockBytes);
       this.#blockBytes = Math.min(2 * this.#blockBytes, most);
     }
@@ -371,10 +365,7 @@ export class WriteMemory {
     return block;
   }
 
-  /**
-   * Where batches end in a block at the latest, counted from its beginning; at least one of `size`
-   * bytes fits into an empty one.
-   */
+  /** Returns the limit of a block. A batch of `size` bytes always fits into an empty one. */
   #limitOf(block: WriteBlock, size: number): number {
     const { bufferBytes, segmentBytes } = this.#options;
     const inBuffer = block.fill + bufferBytes -
@@ -393,7 +384,7 @@ export class WriteMemory {
     if (spare !== undefined) {
       this.#spare = undefined;
       if (spare.length >= leastBytes) return spare;
-      // It is too small, and its memory may be what is missing.
+      // It is too small, and its memory may be needed for the larger one.
       spare.drop();
     }
     try {
