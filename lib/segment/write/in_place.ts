@@ -72,8 +72,8 @@ class Latencies {
  * thread may as well write. The price is that nothing else runs during the write. Therefore a flush
  * is written in place only while
  * - the storage has no other operation in flight, and lets the thread wait (`isIdle`),
- * - other work took at most 5 % of the recent time: every 1 to 10 ms there is a pause, in which other
- *   work can run, and its duration above the usual one counts as work,
+ * - other work took at most 5 % of the recent time: every 1 to 10 ms there is a pause, in which
+ *   other work can run, and its duration above the usual one counts as work,
  * - the device's p99 is below 1 ms: at most one of the last 128 writes took longer, and at least 32
  *   are known.
  *
