@@ -166,8 +166,8 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
   }
 
   /** Finishes one after the other. */
-  finish(settle: () => void): void {
-    for (const run of this.#runs) run.finish(settle);
+  finish(): void {
+    for (const run of this.#runs) run.finish();
   }
 }
 
@@ -242,12 +242,12 @@ class Run<T> {
    *
    * @throws {TypeError} If the step in flight cannot be completed; then the task goes on as before.
    */
-  finish(settle: () => void): void {
+  finish(): void {
     const { obstacle } = this;
     if (obstacle !== undefined) throw unfinishable(obstacle);
     this.hold();
     try {
-      if (!this.#isOver && !this.#isReady) this.#complete(settle);
+      if (!this.#isOver && !this.#isReady) this.#complete();
       this.advance(true);
     } finally {
       this.release();
@@ -261,20 +261,15 @@ class Run<T> {
   }
 
   /** Completes the step in flight. */
-  #complete(settle: () => void): void {
+  #complete(): void {
     const step = this.#step!;
     const ordinal = this.#ordinal;
-    const isInFlight = () => !this.#isOver && this.#ordinal === ordinal;
-    if (step instanceof Together) step.finish(settle);
-    else {
-      settle();
-      if (isInFlight()) step.settleSync?.();
-    }
-    if (isInFlight()) {
-      throw unfinishable(
-        `its step in flight, '${step.kind}', was not completed by settling`,
-      );
-    }
+    if (step instanceof Together) step.finish();
+    else step.settleSync?.();
+    if (this.#isOver || this.#ordinal !== ordinal) return;
+    throw unfinishable(
+      `its step in flight, '${step.kind}', was not completed by settling`,
+    );
   }
 
   /**
@@ -361,16 +356,13 @@ export class Driver<T> extends Run<T> {
    * Blocks until the task is over, and returns what it returns. The promise settles likewise, and
    * its failure counts as handled.
    *
-   * The step in flight is completed first, by `settle` or, if that was not enough, by its own
-   * `settleSync`. Further steps run by `runSync`.
+   * The step in flight is completed first, by its `settleSync`. Further steps run by `runSync`.
    *
-   * @param settle Makes operations in flight complete and tell that they are over before it
-   * returns.
    * @throws {TypeError} If the step in flight runs with a promise only, or the task itself is the
-   * caller. The task goes on as before.
+   *   caller. Then the task continues.
    */
-  finishSync(settle: () => void = nothing): T {
-    this.finish(settle);
+  finishSync(): T {
+    this.finish();
     this.promise.catch(nothing);
     return this.result();
   }

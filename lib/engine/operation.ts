@@ -10,34 +10,26 @@ export interface OperationKind {
   readonly counter: "reads" | "writes" | "syncs" | "resizes";
 }
 
-function kind(
-  code: number,
-  syscall: string,
-  counter: OperationKind["counter"],
-): OperationKind {
-  return { code, syscall, counter };
-}
-
 /** Every kind of operation. */
 export const OPERATION = {
   /** `preadv2(2)` into the loan; short only at the end of the file. */
-  READ: kind(1, "read", "reads"),
+  READ: { code: 1, syscall: "read", counter: "reads" },
   /** `pwritev2(2)` of the whole loan. */
-  WRITE: kind(2, "write", "writes"),
+  WRITE: { code: 2, syscall: "write", counter: "writes" },
   /** `fdatasync(2)`. */
-  SYNC_DATA: kind(3, "fdatasync", "syncs"),
+  SYNC_DATA: { code: 3, syscall: "fdatasync", counter: "syncs" },
   /** `fsync(2)`. */
-  SYNC_FULL: kind(4, "fsync", "syncs"),
+  SYNC_FULL: { code: 4, syscall: "fsync", counter: "syncs" },
   /** `fallocate(2)`: space for a range; the size grows to its end. */
-  ALLOCATE: kind(5, "fallocate", "resizes"),
+  ALLOCATE: { code: 5, syscall: "fallocate", counter: "resizes" },
   /** `ftruncate(2)`: the position is the new size. */
-  TRUNCATE: kind(6, "ftruncate", "resizes"),
+  TRUNCATE: { code: 6, syscall: "ftruncate", counter: "resizes" },
   /**
    * Seals the write block that is the loan, on a thread of the library. The last 80 bytes of the
    * loan are the context of `basalt_seal`.
    */
-  SEAL: kind(7, "write", "writes"),
-} as const;
+  SEAL: { code: 7, syscall: "write", counter: "writes" },
+} as const satisfies Record<string, OperationKind>;
 
 /**
  * Modifiers of an operation. A kernel or filesystem that lacks one fails it with `EOPNOTSUPP`.

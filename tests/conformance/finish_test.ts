@@ -288,7 +288,7 @@ for (const kind of SUBJECTS) {
       storage.syncDirectory(root),
     ]));
     assertThrows(
-      () => driver.finishSync(() => file.settleSync()),
+      () => driver.finishSync(),
       TypeError,
       "'write', runs with a promise only",
     );

@@ -1,6 +1,6 @@
 /** Decisions of the engine about operations in flight, tested without any operation. */
 import { assert, assertEquals } from "@std/assert";
-import { OPERATION } from "../../lib/engine/mod.ts";
+import { OPERATION, type OperationKind } from "../../lib/engine/mod.ts";
 import { type Situation, WaitPolicy } from "../../lib/engine/wait_policy.ts";
 
 const { READ, WRITE, SYNC_FULL } = OPERATION;
@@ -15,7 +15,7 @@ class Program {
   }
 
   /** Runs operations in turns of their own: they start, complete, and are reported. */
-  run(kind: typeof READ, latencyMs: number, rounds: number, count = 1): void {
+  run(kind: OperationKind, latencyMs: number, rounds: number, count = 1): void {
     for (let i = 0; i < rounds; i++) {
       this.start(kind, count);
       this.policy.submitted(this.now);
@@ -28,7 +28,7 @@ class Program {
     }
   }
 
-  start(kind: typeof READ, count: number): void {
+  start(kind: OperationKind, count: number): void {
     for (let j = 0; j < count; j++) this.policy.started(kind);
   }
 
