@@ -147,12 +147,9 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
     for (const run of this.#runs) run.advance();
   }
 
-  /** Why they cannot be finished now, if so. */
+  /** Why they cannot be finished now; `undefined` if they can. */
   get obstacle(): string | undefined {
-    for (const { obstacle } of this.#runs) {
-      if (obstacle !== undefined) return obstacle;
-    }
-    return undefined;
+    return this.#runs.find((run) => run.obstacle !== undefined)?.obstacle;
   }
 
   /** Keeps them from beginning further steps. */
@@ -172,25 +169,29 @@ class Together<T> implements Step<PromiseSettledResult<T>[]> {
 }
 
 /**
- * A task on its way, driven by the callbacks of its steps, or by promises where a step has no
+ * A task that is being driven, by the callbacks of its steps, or by promises where a step has no
  * callbacks.
  *
- * At any time one of these holds: the generator runs or a step is being begun (`#isRunning`); a
- * step is in flight (`#step`); the outcome of a step is there and the generator has not seen it
- * (`#isReady`); all is over (`#isOver`). A completion that comes while the generator runs is only
- * noted: the loop in `advance` sees it. So the stack stays flat, and the generator is never entered
- * twice.
+ * It is in one of these states:
+ *
+ * - The generator runs, or a step is being begun: `#isRunning`.
+ * - A step is in flight: none of the others.
+ * - A step is over, and the generator has not seen the outcome: `#isReady`.
+ * - The task is over: `#isOver`.
+ *
+ * A completion while the generator runs is only noted, and the loop in `advance` continues with it.
+ * So the stack stays flat, and the generator is never entered twice.
  */
 class Run<T> {
   readonly #task: Task<T>;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   #step: Step<unknown> | undefined;
-  /** Ordinal of the step whose completion is accepted: that of an earlier one comes too late. */
+  /** Ordinal of the current step. A completion of an earlier step is ignored. */
   #ordinal = 0;
   #isRunning = false;
   #isReady = true;
-  /** How many callers that block keep it from beginning steps. */
+  /** How many blocking callers keep it from beginning steps. */
   #holds = 0;
   #isOver = false;
   /** The outcome of the last step; after the end, of the task. */
@@ -212,7 +213,7 @@ class Run<T> {
     return this.#isOver;
   }
 
-  /** Why it cannot be finished now, if so. */
+  /** Why it cannot be finished now; `undefined` if it can. */
   get obstacle(): string | undefined {
     if (this.#isOver) return undefined;
     if (this.#isRunning) return "it is running, and waits for this very call";
@@ -240,7 +241,7 @@ class Run<T> {
   /**
    * Blocks until it is over; {@linkcode Run.result} has the outcome.
    *
-   * @throws {TypeError} If the step in flight cannot be completed; then the task goes on as before.
+   * @throws {TypeError} If the step in flight cannot be completed. Then the task continues.
    */
   finish(): void {
     const { obstacle } = this;
@@ -273,8 +274,8 @@ class Run<T> {
   }
 
   /**
-   * Gives the generator the outcomes of its steps and begins the next ones, until one is in flight
-   * or all is over.
+   * Passes the outcomes of steps to the generator and begins the next ones, until one is in flight
+   * or the task is over.
    *
    * @param isBlocking Whether steps run while the caller waits, also during a hold.
    */
@@ -322,7 +323,7 @@ class Run<T> {
     else this.#resolve(outcome as T);
   }
 
-  /** Notes the outcome of a step, the first that it has, and goes on. */
+  /** Notes the first outcome of a step, and continues. */
   #over(ordinal: number, hasFailed: boolean, outcome: unknown): void {
     if (ordinal !== this.#ordinal) return;
     this.#ordinal++;
