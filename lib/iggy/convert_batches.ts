@@ -108,7 +108,7 @@ function* vouchesForMore(
   end: number,
 ): Task<boolean> {
   if (index === undefined) return false;
-  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  using lookup = yield* IndexLookup.open({ index, pool, firstOffset });
   const last = yield* lookup.lastPlausible();
   return last !== undefined && last.entry.position >= end;
 }

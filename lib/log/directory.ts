@@ -1,6 +1,7 @@
 import type { Task } from "../base/mod.ts";
 import type { SegmentFiles } from "../segment/mod.ts";
 import type { TaskFile, TaskStorage } from "../storage/mod.ts";
+import type { LogPlace } from "./meta.ts";
 import {
   classifyName,
   CURSORS_NAME,
@@ -163,16 +164,16 @@ export function refuseNoLog(dir: string, listing: Listing): void {
  * @throws {Deno.errors.AlreadyExists} If a file with one of the names is there and is not empty.
  */
 export function* createSegment(
-  storage: TaskStorage,
-  dir: string,
+  place: LogPlace,
   firstOffset: number,
 ): Task<SegmentFiles> {
+  const { storage, dir } = place;
   const segment = { firstOffset, log: false, index: false };
   for (const kind of ["log", "index"] as const) {
     const path = segmentPath(dir, firstOffset, kind);
     segment[kind] = yield* isEmptyThere(storage, path);
   }
-  const files = yield* openPair(storage, dir, segment);
+  const files = yield* openPair(place, segment);
   try {
     yield* storage.syncDirectory(dir);
   } catch (error) {
@@ -187,14 +188,13 @@ export function* createSegment(
  * names and renamed, without making their names durable.
  */
 export function* openPair(
-  storage: TaskStorage,
-  dir: string,
+  { storage, dir, pool }: LogPlace,
   segment: ListedSegment,
 ): Task<SegmentFiles> {
   const options = { write: true };
+  const { firstOffset } = segment;
   const kinds = ["log", "index"] as const;
-  const pathOf = (kind: "log" | "index") =>
-    segmentPath(dir, segment.firstOffset, kind);
+  const pathOf = (kind: "log" | "index") => segmentPath(dir, firstOffset, kind);
   const files: TaskFile[] = [];
   try {
     for (const kind of kinds) {
@@ -208,7 +208,7 @@ export function* openPair(
       files[i] = yield* storage.renameOpen(files[i]!, pathOf(kind), options);
     }
     const [log, index] = files;
-    return { log: log!, index: index! };
+    return { log: log!, index: index!, firstOffset, pool };
   } catch (error) {
     for (const file of files) {
       const isNamed = !file.path.endsWith(TEMPORARY_SUFFIX);

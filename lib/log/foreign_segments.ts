@@ -396,7 +396,7 @@ export class ForeignSegments implements SegmentSource {
     yield* readIndex(
       this.#place,
       firstOffset,
-      (index) => checkIndexEnd({ log, index }, pool, firstOffset, position),
+      (index) => checkIndexEnd({ log, index, firstOffset, pool }, position),
     );
   }
 

@@ -235,11 +235,9 @@ function* inspectSegment(
     ? yield* sizeAt(storage, segmentPath(dir, firstOffset, "index"))
     : undefined;
   // Something that is not a regular file must not be opened.
-  const found = isOdd ? undefined : yield* unlessGone(readSegment(
-    view,
-    firstOffset,
-    (files) => dataOf(files, view.pool, firstOffset),
-  ));
+  const found = isOdd
+    ? undefined
+    : yield* unlessGone(readSegment(view, firstOffset, dataOf));
   const preparedBytes = found === undefined
     ? 0
     : Math.max(0, (logBytes ?? 0) - found.dataBytes);
@@ -261,11 +259,10 @@ type SegmentData = Pick<
  * Returns how far the data of a segment reach, from a scan that starts at the last indexed batch.
  */
 export function* dataOf(
-  { log, index }: SegmentFiles,
-  pool: BufferPool,
-  firstOffset: number,
+  segment: SegmentFiles,
 ): Task<SegmentData> {
-  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  const { log, firstOffset, pool } = segment;
+  using lookup = yield* IndexLookup.open(segment);
   const last = (yield* lookup.entry(lookup.count - 1)) ??
     (yield* lookup.lastPlausible())?.entry;
   const bound = yield* log.size();

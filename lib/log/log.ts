@@ -656,12 +656,8 @@ export class Log implements AsyncDisposable, Disposable {
   *#next(firstOffset: number, before: ActiveSegment): Task<ActiveSegment> {
     try {
       this.#own.refuseMoved("begin a segment of log");
-      const files = yield* createSegment(
-        this.#options.storage,
-        this.path,
-        firstOffset,
-      );
-      return yield* before.next(firstOffset, files);
+      const files = yield* createSegment(this.#own.place, firstOffset);
+      return yield* before.next(files);
     } catch (error) {
       throw asNoSpace(error, this.path, this.durableOffset);
     }

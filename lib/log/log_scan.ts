@@ -226,11 +226,11 @@ export class LogScan implements BatchSource {
         // The requested offset may lie in a segment that is created later.
         const from = Math.max(offset, this.#options.from ?? 0);
         const wanted = since === undefined ? { from } : { from, since };
-        const options = { pool, firstOffset, bound: bound?.(), hint };
+        const options = { bound: bound?.(), hint };
         start = yield* readIndex(
           place,
           firstOffset,
-          (index) => seek({ log, index }, wanted, options),
+          (index) => seek({ index, firstOffset, pool }, wanted, options),
         );
       }
       const scanOptions = { readAheadBytes, signal: this.#signal };

@@ -324,15 +324,14 @@ class Opening {
     files: SegmentFiles,
     isSynced: boolean,
   ): Task<SealedEnd> {
-    const { pool } = this.#place;
     // The writer of a log without `meta` may not have synced it.
     if (!isSynced || this.#meta === undefined) {
       yield* runAll([files.log.sync("full"), files.index.sync("full")]);
     }
-    const end = yield* readSealedEnd(files, pool, firstOffset);
+    const end = yield* readSealedEnd(files);
     if (!index || !end.isIndexRight) {
       // Writing it again reads everything, and must not find damage when files were changed.
-      yield* verifySealed(files, pool, firstOffset);
+      yield* verifySealed(files);
       this.#wrongIndexes.add(firstOffset);
     }
     return end;
@@ -340,7 +339,6 @@ class Opening {
 
   /** Opens the last segment of a log that was closed, or of a new one. */
   *#closedLast(last: ListedSegment): Task<SegmentState> {
-    const { storage, dir, pool } = this.#place;
     const { firstOffset } = last;
     let { index } = last;
     if (last.log) this.#refuseShort(last, yield* this.#end(last, false));
@@ -348,9 +346,9 @@ class Opening {
     if (this.#wrongIndexes.has(firstOffset)) {
       index = (yield* this.#rebuildIfRoom(firstOffset)) || index;
     }
-    this.#files = yield* openPair(storage, dir, { ...last, index });
+    this.#files = yield* openPair(this.#place, { ...last, index });
     return last.log || index
-      ? yield* sealedState(this.#files, pool, firstOffset)
+      ? yield* sealedState(this.#files)
       : emptyState(firstOffset);
   }
 
@@ -364,7 +362,7 @@ class Opening {
   /** Recovers the last segment of a log that was not closed. */
   *#recoveredLast(last: ListedSegment): Task<SegmentState> {
     const place = this.#place;
-    const { storage, dir, pool } = place;
+    const { storage, dir } = place;
     const { firstOffset } = last;
     const [kept, naming] = [this.#report.kept, this.#naming];
     if (!last.log || !last.index) {
@@ -373,11 +371,9 @@ class Opening {
       yield* tryRecovery(place, last, this.#vouched);
     }
     this.#refuseMoved();
-    const files = this.#files = yield* openPair(storage, dir, last);
+    const files = this.#files = yield* openPair(place, last);
     const { state, report } = yield* recoverSegment({
       ...files,
-      pool,
-      firstOffset,
       durableOffset: this.#vouched,
       // The owner file that says that the log must be recovered may not have a durable name yet.
       *begin(): Task<void> {

@@ -368,9 +368,9 @@ class Repair {
 
   /** Creates an empty segment for a log that has none. Opening makes its names durable. */
   *#startAgain(firstOffset: number): Task<void> {
-    const { storage, dir } = this.#place;
+    const { dir } = this.#place;
     const segment = { firstOffset, log: false, index: false };
-    yield* closeSegment(yield* openPair(storage, dir, segment));
+    yield* closeSegment(yield* openPair(this.#place, segment));
     this.#isEndChanged = true;
     const path = segmentPath(dir, firstOffset, "log");
     this.#steps.push({ action: "createSegment", path, firstOffset });

@@ -32,7 +32,7 @@ export function* replaceIndex(
     const { nextOffset, entries } = yield* prepareFile(
       storage,
       path,
-      (index) => rebuildIndex({ log, index }, pool, firstOffset),
+      (index) => rebuildIndex({ log, index, firstOffset, pool }),
     );
     yield* nameFile(storage, path);
     return { nextOffset, entries, byteLength: yield* log.size() };

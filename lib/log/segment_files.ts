@@ -24,7 +24,7 @@ export function* readSegment<T>(
     return yield* readIndex(
       place,
       firstOffset,
-      (index) => read({ log, index }),
+      (index) => read({ log, index, firstOffset, pool: place.pool }),
     );
   } finally {
     yield* log.close();

@@ -38,18 +38,17 @@ export function* tryRecovery(
   { firstOffset }: Pick<ListedSegment, "firstOffset">,
   durableOffset: number,
 ): Task<{ state: SegmentState; report: RecoveryReport }> {
-  const { storage, dir, pool } = inMemory(place);
+  const memory = inMemory(place);
+  const { storage, dir } = memory;
   const segment = { firstOffset, log: false, index: false };
   for (const kind of ["log", "index"] as const) {
     const path = segmentPath(dir, firstOffset, kind);
     segment[kind] = (yield* sizeAt(storage, path)) !== undefined;
   }
-  const files = yield* openPair(storage, dir, segment);
+  const files = yield* openPair(memory, segment);
   try {
     return yield* recoverSegment({
       ...files,
-      pool,
-      firstOffset,
       durableOffset,
       *begin(): Task<void> {},
       *keep(): Task<void> {},

@@ -10,6 +10,7 @@ import {
 import { acquire, type BufferPool, type PooledBuffer } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { roundDown, roundUp } from "./layout.ts";
+import type { SegmentFiles } from "./segment_state.ts";
 
 /** Bytes that a search reads at a time. Its last steps hit the same block. */
 const SEARCH_BYTES = 4096;
@@ -43,29 +44,24 @@ export class IndexLookup implements Disposable {
   #valid = 0;
 
   private constructor(
-    file: TaskFile,
-    pool: BufferPool,
-    firstOffset: number,
+    { index, pool, firstOffset }: Omit<SegmentFiles, "log">,
     size: number,
     buffer: PooledBuffer,
   ) {
-    this.#file = file;
+    this.#file = index;
     this.#pool = pool;
     this.#firstOffset = firstOffset;
     this.count = Math.floor(size / INDEX_ENTRY_BYTES);
     this.#buffer = buffer;
   }
 
-  /** Opens the index of the segment that begins at `firstOffset`. */
-  static *open(
-    file: TaskFile,
-    pool: BufferPool,
-    firstOffset: number,
-  ): Task<IndexLookup> {
-    const unit = file.capabilities.readOffsetAlignment;
-    const size = yield* file.size();
+  /** Opens the index of a segment. */
+  static *open(segment: Omit<SegmentFiles, "log">): Task<IndexLookup> {
+    const { index, pool } = segment;
+    const unit = index.capabilities.readOffsetAlignment;
+    const size = yield* index.size();
     const buffer = yield* acquire(pool, roundUp(SEARCH_BYTES + unit, unit));
-    return new IndexLookup(file, pool, firstOffset, size, buffer);
+    return new IndexLookup(segment, size, buffer);
   }
 
   /**

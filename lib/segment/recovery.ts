@@ -6,7 +6,6 @@ import {
   type IndexEntry,
   MAX_BATCH_BYTES,
 } from "../codec/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
 import { NoSpaceError, type TaskFile } from "../storage/mod.ts";
 import { hasBatchAfter } from "./batch_search.ts";
 import { BlockReader, RESTART_BYTES } from "./block_reader.ts";
@@ -79,10 +78,6 @@ export interface RecoveryReport {
 
 /** What recovery needs. */
 export interface RecoveryOptions extends SegmentFiles {
-  /** Where blocks come from. */
-  pool: BufferPool;
-  /** The offset of the segment's first message. */
-  firstOffset: number;
   /** The durable offset that the last writer published; 0 if it is not known. */
   durableOffset: number;
   /**
@@ -215,8 +210,7 @@ class Recovery {
 
   /** Reads the index up to its last plausible entry. */
   *#readEvidence(): Task<Evidence> {
-    const { index, pool, firstOffset } = this.#options;
-    using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+    using lookup = yield* IndexLookup.open(this.#options);
     let recent: IndexEntry[] = [];
     let first = 0;
     const last = yield* lookup.lastPlausible((entry) => {

@@ -41,15 +41,11 @@ export interface SealedEnd extends ScannedEnd {
  * @throws {CorruptSegmentError} If the log does not end with a batch, or the index describes more
  *   than the log holds.
  */
-export function* readSealedEnd(
-  files: SegmentFiles,
-  pool: BufferPool,
-  firstOffset: number,
-): Task<SealedEnd> {
-  const { log, index } = files;
+export function* readSealedEnd(segment: SegmentFiles): Task<SealedEnd> {
+  const { log, index, firstOffset, pool } = segment;
   const size = yield* log.size();
   const indexSize = yield* index.size();
-  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  using lookup = yield* IndexLookup.open(segment);
   const newest = yield* lookup.entry(lookup.count - 1);
   const end = newest && (yield* scanFrom(log, pool, newest, size));
   if (end !== undefined) {
@@ -69,9 +65,7 @@ export function* readSealedEnd(
  * @throws {CorruptSegmentError} If the file holds anything but whole, valid batches.
  */
 export function* verifySealed(
-  { log }: SegmentFiles,
-  pool: BufferPool,
-  firstOffset: number,
+  { log, firstOffset, pool }: SegmentFiles,
 ): Task<void> {
   yield* scanAll(log, pool, firstOffset, yield* log.size());
 }
@@ -82,42 +76,36 @@ export function* verifySealed(
  * @throws {CorruptSegmentError} If it does: the log has lost bytes.
  */
 export function* checkIndexEnd(
-  files: SegmentFiles,
-  pool: BufferPool,
-  firstOffset: number,
+  segment: SegmentFiles,
   end: number,
 ): Task<void> {
-  using lookup = yield* IndexLookup.open(files.index, pool, firstOffset);
+  using lookup = yield* IndexLookup.open(segment);
   // The last entry has the largest position, unless entries are damaged.
   const newest = yield* lookup.entry(lookup.count - 1);
   if (lookup.count === 0 || newest !== undefined && newest.position < end) {
     return;
   }
   const plausible = (yield* lookup.lastPlausible())?.entry;
-  refuseShort(files.log.path, plausible, end);
+  refuseShort(segment.log.path, plausible, end);
 }
 
 /** Reads the state of a sealed segment for a writer. A wrong index is written again. */
-export function* sealedState(
-  files: SegmentFiles,
-  pool: BufferPool,
-  firstOffset: number,
-): Task<SegmentState> {
-  const { log, index } = files;
-  const sealed = yield* readSealedEnd(files, pool, firstOffset);
+export function* sealedState(segment: SegmentFiles): Task<SegmentState> {
+  const { log, index, pool } = segment;
+  const sealed = yield* readSealedEnd(segment);
   const { nextOffset, end, lastTimestamp } = sealed;
   if (!sealed.isIndexRight) {
     yield* index.truncate(0);
     yield* index.sync("full");
     try {
-      yield* rebuildIndex(files, pool, firstOffset);
+      yield* rebuildIndex(segment);
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw error;
       // The index is only a cache, so an empty one will do.
       yield* index.truncate(0);
     }
   }
-  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  using lookup = yield* IndexLookup.open(segment);
   const last = yield* lookup.entry(lookup.count - 1);
   return {
     nextOffset,
@@ -140,12 +128,8 @@ export interface RebuiltIndex extends ScannedEnd {
  *
  * @throws {CorruptSegmentError} If the log holds anything but whole, valid batches.
  */
-export function* rebuildIndex(
-  files: SegmentFiles,
-  pool: BufferPool,
-  firstOffset: number,
-): Task<RebuiltIndex> {
-  const { log, index } = files;
+export function* rebuildIndex(segment: SegmentFiles): Task<RebuiltIndex> {
+  const { log, index, firstOffset, pool } = segment;
   const size = yield* log.size();
   const sparse = new SparseIndex(undefined);
   using writer = yield* IndexWriter.open(index, pool, EMPTY_INDEX);

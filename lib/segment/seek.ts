@@ -1,5 +1,4 @@
 import type { Task } from "../base/mod.ts";
-import type { BufferPool } from "../pool/mod.ts";
 import { IndexLookup } from "./index_lookup.ts";
 import type { CheckedStart } from "./read_options.ts";
 import type { BatchPlace, ScanStart } from "./segment_scan.ts";
@@ -7,10 +6,6 @@ import type { SegmentFiles } from "./segment_state.ts";
 
 /** Options of {@linkcode seek}. */
 export interface SeekOptions {
-  /** Where memory comes from. */
-  pool: BufferPool;
-  /** The offset of the segment's first message. */
-  firstOffset: number;
   /** Index entries at or after this position do not count. Default: Infinity. */
   bound?: number | undefined;
   /** A place that the writer of the segment knows. */
@@ -19,14 +14,15 @@ export interface SeekOptions {
 
 /** Finds the last known place in a segment before which nothing is wanted. */
 export function* seek(
-  { index }: SegmentFiles,
+  segment: Omit<SegmentFiles, "log">,
   { from = 0, since = 0 }: CheckedStart,
-  { pool, firstOffset, bound = Infinity, hint }: SeekOptions,
+  { bound = Infinity, hint }: SeekOptions,
 ): Task<ScanStart> {
+  const { firstOffset } = segment;
   const beginning = { offset: firstOffset, position: 0 };
   if (from <= firstOffset && since <= 0) return beginning;
   if (hint !== undefined && from >= hint.offset) return hint;
-  using lookup = yield* IndexLookup.open(index, pool, firstOffset);
+  using lookup = yield* IndexLookup.open(segment);
   const found = yield* lookup.findLast(({ offset, timestamp, position }) =>
     position < bound && (offset <= from || timestamp < since)
   );

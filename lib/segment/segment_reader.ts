@@ -60,7 +60,7 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   /** The offset of the first message. */
   readonly firstOffset: number;
 
-  readonly #segment: OpenSegment;
+  readonly #segment: SegmentFiles;
 
   /** Makes a reader of two open files, which it will close. */
   constructor(options: SegmentReaderOptions) {
@@ -116,26 +116,20 @@ export class SegmentReader implements Disposable, AsyncDisposable {
   }
 }
 
-/** A segment that is read. */
-interface OpenSegment extends SegmentFiles {
-  firstOffset: number;
-  pool: BufferPool;
-}
-
 /** Reads a closed segment, up to the size of its `.log` at the start. */
 class SegmentSource implements BatchSource {
-  readonly #segment: OpenSegment;
+  readonly #segment: SegmentFiles;
   readonly #selection: Selection;
   #scan: SegmentScan | undefined;
   #size = 0;
 
-  constructor(segment: OpenSegment, options: ReadOptions) {
+  constructor(segment: SegmentFiles, options: ReadOptions) {
     this.#segment = segment;
     this.#selection = new Selection(options);
   }
 
   *next(): Task<MessageBatch | undefined> {
-    const { log, firstOffset, pool } = this.#segment;
+    const { log } = this.#segment;
     while (!this.#selection.isOver) {
       const scan = this.#scan ??= yield* this.#open();
       const next = yield* scan.next(this.#size);
@@ -143,7 +137,7 @@ class SegmentSource implements BatchSource {
         // The file may have become shorter.
         const isEarly = next.reason !== "end" || next.position < this.#size;
         if (isEarly) throw corruption(log.path, next);
-        yield* checkIndexEnd(this.#segment, pool, firstOffset, this.#size);
+        yield* checkIndexEnd(this.#segment, this.#size);
         return undefined;
       }
       const selected = this.#selection.select(next);
@@ -157,12 +151,11 @@ class SegmentSource implements BatchSource {
   }
 
   *#open(): Task<SegmentScan> {
-    const { log, firstOffset, pool } = this.#segment;
+    const { log, pool } = this.#segment;
     const { options } = this.#selection;
     const { readAheadBytes } = options;
     const bound = this.#size = yield* log.size();
-    const found = { pool, firstOffset, bound };
-    const start = yield* seek(this.#segment, options, found);
+    const start = yield* seek(this.#segment, options, { bound });
     return new SegmentScan(log, pool, start, { readAheadBytes });
   }
 }

@@ -1,12 +1,17 @@
+import type { BufferPool } from "../pool/mod.ts";
 import type { TaskFile } from "../storage/mod.ts";
 import { EMPTY_INDEX, type IndexState } from "./write/index_writer.ts";
 
-/** The files of a segment. */
+/** The open files of a segment, and what reading them takes. */
 export interface SegmentFiles {
   /** Batches. */
   log: TaskFile;
   /** Index entries. */
   index: TaskFile;
+  /** The offset of the first message. */
+  firstOffset: number;
+  /** Where blocks come from. */
+  pool: BufferPool;
 }
 
 /** The state of a segment's files, from which its writer goes on. */

@@ -101,11 +101,9 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     state: SegmentState,
     recovery?: RecoveryReport,
   ) {
-    const { firstOffset, log } = options;
-    const pool = options.pool ?? BufferPool.default();
     const parts = {
-      path: log.path,
-      pool,
+      path: files.log.path,
+      pool: files.pool,
       segmentBytes: MAX_SEGMENT_BYTES,
       state,
       clock: {
@@ -124,13 +122,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
       bufferBytes: options.bufferBytes ?? 64 * 1024 * 1024,
       tailBytes: 0,
       flushAfterMs: 0,
-      active: new ActiveSegment({
-        ...parts,
-        firstOffset,
-        files,
-        index,
-        prepareBytes,
-      }),
+      active: new ActiveSegment({ ...parts, files, index, prepareBytes }),
       owner: { closed: (isClean) => closeOwner(owner, isClean) },
     });
   }
@@ -157,14 +149,14 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
     const files = {
       log: new TaskFile(options.log),
       index: new TaskFile(options.index),
+      firstOffset,
+      pool,
     };
     const owner = options.owner && new TaskFile(options.owner);
     const wasOpen = owner !== undefined && (yield* owner.size()) > 0;
     const { state, report } = wasOpen
       ? yield* recoverSegment({
         ...files,
-        pool,
-        firstOffset,
         durableOffset: 0,
         *begin(): Task<void> {},
         *keep(from, to, stop): Task<void> {
@@ -173,7 +165,7 @@ export class SegmentWriter implements AsyncDisposable, Disposable {
           yield* copyRange(files.log, new TaskFile(cut), pool, from, to);
         },
       })
-      : { state: yield* closedState(files, pool, firstOffset) };
+      : { state: yield* closedState(files) };
     if (owner !== undefined && !wasOpen) yield* markOpen(owner, pool);
     const index = yield* IndexWriter.open(files.index, pool, state.index);
     return new SegmentWriter(options, files, owner, index, state, report);
@@ -292,16 +284,10 @@ function* closeOwner(
 }
 
 /** Returns the state of a segment that is empty or was closed. */
-function* closedState(
-  files: SegmentFiles,
-  pool: BufferPool,
-  firstOffset: number,
-): Task<SegmentState> {
-  const { log, index } = files;
+function* closedState(files: SegmentFiles): Task<SegmentState> {
+  const { log, index, firstOffset } = files;
   const isEmpty = (yield* log.size()) === 0 && (yield* index.size()) === 0;
-  return isEmpty
-    ? emptyState(firstOffset)
-    : yield* sealedState(files, pool, firstOffset);
+  return isEmpty ? emptyState(firstOffset) : yield* sealedState(files);
 }
 
 /** Notes durably in an owner file that the segment is open. */

@@ -179,7 +179,12 @@ export async function place<T>(
   });
   const open = (path: string) =>
     new TaskFile(disk.openSync(path, { write: true }));
-  const files = { log: open("/0.log"), index: open("/0.index") };
+  const files = {
+    log: open("/0.log"),
+    index: open("/0.index"),
+    firstOffset: 0,
+    pool,
+  };
   try {
     const result = await test({
       disk,

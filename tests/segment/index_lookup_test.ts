@@ -33,10 +33,10 @@ function entriesOf(
 }
 
 function* withLookup<T>(
-  { files, pool }: Placed,
+  { files }: Placed,
   use: (lookup: IndexLookup) => Task<T>,
 ): Task<T> {
-  using lookup = yield* IndexLookup.open(files.index, pool, FIRST);
+  using lookup = yield* IndexLookup.open({ ...files, firstOffset: FIRST });
   return yield* use(lookup);
 }
 

@@ -32,14 +32,13 @@ import {
 type Asked = ["keep", from: number, to: number];
 
 function* recover(
-  { files, pool }: Placed,
+  { files }: Placed,
   firstOffset: number,
   durableOffset = 0,
   asked: Asked[] = [],
 ): Task<Recovered> {
   return yield* recoverSegment({
     ...files,
-    pool,
     firstOffset,
     durableOffset,
     *begin(): Task<void> {

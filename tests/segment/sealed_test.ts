@@ -48,8 +48,8 @@ const readBytes = ({ disk }: Placed) =>
 Deno.test("readSealedEnd() reads only what follows the last entry", async () => {
   for (const { name, run } of ways) {
     await place({ log: made.log, index: indexOf(entries) }, async (placed) => {
-      const { files, pool } = placed;
-      const end = await run(readSealedEnd(files, pool, 7));
+      const { files } = placed;
+      const end = await run(readSealedEnd({ ...files, firstOffset: 7 }));
       assertEquals(end, { ...whole, isIndexRight: true });
       assert(readBytes(placed) <= 128 * KIB, name);
     });
@@ -79,11 +79,11 @@ Deno.test("readSealedEnd() finds the end without a right index", async () => {
   ];
   for (const [i, index] of indexes.entries()) {
     for (const { run } of ways) {
-      await place({ log: made.log, index }, async ({ files, pool, disk }) => {
-        const end = await run(readSealedEnd(files, pool, 7));
+      await place({ log: made.log, index }, async ({ files, disk }) => {
+        const end = await run(readSealedEnd({ ...files, firstOffset: 7 }));
         assertEquals(end, { ...whole, isIndexRight: false }, `${i}`);
         // A writer gets a right index.
-        const state = await run(sealedState(files, pool, 7));
+        const state = await run(sealedState({ ...files, firstOffset: 7 }));
         assertEquals(disk.peek("/0.index"), indexOf(entries));
         assertEquals([state.nextOffset, state.end], [207, made.log.length]);
         assertEquals(state.index.end, entries.length * INDEX_ENTRY_BYTES);
@@ -94,8 +94,8 @@ Deno.test("readSealedEnd() finds the end without a right index", async () => {
 });
 
 Deno.test("readSealedEnd() finds the end of an empty segment", async () => {
-  await place({ log: zeros(0), index: zeros(0) }, async ({ files, pool }) => {
-    const end = await ways[0]!.run(readSealedEnd(files, pool, 7));
+  await place({ log: zeros(0), index: zeros(0) }, async ({ files }) => {
+    const end = await ways[0]!.run(readSealedEnd({ ...files, firstOffset: 7 }));
     assertEquals(end, {
       nextOffset: 7,
       end: 0,
@@ -123,14 +123,14 @@ Deno.test("readSealedEnd() refuses zeros at the end, a missing part, and entries
     for (const { run } of ways) {
       await place(
         { log, index: indexOf(entries) },
-        async ({ files, pool, disk }) => {
+        async ({ files, disk }) => {
           const error = await assertRejects(
-            () => run(readSealedEnd(files, pool, 7)),
+            () => run(readSealedEnd({ ...files, firstOffset: 7 })),
             CorruptSegmentError,
           );
           assertEquals((error as CorruptSegmentError).kind, kind);
           await assertRejects(
-            () => run(sealedState(files, pool, 7)),
+            () => run(sealedState({ ...files, firstOffset: 7 })),
             CorruptSegmentError,
           );
           assertEquals(
@@ -151,11 +151,11 @@ Deno.test("checkIndexEnd() refuses an index with entries after the end of the lo
   for (const { run } of ways) {
     await place(
       { log: made.log, index: indexOf(entries) },
-      async ({ files, pool }) => {
-        await run(checkIndexEnd(files, pool, 7, made.log.length));
+      async ({ files }) => {
+        await run(checkIndexEnd({ ...files, firstOffset: 7 }, made.log.length));
         for (const end of [last.position, entries[2]!.position, 0]) {
           await assertRejects(
-            () => run(checkIndexEnd(files, pool, 7, end)),
+            () => run(checkIndexEnd({ ...files, firstOffset: 7 }, end)),
             CorruptSegmentError,
           );
         }
@@ -170,8 +170,8 @@ Deno.test("checkIndexEnd() refuses an index with entries after the end of the lo
     ) {
       await place(
         { log: made.log, index },
-        ({ files, pool }) =>
-          run(checkIndexEnd(files, pool, 7, made.log.length)),
+        ({ files }) =>
+          run(checkIndexEnd({ ...files, firstOffset: 7 }, made.log.length)),
       );
     }
   }
@@ -181,16 +181,16 @@ Deno.test("rebuildIndex() writes the same entries as the writer", async () => {
   for (const { run } of ways) {
     await place(
       { log: made.log, index: zeros(0) },
-      async ({ files, pool, disk }) => {
-        const rebuilt = await run(rebuildIndex(files, pool, 7));
+      async ({ files, disk }) => {
+        const rebuilt = await run(rebuildIndex({ ...files, firstOffset: 7 }));
         assertEquals(rebuilt, { ...whole, entries: entries.length });
         assertEquals(disk.peek("/0.index"), indexOf(entries));
       },
     );
     const torn = made.log.slice(0, -1);
-    await place({ log: torn, index: zeros(0) }, async ({ files, pool }) => {
+    await place({ log: torn, index: zeros(0) }, async ({ files }) => {
       await assertRejects(
-        () => run(rebuildIndex(files, pool, 7)),
+        () => run(rebuildIndex({ ...files, firstOffset: 7 })),
         CorruptSegmentError,
       );
     });
@@ -238,11 +238,13 @@ Deno.test("sealedState() continues where there is no room for the index", async 
   const small = make(0, [{ payloads: [1, 2, 3] }]);
   await place(
     { log: small.log, index: zeros(100) },
-    async ({ files, pool, disk }) => {
+    async ({ files, disk }) => {
       disk.onOperation(({ kind }) =>
         kind === "write" ? { error: "ENOSPC" } : undefined
       );
-      const state = await ways[0]!.run(sealedState(files, pool, 0));
+      const state = await ways[0]!.run(
+        sealedState({ ...files, firstOffset: 0 }),
+      );
       assertEquals([state.nextOffset, state.index.end, state.indexedPosition], [
         3,
         0,

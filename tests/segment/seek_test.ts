@@ -38,7 +38,7 @@ function* readAll(
   firstOffset: number,
   { start = {}, bound, hint }: SeekTest,
 ): Task<{ offsets: number[]; stop: ScanStop }> {
-  const found = yield* seek(files, start, { pool, firstOffset, bound, hint });
+  const found = yield* seek({ ...files, firstOffset }, start, { bound, hint });
   const scan = new SegmentScan(files.log, pool, found);
   const selection = new Selection(start);
   const end = bound ?? (yield* files.log.size());

@@ -227,7 +227,7 @@ export class ForeignSource extends CursorSource {
     const { nextOffset, dataBytes: byteLength } = yield* readSegment(
       place,
       firstOffset,
-      (files) => dataOf(files, place.pool, firstOffset),
+      dataOf,
     );
     return { firstOffset, nextOffset, byteLength };
   }

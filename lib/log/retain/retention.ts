@@ -92,7 +92,7 @@ export class Retention {
     const { lastTimestamp } = yield* readSegment(
       place,
       firstOffset,
-      (files) => readSealedEnd(files, place.pool, firstOffset),
+      readSealedEnd,
     );
     this.#lastTimestamps.set(firstOffset, lastTimestamp);
     return lastTimestamp;

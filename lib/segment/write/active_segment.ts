@@ -1,5 +1,4 @@
 import { runAll, type Task, together } from "../../base/mod.ts";
-import type { BufferPool } from "../../pool/mod.ts";
 import {
   type Capabilities,
   type Durability,
@@ -28,16 +27,12 @@ import type { WriteBlock } from "./write_block.ts";
 export interface ActiveSegmentOptions {
   /** The path that a {@linkcode PoisonedError} names. */
   path: string;
-  /** The offset of the first message. */
-  firstOffset: number;
   /** The files, open for reading and writing. */
   files: SegmentFiles;
   /** The state of the files. */
   state: SegmentState;
   /** Writes the `.index`. */
   index: IndexWriter;
-  /** Where blocks come from. */
-  pool: BufferPool;
   /** The largest window to prepare ahead, in bytes; 0 for none. */
   prepareBytes: number;
   /** Where the segment will end at the latest, in bytes. */
@@ -71,8 +66,8 @@ export class ActiveSegment {
   #syncs = 0;
 
   constructor(options: ActiveSegmentOptions) {
-    const { clock, files, index, pool, state } = options;
-    this.firstOffset = options.firstOffset;
+    const { clock, files, index, state } = options;
+    this.firstOffset = files.firstOffset;
     this.#options = options;
     this.#log = files.log;
     this.#indexFile = files.index;
@@ -84,7 +79,7 @@ export class ActiveSegment {
     this.#tail = new Uint8Array(physicalBlock);
     this.#nextTail = new Uint8Array(physicalBlock);
     this.#tail.set(state.tail);
-    this.#preparer = new Preparer(files.log, pool, state.end, {
+    this.#preparer = new Preparer(files.log, files.pool, state.end, {
       maxBytes: options.prepareBytes,
       limit: options.segmentBytes,
       now: () => clock.now(),
@@ -92,11 +87,10 @@ export class ActiveSegment {
   }
 
   /** Makes the segment after this one of empty files. This one must be sealed. */
-  *next(firstOffset: number, files: SegmentFiles): Task<ActiveSegment> {
-    const index = yield* this.#index.next(files.index, this.#options.pool);
-    const state = emptyState(firstOffset);
-    const own = { firstOffset, files, index, state };
-    return new ActiveSegment({ ...this.#options, ...own });
+  *next(files: SegmentFiles): Task<ActiveSegment> {
+    const index = yield* this.#index.next(files.index, files.pool);
+    const state = emptyState(files.firstOffset);
+    return new ActiveSegment({ ...this.#options, files, index, state });
   }
 
   /** Where the data in the file ends. Everything before can be read. */
