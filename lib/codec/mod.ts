@@ -32,6 +32,7 @@ export { layPayloads } from "./lay.ts";
 export type { Laid, LayRun } from "./lay.ts";
 export { readFrame } from "./message.ts";
 export type { Message } from "./message.ts";
+export { nonzeroEnd } from "./nonzero_end.ts";
 export { restamp } from "./restamp.ts";
 export type { RestampOptions } from "./restamp.ts";
 export { BatchScan } from "./scan.ts";

@@ -30,6 +30,8 @@ export const SYMBOLS = {
   basalt_scan: call("buffer", "u32", "buffer", "u32", "buffer"),
   // bytes, bytes_length, start, min_offset, max_offset, out
   basalt_find: call("buffer", "u32", "u32", "f64", "f64", "buffer"),
+  // bytes, bytes_length
+  basalt_nonzero_end: call("buffer", "u32"),
   // bytes, bytes_length, start, partition_id, keeps_producers
   basalt_restamp: call("buffer", "u32", "u32", "f64", "u32"),
 

@@ -10,7 +10,6 @@ import {
 } from "../../lib/segment/mod.ts";
 import type { SegmentScanOptions } from "../../lib/segment/segment_scan.ts";
 import { BlockReader } from "../../lib/segment/block_reader.ts";
-import { lastNonZero } from "../../lib/segment/zeros.ts";
 import { SeededRandom } from "../../lib/testing/mod.ts";
 import {
   KIB,
@@ -335,16 +334,4 @@ Deno.test("BlockReader reads a damaged length step by step", async () => {
       await run(blocks.close());
     }
   });
-});
-
-Deno.test("lastNonZero() checks every byte, however the view is aligned", () => {
-  const random = new SeededRandom(1);
-  const memory = new Uint8Array(200);
-  for (let round = 0; round < 5000; round++) {
-    memory.fill(0);
-    for (let i = random.below(4); i > 0; i--) memory[random.below(200)] = 1;
-    const start = random.below(100);
-    const bytes = memory.subarray(start, start + random.below(100));
-    assertEquals(lastNonZero(bytes), bytes.findLastIndex((byte) => byte !== 0));
-  }
 });

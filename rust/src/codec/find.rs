@@ -122,7 +122,7 @@ impl Iterator for ZeroRuns<'_> {
 
 /// Returns the position of the last byte that is not 0.
 #[inline]
-fn last_nonzero(bytes: &[u8]) -> Option<usize> {
+pub fn last_nonzero(bytes: &[u8]) -> Option<usize> {
     let words = bytes.rchunks_exact(8);
     let head = words.remainder();
     let mut word_end = bytes.len();

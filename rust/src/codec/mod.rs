@@ -32,7 +32,7 @@ mod restamp;
 mod scan;
 mod seal;
 
-pub use find::{Found, find};
+pub use find::{Found, find, last_nonzero};
 pub use lay::{Laid, Layout, lay};
 pub use layout::{
     BATCH_HEADER_BYTES, FRAME_HEADER_BYTES, MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES,

@@ -101,6 +101,11 @@ exports! {
         Ok(())
     }
 
+    /// Returns where the last byte of `bytes` that is not 0 ends; 0 if there is none.
+    unsafe fn basalt_nonzero_end(bytes: Read[u8; bytes_length], bytes_length: u32) {
+        Ok(codec::last_nonzero(bytes).map_or(0, |last| last + 1))
+    }
+
     /// Writes `partition_id`, and checksums that fit it, into the valid batches that fill `bytes`
     /// from `start` to their end.
     ///
