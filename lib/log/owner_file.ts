@@ -195,8 +195,7 @@ export class OwnerFile {
    * Tells other processes, and the next opening, that every message below an offset is durable.
    *
    * Call it after the sync that made it true. The write goes to the page cache and is not synced:
-   * an
-   * earlier durable offset is true as well.
+   * an earlier durable offset is true as well.
    */
   *publish(durableOffset: number): Task<void> {
     if (durableOffset <= this.#record.durableOffset) return;

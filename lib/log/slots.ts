@@ -1,6 +1,5 @@
 /**
- * Two slots of one physical block each, written in turn: how `meta` and the files of cursors
- * survive
+ * Two slots of one physical block each, written in turn: so `meta` and the files of cursors survive
  * a power cut during a write (`docs/format.md#meta-turns`).
  *
  * @module

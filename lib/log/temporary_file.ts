@@ -31,8 +31,8 @@ export function* prepareFile<T>(
 }
 
 /**
- * Closes and removes a prepared file, if that is possible: why it is not is of no interest beside
- * the failure before it, and the next opening removes the file.
+ * Closes and removes a prepared file, if possible. A failure is not reported, because another one
+ * came before it, and the next opening removes the file.
  */
 export function* discard(storage: TaskStorage, file: TaskFile): Task<void> {
   try {

@@ -93,8 +93,7 @@ export interface RecoveryOptions extends SegmentFiles {
    */
   keep(from: number, to: number, stop: ScanStop): Task<void>;
   /**
-   * Changes what the caller changes as soon as the end is decided and the tail is salvaged; runs
-   * beside the cuts.
+   * Prepares what follows recovery. Runs beside the cuts, after the tail was salvaged.
    *
    * @param nextOffset The offset of the message after the last.
    */
@@ -219,7 +218,7 @@ class Recovery {
       while (
         first + 1 < recent.length && recent[first + 1]!.position <= believed
       ) first++;
-      // What is not needed any more is let go now and then.
+      // Drop entries that are not needed any more now and then.
       if (first > recent.length / 2) {
         recent = recent.slice(first);
         first = 0;
@@ -338,7 +337,7 @@ class Recovery {
     const { stop, scan } = scanned;
     if (stop.position >= this.#size) return undefined;
     const { reach, isKnown } = this.#reachOf(scanned);
-    // Where the index tells too little, everything is looked at.
+    // Where the index tells too little, check everything.
     const to = isKnown ? reach + MAX_BATCH_BYTES : this.#size;
     const [near, far] = yield* runAll([
       endOfNonZero(scan.blocks, Math.min(reach, this.#size)),
@@ -516,8 +515,8 @@ class ComparedEntries {
 }
 
 /**
- * Returns how long the longest of some batches is; 0 if none is known to have the length of two
- * index intervals. Each of those has an entry.
+ * Returns how long the longest batch is that begins at an entry. The next entry tells; 0 if all of
+ * them are less than two index intervals apart, because several batches may share one then.
  */
 function typicalBytes(entries: readonly IndexEntry[]): number {
   let longest = 0;
